@@ -1,4 +1,4 @@
-//! The end-to-end suite: the real program on real files, looked at from outside.
+//! The end-to-end suite: runs the real program on real files.
 
 mod suite {
     pub mod support;

@@ -1,4 +1,5 @@
-//! Rules about the project itself. A rule without a check rots.
+//! Rules for the project itself. Every rule is checked here, since unchecked rules are not
+//! followed.
 
 #[path = "tidy/circles.rs"]
 mod circles;
@@ -39,7 +40,7 @@ fn tracked() -> Vec<String> {
         .collect()
 }
 
-/// The crates that may use heavy dependencies. The rest of the project must not see these.
+/// The crates that may use heavy dependencies. The other crates must not depend on them.
 const HEAVY: &[(&str, &[&str])] = &[
     ("polars", &["stages", "store"]),
     ("polars-arrow", &["store"]),
@@ -100,7 +101,7 @@ fn engine_sees_no_other_crate_but_domain_and_run() {
         ("render", &["retrocast-domain"]),
     ] {
         let manifest = read(&format!("core/{name}/Cargo.toml"));
-        // Tests may see more.
+        // Tests may use more.
         let shipped = manifest
             .split("[dev-dependencies]")
             .next()
@@ -117,7 +118,7 @@ fn engine_sees_no_other_crate_but_domain_and_run() {
     }
 }
 
-/// Circles of files that are yet to be broken. None is to be added.
+/// Known circles of files that still have to be broken. Do not add any.
 const CIRCLES: &[&[&str]] = &[];
 
 #[test]
@@ -154,7 +155,7 @@ fn files_use_each_other_in_no_circle() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Pages for people: the two READMEs and everything in `core/docs`.
+/// Pages for users: the two READMEs and everything in `core/docs`.
 fn pages() -> Vec<String> {
     let mut pages = tracked();
     pages.retain(|file| {
@@ -272,7 +273,7 @@ fn no_machine_path_and_no_registry_stands_in_a_file() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The platform the tests run on: packages for others need not have been downloaded.
+/// The platform the tests run on; packages for other platforms may not be downloaded.
 fn host() -> String {
     let output = Command::new("rustc").arg("-vV").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -366,7 +367,7 @@ fn no_file_is_too_long() {
 
 #[test]
 fn no_word_has_to_be_decoded() {
-    // The list of these words has them.
+    // The list of these words itself contains them.
     let files = tracked().into_iter().filter(|path| {
         let ends = [".rs", ".md", ".toml", ".j2", ".typ"];
         ends.iter().any(|end| path.ends_with(end)) && !path.starts_with("tests/tidy")

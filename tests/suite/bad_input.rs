@@ -1,4 +1,4 @@
-//! Sources that are missing, empty or broken: a clear message each, and never a panic.
+//! Sources that are missing, empty or broken: each gives a clear message, and none a panic.
 
 use super::support::*;
 use std::path::Path;

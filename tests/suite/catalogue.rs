@@ -1,11 +1,11 @@
-//! Every type of record in the catalogue of contracts, from files to a report: what was taken and what
-//! was left out is what the simulation counted.
+//! Every type of record in the catalogue of contracts, from files to a report: the accepted and
+//! refused records are those that the simulation counted.
 
 use super::support::*;
 use serde_json::Value;
 use std::{collections::BTreeMap, path::Path};
 
-/// Sixteen weeks, so that there is a register of improvements, of few records.
+/// Simulates sixteen weeks, enough for a register of improvements, with few records.
 fn simulate_all(out: &Path) {
     let out = out.display().to_string();
     let words = "--seed 2 --weeks 16 --until 2026-11-16 --records 12000";
@@ -14,7 +14,7 @@ fn simulate_all(out: &Path) {
     retrocast_in(Path::new("."), &arguments).expect(0);
 }
 
-/// Pairs of a list in the report, such as reasons with counts.
+/// The pairs of a list in the report, such as reasons with counts.
 fn pairs(value: &Value) -> BTreeMap<String, u64> {
     let pairs = value.as_array().unwrap().iter();
     pairs
@@ -27,7 +27,7 @@ fn pairs(value: &Value) -> BTreeMap<String, u64> {
         .collect()
 }
 
-/// The same of an object in the truth.
+/// The pairs of an object in the truth.
 fn counts(value: &Value) -> BTreeMap<String, u64> {
     let counts = value.as_object().unwrap().iter();
     counts

@@ -1,4 +1,4 @@
-//! Every command as a stranger would type it.
+//! Every command, called as a user does.
 
 use super::support::*;
 use std::{
@@ -21,7 +21,7 @@ fn init_writes_a_workspace_that_runs() {
         .collect();
     assert!(jobs.iter().any(|entry| entry.file_name() == "hello.toml"));
     retrocast_in(&folder, &["check", "hello"]).expect(0);
-    // The made-up records reach up to today, so the week before today has a full report.
+    // The simulated records reach up to today, so the week before today has a full report.
     let ended = retrocast_in(&folder, &["run", "hello"]).expect(0);
     assert!(ended.stdout.contains("executive.pdf"), "{}", ended.stdout);
     assert!(!ended.stderr.contains("no records in"), "{}", ended.stderr);
@@ -95,7 +95,7 @@ const SMALL: &str = "title = \"Small\"\nwindow = \"day\"\n\
                      [stage.all]\nkind = \"sql\"\nquery = \"select count(*) as n from tickets\"\n\
                      [report.technical]\n";
 
-/// Its workspace after a run on that day, started by hand.
+/// A workspace with that job after a run for that day, started by hand.
 fn with_a_run() -> Scratch {
     let scratch = workspace_of("small", SMALL);
     let record = "{\"id\": 1, \"at\": \"2026-01-06T10:00:00Z\"}\n";
@@ -106,7 +106,7 @@ fn with_a_run() -> Scratch {
     scratch
 }
 
-/// The same, made once, after one more run: on a week of long before.
+/// The same workspace, made once, after one more run for a week long ago.
 fn small() -> &'static Scratch {
     static MADE: OnceLock<Scratch> = OnceLock::new();
     MADE.get_or_init(|| {
@@ -123,7 +123,7 @@ fn small() -> &'static Scratch {
     })
 }
 
-/// A run on a window without records reports it, also in the report, and is not the latest.
+/// A run for a window without records says so, also in its report, and is not the latest run.
 #[test]
 fn a_window_of_long_ago_is_said_and_is_not_the_latest() {
     let scratch = small();
@@ -159,7 +159,7 @@ fn a_run_started_by_hand_is_a_success() {
     );
 }
 
-/// Every file and folder below a folder, with the time of its last change.
+/// Every file and folder in a folder, with the time of its last change.
 fn below(folder: &Path) -> BTreeMap<String, SystemTime> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap().flatten() {
@@ -206,7 +206,8 @@ fn streams(arguments: &[&str], stdout: Stdio, stderr: Stdio) -> (Option<i32>, St
     (output.status.code(), said)
 }
 
-/// Output that does not arrive makes an exit code of 1, and messages that do not arrive none.
+/// If the output cannot be written, the exit code is 1; if messages cannot be written, nothing
+/// changes.
 #[test]
 fn streams_that_cannot_be_written_end_no_run_in_the_middle() {
     let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
@@ -240,7 +241,7 @@ fn streams_that_cannot_be_written_end_no_run_in_the_middle() {
     assert_eq!(code, Some(1));
 }
 
-/// A reader that went away, as in `| head`, is no failure.
+/// A reader that closes the pipe, as in `| head`, is no failure.
 #[test]
 fn a_reader_that_went_away_is_no_failure() {
     let run = ["run", "small", "--window", "2026-01-05", "--json"];

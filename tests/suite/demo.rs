@@ -1,4 +1,5 @@
-//! The main job from records to archive: reuse, reproducible bytes, files of a run folder.
+//! The main job from records to archive: reuse, reproducible bytes, and the files of a run
+//! folder.
 
 use super::support::*;
 use std::{fs, path::Path};

@@ -1,5 +1,5 @@
-//! Runs on a failing machine: no memory, no disk, a signal, a clock that jumped. Each ends cleanly,
-//! and no finished work is lost.
+//! Runs on a failing machine: no memory, a full disk, a signal, a clock that jumps. Each ends
+//! cleanly, and no finished work is lost.
 
 use super::support::*;
 use serde_json::Value;
@@ -28,7 +28,7 @@ inputs = ["tickets"]
 [report.technical]
 "#;
 
-/// A workspace with a small job, with more in its job file, and as many tickets before
+/// A workspace with a small job, `more` appended to its job file, and this many tickets before
 /// 16 November 2026.
 fn workspace(more: &str, tickets: u32) -> Scratch {
     let scratch = workspace_of("small", &format!("{HEAD}{more}{REPORT}"));
@@ -64,7 +64,7 @@ query = "select length(string_agg(repeat('x', 60), ',')) as n from tickets"
     assert_eq!(json(&folder.join("run.json"))["status"], "failed");
     let told = fs::read_to_string(folder.join("failure.txt")).unwrap();
     assert!(told.contains("stage.all"), "{told}");
-    // With what it needs it resumes.
+    // With enough memory it resumes.
     let ended = run(&scratch, &["--memory", "512"]).expect(0);
     assert!(ended.stdout.contains("reused"), "{}", ended.stdout);
 }
@@ -91,7 +91,7 @@ fn entries(folder: &Path) -> usize {
     fs::read_dir(folder).map_or(0, Iterator::count)
 }
 
-/// Hashes of what the last run left.
+/// Hashes of the files of the last run.
 fn sums(scratch: &Scratch) -> Vec<String> {
     let runs = runs(&scratch.join("reports"), "small");
     let text = fs::read_to_string(runs.last().unwrap().join("checksums.b3")).unwrap();
@@ -106,7 +106,7 @@ fn sums(scratch: &Scratch) -> Vec<String> {
 fn interrupted_by(signal: &str, folder: &Path, records: &Path) -> (Option<i32>, String) {
     let command = ["run", "weekly-operations", "--date", "2026-11-16"];
     let child = begin(&command, folder, records);
-    // Once a node is finished, and before all of them are.
+    // Once some nodes are finished, but not all.
     let journal = || {
         let windows = folder.join("reports/weekly-operations/2026-W46");
         let run = fs::read_dir(windows).ok()?.next()?.ok()?.path();
@@ -149,7 +149,8 @@ fn a_run_that_is_told_to_stop_ends_in_order() {
     }
 }
 
-/// Every time in a run's files is moved to 2031: the clock was ahead then and has been set back.
+/// All times in a run's files are moved to 2031, as if the clock had been ahead and then been
+/// set back.
 #[test]
 fn a_clock_that_was_set_back_does_no_harm() {
     let scratch = workspace("", 2000);
@@ -277,7 +278,7 @@ $do lake query small 'select count(*) as published from ledger.runs' --csv
         out.contains("as the job's retention (1 week) allows"),
         "{out}"
     );
-    // The ledger outlives the reports that went.
+    // The ledger keeps the findings of deleted reports.
     assert!(out.ends_with("published\n15\n"), "{out}");
 }
 

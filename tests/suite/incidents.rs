@@ -4,7 +4,7 @@
 use super::support::*;
 use serde_json::Value;
 
-/// The numbers of the one finding for which `is` holds.
+/// The numbers of the only finding for which `is` holds.
 fn numbers<'a>(findings: &'a [Value], what: &str, is: impl Fn(&Value) -> bool) -> &'a Value {
     let found: Vec<&Value> = findings.iter().filter(|finding| is(finding)).collect();
     let kinds: Vec<_> = findings

@@ -1,4 +1,4 @@
-//! Runs that are killed at any moment, and runs that meet.
+//! Runs that are killed at any moment, and concurrent runs.
 
 use super::support::{Scratch, begin, json, retrocast_in, root, runs};
 use serde_json::Value;
@@ -14,7 +14,7 @@ const JOB: &str = "weekly-operations";
 
 /// The demo's job for one week.
 const RUN: &[&str] = &["run", JOB, "--date", "2026-11-16"];
-/// The same for three.
+/// The same job for three weeks.
 const BACKFILL: &[&str] = &[
     "backfill",
     JOB,
@@ -24,7 +24,7 @@ const BACKFILL: &[&str] = &[
     "2026-11-16",
 ];
 
-/// Waits for its end, which must be a good one.
+/// Waits for the end of a process, which must succeed.
 fn end(child: Child) {
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -40,7 +40,8 @@ pub fn few_records(scratch: &Scratch) -> std::path::PathBuf {
     out
 }
 
-/// The hashes of what a run left: plan, findings, cells with the versions of their datasets, PDFs.
+/// Hashes of the results of a run: plan, findings, cells with the versions of their datasets,
+/// PDFs.
 fn sums(run: &Path) -> String {
     fs::read_to_string(run.join("checksums.b3")).unwrap()
 }
@@ -69,7 +70,7 @@ fn killed_at_any_moment_the_result_is_the_same() {
     kill_over_and_over(RUN, 1, asked("RETROCAST_KILLS", 25));
 }
 
-/// The same for a backfill; half as often, unless `RETROCAST_KILLS` is set.
+/// The same for a backfill; half as many kills, unless `RETROCAST_KILLS` is set.
 #[test]
 fn a_backfill_killed_at_any_moment_leaves_the_same() {
     kill_over_and_over(BACKFILL, 3, asked("RETROCAST_KILLS", 12));
@@ -99,8 +100,8 @@ fn ended(world: &Path) -> usize {
     .count()
 }
 
-/// A command that was killed repeatedly leaves the same as an undisturbed one, and no finished node
-/// runs again.
+/// A command that was killed repeatedly has the same results as an undisturbed one, and no
+/// finished node runs again.
 fn kill_over_and_over(command: &[&str], windows: usize, kills: u32) {
     let scratch = Scratch::new();
     let records = few_records(&scratch);
@@ -112,7 +113,7 @@ fn kill_over_and_over(command: &[&str], windows: usize, kills: u32) {
     assert_eq!(expected.len(), windows);
 
     let (mut killed, mut campaigns, mut resumed) = (0, 0, 0);
-    // Moments that are spread over the run, and the same each time: the golden ratio's multiples.
+    // Moments spread over the run, the same each time: multiples of the golden ratio.
     let mut moment = 0.0_f64;
     while killed < kills {
         campaigns += 1;
@@ -200,7 +201,8 @@ fn of_eight_at_once_one_runs() {
     }
 }
 
-/// Another window is run at the same time: both write the datasets of the same sources, once.
+/// Two windows are run at the same time: both write the datasets of the same sources, which are
+/// written once.
 #[test]
 fn two_windows_at_once_share_their_sources() {
     let scratch = Scratch::new();

@@ -1,4 +1,5 @@
-//! The lake shows what the last run read, and nothing that was fixed, removed or never committed.
+//! The lake shows the rows that the last run read, and none that were fixed, removed or not
+//! committed.
 
 use super::support::*;
 use std::process::Command;
@@ -13,7 +14,7 @@ contract = "ticket"
 [report.executive]
 "#;
 
-/// A contract whose field of numbers is of this type, and with mail addresses hashed.
+/// A contract with a numeric field of this type, and with hashed mail addresses.
 fn contract(number: &str) -> String {
     format!(
         "title = \"Ticket\"\nkey = [\"mail\"]\n[field.mail]\ntype = \"string\"\npersonal = \"hash\"\n\
@@ -85,12 +86,12 @@ fn the_lake_shows_what_the_last_run_read_also_when_that_was_reused() {
     assert_eq!(ask(&scratch, rows), ["1"]);
     let versions = || ask(&scratch, "select count(*) from tickets__manifest");
     assert_eq!(versions(), ["1"]);
-    // A version that is shown already is not made again.
+    // A version that is already the newest is not made again.
     let before = retrocast_in(scratch.path(), &["lake", "versions", "small", "tickets"]);
     run(&scratch);
     let after = retrocast_in(scratch.path(), &["lake", "versions", "small", "tickets"]);
     assert_eq!(before.expect(0).stdout, after.expect(0).stdout);
-    // The next version follows the one that is shown.
+    // The next version follows the newest one.
     scratch.write("records/c.jsonl", line("c", "3"));
     run(&scratch);
     assert_eq!(ask(&scratch, rows), ["1", "3"]);
@@ -119,7 +120,7 @@ fn another_key_hashes_personal_data_anew() {
     let two = keyed("a text that is long enough to be a key, 2");
     assert!(unkeyed != one && one != two && unkeyed != two);
     assert_eq!(keyed("a text that is long enough to be a key, 2"), two);
-    // Dropped is dropped, and not a field that the records lack.
+    // The field is null because it was dropped, not because the records lack it.
     assert!(two[0].ends_with(','), "{two:?}");
     let checked = ["contract", "check", "records/*", "--contract", "ticket"];
     let checked = retrocast_in(scratch.path(), &checked).expect(0);

@@ -1,4 +1,4 @@
-//! The ledger: findings over twelve weeks, what stages and people see of them, and decisions.
+//! The ledger: findings over twelve weeks, the view of stages and users, and decisions.
 
 use super::support::*;
 use jiff::civil::Date;
@@ -35,7 +35,7 @@ struct LedgerFinding {
     state: String,
     since: String,
     times: u64,
-    /// Kind, subject and what; empty where it is resolved.
+    /// Kind, subject and statement; empty if the finding is resolved.
     about: [String; 3],
     severity: String,
 }
@@ -75,8 +75,8 @@ fn finished_runs(folder: &Path) -> usize {
     .count()
 }
 
-/// Starts a backfill, kills the process when the fifth run has ended and may not be published, reruns two
-/// weeks, and completes the backfill.
+/// Starts a backfill, kills the process when the fifth run has ended and may not be published
+/// yet, reruns two weeks, and completes the backfill.
 fn backfill_with_accidents(scratch: &Scratch, records: &Path) {
     let folder = scratch.path();
     let mut child = begin(BACKFILL, folder, records);
@@ -168,7 +168,7 @@ fn states_are_as_planted(rows: &[LedgerFinding], weeks: &[String], truth: &Value
         assert!(!about.is_empty(), "{}", message("not found"));
         let ids: BTreeSet<&str> = about.iter().map(|row| &*row.id).collect();
         assert_eq!(ids.len(), 1, "{}", message("more than one"));
-        // Earlier facts are new in the first week; a drift is found when it is large enough.
+        // Earlier facts are new in the first week; a drift is found once it is large enough.
         let begun = day(fact)
             .map_or_else(|| weeks[0].clone(), week_of)
             .max(weeks[0].clone());
@@ -225,7 +225,7 @@ fn findings_of_twelve_weeks_are_new_persisting_and_resolved_as_planted() {
     assert_eq!(ledger_findings(interrupted.path()), rows);
     let query = "select count(*) as n, count(distinct publication) as runs from ledger__runs";
     let published = &ask(interrupted.path(), OPERATIONS, query)[0];
-    // Each finished run once, whether its process published it or a later one.
+    // Each finished run is there once, whether its own process published it or a later one.
     let finished = finished_runs(interrupted.path());
     assert!(finished >= 14, "{finished}");
     assert_eq!(
@@ -236,7 +236,7 @@ fn findings_of_twelve_weeks_are_new_persisting_and_resolved_as_planted() {
                  group by 1, 2, 3 having count(*) > 1";
     assert_eq!(ask(interrupted.path(), OPERATIONS, query), [Value::Null; 0]);
 
-    // The next run publishes what a lost ledger lacks, or one that is younger than the archive.
+    // The next run publishes the runs that a lost or outdated ledger lacks.
     let lake = interrupted.join("data/lake").join(OPERATIONS);
     for noun in ["findings", "kpis", "effects", "runs"] {
         fs::remove_dir_all(lake.join(format!("ledger__{noun}.lance"))).unwrap();
@@ -282,7 +282,7 @@ fn run(scratch: &Scratch, window: &str, more: &[&str]) -> Ended {
     retrocast_in(scratch.path(), &command).expect(0)
 }
 
-/// The earlier runs that the stage `seen` of the last run saw.
+/// The earlier runs that the stage `seen` of the last run read.
 fn seen(scratch: &Scratch) -> Vec<String> {
     let rows = ask(
         scratch.path(),
@@ -297,7 +297,7 @@ fn seen(scratch: &Scratch) -> Vec<String> {
     rows.collect()
 }
 
-/// Hashes of what a run left.
+/// Hashes of the results of a run.
 fn sums(run: &Path) -> Vec<String> {
     let text = fs::read_to_string(run.join("checksums.b3")).unwrap();
     let lines = text.lines().filter(|line| !line.ends_with("plan.json"));
@@ -325,13 +325,13 @@ fn a_stage_sees_the_newest_run_of_each_earlier_week_and_reruns_see_the_same() {
     };
     let first = newest();
 
-    // The same again is reused: its own window and later ones are not seen.
+    // The same run is reused: its own window and later ones are not read.
     let ran = run(&scratch, "2026-W04", &[]);
     says(&ran, &["reused   stage.seen"]);
     let ran = run(&scratch, "2026-W02", &[]);
     says(&ran, &["reused   stage.seen"]);
 
-    // A late ticket: the second week is run again, so the third sees another run of it.
+    // A late ticket: the second week is run again, so the third week reads another run of it.
     scratch.write("records/b.jsonl", ticket(9, "2026-01-15"));
     run(&scratch, "2026-W03", &[]);
     let explained = ["explain", "small", "stage.seen", "--window", "2026-W04"];
@@ -341,8 +341,8 @@ fn a_stage_sees_the_newest_run_of_each_earlier_week_and_reruns_see_the_same() {
     let three = "2026-W03 | 3 tickets came in. | none";
     assert_eq!(seen(&scratch), [one, three]);
 
-    // A recorded rerun of the first run of the third week gives the same, whatever was published
-    // since: from the cache, and recomputed.
+    // An exact rerun of the first run of the third week has the same results, whatever was
+    // published since, both from the cache and recomputed.
     let name = first.file_name().unwrap().to_str().unwrap();
     let rerun = || retrocast_in(scratch.path(), &["rerun", name]).expect(0);
     says(&rerun(), &["reused   stage.seen"]);
@@ -401,7 +401,7 @@ fn decisions_are_seen_by_runs_that_are_dated_after_them() {
     assert_eq!(list(&[]), [last], "the last one is in force");
     assert_eq!(list(&["--all"]).len(), 2);
 
-    // A run that is dated before them does not see them; one that is dated after does.
+    // A run dated before the decisions does not see them; one dated after them does.
     run(&scratch, "2026-W03", &[]);
     assert_eq!(seen(&scratch), ["2026-W02 | 1 tickets came in. | none"]);
     let tomorrow = jiff::Zoned::now()
@@ -416,7 +416,7 @@ fn decisions_are_seen_by_runs_that_are_dated_after_them() {
     let expected = ["dismissed", "reopened"];
     let expected = expected.map(|word| format!("2026-W02 | 1 tickets came in. | {word}"));
     assert_eq!(decided, expected);
-    // Cleaning up removes versions, and no row.
+    // Cleaning up removes versions, but no rows.
     let count = "select count(*) as n from ledger.findings";
     let before = ask(scratch.path(), "small", count);
     assert_eq!(before[0]["n"], 2);

@@ -1,4 +1,5 @@
-//! A job file with mistakes: all of them at once, each with its place and advice.
+//! A job file with several mistakes: all are reported at once, each with its location and
+//! advice.
 
 use super::support::*;
 
@@ -127,7 +128,7 @@ fn a_mistake_in_sql_is_located_inside_the_query() {
     assert!(text.contains("sql.toml:8:"), "{text}");
 }
 
-/// A good job over the contract `ticket`, checked with another contract or query.
+/// Checks a valid job over the contract `ticket` with another contract or query.
 fn checked(contract: &[u8], query: &str) -> Ended {
     let scratch = Scratch::new();
     let job = format!(
@@ -221,7 +222,7 @@ fn queries_are_checked_against_the_columns_of_contracts() {
         "select id, count(*) as n from tickets group by id",
     )
     .expect(0);
-    // Nor is there a file of records yet, which is no mistake.
+    // There is no file of records yet either, which is not an error.
     for words in ["warning: there is no", "small.toml:4:7", "required = false"] {
         assert!(ended.stderr.contains(words), "{words}:\n{}", ended.stderr);
     }

@@ -1,5 +1,5 @@
-//! Records, lake and archive in object storage: what comes out is what comes out in a folder, also when
-//! every tenth request goes wrong, and machines that share a lake keep out of each other's way.
+//! Records, lake and archive in object storage: the results are the same as in a folder, also
+//! when every tenth request fails, and machines that share a lake do not interfere with each other.
 
 use super::{killed::few_records, support::*};
 use std::{
@@ -12,7 +12,7 @@ use std::{
 /// Names a Python with `moto[server,s3]` in it, as `.ci/run` installs it.
 const PYTHON: &str = "RETROCAST_S3_PYTHON";
 
-/// A server that exists until it is dropped.
+/// A server that runs until it is dropped.
 struct Server {
     process: Child,
     address: String,
@@ -43,7 +43,7 @@ impl Server {
         Some(Self { process, address })
     }
 
-    /// Stops it and returns the number of requests, and of failed ones.
+    /// Stops the server; returns the number of requests and of failed ones.
     fn end(mut self) -> (u64, u64) {
         drop(self.process.stdin.take());
         let mut told = String::new();
@@ -56,7 +56,7 @@ impl Server {
         (counts[0], counts[1])
     }
 
-    /// The program on a machine: its current folder, and what it keeps for itself below that.
+    /// A command on a machine: its current folder, and private folders below that.
     fn command(&self, machine: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command
@@ -93,7 +93,7 @@ impl Drop for Server {
     }
 }
 
-/// The cells of a run, by name, as their bytes.
+/// The cells of a run as bytes, by name.
 fn cells(run: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut cells: Vec<(PathBuf, Vec<u8>)> = fs::read_dir(run.join("cells"))
         .unwrap()
@@ -227,13 +227,13 @@ const FAR: [&str; 4] = [
 ];
 const RECORDS: [&str; 2] = ["--set", "records=s3://records/operations"];
 
-/// The run found everything as it was.
+/// Checks that the run reused every node.
 fn executed_nothing(ran: &Ended) {
     let told = ran.stdout.replace('\u{a0}', " ");
     assert!(told.contains(": 0 nodes executed, 23 reused"), "{told}");
 }
 
-/// The one run of a machine's archive.
+/// The only run in a machine's archive.
 fn only_run(server: &Server, machine: &Path, places: &[&str]) -> serde_json::Value {
     let list = [&["list", "--json"][..], places].concat();
     let ended = server.retrocast(machine, &list).expect(0);
@@ -242,7 +242,7 @@ fn only_run(server: &Server, machine: &Path, places: &[&str]) -> serde_json::Val
     runs[0].clone()
 }
 
-/// The files of a run as they are in a machine's archive, wherever that is kept.
+/// The files of a run in a machine's archive, wherever that is stored.
 fn files(below: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut folders = vec![below.to_path_buf()];
     let mut files = Vec::new();
@@ -409,7 +409,8 @@ fn of_eight_machines_at_once_one_runs() {
     }
 }
 
-/// A machine dies in the middle of a run: another finds what it finished, and leaves the same.
+/// A machine dies in the middle of a run: another one uses its finished work, with the same
+/// results.
 #[test]
 fn what_a_killed_machine_began_another_ends() {
     let scratch = Scratch::new();
@@ -430,7 +431,7 @@ fn what_a_killed_machine_began_another_ends() {
     let mut command = server.command(first.path(), &run_far);
     command.stdout(Stdio::null()).stderr(Stdio::piped());
     let mut process = command.spawn().unwrap();
-    // In the middle: some nodes have ended, and the reports have not.
+    // In the middle: some nodes have finished, and the reports have not.
     let told = BufReader::new(process.stderr.take().unwrap()).lines();
     let done = told
         .map_while(Result::ok)
@@ -447,6 +448,6 @@ fn what_a_killed_machine_began_another_ends() {
     assert!(reused >= 7, "{}", ended.stdout);
     let sums = |folder: &Path| fs::read_to_string(run_below(folder).join("checksums.b3")).unwrap();
     assert_eq!(sums(second.path()), sums(near.path()));
-    // The dead machine's folder learns of it, too.
+    // The folder of the dead machine is updated, too.
     assert_eq!(only_run(&server, first.path(), &FAR)["status"], "complete");
 }

@@ -1,4 +1,4 @@
-//! The PDFs and pages as other programs see them.
+//! The PDFs and pages as read by other programs.
 
 use super::support::*;
 use std::{fs, process::Command};
@@ -105,7 +105,7 @@ fn sentences_come_out_in_reading_order() {
     }
 }
 
-/// Text without the blanks and breaks that layout puts into it.
+/// Text without the spaces and line breaks of the layout.
 fn flat(text: &str) -> String {
     text.chars()
         .filter(|c| !c.is_whitespace() && *c != '\u{ad}')
@@ -174,7 +174,7 @@ fn html_asks_for_nothing_from_outside() {
     }
 }
 
-/// Pages must not scroll sideways on a phone: Chromium is asked how wide the document is.
+/// Pages must not scroll sideways on a phone: Chromium measures the width of the document.
 #[test]
 fn pages_fit_a_phone() {
     if !tool("pages_fit_a_phone", "chromium") {
@@ -225,7 +225,7 @@ fn pages_fit_a_phone() {
     }
 }
 
-/// Puts the page into a box 360 px wide and writes down by how many pixels it is wider.
+/// Puts the page into a box 360 px wide and reports by how many pixels the page exceeds it.
 const PROBE: &str = r#"<script>/* data-overflow */
 document.documentElement.style.width = "360px";
 document.body.style.width = "360px"; document.body.style.boxSizing = "border-box";

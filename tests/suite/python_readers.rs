@@ -1,14 +1,14 @@
-//! Datasets in other programs: pylance, polars and `DuckDB` read from a lake what the program shows,
-//! also earlier versions.
+//! Datasets in other programs: pylance, polars and `DuckDB` read the same rows from a lake as
+//! the program, also for earlier versions.
 
 use super::support::*;
 use serde_json::{Value, json};
 use std::{ffi::OsString, path::Path, process::Command};
 
-/// Names a Python with pylance, polars and `DuckDB` in it, as `.ci/run` installs them.
+/// Names a Python with pylance, polars and `DuckDB`, as `.ci/run` installs them.
 const PYTHON: &str = "RETROCAST_READERS_PYTHON";
 
-/// The Python, or a loud line.
+/// The Python; if it is missing, prints that the test was skipped.
 fn python(test: &str) -> Option<OsString> {
     let python = std::env::var_os(PYTHON);
     if python.is_none() {
@@ -18,7 +18,7 @@ fn python(test: &str) -> Option<OsString> {
     python
 }
 
-/// The contents of a job's datasets, read by Python.
+/// The contents of a job's datasets as read by Python.
 fn found(python: &OsString, folder: &Path, questions: &Value) -> Vec<Value> {
     let output = Command::new(python)
         .arg(root().join("tests/suite/readers.py.txt"))
@@ -32,13 +32,13 @@ fn found(python: &OsString, folder: &Path, questions: &Value) -> Vec<Value> {
     answers.as_array().unwrap().clone()
 }
 
-/// The contents of a lake, shown by the program.
+/// The contents of a lake as shown by the program.
 fn lake(scratch: &Scratch, command: &str, job: &str, arguments: &[&str]) -> Value {
     let jobs = root().join("jobs").display().to_string();
     let mut all = vec!["lake", command, job];
     all.extend(arguments);
     all.push("--json");
-    // A scratch workspace has jobs of its own, or runs those of the project.
+    // A scratch workspace with jobs runs these; others run those of the project.
     if !scratch.join("jobs").is_dir() {
         all.extend(["--jobs", &jobs]);
     }
@@ -53,7 +53,7 @@ fn column_names(shown: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// Each reader found these rows, this sum and this last time.
+/// Checks that each reader found these rows, this sum and this last time.
 fn agree(answer: &Value, expected: &Value, what: &str) {
     assert_eq!(answer["pylance_rows"], expected["rows"], "{what}");
     let readers = answer["readers"].as_object().unwrap();
@@ -63,7 +63,7 @@ fn agree(answer: &Value, expected: &Value, what: &str) {
         assert_eq!(found["last"], expected["last"], "{what}: {reader}");
         let (found, sum) = (found["sum"].as_f64(), expected["sum"].as_f64());
         assert_eq!(found.is_some(), sum.is_some(), "{what}: {reader}");
-        // Numbers are added up in different orders.
+        // The order of addition differs.
         let near = |found: f64, sum: f64| (found - sum).abs() <= 1e-9 * sum.abs();
         assert!(
             found.zip(sum).is_none_or(|(found, sum)| near(found, sum)),
@@ -92,7 +92,7 @@ fn every_dataset_of_a_job_opens_in_python() {
         let name = dataset["name"].as_str().unwrap();
         agree(answer, &json!({ "rows": dataset["rows"] }), name);
         assert_eq!(answer["version"], dataset["version"], "{name}");
-        // Two more than `lake show` shows: what object and line a row is from.
+        // Two more columns than `lake show` shows: the object and the line of each row.
         let columns = answer["columns"].as_array().unwrap().iter();
         let columns: Vec<&str> = columns
             .map(|column| column.as_str().unwrap())
@@ -166,7 +166,7 @@ fn python_finds_a_dataset_as_it_was() {
     scratch.write("records/first.jsonl", tickets(1..=3));
     scratch.write("records/second.jsonl", tickets(4..=5));
     run().expect(0);
-    // One file changes, so that rows are deleted from a file of the dataset, and one comes.
+    // One file changes, so rows are deleted from a file of the dataset, and a file is added.
     scratch.write("records/second.jsonl", tickets(5..=7));
     scratch.write("records/third.jsonl", tickets(8..=9));
     run().expect(0);

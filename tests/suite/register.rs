@@ -38,7 +38,7 @@ type = "timestamp"
 type = "string"
 "#;
 
-/// Tickets of two components a day, of which those of billing fall to half from 5 October on.
+/// Daily tickets of two components; those of billing fall to half from 5 October on.
 fn records() -> String {
     let (mut text, mut id) = (String::new(), 0);
     let mut day = date(2026, 5, 4);
@@ -147,7 +147,7 @@ fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
         "2026-10-05",
     ];
     register(&make).expect(0);
-    // One that is only proposed is not measured.
+    // An improvement that is only proposed is not measured.
     let other = [
         "propose",
         "small",
@@ -161,7 +161,7 @@ fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
     ];
     register(&other).expect(0);
 
-    // Changes of one day keep their order.
+    // Changes on the same day keep their order.
     for (command, state) in [("reject", "rejected"), ("accept", "accepted")] {
         let day = ["--who", "bea", "--on", "2026-10-01"];
         register(&[&[command, "small", "other"], &day[..]].concat()).expect(0);
@@ -183,7 +183,7 @@ fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
     let relative = found[0]["relative"][0].as_f64().expect("a relative effect");
     assert!((-0.55..-0.35).contains(&relative), "{found:?}");
 
-    // Who, when and why are kept.
+    // Person, time and reason are kept.
     let listed = register(&["list", "small", "--json"]).expect(0).stdout;
     let listed: Vec<Value> = serde_json::from_str(&listed).unwrap();
     let states: Vec<_> = listed
@@ -200,7 +200,7 @@ fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
         assert!(shown.contains(part), "{part:?} is not in\n{shown}");
     }
 
-    // What is decided later changes no report of before.
+    // Later decisions change no earlier report.
     let close = [
         "close",
         "small",

@@ -1,4 +1,4 @@
-//! Schedules, driven from outside: each due run is made once, also with several schedulers.
+//! Schedules from the command line: each due run is made once, also with several schedulers.
 
 use super::support::*;
 use std::{
@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Due at the beginning of every year: since then whenever this is read.
+/// A job that is due at the beginning of every year, so it is always overdue.
 const JOB: &str = r#"
 title = "Tickets"
 window = "day"
@@ -53,7 +53,7 @@ fn what_is_due_is_run_once_and_tried_again_as_told() {
     };
     assert!(status(1).starts_with("tickets overdue: due "));
 
-    // There are no records: it fails, and waits an hour.
+    // There are no records: the run fails, and is retried after an hour.
     let (_, failed) = tick(1);
     assert_eq!(failed, 1);
     let said = status(1);
@@ -153,7 +153,7 @@ fn exports_call_the_program() {
     verify(&folder.join("units"));
 }
 
-/// systemd itself finds no fault with the units.
+/// systemd accepts the units.
 fn verify(units: &Path) {
     let test = "exports_call_the_program";
     if !tool(test, "systemd-analyze") {

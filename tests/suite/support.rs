@@ -32,7 +32,7 @@ impl Scratch {
         self.0.path().join(name)
     }
 
-    /// Writes a file, folders included, and gives its path.
+    /// Writes a file and its folders, and returns its path.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -49,7 +49,7 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// The same, after it was seen to have ended with this code.
+    /// Returns the result after checking its exit code.
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(
             self.code, code,
@@ -61,8 +61,8 @@ impl Ended {
     }
 }
 
-/// The program that is tested: the one built with the tests, unless `RETROCAST_PROGRAM` names
-/// another, such as one that was shipped.
+/// The tested program: the one built with the tests, unless `RETROCAST_PROGRAM` names another,
+/// such as a released one.
 pub fn program() -> PathBuf {
     let named = std::env::var_os("RETROCAST_PROGRAM");
     named.map_or_else(|| env!("CARGO_BIN_EXE_retrocast").into(), PathBuf::from)
@@ -97,7 +97,7 @@ pub fn run_job(scratch: &Scratch, job: &str, records: &Path, more: &[&str]) -> E
     retrocast_in(scratch.path(), &arguments)
 }
 
-/// Begins a command on one of the project's own jobs, in a folder, and lets it go.
+/// Starts a command on one of the project's own jobs in a folder, without waiting for it.
 pub fn begin(command: &[&str], folder: &Path, records: &Path) -> Child {
     Command::new(program())
         .args(command)
@@ -115,7 +115,7 @@ pub fn begin(command: &[&str], folder: &Path, records: &Path) -> Child {
         .unwrap()
 }
 
-/// A contract of tickets that have a number and a time, both of which must be there.
+/// A contract for tickets with a number and a time, both of which are required.
 const TICKETS: &str = r#"title = "Ticket"
 key = ["id"]
 time = "at"
@@ -135,7 +135,7 @@ pub fn workspace_of(name: &str, job: &str) -> Scratch {
     scratch
 }
 
-/// Asserts that stderr contains all these words.
+/// Checks that stderr contains all these texts.
 pub fn says(ended: &Ended, words: &[&str]) {
     for word in words {
         let stderr = &ended.stderr;
@@ -216,7 +216,8 @@ pub fn demo() -> (&'static Scratch, &'static Path) {
     (scratch, run)
 }
 
-/// The folder of real data, or a loud line. In CI it has to be there.
+/// The folder of real data; if it is missing, prints that the test was skipped. In CI it must
+/// exist.
 pub fn real_data(test: &str) -> Option<PathBuf> {
     let Some(path) = std::env::var_os("RETROCAST_REAL_DATA") else {
         skipped(

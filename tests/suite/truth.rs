@@ -1,4 +1,4 @@
-//! Planted facts are found, and nothing else is claimed.
+//! Planted facts are found, and no others.
 
 use super::support::*;
 

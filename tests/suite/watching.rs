@@ -34,7 +34,8 @@ inputs = ["tickets"]
 [report.executive]
 "#;
 
-/// So many tickets per day for ten weeks before 16 November 2026, and as many in its last week.
+/// Tickets of the ten weeks before 16 November 2026: `a_day` per day, and another number per
+/// day in the last week.
 fn tickets(a_day: u32, in_the_last_week: u32) -> String {
     let mut text = String::new();
     let first = jiff::civil::date(2026, 9, 7);
@@ -60,7 +61,7 @@ fn workspace() -> Scratch {
     scratch
 }
 
-/// A process whose lines can be waited for.
+/// A `watch` process whose output lines can be awaited.
 struct Watch {
     child: Child,
     lines: Receiver<String>,
@@ -93,7 +94,7 @@ impl Watch {
         Self { child, lines, seen }
     }
 
-    /// Waits at most a minute for a line that holds these words.
+    /// Waits at most a minute for a line that contains this text.
     fn until(&mut self, words: &str) -> String {
         loop {
             let next = self.lines.recv_timeout(Duration::from_mins(1));
@@ -133,7 +134,8 @@ fn new_records_are_told_within_a_minute() {
         "{line}"
     );
 
-    // Files that were touched and not changed are no news; the job file may be edited meanwhile.
+    // Files that were touched but not changed are not reported; meanwhile the job file may be
+    // edited.
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text).unwrap();
     let job = JOB.replace("name = \"tickets\"", "name = \"all tickets\"");

@@ -1,5 +1,5 @@
-//! Windows in time zones: what a query counts between `${window.start}` and `${window.end}` is what
-//! the analyses count in the window.
+//! Windows in time zones: queries between `${window.start}` and `${window.end}` count the same
+//! records as the analyses count in the window.
 
 use super::support::*;
 
@@ -42,7 +42,7 @@ kind = "count"
 [report.technical]
 "#;
 
-/// Counts of a week in a zone with a record at each quarter of an hour of three weeks around it.
+/// Counts of a week in a zone, from records every quarter of an hour for three weeks around it.
 fn counts(zone: &str, week: &str, monday: &str) {
     let scratch = workspace_of("zones", &JOB.replace("ZONE", zone));
     let monday: jiff::civil::Date = monday.parse().unwrap();
@@ -112,8 +112,8 @@ fn a_zone_of_half_hours_and_none_at_all() {
     counts("UTC", "2026-W27", "2026-06-29");
 }
 
-/// A text without a zone is a time on the clocks of the job in the query that reads it, in the dataset
-/// that keeps it and in the analysis of that.
+/// A text without a zone is a local time of the job's zone in the query that reads it, in the
+/// dataset that stores it, and in the analysis of that dataset.
 #[test]
 fn a_text_means_the_same_time_in_every_stage() {
     let job = r#"title = "Texts"

@@ -1,14 +1,14 @@
-//! Circles of files: files of one crate that use each other's items in a ring, so that none of them
-//! can be read or changed without the others.
+//! Circles of files: files of one crate that use each other's items in a cycle, so that none of
+//! them can be read or changed without the others.
 //!
-//! The rule: the files of a crate form a directed graph by the items that they name. A module may use
-//! its children, and they may use what it or a module above it defines: a kind and its parts are one
-//! thing. All else must be free of circles. Code under `#[cfg(test)]` is left out, and an item that
-//! is exported again counts for the file that defines it.
+//! The rule: the items that the files of a crate name define a directed graph of files. A
+//! module may use its children, and they may use the items of it and of the modules above it: a
+//! stage kind and its parts belong together. Otherwise the graph must be acyclic. Code under
+//! `#[cfg(test)]` is ignored, and a re-exported item counts for the file that defines it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Files that use each other in a ring, with the names that each takes from another.
+/// Files that use each other in a cycle, with the names that each uses from another.
 #[derive(Debug, PartialEq)]
 pub struct Circle {
     pub files: BTreeSet<String>,
@@ -305,7 +305,7 @@ impl Module {
     }
 }
 
-/// The pieces between the commas at the top of a `use` tree.
+/// The parts of a `use` tree between its top-level commas.
 fn branches(tree: &[String]) -> Vec<&[String]> {
     let mut depth = 0_usize;
     tree.split(|token| {
@@ -320,7 +320,7 @@ fn branches(tree: &[String]) -> Vec<&[String]> {
     .collect()
 }
 
-/// The place of the bracket that closes the one at `open`.
+/// The index of the bracket that closes the one at `open`.
 fn closing(code: &[String], open: usize) -> usize {
     let mut depth = 0_usize;
     for (index, token) in code.iter().enumerate().skip(open) {
@@ -340,7 +340,7 @@ fn is_word(token: &str) -> bool {
     token.starts_with(|first: char| first == '_' || first.is_alphabetic())
 }
 
-/// Leaves out the items under `#[cfg(test)]`.
+/// Removes the items under `#[cfg(test)]`.
 fn without_tests(code: &[String]) -> Vec<String> {
     const TEST: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     let mut kept = Vec::new();
@@ -373,8 +373,8 @@ fn end_of_item(code: &[String], mut index: usize) -> usize {
     index
 }
 
-/// The words and signs of a text. Comments are left out; so are strings, but for those of attributes
-/// that are paths of this crate, as in `#[serde(with = "crate::a")]`.
+/// The words and symbols of a text. Comments are omitted; so are strings, except those in
+/// attributes that are paths of this crate, as in `#[serde(with = "crate::a")]`.
 fn tokens(text: &str) -> Vec<String> {
     let text: Vec<char> = text.chars().collect();
     let at = |index: usize| text.get(index).copied().unwrap_or('\0');

@@ -1,15 +1,15 @@
-//! Rules on how the code reads: length of files, words, tests that print or sleep.
+//! Rules for the source text: length of files, words, and tests that print or sleep.
 
 use std::{fmt::Write as _, ops::Range};
 
 /// Most lines of code in a file, without blank lines and comments.
 pub const LINES_MAX: usize = 500;
 
-/// A long file may become this much shorter before its number must follow.
+/// A long file may become this much shorter before its entry must be updated.
 const SLACK: usize = 25;
 
-/// Files that are longer, with the lines they have. The list only shrinks: a file that has become
-/// shorter gets its new number, and none is added.
+/// Longer files, with their numbers of lines. The list only shrinks: a file that has become
+/// shorter gets its new number, and no file is added.
 pub const LONG: &[(&str, usize)] = &[
     ("core/domain/src/estimate.rs", 697),
     ("core/engine/src/job/shape.rs", 514),
@@ -33,7 +33,7 @@ pub const LONG: &[(&str, usize)] = &[
     ("core/store/src/sql/times.rs", 654),
 ];
 
-/// Files of which tests wait for time to pass, since time is what they test.
+/// Files whose tests may sleep, because they test the passing of time.
 pub const SLEEPING: &[&str] = &[
     "core/deliver/src/alert/tests.rs",
     "core/engine/src/run/recovery_tests.rs",
@@ -46,7 +46,7 @@ pub const SLEEPING: &[&str] = &[
     "tests/suite/watching.rs",
 ];
 
-/// Words that readers of the field must decode, and the words to write instead.
+/// Words that readers must decode, and the words to write instead.
 pub const WORDS: &[(&str, &str)] = &[
     ("is told", "is reported, is known"),
     ("are told", "are reported"),
@@ -66,7 +66,7 @@ pub fn lines_of_code(text: &str) -> usize {
     text.lines().map(str::trim).filter(is_code).count()
 }
 
-/// What is wrong with the lengths of files.
+/// Describes the files that are too long or whose entries are outdated.
 pub fn lengths(files: &[(String, String)]) -> String {
     let mut wrong = String::new();
     for (path, text) in files {
@@ -97,7 +97,7 @@ pub fn lengths(files: &[(String, String)]) -> String {
     wrong
 }
 
-/// Places of words that are not to be used.
+/// The places where words of the list are used.
 pub fn words(path: &str, text: &str) -> String {
     let mut wrong = String::new();
     let is_letter = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
@@ -116,8 +116,8 @@ pub fn words(path: &str, text: &str) -> String {
     wrong
 }
 
-/// The lines of a file that only tests compile: all of a file of tests, and what follows the first
-/// `#[cfg(test)]` of another.
+/// The lines of a file that are compiled only for tests: all lines of a test file, or the lines
+/// from the first `#[cfg(test)]` on.
 pub fn test_lines(path: &str, text: &str) -> Range<usize> {
     let all = text.lines().count();
     let name = path.rsplit('/').next().unwrap_or(path);

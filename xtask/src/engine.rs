@@ -1,4 +1,4 @@
-//! Measures the overhead of the engine, as whole processes: jobs whose stages do nothing.
+//! Benchmarks the overhead of the engine with whole processes: jobs whose stages do nothing.
 
 mod peers;
 
@@ -15,9 +15,9 @@ use std::{
 
 /// Number of independent stages.
 const WIDTH: usize = 10;
-/// Stages of the job that is run.
+/// Number of stages of the job that is run.
 const NODES: usize = 1000;
-/// Stages of the job that is only planned.
+/// Number of stages of the job that is only planned.
 const PLANNED: usize = 100_000;
 /// Number of measurements of each.
 const TIMES: usize = 7;
@@ -29,8 +29,8 @@ pub fn bench(arguments: &[String]) -> Result<(), String> {
         [only] if only == "--no-peers" => false,
         _ => return Err("usage: cargo xtask bench engine [--no-peers]".to_string()),
     };
-    // Under the target folder: file systems are slow to make files where many were just deleted, and
-    // the folder for temporary files is where that happens. All goes away at the end.
+    // Below the target folder: creating files is slow where many were just deleted, as in the
+    // folder for temporary files. Everything is removed at the end.
     let folder = target().join(format!("bench-engine-{}", std::process::id()));
     let done = measure_all(&folder, with_peers);
     let swept = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
@@ -75,7 +75,7 @@ fn tell(name: &str, series: &Series) {
     );
 }
 
-/// First runs, each in a workspace of its own, and reruns of the last of them.
+/// First runs, each in its own workspace, and reruns of the last of them.
 fn runs(folder: &Path, nodes: usize, times: usize) -> Result<(Series, Series), String> {
     let mut workspaces = (0..times)
         .map(|i| Workspace::new(folder.join(format!("{nodes}-{i}")), nodes))
@@ -109,7 +109,7 @@ impl Workspace {
     }
 }
 
-/// A job of stages in layers: each reads the one above it.
+/// A job with layers of stages: each reads the one above it.
 fn text(nodes: usize) -> String {
     let mut text = "title = \"Layers\"\nwindow = \"week\"\n".to_string();
     for i in 0..nodes {

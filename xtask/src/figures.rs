@@ -1,8 +1,8 @@
-//! Measures the main job as a whole process, compared with the same figures from data frames in
+//! Benchmarks the main job as a whole process, compared with the same figures from data frames in
 //! Python.
 //!
-//! The others read the same files and make the figures that the stages begin with; they make no test,
-//! no forecast, no report and keep nothing, so they do less.
+//! The others read the same files and compute the figures from which the stages start. They make no
+//! tests, forecasts or reports and store nothing, so they do less.
 
 use crate::{
     measure::{self, Measured},
@@ -11,7 +11,7 @@ use crate::{
 use std::{env, fs, path::Path, process::Command};
 
 const USAGE: &str = "usage: cargo xtask bench figures [--records N] [--no-peers]";
-/// Name, packages (the first is it) and program of each other.
+/// Name, packages (its own first) and program of each comparison.
 const PEERS: [(&str, &[&str], &str); 2] = [
     (
         "polars",

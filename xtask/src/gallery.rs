@@ -7,11 +7,11 @@ use std::{
     process::Command,
 };
 
-/// The job, the date that it is run for, and the folder where it looks for records.
+/// The job, its date, and the folder of its records.
 const JOB: &str = "github-incidents";
 const DATE: &str = "2026-08-10";
 const RECORDS: &str = "data/raw/github-incidents";
-/// Files of its run to keep.
+/// Files of the run to keep.
 const KEPT: [&str; 5] = [
     "executive.pdf",
     "executive.html",
@@ -20,8 +20,8 @@ const KEPT: [&str; 5] = [
     "report.json",
 ];
 
-/// Runs the job in a workspace of its own, so that no path of this machine is in the reports, and keeps
-/// its reports with a picture of each page of the executive one.
+/// Runs the job in a separate workspace, so that no path of this machine is in the reports, and
+/// keeps its reports with a picture of each page of the executive one.
 pub fn gallery() -> Result<(), String> {
     let data = env::var_os("RETROCAST_REAL_DATA")
         .ok_or("set RETROCAST_REAL_DATA to the folder of real records; see data/README.md")?;
@@ -56,7 +56,7 @@ fn sample(data: &Path, workspace: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// The one folder in a folder.
+/// The single folder in a folder.
 fn only(folder: &Path) -> Result<PathBuf, String> {
     let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut folders = entries

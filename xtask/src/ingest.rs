@@ -1,5 +1,5 @@
-//! Measures ingest: the same files with our reader and with others, as whole processes, and the cost
-//! of one more week.
+//! Benchmarks ingest with whole processes: the same files with our reader and with others, and the
+//! cost of one more week.
 
 mod peers;
 mod records;
@@ -17,7 +17,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Bytes of a record as JSON, about.
+/// Approximate size of a record as JSON, in bytes.
 const RECORD_BYTES: u64 = 270;
 const USAGE: &str = "usage: cargo xtask bench ingest [--gigabytes N] [--times N] [--threads N] \
     [--forms jsonl,csv,parquet] [--no-peers]";
@@ -124,7 +124,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Writes the files of all weeks; `false` if no writer is available.
+    /// Writes the files of all weeks; false if no writer is available.
     fn write(&self, form: &str, records: u64) -> Result<bool, String> {
         let parquet = form == "parquet";
         let duckdb = self.peers.iter().find(|peer| peer.name.contains("DuckDB"));
@@ -150,7 +150,7 @@ impl Bench {
             duckdb.write_parquet(&self.folder, &self.folder.join("work"))?;
             fs::remove_dir_all(&from).map_err(|error| error.to_string())?;
         }
-        // With an old modification time: files that were just written are read again.
+        // With an old modification time, because recently written files are read again.
         let old = SystemTime::now() - Duration::from_secs(3600);
         for week in 1..=WEEKS + 1 {
             File::options()
@@ -255,7 +255,8 @@ impl Bench {
         }
     }
 
-    /// All weeks but the last, then that one, then nothing new; and the last one into an empty lake.
+    /// Ingests all weeks but the last, then the last one, then nothing new; and the last one into
+    /// an empty lake.
     fn week_more(&self, form: &str) -> Result<(), String> {
         let (files, threads) = (self.files(form), self.options.threads);
         let workspace = Workspace::new(&self.folder.join("work"))?;
@@ -318,7 +319,7 @@ impl Workspace {
         measure::once(&mut command, &self.folder.join("log"))
     }
 
-    /// Rows kept and records refused.
+    /// Numbers of accepted rows and refused records.
     fn counts(&self) -> Result<(u64, u64), String> {
         let told = Command::new(program())
             .args(["lake", "list", "load", "--workspace"])
@@ -333,8 +334,8 @@ impl Workspace {
     }
 }
 
-/// The rows of a dataset in a listing: `NAME  VERSION  ROWS  SIZE UNIT`, aligned by spaces. A number
-/// may have narrow spaces in it.
+/// The number of rows of a dataset in a listing: `NAME  VERSION  ROWS  SIZE UNIT`, aligned by
+/// spaces. A number may contain narrow spaces.
 fn rows_of(listing: &str, name: &str) -> u64 {
     let line = listing
         .lines()

@@ -1,4 +1,4 @@
-//! `cargo xtask`: the project's build tasks, with no dependencies but cargo and this crate.
+//! `cargo xtask`: the project's build tasks, without dependencies except cargo and this crate.
 
 mod engine;
 mod figures;
@@ -90,8 +90,9 @@ fn cargo(arguments: &[&str]) -> Result<(), String> {
     run(command.args(arguments).current_dir(root()))
 }
 
-/// Returns true for variables in which cargo describes the running package. Inherited, they would rerun
-/// build scripts that read them (such as that of `ring`) in every clone, and recompile all of Lance.
+/// Returns true for variables in which cargo describes the running package. If inherited, they
+/// would rerun build scripts that read them (such as that of `ring`) in every clone, and recompile
+/// all of Lance.
 fn is_of_this_package(variable: &str) -> bool {
     ["CARGO_PKG_", "CARGO_MANIFEST_"]
         .iter()
@@ -142,7 +143,7 @@ fn retrocast(arguments: &[String]) -> Result<(), String> {
     run(Command::new(program()).args(arguments).current_dir(root()))
 }
 
-/// Simulates, then runs; the date is fixed, so that the demo is reproducible to the byte.
+/// Simulates and runs; the date is fixed, so that the demo is reproducible to the byte.
 fn demo(arguments: &[String]) -> Result<(), String> {
     build()?;
     let seed = arguments
@@ -189,7 +190,7 @@ fn ci() -> Result<(), String> {
                 "warnings",
             ],
         ),
-        // The tidy checks are tests too: `tests/tidy.rs`.
+        // The tidy checks are tests, too: `tests/tidy.rs`.
         (
             "tests",
             &["test", "--release", "--workspace", "--no-fail-fast"],
@@ -203,7 +204,7 @@ fn ci() -> Result<(), String> {
     Ok(())
 }
 
-/// Runs the benchmarks of the hot parts and the engine, then the main job; or the one named.
+/// Runs the benchmarks of the hot parts and the engine, and the main job; or only the named one.
 fn bench(arguments: &[String]) -> Result<(), String> {
     build()?;
     match arguments.first().map(String::as_str) {
@@ -218,7 +219,7 @@ fn bench(arguments: &[String]) -> Result<(), String> {
     figures::bench(arguments)
 }
 
-/// Writes the JSON Schema of job files for editors; a test compares it with the program's.
+/// Writes the JSON Schema of job files for editors; a test compares it with that of the program.
 fn bless() -> Result<(), String> {
     build()?;
     let output = Command::new(program())
@@ -231,7 +232,7 @@ fn bless() -> Result<(), String> {
     Ok(())
 }
 
-/// Writes `core/stages/src/<name>.rs` with the headings every kind has, and registers it.
+/// Writes `core/stages/src/<name>.rs` with the required headings, and registers the kind.
 fn new_stage(arguments: &[String]) -> Result<(), String> {
     let [name] = arguments else {
         return Err("usage: cargo xtask new-stage NAME (a noun of the field, snake_case)".into());

@@ -1,4 +1,4 @@
-//! Wall time, peak memory and bytes read of whole processes.
+//! Measures wall time, peak memory and bytes read of whole processes.
 
 use std::{
     fs::{self, File},
@@ -9,22 +9,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Interval between two measurements of a process's memory.
+/// Interval between measurements of a process's memory.
 const LOOK: Duration = Duration::from_millis(1);
 
 /// The measurement of a process.
 #[derive(Debug, Clone, Copy)]
 pub struct Measured {
-    /// Wall time.
+    /// Wall time, in seconds.
     pub seconds: f64,
-    /// The largest resident memory; what comes in the last millisecond may be missed.
+    /// Peak resident memory, in KiB; the last millisecond may be missed.
     pub peak_kib: u64,
-    /// Bytes it had from the kernel, whether or not they came from a disk (`rchar`); what it maps into
-    /// its memory is not among them.
+    /// Bytes read through system calls, from disk or cache (`rchar`), without mapped files.
     pub read_bytes: u64,
 }
 
-/// Runs a command to its end. Its output goes into a file, whose end is printed when it fails.
+/// Runs a command to its end. Its output goes to a file, whose end is printed after a failure.
 pub fn once(command: &mut Command, log: &Path) -> Result<Measured, String> {
     let name = format!("{command:?}").replace('"', "");
     let told = |error: std::io::Error| format!("{name}: {error}");
@@ -41,7 +40,7 @@ pub fn once(command: &mut Command, log: &Path) -> Result<Measured, String> {
         (status, seconds, watch.join().unwrap_or((0, 0)))
     });
     let status = status.map_err(told)?;
-    // 3: done, but something optional is missing.
+    // 3: done, but an optional part is missing.
     if !matches!(status.code(), Some(0 | 3)) {
         let said = fs::read_to_string(log).unwrap_or_default();
         let lines: Vec<&str> = said.trim().lines().collect();
@@ -55,8 +54,7 @@ pub fn once(command: &mut Command, log: &Path) -> Result<Measured, String> {
     })
 }
 
-/// The high-water mark of a process's resident memory in KiB, and the bytes it read, as the kernel
-/// keeps them.
+/// The kernel's high-water mark of a process's resident memory, in KiB, and the bytes it read.
 fn watch_until(process: u32, ended: &AtomicBool) -> (u64, u64) {
     let (mut peak, mut read) = (0, 0);
     while !ended.load(Ordering::Relaxed) {
@@ -67,7 +65,7 @@ fn watch_until(process: u32, ended: &AtomicBool) -> (u64, u64) {
     (peak, read)
 }
 
-/// A number that the kernel keeps of a process.
+/// A number that the kernel reports for a process.
 fn told(process: u32, file: &str, key: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(key));
@@ -75,17 +73,17 @@ fn told(process: u32, file: &str, key: &str) -> u64 {
         .unwrap_or(0)
 }
 
-/// The same done several times.
+/// Repeated measurements.
 #[derive(Debug, Clone)]
 pub struct Series {
-    /// Wall times in milliseconds, the shortest first.
+    /// Wall times in milliseconds, ascending.
     times: Vec<f64>,
-    /// The largest resident memory of all.
+    /// The largest peak resident memory, in KiB.
     pub peak_kib: u64,
 }
 
 impl Series {
-    /// Does something so many times.
+    /// Repeats a measurement.
     pub fn of(
         times: usize,
         mut once: impl FnMut(usize) -> Result<Measured, String>,
@@ -97,12 +95,12 @@ impl Series {
         Ok(Self { times, peak_kib })
     }
 
-    /// The shortest, in milliseconds.
+    /// The shortest time, in milliseconds.
     pub fn least(&self) -> f64 {
         self.times.first().copied().unwrap_or(0.0)
     }
 
-    /// The middle one, in milliseconds; the longer of two.
+    /// The median time, in milliseconds; the longer of two middle ones.
     pub fn median(&self) -> f64 {
         self.times.get(self.times.len() / 2).copied().unwrap_or(0.0)
     }

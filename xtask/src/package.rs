@@ -1,14 +1,15 @@
-//! `cargo xtask package`: what is handed to users who build nothing: an archive, a Debian package, and the
-//! folder that the container image is made from.
+//! `cargo xtask package`: what users get who do not build: an archive, a Debian package, and the
+//! folder for the container image.
 
 use crate::{build, gallery::copy, program, root, run, target};
 use std::{fs, path::Path, process::Command};
 
-/// What stands beside the program.
+/// Files beside the program.
 const PAGES: [&str; 3] = ["README.md", "LICENSE-APACHE", "LICENSE-MIT"];
 const FOLDERS: [(&str, &str); 2] = [("core/docs", "docs"), ("jobs", "jobs")];
 
-/// Writes `target/package/retrocast-VERSION-ARCH.tar.gz` and, where `dpkg-deb` is there, the same as `.deb`.
+/// Writes `target/package/retrocast-VERSION-ARCH.tar.gz` and, if `dpkg-deb` exists, the same as
+/// `.deb`.
 pub fn package() -> Result<(), String> {
     build()?;
     let version = env!("CARGO_PKG_VERSION");
@@ -21,7 +22,7 @@ pub fn package() -> Result<(), String> {
     }
     fill(&tree.join("bin"), &tree)?;
     let archive = folder.join(format!("{name}.tar.gz"));
-    // Owners and order of this machine do not belong into it.
+    // Owners and file order of this machine must not affect the archive.
     run(Command::new("tar")
         .args([
             "--sort=name",
@@ -42,7 +43,7 @@ pub fn package() -> Result<(), String> {
     debian(&folder, version, machine)
 }
 
-/// The program in `bin` and everything else in `share`.
+/// Copies the program to `bin` and everything else to `share`.
 fn fill(bin: &Path, share: &Path) -> Result<(), String> {
     for folder in [bin, share] {
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;

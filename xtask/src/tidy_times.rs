@@ -1,8 +1,8 @@
-//! Gives the files of the local `protobuf-src` crate a fixed time.
+//! Gives the files of the local `protobuf-src` crate a fixed modification time.
 //!
-//! Cargo judges a local crate by the times of its files, which are new in every fresh clone; all of
-//! Lance hangs on this one, and would be compiled again. With a fixed time a shared target folder
-//! stays warm.
+//! Cargo judges a local crate by the modification times of its files, which are new in every clone.
+//! All of Lance depends on this crate and would be compiled again. With a fixed time a shared
+//! target folder stays warm.
 
 use std::{
     fs::{self, File},

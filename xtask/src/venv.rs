@@ -1,4 +1,4 @@
-//! Programs of others, each at one version in a virtual environment of its own under the target folder.
+//! Python programs at fixed versions, each in its own virtual environment below the target folder.
 
 use crate::{measure, target};
 use std::{
@@ -7,11 +7,11 @@ use std::{
     process::Command,
 };
 
-/// The folder of an environment with these packages, such as `luigi==3.8.1`, made when it is not there.
+/// The folder of an environment with these packages, such as `luigi==3.8.1`; created if missing.
 pub fn environment(name: &str, packages: &[String]) -> Result<PathBuf, String> {
     let peers = target().join("peers");
     let folder = peers.join(name);
-    // Written last, so a broken-off installation is made again.
+    // Written last, so that an interrupted installation is repeated.
     let ready = folder.join("ready");
     if ready.exists() {
         return Ok(folder);

@@ -1,8 +1,9 @@
 //! Tunes how the system's allocator shares memory among threads.
 #![allow(unsafe_code)]
 
-/// Limits the number of memory pools to that of processors. The C library of Linux keeps eight times as
-/// many, and no pool uses memory freed by another: at ten million records that was a third of the peak.
+/// Limits the number of allocator arenas to the number of processors. The C library of Linux allows
+/// eight times as many, and no arena reuses memory freed in another: at ten million records that
+/// was a third of the peak.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub fn share_pools() {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

@@ -30,7 +30,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Does what was typed.
+/// Runs the command of the arguments.
 pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     let workspace = Workspace::new(&arguments)?;
     if let Some(job) = arguments.command.job() {

@@ -1,9 +1,9 @@
-//! Errors as people read them.
+//! Converts errors to exit codes and messages.
 
 use crate::Exit;
 use retrocast_engine::EngineError;
 
-/// A mistake in what was typed or in a job file: exit code 2.
+/// A mistake in the arguments or in a job file: exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct WrongUsage(pub String);
@@ -22,13 +22,13 @@ pub fn exit(error: &anyhow::Error) -> Exit {
     }
 }
 
-/// An error and what led to it, in one line.
+/// An error with its causes, in one line.
 pub fn in_one_line(error: &anyhow::Error) -> String {
     parts(error).join(": ")
 }
 
-/// The messages of an error and its causes. Many errors include their cause already: nothing is
-/// repeated.
+/// The messages of an error and its causes, without repetition: many errors include their cause
+/// already.
 pub fn parts(error: &anyhow::Error) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     for cause in error.chain() {

@@ -8,7 +8,7 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// Hears of changes in folders and those below them.
+/// Watches folders and their subfolders for changes.
 pub struct Events {
     changed: Arc<Notify>,
     #[cfg(target_os = "linux")]
@@ -17,7 +17,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// Follows no folder yet.
+    /// Makes a watcher of no folders.
     pub fn new() -> Self {
         let changed = Arc::new(Notify::new());
         Self {
@@ -28,12 +28,12 @@ impl Events {
         }
     }
 
-    /// Ends when something changed since the last time, or as soon as it does.
+    /// Completes when something has changed since the last call.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// Hears of this folder and those that are below it now. To be called again when folders have come.
+    /// Watches a folder and its current subfolders. Call it again when folders were added.
     pub fn follow(&mut self, folder: &Path) {
         if self.followed.len() >= MOST_FOLDERS {
             return;
@@ -44,7 +44,7 @@ impl Events {
             self.followed.insert(folder.to_path_buf());
         }
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            // Links are not followed: they may lead in circles.
+            // Symbolic links are not followed: they may form cycles.
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 self.follow(&entry.path());
             }
@@ -61,7 +61,7 @@ mod linux {
     use std::{path::Path, sync::Arc};
     use tokio::sync::Notify;
 
-    /// Begins to listen on a thread of its own, which ends with the process.
+    /// Starts watching on a separate thread, which ends with the process.
     pub fn listen(changed: &Arc<Notify>) -> Option<Watches> {
         let mut inotify = Inotify::init().ok()?;
         let watches = inotify.watches();

@@ -24,22 +24,22 @@ use retrocast_store::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Does the work of nodes with the crates of this project.
+/// Executes nodes with the crates of this project.
 pub struct Work {
     workspace: Workspace,
     catalogue: Arc<Catalogue>,
-    /// Memory, and disk for what does not fit in it.
+    /// Memory and spill space for nodes.
     room: ResourcePool,
     /// The listener is shared, because ingest reports progress from other threads.
     progress: Arc<dyn Progress>,
     /// Runtime for queries.
     compute: tokio::runtime::Handle,
-    /// Hashes of files, so that each file is hashed once.
+    /// Hashes of files, each computed once.
     known: Hashes,
 }
 
 impl Work {
-    /// For a workspace.
+    /// Makes an executor for a workspace.
     pub fn new(
         workspace: Workspace,
         catalogue: Arc<Catalogue>,
@@ -68,7 +68,7 @@ impl Work {
         }
     }
 
-    /// Memory for a node's work, when there is enough.
+    /// Reserves memory for a node, waiting until there is enough.
     async fn share(
         &self,
         node: &Node,
@@ -120,7 +120,7 @@ impl Work {
         })
     }
 
-    /// The filter for rows that a report on this window must not see.
+    /// The filter for rows that a report on this window must not contain.
     fn before(&self, source: &SourceSpec, ctx: &RunContext) -> Result<Option<Before>, Failure> {
         let contract = self.contract(&source.contract)?;
         let end = ctx.window.end_instant();
@@ -156,7 +156,7 @@ impl Work {
                 .await
                 .map_err(|error| failure_of(node, error))?;
         let mut note = ingested.note;
-        // As written in the job file: no report contains the value of a secret.
+        // The uri as in the job file: no report contains the value of a secret.
         note.uri = retrocast_store::source::without_credentials(&source.uri);
         if note.records > 0 && note.accepted == 0 {
             return Err(nothing_met(&note));
@@ -178,7 +178,7 @@ impl Work {
     }
 }
 
-/// The failure of a source none of whose records meets its contract.
+/// The failure of a source without any valid record.
 fn nothing_met(note: &retrocast_domain::report::SourceNote) -> Failure {
     let reasons: Vec<String> = note
         .quarantined
@@ -215,8 +215,8 @@ fn dialect(source: &SourceSpec) -> Result<Dialect, Failure> {
     }
 }
 
-/// The days of dated files that a run on a window reads. Folders may be named by the days of another
-/// time zone: one day more on either side.
+/// The days of dated files that a run on a window reads. Folders may be dated in another time zone,
+/// so there is one day more at either end.
 pub fn days(source: &SourceSpec, window: &Window) -> Days {
     let first = match &source.history {
         Some(history) => before(window.start, history),
@@ -228,7 +228,7 @@ pub fn days(source: &SourceSpec, window: &Window) -> Days {
     }
 }
 
-/// The key for hashing personal data, if set.
+/// The key for hashing personal data, if it is set.
 fn hash_key(environment: &retrocast_engine::Environment) -> Option<Arc<[u8]>> {
     environment("RETROCAST_HASH_KEY").map(|key| key.into_bytes().into())
 }
@@ -247,7 +247,7 @@ fn properties(ctx: &RunContext, node: &Node) -> Properties {
     ])
 }
 
-/// A failure of the store, by what can be done about it.
+/// Converts an error of the store to a failure whose kind decides about retries.
 fn failure(error: StoreError) -> Failure {
     if matches!(error, StoreError::Cancelled) {
         return Failure::cancelled();
@@ -260,8 +260,7 @@ fn failure(error: StoreError) -> Failure {
     }
 }
 
-/// The same for a node whose name is printed beside the error, so that the message does not repeat
-/// it.
+/// The same without the node's name in the message, for output that prints the name beside it.
 fn failure_of(node: &Node, error: StoreError) -> Failure {
     let mut failure = failure(error);
     let named = format!("source {:?}: ", node.short());

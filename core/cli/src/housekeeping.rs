@@ -1,8 +1,8 @@
-//! Frees space on a full disk: removes the oldest reports that the job file allows, and lets the
-//! next report say so.
+//! Frees space on a full disk: removes the oldest reports that the job file allows, and records
+//! that for the next report.
 //!
 //! ```text
-//! lake/notices/<job>.json   what the next report of the job has to say
+//! lake/notices/<job>.json   notices for the next report of the job
 //! ```
 
 use crate::{ledger, terminal, workspace::Workspace};
@@ -14,7 +14,7 @@ use retrocast_run::{Journal, Node, Plan, RecordedPlan, folder::run_folders_of};
 use retrocast_store::bytes_below;
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-/// A folder of the archive that may go.
+/// A run folder that may be removed.
 struct Kept {
     window: Window,
     run: String,
@@ -37,7 +37,7 @@ pub fn made_room(workspace: &Workspace, job: &Job) -> anyhow::Result<bool> {
     Ok(notice.is_some())
 }
 
-/// Removes what the job's `[retention]` allows and notes it for the next report. `None` when there
+/// Removes the reports that the job's `[retention]` allows and records a notice. `None` if there
 /// was nothing to remove.
 fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>> {
     let Some(retention) = &job.retention else {
@@ -58,7 +58,7 @@ fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>>
     let unpublished = unpublished(workspace, &job.name);
     let (lost, published): (Vec<_>, Vec<_>) =
         (runs.into_iter()).partition(|run| unpublished.contains(&run.folder));
-    // Runs that the ledger could not store are removed only if nothing else frees space.
+    // Runs that the ledger could not store are removed last.
     let is_lost = published.is_empty();
     let runs = if is_lost { lost } else { published };
     let names: BTreeSet<String> = runs.iter().map(|run| run.run.clone()).collect();
@@ -75,7 +75,7 @@ fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>>
         fs::remove_dir_all(&run.folder)
             .with_context(|| format!("cannot remove {}", run.folder.display()))?;
         if let Some(window) = run.folder.parent() {
-            // Stays if another run of the window exists.
+            // Fails, as intended, if the window has another run.
             let _ = fs::remove_dir(window);
         }
     }
@@ -97,10 +97,10 @@ fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>>
     Ok(Some(notice))
 }
 
-/// Folders of finished runs that the ledger lacks and cannot take now.
+/// Folders of finished runs that the ledger lacks and cannot store now.
 fn unpublished(workspace: &Workspace, job: &str) -> BTreeSet<PathBuf> {
     let published = ledger::JobLedger::new(workspace, job).and_then(|ledger| {
-        // The disk is full, so that some may not be taken.
+        // On a full disk, some runs may not be published.
         if let Err(error) = ledger.publish(workspace, job) {
             tracing::warn!("the ledger takes no run: {error:#}");
         }
@@ -163,7 +163,7 @@ fn keep(workspace: &Workspace, job: &str, notices: &[String]) -> anyhow::Result<
     fs::write(&path, serde_json::to_vec(notices)?).with_context(failed)
 }
 
-/// Removes the notices that a plan's reports have printed.
+/// Removes the notices that the reports of a plan have printed.
 pub fn said(workspace: &Workspace, plan: &Plan) -> anyhow::Result<()> {
     let all = notices(workspace, &plan.job);
     let said: BTreeSet<&str> = plan

@@ -1,4 +1,4 @@
-//! The ledger of a job: what finished runs publish from their folders, and what a run sees of it.
+//! The ledger of a job: publishes finished runs, and selects the part that a run sees.
 
 mod rows;
 
@@ -18,17 +18,17 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-/// Runs whose rows are in memory at once.
+/// Maximum number of runs whose rows are in memory at the same time.
 const RUNS_AT_ONCE: usize = 50;
 
-/// The ledger of a job with threads to wait for it.
+/// The ledger of a job, with a runtime for its async calls.
 pub struct JobLedger {
     runtime: Runtime,
     ledger: Ledger,
 }
 
 impl JobLedger {
-    /// The ledger of a job in the workspace's lake.
+    /// Opens the ledger of a job in the workspace's lake.
     pub fn new(workspace: &Workspace, job: &str) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -40,14 +40,14 @@ impl JobLedger {
         Ok(Self { runtime, ledger })
     }
 
-    /// Publishes the finished runs of the archive that the ledger lacks, such as those whose process died
-    /// before it could, and returns their number.
+    /// Publishes the finished runs of the archive that the ledger lacks, such as those whose
+    /// process died before publishing. Returns their number.
     pub fn publish(&self, workspace: &Workspace, job: &str) -> anyhow::Result<usize> {
         let missing = self.missing(workspace, job)?;
         let mut count = 0;
         for runs in missing.chunks(RUNS_AT_ONCE) {
             let publications = runs.iter().filter_map(|(folder, run)| {
-                // A folder that cannot be read keeps no other run out of the ledger.
+                // An unreadable folder does not prevent the publication of the others.
                 let rows = rows::of(folder, run)
                     .inspect_err(|error| tracing::warn!("not in the ledger: {error:#}"));
                 Some(Publication {
@@ -96,9 +96,8 @@ impl JobLedger {
         Ok(missing)
     }
 
-    /// The part of the ledger that a run on a window sees: the newest run of each of the job's windows that
-    /// ends by its start, and the decisions and changes of improvements from before the run's
-    /// date.
+    /// The part of the ledger that a run on a window sees: the newest run of each of the job's
+    /// windows that ended before it, and the decisions and improvements from before the run's date.
     pub fn view(&self, job: &Job, window: &Window, date: Date) -> anyhow::Result<LedgerView> {
         let (kind, start) = (job.window.to_string(), window.start_instant());
         let runs = self.runtime.block_on(self.ledger.runs())?;
@@ -130,8 +129,8 @@ impl JobLedger {
     }
 }
 
-/// Publishes a run that has just ended. A ledger that cannot be written does not fail the run: the next run
-/// publishes it.
+/// Publishes the finished runs of a job before something reads its ledger. Where it cannot be written, such as
+/// in a lake that is read-only, a warning says so and what is there is read.
 pub fn publish_finished(workspace: &Workspace, job: &str) {
     let published =
         JobLedger::new(workspace, job).and_then(|ledger| ledger.publish(workspace, job));
@@ -141,7 +140,7 @@ pub fn publish_finished(workspace: &Workspace, job: &str) {
     }
 }
 
-/// A run of the archive as the ledger knows it; `None` when it made no report.
+/// A run of the archive as a publication; `None` if it made no report.
 fn finished(folder: &Path, run: &RunSummary) -> Option<PublishedRun> {
     if !run.status.has_reports() || !folder.join(REPORT).is_file() {
         return None;

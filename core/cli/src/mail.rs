@@ -1,7 +1,7 @@
-//! Mail of runs: the workspace's settings and templates, and what is done with the outbox of a run.
+//! Mail of runs: the workspace's settings and templates, and operations on the outbox of a run.
 //!
-//! Mail never decides how a run ends: what goes wrong with it is reported on standard error, kept in the
-//! outbox, and tried again by the next look of a schedule or by `retrocast deliver`.
+//! Mail never changes the result of a run: errors go to stderr and to the outbox, and the next
+//! check of a schedule or `retrocast deliver` tries again.
 
 use crate::{diagnose::WrongUsage, signals, terminal, workspace::Workspace};
 use anyhow::Context as _;
@@ -21,10 +21,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Name of the settings, in the workspace.
+/// Name of the settings file in the workspace.
 pub const SETTINGS: &str = "mail.toml";
 
-/// Settings for a workspace without any, to show what would be sent.
+/// Settings for a dry run in a workspace without any.
 const SAMPLE: &str = "from = \"retrocast@localhost\"\n[server]\nhost = \"localhost\"\n\
                       tls = \"loopback-plaintext\"\n";
 
@@ -43,7 +43,7 @@ impl Mailer {
         made.transpose()
     }
 
-    /// The same with settings that do for looking, in a workspace without any.
+    /// The same, with sample settings for a dry run if the workspace has none.
     pub fn to_look(workspace: &Workspace) -> anyhow::Result<Self> {
         let settings = match settings(workspace)? {
             Some(settings) => settings,
@@ -69,7 +69,7 @@ impl Mailer {
         Ok(Smtp::new(&self.settings, &|name| std::env::var(name).ok())?)
     }
 
-    /// Composes the messages of a run's reports, dated now, without an outbox.
+    /// Composes the messages of a run's reports, dated now; writes no outbox.
     pub fn messages(
         &self,
         folder: &Path,
@@ -86,7 +86,7 @@ impl Mailer {
         Ok(messages)
     }
 
-    /// What a run has to say in each of its reports that names recipients, with these.
+    /// The contents of the mail for each of these reports that names recipients.
     fn contents(
         &self,
         folder: &Path,
@@ -95,7 +95,7 @@ impl Mailer {
         let status = RunSummary::read(folder)?.status;
         let mut contents = Vec::new();
         for report in reports {
-            // A run of some nodes only may have made one report and not the other.
+            // A run of selected nodes may have made only one of the reports.
             let page = folder.join(format!("{}.html", report.name));
             if report.to.is_empty() || (status.has_reports() && !page.is_file()) {
                 continue;
@@ -109,8 +109,8 @@ impl Mailer {
         Ok(contents)
     }
 
-    /// Adds the mail of a run to its outbox. What is there already is left alone, unless it is to be tried
-    /// `again`.
+    /// Adds the mail of a run to its outbox. Existing deliveries are unchanged, unless they are to
+    /// be tried `again`.
     fn enqueue(
         &self,
         outbox: &mut Outbox,
@@ -135,7 +135,7 @@ impl Mailer {
         Ok(())
     }
 
-    /// Sends what is selected, and reports each delivery that was tried.
+    /// Sends the selected deliveries, and reports each attempt.
     fn send(&self, outbox: &mut Outbox, selection: Selection) -> anyhow::Result<()> {
         let stop = signals::stop();
         let stopped = || stop.is_cancelled();
@@ -153,7 +153,7 @@ impl Mailer {
         Ok(())
     }
 
-    /// Sends the mail of a run, on request: also what was refused or given up.
+    /// Sends the mail of a run on request, including refused and given-up deliveries.
     pub fn deliver(
         &self,
         workspace: &Workspace,
@@ -166,7 +166,7 @@ impl Mailer {
         })
     }
 
-    /// Does something with the outbox of a run, and sends the folder to where the archive is.
+    /// Runs an operation on the outbox of a run, then uploads the folder to the archive.
     fn pass(
         &self,
         workspace: &Workspace,
@@ -182,7 +182,7 @@ impl Mailer {
     }
 }
 
-/// Sends the mail of a run that was just made, when its job wants that.
+/// Sends the mail of a finished run, if its job file says so.
 pub fn after_run(workspace: &Workspace, job: &Job, folder: &Path, status: RunStatus) {
     let is_wanted = match job.send_mail {
         SendMail::Never => false,
@@ -194,7 +194,8 @@ pub fn after_run(workspace: &Workspace, job: &Job, folder: &Path, status: RunSta
     }
 }
 
-/// Tells the readers of a job's reports, once, of a failure that its administrator is told of.
+/// Notifies the recipients of a job's reports, once, of a failure that its administrator was
+/// alerted to.
 pub fn after_failure(workspace: &Workspace, job: &Job, folder: &Path) {
     if job.send_mail != SendMail::Never {
         send_new(workspace, job, folder);
@@ -219,7 +220,7 @@ fn send_new(workspace: &Workspace, job: &Job, folder: &Path) {
     report_error(sent());
 }
 
-/// Sends what is due of the runs of a job.
+/// Sends the deliveries of a job's runs that are due.
 pub fn retry(workspace: &Workspace, job: &str) {
     let now = Timestamp::now();
     let is_due = |folder: &PathBuf| {
@@ -251,7 +252,7 @@ fn report_error(sent: anyhow::Result<()>) {
     }
 }
 
-/// "executive to ada@example.org: accepted since ...".
+/// One line on a delivery: "executive to ada@example.org: accepted since ...".
 pub fn line(delivery: &Delivery) -> String {
     let (report, to) = (&delivery.queued.report, &delivery.queued.recipient);
     format!(
@@ -272,7 +273,7 @@ fn settings(workspace: &Workspace) -> anyhow::Result<Option<Settings>> {
     Ok(Some(settings.below(&workspace.root)))
 }
 
-/// The templates that come with the program, and those of the folder in their place.
+/// The built-in templates, replaced by those of the folder where it has them.
 fn templates(folder: Option<&Path>) -> anyhow::Result<Templates> {
     let mut templates = Templates::built_in();
     let Some(folder) = folder else {

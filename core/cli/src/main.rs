@@ -1,7 +1,7 @@
 //! `retrocast`: the composition root. Wires the crates together; holds messages, exit codes and
 //! progress, and no analysis.
 
-// Both panic when the stream cannot be written; `terminal` does not.
+// These panic if the stream cannot be written; `terminal` does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod allocator;
@@ -27,9 +27,9 @@ use std::process::ExitCode;
 pub enum Exit {
     /// 0: done.
     Done,
-    /// 1: the run, or what was asked, failed.
+    /// 1: the run or the request failed.
     Failed,
-    /// 2: wrong usage, or a job file that cannot be used.
+    /// 2: wrong usage, or an invalid job file.
     Usage,
     /// 3: done, but something optional is missing.
     Partial,
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
 fn run() -> Exit {
     let arguments = match arguments::Arguments::try_parse() {
         Ok(arguments) => arguments,
-        // Help and version arrive here, too, for stdout.
+        // Help and version arrive here, too, and go to stdout.
         Err(error) => {
             let printed = error.print();
             if error.use_stderr() {

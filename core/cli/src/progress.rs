@@ -13,7 +13,7 @@ use std::{
 };
 use tracing_subscriber::EnvFilter;
 
-/// Logs go to standard error; quiet unless asked for.
+/// Sends logs to stderr; only errors by default.
 pub fn init_tracing(verbose: u8) {
     let level = match verbose {
         0 => "error",
@@ -24,12 +24,12 @@ pub fn init_tracing(verbose: u8) {
     let told = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(crate::terminal::colour(std::io::stderr().is_terminal()))
-        // It would panic where stderr cannot be written.
+        // It would panic if stderr cannot be written.
         .log_internal_errors(false)
         .without_time();
     let asked = EnvFilter::try_from_default_env();
     let _ = match asked {
-        // A filter that takes directives apart is memory that a quiet run can do without.
+        // The filter with directives takes memory that a quiet run can save.
         Err(_) if verbose == 0 => told.with_max_level(tracing::Level::ERROR).try_init(),
         asked => told
             .with_env_filter(asked.unwrap_or_else(|_| EnvFilter::new(level)))
@@ -37,7 +37,7 @@ pub fn init_tracing(verbose: u8) {
     };
 }
 
-/// The listener that fits where the output goes.
+/// The listener for this output: JSON lines, bars on a terminal, or plain lines.
 pub fn listener(json: bool, nodes: usize) -> Arc<dyn Progress> {
     if json {
         Arc::new(JsonLines)
@@ -60,7 +60,7 @@ impl Progress for JsonLines {
     }
 }
 
-/// One line an event on standard error.
+/// One line per event on stderr.
 struct Lines;
 
 impl Progress for Lines {
@@ -71,7 +71,7 @@ impl Progress for Lines {
     }
 }
 
-/// Formats an event for people; `None` for events without news.
+/// Formats an event as text; `None` for events that are not shown.
 fn line(event: &Event) -> Option<String> {
     let node = event.node.as_deref().unwrap_or_default();
     let message = clean(event.message.as_deref().unwrap_or_default());
@@ -103,7 +103,7 @@ fn line(event: &Event) -> Option<String> {
     Some(text.trim_end().to_string())
 }
 
-/// A duration for people: 320 ms, 4.2 s, 3 min 20 s.
+/// Formats a duration: 320 ms, 4.2 s, 3 min 20 s.
 pub fn duration(milliseconds: u64) -> String {
     match milliseconds {
         0..1000 => format!("{milliseconds} ms"),

@@ -31,7 +31,7 @@ fn summary(folder: &Path) -> Option<RunSummary> {
     told.or_else(|| reconciled(folder).ok())
 }
 
-/// The same for one job, without reading runs of others.
+/// The same for one job; does not read the runs of others.
 pub fn of_job(workspace: &Workspace, job: &str) -> Vec<(PathBuf, RunSummary)> {
     let folders = run_folders_of(&workspace.reports, job);
     let runs = folders.into_iter().filter_map(|folder| {
@@ -41,7 +41,7 @@ pub fn of_job(workspace: &Workspace, job: &str) -> Vec<(PathBuf, RunSummary)> {
     runs.collect()
 }
 
-/// The summary of a run's folder; written to the folder when the run is over.
+/// The summary of a run's folder; written to the folder if the run is over.
 pub fn reconciled(folder: &Path) -> anyhow::Result<RunSummary> {
     let summary = RunSummary::of(folder)?;
     if summary.status != RunStatus::Running

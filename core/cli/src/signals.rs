@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM, listened to from the first run to the end of the process.
+//! Handles Ctrl-C and SIGTERM, from the first run to the end of the process.
 //!
 //! One thread listens, so a signal between two runs of a loop is not lost.
 

@@ -1,8 +1,8 @@
-//! Everything the program writes to stdout and stderr goes through here.
+//! All output to stdout and stderr.
 //!
-//! - Text of records is shown, never obeyed ([`clean`]).
-//! - An error of stdout (a full disk, a closed pipe) is remembered. Active work continues, and the
-//!   program ends with it ([`finish`]).
+//! - Control characters in text from records are escaped ([`clean`]).
+//! - A write error of stdout (a full disk, a closed pipe) is stored. Active work continues, and the
+//!   program ends with that error ([`finish`]).
 //! - An error of stderr is ignored: it cannot be reported.
 
 use crate::{Exit, diagnose};
@@ -13,8 +13,8 @@ use std::{
     sync::OnceLock,
 };
 
-/// Stdout could not be written. It is no [`io::Error`] and has none as its source: a full stdout is
-/// not a full lake.
+/// The error of an unwritable stdout. It is not an [`io::Error`] and has none as its source: a full
+/// stdout does not mean a full lake.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("cannot write to stdout: {message}")]
 pub struct StdoutError {
@@ -22,15 +22,15 @@ pub struct StdoutError {
     message: String,
 }
 
-/// The first failure of stdout.
+/// The first write error of stdout.
 static FAILURE: OnceLock<StdoutError> = OnceLock::new();
 
-/// Prints to stdout for people.
+/// Prints text to stdout, with control characters escaped.
 pub fn print(text: &str) -> Result<(), StdoutError> {
     print_raw(&clean(text))
 }
 
-/// Prints to stdout for programs.
+/// Prints a value to stdout as JSON.
 pub fn print_json<T: serde::Serialize>(value: &T) -> anyhow::Result<()> {
     Ok(print_raw(&serde_json::to_string_pretty(value)?)?)
 }
@@ -48,7 +48,7 @@ pub fn print_raw(text: &str) -> Result<(), StdoutError> {
     write().map_err(|error| remember(&error))
 }
 
-/// Remembers that stdout failed, for [`finish`].
+/// Stores a write error of stdout, for [`finish`].
 pub fn remember(error: &io::Error) -> StdoutError {
     let error = StdoutError {
         kind: error.kind(),
@@ -58,8 +58,8 @@ pub fn remember(error: &io::Error) -> StdoutError {
     error
 }
 
-/// The exit code of the program: that of its command, unless its output did not arrive. A reader that
-/// went away, as in `retrocast list | head`, is no failure.
+/// The exit code of the program: that of its command, unless stdout failed. A reader that closed
+/// the pipe, as in `retrocast list | head`, is not a failure.
 pub fn finish(exit: Exit) -> Exit {
     if let Err(error) = io::stdout().lock().flush() {
         remember(&error);
@@ -78,7 +78,7 @@ pub fn colour(terminal: bool) -> bool {
     terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Prints an error and what led to it.
+/// Prints an error with its causes.
 pub fn print_error(error: &anyhow::Error) {
     let stderr = io::stderr();
     let (bold, plain) = if colour(stderr.is_terminal()) {
@@ -167,10 +167,11 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Characters of the words for what was cut off.
+/// Reserved length of the note about what was cut, in characters.
 const CUT: usize = 24;
 
-/// Truncates a line to about `most` characters and states how many were cut, unless that is longer.
+/// Truncates a line to about `most` characters and notes how many were cut, unless the note would
+/// be longer.
 pub fn line(text: &str, most: usize) -> String {
     let text = text.replace(['\n', '\r', '\t'], " ");
     let all = text.chars().count();
@@ -210,7 +211,7 @@ mod tests {
             format!("{indent}Monday, and so did its input"),
         ];
         assert_eq!(wrap(line, 21, Some(61)), broken.join("\n"));
-        // A narrow terminal takes from the indent, and a word that is too long has its own line.
+        // On a narrow terminal the indent shrinks, and a word that is too long has its own line.
         let long = "é".repeat(50);
         let narrow = wrap(&format!("  warning   {long} end"), 12, Some(30));
         assert_eq!(narrow, format!("  warning\n      {long}\n      end"));

@@ -11,10 +11,10 @@ use std::{
     sync::Arc,
 };
 
-/// A generated job of 100,000 stages has 5 MB; larger files are not job files.
+/// Maximum size of a job file, in bytes: a generated job of 100,000 stages has 5 MB.
 const MOST_BYTES: u64 = 16 << 20;
 
-/// The folders a command works with.
+/// The folders that a command works with.
 #[derive(Debug, Clone)]
 pub struct Workspace {
     /// Base for relative addresses of sources.
@@ -31,14 +31,14 @@ pub struct Workspace {
     pub reports: PathBuf,
     /// The mirror of the archive, if it is in object storage.
     pub mirror: Option<Arc<Mirror>>,
-    /// Lake and archive as they were named, where they are not in folders.
+    /// Addresses of lake and archive as given, if they are not folders.
     pub addresses: [Option<String>; 2],
 }
 
 impl Workspace {
-    /// Builds a workspace from the arguments; folders default to those of the current folder.
+    /// Makes a workspace from the arguments; the default folders are in the current folder.
     pub fn new(arguments: &Arguments) -> Result<Self, WrongUsage> {
-        // A folder that was named must be there; those that are only read are not made.
+        // A folder given by option must exist; those that are only read are not created.
         let named = [
             ("--jobs", &arguments.jobs),
             ("--templates", &arguments.templates),
@@ -87,7 +87,8 @@ impl Workspace {
         })
     }
 
-    /// Fetches files of other machines for an archive in object storage; does nothing for a local one.
+    /// Fetches runs of other machines for an archive in object storage; does nothing for a local
+    /// one.
     pub fn fetch(&self) -> anyhow::Result<()> {
         match &self.mirror {
             Some(mirror) => places::fetch(mirror, &self.places.files),
@@ -95,7 +96,7 @@ impl Workspace {
         }
     }
 
-    /// Sends what was added here to an archive in object storage.
+    /// Uploads new files to an archive in object storage.
     pub fn send(&self) -> anyhow::Result<()> {
         let Some(mirror) = &self.mirror else {
             return Ok(());
@@ -105,7 +106,7 @@ impl Workspace {
         sent.map(|_| ()).with_context(failed)
     }
 
-    /// The file of a job, by name or path, with its text.
+    /// Reads the file of a job, given by name or path.
     pub fn job_file(&self, job: &str) -> anyhow::Result<(PathBuf, String)> {
         let named = job.contains('/') || Path::new(job).extension().is_some_and(|e| e == "toml");
         let path = if named {
@@ -161,7 +162,7 @@ impl Workspace {
             .flatten()
             .filter_map(|entry| {
                 let path = entry.ok()?.path();
-                // Temporary files of editors.
+                // Skips temporary files of editors.
                 if path.file_name()?.to_str()?.starts_with('.') {
                     return None;
                 }

@@ -1,12 +1,12 @@
-//! One mail to the owner of a job when a run that was due could not be made.
+//! Sends one mail to the owner of a job when a run that was due failed or could not start.
 //!
-//! The message is a file in the run's folder before it is sent, so a machine without mail loses
-//! nothing. It is passed to the machine's own `sendmail`: relay and password are settings of the
-//! machine, not of job files.
+//! The message is written to the run's folder before it is sent, so on a machine without mail
+//! nothing is lost. It is passed to the machine's own `sendmail`: relay and password are settings
+//! of the machine, not of job files.
 //!
 //! On a full disk the message is sent without being stored. An empty file, which needs no space,
-//! then records by its name that it was sent; if not even that can be created, every check sends it
-//! again, with the same message id, so that mail systems recognise it.
+//! records by its name that it was sent. If that cannot be created either, every check sends the
+//! message again under the same message id, so that mail systems recognise duplicates.
 
 mod message;
 mod sendmail;
@@ -30,20 +30,20 @@ use std::{
     time::Duration,
 };
 
-/// The message, in the run's folder.
+/// File of the message in the run's folder.
 pub const MESSAGE: &str = "alert.eml";
-/// The record that an alert was sent, with time and identity, in the run's folder.
+/// File in the run's folder that records time and identity of the sent alert.
 pub const SENT: &str = "alert.sent";
 
 /// Timeout of the mail program.
 const LIMIT: Duration = Duration::from_secs(60);
-/// Between two looks at what is waited for.
+/// Polling interval while waiting for a lock.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The contents of an alert to the owner of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Alert {
-    /// Mail addresses, with commas between them.
+    /// Mail addresses, separated by commas.
     pub to: String,
     /// Name of the job.
     pub job: String,
@@ -60,9 +60,9 @@ pub struct Alert {
 /// The result of sending an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AlertOutcome {
-    /// The mail program took it.
+    /// The mail program accepted it.
     Sent(Sent),
-    /// It had been sent before, and was not sent again.
+    /// It had been sent before and was not sent again.
     AlreadySent(Sent),
 }
 
@@ -71,7 +71,7 @@ pub enum AlertOutcome {
 pub struct Sent {
     /// Time at which the mail program accepted it, RFC 3339.
     pub time: String,
-    /// The message's identity, as a mail server's log has it.
+    /// The message id, as in the log of a mail server.
     pub message_id: String,
     /// The recipients.
     pub to: String,
@@ -79,11 +79,11 @@ pub struct Sent {
     pub alert: String,
 }
 
-/// Writes the alert into a run's folder as [`MESSAGE`] and sends it once per recipients, job, window
-/// and due time. Stops waiting as soon as `stopped` returns true.
+/// Writes the alert into a run's folder as [`MESSAGE`] and sends it once per combination of
+/// recipients, job, window and due time. Stops waiting as soon as `stopped` returns true.
 ///
-/// The program is that of the variable `RETROCAST_SENDMAIL`, else `sendmail`. The sender is the
-/// address in `RETROCAST_MAIL_FROM`, else this user on this machine.
+/// The program is `RETROCAST_SENDMAIL`, else `sendmail`. The sender is the address in
+/// `RETROCAST_MAIL_FROM`, else the current user on this machine.
 pub fn alert(
     folder: &Path,
     alert: &Alert,
@@ -96,7 +96,7 @@ pub fn alert(
     alert_by_machine(place, alert, stopped)
 }
 
-/// The same for a run that could not start, and so has no folder. The record is in another folder,
+/// The same for a run that could not start and so has no folder. It is recorded in another folder,
 /// if that exists.
 pub fn alert_without_run(
     folder: &Path,
@@ -110,7 +110,7 @@ pub fn alert_without_run(
     alert_by_machine(place, alert, stopped)
 }
 
-/// Location of the record that an alert was sent.
+/// Folder of the record that an alert was sent.
 #[derive(Clone, Copy)]
 struct NoteFolder<'a> {
     folder: &'a Path,
@@ -186,8 +186,8 @@ fn alert_with(
     Ok(AlertOutcome::Sent(sent))
 }
 
-/// Held until an alert is sent, so that two processes do not send it twice. Without such locks, the
-/// message id identifies the second copy.
+/// Locks the folder until an alert is sent, so that two processes do not send it twice. On file
+/// systems without locks, the message id identifies the duplicate.
 fn lock(place: NoteFolder<'_>, stopped: &dyn Fn() -> bool) -> Result<Option<File>, Error> {
     let file = match File::open(place.folder) {
         Ok(file) => file,
@@ -212,7 +212,7 @@ fn lock(place: NoteFolder<'_>, stopped: &dyn Fn() -> bool) -> Result<Option<File
     Ok(Some(file))
 }
 
-/// Notes that an alert was sent; on a full disk in the name of an empty file.
+/// Records that an alert was sent; on a full disk in the name of an empty file.
 fn note(place: NoteFolder<'_>, sent: &Sent, means: &Means<'_>) -> Result<(), Error> {
     let marker = place.folder.join(SENT);
     let text = json_text(sent).map_err(|source| Error::File {
@@ -223,7 +223,7 @@ fn note(place: NoteFolder<'_>, sent: &Sent, means: &Means<'_>) -> Result<(), Err
     let text = String::from_utf8_lossy(&text);
     match (means.write)(&marker, &text) {
         Err(error) if error.is_full() || !place.is_run => {
-            // The message is on its way whether or not that can be noted.
+            // The message is sent even if that cannot be recorded.
             let _ = File::create(marker_without_room(place.folder, &sent.alert));
             Ok(())
         }
@@ -260,8 +260,8 @@ fn subject(alert: &Alert) -> String {
     )
 }
 
-/// The message in plain words: what did not come, what was tried, what comes next, and, where
-/// the run wrote it, what is known of the failure.
+/// Body of the message: the missing report, the attempts, the next step, and the failure report if
+/// the run wrote one.
 fn body(run: Option<&Path>, alert: &Alert) -> String {
     let told = run.and_then(|folder| std::fs::read(folder.join(FAILURE_TEXT)).ok());
     let told = told.map(|text| clean_lines(&String::from_utf8_lossy(&text), 20_000));
@@ -291,7 +291,7 @@ fn body(run: Option<&Path>, alert: &Alert) -> String {
     text
 }
 
-/// Attempts that failed alike, in one line with all their times.
+/// Groups attempts that failed alike, with all their times.
 fn grouped(attempts: &[(String, String)]) -> Vec<(Vec<String>, String)> {
     let mut groups: Vec<(Vec<String>, String)> = Vec::new();
     for (time, error) in attempts {

@@ -1,8 +1,7 @@
 //! The archive: static pages over `reports/<job>/<window>/<run>/`.
 //!
-//! Only indexes are written; files of runs are never changed. Folders that are not runs, and
-//! unreadable summaries, are listed as such, because an archive that hides what it cannot explain
-//! is not trustworthy.
+//! Only index pages are written; files of runs are never changed. Folders that are not runs, and
+//! unreadable summaries, are listed as such, so that nothing in the archive is hidden.
 
 use crate::{
     Error,
@@ -17,13 +16,12 @@ use std::path::{Path, PathBuf};
 /// Name of the feed beside the front page.
 const FEED: &str = "feed.xml";
 
-/// Writes the pages of the archive with the templates that come with the program; returns the
-/// front page.
+/// Writes the pages of the archive with the built-in templates; returns the path of the front page.
 pub fn rebuild(root: &Path) -> Result<PathBuf, Error> {
     rebuild_with(root, None)
 }
 
-/// The same with the templates of a folder: those in `<templates>/archive` replace the program's.
+/// The same with templates from a folder: files in `<templates>/archive` replace the built-in ones.
 pub fn rebuild_with(root: &Path, templates: Option<&Path>) -> Result<PathBuf, Error> {
     let pages = Pages::new(templates)?;
     std::fs::create_dir_all(root).map_err(|source| Error::File {
@@ -51,7 +49,7 @@ pub fn rebuild_with(root: &Path, templates: Option<&Path>) -> Result<PathBuf, Er
     Ok(front)
 }
 
-/// Every run below the root by job, and what looks like a run but is none.
+/// Finds every run below the root by job, and folders that look like runs but are not.
 fn scan(root: &Path) -> Result<(Vec<JobEntry>, Vec<OddEntry>), Error> {
     let (mut jobs, mut odd) = (Vec::new(), Vec::new());
     for (job_name, job_path) in folders(root)? {
@@ -105,7 +103,7 @@ fn reason(error: &retrocast_run::Error) -> String {
     }
 }
 
-/// Unchanged pages are not rewritten, so that a rebuild over years of runs writes little.
+/// Writes a page only if it changed, so that a rebuild over years of runs writes little.
 fn write_if_changed(path: &Path, text: &str) -> Result<(), Error> {
     if std::fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
         return Ok(());
@@ -154,7 +152,7 @@ mod tests {
         std::fs::read_to_string(path).unwrap()
     }
 
-    /// Every relative link of a page leads to a file.
+    /// Checks that every relative link of a page leads to a file.
     fn check_links(page: &Path) {
         for link in read(page)
             .split("href=\"")
@@ -336,7 +334,7 @@ mod tests {
         assert!(text.contains("{{ 7 * 7 }}"));
     }
 
-    /// Every mark in an XML text has its end, in order, and no other characters have a meaning.
+    /// Checks that an XML text is well-formed.
     fn check_xml(text: &str) {
         let mut open: Vec<&str> = Vec::new();
         let body = text.split_once("?>").unwrap().1;
@@ -388,7 +386,7 @@ mod tests {
             let parts = text.split("<id>").skip(1);
             parts.map(|part| part[..45].to_string()).collect()
         };
-        // Read elsewhere, after another run: the identities are those of before.
+        // The same archive copied elsewhere, after another run: the identities are unchanged.
         let elsewhere = tempfile::tempdir().unwrap();
         put(elsewhere.path(), &newest);
         rebuild(elsewhere.path()).unwrap();
@@ -415,7 +413,7 @@ mod tests {
         }
         assert_eq!(text.matches("<li class=\"run").count(), 9);
         assert!(text.contains("3\u{a0}earlier runs"));
-        // Without a script the box would do nothing, so it is hidden until a script shows it.
+        // The search box needs its script, so it is hidden until the script shows it.
         assert!(text.contains("role=\"search\" hidden"));
         assert!(!text.contains("src=") && !text.contains("://"));
         assert!(read(root.join("weekly/index.html")).contains("role=\"search\" hidden"));

@@ -1,7 +1,7 @@
 //! Compares two runs: setup, inputs, figures and findings.
 //!
-//! Runs are compared by their folders, so a run that failed, or is active, is compared as far as it
-//! got: what one of the two did not look for is neither new nor resolved.
+//! Runs are compared by their folders, so a failed or active run is compared as far as it got:
+//! findings of a stage that only one of the two ran are neither new nor resolved.
 
 pub mod config;
 pub mod figures;
@@ -19,7 +19,7 @@ use retrocast_run::{NodeState, RunFolder, RunStatus};
 use serde::Serialize;
 use std::path::Path;
 
-/// The old and the new value.
+/// A value in the first and in the second run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Pair<T> {
     /// In the first run.
@@ -36,7 +36,7 @@ impl<T: PartialEq> Pair<T> {
 }
 
 impl<T> Pair<T> {
-    /// The same of both.
+    /// Applies a function to both values.
     fn map<'a, U>(&'a self, f: impl Fn(&'a T) -> U) -> Pair<U> {
         Pair {
             old: f(&self.old),
@@ -58,7 +58,7 @@ pub struct Side {
     pub window: String,
     /// The window in words.
     pub period: String,
-    /// Date it was made for, ISO.
+    /// Its date, ISO 8601.
     pub date: String,
     /// Status at the end.
     pub status: RunStatus,
@@ -66,7 +66,7 @@ pub struct Side {
     pub folder: String,
 }
 
-/// A node that did not end alike in both runs.
+/// A node with different results in the two runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NodeChange {
     /// Its full name.
@@ -90,15 +90,15 @@ pub struct Difference {
     pub inputs: Vec<Input>,
     /// Key figures, the most important change first.
     pub metrics: Vec<Figure>,
-    /// Findings but those on improvements.
+    /// Findings, except those on improvements.
     pub findings: Findings,
-    /// Their verdicts on improvements.
+    /// The verdicts on improvements.
     pub effects: Vec<Judgement>,
-    /// Files that could not be read and are left out, in sentences.
+    /// Files that could not be read and are left out, one sentence each.
     pub unreadable: Vec<String>,
 }
 
-/// Compares the run of one folder with that of another.
+/// Compares two run folders.
 pub fn diff(old: &Path, new: &Path) -> Result<Difference, Error> {
     let runs = Pair {
         old: RunFolder::read(old)?,
@@ -118,7 +118,7 @@ pub fn diff(old: &Path, new: &Path) -> Result<Difference, Error> {
 }
 
 impl Difference {
-    /// The difference as a person reads it on a terminal.
+    /// Formats the difference for a terminal.
     pub fn text(&self) -> String {
         text::text(self)
     }
@@ -138,7 +138,7 @@ fn side(run: &RunFolder) -> Side {
     }
 }
 
-/// Nodes of both plans that did not end alike.
+/// Nodes of both plans with different results.
 fn courses(runs: &Pair<RunFolder>) -> Vec<NodeChange> {
     let nodes = runs.new.plan.nodes.iter().filter(|node| !node.is_report());
     nodes
@@ -146,7 +146,7 @@ fn courses(runs: &Pair<RunFolder>) -> Vec<NodeChange> {
             let states = runs.map(|run| run.state(&node.name));
             let same = states.is_same()
                 || states.old == NodeState::Absent
-                // The amount that is missing differs from window to window.
+                // The missing amount differs from window to window.
                 || matches!(
                     (&states.old, &states.new),
                     (NodeState::NotEnough(_), NodeState::NotEnough(_))
@@ -173,7 +173,7 @@ fn told(state: &NodeState) -> (&'static str, &str) {
     }
 }
 
-/// The part of two lists between their common prefix and their common suffix.
+/// The parts of two lists between their common prefix and suffix.
 fn differing<'a, T: PartialEq>(a: &'a [T], b: &'a [T]) -> [&'a [T]; 2] {
     let same = |(a, b): &(&T, &T)| a == b;
     let first = a.iter().zip(b).take_while(same).count();

@@ -1,4 +1,4 @@
-//! The report before a window's: what a new report is compared with.
+//! Finds the earlier report that a new report is compared with.
 
 use crate::folders::folders;
 use retrocast_domain::{Finding, Window, report::EarlierReport};
@@ -9,16 +9,16 @@ use retrocast_run::{
 use serde::Deserialize;
 use std::path::Path;
 
-/// What a report was compared with.
+/// The earlier report in a report file.
 #[derive(Deserialize)]
 struct Compared {
     #[serde(default)]
     earlier: Option<EarlierReport>,
 }
 
-/// The newest run that made its reports, on the newest window of the same length that ends before
-/// this one begins. `job` is the job's folder in the archive. What cannot be read is left out: a
-/// report never fails because of an older one.
+/// Finds the newest run with reports on the newest window of the same length that ends before this
+/// one begins. `job` is the job's folder in the archive. Unreadable runs are skipped: a report
+/// never fails because of an older one.
 pub fn earlier_report(job: &Path, window: &Window) -> Option<EarlierReport> {
     let mut windows: Vec<(Window, std::path::PathBuf)> = folders(job)
         .ok()?
@@ -31,7 +31,7 @@ pub fn earlier_report(job: &Path, window: &Window) -> Option<EarlierReport> {
 }
 
 fn newest(window: &Path) -> Option<EarlierReport> {
-    // A process may have died after its run was over and before that stood in its summary.
+    // A process may have died after its run was over, but before the summary recorded that.
     let is_made = |path: &Path| RunSummary::status_of(path).is_ok_and(RunStatus::has_reports);
     let summary = |path: &Path| {
         let mut run = RunSummary::read(path).ok()?;
@@ -95,7 +95,7 @@ mod tests {
             let found = known.find(&Finding::new("s", "kpi", "all", what)).unwrap();
             assert_eq!((&*found.since, found.times), (since, times), "{what}");
         };
-        // A finding that disappeared and returned starts again.
+        // A finding that is resolved and returns counts as new.
         check("leak", "2026-W46", 1);
         check("outage", "2026-W44", 3);
         // A rebuilt older report keeps its contents.
@@ -125,7 +125,7 @@ mod tests {
         run("2026-W45", "d", "failed", "2026-11-09T13:00:00Z");
         run("2026-W46", "e", "complete", "2026-11-16T09:00:00Z");
         run("2026-11", "f", "complete", "2026-12-01T09:00:00Z");
-        // Its process died when all was done but the summary.
+        // The process died after everything but the summary was written.
         run("2026-W48", "g", "running", "2026-11-30T09:00:00Z");
         let journal = job.join("2026-W48/g/journal.jsonl");
         let end = r#"{"time":"2026-11-30T09:00:00Z","event":"run_finished","status":"complete"}"#;

@@ -12,7 +12,7 @@ pub(crate) struct RunEntry {
     pub names: [String; 3],
     pub folder: PathBuf,
     pub summary: RunSummary,
-    /// True if a later run is on the same window.
+    /// True if a later run covers the same window.
     pub superseded: bool,
 }
 
@@ -24,7 +24,7 @@ pub(crate) struct JobEntry {
     pub runs: Vec<RunEntry>,
 }
 
-/// An entry in the place of a run that is not a run.
+/// A folder among the runs that is not a run.
 #[derive(Debug)]
 pub(crate) struct OddEntry {
     pub job: String,
@@ -33,13 +33,13 @@ pub(crate) struct OddEntry {
 }
 
 impl RunEntry {
-    /// The link to its folder from the root of the archive, with a slash at its end.
+    /// The relative link to its folder from the root of the archive, with a final slash.
     pub(crate) fn href(&self) -> String {
         let parts = self.names.iter().map(|name| format!("{}/", encode(name)));
         parts.collect()
     }
 
-    /// The sentence to read first, or why there is none.
+    /// The headline, or the reason why there is none.
     pub(crate) fn headline(&self) -> String {
         match self.summary.headline.trim() {
             "" => clean(self.summary.error.as_deref().unwrap_or(""), 320),
@@ -49,7 +49,7 @@ impl RunEntry {
 }
 
 impl JobEntry {
-    /// Sorts the runs and finds those that a later run of the same window replaces.
+    /// Sorts the runs and marks those that a later run of the same window replaces.
     pub(crate) fn new(folder_name: String, mut runs: Vec<RunEntry>) -> Self {
         let key = |run: &RunEntry| {
             let summary = &run.summary;
@@ -59,7 +59,7 @@ impl JobEntry {
         let mut seen: Vec<String> = Vec::new();
         for run in &mut runs {
             run.superseded = seen.contains(&run.names[1]);
-            // A run that left no report takes no other's place.
+            // A run without a report replaces no other.
             if run.summary.status.has_reports() && !run.superseded {
                 seen.push(run.names[1].clone());
             }
@@ -76,7 +76,7 @@ impl JobEntry {
         }
     }
 
-    /// The title for readers.
+    /// The title, or the folder's name.
     pub(crate) fn shown_title(&self) -> String {
         clean(&self.title, 200)
     }

@@ -1,7 +1,7 @@
-//! The failure report of a run: a page and a text on what failed, what is missing because of it,
-//! what is finished, and how to continue.
+//! The failure report of a run: a page and a text on what failed, what is missing as a result, what
+//! is finished, and how to continue.
 //!
-//! Both follow from the run's folder and its neighbours, so they can be rebuilt at any time.
+//! Both are derived from the run's folder and its neighbours, so they can be rebuilt at any time.
 
 mod before;
 mod clock;
@@ -16,8 +16,8 @@ use retrocast_run::{
 };
 use std::path::{Path, PathBuf};
 
-/// Writes the failure report into the folder of a run and returns its files; a run that did not
-/// fail gets none. Neighbouring runs in the archive show which report was the last. Templates in
+/// Writes the failure report into the folder of a run and returns its files; none if the run did
+/// not fail. The last report is found among the neighbouring runs in the archive. Templates in
 /// `<templates>/archive` replace the built-in ones.
 pub fn failure_report(folder: &Path, templates: Option<&Path>) -> Result<Vec<PathBuf>, Error> {
     if RunSummary::status_of(folder)? != RunStatus::Failed {

@@ -1,7 +1,7 @@
 //! The newest runs of all jobs as an Atom feed (RFC 4287), for feed readers and chat bots.
 //!
-//! Links are relative to the feed, so the archive can lie anywhere. The identity of an entry follows
-//! from the run's names alone and the times are those of the runs, so a rebuild changes nothing.
+//! Links are relative to the feed, so the archive can be moved. Entry ids follow from the names of
+//! the runs and times from their journals, so a rebuild changes nothing.
 
 use crate::{
     entries::{JobEntry, RunEntry},
@@ -12,10 +12,10 @@ use retrocast_domain::canonical;
 use retrocast_run::RunStatus;
 use serde::Serialize;
 
-/// Entries of the feed; older runs are in the archive.
+/// Maximum number of entries; older runs are in the archive.
 const ENTRIES_MAX: usize = 50;
 
-/// The feed as its template reads it.
+/// The feed, with the field names of its template.
 #[derive(Debug, Serialize)]
 pub(crate) struct FeedView {
     id: String,
@@ -32,7 +32,7 @@ struct EntryView {
     job: String,
     status: &'static str,
     href: String,
-    /// Reports that can be opened or kept: link, type and title.
+    /// Report files: link, media type and title.
     files: Vec<[String; 3]>,
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn view(jobs: &[JobEntry]) -> FeedView {
     let mut runs: Vec<(Timestamp, &JobEntry, &RunEntry)> = jobs
         .iter()
         .flat_map(|job| job.runs.iter().map(move |run| (updated(run), job, run)))
-        // A run under way has nothing to read yet.
+        // An active run has nothing to read yet.
         .filter(|(_, _, run)| run.summary.status != RunStatus::Running)
         .collect();
     runs.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.2.names.cmp(&b.2.names)));
@@ -102,7 +102,7 @@ fn updated(run: &RunEntry) -> Timestamp {
         .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// An identity that does not depend on the location of the archive: a UUID (version 8) of names.
+/// An entry id that does not depend on the location of the archive: a UUID (version 8) from names.
 fn identity(names: &[&str]) -> String {
     let hash = canonical::hash(&("retrocast feed", names));
     let digits: Vec<char> = hash.chars().collect();

@@ -3,7 +3,7 @@
 use crate::Error;
 use std::path::{Path, PathBuf};
 
-/// The folders in a folder by name; links and what starts with a dot are left out.
+/// The subfolders of a folder, sorted by name; links and names that start with a dot are left out.
 pub(crate) fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     let error = |source| Error::File {
         what: "list",
@@ -13,7 +13,7 @@ pub(crate) fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     let mut out = Vec::new();
     for entry in std::fs::read_dir(path).map_err(error)? {
         let entry = entry.map_err(error)?;
-        // A name that is not Unicode cannot be linked to reliably; no run of ours has one.
+        // Names that are not Unicode cannot be linked to reliably, and no run has one.
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };

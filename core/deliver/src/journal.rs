@@ -13,11 +13,11 @@ pub(crate) struct NodeView {
     outcome: &'static str,
     rows: String,
     time: String,
-    /// Per cent of the longest node.
+    /// Duration as a percentage of the longest node's.
     share: String,
 }
 
-/// The result of each node, in the order in which the journal of a run's folder first names them.
+/// The result of each node of a run folder, in the order of the journal.
 pub(crate) fn nodes(folder: &Path) -> Result<Vec<NodeView>, Error> {
     #[derive(Debug, Default)]
     struct Node {

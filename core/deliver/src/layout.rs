@@ -3,15 +3,15 @@
 use retrocast_domain::number::count;
 use std::fmt::Write as _;
 
-/// Entries of a list that are shown.
+/// Maximum number of entries of a list.
 pub(crate) const SHOWN: usize = 20;
 /// Minimum and maximum indent of the text of an entry.
 const INDENT: [usize; 2] = [12, 36];
 
-/// A text that grows.
+/// A text under construction.
 pub(crate) struct Page {
     pub text: String,
-    /// Columns that lines are kept within.
+    /// Maximum width of lines, in columns.
     width: usize,
 }
 
@@ -31,20 +31,20 @@ impl Page {
         self.text.push('\n');
     }
 
-    /// A sentence, broken into lines.
+    /// Adds a sentence, wrapped into lines.
     pub(crate) fn paragraph(&mut self, text: &str) {
         self.indented("", text);
     }
 
-    /// The same after an indent.
+    /// The same with an indent.
     pub(crate) fn indented(&mut self, indent: &str, text: &str) {
         for line in wrapped(text, self.width - indent.len()) {
             self.line(&format!("{indent}{line}"));
         }
     }
 
-    /// A heading and entries, each a label and its text, if there are any; entries beyond the first
-    /// few are counted. Line breaks of a text are kept.
+    /// Adds a heading and entries, each a label and its text, unless there are none. Entries beyond
+    /// the first few are only counted. Line breaks of a text are kept.
     pub(crate) fn list(&mut self, title: &str, entries: &[(String, String)]) {
         if entries.is_empty() {
             return;
@@ -69,7 +69,7 @@ impl Page {
         let pad = " ".repeat(indent);
         let gap = (indent - 2).saturating_sub(label.chars().count());
         let mut head = format!("  {label}{}", " ".repeat(gap));
-        // A label that is too long has a line of its own.
+        // A long label has its own line.
         if gap < 2 {
             self.line(&head);
             head.clone_from(&pad);
@@ -93,12 +93,12 @@ impl Page {
     }
 }
 
-/// Old and new.
+/// Formats an old and a new value.
 pub(crate) fn arrow(old: &str, new: &str) -> String {
     format!("{old} → {new}")
 }
 
-/// Rows with right-aligned columns of equal width. Empty columns take no space.
+/// Formats rows with right-aligned columns of equal width; empty columns take no space.
 pub(crate) fn aligned<const N: usize>(rows: &[[String; N]], right: &[usize]) -> Vec<String> {
     let width = |column: usize| {
         rows.iter()
@@ -126,7 +126,7 @@ pub(crate) fn aligned<const N: usize>(rows: &[[String; N]], right: &[usize]) -> 
     rows.iter().map(line).collect()
 }
 
-/// The words of a text in lines of a width; a word that is longer has a line of its own.
+/// Wraps a text at spaces; a longer word has its own line.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ').filter(|word| !word.is_empty()) {

@@ -1,7 +1,7 @@
 //! Delivery of a run: the archive that keeps every run browsable, and alerts about failures.
 //!
 //! The archive consists of static pages beside the files they link to. It is rebuilt from the
-//! folders alone, so it can be copied, moved or served by any server, and reading it needs no
+//! folders alone, so it can be copied, moved or served by any web server, and read without the
 //! program.
 
 pub mod archive;
@@ -37,7 +37,7 @@ pub enum Error {
     /// A file or folder cannot be read or written.
     #[error("cannot {what} {}: {source}", path.display())]
     File {
-        /// "read", "write", ...
+        /// The failed operation: "read", "write", ...
         what: &'static str,
         /// The file or folder.
         path: PathBuf,
@@ -50,9 +50,9 @@ pub enum Error {
     /// A mail cannot be sent.
     #[error("the alert was not sent: {why}{}", kept(message.as_deref()))]
     Mail {
-        /// The message, where it was written down.
+        /// The file with the message, if it was written.
         message: Option<PathBuf>,
-        /// The reason, and advice.
+        /// The reason and advice.
         why: String,
     },
     /// A template is wrong.
@@ -60,14 +60,14 @@ pub enum Error {
     Template {
         /// Name of the template.
         name: String,
-        /// Line in it.
+        /// Line of the template.
         line: usize,
         /// The error.
         detail: String,
     },
 }
 
-/// Writes a file at once or not at all.
+/// Writes a file atomically.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Error> {
     write_whole(path, text.as_bytes()).map_err(|source| Error::File {
         what: "write",

@@ -1,4 +1,4 @@
-//! The pages of the archive: entries in words, laid out by templates.
+//! The pages of the archive, laid out by templates.
 
 use crate::{
     Error,
@@ -25,10 +25,10 @@ struct Link {
     label: &'static str,
 }
 
-/// A run as templates read it.
+/// A run, with the field names of the templates.
 #[derive(Debug, Serialize)]
 struct RunView {
-    /// From the root of the archive, with a slash at its end.
+    /// Relative link from the root of the archive, with a final slash.
     href: String,
     run: String,
     job: String,
@@ -44,7 +44,7 @@ struct RunView {
     executed: String,
     parent: String,
     error: String,
-    /// The report on what failed; empty for none.
+    /// Link to the failure report; empty for none.
     failure: &'static str,
     rerun: bool,
     superseded: bool,
@@ -126,12 +126,13 @@ const DEFAULTS: [(&str, &str); 9] = [
     ),
 ];
 
-/// Runs of a job that the front page shows; with these the pages of its reports can be opened.
+/// Maximum number of runs of a job on the front page.
 const RECENT_RUNS: usize = 6;
-/// Older runs of a job that the front page lists, to be searched; the job's own page has all.
+/// Maximum number of older runs of a job on the front page, for its search; the job's own page has
+/// all.
 const EARLIER_RUNS: usize = 500;
 
-/// Templates, ready to use.
+/// The parsed templates.
 pub(crate) struct Pages {
     environment: Environment<'static>,
     style: String,
@@ -172,7 +173,7 @@ impl Pages {
         })
     }
 
-    /// The front page: each job with its most recent runs, and the older ones in short.
+    /// The front page: the newest runs of each job, and short entries for older ones.
     pub(crate) fn front(&self, jobs: &[JobEntry], odd: &[OddEntry]) -> Result<String, Error> {
         let runs: usize = jobs.iter().map(|job| job.runs.len()).sum();
         let views: Vec<serde_json::Value> = jobs.iter().map(job_view).collect();
@@ -188,7 +189,7 @@ impl Pages {
         )
     }
 
-    /// The newest runs of all jobs, for feed readers.
+    /// The feed with the newest runs of all jobs.
     pub(crate) fn feed(&self, jobs: &[JobEntry]) -> Result<String, Error> {
         let feed = feed::view(jobs);
         let template = self.environment.get_template("feed.xml.j2")?;
@@ -225,7 +226,7 @@ impl Pages {
         )
     }
 
-    /// The page about a failure of a run.
+    /// The failure page of a run.
     pub(crate) fn failure(&self, failure: &serde_json::Value) -> Result<String, Error> {
         self.render("failure.html.j2", failure)
     }
@@ -233,7 +234,7 @@ impl Pages {
     fn render(&self, template: &str, data: &serde_json::Value) -> Result<String, Error> {
         let page = self.environment.get_template(template)?;
         let shared = context! {
-            // Known only with all of the data, so no record can contain it.
+            // A hash of all the data, so no record can contain it.
             nonce => canonical::hash(data),
             style => Value::from_safe_string(self.style.clone()),
             script => Value::from_safe_string(self.script.clone()),

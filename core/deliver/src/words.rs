@@ -9,15 +9,14 @@ pub(crate) fn minute(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-/// The replacement of a character that is not shown.
+/// Replaces a character that is not shown.
 const REPLACEMENT: char = '□';
 
-/// A text in which every character that would be hidden, or would reorder others, is seen as one
-/// sign, and which is not endless: what was cut is counted.
+/// Replaces characters that are invisible or reorder others, and truncates a long text with a note.
 pub(crate) fn clean(text: &str, limit: usize) -> String {
     let mut shown = text.trim().chars().filter_map(|c| match c {
         '\n' | '\r' | '\t' => Some(' '),
-        // These only steer how their neighbours look; the text reads the same without them.
+        // Removes characters that only affect the rendering of their neighbours.
         '\u{ad}' | '\u{200d}' | '\u{2060}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}' => None,
         c if is_hidden(c) => Some(REPLACEMENT),
         c => Some(c),
@@ -30,7 +29,7 @@ pub(crate) fn clean(text: &str, limit: usize) -> String {
     out
 }
 
-/// The same for a text of several lines, which stay lines.
+/// The same for a text of several lines; line breaks are kept.
 pub(crate) fn clean_lines(text: &str, limit: usize) -> String {
     let mut out = String::new();
     let mut left = limit;
@@ -47,7 +46,8 @@ pub(crate) fn clean_lines(text: &str, limit: usize) -> String {
     out
 }
 
-/// Characters that are not drawn, that turn the direction of others, or that XML forbids.
+/// Returns true for characters that are invisible, that change the direction of others, or that XML
+/// forbids.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -55,7 +55,7 @@ fn is_hidden(c: char) -> bool {
         || u32::from(c) & 0xfffe == 0xfffe
 }
 
-/// A name as a part of a relative link.
+/// Encodes a name for a relative link.
 pub(crate) fn encode(name: &str) -> String {
     let mut out = String::new();
     for byte in name.bytes() {
@@ -68,7 +68,7 @@ pub(crate) fn encode(name: &str) -> String {
     out
 }
 
-/// A text, or another where there is none.
+/// The text, or another if it is empty.
 pub(crate) fn or(text: String, other: &str) -> String {
     if text.is_empty() {
         clean(other, 200)

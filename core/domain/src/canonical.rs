@@ -1,4 +1,4 @@
-//! One text for one value: JSON with sorted keys and no spaces, for hashing.
+//! Canonical JSON for hashing: sorted keys and no spaces.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -17,7 +17,7 @@ pub fn hash<T: Serialize>(value: &T) -> String {
     blake3::hash(json(value).as_bytes()).to_hex()[..32].to_string()
 }
 
-/// The same hash of a list, whose text is never there as a whole.
+/// The same hash for a list, computed without holding its whole text in memory.
 pub fn hash_list<T: Serialize>(items: impl IntoIterator<Item = T>) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut separator = "[";

@@ -15,19 +15,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "WrittenStatus", into = "WrittenStatus")]
 pub enum CellStatus {
-    /// It did its work.
+    /// Completed.
     Done,
-    /// Too little data; with what there was and what is needed.
+    /// Too little data.
     NotEnough {
-        /// "not enough: have 9 days, need 21", and what to do.
+        /// The available and the required amount, and advice: "not enough: have 9 days, need 21".
         message: String,
     },
-    /// It failed.
+    /// Failed.
     Failed {
         /// The error, and advice.
         message: String,
     },
-    /// It was not begun.
+    /// Not started.
     NotRun {
         /// The reason: "source.tickets failed".
         reason: String,
@@ -35,7 +35,7 @@ pub enum CellStatus {
 }
 
 impl CellStatus {
-    /// Returns true if it has nothing to show because it, or what it needs, failed.
+    /// Returns true if there is no result because the stage, or an input of it, failed.
     pub fn is_failed(&self) -> bool {
         matches!(self, Self::Failed { .. } | Self::NotRun { .. })
     }
@@ -50,7 +50,7 @@ enum WrittenStatus {
     Failed { message: String },
 }
 
-/// Begins the message of a stage that was not begun.
+/// Prefix of the message of a stage that was not started.
 const NOT_RUN: &str = "not run: ";
 
 impl From<WrittenStatus> for CellStatus {
@@ -92,18 +92,18 @@ pub struct DatasetRef {
     pub rows: u64,
 }
 
-/// A parameter as it was used.
+/// A parameter with its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParamLine {
     /// Name in the job file.
     pub name: String,
-    /// Value, as TOML would write it.
+    /// Value in TOML syntax.
     pub value: String,
     /// True if the job file set it (otherwise it is the default).
     pub set: bool,
 }
 
-/// A key figure with what it is compared to.
+/// A key figure with its comparisons.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Kpi {
     /// Name: "Success rate".
@@ -116,9 +116,9 @@ pub struct Kpi {
     pub interval: Option<[f64; 2]>,
     /// "share", "min", "per day", ...
     pub unit: String,
-    /// Value formatted for people, such as "97.2 %".
+    /// Value formatted, such as "97.2 %".
     pub text: String,
-    /// Interval formatted for people, such as "96.8 – 97.6 %"; empty for none.
+    /// Interval formatted, such as "96.8 – 97.6 %"; empty for none.
     pub interval_text: String,
     /// Value in the previous window.
     pub previous: Option<f64>,
@@ -134,24 +134,24 @@ pub struct Kpi {
     pub direction: Direction,
     /// True if less is better.
     pub lower_is_better: bool,
-    /// Target, where there is one.
+    /// Target, if there is one.
     pub target: Option<f64>,
-    /// Target formatted for people; empty for none.
+    /// Target formatted; empty for none.
     pub target_text: String,
-    /// Recent values, one a window, oldest first.
+    /// Recent values, one per window, oldest first.
     pub history: Vec<Option<f64>>,
     /// Number of records behind the value.
     pub n: u64,
 }
 
 impl Kpi {
-    /// Returns true if the value is on the wrong side of its target.
+    /// Returns true if the value misses its target.
     pub fn misses_target(&self) -> bool {
         let target = self.value.zip(self.target);
         target.is_some_and(|(value, target)| self.misses(value, target))
     }
 
-    /// Returns true if the whole interval is on the value's side of the target.
+    /// Returns true if the whole interval is on the same side of the target as the value.
     pub fn is_target_proven(&self) -> bool {
         let bounds = self.interval.zip(self.target);
         bounds.is_some_and(|(bounds, target)| {
@@ -159,8 +159,8 @@ impl Kpi {
         })
     }
 
-    /// Compares the value with its target: "met", "missed", either "but not clearly"; empty without a
-    /// value or a target.
+    /// Compares the value with its target: "met" or "missed", with "but not clearly" if the
+    /// interval includes the target; empty without a value or a target.
     pub fn target_word(&self) -> &'static str {
         if self.value.is_none() || self.target.is_none() {
             return "";
@@ -192,11 +192,11 @@ pub struct Cell {
     /// Chapter of the report; from its kind.
     #[serde(default)]
     pub chapter: Chapter,
-    /// Title: the job's, or made from kind and inputs.
+    /// Title from the job file, else derived from kind and inputs.
     pub title: String,
     /// Status.
     pub status: CellStatus,
-    /// Its work, in a sentence or two.
+    /// What the stage did, in one or two sentences.
     pub did: String,
     /// The method and its source.
     pub method: String,
@@ -224,18 +224,18 @@ pub struct Cell {
     pub charts: Vec<Chart>,
     /// Tables.
     pub tables: Vec<Table>,
-    /// Caveats for a careful reader.
+    /// Limitations of the result.
     pub caveats: Vec<String>,
-    /// Notices that affect trust in the whole report: printed before its other notes.
+    /// Notices that affect trust in the whole report, printed before its other notes.
     #[serde(default)]
     pub notices: Vec<String>,
-    /// Records of its inputs with a time in the window; `None` for stages that do not look at time.
+    /// Records of its inputs with a time in the window; `None` for stages that do not use times.
     #[serde(default)]
     pub records: Option<u64>,
 }
 
 impl Cell {
-    /// Moves the cell to a chapter, with those of its findings that have no other.
+    /// Moves the cell to a chapter, with those of its findings that are in none yet.
     #[must_use]
     pub fn in_chapter(mut self, chapter: Chapter) -> Self {
         self.chapter = chapter;
@@ -275,7 +275,7 @@ impl Cell {
     }
 }
 
-/// The result of a node of the plan; cached by fingerprint, so that it can be reused.
+/// The result of a node, cached by fingerprint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The cell.

@@ -1,19 +1,19 @@
-//! The contents of a chart, without its drawing. One drawing serves PDF, HTML and mail.
+//! Charts as data; drawing is separate, and serves PDF, HTML and mail alike.
 
 use crate::table::Table;
 use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
-/// A chart: data, words and the same numbers as a table.
+/// A chart: data, texts, and the same numbers as a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Chart {
     /// Unique in its report; also the file name of its drawing.
     pub id: String,
     /// The message of the chart, as a sentence: "Failures peak on Mondays".
     pub title: String,
-    /// The axis in words, with unit: "failures per day".
+    /// Label of the value axis, with unit: "failures per day".
     pub unit: String,
-    /// Alternative text, made from the numbers.
+    /// Alternative text, derived from the numbers.
     pub alt: String,
     /// Kind of chart, with its data.
     pub kind: ChartKind,
@@ -28,13 +28,13 @@ pub struct Series {
     pub name: String,
     /// Times, ascending (civil, in the job's time zone).
     pub times: Vec<DateTime>,
-    /// Values, as long as `times`.
+    /// Values, one per time.
     pub values: Vec<Option<f64>>,
     /// Role, which decides its style.
     pub role: Role,
 }
 
-/// The role of a series; decides stroke and colour.
+/// The role of a series, which decides stroke and colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -42,11 +42,11 @@ pub enum Role {
     Observed,
     /// Expected values, forecast or counterfactual: dashed.
     Expected,
-    /// Something for comparison: thin and grey.
+    /// Values for comparison: thin and grey.
     Context,
 }
 
-/// An interval around an expected line.
+/// An interval around a series of expected values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Band {
     /// Name, such as "95 % interval".
@@ -61,14 +61,14 @@ pub struct Band {
     pub upper: Vec<f64>,
 }
 
-/// A mark on a line chart at one time.
+/// A mark at one time of a line chart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Marker {
     /// Time.
     pub time: DateTime,
-    /// Value, or `None` for a vertical rule over the whole height.
+    /// Value, or `None` for a vertical rule over the full height.
     pub value: Option<f64>,
-    /// A few words; empty for a mark without words.
+    /// Label; empty for none.
     pub label: String,
 }
 
@@ -77,18 +77,18 @@ pub struct Marker {
 pub struct Bar {
     /// Category.
     pub label: String,
-    /// Length.
+    /// Value, drawn as the length.
     #[serde(deserialize_with = "crate::lenient::number")]
     pub value: f64,
-    /// Interval, where there is one.
+    /// Interval, if there is one.
     pub interval: Option<[f64; 2]>,
-    /// The value formatted for people, written at the bar.
+    /// The value formatted, printed at the bar.
     pub text: String,
     /// True if this bar is the subject of the title.
     pub highlight: bool,
 }
 
-/// One small panel of a set that shares its scales.
+/// One panel of a chart with shared scales.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Panel {
     /// Name of the panel.
@@ -103,13 +103,13 @@ pub struct Panel {
     pub highlight: bool,
 }
 
-/// The forms a chart can take.
+/// The kinds of charts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "form", rename_all = "snake_case")]
 pub enum ChartKind {
     /// Lines over time with bands and marks.
     Line {
-        /// Lines, the most important first.
+        /// Series, the most important first.
         series: Vec<Series>,
         /// Bands behind the lines.
         bands: Vec<Band>,
@@ -118,7 +118,7 @@ pub enum ChartKind {
         /// Horizontal level steps, such as the means before and after a change point.
         levels: Vec<Level>,
     },
-    /// Bars from a baseline (0, or 1 for ratios). Horizontal when `horizontal`.
+    /// Bars that start at a baseline (0, or 1 for ratios).
     Bars {
         /// Bars in reading order.
         bars: Vec<Bar>,
@@ -126,7 +126,7 @@ pub enum ChartKind {
         baseline: f64,
         /// Description of the baseline, such as "mean of all days"; empty for none.
         baseline_label: String,
-        /// Bars to the right, labels at the left.
+        /// True if bars extend to the right and labels are at the left.
         horizontal: bool,
     },
     /// Many small line charts on shared scales.
@@ -139,7 +139,7 @@ pub enum ChartKind {
         /// Days with values.
         days: Vec<(jiff::civil::Date, f64)>,
     },
-    /// Observed against counterfactual, with the cumulative effect below.
+    /// Observed and counterfactual series, with the cumulative effect below.
     BeforeAfter {
         /// The observed series.
         observed: Series,
@@ -149,15 +149,15 @@ pub enum ChartKind {
         band: Band,
         /// Date of the change.
         change: DateTime,
-        /// Words at the change.
+        /// Label of the change.
         change_label: String,
     },
-    /// A word-sized line.
+    /// A small line chart without axes.
     Sparkline {
         /// Values; gaps are `None`.
         values: Vec<Option<f64>>,
     },
-    /// A value against a target on graded ranges.
+    /// A value with its target, on graded ranges.
     Bullet {
         /// The value.
         value: f64,
@@ -165,7 +165,7 @@ pub enum ChartKind {
         target: Option<f64>,
         /// Upper ends of the ranges, ascending; the last is the end of the axis.
         ranges: Vec<f64>,
-        /// The value formatted for people.
+        /// The value formatted.
         text: String,
     },
 }
@@ -173,13 +173,13 @@ pub enum ChartKind {
 /// A horizontal level between two times.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Level {
-    /// From.
+    /// Start.
     pub start: DateTime,
-    /// To.
+    /// End.
     pub end: DateTime,
-    /// Height.
+    /// Value.
     #[serde(deserialize_with = "crate::lenient::number")]
     pub value: f64,
-    /// Words at its end.
+    /// Label at its end.
     pub label: String,
 }

@@ -1,4 +1,4 @@
-//! A message about a file, with the location to fix.
+//! Messages about a file, with the location to fix.
 
 use serde::Serialize;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
-    /// Worth knowing; nothing stops.
+    /// The file can be used.
     Warning,
     /// The file cannot be used until this is fixed.
     Error,
@@ -22,7 +22,7 @@ pub struct Diagnostic {
     pub message: String,
     /// The file, as the user named it.
     pub file: String,
-    /// The file's text, when it is another file than the one that is being looked at.
+    /// The file's text, if it is not the file that is being checked.
     #[serde(skip)]
     pub text: Option<Arc<str>>,
     /// Byte range in the file's text that the message is about.
@@ -34,7 +34,7 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// An error about `file`, with no place in it yet.
+    /// Makes an error about `file` without a location.
     pub fn error(file: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             level: Level::Error,
@@ -47,43 +47,43 @@ impl Diagnostic {
         }
     }
 
-    /// The same, at these bytes of the file.
+    /// Sets the byte range.
     #[must_use]
     pub fn at(mut self, span: std::ops::Range<usize>) -> Self {
         self.span = Some(span);
         self
     }
 
-    /// The same, with words printed under the marked text.
+    /// Sets the words printed under the marked text.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
         self
     }
 
-    /// The same, with advice.
+    /// Sets the advice.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// The same, as a warning.
+    /// Makes it a warning.
     #[must_use]
     pub fn warning(mut self) -> Self {
         self.level = Level::Warning;
         self
     }
 
-    /// The same, about a file with this text.
+    /// Sets the text of its file.
     #[must_use]
     pub fn in_text(mut self, text: Arc<str>) -> Self {
         self.text = Some(text);
         self
     }
 
-    /// Line and column of the start of the span, counted from 1, in characters. `text` is that of
-    /// the current file; a message about another file contains its own.
+    /// Line and column of the start of the span, counted from 1, in characters. `text` is the text
+    /// of the file being checked; a message about another file contains its own.
     pub fn line_column(&self, text: &str) -> Option<(usize, usize)> {
         let text = self.text.as_deref().unwrap_or(text);
         let start = self.span.as_ref()?.start.min(text.len());

@@ -3,13 +3,13 @@
 use crate::estimate::Estimate;
 use serde::{Deserialize, Serialize};
 
-/// The answer to "did it work?".
+/// Verdict on whether an improvement worked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The interval excludes zero in the wanted direction, with p below 0.05.
     Works,
-    /// Not decidable from the data.
+    /// The data do not decide.
     Unclear,
     /// The interval excludes zero in the unwanted direction, with p below 0.05.
     Harmful,
@@ -18,7 +18,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The word in reports.
+    /// The word for reports.
     pub fn word(self) -> &'static str {
         match self {
             Verdict::Works => "works",
@@ -48,21 +48,21 @@ impl Verdict {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EffectTest {
-    /// A model of the noise, corrected by the same estimate at earlier dates without a change.
+    /// A model of the noise, calibrated by the same estimate at earlier dates without a change.
     #[default]
     Placebo,
-    /// The model alone, where history is too short for placebo dates. Runs of versions before 0.2 call
-    /// another test for such a history "weeks".
+    /// The model alone, because history is too short for placebo dates. Runs of versions before 0.2
+    /// have another test in this case, "weeks".
     #[serde(alias = "weeks")]
     Model,
-    /// A metric that had been constant until the change.
+    /// The metric was constant until the change.
     Constant,
-    /// None: there are too few days for any.
+    /// None: there are too few days.
     None,
 }
 
 impl EffectTest {
-    /// Its name for people; empty for none.
+    /// Its name in reports; empty for none.
     pub fn word(self) -> &'static str {
         match self {
             EffectTest::Placebo => "placebo dates",
@@ -82,7 +82,7 @@ pub struct Effect {
     pub title: String,
     /// Date of the change, ISO.
     pub date: String,
-    /// Metric and component it was meant to move.
+    /// Metric and component that it is meant to change.
     pub metric: String,
     /// Unit of before, after and absolute, such as "failures per day".
     pub unit: String,
@@ -97,12 +97,12 @@ pub struct Effect {
     /// Mean of the counterfactual in the post-period; the mean before while it is too early.
     #[serde(deserialize_with = "crate::lenient::number")]
     pub counterfactual: f64,
-    /// after - counterfactual, with its 95 % interval; zeros while it is too early. For people use
-    /// [`Effect::estimate`].
+    /// after − counterfactual: estimate, lower and upper bound of the 95 % interval; zeros while it
+    /// is too early. [`Effect::estimate`] is the form for reports.
     #[serde(deserialize_with = "crate::lenient::three")]
     pub absolute: [f64; 3],
-    /// The same relative to the counterfactual (−0.3 = 30 % less); zeros where that is not above zero,
-    /// and while it is too early. For people use [`Effect::estimate`].
+    /// The same relative to the counterfactual (−0.3 = 30 % less); zeros if the counterfactual is
+    /// not above zero, and while it is too early. [`Effect::estimate`] is the form for reports.
     #[serde(deserialize_with = "crate::lenient::three")]
     pub relative: [f64; 3],
     /// p-value of no effect.
@@ -113,13 +113,13 @@ pub struct Effect {
     pub test: EffectTest,
     /// Number of placebo dates tried.
     pub placebos: u64,
-    /// Days before and after.
+    /// Days before the change that were used.
     pub days_before: u64,
     /// Days after the change that were used.
     pub days_after: u64,
-    /// Series that served as controls; empty means "uncontrolled".
+    /// Series that served as controls; empty for an uncontrolled estimate.
     pub controls: Vec<String>,
-    /// Did it work?
+    /// The verdict.
     pub verdict: Verdict,
     /// Category of the improvement, such as configuration or scaling; empty for none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -164,8 +164,8 @@ impl Worth {
     }
 }
 
-/// Upper bound of relative effects; above it, effects are given as amounts, because shares of
-/// almost nothing mean little.
+/// Maximum relative effect; larger ones are given as amounts, because a share of almost nothing
+/// means little.
 const RELATIVE_MAX: f64 = 10.0;
 
 impl Effect {

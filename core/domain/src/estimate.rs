@@ -1,19 +1,20 @@
-//! An estimate with its interval, and the only words in which reports state one.
+//! An estimate with its interval, and the only wording of it in reports.
 //!
-//! A sentence never claims more than its interval: what the test does not support is given as an
-//! estimate that is "not proven", never as "stable" or "no effect". Rounding happens here once, to
-//! the digits that the interval's width supports, so that value and interval never disagree.
+//! A sentence never claims more than its interval: an estimate that the test does not support is
+//! "not proven", never "stable" or "no effect". Rounding happens here once, to the digits that the
+//! width of the interval supports, so that value and interval never disagree.
 
 use crate::number::{MINUS, NBSP, THIN, fixed, reads_zero, sensible, signed, with_noun};
 
-/// How well the data supports a difference.
+/// How well the data support a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// The test rejects "no difference", and the interval excludes it.
     Proven,
-    /// The interval excludes "no difference", but the test, corrected for all tests made, does not.
+    /// The interval excludes "no difference", but the test, corrected for multiple testing, does
+    /// not.
     Likely,
-    /// The interval includes "no difference", or there is none.
+    /// The interval includes "no difference", or is missing.
     Open,
 }
 
@@ -22,9 +23,9 @@ pub enum Standing {
 enum Scale<'a> {
     /// A share of what it is compared with: −0.33 is 33 % lower.
     Relative,
-    /// The same between shares, given as a factor: "20 % higher" of a share could mean points.
+    /// The same between shares, as a factor: "20 % higher" could mean percentage points.
     Factor,
-    /// A share less a share, given in percentage points.
+    /// A difference of shares, in percentage points.
     Points,
     /// An amount in a unit.
     Amount(&'a str),
@@ -34,27 +35,27 @@ enum Scale<'a> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate<'a> {
     value: f64,
-    /// Lower and upper bound; `None` where the data gives none.
+    /// Lower and upper bound; `None` without an interval.
     interval: Option<[f64; 2]>,
     scale: Scale<'a>,
     tested: bool,
-    /// Set for a number of events, which is more or less frequent.
+    /// True for a number of events, which is worded as more or less frequent.
     counts: bool,
 }
 
-/// From this factor on a difference reads as "3.4 times as high" instead of "240 % higher".
+/// From this factor on, a difference reads "3.4 times as high" instead of "240 % higher".
 const TIMES_FROM: f64 = 3.0;
-/// Decimals that levels may have beyond those that their intervals support, for their difference to
-/// follow from them.
+/// Maximum number of decimals that levels get beyond those that their intervals support, so that
+/// their difference follows from them.
 const EXTRA_MAX: usize = 4;
-/// Decimals that no reader needs more than.
+/// Maximum number of decimals.
 const DECIMALS_MAX: usize = 12;
 
 impl<'a> Estimate<'a> {
-    /// A difference relative to what it is compared with, both not negative: −0.33 is 33 % lower.
-    /// `proven` is the result of the test, corrected for all tests made.
+    /// A difference relative to the compared level, both levels not negative: −0.33 is 33 % lower.
+    /// `proven` is the result of the test, corrected for multiple testing.
     pub fn relative(value: f64, interval: Option<[f64; 2]>, proven: bool) -> Self {
-        // An amount that cannot be negative falls by 100 % at most.
+        // A level that cannot be negative falls by 100 % at most.
         let floor = |bound: f64| if bound < -1.0 { -1.0 } else { bound };
         Self {
             value: floor(value),
@@ -94,21 +95,21 @@ impl<'a> Estimate<'a> {
         .ordered()
     }
 
-    /// The same in words for things that happen: "33 % less frequent" instead of "33 % lower".
+    /// Uses the words for events: "33 % less frequent" instead of "33 % lower".
     #[must_use]
     pub fn of_counts(mut self) -> Self {
         self.counts = true;
         self
     }
 
-    /// The same in words for shares: "0.67 times as high" instead of "33 % lower".
+    /// Uses the words for shares: "0.67 times as high" instead of "33 % lower".
     #[must_use]
     pub fn of_shares(mut self) -> Self {
         self.scale = Scale::Factor;
         self
     }
 
-    /// The same with the lower bound first, and without bounds that are not numbers.
+    /// Orders the bounds, and removes an interval with bounds that are not numbers.
     fn ordered(mut self) -> Self {
         self.interval = self
             .interval
@@ -117,7 +118,7 @@ impl<'a> Estimate<'a> {
         self
     }
 
-    /// Returns how well the data supports the difference.
+    /// How well the data support the difference.
     pub fn standing(&self) -> Standing {
         match self.interval {
             Some([low, high]) if low > 0.0 || high < 0.0 => {
@@ -131,14 +132,14 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    /// Returns true if the test and the interval both support it.
+    /// Returns true if test and interval both exclude "no difference".
     pub fn is_proven(&self) -> bool {
         self.standing() == Standing::Proven
     }
 
     /// The whole claim: "33 % lower than before (95 % interval 45 to 14 % lower)", "probably 33 %
     /// lower than before (45 to 14 % lower); not yet proven", "4 % lower than before (12 % lower to
-    /// 5 % higher); not proven". `than` follows the size, such as "than before"; it may be empty.
+    /// 5 % higher); not proven". `than`, such as "than before", follows the size; it may be empty.
     pub fn claim(&self, than: &str) -> String {
         if !self.value.is_finite() {
             return "cannot be estimated".to_string();
@@ -158,7 +159,7 @@ impl<'a> Estimate<'a> {
     }
 
     /// The size with the comparison, without the interval: "33 % lower than before", "3.4 times as
-    /// high as before". For proven differences, or next to words that mark it as not proven.
+    /// high as before". Only for proven differences, or next to words that mark it as not proven.
     pub fn compared(&self, than: &str) -> String {
         let size = self.size();
         match than {
@@ -181,7 +182,7 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    /// The size with its side: "33 % lower", "2.1 min higher", "3.4 times as high".
+    /// The size with its direction: "33 % lower", "2.1 min higher", "3.4 times as high".
     pub fn size(&self) -> String {
         if !self.value.is_finite() {
             return "cannot be estimated".to_string();
@@ -197,13 +198,13 @@ impl<'a> Estimate<'a> {
         format!("{text} {}", self.side(self.value))
     }
 
-    /// The size without its side: "33 %", "2.1 min".
+    /// The size without its direction: "33 %", "2.1 min".
     pub fn bare_size(&self) -> String {
         self.text(self.value)
     }
 
-    /// The two levels of this difference, with the digits of [`levels`], and more if a reader who
-    /// compares them would get another size.
+    /// The two levels of this difference, with the digits of [`levels`], and more if the printed
+    /// levels would give another difference.
     pub fn levels(&self, values: [f64; 2], width: Option<f64>, unit: &str) -> [String; 2] {
         levels_that(values, width, unit, |[from, to]| {
             let value = match self.scale {
@@ -217,7 +218,7 @@ impl<'a> Estimate<'a> {
         })
     }
 
-    /// The interval in the same words: "45 to 14 % lower", "12 % lower to 5 % higher"; empty where
+    /// The interval in the same words: "45 to 14 % lower", "12 % lower to 5 % higher"; empty if
     /// there is none or it has no width.
     pub fn range(&self) -> String {
         let Some([low, high]) = self.interval.filter(|[low, high]| low < high) else {
@@ -241,7 +242,8 @@ impl<'a> Estimate<'a> {
         let zero = [&low_text, &high_text].map(|text| reads_zero(text));
         match (low < 0.0, high > 0.0) {
             _ if zero == [true, true] => String::new(),
-            // Both on one side: the bound farther from zero comes first below it, last above.
+            // Both bounds have the same direction: the one farther from zero comes first if lower,
+            // last if higher.
             (true, false) | (false, true) if !zero.contains(&true) => {
                 format!("{} to {high_text} {}", self.bare(low), self.side(low))
             }
@@ -257,13 +259,13 @@ impl<'a> Estimate<'a> {
         self.signed_text(self.value)
     }
 
-    /// The same with the decimals that the interval of `other` supports, for want of one of its own.
+    /// The same with the decimals of the interval of `other`, for an estimate without one.
     pub fn signed_like(&self, other: &Self) -> String {
         let interval = self.interval.or(other.interval);
         Self { interval, ..*self }.signed()
     }
 
-    /// The signed interval for a table: "−45 to −14 %"; empty where there is none.
+    /// The signed interval for a table: "−45 to −14 %"; empty if there is none.
     pub fn signed_range(&self) -> String {
         match self.interval {
             Some([low, high]) if low < high && low.is_finite() && high.is_finite() => {
@@ -277,7 +279,7 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    /// A bound with its side: "12 % lower".
+    /// A bound with its direction: "12 % lower".
     fn end(&self, bound: f64) -> String {
         let text = self.text(bound);
         if reads_zero(&text) {
@@ -327,10 +329,10 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    /// Decimals for one of the numbers: those that the interval supports. Without one that includes "no
-    /// difference", more where the number would read as zero and is not.
+    /// Decimals for one of the numbers: those that the interval supports. A nonzero number that
+    /// would print as zero gets more, unless the interval includes "no difference".
     fn decimals(&self, value: f64) -> usize {
-        // All of it, no more and no less.
+        // Exactly 100 %.
         if self.scale == Scale::Relative && value == -1.0 {
             return 0;
         }
@@ -384,8 +386,8 @@ impl<'a> Estimate<'a> {
     }
 }
 
-/// Decimals that a number with an interval of this width supports: those that give the width two
-/// digits, none from a width of 10 on.
+/// Decimals that an interval of this width supports: those that give the width two digits; none
+/// from a width of 10 on.
 fn decimals_of(width: f64) -> usize {
     if width <= 0.0 || !width.is_finite() {
         return 0;
@@ -393,14 +395,14 @@ fn decimals_of(width: f64) -> usize {
     (1.0 - width.log10().floor()).clamp(0.0, DECIMALS_MAX as f64) as usize
 }
 
-/// Formats compared levels with equally many decimals: those that the narrower of their intervals'
-/// widths supports, and enough to distinguish them where they differ.
+/// Formats compared levels with the same number of decimals: those that the narrower of their
+/// intervals supports, and enough to distinguish the levels.
 pub fn levels<const N: usize>(values: [f64; N], width: Option<f64>, unit: &str) -> [String; N] {
     levels_that(values, width, unit, |_| 1)
 }
 
-/// The same with up to [`EXTRA_MAX`] more decimals where the numbers that the texts give fit better
-/// with them.
+/// The same with up to [`EXTRA_MAX`] more decimals, as long as the printed numbers fit better with
+/// them.
 fn levels_that<const N: usize>(
     values: [f64; N],
     width: Option<f64>,
@@ -441,14 +443,15 @@ fn levels_that<const N: usize>(
     scaled.map(|value| with_noun(&level(value, decimals, noun), noun))
 }
 
-/// The digits of a level; a share of exactly none or all has no decimals.
+/// The digits of a level; a share of exactly 0 or 1 has no decimals.
 fn level(value: f64, decimals: usize, noun: &str) -> String {
     let is_whole = noun == "%" && (value == 0.0 || value == 100.0);
     fixed(value, if is_whole { 0 } else { decimals })
 }
 
-/// A level and its interval: "24.1 ms" and "20.3 to 27.9 ms", with the decimals that the interval's
-/// width supports. Where values are `whole`, as counts are, so are the bounds, and none is moved inwards.
+/// A level and its interval, "24.1 ms" and "20.3 to 27.9 ms", with the decimals that the width of
+/// the interval supports. If values are `whole`, as counts are, so are the bounds, and neither is
+/// rounded inwards.
 pub fn level_with_interval(value: f64, interval: [f64; 2], unit: &str, whole: bool) -> [String; 2] {
     let (scale, noun) = match unit {
         "share" => (100.0, "%"),
@@ -569,7 +572,7 @@ mod tests {
             ]
             .map(|text| plain(&text))
         };
-        // Nothing is proven, so a value near zero need not be distinguished from it.
+        // Nothing is proven, so a value near zero may print as zero.
         let open = [
             "0 %",
             "-59 to 0 %",
@@ -739,7 +742,7 @@ mod tests {
         assert_eq!(plain(&slope.bare_size()), "0.251 percentage points");
     }
 
-    /// Deterministic numbers of all sizes (a linear congruential generator by Knuth).
+    /// Pseudo-random numbers of all magnitudes (a linear congruential generator by Knuth).
     fn numbers() -> impl FnMut() -> f64 {
         let mut state: u64 = 1;
         move || {

@@ -1,4 +1,4 @@
-//! A finding: one claim worth reading, as data, with its numbers.
+//! A finding: one claim as data, with its numbers.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,9 +12,9 @@ pub enum Chapter {
     Data,
     /// Key figures of the window.
     Figures,
-    /// Single times that were unusual.
+    /// Unusual single times.
     Events,
-    /// Levels that shifted or drift.
+    /// Shifts and drifts of levels.
     Changes,
     /// Patterns in time.
     Rhythm,
@@ -27,7 +27,7 @@ pub enum Chapter {
     /// Anything else.
     #[default]
     Other,
-    /// Rows that are made for other stages.
+    /// Rows made for other stages.
     Rows,
 }
 
@@ -43,11 +43,11 @@ pub enum Direction {
     None,
 }
 
-/// Importance for the reader, in ascending order.
+/// Importance, ascending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Good to know.
+    /// For information.
     Info,
     /// Worth a look this week.
     Notice,
@@ -111,7 +111,7 @@ pub struct Evidence {
 /// A request to the reader of a finding: "Memory in use in db-2 is rising: name an owner."
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {
-    /// Subject, without the group: "memory in use".
+    /// Subject without the group: "memory in use".
     pub about: String,
     /// The event: "is rising"; empty if `about` includes it.
     pub happened: String,
@@ -135,10 +135,10 @@ impl Ask {
     }
 }
 
-/// One claim worth reading.
+/// One claim.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
-    /// Stable identity over time: a hash of kind, subject and what.
+    /// Stable identity: a hash of kind, subject and what.
     pub id: String,
     /// Stage that found it.
     pub stage: String,
@@ -150,7 +150,7 @@ pub struct Finding {
     pub chapter: Chapter,
     /// Subject: "component = billing", or "all".
     pub subject: String,
-    /// The claim, stable between runs: "failures on Monday".
+    /// What is claimed, stable between runs: "failures on Monday".
     pub what: String,
     /// Direction.
     pub direction: Direction,
@@ -164,7 +164,7 @@ pub struct Finding {
     pub p_adjusted: Option<f64>,
     /// Method, as in the manual.
     pub method: String,
-    /// The period the claim is about, such as "2026-11-09 to 2026-11-15".
+    /// The period of the claim, such as "2026-11-09 to 2026-11-15".
     pub period: String,
     /// Baseline, such as "all other weekdays".
     pub baseline: Option<String>,
@@ -172,14 +172,14 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// Severity.
     pub severity: Severity,
-    /// 0..1, how sure.
+    /// Confidence, 0 to 1.
     #[serde(deserialize_with = "crate::lenient::number")]
     pub confidence: f64,
-    /// Caveats for a careful reader.
+    /// Limitations of the claim.
     pub caveats: Vec<String>,
     /// The claim in one sentence, from the stage's template.
     pub sentence: String,
-    /// Request to the reader, if the finding is severe enough.
+    /// Request to the reader, for findings that are severe enough.
     #[serde(default)]
     pub ask: Option<Ask>,
     /// Further numbers by name, for tests and for machines.
@@ -188,13 +188,13 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// The stable identity of a claim: the same between runs, whatever its numbers.
+    /// The identity of a claim: stable between runs, independent of its numbers.
     pub fn identity(kind: &str, subject: &str, what: &str) -> String {
         let text = format!("{kind}\u{1f}{subject}\u{1f}{what}");
         blake3::hash(text.as_bytes()).to_hex()[..12].to_string()
     }
 
-    /// A finding of this identity with nothing else known yet.
+    /// A finding with this identity and no further contents.
     pub fn new(stage: &str, kind: &str, subject: &str, what: &str) -> Self {
         Self {
             id: Self::identity(kind, subject, what),
@@ -221,13 +221,13 @@ impl Finding {
         }
     }
 
-    /// Returns true if it only helps to keep records clean: no figure of the report depends on it,
-    /// so it comes after the report's subject.
+    /// Returns true for a hint on the quality of records that no figure of the report depends on;
+    /// it is listed after findings on the report's subject.
     pub fn is_data_hint(&self) -> bool {
         self.chapter == Chapter::Data && self.severity < Severity::Warning
     }
 
-    /// Returns true if it is a row of a query, without a test.
+    /// Returns true for a row of a query, which has no test.
     fn is_fact(&self) -> bool {
         self.chapter == Chapter::Rows
     }
@@ -240,14 +240,15 @@ impl Finding {
     }
 }
 
-/// The order in which findings are read: most severe first, of equals hints on the data last, then
-/// surest, then of one kind and unit the largest, then by identity; facts of one query stay as they are.
+/// Order of importance: most severe first; then hints on data quality last; then by confidence;
+/// then, of one kind and unit, the largest first; then by identity. Facts of one query keep their
+/// order.
 pub fn by_importance(a: &Finding, b: &Finding) -> std::cmp::Ordering {
     let unit = |finding: &Finding| finding.magnitude.as_ref().map(|m| m.unit.clone());
     let size = |finding: &Finding| {
         let magnitude = finding.magnitude.as_ref();
         magnitude.map_or(0.0, |magnitude| match magnitude.unit.as_str() {
-            // A half is as far from 1 as a double.
+            // A factor of 1/2 is as large as a factor of 2.
             "ratio" => magnitude.value.abs().max(f64::MIN_POSITIVE).ln().abs(),
             _ => magnitude.value.abs(),
         })

@@ -1,20 +1,20 @@
-//! Reading numbers that were none when they were written: JSON has `null` for them. They come back as
-//! NaN, which number formats print as "n/a".
+//! Reads numbers that were NaN or infinite when written: JSON has `null` for them. They become NaN,
+//! which number formats print as "n/a".
 
 use serde::{Deserialize, Deserializer};
 
-/// A number, or `null`.
+/// Reads a number or `null`.
 pub(crate) fn number<'de, D: Deserializer<'de>>(source: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(source)?.unwrap_or(f64::NAN))
 }
 
-/// Three numbers, each of which may be `null`.
+/// Reads three numbers, each of which may be `null`.
 pub(crate) fn three<'de, D: Deserializer<'de>>(source: D) -> Result<[f64; 3], D::Error> {
     let numbers = <[Option<f64>; 3]>::deserialize(source)?;
     Ok(numbers.map(|number| number.unwrap_or(f64::NAN)))
 }
 
-/// Any number of numbers, each of which may be `null`.
+/// Reads a list of numbers, each of which may be `null`.
 pub(crate) fn numbers<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<f64>, D::Error> {
     let numbers = Vec::<Option<f64>>::deserialize(source)?;
     let numbers = numbers.into_iter();

@@ -1,8 +1,8 @@
-//! The nouns of Retrocast, as plain data.
+//! The types shared by all crates, as plain data.
 //!
-//! The types shared by all crates: a report covers a [`Window`] of time, a stage returns an
-//! [`Outcome`] made of a [`Cell`] and its [`Finding`]s, a [`Report`] is a list of cells in the
-//! order for one reader. No I/O, no clock, no randomness.
+//! A report covers a [`Window`] of time, a stage returns an [`Outcome`] made of a [`Cell`] and its
+//! [`Finding`]s, and a [`Report`] is a list of cells ordered for one reader. No I/O, no clock, no
+//! randomness.
 //!
 //! Modules are listed in the order in which data flows.
 

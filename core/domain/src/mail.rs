@@ -1,7 +1,7 @@
-//! Returns true for a valid mail address.
+//! Validation of mail addresses.
 
-/// Returns true if a text is an address that mail can be sent to: a dot-atom on both sides of the
-/// sign (RFC 5322, 3.4.1), in ASCII.
+/// Returns true if mail can be sent to an address: an ASCII dot-atom on both sides of the @ sign
+/// (RFC 5322, 3.4.1).
 pub fn is_mail_address(text: &str) -> bool {
     let atom = |part: &str| {
         !part.is_empty()
@@ -16,7 +16,7 @@ pub fn is_mail_address(text: &str) -> bool {
     };
     text.len() <= 254
         && text.split_once('@').is_some_and(|(local, domain)| {
-            // A recipient that begins like an option is refused, whatever reads it afterwards.
+            // An address that starts with a dash could be read as an option.
             !local.starts_with('-') && local.split('.').all(atom) && domain.split('.').all(label)
         })
 }

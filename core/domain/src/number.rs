@@ -1,7 +1,7 @@
-//! Numbers as people read them: sensible digits, thousands, signs, units, plural forms.
+//! Formats numbers for readers: digits, thousands, signs, units, plural forms.
 //!
-//! Typographic signs are used: a real minus (−), a narrow no-break space between thousands, a
-//! no-break space before a unit, an en dash in intervals.
+//! Typography: a minus sign (−), a narrow no-break space between thousands, a no-break space before
+//! a unit, an en dash in intervals.
 
 /// No-break space, before units.
 pub const NBSP: char = '\u{a0}';
@@ -26,13 +26,13 @@ pub fn integer(value: i64) -> String {
     out
 }
 
-/// A count, the same as [`integer`].
+/// Formats a count like [`integer`].
 pub fn count(value: u64) -> String {
     integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-/// A number with this many decimals, thousands and a real minus; never "−0". Beyond a million
-/// millions as a power of ten.
+/// A number with this many decimals, thousands and a minus sign; never "−0". From 10¹² on, as a
+/// power of ten.
 pub fn fixed(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
         return "n/a".to_string();
@@ -58,8 +58,8 @@ pub fn fixed(value: f64, decimals: usize) -> String {
     }
 }
 
-/// The digits of a size with this many decimals. Halves are rounded up, as readers expect, based on
-/// the shortest decimal of the number: 0.615 is 0.62, though its binary form is less.
+/// The digits of a size with this many decimals. Halves are rounded up, based on the shortest
+/// decimal of the number: 0.615 becomes 0.62, although its binary form is less.
 fn rounded(size: f64, decimals: usize) -> String {
     let shortest = size.to_string();
     let halfway = shortest.split_once('.').and_then(|(whole, fraction)| {
@@ -76,7 +76,7 @@ fn rounded(size: f64, decimals: usize) -> String {
     digits
 }
 
-/// Sizes from which on a number is written as a power of ten, and below which, when it is not zero.
+/// From this size on, and below the reciprocal unless zero, a number is written as a power of ten.
 const LARGE: f64 = 1e12;
 const SMALL: f64 = 1e-4;
 
@@ -123,8 +123,8 @@ pub fn sensible(value: f64) -> String {
     fixed(value, decimals_for(value))
 }
 
-/// A number that was recorded or added up, not estimated: with one or two decimals as it is, else
-/// [`sensible`].
+/// Formats a number that was recorded or summed, not estimated: unchanged with one or two decimals,
+/// else [`sensible`].
 pub fn recorded(value: f64) -> String {
     const LARGE: f64 = 1e7;
     let is_whole = |scaled: f64| (scaled - scaled.round()).abs() < 1e-6;
@@ -154,7 +154,7 @@ fn decimals_for(value: f64) -> usize {
     }
 }
 
-/// An interval, both ends with the digits that its estimate has: `1.29 to 2.02`.
+/// An interval; both bounds have the digits of the estimate: `1.29 to 2.02`.
 pub fn interval(lower: f64, upper: f64) -> String {
     let decimals = decimals_for(if lower == 0.0 { upper } else { lower })
         .max(decimals_for(upper))
@@ -172,13 +172,12 @@ pub fn interval(lower: f64, upper: f64) -> String {
     format!("{low} to {high}")
 }
 
-/// A share as per cent: 0.9723 -> `97.2 %`. What is next to nothing or next to all reads so:
-/// `< 0.01 %`, `> 99.99 %`.
+/// A share as a percentage: 0.9723 -> `97.2 %`. Extreme shares are bounds: `< 0.01 %`, `> 99.99 %`.
 pub fn percent(share: f64) -> String {
     format!("{}{NBSP}%", percent_digits(share * 100.0))
 }
 
-/// Per cent below which a share is the rounding of a computation, not a share.
+/// Percentage below which a share is a rounding error.
 const NOISE: f64 = 1e-9;
 
 fn percent_digits(value: f64) -> String {
@@ -214,7 +213,7 @@ pub fn change(relative: f64) -> String {
     let value = relative * 100.0;
     let decimals = usize::from(value.abs() < 10.0);
     let mut text = fixed(value, decimals);
-    // A nonzero value is not printed as zero, down to sizes that do not matter.
+    // A nonzero value is not printed as zero, unless it is negligible.
     if reads_zero(&text) && value.abs() >= 1e-6 {
         text = sensible(value);
     }
@@ -227,14 +226,14 @@ pub fn points(difference: f64) -> String {
     format!("{}{NBSP}percentage points", signed(difference * 100.0, 1))
 }
 
-/// A number with its sign, zero without.
+/// A number with its sign; zero has none.
 pub fn signed(value: f64, decimals: usize) -> String {
     let text = fixed(value, decimals);
     let positive = !text.starts_with(MINUS) && text.bytes().any(|b| (b'1'..=b'9').contains(&b));
     if positive { format!("+{text}") } else { text }
 }
 
-/// A p-value, which no line break divides: `p = 0.013`, `p < 0.001`.
+/// A p-value with no-break spaces: `p = 0.013`, `p < 0.001`.
 pub fn p_value(p: f64) -> String {
     match p_bare(p) {
         text if text.starts_with('<') => format!("p{NBSP}{text}"),
@@ -242,8 +241,8 @@ pub fn p_value(p: f64) -> String {
     }
 }
 
-/// The same without the letter, for the column of a table, all with equally many decimals: `0.013`,
-/// `0.250`, `< 0.001`.
+/// The same without the letter, for a column of a table, all with the same number of decimals:
+/// `0.013`, `0.250`, `< 0.001`.
 pub fn p_bare(p: f64) -> String {
     if p < 0.001 {
         format!("<{NBSP}0.001")
@@ -252,8 +251,8 @@ pub fn p_bare(p: f64) -> String {
     }
 }
 
-/// Formats the numbers of a column with equally many decimals: as many as the smallest of them that
-/// is not almost zero needs.
+/// Formats the numbers of a column with the same number of decimals: those that the smallest
+/// non-negligible number needs.
 pub fn column(values: &[f64]) -> Vec<String> {
     let largest = values.iter().copied().filter(|value| value.is_finite());
     let largest = largest.fold(0.0, |most: f64, value| most.max(value.abs()));
@@ -266,10 +265,10 @@ pub fn column(values: &[f64]) -> Vec<String> {
     values.iter().map(|value| fixed(*value, decimals)).collect()
 }
 
-/// Numbers of a column below this share of the largest have no digits of their own.
+/// Numbers of a column below this share of the largest are negligible.
 const COLUMN_RANGE: f64 = 0.05;
 
-/// Two texts as a range that names a unit which both have once: `52 to 69 min`, `−3 to +5 %`.
+/// Joins two texts to a range; a unit that both have is printed once: `52 to 69 min`, `−3 to +5 %`.
 pub fn range(low: &str, high: &str) -> String {
     let split = |text: &str| {
         let (number, unit) = text.split_once(NBSP)?;
@@ -337,7 +336,7 @@ pub fn plural_of(noun: &str) -> String {
     }
 }
 
-/// A list in words: `a`, `a and b`, `a, b and c`.
+/// Joins a list: `a`, `a and b`, `a, b and c`.
 pub fn list<S: AsRef<str>>(items: &[S]) -> String {
     match items {
         [] => String::new(),
@@ -349,8 +348,8 @@ pub fn list<S: AsRef<str>>(items: &[S]) -> String {
     }
 }
 
-/// A value in a unit, formatted: shares as per cent, minutes as time, bytes scaled, the rest with
-/// the unit after the number.
+/// Formats a value with its unit: shares as percentages, minutes as durations, bytes scaled, others
+/// with the unit after the number.
 pub fn with_unit(value: f64, unit: &str) -> String {
     match unit {
         "share" => percent(value),
@@ -360,7 +359,7 @@ pub fn with_unit(value: f64, unit: &str) -> String {
     }
 }
 
-/// The same of a value that is exact: see [`recorded`].
+/// The same for an exact value: see [`recorded`].
 pub fn recorded_with_unit(value: f64, unit: &str) -> String {
     match unit {
         "share" | "min" | "ratio" => with_unit(value, unit),
@@ -368,7 +367,7 @@ pub fn recorded_with_unit(value: f64, unit: &str) -> String {
     }
 }
 
-/// A number's text with its unit, which is in the singular after 1.
+/// Joins a formatted number and its unit, which is singular after 1.
 pub(crate) fn with_noun(text: &str, unit: &str) -> String {
     match unit {
         "" => text.to_string(),
@@ -377,7 +376,7 @@ pub(crate) fn with_noun(text: &str, unit: &str) -> String {
     }
 }
 
-/// "failures per day" -> "failure per day", "files" -> "file"; abbreviations stay.
+/// "failures per day" -> "failure per day", "files" -> "file"; abbreviations are unchanged.
 fn singular_of(unit: &str) -> String {
     let (head, tail) = match unit.split_once(" per ") {
         Some((head, tail)) => (head, format!(" per {tail}")),
@@ -400,8 +399,7 @@ fn singular_of(unit: &str) -> String {
     format!("{}{single}{tail}", &head[..head.len() - word.len()])
 }
 
-/// Formats two values in a unit, with as many digits as they need to differ: a change "from 50 to
-/// 50" is none.
+/// Formats two values in a unit, with enough digits to show their difference: not "from 50 to 50".
 pub fn two_with_unit(values: [f64; 2], unit: &str) -> [String; 2] {
     let texts = values.map(|value| with_unit(value, unit));
     if texts[0] != texts[1] || values[0] == values[1] {
@@ -419,7 +417,7 @@ pub fn two_with_unit(values: [f64; 2], unit: &str) -> [String; 2] {
         .map_or(texts, |digits| digits.map(|text| with_noun(&text, noun)))
 }
 
-/// A difference between two values in a unit: per cent differ by percentage points.
+/// A difference between two values in a unit: percentages differ by percentage points.
 pub fn difference(value: f64, unit: &str) -> String {
     match unit {
         "%" => with_noun(&sensible(value), "percentage points"),

@@ -1,4 +1,4 @@
-//! A report: its contents for one reader, selected and ordered, before layout.
+//! A report: its contents, selected and ordered for one reader, before layout.
 
 pub use crate::source::{Expectation, Silence, SourceNote};
 
@@ -14,9 +14,9 @@ use std::collections::BTreeSet;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReportStatus {
-    /// Every stage did its work.
+    /// Every stage completed.
     Complete,
-    /// An optional stage failed, or a part of a source was missing; cells say which.
+    /// An optional stage failed, or part of a source was missing; the cells state which.
     Partial,
 }
 
@@ -29,13 +29,13 @@ pub struct Provenance {
     pub build: String,
     /// Hash of the resolved job.
     pub config_hash: String,
-    /// The command that makes it again.
+    /// The command line that makes it again.
     pub command: String,
     /// Every dataset with its version.
     pub datasets: Vec<DatasetRef>,
 }
 
-/// The report before this one: the newest complete run of the job on the window before.
+/// The earlier report: the newest complete run of the job on the previous window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EarlierReport {
     /// Label of its window, such as "2026-W45".
@@ -44,7 +44,7 @@ pub struct EarlierReport {
     pub findings: Vec<EarlierFinding>,
 }
 
-/// A finding of the report before.
+/// A finding of the earlier report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "EarlierFindingRead")]
 pub struct EarlierFinding {
@@ -56,13 +56,13 @@ pub struct EarlierFinding {
     pub severity: Severity,
     /// The sentence.
     pub sentence: String,
-    /// Label of the window of the first report that had it, with all reports since.
+    /// Label of the first window from which on every report had the finding.
     pub since: String,
     /// Number of these reports.
     pub times: u32,
 }
 
-/// The current serialised form, and the previous one, which was the identity alone.
+/// The serialised forms: the current one, and the previous one, which was only the identity.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum EarlierFindingRead {
@@ -108,7 +108,7 @@ impl From<EarlierFindingRead> for EarlierFinding {
 }
 
 impl EarlierReport {
-    /// The findings of a report on a window; `before` is its own previous report.
+    /// Summarises the findings of a report on a window; `before` is its own earlier report.
     pub fn new(window: &str, findings: &[Finding], before: Option<&Self>) -> Self {
         let mut findings: Vec<EarlierFinding> = findings
             .iter()
@@ -133,7 +133,7 @@ impl EarlierReport {
         }
     }
 
-    /// The same finding, where it had it.
+    /// Finds the same finding, by identity.
     pub fn find(&self, finding: &Finding) -> Option<&EarlierFinding> {
         let found = self
             .findings
@@ -146,7 +146,8 @@ impl EarlierReport {
         self.find(finding).is_some()
     }
 
-    /// Earlier findings that are no longer found, by stages that looked again; the most severe first.
+    /// Earlier findings that are resolved: their stages looked again and did not find them. The
+    /// most severe first.
     pub fn no_longer_found(&self, cells: &[Cell]) -> Vec<&EarlierFinding> {
         let looked = |finding: &&EarlierFinding| {
             let stages = cells.iter().filter(|cell| cell.stage == finding.stage);
@@ -169,12 +170,12 @@ impl EarlierReport {
     }
 }
 
-/// Everything that one or more laid-out documents are made from.
+/// The contents from which documents are laid out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// Version of this shape.
+    /// Version of this format.
     pub schema: u32,
-    /// Job's name (file name).
+    /// Name of the job (its file name).
     pub job: String,
     /// Job's title.
     pub title: String,
@@ -186,39 +187,39 @@ pub struct Report {
     pub period: String,
     /// Time zone of all times.
     pub timezone: String,
-    /// Date the run was made for, ISO.
+    /// Date of the run, ISO 8601.
     pub date: String,
     /// Completeness of the report.
     pub status: ReportStatus,
-    /// One sentence: how are we?
+    /// The summary, as one sentence.
     pub verdict: String,
-    /// Notices that affect trust in any figure, as sentences; the first page prints them.
+    /// Notices that affect trust in any figure, one sentence each, for the first page.
     #[serde(default)]
     pub notices: Vec<String>,
-    /// The report before, against which findings are new or not; `None` where there is none.
+    /// The earlier report, with which findings are compared; `None` if there is none.
     #[serde(default)]
     pub earlier: Option<EarlierReport>,
     /// The findings that matter most, in order.
     pub headlines: Vec<Finding>,
-    /// Decisions or attention asked of the reader, as sentences.
+    /// Requests to the reader, one sentence each.
     pub asks: Vec<String>,
     /// Key figures for the first page.
     pub kpis: Vec<Kpi>,
     /// Effects of improvements.
     pub effects: Vec<Effect>,
-    /// Cells in reading order: sources and quality first, reports' own order after.
+    /// Cells in reading order: sources and quality first, then in the order of the report.
     pub cells: Vec<Cell>,
     /// Counts of the records.
     pub sources: Vec<SourceNote>,
-    /// Sentences on what the reader should know of data and method.
+    /// Notes on data and method, one sentence each.
     pub notes: Vec<String>,
-    /// Nodes of the plan, for the stage map: (name, kind, inputs).
+    /// Nodes of the plan, for the stage map.
     pub plan: Vec<PlanNode>,
     /// Program and inputs of the report.
     pub provenance: Provenance,
 }
 
-/// A node of the plan as a reader sees it.
+/// A node of the plan, for the stage map.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanNode {
     /// Name, such as "stage.rhythm".
@@ -227,7 +228,7 @@ pub struct PlanNode {
     pub kind: String,
     /// Names of the nodes it reads.
     pub inputs: Vec<String>,
-    /// Rows it wrote, where it writes any.
+    /// Rows that it wrote; `None` if it writes none.
     pub rows: Option<u64>,
     /// "done", "failed" or "not enough".
     pub status: String,

@@ -1,13 +1,13 @@
-//! The tables and columns that a run writes, as the data dictionary describes them.
+//! The tables and columns that a run writes, for the data dictionary.
 
 /// A list or dataset that a run makes.
 #[derive(Debug, Clone, Copy)]
 pub struct ResultTable {
-    /// Name: of the list in its file, or of the stage kind that makes the dataset.
+    /// Name of the list in its file, or of the stage kind that makes the dataset.
     pub name: &'static str,
     /// Title for people.
     pub title: &'static str,
-    /// The meaning of a row, and the location of the table.
+    /// Meaning of a row, and location of the table.
     pub description: &'static str,
     /// Columns in order.
     pub columns: &'static [ResultColumn],
@@ -16,11 +16,11 @@ pub struct ResultTable {
 /// A column of a result.
 #[derive(Debug, Clone, Copy)]
 pub struct ResultColumn {
-    /// Name, with that of the object that contains it: `magnitude.value`.
+    /// Name, with the containing object: `magnitude.value`.
     pub name: &'static str,
     /// Type of the values.
     pub kind: &'static str,
-    /// Unit of a number; empty for none, and where another column names it.
+    /// Unit of a number; empty for none, or if another column names it.
     pub unit: &'static str,
     /// Meaning.
     pub description: &'static str,

@@ -1,9 +1,10 @@
 //! Sentences from templates: `{name}` is replaced, everything else is copied.
 
-/// Fills `{name}` places of a template.
+/// Fills the `{name}` placeholders of a template.
 ///
 /// # Panics
-/// If the template names a place that is not given: a bug in a stage, which its tests would find.
+/// If the template names a placeholder that is not given: a bug in a stage, which its tests would
+/// find.
 pub fn fill(template: &str, places: &[(&str, &str)]) -> String {
     let mut out = String::with_capacity(template.len() + 64);
     let mut rest = template;

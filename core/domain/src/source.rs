@@ -7,11 +7,11 @@ use jiff::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The meaning of a time without records.
+/// Meaning of a period without records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Silence {
-    /// Nothing happened, or records are missing.
+    /// Either nothing happened or records are missing.
     #[default]
     Unknown,
     /// Nothing happened.
@@ -31,25 +31,24 @@ impl Silence {
 /// A contract's expectations of its records as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Expectation {
-    /// Hours that may lie between the newest record and the moment the report looks back from.
+    /// Maximum age of the newest record when the report is made, in hours.
     pub fresh_hours: Option<f64>,
     /// Minimum number of records per day.
     pub daily_records_min: Option<f64>,
     /// Maximum number of records per day.
     pub daily_records_max: Option<f64>,
-    /// The meaning of a time without records.
+    /// Meaning of a period without records.
     #[serde(default, skip_serializing_if = "Silence::is_unknown")]
     pub silence: Silence,
 }
 
 impl Expectation {
-    /// From this many hours on, 60 days, `fresh_hours` allows for rare events and not for late
-    /// deliveries.
+    /// From this value on (60 days), `fresh_hours` allows for rare events, not for late deliveries.
     const RARE_HOURS: f64 = 1440.0;
 
-    /// The time until which no records after the `last` one mean that nothing happened, at most
-    /// `end`; `None` where silence may be missing records. A silence longer than `fresh_hours` is one
-    /// that the source's owner did not foresee: it is known to be empty up to that length only.
+    /// The time up to which the absence of records after the `last` one means that nothing
+    /// happened, at most `end`; `None` if records may be missing. The contract foresees a silence
+    /// of up to `fresh_hours`; a longer one is known to be empty only up to that length.
     pub fn complete_until(&self, last: DateTime, end: DateTime) -> Option<DateTime> {
         let is_zero = self.silence == Silence::Zero
             || self
@@ -81,25 +80,25 @@ pub struct SourceNote {
     pub accepted: u64,
     /// Records left out by reason, most frequent first.
     pub quarantined: Vec<(String, u64)>,
-    /// Records left out because their key had been seen.
+    /// Records left out as duplicates of a key.
     pub duplicates: u64,
-    /// Files that could not be read to their end, with the reason.
+    /// Files that could not be read completely, with the reason.
     pub broken_files: Vec<(String, String)>,
-    /// Fields that the contract does not name, with how many records had them.
+    /// Fields that the contract does not declare, with the number of records that had them.
     pub unknown_fields: Vec<(String, u64)>,
     /// Fields of the contract that no accepted record had.
     #[serde(default)]
     pub missing_fields: Vec<String>,
-    /// Fields whose values had another type than the contract's, with how many records were left out
-    /// for it.
+    /// Fields with values of another type than the contract's, with the number of records left out
+    /// as a result.
     #[serde(default)]
     pub retyped_fields: Vec<(String, u64)>,
     /// The contract's expectations of the records as a whole.
     #[serde(default)]
     pub expectation: Expectation,
-    /// First and last time in the accepted records, ISO; empty when there is no time column.
+    /// First time in the accepted records, ISO 8601; empty without a time column.
     pub first_time: String,
-    /// Last time, ISO.
+    /// Last time in the accepted records, ISO 8601.
     pub last_time: String,
     /// Other warnings for the owner of the source, as sentences.
     #[serde(default)]
@@ -107,7 +106,7 @@ pub struct SourceNote {
 }
 
 impl SourceNote {
-    /// The days of the first and the last time, on the clocks of a time zone.
+    /// The days of the first and the last time, in a time zone.
     pub fn days(&self, timezone: &str) -> [Option<Date>; 2] {
         let day = |time: &String| {
             let moment = time.parse::<Timestamp>().ok();
@@ -118,7 +117,7 @@ impl SourceNote {
         [&self.first_time, &self.last_time].map(day)
     }
 
-    /// Remarks for the user who runs the job, as sentences without a full stop.
+    /// Remarks for the user who runs the job, one sentence each without a full stop.
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();
         let refused = self.quarantined.iter().map(|(_, n)| n).sum();

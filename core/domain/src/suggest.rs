@@ -1,6 +1,6 @@
-//! "Did you mean ...?"
+//! Suggestions for misspelt names: "did you mean ...?"
 
-/// The candidate that was probably meant.
+/// The candidate nearest to a misspelt name; `None` if none is near.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     candidates

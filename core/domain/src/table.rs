@@ -1,4 +1,4 @@
-//! A small table that a reader sees: cells are text that was formatted for people.
+//! A small table of formatted text.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ pub enum Align {
 /// A column's heading.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
-    /// Heading, with the unit where there is one.
+    /// Heading, with the unit if there is one.
     pub title: String,
     /// Alignment.
     pub align: Align,
@@ -30,12 +30,13 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Rows, each as long as `columns`.
     pub rows: Vec<Vec<String>>,
-    /// Rows that exist but are not shown here.
+    /// Number of further rows that are not included.
     pub more: u64,
 }
 
 impl Table {
-    /// An empty table; `<` before a heading means left, `>` right: `Table::new("...", &["<day", ">n"])`.
+    /// An empty table; `<` before a heading aligns left, `>` right: `Table::new("...", &["<day",
+    /// ">n"])`.
     pub fn new(caption: impl Into<String>, columns: &[&str]) -> Self {
         let columns = columns
             .iter()
@@ -63,7 +64,7 @@ impl Table {
         self.rows.push(row.into());
     }
 
-    /// Keeps the first `n` rows and counts the rest.
+    /// Keeps the first `n` rows and counts the others in `more`.
     #[must_use]
     pub fn top(mut self, n: usize) -> Self {
         if self.rows.len() > n {

@@ -1,7 +1,7 @@
-//! The stretch of civil days a run reports on, in the job's time zone.
+//! The civil days that a run reports on, in the job's time zone.
 //!
-//! Days are calendar days: a day on which clocks change has 23 or 25 hours, and
-//! [`Window::start_instant`] and [`Window::end_instant`] give its exact limits.
+//! A day on which clocks change has 23 or 25 hours; [`Window::start_instant`] and
+//! [`Window::end_instant`] give the exact limits.
 
 use crate::number::plural;
 use jiff::{
@@ -29,8 +29,7 @@ pub enum WindowSpec {
 }
 
 impl WindowSpec {
-    /// One window in the words of the reader: "week", "month", "quarter", "day", or "period" for a
-    /// number of days.
+    /// One window as a noun: "week", "month", "quarter", "day", or "period" for a number of days.
     pub fn noun(self) -> &'static str {
         match self {
             Self::Week => "week",
@@ -41,12 +40,12 @@ impl WindowSpec {
         }
     }
 
-    /// The words for a window without records: "no record falls in this week".
+    /// The phrase for a window without records: "no record falls in this week".
     pub fn without_records(self) -> String {
         format!("no record falls in this {}", self.noun())
     }
 
-    /// The same of one dataset: "no record of tickets falls in this week".
+    /// The same for one dataset: "no record of tickets falls in this week".
     pub fn without_records_of(self, name: &str) -> String {
         format!("no record of {name} falls in this {}", self.noun())
     }
@@ -145,7 +144,7 @@ impl WindowSpec {
         }
     }
 
-    /// The days up to `date` of the window that is under way on it, `date` being the last of them.
+    /// The current window up to `date`, which is its last day.
     ///
     /// # Panics
     /// If the date is at the edge of the calendar (year ±9999).
@@ -176,7 +175,7 @@ fn first_of_quarter(date: Date) -> Date {
     jiff::civil::date(date.year(), (date.month() - 1) / 3 * 3 + 1, 1)
 }
 
-/// A stretch of civil days: `start` is in it, `end` is not.
+/// A range of civil days: `start` is included, `end` is not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// Kind of window.
@@ -190,7 +189,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// An explicit window: `2026-W46`, `2026-11`, `2026-Q4`, `2026-11-15` or
+    /// Parses an explicit window: `2026-W46`, `2026-11`, `2026-Q4`, `2026-11-15` or
     /// `2026-11-01..2026-11-16` (end excluded).
     pub fn parse(text: &str, timezone: &str) -> Result<Self, WindowError> {
         let error = || WindowError {
@@ -246,17 +245,17 @@ impl Window {
             .map_or(0, |span| span.get_days().max(0) as u32)
     }
 
-    /// The window before this one, of the same kind.
+    /// The previous window of the same kind.
     #[must_use]
     pub fn previous(&self) -> Self {
         self.back(1)
     }
 
     /// The window `n` windows before this one. Windows of a number of days are aligned by weekday:
-    /// they lie whole weeks before this one, so that a Monday is compared with a Monday.
+    /// they are whole weeks before this one, so that a Monday is compared with a Monday.
     ///
     /// # Panics
-    /// If that would be before the calendar begins.
+    /// If that would be before the start of the calendar.
     #[must_use]
     pub fn back(&self, n: u32) -> Self {
         let n = i64::from(n);
@@ -277,8 +276,8 @@ impl Window {
         }
     }
 
-    /// The window before in words, as [`Window::back`] finds it: "the week before", "the same day a
-    /// week before".
+    /// The previous window in words, as [`Window::back`] finds it: "the week before", "the same day
+    /// a week before".
     pub fn before(&self) -> String {
         match self.spec {
             WindowSpec::Day => "the same day a week before".to_string(),
@@ -294,7 +293,7 @@ impl Window {
         }
     }
 
-    /// Returns true if a civil day is in it.
+    /// Returns true if a civil day is in the window.
     pub fn contains(&self, day: Date) -> bool {
         self.start <= day && day < self.end
     }
@@ -304,7 +303,7 @@ impl Window {
         self.instant(self.start)
     }
 
-    /// The instant at which the window has ended.
+    /// The instant at which the window ends.
     pub fn end_instant(&self) -> Timestamp {
         self.instant(self.end)
     }
@@ -315,7 +314,7 @@ impl Window {
             .map_or(Timestamp::UNIX_EPOCH, |zoned| zoned.timestamp())
     }
 
-    /// The name of the window, which also names its folder: `2026-W46`, `2026-11`, `2026-Q4`,
+    /// The label of the window, used in folder names: `2026-W46`, `2026-11`, `2026-Q4`,
     /// `2026-11-15` or `2026-11-01..2026-11-16`.
     pub fn label(&self) -> String {
         match self.spec {
@@ -336,7 +335,7 @@ impl Window {
         }
     }
 
-    /// The window in words: "9 to 15 November 2026".
+    /// The window as a range of days: "9 to 15 November 2026".
     ///
     /// # Panics
     /// Never: the end is after the start.
@@ -396,13 +395,13 @@ pub const WEEKDAYS: [&str; 7] = [
     "Sunday",
 ];
 
-/// A period that a window is compared with.
+/// A period with which a window is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Comparison {
-    /// The window before.
+    /// The previous window.
     Previous,
-    /// The N windows before, together.
+    /// The N previous windows, together.
     Windows(u32),
 }
 

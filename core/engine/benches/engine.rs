@@ -1,7 +1,7 @@
 //! Measures the overhead of the engine: jobs whose nodes do nothing. `cargo xtask bench` runs this.
 //!
-//! Prints the wall time of each phase and the peak memory of the process, once a phase, because a
-//! first run is only first once.
+//! Prints the wall time of each phase and the peak memory of the process. Each phase is
+//! measured only once, because only one run can be the first.
 
 use async_trait::async_trait;
 use jiff::civil::date;
@@ -88,7 +88,7 @@ impl Executor for Nothing {
     }
 }
 
-/// A job of nodes in layers: each reads the one above it.
+/// A job of nodes in layers: each node reads the one above it.
 fn text(nodes: usize) -> String {
     let mut text = "title = \"Layers\"\nwindow = \"week\"\n".to_string();
     for i in 0..nodes {
@@ -175,7 +175,7 @@ fn runs(nodes: usize) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// With numbers as arguments: runs of as many nodes, for profiling.
+/// With numbers as arguments: makes runs of that many nodes, for profiling.
 fn main() -> Result<(), Box<dyn Error>> {
     let given: Vec<usize> = std::env::args()
         .filter_map(|text| text.parse().ok())

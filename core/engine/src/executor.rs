@@ -1,5 +1,4 @@
-//! The engine's interfaces to the outside: kinds of stages, an executor for nodes, a clock,
-//! listeners.
+//! The engine's interfaces: an executor for nodes, progress listeners, a clock.
 
 use crate::job::Job;
 use async_trait::async_trait;
@@ -10,7 +9,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
-/// Looks up a variable of the environment.
+/// Looks up an environment variable.
 pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// The environment of this process.
@@ -21,7 +20,7 @@ pub fn process_environment() -> Environment {
 /// The kind of a failure, which decides how it is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
-    /// It may work if tried again: network, locks, timeouts.
+    /// A retry may succeed: network, locks, timeouts.
     Transient,
     /// Caused by the records or the job; a retry would fail in the same way.
     Data,
@@ -53,7 +52,7 @@ impl Failure {
         }
     }
 
-    /// It may work if tried again.
+    /// Creates a failure that a retry may resolve.
     pub fn transient(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Transient, message)
     }
@@ -73,12 +72,12 @@ impl Failure {
         Self::new(FailureKind::Bug, message)
     }
 
-    /// The run was cancelled.
+    /// Creates the failure of a cancelled run.
     pub fn cancelled() -> Self {
         Self::new(FailureKind::Cancelled, "cancelled")
     }
 
-    /// The same, with advice.
+    /// Adds advice.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = hint.into();
@@ -99,16 +98,16 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Does the work of nodes. Heavy work belongs off the async threads; [`RunContext::cancel`] is
-/// cancelled when the result is no longer needed.
+/// Executes nodes. Heavy work belongs off the async threads; [`RunContext::cancel`] is cancelled
+/// when the result is no longer needed.
 #[async_trait]
 pub trait Executor: Send + Sync {
-    /// Identifies the current contents of a source, cheaply: the identity changes whenever the
+    /// Identifies the current contents of a source cheaply: the identity changes whenever the
     /// records do.
     async fn source_identity(&self, node: &Node, ctx: &RunContext) -> Result<String, Failure>;
 
-    /// Does the work of a node. Inputs are by short name (`tickets`, `rhythm`). The input of a
-    /// failed node, which only reports see, has a cell that describes the failure, and no datasets.
+    /// Executes a node. Inputs are by short name (`tickets`, `rhythm`). A failed node is an input
+    /// of reports only: its cell describes the failure, and it has no datasets.
     async fn execute(
         &self,
         node: &Node,
@@ -117,8 +116,8 @@ pub trait Executor: Send + Sync {
         progress: &dyn Progress,
     ) -> Result<Outcome, Failure>;
 
-    /// Called when a source's cached outcome is reused: makes its version the visible one of the source's
-    /// dataset, as if it had run. Nothing else depends on it, so it cannot fail.
+    /// Called when a source's cached outcome is reused: makes its version the visible one of the
+    /// source's dataset, as if it had run. Nothing else depends on it, so it cannot fail.
     async fn show(&self, _node: &Node, _outcome: &Outcome, _ctx: &RunContext) {}
 
     /// Returns true if the data of a cached outcome still exists. If not, the node runs again.
@@ -127,15 +126,15 @@ pub trait Executor: Send + Sync {
     }
 }
 
-/// Hears what happens during a run.
+/// Listens to the events of a run.
 pub trait Progress: Send + Sync {
     /// Handles an event; the same event is in the journal.
     fn event(&self, event: &Event);
-    /// A node has got this far. Called often; not in the journal.
+    /// Reports how much a node has read. Called often; not in the journal.
     fn amount(&self, _node: &str, _records: u64, _bytes: u64) {}
 }
 
-/// A listener that does not listen.
+/// Ignores all events.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Quiet;
 
@@ -146,9 +145,9 @@ impl Progress for Quiet {
 /// The current time, and sleeping.
 #[async_trait]
 pub trait Clock: Send + Sync {
-    /// Now.
+    /// The current time.
     fn now(&self) -> Timestamp;
-    /// Waits.
+    /// Sleeps.
     async fn sleep(&self, duration: Duration);
 }
 
@@ -167,33 +166,33 @@ impl Clock for SystemClock {
     }
 }
 
-/// The inputs of a node besides its datasets.
+/// The context of a node, besides its input datasets.
 #[derive(Clone)]
 pub struct RunContext {
     /// The job.
     pub job: Arc<Job>,
     /// The plan, for the stage map of reports.
     pub plan: Arc<Plan>,
-    /// The window that is reported on.
+    /// The window to report on.
     pub window: Window,
     /// Periods that the window is compared with.
     pub compare: Vec<Comparison>,
     /// IANA name of the time zone.
     pub timezone: String,
-    /// Date the run was made for.
+    /// Date of the run.
     pub date: Date,
-    /// Seed for everything random.
+    /// Seed of all randomness.
     pub seed: u64,
     /// Values of the params.
     pub params: BTreeMap<String, Value>,
-    /// Key under which the node's outcome is cached; empty outside of a node's work.
+    /// Key under which the node's outcome is cached; empty outside the execution of a node.
     pub fingerprint: String,
     /// True if the node was forced to run although its outcome is cached.
     pub forced: bool,
-    /// Id of the run: `1a2b3c4d`, and `1a2b3c4d-2` when it is run again.
+    /// Id of the run: `1a2b3c4d`, or `1a2b3c4d-2` for a repetition.
     pub run: String,
-    /// The part of the id that follows from job, window, params and records: the same for every
-    /// rerun, so fit to be printed where reruns must give the same bytes.
+    /// The part of the id that follows from job, window, params and records. It is the same for
+    /// every rerun, so it can be printed where reruns must give the same bytes.
     pub identity: String,
     /// The run this one repeats.
     pub parent: Option<String>,
@@ -212,18 +211,18 @@ pub struct RunContext {
 }
 
 impl RunContext {
-    /// A seed of this node's own, from the run's seed and the node's name.
+    /// The seed of a node, from the run's seed and the node's name.
     pub fn seed_of(&self, node: &Node) -> u64 {
         seed_from(&[&self.seed.to_string(), &self.job.name, &node.name])
     }
 
-    /// The text with each `${secret.NAME}` replaced from the environment. Never store the result.
+    /// Replaces each `${secret.NAME}` from the environment. Never store the result.
     pub fn reveal(&self, text: &str) -> Result<String, Failure> {
         reveal(text, &self.environment)
     }
 }
 
-/// The text with each `${secret.NAME}` replaced from the environment. Never store the result.
+/// Replaces each `${secret.NAME}` from the environment. Never store the result.
 pub fn reveal(text: &str, environment: &Environment) -> Result<String, Failure> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -245,7 +244,7 @@ pub fn reveal(text: &str, environment: &Environment) -> Result<String, Failure> 
     Ok(out)
 }
 
-/// A seed from words.
+/// Derives a seed from words.
 pub fn seed_from(words: &[&str]) -> u64 {
     let hash = blake3::hash(words.join("\u{1f}").as_bytes());
     u64::from_le_bytes(hash.as_bytes()[..8].try_into().unwrap_or_default())

@@ -1,7 +1,7 @@
-//! The inputs of a node's outcome, part by part, and one hash of all of them.
+//! The inputs of a node's outcome, and the hash of all of them.
 //!
-//! Equal hash: running the node again would give the cached outcome. Unequal: the parts describe
-//! what changed.
+//! If the hash is equal, running the node again would give the cached outcome. If not, the
+//! components describe what changed.
 
 use retrocast_domain::{Outcome, canonical};
 use retrocast_run::{Fingerprint, Node, Plan};
@@ -9,23 +9,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Raised when the way of making fingerprints changes, so that no old one fits by chance.
+/// Increased when the computation of fingerprints changes, so that no old fingerprint matches.
 const VERSION: u32 = 1;
 
-/// The parts an outcome depends on: name and canonical JSON.
+/// The components that an outcome depends on: name and canonical JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Components(BTreeMap<String, String>);
 
-/// The identity of a node for its dependents: its fingerprint and the versions it wrote. If it runs
-/// again, it writes new versions, and its dependents run again, too.
+/// The identity of a node for its dependents: its fingerprint and the dataset versions it wrote. If
+/// the node runs again, it writes new versions, so its dependents run again, too.
 pub fn identity(fingerprint: &Fingerprint, outcome: &Outcome) -> String {
     canonical::hash(&(fingerprint, &outcome.datasets))
 }
 
 impl Components {
-    /// The parts of a node. `records` is what a source holds; `inputs` are short names with
-    /// identities.
+    /// The components of a node. `records` identifies the records of a source; `inputs` are short
+    /// names with identities.
     pub fn new(
         node: &Node,
         plan: &Plan,
@@ -63,7 +63,7 @@ impl Components {
             add(table, json!(view.map(|view| view.keys(table))));
         }
         if node.is_report() {
-            // Reports print these, and cells have the order of the inputs.
+            // Reports print the order of the inputs, and cells list them in it.
             let order: Vec<_> = inputs.iter().map(|(name, _)| name).collect();
             add("date", json!(plan.date));
             add("params", json!(plan.params));
@@ -74,12 +74,12 @@ impl Components {
         Self(parts)
     }
 
-    /// The hash of all parts.
+    /// The hash of all components.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint(canonical::hash(&self.0))
     }
 
-    /// The parts that changed, with their values.
+    /// The changed components, with their values.
     pub fn differences(&self, old: &Self) -> Vec<Change> {
         let names: BTreeSet<&String> = self.0.keys().chain(old.0.keys()).collect();
         let value = |parts: &Self, name: &String| parts.0.get(name).cloned();
@@ -91,7 +91,7 @@ impl Components {
         changes.filter(|change| change.was != change.is).collect()
     }
 
-    /// Describes what changed since the parts were `old`.
+    /// Describes the changes since `old`.
     pub fn changes(&self, old: &Self) -> Vec<String> {
         let mut names: Vec<&String> = self.0.keys().chain(old.0.keys()).collect();
         names.sort();
@@ -134,14 +134,14 @@ impl Components {
     }
 }
 
-/// A changed part of the inputs of an outcome.
+/// A changed component of the inputs of an outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// Name of the part: `records`, `config.query`, `input.tickets`.
+    /// Name of the component: `records`, `config.query`, `input.tickets`.
     pub part: String,
-    /// Canonical JSON of the old value; `None` for a new part.
+    /// Canonical JSON of the old value; `None` for a new component.
     pub was: Option<String>,
-    /// Canonical JSON of the new value; `None` for a removed part.
+    /// Canonical JSON of the new value; `None` for a removed component.
     pub is: Option<String>,
 }
 
@@ -154,7 +154,7 @@ pub struct Decision {
     pub reuse: bool,
     /// Reasons in words: "new", "input tickets changed", "unchanged, reuse".
     pub reasons: Vec<String>,
-    /// The parts that changed since the node was last worked on, with their values.
+    /// The components that changed since the node last ran, with their values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
 }

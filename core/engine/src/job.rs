@@ -1,4 +1,4 @@
-//! A checked job file: past this point, no strings need checking again.
+//! A checked job file: its values need no further validation.
 //!
 //! [`check`] parses the text into a tree with spans ([`document`]), resolves references
 //! ([`references`]) to [`params`], checks it against its JSON [`schema`] ([`shape`]), and then
@@ -55,7 +55,7 @@ pub struct CheckOptions<'a> {
     pub name: &'a str,
     /// The file as the user named it, for messages.
     pub file: &'a str,
-    /// Kinds of stage and contracts there are.
+    /// Known stage kinds and contracts.
     pub kinds: &'a dyn Kinds,
     /// Values of params given on the command line.
     pub set: &'a [(String, String)],
@@ -66,18 +66,18 @@ pub struct CheckOptions<'a> {
 /// Result of checking a job file.
 #[derive(Debug)]
 pub struct Checked {
-    /// The job, when there is no error.
+    /// The job, if there is no error.
     pub job: Option<Job>,
     /// All diagnostics, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// A report the job makes.
+/// A report section of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportSection {
     /// "executive" or "technical".
     pub name: String,
-    /// Title; empty for the job's.
+    /// Title; empty for the job's title.
     pub title: String,
     /// Mail addresses.
     pub to: Vec<String>,
@@ -85,17 +85,17 @@ pub struct ReportSection {
     pub stages: Option<Vec<String>>,
 }
 
-/// Years in which windows can begin: a few windows off the edges of the calendar.
+/// Supported years: windows stay clear of the limits of the calendar.
 const YEARS: std::ops::RangeInclusive<i16> = 1..=9998;
 
-/// A job file without mistakes.
+/// A valid job file.
 #[derive(Debug, Clone)]
 pub struct Job {
     /// File name without `.toml`.
     pub name: String,
     /// The file as the user named it.
     pub file: String,
-    /// Its text.
+    /// The text of the file.
     pub text: String,
     /// Title of the reports.
     pub title: String,
@@ -109,11 +109,11 @@ pub struct Job {
     pub timezone: String,
     /// The schedule.
     pub schedule: Option<Schedule>,
-    /// The reports that may be removed when the disk is full; `None` for none.
+    /// The reports that may be removed on a full disk; `None` for none.
     pub retention: Option<Retention>,
-    /// Which runs are sent to those that reports name.
+    /// The runs whose reports are sent as mail.
     pub send_mail: SendMail,
-    /// Values it may be run with.
+    /// The params that it declares.
     pub params: BTreeMap<String, ParamSpec>,
     /// Names of sources, in the order of the file.
     pub sources: Vec<String>,
@@ -121,7 +121,7 @@ pub struct Job {
     pub stages: Vec<String>,
     /// Reports, in the order of the file.
     pub reports: Vec<ReportSection>,
-    /// The tree, with references.
+    /// The parsed file, with references.
     pub(crate) document: Item,
 }
 
@@ -157,7 +157,7 @@ impl Job {
         Some(entry.item.get("uri")?.span.clone())
     }
 
-    /// Values of the params for one run: those set, else the defaults.
+    /// Values of the params for one run: the given ones, else the defaults.
     pub fn params_for(&self, set: &[(String, String)]) -> Result<Params, Vec<Diagnostic>> {
         let (params, mut diagnostics) = values_of(&self.params, set);
         for (name, param) in &params {
@@ -182,7 +182,7 @@ impl Job {
     }
 }
 
-/// Values of params, with the errors of those that were set.
+/// Values of params, with the errors in the given ones.
 pub(crate) fn values_of(
     specs: &BTreeMap<String, ParamSpec>,
     set: &[(String, String)],

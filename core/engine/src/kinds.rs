@@ -1,4 +1,4 @@
-//! The names that a job file may use, as the composition root provides them.
+//! The names that a job file may use; the composition root provides them.
 
 use retrocast_domain::Diagnostic;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-/// An error in a query and its location (line and column from 1; 0 when unknown).
+/// An error in a query with its location (line and column from 1; 0 if unknown).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlError {
     /// The error.
@@ -21,7 +21,7 @@ pub struct SqlError {
     pub column: usize,
 }
 
-/// Columns of a table with their types. The engine only hands it on.
+/// Columns of a table with their types; opaque to the engine.
 pub type TableSchema = Arc<dyn Any + Send + Sync>;
 
 /// The names that a job file may use.
@@ -31,13 +31,13 @@ pub trait Kinds: Send + Sync {
     /// JSON Schema of a kind's params. A property with `"x-dataset": true` names input datasets;
     /// one with `"x-column": "<property>"` names a column of the dataset the other property names.
     fn schema(&self, kind: &str) -> Option<Value>;
-    /// Raised whenever the same inputs could give another result. Also asked for `source` and
-    /// `report`, the kinds of node that are no stages.
+    /// Increased whenever the same inputs could give another result. Also called with `source` and
+    /// `report`, the kinds of nodes that are not stages.
     fn code_version(&self, kind: &str) -> u32;
-    /// Tables a query reads, in lower case unless quoted.
+    /// Tables that a query reads, in lower case unless quoted.
     fn sql_tables(&self, query: &str) -> Result<BTreeSet<String>, SqlError>;
-    /// Returns the columns of a query's result over these tables, or the names that do not exist in
-    /// them; `None` when that is not known before a run.
+    /// Returns the columns of a query's result over these tables, or the unknown names; `None` if
+    /// the columns are not known before a run.
     fn sql_schema(
         &self,
         _query: &str,
@@ -64,11 +64,11 @@ pub trait Kinds: Send + Sync {
     fn contract_errors(&self, _name: &str) -> Vec<Diagnostic> {
         Vec::new()
     }
-    /// The table that a contract describes, where it is known before a run.
+    /// The table that a contract describes; `None` if it is not known before a run.
     fn contract_schema(&self, _name: &str) -> Option<TableSchema> {
         None
     }
-    /// Columns of the dataset a contract describes, where they are known before a run.
+    /// Columns of the dataset that a contract describes; `None` if they are not known before a run.
     fn contract_columns(&self, _name: &str) -> Option<Vec<String>> {
         None
     }

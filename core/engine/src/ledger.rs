@@ -1,4 +1,4 @@
-//! The part of the ledger that a run sees, as its plan records it.
+//! The part of the ledger that a run sees, in the form that its plan records.
 
 pub use retrocast_run::ledger::{DATASETS, LEDGER, LedgerRun, LedgerView, is_of_events};
 

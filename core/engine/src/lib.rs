@@ -1,8 +1,8 @@
-//! From a job file to a run: checked, planned, executed, recorded.
+//! The engine: checks, plans, executes and records runs of a job.
 //!
-//! The engine orders and runs nodes without knowing their work. [`Kinds`] provides the stage kinds and
-//! their params, [`Executor`] does the work of nodes, [`Clock`] gives the time. So everything here is
-//! tested without storage, frames or fonts.
+//! It orders and runs nodes without knowing their work. [`Kinds`] provides the stage kinds and
+//! their params, [`Executor`] executes nodes, [`Clock`] gives the time. So the engine is tested
+//! without storage, data frames or fonts.
 //!
 //! Modules are listed in the order in which a job becomes a run: the [`executor`] of nodes, the
 //! [`job`] file, the visible part of the [`ledger`], the [`plan`], [`fingerprint`]s that decide what can be

@@ -2,13 +2,12 @@
 //!
 //! ```text
 //! lake/outcomes/<fingerprint>.json   the record
-//! lake/outcomes/<fingerprint>/       files a report wrote; there before the record is
-//! lake/outcomes/.parts/              what is being written
-//! lake/outcomes/last/<job>.jsonl     what the job's nodes were last known by
+//! lake/outcomes/<fingerprint>/       files that a report wrote; written before the record
+//! lake/outcomes/.parts/              temporary files
+//! lake/outcomes/last/<job>.jsonl     the last fingerprint of each of the job's nodes
 //! ```
 //!
-//! A lake in object storage has the same files under the same names; the local folder caches what
-//! was fetched or made here.
+//! A lake in object storage has the same files under the same names; the local folder is a cache.
 
 mod last;
 
@@ -40,11 +39,11 @@ pub struct Record {
     pub job: String,
     /// Full name of the node.
     pub node: String,
-    /// Hash of the parts.
+    /// Hash of the components.
     pub fingerprint: Fingerprint,
     /// The inputs of the outcome.
     pub components: Components,
-    /// The run that made it.
+    /// Id of the run that made it.
     pub run: String,
     /// Time of creation.
     pub made: Timestamp,
@@ -52,7 +51,7 @@ pub struct Record {
     pub outcome: Outcome,
 }
 
-/// Cached outcomes in a folder, and in the shared store behind it.
+/// Cached outcomes in a folder, and in a shared store if the lake has one.
 #[derive(Debug, Clone)]
 pub struct OutcomeStore {
     folder: PathBuf,
@@ -60,7 +59,7 @@ pub struct OutcomeStore {
 }
 
 impl OutcomeStore {
-    /// The outcomes of a lake.
+    /// The outcome store of a lake.
     pub fn of_lake(lake: &LakeFiles) -> Self {
         Self {
             folder: lake.folder().join("outcomes"),
@@ -68,7 +67,7 @@ impl OutcomeStore {
         }
     }
 
-    /// The folder of a record's files.
+    /// The folder with the files of a record.
     fn files_of(&self, fingerprint: &Fingerprint) -> PathBuf {
         self.folder.join(&fingerprint.0)
     }
@@ -81,8 +80,8 @@ impl OutcomeStore {
         self.folder.join(".parts")
     }
 
-    /// The record of a fingerprint. One that is damaged or lacks a file counts as not there: the
-    /// node is run again and the record replaced.
+    /// The record of a fingerprint. A record that is damaged or lacks a file counts as missing: the
+    /// node runs again and replaces it.
     pub fn get(&self, fingerprint: &Fingerprint) -> Option<Record> {
         self.here(fingerprint).or_else(|| {
             self.fetch(fingerprint)
@@ -94,7 +93,7 @@ impl OutcomeStore {
         })
     }
 
-    /// Fetches a record with its files from the shared store, if it exists there.
+    /// Fetches a record with its files from the shared store, if it is there.
     fn fetch(&self, fingerprint: &Fingerprint) -> io::Result<()> {
         let Some(depot) = &self.depot else {
             return Ok(());
@@ -113,7 +112,7 @@ impl OutcomeStore {
         write_whole(&self.record_of(fingerprint), &text)
     }
 
-    /// The record of a fingerprint in the folder.
+    /// The record of a fingerprint in the local folder.
     fn here(&self, fingerprint: &Fingerprint) -> Option<Record> {
         let text = fs::read(self.record_of(fingerprint)).ok()?;
         let record: Record = serde_json::from_slice(&text).ok()?;
@@ -128,14 +127,14 @@ impl OutcomeStore {
         whole.then_some(record)
     }
 
-    /// Sweeps away what processes that died were writing.
+    /// Removes the temporary files of dead processes.
     pub fn sweep(&self) {
         for entry in fs::read_dir(self.parts()).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let writer = name
                 .to_str()
                 .and_then(|name| name.split('-').next()?.parse().ok());
-            // Where processes cannot be looked up, leftovers are kept.
+            // If processes cannot be looked up, all temporary files are kept.
             let dead = |pid: u32| {
                 Path::new("/proc/self").exists() && !Path::new(&format!("/proc/{pid}")).exists()
             };
@@ -146,8 +145,8 @@ impl OutcomeStore {
         }
     }
 
-    /// Removes the cached outcomes of a job's reports from these runs: they hold the large files.
-    /// Outcomes of sources and stages stay, because they are small and later runs use them.
+    /// Removes the cached outcomes of a job's reports in these runs, which hold the large files.
+    /// Outcomes of sources and stages are small and used by later runs, so they stay.
     pub fn forget(&self, job: &str, runs: &BTreeSet<String>) {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let path = entry.path();
@@ -158,7 +157,7 @@ impl OutcomeStore {
             let record: Option<Record> = text.and_then(|text| serde_json::from_slice(&text).ok());
             let Some(record) = record else { continue };
             let has_files = !record.outcome.files.is_empty();
-            // Others may have reused it since; they make it again when they need it.
+            // Another run may have reused it since; it makes the report again if needed.
             if has_files && record.job == job && runs.contains(&record.run) {
                 let _ = fs::remove_dir_all(path.with_extension(""));
                 let _ = fs::remove_file(path);
@@ -167,7 +166,7 @@ impl OutcomeStore {
         }
     }
 
-    /// Removes a record from the shared store, and then its files. A failure wastes space, nothing else.
+    /// Removes a record and then its files from the shared store. A failure only wastes space.
     fn forget_behind(&self, record: &Record) {
         let Some(depot) = &self.depot else { return };
         let fingerprint = &record.fingerprint;
@@ -177,8 +176,8 @@ impl OutcomeStore {
         }
     }
 
-    /// Stores a record, with its files from the run's folder; in the shared store the record is written
-    /// last, too.
+    /// Stores a record with its files from the run's folder; the record is written last, in the
+    /// shared store, too.
     pub fn put(&self, record: &Record, run_folder: &Path) -> io::Result<()> {
         self.put_here(record, run_folder)?;
         let Some(depot) = &self.depot else {
@@ -236,7 +235,7 @@ impl OutcomeStore {
             .try_for_each(|name| copy(name, &files, run_folder))
     }
 
-    /// The last known identity of the nodes of a job, on any machine.
+    /// The last known identities of a job's nodes, from any machine.
     pub fn last(&self, job: &str) -> Last {
         let path = self.last_of(job);
         let behind = self.depot.as_ref().map(|depot| depot.get(&last_key(job)));
@@ -246,7 +245,7 @@ impl OutcomeStore {
         Last::read(path)
     }
 
-    /// Lets other machines know of it. It decides nothing, so that it fails is no harm.
+    /// Uploads the last known identities. They are informational, so errors are ignored.
     pub fn share_last(&self, job: &str) {
         if let (Some(depot), Ok(text)) = (&self.depot, fs::read(self.last_of(job))) {
             let _ = depot.put(&last_key(job), text);
@@ -267,7 +266,7 @@ fn last_key(job: &str) -> String {
     format!("outcomes/last/{job}.jsonl")
 }
 
-/// Renames a finished folder to its name. An old one there gives way.
+/// Renames a complete folder to its final name, replacing an older one.
 fn place(part: &Path, folder: &Path) -> io::Result<()> {
     for _ in 0..8 {
         if fs::rename(part, folder).is_ok() {
@@ -428,7 +427,7 @@ mod tests {
         let folder = test_support::Folder::new();
         let store = OutcomeStore::of_lake(&folder.join("lake").into());
         let part = |pid: u32| store.parts().join(format!("{pid}-0"));
-        // No process has the highest number there is.
+        // No process has the highest possible id.
         let (dead, alive) = (part(u32::MAX), part(std::process::id()));
         fs::create_dir_all(dead.join("charts")).unwrap();
         fs::write(&alive, "x").unwrap();

@@ -1,7 +1,7 @@
 //! The plan: every source, stage and report of a job as a node of one graph.
 //!
 //! Edges follow from the datasets that params name and the tables that queries read. Nodes are
-//! sorted topologically; ties are broken by the order of the job file, so the same file gives the
+//! sorted topologically, in the order of the job file where edges allow, so the same file gives the
 //! same plan.
 
 mod order;
@@ -41,28 +41,28 @@ use std::{
 
 /// The inputs of a plan.
 pub struct PlanOptions<'a> {
-    /// The window that is reported on.
+    /// The window to report on.
     pub window: Window,
-    /// Date the run is made for.
+    /// Date of the run.
     pub date: Date,
     /// Values of params given on the command line.
     pub set: &'a [(String, String)],
     /// Nodes to run, with their dependencies: names or globs; `name+` adds dependents. Empty for
     /// all.
     pub select: &'a [String],
-    /// Seed for everything random.
+    /// Seed of all randomness.
     pub seed: u64,
     /// Operational notices that the reports print, such as a full disk.
     pub notices: &'a [String],
-    /// The previous report, which findings are compared with.
+    /// The earlier report, which findings are compared with.
     pub earlier: Option<&'a EarlierReport>,
-    /// Finds the part of the ledger that the run sees; asked when a stage reads it.
+    /// Finds the part of the ledger that the run sees; called only if a stage reads the ledger.
     pub ledger: &'a dyn Fn() -> Result<LedgerView, Vec<Diagnostic>>,
     /// The environment for `${env.X}` and `${secret.X}`.
     pub environment: Environment,
 }
 
-/// Makes the plan of a job, or finds everything that is in its way.
+/// Makes the plan of a job, or reports everything that prevents it.
 pub fn build(
     job: &Job,
     kinds: &dyn Kinds,
@@ -119,7 +119,7 @@ pub fn build(
     })
 }
 
-/// Finds the full names of the nodes that patterns choose and of all that depends on them.
+/// Finds the full names of the nodes that patterns select and of all their dependents.
 pub fn with_descendants(
     plan: &Plan,
     patterns: &[String],
@@ -217,12 +217,12 @@ fn source(job: &Job, name: &str, item: &Item, kinds: &dyn Kinds) -> Result<Node,
     })
 }
 
-/// Makes nodes from stages. Lookups are made once per stage.
+/// Makes nodes from stages, with each lookup made once.
 struct Stages<'a> {
     kinds: &'a dyn Kinds,
-    /// Places of sources and stages in the order of inputs, with the table of each.
+    /// Positions of sources and stages in the order of inputs, with the table of each.
     places: BTreeMap<&'a str, (usize, &'static str)>,
-    /// Defaults of the params of the kinds met so far.
+    /// Default params of each kind used so far.
     defaults: BTreeMap<String, BTreeMap<String, ParamLine>>,
 }
 
@@ -306,7 +306,7 @@ impl Common {
     }
 }
 
-/// Defaults of a kind's params, as a report prints them.
+/// Default params of a kind, formatted for reports.
 fn defaults(schema: Option<&Value>) -> BTreeMap<String, ParamLine> {
     let properties = schema.and_then(|schema| schema["properties"].as_object());
     let properties = properties.into_iter().flatten();
@@ -316,8 +316,8 @@ fn defaults(schema: Option<&Value>) -> BTreeMap<String, ParamLine> {
         .collect()
 }
 
-/// Params as a report prints them: those set, and the defaults of the others. A query is printed
-/// by itself.
+/// Params formatted for reports: those set, and the defaults of the others. Queries are printed
+/// separately.
 fn param_lines(
     config: &Map<String, Value>,
     defaults: &BTreeMap<String, ParamLine>,
@@ -337,7 +337,7 @@ fn line(name: &str, value: &Value, set: bool) -> ParamLine {
     }
 }
 
-/// A value as TOML writes it.
+/// Formats a value as TOML.
 fn toml_text(value: &Value) -> String {
     match value {
         Value::Array(items) => {

@@ -63,7 +63,7 @@ pub enum EngineError {
         job: String,
         /// Name of the window.
         window: String,
-        /// The holder of the lease, if known.
+        /// The holder of the lease, if it is known.
         holder: Option<Box<Holder>>,
     },
     /// The lease was lost during the run.
@@ -74,12 +74,12 @@ pub enum EngineError {
         /// Location of the lease.
         place: String,
     },
-    /// The archive that machines share cannot be fetched or sent.
+    /// The shared archive cannot be fetched or uploaded.
     #[error(
         "the archive {address} cannot be kept: {source}; run the job again when it can be reached"
     )]
     Archive {
-        /// Address.
+        /// Address of the archive.
         address: String,
         /// The cause.
         source: io::Error,
@@ -113,12 +113,12 @@ pub enum Force {
     Nothing,
     /// Every node.
     Everything,
-    /// Nodes of these full names.
+    /// The nodes with these full names.
     Nodes(BTreeSet<String>),
 }
 
 impl Force {
-    /// Returns true if the node of this full name is forced to run.
+    /// Returns true if the node with this full name is forced to run.
     pub fn covers(&self, node: &str) -> bool {
         match self {
             Self::Nothing => false,
@@ -135,25 +135,25 @@ pub struct RunOptions {
     pub lake: LakeFiles,
     /// Folder of the archive.
     pub reports: PathBuf,
-    /// The mirror of the archive, if machines share it.
+    /// The mirror of the archive, if it is shared.
     pub mirror: Option<Arc<Mirror>>,
-    /// Threads for analysis; also how many nodes are worked on at once.
+    /// Threads for analysis; also the maximum number of concurrent nodes.
     pub threads: usize,
     /// Version of the program.
     pub build: String,
     /// Nodes to run even if their outcome is cached.
     pub force: Force,
-    /// The sources of the repeated run: their recorded state is used, not the current one.
+    /// The sources of the repeated run, whose recorded state is used instead of the current one.
     pub recorded: Option<RecordedSources>,
-    /// The due time of the job's schedule that the run answers.
+    /// The due time for which the run is made.
     pub due: Option<jiff::Timestamp>,
     /// Number of retries after a transient failure.
     pub retries: u32,
-    /// Retry budget of all nodes of a run together.
+    /// Retry budget shared by all nodes of a run.
     pub retry_budget: u32,
     /// Wait before the first retry; doubled for each further one.
     pub backoff: Duration,
-    /// Time that nodes get to stop by themselves when the run is cancelled.
+    /// Time for nodes to stop by themselves when the run is cancelled.
     pub grace: Duration,
     /// Cancels the run.
     pub cancel: CancellationToken,
@@ -162,7 +162,7 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
-    /// The usual: one thread a core, two more tries beginning after half a second.
+    /// Default options: one thread per core, two retries, the first after half a second.
     pub fn new(lake: impl Into<LakeFiles>, reports: impl Into<PathBuf>, build: &str) -> Self {
         Self {
             lake: lake.into(),
@@ -183,7 +183,7 @@ impl RunOptions {
     }
 }
 
-/// The identities of sources, or the reasons why they are unknown, by full name.
+/// The identities of sources by full name, or the failures to read them.
 type Identities = BTreeMap<String, Result<String, Failure>>;
 
 /// The result of a run.
@@ -197,11 +197,11 @@ pub struct RunResult {
     pub status: RunStatus,
     /// Outcomes by full name of the node.
     pub outcomes: BTreeMap<String, Arc<Outcome>>,
-    /// Nodes that were worked on and did their work, in the order of the plan.
+    /// Nodes that ran successfully, in the order of the plan.
     pub executed: Vec<String>,
     /// Nodes whose cached outcomes were used.
     pub reused: Vec<String>,
-    /// Nodes that failed, with what went wrong.
+    /// Failed nodes, with their failures.
     pub failed: Vec<(String, Failure)>,
     /// Skipped nodes, with the reason.
     pub skipped: Vec<(String, String)>,
@@ -234,14 +234,14 @@ impl Runner {
         }
     }
 
-    /// Decides for each node whether it would run, with reasons. Writes nothing.
+    /// Decides for each node whether it would run, with reasons; writes nothing.
     pub async fn explain(&self, job: &Arc<Job>, plan: &Arc<Plan>) -> Vec<Decision> {
         let ctx = self.context(job, plan);
         let records = self.identities(&ctx).await;
         self.decisions(&ctx, &records).await
     }
 
-    /// Decides for each node whether it would run with these identities of sources.
+    /// Decides for each node whether it would run, given the identities of sources.
     async fn decisions(&self, ctx: &RunContext, records: &Identities) -> Vec<Decision> {
         let plan = &ctx.plan;
         let last = self.store.last(&plan.job);
@@ -279,7 +279,7 @@ impl Runner {
         decisions
     }
 
-    /// Decides whether a cached outcome of these parts can be used, with the reason.
+    /// Decides whether a cached outcome with these components can be used, with the reason.
     async fn decide(
         &self,
         node: &Node,
@@ -387,7 +387,7 @@ impl Runner {
             event.message = Some(format!("lease {}", lease.token()));
         });
         let started = self.clock.now();
-        // Held until the run has recorded its end.
+        // Held until the end of the run is recorded.
         let lease = Arc::new(lease);
         let context = Arc::new(ctx);
         let mut course = Scheduler::new(self, context, recorder.clone(), records, lease.clone());
@@ -399,7 +399,7 @@ impl Runner {
             event.duration_ms = Some(milliseconds(started, self.clock.now()));
         });
         self.store.share_last(&plan.job);
-        // While we hold the lease: the next holder must see that this run is over.
+        // Still under the lease: the next holder must see that this run is over.
         if let Some((mirror, following)) = following {
             following.end().map_err(archive_of(mirror))?;
         }
@@ -410,7 +410,7 @@ impl Runner {
         }
     }
 
-    /// Fetches what other machines left in the archive, and sends from now on what this run leaves.
+    /// Fetches the files of other machines, and starts uploading the files of this run.
     fn mirrored(&self) -> Result<Option<(&Mirror, Following)>, EngineError> {
         let Some(mirror) = &self.options.mirror else {
             return Ok(None);
@@ -429,7 +429,7 @@ impl Runner {
             .map_err(failed)
     }
 
-    /// The lease on the job's window: no second run gets in this one's way.
+    /// Requests the lease on the job's window.
     fn lease(&self, plan: &Plan) -> Result<Lease, EngineError> {
         let place = Lease::of_window(&self.options.lake, &plan.job, &plan.label);
         let asked = Lease::ask(&place, "", self.clock.now());
@@ -444,8 +444,8 @@ impl Runner {
     }
 
     /// Opens the run's folder and journal. The id is derived from the inputs, so that a repeated
-    /// run is recognised. If the newest run of this id died, it is resumed; otherwise a new folder
-    /// is created.
+    /// run is recognised. If the newest run with this id died, it is resumed; otherwise a new
+    /// folder is created.
     fn open_folder(
         &self,
         ctx: &mut RunContext,
@@ -496,7 +496,7 @@ fn write_plan(ctx: &RunContext, record: &RecordedPlan) -> Result<(), EngineError
     write_whole(&path, ctx.job.text.as_bytes()).map_err(writing(&path))
 }
 
-/// The identities of sources, in the form that a plan records.
+/// The identities of sources, in the form recorded by a plan.
 fn source_records(records: &Identities) -> BTreeMap<String, SourceRecords> {
     let texts = records.iter().map(|(name, identity)| {
         let records = match identity {
@@ -508,7 +508,7 @@ fn source_records(records: &Identities) -> BTreeMap<String, SourceRecords> {
     texts.collect()
 }
 
-/// The newest run of an identity in the folder of its window, and the name of the one after it:
+/// The newest run with an identity in the folder of its window, and the name of the next one:
 /// `1a2b3c4d`, `1a2b3c4d-2` and so on.
 fn last_and_next(window: &Path, identity: &str) -> (Option<String>, String) {
     let (mut last, mut next) = (None, identity.to_string());
@@ -520,7 +520,7 @@ fn last_and_next(window: &Path, identity: &str) -> (Option<String>, String) {
     (last, next)
 }
 
-/// The part of a run's id that is derived from the plan and the records.
+/// Derives the identity of a run from the plan and the records.
 fn identity_of(plan: &Plan, records: &BTreeMap<String, SourceRecords>) -> String {
     let sources = plan.nodes.iter().filter(|node| node.is_source());
     let contracts: Vec<_> = sources
@@ -538,8 +538,8 @@ fn identity_of(plan: &Plan, records: &BTreeMap<String, SourceRecords>) -> String
     hash[..8].to_string()
 }
 
-/// Opens the folder of a run of the same plan that died: its journal; the record learns which run it
-/// repeats. All other files are removed; they are restored from cached outcomes.
+/// Opens the folder of a run of the same plan that died. The journal is kept, and the record gets
+/// the parent of that run. All other files are removed; they are restored from cached outcomes.
 fn reopen(folder: &Path, record: &mut RecordedPlan) -> io::Result<Option<Journal>> {
     if Journal::has_ended(folder) {
         return Ok(None);
@@ -578,7 +578,7 @@ fn reopen(folder: &Path, record: &mut RecordedPlan) -> io::Result<Option<Journal
     Ok(Some(journal))
 }
 
-/// The reason of a node to run when its inputs run.
+/// The reason of a node to run because its inputs run.
 fn waiting<'a>(last: &Last, node: &Node, missing: impl Iterator<Item = &'a String>) -> Vec<String> {
     if last.of(&node.name).is_none() {
         return vec!["new".to_string()];

@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-/// A job that a reader would write.
+/// A typical job.
 pub const JOB: &str = r#"
 title = "Review"
 window = "week"
@@ -55,7 +55,7 @@ stages = ["rhythm", "unusual"]
 [report.technical]
 "#;
 
-/// A folder that goes away.
+/// A temporary folder.
 pub struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -147,7 +147,7 @@ impl Kinds for TrialKinds {
         Ok(named.map(|pair| pair[1].to_string()).collect())
     }
 
-    /// Knows every column but `missing`.
+    /// Accepts every column except `missing`.
     fn sql_schema(
         &self,
         query: &str,
@@ -232,7 +232,7 @@ pub fn plan_with(
     plan_seeing(text, set, select, &LedgerView::default())
 }
 
-/// The same of a run that sees this part of the ledger.
+/// The same for a run that sees this part of the ledger.
 pub fn plan_seeing(
     text: &str,
     set: &[(String, String)],
@@ -273,18 +273,18 @@ pub fn runs(archive: &Path) -> Vec<(PathBuf, RunSummary)> {
     runs
 }
 
-/// Instruction to the executor for a node.
+/// An instruction to the executor for a node.
 #[derive(Clone)]
 pub enum Order {
-    /// Fail the first times, with this failure.
+    /// Fail this many times, with this failure.
     Fail(u32, Failure),
     /// Panic.
     Panic,
-    /// Never end.
+    /// Never return.
     Hang,
-    /// Stop when cancelled, and record it.
+    /// Stop when cancelled, and record that.
     Wind(Arc<AtomicBool>),
-    /// Cancel the run, then do the work.
+    /// Cancel the run, then succeed.
     Cancel(tokio_util::sync::CancellationToken),
     /// Wait until this many nodes wait.
     Meet(Arc<tokio::sync::Barrier>),
@@ -298,9 +298,9 @@ pub struct TrialExecutor {
     pub done: Mutex<Vec<String>>,
     pub seen: Mutex<BTreeMap<String, BTreeMap<String, Arc<Outcome>>>>,
     versions: Mutex<BTreeMap<String, u64>>,
-    /// Files to delete when a node is worked on.
+    /// Files to delete when a node runs.
     pub sweep: Mutex<BTreeMap<String, std::path::PathBuf>>,
-    /// Nodes whose datasets went away.
+    /// Nodes whose datasets no longer exist.
     pub gone: Mutex<BTreeSet<String>>,
     /// Number of requests for a source's identity.
     pub looks: AtomicI64,
@@ -317,7 +317,7 @@ impl TrialExecutor {
         }
     }
 
-    /// Returns the nodes done since the last call, sorted.
+    /// Returns the nodes executed since the last call, sorted.
     pub fn take_done(&self) -> Vec<String> {
         let mut done = std::mem::take(&mut *self.done.lock().unwrap());
         done.sort();
@@ -406,7 +406,7 @@ impl Executor for TrialExecutor {
     }
 }
 
-/// A clock on which a millisecond passes with each look, and all waiting takes no time.
+/// A clock that advances by a millisecond per reading, and by the full time of each sleep at once.
 #[derive(Default)]
 pub struct TrialClock {
     looks: AtomicI64,

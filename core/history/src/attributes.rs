@@ -1,5 +1,5 @@
-//! The `.gitattributes` of a commit, which say what is binary: in an index, for git looks for them there,
-//! in a repository of ours without any other file (`--attr-source` needs git 2.41).
+//! Reads the `.gitattributes` of a commit, which declare binary files, into an index of a
+//! repository without other files: git looks for them there (`--attr-source` needs git 2.41).
 
 use crate::{
     HistoryError,
@@ -7,10 +7,11 @@ use crate::{
 };
 use std::sync::atomic::AtomicBool;
 
-/// The most files to look through: a tree that names the same folders again and again has no end.
+/// Maximum number of files to search: a tree that nests the same folders can name an unbounded
+/// number.
 pub const MAX_FILES: usize = if cfg!(test) { 20_000 } else { 20_000_000 };
 
-/// How the attributes were read.
+/// The result of reading the attributes.
 pub enum Attributes {
     /// They are in the index.
     Indexed(git::Index),
@@ -20,7 +21,7 @@ pub enum Attributes {
     Failed(String),
 }
 
-/// Puts the attributes of a commit into an index.
+/// Writes the attributes of a commit to an index.
 pub fn index(
     reader: &ObjectReader,
     commit: &str,
@@ -58,7 +59,8 @@ pub fn index(
     })
 }
 
-/// Whether `100644 blob 1a2b… TAB path NUL` is a file of attributes at a path that an index can have.
+/// Returns true if `100644 blob 1a2b… TAB path NUL` is an attributes file at a path that an index
+/// can have.
 fn is_valid(line: &[u8]) -> bool {
     let Some(tab) = line.iter().position(|byte| *byte == b'\t') else {
         return false;

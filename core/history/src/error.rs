@@ -1,25 +1,25 @@
-//! Everything that can go wrong between a URI and the records of a repository.
+//! The errors of reading a repository.
 
 use crate::near::did_you_mean;
 use std::path::Path;
 
-/// What happened, where, why, and what to do about it. No message holds a user or a password.
+/// An error with cause, location and advice. No message contains a user or a password.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
-    /// The URI cannot be understood.
+    /// The URI is invalid.
     #[error("the uri {uri:?} {reason}")]
     Uri {
-        /// As it was given, without user and password.
+        /// The URI without user and password.
         uri: String,
-        /// What is wrong with it, and what to do.
+        /// The mistake and advice.
         reason: String,
     },
-    /// There is no git, or it is too old.
+    /// Git is missing or too old.
     #[error("{reason}; install git {}.{} or newer, and put it on the PATH", .oldest.0, .oldest.1)]
     Git {
-        /// What there is instead.
+        /// What was found instead.
         reason: String,
-        /// Major and minor version of the oldest that works.
+        /// Minimum major and minor version.
         oldest: (u32, u32),
     },
     /// There is no repository in the folder.
@@ -32,7 +32,7 @@ pub enum HistoryError {
         /// What was found instead.
         reason: String,
     },
-    /// Older commits are not there, so the oldest ones that are would seem to add every file.
+    /// The clone is shallow: its oldest commits would seem to add every file.
     #[error(
         "{place} is a shallow clone: its older commits are missing, and the figures of the oldest ones left \
          would be wrong; complete it with `git fetch --unshallow`"
@@ -48,20 +48,20 @@ pub enum HistoryError {
     Empty {
         /// The repository.
         place: String,
-        /// The branch that is checked out.
+        /// The current branch.
         branch: String,
     },
-    /// The branch is not there.
+    /// The branch does not exist.
     #[error("{place} has no branch {branch:?}{hint}; fix `branch` in the uri")]
     Branch {
         /// The repository.
         place: String,
-        /// As the URI has it.
+        /// Its name in the URI.
         branch: String,
-        /// Which it has; may be empty.
+        /// The existing branches; may be empty.
         hint: String,
     },
-    /// The server asked for a user and a password, or refused them.
+    /// Authentication failed or is required.
     #[error(
         "{place} requires authentication: {reason}; put a valid user and password into the uri, as \
          https://user:password@host/…, or set up a credential helper of git"
@@ -69,15 +69,15 @@ pub enum HistoryError {
     Credentials {
         /// The repository.
         place: String,
-        /// What git reported.
+        /// The message of git.
         reason: String,
     },
-    /// The server could not be reached, or did not do its part.
+    /// The server could not be reached, or sent an invalid response.
     #[error("{place} could not be fetched: {reason}; check the address and the network")]
     Fetch {
         /// The repository.
         place: String,
-        /// What git, the server or the network reported.
+        /// The message of git, the server or the network.
         reason: String,
     },
     /// An object of the repository is missing or damaged.
@@ -88,10 +88,10 @@ pub enum HistoryError {
     Read {
         /// The repository.
         place: String,
-        /// What git reported.
+        /// The message of git.
         reason: String,
     },
-    /// A commit changes more than git can compare.
+    /// A commit changes more than git can compare within the limits.
     #[error(
         "{place}: commit {commit} {reason}, more than can be compared; leave it out with `since` in the uri"
     )]
@@ -103,17 +103,17 @@ pub enum HistoryError {
         /// The limit that it exceeds, such as "has more than 20000000 files".
         reason: String,
     },
-    /// The local file system refused something.
+    /// A local file operation failed.
     #[error("{action} {file:?}: {reason}")]
     Io {
-        /// What was tried, such as "reading".
+        /// The operation, such as "reading".
         action: &'static str,
         /// The file.
         file: String,
-        /// What the system said.
+        /// The message of the system.
         reason: String,
     },
-    /// The records could not be made of what git printed, or not be handed on.
+    /// The output of git could not be parsed, or the records could not be passed on.
     #[error("the records of the repository could not be written: {0}")]
     Output(#[from] std::io::Error),
     /// The run was cancelled.
@@ -122,7 +122,7 @@ pub enum HistoryError {
 }
 
 impl HistoryError {
-    /// The local file system refused something.
+    /// Makes the error of a failed file operation.
     pub(crate) fn io(action: &'static str, file: &Path, error: &std::io::Error) -> Self {
         Self::Io {
             action,
@@ -131,7 +131,7 @@ impl HistoryError {
         }
     }
 
-    /// There is no such branch, but there are those of these names.
+    /// Makes the error of a missing branch, with the names of the existing ones.
     pub(crate) fn no_branch(place: String, branch: &str, names: &[String]) -> Self {
         Self::Branch {
             place,
@@ -141,7 +141,7 @@ impl HistoryError {
     }
 }
 
-/// What to say about a branch that there is not.
+/// Advice on a missing branch.
 fn hint(branch: &str, names: &[String]) -> String {
     const SHOWN: usize = 3;
     let near = did_you_mean(branch, names.iter().map(String::as_str));

@@ -1,8 +1,8 @@
-//! The program `git`: the version it needs, the environment it runs in, and how it is run.
+//! Runs the program `git`: its version, environment and limits.
 //!
 //! Repositories are hostile input, and git runs programs that configuration names. So no command
-//! reads the configuration of the machine, and objects are read through an [`ObjectReader`], to
-//! which the configuration of their repository does not apply. Only commands that talk to a server read the
+//! reads the configuration of the machine, and objects are read through an [`ObjectReader`], which
+//! ignores the configuration of their repository. Only commands that talk to a server read the
 //! user's own configuration (see `mirror`).
 
 use crate::HistoryError;
@@ -18,39 +18,40 @@ use std::{
     time::Duration,
 };
 
-/// Major and minor.
+/// Major and minor version.
 pub type Version = (u32, u32);
 
-/// The oldest version that works: it knows all options and variables used here, of which
-/// `GIT_CONFIG_GLOBAL` (2.32) is the newest, and is that of the oldest systems in use.
+/// The oldest supported version: it knows all options and variables used here, of which
+/// `GIT_CONFIG_GLOBAL` (2.32) is the newest, and is the version of the oldest systems in use.
 const OLDEST: Version = (2, 34);
 
-/// Before this version a last line without a line feed is left out when files are compared for a rename,
-/// so a few renames are others.
+/// Older versions ignore a last line without a line feed when they compare files for a rename, so
+/// they find other renames in a few cases.
 pub const LAST_LINE_COUNTS: Version = (2, 44);
 
-/// Bytes of memory for git while it compares a commit: a tree that names the same folders again and
-/// again can stand for more files than any machine can hold.
+/// Memory limit of git while it compares a commit, in bytes: a tree that nests the same folders can
+/// stand for more files than any machine can hold.
 pub const MEMORY: u64 = if cfg!(test) { 128 << 20 } else { 4 << 30 };
 
-/// How often to check whether a run was cancelled.
+/// Polling interval for cancellation.
 pub const POLL: Duration = Duration::from_millis(50);
 
-/// Bytes of git's messages that are kept: the last ones, which name the cause.
+/// Maximum length of git's messages, in bytes; the end is kept, because it names the cause.
 const MESSAGE: usize = 2000;
 
-/// The result of a command that ran to its end.
+/// The result of a command.
 pub struct Output<T> {
-    /// What the reader made of standard output.
+    /// The value that the reader returned for standard output.
     pub value: T,
-    /// Whether git exited with 0.
+    /// True if git exited with 0.
     pub success: bool,
-    /// The end of standard error, on one line.
+    /// The end of standard error, in one line.
     pub message: String,
 }
 
-/// A command for the repository in `git_dir`, with neither the configuration nor the `GIT_` variables
-/// of the machine. Replaced objects and grafts are ignored, nothing is fetched, and nobody is asked.
+/// A command for the repository in `git_dir`, without the configuration and the `GIT_` variables of
+/// the machine. Replaced objects and grafts are ignored, nothing is fetched, and there are no
+/// prompts.
 pub fn command(git_dir: &Path) -> Command {
     let mut command = Command::new("git");
     for (name, _) in std::env::vars_os() {
@@ -68,7 +69,8 @@ pub fn command(git_dir: &Path) -> Command {
         .env("GIT_NO_REPLACE_OBJECTS", "1")
         .env("GIT_GRAFT_FILE", "/dev/null")
         .env("GIT_OPTIONAL_LOCKS", "0")
-        // Git before 2.44 does not know the first, but fetches over allowed protocols only.
+        // Git before 2.44 does not know the first variable, but fetches only over allowed
+        // protocols.
         .env("GIT_NO_LAZY_FETCH", "1")
         .env("GIT_ALLOW_PROTOCOL", "none")
         .env("GIT_TERMINAL_PROMPT", "0")
@@ -78,9 +80,9 @@ pub fn command(git_dir: &Path) -> Command {
     command
 }
 
-/// Runs a command and hands its standard output to `read`. `input` goes to standard input, and bounds
-/// the command's memory to [`MEMORY`]. The command and its children are killed when
-/// `read` fails or `cancel` is set.
+/// Runs a command and passes its standard output to `read`. `input` goes to standard input, and
+/// limits the command's memory to [`MEMORY`]. If `read` fails or `cancel` is set, the command and
+/// its children are killed.
 pub fn run<T>(
     mut command: Command,
     input: Option<&[u8]>,
@@ -100,7 +102,7 @@ pub fn run<T>(
         })?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let pid = Pid::from_child(&child);
-    // A process that has ended in the meantime needs no signal.
+    // A process that has exited in the meantime needs no signal.
     let kill = || {
         let _ = kill_process_group(pid, Signal::KILL);
     };
@@ -114,7 +116,8 @@ pub fn run<T>(
                     current: limit,
                     maximum: limit,
                 };
-                // A stricter limit may be in force already. If git exits early, its status tells.
+                // A stricter limit may be in force already. If git exits early, its status reports
+                // that.
                 let _ = prlimit(Some(pid), Resource::Data, limit);
                 let _ = stdin.write_all(input);
             }
@@ -160,7 +163,7 @@ pub fn bytes(command: Command, cancel: &AtomicBool) -> Result<Output<Vec<u8>>, H
     })
 }
 
-/// As [`bytes`], as text.
+/// The same as [`bytes`], as text.
 pub fn text(command: Command, cancel: &AtomicBool) -> Result<Output<String>, HistoryError> {
     let output = bytes(command, cancel)?;
     Ok(Output {
@@ -170,7 +173,7 @@ pub fn text(command: Command, cancel: &AtomicBool) -> Result<Output<String>, His
     })
 }
 
-/// The version of git, which is there and not too old.
+/// Checks that git exists and is new enough, and returns its version.
 pub fn version(cancel: &AtomicBool) -> Result<Version, HistoryError> {
     let mut version = command(Path::new("/dev/null"));
     version.arg("version");
@@ -182,13 +185,13 @@ pub fn version(cancel: &AtomicBool) -> Result<Version, HistoryError> {
     })
 }
 
-/// The version in `git version 2.47.3 (…)`.
+/// Parses the version in `git version 2.47.3 (…)`.
 fn parse_version(text: &str) -> Option<Version> {
     let mut parts = text.strip_prefix("git version ")?.split('.');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-/// Reads to the end, and puts the last lines on one without control characters.
+/// Reads to the end, and joins the last lines without control characters.
 fn last_message(mut stderr: impl Read) -> String {
     let (mut kept, mut buffer) = (Vec::new(), [0; 4096]);
     while let Ok(length @ 1..) = stderr.read(&mut buffer) {
@@ -208,20 +211,21 @@ fn last_message(mut stderr: impl Read) -> String {
         .replace(char::is_control, " ")
 }
 
-/// An empty repository of ours that borrows the objects of another. Git takes configuration, hooks,
-/// attributes, replaced objects and the list of shallow commits from the repository it is started in,
-/// so of the other one nothing but objects counts, and its owner does not matter (`safe.directory`).
+/// An empty temporary repository that borrows the objects of another. Git takes configuration,
+/// hooks, attributes, replaced objects and the list of shallow commits from the repository it is
+/// started in, so nothing of the other repository but its objects matters, not even its owner
+/// (`safe.directory`).
 pub struct ObjectReader {
     git_dir: tempfile::TempDir,
     objects: PathBuf,
 }
 
 impl ObjectReader {
-    /// A reader of the objects in a folder; `format` is the hash that names them.
+    /// Makes a reader of the objects in a folder; `format` is the hash algorithm of their names.
     pub fn new(objects: &Path, format: &str) -> Result<Self, HistoryError> {
         let git_dir = tempfile::tempdir()
             .map_err(|error| HistoryError::io("making", &std::env::temp_dir(), &error))?;
-        // A commit-graph may differ from the commits; they alone decide.
+        // A commit-graph may contradict the commits, so it is ignored.
         let config = format!(
             "[core]
                 repositoryFormatVersion = 1
@@ -247,7 +251,7 @@ impl ObjectReader {
         })
     }
 
-    /// A command that reads these objects. Its working directory is empty.
+    /// A command that reads these objects, in an empty working directory.
     pub fn command(&self) -> Command {
         let mut command = command(self.git_dir.path());
         let worktree = self.git_dir.path().join("worktree");
@@ -258,7 +262,7 @@ impl ObjectReader {
         command
     }
 
-    /// An index that is empty at first.
+    /// Makes an empty index.
     pub fn index(&self) -> Result<Index, HistoryError> {
         let path = self.git_dir.path();
         let folder = tempfile::tempdir_in(path);
@@ -268,11 +272,11 @@ impl ObjectReader {
     }
 }
 
-/// An index, until it is dropped.
+/// A temporary index, removed when dropped.
 pub struct Index(tempfile::TempDir);
 
 impl Index {
-    /// As [`ObjectReader::command`], with this index.
+    /// The same as [`ObjectReader::command`], with this index.
     pub fn command(&self, reader: &ObjectReader) -> Command {
         let mut command = reader.command();
         command.env("GIT_INDEX_FILE", self.0.path().join("index"));

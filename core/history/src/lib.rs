@@ -1,29 +1,30 @@
-//! Git repositories as records: one for each commit, or one for each file that a commit changes.
+//! Reads git repositories as records: one for each commit, or one for each file that a commit
+//! changes.
 //!
 //! ```text
 //! URI -> place: repository, branch, since -> mirror: git fetch, for a server -> repository: head
 //!     -> walk: git rev-list, ordered, oldest first -> log: git diff-tree, parsed -> records, JSON Lines
 //! ```
 //!
-//! History is read by the program `git` (2.34 or newer), so the figures are those of `git log --numstat
-//! -M`; where versions of git differ in them, so does the identity of the records. What git takes from
-//! the machine it runs on is left out, so that the records follow from the commit at the head of the
+//! History is read by the program `git` (2.34 or newer), so the figures are those of `git log
+//! --numstat -M`. If versions of git differ in them, the identities of the records differ, too.
+//! Settings of the machine are ignored, so that the records follow from the head commit of the
 //! branch alone:
 //!
-//! - neither the configuration of the machine nor that of the repository applies; diffs have git's
-//!   defaults, written out (Myers, renames from 50 % on, a limit of 1,000 for renames);
-//! - `.gitattributes`, which say what is binary, are those of the commit at the head, whatever is
-//!   checked out, and none from outside of the history;
-//! - replaced objects (`git replace`) and grafts are ignored, shallow clones are refused, and what a
-//!   partial clone lacks is an error: nothing is fetched into it.
+//! - Neither the configuration of the machine nor that of the repository applies; diffs use git's
+//!   defaults, given explicitly (Myers, renames from 50 % on, a limit of 1,000 for renames).
+//! - `.gitattributes`, which declare binary files, are those of the head commit, whatever is
+//!   checked out; attributes outside the history are ignored.
+//! - Replaced objects (`git replace`) and grafts are ignored, shallow clones are rejected, and
+//!   objects missing in a partial clone are an error: nothing is fetched into it.
 //!
-//! A repository is hostile input: `git` has the rules that keep it from running a program, and its owner
-//! may be anybody. Objects that it borrows (`objects/info/alternates`) are read.
+//! A repository is hostile input: the rules in `git` prevent it from running a program, and its
+//! owner may be anybody. Objects that it borrows (`objects/info/alternates`) are read.
 //!
-//! Text of records is UTF-8. A byte that is none is written `\xHH` with two capital hexadecimal
-//! digits; in names, addresses and paths a backslash that would read as such an escape is written
-//! `\x5C`, so that two names never become one. Git converts authors and messages of a commit with
-//! an `encoding` header; those that it cannot convert stay the bytes they are.
+//! Text of records is UTF-8. Other bytes are written `\xHH` with two capital hexadecimal digits. In
+//! names, addresses and paths, a backslash that would read as such an escape is written `\x5C`, so
+//! that distinct names stay distinct. Git converts authors and messages of a commit with an
+//! `encoding` header; text that it cannot convert is left unchanged.
 
 mod attributes;
 mod error;

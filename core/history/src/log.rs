@@ -1,4 +1,4 @@
-//! Commits and the files they change, parsed from the output of `git diff-tree --stdin`.
+//! Parses commits and the files they change from the output of `git diff-tree --stdin`.
 
 use crate::{
     HistoryError,
@@ -10,10 +10,10 @@ use std::{
     process::Command,
 };
 
-/// Begins the fields of a commit, so that they are told from its files.
+/// Starts the fields of a commit, and distinguishes them from those of its files.
 const START: &[u8] = b"commit ";
 
-/// Everything that decides a figure is named here; git's defaults for it are those of `git log`.
+/// Options for every setting that affects a figure, with the defaults of `git log`.
 const ARGUMENTS: [&str; 16] = [
     "diff-tree",
     "--stdin",
@@ -35,13 +35,14 @@ const ARGUMENTS: [&str; 16] = [
 const FORMAT: &str =
     "--format=tformat:commit %H%x00%P%x00%an%x00%ae%x00%at%x00%cn%x00%ce%x00%ct%x00%s%x00%b";
 
-/// Adds what prints the commits whose ids come on standard input, in their order. A merge changes no
-/// files; the `.gitattributes` in the index apply to all.
+/// Adds options that print the commits whose ids are on standard input, in their order. Merges have
+/// no files; the `.gitattributes` in the index apply to all.
 pub fn arguments(mut command: Command) -> Command {
     command
-        // Full buffers are cheaper than one write for each commit.
+        // Buffered output is cheaper than one write per commit.
         .env("GIT_FLUSH", "0")
-        // Glibc would return the memory of each large file to the kernel, which takes a quarter of the time.
+        // Otherwise glibc returns the memory of each large file to the kernel, which takes a
+        // quarter of the time.
         .env("MALLOC_TRIM_THRESHOLD_", "134217728")
         .args(ARGUMENTS)
         .arg(FORMAT);
@@ -55,14 +56,14 @@ pub struct Commit {
     pub parents: Vec<String>,
     pub author: Person,
     pub committer: Person,
-    /// The first paragraph, on one line.
+    /// The first paragraph, in one line.
     pub subject: String,
     pub body: String,
-    /// By path; none for a merge.
+    /// Changed files by path; none for a merge.
     pub files: Vec<FileChange>,
 }
 
-/// Who did something, and when.
+/// Author or committer, with the time.
 #[derive(Debug)]
 pub struct Person {
     pub name: String,
@@ -74,17 +75,17 @@ pub struct Person {
 #[derive(Debug)]
 pub struct FileChange {
     pub path: Vec<u8>,
-    /// The path before a rename.
+    /// The old path, for a rename.
     pub old_path: Option<Vec<u8>>,
-    /// The word for it in a record, such as "added".
+    /// The change as in a record, such as "added".
     pub change: &'static str,
     /// Lines added and deleted; `None` for a binary file.
     pub lines: Option<(u64, u64)>,
-    /// One side is a commit of another repository.
+    /// True if one side is a commit of another repository.
     pub is_submodule: bool,
 }
 
-/// Seconds since 1970 as a commit has them. A time that is missing, or that no calendar has, is 1970-01-01.
+/// Seconds since 1970, from a commit. A missing or impossible time becomes 1970-01-01.
 pub fn timestamp(digits: &[u8]) -> Timestamp {
     number(digits)
         .and_then(|seconds| i64::try_from(seconds).ok())
@@ -96,7 +97,7 @@ fn number(digits: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// Parses commits until the output ends, and hands each on. A commit that is cut off is left out.
+/// Parses commits to the end of the output, and passes each on. A truncated commit is left out.
 pub fn read(
     output: &mut dyn BufRead,
     each: impl FnMut(&Commit) -> Result<(), HistoryError>,
@@ -111,10 +112,10 @@ pub fn read(
     }
 }
 
-/// What is between NUL characters.
+/// The fields between NUL characters.
 struct Fields<'a> {
     output: &'a mut dyn BufRead,
-    /// The one that was read last.
+    /// The field that was read last.
     field: Vec<u8>,
 }
 
@@ -124,7 +125,7 @@ impl Fields<'_> {
         self.field.clear();
         self.output.read_until(0, &mut self.field)?;
         let end = self.field.pop();
-        // Git puts a line feed before the first file of a commit.
+        // Git prints a line feed before the first file of a commit.
         if self.field.starts_with(b"\n:") {
             self.field.remove(0);
         }
@@ -135,7 +136,7 @@ impl Fields<'_> {
         }
     }
 
-    /// The next field, where one is due.
+    /// Takes the next field; an error at the end of the output.
     fn take(&mut self) -> Result<Vec<u8>, HistoryError> {
         if self.advance()? {
             return Ok(std::mem::take(&mut self.field));
@@ -161,7 +162,8 @@ impl Fields<'_> {
                 match self.field.first() {
                     Some(b':') if more => commit.files.push(self.file()?),
                     Some(b'0'..=b'9' | b'-') if more => {
-                        // The files come a second time, in the same order.
+                        // The files appear a second time, in the same order, with their line
+                        // counts.
                         self.count(commit.files.get_mut(counted))?;
                         counted += 1;
                     }
@@ -169,17 +171,18 @@ impl Fields<'_> {
                 }
             }
             if counted != commit.files.len() {
-                // Either cut off here or not what it should be.
+                // The output is truncated or unexpected.
                 return if more { Err(self.unexpected()) } else { Ok(()) };
             }
-            // Git has them in the order of the tree, which odd programs do not keep.
+            // Git prints them in the order of the tree, which an unusual program may have written
+            // unsorted.
             commit.files.sort_by(|a, b| a.path.cmp(&b.path));
             each(&commit)?;
         }
         Ok(())
     }
 
-    /// The fields of a commit, of which the first has been read.
+    /// Parses the fields of a commit, after the first.
     fn commit(&mut self) -> Result<Commit, HistoryError> {
         let Some(id) = self.field.strip_prefix(START) else {
             return Err(self.unexpected());
@@ -205,7 +208,7 @@ impl Fields<'_> {
         })
     }
 
-    /// `:100644 100644 1a2b… 3c4d… M`, then the path; of a rename, the old one and the new one.
+    /// Parses `:100644 100644 1a2b… 3c4d… M` and the path; for a rename, the old and the new path.
     fn file(&mut self) -> Result<FileChange, HistoryError> {
         let mut words = self.field[1..].split(|byte| *byte == b' ');
         let is_submodule = words.by_ref().take(2).any(|mode| mode == b"160000");
@@ -227,7 +230,8 @@ impl Fields<'_> {
         })
     }
 
-    /// `12 TAB 3 TAB path`, with `-` for both of a binary file; after a rename's, both paths follow.
+    /// Parses `12 TAB 3 TAB path`, with `-` for both numbers of a binary file; for a rename, both
+    /// paths follow.
     fn count(&mut self, file: Option<&mut FileChange>) -> Result<(), HistoryError> {
         let mut parts = self.field.splitn(3, |byte| *byte == b'\t');
         let mut lines = || parts.next().and_then(number);
@@ -255,7 +259,7 @@ mod tests {
 
     const HEAD: &str = "commit 1\0\x302 3\0A\0a@x\x0012\0C\0c@x\x0013\0one\0body\n\0";
 
-    /// The commits in an output, with the lines of their files; or the error.
+    /// The commits in an output, with the line counts of their files; or the error.
     fn parse(output: &str) -> Result<Vec<String>, String> {
         let mut commits = Vec::new();
         let result = read(&mut output.as_bytes(), |commit| {
@@ -275,7 +279,7 @@ mod tests {
         assert_eq!(parse(&whole), Ok(expected.to_vec()));
         for length in 0..whole.len() {
             let commits = parse(&whole[..length]).unwrap();
-            // Without its files a commit looks whole; git's exit status tells that it is not.
+            // Without its files a commit looks complete; git's exit status shows that it is not.
             let is_whole = commits.is_empty() || commits == expected[..1];
             assert!(is_whole || length == HEAD.len(), "{length}: {commits:?}");
         }

@@ -1,17 +1,17 @@
-//! Mirrors of repositories on servers: one folder for each address, with one branch after the other
-//! fetched into it by `git fetch`.
+//! Mirrors repositories of servers: one folder per address, into which `git fetch` fetches branches
+//! as needed.
 //!
-//! Whatever moment a fetch ends at, the next one resumes from what is there: a mirror gets its name
-//! when it is complete as an empty repository; packs get theirs when they are whole, and branches when
-//! their packs are there. A mirror that is damaged all the same is made anew. A mirror holds neither the
-//! user nor the password.
+//! A fetch may be interrupted at any time; the next one resumes. A mirror gets its name when it is
+//! complete as an empty repository, packs when they are complete, and branches when their packs
+//! exist. A mirror that is damaged all the same is made again. It contains neither user nor
+//! password.
 //!
-//! Talking to a server is the only time that git reads the configuration of the machine and the user:
-//! there are the proxy, the certificates and the credential helpers without which a private
-//! repository cannot be reached, and they are the user's own. A user and password of the URI replace the
-//! helpers, are sent to that host only, and reach git in the environment. The server chooses
-//! nothing: git speaks https alone (http where the address has it), stops when nothing arrives for two
-//! minutes, and never prompts.
+//! Only for requests to a server does git read the configuration of the machine and the user:
+//! proxy, certificates and credential helpers are there, without which a private repository cannot
+//! be reached, and they are the user's own. A user and password in the URI replace the helpers, are
+//! sent to that host only, and reach git in the environment. The server has no influence: git uses
+//! only https (http if the address has it), stops when nothing arrives for two minutes, and never
+//! prompts.
 
 use crate::{
     HistoryError, git,
@@ -25,7 +25,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// Configuration for talking to a server; it takes precedence over that of the user.
+/// Configuration for requests to a server, which takes precedence over the user's.
 const CONFIGURATION: [&str; 8] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -38,14 +38,14 @@ const CONFIGURATION: [&str; 8] = [
     "http.lowSpeedTime=120",
 ];
 
-/// A credential helper that hands on two variables of its environment.
+/// A credential helper that prints two environment variables.
 const HELPER: &str = r#"!f() {
     test "$1" = get || return 0
     printf 'username=%s\npassword=%s\n' "$RETROCAST_GIT_USER" "$RETROCAST_GIT_PASSWORD"
 }; f"#;
 
-/// Options of `git fetch` that leave nothing in the mirror but objects and one reference. A shallow
-/// history is fetched as well, to be refused by its name.
+/// Options of `git fetch` that add only objects and one reference to the mirror. A shallow history
+/// is fetched as well, and rejected later with a clear error.
 const FETCH: [&str; 8] = [
     "fetch",
     "--quiet",
@@ -57,7 +57,8 @@ const FETCH: [&str; 8] = [
     "--end-of-options",
 ];
 
-/// Fetches the branch of a place, and returns the mirror and the reference that the branch has in it.
+/// Fetches the branch of a repository, and returns the mirror and the reference of the branch in
+/// it.
 pub fn fetch(
     place: &Place,
     url: &str,
@@ -87,7 +88,7 @@ pub fn fetch(
         folder.set_extension(format);
     }
     let mirror = Mirror { folder, cancel };
-    // The branch under a name that cannot clash with that of another branch.
+    // The branch, under a name that cannot collide with that of another branch.
     let name = format!("refs/retrocast/{}", hash(&source));
     let lock = mirror.lock()?;
     mirror.prepare(format)?;
@@ -98,7 +99,8 @@ pub fn fetch(
     {
         let mut fetch = server.command(&mirror.folder);
         fetch.args(FETCH).args([url, &format!("+{source}:{name}")]);
-        // Git holds the lock, too: should this process be killed, until the fetch has ended.
+        // Git inherits the lock: if this process is killed, the lock is held until the fetch has
+        // ended.
         let stdin = lock.try_clone();
         fetch.stdin(Stdio::from(
             stdin.map_err(|error| mirror.failed("locking", &error))?,
@@ -160,7 +162,7 @@ impl Server<'_> {
         }
         let place = self.place.to_string();
         let mut reason = answer.message;
-        // Should a server repeat them, they stop here.
+        // Removes secrets that a server repeats in its reply.
         for secret in self.account.iter().flat_map(|it| [&it.password, &it.user]) {
             if !secret.is_empty() {
                 reason = reason.replace(secret.as_str(), "…");
@@ -179,9 +181,9 @@ impl Server<'_> {
         })
     }
 
-    /// The ids and names of the references that match a pattern.
+    /// Lists ids and names of the references that match a pattern.
     fn list(&self, pattern: &str) -> Result<Vec<(String, String)>, HistoryError> {
-        // Outside of a repository, for one in the working directory could configure anything.
+        // Not inside a repository: one in the working directory could configure anything.
         let mut command = self.command(Path::new("/dev/null"));
         command.args([
             "ls-remote",
@@ -198,7 +200,7 @@ impl Server<'_> {
     }
 
     fn id(&self, source: &str) -> Result<Option<String>, HistoryError> {
-        // The pattern matches the ends of names.
+        // The pattern matches suffixes of names.
         let found = self
             .list(source)?
             .into_iter()
@@ -234,8 +236,8 @@ struct Mirror<'a> {
 }
 
 impl Mirror<'_> {
-    /// Waits until no other process works on the mirror. The kernel releases the lock when the last
-    /// process that has it ends, however it ends.
+    /// Waits until no other process uses the mirror. The kernel releases the lock when the last
+    /// process that holds it ends.
     fn lock(&self) -> Result<File, HistoryError> {
         let mut path = self.folder.clone().into_os_string();
         path.push(".lock");
@@ -252,8 +254,8 @@ impl Mirror<'_> {
         }
     }
 
-    /// Leaves a mirror that can be fetched into: the one there is if its branches can be read, or an
-    /// empty one, put in place when it is complete.
+    /// Prepares a mirror for fetching: keeps an existing one if its branches can be read, else
+    /// makes an empty one, moved to its path when complete.
     fn prepare(&self, format: &str) -> Result<(), HistoryError> {
         if self.folder.exists() {
             sweep(&self.folder).map_err(|error| self.failed("reading", &error))?;
@@ -297,8 +299,7 @@ impl Mirror<'_> {
     }
 }
 
-/// Removes what a fetch that was killed has left behind: its locks, which nobody would release, and
-/// packs that are not whole.
+/// Removes what a killed fetch left behind: its locks and incomplete packs.
 fn sweep(folder: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

@@ -1,6 +1,6 @@
-//! "Did you mean": the name that a misspelt one was probably meant to be.
+//! Suggests the name that a misspelt one was probably meant to be.
 
-/// The candidate nearest to `name`, if it is near enough to be a slip of the hand.
+/// The candidate nearest to `name`, if it is near enough to be a typing error.
 pub fn near<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     candidates
@@ -16,7 +16,7 @@ pub fn near<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Op
         .map(|(_, candidate)| candidate)
 }
 
-/// A sentence to add to an error about an unknown name.
+/// The sentence "Did you mean ...?" for an unknown name; empty without a suggestion.
 pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     near(name, candidates).map_or_else(String::new, |found| format!(", did you mean `{found}`?"))
 }

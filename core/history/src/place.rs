@@ -1,10 +1,10 @@
-//! A URI taken apart: which repository, which branch, from when on, and what of it.
+//! Parses a URI: repository, branch, start time, and kind of records.
 
 use crate::{HistoryError, near::did_you_mean};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use std::{ffi::OsString, fmt, os::unix::ffi::OsStringExt, path::PathBuf};
 
-/// What the records are about.
+/// The kind of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     /// One record for each commit.
@@ -14,7 +14,7 @@ pub enum What {
 }
 
 impl What {
-    /// The word for it in a URI.
+    /// Its name in a URI.
     pub fn name(self) -> &'static str {
         match self {
             Self::Commits => "commits",
@@ -23,28 +23,29 @@ impl What {
     }
 }
 
-/// Where a repository is.
+/// Location of a repository.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Home {
-    /// On this machine.
+    /// A local folder.
     Folder(PathBuf),
     /// On a server.
     Server {
         /// Address without user and password.
         url: String,
-        /// User and password, for when the server asks.
+        /// User and password, for servers that require them.
         account: Option<Account>,
     },
 }
 
-/// User and password. It has no `Debug` and no `Display`, so that it cannot be written by accident.
+/// User and password. It has neither `Debug` nor `Display`, so that it cannot be printed by
+/// accident.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Account {
     pub user: String,
     pub password: String,
 }
 
-/// Which records of which repository: a checked URI.
+/// A parsed URI: which records of which repository.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Place {
     home: Home,
@@ -57,8 +58,8 @@ const KEYS: [&str; 2] = ["branch", "since"];
 const SCHEMES: [&str; 3] = ["git+file", "git+https", "git+http"];
 
 impl Place {
-    /// Understands `git+file:///folder`, `git+https://host/path` and `git+http://host/path`, with
-    /// `?branch=…&since=…` and `#commits` or `#file_changes` behind it.
+    /// Parses `git+file:///folder`, `git+https://host/path` and `git+http://host/path`, followed by
+    /// `?branch=…&since=…` and `#commits` or `#file_changes`.
     pub fn parse(uri: &str) -> Result<Self, HistoryError> {
         let uri = uri.trim();
         Parts::of(uri)
@@ -69,22 +70,22 @@ impl Place {
             })
     }
 
-    /// Whether a URI is one of ours, right or wrong.
+    /// Returns true if a URI has a git scheme, valid or not.
     pub fn is_meant_by(uri: &str) -> bool {
         uri.trim_start().starts_with("git+")
     }
 
-    /// What the records are about.
+    /// The kind of records.
     pub fn what(&self) -> What {
         self.what
     }
 
-    /// The branch; where none is named, the one that is checked out.
+    /// The branch; `None` for the current one.
     pub fn branch(&self) -> Option<&str> {
         self.branch.as_deref()
     }
 
-    /// Only commits made at or after this time are told of.
+    /// Start time: only commits made at or after it have records.
     pub fn since(&self) -> Option<Timestamp> {
         self.since
     }
@@ -115,10 +116,10 @@ impl fmt::Debug for Place {
     }
 }
 
-/// A URI cut at its marks.
+/// The components of a URI.
 struct Parts<'a> {
     scheme: &'a str,
-    /// Between the scheme and the query.
+    /// The part between the scheme and the query.
     rest: &'a str,
     query: Option<&'a str>,
     fragment: Option<&'a str>,
@@ -148,7 +149,7 @@ impl<'a> Parts<'a> {
     }
 
     fn place(self) -> Result<Place, String> {
-        // The repository first: a password with a `/` or `?` in it must not be taken for a query.
+        // The repository is parsed first: a `/` or `?` in a password must not be taken for a query.
         let home = if self.scheme == "git+file" {
             folder(self.rest)?
         } else {
@@ -232,7 +233,7 @@ fn account_of(written: &str) -> Result<Account, String> {
     Ok(Account { user, password })
 }
 
-/// A name or an address in brackets, and perhaps a port.
+/// Returns true for a host name or an address in brackets, with an optional port.
 fn is_host(host: &str) -> bool {
     let (name, port) = match host.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
@@ -285,7 +286,7 @@ fn branch_of(value: &str) -> Result<String, String> {
     Ok(short.to_string())
 }
 
-/// Whether git takes the name, as `git check-ref-format` has the rules.
+/// Returns true if git accepts the name, by the rules of `git check-ref-format`.
 fn is_ref(name: &str) -> bool {
     let forbidden = |c: char| c.is_ascii_control() || " ~^:?*[\\".contains(c);
     let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
@@ -310,13 +311,13 @@ fn since_of(value: &str) -> Result<Timestamp, String> {
     })
 }
 
-/// The part before the first mark, and the part behind it if there is one.
+/// Splits a text at the first mark; the second part is `None` without one.
 fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
     text.split_once(mark)
         .map_or((text, None), |(before, behind)| (before, Some(behind)))
 }
 
-/// `%HH` as the byte that it stands for.
+/// Decodes `%HH` to bytes.
 fn decoded(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -339,7 +340,7 @@ fn decoded(text: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// A URI that may be wrong in any way, without what may be a user and a password.
+/// Removes what may be a user and a password from a URI, however invalid it is.
 fn without_account(uri: &str) -> String {
     let is_folder = uri.starts_with("git+file://") || uri.starts_with("file://");
     match (uri.split_once("://"), uri.rsplit_once('@')) {

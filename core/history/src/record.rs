@@ -1,4 +1,5 @@
-//! The records, field by field. `VERSION` is raised whenever the same history could give others.
+//! The records, field by field. `VERSION` is increased whenever the same history could give other
+//! records.
 
 use crate::{
     log::{Commit, FileChange},
@@ -7,10 +8,10 @@ use crate::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// Version of the records' shape and of how they are made.
+/// Version of the fields and of how they are computed.
 pub const VERSION: u32 = 2;
 
-/// A commit; `jobs/contracts/commit.toml` says what the fields mean.
+/// A commit; `jobs/contracts/commit.toml` describes the fields.
 #[derive(Serialize)]
 pub struct CommitRecord<'a> {
     id: &'a str,
@@ -51,7 +52,7 @@ impl<'a> CommitRecord<'a> {
     }
 }
 
-/// A file that a commit changes; `jobs/contracts/file_change.toml` says what the fields mean.
+/// A file that a commit changes; `jobs/contracts/file_change.toml` describes the fields.
 #[derive(Serialize)]
 pub struct FileChangeRecord<'a> {
     commit: &'a str,
@@ -87,7 +88,7 @@ mod tests {
     use crate::log::Person;
     use std::collections::BTreeSet;
 
-    /// The names behind `[field.` in a contract.
+    /// The names after `[field.` in a contract.
     fn fields(contract: &str) -> BTreeSet<&str> {
         let heads = contract
             .lines()

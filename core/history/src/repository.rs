@@ -1,4 +1,4 @@
-//! A repository that is open at a certain commit, and its records.
+//! A repository opened at a certain commit, and its records.
 
 use crate::{
     HistoryError,
@@ -25,17 +25,17 @@ use std::{
     thread,
 };
 
-/// How many commits one git is given: it keeps what it has read of each until it ends.
+/// Number of commits per git process: it keeps in memory what it has read until it exits.
 const BATCH: usize = if cfg!(test) { 3 } else { 1000 };
 
-/// The most gits that read at once.
+/// Maximum number of concurrent git processes.
 const WORKERS: usize = 8;
 
-/// Bytes that a worker hands on at once, and how often before its turn comes.
+/// Size of a worker's buffers in bytes, and their maximum number while it waits for its turn.
 const PIECE: usize = 128 << 10;
 const PENDING: usize = 32;
 
-/// A repository, open at the commit at the head of the branch.
+/// A repository, opened at the head commit of the branch.
 pub struct Repository {
     reader: ObjectReader,
     head: String,
@@ -44,9 +44,9 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// Opens the repository that a place names. One on this machine is read where it is; nothing is
-    /// written into it. One on a server is fetched into a mirror below the folder `cache`, which later
-    /// openings bring up to date: two of the same address wait for each other.
+    /// Opens the repository of a URI. A local one is read in place; nothing is written to it. One
+    /// on a server is fetched into a mirror below the folder `cache`, which is updated each time;
+    /// concurrent calls for the same address wait for each other.
     pub fn open(place: &Place, cache: &Path, cancel: &AtomicBool) -> Result<Self, HistoryError> {
         let version = git::version(cancel)?;
         let (git_dir, refs) = match place.home() {
@@ -67,7 +67,7 @@ impl Repository {
         };
         let reader = reader(place, &git_dir, cancel)?;
         let id = resolve(place, &git_dir, &refs, cancel)?;
-        // Also of a branch that is a tag.
+        // Also resolves tags.
         let mut command = reader.command();
         command.args(["rev-list", "--max-count=1", "--end-of-options", &id]);
         let head = git::text(command, cancel)?;
@@ -82,13 +82,14 @@ impl Repository {
         })
     }
 
-    /// The id of the newest commit.
+    /// The id of the head commit.
     pub fn head(&self) -> String {
         self.head.clone()
     }
 
-    /// 32 hexadecimal digits that change exactly when the records could: they stand for the commit at
-    /// the head, the kind of records, the time they begin at, and how they are made, also by git.
+    /// An identity of 32 hexadecimal digits that changes exactly when the records could: a hash of
+    /// the head commit, the kind of records, the start time, and the versions of the format and of
+    /// git.
     pub fn identity(&self) -> String {
         let since = self
             .place
@@ -103,10 +104,10 @@ impl Repository {
         blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
     }
 
-    /// Writes the records as JSON Lines, oldest first, and returns their number. A parent's records come
-    /// before its children's; otherwise the committer's time decides, then the id; the files of a commit
-    /// are in order of their paths. In memory are, for each processor, the records of one commit and a few
-    /// MiB of others, and a few hundred bytes for each commit there is.
+    /// Writes the records as JSON Lines, oldest first, and returns their number. Records of a
+    /// parent come before those of its children; otherwise the order is by committer's time, then
+    /// id; files of a commit are ordered by path. Memory: per processor, the records of one commit
+    /// and a few MiB of others, and a few hundred bytes per commit of the history.
     pub fn write(&self, out: &mut dyn Write, cancel: &AtomicBool) -> Result<u64, HistoryError> {
         let mut list = self.reader.command();
         list.args(["rev-list", "--timestamp", "--parents", &self.head]);
@@ -196,7 +197,7 @@ impl Repository {
     }
 }
 
-/// Hands on what is written, and waits while too much is pending. Fails when nobody takes it any more.
+/// Passes on buffers, and waits while too many are pending. Fails when the receiver is gone.
 struct Pieces(SyncSender<Vec<u8>>);
 
 impl Write for Pieces {
@@ -224,8 +225,8 @@ fn unreadable(place: &Place, message: String) -> HistoryError {
     }
 }
 
-/// Where git keeps the repository of a folder: in its `.git`, which may be a file that names another
-/// folder, or in itself. Git would look in the folders above, too.
+/// The git directory of a folder: its `.git`, which may be a file that names another folder, or the
+/// folder itself. Git would also search the parent folders.
 fn git_dir(place: &Place, folder: &Path) -> Result<PathBuf, HistoryError> {
     let none = |reason: String| HistoryError::NoRepository {
         place: place.to_string(),
@@ -244,8 +245,8 @@ fn git_dir(place: &Place, folder: &Path) -> Result<PathBuf, HistoryError> {
     })
 }
 
-/// A reader of the repository's objects. Its configuration decides where they are and how they are
-/// named, and nothing else.
+/// Makes a reader of the repository's objects. The repository's configuration only determines their
+/// location and hash algorithm.
 fn reader(
     place: &Place,
     git_dir: &Path,
@@ -260,7 +261,7 @@ fn reader(
     ]);
     command.args(["--show-object-format", "--is-shallow-repository"]);
     let answer = git::bytes(command, cancel)?;
-    // From the end, for a path may have line feeds in it.
+    // Split from the end, because the path may contain line feeds.
     let mut lines = answer.value.rsplitn(3, |byte| *byte == b'\n');
     let (shallow, format, objects) = (lines.next(), lines.next(), lines.next());
     let (true, Some(format), Some(objects)) = (answer.success, format, objects) else {
@@ -277,7 +278,7 @@ fn reader(
     ObjectReader::new(Path::new(OsStr::from_bytes(objects)), &format)
 }
 
-/// The id that the first of these references has.
+/// The id of the first of these references that exists.
 fn resolve(
     place: &Place,
     git_dir: &Path,

@@ -1,8 +1,8 @@
-//! Bytes of a repository as text of records.
+//! Converts bytes of a repository to text of records.
 
 use std::fmt::Write;
 
-/// Text for people, such as a message: what is no UTF-8 is written `\xHH`.
+/// Converts text for people, such as a message: bytes that are not UTF-8 are written `\xHH`.
 pub fn prose(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -14,8 +14,8 @@ pub fn prose(bytes: &[u8]) -> String {
     text
 }
 
-/// Text that tells things apart, such as a name or a path: different bytes give different text.
-/// What is no UTF-8 is written `\xHH`, and so is a backslash that would read as such an escape.
+/// Converts names and paths so that distinct bytes give distinct text: bytes that are not UTF-8 are
+/// written `\xHH`, and a backslash that would read as such an escape is escaped, too.
 pub fn exact(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     let mut rest = bytes;
@@ -32,7 +32,7 @@ pub fn exact(bytes: &[u8]) -> String {
     text
 }
 
-/// Whether what follows a backslash would make it an escape of ours.
+/// Returns true if these bytes after a backslash would read as an escape.
 fn reads_as_escape(after: &[u8]) -> bool {
     let capital = |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
     after.len() >= 3 && after[0] == b'x' && after[1..3].iter().all(capital)

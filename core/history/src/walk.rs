@@ -1,4 +1,4 @@
-//! All commits of a branch, oldest first.
+//! Orders all commits of a branch, oldest first.
 
 use crate::log::timestamp;
 use jiff::Timestamp;
@@ -7,11 +7,11 @@ use std::{
     collections::{BinaryHeap, HashMap},
 };
 
-/// A commit in its place among the others.
+/// A commit.
 struct Node<'a> {
     id: &'a str,
     at: Timestamp,
-    /// Where its parents begin in `Graph::parents`; they end where the next node's begin.
+    /// Index of its first parent in `Graph::parents`; they end where the next node's begin.
     parents: usize,
 }
 
@@ -24,10 +24,10 @@ struct Graph<'a> {
 /// Orders the commits that `git rev-list --timestamp --parents` lists, and selects those made at or
 /// after `since`. `None` if a parent is not listed.
 ///
-/// A parent comes before its children; among those whose parents have come, the one with the
-/// earlier committer's time goes first, then the one with the smaller id. Every commit is looked at,
-/// also behind ones older than `since`: clocks go wrong, so a younger commit may well lie behind an
-/// older one.
+/// Parents come before their children; among commits whose parents are all listed, the earliest
+/// committer's time comes first, then the smaller id. Every commit is visited, even those before
+/// one older than `since`: clocks may be wrong, so a newer commit may be an ancestor of an older
+/// one.
 pub fn order(list: &str, since: Option<Timestamp>) -> Option<Vec<&str>> {
     let graph = Graph::parse(list)?;
     let order = graph.order();
@@ -93,7 +93,7 @@ impl<'a> Graph<'a> {
         order
     }
 
-    /// The parents, turned round: where the children of each begin, and the children.
+    /// The inverse of the parents: index of each commit's first child, and the children.
     fn children(&self) -> (Vec<usize>, Vec<usize>) {
         let mut starts = vec![0; self.nodes.len() + 1];
         for parent in &self.parents {

@@ -1,4 +1,4 @@
-//! What a mail tells, before it is put into words: a report that was made, or that none could be.
+//! The content of a mail, before it is worded: a report, or the failure to make one.
 
 use crate::{
     Error,
@@ -15,9 +15,9 @@ use retrocast_run::{
 use serde::Serialize;
 use std::{collections::BTreeSet, fs, path::Path};
 
-/// Width of a picture's place in the page, in pixels: the page's 600 less its margins.
+/// Width of a picture in the page, in pixels: the page's 600 minus its margins.
 const CHART_WIDTH: u32 = 552;
-/// As many charts as a mail shows; the report has them all.
+/// Maximum number of charts in a mail; the report has all.
 const CHARTS_MAX: usize = 3;
 const KPIS_MAX: usize = 8;
 const FINDINGS_MAX: usize = 5;
@@ -25,34 +25,34 @@ const ASKS_MAX: usize = 5;
 const NOTICES_MAX: usize = 4;
 const SENTENCE_MAX: usize = 400;
 const NAME_MAX: usize = 120;
-/// Characters of what is known of a failure; the run's folder has it all.
+/// Maximum length of the details of a failure, in characters; the run's folder has all.
 const FAILURE_MAX: usize = 12_000;
 
-/// What a mail is about.
+/// The kind of a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// A report with all that belongs to it.
+    /// A complete report.
     Report,
-    /// A report without something optional.
+    /// A report that lacks an optional part.
     Partial,
     /// A report that could not be made.
     Failure,
 }
 
-/// What a mail tells. The same run and report give the same content.
+/// The content of a mail; the same for the same run and report.
 #[derive(Debug, Clone)]
 pub struct Content {
     /// Values for the templates.
     pub(crate) view: View,
-    /// Pictures, named by the view.
+    /// Pictures that the view refers to.
     pub(crate) pictures: Vec<Picture>,
-    /// The PDF, unless it is larger than what is attached.
+    /// The PDF, unless it is too large to attach.
     pub(crate) pdf: Option<Vec<u8>>,
     hash: String,
 }
 
-/// Values for the templates, all of them safe to be shown.
+/// Values for the templates, all safe to print.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct View {
     pub kind: Kind,
@@ -72,9 +72,9 @@ pub(crate) struct View {
     pub asks: Vec<String>,
     pub missing: Vec<String>,
     pub charts: Vec<ChartView>,
-    /// File name and size of the PDF; `None` where there is none.
+    /// File name and size of the PDF; `None` without one.
     pub pdf: Option<PdfView>,
-    /// What is known of a failure, as lines; empty for none.
+    /// Details of a failure, as lines; empty for none.
     pub failure: String,
 }
 
@@ -84,9 +84,9 @@ pub(crate) struct KpiView {
     pub text: String,
     pub interval: String,
     pub change: String,
-    /// "better", "worse" or empty: only where the change is more than chance.
+    /// "better", "worse" or empty; empty unless the change is significant.
     pub judgement: &'static str,
-    /// "target 95.0 %: met"; empty for none.
+    /// The target and whether it was met, "target 95.0 %: met"; empty for none.
     pub target: String,
 }
 
@@ -107,7 +107,7 @@ pub(crate) struct ChartView {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct PdfView {
     pub name: String,
-    /// "1.4 MB".
+    /// Size, such as "1.4 MB".
     pub size: String,
 }
 
@@ -122,19 +122,19 @@ pub struct FailureNotice {
     pub window: String,
     /// The window in words.
     pub period: String,
-    /// The run.
+    /// Id of the run.
     pub run: String,
-    /// Date the run was made for.
+    /// Date of the run.
     pub date: String,
-    /// Why, in a sentence.
+    /// The error, as a sentence.
     pub error: String,
-    /// What else is known, as lines.
+    /// Details, as lines.
     pub details: String,
 }
 
 impl Content {
-    /// Reads what the run of a folder has to say in one of its reports, such as "executive": the report
-    /// where there is one, else the failure. A PDF of more than `attach_max` bytes is not read.
+    /// Reads the content for one of a run's reports, such as "executive", from its folder: the
+    /// report if there is one, else the failure. A PDF larger than `attach_max` bytes is not read.
     pub fn read(
         folder: &Path,
         report: &str,
@@ -158,7 +158,7 @@ impl Content {
         };
         let partial = summary.status == RunStatus::Partial || made.status == ReportStatus::Partial;
         let kind = if partial { Kind::Partial } else { Kind::Report };
-        // Templates and the words of this program may change without making it another message.
+        // The wording of templates and program may change without making it another message.
         let hash = canonical::hash(&(kind, report, blake3::hash(&bytes).to_hex().as_str()));
         let (charts, pictures) = charts(&made, folder, fonts);
         let mut view = view(&made, kind, &summary.run, report);
@@ -193,7 +193,7 @@ impl Content {
         Ok(Self::of_failure(&notice, report))
     }
 
-    /// Tells that a report could not be made.
+    /// Makes the content for a report that could not be made.
     pub fn of_failure(notice: &FailureNotice, report: &str) -> Self {
         let view = View {
             verdict: one_line(&notice.error, SENTENCE_MAX),
@@ -213,22 +213,22 @@ impl Content {
         }
     }
 
-    /// What the mail is about.
+    /// The kind of the mail.
     pub fn kind(&self) -> Kind {
         self.view.kind
     }
 
-    /// The run.
+    /// Id of the run.
     pub fn run(&self) -> &str {
         &self.view.run
     }
 
-    /// The report, such as "executive".
+    /// Name of the report, such as "executive".
     pub fn report(&self) -> &str {
         &self.view.report
     }
 
-    /// Hash of what is told, whatever the words.
+    /// Hash of the content, independent of its wording.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -343,9 +343,9 @@ fn severity_word(severity: Severity) -> &'static str {
     }
 }
 
-/// Draws the first chart of each stage that made a headline, in their order, those on the records
-/// themselves last. A chart that cannot be drawn
-/// is left out: its figures stand in the sentences, and a report must not miss its time for a picture.
+/// Draws the first chart of each stage with a headline, in their order, charts on the records
+/// themselves last. A chart that cannot be drawn is left out: its figures are in the sentences, and
+/// a picture must not delay a report.
 fn charts(report: &Report, folder: &Path, fonts: &Fonts) -> (Vec<ChartView>, Vec<Picture>) {
     let mut seen = BTreeSet::new();
     let stages = report.headlines.iter().map(|finding| &finding.stage);
@@ -379,14 +379,15 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
     })
 }
 
-/// "weekly-operations-2026-W46-executive.pdf", in characters that every file system takes.
+/// A file name in characters that every file system accepts, such as
+/// "weekly-operations-2026-W46-executive.pdf".
 fn file_name(parts: &[&str], extension: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let name: String = parts.join("-").chars().take(100).map(plain).collect();
     format!("{name}.{extension}")
 }
 
-/// "1.4 MB".
+/// Formats a size, such as "1.4 MB".
 fn size_words(bytes: u64) -> String {
     match bytes {
         0..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),

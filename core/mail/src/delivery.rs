@@ -1,7 +1,7 @@
-//! Deliveries: what became of each message, as a fold over append-only events.
+//! Deliveries: the state of each message, as a fold over append-only events.
 //!
-//! The events are plain rows. An outbox writes them to a file of the run's folder; a ledger can keep the
-//! same rows. The state follows from them alone.
+//! Events are plain rows. An outbox writes them to a file in the run's folder; a ledger could store
+//! the same rows. The state follows from them alone.
 
 use crate::text::plain_spaces;
 use jiff::{SignedDuration, Timestamp};
@@ -9,81 +9,82 @@ use retrocast_domain::canonical;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Minutes from one attempt to the next. After the last, the message is given up: two days of trying are
-/// enough to see a server through a weekend's maintenance, and a weekly report is stale after that.
+/// Waits between attempts, in minutes. After the last, the message is given up: two days cover a
+/// server's maintenance over a weekend, and a weekly report is stale after that.
 const RETRY_MINUTES: [i64; 9] = [1, 5, 15, 60, 180, 360, 720, 720, 720];
 
-/// Attempts before a message is given up.
+/// Maximum number of attempts.
 pub const ATTEMPTS_MAX: u32 = RETRY_MINUTES.len() as u32 + 1;
 
-/// Hours before a message is given up, for those that wait because others were not let in.
+/// Maximum age in hours of a message that waits because the server rejects the login.
 const AGE_MAX_HOURS: i64 = 72;
 
-/// One thing that happened to a message.
+/// An event of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// When.
+    /// Time of the event.
     pub time: Timestamp,
     /// Identity of the delivery; see [`identity`].
     pub delivery: String,
-    /// What.
+    /// Kind of event.
     #[serde(flatten)]
     pub kind: EventKind,
 }
 
-/// What happened to a message.
+/// Kinds of events of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EventKind {
-    /// It is to be sent; said again, it is to be tried anew although it was refused or given up.
+    /// To be sent. A second event of this kind requests another attempt after a refusal or after
+    /// giving up.
     Queued(Queued),
-    /// An attempt began. Without an event behind it the process died, and the end is unknown.
+    /// An attempt began. Without a later event the process died, and the result is unknown.
     Attempted,
-    /// A server took it.
+    /// A server accepted it.
     Accepted {
         /// The server's reply.
         reply: String,
     },
-    /// A server refused it: for now (4xx) or for good (5xx).
+    /// A server refused it, temporarily (4xx) or permanently (5xx).
     Refused {
         /// Code of the reply.
         code: u16,
         /// The reply.
         reply: String,
     },
-    /// It was not sent, for a reason that is not its own: no connection, no login.
+    /// Not sent, for a reason that does not concern the message: no connection, no login.
     Deferred {
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// It was sent, and the reply was lost.
     Unknown {
-        /// What happened.
+        /// The reason.
         reason: String,
     },
-    /// It is not tried any more.
+    /// Given up.
     GivenUp {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// A message to be sent.
+/// A queued message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queued {
-    /// The run it tells of.
+    /// Id of the run.
     pub run: String,
     /// The report, such as "executive".
     pub report: String,
     /// Address of the recipient.
     pub recipient: String,
-    /// Hash of what it tells.
+    /// Hash of its content.
     pub content: String,
-    /// The Message-ID, with its angle brackets.
+    /// The Message-ID, with angle brackets.
     pub message_id: String,
     /// Date of the message.
     pub date: Timestamp,
-    /// Subject, for people.
+    /// Subject.
     pub subject: String,
     /// BLAKE3 hash of the message's bytes, as hex digits.
     pub message: String,
@@ -94,24 +95,24 @@ pub fn identity(run: &str, report: &str, recipient: &str, content: &str) -> Stri
     canonical::hash(&(run, report, recipient, content))
 }
 
-/// How far a message came.
+/// State of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
-    /// It waits for its next attempt.
+    /// Waiting for the next attempt.
     Waiting,
     /// It may have been accepted; the identical message is sent again.
     InDoubt,
-    /// A server took it. Nothing changes that.
+    /// A server accepted it; final.
     Accepted,
-    /// A server refused it for good.
+    /// A server refused it permanently.
     Refused,
-    /// It was tried long enough.
+    /// Not sent in all its attempts.
     GivenUp,
 }
 
 impl DeliveryState {
-    /// The word that people read.
+    /// Its name in messages.
     pub fn word(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -122,13 +123,13 @@ impl DeliveryState {
         }
     }
 
-    /// Tells whether it will be tried again without anybody asking.
+    /// Returns true if it will be retried automatically.
     pub fn is_open(self) -> bool {
         matches!(self, Self::Waiting | Self::InDoubt)
     }
 }
 
-/// A message and what became of it.
+/// A message and its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Delivery {
     /// Its identity.
@@ -136,34 +137,34 @@ pub struct Delivery {
     /// The message.
     #[serde(flatten)]
     pub queued: Queued,
-    /// How far it came.
+    /// Its state.
     pub state: DeliveryState,
-    /// Attempts since it was queued or queued again.
+    /// Number of attempts since it was last queued.
     pub attempts: u32,
-    /// When it was queued, or queued again.
+    /// Time at which it was last queued.
     pub since: Timestamp,
-    /// When it is to be tried next, while it is open.
+    /// Time of the next attempt, while it is open.
     pub next: Option<Timestamp>,
-    /// When something last happened.
+    /// Time of the last event.
     pub changed: Timestamp,
     /// The last reply or reason; empty for none.
     pub reply: String,
 }
 
 impl Delivery {
-    /// Tells whether it is to be tried at a time.
+    /// Returns true if an attempt is due at a time.
     pub fn is_due(&self, now: Timestamp) -> bool {
         self.state.is_open() && self.next.is_none_or(|next| next <= now)
     }
 
-    /// Tells whether it was tried often or long enough.
+    /// Returns true if it has reached the limit of attempts or age.
     pub fn is_exhausted(&self, now: Timestamp) -> bool {
         let age = now.duration_since(self.since);
         let is_old = age > SignedDuration::from_hours(AGE_MAX_HOURS);
         self.state.is_open() && (self.attempts >= ATTEMPTS_MAX || is_old)
     }
 
-    /// "accepted on 2026-11-16 09:00 UTC: 250 OK", and the like.
+    /// Describes the state: "accepted on 2026-11-16 09:00 UTC: 250 OK".
     pub fn words(&self) -> String {
         let time = self.changed.strftime("%Y-%m-%d %H:%M UTC");
         let mut text = format!("{} since {time}", self.state.word());
@@ -240,7 +241,7 @@ pub struct Deliveries {
 }
 
 impl Deliveries {
-    /// Folds events, in the order in which they were written.
+    /// Folds events, in the order of writing.
     pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
         let mut all = Self::default();
         for event in events {
@@ -249,7 +250,7 @@ impl Deliveries {
         all
     }
 
-    /// Adds one event. One of a message that was never queued says nothing.
+    /// Applies an event; ignores events of messages that were never queued.
     pub fn apply(&mut self, event: &Event) {
         if let Some(place) = self.places.get(&event.delivery) {
             return self.list[*place].apply(event);
@@ -270,17 +271,17 @@ impl Deliveries {
         });
     }
 
-    /// All of them.
+    /// All deliveries.
     pub fn iter(&self) -> impl Iterator<Item = &Delivery> {
         self.list.iter()
     }
 
-    /// Finds one by its identity.
+    /// Finds a delivery by identity.
     pub fn get(&self, id: &str) -> Option<&Delivery> {
         self.places.get(id).map(|place| &self.list[*place])
     }
 
-    /// Tells whether some are still to be tried.
+    /// Returns true if some are still to be retried.
     pub fn has_open(&self) -> bool {
         self.list.iter().any(|delivery| delivery.state.is_open())
     }

@@ -1,15 +1,15 @@
-//! Mail: reports and failures as messages, each of which reaches its recipient once.
+//! Sends reports and failures as mail, each message once.
 //!
-//! Modules follow the way of a message. [`settings`] say from whom and through which server. [`content`]
-//! collects what a run has to say, with charts drawn by [`picture`]; [`template`] puts it into words;
-//! [`message`] composes the bytes. [`delivery`] is the state machine over append-only events,
-//! [`outbox`] keeps them in the run's folder and sends what is due through a [`transport`], such as
-//! [`smtp`], whose access [`token`]s are fetched when a provider wants them.
+//! Modules are in the order in which a message passes them. [`settings`] name sender and server.
+//! [`content`] collects the content of a run, with charts drawn by [`picture`]; [`template`] words
+//! it; [`message`] composes the bytes. [`delivery`] is the state machine over append-only events.
+//! [`outbox`] keeps them in the run's folder and sends what is due through a [`transport`] such as
+//! [`smtp`], with access [`token`]s for providers that require them.
 //!
-//! SMTP cannot promise "exactly once": when the connection is lost after the last byte of a message,
-//! nobody knows whether it was accepted. Such a message is sent again with the same bytes and the same
-//! Message-ID, by which mail systems recognise the duplicate. After an accepted reply nothing is sent
-//! again.
+//! SMTP cannot guarantee exactly-once delivery: if the connection is lost after the last byte of a
+//! message, the message may have been accepted or not. It is sent again with the same bytes and the
+//! same Message-ID, by which mail systems recognise the duplicate. After an accepted reply nothing
+//! is sent again.
 
 pub mod settings;
 pub mod text;
@@ -38,29 +38,29 @@ pub use transport::{Outcome, Transport};
 
 use std::path::PathBuf;
 
-/// Why mail cannot be composed, kept or sent.
+/// An error of composing, storing or sending mail.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The settings are wrong; says which and what to write instead.
+    /// The settings are invalid; the message names the key and the fix.
     #[error("mail settings: {0}")]
     Settings(String),
-    /// A template is wrong, or asks for what is not there.
+    /// A template is invalid or uses an unknown value.
     #[error("mail template {name}, line {line}: {detail}")]
     Template {
         /// Name of the template.
         name: String,
-        /// Line in it.
+        /// Line of the template.
         line: usize,
-        /// What is wrong.
+        /// The error.
         detail: String,
     },
     /// A message cannot be composed.
     #[error("the message cannot be composed: {0}")]
     Message(String),
-    /// A chart cannot be drawn as a picture.
+    /// A chart cannot be drawn.
     #[error("the chart cannot be drawn: {0}")]
     Picture(String),
-    /// A file of the run cannot be used.
+    /// A file of the run is unreadable or invalid.
     #[error(transparent)]
     Run(#[from] retrocast_run::Error),
     /// The outbox cannot be read or written.
@@ -70,7 +70,7 @@ pub enum Error {
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// Another process is sending the mail of this run.

@@ -1,7 +1,7 @@
-//! Composing a message: the same content, recipient and date give the same bytes.
+//! Composes messages: the same content, recipient and date give the same bytes.
 //!
-//! Nothing in a message is random and no clock is read. Its Message-ID follows from run, report, recipient
-//! and content, its boundaries from the Message-ID, and its Date is the one it was queued with.
+//! Nothing is random and no clock is read. The Message-ID follows from run, report, recipient and
+//! content, the MIME boundaries from the Message-ID, and the Date is that of queueing.
 
 use crate::{
     Error, Settings, Templates,
@@ -21,7 +21,7 @@ use retrocast_domain::{canonical, is_mail_address};
 use serde::{Deserialize, Serialize};
 use std::{error::Error as StdError, fmt, str::FromStr};
 
-/// Characters of a subject at most: mail programs show fewer than these.
+/// Maximum length of a subject, in characters: mail programs show fewer.
 const SUBJECT_MAX: usize = 120;
 
 /// A mail address with an optional name: "ops@example.org" or "Operations <ops@example.org>".
@@ -35,7 +35,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// The part behind the at sign.
+    /// The part after the @ sign.
     pub fn domain(&self) -> &str {
         self.email.rsplit_once('@').map_or("", |(_, domain)| domain)
     }
@@ -89,24 +89,24 @@ impl fmt::Display for Address {
     }
 }
 
-/// A message as it is sent.
+/// A composed message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// Identity of its delivery.
     pub id: String,
     /// Its Message-ID, with angle brackets.
     pub message_id: String,
-    /// Its subject, for people.
+    /// Its subject.
     pub subject: String,
     /// Address of the sender.
     pub from: String,
     /// Address of the recipient.
     pub to: String,
-    /// The message: headers and body, in ASCII, with CRLF.
+    /// Headers and body, in ASCII with CRLF.
     pub bytes: Vec<u8>,
 }
 
-/// Values for the templates besides those of the content.
+/// Values for the templates, in addition to the content.
 #[derive(Serialize)]
 struct Values<'a> {
     #[serde(flatten)]
@@ -118,7 +118,7 @@ struct Values<'a> {
     cids: &'a [String],
 }
 
-/// Composes the message for one recipient, dated as given.
+/// Composes the message for one recipient with this date.
 pub fn compose(
     settings: &Settings,
     templates: &Templates,
@@ -234,7 +234,7 @@ fn base64_part(media: &str) -> Result<SinglePartBuilder, Error> {
     Ok(part.header(ContentTransferEncoding::Base64))
 }
 
-/// "<weekly-operations.reports.example.org>" (RFC 2919).
+/// Formats a List-Id: "<weekly-operations.reports.example.org>" (RFC 2919).
 fn list_id(job: &str, domain: &str) -> String {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() {

@@ -1,11 +1,12 @@
-//! The outbox of a run: its events as lines of a file in the run's folder, and what is sent from it.
+//! The outbox of a run: stores events as lines of a file in the run's folder, and sends messages.
 //!
-//! A message is on the disk before the event that queues it, and an attempt before it begins. So a process
-//! that dies at any point leaves either a message that was not sent, or one that is in doubt and is sent
-//! again with the same bytes. The file is locked by the process that sends; another gets an error.
+//! A message is written before the event that queues it, and the event of an attempt before the
+//! attempt. So a process that dies at any point leaves a message that is either not sent, or in
+//! doubt and sent again with the same bytes. The sending process locks the file; another one gets
+//! an error.
 //!
-//! Only what must survive a loss of power is flushed to the disk: messages, attempts and acceptances. Of the
-//! others the worst that a loss can do is one more attempt with the same bytes.
+//! Only what must survive a power failure is flushed: messages, attempts and acceptances. The loss
+//! of another event causes at most one more attempt with the same bytes.
 
 use crate::{
     Content, Deliveries, DeliveryState, Error, Event, EventKind, Outcome, Settings, Templates,
@@ -23,42 +24,42 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Interruptions in a row after which a pass ends: each may have taken a minute.
+/// Maximum number of consecutive interruptions before a pass ends: each may have taken a minute.
 const INTERRUPTIONS_MAX: u32 = 3;
 
-/// Characters of a reply or reason that are kept.
+/// Maximum length of a stored reply or reason, in characters.
 const REPLY_MAX: usize = 400;
 
 /// Result of adding a message to an outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enqueued {
-    /// It was not there yet.
+    /// It is new.
     New,
-    /// It was refused or given up before, or waits, and is to be tried now.
+    /// It existed and was refused, given up or waiting; it is due now.
     Again,
-    /// It was accepted by a server before, and is not sent again.
+    /// A server has accepted it already; it is not sent again.
     Accepted,
 }
 
-/// Deliveries that a pass over an outbox tries.
+/// Selects the deliveries that a pass tries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Selection {
-    /// Those whose time has come.
+    /// Those that are due.
     Due,
-    /// All that are open, whatever their time.
+    /// All open ones, due or not.
     Open,
 }
 
-/// What chance other messages have after an attempt.
+/// The prospect of other messages after a failed attempt.
 enum Chance {
     Good,
-    /// The connection broke.
+    /// The connection broke; others may succeed.
     Fair,
-    /// No server lets us in.
+    /// No server accepts us; others would fail, too.
     None,
 }
 
-/// An outbox that this process may change.
+/// An outbox, locked by this process.
 #[derive(Debug)]
 pub struct Outbox {
     folder: PathBuf,
@@ -67,8 +68,8 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Opens the outbox of a run's folder and locks it; a last line that was cut off is cut away.
-    /// [`Error::Busy`] when another process has it.
+    /// Opens and locks the outbox of a run's folder, and removes a truncated last line.
+    /// [`Error::Busy`] if another process holds the lock.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let path = events_path(folder);
         let failed = |action| {
@@ -89,7 +90,7 @@ impl Outbox {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::Busy(folder.to_path_buf())),
-            // Without a lock two processes could send the same message: better to send none.
+            // Without a lock two processes could send the same message, so none is sent.
             Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
         }
         if is_new {
@@ -108,12 +109,12 @@ impl Outbox {
         })
     }
 
-    /// Reads what became of the messages of a run, without locking anything; none without an outbox.
+    /// Reads the deliveries of a run without a lock; none without an outbox.
     pub fn read(folder: &Path) -> Result<Deliveries, Error> {
         Ok(Deliveries::fold(&Self::events(folder)?))
     }
 
-    /// Reads the events of a run's folder, as rows; lines that are damaged are left out.
+    /// Reads the events of a run's folder; damaged lines are left out.
     pub fn events(folder: &Path) -> Result<Vec<Event>, Error> {
         let path = events_path(folder);
         match fs::read(&path) {
@@ -139,8 +140,8 @@ impl Outbox {
         self.deliveries.get(&id)
     }
 
-    /// Adds the message with this content for a recipient. One that is there already is to be tried now,
-    /// with the bytes that it had, unless a server accepted it.
+    /// Adds the message with this content for a recipient. An existing one becomes due with its
+    /// original bytes, unless a server accepted it.
     pub fn enqueue(
         &mut self,
         settings: &Settings,
@@ -185,9 +186,9 @@ impl Outbox {
         Ok(Enqueued::New)
     }
 
-    /// Tries each selected delivery once, in the order in which they were queued, until `stopped`, until no
-    /// server lets us in, or until connections break again and again: then the others keep their time. Returns the identities of those that were
-    /// tried.
+    /// Tries each selected delivery once, in the order of queueing. Ends when `stopped`, when no
+    /// server accepts us, or when connections break repeatedly; the remaining deliveries stay
+    /// unchanged. Returns the identities of those tried.
     pub fn send(
         &mut self,
         settings: &Settings,
@@ -196,7 +197,7 @@ impl Outbox {
         now: &dyn Fn() -> Timestamp,
         stopped: &dyn Fn() -> bool,
     ) -> Result<Vec<String>, Error> {
-        // Names of messages that were queued just now.
+        // Makes the names of new messages durable.
         sync_folder(&self.folder).map_err(|source| Error::File {
             action: "write",
             path: self.folder.clone(),
@@ -228,7 +229,7 @@ impl Outbox {
         Ok(tried)
     }
 
-    /// Tries a delivery once; tells what chance others have.
+    /// Tries a delivery once; returns the prospect of the others.
     fn attempt(
         &mut self,
         settings: &Settings,
@@ -277,7 +278,7 @@ impl Outbox {
         let is_accepted = matches!(kind, EventKind::Accepted { .. });
         self.append(now(), id, kind)?;
         if is_accepted {
-            // Its hash stays in the events, and the same run composes it again.
+            // The message can be composed again: its hash is in the events.
             let _ = fs::remove_file(self.message_path(id));
         }
         Ok(chance)
@@ -296,7 +297,7 @@ impl Outbox {
         self.append(now, id, EventKind::GivenUp { reason })
     }
 
-    /// Reads the bytes of a message and checks that they are those that were queued.
+    /// Reads the bytes of a message and checks their hash.
     fn message(&self, delivery: &Delivery) -> Result<Vec<u8>, String> {
         let path = self.message_path(&delivery.id);
         let bytes =
@@ -311,7 +312,7 @@ impl Outbox {
         }
     }
 
-    /// Keeps the bytes of a message; its name is flushed before anything is sent.
+    /// Stores the bytes of a message; its name is flushed before anything is sent.
     fn keep(&self, id: &str, bytes: &[u8]) -> Result<(), Error> {
         let path = self.message_path(id);
         let written = File::create(&path)
@@ -373,7 +374,7 @@ fn hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 
-/// Makes names of new files last; a file system without that keeps them in its own way.
+/// Flushes the names of new files, where the file system supports that.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder)?.sync_all() {
         Err(error) if error.kind() != io::ErrorKind::InvalidInput => Err(error),

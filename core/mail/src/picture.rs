@@ -1,7 +1,8 @@
-//! Charts as PNG, for mail: most mail programs do not show SVG.
+//! Draws charts as PNG for mail: most mail programs do not show SVG.
 //!
-//! A picture has twice the pixels of its place in the page, a white ground, and a palette: charts are
-//! flat colours with soft edges, so 256 colours lose nothing that can be seen and save two thirds.
+//! A picture has twice the pixels of its size in the page, a white background, and a palette:
+//! charts have flat colours with soft edges, so 256 colours look the same and save two thirds of
+//! the bytes.
 
 use crate::Error;
 use resvg::{
@@ -10,15 +11,15 @@ use resvg::{
 };
 use std::{collections::HashMap, fmt, sync::Arc};
 
-/// Pixels of a picture for each pixel of its place.
+/// Pixels of a picture per pixel of the page.
 const SCALE: f32 = 2.0;
-/// Highest place of a picture, in pixels of the page.
+/// Maximum height of a picture, in pixels of the page.
 const HEIGHT_MAX: f32 = 1600.0;
-/// Bytes of a drawing at most; a chart has some ten thousand.
+/// Maximum size of an SVG file, in bytes; a chart has some ten thousand.
 const SVG_MAX: usize = 8 << 20;
 
-/// The fonts that texts in charts are set in: only those that were given, so that a picture is the same
-/// on every machine.
+/// The fonts for texts in charts. System fonts are not used, so a picture is the same on every
+/// machine.
 #[derive(Clone)]
 pub struct Fonts(Arc<fontdb::Database>);
 
@@ -29,7 +30,7 @@ impl fmt::Debug for Fonts {
 }
 
 impl Fonts {
-    /// Takes font files; the first family is that of running text, the others fill its gaps.
+    /// Loads font files; the first family is the default, the others are fallbacks.
     pub fn new(files: impl IntoIterator<Item = &'static [u8]>) -> Self {
         let mut database = fontdb::Database::new();
         for file in files {
@@ -51,13 +52,13 @@ impl Fonts {
 pub struct Picture {
     /// Its bytes.
     pub png: Vec<u8>,
-    /// Width of its place in the page, in pixels.
+    /// Width in the page, in pixels.
     pub width: u32,
-    /// Height of its place.
+    /// Height in the page, in pixels.
     pub height: u32,
 }
 
-/// Draws an SVG file as a picture whose place is `width` pixels wide.
+/// Draws an SVG file as a picture of this width in the page, in pixels.
 pub fn draw(svg: &str, fonts: &Fonts, width: u32) -> Result<Picture, Error> {
     if svg.len() > SVG_MAX {
         return Err(Error::Picture(format!(
@@ -65,7 +66,7 @@ pub fn draw(svg: &str, fonts: &Fonts, width: u32) -> Result<Picture, Error> {
             svg.len()
         )));
     }
-    // A drawing is closed: what it refers to is neither read nor fetched.
+    // External references are neither read nor fetched.
     let closed = ImageHrefResolver {
         resolve_data: Box::new(|_, _, _| None),
         resolve_string: Box::new(|_, _| None),
@@ -89,7 +90,7 @@ pub fn draw(svg: &str, fonts: &Fonts, width: u32) -> Result<Picture, Error> {
         Transform::from_scale(zoom, zoom),
         &mut pixmap.as_mut(),
     );
-    // The ground is white, so every pixel is opaque.
+    // The background is white, so every pixel is opaque.
     let colours: Vec<[u8; 3]> = pixmap
         .pixels()
         .iter()
@@ -119,8 +120,8 @@ fn encode(colours: &[[u8; 3]], [width, height]: [u32; 2]) -> Result<Vec<u8>, png
     Ok(out)
 }
 
-/// Reduces colours to 256 at most: neighbours in the colour cube share the most frequent of them, so flat
-/// areas keep their exact colour. Returns the palette, and for each pixel its place there.
+/// Reduces colours to at most 256: neighbours in the colour cube become the most frequent of them,
+/// so flat areas keep their exact colour. Returns the palette and each pixel's index in it.
 fn reduce(colours: &[[u8; 3]]) -> (Vec<[u8; 3]>, Vec<u8>) {
     let mut counts: HashMap<[u8; 3], u64> = HashMap::new();
     for colour in colours {

@@ -1,7 +1,7 @@
-//! Settings for mail: the file `mail.toml` of a workspace.
+//! The mail settings of a workspace, in the file `mail.toml`.
 //!
-//! Secrets are in no settings: a password is named by its environment variable or file, and read at the
-//! moment of use into a [`Secret`], which no message or debug output shows.
+//! Settings contain no secrets: a password is named by its environment variable or file, and read
+//! when needed into a [`Secret`], which no message or debug output shows.
 
 use crate::{Error, message::Address};
 use serde::Deserialize;
@@ -12,27 +12,27 @@ use std::{
 };
 use url::Url;
 
-/// Bytes of a file with a secret at most; more is another file.
+/// Maximum size of a file with a secret, in bytes.
 const SECRET_MAX: u64 = 64 << 10;
 
-/// From whom mail comes, and through which server it goes.
+/// Sender and server of mail.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Address of the sender: `"reports@example.org"` or `"Reports <reports@example.org>"`.
     pub from: Address,
-    /// The server that takes the mail.
+    /// The server for outgoing mail.
     pub server: Server,
-    /// How to log in to it; by default not at all, which only a server on this machine may offer.
+    /// Login; by default none, which is allowed only for a server on this machine.
     #[serde(default)]
     pub auth: Auth,
-    /// Largest PDF, in MiB, that is attached; a larger one is linked.
+    /// Maximum size of an attached PDF, in MiB; a larger one is linked.
     #[serde(default = "attach_max")]
     pub attach_max_mib: u64,
-    /// Base address of the archive, such as `https://reports.example.org/`; links lead below it.
+    /// Base address of the archive for links, such as `https://reports.example.org/`.
     #[serde(default)]
     pub link: Option<Url>,
-    /// Domain that List-IDs end with (RFC 2919); by default the sender's.
+    /// Domain of List-IDs (RFC 2919); by default the sender's.
     #[serde(default)]
     pub list_id: Option<String>,
 }
@@ -45,24 +45,24 @@ fn attach_max() -> u64 {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
-    /// Its name, which its certificate must have.
+    /// Host name, which its certificate must have.
     pub host: String,
-    /// Its port; by default the usual one: 465, 587 or 25.
+    /// Port; by default 465, 587 or 25, depending on `tls`.
     #[serde(default)]
     pub port: Option<u16>,
-    /// How the connection is protected.
+    /// Encryption of the connection.
     #[serde(default)]
     pub tls: Tls,
-    /// PEM file of a certificate authority to trust besides those of the system.
+    /// PEM file of a certificate authority to trust in addition to those of the system.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
-    /// Name that this machine gives itself; by default its host name.
+    /// Name of this machine in the SMTP greeting; by default its host name.
     #[serde(default)]
     pub hello: Option<String>,
 }
 
 impl Server {
-    /// The port that is used.
+    /// The configured or default port.
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(match self.tls {
             Tls::Required => 465,
@@ -72,24 +72,24 @@ impl Server {
     }
 }
 
-/// How a connection is protected. There is no "if available": what can be stripped will be.
+/// Encryption of a connection. There is no opportunistic mode: an attacker could disable it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tls {
-    /// By TLS from the first byte.
+    /// TLS from the first byte.
     #[default]
     Required,
-    /// By TLS after the STARTTLS command; a server without it gets nothing.
+    /// TLS after the STARTTLS command; a server without it gets nothing.
     Starttls,
-    /// Not at all: only to this machine.
+    /// None; only for this machine.
     LoopbackPlaintext,
 }
 
-/// How to log in.
+/// Login.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Auth {
-    /// Not at all.
+    /// None.
     #[default]
     None,
     /// With a password (AUTH PLAIN or LOGIN).
@@ -109,26 +109,26 @@ pub enum Auth {
         client_id: String,
         /// Its secret.
         client_secret: SecretPlace,
-        /// What the token is to allow.
+        /// Requested scope of the token.
         #[serde(default)]
         scope: Option<String>,
     },
 }
 
-/// The place of a secret: `{ env = "NAME" }` or `{ file = "PATH" }`.
+/// Location of a secret: `{ env = "NAME" }` or `{ file = "PATH" }`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "toml::Value")]
 pub enum SecretPlace {
     /// An environment variable.
     Env(String),
-    /// A file, whose first line counts.
+    /// A file; its first line is the secret.
     File(PathBuf),
 }
 
 impl TryFrom<toml::Value> for SecretPlace {
     type Error = &'static str;
 
-    /// Says nothing of the value: it may be the secret itself.
+    /// The error does not contain the value, which may be the secret itself.
     fn try_from(value: toml::Value) -> Result<Self, Self::Error> {
         let entry = value.as_table().filter(|table| table.len() == 1);
         let entry = entry.and_then(|table| table.iter().next());
@@ -172,7 +172,7 @@ fn read_small(path: &Path) -> Result<String, Error> {
     std::fs::read_to_string(path).map_err(failed)
 }
 
-/// A password or token, which is not shown.
+/// A password or token; not printable.
 #[derive(Clone)]
 pub struct Secret(String);
 
@@ -182,7 +182,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself, for the moment of use.
+    /// The text, for immediate use.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -195,7 +195,7 @@ impl fmt::Debug for Secret {
 }
 
 impl Settings {
-    /// Parses and checks the text of `mail.toml`. Errors name the key and what to write instead.
+    /// Parses and checks the text of `mail.toml`. Errors name the key and the fix.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let settings: Self = toml::from_str(text).map_err(|error| {
             let before = error.span().and_then(|span| text.get(..span.start));
@@ -260,7 +260,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Returns the same with paths of files taken as below this folder, unless they are absolute.
+    /// Resolves relative paths of files against this folder.
     #[must_use]
     pub fn below(mut self, folder: &Path) -> Self {
         let secret = match &mut self.auth {
@@ -278,12 +278,12 @@ impl Settings {
         self
     }
 
-    /// Bytes of the largest PDF that is attached.
+    /// Maximum size of an attached PDF, in bytes.
     pub fn attach_max_bytes(&self) -> u64 {
         self.attach_max_mib.saturating_mul(1 << 20)
     }
 
-    /// The address of a page below the archive's, by the parts of its path.
+    /// Address of a page of the archive, from the parts of its path.
     pub fn link_to(&self, parts: &[&str]) -> Option<String> {
         let mut url = self.link.clone()?;
         url.path_segments_mut().ok()?.pop_if_empty().extend(parts);
@@ -291,7 +291,7 @@ impl Settings {
     }
 }
 
-/// Refuses addresses to which a client secret would go in plain text.
+/// Rejects addresses to which a client secret would be sent in plain text.
 fn check_token_url(url: &Url) -> Result<(), Error> {
     let loopback = url.host_str().is_some_and(is_loopback);
     match url.scheme() {
@@ -304,7 +304,7 @@ fn check_token_url(url: &Url) -> Result<(), Error> {
     }
 }
 
-/// Tells whether a host is this machine, by its address or the reserved name (RFC 6761, 6.3).
+/// Returns true if a host is this machine, by address or reserved name (RFC 6761, 6.3).
 pub fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")

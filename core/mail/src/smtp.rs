@@ -1,5 +1,5 @@
-//! Sending through a mail server (RFC 5321), step by step, so that each failure is known for what it is:
-//! before the message was sent, refused by a reply, or after it was sent.
+//! Sends mail through a server (RFC 5321) step by step, to distinguish failures before the message
+//! was sent, refusals, and failures after it was sent.
 
 use crate::{
     Error, Outcome, Transport,
@@ -23,12 +23,12 @@ use std::{
     time::Duration,
 };
 
-/// How long a server may take.
+/// Timeouts of a server.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// To connect and for the reply to a command.
+    /// For connecting, and for the reply to a command.
     pub command: Duration,
-    /// For the reply to a message. Whoever waits less sends duplicates (RFC 5321, 4.5.3.2.6).
+    /// For the reply to a message. A shorter timeout causes duplicates (RFC 5321, 4.5.3.2.6).
     pub message: Duration,
 }
 
@@ -41,7 +41,7 @@ impl Default for Timeouts {
     }
 }
 
-/// A mail server, and the connection to it between two messages.
+/// A mail server, with a connection that is reused between messages.
 pub struct Smtp {
     host: String,
     port: u16,
@@ -71,7 +71,7 @@ enum Login {
     },
 }
 
-/// Why a message was not accepted.
+/// The reason why a message was not accepted.
 enum Failure {
     /// No connection, or no login.
     Outside(String),
@@ -83,16 +83,16 @@ enum Failure {
     After(String),
 }
 
-/// Why a login failed.
+/// The reason why a login failed.
 struct LoginError {
     reason: String,
-    /// Whether another token may do.
+    /// True if another token may succeed.
     is_stale: bool,
 }
 
 impl Smtp {
-    /// Prepares a connection to the server of the settings; reads secrets and certificates, and connects
-    /// to nothing yet.
+    /// Prepares a connection to the server of the settings: reads secrets and certificates, but
+    /// does not connect.
     pub fn new(
         settings: &Settings,
         environment: &dyn Fn(&str) -> Option<String>,
@@ -136,14 +136,14 @@ impl Smtp {
         })
     }
 
-    /// Returns the same with other timeouts.
+    /// Sets other timeouts.
     #[must_use]
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
         self
     }
 
-    /// Connects and logs in, and sends nothing. The error says what failed.
+    /// Connects and logs in, but sends nothing.
     pub fn check(&mut self) -> Result<(), String> {
         if self.connection.is_none() {
             self.connection = Some(self.connect()?);
@@ -169,7 +169,7 @@ impl Smtp {
         }
     }
 
-    /// Opens a connection, protected as the settings want it.
+    /// Opens a connection with the encryption of the settings.
     fn greet(&self) -> Result<SmtpConnection, String> {
         let place = format!("{}:{}", self.host, self.port);
         let failed = |error: SmtpError| format!("no connection to {place}: {}", words(&error));
@@ -190,7 +190,7 @@ impl Smtp {
                 Ok(connection)
             }
             _ => {
-                // The name is asked for only once: what it leads to is what is connected to.
+                // Resolved once, so that the checked address is the one that is connected to.
                 let addresses = address.to_socket_addrs();
                 let addresses =
                     addresses.map_err(|error| format!("no address of {place}: {error}"))?;
@@ -275,7 +275,7 @@ impl Smtp {
     }
 }
 
-/// Sends a message over a connection; returns the reply that accepted it.
+/// Sends a message over a connection; returns the accepting reply.
 fn transfer(
     connection: &mut SmtpConnection,
     from: lettre::Address,
@@ -308,15 +308,15 @@ fn transfer(
     if !is_done(&reply) {
         return Err(Failure::After(format!("unexpected reply {}", reply.code())));
     }
-    // The message is accepted, whatever becomes of the connection.
+    // The message is accepted, whatever happens to the connection.
     let _ = set(connection, timeouts.command);
     let text: Vec<&str> = reply.message().collect();
     Ok(format!("{} {}", reply.code(), text.join(" ")))
 }
 
-/// A message as it is sent: with a second dot before each that begins a line, and one alone at the end
-/// (RFC 5321, 4.5.2). In one piece: a last dot that is sent by itself waits for an acknowledgement of what
-/// was sent before it.
+/// Formats a message for transmission: dots at the start of a line are doubled, and a single dot
+/// ends it (RFC 5321, 4.5.2). In one piece: a separate last dot would wait for the acknowledgement
+/// of the bytes before it.
 fn in_transit(message: &[u8]) -> String {
     let text = String::from_utf8_lossy(message);
     let dot = if text.starts_with('.') { "." } else { "" };
@@ -328,7 +328,7 @@ impl Transport for Smtp {
     fn send(&mut self, envelope: Envelope<'_>, message: &[u8]) -> Outcome {
         let was_open = self.connection.is_some();
         let mut result = self.attempt(envelope, message);
-        // A server closes a connection that waits for long, which says nothing of the message.
+        // Servers close idle connections; that is no failure of the message.
         if was_open && matches!(result, Err(Failure::Before(_) | Failure::Reply(421, _))) {
             self.connection = None;
             result = self.attempt(envelope, message);
@@ -375,7 +375,8 @@ fn tls_parameters(settings: &Settings) -> Result<TlsParameters, Error> {
         .map_err(|error| Error::Settings(format!("TLS cannot be used: {error}")))
 }
 
-/// The name this machine gives itself: the one of the settings, its own, else an address (RFC 5321, 4.1.4).
+/// The name of this machine in the SMTP greeting: from the settings, else its host name, else an
+/// address (RFC 5321, 4.1.4).
 fn hello(name: Option<&str>) -> ClientId {
     let own = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let name = name.map(str::to_string).or_else(own).unwrap_or_default();
@@ -401,7 +402,7 @@ fn words(error: &SmtpError) -> String {
     one_line(&error.to_string(), 400)
 }
 
-/// Takes a secret out of a reply: a server may repeat what it was sent.
+/// Removes a secret from a reply: a server may repeat what it was sent.
 fn redact(text: &str, user: &str, secret: &Secret) -> String {
     let secret = secret.reveal();
     let mut out = text.replace(secret, "…");

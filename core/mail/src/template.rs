@@ -1,11 +1,11 @@
-//! Words and layout of messages, as templates that a workspace can replace.
+//! Templates of messages, which a workspace can replace.
 
 use crate::{Error, text};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, syntax::SyntaxConfig, value::Serde};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The templates that come with the program, by their path below the folder of templates.
+/// The built-in templates, by path below the templates folder.
 const BUILT_IN: &[(&str, &str)] = &[
     (
         "mail/subject.txt.j2",
@@ -33,7 +33,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ),
 ];
 
-/// Work that a template may cause; a loop in one must not hold up a delivery.
+/// Maximum work of a template: an endless loop must not block a delivery.
 const FUEL: u64 = 1_000_000;
 
 /// Templates by path.
@@ -43,7 +43,7 @@ pub struct Templates {
 }
 
 impl Templates {
-    /// Returns the templates that come with the program.
+    /// Returns the built-in templates.
     pub fn built_in() -> Self {
         let own = |(name, text): &(&str, &str)| ((*name).to_string(), (*text).to_string());
         Self {
@@ -51,14 +51,14 @@ impl Templates {
         }
     }
 
-    /// Returns the same with one file replaced, by its path below the folder of templates.
+    /// Replaces one file, given by path below the templates folder.
     #[must_use]
     pub fn with(mut self, name: &str, text: impl Into<String>) -> Self {
         self.files.insert(name.to_string(), text.into());
         self
     }
 
-    /// Lists the paths of all files, to look for replacements of them.
+    /// Paths of all files.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
     }
@@ -110,8 +110,8 @@ impl Templates {
     }
 }
 
-/// Returns the first clause of a verdict without its subject: "This week needs attention: two warnings;
-/// ..." becomes "needs attention: two warnings".
+/// Returns the first clause of a verdict without its subject: "This week needs attention: two
+/// warnings; ..." becomes "needs attention: two warnings".
 fn clause(text: &str) -> String {
     let first = text.split(';').next().unwrap_or_default();
     let first = first.trim().trim_end_matches('.');

@@ -1,13 +1,13 @@
-//! Texts from records and job files, made safe for headers and bodies.
+//! Makes texts from records and job files safe for headers and bodies.
 
 use retrocast_domain::number::{NBSP, THIN};
 
-/// Stands in place of a character that is not shown.
+/// Replaces a character that is not shown.
 const REPLACEMENT: char = '□';
 
-/// Returns a text on one line, of `limit` characters at most, in which every character that would be
-/// hidden or would reorder others is replaced by one sign. Several spaces become one: headers that are
-/// folded keep no others. A longer text is cut at a word and ends with an ellipsis.
+/// Returns a text in one line of at most `limit` characters. Characters that are hidden or reorder
+/// others are replaced. Runs of spaces become one, as in folded headers. A longer text is cut at a
+/// word and ends with an ellipsis.
 pub fn one_line(text: &str, limit: usize) -> String {
     let mut last = ' ';
     let single = shown(text.trim()).filter(|c| {
@@ -18,11 +18,11 @@ pub fn one_line(text: &str, limit: usize) -> String {
     cut(single, limit)
 }
 
-/// The characters of a text that are shown.
+/// The characters of a text that are shown, with replacements.
 fn shown(text: &str) -> impl Iterator<Item = char> {
     text.chars().filter_map(|c| match c {
         '\n' | '\r' | '\t' => Some(' '),
-        // These only steer how their neighbours look; the text reads the same without them.
+        // Removes characters that only affect the rendering of their neighbours.
         '\u{ad}' | '\u{200d}' | '\u{2060}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}' => None,
         c if is_hidden(c) => Some(REPLACEMENT),
         c => Some(c),
@@ -35,7 +35,7 @@ fn cut(text: impl Iterator<Item = char>, limit: usize) -> String {
         return shown.into_iter().collect();
     }
     let room = &shown[..limit.saturating_sub(1)];
-    // A cut in the second half loses little of the text.
+    // A word boundary in the second half is preferred.
     let word = room.iter().rposition(|c| c.is_whitespace());
     let end = word.filter(|at| *at > limit / 2).unwrap_or(room.len());
     let mut out: String = room[..end].iter().collect();
@@ -44,7 +44,7 @@ fn cut(text: impl Iterator<Item = char>, limit: usize) -> String {
     out
 }
 
-/// Returns a text of several lines with the same care, of `limit` characters at most.
+/// The same for a text of several lines, at most `limit` characters in total.
 pub fn lines(text: &str, limit: usize) -> String {
     let mut out = String::new();
     let mut left = limit;
@@ -61,16 +61,16 @@ pub fn lines(text: &str, limit: usize) -> String {
     out
 }
 
-/// Returns a text with plain spaces: those of a special width gain nothing in a fixed font.
+/// Replaces no-break and narrow spaces by plain ones, for a fixed-width font.
 pub fn plain_spaces(text: &str) -> String {
     text.replace([NBSP, THIN], " ")
 }
 
-/// Wraps a text at words, `width` columns at most, with each further line behind `indent` spaces.
+/// Wraps a text at words to `width` columns; further lines are indented by `indent` spaces.
 pub fn wrap(text: &str, width: usize, indent: usize) -> String {
     let mut out = String::new();
     let mut column = 0;
-    // Spaces of a special width hold a number and its unit together.
+    // No-break spaces keep a number and its unit together.
     for word in text.split([' ', '\n']).filter(|word| !word.is_empty()) {
         let length = word.chars().count();
         if column > 0 && column + 1 + length > width {
@@ -87,7 +87,8 @@ pub fn wrap(text: &str, width: usize, indent: usize) -> String {
     out
 }
 
-/// Tells whether a character is not drawn, turns the direction of others, or is forbidden in XML.
+/// Returns true for characters that are invisible, change the direction of others, or are forbidden
+/// in XML.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

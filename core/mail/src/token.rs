@@ -1,4 +1,4 @@
-//! Access tokens for providers that take no passwords any more (RFC 6749, section 4.4).
+//! Fetches access tokens for providers that no longer accept passwords (RFC 6749, section 4.4).
 
 use crate::{
     settings::{Secret, is_loopback},
@@ -12,14 +12,14 @@ use ureq::{
 };
 use url::Url;
 
-/// How long the answer to a request may take.
+/// Timeout of a request.
 const LIMIT: Duration = Duration::from_secs(30);
-/// Bytes of an answer at most.
+/// Maximum size of a response, in bytes.
 const ANSWER_MAX: u64 = 256 << 10;
-/// A token is renewed this long before it ends, so that it outlives a login.
+/// A token is renewed this long before it expires, so that it outlives a login.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// Fetches tokens with client credentials and keeps each until shortly before its end.
+/// Fetches tokens with client credentials and caches each until shortly before it expires.
 #[derive(Debug)]
 pub struct TokenSource {
     url: Url,
@@ -35,7 +35,8 @@ pub struct TokenSource {
 pub struct Token {
     /// The token itself.
     pub secret: Secret,
-    /// Whether it was fetched for an earlier login: then a refusal may only mean that it was withdrawn.
+    /// True if it was fetched for an earlier login; then a refusal may only mean that it was
+    /// revoked.
     pub is_reused: bool,
 }
 
@@ -56,7 +57,7 @@ impl TokenSource {
         let mut config = Agent::config_builder()
             .timeout_global(Some(LIMIT))
             .http_status_as_error(false)
-            // The secret goes to the address that was named and to no other.
+            // No redirects: the secret is sent only to the configured address.
             .max_redirects(0)
             .max_redirects_will_error(false)
             .tls_config(tls);
@@ -73,7 +74,7 @@ impl TokenSource {
         }
     }
 
-    /// Returns the kept token, or fetches one. Errors say what to do and show no secret.
+    /// Returns the cached token, or fetches one. Errors contain advice and no secret.
     pub fn token(&mut self) -> Result<Token, String> {
         if let Some((secret, end)) = &self.kept
             && Instant::now() < *end
@@ -93,7 +94,7 @@ impl TokenSource {
         })
     }
 
-    /// Forgets the kept token, which a server refused.
+    /// Discards the cached token after a server refused it.
     pub fn forget(&mut self) {
         self.kept = None;
     }
@@ -128,7 +129,7 @@ impl TokenSource {
                 expires_in,
                 ..
             }) if status.is_success() && is_token(&token) => {
-                // Servers that name no end renew often enough (RFC 6749 leaves it open).
+                // Without an expiry (RFC 6749 makes it optional), tokens are renewed often.
                 let lifetime = Duration::from_secs(expires_in.unwrap_or(300));
                 Ok((Secret::new(token), lifetime))
             }
@@ -147,7 +148,8 @@ impl TokenSource {
     }
 }
 
-/// Tells whether a text can be a token (RFC 6750, 2.1); anything else could end the login command early.
+/// Returns true if a text is a valid token (RFC 6750, 2.1); other characters could end the login
+/// command early.
 fn is_token(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic())
 }

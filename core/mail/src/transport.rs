@@ -1,43 +1,44 @@
-//! The way of a message out of the program.
+//! The interface for sending messages.
 
 /// Addresses of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Envelope<'a> {
     /// The sender.
     pub from: &'a str,
-    /// The recipient. Each has a message of its own, so that a refusal of one does not hurt others.
+    /// The recipient. Each has its own message, so a refusal affects no other.
     pub to: &'a str,
 }
 
-/// The end of one attempt.
+/// The result of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The server took the message.
+    /// The server accepted the message.
     Accepted {
-        /// Its reply.
+        /// The server's reply.
         reply: String,
     },
-    /// The server refused the message or its recipient: for now (4xx) or for good (5xx).
+    /// The server refused the message or its recipient, temporarily (4xx) or permanently (5xx).
     Refused {
         /// Code of the reply.
         code: u16,
         /// The reply.
         reply: String,
     },
-    /// No server was reached, or it did not let us in: the message was not sent, and others would not
-    /// be either.
+    /// No server was reached, or it rejected the login: the message was not sent, and others would
+    /// fail, too.
     Deferred {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The connection was lost before the message was sent; others may fare better.
+    /// The connection was lost before the message was sent; others may succeed.
     Interrupted {
-        /// What happened.
+        /// The reason.
         reason: String,
     },
-    /// The connection was lost after the message was sent and before a reply: it may have been accepted.
+    /// The connection was lost after the message was sent and before the reply: it may have been
+    /// accepted.
     Unknown {
-        /// What happened.
+        /// The reason.
         reason: String,
     },
 }

@@ -26,9 +26,9 @@ use std::{
     path::Path,
 };
 
-/// Refused records that are shown of each reason.
+/// Maximum number of examples of refused records per reason.
 const EXAMPLES: usize = 5;
-/// Days that are shown of those with too few or too many records.
+/// Maximum number of days that are listed as having too few or too many records.
 const DAYS: usize = 5;
 
 /// The result of testing records against a contract.
@@ -48,45 +48,45 @@ pub struct Checked {
     pub accepted: u64,
     /// The refused records, by reason, the most frequent first.
     pub refused: Vec<Refused>,
-    /// Accepted records whose key a later one has, too.
+    /// Accepted records with the same key as a later one.
     pub duplicates: u64,
-    /// Fields that the contract does not name, with how many records had them.
+    /// Fields that the contract does not declare, with the number of records that had them.
     pub unknown_fields: Vec<(String, u64)>,
     /// Fields of the contract that no accepted record had.
     pub missing_fields: Vec<String>,
-    /// Fields whose values had another type, with how many records were refused for it.
+    /// Fields with values of another type, with the number of records refused as a result.
     pub retyped_fields: Vec<(String, u64)>,
     /// Number of nulls per field in accepted records.
     pub nulls: Vec<Nulls>,
     /// First and last time; `None` without a time field or an accepted record.
     pub times: Option<(Timestamp, Timestamp)>,
-    /// Hours from the last time to the moment that was asked for.
+    /// Hours from the last time to the given moment.
     pub age_hours: Option<f64>,
-    /// The contract's expectations of all records together, and whether they are met.
+    /// The contract's expectations of the records as a whole, and whether they are met.
     pub expected: Vec<Expected>,
-    /// Files that could not be read to their end, and what else was left out, with the reason.
+    /// Files that could not be read completely, and other skipped entries, with the reason.
     pub broken_files: Vec<(String, String)>,
 }
 
-/// Records that were refused for one reason.
+/// Records refused for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refused {
-    /// The class.
+    /// The reason.
     pub reason: String,
     /// Number of records.
     pub records: u64,
-    /// The first of them.
+    /// The first records.
     pub examples: Vec<Example>,
 }
 
-/// A record that was refused.
+/// A refused record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Example {
-    /// File, as a user would name it.
+    /// Name of the file, as the user would write it.
     pub file: String,
     /// Line at which the record begins, from 1.
     pub line: u64,
-    /// Byte in the line, from 1, where that is known.
+    /// Byte in the line, from 1, if known.
     pub column: Option<u64>,
     /// Path of the field; empty for the record as a whole.
     pub field: String,
@@ -108,11 +108,11 @@ pub struct Nulls {
 /// One expectation of the contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Expected {
-    /// The expectation, in words.
+    /// The expectation, as a phrase.
     pub what: String,
     /// True if it is met.
     pub met: bool,
-    /// The observation, in words.
+    /// The observation, as a phrase.
     pub found: String,
 }
 
@@ -126,8 +126,8 @@ impl Checked {
     }
 }
 
-/// Tests the records of a URI against a contract; relative URIs start at `base`. Freshness is
-/// computed as of `now`.
+/// Tests the records of a URI against a contract; relative URIs are resolved against `base`, and
+/// freshness is computed as of `now`.
 pub async fn check(
     input: &Input,
     base: &Path,
@@ -146,7 +146,7 @@ pub async fn check(
     checking.await.map_err(stopped)?
 }
 
-/// Counts while reading.
+/// Collects counts while reading.
 #[derive(Default)]
 struct Tally {
     records: u64,
@@ -281,7 +281,7 @@ impl Tally {
             .fields
             .iter()
             .zip(&self.nulls)
-            // Dropped fields are always null afterwards.
+            // Dropped fields are always null.
             .filter(|(field, _)| self.accepted > 0 && field.personal != Personal::Drop)
             .map(|(field, records)| Nulls {
                 field: field.name.clone(),
@@ -312,8 +312,8 @@ impl Tally {
         }
     }
 
-    /// Checks the contract's expectations of all records. The first and the last day may be
-    /// incomplete, so they are not counted.
+    /// Checks the contract's expectations of the records as a whole. The first and the last day may
+    /// be incomplete, so they are not counted.
     fn expected(&self, expect: &Expectation, age: Option<f64>) -> Vec<Expected> {
         let mut out = Vec::new();
         if let Some(hours) = expect.fresh_hours {
@@ -342,8 +342,8 @@ impl Tally {
     }
 }
 
-/// Makes space for an example of a field. A full list drops an example of a field that it has
-/// several of, so that every field with errors is shown.
+/// Makes room for an example of a field. A full list drops an example of a field that has several,
+/// so that every field with errors is shown.
 fn has_room(examples: &mut Vec<Example>, field: &str) -> bool {
     if examples.len() < EXAMPLES {
         return true;
@@ -364,7 +364,7 @@ fn has_room(examples: &mut Vec<Example>, field: &str) -> bool {
     })
 }
 
-/// An expectation of days, with the days that do not meet it.
+/// Checks an expectation per day, and lists the days that do not meet it.
 fn of_days(
     what: String,
     how: &str,
@@ -396,7 +396,7 @@ fn of_days(
     }
 }
 
-/// `updates[2].at` -> `updates[].at`.
+/// Removes indices from a path: `updates[2].at` -> `updates[].at`.
 fn without_places(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     let mut inside = false;

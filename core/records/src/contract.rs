@@ -1,12 +1,12 @@
-//! Contracts: what a record must look like, read from `jobs/contracts/NAME.toml`.
+//! Contracts: the definition of a valid record, read from `jobs/contracts/NAME.toml`.
 //!
-//! A contract is parsed once into [`Contract`]; every error in the file is reported at once, each
-//! with its place. Field order in the file is column order in the dataset.
+//! A contract is parsed once into [`Contract`]; all errors in the file are reported at once, each
+//! with its location. Field order in the file is column order in the dataset.
 //!
 //! ```toml
 //! title = "Ticket"
 //! key   = ["id"]             # of several records with the same key the last counts
-//! latest = "updated_at"      # the field that decides which record is last; default: by order of files and lines
+//! latest = "updated_at"      # which record is last; default: by order of files and lines
 //! time  = "created_at"       # when it happened: decides which windows it belongs to
 //! unknown = "count"          # fields not named here: "count" them, "keep" them, or "refuse" the record
 //! [expect]                   # of the records as a whole
@@ -112,16 +112,16 @@ use toml::de::DeTable;
 pub struct Contract {
     /// Name: the file's, without `.toml`.
     pub name: String,
-    /// Title for people.
+    /// Title.
     pub title: String,
     /// The meaning of a record.
     pub description: String,
-    /// Fields that together identify a record; of several with the same key the last counts.
+    /// Fields that together identify a record; of several with the same key, the last one counts.
     pub key: Vec<String>,
     /// Among records with the same key, the one with the greatest value of this field counts; among
     /// equal values, or without such a field, the last in the order of files and lines.
     pub latest: Option<String>,
-    /// Field that holds the record's time.
+    /// Field with the record's time.
     pub time: Option<String>,
     /// Treatment of fields that the contract does not list.
     pub unknown: UnknownFields,
@@ -135,29 +135,29 @@ pub struct Contract {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownFields {
-    /// They are counted.
+    /// Counted.
     #[default]
     Count,
-    /// They are counted, and kept in the column [`REST`].
+    /// Counted, and kept in the column [`REST`].
     Keep,
     /// The record is refused.
     Refuse,
 }
 
-/// Treatment of values of a field that holds personal data.
+/// Treatment of a field's values as personal data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Personal {
-    /// They are kept unchanged.
+    /// Kept unchanged.
     #[default]
     Keep,
-    /// Their hashes are kept.
+    /// Replaced by hashes.
     Hash,
-    /// They become null.
+    /// Replaced by null.
     Drop,
 }
 
-/// Columns that datasets have for themselves.
+/// Columns that datasets reserve.
 const TAKEN: [&str; 2] = ["_object", "_line"];
 
 /// Returns true for a valid field name.
@@ -166,7 +166,7 @@ pub(crate) fn nameable(name: &str) -> bool {
     !(name.is_empty() || name.contains(['.', '\0']) || taken)
 }
 
-/// The column that holds fields which the contract does not name, as canonical JSON.
+/// The column with fields that the contract does not declare, as canonical JSON.
 pub const REST: &str = "_rest";
 
 /// One field of a record.
@@ -174,43 +174,43 @@ pub const REST: &str = "_rest";
 pub struct Field {
     /// Name of the column, and of the field in records unless `from` is set.
     pub name: String,
-    /// Name in records: a key, header or column of exactly this name, else the path of a field
-    /// within objects.
+    /// Name in records: a key, header or column with exactly this name, else the path of a nested
+    /// field.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// Notation of its values in records.
     #[serde(skip_serializing_if = "Notation::is_usual")]
     pub notation: Notation,
-    /// The table of the contract that declares it, such as `field.user.field.name`, for messages.
+    /// The table of the contract that declares it, for messages, such as `field.user.field.name`.
     #[serde(skip)]
     pub table: String,
     /// Type of the values.
     pub kind: FieldKind,
-    /// True if a record without it is refused. Fields of the key are required.
+    /// True if a record without it is refused; always for fields of the key.
     pub required: bool,
     /// The meaning of the field.
     pub description: String,
     /// Unit of a number.
     pub unit: Option<String>,
-    /// Texts allowed; empty for any.
+    /// Allowed texts; empty for any.
     pub allowed: Vec<String>,
-    /// Integers allowed; empty for any.
+    /// Allowed integers; empty for any.
     pub allowed_integers: Vec<i64>,
-    /// Least number allowed.
+    /// Minimum number.
     pub min: Option<f64>,
-    /// Greatest number allowed.
+    /// Maximum number.
     pub max: Option<f64>,
-    /// Earliest time allowed, in microseconds since 1970 UTC.
+    /// Earliest time, in microseconds since 1970 UTC.
     pub earliest: Option<i64>,
-    /// Latest time allowed.
+    /// Latest time, in microseconds since 1970 UTC.
     pub latest: Option<i64>,
-    /// Minimum number of characters allowed.
+    /// Minimum length in characters.
     pub min_length: Option<usize>,
-    /// Maximum number of characters allowed.
+    /// Maximum length in characters.
     pub max_length: Option<usize>,
     /// A pattern that the whole text must match.
     pub pattern: Option<Pattern>,
-    /// Taken when a record lacks the field or has null; meets the field's limits.
+    /// Value for records in which the field is missing or null; within the field's limits.
     pub default: Option<serde_json::Value>,
     /// Treatment of its values as personal data.
     pub personal: Personal,
@@ -222,21 +222,21 @@ pub struct Field {
 pub enum FieldKind {
     /// Text.
     String,
-    /// Whole number of 64 bits.
+    /// Signed integer of 64 bits.
     Integer,
-    /// Number; whole numbers are numbers too.
+    /// Number, whole or not.
     Number,
     /// True or false.
     Boolean,
-    /// A moment, kept as microseconds UTC.
+    /// Point in time, stored as microseconds since 1970 UTC.
     Timestamp,
     /// A calendar day.
     Date,
-    /// Any JSON, kept as canonical text.
+    /// Any JSON, stored as canonical text.
     Json,
-    /// Several values of one type; limits of the field apply to each.
+    /// List of values of one type; the field's limits apply to each.
     List(Box<Field>),
-    /// Fields of its own.
+    /// Nested fields.
     Struct(Vec<Field>),
 }
 
@@ -246,7 +246,7 @@ impl Field {
         self.from.as_deref().unwrap_or(&self.name)
     }
 
-    /// Returns true if records may have it in an object of this path.
+    /// Returns true if records may have it within an object with this path.
     pub(crate) fn is_within(&self, path: &str) -> bool {
         let inner = self
             .from
@@ -255,7 +255,7 @@ impl Field {
         inner.is_some_and(|inner| inner.starts_with('.'))
     }
 
-    /// Removes texts that are for people only.
+    /// Removes texts without effect on records.
     fn strip(&mut self) {
         self.description.clear();
         match &mut self.kind {
@@ -267,7 +267,7 @@ impl Field {
 }
 
 impl FieldKind {
-    /// The type as a contract writes it, with an article, such as "a string".
+    /// The type with an article, such as "a string".
     pub fn expected(&self) -> &'static str {
         match self {
             Self::String => "a string",
@@ -282,7 +282,7 @@ impl FieldKind {
         }
     }
 
-    /// The Arrow type that datasets keep it in.
+    /// The Arrow type in datasets.
     pub fn arrow(&self) -> DataType {
         match self {
             Self::String | Self::Json => DataType::Utf8,
@@ -299,7 +299,7 @@ impl FieldKind {
     }
 }
 
-/// Arrow fields of contract fields. All are nullable: the contract is what guards nulls, and one
+/// Arrow fields of contract fields. All are nullable: the contract checks for nulls, and the same
 /// nullability everywhere keeps versions of a dataset comparable.
 pub(crate) fn arrow_fields(fields: &[Field]) -> Fields {
     fields
@@ -309,7 +309,7 @@ pub(crate) fn arrow_fields(fields: &[Field]) -> Fields {
 }
 
 impl Contract {
-    /// Schema of a dataset that holds records of this contract.
+    /// Arrow schema of a dataset with records of this contract.
     pub fn schema(&self) -> SchemaRef {
         let rest = (self.unknown == UnknownFields::Keep)
             .then(|| Arc::new(ArrowField::new(REST, DataType::Utf8, true)));
@@ -318,8 +318,8 @@ impl Contract {
         Arc::new(Schema::new(fields))
     }
 
-    /// Changes whenever the contract could make other rows of the same records: with titles and
-    /// descriptions it does not.
+    /// Hash of the parts that affect rows: changes whenever the same records could give other rows,
+    /// but not with titles and descriptions.
     pub fn meaning(&self) -> String {
         let mut bare = self.clone();
         bare.title.clear();
@@ -366,7 +366,7 @@ impl Contract {
 
 const TWICE: &str = "duplicate key";
 
-/// Returns true if a key is duplicate only because its whole table is.
+/// Returns true if a key is a duplicate only because its whole table is.
 fn follows(text: &str, error: &toml::de::Error, all: &[toml::de::Error]) -> bool {
     let twice = |error: &toml::de::Error| {
         let span = error.span().filter(|_| error.message() == TWICE)?;
@@ -404,7 +404,7 @@ fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Diagnostic {
     }
 }
 
-/// Parses the text of a contract. `file` is how the user names it in messages.
+/// Parses the text of a contract; `file` is its name in messages.
 pub fn parse(name: &str, file: &str, text: &str) -> Result<Contract, Vec<Diagnostic>> {
     let (root, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {

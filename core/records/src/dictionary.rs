@@ -1,7 +1,7 @@
-//! The data dictionary: what every record type and every result holds, as one page for people.
+//! The data dictionary: the fields of every record type and result, on one page.
 //!
 //! [`html`] and [`markdown`] write contracts and result tables, field by field, with types, units,
-//! allowed values, ranges and meanings. Texts of contracts are data: they are escaped.
+//! allowed values, ranges and meanings. Texts of contracts are escaped.
 
 mod page;
 pub mod results;
@@ -18,26 +18,26 @@ pub use page::html;
 pub use results::{ResultColumn, ResultTable, results};
 pub use text::markdown;
 
-/// One line of the dictionary: a field of a record or a column of a result.
+/// A line of the dictionary: a field of a record or a column of a result.
 struct Entry {
-    /// Name, with those of the fields that contain it: `customer.id`.
+    /// Name, with the containing fields: `customer.id`.
     name: String,
-    /// Number of fields that contain it.
+    /// Number of containing fields.
     depth: usize,
     kind: String,
     required: bool,
     in_key: bool,
     unit: String,
-    /// Range and length, in words.
+    /// Range and length, as a phrase.
     limits: String,
-    /// Other rules for values and their notation: words, and what contracts write.
+    /// Other rules on values and their notation: a label, and values as written in contracts.
     rules: Vec<(&'static str, Vec<String>)>,
-    /// Treatment of personal data, in one word; empty if it is none.
+    /// Treatment of personal data, in one word; empty for other data.
     personal: &'static str,
     meaning: String,
 }
 
-/// All fields of a contract, those within others after them.
+/// All fields of a contract, each followed by its nested fields.
 fn entries(contract: &Contract) -> Vec<Entry> {
     let mut out = Vec::new();
     gather(&contract.fields, "", 0, &mut out);
@@ -72,8 +72,8 @@ fn gather(fields: &[Field], outer: &str, depth: usize, out: &mut Vec<Entry>) {
     }
 }
 
-/// Lists the rules for the values of a field and their notation. Those of a list's items are given at
-/// the list.
+/// Lists the rules on a field's values and their notation. Rules on the items of a list are given
+/// at the list.
 fn field_rules(field: &Field) -> Vec<(&'static str, Vec<String>)> {
     let mut allowed = field.allowed.clone();
     allowed.extend(field.allowed_integers.iter().map(i64::to_string));
@@ -103,7 +103,7 @@ fn field_rules(field: &Field) -> Vec<(&'static str, Vec<String>)> {
     rules
 }
 
-/// The fields within a field.
+/// The nested fields of a field.
 fn inner(kind: &FieldKind) -> Option<&[Field]> {
     match kind {
         FieldKind::Struct(fields) => Some(fields),
@@ -142,7 +142,7 @@ fn many(item: &FieldKind) -> String {
     word.to_string()
 }
 
-/// Range and length of a field's values in words; empty for none.
+/// Range and length of a field's values as a phrase; empty for none.
 fn limits(field: &Field) -> String {
     let numbers = range(field.min.map(number), field.max.map(number));
     let times = range(field.earliest.map(moment), field.latest.map(moment));
@@ -161,7 +161,7 @@ fn length(field: &Field) -> Option<String> {
     }
 }
 
-/// A value as in a contract, texts without quotes.
+/// A value as written in a contract, texts without quotes.
 fn shown(value: &serde_json::Value) -> String {
     value
         .as_str()
@@ -217,7 +217,7 @@ fn number(value: f64) -> String {
     }
 }
 
-/// A limit of times: the day alone where the limit is the beginning or the end of one.
+/// Formats a time limit: only the day if it is the start or the end of one.
 fn moment(micros: i64) -> String {
     const DAY: i64 = 86_400_000_000;
     let text =
@@ -245,7 +245,7 @@ fn rules(contract: &Contract) -> Vec<(&'static str, Vec<String>)> {
     out
 }
 
-/// Text that is safe to print: without control characters and bidirectional overrides.
+/// Removes control characters and bidirectional overrides from a text.
 fn plain(text: &str) -> String {
     let steers = |c: char| {
         (c.is_control() && c != '\n')

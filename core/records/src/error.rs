@@ -1,4 +1,4 @@
-//! Everything that can go wrong between a URI and the records that it names.
+//! The errors of reading the records of a source.
 
 use retrocast_domain::{Diagnostic, number::plural};
 use std::path::Path;
@@ -6,16 +6,16 @@ use std::path::Path;
 /// An error of a source: the operation, the location, the cause, and advice.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The URI names a kind of storage that this build does not read.
+    /// The URI names a kind of storage that this build does not support.
     #[error(
         "source {name:?}: {uri:?} is in {scheme}:// storage, which this build does not read: it reads \
          folders, {}, git+file:// and git+https://; name one of these, or copy the records into one",
         retrocast_storage::SCHEMES.iter().map(|scheme| format!("{scheme}://")).collect::<Vec<_>>().join(", ")
     )]
     Scheme {
-        /// Source.
+        /// Name of the source.
         name: String,
-        /// As in the job file.
+        /// The URI as in the job file.
         uri: String,
         /// Scheme of the URI.
         scheme: String,
@@ -23,19 +23,19 @@ pub enum SourceError {
     /// A repository cannot be read.
     #[error("source {name:?}: {reason}")]
     History {
-        /// Source.
+        /// Name of the source.
         name: String,
-        /// The error, and advice.
+        /// The error and advice.
         reason: String,
     },
-    /// The URI cannot be understood.
+    /// The URI is invalid.
     #[error("source {name:?}: the uri {uri:?} {reason}")]
     Uri {
-        /// Source.
+        /// Name of the source.
         name: String,
-        /// As in the job file.
+        /// The URI as in the job file.
         uri: String,
-        /// The error, and advice.
+        /// The error and advice.
         reason: String,
     },
     /// The folder does not exist.
@@ -44,19 +44,19 @@ pub enum SourceError {
          put the records there, or fix the uri"
     )]
     NoFolder {
-        /// Source.
+        /// Name of the source.
         name: String,
-        /// As in the job file.
+        /// The URI as in the job file.
         uri: String,
-        /// The folder on this machine.
+        /// Path of the folder.
         folder: String,
     },
-    /// The file is not there.
+    /// The file does not exist.
     #[error("source {name:?}: the file {file:?} does not exist; put it there, or fix the uri")]
     NoFile {
-        /// Source.
+        /// Name of the source.
         name: String,
-        /// The file on this machine.
+        /// Path of the file.
         file: String,
     },
     /// The folder exists but no file in it matches.
@@ -65,35 +65,35 @@ pub enum SourceError {
          fix the pattern, or say `required = false` in the job if there may be none"
     )]
     NoMatch {
-        /// Source.
+        /// Name of the source.
         name: String,
-        /// As in the job file.
+        /// The URI as in the job file.
         uri: String,
-        /// The folder on this machine.
+        /// Path of the folder.
         folder: String,
         /// Existing entries, such as " (it holds tickets.json)"; may be empty.
         seen: String,
     },
-    /// A folder exists instead of a file.
+    /// The path is a folder, not a file.
     #[error(
         "source {name:?}: {uri:?} is a folder, not a file; \
          to read what is in it write {suggestion:?}"
     )]
     Folder {
-        /// Source.
+        /// Name of the source.
         name: String,
-        /// As in the job file.
+        /// The URI as in the job file.
         uri: String,
         /// A pattern that reads the folder.
         suggestion: String,
     },
-    /// The object storage does not give what was asked for.
+    /// The object storage failed, or rejected the request.
     #[error(
         "source {name:?}: {uri:?} cannot be read: {reason}; check the address, the credentials and the \
          network"
     )]
     Storage {
-        /// Source.
+        /// Name of the source.
         name: String,
         /// Its address, without credentials.
         uri: String,
@@ -103,36 +103,36 @@ pub enum SourceError {
     /// The file or folder exists but cannot be read.
     #[error("source {name:?}: {file:?} cannot be read: {reason}; check its permissions")]
     Unreadable {
-        /// Source.
+        /// Name of the source.
         name: String,
         /// The file or folder.
         file: String,
         /// The error of the storage.
         reason: String,
     },
-    /// A pipe, device or socket exists instead of a file.
+    /// The path is a pipe, device or socket, not a file.
     #[error("source {name:?}: {file:?} is {kind}, not a file; name a file that holds records")]
     NoRegularFile {
-        /// Source.
+        /// Name of the source.
         name: String,
         /// Name as a user would write it.
         file: String,
         /// Its kind, with an article.
         kind: &'static str,
     },
-    /// There are files, but no record could be parsed.
+    /// Files exist, but no record could be parsed.
     #[error(
         "source {name:?}: no record could be read: {}; \
          fix or replace the files, or take them out of the uri",
         troubles(.files)
     )]
     NothingReadable {
-        /// Source.
+        /// Name of the source.
         name: String,
         /// Every file with its error.
         files: Vec<Skipped>,
     },
-    /// There is no record from which a contract could be drafted.
+    /// No record is usable for drafting a contract.
     #[error(
         "{name:?}: no record has a field that a contract can name, so there is nothing to draft a \
          contract from{}; \
@@ -144,21 +144,21 @@ pub enum SourceError {
         name: String,
         /// Number of unparsable records.
         broken: u64,
-        /// The first of them, or the first file that could not be read: where, and why.
+        /// Location and reason of the first of them, or of the first unreadable file.
         first: Option<String>,
     },
-    /// Neither the job file nor the file's name gives the format of the records.
+    /// The format of the records is unknown: neither the job file nor the file's name gives it.
     #[error(
         "source {name:?}: the name of {file:?} does not say how its records are written; \
          add `format = \"jsonl\"` or `format = \"csv\"` to the source in the job, or say --format"
     )]
     Format {
-        /// Source.
+        /// Name of the source.
         name: String,
         /// The file.
         file: String,
     },
-    /// The contract cannot be used.
+    /// The contract is invalid.
     #[error("the contract {file:?} has {}; the first: {}", plural(.diagnostics.len() as u64, "mistake"),
         .diagnostics.first().map_or("", |first| first.message.as_str()))]
     Contract {
@@ -167,33 +167,33 @@ pub enum SourceError {
         /// Every error in it.
         diagnostics: Vec<Diagnostic>,
     },
-    /// Arrow refused something.
+    /// An Arrow operation failed.
     #[error("rows could not be put together: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
-    /// The local file system refused something.
+    /// A local file operation failed.
     #[error("{action} {file:?}: {reason}")]
     Io {
         /// The operation, such as "reading".
         action: &'static str,
         /// The file.
         file: String,
-        /// The system's error.
+        /// The error of the system.
         reason: String,
     },
     /// The run was cancelled; nothing was committed.
     #[error("cancelled; nothing was written")]
     Cancelled,
-    /// A thread of ours ended early; nothing was committed.
+    /// A worker thread ended early; nothing was committed.
     #[error(
         "reading source {name:?} stopped without a reason; nothing was written; please report this"
     )]
     Stopped {
-        /// Source.
+        /// Name of the source.
         name: String,
     },
 }
 
-/// Something that a pattern fits but that is not read.
+/// An entry that a pattern matches, but that is not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
     /// Name as a user would write it.
@@ -202,14 +202,14 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// The way to handle an error.
+/// How to handle an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
-    /// Trying again may do.
+    /// Retry later.
     Again,
     /// Free disk space first.
     FreeDisk,
-    /// Records, job or settings have to be changed.
+    /// Change records, job or settings.
     Change,
 }
 
@@ -245,7 +245,7 @@ pub fn remedy_of(said: &str) -> Remedy {
 }
 
 impl SourceError {
-    /// The local file system refused something.
+    /// Makes the error of a failed file operation.
     pub fn io(action: &'static str, file: &Path, error: &std::io::Error) -> Self {
         Self::Io {
             action,
@@ -254,7 +254,7 @@ impl SourceError {
         }
     }
 
-    /// The way to handle the error.
+    /// How to handle the error.
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Unreadable { reason, .. }

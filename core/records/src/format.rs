@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 pub enum Format {
     /// One JSON object per line.
     Jsonl,
-    /// Arrays of JSON objects, or objects one after another, over any number of lines.
+    /// Arrays of JSON objects, or consecutive objects, over any number of lines.
     Json,
-    /// Comma-separated values (also `;`, tab or `|`) under a header.
+    /// Comma-separated values (also `;`, tab or `|`) with a header.
     Csv,
-    /// Columns in row groups, as Apache Parquet lays them out.
+    /// Apache Parquet.
     Parquet,
 }
 

@@ -1,36 +1,36 @@
 //! Infers a draft of a contract from records.
 //!
-//! Records are sampled evenly from all files of a source, through the same reader as in ingest,
-//! under a contract that lists no field and keeps everything: so all readable records can be
-//! described. The rules:
+//! Records are sampled evenly from all files of a source, with the reader of ingest, under a
+//! contract that lists no field and keeps everything, so all readable records are described. The
+//! rules:
 //!
-//! - **Types**: the narrowest that fits all values. Values that no type fits alone are `json`, or in
-//!   CSV files `string`, and a comment counts what they are. Digits with zeros before them, or with
-//!   more than 15 places, are names and no numbers, and so are ids in cells; whole numbers beyond 64
-//!   bits with a sign are `json`, which keeps all digits. Objects with many keys, each of them in few
-//!   objects, are maps and are kept as JSON. Columns of one name are a list.
-//! - **Notation of values**, each with the evidence, and only where all values agree. `format`:
-//!   `epoch_…` for numbers that are times of 2000 to 2049 in one unit, in a field named like a time;
-//!   numeric dates where some value shows whether the day or the month comes first. `null_words`
-//!   beside numbers, times and booleans. `decimal` and `thousands` where the other reading is
-//!   impossible. Words for true and false where both occur. Where two readings are possible, the
-//!   field is a `string`, and a comment gives the lines for either. Times without an offset get a
-//!   comment.
-//! - **`from`** where what records call a field cannot name it, such as `http.status`.
-//! - **`required`** where the field was always there, with how often that was.
-//! - **`allowed`** where 2 to 12 different texts were seen, each twice or more, ten times on average.
-//! - **Limits of length** of four times the longest text, rounded up to a power of two; **`min = 0`**
-//!   for quantities that start at zero according to unit or name. Other numbers only get a comment
-//!   with their range.
-//! - **The key**: unique over the sample, and named like one; else the first text without spaces that
-//!   is unique, a time, or two or three of these together, or with numbers that count, such as
-//!   `build_number`, when there are 20 records or more.
-//! - **The time**: of the times that every record has the one with the surest name.
-//! - **Personal data**: by names, and by texts of which half look like addresses of mail or networks,
-//!   or numbers to be called.
+//! - **Types**: the narrowest type of all values. Values of mixed types are `json`, or `string` in
+//!   CSV files, and a comment counts the types. Digits with leading zeros, or more than 15 of them,
+//!   are names, not numbers, and so are ids in cells; integers beyond signed 64 bits are `json`,
+//!   which keeps all digits. Objects with many keys, each in few objects, are maps and kept as
+//!   JSON. Columns of the same name are a list.
+//! - **Notation of values**, each with the evidence, and only if all values agree. `format`:
+//!   `epoch_…` for numbers that are times of 2000 to 2049 in one unit, in a field named like a
+//!   time; numeric dates if some value shows whether the day or the month comes first. `null_words`
+//!   for numbers, times and booleans. `decimal` and `thousands` if the other reading is impossible.
+//!   Words for true and false if both occur. If two readings are possible, the field is a `string`,
+//!   and a comment gives the lines for either. Times without an offset get a comment.
+//! - **`from`** if the name in records is not a valid field name, such as `http.status`.
+//! - **`required`** if the field was always present, with the number of records.
+//! - **`allowed`** if 2 to 12 different texts occurred, each at least twice, and ten times on
+//!   average.
+//! - **Limits of length** of four times the longest text, rounded up to a power of two; **`min =
+//!   0`** for quantities that start at zero by unit or name. Other numbers only get a comment with
+//!   their range.
+//! - **The key**: unique in the sample, and named like a key; otherwise, from 20 records on, the
+//!   first unique text without spaces, a time, or two or three of these together, possibly with
+//!   counting numbers such as `build_number`.
+//! - **The time**: of the times that every record has, the one with the most certain name.
+//! - **Personal data**: by name, and by texts of which half look like mail addresses, network
+//!   addresses or telephone numbers.
 //!
-//! The draft is tested against its own records before it is returned. Fields with values that do not
-//! fit become texts; remaining violations are listed in the draft.
+//! The draft is tested against its own records before it is returned. Fields with values that do
+//! not conform become texts; remaining violations are listed in the draft.
 
 mod choose;
 mod evidence;
@@ -59,28 +59,28 @@ use std::{
 
 /// Default number of records to sample.
 pub const RECORDS: u64 = 10_000;
-/// Maximum number of drafts, each without the types that did not fit in the last.
+/// Maximum number of drafts, each without the types that did not fit in the previous one.
 const ATTEMPTS: u32 = 4;
 
 /// A draft of a contract.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
-    /// The contract's text, with comments.
+    /// The text of the contract, with comments.
     pub text: String,
-    /// The contract.
+    /// The parsed contract.
     pub contract: Contract,
-    /// Records that it was made from.
+    /// Number of sampled records.
     pub records: u64,
     /// Number of sampled files.
     pub files: u64,
     /// Number of unparsable records.
     pub broken: u64,
-    /// Records of those that it was made from which it would refuse.
+    /// Number of sampled records that the contract refuses.
     pub unmet: u64,
 }
 
-/// Drafts a contract for what a URI names; relative URIs begin at `base`. The contract has the
-/// input's name.
+/// Drafts a contract for the records of a URI; relative URIs are resolved against `base`. The
+/// contract gets the input's name.
 pub async fn infer(input: &Input, base: &Path) -> Result<Draft, SourceError> {
     let found = input.find(base).await?;
     let (name, most) = (input.name.clone(), input.records);
@@ -111,11 +111,11 @@ fn draft(name: &str, found: &InputFiles, most: Option<u64>) -> Result<Draft, Sou
         };
         let contract = parsed(&body)?;
         let held = hold(found, &contract, &sample)?;
-        // Fields with values that do not fit their types are kept unchanged.
+        // Fields with values that do not conform to their types are kept unchanged.
         if attempt < ATTEMPTS && sample.simplify(&held.misread) {
             continue;
         }
-        // Records that cannot be parsed are refused by any contract.
+        // Any contract refuses unparsable records.
         let unmet = held.refused - sample.broken.min(held.refused);
         let do_not = if unmet == 1 { "does not" } else { "do not" };
         let met = format!("{} of the sample {do_not} meet this draft.", records(unmet));
@@ -140,16 +140,16 @@ fn draft(name: &str, found: &InputFiles, most: Option<u64>) -> Result<Draft, Sou
 /// The result of checking the sample against a draft.
 #[derive(Default)]
 struct Held {
-    /// Number of records that it refuses: zero, except for records whose errors only show once their
-    /// fields are listed, such as those with a duplicate field.
+    /// Number of refused records: zero, except for records whose errors show only once their fields
+    /// are listed, such as a duplicate field.
     refused: u64,
-    /// The first of them.
+    /// Location and reason of the first of them.
     first: Option<String>,
-    /// Fields, as records call them, with values that do not fit.
+    /// Names in records of the fields with values that do not conform.
     misread: BTreeSet<String>,
 }
 
-/// Holds the sample to a draft.
+/// Checks the sample against a draft.
 fn hold(found: &InputFiles, contract: &Contract, sample: &Sample) -> Result<Held, SourceError> {
     let mut held = Held::default();
     for (file, last) in &sample.files {
@@ -191,8 +191,8 @@ impl Held {
     }
 }
 
-/// Names the fields of records with valid names: their own if possible, else derived ones. Fields
-/// without a valid name are left out.
+/// Maps fields of records to valid names: their own if possible, else derived ones. Fields without
+/// a valid name are left out.
 fn field_names<'n>(names: impl Iterator<Item = &'n String> + Clone) -> BTreeMap<&'n str, String> {
     let all: BTreeSet<&str> = names.clone().map(String::as_str).collect();
     let mut called = BTreeMap::new();
@@ -223,19 +223,19 @@ fn field_names<'n>(names: impl Iterator<Item = &'n String> + Clone) -> BTreeMap<
     called
 }
 
-/// "819 records".
+/// Formats a count, such as "819 records".
 fn records(n: u64) -> String {
     plural(n, "record").replace('\u{a0}', " ")
 }
 
-/// A text from records within a comment: on one line, and not endless.
+/// Shortens a text from records to one line for a comment.
 fn shown(text: &str) -> String {
     let cut: String = text.chars().take(100).collect();
     let more = if cut.len() < text.len() { "…" } else { "" };
     format!("{cut:?}{more}")
 }
 
-/// A text as a string of TOML.
+/// Formats a text as a TOML string.
 fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');

@@ -1,4 +1,4 @@
-//! The files of a command that works outside of any job.
+//! The input of a command that works outside any job.
 
 use crate::{
     contract::Contract,
@@ -14,24 +14,24 @@ use tokio_util::sync::CancellationToken;
 /// Files to read, and the number of records.
 #[derive(Debug, Clone)]
 pub struct Input {
-    /// Name for it: that of the dataset it would become, or of the contract.
+    /// Name of the dataset or contract.
     pub name: String,
     /// The files; see [`crate::source`].
     pub uri: String,
     /// Format of the records; from each file's name if `None`.
     pub format: Option<Format>,
-    /// Dialect of CSV, where it is not detected.
+    /// Dialect of CSV; the undeclared parts are detected.
     pub dialect: Dialect,
-    /// Records to look at, about; all when `None`.
+    /// Approximate number of records to read; all if `None`.
     pub records: Option<u64>,
-    /// Threads that parse; 0 means one.
+    /// Number of parsing threads; 0 means one.
     pub threads: usize,
-    /// Stops the work.
+    /// Cancels the work.
     pub cancel: CancellationToken,
 }
 
 impl Input {
-    /// The files of a URI, with formats from their names.
+    /// Makes an input from the files of a URI, with formats from their names.
     pub fn of(name: &str, uri: &str) -> Self {
         Self {
             name: name.to_string(),
@@ -44,7 +44,7 @@ impl Input {
         }
     }
 
-    /// Finds the files; relative URIs begin at `base`.
+    /// Finds the files; relative URIs are resolved against `base`.
     pub(crate) async fn find(&self, base: &Path) -> Result<InputFiles, SourceError> {
         let listing = Listing::find(&self.name, &self.uri, base, true, None).await?;
         let format = |name: &str| {
@@ -70,7 +70,7 @@ impl Input {
     }
 }
 
-/// Files that were found, ready to be read.
+/// The files of an input, ready to be read.
 pub(crate) struct InputFiles {
     pub listing: Listing,
     pub files: Vec<(SourceFile, Format)>,

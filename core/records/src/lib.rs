@@ -1,11 +1,11 @@
 //! Records: locations, contracts, and parsing into columns.
 //!
 //! ```text
-//! URI -> source: files -> read: blocks, records held to a contract -> batches, and what was refused
+//! URI -> source: files -> read: blocks, checked records -> batches, refused records
 //! ```
 //!
-//! This crate does not know datasets: records are passed on in order, with bounded memory, and stored
-//! elsewhere. So formats, contracts and storage can be tested and fuzzed alone.
+//! This crate does not know datasets: records are passed on in order, with bounded memory, and
+//! stored elsewhere. So formats, contracts and storage can be tested and fuzzed alone.
 
 pub mod contract;
 mod format;

@@ -1,4 +1,5 @@
-//! Files of records into batches of rows: decompressed, cut, checked, in order.
+//! Reads files of records into batches of rows: decompresses, splits, parses and checks them, in
+//! order.
 //!
 //! One thread reads files in order and splits them into blocks of whole records; several threads
 //! parse blocks; the caller's thread receives the results in the order of the blocks. So the events
@@ -53,9 +54,9 @@ pub struct Reading<'a> {
     pub contract: &'a Contract,
     /// Key for hashing personal data; see [`pseudonyms`].
     pub hash_key: Option<&'a [u8]>,
-    /// Threads that parse; 0 means one.
+    /// Number of parsing threads; 0 means one.
     pub threads: usize,
-    /// Stops the work.
+    /// Cancels the work.
     pub cancel: &'a CancellationToken,
     /// Runtime for network requests.
     pub runtime: &'a tokio::runtime::Handle,
@@ -66,7 +67,7 @@ pub struct Reading<'a> {
 pub enum ReadEvent {
     /// Records of one file.
     Records(Parsed),
-    /// A file has been read, or as much of it as can be.
+    /// The end of a file, or of its readable part.
     End {
         /// Index of the file.
         file: usize,
@@ -87,7 +88,7 @@ type Work = (
 );
 
 impl Reading<'_> {
-    /// Reads all files and sends events to the listener. Blocks; an error of the listener ends it.
+    /// Reads all files and sends events to the listener. Blocks; an error of the listener stops it.
     pub fn run<E: From<SourceError>>(
         &self,
         listener: &mut dyn FnMut(ReadEvent) -> Result<(), E>,
@@ -115,7 +116,7 @@ impl Reading<'_> {
         })
     }
 
-    /// Reads every file and hands out its blocks.
+    /// Reads every file and sends its blocks to the parsers.
     fn read(&self, steps: mpsc::SyncSender<Step>, work: mpsc::SyncSender<Work>) {
         for (index, (file, format)) in self.files.iter().enumerate() {
             let mut emit = |block| {
@@ -154,7 +155,7 @@ impl Reading<'_> {
         block::read_text(text, index, format, self.dialect, fields, emit)
     }
 
-    /// Takes what was parsed in order and passes it on.
+    /// Receives parsed blocks in order and passes them on.
     fn tell<E: From<SourceError>>(
         &self,
         steps: mpsc::Receiver<Step>,
@@ -199,9 +200,9 @@ pub(crate) fn block_of(
         .ok_or_else(|| arrow::error::ArrowError::ParseError("no block".to_string()))
 }
 
-/// Reads a reader as one file, on this thread: for records that are in no file, and for small
-/// samples. All events are in memory; so is a Parquet file, whose footer is read first. Personal
-/// data is hashed without a key.
+/// Reads a reader as one file, on this thread: for records that are not in a file, and for small
+/// samples. All events are kept in memory, and so is a Parquet file, whose footer is read first.
+/// Personal data is hashed without a key.
 pub fn from_reader(
     mut reader: impl Read + Send,
     format: Format,

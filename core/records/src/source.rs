@@ -1,4 +1,4 @@
-//! Sources: which files a URI names, and what identifies their content.
+//! Sources: the files of a URI, and the identity of their contents.
 //!
 //! The URI decides: a path or `file://` is on this machine, `s3://` and the like are object storage
 //! (see [`retrocast_storage`]), `git+file://` and `git+https://` are the history of a repository. In a
@@ -38,32 +38,32 @@ use std::{
 /// One file of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {
-    /// Name as a user would write it: the fixed part of the URI and the matched part.
+    /// Name as the user would write it: the fixed part of the URI and the matched part.
     pub name: String,
-    /// Path below the fixed part of the URI, which does not change when the folder is moved.
+    /// Path relative to the fixed part of the URI, which does not change when the folder is moved.
     pub path: StorePath,
     /// Path in the storage.
     pub location: StorePath,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
     /// Time of the last write.
     pub modified: Timestamp,
-    /// The storage's version of the content, if it has one.
+    /// `ETag` of the content, if the storage has one.
     pub etag: Option<String>,
 }
 
-/// The identity of a source, without reading a file.
+/// A cheap identity of a source, from its listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glance {
-    /// Changes when a file comes, goes, or changes in size or time of writing.
+    /// Changes when a file is added or removed, or changes in size or modification time.
     pub hash: String,
     /// Modification time of the newest file; `None` if there are none.
     pub newest: Option<Timestamp>,
-    /// The folder that holds all of them, when it is on this machine.
+    /// The folder with all files, if it is local.
     pub folder: Option<PathBuf>,
 }
 
-/// The origin of the files' contents.
+/// Storage of the files.
 #[derive(Debug, Clone)]
 enum Stored {
     /// Folders and object storage.
@@ -72,24 +72,24 @@ enum Stored {
     History(git::History),
 }
 
-/// The files that a URI names, in order of their paths.
+/// The files of a URI, ordered by path.
 #[derive(Debug, Clone)]
 pub struct Listing {
     stored: Stored,
     /// Name of the source, for messages.
     pub source: String,
-    /// The folder that holds all files, when it is on this machine.
+    /// The folder with all files, if it is local.
     folder: Option<PathBuf>,
-    /// Files in the order in which they are read.
+    /// Files in reading order.
     pub files: Vec<SourceFile>,
     /// Skipped entries.
     pub skipped: Vec<Skipped>,
 }
 
 impl Listing {
-    /// Lists what `uri` names. Relative URIs begin at `base`. With `required` false there may be no
-    /// folder and no file; then the listing is empty. Of dated folders and files only those of the
-    /// `days` are listed; all when `None`.
+    /// Lists the files of `uri`; a relative one is resolved against `base`. Unless `required`, a
+    /// missing folder or file gives an empty listing. Of dated folders and files only the given
+    /// `days` are listed; all if `None`.
     pub async fn find(
         source: &str,
         uri: &str,
@@ -147,7 +147,7 @@ impl Listing {
         };
         let result = runtime.block_on(store.get(&file.location));
         let result = result.map_err(|error| cause(&error))?;
-        // A file that grows meanwhile is read up to its listed size.
+        // A file that is growing is read up to its listed size.
         Ok(match result.payload {
             GetResultPayload::File(open, _) => Box::new(open.take(file.size)),
             GetResultPayload::Stream(stream) => Box::new(StreamReader {
@@ -158,12 +158,12 @@ impl Listing {
         })
     }
 
-    /// Format of the records, if it follows from the source alone.
+    /// Format of the records, if the source alone determines it.
     pub fn format(&self) -> Option<Format> {
         matches!(self.stored, Stored::History(_)).then_some(Format::Jsonl)
     }
 
-    /// Threads that are worth their while for reading files: those of storage far away mostly wait.
+    /// Number of threads for reading files: more for remote storage, where they mostly wait.
     fn readers(&self, threads: usize) -> usize {
         let far = self.folder.is_none();
         let threads = if far {
@@ -190,8 +190,8 @@ impl Listing {
         }
     }
 
-    /// A hash of every file's path and content: equal exactly when the source reads the same. A file
-    /// that cannot be read now has one too, so that the source is read again when it can.
+    /// A hash of every file's path and content, equal exactly when the source has the same records.
+    /// Unreadable files are included, so that the source is read again when they are readable.
     pub async fn identity(&self, threads: usize, known: &Hashes) -> Result<String, SourceError> {
         let hashes = self.hashes(threads, known).await?;
         let mut all = blake3::Hasher::new();
@@ -207,8 +207,8 @@ impl Listing {
         Ok(all.finalize().to_hex()[..32].to_string())
     }
 
-    /// The hash of each file's content. Files that are known are not read; the others are, and are
-    /// known from then on.
+    /// The hash of each file's content. Files with known hashes are not read; the hashes of the
+    /// others are added.
     pub async fn hashes(
         &self,
         threads: usize,
@@ -272,7 +272,7 @@ impl Listing {
         });
         match read {
             Ok(()) => hasher.finalize(),
-            // With its path: two that cannot be read need not be the same.
+            // With its path: two unreadable files need not be equal.
             Err(reason) => {
                 blake3::hash(format!("{} cannot be read: {reason}", file.path).as_bytes())
             }
@@ -280,7 +280,7 @@ impl Listing {
     }
 }
 
-/// Hashes of files by their listing entries, so that unchanged files are not read again.
+/// Hashes of files by listing entry, so that unchanged files are not read again.
 #[derive(Debug, Clone, Default)]
 pub struct Hashes(Arc<Mutex<HashMap<String, (Seen, blake3::Hash)>>>);
 
@@ -292,9 +292,10 @@ struct Seen {
     etag: Option<String>,
 }
 
-/// Files of storage far away that are read at once.
+/// Maximum number of concurrent reads of remote files.
 const READERS_FAR_AWAY: usize = 8;
-/// A file written as lately as this may be written again without its time of writing changing.
+/// A file that was written this recently may change again without a change of its modification
+/// time.
 const SETTLED: jiff::SignedDuration = jiff::SignedDuration::from_secs(2);
 
 impl Seen {
@@ -308,7 +309,7 @@ impl Seen {
 }
 
 impl Hashes {
-    /// Remembers a file, unless it was written just now.
+    /// Stores the hash of a file, unless the file was written just now.
     pub fn learn(&self, file: &SourceFile, hash: blake3::Hash) {
         if settled(file) {
             self.lock()
@@ -334,7 +335,7 @@ impl Hashes {
         held.entry(name.to_string()).or_insert((seen, hash));
     }
 
-    /// The hash of a file, when it is known and the file is as it was.
+    /// The hash of a file, if it is known and the listing entry is unchanged.
     pub fn get(&self, file: &SourceFile) -> Option<blake3::Hash> {
         let held = self.lock();
         let (seen, hash) = held.get(&file.name)?;
@@ -372,7 +373,7 @@ impl Read for StreamReader {
     }
 }
 
-/// A URI without the user and password that it may hold.
+/// Removes user and password from a URI.
 pub fn without_credentials(uri: &str) -> String {
     match uri.split_once("://") {
         Some((scheme, rest)) => {

@@ -1,7 +1,7 @@
-//! From the cells of a run to a [`Report`]: what matters is chosen, ordered and put into words.
+//! Makes a [`Report`] from the cells of a run: selects, orders and words the contents.
 //!
-//! Nothing is computed here that a stage could have computed; choosing and counting is all there
-//! is. Every sentence follows from the data alone, so the same run always reads the same.
+//! Nothing is computed here that a stage could compute, except counts. Every sentence follows from
+//! the data alone, so the same run always gives the same text.
 
 mod asks;
 mod headlines;
@@ -25,37 +25,37 @@ use retrocast_domain::{
 };
 use std::collections::BTreeSet;
 
-/// Version of the shape of `report.json`.
+/// Version of the format of `report.json`.
 pub const SCHEMA: u32 = 1;
-/// Key figures on the first page.
+/// Maximum number of key figures on the first page.
 const KPIS_MAX: usize = 6;
 
-/// Everything a report is made from.
+/// The inputs of a report.
 #[derive(Debug, Clone)]
 pub struct Assembly {
-    /// Job's name (file name).
+    /// Name of the job (its file name).
     pub job: String,
-    /// Job's title.
+    /// Title of the job.
     pub title: String,
     /// Owner of the report; empty for none.
     pub owner: String,
-    /// The window that is reported on.
+    /// The window to report on.
     pub window: Window,
-    /// Date the run was made for.
+    /// Date of the run.
     pub date: Date,
-    /// One cell a stage, in the order of the job file.
+    /// One cell per stage, in the order of the job file.
     pub cells: Vec<Cell>,
     /// Counts of the records.
     pub sources: Vec<SourceNote>,
     /// Nodes of the plan.
     pub plan: Vec<PlanNode>,
-    /// The report before this one, where there is one.
+    /// The earlier report, if there is one.
     pub earlier: Option<EarlierReport>,
     /// Program and inputs of the report.
     pub provenance: Provenance,
 }
 
-/// Chooses, orders and words the report of a run.
+/// Makes the report of a run.
 pub fn report(assembly: Assembly) -> Report {
     let Assembly {
         job,
@@ -78,7 +78,7 @@ pub fn report(assembly: Assembly) -> Report {
     let effects: Vec<Effect> = cells.iter().flat_map(|cell| cell.effects.clone()).collect();
     let ordered = headlines::in_order(&cells, earlier.as_ref(), Some(&window));
     let headlines = headlines::headlines(&ordered);
-    // A page that asks for something also names it.
+    // If the first page has requests, it also has the notices that they are about.
     let notices = notes::notices(&cells, &sources, &window);
     let asks = asks::asks(&ordered[..printed(&headlines)], &effects, &notices);
     let mut notes = notes::notes(&cells, &sources, &plan, &window);
@@ -118,7 +118,7 @@ pub fn report(assembly: Assembly) -> Report {
     }
 }
 
-/// Bad records and broken files do not make a report partial: they are counted and reported.
+/// Bad records and broken files are counted and reported, but do not make a report partial.
 fn status(cells: &[Cell], plan: &[PlanNode]) -> ReportStatus {
     let failed = cells.iter().any(|cell| cell.status.is_failed())
         || plan.iter().any(|node| node.status == "failed");
@@ -136,8 +136,8 @@ pub fn findings(cells: &[Cell]) -> Vec<&Finding> {
     findings
 }
 
-/// Key figures of all records first, then those of single subjects. Scores of the data are not figures
-/// of the operations: they are only shown if there is nothing else.
+/// Key figures: those of all records first, then those of single groups. Scores of data quality are
+/// not figures of the operations, so they are only shown if there is nothing else.
 fn key_figures(cells: &[Cell]) -> Vec<Kpi> {
     let of = |is_quality: bool| {
         let cells = cells.iter();
@@ -158,7 +158,8 @@ fn key_figures(cells: &[Cell]) -> Vec<Kpi> {
         .collect()
 }
 
-/// Whether the change of a key figure is good news; `None` when it is no news.
+/// True if the change of a key figure is an improvement, false if it is a deterioration; `None` if
+/// it is insignificant.
 pub fn good_news(kpi: &Kpi) -> Option<bool> {
     match kpi.direction {
         _ if !kpi.significant => None,
@@ -168,7 +169,7 @@ pub fn good_news(kpi: &Kpi) -> Option<bool> {
     }
 }
 
-/// The title of a cell, or its stage's name as people would write it.
+/// The title of a cell, or its stage's name in words.
 pub fn title(cell: &Cell) -> String {
     if !cell.title.trim().is_empty() {
         return cell.title.clone();

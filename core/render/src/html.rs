@@ -1,8 +1,8 @@
-//! The report as one self-contained HTML file: no script, no request, light and dark.
+//! Renders a report as one self-contained HTML file: no script, no requests, light and dark.
 //!
-//! Words and choices are those of the print reports (the same [`view`](crate::view)); only the
+//! Wording and selection are those of the print reports (the same [`view`](crate::view)); only the
 //! layout differs. Each chart is drawn twice, for wide and for narrow screens, because a drawing
-//! that is scaled down to a phone cannot be read; the style sheet shows one of the two.
+//! scaled down to a phone is illegible; the style sheet shows one of the two.
 
 use crate::{
     Error, Layout, Templates,
@@ -16,7 +16,7 @@ use minijinja::{
 use retrocast_domain::{Align, Chart, ChartKind, Report, Table, canonical, number::plural};
 use std::{cell::Cell as Counter, collections::BTreeMap, fmt::Write as _};
 
-/// The HTML templates and the style sheet that come with the program.
+/// The built-in HTML templates and style sheet.
 pub(crate) const BUILT_IN: &[(&str, &str)] = &[
     (
         "html/base.html.j2",
@@ -40,7 +40,7 @@ pub(crate) const BUILT_IN: &[(&str, &str)] = &[
     ),
 ];
 
-/// Lays a report out as one HTML file, with the templates that come with the program.
+/// Renders a report as one HTML file, with the built-in templates.
 pub fn report(report: &Report, layout: Layout) -> Result<String, Error> {
     report_with(report, layout, &Templates::built_in())
 }
@@ -52,7 +52,7 @@ pub fn report_with(
     templates: &Templates,
 ) -> Result<String, Error> {
     let nonce = canonical::hash(report);
-    // Every browser has some glyph for every character; only invisible ones are removed.
+    // Browsers have some glyph for every character, so only invisible ones are removed.
     let (report, changes) = sanitise::report(report, &|_| true)?;
     let drawn = Counter::new(0u32);
     let draw = |chart: &Chart, width: f64| {
@@ -86,7 +86,7 @@ pub fn report_with(
     })
 }
 
-/// "template html/base.html.j2, line 7: undefined value".
+/// An error with its location: "template html/base.html.j2, line 7: undefined value".
 fn located(error: &minijinja::Error) -> String {
     let place = match (error.name(), error.line()) {
         (Some(name), Some(line)) => format!("template {name}, line {line}"),
@@ -108,7 +108,7 @@ fn environment(templates: &Templates) -> Result<Environment<'static>, minijinja:
         .lstrip_blocks(true)
         .build()?;
     environment.set_syntax(syntax);
-    // Template names are relative to the same folder.
+    // Template names are relative to this folder.
     environment.set_path_join_callback(|name, _| format!("html/{name}").into());
     for name in templates.names().filter(|name| name.ends_with(".html.j2")) {
         let text = templates.text(name).unwrap_or_default();
@@ -117,7 +117,7 @@ fn environment(templates: &Templates) -> Result<Environment<'static>, minijinja:
     Ok(environment)
 }
 
-/// A chart as HTML: both drawings, and its numbers behind a summary.
+/// A chart as HTML: both drawings, and the data table, which is folded.
 fn figure(chart: &Chart, width: f64, number: u32) -> String {
     if width <= WORD || matches!(chart.kind, ChartKind::Sparkline { .. }) {
         let mark = format!("-{number}");
@@ -138,10 +138,10 @@ fn figure(chart: &Chart, width: f64, number: u32) -> String {
     out
 }
 
-/// Rows of a data table that a page can carry; the rest is in `report.json`.
+/// Maximum number of rows of a data table; the others are in `report.json`.
 const DATA_ROWS_MAX: usize = 400;
 
-/// The numbers of a chart, under its title.
+/// The data of a chart as a table under its title.
 fn data_table(title: &str, table: &Table) -> String {
     let table = table.clone().top(DATA_ROWS_MAX);
     let mut out = String::from(

@@ -1,8 +1,8 @@
-//! Reports for people: cells become a [`Report`], a report becomes PDF or HTML.
+//! Makes a [`Report`] from cells, and renders it as PDF or HTML.
 //!
-//! [`assemble`] chooses and words, [`sanitise`] makes texts printable, [`view`] puts numbers into
-//! words, [`chart`] draws, [`skeleton`] orders the sections, [`pdf`] lays out in the closed
-//! [`world`]. Text from records is data on the whole way: it is never part of a template.
+//! [`assemble`] selects findings and writes texts, [`sanitise`] makes texts printable, [`view`] formats numbers,
+//! [`chart`] draws, [`skeleton`] orders the sections, [`pdf`] lays out in the closed [`world`].
+//! Text from records is always data, never part of a template.
 
 use retrocast_domain::Report;
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ pub mod sample;
 
 pub use pdf::pdf;
 
-/// A way to lay out a report, for one sort of reader.
+/// The layout of a report for one kind of reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// Three pages and a data note, for decisions.
@@ -45,7 +45,7 @@ impl Layout {
         }
     }
 
-    /// Name for readers.
+    /// Title for readers.
     pub fn title(self) -> &'static str {
         match self {
             Self::Executive => "Executive report",
@@ -61,19 +61,19 @@ impl Layout {
     }
 }
 
-/// An error of rendering.
+/// A rendering error.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A skeleton is not a template, or refers to a missing part.
+    /// A skeleton is not a valid template, or uses a missing part.
     #[error("{message}")]
     Template {
         /// File, line and error.
         message: String,
     },
-    /// Typst refused the document, or the PDF would not conform to PDF/UA-1 and PDF/A-3a.
+    /// Typst rejected the document, or the PDF would not conform to PDF/UA-1 and PDF/A-3a.
     #[error("the report could not be laid out: {}", messages.join("; "))]
     Layout {
-        /// One message an error, with file and line of the template where there is one.
+        /// One message per error, with file and line of the template if it has one.
         messages: Vec<String>,
     },
     /// The report is not representable as JSON.
@@ -87,7 +87,7 @@ pub struct Templates {
     files: BTreeMap<String, String>,
 }
 
-/// The print templates that come with the program.
+/// The built-in print templates.
 const BUILT_IN: &[(&str, &str)] = &[
     (
         "executive.typ.j2",
@@ -113,7 +113,7 @@ const BUILT_IN: &[(&str, &str)] = &[
 ];
 
 impl Templates {
-    /// The templates that come with the program.
+    /// The built-in templates.
     pub fn built_in() -> Self {
         let own = |(name, text): &(&str, &str)| ((*name).to_string(), (*text).to_string());
         Self {
@@ -121,14 +121,14 @@ impl Templates {
         }
     }
 
-    /// The same with one file added or replaced, by its path below the folder of templates.
+    /// Adds or replaces a file, given by path below the templates folder.
     #[must_use]
     pub fn with(mut self, name: &str, text: impl Into<String>) -> Self {
         self.files.insert(name.to_string(), text.into());
         self
     }
 
-    /// Names of all files, to look for replacements of them.
+    /// Names of all files.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
     }
@@ -143,7 +143,7 @@ impl Templates {
         retrocast_domain::canonical::hash(&self.files)
     }
 
-    /// The Typst files by their path in the world of a document.
+    /// The Typst files by path in the world of a document.
     fn parts(&self) -> BTreeMap<String, String> {
         let parts = self.files.iter().filter(|(name, _)| name.ends_with(".typ"));
         parts

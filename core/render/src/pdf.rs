@@ -1,7 +1,7 @@
-//! A report as an accessible, archival PDF with its own data attached.
+//! Renders a report as an accessible, archival PDF with its own data attached.
 //!
-//! The file conforms to PDF/UA-1 and PDF/A-3a or is not made at all. Its bytes follow from the
-//! report and the templates alone.
+//! If the file would not conform to PDF/UA-1 and PDF/A-3a, rendering fails. Its bytes depend only
+//! on the report and the templates.
 
 #[cfg(test)]
 mod tests;
@@ -24,11 +24,11 @@ use typst::{
 use typst_layout::PagedDocument;
 use typst_pdf::{PdfOptions, PdfStandard, PdfStandards};
 
-/// Lays out and exports a report. The attached `report.json` holds the bytes of [`report_json`].
+/// Renders and exports a report. The attached `report.json` has the bytes of [`report_json`].
 ///
-/// Should some sequence of covered characters still fail the export, the report is made again
-/// without combining marks, then with the characters of the text font alone: a title must not stop
-/// it.
+/// If a sequence of covered characters still fails the export, the report is rendered again without
+/// combining marks, and then with only the characters of the text font: a title must not prevent a
+/// report.
 pub fn pdf(report: &Report, layout: Layout, templates: &Templates) -> Result<Vec<u8>, Error> {
     let narrower = [world::covered_without_marks, world::covered_by_text_font];
     let mut result = attempt(report, layout, templates, &world::covered);
@@ -37,7 +37,7 @@ pub fn pdf(report: &Report, layout: Layout, templates: &Templates) -> Result<Vec
             Err(Error::Layout { .. }) => {}
             _ => break,
         }
-        // A template's mistake fails every time; its first message is the one to read.
+        // A template's error occurs every time; the first message is the most useful.
         if let Ok(bytes) = attempt(report, layout, templates, &covered) {
             result = Ok(bytes);
         }
@@ -84,14 +84,14 @@ fn files(
     })
 }
 
-/// Forgets what Typst remembered, however the export ends; its memory is global and would grow with
-/// every report.
+/// Evicts Typst's global cache when dropped, also after a failed export; it would grow with every
+/// report.
 struct Forget;
 
-/// Reports that are being laid out.
+/// Number of reports being rendered.
 static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
-/// Reports that may end before what a report under way has not used meanwhile is forgotten. Two of a run
-/// are laid out at once, and forgetting all at the end of the first would make the other begin again.
+/// Number of reports after which unused cache entries are evicted. A run renders two reports at
+/// once, and evicting everything after the first would slow down the other.
 const KEPT_FOR: usize = 4;
 
 impl Forget {
@@ -134,7 +134,7 @@ fn export(
     typst_pdf::pdf(document, &options).map_err(|errors| layout_error(files, &errors))
 }
 
-/// Messages with the template's file and line, and Typst's hints.
+/// Error messages with file and line of the template, and Typst's hints.
 fn layout_error(files: &world::Files, errors: &[SourceDiagnostic]) -> Error {
     let messages = errors
         .iter()
@@ -158,14 +158,14 @@ fn layout_error(files: &world::Files, errors: &[SourceDiagnostic]) -> Error {
     Error::Layout { messages }
 }
 
-/// Draws a chart in the size in which templates place it, so that its words keep their size.
+/// Draws a chart at the size at which templates place it, so that its font size is kept.
 fn draw(chart: &Chart, width: f64) -> String {
     let options = chart::Options::new(
         width * POINTS_PER_MILLIMETRE,
         if width < view::WIDE { 6.6 } else { 7.2 },
     );
     let options = match &chart.kind {
-        // Side by side, charts of one form are of one height.
+        // Charts of one kind that are side by side have the same height.
         ChartKind::Line { .. } if width < view::WIDE => options.height(132.0),
         _ => options,
     };

@@ -1,6 +1,6 @@
-//! A report as a run of the example job would make it, with hostile texts in it.
+//! A sample report of the example job, with hostile texts.
 //!
-//! Tests, benchmarks and the gallery render it; its numbers are made up, but agree with each other.
+//! Tests, benchmarks and the gallery render it; its numbers are invented, but consistent.
 
 mod analyses;
 mod effects;
@@ -17,7 +17,7 @@ use retrocast_domain::{
     report::{PlanNode, Provenance, SourceNote},
 };
 
-/// Texts that records may hold and that must stay text wherever they go.
+/// Texts in records that must stay text everywhere.
 pub const HOSTILE: &[&str] = &[
     "#read(\"secret.txt\")",
     "</script><script>alert(1)</script>",
@@ -73,7 +73,7 @@ fn params(items: &[(&str, &str, bool)]) -> Vec<ParamLine> {
     items.iter().map(line).collect()
 }
 
-/// Chapter of the kinds of the sample.
+/// Chapter of each stage kind in the sample.
 pub(crate) fn chapter(kind: &str) -> Chapter {
     match kind {
         "quality" => Chapter::Data,

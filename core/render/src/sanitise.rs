@@ -1,8 +1,8 @@
-//! Text from records made printable: what no bundled font covers is replaced where it can be seen,
-//! and counted.
+//! Makes text from records printable: characters that no bundled font covers are replaced by a
+//! visible sign, and counted.
 //!
-//! A PDF/A file may hold no character without a glyph, so one emoji in one ticket title would
-//! otherwise stop the whole report.
+//! A PDF/A file must not contain a character without a glyph, so a single emoji in a title would
+//! otherwise prevent the whole report.
 
 use retrocast_domain::{Report, number::plural};
 use serde_json::Value;
@@ -10,25 +10,25 @@ use std::collections::BTreeSet;
 
 /// The replacement of unprintable characters.
 pub const REPLACEMENT: char = '□';
-/// Longest stretch without a break; longer ones are cut, with an ellipsis.
+/// Maximum length of text without a break, in characters; longer text is cut, with an ellipsis.
 pub const UNBROKEN_MAX: usize = 80;
 
-/// Longest text; longer ones are cut, with an ellipsis.
+/// Maximum length of a text, in characters; longer texts are cut, with an ellipsis.
 pub const TEXT_MAX: usize = 6_000;
 
-/// The changes, for the data note. Equal texts count once, however often a report contains them.
+/// The changes, for the data note. Equal texts count once, however often they occur.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Characters replaced.
+    /// Number of replaced characters.
     pub characters: u64,
-    /// Distinct texts with a replaced character.
+    /// Number of distinct texts with a replaced character.
     pub texts: u64,
-    /// Distinct texts that were cut.
+    /// Number of distinct texts that were cut.
     pub cut: u64,
 }
 
 impl Changes {
-    /// The changes as sentences; none when nothing was changed.
+    /// Describes the changes in sentences; empty if there are none.
     pub fn sentences(&self) -> Vec<String> {
         let mut sentences = Vec::new();
         if self.characters > 0 {
@@ -58,7 +58,7 @@ impl Changes {
     }
 }
 
-/// Makes every text of a report printable; `covered` returns the characters that have a glyph.
+/// Makes every text of a report printable; `covered` returns true for characters with a glyph.
 pub fn report(
     report: &Report,
     covered: &dyn Fn(char) -> bool,
@@ -89,7 +89,7 @@ impl Walk<'_> {
                 }
             }
             Value::Array(items) => items.iter_mut().for_each(|item| self.value(item, key)),
-            // Keys of numbers are named by stages; they are not printed.
+            // Keys of numbers are named by stages and not printed.
             Value::Object(map) => map
                 .iter_mut()
                 .for_each(|(key, value)| self.value(value, key)),
@@ -108,7 +108,7 @@ impl Walk<'_> {
     }
 }
 
-/// The printable form of a text, how many characters were replaced, and whether it was cut.
+/// The printable form of a text, the number of replaced characters, and whether it was cut.
 pub fn printable(
     text: &str,
     covered: &dyn Fn(char) -> bool,
@@ -134,14 +134,14 @@ pub fn printable(
             }
             c => c,
         };
-        // Han, kana and Hangul break after every character.
+        // Han, kana and Hangul can break after every character.
         unbroken = if c.is_whitespace() || ('\u{2e80}'..'\u{ff00}').contains(&c) {
             0
         } else {
             unbroken + 1
         };
         match unbroken {
-            // A query has a block of its own that can break anywhere; it is shown completely.
+            // A query is printed completely, in a block that can break anywhere.
             n if n > UNBROKEN_MAX && !keeps_lines => {
                 if !cut || !out.ends_with('…') {
                     out.push('…');
@@ -154,7 +154,8 @@ pub fn printable(
     (out, replaced, cut)
 }
 
-/// Characters that only steer how their neighbours look; the text reads the same without them.
+/// Characters that only affect the rendering of their neighbours; removing them does not change the
+/// text.
 fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -162,7 +163,7 @@ fn is_invisible(c: char) -> bool {
     )
 }
 
-/// Characters that could hide or turn text, or that an archival file may not hold.
+/// Characters that could hide or reorder text, or that an archival file must not contain.
 fn is_refused(c: char) -> bool {
     c.is_control()
         || matches!(c,

@@ -1,19 +1,19 @@
 //! The trusted skeleton of a printed report: its sections, in order.
 //!
-//! A skeleton is a minijinja template that becomes a Typst file. It never sees a text from records;
-//! should one get into it all the same, it stays a text: every value is written as a Typst string
-//! whose characters, but for letters, digits and spaces, are escaped so that they mean nothing in
-//! markup or code. There is no way to mark a value as safe.
+//! A skeleton is a minijinja template that becomes a Typst file. It gets no text from records. If
+//! one got into it all the same, it would stay text: every value is written as a Typst string in
+//! which all characters except letters, digits and spaces are escaped, so that they have no meaning
+//! in markup or code. No value can be marked as safe.
 
 use crate::{Error, Layout, Templates, view};
 use minijinja::{Environment, UndefinedBehavior, Value, context, value::ValueKind};
 use retrocast_domain::Report;
 use std::fmt::Write as _;
 
-/// Steps a skeleton may take; a sensible one needs a few thousand.
+/// Maximum number of steps of a skeleton; a sensible one needs a few thousand.
 const FUEL: u64 = 1_000_000;
 
-/// The Typst text of a report's main file.
+/// Renders the main Typst file of a report.
 pub fn render(report: &Report, layout: Layout, templates: &Templates) -> Result<String, Error> {
     let file = layout.skeleton();
     let text = templates.text(file).ok_or_else(|| Error::Template {
@@ -55,7 +55,7 @@ fn sections(report: &Report, layout: Layout) -> Vec<&'static str> {
             if view::has_improvements(report) {
                 sections.push("improvements");
             }
-            // The note shares the last page if it fits.
+            // The note is on the last page if it fits there.
             sections.push("note");
             sections
         }
@@ -73,7 +73,7 @@ fn sections(report: &Report, layout: Layout) -> Vec<&'static str> {
     }
 }
 
-/// A value as Typst source; `None` for what has no place in a skeleton.
+/// Formats a value as Typst source; `None` for types that a skeleton does not use.
 fn literal(value: &Value) -> Option<String> {
     match value.kind() {
         ValueKind::String => value.as_str().map(string_literal),
@@ -83,7 +83,7 @@ fn literal(value: &Value) -> Option<String> {
     }
 }
 
-/// A Typst string that stays inert even where markup is read: `\u{..}` is the same escape there.
+/// Formats a Typst string that is inert in markup, too: `\u{..}` is the same escape there.
 fn string_literal(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {

@@ -1,9 +1,9 @@
-//! The stage map: the plan of a run drawn as a graph, sources at the left.
+//! Draws the stage map: the plan of a run as a graph, with sources at the left.
 //!
-//! Columns of nodes follow from their longest path from a source; edges are curves from right edge
-//! to left edge. An edge over several columns has a lane of its own between their boxes (Sugiyama,
-//! Tagawa and Toda 1981), so that no line runs behind a box. Within a column, nodes and lanes are
-//! ordered by the mean position of their inputs, which keeps crossings few without a search.
+//! The column of a node is its longest path from a source; edges are curves from right edge to left
+//! edge. An edge across several columns has its own lane between their boxes (Sugiyama, Tagawa and
+//! Toda 1981), so that no line runs behind a box. Within a column, nodes and lanes are ordered by
+//! the mean position of their inputs, which gives few crossings without a search.
 
 use retrocast_domain::report::PlanNode;
 use std::{collections::BTreeMap, fmt::Write as _};
@@ -12,20 +12,21 @@ use std::{collections::BTreeMap, fmt::Write as _};
 pub struct StageMap {
     /// SVG text.
     pub svg: String,
-    /// The same in words.
+    /// Alternative text.
     pub alt: String,
 }
 
 const WIDTH: f64 = 482.0;
 const ROW: f64 = 30.0;
 const BOX: f64 = 21.0;
-/// Height of a lane.
+/// Height of a lane, in points.
 const LANE: f64 = 9.0;
-/// A larger map is unreadable on a page; the table beside it has the same content.
+/// Maximum number of columns; a larger map is illegible, and the table beside it has the same
+/// content.
 const COLUMNS_MAX: usize = 6;
 const ROWS_MAX: usize = 18;
 
-/// What is in a column: a box, or a lane for the edges of a node to columns further right.
+/// An entry of a column: a box, or a lane for the edges of a node to later columns.
 #[derive(Clone, Copy)]
 enum Slot<'a> {
     Node(&'a PlanNode),
@@ -33,7 +34,7 @@ enum Slot<'a> {
 }
 
 impl<'a> Slot<'a> {
-    /// The node of a box, or the one that a lane comes from.
+    /// The node of a box, or the source of a lane.
     fn name(self) -> &'a str {
         match self {
             Self::Node(node) => &node.name,
@@ -49,7 +50,7 @@ impl<'a> Slot<'a> {
     }
 }
 
-/// Draws a plan; `None` when it is empty or too large for a page.
+/// Draws a plan; `None` if it is empty or too large for a page.
 pub fn draw(plan: &[PlanNode]) -> Option<StageMap> {
     let columns = columns(plan);
     let is_node = |slot: &&Slot| matches!(slot, Slot::Node(_));
@@ -67,7 +68,7 @@ pub fn draw(plan: &[PlanNode]) -> Option<StageMap> {
     } else {
         0.0
     };
-    // Middles of the boxes and lanes of each column.
+    // Vertical centres of the boxes and lanes of each column.
     let mut middles: Vec<BTreeMap<&str, f64>> = Vec::new();
     for column in &columns {
         let mut top = (height - tall(column)) / 2.0;
@@ -117,10 +118,10 @@ pub fn draw(plan: &[PlanNode]) -> Option<StageMap> {
     })
 }
 
-/// Nodes by their longest path from a node without inputs, with the lanes that pass them.
+/// Nodes by longest path from a node without inputs, with the lanes that pass them.
 fn columns(plan: &[PlanNode]) -> Vec<Vec<Slot<'_>>> {
     let mut level: BTreeMap<&str, usize> = plan.iter().map(|n| (n.name.as_str(), 0)).collect();
-    // As many rounds as nodes settle every acyclic plan.
+    // As many rounds as nodes suffice for every acyclic plan.
     for _ in 0..plan.len() {
         for node in plan {
             let inputs = node
@@ -133,7 +134,7 @@ fn columns(plan: &[PlanNode]) -> Vec<Vec<Slot<'_>>> {
     }
     let count = level.values().max().map_or(0, |deepest| deepest + 1);
     let mut columns: Vec<Vec<Slot>> = vec![Vec::new(); count];
-    // The last column that each node is read in.
+    // The last column in which each node is read.
     let mut last: BTreeMap<&str, usize> = BTreeMap::new();
     for node in plan {
         let at = level[node.name.as_str()];
@@ -175,8 +176,8 @@ fn columns(plan: &[PlanNode]) -> Vec<Vec<Slot<'_>>> {
     columns
 }
 
-/// A line from a box through the lanes of the columns between to another box; `stops` are the heights,
-/// one a column from `from` on.
+/// A line from a box through lanes to another box; `stops` are the heights, one per column from
+/// `from` on.
 fn edge(from: usize, stops: &[f64], step: f64, width: f64) -> String {
     let right = |at: usize| (from + at) as f64 * step + width;
     let mut path = format!("M{:.1} {:.1}", right(0), stops[0]);

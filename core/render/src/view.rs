@@ -1,7 +1,7 @@
-//! The data of the print templates: the report with every number formatted.
+//! The view of a report for print templates, with every number formatted.
 //!
-//! Templates lay out and compute nothing, so this is the one place that decides wording, selection
-//! and shortening for print. Text is data in it, as in the report.
+//! Templates compute nothing, so wording, selection and shortening for print are decided here. Text
+//! is data, as in the report.
 
 mod cell;
 mod data;
@@ -33,13 +33,13 @@ use retrocast_domain::{
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Points in a millimetre.
+/// Points per millimetre.
 pub const POINTS_PER_MILLIMETRE: f64 = 72.0 / 25.4;
 /// Width of a chart that fills the text column, in millimetres.
 pub const WIDE: f64 = 170.0;
 /// Width of a chart that shares the column with another, in millimetres.
 pub const HALF: f64 = 81.0;
-/// Width of a word-sized chart, in millimetres.
+/// Width of a sparkline, in millimetres.
 pub const WORD: f64 = 20.0;
 
 const CHARTS_MAX: usize = 6;
@@ -50,26 +50,26 @@ const RECOMMENDATIONS_MAX: usize = 3;
 /// With more rows than these, the page has no space for a drawing.
 const PROOF_EFFECTS_MAX: usize = 5;
 const TABLE_ROWS_MAX: usize = 10;
-/// Rows up to which a table is shown whole: hours of a day, months of a year.
+/// Maximum number of rows of a table that is shown completely: hours of a day, months of a year.
 const TABLE_ROWS_WHOLE: usize = 24;
 const FINDINGS_MAX: usize = 24;
 
-/// Characters of a sentence on a page of a fixed number.
+/// Maximum length of a sentence on the pages with a fixed number, in characters.
 const SHORT: usize = 400;
-/// Characters of a sentence elsewhere.
+/// Maximum length of a sentence elsewhere, in characters.
 const LONG: usize = 600;
 
-/// Draws a chart at a width in millimetres.
+/// Draws a chart with a width in millimetres.
 pub type Draw<'a> = dyn Fn(&Chart, f64) -> String + 'a;
 
-/// A report as templates read it.
+/// A report, with the field names of the templates.
 #[derive(Debug, Serialize)]
 pub struct View {
     title: String,
     job: String,
     owner: String,
     window: String,
-    /// The window before in words, such as "the month before".
+    /// The previous window in words, such as "the month before".
     before: String,
     period: String,
     timezone: String,
@@ -83,9 +83,9 @@ pub struct View {
     kpis: Vec<KpiView>,
     /// Headlines on the first page.
     headlines: Vec<FindingView>,
-    /// Warnings among all headlines, printed or not.
+    /// Number of warnings among all headlines, printed or not.
     alarms: usize,
-    /// Comparison with the previous report: "2 of these 3 are new since the report on 2026-W45.";
+    /// Comparison with the earlier report: "2 of these 3 are new since the report on 2026-W45.";
     /// empty without one.
     news: String,
     asks: Vec<AskView>,
@@ -95,7 +95,7 @@ pub struct View {
     /// Number of further forecasts.
     forecasts_more: u64,
     effects: Vec<EffectView>,
-    /// The effects of the improvements page, in fewer words.
+    /// The effects in short form, for the improvements page.
     ledger: Vec<EffectView>,
     /// Open recommendations on the improvements page.
     recommendations: Vec<RecommendationView>,
@@ -108,7 +108,7 @@ pub struct View {
     notes: Vec<String>,
     findings: Vec<FindingView>,
     findings_more: u64,
-    /// Findings of the previous report that are no longer found.
+    /// Findings of the earlier report that are resolved.
     gone: Vec<FindingView>,
     map: Option<ChartView>,
     plan: Vec<PlanView>,
@@ -116,11 +116,11 @@ pub struct View {
     cells: Vec<CellView>,
     methods: Vec<MethodView>,
     provenance: ProvenanceView,
-    /// Terms that occur, with their meanings.
+    /// Terms that occur in the report, with their meanings.
     glossary: Vec<[&'static str; 2]>,
 }
 
-/// A view and the drawings it names, by path.
+/// A view and its drawings by path.
 pub struct Printed {
     /// The data of the templates.
     pub view: View,
@@ -132,7 +132,8 @@ pub struct Printed {
 #[derive(Debug, Serialize)]
 struct AskView {
     text: String,
-    /// Index of its headline, without which a page does not ask it; `None` if other pages have it.
+    /// Index of its headline, without which a page does not print it; `None` if it belongs to other
+    /// pages.
     headline: Option<usize>,
 }
 
@@ -149,15 +150,15 @@ struct ChartView {
     title: String,
     unit: String,
     alt: String,
-    /// True if it needs the whole width.
+    /// True if it needs the full width.
     wide: bool,
-    /// Rank by importance, for a page without space for all.
+    /// Rank by importance, for a page without space for all charts.
     rank: usize,
-    /// The same drawing for the whole width, for a page that shows it as the last of an odd number.
+    /// The same drawing in full width, for the last chart of an odd number.
     wide_path: Option<String>,
 }
 
-/// Formats a report for print; `extra_notes` precede the report's own notes.
+/// Formats a report for print; `extra_notes` come before the report's own notes.
 pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
     let named = report.effects.iter();
     let mut drawings = Drawings {
@@ -297,10 +298,10 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
     }
 }
 
-/// SVG files, numbered in order of use: names from records never become paths.
+/// SVG files, numbered in order of use, so that names from records never become paths.
 struct Drawings<'a> {
     draw: &'a Draw<'a>,
-    /// Titles of improvements by their identity.
+    /// Titles of improvements by id.
     improvements: BTreeMap<&'a str, &'a str>,
     files: BTreeMap<String, String>,
 }
@@ -324,7 +325,7 @@ impl Drawings<'_> {
         }
     }
 
-    /// Charts in pairs side by side; the last of an odd number has the whole width.
+    /// Charts in pairs side by side; the last of an odd number in full width.
     fn page(&mut self, charts: Vec<(usize, &Chart)>) -> Vec<ChartView> {
         let page = charts.into_iter().map(|(rank, chart)| ChartView {
             rank,
@@ -334,7 +335,7 @@ impl Drawings<'_> {
         page.collect()
     }
 
-    /// "IMP-001: works" with the title that its team gave it: an identity means nothing to most.
+    /// Adds its team's title to the id of an improvement in "IMP-001: works".
     fn titled(&self, title: &str) -> String {
         let parts = title.split_once(':');
         let known = parts.and_then(|(id, rest)| Some((id, self.improvements.get(id)?, rest)));
@@ -364,10 +365,10 @@ impl Drawings<'_> {
     }
 }
 
-/// The charts of the performance page in reading order, with their ranks: the first of each cell, in
-/// the order of the headlines and then of reading, then the second of each. Charts of single
-/// improvements, of data quality, and of movements that another stage covers are in the technical
-/// report.
+/// The charts of the performance page in reading order, with their ranks: the first of each cell,
+/// in the order of the headlines and then of the report, followed by the second of each. Charts of
+/// single improvements, of data quality, and of movements that another stage covers are only in the
+/// technical report.
 fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usize, &'a Chart)> {
     let fits = |chart: &&Chart| {
         !matches!(
@@ -406,7 +407,7 @@ fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usiz
     chosen
 }
 
-/// The first drawing of an improvement: the one its stage puts first.
+/// The first chart of an improvement in the order of its stage.
 fn proof(cells: &[Cell]) -> Option<&Chart> {
     let mut charts = cells.iter().flat_map(|cell| &cell.charts);
     charts.find(|chart| matches!(chart.kind, ChartKind::BeforeAfter { .. }))
@@ -432,7 +433,7 @@ fn has_effects(report: &Report) -> bool {
     !report.effects.is_empty() || cells.any(|cell| cell.chapter == Chapter::Improvements)
 }
 
-/// Words of the technical report's own tables, if it has them.
+/// Headings of the technical report's own tables, if it has them.
 fn table_headings(view: &View) -> Vec<&'static str> {
     let parts: [(bool, &[&str]); 4] = [
         (!view.kpis.is_empty(), &["95 % interval"]),
@@ -510,7 +511,7 @@ fn health(report: &Report) -> Health {
         "no sources read".to_string()
     } else {
         let sources = plural(report.sources.len() as u64, "source");
-        // The reason for alarms although the records are good.
+        // The reason for alarms in spite of good records.
         let but = match alarms.count() as u64 {
             0 if report.notices.is_empty() => String::new(),
             0 => "; some are missing".to_string(),
@@ -573,7 +574,7 @@ mod tests {
         let mut gone = Finding::new(&stage, "anomaly", "component = mail", "outage");
         gone.severity = Severity::Warning;
         gone.sentence = "Mail was down.".to_string();
-        // A stage that could not look reports nothing on its earlier findings.
+        // A stage that failed leaves its earlier findings open.
         let mut silent = Finding::new("not there", "anomaly", "all", "outage");
         silent.severity = Severity::Warning;
         let known = report.headlines[0].clone();

@@ -1,4 +1,4 @@
-//! Names, dates and lengths of texts, the same in sentences, tables and drawings.
+//! Names, dates and text lengths, formatted alike in sentences, tables and drawings.
 
 use jiff::civil::Date;
 use retrocast_domain::{
@@ -6,7 +6,7 @@ use retrocast_domain::{
     window::{long, month_name},
 };
 
-/// Why a record was left out, for readers who do not know the classes by their names.
+/// The reason of a refusal in words, for readers who do not know the names of the classes.
 pub(crate) fn refusal(reason: &str) -> &str {
     match reason {
         "missing required" => "a required field is missing",
@@ -19,10 +19,10 @@ pub(crate) fn refusal(reason: &str) -> &str {
     }
 }
 
-/// The replacement of a name that is empty or blank.
+/// Placeholder for an empty or blank name.
 pub(crate) const BLANK: &str = "(blank)";
 
-/// A name that can be seen.
+/// The name, or a placeholder if it is blank.
 pub(crate) fn named(name: &str) -> String {
     let empty = |text: &str| text.chars().all(char::is_whitespace);
     match name.rsplit_once(" =") {
@@ -42,7 +42,7 @@ pub(crate) fn capital(text: &str) -> String {
     }
 }
 
-/// ISO dates in a text as people write them; two of them with "to" between as one period.
+/// Formats ISO dates in a text; two of them with "to" between become one period.
 pub(crate) fn dates_in_words(text: &str) -> String {
     let date = |word: &str| -> Option<Date> {
         let date = word.trim_end_matches([',', ';', '.', ')']);
@@ -66,7 +66,7 @@ pub(crate) fn dates_in_words(text: &str) -> String {
     out.join(" ")
 }
 
-/// "9 to 15 Nov 2026", "28 Sep to 4 Oct 2026".
+/// Formats a period: "9 to 15 Nov 2026", "28 Sep to 4 Oct 2026".
 fn period(from: Date, to: Date) -> String {
     if from == to {
         brief(from)
@@ -80,13 +80,13 @@ fn period(from: Date, to: Date) -> String {
     }
 }
 
-/// "5 Oct 2026".
+/// Formats a date: "5 Oct 2026".
 pub(crate) fn brief(date: Date) -> String {
     let month: String = month_name(date).chars().take(3).collect();
     format!("{}{NBSP}{month}{NBSP}{}", date.day(), date.year())
 }
 
-/// "2026-11-15T23:59:59Z" as "2026-11-15 23:59".
+/// Formats "2026-11-15T23:59:59Z" as "2026-11-15 23:59".
 fn minute(time: &str) -> String {
     time.chars()
         .take(16)
@@ -94,7 +94,7 @@ fn minute(time: &str) -> String {
         .collect()
 }
 
-/// The same of a moment, as clocks of a time zone show it; of a day, that day.
+/// The same in a time zone; a day without a time is unchanged.
 pub(crate) fn minute_in(time: &str, timezone: &str) -> String {
     let moment = time.parse::<jiff::Timestamp>().ok();
     let local = moment.and_then(|moment| moment.in_tz(timezone).ok());
@@ -104,7 +104,7 @@ pub(crate) fn minute_in(time: &str, timezone: &str) -> String {
     )
 }
 
-/// Year, month and day; the epoch for a date that cannot be read.
+/// Year, month and day; the epoch for an unreadable date.
 pub fn date_parts(date: &str) -> [i64; 3] {
     let date: Date = date.parse().unwrap_or(jiff::civil::date(1970, 1, 1));
     [
@@ -118,7 +118,7 @@ pub(crate) fn words_of_date(date: &str) -> String {
     date.parse().map_or_else(|_| date.to_string(), long)
 }
 
-/// "5 Oct 2026".
+/// Formats an ISO date: "5 Oct 2026".
 pub(crate) fn short_date(date: &str) -> String {
     date.parse()
         .map_or_else(|_| shorten(date, 20), |date: Date| brief(date))
@@ -140,7 +140,7 @@ pub fn shorten(text: &str, limit: usize) -> String {
     )
 }
 
-/// The same, cut after a whole sentence where one ends in the second half of what fits.
+/// The same, but cut after a sentence if one ends in the second half of the limit.
 pub fn shorten_to_sentence(text: &str, limit: usize) -> String {
     let Some((end, _)) = text.char_indices().nth(limit) else {
         return text.to_string();

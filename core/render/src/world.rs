@@ -1,7 +1,7 @@
-//! All that Typst can see: bundled fonts, the given files, nothing else.
+//! The closed world of a Typst document: bundled fonts and the given files.
 //!
-//! Owning `World::file` is the sandbox. There is no disk, no network, no package and no clock behind
-//! it, so a template can neither read other files nor print something different tomorrow.
+//! Implementing `World::file` is the sandbox: without disk, network, packages or clock, a template
+//! can neither read other files nor give another result tomorrow.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::LazyLock};
 use typst::{
@@ -13,7 +13,7 @@ use typst::{
     utils::LazyHash,
 };
 
-/// Font files: the font of running text first, then those that fill its gaps.
+/// Font files: the text font first, then the fallbacks.
 const FONT_FILES: &[&[u8]] = &[
     include_bytes!("../fonts/Inter-Regular.otf"),
     include_bytes!("../fonts/Inter-Italic.otf"),
@@ -38,12 +38,13 @@ const FONT_FILES: &[&[u8]] = &[
     include_bytes!("../fonts/NotoSansArmenian-Regular.ttf"),
 ];
 
-/// The bundled font files, for drawings that are turned into pictures elsewhere.
+/// The bundled font files, for drawings that are rasterised elsewhere.
 pub fn font_files() -> impl Iterator<Item = &'static [u8]> {
     FONT_FILES.iter().copied()
 }
 
-/// Characters as bits: a font's own list must be read from its start for every question.
+/// A set of characters as bits: a font's own table would have to be read from its start for each
+/// lookup.
 struct Characters(Vec<u64>);
 
 impl Characters {
@@ -82,7 +83,7 @@ static SHARED: LazyLock<Shared> = LazyLock::new(|| {
         library: LazyHash::new(Library::default()),
         book: LazyHash::new(FontBook::from_fonts(&fonts)),
         covered: Characters::of(fonts.iter().cloned()),
-        // Its styles all have the same characters.
+        // All styles of the text font have the same characters.
         covered_by_text_font: Characters::of(fonts.iter().take(1).cloned()),
         fonts,
     }
@@ -93,8 +94,7 @@ pub fn covered(c: char) -> bool {
     SHARED.covered.contains(c)
 }
 
-/// The same without marks that sit on the letter before them: on a letter of another font, some
-/// cannot be placed.
+/// The same without combining marks: on a letter from another font, some cannot be placed.
 pub fn covered_without_marks(c: char) -> bool {
     let mark = matches!(c,
         '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{591}'..='\u{5c7}'
@@ -105,25 +105,25 @@ pub fn covered_without_marks(c: char) -> bool {
     !mark && covered(c)
 }
 
-/// Returns true if the font of running text has a glyph for a character.
+/// Returns true if the text font has a glyph for a character.
 pub fn covered_by_text_font(c: char) -> bool {
     SHARED.covered_by_text_font.contains(c)
 }
 
-/// A closed world of files, by path with a leading slash.
+/// The files of a closed world, by path with a leading slash.
 pub struct Files {
     main: FileId,
     sources: BTreeMap<String, Source>,
     others: BTreeMap<String, Bytes>,
 }
 
-/// The place of a path in every world.
+/// The id of a path, the same in every world.
 fn file_id(path: &str) -> Option<FileId> {
     Some(RootedPath::new(VirtualRoot::Project, VirtualPath::new(path).ok()?).intern())
 }
 
 impl Files {
-    /// A world whose main file is `main`; `None` when a path is not a path.
+    /// Makes a world with the main file `main`; `None` if a path is invalid.
     pub fn new(
         main: &str,
         sources: BTreeMap<String, String>,

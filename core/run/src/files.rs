@@ -1,4 +1,4 @@
-//! The files of a run's folder: their names, and how they are read and written.
+//! The files of a run's folder: names, reading and writing.
 
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -7,42 +7,42 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// Name of the plan.
+/// The plan.
 pub const PLAN: &str = "plan.json";
-/// Name of the job file's copy.
+/// The copy of the job file.
 pub const JOB: &str = "job.toml";
-/// Name of the journal.
+/// The journal.
 pub const JOURNAL: &str = "journal.jsonl";
-/// Name of the folder of cells.
+/// The folder of cells.
 pub const CELLS: &str = "cells";
-/// Name of the findings of all stages.
+/// The findings of all stages.
 pub const FINDINGS: &str = "findings.json";
-/// Name of the report that was laid out.
+/// The report.
 pub const REPORT: &str = "report.json";
-/// Name of the hashes of the other files; `b3sum --check` reads it.
+/// The hashes of the other files, for `b3sum --check`.
 pub const CHECKSUMS: &str = "checksums.b3";
-/// Name of the summary. It is written last: if it exists, the other files do, too.
+/// The summary. It is written last, so if it exists, the other files do, too.
 pub const SUMMARY: &str = "run.json";
-/// The page on what failed.
+/// The failure page.
 pub const FAILURE_PAGE: &str = "failure.html";
-/// The same as a text for a mail.
+/// The failure report as text, for a mail.
 pub const FAILURE_TEXT: &str = "failure.txt";
-/// Prefix of files that record sent alerts. They are not results of the run, and stay when it is
-/// resumed: no alert is sent twice.
+/// Prefix of files that record sent alerts. They are not results of the run, and are kept when it
+/// is resumed, so that no alert is sent twice.
 pub const ALERT: &str = "alert.";
-/// Begins the names of files that say which mail was sent. They too are no part of what the run made.
+/// Prefix of files that record sent mail, which are not results of the run either.
 pub const DELIVERIES: &str = "deliveries.";
 
-/// Tells whether a file of a run's folder is about mail that was sent. Such files change after the run, and
-/// stay when it is resumed.
+/// Returns true if a file of a run's folder records sent mail. Such files change after the run, and
+/// are kept when it is resumed.
 pub fn is_mail(name: &str) -> bool {
     [ALERT, DELIVERIES]
         .iter()
         .any(|start| name.starts_with(start))
 }
 
-/// The drawing of a chart, by its id, as a path in the run's folder. Stages name charts, but groups in
-/// records may be part of an id.
+/// Path of a chart's drawing in the run's folder, from its id. An id may contain names of groups
+/// from records.
 pub fn chart_file(id: &str) -> String {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() || "-_".contains(c) {
@@ -54,10 +54,10 @@ pub fn chart_file(id: &str) -> String {
     format!("charts/{}.svg", id.chars().map(plain).collect::<String>())
 }
 
-/// An unusable file of a run's folder.
+/// An error in a file of a run's folder.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It cannot be read or written.
+    /// A file cannot be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     File {
         /// "read" or "write".
@@ -67,7 +67,7 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
-    /// It does not hold what the program writes.
+    /// The content of a file is invalid.
     #[error("{} cannot be understood: {source}", path.display())]
     Content {
         /// The file.
@@ -116,19 +116,19 @@ pub fn read_json<T: DeserializeOwned>(path: PathBuf) -> Result<T, Error> {
     serde_json::from_slice(&text).map_err(|source| Error::Content { path, source })
 }
 
-/// JSON in a form people can read, as the files of a run's folder have it.
+/// Pretty-printed JSON, as in the files of a run's folder.
 pub fn json_text<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
     let mut text = serde_json::to_vec_pretty(value)?;
     text.push(b'\n');
     Ok(text)
 }
 
-/// Writes a JSON file at once or not at all.
+/// Writes a JSON file atomically.
 pub fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
     write_whole(path, &json_text(value)?)
 }
 
-/// Writes a file at once or not at all, with the folders it needs. A part that could not be written
+/// Writes a file atomically, and creates its folder if necessary. After an error the temporary file
 /// is removed.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -142,7 +142,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     })
 }
 
-/// Writes a file, and makes its folder when it turns out to be missing.
+/// Writes a file, and creates its folder if it is missing.
 pub fn write_with_folder(path: &Path, bytes: &[u8]) -> io::Result<()> {
     match (fs::write(path, bytes), path.parent()) {
         (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {

@@ -1,4 +1,4 @@
-//! A run's folder with all existing files.
+//! The contents of a run's folder, as far as its files exist.
 
 use crate::{
     Error, Plan, RecordedPlan, RunOrigin, RunStatus, RunSummary,
@@ -14,24 +14,24 @@ use std::{
 /// State of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeState {
-    /// It did its work.
+    /// Completed.
     Done,
-    /// It had too few records, for this reason.
+    /// Too few records; with the reason.
     NotEnough(String),
-    /// It failed, for this reason.
+    /// Failed; with the reason.
     Failed(String),
-    /// It was not begun, for this reason.
+    /// Skipped; with the reason.
     NotRun(String),
-    /// The run ended, or has not come, before it.
+    /// Not reached yet, or not before the run ended.
     NotReached,
-    /// It is not in the plan.
+    /// Not in the plan.
     Absent,
 }
 
 /// The contents of a run's folder.
 #[derive(Debug)]
 pub struct RunFolder {
-    /// Location.
+    /// Path of the folder.
     pub folder: PathBuf,
     /// The plan.
     pub plan: Plan,
@@ -41,16 +41,16 @@ pub struct RunFolder {
     pub status: RunStatus,
     /// The text of the job file.
     pub job_file: String,
-    /// Cells by the node's name without its table.
+    /// Cells by short name of the node.
     pub cells: BTreeMap<String, Cell>,
-    /// The records read, by source; only for runs that made their reports.
+    /// Notes on the records of each source; only for runs that made reports.
     pub sources: BTreeMap<String, SourceNote>,
-    /// Unreadable files, in sentences.
+    /// Unreadable files, one sentence each.
     pub unreadable: Vec<String>,
 }
 
 impl RunFolder {
-    /// Reads a folder; without a plan it is none.
+    /// Reads a folder; fails without a plan.
     pub fn read(folder: &Path) -> Result<Self, Error> {
         let RecordedPlan { plan, origin } = RecordedPlan::read(folder)?;
         let mut unreadable = Vec::new();
@@ -90,7 +90,7 @@ impl RunFolder {
         })
     }
 
-    /// The state of a node, by its full name.
+    /// The state of the node with this full name.
     pub fn state(&self, node: &str) -> NodeState {
         let Some(node) = self.plan.node(node) else {
             return NodeState::Absent;
@@ -104,7 +104,7 @@ impl RunFolder {
         }
     }
 
-    /// Cells of the plan's nodes, in its order, with the nodes' full names.
+    /// Cells in the order of the plan, with the full names of their nodes.
     pub fn in_order(&self) -> impl Iterator<Item = (&str, &Cell)> {
         let nodes = self.plan.nodes.iter().filter(|node| !node.is_report());
         nodes.filter_map(|node| Some((node.name.as_str(), self.cells.get(node.short())?)))

@@ -1,10 +1,10 @@
-//! The events of a run, one JSON object per line, written as they happen.
+//! The journal: the events of a run, one JSON object per line, written as they happen.
 //!
-//! The file is locked by the process that writes it. The lock ends with the process: a journal
-//! without an end and without a lock belongs to an interrupted run, and nothing has to be cleaned
-//! up. Events are on disk before the run builds on them: a node has finished when its line is there.
-//! Nodes that finish while the disk is busy share the next flush. A truncated line is removed when
-//! the run is resumed.
+//! The writing process locks the file. The lock ends with the process, so a journal without an end
+//! and without a lock belongs to an interrupted run, and nothing has to be cleaned up. Events are
+//! durable before the run relies on them: a node has finished when its line is on disk. Nodes that
+//! finish while the disk is busy share the next flush. A truncated line is removed when the run is
+//! resumed.
 
 use crate::{
     Error, Fingerprint, RunStatus,
@@ -26,23 +26,23 @@ pub enum EventKind {
     RunStarted,
     /// The run resumed after its process died.
     RunResumed,
-    /// A node is being worked on.
+    /// A node started.
     NodeStarted,
-    /// A node waits for a run that writes the same dataset.
+    /// A node is waiting for a run that writes the same dataset.
     NodeWaiting,
-    /// A node is tried again.
+    /// A node is retried.
     NodeRetried,
-    /// A node did its work.
+    /// A node completed.
     NodeFinished,
-    /// The node's cached outcome was used.
+    /// A node's cached outcome was reused.
     NodeReused,
     /// A node failed.
     NodeFailed,
-    /// A node was stopped with the run.
+    /// A node was cancelled with the run.
     NodeCancelled,
-    /// A node was not begun.
+    /// A node was skipped.
     NodeSkipped,
-    /// The run is over.
+    /// The run finished.
     RunFinished,
 }
 
@@ -59,9 +59,9 @@ impl EventKind {
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// Time.
+    /// Time of the event.
     pub time: Timestamp,
-    /// Kind.
+    /// Kind of event.
     pub event: EventKind,
     /// Full name of the node; for `run_started` the run's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,13 +69,13 @@ pub struct Event {
     /// Key under which the node's outcome is cached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
-    /// Duration.
+    /// Duration in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
-    /// Rows written.
+    /// Number of rows written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
-    /// The reason, or the error.
+    /// The reason or error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Status of the run.
@@ -99,19 +99,19 @@ impl Event {
     }
 }
 
-/// A journal being written.
+/// An open journal, locked until it is dropped.
 #[derive(Debug)]
 pub struct Journal {
     file: File,
 }
 
 impl Journal {
-    /// A new journal in a run's folder, locked as long as this lives.
+    /// Creates and locks the journal of a run's folder.
     pub fn create(folder: &Path) -> io::Result<Self> {
         let path = folder.join(JOURNAL);
         let file = File::options().create_new(true).append(true).open(path)?;
-        // Some network file systems have no locks; there, an active run is distinguished from a
-        // dead one by its end.
+        // Some network file systems have no locks; there, a run counts as active until the journal
+        // has its end.
         let _ = file.try_lock();
         Ok(Self { file })
     }
@@ -137,19 +137,20 @@ impl Journal {
         Ok(Some(Self { file }))
     }
 
-    /// Appends a line at once. It survives the process; a power failure only after a flush.
+    /// Appends a line. It survives the death of the process, but a power failure only after a
+    /// flush.
     pub fn append(&mut self, event: &Event) -> io::Result<()> {
         let mut line = serde_json::to_vec(event)?;
         line.push(b'\n');
         self.file.write_all(&line)
     }
 
-    /// The same file, to be flushed by another thread.
+    /// Another handle of the file, for flushing it in another thread.
     pub fn file(&self) -> io::Result<File> {
         self.file.try_clone()
     }
 
-    /// Reads the events in a run's folder. Lines that were cut off or damaged are left out.
+    /// Reads the events in a run's folder; truncated or damaged lines are left out.
     pub fn read(folder: &Path) -> Result<Vec<Event>, Error> {
         let bytes = read_bytes(folder.join(JOURNAL))?;
         let lines = bytes.split(|byte| *byte == b'\n');
@@ -158,7 +159,7 @@ impl Journal {
             .collect())
     }
 
-    /// Reads the events in a run's folder; without a journal there are none.
+    /// Reads the events in a run's folder; none without a journal.
     pub fn read_or_empty(folder: &Path) -> Result<Vec<Event>, Error> {
         match Self::read(folder) {
             Err(error) if error.is_missing() => Ok(Vec::new()),
@@ -166,7 +167,7 @@ impl Journal {
         }
     }
 
-    /// The status of a run, from the events of its journal; without an end, the lock shows whether
+    /// The status of a run from the events of its journal. Without an end, the lock shows whether
     /// it is active.
     pub fn status(folder: &Path, events: &[Event]) -> RunStatus {
         let mut ends = events.iter().rev();
@@ -192,13 +193,13 @@ impl Journal {
     }
 }
 
-/// A journal's bytes without a last line that was cut off.
+/// The bytes of a journal without a truncated last line.
 fn whole_lines(bytes: &[u8]) -> &[u8] {
     let end = bytes.iter().rposition(|byte| *byte == b'\n');
     &bytes[..end.map_or(0, |at| at + 1)]
 }
 
-/// Returns true if the last whole line ends the run; nothing is written after it.
+/// Returns true if the last whole line is the end of the run.
 fn is_at_end(bytes: &[u8]) -> bool {
     let lines = whole_lines(bytes).trim_ascii_end();
     let last = lines.rsplit(|byte| *byte == b'\n').next();

@@ -1,9 +1,11 @@
-//! The plan of a run and its folder, typed, once: the engine writes them, others read them.
+//! The plan and the folder of a run as types, shared by the engine, which writes them, and all
+//! readers.
 //!
-//! Modules are listed in the order in which a run comes about: the [`plan`], the part of the [`ledger`] that
-//! it sees, its [`record`] in the run's folder, the [`fingerprint`] of each of its nodes, the [`journal`] of what happened, the
-//! [`status`] at the end, the [`summary`] for the archive. A [`folder`] has it all, in [`files`]. Data
-//! only: what is planned, run and delivered is decided elsewhere.
+//! Modules are listed in the order in which a run proceeds: the [`plan`], the part of the
+//! [`ledger`] that it sees, its [`record`] in the run's folder, the [`fingerprint`] of each of its
+//! nodes, the [`journal`] of events, the [`status`] at the end, the [`summary`] for the archive. A
+//! [`folder`] contains all of them, as [`files`]. Data only: planning, execution and delivery are
+//! elsewhere.
 
 pub mod plan;
 

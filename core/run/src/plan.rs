@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{borrow::Cow, collections::BTreeMap, sync::OnceLock, time::Duration};
 
-/// Kind of the nodes that read records.
+/// Kind of source nodes.
 pub const SOURCE: &str = "source";
-/// Kind of the nodes that lay out reports.
+/// Kind of report nodes.
 pub const REPORT: &str = "report";
 
-/// Every node of a run, in an order in which it can be done.
+/// The nodes of a run, in an order in which they can run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// Name of the job.
@@ -21,16 +21,16 @@ pub struct Plan {
     pub title: String,
     /// Its owner.
     pub owner: String,
-    /// The window that is reported on.
+    /// The window to report on.
     pub window: Window,
-    /// Its name.
+    /// Label of the window.
     pub label: String,
     /// Periods to compare with.
     #[serde(default)]
     pub compare: Vec<Comparison>,
-    /// Date the run is made for.
+    /// Date of the run.
     pub date: Date,
-    /// Seed for everything random.
+    /// Seed of all randomness.
     #[serde(default)]
     pub seed: u64,
     /// Values of the params.
@@ -39,7 +39,7 @@ pub struct Plan {
     /// Hash of the resolved job: every node's config, in order.
     #[serde(default)]
     pub config_hash: String,
-    /// The part of the ledger that stages see; `None` where no stage reads it.
+    /// The part of the ledger that stages see; `None` if no stage reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerView>,
     /// Nodes.
@@ -50,7 +50,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Finds the node of this full name.
+    /// Finds the node with this full name.
     pub fn node(&self, name: &str) -> Option<&Node> {
         let index = self.index.0.get_or_init(|| {
             let names = self.nodes.iter().map(|node| node.name.clone());
@@ -66,18 +66,18 @@ impl Plan {
     }
 }
 
-/// Positions of the nodes by full name, made when a node is first looked up.
+/// Indices of the nodes by full name, built at the first lookup.
 #[derive(Debug, Clone, Default)]
 pub struct NodeIndex(OnceLock<BTreeMap<String, usize>>);
 
 impl PartialEq for NodeIndex {
-    /// It follows from the nodes.
+    /// Derived from the nodes, so always equal.
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-/// One thing to do.
+/// A source, stage or report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     /// Full name: `source.tickets`, `stage.rhythm`, `report.executive`.
@@ -85,7 +85,7 @@ pub struct Node {
     /// Title given in the job file; empty for none.
     #[serde(default)]
     pub title: String,
-    /// The work: the keys `kind` and `config` of a plan.
+    /// Its work: the keys `kind` and `config` in a plan's file.
     #[serde(flatten)]
     pub spec: NodeSpec,
     /// Full names of the nodes it reads.
@@ -94,26 +94,26 @@ pub struct Node {
     /// Tables of the ledger it reads: `ledger.findings`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ledger: Vec<String>,
-    /// Version of the code that does it.
+    /// Version of its code.
     pub code_version: u32,
-    /// True if the reports are made without it when it fails.
+    /// True if reports are made without it when it fails.
     pub optional: bool,
     /// Hash of a source's contract; empty for other nodes.
     #[serde(default)]
     pub contract_hash: String,
-    /// Longest time to take.
+    /// Timeout.
     #[serde(skip)]
     pub timeout: Option<Duration>,
     /// Number of retries; `None` for the run's default.
     #[serde(skip)]
     pub retries: Option<u32>,
-    /// Params for the reader: those set and the defaults of the others.
+    /// Params for reports: those set, and the defaults of the others.
     #[serde(skip)]
     pub param_lines: Vec<ParamLine>,
 }
 
 impl Node {
-    /// The name without its table: `rhythm`. Sources and stages share one space of names.
+    /// The name without its table: `rhythm`. Sources and stages share one namespace.
     pub fn short(&self) -> &str {
         short(&self.name)
     }
@@ -155,7 +155,7 @@ pub fn short(name: &str) -> &str {
     name.split_once('.').map_or(name, |(_, short)| short)
 }
 
-/// The work of a node, with references resolved; secrets are still references.
+/// The work of a node, with references resolved, except those to secrets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "KindAndConfig", into = "KindAndConfig")]
 pub enum NodeSpec {
@@ -165,7 +165,7 @@ pub enum NodeSpec {
     Stage {
         /// Kind of stage.
         kind: String,
-        /// Its params: a table, which only the kind understands.
+        /// Its params: a table, opaque to others than the kind.
         params: Value,
     },
     /// Lays out a report.
@@ -182,7 +182,7 @@ impl NodeSpec {
         }
     }
 
-    /// The same as a table of keys and values, for hashes and comparisons.
+    /// Its config as a table of keys and values, for hashes and comparisons.
     pub fn config(&self) -> Cow<'_, Value> {
         match self {
             Self::Source(source) => Cow::Owned(serde_json::json!(source)),
@@ -192,7 +192,7 @@ impl NodeSpec {
     }
 }
 
-/// The work of a node as serialised.
+/// The serialised form.
 #[derive(Serialize, Deserialize)]
 struct KindAndConfig {
     kind: String,
@@ -223,14 +223,14 @@ impl TryFrom<KindAndConfig> for NodeSpec {
     }
 }
 
-/// Records to read, as the job file has it.
+/// A source of records, as in the job file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceSpec {
     /// Location of the records.
     pub uri: String,
     /// Name of the contract.
     pub contract: String,
-    /// Format of the records; `None` for that of the file name.
+    /// Format of the records; `None` to derive it from the file names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
     /// Delimiter of CSV.
@@ -242,16 +242,16 @@ pub struct SourceSpec {
     /// Comment character of CSV.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    /// Whether CSV begins with the names of its columns.
+    /// True if CSV has a header line with column names; `None` for the default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
-    /// Names of the columns of CSV, in place of those in the file.
+    /// Column names of CSV, instead of those in the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
-    /// Time before the window for which daily files are read; `None` for all.
+    /// Time before the window for which daily files are read, such as "60 weeks"; `None` for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<String>,
-    /// Whether the run fails when there are no files.
+    /// True if the run fails when there are no files.
     #[serde(default = "yes")]
     pub required: bool,
 }
@@ -275,7 +275,7 @@ pub struct ReportSpec {
     /// Operational notices, such as a full disk.
     #[serde(default)]
     pub notices: Vec<String>,
-    /// The previous report, which findings are compared with.
+    /// The earlier report, which findings are compared with.
     #[serde(default)]
     pub earlier: Option<EarlierReport>,
 }

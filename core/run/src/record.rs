@@ -1,4 +1,4 @@
-//! The plan in a run's folder: what was planned, and what it was made from.
+//! The plan and the inputs of a run, as recorded in its folder.
 
 use crate::{
     Error, Plan,
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, io, path::Path};
 
-/// The plan of a run, as its folder keeps it.
+/// The recorded plan of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RecordedPlan {
     /// The plan.
@@ -42,7 +42,7 @@ pub struct RunOrigin {
     /// The run it repeats.
     #[serde(default)]
     pub parent: Option<String>,
-    /// The part of the id that follows from what is run on what.
+    /// The part of the id that follows from the plan and the records.
     #[serde(default)]
     pub identity: String,
     /// Version of the program.
@@ -51,13 +51,13 @@ pub struct RunOrigin {
     /// Identity of each source, by the node's full name.
     #[serde(default)]
     pub records: BTreeMap<String, SourceRecords>,
-    /// The due time of the job's schedule that it answers.
+    /// The due time for which it was made.
     #[serde(default)]
     pub due: Option<Timestamp>,
 }
 
 impl RunOrigin {
-    /// Reads what the run of a folder was made from, without the nodes of its plan.
+    /// Reads the inputs of a run, without the nodes of its plan.
     pub fn read(folder: &Path) -> Result<Self, Error> {
         read_json(folder.join(PLAN))
     }
@@ -69,11 +69,11 @@ impl RunOrigin {
 pub enum SourceRecords {
     /// Records with this hash.
     Hash(String),
-    /// It could not be read, for this reason.
+    /// Unreadable, for this reason.
     Unreadable(String),
 }
 
-/// Begins the text of a source that could not be read; a hash has no colon.
+/// Prefix of an unreadable source; a hash has no colon.
 const UNREADABLE: &str = "failed: ";
 
 impl fmt::Display for SourceRecords {

@@ -6,22 +6,22 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
-    /// Everything was done.
+    /// Every node completed.
     Complete,
-    /// The reports were made, without something optional.
+    /// The reports were made, but an optional node failed.
     Partial,
-    /// Something failed that the reports need.
+    /// A node that the reports need failed.
     Failed,
-    /// It was stopped.
+    /// Cancelled.
     Cancelled,
-    /// It is under way.
+    /// Active.
     Running,
-    /// Its process ended without a word; what it finished can be reused.
+    /// Its process died; finished nodes can be reused.
     Interrupted,
 }
 
 impl RunStatus {
-    /// The word that people read.
+    /// Its name in messages.
     pub fn word(self) -> &'static str {
         match self {
             Self::Complete => "complete",

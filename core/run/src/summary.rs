@@ -1,4 +1,4 @@
-//! `run.json`: what the archive needs to know of a run without opening its report.
+//! The summary of a run in `run.json`, which the archive reads instead of the report.
 
 use crate::{
     Error, EventKind, Journal, RecordedPlan, RunStatus,
@@ -9,7 +9,7 @@ use retrocast_domain::Report;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path};
 
-/// A run, as in its folder's `run.json`.
+/// The summary of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunSummary {
     /// Id of the run; also the name of its folder.
@@ -24,12 +24,12 @@ pub struct RunSummary {
     /// The window in words.
     #[serde(default)]
     pub period: String,
-    /// Date the run was made for.
+    /// Date of the run.
     #[serde(default, with = "or_empty")]
     pub date: Option<Date>,
     /// Status.
     pub status: RunStatus,
-    /// The sentence to read first: the first headline, or the verdict.
+    /// The first headline, or else the verdict.
     #[serde(default)]
     pub headline: String,
     /// Start time.
@@ -44,7 +44,7 @@ pub struct RunSummary {
     /// Nodes that were executed.
     #[serde(default)]
     pub executed: u64,
-    /// The run of which this is a rerun.
+    /// Id of the run that this one repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
     /// The error that prevented it from finishing.
@@ -58,11 +58,10 @@ impl RunSummary {
         read_json(folder.join(SUMMARY))
     }
 
-    /// Finds how the run of a folder ended, or that it has not: from its summary, else from its
-    /// journal and the lock on it.
+    /// Finds the status of a run: from its summary, else from its journal and the lock on it.
     pub fn status_of(folder: &Path) -> Result<RunStatus, Error> {
         match Self::read(folder) {
-            // A process may have died after its run was over and before that stood in its summary.
+            // A process may have died after its run was over, but before the summary recorded that.
             Ok(summary) if summary.status != RunStatus::Running => Ok(summary.status),
             _ => {
                 let events = Journal::read_or_empty(folder)?;
@@ -71,7 +70,7 @@ impl RunSummary {
         }
     }
 
-    /// Writes the summary into a run's folder, which must exist; a reader never sees half a file.
+    /// Writes the summary atomically into a run's folder, which must exist.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
         let path = folder.join(SUMMARY);
         let written = json_text(self).and_then(|text| write_whole(&path, &text));
@@ -82,8 +81,8 @@ impl RunSummary {
         })
     }
 
-    /// Summarises a run's plan, journal and report. Nothing else counts: a process that died after
-    /// its run was over leaves the same as one that did not.
+    /// Summarises a run's plan, journal and report. It depends on nothing else, so a process that
+    /// died after its run was over leaves the same summary as one that did not.
     pub fn of(folder: &Path) -> Result<Self, Error> {
         let RecordedPlan { plan, origin } = RecordedPlan::read(folder)?;
         let events = Journal::read(folder)?;
@@ -95,7 +94,7 @@ impl RunSummary {
             .filter_map(|event| Some((event.node.as_deref()?, event.event)))
             .collect();
         let count = |kind| last.values().filter(|last| **last == kind).count() as u64;
-        // The first node that failed, and did not succeed when the run was resumed.
+        // The first node that failed and did not succeed when the run was resumed.
         let error = events.iter().find_map(|event| {
             let (node, message) = (event.node.as_deref()?, event.message.as_deref()?);
             let failed = [Some(&event.event), last.get(node)] == [Some(&EventKind::NodeFailed); 2];
@@ -125,7 +124,7 @@ impl RunSummary {
     }
 }
 
-/// A value as text; none is an empty text, and so is one that cannot be understood.
+/// An optional value as text; `None` is an empty text, and an unparsable text is `None`.
 mod or_empty {
     use serde::{Deserialize as _, Deserializer, Serializer};
     use std::{fmt::Display, str::FromStr};

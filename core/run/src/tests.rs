@@ -1,4 +1,5 @@
-//! A run's folder as the program has written it since 0.1.0 is read, and written again to the byte.
+//! Run folders that the program has written since 0.1.0 are read, and written back byte for
+//! byte.
 
 use super::*;
 use files::{JOURNAL, PLAN, SUMMARY};

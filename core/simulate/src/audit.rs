@@ -1,5 +1,5 @@
-//! A second, independent reader of simulated records, for tests: it holds each line to the contracts
-//! in `jobs/contracts` and counts what it sees, so that `truth.json` is not its own witness.
+//! A second, independent reader of simulated records, for tests. It checks each line against the
+//! contracts in `jobs/contracts` and counts, so that `truth.json` is not tested against itself.
 
 use crate::truth::{SourceTruth, reason};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use std::{
 };
 use toml::Table;
 
-/// The contract of this name.
+/// The contract with this name.
 pub(crate) fn contract(name: &str) -> Table {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../jobs/contracts");
     let text = std::fs::read_to_string(folder.join(format!("{name}.toml"))).unwrap();
@@ -32,7 +32,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The readable part of a file, and whether it is all of it.
+/// The readable part of a file, and whether that is all of it.
 pub(crate) fn content(path: &Path) -> (Vec<u8>, bool) {
     let bytes = std::fs::read(path).unwrap();
     let mut out = Vec::new();
@@ -149,7 +149,7 @@ impl Header {
     }
 }
 
-/// A cell of CSV as a value.
+/// Converts a cell of CSV to a value.
 fn value(kind: &str, cell: String) -> Result<Value, &'static str> {
     let found = match kind {
         _ if cell.is_empty() => Some(Value::Null),
@@ -175,7 +175,7 @@ fn check_time(record: &Value, contract: &Table) -> Result<(), &'static str> {
     }
 }
 
-/// The first reason for which a record does not meet its fields.
+/// The first reason why a record does not conform to its fields.
 pub(crate) fn check_fields(record: &Value, fields: &Table) -> Result<(), &'static str> {
     let names: BTreeSet<&String> = fields.keys().collect();
     for name in names {
@@ -251,7 +251,7 @@ fn check_value(value: &Value, field: &Table, kind: &str) -> Result<(), &'static 
     Ok(())
 }
 
-/// Every line of the real incidents meets the contract, with nothing in it that has no name.
+/// Checks that every line of the real incidents conforms to the contract and has no unlisted field.
 #[test]
 fn real_incidents_meet_their_contract() {
     let Ok(folder) = std::env::var("RETROCAST_REAL_DATA") else {

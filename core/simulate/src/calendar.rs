@@ -1,4 +1,4 @@
-//! Civil days in the company's time zone, and the instants in them as text.
+//! Civil days in the company's time zone, and formatted instants.
 
 use crate::Error;
 use jiff::{ToSpan, civil::Date, tz::TimeZone};
@@ -6,15 +6,15 @@ use jiff::{ToSpan, civil::Date, tz::TimeZone};
 /// One civil day.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Day {
-    /// Counted from the first day of the simulation.
+    /// Index from the first day of the simulation.
     pub index: usize,
     /// Its date.
     pub date: Date,
-    /// Instant at which it begins, in seconds since 1970.
+    /// Start, in seconds since 1970.
     pub start: i64,
-    /// Seconds in it: 23, 24 or 25 hours.
+    /// Length in seconds: 23, 24 or 25 hours.
     pub seconds: i64,
-    /// 0 is Monday.
+    /// Weekday; 0 is Monday.
     pub weekday: usize,
 }
 
@@ -30,7 +30,7 @@ impl Day {
     }
 }
 
-/// `count` civil days up to and without `until`.
+/// The `count` civil days before `until`.
 pub(crate) fn days(until: Date, count: usize, timezone: &str) -> Result<Vec<Day>, Error> {
     let out_of_range = |_| Error::Dates { until, days: count };
     let zone = TimeZone::get(timezone).map_err(|_| Error::Timezone {
@@ -63,7 +63,7 @@ pub(crate) fn days(until: Date, count: usize, timezone: &str) -> Result<Vec<Day>
     Ok(days)
 }
 
-/// Writes instants as `2026-11-09T08:15:30Z`, remembering the last date it wrote.
+/// Formats instants as `2026-11-09T08:15:30Z`, with the last date cached.
 #[derive(Default)]
 pub(crate) struct Clock {
     day: Option<i64>,
@@ -71,7 +71,7 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// Appends the instant `second` (since 1970).
+    /// Appends an instant, in seconds since 1970.
     pub(crate) fn write(&mut self, second: i64, out: &mut Vec<u8>) {
         let day = second.div_euclid(86_400);
         if self.day != Some(day) {

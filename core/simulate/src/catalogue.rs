@@ -1,9 +1,8 @@
 //! The other record types of the catalogue: about as much data as the first five, in fewer records.
 //! They follow from the first five: steps and resources from executions, alerts from metrics,
-//! failures and incidents, each component's log from the decisions.
+//! failures and incidents, component logs from decisions.
 //!
-//! Each table has a random stream of its own, so that the first five stay, byte for byte, what they
-//! are.
+//! Each table has its own random stream, so that the first five stay byte for byte the same.
 
 pub(crate) mod alerts;
 mod configurations;
@@ -22,14 +21,14 @@ use alerts::Fault;
 use std::path::Path;
 use traces::Streak;
 
-/// Data of the first five tables for those that are written after them.
+/// Data of the first five tables that the later tables use.
 pub(crate) struct Known {
     pub faults: Vec<Fault>,
     pub streaks: Vec<Streak>,
     pub asked: Vec<Asked>,
 }
 
-/// Writes the tables that need to know of more than one of the first five.
+/// Writes the tables that depend on several of the first five.
 pub(crate) fn write(
     root: &Path,
     company: &Company,

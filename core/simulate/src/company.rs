@@ -1,13 +1,13 @@
 //! The simulated company: its people, the number of events per day, and the planted facts.
 //!
-//! Everything is drawn from the seed here, once; the record types only follow it. Counts are
-//! gamma-Poisson around a level that is flat but for the planted facts, so that a finding about
-//! anything else is a false claim.
+//! Everything is drawn here once from the seed; the record types only follow it. Counts are
+//! gamma-Poisson around a level that is constant except for the planted facts, so that any other
+//! finding is a false claim.
 
 use crate::{Config, Error, calendar::Day, random::Random};
 use jiff::civil::Date;
 
-/// Shape of the gamma factor that varies daily counts: variance = mean + mean² / 60.
+/// Shape of the gamma distribution of daily counts: variance = mean + mean² / 60.
 pub(crate) const COUNT_SHAPE: f64 = 60.0;
 /// Volume of pipelines and decisions on Saturdays and Sundays, relative to working days.
 pub(crate) const WEEKEND_VOLUME: f64 = 0.4;
@@ -38,21 +38,21 @@ pub(crate) const SERVICES: [&str; 6] = [
     "cache",
     "mail, outbound",
 ];
-/// The limit that the drifting metric moves towards.
+/// The limit that the drifting metric approaches.
 pub(crate) const MEMORY_LIMIT: f64 = 90.0;
 /// Records per day at scale 1, by source, before the planted facts.
 const TICKETS_PER_DAY: f64 = 220.0;
 const PIPELINES_PER_DAY: f64 = 280.0;
 const DECISIONS_PER_DAY: f64 = 356.0;
 const SAMPLES_PER_DAY: f64 = 24.0;
-/// Share of records that do not meet their contract, and of records written twice.
+/// Share of records that violate their contract.
 pub(crate) const HOSTILE_SHARE: f64 = 0.0015;
-/// Share of records that are written a second time.
+/// Share of records that are written twice.
 pub(crate) const REPEAT_SHARE: f64 = 0.0008;
-/// Share of records that come days late.
+/// Share of records that are days late.
 pub(crate) const LATE_SHARE: f64 = 0.002;
 
-/// Parts of the product. One name is a formula to a spreadsheet.
+/// Components of the product. One name is a formula in a spreadsheet.
 pub(crate) const COMPONENTS: [&str; 8] = [
     "billing",
     "checkout",
@@ -64,14 +64,14 @@ pub(crate) const COMPONENTS: [&str; 8] = [
     "=cmd('calc')",
 ];
 
-/// A component with its tickets per day on days other than Monday, by type.
+/// A component with its tickets per day by type, on days other than Monday.
 #[derive(Debug, Clone)]
 pub(crate) struct Component {
     pub name: &'static str,
     pub per_day: [f64; 3],
 }
 
-/// The levels of one service's metrics.
+/// The usual levels of a service's metrics.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     pub name: &'static str,
@@ -81,7 +81,7 @@ pub(crate) struct Service {
     pub error_rate: f64,
 }
 
-/// A lasting change of one component's tickets.
+/// A lasting change in the tickets of a component.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shift {
     pub component: usize,
@@ -89,7 +89,7 @@ pub(crate) struct Shift {
     pub factor: f64,
 }
 
-/// A rise of one service's memory.
+/// A rise in the memory of a service.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Drift {
     pub service: usize,
@@ -97,7 +97,7 @@ pub(crate) struct Drift {
     pub points_per_day: f64,
 }
 
-/// A line of the register of improvements.
+/// An entry of the register of improvements.
 #[derive(Debug, Clone)]
 pub(crate) struct Improvement {
     pub id: &'static str,
@@ -161,7 +161,7 @@ impl Company {
         let mut random = Random::new(config.seed, 0);
         let mut order: Vec<usize> = (0..COMPONENTS.len()).collect();
         random.shuffle(&mut order);
-        // The three that something is planted in are busy enough for it to be found.
+        // Facts are planted in busy components, so that they can be found.
         let busy = &order[..3];
         let components: Vec<Component> = (0..COMPONENTS.len())
             .map(|i| {
@@ -281,7 +281,7 @@ impl Company {
         }
     }
 
-    /// Chooses the scale so that the expected number of records is what was asked for.
+    /// Sets the scale so that the expected number of records is the requested one.
     fn set_scale(&mut self, config: &Config) {
         let days = self.days.len() as f64;
         let wanted = match config.records {
@@ -299,7 +299,7 @@ impl Company {
         self.scale = ((wanted / extra - metrics) / counted).max(0.01);
     }
 
-    /// Expected records of a day at scale 1, metrics left out.
+    /// Expected number of records of a day at scale 1, without metrics.
     fn expected(&self, day: &Day) -> f64 {
         let tickets: f64 = (0..self.components.len())
             .flat_map(|c| (0..TICKET_TYPES.len()).map(move |t| (c, t)))
@@ -309,7 +309,7 @@ impl Company {
         tickets / self.scale + (pipelines + self.decisions(day)) / self.scale
     }
 
-    /// Expected tickets of a component and type on a day.
+    /// Expected number of tickets of a component and type on a day.
     pub(crate) fn tickets(&self, day: &Day, component: usize, kind: usize) -> f64 {
         let total: f64 = self
             .components
@@ -335,7 +335,7 @@ impl Company {
         mean
     }
 
-    /// Expected executions of each pipeline on a day.
+    /// Expected number of executions of each pipeline on a day.
     pub(crate) fn executions(&self, day: &Day) -> f64 {
         let mut mean = PIPELINES_PER_DAY / PIPELINES.len() as f64 * self.working_day_factor(day);
         if self.dip == Some(day.index) {
@@ -344,7 +344,7 @@ impl Company {
         mean * self.scale
     }
 
-    /// Expected decisions on a day.
+    /// Expected number of decisions on a day.
     pub(crate) fn decisions(&self, day: &Day) -> f64 {
         DECISIONS_PER_DAY * self.working_day_factor(day) * self.scale
     }
@@ -364,7 +364,7 @@ impl Company {
         level * volume * outage
     }
 
-    /// Points that a service's memory has drifted by on a day.
+    /// Drift of a service's memory up to a day, in percentage points.
     pub(crate) fn drifted(&self, day: &Day, service: usize) -> f64 {
         match self.drift {
             Some(drift) if drift.service == service && day.index >= drift.from => {

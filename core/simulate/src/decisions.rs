@@ -12,7 +12,7 @@ use crate::{
 };
 use std::{io::Write, path::Path};
 
-/// Number of this type's random stream.
+/// Number of the random stream of decisions.
 const STREAM: u64 = 2;
 const SUMMARIES: [&str; 5] = [
     "Drafted a reply from three earlier messages",
@@ -21,12 +21,12 @@ const SUMMARIES: [&str; 5] = [
     "Merged two records of one customer",
     "Antwort auf Rückfrage entworfen",
 ];
-/// Share of accepted decisions with a hostile summary, and with a field no contract names.
+/// Share of accepted decisions with a hostile summary and an unlisted field.
 const HOSTILE_SUMMARY_SHARE: f64 = 0.003;
 const TRACE_SHARE: f64 = 0.01;
-/// Share of decisions that carry what they were made from.
+/// Share of decisions with their inputs.
 const PAYLOAD_SHARE: f64 = 0.05;
-/// Place of `sync` among [`DECISION_KINDS`].
+/// Index of `sync` in [`DECISION_KINDS`].
 const SYNC: usize = 3;
 /// Number of records of one day in a truncated gzip file.
 const CUT_FILE_LINES: usize = 5;
@@ -43,7 +43,7 @@ const FLAWS: [Flaw; 9] = [
     Flaw::Long("summary"),
 ];
 
-/// Writes all decisions under `root/decisions`, and the logs of the components that made them.
+/// Writes all decisions under `root/decisions`, and the logs of their components.
 pub(crate) fn write(
     root: &Path,
     company: &Company,
@@ -96,7 +96,7 @@ pub(crate) fn write(
                 continue;
             }
             feed.accept(&line)?;
-            // Records with an unnamed field are not repeated: their count stays beyond dispute.
+            // Records with an unlisted field are not duplicated, so that their count is exact.
             if random.chance(REPEAT_SHARE) && !marks.trace {
                 let delay = random.below(2);
                 feed.repeat(day, delay, &line)?;

@@ -2,26 +2,26 @@
 //!
 //! Each finding is judged by the first of these rules that applies:
 //!
-//! 1. **Found.** Kind, source, subject, direction, date and size fit a planted fact.
-//! 2. **Implied.** It is another face of a planted fact, or of a pattern allowed by design:
+//! 1. **Found.** Kind, source, subject, direction, date and size match a planted fact.
+//! 2. **Implied.** It is another consequence of a planted fact, or of a pattern allowed by design:
 //!    - the Monday effect lowers the other weekdays against the mean of all days, and shows in each
 //!      component and, diluted, in all tickets together;
 //!    - a shift of one component shows as change point, trend, month and year effect of that
 //!      component and of all components together, and as anomalies until detectors have adapted;
 //!    - an improvement that works is such a shift downwards;
-//!    - an outage shows as anomaly in each part of the source, and in key figures whose window or
-//!      baseline holds the day;
+//!    - an outage shows as an anomaly in each part of the source, and in key figures whose window or
+//!      baseline includes the day;
 //!    - a drifting metric shows as trend, change point, anomaly, month effect, key figure, forecast
 //!      and capacity finding of its service, and of all services together;
 //!    - the threshold shows in each pipeline;
 //!    - the weekend shows as weekday effect of pipelines and decisions.
-//! 3. **Informational.** It claims no effect: the quality of records, a forecast that breaches
-//!    nothing, the level of a key figure, an improvement whose effect is unclear.
-//! 4. **False claim.** It is of a kind that claims an effect, and no planted fact supports it.
-//! 5. **Unjudged.** Its kind is not known here.
+//! 3. **Informational.** It claims no effect: data quality, a forecast within its limits, the level
+//!    of a key figure, an improvement with an unclear effect.
+//! 4. **False claim.** Its kind claims an effect, and no planted fact supports it.
+//! 5. **Unjudged.** Its kind is unknown here.
 //!
-//! Improvements are judged by their verdicts: the one that works must be called so with an estimate
-//! that fits, the one that does nothing must be called neither working nor harmful.
+//! Improvements are judged by their verdicts. The one that works must have that verdict, with an
+//! estimate that matches; the one that does nothing must be called neither working nor harmful.
 
 use crate::truth::{Fact, FactKind, Truth};
 use claim::Claim;
@@ -41,7 +41,7 @@ mod tests;
 pub struct Evaluation {
     /// Planted facts with the finding or effect that shows them.
     pub found: Vec<ShownFact>,
-    /// Planted facts that nothing shows.
+    /// Planted facts that no finding shows.
     pub missed: Vec<Missed>,
     /// Claims without a planted fact.
     pub false_claims: Vec<FalseClaim>,
@@ -49,11 +49,11 @@ pub struct Evaluation {
     pub implied: Vec<Implied>,
     /// Findings that claim no effect.
     pub informational: u64,
-    /// Findings of kinds that are not known here.
+    /// Findings of unknown kinds.
     pub unjudged: Vec<String>,
     /// Verdicts on improvements.
     pub improvements: Vec<ImprovementCheck>,
-    /// Accounts of records.
+    /// Checks of the record counts.
     pub sources: Vec<SourceCheck>,
 }
 
@@ -103,31 +103,31 @@ pub struct FalseClaim {
 pub struct Implied {
     /// The claim as a sentence.
     pub sentence: String,
-    /// The fact it follows from, and how.
+    /// The fact that it follows from, and how.
     pub why: String,
 }
 
-/// The verdict on one improvement against the truth.
+/// The verdict on one improvement compared with the truth.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ImprovementCheck {
     /// Identity in the register.
     pub improvement: String,
     /// The truth, in a few words.
     pub truth: String,
-    /// The verdict given, with the estimate; "no verdict" when there is none.
+    /// The verdict, with the estimate; "no verdict" if there is none.
     pub verdict: String,
     /// True if they agree.
     pub ok: bool,
 }
 
-/// The account of one source's records against the truth.
+/// The record counts of one source compared with the truth.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SourceCheck {
     /// Name of the source.
     pub source: String,
     /// True if every count agrees.
     pub ok: bool,
-    /// Counts that differ: what, true, reported.
+    /// Differing counts: name, true value, reported value.
     pub differences: Vec<(String, u64, u64)>,
 }
 
@@ -142,9 +142,9 @@ impl Evaluation {
     }
 }
 
-/// Holds the findings of a run against the truth.
+/// Compares the findings of a run with the truth.
 ///
-/// `sources` may be empty when the accounts of records are not to be checked.
+/// `sources` may be empty if the record counts are not to be checked.
 pub fn evaluate(
     truth: &Truth,
     findings: &[Finding],
@@ -210,7 +210,7 @@ pub fn evaluate(
     evaluation
 }
 
-/// Puts a fact among the found or the missed.
+/// Adds a fact to the found or missed ones.
 fn settle(
     fact: &Fact,
     shown: &BTreeMap<&str, Vec<&Finding>>,
@@ -325,7 +325,8 @@ fn verdict_text(effect: &Effect) -> String {
     )
 }
 
-/// The account of a source against the truth; `None` for a source that was not simulated.
+/// Compares the record counts of a source with the truth; `None` for a source that was not
+/// simulated.
 fn source(truth: &Truth, note: &SourceNote) -> Option<SourceCheck> {
     let truth = truth.sources.get(&note.name)?;
     let reported: BTreeMap<&str, u64> = note

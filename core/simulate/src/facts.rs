@@ -99,7 +99,7 @@ impl Company {
             end: None,
             size: rounded(ratio),
             unit: "ratio".into(),
-            // Any of the three baselines may be printed, each with its sampling error.
+            // Any of the three baselines may be used, each with its sampling error.
             size_range: [working_days * 0.9, ratio * 1.1],
             date_tolerance_days: 0,
             numbers: BTreeMap::from([

@@ -1,9 +1,9 @@
-//! Records made to break programs: texts that mean something to some interpreter, and lines that do
-//! not meet their contract.
+//! Records designed to break programs: texts with a meaning to some interpreter, and lines that
+//! violate their contract.
 
 use crate::{Error, output::Feed, random::Random, truth::reason};
 
-/// Texts that are code, markup or trouble somewhere, and plain text in a report.
+/// Texts that are code, markup or control characters somewhere, and must be plain text in a report.
 pub(crate) const TEXTS: [&str; 18] = [
     "#read(\"secret.txt\")",
     "</script><script>alert(1)</script>",
@@ -25,18 +25,18 @@ pub(crate) const TEXTS: [&str; 18] = [
     "<img src=x onerror=alert(1)>",
 ];
 
-/// A way in which a line of JSON fails its contract.
+/// A way in which a line of JSON violates its contract.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Flaw {
     /// The second half of the line is missing.
     Cut,
-    /// The line is a message of some program.
+    /// The line is a message of another program.
     Garbage,
     /// A text holds bytes that are not UTF-8.
     BadText(&'static str),
     /// A text holds a raw null byte.
     RawNull(&'static str),
-    /// A new field `payload`, which the contract takes as JSON, is nested deeper than readers allow.
+    /// A new field `payload`, valid by the contract, is nested deeper than parsers allow.
     Deep,
     /// The value of a field is this JSON text.
     Value(&'static str, &'static str, &'static str),
@@ -46,11 +46,11 @@ pub(crate) enum Flaw {
     Long(&'static str),
 }
 
-/// Deeper than the 128 levels at which JSON readers stop.
+/// More than the 128 levels at which JSON parsers stop.
 const DEPTH: usize = 200;
 
 impl Flaw {
-    /// The line with the flaw, and the reason for which it is left out.
+    /// The line with the flaw, and the reason why it is refused.
     pub(crate) fn spoil(self, line: &str) -> (Vec<u8>, &'static str) {
         match self {
             Flaw::Cut => {
@@ -91,7 +91,7 @@ impl Flaw {
     }
 }
 
-/// The line with another value for a field that holds a text, a number or null.
+/// Replaces the value of a field that is a text, a number or null.
 fn with_value(line: &str, key: &str, value: &str) -> Vec<u8> {
     let name = format!("\"{key}\":");
     let Some(at) = line.find(&name) else {
@@ -102,7 +102,7 @@ fn with_value(line: &str, key: &str, value: &str) -> Vec<u8> {
     [&line[..start], value, &line[end..]].concat().into_bytes()
 }
 
-/// The line without a field that is not the last.
+/// Removes a field that is not the last.
 fn without(line: &str, key: &str) -> Vec<u8> {
     let name = format!("\"{key}\":");
     let Some(at) = line.find(&name) else {
@@ -114,7 +114,7 @@ fn without(line: &str, key: &str) -> Vec<u8> {
     [&line[..at], rest].concat().into_bytes()
 }
 
-/// Bytes of the text, number or null at the beginning of JSON text.
+/// Length in bytes of the text, number or null at the start of JSON text.
 fn value_length(text: &str) -> usize {
     let bytes = text.as_bytes();
     if bytes.first() != Some(&b'"') {
@@ -156,7 +156,7 @@ pub(crate) fn scatter(
     for _ in 0..count {
         let flaw = flaws[*turn % flaws.len()];
         *turn += 1;
-        // Million-character texts come once, not with every turn.
+        // Texts of a million characters occur once, not each time.
         if !matches!(flaw, Flaw::Long(_)) {
             write(feed, random, flaw)?;
         }

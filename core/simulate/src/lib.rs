@@ -1,13 +1,14 @@
-//! A company's operations with planted truth, so that what a report claims can be checked.
+//! Simulates a company's operations with planted facts, so that the claims of a report can be
+//! checked.
 //!
 //! [`simulate`] writes tickets, AI decisions, system metrics, pipeline executions and a register of
-//! improvements into a folder, including hostile records, and [`truth::Truth`] beside them: the
+//! improvements to a folder, including hostile records, and the [`truth::Truth`] about them: the
 //! planted facts with their sizes, and the exact number of invalid records by reason. The other
 //! record types of the catalogue follow from those: steps of the executions, alerts, incidents,
 //! tasks and more. [`evaluate`] compares findings with that truth: found facts, and claims without
 //! one.
 //!
-//! All is determined by the seed. Records are streamed: one day is in memory at a time.
+//! The seed determines everything. Records are streamed: one day is in memory at a time.
 
 use jiff::civil::{Date, date};
 use retrocast_domain::number::plural;
@@ -51,22 +52,22 @@ const A_DAY_MAX: f64 = 1e7;
 /// Settings of a simulation.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Decides everything random.
+    /// Seed of all randomness.
     pub seed: u64,
-    /// Number of weeks. Facts that need a longer history are planted from 10, 16 and 26 weeks.
+    /// Number of weeks. Some facts need more history: they are planted from 10, 16 and 26 weeks on.
     pub weeks: u32,
-    /// Average number of records per day: tickets, decisions, pipeline executions and metrics
-    /// together. The planted facts are detectable from 1,000 on. The other types are additional,
-    /// about half as many.
+    /// Average number of tickets, decisions, pipeline executions and metrics per day. The planted
+    /// facts are detectable from 1,000 on. The other record types are additional, about half as
+    /// many.
     pub records_per_day: f64,
-    /// Day after the last.
+    /// Day after the last day.
     pub until: Date,
-    /// Number of those records in all, instead of `records_per_day`; met within about one percent over
-    /// a year, three over a month.
+    /// Total number of those records, instead of `records_per_day`; met within about one percent
+    /// over a year, three over a month.
     pub records: Option<u64>,
-    /// IANA name of the time zone whose civil days shape the records.
+    /// IANA name of the time zone of days.
     pub timezone: String,
-    /// Folder to write; replaced when it holds an earlier simulation.
+    /// Folder to write; replaced if it contains an earlier simulation.
     pub out: PathBuf,
     /// True if older files are compressed.
     pub compress: bool,
@@ -94,15 +95,15 @@ impl Default for Config {
 /// The written files.
 #[derive(Debug, Clone)]
 pub struct Summary {
-    /// The folder.
+    /// Path of the folder.
     pub out: PathBuf,
-    /// The file with the planted facts.
+    /// Path of `truth.json`.
     pub truth_path: PathBuf,
     /// Its content.
     pub truth: Truth,
-    /// Records in all, the unfit ones included.
+    /// Total number of records, including invalid ones.
     pub records: u64,
-    /// Files in all, without `truth.json`.
+    /// Total number of files, without `truth.json`.
     pub files: u64,
     /// Bytes before compression.
     pub bytes: u64,
@@ -111,7 +112,7 @@ pub struct Summary {
 /// An error of a simulation or an evaluation.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The folder holds something else.
+    /// The folder contains something else.
     #[error(
         "{} holds files that no simulation wrote (there is no truth.json); \
          choose an empty or new folder", .path.display()
@@ -120,35 +121,35 @@ pub enum Error {
         /// Folder.
         path: PathBuf,
     },
-    /// The number of weeks makes no sense.
+    /// The number of weeks is out of range.
     #[error("{weeks} weeks cannot be simulated: use at least {WEEKS_MIN} and at most {WEEKS_MAX}")]
     Weeks {
-        /// Weeks asked for.
+        /// Requested number of weeks.
         weeks: u32,
     },
-    /// The number of records makes no sense.
+    /// The number of records is out of range.
     #[error(
         "{records} records in {days} days cannot be simulated: use at least {} \
          ({A_DAY_MIN} a day) and at most {}", A_DAY_MIN * f64::from(*days), A_DAY_MAX * f64::from(*days)
     )]
     Records {
-        /// Records asked for.
+        /// Requested number of records.
         records: f64,
-        /// Days.
+        /// Number of days.
         days: u32,
     },
-    /// The calendar ends before.
+    /// The period exceeds the calendar.
     #[error("{days} days before {until} are outside the calendar")]
     Dates {
-        /// Day after the last.
+        /// Day after the last day.
         until: Date,
-        /// Days asked for.
+        /// Requested number of days.
         days: usize,
     },
-    /// No such time zone.
+    /// The time zone is unknown.
     #[error("{timezone:?} is not a time zone; use an IANA name such as \"Europe/London\"")]
     Timezone {
-        /// Name asked for.
+        /// Requested name.
         timezone: String,
     },
     /// The folder holds files that no simulation wrote.
@@ -164,14 +165,14 @@ pub enum Error {
         /// Mentions further files, such as " and 2 more files"; may be empty.
         others: String,
     },
-    /// The system refused to read or write.
+    /// A file operation failed.
     #[error("cannot {action} {}: {source}", .path.display())]
     Io {
         /// "read" or "write".
         action: &'static str,
         /// File or folder.
         path: PathBuf,
-        /// The system's error.
+        /// The error of the system.
         source: io::Error,
     },
     /// A file is not a `truth.json`.
@@ -207,9 +208,9 @@ impl Error {
     }
 }
 
-/// Writes a company's operations and what is true about them.
+/// Simulates a company's operations, and writes the records and the truth about them.
 ///
-/// The folder appears atomically: everything is written beside it first.
+/// The folder appears atomically: everything is first written to a temporary folder beside it.
 pub fn simulate(config: &Config) -> Result<Summary, Error> {
     check(config)?;
     let company = company::Company::draw(config)?;
@@ -345,14 +346,14 @@ fn write_all(root: &Path, company: &company::Company, config: &Config) -> Result
     Ok(truth)
 }
 
-/// The result of a thread; its panic is propagated.
+/// Joins a thread; its panic is propagated.
 fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread
         .join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// A folder next to another, so that a rename between them is one step.
+/// A path beside another, so that renaming is atomic.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let name = path
         .file_name()

@@ -11,13 +11,13 @@ use crate::{
 };
 use std::{io::Write, path::Path};
 
-/// Number of this type's random stream.
+/// Number of the random stream of metrics.
 const STREAM: u64 = 4;
 const HEADER: &str = "service,time,cpu_percent,memory_percent,latency_ms,error_rate";
-/// Correlation of samples an hour apart.
+/// Correlation of samples that are an hour apart.
 const HOURLY_CORRELATION: f64 = 0.6;
 
-/// A column, a text put in its place, and the reason for which the record is left out.
+/// Column, replacement text, and the reason why the record is refused.
 const FLAWS: [(usize, &str, &str); 8] = [
     (2, "140.5", reason::OUT_OF_RANGE),
     (2, "warm", reason::WRONG_TYPE),
@@ -29,8 +29,8 @@ const FLAWS: [(usize, &str, &str); 8] = [
     (3, "50,0", reason::BROKEN_CSV),
 ];
 
-/// Writes all metrics under `root/metrics`, and returns where they exceed the limits of the
-/// monitoring.
+/// Writes all metrics under `root/metrics`; returns the periods in which they exceed the limits of
+/// the monitoring.
 pub(crate) fn write(
     root: &Path,
     company: &Company,
@@ -106,7 +106,7 @@ fn flawed(
     feed.reject(line, reason)
 }
 
-/// The last sample of one service and the noise it carries on.
+/// The last sample of one service, with its autocorrelated noise.
 struct Sampler {
     clock: Clock,
     correlation: f64,
@@ -165,7 +165,7 @@ impl Sampler {
         ];
     }
 
-    /// The sample as a row, one column replaced where asked.
+    /// Formats the sample as a row, with one column replaced if requested.
     fn row(&mut self, replaced: Option<(usize, &str)>, out: &mut Vec<u8>) {
         out.clear();
         for column in 0..6 {

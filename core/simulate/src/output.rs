@@ -1,4 +1,4 @@
-//! Writing records into files by day or week, and counting exactly what was written.
+//! Writes records to files by day or week, and counts exactly what was written.
 
 use crate::{Error, calendar::Day, truth::SourceTruth};
 use flate2::{Compression, write::GzEncoder};
@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A text as JSON, with quotes.
+/// Formats a text as JSON, with quotes.
 pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -73,15 +73,15 @@ pub(crate) enum Layout {
     Monthly,
 }
 
-/// Format of a file besides its records.
+/// Format of a file, apart from its records.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Style {
     pub packing: Packing,
-    /// Begins with a byte-order mark.
+    /// True if it begins with a byte-order mark.
     pub mark: bool,
-    /// Lines end in carriage return and line feed.
+    /// True if lines end with carriage return and line feed.
     pub carriage_return: bool,
-    /// The last line has no end.
+    /// True if the last line has no line break.
     pub open_end: bool,
 }
 
@@ -108,7 +108,7 @@ struct Part {
     buffer: Vec<u8>,
 }
 
-/// Blocks of this size go to the compressor at once.
+/// Size of blocks passed to the compressor, in bytes.
 const BLOCK_BYTES: usize = 1 << 16;
 
 impl Part {
@@ -150,7 +150,7 @@ impl Part {
     }
 }
 
-/// The records of one source on their way into files.
+/// Writes the records of one source to files.
 pub(crate) struct Feed {
     root: PathBuf,
     name: &'static str,
@@ -159,7 +159,7 @@ pub(crate) struct Feed {
     layout: Layout,
     part: Option<Part>,
     opened: Option<jiff::civil::Date>,
-    /// Lines that come in the file of a later day, by that day's index.
+    /// Lines for the file of a later day, by index of that day.
     held: BTreeMap<usize, Vec<Vec<u8>>>,
     last_index: usize,
     /// Counts so far.
@@ -167,7 +167,7 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// A source that will be written under `root/name/`.
+    /// Makes a writer for a source under `root/name/`.
     pub(crate) fn new(
         root: &Path,
         name: &'static str,
@@ -190,7 +190,7 @@ impl Feed {
         }
     }
 
-    /// Begins a day: opens its file, when it is the first of one, and writes what was held for it.
+    /// Starts a day: opens a new file if one begins, and writes the lines held back for it.
     pub(crate) fn open(&mut self, day: &Day, style: impl Fn() -> Style) -> Result<(), Error> {
         let date = match self.layout {
             Layout::Daily => day.date,
@@ -247,14 +247,14 @@ impl Feed {
         part.line(line).map_err(|e| Error::write(&part.path, e))
     }
 
-    /// Writes a record that meets its contract.
+    /// Writes a valid record.
     pub(crate) fn accept(&mut self, line: &[u8]) -> Result<(), Error> {
         self.truth.records += 1;
         self.truth.accepted += 1;
         self.line(line)
     }
 
-    /// Keeps a record that meets its contract for the file of a later day.
+    /// Holds a valid record back for the file of a later day.
     pub(crate) fn accept_late(
         &mut self,
         day: &Day,
@@ -272,7 +272,7 @@ impl Feed {
         Ok(())
     }
 
-    /// Writes a record that was written before once more, today or in the file of a later day.
+    /// Writes a record a second time, today or in the file of a later day.
     pub(crate) fn repeat(&mut self, day: &Day, delay: usize, line: &[u8]) -> Result<(), Error> {
         self.truth.records += 1;
         self.truth.duplicates += 1;
@@ -284,7 +284,7 @@ impl Feed {
         Ok(())
     }
 
-    /// Writes a record that does not meet its contract.
+    /// Writes an invalid record.
     pub(crate) fn reject(&mut self, line: &[u8], reason: &str) -> Result<(), Error> {
         self.truth.records += 1;
         *self
@@ -301,7 +301,7 @@ impl Feed {
         self.line(b"")
     }
 
-    /// Writes an empty file beside the day's.
+    /// Writes an empty file beside that of the day.
     pub(crate) fn empty_file(&mut self, day: &Day) -> Result<(), Error> {
         let path = self.path(day.date, "-empty", "")?;
         self.truth.files += 1;
@@ -310,8 +310,8 @@ impl Feed {
             .map_err(|e| Error::write(&path, e))
     }
 
-    /// Writes records that meet their contract into a gzip file that ends too early: every line can
-    /// be read, but the end of the compressed data is missing.
+    /// Writes valid records to a truncated gzip file: every line is readable, but the end of the
+    /// compressed data is missing.
     pub(crate) fn truncated_file(&mut self, day: &Day, lines: &[Vec<u8>]) -> Result<(), Error> {
         let path = self.path(day.date, "-cut", ".gz")?;
         let write = || -> io::Result<Vec<u8>> {
@@ -320,8 +320,8 @@ impl Feed {
                 encoder.write_all(line)?;
                 encoder.write_all(b"\n")?;
             }
-            // A sync flush ends on a byte border with all data out; what follows would be the
-            // last block and the check sum.
+            // A sync flush ends at a byte boundary with all data written; only the last block and
+            // the checksum are missing.
             encoder.flush()?;
             Ok(encoder.get_ref().clone())
         };
@@ -335,7 +335,7 @@ impl Feed {
         Ok(())
     }
 
-    /// Ends the open file.
+    /// Closes the current file.
     pub(crate) fn close(&mut self) -> Result<(), Error> {
         match self.part.take() {
             Some(part) => {

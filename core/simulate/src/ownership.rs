@@ -1,4 +1,4 @@
-//! Tracks which files of a folder a simulation wrote: other files are never replaced.
+//! Records which files of a folder a simulation wrote: other files are never replaced.
 
 use std::{
     collections::BTreeSet,
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Lists the files of a simulation, one per line, beside them.
+/// File with the list of the simulation's files, one per line.
 const LIST: &str = ".simulated";
 
 /// Records the existing files.
@@ -15,7 +15,7 @@ pub fn note(root: &Path) -> io::Result<()> {
     fs::write(root.join(LIST), names.join("\n") + "\n")
 }
 
-/// Files that came later, from somewhere else; none where nothing was noted.
+/// Files that were added by others since; none without a list.
 pub fn strangers(root: &Path) -> io::Result<Vec<String>> {
     let noted = match fs::read_to_string(root.join(LIST)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -28,7 +28,7 @@ pub fn strangers(root: &Path) -> io::Result<Vec<String>> {
         .collect())
 }
 
-/// Names of all files below a folder, by their paths from there.
+/// Relative paths of all files below a folder.
 fn files(root: &Path) -> io::Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     let mut folders = vec![PathBuf::new()];

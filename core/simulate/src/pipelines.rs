@@ -12,7 +12,7 @@ use crate::{
 };
 use std::{io::Write, path::Path};
 
-/// Number of this type's random stream.
+/// Number of the random stream of executions.
 const STREAM: u64 = 3;
 const ERRORS: [&str; 5] = [
     "timeout after 600 s",
@@ -33,7 +33,7 @@ const FLAWS: [Flaw; 8] = [
     Flaw::RawNull("pipeline"),
 ];
 
-/// Writes all executions under `root/pipelines`, and the details of some of them beside it.
+/// Writes all executions under `root/pipelines`, and the details of some of them in other folders.
 pub(crate) fn write(
     root: &Path,
     company: &Company,

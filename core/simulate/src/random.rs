@@ -1,19 +1,19 @@
-//! Random numbers: one stream for each purpose, and the distributions that operations follow.
+//! Random numbers: independent streams, and distributions.
 //!
-//! A stream depends on the seed and its own number only, so that record types can be written at the
-//! same time on several threads and still give the same bytes.
+//! A stream depends only on the seed and its number, so record types written concurrently by
+//! several threads still give the same bytes.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A source of randomness.
+/// A random stream.
 pub(crate) struct Random {
     generator: ChaCha8Rng,
     spare: Option<f64>,
 }
 
 impl Random {
-    /// The stream of this number under a seed.
+    /// Makes the stream with this number for a seed.
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         generator.set_stream(stream);
@@ -33,7 +33,7 @@ impl Random {
         low + (high - low) * self.unit()
     }
 
-    /// Uniform over the whole numbers 0..n; 0 when n is 0.
+    /// Uniform over the integers 0..n; 0 if n is 0.
     pub(crate) fn below(&mut self, n: usize) -> usize {
         if n == 0 {
             0
@@ -47,12 +47,12 @@ impl Random {
         self.unit() < p
     }
 
-    /// One of these.
+    /// Picks one of the items uniformly.
     pub(crate) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.below(items.len())]
     }
 
-    /// Puts items in random order (Fisher and Yates).
+    /// Shuffles items (Fisher and Yates).
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));

@@ -66,7 +66,8 @@ fn one_seed_gives_one_set_of_bytes() {
     assert_eq!(left.len(), 1, "{left:?}");
 }
 
-/// CRC-32 of names and contents, compression taken off so that a new version of it changes nothing.
+/// CRC-32 of names and contents. Files are decompressed first, so that a new version of the
+/// compression changes nothing.
 fn checksum(folder: &Path, source: &str) -> u32 {
     let mut sum = flate2::Crc::new();
     for path in audit::files(&folder.join(source)) {
@@ -292,7 +293,7 @@ fn the_number_of_records_is_met() {
         let (asked, more) = sources.split_at(FIRST_FIVE);
         let [asked, more] = [asked, more].map(|part| part.iter().sum::<u64>() as f64);
         near("records", asked, records as f64, tolerance);
-        // The other tables come on top, with about half as many records.
+        // The records of the other tables come in addition, about half as many.
         near("records on top", more, 0.55 * asked, 0.2);
         assert_eq!(summary.records as f64, asked + more);
     }

@@ -11,7 +11,7 @@ use crate::{
 };
 use std::{io::Write, path::Path};
 
-/// Number of this type's random stream.
+/// Number of the random stream of tickets.
 const STREAM: u64 = 1;
 const SEVERITIES: [&str; 4] = ["low", "normal", "high", "critical"];
 const PLANS: [&str; 3] = ["free", "team", "enterprise"];
@@ -62,13 +62,13 @@ const FLAWS: [Flaw; 15] = [
     Flaw::Long("body"),
 ];
 
-/// One in this many tickets may become a task.
+/// One ticket in this many may lead to a task.
 const ASKED_EVERY: u64 = 20;
 
-/// A ticket that tasks may come from: when it was opened, in seconds since 1970, and its number.
+/// A ticket that may lead to a task: time of opening in seconds since 1970, and number.
 pub(crate) type Asked = (i64, u64);
 
-/// Writes all tickets under `root/tickets`, and returns those that tasks may come from.
+/// Writes all tickets under `root/tickets`; returns those that may lead to tasks.
 pub(crate) fn write(
     root: &Path,
     company: &Company,
@@ -157,7 +157,7 @@ pub(crate) fn write(
     Ok((feed.truth, asked))
 }
 
-/// Writes lines; keeps texts that were escaped once.
+/// Formats lines, with a cache of escaped texts.
 struct Writer {
     clock: Clock,
     next: u64,
@@ -180,7 +180,7 @@ impl Writer {
         }
     }
 
-    /// Appends a ticket; true when its title is hostile.
+    /// Appends a ticket; returns true if its title is hostile.
     fn ticket(
         &mut self,
         random: &mut Random,

@@ -1,4 +1,4 @@
-//! The planted facts, for comparison with findings: the shape of `truth.json`.
+//! The planted facts: the contents of `truth.json`.
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -7,10 +7,10 @@ use std::path::Path;
 
 use crate::Error;
 
-/// Everything that is true about simulated records.
+/// The truth about simulated records.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Truth {
-    /// Version of this shape.
+    /// Version of this format.
     pub schema: u32,
     /// Seed of the simulation.
     pub seed: u64,
@@ -20,7 +20,7 @@ pub struct Truth {
     pub start: Date,
     /// Day after the last.
     pub until: Date,
-    /// IANA name of the time zone whose civil days are meant.
+    /// IANA name of the time zone of days.
     pub timezone: String,
     /// The planted facts. Nothing else has an effect.
     pub facts: Vec<Fact>,
@@ -38,7 +38,7 @@ pub struct Truth {
 pub enum FactKind {
     /// A weekday with more records than the others.
     WeekdayEffect,
-    /// A share that jumps once a volume passes a threshold.
+    /// A share that rises once a volume passes a threshold.
     VolumeThreshold,
     /// A lasting shift of a level.
     ChangePoint,
@@ -68,44 +68,44 @@ pub struct Fact {
     pub id: String,
     /// Kind.
     pub kind: FactKind,
-    /// Source whose records show it: "tickets", "pipelines", ...
+    /// Name of the source whose records show it, such as "tickets".
     pub source: String,
-    /// Subject; `None` means all.
+    /// Subject; `None` for all records.
     pub subject: Option<Subject>,
     /// The measure that shows it, such as "failure tickets per day".
     pub measure: String,
     /// The fact as a sentence.
     pub what: String,
-    /// Civil day from which it holds, where it begins on one.
+    /// First day on which it holds; `None` for always.
     pub date: Option<Date>,
-    /// Civil day after the last on which it holds, where it ends.
+    /// Day after the last on which it holds; `None` without an end.
     pub end: Option<Date>,
     /// Size, in `unit`.
     pub size: f64,
     /// Unit of `size`: "ratio", "share", "files", "points per day", "relative".
     pub unit: String,
-    /// An estimate of `size` within these bounds counts as right.
+    /// Range of estimates of `size` that count as correct.
     pub size_range: [f64; 2],
-    /// A date this many days off counts as right.
+    /// Deviation of a date that counts as correct, in days.
     pub date_tolerance_days: i64,
     /// Further sizes by name.
     #[serde(default)]
     pub numbers: BTreeMap<String, f64>,
 }
 
-/// A value of a column.
+/// A column and a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
-    /// Column.
+    /// Name of the column.
     pub column: String,
     /// Value.
     pub value: String,
 }
 
-/// A pattern that exists by design and is not one of the facts.
+/// A pattern by design that is not one of the facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allowed {
-    /// Source.
+    /// Name of the source.
     pub source: String,
     /// Kind of finding that may report it, such as "correlation".
     pub kind: String,
@@ -118,32 +118,33 @@ pub struct Allowed {
 /// `records = accepted + duplicates + the sum of quarantined`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceTruth {
-    /// Files, the empty and the broken ones included.
+    /// Number of files, including empty and broken ones.
     pub files: u64,
-    /// Lines that are not blank (without CSV headings).
+    /// Number of lines that are neither blank nor a header.
     pub records: u64,
-    /// Records that meet the contract, each key once.
+    /// Number of valid records, each key once.
     pub accepted: u64,
-    /// Records that do not meet the contract, by reason.
+    /// Number of invalid records by reason.
     pub quarantined: BTreeMap<String, u64>,
     /// Number of lines whose key occurs on another line, too.
     pub duplicates: u64,
-    /// Files that end in the middle of their compressed data. All their lines counted in `records`
-    /// can be read.
+    /// Number of files with truncated compressed data; all of their lines in `records` are
+    /// readable.
     pub broken_files: u64,
-    /// Records in a later file than the one of their day.
+    /// Number of records in a later file than that of their day.
     pub late: u64,
-    /// Blank lines.
+    /// Number of blank lines.
     pub blank_lines: u64,
-    /// Records with a text made to break programs, among the accepted ones.
+    /// Number of accepted records with a text designed to break programs.
     pub hostile_texts: u64,
-    /// Fields that the contract does not name, with the number of accepted records that have them.
+    /// Fields that the contract does not declare, with the number of accepted records that have
+    /// them.
     pub unknown_fields: BTreeMap<String, u64>,
-    /// Bytes before compression.
+    /// Size before compression, in bytes.
     pub bytes: u64,
 }
 
-/// Reasons for quarantine, as they are written in reports.
+/// Reasons for quarantine, as written in reports.
 pub mod reason {
     /// The line is not JSON.
     pub const BROKEN: &str = "broken JSON";
@@ -155,7 +156,7 @@ pub mod reason {
     pub const WRONG_TYPE: &str = "wrong type";
     /// A required value is missing or null.
     pub const MISSING: &str = "missing required";
-    /// A number is outside its bounds.
+    /// A number is outside its limits.
     pub const OUT_OF_RANGE: &str = "out of range";
     /// A text is none of the allowed ones.
     pub const NOT_ALLOWED: &str = "not allowed";
@@ -177,19 +178,19 @@ impl Truth {
         })
     }
 
-    /// The fact of this id.
+    /// The fact with this id.
     pub fn fact(&self, id: &str) -> Option<&Fact> {
         self.facts.iter().find(|fact| fact.id == id)
     }
 }
 
 impl Fact {
-    /// Returns true if an estimate is within the bounds.
+    /// Returns true if an estimate of the size is correct.
     pub fn admits(&self, estimate: f64) -> bool {
         (self.size_range[0]..=self.size_range[1]).contains(&estimate)
     }
 
-    /// The value it is about; empty for all.
+    /// The value of its subject; empty for all records.
     pub fn value(&self) -> &str {
         self.subject.as_ref().map_or("", |subject| &subject.value)
     }

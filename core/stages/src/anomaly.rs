@@ -113,7 +113,7 @@ impl MetricType {
         }
     }
 
-    /// Returns true if a deviation in this direction is known to be bad.
+    /// Returns true if a deviation in this direction is bad.
     fn is_bad(self, up: bool) -> bool {
         match self {
             Self::Throughput => !up,
@@ -122,7 +122,7 @@ impl MetricType {
         }
     }
 
-    /// Returns true if people notice it at once: work that fails, waits or is not done.
+    /// Returns true if people notice it at once: failed, waiting or missing work.
     fn is_felt(self) -> bool {
         matches!(self, Self::Throughput | Self::ErrorRate | Self::Latency)
     }
@@ -269,7 +269,7 @@ fn least(step: Step) -> Options {
 fn history_max(step: Step) -> usize {
     match step {
         Step::Day => 1500,
-        // A year: the windows of hourly series are long, and time grows with both.
+        // A year: windows of hourly series are long, and the run time grows with both.
         Step::Hour => 24 * 366,
     }
 }
@@ -277,7 +277,7 @@ fn history_max(step: Step) -> usize {
 /// Maximum number of groups to analyse: the largest.
 const GROUPS_MAX: usize = 200;
 
-/// The richest structure that some series supports.
+/// The options for the richest structure that some series supports.
 fn options(step: Step, lines: &SeriesSet) -> Option<Options> {
     let all: &[Options] = match step {
         Step::Day => &[Options::DAILY],

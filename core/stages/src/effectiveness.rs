@@ -182,7 +182,7 @@ struct Params {
     min_post: u32,
 }
 
-/// The method in a line, by what a day's records are made into.
+/// The method in one line, by aggregate.
 fn method(aggregate: Aggregate) -> String {
     let daily = match aggregate {
         Aggregate::Count => "counts",
@@ -197,7 +197,7 @@ fn method(aggregate: Aggregate) -> String {
     )
 }
 
-/// Maximum number of days, the latest, and of components, the largest.
+/// Maximum number of days (the latest), and of components (the largest).
 const DAYS_MAX: usize = 1500;
 
 const GROUPS_MAX: usize = 200;
@@ -209,7 +209,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     let mut notes = Vec::new();
     let improvements = read(context, &params, register, &mut notes)?;
     let is_whole = |one: &Improvement| one.component == WHOLE;
-    // Without components only all records together can be analysed.
+    // Without components, only all records together can be analysed.
     let has_column = records.has(&params.component_column);
     let by = if !has_column && !improvements.is_empty() && improvements.iter().all(is_whole) {
         Vec::new()

@@ -1,4 +1,4 @@
-//! Numbers that are none are kept out of cells: JSON has no way to write them, so that a finding with
+//! Removes numbers from cells that are not finite: JSON cannot represent them, so a finding with
 //! one could not be read again.
 
 use retrocast_domain::{
@@ -6,7 +6,7 @@ use retrocast_domain::{
     chart::{Band, Series},
 };
 
-/// Leaves out of a cell every number that is not finite.
+/// Removes every number that is not finite from a cell.
 pub(crate) fn finite(cell: &mut Cell) {
     cell.findings.iter_mut().for_each(finding);
     for kpi in &mut cell.kpis {
@@ -119,7 +119,7 @@ fn series(series: &mut Series) {
     series.values.iter_mut().for_each(keep);
 }
 
-/// Drops the places of a band where an edge is missing.
+/// Removes the times of a band at which an edge is missing.
 fn band(band: &mut Band) {
     let known: Vec<bool> = band
         .lower

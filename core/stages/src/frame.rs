@@ -1,6 +1,6 @@
-//! Taking what a stage needs out of a piece of a dataset: typed columns, groups.
+//! Extracts typed columns and groups from a batch of a dataset.
 //!
-//! The border between frames and slices: numerics in `retrocast-stats` see slices only.
+//! The border between data frames and slices: numerics in `retrocast-stats` see only slices.
 
 use crate::{
     Input, StageError,
@@ -10,18 +10,18 @@ use polars::prelude::*;
 use serde::{Deserialize, Deserializer};
 use std::collections::HashMap;
 
-/// Largest valid value: its fourth power still fits into 64 bits, so that no variance overflows.
+/// Maximum valid value: its fourth power fits into 64 bits, so variances cannot overflow.
 const SIZE_MAX: f64 = 1e60;
-/// Sizes below this are zero: nothing is divided by them.
+/// Smaller values are zero, so that nothing is divided by them.
 const SIZE_MIN: f64 = 1e-60;
 
-/// The column of this name.
+/// The column with this name.
 pub fn column<'a>(piece: &'a Piece<'_>, name: &str) -> Result<&'a Column, StageError> {
     let found = piece.frame.column(name);
     found.map_err(|_| piece.input.no_column(name))
 }
 
-/// The error for a column of another type than is needed.
+/// The error for a column of the wrong type.
 pub fn wrong_type(input: &Input, name: &str, found: &DataType, needed: &str) -> StageError {
     StageError::ColumnType {
         dataset: input.dataset.name.clone(),
@@ -31,7 +31,7 @@ pub fn wrong_type(input: &Input, name: &str, found: &DataType, needed: &str) -> 
     }
 }
 
-/// The time column that a param names, or the contract.
+/// The time column named by a param, or else by the contract.
 pub fn time_column<'a>(input: &'a Input, named: Option<&'a str>) -> Result<&'a str, StageError> {
     named.or(input.time.as_deref()).ok_or_else(|| {
         let name = &input.dataset.name;
@@ -41,7 +41,7 @@ pub fn time_column<'a>(input: &'a Input, named: Option<&'a str>) -> Result<&'a s
     })
 }
 
-/// Microseconds since 1970 UTC of a time column (timestamps and dates; dates begin at midnight UTC).
+/// Microseconds since 1970 UTC of a column of timestamps or dates; dates start at midnight UTC.
 pub fn micros(piece: &Piece<'_>, name: &str) -> Result<Vec<Option<i64>>, StageError> {
     let column = column(piece, name)?;
     match column.dtype() {
@@ -55,8 +55,8 @@ pub fn micros(piece: &Piece<'_>, name: &str) -> Result<Vec<Option<i64>>, StageEr
     }
 }
 
-/// Numbers of a column; booleans are 0 and 1. Unusable values (not a number, infinite, beyond 1e60)
-/// count as missing, and are recorded.
+/// Numbers of a column; booleans are 0 and 1. Unusable values (NaN, infinite, beyond 1e60) count as
+/// missing and are recorded.
 pub fn numbers(
     piece: &Piece<'_>,
     name: &str,
@@ -64,7 +64,7 @@ pub fn numbers(
 ) -> Result<Vec<Option<f64>>, StageError> {
     let column = column(piece, name)?;
     let dtype = column.dtype();
-    // A column of nothing has no type to be wrong.
+    // A column of nulls has no wrong type.
     if dtype.is_null() {
         return Ok(vec![None; column.len()]);
     }
@@ -89,7 +89,7 @@ pub fn numbers(
     Ok(values)
 }
 
-/// A column as text; numbers and booleans are written out.
+/// A column converted to text, with numbers and booleans formatted.
 fn as_text(piece: &Piece<'_>, name: &str) -> Result<Column, StageError> {
     let column = column(piece, name)?;
     if column.dtype().is_nested() {
@@ -98,14 +98,14 @@ fn as_text(piece: &Piece<'_>, name: &str) -> Result<Column, StageError> {
     Ok(column.cast(&DataType::String)?)
 }
 
-/// Text of a column; numbers and booleans are written out.
+/// Texts of a column, with numbers and booleans formatted.
 pub fn texts(piece: &Piece<'_>, name: &str) -> Result<Vec<Option<String>>, StageError> {
     let texts = as_text(piece, name)?;
     let texts = texts.str()?.iter();
     Ok(texts.map(|text| text.map(str::to_string)).collect())
 }
 
-/// The rows that have one of these texts in a column; all rows without a column.
+/// True for each row with one of these texts in a column; for all rows without a column.
 pub fn matches(
     piece: &Piece<'_>,
     name: Option<&str>,
@@ -115,7 +115,7 @@ pub fn matches(
         return Ok(vec![true; piece.frame.height()]);
     };
     let column = column(piece, name)?;
-    // Numbers are equal however they are written: 3 is 3.0.
+    // Numbers are equal in any notation: 3 is 3.0.
     if column.dtype().is_float() {
         let numbers: Vec<f64> = equals.iter().filter_map(|text| text.parse().ok()).collect();
         let cast = column.cast(&DataType::Float64)?;
@@ -127,7 +127,7 @@ pub fn matches(
     Ok(texts.str()?.iter().map(matches).collect())
 }
 
-/// The values that a param lists, as texts: of a job file these are texts, numbers, true or false.
+/// The values in a param as texts; in a job file they are texts, numbers or booleans.
 pub fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let values = Vec::<serde_json::Value>::deserialize(deserializer)?;
     let text = |value| match value {
@@ -139,7 +139,7 @@ pub fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>,
 
 /// The schema of [`values`].
 pub fn values_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    // Numbers beyond these are not exact.
+    // Larger integers are not exact.
     let most = (1_u64 << 53) as f64;
     schemars::json_schema!({
         "type": "array",
@@ -147,11 +147,11 @@ pub fn values_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
-/// The groups of a dataset: a number for each, in the order in which they first come.
+/// The groups of a dataset, numbered in the order of their first occurrence.
 pub struct Groups<'a> {
     by: &'a [String],
     known: HashMap<String, usize>,
-    /// Values of the `by` columns joined by ` / `, or "all" when there are none.
+    /// Values of the `by` columns joined by ` / `; "all" without such columns.
     pub labels: Vec<String>,
 }
 
@@ -210,7 +210,7 @@ fn shown(text: Option<&str>) -> &str {
     }
 }
 
-/// A name as a reader can see it: "(none)" for a missing one, "(blank)" for one without letters.
+/// A visible name: "(none)" for a missing one, "(blank)" for a blank one.
 pub fn visible(text: Option<String>) -> String {
     shown(text.as_deref()).to_string()
 }

@@ -37,18 +37,17 @@
 //! means, order statistics for medians and percentiles, normal for sums; all widened for the clustering
 //! of records.
 //!
-//! A change from the window before is tested on the ratio of both values (for shares, on their
-//! difference). Records cluster: a bad day has many failures. So the variance of independent records is
-//! multiplied by two factors: how much more earlier windows differed from their neighbours than
-//! independent records would (mean squared successive difference, von Neumann 1941), and how much days vary around
-//! the level of their window and weekday (quasi-likelihood, `McCullagh` and Nelder 1989). With fewer
-//! than five earlier windows only the days are used, unless the windows clearly contradict them. Without
-//! either, nothing is tested. Small counts, shares, means and medians must also pass the textbook test
-//! (exact conditional, pooled score, Welch, Mann-Whitney). p-values of all metrics and groups are
-//! corrected together (Benjamini and Hochberg 1995). A change is proven when the corrected p-value is
-//! below `alpha` and its interval excludes zero change; it is a finding when it is also at least
-//! `change_min`. In simulations with clustered days, weeks correlated by 0.3, shares in batches and
-//! skewed sums, 3 to 7 % of the changes tested at 5 % were false.
+//! A change from the window before is tested on the ratio of both values (for shares, on their difference).
+//! Records cluster: a bad day has many failures. So the variance of independent records is multiplied by two
+//! factors: how much more earlier windows differed from their neighbours than independent records would (mean
+//! squared successive difference, von Neumann 1941), and how much days vary around the level of their window
+//! and weekday (quasi-likelihood, `McCullagh` and Nelder 1989). With fewer than five earlier windows only the
+//! days are used, unless the windows clearly contradict them. Without either, nothing is tested. Small
+//! counts, shares, means and medians must also pass the textbook test (exact conditional, pooled score,
+//! Welch, Mann-Whitney). p-values of all metrics and groups are corrected together (Benjamini and Hochberg
+//! 1995). A change is proven when the corrected p-value is below `alpha` and its interval excludes zero
+//! change; it is a finding when it is also at least `change_min`. In simulations with clustered days, weeks
+//! correlated by 0.3, shares in batches and skewed sums, 3 to 7 % of the changes tested at 5 % were false.
 //!
 //! Windows of different lengths are compared per day. When the records end within the window, every
 //! figure compares the covered part with the same part of the other windows, and the first page of the
@@ -153,9 +152,9 @@ pub const KPI: Kind = Kind {
     run,
 };
 
-/// Windows in the history of a figure, the current one included.
+/// Number of windows in the history of a figure, including the current one.
 const HISTORY: usize = 12;
-/// Metrics up to which the title made for a stage names them.
+/// Maximum number of metrics that are named in a generated title.
 const TITLE_METRICS_MAX: usize = 3;
 
 const METHOD: &str = "Intervals by Garwood (1936), Wilson (1927), Student's t or order statistics; \
@@ -169,7 +168,7 @@ impl Params {
         self.noun.as_deref().unwrap_or("records")
     }
 
-    /// "1 record", "12 builds".
+    /// A count with the noun: "1 record", "12 builds".
     fn counted(&self, n: u64) -> String {
         number::with_unit(n as f64, self.noun())
     }
@@ -183,10 +182,10 @@ struct Figure<'a> {
     subject: String,
     current: Value,
     previous: Option<Value>,
-    /// For the length of the current window.
+    /// Value of the baseline, scaled to the length of the current window.
     baseline: Option<Value>,
     history: Vec<Option<f64>>,
-    /// Against the window before, and against the baseline.
+    /// Changes from the previous window and from the baseline.
     change: Option<Change>,
     baseline_change: Option<Change>,
     p_adjusted: Option<f64>,
@@ -249,7 +248,7 @@ fn run(
         let sentence = part.sentence(&context.window);
         cell.caveats
             .push(format!("{}.", crate::series::words::capitalised(&sentence)));
-        // Days of UTC end before every window alike: nothing is missing.
+        // Days of UTC end before every window in the same way: nothing is missing.
         if times.grain != Grain::DayOfUtc {
             let end = words::moment(coverage.last(), coverage.has_hours());
             let name = &input.dataset.name;
@@ -391,7 +390,7 @@ fn figure<'a>(
     }
 }
 
-/// Corrects all p-values together and decides which changes are proven, and which are reported.
+/// Corrects all p-values together, and decides which changes are proven and which are reported.
 fn judge(params: &Params, figures: &mut [Figure<'_>]) {
     let p = |figure: &Figure<'_>| figure.change.as_ref()?.p;
     let all: Vec<f64> = figures.iter().filter_map(p).collect();
@@ -404,13 +403,13 @@ fn judge(params: &Params, figures: &mut [Figure<'_>]) {
         let Some(change) = &figure.change else {
             continue;
         };
-        // A corrected p-value and an interval that holds no change would contradict each other.
+        // A proven change with an interval that includes no change would be contradictory.
         figure.proven = change.is_clear() && figure.p_adjusted.is_some_and(|p| p < params.alpha);
         figure.significant = figure.proven && change.relative(figure.metric) >= params.change_min;
     }
 }
 
-/// The rows that stages after this one can read.
+/// The rows for later stages.
 fn frame_of(figures: &[Figure<'_>]) -> Result<DataFrame, StageError> {
     let number = |f: &dyn Fn(&Figure<'_>) -> Option<f64>| figures.iter().map(f).collect::<Vec<_>>();
     Ok(df![

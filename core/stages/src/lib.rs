@@ -1,10 +1,10 @@
 //! Every kind of analysis stage: rows in, an [`Analysis`] out.
 //!
-//! One kind is one file in this folder: its documentation, its `Params`, its `run`, its tests. It is
-//! registered by one line in [`KINDS`]. Stages see no storage, no clock and no global randomness:
-//! all they may use comes in through [`Context`] and [`Inputs`].
+//! Each kind is one file in this folder: its documentation, its `Params`, its `run`, its tests. It
+//! is registered with one line in [`KINDS`]. Stages have no storage, clock or global randomness:
+//! their only inputs are [`Context`] and [`Inputs`].
 
-/// Rows as stages take and give them.
+/// Rows and schemas of inputs and results.
 pub use polars::prelude::{DataFrame, Schema};
 use retrocast_domain::{
     Cell, Chapter, Finding, Window, cell::DatasetRef, result::ResultTable, window::Comparison,
@@ -41,18 +41,18 @@ pub mod trend;
 pub use rows::{Rows, Stored};
 pub use stop::{Stop, Stopped};
 
-/// The context of a stage besides its inputs.
+/// The context of a stage, in addition to its input datasets.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// Name of the stage in the job file.
     pub stage: String,
-    /// Title given in the job file; empty for none.
+    /// Title in the job file; empty for none.
     pub title: String,
-    /// The window that is reported on. Rows at or after its end are not shown to stages.
+    /// The window to report on. Rows at or after its end are hidden from stages.
     pub window: Window,
     /// Periods to compare with.
     pub compare: Vec<Comparison>,
-    /// Seed for everything random; derived from the job's and the stage's name.
+    /// Seed of all randomness, derived from the names of job and stage.
     pub seed: u64,
     /// Cells of the stages that params name, for kinds that read findings; empty for others.
     pub cells: Vec<Cell>,
@@ -60,34 +60,34 @@ pub struct Context {
     pub stop: Stop,
 }
 
-/// One dataset as a stage reads it.
+/// An input dataset of a stage.
 #[derive(Debug, Clone)]
 pub struct Input {
-    /// Rows, read piece by piece. Times are `Datetime(Microseconds, UTC)`.
+    /// Rows, read in batches. Times are `Datetime(Microseconds, UTC)`.
     pub rows: Rows,
     /// Name, version and number of rows, for evidence.
     pub dataset: DatasetRef,
     /// Counts of the records, if the dataset is a source.
     pub source: Option<retrocast_domain::report::SourceNote>,
-    /// Column that holds the time of a record, when the contract names one.
+    /// Column with the time of a record, if the contract names one.
     pub time: Option<String>,
-    /// Refused records of a source, at least their column `raw`; only if a param asks for it.
+    /// Refused records of a source, at least their column `raw`; only if a param needs them.
     pub refused: Option<Rows>,
     /// Local time until which the absence of records means that nothing happened, if the contract of
     /// the source declares it; `None` if records may be missing.
     pub complete_until: Option<jiff::civil::DateTime>,
-    /// The records from which these were selected by something other than their time: they determine the
-    /// covered period. Their time is in the named column.
+    /// The records from which these were selected by other criteria than time, and their time
+    /// column: they determine the covered period.
     pub picked_from: Option<(String, Box<Input>)>,
-    /// The dataset whose records these are, where a query passes on all of them: they are called by its
-    /// name.
+    /// The dataset with the same records, if queries pass all of them on; its name is used for
+    /// them.
     pub records_of: Option<String>,
     /// Times that were read, by column and time zone.
     times: Arc<Mutex<BTreeMap<(String, String), Arc<times::Times>>>>,
 }
 
 impl Input {
-    /// Rows of a dataset of which nothing else is known.
+    /// Makes an input from rows alone.
     pub fn new(rows: impl Into<Rows>, dataset: DatasetRef) -> Self {
         Self {
             rows: rows.into(),
@@ -112,7 +112,7 @@ impl Input {
 /// Datasets by name.
 pub type Inputs = BTreeMap<String, Input>;
 
-/// The dataset of this name, which a param names.
+/// The dataset with this name, which a param names.
 pub(crate) fn input<'a>(inputs: &'a Inputs, name: &str) -> Result<&'a Input, StageError> {
     inputs.get(name).ok_or_else(|| {
         StageError::Other(format!(
@@ -124,83 +124,83 @@ pub(crate) fn input<'a>(inputs: &'a Inputs, name: &str) -> Result<&'a Input, Sta
 /// The result of a stage.
 #[derive(Debug, Clone)]
 pub struct Analysis {
-    /// The cell. Inputs, output and params are filled in by the caller.
+    /// The cell. The caller fills in inputs, output and params.
     pub cell: Cell,
-    /// Rows for stages that come after, when the kind makes any.
+    /// Rows for later stages, if the kind makes any.
     pub frame: Option<DataFrame>,
 }
 
 /// An error of a stage.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
-    /// The params are not of the kind's shape; the job file should have been checked before.
+    /// The params do not match the kind's schema; the job file should have been checked before.
     #[error("params of stage: {0}")]
     Params(#[from] serde_json::Error),
-    /// A column that a param names is not in the dataset.
+    /// A column named by a param does not exist.
     #[error("dataset {dataset:?} has no column {column:?}; it has {columns}")]
     NoColumn {
-        /// Dataset.
+        /// Name of the dataset.
         dataset: String,
-        /// Column asked for.
+        /// Name of the column.
         column: String,
-        /// Columns it has.
+        /// Existing columns.
         columns: String,
     },
-    /// A column has another type than the stage needs.
+    /// A column has the wrong type.
     #[error("column {column:?} of dataset {dataset:?} is {found}, the stage needs {needed}")]
     ColumnType {
-        /// Dataset.
+        /// Name of the dataset.
         dataset: String,
-        /// Column.
+        /// Name of the column.
         column: String,
         /// Its type.
         found: String,
-        /// The required amount.
+        /// The required type.
         needed: String,
     },
-    /// Polars refused something.
+    /// A Polars operation failed.
     #[error(transparent)]
     Polars(#[from] polars::prelude::PolarsError),
-    /// Anything else, in words.
+    /// Any other error, as a message.
     #[error("{0}")]
     Other(String),
 }
 
-/// The way a kind reads the rows of its inputs.
+/// How a kind reads the rows of its inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reads {
-    /// Piece by piece: its memory does not grow with them.
+    /// In batches: its memory does not grow with the rows.
     Pieces,
-    /// It keeps them, so its memory grows with them.
+    /// It keeps all rows, so its memory grows with them.
     All,
     /// The findings and effects of the stages that params name, and tables of the ledger; no rows of theirs.
     Findings,
     /// None of its own: its rows are those of the query in its params.
     Query,
-    /// None.
+    /// It reads no rows.
     Nothing,
 }
 
-/// A kind of stage, as plain functions: what the job file, the manual and the engine need to know.
+/// A kind of stage, as plain functions and data.
 pub struct Kind {
-    /// Its name in a job file: a noun of the field.
+    /// Name in a job file: a noun of the field.
     pub name: &'static str,
-    /// Chapter of its stages in reports; `None` for no chapter.
+    /// Chapter of its stages in reports; `None` for none.
     pub chapter: Option<Chapter>,
-    /// Raised whenever the same inputs could give another result.
+    /// Increased whenever the same inputs could give another result.
     pub code_version: u32,
-    /// One sentence.
+    /// Summary in one sentence.
     pub summary: &'static str,
     /// The module documentation: method, source, caveats; it is the manual page.
     pub manual: &'static str,
     /// JSON Schema of its params, from the `Params` struct. A string (or array of strings) property
     /// with `"x-dataset": true` names an input dataset; with `"x-column": "<property>"` it names a
-    /// column of the dataset that the other property names; with `"x-refused": true` it asks, when it
-    /// is set, for the records that were left out of the sources.
+    /// column of the dataset named by that property; with `"x-refused": true` it requests, if set,
+    /// the refused records of the sources.
     pub schema: fn() -> schemars::Schema,
-    /// The dataset that it leaves; `None` where its columns depend on params.
+    /// The dataset that it writes; `None` if its columns depend on params.
     pub result: Option<&'static ResultTable>,
-    /// The way it reads the rows of its inputs.
+    /// How it reads the rows of its inputs.
     pub reads: Reads,
     /// Tables of the ledger that it reads, such as `ledger.effects`: inputs of these names.
     pub ledger: &'static [&'static str],
@@ -209,7 +209,7 @@ pub struct Kind {
 }
 
 impl Kind {
-    /// The manual page: the module documentation at the head of `manual`, as Markdown.
+    /// The manual page: the module documentation at the start of `manual`, as Markdown.
     pub fn manual_page(&self) -> String {
         let lines = self
             .manual
@@ -239,18 +239,18 @@ pub const KINDS: &[&Kind] = &[
     &noop::NOOP,
 ];
 
-/// The datasets that stages leave, by kind.
+/// The datasets that stages write, by kind.
 pub fn results() -> impl Iterator<Item = ResultTable> {
     KINDS.iter().filter_map(|kind| kind.result.copied())
 }
 
-/// The kind of this name.
+/// The kind with this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name).copied()
 }
 
-/// Sorts findings by importance and moves them into the cell, which holds finite numbers only: what
-/// overflowed on the way is left out.
+/// Sorts findings by importance and moves them into the cell. Numbers that are not finite are
+/// removed.
 pub fn with_findings(mut cell: Cell, findings: Vec<Finding>) -> Cell {
     let chapter = kind(&cell.kind).and_then(|kind| kind.chapter);
     cell.findings = findings;

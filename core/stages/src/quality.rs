@@ -21,15 +21,15 @@
 //! # Silent sources
 //!
 //! The maximum age of the newest record is that of the contract (`fresh_hours`), or else follows from the
-//! source's own pattern over the last 53 weeks. A silence lasts from the newest record to the window's
-//! end. Its probability is that of the rest of its first day without a record, times that of each whole
-//! day: the share of earlier days without records, with the days of the silence included, so that
-//! nothing is impossible and a short history proves little. Weekdays that usually have records, in
-//! numbers within a factor of two, are pooled; every other weekday is judged by itself. So a weekday
-//! source may be silent on any weekend, and a quiet Sunday is not compared with a busy Monday. For a
-//! source with regular gaps of many days, the gap is tested by Student's t on the logarithms of earlier gaps. A
-//! source is reported as silent when that probability is below 0.5 % and no earlier silence at a
-//! week's end was as long. At least seven days with records within two weeks or more are needed.
+//! source's own pattern over the last 53 weeks. A silence lasts from the newest record to the window's end.
+//! Its probability is that of the rest of its first day without a record, times that of each whole day: the
+//! share of earlier days without records, with the days of the silence included, so that nothing is
+//! impossible and a short history proves little. Weekdays that usually have records, in numbers within a
+//! factor of two, are pooled; every other weekday is judged by itself. So a weekday source may be silent on
+//! any weekend, and a quiet Sunday is not compared with a busy Monday. For a source with regular gaps of many
+//! days, the gap is tested by Student's t on the logarithms of earlier gaps. A source is reported as silent
+//! when that probability is below 0.5 % and no earlier silence at a week's end was as long. At least seven
+//! days with records within two weeks or more are needed.
 //!
 //! If the contract declares that days without records mean that nothing happened
 //! (`silence = "zero"`), only `fresh_hours` decides, and few records are not a defect.
@@ -239,11 +239,11 @@ fn run(
     })
 }
 
-/// Datasets up to which the title made for a stage names them.
+/// Maximum number of datasets that are named in a generated title.
 const TITLE_INPUTS_MAX: usize = 3;
 
-/// The finding that a dataset has no records in the window, which may be an end or just a quiet
-/// time.
+/// The finding that a dataset has no records in the window, because the source has stopped or
+/// nothing happened.
 fn no_records(
     context: &Context,
     params: &Params,

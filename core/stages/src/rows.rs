@@ -1,17 +1,17 @@
-//! Rows of a dataset, read piece by piece: a stage keeps tallies of them, not the rows, so its memory
-//! does not grow with their number.
+//! Rows of a dataset, read in batches: stages keep aggregates instead of rows, so memory does not
+//! grow with the number of rows.
 
 use crate::{Input, StageError};
 use polars::prelude::{DataFrame, DataType, Schema};
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-/// Source of the rows of a dataset.
+/// A source of rows.
 pub trait Stored: Send + Sync {
-    /// Its columns.
+    /// Columns of the rows.
     fn schema(&self) -> &Schema;
 
-    /// Reads the rows once, piece by piece and in the order of the dataset, with these columns only;
-    /// without rows one empty piece.
+    /// Reads the rows once, in batches and in the order of the dataset, with these columns only;
+    /// one empty batch if there are none.
     fn read(
         &self,
         columns: &[&str],
@@ -19,12 +19,12 @@ pub trait Stored: Send + Sync {
     ) -> Result<(), StageError>;
 }
 
-/// Rows that are stored somewhere.
+/// Rows of any source.
 #[derive(Clone)]
 pub struct Rows(Arc<dyn Stored>);
 
 impl Rows {
-    /// Rows of a store.
+    /// Wraps a source of rows.
     pub fn new(stored: impl Stored + 'static) -> Self {
         Self(Arc::new(stored))
     }
@@ -51,13 +51,13 @@ impl From<DataFrame> for Rows {
     }
 }
 
-/// A frame as a store of rows.
+/// A data frame as a source of rows.
 struct Held {
     frame: DataFrame,
     schema: Schema,
 }
 
-/// Rows of one piece of a frame; few in tests, so that they see several pieces.
+/// Number of rows of a batch; few in tests, so that they have several batches.
 const PIECE_ROWS: usize = if cfg!(test) { 50 } else { 1 << 16 };
 
 impl Stored for Held {
@@ -83,25 +83,25 @@ impl Stored for Held {
     }
 }
 
-/// Some rows of a dataset, with the columns that were asked for.
+/// A batch of rows of a dataset, with the requested columns.
 pub(crate) struct Piece<'a> {
     pub(crate) input: &'a Input,
     pub(crate) frame: DataFrame,
 }
 
 impl Input {
-    /// Names and types of the columns, in their order.
+    /// Names and types of the columns, in order.
     pub(crate) fn columns(&self) -> impl Iterator<Item = (&str, &DataType)> {
         let fields = self.rows.schema().iter();
         fields.map(|(name, dtype)| (name.as_str(), dtype))
     }
 
-    /// Returns true if there is a column of this name.
+    /// Returns true if there is a column with this name.
     pub(crate) fn has(&self, column: &str) -> bool {
         self.rows.schema().contains(column)
     }
 
-    /// Reads the rows once, piece by piece, with these columns only; without rows one empty piece.
+    /// Reads the rows once, in batches, with these columns only; one empty batch if there are none.
     pub(crate) fn each<'a>(
         &'a self,
         columns: &[&str],
@@ -120,7 +120,7 @@ impl Input {
         self.rows.read(&chosen, &mut take)
     }
 
-    /// All rows at once: for small datasets, and for kinds that return rows.
+    /// Reads all rows at once: for small datasets, and for kinds that return rows.
     pub(crate) fn whole(&self, columns: &[&str]) -> Result<Piece<'_>, StageError> {
         let mut whole: Option<DataFrame> = None;
         self.each(columns, |piece| {

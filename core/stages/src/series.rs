@@ -1,9 +1,9 @@
-//! Records of a dataset as one series a group: a value for each hour, day, week or month.
+//! Aggregates records to one series per group: a value for each hour, day, week or month.
 //!
-//! Shared by the stages that look along time. All groups share one axis. It holds the periods that
-//! the records cover whole ([`coverage`]): where records begin or end in the middle of a day, that day
-//! has fewer of them for no reason of its own. A group's values begin with its own first record.
-//! Counts and sums are 0 where there are no records; other values are missing there.
+//! Shared by the stages that analyse time series. All groups have the same axis, of the periods
+//! that the records cover completely ([`coverage`]): if records begin or end within a day, that day
+//! has fewer of them only because of that. A group's values begin with its own first record. Counts
+//! and sums are 0 without records; other values are missing then.
 
 use crate::{
     Context, Input, StageError,
@@ -55,12 +55,13 @@ pub(crate) enum Aggregate {
 }
 
 impl Aggregate {
-    /// Returns true if no records mean zero.
+    /// Returns true if a period without records is zero.
     pub(crate) fn adds_up(self) -> bool {
         matches!(self, Self::Count | Self::Sum)
     }
 
-    /// The one asked for; without a value column the number of records, else `with_value`.
+    /// The requested aggregate; by default the number of records without a value column, else
+    /// `with_value`.
     pub(crate) fn chosen(asked: Option<Self>, value: Option<&str>, with_value: Self) -> Self {
         asked.unwrap_or(if value.is_some() {
             with_value
@@ -113,25 +114,25 @@ pub(crate) struct Group {
     pub(crate) label: String,
     /// "component = billing", or "all".
     pub(crate) subject: String,
-    /// One value a period; `None` where there is nothing to make one from.
+    /// One value per period; `None` for a missing value.
     pub(crate) values: Vec<Option<f64>>,
-    /// The same with the periods at the ends that are not whole.
+    /// The same, including the incomplete periods at both ends.
     pub(crate) with_parts: Vec<Option<f64>>,
     /// Number of records behind `values`.
     pub(crate) records: u64,
-    /// Periods of `values` that hold a record.
+    /// Number of periods of `values` with records.
     pub(crate) active: usize,
-    /// The group's first record of all.
+    /// Time of the group's first record.
     pub(crate) first: DateTime,
 }
 
 impl Group {
-    /// Periods with a value.
+    /// Number of periods with a value.
     pub(crate) fn known(&self) -> usize {
         self.values.iter().flatten().count()
     }
 
-    /// Position of the first value.
+    /// Index of the first value.
     pub(crate) fn begin(&self) -> usize {
         self.values.iter().position(Option::is_some).unwrap_or(0)
     }
@@ -142,11 +143,11 @@ impl Group {
 pub(crate) struct SeriesSet {
     /// Length of the periods.
     pub(crate) period: Period,
-    /// True if no records mean zero.
+    /// True if a period without records is zero.
     pub(crate) adds_up: bool,
-    /// Beginning of each period.
+    /// Start of each period.
     pub(crate) starts: Vec<DateTime>,
-    /// Periods at the front of `with_parts` that `values` do not have.
+    /// Number of incomplete periods at the start of `with_parts`.
     pub(crate) parts_before: usize,
     /// Groups, by label.
     pub(crate) groups: Vec<Group>,
@@ -154,7 +155,7 @@ pub(crate) struct SeriesSet {
     pub(crate) measure: String,
     /// Source of the numbers.
     pub(crate) evidence: Evidence,
-    /// Caveats for a careful reader.
+    /// Limitations of the series.
     pub(crate) caveats: Vec<String>,
     /// Records with a time in the window.
     pub(crate) in_window: u64,
@@ -180,7 +181,7 @@ impl SeriesSet {
         Some(self.period.after(*last, 1))
     }
 
-    /// First and last day from a position on; `None` without any.
+    /// First and last day from an index on; `None` without any.
     fn days(&self, from: usize) -> Option<[Date; 2]> {
         let (first, last) = (self.starts.get(from)?, self.starts.last()?);
         let end = self.period.after(*last, 1).date();
@@ -196,19 +197,19 @@ impl SeriesSet {
         self.dates_from(0)
     }
 
-    /// The same from a position on.
+    /// The same from an index on.
     pub(crate) fn dates_from(&self, from: usize) -> String {
         self.days(from)
             .map_or_else(String::new, |[first, last]| format!("{first} to {last}"))
     }
 
-    /// First and last day from a position on in words: "3 August to 15 November 2026".
+    /// First and last day from an index on in words: "3 August to 15 November 2026".
     pub(crate) fn dates_in_words(&self, from: usize) -> String {
         self.days(from)
             .map_or_else(String::new, |[first, last]| range(first, last))
     }
 
-    /// Writes the common facts about records into a cell; returns `false` if there is nothing to
+    /// Writes the common facts about records to a cell; returns false if there is nothing to
     /// analyse, with the reason in the cell's status.
     pub(crate) fn describe(&self, cell: &mut Cell) -> bool {
         cell.records = Some(self.in_window);
@@ -228,7 +229,7 @@ struct Tally {
     records: u64,
     sum: f64,
     max: f64,
-    /// The values themselves, where the median is asked for.
+    /// The values themselves, if the median is requested.
     values: Vec<f64>,
 }
 
@@ -250,19 +251,19 @@ impl Tally {
 /// The aggregated records of a group.
 struct Tallied {
     number: usize,
-    /// Its records since the history began.
+    /// Number of its records since the start of the history.
     records: u64,
-    /// The first of them.
+    /// Time of the first of them.
     first: DateTime,
-    /// True if all values in the periods are whole numbers.
+    /// True if all values are integers.
     is_count: bool,
-    /// Tallies of each period with records.
+    /// Aggregates of each period with records.
     periods: BTreeMap<usize, Tally>,
 }
 
-/// The records of a dataset, as series need them.
+/// The aggregated records of a dataset.
 struct Tallies {
-    /// By label.
+    /// Groups by label.
     groups: BTreeMap<String, Tallied>,
     clocks: Clocks,
 }
@@ -343,7 +344,8 @@ pub(crate) fn collect(
     Ok(set)
 }
 
-/// The caveat for a last whole period that ends before the window, when that is long enough for one.
+/// The caveat for a last complete period that ends before the window, if the window is long enough
+/// for one.
 pub(crate) fn before_window(context: &Context, period: Period, end: DateTime) -> Option<String> {
     let window = &context.window;
     let fits = period.seconds() <= i64::from(window.days()) * Period::Day.seconds();
@@ -449,7 +451,7 @@ fn fill(
     let starts = &span.starts;
     let mut scaled: BTreeSet<Date> = BTreeSet::new();
     for (label, all) in &tallies.groups {
-        // The period in which a group appears later than the others is part of one, too.
+        // The period in which a group first appears after the others is also incomplete.
         let own = span.period.floor(all.first);
         let begins = own <= span.period.floor(coverage.first())
             || starts.first().is_some_and(|start| own < *start);

@@ -73,7 +73,7 @@ struct Params {
     sentence: Option<String>,
 }
 
-/// The dataset name under which the result of the query comes in.
+/// Name under which the result of the query is an input.
 pub const RESULT: &str = "__result";
 
 /// The kind `sql`.
@@ -90,9 +90,9 @@ pub const SQL: Kind = Kind {
     run,
 };
 
-/// Rows of the result that the report shows.
+/// Maximum number of rows of the result in a report.
 const SHOWN: usize = 10;
-/// Characters of a value that the report shows.
+/// Maximum length of a value in a report, in characters.
 const SHOWN_CHARACTERS: usize = 60;
 
 fn run(
@@ -107,7 +107,7 @@ fn run(
     let names: Vec<&str> = input.columns().map(|(name, _)| name).collect();
     let piece = input.whole(&names)?;
     let frame = &piece.frame;
-    // The input may be the head of a long result; the dataset knows its length.
+    // The input may be the first rows of a long result; the dataset has the number of all rows.
     let total = input.dataset.rows.max(frame.height() as u64);
     let rows = plural(total, "row");
     let columns = plural(frame.width() as u64, "column");
@@ -130,11 +130,11 @@ fn run(
     })
 }
 
-/// The rows of its tables that a query saw, if their records have times.
+/// The rows that a query saw of its tables with times.
 struct Seen {
-    /// The number of rows it did not see, as sentences; empty if it saw all.
+    /// Numbers of rows that it did not see, one sentence each; empty if it saw all.
     unseen: String,
-    /// First day of a record that it saw.
+    /// Day of the first record that it saw.
     first: Option<Date>,
 }
 
@@ -172,7 +172,7 @@ fn last_day(context: &Context) -> Date {
     end.yesterday().unwrap_or(end)
 }
 
-/// A finding for each of the first rows, on the records from this day on.
+/// Makes a finding of each of the first rows.
 fn sentences(
     context: &Context,
     piece: &Piece<'_>,
@@ -241,7 +241,7 @@ fn zone(context: &Context) -> TimeZone {
     TimeZone::get(&context.window.timezone).unwrap_or(TimeZone::UTC)
 }
 
-/// One value for machines: a number, or the text that people see.
+/// A value as JSON: a number, or the formatted text.
 fn raw_value(column: &Column, row: usize, zone: &TimeZone) -> serde_json::Value {
     let Ok(value) = column.get(row) else {
         return serde_json::Value::Null;
@@ -290,8 +290,8 @@ fn first_rows(frame: &DataFrame, total: u64, zone: &TimeZone) -> Table {
     table
 }
 
-/// Returns true if the whole numbers of a column name something, as identities and years do: they
-/// have no spaces between thousands.
+/// Returns true if the integers of a column are identifiers, such as ids and years, which have no
+/// thousands separators.
 fn is_name(column: &str) -> bool {
     const NAMES: [&str; 9] = [
         "id", "ids", "year", "number", "nr", "no", "key", "code", "port",
@@ -311,7 +311,7 @@ fn is_name(column: &str) -> bool {
     last.is_some_and(|word| NAMES.contains(&word)) || column == "ID"
 }
 
-/// One value for people; times are those of the zone.
+/// Formats a value; times are local to the zone.
 fn shown_value(column: &Column, row: usize, zone: &TimeZone) -> String {
     let text = match column.get(row) {
         Ok(AnyValue::Null) | Err(_) => return "–".to_string(),
@@ -336,7 +336,7 @@ fn shown_value(column: &Column, row: usize, zone: &TimeZone) -> String {
     text.chars().take(SHOWN_CHARACTERS - 1).collect::<String>() + "…"
 }
 
-/// "2026-11-09" at midnight, else "2026-11-09 14:30", by the clocks of the zone.
+/// Formats a time in the zone: "2026-11-09" at midnight, else "2026-11-09 14:30".
 fn time_text(value: i64, unit: TimeUnit, zone: &TimeZone) -> String {
     let micros = match unit {
         TimeUnit::Nanoseconds => value / 1000,
@@ -454,7 +454,7 @@ mod tests {
 
     #[test]
     fn times_are_those_of_the_jobs_zone() {
-        // 2026-06-28T22:00Z and an hour and a half later, as `date_trunc` in Berlin gives it.
+        // 2026-06-28T22:00Z, which `date_trunc` gives in Berlin, and an hour and a half later.
         let times = Series::new(
             "at".into(),
             [1_782_684_000_000_000i64, 1_782_689_400_000_000],

@@ -1,24 +1,24 @@
-//! Cancellation of an analysis: after a timeout, or when the run is cancelled. Threads cannot be
-//! stopped from outside, so long loops check it regularly.
+//! Cancels an analysis after a timeout or when the run is cancelled. Threads cannot be stopped from
+//! outside, so long loops check regularly.
 
 use std::{fmt, panic, sync::Arc};
 
-/// Returns whether an analysis is cancelled.
+/// Reports whether an analysis is cancelled.
 #[derive(Clone, Default)]
 pub struct Stop(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
 
-/// The panic payload of a cancelled analysis.
+/// Panic payload of a cancelled analysis.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopped;
 
 impl Stop {
-    /// Stops as soon as this returns true.
+    /// Cancels as soon as this function returns true.
     pub fn when(asked: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(asked)))
     }
 
-    /// Unwinds with [`Stopped`] if cancelled: all resources of the analysis are released on the
-    /// way, also through parallel loops. Without a panic message, since it is not an error.
+    /// Unwinds with [`Stopped`] if cancelled: all resources of the analysis are released, also
+    /// through parallel loops. There is no panic message, because it is not an error.
     pub fn check(&self) {
         if self.0.as_ref().is_some_and(|asked| asked()) {
             panic::resume_unwind(Box::new(Stopped));

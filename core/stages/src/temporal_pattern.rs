@@ -102,19 +102,19 @@ pub const TEMPORAL_PATTERN: Kind = Kind {
 /// One record.
 struct Row {
     time: DateTime,
-    /// True if it adds above the line of the rate.
+    /// True if it counts in the numerator of the rate.
     is_event: bool,
-    /// Value of `value`, where there is one.
+    /// Value of `value`, if there is one.
     value: Option<f64>,
     volume: Option<f64>,
     within: usize,
 }
 
-/// The records of an hour; of a day if times have no hour.
+/// The records of an hour, or of a day if times have no hour.
 struct Hour {
     time: DateTime,
     records: u64,
-    /// Records that count in the numerator of the rate, and their contribution.
+    /// Number of records in the numerator of the rate, and their contribution.
     with_events: u64,
     events: f64,
 }
@@ -123,26 +123,26 @@ struct Hour {
 struct Group {
     label: String,
     subject: String,
-    /// Its records.
+    /// Number of records.
     records: u64,
-    /// By time.
+    /// Hours in order of time.
     hours: Vec<Hour>,
-    /// The records one by one, for volumes and splits only; a sample where there are very many.
+    /// Single records, for volumes and splits only; a sample if there are very many.
     rows: Vec<Row>,
 }
 
-/// All that the analyses read.
+/// The data of all analyses.
 struct Data<'a> {
     context: &'a Context,
     params: &'a Params,
     groups: Vec<Group>,
     /// First day with a record.
     first: Date,
-    /// Day after the last that records cover.
+    /// Day after the last covered day.
     end: Date,
-    /// True if rates are per record instead of per day.
+    /// True if rates are per record, not per day.
     per_record: bool,
-    /// True if values are summed instead of records counted.
+    /// True if values are summed, not records counted.
     amounts: bool,
     /// True if times have an hour.
     has_hours: bool,
@@ -164,12 +164,12 @@ impl Data<'_> {
         )
     }
 
-    /// The same in words.
+    /// The period in words.
     fn period_in_words(&self) -> String {
         range(self.first, self.end.yesterday().unwrap_or(self.end))
     }
 
-    /// Returns true for shares, which differ by points or by a factor.
+    /// Returns true for shares, whose difference is in percentage points or a factor.
     fn is_share(&self) -> bool {
         if self.amounts {
             matches!(self.params.unit.as_str(), "%" | "share")
@@ -178,7 +178,7 @@ impl Data<'_> {
         }
     }
 
-    /// A finding with all that does not depend on the analysis.
+    /// Starts a finding with the parts that do not depend on the analysis.
     fn finding(&self, kind: &str, group: &Group, what: &str) -> Finding {
         let mut finding = Finding::new(&self.context.stage, kind, &group.subject, what);
         finding.evidence = vec![self.evidence.clone()];
@@ -187,7 +187,7 @@ impl Data<'_> {
         finding
     }
 
-    /// " in billing" for a group, nothing for all.
+    /// " in billing" for a group, empty for all.
     fn of(&self, group: &Group) -> String {
         series::words::in_named(&self.params.by, &group.label)
     }
@@ -198,18 +198,18 @@ fn days_between(from: Date, to: Date) -> u64 {
         .map_or(0, |span| span.get_days().max(0) as u64)
 }
 
-/// A claim that waits for the correction over all claims of the stage.
+/// A claim before the correction over all claims of the stage.
 struct Candidate {
     finding: Finding,
-    /// p-value, corrected for the places among which this one was picked.
+    /// p-value, corrected for the number of categories or thresholds it was selected from.
     p: f64,
     /// True if it is large enough to be reported.
     large: bool,
-    /// Charts in which it would be marked, by index.
+    /// Index of the chart that would show the claim.
     chart: Option<usize>,
-    /// What takes that chart's place when the claim is made, where it compares with something else.
+    /// Replacement of that chart if the claim is made, for a claim with another baseline.
     redrawn: Option<Chart>,
-    /// The chart's title when the claim is made; later claims come before earlier ones.
+    /// Title of the chart if the claim is made; later claims take precedence.
     title: String,
 }
 
@@ -220,15 +220,15 @@ struct Results {
     charts: Vec<Chart>,
     tables: Vec<Table>,
     caveats: Vec<String>,
-    /// Rows for the stages after: group, effect, category, n, ratio, lower, upper.
+    /// Rows for later stages: group, effect, category, n, ratio, lower, upper.
     lines: Vec<Line>,
-    /// Analyses that had enough data.
+    /// Names of the analyses with enough data.
     done: Vec<String>,
-    /// The data that others lacked.
+    /// Reasons why the other analyses are missing.
     missing: Vec<String>,
 }
 
-/// One category as a row of the stage's frame.
+/// One category, as a row of the stage's dataset.
 struct Line {
     group: String,
     effect: &'static str,
@@ -239,7 +239,7 @@ struct Line {
 }
 
 impl Line {
-    /// Returns true if it is of a weekday, hour, month or year.
+    /// Returns true for a finding on a weekday, hour, month or year.
     fn is_rhythm(&self) -> bool {
         ![volume::EFFECT, split::EFFECT].contains(&self.effect)
     }
@@ -353,7 +353,7 @@ fn not_enough(message: String) -> CellStatus {
     }
 }
 
-/// Corrects all claims together and keeps those that hold.
+/// Corrects all claims together, and keeps the significant ones.
 fn claims(params: &Params, found: &mut Results) -> Vec<Finding> {
     let p: Vec<f64> = found
         .candidates
@@ -381,7 +381,7 @@ fn claims(params: &Params, found: &mut Results) -> Vec<Finding> {
     findings
 }
 
-/// Returns true if the interval of a claim contains zero difference.
+/// Returns true if the interval of a claim includes "no difference".
 fn holds_nothing(finding: &Finding) -> bool {
     let Some(magnitude) = &finding.magnitude else {
         return false;
@@ -393,7 +393,7 @@ fn holds_nothing(finding: &Finding) -> bool {
     }
 }
 
-/// Severity of a difference: worse by half or more is a notice.
+/// Severity of a difference: worse by at least half is a notice.
 fn severity(params: &Params, ratio: f64, direction: Direction) -> Severity {
     let bad = (direction == Direction::Up) == params.lower_is_better;
     let large = !(1.0 / 1.5..1.5).contains(&ratio);
@@ -404,7 +404,7 @@ fn severity(params: &Params, ratio: f64, direction: Direction) -> Severity {
     }
 }
 
-/// The rows that stages after this one can read.
+/// The rows for later stages.
 fn frame_of(lines: &[Line]) -> Result<DataFrame, StageError> {
     let text = |f: fn(&Line) -> &str| lines.iter().map(f).collect::<Vec<_>>();
     let bound = |at: usize| {

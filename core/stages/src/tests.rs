@@ -1,4 +1,4 @@
-//! Properties of every kind: limits of params, and odd records.
+//! Properties of every kind of stage: limits of params, and unusual records.
 
 use super::*;
 use crate::series::test_data::{self, context_of, input, times};
@@ -45,7 +45,7 @@ fn numbers_in_job_files_have_limits() {
     assert!(found.is_empty(), "without limits: {found:?}");
 }
 
-/// Params with which each kind reads the column "v" of "s", and counts.
+/// Params with which each kind analyses the column "v" of "s", or counts of records.
 fn jobs() -> Vec<(&'static Kind, Value)> {
     let mut jobs = Vec::new();
     for value in [None, Some("v")] {
@@ -111,7 +111,7 @@ fn improvements(day: &str) -> Input {
     input("imp", DataFrame::new(2, columns).expect("a frame"))
 }
 
-/// Texts of a cell that a director may read.
+/// The texts of a cell that readers of a report see.
 fn texts_of(cell: &Cell) -> Vec<String> {
     let mut texts = vec![cell.title.clone(), cell.did.clone()];
     texts.extend(cell.caveats.iter().chain(&cell.notices).cloned());
@@ -182,8 +182,7 @@ fn wrong_words(cell: &Cell) -> Vec<String> {
     wrong
 }
 
-/// Runs every kind on these records, `(time, component, value)`.
-/// The dataset that a kind leaves has the columns that its declaration names, in their order.
+/// Checks that the dataset a kind returns has the columns of its declaration, in order.
 fn declared(kind: &Kind, analysis: &Analysis) {
     let (Some(result), Some(frame)) = (kind.result, &analysis.frame) else {
         return;

@@ -1,4 +1,4 @@
-//! Times of the records of a dataset, counted.
+//! The times of a dataset's records, with the number of records at each.
 
 use crate::{Input, StageError, frame, rows::Piece};
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
@@ -7,33 +7,33 @@ use retrocast_domain::Window;
 use std::sync::Arc;
 
 const DAY: i64 = 86_400_000_000;
-/// Most different times that are kept. Beyond it they are counted by the second, the minute or the hour.
+/// Maximum number of distinct times; with more, they are truncated to seconds, minutes or hours.
 const KEPT_MAX: usize = 1 << 20;
 const UNITS: [i64; 4] = [1, 1_000_000, 60_000_000, 3_600_000_000];
-/// Times that are sorted together.
+/// Number of times that are sorted at once.
 const SORTED_TOGETHER: usize = 1 << 18;
 
 /// The resolution of a time column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grain {
-    /// A moment.
+    /// A point in time.
     Moment,
-    /// A whole day of the job's time zone, or a day without a zone.
+    /// A whole day in the job's time zone, or a day without a zone.
     Day,
-    /// A whole day of UTC in a job of another time zone.
+    /// A whole day in UTC, in a job with another time zone.
     DayOfUtc,
 }
 
-/// A time column as local times in a time zone. Dates, and timestamps that are all midnight, are days
-/// and keep their date in any zone: "2026-11-09" does not mean the evening before.
+/// A time column as local times in a time zone. Dates, and timestamps that are all midnight, are
+/// days and keep their date in any zone: "2026-11-09" does not mean the evening before.
 #[derive(Debug)]
 pub struct Times {
-    /// Different times, ascending, and the records of each. Of more than [`KEPT_MAX`], the beginnings of
-    /// the seconds, minutes or hours that hold them, but the very first and the very last.
+    /// Distinct times, ascending, with the number of records at each. With more than [`KEPT_MAX`]
+    /// times they are truncated to seconds, minutes or hours, except the first and the last.
     counts: Vec<(DateTime, u64)>,
-    /// Records without a time.
+    /// Number of records without a time.
     pub without: u64,
-    /// Their resolution.
+    /// Resolution of the times.
     pub grain: Grain,
     zone: TimeZone,
 }
@@ -75,7 +75,7 @@ impl Times {
             .iter()
             .filter_map(|(micros, count)| Some((civil(*micros, zone)?, *count)))
             .collect();
-        // Clocks that are set back pass the same times twice.
+        // When clocks are set back, local times repeat.
         counts.sort_unstable_by_key(|(time, _)| *time);
         counts.dedup_by(|next, kept| {
             let is_same = next.0 == kept.0;
@@ -85,29 +85,29 @@ impl Times {
         counts
     }
 
-    /// Different times, ascending, and the records of each.
+    /// Distinct times, ascending, with the number of records at each.
     pub fn counts(&self) -> &[(DateTime, u64)] {
         &self.counts
     }
 
-    /// Records with a time.
+    /// Number of records with a time.
     pub fn known(&self) -> u64 {
         self.counts.iter().map(|(_, count)| count).sum()
     }
 
-    /// All records.
+    /// Number of all records.
     pub fn records(&self) -> u64 {
         self.known() + self.without
     }
 
-    /// Records in the window.
+    /// Number of records in the window.
     pub fn in_window(&self, window: &Window) -> u64 {
         let within = |time: &&(DateTime, u64)| window.contains(time.0.date());
         let counts = self.counts.iter().filter(within);
         counts.map(|(_, count)| count).sum()
     }
 
-    /// The time of each row of a piece.
+    /// The time of each row of a batch.
     pub fn of(&self, piece: &Piece<'_>, name: &str) -> Result<Vec<Option<DateTime>>, StageError> {
         let micros = frame::micros(piece, name)?.into_iter();
         Ok(micros.map(|time| civil(time?, &self.zone)).collect())
@@ -137,7 +137,7 @@ fn civil(micros: i64, zone: &TimeZone) -> Option<DateTime> {
 }
 
 impl Input {
-    /// The times of a column in a time zone. They are read once.
+    /// The times of a column in a time zone; read only once.
     pub(crate) fn times(&self, name: &str, timezone: &str) -> Result<Arc<Times>, StageError> {
         let key = (name.to_string(), timezone.to_string());
         let known = || {
@@ -153,14 +153,14 @@ impl Input {
         Ok(times)
     }
 
-    /// The last time in a column, on the clocks of a time zone.
+    /// The last time in a column, in a time zone.
     pub fn last_time(&self, column: &str, timezone: &str) -> Option<DateTime> {
         let times = self.times(column, timezone).ok()?;
         times.counts.last().map(|(time, _)| *time)
     }
 }
 
-/// Counts times while they are read.
+/// Counts times as they are read.
 struct Counter {
     /// Times that are not sorted yet.
     new: Vec<i64>,
@@ -200,7 +200,7 @@ impl Counter {
         }
     }
 
-    /// Adds the new ones to the counts.
+    /// Merges the unsorted times into the counts.
     fn merge(&mut self) {
         self.new.sort_unstable();
         let mut old = std::mem::take(&mut self.counts).into_iter().peekable();
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn many_times_are_counted_by_the_second() {
         let n = KEPT_MAX as i64 + SORTED_TOGETHER as i64;
-        // Four a second, from a quarter past one.
+        // Four per second, from a quarter of a second on.
         let counts = counted((0..n).rev().map(|i| 250_000 + i * 250_000));
         let all: u64 = counts.iter().map(|(_, count)| count).sum();
         assert_eq!(all, n as u64);

@@ -1,16 +1,17 @@
 //! Values that neither their past nor their future explains.
 //!
-//! After the season is removed robustly, up to four experts predict each value: a short and a long
-//! window before it, and the same after it, never using the value itself. Each expert is calibrated
-//! on its own errors over the whole series (spread, and weight of the tails). The reported
-//! probability is that of the *least* surprised expert. So a step is not an anomaly (its future
-//! explains it), a slow drift is not (the line through the long window follows it), an outage is one
-//! from either side. At the end of the series there is no future yet and the past alone decides.
+//! After the season is removed robustly, up to four experts predict each value: from a short and a
+//! long window before it, and the same after it, never using the value itself. Each expert is
+//! calibrated on its own errors over the whole series (spread, and weight of the tails). The
+//! reported probability is that of the *least* surprised expert. So a step is not an anomaly (its
+//! future explains it), a slow drift is not (the line through the long window follows it), but an
+//! outage is one from either side. At the end of the series there is no future yet, and only the
+//! past decides.
 //!
-//! Counts are judged by the negative binomial distribution with the dispersion they show, which holds
-//! at two a day as at two thousand; other values by Student's t on the residual's robust scale.
-//! Windows use medians, Huber's clipped mean for counts, and Siegel's repeated-median line (Siegel,
-//! 1982; Davies, Fried and Gather, 2004) where values may drift.
+//! Counts are tested with the negative binomial distribution and their observed dispersion, which
+//! holds for two per day as for two thousand; other values with Student's t on the residual's
+//! robust scale. Windows use medians, Huber's clipped mean for counts, and Siegel's repeated-median
+//! line (Siegel, 1982; Davies, Fried and Gather, 2004) for values that may drift.
 
 use crate::describe::{median, quantile};
 use crate::seasonal::{decompose, interpolate};
@@ -21,7 +22,7 @@ use statrs::distribution::{
 /// The type of the values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quantity {
-    /// Numbers of events: whole and not negative.
+    /// Numbers of events: integers, not negative.
     Count,
     /// Anything else.
     Continuous,
@@ -58,7 +59,7 @@ impl Options {
         long: 120,
     };
 
-    /// Minimum number of known values that a season and a calibration can be learnt from.
+    /// Minimum number of known values for a season and a calibration.
     pub fn need(&self) -> usize {
         (6 * self.period).max(2 * self.short)
     }
@@ -69,11 +70,11 @@ impl Options {
 pub struct Score {
     /// The value.
     pub value: f64,
-    /// Expected value, by the least surprised expert.
+    /// Expected value, from the least surprised expert.
     pub expected: f64,
-    /// Lower end of the usual range (95 %).
+    /// Lower bound of the usual range (95 %).
     pub low: f64,
-    /// Upper end of the usual range (95 %).
+    /// Upper bound of the usual range (95 %).
     pub high: f64,
     /// Probability of a value as large or larger.
     pub p_up: f64,
@@ -83,9 +84,10 @@ pub struct Score {
     pub z: f64,
 }
 
-/// Scores every known value; `None` for missing ones and for those without enough around them.
+/// Scores every known value; `None` for missing values, and for those with too few others around
+/// them.
 ///
-/// Shorter series than [`Options::need`] give only `None`.
+/// Series shorter than [`Options::need`] give only `None`.
 pub fn score(values: &[Option<f64>], quantity: Quantity, options: Options) -> Vec<Option<Score>> {
     if values.iter().flatten().count() < options.need() {
         return vec![None; values.len()];
@@ -107,7 +109,7 @@ pub fn score(values: &[Option<f64>], quantity: Quantity, options: Options) -> Ve
         .collect()
 }
 
-/// The least surprised expert on either side.
+/// Combines the least surprised expert of either side.
 fn combine(value: f64, i: usize, experts: &[Expert]) -> Option<Score> {
     let views: Vec<(f64, Tails)> = experts
         .iter()
@@ -150,8 +152,8 @@ fn combine(value: f64, i: usize, experts: &[Expert]) -> Option<Score> {
     })
 }
 
-/// Features of each scored value for an isolation forest: its score, the change of the score since
-/// the value before, the mean score of three, and the size of the score. Missing ones are zeros.
+/// Features of each scored value for an isolation forest: its score, the change from the previous
+/// score, the mean of three scores, and the size of the score. Missing ones are zeros.
 pub fn features(scores: &[Option<Score>]) -> Vec<Vec<f64>> {
     let z: Vec<f64> = scores
         .iter()
@@ -167,7 +169,7 @@ pub fn features(scores: &[Option<Score>]) -> Vec<Vec<f64>> {
         .collect()
 }
 
-/// The repeating pattern: a factor for counts, an offset for other values.
+/// The seasonal pattern: factors for counts, offsets for other values.
 struct Season {
     pattern: Vec<f64>,
 }
@@ -184,8 +186,8 @@ impl Season {
         }
     }
 
-    /// Factors of mean one: the median of value over level by phase, or for small counts the ratio of
-    /// sums, since medians of small whole numbers jump.
+    /// Factors with mean one: the median of value over level by phase or, for small counts, the
+    /// ratio of sums, since medians of small integers jump.
     fn factors(values: &[f64], options: Options) -> Self {
         let period = options.period;
         let mut season = Self {
@@ -231,7 +233,7 @@ fn phase_factor(values: &[f64], level: &[f64], season: &Season, phase: usize) ->
     clipped / levels.iter().sum::<f64>()
 }
 
-/// Level of counts over a range, in units of an average day: sum over sum of factors, with counts
+/// Level of counts over a range, relative to an average day: sum over sum of factors, with counts
 /// clipped at three standard deviations, twice.
 fn clipped_mean(values: &[f64], season: &Season, range: std::ops::Range<usize>) -> f64 {
     let adjusted: Vec<f64> = range.clone().map(|i| values[i] / season.at(i)).collect();
@@ -290,7 +292,7 @@ impl View {
         },
     ];
 
-    /// The values around `i` that this expert may see, when there are enough.
+    /// The values around `i` in the window of this expert, if there are enough.
     fn range(self, i: usize, n: usize, options: Options) -> Option<std::ops::Range<usize>> {
         let length = if self.long {
             options.long
@@ -302,7 +304,7 @@ impl View {
         } else {
             i + 1..(i + 1 + length).min(n)
         };
-        // The long view is another view only when it sees more than the short one.
+        // A long window is only useful if it has more values than the short one.
         let fewest = if self.long {
             options.short + options.short / 2
         } else {
@@ -312,7 +314,7 @@ impl View {
     }
 }
 
-/// Tail probabilities of a value and half the width of the usual range.
+/// Tail probabilities of a value, and half the width of the usual range.
 #[derive(Debug, Clone, Copy)]
 struct Tails {
     up: f64,
@@ -320,18 +322,18 @@ struct Tails {
     half_width: f64,
 }
 
-/// One expert: what it expected everywhere, and how good it is.
+/// An expert: its expectations and its calibration.
 struct Expert {
     view: View,
     quantity: Quantity,
     expected: Vec<Option<f64>>,
-    /// Counts: variance over mean. Others: scale of the residual.
+    /// Counts: variance over mean. Others: scale of the residuals.
     spread: f64,
     /// Counts: variance beyond the mean, over the squared mean.
     quadratic: f64,
-    /// Factor by which normal scores are too wide in the middle.
+    /// Factor by which normal scores are too wide in the centre.
     stretch: f64,
-    /// Degrees of freedom of the tails; `None` for normal ones.
+    /// Degrees of freedom of the tails; `None` for normal tails.
     freedom: Option<f64>,
 }
 
@@ -358,7 +360,7 @@ impl Expert {
                     Quantity::Count => {
                         (clipped_mean(values, season, range) * season.at(i)).max(0.02)
                     }
-                    // A line through hundreds of values costs too much and gains too little.
+                    // A line through hundreds of values costs much and gains little.
                     Quantity::Continuous if view.long && options.long <= 60 => {
                         line_at(&adjusted, range, i) + season.at(i)
                     }
@@ -401,9 +403,9 @@ impl Expert {
             .collect();
         let middle = (quantile(&sizes, 0.5) / 0.6745).max(1.0);
         let tail = quantile(&sizes, 0.95) / (middle * 0.6745);
-        // The ratio of both is itself uncertain. Counts have a law of their own for the tail, so only
-        // what exceeds the doubt counts as heavy there; other values have nothing else to go by and
-        // get the benefit of it.
+        // The ratio of both is itself uncertain. Counts have their own distribution for the tail,
+        // so only the excess beyond the uncertainty counts as heavy; other values have no such
+        // distribution, so the uncertainty makes their tails heavier.
         let doubt = match self.quantity {
             Quantity::Count => 5.0 / (sizes.len() as f64).sqrt(),
             Quantity::Continuous => -0.1,
@@ -412,7 +414,7 @@ impl Expert {
         self.freedom = heavy_tail(tail - doubt);
     }
 
-    /// Normal score of a value before the correction for tails, positive above the expectation.
+    /// Normal score of a value before the correction for tails; positive above the expectation.
     fn raw_score(&self, value: f64, mean: f64) -> f64 {
         match self.quantity {
             Quantity::Continuous => (value - mean) / self.spread,
@@ -427,14 +429,15 @@ impl Expert {
         }
     }
 
-    /// Variance of a count: proportional to the mean or growing with its square, whichever is more.
+    /// Variance of a count: proportional to the mean, or growing with its square, whichever is
+    /// larger.
     fn variance(&self, mean: f64) -> f64 {
         (self.spread * mean).max(mean + self.quadratic * mean * mean)
     }
 
     fn tails(&self, value: f64, mean: f64) -> Tails {
         let score = self.raw_score(value, mean) / self.stretch;
-        // Nothing is more surprising than this; it keeps logarithms and reports sane.
+        // Lower bound of probabilities, for finite logarithms and readable reports.
         let tail = |score: f64| self.tail(score).max(1e-16);
         let spread = match self.quantity {
             Quantity::Count => self.variance(mean).sqrt(),
@@ -447,14 +450,15 @@ impl Expert {
         }
     }
 
-    /// Probability of a score as large or larger.
+    /// Probability of a score at least this large.
     fn tail(&self, score: f64) -> f64 {
         match self
             .freedom
             .and_then(|freedom| StudentsT::new(0.0, 1.0, freedom).ok())
         {
             Some(t) => {
-                // Same middle: the quartile of t lies further out than that of the normal.
+                // The same centre: the quartile of t is farther out than that of the normal
+                // distribution.
                 let scale = t.inverse_cdf(0.75) / 0.6745;
                 t.sf(score * scale)
             }
@@ -463,9 +467,9 @@ impl Expert {
     }
 }
 
-/// Mean of squared residuals over the variance that `law` gives, without the largest 2 %.
+/// Mean of squared residuals over the variance given by `law`, without the largest 2 %.
 fn dispersion(pairs: &[(f64, f64)], law: impl Fn(f64) -> f64) -> f64 {
-    // Mean of a squared standard normal below the 98th percentile of its size.
+    // Mean of a squared standard normal value whose size is below the 98th percentile.
     const KEPT: f64 = 0.873;
     let mut squares: Vec<f64> = pairs
         .iter()
@@ -476,7 +480,8 @@ fn dispersion(pairs: &[(f64, f64)], law: impl Fn(f64) -> f64) -> f64 {
     squares[..keep].iter().sum::<f64>() / keep as f64 / KEPT
 }
 
-/// The `a` at which the variance `mean + a mean²` explains the residuals; 0 when the mean does alone.
+/// The `a` with which the variance `mean + a mean²` explains the residuals; 0 if the mean alone
+/// does.
 fn quadratic_dispersion(pairs: &[(f64, f64)]) -> f64 {
     let (mut low, mut high) = (0.0, 4.0);
     if dispersion(pairs, |mean| mean) <= 1.0 {
@@ -493,7 +498,7 @@ fn quadratic_dispersion(pairs: &[(f64, f64)]) -> f64 {
     high
 }
 
-/// Scale of residuals by their median size; where more than half are the same, by higher quantiles.
+/// Scale of residuals from their median size; from higher quantiles if more than half are equal.
 fn robust_scale(pairs: &[(f64, f64)]) -> f64 {
     let sizes: Vec<f64> = pairs
         .iter()
@@ -511,7 +516,7 @@ fn robust_scale(pairs: &[(f64, f64)]) -> f64 {
         .max(f64::MIN_POSITIVE)
 }
 
-/// Probabilities of a count at least and at most this large.
+/// Probabilities of a count at least, and at most, this large.
 fn count_tails(value: f64, mean: f64, dispersion: f64) -> (f64, f64) {
     let k = value.max(0.0).round() as u64;
     let (at_most, below) = if dispersion > 1.0 + 1e-6 {
@@ -534,8 +539,8 @@ fn normal_score(p: f64) -> f64 {
     -Normal::standard().inverse_cdf(p.clamp(1e-300, 1.0 - 1e-16))
 }
 
-/// Degrees of freedom of the t distribution whose 95 % and 50 % sizes have this ratio; `None` when
-/// the ratio is not above the normal's.
+/// Degrees of freedom of the t distribution whose 95 % and 50 % quantiles of size have this ratio;
+/// `None` if the ratio is not above that of the normal distribution.
 fn heavy_tail(ratio: f64) -> Option<f64> {
     const TABLE: [(f64, f64); 7] = [
         (3.02, 20.0),
@@ -553,7 +558,7 @@ fn heavy_tail(ratio: f64) -> Option<f64> {
         .map(|(_, freedom)| *freedom)
 }
 
-/// Siegel's repeated-median line through a range, read at `at`.
+/// Siegel's repeated-median line through a range, evaluated at `at`.
 fn line_at(values: &[f64], range: std::ops::Range<usize>, at: usize) -> f64 {
     let slopes: Vec<f64> = range
         .clone()
@@ -612,7 +617,7 @@ mod tests {
         (0..420).map(make).map(Some).collect()
     }
 
-    /// Share of series in which any value is called an anomaly at a family-wise level of 5 %.
+    /// Share of series with any false anomaly at a family-wise level of 5 %.
     fn false_claims(quantity: Quantity, make: impl Fn(&mut Random) -> Vec<Option<f64>>) -> f64 {
         let runs = 200;
         let mut claims = 0;
@@ -678,7 +683,7 @@ mod tests {
         assert!(rate <= 0.06, "{rate}");
     }
 
-    /// An outage of some days is found, at its place and nowhere else.
+    /// Checks that an outage of some days is found, at its place and nowhere else.
     fn check_outage(mean: f64, left: f64, days: std::ops::Range<usize>) {
         for seed in 0..20 {
             let mut random = Random::seeded(1000 + seed);

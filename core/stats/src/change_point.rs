@@ -1,11 +1,10 @@
-//! Shifts of the mean of a series: did the level change, when, and by how much?
+//! Shifts of the mean of a series: dates and sizes.
 //!
-//! The largest difference of means over all possible dates is large in any series, and larger
-//! still where neighbours resemble each other. So the statistic is compared with what the same
-//! search finds in simulated series without a shift that have the same length and the same
-//! autocorrelation. That autocorrelation is estimated after the best shift has been taken out and
-//! then corrected for its bias by simulation, its uncertainty included:
-//! otherwise a shift would hide itself, or noise would pass for one.
+//! The largest difference of means over all possible dates is large in any series, and larger still
+//! if neighbours are correlated. So the statistic is compared with the result of the same search in
+//! simulated series without a shift, of the same length and autocorrelation. That autocorrelation
+//! is estimated after the best shift is removed, and corrected for bias by simulation, including
+//! its uncertainty: otherwise a shift would hide itself, or noise would pass for one.
 
 use crate::distribution::t_quantile;
 use crate::trend::{median_of, running_median};
@@ -39,12 +38,12 @@ impl Default for Search {
     }
 }
 
-/// A mean with its 95 % interval, autocorrelation taken into account.
+/// A mean with its 95 % interval, which allows for autocorrelation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Level {
-    /// Position of the first value.
+    /// Index of the first value.
     pub start: usize,
-    /// Position after the last.
+    /// Index after the last value.
     pub end: usize,
     /// The mean.
     pub mean: f64,
@@ -55,17 +54,17 @@ pub struct Level {
 /// One shift of the mean.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shift {
-    /// First position of the new level.
+    /// First index of the new level.
     pub position: usize,
-    /// 95 % interval of that position, both ends in it (Bai 1997).
+    /// 95 % interval of that index, inclusive (Bai 1997).
     pub interval: [usize; 2],
-    /// The level since the shift before, or the start.
+    /// The level since the previous shift, or the start.
     pub before: Level,
     /// The level until the next shift, or the end.
     pub after: Level,
     /// `after - before` with its 95 % interval.
     pub difference: [f64; 3],
-    /// `after / before` with its 95 % interval; `None` when a mean is not positive.
+    /// `after / before` with its 95 % interval; `None` if a mean is not positive.
     pub ratio: Option<[f64; 3]>,
     /// Standardised statistic: the largest difference in long-run standard errors.
     pub statistic: f64,
@@ -82,22 +81,22 @@ pub struct Shifts {
     pub p: f64,
     /// Best single date of the whole series, significant or not.
     pub best: usize,
-    /// First-order autocorrelation of what is left, corrected for bias.
+    /// First-order autocorrelation of the residuals, corrected for bias.
     pub autocorrelation: f64,
-    /// The series moves, but a straight line describes it better than steps do, so no shift is
-    /// claimed.
+    /// True if the series varies, but a straight line describes it better than steps; then no shift
+    /// is claimed.
     pub drifts: bool,
 }
 
-/// Shifts of the mean of an evenly spaced series.
+/// Finds shifts of the mean of an evenly spaced series.
 ///
-/// `adjusted` is searched (pass the seasonally adjusted series, or `values` again); means are taken
-/// from `values`. Outliers from a running median are drawn in before the search, so that a day of
-/// outage is not a new level. Further shifts are looked for on either side of one that is found
-/// (binary segmentation, Vostrikova 1981), each time with half the error left; positions are then
-/// refined between their neighbours (Bai 1997) and tested again.
+/// `adjusted` is searched (the seasonally adjusted series, or `values` again); means are taken from
+/// `values`. Outliers from a running median are clipped before the search, so that a day of outage
+/// is not a new level. Further shifts are searched on either side of a found one (binary
+/// segmentation, Vostrikova 1981), each time with half of the remaining error rate; then indices
+/// are refined between their neighbours (Bai 1997) and tested again.
 ///
-/// `None` when the series is shorter than four times the smallest segment or does not vary.
+/// `None` if the series is shorter than four times the smallest segment or constant.
 pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<Shifts> {
     let n = values.len();
     let m = search.segment_min.max(2);
@@ -120,7 +119,7 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
         .chain(positions.iter().copied())
         .chain(std::iter::once(n))
         .collect();
-    // With one shift taken out, the others would still look like autocorrelation.
+    // With one shift removed, the others would still look like autocorrelation.
     let autocorrelation = if positions.len() > 1 {
         let seen = residual_autocorrelation(&drawn, &edges);
         NoiseShape::of(n, seen, search).mean().min(single)
@@ -153,23 +152,23 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
     })
 }
 
-/// Minimum number of positions for a search with this smallest segment.
+/// Minimum length of a series for a search with this smallest segment.
 pub fn fewest(segment_min: usize) -> usize {
     (4 * segment_min.max(2)).max(12)
 }
 
-/// The best single split of a stretch.
+/// The best single split of a segment.
 pub(crate) struct Split {
     pub(crate) at: usize,
-    /// Largest standardised difference, in standard errors that know of autocorrelation.
+    /// Largest standardised difference, in standard errors that allow for autocorrelation.
     statistic: f64,
-    /// First-order autocorrelation of the residuals, biased as it comes.
+    /// First-order autocorrelation of the residuals, not corrected for bias.
     rho: f64,
-    /// Sum of squares left.
+    /// Remaining sum of squares.
     left: f64,
 }
 
-/// Finds the split that leaves the smallest sum of squares; `None` for a constant stretch.
+/// Finds the split with the smallest remaining sum of squares; `None` for a constant segment.
 pub(crate) fn best_split(values: &[f64], m: usize) -> Option<Split> {
     let n = values.len();
     let mean = values.iter().sum::<f64>() / n as f64;
@@ -200,7 +199,7 @@ pub(crate) fn best_split(values: &[f64], m: usize) -> Option<Split> {
     })
 }
 
-/// Residuals of a series from the means between `edges`.
+/// Residuals of a series from its means between `edges`.
 fn residuals(values: &[f64], edges: &[usize]) -> Vec<f64> {
     let mut out = Vec::with_capacity(values.len());
     for pair in edges.windows(2) {
@@ -223,9 +222,9 @@ fn residual_autocorrelation(values: &[f64], edges: &[usize]) -> f64 {
 }
 
 /// Clips outliers. The reference is a running median over twice the smallest segment `m`. Values
-/// further from it than two and a half robust standard deviations are moved to that distance; those
-/// further than five, if they come in runs of less than half a segment, to the median itself (after
-/// Hampel 1974): a new level lasts longer.
+/// farther from it than two and a half robust standard deviations are moved to that distance; those
+/// farther than five, in runs shorter than half a segment, to the median itself (after Hampel
+/// 1974): a new level lasts longer.
 pub(crate) fn draw_in_outliers(values: &[f64], m: usize) -> Vec<f64> {
     let there: Vec<Option<f64>> = values.iter().copied().map(Some).collect();
     let level: Vec<f64> = running_median(&there, 2 * m + 1)
@@ -255,16 +254,16 @@ pub(crate) fn draw_in_outliers(values: &[f64], m: usize) -> Vec<f64> {
     out
 }
 
-/// Autocorrelations that noise may have.
+/// Grid of possible autocorrelations of the noise.
 const GRID: [f64; 11] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95];
 
-/// Simulated p-value of a split among series without a shift whose residuals are as
-/// autocorrelated as the observed ones.
+/// Simulated p-value of a split, among series without a shift whose residuals are as autocorrelated
+/// as the observed ones.
 ///
-/// The true autocorrelation is not known, so it is drawn from all that agree with the estimate, and
-/// only simulated series that show nearly the same estimate are compared with (approximate Bayesian
-/// computation): an estimate that is too low by chance and a statistic that is too high for that
-/// reason go together. Simulation stops early once the p-value is known to be large (Besag and
+/// The true autocorrelation is unknown, so it is drawn from all values that are consistent with the
+/// estimate, and only simulated series with nearly the same estimate are used (approximate Bayesian
+/// computation): an estimate that is too low by chance goes together with a statistic that is too
+/// high for that reason. Simulation stops early once the p-value is known to be large (Besag and
 /// Clifford 1991).
 fn simulated_p(values: &[f64], observed: &Split, search: &Search) -> f64 {
     const ENOUGH: usize = 40;
@@ -296,11 +295,11 @@ fn simulated_p(values: &[f64], observed: &Split, search: &Search) -> f64 {
 
 /// The distribution of the true autocorrelation given its estimate, for a length and a search.
 struct NoiseShape {
-    /// The estimate; never below what independent values show.
+    /// The estimate; at least that of independent values.
     seen: f64,
-    /// Estimates closer than this count as equal.
+    /// Estimates that are closer than this count as equal.
     nearness: f64,
-    /// Weight of each value of the grid given the estimate; the sum is 1.
+    /// Weight of each value of the grid given the estimate; they sum to 1.
     weights: [f64; GRID.len()],
 }
 
@@ -322,8 +321,7 @@ impl NoiseShape {
             let mean = estimates.iter().sum::<f64>() / count;
             let deviation =
                 (estimates.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / count).sqrt();
-            // Neighbours that repel each other are treated as independent: that errs on the safe
-            // side.
+            // Negative autocorrelation is treated as independence, which is conservative.
             if rho == 0.0 {
                 shape.seen = seen.max(mean);
             }
@@ -339,7 +337,7 @@ impl NoiseShape {
         shape
     }
 
-    /// Values of the grid that are not out of the question.
+    /// Values of the grid with a non-negligible weight.
     fn plausible(&self) -> Vec<f64> {
         let best = self.weights.iter().copied().fold(0.0, f64::max);
         let fits = |(weight, rho): (&f64, f64)| (*weight >= 0.01 * best).then_some(rho);
@@ -356,7 +354,7 @@ impl NoiseShape {
     }
 }
 
-/// Tests a stretch, and when it holds a shift, both sides of it with half the error.
+/// Tests a segment and, if it has a shift, both sides of it with half of the error rate.
 fn split(
     values: &[f64],
     offset: usize,
@@ -385,7 +383,7 @@ fn split(
     split(right, offset + best.at, alpha / 2.0, search, found, drifts);
 }
 
-/// Returns true if a straight line describes the stretch better than one step, and than two (by
+/// Returns true if a straight line describes the segment better than one step, and than two (by
 /// BIC).
 fn line_is_better(values: &[f64], one_step: f64, m: usize) -> bool {
     let n = values.len() as f64;
@@ -395,7 +393,7 @@ fn line_is_better(values: &[f64], one_step: f64, m: usize) -> bool {
     if line >= one_step {
         return false;
     }
-    // A step has a position besides its two levels, a line two parameters.
+    // A step has a position in addition to its two levels, a line has two parameters.
     criterion(two_steps_left(values, m), 5.0) >= criterion(line, 2.0)
 }
 
@@ -435,8 +433,8 @@ fn two_steps_left(values: &[f64], m: usize) -> f64 {
     best
 }
 
-/// Moves every shift to its best place between its neighbours, drops those that no longer pass,
-/// and gives the statistic and p-value of the others.
+/// Moves every shift to its best index between its neighbours, removes those that are no longer
+/// significant, and returns statistic and p-value of the others.
 fn refine(values: &[f64], positions: &mut Vec<usize>, search: &Search) -> Vec<(f64, f64)> {
     let m = search.segment_min.max(2);
     for _ in 0..8 {
@@ -469,7 +467,7 @@ fn refine(values: &[f64], positions: &mut Vec<usize>, search: &Search) -> Vec<(f
     Vec::new()
 }
 
-/// Variance of one value, times what autocorrelation adds to the variance of a mean.
+/// Variance of one value, times the inflation of the variance of a mean by autocorrelation.
 fn long_run_variance(values: &[f64], edges: &[usize], rho: f64) -> f64 {
     let left = residuals(values, edges);
     let freedom = (left.len() as f64 - (edges.len() as f64 - 1.0)).max(1.0);
@@ -481,13 +479,13 @@ fn long_run_variance(values: &[f64], edges: &[usize], rho: f64) -> f64 {
 struct Spread {
     /// First-order autocorrelation.
     rho: f64,
-    /// Standard errors from an estimate to the bounds of its 95 % interval.
+    /// Quantile for 95 % intervals, in standard errors.
     quantile: f64,
     /// Long-run variance of one value.
     noise: f64,
 }
 
-/// The level of a stretch and the variance of its mean.
+/// The level of a segment and the variance of its mean.
 fn level(
     values: &[f64],
     searched: &[f64],
@@ -530,7 +528,7 @@ fn describe(
         let (ratio, factor) = (after.mean / before.mean, (quantile * relative.sqrt()).exp());
         [ratio, ratio / factor, ratio * factor]
     });
-    // Bai (1997): the position lies within 11 long-run variances over the squared step.
+    // Bai (1997): the index is within 11 long-run variances over the squared step.
     let reach =
         (11.0 * spread.noise / step.powi(2).max(1e-300)).min(values.len() as f64) as usize + 1;
     let low = position.saturating_sub(reach).max(start);
@@ -547,7 +545,7 @@ fn describe(
     }
 }
 
-/// Seeded noise for simulations: the same on every machine.
+/// Seeded noise for simulations, the same on every machine.
 pub(crate) struct Noise {
     generator: ChaCha8Rng,
     spare: Option<f64>,
@@ -594,7 +592,7 @@ impl Noise {
             .collect()
     }
 
-    /// A Poisson count, by multiplication; meant for means below 100.
+    /// A Poisson count, by multiplication; for means below 100.
     #[cfg(test)]
     pub(crate) fn poisson(&mut self, mean: f64) -> u32 {
         let limit = (-mean.min(100.0)).exp();
@@ -622,7 +620,7 @@ pub(crate) mod tests {
         986., 797., 923., 975., 815., 1020., 906., 901., 1170., 912., 746., 919., 718., 714., 740.,
     ];
 
-    /// Coal-mining disasters a year, 1851 to 1961.
+    /// Coal-mining disasters per year, 1851 to 1961.
     const COAL: [u8; 111] = [
         4, 5, 4, 0, 1, 4, 3, 4, 0, 6, 3, 3, 4, 0, 2, 6, 3, 3, 5, 4, 5, 3, 1, 4, 4, 1, 5, 5, 3, 4,
         2, 5, 2, 2, 3, 4, 2, 1, 3, 2, 2, 1, 1, 1, 1, 3, 0, 0, 1, 0, 1, 1, 0, 0, 3, 1, 0, 3, 2, 2,
@@ -640,8 +638,8 @@ pub(crate) mod tests {
 
     #[test]
     fn the_nile_fell_in_1899() {
-        // Cobb (1978), Bai and Perron in R's strucchange: last year of the old level 1898
-        // (interval 1895 to 1902), means 1097.75 and 849.97.
+        // Cobb (1978); Bai and Perron in R's strucchange: last year of the old level 1898 (interval
+        // 1895 to 1902), means 1097.75 and 849.97.
         let found = search(&NILE, 10);
         assert_eq!(found.shifts.len(), 1);
         let shift = &found.shifts[0];
@@ -737,7 +735,7 @@ pub(crate) mod tests {
         assert!(mean_shifts(&[1.0; 60], &[1.0; 60], &settings).is_none());
     }
 
-    /// Share of series without a shift in which one is claimed at 5 %.
+    /// Checks the share of series without a shift in which one is claimed at 5 %.
     fn check(n: usize, rho: f64, poisson: Option<f64>, bound: f64) {
         let mut noise = Noise::new(n as u64 * 17 + (rho * 100.0) as u64);
         let tries = 200u64;

@@ -1,4 +1,4 @@
-//! The distribution of the next count, given earlier counts of the same kind.
+//! Predictive distribution of a count, given earlier counts of the same kind.
 //!
 //! Counts of windows vary more than by chance alone: the negative binomial distribution has the
 //! variance mean + dispersion × mean² (Cameron and Trivedi, 2013, chapter 3). From a handful of
@@ -12,23 +12,23 @@ use statrs::distribution::{DiscreteCDF, NegativeBinomial, Poisson};
 
 /// Minimum number of earlier counts.
 pub const BEFORE_MIN: usize = 4;
-/// Level for which the law is made wide enough.
+/// Level for which the distribution is widened.
 pub const LEVEL: f64 = 0.99;
-/// Means from which on whole numbers are as good as continuous.
+/// Mean from which integers are treated as continuous.
 const MEAN_LARGE: f64 = 1e4;
 
-/// The law of a count to come.
+/// The predictive distribution of a count.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CountLaw {
-    /// Its mean.
+    /// Mean.
     pub mean: f64,
-    /// Variance beyond the mean, over the mean squared.
+    /// Variance beyond the mean, over the squared mean.
     pub dispersion: f64,
 }
 
 impl CountLaw {
-    /// The law of a count of this exposure after `(count, exposure)` of the past. `None` with fewer
-    /// than [`BEFORE_MIN`] of them, and when they hold nothing to go by.
+    /// The distribution of a count with this exposure, given earlier `(count, exposure)`. `None`
+    /// with fewer than [`BEFORE_MIN`] of them, or if they are all zero.
     pub fn next(before: &[(f64, f64)], exposure: f64) -> Option<Self> {
         let known: Vec<(f64, f64)> = before.iter().copied().filter(|b| b.1 > 0.0).collect();
         let m = known.len() as f64;
@@ -38,7 +38,7 @@ impl CountLaw {
             return None;
         }
         let rate = total / exposed;
-        // Relative variance of the counts around what their exposure makes expect.
+        // Relative variance of the counts around their expectation by exposure.
         let squares = known
             .iter()
             .map(|(count, exposure)| exposure * (count / (exposure * rate) - 1.0).powi(2));
@@ -54,14 +54,14 @@ impl CountLaw {
         })
     }
 
-    /// Probability of at most this many.
+    /// Probability of at most this count.
     pub fn at_most(&self, count: f64) -> f64 {
         let count = count.floor();
         if count < 0.0 {
             return 0.0;
         }
         if self.mean > MEAN_LARGE {
-            // Gamma law of the same mean and variance.
+            // Gamma distribution with the same mean and variance.
             let relative = 1.0 / self.mean + self.dispersion;
             let x = 2.0 * (count + 0.5) / (self.mean * relative);
             return 1.0 - chi_square_upper(x, 2.0 / relative);
@@ -75,7 +75,7 @@ impl CountLaw {
         NegativeBinomial::new(size, share).map_or(f64::NAN, |law| law.cdf(whole))
     }
 
-    /// The least count whose probability of at most as many reaches `probability`.
+    /// The smallest count whose cumulative probability reaches `probability`.
     pub fn quantile(&self, probability: f64) -> f64 {
         let (mut low, mut high) = (0.0, self.mean.max(1.0).ceil());
         while self.at_most(high) < probability && high < 1e15 {
@@ -92,14 +92,14 @@ impl CountLaw {
         high
     }
 
-    /// Counts between which the next lies with this probability at least.
+    /// Interval that contains the count with at least this probability.
     pub fn interval(&self, level: f64) -> [f64; 2] {
         let tail = (1.0 - level) / 2.0;
         [self.quantile(tail), self.quantile(1.0 - tail)]
     }
 
-    /// The standard normal value that has as much of the law below it as a count, of which one half
-    /// counts as below (mid-p: Lancaster, 1961).
+    /// Normal score of a count, where one half of the count's own probability counts as below
+    /// (mid-p: Lancaster, 1961).
     pub fn score(&self, count: f64) -> f64 {
         let below = f64::midpoint(self.at_most(count), self.at_most(count - 1.0));
         normal_quantile(below.clamp(1e-300, 1.0 - f64::EPSILON))
@@ -147,7 +147,7 @@ mod tests {
         near(poisson.score(3.0), normal_quantile(mid));
         let [low, high] = wide.interval(0.99);
         assert!(low == 0.0 && wide.at_most(high) >= 0.995 && wide.at_most(high - 1.0) < 0.995);
-        // Large means: the gamma law meets the negative binomial one.
+        // Large means: the gamma distribution agrees with the negative binomial one.
         let exact = CountLaw {
             mean: 9_999.0,
             dispersion: 0.01,
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(CountLaw::next(&[(3.0, 1.0); 8], 0.0), None);
     }
 
-    /// Share of counts outside of the 99 % interval when nothing has changed.
+    /// Share of counts outside the 99 % interval if nothing has changed.
     fn alarms(windows: usize, mean: f64, dispersion: f64) -> f64 {
         let mut random = ChaCha8Rng::seed_from_u64(7);
         let law = CountLaw { mean, dispersion };
@@ -194,7 +194,7 @@ mod tests {
             for mean in [0.5, 3.0, 20.0, 500.0] {
                 for dispersion in [0.0, 0.02, 0.2] {
                     let share = alarms(windows, mean, dispersion);
-                    // Skewed counts of few windows hold surprises: three in a hundred at most.
+                    // For skewed counts from few windows, at most three in a hundred.
                     assert!(share <= 0.03, "{windows} {mean} {dispersion}: {share}");
                 }
             }

@@ -1,16 +1,16 @@
 //! The counterfactual of a series: regression on season and controls with autocorrelated errors,
 //! averaged over models of the errors.
 //!
-//! A value is `level + season + controls · coefficients + a + w + e`. The first three are fixed, with an
-//! optional slope; `e` is independent noise, `a` an autoregression of order one and `w` a random walk
-//! (Harvey, 1989; Durbin and Koopman, 2012). Generalised least squares gives the coefficients: a filter
-//! with two states makes the errors independent.
+//! A value is `level + season + controls · coefficients + a + w + e`. The first three are fixed,
+//! with an optional slope; `e` is independent noise, `a` an autoregression of order one and `w` a
+//! random walk (Harvey, 1989; Durbin and Koopman, 2012). Coefficients are estimated by generalised
+//! least squares: a filter with two states makes the errors independent.
 //!
-//! A hundred values say little about the autocorrelation of the errors, and estimating it makes
-//! intervals too narrow. So it is averaged: a grid of models, weighted by their restricted likelihood
-//! (coefficients and variance integrated out) and a prior by which most metrics return to their level
-//! soon (Hoeting et al., 1999). There is no optimiser and no randomness. Missing values are skipped by
-//! the filter.
+//! A hundred values say little about the autocorrelation of the errors, and a single estimate makes
+//! intervals too narrow. So models on a grid are averaged, weighted by their restricted likelihood
+//! (coefficients and variance integrated out) and by a prior that most metrics soon return to their
+//! level (Hoeting et al., 1999). There is no optimiser and no randomness. Missing values are
+//! skipped by the filter.
 
 mod family;
 
@@ -18,32 +18,32 @@ pub(crate) use family::{Family, Line, Regression};
 
 use crate::describe::{mean, sd};
 
-/// One model of the errors, in units of their variance without the random walk.
+/// A model of the errors, in units of their variance without the random walk.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Model {
-    /// Share of `a` that is left after a step, below 1.
+    /// Autocorrelation of `a` over one step, below 1.
     pub memory: f64,
-    /// Variance of the step of `a`.
+    /// Innovation variance of `a`.
     pub moving: f64,
-    /// Variance of the step of `w`.
+    /// Innovation variance of `w`.
     pub walking: f64,
     /// Variance of `e`.
     pub fixed: f64,
-    /// Prior standard deviation of a slope of the level, per step, in units of the errors'; infinite
-    /// where nothing is known of it, `None` for no slope.
+    /// Prior standard deviation of a slope of the level per step, in units of the errors'; infinite
+    /// for a flat prior, `None` for no slope.
     pub slope: Option<f64>,
     /// Posterior weight.
     pub weight: f64,
 }
 
-/// Forecast of the mean of the counted steps by one model.
+/// Forecast of one model for the mean of the counted steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Part {
     /// Posterior weight.
     pub weight: f64,
     /// The expected mean.
     pub mean: f64,
-    /// Its variance from what the values before leave open: coefficients and the present state.
+    /// Its variance from the estimated coefficients and the current state.
     pub learned: f64,
     /// Its variance from the noise of the counted steps.
     pub noise: f64,
@@ -54,9 +54,9 @@ pub struct Part {
 /// Effect of a control on the value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Coefficient {
-    /// Change of the value for one more of the control.
+    /// Change of the value per unit of the control.
     pub value: f64,
-    /// Squared partial correlation of both.
+    /// Squared partial correlation of value and control.
     pub share: f64,
 }
 
@@ -65,23 +65,23 @@ pub struct Coefficient {
 pub struct Forecast {
     /// The mean of the counted steps, by each model.
     pub parts: Vec<Part>,
-    /// Effect of each control, by the likeliest model.
+    /// Effect of each control, by the model with the largest weight.
     pub controls: Vec<Coefficient>,
     /// Expected value per step.
     pub mean: Vec<f64>,
-    /// Variance of an observation per step.
+    /// Variance of an observation, per step.
     pub variance: Vec<f64>,
-    /// Expectation for each training value from those before it, with the final coefficients.
+    /// Expectation of each training value from those before it, with the final coefficients.
     pub fitted: Vec<f64>,
 }
 
 impl Forecast {
-    /// The average of a number over the models.
+    /// Weighted average of a number over the models.
     pub fn average(&self, of: impl Fn(&Part) -> f64) -> f64 {
         self.parts.iter().map(|part| part.weight * of(part)).sum()
     }
 
-    /// The expected mean of the counted steps and its variance, with the spread of the models.
+    /// The expected mean of the counted steps, and its variance including the spread of the models.
     pub fn moments(&self) -> (f64, f64) {
         let mean = self.average(|part| part.mean);
         let variance = self.average(|part| part.learned + part.noise + (part.mean - mean).powi(2));
@@ -89,27 +89,29 @@ impl Forecast {
     }
 }
 
-/// Shares that are left after a step; without memory there is nothing but noise.
+/// Autocorrelations of `a` on the grid; without memory there is only noise.
 const MEMORIES: [f64; 9] = [0.15, 0.3, 0.45, 0.6, 0.75, 0.85, 0.92, 0.96, 0.98];
-/// Shares of `a` in the variance, each with its prior weight. Noise on top of an autoregression is
-/// only distinguishable from a shorter memory if the memory is long.
+/// Shares of `a` in the variance, each with its prior weight. Noise in addition to an
+/// autoregression is distinguishable from a shorter memory only if the memory is long.
 const SHARES: [(f64, f64); 4] = [(1.0, 1.0), (0.5, 0.35), (0.25, 0.2), (0.1, 0.1)];
-/// Steps of a random walk in units of the other errors, and memories of these.
+/// Innovation standard deviations of the random walk, in units of the other errors; and memories of
+/// these.
 const WALKS: [f64; 8] = [0.02, 0.04, 0.07, 0.12, 0.2, 0.35, 0.6, 1.2];
 const MEMORIES_BESIDE: [f64; 3] = [0.0, 0.3, 0.6];
-/// Prior weight of a random walk in a year of values, and how it grows with their number: the longer a
-/// series, the likelier that its level moved. Chosen by simulation (see the tests of [`crate::effect`]).
+/// Prior weight of a random walk for a year of values, and its growth with their number: the longer
+/// a series, the likelier that its level moved. Chosen by simulation (see the tests of
+/// [`crate::effect`]).
 const WALK_WEIGHT: f64 = 0.5;
 const YEAR: f64 = 365.0;
-/// The same on top of autocorrelated errors, relative to independent errors.
+/// The same in addition to autocorrelated errors, relative to independent errors.
 const BESIDE_MEMORY: f64 = 0.5;
 /// Prior weight of errors without memory.
 const WHITE_WEIGHT: f64 = 2.0;
-/// Prior standard deviation of the slope, per step, in units of the errors', and its prior odds: most
-/// metrics of operations do not rise or fall for months.
+/// Prior standard deviation of the slope per step, in units of the errors', and its prior odds:
+/// most operational metrics do not rise or fall for months.
 const SLOPE_SD: f64 = 0.01;
 const SLOPE_WEIGHT: f64 = 0.05;
-/// Models with less than this share of the best one's weight are left out.
+/// Models with less than this share of the largest weight are left out.
 const WEIGHT_MIN: f64 = 0.01;
 
 /// The grid, with prior weights for a series of `n` values.
@@ -161,8 +163,8 @@ fn grid(n: usize) -> impl Iterator<Item = Model> {
     level.into_iter().chain(sloped)
 }
 
-/// Regressors, one row a step: constant, season, controls, slope. The season is coded as deviations
-/// that sum to zero; the slope counts steps from the end of the training values.
+/// Regressors, one row per step: constant, season, controls, slope. The season is coded as
+/// deviations that sum to zero; the slope counts steps from the end of the training values.
 struct Rows {
     width: usize,
     values: Vec<f64>,
@@ -190,14 +192,14 @@ impl Rows {
         Self { width, values }
     }
 
-    /// The row of a step, with the slope or without it.
+    /// The row of a step, with or without the slope.
     fn at(&self, step: usize, slope: bool) -> &[f64] {
         let row = &self.values[step * self.width..(step + 1) * self.width];
         &row[..self.width - usize::from(!slope)]
     }
 }
 
-/// Mean and standard deviation, the latter 1 for a constant.
+/// Mean and standard deviation; the latter is 1 for a constant.
 fn scale(values: &[f64]) -> (f64, f64) {
     let sd = sd(values);
     (mean(values), if sd > 0.0 { sd } else { 1.0 })
@@ -207,19 +209,19 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// A regression with independent errors: the triangle of its normal equations.
+/// A regression with independent errors: the Cholesky factor of its normal equations.
 struct Fit {
-    /// Lower Cholesky factor of the squares of the regressors, row by row.
+    /// Lower Cholesky factor of the cross-products of the regressors, row by row.
     triangle: Vec<f64>,
     coefficients: Vec<f64>,
     /// Variance of the errors, in units of the model's.
     variance: f64,
     freedom: f64,
     log_likelihood: f64,
-    /// `a` and `w` after the training values: first the values', then each regressor's.
+    /// `a` and `w` after the training values: for the values, and for each regressor.
     state: Vec<[f64; 2]>,
     spread: Spread,
-    /// `a + w` before each training value, as many as `state` is long a step; empty unless asked for.
+    /// `a + w` before each training value, `state.len()` numbers per step; empty unless requested.
     states: Vec<f64>,
 }
 
@@ -254,7 +256,7 @@ fn fit(model: &Model, values: &[Option<f64>], rows: &Rows, keep: bool) -> Option
     let mut spread = Spread {
         a: model.moving / (1.0 - model.memory * model.memory),
         both: 0.0,
-        // A random walk begins anywhere; the constant takes that in.
+        // A random walk starts anywhere; the constant includes its start.
         w: 0.0,
     };
     let mut states = Vec::new();
@@ -321,8 +323,8 @@ fn fit(model: &Model, values: &[Option<f64>], rows: &Rows, keep: bool) -> Option
     })
 }
 
-/// Factors a symmetric matrix, of which the lower triangle is given, in place; returns the logarithm
-/// of its determinant, `None` when it is singular.
+/// Factors a symmetric matrix, given by its lower triangle, in place; returns the logarithm of its
+/// determinant, or `None` if it is singular.
 fn cholesky(matrix: &mut [f64], size: usize) -> Option<f64> {
     let mut log_determinant = 0.0;
     for i in 0..size {
@@ -364,10 +366,9 @@ fn backward(triangle: &[f64], b: &[f64]) -> Vec<f64> {
     x
 }
 
-/// Weighs the models by how well they explain the values. The controls are as long as these, or
-/// longer.
+/// Weighs the models by their likelihood. The controls are at least as long as the values.
 ///
-/// With too few values for any regression there is no model.
+/// With too few values for a regression, there is no model.
 pub fn weigh(values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Vec<Model> {
     weigh_among(grid(values.len()), values, controls, period)
 }
@@ -401,9 +402,9 @@ fn weigh_among(
     models
 }
 
-/// Expected values after `values`, for as many steps as `counted` is long; the mean is over the steps
-/// where `counted` is true, at least one. `controls` cover training and forecast steps. Without
-/// `in_detail` the values per step are left out. `None` where no model can be fitted.
+/// Expected values after `values`, for as many steps as `counted` has; the mean is over the steps
+/// for which `counted` is true, at least one. `controls` cover training and forecast steps. Without
+/// `in_detail` the values per step are left out. `None` if no model can be fitted.
 pub fn forecast(
     models: &[Model],
     values: &[Option<f64>],
@@ -437,7 +438,7 @@ pub fn forecast(
             .collect();
     }
     let total: f64 = fits.iter().map(|(model, _)| model.weight).sum();
-    // Means first: the spread of the models around their average is part of the variance.
+    // Means first, because the spread of the models around their average is part of the variance.
     let mut steps = Vec::new();
     for (model, fit) in &fits {
         let weight = model.weight / total;
@@ -497,8 +498,8 @@ fn part(model: &Model, fit: &Fit, rows: &Rows, train: usize, counted: &[bool]) -
             *slot += x / n;
         }
     }
-    // The contribution of a step of `a` and of `w` at each time to the mean, from the last back to
-    // the initial state.
+    // The contribution of an innovation of `a` and of `w` at each time to the mean, from the last
+    // step back to the initial state.
     let (mut shares, mut moved) = ([0.0; 2], 0.0);
     for (step, counted) in counted.iter().enumerate().rev() {
         let here = f64::from(u8::from(*counted)) / n;
@@ -531,13 +532,13 @@ fn ahead(model: &Model, fit: &Fit, rows: &Rows, train: usize, horizon: usize) ->
         .collect()
 }
 
-/// The expectation at regressors, when these shares of the present `a` and `w` are left.
+/// The expectation at a row of regressors, with these shares of the current `a` and `w`.
 fn expected(fit: &Fit, row: &[f64], shares: [f64; 2]) -> f64 {
     let left = left(fit, shares);
     dot(row, &fit.coefficients) + left[0] - dot(&left[1..], &fit.coefficients)
 }
 
-/// The variance that unknown coefficients add there.
+/// The variance of that from estimated coefficients.
 fn open(fit: &Fit, row: &[f64], shares: [f64; 2]) -> f64 {
     let left = left(fit, shares);
     let row: Vec<f64> = row
@@ -549,7 +550,7 @@ fn open(fit: &Fit, row: &[f64], shares: [f64; 2]) -> f64 {
     dot(&half, &half)
 }
 
-/// These shares of the present state, for the values and each regressor.
+/// These shares of the current state, for the values and each regressor.
 fn left(fit: &Fit, [a, w]: [f64; 2]) -> Vec<f64> {
     fit.state
         .iter()

@@ -1,4 +1,4 @@
-//! Describing a sample: location, spread, quantiles and their intervals.
+//! Descriptive statistics: location, spread, quantiles and their intervals.
 //!
 //! Every function takes finite numbers. An empty sample has no mean: such calls return NaN, which
 //! the number formats of the domain print as "n/a".
@@ -61,7 +61,7 @@ pub fn mad(values: &[f64]) -> f64 {
     1.4826 * median(&deviations)
 }
 
-/// Mean of what is left when `share` of the values is cut off at each end; NaN for an empty sample.
+/// Mean of the values without a `share` of them at each end; NaN for an empty sample.
 pub fn trimmed_mean(values: &[f64], share: f64) -> f64 {
     let sorted = sorted(values);
     let cut = (share.clamp(0.0, 0.5) * sorted.len() as f64).floor() as usize;
@@ -83,8 +83,8 @@ pub fn mean_interval(values: &[f64], level: f64) -> Option<[f64; 2]> {
 }
 
 /// Interval of a quantile of ascending values from order statistics (Conover, 1999, section 3.2,
-/// with the normal approximation of the binomial, ranks rounded outwards). It assumes nothing of
-/// the distribution. `None` when the sample is too small to hold such an interval.
+/// with the normal approximation of the binomial, ranks rounded outwards), without assumptions
+/// about the distribution. `None` if the sample is too small for such an interval.
 pub fn quantile_interval(sorted: &[f64], probability: f64, level: f64) -> Option<[f64; 2]> {
     let n = sorted.len() as f64;
     let half = normal_quantile(0.5 + level / 2.0) * (n * probability * (1.0 - probability)).sqrt();
@@ -136,7 +136,7 @@ mod tests {
         // t.test(c(1, 2, 3, 4, 5)) in R: 1.036757 to 4.963243.
         let [lower, upper] = mean_interval(&[1.0, 2.0, 3.0, 4.0, 5.0], 0.95).unwrap();
         assert!((lower - 1.036_757).abs() < 1e-6 && (upper - 4.963_243).abs() < 1e-6);
-        // Ranks 40 and 61 of 100 values hold the median with 95 %.
+        // Ranks 40 and 61 of 100 values contain the median with 95 %.
         let values: Vec<f64> = (1..=100).map(f64::from).collect();
         assert_eq!(median_interval(&values, 0.95), Some([40.0, 61.0]));
         assert_eq!(median_interval(&values[..5], 0.95), None);

@@ -1,28 +1,29 @@
-//! Overdispersion: how much more the values of windows vary than those of independent records.
+//! Overdispersion: how much more the values of windows vary than for independent records.
 //!
 //! Records cluster: a bad day has many failures. So the variance of a window's value under
 //! independence is multiplied by a factor, which is estimated twice. *Between* windows it is the
 //! mean squared successive difference divided by its expectation (von Neumann 1941), which includes
-//! everything but has few degrees of freedom. *Within* windows it is the dispersion of their days
+//! all effects but has few degrees of freedom. *Within* windows it is the dispersion of their days
 //! around the level of the window and the weekday (quasi-likelihood, `McCullagh` and Nelder 1989,
-//! chapter 9), enlarged for the correlation of neighbouring days; it has many degrees of freedom
-//! but does not see what a whole window has in common. [`combined`] joins both.
+//! chapter 9), inflated for the correlation of neighbouring days; it has many degrees of freedom
+//! but ignores variation common to a whole window. [`combined`] joins both.
 
 use crate::distribution::chi_square_upper;
 
-/// Minimum number of pairs of successive windows from which their dispersion is judged.
+/// Minimum number of pairs of successive windows for estimating their dispersion.
 pub const PAIRS_MIN: usize = 4;
-/// Chance below which windows differ more than their days explain; stricter with few pairs. These and
-/// the degrees of freedom that the days lend are chosen by simulation (see the tests).
+/// Significance level at which windows differ more than their days explain; stricter with few
+/// pairs. This and the degrees of freedom that the days contribute are chosen by simulation (see
+/// the tests).
 const DIFFER: f64 = 0.15;
 const DIFFER_FEW: f64 = 0.02;
-/// Degrees of freedom that the days lend to the windows.
+/// Degrees of freedom that the days contribute to the windows.
 const LENT: f64 = 12.0;
 /// Minimum number of degrees of freedom of days.
 const DAYS_DF_MIN: f64 = 4.0;
-/// Most correlation of neighbouring days that is allowed for.
+/// Maximum correlation of neighbouring days to allow for.
 const CORRELATION_MAX: f64 = 0.8;
-/// Rounds of fitting levels of windows and days of the week in turn.
+/// Number of rounds of fitting levels of windows and weekdays in turn.
 const ROUNDS: usize = 30;
 
 /// The value of a window, and its variance if records are independent.
@@ -37,7 +38,7 @@ pub struct Level {
 /// A part of a window, such as a day.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Part {
-    /// Its place in the rhythm, such as the day of the week.
+    /// Its category, such as the weekday.
     pub slot: usize,
     /// Summand of the window's value.
     pub sum: f64,
@@ -47,7 +48,7 @@ pub struct Part {
     pub variance: f64,
 }
 
-/// How levels of windows and weekdays combine.
+/// How levels of windows and of weekdays combine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rhythm {
     /// They multiply, and the variance grows with the expected sum: counts and amounts.
@@ -65,8 +66,8 @@ pub struct Dispersion {
     pub df: f64,
 }
 
-/// The factor from differences of successive windows, in the order of time or against it. `None`
-/// without a pair of neighbours that are both known.
+/// The factor from differences of successive windows, in order of time or reversed. `None` without
+/// two known neighbours.
 pub fn between(levels: &[Option<Level>]) -> Option<(Dispersion, usize)> {
     let squares: Vec<f64> = levels
         .windows(2)
@@ -86,11 +87,11 @@ pub fn between(levels: &[Option<Level>]) -> Option<(Dispersion, usize)> {
     Some((Dispersion { factor, df }, squares.len()))
 }
 
-/// The factor from the parts of windows, each in the order of time. `None` with too few of them.
+/// The factor from the parts of windows, each in order of time. `None` with too few of them.
 pub fn within(windows: &[Vec<Part>], rhythm: Rhythm) -> Option<Dispersion> {
     let slots = windows.iter().flatten().map(|part| part.slot + 1).max()?;
     let fit = Fit::of(windows, slots, rhythm);
-    // Residuals with their scales, one list for each window.
+    // Residuals with their scales, one list per window.
     let residuals: Vec<Vec<(f64, f64)>> = windows
         .iter()
         .enumerate()
@@ -117,7 +118,7 @@ pub fn within(windows: &[Vec<Part>], rhythm: Rhythm) -> Option<Dispersion> {
     if df < DAYS_DF_MIN || variance <= 0.0 {
         return None;
     }
-    // Large days weigh in the sum of a window as much as they vary.
+    // Large days weigh in the sum of a window in proportion to their variance.
     let squares: f64 = all().map(|(residual, _)| residual * residual).sum();
     let dispersion = squares * used / df / variance;
     let scales: f64 = all().map(|(_, scale)| scale).sum();
@@ -131,7 +132,7 @@ pub fn within(windows: &[Vec<Part>], rhythm: Rhythm) -> Option<Dispersion> {
     })
 }
 
-/// Correlation of neighbouring residuals, as far as it is no chance.
+/// Correlation of neighbouring residuals, as far as it is significant.
 fn correlation(residuals: &[Vec<(f64, f64)>]) -> f64 {
     let standard: Vec<Vec<f64>> = residuals
         .iter()
@@ -146,16 +147,16 @@ fn correlation(residuals: &[Vec<(f64, f64)>]) -> f64 {
         return 0.0;
     }
     let products: f64 = neighbours().map(|pair| pair[0] * pair[1]).sum();
-    // Residuals around the mean of a window look less correlated than they are; and a standard error
-    // is taken for chance.
+    // Residuals around the mean of a window are less correlated than the errors; one standard error
+    // is subtracted as chance.
     let bias = 1.0 / ((used / levels).max(2.0) - 1.0);
     let correlation = products / pairs / (squares / used) + bias - 1.0 / pairs.sqrt();
     correlation.clamp(0.0, CORRELATION_MAX)
 }
 
-/// The factor that both support, at least 1. If windows differ more than their days explain, they are
-/// used alone; otherwise the days add degrees of freedom, and with fewer than [`PAIRS_MIN`] pairs of
-/// windows only the days are used. `None` if neither is known.
+/// The combined factor, at least 1. If windows differ more than their days explain, only the
+/// windows are used; otherwise the days contribute degrees of freedom, and with fewer than
+/// [`PAIRS_MIN`] pairs of windows only the days are used. `None` if neither is known.
 pub fn combined(
     between: Option<(Dispersion, usize)>,
     within: Option<Dispersion>,
@@ -182,7 +183,7 @@ pub fn combined(
 }
 
 impl Dispersion {
-    /// Records vary at least as independent ones do; only the excess beyond is uncertain.
+    /// Records vary at least as much as independent ones; only the excess is uncertain.
     fn at_least_one(self) -> Self {
         let factor = self.factor.max(1.0);
         Self {
@@ -192,7 +193,7 @@ impl Dispersion {
     }
 }
 
-/// Levels of windows and of places in their rhythm.
+/// Levels of windows and of categories.
 struct Fit {
     rhythm: Rhythm,
     levels: Vec<f64>,
@@ -224,7 +225,7 @@ impl Fit {
         fit
     }
 
-    /// The level that the sums of parts have, given the other level of each.
+    /// The level of the sums of parts, given the other level of each.
     fn level<'a>(&self, parts: impl Iterator<Item = (&'a Part, f64)>) -> f64 {
         let (mut sum, mut exposure) = (0.0, 0.0);
         for (part, other) in parts {
@@ -242,7 +243,7 @@ impl Fit {
         if exposure > 0.0 { sum / exposure } else { 0.0 }
     }
 
-    /// The expected sum of a part, and what its variance grows with.
+    /// The expected sum of a part, and the quantity that its variance is proportional to.
     fn expect(&self, window: usize, part: &Part) -> (f64, f64) {
         let (level, slot) = (self.levels[window], self.slots[part.slot]);
         match self.rhythm {
@@ -267,7 +268,7 @@ mod tests {
         (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
     }
 
-    /// Gamma variate of mean 1 and this variance (Marsaglia and Tsang 2000).
+    /// Gamma variate with mean 1 and this variance (Marsaglia and Tsang 2000).
     fn gamma(random: &mut ChaCha8Rng, variance: f64) -> f64 {
         if variance <= 0.0 {
             return 1.0;
@@ -305,27 +306,27 @@ mod tests {
     /// Settings of simulated weekly figures.
     #[derive(Debug, Clone, Copy)]
     struct World {
-        /// Mean records of a working day; weekends have a fifth.
+        /// Mean number of records on a working day; weekends have a fifth.
         mean: f64,
         /// Variance of the gamma level of a day, and of a week.
         day: f64,
         week: f64,
         /// Correlation of the levels of neighbouring weeks.
         correlation: f64,
-        /// The figure.
+        /// Kind of the figure.
         what: What,
     }
 
     #[derive(Debug, Clone, Copy, PartialEq)]
     enum What {
         Count,
-        /// One in ten, in batches whose own share varies.
+        /// One in ten, in batches with varying shares.
         Share,
-        /// Sum of log-normal values with this deviation of the logarithm.
+        /// Sum of log-normal values with this standard deviation of the logarithm.
         Sum(f64),
     }
 
-    /// Windows, newest first; the newest `factor` times as high.
+    /// Windows, newest first; the level of the newest is multiplied by `factor`.
     fn windows(world: World, earlier: usize, factor: f64, seed: u64) -> Vec<Vec<Part>> {
         let random = &mut ChaCha8Rng::seed_from_u64(seed);
         let mut state = normal(random);
@@ -380,7 +381,7 @@ mod tests {
         windows
     }
 
-    /// p-value of the newest window against the one before, as the stage `kpi` makes it.
+    /// p-value of the newest window compared with the previous one, as in the stage `kpi`.
     fn p(windows: &[Vec<Part>], what: What) -> f64 {
         let share = what == What::Share;
         let levels: Vec<Option<Level>> = windows
@@ -413,7 +414,7 @@ mod tests {
         t_p((now.value / before.value).ln() / error, factor.df)
     }
 
-    /// Share of made-up windows with a claim at 5 %.
+    /// Share of simulated series with a claim at 5 %.
     fn claims(world: World, earlier: usize, factor: f64, runs: u64) -> f64 {
         let claims = (0..runs).filter(|run| {
             let seed = run * 7919 + earlier as u64;
@@ -430,7 +431,7 @@ mod tests {
         what: What::Count,
     };
 
-    /// Measured with 4000 made-up series each; at 5 % the standard error is 0.35 %.
+    /// Measured with 4000 simulated series each; at 5 % the standard error is 0.35 %.
     #[test]
     fn changes_that_are_not_there_are_claimed_as_often_as_they_may_be() {
         let check = |name: &str, world: World, earlier: &[usize]| {
@@ -464,7 +465,7 @@ mod tests {
         let days = World { day: 0.1, ..COUNTS };
         check("negative binomial days", days, &all);
         check("wild days", World { day: 0.5, ..COUNTS }, &all);
-        // Days do not show what a whole week has in common, and few weeks are not enough to
+        // Days do not show the variation common to a whole week, and few weeks are not enough to
         // estimate it.
         for week in [0.01, 0.03, 0.1] {
             let weeks = World {
@@ -491,7 +492,8 @@ mod tests {
 
     #[test]
     fn changes_that_are_there_are_found() {
-        // A test of two Poisson counts at 5 % finds 100 -> 150 in 88 %, and 100 -> 160 in 96 %.
+        // A test of two Poisson counts at 5 % detects 100 -> 150 in 88 % of cases, and 100 -> 160
+        // in 96 %.
         let world = World {
             mean: 100.0 / 5.4,
             ..COUNTS
@@ -501,7 +503,7 @@ mod tests {
             eprintln!("{earlier} earlier windows: {half:.3}, {more:.3}");
             assert!(half > 0.77 && more > 0.88, "{earlier}: {half}, {more}");
         }
-        // As counts: the newest is 150, the previous 100, the others are Poisson counts.
+        // The newest count is 150, the previous 100, the others are Poisson counts.
         for earlier in [4, 8, 11] {
             let found = (0..2000).filter(|seed| {
                 let mut windows = windows(world, earlier, 1.0, *seed);

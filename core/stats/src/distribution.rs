@@ -3,7 +3,7 @@
 use statrs::distribution::{ContinuousCDF, FisherSnedecor, Normal, StudentsT};
 use statrs::function::{beta::beta_reg, erf::erfc, gamma::checked_gamma_ur, gamma::ln_gamma};
 
-/// Share of a standard normal above `z`.
+/// Upper tail probability of the standard normal distribution at `z`.
 pub fn normal_upper(z: f64) -> f64 {
     0.5 * erfc(z / std::f64::consts::SQRT_2)
 }
@@ -37,7 +37,7 @@ pub fn t_p(t: f64, df: f64) -> f64 {
     beta_reg(df / 2.0, 0.5, (df / (df + t * t)).clamp(0.0, 1.0))
 }
 
-/// Share of a chi-square distribution above `x`.
+/// Upper tail probability of a chi-square distribution at `x`.
 pub fn chi_square_upper(x: f64, df: f64) -> f64 {
     if x.is_nan() || df <= 0.0 || x <= 0.0 {
         return 1.0;
@@ -47,7 +47,7 @@ pub fn chi_square_upper(x: f64, df: f64) -> f64 {
         .clamp(0.0, 1.0)
 }
 
-/// Share of an F distribution above `x`.
+/// Upper tail probability of an F distribution at `x`.
 pub fn f_upper(x: f64, df1: f64, df2: f64) -> f64 {
     if x.is_nan() || x <= 0.0 || df1 <= 0.0 || df2 <= 0.0 {
         return 1.0;
@@ -57,12 +57,12 @@ pub fn f_upper(x: f64, df1: f64, df2: f64) -> f64 {
         .clamp(0.0, 1.0)
 }
 
-/// Quantile of a chi-square distribution, by Newton's method inside a shrinking bracket.
+/// Quantile of a chi-square distribution, by Newton's method within a shrinking bracket.
 pub fn chi_square_quantile(probability: f64, df: f64) -> f64 {
     if probability <= 0.0 || df <= 0.0 {
         return 0.0;
     }
-    // Wilson and Hilferty (1931) as a start.
+    // Start of Wilson and Hilferty (1931).
     let h = 2.0 / (9.0 * df);
     let mut x = (df * (1.0 - h + normal_quantile(probability) * h.sqrt()).powi(3)).max(1e-8);
     let (mut low, mut high) = (0.0, f64::INFINITY);

@@ -1,21 +1,21 @@
 //! The effect of a change: observed minus expected.
 //!
-//! The expectation is a forecast ([`crate::counterfactual`]) from the values before the change, with
-//! controls that the change could not touch. The estimate is the mean after the change minus the mean
-//! that was expected; `p` and the interval come from one distribution, Student's t of each model of the
-//! errors, weighted, so that they never disagree.
+//! The expectation is a forecast ([`crate::counterfactual`]) from the values before the change,
+//! with controls that the change could not affect. The estimate is the mean after the change minus
+//! its expectation; `p` and the interval come from the same weighted mixture of Student's t
+//! distributions, one per model of the errors, so that they never disagree.
 //!
-//! An interval of a model trusts the model. So the same estimator is also run at earlier dates, where
-//! nothing was changed (placebo in time): how far these estimates spread, in units of their own
-//! standard errors, corrects the standard error of the real one ([`Calibration`]).
+//! An interval of a model is only as good as the model. So the same estimator is also run at
+//! earlier dates without a change (placebo in time): the spread of these estimates, in units of
+//! their own standard errors, corrects the standard error of the real one ([`Calibration`]).
 //!
 //! For counts and other amounts that are never negative, the noise scales with their level: a reduced
 //! level after a change has less noise than before. A sum of counts is compared with the negative
 //! binomial distribution of its mean and variance, since rare events are skewed. Both intervals, of the
 //! difference and of the ratio, contain the values that a test does not reject.
 //!
-//! If the series was constant before, or repeated its season exactly, there is no noise to compare
-//! with, and the argument is combinatorial ([`constant_p`]).
+//! If the series was constant before the change, or repeated its season exactly, there is no noise
+//! to compare with, and the test is combinatorial ([`constant_p`]).
 
 mod constant;
 
@@ -31,7 +31,7 @@ use constant::Pattern;
 /// A series around a change.
 #[derive(Debug, Clone)]
 pub struct Design<'a> {
-    /// The metric, one value a step, over all history; `None` where it is missing.
+    /// The metric, one value per step, over all history; `None` for missing values.
     pub values: &'a [Option<f64>],
     /// Controls, each as long as `values` and without gaps.
     pub controls: &'a [&'a [f64]],
@@ -39,7 +39,7 @@ pub struct Design<'a> {
     pub change: usize,
     /// Index after the last step that counts as after.
     pub end: usize,
-    /// Index of the first step that counts as before.
+    /// Index of the first step before the change that is used.
     pub begin: usize,
     /// Index of the first step that placebos may use; at most `begin`.
     pub history: usize,
@@ -47,38 +47,39 @@ pub struct Design<'a> {
     pub period: usize,
     /// Minimum number of known steps before a change, real or placebo.
     pub pre_min: usize,
-    /// Steps at which something else was changed; placebo periods do not touch them.
+    /// Steps of other changes; placebo periods do not include them.
     pub others: &'a [usize],
 }
 
 /// A measured effect.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Estimate {
-    /// Mean before.
+    /// Mean before the change.
     pub before: f64,
-    /// Mean after.
+    /// Mean after the change.
     pub after: f64,
-    /// Mean that was expected after.
+    /// Expected mean after the change.
     pub counterfactual: f64,
     /// `after - counterfactual` with its 95 % interval.
     pub absolute: [f64; 3],
-    /// Sum over the steps after, with its 95 % interval.
+    /// Sum over the steps after the change, with its 95 % interval.
     pub cumulative: [f64; 3],
-    /// Effect relative to the expectation, with its 95 % interval; NaN when that is not positive.
+    /// Effect relative to the expectation, with its 95 % interval; NaN if the expectation is not
+    /// positive.
     pub relative: [f64; 3],
     /// p-value of no effect.
     pub p: f64,
-    /// Test behind it.
+    /// Test of the p-value.
     pub test: Test,
-    /// Steps of history that placebos need.
+    /// Number of steps of history that placebos need.
     pub placebo_steps: usize,
     /// Correction of the standard error by placebos.
     pub calibration: Calibration,
-    /// Known steps before.
+    /// Number of known steps before the change.
     pub steps_before: usize,
-    /// Known steps after.
+    /// Number of known steps after the change.
     pub steps_after: usize,
-    /// Known steps of all history before the change.
+    /// Number of known steps of all history before the change.
     pub steps_of_history: usize,
     /// Expected value per step: one step ahead before the change, the counterfactual after it.
     pub expected: Vec<Option<f64>>,
@@ -98,14 +99,14 @@ pub enum Test {
     Constant,
 }
 
-/// Kind of values, which decides how their noise behaves.
+/// Kind of values, which determines their noise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Values {
-    /// Whole numbers that are never below zero: their sum follows a skewed law.
+    /// Integers that are not negative: their sum has a skewed distribution.
     Counts,
-    /// Never below zero: noise shrinks and grows with the level.
+    /// Not negative: noise scales with the level.
     Amounts,
-    /// Anything.
+    /// Any values.
     Any,
 }
 
@@ -121,7 +122,7 @@ impl Values {
         }
     }
 
-    /// Factor of the variance of noise when the level changes by `ratio`.
+    /// Factor of the noise variance if the level changes by `ratio`.
     fn growth(self, ratio: f64) -> f64 {
         match self {
             Self::Any => 1.0,
@@ -130,7 +131,7 @@ impl Values {
         }
     }
 
-    /// The deviation of the mean of `n` steps from its expectation, as a standard normal value.
+    /// Normal score of the mean of `n` steps, given its expectation and variance.
     fn score(self, observed: f64, mean: f64, variance: f64, n: f64) -> f64 {
         let (sum, expected, square) = (observed * n, mean * n, variance * n * n);
         if self != Self::Counts || expected <= 0.0 || square <= 0.0 {
@@ -140,7 +141,8 @@ impl Values {
             mean: expected,
             dispersion: (square - expected).max(0.0) / (expected * expected),
         };
-        // Counts that vary less than by chance have no law of their own: that of chance, narrowed.
+        // Underdispersed counts have no distribution of their own: the Poisson distribution,
+        // narrowed.
         law.score(sum.round()) * (expected / square).sqrt().max(1.0)
     }
 }
@@ -152,8 +154,8 @@ pub struct Calibration {
     pub placebos: Vec<f64>,
     /// Approximate number of independent periods among them.
     pub independent: f64,
-    /// Factor of standard errors: the spread of the placebos, drawn towards 1 by as much as there are
-    /// few of them. It is at least 1: placebos and the models saw the same values.
+    /// Factor of standard errors: the spread of the placebos, shrunk towards 1 the more, the fewer
+    /// they are. At least 1: placebos and models use the same values.
     pub factor: f64,
     /// Degrees of freedom of that factor.
     pub freedom: f64,
@@ -170,11 +172,11 @@ impl Default for Calibration {
     }
 }
 
-/// Placebo periods that do not overlap, below which nothing is corrected.
+/// Minimum number of non-overlapping placebo periods for a correction.
 const INDEPENDENT_MIN: usize = 4;
-/// Placebo periods that the models' own standard error is worth.
+/// Weight of the models' own standard error, in placebo periods.
 const MODEL_PERIODS: f64 = 5.0;
-/// Level of intervals and verdicts.
+/// Significance level of intervals and verdicts.
 const ALPHA: f64 = 0.05;
 
 /// The reason why there is no estimate.
@@ -183,9 +185,9 @@ pub enum EffectError {
     /// Too few known steps before the change.
     #[error("not enough: have {have} days before the change, need {need}")]
     Before {
-        /// Known steps.
+        /// Number of known steps.
         have: usize,
-        /// Steps needed.
+        /// Minimum number of steps.
         need: usize,
     },
     /// No known step after the change.
@@ -198,7 +200,7 @@ pub fn estimate(design: &Design) -> Result<Estimate, EffectError> {
     estimate_by(&Regression, design)
 }
 
-/// The same with the expectation by a family of models.
+/// The same with the expectation from another family of models.
 pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Estimate, EffectError> {
     let n = design.values.len();
     if design.begin >= design.change {
@@ -244,7 +246,7 @@ pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Esti
         estimate.fill_constant(design, &pattern);
         return Ok(estimate);
     }
-    // Changes in between would be taken for memory.
+    // Changes in between would look like autocorrelation.
     let learn = if design
         .others
         .iter()
@@ -301,12 +303,12 @@ pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Esti
 }
 
 impl Estimate {
-    /// Sets effect, interval and p-value from what was expected.
+    /// Sets effect, interval and p-value from the forecast.
     fn fill(&mut self, result: &Forecast, values: Values) {
         let (expected, variance) = result.moments();
         let (observed, n) = (self.after, self.steps_after as f64);
         let (widen, most_freedom) = (self.calibration.factor.powi(2), self.calibration.freedom);
-        // p-value of the mean after, given what a model expects and the variances of that.
+        // p-value of the mean after the change, from the expectation of a model and its variances.
         let p = |expect: &dyn Fn(&Part) -> [f64; 3]| {
             result.average(|part| {
                 let [mean, learned, noise] = expect(part);
@@ -348,7 +350,7 @@ impl Estimate {
         }
     }
 
-    /// Sets the counterfactual, the effect with its interval, and their sum over `n` steps.
+    /// Sets the counterfactual, the effect with its interval, and the sum over `n` steps.
     fn set_difference(&mut self, expected: f64, [low, high]: [f64; 2], n: f64) {
         self.counterfactual = expected;
         self.absolute = [self.after - expected, low, high];
@@ -356,7 +358,7 @@ impl Estimate {
         self.relative = [f64::NAN; 3];
     }
 
-    /// The estimate where the days before followed a pattern without exception.
+    /// The estimate if the steps before the change followed a pattern without exception.
     fn fill_constant(&mut self, design: &Design, pattern: &Pattern) {
         let after = &design.values[design.change..design.end];
         let first = design.change - design.begin;
@@ -386,7 +388,7 @@ impl Estimate {
     }
 }
 
-/// The forecast from `begin..change` over `change..end`.
+/// The forecast of `change..end` from `begin..change`.
 fn at<F: Family>(
     family: &F,
     design: &Design,
@@ -412,12 +414,12 @@ fn at<F: Family>(
     )
 }
 
-/// Variance of what controls that moved beyond anything before carry over to the expectation.
+/// Variance of the expectation due to controls that moved beyond their earlier range.
 ///
-/// A control has noise of its own, so its coefficient is too small: the true one lies between the
-/// estimate and the estimate over the squared correlation (Frisch, 1934): the variance of a uniform law
-/// between them counts.
-/// While the control stays where it was, this is part of the noise; of a shift it leaves some over.
+/// A control has noise of its own, so its coefficient is too small: the true one is between the
+/// estimate and the estimate over the squared correlation (Frisch, 1934). The variance of a uniform
+/// distribution over this range is used. While the control stays in its range, this is part of the
+/// noise; for a shift of the control, it is additional.
 fn carried_over(design: &Design, learn: usize, result: &Forecast) -> f64 {
     let (begin, change, end) = (design.begin, design.change, design.end);
     let counted = vec![true; end - change];
@@ -455,13 +457,13 @@ fn cut<'a>(controls: &[&'a [f64]], begin: usize, end: usize) -> Vec<&'a [f64]> {
         .collect()
 }
 
-/// The estimator at earlier dates whose period after it ends before the change.
+/// Runs the estimator at earlier dates whose period after the date ends before the change.
 fn calibration<F: Family>(family: &F, design: &Design, models: &[F::Model]) -> Calibration {
     let length = design.end - design.change;
     let longest = design.change - design.begin;
     let mut placebos = Vec::new();
     let first = design.history + design.pre_min;
-    // Neighbouring dates are nearly identical; eight per period are plenty.
+    // Neighbouring dates are nearly identical; eight per period suffice.
     let stride = (length / 8).max(1);
     for change in (first..(design.change + 1).saturating_sub(length))
         .rev()
@@ -469,7 +471,7 @@ fn calibration<F: Family>(family: &F, design: &Design, models: &[F::Model]) -> C
     {
         let begin = change.saturating_sub(longest).max(design.history);
         let end = change + length;
-        // Another change in the period after, or shortly before it, would be measured as an effect.
+        // Another change in the period, or shortly before it, would be measured as an effect.
         let touched = design
             .others
             .iter()
@@ -515,7 +517,7 @@ fn calibration<F: Family>(family: &F, design: &Design, models: &[F::Model]) -> C
     }
 }
 
-/// The distance from zero, in steps of `unit` at first, at which `holds` ends.
+/// The distance from zero at which `holds` becomes false, searched from steps of `unit`.
 fn crossing(holds: impl Fn(f64) -> bool, unit: f64) -> f64 {
     let (mut inside, mut outside) = (0.0, unit);
     while holds(outside) && outside < unit * 1e6 {

@@ -1,4 +1,4 @@
-//! Effect of a change on one series, with other series as controls or without.
+//! The effect of a change on one series, with or without other series as controls.
 //!
 //! The expectation without the change comes from the values before it, by one of three families of
 //! models ([`SeriesMethod`]). Interval, p-value and their correction by placebo dates are those of
@@ -15,17 +15,17 @@ use crate::{
 /// A series around a change.
 #[derive(Debug, Clone, Copy)]
 pub struct Intervention<'a> {
-    /// The outcome, one value a period; `None` where it is missing.
+    /// The outcome, one value per period; `None` for missing values.
     pub values: &'a [Option<f64>],
-    /// Controls that the change could not touch, each as long as `values` and without gaps.
+    /// Controls that the change could not affect, each as long as `values` and without gaps.
     pub controls: &'a [&'a [f64]],
     /// Index of the first period after the change.
     pub change: usize,
-    /// Distance of periods.
+    /// Distance between periods.
     pub cadence: Cadence,
 }
 
-/// Distance of the periods of a series.
+/// Distance between the periods of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cadence {
     /// Every day.
@@ -38,13 +38,13 @@ pub enum Cadence {
     Quarter,
     /// Every year.
     Year,
-    /// Any other distance, also none that is regular.
+    /// Any other distance, or an irregular one.
     Other,
 }
 
 impl Cadence {
-    /// The distance of days, numbered in ascending order: the one nine of ten neighbours have, so that
-    /// gaps do not matter.
+    /// The distance between days, given as ascending numbers: that of at least nine of ten
+    /// neighbours, so gaps do not matter.
     pub fn of(days: &[i64]) -> Self {
         let neighbours = days.len().saturating_sub(1);
         let have = |lengths: std::ops::RangeInclusive<i64>| {
@@ -63,7 +63,7 @@ impl Cadence {
         }
     }
 
-    /// Periods of the usual season; 1 for none.
+    /// Number of periods in the usual season; 1 for none.
     pub fn season(self) -> usize {
         match self {
             Self::Day => 7,
@@ -74,7 +74,7 @@ impl Cadence {
         }
     }
 
-    /// Name of a number of periods.
+    /// Plural noun of the periods.
     pub fn unit(self) -> &'static str {
         match self {
             Self::Day => "days",
@@ -93,7 +93,8 @@ pub enum SeriesMethod {
     /// Regression on season and controls with autocorrelated errors, averaged over their memory
     /// ([`crate::counterfactual`]).
     Regression,
-    /// Local level or trend, season and controls by a Kalman filter, averaged over how fast they move.
+    /// Local level or trend, season and controls by a Kalman filter, averaged over the speed of
+    /// change.
     Structural,
     /// Segmented regression with a straight line on both sides of the change and autocorrelated
     /// errors, also known as interrupted time series (Wagner et al., 2002).
@@ -116,63 +117,63 @@ impl SeriesMethod {
 pub struct SeriesEffect {
     /// The family of models.
     pub method: SeriesMethod,
-    /// Periods of the season that was found before the change; 1 for none.
+    /// Number of periods in the season found before the change; 1 for none.
     pub season: usize,
     /// The effect: average per period, sum, ratio, with interval and p-value.
     pub estimate: Estimate,
-    /// Jump and change of slope at the change, of a segmented regression.
+    /// Level and slope changes, for a segmented regression.
     pub segments: Option<Segments>,
 }
 
-/// What a segmented regression finds at the change, each with its 95 % interval.
+/// Changes found by a segmented regression, each with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Segments {
-    /// Jump of the level.
+    /// Change of the level.
     pub level: [f64; 3],
     /// Change of the slope, per period.
     pub slope: [f64; 3],
 }
 
-/// Fewest periods before a change. With fewer, hardly anything is known of the noise.
+/// Minimum number of periods before a change; with fewer, the noise is hardly known.
 const BEFORE_MIN: usize = 12;
-/// Most periods before a placebo date that are asked for.
+/// Maximum number of required periods before a placebo date.
 const BEFORE_MAX: usize = 42;
 
-/// Why there is no estimate.
+/// The reason why there is no estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InterventionError {
     /// Too few known periods before the change.
     #[error("not enough {unit} before the change: have {have}, need {need}")]
     Before {
-        /// Known periods.
+        /// Number of known periods.
         have: usize,
-        /// Periods needed.
+        /// Minimum number of periods.
         need: usize,
-        /// Name of periods.
+        /// Plural noun of the periods.
         unit: &'static str,
     },
     /// No known period after the change.
     #[error("none of the {unit} after the change has a value")]
     After {
-        /// Name of periods.
+        /// Plural noun of the periods.
         unit: &'static str,
     },
     /// A control is shorter or longer than the series, or has gaps.
     #[error("control {} has {have} values, the series {need} periods", index + 1)]
     Control {
-        /// Its place among the controls.
+        /// Its index among the controls.
         index: usize,
-        /// Finite values of it.
+        /// Number of finite values.
         have: usize,
-        /// Periods of the series.
+        /// Number of periods of the series.
         need: usize,
     },
 }
 
 /// Measures the effect over all periods after the change.
 ///
-/// A season counts where it shows in at least three rounds before the change. Placebo dates have at
-/// least half of the periods before them that the change has.
+/// A season is used if it shows in at least three cycles before the change. Placebo dates have at
+/// least half as many periods before them as the change has.
 pub fn measure(
     intervention: &Intervention,
     method: SeriesMethod,
@@ -230,8 +231,8 @@ pub fn measure(
     })
 }
 
-/// Jump and change of slope by one regression over both sides, with the errors' memory as it shows
-/// before the change. `None` where there are too few periods after it.
+/// Changes of level and slope by one regression over both sides, with the autocorrelation of the
+/// errors before the change. `None` with too few periods after it.
 fn segments(design: &Design) -> Option<Segments> {
     let n = design.values.len();
     let since = |i: usize| i.checked_sub(design.change);

@@ -1,4 +1,4 @@
-//! Isolation forest: how few random cuts set a point apart from the others.
+//! Isolation forest: how few random cuts separate a point from the others.
 //!
 //! Liu, Ting and Zhou, "Isolation Forest", ICDM 2008: trees on small samples drawn without
 //! replacement, cut at a uniform value of a uniform feature, grown to the average depth of the
@@ -8,12 +8,12 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Number of trees and size of the sample each is grown on.
+/// Number of trees, and size of their samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Trees; the paper uses 100.
+    /// Number of trees; the paper uses 100.
     pub trees: usize,
-    /// Points a tree; the paper uses 256.
+    /// Number of points per tree; the paper uses 256.
     pub sample: usize,
 }
 
@@ -30,7 +30,7 @@ impl Default for Options {
 #[derive(Debug, Clone)]
 pub struct IsolationForest {
     trees: Vec<Vec<Node>>,
-    /// Average path length of the samples, which scores are measured in.
+    /// Average path length for the sample size, the unit of scores.
     scale: f64,
 }
 

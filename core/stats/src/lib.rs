@@ -1,5 +1,5 @@
-//! Numerics over slices: tests, detectors, forecasters. No frames, no I/O, no clock; everything
-//! random takes a seed.
+//! Numerics over slices: tests, detectors, forecasters. No data frames, no I/O, no clock;
+//! randomness is seeded.
 
 pub mod count;
 pub mod describe;

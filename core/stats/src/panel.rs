@@ -1,12 +1,13 @@
-//! Effect of a change on some units of a panel, judged by the units that were not changed.
+//! The effect of a change on some units of a panel, compared with the units without the change.
 //!
 //! A panel holds one outcome of several units (states, sites, services) over the same periods. Every
 //! estimator compares the treated units with a weighted average of the others, the donors, and the
 //! periods after the change with a weighted average of those before it ([`Method`]). The estimate is the
 //! average effect per period after the change (the effect on the treated).
 //!
-//! Chance is judged by what the same estimator finds where nothing was changed ([`Inference`]). The
-//! interval and the p-value of a result come from one distribution, so they never disagree.
+//! Significance is judged by the result of the same estimator where nothing was changed
+//! ([`Inference`]). The interval and the p-value come from one distribution, so they never
+//! disagree.
 
 mod choice;
 mod conformal;
@@ -28,7 +29,7 @@ use estimate::{Fit, Sample};
 #[derive(Debug, Clone)]
 pub struct Panel {
     names: Vec<String>,
-    /// One series per unit.
+    /// One series per unit: `rows[unit][period]`.
     rows: Vec<Vec<f64>>,
     donors: Vec<usize>,
     treated: Vec<usize>,
@@ -38,17 +39,17 @@ pub struct Panel {
 /// Estimator of the effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// All donors and all periods before weigh the same. Needs parallel trends.
+    /// All donors and all periods before the change have equal weights. Assumes parallel trends.
     DifferenceInDifferences,
-    /// Donor weights whose average follows the treated series before the change, level included
-    /// (Abadie, Diamond and Hainmueller, 2010), from outcomes alone: no covariates, and no weights of
-    /// predictors are chosen, unlike their program. The ridge is 1e-6 of the noise, as in `sc_estimate`
-    /// of the R package `synthdid`.
+    /// Donor weights whose average follows the treated series before the change, including its
+    /// level (Abadie, Diamond and Hainmueller, 2010). Unlike their program, it uses outcomes alone:
+    /// no covariates, and no weights of predictors. The ridge is 1e-6 of the noise, as in
+    /// `sc_estimate` of the R package `synthdid`.
     SyntheticControl,
     /// Donor weights as above, but up to a constant level and with a ridge, and weights of the periods
     /// before the change (Arkhangelsky, Athey, Hirshberg, Imbens and Wager, 2021).
     SyntheticDifferenceInDifferences,
-    /// Synthetic control of series taken from their means before the change (Doudchenko and Imbens,
+    /// Synthetic control of series minus their means before the change (Doudchenko and Imbens,
     /// 2016; Ferman and Pinto, 2021), known as DIFP or demeaned synthetic control.
     DemeanedSyntheticControl,
 }
@@ -72,7 +73,7 @@ impl Method {
         }
     }
 
-    /// Fewest periods before the change.
+    /// Minimum number of periods before the change.
     pub fn periods_before(self) -> usize {
         match self {
             Self::DifferenceInDifferences => 1,
@@ -81,43 +82,44 @@ impl Method {
     }
 }
 
-/// Way of judging chance.
+/// Method of inference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inference {
-    /// Donors take the place of the treated units (Arkhangelsky et al., 2021, algorithm 4): the mean
-    /// square of these estimates is the variance, and Student's t has as many degrees of freedom as
-    /// there are donors but one. Assumes that treated units and donors have equal noise.
+    /// Donors take the place of the treated units (Arkhangelsky et al., 2021, algorithm 4): the
+    /// mean square of these estimates is the variance, and Student's t has one degree of freedom
+    /// less than there are donors. Assumes that treated units and donors have equal noise.
     Placebo,
-    /// Each unit is left out in turn with the weights kept (algorithm 3 there), with Satterthwaite's
-    /// degrees of freedom. The noise of the treated units may differ; there must be several.
+    /// Each unit is left out in turn, with the weights kept (algorithm 3 there), with
+    /// Satterthwaite's degrees of freedom. The noise of the treated units may differ, but there
+    /// must be several of them.
     Jackknife,
-    /// Residuals are moved along time in a circle (Chernozhukov, Wüthrich and Zhu, 2021). Needs one
-    /// donor only, and periods enough: the p-value is at least one over their number.
+    /// Residuals are shifted cyclically in time (Chernozhukov, Wüthrich and Zhu, 2021). One donor
+    /// suffices, but enough periods are needed: the p-value is at least one over their number.
     Conformal,
 }
 
-/// A remark on how far a result can be trusted.
+/// A limitation of a result.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Caveat {
-    /// With so few donors a rank test cannot reach the 5 % level.
+    /// With so few donors, a rank test cannot reach the 5 % level.
     FewDonors {
         /// Number of donors.
         donors: usize,
-        /// Least possible p-value by rank.
+        /// Minimum p-value of the rank test.
         floor: f64,
     },
-    /// With so few periods a conformal test cannot reach the 5 % level.
+    /// With so few periods, a conformal test cannot reach the 5 % level.
     FewPeriods {
         /// Number of periods.
         periods: usize,
-        /// Least possible p-value.
+        /// Minimum p-value.
         floor: f64,
     },
-    /// The treated series before the change is followed worse than the typical donor's.
+    /// The fit to the treated series before the change is worse than the typical donor's.
     PoorFit {
         /// Root mean square deviation before the change.
         rmse: f64,
-        /// Median of the same over placebos.
+        /// Median of the same over the placebos.
         typical: f64,
     },
 }
@@ -129,43 +131,43 @@ pub struct PanelEffect {
     pub method: Method,
     /// Average effect per period after the change, in units of the outcome.
     pub estimate: f64,
-    /// Its 95 % interval; infinite where the data cannot exclude any effect.
+    /// Its 95 % interval; infinite if the data exclude no effect.
     pub interval: [f64; 2],
     /// p-value of no effect, from the same distribution as the interval.
     pub p: f64,
-    /// How chance was judged.
+    /// Method of inference.
     pub inference: Inference,
-    /// Standard error, where the inference has one.
+    /// Standard error, if the inference has one.
     pub standard_error: Option<f64>,
-    /// Degrees of freedom of Student's t; infinite where none is used.
+    /// Degrees of freedom of Student's t; infinite if it is not used.
     pub freedom: f64,
-    /// Rank of the treated units among all, where each donor could take their place.
+    /// Rank of the treated units among all, if each donor could take their place.
     pub rank: Option<Rank>,
     /// Weight of each donor, largest first; zeros are left out.
     pub unit_weights: Vec<(String, f64)>,
     /// Weight of each period before the change; all zero for a synthetic control.
     pub time_weights: Vec<f64>,
-    /// Root mean square difference to the counterfactual before the change, around its mean where
-    /// the method allows another level.
+    /// Root mean square difference to the counterfactual before the change, around its mean if the
+    /// method allows for another level.
     pub pre_rmse: f64,
     /// Mean of the treated units per period.
     pub observed: Vec<f64>,
-    /// The same as expected without the change.
+    /// Expected mean of the treated units per period without the change.
     pub counterfactual: Vec<f64>,
     /// The estimates with donors in place of the treated units; none for a jackknife.
     pub placebos: Vec<Placebo>,
-    /// The estimate without each of the donors that carry weight.
+    /// The estimates without each of the donors that have weight.
     pub leave_one_out: Vec<LeaveOneOut>,
-    /// The estimate at earlier starts, from periods before the change alone.
+    /// The estimates at earlier starts, from periods before the change alone.
     pub backdated: Vec<BackdatedStart>,
-    /// Bound on how far the weights are from the best ones: duality gap of their objective, in
+    /// Bound on the distance of the weights from the optimum: duality gap of their objective, in
     /// squared units of the outcome.
     pub duality_gap: f64,
-    /// What limits the result.
+    /// Limitations of the result.
     pub caveats: Vec<Caveat>,
 }
 
-/// Interval and p-value of one distribution.
+/// Interval and p-value from one distribution.
 struct Judged {
     interval: [f64; 2],
     p: f64,
@@ -173,12 +175,12 @@ struct Judged {
     freedom: f64,
 }
 
-/// Level of intervals and verdicts.
+/// Significance level of intervals and verdicts.
 const ALPHA: f64 = 0.05;
 
 impl Panel {
-    /// Checks a panel: `rows[i]` is the series of `names[i]`, one value a period, `start` the index of
-    /// the first period after the change.
+    /// Makes a panel from `rows[i]`, the series of `names[i]` with one value per period, and
+    /// `start`, the index of the first period after the change.
     pub fn new(
         names: Vec<String>,
         rows: &[Vec<Option<f64>>],
@@ -284,7 +286,7 @@ impl Panel {
     }
 }
 
-/// A series without gaps, or what it lacks.
+/// Converts a series without gaps; the error describes its gaps.
 fn complete(row: &[Option<f64>], name: &str, periods: usize) -> Result<Vec<f64>, PanelError> {
     if row.len() != periods {
         return Err(PanelError::Length {
@@ -306,8 +308,8 @@ fn complete(row: &[Option<f64>], name: &str, periods: usize) -> Result<Vec<f64>,
     Ok(row.iter().flatten().copied().collect())
 }
 
-/// Measures the effect on the treated units by a method, with the way of judging chance that suits the
-/// panel ([`choice::inference`]) or the one asked for.
+/// Measures the effect on the treated units by a method, with the given inference, or else the one
+/// that suits the panel ([`choice::inference`]).
 pub fn measure(
     panel: &Panel,
     method: Method,
@@ -324,7 +326,7 @@ pub fn measure(
     let sample = panel.sample();
     let fit = sample.fit(method, &panel.donors, &panel.treated);
     let placebos = match inference {
-        // The spread of the treated units says it; many sets of donors would take their time.
+        // The spread of the treated units suffices, and many sets of donors would take long.
         Inference::Jackknife => Vec::new(),
         Inference::Placebo | Inference::Conformal => interval::placebos(panel, method),
     };
@@ -353,7 +355,7 @@ pub fn measure(
     })
 }
 
-/// Donors with their weights, largest first, equal ones in the order of the panel.
+/// Donors with their weights, largest first; equal ones in the order of the panel.
 fn named_weights(panel: &Panel, fit: &Fit) -> Vec<(String, f64)> {
     let mut weights: Vec<(String, f64)> = panel
         .donors
@@ -366,7 +368,7 @@ fn named_weights(panel: &Panel, fit: &Fit) -> Vec<(String, f64)> {
     weights
 }
 
-/// Placebos that a donor's fit is compared with, below which nothing is said of it.
+/// Minimum number of placebos for judging a fit.
 const FIT_DONORS: usize = 5;
 
 fn caveats(panel: &Panel, fit: &Fit, placebos: &[Placebo], inference: Inference) -> Vec<Caveat> {

@@ -1,5 +1,5 @@
-//! Lines through values that cannot be negative, such as counts: a straight line through a fall ends
-//! below zero, these do not.
+//! Lines through values that cannot be negative, such as counts. Unlike a straight line through a
+//! fall, they do not end below zero.
 
 use crate::distribution::t_quantile;
 use crate::trend::{TREND_MIN, inflation, median_of};
@@ -14,20 +14,20 @@ pub struct PositiveLine {
     pub change: [f64; 3],
     /// Variance of the values over their mean; at least 1 for counts.
     pub dispersion: f64,
-    /// Predictor in the middle of the series, and its change from one position to the next.
+    /// Linear predictor in the middle of the series, and its slope per step.
     level: f64,
     slope: f64,
     middle: f64,
 }
 
 impl PositiveLine {
-    /// Height of the line at a position, averaged over a season; never below zero.
+    /// Height of the line at an index, averaged over a season; never negative.
     pub fn at(&self, position: usize) -> f64 {
         let predictor = self.level + self.slope * (position as f64 - self.middle);
         self.link.mean(predictor).max(0.0)
     }
 
-    /// Width of the interval on the scale of logarithms.
+    /// Width of the interval on a logarithmic scale.
     fn log_width(&self) -> f64 {
         self.change[2].ln_1p() - self.change[1].ln_1p()
     }
@@ -36,11 +36,11 @@ impl PositiveLine {
 /// The relation between the level of a [`PositiveLine`] and its linear predictor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
-    /// The same factor from each position to the next.
+    /// A constant factor per step.
     Log,
-    /// The square root moves by the same amount.
+    /// A constant difference of the square root per step.
     Root,
-    /// The level moves by the same amount: a straight line.
+    /// A constant difference per step: a straight line.
     Identity,
 }
 
@@ -70,24 +70,24 @@ impl Link {
     }
 }
 
-/// Maximum number of rounds of the fit of a [`positive_line`]; it usually needs ten.
+/// Maximum number of iterations of the fit; it usually needs ten.
 const ROUNDS: usize = 200;
-/// Values that lie further from the line than this many robust standard deviations are drawn in.
+/// Number of robust standard deviations beyond which values are clipped.
 const GROSS: f64 = 5.0;
-/// Maximum number of rounds of drawing in: each begins at a line that is less bent.
+/// Maximum number of rounds of clipping; each starts from a better line.
 const DRAWN_MAX: usize = 5;
-/// Maximum number of times the width of the log-linear line's interval that another line's may have.
+/// Maximum width of another line's interval, relative to the log-linear line's.
 const WIDER_MAX: f64 = 1.25;
 
 /// The quasi-Poisson line of values that are not negative (`McCullagh` and Nelder 1989, chapters 6
-/// and 9), with a factor for each phase of a season of `period` positions. Of a log-linear, a square
-/// and a straight line, the one with the least deviance that stays clearly above zero.
+/// and 9), with a factor for each phase of a season of `period` steps. Of a log-linear, a
+/// square-root and a straight line, the one with the least deviance that stays clearly above zero.
 ///
-/// The variance is that of the values around the line, enlarged by the autocorrelation of the
-/// residuals as in [`trend`](crate::trend::trend); for counts it is at least that of independent ones. Single values far
-/// from the line, such as a day of outage, are drawn in.
+/// The variance is that of the values around the line, inflated by the autocorrelation of the
+/// residuals as in [`trend`](crate::trend::trend); for counts it is at least that of independent
+/// ones. Single values far from the line, such as a day of outage, are clipped.
 ///
-/// `None` when there are fewer than [`TREND_MIN`] values, a negative one, or nothing to fit.
+/// `None` with fewer than [`TREND_MIN`] values, a negative one, or nothing to fit.
 pub fn positive_line(
     values: &[Option<f64>],
     period: usize,
@@ -117,7 +117,7 @@ pub fn positive_line(
         let Some(line) = other.line(&drawn, is_count) else {
             continue;
         };
-        // Near zero, only logarithms measure the distance of a level from it.
+        // Near zero, only logarithms measure the distance of a level from zero.
         let is_near_zero = line.log_width() > WIDER_MAX * log.log_width();
         if !is_near_zero && other.deviance(&drawn) < deviance {
             (best, deviance) = (line, other.deviance(&drawn));
@@ -126,8 +126,8 @@ pub fn positive_line(
     Some(best)
 }
 
-/// A fit: the value at position `i` is expected to be
-/// `factors[i % phases] * link.mean(level + slope * (i - middle))`.
+/// A fit: the expected value at index `i` is `factors[i % phases] * link.mean(level + slope * (i -
+/// middle))`.
 struct Fit {
     link: Link,
     level: f64,
@@ -138,8 +138,9 @@ struct Fit {
 }
 
 impl Fit {
-    /// Fits by Fisher scoring, the factors of the phases by proportional fitting in between. `None`
-    /// when the values do not settle on a line above zero, as when all but one are zero.
+    /// Fits by Fisher scoring, alternating with proportional fitting of the factors of the phases.
+    /// `None` if the fit does not converge to a line above zero, as when all values but one are
+    /// zero.
     fn of(values: &[Option<f64>], phases: usize, link: Link) -> Option<Self> {
         let count = values.iter().flatten().count() as f64;
         let mean = values.iter().flatten().sum::<f64>() / count;
@@ -176,7 +177,7 @@ impl Fit {
         factor * self.link.mean(self.predictor(position))
     }
 
-    /// Expected and known value of each position.
+    /// Expected and known value at each index.
     fn pairs<'a>(
         &'a self,
         values: &'a [Option<f64>],
@@ -185,7 +186,7 @@ impl Fit {
         known.filter_map(|(i, value)| Some((i, self.expected(i), (*value)?)))
     }
 
-    /// Makes each phase add up; the largest change of a factor.
+    /// Scales the factor of each phase to match its total; returns the largest change of a factor.
     fn season(&mut self, values: &[Option<f64>]) -> f64 {
         let phases = self.factors.len();
         if phases == 1 {
@@ -220,7 +221,8 @@ impl Fit {
         moved
     }
 
-    /// Information on level and slope in independent counts, and the score: `[ll, ls, ss]`, `[l, s]`.
+    /// Fisher information of level and slope for independent counts, and the score: `[ll, ls, ss]`,
+    /// `[l, s]`.
     fn information(&self, values: &[Option<f64>]) -> ([f64; 3], [f64; 2]) {
         let (mut information, mut score) = ([0.0; 3], [0.0; 2]);
         for (i, expected, value) in self.pairs(values).filter(|pair| pair.1 > 0.0) {
@@ -238,7 +240,7 @@ impl Fit {
         (information, score)
     }
 
-    /// One step of Fisher scoring, not too long a one; its size, relative to the predictor.
+    /// One step of Fisher scoring with limited length; returns its size relative to the predictor.
     fn step(&mut self, values: &[Option<f64>]) -> f64 {
         let ([ll, ls, ss], [l, s]) = self.information(values);
         let determinant = ll * ss - ls * ls;
@@ -254,7 +256,7 @@ impl Fit {
         let scale = if self.link == Link::Log {
             1.0
         } else {
-            // A line above zero stays above it: no step takes more than half of what is left.
+            // The line stays above zero: a step takes at most half of the remaining distance.
             let ends = [-reach, reach].map(|x| self.level + self.slope * x);
             ends[0].min(ends[1]).max(f64::MIN_POSITIVE) * 0.5
         };
@@ -275,7 +277,7 @@ impl Fit {
         let used = self.factors.iter().filter(|factor| **factor > 0.0).count() as f64;
         let freedom = (n - used - 1.0).max(1.0);
         let (dispersion, least) = (squares / freedom, f64::from(is_count));
-        // Not by ranks: those of many zeros follow the line.
+        // Without ranks: those of many zeros follow the line.
         let inflation = inflation(&residuals, n as usize);
         let (change, variance) = self.log_change(values)?;
         let error = (variance * (dispersion * inflation).max(least)).sqrt();
@@ -304,7 +306,7 @@ impl Fit {
             .sum()
     }
 
-    /// Logarithm of the level at the last known value over that at the first, and its variance in
+    /// Logarithm of the level at the last known value over that at the first, and its variance for
     /// independent counts (delta method).
     fn log_change(&self, values: &[Option<f64>]) -> Option<(f64, f64)> {
         let ends = [
@@ -332,7 +334,7 @@ impl Fit {
         residuals
     }
 
-    /// The values, those far from the line drawn in as long as they are few.
+    /// The values, with those far from the line clipped as long as they are few.
     fn draw_in(&self, values: &[Option<f64>]) -> Vec<Option<f64>> {
         let residuals = self.residuals(values);
         let mut sizes: Vec<f64> = residuals.iter().flatten().map(|r| r.abs()).collect();
@@ -364,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_fall_of_counts_ends_above_zero() {
-        // From 20 a day to 1, where it stays: a straight line would end below zero.
+        // Falls from 20 per day to 1 and stays there: a straight line would end below zero.
         let values: Vec<f64> = (0..200)
             .map(|i| (20.0 - 0.12 * f64::from(i)).max(1.0).round())
             .collect();
@@ -425,7 +427,7 @@ mod tests {
         assert!((a.change[1] - b.change[1]).abs() < 1e-6, "{a:?} {b:?}");
     }
 
-    /// Coverage of the interval for the change of counts with correlated levels.
+    /// Checks the coverage of the interval for the change of counts with correlated levels.
     #[test]
     fn intervals_of_positive_lines_hold_the_change() {
         for (n, rho, mean, deviation) in [
@@ -461,7 +463,7 @@ mod tests {
 
     #[test]
     fn trends_of_few_counts_are_found_at_their_level() {
-        // Many ties: most pairs of such counts have no slope, the line has one.
+        // Many ties: most pairs of such counts have no slope, but the line has one.
         for (n, mean, fall, least, most) in [
             (52, 2.0, 0.0, 0.0, 0.07),
             (366, 0.3, 0.0, 0.0, 0.07),

@@ -1,15 +1,15 @@
-//! Rates by category: how much more often things happen on Mondays, at noon, in March.
+//! Rates by category: how much more frequent events are on Mondays, at noon, or in March.
 //!
 //! Counts form a table of blocks by categories: weeks by weekdays, days by hours, years by months.
-//! Each block has its own level, so a trend or a level shift over the blocks is not mistaken for a
-//! pattern; within a block the categories share its total (a Poisson log-linear model fitted by
-//! iterative proportional fitting, Deming and Stephan 1940).
+//! Each block has its own level, so a trend or a shift of the level over the blocks is not mistaken
+//! for a pattern; within a block the categories share its total (a Poisson log-linear model fitted
+//! by iterative proportional fitting, Deming and Stephan 1940).
 //!
-//! Records cluster: an outage makes many on one day. So variances are never smaller than those of
-//! (1) the Poisson model, (2) the quasi-Poisson model with Pearson's dispersion (`McCullagh` and
-//! Nelder 1989, chapter 6) and (3) the sandwich estimator with blocks as clusters and
-//! neighbouring blocks correlated (Newey and West 1987, one lag). Overall tests are F tests with
-//! the degrees of freedom of Greenhouse and Geisser (1959).
+//! Records cluster: an outage causes many on one day. So variances are at least those of (1) the
+//! Poisson model, (2) the quasi-Poisson model with Pearson's dispersion (`McCullagh` and Nelder
+//! 1989, chapter 6) and (3) the sandwich estimator with blocks as clusters and neighbouring blocks
+//! correlated (Newey and West 1987, one lag). Overall tests are F tests with the degrees of freedom
+//! of Greenhouse and Geisser (1959).
 
 use crate::{
     distribution::{f_upper, normal_quantile, t_p, t_quantile},
@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlockCounts {
     categories: usize,
-    /// Least dispersion: 1 for counts, 0 for amounts.
+    /// Minimum dispersion: 1 for counts, 0 for amounts.
     floor: f64,
     events: Vec<f64>,
     exposure: Vec<f64>,
@@ -38,8 +38,8 @@ impl BlockCounts {
         }
     }
 
-    /// An empty table for amounts, such as minutes, whose variance depends on their unit and can
-    /// only be seen from the data.
+    /// An empty table for amounts, such as minutes, whose variance depends on their unit and is
+    /// estimated from the data alone.
     pub fn amounts(blocks: usize, categories: usize) -> Self {
         Self {
             floor: 0.0,
@@ -47,14 +47,14 @@ impl BlockCounts {
         }
     }
 
-    /// Adds events to a place; places outside the table are ignored.
+    /// Adds events to a cell; cells outside the table are ignored.
     pub fn add_events(&mut self, block: usize, category: usize, events: f64) {
         if let Some(cell) = self.cell(block, category) {
             self.events[cell] += events;
         }
     }
 
-    /// Adds exposure (days, records) to a place; places outside the table are ignored.
+    /// Adds exposure (days, records) to a cell; cells outside the table are ignored.
     pub fn add_exposure(&mut self, block: usize, category: usize, exposure: f64) {
         if let Some(cell) = self.cell(block, category) {
             self.exposure[cell] += exposure;
@@ -86,7 +86,7 @@ impl BlockCounts {
         sums
     }
 
-    /// The same table with only some of its categories, in the given order.
+    /// A table of only these categories, in the given order.
     #[must_use]
     pub fn only(&self, categories: &[usize]) -> Self {
         let pick = |cells: &[f64]| {
@@ -104,7 +104,7 @@ impl BlockCounts {
     }
 }
 
-/// Rates of categories, free of the level of their blocks.
+/// Rates of categories, adjusted for the levels of the blocks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlockRates {
     /// Events of each category.
@@ -115,27 +115,27 @@ pub struct BlockRates {
     pub relative: Vec<f64>,
     /// Variance of counts over that of Poisson counts, at least 1; for amounts at least 0.
     pub dispersion: f64,
-    /// Blocks with any event.
+    /// Number of blocks with events.
     pub blocks: usize,
-    /// Observed minus expected, row by row, blocks with events only.
+    /// Observed minus expected, row by row, for blocks with events.
     residuals: Vec<f64>,
 }
 
 /// The result of a test for any difference between categories.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Overall {
-    /// Pearson's test of the plain counts against equal rates, as textbooks give it.
+    /// Pearson's textbook test of the counts against equal rates.
     pub plain: ChiSquare,
-    /// The statistic that allows for clustering.
+    /// F statistic that allows for clustering.
     pub f: f64,
     /// Its degrees of freedom.
     pub df: [f64; 2],
-    /// Its p-value: the one to judge by.
+    /// Its p-value, which decides.
     pub p: f64,
 }
 
 impl BlockRates {
-    /// Fits the rates; `None` when fewer than two blocks or categories hold events and exposure.
+    /// Fits the rates; `None` if fewer than two blocks or categories have events and exposure.
     pub fn fit(counts: &BlockCounts) -> Option<Self> {
         let width = counts.categories;
         let (mut events, mut exposure) = (Vec::new(), Vec::new());
@@ -146,7 +146,7 @@ impl BlockRates {
         {
             if row.iter().sum::<f64>() > 0.0 {
                 events.extend_from_slice(row);
-                // Events without exposure are indistinguishable from errors: they are excluded.
+                // Events without exposure are errors, so they are excluded.
                 exposure.extend_from_slice(weight);
             }
         }
@@ -194,8 +194,8 @@ impl BlockRates {
             / weight
     }
 
-    /// Rate of the categories `of` relative to that of `against` (which may contain them), with its
-    /// interval. `None` when one side has no exposure or `against` no events.
+    /// Rate of the categories `of` relative to that of `against` (which may include them), with its
+    /// interval. `None` if one side has no exposure, or `against` has no events.
     pub fn contrast(&self, of: &[usize], against: &[usize], level: f64) -> Option<Comparison> {
         let (rate, reference) = (self.mean_rate(of), self.mean_rate(against));
         if !rate.is_finite() || !reference.is_finite() || reference <= 0.0 {
@@ -221,7 +221,8 @@ impl BlockRates {
         Some(log_normal(ratio, error, df, t))
     }
 
-    /// A category without any event: the interval ends where a score test would still accept.
+    /// The contrast of categories without events: the interval ends where a score test would still
+    /// accept.
     fn contrast_of_none(&self, of: &[usize], reference: f64, t: f64, df: f64) -> Comparison {
         let total: f64 = self.events.iter().sum();
         let whole: f64 = self.exposure.iter().sum();
@@ -258,7 +259,7 @@ impl BlockRates {
         (self.dispersion * quasi).max(long_run_sum(&influence))
     }
 
-    /// Whether rates differ at all among these categories.
+    /// Tests whether the rates of these categories differ at all.
     pub fn overall(&self, counts: &BlockCounts, categories: &[usize]) -> Option<Overall> {
         let part = counts.only(categories);
         let fit = Self::fit(&part)?;
@@ -282,7 +283,7 @@ impl BlockRates {
             .iter()
             .map(|&c| (fit.events[c] - sums[c]).powi(2) / sums[c])
             .sum();
-        // Scores of the categories in each block, each with unit variance under Poisson counts.
+        // Scores of the categories in each block, with unit variance for Poisson counts.
         let scores: Vec<Vec<f64>> = used
             .iter()
             .map(|&c| {
@@ -313,8 +314,8 @@ impl BlockRates {
     }
 }
 
-/// Sum of squares of a series in time, with the covariance of neighbours where it is positive: an
-/// estimate of the variance of the sum of the series.
+/// Sum of squares of a time series, plus the covariance of neighbours if it is positive: an
+/// estimate of the variance of the series' sum.
 fn long_run_sum(series: &[f64]) -> f64 {
     let n = series.len() as f64;
     let squares: f64 = series.iter().map(|x| x * x).sum();
@@ -322,8 +323,7 @@ fn long_run_sum(series: &[f64]) -> f64 {
     (squares + neighbours.max(0.0)) * n / (n - 1.0)
 }
 
-/// Measures the deviation of scores from equal variances and equal covariances: 1 if they are
-/// equal.
+/// Greenhouse and Geisser's epsilon of scores: 1 if variances and covariances are equal.
 fn greenhouse_geisser(scores: &[Vec<f64>]) -> f64 {
     let k = scores.len();
     let (mut trace, mut squares) = (0.0, 0.0);
@@ -343,7 +343,7 @@ fn greenhouse_geisser(scores: &[Vec<f64>]) -> f64 {
     }
 }
 
-/// Expected events of each place, given the totals of the blocks.
+/// Expected events of each cell, given the totals of the blocks.
 fn expected(events: &[f64], exposure: &[f64], relative: &[f64]) -> Vec<f64> {
     let width = relative.len();
     let mut out = Vec::with_capacity(events.len());
@@ -356,7 +356,7 @@ fn expected(events: &[f64], exposure: &[f64], relative: &[f64]) -> Vec<f64> {
     out
 }
 
-/// Iterative proportional fitting of the categories' rates.
+/// Iterative proportional fitting of the rates of categories.
 fn relative_rates(events: &[f64], exposure: &[f64], width: usize) -> Vec<f64> {
     let mut relative = vec![1.0; width];
     let sum = |cells: &[f64], c: usize| cells.chunks(width).map(|row| row[c]).sum::<f64>();
@@ -391,13 +391,13 @@ fn relative_rates(events: &[f64], exposure: &[f64], width: usize) -> Vec<f64> {
     relative.iter().map(|r| r / mean).collect()
 }
 
-/// The rates of two periods compared: the plain Poisson interval and one that allows for
+/// The rates of two periods compared, with the plain Poisson interval and one that allows for
 /// clustering.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PeriodRatio {
     /// Rate of the second period over that of the first.
     pub ratio: f64,
-    /// 95 % interval that takes records as independent (log-normal).
+    /// 95 % interval for independent records (log-normal).
     pub plain: [f64; 2],
     /// 95 % interval that allows for clustering.
     pub clustered: [f64; 2],
@@ -408,11 +408,11 @@ pub struct PeriodRatio {
 }
 
 /// Compares the rates of two periods, each given as (events, exposure) of its parts, such as the
-/// months of a year, in time order. `None` without events on both sides or with fewer than three
-/// parts on a side. For `amounts` the dispersion may be below 1, and `plain` allows for it.
+/// months of a year, in time order. `None` without events on both sides, or with fewer than three
+/// parts on a side. For `amounts` the dispersion may be below 1, and `plain` allows for that.
 ///
-/// Dispersion is Pearson's over the parts around the mean of their own period, enlarged for
-/// correlation of neighbouring parts as for an autoregression of order one.
+/// Dispersion is Pearson's over the parts around the mean of their own period, inflated for the
+/// correlation of neighbouring parts, as for an autoregression of order one.
 pub fn period_ratio(
     first: &[(f64, f64)],
     second: &[(f64, f64)],
@@ -442,7 +442,7 @@ pub fn period_ratio(
     }
     let parts = (first.len() + second.len()) as f64;
     let df = parts - 2.0;
-    // Residuals around a fitted mean look less correlated than they are, by about 1/n at each of
+    // Residuals around a fitted mean are less correlated than the errors, by about 1/n for each of
     // the two means (Marriott and Pope, 1954).
     let correlation = if squares > 0.0 {
         neighbours / squares + 4.0 / parts
@@ -466,7 +466,7 @@ pub fn period_ratio(
     })
 }
 
-/// A ratio with the log-normal interval and test that the standard error of its logarithm gives, by
+/// A ratio with its log-normal interval and test, from the standard error of its logarithm, by
 /// Student's t with `df` degrees of freedom and its quantile `t`.
 fn log_normal(ratio: f64, error: f64, df: f64, t: f64) -> Comparison {
     let spread = (t * error).exp();
@@ -482,12 +482,12 @@ fn log_normal(ratio: f64, error: f64, df: f64, t: f64) -> Comparison {
     }
 }
 
-/// Compares the rates of two sides that are seen in the same clusters, such as the records of a day
-/// above and below a limit. Each cluster gives `(events, exposure)` of the one side and the other.
+/// Compares the rates of two sides within the same clusters, such as the records of a day above and
+/// below a limit. Each cluster gives `(events, exposure)` of both sides.
 ///
-/// The log-normal 95 % interval has the variance of the clusters (sandwich), for `shares` (events
-/// are some of the records that are the exposure) at least that of independent records. `None`
-/// without events on both sides, or with fewer than two clusters.
+/// The log-normal 95 % interval has the variance of the clusters (sandwich); for `shares` (events
+/// are some of the records of the exposure) at least that of independent records. `None` without
+/// events on both sides, or with fewer than two clusters.
 pub fn clustered_ratio(clusters: &[[(f64, f64); 2]], shares: bool) -> Option<Comparison> {
     let total = |side: usize| {
         clusters.iter().fold((0.0, 0.0), |sum, cluster| {
@@ -522,15 +522,16 @@ mod tests {
     use rand::RngExt;
     use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-    /// The level of simulated days.
+    /// The distribution of the level of simulated days.
     #[derive(Clone, Copy)]
     enum Noise {
         Poisson,
-        /// Gamma level of each day with this variance.
+        /// Gamma level for each day with this variance.
         Overdispersed(f64),
-        /// Log level is an autoregression with this correlation and innovation deviation.
+        /// The logarithm is an autoregression with this correlation and innovation standard
+        /// deviation.
         Autocorrelated(f64, f64),
-        /// A ramp over the whole period.
+        /// A linear rise over the whole period.
         Ramp,
     }
 
@@ -582,8 +583,8 @@ mod tests {
 
     const ALL: [usize; 7] = [0, 1, 2, 3, 4, 5, 6];
 
-    /// Share of series without a rhythm in which one is claimed at 5 %, and in which an interval
-    /// of Monday's ratio misses the truth.
+    /// Checks the share of series without a pattern in which one is claimed at 5 %, and in which
+    /// the interval of Monday's ratio misses the truth.
     fn check_level(noise: Noise, weeks: usize, mean: f64, most: f64) {
         let (mut claims, mut misses) = (0, 0);
         let runs = 400;
@@ -615,7 +616,7 @@ mod tests {
             check_level(Noise::Overdispersed(0.3), weeks, mean, 0.075);
             check_level(Noise::Autocorrelated(0.5, 0.3), weeks, mean, 0.075);
             check_level(Noise::Autocorrelated(0.8, 0.3), weeks, mean, 0.075);
-            // Within a week, Sunday is higher on a ramp than Monday: a small bias remains.
+            // Within a week, Sunday is higher than Monday on a rise: a small bias remains.
             check_level(Noise::Ramp, weeks, mean, 0.1);
         }
     }
@@ -716,14 +717,14 @@ mod tests {
 
     #[test]
     fn sides_of_bad_days_are_not_taken_as_independent() {
-        // 60 days of 10 records on each side; on bad days more fail on both sides.
+        // 60 days with 10 records on each side; on bad days more fail on both sides.
         let mut random = ChaCha8Rng::seed_from_u64(11);
         let (mut held, tries) = (0, 300);
         let mut widths = [0.0; 2];
         for _ in 0..tries {
             let clusters: Vec<[(f64, f64); 2]> = (0..60)
                 .map(|_| {
-                    // The bad luck of a day strikes one side.
+                    // The bad luck of a day affects one side.
                     let luck = [(); 2].map(|()| (0.8 * normal(&mut random)).exp());
                     [0, 1].map(|side| (poisson(&mut random, 2.0 * luck[side]).min(10.0), 10.0))
                 })
@@ -742,7 +743,7 @@ mod tests {
 
     #[test]
     fn the_honest_interval_of_years_is_the_clustered_one() {
-        // Months of one year swing by a factor of four: records are no independent ones.
+        // Months of one year vary by a factor of four: records are not independent.
         let year = |level: f64| -> Vec<(f64, f64)> {
             (0..12)
                 .map(|m| (level * if m % 2 == 0 { 1.6 } else { 0.4 }, 1.0))

@@ -1,24 +1,24 @@
-//! Splitting a series into level, season and remainder so that outliers do not bend any of them.
+//! Robust decomposition of a series into level, season and remainder.
 //!
-//! Level: centred running median over several whole periods. Season: the median of what is left, by
-//! phase. Both are repeated once on the season-adjusted series. Medians keep steps sharp and are not
-//! moved by an outage, which is what a decomposition under an anomaly detector must guarantee;
-//! STL's loess (Cleveland et al., 1990) smears both. Use [`smooth`] where smoothness matters more.
+//! Level: centred running median over several whole periods. Season: median of the remainder by
+//! phase. Both are repeated once on the season-adjusted series. Medians keep steps sharp and ignore
+//! an outage, as an anomaly detector requires; STL's loess (Cleveland et al., 1990) smears both.
+//! Use [`smooth`] where smoothness matters more.
 
 use crate::describe::median;
 
 /// A series as `level + season + remainder`, all as long as the series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decomposition {
-    /// Slow level.
+    /// Level.
     pub level: Vec<f64>,
-    /// Repeating pattern, of median zero over a period.
+    /// Seasonal pattern, with median zero over a period.
     pub season: Vec<f64>,
     /// The remainder.
     pub remainder: Vec<f64>,
 }
 
-/// Fills gaps by straight lines; ends are filled with the nearest value. Empty when nothing is known.
+/// Fills gaps by straight lines, and the ends with the nearest value. Empty without known values.
 pub fn interpolate(values: &[Option<f64>]) -> Vec<f64> {
     let known: Vec<(usize, f64)> = values
         .iter()
@@ -43,7 +43,7 @@ pub fn interpolate(values: &[Option<f64>]) -> Vec<f64> {
     out
 }
 
-/// The running median over `2 * half + 1` values, cut at the ends.
+/// Running median over `2 * half + 1` values, with shorter windows at the ends.
 pub fn running_median(values: &[f64], half: usize) -> Vec<f64> {
     (0..values.len())
         .map(|i| median(&values[i.saturating_sub(half)..(i + half + 1).min(values.len())]))
@@ -105,13 +105,13 @@ fn phase_medians(values: &[f64], level: &[f64], period: usize) -> Vec<f64> {
     season
 }
 
-/// Largest size of a value that [`smooth`] takes.
+/// Maximum size of a value for [`smooth`].
 const SMOOTH_MAX: f64 = 1e100;
 
-/// STL with robustness weights (Cleveland et al., 1990), in double precision; `None` when the series
-/// is shorter than two periods or constant over them.
+/// STL with robustness weights (Cleveland et al., 1990), in double precision; `None` if the series
+/// is shorter than two periods, or constant.
 pub fn smooth(values: &[f64], period: usize) -> Option<Decomposition> {
-    // The library cannot compare what is not a number, and squares of the largest numbers are none.
+    // The library cannot compare NaN, and squares of the largest numbers overflow.
     let fits = |value: &f64| value.abs() <= SMOOTH_MAX;
     if period < 2 || values.len() < 2 * period || !values.iter().all(fits) {
         return None;
@@ -129,8 +129,8 @@ pub fn smooth(values: &[f64], period: usize) -> Option<Decomposition> {
     })
 }
 
-/// Returns true if there is a season of this period: the autocorrelation at the period, after
-/// removing a straight line, is significant at 10 % (the rule of the M4 competition).
+/// Returns true if there is a season with this period: the autocorrelation at the period, after
+/// removal of a straight line, is significant at 10 % (the rule of the M4 competition).
 pub fn is_seasonal(values: &[f64], period: usize) -> bool {
     if period < 2 || values.len() < 3 * period {
         return false;

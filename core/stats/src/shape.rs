@@ -1,36 +1,36 @@
-//! Whether a series moved in a step or along a line.
+//! Decides whether a series changed in a step or along a line.
 
 use crate::change_point::{best_split, draw_in_outliers, fewest};
 
 /// The shape that describes a series better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// A step, at this position; the first of several.
+    /// A step at this index; the first of several.
     Step(usize),
     /// A straight line.
     Line,
-    /// Neither is clearly better; the step is at this position.
+    /// Neither is clearly better; the step is at this index.
     Open(usize),
 }
 
-/// Difference of Schwarz's criterion from which on it speaks for one of two models (Kass and Raftery
-/// 1995).
+/// Minimum difference of Schwarz's criterion in favour of a model (Kass and Raftery 1995).
 const CLEAR: f64 = 2.0;
 
 /// Compares one step with a straight line by Schwarz's criterion (1978), both with first-order
-/// autoregressive errors. Outliers are drawn in as in [`mean_shifts`](crate::change_point::mean_shifts).
+/// autoregressive errors. Outliers are clipped as in
+/// [`mean_shifts`](crate::change_point::mean_shifts).
 ///
-/// Counts vary more where they are many, and a rise in them is seldom straight. So where no value is
-/// negative, the square roots must agree.
+/// The variance of counts grows with their level, and a rise in them is seldom straight. So if no
+/// value is negative, the square roots must give the same result.
 ///
-/// `None` when the series is too short for a step or does not vary.
+/// `None` if the series is too short for a step, or constant.
 pub fn shape(values: &[f64], segment_min: usize) -> Option<Shape> {
     let drawn = drawn(values, segment_min)?;
     let at = best_split(&drawn, segment_min.max(2))?.at;
     Some(compare(&drawn, &[at]))
 }
 
-/// The same with steps at these positions, of which there is one at least.
+/// The same with steps at these indices, at least one.
 pub fn shape_of_steps(values: &[f64], positions: &[usize], segment_min: usize) -> Option<Shape> {
     let drawn = drawn(values, segment_min)?;
     (!positions.is_empty()).then(|| compare(&drawn, positions))
@@ -58,7 +58,7 @@ fn compare(drawn: &[f64], positions: &[usize]) -> Shape {
     }
 }
 
-/// By how much steps at these positions are better than a line.
+/// Advantage of steps at these indices over a line.
 fn gain_of_steps(values: &[f64], positions: &[usize]) -> f64 {
     let n = values.len();
     let edges = [&[0], positions, &[n]].concat();
@@ -70,13 +70,13 @@ fn gain_of_steps(values: &[f64], positions: &[usize]) -> f64 {
     }
     let steps = deviance(values, |i| levels[i]);
     let line = deviance(values, |i| i as f64);
-    // A step has a position besides its two levels; each further one a level and a position, which
-    // counts twice as it was picked among what is left of the series.
+    // A step has a position in addition to its two levels. Each further one adds a level and a
+    // position, which counts twice because it was selected from the rest of the series.
     line - steps - (3 * positions.len() - 2) as f64 * (n as f64).ln()
 }
 
-/// Minus twice the largest log-likelihood of level and slope on `x`, up to a constant; over the
-/// autocorrelations of the errors, whose first is kept (Prais and Winsten 1954).
+/// Minus twice the maximum log-likelihood of level and slope on `x`, up to a constant, over the
+/// autocorrelations of the errors, with the first value kept (Prais and Winsten 1954).
 fn deviance(values: &[f64], x: impl Fn(usize) -> f64) -> f64 {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
@@ -118,7 +118,8 @@ mod tests {
     use super::*;
     use crate::change_point::{Noise, tests::NILE};
 
-    /// Series of 104 values with autocorrelation .3 that rise by `size` standard deviations.
+    /// Shapes of series of 104 values with autocorrelation 0.3 that rise by `size` standard
+    /// deviations.
     fn shapes(count: u64, size: f64, rise: impl Fn(f64) -> f64) -> [f64; 3] {
         let mut found = [0.0; 3];
         for seed in 0..count {

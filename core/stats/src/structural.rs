@@ -1,15 +1,18 @@
-//! Structural time series: a level that wanders, a slope, a season, controls, and errors that remember.
+//! Structural time series: a random-walk level, a slope, a season, controls, and autocorrelated
+//! errors.
 //!
-//! A value is `level + season + controls · coefficients + a + e`. Each step the level adds the slope and
-//! a random part, the slope and the effects of the season random parts of their own; coefficients stay;
-//! `a` is an autoregression of order one and `e` independent (Harvey, 1989). The Kalman filter gives
-//! the likelihood, with the scale of all variances integrated out (Durbin and Koopman, 2012).
+//! A value is `level + season + controls · coefficients + a + e`. In each step the level adds the
+//! slope and an innovation; the slope and the seasonal effects have innovations of their own;
+//! coefficients are constant; `a` is an autoregression of order one and `e` independent (Harvey,
+//! 1989). The Kalman filter gives the likelihood, with the scale of all variances integrated out
+//! (Durbin and Koopman, 2012).
 //!
-//! How fast the parts move is not chosen but averaged over a grid, weighted by likelihood and a prior by
-//! which levels are rather still (Brodersen et al., 2015, expect a hundredth of the series' deviation a
-//! step). There is no optimiser and no randomness. Unlike there, errors may remember, since memory that
-//! is taken for a wandering level widens intervals, and ignored memory makes them too narrow; controls
-//! are few and none is dropped, where their spike-and-slab prior selects among many.
+//! The variances of the innovations are not estimated but averaged over a grid, weighted by
+//! likelihood and a prior for rather constant levels (Brodersen et al., 2015, expect a hundredth of
+//! the series' standard deviation per step). There is no optimiser and no randomness. Unlike in
+//! their model, errors may be autocorrelated: autocorrelation that is attributed to the level makes
+//! intervals too wide, and ignored autocorrelation makes them too narrow. Controls are few and none
+//! is dropped, whereas their spike-and-slab prior selects among many.
 
 use crate::{
     counterfactual::{Coefficient, Family, Forecast, Part},
@@ -19,21 +22,21 @@ use crate::{
 /// The family of structural models.
 pub(crate) struct Structural;
 
-/// One model: random parts of a step in units of the standard deviation of `a + e`.
+/// One model; innovation standard deviations are in units of that of `a + e`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Model {
     level: f64,
     /// `None` for no slope.
     slope: Option<f64>,
     season: f64,
-    /// Share of `a` that is left after a step.
+    /// Autocorrelation of `a` over one step.
     memory: f64,
     /// Variance of `e`; that of `a` is the rest of 1.
     fixed: f64,
     weight: f64,
 }
 
-/// Memory of the errors, share of `e` in their variance, prior weight.
+/// Autocorrelation of the errors, share of `e` in their variance, prior weight.
 const ERRORS: [(f64, f64, f64); 10] = [
     (0.0, 1.0, 2.0),
     (0.3, 0.0, 1.5),
@@ -46,26 +49,27 @@ const ERRORS: [(f64, f64, f64); 10] = [
     (0.95, 0.5, 0.35),
     (0.95, 0.75, 0.2),
 ];
-/// Random parts of the level, and memories of errors beside them: longer ones cannot be told apart.
+/// Innovations of the level; and autocorrelations of errors in addition to these, since larger ones
+/// are indistinguishable.
 const LEVELS: [f64; 8] = [0.02, 0.04, 0.07, 0.12, 0.2, 0.4, 0.8, 2.0];
 const BESIDE: [(f64, f64, f64); 3] = [(0.0, 1.0, 1.0), (0.3, 0.0, 0.5), (0.6, 0.0, 0.5)];
-/// Prior weight of each wandering level in a year of values, which grows with their number as in
+/// Prior weight of each moving level for a year of values, which grows with their number as in
 /// [`crate::counterfactual`].
 const LEVEL_WEIGHT: f64 = 0.5;
 const YEAR: f64 = 365.0;
-/// Random parts of the slope, with prior weights; most metrics of operations have none.
+/// Innovations of the slope, with prior weights; most operational metrics have no slope.
 const SLOPES: [(Option<f64>, f64); 4] = [
     (None, 1.0),
     (Some(0.0), 0.05),
     (Some(0.01), 0.01),
     (Some(0.05), 0.01),
 ];
-/// Random parts of the season's effects, with prior weights.
+/// Innovations of the seasonal effects, with prior weights.
 const SEASONS: [(f64, f64); 2] = [(0.0, 1.0), (0.05, 0.3)];
-/// Prior variance of what nothing is known of, and of the slope, in units of the variance of the errors.
+/// Flat prior variance, and that of the slope, in units of the variance of the errors.
 const UNKNOWN: f64 = 1e4;
 const SLOPE: f64 = 0.01 * 0.01;
-/// Members with less than this share of the best one's weight are left out.
+/// Models with less than this share of the largest weight are left out.
 const WEIGHT_MIN: f64 = 0.01;
 
 /// The grid, with prior weights for a series of `n` values.
@@ -93,13 +97,13 @@ fn grid(n: usize, period: usize) -> Vec<Model> {
     models
 }
 
-/// Places in a state: level, slope, memory, then the season's effects and the coefficients.
+/// Indices in the state: level, slope, `a`, then the seasonal effects and the coefficients.
 const LEVEL_AT: usize = 0;
 const SLOPE_AT: usize = 1;
 const MEMORY_AT: usize = 2;
 const SEASON_AT: usize = 3;
 
-/// Values and controls in units of their standard deviations before the change.
+/// Values and controls, divided by their standard deviations before the change.
 struct Scaled<'a> {
     values: Vec<Option<f64>>,
     centre: f64,
@@ -135,7 +139,7 @@ impl<'a> Scaled<'a> {
         }
     }
 
-    /// Number of effects of the season.
+    /// Number of seasonal effects.
     fn phases(&self) -> usize {
         if self.period > 1 { self.period } else { 0 }
     }
@@ -144,7 +148,7 @@ impl<'a> Scaled<'a> {
         SEASON_AT + self.phases() + self.controls.len()
     }
 
-    /// What of the state an observation shows.
+    /// The observation row: the weights of the state in an observation.
     fn row(&self, step: usize) -> Vec<f64> {
         let mut row = vec![0.0; self.size()];
         row[LEVEL_AT] = 1.0;
@@ -160,7 +164,7 @@ impl<'a> Scaled<'a> {
     }
 }
 
-/// State after the values and what it took to get there.
+/// The state after the values, and statistics of the filter.
 struct Filtered {
     state: Vec<f64>,
     covariance: Vec<f64>,
@@ -168,12 +172,12 @@ struct Filtered {
     variance: f64,
     freedom: f64,
     log_likelihood: f64,
-    /// Expectation of each value from those before it.
+    /// Expectation of each value, given those before it.
     predicted: Vec<f64>,
 }
 
 impl Model {
-    /// Variances of the random parts of level, slope and memory in a step.
+    /// Innovation variances of level, slope and `a`.
     fn steps(&self) -> [f64; 3] {
         let remembered = (1.0 - self.fixed) * (1.0 - self.memory * self.memory);
         [
@@ -183,7 +187,7 @@ impl Model {
         ]
     }
 
-    /// Adds the random part of the season to a covariance: effects that sum to zero.
+    /// Adds the innovations of the season to a covariance; the effects sum to zero.
     fn move_season(covariance: &mut [f64], size: usize, phases: usize, variance: f64) {
         for i in 0..phases {
             for j in 0..phases {
@@ -252,7 +256,7 @@ impl Model {
             }
             self.advance(&mut state, &mut covariance, phases);
         }
-        // What nothing was known of took one value each.
+        // Each flat prior takes one degree of freedom.
         let freedom = seen - (1 + phases.saturating_sub(1) + scaled.controls.len()) as f64;
         (freedom >= 1.0 && squares > 0.0).then(|| Filtered {
             state,
@@ -264,11 +268,12 @@ impl Model {
         })
     }
 
-    /// Mean of the counted steps: expectation, its variance from the state, and from the noise after.
+    /// Mean of the counted steps: expectation, variance from the state, and variance from later
+    /// noise.
     fn ahead(&self, scaled: &Scaled, filtered: &Filtered, counted: &[bool]) -> [f64; 3] {
         let (size, phases, train) = (scaled.size(), scaled.phases(), scaled.values.len());
         let n = counted.iter().filter(|counted| **counted).count().max(1) as f64;
-        // How much of the state at each step is in the mean, from the last step back to the first.
+        // The weight of the state at each step in the mean, from the last step back to the first.
         let (mut share, mut noise) = (vec![0.0_f64; size], self.fixed / n);
         for (step, is_counted) in counted.iter().enumerate().rev() {
             if step + 1 < counted.len() {
@@ -301,7 +306,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// `x' M x`, never below zero.
+/// `x' M x`, at least zero.
 fn quadratic(matrix: &[f64], x: &[f64]) -> f64 {
     let lines = matrix.chunks_exact(x.len());
     lines
@@ -366,7 +371,8 @@ impl Family for Structural {
             |x: f64| scaled.centre + scaled.scale * x,
             scaled.scale.powi(2),
         );
-        // Means first: the spread of the models around their average is part of the variance.
+        // Means first, because the spread of the models around their average is part of the
+        // variance.
         let mut ahead = Vec::new();
         for (model, filtered) in &fits {
             let weight = model.weight / total;
@@ -440,7 +446,7 @@ mod tests {
         f64::from((i * 7919 % 101) as u8) / 10.0
     }
 
-    /// Where both know a model, its forecast is that of generalised least squares.
+    /// For models that both families have, the forecast is that of generalised least squares.
     #[test]
     fn the_filter_agrees_with_generalised_least_squares() {
         let control: Vec<f64> = (0..60).map(|i| f64::from((i * 37 % 11) as u8)).collect();
@@ -494,7 +500,7 @@ mod tests {
         }
     }
 
-    /// A season that grows is followed, and one that is still is taken as such.
+    /// A growing season is followed, and a constant one is recognised.
     #[test]
     fn a_season_that_drifts_is_followed() {
         let grown = |i: usize| 100.0 + [4.0, -4.0, 1.0, -1.0][i % 4] * (1.0 + i as f64 / 20.0);

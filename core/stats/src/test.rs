@@ -1,4 +1,4 @@
-//! Tests and intervals of the textbook, and corrections for many of them.
+//! Textbook tests and intervals, and corrections for multiple testing.
 
 use crate::{
     describe::{mean, variance},
@@ -24,8 +24,8 @@ pub struct ChiSquare {
     pub p: f64,
 }
 
-/// Pearson's test that counts follow `expected`, which is scaled to the same total. Places where
-/// nothing is expected are left out.
+/// Pearson's test that counts follow `expected`, which is scaled to the same total. Categories with
+/// an expectation of zero are left out.
 pub fn chi_square_fit(counts: &[f64], expected: &[f64]) -> ChiSquare {
     let total: f64 = counts.iter().sum();
     let scale = total / expected.iter().sum::<f64>();
@@ -44,8 +44,8 @@ pub fn chi_square_fit(counts: &[f64], expected: &[f64]) -> ChiSquare {
     }
 }
 
-/// Pearson's test that rows and columns of a table of counts are independent. Rows must be of one
-/// length; empty rows and columns are left out.
+/// Pearson's test that rows and columns of a table of counts are independent. Rows must have the
+/// same length; empty rows and columns are left out.
 pub fn chi_square_independence(rows: &[Vec<f64>]) -> ChiSquare {
     let width = rows.first().map_or(0, Vec::len);
     let row_sums: Vec<f64> = rows.iter().map(|row| row.iter().sum()).collect();
@@ -113,8 +113,7 @@ pub fn poisson_rate_ratio(
 }
 
 /// Ratio of two Poisson rates with the exact conditional interval and p-value (Clopper and Pearson
-/// 1934, of the share that the first has in both counts), which agree with each other. Counts need not
-/// be whole.
+/// 1934, of the first count's share of both), which are consistent. Counts need not be integers.
 pub fn poisson_rate_ratio_exact(
     a: f64,
     exposure_a: f64,
@@ -124,7 +123,7 @@ pub fn poisson_rate_ratio_exact(
 ) -> Comparison {
     let n = a + b;
     let tail = (1.0 - level) / 2.0;
-    // The share at which a tail has this probability, by bisection.
+    // Finds the share at which a tail has this probability, by bisection.
     let solve = |upper_tail: &dyn Fn(f64) -> f64, target: f64| {
         let (mut low, mut high) = (0.0, 1.0);
         for _ in 0..100 {
@@ -186,7 +185,7 @@ pub fn poisson_interval(count: f64, level: f64) -> [f64; 2] {
     ]
 }
 
-/// Wilson's score interval of a share (1927). `n` must be positive.
+/// Wilson's score interval of a share (1927); `n` must be positive.
 pub fn wilson(count: f64, n: f64, level: f64) -> [f64; 2] {
     let z = normal_quantile(0.5 + level / 2.0);
     let share = count / n;
@@ -250,14 +249,14 @@ pub fn welch(a: &[f64], b: &[f64], level: f64) -> Option<Comparison> {
 pub struct MannWhitney {
     /// U of the first sample.
     pub u: f64,
-    /// Chance that a value of the first sample is above one of the second (ties count half).
+    /// Probability that a value of the first sample is above one of the second (ties count half).
     pub superiority: f64,
     /// Two-sided p-value by the normal approximation, corrected for ties and continuity.
     pub p: f64,
 }
 
-/// Whether values of `a` tend to be above those of `b` (Mann and Whitney, 1947); `None` when one
-/// side is empty.
+/// Tests whether values of `a` tend to be above those of `b` (Mann and Whitney, 1947); `None` if
+/// one side is empty.
 pub fn mann_whitney(a: &[f64], b: &[f64]) -> Option<MannWhitney> {
     if a.is_empty() || b.is_empty() {
         return None;
@@ -304,8 +303,8 @@ pub fn ranks(values: &[f64]) -> (Vec<f64>, f64) {
     (ranks, ties)
 }
 
-/// p-value of `statistic(values)` against its values over shuffles of `values`, large being
-/// extreme: (1 + shuffles at least as large) / (1 + shuffles), as Phipson and Smyth (2010) count.
+/// Permutation p-value of `statistic(values)`, large values being extreme: (1 + shuffles at least
+/// as large) / (1 + shuffles), after Phipson and Smyth (2010).
 pub fn permutation_p(
     values: &[f64],
     shuffles: usize,
@@ -327,7 +326,7 @@ pub fn permutation_p(
 
 // ---- many tests -----------------------------------------------------------------------------
 
-/// p-values adjusted so that among claims made at `q` at most a share of `q` is false on average
+/// Adjusts p-values so that among claims made at `q`, at most a share of `q` is false on average
 /// (Benjamini and Hochberg, 1995). NaN counts as 1.
 pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
     let m = p_values.len() as f64;
@@ -341,7 +340,7 @@ pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// p-values adjusted so that the chance of any false claim stays below the level (Holm, 1979).
+/// Adjusts p-values so that the probability of any false claim is at most the level (Holm, 1979).
 /// NaN counts as 1.
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut adjusted = vec![1.0; p_values.len()];

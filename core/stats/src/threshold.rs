@@ -1,13 +1,13 @@
-//! A threshold that is found, not given: the volume above which outcomes are worse.
+//! Finds a threshold: the volume above which outcomes are worse.
 //!
-//! Every candidate cut splits the observations in two; the largest standardised difference between
-//! the sides is the statistic (maximally selected, Lausen and Schumacher 1992). Looking at many cuts
-//! is paid for: the p-value compares with the largest difference over all cuts after outcomes were
-//! shuffled (or, beyond [`SHUFFLED_MAX`] rows, with draws from the same Gaussian process).
+//! Every candidate cut splits the observations in two; the statistic is the largest standardised
+//! difference between the sides (maximally selected, Lausen and Schumacher 1992). The p-value
+//! allows for the search: it compares with the largest difference over all cuts after shuffling the
+//! outcomes (or, beyond [`SHUFFLED_MAX`] rows, in draws from the same Gaussian process).
 //!
-//! Sides are compared within strata, such as days, and shuffled within them, as in the test of
-//! Mantel and Haenszel (1959): a day on which all goes wrong, or a slow growth of both volume and
-//! failures, cannot pose as a threshold.
+//! Sides are compared and shuffled within strata, such as days, as in the test of Mantel and
+//! Haenszel (1959): neither a day on which everything fails nor a slow growth of both volume and
+//! failures can appear as a threshold.
 //!
 //! The interval of the cut inverts the likelihood-ratio statistic (Hansen 2000, *Econometrica* 68).
 
@@ -16,9 +16,9 @@ use crate::distribution::normal_p;
 use rand::{RngExt, seq::SliceRandom};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-/// Rows up to which outcomes are really shuffled.
+/// Maximum number of rows for shuffling.
 pub const SHUFFLED_MAX: usize = 20_000;
-/// Candidate cuts of the test.
+/// Maximum number of candidate cuts of the test.
 const CUTS: usize = 80;
 /// Number of permutations or draws for the p-value.
 const DRAWS: usize = 1999;
@@ -32,19 +32,19 @@ pub struct Threshold {
     pub cut: f64,
     /// 95 % interval of the cut.
     pub cut_interval: [f64; 2],
-    /// Rows on the lower side.
+    /// Number of rows on the lower side.
     pub n_below: usize,
-    /// Rows on the upper side.
+    /// Number of rows on the upper side.
     pub n_above: usize,
     /// Mean outcome on the lower side.
     pub mean_below: f64,
     /// Mean outcome on the upper side.
     pub mean_above: f64,
-    /// Standardised difference between the sides within strata, positive when the upper is higher.
+    /// Standardised difference between the sides within strata; positive if the upper is higher.
     pub z: f64,
-    /// p-value that pays for the search over cuts.
+    /// p-value that allows for the search over cuts.
     pub p: f64,
-    /// Standardised slope of the outcome in the volume or its logarithm, whichever is larger.
+    /// Standardised slope of the outcome on the volume or on its logarithm, whichever is larger.
     pub z_slope: f64,
 }
 
@@ -55,12 +55,12 @@ impl Threshold {
     }
 }
 
-/// Rows in order of stratum, outcomes as differences from the mean of their stratum.
+/// Rows ordered by stratum, with outcomes as differences from the mean of their stratum.
 struct Rows {
     volumes: Vec<f64>,
     outcomes: Vec<f64>,
     residuals: Vec<f64>,
-    /// Start of each stratum in the rows, and the end of the last.
+    /// Start index of each stratum, and the end of the last.
     bounds: Vec<usize>,
 }
 
@@ -98,7 +98,7 @@ impl Rows {
     }
 
     /// Covariance, under shuffling within strata, of the sums of residuals above each pair of cuts;
-    /// only the diagonal when that is all that is asked for.
+    /// with `diagonal` only the variances.
     fn covariance(&self, bins: &[usize], cuts: usize, diagonal: bool) -> Vec<f64> {
         let mut covariance = vec![0.0; cuts * cuts];
         for stratum in self.strata() {
@@ -122,7 +122,7 @@ impl Rows {
         covariance
     }
 
-    /// Standardised slope of residuals in `f(volume)`.
+    /// Standardised slope of the residuals on `f(volume)`.
     fn slope(&self, f: impl Fn(f64) -> f64) -> f64 {
         let (mut sum, mut variance) = (0.0, 0.0);
         for stratum in self.strata() {
@@ -145,7 +145,7 @@ impl Rows {
     }
 }
 
-/// For each cut, the sum over the bins above it. `bins` has one entry more than there are cuts.
+/// For each cut, the sum over the bins above it. There is one bin more than cuts.
 fn suffix_sums(bins: &[f64]) -> Vec<f64> {
     let mut sums = vec![0.0; bins.len() - 1];
     let mut sum = 0.0;
@@ -171,7 +171,7 @@ fn sums_above(residuals: &[f64], bins: &[usize], cuts: usize) -> Vec<f64> {
     suffix_sums(&sums)
 }
 
-/// Place and value of the largest standardised sum.
+/// Index and value of the largest standardised sum.
 fn largest(sums: &[f64], variances: &[f64]) -> Option<(usize, f64)> {
     let mut best: Option<(usize, f64)> = None;
     for (j, (sum, variance)) in sums.iter().zip(variances).enumerate() {
@@ -185,9 +185,9 @@ fn largest(sums: &[f64], variances: &[f64]) -> Option<(usize, f64)> {
     best
 }
 
-/// Finds the cut of `volumes` on whose two sides `outcomes` differ most. Each side holds at least
-/// `side_min` rows and 5 % of all. All three slices are equally long; numbers are finite. `None`
-/// when no cut is possible or outcomes do not vary within strata.
+/// Finds the cut of `volumes` between whose sides `outcomes` differ most. Each side has at least
+/// `side_min` rows, and 5 % of all. The slices have equal lengths and finite numbers. `None` if no
+/// cut is possible, or if outcomes are constant within strata.
 pub fn threshold(
     volumes: &[f64],
     outcomes: &[f64],
@@ -219,7 +219,7 @@ pub fn threshold(
         .filter(|draw| **draw >= z.abs() * (1.0 - 1e-12))
         .count();
     let p = (1 + at_least) as f64 / (1 + draws.len()) as f64;
-    // If no draw comes near, Bonferroni's bound is sharper than the number of draws.
+    // If no draw is as large, Bonferroni's bound is smaller than one over the number of draws.
     let p = if at_least == 0 {
         p.min(normal_p(z) * cuts.len() as f64)
     } else {
@@ -245,7 +245,7 @@ fn candidate_cuts(ordered: &[f64], margin: usize) -> Vec<f64> {
     cuts
 }
 
-/// The candidate cuts and up to a hundred more around the best of them.
+/// The candidate cuts, and up to a hundred more around the best of them.
 fn refined_cuts(ordered: &[f64], cuts: &[f64], best: usize, margin: usize) -> Vec<f64> {
     let low = cuts[best.saturating_sub(2)];
     let high = cuts[(best + 2).min(cuts.len() - 1)];
@@ -270,7 +270,7 @@ fn diagonal(covariance: &[f64], cuts: usize) -> Vec<f64> {
     (0..cuts).map(|j| covariance[j * cuts + j]).collect()
 }
 
-/// Largest standardised sums after outcomes were shuffled within strata.
+/// Largest standardised sums after shuffling outcomes within strata.
 fn shuffled(rows: &Rows, bins: &[usize], variances: &[f64], random: &mut ChaCha8Rng) -> Vec<f64> {
     let mut residuals = rows.residuals.clone();
     (0..DRAWS)
@@ -284,7 +284,7 @@ fn shuffled(rows: &Rows, bins: &[usize], variances: &[f64], random: &mut ChaCha8
         .collect()
 }
 
-/// Largest standardised values of draws from the Gaussian process of this covariance.
+/// Largest standardised values of draws from the Gaussian process with this covariance.
 fn gaussian(covariance: &[f64], cuts: usize, random: &mut ChaCha8Rng) -> Vec<f64> {
     let factor = cholesky_of_correlation(covariance, cuts);
     (0..DRAWS)
@@ -305,7 +305,7 @@ fn normal(random: &mut ChaCha8Rng) -> f64 {
     (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
 }
 
-/// Lower factor of the correlation matrix whose covariances are in the upper triangle.
+/// Lower Cholesky factor of the correlation matrix; covariances are in the upper triangle.
 fn cholesky_of_correlation(covariance: &[f64], n: usize) -> Vec<f64> {
     let sd: Vec<f64> = diagonal(covariance, n).into_iter().map(f64::sqrt).collect();
     let mut factor = vec![0.0; n * n];
@@ -328,7 +328,7 @@ fn cholesky_of_correlation(covariance: &[f64], n: usize) -> Vec<f64> {
     factor
 }
 
-/// The best of fine cuts with its interval.
+/// The best of the refined cuts, with its interval.
 fn located(rows: &Rows, cuts: &[f64], p: f64) -> Threshold {
     let bins = bins_of(&rows.volumes, cuts);
     let variances = diagonal(&rows.covariance(&bins, cuts.len(), true), cuts.len());
@@ -362,8 +362,8 @@ fn located(rows: &Rows, cuts: &[f64], p: f64) -> Threshold {
     }
 }
 
-/// Cuts that are statistically indistinguishable from the best one: those whose squared statistic is
-/// lower by at most [`HANSEN`]. A bootstrap of the cut does not keep its level.
+/// Interval of the cuts that are indistinguishable from the best one: those whose squared statistic
+/// is lower by at most [`HANSEN`]. A bootstrap of the cut does not keep its level.
 fn cut_interval(cuts: &[f64], sums: &[f64], variances: &[f64], z: f64, n: usize) -> [f64; 2] {
     let left = (1.0 - z * z / n as f64).max(0.1);
     let mut near = sums
@@ -376,7 +376,7 @@ fn cut_interval(cuts: &[f64], sums: &[f64], variances: &[f64], z: f64, n: usize)
         .map(|(at, _)| at);
     let first = near.next().unwrap_or(0);
     let last = near.next_back().unwrap_or(first);
-    // Only some volumes were tried: the cut may lie up to the next one on either side.
+    // Only some volumes were tried: the cut may be anywhere up to the next one on either side.
     [
         cuts[first.saturating_sub(1)],
         cuts[(last + 1).min(cuts.len() - 1)],
@@ -387,8 +387,8 @@ fn cut_interval(cuts: &[f64], sums: &[f64], variances: &[f64], z: f64, n: usize)
 mod tests {
     use super::*;
 
-    /// Runs on `days` days with `a_day` runs each; `risk` gives the chance of failure from the
-    /// volume and the day.
+    /// Makes `a_day` runs on each of `days` days; `risk` is the probability of failure by volume
+    /// and day.
     fn runs(
         seed: u64,
         days: usize,
@@ -438,11 +438,11 @@ mod tests {
     #[test]
     fn a_planted_threshold_is_found() {
         check_planted(40);
-        // More rows than are shuffled.
+        // More rows than the maximum for shuffling.
         check_planted(200);
     }
 
-    /// Share of claims at 5 % where no threshold is.
+    /// Checks the share of claims at 5 % without a threshold.
     fn check_level(name: &str, a_day: usize, seeds: u64, risk: impl Fn(f64, usize) -> f64) {
         let claims = (0..seeds)
             .filter(|&seed| find(&runs(seed, 60, a_day, &risk), seed).p < 0.05)

@@ -1,30 +1,30 @@
-//! Monotone trends in evenly spaced series: is there one, and how steep is it?
+//! Monotone trends in evenly spaced series: test and slope.
 //!
-//! The test looks at signs only. The line is straight ([`TheilSen`]), or for values that cannot be
+//! The test uses signs only. The line is straight ([`TheilSen`]) or, for values that cannot be
 //! negative, one that stays above zero ([`PositiveLine`](crate::positive_line::PositiveLine)).
 //!
-//! Operational series repeat themselves from one day to the next, and a test that takes them for
-//! independent calls every slow wave a trend. All variances here are therefore enlarged by the
-//! autocorrelation of what is left when the trend is taken out.
+//! Operational series are autocorrelated, and a test that assumes independence finds a trend in
+//! every slow wave. So all variances here are inflated by the autocorrelation of the residuals from
+//! the trend.
 
 use crate::distribution::{t_p, t_quantile};
 
 /// A test for a monotone trend.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MannKendall {
-    /// Values that were there.
+    /// Number of values, without missing ones.
     pub n: usize,
-    /// Pairs that rise less pairs that fall.
+    /// Number of rising pairs minus number of falling pairs.
     pub s: f64,
     /// `s` over the number of pairs, from −1 (always falls) to 1 (always rises).
     pub tau: f64,
-    /// Variance of `s` if all values were independent, ties taken into account.
+    /// Variance of `s` for independent values, with ties taken into account.
     pub variance: f64,
     /// Factor of the variance due to autocorrelation; at least 1.
     pub inflation: f64,
     /// Effective number of independent values: `n / inflation`.
     pub n_effective: f64,
-    /// `s`, continuity-corrected, in standard deviations (with the enlarged variance).
+    /// `s` with continuity correction, in standard deviations (with the inflated variance).
     pub z: f64,
     /// Two-sided p-value.
     pub p: f64,
@@ -33,16 +33,16 @@ pub struct MannKendall {
 /// A robust straight line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TheilSen {
-    /// Change from one position to the next: the median over all pairs.
+    /// Change per step: the median over all pairs.
     pub slope: f64,
     /// 95 % interval of the slope.
     pub interval: [f64; 2],
-    /// Height of the line at position 0.
+    /// Height of the line at index 0.
     pub intercept: f64,
 }
 
 impl TheilSen {
-    /// Height of the line at a position.
+    /// Height of the line at an index.
     pub fn at(&self, position: usize) -> f64 {
         self.intercept + self.slope * position as f64
     }
@@ -57,20 +57,20 @@ pub struct Trend {
     pub line: TheilSen,
 }
 
-/// Minimum number of values for which a trend is looked for: below, the test cannot reach 5 % with
-/// autocorrelation taken into account.
+/// Minimum number of values for a trend; with fewer, the test cannot reach 5 % if autocorrelation
+/// is taken into account.
 pub const TREND_MIN: usize = 8;
 
-/// Mann-Kendall test and Theil-Sen line of a series in which missing values are `None`.
+/// Mann-Kendall test and Theil-Sen line of a series; missing values are `None`.
 ///
-/// The variance of the test is enlarged by the rank autocorrelation of the residuals from the line
-/// (Hamed and Rao 1998), in two ways of which the larger counts: the lags that are significant as
-/// they are, and the first lag, corrected for its bias in short series (Marriott and Pope 1954),
-/// carried on as a first-order process (Yue and Wang 2004). The test statistic is referred to
-/// Student's t with the effective number of values. The interval of the slope (Sen 1968) uses the
-/// same enlarged variance, so test and interval agree.
+/// The variance of the test is inflated by the rank autocorrelation of the residuals from the line
+/// (Hamed and Rao 1998), in two ways, of which the larger counts: the significant lags as they are,
+/// and the first lag, corrected for its bias in short series (Marriott and Pope 1954), extended as
+/// a first-order process (Yue and Wang 2004). The test statistic is referred to Student's t with
+/// the effective number of values. The interval of the slope (Sen 1968) uses the same variance, so
+/// test and interval agree.
 ///
-/// `None` when there are fewer than [`TREND_MIN`] values, or they are all equal.
+/// `None` with fewer than [`TREND_MIN`] values, or if all are equal.
 pub fn trend(values: &[Option<f64>]) -> Option<Trend> {
     let points: Vec<(f64, f64)> = values
         .iter()
@@ -150,7 +150,7 @@ fn tied_variance(points: &[(f64, f64)]) -> f64 {
     (term(points.len() as f64) - tied) / 18.0
 }
 
-/// Sen's interval: the slopes at ranks that lie `half_width` / 2 on either side of the middle.
+/// Sen's interval: the slopes at ranks that are `half_width` / 2 on either side of the middle.
 fn slope_interval(slopes: &mut [f64], half_width: f64) -> [f64; 2] {
     let count = slopes.len();
     let middle = count as f64 / 2.0;
@@ -163,7 +163,7 @@ fn slope_interval(slopes: &mut [f64], half_width: f64) -> [f64; 2] {
     [lower, upper]
 }
 
-/// Factor by which autocorrelation of these scores enlarges the variance of a trend.
+/// Factor by which the autocorrelation of these scores inflates the variance of a trend.
 pub(crate) fn inflation(scores: &[Option<f64>], n: usize) -> f64 {
     let size = n as f64;
     let weight = |lag: usize| {
@@ -189,7 +189,7 @@ pub(crate) fn inflation(scores: &[Option<f64>], n: usize) -> f64 {
     1.0 + 2.0 / total * seen.max(carried).max(0.0)
 }
 
-/// Mid-ranks of the values that exist.
+/// Mid-ranks of the known values.
 fn ranks(values: &[Option<f64>]) -> Vec<Option<f64>> {
     let mut order: Vec<usize> = (0..values.len()).filter(|i| values[*i].is_some()).collect();
     let value = |i: usize| values[i].unwrap_or(f64::NAN);
@@ -206,8 +206,8 @@ fn ranks(values: &[Option<f64>]) -> Vec<Option<f64>> {
     out
 }
 
-/// Correlation of a series with itself `lag` positions later, over the pairs that exist.
-/// `None` when there are none, or all values are equal.
+/// Autocorrelation of a series at a lag, over the known pairs; `None` without any, or if all values
+/// are equal.
 pub fn autocorrelation(values: &[Option<f64>], lag: usize) -> Option<f64> {
     let there: Vec<f64> = values.iter().flatten().copied().collect();
     let mean = there.iter().sum::<f64>() / there.len() as f64;
@@ -220,17 +220,17 @@ pub fn autocorrelation(values: &[Option<f64>], lag: usize) -> Option<f64> {
             pairs += 1;
         }
     }
-    // With no gaps this is the usual estimator, which divides by n at every lag.
+    // Without gaps this is the usual estimator, which divides by n at every lag.
     let expected = values.len().saturating_sub(lag).max(1) as f64;
     let share = expected / values.len() as f64;
     (pairs > 0 && square > 0.0).then(|| sum / pairs as f64 * share / square)
 }
 
-/// The series without its repeating pattern of `period` positions (7 for days of the week); its
-/// level stays. Series shorter than three periods are returned as they are.
+/// Removes the seasonal pattern of `period` steps (7 for weekdays) from a series, but not its
+/// level. Series shorter than three periods are returned unchanged.
 ///
-/// The level is a running median over one period, the pattern the median of what is left at each
-/// phase: neither a shift nor a spike is mistaken for the pattern.
+/// The level is a running median over one period, the pattern the median of the remainder by phase:
+/// neither a shift nor a spike is mistaken for the pattern.
 pub fn seasonally_adjusted(values: &[Option<f64>], period: usize) -> Vec<Option<f64>> {
     if period < 2 || values.len() < 3 * period {
         return values.to_vec();
@@ -260,8 +260,8 @@ pub fn seasonally_adjusted(values: &[Option<f64>], period: usize) -> Vec<Option<
         .collect()
 }
 
-/// Median over `width` positions around each position; at the ends, over the first and the last
-/// `width` positions.
+/// Median over `width` values around each index; at the ends, over the first and the last `width`
+/// values.
 pub fn running_median(values: &[Option<f64>], width: usize) -> Vec<Option<f64>> {
     let width = width.clamp(1, values.len().max(1));
     (0..values.len())
@@ -277,7 +277,7 @@ pub fn running_median(values: &[Option<f64>], width: usize) -> Vec<Option<f64>> 
         .collect()
 }
 
-/// The median, by partial sorting; 0 of nothing.
+/// The median, by partial sorting; 0 for no values.
 pub(crate) fn median_of(values: &mut [f64]) -> f64 {
     let n = values.len();
     if n == 0 {
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn statistic_and_slope_of_small_series() {
-        // Signs and variance counted by hand.
+        // Signs and variance computed by hand.
         let t = of(&[10.0, 15.0, 14.0, 20.0, 18.0, 25.0, 23.0, 30.0, 28.0, 35.0]);
         assert_eq!(t.test.s, 37.0);
         assert!(
@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn the_nile_fell() {
-        // Sum of signs and median slope computed independently.
+        // Sum of signs and median slope, computed independently.
         let t = of(&NILE);
         assert_eq!(t.test.s, -1387.0);
         assert!((t.line.slope + 2.6).abs() < 1e-9, "{t:?}");
@@ -356,8 +356,8 @@ mod tests {
         );
     }
 
-    /// Share of series without a trend in which one is claimed at 5 %, and how often the interval
-    /// of a real slope holds it.
+    /// Checks the share of series without a trend in which one is claimed at 5 %, and the coverage
+    /// of the interval of a real slope.
     fn check(n: usize, rho: f64, poisson: bool, bound: f64) {
         let mut noise = Noise::new(n as u64 * 31 + (rho * 100.0) as u64);
         let (mut claims, mut covered) = (0, 0);

@@ -1,23 +1,22 @@
-//! Statistics of the values before each value: lags, differences, rolling, expanding and
-//! exponentially weighted.
+//! Statistics of earlier values: lags, differences, rolling, expanding and exponentially weighted.
 //!
-//! Every function returns a value for each position `i`. `present` includes the value at `i`;
-//! without it only earlier values are used, so that features never contain the value to predict.
-//! Missing values are `None`; statistics over a window ignore them, as pandas does, and are `None`
-//! themselves if fewer than `least` are known.
+//! Every function returns a value for each index `i`. `present` includes the value at `i`; without
+//! it only earlier values are used, so that features never contain the value to predict. Missing
+//! values are `None`; statistics over a window ignore them, as pandas does, and are `None` if fewer
+//! than `least` values are known.
 
 use crate::describe::quantile_sorted;
 
-/// A figure of the values in a window.
+/// A statistic of the values in a window.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Figure {
-    /// Their sum.
+    /// Sum.
     Sum,
     /// Arithmetic mean.
     Mean,
-    /// Least.
+    /// Minimum.
     Min,
-    /// Greatest.
+    /// Maximum.
     Max,
     /// Sample standard deviation, with the divisor n − 1.
     Sd,
@@ -52,7 +51,7 @@ impl Figure {
     }
 }
 
-/// The value `steps` positions before.
+/// The value `steps` rows earlier.
 pub fn lag(values: &[Option<f64>], steps: usize) -> Vec<Option<f64>> {
     let shifted = std::iter::repeat_n(None, steps.min(values.len()));
     shifted
@@ -61,7 +60,7 @@ pub fn lag(values: &[Option<f64>], steps: usize) -> Vec<Option<f64>> {
         .collect()
 }
 
-/// The newest value that may be looked at, minus the one `steps` positions before it.
+/// The newest usable value minus the one `steps` rows before it.
 pub fn difference(values: &[Option<f64>], steps: usize, present: bool) -> Vec<Option<f64>> {
     let newest = lag(values, usize::from(!present));
     let older = lag(&newest, steps);
@@ -69,7 +68,7 @@ pub fn difference(values: &[Option<f64>], steps: usize, present: bool) -> Vec<Op
     pairs.map(|(new, old)| Some(new? - old?)).collect()
 }
 
-/// A figure of the last `window` values.
+/// A statistic of the last `window` values.
 pub fn rolling(
     values: &[Option<f64>],
     window: usize,
@@ -91,8 +90,8 @@ pub fn rolling(
         .collect()
 }
 
-/// A figure of all values so far, in one pass: variance by Welford's method (1962). Quantiles are
-/// not among them; they would need all values again at each step.
+/// A statistic of all values so far, in one pass: variance by Welford's method (1962). Not for
+/// quantiles, which would need all values again at each step.
 pub fn expanding(
     values: &[Option<f64>],
     least: usize,
@@ -124,8 +123,8 @@ pub fn expanding(
     lag(&figures, usize::from(!present))
 }
 
-/// Mean with weights that halve every `half_life` positions, over all values so far. Weights count
-/// positions, so a missing value ages those before it.
+/// Mean of all values so far, with weights that halve every `half_life` rows. Missing values count
+/// as rows.
 pub fn weighted_mean(values: &[Option<f64>], half_life: f64, present: bool) -> Vec<Option<f64>> {
     let keep = 0.5_f64.powf(1.0 / half_life);
     let (mut sum, mut weight) = (0.0, 0.0);

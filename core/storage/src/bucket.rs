@@ -1,4 +1,4 @@
-//! Whole objects below an address, written at once and if need be on condition, for threads that wait.
+//! Whole objects below an address, with conditional puts, for blocking callers.
 
 use crate::{
     Address, cause, open,
@@ -23,12 +23,12 @@ use std::{
 pub struct Bucket {
     address: Address,
     store: Arc<dyn ObjectStore>,
-    /// Versions that some storages require besides the `ETag`, by name.
+    /// Version ids that some storages require in addition to the `ETag`, by name.
     versions: Mutex<BTreeMap<String, (ETag, String)>>,
 }
 
 impl Bucket {
-    /// Opens a location without a request. The error gives the reason.
+    /// Opens an address without a request. The error gives the reason.
     pub fn open(address: Address) -> Result<Self, String> {
         Ok(Self {
             store: open(&address)?,
@@ -50,7 +50,7 @@ impl Bucket {
         Key::from(self.address.join(name).key)
     }
 
-    /// Does something on the threads that make all requests, and waits for it.
+    /// Runs a request on the threads for requests, and waits for it.
     fn wait<T: Send + 'static, F>(
         &self,
         work: impl FnOnce(Arc<dyn ObjectStore>) -> F,
@@ -71,7 +71,7 @@ impl Bucket {
         })
     }
 
-    /// The same for idempotent requests: an interrupted response is requested again.
+    /// The same for idempotent requests, which are repeated after an interrupted response.
     fn again<T: Send + 'static, F>(
         &self,
         work: impl Fn(Arc<dyn ObjectStore>) -> F + Send + Sync + 'static,
@@ -93,7 +93,7 @@ impl Bucket {
         io::Error::new(kind, format!("{action} {place}: {}", cause(error)))
     }
 
-    /// The mark of what was written or read; a version that belongs to it is remembered.
+    /// The `ETag` of an object that was written or read; its version id is stored.
     fn mark(&self, name: &str, mark: Option<String>, version: Option<String>) -> ETag {
         let mark = mark.unwrap_or_default();
         if let Some(version) = version {

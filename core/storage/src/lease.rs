@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! lake/leases/<job>/<window>.lease         one run at a time
-//! lake/leases/<job>/schedule.lease         one who looks what is due at a time
+//! lake/leases/<job>/schedule.lease         one check of the schedule at a time
 //! lake/leases/<job>/nodes/<node>.lease     one writer of a node's dataset at a time
 //! ```
 
@@ -36,11 +36,11 @@ use std::{
 pub struct Holder {
     /// Id of the run; empty while it has none yet.
     pub run: String,
-    /// Process.
+    /// Process id.
     pub pid: u32,
-    /// Computer.
+    /// Host name.
     pub host: String,
-    /// Since when.
+    /// Time at which the lease was granted.
     pub since: Timestamp,
     /// Fencing token: the number of holders so far.
     pub token: u64,
@@ -64,7 +64,7 @@ pub struct LeasePath {
 }
 
 impl LeasePath {
-    /// `names` lead from the lake to the lease.
+    /// `names` are the path components below the lake's lease folder.
     fn new(lake: &LakeFiles, names: &[&str]) -> Self {
         let key = format!("leases/{}.lease", names.join("/"));
         Self {
@@ -73,7 +73,7 @@ impl LeasePath {
         }
     }
 
-    /// The file on this machine.
+    /// The lock file on this machine.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -91,9 +91,9 @@ impl fmt::Display for LeasePath {
 /// The result of requesting a lease.
 #[derive(Debug)]
 pub enum Asked {
-    /// It is ours until it is dropped.
+    /// Held by this process until it is dropped.
     Granted(Lease),
-    /// Another process holds it: its holder, unless it has not written its name yet.
+    /// Held by another process: its holder, unless it has not written its name yet.
     Held(Option<Holder>),
 }
 
@@ -103,7 +103,7 @@ pub struct Lease {
     file: File,
     path: PathBuf,
     holder: Holder,
-    /// The same between machines.
+    /// The lease among machines, if the lake is in object storage.
     far: Option<RemoteLease>,
 }
 
@@ -113,7 +113,7 @@ impl Lease {
         LeasePath::new(lake, &[job, window])
     }
 
-    /// The lease on a job's schedule. No window has this name.
+    /// The lease on a job's schedule; no window has this name.
     pub fn of_schedule(lake: &LakeFiles, job: &str) -> LeasePath {
         Self::of_window(lake, job, "schedule")
     }
@@ -123,7 +123,7 @@ impl Lease {
         LeasePath::new(lake, &[job, "nodes", node])
     }
 
-    /// Asks for a lease, without waiting: first among the processes of this machine, then among
+    /// Requests a lease, without waiting: first among the processes of this machine, then among
     /// machines.
     pub fn ask(place: &LeasePath, run: &str, now: Timestamp) -> io::Result<Asked> {
         let path = place.path();
@@ -161,7 +161,7 @@ impl Lease {
         Ok(Asked::Granted(lease))
     }
 
-    /// Records the run that the lease is held for.
+    /// Records the id of the run in the lease.
     pub fn name(&mut self, run: &str) -> io::Result<()> {
         self.holder.run = run.to_string();
         if let Some(far) = &self.far {
@@ -170,12 +170,13 @@ impl Lease {
         self.write()
     }
 
-    /// The count at which it was granted.
+    /// The fencing token.
     pub fn token(&self) -> u64 {
         self.holder.token
     }
 
-    /// Returns true if we still hold it: the file at its path is the one we locked, with our token.
+    /// Returns true if this process still holds it: the file at its path is the locked one, with
+    /// our token.
     pub fn is_held(&self) -> bool {
         let id = |file: &File| file.metadata().map(|data| (data.dev(), data.ino())).ok();
         let here = File::open(&self.path).is_ok_and(|mut file| {

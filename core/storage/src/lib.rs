@@ -32,7 +32,7 @@ use std::{
     time::Duration,
 };
 
-/// Schemes of object storage that this build reads and writes.
+/// Schemes of object storage that this build supports.
 pub const SCHEMES: &[&str] = &[
     "s3",
     #[cfg(feature = "gcp")]
@@ -47,7 +47,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SILENCE: Duration = Duration::from_secs(20);
 /// Maximum number of attempts.
 const ATTEMPTS: usize = 12;
-/// Threads that wait for answers.
+/// Number of threads for requests.
 const THREADS: usize = 2;
 
 /// A parsed address of object storage.
@@ -57,12 +57,12 @@ pub struct Address {
     pub scheme: String,
     /// Bucket or container.
     pub bucket: String,
-    /// The path, without the leading slash.
+    /// The path, without a leading slash.
     pub key: String,
 }
 
 impl Address {
-    /// Takes an address apart; `None` when it is not one of storage that this build knows.
+    /// Parses an address; `None` if its scheme is not supported.
     pub fn of(uri: &str) -> Option<Self> {
         let (scheme, rest) = uri.split_once("://")?;
         let scheme = scheme.to_ascii_lowercase();
@@ -82,7 +82,7 @@ impl Address {
         })
     }
 
-    /// The address of a name below it.
+    /// The address of a name below this one.
     #[must_use]
     pub fn join(&self, name: &str) -> Self {
         let key = match self.key.trim_end_matches('/') {
@@ -97,7 +97,7 @@ impl Address {
         }
     }
 
-    /// The bucket as an address.
+    /// Address of the bucket.
     pub fn root(&self) -> String {
         format!("{}://{}", self.scheme, self.bucket)
     }
@@ -113,7 +113,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// Opens a bucket, once per process: connections are reused. The error gives the reason.
+/// Opens a bucket, once per process, so that connections are reused. The error gives the reason.
 pub fn open(address: &Address) -> Result<Arc<dyn ObjectStore>, String> {
     static OPEN: OnceLock<Mutex<BTreeMap<String, Arc<dyn ObjectStore>>>> = OnceLock::new();
     if address.bucket.is_empty() || address.bucket.contains('@') {
@@ -141,7 +141,7 @@ pub fn open(address: &Address) -> Result<Arc<dyn ObjectStore>, String> {
     Ok(store)
 }
 
-/// The server that the environment names, with the variable that does.
+/// The endpoint in the environment, with the name of its variable.
 fn endpoint() -> Option<(&'static str, String)> {
     let names = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
     let mut set = names
@@ -150,7 +150,7 @@ fn endpoint() -> Option<(&'static str, String)> {
     set.next()
 }
 
-/// The client takes whatever it is given, and falls over it with the first request.
+/// Checks the endpoint: the client accepts any text and fails at the first request.
 fn check_endpoint() -> Result<(), String> {
     match endpoint() {
         Some((name, value)) if !is_endpoint(&value) => Err(format!(
@@ -176,11 +176,11 @@ fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
         retry_timeout: PATIENCE,
         ..object_store::RetryConfig::default()
     };
-    // Requests run on threads of their own, whatever thread they come from.
+    // Requests run on their own threads, whatever thread they come from.
     let connector = SpawnedReqwestConnector::new(runtime().clone());
     let client = object_store::ClientOptions::new()
         .with_connect_timeout(Duration::from_secs(10))
-        // A large object may take its time, as long as something comes.
+        // A large object may take long, as long as data arrives.
         .with_timeout_disabled()
         .with_read_timeout(SILENCE);
     match address.scheme.as_str() {
@@ -215,8 +215,8 @@ fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
     }
 }
 
-/// The threads of all requests. They outlive every run, so that connections are reused and no reader is
-/// left without them.
+/// The runtime of all requests. It outlives every run, so that connections are reused and readers
+/// can always finish.
 pub fn runtime() -> &'static tokio::runtime::Handle {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
     let start = || {
@@ -226,7 +226,7 @@ pub fn runtime() -> &'static tokio::runtime::Handle {
             .enable_all()
             .build()
     };
-    // Without threads nothing of this program runs.
+    // Without threads the program cannot work at all.
     let started = || start().unwrap_or_else(|error| panic!("cannot start threads: {error}"));
     RUNTIME.get_or_init(started).handle()
 }
@@ -238,7 +238,7 @@ pub fn cause(error: &object_store::Error) -> String {
         cause = deeper;
     }
     let told = cause.to_string();
-    // The answer of a server: its first line is enough, and may be a whole page.
+    // The response of a server may be a whole page; its first line is enough.
     let line = told.lines().find(|line| !line.trim().is_empty());
     line.unwrap_or("no reason was given")
         .chars()

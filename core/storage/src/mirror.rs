@@ -1,16 +1,17 @@
 //! Synchronises the archive of several machines: a local folder and a shared store.
 //!
-//! Runs are written and read in the folder, as without a shared store. Before an archive is read, files of
-//! other machines are fetched; during a run and at its end, its files are uploaded. A run's folder has a
-//! single writer, the holder of the lease on its window, so conflicts are rare. The shared store wins, except
-//! for a journal, which is append-only: the longer one is newer.
+//! Runs are written and read in the folder, as without a shared store. Before the archive is read,
+//! files of other machines are fetched; during a run and at its end, its files are uploaded. A
+//! run's folder has a single writer, the holder of the lease on its window, so conflicts are rare.
+//! In a conflict the shared store wins, except for a journal: it is append-only, so the longer one
+//! is newer.
 //!
 //! Pages over many runs are derived. They are uploaded but not fetched: each machine rebuilds them
-//! before it uploads them.
+//! before it uploads.
 //!
 //! ```text
-//! <folder>/.mirror.json   what was the same on both sides when it was last looked
-//! <folder>/.mirror.lock   one process at a time looks
+//! <folder>/.mirror.json   the last synchronised state
+//! <folder>/.mirror.lock   held during a synchronisation
 //! ```
 
 use crate::shared_store::{ETag, Entry, SharedStore};
@@ -40,7 +41,7 @@ const AT_ONCE: usize = 16;
 /// Interval of uploads during a run.
 const SENT_EVERY: Duration = Duration::from_secs(5);
 
-/// A folder and a shared store with the same contents.
+/// A local folder that is synchronised with a shared store.
 #[derive(Debug)]
 pub struct Mirror {
     folder: PathBuf,
@@ -51,13 +52,13 @@ pub struct Mirror {
 #[derive(Debug)]
 pub struct Following {
     mirror: Arc<Mirror>,
-    /// Dropped to end the thread.
+    /// Dropped to stop the thread.
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Following {
-    /// Uploads the remaining changes.
+    /// Stops the thread and uploads the remaining changes.
     pub fn end(mut self) -> io::Result<()> {
         self.stop();
         self.mirror.send().map(|_| ())
@@ -77,7 +78,7 @@ impl Drop for Following {
     }
 }
 
-/// A file that is the same on both sides.
+/// A file in its last synchronised state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Same {
     mark: ETag,
@@ -86,20 +87,20 @@ struct Same {
     modified: i128,
 }
 
-/// By name below the folder.
+/// Files by name, relative to the folder.
 type Known = BTreeMap<String, Same>;
 
-/// The transferred files.
+/// Number and size of the transferred files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Moved {
-    /// Files.
+    /// Number of files.
     pub files: usize,
-    /// Their bytes.
+    /// Number of bytes.
     pub bytes: u64,
 }
 
 impl Mirror {
-    /// Nothing is moved yet.
+    /// Creates a mirror; transfers nothing.
     pub fn new(folder: impl Into<PathBuf>, depot: Arc<dyn SharedStore>) -> Self {
         Self {
             folder: folder.into(),
@@ -112,9 +113,9 @@ impl Mirror {
         self.depot.address()
     }
 
-    /// Fetches files that others added, and removes local files that they removed. Runs of others that
-    /// are active (`<job>/<window>/<run>` in `at_work`) are skipped: half a run would look like a dead
-    /// one.
+    /// Fetches files that other machines added, and removes local files that they removed. Active
+    /// runs of others (`<job>/<window>/<run>` in `at_work`) are skipped: half a run would look like
+    /// a dead one.
     pub fn fetch(&self, at_work: &BTreeSet<String>) -> io::Result<Moved> {
         let _lock = self.lock()?;
         let mut known = self.known();
@@ -129,7 +130,8 @@ impl Mirror {
             .filter(|entry| is_fetched(&entry.key) && !busy(&entry.key))
             .filter(|entry| {
                 let same = known.get(&entry.key);
-                // A file that is gone from here is not wanted any more; its removal is still to be sent.
+                // A file that was removed locally is not fetched again; its removal is uploaded
+                // later.
                 same.is_none_or(|same| same.mark != entry.mark)
             })
             .collect();
@@ -158,7 +160,7 @@ impl Mirror {
         Ok(moved)
     }
 
-    /// Uploads new and changed files, and removes remotely those that were removed here.
+    /// Uploads new and changed files, and removes files remotely that were removed locally.
     pub fn send(&self) -> io::Result<Moved> {
         let _lock = self.lock()?;
         let mut known = self.known();
@@ -172,7 +174,7 @@ impl Mirror {
             })
             .collect();
         let mut moved = Moved::default();
-        // Files that others judge a run by are uploaded after those they refer to, and pages last.
+        // Files that identify a complete run come after the files they refer to, and pages last.
         changed.sort_by_key(|key| (rank(key), (*key).clone()));
         for group in changed.chunk_by(|a, b| rank(a) == rank(b)) {
             for (key, same) in self
@@ -198,13 +200,13 @@ impl Mirror {
         Ok(moved)
     }
 
-    /// Uploads changes every few seconds, until the returned value is ended or dropped.
+    /// Uploads changes every few seconds until the returned value is ended or dropped.
     pub fn follow(self: &Arc<Self>) -> io::Result<Following> {
         let mirror = self.clone();
         let (end, ended) = mpsc::channel::<()>();
         let follow = move || {
             while ended.recv_timeout(SENT_EVERY) == Err(RecvTimeoutError::Timeout) {
-                // Failed uploads are repeated at the end, where errors count.
+                // Uploads are repeated at the end, where an error fails the run.
                 if let Err(error) = mirror.send() {
                     tracing::debug!("{error}");
                 }
@@ -224,7 +226,7 @@ impl Mirror {
             return Ok(None);
         };
         let is_journal = path.file_name().is_some_and(|name| name == JOURNAL);
-        // Ours is the newer one, not sent yet.
+        // The local one is newer and not uploaded yet.
         if is_journal && fs::metadata(&path).is_ok_and(|data| data.len() > bytes.len() as u64) {
             return Ok(None);
         }
@@ -233,7 +235,7 @@ impl Mirror {
         Ok(Some((entry.key.clone(), same)))
     }
 
-    /// `None` when the file went away meanwhile.
+    /// Uploads a file; `None` if it was removed in the meantime.
     fn send_one(&self, key: &str) -> io::Result<Option<(String, Same)>> {
         let path = self.folder.join(key);
         let read = Same::of(&path, ETag::new()).and_then(|same| Ok((same, fs::read(&path)?)));
@@ -242,12 +244,12 @@ impl Mirror {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        // A journal that grew between the two looks is sent once more next time.
+        // If the journal grew in the meantime, it is uploaded again next time.
         same.mark = self.depot.put(key, bytes)?;
         Ok(Some((key.to_string(), same)))
     }
 
-    /// Does something for each, several at once; the first error counts.
+    /// Applies a function to all items concurrently; returns the first error.
     fn all<T: Sync, R: Send>(
         &self,
         of: &[T],
@@ -270,7 +272,7 @@ impl Mirror {
         done.into_iter().collect()
     }
 
-    /// Held while the two sides are compared.
+    /// Locks the mirror during a synchronisation.
     fn lock(&self) -> io::Result<File> {
         fs::create_dir_all(&self.folder)?;
         let file = File::create(self.folder.join(LOCK))?;
@@ -278,7 +280,7 @@ impl Mirror {
         Ok(file)
     }
 
-    /// The last synchronised state; empty if unknown, and then everything is compared again.
+    /// The last synchronised state; if unknown it is empty, and everything is compared again.
     fn known(&self) -> Known {
         let text = fs::read(self.folder.join(STATE)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
@@ -305,18 +307,19 @@ fn modified(data: &fs::Metadata) -> i128 {
     i128::from(data.mtime()) * 1_000_000_000 + i128::from(data.mtime_nsec())
 }
 
-/// Returns true if a file is as it was.
+/// Returns true if a file is unchanged since the synchronisation.
 fn is_as(path: &Path, same: &Same) -> bool {
     fs::metadata(path).is_ok_and(|data| data.len() == same.size && modified(&data) == same.modified)
 }
 
-/// The run in whose folder a file is: `<job>/<window>/<run>`.
+/// The run to which a file belongs: `<job>/<window>/<run>`.
 fn run_of(key: &str) -> Option<&str> {
     let mut slashes = key.match_indices('/').map(|(at, _)| at);
     slashes.nth(2).map(|at| &key[..at])
 }
 
-/// Returns true if a file of the shared store is fetched. Names that would escape the folder are not.
+/// Returns true if a file of the shared store is to be fetched: not a page, and not outside the
+/// folder.
 fn is_fetched(key: &str) -> bool {
     let plain = key
         .split('/')
@@ -324,7 +327,7 @@ fn is_fetched(key: &str) -> bool {
     plain && !is_page(key)
 }
 
-/// Pages over many runs, and the page of a run.
+/// Returns true for pages over many runs, and for the page of a run.
 fn is_page(key: &str) -> bool {
     key == "feed.xml" || key == "index.html" || key.ends_with("/index.html")
 }
@@ -339,7 +342,7 @@ fn rank(key: &str) -> u8 {
     }
 }
 
-/// Names of all files of a folder, without hidden ones and those that are being written.
+/// Names of all files below a folder, except hidden and temporary ones.
 fn files_below(folder: &Path) -> io::Result<BTreeSet<String>> {
     let mut files = BTreeSet::new();
     let mut folders = vec![String::new()];
@@ -368,14 +371,14 @@ fn files_below(folder: &Path) -> io::Result<BTreeSet<String>> {
     Ok(files)
 }
 
-/// Removes the folders that a removed file leaves empty.
+/// Removes the folders that are empty after a file was removed.
 fn remove_empty(root: &Path, file: &Path) {
     let above = file
         .ancestors()
         .skip(1)
         .take_while(|folder| *folder != root);
     for folder in above {
-        // Stays when something is in it.
+        // Fails, as intended, if the folder is not empty.
         if fs::remove_dir(folder).is_err() {
             return;
         }

@@ -1,12 +1,12 @@
-//! Writing on condition, and listing, over a network that loses answers.
+//! Reliable conditional puts and listings over a network that loses responses.
 //!
-//! The client retries a conditional put if the server reports that it could not process it, but not if
-//! the connection breaks: the first attempt may have succeeded, and the second would then fail because
-//! of the first. Here the object is read back. If it has our own bytes, we succeeded; every writer
-//! writes unique contents (who, and when).
+//! The client retries a conditional put if the server reports that it did not process it, but not
+//! if the connection breaks: the first attempt may have succeeded, and then the second would fail
+//! because of it. Here the object is read back. If it has our bytes, the put succeeded: every
+//! writer writes unique contents (holder and time).
 //!
-//! The client does not retry a page of a listing that broke off, either. Here a listing is read
-//! completely before any of it is passed on, and read again if it breaks off.
+//! Nor does the client retry a page of a listing that breaks off. Here a listing is read completely
+//! before any of it is passed on, and read again if it breaks off.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,8 +21,8 @@ use object_store::{
 };
 use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
-/// Number of attempts for an interrupted response, and the pause before the second, which doubles each
-/// time.
+/// Maximum number of attempts after an interrupted response, and the pause before the second, which
+/// doubles each time.
 const ATTEMPTS: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -33,12 +33,12 @@ pub struct RetryingStore {
 }
 
 impl RetryingStore {
-    /// The same store, but for writes on condition and listings.
+    /// Wraps a store.
     pub fn new(inner: Arc<dyn ObjectStore>) -> Self {
         Self { inner }
     }
 
-    /// Reads the object back and checks whether it is what we wrote.
+    /// Reads the object back and compares it with what we wrote.
     async fn ours(&self, location: &Path, payload: &PutPayload) -> Result<Option<PutResult>> {
         let got = match self.inner.get(location).await {
             Err(Error::NotFound { .. }) => return Ok(None),
@@ -89,7 +89,7 @@ async fn pause(attempt: u32) {
     tokio::time::sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
 }
 
-/// Asks again for what may be asked for more than once.
+/// Retries an idempotent request.
 pub(super) async fn again<T, F: Future<Output = Result<T>>>(ask: impl Fn() -> F) -> Result<T> {
     for attempt in 1..ATTEMPTS {
         match ask().await {
@@ -100,7 +100,7 @@ pub(super) async fn again<T, F: Future<Output = Result<T>>>(ask: impl Fn() -> F)
     ask().await
 }
 
-/// A listing that is read completely before its first object is returned.
+/// Reads a listing completely before its first object is returned.
 fn whole(
     list: impl Fn() -> BoxStream<'static, Result<ObjectMeta>> + Send + Sync + 'static,
 ) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -194,7 +194,7 @@ mod tests {
     use object_store::memory::InMemory;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    /// Breaks the connection: before a write is done, or after, or in the middle of a listing.
+    /// Breaks the connection before a write, after it, or during a listing.
     #[derive(Debug)]
     struct Breaking {
         inner: InMemory,

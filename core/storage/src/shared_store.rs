@@ -1,8 +1,8 @@
-//! Object storage behind a folder, shared by several machines: leases, cached outcomes, the
+//! The interface to object storage shared by several machines, for leases, cached outcomes and the
 //! archive.
 //!
-//! Work is done in a folder of this machine; a [`SharedStore`] holds what the others must see. Two
-//! properties make that safe: objects are written atomically, and puts may be conditional.
+//! Each machine works in a local folder; a [`SharedStore`] holds what the others must see. Two
+//! properties make that safe: writes are atomic, and puts can be conditional.
 
 use jiff::Timestamp;
 use std::{
@@ -11,27 +11,26 @@ use std::{
     sync::Arc,
 };
 
-/// The version of an object's content; an `ETag`.
+/// The `ETag` of an object, which identifies its content.
 pub type ETag = String;
 
-/// An object of a listing.
+/// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Name below the shared store.
+    /// Name, relative to the store.
     pub key: String,
-    /// Its content.
+    /// `ETag` of its content.
     pub mark: ETag,
     /// Time of the last write, by the clock of the storage.
     pub modified: Timestamp,
 }
 
-/// Objects below an address. Every request is tried again by the storage's own client; an error is one
-/// that did not pass.
+/// Objects below an address. The client of the storage retries requests; an error is final.
 pub trait SharedStore: fmt::Debug + Send + Sync {
-    /// The address, for messages.
+    /// The address for messages.
     fn address(&self) -> String;
 
-    /// An object's content; `None` when there is no such object.
+    /// Reads an object; `None` if it does not exist.
     fn get(&self, key: &str) -> io::Result<Option<(Vec<u8>, ETag)>>;
 
     /// Writes an object, replacing an existing one.
@@ -46,14 +45,14 @@ pub trait SharedStore: fmt::Debug + Send + Sync {
         expected: Option<&ETag>,
     ) -> io::Result<Option<ETag>>;
 
-    /// All objects below a folder, sorted by name.
+    /// Lists all objects below a folder, sorted by name.
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>>;
 
-    /// Removes an object; a missing one is not an error.
+    /// Deletes an object; a missing one is not an error.
     fn delete(&self, key: &str) -> io::Result<()>;
 }
 
-/// Leases and cached outcomes of a lake: in a folder, and in the shared store behind it if the lake is in
+/// Leases and cached outcomes of a lake: in a folder, and in the shared store if the lake is in
 /// object storage.
 #[derive(Debug, Clone)]
 pub struct LakeFiles {
@@ -62,7 +61,7 @@ pub struct LakeFiles {
 }
 
 impl LakeFiles {
-    /// Files of a lake that machines share; the folder is the local cache.
+    /// The files of a lake in object storage, with a local cache folder.
     pub fn shared(folder: impl Into<PathBuf>, depot: Arc<dyn SharedStore>) -> Self {
         Self {
             folder: folder.into(),
@@ -70,12 +69,12 @@ impl LakeFiles {
         }
     }
 
-    /// The folder on this machine.
+    /// The local folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The shared store behind the folder, if any.
+    /// The shared store, if there is one.
     pub fn depot(&self) -> Option<&Arc<dyn SharedStore>> {
         self.depot.as_ref()
     }

@@ -1,10 +1,10 @@
-//! Rows between Arrow, where storage and SQL live, and polars, where analysis lives.
+//! Converts rows between Arrow, for storage and SQL, and polars, for analysis.
 //!
-//! Both implement the Arrow C Data Interface, so columns change hands by pointer; text and numbers
-//! are not copied on the way in. This is the only module of the crate with unsafe code.
+//! Both implement the Arrow C Data Interface, so columns are passed by pointer; text and numbers
+//! are not copied on import. This is the only module of the crate with unsafe code.
 //!
-//! Types are made few on the way: text is `Utf8`, lists are `List`, times are microseconds UTC,
-//! decimals are `Float64`. So datasets written from frames and from queries can be compared.
+//! Conversion reduces the types: text is `Utf8`, lists are `List`, times are microseconds UTC,
+//! decimals are `Float64`. So datasets from frames and from queries can be compared.
 #![allow(unsafe_code)]
 
 use crate::error::StoreError;
@@ -17,7 +17,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use polars::prelude::{CompatLevel, DataFrame, IntoColumn, Series};
 use std::sync::Arc;
 
-// The two libraries declare the C structures independently; the standard fixes their layout.
+// The libraries declare the C structures independently; the standard fixes their layout.
 const _: () = {
     assert!(size_of::<FFI_ArrowArray>() == size_of::<polars_arrow::ffi::ArrowArray>());
     assert!(size_of::<FFI_ArrowSchema>() == size_of::<polars_arrow::ffi::ArrowSchema>());
@@ -25,7 +25,7 @@ const _: () = {
     assert!(align_of::<FFI_ArrowSchema>() == align_of::<polars_arrow::ffi::ArrowSchema>());
 };
 
-/// The type in which datasets and frames keep values of a type; `None` when they cannot.
+/// The type in which datasets and frames store values of a type; `None` for unsupported types.
 pub fn storable_type(data_type: &DataType) -> Option<DataType> {
     let child = |field: &Field| {
         storable_type(field.data_type())
@@ -76,7 +76,7 @@ pub fn storable_type(data_type: &DataType) -> Option<DataType> {
     })
 }
 
-/// The schema in which datasets and frames keep rows of a schema.
+/// The schema in which datasets and frames store rows of a schema.
 pub fn storable_schema(schema: &Schema) -> Result<SchemaRef, StoreError> {
     let fields = schema.fields().iter().map(|field| {
         let found = storable_type(field.data_type()).ok_or_else(|| StoreError::ColumnType {
@@ -90,7 +90,7 @@ pub fn storable_schema(schema: &Schema) -> Result<SchemaRef, StoreError> {
     )))
 }
 
-/// A batch with its columns cast to a schema from [`storable_schema`].
+/// Casts the columns of a batch to a schema from [`storable_schema`].
 pub fn to_storable(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, StoreError> {
     let columns = batch
         .columns()
@@ -113,7 +113,7 @@ fn store_column(column: &ArrayRef, target: &DataType) -> Result<ArrayRef, StoreE
     Ok(cast(column, target)?)
 }
 
-/// Batches as a frame.
+/// Converts batches to a frame.
 pub fn to_frame(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<DataFrame, StoreError> {
     let stored = storable_schema(schema)?;
     let empty = [RecordBatch::new_empty(schema.clone())];
@@ -155,7 +155,7 @@ fn to_series(field: &Field, arrays: &[ArrayRef]) -> Result<Series, StoreError> {
     Ok(Series::try_from((&imported, chunks))?)
 }
 
-/// A frame as one batch per [`FRAME_BATCH_ROWS`] rows, in types from [`storable_type`].
+/// Converts a frame to batches of [`FRAME_BATCH_ROWS`] rows, with types from [`storable_type`].
 pub fn from_frame(frame: &DataFrame) -> Result<(SchemaRef, Vec<RecordBatch>), StoreError> {
     let mut fields = Vec::new();
     let mut arrays = Vec::new();
@@ -178,7 +178,7 @@ pub fn from_frame(frame: &DataFrame) -> Result<(SchemaRef, Vec<RecordBatch>), St
     Ok((schema, batches))
 }
 
-/// Rows of the batches that a frame becomes.
+/// Maximum number of rows of a batch from a frame.
 pub const FRAME_BATCH_ROWS: usize = 65_536;
 
 fn from_series(series: &Series) -> Result<ArrayRef, StoreError> {
@@ -208,7 +208,7 @@ mod tests {
         datatypes::{Int32Type, Int64Type},
     };
 
-    /// Arrow to polars and back gives the same rows.
+    /// Checks that the conversion from Arrow to polars and back preserves rows.
     fn check(columns: Vec<(&str, ArrayRef)>) {
         let batch = RecordBatch::try_from_iter_with_nullable(
             columns.into_iter().map(|(name, array)| (name, array, true)),

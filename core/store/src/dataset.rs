@@ -1,7 +1,7 @@
-//! The lake: Lance datasets of one job, each with its versions.
+//! The lake: the versioned Lance datasets of one job.
 //!
-//! A dataset is a folder `<root>/<job>/<name>.lance`, on this machine or in object storage. Every write
-//! makes one new version by one commit; older versions stay readable, so a report can always cite its
+//! A dataset is a folder `<root>/<job>/<name>.lance`, local or in object storage. Every write makes
+//! one new version by one commit; older versions stay readable, so a report can always cite its
 //! inputs.
 
 mod adopt;
@@ -43,20 +43,20 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 /// Properties of a version, such as the run that wrote it.
 pub type Properties = BTreeMap<String, String>;
 
-/// The property that identifies the inputs of a version. The same inputs make no new version.
+/// Property that identifies the inputs of a version. The same inputs make no new version.
 pub const MADE_FROM: &str = "fingerprint";
 
-/// The property that names the base version and the first number of its new objects: the same inputs on
-/// another base are another version.
+/// Property with the base version and the number of the first new object: the same inputs on
+/// another base make another version.
 pub(crate) const BEHIND: &str = "behind";
 
-/// Number of commit attempts when others write the same dataset, and the pause between them, which
-/// grows with each attempt.
+/// Maximum number of commit attempts if others write the same dataset, and the pause between them,
+/// which grows with each attempt.
 const COMMIT_ATTEMPTS: u32 = 20;
 const COMMIT_PAUSE: Duration = Duration::from_millis(10);
 /// Number of rows to sample for estimating the size of a frame.
 const SAMPLE_ROWS: u64 = 2048;
-/// Rows of a batch when a dataset is read.
+/// Number of rows of a batch when a dataset is read.
 const BATCH_ROWS: usize = 8192;
 
 /// The datasets of one job.
@@ -66,33 +66,33 @@ pub struct Lake {
     session: Arc<Session>,
 }
 
-/// Rows in the files of a dataset that no version refers to yet.
+/// Rows in the files of a dataset that no version references yet.
 pub(crate) struct Prepared(Transaction);
 
 /// The part of a dataset to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scan {
-    /// Columns in this order; all that are not for ingest alone when `None`.
+    /// Columns in this order; if `None`, all except those for ingest only.
     pub columns: Option<Vec<String>>,
-    /// Leaves out later rows.
+    /// Excludes later rows.
     pub before: Option<Before>,
     /// Maximum number of rows; all if `None`.
     pub limit: Option<u64>,
 }
 
-/// Leaves out rows at or after a moment; rows without a time stay.
+/// Excludes rows at or after a time; rows without a time stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Before {
     /// Timestamp or date column.
     pub column: String,
-    /// The first moment that is left out.
+    /// The first excluded time.
     pub end: jiff::Timestamp,
-    /// IANA name of the time zone in which a date begins.
+    /// IANA name of the time zone of dates.
     pub timezone: String,
 }
 
 impl Before {
-    /// The condition as an expression over a column of this type.
+    /// The condition as an expression on a column of this type.
     pub(crate) fn expression(&self, data_type: &DataType) -> Option<Expr> {
         let micros = self.end.as_microsecond();
         let limit = match data_type {
@@ -106,7 +106,8 @@ impl Before {
         Some(column.clone().lt(lit(limit)).or(column.is_null()))
     }
 
-    /// In days since 1970. A day is in the past once it has started in the job's time zone.
+    /// The first excluded day, in days since 1970. A day counts as past once it has started in the
+    /// job's time zone.
     fn first_day_left_out(&self) -> Option<i32> {
         let end = self.end.in_tz(&self.timezone).ok()?;
         let begins = end.start_of_day().ok()?;
@@ -123,7 +124,7 @@ impl Before {
 /// One version of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionNote {
-    /// Its number.
+    /// Number of the version.
     pub version: u64,
     /// Time of the commit.
     pub committed: jiff::Timestamp,
@@ -132,7 +133,7 @@ pub struct VersionNote {
 }
 
 impl Lake {
-    /// The lake of a job below `root`. Nothing is created until something is written.
+    /// The lake of a job below `root`. Nothing is created before the first write.
     pub fn new(root: impl Into<LakeRoot>, job: &str) -> Result<Self, StoreError> {
         named(job)?;
         Ok(Self {
@@ -141,13 +142,13 @@ impl Lake {
         })
     }
 
-    /// An empty lake on this machine for rows that are not yet to be seen.
+    /// A local staging lake for rows that must not be visible yet.
     pub(crate) fn staging(&self, name: &str) -> Result<Staging, StoreError> {
         named(name)?;
         Staging::new(self.place.scratch(), name)
     }
 
-    /// A lake in this folder; its own session, since caches go by path and version.
+    /// A lake in this folder, with its own session, because caches are keyed by path and version.
     pub(crate) fn in_folder(folder: PathBuf) -> Self {
         Self {
             place: LakeRoot::Folder(folder),
@@ -160,8 +161,8 @@ impl Lake {
         &self.place
     }
 
-    /// Writes a stream as a new version, by one commit. Others may write the same dataset at the
-    /// same time: each makes its own version, and the one returned has these rows.
+    /// Writes a stream as a new version, by one commit. Others may write the same dataset
+    /// concurrently: each makes its own version, and the returned one has these rows.
     pub async fn write(
         &self,
         name: &str,
@@ -172,21 +173,21 @@ impl Lake {
         self.replace(name, prepared, properties).await
     }
 
-    /// The folder of a dataset as Lance takes it, with the lake around it made.
+    /// The address of a dataset for Lance; creates the lake's folder.
     fn make_folder(&self, name: &str) -> Result<String, StoreError> {
         let uri = self.uri(name)?;
         self.place.make()?;
         Ok(uri)
     }
 
-    /// The address of a dataset as Lance takes it.
+    /// The address of a dataset for Lance.
     fn uri(&self, name: &str) -> Result<String, StoreError> {
         named(name)?;
         Ok(self.place.uri(name))
     }
 
-    /// The newest version, if it was made from the same inputs: by a process that died before it
-    /// could record it. Writing it again would only give it another number.
+    /// The newest version, if it was made from the same inputs by a process that died before
+    /// recording it. Writing it again would only give it another number.
     async fn made_before(
         &self,
         name: &str,
@@ -210,7 +211,7 @@ impl Lake {
     }
 
     /// Commits written rows as the newest version. A version replaces the previous one completely,
-    /// so if another writer was faster, ours simply follows.
+    /// so after a lost race ours simply follows.
     async fn commit(
         &self,
         name: &str,
@@ -240,8 +241,8 @@ impl Lake {
         }
     }
 
-    /// The newest version, if it is from this transaction: the storage wrote it, but its response was
-    /// lost.
+    /// The newest version, if it is from this transaction: the storage committed it, but the
+    /// response was lost.
     async fn committed(
         &self,
         name: &str,
@@ -298,7 +299,7 @@ impl Lake {
         })
     }
 
-    /// The newest version, when there is one.
+    /// The newest version, if there is one.
     pub async fn latest(&self, name: &str) -> Result<Option<DatasetRef>, StoreError> {
         let uri = self.uri(name)?;
         if self.place.lacks(name) {
@@ -314,7 +315,7 @@ impl Lake {
             .await;
         match opened {
             Ok(opened) => reference(name, &opened).await.map(Some),
-            // A write that has not been committed, or never was.
+            // A write that was not committed.
             Err(lance::Error::DatasetNotFound { .. } | lance::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(dataset_error(name, "read", &error)),
         }
@@ -335,7 +336,7 @@ impl Lake {
         )))
     }
 
-    /// Every version, oldest first, with what was remembered with it.
+    /// Every version with its properties, oldest first.
     pub async fn versions(&self, name: &str) -> Result<Vec<VersionNote>, StoreError> {
         let failed = |error: lance::Error| dataset_error(name, "read", &error);
         let Some(latest) = self.latest(name).await? else {
@@ -362,7 +363,7 @@ impl Lake {
         Ok(notes)
     }
 
-    /// Reads rows as a stream, in the order in which they were written.
+    /// Reads rows as a stream, in the order of writing.
     pub async fn scan(
         &self,
         dataset: &DatasetRef,
@@ -423,7 +424,7 @@ impl Lake {
         bridge::to_frame(&schema, &batches)
     }
 
-    /// Reads rows as one frame after another; without rows an empty one.
+    /// Reads rows as consecutive frames; one empty frame if there are none.
     pub async fn frames(
         &self,
         dataset: &DatasetRef,
@@ -500,7 +501,7 @@ fn short(error: &lance::Error) -> String {
     without_places(line)
 }
 
-/// Removes the text between `, ` and a line number in a Rust file: `, /src/io.rs:44:9`.
+/// Removes the source locations of Rust files, such as `, /src/io.rs:44:9`.
 fn without_places(line: &str) -> String {
     let parts = line.split(", ").filter(|part| {
         let place = part.split(".rs:").nth(1);
@@ -509,7 +510,7 @@ fn without_places(line: &str) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// Checks that jobs and datasets may be called so.
+/// Checks that a name is valid for jobs and datasets.
 pub fn named(name: &str) -> Result<(), StoreError> {
     let first = name
         .chars()
@@ -558,7 +559,7 @@ mod tests {
             assert_eq!(made.rows, 3);
             versions.push(made.version);
         }
-        // Only the newest version counts: what came between may be what others read.
+        // Only the newest version counts: others may read the versions before it.
         assert_eq!(versions, [1, 1, 2, 3, 4]);
         let anonymous = Properties::new();
         let made = lake

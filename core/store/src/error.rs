@@ -1,4 +1,4 @@
-//! Everything that can go wrong between records and the rows of a dataset.
+//! The errors of the store.
 
 use retrocast_records::error::remedy_of;
 pub use retrocast_records::{Remedy, SourceError};
@@ -7,10 +7,10 @@ use std::path::Path;
 /// An error of the store: the operation, the location, the cause, and advice.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The records cannot be found or read, or the contract cannot be used.
+    /// The records cannot be found or read, or the contract is invalid.
     #[error(transparent)]
     Source(SourceError),
-    /// A name cannot be the name of a dataset or job.
+    /// A name is not valid for a dataset or job.
     #[error(
         "{name:?} cannot be the name of a dataset or job: use letters, digits, `_` and `-`, \
          beginning with a letter or digit"
@@ -19,26 +19,26 @@ pub enum StoreError {
         /// The name.
         name: String,
     },
-    /// There is no such dataset, or not at this version.
+    /// The dataset, or this version of it, does not exist.
     #[error(
         "dataset {name:?} at version {version} is not in {folder:?}: {reason}; run the job again"
     )]
     NoDataset {
-        /// Dataset.
+        /// Name of the dataset.
         name: String,
-        /// Version that was asked for.
+        /// Requested version.
         version: u64,
-        /// Location of the expected dataset.
+        /// Folder in which it was expected.
         folder: String,
-        /// The storage's error.
+        /// The error of the storage.
         reason: String,
     },
-    /// A dataset has no such version.
+    /// The dataset has no such version.
     #[error("dataset {name:?} has no version {version}; there are: {there}")]
     NoVersion {
-        /// Dataset.
+        /// Name of the dataset.
         name: String,
-        /// Version that was asked for.
+        /// Requested version.
         version: u64,
         /// The existing versions.
         there: String,
@@ -46,80 +46,80 @@ pub enum StoreError {
     /// A dataset could not be written or read.
     #[error("dataset {name:?} could not be {action}: {reason}")]
     Dataset {
-        /// Dataset.
+        /// Name of the dataset.
         name: String,
         /// "written" or "read".
         action: &'static str,
-        /// The storage's error.
+        /// The error of the storage.
         reason: String,
     },
     /// Another process wrote the dataset in the meantime.
     #[error("dataset {name:?} was written by another process in the meantime; run the job again")]
     Overtaken {
-        /// Dataset.
+        /// Name of the dataset.
         name: String,
     },
-    /// A query is wrong, or failed.
+    /// A query is invalid or failed.
     #[error(transparent)]
     Sql(#[from] SqlError),
-    /// A column's type cannot be kept in a dataset or frame.
+    /// A column has a type that datasets and frames cannot store.
     #[error(
         "column {column:?} has the type {found}, which datasets do not keep; cast it in the query"
     )]
     ColumnType {
-        /// Column.
+        /// Name of the column.
         column: String,
         /// Its type.
         found: String,
     },
-    /// Arrow refused something.
+    /// An Arrow operation failed.
     #[error("rows could not be put together: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
-    /// Polars refused something.
+    /// A Polars operation failed.
     #[error("rows could not be handed to the analysis: {0}")]
     Polars(#[from] polars::prelude::PolarsError),
-    /// Work that will never fit in memory.
+    /// Work that needs more memory than the limit.
     #[error(
         "{what} needs about {needs} of memory, and there are {has} in all; raise --memory, or let an \
          SQL stage pick the rows and columns that are looked at"
     )]
     Memory {
-        /// The requester.
+        /// The work.
         what: String,
-        /// The memory it needs.
+        /// The required memory.
         needs: String,
-        /// The memory that exists.
+        /// The limit.
         has: String,
     },
-    /// Object storage refused something.
+    /// An object storage operation failed.
     #[error("{action} {address:?}: {reason}")]
     Storage {
         /// The operation, such as "listing".
         action: &'static str,
         /// The address.
         address: String,
-        /// The storage's error.
+        /// The error of the storage.
         reason: String,
     },
-    /// The local file system refused something.
+    /// A local file operation failed.
     #[error("{action} {file:?}: {reason}")]
     Io {
         /// The operation, such as "reading".
         action: &'static str,
         /// The file.
         file: String,
-        /// The system's error.
+        /// The error of the system.
         reason: String,
     },
     /// The run was cancelled; nothing was committed.
     #[error("cancelled; nothing was written")]
     Cancelled,
-    /// A thread of ours ended early; nothing was committed.
+    /// A worker thread ended early; nothing was committed.
     #[error(
         "reading source {name:?} stopped without a reason; nothing was written; please report this"
     )]
     Stopped {
-        /// Source.
+        /// Name of the source.
         name: String,
     },
 }
@@ -135,7 +135,7 @@ impl From<SourceError> for StoreError {
 }
 
 impl StoreError {
-    /// The local file system refused something.
+    /// Makes the error of a failed file operation.
     pub(crate) fn io(action: &'static str, file: &Path, error: &std::io::Error) -> Self {
         Self::Io {
             action,
@@ -144,7 +144,7 @@ impl StoreError {
         }
     }
 
-    /// The way to handle the error.
+    /// How to handle the error.
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Source(error) => error.remedy(),
@@ -152,7 +152,7 @@ impl StoreError {
             | Self::Dataset { reason, .. }
             | Self::Storage { reason, .. }
             | Self::Io { reason, .. } => remedy_of(reason),
-            // A query's error may contain any text; only a full disk is recognised.
+            // The error of a query may contain any text, so only a full disk is recognised.
             Self::Sql(error) => match remedy_of(&error.message) {
                 Remedy::FreeDisk => Remedy::FreeDisk,
                 _ => Remedy::Change,
@@ -177,7 +177,7 @@ pub struct SqlError {
 }
 
 impl SqlError {
-    /// An error with no place and no advice.
+    /// Makes an error without location and advice.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -187,7 +187,7 @@ impl SqlError {
         }
     }
 
-    /// The same, with advice.
+    /// Adds advice.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());

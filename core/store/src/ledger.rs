@@ -1,11 +1,11 @@
 //! The ledger: results of all finished runs.
 //!
 //! Append-only datasets beside the job's others, one per table: `ledger__findings`, `ledger__kpis`,
-//! `ledger__effects`. A finished run publishes its rows once. Its row in `ledger__runs` is written last
-//! and makes the others visible: a process that dies earlier leaves invisible rows, and the next
-//! publication of the same run completes them. Decisions of people are events in `ledger__decisions`,
-//! changes of improvements are events in `ledger__improvements`.
-//! Nothing is ever changed; the present state is a fold over events.
+//! `ledger__effects`. A finished run publishes its rows once. Its row in `ledger__runs` is written
+//! last and makes the others visible: a process that dies earlier leaves invisible rows, and the
+//! next publication of the same run completes them. Decisions of people are events in
+//! `ledger__decisions`, and changes of improvements are events in `ledger__improvements`. Nothing
+//! is ever changed; the current state is a fold over events.
 //!
 //! Queries read `ledger.findings` and so on: the newest finished run of each window.
 
@@ -33,7 +33,7 @@ use crate::{
 use arrow_schema::SchemaRef;
 use serde::de::DeserializeOwned;
 
-/// The schema that queries find its tables in.
+/// The schema of its tables in queries.
 pub const SCHEMA: &str = "ledger";
 
 /// The ledger of a job.
@@ -43,12 +43,12 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The ledger in the lake of a job. Nothing is created until something is published.
+    /// Opens the ledger in the lake of a job. Nothing is created before the first publication.
     pub fn new(lake: &Lake) -> Self {
         Self { lake: lake.clone() }
     }
 
-    /// All rows of a noun, in the order in which they were appended.
+    /// All rows of a table, in the order of appending.
     async fn rows<T: DeserializeOwned>(&self, noun: &Noun) -> Result<Vec<T>, StoreError> {
         let Some(latest) = self.lake.latest(&noun.dataset()).await? else {
             return Ok(Vec::new());
@@ -69,14 +69,14 @@ impl Ledger {
     }
 }
 
-/// The noun of a name in a query, with or without a noun of that name: `None` for a name outside of the
-/// ledger.
+/// The ledger table with this name in a query: `None` for a name outside the ledger, an error with the
+/// name for an unknown table of the ledger.
 pub(crate) fn noun_of_table(table: &str) -> Option<Result<&'static Noun, String>> {
     let name = table.strip_prefix(SCHEMA)?.strip_prefix('.')?;
     Some(noun(name).ok_or_else(|| name.to_string()))
 }
 
-/// Tables of the ledger by the names that queries call them by, with their columns.
+/// Names of the ledger's tables in queries, with their columns.
 pub fn tables() -> Vec<(String, SchemaRef)> {
     let tables = NOUNS.iter();
     let tables = tables.map(|noun| (noun.table.to_string(), noun.shown_schema()));

@@ -1,4 +1,4 @@
-//! Storage: from files of records to versioned datasets, and from datasets to rows.
+//! Storage: ingests records into versioned datasets, and queries datasets.
 //!
 //! ```text
 //! records (a crate of its own) -> ingest -> dataset -> sql    -> dataset
@@ -6,8 +6,8 @@
 //! finished runs                         -> ledger  -> sql
 //! ```
 //!
-//! Modules are listed in the order in which data flows. The interface is asynchronous, with threads
-//! of its own inside; everything is committed atomically.
+//! Modules are listed in the order in which data flows. The interface is asynchronous and uses
+//! threads internally; everything is committed atomically.
 
 pub use retrocast_records::{contract, source};
 

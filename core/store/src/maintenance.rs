@@ -1,8 +1,8 @@
 //! Maintenance of a lake: its contents, the cited versions, and the removal of others.
 //!
-//! A report cites the versions it was made from. Each gets a tag `cited-<version>`, which protects it
-//! from pruning in Lance, regardless of who prunes. Pruning follows the archive: versions that no report cites
-//! lose their tag, and are removed when they are old enough, unless the newest version needs them.
+//! A report cites the versions it was made from. Each gets a tag `cited-<version>`, which protects
+//! it from any cleanup by Lance. Cleanup follows the archive: versions that no report cites lose
+//! their tag, and are removed when they are old enough, unless the newest version needs them.
 
 mod query;
 
@@ -22,35 +22,35 @@ use retrocast_domain::cell::DatasetRef;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// Fragments from which on a dataset is compacted.
+/// Number of fragments from which a dataset is compacted.
 const MANY_FRAGMENTS: usize = 32;
 const TAG: &str = "cited-";
 /// Number of existing versions listed in the error for an unknown one.
 const VERSIONS_TOLD: usize = 8;
 
-/// A dataset as a listing shows it.
+/// A dataset in a listing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listed {
     /// Name.
     pub name: String,
     /// Newest version.
     pub version: u64,
-    /// Its rows.
+    /// Number of its rows.
     pub rows: u64,
-    /// Bytes of all versions on the disk.
+    /// Size of all versions on disk, in bytes.
     pub bytes: u64,
 }
 
 /// The result of a cleanup, or of a dry run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Swept {
-    /// Dataset.
+    /// Name of the dataset.
     pub name: String,
-    /// Versions that were removed.
+    /// Removed versions.
     pub removed: Vec<u64>,
-    /// Versions that stay.
+    /// Remaining versions.
     pub kept: Vec<u64>,
-    /// Bytes that this freed; 0 when it was only looked.
+    /// Number of freed bytes; 0 for a dry run.
     pub bytes: u64,
     /// True if small files were compacted.
     pub compacted: bool,
@@ -59,7 +59,7 @@ pub struct Swept {
 /// Options of a cleanup.
 #[derive(Debug, Clone, Copy)]
 pub struct Sweep {
-    /// Versions younger than this stay.
+    /// Versions newer than this are kept.
     pub keep: SignedDuration,
     /// The current time.
     pub now: Timestamp,
@@ -90,8 +90,8 @@ impl Lake {
         Ok(all)
     }
 
-    /// A dataset at a version, or the current one; an error if it does not exist. The current quarantine
-    /// or manifest is the one named by the rows of its source.
+    /// Finds a dataset at a version, or its current version; fails if it does not exist. The
+    /// current quarantine or manifest is the one named by the rows of its source.
     pub async fn find(&self, name: &str, version: Option<u64>) -> Result<DatasetRef, StoreError> {
         let missing = |version| StoreError::NoDataset {
             name: name.to_string(),
@@ -139,7 +139,7 @@ impl Lake {
         Ok(DatasetRef { rows, ..asked })
     }
 
-    /// Keeps versions from being pruned: a report cites them.
+    /// Tags versions that a report cites, which protects them from removal.
     pub async fn cite(&self, datasets: &[DatasetRef]) -> Result<(), StoreError> {
         for dataset in datasets {
             let failed = |error: lance::Error| dataset_error(&dataset.name, "tagged", &error);
@@ -199,7 +199,7 @@ impl Lake {
         }
         let opened = self.open(&latest).await?;
         for version in &swept.removed {
-            // Cited by a report that is no more.
+            // Cited by a report that no longer exists.
             let _ = opened.tags().delete(&tag(*version)).await;
         }
         let policy = CleanupPolicyBuilder::default()
@@ -214,7 +214,7 @@ impl Lake {
         Ok(swept)
     }
 
-    /// Versions that the newest ones need: of a manifest and a quarantine the one that the rows name.
+    /// Versions that the newest ones need: the manifest and quarantine that the rows name.
     async fn needed(&self, name: &str, latest: u64) -> Result<BTreeSet<u64>, StoreError> {
         let mut needed = BTreeSet::from([latest]);
         let source = ["__manifest", "__quarantine"]
@@ -233,7 +233,7 @@ impl Lake {
                     .map(|dataset| dataset.version),
             );
         }
-        // The version of the rows that names them, if a compaction followed it.
+        // The version of the rows that names them, which a compaction may have followed.
         let rows = self.find(name, Some(latest)).await?;
         if let Some(version) = self.version_with(&rows, ingest::manifest::MANIFEST).await? {
             needed.insert(version);
@@ -241,7 +241,7 @@ impl Lake {
         Ok(needed)
     }
 
-    /// Writes many small fragments as few, as a version of its own with the same rows.
+    /// Combines many small fragments in a new version with the same rows.
     pub(crate) async fn compact(&self, latest: &DatasetRef) -> Result<bool, StoreError> {
         let failed = |error: lance::Error| dataset_error(&latest.name, "compacted", &error);
         let opened = self.open(latest).await?;
@@ -258,7 +258,7 @@ fn tag(version: u64) -> String {
     format!("{TAG}{version}")
 }
 
-/// Formats the numbers of versions: of many only the last.
+/// Formats version numbers; if there are many, only the last.
 fn numbers(versions: &[VersionNote]) -> String {
     let first = versions.len().saturating_sub(VERSIONS_TOLD);
     let told: Vec<String> = versions[first..]
@@ -316,7 +316,7 @@ mod tests {
         assert_eq!(old, polars::df!("n" => [1_i64]).unwrap());
         assert!(!lake.exists(&made[0]).await);
         assert!(lake.exists(&made[3]).await);
-        // The report is gone: so is the reason to keep it.
+        // The report was removed, and with it the reason to keep the version.
         let swept = lake
             .sweep("numbers", &BTreeSet::new(), sweep(none, false))
             .await

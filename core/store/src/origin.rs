@@ -1,5 +1,5 @@
-//! The origin of each row of a source: columns besides those of the contract, for ingest only. Queries
-//! and stages do not see them.
+//! Columns with the origin of each row of a source, for ingest only; hidden from queries and
+//! stages.
 
 use arrow::{
     array::{RecordBatch, UInt32Array, UInt64Array},
@@ -8,9 +8,9 @@ use arrow::{
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
 
-/// Number of the object, as the source's manifest has it.
+/// Number of the object in the source's manifest.
 pub const OBJECT: &str = "_object";
-/// Line in the object at which the record begins.
+/// Line in the object at which the record begins, from 1.
 pub const LINE: &str = "_line";
 
 /// Returns true if a column is hidden from queries and stages.
@@ -18,13 +18,13 @@ pub fn is_hidden(column: &str) -> bool {
     column == OBJECT || column == LINE
 }
 
-/// Names of the columns that everybody may see.
+/// Names of the columns that are not hidden.
 pub fn visible(schema: &Schema) -> Vec<String> {
     let names = schema.fields().iter().map(|field| field.name().clone());
     names.filter(|name| !is_hidden(name)).collect()
 }
 
-/// Appends the columns of origin to a schema.
+/// Appends the origin columns to a schema.
 pub fn with_origin(schema: &Schema) -> SchemaRef {
     let mut fields = schema.fields().to_vec();
     fields.push(Arc::new(Field::new(OBJECT, DataType::UInt32, true)));
@@ -32,7 +32,7 @@ pub fn with_origin(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// The same rows with their origin, which is one object.
+/// Adds the origin to rows of one object.
 pub fn add(
     batch: &RecordBatch,
     schema: &SchemaRef,

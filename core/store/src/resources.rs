@@ -1,6 +1,6 @@
 //! Resources shared by all work of a process: memory, and disk for spilled data.
 //!
-//! Work reserves its memory in advance and waits until it is available. So the sum is bounded for
+//! Work reserves its memory in advance and waits until it is available. So the total is bounded for
 //! any number of threads, and the memory of a query, and with it the point at which it spills, does
 //! not depend on concurrent work.
 
@@ -28,17 +28,17 @@ pub struct Limits {
     pub memory: u64,
     /// Disk space for spilled queries, in bytes.
     pub spill: u64,
-    /// Folder for that.
+    /// Folder for spilled queries.
     pub folder: PathBuf,
 }
 
-/// Memory and disk that all work shares.
+/// Memory and disk space shared by all work.
 #[derive(Debug, Clone)]
 pub struct ResourcePool {
     limits: Limits,
-    /// One permit for each MiB that is free.
+    /// One permit per free MiB.
     free: Arc<Semaphore>,
-    /// Made when the first query runs; `None` inside for work that cannot spill.
+    /// Created by the first query; `None` for work that cannot spill.
     disk: Option<Arc<Mutex<Option<Disk>>>>,
 }
 
@@ -73,7 +73,7 @@ impl Drop for Disk {
     }
 }
 
-/// Removes leftovers of dead processes. They stay where processes cannot be looked up.
+/// Removes leftovers of dead processes, if processes can be looked up.
 fn sweep(folder: &Path) {
     if !Path::new("/proc/self").exists() {
         return;
@@ -87,14 +87,14 @@ fn sweep(folder: &Path) {
     }
 }
 
-/// Reserved memory; released when this is dropped.
+/// Reserved memory, released when dropped.
 #[derive(Debug)]
 pub struct Reservation {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl ResourcePool {
-    /// Creates a pool with these limits. Writes nothing before a query runs.
+    /// Makes a pool with these limits; writes nothing before the first query.
     pub fn new(limits: Limits) -> Self {
         Self {
             free: Arc::new(Semaphore::new(mib(limits.memory) as usize)),
@@ -103,7 +103,7 @@ impl ResourcePool {
         }
     }
 
-    /// Memory only, for work that cannot spill.
+    /// Makes a pool of memory only, for work that cannot spill.
     pub(crate) fn without_disk(memory: u64) -> Self {
         Self {
             free: Arc::new(Semaphore::new(mib(memory) as usize)),
@@ -116,7 +116,7 @@ impl ResourcePool {
         }
     }
 
-    /// Memory of one query before it spills, in bytes: half, so that two can run.
+    /// Memory of one query before it spills, in bytes: half of the total, so that two can run.
     pub fn of_query(&self) -> u64 {
         (self.limits.memory / 2).max(MIB)
     }
@@ -126,8 +126,8 @@ impl ResourcePool {
         (self.limits.memory / 4).max(MIB)
     }
 
-    /// Reserves memory, waiting until it is available. `what` names the requester, for the error
-    /// when it exceeds the limit.
+    /// Reserves memory, in bytes, and waits until it is available. `what` names the requester in
+    /// the error for a request above the limit.
     pub async fn take(&self, what: &str, bytes: u64) -> Result<Reservation, StoreError> {
         let (asked, all) = (mib(bytes), mib(self.limits.memory));
         if asked > all {
@@ -137,7 +137,7 @@ impl ResourcePool {
                 has: format!("{all} MiB"),
             });
         }
-        // Never closed, so there is always a permit in the end.
+        // The semaphore is never closed.
         let permit = Arc::clone(&self.free)
             .acquire_many_owned(asked as u32)
             .await;
@@ -146,7 +146,7 @@ impl ResourcePool {
         })
     }
 
-    /// The runtime of a query: its own memory, the shared disk.
+    /// The runtime of a query: its own memory, and the shared disk.
     pub(crate) fn runtime(&self) -> Result<Arc<RuntimeEnv>, StoreError> {
         let pool = FairSpillPool::new(self.of_query() as usize);
         let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
@@ -171,7 +171,7 @@ fn told(error: &DataFusionError) -> SqlError {
     SqlError::new(error.strip_backtrace())
 }
 
-/// In whole MiB, at least one.
+/// Bytes as whole MiB, at least one.
 fn mib(bytes: u64) -> u64 {
     bytes.div_ceil(MIB).clamp(1, u64::from(u32::MAX))
 }
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn what_was_spilled_goes_with_its_process() {
         let folder = tempfile::tempdir().unwrap();
-        // No process has this number: the kernel's largest is 2^22.
+        // No process has this id: the kernel's maximum is 2^22.
         let dead = folder.path().join("4999999");
         let alive = folder.path().join("1");
         std::fs::create_dir_all(dead.join("x")).unwrap();

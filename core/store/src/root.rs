@@ -1,7 +1,7 @@
 //! Locations of lakes: below a folder, or below an address in object storage.
 //!
-//! Lance reaches object storage through the same clients as everything else here, so credentials,
-//! endpoints, patience and connections are the same for records and for datasets.
+//! Lance uses the same clients of object storage as all other code, so credentials, endpoints,
+//! timeouts and connections are the same for records and for datasets.
 
 use crate::error::StoreError;
 use futures::TryStreamExt as _;
@@ -23,19 +23,19 @@ use std::{
 };
 use url::Url;
 
-/// Memory for Lance's metadata; its own default of several GiB is for servers.
+/// Maximum size of Lance's metadata cache, in bytes; its own default of several GiB is for servers.
 const METADATA_CACHE_BYTES: usize = 128 << 20;
 const INDEX_CACHE_BYTES: usize = 16 << 20;
 /// Folder of a dataset's manifests.
 const VERSIONS: &str = "_versions";
-/// Bytes of a part of a large object, and how many are under way at once.
+/// Size of a part of a large object, in bytes; and the number of concurrent uploads.
 const PART_BYTES: usize = 8 << 20;
 const PARTS_AT_ONCE: usize = 4;
 
 /// Location of the lakes of all jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LakeRoot {
-    /// In a folder of this machine.
+    /// In a local folder.
     Folder(PathBuf),
     /// In object storage.
     Bucket {
@@ -74,7 +74,7 @@ impl fmt::Display for LakeRoot {
 }
 
 impl LakeRoot {
-    /// The place of a job's datasets.
+    /// Location of a job's datasets.
     pub(crate) fn join(&self, job: &str) -> Result<Self, StoreError> {
         Ok(match self {
             Self::Folder(folder) => Self::Folder(absolute(&folder.join(job))?),
@@ -85,7 +85,7 @@ impl LakeRoot {
         })
     }
 
-    /// A dataset as Lance takes it.
+    /// Address of a dataset for Lance.
     pub(crate) fn uri(&self, name: &str) -> String {
         let name = format!("{name}.lance");
         match self {
@@ -102,7 +102,7 @@ impl LakeRoot {
         }
     }
 
-    /// Makes the folder; object storage has none.
+    /// Creates the folder; does nothing in object storage.
     pub(crate) fn make(&self) -> Result<(), StoreError> {
         match self {
             Self::Folder(folder) => std::fs::create_dir_all(folder)
@@ -145,8 +145,8 @@ impl LakeRoot {
         Ok(names.map(str::to_string).collect())
     }
 
-    /// Uploads the files of a dataset's folder into object storage: the manifest last, by a conditional
-    /// put, since it makes them a dataset.
+    /// Uploads the files of a dataset's folder to object storage, the manifest last, by a
+    /// conditional put, because it makes the dataset visible.
     pub(crate) async fn upload(&self, name: &str, folder: &Path) -> Result<(), StoreError> {
         let Self::Bucket { address, .. } = self else {
             return Ok(());
@@ -176,7 +176,7 @@ impl LakeRoot {
         Ok(())
     }
 
-    /// Bytes of all versions of a dataset.
+    /// Size of all versions of a dataset, in bytes.
     pub(crate) async fn bytes(&self, name: &str) -> Result<u64, StoreError> {
         match self {
             Self::Folder(folder) => Ok(bytes_below(&folder.join(format!("{name}.lance")))),
@@ -194,7 +194,7 @@ impl LakeRoot {
     }
 }
 
-/// Writes a file as an object: a large one in parts.
+/// Uploads a file as an object; a large one in parts.
 async fn send(
     here: &LocalFileSystem,
     file: &Key,
@@ -215,7 +215,7 @@ async fn send(
     let mut read = found.into_stream();
     while let Some(bytes) = read.try_next().await? {
         if let Err(error) = parts.wait_for_capacity(PARTS_AT_ONCE).await {
-            // The server would keep the parts.
+            // Otherwise the server would keep the parts.
             parts.abort().await?;
             return Err(error);
         }
@@ -244,7 +244,7 @@ fn key(address: &Address) -> Key {
     Key::from(address.key.as_str())
 }
 
-/// Bytes of all files below a folder.
+/// Size of all files below a folder, in bytes.
 pub fn bytes_below(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries
@@ -264,7 +264,7 @@ fn absolute(path: &Path) -> Result<PathBuf, StoreError> {
     })
 }
 
-/// A session of Lance that knows object storage.
+/// A session of Lance with access to object storage.
 pub(crate) fn session() -> Arc<Session> {
     let registry = ObjectStoreRegistry::default();
     for scheme in storage::SCHEMES {
@@ -277,7 +277,7 @@ pub(crate) fn session() -> Arc<Session> {
     ))
 }
 
-/// Gives Lance the clients of this program.
+/// Provides Lance with the clients of this program.
 #[derive(Debug)]
 struct Buckets;
 

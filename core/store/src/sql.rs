@@ -1,19 +1,19 @@
 //! SQL over datasets, with a memory limit, the job's time zone, and the same rows every time.
 //!
 //! **Order and sums.** Queries run on one partition, whatever the number of threads: then batches
-//! reach every operator in one order, so sums of floating-point numbers come out the same to the
-//! last bit. Scans below still read and decode in parallel, and independent stages run side by side.
-//! A query that only picks rows and columns keeps the dataset's order. One that groups, joins or
+//! reach every operator in the same order, so sums of floating-point numbers are the same to the
+//! last bit. Scans still read and decode in parallel, and independent stages run concurrently. A
+//! query that only selects rows and columns keeps the dataset's order. One that groups, joins or
 //! otherwise combines rows, and has no `ORDER BY` of its own, is sorted by all its columns.
 //!
-//! **Time.** A time without a zone is a local time in the job's time zone, wherever it comes from: a
-//! literal, a text that is cast or read by `to_timestamp`, a day that is compared with a moment. So
-//! there are no times without a zone: tables expose their timestamps in the job's zone, also those
-//! inside of lists and structs, and `local_times` converts all others to moments. A skipped local time
-//! is moved forward, an ambiguous one means the first. Results are stored as UTC again.
+//! **Time.** A time without a zone is local in the job's time zone, wherever it comes from: a
+//! literal, a text that is cast or parsed by `to_timestamp`, a day that is compared with a time. So
+//! queries have no times without a zone: tables have their timestamps in the job's zone, also those
+//! inside lists and structs, and `local_times` converts all others. A skipped local time is moved
+//! forward, an ambiguous one means the first. Results are stored as UTC.
 //!
-//! **Numbers.** Whole numbers never wrap around: `numbers` and `sums` give the exact result or an error.
-//! NaN is a missing value: aggregates leave it out, and results keep null for it.
+//! **Numbers.** Integers never wrap around: `numbers` and `sums` give the exact result or an error.
+//! NaN is a missing value: aggregates ignore it, and results have null instead.
 
 mod clocks;
 mod dry_run;
@@ -61,17 +61,17 @@ use retrocast_domain::cell::DatasetRef;
 use std::{collections::BTreeSet, sync::Arc};
 use sums::ExactSum;
 
-/// The catalog in which queries look for tables.
+/// Name of the catalog with the tables.
 const CATALOG: &str = "datafusion";
-/// Rows of the batches that flow through a query.
+/// Number of rows of a batch in a query.
 const BATCH_ROWS: usize = 8192;
-/// Table functions that a query may use; none of them reads anything.
+/// Allowed table functions, none of which reads anything.
 const TABLE_FUNCTIONS: [&str; 3] = ["generate_series", "range", "unnest"];
 
 /// Settings for running queries.
 #[derive(Debug, Clone)]
 pub struct Sql {
-    /// Memory, and disk for what does not fit in it.
+    /// Memory and spill space.
     pub room: ResourcePool,
     /// The job's time zone, an IANA name.
     pub timezone: String,
@@ -82,11 +82,12 @@ pub(crate) fn explained(error: &DataFusionError) -> SqlError {
     explain(error)
 }
 
-/// Memory for checking a query.
+/// Memory for checking a query, in bytes.
 const CHECK_BYTES: u64 = 64 << 20;
 
-/// Plans a query over tables of these schemas, in a time zone, exactly as a run does, and computes what
-/// does not depend on rows: the schema of its result. Nothing is read or written.
+/// Plans a query over tables with these schemas in a time zone, exactly as a run does, and
+/// evaluates what does not depend on rows. Returns the schema of the result. Reads and writes
+/// nothing.
 pub fn check(
     sql: &str,
     tables: &[(String, SchemaRef)],
@@ -108,7 +109,7 @@ impl Sql {
                 let empty: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(schema.clone()));
                 self.register(&context, name, empty, None)?;
             }
-            // Planning over tables in memory never waits for anything.
+            // Planning over tables in memory never waits.
             futures::executor::block_on(async {
                 let frame = plan(&context, sql).await?;
                 result_schema(frame.schema().as_arrow())?;
@@ -130,7 +131,7 @@ impl Sql {
         })
     }
 
-    /// Runs a query; rows come as a stream, in an order that is the same every time.
+    /// Runs a query and streams its rows, in an order that is always the same.
     pub async fn stream(
         &self,
         lake: &Lake,
@@ -140,7 +141,7 @@ impl Sql {
         self.rows(lake, sql, tables, Names::Kept).await
     }
 
-    /// The same for rows that are only shown: columns need no names that a dataset could have.
+    /// The same for display: the names of columns need not be valid in a dataset.
     pub async fn shown(
         &self,
         lake: &Lake,
@@ -171,7 +172,7 @@ impl Sql {
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
 
-    /// Runs a query; rows come as batches.
+    /// Runs a query and returns its rows as batches.
     pub async fn query(
         &self,
         lake: &Lake,
@@ -187,7 +188,7 @@ impl Sql {
         Ok((schema, batches))
     }
 
-    /// Runs a query; rows become a new version of a dataset.
+    /// Runs a query and writes its rows as a new version of a dataset.
     pub async fn query_to_dataset(
         &self,
         lake: &Lake,
@@ -198,7 +199,7 @@ impl Sql {
     ) -> Result<DatasetRef, StoreError> {
         let stream = self.stream(lake, sql, tables).await?;
         let schema = stream.schema();
-        // The writer obscures errors of its input, so the error of a failing query is stored here.
+        // The writer hides errors of its input, so the error of a failing query is stored here.
         let failure = Arc::new(std::sync::Mutex::new(None));
         let keep = Arc::clone(&failure);
         let rows = stream.map(move |batch| {
@@ -224,7 +225,7 @@ impl Sql {
             .with_target_partitions(1)
             .with_batch_size(BATCH_ROWS);
         let options = config.options_mut();
-        // The reservation of a sort for merging spilled data must fit into the limit.
+        // The reservation of a sort for merging spilled data must be within the limit.
         options.execution.sort_spill_reservation_bytes =
             (10 << 20).min(self.room.of_query() as usize / 8);
         options.execution.time_zone = Some(self.timezone.clone());
@@ -237,7 +238,7 @@ impl Sql {
         rules.extend(engine.iter().cloned());
         rules.push(Arc::new(LocalTimes::new(&zone, Stage::Coerced)));
         rules.push(Arc::new(CheckedNumbers));
-        // Coerces changed types to a common type with their operands.
+        // Coerces types that the rules changed to a common type with their operands.
         rules.extend(engine);
         let state = SessionStateBuilder::new()
             .with_config(config)
@@ -280,7 +281,7 @@ impl Sql {
         Ok(())
     }
 
-    /// The table as the job sees it: without later rows, in local time.
+    /// The table in the job's view: without later rows, in local time.
     fn view(
         &self,
         context: &SessionContext,
@@ -323,7 +324,7 @@ impl Sql {
     }
 }
 
-/// The type with its timestamps in a time zone.
+/// A type with its timestamps in a time zone.
 fn local(data_type: &DataType, timezone: &str) -> DataType {
     let inside = |field: &Field| {
         Arc::new(
@@ -344,7 +345,7 @@ fn local(data_type: &DataType, timezone: &str) -> DataType {
     }
 }
 
-/// Plans a query on a thread with a large stack: its schema and its physical plan.
+/// Plans a query on a thread with a large stack; returns its schema and its physical plan.
 async fn planned(
     context: SessionContext,
     sql: String,
@@ -375,7 +376,7 @@ async fn planned(
     })
 }
 
-/// Rows in the form of datasets: NaN becomes missing.
+/// Converts rows for a dataset: NaN becomes null.
 fn stored(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, StoreError> {
     let batch = bridge::to_storable(batch, schema)?;
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -387,7 +388,7 @@ fn stored(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, StoreE
     )?)
 }
 
-/// Plans a query that has been checked.
+/// Plans a query that was checked.
 async fn plan(context: &SessionContext, sql: &str) -> Result<DataFrame, SqlError> {
     let options = SQLOptions::new()
         .with_allow_ddl(false)
@@ -399,7 +400,7 @@ async fn plan(context: &SessionContext, sql: &str) -> Result<DataFrame, SqlError
         .map_err(|error| explain_with(&error, &functions(context)))
 }
 
-/// Names of all functions, in order.
+/// Names of all functions, sorted.
 fn functions(context: &SessionContext) -> Vec<String> {
     let state = context.state();
     let mut names: Vec<String> = state.scalar_functions().keys().cloned().collect();
@@ -409,7 +410,7 @@ fn functions(context: &SessionContext) -> Vec<String> {
     names
 }
 
-/// The use of a query's rows, which decides about the names of its columns.
+/// The use of a query's rows, which determines the rules for column names.
 #[derive(Debug, Clone, Copy)]
 enum Names {
     /// A dataset.
@@ -418,7 +419,7 @@ enum Names {
     Shown,
 }
 
-/// Numbers the duplicate names of a schema.
+/// Makes the duplicate names of a schema unique.
 fn apart(schema: &Schema) -> Schema {
     let mut seen = BTreeSet::new();
     let fields = schema.fields().iter().map(|field| {
@@ -430,7 +431,7 @@ fn apart(schema: &Schema) -> Schema {
     Schema::new(fields.collect::<Vec<_>>())
 }
 
-/// The schema of the result as datasets keep it; names must be fit for columns.
+/// The schema of the result in a dataset; fails for invalid names.
 fn result_schema(schema: &Schema) -> Result<SchemaRef, StoreError> {
     let mut seen = BTreeSet::new();
     for field in schema.fields() {

@@ -1,6 +1,6 @@
-//! The functions of the fuzz targets. Each target is one function here, so that ordinary tests of the
-//! crates can run it, over the corpus and over inputs derived from it ([`pass`]), without a nightly
-//! toolchain.
+//! The functions of the fuzz targets. Each target is one function here, so that ordinary tests
+//! of the crates can run it without a nightly toolchain, on the corpus and on inputs derived from
+//! it ([`pass`]).
 //!
 //! ```text
 //! cargo install cargo-fuzz

@@ -1,5 +1,5 @@
-//! A short pass over a target without a fuzzer: its corpus as it is, and inputs made from it by seeded
-//! changes. Each must neither panic, nor take long, nor much memory.
+//! Runs a target without a fuzzer: on its corpus, and on inputs made from it by seeded changes.
+//! No input may cause a panic, or take much time or memory.
 
 use std::{
     fmt::Write as _,
@@ -8,14 +8,14 @@ use std::{
     path::Path,
 };
 
-/// Bytes of the longest input made.
+/// Length in bytes of the longest generated input.
 const INPUT_BYTES: usize = 16 << 10;
-/// Processor time at most for one input, in a build without optimisation. It is what the thread used,
-/// so a busy machine changes nothing.
+/// Maximum processor time for one input, in a build without optimisation. It is the time of the
+/// thread, so the load of the machine does not matter.
 const NANOSECONDS: u64 = 10_000_000_000;
-/// Memory at most that the process ever held: a zstd window of 128 MiB, several at once, and the rest.
+/// Maximum memory of the process: several zstd windows of 128 MiB, and the rest.
 const MEMORY_KIB: u64 = 1 << 20;
-/// Bytes that mean something in one of the formats.
+/// Bytes with a meaning in one of the formats.
 const MARKS: &[u8] = b"\0\n\r\t \"',;:#-+.019eE[]{}\\\x7f\x80\xc0\xed\xff=$";
 
 /// A fuzz target.
@@ -24,19 +24,19 @@ pub struct Target {
     pub name: &'static str,
     /// Processes an input.
     pub run: fn(&[u8]),
-    /// Words that mean something to it.
+    /// Words with a meaning in its format.
     pub words: &'static [&'static str],
 }
 
 impl Target {
-    /// Runs everything in the corpus as it is.
+    /// Runs every input of the corpus.
     pub fn replay(&self, corpus: &Path) {
         for (name, input) in self.inputs(corpus) {
             self.survive(&input, &name);
         }
     }
 
-    /// Runs so many inputs made from the corpus.
+    /// Runs this many inputs derived from the corpus.
     pub fn attack(&self, corpus: &Path, inputs: usize) {
         let seeds = self.inputs(corpus);
         let mut chance = Chance(0x5EED);
@@ -63,7 +63,7 @@ impl Target {
         inputs
     }
 
-    /// Runs one input, and names it on a panic.
+    /// Runs one input, and prints its name if it panics.
     fn survive(&self, input: &[u8], name: &str) {
         let before = processor_time();
         let ended = catch_unwind(AssertUnwindSafe(|| (self.run)(input)));
@@ -78,20 +78,20 @@ impl Target {
         assert!(memory < MEMORY_KIB, "{memory} KiB after {}", what());
     }
 
-    /// Changes an input in one of the ways in which files go wrong, or are made to.
+    /// Changes an input in one of the ways in which files are damaged or manipulated.
     fn change(&self, input: &mut Vec<u8>, seeds: &[(String, Vec<u8>)], chance: &mut Chance) {
         let (start, end) = chance.range(input.len());
         match chance.below(8) {
             0 if start < input.len() => input[start] ^= 1 << chance.below(8),
             1 if start < input.len() => input[start] = *chance.one_of(MARKS),
             2 => drop(input.drain(start..end)),
-            // Doubled, or many times over.
+            // Doubled, or repeated many times.
             3 => {
                 let times = [1, 1, 1, 3, 200][chance.below(5)];
                 let again = input[start..end.min(start + INPUT_BYTES / times)].repeat(times);
                 input.splice(start..start, again);
             }
-            // The beginning of this one and the end of another.
+            // The beginning of this input and the end of another.
             4 => {
                 let other = &chance.one_of(seeds).1;
                 let (from, _) = chance.range(other.len());
@@ -105,7 +105,7 @@ impl Target {
     }
 }
 
-/// Numbers that are the same in every run (`SplitMix64`).
+/// Random numbers that are the same in every run (`SplitMix64`).
 struct Chance(u64);
 
 impl Chance {
@@ -117,7 +117,7 @@ impl Chance {
         mixed ^ (mixed >> 31)
     }
 
-    /// Below this number, which is not 0.
+    /// A number below the limit, which is not 0.
     fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit as u64) as usize
     }
@@ -126,7 +126,7 @@ impl Chance {
         &all[self.below(all.len())]
     }
 
-    /// Some bytes of so many; none of them, too.
+    /// A range of bytes within this length; it may be empty.
     fn range(&mut self, length: usize) -> (usize, usize) {
         let start = self.below(length + 1);
         let most = [4, 16, 64, length][self.below(4)].min(length - start);

@@ -1,6 +1,6 @@
-//! Reading hostile bytes under contracts of every kind, and what must hold whatever the bytes are.
+//! Reads hostile bytes under all kinds of contracts, and checks what holds for any bytes.
 //!
-//! In each function the first bytes of the input choose how the others are read.
+//! In each function the first bytes of the input determine how the rest is read.
 
 use retrocast_records::{
     Contract, Dialect, Format, contract as contracts,
@@ -10,20 +10,20 @@ use std::io::Read;
 
 /// Every type, every limit, personal data, defaults.
 const CONTRACT: &str = include_str!("../contract.toml");
-/// Records for contracts that are inputs.
+/// Records for contracts that are the input.
 const RECORDS: &str = concat!(
     r#"{"id":"a","n":1,"at":"2026-01-01T00:00:00Z","tags":["x"]}"#,
     "\n{}\n"
 );
 
-/// The contract with this way of treating fields that it does not name.
+/// The contract with this treatment of fields that it does not name.
 fn contract(unknown: u8) -> Contract {
     let unknown = ["count", "keep", "refuse"][usize::from(unknown % 3)];
     let text = format!("unknown = \"{unknown}\"\n{CONTRACT}");
     contracts::parse("fuzz", "fuzz.toml", &text).expect("the contract is sound")
 }
 
-/// JSON records, one a line, packed or not.
+/// JSON records, one per line, compressed or not.
 pub fn jsonl(data: &[u8]) {
     let Some((&first, bytes)) = data.split_first() else {
         return;
@@ -39,7 +39,7 @@ pub fn json_array(data: &[u8]) {
     };
     let (dialect, contract) = (Dialect::AS_FOUND, contract(first));
     let came = read_in_pieces(bytes, first >> 2, Format::Json, &dialect, &contract);
-    // Whatever is an array for others has all its items here, however it is written.
+    // An array according to another parser has all its items here, however it is written.
     if let Ok(array @ serde_json::Value::Array(_)) = serde_json::from_slice(bytes) {
         let items = array.as_array().map_or(0, Vec::len);
         assert_eq!(came.rows.len() + came.refused.len(), items);
@@ -75,7 +75,7 @@ pub fn parquet(data: &[u8]) {
     read(bytes, Format::Parquet, &Dialect::AS_FOUND, &contract(first));
 }
 
-/// Contracts: every text is one, or gets an error with its place.
+/// Contracts: every text is either a valid contract, or gets an error with its location.
 pub fn contract_file(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     match contracts::parse("fuzz", "fuzz.toml", &text) {
@@ -108,7 +108,7 @@ struct Came {
     broken: Option<String>,
 }
 
-/// Gives its bytes so many at a time.
+/// Gives at most this many of its bytes per read.
 struct Dribble<'a>(&'a [u8], usize);
 
 impl Read for Dribble<'_> {
@@ -118,7 +118,7 @@ impl Read for Dribble<'_> {
     }
 }
 
-/// Reads bytes, and holds what comes of it to what must be.
+/// Reads bytes, and checks the result.
 fn read(bytes: &[u8], format: Format, dialect: &Dialect, contract: &Contract) -> Came {
     let told = from_bytes(bytes, format, dialect, contract).expect("batches can be made");
     gather(told, contract)

@@ -1,7 +1,7 @@
-//! The same no-op tasks with other schedulers, in the same hour on the same machine.
+//! Runs the same no-op tasks with other schedulers on the same machine.
 //!
-//! Each is installed at one version into a virtual environment of its own, under the target folder.
-//! One that cannot be installed is reported as skipped; the others are measured.
+//! Each is installed at a fixed version in its own virtual environment below the target folder. One
+//! that cannot be installed is reported as skipped.
 
 use super::{WIDTH, runs};
 use crate::{
@@ -14,24 +14,24 @@ use std::{
     process::Command,
 };
 
-/// Tasks of the comparison.
+/// Number of tasks of the comparison.
 const TASKS: usize = 100;
 /// Number of measurements of each.
 const TIMES: usize = 3;
 
 /// Another scheduler.
 struct Peer {
-    /// Its name, and that of its package in lower case.
+    /// Name; the package has it in lower case.
     name: &'static str,
     version: &'static str,
-    /// Isolation of a task from the others.
+    /// Isolation between tasks.
     isolation: &'static str,
-    /// The tasks: name of the file, text with `{n}` and `{width}`.
+    /// The tasks: file name, and text with `{n}` and `{width}`.
     script: (&'static str, &'static str),
-    /// Program of the virtual environment, and its arguments.
+    /// Program of the virtual environment, with arguments.
     program: &'static str,
     arguments: &'static [&'static str],
-    /// True if finished tasks are left out.
+    /// True if finished tasks are skipped.
     reruns: bool,
 }
 
@@ -65,7 +65,7 @@ const PEERS: [Peer; 3] = [
     },
 ];
 
-/// Measures ours and theirs and prints one table.
+/// Measures all schedulers and prints one table.
 pub fn compare(folder: &Path) -> Result<(), String> {
     let (first, again) = runs(folder, TASKS, TIMES)?;
     let ours = Row {
@@ -175,7 +175,7 @@ impl Peer {
         command
             .args(self.arguments)
             .current_dir(work)
-            // Snakemake keeps a cache in the home folder, Dagster its record.
+            // Snakemake keeps a cache in the home folder, and Dagster its history.
             .env("HOME", work.join("home"))
             .env("DAGSTER_HOME", work.join("home"));
         let measured = measure::once(&mut command, &work.join("log"))?;

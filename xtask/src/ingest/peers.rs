@@ -1,4 +1,4 @@
-//! Other readers of tables, each as a program of a few lines that does the same.
+//! Other readers of tables, each as a short program for the same task.
 
 use crate::{
     measure::{self, Measured},
@@ -13,7 +13,7 @@ use std::{
 /// Another reader.
 pub struct Peer {
     name: &'static str,
-    /// Its packages, the first of which is it.
+    /// Its packages, its own first.
     packages: &'static [&'static str],
     script: &'static str,
 }
@@ -37,7 +37,7 @@ pub const PEERS: [Peer; 3] = [
     },
 ];
 
-/// A reader that can be run.
+/// An installed reader.
 pub struct Ready {
     /// Name and version.
     pub name: String,
@@ -46,7 +46,7 @@ pub struct Ready {
 }
 
 impl Peer {
-    /// Installs it; the error is the reason why that is impossible.
+    /// Installs it; the error is the reason why that failed.
     pub fn ready(&self) -> Result<Ready, String> {
         let version = self.packages[0].split("==").nth(1).unwrap_or_default();
         let name = format!("{} {version}", self.name);
@@ -64,7 +64,7 @@ impl Peer {
 }
 
 impl Ready {
-    /// Reads files; the rows that it kept and the records that it refused come, too.
+    /// Reads files; returns the measurement, the rows kept and the records refused.
     pub fn read(
         &self,
         files: &Path,
@@ -83,7 +83,7 @@ impl Ready {
         Ok((measured, counts))
     }
 
-    /// Makes Parquet files of the JSON Lines in a folder; for `DuckDB`.
+    /// Converts the JSON Lines in a folder to Parquet, with `DuckDB`.
     pub fn write_parquet(&self, folder: &Path, work: &Path) -> Result<(), String> {
         fresh(work)?;
         let mut command = self.command(include_str!("parquet.py.txt"), work)?;
@@ -99,7 +99,7 @@ impl Ready {
     }
 }
 
-/// An empty folder.
+/// Creates an empty folder.
 pub fn fresh(folder: &Path) -> Result<(), String> {
     let told = |error: std::io::Error| format!("{}: {error}", folder.display());
     if folder.exists() {

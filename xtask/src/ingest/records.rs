@@ -1,7 +1,7 @@
-//! Tickets for the comparison of readers: one file a week, as JSON Lines and as CSV.
+//! Tickets for the comparison of readers: one file per week, as JSON Lines and as CSV.
 //!
-//! One record in fifty breaks the contract, and one in two hundred repeats the id of one before it. The
-//! same number of bytes gives the same records on every machine.
+//! One record in fifty violates the contract, and one in two hundred repeats an earlier id. The
+//! same size gives the same records on every machine.
 
 use std::{
     fs::{self, File},
@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Weeks of the full load; one more is the increment.
+/// Number of weeks of the full load; one more is the increment.
 pub const WEEKS: u64 = 52;
 /// The contract of all records.
 pub const CONTRACT: &str = r#"title = "Ticket"
@@ -89,14 +89,14 @@ const WORDS: [&str; 16] = [
     "report",
     "timeout",
 ];
-/// 2025-01-06, the Monday with which the first week begins, in days since 1970.
+/// 2025-01-06, the Monday of the first week, in days since 1970.
 const FIRST_DAY: u64 = 20_094;
 const WEEK_SECONDS: u64 = 7 * 86_400;
 
 /// Format of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Jsonl,
     /// Comma-separated values with a header.
     Csv,
@@ -107,7 +107,8 @@ pub fn week(folder: &Path, number: u64, ending: &str) -> PathBuf {
     folder.join(format!("week-{number:02}.{ending}"))
 }
 
-/// Writes records of one week, the first of which is number `first` of all; how many bytes they take.
+/// Writes the records of one week, of which the first has the number `first`; returns their size in
+/// bytes.
 pub fn write(path: &Path, form: Form, number: u64, first: u64, records: u64) -> io::Result<u64> {
     let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
     if form == Form::Csv {
@@ -128,7 +129,7 @@ pub fn write(path: &Path, form: Form, number: u64, first: u64, records: u64) -> 
     fs::metadata(path).map(|meta| meta.len())
 }
 
-/// A ticket; what is `None` is null.
+/// A ticket; `None` is null.
 struct Ticket<'a> {
     id: u64,
     customer: u64,
@@ -144,7 +145,7 @@ struct Ticket<'a> {
 }
 
 impl<'a> Ticket<'a> {
-    /// Record `place` of the `records` of a week.
+    /// The record with this index in a week of `records` records.
     fn of(index: u64, week: u64, place: u64, records: u64, subject: &'a mut String) -> Self {
         let mut dice = Dice(index);
         let opened =
@@ -236,7 +237,7 @@ impl<'a> Ticket<'a> {
     }
 }
 
-/// A second since 1970 as text.
+/// Formats seconds since 1970.
 struct Moment(u64);
 
 impl std::fmt::Display for Moment {

@@ -50,7 +50,7 @@ pub struct EffectArguments {
     pub json: bool,
 }
 
-/// Estimators that can be asked for.
+/// Values of `--method`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum MethodArgument {

@@ -1,4 +1,4 @@
-//! Values of options, and the commands that the pages show.
+//! Tests of option values, and of the commands that the pages show.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! `retrocast list` and `retrocast show`, and what a run leaves for the archive.
+//! `retrocast list` and `retrocast show`, and the files that a run adds to the archive.
 
 use super::{print, print_json, resolve::Runs};
 use crate::{
@@ -26,7 +26,7 @@ pub fn write_summary(result: &RunResult) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes the failure report into a run's folder if something failed that the reports need.
+/// Writes the failure report into a run's folder if a node that the reports need failed.
 pub fn write_failure(workspace: &Workspace, result: &RunResult) {
     let templates = workspace.templates.as_deref();
     // A second error does not suppress the summary of the run.
@@ -90,7 +90,7 @@ pub fn list(workspace: &Workspace, job: Option<&str>, as_json: bool) -> anyhow::
     Ok(Exit::Done)
 }
 
-/// The folder of the run that a text names: a folder, or what [`Runs::resolve`] understands.
+/// Finds the folder of a run, from a folder or a name that [`Runs::resolve`] accepts.
 pub fn find(workspace: &Workspace, run: &str) -> anyhow::Result<PathBuf> {
     for folder in [PathBuf::from(run), workspace.reports.join(run)] {
         if folder.join(PLAN).is_file() {
@@ -106,7 +106,7 @@ pub fn find(workspace: &Workspace, run: &str) -> anyhow::Result<PathBuf> {
     Ok(found.0.clone())
 }
 
-/// Reads a file of a run's folder that exists if the run made a report.
+/// Reads a file from a run's folder; only runs that made a report have it.
 pub fn read<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let text = std::fs::read(path)
         .with_context(|| format!("cannot read {}: did the run make a report?", path.display()))?;
@@ -119,7 +119,7 @@ const HANG: usize = 12;
 pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<Exit> {
     let folder = find(workspace, run)?;
     let status = RunSummary::read(&folder).map(|told| told.status);
-    // A run that broke off has found nothing yet.
+    // An interrupted run has no findings yet.
     let broken = matches!(status, Ok(RunStatus::Interrupted))
         || RunSummary::of(&folder)
             .is_ok_and(|run| [RunStatus::Running, RunStatus::Interrupted].contains(&run.status));
@@ -164,7 +164,7 @@ pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<E
     Ok(Exit::Done)
 }
 
-/// Adds what failed in a run.
+/// Adds the failures of a run.
 fn failures(text: &mut String, folder: &Path) {
     let events = Journal::read(folder).unwrap_or_default();
     for event in events

@@ -1,4 +1,4 @@
-//! `retrocast backfill`: a job for every window of a range.
+//! `retrocast backfill`: runs a job for every window of a range.
 
 use super::{
     archive, job, print,
@@ -33,7 +33,7 @@ struct WindowOutcome {
     window: String,
     run: String,
     status: RunStatus,
-    /// Nodes executed and reused; `None` when the window had been done before.
+    /// Nodes executed and reused; `None` if an earlier run had finished the window.
     work: Option<(usize, usize)>,
 }
 
@@ -86,7 +86,7 @@ pub fn backfill(
     }
     let (mut told, mut busy, mut broken) = (Vec::new(), 0_u64, None);
     for window in windows {
-        // The date of the run is the day after the window: that on which it would have been made.
+        // The run is dated the day after the window, as a scheduled run would have been.
         arguments.date = Some(window.end);
         arguments.window = Some(window.label());
         let output = job::Output::of_lines(means.json);
@@ -105,7 +105,7 @@ pub fn backfill(
         }
         let result = match run::execute(workspace, &planned, means, |_| {}) {
             Ok(result) => result,
-            // Another process runs this window; the others are run nonetheless.
+            // Another process runs this window; the others are run all the same.
             Err(error) if diagnose::exit(&error) == Exit::Busy => {
                 terminal::print_error(&error);
                 busy += 1;
@@ -143,7 +143,7 @@ pub fn backfill(
             let _ = writeln!(text, "  {busy} left to the process that is at work there");
         }
         let _ = writeln!(text, "  archive {}", index.display());
-        // A failure is remembered for the end of the program.
+        // A write error is reported when the program ends.
         let _ = print(&text);
     }
     if let Some(error) = broken {
@@ -156,7 +156,7 @@ pub fn backfill(
     Ok(worst.fold(Exit::Done, Exit::graver))
 }
 
-/// The job's windows that lie in the range as a whole, oldest first.
+/// The job's windows that lie entirely in the range, oldest first.
 fn windows(job: &Job, range: &Range) -> Vec<Window> {
     let mut windows = Vec::new();
     let mut window = job.window.last_complete(range.to, &job.timezone);

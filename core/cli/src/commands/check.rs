@@ -16,7 +16,8 @@ pub fn check(
     as_json: bool,
 ) -> anyhow::Result<Exit> {
     let mut loaded = job::load(workspace, arguments)?;
-    // A check does not wait for a network, and what the ledger holds makes no job wrong.
+    // A check does not wait for a network, and the contents of the ledger cannot make a job
+    // invalid.
     loaded.ledger.recorded = Some(LedgerView::default());
     let counts = loaded.checked.job.as_ref().map(|job| {
         format!(
@@ -28,7 +29,7 @@ pub fn check(
         )
     });
     let text = loaded.text.clone();
-    // The job itself first, then the window and the nodes that were asked for.
+    // The job first, then the requested window and nodes.
     let mut reported: Vec<(Vec<Diagnostic>, String)> = Vec::new();
     let asked =
         arguments.window.is_some() || !arguments.select.is_empty() || !arguments.until.is_empty();
@@ -36,7 +37,7 @@ pub fn check(
         reported.push((loaded.checked.diagnostics.clone(), text.clone()));
     }
     let planned = job::plan_and_tell(loaded, arguments, &mut |diagnostics, text| {
-        // Without being asked for a run, the job need not have all that a run needs.
+        // A job that is only checked need not have everything that a run needs.
         if asked {
             reported.push((diagnostics.to_vec(), text.to_string()));
         }
@@ -76,8 +77,8 @@ pub fn check(
     Ok(Exit::Done)
 }
 
-/// Warns of required sources on this machine whose uri names no file now. Object storage is not asked:
-/// a check does not wait for a network.
+/// Warns about required local sources whose uri matches no file. Object storage is not listed: a
+/// check does not wait for a network.
 fn without_files(workspace: &Workspace, planned: &Planned) -> anyhow::Result<Vec<Diagnostic>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -99,7 +99,7 @@ fn draft(
     Ok(Exit::Done)
 }
 
-/// Holds records to a contract.
+/// Checks records against a contract.
 fn hold(
     workspace: &Workspace,
     uri: &str,
@@ -141,7 +141,7 @@ fn hold(
     })
 }
 
-/// Names and titles of the contracts of the jobs folder.
+/// Lists the contracts of the jobs folder by name and title.
 fn list(workspace: &Workspace, as_json: bool) -> anyhow::Result<Exit> {
     let folder = workspace.jobs.join("contracts");
     let mut contracts = Vec::new();
@@ -240,7 +240,7 @@ fn failed(error: SourceError) -> anyhow::Error {
     }
 }
 
-/// A name from that of the files: "tickets" of `data/raw/tickets/**/*.jsonl`.
+/// Derives a contract name from the files: "tickets" from `data/raw/tickets/**/*.jsonl`.
 fn name_of(uri: &str) -> String {
     let part = uri
         .rsplit('/')

@@ -80,8 +80,8 @@ fn exit(deliveries: &Deliveries) -> Exit {
     exits.fold(Exit::Done, Exit::graver)
 }
 
-/// The reports of a run's job: those of the job file today, where addresses are corrected, else of the one
-/// it was made from.
+/// The report sections of a run's job: from the current job file, which may have corrected
+/// addresses, else from the recorded one.
 fn reports(workspace: &Workspace, folder: &Path) -> anyhow::Result<Vec<ReportSection>> {
     let name = RunSummary::read(folder)?.job;
     let arguments = JobArguments {

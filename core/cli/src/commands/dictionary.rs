@@ -1,4 +1,4 @@
-//! `retrocast dictionary`: what every record type and result holds.
+//! `retrocast dictionary`: the fields of every record type and result.
 
 use super::print_raw;
 use crate::{

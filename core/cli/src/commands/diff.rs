@@ -1,4 +1,4 @@
-//! `retrocast diff`: what differs between two runs.
+//! `retrocast diff`: the differences between two runs.
 
 use super::{archive, print, print_json};
 use crate::{Exit, workspace::Workspace};

@@ -1,8 +1,8 @@
-//! `retrocast evaluate effect`: what a change did, from a CSV file.
+//! `retrocast evaluate effect`: the effect of a change, measured from a CSV file.
 //!
-//! With `--unit` the file is a panel in long form, one row a unit and period, and the units without the
-//! change are the comparison. Without it the file is one series, one row a period, with controls in
-//! columns of their own, or without.
+//! With `--unit` the file is a panel in long form, one row per unit and period, and the units
+//! without the change are the controls. Without `--unit` the file is one series, one row per
+//! period, with any controls in further columns.
 
 mod evaluation;
 mod measure;
@@ -27,7 +27,7 @@ enum Estimator {
 }
 
 impl Estimator {
-    /// The estimator that was asked for; `None` where the data decide.
+    /// The requested estimator; `None` if the data decide.
     fn of(method: MethodArgument) -> Option<Self> {
         Some(match method {
             MethodArgument::Auto => return None,

@@ -66,7 +66,7 @@ pub fn export(
     Ok(Exit::Done)
 }
 
-/// The jobs that were named and all have schedules, else all that have.
+/// Returns the named jobs, all of which must have schedules, or else all jobs that have one.
 fn scheduled(workspace: &Workspace, named: &[String]) -> anyhow::Result<Vec<Scheduled>> {
     let mut all = Vec::new();
     for name in schedule::chosen(workspace, named) {
@@ -86,7 +86,7 @@ fn scheduled(workspace: &Workspace, named: &[String]) -> anyhow::Result<Vec<Sche
     Ok(all)
 }
 
-/// Options with absolute folders, independent of the folder that the program is called in.
+/// Options with absolute paths, independent of the working directory.
 fn folders(workspace: &Workspace, root: &Path) -> anyhow::Result<Vec<String>> {
     let mut options = vec!["--workspace".to_string(), root.display().to_string()];
     let others: [(&str, Option<&PathBuf>, &str); 4] = [
@@ -117,7 +117,7 @@ fn folders(workspace: &Workspace, root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(options)
 }
 
-/// Several files in one text, each under its name.
+/// Joins several files into one text, each under its name.
 fn shown(to: ExportTo, files: &[(String, String)]) -> String {
     if to != ExportTo::Systemd {
         return files.iter().map(|(_, text)| text.as_str()).collect();

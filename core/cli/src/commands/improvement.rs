@@ -34,7 +34,7 @@ struct Register {
     ledger: Ledger,
 }
 
-/// Does what was typed.
+/// Runs a subcommand of `retrocast improvement`.
 pub fn improvement(workspace: &Workspace, command: ImprovementCommand) -> anyhow::Result<Exit> {
     let change =
         |about: &About, state| Register::open(workspace, &about.job)?.change(about, state, |_| ());
@@ -387,8 +387,8 @@ impl Register {
     }
 }
 
-/// The time of a change of state after the `last` one of its improvement: now, or on a day that is given.
-/// Changes of one day keep their order.
+/// The time of a change of state: now, or on the given day. It is after `last`, the improvement's
+/// previous change, so that changes on one day keep their order.
 fn time_of(about: &About, last: Option<Timestamp>) -> anyhow::Result<Timestamp> {
     let midnight = |day: Date| anyhow::Ok(day.in_tz("UTC")?.timestamp());
     let (begin, end) = match about.on {
@@ -407,7 +407,7 @@ fn time_of(about: &About, last: Option<Timestamp>) -> anyhow::Result<Timestamp> 
     }
 }
 
-/// The improvement of an id as it is now.
+/// Finds the current state of an improvement by id.
 fn find<'a>(
     changes: &'a [Improvement],
     job: &str,

@@ -19,10 +19,10 @@ const FILES: &[(&str, &str)] = &[
     (".gitignore", "/data/raw\n/data/lake\n/reports\n"),
 ];
 
-/// Weeks of made-up records.
+/// Weeks of simulated records.
 const WEEKS: u32 = 20;
 
-/// Writes a workspace whose made-up records end before `until`, today when it is not given.
+/// Writes a workspace whose simulated records end before `until`; today if it is not given.
 pub fn init(folder: &Path, until: Option<Date>) -> anyhow::Result<Exit> {
     for (name, _) in FILES {
         let path = folder.join(name);

@@ -1,4 +1,4 @@
-//! From a name on the command line to a checked job and its plan.
+//! Resolves a name on the command line to a checked job and its plan.
 
 use super::{print_json, print_raw};
 use crate::{
@@ -25,13 +25,13 @@ use std::{
     sync::Arc,
 };
 
-/// Every random draw of a run follows from this, the job's and the node's name.
+/// Seed of a run: every random draw follows from it and the names of job and node.
 const SEED: u64 = 20_260_101;
 
 /// Maximum number of mistakes to print.
 const MOST_SHOWN: usize = 50;
 
-/// A job file as it was found and checked.
+/// A job file that was read and checked.
 pub struct Loaded {
     pub text: String,
     pub checked: Checked,
@@ -47,8 +47,7 @@ pub struct LedgerSource {
     workspace: Workspace,
     /// The recorded part, for a rerun.
     pub recorded: Option<LedgerView>,
-    /// True if finished runs that the ledger lacks are published first: for a run, which writes
-    /// anyway.
+    /// True if finished runs that the ledger lacks are published first, as a run does.
     pub publishes: bool,
 }
 
@@ -75,9 +74,9 @@ impl LedgerSource {
 
 /// The previous report, which findings are compared with.
 pub enum Earlier {
-    /// The newest before it below this folder, the job's in the archive.
+    /// The newest earlier report of the job in this archive.
     In(PathBuf),
-    /// The one that a run was recorded with.
+    /// The report that a recorded run was compared with.
     Recorded(Option<EarlierReport>),
 }
 
@@ -95,18 +94,18 @@ pub struct Planned {
     pub job: Arc<Job>,
     pub plan: Arc<Plan>,
     pub catalogue: Arc<Catalogue>,
-    /// Warnings about the job file, if the command's own document contains them.
+    /// Warnings about the job file, if they belong in the command's JSON document.
     pub diagnostics: Vec<Value>,
 }
 
 /// Form of the diagnostics of a job file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
-    /// To people, on standard error.
+    /// Text on stderr.
     Text,
-    /// To programs that read lines on standard output: an object each, with the event "diagnostic".
+    /// JSON lines on stdout, one object per diagnostic, with the event "diagnostic".
     Lines,
-    /// To programs that read one document on standard output: it has them under "diagnostics".
+    /// Part of the one JSON document on stdout, under "diagnostics".
     Document,
 }
 
@@ -138,7 +137,7 @@ pub fn load(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Result<L
     load_as(workspace, jobs, &path, &name, text, arguments)
 }
 
-/// Checks the text of a job file that may be kept elsewhere than in the jobs folder.
+/// Checks the text of a job file that need not be in the jobs folder.
 pub fn load_text(
     workspace: &Workspace,
     jobs: &Path,
@@ -184,7 +183,7 @@ fn load_as(
     })
 }
 
-/// The job and its plan, or `None` after its mistakes were printed.
+/// Plans a job; prints its mistakes and returns `None` if it is invalid.
 pub fn planned(
     workspace: &Workspace,
     arguments: &JobArguments,
@@ -193,7 +192,7 @@ pub fn planned(
     plan(load(workspace, arguments)?, arguments, output)
 }
 
-/// The same for a run, which publishes what the ledger lacks before it looks into it.
+/// The same for a run, which first publishes the finished runs that the ledger lacks.
 pub fn planned_to_run(
     workspace: &Workspace,
     arguments: &JobArguments,
@@ -204,7 +203,7 @@ pub fn planned_to_run(
     plan(loaded, arguments, output)
 }
 
-/// The plan of a checked job, or `None` after its mistakes were printed.
+/// Plans a loaded job; prints its mistakes and returns `None` if it is invalid.
 pub fn plan(
     loaded: Loaded,
     arguments: &JobArguments,
@@ -232,7 +231,7 @@ pub fn plan(
     }
 }
 
-/// Diagnostics among the events of a run: one object per line.
+/// Prints diagnostics among the events of a run, one object per line.
 fn print_lines(diagnostics: &[Value]) -> anyhow::Result<()> {
     for diagnostic in diagnostics {
         let mut line = diagnostic.clone();
@@ -242,7 +241,7 @@ fn print_lines(diagnostics: &[Value]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Plans a checked job; `tell` receives errors and warnings with their source text.
+/// Plans a checked job; passes errors and warnings with their source text to `tell`.
 pub fn plan_and_tell(
     loaded: Loaded,
     arguments: &JobArguments,
@@ -302,7 +301,7 @@ pub fn plan_and_tell(
     }
 }
 
-/// Nodes to run although nothing changed: all, or some with their dependents.
+/// Selects nodes to run although nothing changed: all, or some with their dependents.
 pub fn force(planned: &Planned, again: &AgainArguments) -> Result<Force, WrongUsage> {
     if again.force {
         return Ok(Force::Everything);
@@ -321,8 +320,8 @@ pub fn force(planned: &Planned, again: &AgainArguments) -> Result<Force, WrongUs
     }
 }
 
-/// Identifies a source by names, sizes and times of its files: cheap, and sufficient to decide
-/// whether to read it.
+/// Hashes names, sizes and times of a source's files: cheap, and enough to decide whether to read
+/// it.
 pub async fn glance(
     workspace: &Workspace,
     plan: &Plan,
@@ -335,9 +334,9 @@ pub async fn glance(
     Ok(retrocast_store::glance(name, &uri, base, required, days).await?)
 }
 
-/// The date of a run on a window that was named: the day after it, on which a schedule would have
-/// made it, or today while the window is under way. So a run on an old window is neither the newest
-/// of the archive, nor another one on each day on which it is asked for.
+/// The date of a run on a named window: the day after it, as for a scheduled run, or today if the
+/// window is not over. So a run on an old window does not become the newest of the archive, and is
+/// the same run on whatever day it is requested.
 fn date_of(window: &Window, today: Date) -> Date {
     window.end.min(today)
 }

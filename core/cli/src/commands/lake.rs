@@ -43,12 +43,12 @@ const TOLD: [&str; 6] = [
     "quarantine_rows",
     "run",
 ];
-/// Longest text that a user records, in characters.
+/// Maximum length of a text that a user records, in characters.
 const TEXT_MAX: usize = 1000;
-/// Widest cell of a table on a terminal, in characters.
+/// Maximum width of a table cell on a terminal, in characters.
 const CELL: usize = 60;
 
-/// Does what was typed.
+/// Runs a subcommand of `retrocast lake`.
 pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -137,7 +137,7 @@ fn open(runtime: &Runtime, workspace: &Workspace, job: &str) -> anyhow::Result<L
     Ok(lake)
 }
 
-/// Normalises a text of the user: one line that is not empty.
+/// Normalises a text of the user: one line, not empty.
 pub(super) fn one_line(argument: &str, text: &str) -> Result<String, WrongUsage> {
     let text = text.trim();
     if text.is_empty() {
@@ -174,7 +174,7 @@ fn list(runtime: &Runtime, lake: &Lake, as_json: bool) -> anyhow::Result<()> {
     Ok(print(&table(&answer))?)
 }
 
-/// Bytes in the unit that fits.
+/// Formats a number of bytes as kB, MB or GB.
 fn size(bytes: u64) -> String {
     match bytes {
         1_000_000_000.. => format!("{} GB", fixed(bytes as f64 / 1e9, 1)),
@@ -183,7 +183,7 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// A dataset by name, or by name and version.
+/// Finds a dataset by NAME or `NAME@VERSION`.
 fn named(runtime: &Runtime, lake: &Lake, text: &str) -> anyhow::Result<DatasetRef> {
     let (name, version) = match text.split_once('@') {
         None => (text, None),
@@ -257,7 +257,7 @@ fn show(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow::Re
     Ok(print(&text)?)
 }
 
-/// A type as contracts call it.
+/// Name of a data type, as in contracts.
 fn type_word(data_type: &DataType) -> String {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "string".to_string(),
@@ -325,7 +325,7 @@ fn versions(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow
     Ok(print(&table(&answer))?)
 }
 
-/// Versions that reports in the archive were made from, by dataset.
+/// Versions that reports in the archive cite, by dataset.
 fn cited(reports: &Path, job: &str) -> BTreeMap<String, BTreeSet<u64>> {
     let mut cited: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
     for folder in run_folders_of(reports, job) {
@@ -462,7 +462,7 @@ fn line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
     format!("{}\n", cells.join(","))
 }
 
-/// A table in columns as wide as they need to be.
+/// Formats a table with columns as wide as their contents.
 pub(super) fn table(answer: &Answer) -> String {
     let cut = |text: &str| terminal::line(text, CELL);
     let rows: Vec<Vec<String>> = answer

@@ -10,7 +10,7 @@ use crate::{
 use serde_json::Value;
 use std::fmt::Write as _;
 
-/// The list of stage kinds, or the manual page of one with its params.
+/// Prints the list of stage kinds, or the manual page of one with its params.
 pub fn kinds(name: Option<&str>) -> anyhow::Result<Exit> {
     let Some(name) = name else {
         let mut text = String::new();
@@ -40,7 +40,7 @@ pub fn kinds(name: Option<&str>) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Adds the keys of a table: whether they are required, their meaning and the values they may have.
+/// Adds the keys of a table: whether they are required, their meaning and their values.
 fn params(text: &mut String, schema: &Value) {
     let required: Vec<&str> = schema["required"]
         .as_array()
@@ -87,14 +87,14 @@ fn meant<'a>(root: &'a Value, part: &'a Value) -> &'a Value {
     named.map_or(part, |name| &root["$defs"][name])
 }
 
-/// The parts of which a value has to fit one, or of which a list is made.
+/// The alternatives of a value, or the items of a list.
 fn parts(part: &Value) -> impl Iterator<Item = &Value> {
     let several = ["anyOf", "oneOf", "allOf"].map(|key| part[key].as_array());
     let several = several.into_iter().flatten().flatten();
     several.chain(part.get("items"))
 }
 
-/// The texts that a value may be, where there are only some.
+/// Collects the texts that a value may be, if they are enumerated.
 fn choices_of(root: &Value, part: &Value, found: &mut Vec<String>) {
     let part = meant(root, part);
     let named = part["enum"].as_array().into_iter().flatten();
@@ -103,14 +103,14 @@ fn choices_of(root: &Value, part: &Value, found: &mut Vec<String>) {
     parts(part).for_each(|part| choices_of(root, part, found));
 }
 
-/// The fields of the tables that a value may be.
+/// Collects the fields of the tables that a value may be.
 fn fields_of<'a>(root: &'a Value, part: &'a Value, found: &mut Vec<(&'a String, &'a Value)>) {
     let part = meant(root, part);
     found.extend(part["properties"].as_object().into_iter().flatten());
     parts(part).for_each(|part| fields_of(root, part, found));
 }
 
-/// The JSON Schema of job files.
+/// Prints the JSON Schema of job files.
 pub fn schema(workspace: &Workspace) -> anyhow::Result<Exit> {
     let templates = executor::templates(None)?;
     let catalogue = Catalogue::new(&workspace.jobs, &templates);

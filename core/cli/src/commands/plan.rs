@@ -97,7 +97,7 @@ pub fn plan(
     Ok(Exit::Done)
 }
 
-/// `retrocast explain`: why a node would run, down to what changed first.
+/// `retrocast explain`: why a node would run, back to the first change.
 pub fn explain(
     workspace: &Workspace,
     arguments: &JobArguments,
@@ -171,7 +171,7 @@ pub fn explain(
     Ok(Exit::Done)
 }
 
-/// Full names of all that a node needs.
+/// Full names of all nodes that a node depends on.
 fn upstream(plan: &Plan, node: &str) -> BTreeSet<String> {
     let mut needed = BTreeSet::from([node.to_string()]);
     for node in plan.nodes.iter().rev() {

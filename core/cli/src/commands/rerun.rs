@@ -1,4 +1,4 @@
-//! `retrocast rerun`: a run once more, as it was recorded or with what there is today.
+//! `retrocast rerun`: repeats a run, as recorded or with the current job file and records.
 
 use super::{
     archive, job,
@@ -25,7 +25,7 @@ fn read(workspace: &Workspace, run: &str) -> anyhow::Result<(PathBuf, RecordedPl
     Ok((folder, recorded))
 }
 
-/// The operational notices that the reports of a plan printed.
+/// The operational notices printed in the reports of a plan.
 fn notices(plan: &Plan) -> Vec<String> {
     let report = plan.nodes.iter().find_map(Node::report);
     report
@@ -39,7 +39,7 @@ fn earlier(plan: &Plan) -> job::Earlier {
     job::Earlier::Recorded(reports.find_map(|report| report.earlier.clone()))
 }
 
-/// The command line that asks for the same.
+/// The command line that would request the same run.
 fn arguments(plan: &Plan) -> JobArguments {
     let text = |value: &Value| {
         value
@@ -59,11 +59,11 @@ fn arguments(plan: &Plan) -> JobArguments {
     }
 }
 
-/// The same window and params, with the job file and the records of today.
+/// Repeats a run's window and params with the current job file and records.
 pub fn current(workspace: &Workspace, run: &str, means: &Means) -> anyhow::Result<Exit> {
     let (_, recorded) = read(workspace, run)?;
     let mut arguments = arguments(&recorded.plan);
-    // The job of today may have other nodes.
+    // The current job may have other nodes.
     arguments.select.clear();
     let again = AgainArguments {
         force: false,
@@ -72,7 +72,7 @@ pub fn current(workspace: &Workspace, run: &str, means: &Means) -> anyhow::Resul
     run::run(workspace, &arguments, &again, means)
 }
 
-/// The recorded job file on the records as they were taken then.
+/// Repeats a run with the recorded job file and the recorded dataset versions.
 pub fn as_recorded(
     workspace: &Workspace,
     run: &str,

@@ -11,10 +11,10 @@ const LISTED: usize = 6;
 /// A run and its folder.
 pub type Run = (PathBuf, RunSummary);
 
-/// The runs of an archive, newest first, and the jobs that could have some.
+/// The runs of an archive, newest first, and the known jobs.
 #[derive(Clone, Copy)]
 pub struct Runs<'a> {
-    /// Runs in the order in which they began, newest first.
+    /// Runs by start time, newest first.
     pub runs: &'a [Run],
     /// Names of the jobs in the jobs folder.
     pub jobs: &'a [String],
@@ -50,14 +50,14 @@ impl<'a> Runs<'a> {
         .ok_or_else(|| self.unknown(text))
     }
 
-    /// The run of the newest date among some; of those of one date the last.
+    /// The run with the newest date; of several on that date, the last one started.
     fn latest(self, which: impl Fn(&RunSummary) -> bool) -> Option<&'a Run> {
         let runs = self.runs.iter().filter(|(_, run)| which(run));
         // The first of equals, because runs are sorted newest first.
         runs.rev().max_by(|(_, a), (_, b)| a.date.cmp(&b.date))
     }
 
-    /// The run that one word names: an id, a job or a window.
+    /// The run that a single word names: an id, a job or a window.
     fn named(self, name: &str) -> Result<&'a Run, String> {
         let window = label(name);
         let ids = self.runs.iter().filter(|(_, run)| run.run == name);
@@ -126,13 +126,13 @@ fn path(run: &RunSummary) -> String {
     format!("{}/{}/{}", run.job, run.window, run.run)
 }
 
-/// Each name once, in the order in which it comes first.
+/// Distinct names, in the order of their first occurrence.
 fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut seen = BTreeSet::new();
     names.filter(|name| seen.insert(*name)).collect()
 }
 
-/// Names in one line; those beyond the first few are counted.
+/// Joins names in one line; those beyond the first few are counted.
 fn list<T: AsRef<str>>(names: impl ExactSizeIterator<Item = T>, between: &str) -> String {
     let more = names.len().saturating_sub(LISTED);
     let names: Vec<T> = names.take(LISTED).collect();
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
     use retrocast_run::RunStatus;
 
-    /// A run of each line: job, window, id and date; the line that comes first began last.
+    /// Job, window, id and date of each run, the last one started first.
     const RUNS: [[&str; 4]; 6] = [
         ["weekly", "1850-W01", "aa11", "1850-01-07"],
         ["weekly", "2026-W46", "bb22", "2026-11-16"],
@@ -181,7 +181,7 @@ mod tests {
             .into()
     }
 
-    /// Checks a run id.
+    /// Checks the run that a text resolves to.
     #[track_caller]
     fn check(text: &str, expected: Result<&str, &str>) {
         let runs = runs();

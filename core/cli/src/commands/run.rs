@@ -34,13 +34,13 @@ pub const BUILD: &str = concat!("retrocast ", env!("CARGO_PKG_VERSION"));
 pub struct Means {
     /// Events as JSON lines instead of progress.
     pub json: bool,
-    /// Threads for analysis; one a core when not given.
+    /// Threads for analysis; `None` for one per core.
     pub threads: Option<usize>,
     /// Memory that all nodes share, in bytes.
     pub memory: u64,
     /// Disk space for spilled queries, in bytes.
     pub spill: u64,
-    /// Whether reports are sent as mail when the job says so.
+    /// True if reports are sent as mail when the job file says so.
     pub mail: bool,
 }
 
@@ -96,7 +96,7 @@ pub fn run_and_tell(
     let result = execute(workspace, planned, means, set)?;
     let index = archive::rebuild(workspace)?;
     report_failures(&result);
-    // After the archive: what a mail links to is there.
+    // Rebuilt first, so that the links in a mail work.
     if means.mail {
         mail::after_run(workspace, &planned.job, &result.folder, result.status);
     }
@@ -106,7 +106,8 @@ pub fn run_and_tell(
         }
         let milliseconds = started.elapsed().as_millis() as u64;
         let address = workspace.addresses[1].as_deref();
-        // A failure is remembered for the end of the program; the run ended as it did.
+        // A write error is reported when the program ends; it does not change the result of the
+        // run.
         let _ = print(&closing(&result, &index, address, milliseconds));
     }
     Ok(exit(result.status))
@@ -186,7 +187,7 @@ fn attempt(
         runner,
     } = runner(workspace, planned, means, listener, set)?;
     let result = runtime.block_on(runner.run(planned.job.clone(), planned.plan.clone()));
-    // Nodes that do not hear of a cancelled run must not hold it up.
+    // Nodes that ignore the cancellation must not delay the exit.
     runtime.shutdown_background();
     compute.shutdown_background();
     let result = result?;
@@ -198,7 +199,7 @@ fn attempt(
     Ok(result)
 }
 
-/// Resources for inspecting a plan: nothing is computed.
+/// Resources for inspecting a plan; nothing is computed.
 pub const LOOKING: Means = Means {
     json: true,
     threads: None,
@@ -207,7 +208,7 @@ pub const LOOKING: Means = Means {
     mail: false,
 };
 
-/// The existing run, if it is complete and another one would be equal.
+/// The existing run of a plan, if it is complete and another one would be equal.
 pub fn standing(
     workspace: &Workspace,
     planned: &job::Planned,
@@ -225,7 +226,7 @@ pub struct Threads {
     pub runner: Runner,
 }
 
-/// Starts threads and makes a runner; Ctrl-C and SIGTERM cancel what runs in them.
+/// Starts threads and makes a runner; Ctrl-C and SIGTERM cancel its work.
 pub fn runner(
     workspace: &Workspace,
     planned: &job::Planned,
@@ -272,7 +273,7 @@ pub fn runner(
     })
 }
 
-/// Prints failures, each once: messages of nodes often begin with the node's name.
+/// Prints each failure once; messages of nodes often begin with the node's name.
 pub fn report_failures(result: &RunResult) {
     for (node, failure) in &result.failed {
         if failure.kind == FailureKind::Cancelled {

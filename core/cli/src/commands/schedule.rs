@@ -1,7 +1,7 @@
 //! `retrocast schedule tick` and `run`: run the jobs that are due.
 //!
-//! The archive is the only state: every check reads again which due times have been answered. So it
-//! does not matter which process checks, how often, and whether one checked before.
+//! The archive is the only state: every check reads again which due times have been attempted. So
+//! it does not matter which process checks, how often, or whether another one checked before.
 
 mod notify;
 
@@ -33,9 +33,9 @@ use std::{
     time::Duration,
 };
 
-/// Longest sleep between checks: job files are edited, and clocks are set.
+/// Maximum sleep between checks: job files may be edited, and clocks set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
-/// Shortest sleep between checks.
+/// Minimum sleep between checks.
 const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// Options of a check.
@@ -51,22 +51,22 @@ pub struct Looking {
 
 /// A job that has a schedule.
 pub struct Scheduled {
-    /// Name on the command line.
+    /// Its name on the command line.
     name: String,
     pub job: Job,
     pub schedule: Schedule,
     pub calendar: Calendar,
 }
 
-/// A job that was looked up for its schedule.
+/// The result of looking up a job's schedule.
 pub enum Lookup {
     Scheduled(Box<Scheduled>),
     Unscheduled,
-    /// Its mistakes, and the text they are in.
+    /// Its mistakes, and the source text.
     Unusable(Vec<Diagnostic>, String),
 }
 
-/// Reads a job file.
+/// Reads a job file and its schedule.
 pub fn find(workspace: &Workspace, name: &str) -> anyhow::Result<Lookup> {
     let loaded = job::load(workspace, &arguments(name))?;
     let Some(job) = loaded.checked.job else {
@@ -98,7 +98,7 @@ impl Scheduled {
     }
 }
 
-/// The jobs that were named, else all there are.
+/// The named jobs, or else all jobs.
 pub fn chosen(workspace: &Workspace, named: &[String]) -> Vec<String> {
     if named.is_empty() {
         workspace.job_names()
@@ -132,7 +132,7 @@ pub fn tick(workspace: &Workspace, named: &[String], looking: &Looking) -> Exit 
     worst
 }
 
-/// Runs jobs when they are due, until it is stopped.
+/// Runs jobs when they are due, until stopped.
 pub fn run(workspace: &Workspace, named: &[String], looking: &Looking) -> anyhow::Result<Exit> {
     let stop = signals::stop();
     for name in named {
@@ -181,7 +181,7 @@ pub fn run(workspace: &Workspace, named: &[String], looking: &Looking) -> anyhow
 /// The result of checking a job.
 struct Look {
     exit: Exit,
-    /// Time of the next check, if known.
+    /// Time of the next check, if it is known.
     again: Option<Timestamp>,
 }
 
@@ -191,7 +191,7 @@ impl Look {
     }
 }
 
-/// Runs the due times of a job, oldest first, unless another process handles it.
+/// Runs the due times of a job, oldest first, unless another process does.
 fn look(
     workspace: &Workspace,
     name: &str,
@@ -246,7 +246,7 @@ fn look(
         let next = open.find(|open| is_to_run(open, looking.again) && !done.contains(&open.due));
         let Some(due) = next.map(|open| open.due) else {
             teller.good(name);
-            // Due times that were run now still wait for the next check, like everything else.
+            // Due times that were tried just now wait for the next check, too.
             let later = standing.look_again.filter(|next| *next > Timestamp::now());
             return Ok(Look {
                 exit: worst,
@@ -291,7 +291,7 @@ fn made_room(workspace: &Workspace, found: &Scheduled) -> bool {
     })
 }
 
-/// Message about a full disk for `schedule`.
+/// Advice for a full disk.
 const NOTHING_RUNS: &str = ", so nothing can be run: make room on the disk";
 
 fn is_to_run(open: &DueTime, again: bool) -> bool {
@@ -302,8 +302,8 @@ fn is_to_run(open: &DueTime, again: bool) -> bool {
     }
 }
 
-/// Makes the run for a due time; `None` when what must hold before does not. Then it is no attempt,
-/// and the next look tries.
+/// Runs a job for a due time; `None` if its preconditions are not met. That does not count as an
+/// attempt, and the next check tries again.
 fn run_due(
     workspace: &Workspace,
     found: &Scheduled,
@@ -333,7 +333,7 @@ fn run_due(
     Ok(Some(exit))
 }
 
-/// The reasons not to start a run now.
+/// The unmet preconditions of a run.
 fn reasons(workspace: &Workspace, found: &Scheduled, plan: &Plan, due: Timestamp) -> Vec<String> {
     let only_if = &found.schedule.only_if;
     let inputs = match only_if.fresh_within {
@@ -355,7 +355,7 @@ fn inputs(workspace: &Workspace, plan: &Plan) -> anyhow::Result<Vec<Input>> {
         .context("cannot start to list sources")?;
     let sources = plan.sources().filter(|(_, source)| source.required);
     let input = |(name, source): (&str, _)| {
-        // No file at all is no error here, but a reason to wait.
+        // Missing files are not an error here, but a reason to wait.
         let glance = job::glance(workspace, plan, (name, source), false);
         Ok(Input {
             source: name.to_string(),
@@ -365,7 +365,7 @@ fn inputs(workspace: &Workspace, plan: &Plan) -> anyhow::Result<Vec<Input>> {
     sources.map(input).collect()
 }
 
-/// Reports problems of jobs, and not again until they change.
+/// Prints problems of jobs, and repeats one only after it changed.
 #[derive(Default)]
 struct Teller {
     said: BTreeMap<(String, &'static str), String>,
@@ -380,7 +380,7 @@ impl Teller {
         }
     }
 
-    /// Nothing holds a job up any more.
+    /// Forgets the problems of a job that runs again.
     fn good(&mut self, job: &str) {
         self.said
             .retain(|(told, what), _| told != job || *what == "cannot send the alert");

@@ -15,17 +15,17 @@ use std::path::PathBuf;
 /// The status of a job.
 struct Line {
     job: String,
-    /// No attention needed.
+    /// True if it needs no attention.
     good: bool,
     word: &'static str,
     words: String,
     details: Value,
-    /// What became of the mail of its newest run that has any.
+    /// Deliveries of its newest run that has any.
     mail: Vec<Delivery>,
 }
 
 /// Prints a line for each scheduled job, those that need attention first. With `check`, the exit
-/// code reports whether there are any.
+/// code is 1 if there are any.
 pub fn status(
     workspace: &Workspace,
     job: Option<&str>,
@@ -124,7 +124,7 @@ fn line(workspace: &Workspace, name: &str, named: bool) -> anyhow::Result<Option
     }))
 }
 
-/// The deliveries of the newest run of a job that has any; what cannot be read is none.
+/// The deliveries of the newest run of a job that has any; unreadable ones count as none.
 fn mail_of(workspace: &Workspace, job: &str) -> Vec<Delivery> {
     let folders = run_folders_of(&workspace.reports, job).into_iter();
     let of = |folder: PathBuf| {

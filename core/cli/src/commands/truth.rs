@@ -1,4 +1,5 @@
-//! `retrocast simulate` and `retrocast evaluate`: planted truth, and whether a run found it.
+//! `retrocast simulate` and `retrocast evaluate`: simulates records with planted facts, and checks
+//! whether a run found them.
 
 use super::{
     archive::{find, read},

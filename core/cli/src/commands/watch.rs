@@ -29,10 +29,10 @@ use tokio_util::sync::CancellationToken;
 
 /// Pause between two checks of files that may still be written.
 const SETTLING: Duration = Duration::from_secs(1);
-/// Files that keep growing are read after this time.
+/// Maximum wait for files that keep growing.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Watches until it is stopped.
+/// Watches the sources until stopped.
 pub fn watch(
     workspace: &Workspace,
     arguments: &JobArguments,
@@ -69,7 +69,7 @@ pub fn watch(
             }
             Look::At(planned, glance) if seen.as_ref() != Some(&glance) => {
                 trouble.clear();
-                // An unsuccessful round is repeated, even without changes.
+                // A failed round is repeated, even without changes.
                 if let Round::Done { run } = watch.round(&planned)? {
                     seen = Some(glance);
                     rounds += u32::from(run);
@@ -83,13 +83,13 @@ pub fn watch(
     Ok(Exit::Done)
 }
 
-/// The state of the sources at a moment.
+/// The state of the sources at one time.
 enum Look {
-    /// The job file cannot be used; why was printed.
+    /// The job file is invalid; its mistakes were printed.
     Unusable,
     /// A source cannot be listed.
     Trouble(String),
-    /// The plan, and what its sources hold by name, size and time.
+    /// The plan, and a hash of names, sizes and times of its files.
     At(Box<job::Planned>, String),
 }
 
@@ -109,7 +109,7 @@ struct Watch<'a> {
     stop: CancellationToken,
     events: Events,
     waiting: Runtime,
-    /// Sentences of the findings that were reported, by id.
+    /// Sentences of the reported findings, by id.
     told: BTreeMap<String, String>,
     /// True if a round was run.
     begun: bool,
@@ -118,8 +118,7 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Reads the job file and lists its sources: both may have changed since they were `seen`, and so
-    /// may the day.
+    /// Reads the job file and lists its sources. Both, and the day, may have changed since `seen`.
     fn look(&mut self, seen: Option<&str>) -> anyhow::Result<Look> {
         let Some(planned) = self.planned()? else {
             return Ok(Look::Unusable);
@@ -151,7 +150,7 @@ impl Watch<'_> {
         job::plan(loaded, &arguments, job::Output::of_lines(self.means.json))
     }
 
-    /// Reads the identities of the sources; if they differ from `seen`, waits until files stop
+    /// Hashes the listings of the sources; if the hash differs from `seen`, waits until files stop
     /// growing.
     fn glance(&mut self, plan: &Plan, seen: Option<&str>) -> Result<String, String> {
         let begun = Instant::now();
@@ -187,7 +186,7 @@ impl Watch<'_> {
     /// Runs the job unless its results are up to date, and reports findings.
     fn round(&mut self, planned: &job::Planned) -> anyhow::Result<Round> {
         let started = Instant::now();
-        // Files may have been touched without changes, and another process may have run the job.
+        // The files may be touched but unchanged, and another process may have run the job.
         if self.begun
             && let Some((folder, standing)) = run::standing(self.workspace, planned)?
         {
@@ -196,7 +195,7 @@ impl Watch<'_> {
         }
         let result = match run::execute(self.workspace, planned, self.means, |_| {}) {
             Ok(result) => result,
-            // Another process runs it, or the disk is full: that passes.
+            // Another process runs the job, or the disk is full: both are temporary.
             Err(error) if self.begun => {
                 let why = diagnose::in_one_line(&error);
                 terminal::message!("waiting: {why}");
@@ -215,12 +214,12 @@ impl Watch<'_> {
         Ok(if result.failed.iter().any(passes) {
             Round::Again
         } else {
-            // The same records would fail the same way.
+            // The same records would fail in the same way.
             Round::Done { run: true }
         })
     }
 
-    /// Reports new, changed and resolved findings. With `always`, also when there are none.
+    /// Reports new, changed and resolved findings; with `always`, even if there are none.
     fn tell(
         &mut self,
         run: &str,
@@ -288,7 +287,7 @@ impl Watch<'_> {
         Ok(())
     }
 
-    /// Waits until files change, the time is up, or a stop is requested.
+    /// Waits for a change of files, the timeout, or a stop request.
     fn wait(&self, time: Duration) {
         let changed = self.events.changed();
         self.waiting.block_on(async {

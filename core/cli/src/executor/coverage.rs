@@ -3,15 +3,15 @@
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use retrocast_domain::{Window, report::SourceNote, window::long};
 
-/// Returns a message if a window is outside the records, before or after all of them; `None` if it
-/// is not, or if no source has times.
+/// Returns a message if a window is before or after all records; `None` if it is not, or if no
+/// source has times.
 pub fn outside(sources: &[SourceNote], window: &Window) -> Option<String> {
     let (first, last) = covered(sources, window)?;
     (window.end <= first || window.start > last).then(|| words(window, first, last))
 }
 
-/// The same for a window before all records. After them there may be nothing to record: stages
-/// decide that.
+/// The same for a window before all records only. After the last record there may have been nothing
+/// to record; stages decide that.
 pub fn before(sources: &[SourceNote], window: &Window) -> Option<String> {
     let (first, last) = covered(sources, window)?;
     let said = || format!("{}.", capital(&words(window, first, last)));
@@ -66,7 +66,7 @@ mod tests {
             ("2025-W26", true, true),
             ("2025-W27", false, false),
             ("2026-W45", false, false),
-            // In Berlin the last record is of the ninth.
+            // In Berlin the last record is on 9 November.
             ("2026-W46", false, false),
             ("2026-W47", true, false),
         ] {

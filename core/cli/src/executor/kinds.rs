@@ -12,18 +12,18 @@ use std::{
     sync::Arc,
 };
 
-/// Raised whenever a source could become other rows though records and contract are the same.
+/// Increased whenever the same records and contract could give other rows.
 const SOURCE_CODE_VERSION: u32 = 3;
 
 /// Kinds of stage and contracts.
 pub struct Catalogue {
     contracts: PathBuf,
-    /// Reports are made again when their templates change.
+    /// Hash of the templates: reports are made again when it changes.
     templates_hash: u32,
 }
 
 impl Catalogue {
-    /// With the contracts of this jobs folder and these templates.
+    /// Makes a catalogue of the contracts in this jobs folder and of these templates.
     pub fn new(jobs: &Path, templates: &Templates) -> Self {
         let templates_hash = u32::from_str_radix(&templates.hash()[..8], 16).unwrap_or(0);
         Self {

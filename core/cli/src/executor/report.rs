@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc};
 const CHART_WIDTH: f64 = 480.0;
 const CHART_FONT: f64 = 9.0;
 
-/// Lays a report out and writes its files.
+/// Renders a report and writes its files.
 pub async fn lay_out(
     work: &Work,
     node: &Node,
@@ -131,8 +131,7 @@ fn assemble(
     report
 }
 
-/// Describes the program that made a report: with its commit, which distinguishes two builds of one
-/// version.
+/// Name, version and commit of the program; the commit distinguishes two builds of one version.
 fn build(version: &str, commit: &str) -> String {
     match commit {
         "" => version.to_string(),
@@ -140,7 +139,7 @@ fn build(version: &str, commit: &str) -> String {
     }
 }
 
-/// The command that makes the report again.
+/// The command line that makes the report again.
 fn command(ctx: &RunContext) -> String {
     let mut text = format!(
         "retrocast run {} --window {}",
@@ -167,7 +166,7 @@ fn command(ctx: &RunContext) -> String {
     text
 }
 
-/// An argument as a shell takes it.
+/// Quotes an argument for a shell.
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,@%+".contains(c);
     if text.chars().all(plain) {
@@ -176,7 +175,7 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// The templates that come with the program, and those of the folder in their place.
+/// The built-in templates, replaced by those of the folder where it has them.
 pub fn templates(folder: Option<&Path>) -> Result<Templates, Failure> {
     let mut templates = Templates::built_in();
     let Some(folder) = folder else {
@@ -229,7 +228,7 @@ fn write(
             chart::svg(drawn, &options).into_bytes(),
         ));
     }
-    // Two reports of one run write the same `report.json` at once.
+    // Two reports of one run may write `report.json` at the same time.
     for (file, bytes) in &files {
         write_whole(&folder.join(file), bytes)
             .with_context(|| format!("cannot write {}", folder.join(file).display()))?;

@@ -1,4 +1,4 @@
-//! Rows of a dataset in the lake, as analyses read them.
+//! Rows of a dataset in the lake, for analyses.
 
 use futures::StreamExt;
 use retrocast_domain::cell::DatasetRef;
@@ -6,7 +6,7 @@ use retrocast_stages::{DataFrame, Schema, StageError, Stored};
 use retrocast_store::{Lake, Scan, StoreError};
 use tokio::runtime::Handle;
 
-/// Rows that a scan of a dataset gives.
+/// Rows of a dataset, from a scan.
 pub struct LakeRows {
     lake: Lake,
     dataset: DatasetRef,

@@ -1,4 +1,4 @@
-//! Stages: datasets in, read piece by piece, an analysis out, its rows back into the lake.
+//! Runs stages: reads datasets in batches, runs the analysis, writes its rows to the lake.
 
 use super::{Work, failure, properties, rows::LakeRows};
 use retrocast_domain::{Outcome, cell::DatasetRef, number::count, report::Expectation};
@@ -12,11 +12,11 @@ use retrocast_store::{Before, Lake, Scan, SqlTable, ledger, sql::Selection};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Maximum number of rows of a query's result for its cell.
+/// Maximum number of rows of a query that its cell shows.
 const RESULT_ROWS_SHOWN: u64 = 1000;
-/// Queries upon each other through which a dataset is followed to its source.
+/// Maximum number of nested queries that are followed from a dataset to its source.
 const LINEAGE_MAX: usize = 16;
-/// Memory of an analysis per byte of the rows that it keeps, or of a batch of them.
+/// Memory of an analysis, as a multiple of the rows that it keeps or of one batch.
 const WORKING_COPIES: u64 = 2;
 /// Maximum memory of an analysis that reads a dataset in batches, in bytes.
 const PIECES_MAX: u64 = 96 << 20;
@@ -30,14 +30,14 @@ pub struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// The stage of a node, when there is its kind.
+    /// The stage of a node; fails if the kind is unknown.
     pub fn new(node: &'a Node, kind: &str, params: &'a Value) -> Result<Self, Failure> {
         let kind = retrocast_stages::kind(kind)
             .ok_or_else(|| Failure::bug(format!("no stage kind {kind:?}")))?;
         Ok(Self { node, kind, params })
     }
 
-    /// The way in which the stage reads rows.
+    /// How the stage reads rows.
     pub fn reads(self) -> Reads {
         self.kind.reads
     }
@@ -58,7 +58,7 @@ fn context(node: &Node, ctx: &RunContext) -> Context {
     }
 }
 
-/// The filter for rows of a source that a report on this window must not see.
+/// The filter for rows of a source that a report on this window must not contain.
 fn before(work: &Work, name: &str, ctx: &RunContext) -> Result<Option<Before>, Failure> {
     let source = ctx.plan.node(&format!("source.{name}"));
     let source = source.and_then(Node::source);
@@ -91,7 +91,7 @@ pub async fn query(
     let (run, name, text) = (work.sql(ctx), node.short().to_string(), text.to_string());
     let target = lake.clone();
     let share = work.share(node, ctx, work.room.of_query()).await?;
-    // DataFusion computes on the threads that poll it: not on those that keep the run going.
+    // DataFusion computes on the threads that poll it, so it must not run on those of the engine.
     let query = work.compute.spawn(async move {
         run.query_to_dataset(&target, &text, &tables, &name, &properties)
             .await
@@ -198,7 +198,7 @@ async fn blocking(
         .map_err(|error| Failure::data(error.to_string()))
 }
 
-/// The part of the ledger that a query saw, as a sentence.
+/// The part of the ledger that a query read, as a sentence.
 fn seen(node: &Node, view: &LedgerView) -> Option<String> {
     let tables = node.ledger.iter().filter(|table| !is_of_events(table));
     let tables: Vec<&str> = tables.map(String::as_str).collect();
@@ -218,7 +218,7 @@ fn seen(node: &Node, view: &LedgerView) -> Option<String> {
     })
 }
 
-/// The tables of a query whose records have times: its stage reports how many rows it did not see.
+/// The tables of a query that have a time column: its stage reports how many rows were cut off.
 async fn tables_with_times(
     work: &Work,
     inputs: &BTreeMap<String, Arc<Outcome>>,
@@ -244,7 +244,7 @@ async fn tables_with_times(
     Ok(tables)
 }
 
-/// Runs a kind that reads nothing: no thread is asked.
+/// Runs a kind that reads no rows, without a thread of its own.
 pub fn without_rows(
     Stage { node, kind, params }: Stage<'_>,
     inputs: &BTreeMap<String, Arc<Outcome>>,
@@ -283,7 +283,7 @@ pub async fn analyse(
         input.time = time;
         input.picked_from = picked_from(work, name, outcome, ctx).await?;
         input.records_of = records_of(name, ctx);
-        // After its records, a source names what was left out of them, when anything was.
+        // The quarantine of a source is its second dataset, if anything was refused.
         let refused = outcome.datasets.get(1).filter(|_| asks);
         if let Some(refused) = refused.filter(|_| outcome.source.is_some()) {
             let rows = LakeRows::new(&lake, refused, Scan::default()).await;
@@ -292,8 +292,9 @@ pub async fn analyse(
         read.insert(name.clone(), input);
     }
     let share = work.share(node, ctx, bytes).await?;
-    // The time until which the absence of records means that nothing happened, where the contract of a
-    // dataset's source declares it; in a window that is not over, the day of the run at most.
+    // End of the period in which the absence of records means that nothing happened, if the
+    // contract of the source declares it; for a window that is not over, at most the day of the
+    // run.
     let expected: BTreeMap<String, (Expectation, String)> = inputs
         .keys()
         .filter_map(|name| {
@@ -304,7 +305,7 @@ pub async fn analyse(
     let (stage, params) = (context(node, ctx), params.clone());
     let end = ctx.window.end.min(ctx.date).at(0, 0, 0, 0);
     let analysis = blocking(ctx, move || {
-        // Memory is released when the work has ended, not when its result is no longer needed.
+        // Memory is released when the work has ended, even if its result is no longer needed.
         let _share = share;
         for (name, (expectation, time)) in &expected {
             let Some(input) = read.get_mut(name) else {
@@ -324,7 +325,7 @@ pub async fn analyse(
     Ok(finished(node, inputs, analysis.cell, datasets))
 }
 
-/// The query of a dataset that passes on single records.
+/// The query of a dataset, if it passes on single records.
 fn selection(name: &str, ctx: &RunContext) -> Option<Selection> {
     let node = ctx.plan.node(&format!("stage.{name}"))?;
     let NodeSpec::Stage { kind, params } = &node.spec else {
@@ -337,7 +338,7 @@ fn selection(name: &str, ctx: &RunContext) -> Option<Selection> {
         .then(|| retrocast_store::sql::selection(query))?
 }
 
-/// The dataset whose records a dataset holds, all of them, where queries pass them on.
+/// The dataset that holds the same records, if queries only pass all of them on.
 fn records_of(name: &str, ctx: &RunContext) -> Option<String> {
     let whole = |name: &str| selection(name, ctx).filter(Selection::is_whole);
     let steps = std::iter::successors(whole(name), |selection| whole(&selection.table));
@@ -347,7 +348,7 @@ fn records_of(name: &str, ctx: &RunContext) -> Option<String> {
         .map(|selection| selection.table)
 }
 
-/// The records from which a query picked those of a dataset, and the dataset's column of their time.
+/// The dataset from which a query selected its records, and the time column of the result.
 async fn picked_from(
     work: &Work,
     name: &str,
@@ -375,8 +376,8 @@ async fn picked_from(
     Ok(Some((column, Box::new(input))))
 }
 
-/// Memory for the rows of a dataset: for those that the kind keeps, in the columns that params name, or for
-/// pieces of them.
+/// Reserves memory for the rows of a dataset: for those that the kind keeps, in the columns that
+/// its params name, or for batches.
 async fn kept(
     lake: &Lake,
     dataset: &DatasetRef,
@@ -410,8 +411,8 @@ fn names_text(params: &Value, text: &str) -> bool {
     }
 }
 
-/// The expectations of the contract behind a dataset, and the dataset's time column: of a source,
-/// or of queries that pass on its records one by one.
+/// The expectations of the contract behind a dataset, and the dataset's time column. The dataset is
+/// a source, or queries pass its records on one by one.
 fn expectation(
     work: &Work,
     name: &str,
@@ -430,7 +431,7 @@ fn expectation(
     Ok(found.and_then(|(expectation, time)| Some((expectation, selection.column(&time)?))))
 }
 
-/// Returns true if a param is set that needs the refused records of sources.
+/// Returns true if a set param needs the refused records of sources.
 fn asks_for_refused(schema: &Value, config: &Value) -> bool {
     let properties = schema["properties"].as_object();
     let mut asking = properties
@@ -440,7 +441,7 @@ fn asks_for_refused(schema: &Value, config: &Value) -> bool {
     asking.any(|(name, _)| config.get(name).is_some_and(|value| !value.is_null()))
 }
 
-/// The outcome, with what only the caller of a stage knows filled in.
+/// Completes the outcome with what only the caller of a stage knows.
 fn finished(
     node: &Node,
     inputs: &BTreeMap<String, Arc<Outcome>>,

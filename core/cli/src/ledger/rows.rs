@@ -17,19 +17,19 @@ use std::{collections::BTreeMap, path::Path};
 
 type Row = Map<String, Value>;
 
-/// What a report was compared with.
+/// The earlier report that a report was compared with.
 #[derive(Deserialize)]
 struct Compared {
     #[serde(default)]
     earlier: Option<EarlierReport>,
 }
 
-/// The window of a run, when its plan can be read.
+/// The window of a run, if its plan is readable.
 pub fn window(folder: &Path) -> Option<Window> {
     Some(RecordedPlan::read(folder).ok()?.plan.window)
 }
 
-/// The rows of a finished run by noun.
+/// The ledger rows of a finished run, by table.
 pub fn of(folder: &Path, run: &PublishedRun) -> anyhow::Result<BTreeMap<&'static str, Vec<Row>>> {
     let RecordedPlan { plan, origin } = RecordedPlan::read(folder)?;
     let findings: Vec<Finding> = read_json(folder.join(FINDINGS_FILE))?;
@@ -76,7 +76,7 @@ pub fn of(folder: &Path, run: &PublishedRun) -> anyhow::Result<BTreeMap<&'static
     ]))
 }
 
-/// The word for the status of the run.
+/// Status of the run, as a word.
 fn summary(folder: &Path) -> anyhow::Result<String> {
     let run = RunSummary::read(folder)
         .with_context(|| format!("cannot read the journal in {}", folder.display()))?;
@@ -94,7 +94,8 @@ fn cells(folder: &Path, plan: &Plan) -> anyhow::Result<Vec<Cell>> {
     cells.collect()
 }
 
-/// Findings with since when and how often runs have them, and those of the report before that are gone.
+/// Rows of the findings, with the first window and number of runs that have them, and of the
+/// resolved findings of the earlier report.
 fn over_time(
     window: &str,
     findings: &[Finding],
@@ -172,7 +173,7 @@ fn key_figure(stage: &str, kpi: &Kpi) -> Row {
 }
 
 fn effect(stage: &str, effect: &Effect) -> Row {
-    // Without a result yet, effects contain zeros.
+    // Effects without a result contain zeros.
     let is_known = effect.verdict != Verdict::TooEarly;
     let amount = |bound: usize| is_known.then(|| effect.absolute[bound]);
     let share = |bound: usize| {
@@ -286,7 +287,7 @@ mod tests {
             resolved,
         ];
         check(Some(&before), std::slice::from_ref(&cell), &both);
-        // A stage that could not look resolves nothing.
+        // A stage that failed resolves no finding.
         cell.status = retrocast_domain::CellStatus::Failed {
             message: String::new(),
         };

@@ -1,4 +1,4 @@
-//! Lake and archive: in folders, or in object storage with a folder of this machine before it.
+//! Locations of lake and archive: folders, or object storage with a local cache.
 
 use crate::diagnose::WrongUsage;
 use anyhow::Context as _;
@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-/// Variable with the folder for caches of lakes and archives in object storage.
+/// Environment variable with the folder for caches of lakes and archives in object storage.
 const CACHE: &str = "RETROCAST_CACHE";
 
 /// Locations of a job's datasets, leases and cached outcomes.
@@ -22,7 +22,7 @@ pub struct LakePlaces {
     pub files: LakeFiles,
 }
 
-/// A lake where it was named; `option` is how.
+/// Opens the lake at a folder or address; `option` names it in errors.
 pub fn lake(option: &str, named: &Path) -> Result<LakePlaces, WrongUsage> {
     let Some(address) = address(option, named)? else {
         return Ok(LakePlaces {
@@ -41,7 +41,7 @@ pub fn lake(option: &str, named: &Path) -> Result<LakePlaces, WrongUsage> {
     })
 }
 
-/// The folder of a named archive, and its mirror.
+/// The archive at a folder or address: its local folder, and its mirror if it is in object storage.
 pub fn archive(option: &str, named: &Path) -> Result<(PathBuf, Option<Arc<Mirror>>), WrongUsage> {
     let Some(address) = address(option, named)? else {
         return Ok((named.to_path_buf(), None));
@@ -65,7 +65,7 @@ pub fn fetch(mirror: &Mirror, lake: &LakeFiles) -> anyhow::Result<()> {
         .with_context(|| format!("cannot fetch the archive {}", mirror.address()))
 }
 
-/// The address of object storage, when it is one.
+/// Parses an address of object storage; `None` for a folder.
 fn address(option: &str, named: &Path) -> Result<Option<Address>, WrongUsage> {
     let Some((scheme, _)) = named.to_str().and_then(|text| text.split_once("://")) else {
         return Ok(None);
@@ -114,7 +114,7 @@ fn cache(address: &Address) -> Result<PathBuf, WrongUsage> {
             "{address} needs a folder of this machine for what is on its way: name one by {CACHE}"
         ))
     })?;
-    // Readable, and different for different addresses.
+    // Readable, and different for each address.
     let name: String = address
         .to_string()
         .chars()

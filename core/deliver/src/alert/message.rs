@@ -1,20 +1,20 @@
-//! A plain-text mail according to RFC 5322, in ASCII for any contents.
+//! A plain-text mail (RFC 5322), in ASCII for any contents.
 //!
-//! Lines end with a line feed alone: that is what a `sendmail` program reads.
+//! Lines end with a line feed alone, as `sendmail` programs expect.
 
 use crate::words::clean;
 use jiff::{Timestamp, tz::TimeZone};
 use retrocast_domain::is_mail_address;
 use std::fmt::Write as _;
 
-/// Variable with the address of the sender.
+/// Environment variable with the address of the sender.
 const SENDER: &str = "RETROCAST_MAIL_FROM";
-/// Maximum length of a line (RFC 5322, 2.1.1; RFC 2045, 6.7).
+/// Maximum length of a line, in characters (RFC 5322, 2.1.1; RFC 2045, 6.7).
 const WIDTH: usize = 76;
-/// Maximum number of recipients; more are a mistake.
+/// Maximum number of recipients.
 const RECIPIENTS_MAX: usize = 50;
 
-/// A mail before it is written.
+/// The parts of a mail.
 pub(super) struct Message<'a> {
     pub from: &'a str,
     pub to: &'a str,
@@ -26,7 +26,7 @@ pub(super) struct Message<'a> {
 }
 
 impl Message<'_> {
-    /// The message as it is sent, or what is wrong with an address.
+    /// Formats the message; the error names an invalid address.
     pub(super) fn text(&self) -> Result<String, String> {
         let from = addresses(self.from).map_err(|why| format!("{SENDER}: {why}"))?;
         let to = addresses(self.to)?;
@@ -43,7 +43,7 @@ impl Message<'_> {
             &date.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string(),
         );
         header("Message-ID", &self.message_id());
-        // No answering machine answers this (RFC 3834).
+        // Prevents automatic replies (RFC 3834).
         header("Auto-Submitted", "auto-generated");
         header("MIME-Version", "1.0");
         header("Content-Type", "text/plain; charset=utf-8");
@@ -53,7 +53,7 @@ impl Message<'_> {
         Ok(text)
     }
 
-    /// The same for the same alert: a mail system that was given it twice sees that.
+    /// The message id, equal for equal alerts, so that mail systems recognise duplicates.
     pub(super) fn message_id(&self) -> String {
         let domain = addresses(self.from).ok().and_then(|mut all| all.pop());
         let domain = domain.as_deref().and_then(|from| from.rsplit_once('@'));
@@ -62,7 +62,7 @@ impl Message<'_> {
     }
 }
 
-/// The address that alerts come from: the one that was set, else this user on this machine.
+/// The sender of alerts: the configured address, else the current user on this machine.
 pub(super) fn sender() -> String {
     let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
     variable(SENDER).unwrap_or_else(|| {
@@ -70,7 +70,7 @@ pub(super) fn sender() -> String {
             let first = text.lines().next().unwrap_or_default().trim().to_string();
             (!first.is_empty()).then_some(first)
         };
-        // The first is the name for mail of this machine where there is one.
+        // The first file has the mail name of this machine, if it exists.
         let host = ["/etc/mailname", "/proc/sys/kernel/hostname"]
             .iter()
             .find_map(|path| word(std::fs::read_to_string(path).ok()?))
@@ -88,7 +88,7 @@ pub(super) fn sender() -> String {
     })
 }
 
-/// Addresses separated by commas, as in a header; the error names the invalid one.
+/// Parses addresses separated by commas; the error names the invalid one.
 fn addresses(text: &str) -> Result<Vec<String>, String> {
     let parts = text.split([',', ';']).map(str::trim);
     let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
@@ -108,7 +108,7 @@ fn addresses(text: &str) -> Result<Vec<String>, String> {
     parts.into_iter().map(address).collect()
 }
 
-/// "name@example.org" or "Name <name@example.org>".
+/// Formats "name@example.org" or "Name <name@example.org>" for a header.
 fn address(text: &str) -> Result<String, String> {
     let (name, plain) = match text.strip_suffix('>').and_then(|t| t.split_once('<')) {
         Some((name, plain)) => (unquoted(name.trim()), plain.trim()),
@@ -123,7 +123,7 @@ fn address(text: &str) -> Result<String, String> {
     let simple = |c: char| c.is_ascii_alphanumeric() || " -_".contains(c);
     Ok(match name {
         "" => plain.to_string(),
-        // Encoded, a name needs no quotes whatever is in it.
+        // An encoded name needs no quotes.
         name if !name.chars().all(simple) => format!("{}\n <{plain}>", encoded(name, WIDTH / 2)),
         name => format!("{} <{plain}>", clean(name, 60)),
     })
@@ -136,7 +136,8 @@ fn unquoted(name: &str) -> &str {
     inner.unwrap_or(name)
 }
 
-/// A header's text: as it is when it is short and plain, else as encoded words (RFC 2047).
+/// Formats the text of a header: unchanged if it is short and plain, else as encoded words (RFC
+/// 2047).
 fn words(text: &str, indent: usize) -> String {
     let text = clean(text, 400);
     let plain = text.chars().all(|c| c == ' ' || c.is_ascii_graphic());
@@ -180,7 +181,7 @@ fn encoded(text: &str, first: usize) -> String {
     lines.join("\n ")
 }
 
-/// Text for a channel of seven bits and short lines (RFC 2045, 6.7).
+/// Encodes text as quoted-printable (RFC 2045, 6.7).
 fn quoted_printable(text: &str) -> String {
     let mut out = String::new();
     for line in text.lines() {
@@ -192,7 +193,7 @@ fn quoted_printable(text: &str) -> String {
                 b' ' | b'\t' => !last,
                 byte => (b'!'..=b'~').contains(byte) && *byte != b'=',
             };
-            // A line that starts with a dot, or with "From", is special to old programs.
+            // Old programs treat lines that start with a dot or with "From" specially.
             let risky = width == 0 && (*byte == b'.' || bytes[i..].starts_with(b"From "));
             let unit = if plain && !risky {
                 char::from(*byte).to_string()

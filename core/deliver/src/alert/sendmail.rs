@@ -1,4 +1,4 @@
-//! The machine's `sendmail` program: found, and given a message within a time limit.
+//! Finds the machine's `sendmail` program and passes it a message within a time limit.
 
 use super::PAUSE;
 use crate::words::clean;
@@ -13,14 +13,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Variable with the path of the program.
+/// Environment variable with the path of the program.
 pub(super) const VARIABLE: &str = "RETROCAST_SENDMAIL";
-/// Locations on machines whose PATH does not include its folder, such as that of a timer.
+/// Usual locations, for callers whose PATH does not include them, such as a timer.
 const PLACES: [&str; 2] = ["/usr/sbin/sendmail", "/usr/lib/sendmail"];
-/// Maximum length of the program's output that is read.
+/// Maximum length of the program's output that is read, in bytes.
 const SAID_MAX: u64 = 4096;
 
-/// The program: the one that was set, else the first in the search path, else where it usually is.
+/// Finds the program: the configured one, else the first in the search path, else in the usual
+/// locations.
 pub(super) fn find(own: Option<&OsStr>, search: &OsStr) -> Result<PathBuf, String> {
     find_in(own, search, &PLACES)
 }
@@ -44,8 +45,8 @@ fn find_in(own: Option<&OsStr>, search: &OsStr, places: &[&str]) -> Result<PathB
         })
 }
 
-/// Passes a message with its recipients to the program; the error is its reason for rejecting it.
-/// Kills it as soon as `stopped` returns true.
+/// Passes a message with its recipients to the program; the error is the program's output. Kills it
+/// as soon as `stopped` returns true.
 pub(super) fn hand_over(
     program: &Path,
     message: &str,
@@ -63,7 +64,7 @@ pub(super) fn hand_over(
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        // A group of its own, so that all it started can be ended with it.
+        // Its own process group, so that its children can be killed with it.
         .process_group(0)
         .spawn()
         .map_err(|error| format!("cannot start {name}: {error}; {VARIABLE} may name another"))?;
@@ -81,7 +82,7 @@ pub(super) fn hand_over(
              answers"
         ));
     };
-    // Its children may still hold the pipes; its own output is complete by now.
+    // Its children may still hold the pipes; its own output is complete.
     let patience = Duration::from_secs(1);
     if !status.success() {
         let said = said.recv_timeout(patience).unwrap_or_default();
@@ -93,8 +94,8 @@ pub(super) fn hand_over(
     }
 }
 
-/// Writes to and reads from a program while waiting for its end: one that reads nothing, or prints
-/// a lot, must not block us.
+/// Writes to and reads from a program while waiting for its exit: one that reads nothing, or prints
+/// a lot, must not block the caller.
 fn talk(child: &mut Child, message: &str) -> (mpsc::Receiver<bool>, mpsc::Receiver<String>) {
     let (tell_written, written) = mpsc::channel();
     let (tell_said, said) = mpsc::channel();
@@ -109,7 +110,7 @@ fn talk(child: &mut Child, message: &str) -> (mpsc::Receiver<bool>, mpsc::Receiv
             let mut text = Vec::new();
             let _ = output.by_ref().take(SAID_MAX).read_to_end(&mut text);
             let _ = tell_said.send(String::from_utf8_lossy(&text).into_owned());
-            // The rest is thrown away, so that the program does not wait for a reader.
+            // Discards the rest, so that the program does not block on a full pipe.
             let _ = std::io::copy(&mut output, &mut std::io::sink());
         });
     }
@@ -127,7 +128,7 @@ fn wait(child: &mut Child, limit: Duration, stopped: &dyn Fn() -> bool) -> Optio
     }
 }
 
-/// Ends a program and all that it started.
+/// Kills a program and its children.
 fn end(child: &mut Child) {
     let group = format!("-{}", child.id());
     let _ = Command::new("kill")

@@ -189,7 +189,7 @@ fn a_program_that_hangs_is_ended_with_all_it_started() {
     let machine = Machine::new("sleep 300 & echo $! > child; wait");
     let begun = Instant::now();
     let mut long = example();
-    // More than a pipe holds: nobody reads it.
+    // More than fits into a pipe, and nothing reads it.
     long.attempts = (0..2000)
         .map(|i| (i.to_string(), format!("{i}{}", "x".repeat(500))))
         .collect();
@@ -229,7 +229,7 @@ fn a_program_asked_to_stop_waits_for_no_mail() {
     fs::remove_file(machine.folder.path().join("begun")).unwrap();
     let error = machine.tell_until(&example(), SOON, &|| true).unwrap_err();
     assert!(error.to_string().contains("was not started"), "{error}");
-    // Another process sends the same, and hangs.
+    // Another process sends the same alert and hangs.
     let other = File::open(machine.folder.path()).unwrap();
     other.lock().unwrap();
     let error = machine.tell_until(&example(), SOON, &|| true).unwrap_err();
@@ -237,7 +237,7 @@ fn a_program_asked_to_stop_waits_for_no_mail() {
     assert!(!machine.has("begun"));
 }
 
-/// A disk without a free byte, on which file names still fit.
+/// Simulates a full disk on which only file names still fit.
 fn full(path: &Path, _: &str) -> Result<(), Error> {
     Err(Error::File {
         what: "write",
@@ -348,7 +348,8 @@ fn what_records_say_never_becomes_a_header_or_an_end() {
         )],
         next: ".\n\n.".to_string(),
     };
-    // "Größe" alone is no address: a name with a comma has to be quoted, and then it is split.
+    // "Größe" alone is not an address: a name with a comma has to be quoted, otherwise it is
+    // split.
     let error = machine.tell(&hostile, SOON).unwrap_err().to_string();
     assert!(
         error.contains("Größe") && error.contains("no mail address"),

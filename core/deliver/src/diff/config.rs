@@ -1,4 +1,4 @@
-//! The setup of two runs: job, nodes and their keys, params, program.
+//! The setup of two runs: job, nodes and their keys, params, and program.
 
 use super::Pair;
 use retrocast_run::{Node, Plan, RunFolder};
@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The owner of settings that do not belong to a node.
+/// Place of settings that do not belong to a node.
 pub const PROGRAM: &str = "program";
 pub(super) const JOB: &str = "job";
 /// Key of the job's name.
@@ -31,10 +31,9 @@ pub struct Config {
     pub added: Vec<String>,
     /// Nodes that only the first run has.
     pub removed: Vec<String>,
-    /// Keys that differ. Values that differ because the window, or a param, differs are not among
-    /// them.
+    /// Keys that differ, except where the value differs only because the window or a param does.
     pub settings: Vec<Setting>,
-    /// True if the job files are not the same text.
+    /// True if the texts of the job files differ.
     pub text_differs: bool,
 }
 
@@ -97,7 +96,7 @@ pub(super) fn compare(runs: &Pair<RunFolder>) -> Config {
         let Some(was) = nodes.old.get(node.name.as_str()) else {
             continue;
         };
-        // A kind's code is the same for all of its nodes.
+        // The code version is that of the kind: one line for all of its nodes.
         if was.kind() == node.kind() && codes.insert(node.kind()) {
             let code = [was, node].map(|node| Value::from(node.code_version));
             let [old, new] = code;
@@ -134,7 +133,7 @@ fn by_name(plan: &Plan) -> BTreeMap<&str, &Node> {
         .collect()
 }
 
-/// Keys of both, sorted.
+/// Keys of both maps, sorted.
 fn names<'a>(
     a: impl Iterator<Item = &'a String>,
     b: impl Iterator<Item = &'a String>,
@@ -157,7 +156,7 @@ fn node_settings(was: &Node, is: &Node, references: &References, out: &mut Vec<S
     }
     walk("", of_job(was), of_job(is));
     if !is.is_source() {
-        // For a source that is its key "required".
+        // Sources have the key "required" instead.
         walk("optional", was.optional.into(), is.optional.into());
     }
     let contract = |node: &Node| node.source().map(|source| source.contract.clone());
@@ -166,7 +165,7 @@ fn node_settings(was: &Node, is: &Node, references: &References, out: &mut Vec<S
         let [old, new] = hashes;
         walk("contract's content", old, new);
     }
-    // The inputs of a node follow from its keys, except for reports, which read everything.
+    // The inputs of a node follow from its keys, except those of reports, which read everything.
     if out.len() == before && !is.is_report() && was.inputs != is.inputs {
         out.push(Setting {
             place: is.name.clone(),
@@ -179,7 +178,7 @@ fn node_settings(was: &Node, is: &Node, references: &References, out: &mut Vec<S
     }
 }
 
-/// Adds the places below a key at which two values differ.
+/// Adds the settings below a key whose values differ.
 fn walk(
     place: &str,
     key: &str,
@@ -227,8 +226,8 @@ fn walk(
     }
 }
 
-/// Values that a job file may refer to and that differ anyway: window, params, title and owner. A
-/// key that differs by these alone was written the same.
+/// Values that differ from run to run and that a job file may refer to: window, params, title and
+/// owner. If a key differs only by these, its text in the job file is the same.
 struct References {
     texts: Vec<Pair<String>>,
     values: Vec<Pair<Value>>,
@@ -278,7 +277,7 @@ impl References {
         Self { texts, values }
     }
 
-    /// Returns true if two values are the same, or the same but for what is referred to.
+    /// Returns true if two values are equal, or equal apart from such references.
     fn explain(&self, old: &Value, new: &Value) -> bool {
         if old == new
             || self
@@ -295,7 +294,7 @@ impl References {
             return false;
         };
         for (i, pair) in self.texts.iter().enumerate() {
-            // No text of a job file has a sign like this.
+            // NUL does not occur in job files.
             let place = format!("\u{0}{i}\u{0}");
             old = old.replace(&pair.old, &place);
             new = new.replace(&pair.new, &place);
@@ -304,7 +303,7 @@ impl References {
     }
 }
 
-/// A node's config as the job has it: without the report before, which differs from run to run.
+/// A node's config without the earlier report, which differs from run to run.
 fn of_job(node: &Node) -> Value {
     let mut config = node.spec.config().into_owned();
     if let Some(config) = config.as_object_mut().filter(|_| node.is_report()) {

@@ -21,20 +21,20 @@ pub struct Figure {
     pub unit: String,
     /// True if both runs measured it.
     pub compared: bool,
-    /// Values; `None` where there is none.
+    /// Values; `None` if not measured.
     pub value: Pair<Option<f64>>,
-    /// Values for people; empty for none.
+    /// Values formatted; empty for none.
     pub text: Pair<String>,
-    /// The change for people: per cent of the first value, points for shares; empty for none.
+    /// Change formatted: per cent of the first value, percentage points for shares; empty for none.
     pub change: String,
     /// True if the change is larger than chance would explain; `None` without a test, such as for
-    /// windows that do not follow each other.
+    /// windows that are not consecutive.
     pub beyond_chance: Option<bool>,
-    /// True if the change is for the better; `None` without a change.
+    /// True if the change is an improvement; `None` without a change.
     pub better: Option<bool>,
     /// True if the target is met; `None` without a target.
     pub on_target: Pair<Option<bool>>,
-    /// The target for people; empty for none.
+    /// Target formatted; empty for none.
     pub target: String,
 }
 
@@ -44,7 +44,7 @@ impl Figure {
         !self.text.is_same()
     }
 
-    /// Returns true if the target was met in one run only.
+    /// Returns true if only one run met the target.
     pub fn crossed(&self) -> bool {
         let Pair { old, new } = self.on_target;
         old.is_some() && new.is_some() && old != new
@@ -162,8 +162,8 @@ fn change_text([old, new]: [f64; 2], unit: &str) -> String {
     }
 }
 
-/// The result of the stage's own test: it compares a window with the one before, so it applies to
-/// two runs if one of them has the other's value as its previous value.
+/// The result of the stage's own test. It compares a window with the one before, so it applies only
+/// if one run has the other's value as its previous value.
 fn beyond_chance(kpis: &Pair<Option<&Kpi>>) -> Option<bool> {
     let (old, new) = (kpis.old?, kpis.new?);
     let follows = |kpi: &Kpi, before: &Kpi| {

@@ -1,4 +1,4 @@
-//! Findings of two runs, matched by what they claim, and what was found on improvements.
+//! Findings of two runs, matched by identity, and verdicts on improvements.
 
 use super::{Pair, differing};
 use retrocast_domain::{
@@ -21,23 +21,23 @@ pub struct Claim {
     pub kind: String,
     /// Subject.
     pub subject: String,
-    /// The claim.
+    /// The claim, without numbers.
     pub what: String,
     /// Severity.
     pub severity: Severity,
-    /// The claim in a sentence.
+    /// The claim as a sentence.
     pub sentence: String,
 }
 
 /// A claim that both runs make.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PersistingFinding {
-    /// The claim as the second run makes it.
+    /// The claim of the second run.
     #[serde(flatten)]
     pub claim: Claim,
-    /// Severities.
+    /// Severity in each run.
     pub severities: Pair<Severity>,
-    /// Its size, where it has one.
+    /// Size in each run; `None` if it has none.
     pub value: Pair<Option<f64>>,
     /// Unit of the size; empty for none.
     pub unit: String,
@@ -56,23 +56,23 @@ pub struct NotCompared {
     pub node: String,
     /// Number of its findings in the other run.
     pub findings: u64,
-    /// True if it is the second run that did not reach it.
+    /// True if the second run did not reach it.
     pub in_new: bool,
 }
 
 /// Findings of two runs, each list with the most important first.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Findings {
-    /// Only the second run has them.
+    /// Findings of the second run only.
     pub new: Vec<Claim>,
-    /// Only the first run has them.
+    /// Findings of the first run only.
     pub gone: Vec<Claim>,
-    /// Both have them, of another severity, direction, or size: beyond the interval of either, or
-    /// by a tenth where there is none.
+    /// Findings of both runs with another severity, direction or size. A size differs if it is
+    /// outside the other's interval, or by a tenth without intervals.
     pub changed: Vec<PersistingFinding>,
-    /// Both have them, as they were.
+    /// Findings of both runs without such a change.
     pub unchanged: Vec<PersistingFinding>,
-    /// Findings that only one run looked for.
+    /// Stages that only one run reached.
     pub not_compared: Vec<NotCompared>,
 }
 
@@ -87,9 +87,9 @@ pub struct Judgement {
     pub title: String,
     /// The intended metric.
     pub metric: String,
-    /// Verdicts; `None` where it was not judged.
+    /// Verdicts; `None` if not judged.
     pub verdict: Pair<Option<Verdict>>,
-    /// Its effect, relative, with the ends of its interval.
+    /// Its relative effect: estimate, lower, upper.
     pub relative: Pair<Option<[f64; 3]>>,
     /// The sentence of the newer run with a verdict.
     pub sentence: String,
@@ -104,12 +104,12 @@ impl Judgement {
     }
 }
 
-/// The least change of a size without an interval that is worth telling.
+/// Minimum relative change of a size without an interval.
 const CHANGE_MIN: f64 = 0.1;
 
 type Key = (String, String, usize);
 
-/// Findings by node, identity and, should one claim be made twice, number.
+/// Findings by node, identity and, for repeated claims, number.
 fn keyed<'a>(run: &'a RunFolder, effects: &[Judgement]) -> BTreeMap<Key, &'a Finding> {
     let mut found = BTreeMap::new();
     let told = run.findings().filter(|(node, finding)| {
@@ -192,8 +192,8 @@ pub(super) fn compare(runs: &Pair<RunFolder>, effects: &[Judgement]) -> Findings
     out
 }
 
-/// Returns true if a run looked for a node's findings. With too little data, later findings are
-/// new; but earlier ones are not resolved.
+/// Returns true if a run looked for a node's findings. A stage with too little data leaves earlier
+/// findings unresolved, but findings after it are new.
 fn came_to(run: &RunFolder, node: &str, is_new: bool) -> bool {
     match run.state(node) {
         NodeState::Done => true,
@@ -237,7 +237,7 @@ fn standing(node: &str, old: &Finding, new: &Finding) -> PersistingFinding {
     }
 }
 
-/// Returns true if two findings of one claim differ for a reader.
+/// Returns true if two findings of one claim differ noticeably.
 fn has_changed(old: &Finding, new: &Finding) -> bool {
     if old.severity != new.severity || old.direction != new.direction {
         return true;
@@ -260,8 +260,8 @@ fn has_changed(old: &Finding, new: &Finding) -> bool {
     }
 }
 
-/// The outdated part of the old sentence: the figure, in the form that both sentences have, or the
-/// words from the first to the last that differ.
+/// The outdated part of the old sentence: the figure, if both sentences print it in the same form,
+/// else the words from the first to the last difference.
 fn was(old: &Finding, new: &Finding) -> String {
     if let (Some(a), Some(b)) = (&old.magnitude, &new.magnitude)
         && a.unit == b.unit
@@ -282,7 +282,7 @@ fn was(old: &Finding, new: &Finding) -> String {
         finding.sentence.split(' ').map(str::to_string).collect()
     };
     let text = differing(&words(old), &words(new))[0].join(" ");
-    // An unclosed parenthesis is cut off.
+    // Removes an unclosed parenthesis.
     let text = match text.rsplit_once('(') {
         Some((before, inside)) if !inside.contains(')') && !before.is_empty() => before,
         _ => &text,
@@ -341,7 +341,7 @@ pub(super) fn judgements(runs: &Pair<RunFolder>) -> Vec<Judgement> {
     out
 }
 
-/// The finding's sentence on an effect; its title where there is none.
+/// The finding's sentence on an effect, else the effect's title.
 fn sentence(run: &RunFolder, node: &str, effect: &Effect) -> String {
     run.findings()
         .find(|(from, finding)| {

@@ -15,13 +15,13 @@ pub struct SourceIntake {
     pub version: Option<u64>,
     /// Records accepted.
     pub accepted: Option<u64>,
-    /// Records left out because they broke the contract.
+    /// Records left out because they violate the contract.
     pub quarantined: Option<u64>,
-    /// Records left out because their key had been seen.
+    /// Records left out as duplicates of a key.
     pub duplicates: Option<u64>,
     /// Files.
     pub files: Option<u64>,
-    /// Files that could not be read to their end.
+    /// Files that could not be read completely.
     pub broken_files: Option<u64>,
     /// Accepted records with a time in the window.
     pub in_window: Option<u64>,
@@ -32,7 +32,7 @@ pub struct SourceIntake {
 pub struct Input {
     /// Name of the source.
     pub source: String,
-    /// True if it had the same records; `None` if unknown.
+    /// True if both runs read the same records; `None` if unknown.
     pub same_records: Option<bool>,
     /// The records.
     pub taken: Pair<Option<SourceIntake>>,
@@ -92,7 +92,7 @@ fn taken(run: &RunFolder) -> BTreeMap<String, SourceIntake> {
         .collect()
 }
 
-/// Records of a source in the window, as the stages that read it alone have counted them.
+/// Records of a source in the window, as counted by the stages that read only this source.
 fn in_window(run: &RunFolder, source: &str) -> Option<u64> {
     let mut cells = run.in_order().map(|(_, cell)| cell);
     cells.find_map(|cell| match cell.inputs.as_slice() {

@@ -5,7 +5,7 @@ use retrocast_domain::{
 use serde_json::{Value, json};
 use std::fs;
 
-/// A run's folder under way to be written.
+/// The folder of a run that is being written.
 struct Run {
     folder: tempfile::TempDir,
     plan: Value,
@@ -221,7 +221,7 @@ Improvements
     assert_eq!(machine["metrics"][0]["beyond_chance"], true);
     assert_eq!(machine["effects"].as_array().unwrap().len(), 3);
 
-    // Seen the other way round, the same test speaks of the same two windows.
+    // In the other direction, the same test compares the same two windows.
     let back = diff(new.folder.path(), old.folder.path()).unwrap();
     assert_eq!(back.metrics[0].beyond_chance, Some(true));
     assert_eq!(back.metrics[0].better, Some(true));
@@ -253,7 +253,7 @@ fn what_a_run_did_not_come_to_is_neither_new_nor_gone() {
         let reason = "source.tickets failed".to_string();
         new.cell(stage).status = CellStatus::NotRun { reason };
     }
-    // Its process was killed before this one.
+    // As if the process had been killed before this cell was written.
     new.cells.retain(|cell| cell.stage != "recent");
     old.write();
     new.write();

@@ -14,7 +14,7 @@ use crate::{
 };
 use retrocast_domain::Severity;
 
-/// Columns of a terminal that lines are kept within.
+/// Maximum width of lines, in columns.
 const WIDTH: usize = 100;
 
 pub(super) fn text(difference: &Difference) -> String {

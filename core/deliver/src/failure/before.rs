@@ -1,4 +1,4 @@
-//! The reports that were made before a run failed.
+//! Finds the reports that were made before a run failed.
 
 use super::clock::Zone;
 use crate::{
@@ -10,19 +10,20 @@ use retrocast_run::RunSummary;
 use serde::Serialize;
 use std::path::Path;
 
-/// A run that left a report.
+/// A run with a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Before {
-    /// From the folder of the run that failed.
+    /// Relative link from the folder of the failed run.
     pub href: String,
     pub window: String,
     pub period: String,
     pub made: String,
-    /// True if it is of the window of the run that failed.
+    /// True if it is on the window of the failed run.
     pub same_window: bool,
 }
 
-/// The last report of the job before a run began, and that of its window where it is another.
+/// The last report of the job before a run began, and the last one on the run's window if that is
+/// another.
 pub(super) fn before(
     folder: &Path,
     [_, window, run]: &[String; 3],
@@ -33,7 +34,7 @@ pub(super) fn before(
         return (None, None);
     };
     let mut found: Vec<(Timestamp, Before)> = Vec::new();
-    // An unreadable folder has none.
+    // An unreadable folder counts as empty.
     for (other_window, path) in folders(job).unwrap_or_default() {
         for (other_run, path) in folders(&path).unwrap_or_default() {
             let is_own = other_window == *window && other_run == *run;

@@ -1,4 +1,4 @@
-//! Times of a journal as the job's own clock shows them.
+//! Formats times of a journal in the time zone of the job.
 
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 use retrocast_domain::window::long;

@@ -1,4 +1,4 @@
-//! The facts about a failed run from its folder, in words for a page and a text.
+//! The facts about a failed run, read from its folder, for a page and a text.
 
 use super::{
     before::{Before, before},
@@ -14,14 +14,14 @@ use retrocast_run::{Event, EventKind, Journal, Node, Plan, RecordedPlan, RunSumm
 use serde::Serialize;
 use std::{collections::BTreeMap, path::Path};
 
-/// Last lines of the journal that are shown.
+/// Maximum number of journal lines shown, from the end.
 const EVENTS: usize = 20;
 /// Maximum number of parts of a message on their own lines.
 const PARTS: usize = 6;
-/// Files of a run that a reader may want to see.
+/// Files of a run to link to.
 const FILES: [&str; 3] = ["journal.jsonl", "plan.json", "job.toml"];
 
-/// A failure in words; the template reads it by these names.
+/// A failure in words; the field names are those of the template.
 #[derive(Debug, Serialize)]
 pub(super) struct Failure {
     pub headline: String,
@@ -31,14 +31,14 @@ pub(super) struct Failure {
     pub period: String,
     pub run: String,
     pub owner: String,
-    /// "failed on 16 November 2026 at 09:01 (Europe/London)"; empty when not known.
+    /// "failed on 16 November 2026 at 09:01 (Europe/London)"; empty if unknown.
     pub ended: String,
     pub faults: Vec<Fault>,
     pub todo: String,
     pub command: String,
-    /// The last report of the job before.
+    /// The last report of the job before the run.
     pub last: Option<Before>,
-    /// The last report of this window before, where it is another one.
+    /// The last report on this window before the run, if it is another one.
     pub earlier: Option<Before>,
     /// Reports that were not made.
     pub reports: Vec<String>,
@@ -54,7 +54,7 @@ pub(super) struct Failure {
 #[derive(Debug, Serialize)]
 pub(super) struct Fault {
     pub node: String,
-    /// Time, number of attempts, and whether the reports need it.
+    /// Time, number of attempts, and whether the reports need the node.
     pub facts: String,
     pub message: String,
     /// The rest of the message, mostly advice.
@@ -150,7 +150,7 @@ fn place(folder: &Path) -> [String; 3] {
     [job, window, run]
 }
 
-/// A word of a shell's command line.
+/// Quotes a word for a shell's command line.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     if !word.is_empty() && !word.starts_with('-') && word.chars().all(plain) {
@@ -159,7 +159,7 @@ fn quoted(word: &str) -> String {
     format!("'{}'", clean(word, 300).replace('\'', r"'\''"))
 }
 
-/// The last final event of each node.
+/// The last event of each node that ends it.
 fn fates(events: &[Event]) -> BTreeMap<&str, &Event> {
     let ends = [
         EventKind::NodeFinished,
@@ -201,7 +201,7 @@ fn fault(node: &Node, events: &[Event], fates: &BTreeMap<&str, &Event>, zone: &Z
     }
 }
 
-/// The message of an event without the node's name, with which messages of sources start.
+/// The message of an event without the node's name at its start.
 fn said(event: &Event) -> &str {
     let said = event.message.as_deref().unwrap_or_default();
     let node = event.node.as_deref().unwrap_or_default();
@@ -218,7 +218,7 @@ fn capital(text: &str) -> String {
     }
 }
 
-/// A report's name, with its title where that is not the job's.
+/// A report's name, with its title if that differs from the job's.
 fn report_name(node: &Node, plan: &Plan) -> String {
     let title = node.report().map(|report| report.title.as_str());
     match title.filter(|title| !title.is_empty() && *title != plan.title) {

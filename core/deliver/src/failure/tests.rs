@@ -4,7 +4,7 @@ use retrocast_run::RunSummary;
 use serde_json::{Value, json};
 use std::fs;
 
-/// An archive with a run that failed, and its folder.
+/// An archive with a failed run, and the run's folder.
 struct Archive {
     root: tempfile::TempDir,
     folder: PathBuf,
@@ -97,7 +97,7 @@ fn the_text_says_what_failed_what_is_missing_and_how_to_go_on() {
     archive.summary("2026-W44/r1", "complete", "2026-11-02T08:00:00Z", "");
     archive.summary("2026-W45/r2", "partial", "2026-11-09T08:00:00Z", "");
     archive.summary("2026-W45/r9", "failed", "2026-11-10T08:00:00Z", "");
-    // Made afterwards: it was not there when this run failed.
+    // Written later: this run did not exist when the other one failed.
     archive.summary("2026-W47/r4", "complete", "2026-11-23T08:00:00Z", "");
     let files = failure_report(&archive.folder, None).unwrap();
     assert_eq!(

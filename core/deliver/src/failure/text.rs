@@ -1,12 +1,12 @@
-//! A failure in plain text: the body of a mail.
+//! Formats a failure as plain text, for the body of a mail.
 
 use super::{before::Before, facts::Failure};
 use crate::layout::Page;
 use retrocast_domain::number::{NBSP, THIN, list};
 
-/// Columns of a mail.
+/// Maximum width of lines, in columns.
 const WIDTH: usize = 76;
-/// Last lines of the journal; the page has more.
+/// Maximum number of journal lines, from the end; the page has more.
 const EVENTS: usize = 8;
 
 pub(super) fn text(failure: &Failure) -> String {
@@ -70,7 +70,7 @@ pub(super) fn text(failure: &Failure) -> String {
         (format!("{}  {}", event.time, event.event), said)
     });
     page.list("The end of the journal", &lines.collect::<Vec<_>>());
-    // A mail is read in any font: spaces of a special width gain nothing there.
+    // Narrow and no-break spaces gain nothing in a mail's font.
     page.text.replace([NBSP, THIN], " ")
 }
 

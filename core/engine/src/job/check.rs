@@ -86,11 +86,11 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> Checked {
     Checked { job, diagnostics }
 }
 
-/// Messages about missing things. A syntax error may have removed them from the tree.
+/// Messages about missing keys, which a syntax error may have removed from the tree.
 const ABSENCE: [&str; 3] = ["missing key", "there is no", "parameter"];
 
-/// Sorts diagnostics by location. Parts that a syntax error removed are not reported as missing,
-/// too.
+/// Sorts diagnostics by location. Keys that a syntax error removed are not also reported as
+/// missing.
 fn in_order(text: &str, syntax: Vec<Diagnostic>, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     // Diagnostics of other files come last, in their own order.
     let (elsewhere, mut found): (Vec<_>, Vec<_>) = found

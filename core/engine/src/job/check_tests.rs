@@ -463,7 +463,7 @@ fn the_schema_has_every_kind_and_every_key() {
 fn errors_of_contracts_are_said_in_their_own_text() {
     let broken = |text: &str, name: &str| text.replace(name, "contract = \"broken\"");
     let text = broken(JOB, "contract = \"ticket\"");
-    // Once, also when two sources have it; after the job's own mistakes.
+    // Reported once even if two sources have it, and after the job's own mistakes.
     let text = broken(&text, "contract = \"metric\"").replace("week", "weak");
     let checked = checked(&text);
     assert!(checked.job.is_none());
@@ -498,7 +498,7 @@ fn what_queries_name_is_looked_for_where_tables_are_known() {
         "select missing from tickets where n > ${params.least}",
         &["19:17 missing: there is no column missing; columns are: id"],
     );
-    // After a reference the place is still right.
+    // The location is still right after a reference.
     check(
         query,
         "select ${params.least} as l, missing from tickets",
@@ -509,12 +509,12 @@ fn what_queries_name_is_looked_for_where_tables_are_known() {
             format!("[stage.later]\nkind = \"sql\"\nquery = \"select missing from {read}\"\n");
         said(&JOB.replace("[report.executive]", &format!("{more}[report.executive]")))
     };
-    // Columns of a query are known, those of an analysis and of other contracts are not.
+    // The columns of queries are known; those of analyses and other contracts are not.
     assert_eq!(with("daily").len(), 1);
     assert_eq!(with("rhythm"), [""; 0]);
     assert_eq!(with("metrics"), [""; 0]);
     assert_eq!(with("daily join rhythm on true"), [""; 0]);
-    // Consequences of an error are not reported, too.
+    // Consequences of an error are not reported as well.
     let text = JOB
         .replace(query, "select missing from tickets where n > ${params.least}")
         .replace(

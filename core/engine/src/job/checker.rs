@@ -51,7 +51,7 @@ impl Checker<'_> {
     }
 }
 
-/// A duration such as "90 s".
+/// Parses a duration such as "90 s".
 pub(crate) fn duration(text: &str) -> Option<std::time::Duration> {
     text.parse::<jiff::SignedDuration>()
         .ok()?

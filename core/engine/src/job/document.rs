@@ -1,7 +1,7 @@
 //! TOML text as a tree in which every key and value has a span.
 //!
-//! Messages need spans to point at the line to fix, so the file is first parsed into this tree and
-//! only then into types. The parser continues after a syntax error, and the rest is still checked.
+//! Messages need spans to point at the line to fix, so a file is parsed into this tree first and
+//! into types later. The parser continues after a syntax error, so the rest is still checked.
 
 use retrocast_domain::Diagnostic;
 use serde_json::{Map, Value};
@@ -26,9 +26,9 @@ pub struct Item {
 /// The kinds of values.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Node {
-    /// Text, boolean or number, as JSON has them.
+    /// A string, boolean or number, as in JSON.
     Scalar(Value),
-    /// A date or time that is not in quotes, as text.
+    /// An unquoted date or time, as text.
     Datetime(String),
     /// A list.
     Array(Vec<Item>),
@@ -48,7 +48,7 @@ pub struct Entry {
 }
 
 impl Item {
-    /// Parses a file; unreadable parts are reported as diagnostics and left out of the tree.
+    /// Parses a file; unreadable parts are reported and left out of the tree.
     pub fn parse(file: &str, text: &str) -> (Self, Vec<Diagnostic>) {
         let (table, errors) = DeTable::parse_recoverable(text);
         let mut diagnostics: Vec<Diagnostic> = errors
@@ -60,7 +60,7 @@ impl Item {
         (Self { span, node }, diagnostics)
     }
 
-    /// Entries, when it is a table.
+    /// The entries of a table; empty for other values.
     pub fn entries(&self) -> &[Entry] {
         match &self.node {
             Node::Table(entries) => entries,
@@ -68,7 +68,7 @@ impl Item {
         }
     }
 
-    /// Items, when it is a list.
+    /// The items of a list; empty for other values.
     pub fn items(&self) -> &[Item] {
         match &self.node {
             Node::Array(items) => items,
@@ -76,7 +76,7 @@ impl Item {
         }
     }
 
-    /// Text, when it is text.
+    /// The text of a string.
     pub fn text(&self) -> Option<&str> {
         match &self.node {
             Node::Scalar(Value::String(text)) => Some(text),
@@ -84,12 +84,12 @@ impl Item {
         }
     }
 
-    /// The entry of this key.
+    /// The entry with this key.
     pub fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries().iter().find(|entry| entry.key == key)
     }
 
-    /// The value of this key.
+    /// The value with this key.
     pub fn get(&self, key: &str) -> Option<&Item> {
         self.entry(key).map(|entry| &entry.item)
     }
@@ -99,7 +99,7 @@ impl Item {
         path.iter().try_fold(self, |item, key| item.get(key))
     }
 
-    /// The same value without places. Dates become text.
+    /// The value as JSON, without spans. Dates become strings.
     pub fn json(&self) -> Value {
         match &self.node {
             Node::Scalar(value) => value.clone(),
@@ -114,7 +114,7 @@ impl Item {
         }
     }
 
-    /// Describes the value with an article, and shows it when it is short: `number 17`.
+    /// Describes the value with its type, and its text if it is short: `number 17`.
     pub fn describe(&self) -> String {
         match &self.node {
             Node::Scalar(Value::String(text)) if text.chars().count() <= 40 => {
@@ -130,7 +130,7 @@ impl Item {
     }
 }
 
-/// The first line: where a message about the whole file points.
+/// The span of the first line, for messages about the whole file.
 fn first_line(text: &str) -> Span {
     0..text.find('\n').unwrap_or(text.len())
 }
@@ -151,7 +151,7 @@ fn syntax_error(file: &str, text: &str, error: &toml::de::Error) -> Diagnostic {
     diagnostic
 }
 
-/// A span that marks at least one character on the line it starts in, where there is one.
+/// Extends a span to at least one character on its line, if the line has one.
 fn visible(text: &str, span: Span) -> Span {
     let start = span.start.min(text.len());
     let end = span.end.clamp(start, text.len());
@@ -228,18 +228,18 @@ fn item(
 
 /// Maps the parts of a string's value to their spans in the file.
 ///
-/// An SQL error is found at a place in the value; the reader needs the place in the file. Escapes
-/// and the line break after `"""` make these differ.
+/// An SQL error has a location in the value, and the message needs the location in the file.
+/// Escapes and the line break after `"""` make these differ.
 #[derive(Debug)]
 pub struct StringMap {
     span: Span,
-    /// Offset in the file of each byte of the value, and of its end; `None` when the raw text could
+    /// Offset in the file of each byte of the value, and of its end; `None` if the raw text could
     /// not be followed.
     offsets: Option<Vec<usize>>,
 }
 
 impl StringMap {
-    /// The map of a string value standing at `span` of the file's text.
+    /// Maps the string value at `span` of the file's text.
     pub fn new(text: &str, span: Span, value: &str) -> Self {
         let raw = text.get(span.clone()).unwrap_or("");
         let offsets = offsets(raw, value).map(|offsets| {
@@ -251,7 +251,7 @@ impl StringMap {
         Self { span, offsets }
     }
 
-    /// The place in the file of a byte range of the value; the whole string when unknown.
+    /// The span in the file of a byte range of the value; the whole string if unknown.
     pub fn locate(&self, range: Span) -> Span {
         let Some(offsets) = &self.offsets else {
             return self.span.clone();

@@ -1,5 +1,4 @@
-//! A job with its references replaced: its shape is checked, and which stage reads which dataset
-//! is found out.
+//! Replaces the references of a job, checks its shape, and finds which stage reads which dataset.
 
 mod words;
 
@@ -25,22 +24,22 @@ use std::{
 };
 use words::{find_word, word_at};
 
-/// Sources and stages with their references replaced, and which reads which.
+/// Sources and stages with their references replaced, and their inputs.
 #[derive(Debug)]
 pub(crate) struct Elaborated {
-    /// The tree.
+    /// The tree with references replaced.
     pub tree: Item,
-    /// Datasets that each stage reads, with the place that names each.
+    /// Datasets that each stage reads, with the span that names each.
     pub inputs: BTreeMap<String, Vec<(String, Span)>>,
     /// Tables of the ledger that stages read.
     pub ledger: BTreeMap<String, BTreeSet<String>>,
-    /// Params referred to.
+    /// Params that are referred to.
     pub used: BTreeSet<String>,
-    /// The diagnostics found.
+    /// The diagnostics.
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Replaces references, checks the shape and finds out which stage reads what.
+/// Replaces references, checks the shape and finds the inputs of each stage.
 pub(crate) fn elaborate(
     options: &CheckOptions<'_>,
     text: &str,
@@ -109,7 +108,7 @@ pub(crate) fn elaborate(
     }
 }
 
-/// A query with the way back from a place in it to the place in the file.
+/// A query with a map from its text to the file.
 struct Query {
     stage: String,
     span: Span,
@@ -212,7 +211,7 @@ impl Replacing<'_> {
     }
 }
 
-/// The entries of a table by their keys: a job may have a hundred thousand of them.
+/// The entries of a table by key: a job may have a hundred thousand of them.
 fn by_name<'a>(document: &'a Item, table: &str) -> BTreeMap<&'a str, &'a Item> {
     let entries = entries(document, table).iter();
     entries
@@ -286,7 +285,7 @@ impl<'a> SemanticCheck<'a> {
         }
     }
 
-    /// Only columns of sources are known before a run.
+    /// Checks that named columns exist. Only columns of sources are known before a run.
     fn named_columns(&mut self, named: &[NamedColumn]) {
         for NamedColumn {
             owner,
@@ -316,7 +315,7 @@ impl<'a> SemanticCheck<'a> {
         }
     }
 
-    /// The tables that a query reads, when it is one.
+    /// The tables that a query reads; `None` if it does not parse.
     fn query(&mut self, query: &Query) -> Option<BTreeSet<String>> {
         let sql = query.resolved.value.as_str()?;
         let tables = match self.kinds().sql_tables(sql) {
@@ -371,7 +370,7 @@ impl<'a> SemanticCheck<'a> {
         self.error(span, format!("the ledger has no table `{table}`"), help);
     }
 
-    /// Reports an error in a query at its place in the file.
+    /// Reports an error in a query at its location in the file.
     fn wrong_query(&mut self, query: &Query, sql: &str, error: SqlError) {
         let span = if error.line == 0 {
             query.span.clone()
@@ -387,8 +386,8 @@ impl<'a> SemanticCheck<'a> {
         self.diagnostics.push(diagnostic);
     }
 
-    /// Checks that queries fit the columns of their tables, in dependency order. Results of tables
-    /// that are unknown before a run are unknown, too.
+    /// Checks queries against the columns of their tables, in dependency order. If the columns of a
+    /// table are unknown before a run, so are those of the result.
     fn meanings(&mut self, queries: Vec<(&Query, BTreeSet<String>)>) {
         let timezone = self.document.get("timezone").and_then(Item::text);
         let timezone = timezone.unwrap_or("UTC").to_string();
@@ -446,7 +445,7 @@ impl<'a> SemanticCheck<'a> {
                 graph.add_edge(nodes[from], nodes[*to], ());
             }
         }
-        // Does not call itself: a long chain of stages would be a deep stack.
+        // Not recursive: a long chain of stages would overflow the stack.
         let mut circles = Vec::new();
         for part in petgraph::algo::kosaraju_scc(&graph) {
             let itself = part.len() == 1 && graph.contains_edge(part[0], part[0]);

@@ -1,25 +1,25 @@
-//! Which runs of a job are sent as mail. From whom and through which server is no matter of a job: no secret
-//! belongs in its file.
+//! The runs of a job that are sent as mail. Sender and server are not settings of a job, because its file must
+//! not contain secrets.
 
 use super::document::Item;
 use schemars::JsonSchema;
 
-/// Which runs are sent to those that reports name.
+/// The runs that are sent to the recipients of reports.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum SendMail {
-    /// None, unless somebody asks.
+    /// None, except on request.
     Never,
-    /// Those that were due.
+    /// Scheduled runs.
     #[default]
     Scheduled,
-    /// All, those that were started by hand too.
+    /// All runs, including those started by hand.
     Always,
 }
 
-/// Reads which runs are sent; what cannot be read is reported by the schema.
+/// Reads the setting; invalid values are reported by the schema.
 pub(super) fn send_mail(document: &Item) -> SendMail {
     let send = document.get("mail").and_then(|table| table.get("send"));
     let send = send.and_then(|item| serde_json::from_value(item.json()).ok());

@@ -1,4 +1,4 @@
-//! Params: the values a job may be run with, each with a type.
+//! The typed params of a job.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,7 @@ impl ParamKind {
         self.accepts(&value).then(|| self.whole(value))
     }
 
-    /// 3.0 and 3 are one value of a number, so that both give one fingerprint.
+    /// Normalises a number: 3.0 and 3 are the same value, so that both give one fingerprint.
     pub fn whole(self, value: Value) -> Value {
         match value.as_f64() {
             Some(number)
@@ -75,16 +75,16 @@ impl ParamKind {
 pub struct ParamSpec {
     /// Type.
     pub kind: ParamKind,
-    /// Value when none is given.
+    /// Default value.
     pub default: Option<Value>,
     /// Description; empty for none.
     pub description: String,
-    /// The only values it may have; empty for any.
+    /// Allowed values; empty for any.
     pub allowed: Vec<Value>,
 }
 
 impl ParamSpec {
-    /// The value for a text from the command line; the error describes what is wrong with it.
+    /// Parses a value from the command line; the error describes the mistake.
     pub fn parse(&self, text: &str) -> Result<Value, String> {
         let value = self
             .kind
@@ -97,13 +97,13 @@ impl ParamSpec {
         Err(format!("{value} is not one of {}", allowed.join(", ")))
     }
 
-    /// Returns true if a value is among the allowed ones.
+    /// Returns true if a value is allowed.
     pub fn permits(&self, value: &Value) -> bool {
         self.allowed.is_empty() || self.allowed.contains(value)
     }
 }
 
-/// A param with the value it has in one run; `None` while it is not known.
+/// A param with its value in one run; `None` while it is unknown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Param {
     /// Type.

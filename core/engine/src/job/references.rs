@@ -1,8 +1,8 @@
-//! `${params.x}`, `${env.X}`, `${secret.X}`, `${window.start}`: values put into strings.
+//! Replaces `${params.x}`, `${env.X}`, `${secret.X}` and `${window.start}` in strings.
 //!
 //! In a query each value becomes an SQL literal, quoted and escaped, so that no value can become
-//! code. Secrets are never inserted: they stay references until the moment of use. `$${` is a
-//! literal `${`.
+//! code. Secrets are not inserted: they stay references until they are used. `$${` is a literal
+//! `${`.
 
 use super::{
     document::Span,
@@ -24,7 +24,7 @@ pub struct Values<'a> {
     pub window: &'a Window,
     /// Looks up variables of the environment.
     pub environment: &'a dyn Fn(&str) -> Option<String>,
-    /// Params that were referred to.
+    /// Params that are referred to.
     pub used: RefCell<BTreeSet<String>>,
 }
 
@@ -42,7 +42,7 @@ pub struct ReferenceError {
 /// A string with its references replaced.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resolved {
-    /// The value: of the param's type if the string is exactly one reference to it. `Null` if it
+    /// The value: of the param's type if the string is exactly one reference to it; `Null` if it
     /// contains a param without a value.
     pub value: Value,
     pieces: Vec<Piece>,
@@ -56,7 +56,7 @@ struct Piece {
 }
 
 impl Resolved {
-    /// The place in the original string of a byte range of the resolved one.
+    /// The byte range in the original string of a byte range of the resolved one.
     pub fn original(&self, range: Span) -> Span {
         let place = |at: usize, end: bool| {
             let piece = self.pieces.iter().find(|piece| {
@@ -184,7 +184,7 @@ impl Values<'_> {
     }
 }
 
-/// Rejects a value that would be taken for a reference to a secret later: only the job file may
+/// Rejects a value that would later be taken for a reference to a secret: only the job file may
 /// contain them.
 fn plain_value(value: &str, body: &str) -> Result<(), (String, String)> {
     if !value.contains(SECRET_OPEN) {
@@ -283,7 +283,7 @@ fn literal(replacement: Replacement) -> Result<Option<String>, (String, String)>
             format!("DATE {}", quote(&date))
         }
         Replacement::Value(_, Value::String(text)) | Replacement::Text(text) => quote(&text),
-        // Without the brackets `- ${params.x}` could become the start of a comment.
+        // Without parentheses `- ${params.x}` could become the start of a comment.
         Replacement::Value(_, value) if value.to_string().starts_with('-') => format!("({value})"),
         Replacement::Value(_, value) => value.to_string(),
         // With the zone: a plain TIMESTAMP would lose the Z and be read as local time of the job.
@@ -296,7 +296,7 @@ fn literal(replacement: Replacement) -> Result<Option<String>, (String, String)>
                     .to_string(),
             ));
         }
-        // The query can still be parsed; a typed NULL would be no better.
+        // NULL keeps the query parseable; a typed NULL would be no better.
         Replacement::Unknown => "NULL".to_string(),
     }))
 }

@@ -1,10 +1,10 @@
-//! Diagnostics as people read them.
+//! Formats diagnostics for users.
 
 use super::document::Span;
 use annotate_snippets::{AnnotationKind, Group, Origin, Renderer, Snippet};
 use retrocast_domain::{Diagnostic, Level};
 
-/// Diagnostics as people read them: file, line and column, the line itself, advice.
+/// Formats diagnostics for users: file, line and column, the line itself, advice.
 pub fn render(diagnostics: &[Diagnostic], text: &str, colour: bool) -> String {
     let renderer = if colour {
         Renderer::styled()

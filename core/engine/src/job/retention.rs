@@ -9,14 +9,14 @@ const AT_LEAST: u32 = 4;
 /// The reports that may be removed when the disk is full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
-    /// Reports on windows that ended longer ago may be removed, as the job file has it.
+    /// Maximum age of a window's reports before they may be removed, as in the job file.
     pub keep: String,
-    /// Number of newest windows that are always kept.
+    /// Number of newest windows whose reports are always kept.
     pub at_least: u32,
 }
 
 impl Retention {
-    /// Windows that ended on this day or before may be removed.
+    /// Reports on windows that ended on this day or before may be removed.
     pub fn limit(&self, today: Date) -> Date {
         before(today, &self.keep)
     }
@@ -29,10 +29,10 @@ pub fn before(day: Date, time: &str) -> Date {
         .unwrap_or(Date::MIN)
 }
 
-/// A time of whole days as a job file has it, such as "26 weeks".
+/// Parses a duration of whole days, such as "26 weeks".
 pub(super) fn span(text: &str) -> Option<Span> {
     let span: Span = text.parse().ok()?;
-    // Whole days: nothing else moves the day on which a report may go.
+    // Only whole days: a report may be removed from a certain day on.
     let day = jiff::civil::date(2000, 1, 1);
     let moved = day.checked_sub(span).is_ok_and(|before| before < day);
     (moved && span.is_positive()).then_some(span)

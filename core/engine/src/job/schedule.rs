@@ -19,9 +19,9 @@ pub const TELL_AFTER: u32 = 3;
 /// Schedule of the job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
-    /// Five fields, in the job's time zone.
+    /// Cron expression with five fields, in the job's time zone.
     pub cron: String,
-    /// The missed runs to catch up.
+    /// Which missed runs to catch up.
     pub missed: Missed,
     /// Maximum number of missed runs to catch up, with `Missed::All`.
     pub most: u32,
@@ -36,7 +36,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The number of attempts on a due time.
+    /// Maximum number of attempts on a due time.
     pub fn tries(&self) -> u32 {
         self.retry.len() as u32 + 1
     }
@@ -60,11 +60,11 @@ pub enum Missed {
 /// Conditions that must hold before a run starts.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct OnlyIf {
-    /// Load of the last minute a processor, to be below this.
+    /// Maximum load of the last minute per processor.
     pub load_below: Option<f64>,
-    /// Bytes to be free on the disks of lake and archive.
+    /// Minimum free space on the disks of lake and archive, in bytes.
     pub free_disk: Option<u64>,
-    /// Bytes of memory to be free.
+    /// Minimum free memory, in bytes.
     pub free_memory: Option<u64>,
     /// Maximum age of the newest file of each required source at the due time.
     pub fresh_within: Option<Duration>,
@@ -174,7 +174,7 @@ impl Checker<'_> {
         size
     }
 
-    /// Reports keys that have no effect beside the others.
+    /// Reports keys without effect in combination with the others.
     fn idle_keys(&mut self, table: &Item, schedule: &Schedule) {
         if let Some(item) = table.get("most")
             && schedule.missed != Missed::All

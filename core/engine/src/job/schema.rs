@@ -1,9 +1,9 @@
-//! The shape of a job file as JSON Schema: the one truth that editors and the checker share.
+//! The JSON Schema of a job file, shared by editors and the checker.
 //!
 //! The structs here describe the keys of every job; each kind of stage has a schema of its params.
 //! They are merged into one document, in which a stage is one of the kinds, selected by `kind`.
 
-// The structs are described, not built: values are read from the tree that knows its places.
+// The structs only describe the schema; values are read from the tree, which has spans.
 #![allow(dead_code)]
 
 use super::{
@@ -224,7 +224,7 @@ pub fn common_stage_schema() -> Value {
     schemars::schema_for!(StageFile).to_value()
 }
 
-/// Keys that every stage has, whatever its kind.
+/// Keys of every stage, whatever its kind.
 pub const COMMON_STAGE_KEYS: [&str; 5] = ["kind", "title", "optional", "timeout", "retries"];
 
 /// Reports, by reader.

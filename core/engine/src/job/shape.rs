@@ -1,8 +1,8 @@
 //! Checks a job file's tree against its JSON Schema and reports the deviations with their spans.
 //!
-//! Covers the schemas that are generated from structs: types, properties, required and unknown
-//! keys, lists, allowed values, ranges, lengths, references, alternatives. `Null` in the tree is a
-//! value that is not known yet; it is always valid.
+//! Covers what the generated schemas use: types, properties, required and unknown keys, lists,
+//! allowed values, ranges, lengths, references, alternatives. `Null` in the tree is a value that is
+//! not known yet; it is always valid.
 
 use super::{
     document::{Entry, Item, Node, Span},
@@ -15,7 +15,7 @@ use serde_json::Value;
 /// A value that names a dataset, as its schema declares with `x-dataset`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedDataset {
-    /// The stage that names it.
+    /// The stage with the param.
     pub owner: String,
     /// The dataset.
     pub name: String,
@@ -23,10 +23,10 @@ pub struct NamedDataset {
     pub span: Span,
 }
 
-/// A value that names a column of the dataset that another param of the stage names.
+/// A value that names a column of a dataset, which another param of the stage names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedColumn {
-    /// The stage that names it.
+    /// The stage with the param.
     pub owner: String,
     /// The param that names the dataset.
     pub of: String,
@@ -36,7 +36,7 @@ pub struct NamedColumn {
     pub span: Span,
 }
 
-/// The result of a walk.
+/// The result of checking a tree.
 #[derive(Debug, Default)]
 pub struct ShapeReport {
     /// The deviations from the schema.
@@ -47,7 +47,7 @@ pub struct ShapeReport {
     pub columns: Vec<NamedColumn>,
 }
 
-/// Walks a tree along its schema.
+/// Checks a tree against its schema.
 pub struct Walk<'a> {
     file: &'a str,
     schema: &'a Value,
@@ -58,7 +58,7 @@ pub struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// A walk along this schema.
+    /// Makes a check against this schema.
     pub fn new(file: &'a str, schema: &'a Value) -> Self {
         Self {
             file,
@@ -69,7 +69,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Walks the whole tree.
+    /// Checks the whole tree.
     pub fn run(mut self, item: &Item) -> ShapeReport {
         self.owner = item.span.clone();
         self.check(self.schema, item);
@@ -159,7 +159,7 @@ impl<'a> Walk<'a> {
         if !is_dataset && column_of.is_none() {
             return;
         }
-        // The path is `stage`, name of the stage, param.
+        // The path is `stage`, the name of the stage, the param.
         let owner = self.path.get(1).map_or("", String::as_str);
         for item in std::iter::once(item).chain(item.items()) {
             let Some(name) = item.text() else { continue };
@@ -227,7 +227,7 @@ impl<'a> Walk<'a> {
         self.found.diagnostics.push(error);
     }
 
-    /// The values a schema allows, when it lists them.
+    /// The values that a schema lists; `None` if it lists none.
     fn allowed(&self, schema: &'a Value) -> Option<Vec<&'a Value>> {
         let schema = self.resolve(schema);
         if let Some(value) = schema.get("const") {
@@ -431,7 +431,7 @@ impl<'a> Walk<'a> {
 
     fn check_table(&mut self, schema: &'a Value, item: &Item) {
         let properties = &schema["properties"];
-        // A misspelled key is one mistake, not an unknown and a missing one.
+        // A misspelt key is one mistake, not an unknown key and a missing one.
         let mut meant = Vec::new();
         for Entry {
             key,
@@ -458,7 +458,8 @@ impl<'a> Walk<'a> {
         self.check_required(schema, schema, item, &meant);
     }
 
-    /// Keys that `rules` ask for; `schema` describes them. Those that were `meant` are misspelled.
+    /// Reports missing keys that `rules` require; `schema` describes them. Those in `meant` are
+    /// misspelt, not missing.
     fn check_required(&mut self, rules: &Value, schema: &Value, item: &Item, meant: &[&str]) {
         let required = rules["required"].as_array().into_iter().flatten();
         for key in required.filter_map(Value::as_str) {
@@ -496,7 +497,7 @@ fn keys(properties: &Value) -> impl Iterator<Item = &str> {
         .map(|(key, _)| key.as_str())
 }
 
-/// Returns true if a table meets a condition: it has the keys asked for, with values among those
+/// Returns true if a table meets a condition: it has the required keys, with values among those
 /// listed.
 fn holds(condition: &Value, item: &Item) -> bool {
     let required = condition["required"].as_array().into_iter().flatten();

@@ -1,13 +1,13 @@
-//! Sizes as people write them: "500 MB", "2 GiB", "512M".
+//! Parses sizes: "500 MB", "2 GiB", "512M".
 
 /// The forms that [`parse`] accepts, for help messages.
 pub const SIZE_HELP: &str = "use such as \"500 MB\", \"2 GiB\" or \"2G\" (K, M, G and T are KiB, MiB, GiB \
                              and TiB)";
 
-/// Largest size that is accepted, so that sums of sizes cannot overflow.
+/// Maximum size, in bytes; sums of sizes cannot overflow.
 const MAX: f64 = 1e18;
 
-/// Parses a size into bytes; a number without a unit counts `unit` bytes each.
+/// Parses a size into bytes; a number without a unit counts units of `unit` bytes.
 ///
 /// Units are those of SI ("MB" is 1,000,000 bytes) and of IEC ("MiB" is 1,048,576 bytes). A single
 /// letter is the IEC unit, as for `systemd` and `docker`. Case does not matter.

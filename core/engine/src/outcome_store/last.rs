@@ -1,7 +1,8 @@
 //! The last known identity of each node of a job, to describe what changed since.
 //!
-//! One line per node, appended; the last one of a node counts. It is informational: if a line is
-//! lost in a power failure, or with a second concurrent run, a reason is less exact.
+//! The file has one line per node and change; the last line of a node counts. It is informational:
+//! if a line is lost in a power failure or to a second run, the stated reason for running a node is
+//! less exact.
 
 use retrocast_run::{Fingerprint, files::write_whole};
 use serde::{Deserialize, Serialize};
@@ -19,17 +20,17 @@ struct Line {
     fingerprint: Fingerprint,
 }
 
-/// Fingerprints under which the outcomes of a job's nodes were last used.
+/// The fingerprints with which the outcomes of a job's nodes were last used.
 #[derive(Debug)]
 pub struct Last {
     path: PathBuf,
     known: BTreeMap<String, Fingerprint>,
-    /// Opened when there is something to add.
+    /// Opened at the first addition.
     file: Option<File>,
 }
 
 impl Last {
-    /// Reads a file; what cannot be read is not known.
+    /// Reads a file; unreadable lines are skipped.
     pub(super) fn read(path: PathBuf) -> Self {
         let text = fs::read_to_string(&path).unwrap_or_default();
         let lines = text
@@ -40,8 +41,8 @@ impl Last {
             .collect();
         let file = None;
         let last = Self { path, known, file };
-        // A node that changes with each window adds a line per run: occasionally the file is
-        // compacted to the last ones.
+        // A node that changes with each window adds a line per run, so the file is compacted now
+        // and then.
         if text.lines().count() > 8 * last.known.len() + 64 {
             let _ = last.rewrite();
         }
@@ -53,7 +54,7 @@ impl Last {
         self.known.get(node)
     }
 
-    /// Remembers what a node is known by.
+    /// Records the current fingerprint of a node.
     pub fn set(&mut self, node: &str, fingerprint: &Fingerprint) -> io::Result<()> {
         if self.of(node) == Some(fingerprint) {
             return Ok(());
@@ -78,7 +79,7 @@ impl Last {
         }
         let mut options = File::options();
         let mut file = options.append(true).create(true).open(&self.path)?;
-        // Ends a truncated line; an empty one is ignored.
+        // Ends a truncated line; an empty line is ignored.
         file.write_all(b"\n")?;
         Ok(file)
     }

@@ -5,7 +5,7 @@ use retrocast_domain::suggest;
 use retrocast_run::Node;
 use std::collections::BTreeSet;
 
-/// Keeps what patterns choose and all that it needs.
+/// Keeps the nodes that patterns select, and their dependencies.
 pub(super) fn select(nodes: Vec<Node>, patterns: &[String]) -> Result<Vec<Node>, Vec<Diagnostic>> {
     if patterns.is_empty() {
         return Ok(nodes);
@@ -22,7 +22,7 @@ pub(super) fn select(nodes: Vec<Node>, patterns: &[String]) -> Result<Vec<Node>,
         .collect())
 }
 
-/// Full names of the nodes that patterns choose; `name+` chooses what depends on it too.
+/// Full names of the nodes that patterns select; `name+` adds the dependents.
 pub(super) fn chosen(
     nodes: &[Node],
     patterns: &[String],
@@ -30,7 +30,8 @@ pub(super) fn chosen(
     let mut chosen: BTreeSet<String> = BTreeSet::new();
     let mut diagnostics = Vec::new();
     for pattern in patterns {
-        // Ancestors come along anyway; `+name` is what other tools call that.
+        // Dependencies are always included, so the `+` of `+name`, which other tools require, is
+        // ignored.
         let bare = pattern.strip_prefix('+').unwrap_or(pattern);
         let (bare, descendants) = bare
             .strip_suffix('+')
@@ -72,7 +73,7 @@ pub(super) fn chosen(
     }
 }
 
-/// Matches a name against a pattern in which `*` is any text and `?` any character.
+/// Matches a name against a pattern; `*` is any text and `?` any character.
 fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), name.chars().collect());

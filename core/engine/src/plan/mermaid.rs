@@ -1,4 +1,4 @@
-//! The graph of a plan as a drawing.
+//! The graph of a plan as a Mermaid diagram.
 
 use retrocast_run::{Node, NodeSpec, Plan};
 use std::fmt::Write as _;

@@ -6,7 +6,7 @@ use std::{
     collections::{BTreeMap, BinaryHeap},
 };
 
-/// The nodes in an order in which each comes after its inputs; the earliest in the file first.
+/// Orders nodes so that each comes after its inputs; ties follow the order of the file.
 pub(super) fn in_order(nodes: Vec<Node>) -> Vec<Node> {
     let inputs = positions(&nodes);
     let readers = readers(&inputs);
@@ -19,7 +19,7 @@ pub(super) fn in_order(nodes: Vec<Node>) -> Vec<Node> {
         .collect();
     let mut waiting: Vec<Option<Node>> = nodes.into_iter().map(Some).collect();
     let mut ordered = Vec::with_capacity(waiting.len());
-    // Circles were refused before; should there be one, its nodes come last.
+    // Cycles were rejected before; if there were one, its nodes would come last.
     while let Some(Reverse(at)) = ready.pop() {
         ordered.extend(waiting[at].take());
         for reader in &readers[at] {
@@ -33,7 +33,7 @@ pub(super) fn in_order(nodes: Vec<Node>) -> Vec<Node> {
     ordered
 }
 
-/// Positions among the nodes of each node's inputs.
+/// Indices of each node's inputs.
 pub(crate) fn positions(nodes: &[Node]) -> Vec<Vec<usize>> {
     let places = places(nodes);
     let place = |name: &String| places.get(name).copied();
@@ -41,7 +41,7 @@ pub(crate) fn positions(nodes: &[Node]) -> Vec<Vec<usize>> {
     nodes.iter().map(inputs).collect()
 }
 
-/// Positions of the nodes that read each node.
+/// Indices of the nodes that read each node.
 pub(crate) fn readers(inputs: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let mut readers = vec![Vec::new(); inputs.len()];
     for (reader, inputs) in inputs.iter().enumerate() {
@@ -50,7 +50,7 @@ pub(crate) fn readers(inputs: &[Vec<usize>]) -> Vec<Vec<usize>> {
     readers
 }
 
-/// Positions of nodes by full name.
+/// Indices of nodes by full name.
 fn places(nodes: &[Node]) -> BTreeMap<String, usize> {
     let names = nodes.iter().map(|node| node.name.clone());
     names.zip(0..).collect()

@@ -1,4 +1,4 @@
-//! Writes the cells of a run's folder in the background.
+//! Writes the cells of a run to its folder in the background.
 
 use super::{EngineError, writing};
 use blake3::Hash;
@@ -12,17 +12,17 @@ use std::{
 };
 use tokio::task::{JoinHandle, spawn_blocking};
 
-/// Hashes of files by name in the run's folder.
+/// Hashes of files by name, relative to the run's folder.
 pub(super) type Hashes = BTreeMap<String, Hash>;
 
-/// Writes cells one after the other.
+/// Writes cells one by one.
 pub(super) struct Cells {
     sender: mpsc::Sender<(String, Arc<Outcome>)>,
     writer: JoinHandle<Result<Hashes, EngineError>>,
 }
 
 impl Cells {
-    /// Cells of the run in this folder.
+    /// Starts the writer for the folder of a run.
     pub(super) fn of(folder: &Path) -> Self {
         let folder = folder.to_path_buf();
         let (sender, receiver) = mpsc::channel();
@@ -30,9 +30,9 @@ impl Cells {
         Self { sender, writer }
     }
 
-    /// Leaves the cell of the node of this short name.
+    /// Queues the cell of a node, given by short name.
     pub(super) fn leave(&self, node: &str, outcome: Arc<Outcome>) {
-        // The receiver is gone after a failure, which is reported at the end.
+        // The receiver is closed after a failure, which is reported at the end.
         let _ = self.sender.send((node.to_string(), outcome));
     }
 
@@ -45,7 +45,7 @@ impl Cells {
     }
 }
 
-/// A truncated cell is harmless: a resumed run writes all of them again.
+/// Without a flush: a resumed run writes all cells again.
 fn write_all(
     folder: &Path,
     cells: &mpsc::Receiver<(String, Arc<Outcome>)>,

@@ -1,4 +1,4 @@
-//! Ends of nodes on their way to the disk: those that come while it is busy share a flush.
+//! Group commit of journal lines: nodes that end while the disk is busy share the next flush.
 
 use super::node_task::Recorder;
 use std::{
@@ -8,19 +8,19 @@ use std::{
 };
 use tokio::task::JoinHandle;
 
-/// Maximum delay of a flush for nodes that are still running.
+/// Maximum delay of a flush while nodes are running.
 const PATIENCE: Duration = Duration::from_millis(5);
 
-/// Ends whose lines are written and not yet known to be on the disk.
+/// Ends of nodes whose lines are written but not yet durable.
 pub(super) struct GroupCommit<T> {
     recorder: Arc<Recorder>,
-    /// Ends that the next flush covers, and when the first of them came.
+    /// Ends for the next flush, and the arrival of the first.
     next: Vec<T>,
     since: Instant,
-    /// Ends that the flush under way covers.
+    /// Ends covered by the current flush.
     covered: Vec<T>,
     flush: Option<JoinHandle<(io::Result<()>, Duration)>>,
-    /// Maximum wait for further ends in the same flush: the duration of a flush.
+    /// Maximum wait for further ends in the same flush: the duration of the last flush.
     patience: Duration,
 }
 
@@ -36,7 +36,7 @@ impl<T> GroupCommit<T> {
         }
     }
 
-    /// The line of this end is written.
+    /// Adds an end whose line is written.
     pub(super) fn push(&mut self, end: T) {
         if self.next.is_empty() {
             self.since = Instant::now();
@@ -48,7 +48,7 @@ impl<T> GroupCommit<T> {
         self.next.is_empty() && self.flush.is_none()
     }
 
-    /// Returns ends that are on disk. While nodes are `working`, it briefly waits for others to
+    /// Returns ends whose lines are durable. While nodes are `working`, waits briefly for others to
     /// share the flush. Cancel-safe.
     pub(super) async fn on_disk(&mut self, working: bool) -> Vec<T> {
         if self.flush.is_none() {

@@ -1,4 +1,4 @@
-//! The work on one node: a time limit, more tries after what may pass, an end when cancelled.
+//! The execution of one node: timeout, retries, cancellation.
 
 use super::{EngineError, RunOptions, milliseconds, writing};
 use crate::{
@@ -25,7 +25,7 @@ use std::{
 /// Appends events to the journal and notifies the listener.
 pub(super) struct Recorder {
     journal: Mutex<Journal>,
-    /// The journal's file, which is flushed while others write on.
+    /// The journal's file, flushed while others append.
     pub(super) file: File,
     clock: Arc<dyn Clock>,
     progress: Arc<dyn Progress>,
@@ -47,7 +47,7 @@ impl Recorder {
         })
     }
 
-    /// Appends a line; it is not yet durable.
+    /// Appends a line without flushing it.
     pub(super) fn record(&self, kind: EventKind, fill: impl FnOnce(&mut Event)) {
         let mut event = Event::new(self.clock.now(), kind);
         fill(&mut event);
@@ -61,7 +61,7 @@ impl Recorder {
         self.progress.event(&event);
     }
 
-    /// Appends a line and flushes it, with all before it, before returning.
+    /// Appends a line, and flushes it with all lines before it.
     pub(super) fn record_for_good(&self, kind: EventKind, fill: impl FnOnce(&mut Event)) {
         self.record(kind, fill);
         if let Err(error) = self.file.sync_data() {
@@ -69,7 +69,7 @@ impl Recorder {
         }
     }
 
-    /// Records that the journal cannot be written; the run reports it at the end.
+    /// Stores the error of an unwritable journal; the run reports it at the end.
     pub(super) fn is_broken(&self, error: io::Error) {
         let broken = self.broken.lock();
         broken
@@ -84,8 +84,8 @@ impl Recorder {
     }
 }
 
-/// The retry budget that all nodes of a run share: when storage is down, every node would otherwise
-/// use all its retries, one after the other.
+/// The retry budget shared by all nodes of a run. Without it, while storage is down, every node
+/// would use all its retries one after the other.
 #[derive(Debug)]
 pub(super) struct Budget(AtomicU32);
 
@@ -94,7 +94,7 @@ impl Budget {
         Self(AtomicU32::new(retries))
     }
 
-    /// Takes one retry, if there is one left.
+    /// Takes one retry, if any is left.
     fn take(&self) -> bool {
         let one_less = |left: u32| left.checked_sub(1);
         self.0
@@ -103,10 +103,10 @@ impl Budget {
     }
 }
 
-/// Longest wait before a node is tried again.
+/// Maximum wait before a retry.
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
-/// Tries again what may pass: after a wait that doubles, with a jitter that the seed decides.
+/// Retries transient failures after a wait that doubles, with seeded jitter.
 pub(super) struct Retrying<'a> {
     pub(super) node: &'a Node,
     pub(super) clock: &'a dyn Clock,
@@ -156,7 +156,7 @@ impl Retrying<'_> {
         }
     }
 
-    /// Half the doubled wait, and up to as much again.
+    /// Half of the doubled wait, plus a random part of up to the same length.
     fn wait(&self, attempt: u32) -> Duration {
         let full = self.options.backoff.saturating_mul(1 << attempt.min(16));
         let full = full.min(LONGEST_WAIT);
@@ -180,7 +180,7 @@ pub(super) fn panicked(payload: &(dyn std::any::Any + Send)) -> Failure {
         .hint("this is a fault of the program: report it")
 }
 
-/// The work on one node, with its retries and its time limit.
+/// The execution of one node, with its retries and its timeout.
 pub(super) struct NodeTask {
     pub(super) executor: Arc<dyn Executor>,
     pub(super) clock: Arc<dyn Clock>,
@@ -198,24 +198,24 @@ pub(super) struct NodeTask {
 
 /// The origin of an outcome.
 pub(super) enum Made {
-    /// It was made now, in this many milliseconds, and is kept.
+    /// Made now, in this many milliseconds, and stored.
     Now(Box<Outcome>, u64),
-    /// Another run made it while this one waited for the lease.
+    /// Made by another run while this one waited for the lease.
     Elsewhere(Box<Record>),
-    /// It could not be made, after this many milliseconds.
+    /// Failed, after this many milliseconds.
     Not(Failure, u64),
 }
 
-/// Poll interval for the end of a dataset's writer.
+/// Poll interval while another process writes the dataset.
 const LOOK: Duration = Duration::from_millis(50);
 
 impl NodeTask {
-    /// Makes the outcome and keeps it. An error is the end of the run.
+    /// Makes the outcome and stores it. An error ends the run.
     pub(super) async fn make(&self) -> Result<Made, EngineError> {
         let started = self.clock.now();
         let taken = || milliseconds(started, self.clock.now());
-        // Reports write into the run's own folder only. The lease on a dataset is kept until its
-        // outcome is.
+        // Reports write only to the run's own folder. The lease on a dataset is held until its
+        // outcome is stored.
         let mut _writing = None;
         if !self.node.is_report() {
             match self.writing_lease().await {
@@ -274,7 +274,7 @@ impl NodeTask {
         self.options.force.covers(&self.node.name)
     }
 
-    /// The lease on what the node writes; waits for runs of other windows that write it too.
+    /// The lease on the node's dataset; waits for runs on other windows that write it.
     async fn writing_lease(&self) -> Result<Lease, Failure> {
         let place = Lease::of_node(&self.options.lake, &self.ctx.plan.job, &self.node.name);
         let mut told = false;
@@ -354,7 +354,7 @@ impl NodeTask {
             done = &mut work => done,
             () = timeout => {
                 cancel.cancel();
-                // Its resources are released before another node starts in its place.
+                // Its resources are released before another node starts.
                 tokio::select! {
                     biased;
                     _ = &mut work => {}

@@ -1,4 +1,4 @@
-//! The recorded inputs of an earlier run, for a rerun: the sources as they were, not as they are.
+//! The recorded sources of an earlier run, for a rerun.
 
 use super::{Identities, Runner};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 use retrocast_run::{EventKind, Fingerprint, Journal, Node, RunOrigin, SourceRecords};
 use std::{collections::BTreeMap, path::Path};
 
-/// The sources of an earlier run, each by the node's full name.
+/// The sources of an earlier run, by full name of the node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordedSources {
     /// Identities of the sources.
@@ -47,8 +47,8 @@ impl RecordedSources {
 }
 
 impl Runner {
-    /// The recorded outcome of a source. A changed contract or program does not matter: the dataset
-    /// is the one that was reported on.
+    /// The recorded outcome of a source. A changed contract or program is ignored: the dataset is
+    /// the one that was reported on.
     pub(super) async fn as_recorded(&self, node: &Node, ctx: &RunContext) -> Option<Record> {
         let made = self.options.recorded.as_ref()?.outcomes.get(&node.name)?;
         let record = self.store.get(made)?;
@@ -68,7 +68,7 @@ mod tests {
     use retrocast_run::RunStatus;
     use std::sync::Arc;
 
-    /// Runs the job; its contract of tickets is this one.
+    /// Runs the job with this contract of tickets.
     async fn run(
         folder: &Folder,
         executor: &Arc<TrialExecutor>,
@@ -93,7 +93,7 @@ mod tests {
         let (folder, executor) = (Folder::new(), Arc::new(TrialExecutor::default()));
         let first = run(&folder, &executor, "old", None).await;
         executor.take_done();
-        // Since then records and contract have changed, and a newer run read them in.
+        // Records and contract have changed since, and a newer run has read them.
         let other = ("source.tickets".to_string(), "other".to_string());
         executor.records.lock().unwrap().extend([other]);
         let newer = run(&folder, &executor, "new", None).await;
@@ -115,7 +115,7 @@ mod tests {
         let told = told.unwrap().message.clone().unwrap();
         assert_eq!(told, "as the repeated run read it in, reuse");
 
-        // Without its dataset the run cannot be repeated; the error says what to do.
+        // Without its dataset the run cannot be repeated; the error has advice.
         executor
             .gone
             .lock()

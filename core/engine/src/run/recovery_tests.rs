@@ -1,4 +1,4 @@
-//! A run whose process died, and runs that meet.
+//! Runs whose process died, and concurrent runs of the same job.
 
 use super::*;
 use crate::{

@@ -1,4 +1,4 @@
-//! The scheduler of one run: state of each node, which nodes may start, which are skipped.
+//! The scheduler of one run: the state of each node, which nodes may start, and which are skipped.
 
 use super::{
     EngineError, Identities, RunResult, Runner,
@@ -42,7 +42,7 @@ pub(super) enum State {
         identity: String,
         reused: bool,
     },
-    /// `soft`: the reports are made without it.
+    /// `soft`: reports are made without it.
     Failed {
         failure: Failure,
         soft: bool,
@@ -53,14 +53,14 @@ pub(super) enum State {
     },
 }
 
-/// The result of a node's work.
+/// The result of executing a node.
 struct Work {
     index: usize,
     fingerprint: Fingerprint,
     result: Result<Made, EngineError>,
 }
 
-/// One run on its way.
+/// The progress of one run.
 pub(super) struct Scheduler<'a> {
     runner: &'a Runner,
     ctx: Arc<RunContext>,
@@ -68,12 +68,12 @@ pub(super) struct Scheduler<'a> {
     records: Identities,
     last: Last,
     states: Vec<State>,
-    /// Positions in the plan of each node's inputs, and of the nodes that read it.
+    /// Indices in the plan of each node's inputs, and of the nodes that read it.
     inputs: Vec<Vec<usize>>,
     readers: Vec<Vec<usize>>,
-    /// Number of inputs of each node that are not settled.
+    /// Number of unsettled inputs of each node.
     missing: Vec<usize>,
-    /// Nodes that can begin; the first in the plan comes first.
+    /// Nodes that can start, the first in the plan on top.
     ready: BinaryHeap<Reverse<usize>>,
     working: JoinSet<Work>,
     budget: Arc<Budget>,
@@ -83,7 +83,7 @@ pub(super) struct Scheduler<'a> {
 }
 
 impl<'a> Scheduler<'a> {
-    /// A run of the context's plan, with what every source holds.
+    /// Schedules the context's plan, given the identities of its sources.
     pub(super) fn new(
         runner: &'a Runner,
         ctx: Arc<RunContext>,
@@ -142,7 +142,7 @@ impl<'a> Scheduler<'a> {
         &self.ctx.plan.nodes[index]
     }
 
-    /// Begins a node whose inputs are settled, unless that is enough to settle it.
+    /// Starts a node whose inputs are settled, or settles it at once.
     async fn begin(&mut self, index: usize) -> Result<(), EngineError> {
         if let Some((reason, soft)) = self.why_not(index) {
             self.skip(index, reason, soft);
@@ -213,8 +213,8 @@ impl<'a> Scheduler<'a> {
         Ok(())
     }
 
-    /// The reason why a node whose inputs are settled is skipped, and whether reports are made
-    /// nonetheless.
+    /// The reason why a node whose inputs are settled is skipped, and whether reports are made all
+    /// the same.
     fn why_not(&self, index: usize) -> Option<(String, bool)> {
         if self.runner.options.cancel.is_cancelled() {
             return Some(("the run was cancelled".to_string(), false));
@@ -239,7 +239,7 @@ impl<'a> Scheduler<'a> {
         soft_reason.map(|reason| (reason, true))
     }
 
-    /// Inputs by short name, with what each is known by.
+    /// Inputs by short name, with the identity of each.
     fn inputs(&self, index: usize) -> (Inputs, Vec<(String, String)>) {
         let (mut outcomes, mut identities) = (BTreeMap::new(), Vec::new());
         for input in &self.inputs[index] {
@@ -296,7 +296,7 @@ impl<'a> Scheduler<'a> {
             .restore(&record, &self.ctx.folder)
             .is_err()
         {
-            // Its files went away under our hands: run the node.
+            // Its files were removed in the meantime: run the node.
             return Ok(false);
         }
         let node = record.node;
@@ -378,7 +378,7 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Settles a node; its dependents may start when their other inputs are settled, too.
+    /// Settles a node; dependents start when all their inputs are settled.
     fn settle(&mut self, index: usize, state: State) {
         self.states[index] = state;
         for reader in &self.readers[index] {
@@ -406,7 +406,7 @@ impl<'a> Scheduler<'a> {
         self.ends.push((index, state));
     }
 
-    /// After a power failure the same node would be skipped again: this need not be durable.
+    /// Not flushed: after a power failure the same node would be skipped again.
     fn skip(&mut self, index: usize, reason: String, soft: bool) {
         let node = self.node(index);
         self.recorder.record(EventKind::NodeSkipped, |event| {
@@ -473,7 +473,7 @@ impl<'a> Scheduler<'a> {
         result
     }
 
-    /// Writes all findings in the order of the plan, and the hash of every file but the journal,
+    /// Writes all findings in the order of the plan, and the hash of every file except the journal,
     /// which is still being written.
     pub(super) async fn leave_findings(self, result: &RunResult) -> Result<(), EngineError> {
         let findings: Vec<&Finding> = self
@@ -494,8 +494,8 @@ impl<'a> Scheduler<'a> {
     }
 }
 
-/// BLAKE3 hashes of the files of a folder, as `b3sum` prints them, by name. Those that are known
-/// are not read again.
+/// BLAKE3 hashes of the files of a folder by name, in the format of `b3sum`. Files with known
+/// hashes are not read again.
 fn checksums(folder: &Path, known: &Hashes) -> io::Result<String> {
     let mut names = Vec::new();
     let mut folders = vec![folder.to_path_buf()];

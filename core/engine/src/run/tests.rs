@@ -165,7 +165,7 @@ async fn what_changed_is_run_again_with_all_that_reads_it() {
         "source.metrics: records changed"
     );
     world.run(test_support::JOB).await;
-    // The executive report reads every source, for what became of the records.
+    // The executive report reads every source, to report accepted and refused records.
     let expected = [
         "report.executive",
         "report.technical",

@@ -7,8 +7,8 @@ use serde_json::json;
 use std::{path::PathBuf, sync::Arc};
 
 impl Runner {
-    /// The newest run of this plan on these records with its folder, if it is complete and nothing
-    /// would run: then another run is useless. Writes nothing.
+    /// The newest run of this plan on these records, if it is complete and no node would run;
+    /// another run would be equal. Writes nothing.
     pub async fn standing(
         &self,
         job: &Arc<Job>,
@@ -25,7 +25,7 @@ impl Runner {
             .then_some(newest)
     }
 
-    /// The newest run of this identity, when it is complete and was made by this build.
+    /// The newest run with this identity, if it is complete and was made by this build.
     fn newest(&self, plan: &Plan, identity: &str) -> Option<(PathBuf, RunSummary)> {
         let window = self.options.reports.join(&plan.job).join(&plan.label);
         let folder = window.join(last_and_next(&window, identity).0?);
@@ -33,7 +33,8 @@ impl Runner {
             plan: before,
             origin,
         } = RecordedPlan::read(&folder).ok()?;
-        // Compares the serialised form: other settings, such as time limits, change no outcome.
+        // Compares the serialised form: settings that are not in it, such as timeouts, do not
+        // change outcomes.
         let same = origin.build == self.options.build
             && (before.date, &before.compare) == (plan.date, &plan.compare)
             && json!(before.nodes) == json!(plan.nodes);

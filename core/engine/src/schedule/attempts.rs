@@ -7,10 +7,10 @@ use retrocast_run::{
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// One attempt to run for a due time. A run that died and was resumed is several.
+/// One attempt to run for a due time. A run that died and was resumed is several attempts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Attempt {
-    /// The due time it is made for.
+    /// Its due time.
     pub due: Timestamp,
     /// Start time.
     pub started: Timestamp,
@@ -31,14 +31,14 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Returns true if it answers its due time.
+    /// Returns true if it succeeded, completely or partially.
     pub fn succeeded(&self) -> bool {
         self.status.has_reports()
     }
 }
 
-/// All attempts on due times of one job, in the order of their start. Runs without a due time are
-/// ignored, and so are unreadable folders.
+/// All attempts on due times of one job, by start time. Runs without a due time and unreadable
+/// folders are ignored.
 pub fn attempts(archive: &Path, job: &str) -> Vec<Attempt> {
     let folders = run_folders_of(archive, job);
     let mut attempts: Vec<Attempt> = folders.iter().flat_map(|run| of_run(run)).collect();
@@ -46,7 +46,7 @@ pub fn attempts(archive: &Path, job: &str) -> Vec<Attempt> {
     attempts
 }
 
-/// A run that was started by hand, for no due time, and that made its reports.
+/// A run that was started by hand, without a due time, and made its reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ManualRun {
     /// Id of the run.
@@ -57,8 +57,8 @@ pub struct ManualRun {
     pub ended: Timestamp,
 }
 
-/// Finds the newest run of a job that was started by hand and made its reports. It answers no due
-/// time: it may be on another window, or with other params.
+/// Finds the newest run of a job that was started by hand and made its reports. It does not count
+/// for a due time: it may be on another window or with other params.
 pub fn last_manual_success(archive: &Path, job: &str) -> Option<ManualRun> {
     let folders = run_folders_of(archive, job).into_iter();
     let runs = folders.filter(|folder| RunOrigin::read(folder).is_ok_and(|run| run.due.is_none()));
@@ -82,7 +82,7 @@ fn of_run(folder: &Path) -> Vec<Attempt> {
     else {
         return Vec::new();
     };
-    // A run's folder is in that of its window.
+    // The parent folder is that of the window.
     let window = folder.parent().and_then(Path::file_name);
     let window = window.unwrap_or_default().to_string_lossy();
     let ended = |events: &[Event]| {
@@ -93,7 +93,7 @@ fn of_run(folder: &Path) -> Vec<Attempt> {
     let mut events = read();
     let alive = !ended(&events) && Journal::is_being_written(folder);
     if !alive && !ended(&events) {
-        // It may have ended meanwhile.
+        // The run may have ended in the meantime.
         events = read();
     }
     let begins =
@@ -150,7 +150,7 @@ mod tests {
     }
 
     impl Trial {
-        /// Runs the job; false when it dies, with all its locks.
+        /// Runs the job; false if the process dies, releasing its locks.
         async fn run(&self, orders: Option<(&'static str, Order)>, due: Option<&str>) -> bool {
             let lake = self.folder.join("lake");
             let mut options = RunOptions::new(lake, self.archive(), "0.1.0");

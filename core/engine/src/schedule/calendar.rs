@@ -1,11 +1,12 @@
-//! The due times of a job: the instants of a cron expression in a time zone.
+//! The due times of a job: the instants that match a cron expression in a time zone.
 //!
-//! The expression is read as times on the wall clock, and each is then looked up in the time zone.
+//! The expression is matched against local times, and each is then converted to an instant.
 //!
-//! - A time that clocks skip is due as long after midnight as on other days (RFC 5545, 3.3.5): where
-//!   they go from 2:00 to 3:00, 2:30 is due at 3:30. Two times that fall together are due once.
-//! - A time that comes twice is due the first time. Only where every hour is named, the hour that
-//!   comes twice is due twice: a job of every fifteen minutes does not pause for an hour.
+//! - A local time that clocks skip is due as long after midnight as on other days (RFC 5545,
+//!   3.3.5): when clocks change from 2:00 to 3:00, 2:30 is due at 3:30. Two times that coincide are
+//!   due once.
+//! - A local time that occurs twice is due the first time. Only if the expression names every hour,
+//!   the repeated hour is due twice: a job due every fifteen minutes does not pause for an hour.
 
 use super::cron::explain;
 use croner::{Cron, Direction};
@@ -25,10 +26,10 @@ pub enum CalendarError {
     /// It is not a cron expression.
     #[error("{0}")]
     Cron(String),
-    /// No day fits it.
+    /// It matches no day.
     #[error("no day of any year fits it")]
     Never,
-    /// There is no such time zone.
+    /// The time zone is unknown.
     #[error("there is no time zone {0:?}")]
     Zone(String),
 }
@@ -39,12 +40,12 @@ pub struct Calendar {
     cron: Cron,
     zone: TimeZone,
     every_hour: bool,
-    /// Hours and minutes of a day that is one of its days.
+    /// Hours and minutes of its due times on a matching day.
     times: Vec<(i8, i8)>,
 }
 
 impl Calendar {
-    /// The due times of a cron expression of five fields in a time zone.
+    /// Makes a calendar from a cron expression with five fields and a time zone.
     pub fn new(cron: &str, timezone: &str) -> Result<Self, CalendarError> {
         let cron: Cron = cron.parse().map_err(|error: croner::errors::CronError| {
             let reported = || error.to_string().trim_end_matches('.').to_string();
@@ -75,7 +76,7 @@ impl Calendar {
         &self.zone
     }
 
-    /// The day on which a due time falls, in the time zone: the date of its run.
+    /// The local date of a due time, which is the date of its run.
     pub fn date(&self, due: Timestamp) -> Date {
         self.zone.to_datetime(due).date()
     }
@@ -90,17 +91,17 @@ impl Calendar {
         self.nearest(Direction::Backward, |due| due <= instant, instant)
     }
 
-    /// Due times before an instant or at it, newest first. The expression is searched once for each
-    /// day that has any, not for each of them.
+    /// Due times at or before an instant, newest first. The expression is searched once per
+    /// matching day, not once per due time.
     pub fn back_from(&self, instant: Timestamp) -> impl Iterator<Item = Timestamp> {
-        // No later day means a time before the instant, wherever clocks are turned.
+        // No later day has a due time before the instant, whatever the clock changes.
         let newest = instant.checked_add(REACH).unwrap_or(Timestamp::MAX);
         let newest = self.zone.to_datetime(newest).date();
         let mut next = newest.tomorrow().ok().and_then(|day| self.day_before(day));
         let mut found = BTreeSet::new();
         std::iter::from_fn(move || {
             loop {
-                // Around clock changes, an earlier day may mean a later time than the day after it.
+                // Around clock changes, an earlier day may have a later due time than the next day.
                 let is_last = |due: &&Timestamp| next.is_none_or(|(_, end)| end <= **due);
                 if found.last().is_some_and(|due| is_last(&due)) {
                     return found.pop_last();
@@ -115,8 +116,8 @@ impl Calendar {
         })
     }
 
-    /// The last day before another that has due times, and an instant that none of them nor of those
-    /// of earlier days reaches.
+    /// The last matching day before another, and an instant later than all due times of that day
+    /// and of earlier days.
     fn day_before(&self, day: Date) -> Option<(Date, Timestamp)> {
         let midnight = day.at(0, 0, 0, 0);
         let found = self.search(&midnight, Direction::Backward, false)?.date();
@@ -128,12 +129,12 @@ impl Calendar {
         Some((found, if near { end } else { after }))
     }
 
-    /// Minutes of the hour at which it may be due.
+    /// Minutes of the hour with due times.
     pub(crate) fn minutes(&self) -> Vec<u32> {
         minutes(&self.cron)
     }
 
-    /// The time on the wall clock that fits the expression next in a direction.
+    /// The next matching local time in a direction.
     fn search(&self, from: &DateTime, direction: Direction, inclusive: bool) -> Option<DateTime> {
         #[cfg(test)]
         SEARCHES.with(|searches| searches.set(searches.get() + 1));
@@ -144,8 +145,8 @@ impl Calendar {
         found.ok()
     }
 
-    /// The first due time in a direction. Around clock changes, the order of local times is not
-    /// that of instants, so the neighbourhood of the change is searched, too.
+    /// The next due time in a direction. Around clock changes, local times and instants differ in
+    /// order, so the surroundings of a change are searched, too.
     fn nearest(
         &self,
         direction: Direction,
@@ -176,7 +177,7 @@ impl Calendar {
         }
     }
 
-    /// The local time at an instant; `side` adds or subtracts a clock change nearby.
+    /// The local time at an instant; `side` adds or subtracts the length of a nearby clock change.
     fn wall(&self, instant: Timestamp, side: i32) -> Option<DateTime> {
         let wall = self.zone.to_datetime(instant);
         let end = instant.checked_add(REACH).unwrap_or(Timestamp::MAX);
@@ -191,7 +192,7 @@ impl Calendar {
         turned.map_or(Some(wall), |by| wall.checked_add(by * side).ok())
     }
 
-    /// The instants that a time on the wall clock means.
+    /// The instants of a local time: none, one or two.
     fn instants(&self, wall: DateTime) -> [Option<Timestamp>; 2] {
         let ambiguous = self.zone.to_ambiguous_timestamp(wall);
         let twice = matches!(ambiguous.offset(), AmbiguousOffset::Fold { .. });
@@ -200,7 +201,7 @@ impl Calendar {
     }
 }
 
-/// Minutes of the hour that fit an expression.
+/// Minutes of the hour that match an expression.
 fn minutes(cron: &Cron) -> Vec<u32> {
     let fits = |minute: &u32| cron.pattern.minute_match(*minute).unwrap_or(false);
     (0..60).filter(fits).collect()
@@ -208,7 +209,7 @@ fn minutes(cron: &Cron) -> Vec<u32> {
 
 #[cfg(test)]
 thread_local! {
-    /// Number of searches of an expression, the cost of a calendar.
+    /// Number of searches of an expression, which is the cost of a calendar.
     pub(super) static SEARCHES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
@@ -216,7 +217,7 @@ thread_local! {
 mod tests {
     use super::*;
 
-    /// Due times going back from an instant are those that are found one by one.
+    /// Checks that searching by days finds the same due times as searching one by one.
     #[test]
     fn going_back_by_days_finds_the_same_as_one_by_one() {
         let crons = [
@@ -226,8 +227,8 @@ mod tests {
             "0 18 LW * *",
             "59 23 * * SUN",
         ];
-        // Clocks go forward and back by an hour, by half an hour, over a skipped day, over a
-        // repeated day, and at midnight.
+        // Clock changes by an hour and by half an hour, a skipped day, a repeated day, and a change
+        // at midnight.
         let places = [
             ("Europe/London", "2026-03-30T00:10:00Z"),
             ("Europe/London", "2026-10-26T00:10:00Z"),
@@ -259,7 +260,7 @@ mod tests {
         }
     }
 
-    /// Due times after an instant, on the wall clock with its offset.
+    /// Checks due times after an instant, as local times with offsets.
     #[track_caller]
     fn check(cron: &str, zone: &str, after: &str, expected: &[&str]) {
         let calendar = Calendar::new(cron, zone).unwrap();
@@ -313,7 +314,7 @@ mod tests {
                 "10-04 03:00 +11:00",
             ],
         );
-        // A whole day was skipped: Friday's run is due on Saturday.
+        // A day is skipped: Friday's run is due on Saturday.
         check(
             "0 9 * * *",
             "Pacific/Apia",

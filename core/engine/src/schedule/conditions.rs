@@ -1,14 +1,14 @@
-//! Conditions that must hold before a run starts.
+//! Checks the conditions of a run before it starts.
 //!
-//! A due time whose conditions do not hold waits: that is not an attempt, and the next check
-//! decides again. Input is fresh if the newest file of every required source is no older at the due
-//! time than the job file allows; files written after the due time are fresh, too.
+//! A due time with unmet conditions waits: that is not an attempt, and the next check decides
+//! again. Input is fresh if the newest file of every required source is, at the due time, at most
+//! as old as the job file allows; files written after the due time are fresh, too.
 
 use super::Machine;
 use crate::job::OnlyIf;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
-/// A required source and when its newest file was written.
+/// A required source and the time of its newest file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
     /// Name of the source.
@@ -17,7 +17,7 @@ pub struct Input {
     pub newest: Option<Timestamp>,
 }
 
-/// Describes the conditions that do not hold; times are shown in the zone.
+/// Describes the unmet conditions, with times in the zone.
 pub fn unmet(
     only_if: &OnlyIf,
     machine: &Machine,
@@ -90,7 +90,7 @@ fn stale(input: &Input, within: SignedDuration, due: Timestamp, zone: &TimeZone)
     })
 }
 
-/// "1.5 GiB", never more than it is.
+/// Formats a size, rounded down: "1.5 GiB".
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     let mut size = bytes as f64 / 1024.0;

@@ -1,4 +1,4 @@
-//! Explains why a cron expression was refused: the field, its text and the values it may have.
+//! Explains why a cron expression is invalid: the field, its text and the allowed values.
 
 /// A field of a cron expression.
 struct Field {
@@ -7,7 +7,7 @@ struct Field {
     one: &'static str,
     min: u16,
     max: u16,
-    /// Names for its values.
+    /// Names of values, such as weekdays.
     names: &'static [&'static str],
 }
 
@@ -51,7 +51,7 @@ const FIELDS: [Field; 5] = [
     },
 ];
 
-/// Finds the first part of an expression that cannot be, such as "minute 61: a minute is 0 to 59".
+/// Describes the first invalid part of an expression, such as "minute 61: a minute is 0 to 59".
 pub(super) fn explain(expression: &str) -> Option<String> {
     let fields = expression.split_whitespace().zip(&FIELDS);
     fields
@@ -100,7 +100,7 @@ impl Field {
         }
     }
 
-    /// The values it may have, in words.
+    /// The allowed values, in words.
     fn range(&self) -> String {
         let Self { min, max, .. } = self;
         match self.names {
@@ -109,11 +109,11 @@ impl Field {
         }
     }
 
-    /// The value of a number or a name; special forms (`*`, `LW`, `5#2`) count as 0 where they are
-    /// allowed.
+    /// Parses a number or a name; allowed special forms (`*`, `LW`, `5#2`) count as 0.
     fn value(&self, text: &str) -> Option<u16> {
         let upper = text.to_ascii_uppercase();
-        // The last Friday of a month is 5L, the second is 5#2, the weekday nearest to the first 1W.
+        // The last Friday of a month is 5L, the second is 5#2, the weekday nearest to the first day
+        // is 1W.
         let plain = upper.split('#').next().unwrap_or_default();
         let plain = plain.trim_end_matches(['L', 'W']);
         if ["*", "?", ""].contains(&plain) && !upper.is_empty() {

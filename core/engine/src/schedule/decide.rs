@@ -1,19 +1,20 @@
-//! Decides which due times run now, which wait, and which are given up.
+//! Decides which due times run now, wait, or are given up.
 //!
 //! - A due time is answered by a run that was made for it and is complete or partial.
-//! - **Missed runs.** `none` and `latest` run the newest due time since the last answered one, `none`
-//!   only within [`TOLERANCE`] of it; older ones are skipped, attempted or not. `all` runs every one
-//!   since then, oldest first, and continues with older ones that failed, up to `most` of them, the
-//!   newest. A job that was never attempted has missed nothing: its newest due time counts.
-//! - **Retries.** The next attempt follows a failed one after the next of the job's waits, counted
-//!   from its end; after the last wait and one more failure the due time is given up. A run that
-//!   died failed at its last event.
-//! - **Cancelled** runs start again at once: a machine that was stopped should resume its work. But
-//!   after [`PATIENCE`] cancellations the cause is not a person, and each further one counts as a
+//! - A due time is answered by a run that was made for it and is complete or partial.
+//! - **Missed runs.** `none` and `latest` run the newest due time since the last answered one,
+//!   `none` only within [`TOLERANCE`] of it; older ones are skipped, attempted or not. `all` runs
+//!   every due time since then, oldest first, and continues with older failed ones, up to `most` of
+//!   them, the newest. A job without attempts has missed nothing: only its newest due time counts.
+//! - **Retries.** After a failed attempt the next one follows after the next of the job's waits,
+//!   counted from its end. If the attempt after the last wait fails, the due time is given up. A
+//!   run whose process died failed at its last event.
+//! - **Cancelled** runs start again at once: a machine that was stopped resumes its work. From
+//!   [`PATIENCE`] cancellations on, the cause is not a person, and each further one counts as a
 //!   failure.
-//! - **Clocks that are set back.** Work that was done at a time later than now was done: nothing
-//!   runs twice. A due time later than now has no influence on those before it, so that a clock
-//!   that was wrong for a minute does not silence a job for years.
+//! - **Clocks that are set back.** Attempts with times later than now count: nothing runs twice. A
+//!   due time later than now does not affect earlier ones, so a clock that was wrong for a minute
+//!   does not stop a job for years.
 
 use super::{Attempt, Calendar};
 use crate::job::{Missed, Schedule};
@@ -22,13 +23,13 @@ use retrocast_run::RunStatus;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Maximum delay of a run that must not be caught up.
+/// Maximum delay of a run if missed runs are not caught up.
 pub const TOLERANCE: SignedDuration = SignedDuration::from_hours(1);
 /// Delay after which a job is overdue.
 pub const GRACE: SignedDuration = SignedDuration::from_hours(1);
 /// Number of cancellations of a due time before they count as failures.
 pub const PATIENCE: usize = 2;
-/// Time for which a failure is reported although the job succeeded meanwhile.
+/// Period in which a failure is reported even if the job has succeeded since.
 const RECENT: SignedDuration = SignedDuration::from_hours(24);
 /// Maximum number of missed runs that are counted.
 const COUNTED: usize = 10_000;
@@ -37,22 +38,22 @@ const COUNTED: usize = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum State {
-    /// It must run.
+    /// To run now.
     Now,
-    /// A run for it is under way.
+    /// An active run exists.
     Running,
-    /// It failed and is tried again then.
+    /// Failed; to be retried later.
     Waits {
-        /// The end of the wait.
+        /// Time of the retry.
         until: Timestamp,
     },
     /// All its attempts failed.
     GivenUp,
-    /// Nothing ran in time, and it must not be caught up.
+    /// Missed, and not to be caught up.
     TooLate,
 }
 
-/// A due time that is not answered.
+/// An unanswered due time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DueTime {
     /// The due time.
@@ -60,7 +61,7 @@ pub struct DueTime {
     /// Its state.
     #[serde(flatten)]
     pub state: State,
-    /// Attempts that failed.
+    /// Number of failed attempts.
     pub failures: u32,
     /// All attempts, oldest first.
     pub attempts: Vec<Attempt>,
@@ -69,22 +70,22 @@ pub struct DueTime {
 /// The status of a job's schedule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ScheduleStatus {
-    /// Due times that are not answered, oldest first.
+    /// Unanswered due times, oldest first.
     pub open: Vec<DueTime>,
-    /// Number of due times since the last success that will not run although none of them was given
-    /// up, at most ten thousand.
+    /// Number of due times since the last success that will not run and were not given up, at most
+    /// ten thousand.
     pub passed_over: usize,
     /// The newest due time.
     pub last_due: Option<Timestamp>,
-    /// The next one.
+    /// The next due time.
     pub next_due: Option<Timestamp>,
     /// The last attempt that answered a due time.
     pub last_success: Option<Attempt>,
     /// The last attempt.
     pub last_attempt: Option<Attempt>,
-    /// Attempts that failed since the last success.
+    /// Number of failed attempts since the last success.
     pub failures: u32,
-    /// The due time that should have been answered by now.
+    /// The oldest due time that should have been answered by now.
     pub overdue: Option<Timestamp>,
     /// Time of the next check; now if something must run.
     pub look_again: Option<Timestamp>,
@@ -95,9 +96,9 @@ pub struct ScheduleStatus {
 /// An alert to send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tell {
-    /// The attempt with which it had failed too often: the same at every look.
+    /// The attempt that reached the limit of failures; it identifies the alert.
     pub attempt: Attempt,
-    /// All that failed, oldest first.
+    /// All failed attempts, oldest first.
     pub failed: Vec<Attempt>,
 }
 
@@ -107,13 +108,13 @@ impl ScheduleStatus {
         self.open.iter().filter(|due| due.state == State::Now)
     }
 
-    /// The newest due time that is not answered.
+    /// The newest unanswered due time.
     pub fn newest(&self) -> Option<&DueTime> {
         self.open.last()
     }
 }
 
-/// Computes the status of a job's schedule at an instant from its attempts, in any order.
+/// Computes the status of a job's schedule at an instant; attempts may be in any order.
 pub fn decide(
     schedule: &Schedule,
     calendar: &Calendar,
@@ -136,8 +137,8 @@ pub fn decide(
     let last = attempts.iter().max_by_key(|attempt| attempt.started);
     let streak = streak(&tried, success);
     let next_due = calendar.after(now);
-    // The oldest counts, run or skipped: a job whose due times are closer than the grace period
-    // would never be overdue otherwise.
+    // The oldest due time counts, run or skipped: otherwise a job whose due times are closer than
+    // the grace period would never be overdue.
     let running = open.iter().any(|open| open.state == State::Running);
     let overdue = oldest.filter(|oldest| !running && now.duration_since(*oldest) > GRACE);
     let looks = open.iter().filter_map(|due| match due.state {
@@ -159,7 +160,7 @@ pub fn decide(
     }
 }
 
-/// Attempts by due time, in the order in which they began.
+/// Attempts by due time, each in the order of their start.
 fn by_due(attempts: &[Attempt]) -> BTreeMap<Timestamp, Vec<&Attempt>> {
     let mut tried: BTreeMap<Timestamp, Vec<&Attempt>> = BTreeMap::new();
     for attempt in attempts {
@@ -175,7 +176,7 @@ fn is_answered(attempts: &[&Attempt]) -> bool {
     attempts.iter().any(|attempt| attempt.succeeded())
 }
 
-/// The newest due time, not later than now, that was answered.
+/// The newest answered due time that is not later than now.
 fn last_answered(tried: &BTreeMap<Timestamp, Vec<&Attempt>>, now: Timestamp) -> Option<Timestamp> {
     let past = tried.range(..=now).rev();
     let mut answered = past.filter(|(_, attempts)| is_answered(attempts));
@@ -193,8 +194,8 @@ fn chosen(
 ) -> (Vec<Timestamp>, usize, Option<Timestamp>) {
     let answered = last_answered(tried, now);
     let first_tried = tried.keys().next().filter(|due| **due <= now);
-    // Due times of the calendar, newest first: since the last answered one, or since the first that
-    // was tried, or the newest one.
+    // Due times of the calendar, newest first: since the last answered one, or else since the first
+    // attempted one, or else only the newest.
     let counts = |due: &Timestamp| match (answered, first_tried) {
         (Some(answered), _) => *due > answered,
         (None, Some(first)) => due >= first,
@@ -214,7 +215,7 @@ fn chosen(
         .take(most);
     let unanswered = |due: &Timestamp| !tried.get(due).is_some_and(|all| is_answered(all));
     let mut open: Vec<Timestamp> = calendar.filter(unanswered).collect();
-    // A due time that was tried is one, even when the calendar was changed since then.
+    // A due time with attempts counts, even if the calendar has changed since.
     let all = schedule.missed == Missed::All;
     let tried = tried.range(..=now).filter(|(due, attempts)| {
         let given_up = failed(attempts).len() >= schedule.tries() as usize;
@@ -229,7 +230,7 @@ fn chosen(
     (open.split_off(passed_over), passed_over, oldest)
 }
 
-/// The attempts on one due time that failed.
+/// The failed attempts on one due time.
 fn failed<'a>(attempts: &[&'a Attempt]) -> Vec<&'a Attempt> {
     let mut cancelled = 0;
     let attempts = attempts.iter().copied();
@@ -244,8 +245,7 @@ fn failed<'a>(attempts: &[&'a Attempt]) -> Vec<&'a Attempt> {
     failed.collect()
 }
 
-/// Attempts that failed since the last success, on whatever due time, in the order in which they
-/// began.
+/// Failed attempts since the last success on any due time, in the order of their start.
 fn streak<'a>(
     tried: &BTreeMap<Timestamp, Vec<&'a Attempt>>,
     success: Option<&Attempt>,
@@ -259,8 +259,8 @@ fn streak<'a>(
 }
 
 /// The alerts to send: due times with as many failed attempts as the job file allows, and the due
-/// time at which as many had failed in a row. A job that is due again before its waits are over
-/// never fails as often on one due time.
+/// time at which that many had failed in a row. The second rule is for jobs that are due again
+/// before their waits are over: they never fail that often on one due time.
 fn tell(
     schedule: &Schedule,
     tried: &BTreeMap<Timestamp, Vec<&Attempt>>,
@@ -303,7 +303,7 @@ fn due_time(schedule: &Schedule, due: Timestamp, attempts: &[&Attempt], now: Tim
             match ended.checked_add(*wait) {
                 Ok(until) if until <= now => State::Now,
                 Ok(until) => State::Waits { until },
-                // A wait beyond the calendar never ends.
+                // A wait beyond the end of the calendar never ends.
                 Err(_) => State::GivenUp,
             }
         }

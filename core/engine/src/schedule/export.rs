@@ -1,10 +1,10 @@
 //! Configuration for cron, systemd and Kubernetes that calls the program regularly.
 //!
-//! All of them only call `retrocast schedule tick`, about every quarter of an hour, which checks
-//! what is due. So due times, their time zone, retries and recovery from outages are the same
-//! everywhere, and follow from the job file alone: after an edit nothing must be exported again,
-//! unless the minute changes. The minutes of the calls are chosen so that each due time coincides
-//! with one: offsets of time zones are whole quarters of an hour.
+//! All of them only call `retrocast schedule tick` about every quarter of an hour, which checks
+//! what is due. So due times, time zones, retries and recovery from outages are the same
+//! everywhere, and follow from the job file alone. After an edit nothing needs to be exported
+//! again, unless the minute changes. Every due time coincides with a call: the minutes of the calls
+//! include those of the job, and offsets of time zones are whole quarters of an hour.
 
 mod cron;
 mod kubernetes;
@@ -18,31 +18,31 @@ use super::Calendar;
 use crate::job::Schedule;
 use std::{path::PathBuf, time::Duration};
 
-/// A job, and how the program is called for it.
+/// A scheduled job, and the command that runs it.
 #[derive(Debug, Clone)]
 pub struct Call<'a> {
     /// Name of the job.
     pub job: &'a str,
     /// The schedule.
     pub schedule: &'a Schedule,
-    /// The same, as a calendar.
+    /// The schedule as a calendar.
     pub calendar: &'a Calendar,
     /// Name of its time zone.
     pub timezone: &'a str,
-    /// The program's file.
+    /// Path of the program.
     pub program: PathBuf,
     /// Options that name folders, such as `--workspace`.
     pub folders: Vec<String>,
-    /// Folders that are written to.
+    /// Folders that it writes to.
     pub writes: Vec<PathBuf>,
-    /// The user that calls it.
+    /// The user that it runs as.
     pub user: Option<String>,
     /// The program's container image.
     pub image: String,
 }
 
 impl Call<'_> {
-    /// The command's words.
+    /// The words of the command line.
     fn words(&self, options: &[&str]) -> Vec<String> {
         let program = self.program.display().to_string();
         let folders = self.folders.iter().cloned();
@@ -60,8 +60,8 @@ impl Call<'_> {
         format!("due \"{}\" in {}", self.schedule.cron, self.timezone)
     }
 
-    /// Minutes of the hour at which to check: those at which the job may be due, and others so that
-    /// two are at most `longest` minutes apart, and at most the shortest wait after a failure.
+    /// Minutes of the hour at which to check: those at which the job may be due, and more, so that
+    /// two checks are at most `longest` minutes apart, and at most the shortest wait of a retry.
     fn looks(&self, longest: u32) -> Looks {
         let waits = self.schedule.retry.iter().min();
         let shortest = waits.map_or(u64::MAX, Duration::as_secs) / 60;
@@ -74,14 +74,14 @@ impl Call<'_> {
     }
 }
 
-/// Minutes of the hour at which to look.
+/// Minutes of the hour at which to check.
 struct Looks {
     minutes: Vec<u32>,
     step: u32,
 }
 
 impl Looks {
-    /// The minutes as a field: all of them, every so many, or a list.
+    /// The minutes as a field: all of them, every nth, or a list.
     fn field(&self, every: impl Fn(u32, u32) -> String) -> String {
         match self.minutes.as_slice() {
             all if all.len() == 60 => "*".to_string(),
@@ -95,7 +95,7 @@ impl Looks {
         }
     }
 
-    /// Describes the frequency in words.
+    /// Describes the frequency.
     fn words(&self) -> String {
         match 60 / self.minutes.len().max(1) {
             1 => "every minute".to_string(),
@@ -104,7 +104,7 @@ impl Looks {
         }
     }
 
-    /// The minutes as cron and Kubernetes read them.
+    /// The minutes in the syntax of cron and Kubernetes.
     fn cron(&self) -> String {
         self.field(|first, step| match first {
             0 => format!("*/{step}"),
@@ -113,8 +113,8 @@ impl Looks {
     }
 }
 
-/// A name for units and objects: small letters, digits and hyphens, `most` characters at most. Jobs of
-/// different names have different ones.
+/// A name for units and objects: lowercase letters, digits and hyphens, at most `most` characters,
+/// distinct for distinct jobs.
 fn name(job: &str, most: usize) -> String {
     let plain = |c: char| match c.to_ascii_lowercase() {
         c if c.is_ascii_lowercase() || c.is_ascii_digit() => c,

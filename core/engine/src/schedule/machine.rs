@@ -5,18 +5,18 @@ use std::{fs, path::Path};
 /// The free resources of the machine; `None` where unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Machine {
-    /// Programs that ran or waited for a processor or disk, averaged over the last minute.
+    /// Load average of the last minute: processes that ran or waited for a processor or disk.
     pub load: Option<f64>,
-    /// Processors of the machine, to which the load belongs.
+    /// Number of processors that the load refers to.
     pub processors: u32,
-    /// Bytes free on the fullest of the disks.
+    /// Free bytes on the fullest of the disks.
     pub free_disk: Option<u64>,
-    /// Bytes that a new program could have without others being swapped out.
+    /// Bytes available to a new program without swapping.
     pub free_memory: Option<u64>,
 }
 
 impl Machine {
-    /// Inspects this machine and the disks of these folders, which need not exist yet.
+    /// Inspects this machine and the disks of these folders, which may not exist yet.
     pub fn look(folders: &[&Path]) -> Self {
         let read = |path: &str| fs::read_to_string(path).ok();
         let free = folders.iter().map(|folder| free_disk(folder));
@@ -41,7 +41,7 @@ impl Machine {
     }
 }
 
-/// Bytes that this user may still write to the disk of a folder, or of the nearest one above it.
+/// Bytes that this user may write to the disk of a folder, or of its nearest existing parent.
 fn free_disk(folder: &Path) -> Option<u64> {
     let folder = std::path::absolute(folder).ok()?;
     let there = folder.ancestors().find(|folder| folder.is_dir())?;
@@ -49,12 +49,12 @@ fn free_disk(folder: &Path) -> Option<u64> {
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
-/// The first number of /proc/loadavg.
+/// Parses the first number of /proc/loadavg.
 fn load(text: &str) -> Option<f64> {
     text.split_whitespace().next()?.parse().ok()
 }
 
-/// `MemAvailable` of /proc/meminfo, in bytes.
+/// Parses `MemAvailable` of /proc/meminfo, in bytes.
 fn available(text: &str) -> Option<u64> {
     let rest = text
         .lines()
@@ -63,7 +63,7 @@ fn available(text: &str) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// Memory left within a container's limit: file caches count as free. `None` without a limit.
+/// Free bytes within a container's memory limit, file caches included; `None` without a limit.
 fn room(max: Option<&str>, current: Option<&str>, stat: Option<&str>) -> Option<u64> {
     let max: u64 = max?.trim().parse().ok()?;
     let current: u64 = current?.trim().parse().ok()?;

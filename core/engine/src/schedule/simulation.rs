@@ -1,7 +1,7 @@
-//! A simulated clock drives years of schedules.
+//! Tests of schedules over years, with a simulated clock.
 //!
-//! Expected values are not computed by the calendar: every minute of the year is visited, and its
-//! wall clock compared with the schedule in plain code.
+//! Expected values are not computed by the calendar: a plain loop visits every minute of the year
+//! and compares its local time with the schedule.
 
 mod policy;
 
@@ -15,13 +15,13 @@ use jiff::{
 use retrocast_run::RunStatus;
 use std::{path::PathBuf, time::Duration};
 
-/// Europe changes clocks on 29 March and 25 October, New York on 8 March and 1 November, Lord Howe
-/// by half an hour on 5 April and 4 October.
+/// Clocks change in Europe on 29 March and 25 October, in New York on 8 March and 1 November, and
+/// on Lord Howe Island, by half an hour, on 5 April and 4 October.
 const ZONES: [&str; 3] = ["Europe/London", "America/New_York", "Australia/Lord_Howe"];
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
-/// A schedule, and whether a time of the wall clock fits it, in plain code.
+/// A schedule, and a plain function that matches local times.
 struct Case {
     cron: &'static str,
     fits: fn(DateTime) -> bool,
@@ -87,14 +87,14 @@ const CASES: [Case; 9] = [
     },
 ];
 
-/// A minute of the wall clock, when it comes, and whether it came before.
+/// A local minute, its instant, and whether it is a repetition.
 struct Minute {
     wall: DateTime,
     instant: Timestamp,
     again: bool,
 }
 
-/// Every minute of the wall clock in 2026, those that are skipped too, in the order of the clock.
+/// Every local minute of 2026, including skipped ones, in local order.
 fn year(zone: &TimeZone) -> Vec<Minute> {
     let start = date(2026, 1, 1).to_zoned(zone.clone()).unwrap();
     let end = date(2027, 1, 1).to_zoned(zone.clone()).unwrap();
@@ -127,7 +127,7 @@ fn year(zone: &TimeZone) -> Vec<Minute> {
     minutes
 }
 
-/// The due times of a year, in plain code.
+/// The due times of a year, by the plain function.
 fn expected(case: &Case, year: &[Minute]) -> Vec<Timestamp> {
     let due = year.iter().filter(|minute| (case.fits)(minute.wall));
     let mut due: Vec<Timestamp> = due
@@ -147,9 +147,9 @@ struct World {
     now: Timestamp,
     /// Duration of a run.
     takes: SignedDuration,
-    /// Number of runs that the archive keeps: the last ones.
+    /// Number of newest runs that the archive keeps.
     keeps: usize,
-    /// Status of the attempt with this number.
+    /// Status of the nth attempt.
     fate: fn(usize) -> RunStatus,
 }
 
@@ -182,7 +182,7 @@ impl World {
         decide(&self.schedule, &self.calendar, kept, self.now)
     }
 
-    /// Runs what is due, oldest first, until nothing is; then returns the status.
+    /// Runs what is due, oldest first, until nothing is left; returns the status.
     fn tick(&mut self) -> ScheduleStatus {
         loop {
             let standing = self.look();
@@ -205,7 +205,7 @@ impl World {
         }
     }
 
-    /// Checks whenever something may have changed, and runs what is due.
+    /// Checks at every possible change, and runs what is due.
     fn follow(&mut self, end: Timestamp) {
         loop {
             match self.tick().look_again {
@@ -215,12 +215,12 @@ impl World {
         }
     }
 
-    /// Due times in the order in which they were run.
+    /// Due times in the order in which they ran.
     fn due(&self) -> Vec<Timestamp> {
         self.archive.iter().map(|attempt| attempt.due).collect()
     }
 
-    /// Start times and due times of attempts, in wall-clock time.
+    /// Start times and due times of attempts, in local time.
     fn told(&self) -> Vec<String> {
         let wall = |instant| {
             self.calendar
@@ -238,13 +238,13 @@ fn instant(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// The parts of the year in which clocks change.
+/// The parts of the year with clock changes.
 const CHANGES: [(&str, &str); 2] = [
     ("2026-03-05T00:00:00Z", "2026-04-08T00:00:00Z"),
     ("2026-10-01T00:00:00Z", "2026-11-04T00:00:00Z"),
 ];
 
-/// Due times from one instant to another, but for the first.
+/// Due times after one instant, up to another.
 fn part(due: &[Timestamp], start: Timestamp, end: Timestamp) -> Vec<Timestamp> {
     let part = due.iter().copied().filter(|due| (start..end).contains(due));
     part.skip(1).collect()
@@ -297,7 +297,7 @@ fn looks_at_fixed_minutes_run_every_due_time_once() {
         for (start, end) in CHANGES.map(|(start, end)| (instant(start), instant(end))) {
             let mut world = World::new(case.cron, zone, "2026-01-01T00:00:00Z");
             world.keeps = 20;
-            // Like cron: on the minute, whatever the previous run took.
+            // Like cron: on the minute, however long the previous run took.
             let mut look = *due.iter().find(|due| **due >= start).unwrap();
             while look < end {
                 world.now = world.now.max(look);

@@ -13,12 +13,12 @@ pub enum Health {
     Good,
     /// Its last attempt failed.
     Failing,
-    /// It was due an hour ago or longer, and did not succeed.
+    /// It was due at least an hour ago and did not succeed.
     Overdue,
 }
 
 impl Health {
-    /// The word that people read.
+    /// Its name in messages.
     pub fn word(self) -> &'static str {
         match self {
             Self::Good => "good",
@@ -40,7 +40,7 @@ pub fn health(standing: &ScheduleStatus) -> Health {
 }
 
 impl Calendar {
-    /// An instant as people in the time zone read it: "2026-11-16 09:00 GMT".
+    /// Formats an instant in the time zone: "2026-11-16 09:00 GMT".
     pub fn words(&self, instant: Timestamp) -> String {
         let local = instant.to_zoned(self.zone().clone());
         local.strftime("%Y-%m-%d %H:%M %Z").to_string()

@@ -1,4 +1,4 @@
-//! Repositories that are incomplete, broken or made to do harm.
+//! Repositories that are incomplete, broken or malicious.
 
 use super::{
     fixture::{Fixture, error, records},
@@ -169,7 +169,8 @@ fn trees_of_odd_programs_are_read() {
         .collect();
     let entry =
         |mode: &str, name: &str| [format!("{mode} {name}\0").as_bytes(), &bytes[..]].concat();
-    // Old programs wrote who may write; some write zeros in front, and names that lead elsewhere.
+    // Old programs wrote group permissions; some write leading zeros, and names that lead
+    // elsewhere.
     let tree = [
         entry("100664", "a"),
         entry("100644", "a/../b"),

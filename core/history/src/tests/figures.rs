@@ -1,5 +1,5 @@
-//! Figures of commits that git counts in particular ways: each is checked against what is known, and
-//! the whole repository against git.
+//! Line counts of commits that git counts in particular ways: each commit is checked against
+//! known values, and the whole repository against git.
 
 use super::{fixture::Fixture, oracle::same_as_git};
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,4 +1,4 @@
-//! Repositories made with `git` in folders that go away with the test.
+//! Repositories made with `git` in temporary folders.
 
 use crate::{HistoryError, Place, Repository};
 use serde_json::Value;
@@ -11,10 +11,10 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-/// Nobody cancels.
+/// A cancellation flag that is never set.
 pub static GO: AtomicBool = AtomicBool::new(false);
 
-/// `git` without anything of the machine it runs on.
+/// `git`, independent of the configuration of this machine.
 pub fn git(folder: &Path) -> Command {
     let mut command = Command::new("git");
     command
@@ -30,7 +30,7 @@ pub fn git(folder: &Path) -> Command {
     command
 }
 
-/// What a command says, which must succeed.
+/// The standard output of a command, which must succeed.
 pub fn said(command: &mut Command) -> Vec<u8> {
     let output = command.output().unwrap();
     assert!(
@@ -54,7 +54,7 @@ impl Fixture {
         Self::with(&[])
     }
 
-    /// With more arguments for `git init`.
+    /// The same with more arguments for `git init`.
     pub fn with(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("repo");
@@ -70,7 +70,7 @@ impl Fixture {
         }
     }
 
-    /// Runs git, and gives the first line of what it says.
+    /// Runs git and returns the first line of its output.
     pub fn git(&self, arguments: &[&str]) -> String {
         let text = said(self.command().args(arguments));
         let text = String::from_utf8_lossy(&text).into_owned();
@@ -114,13 +114,13 @@ impl Fixture {
         self
     }
 
-    /// Commits everything, an hour after the commit before, and gives the id.
+    /// Commits everything, one hour after the previous commit, and returns the id.
     pub fn commit(&mut self, message: &str) -> String {
         self.git(&["add", "-A"]);
         self.commit_index(message)
     }
 
-    /// Commits what is in the index.
+    /// Commits the index and returns the id.
     pub fn commit_index(&mut self, message: &str) -> String {
         self.git(&[
             "commit",
@@ -134,7 +134,7 @@ impl Fixture {
         self.git(&["rev-parse", "HEAD"])
     }
 
-    /// Makes an object from bytes, whatever they are.
+    /// Makes an object from any bytes.
     pub fn object(&self, kind: &str, bytes: &[u8]) -> String {
         let mut command = self.command();
         command
@@ -156,7 +156,7 @@ impl Fixture {
         records(&self.uri(behind)).unwrap()
     }
 
-    /// Path, what became of it, lines added and deleted of every file of a commit.
+    /// Path, status, and lines added and deleted for every file of a commit.
     pub fn files(&self, commit: &str) -> Vec<String> {
         let all = self.records("#file_changes");
         let of_commit = all.iter().filter(|record| record["commit"] == commit);
@@ -164,7 +164,7 @@ impl Fixture {
     }
 }
 
-/// A record of a file on one line: `new < old renamed +1 -2`.
+/// Formats the record of a file as one line: `new < old renamed +1 -2`.
 fn shown(record: &Value) -> String {
     let path = record["path"].as_str().unwrap();
     let old = record["old_path"]
@@ -184,7 +184,7 @@ pub fn records(uri: &str) -> Result<Vec<Value>, HistoryError> {
     written(&repository)
 }
 
-/// What a repository writes.
+/// The records that a repository gives.
 pub fn written(repository: &Repository) -> Result<Vec<Value>, HistoryError> {
     let mut out = Vec::new();
     let count = repository.write(&mut out, &GO)?;
@@ -197,7 +197,7 @@ pub fn written(repository: &Repository) -> Result<Vec<Value>, HistoryError> {
     Ok(records)
 }
 
-/// The error that a URI gives.
+/// The error that reading a URI gives.
 pub fn error(uri: &str) -> String {
     records(uri).expect_err(uri).to_string()
 }

@@ -1,4 +1,5 @@
-//! What must not have a say: programs that a repository names, and the machine.
+//! Neither programs that a repository names nor the configuration of the machine affect the
+//! result.
 
 use super::{
     fixture::{Fixture, GO, error, git, records, said},
@@ -11,7 +12,7 @@ use std::{
     process::{Command, Output},
 };
 
-/// Programs that git would run for one command or another, by the setting that names them.
+/// Settings that name programs which git would run for some command.
 const PROGRAMS: [&str; 24] = [
     "core.fsmonitor",
     "core.pager",
@@ -119,7 +120,8 @@ fn programs_of_a_repository_do_not_run() {
     assert!(error(&repo.uri("?branch=mian")).contains("did you mean"));
     assert_eq!(repo.files(&head), ["a modified +1 -1"]);
     assert_eq!(marks(folder.path()), Vec::<String>::new());
-    // Git itself runs some of them, so the marks work; others fail, and git with them.
+    // Git itself runs some of them, which proves that the marks work; others fail, and then git
+    // does, too.
     let difference = ["-c", "filter.x.process=", "diff", "HEAD~", "HEAD"];
     for arguments in [&difference[..], &["status"]] {
         git(&repo.path).args(arguments).output().unwrap();
@@ -162,7 +164,8 @@ fn a_partial_clone_fetches_nothing() {
     assert_eq!(marks(folder.path()), ["remote.origin.uploadpack"]);
 }
 
-/// Does the work of the tests below in a process of its own, whose environment they choose.
+/// Does the work of the tests below in a separate process, for which they choose the
+/// environment.
 #[test]
 fn child() {
     let Ok(uri) = std::env::var("RETROCAST_TEST_URI") else {
@@ -179,7 +182,7 @@ fn child() {
     fs::write(std::env::var("RETROCAST_TEST_ANSWER").unwrap(), answer).unwrap();
 }
 
-/// What `child` answers.
+/// The answer of `child`.
 fn answer(uri: &str, environment: &[(&str, &str)]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("answer");
@@ -315,7 +318,7 @@ fn the_password_of_the_uri_reaches_its_host_alone() {
         !error.contains("wr0ng") && !error.contains("ann"),
         "{error}"
     );
-    // A server that sends git to another one, which is `localhost` here.
+    // A server that redirects git to another one, here `localhost`.
     let elsewhere = url.replace("/repo/", "/elsewhere/repo/");
     let error = fetch(&elsewhere, "s3cret").unwrap_err().to_string();
     assert!(error.contains("could not read Username"), "{error}");

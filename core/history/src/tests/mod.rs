@@ -1,4 +1,5 @@
-//! Tests against the program `git` itself: it makes the repositories, and says what is in them.
+//! Tests against the program `git` itself, which makes the repositories and reports their
+//! contents.
 
 mod attack;
 mod figures;

@@ -1,11 +1,11 @@
-//! What `git log --numstat -M` says about a repository, beside what we say.
+//! Compares our records of a repository with the output of `git log --numstat -M`.
 
 use super::fixture::{git, records, said};
 use crate::text::{exact, prose};
 use serde_json::Value;
 use std::{collections::HashMap, path::Path};
 
-/// A commit as git tells of it.
+/// A commit as reported by git.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Told {
     id: String,
@@ -18,7 +18,7 @@ pub struct Told {
     files: Vec<Line>,
 }
 
-/// A line of `--numstat` and `--raw`, put together.
+/// A line of `--numstat` combined with its line of `--raw`.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Line {
     path: String,
@@ -28,7 +28,7 @@ pub struct Line {
     is_submodule: bool,
 }
 
-/// How many commits and files were the same.
+/// How many equal commits and files were compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checked {
     pub commits: usize,
@@ -124,7 +124,7 @@ fn ours(record: &Value) -> Line {
     }
 }
 
-/// Asks git, with the attributes of the commit at the head, and its defaults for everything else.
+/// Runs git with the attributes of the commit at the head and default settings otherwise.
 fn told(repository: &Path) -> Vec<Told> {
     let run = |more: &[&str], format: &str| {
         let mut log = git(repository);
@@ -173,7 +173,7 @@ fn told(repository: &Path) -> Vec<Told> {
     told.collect()
 }
 
-/// What stands behind each commit's id.
+/// The output that follows each commit's id.
 fn by_commit(output: &[u8]) -> HashMap<&[u8], &[u8]> {
     let commits = output.split(|byte| *byte == 1).skip(1);
     commits
@@ -219,7 +219,7 @@ fn lines(numbers: &[u8], raw: &[u8]) -> Vec<Line> {
     lines
 }
 
-/// What stands between NUL characters; git sets a line feed before the first.
+/// The text between NUL characters; git puts a line feed before the first one.
 fn fields(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let text = text.strip_prefix(b"\0").unwrap_or(text);
     let text = text.strip_prefix(b"\n").unwrap_or(text);

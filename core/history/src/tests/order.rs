@@ -1,4 +1,4 @@
-//! Which commits are told of, in which order, and what the identity stands for.
+//! Which commits are recorded, in which order, and what the identity depends on.
 
 use super::fixture::{Fixture, GO, error, records, written};
 use crate::{Place, Repository};
@@ -15,7 +15,7 @@ fn subjects(records: &[Value]) -> Vec<&str> {
         .collect()
 }
 
-/// Two branches whose clocks are an hour apart, and a commit from a clock that is days slow.
+/// Two branches whose clocks differ by an hour, and a commit from a clock that is days behind.
 fn branches() -> Fixture {
     let mut repo = Fixture::new();
     repo.write("a", "1\n");
@@ -75,7 +75,7 @@ fn oldest_first_and_parents_before_children() {
 #[test]
 fn since_looks_behind_a_slow_clock() {
     let repo = branches();
-    // 2023-11-14T23:43:20Z is when "3 side" was committed.
+    // "3 side" was committed at 2023-11-14T23:43:20Z.
     let young = repo.records("?since=2023-11-14T23:43:20Z");
     let expected = [
         "3 side",

@@ -1,4 +1,4 @@
-//! URIs, right and wrong.
+//! Valid and invalid URIs.
 
 use crate::{Place, What};
 

@@ -1,5 +1,5 @@
-//! The history of this project itself, commit by commit and file by file; and those of the folders that
-//! `RETROCAST_HISTORIES` names, with colons between them.
+//! The history of this project itself, commit by commit and file by file, and the histories of
+//! the folders in `RETROCAST_HISTORIES`, which are separated by colons.
 
 use super::{fixture::git, oracle::same_as_git};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Repositories on a server: fetched, brought up to date, and not left half done.
+//! Repositories on a server are fetched and updated, and no partial download remains.
 
 use super::{
     fixture::{Fixture, GO, written},
@@ -145,7 +145,7 @@ fn an_interrupted_clone_is_taken_up_again() {
         assert!(matches!(error, HistoryError::Fetch { .. }), "{error}");
         assert_eq!(served.packs(), 0, "nothing half done counts");
     }
-    // What is left by a process that was killed.
+    // Left over by a process that was killed.
     let config = served
         .files()
         .into_iter()

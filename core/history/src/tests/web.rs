@@ -11,34 +11,35 @@ use std::{
     },
 };
 
-/// What the server does with a request.
+/// The request is served.
 pub const WELL: usize = 0;
-/// It asks for a password.
+/// The server asks for a password.
 pub const ASK: usize = 1;
-/// It ends in the middle of a pack.
+/// The connection ends in the middle of a pack.
 pub const BREAK: usize = 2;
-/// It says that there is nothing.
+/// The server replies that the repository does not exist.
 pub const NONE: usize = 3;
-/// It says that it cannot now.
+/// The server replies that it is temporarily unavailable.
 pub const BUSY: usize = 4;
-/// It sends a pack whose last bytes are others.
+/// The server sends a pack with wrong last bytes.
 pub const SPOIL: usize = 5;
 
-/// It wants the password of ann, s3cret, and redirects what is below `elsewhere` and `file`.
+/// The server requires ann's password, s3cret, and redirects requests below `elsewhere` and
+/// `file`.
 pub const PASSWORD: usize = 6;
-/// It keeps git waiting.
+/// The server never answers.
 pub const STALL: usize = 7;
 
-/// A server of the repositories in a folder, until the test ends.
+/// A server of the repositories in a folder, until it is dropped.
 pub struct Web {
     pub address: String,
     mood: Arc<AtomicUsize>,
-    /// Bytes of packs that were sent.
+    /// Number of bytes of packs that were sent.
     sent: Arc<AtomicUsize>,
 }
 
 impl Web {
-    /// `None` where git cannot serve.
+    /// Starts a server; `None` if git cannot serve.
     pub fn start(root: &Path) -> Option<Self> {
         let backend = Command::new("git").arg("--exec-path").output().ok()?;
         let folder = PathBuf::from(String::from_utf8(backend.stdout).ok()?.trim());
@@ -64,7 +65,7 @@ impl Web {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let mood = mood.load(Ordering::SeqCst);
-                // A client that goes away in the middle is its own affair.
+                // Clients may close the connection early.
                 let _ = serve(stream, &backend, &root, mood, &sent);
             }
         });
@@ -114,7 +115,7 @@ fn serve(
         PASSWORD if request.authorization == "Basic YW5uOnMzY3JldA==" => "",
         STALL => {
             sent.fetch_add(1, Ordering::SeqCst);
-            // Until git goes away.
+            // Waits until git closes the connection.
             return stream.read(&mut [0]).map(drop);
         }
         ASK | PASSWORD => "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"",

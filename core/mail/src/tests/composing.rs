@@ -1,4 +1,4 @@
-//! Messages, read by a parser that is not ours.
+//! Messages, read by an independent parser.
 
 use super::fixture::*;
 use crate::{Address, Content, Message, Templates, compose};
@@ -28,7 +28,7 @@ fn parse(message: &Message) -> mail_parser::Message<'_> {
     MessageParser::default().parse(&message.bytes).unwrap()
 }
 
-/// What SMTP and RFC 5322 ask of the bytes.
+/// Checks the bytes against the rules of SMTP and RFC 5322.
 fn check_bytes(bytes: &[u8]) {
     assert!(bytes.is_ascii());
     let text = std::str::from_utf8(bytes).unwrap();
@@ -69,7 +69,7 @@ fn a_message_is_the_same_every_time() {
             "{id}"
         );
     }
-    // Other words do not make it another message.
+    // With other wording it is still the same message.
     let templates = Templates::built_in().with("mail/subject.txt.j2", "new");
     let again = compose(&settings(25), &templates, &content, &to(), date()).unwrap();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The outbox: each message once, whatever fails.
+//! The outbox sends each message once, whatever fails.
 
 use super::{
     fixture::{failure, settings},
@@ -25,7 +25,7 @@ fn ada() -> Address {
     "ada@example.org".parse().unwrap()
 }
 
-/// A transport that answers from a list, and keeps what it was given.
+/// A transport that gives prepared answers and keeps the messages.
 #[derive(Default)]
 struct Listed {
     outcomes: Vec<Outcome>,
@@ -156,7 +156,7 @@ fn a_refusal_for_now_is_tried_again_later_and_one_for_good_is_not() {
         "{words}"
     );
     assert!(!words.contains('\n'));
-    // Every attempt had the same bytes, and a person may ask for another.
+    // Every attempt had the same bytes, and a person may request another attempt.
     assert_eq!(
         enqueue(&mut outbox, &ada(), after_minutes(100)),
         Enqueued::Again
@@ -236,14 +236,16 @@ fn a_process_that_dies_leaves_doubt_and_the_same_message() {
     enqueue(&mut outbox, &ada(), start());
     pass(&mut outbox, &mut transport, start());
     drop(outbox);
-    // It died in the middle of writing that the message was accepted, and the message was there still.
+    // The process died while it wrote that the message was accepted, and the message file still
+    // existed.
     let path = events_path(folder.path());
     let mut bytes = fs::read(&path).unwrap();
     bytes.truncate(bytes.len() - 10);
     fs::write(&path, &bytes).unwrap();
     assert_eq!(state(folder.path()), DeliveryState::InDoubt);
     let mut outbox = Outbox::open(folder.path()).unwrap();
-    // The words have changed since, but the message must not: without its bytes it is not sent.
+    // The wording has changed since, but the message must not change: without its bytes it is
+    // not sent.
     let templates = Templates::built_in().with("mail/subject.txt.j2", "other");
     let error = outbox
         .enqueue(
@@ -395,7 +397,7 @@ fn random_faults_over_300_messages() {
                     .or_default() += 1;
                 let cut = random.random_range(1..20);
                 fs::write(&path, &bytes[..bytes.len() - cut]).unwrap();
-                // The message is removed only after that, so it is there.
+                // The message file is removed only after that, so it exists.
                 let to = delivery.queued.recipient.parse().unwrap();
                 let date = delivery.queued.date;
                 let message =
@@ -434,7 +436,7 @@ fn random_faults_over_300_messages() {
         again += usize::from(copies.len() > 1);
     }
     assert_eq!(all.iter().count(), 300);
-    // The test is worth something: most had it once, and some replies were lost.
+    // The test covers both cases: most messages were sent once, and some replies were lost.
     assert!(
         once > 200 && again > 5 && !forgotten.is_empty(),
         "{once} {again} {forgotten:?}"

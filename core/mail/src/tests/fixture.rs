@@ -1,4 +1,4 @@
-//! A run's folder with a report, as a finished run leaves it.
+//! The folder of a finished run with a report.
 
 use crate::{Content, FailureNotice, Fonts, Settings};
 use retrocast_domain::{

@@ -28,7 +28,7 @@ fn a_picture_has_twice_the_pixels_and_exact_colours() {
     };
     assert_eq!(colour(230, 90), [0x0b, 0x5f, 0xa5]);
     assert_eq!(colour(1, 1), [0xff; 3]);
-    // The words are drawn: there is ink where they stand.
+    // The words are drawn: there are dark pixels at their position.
     let ink = (0..300).filter(|x| colour(*x + 25, 320) == [0x1b, 0x24, 0x2c]);
     assert!(ink.count() > 10);
     let bare = draw(SVG, &crate::Fonts::new([]), 552).unwrap();

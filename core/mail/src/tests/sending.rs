@@ -1,4 +1,4 @@
-//! Sending to servers that refuse, vanish, wait, or are not who they say they are.
+//! Sending to servers that refuse, close the connection, wait, or have a wrong certificate.
 
 use super::{
     fixture::{failure, settings},
@@ -35,7 +35,7 @@ fn client(settings: &Settings) -> Smtp {
         })
 }
 
-/// Acts as told at one step, the first time only.
+/// Acts in this way at one step, the first time only.
 fn once(at: Step, act: Act) -> impl FnMut(Step, &str) -> Act + Send + 'static {
     let mut left = Some(act);
     move |step, _| {
@@ -170,7 +170,7 @@ fn a_connection_that_was_closed_meanwhile_is_opened_again() {
     assert_eq!(server.kept().len(), 2);
 }
 
-/// Settings for a protected server with an authority of the test.
+/// Settings for a protected server whose certificate is from an authority of the test.
 fn protected(folder: &std::path::Path, pem: &str, host: &str, port: u16, tls: &str) -> Settings {
     let ca = folder.join("ca.pem");
     std::fs::write(&ca, pem).unwrap();
@@ -242,7 +242,7 @@ fn a_wrong_certificate_or_none_gets_nothing() {
 fn nothing_goes_to_another_machine_in_plain_text() {
     let server = Server::plain(|_, _| Act::Good);
     let mut settings = settings(server.port);
-    // Not what the settings allow, but what the name of this machine could lead to.
+    // The settings would refuse this host, but the name of this machine could resolve to it.
     settings.server.host = "0.0.0.0".to_string();
     let error = client(&settings).check().unwrap_err();
     assert!(error.contains("not on this machine"), "{error}");

@@ -1,4 +1,4 @@
-//! A mail server and a token server in threads, which do what a test tells them.
+//! A mail server and a token server in threads, which act as a test specifies.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivateKeyDer};
@@ -12,7 +12,7 @@ use std::{
     thread::JoinHandle,
 };
 
-/// Where a session is.
+/// The step that a session has reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     Connect,
@@ -24,10 +24,10 @@ pub enum Step {
     End,
 }
 
-/// What the server does there.
+/// How the server acts at a step.
 #[derive(Debug, Clone)]
 pub enum Act {
-    /// As a good server does.
+    /// Accepts.
     Good,
     /// Replies with this line.
     Say(String),
@@ -35,7 +35,7 @@ pub enum Act {
     Drop,
     /// At the end: keeps the message and closes the connection without a reply.
     KeepAndDrop,
-    /// Says nothing until the client goes.
+    /// Does not reply until the client closes the connection.
     Hang,
 }
 
@@ -87,7 +87,7 @@ impl Server {
                 if seen.over.load(Ordering::SeqCst) {
                     return;
                 }
-                // A connection that ends early is what some tests are about.
+                // Some tests close connections early.
                 let _ = serve(stream.unwrap(), &guard, auth, &mut decide, &seen);
             }
         });
@@ -241,7 +241,7 @@ fn serve(
     }
 }
 
-/// Writes at once: pieces would wait for each other.
+/// Writes everything at once, because small packets would be delayed.
 fn say(stream: &mut BufReader<Box<dyn Stream>>, text: &str) -> std::io::Result<()> {
     stream.get_mut().write_all(text.as_bytes())?;
     stream.get_mut().flush()

@@ -1,4 +1,4 @@
-//! Settings: what is refused, and that no secret is shown.
+//! Settings: invalid ones are refused, and no secret is shown.
 
 use crate::{Settings, Smtp, settings::SecretPlace};
 

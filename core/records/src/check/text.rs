@@ -1,10 +1,10 @@
-//! Formats the result of a check for people.
+//! Formats the result of a check.
 
 use super::{Checked, Example};
 use retrocast_domain::number::{NBSP, count, percent, plural};
 use std::fmt;
 
-/// Names that are listed before the rest is counted.
+/// Maximum number of listed names; the others are counted.
 const NAMES: usize = 12;
 
 impl fmt::Display for Checked {
@@ -115,7 +115,7 @@ fn some(mut names: Vec<String>) -> String {
     names.join(", ")
 }
 
-/// Hours, as days when there are many.
+/// Formats hours, as days if there are many.
 fn hours(hours: f64) -> String {
     if hours.abs() < 72.0 {
         format!("{hours:.1}{NBSP}hours")

@@ -12,11 +12,11 @@ use jiff::tz::TimeZone;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
-/// Times that a record can well have, in microseconds since 1970: from there to the end of 2099.
+/// Plausible times of records, in microseconds since 1970 UTC: 1970 to 2099.
 const PLAUSIBLE: Range<i64> = 0..4_102_444_800_000_000;
 
 impl Reader<'_> {
-    /// Everything about a field but its type.
+    /// Parses everything about a field except its type.
     pub(super) fn limits(&mut self, name: &str, table: &DeTable, kind: &str) -> Field {
         let notation = self.notation(name, kind, table);
         let required = match table.get("required") {
@@ -29,7 +29,7 @@ impl Reader<'_> {
         let (allowed, allowed_integers) = self.allowed(table);
         let (mut min, mut max, mut earliest, mut latest) = (None, None, None, None);
         if matches!(kind, "timestamp" | "date") {
-            // Days are days in every zone.
+            // Days have no zone.
             let zone = notation.zone_rules().filter(|_| kind == "timestamp");
             earliest = self.moment(table, "min", zone).map(|day| day.0);
             latest = self.moment(table, "max", zone).map(|day| day.1);
@@ -83,7 +83,8 @@ impl Reader<'_> {
         Some(from).filter(|from| from != name)
     }
 
-    /// The first and last microsecond since 1970 of a limit: a time, or a whole day, in a zone.
+    /// The first and last microsecond since 1970 of a limit, which is a time or a whole day in a
+    /// zone.
     fn moment(
         &mut self,
         table: &DeTable,
@@ -150,7 +151,7 @@ impl Reader<'_> {
         (texts, integers)
     }
 
-    /// Limits that make no sense for the type.
+    /// Reports limits that do not apply to the type.
     pub(super) fn fitting(&mut self, field: &Field, table: &DeTable) {
         let kind = innermost(&field.kind);
         let numeric = matches!(kind, FieldKind::Integer | FieldKind::Number);
@@ -187,7 +188,7 @@ impl Reader<'_> {
     }
 }
 
-/// Gives a record's time the limits that its contract leaves open.
+/// Limits a record's time to plausible values, unless the contract does.
 pub(super) fn plausible(field: &mut Field) {
     let (earliest, latest) = (field.earliest, field.latest);
     if earliest.is_none() && latest.is_none_or(|latest| latest >= PLAUSIBLE.start) {
@@ -198,7 +199,7 @@ pub(super) fn plausible(field: &mut Field) {
     }
 }
 
-/// A limit as the file has it.
+/// A limit as written in the file.
 fn written(value: &Value) -> String {
     match value.get_ref() {
         DeValue::Integer(number) => number.to_string(),

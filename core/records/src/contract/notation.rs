@@ -1,5 +1,5 @@
-//! The notation of values in records: null words, words for true and false, decimal marks, formats and
-//! zones of times.
+//! The notation of values in records: null words, words for true and false, decimal marks, time
+//! formats and zones.
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use serde::{Serialize, Serializer};
@@ -11,17 +11,17 @@ pub struct Notation {
     /// Texts that mean a missing value; `None` for the defaults.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub null_words: Option<Vec<String>>,
-    /// Mark before the decimals of numbers in text, `.` or `,`; `None` for the usual one, `.`.
+    /// Decimal mark of numbers in text, `.` or `,`; `None` for the default, `.`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decimal: Option<char>,
-    /// Mark between groups of three digits; `None` for none, or the common ones beside a decimal
+    /// Mark between groups of three digits; `None` for none, or for the common ones with a decimal
     /// comma.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thousands: Option<char>,
     /// Zone of times without an offset; `None` for UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<Zone>,
-    /// Formats of times, tried in order; empty for every form whose meaning is certain.
+    /// Formats of times, tried in order; empty for every unambiguous form.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub format: Vec<TimeFormat>,
     /// Texts that mean true; `None` for the defaults.
@@ -58,7 +58,7 @@ impl EpochUnit {
     /// All units, the longest first.
     pub const ALL: [Self; 4] = [Self::Seconds, Self::Millis, Self::Micros, Self::Nanos];
 
-    /// The word of a contract for it, such as `epoch_ms`.
+    /// Its name in contracts, such as `epoch_ms`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Seconds => "epoch_s",
@@ -78,7 +78,7 @@ impl EpochUnit {
         }
     }
 
-    /// Its power of ten in microseconds.
+    /// The unit in microseconds, as a power of ten.
     pub(crate) fn power(self) -> i32 {
         match self {
             Self::Seconds => 6,
@@ -132,7 +132,7 @@ impl Serialize for Zone {
     }
 }
 
-/// The bundled time zones: those of the machine may differ, and so would results.
+/// The bundled time zones; those of the machine may differ and change results.
 pub(crate) fn database() -> &'static TimeZoneDatabase {
     static DATABASE: OnceLock<TimeZoneDatabase> = OnceLock::new();
     DATABASE.get_or_init(TimeZoneDatabase::bundled)
@@ -144,8 +144,8 @@ impl Notation {
         *self == Self::default()
     }
 
-    /// Returns true if marks of numbers are declared; then texts of JSON and Parquet are read as
-    /// numbers, too.
+    /// Returns true if decimal or thousands marks are declared; then texts of JSON and Parquet are
+    /// read as numbers, too.
     pub fn reads_numerals(&self) -> bool {
         self.decimal.is_some() || self.thousands.is_some()
     }
@@ -168,7 +168,7 @@ impl Notation {
         words.map(String::as_str).any(|word| word == text.trim())
     }
 
-    /// The boolean that a text means.
+    /// The boolean that a text means; `None` if it means none.
     pub fn truth(&self, text: &str) -> Option<bool> {
         let stands = |declared: &Option<Vec<String>>, usual: &[&str]| match declared {
             Some(words) => words.iter().any(|word| word == text),
@@ -207,7 +207,7 @@ impl Notation {
         }
     }
 
-    /// The rules of the zone, where one is declared.
+    /// The rules of the declared zone.
     pub fn zone_rules(&self) -> Option<&TimeZone> {
         self.zone.as_ref().map(Zone::rules)
     }
@@ -237,7 +237,7 @@ const TRUE_WORDS: [&str; 7] = ["true", "t", "yes", "y", "on", "1", "1.0"];
 /// Default texts for false, ignoring case.
 const FALSE_WORDS: [&str; 7] = ["false", "f", "no", "n", "off", "0", "0.0"];
 
-/// A mark of numbers, whatever its width or bend.
+/// Normalises a mark of numbers: its variants in width and form become one character.
 pub(crate) fn numeral_mark(c: char) -> char {
     match c {
         '\u{a0}' | '\u{2009}' | '\u{202f}' => ' ',

@@ -1,4 +1,4 @@
-//! Regular expressions of contracts: what a whole text must match.
+//! Regular expressions of contracts, matched against whole texts.
 //!
 //! Matching takes time linear in the text, whatever the pattern: there is no backtracking, and a
 //! pattern that would need a large automaton is refused.
@@ -6,7 +6,7 @@
 use regex::{Error, Regex, RegexBuilder};
 use serde::{Serialize, Serializer};
 
-/// Bytes that a compiled pattern may have.
+/// Maximum size of a compiled pattern, in bytes.
 const SIZE_MAX: usize = 4 << 20;
 
 /// A regular expression that a whole text must match.
@@ -21,14 +21,14 @@ pub struct Pattern {
 pub(super) struct Unusable {
     /// The error in words.
     pub message: String,
-    /// Byte of the pattern at which it is, where that is known.
+    /// Byte offset of the error in the pattern, if known.
     pub at: Option<usize>,
 }
 
 impl Pattern {
     pub(super) fn new(text: &str) -> Result<Self, Unusable> {
         compile(text).map_err(|error| unusable(text, &error))?;
-        // Alone it is sound, so here it can only end in a comment that swallows the bracket.
+        // The pattern is valid by itself, so it can only end in a comment that hides the bracket.
         let regex = compile(&format!(r"\A(?:{text})\z")).map_err(|error| match error {
             Error::CompiledTooBig(_) => unusable(text, &error),
             _ => Unusable {
@@ -72,7 +72,7 @@ fn compile(text: &str) -> Result<Regex, Error> {
         .build()
 }
 
-/// The library marks the position by a caret below a copy of the pattern, and gives the reason in
+/// The library marks the position with a caret below a copy of the pattern, and gives the reason in
 /// the last line.
 fn unusable(text: &str, error: &Error) -> Unusable {
     let Error::Syntax(told) = error else {
@@ -134,7 +134,7 @@ mod tests {
         assert!(Pattern::new("a\n(").is_err());
     }
 
-    /// A pattern that takes a backtracking matcher exponential time.
+    /// Checks a pattern that takes a backtracking matcher exponential time.
     #[test]
     fn time_is_linear_in_the_text() {
         let pattern = Pattern::new("(a+)+").unwrap();

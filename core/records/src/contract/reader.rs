@@ -1,4 +1,5 @@
-//! From the tree of a contract's file to the contract, with every mistake at its place.
+//! Converts the TOML tree of a contract's file to a contract, and reports every mistake with its
+//! location.
 
 mod notation;
 
@@ -61,7 +62,7 @@ const TYPES: [&str; 9] = [
     "struct",
     "list<string>",
 ];
-/// Names that other systems give to our types.
+/// Names of our types in other systems.
 const FOREIGN_TYPES: [(&str, &str); 14] = [
     ("int", "integer"),
     ("int64", "integer"),
@@ -103,7 +104,7 @@ impl Reader<'_> {
         self.diagnostics.push(found);
     }
 
-    /// The contract; a sound one when there are no diagnostics afterwards.
+    /// Parses the contract; it is valid if there are no diagnostics afterwards.
     pub fn contract(&mut self, name: &str, root: &DeTable) -> Contract {
         self.known(root, &CONTRACT_KEYS, "a contract");
         let title = self.text(root, "title").map(|(_, title)| title);
@@ -183,7 +184,7 @@ impl Reader<'_> {
         self.error(value.span(), message, None);
     }
 
-    /// Fields of a `[field.*]` table in the order in which the file has them.
+    /// The fields of a `[field.*]` table, in the order of the file.
     fn fields(&mut self, value: &Value) -> Vec<Field> {
         let Some(table) = value.get_ref().as_table() else {
             self.wrong_type("field", value, "a table");
@@ -320,7 +321,7 @@ impl Reader<'_> {
     }
 }
 
-/// The type of values, be they items of a list.
+/// The type of the values, or of a list's items.
 fn item_type(mut kind: &str) -> &str {
     while let Some(item) = kind
         .strip_prefix("list<")
@@ -331,7 +332,7 @@ fn item_type(mut kind: &str) -> &str {
     kind
 }
 
-/// A name as a key of TOML.
+/// Formats a name as a TOML key.
 fn bare(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if !name.is_empty() && name.chars().all(plain) {

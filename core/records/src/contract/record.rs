@@ -1,5 +1,5 @@
 //! Parses the keys of a contract about whole records: key, time, latest, treatment of unlisted
-//! fields, and expectations of all records together.
+//! fields, and expectations of the records as a whole.
 
 use super::{
     Field, FieldKind, Personal, REST, UnknownFields,
@@ -142,7 +142,7 @@ impl Reader<'_> {
         unknown
     }
 
-    /// Parses the expectations of all records together.
+    /// Parses the expectations of the records as a whole.
     pub(super) fn expect(&mut self, root: &DeTable) -> Expectation {
         let Some(value) = root.get("expect") else {
             return Expectation::default();
@@ -179,7 +179,7 @@ impl Reader<'_> {
         found
     }
 
-    /// A number above zero, or from zero.
+    /// Parses a number above zero, or with `zero` from zero on.
     fn amount(&mut self, table: &DeTable, key: &str, zero: bool) -> Option<f64> {
         let number = self.number(table, key)?;
         if number > 0.0 || (zero && number == 0.0) {
@@ -191,7 +191,7 @@ impl Reader<'_> {
         None
     }
 
-    /// One of a few words.
+    /// Parses one of a few words.
     pub(super) fn choice<T: Copy>(
         &mut self,
         table: &DeTable,

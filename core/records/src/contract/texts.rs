@@ -13,7 +13,7 @@ use toml::{
 };
 
 impl Reader<'_> {
-    /// A whole number of characters.
+    /// Parses a whole number of characters.
     pub(super) fn length(&mut self, table: &DeTable, key: &str) -> Option<usize> {
         let length = self.number(table, key)?;
         if length >= 1.0 && length.fract() == 0.0 {
@@ -24,7 +24,7 @@ impl Reader<'_> {
         None
     }
 
-    /// Minimum and maximum number of characters.
+    /// Parses minimum and maximum length, in characters.
     pub(super) fn lengths(&mut self, table: &DeTable) -> (Option<usize>, Option<usize>) {
         let (least, most) = (
             self.length(table, "min_length"),
@@ -56,7 +56,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The location of a byte of a text in the file, if the file contains the text unchanged.
+    /// Locates a byte of a text in the file, if the file contains the text unchanged.
     pub(super) fn within_text(
         &self,
         span: &Range<usize>,
@@ -79,7 +79,7 @@ impl Reader<'_> {
         self.choice(table, "personal", &CHOICES).unwrap_or_default()
     }
 
-    /// Parses and checks the default; the field's limits are known by now.
+    /// Parses and checks the default against the field's limits, which are parsed before.
     pub(super) fn default(&mut self, field: &mut Field, table: &DeTable) {
         let Some(value) = table.get("default") else {
             return;
@@ -135,7 +135,7 @@ impl Reader<'_> {
     }
 }
 
-/// A value of a contract as records would have it; `None` for numbers that no record can have.
+/// Converts a value of a contract to JSON; `None` for numbers that records cannot have.
 fn json(value: &DeValue) -> Option<Json> {
     Some(match value {
         DeValue::String(text) => Json::String(text.to_string()),

@@ -1,4 +1,4 @@
-//! The dictionary as one page of HTML that needs nothing else: for screens, dark ones too, and paper.
+//! The dictionary as one self-contained page of HTML: for light and dark screens, and paper.
 
 use super::{Entry, entries, expectations, plain, results::ResultTable, rules};
 use crate::contract::Contract;
@@ -69,7 +69,7 @@ fn contents(out: &mut String, contracts: &[Contract], results: &[ResultTable]) {
     out.push_str("</nav>\n");
 }
 
-/// The place of a section on the page: file names may hold anything, anchors may not.
+/// Anchor of a section: file names may contain characters that anchors may not.
 fn anchor(group: &str, name: &str) -> String {
     let name = name
         .chars()
@@ -199,7 +199,7 @@ fn code(text: &str) -> String {
     format!("<code>{}</code>", safe(text))
 }
 
-/// Text in which nothing is markup.
+/// Escapes a text for HTML.
 fn safe(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in plain(text).chars() {

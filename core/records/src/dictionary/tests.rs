@@ -127,7 +127,7 @@ fn texts_of_contracts_are_never_markup() {
     assert!(text.contains("- Key: `id`\n- Time: `at`\n- Latest by: `seen`\n"));
 }
 
-/// Every row of a table of Markdown has as many cells as its head.
+/// Every row of a Markdown table has as many cells as its header.
 #[test]
 fn tables_of_markdown_are_whole() {
     let text = markdown(&[contract()], &results());

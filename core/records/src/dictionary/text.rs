@@ -76,7 +76,7 @@ fn line(out: &mut String, entry: &Entry) {
     );
 }
 
-/// Text in which nothing is markup, on one line.
+/// Escapes a text for Markdown, in one line.
 fn words(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in plain(text).chars() {
@@ -92,7 +92,7 @@ fn words(text: &str) -> String {
     out
 }
 
-/// Text in a fixed-width face, also where it holds the marks of that.
+/// Formats a text as code, even if it contains backticks.
 fn code(text: &str) -> String {
     let text = plain(text).replace('\n', " ").replace('|', "\\|");
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);

@@ -9,24 +9,24 @@ use std::collections::BTreeMap;
 
 /// Below this many records, distinct values are weak evidence of a key.
 const FEW: u64 = 20;
-/// Minimum number of records for fields that are named as parts of a key.
+/// Minimum number of records for fields that are named like parts of a key.
 const FEW_NAMED: u64 = 4;
-/// Longest text that can be an identity.
+/// Maximum length of a text that can be an identity.
 const NAME: usize = 128;
-/// Fields tried in pairs.
+/// Maximum number of fields that are tried in pairs.
 const PAIRS: usize = 20;
-/// Fields tried by threes.
+/// Maximum number of fields that are tried in triples.
 const TRIPLES: usize = 10;
-/// Times that a record can well have, in microseconds since 1970 UTC.
+/// Plausible times of records, in microseconds since 1970 UTC.
 const PLAUSIBLE: std::ops::Range<i64> = 0..4_102_444_800_000_000;
 
-/// A key or a time, with what a reader should know about the choice.
+/// A chosen key or time, with comments on the choice.
 pub(super) struct Choice {
     pub fields: Vec<String>,
     pub why: String,
 }
 
-/// The fields to choose from: their statistics, and their notation.
+/// The candidate fields, with their statistics and notation.
 pub(super) struct Fields<'a> {
     pub sample: &'a Sample,
     pub readings: &'a BTreeMap<&'a str, Reading>,
@@ -46,7 +46,7 @@ impl Fields<'_> {
             .into_iter()
             .filter(|name| self.can_identify(name))
             .collect();
-        // The first of those with the best name.
+        // The first field with the best name.
         let mut named: Vec<&str> = names.clone();
         named.retain(|name| looks::key_rank(name).is_some() && self.is_name(name));
         named.sort_by_key(|name| looks::key_rank(name));
@@ -76,7 +76,7 @@ impl Fields<'_> {
         }
         let mut times: Vec<&str> = names.clone();
         times.retain(|name| self.is(name, &[Kind::Timestamp, Kind::Date]));
-        // One time for one record is a series.
+        // Records with distinct times are a series.
         if let Some(time) = times.iter().find(|time| sample.unique(&[time])) {
             return chosen(&[time], format!("decide: unique in {seen}"));
         }
@@ -95,7 +95,7 @@ impl Fields<'_> {
         }
     }
 
-    /// Two or three fields that are unique together, if possible with a time.
+    /// Two or three fields that are unique together, preferably with a time.
     fn unique_together<'n>(&self, parts: &[&'n str], times: &[&'n str]) -> Option<Vec<&'n str>> {
         let with_time = |parts: &[&'n str]| -> Vec<Vec<&'n str>> {
             times
@@ -113,19 +113,19 @@ impl Fields<'_> {
             .find(|fields| self.sample.unique(fields))
     }
 
-    /// Checks that a contract can name a field, and that every record has a value of it.
+    /// Returns true if a contract can name a field, and every record has a value.
     fn can_identify(&self, name: &str) -> bool {
         let reading = self.readings.get(name);
         self.sample.hashes.contains_key(name) && reading.is_some_and(|reading| reading.nothing == 0)
     }
 
-    /// Checks that a field has one of some types.
+    /// Returns true if a field has one of these types.
     fn is(&self, name: &str, wanted: &[Kind]) -> bool {
         let reading = self.readings.get(name);
         reading.is_some_and(|reading| wanted.contains(&reading.kind))
     }
 
-    /// Checks that a field's values can be names of something, rather than measures or prose.
+    /// Returns true if a field's values can be identifiers, rather than measures or prose.
     fn is_name(&self, name: &str) -> bool {
         let found = self.sample.profiles.get(name).zip(self.readings.get(name));
         let Some((profile, reading)) = found else {

@@ -1,4 +1,4 @@
-//! Evidence of how a field's values are written, for the notation of a draft; counted in bounded memory.
+//! Evidence of the notation of a field's values, counted in bounded memory.
 
 use crate::{
     contract::{Notation, TimeFormat},
@@ -12,23 +12,23 @@ use std::{
     sync::LazyLock,
 };
 
-/// Maximum number of formats of one field; with more, its texts are no times.
+/// Maximum number of formats of one field; with more, its texts are not times.
 const FORMATS: usize = 12;
-/// Words of one kind that are remembered.
+/// Maximum number of distinct words of one kind.
 const WORDS: usize = 32;
-/// Digits that a number surely keeps.
+/// Number of digits that a floating-point number keeps.
 pub(super) const SURE_DIGITS: usize = 15;
 
-/// A way of writing numbers that a contract has to declare.
+/// A notation of numbers that a contract has to declare.
 #[derive(Debug)]
 pub(super) struct Marks {
-    /// Mark before decimals, if it is declared.
+    /// Decimal mark, if it is declared.
     pub decimal: Option<char>,
-    /// Mark between thousands, if it is declared.
+    /// Thousands mark, if it is declared.
     pub thousands: Option<char>,
 }
 
-/// Ways of writing numbers, of those that mean the same the simplest first.
+/// Notations of numbers; of equivalent ones the simplest first.
 pub(super) const MARKS: [Marks; 4] = [
     Marks {
         decimal: Some(','),
@@ -57,7 +57,7 @@ static NOTATIONS: LazyLock<[Notation; 4]> = LazyLock::new(|| {
 });
 static USUAL: LazyLock<Notation> = LazyLock::new(Notation::default);
 
-/// Order of the numbers of a day.
+/// Order of day, month and year.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     DayFirst,
@@ -73,42 +73,42 @@ pub(super) struct Evidence {
     pub nulls: BTreeMap<String, u64>,
     /// Number of occurrences of each default word for true or false.
     pub truths: BTreeMap<String, u64>,
-    /// Texts that are numbers in digits.
+    /// Number of texts that are numbers in digits.
     pub digits: u64,
-    /// The least and greatest of them.
+    /// Smallest and largest of them.
     pub digit_range: Option<(f64, f64)>,
     /// Number of texts that are numbers, by each of [`MARKS`].
     numerals: [u64; 4],
-    /// Set where some value is not a number, by each of [`MARKS`].
+    /// True if some value is not a number, by each of [`MARKS`].
     unlike: [bool; 4],
-    /// First text that needs the marks to be a number, by each of [`MARKS`].
+    /// First text that is a number only with these marks, by each of [`MARKS`].
     pub marked: [Option<String>; 4],
-    /// Set where some number has decimals, by each of [`MARKS`].
+    /// True if some number has decimals, by each of [`MARKS`].
     pub broken: [bool; 4],
-    /// Numbers with a point.
+    /// Number of numbers with a point.
     pub points: u64,
     /// Number of numbers whose point may separate thousands.
     pub grouped: u64,
-    /// Times that have no offset.
+    /// Number of times without an offset.
     pub local: u64,
-    /// Texts that have one of a few formats.
+    /// Number of texts in one of a few formats.
     pub formatted: u64,
     /// The first of them.
     pub example: Option<String>,
     /// Formats of texts.
     formats: BTreeSet<String>,
-    /// Number of texts that may have the year first instead, and the formats for it.
+    /// Number of texts that may have the year first instead, and the formats for that.
     year_first: (u64, BTreeSet<String>),
-    /// First text that fits one order only, by each of [`ORDERS`].
+    /// First text that is valid in one order only, by each of [`ORDERS`].
     only: [Option<String>; 2],
     /// Earliest and latest time in microseconds since 1970 UTC, by each of [`ORDERS`].
     spans: [Option<(i64, i64)>; 2],
-    /// Texts that are in no known format.
+    /// True if some text has no known format.
     strange: bool,
 }
 
 impl Evidence {
-    /// Adds a text that is not a plain number; `trimmed` is the text without surrounding spaces.
+    /// Adds a text that is not a plain number; `trimmed` is without surrounding spaces.
     pub fn text(&mut self, trimmed: &str) {
         if USUAL.is_null(trimmed) {
             count(&mut self.nulls, trimmed);
@@ -143,7 +143,8 @@ impl Evidence {
     fn numeral(&mut self, trimmed: &str, is_text: bool) {
         let plain = trimmed.strip_prefix('-').unwrap_or(trimmed);
         if !plain.is_empty() && plain.bytes().all(|byte| byte.is_ascii_digit()) {
-            // Identifiers of digits are not numbers; others are equal with all marks.
+            // Long digits and digits with leading zeros are names; others mean the same with all
+            // marks.
             let is_name = plain.len() > SURE_DIGITS || (plain.len() > 1 && plain.starts_with('0'));
             self.unlike = self.unlike.map(|unlike| unlike || is_name);
             self.numerals = self.numerals.map(|numerals| numerals + u64::from(is_text));
@@ -210,14 +211,14 @@ impl Evidence {
         self.truths.values().sum()
     }
 
-    /// Checks that a word for true, or for false, occurs.
+    /// Returns true if a word for true, or for false, occurs.
     pub fn has_truth(&self, truth: bool) -> bool {
         self.truths
             .keys()
             .any(|word| USUAL.truth(word) == Some(truth))
     }
 
-    /// The ways of writing numbers by which all `texts` are numbers, and with them all numbers.
+    /// Indices of the notations in which all `texts`, and all numbers, are numbers.
     pub fn ways(&self, texts: u64) -> Vec<usize> {
         let is_way = |index: &usize| {
             self.numerals[*index] == texts && !self.unlike[*index] && self.marked[*index].is_some()
@@ -268,11 +269,11 @@ impl Evidence {
 /// Formats in which the texts of a field are times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Formats {
-    /// None, or some with the day first and others with the month first.
+    /// None, or contradictory ones: some with the day and others with the month first.
     None,
-    /// Several orders of day, month and year, each with its formats.
+    /// Several possible orders of day, month and year, each with its formats.
     Open(Vec<Vec<String>>),
-    /// One order, with the text that shows it, and the earliest and latest time.
+    /// One order, with the text that proves it, and the earliest and latest time.
     Certain {
         formats: Vec<String>,
         seen: Option<(Order, String)>,
@@ -280,11 +281,11 @@ pub(super) enum Formats {
     },
 }
 
-/// The order of day and month in a format; `None` where texts cannot have the other order.
+/// The order of day and month in a format; `None` if no other order is possible.
 fn order_of(format: &str) -> Option<Order> {
     let (day, month) = (format.find("%d")?, format.find("%m")?);
     let year = format.find("%Y").or_else(|| format.find("%y"))?;
-    // Points are between days and months in this order only.
+    // Points separate days and months in this order only.
     if year < day.max(month) || format.contains("%d.%m") {
         return None;
     }
@@ -295,24 +296,24 @@ fn order_of(format: &str) -> Option<Order> {
     })
 }
 
-/// The format with the year first that a text such as `17-11-26` may have instead.
+/// The format with the year first that is also possible for a text such as `17-11-26`.
 fn year_first(format: &str) -> Option<String> {
     let orders = ["%d-%m-%y", "%m-%d-%y"];
     let order = orders.iter().find(|order| format.starts_with(**order))?;
     Some(format.replacen(order, "%y-%m-%d", 1))
 }
 
-/// Recognizes formats with a clock time.
+/// Returns true if a format has a time of day.
 pub(super) fn has_clock(format: &str) -> bool {
     ["%H", "%I"].iter().any(|hour| format.contains(hour))
 }
 
-/// Recognizes formats with an offset from UTC.
+/// Returns true if a format has an offset from UTC.
 pub(super) fn has_offset(format: &str) -> bool {
     format.contains("%z") || format.contains("%:z")
 }
 
-/// A time in a format, in microseconds since 1970 UTC.
+/// Parses a time with a format, in microseconds since 1970 UTC.
 fn moment(text: &str, format: &str) -> Option<i64> {
     let notation = Notation {
         format: vec![TimeFormat::Text(format.to_string())],
@@ -324,12 +325,12 @@ fn moment(text: &str, format: &str) -> Option<i64> {
     time::read_day(text, &notation).map(|day| i64::from(day) * DAY_MICROS)
 }
 
-/// Recognises default null words.
+/// Returns true for a default null word.
 pub(super) fn is_nothing(text: &str) -> bool {
     USUAL.is_null(text)
 }
 
-/// A number that consists of digits, and perhaps decimals.
+/// Parses a number of digits with optional decimals.
 fn digits(text: &str) -> Option<f64> {
     let whole = text.split('.').next().unwrap_or_default();
     let only = text

@@ -1,4 +1,4 @@
-//! Chooses the type that fits all sampled values, and their notation.
+//! Chooses the narrowest type of all sampled values, and their notation.
 
 use super::{
     evidence::{Formats, MARKS, Order, has_clock, has_offset},
@@ -45,7 +45,7 @@ impl Kind {
         }
     }
 
-    /// The type at the heart of lists.
+    /// The innermost item type of nested lists.
     pub fn innermost(&self) -> &Self {
         match self {
             Self::List(item) => item.innermost(),
@@ -57,7 +57,7 @@ impl Kind {
 /// The type and notation of a field in a draft.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Reading {
-    /// The type that fits all of them.
+    /// The type of all values.
     pub kind: Kind,
     /// Comment on the type.
     pub why: Option<String>,
@@ -69,7 +69,7 @@ pub(super) struct Reading {
     pub nothing: u64,
     /// Earliest and latest time, in microseconds since 1970 UTC.
     pub span: Option<(i64, i64)>,
-    /// Set where numbers need marks that the profile's range ignores.
+    /// True if numbers need marks that the profile's range ignores.
     pub marked: bool,
 }
 
@@ -106,7 +106,7 @@ impl Reading {
         self
     }
 
-    /// Times, of which so many of all have no offset.
+    /// Adds a comment if `local` of `of` times have no offset.
     fn placed(self, local: u64, of: u64) -> Self {
         match local {
             0 => self,
@@ -125,7 +125,7 @@ impl Reading {
     }
 }
 
-/// The reading of a list that is gathered from several columns of one name.
+/// The reading of a list that combines several columns with the same name.
 pub(super) fn gathered(name: &str, profile: &Profile) -> Reading {
     let item = kind(name, profile);
     let item = match item.kind {
@@ -136,7 +136,7 @@ pub(super) fn gathered(name: &str, profile: &Profile) -> Reading {
         .because("several columns have this name: gathered, without empty cells")
 }
 
-/// The type that fits all values, and how they are written.
+/// Finds the type and notation of all values.
 pub(super) fn kind(name: &str, profile: &Profile) -> Reading {
     let p = profile;
     if p.seen == 0 {
@@ -263,7 +263,8 @@ fn maybe_since(unit: EpochUnit) -> String {
     format!("decide: if these are {plural} since 1970: type = \"timestamp\", format = {format}")
 }
 
-/// The unit in which all numbers count from 1970, and the earliest and latest time, in microseconds.
+/// The unit in which all numbers count from 1970, and the earliest and latest time, in microseconds
+/// since 1970 UTC.
 fn epoch(p: &Profile) -> Option<(EpochUnit, (i64, i64))> {
     let ranges = [p.range, p.evidence.digit_range].into_iter().flatten();
     let range = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
@@ -347,7 +348,7 @@ fn numeral(p: &Profile, values: u64) -> Option<Reading> {
     Some(found.line(line, format!("{} was seen", shown(seen))))
 }
 
-/// Comments on texts that can be read in several ways.
+/// Comments on texts with several possible readings.
 fn undecided(name: &str, p: &Profile, values: u64) -> Vec<String> {
     let e = &p.evidence;
     let texts = p.texts.saturating_sub(e.nothing());
@@ -403,7 +404,7 @@ fn one_or_list(formats: &[String]) -> String {
     }
 }
 
-/// Words with how often each was seen.
+/// Lists words with the number of occurrences of each.
 fn words(words: &BTreeMap<String, u64>) -> String {
     let words = words.iter().map(|(word, times)| {
         format!(
@@ -426,7 +427,7 @@ fn object(p: &Profile) -> Reading {
     if super::field_names(p.fields.keys()).is_empty() {
         return Reading::of(Kind::Json).because("objects without fields");
     }
-    // A map from data to values has many keys, each of them in few objects.
+    // A map has many keys, each of them in few objects.
     let present: u64 = p
         .fields
         .values()

@@ -27,7 +27,7 @@ const FROM_ZERO: [&str; 16] = [
     "age", "attempts", "bytes", "count", "counts", "duration", "elapsed", "errors", "failures",
     "latency", "length", "retries", "size", "total", "wait", "width",
 ];
-/// Words of names of personal data.
+/// Words in names of personal data.
 const PERSONAL: [&str; 15] = [
     "email",
     "mail",
@@ -55,7 +55,7 @@ const IMPERSONAL: [&str; 11] = [
     "agent", "type", "kind", "count", "counts", "role", "plan", "status", "version", "cpu", "mem",
 ];
 
-/// The words of a name: of `startedAt`, `started_at` and `Started at` the same.
+/// Splits a name into words: `startedAt`, `started_at` and `Started at` give the same.
 pub(super) fn words(name: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
@@ -115,7 +115,7 @@ fn as_written(name: &str) -> &str {
     }
 }
 
-/// Returns true if values of such a name and unit cannot be below zero.
+/// Returns true if values of a field with this name and unit cannot be negative.
 pub(super) fn from_zero(name: &str, unit: Option<&str>) -> bool {
     let units = UNITS.iter().map(|(_, unit)| *unit).chain(["share"]);
     let by_unit = unit.is_some_and(|unit| units.clone().any(|known| known == unit));
@@ -158,7 +158,7 @@ fn is_network(text: &str) -> bool {
         || (text.matches(':').count() >= 3 && text.parse::<std::net::Ipv6Addr>().is_ok())
 }
 
-/// With a country's code, or with its area in brackets: other digits may be anything.
+/// Returns true for telephone numbers with a country or area code; other digits may be anything.
 fn is_phone(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let begins = text.starts_with('+') || text.starts_with('(');
@@ -168,7 +168,7 @@ fn is_phone(text: &str) -> bool {
     begins && only && (7..=15).contains(&digits)
 }
 
-/// Names of fields that identify a record, the surest first.
+/// Ranks names of fields by how certainly they identify a record, the most certain first.
 pub(super) fn key_rank(name: &str) -> Option<usize> {
     const ALONE: [&str; 5] = ["id", "uuid", "guid", "key", "uid"];
     let words = words(name);
@@ -214,7 +214,7 @@ pub(super) fn time_rank(name: &str) -> Option<usize> {
         .or_else(ending)
 }
 
-/// Recognizes names of times, such as `ts`, `created` or `updated_ms`.
+/// Returns true for names of times, such as `ts`, `created` or `updated_ms`.
 pub(super) fn time_name(name: &str) -> bool {
     const WORDS: [&str; 32] = [
         "at",
@@ -254,15 +254,15 @@ pub(super) fn time_name(name: &str) -> bool {
     time_rank(name).is_some() || words(name).iter().any(is_one)
 }
 
-/// Recognizes names of booleans, such as `is_open`.
+/// Returns true for names of booleans, such as `is_open`.
 pub(super) fn flag_name(name: &str) -> bool {
     let words = words(name);
     let begins = |first: &String| ["is", "has", "was", "can"].contains(&first.as_str());
     words.len() > 1 && words.first().is_some_and(begins)
 }
 
-/// Recognizes names of numbers that count within something, such as the line of an order: both together
-/// can identify a record.
+/// Returns true for names of ordinals within something, such as the line number of an order; both
+/// together can identify a record.
 pub(super) fn ordinal_name(name: &str) -> bool {
     const WORDS: [&str; 26] = [
         "attempt",
@@ -297,7 +297,7 @@ pub(super) fn ordinal_name(name: &str) -> bool {
     last.is_some_and(|last| last == "year" || WORDS.contains(&last))
 }
 
-/// The name of a column without the number that the reader gives to those after the first of one name.
+/// The name of a repeated column without the number that the reader appends.
 pub(super) fn shared_name(name: &str) -> Option<&str> {
     let shared = as_written(name);
     (shared.len() < name.len() && !shared.is_empty()).then_some(shared)

@@ -7,58 +7,58 @@ use super::{
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Different texts that are remembered, and one more to know that there are others.
+/// Maximum number of distinct texts that are counted; one more shows that there are others.
 pub(super) const DISTINCT: usize = 12;
 /// Maximum number of fields of an object; a larger one is treated as a map with data as keys.
 pub(super) const FIELDS: usize = 100;
-/// Objects and lists inside each other beyond which they are kept as JSON.
+/// Maximum nesting of objects and lists; deeper ones are kept as JSON.
 const DEPTH: usize = 6;
-/// Longest text that can be one of a few.
+/// Maximum length of a text in a list of allowed values.
 const WORD: usize = 64;
 
 /// Statistics of one field.
 #[derive(Debug, Default)]
 pub(super) struct Profile {
-    /// Values that are not null.
+    /// Number of values that are not null.
     pub seen: u64,
     pub nulls: u64,
-    /// Values that were cells of CSV files, where everything is text.
+    /// Number of values that were cells of CSV files, which are all text.
     pub cells: u64,
     pub booleans: u64,
     pub integers: u64,
-    /// Numbers that are 0 or 1.
+    /// Number of values that are 0 or 1.
     pub flags: u64,
-    /// Numbers with a fraction, or beyond 64 bits.
+    /// Number of values with a fraction, or beyond 64 bits.
     pub numbers: u64,
-    /// Number of integers that need all 64 bits, without a sign.
+    /// Number of integers that need unsigned 64 bits.
     pub unsigned: u64,
     pub texts: u64,
     pub objects: u64,
     pub arrays: u64,
-    /// Texts that are times, and those that are days.
+    /// Number of texts that are times; and of those that are days.
     pub times: u64,
     pub dates: u64,
-    /// Texts with white space.
+    /// Number of texts with white space.
     pub spaced: u64,
-    /// Texts that look like personal data.
+    /// Number of texts that look like personal data.
     pub personal: u64,
-    /// Least and greatest number.
+    /// Smallest and largest number.
     pub range: Option<(f64, f64)>,
     /// Earliest and latest time, in microseconds since 1970 UTC.
     pub span: Option<(i64, i64)>,
-    /// Characters of the longest text.
+    /// Length of the longest text, in characters.
     pub longest: usize,
-    /// Number of occurrences of each text; useless when there are more than [`DISTINCT`].
+    /// Number of occurrences of each text; incomplete with more than [`DISTINCT`] texts.
     pub words: BTreeMap<String, u64>,
-    /// Fields of objects, in order of their names.
+    /// Fields of objects, by name.
     pub fields: BTreeMap<String, Profile>,
-    /// Values of lists.
+    /// Items of lists.
     pub items: Option<Box<Profile>>,
     /// True if a value is too deep, or an object has too many fields, to be analysed.
     pub opaque: bool,
-    /// Evidence of how values are written.
+    /// Evidence of the notation of values.
     pub evidence: Evidence,
-    /// Set if values are kept unchanged, because some do not fit the type of the others.
+    /// True if values are kept unchanged, because some do not conform to the type of the others.
     pub plain: bool,
 }
 
@@ -107,7 +107,7 @@ impl Profile {
         }
     }
 
-    /// A text; `trimmed` is what would be read as a time.
+    /// Adds a text; `trimmed` is the part that is read as a time.
     fn text(&mut self, text: &str, trimmed: &str) {
         self.texts += 1;
         self.longest = self.longest.max(text.chars().count());
@@ -132,7 +132,7 @@ impl Profile {
         }
     }
 
-    /// A cell of a CSV file, which is not empty.
+    /// Adds a cell of a CSV file that is not empty.
     fn cell(&mut self, cell: &str) {
         let trimmed = cell.trim();
         let digits = trimmed.strip_prefix('-').unwrap_or(trimmed);

@@ -19,7 +19,7 @@ use std::{
 
 /// Maximum number of files to sample, evenly spaced if there are more.
 const FILES: usize = 200;
-/// Fields beyond which no more are described.
+/// Maximum number of fields.
 const FIELDS: usize = 500;
 /// Maximum number of fields to consider for a key.
 const KEY_FIELDS: usize = 64;
@@ -29,26 +29,26 @@ const KEY_FIELDS: usize = 64;
 pub(super) struct Sample {
     /// Number of parsed records.
     pub records: u64,
-    /// Records that could not.
+    /// Number of unparsable records.
     pub broken: u64,
     /// Location and reason of the first unparsable record.
     pub first_broken: Option<String>,
-    /// Names of fields, in the order in which they were seen first.
+    /// Names of fields, in the order of their first occurrence.
     pub names: Vec<String>,
     /// Statistics of the values; empty for columns that are always empty.
     pub profiles: BTreeMap<String, Profile>,
-    /// A hash of each record's value, of fields that every record has.
+    /// Hashes of the values of fields that every record has, one per record.
     pub hashes: BTreeMap<String, Vec<u64>>,
-    /// Names that several columns of one CSV file have, with how many records have a value in any of
-    /// them. Their profiles are of all cells.
+    /// Names that several columns of a CSV file have, with the number of records with a value in
+    /// any of them. Their profiles cover all cells.
     pub repeated: BTreeMap<String, u64>,
-    /// Each file that was read, and the line of the last sampled record.
+    /// Each sampled file, with the line of the last sampled record.
     pub files: Vec<((SourceFile, Format), u64)>,
-    /// Files that could not be read to their end.
+    /// Files that could not be read completely, with the reason.
     pub damaged: Vec<(String, String)>,
 }
 
-/// A contract that names nothing and keeps everything.
+/// A contract that declares no field and keeps everything.
 fn anything() -> Contract {
     Contract {
         name: String::new(),
@@ -108,7 +108,7 @@ pub(super) fn take(found: &InputFiles, most: Option<u64>) -> Result<Sample, Sour
     Ok(sample)
 }
 
-/// Taking records from one file.
+/// Samples records from one file.
 struct Sampler<'a> {
     sample: &'a mut Sample,
     file: &'a str,
@@ -118,7 +118,7 @@ struct Sampler<'a> {
 }
 
 impl Sampler<'_> {
-    /// Adds a block; returns `false` when the sample is full.
+    /// Adds a block; returns false when the sample is full.
     fn block(&mut self, parsed: &Parsed) -> bool {
         for name in &parsed.unknown_names {
             let names = &mut self.sample.names;
@@ -175,7 +175,7 @@ impl Sampler<'_> {
             if self.cells
                 && let Some(records) = sample.repeated.get_mut(shared)
             {
-                // Null cells are left out of lists.
+                // Lists contain no null cells.
                 let nothing = value.as_str().is_some_and(is_nothing);
                 *records += u64::from(!nothing && gathered.insert(shared));
                 let profile = sample.profiles.entry(shared.to_string()).or_default();
@@ -186,7 +186,7 @@ impl Sampler<'_> {
                 if sample.profiles.len() >= FIELDS {
                     continue;
                 }
-                // Only what every record has from the first on can be a key.
+                // Only fields of the first record can be in every record, as a key must be.
                 if sample.records == 0 && sample.hashes.len() < KEY_FIELDS {
                     sample.hashes.insert(name.clone(), Vec::new());
                 }
@@ -203,7 +203,7 @@ impl Sampler<'_> {
     }
 }
 
-/// A hash of a value that can be part of a key; the same moment has one, however it is written.
+/// Hash of a value that can be part of a key; independent of how a time is written.
 fn hash(value: &Value) -> Option<u64> {
     let mut hasher = DefaultHasher::new();
     match value {
@@ -218,7 +218,7 @@ fn hash(value: &Value) -> Option<u64> {
 }
 
 impl Sample {
-    /// Records that several columns have this name.
+    /// Records that a name occurs in several columns.
     fn repeat(&mut self, name: &str) {
         let seen = |profile: &Profile| profile.seen - profile.evidence.nothing();
         let seen = self.profiles.get(name).map_or(0, seen);
@@ -226,7 +226,7 @@ impl Sample {
         self.hashes.remove(name);
     }
 
-    /// Keeps fields unchanged from now on; `false` if all of them already were.
+    /// Keeps the values of these fields unchanged from now on; false if all of them already were.
     pub fn simplify(&mut self, names: &BTreeSet<String>) -> bool {
         let mut changed = false;
         for name in names {
@@ -237,7 +237,7 @@ impl Sample {
         changed
     }
 
-    /// Checks that every record has another value of a field, or of several together.
+    /// Returns true if no two records have the same values of these fields.
     pub fn unique(&self, names: &[&str]) -> bool {
         let columns: Option<Vec<_>> = names.iter().map(|name| self.hashes.get(*name)).collect();
         let Some(columns) = columns.filter(|columns| !columns.is_empty()) else {
@@ -250,7 +250,7 @@ impl Sample {
         rows.windows(2).all(|pair| pair[0] != pair[1])
     }
 
-    /// Returns true if a field's values look personal, by its name or by themselves.
+    /// Returns true if a field seems to be personal data, by its name or its values.
     pub fn is_personal(name: &str, profile: &Profile) -> bool {
         let inner = profile.items.as_deref().unwrap_or(profile);
         let looks_so = inner.personal > 0 && inner.personal * 2 >= inner.texts;

@@ -2,7 +2,7 @@ use super::*;
 use crate::{Format, check};
 use jiff::Timestamp;
 
-/// Runs what waits for files.
+/// Runs a future to its end.
 fn wait<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -195,7 +195,7 @@ fn check_field(file: &str, records: &str, lines: &[&str], comments: &[&str]) -> 
     draft
 }
 
-/// Drafts from a CSV file with one column `x…` beside another.
+/// Drafts from a CSV file with a column `x…` and another one.
 #[track_caller]
 fn check_cells(name: &str, cells: &[&str], lines: &[&str], comments: &[&str]) -> Draft {
     let rows: Vec<String> = cells.iter().map(|cell| format!("a b;{cell}\n")).collect();
@@ -241,7 +241,7 @@ fn numbers_that_count_from_1970_are_times() {
         "# decide: if these are seconds since 1970: type = \"timestamp\", format = \"epoch_s\"";
     check_values("x", &["1794789000"], &["type = \"integer\""], &[told]);
     check_values("x", &["\"1794789000\""], &["type = \"string\""], &[told]);
-    // Nothing in the name, before 2000, in two units, or no time at all.
+    // No hint in the name, times before 2000 or in two units, or no times at all.
     check("x_id", &["1794789000"], None);
     check("x_ts", &["894789000", "1794789000"], None);
     check("x_ts", &["1794789000", "1794789000000"], None);
@@ -594,7 +594,7 @@ fn records_are_taken_from_all_files() {
     );
 }
 
-/// A generator of numbers that are random enough for making records.
+/// A simple random number generator for making records.
 struct Dice(u64);
 
 impl Dice {
@@ -610,7 +610,7 @@ impl Dice {
         of[self.roll(of.len() as u64) as usize].to_string()
     }
 
-    /// A value, of any shape up to some depth.
+    /// A value of any shape up to a maximum depth.
     fn value(&mut self, depth: u64) -> String {
         match self.roll(if depth == 0 { 7 } else { 10 }) {
             0 => "null".to_string(),
@@ -647,7 +647,7 @@ impl Dice {
         }
     }
 
-    /// An object without a field twice.
+    /// An object without duplicate fields.
     fn object(&mut self, depth: u64) -> String {
         const NAMES: [&str; 12] = [
             "id",
@@ -715,11 +715,11 @@ impl Dice {
 
 #[test]
 fn every_draft_is_sound_and_met_by_its_records() {
-    // Fields whose type was abandoned, because some value did not fit it.
+    // Fields whose declared type was given up because some value did not fit it.
     let mut given_up = 0;
     for seed in 0..300 {
         let mut dice = Dice(seed);
-        // Few shapes in a field are as likely as many.
+        // A field has few shapes as often as many.
         let depth = dice.roll(4);
         let records: String = (0..=dice.roll(60))
             .map(|_| dice.object(depth) + "\n")
@@ -734,10 +734,10 @@ fn every_draft_is_sound_and_met_by_its_records() {
             );
         }
         let columns = 2 + dice.roll(4);
-        // Some columns have one name, some are named like times, ids or flags.
+        // Some columns share a name; some names look like times, ids or flags.
         let names = ["c0", "c1", "ts", "is_c", "c_id", "c0", "a.b"];
         let header: Vec<String> = (0..columns).map(|_| dice.pick(&names)).collect();
-        // Columns of a source are mostly of few shapes.
+        // The columns of a source mostly have few shapes.
         let shapes: Vec<Vec<String>> = (0..columns)
             .map(|_| (0..=dice.roll(3)).map(|_| dice.cell()).collect())
             .collect();
@@ -770,7 +770,7 @@ fn every_draft_is_sound_and_met_by_its_records() {
     assert!(given_up < 10, "{given_up}");
 }
 
-/// Real data, each with how many records it has by an independent count.
+/// Drafts of real data accept all of it; each file with an independent count of its records.
 #[test]
 fn drafts_of_real_data_are_met_by_all_of_it() {
     let Some(data) = std::env::var_os("RETROCAST_REAL_DATA") else {

@@ -1,4 +1,4 @@
-//! A draft as the text of a contract.
+//! Writes a draft as the text of a contract.
 
 use super::{
     choose::{Choice, Fields},
@@ -13,18 +13,18 @@ use super::{
 use jiff::Timestamp;
 use std::{collections::BTreeMap, fmt::Write as _};
 
-/// Texts are a few words when there are 2 to [`DISTINCT`], seen this often on average
+/// Minimum number of occurrences per text, on average, for texts to be listed as allowed values.
 const REPEATED: u64 = 10;
-/// and each of them this often at least.
+/// Minimum number of occurrences of each of them.
 const AGAIN: u64 = 2;
-/// Limits of length begin here.
+/// Smallest limit of length, in characters.
 const SHORT: usize = 64;
 /// Minimum factor between the longest text seen and the declared maximum length.
 const LONGER: usize = 4;
-/// Column at which comments begin.
+/// Column of comments.
 const COMMENTS: usize = 30;
 
-/// The text of a contract that all records of the sample meet; `None` when no field can be named.
+/// The text of a contract that all records of the sample meet; `None` if no field can be named.
 pub(super) fn draft(name: &str, sample: &Sample) -> Option<String> {
     let mut out = Draft {
         text: String::new(),
@@ -92,7 +92,7 @@ fn readings<'s>(
     field_names: &BTreeMap<&str, String>,
 ) -> BTreeMap<&'s str, Reading> {
     let named = sample.profiles.iter().filter(|(name, profile)| {
-        // One name cannot be that of several cells and of a value in JSON.
+        // The same name for several cells and for a value in JSON is ambiguous.
         let both = sample.repeated.contains_key(*name) && profile.cells < profile.seen;
         field_names.contains_key(name.as_str()) && !both
     });
@@ -128,14 +128,14 @@ fn title(name: &str) -> String {
 
 struct Draft {
     text: String,
-    /// Fields that are in it.
+    /// Number of fields in the draft.
     fields: usize,
-    /// Fields that are not in it, with the reason.
+    /// Fields that are not in the draft, with the reasons.
     without: Vec<String>,
 }
 
 impl Draft {
-    /// A line with a comment, which may be empty.
+    /// Adds a line with a comment, which may be empty.
     fn line(&mut self, line: &str, comment: &str) {
         let comment = if comment.is_empty() {
             String::new()
@@ -146,7 +146,7 @@ impl Draft {
         let _ = writeln!(self.text, "{line}{comment}");
     }
 
-    /// The head of a field's table: name, type and notation.
+    /// Adds the start of a field's table: name, type and notation.
     fn head(&mut self, table: &str, name: &str, called: &str, reading: &Reading) {
         self.fields += 1;
         let _ = writeln!(self.text, "\n[{table}]");
@@ -163,7 +163,7 @@ impl Draft {
         }
     }
 
-    /// The limits of a field's values, and the tables of the fields within it.
+    /// Adds the limits of a field's values, and the tables of its nested fields.
     fn values(
         &mut self,
         table: &str,
@@ -208,7 +208,7 @@ impl Draft {
         }
     }
 
-    /// The line that states how many records have the field.
+    /// Adds the number of records that have the field.
     fn presence(&mut self, present: u64, of: u64) {
         if present == of && of > 0 {
             self.line("required = true", &format!("in all {of}"));
@@ -239,7 +239,7 @@ impl Draft {
         }
     }
 
-    /// The unit of numbers, and their range unless it is hidden.
+    /// Adds the unit of numbers, and their range unless it is hidden.
     fn numbers(&mut self, name: &str, profile: &Profile, hidden: bool) {
         let unit = looks::unit(name, profile.range);
         if let Some(unit) = &unit {
@@ -265,7 +265,7 @@ impl Draft {
         }
     }
 
-    /// Columns of CSV files in which nothing was ever written.
+    /// Lists columns of CSV files that are always empty.
     fn empty_columns(&mut self, sample: &Sample, field_names: &BTreeMap<&str, String>) {
         let cells = sample.profiles.values().any(|profile| profile.cells > 0);
         for name in sample.names.iter().filter(|_| cells) {
@@ -289,7 +289,7 @@ impl Draft {
     }
 }
 
-/// The values at the heart of lists.
+/// The profile of the innermost items of nested lists.
 fn innermost(profile: &Profile) -> &Profile {
     let lists = profile.seen > 0 && profile.arrays == profile.seen;
     match profile.items.as_deref().filter(|_| lists) {
@@ -321,7 +321,7 @@ fn number(value: f64) -> String {
     }
 }
 
-/// A key of TOML.
+/// Formats a TOML key.
 fn bare(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if name.chars().all(plain) {

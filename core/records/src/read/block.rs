@@ -1,7 +1,7 @@
-//! Files cut into blocks of whole records, with bounded memory, in the order of files and lines.
+//! Splits files into blocks of whole records, with bounded memory, in the order of files and lines.
 //!
 //! Data is read into one buffer, whose whole records become a block without being copied. A record
-//! that is too long for it is refused, and the rest of it is skipped.
+//! that is too long for the buffer is refused, and the rest of it is skipped.
 
 mod csv;
 mod input;
@@ -18,12 +18,12 @@ use crate::{contract::Field, format::Format};
 use input::Input;
 use std::{io, sync::Arc};
 
-/// Size at which a block is passed on.
+/// Size at which a block is passed on, in bytes.
 const BLOCK_BYTES: usize = 2 << 20;
 /// Maximum number of records of a block, even if they are short: the description of a refused
 /// record takes 100 times the memory of `{}`.
 const BLOCK_RECORDS: usize = 1 << 16;
-/// Bytes kept of a record that is refused unread.
+/// Bytes kept of a record that is refused without parsing.
 const HEAD_BYTES: usize = 64 << 10;
 /// Number of bytes from which the layout of a JSON file is detected.
 const GLANCE_BYTES: usize = 64 << 10;
@@ -41,10 +41,10 @@ pub(super) struct Block {
 pub(super) enum Shape {
     /// One JSON record per line.
     Lines,
-    /// JSON records here and there.
+    /// JSON records at these spans.
     Values(Vec<Span>),
     Csv(Arc<Header>),
-    /// Rows of columns; there are no bytes.
+    /// Rows of columns, without bytes.
     Rows(super::parquet::rows::Rows),
     /// One unparsable record; the bytes are its start.
     Refused(Violation),
@@ -55,24 +55,24 @@ pub(super) enum Shape {
 pub(super) struct Span {
     /// First byte in the block.
     pub start: usize,
-    /// The byte after its last.
+    /// Byte after the last.
     pub end: usize,
     /// Line of the file on which it begins, from 1.
     pub line: u64,
-    /// Byte of that line with which it begins, from 1.
+    /// Byte of that line at which it begins, from 1.
     pub column: u64,
 }
 
 /// The reason why reading a file stopped early.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// The listener wants no more.
+    /// The listener stopped.
     Unwanted,
     /// The file is broken.
     Broken(String),
 }
 
-/// Receiver of blocks; returns `false` when it wants no more.
+/// Receiver of blocks; returns false to stop.
 pub(super) type Emit<'a> = &'a mut dyn FnMut(Block) -> bool;
 
 /// Reads one file of text to its end.
@@ -103,21 +103,21 @@ pub(super) fn read_text(
 struct Cutter<'a, 'r> {
     input: Input<'r>,
     file: usize,
-    /// The line with which the buffer begins.
+    /// Line number of the start of the buffer.
     line: u64,
     emit: Emit<'a>,
 }
 
 impl Cutter<'_, '_> {
-    /// Has so many bytes in the buffer, or all that there are; `false` when there are no more.
+    /// Fills the buffer with at least `least` bytes, or all remaining ones; false if there are none.
     ///
-    /// An error of the file is reported after the data before it.
+    /// A read error is reported after the data before it.
     fn fill(&mut self, least: usize) -> bool {
         self.input.fill(least);
         self.input.more()
     }
 
-    /// The reason why the file ended early, if it did. The lines before the buffer were read.
+    /// The reason why the file ended early, if it did; the lines before the buffer were read.
     fn ended(&self) -> Result<(), Stop> {
         match self.input.error() {
             None => Ok(()),
@@ -151,7 +151,7 @@ impl Cutter<'_, '_> {
             _ if lines <= BLOCK_RECORDS => return self.give_lines(bytes, lines, shape),
             Shape::Lines => None,
             Shape::Csv(header) => Some(header.marks),
-            // These are counted where they are found.
+            // The lines of these were counted by the caller.
             _ => return self.give_lines(bytes, lines, shape),
         };
         let mut rest = bytes.as_slice();
@@ -167,7 +167,7 @@ impl Cutter<'_, '_> {
         Ok(())
     }
 
-    /// Passes on whole records in so many lines.
+    /// Passes on whole records in this number of lines.
     fn give_lines(&mut self, bytes: Vec<u8>, lines: usize, shape: Shape) -> Result<(), Stop> {
         let first_line = self.line;
         self.line += lines as u64;
@@ -187,8 +187,8 @@ impl Cutter<'_, '_> {
         }
     }
 
-    /// Passes on the start of the buffer as one record that is refused unread. The caller handles the
-    /// rest of it.
+    /// Passes on the start of the buffer as one record that is refused without parsing. The caller
+    /// skips the rest of it.
     fn refuse(&mut self, length: usize, violation: Violation) -> Result<(), Stop> {
         let head = self.input.bytes[..length.min(HEAD_BYTES)].to_vec();
         self.refuse_bytes(&head, violation)
@@ -220,8 +220,8 @@ impl Cutter<'_, '_> {
     }
 }
 
-/// Length in bytes of the first [`BLOCK_RECORDS`] lines including the rest of the last record; and the
-/// number of these lines.
+/// Length in bytes of the first [`BLOCK_RECORDS`] lines, including the rest of the last record, and
+/// the number of these lines.
 fn few(bytes: &[u8], marks: Option<Marks>) -> (usize, usize) {
     let mut wanted = BLOCK_RECORDS;
     loop {
@@ -234,7 +234,7 @@ fn few(bytes: &[u8], marks: Option<Marks>) -> (usize, usize) {
             let lines = memchr::memchr_iter(b'\n', &bytes[..whole]).count();
             return (whole, lines);
         }
-        // One record of more lines than that.
+        // A single record has more lines than that.
         wanted *= 2;
     }
 }

@@ -1,4 +1,4 @@
-//! Columns that grow by one checked value at a time and can take a half-read record back.
+//! Column builders that append one checked value at a time and can drop an incomplete record.
 
 use super::{
     key::{KeyHasher, Part, ordered},
@@ -47,7 +47,7 @@ pub(super) enum Values {
 }
 
 impl Column {
-    /// An empty column of a field; `pseudonyms` make hashes of its values where they are personal.
+    /// An empty column of a field; `pseudonyms` hashes its values if they are personal data.
     pub fn new(field: &Field, pseudonyms: &Arc<Pseudonyms>) -> Self {
         let values = match &field.kind {
             FieldKind::Boolean => Values::Boolean(Vec::new()),
@@ -89,7 +89,7 @@ impl Column {
         }
     }
 
-    /// Returns true if values are dropped, and nulls pushed instead.
+    /// Returns true if values are dropped and replaced by nulls.
     fn drops(&mut self) -> bool {
         let drops = matches!(self.guard, Guard::Drop);
         if drops {
@@ -106,7 +106,7 @@ impl Column {
         }
     }
 
-    /// Integers and timestamps.
+    /// Appends an integer or timestamp.
     pub fn push_integer(&mut self, value: i64) {
         if self.drops() {
         } else if let Values::Integer(values) | Values::Timestamp(values) = &mut self.values {
@@ -146,7 +146,7 @@ impl Column {
         }
     }
 
-    /// Closes a list whose items, or a struct whose children, have been pushed.
+    /// Ends a list or struct after its items or children.
     pub fn close(&mut self) {
         if matches!(self.guard, Guard::Drop) {
             self.truncate(self.len());
@@ -159,7 +159,7 @@ impl Column {
         self.valid.push(true);
     }
 
-    /// Forgets every row from `rows` on.
+    /// Removes all rows from `rows` on.
     pub fn truncate(&mut self, rows: usize) {
         self.valid.truncate(rows);
         match &mut self.values {
@@ -201,7 +201,7 @@ impl Column {
         part.into_iter().for_each(|part| hasher.part(part));
     }
 
-    /// The last value as a number that orders as the values do: null first.
+    /// The last value as an integer in the same order; null is the smallest.
     pub fn order_of_last(&self) -> i64 {
         if !self.valid.last().copied().unwrap_or(false) {
             return i64::MIN;
@@ -266,7 +266,7 @@ fn unlike(kind: &FieldKind) -> ArrowError {
     ArrowError::SchemaError(format!("column is not {}", kind.expected()))
 }
 
-/// Empty columns for these fields.
+/// Makes empty columns for these fields.
 pub(super) fn columns(fields: &[Field], pseudonyms: &Arc<Pseudonyms>) -> Vec<Column> {
     fields
         .iter()
@@ -274,7 +274,7 @@ pub(super) fn columns(fields: &[Field], pseudonyms: &Arc<Pseudonyms>) -> Vec<Col
         .collect()
 }
 
-/// The rows of the columns as one batch; `None` when there are none.
+/// The rows of the columns as one batch; `None` if there are none.
 pub(super) fn batch(
     columns: Vec<Column>,
     fields: &[Field],
@@ -287,7 +287,7 @@ pub(super) fn batch(
     RecordBatch::try_new(schema, arrays).map(Some)
 }
 
-/// Each column as an array.
+/// Converts each column to an array.
 pub(super) fn arrays(columns: Vec<Column>, fields: &[Field]) -> Result<Vec<ArrayRef>, ArrowError> {
     columns
         .into_iter()
@@ -296,7 +296,7 @@ pub(super) fn arrays(columns: Vec<Column>, fields: &[Field]) -> Result<Vec<Array
         .collect()
 }
 
-/// The times of a time column, in microseconds since 1970 UTC; `None` for a column of something else.
+/// The times of a time column, in microseconds since 1970 UTC; `None` for other columns.
 pub fn times(array: &dyn Array) -> Option<TimestampMicrosecondArray> {
     let cast = match array.data_type() {
         DataType::Date32 | DataType::Timestamp(..) => {
@@ -308,7 +308,7 @@ pub fn times(array: &dyn Array) -> Option<TimestampMicrosecondArray> {
     cast.as_any().downcast_ref().cloned()
 }
 
-/// The least and greatest time of a time column, in microseconds since 1970 UTC.
+/// The first and last time of a time column, in microseconds since 1970 UTC.
 pub fn time_range(array: &dyn Array) -> Option<(i64, i64)> {
     let micros = times(array)?;
     Some((arrow::compute::min(&micros)?, arrow::compute::max(&micros)?))

@@ -17,29 +17,29 @@ use retrocast_domain::number::list;
 use serde_json::Value;
 use std::borrow::Cow;
 
-/// A header that names more columns than this is not one.
+/// Maximum number of columns; a line with more is not a header.
 const COLUMNS_MAX: usize = 10_000;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-/// Columns that a message names.
+/// Maximum number of columns in a message.
 const COLUMNS_SHOWN: usize = 12;
 
-/// Assignment of cells to fields.
+/// The header: which cells belong to which fields.
 #[derive(Debug, Clone)]
 pub(super) struct Header {
     pub marks: Marks,
-    /// For each cell the index of its field; `None` for a name the contract does not have.
+    /// Index of the field of each cell; `None` for names that the contract does not list.
     fields: Vec<Option<usize>>,
-    /// For each cell its name.
+    /// Name of each cell.
     names: Vec<String>,
-    /// Fields whose lists are gathered from several columns of one name, with the indices of their
-    /// cells.
+    /// Fields with lists that are gathered from several columns with the same name, and the indices
+    /// of their cells.
     gathered: Vec<(usize, Vec<usize>)>,
-    /// The line that names them; empty without one.
+    /// The header line; empty without one.
     line: Vec<u8>,
 }
 
 impl Header {
-    /// Reads a header; the error is a reason why the file cannot be read.
+    /// Parses a header; the error is a reason why the file cannot be read.
     pub fn parse(line: &str, marks: Marks, fields: &[Field]) -> Result<Self, String> {
         let mut cells = Vec::new();
         let count = marks.cells(line, COLUMNS_MAX, &mut cells);
@@ -53,20 +53,21 @@ impl Header {
         Ok(header.written(line.as_bytes()))
     }
 
-    /// The header, as the file writes it.
+    /// Sets the header line as in the file.
     pub fn written(mut self, line: &[u8]) -> Self {
         self.line = line.trim_ascii_end().to_vec();
         self
     }
 
-    /// Recognizes the header in a later line, as in joined files. With one column it may be a record.
+    /// Returns true if a later line repeats the header, as in concatenated files. With a single
+    /// column it may be a record.
     pub fn is_again(&self, line: &[u8]) -> bool {
         let line = line.trim_ascii_end();
         let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
         self.names.len() > 1 && line == self.line
     }
 
-    /// Columns of these names.
+    /// Makes a header with columns of these names.
     pub fn of<'n>(
         names: impl Iterator<Item = &'n str>,
         marks: Marks,
@@ -106,7 +107,7 @@ impl Header {
         })
     }
 
-    /// Counts the columns that the contract does not have, for `records` records.
+    /// Counts the columns that the contract does not list, for `records` records.
     pub fn count_unknown(&self, strangers: &mut ExtraFields, records: u64) {
         for (name, field) in self.names.iter().zip(&self.fields) {
             if field.is_none() && records > 0 {
@@ -115,8 +116,8 @@ impl Header {
         }
     }
 
-    /// A record with each cell as `written` has it for its field; `None` when it has not the
-    /// header's cells.
+    /// Rewrites each cell of a record by `written` for its field; `None` if the number of cells
+    /// differs from the header's.
     pub fn rewritten<'f>(
         &self,
         record: &str,
@@ -141,8 +142,8 @@ impl Header {
         Some(cells.collect::<Vec<_>>().join(&delimiter.to_string()))
     }
 
-    /// Parses one record into one new row, or returns a violation and leaves the columns unchanged.
-    /// `cells` is a buffer for its cells.
+    /// Parses one record into a new row, or returns a violation and leaves the columns unchanged.
+    /// `cells` is a buffer.
     pub fn read_record<'t>(
         &self,
         record: &'t str,
@@ -225,8 +226,7 @@ impl Header {
     }
 }
 
-/// Gives columns that the contract does not know, and of which there are several of one name, names
-/// of their own.
+/// Gives unknown columns that share a name distinct names.
 fn apart(mut names: Vec<String>, fields: &[Field]) -> Vec<String> {
     for index in 1..names.len() {
         let name = &names[index];
@@ -238,7 +238,7 @@ fn apart(mut names: Vec<String>, fields: &[Field]) -> Vec<String> {
     names
 }
 
-/// The reason why a file is not read whose header names the column of a single value several times.
+/// The reason why a file cannot be read if its header repeats the column of a single value.
 fn repeated(field: &Field, places: &[usize], names: &[String]) -> String {
     let numbers: Vec<String> = places.iter().map(|place| (place + 1).to_string()).collect();
     let kind = match field.kind.expected().rsplit_once(' ') {
@@ -268,13 +268,13 @@ fn repeated(field: &Field, places: &[usize], names: &[String]) -> String {
     )
 }
 
-/// Recognizes a cell that holds a whole list, rather than one item of it.
+/// Returns true if a cell holds a whole list as JSON, rather than one item.
 fn is_json(cell: &str) -> bool {
     let cell = cell.trim();
     cell.starts_with('[') || cell == "null"
 }
 
-/// Puts the cells that are not empty into a column as one list.
+/// Appends the cells that are not empty as one list.
 fn gather(
     cells: &[&Cow<'_, str>],
     field: &Field,
@@ -306,7 +306,7 @@ fn gather(
     Ok(())
 }
 
-/// Puts a cell of CSV into a column.
+/// Appends a cell of CSV.
 fn push_cell(
     cell: &str,
     field: &Field,

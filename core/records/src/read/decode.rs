@@ -1,4 +1,4 @@
-//! Bytes of a file into text: compression taken off within limits, UTF-16 turned into UTF-8.
+//! Decodes files to text: decompresses within limits, and converts UTF-16 to UTF-8.
 
 mod bounded;
 mod members;
@@ -26,7 +26,7 @@ const UNREAD: [(&[u8], &str); 4] = [
     (b"7z\xBC\xAF\x27\x1C", "7z"),
 ];
 
-/// A file's text as the formats want it: unpacked, in UTF-8, without a byte-order mark.
+/// A file's text: decompressed, in UTF-8, without a byte-order mark.
 pub(super) struct Text<'a> {
     /// Its first bytes.
     pub head: Vec<u8>,
@@ -60,7 +60,7 @@ fn unpacked<'a>(
     name: &str,
 ) -> io::Result<Box<dyn Read + Send + 'a>> {
     let (mut counted, taken) = Counted::new(reader);
-    // A reader may return fewer bytes at a time than detection needs.
+    // A reader may return fewer bytes at once than detection needs.
     let mut head = Vec::new();
     (&mut counted).take(MAGIC_BYTES).read_to_end(&mut head)?;
     let all = io::Cursor::new(head.clone()).chain(counted);

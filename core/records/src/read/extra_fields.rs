@@ -1,4 +1,4 @@
-//! Fields that the contract does not list: counted, kept or a reason to refuse, as it declares.
+//! Fields that the contract does not list: counted, kept, or a reason to refuse the record.
 
 use super::quarantine::{Reason, Violation, cut, prefixed};
 use crate::contract::UnknownFields;
@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 /// Number of records with each field that the contract does not list.
 pub type Unknown = BTreeMap<String, u64>;
 
-/// Names that a source can have beyond the contract before they are counted together.
+/// Maximum number of distinct names that are counted separately.
 const UNKNOWN_NAMES: usize = 1000;
-/// Characters of a name that are shown.
+/// Maximum length of a name, in characters.
 const NAME_CHARACTERS: usize = 100;
 
-/// Counts a field that the contract does not name.
+/// Counts a field that the contract does not list.
 pub fn count_unknown(unknown: &mut Unknown, name: &str, n: u64) {
     if let Some(count) = unknown.get_mut(name) {
         *count += n;
@@ -24,15 +24,15 @@ pub fn count_unknown(unknown: &mut Unknown, name: &str, n: u64) {
     }
 }
 
-/// The fields of some records that the contract does not name.
+/// The unlisted fields of some records.
 #[derive(Debug, Default)]
 pub(super) struct ExtraFields {
     pub policy: UnknownFields,
     pub counts: Unknown,
-    /// Names in the order in which they were seen first.
+    /// Names in the order of their first occurrence.
     pub names: Vec<String>,
-    /// Paths and values in the record that is being read, when they are kept. Paths begin at the
-    /// object that is being read, and grow on the way out.
+    /// Paths and values of kept fields of the current record. Paths are relative to the object
+    /// being read, and are prefixed when it ends.
     rest: Vec<(String, Value)>,
 }
 
@@ -44,12 +44,12 @@ impl ExtraFields {
         }
     }
 
-    /// A new record begins.
+    /// Starts a new record.
     pub fn clear(&mut self) {
         self.rest.clear();
     }
 
-    /// Counts a field; `outer` is the path of the object that has it, empty for the record itself.
+    /// Counts a field; `outer` is the path of the containing object, empty for the record itself.
     pub fn count(&mut self, outer: &str, name: &str, n: u64) {
         let path;
         let shown = if outer.is_empty() && name.len() <= NAME_CHARACTERS {
@@ -65,7 +65,7 @@ impl ExtraFields {
         count_unknown(&mut self.counts, shown, n);
     }
 
-    /// The violation of a record with such a field.
+    /// The violation of a record with an unlisted field, if the contract refuses those.
     pub fn refusal(name: &str) -> Violation {
         let message = "the contract does not name this field; \
                        name it, or let `unknown` be \"count\" or \"keep\"";
@@ -77,7 +77,7 @@ impl ExtraFields {
         self.rest.push((name.to_string(), value));
     }
 
-    /// Gives the field that was kept last its value.
+    /// Sets the value of the last kept field.
     pub fn complete(&mut self, value: Value) {
         if let Some((_, last)) = self.rest.last_mut() {
             *last = value;
@@ -89,14 +89,14 @@ impl ExtraFields {
         self.rest.len()
     }
 
-    /// Fields from `start` on are seen from the value that contains them.
+    /// Prefixes the paths of the fields from `start` on with that of the containing object.
     pub fn within(&mut self, start: usize, outer: &str) {
         for (path, _) in self.rest.iter_mut().skip(start) {
             *path = prefixed(outer, path);
         }
     }
 
-    /// The fields kept of this record as one JSON object; `None` when there are none.
+    /// The kept fields of the record as one JSON object; `None` if there are none.
     pub fn take(&mut self) -> Result<Option<Value>, Violation> {
         if self.rest.is_empty() {
             return Ok(None);

@@ -1,16 +1,15 @@
 //! Finds the ends of JSON values without parsing them.
 //!
-//! A value is followed through its brackets and strings, however its bytes arrive. Invalid JSON is
-//! detected as soon as it affects the ends of records: a string with a line break, a bracket closed by
-//! the other kind, an object where a name is expected. So one broken record does not swallow those
-//! after it.
+//! A scan follows brackets and strings, across buffers. Invalid JSON is detected as soon as it
+//! affects the ends of records: a string with a line break, mismatched brackets, an object where a
+//! name is expected. So a broken record does not swallow those after it.
 
 /// The layout of the values in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
     /// One per line.
     Lines,
-    /// In arrays, or several on a line, or over several lines.
+    /// In arrays, several per line, or over several lines.
     Values,
 }
 
@@ -44,29 +43,29 @@ pub(super) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
-/// State of following a value.
+/// Result of scanning a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// The value continues.
     More,
-    /// It ends before this byte.
+    /// The value ends before this byte.
     End(usize),
-    /// It is not JSON, as this byte shows.
+    /// The value is invalid, as of this byte.
     Broken(usize),
 }
 
-/// Follows one value from its first byte on.
+/// A scan of one value, from its first byte on.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Scan {
-    /// Open brackets.
+    /// Number of open brackets.
     depth: u64,
-    /// Kinds of the innermost 128 brackets, 1 for objects: the lowest bit is the innermost.
+    /// Kinds of the innermost 128 brackets, 1 for objects; the lowest bit is the innermost.
     objects: u128,
     in_string: bool,
     escaped: bool,
-    /// A value without brackets and quotes, such as a number.
+    /// True for a value without brackets and quotes, such as a number.
     bare: bool,
-    /// The last byte outside of strings that gives structure.
+    /// The last structural byte outside strings.
     before: u8,
 }
 
@@ -102,7 +101,7 @@ impl Scan {
                     true
                 }
                 _ if self.depth > 0 => true,
-                // Outside of brackets: a bare value, which ends where another thing begins.
+                // Outside brackets: a bare value ends where something else begins.
                 b',' | b']' | b'{' | b'[' | b'"' if self.bare => return Step::End(at),
                 byte if is_blank(byte) => return Step::End(at),
                 _ => {
@@ -118,7 +117,7 @@ impl Scan {
         Step::More
     }
 
-    /// Advances within a string, to the byte after the part that was read.
+    /// Advances within a string, past the bytes read.
     fn string(&mut self, bytes: &[u8], at: &mut usize) -> Step {
         if self.escaped && bytes[*at] != b'\n' {
             self.escaped = false;
@@ -144,7 +143,7 @@ impl Scan {
         Step::More
     }
 
-    /// Opens a bracket, if it is allowed here.
+    /// Opens a bracket; false if it is not allowed here.
     fn open(&mut self, byte: u8) -> bool {
         let in_object = self.depth > 0 && self.objects & 1 == 1;
         if in_object && self.before != b':' {
@@ -156,9 +155,9 @@ impl Scan {
         true
     }
 
-    /// Closes a bracket, if it is of the kind that was opened.
+    /// Closes a bracket; false if it does not match the open one.
     fn close(&mut self, byte: u8) -> bool {
-        // A record of greater depth is refused anyway.
+        // A deeper record is refused anyway.
         let known = self.depth <= 128;
         if known && (self.objects & 1 == 1) != (byte == b'}') {
             return false;
@@ -230,7 +229,7 @@ mod tests {
         check("{\"a\":1},\n{\"a\":2}", Layout::Values);
         check("{\n \"a\":1}\n", Layout::Values);
         check("{\"a\":[\n{}]}\n", Layout::Values);
-        // Lines whose first is broken.
+        // Lines, the first of which is broken.
         check("{\"a\":5,\n{\"a\":2}\n", Layout::Lines);
         check("{\"a\":\"b\n{\"a\":2}\n", Layout::Lines);
         check("nonsense\n{\"a\":2}\n", Layout::Lines);

@@ -1,5 +1,5 @@
-//! Keys of rows as 128-bit hashes, and what orders rows of one key: the same for rows that are just
-//! being read and for rows that are in a dataset already.
+//! Keys of rows as 128-bit hashes, and sort keys of rows with the same key. Both are the same for
+//! rows that are being read and for rows of a dataset.
 
 use arrow::{
     array::{
@@ -24,9 +24,9 @@ pub(super) enum Part<'a> {
     Text(&'a [u8]),
 }
 
-/// Hashes the parts of a key, unambiguously. Records are hostile: an attacker who could construct a
-/// collision could make a record vanish. So it is `SipHash` with a key that is random per process,
-/// twice with different prefixes, for 128 bits. Hashes of different processes are unrelated.
+/// Hashes the parts of a key unambiguously. Records are hostile: an attacker who could construct a
+/// collision could make a record disappear. So this is `SipHash` with a random key per process,
+/// twice with different prefixes for 128 bits. Hashes of different processes are not comparable.
 #[derive(Clone)]
 pub(super) struct KeyHasher([DefaultHasher; 2]);
 
@@ -69,18 +69,18 @@ impl KeyHasher {
     }
 }
 
-/// Zero is one number, whatever its sign.
+/// Zero without a sign.
 fn unsigned_zero(value: f64) -> f64 {
     if value == 0.0 { 0.0 } else { value }
 }
 
-/// A number as an integer that orders as numbers do.
+/// Maps a number to an integer in the same order.
 pub(super) fn ordered(value: f64) -> i64 {
     let bits = unsigned_zero(value).to_bits() as i64;
     if bits < 0 { bits ^ i64::MAX } else { bits }
 }
 
-/// A column of a key or of what orders rows, seen as what contracts have.
+/// A column of a key or sort key, by type of the contract.
 enum Values<'a> {
     Boolean(&'a BooleanArray),
     Integer(&'a Int64Array),
@@ -129,7 +129,7 @@ impl<'a> Values<'a> {
     }
 }
 
-/// The hash of each row's key, from the columns of the key.
+/// The hash of each row's key, from the key's columns.
 pub fn hashes(columns: &[ArrayRef]) -> Result<Vec<u128>, ArrowError> {
     let parts = columns
         .iter()
@@ -145,11 +145,11 @@ pub fn hashes(columns: &[ArrayRef]) -> Result<Vec<u128>, ArrowError> {
         .collect())
 }
 
-/// Number of bytes of a text that determine its position in the order.
+/// Number of bytes of a text that determine its position.
 const PLACE_BYTES: usize = 16;
 
-/// The place of each row's key in the order of keys, from the first column of the key: a greater key is
-/// never at a lesser place. Of texts only the beginning counts, so many keys may be at one place.
+/// The position of each row's key in the order of keys, from the first column of the key:
+/// monotonic, but not unique, because only the start of a text counts.
 pub fn places(column: &ArrayRef) -> Result<Vec<u128>, ArrowError> {
     let values = Values::of(column)?;
     let signed = |value: i64| (value as u64 ^ 1 << 63).into();
@@ -168,7 +168,7 @@ pub fn places(column: &ArrayRef) -> Result<Vec<u128>, ArrowError> {
     Ok((0..column.len()).map(place).collect())
 }
 
-/// Sort key of each row among those of its key: null comes first.
+/// The sort key of each row among those with the same key; null comes first.
 pub fn orders(column: &ArrayRef) -> Result<Vec<i64>, ArrowError> {
     let values = Values::of(column)?;
     Ok((0..column.len())

@@ -1,4 +1,4 @@
-//! Files made to exhaust memory or time: how much is in memory is counted, not felt.
+//! Files made to exhaust memory or time: memory is measured by counting allocations.
 
 use super::{
     tests::{contract, gather},
@@ -10,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-/// Reads without keeping; returns the longest block and the largest single allocation.
+/// Reads a file without keeping rows; returns the longest block and the largest single
+/// allocation.
 fn longest(reader: impl Read + Send, format: Format) -> (usize, Vec<String>, Option<String>) {
     let contract = contract();
     let pseudonyms = Arc::new(Pseudonyms::new("", None));
@@ -34,7 +35,7 @@ fn longest(reader: impl Read + Send, format: Format) -> (usize, Vec<String>, Opt
     (longest, refused, broken)
 }
 
-/// `head`, then so many bytes, then `tail`.
+/// `head`, then this many bytes, then `tail`.
 fn long<'a>(head: &'a str, byte: u8, bytes: u64, tail: &'a str) -> impl Read + Send + 'a {
     Cursor::new(head)
         .chain(io::repeat(byte).take(bytes))
@@ -123,7 +124,7 @@ fn records_of_several_lines_stay_whole_where_blocks_are_cut() {
     );
 }
 
-/// Counts how often it is asked.
+/// Counts its read calls.
 struct Asked<R>(R, Arc<AtomicUsize>);
 
 impl<R: Read> Read for Asked<R> {
@@ -157,7 +158,8 @@ fn blank_lines_and_comments_before_a_header_are_passed_over_at_once() {
     let fields = &contract.fields;
     block::read_text(text, 0, Format::Csv, &dialect, fields, &mut emit).unwrap();
     assert_eq!(first_lines, [lines + 4]);
-    // Line by line, each would be another question, and the rest of the buffer moved.
+    // Line by line, each line would need another read call, and the rest of the buffer would be
+    // moved.
     let asked = asked.load(Ordering::Relaxed);
     assert!(asked < 1000, "{asked}");
 }
@@ -252,7 +254,8 @@ fn columns_are_limited() {
     assert_eq!(refused, ["2 the record has 1048577 cells, the header 2"]);
 }
 
-/// CPU time of this thread, however busy the machine is; zero where the system does not report it.
+/// CPU time of this thread, independent of the load of the machine; zero where it is not
+/// reported.
 fn worked() -> Duration {
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let first = told.split_whitespace().next();

@@ -1,11 +1,10 @@
-//! Apache Parquet: row groups, of which only the columns that the contract names are read.
+//! Reads Apache Parquet: row by row group, and only the columns that the contract needs.
 //!
-//! Row groups are read one after the other, [`BATCH_ROWS`] rows at a time, after their pages were
-//! validated. A row group whose wanted columns are longer than [`GROUP_BYTES_MAX`], compressed, is not
-//! read. Rows are numbered from 1, in place of lines. A broken row group is reported, and those after
-//! it are read.
+//! Row groups are read one by one, [`BATCH_ROWS`] rows at a time, after their pages were validated.
+//! A row group whose columns have more than [`GROUP_BYTES_MAX`] compressed bytes is not read. Rows
+//! are numbered from 1, instead of lines. A broken row group is reported, and later ones are read.
 //!
-//! Texts are read as views, so that a long dictionary text that all rows share is in memory once.
+//! Texts are read as views, so that a long dictionary text shared by all rows is in memory once.
 
 mod cells;
 mod guard;
@@ -34,11 +33,11 @@ use std::{
     sync::Arc,
 };
 
-/// Rows in memory at a time.
+/// Number of rows in memory at a time.
 const BATCH_ROWS: usize = 8192;
-/// Maximum size of a row group in memory, compressed.
+/// Maximum size of a row group in memory, in compressed bytes.
 const GROUP_BYTES_MAX: u64 = 1 << 30;
-/// Bytes of the metadata at the end of a file.
+/// Maximum size of the metadata at the end of a file, in bytes.
 const FOOTER_BYTES_MAX: u64 = 32 << 20;
 /// Maximum ratio of decompression, as for compressed text.
 const TIMES_MAX: u64 = 200;
@@ -127,7 +126,7 @@ fn metadata(ranges: &dyn Ranges) -> Result<ArrowReaderMetadata, String> {
     plan::with_views(Arc::new(metadata)).map_err(told)
 }
 
-/// The library's message, without its name for the kind of error.
+/// The library's message, without the name of the error kind.
 fn words(error: &ParquetError) -> String {
     let text = error.to_string();
     ["Parquet error: ", "Arrow: ", "EOF: ", "External: "]
@@ -137,8 +136,8 @@ fn words(error: &ParquetError) -> String {
         .to_string()
 }
 
-/// The library panics on some damaged files (a slice out of range in its decoders of levels, an
-/// `unwrap` of what a page should have). Such a file is broken, and nothing else is.
+/// Catches panics: the library panics on some damaged files (a slice out of range in its decoders
+/// of levels, an `unwrap` of a missing part of a page). Such a file is broken; the others are read.
 fn caught<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
         Err("it is damaged in a way that its reader did not expect".to_string())
@@ -153,9 +152,9 @@ struct Reader<'a> {
     ranges: &'a dyn Ranges,
     file: usize,
     plan: Arc<Plan>,
-    /// Number of the row that comes next, from 1.
+    /// Number of the next row, from 1.
     first_row: u64,
-    /// Bytes that the rows were in memory.
+    /// Size of the rows in memory, in bytes.
     unpacked: u64,
     emit: Emit<'a>,
 }
@@ -199,8 +198,8 @@ impl Reader<'_> {
                 ));
             }
             left -= rows;
-            // The size of pages is counted when they are read; nulls and repeated values are in
-            // none.
+            // The size of pages is counted when they are read, but nulls and repeated values take
+            // no space in them.
             let least = rows * self.plan.leaves.len() as u64;
             self.unpacked = self.unpacked.saturating_add(least);
             self.give(&batch)?;
@@ -216,7 +215,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Passes on rows, in batches whose texts are bounded.
+    /// Passes on rows in batches with a limited size of texts.
     fn give(&mut self, batch: &RecordBatch) -> Result<(), Stop> {
         for rows in Rows::parts(batch, &self.plan) {
             let block = Block {
@@ -233,7 +232,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The bytes of the wanted columns of a row group, validated.
+    /// The bytes of the selected columns of a row group, validated.
     fn chunks(&mut self, group: &RowGroupMetaData) -> Result<Chunks, String> {
         let size = self.ranges.size();
         let mut parts = Vec::new();
@@ -284,7 +283,7 @@ impl Reader<'_> {
     }
 }
 
-/// The parts of a file that are in memory, for the library to read.
+/// The parts of a file in memory.
 struct Chunks {
     size: u64,
     /// Parts with their start offsets.

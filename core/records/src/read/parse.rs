@@ -1,4 +1,4 @@
-//! A block of records becomes a batch of rows, and the bad ones rows of the quarantine.
+//! Parses a block of records into a batch of rows and refused records.
 
 use super::{
     block::{Block, Shape, Span},
@@ -23,25 +23,25 @@ use std::sync::Arc;
 /// The result of parsing a block.
 #[derive(Debug)]
 pub struct Parsed {
-    /// Index of the file in what was to be read.
+    /// Index of the file among those to read.
     pub file: usize,
-    /// The rows; `None` when there are none.
+    /// The rows; `None` if there are none.
     pub batch: Option<RecordBatch>,
     /// The line of each row.
     pub lines: Vec<u64>,
-    /// Hash of the key of each row; empty when the contract has no key.
+    /// Hash of the key of each row; empty if the contract has no key.
     pub keys: Vec<u128>,
-    /// Sort keys of the contract's `latest` for each row; empty without one.
+    /// Sort key of each row by the contract's `latest`; empty without one.
     pub order: Vec<i64>,
-    /// Records that were left out.
+    /// Refused records.
     pub refused: Vec<quarantine::Row>,
-    /// Fields that the contract does not name.
+    /// Number of records with each field that the contract does not list.
     pub unknown: Unknown,
-    /// Their names in the order in which they were seen first.
+    /// Names of these fields, in the order of their first occurrence.
     pub unknown_names: Vec<String>,
-    /// Records seen.
+    /// Number of records.
     pub records: u64,
-    /// Bytes of the block, decompressed.
+    /// Size of the block, decompressed, in bytes.
     pub bytes: u64,
 }
 
@@ -124,7 +124,8 @@ impl Parser<'_> {
                 bytes[span.start..span.end].trim_ascii_end(),
                 None,
             );
-            // Byte positions count from the start of the line, of which the record may be a part.
+            // Byte positions count from the start of the line, of which the record may be only a
+            // part.
             for refused in &mut self.out.refused[before..] {
                 if let Some(column) = &mut refused.violation.column {
                     *column += span.column - 1;
@@ -194,7 +195,7 @@ impl Parser<'_> {
         for (row, line) in (0..rows.len()).zip(first_row..) {
             self.out.records += 1;
             let read = table.read_row(row, fields, &mut self.columns, &mut self.strangers);
-            // Only a row that is refused is written out.
+            // Only refused rows are formatted.
             let shown = read.as_ref().err().map(|_| rows.shown(row));
             self.done(line, shown.unwrap_or_default().as_bytes(), read, None);
         }
@@ -202,7 +203,7 @@ impl Parser<'_> {
         self.out.bytes = rows.bytes();
     }
 
-    /// Takes a record that was read, or refuses it; `header` is that of a CSV file.
+    /// Finishes a record that was parsed or refused; `header` is that of a CSV file.
     fn done(
         &mut self,
         line: u64,
@@ -249,7 +250,7 @@ impl Parser<'_> {
         if let Some(redactor) = &self.redactor {
             redactor.hide(&mut violation);
         }
-        // If the record has several lines, the line of the mistake is reported, too.
+        // For a record of several lines, the line of the error is reported, too.
         if violation.below > 0 {
             let at = line + violation.below;
             violation.message += &match violation.column.take() {

@@ -2,7 +2,7 @@ use super::*;
 use crate::contract;
 use arrow::array::{Array, AsArray};
 
-/// Reads records under a contract; a header makes them those of a CSV file.
+/// Reads records under a contract; with a header they are the records of a CSV file.
 fn read(contract: &str, header: Option<&str>, records: &str) -> Parsed {
     let contract = contract::parse("t", "t.toml", &format!("title = \"T\"\n{contract}")).unwrap();
     let header = header.map(|line| {

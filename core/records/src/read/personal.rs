@@ -1,9 +1,9 @@
-//! Personal data is kept out: of datasets by hashes and nulls, of messages and of the text of refused
-//! records by words in its place.
+//! Protects personal data: hashes or nulls replace it in datasets, and placeholders in messages and
+//! in the text of refused records.
 //!
-//! Messages about refused records contain the minimum: names of fields stay, values of protected fields
-//! are removed, and so are values of unlisted fields, since one of them may be a protected field with a
-//! misspelt name. An unparsable record is omitted completely.
+//! Messages about refused records contain as little as possible: names of fields are kept, but
+//! values of protected fields are removed, and so are values of unlisted fields, one of which may
+//! be a protected field with a misspelt name. An unparsable record is omitted.
 
 use super::{
     csv::Header,
@@ -14,11 +14,11 @@ use crate::contract::{Contract, Field, FieldKind, Personal};
 use retrocast_domain::number::list;
 use serde_json::Value;
 
-/// In place of a value that is not shown.
+/// Placeholder for a hidden value.
 const HIDDEN: &str = "(personal data)";
-/// In place of the value of a field that the contract does not name.
+/// Placeholder for the value of a field that the contract does not list.
 const UNNAMED: &str = "(not in the contract)";
-/// A key with fewer bytes is worth a warning.
+/// Minimum length of a key without a warning, in bytes.
 const KEY_BYTES: usize = 16;
 
 /// Returns true if a field of the contract, at any depth, is kept as a hash.
@@ -28,7 +28,7 @@ pub fn is_hashed(contract: &Contract) -> bool {
     !hashed.is_empty()
 }
 
-/// The warning for the owner of a source about how its personal data is hashed.
+/// A warning for the owner of a source about how its personal data is hashed.
 pub fn warning(contract: &Contract, source: &str, key: Option<&[u8]>) -> Option<String> {
     let mut hashed = Vec::new();
     paths(&contract.fields, "", Personal::Hash, &mut hashed);
@@ -52,7 +52,7 @@ pub fn warning(contract: &Contract, source: &str, key: Option<&[u8]>) -> Option<
     }
 }
 
-/// Paths of the fields that are guarded in one way.
+/// Collects the paths of the fields with this treatment.
 fn paths(fields: &[Field], outer: &str, how: Personal, out: &mut Vec<String>) {
     for field in fields {
         let dot = if outer.is_empty() { "" } else { "." };
@@ -65,7 +65,7 @@ fn paths(fields: &[Field], outer: &str, how: Personal, out: &mut Vec<String>) {
     }
 }
 
-/// The fields of a struct, or of a list of them.
+/// The fields of a struct, or of a list of structs.
 fn children(kind: &FieldKind) -> &[Field] {
     match kind {
         FieldKind::Struct(fields) => fields,
@@ -74,7 +74,7 @@ fn children(kind: &FieldKind) -> &[Field] {
     }
 }
 
-/// Returns true if a field, or one within it, is guarded.
+/// Returns true if a field, or one within it, is protected.
 fn guarded(field: &Field) -> bool {
     field.personal != Personal::Keep || children(&field.kind).iter().any(guarded)
 }
@@ -86,7 +86,7 @@ pub(super) struct Redactor<'a> {
 }
 
 impl<'a> Redactor<'a> {
-    /// `None` when the contract guards nothing.
+    /// `None` if the contract protects no field.
     pub fn of(contract: &'a Contract) -> Option<Self> {
         let mut names = Vec::new();
         paths(&contract.fields, "", Personal::Hash, &mut names);
@@ -104,7 +104,7 @@ impl<'a> Redactor<'a> {
         })
     }
 
-    /// The beginning of a record that is one JSON object; of anything else, a note.
+    /// The start of a record that is a JSON object; a note for anything else.
     pub fn json(&self, raw: &[u8]) -> String {
         match serde_json::from_slice(raw) {
             Ok(mut record @ Value::Object(_)) => {
@@ -115,7 +115,7 @@ impl<'a> Redactor<'a> {
         }
     }
 
-    /// The beginning of a record of a CSV file.
+    /// The start of a record of a CSV file.
     pub fn csv(&self, raw: &[u8], header: &Header) -> String {
         let shown = std::str::from_utf8(raw).ok().and_then(|text| {
             header.rewritten(text, self.fields, &|field, cell| match field {
@@ -126,13 +126,13 @@ impl<'a> Redactor<'a> {
         shown.map_or_else(|| self.note.clone(), |text| beginning(text.as_bytes()))
     }
 
-    /// Takes values out of a message.
+    /// Removes values from a message.
     pub fn hide(&self, violation: &mut Violation) {
         let told = match violation.reason {
-            // Their messages hold no values.
+            // These messages contain no values.
             Reason::MissingRequired | Reason::UnknownField | Reason::InvalidUtf8 => return,
             Reason::BrokenJson if violation.field.is_empty() => {
-                // A value that is no record is shown by the parser's message.
+                // The parser's message shows a value that is not a record.
                 if violation.message.starts_with("invalid type") {
                     violation.message = "the record is not a JSON object".to_string();
                 }
@@ -150,9 +150,9 @@ impl<'a> Redactor<'a> {
     }
 }
 
-/// Returns true if a path leads to or through a guarded field, or to one that holds such fields.
-/// Names may look like parts of a path, so every reading of it counts; a path that leads nowhere
-/// does, too.
+/// Returns true if a path leads to or through a protected field, or to one that contains such
+/// fields. Names may look like parts of a path, so every interpretation counts. A path that leads
+/// nowhere counts, too.
 fn concerns(fields: &[Field], path: &str) -> bool {
     if path.is_empty() {
         return false;
@@ -186,7 +186,7 @@ fn redact_fields(record: &mut Value, fields: &[Field]) {
     }
 }
 
-/// Replaces personal data in a value, also when it has not the shape it should have.
+/// Replaces personal data in a value, even if the value does not have the declared type.
 fn redact(value: &mut Value, field: &Field) {
     let nothing_within = !guarded(field) && children(&field.kind).is_empty();
     if value.is_null() || nothing_within {

@@ -105,7 +105,8 @@ fn values_become_hashes_and_nulls() {
     assert!(null("phone") && null("notes") && !null("user") && !null("ips"));
 }
 
-/// By another implementation's binding to Python: a key derived for the context, then a keyed hash.
+/// Computed with the Python binding of another implementation: a key derived for the context,
+/// then a keyed hash.
 const KEYED_ADA: &str = "75cfe1096b01be56c8a774e0f9bdefe4";
 
 #[test]

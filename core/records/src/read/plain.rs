@@ -1,16 +1,16 @@
-//! JSON records as most programs write them: one flat object on a line, without escapes, that conforms
-//! to its contract. They are parsed in one pass, directly from the bytes of the line.
+//! A fast path for common JSON records: one flat object per line, without escapes, that conforms to
+//! its contract. They are parsed in one pass from the bytes of the line.
 //!
-//! All other records are left to the general reader in `json.rs`, which also reports their errors: so
-//! the results are the same as without this module.
+//! All other records are left to the general parser in `json.rs`, which also reports errors. So the
+//! results are the same as without this module.
 
 use super::{column::Column, value};
 use crate::contract::{Field, FieldKind};
 
-/// Records that are tried before it is asked whether it is worth it.
+/// Number of records to try before deciding whether the fast path pays off.
 const TRIED_MIN: u32 = 64;
 
-/// Adapts to records of this form while reading a block.
+/// Decides whether to try the fast path for the records of a block.
 #[derive(Debug, Default)]
 pub(super) struct Plain {
     tried: u32,
@@ -18,7 +18,7 @@ pub(super) struct Plain {
 }
 
 impl Plain {
-    /// Reads one line into one new row; otherwise leaves the columns as they were.
+    /// Parses one line into a new row; otherwise leaves the columns unchanged.
     pub fn read_record(&mut self, line: &str, fields: &[Field], columns: &mut [Column]) -> bool {
         if self.tried >= TRIED_MIN && self.read < self.tried / 2 {
             return false;
@@ -36,7 +36,8 @@ impl Plain {
     }
 }
 
-/// A line, and the position in it. Every step returns `None` for lines of another form.
+/// A line, and the position in it. Every step returns `None` for lines that need the general
+/// parser.
 struct Line<'t> {
     text: &'t str,
     at: usize,
@@ -123,7 +124,7 @@ impl<'t> Line<'t> {
             let number: f64 = self.text[start..end].parse().ok()?;
             return value::push_number(field, column, number).ok();
         }
-        // Less than 19 digits fit; minus nought is no whole number.
+        // At most 18 digits always fit; −0 is not an integer.
         if digits.len() > 18 || (negative && digits == b"0") {
             return None;
         }
@@ -134,14 +135,14 @@ impl<'t> Line<'t> {
         value::push_integer(field, column, number).ok()
     }
 
-    /// The end of the digits that start here.
+    /// End of the digits that start here.
     fn digits(&self, from: usize) -> usize {
         let rest = &self.text.as_bytes()[from..];
         let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         from + count
     }
 
-    /// The string whose opening quote was read, if nothing in it has to be unescaped.
+    /// The string after its opening quote, if it has no escapes.
     fn string(&mut self) -> Option<&'t str> {
         let start = self.at;
         let bytes = self.text.as_bytes();
@@ -182,7 +183,7 @@ impl<'t> Line<'t> {
         (self.next()? == byte).then_some(())
     }
 
-    /// The next byte that is not blank.
+    /// The next byte that is not whitespace.
     fn next(&mut self) -> Option<u8> {
         self.blanks();
         let byte = self.text.as_bytes().get(self.at)?;
@@ -198,8 +199,8 @@ impl<'t> Line<'t> {
     }
 }
 
-/// The highest bit of the first byte that is a quote, a backslash or a control character. Bits above
-/// that one may be wrong (Mycroft's test for zero bytes, which borrows upwards).
+/// Sets the highest bit of the first byte that is a quote, a backslash or a control character.
+/// Higher bits may be wrong (Mycroft's test for zero bytes, which borrows upwards).
 fn special(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;

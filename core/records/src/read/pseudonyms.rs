@@ -1,8 +1,8 @@
-//! Hashes that replace personal data.
+//! Replaces personal data by hashes.
 //!
-//! With a key they are keyed BLAKE3: without the key nobody can recover the value of a hash, and equal
-//! values have the same hash in all datasets made with that key. Without a key they are BLAKE3 in its
-//! key derivation mode, with the dataset's name as the context: then equal values are recognisable
+//! With a key, they are keyed BLAKE3 hashes: nobody can recover a value without the key, and equal
+//! values have the same hash in all datasets made with it. Without a key, they are BLAKE3 hashes in
+//! key derivation mode, with the dataset's name as the context: equal values are recognisable
 //! within one dataset only, but an attacker can verify guesses.
 
 use std::fmt;
@@ -39,13 +39,13 @@ impl Pseudonyms {
     }
 }
 
-/// The key, if there is one.
+/// The key; `None` if it is missing or empty.
 pub(super) fn present(key: Option<&[u8]>) -> Option<&[u8]> {
     key.filter(|key| !key.is_empty())
 }
 
-/// Identifies a key without revealing it; `None` without a key. Another key makes another dataset, so
-/// this is part of a dataset's identity.
+/// Identifies a key without revealing it; `None` without a key. Another key gives another dataset,
+/// so this is part of a dataset's identity.
 pub fn key_id(key: Option<&[u8]>) -> Option<String> {
     let key = present(key)?;
     let mut hasher = blake3::Hasher::new_derive_key(KEY_ID_CONTEXT);

@@ -1,4 +1,4 @@
-//! Records that were left out, with the reason, kept as a dataset of their own.
+//! Refused records with their reasons, stored as a dataset.
 
 use arrow::{
     array::{ArrayRef, RecordBatch, StringArray, UInt64Array},
@@ -7,18 +7,18 @@ use arrow::{
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
 
-/// A record longer than this is left out.
+/// Maximum length of a record, in bytes.
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
-/// Characters of a bad record that are kept.
+/// Number of characters kept of a refused record.
 pub const RAW_CHARACTERS: usize = 1000;
 
-/// The reason why a record was refused: a stable class, so that counts can be compared between
+/// The reason why a record was refused, as a stable class, so that counts can be compared between
 /// runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// Not JSON, or a JSON value that is not an object.
     BrokenJson,
-    /// Not a CSV record of the header's length.
+    /// Not CSV, or with another number of cells than the header.
     BrokenCsv,
     /// Bytes that are not UTF-8.
     InvalidUtf8,
@@ -30,11 +30,11 @@ pub enum Reason {
     OutOfRange,
     /// A value that is not one of those allowed, or does not match the pattern.
     NotAllowed,
-    /// A text, or the record itself, beyond the limit of length.
+    /// A text, or the record itself, above the maximum length.
     TooLong,
-    /// A text below the limit of length.
+    /// A text below the minimum length.
     TooShort,
-    /// A field that the contract does not name, where it wants none.
+    /// An unlisted field, which the contract refuses.
     UnknownField,
 }
 
@@ -63,9 +63,9 @@ pub struct Violation {
     pub reason: Reason,
     /// Path of the field, such as `updates[2].at`; empty for the record as a whole.
     pub field: String,
-    /// The error in words.
+    /// The error as a phrase.
     pub message: String,
-    /// Byte in the line, from 1, where that is known.
+    /// Byte in the line, from 1, if known.
     pub column: Option<u64>,
     /// Number of lines between the record's first line and that byte.
     pub below: u64,
@@ -82,13 +82,13 @@ impl Violation {
         }
     }
 
-    /// The same, of a field.
+    /// Sets the field.
     pub(crate) fn of(mut self, field: &str) -> Self {
         self.field = field.to_string();
         self
     }
 
-    /// The same, seen from the value that contains it.
+    /// Prefixes the path with that of the containing value.
     pub(crate) fn inside(mut self, outer: &str) -> Self {
         self.within(outer);
         self
@@ -100,13 +100,13 @@ impl Violation {
     }
 }
 
-/// The violation of a record beyond [`RECORD_BYTES_MAX`].
+/// The violation of a record longer than [`RECORD_BYTES_MAX`].
 pub(super) fn too_long() -> Violation {
     let message = format!("the record is longer than {} MiB", RECORD_BYTES_MAX >> 20);
     Violation::new(Reason::TooLong, message)
 }
 
-/// A path seen from the value that contains it.
+/// A path with that of the containing value as a prefix.
 pub(super) fn prefixed(outer: &str, path: &str) -> String {
     let dot = if path.is_empty() || path.starts_with('[') {
         ""
@@ -116,14 +116,14 @@ pub(super) fn prefixed(outer: &str, path: &str) -> String {
     format!("{outer}{dot}{path}")
 }
 
-/// A record that was left out.
+/// A refused record.
 #[derive(Debug)]
 pub struct Row {
     /// Line at which it begins, from 1.
     pub line: u64,
     /// The violation.
     pub violation: Violation,
-    /// Its beginning.
+    /// Its start.
     pub raw: String,
 }
 
@@ -142,7 +142,7 @@ pub fn schema() -> SchemaRef {
     ]))
 }
 
-/// Rows of one file as a batch of the quarantine dataset.
+/// Converts rows of one file to a batch of the quarantine dataset.
 pub fn batch(source: &str, file: &str, rows: &[Row]) -> Result<RecordBatch, ArrowError> {
     let text = |value: fn(&Row) -> &str| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(rows.iter().map(value)))
@@ -172,7 +172,7 @@ pub fn batch(source: &str, file: &str, rows: &[Row]) -> Result<RecordBatch, Arro
     )
 }
 
-/// The beginning of a text, with a mark when something was cut.
+/// The start of a text, with a mark if it was truncated.
 pub(super) fn cut(text: &str, characters: usize) -> String {
     match text.char_indices().nth(characters) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -180,7 +180,7 @@ pub(super) fn cut(text: &str, characters: usize) -> String {
     }
 }
 
-/// The beginning of bytes as text, whatever they are.
+/// The start of any bytes, as text.
 pub(super) fn raw(bytes: &[u8]) -> String {
     let end = bytes.len().min(RAW_CHARACTERS * 4);
     cut(&String::from_utf8_lossy(&bytes[..end]), RAW_CHARACTERS)

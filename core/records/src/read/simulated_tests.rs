@@ -1,4 +1,4 @@
-//! The reader on simulated records of every type in the catalogue of contracts: valid records are
+//! Reads simulated records of every type in the catalogue of contracts: valid records are
 //! accepted, and others are refused for the reasons that the simulation counted.
 
 use super::*;

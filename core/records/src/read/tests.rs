@@ -54,7 +54,7 @@ pub(super) fn gather(told: Vec<ReadEvent>) -> Came {
     read
 }
 
-/// Gives its bytes so many at a time.
+/// Gives at most this many of its bytes per read.
 struct Dribble<'a>(&'a [u8], usize);
 
 impl Read for Dribble<'_> {
@@ -114,7 +114,7 @@ fn arrays_of_json_are_read_however_they_are_laid_out() {
         );
         let pretty = "[\n  {\n    \"id\": \"a]\\\"\",\n    \"tags\": [\n      \"x\"\n    ]\n  },\n  {\n    \"id\": \"2\"\n  }\n]\n";
         check(pretty, format, &[2, 8], &[], None);
-        // Arrays one after another; a comma too many.
+        // Consecutive arrays; a superfluous comma.
         check(
             "[{\"id\":\"1\"},]\n[{\"id\":\"2\"}]",
             format,
@@ -239,7 +239,7 @@ fn csv_of_many_kinds() {
     // Line ends of old Macintoshes, and of Windows.
     check("id;n\r1;2\r3;4\r", Format::Csv, &[2, 3], &[], None);
     check("id;n\r\n1;2\r\n3;4", Format::Csv, &[2, 3], &[], None);
-    // Only blanks in between: cells of a table with tabs.
+    // Only blanks in between: empty cells of a table with tabs.
     check(
         "id\tn\n1\t\n\t\n",
         Format::Csv,
@@ -249,7 +249,7 @@ fn csv_of_many_kinds() {
     );
     check("", Format::Csv, &[], &[], None);
     check("id,n", Format::Csv, &[], &[], None);
-    // Joined files have the header again; of one column it may be a record.
+    // Joined files repeat the header; if it has one column, it may be a record.
     let joined = "id,n\n1,2\nid,n\r\n3,4\n\u{feff}id,n\n5,n\n";
     let wrong = ["6 expected an integer, found text \"n\""];
     check(joined, Format::Csv, &[2, 4], &wrong, None);
@@ -296,7 +296,7 @@ fn columns_of_one_name_are_gathered_into_a_list() {
     };
     let text = "tags,id,tags,n,tags\na,1,b,5,c\n,2,\"[x\",, \n,3,,,\n";
     check(text, &[Some("a+b+c"), Some("[x"), None]);
-    // Exports have as many columns as the record with the most needs.
+    // Exports have as many columns as the longest record needs.
     check(
         "id,tags\n1,a\n2,\n3,\"[\"\"a\"\",\"\"b\"\"]\"\n",
         &[Some("a"), None, Some("a+b")],
@@ -316,7 +316,7 @@ fn columns_of_one_name_are_gathered_into_a_list() {
     );
 }
 
-/// A CSV file of which nothing can be read.
+/// Checks a CSV file from which nothing can be read.
 fn check_csv(text: &str, broken: &str) {
     check(text, Format::Csv, &[], &[], Some(broken));
 }

@@ -1,8 +1,7 @@
-//! Times as programs write them: forms whose meaning is certain, formats that a contract declares, and
-//! numbers that count from 1970.
+//! Parses times: unambiguous forms, formats declared by a contract, and numbers since 1970.
 //!
-//! A leap second is read as the second before it, so it never falls into the next day. Digits beyond
-//! microseconds are cut off, toward the past.
+//! A leap second is read as the second before it, so it never falls on the next day. Digits beyond
+//! microseconds are truncated, toward the past.
 
 mod guess;
 
@@ -15,22 +14,22 @@ use jiff::{
     tz::TimeZone,
 };
 
-/// Microseconds of a day.
+/// Microseconds per day.
 pub const DAY_MICROS: i64 = 86_400_000_000;
 const SECOND_MICROS: i64 = 1_000_000;
 
-/// A time as a text has it.
+/// A parsed time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Time {
     /// Microseconds since 1970 UTC.
     Instant(i64),
-    /// A time without an offset: microseconds since 1970 on the clocks of its place.
+    /// A time without an offset: microseconds since 1970, in local time.
     Local(i64),
 }
 
 impl Time {
-    /// Microseconds since 1970 UTC; times without an offset are those of the zone, else UTC. Hours that
-    /// clocks skip or have twice are resolved as RFC 5545 does: with the offset before the change.
+    /// Microseconds since 1970 UTC; a time without an offset is local to the zone, else UTC. Hours
+    /// that clocks skip or repeat are resolved as in RFC 5545: with the offset before the change.
     pub fn in_zone(self, zone: Option<&TimeZone>) -> i64 {
         let (local, zone) = match (self, zone) {
             (Self::Instant(micros), _) | (Self::Local(micros), None) => return micros,
@@ -40,7 +39,7 @@ impl Time {
         let moment = civil.and_then(|civil| zone.to_ambiguous_timestamp(civil).compatible());
         match moment {
             Ok(moment) => moment.as_microsecond(),
-            // Beyond the moments that the library knows, the last offset is used.
+            // Beyond the range of the library, the last offset is used.
             Err(_) => {
                 let end = if local < 0 {
                     Timestamp::MIN
@@ -54,13 +53,13 @@ impl Time {
     }
 }
 
-/// Microseconds since 1970 UTC of a text of a certain form; without an offset it is UTC.
+/// Parses an unambiguous time to microseconds since 1970 UTC; without an offset it is UTC.
 pub fn timestamp(text: &str) -> Option<i64> {
     certain(text).map(|time| time.in_zone(None))
 }
 
-/// Parses a time in an unambiguous form: ISO 8601 and its common variants, with some ways of writing
-/// UTC, and RFC 2822. A bare day is a date, not a moment.
+/// Parses a time in an unambiguous form: ISO 8601 and its common variants, with several notations
+/// of UTC, and RFC 2822. A day alone is not a time.
 pub fn certain(text: &str) -> Option<Time> {
     if let Some(time) = plain(text.as_bytes()) {
         return Some(time);
@@ -80,7 +79,7 @@ fn general(text: &str) -> Option<Time> {
     text.parse().ok().map(|civil| Time::Local(local(civil)))
 }
 
-/// A time as a field's notation has it: by its formats, else in a form whose meaning is certain.
+/// Parses a time by a field's notation: by its formats, else in an unambiguous form.
 pub(crate) fn read(text: &str, notation: &Notation) -> Option<i64> {
     let zone = notation.zone_rules();
     if notation.format.is_empty() {
@@ -91,7 +90,7 @@ pub(crate) fn read(text: &str, notation: &Notation) -> Option<i64> {
     times.find_map(|time| Some(time?.in_zone(zone)))
 }
 
-/// Parses a day in a field's notation; of a moment, the day in the field's zone.
+/// Parses a day by a field's notation; for a time, the day in the field's zone.
 pub(crate) fn read_day(text: &str, notation: &Notation) -> Option<i32> {
     if notation.format.is_empty() {
         return date(text.trim());
@@ -119,7 +118,7 @@ fn day_of(micros: i64, zone: Option<&TimeZone>) -> i32 {
     }
 }
 
-/// The time of a text in a declared format.
+/// Parses a time by a declared format.
 fn formatted(text: &str, format: &TimeFormat) -> Option<Time> {
     match format {
         TimeFormat::Epoch(unit) => epoch(text, *unit).map(Time::Instant),
@@ -139,12 +138,12 @@ fn of_parts(parts: &BrokenDownTime) -> Option<Time> {
     Some(Time::Local(local(civil)))
 }
 
-/// A date whose year has four digits: `%Y` takes the 26 of 17/11/26, too.
+/// Checks that the year has four digits: `%Y` also accepts the 26 of 17/11/26.
 fn sound(date: civil::Date) -> Option<civil::Date> {
     (date.year() >= 1000).then_some(date)
 }
 
-/// Checks that a format determines a day, and for a timestamp a single time of it; the error is the
+/// Checks that a format determines a day, and for a timestamp a time of that day; the error is the
 /// reason why not.
 pub(crate) fn usable(format: &str, with_time: bool) -> Result<(), &'static str> {
     const UNREADABLE: &str = "cannot be read back";
@@ -170,8 +169,8 @@ pub(crate) fn usable(format: &str, with_time: bool) -> Result<(), &'static str> 
     Ok(())
 }
 
-/// Exact microseconds since 1970 of a number of units since 1970, truncated toward the past; saturated
-/// if it is out of range.
+/// Exact microseconds since 1970 from a number of units since 1970, truncated toward the past;
+/// saturates if out of range.
 pub(super) fn epoch(text: &str, unit: EpochUnit) -> Option<i64> {
     /// Number of decimals that are read; further ones only decide whether a number is an integer.
     const DECIMALS: usize = 18;
@@ -216,15 +215,15 @@ pub(super) fn epoch(text: &str, unit: EpochUnit) -> Option<i64> {
     Some(i64::try_from(micros).unwrap_or(beyond))
 }
 
-/// The unit in which a number counts from 1970, if it is one of a time from 1990 to 2099.
+/// The unit of a number since 1970, if it gives a time between 1990 and 2099.
 pub(crate) fn epoch_unit(number: f64) -> Option<EpochUnit> {
     let plausible = 631_152_000_000_000.0..4_102_444_800_000_000.0;
     let mut units = EpochUnit::ALL.into_iter();
     units.find(|unit| plausible.contains(&(number * 10_f64.powi(unit.power()))))
 }
 
-/// The common form `YYYY-MM-DDTHH:MM:SS[.f…](Z|±HH:MM)`, without going through a general parser,
-/// which would take a third of all time spent on reading.
+/// Parses the common form `YYYY-MM-DDTHH:MM:SS[.f…](Z|±HH:MM)`. The general parser would take a
+/// third of all reading time.
 fn plain(text: &[u8]) -> Option<Time> {
     let (head, rest) = text.split_at_checked(19)?;
     if head[4] != b'-' || head[7] != b'-' || head[13] != b':' || head[16] != b':' {
@@ -272,7 +271,7 @@ fn plain(text: &[u8]) -> Option<Time> {
     Some(placed(seconds * SECOND_MICROS + micros, offset))
 }
 
-/// A time on clocks that are so many seconds ahead of UTC, or of an unknown zone.
+/// A time with an offset in seconds, or a local time without one.
 fn placed(local: i64, offset: Option<i64>) -> Time {
     match offset {
         Some(seconds) => Time::Instant(local - seconds * SECOND_MICROS),
@@ -280,9 +279,9 @@ fn placed(local: i64, offset: Option<i64>) -> Time {
     }
 }
 
-/// ISO 8601 and its common variants: `-`, `/` or nothing between the parts of the day, minutes only, a
-/// decimal comma, 24:00 for the end of a day, a space before the offset, offsets of any length, and UTC
-/// by its names.
+/// Parses ISO 8601 and its common variants: `-`, `/` or nothing between the parts of the day, times
+/// without seconds, a decimal comma, 24:00 for the end of a day, a space before the offset, offsets
+/// of any length, and names of UTC.
 fn iso(text: &str) -> Option<Time> {
     let mut scan = Scan(text.as_bytes());
     let mut days = i64::from(scan.day()?);
@@ -330,7 +329,7 @@ impl Scan<'_> {
         self.0.first().is_some_and(u8::is_ascii_digit)
     }
 
-    /// A number of so many digits.
+    /// Reads a number with exactly this many digits.
     fn digits(&mut self, count: usize) -> Option<i64> {
         let (digits, rest) = self.0.split_at_checked(count)?;
         if !digits.iter().all(u8::is_ascii_digit) {
@@ -341,7 +340,7 @@ impl Scan<'_> {
         Some(number.fold(0, |sum, digit| sum * 10 + digit))
     }
 
-    /// Decimals of a second as microseconds.
+    /// Reads decimals of a second as microseconds.
     fn decimals(&mut self) -> Option<i64> {
         let count = self
             .0
@@ -354,7 +353,7 @@ impl Scan<'_> {
         Some(micros * 10_i64.pow(6 - kept as u32))
     }
 
-    /// Days since 1970 of `YYYY-MM-DD`, `YYYY/MM/DD` or `YYYYMMDD`.
+    /// Reads `YYYY-MM-DD`, `YYYY/MM/DD` or `YYYYMMDD` as days since 1970.
     fn day(&mut self) -> Option<i32> {
         let year = self.digits(4)?;
         let mark: &[u8] = match self.0.first()? {
@@ -386,7 +385,7 @@ impl Scan<'_> {
             }
             let seconds = hours * 3600 + minutes * 60;
             if seconds == 0 {
-                // As Go writes it.
+                // Go appends this.
                 let _ = self.eat(b" UTC") || self.eat(b" GMT");
             }
             if ahead { seconds } else { -seconds }
@@ -398,7 +397,8 @@ impl Scan<'_> {
     }
 }
 
-/// RFC 2822, as in mail, whose offset is a number or a name of UTC; a comment may name the zone again.
+/// Parses RFC 2822, as in mail; the offset is a number or a name of UTC, and a comment may repeat
+/// the zone.
 fn mail(text: &str) -> Option<Time> {
     let text = match text.strip_suffix(')') {
         Some(text) => text.rsplit_once('(')?.0.trim_end(),
@@ -419,7 +419,7 @@ fn mail(text: &str) -> Option<Time> {
     Some(Time::Instant(moment.as_microsecond()))
 }
 
-/// Days since 1970 of `YYYY-MM-DD` or `YYYY/MM/DD`.
+/// Parses `YYYY-MM-DD` or `YYYY/MM/DD` to days since 1970.
 pub fn date(text: &str) -> Option<i32> {
     let bytes = text.as_bytes();
     days(bytes).or_else(|| {
@@ -463,7 +463,7 @@ fn days_of(date: civil::Date) -> i32 {
     days_since(i64::from(date.year()), month, day).unwrap_or(i32::MAX)
 }
 
-/// Microseconds since 1970 on the clocks that show this.
+/// Microseconds since 1970 of a local time.
 fn local(civil: civil::DateTime) -> i64 {
     let (hour, minute) = (i64::from(civil.hour()), i64::from(civil.minute()));
     let second = hour * 3600 + minute * 60 + i64::from(civil.second());
@@ -480,8 +480,8 @@ fn two(text: &[u8]) -> Option<i64> {
     }
 }
 
-/// Formats a moment, in microseconds since 1970 UTC: up to the end of the year 9999, which often
-/// means "never", and which the common type of moments does not reach.
+/// Formats microseconds since 1970 UTC, up to the end of the year 9999, which often means "never"
+/// and is out of range for `jiff::Timestamp`.
 pub fn time_text(micros: i64) -> Option<String> {
     if let Ok(moment) = Timestamp::from_microsecond(micros) {
         return Some(moment.to_string());

@@ -1,7 +1,7 @@
 use super::*;
 use crate::contract::Zone;
 
-/// The UTC of a text, as words; "-" where it is refused.
+/// Formats the time that a text means in UTC; "-" if it is refused.
 fn told(text: &str) -> String {
     timestamp(text)
         .and_then(time_text)
@@ -12,7 +12,7 @@ fn zone(name: &str) -> Zone {
     Zone::named(name).unwrap()
 }
 
-/// Parses a text with a notation, and returns the result in words.
+/// Parses a text with a format, and formats the result.
 fn read_as(text: &str, format: &str, zone: Option<Zone>) -> String {
     let unit = EpochUnit::ALL
         .into_iter()
@@ -141,7 +141,7 @@ fn what_may_mean_several_times_is_refused() {
         "3/4/26",
         "Wed, 04 Mar 2026 05:06:07 EST",
         "Wed, 04 Mar 26 05:06:07 +0000",
-        // No Tuesday.
+        // It is not a Tuesday.
         "Tue, 04 Mar 2026 05:06:07 +0000",
         "2026-03-04T24:00:01Z",
         "2026-03-04T24:30:00Z",
@@ -170,7 +170,7 @@ fn times_without_an_offset_are_those_of_the_zone() {
         ("2026-01-15T12:00:00", "2026-01-15T11:00:00Z"),
         ("2026-07-15T12:00:00", "2026-07-15T10:00:00Z"),
         ("2026-07-15T12:00:00Z", "2026-07-15T12:00:00Z"),
-        // Skipped, and there twice.
+        // A skipped time, and one that occurs twice.
         ("2026-03-29T02:30:00", "2026-03-29T01:30:00Z"),
         ("2026-10-25T02:30:00", "2026-10-25T00:30:00Z"),
         ("9999-12-31T23:59:59", "9999-12-31T22:59:59Z"),
@@ -214,7 +214,7 @@ fn declared_formats_are_read() {
             "2026-03-04T05:06:07Z",
         ),
         ("1772600767", "%s", "2026-03-04T05:06:07Z"),
-        // Texts that do not match, although they could be read otherwise.
+        // Texts that do not match the format, although other formats would read them.
         ("2026-03-04T05:06:07Z", "%d/%m/%Y %H:%M", "-"),
         ("31/02/2026 05:06", "%d/%m/%Y %H:%M", "-"),
         ("04/03/26", "%d/%m/%Y", "-"),

@@ -1,5 +1,5 @@
 //! Checks one value against its field and appends it to its column, for JSON, CSV and Parquet. A
-//! default of the contract, which replaces a missing value, is appended like any other.
+//! default of the contract that replaces a missing value is appended in the same way.
 
 pub(in crate::read) mod json;
 pub(in crate::read) mod text;
@@ -18,10 +18,10 @@ pub(super) type Checked = Result<(), Violation>;
 
 /// Days since 1970 of the years -9999 to 9999.
 const DAYS: std::ops::RangeInclusive<i32> = -4_371_587..=2_932_896;
-/// Characters of a value that a message shows.
+/// Maximum length of a value in a message, in characters.
 const SHOWN: usize = 40;
 
-/// "expected a string, found number 17".
+/// The violation "expected a string, found number 17".
 pub(super) fn wrong_type(field: &Field, found: &str) -> Violation {
     let message = format!("expected {}, found {found}", field.kind.expected());
     Violation::new(Reason::WrongType, message)
@@ -76,7 +76,7 @@ pub(super) fn push_integer(field: &Field, column: &mut Column, value: i64) -> Ch
     Ok(())
 }
 
-/// Whole numbers that 64 bits with a sign cannot hold.
+/// Appends an integer that exceeds signed 64 bits.
 pub(super) fn push_unsigned(field: &Field, column: &mut Column, value: u64) -> Checked {
     match (i64::try_from(value), &field.kind) {
         (Ok(value), _) => push_integer(field, column, value),
@@ -91,7 +91,8 @@ pub(super) fn push_unsigned(field: &Field, column: &mut Column, value: u64) -> C
     }
 }
 
-/// A number as it was written with a point or an exponent. Programs that know no integers write 5 as 5.0.
+/// Appends a number that was written with a point or an exponent. Programs without integers write 5
+/// as 5.0.
 pub(super) fn push_number(field: &Field, column: &mut Column, value: f64) -> Checked {
     match (&field.kind, whole(value)) {
         (FieldKind::Number, _) => {
@@ -103,7 +104,7 @@ pub(super) fn push_number(field: &Field, column: &mut Column, value: f64) -> Che
         (FieldKind::Integer | FieldKind::Boolean, Some(value)) => {
             push_integer(field, column, value)
         }
-        // The shortest digits of this number are those that were written, up to 15 digits.
+        // Up to 15 digits, the shortest digits of this number are those that were written.
         (FieldKind::Timestamp | FieldKind::Date, _) => {
             text::push_digits(&value.to_string(), field, column)
         }
@@ -111,13 +112,13 @@ pub(super) fn push_number(field: &Field, column: &mut Column, value: f64) -> Che
     }
 }
 
-/// A number as an integer, if that is exact: from 2^53 on it may represent several integers.
+/// A number as an integer, if that is exact: from 2^53 on it may stand for several integers.
 pub(super) fn whole(value: f64) -> Option<i64> {
     let exact = value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0;
     exact.then_some(value as i64)
 }
 
-/// Formats a number for a message: very large and very small ones with an exponent.
+/// Formats a number for a message; very large and very small ones with an exponent.
 fn shown(value: f64) -> String {
     if value == 0.0 || (1e-6..1e16).contains(&value.abs()) {
         value.to_string()
@@ -126,7 +127,7 @@ fn shown(value: f64) -> String {
     }
 }
 
-/// Compares an integer with a limit, without loss of precision.
+/// Compares an integer with a limit without loss of precision.
 fn compare(value: i64, limit: f64) -> Ordering {
     let below = limit.floor();
     let order = i128::from(value).cmp(&(below as i128));
@@ -136,7 +137,7 @@ fn compare(value: i64, limit: f64) -> Ordering {
     }
 }
 
-/// A text of a field of texts.
+/// Appends a text to a field of type string.
 pub(super) fn push_string(field: &Field, column: &mut Column, value: &str) -> Checked {
     if !field.allowed.is_empty() && !field.allowed.iter().any(|allowed| allowed == value) {
         return Err(not_allowed(&quoted(value), &field.allowed));
@@ -147,12 +148,12 @@ pub(super) fn push_string(field: &Field, column: &mut Column, value: &str) -> Ch
     Ok(())
 }
 
-/// A text of JSON or Parquet.
+/// Appends a text of JSON or Parquet.
 pub(super) fn push_text(field: &Field, column: &mut Column, value: &str) -> Checked {
     text::push(value, field, column, text::Origin::String)
 }
 
-/// A moment that was read from what `shown` shows: microseconds since 1970 UTC.
+/// Appends a time that was parsed from `shown`: microseconds since 1970 UTC.
 pub(super) fn push_moment(
     field: &Field,
     column: &mut Column,
@@ -168,7 +169,7 @@ pub(super) fn push_moment(
     Ok(())
 }
 
-/// A day parsed from `shown`: days since 1970.
+/// Appends a day that was parsed from `shown`: days since 1970.
 pub(super) fn push_day(
     field: &Field,
     column: &mut Column,
@@ -184,7 +185,7 @@ pub(super) fn push_day(
     Ok(())
 }
 
-/// A moment that is no text: microseconds since 1970 UTC.
+/// Appends a native time: microseconds since 1970 UTC.
 pub(super) fn push_micros(field: &Field, column: &mut Column, micros: i64) -> Checked {
     let Some(moment) = time_text(micros) else {
         let message = format!("{micros} µs since 1970 is no time that can be kept");
@@ -198,7 +199,7 @@ pub(super) fn push_micros(field: &Field, column: &mut Column, micros: i64) -> Ch
     Ok(())
 }
 
-/// A day that is not from text: days since 1970.
+/// Appends a native day: days since 1970.
 pub(super) fn push_days(field: &Field, column: &mut Column, days: i32) -> Checked {
     let micros = i64::from(days) * DAY_MICROS;
     let since = jiff::Span::new().try_days(days);
@@ -215,7 +216,7 @@ pub(super) fn push_days(field: &Field, column: &mut Column, days: i32) -> Checke
     Ok(())
 }
 
-/// Canonical JSON text of any value.
+/// Appends the canonical JSON text of any value.
 pub(super) fn push_json(field: &Field, column: &mut Column, value: &serde_json::Value) -> Checked {
     if value.is_null() {
         return push_null(field, column);
@@ -227,7 +228,7 @@ pub(super) fn push_json(field: &Field, column: &mut Column, value: &serde_json::
 }
 
 fn of_length(field: &Field, value: &str) -> Checked {
-    // Bytes are never fewer than characters, so most texts need no counting.
+    // A text has at least as many bytes as characters, so most texts need no counting.
     let may_be_long = field.max_length.is_some_and(|most| value.len() > most);
     if !may_be_long && field.min_length.is_none() {
         return Ok(());
@@ -270,7 +271,7 @@ fn not_allowed(found: &str, allowed: &[String]) -> Violation {
     Violation::new(Reason::NotAllowed, message)
 }
 
-/// Microseconds since 1970 within the limits of the field.
+/// Checks microseconds since 1970 against the limits of the field.
 fn in_time(field: &Field, micros: i64, shown: &dyn Fn() -> String) -> Checked {
     let out = |side: &str, limit: i64| {
         let limit = Timestamp::from_microsecond(limit).map_or(String::new(), |at| at.to_string());

@@ -1,4 +1,4 @@
-//! Files in object storage: what a pattern names is listed below its fixed part.
+//! Lists the files of a URI in object storage, below its fixed part.
 
 use super::{
     Listing, SourceFile, Stored,
@@ -12,10 +12,10 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, path::Path as S
 use retrocast_storage::{self as storage, Address, cause};
 use std::sync::Arc;
 
-/// Number of existing names in an error.
+/// Maximum number of existing names in an error.
 const SEEN: usize = 3;
 
-/// Lists what an address names.
+/// Lists the objects of an address.
 pub(super) async fn list(
     source: &str,
     uri: &str,
@@ -62,12 +62,12 @@ struct BucketPattern<'a> {
     source: &'a str,
     uri: &'a str,
     store: Arc<dyn ObjectStore>,
-    /// The bucket as an address.
+    /// Address of the bucket.
     root: String,
-    /// The part of the path that is certain, without a slash at its end.
+    /// The fixed part of the path, without a trailing slash.
     prefix: String,
     pattern: Vec<String>,
-    /// The requested days, if paths contain them.
+    /// The requested days, if paths contain dates.
     partition: Option<Partition>,
 }
 
@@ -80,7 +80,7 @@ impl BucketPattern<'_> {
         }
     }
 
-    /// The one object of an address without a pattern.
+    /// The single object of an address without a pattern.
     async fn one(&self) -> Result<SourceFile, SourceError> {
         let slash = if self.prefix.is_empty() { "" } else { "/" };
         let key = format!("{}{slash}{}", self.prefix, self.pattern.join("/"));
@@ -140,14 +140,15 @@ impl BucketPattern<'_> {
         Ok(files)
     }
 
-    /// The names of a path below the part that is certain.
+    /// The segments of a path below the fixed part.
     fn below<'p>(&self, path: &'p StorePath) -> Vec<&'p str> {
         let path = path.as_ref();
         let below = path.strip_prefix(&self.prefix).unwrap_or(path);
         below.trim_start_matches('/').split('/').collect()
     }
 
-    /// Prefixes to list: the fixed part, or the dated folders below it that may hold a requested day.
+    /// Prefixes to list: the fixed part, or the dated folders below it that may contain a requested
+    /// day.
     async fn prefixes(&self, others: &mut Vec<String>) -> Result<Vec<StorePath>, SourceError> {
         let mut prefixes = vec![StorePath::from(self.prefix.as_str())];
         let Some(partition) = &self.partition else {
@@ -193,8 +194,7 @@ impl BucketPattern<'_> {
         }
     }
 
-    /// Paths are relative to the fixed part, as for folders, so that moving records changes
-    /// nothing.
+    /// Paths are relative to the fixed part, as for folders, so moving the records changes nothing.
     fn file(&self, meta: &ObjectMeta) -> SourceFile {
         let whole = meta.location.as_ref();
         let below = whole.strip_prefix(&self.prefix).unwrap_or(whole);

@@ -6,7 +6,7 @@
 use super::pattern::is_pattern;
 use jiff::civil::Date;
 
-/// Placeholders with the number of their digits.
+/// Placeholders with their number of digits.
 const FIELDS: [(&str, &str); 4] = [
     ("{year}", "[0-9][0-9][0-9][0-9]"),
     ("{month}", "[0-9][0-9]"),
@@ -14,16 +14,16 @@ const FIELDS: [(&str, &str); 4] = [
     ("{date}", "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"),
 ];
 
-/// Days from the first up to, and without, the end.
+/// A range of days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Days {
-    /// The first.
+    /// First day.
     pub first: Date,
-    /// The first that is left out.
+    /// Day after the last.
     pub end: Date,
 }
 
-/// The dated segments of a pattern, and the days that are asked for.
+/// The dated segments of a pattern, and the requested days.
 #[derive(Debug, Clone)]
 pub(super) struct Partition {
     /// The segments of the pattern, from the first to the last dated one.
@@ -31,7 +31,7 @@ pub(super) struct Partition {
     days: Option<Days>,
 }
 
-/// The date parts of a path so far.
+/// The date parts matched so far.
 #[derive(Debug, Clone, Copy, Default)]
 struct PathDate {
     year: Option<i16>,
@@ -39,12 +39,12 @@ struct PathDate {
     day: Option<i8>,
 }
 
-/// Returns true if a segment of a pattern holds a date.
+/// Returns true if a segment of a pattern contains a date.
 pub(super) fn is_dated(segment: &str) -> bool {
     FIELDS.iter().any(|(field, _)| segment.contains(field))
 }
 
-/// A segment with patterns in the place of its dates.
+/// A segment with its date placeholders replaced by patterns.
 pub(super) fn undated(segment: &str) -> String {
     FIELDS
         .iter()
@@ -101,7 +101,7 @@ impl Partition {
         self.segments.len()
     }
 
-    /// Returns true if a path, or the start of one, may hold a requested day.
+    /// Returns true if a path, or the start of one, may contain a requested day.
     pub fn admits(&self, path: &[&str]) -> bool {
         let mut said = PathDate::default();
         for (segment, name) in self.segments.iter().zip(path) {
@@ -110,7 +110,7 @@ impl Partition {
             }
         }
         let Some((first, end)) = said.days() else {
-            // Digits that are no date, such as a month 13.
+            // Digits that are not a date, such as a month 13.
             return said.year.is_none();
         };
         self.days
@@ -118,7 +118,7 @@ impl Partition {
     }
 }
 
-/// The rest of a segment without its dates.
+/// The rest of a segment after its last date.
 fn undated_rest(segment: &str) -> String {
     FIELDS.iter().fold(segment.to_string(), |text, (field, _)| {
         text.replace(field, "")
@@ -126,7 +126,7 @@ fn undated_rest(segment: &str) -> String {
 }
 
 impl PathDate {
-    /// Reads the dates of a name; false when it does not fit the segment.
+    /// Reads the dates of a name; false if it does not match the segment.
     fn take(&mut self, segment: &str, name: &str) -> bool {
         let (mut segment, mut name) = (segment, name);
         while let Some((at, field)) = next_field(segment) {
@@ -182,7 +182,7 @@ impl PathDate {
     }
 }
 
-/// The first placeholder of a segment and where it begins.
+/// The first placeholder of a segment and its position.
 fn next_field(segment: &str) -> Option<(usize, &'static str)> {
     let found = FIELDS
         .iter()

@@ -5,7 +5,7 @@ pub(super) fn is_pattern(segment: &str) -> bool {
     segment.contains(['*', '?', '['])
 }
 
-/// Returns true if a file name fits one segment of a pattern.
+/// Returns true if a file name matches one segment of a pattern.
 pub(super) fn fits(pattern: &str, name: &str) -> bool {
     if name.starts_with('.') && !pattern.starts_with('.') {
         return false;
@@ -13,7 +13,7 @@ pub(super) fn fits(pattern: &str, name: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let name: Vec<char> = name.chars().collect();
     let (mut p, mut n) = (0, 0);
-    // The last star and where its match ends; on a mismatch the star takes one more character.
+    // The last star and the end of its match; on a mismatch the star matches one more character.
     let mut star: Option<(usize, usize)> = None;
     while n < name.len() {
         if pattern.get(p) == Some(&'*') {
@@ -33,8 +33,8 @@ pub(super) fn fits(pattern: &str, name: &str) -> bool {
     pattern[p..].iter().all(|&c| c == '*')
 }
 
-/// Matches a path against a pattern, segment by segment; `**` matches any number of folders, and at the
-/// end all files below.
+/// Matches a path against a pattern, segment by segment; `**` matches any number of folders, and at
+/// the end all files below.
 pub(super) fn fits_path(pattern: &[String], path: &[&str]) -> bool {
     match (pattern, path) {
         ([], []) => true,
@@ -61,7 +61,7 @@ fn one(pattern: &[char], p: usize, c: char) -> Option<usize> {
     }
 }
 
-/// The set `[…]` at `p`: where it ends and whether it holds `c`; `None` when it is not closed.
+/// Parses the set `[…]` at `p`: its end, and whether it contains `c`; `None` if it is not closed.
 fn set(pattern: &[char], p: usize, c: char) -> Option<(usize, bool)> {
     let mut i = p + 1;
     let negated = matches!(pattern.get(i), Some('!' | '^'));

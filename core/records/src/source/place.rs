@@ -1,8 +1,8 @@
-//! The folder that a URI names, and a pattern for the files below it.
+//! Parses a local URI into a folder and a pattern for the files below it, and lists them.
 //!
 //! Folders are walked here, not by the object store, whose listing of a folder fails completely for
-//! one invalid entry. Entries that cannot hold records (pipes, devices, sockets), symbolic link
-//! cycles and undecodable names are skipped, and reported.
+//! one invalid entry. Entries that cannot contain records (pipes, devices, sockets), symbolic link
+//! cycles and undecodable names are skipped and reported.
 
 use super::{
     Listing, Skipped, SourceFile, Stored,
@@ -23,15 +23,15 @@ use std::{
 
 /// A parsed URI: a fixed folder and a pattern for paths below it.
 pub(super) struct FilePattern {
-    /// Folder on this machine.
+    /// Path of the folder.
     folder: PathBuf,
-    /// The folder as the user writes it, with a closing `/`; empty for the base folder.
+    /// The folder as the user writes it, with a final `/`; empty for the base folder.
     shown: String,
     /// Pattern of each path segment below the folder; or one plain file name.
     pattern: Vec<String>,
-    /// True if the pattern is literal.
+    /// True if the pattern is a literal name.
     plain: bool,
-    /// The requested days, if paths contain them.
+    /// The requested days, if paths contain dates.
     partition: Option<Partition>,
 }
 
@@ -115,7 +115,7 @@ impl FilePattern {
         })
     }
 
-    /// The folder that is certain.
+    /// The fixed folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -222,7 +222,7 @@ impl FilePattern {
         })
     }
 
-    /// Walks only into folders that the pattern can reach.
+    /// Walks only into folders that the pattern can match.
     fn matching(&self, source: &str) -> Result<MatchedFiles, SourceError> {
         let mut walk = Walk::default();
         let mut visited: BTreeSet<(String, usize)> = BTreeSet::new();
@@ -260,7 +260,7 @@ impl FilePattern {
         Ok(walk.done(&self.shown))
     }
 
-    /// One entry of a folder: kept when it is a file that fits, or a folder to walk into.
+    /// Handles one entry of a folder: keeps a file that matches, or queues a folder.
     fn entry(&self, step: &Step, on_disk: &Path, walk: &mut Walk) -> Option<Step> {
         let segment = self.pattern.get(step.at)?;
         let (last, deep) = (step.at + 1 == self.pattern.len(), segment == "**");
@@ -315,7 +315,7 @@ impl FilePattern {
         None
     }
 
-    /// A few names that are in the folder, to show what was found instead.
+    /// A few names in the folder, for errors.
     fn seen(&self) -> String {
         let Ok(entries) = std::fs::read_dir(&self.folder) else {
             return String::new();
@@ -337,25 +337,25 @@ impl FilePattern {
     }
 }
 
-/// Files that were found, and what was left out.
+/// The matching files, and skipped entries.
 struct MatchedFiles {
     files: Vec<SourceFile>,
     skipped: Vec<Skipped>,
 }
 
-/// A folder to look into, with a part of the pattern.
+/// A folder to walk, with a part of the pattern.
 #[derive(Clone)]
 struct Step {
     on_disk: PathBuf,
-    /// Below the first folder.
+    /// Path relative to the first folder.
     path: String,
-    /// Index of the segment that the entries must fit.
+    /// Index of the segment for its entries.
     at: usize,
-    /// The folders it is in, links resolved.
+    /// The containing folders, with links resolved.
     within: Vec<PathBuf>,
 }
 
-/// The result of a walk, in order of paths.
+/// The result of a walk, ordered by path.
 #[derive(Default)]
 struct Walk {
     files: BTreeMap<String, (u64, Timestamp)>,
@@ -367,7 +367,7 @@ impl Walk {
         self.skipped.insert(path.to_string(), reason);
     }
 
-    /// The step into a folder, unless a link made it lead back to where the walk comes from.
+    /// The step into a folder; `None` if a link leads back to a containing folder.
     fn descend(&mut self, step: &Step, on_disk: &Path, path: String, at: usize) -> Option<Step> {
         let mut within = step.within.clone();
         if within.is_empty() {
@@ -395,7 +395,7 @@ impl Walk {
         })
     }
 
-    /// With names as the user writes them.
+    /// Converts names to the form that the user writes.
     fn done(self, shown: &str) -> MatchedFiles {
         let files = self
             .files
@@ -422,7 +422,7 @@ impl Walk {
     }
 }
 
-/// The path by which the store opens a file, or why it cannot.
+/// The path of a file in the store; the error is the reason why it has none.
 fn path_in_store(path: &str) -> Result<StorePath, String> {
     let digits = path.rsplit_once('#').map_or("", |(_, digits)| digits);
     if !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit()) {

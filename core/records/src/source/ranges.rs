@@ -1,4 +1,4 @@
-//! Files read here and there, as formats with an index at their end need it.
+//! Random access to files, for formats with an index at their end.
 
 use super::{Listing, SourceFile, Stored};
 use bytes::Bytes;
@@ -6,7 +6,7 @@ use object_store::ObjectStoreExt;
 use retrocast_storage::{self as storage, cause};
 use std::ops::Range;
 
-/// The bytes of a file, by place.
+/// Random access to the bytes of a file.
 pub trait Ranges {
     /// Size in bytes.
     fn size(&self) -> u64;
@@ -53,7 +53,7 @@ impl Ranges for InStorage<'_> {
 }
 
 impl Listing {
-    /// Reads a file here and there in a blocking thread.
+    /// Opens a file for random access in a blocking thread.
     pub(crate) fn ranges<'a>(
         &'a self,
         file: &'a SourceFile,

@@ -1,20 +1,20 @@
-//! Decides what the report asks of the reader. Every page that mentions decisions reads this list,
-//! so that two pages never contradict each other.
+//! Decides the requests to the reader. Every page that mentions decisions uses this list, so that
+//! pages do not contradict each other.
 
 use super::notes::some_of;
 use crate::words::{named, shorten, words_of_date};
 use retrocast_domain::{Chapter, Effect, Finding, Severity, Verdict};
 use std::collections::BTreeSet;
 
-/// Maximum number of requests to the reader.
+/// Maximum number of requests.
 const ASKS_MAX: usize = 5;
-/// Asked if the first page reports missing records and no finding does.
+/// The request if the first page reports missing records and no finding does.
 const INCOMPLETE: &str =
     "Find out why records are missing: the figures cover only a part of the period.";
-/// Characters of a title inside a request.
+/// Maximum length of a title inside a request, in characters.
 const TITLE_MAX: usize = 60;
 
-/// The group a finding is about: "billing" of "component = billing"; nothing for all.
+/// The group of a finding: "billing" for "component = billing"; `None` for all.
 fn group(finding: &Finding) -> Option<String> {
     let subject = finding.subject.as_str();
     (!subject.is_empty() && subject != "all").then(|| {
@@ -25,7 +25,7 @@ fn group(finding: &Finding) -> Option<String> {
     })
 }
 
-/// Describes an event and the action: "Memory in db-2 is rising: name an owner."
+/// Words a request, event and action: "Memory in db-2 is rising: name an owner."
 pub fn ask_for(finding: &Finding) -> Option<String> {
     let ask = finding.ask.as_ref()?;
     let group = group(finding).map_or_else(String::new, |group| format!(" in {group}"));
@@ -37,7 +37,7 @@ pub fn ask_for(finding: &Finding) -> Option<String> {
     Some(format!("{about}{group}{happened}: {}.", ask.todo))
 }
 
-/// With its first letter in upper case.
+/// Capitalises the first letter.
 fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| {
@@ -45,8 +45,8 @@ fn capitalised(text: &str) -> String {
     })
 }
 
-/// The requests, from findings in order of importance and from the first page's notices about missing
-/// records.
+/// Makes the requests, from findings in order of importance and from the first page's notices about
+/// missing records.
 pub(super) fn asks(ordered: &[Finding], effects: &[Effect], notices: &[String]) -> Vec<String> {
     let mut asks: Vec<String> = Vec::new();
     let asks_of_data = |finding: &Finding| {
@@ -73,7 +73,7 @@ pub(super) fn asks(ordered: &[Finding], effects: &[Effect], notices: &[String]) 
     }
     let mut seen = BTreeSet::new();
     for finding in ordered {
-        // Improvements have been asked about by name.
+        // Requests about improvements are made above, by name.
         let is_asked = finding.chapter == Chapter::Improvements && !effects.is_empty();
         let asks_too = finding.severity >= Severity::Warning && !is_asked;
         if asks_too && seen.insert((finding.kind.as_str(), finding.subject.as_str())) {
@@ -85,7 +85,7 @@ pub(super) fn asks(ordered: &[Finding], effects: &[Effect], notices: &[String]) 
         .filter(|effect| effect.verdict == Verdict::Unclear)
         .map(|effect| format!("“{}”", shorten(&effect.title, TITLE_MAX)))
         .collect();
-    // The unclear share one line, which must not fall off the end of a long list.
+    // Improvements with unclear effects share one line, for which space is reserved.
     let room = ASKS_MAX - usize::from(!unclear.is_empty());
     asks.truncate(room);
     if !unclear.is_empty() {

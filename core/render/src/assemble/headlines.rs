@@ -1,5 +1,5 @@
-//! The findings at the top of the first page: new ones first, by harm, and one line for many groups
-//! with the same finding.
+//! Chooses the headlines of the first page: new findings first, by harm, and one line for many
+//! groups with the same finding.
 
 use super::findings;
 use crate::words::named;
@@ -11,16 +11,16 @@ use retrocast_domain::{
 };
 use std::{cmp::Reverse, collections::BTreeSet};
 
-/// Findings kept as headlines.
+/// Maximum number of headlines in a report.
 pub(super) const HEADLINES_MAX: usize = 8;
-/// Headlines that the first page prints, and as many as it prints where all of them are alarms.
+/// Number of headlines that the first page prints, unless more of them are alarms.
 const PRINTED: usize = 3;
 const PRINTED_MAX: usize = 5;
-/// Groups named in one line; the others are counted.
+/// Maximum number of groups named in one line; the others are counted.
 const NAMED_MAX: usize = 3;
 
-/// All findings with content in order of importance, one per story, and equal ones of several groups
-/// merged.
+/// All findings with content in order of importance, one per story, with equal ones of several
+/// groups merged.
 pub(super) fn in_order(
     cells: &[Cell],
     earlier: Option<&EarlierReport>,
@@ -29,13 +29,12 @@ pub(super) fn in_order(
     sorted(merged(stories(findings(cells))), earlier, window)
 }
 
-/// Findings in the order in which they matter.
-///
-/// Orders findings by importance: alarms before notices, the report's subject before hints on its data,
-/// new findings before known ones, events in the window before those that only touch it, and figures
-/// that people feel before lasting changes of level, these before other signs of trouble. Among equals,
-/// the first of each stage and kind comes first, so that one noisy stage cannot fill the page. Rows of
-/// queries, which have no test, come last among informational findings.
+/// Orders findings by importance: alarms before notices, the report's subject before hints on data
+/// quality, new findings before known ones, findings within the window before those that only touch
+/// it, and figures that people notice before lasting changes of level, these before other signs of
+/// trouble. Among equals, the first of each stage and kind comes first, so that a noisy stage
+/// cannot fill the page. Rows of queries, which have no test, come last among informational
+/// findings.
 pub fn sorted(
     findings: Vec<Finding>,
     earlier: Option<&EarlierReport>,
@@ -78,7 +77,7 @@ fn is_within(finding: &Finding, window: &Window) -> bool {
     })
 }
 
-/// Removes the alarm from findings that another alarm already covers.
+/// Removes the alarm from findings that another alarm covers.
 pub(super) fn tell_once(cells: &mut [Cell]) {
     let kept: BTreeSet<(String, String)> = stories(findings(cells))
         .into_iter()
@@ -92,9 +91,9 @@ pub(super) fn tell_once(cells: &mut [Cell]) {
     }
 }
 
-/// Removes findings that another one already covers: a rise, if a finding says that the series will
-/// reach its limit or when it stepped up. A line and a step through one series are two readings of one
-/// movement, each of which names the other; the more severe one stays.
+/// Removes findings that another one covers: a rise, if a finding states that the series will reach
+/// its limit, or when it stepped up. A trend and a step of one series are two readings of one
+/// movement, each of which mentions the other; the more severe one is kept.
 pub(crate) fn stories(findings: Vec<&Finding>) -> Vec<&Finding> {
     let is_told = |i: usize, finding: &Finding| {
         let Some((rank, series)) = movement(finding) else {
@@ -117,7 +116,7 @@ pub(crate) fn stories(findings: Vec<&Finding>) -> Vec<&Finding> {
         .collect()
 }
 
-/// The series whose movement a finding describes; reaching a limit is the strongest description.
+/// The series whose movement a finding describes, with a rank; reaching a limit has the highest.
 fn movement(finding: &Finding) -> Option<(u8, &str)> {
     let series = finding.ask.as_ref()?.about.as_str();
     match finding.chapter {
@@ -127,7 +126,7 @@ fn movement(finding: &Finding) -> Option<(u8, &str)> {
     }
 }
 
-/// Number of headlines that the first page prints, if there is space: all alarms.
+/// Number of headlines that the first page prints: all alarms, as far as there is space.
 pub fn printed(headlines: &[Finding]) -> usize {
     let alarms = headlines.iter().filter(|f| f.severity >= Severity::Warning);
     alarms
@@ -136,8 +135,8 @@ pub fn printed(headlines: &[Finding]) -> usize {
         .min(headlines.len())
 }
 
-/// The first findings: all notices and above, as far as there is space. Informational ones fill the
-/// page if there is too little else.
+/// Selects the headlines: all findings from notices upwards, as far as there is space, and
+/// informational ones if there are too few.
 pub(super) fn headlines(ordered: &[Finding]) -> Vec<Finding> {
     let news = ordered.iter().filter(|f| f.severity > Severity::Info);
     let room = news.count().clamp(PRINTED, HEADLINES_MAX);
@@ -162,8 +161,8 @@ impl Alarm {
     }
 }
 
-/// Rank by harm: figures and effects that people feel, then expected harm, then lasting changes of
-/// level, then other signs of trouble, then single days. Critical findings rank one higher.
+/// Rank by harm: figures and effects that people notice, then expected harm, then lasting changes
+/// of level, then other signs of trouble, then single days. Critical findings rank one higher.
 fn harm(finding: &Finding) -> u8 {
     let rank = match finding.chapter {
         Chapter::Improvements | Chapter::Figures => 1,
@@ -195,8 +194,8 @@ fn relative_size(finding: &Finding) -> f64 {
     }
 }
 
-/// Merges findings of several groups that are equal but for the group. Forecasts and effects have
-/// figures of their own for each group, so they are not merged.
+/// Merges findings of several groups that are otherwise equal. Forecasts and effects are not
+/// merged: each group has its own figures.
 fn merged(findings: Vec<&Finding>) -> Vec<Finding> {
     let mut out: Vec<(Finding, Vec<String>)> = Vec::new();
     for finding in findings {
@@ -228,7 +227,7 @@ fn merged(findings: Vec<&Finding>) -> Vec<Finding> {
         .collect()
 }
 
-/// The value of "component = billing".
+/// The group of a subject: "billing" for "component = billing".
 fn group_of(subject: &str) -> String {
     let value = subject
         .split_once(" = ")
@@ -340,7 +339,7 @@ mod tests {
         let mut old = step.clone();
         old.severity = Severity::Info;
         assert_eq!(told(&[&rise, &old]), [format!("trend {on}")]);
-        // A milder finding does not cover a more severe one, nor a fall a rise.
+        // A milder finding does not cover a more severe one, and a fall does not cover a rise.
         let mut mild = limit.clone();
         mild.severity = Notice;
         assert_eq!(told(&[&rise, &mild]).len(), 2);
@@ -374,7 +373,7 @@ mod tests {
             "values alike in all.",
         ];
         assert_eq!(told(&all, None), want);
-        // A new hint stays after the report's subject.
+        // A new hint on data quality comes after the report's subject.
         let earlier = EarlierReport::new("2026-W45", &all[1..], None);
         assert_eq!(told(&all, Some(&earlier)), want);
     }

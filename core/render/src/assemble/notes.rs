@@ -11,10 +11,10 @@ use retrocast_domain::{
 };
 use std::collections::BTreeSet;
 
-/// Reasons, fields and files named in one sentence; the rest is counted.
+/// Maximum number of reasons, fields or files named in one sentence; the others are counted.
 const NAMED_MAX: usize = 3;
 
-/// The first few of a list in words, and how many there are besides.
+/// Lists the first few items in words, and counts the others.
 pub(super) fn some_of(items: &[String], total: u64, noun: &str) -> String {
     let shown: Vec<String> = items.iter().take(NAMED_MAX).cloned().collect();
     let hidden = total.saturating_sub(shown.len() as u64);
@@ -28,7 +28,7 @@ pub(super) fn some_of(items: &[String], total: u64, noun: &str) -> String {
     )
 }
 
-/// Notices that affect trust in any figure: those of the stages, or, if no stage checks it, that
+/// Notices that affect trust in any figure: those of the stages, or, if no stage checks this, that
 /// the records end before the window does.
 pub(super) fn notices(cells: &[Cell], sources: &[SourceNote], window: &Window) -> Vec<String> {
     let mut notices: Vec<String> = Vec::new();
@@ -60,7 +60,7 @@ fn end_of_records(sources: &[SourceNote], window: &Window) -> Option<String> {
     })
 }
 
-/// Sources with records from after the date of the report, whose clocks may be wrong.
+/// Sources with records dated after the report, whose clocks may be wrong.
 pub(super) fn later_records(sources: &[SourceNote], timezone: &str, date: Date) -> Vec<String> {
     let later = sources.iter().filter_map(|source| {
         let [_, last] = source.days(timezone);
@@ -109,7 +109,7 @@ pub(super) fn notes(
     notes
 }
 
-/// The names of the sources that a node of the plan reads, itself or through others.
+/// The names of the sources that a node of the plan reads, directly or through other nodes.
 fn sources_of<'a>(plan: &'a [PlanNode], name: &str, seen: &mut BTreeSet<&'a str>) {
     let node = plan.iter().find(|node| node.name == name);
     for input in node.iter().flat_map(|node| &node.inputs) {
@@ -119,8 +119,8 @@ fn sources_of<'a>(plan: &'a [PlanNode], name: &str, seen: &mut BTreeSet<&'a str>
     }
 }
 
-/// The sources of which no record falls in the window, and the stages that found none for another
-/// reason, such as a filter.
+/// The sources without a record in the window, and the stages that found none for another reason,
+/// such as a filter.
 fn without_records(
     cells: &[Cell],
     sources: &[SourceNote],
@@ -171,7 +171,7 @@ pub fn without_prefix(message: &str) -> &str {
     message.strip_prefix("not enough: ").unwrap_or(message)
 }
 
-/// A failure's message without the name of its stage, which the surrounding text already contains.
+/// Removes the name of the stage from a failure's message, because the surrounding text has it.
 pub fn without_name<'a>(cell: &Cell, message: &'a str) -> &'a str {
     let name = format!("stage.{}: ", cell.stage);
     message.strip_prefix(&name).unwrap_or(message)
@@ -214,14 +214,14 @@ pub(super) fn source_notes(source: &SourceNote) -> Vec<String> {
     notes
 }
 
-/// Describes the records read, how many were accepted, and why the rest was not.
+/// Describes the number of records read and accepted, and why the others were not.
 fn read_note(source: &SourceNote) -> String {
     let name = &source.name;
     let files = plural(source.files, "file");
     if source.records == 0 {
         return format!("{name}: no records in {files}.");
     }
-    // Per cent of a handful pretend to more than there is.
+    // A percentage of a few records would suggest more than there are.
     let share = match source.records {
         0..100 => count(source.accepted),
         records => percent(source.accepted as f64 / records as f64),
@@ -247,7 +247,7 @@ fn read_note(source: &SourceNote) -> String {
     text
 }
 
-/// The last part of an address; the chapter on data quality has the whole.
+/// The last part of an address; the chapter on data quality has all of it.
 fn file_name(address: &str) -> &str {
     let name = address.rsplit('/').next();
     name.filter(|name| !name.is_empty()).unwrap_or(address)

@@ -437,7 +437,7 @@ fn missing_records_are_asked_about_once() {
         matches!(&asked[..], [ask] if ask.starts_with("Find out why records are missing")),
         "{asked:?}"
     );
-    // A hint asks nothing.
+    // A hint requires no action.
     let hint = finding("data", "quality", Severity::Notice, "values alike");
     assert_eq!(asks::asks(&[hint], &[], &notices), asked);
     let quiet = finding("data", "quality", Severity::Warning, "records stopped");

@@ -1,4 +1,4 @@
-//! One sentence on how things are, from counts of what was found.
+//! Words the verdict of a report: one sentence from counts of the findings.
 
 use super::{findings, good_news};
 use crate::words::capital;
@@ -18,7 +18,7 @@ pub const POOR_SHARE: f64 = 0.95;
 pub(super) struct Facts<'a> {
     pub cells: &'a [Cell],
     pub sources: &'a [SourceNote],
-    /// The key figures shown, and whether there are more.
+    /// The printed key figures, and whether there are more.
     pub kpis: &'a [Kpi],
     pub are_more: bool,
     pub effects: &'a [Effect],
@@ -26,11 +26,11 @@ pub(super) struct Facts<'a> {
     pub asks: usize,
     /// Notices of the first page about missing records.
     pub notices: &'a [String],
-    /// Time zone of the days of records.
+    /// Time zone for the days of records.
     pub timezone: &'a str,
 }
 
-/// One sentence: how are we?
+/// The verdict, as one sentence.
 pub(super) fn verdict(spec: WindowSpec, facts: &Facts) -> String {
     let noun = spec.noun();
     let sources = facts.sources;
@@ -64,7 +64,7 @@ pub(super) fn verdict(spec: WindowSpec, facts: &Facts) -> String {
     }
 }
 
-/// Returns true if no stage found a record in the window and silence does not mean that nothing
+/// Returns true if no stage found a record in the window, unless silence means that nothing
 /// happened.
 pub fn has_no_records(cells: &[Cell], sources: &[SourceNote]) -> bool {
     let mut known = cells.iter().filter_map(|cell| cell.records).peekable();
@@ -72,14 +72,14 @@ pub fn has_no_records(cells: &[Cell], sources: &[SourceNote]) -> bool {
     known.peek().is_some() && !is_silence_zero && known.all(|records| records == 0)
 }
 
-/// Returns true if no records of a source mean that nothing happened.
+/// Returns true if the absence of records of a source means that nothing happened.
 fn says_silence_is_zero(source: &SourceNote) -> bool {
     let expectation = &source.expectation;
     let (last, later) = (DateTime::default(), DateTime::MAX);
     expectation.complete_until(last, later).is_some()
 }
 
-/// The reason why there is nothing to report on: the period of the existing records.
+/// The reason for an empty report: the period of the existing records.
 fn where_records_are(sources: &[SourceNote], timezone: &str) -> String {
     let days = || sources.iter().map(|source| source.days(timezone));
     let first = days().filter_map(|[first, _]| first).min();
@@ -96,8 +96,8 @@ fn where_records_are(sources: &[SourceNote], timezone: &str) -> String {
     }
 }
 
-/// The start of the verdict without alarms. Finding nothing proves nothing, so it says what was
-/// found, and only where stages could look.
+/// The start of the verdict without alarms. The absence of findings proves nothing, so it describes
+/// what was found, and only if stages could look.
 fn calm(noun: &str, facts: &Facts) -> String {
     let cells = facts.cells;
     let failed = |cell: &Cell| cell.status.is_failed();
@@ -121,7 +121,7 @@ fn calm(noun: &str, facts: &Facts) -> String {
     }
 }
 
-/// Small numbers as words, which read better in a sentence.
+/// Writes small numbers as words.
 fn word(n: u64) -> String {
     const WORDS: [&str; 13] = [
         "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
@@ -186,7 +186,7 @@ fn kpi_clause(facts: &Facts, noun: &str) -> Option<String> {
     let better = of(&|kpi| good_news(kpi) == Some(true));
     let worse = of(&|kpi| good_news(kpi) == Some(false));
     let missed = of(&|kpi| kpi.misses_target() && kpi.is_target_proven());
-    // A figure without an earlier value was not tested for a change.
+    // A figure without a previous value was not tested for a change.
     let compared = of(&|kpi| kpi.value.is_some() && kpi.previous.is_some());
     let mut text = match (better, worse, total) {
         (0, 0, 1) if compared == 0 => {
@@ -216,7 +216,7 @@ fn kpi_clause(facts: &Facts, noun: &str) -> Option<String> {
     Some(text)
 }
 
-/// The share of refused records: all figures rest on the others.
+/// The share of refused records, on which no figure is based.
 fn refused_clause(sources: &[SourceNote]) -> Option<String> {
     let records: u64 = sources.iter().map(|source| source.records).sum();
     let refused = sources.iter().flat_map(|source| &source.quarantined);
@@ -275,7 +275,7 @@ pub(super) fn effect_clause(effects: &[Effect]) -> Option<String> {
             "the {}",
             parts.concat().replacen("one", "improvement", 1)
         )),
-        // All of them alike: "of two improvements two are unclear" is redundant.
+        // All are alike: "of two improvements two are unclear" would be redundant.
         n if parts.len() == 1 => {
             let (_, what) = parts[0].split_once(' ')?;
             let all = if n == 2 {

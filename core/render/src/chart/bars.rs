@@ -9,7 +9,7 @@ use super::{
 };
 use retrocast_domain::chart::Bar;
 
-/// More bars than this are a table, not a picture.
+/// Maximum number of bars; the table has the others.
 const MOST_ROWS: usize = 40;
 
 /// The parts of a bar chart.
@@ -40,7 +40,7 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     }
 }
 
-/// Returns true if a few bars have names too long for labels below them: then the bars are
+/// Returns true if there are few bars, with names too long for labels below them; then the bars are
 /// horizontal.
 fn crowded(parts: Parts, options: &Options) -> bool {
     let slot = (options.width_pt - options.font_pt * 5.0) / parts.bars.len().max(1) as f64;
@@ -73,7 +73,7 @@ fn reach(parts: Parts) -> impl Iterator<Item = f64> {
     })
 }
 
-/// The accent is for what the title speaks of: where nothing is proven, no bar has it.
+/// The accent marks the subject of the title; if nothing is proven, no bar has it.
 fn ink(bar: &Bar) -> Ink {
     if bar.highlight {
         Ink::Accent
@@ -95,7 +95,7 @@ fn horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
     let texts = widest(&mut shown.iter().map(|b| b.text.as_str()), true).min(canvas.width * 0.26);
     let (low, high) = super::scale::extent(reach(parts)).unwrap_or((0.0, 1.0));
     let span = if high > low { high - low } else { 1.0 };
-    // Labels of bars that point left are to the left of them and need space there, too.
+    // Labels of bars that point left are to the left of them, and need space there.
     let leftward = shown.iter().any(|bar| bar.value < parts.baseline);
     let left = names + font * 0.9 + if leftward { texts + font * 0.6 } else { 0.0 };
     let right = canvas.width - texts - font * 0.8;
@@ -164,7 +164,7 @@ fn finite_interval(bar: &Bar) -> Option<[f64; 2]> {
     Some([drawable(Some(a))?, drawable(Some(b))?])
 }
 
-/// An interval as a thin line with end strokes.
+/// Draws an interval as a thin line with end strokes.
 fn whisker(canvas: &mut Canvas, a: (f64, f64), b: (f64, f64), cap: f64) {
     let flat = (a.1 - b.1).abs() < 1e-9;
     let wide = canvas.font * 0.12;
@@ -262,7 +262,7 @@ fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
             taken.add(Rect::between((middle - cap, y(a)), (middle + cap, y(b))));
         }
     }
-    // Texts come last: none covers the bar or the interval of a neighbour.
+    // Texts come last, so that they do not cover bars or intervals of neighbours.
     for (i, bar) in parts.bars.iter().enumerate() {
         let Some(value) = drawable(Some(bar.value)) else {
             continue;
@@ -307,7 +307,7 @@ fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
     (canvas, bottom + font * 2.2)
 }
 
-/// Every how many bars a name fits under them.
+/// The distance of labelled bars, in bars, such that names fit below them.
 fn label_stride(bars: &[Bar], slot: f64, font: f64) -> usize {
     let widest = bars
         .iter()

@@ -1,4 +1,4 @@
-//! Observed against counterfactual, with the cumulative effect below on the same time axis.
+//! Observed and counterfactual series, with the cumulative effect below on the same time axis.
 
 use super::{
     Options,
@@ -161,7 +161,7 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     (canvas, bottom)
 }
 
-/// Names the lower part: amounts per day add up to amounts.
+/// Unit of the cumulative effect: amounts per day add up to amounts.
 fn cumulative_unit(unit: &str) -> String {
     match unit.split_once(" per ") {
         Some((noun, _)) => format!("cumulative effect, {noun}"),
@@ -204,7 +204,7 @@ fn values(parts: Parts) -> impl Iterator<Item = f64> {
         .chain(band.filter_map(|v| drawable(Some(*v))))
 }
 
-/// The running sum of observed minus counterfactual from the change on.
+/// The running sum of observed minus counterfactual since the change.
 fn cumulative(parts: Parts) -> Series {
     let expected: BTreeMap<DateTime, f64> = parts
         .counterfactual

@@ -1,4 +1,4 @@
-//! A value against a target on graded ranges (Stephen Few's bullet graph).
+//! A value with its target on graded ranges (Stephen Few's bullet graph).
 
 use super::{
     Options,

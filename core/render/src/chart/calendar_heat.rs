@@ -1,4 +1,4 @@
-//! One day per square, a week per column, Monday on top.
+//! A calendar: one square per day, a column per week, Monday on top.
 
 use super::{
     Options,
@@ -14,7 +14,7 @@ use retrocast_domain::{
 };
 use std::collections::BTreeMap;
 
-/// More weeks are indistinguishable; the latest are shown.
+/// Maximum number of weeks; more would be illegible. The latest are shown.
 const MOST_WEEKS: i64 = 53 * 8;
 
 pub(crate) fn draw(unit: &str, days: &[(Date, f64)], options: &Options) -> (Canvas, f64) {
@@ -82,7 +82,7 @@ impl Grid {
         let left = font * 1.5;
         let room = width - left;
         let least = font * 0.95;
-        // Long spans break into rows of equal length, a year at most in each.
+        // Long spans are split into rows of equal length, at most a year each.
         let most = ((room / least) as usize).clamp(1, 53);
         let rows = weeks.div_ceil(most);
         let per_row = weeks.div_ceil(rows.max(1)).max(1);
@@ -158,8 +158,8 @@ fn block(
     }
 }
 
-/// The month over the week in which its first day falls, up to the last day that is drawn; the year at
-/// January and at the start.
+/// Label of the week that contains the first day of a month, up to the last day drawn; with the
+/// year in January and at the start.
 fn month_label(week: i64, start: bool, last: i64) -> Option<String> {
     let monday = day_of(week * 7)?;
     let sunday = day_of((week * 7 + 6).min(last))?;
@@ -176,12 +176,13 @@ fn month_label(week: i64, start: bool, last: i64) -> Option<String> {
     begins.then(|| format!("{}{year}", &month_name(named)[..3]))
 }
 
-/// Five classes of values: equal steps, or equal numbers of days where few days tower.
+/// Five classes of values, with equal steps, or with equal numbers of days if a few days are
+/// extreme.
 struct Classes {
     low: f64,
     edges: [f64; 4],
     high: f64,
-    /// From where to where each class goes that has a value, without gaps between them.
+    /// Range of each class with values, without gaps in between.
     ranges: BTreeMap<u8, [f64; 2]>,
 }
 
@@ -210,7 +211,7 @@ impl Classes {
             let range = classes.ranges.entry(class).or_insert([*value; 2]);
             range[1] = *value;
         }
-        // Values between two classes belong to the lower one, so that each value has its class.
+        // Values between two classes belong to the lower one.
         let counts = sorted.iter().all(|value| value.fract() == 0.0);
         let starts: Vec<f64> = classes.ranges.values().map(|[least, _]| *least).collect();
         for (range, next) in classes.ranges.values_mut().zip(&starts[1..]) {
@@ -249,7 +250,7 @@ fn legend(canvas: &mut Canvas, top: f64, classes: &Classes) -> f64 {
     baseline + font * 0.6
 }
 
-/// "4 to 7", or "4" where both read the same.
+/// Formats a range, "4 to 7", or "4" if both ends print the same.
 fn range_label(least: f64, most: f64) -> String {
     let [least, most] = [least, most].map(sensible);
     if least == most {
@@ -265,7 +266,7 @@ mod tests {
 
     #[test]
     fn no_month_is_named_that_has_no_day() {
-        // Friday 31 July 2026 and the day after.
+        // Friday 31 July 2026 and the following day.
         let last = number_of(date(2026, 7, 31));
         let label = |last| month_label(week_of(last), false, last);
         assert_eq!(label(last), None);

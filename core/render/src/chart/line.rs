@@ -1,4 +1,4 @@
-//! Lines over time, with bands, levels, marks, and their names at their ends.
+//! Line charts, with bands, levels, marks, and names at the ends of lines.
 
 use super::{
     Options,
@@ -14,9 +14,9 @@ use super::{
 use jiff::civil::DateTime;
 use retrocast_domain::chart::{Band, Level, Marker, Series};
 
-/// More named lines are indistinguishable.
+/// Maximum number of named lines; more would be illegible.
 const NAMED_LINES: usize = 8;
-/// More words at points than this hide the line.
+/// Maximum number of labels at points; more would hide the line.
 const NAMED_POINTS: usize = 12;
 
 /// The parts of a line chart.
@@ -117,7 +117,7 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     (canvas, bottom)
 }
 
-/// Returns true if names at the ends of lines would have to move so far apart that it is not clear to
+/// Returns true if names at the ends of lines would have to be moved so far that it is unclear to
 /// which line each belongs.
 fn ends_meet(parts: Parts, axis: Axis, font: f64, height: f64) -> bool {
     let (_, to) = time_extent(times(parts));
@@ -138,7 +138,7 @@ fn ends_meet(parts: Parts, axis: Axis, font: f64, height: f64) -> bool {
     moves.any(|(place, (end, _))| (place - end).abs() > font * 1.2)
 }
 
-/// The value at which the name of a band is placed: towards the upper edge.
+/// The value at which the name of a band is placed, near the upper edge.
 fn band_end(band: &Band) -> Option<f64> {
     let (upper, lower) = (band.upper.last()?, band.lower.last()?);
     let value = (upper * 3.0 + lower) / 4.0;
@@ -206,7 +206,7 @@ pub(crate) fn draw_series(
     }
 }
 
-/// Notes where a line runs, in pieces small enough that their boxes hug it.
+/// Marks the area of a line as occupied, in boxes small enough to follow it closely.
 fn cover(points: &[(f64, f64)], font: f64, taken: &mut Occupied) {
     if points.len() > 400 {
         return;
@@ -230,7 +230,7 @@ fn cover(points: &[(f64, f64)], font: f64, taken: &mut Occupied) {
     }
 }
 
-/// Stretches of a line without gaps, as positions in the picture, in the order of time.
+/// Splits a line at gaps into sequences of positions, in the order of time.
 fn runs(plot: &Plot, times: &[DateTime], values: &[Option<f64>]) -> Vec<Vec<(f64, f64)>> {
     let mut pairs: Vec<(f64, Option<f64>)> = times
         .iter()
@@ -249,7 +249,7 @@ fn runs(plot: &Plot, times: &[DateTime], values: &[Option<f64>]) -> Vec<Vec<(f64
     out
 }
 
-/// At most four points for each point of width: first, lowest, highest and last.
+/// At most four points per point of width: first, lowest, highest and last.
 fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let wide = points.last().map_or(0.0, |p| p.0) - points[0].0;
     if (points.len() as f64) < (wide * 2.0).max(64.0) {
@@ -343,8 +343,8 @@ fn draw_levels(canvas: &mut Canvas, plot: &Plot, levels: &[Level], taken: &mut O
     }
 }
 
-/// Writes a text at the first of these positions where it covers nothing; `must` uses the first
-/// position if none is free. Returns the position.
+/// Writes a text at the first free position; with `must`, at the first position if none is free.
+/// Returns the position.
 fn write_first_free(
     canvas: &mut Canvas,
     plot: &Plot,
@@ -417,7 +417,7 @@ fn draw_points(canvas: &mut Canvas, plot: &Plot, markers: &[Marker], taken: &mut
         let Some(rect) = write_first_free(canvas, plot, &places, &text, taken, false) else {
             continue;
         };
-        // A line connects words that are away from their point.
+        // A leader connects a label with its distant point.
         let near = (
             x.clamp(rect.left, rect.right),
             y.clamp(rect.top, rect.bottom),
@@ -495,7 +495,7 @@ fn line_labels(
             .rev()
             .find(|(_, (a, b))| a.is_finite() && b.is_finite());
         if let Some((_, (upper, lower))) = last {
-            // Towards the edge that is farther from the line, where there is most of the band.
+            // Near the edge that is farther from the line, where most of the band is.
             let y = (plot.y(*upper) * 3.0 + plot.y(*lower)) / 4.0;
             labels.push(EndLabel {
                 text: band.name.clone(),

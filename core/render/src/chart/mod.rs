@@ -1,8 +1,8 @@
 //! Charts as SVG: one drawing for PDF, HTML and mail.
 //!
-//! A writer of our own gives the same bytes for the same data, a title and a description for every
-//! picture, and drawings that a page can recolour. A chart's title is not drawn: it is text above
-//! the picture, where it can be selected.
+//! A custom writer gives the same bytes for the same data, a title and a description for every
+//! chart, and drawings that a page can recolour. A chart's title is not drawn: it is text above the
+//! drawing, where it can be selected.
 
 mod bars;
 mod before_after;
@@ -25,18 +25,18 @@ use retrocast_domain::{Chart, ChartKind};
 /// Size of a chart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// Width of the picture.
+    /// Width of the drawing, in points.
     pub width_pt: f64,
-    /// Size of its words; everything else is drawn in proportion.
+    /// Font size in points; everything else is in proportion.
     pub font_pt: f64,
-    /// Height, or `None` for the one that suits the form.
+    /// Height in points; `None` for a default that depends on the kind.
     pub height_pt: Option<f64>,
-    /// Appended to the identifiers inside, for when a page holds the same chart twice.
+    /// Appended to ids, for a page that contains the same chart twice.
     pub id_suffix: String,
 }
 
 impl Default for Options {
-    /// The full measure of an A4 page.
+    /// The text width of an A4 page.
     fn default() -> Self {
         Self {
             width_pt: 480.0,
@@ -48,7 +48,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// A width and a size of words.
+    /// Makes options with a width and a font size, in points.
     pub fn new(width_pt: f64, font_pt: f64) -> Self {
         Self {
             width_pt,
@@ -57,14 +57,14 @@ impl Options {
         }
     }
 
-    /// The same with this height.
+    /// Sets the height, in points.
     #[must_use]
     pub fn height(mut self, height_pt: f64) -> Self {
         self.height_pt = Some(height_pt);
         self
     }
 
-    /// The same with this appended to identifiers.
+    /// Sets the suffix of ids.
     #[must_use]
     pub fn suffix(mut self, suffix: &str) -> Self {
         self.id_suffix = suffix.to_string();
@@ -90,8 +90,8 @@ impl Options {
 
 /// Draws a chart as a self-contained SVG file.
 ///
-/// For any data (empty, gaps, not numbers, huge, hostile words), the result is well-formed and all
-/// words are inside the picture.
+/// For any data (empty, gaps, NaN, huge, hostile texts), the result is well-formed and all texts
+/// are inside the drawing.
 pub fn svg(chart: &Chart, options: &Options) -> String {
     let options = options.sane();
     let unit = chart.unit.as_str();

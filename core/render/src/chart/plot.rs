@@ -1,4 +1,4 @@
-//! The field that a chart is drawn in: gridlines, axes, and words that do not cover each other.
+//! The area of a chart: gridlines, axes, and labels that do not overlap.
 
 use super::{
     scale::{Axis, Format, extent, seconds, time_ticks},
@@ -7,7 +7,7 @@ use super::{
 };
 use jiff::civil::DateTime;
 
-/// A stretch of picture with a time axis and a value axis.
+/// An area of a drawing with a time axis and a value axis.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plot {
     pub left: f64,
@@ -34,7 +34,7 @@ impl Plot {
         self.bottom - self.axis.at(value) * (self.bottom - self.top)
     }
 
-    /// Gridlines with the value axis' numbers to their left.
+    /// Draws gridlines, with the numbers of the value axis to their left.
     pub(crate) fn value_axis(&self, canvas: &mut Canvas, format: Format) {
         let size = canvas.font * 0.92;
         for tick in self.axis.ticks() {
@@ -47,7 +47,7 @@ impl Plot {
         }
     }
 
-    /// Ticks and words of the time axis, under the plot: at most two lines.
+    /// Draws ticks and labels of the time axis below the plot, in at most two lines.
     pub(crate) fn time_axis(&self, canvas: &mut Canvas, finest: f64) {
         let size = canvas.font * 0.92;
         let room = ((self.right - self.left) / (size * 4.6)) as usize;
@@ -69,12 +69,12 @@ impl Plot {
     }
 }
 
-/// Height that [`Plot::time_axis`] needs under a plot.
+/// Height of [`Plot::time_axis`], in points.
 pub(crate) fn time_axis_height(font: f64) -> f64 {
     font * 2.9
 }
 
-/// Width that the numbers of a value axis need.
+/// Width of the numbers of a value axis, in points.
 pub(crate) fn value_axis_width(axis: Axis, format: Format, font: f64) -> f64 {
     let widest = axis
         .ticks()
@@ -84,7 +84,7 @@ pub(crate) fn value_axis_width(axis: Axis, format: Format, font: f64) -> f64 {
     widest + font * 0.7
 }
 
-/// Writes the unit once, at the top of the value axis; returns the height used.
+/// Writes the unit once, at the top of the value axis; returns the used height in points.
 pub(crate) fn unit_line(canvas: &mut Canvas, unit: &str, top: f64) -> f64 {
     if unit.trim().is_empty() {
         return canvas.font * 0.4;
@@ -94,12 +94,12 @@ pub(crate) fn unit_line(canvas: &mut Canvas, unit: &str, top: f64) -> f64 {
     canvas.font * 1.7
 }
 
-/// First and last of all times, in seconds.
+/// First and last of all times, in seconds since 1970.
 pub(crate) fn time_extent<'a>(times: impl Iterator<Item = &'a DateTime>) -> (f64, f64) {
     extent(times.map(|t| seconds(*t))).unwrap_or((0.0, 0.0))
 }
 
-/// The usual distance between neighbours in seconds: the smallest, over all lines.
+/// The smallest distance between neighbours over all lines, in seconds.
 pub(crate) fn finest<'a>(lines: impl Iterator<Item = &'a [DateTime]>) -> f64 {
     let gaps = lines.flat_map(|times| times.windows(2).map(|w| seconds(w[1]) - seconds(w[0])));
     gaps.filter(|gap| *gap > 0.0)
@@ -107,7 +107,7 @@ pub(crate) fn finest<'a>(lines: impl Iterator<Item = &'a [DateTime]>) -> f64 {
         .min(400.0 * 86_400.0)
 }
 
-/// The areas of a picture that words and marks cover.
+/// The areas that labels and marks cover.
 #[derive(Debug, Default)]
 pub(crate) struct Occupied(Vec<Rect>);
 
@@ -121,7 +121,7 @@ impl Occupied {
     }
 }
 
-/// Labels at the ends of lines, with their preferred heights.
+/// A label at the end of a line, with its preferred height.
 #[derive(Debug, Clone)]
 pub(crate) struct EndLabel {
     pub text: String,
@@ -130,7 +130,7 @@ pub(crate) struct EndLabel {
     pub bold: bool,
 }
 
-/// Width that end labels need, at most `limit`; longer ones will be wrapped.
+/// Width of end labels, at most `limit`; longer ones are wrapped. In points.
 pub(crate) fn end_label_width(labels: &[&str], font: f64, limit: f64) -> f64 {
     let widest = labels
         .iter()
@@ -143,8 +143,8 @@ pub(crate) fn end_label_width(labels: &[&str], font: f64, limit: f64) -> f64 {
     }
 }
 
-/// Writes labels to the right of a plot, moved apart where they would touch, with a leader to any
-/// that had to move.
+/// Writes labels to the right of a plot, moved apart if they would touch, with a leader to each
+/// label that was moved.
 pub(crate) fn end_labels(
     canvas: &mut Canvas,
     plot: &Plot,
@@ -182,7 +182,7 @@ pub(crate) fn end_labels(
     }
 }
 
-/// The middles of blocks, given with their heights from the top down, moved apart within a range.
+/// The centres of blocks, given with their heights from top to bottom, moved apart within a range.
 pub(crate) fn moved_apart(blocks: &[(f64, f64)], range: (f64, f64)) -> Vec<f64> {
     let mut places: Vec<f64> = Vec::new();
     let mut edge = range.0;
@@ -199,7 +199,7 @@ pub(crate) fn moved_apart(blocks: &[(f64, f64)], range: (f64, f64)) -> Vec<f64> 
     places
 }
 
-/// A rule over the height of a plot with words above it.
+/// A vertical rule with a label above it.
 #[derive(Debug, Clone)]
 pub(crate) struct Flag {
     pub x: f64,
@@ -208,8 +208,8 @@ pub(crate) struct Flag {
 
 /// Flags with their lanes, lane 0 next to the plot.
 ///
-/// They are placed from the right, each in the lowest lane that is free, because a rule then only
-/// ever passes words that begin to the right of it.
+/// They are placed from right to left, each in the lowest free lane, so that a rule only passes
+/// labels that begin to its right.
 pub(crate) fn lanes(flags: &[Flag], width: f64, font: f64) -> Vec<(Flag, usize, Rect)> {
     let mut order: Vec<Flag> = flags.to_vec();
     order.sort_by(|a, b| b.x.total_cmp(&a.x).then_with(|| a.text.cmp(&b.text)));
@@ -257,7 +257,7 @@ fn flag_x(flag: &Flag, style: Style, font: f64) -> f64 {
     }
 }
 
-/// Height that these lanes need above a plot.
+/// Height of these lanes above a plot, in points.
 pub(crate) fn lanes_height(placed: &[(Flag, usize, Rect)], font: f64) -> f64 {
     let lanes = placed
         .iter()
@@ -271,7 +271,7 @@ pub(crate) fn lanes_height(placed: &[(Flag, usize, Rect)], font: f64) -> f64 {
     }
 }
 
-/// Draws the rules and words of flags above a plot.
+/// Draws the rules and labels of flags.
 pub(crate) fn draw_flags(
     canvas: &mut Canvas,
     plot: &Plot,

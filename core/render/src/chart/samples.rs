@@ -1,4 +1,4 @@
-//! Charts with invented numbers, one of each form and some of the worst kind, for tests.
+//! Charts with invented numbers for tests: one of each kind, and extreme ones.
 
 use jiff::{
     ToSpan,
@@ -19,7 +19,7 @@ pub(crate) fn days(start: Date, n: i32) -> Vec<DateTime> {
         .collect()
 }
 
-/// Invented but repeatable noise between -1 and 1.
+/// Deterministic noise between -1 and 1.
 fn noise(i: i32) -> f64 {
     (f64::from(i) * 12.9898).sin() * 43_758.545_3 % 1.0
 }
@@ -349,7 +349,7 @@ pub(crate) fn bullet() -> Chart {
     chart("bullet", "share of tasks that succeeded", kind)
 }
 
-/// One of each form.
+/// One chart of each kind.
 pub(crate) fn each() -> Vec<Chart> {
     vec![
         forecast(),
@@ -366,7 +366,7 @@ pub(crate) fn each() -> Vec<Chart> {
     ]
 }
 
-/// Charts that nobody should make and somebody will.
+/// Charts with extreme or hostile data.
 pub(crate) fn worst() -> Vec<Chart> {
     let long = "word ".repeat(40_000);
     let mut out = Vec::new();

@@ -1,4 +1,4 @@
-//! Scales: values and times to positions, with ticks that people count in.
+//! Scales: map values and times to positions, with ticks at round numbers.
 
 use jiff::{
     ToSpan,
@@ -18,7 +18,7 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// The format that a chart's unit asks for.
+    /// The format for a chart's unit.
     pub(crate) fn of_unit(unit: &str) -> Self {
         let unit = unit.trim();
         if unit == "share" || unit.starts_with("share ") {
@@ -30,7 +30,7 @@ impl Format {
         }
     }
 
-    /// The text of a tick, with the decimals that the distance between ticks needs.
+    /// Formats a tick with the decimals that the step needs.
     pub(crate) fn tick(self, value: f64, step: f64) -> String {
         match self {
             Format::Percent => format!("{}{NBSP}%", plain(value * 100.0, step * 100.0)),
@@ -71,14 +71,14 @@ fn decimals(step: f64) -> usize {
     }
 }
 
-/// A value that can be drawn: not a number becomes a gap, the unthinkable is held at the rim.
+/// A value that can be drawn: NaN becomes a gap, extreme values are clamped.
 pub(crate) fn drawable(value: Option<f64>) -> Option<f64> {
     value
         .filter(|v| v.is_finite())
         .map(|v| v.clamp(-1e100, 1e100))
 }
 
-/// An axis of values from `low` to `high` with a tick every `step`.
+/// An axis from `low` to `high` with a tick every `step`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Axis {
     pub low: f64,
@@ -105,7 +105,7 @@ impl Axis {
                 (low - pad, high + pad)
             };
         }
-        // Of a few numbers of ticks, the one that wastes the least height.
+        // Of several numbers of ticks, the one that wastes least of the height.
         let waste = |axis: &Self| (axis.high - axis.low) / (high - low);
         let all = (count..=count + 2).map(|n| Self::nice(low, high, n));
         all.min_by(|a, b| waste(a).total_cmp(&waste(b)))
@@ -116,7 +116,7 @@ impl Axis {
             })
     }
 
-    /// An axis that contains this range and ends on ticks.
+    /// An axis that includes this range and ends on ticks.
     pub(crate) fn nice(low: f64, high: f64, count: usize) -> Self {
         let rough = (high - low) / count.max(1) as f64;
         if !(rough.is_finite() && rough > 0.0) {
@@ -143,7 +143,7 @@ impl Axis {
         }
     }
 
-    /// The values of the ticks, never more than a reader can use.
+    /// The values of the ticks; their number is limited.
     pub(crate) fn ticks(&self) -> Vec<f64> {
         let first = (self.low / self.step - 1e-6).ceil();
         (0..16)
@@ -153,7 +153,7 @@ impl Axis {
             .collect()
     }
 
-    /// Position of a value between 0 (low) and 1 (high), held inside.
+    /// Position of a value between 0 (low) and 1 (high), clamped.
     pub(crate) fn at(&self, value: f64) -> f64 {
         let span = self.high - self.low;
         if span > 0.0 {
@@ -164,7 +164,7 @@ impl Axis {
     }
 }
 
-/// Smallest and largest of the values that are numbers.
+/// Smallest and largest value, without NaN.
 pub(crate) fn extent(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     values
         .filter(|v| v.is_finite())
@@ -174,7 +174,7 @@ pub(crate) fn extent(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
         })
 }
 
-/// Seconds of a civil time since 1970, without any zone.
+/// Seconds since 1970 of a local time, ignoring its zone.
 pub(crate) fn seconds(time: DateTime) -> f64 {
     let days = date(1970, 1, 1)
         .until(time.date())
@@ -196,7 +196,7 @@ fn day_of(seconds: f64) -> Option<Date> {
         .ok()
 }
 
-/// A tick of a time axis; `below` is the year or day, where it changes.
+/// A tick of a time axis; `below` is the year or day, if it changes there.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TimeTick {
     pub at: f64,
@@ -304,8 +304,8 @@ fn years(low: f64, high: f64, every: i16) -> Vec<f64> {
         .collect()
 }
 
-/// Ticks for the time from `low` to `high`, as dense as `room` labels allow and never denser than
-/// the data, whose points are `finest` seconds apart.
+/// Ticks from `low` to `high`, as dense as `room` labels allow, but not denser than the data, whose
+/// points are `finest` seconds apart.
 pub(crate) fn time_ticks(low: f64, high: f64, room: usize, finest: f64) -> Vec<TimeTick> {
     let room = room.max(2);
     for step in STEPS {

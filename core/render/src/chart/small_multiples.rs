@@ -1,4 +1,4 @@
-//! Many small line charts on shared scales, so that they can be compared at a glance.
+//! Many small line charts with shared scales.
 
 use super::{
     Options,
@@ -11,7 +11,7 @@ use super::{
 };
 use retrocast_domain::chart::{Panel, Role};
 
-/// More panels than this are a table, not a picture.
+/// Maximum number of panels; the table has the others.
 const MOST_PANELS: usize = 36;
 
 pub(crate) fn draw(unit: &str, panels: &[Panel], options: &Options) -> (Canvas, f64) {
@@ -98,7 +98,7 @@ fn none_highlighted(panels: &[Panel]) -> bool {
     !panels.iter().any(|panel| panel.highlight)
 }
 
-/// As many columns as leave each panel wide enough, filled evenly.
+/// The largest number of columns with panels that are wide enough, filled evenly.
 fn columns(width: f64, font: f64, panels: usize) -> usize {
     let most = ((width / (font * 13.5)) as usize)
         .clamp(1, 5)

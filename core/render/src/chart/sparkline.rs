@@ -1,4 +1,4 @@
-//! A word-sized line with its last point marked.
+//! A small line chart without axes, with the last point marked.
 
 use super::{
     Options,

@@ -1,4 +1,4 @@
-//! Styles of lines: by weight, dash and name, and by a key if names do not fit.
+//! Styles of lines: weight, dash and name, or a key if names do not fit.
 
 use super::{
     Options,
@@ -34,19 +34,19 @@ impl Stroke {
     }
 }
 
-/// Returns true if a picture has too little width for names at the ends of lines.
+/// Returns true if a drawing is too narrow for names at the ends of lines.
 pub(crate) fn is_narrow(options: &Options) -> bool {
     options.width_pt < options.font_pt * 38.0
 }
 
-/// A name with a sample of its line, or of its band when there is no stroke.
+/// A name with a sample of its line, or of its band if there is no stroke.
 #[derive(Debug, Clone)]
 pub(crate) struct Key {
     pub name: String,
     pub stroke: Option<Stroke>,
 }
 
-/// Writes names with samples above a narrow plot; returns where they end.
+/// Writes the key above a narrow plot; returns its lower end, in points.
 pub(crate) fn key_rows(canvas: &mut Canvas, keys: &[Key], top: f64) -> f64 {
     let font = canvas.font;
     let sample = font * 1.5;
@@ -76,7 +76,7 @@ pub(crate) fn key_rows(canvas: &mut Canvas, keys: &[Key], top: f64) -> f64 {
                 (x + sample, bottom),
                 (x, bottom),
             ];
-            // Bands lie on each other, so each is darker than the one before.
+            // Bands overlap, so each is darker than the previous one.
             bands += 1;
             (0..bands).for_each(|_| canvas.area(&field, Ink::Band, 0.3));
             Ink::Muted

@@ -1,17 +1,17 @@
-//! A small SVG writer: deterministic, escaped, and unable to put a label outside the picture.
+//! A small SVG writer: deterministic and escaped; labels are always inside the drawing.
 //!
-//! Colours are presentation attributes, so that Typst and mail see the light palette, and each also
-//! has a class, so that the style sheet of a page can recolour the same drawing for dark mode.
+//! Colours are presentation attributes, so that Typst and mail use the light palette. Each element
+//! also has a class, so that the style sheet of a page can recolour the same drawing for dark mode.
 
 use super::text::{escape, shorten, text_width};
 use std::fmt::Write as _;
 
-/// The role of a mark; decides its colour in the light and in the dark palette.
+/// The role of a mark, which decides its colour in both palettes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ink {
-    /// Words that are read first.
+    /// Prominent text.
     Text,
-    /// Words of axes and notes.
+    /// Text of axes and notes.
     Muted,
     /// Gridlines.
     Grid,
@@ -23,11 +23,11 @@ pub(crate) enum Ink {
     Expected,
     /// Context for comparison.
     Context,
-    /// Needs attention.
+    /// Warnings.
     Warning,
-    /// Intervals; drawn translucent.
+    /// Intervals; translucent.
     Band,
-    /// The page itself, for halos and rings.
+    /// The background, for halos and rings.
     Paper,
     /// Classes of the sequential palette, low to high.
     Heat(u8),
@@ -35,7 +35,7 @@ pub(crate) enum Ink {
     Range(u8),
 }
 
-/// Every ink with its class name, its light and its dark colour.
+/// Each ink with its class name, light colour and dark colour.
 const PALETTE: [(Ink, &str, &str, &str); 18] = [
     (Ink::Text, "text", "#1b242c", "#e6ebef"),
     (Ink::Muted, "muted", "#56626e", "#a3b0bc"),
@@ -74,7 +74,7 @@ impl Ink {
     }
 }
 
-/// Style sheet rules that give every drawing on a page its dark colours.
+/// Style sheet rules with the dark colours of all drawings on a page.
 pub fn dark_css() -> String {
     let mut css = String::new();
     for (_, class, _, dark) in PALETTE {
@@ -104,7 +104,7 @@ pub(crate) struct Rect {
 }
 
 impl Rect {
-    /// The one between two corners in any order.
+    /// The rectangle between two opposite corners.
     pub(crate) fn between(a: (f64, f64), b: (f64, f64)) -> Self {
         Self {
             left: a.0.min(b.0),
@@ -129,7 +129,7 @@ pub(crate) struct Style {
     pub bold: bool,
     pub ink: Ink,
     pub anchor: Anchor,
-    /// True if a rim in the page's colour keeps it readable over lines.
+    /// True if an outline in the background colour keeps it readable over lines.
     pub halo: bool,
 }
 
@@ -154,7 +154,7 @@ impl Style {
         self
     }
 
-    /// The position of a text of this style, kept inside a picture of this width.
+    /// The position of a text with this style, moved inside a drawing of this width.
     pub(crate) fn place(&self, x: f64, baseline: f64, text: &str, width: f64) -> Rect {
         let wide = text_width(text, self.size, self.bold);
         let left = match self.anchor {
@@ -173,7 +173,7 @@ impl Style {
     }
 }
 
-/// A drawing under way.
+/// A drawing under construction.
 #[derive(Debug)]
 pub(crate) struct Canvas {
     pub width: f64,
@@ -252,7 +252,7 @@ impl Canvas {
         );
     }
 
-    /// A rectangle between two corners in any order.
+    /// Draws a rectangle between two opposite corners.
     pub(crate) fn rect(&mut self, a: (f64, f64), b: (f64, f64), ink: Ink, radius: f64) {
         let _ = writeln!(
             self.body,
@@ -270,7 +270,7 @@ impl Canvas {
         );
     }
 
-    /// An outlined rectangle for "no value".
+    /// Draws an outlined square for a missing value.
     pub(crate) fn hollow(&mut self, x: f64, y: f64, size: f64) {
         let _ = writeln!(
             self.body,
@@ -283,7 +283,7 @@ impl Canvas {
         );
     }
 
-    /// A dot with a ring in the page's colour.
+    /// Draws a dot with a ring in the background colour.
     pub(crate) fn dot(&mut self, at: (f64, f64), radius: f64, ink: Ink) {
         let (class, paper) = Ink::Paper.entry();
         let (fill_class, fill) = ink.entry();
@@ -297,7 +297,7 @@ impl Canvas {
         );
     }
 
-    /// An open circle around a point.
+    /// Draws an open circle.
     pub(crate) fn ring(&mut self, at: (f64, f64), radius: f64, ink: Ink) {
         let _ = writeln!(
             self.body,
@@ -310,7 +310,7 @@ impl Canvas {
         );
     }
 
-    /// Writes a text where it fits inside the picture; returns its position.
+    /// Writes a text inside the drawing; returns its position.
     pub(crate) fn text(&mut self, x: f64, baseline: f64, style: Style, text: &str) -> Rect {
         let text = shorten(text, self.width, style.size, style.bold);
         let rect = style.place(x, baseline, &text, self.width);
@@ -333,8 +333,7 @@ impl Canvas {
         let (x, y, size) = (num(x), num(baseline), num(style.size));
         let escaped = escape(&text);
         if style.halo {
-            // A filled rectangle instead of a stroked copy: extracted text must not contain
-            // everything twice.
+            // A filled rectangle instead of a stroked copy, which would duplicate extracted text.
             let _ = writeln!(
                 self.body,
                 "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"1.5\" {} fill-opacity=\"0.8\"/>",
@@ -380,7 +379,7 @@ fn path(points: &[(f64, f64)]) -> String {
     out
 }
 
-/// A coordinate with at most two decimals; NaN becomes 0.
+/// Formats a coordinate with at most two decimals; NaN becomes 0.
 pub(crate) fn num(value: f64) -> String {
     if !value.is_finite() {
         return "0".to_string();

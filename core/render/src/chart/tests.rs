@@ -72,7 +72,7 @@ fn unescape(text: &str) -> String {
         .replace("&amp;", "&")
 }
 
-/// Every text with its box, from the file itself.
+/// Every text with its box, read from the file.
 fn words(drawing: &str) -> Vec<(String, [f64; 4])> {
     let mut out = Vec::new();
     for part in drawing.split("<text ").skip(1) {
@@ -193,7 +193,7 @@ fn words_do_not_cover_each_other() {
     }
 }
 
-/// Lines of an SVG file of one straight piece as boxes.
+/// Boxes of the straight lines of one piece in an SVG file.
 fn straight_lines(drawing: &str, class: &str) -> Vec<[f64; 4]> {
     let elements = elements(drawing);
     let is_line = |element: &&(String, Vec<(String, String)>)| {

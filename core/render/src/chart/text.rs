@@ -1,11 +1,11 @@
-//! Words in pictures: made safe, measured, shortened and wrapped.
+//! Texts in drawings: escaped, measured, shortened and wrapped.
 //!
-//! Widths come from a table of Inter, the font that the reports are set in, so that a drawing is the
-//! same on every machine, whatever fonts it has.
+//! Widths come from a table of Inter, the font of the reports, so that a drawing is the same on
+//! every machine, whatever its fonts.
 
 use crate::words::named;
 
-/// Text made safe for XML: control and direction characters are gone, markup is literal.
+/// Escapes a text for XML, and removes control and direction characters.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
@@ -34,7 +34,7 @@ fn is_hidden(c: char) -> bool {
         || (u32::from(c) & 0xfffe) == 0xfffe
 }
 
-/// A name that is valid in an `id` attribute.
+/// Converts a text to a valid `id` attribute.
 pub(crate) fn identifier(text: &str) -> String {
     let mut out: String = text
         .chars()
@@ -53,7 +53,7 @@ pub(crate) fn identifier(text: &str) -> String {
     out
 }
 
-/// The name of a bar or a panel, which must be seen even where it is blank.
+/// The name of a bar or a panel; a placeholder if it is blank.
 pub(crate) fn name(text: &str) -> String {
     let seen = text.chars().take(400);
     let seen: String = seen
@@ -62,16 +62,16 @@ pub(crate) fn name(text: &str) -> String {
     named(&seen)
 }
 
-/// The words at a mark: a date is written as people write it.
+/// The label of a mark; dates are formatted for readers.
 pub(crate) fn mark(text: &str) -> String {
     text.trim()
         .parse()
         .map_or_else(|_| text.to_string(), crate::words::brief)
 }
 
-/// The text, or as much of it as fits with an ellipsis.
+/// The text, or as much of it as fits, with an ellipsis.
 pub(crate) fn shorten(text: &str, width: f64, size: f64, bold: bool) -> String {
-    // Nothing readable is wider than this; hostile megabytes are cut before they are measured.
+    // No readable text is longer; hostile megabytes are cut before they are measured.
     let cut: String = text
         .chars()
         .filter(|c| !is_hidden(*c) || c.is_whitespace())
@@ -98,7 +98,7 @@ pub(crate) fn shorten(text: &str, width: f64, size: f64, bold: bool) -> String {
     }
 }
 
-/// Shortens a name among others: at its end, or in its middle if the end distinguishes it, as in
+/// Shortens a name at its end, or in its middle if only the end distinguishes it from others, as in
 /// "request 10001" and "request 10002".
 pub(crate) fn shorten_apart<'a>(
     text: &str,
@@ -123,7 +123,7 @@ pub(crate) fn shorten_apart<'a>(
     format!("{}…{}", head.trim_end(), tail.trim_start())
 }
 
-/// Number of widths that fit side by side.
+/// Number of items that fit side by side, from their widths.
 fn longest(widths: impl Iterator<Item = f64>, room: f64) -> usize {
     widths
         .scan(0.0, |used, width| {
@@ -134,7 +134,7 @@ fn longest(widths: impl Iterator<Item = f64>, room: f64) -> usize {
         .count()
 }
 
-/// The text in at most `lines` lines of this width, broken at spaces; the last is shortened.
+/// Wraps a text at spaces to at most `lines` lines of this width; the last is shortened.
 pub(crate) fn wrap(text: &str, width: f64, size: f64, bold: bool, lines: usize) -> Vec<String> {
     let cut: String = text.chars().take(400).collect();
     let mut out: Vec<String> = Vec::new();
@@ -160,7 +160,7 @@ pub(crate) fn wrap(text: &str, width: f64, size: f64, bold: bool, lines: usize) 
     out
 }
 
-/// Width of a text set in Inter, with a small reserve for fallback fonts.
+/// Width of a text in Inter, with a small reserve for fallback fonts.
 pub(crate) fn text_width(text: &str, size: f64, bold: bool) -> f64 {
     text.chars().map(|c| advance(c, bold)).sum::<f64>() * size * RESERVE
 }
@@ -196,7 +196,7 @@ const REGULAR: [u16; 95] = [
     237, 869, 585, 597, 609, 609, 372, 523, 364, 581, 557, 812, 540, 557, 541, 362, 327, 362, 659,
 ];
 
-/// Advance widths of Inter 4 in weight 600, the same.
+/// Advance widths of Inter 4 with weight 600, in the same form.
 const SEMIBOLD: [u16; 95] = [
     248, 309, 396, 643, 649, 844, 663, 213, 393, 393, 543, 673, 295, 466, 290, 379, 667, 481, 621,
     652, 666, 632, 648, 587, 646, 648, 290, 295, 673, 673, 673, 544, 999, 724, 657, 744, 724, 608,

@@ -54,7 +54,7 @@ fn texts(report: &Report, layout: Layout) -> Vec<Vec<String>> {
     document.pages().iter().map(page).collect()
 }
 
-/// A report about nothing.
+/// A report without findings and records.
 fn empty() -> Report {
     Report {
         headlines: Vec::new(),
@@ -259,7 +259,7 @@ fn pages(bytes: &[u8]) -> usize {
         .unwrap_or(0)
 }
 
-/// A report with the maximum of everything, all of it long.
+/// A report with the maximum number of everything, and long texts.
 fn crowded(words: &str) -> Report {
     let mut report = sample();
     let long = words.repeat(1000 / words.len());
@@ -343,7 +343,7 @@ fn every_covered_character_can_be_printed() {
         .filter(|c| world::covered_without_marks(*c))
         .collect();
     assert!(all.len() > 20_000, "{}", all.len());
-    // If characters do not join, a part of them represents all.
+    // If characters are not joined, some of them are enough.
     let printed: Vec<char> = all
         .into_iter()
         .enumerate()

@@ -1,4 +1,4 @@
-//! Rhythms, unusual days, shifts and an outlook.
+//! Sample cells of rhythms, anomalies, change points and a forecast.
 
 use super::{Claim, claim, dataset, params};
 use jiff::{

@@ -1,4 +1,4 @@
-//! Rows of a query, the quality of records and key figures.
+//! Sample cells of a query, data quality and key figures.
 
 use super::{Claim, claim, dataset, params};
 use jiff::{ToSpan, civil::date};

@@ -23,7 +23,7 @@ pub(super) struct CellView {
     title: String,
     /// `done`, `not_enough` or `failed`.
     status: &'static str,
-    /// The same in words.
+    /// The status in words.
     status_words: &'static str,
     message: String,
     did: String,
@@ -54,7 +54,7 @@ pub(super) struct TableView {
     columns: Vec<ColumnView>,
     rows: Vec<Vec<String>>,
     more: String,
-    /// True if it may break across pages: a short one does not.
+    /// True for a cell that may break across pages: a long one.
     breakable: bool,
 }
 
@@ -62,8 +62,8 @@ pub(super) struct TableView {
 pub(super) struct ColumnView {
     title: String,
     align: &'static str,
-    /// Width in points; `None` for that of its words. Measured here and not by the templates, which
-    /// takes longer than setting the table.
+    /// Width in points; `None` for the natural width. Measured here, because measuring in templates
+    /// takes longer than the layout of the table.
     width: Option<f64>,
 }
 
@@ -76,7 +76,7 @@ pub(super) struct MethodView {
 
 pub(super) fn cell(cell: &Cell, drawings: &mut Drawings) -> CellView {
     let (status, status_words, message) = status(cell);
-    // A lone chart has the whole width; of several, only those that need it.
+    // A single chart has the full width; of several, only those that need it.
     let lone = cell.charts.len() == 1;
     let charts = cell.charts.iter().map(|chart| {
         let wide = lone || needs_width(&chart.kind);
@@ -179,8 +179,8 @@ fn needs_width(kind: &ChartKind) -> bool {
     }
 }
 
-/// The location of a complete table: the report's data, or, if a stage passed on its first rows
-/// only, the dataset of the stage.
+/// The location of the complete table: the report's data, or the stage's dataset if the stage
+/// passed on only its first rows.
 fn where_rest_is(table: &Table, output: Option<&DatasetRef>) -> String {
     match output {
         Some(output) if table.more > 0 => format!("{}@{}", output.name, output.version),
@@ -188,7 +188,7 @@ fn where_rest_is(table: &Table, output: Option<&DatasetRef>) -> String {
     }
 }
 
-/// "tickets, version 3 (12 345 rows)".
+/// Formats a dataset: "tickets, version 3 (12 345 rows)".
 fn dataset(dataset: &DatasetRef) -> String {
     format!(
         "{}, version {} ({})",
@@ -198,7 +198,7 @@ fn dataset(dataset: &DatasetRef) -> String {
     )
 }
 
-/// A table whose headings are `raw` has the names of columns in them and values as they came.
+/// Formats a table. With `raw`, headings are names of columns, and values are unchanged.
 fn table(table: &Table, raw: bool, rest: &str) -> TableView {
     let rows = match table.rows.len() {
         rows if rows <= TABLE_ROWS_WHOLE && table.more == 0 => rows,
@@ -244,7 +244,7 @@ fn table(table: &Table, raw: bool, rest: &str) -> TableView {
             .rows
             .iter()
             .map(|row| {
-                // A row that is too short or too long must not shift the ones after it.
+                // A row of the wrong length must not shift the following rows.
                 let cells = row.iter().enumerate().map(|(i, text)| word(i, text));
                 let padded = cells.chain(std::iter::repeat(String::new()));
                 padded.take(shown.columns.len()).collect()
@@ -262,7 +262,7 @@ fn is_date(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().count() <= 34
 }
 
-/// Figures in one piece with their units and the ends of their intervals: a line ends between words, or
+/// Joins figures with their units and intervals by no-break spaces; lines break between words or
 /// before an interval.
 fn unbroken(text: &str) -> String {
     let is_word = |word: &str| word != "to" && word.chars().all(char::is_alphabetic);
@@ -280,18 +280,17 @@ fn unbroken(text: &str) -> String {
     out
 }
 
-/// Type sizes of a table's texts and headings, and the space beside them, in points, as in the
-/// templates.
+/// Font sizes of table text and headings, and the padding, in points, as in the templates.
 const TABLE_TEXT: f64 = 7.6;
 const TABLE_HEAD: f64 = 7.0;
 const BETWEEN: f64 = 10.0;
-/// Letters of a word from which on the templates may break it.
+/// Length from which the templates may break a word, in letters.
 const BREAKABLE_LETTERS: usize = 16;
-/// Rows up to which a table stays in one piece.
+/// Maximum number of rows of a table that stays in one piece.
 const WHOLE_ROWS_MAX: usize = 8;
 
-/// Fits the widths of columns: those of their words if all fit side by side. Otherwise the widest
-/// shrink, none below its longest word.
+/// Fits the widths of columns: their natural widths if all fit, else the widest shrink, but not
+/// below their longest word.
 fn fitted(mut table: TableView) -> TableView {
     table.breakable = table.rows.len() > WHOLE_ROWS_MAX;
     let room = WIDE * POINTS_PER_MILLIMETRE;
@@ -312,7 +311,7 @@ fn fitted(mut table: TableView) -> TableView {
     let mut least = widths(&table, &widest_word);
     let mut shares = shared(room, &natural, &least);
     while shares.is_none() {
-        // Figures must break, too, the widest first.
+        // Figures have to break, too, the widest first.
         let is_whole = |i: &usize| table.rows.iter().any(|row| row[*i].contains('\u{a0}'));
         let columns = (0..least.len()).filter(is_whole);
         let Some(widest) = columns.max_by(|a, b| least[*a].total_cmp(&least[*b])) else {
@@ -330,7 +329,7 @@ fn fitted(mut table: TableView) -> TableView {
     table
 }
 
-/// Width of the widest part of a text that stays in one line.
+/// Width of the widest part of a text that does not break, in points.
 fn widest_word(text: &str, size: f64, bold: bool) -> f64 {
     let words = text.split(' ').map(|word| {
         let is_whole = word.chars().count() < BREAKABLE_LETTERS || word.contains('\u{a0}');
@@ -344,14 +343,14 @@ fn widest_word(text: &str, size: f64, bold: bool) -> f64 {
     words.fold(0.0, f64::max)
 }
 
-/// Width of a text in one line. Figures are as wide as each other, which makes a one wider.
+/// Width of a text in one line, in points. Figures are tabular, so a 1 is as wide as the others.
 fn line_width(text: &str, size: f64, bold: bool) -> f64 {
     const TABULAR: f64 = 1.05;
     text_width(text, size, bold) * TABULAR
 }
 
-/// Widths of columns: the widest get equal shares of the space, but none less than its minimum; `None`
-/// if not even the minimums fit.
+/// Widths of columns: the widest share the space equally, but none is below its minimum; `None` if
+/// not even the minimums fit.
 fn shared(room: f64, natural: &[f64], least: &[f64]) -> Option<Vec<f64>> {
     let capped = |cap: f64| -> Vec<f64> {
         let columns = natural.iter().zip(least);
@@ -375,22 +374,22 @@ fn shared(room: f64, natural: &[f64], least: &[f64]) -> Option<Vec<f64>> {
     Some(capped(low))
 }
 
-/// Letters that fit side by side on a printed page, and those of the space between two columns.
+/// Number of letters that fit side by side on a printed page; and in the space between two columns.
 const LETTERS_MAX: usize = 112;
 const LETTERS_BETWEEN: usize = 3;
-/// Letters of a column from which on its texts are set in several lines.
+/// Number of letters from which a column's texts are set in several lines.
 const LETTERS_OF_COLUMN: usize = 28;
-/// Columns that always fit side by side, with multi-line texts.
+/// Number of columns that always fit side by side, with texts in several lines.
 const COLUMNS_MAX: usize = 10;
-/// Parts in which a table is shown; columns beyond are counted.
+/// Maximum number of parts of a table; columns beyond are counted.
 const PARTS_MAX: usize = 4;
 
-/// Rows up to which a table that is too wide is turned, so that each column is a line.
+/// Maximum number of rows of a wide table that is transposed.
 const TURNED_ROWS_MAX: usize = 3;
-/// Lines of such a table.
+/// Maximum number of lines of a transposed table.
 const TURNED_LINES_MAX: usize = 60;
 
-/// A table with each column as a line; the first, which names the rows, becomes the headings.
+/// Transposes a table; the first column, which names the rows, becomes the headings.
 fn turned(table: TableView, rest: &str) -> TableView {
     let hidden = table.columns.len().saturating_sub(TURNED_LINES_MAX + 1);
     let names = table.rows.iter().map(|row| ColumnView {
@@ -415,7 +414,7 @@ fn turned(table: TableView, rest: &str) -> TableView {
     }
 }
 
-/// Describes the hidden parts of a table: columns, and more.
+/// Describes the hidden columns and rows of a table.
 fn with_hidden_columns(hidden: usize, more: &str, rest: &str) -> String {
     if hidden == 0 {
         return more.to_string();
@@ -426,8 +425,8 @@ fn with_hidden_columns(hidden: usize, more: &str, rest: &str) -> String {
         .to_string()
 }
 
-/// A table that is wider than a page: turned when it has few rows, else in parts below each other, each
-/// with the first column.
+/// Splits a table that is wider than a page: transposed if it has few rows, else in parts below
+/// each other, each with the first column.
 fn parts(table: TableView, rest: &str) -> Vec<TableView> {
     let width = |column: usize| {
         let longest = |text: &String| text.chars().count();
@@ -497,7 +496,7 @@ fn parts(table: TableView, rest: &str) -> Vec<TableView> {
     parts
 }
 
-/// Each method once, with the stages that used it.
+/// Lists each method once, with its stages.
 pub(super) fn methods(cells: &[Cell]) -> Vec<MethodView> {
     let mut methods: Vec<MethodView> = Vec::new();
     for cell in cells.iter().filter(|cell| !cell.method.is_empty()) {
@@ -593,7 +592,7 @@ mod tests {
             let rest = where_rest_is(rows, Some(&output));
             table(rows, true, &rest).more.replace('\u{a0}', " ")
         };
-        // The report's data has all rows that a stage gave; of those that it did not, none.
+        // The report's data has the rows that a stage passed on, but no others.
         assert_eq!(
             note(&rows),
             "30 further rows not shown; all are in report.json."
@@ -646,7 +645,7 @@ mod tests {
             unbroken("95.0 %: met, but not clearly"),
             "95.0\u{a0}%: met, but not clearly"
         );
-        // If space is too small, figures shrink, too, and no column overlaps another.
+        // If space is too small, figures shrink, too, and columns do not overlap.
         let titles = ["Group", ">A", ">B", ">C", ">D", ">E", ">F"];
         let mut full = Table::new("Full", &titles);
         full.push(std::array::from_fn::<String, 7, _>(|_| {

@@ -1,4 +1,4 @@
-//! The plan, the sources and the provenance in words.
+//! Formats the plan, the sources and the provenance.
 
 use super::TABLE_ROWS_MAX;
 use crate::words::{minute_in, refusal, shorten};
@@ -97,7 +97,7 @@ pub(super) struct ProvenanceView {
     build: String,
     config_hash: String,
     command: String,
-    /// The same in lines that fit on a page.
+    /// The command in lines that fit on a page.
     command_lines: String,
     datasets: Vec<[String; 3]>,
 }
@@ -124,10 +124,10 @@ pub(super) fn provenance(report: &Report) -> ProvenanceView {
     }
 }
 
-/// Letters of a line of the printed command.
+/// Maximum length of a line of the printed command, in characters.
 const COMMAND_LINE: usize = 76;
 
-/// A command in lines that can be copied into a shell, with breaks only between arguments.
+/// Wraps a command into lines that can be copied into a shell, with breaks only between arguments.
 fn wrapped(command: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     for (i, argument) in command.split(" --").enumerate() {

@@ -1,4 +1,4 @@
-//! Effects of improvements in words.
+//! Formats effects of improvements.
 
 use crate::words::{short_date, shorten, words_of_date};
 use retrocast_domain::{
@@ -28,7 +28,7 @@ pub(super) struct EffectView {
     placebos: String,
     days: String,
     controls: String,
-    /// Set when it was judged without controls.
+    /// True if it was measured without controls.
     is_uncontrolled: bool,
     verdict: &'static str,
     /// "good", "bad" or "steady".
@@ -49,7 +49,7 @@ pub(super) fn effect(effect: &Effect, limit: usize) -> EffectView {
         effect.verdict.is_proven(),
     );
     let width = Some(upper - lower).filter(|_| !early);
-    // The effect is measured against the expectation: the level before need not differ from it.
+    // The effect is relative to the counterfactual: the level before need not differ from it.
     let [before] = levels([effect.before], width, unit).map(known);
     let [after, counterfactual] =
         levels([effect.after, effect.counterfactual], width, unit).map(known);

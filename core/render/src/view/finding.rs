@@ -1,4 +1,4 @@
-//! Findings in words.
+//! Formats findings.
 
 use super::{LONG, SHORT};
 use crate::words::{dates_in_words, shorten, shorten_to_sentence};
@@ -20,7 +20,7 @@ pub(super) struct FindingView {
     caveats: Vec<String>,
 }
 
-/// The period of a finding. Findings on records only have days.
+/// The period of a finding. Findings on records have days only.
 fn period(finding: &Finding) -> String {
     let days = dates_in_words(&finding.period);
     if finding.chapter == Chapter::Data && !days.is_empty() {
@@ -45,8 +45,8 @@ fn severity(severity: Severity) -> (&'static str, &'static str) {
     }
 }
 
-/// A finding as an analyst reads it: with test, numbers and caveats, but for those that its stage states
-/// for all findings.
+/// A finding for analysts: with test, numbers and caveats, except those that its stage states for
+/// all findings.
 pub(super) fn finding(
     finding: &Finding,
     stated: &[String],
@@ -56,7 +56,7 @@ pub(super) fn finding(
         .caveats
         .iter()
         .filter(|caveat| !stated.contains(caveat));
-    // A repeated forecast is not news.
+    // A repeated forecast is not new.
     let known = mark(
         finding,
         earlier.filter(|_| finding.severity > Severity::Info),
@@ -71,7 +71,7 @@ pub(super) fn finding(
     }
 }
 
-/// A finding as a director reads it: the sentence, when, and whether the report before had it.
+/// A finding for decision makers: the sentence, the period, and whether it is new.
 pub(super) fn headline(finding: &Finding, earlier: Option<&EarlierReport>) -> FindingView {
     let (severity, severity_word) = severity(finding.severity);
     let mut meta: Vec<String> = mark(finding, earlier).into_iter().collect();
@@ -89,7 +89,8 @@ pub(super) fn headline(finding: &Finding, earlier: Option<&EarlierReport>) -> Fi
     }
 }
 
-/// Marks a finding as new or since when it is known; `None` without a previous report.
+/// Marks a finding as new, or with the time since when it is known; `None` without an earlier
+/// report.
 fn mark(finding: &Finding, earlier: Option<&EarlierReport>) -> Option<String> {
     let earlier = earlier?;
     Some(match earlier.find(finding) {
@@ -98,7 +99,7 @@ fn mark(finding: &Finding, earlier: Option<&EarlierReport>) -> Option<String> {
     })
 }
 
-/// A finding of the previous report that is no longer found, with its wording there.
+/// A resolved finding of the earlier report, with its wording there.
 pub(super) fn gone(known: &EarlierFinding, window: &str) -> FindingView {
     let (severity, severity_word) = severity(known.severity);
     let times = known.times;
@@ -116,7 +117,8 @@ pub(super) fn gone(known: &EarlierFinding, window: &str) -> FindingView {
     }
 }
 
-/// "also in the report on 2026-W45", "in each of the last 4 reports, since 2026-W42".
+/// Describes earlier reports: "also in the report on 2026-W45", "in each of the last 4 reports,
+/// since 2026-W42".
 pub(super) fn since(known: &EarlierFinding, window: &str) -> String {
     if known.times < 2 {
         format!("also in the report on {window}")
@@ -126,7 +128,8 @@ pub(super) fn since(known: &EarlierFinding, window: &str) -> String {
     }
 }
 
-/// "1.73× (95 % interval 1.50 to 2.00) · adjusted p < 0.001 · n = 1 234 · period, against baseline".
+/// Details: "1.73× (95 % interval 1.50 to 2.00) · adjusted p < 0.001 · n = 1 234 · period, against
+/// baseline".
 fn finding_meta(finding: &Finding) -> String {
     let mut parts = Vec::new();
     parts.extend(magnitude(finding));
@@ -138,7 +141,7 @@ fn finding_meta(finding: &Finding) -> String {
     if finding.n > 0 {
         let unit = finding.magnitude.as_ref().map(|magnitude| &*magnitude.unit);
         parts.push(match unit {
-            // For files, the number read; for all else, the number of values or records.
+            // For files, the number read; otherwise, the number of values or records.
             Some("files") => format!("n = {}", plural(finding.n, "file")),
             _ => format!("n = {}", count(finding.n)),
         });
@@ -155,8 +158,8 @@ fn finding_meta(finding: &Finding) -> String {
     shorten(&parts.join(" · "), 260)
 }
 
-/// "−188 executions per day (95 % interval −239 to −138)" where the sentence has no interval: the same
-/// numbers twice, rounded for another unit, would only seem to contradict each other.
+/// The size, "−188 executions per day (95 % interval −239 to −138)", unless the sentence has an
+/// interval: the same numbers rounded in another unit would seem contradictory.
 fn magnitude(finding: &Finding) -> Option<String> {
     let is_said = ["% interval", "not proven", "not yet proven"];
     if is_said.iter().any(|words| finding.sentence.contains(words)) {

@@ -1,8 +1,8 @@
-//! The words that readers may not know, those alone that a report uses.
+//! The glossary: terms that readers may not know, limited to those that a report uses.
 
 use serde_json::Value;
 
-/// A term, the words any of which call for it, and its meaning.
+/// A term, the words that indicate its use, and its meaning.
 struct Term {
     name: &'static str,
     words: &'static [&'static str],
@@ -86,7 +86,7 @@ const TERMS: &[Term] = &[
     },
 ];
 
-/// Returns true if a text contains the words, not as parts of others.
+/// Returns true if a text contains the words as whole words.
 fn has(text: &str, words: &str) -> bool {
     let is_letter = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
     text.match_indices(words).any(|(at, _)| {
@@ -95,7 +95,7 @@ fn has(text: &str, words: &str) -> bool {
     })
 }
 
-/// All texts of a value, not the names of its fields.
+/// All texts of a value, without the names of its fields.
 fn texts(value: &Value, out: &mut Vec<String>) {
     match value {
         Value::String(text) => out.push(text.to_lowercase().replace('\u{a0}', " ")),
@@ -106,12 +106,12 @@ fn texts(value: &Value, out: &mut Vec<String>) {
 }
 
 /// The terms that occur in the printed text, with their meanings; `headings` are those of tables
-/// that templates set.
+/// defined by templates.
 pub(super) fn glossary(view: &Value, headings: &[&str]) -> Vec<[&'static str; 2]> {
     let mut all: Vec<String> = headings.iter().map(|text| text.to_lowercase()).collect();
     texts(view, &mut all);
     let occurs = |words: &&str| match *words {
-        // A letter may mean anything within a text; as a heading it is a probability.
+        // A letter may mean anything within a text, but as a heading it is a probability.
         "p" => all.iter().any(|text| text == "p"),
         words => all.iter().any(|text| has(text, words)),
     };

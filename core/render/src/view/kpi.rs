@@ -1,4 +1,4 @@
-//! Key figures in words.
+//! Formats key figures.
 
 use super::{ChartView, Drawings, WORD};
 use crate::assemble::good_news;
@@ -14,16 +14,16 @@ pub(super) struct KpiView {
     name: String,
     subject: String,
     text: String,
-    /// The unit, when it is a noun.
+    /// The unit, if it is a noun.
     noun: String,
     interval: String,
     delta: String,
     baseline_delta: String,
-    /// Empty where nothing changed.
+    /// Empty without a change.
     arrow: &'static str,
     /// "good", "bad" or "steady".
     tone: &'static str,
-    /// "better", "worse" or "not proven"; empty where nothing changed.
+    /// "better", "worse" or "not proven"; empty without a change.
     tone_word: &'static str,
     target: String,
     /// "met", "missed", or either with "not proven"; empty without a target or a value.
@@ -49,7 +49,7 @@ pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
         drawings.add(&chart, WORD, false)
     });
     let is_same = kpi.direction == Direction::None && kpi.value.is_some() && kpi.previous.is_some();
-    // A change that is printed as "0 %" has no direction for a reader.
+    // A change printed as "0 %" has no direction.
     let is_nearly_same = !kpi.significant
         && kpi.delta_text.contains('0')
         && !kpi
@@ -66,7 +66,7 @@ pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
         None if is_nearly_same || kpi.direction == Direction::None => ("steady", ""),
         None => ("steady", "not proven"),
     };
-    // A noun is smaller beside its number; "%", "ms" and the like belong to the number.
+    // A noun is set smaller than its number; "%", "ms" and the like belong to the number.
     let noun = format!("{NBSP}{}", kpi.unit);
     let (number, noun) = match kpi.text.strip_suffix(&noun) {
         Some(number) if kpi.unit.chars().count() > 3 => (number, kpi.unit.as_str()),

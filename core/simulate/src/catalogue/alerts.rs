@@ -1,5 +1,5 @@
-//! Alerts: output of the monitoring when metrics passed their limits, when a pipeline failed twice
-//! in a row, and during incidents.
+//! Alerts, raised when metrics pass their limits, when a pipeline fails twice in a row, and during
+//! incidents.
 
 use super::{
     incidents::Incident,
@@ -19,13 +19,13 @@ use std::path::Path;
 
 /// Memory in use from which an alert is raised, in percent.
 pub(crate) const MEMORY_LIMIT: f64 = 80.0;
-/// Latency and error rate from which one is raised, relative to the service's usual level.
+/// Latency from which an alert is raised, relative to the service's usual level.
 pub(crate) const LATENCY_FACTOR: f64 = 1.4;
-/// The same of the error rate.
+/// Error rate from which an alert is raised, relative to the service's usual level.
 pub(crate) const ERROR_FACTOR: f64 = 2.0;
-/// Alerts of an incident come within so many seconds of its beginning.
+/// Maximum time from the start of an incident to its alerts, in seconds.
 const STORM: usize = 1800;
-/// Only so many of the last incidents are looked at for one that an alert belongs to.
+/// Number of recent incidents that an alert may belong to.
 const RECENT: usize = 32;
 
 const FLAWS: [Flaw; 8] = [
@@ -53,7 +53,7 @@ const SPEC: Spec = Spec {
     flaws: &FLAWS,
 };
 
-/// A metric that an alert can be about.
+/// A metric with alerts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Metric {
     Memory,
@@ -79,7 +79,7 @@ impl Metric {
     }
 }
 
-/// A sample of a metric that passed its limit after one that had not.
+/// A period in which a metric is beyond its limit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fault {
     pub second: i64,
@@ -87,13 +87,13 @@ pub(crate) struct Fault {
     pub metric: Metric,
     pub value: f64,
     pub limit: f64,
-    /// Time at which a sample was within the limit again.
+    /// Time of the first sample within the limit again, in seconds since 1970.
     pub over: Option<i64>,
 }
 
-/// Finds faults in the samples of metrics while they are written.
+/// Finds faults in the samples of metrics as they are written.
 pub(crate) struct Watch {
-    /// The active fault, by service and metric: its index among the faults.
+    /// Index of the active fault by service and metric.
     lasting: [[Option<usize>; 3]; SERVICES.len()],
     pub faults: Vec<Fault>,
 }
@@ -106,7 +106,8 @@ impl Watch {
         }
     }
 
-    /// Takes a sample: memory, latency and errors with the usual latency and errors of the service.
+    /// Adds a sample of memory, latency and errors, with the usual latency and errors of the
+    /// service.
     pub(crate) fn sample(
         &mut self,
         second: i64,
@@ -148,7 +149,7 @@ enum Trigger<'a> {
     Incident(&'a Incident, usize),
 }
 
-/// Everything that alerts follow from, in order of time.
+/// All triggers, in order of time.
 fn triggers<'a>(
     faults: &[Fault],
     streaks: &[Streak],
@@ -173,7 +174,7 @@ fn triggers<'a>(
             all.push((second, Trigger::Incident(incident, service)));
         }
     }
-    // Stable: events of one second keep their order.
+    // Stable: events of the same second keep their order.
     all.sort_by_key(|(second, _)| *second);
     all
 }
@@ -212,7 +213,7 @@ pub(crate) fn write(
     table.close()
 }
 
-/// Properties of alerts that depend on the cause.
+/// The fields of an alert that depend on its trigger.
 struct About {
     rule: &'static str,
     thing: &'static str,

@@ -1,4 +1,4 @@
-//! Configurations of the pipelines: a version from before the first day, and new ones now and then.
+//! Configurations of the pipelines: one from before the first day, and a new version now and then.
 
 use super::{
     row::{Row, Shape},
@@ -15,7 +15,7 @@ use crate::{
 };
 use std::path::Path;
 
-/// Mean days between two versions of one pipeline.
+/// Mean number of days between versions of one pipeline.
 const DAYS_BETWEEN: f64 = 90.0;
 const AUTHORS: [&str; 4] = ["Ana Ruiz", "Bo Lindqvist", "Chidi Okafor", "=cmd('author')"];
 
@@ -46,8 +46,8 @@ pub(crate) fn write(
 ) -> Result<(&'static str, SourceTruth), Error> {
     let days = &company.days;
     let mut table = Table::new(root, SPEC, seed, compress, days);
-    // Days with a new version are drawn first: the newest version of each pipeline is the active
-    // one.
+    // Days with a new version are drawn first, because the newest version of each pipeline is the
+    // active one.
     let changes: Vec<Vec<usize>> = PIPELINES
         .iter()
         .map(|_| {

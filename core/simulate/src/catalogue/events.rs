@@ -35,7 +35,7 @@ const ERRORS: [&str; 3] = [
     "429: too many requests",
     "2 of 17 lines were refused",
 ];
-/// Share of accepted events with hostile payload.
+/// Share of accepted events with a hostile payload.
 const HOSTILE_SHARE: f64 = 0.01;
 
 const FLAWS: [Flaw; 8] = [

@@ -1,5 +1,5 @@
-//! Incidents: the planted outage, short day and drift as people would have reported them, and a few
-//! small random ones that cause nothing but their own alerts.
+//! Incidents: the planted outage, short day and drift as people would report them, and a few small
+//! random ones that cause only their own alerts.
 
 use super::{
     row::{Row, Shape, stamp},
@@ -15,7 +15,7 @@ use crate::{
 };
 use std::path::Path;
 
-/// Number of the random stream that decides which incidents there are.
+/// Number of the random stream that draws the incidents.
 const DRAW_STREAM: u64 = 19;
 /// Mean number of small incidents per day.
 const PER_DAY: f64 = 0.2;
@@ -62,7 +62,7 @@ const SPEC: Spec = Spec {
     flaws: &FLAWS,
 };
 
-/// One incident.
+/// An incident.
 #[derive(Debug, Clone)]
 pub(crate) struct Incident {
     pub id: String,
@@ -72,30 +72,30 @@ pub(crate) struct Incident {
     pub second: i64,
     pub minutes: f64,
     pub component: &'static str,
-    /// Indexes of the services that were affected.
+    /// Indices of the affected services.
     pub services: Vec<usize>,
     cause: usize,
     customers: u64,
 }
 
 impl Incident {
-    /// End.
+    /// End, in seconds since 1970.
     pub(crate) fn end(&self) -> i64 {
         self.second + (self.minutes * 60.0) as i64
     }
 
-    /// Returns true if it is under way and affects a service.
+    /// Returns true if it is active and affects a service.
     pub(crate) fn covers(&self, second: i64, service: usize) -> bool {
         (self.second..self.end()).contains(&second) && self.services.contains(&service)
     }
 }
 
-/// All incidents in the order in which they began.
+/// Draws all incidents, in order of their start.
 pub(crate) fn draw(company: &Company, seed: u64) -> Vec<Incident> {
     let mut random = Random::new(seed, DRAW_STREAM);
     let mut incidents = planted(company, &mut random);
     for day in &company.days {
-        // The first day has one, so that there is one in the shortest simulation.
+        // The first day has one, so that the shortest simulation has one.
         let at_least = u64::from(day.index == 0);
         for _ in 0..random.poisson(PER_DAY).max(at_least) {
             let second = day.start + random.below(day.seconds as usize) as i64;
@@ -207,7 +207,7 @@ pub(crate) fn write(
 
 fn row(random: &mut Random, incident: &Incident, until: i64) -> Row {
     let noticed = incident.second + 60 + random.below(1200) as i64;
-    // A short one may be noticed after its end.
+    // A short incident may end before it would be noticed.
     let noticed = noticed.min(incident.end());
     let taken = (noticed + 30 + random.below(900) as i64).min(incident.end());
     let over = (incident.end() < until).then_some(incident.end());

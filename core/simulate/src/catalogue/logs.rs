@@ -1,5 +1,4 @@
-//! The logs that each AI component keeps of its own work: more about every fourth decision, under
-//! the identity of the decision.
+//! The logs of the AI components: details of every fourth decision, under the decision's id.
 
 use super::{
     row::{Row, Shape},
@@ -16,7 +15,7 @@ use crate::{
 };
 use std::path::Path;
 
-/// One in this many decisions is in its component's log.
+/// One decision in this many is in its component's log.
 const TOLD_EVERY: u64 = 4;
 const NAMES: [&str; 4] = [
     "Mara Voss",
@@ -99,7 +98,7 @@ pub(crate) struct Decision {
     pub latency_ms: f64,
 }
 
-/// Follows the decisions while they are written.
+/// Collects the decisions as they are written.
 pub(crate) struct Logs {
     tables: [Table; DECISION_KINDS.len()],
 }
@@ -115,7 +114,7 @@ impl Logs {
         self.tables.iter_mut().try_for_each(|table| table.open(day))
     }
 
-    /// Takes the next decision.
+    /// Adds the next decision.
     pub(crate) fn decision(&mut self, day: &Day, decision: &Decision) -> Result<(), Error> {
         if !decision.number.is_multiple_of(TOLD_EVERY) {
             return Ok(());
@@ -143,7 +142,7 @@ impl Logs {
 }
 
 impl Decision {
-    /// The first fields of all logs.
+    /// The first fields of every log.
     fn row(&self) -> Row {
         Row::new()
             .text("id", format!("D-{:08}", self.number))
@@ -155,7 +154,7 @@ impl Decision {
         self.outcome != "rejected"
     }
 
-    /// The last fields of all logs.
+    /// The last fields of every log.
     fn ended(&self, random: &mut Random, row: Row) -> Row {
         let error = *random.pick(&ERRORS);
         let level = if self.outcome == "accepted" {
@@ -174,7 +173,7 @@ impl Decision {
     }
 }
 
-/// The customer or company of a message or a fact, and whether the name is hostile.
+/// The customer or company of a message or a fact, and whether its name is hostile.
 fn subject(random: &mut Random) -> (String, bool) {
     let (name, company) = (*random.pick(&NAMES), *random.pick(&COMPANIES));
     let industry = *random.pick(&INDUSTRIES);

@@ -1,4 +1,4 @@
-//! One record of any table, before it is formatted as JSON or CSV.
+//! A record of any table, before it is formatted as JSON or CSV.
 
 use crate::{hostile::Flaw, output::quoted, truth::reason};
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use std::fmt::Display;
 pub(crate) enum Shape {
     /// One JSON object per line.
     Json,
-    /// Cells with this delimiter under a header.
+    /// CSV with this delimiter and a header.
     Csv(char),
 }
 
@@ -21,11 +21,11 @@ enum Cell {
     Null,
 }
 
-/// A record: its fields by name, in the order in which they are written.
+/// A record: its fields by name, in order.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Row {
     cells: Vec<(&'static str, Cell)>,
-    /// True if a text in it is designed to break programs.
+    /// True if it contains a text designed to break programs.
     pub hostile: bool,
 }
 
@@ -65,7 +65,7 @@ impl Row {
         }
     }
 
-    /// Adds the instant `second` (since 1970).
+    /// Adds an instant, in seconds since 1970.
     pub(crate) fn time(self, name: &'static str, second: i64) -> Self {
         self.text(name, stamp(second))
     }
@@ -75,7 +75,7 @@ impl Row {
         self.maybe_text(name, second.map(stamp))
     }
 
-    /// Records whether a text in it is designed to break programs.
+    /// Sets whether it contains a text designed to break programs.
     pub(crate) fn hostile(mut self, hostile: bool) -> Self {
         self.hostile = hostile;
         self
@@ -87,7 +87,7 @@ impl Row {
         self.raw(name, format!("[{}]", items.join(",")))
     }
 
-    /// The record as a line without its end.
+    /// Formats the record as a line without a line break.
     pub(crate) fn line(&self, shape: Shape) -> Vec<u8> {
         match shape {
             Shape::Json => self.json(),
@@ -121,7 +121,7 @@ impl Row {
         cells.collect()
     }
 
-    /// The record with a flaw as a line, and the reason for which it is left out.
+    /// Formats the record with a flaw, and returns the reason why it is refused.
     pub(crate) fn spoiled(&self, shape: Shape, flaw: Flaw) -> (Vec<u8>, &'static str) {
         let delimiter = match shape {
             Shape::Json => return flaw.spoil(&String::from_utf8_lossy(&self.json())),
@@ -155,7 +155,7 @@ impl Row {
                 }
                 return (line, reason::INVALID_TEXT);
             }
-            // There is no nesting in CSV: what is left is a line with too few cells.
+            // CSV has no nesting, so the remaining flaw is a line with too few cells.
             Flaw::Cut | Flaw::Garbage | Flaw::RawNull(_) | Flaw::Deep => {
                 cells.truncate(self.cells.len() / 2);
                 reason::BROKEN_CSV
@@ -169,7 +169,7 @@ fn joined(cells: &[String], delimiter: char) -> Vec<u8> {
     cells.join(&delimiter.to_string()).into_bytes()
 }
 
-/// The instant `second` (since 1970) as text.
+/// Formats an instant, in seconds since 1970.
 pub(crate) fn stamp(second: i64) -> String {
     Timestamp::from_second(second).map_or_else(|_| String::new(), |at| at.to_string())
 }

@@ -1,4 +1,4 @@
-//! A table on its way into files: late and repeated records, unfit ones, and the count of all.
+//! Writes a table to files: adds late, duplicate and invalid records, and counts all of them.
 
 use super::row::{Row, Shape};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 };
 use std::path::Path;
 
-/// Share of records that do not meet their contract.
+/// Share of records that violate their contract.
 const FLAWED_SHARE: f64 = 0.003;
 
 /// Properties of a table.
@@ -23,21 +23,21 @@ pub(crate) struct Spec {
     /// Number of the table's random stream.
     pub stream: u64,
     pub shape: Shape,
-    /// Names of its columns, for CSV.
+    /// Column names, for CSV.
     pub header: Option<&'static str>,
     pub layout: Layout,
     pub style: Style,
-    /// Days by which a late record comes late, at most.
+    /// Maximum delay of a late record, in days.
     pub delay: usize,
-    /// Ways in which records do not meet the contract.
+    /// Kinds of flaws of invalid records.
     pub flaws: &'static [Flaw],
 }
 
-/// A table that is being written.
+/// A table being written.
 pub(crate) struct Table {
     spec: Spec,
     feed: Feed,
-    /// Random numbers of the table, also for the code that fills it.
+    /// Random numbers of the table, shared with the code that fills it.
     pub random: Random,
     turn: usize,
     today: usize,
@@ -64,7 +64,7 @@ impl Table {
         }
     }
 
-    /// Begins a day.
+    /// Starts a day.
     pub(crate) fn open(&mut self, day: &Day) -> Result<(), Error> {
         self.today = 0;
         let packing = if self.compress {
@@ -76,7 +76,7 @@ impl Table {
         self.feed.open(day, || Style { packing, ..style })
     }
 
-    /// Writes a record that meets the contract: now, or late; now and then twice.
+    /// Writes a valid record, some of them late or twice.
     pub(crate) fn put(&mut self, day: &Day, row: Row) -> Result<(), Error> {
         let line = row.line(self.spec.shape);
         self.today += 1;
@@ -94,7 +94,7 @@ impl Table {
         Ok(())
     }
 
-    /// Writes a newer state of a record that was put before, some days from now.
+    /// Writes a newer state of an earlier record, some days later.
     pub(crate) fn put_again(&mut self, day: &Day, delay: usize, row: &Row) -> Result<(), Error> {
         self.feed.repeat(day, delay, &row.line(self.spec.shape))
     }
@@ -109,7 +109,7 @@ impl Table {
         for _ in 0..count {
             let flaw = self.spec.flaws[self.turn % self.spec.flaws.len()];
             self.turn += 1;
-            // Million-character texts come once, not with every turn.
+            // Texts of a million characters occur once, not each time.
             if !matches!(flaw, Flaw::Long(_)) {
                 self.reject(&last, flaw)?;
             }
@@ -128,7 +128,7 @@ impl Table {
         self.feed.reject(&line, reason)
     }
 
-    /// Ends the table.
+    /// Closes the table.
     pub(crate) fn close(mut self) -> Result<(&'static str, SourceTruth), Error> {
         self.feed.close()?;
         Ok((self.spec.name, self.feed.truth))

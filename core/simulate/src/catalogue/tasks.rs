@@ -1,5 +1,5 @@
-//! Tasks, the attempts to carry them out, and the ties between them. Tasks come from plans, tickets
-//! and incidents; one in ten is exported before it is done, and again, changed, some days later.
+//! Tasks, their attempts, and the links between tasks. Tasks come from plans, tickets and
+//! incidents; one in ten is exported before it is done, and again some days later.
 
 use super::{
     incidents::Incident,
@@ -17,17 +17,17 @@ use crate::{
 };
 use std::path::Path;
 
-/// Tasks on a working day at scale 1; on others there are none.
+/// Tasks per working day at scale 1; there are none on other days.
 const PER_DAY: f64 = 22.0;
 /// Share of tasks that are exported before they are done.
 const UNDER_WAY_SHARE: f64 = 0.1;
-/// Share of tasks that nobody starts for months.
+/// Share of tasks that are not started for months.
 const PARKED_SHARE: f64 = 0.06;
-/// Share of tasks tied to an earlier one.
+/// Share of tasks linked to an earlier one.
 const TIED_SHARE: f64 = 0.35;
-/// A task is tied to one of so many before it.
+/// Number of preceding tasks that a task can be linked to.
 const TIE_REACH: usize = 60;
-/// A task comes from one of so many tickets before it.
+/// Number of preceding tickets that a task can come from.
 const TICKET_REACH: usize = 10;
 /// Share of accepted tasks with a hostile title.
 const HOSTILE_TITLE_SHARE: f64 = 0.01;
@@ -121,14 +121,14 @@ const DEPENDENCIES: Spec = Spec {
     flaws: &DEPENDENCY_FLAWS,
 };
 
-/// The three tables, with the state between tasks.
+/// The three tables, and the state between tasks.
 struct Board<'a> {
     tasks: Table,
     executions: Table,
     dependencies: Table,
     incidents: &'a [Incident],
     tickets: &'a [Asked],
-    /// For each task so far, whether it waits for months.
+    /// For each task so far, true if it waits for months.
     parked: Vec<bool>,
     /// Number of the last task.
     number: usize,
@@ -175,12 +175,12 @@ pub(crate) fn write(
     ])
 }
 
-/// One task, drawn at once from the first word to the last.
+/// A task, drawn completely in advance.
 struct Task {
     id: String,
     created: i64,
     begun: i64,
-    /// End of the task; later than the simulation for open tasks.
+    /// End, in seconds since 1970; after the simulation for open tasks.
     ended: i64,
     attempts: usize,
     cancelled: bool,
@@ -222,11 +222,11 @@ impl Board<'_> {
 
     fn draw(&mut self, created: i64, waits: bool) -> Task {
         let number = self.number;
-        // The last incident before the task, when it is of the last three days.
+        // The last incident before the task, if it is of the last three days.
         let begun = self.incidents.partition_point(|one| one.second <= created);
         let cause = self.incidents[..begun].last();
         let cause = cause.filter(|one| created - one.second < 3 * 86_400);
-        // One of the last tickets before it.
+        // One of the last tickets before the task.
         let opened = self
             .tickets
             .partition_point(|(second, _)| *second <= created);
@@ -283,8 +283,8 @@ impl Board<'_> {
         }
     }
 
-    /// Writes the task: its final state, or its state at the end of the simulation; for some tasks
-    /// also their first state before it.
+    /// Writes the final state of the task, or its state at the end of the simulation; for some
+    /// tasks, an earlier state first.
     fn put(&mut self, day: &Day, task: &Task) -> Result<(), Error> {
         let last = if task.ended < self.until {
             let status = if task.cancelled { "cancelled" } else { "done" };
@@ -304,7 +304,7 @@ impl Board<'_> {
         self.tasks.put_again(day, delay, &last)
     }
 
-    /// Writes the attempts: the last one ends as the task does, those before it failed.
+    /// Writes the attempts: the last one ends with the task's result, the others failed.
     fn attempts(&mut self, day: &Day, task: &Task) -> Result<(), Error> {
         let length = (task.ended - task.begun) / task.attempts as i64;
         for attempt in 1..=task.attempts {
@@ -346,7 +346,7 @@ impl Board<'_> {
         Ok(())
     }
 
-    /// Links the task to an earlier one, now and then; returns whether it has to wait for it.
+    /// Links some tasks to an earlier one; returns true if the task has to wait for it.
     fn tie(&mut self, day: &Day, second: i64) -> Result<bool, Error> {
         let random = &mut self.dependencies.random;
         if self.number < 2 || !random.chance(TIED_SHARE) {

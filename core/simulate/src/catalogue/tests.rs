@@ -59,7 +59,7 @@ impl Simulated {
             .collect()
     }
 
-    /// Every value of a field is one of another table's field; there are at least `least`.
+    /// Every value of a field is a value of another table's field; there are at least `least`.
     fn refers(&self, (source, field): (&str, &str), (other, key): (&str, &str), least: usize) {
         let (named, there) = (self.values(source, field), self.values(other, key));
         let lost: Vec<_> = named.difference(&there).collect();
@@ -132,7 +132,8 @@ fn records_refer_to_records_that_are_there() {
     assert!(incidents > 10 && tickets > 60, "{incidents} {tickets}");
 }
 
-/// A step is within its execution, after the steps it depends on; together they take as long.
+/// Steps are within their execution, after the steps they depend on; together they take as long
+/// as it.
 #[test]
 fn steps_make_up_their_execution() {
     let all = Simulated::new(2);
@@ -188,7 +189,7 @@ fn alerts_and_incidents_follow_from_what_is_planted() {
         let records = all.of(source).iter();
         records.filter(|record| record[field] == value).count()
     };
-    // The drift passes 80 % in its last weeks; the usual level of memory is far below.
+    // The drift exceeds 80 % in its last weeks; the usual level of memory is far below.
     assert!(with("alerts", "rule", "memory-high") > 10);
     assert!(with("alerts", "rule", "latency-above-usual") > 60);
     assert!(with("alerts", "rule", "pipeline-fails") > 25);

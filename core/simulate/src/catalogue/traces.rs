@@ -1,5 +1,5 @@
-//! Details of some executions of pipelines: their steps, one file per day, and the resources they
-//! used, as CSV. Every fifth execution is traced, every tenth measured.
+//! Details of some executions of pipelines: their steps, one file per day, and their resources, as
+//! CSV. Every fifth execution is traced, every tenth measured.
 
 use super::{
     row::{Row, Shape},
@@ -70,7 +70,7 @@ const USAGE_FLAWS: [Flaw; 7] = [
 const USAGE_SPEC: Spec = Spec {
     name: "resource_usage",
     stream: 17,
-    // As spreadsheets write it in locales with a decimal comma.
+    // The format of spreadsheets in locales with a decimal comma.
     shape: Shape::Csv(';'),
     header: Some(
         "execution_id;resource;measured_at;pipeline;host;usage_percent;peak_percent;amount;\
@@ -93,20 +93,20 @@ pub(crate) struct Execution {
     pub pipeline: usize,
     pub files: u64,
     pub duration: f64,
-    /// The message it failed with.
+    /// Error message, if it failed.
     pub error: Option<&'static str>,
 }
 
-/// Failures of one pipeline in a row, from the second on.
+/// Consecutive failures of one pipeline, from the second on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Streak {
-    /// End of the last of them.
+    /// End of the last failure, in seconds since 1970.
     pub second: i64,
     pub pipeline: usize,
     pub failures: u32,
 }
 
-/// Follows the executions of pipelines while they are written.
+/// Collects the executions of pipelines as they are written.
 pub(crate) struct Traces {
     steps: Table,
     usage: Table,
@@ -114,7 +114,7 @@ pub(crate) struct Traces {
     streaks: Vec<Streak>,
 }
 
-/// The result: counts of its tables, and failures in a row.
+/// The counts of its tables, and consecutive failures.
 pub(crate) struct Traced {
     pub sources: [(&'static str, SourceTruth); 2],
     pub streaks: Vec<Streak>,
@@ -135,7 +135,7 @@ impl Traces {
         self.usage.open(day)
     }
 
-    /// Takes the next execution, in the order of their beginnings.
+    /// Adds the next execution, in order of start.
     pub(crate) fn execution(&mut self, day: &Day, run: &Execution) -> Result<(), Error> {
         let failures = &mut self.failures[run.pipeline];
         *failures = if run.error.is_some() {
@@ -177,7 +177,7 @@ impl Traces {
 }
 
 /// Start and end of each step, in seconds from the start of the execution. The second and third
-/// start when the first ends; the last when both have ended.
+/// start when the first ends, the last when both have ended.
 fn spans(random: &mut Random, duration: f64) -> [[f64; 2]; 4] {
     let [a, b, c, d] = [1.0, 2.5, 1.5, 1.2].map(|median| random.log_normal(median, 0.3));
     let unit = duration / (a + b.max(c) + d);
@@ -194,7 +194,7 @@ fn steps(random: &mut Random, run: &Execution) -> Vec<Row> {
     let mut spans = spans(random, run.duration);
     let broken = random.below(4);
     let is_skipped = |at| run.error.is_some() && at > broken && !(broken == 1 && at == 2);
-    // Steps that were not skipped fill the execution's time.
+    // The steps that are not skipped fill the execution's time.
     let ends = (0..4).filter(|at| !is_skipped(*at)).map(|at| spans[at][1]);
     let stretch = run.duration / ends.fold(f64::MIN_POSITIVE, f64::max);
     spans = spans.map(|span| span.map(|at| at * stretch));
@@ -242,7 +242,7 @@ fn usage(random: &mut Random, run: &Execution) -> Vec<Row> {
     let host = format!("runner-{}", 1 + random.below(4));
     let end = run.second + run.duration as i64;
     let files = run.files as f64;
-    // Mean use, and the amount of it that an execution of this size needs.
+    // Mean use, and the total that an execution of this size needs.
     let resources = [
         ("cpu", 48.0, run.duration * 1.6, "s"),
         ("memory", 37.0, 300.0 + files * 0.4, "MB"),

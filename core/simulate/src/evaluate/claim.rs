@@ -1,33 +1,34 @@
-//! Reading a finding: which source, whom, which day and how much it speaks of.
+//! Reads a finding: source, subject, date and size.
 //!
-//! Stages name their numbers differently, so parsing is liberal: a value that is missing in one
-//! place is searched in the next.
+//! Stages name their numbers differently, so parsing is lenient: a value that is missing in one
+//! field is searched for in the next.
 
 use crate::truth::Truth;
 use jiff::{ToSpan, civil::Date};
 use retrocast_domain::{Finding, window::WEEKDAYS};
 use serde_json::Value;
 
-/// Days before the end that a key figure's window and its baseline reach back by, at most.
+/// Maximum number of days by which the compared windows of a key figure reach back.
 const COMPARED_DAYS: i64 = 35;
 /// The sources, names, dates and sizes in a finding.
 pub(super) struct Claim<'a> {
     pub finding: &'a Finding,
     pub kind: &'a str,
-    /// Sources it may be about; one when that is clear.
+    /// Sources that it may be about; one if that is certain.
     pub sources: Vec<&'static str>,
-    /// Names of components, services, ... in its subject.
+    /// Names of components, services and the like in its subject.
     pub names: Vec<String>,
-    /// Column of metrics.
+    /// Column of the metrics table that it is about.
     pub measure: Option<&'static str>,
     pub weekday: Option<usize>,
-    /// First and last day it is about.
+    /// First and last day of its period.
     pub dates: Option<(Date, Date)>,
-    /// Days by which its dates may be off because it looks at weeks or months.
+    /// Tolerance of its dates in days, for findings on weeks or months.
     pub coarseness: i64,
-    /// The type of tickets it is about, if there is one.
+    /// Ticket type that it is about, if any.
     pub ticket_type: Option<String>,
-    /// First day of the windows that key figures are compared with, which may include a planted fault.
+    /// First day of the windows that a key figure is compared with, which may include a planted
+    /// fault.
     pub compared_from: Option<Date>,
     pub until: Date,
 }
@@ -70,7 +71,7 @@ impl<'a> Claim<'a> {
     }
 }
 
-/// Returns true if `text` holds `name` as a whole word, whatever the case.
+/// Returns true if `text` contains `name` as a whole word, ignoring case.
 pub(super) fn mentions(text: &str, name: &str) -> bool {
     let (text, name) = (text.to_lowercase(), name.to_lowercase());
     if name.is_empty() {
@@ -91,13 +92,13 @@ fn data_of(finding: &Finding) -> String {
         text.push(' ');
         text.push_str(evidence.filter.as_deref().unwrap_or(""));
     }
-    // "failures" is the plural of a type of tickets.
+    // "failures" is the plural of a ticket type.
     text.replace("failures", "failure")
         .replace("questions", "question")
         .replace("requests", "request")
 }
 
-/// Words that give a source away, the surest first.
+/// Words that identify a source, the most certain first.
 const SOURCE_WORDS: [(&str, &str); 14] = [
     ("pipeline", "pipelines"),
     ("execution", "pipelines"),
@@ -115,7 +116,7 @@ const SOURCE_WORDS: [(&str, &str); 14] = [
     ("files", "pipelines"),
 ];
 
-/// The sources a finding is about: by its datasets and stage, else by its words, else any.
+/// The sources of a finding: by its datasets and stage, else by its words, else all.
 fn sources_of(finding: &Finding) -> Vec<&'static str> {
     let texts = [
         data_of(finding).to_lowercase(),
@@ -130,7 +131,7 @@ fn sources_of(finding: &Finding) -> Vec<&'static str> {
     vec!["tickets", "decisions", "metrics", "pipelines"]
 }
 
-/// The column of metrics a finding is about.
+/// The column of the metrics table that a finding is about.
 fn measure_of(finding: &Finding) -> Option<&'static str> {
     let text = format!(
         "{} {} {} {}",
@@ -180,7 +181,7 @@ fn day(value: &Value) -> Option<Date> {
     first.or_else(|| format!("{}-01", text.get(..7)?).parse().ok())
 }
 
-/// First and last day a finding is about.
+/// First and last day of a finding's period.
 fn dates_of(finding: &Finding) -> Option<(Date, Date)> {
     let keys = [
         "date", "day", "time", "peak", "start", "end", "change", "at", "from", "to",
@@ -209,7 +210,7 @@ fn coarseness_of(finding: &Finding) -> i64 {
     }
 }
 
-/// All numbers of these names, lists left out.
+/// All numbers with these names, without lists.
 pub(super) fn numbers_of(finding: &Finding, keys: &[&str]) -> Vec<f64> {
     keys.iter()
         .filter_map(|key| finding.numbers.get(*key)?.as_f64())
@@ -220,7 +221,7 @@ pub(super) fn text_numbers_of(finding: &Finding) -> impl Iterator<Item = &str> {
     finding.numbers.values().filter_map(Value::as_str)
 }
 
-/// All ratios a finding gives: by name, as its magnitude, and after to before.
+/// All ratios in a finding: by name, as its magnitude, and of after to before.
 pub(super) fn ratios_of(finding: &Finding) -> Vec<f64> {
     // A ratio is a single number or the first of estimate, lower and upper bound.
     let first = |value: &Value| {

@@ -1,4 +1,4 @@
-//! The rules by which a claim is held against what was planted.
+//! The rules that compare a claim with the planted facts.
 
 use super::claim::{Claim, mentions, numbers_of, ratios_of, text_numbers_of};
 use crate::truth::{Fact, FactKind, Truth};
@@ -6,8 +6,8 @@ use jiff::{ToSpan, civil::Date};
 use retrocast_domain::{Direction, Effect};
 use serde_json::Value;
 
-/// Time during which detectors may still be surprised by a lasting shift, and during which an
-/// anomaly may follow from a date.
+/// Number of days in which detectors may still report a lasting shift, and in which an anomaly may
+/// follow from a date.
 const ADAPTATION_DAYS: i64 = 42;
 
 pub(super) enum Judgement<'a> {
@@ -72,13 +72,13 @@ pub(super) fn judge<'a>(truth: &'a Truth, claim: &Claim, effects: &[Effect]) -> 
 }
 
 enum Match {
-    /// It is this fact.
+    /// It shows this fact.
     Shows,
     /// It follows from this fact, in this way.
     Implied(&'static str),
-    /// It would be this fact but for this.
+    /// It would show this fact, except for this reason.
     Near(String),
-    /// It has nothing to do with this fact.
+    /// It is unrelated to this fact.
     No,
 }
 
@@ -98,7 +98,7 @@ impl Claim<'_> {
         }
     }
 
-    /// Returns true if it has no particular subject.
+    /// Returns true if it is about all records.
     fn is_about_all(&self) -> bool {
         self.names.is_empty()
     }
@@ -107,7 +107,7 @@ impl Claim<'_> {
         self.names.iter().any(|name| name == fact.value())
     }
 
-    /// Returns true if its dates, give or take, touch `first..=last`.
+    /// Returns true if its dates, within the tolerance, overlap `first..=last`.
     fn touches(&self, first: Date, last: Date, tolerance: i64) -> bool {
         let Some((from, to)) = self.dates else {
             return false;
@@ -196,14 +196,15 @@ impl Claim<'_> {
         if ratios.is_empty() || ratios.iter().any(|ratio| fact.admits(*ratio)) {
             Match::Shows
         } else if self.ticket_type.is_some() {
-            // One type of tickets has fewer records, and another fact may move it too.
+            // One ticket type has fewer records, and another fact may affect it, too.
             Match::Implied("the shift in one type of tickets")
         } else {
             Match::Near(format!("the ratio is {ratios:.2?}"))
         }
     }
 
-    /// Other faces of a lasting shift of one component, in itself and in the whole.
+    /// Other consequences of a lasting shift of one component, for the component and for all
+    /// records.
     fn follows_from_shift(&self, fact: &Fact, date: Date, same_direction: bool) -> Match {
         if !(self.is_about(fact) || self.is_about_all()) {
             return Match::No;
@@ -251,7 +252,7 @@ impl Claim<'_> {
         }
     }
 
-    /// Returns true if it is about a share, which does not follow the number of records.
+    /// Returns true if it is about a share, which does not depend on the number of records.
     fn is_share(&self) -> bool {
         let unit = self
             .finding
@@ -344,7 +345,7 @@ impl Claim<'_> {
             || finding.sentence.contains("limit")
     }
 
-    /// Returns true if it claims no effect at all.
+    /// Returns true if it claims no effect.
     fn is_informational(&self, effects: &[Effect]) -> bool {
         match self.kind {
             "quality" | "sql" => true,

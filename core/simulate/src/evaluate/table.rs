@@ -1,4 +1,4 @@
-//! An evaluation as a table for a terminal.
+//! Formats an evaluation as a table for a terminal.
 
 use super::Evaluation;
 use std::fmt;

@@ -11,7 +11,7 @@ use retrocast_domain::{
 use retrocast_stats::anomaly::Score;
 
 impl Reporter<'_> {
-    /// One chart a group with events, the latest first; without any, the largest group's.
+    /// One chart per group with events, the latest first; without events, the largest group's.
     pub(super) fn charts(&self, examined: &[Examined]) -> Vec<Chart> {
         let mut shown: Vec<&Examined> = examined
             .iter()

@@ -1,4 +1,4 @@
-//! Finds unusual steps: scores, the forest's vote, corrected limits, events.
+//! Finds unusual steps: scores, isolation forest, corrected limits, events.
 
 use super::{Params, Sides};
 use crate::{
@@ -20,7 +20,7 @@ pub(super) struct Examined<'a> {
 }
 
 impl Examined<'_> {
-    /// The band that holds 95 % of usual values, not below zero where no value ever was.
+    /// The band of 95 % of usual values; not below zero if no value is.
     pub(super) fn band(&self, score: &Score) -> [f64; 2] {
         let floor = if self.line.values.iter().flatten().all(|value| *value >= 0.0) {
             0.0
@@ -31,16 +31,16 @@ impl Examined<'_> {
     }
 }
 
-/// Numbers of the analysed steps of a group.
+/// Numbers of analysed steps of a group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct LookedAt {
-    /// All of them.
+    /// Number of analysed steps.
     pub(super) steps: usize,
     /// Number of steps outside the 95 % band.
     pub(super) outside: usize,
-    /// Number of steps that are proven unusual, but too small for a finding.
+    /// Number of steps that are proven unusual, but deviate too little for a finding.
     pub(super) small: usize,
-    /// Number of steps at which zero would lie within the band.
+    /// Number of steps whose band includes zero.
     pub(super) reach_zero: usize,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct Event {
     pub(super) agreed: bool,
 }
 
-/// Score above which the isolation forest calls a step unusual.
+/// Score of the isolation forest above which a step is unusual.
 const FOREST_LIMIT: f64 = 0.6;
 
 /// First step of the analysed history, and first step of the window.
@@ -109,7 +109,7 @@ pub(super) fn examine<'a>(
     };
     let n = lines.starts.len();
     let (history, recent) = (tested(from..window), tested(window..n));
-    // Half of the error rate each, when there are two regions.
+    // With two regions, each gets half of the error rate.
     let share = if history > 0 { 2.0 } else { 1.0 };
     let corrections = Corrections {
         window,
@@ -123,7 +123,7 @@ pub(super) fn examine<'a>(
     examined
 }
 
-/// Counts are whole and not negative.
+/// Counts are integers and not negative.
 fn quantity(aggregate: Aggregate, values: &[Option<f64>]) -> Quantity {
     let whole = |value: &f64| *value >= 0.0 && value.fract() == 0.0;
     if aggregate.adds_up() && values.iter().flatten().all(whole) {
@@ -133,7 +133,7 @@ fn quantity(aggregate: Aggregate, values: &[Option<f64>]) -> Quantity {
     }
 }
 
-/// By how much probabilities are corrected, by region.
+/// Correction factors of probabilities, by region.
 struct Corrections {
     from: usize,
     window: usize,
@@ -180,7 +180,7 @@ fn events(params: &Params, group: &Examined, corrections: &Corrections) -> (Vec<
         let claimed =
             outside && p_adjusted < params.alpha && (agreed || p_adjusted < params.alpha / 20.0);
         looked_at.small += usize::from(claimed && !large);
-        // A step that is clearly unusual next to a claimed one belongs to it.
+        // An unusual step next to a claimed one belongs to the same event.
         let is_next = events.last().is_some_and(|e| e.last + 1 == i && e.up == up);
         let follows = outside && is_next && p < 1e-3;
         if !(large && (claimed || follows)) {

@@ -1,4 +1,4 @@
-//! Unusual steps as a reader sees them: findings, sentences, tables.
+//! Words findings, sentences and tables on unusual steps.
 
 use super::{
     ANOMALY, METHOD, MetricType, Params, Sides,
@@ -19,20 +19,20 @@ use retrocast_stats::anomaly::{Options, Score};
 
 /// Number of consecutive days from which an event is lasting.
 const LASTING_DAYS: usize = 3;
-/// Days at the end in which an event is recent.
+/// Number of days at the end in which an event is recent.
 const RECENT_DAYS: usize = 2;
-/// Deviation, relative to what was expected, from which on an event is large.
+/// Relative deviation from which an event is large.
 const LARGE: f64 = 0.5;
 
-/// Observed and expected values of a step, in words.
+/// Observed and expected values of a step, formatted.
 struct Amounts {
     value: String,
     expected: String,
-    /// The band that holds 95 % of usual values.
+    /// The band of 95 % of usual values.
     band: String,
 }
 
-/// Words and pictures of what was found.
+/// Words the results of the stage.
 pub(super) struct Reporter<'a> {
     pub(super) context: &'a Context,
     pub(super) params: &'a Params,
@@ -42,19 +42,19 @@ pub(super) struct Reporter<'a> {
 }
 
 impl Reporter<'_> {
-    /// Value, expected value and band of a step in words.
+    /// Formats value, expected value and band of a step.
     fn amounts(&self, group: &Examined, score: &Score) -> Amounts {
         let unit = self.params.unit.as_str();
         let [low, high] = group.band(score);
         let is_whole = |value: &f64| value.fract() == 0.0;
         let is_count =
             self.params.aggregate().adds_up() && group.line.values.iter().flatten().all(is_whole);
-        // Integers within the band: values outside of it are outside of them, too.
+        // The integers within the band; values outside the band are outside these, too.
         let (least, most) = ((low - 1e-9).ceil(), (high + 1e-9).floor());
         let is_whole = is_count && least <= most;
         let bounds = if is_whole { [least, most] } else { [low, high] };
         let width = bounds[1] - bounds[0];
-        // Above ten, decimals of a count only where its change needs them.
+        // From ten on, a count has decimals only if its change needs them.
         let width = match score.expected {
             expected if is_whole && expected >= 10.0 => width.max(10.0),
             _ if is_whole => width.max(1.0),
@@ -80,7 +80,7 @@ impl Reporter<'_> {
         }
     }
 
-    /// By how much a step differs from what was expected.
+    /// The deviation of a step from its expected value.
     fn difference(&self, group: &Examined, score: &Score) -> Estimate<'_> {
         let [low, high] = group.band(score);
         let unit = self.params.unit.as_str();
@@ -112,7 +112,7 @@ impl Reporter<'_> {
         }
     }
 
-    /// Names what an event was compared with: what came after it only where enough has come.
+    /// The baseline of an event; it includes later steps only if there are enough.
     fn baseline(&self, event: &Event) -> String {
         let after = self.lines.starts.len() - 1 - event.peak;
         let when = if after >= self.options.short / 2 {
@@ -123,9 +123,9 @@ impl Reporter<'_> {
         format!("the level of the weeks {when}, with the usual rhythm")
     }
 
-    /// Severity of an event. A single step is critical only if people feel it, it is large, and it is
-    /// among the last: only then the reader can still act. An event without a bad side is never
-    /// critical.
+    /// Severity of an event. A single step is critical only if people notice the deviation, it is
+    /// large, and it is recent, so that the reader can still act. An event without a bad direction
+    /// is never critical.
     pub(super) fn severity(&self, event: &Event, relative: f64) -> Severity {
         let per_day = self.lines.period.per_day();
         let lasts = event.last - event.first + 1 >= LASTING_DAYS * per_day;
@@ -135,7 +135,7 @@ impl Reporter<'_> {
         if event.last < self.lines.index_of(self.context.window.start) {
             Severity::Info
         } else if metric_type == MetricType::Other {
-            // A complete stop does harm, whatever is measured.
+            // A complete stop is harmful, whatever is measured.
             if is_large && (lasts || relative <= -1.0) {
                 Severity::Warning
             } else {
@@ -321,7 +321,7 @@ impl Reporter<'_> {
                 number::fixed(0.05 * steps as f64, usize::from(steps < 200))
             ),
         };
-        // If zero is usual, silence cannot be unusual: the result says nothing about it.
+        // If zero is usual, silence cannot be unusual, and the result does not judge it.
         let is_silence_judged =
             self.params.aggregate().adds_up() && self.params.direction != Sides::Up;
         let zero = match reach_zero {
@@ -390,7 +390,7 @@ impl Reporter<'_> {
         )
     }
 
-    /// The events, the latest first; nothing without any.
+    /// The table of events, the latest first; `None` without events.
     pub(super) fn table(&self, examined: &[Examined]) -> Option<Table> {
         let (from, _) = region(self.context, self.params, self.lines);
         let noun = self.lines.period.noun();
@@ -442,7 +442,7 @@ impl Reporter<'_> {
     }
 }
 
-/// One row a step and group with its score, for stages that come after.
+/// One row per step and group with its score, for later stages.
 pub(super) fn frame_of(lines: &SeriesSet, examined: &[Examined]) -> Result<DataFrame, StageError> {
     let mut columns: (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     let mut numbers: [Vec<f64>; 4] = Default::default();

@@ -123,7 +123,7 @@ fn noise_in_ten_groups_makes_no_claim() {
     }
 }
 
-/// Numbers between two words of a sentence.
+/// The numbers between two words of a sentence.
 fn numbers_between(text: &str, from: &str, to: &str) -> Vec<f64> {
     let part = text.split_once(from).map_or("", |(_, rest)| rest);
     let part = part.split(to).next().unwrap_or_default();
@@ -132,8 +132,8 @@ fn numbers_between(text: &str, from: &str, to: &str) -> Vec<f64> {
         .collect()
 }
 
-/// Words agree with drawings: values of findings are outside the band, and headings count the points
-/// outside of it.
+/// Texts agree with charts: values of findings are outside the band, and headings count the
+/// points outside of it.
 fn check_words(analysis: &Analysis) {
     use retrocast_domain::ChartKind;
     for finding in &analysis.cell.findings {
@@ -171,7 +171,7 @@ fn check_words(analysis: &Analysis) {
             };
             *value < bands[0].lower[at] || *value > bands[0].upper[at]
         });
-        // The analysed steps may be more than those drawn.
+        // There may be more analysed steps than drawn ones.
         let drawn = outside.count();
         let said = numbers_between(&title, "(", " the ");
         if title.contains("in the window") {

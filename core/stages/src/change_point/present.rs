@@ -1,4 +1,4 @@
-//! Shifts as a reader sees them: findings, sentences, tables, charts.
+//! Words findings, sentences, tables and charts on shifts.
 
 use super::{METHOD, Params, search::Searched};
 use crate::{
@@ -20,7 +20,7 @@ use retrocast_stats::{
     shape::Shape,
 };
 
-/// One shift in its surroundings.
+/// A shift with its group and context.
 pub(super) struct Stretch<'a> {
     pub(super) set: &'a SeriesSet,
     pub(super) params: &'a Params,
@@ -34,14 +34,14 @@ impl Stretch<'_> {
         &self.result.kept[self.shift].0
     }
 
-    /// First day of the period at a position of the searched values.
+    /// First day of the period at an index of the searched values.
     pub(super) fn day(&self, position: usize) -> Date {
         let places = &self.result.places;
         let place = places.get(position).or(places.last()).copied().unwrap_or(0);
         self.set.day(place)
     }
 
-    /// The change with its interval, proven by the search: as a share where no value is negative, else
+    /// The change with its interval, proven by the search: relative if no value is negative, else
     /// in the unit of the values.
     pub(super) fn estimate(&self) -> Estimate<'_> {
         let shift = self.shift();
@@ -57,7 +57,7 @@ impl Stretch<'_> {
         }
     }
 
-    /// The unit in which a difference is given.
+    /// The unit of differences.
     fn unit(&self) -> &str {
         if self.params.unit.is_empty() {
             &self.set.measure
@@ -66,12 +66,12 @@ impl Stretch<'_> {
         }
     }
 
-    /// Returns true if values are shares, which differ by points.
+    /// Returns true if values are shares, whose difference is in percentage points.
     fn is_share(&self) -> bool {
         matches!(self.params.unit.as_str(), "%" | "share")
     }
 
-    /// Returns true if no value is below zero.
+    /// Returns true if no value is negative.
     fn is_positive(&self) -> bool {
         self.group
             .values
@@ -89,7 +89,7 @@ impl Stretch<'_> {
         self.estimate().levels(means, width, &self.params.unit)
     }
 
-    /// "; a gradual fall describes these weeks about as well", where steps are not clearly better.
+    /// "; a gradual fall describes these weeks about as well", unless steps are clearly better.
     fn or_gradual(&self) -> String {
         let how = match self.result.shape {
             Some(Shape::Line) => "better",
@@ -107,12 +107,12 @@ impl Stretch<'_> {
         format!("; a gradual {movement} describes these {noun}s {how}")
     }
 
-    /// Returns true if a line describes the series better than its steps.
+    /// Returns true if a line describes the series better than steps.
     fn is_gradual(&self) -> bool {
         self.result.shape == Some(Shape::Line)
     }
 
-    /// A level with its interval, which does not reach below zero where no value does.
+    /// A level with its interval, which does not extend below zero if no value does.
     fn level(&self, level: &Level, mean: &str) -> String {
         let least = if self.is_positive() {
             0.0
@@ -129,7 +129,7 @@ impl Stretch<'_> {
         format!("{mean} ({range})")
     }
 
-    /// Mean of a level including the incomplete period at its start or end.
+    /// Mean of a level, including the incomplete period at its start or end.
     fn mean_with_parts(&self, level: &Level) -> f64 {
         let places = &self.result.places;
         let before = self.set.parts_before;
@@ -149,7 +149,7 @@ impl Stretch<'_> {
         there.iter().sum::<f64>() / there.len().max(1) as f64
     }
 
-    /// "in January 2026", or "about January 2026" where the date has an interval.
+    /// The date of the shift: "in January 2026", or "about January 2026" if it has an interval.
     fn when(&self) -> String {
         let (period, day) = (self.set.period, self.day(self.shift().position));
         if self.between().is_empty() {
@@ -159,7 +159,8 @@ impl Stretch<'_> {
         }
     }
 
-    /// " (95 % interval 10 to 15 October 2026)", or nothing when the date is exact.
+    /// The interval of the date, " (95 % interval 10 to 15 October 2026)"; empty if the date is
+    /// exact.
     fn between(&self) -> String {
         let [low, high] = self.shift().interval.map(|position| self.day(position));
         if low == high || self.set.period == Period::Month && low.first_of_month() == high {
@@ -168,7 +169,7 @@ impl Stretch<'_> {
         format!(" (95\u{a0}% interval {})", self.dates(low, high))
     }
 
-    /// Days, or months, between which a shift lies.
+    /// The days or months between which a shift lies.
     fn dates(&self, low: Date, high: Date) -> String {
         match self.set.period {
             Period::Month => self.set.period.range(low, high),
@@ -242,7 +243,7 @@ pub(super) fn finding(context: &Context, stretch: &Stretch<'_>) -> Finding {
     numbers(finding, stretch)
 }
 
-/// Recent shifts for the worse need attention, old ones are context.
+/// Severity: recent shifts for the worse need attention, older ones are context.
 fn severity(context: &Context, params: &Params, day: Date, rises: bool) -> Severity {
     let worse = rises == params.lower_is_better;
     let recent = day >= context.window.back(4).start;
@@ -468,7 +469,7 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Searched
     table.top(30)
 }
 
-/// One row a shift, for stages that come after.
+/// One row per shift, for later stages.
 pub(super) fn frame_of(
     set: &SeriesSet,
     results: &[Option<Searched>],

@@ -1,4 +1,4 @@
-//! The search of every group, and the correction over all of them.
+//! Searches every group, and corrects over all of them.
 
 use super::Params;
 use crate::{
@@ -16,17 +16,18 @@ use retrocast_stats::{
     trend::seasonally_adjusted,
 };
 
-/// Number of simulated series for a p-value: enough to pass the correction over groups.
+/// Number of simulated series for a p-value, in two rounds; enough to pass the correction over
+/// groups.
 const SIMULATIONS: (usize, usize) = (999, 9999);
 
-/// One group with what was found.
+/// The result of one group.
 pub(super) struct Searched {
     pub(super) found: Shifts,
-    /// Position in the series of each value that was there.
+    /// Index in the series of each value that is not missing.
     pub(super) places: Vec<usize>,
-    /// Shifts that stay after the correction over groups, with their corrected p-values.
+    /// Shifts that remain after the correction over groups, with their corrected p-values.
     pub(super) kept: Vec<(Shift, f64)>,
-    /// Whether steps or a line describe it better.
+    /// Whether steps or a line describe the series better.
     pub(super) shape: Option<Shape>,
 }
 
@@ -84,7 +85,7 @@ pub(super) fn search_all(
         Some((found, places, adjusted))
     };
     let found = set.of_enough(context, |_| need, search);
-    // A group with shifts is represented by each of them, one without by its best candidate.
+    // A group with shifts contributes each of them, one without contributes its best candidate.
     let p: Vec<f64> = found
         .iter()
         .flatten()

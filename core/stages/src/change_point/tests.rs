@@ -1,4 +1,4 @@
-//! Shifts that exist are found, on simulated and on real records.
+//! Real shifts are found, in simulated and in real records.
 
 use super::*;
 use crate::series::test_data::{Noise, context, context_of, input, records, times};
@@ -78,7 +78,7 @@ fn too_little_data_says_what_is_needed() {
     assert!(message.contains("need 20"), "{message}");
 }
 
-/// Incidents without maintenance, as the job's SQL makes them; `None` when the data is not here.
+/// Incidents without maintenance, as the job's SQL selects them; `None` without the real data.
 fn incidents() -> Option<DataFrame> {
     let Ok(folder) = std::env::var("RETROCAST_REAL_DATA") else {
         eprintln!("SKIPPED: set RETROCAST_REAL_DATA to the folder of real records");
@@ -151,7 +151,8 @@ fn a_day_of_25_hours_is_no_shift() {
 
 #[test]
 fn no_shift_is_told_whose_interval_holds_none() {
-    // One outlier in a constant series: the search is certain of a date, the means are not.
+    // One outlier in a constant series: the search is certain of a date, but the means do not
+    // differ.
     for place in [20, 50, 80] {
         let frame = records("2026-08-03", 105, &["a"], |day, _| {
             if day == place { 26 } else { 24 }

@@ -1,4 +1,4 @@
-//! The effect of an improvement: the days around it, its controls, its verdict.
+//! Measures the effect of an improvement: selects days and controls, and judges.
 
 use super::{
     Controls, Params, calibration,
@@ -16,7 +16,7 @@ use retrocast_stats::{
     seasonal::{decompose, interpolate},
 };
 
-/// An improvement with what could be measured of it.
+/// An improvement and the outcome of its measurement.
 pub(super) struct Judged<'a> {
     pub(super) improvement: &'a Improvement,
     pub(super) outcome: Outcome,
@@ -24,7 +24,7 @@ pub(super) struct Judged<'a> {
 
 /// The result of a measurement.
 pub(super) enum Outcome {
-    /// An effect, with the span of steps it was measured on and caveats.
+    /// An effect, with the measured span of steps and caveats.
     Measured(Box<Measured>),
     /// Too few days after the change, or none in the data.
     TooEarly(String),
@@ -40,7 +40,7 @@ pub(super) struct Measured {
     pub(super) controls: Vec<String>,
     pub(super) caveats: Vec<String>,
     pub(super) verdict: Verdict,
-    /// Days before the change on which the effect already shows.
+    /// Days before the change that already show the effect.
     pub(super) onset: Option<Onset>,
 }
 
@@ -70,10 +70,11 @@ pub(super) fn judge<'a>(
         .collect()
 }
 
-/// Level of intervals and verdicts.
+/// Significance level of intervals and verdicts.
 const ALPHA: f64 = 0.05;
 
-/// Proven is what the interval excludes zero from, and after a constant history the test as well.
+/// The verdict: an effect is proven if the interval excludes zero and, after a constant history,
+/// the test rejects.
 fn verdict(estimate: &Estimate, lower_is_better: bool) -> Verdict {
     let [_, low, high] = estimate.absolute;
     let sure = estimate.p < ALPHA;
@@ -100,7 +101,7 @@ pub(super) fn measure(
     }
     let n = lines.starts.len();
     let change = lines.index_of(improvement.date);
-    // Other improvements of the component bound the days before and after.
+    // Other improvements of the component limit the days before and after.
     let others: Vec<usize> = all
         .iter()
         .filter(|other| other.id != improvement.id && other.component == *component)
@@ -176,12 +177,12 @@ pub(super) fn measure(
     }
 }
 
-/// The series of a component of the register.
+/// The series of a component in the register.
 pub(super) fn line_of<'a>(lines: &'a SeriesSet, component: &str) -> Option<&'a Group> {
     lines.groups.iter().find(|line| line.label == component)
 }
 
-/// Describes an unusual basis of an interval.
+/// The caveat for an unusual test.
 fn test_caveat(estimate: &Estimate) -> Option<String> {
     let days = |days: usize| number::plural(days as u64, "day");
     match estimate.test {
@@ -218,8 +219,7 @@ fn absent(lines: &SeriesSet, column: &str, component: &str) -> String {
     format!("the data have no {column} {component:?}")
 }
 
-/// The data that a component lacks for any estimate, now and later: days before the change, or
-/// records at all.
+/// The reason why a component can never be estimated: no days before the change, or no records.
 fn lack(lines: &SeriesSet, line: &Group, improvement: &Improvement) -> Option<String> {
     let change = lines.index_of(improvement.date);
     let begin = line.begin();
@@ -255,8 +255,8 @@ fn lack(lines: &SeriesSet, line: &Group, improvement: &Improvement) -> Option<St
     })
 }
 
-/// The end of the days after the change: the requested number of days, the data, or the component's
-/// next improvement.
+/// The end of the days after the change: the requested number of days, the end of the data, or the
+/// component's next improvement.
 fn bound_after(
     params: &Params,
     change: usize,
@@ -291,8 +291,8 @@ fn bound_after(
     }
 }
 
-/// The start of the days before the change: the requested number of days, the data, or the
-/// component's last improvement if that leaves enough.
+/// The start of the days before the change: the requested number of days, the start of the data, or
+/// the component's last improvement if that leaves enough days.
 fn bound_before(
     params: &Params,
     change: usize,
@@ -320,8 +320,8 @@ fn bound_before(
     }
 }
 
-/// Other components that moved in step with it before the change: correlation of the season-adjusted series,
-/// clear of chance after correction for the number tried.
+/// Other components that correlated with it before the change: correlation of the season-adjusted
+/// series, significant after correction for the number of candidates.
 pub(super) fn controls<'a>(
     lines: &'a SeriesSet,
     line: &Group,
@@ -352,7 +352,7 @@ pub(super) fn controls<'a>(
         .groups
         .iter()
         .filter(|other| other.label != line.label && !changed(&other.label))
-        // The whole is no control of its parts, nor are they of it.
+        // The total is no control of its parts, nor are they of it.
         .filter(|other| other.label != WHOLE && line.label != WHOLE)
         .filter(|other| other.values[begin..end].iter().all(Option::is_some))
         .collect();
@@ -370,7 +370,7 @@ pub(super) fn controls<'a>(
         .collect()
 }
 
-/// Pearson correlation; 0 where it is not defined.
+/// Pearson correlation; 0 if undefined.
 fn correlation(a: &[f64], b: &[f64]) -> f64 {
     let n = a.len().min(b.len()) as f64;
     let (mean_a, mean_b) = (a.iter().sum::<f64>() / n, b.iter().sum::<f64>() / n);

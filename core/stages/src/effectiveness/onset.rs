@@ -1,29 +1,29 @@
-//! Finds effects that show before their change, which something else may have caused.
+//! Finds effects that show before their change, and so may have another cause.
 
 use retrocast_stats::seasonal::{decompose, interpolate};
 
-/// The last days before a change, which already lie at the level after it.
+/// The last days before a change, if they are already at the level after it.
 #[derive(Debug, PartialEq)]
 pub(super) struct Onset {
     /// Index of the first of these days.
     pub(super) first: usize,
-    /// Their mean, and that of the days before them.
+    /// Mean of these days, and of the days before them.
     pub(super) mean: f64,
     pub(super) earlier: f64,
-    /// Set where neither these days nor those after the change hold anything but zeros.
+    /// True if these days and those after the change are all zero.
     pub(super) is_none: bool,
 }
 
-/// Chance, by earlier days of the series, below which days lie at another level.
+/// Significance level of the departure of these days, from earlier days of the series.
 const CHANCE: f64 = 0.05;
-/// The same for the days after a change, which have departed at all.
+/// Significance level of the departure of the days after the change.
 const SHOWS: f64 = 0.2;
-/// Share of the way from the level before to that after which such days have at least gone.
+/// Minimum share of the way from the level before to the level after that these days have covered.
 const SHARE: f64 = 0.5;
 
-/// The days before the `change`, at least half as many as follow it up to `end`, that depart from those
-/// since `begin` as far as fewer than one in twenty earlier stretches do, and that have gone half the
-/// way to the level after the change or more. `None` where there are none.
+/// The days before the `change`, at least half as many as follow it up to `end`, that depart from
+/// those since `begin` as far as fewer than one in twenty earlier stretches do, and that have
+/// covered at least half of the way to the level after the change. `None` if there are none.
 pub(super) fn onset(
     values: &[Option<f64>],
     begin: usize,
@@ -51,7 +51,7 @@ pub(super) fn onset(
     let reference = sums[n - longest] / (n - longest) as f64;
     let after_mean = mean(&after);
     let side = (after_mean - mean(&before[..n - longest])).signum();
-    // The deviation of the days up to `at`, and the day since when it is largest.
+    // The deviation of the days up to `at`, and the day since which it is largest.
     let departure = |at: usize| {
         (shortest..=longest)
             .map(|days| {
@@ -66,7 +66,7 @@ pub(super) fn onset(
         .filter_map(&departure)
         .map(|(score, _)| score)
         .collect();
-    // The days after must have departed as well, or nothing can have begun early.
+    // The days after the change must depart, too; otherwise nothing can have begun early.
     let is_rare = |score: f64, chance: f64| {
         let as_far = earlier.iter().filter(|other| **other >= score).count();
         ((1 + as_far) as f64) < chance * (1 + earlier.len()) as f64
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::series::test_data::Noise;
 
-    /// Daily counts that fall from one mean to another on day 300 of 330, or some days before it.
+    /// Daily counts that fall from one mean to another on day 300 of 330, or `early` days before.
     fn found(seed: u64, means: [f64; 2], early: usize) -> Option<Onset> {
         let mut noise = Noise(seed);
         let mean = |day: usize| means[usize::from(day + early >= 300)];

@@ -1,4 +1,4 @@
-//! Effects as a reader sees them: findings and sentences.
+//! Words findings and sentences on effects.
 
 use super::{
     Params,
@@ -65,7 +65,7 @@ pub(super) fn did(judged: &[Judged]) -> String {
     }
 }
 
-/// Words and pictures of what was measured.
+/// Words the results of the stage.
 pub(super) struct Reporter<'a> {
     pub(super) context: &'a Context,
     pub(super) params: &'a Params,
@@ -93,7 +93,7 @@ impl Reporter<'_> {
         }
     }
 
-    /// The two last days of a span: "2026-07-01 to 2026-10-06".
+    /// First and last day of a span: "2026-07-01 to 2026-10-06".
     pub(super) fn span(&self, from: usize, to: usize) -> String {
         let day = |i: usize| self.lines.starts[i].date();
         format!("{} to {}", day(from), day(to.max(from + 1) - 1))
@@ -209,7 +209,7 @@ impl Reporter<'_> {
             .number("controls", measured.controls.clone())
     }
 
-    /// " in billing", and nothing for all records.
+    /// The component, such as " in billing"; empty for all records.
     pub(super) fn place(improvement: &Improvement) -> String {
         match improvement.component.as_str() {
             WHOLE => String::new(),
@@ -307,7 +307,7 @@ impl Reporter<'_> {
         if self.lines.adds_up { " a day" } else { "" }
     }
 
-    /// A sentence on an effect that shows before its change.
+    /// The sentence on an effect that shows before its change.
     fn onset(&self, improvement: &Improvement, measured: &Measured, onset: &Onset) -> String {
         let measure = self.measure(improvement);
         let is_plural = measure.ends_with('s');
@@ -345,7 +345,7 @@ impl Reporter<'_> {
     }
 }
 
-/// The test as reports name it.
+/// The test in the form of reports.
 pub(super) fn effect_test(test: Test) -> EffectTest {
     match test {
         Test::Placebo => EffectTest::Placebo,

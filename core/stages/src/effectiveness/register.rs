@@ -5,10 +5,10 @@ use crate::{Context, Input, StageError, frame, rows::Unusable};
 use jiff::civil::{Date, DateTime};
 use retrocast_domain::number;
 
-/// The component of improvements that concern all records.
+/// Component of improvements that apply to all records.
 pub(super) const WHOLE: &str = "all";
 
-/// A line of the register.
+/// An entry of the register.
 #[derive(Debug, Clone)]
 pub(super) struct Improvement {
     pub(super) id: String,
@@ -23,7 +23,7 @@ pub(super) struct Improvement {
     pub(super) cost: Option<f64>,
 }
 
-/// The improvements of the metric with a date before the window's end, by date and id.
+/// Reads the improvements of the metric dated before the window's end, by date and id.
 pub(super) fn read(
     context: &Context,
     params: &Params,

@@ -1,4 +1,4 @@
-//! The columns of the dataset that the stage leaves.
+//! The columns of the stage's dataset.
 
 use retrocast_domain::result::{ResultTable, column};
 

@@ -1,4 +1,4 @@
-//! Effects as data, tables, charts, and rows for stages that come after.
+//! Effects as data, tables, charts, and rows for later stages.
 
 use super::{
     measure::{Judged, Measured, Outcome, line_of},
@@ -14,7 +14,7 @@ use retrocast_domain::{
     number,
 };
 
-/// Days before a change that are drawn.
+/// Number of days before a change that a chart shows.
 const DAYS_DRAWN: usize = 120;
 
 impl Reporter<'_> {
@@ -38,7 +38,7 @@ impl Reporter<'_> {
             after: estimate.after,
             counterfactual: estimate.counterfactual,
             absolute: estimate.absolute,
-            // JSON has no NaN; zeros beside another absolute effect mean undefined.
+            // JSON has no NaN; zeros beside a nonzero absolute effect mean undefined.
             relative: estimate
                 .relative
                 .map(|v| if v.is_finite() { v } else { 0.0 }),
@@ -54,7 +54,7 @@ impl Reporter<'_> {
         }
     }
 
-    /// An effect of which nothing is known yet.
+    /// An effect without a result yet.
     fn unjudged(&self, improvement: &Improvement) -> Effect {
         let measure = self.measure(improvement);
         Effect {
@@ -82,8 +82,8 @@ impl Reporter<'_> {
         }
     }
 
-    /// Means and days of an improvement that cannot be judged yet: its counterfactual is the mean
-    /// before, so that no effect is claimed.
+    /// Means and days of an improvement that cannot be judged yet. Its counterfactual is the mean
+    /// before the change, so that no effect is claimed.
     fn without_counterfactual(&self, improvement: &Improvement, effect: &mut Effect) {
         let Some(line) = line_of(self.lines, &improvement.component) else {
             return;
@@ -166,7 +166,7 @@ impl Reporter<'_> {
         let Measured {
             begin, change, end, ..
         } = **measured;
-        // All history teaches; a picture needs the last months of it.
+        // The estimate uses all history; a chart needs only the last months.
         let first = begin.max(change.saturating_sub(DAYS_DRAWN));
         let times = self.lines.starts[first..end].to_vec();
         let measure = self.measure(improvement);
@@ -248,7 +248,7 @@ impl Reporter<'_> {
     }
 }
 
-/// One row an improvement, for stages that come after.
+/// One row per improvement, for later stages.
 pub(super) fn frame_of(judged: &[Judged]) -> Result<DataFrame, StageError> {
     let text = |value: &dyn Fn(&Judged) -> String| judged.iter().map(value).collect::<Vec<_>>();
     let value = |of: &dyn Fn(&Measured) -> f64| {

@@ -90,7 +90,7 @@ fn what_works_is_told_from_what_does_nothing() {
     }
 }
 
-/// One 95 % interval in twenty misses the truth, so they are counted over many seeds.
+/// One in twenty 95 % intervals misses the truth, so they are counted over many seeds.
 #[test]
 fn intervals_hold_the_planted_effect_as_often_as_they_say() {
     let held = |seed: u64| {
@@ -369,7 +369,7 @@ fn what_ended_before_the_change_is_said() {
             && sentence.contains("days before the change, so the change cannot have started this."),
         "{sentence}"
     );
-    // A level that moved early, of what cannot be counted.
+    // A level that changed before, in values that are not counts.
     let mut levels = counts(1, 15.0, 1.0);
     levels[360..]
         .iter_mut()

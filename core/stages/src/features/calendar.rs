@@ -1,4 +1,4 @@
-//! Calendar features of a row's time: numbers, positions on circles, days from and to dates.
+//! Calendar features of a row's time: numbers, sine and cosine, days since and until dates.
 
 use super::{
     Feature, Params, numbers,
@@ -84,7 +84,7 @@ impl Cycle {
         }
     }
 
-    /// The fraction of the cycle that has passed when the period starts: 0 to 1.
+    /// Elapsed fraction of the cycle at the start of the period, 0 to 1.
     fn turn(self, time: DateTime) -> f64 {
         let day = time.date();
         let past = |done: i16, of: i16| f64::from(done) / f64::from(of);
@@ -124,7 +124,7 @@ fn part_words(part: &str) -> &'static str {
     if part == "sin" { "sine" } else { "cosine" }
 }
 
-/// Whole days from the latest of some ascending dates to each row's day; 0 on it.
+/// Whole days since the latest of some ascending dates for each row's day; 0 on a date.
 pub(super) fn days_since(rows: &Rows, dates: &[Date]) -> Vec<Option<f64>> {
     of_rows(rows, |day| {
         let known = dates.partition_point(|date| *date <= day);
@@ -133,7 +133,7 @@ pub(super) fn days_since(rows: &Rows, dates: &[Date]) -> Vec<Option<f64>> {
     })
 }
 
-/// Whole days from each row's day to the next of some ascending dates; 0 on it.
+/// Whole days until the next of some ascending dates for each row's day; 0 on a date.
 pub(super) fn days_until(rows: &Rows, dates: &[Date]) -> Vec<Option<f64>> {
     of_rows(rows, |day| {
         let next = dates.get(dates.partition_point(|date| *date < day))?;
@@ -141,7 +141,7 @@ pub(super) fn days_until(rows: &Rows, dates: &[Date]) -> Vec<Option<f64>> {
     })
 }
 
-/// A feature of each row's day; computed once for consecutive rows of a day.
+/// Computes a feature of each row's day, once for consecutive rows of a day.
 fn of_rows(rows: &Rows, say: impl Fn(Date) -> Option<f64>) -> Vec<Option<f64>> {
     let mut last: Option<(Date, Option<f64>)> = None;
     let days = rows.civil.iter().map(|time| time.date());
@@ -156,7 +156,7 @@ fn of_rows(rows: &Rows, say: impl Fn(Date) -> Option<f64>) -> Vec<Option<f64>> {
     .collect()
 }
 
-/// Features of the dates that the job names.
+/// Features of the dates in the job file.
 pub(super) fn of_dates(params: &Params, rows: &Rows) -> Result<Vec<Feature>, StageError> {
     let mut features = Vec::new();
     for named in &params.dates {

@@ -7,9 +7,9 @@ use retrocast_domain::{Table, number};
 /// A column with its definition.
 pub(super) struct Feature {
     pub(super) column: Column,
-    /// Definition, in words.
+    /// Definition, as a phrase.
     pub(super) definition: String,
-    /// Its unit, or the values it can have.
+    /// Unit, or possible values.
     pub(super) unit: String,
 }
 
@@ -28,7 +28,7 @@ impl Feature {
     }
 }
 
-/// Every column with its definition, its unit and the share of its values that is missing.
+/// The table of all columns with definition, unit and share of missing values.
 pub(super) fn table(params: &Params, own: &[Column], features: &[Feature]) -> Table {
     let headings = ["<column", "<what it is", "<unit", ">missing"];
     let mut table = Table::new("Columns of the dataset.", &headings);
@@ -51,7 +51,7 @@ pub(super) fn table(params: &Params, own: &[Column], features: &[Feature]) -> Ta
     table
 }
 
-/// Descriptions of the first columns: the time, the `by` columns, the series' own values.
+/// Definition and unit of the first columns: time, `by` columns, and the series' own values.
 fn own_words(params: &Params, place: usize) -> (String, String) {
     let noun = params.every.column();
     if place == 0 {

@@ -26,7 +26,7 @@ mod tests {
     #[test]
     fn easter_is_when_the_almanacs_say() {
         let check = |want: Date| assert_eq!(easter(want.year()), want);
-        // The earliest and the latest there are, and years around ours.
+        // The earliest and the latest possible date, and current years.
         check(date(1818, 3, 22));
         check(date(1943, 4, 25));
         check(date(1954, 4, 18));

@@ -1,4 +1,5 @@
-//! Public holidays: whether a row is one, which, and how far the next and the last are.
+//! Features of public holidays: whether a row is one, which one, and the distance to the next and
+//! last.
 
 use super::{
     Feature, Params,
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 
 pub(super) mod rules;
 
-/// Days with the names of their holidays.
+/// Names of holidays by day.
 type Days = BTreeMap<Date, Vec<String>>;
 
 /// The holidays of some years.
@@ -83,7 +84,7 @@ pub(super) fn features(params: &Params, rows: &Rows) -> Result<Vec<Feature>, Sta
     Ok(features)
 }
 
-/// The holidays of a row's day, or of its week.
+/// The holidays on a row's day, or in its week.
 fn name_of(days: &Days, day: Date, every: Every) -> Option<String> {
     let length = if every == Every::Week { 7 } else { 1 };
     let end = day.checked_add(i64::from(length).days()).ok()?;

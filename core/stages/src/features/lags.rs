@@ -1,5 +1,5 @@
-//! Features made of the values before: lags, differences, rolling, expanding and weighted figures, the
-//! same time a week or a year before.
+//! Features of earlier values: lags, differences, rolling, expanding and weighted statistics, and
+//! the same time a week or a year earlier.
 
 use super::{
     Feature, Params, numbers,
@@ -46,7 +46,7 @@ impl FigureName {
     }
 }
 
-/// One way to make a feature of a series.
+/// A way to compute a feature of a series.
 #[derive(Debug, Clone)]
 enum Recipe {
     Lag(usize),
@@ -63,7 +63,7 @@ enum Recipe {
     Same(SamePeriod),
 }
 
-/// A number as part of a column's name: 90, or `0_5` for 0.5.
+/// A number in a column's name: 90, or `0_5` for 0.5.
 fn part_of_name(number: f64) -> String {
     let text = format!("{number:.6}");
     text.trim_end_matches('0')
@@ -106,7 +106,7 @@ fn recipes(params: &Params) -> Vec<Recipe> {
     recipes
 }
 
-/// All features made of earlier values.
+/// All features of earlier values.
 pub(super) fn features(context: &Context, params: &Params, rows: &Rows) -> Vec<Feature> {
     let recipes = recipes(params);
     let all: Vec<(&(String, Vec<Option<f64>>), &Recipe)> = rows
@@ -129,7 +129,7 @@ pub(super) fn features(context: &Context, params: &Params, rows: &Rows) -> Vec<F
 }
 
 impl Recipe {
-    /// The end of the column's name.
+    /// The suffix of the column's name.
     fn name(&self) -> String {
         match self {
             Self::Lag(steps) => format!("lag_{steps}"),
@@ -227,7 +227,7 @@ impl Recipe {
     }
 }
 
-/// The place on the axis of the same time a week or a year before a row.
+/// Key of the same time a week or a year before a row.
 fn key_before(rows: &Rows, every: Every, period: SamePeriod, row: usize) -> Option<i64> {
     let civil = rows.civil[row];
     let days = |days: i64| civil.checked_sub(days.days()).ok();
@@ -242,12 +242,12 @@ fn key_before(rows: &Rows, every: Every, period: SamePeriod, row: usize) -> Opti
         return Some(day_number(before.date()));
     }
     let moment = rows.zone.to_timestamp(before).ok()?;
-    // A time that the clocks left out never was.
+    // A local time that clocks skipped does not exist.
     let is_there = rows.zone.to_datetime(moment) == before;
     is_there.then(|| Timestamp::as_microsecond(moment))
 }
 
-/// The same date a year before; 28 February for 29 February.
+/// The same date a year earlier; 28 February for 29 February.
 fn year_before(day: Date) -> Option<Date> {
     day.checked_sub(1.year()).ok()
 }

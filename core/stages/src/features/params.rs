@@ -88,7 +88,7 @@ pub(super) enum Every {
 }
 
 impl Every {
-    /// Name of the column of times; that of the input for unchanged rows.
+    /// Name of the time column; that of the input for unchanged rows.
     pub(super) fn column(self) -> Option<&'static str> {
         match self {
             Self::Hour => Some("hour"),
@@ -98,7 +98,7 @@ impl Every {
         }
     }
 
-    /// " of a day each", for a sentence.
+    /// Suffix for a sentence, such as " of a day each".
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::Hour => " of an hour each",

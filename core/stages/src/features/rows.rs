@@ -1,4 +1,4 @@
-//! Records as regular series: one row for each period of each series, all series one after another.
+//! Converts records to regular series: one row for each period of each series, series after series.
 
 use super::params::{Aggregate, Every, Params};
 use crate::{
@@ -17,19 +17,20 @@ use retrocast_domain::number::{self, plural};
 use retrocast_stats::describe::quantile;
 use std::{collections::BTreeMap, ops::Range};
 
-/// Maximum number of rows of the result: beyond it hours of very many series are asked for by mistake.
+/// Maximum number of rows of the result; more are requested by mistake, such as hours of very many
+/// series.
 const ROWS_MAX: usize = 10_000_000;
 const HOUR_MICROS: i64 = 3_600_000_000;
 const EPOCH: Date = jiff::civil::date(1970, 1, 1);
 
 /// Regular series, one after another.
 pub(super) struct Rows {
-    /// Rows of each series.
+    /// Range of rows of each series.
     pub(super) ranges: Vec<Range<usize>>,
     /// Civil time of each row in the job's time zone.
     pub(super) civil: Vec<DateTime>,
-    /// Place of each row on the axis, ascending in each series: days since 1970 for days and weeks,
-    /// else microseconds.
+    /// Key of each row, ascending within a series: days since 1970 for days and weeks, else
+    /// microseconds.
     pub(super) keys: Vec<i64>,
     /// The series' own columns.
     pub(super) values: Vec<(String, Vec<Option<f64>>)>,
@@ -38,7 +39,7 @@ pub(super) struct Rows {
     pub(super) zone: TimeZone,
     /// Values of the `by` columns of each series.
     labels: Vec<Label>,
-    /// Name of the column of times, and whether it holds days.
+    /// Name of the time column, and whether it contains days.
     time: String,
     pub(super) has_days: bool,
 }
@@ -46,7 +47,7 @@ pub(super) struct Rows {
 /// Values of the `by` columns of a series.
 type Label = Vec<Option<String>>;
 
-/// A record that has a time: its series, its place on the axis, its moment, its row in the input.
+/// A record with a time: series, key, microseconds since 1970 UTC, row in the input.
 type Record = (u32, i64, i64, u32);
 
 impl Rows {
@@ -122,7 +123,7 @@ impl Rows {
         self.keys.len()
     }
 
-    /// Unchanged rows.
+    /// Takes the rows unchanged.
     fn take(
         &mut self,
         params: &Params,
@@ -148,7 +149,7 @@ impl Rows {
         caveats.extend(self.irregular());
     }
 
-    /// One row for each period from a series' first record to the last record of all.
+    /// Makes one row for each period from a series' first record to the last record of all.
     fn fill(
         &mut self,
         params: &Params,
@@ -189,7 +190,7 @@ impl Rows {
         Ok(())
     }
 
-    /// Describes irregular steps of rows that are used unchanged.
+    /// Describes irregular steps of unchanged rows.
     fn irregular(&self) -> Option<String> {
         let mut steps: BTreeMap<i64, u64> = BTreeMap::new();
         for range in &self.ranges {
@@ -209,7 +210,7 @@ impl Rows {
         })
     }
 
-    /// The columns that identify a row, and the series' own.
+    /// The columns that identify a row, and the series' own values.
     pub(super) fn into_columns(self, params: &Params) -> Vec<Column> {
         let mut columns = vec![time_column(&self.time, &self.keys, self.has_days)];
         for (i, name) in params.by.iter().enumerate() {
@@ -226,7 +227,7 @@ impl Rows {
     }
 }
 
-/// A column of days or moments.
+/// Makes a column of days or timestamps.
 fn time_column(name: &str, keys: &[i64], has_days: bool) -> Column {
     let (column, dtype) = if has_days {
         let days: Vec<i32> = keys.iter().map(|key| *key as i32).collect();
@@ -235,12 +236,12 @@ fn time_column(name: &str, keys: &[i64], has_days: bool) -> Column {
         let dtype = DataType::Datetime(TimeUnit::Microseconds, Some(PolarsZone::UTC));
         (Column::new(name.into(), keys), dtype)
     };
-    // Integers are times of these types without conversion.
+    // Integers become these types without conversion.
     column.cast(&dtype).unwrap_or(column)
 }
 
-/// The time with which the history begins: a regular series would reach back to records that lie so
-/// far before all others that they are no part of it, such as those of 1970.
+/// Start of the history. A regular series would start at records so long before all others that
+/// they do not belong to it, such as those of 1970.
 fn beginning(
     context: &Context,
     params: &Params,
@@ -272,7 +273,7 @@ fn note_timeless(times: &Times, caveats: &mut Vec<String>) {
     }
 }
 
-/// The aggregate of the known values of a period.
+/// Aggregate of the known values of a period.
 fn of_period(aggregate: Aggregate, period: &[Record], column: &[Option<f64>]) -> Option<f64> {
     let known = || period.iter().filter_map(|record| column[record.3 as usize]);
     let count = || known().count() as f64;
@@ -288,7 +289,7 @@ fn of_period(aggregate: Aggregate, period: &[Record], column: &[Option<f64>]) ->
     }
 }
 
-/// The series of each row, and the values of the `by` columns of each series, in their order.
+/// The series of each row, and the `by` values of each series, in order.
 fn series(piece: &Piece<'_>, by: &[String]) -> Result<(Vec<u32>, Vec<Label>), StageError> {
     let rows = piece.frame.height();
     let (mut ids, mut labels) = (vec![0_u32; rows], vec![Vec::new()]);
@@ -313,7 +314,7 @@ fn series(piece: &Piece<'_>, by: &[String]) -> Result<(Vec<u32>, Vec<Label>), St
     Ok((ids, labels))
 }
 
-/// The moment of each row in microseconds; that of midnight in the job's time zone for days.
+/// Microseconds since 1970 UTC of each row; for days, of midnight in the job's time zone.
 fn moments(
     piece: &Piece<'_>,
     name: &str,
@@ -329,7 +330,7 @@ fn moments(
     Ok(civil.iter().map(|time| time.map_or(0, of_day)).collect())
 }
 
-/// Converts times to positions on the axis and back.
+/// Converts times to keys and back.
 struct Axis {
     every: Every,
     has_days: bool,
@@ -337,7 +338,7 @@ struct Axis {
 }
 
 impl Axis {
-    /// From one place to the next.
+    /// Distance between keys.
     fn step(&self) -> i64 {
         match self.every {
             Every::Hour => HOUR_MICROS,
@@ -349,7 +350,7 @@ impl Axis {
     fn key(&self, civil: DateTime, moment: i64) -> i64 {
         match self.every {
             Every::Hour => {
-                // The beginning of the hour on the clock, whatever the zone's offset.
+                // Start of the hour in local time, whatever the zone's offset.
                 let seconds = i64::from(civil.minute()) * 60 + i64::from(civil.second());
                 moment - seconds * 1_000_000 - i64::from(civil.subsec_nanosecond()) / 1_000
             }

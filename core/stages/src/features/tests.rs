@@ -1,8 +1,9 @@
 //! Features match an independent computation, and none uses the future.
 //!
-//! The files in `tests` were made by pandas 3.1 and the Python package holidays 0.109 from records of a
-//! seeded generator: with `x` the regular series and `p = x.shift(1)`, `x.shift(n)`, `p - p.shift(n)`,
-//! `p.rolling(7)`, `p.expanding()`, `p.ewm(halflife=3)`; where the present is known, with `x` for `p`.
+//! The files in `tests` were made by pandas 3.1 and the Python package holidays 0.109 from
+//! records of a seeded generator: with `x` the regular series and `p = x.shift(1)`, `x.shift(n)`,
+//! `p - p.shift(n)`, `p.rolling(7)`, `p.expanding()`, `p.ewm(halflife=3)`; for features that may
+//! use the present, with `x` in place of `p`.
 
 use super::*;
 use crate::series::test_data::{Noise, context_of, input, times};
@@ -14,7 +15,7 @@ use serde_json::json;
 mod fixture;
 mod leak;
 
-/// Records at these moments (UTC) with a component and a value.
+/// Records at these times (UTC) with a component and a value.
 pub(super) fn records(rows: &[(DateTime, &str, Option<f64>)]) -> DataFrame {
     let at: Vec<DateTime> = rows.iter().map(|row| row.0).collect();
     let component: Vec<&str> = rows.iter().map(|row| row.1).collect();
@@ -46,7 +47,7 @@ pub(super) fn column(frame: &DataFrame, name: &str) -> Vec<Option<f64>> {
     cast.f64().expect("numbers").iter().collect()
 }
 
-/// One record every half hour from a moment, for as many hours.
+/// One record every half hour from this time on, for this many hours.
 fn half_hours(from: &str, hours: i64) -> DataFrame {
     let from: DateTime = from.parse().expect("a time");
     let rows: Vec<(DateTime, &str, Option<f64>)> = (0..2 * hours)

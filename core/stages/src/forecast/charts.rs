@@ -1,4 +1,4 @@
-//! Charts of forecasts, and their rows for stages that come after.
+//! Charts of forecasts, and their rows for later stages.
 
 use super::{
     predict::{Breach, Foretold},
@@ -48,7 +48,7 @@ impl Reporter<'_> {
                 let at = |step| stretch.line(step) + side * stretch.half_width(step, level);
                 (0..steps).map(at).collect()
             };
-            // Dates are those of the line: its interval is shown beside that of the forecast.
+            // Dates are those of the line, whose interval is shown beside that of the forecast.
             bands.truncate(1);
             bands
                 .iter_mut()
@@ -150,7 +150,7 @@ impl Reporter<'_> {
             .collect()
     }
 
-    /// One row a step ahead and group, for stages that come after.
+    /// One row per group and step ahead, for later stages.
     pub(super) fn frame(&self, foretold: &[Foretold]) -> Result<DataFrame, StageError> {
         let (mut groups, mut times, mut means) = (Vec::new(), Vec::new(), Vec::new());
         let mut ends: Vec<[Vec<f64>; 2]> = vec![Default::default(); self.params.level.len()];

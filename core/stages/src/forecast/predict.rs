@@ -1,4 +1,4 @@
-//! The forecast of every group, and when it reaches the limit.
+//! Forecasts every group, and finds when it reaches the limit.
 
 use super::{Capacity, Params};
 use crate::{
@@ -16,21 +16,21 @@ use retrocast_stats::{
 /// The forecast of one group.
 pub(super) struct Foretold<'a> {
     pub(super) line: &'a Group,
-    /// Position of the first value that is learnt from.
+    /// Index of the first value of the training history.
     pub(super) first: usize,
-    /// The season that is repeated by what the forecast is compared with: "last week".
+    /// The season that the comparison repeats: "last week".
     pub(super) season: &'static str,
     pub(super) outlook: Outlook,
-    /// With a capacity only: when it is reached, on which line.
+    /// If there is a capacity: when the limit's share is reached, and on which line.
     pub(super) breach: Option<(Breach, Stretch)>,
 }
 
-/// Time at which the limit's share is reached; steps ahead, 0 for the first.
+/// Time at which the limit's share is reached, in steps ahead from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Breach {
-    /// The last value is already there.
+    /// The last value has reached it.
     Now,
-    /// Within the horizon: at the earliest, most likely, at the latest (`None`: after the horizon).
+    /// Within the horizon: earliest, most likely and latest step (`None` if after the horizon).
     Ahead {
         earliest: usize,
         likely: usize,
@@ -41,15 +41,15 @@ pub(super) enum Breach {
 /// Minimum probability of reaching the limit within the horizon for a warning.
 pub(super) const SURE: f64 = 0.8;
 
-/// Longest history that is learnt from and tested on, in steps: older records change nothing.
+/// Maximum length of the training history, in steps; older records change nothing.
 pub(super) const HISTORY_MAX: usize = 560;
 
-/// Steps that a series of this length must have.
+/// Minimum number of steps of a series of this length.
 pub(super) fn need(context: &Context, params: &Params, known: usize) -> usize {
     numerics::need(&options(context, params, known))
 }
 
-/// Options for a series of this length: the horizon is cut to a third of it.
+/// Options for a series of this length; the horizon is at most a third of it.
 fn options(context: &Context, params: &Params, known: usize) -> Options {
     let per_day = Period::from(params.period).per_day();
     let period = match params.period {
@@ -79,7 +79,7 @@ pub(super) fn foretell<'a>(
         let options = options(context, params, values.len());
         let outlook = numerics::forecast(&values, &options).ok()?;
         let breach = params.capacity.and_then(|capacity| {
-            // One exceptional day bends no line.
+            // One exceptional day must not bend the line.
             let usual = clean(&values, options.period).values;
             let stretch = current_stretch(&usual, options.period)?;
             let horizon = params.horizon as usize * lines.period.per_day();
@@ -100,7 +100,7 @@ pub(super) fn foretell<'a>(
     foretold.into_iter().flatten().collect()
 }
 
-/// The time at which the line reaches the limit's share.
+/// Finds the time at which the line reaches the limit's share.
 pub(super) fn breach(
     stretch: &Stretch,
     horizon: usize,

@@ -1,4 +1,4 @@
-//! Forecasts as a reader sees them: findings and sentences.
+//! Words findings and sentences on forecasts.
 
 use super::{
     Capacity, FORECAST, METHOD, Params,
@@ -18,12 +18,12 @@ use retrocast_domain::{
 };
 use retrocast_stats::forecast::{Outlook, Stretch};
 
-/// Share by which mean errors differ for one forecast to be called more accurate.
+/// Minimum relative difference of mean errors for calling a forecast more accurate.
 const GAIN_MIN: f64 = 0.05;
 const LINE_METHOD: &str = "Line with one bend, averaged over its place (Schwarz's criterion), standard \
                            errors for AR(1) residuals";
 
-/// Words and charts of a forecast.
+/// Words the results of the stage.
 pub(super) struct Reporter<'a> {
     pub(super) context: &'a Context,
     pub(super) params: &'a Params,
@@ -37,19 +37,19 @@ impl Reporter<'_> {
         self.lines.period.after(last, step + 1)
     }
 
-    /// A level that needs no interval, such as a limit.
+    /// Formats a level without an interval, such as a limit.
     fn amount(&self, value: f64) -> String {
         levels([value], None, &self.params.unit).concat()
     }
 
-    /// The expected value and its interval.
+    /// Formats the expected value and its interval.
     pub(super) fn expected(&self, group: &Foretold, value: f64, interval: [f64; 2]) -> [String; 2] {
         let is_whole = |value: &f64| value.fract() == 0.0;
         let whole = self.adds_up() && group.line.values.iter().flatten().all(is_whole);
         level_with_interval(value, interval, &self.params.unit, whole)
     }
 
-    /// The expected value of a step ahead.
+    /// Formats the expected value of a step ahead.
     pub(super) fn step(&self, group: &Foretold, step: usize) -> String {
         let outlook = &group.outlook;
         let interval = outlook
@@ -62,7 +62,8 @@ impl Reporter<'_> {
         expected
     }
 
-    /// "on 24 past dates the forecast was 28 % more accurate than repeating last week".
+    /// Describes the accuracy: "on 24 past dates the forecast was 28 % more accurate than repeating
+    /// last week".
     fn accuracy(group: &Foretold) -> String {
         let outlook = &group.outlook;
         let season = group.season;
@@ -136,7 +137,7 @@ impl Reporter<'_> {
             .unwrap_or_else(|| "no forecaster could work on the series".to_string())
     }
 
-    /// The step after the last of the next window, or of the horizon when that is shorter.
+    /// End of the next window, or of the horizon if that is shorter, in steps ahead.
     pub(super) fn next_steps(&self, outlook: &Outlook) -> usize {
         let days = self.context.window.days() as usize * self.lines.period.per_day();
         days.clamp(1, outlook.mean.len())
@@ -242,8 +243,8 @@ impl Reporter<'_> {
         )
     }
 
-    /// The time at which the limit would be reached: "Memory in api would reach 80 % of its limit
-    /// of 100 % on 15 December 2026". The rise is extrapolated; the forecast may expect less of it.
+    /// Claims when the limit would be reached: "Memory in api would reach 80 % of its limit of 100
+    /// % on 15 December 2026". The line is extrapolated; the forecast may expect a smaller rise.
     fn breach_claim(&self, group: &Foretold) -> Option<String> {
         let capacity = self.params.capacity?;
         let (breach, stretch) = group.breach.as_ref()?;
@@ -263,7 +264,7 @@ impl Reporter<'_> {
         })
     }
 
-    /// The claim with its interval and its condition, as a title.
+    /// The claim with its interval and condition, as a title.
     pub(super) fn breach_title(&self, group: &Foretold) -> Option<String> {
         let claim = self.breach_claim(group)?;
         Some(match group.breach.as_ref()?.0 {
@@ -289,7 +290,7 @@ impl Reporter<'_> {
         }
     }
 
-    /// The time at which the limit is reached, if it is.
+    /// The finding on when the limit is reached, if it is.
     pub(super) fn breach(&self, group: &Foretold) -> Option<Finding> {
         let capacity = self.params.capacity?;
         let (breach, stretch) = group.breach.as_ref()?;
@@ -395,19 +396,19 @@ impl Reporter<'_> {
         )
     }
 
-    /// First and last day with a value that the forecast learns from: "2026-08-03 to 2026-11-15".
+    /// First and last day of the training history: "2026-08-03 to 2026-11-15".
     fn history(&self, group: &Foretold) -> String {
         let first = group.line.values.iter().position(Option::is_some);
         self.lines.dates_from(first.unwrap_or(0))
     }
 
-    /// First day of the line that is carried on.
+    /// First day of the extrapolated line.
     pub(super) fn began(&self, group: &Foretold, stretch: &Stretch) -> Date {
         let began = group.line.values.len() - stretch.length;
         self.lines.starts[began].date()
     }
 
-    /// The time at which the forecast itself reaches a limit: it weighs the rise against its end.
+    /// Describes when the forecast reaches a limit; it allows for an end of the rise.
     fn forecast_at_limit(&self, group: &Foretold, limit: f64) -> String {
         let expected = &group.outlook.mean;
         match expected.iter().position(|value| *value >= limit) {
@@ -419,8 +420,8 @@ impl Reporter<'_> {
         }
     }
 
-    /// The time at which the band of the forecast reaches a limit: it is wider than that of the
-    /// line, since past errors do not know that a rise continues.
+    /// Describes when the forecast's band reaches a limit. The band is wider than that of the line,
+    /// because past errors do not know that the rise continues.
     fn band_at_limit(&self, group: &Foretold, limit: f64) -> Option<String> {
         let band = group.outlook.bands.last()?;
         let level = words::share(*self.params.level.last()?);
@@ -496,8 +497,8 @@ fn of_limit(capacity: Capacity) -> String {
     }
 }
 
-/// "28 % more accurate than", for a mean error that is smaller by this share. Small differences
-/// between errors of the same past dates do not predict the next.
+/// Describes a mean error that is smaller by this share: "28 % more accurate than". Small
+/// differences between errors on the same past dates do not predict future ones.
 pub(super) fn gain_words(gain: f64) -> String {
     if gain >= 0.995 {
         format!("more than 99{}% more accurate than", number::NBSP)
@@ -517,7 +518,7 @@ fn mean_of(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// "from 23 to 29 November 2026", or "on 23 November 2026".
+/// Describes a period: "from 23 to 29 November 2026", or "on 23 November 2026".
 pub(super) fn during(from: Date, to: Date) -> String {
     let preposition = if from == to { "on" } else { "from" };
     format!("{preposition} {}", range(from, to))

@@ -1,4 +1,4 @@
-//! Forecasts and their record on past dates as tables.
+//! Tables of forecasts and of their accuracy on past dates.
 
 use super::{
     predict::{Breach, Foretold},
@@ -9,7 +9,7 @@ use retrocast_domain::{Table, number, window::long};
 use retrocast_stats::forecast::Outlook;
 
 impl Reporter<'_> {
-    /// Heading of errors: those of the comparison are the measure, as in sentences.
+    /// Heading of errors, which are relative to the comparison, as in sentences.
     fn error_heading(foretold: &[Foretold]) -> String {
         let season = foretold.first().map_or("last week", |group| group.season);
         format!(">error (repeating {season} = 100\u{a0}%)")
@@ -67,7 +67,7 @@ impl Reporter<'_> {
         table.top(40)
     }
 
-    /// The forecasters' record in the backtest, for the largest group.
+    /// The accuracy of the forecasters in the backtest, for the largest group.
     pub(super) fn record(&self, foretold: &[Foretold]) -> Table {
         let error = Self::error_heading(foretold);
         let mut table = Table::new(
@@ -98,7 +98,7 @@ impl Reporter<'_> {
     }
 }
 
-/// A scaled error as a share of that of the comparison; "–" where the comparison was exact.
+/// A scaled error relative to that of the comparison; "–" if the comparison was exact.
 fn relative_error(outlook: &Outlook, mase: f64) -> String {
     let ratio = mase * outlook.error / outlook.mase / outlook.naive_error;
     if !ratio.is_finite() {

@@ -136,7 +136,8 @@ fn little_history_is_said() {
     );
 }
 
-/// Sentence and caveats of the only finding, and the tables, about these counts of builds, the last of 15 November.
+/// Returns the sentence and the caveats of the only finding, and the tables, for these counts
+/// of builds; the last count is that of 15 November.
 fn sentence(counts: Vec<f64>) -> (String, String, Vec<Table>) {
     let extra = json!({"aggregate": "sum", "unit": "", "measure": "builds", "by": []});
     let analysis = analyse(&[("api", counts)], extra);

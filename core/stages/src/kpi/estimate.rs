@@ -12,17 +12,17 @@ use retrocast_stats::{
     test::{mann_whitney, newcombe, poisson_interval, poisson_rate_ratio_exact, welch, wilson},
 };
 
-/// A count that fell to zero.
+/// Text for a count that fell to zero.
 pub(super) const NONE: &str = "none";
-/// Minimum number of values of a sum for an interval.
+/// Minimum number of values for an interval of a sum.
 const SUM_MIN: usize = 8;
-/// Records in both windows below which counts must pass the exact test, too.
+/// Number of records in both windows below which counts must pass the exact test, too.
 const FEW: u64 = 50;
 
 /// A figure of one window.
 #[derive(Debug, Clone)]
 pub(super) struct Value {
-    /// `None` when there were no records to make it from.
+    /// `None` without records to compute it from.
     pub(super) value: Option<f64>,
     /// 95 % interval.
     pub(super) interval: Option<[f64; 2]>,
@@ -30,12 +30,12 @@ pub(super) struct Value {
     variance: f64,
     /// Number of records.
     pub(super) n: u64,
-    /// Records that have no value.
+    /// Number of records without a value.
     pub(super) without: u64,
 }
 
 impl Value {
-    /// A value from nowhere but its interval.
+    /// Makes a value from an interval alone.
     #[cfg(test)]
     pub(super) fn known(value: f64, interval: Option<[f64; 2]>) -> Self {
         Self {
@@ -47,7 +47,8 @@ impl Value {
         }
     }
 
-    /// A figure of `days` days, whose records vary `factor` times as much as independent ones.
+    /// Computes a figure of `days` days; the variance of its records is `factor` times that of
+    /// independent ones.
     pub(super) fn of(metric: &Metric, sample: &Sample, days: f64, factor: f64) -> Self {
         let n = sample.records as f64;
         let none = Self {
@@ -57,7 +58,7 @@ impl Value {
             n: sample.records,
             without: sample.without,
         };
-        // The number of independent records with the same information.
+        // The effective number of independent records.
         let worth = n / factor;
         let wider = |value: f64, bounds: Option<[f64; 2]>| {
             bounds.map(|bounds| bounds.map(|bound| value + (bound - value) * factor.sqrt()))
@@ -80,7 +81,7 @@ impl Value {
             MetricKind::Share if n == 0.0 => none,
             MetricKind::Share => {
                 let counting = sample.counting as f64;
-                // Agresti and Coull (1998): a share of 0 or 1 has a variance too.
+                // Agresti and Coull (1998): a share of 0 or 1 has a variance, too.
                 let smooth = (counting + 2.0) / (n + 4.0);
                 Self {
                     value: Some(counting / n),
@@ -89,7 +90,7 @@ impl Value {
                     ..none
                 }
             }
-            // Nothing happened: it adds up to nothing.
+            // Without records, a sum is zero.
             MetricKind::Sum if sample.records == 0 && sample.without == 0 => Self {
                 value: Some(0.0),
                 ..none
@@ -156,7 +157,7 @@ impl Value {
 }
 
 /// Overdispersion of a figure relative to independent records, from the days of all covered windows
-/// and from the differences of the earlier ones. `None` if unknown.
+/// and from the differences between earlier windows. `None` if unknown.
 pub(super) fn dispersion(
     metric: &Metric,
     samples: &[&Sample],
@@ -179,13 +180,14 @@ pub(super) fn dispersion(
     )
 }
 
-/// Returns true if the differences of earlier windows are enough to know their dispersion.
+/// Returns true if there are enough earlier windows to estimate the dispersion of their
+/// differences.
 pub(super) fn is_known_between(covered: &[bool]) -> bool {
     let pairs = covered.get(1..).unwrap_or_default().windows(2);
     pairs.filter(|pair| pair[0] && pair[1]).count() >= PAIRS_MIN
 }
 
-/// The days of a window, as parts of its figure.
+/// The days of a window as parts of its figure.
 fn parts(metric: &Metric, sample: &Sample) -> Vec<Part> {
     let n = sample.records as f64;
     let limit = match metric.kind {
@@ -241,7 +243,7 @@ fn parts(metric: &Metric, sample: &Sample) -> Vec<Part> {
 /// The scale of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scale {
-    /// As a share of the earlier value.
+    /// Relative to the earlier value.
     Relative,
     /// In the figure's unit; shares in percentage points.
     Amount,
@@ -253,16 +255,16 @@ pub(super) struct Change {
     scale: Scale,
     size: f64,
     interval: Option<[f64; 2]>,
-    /// The value it is compared with, for as many days.
+    /// The compared value, scaled to the same number of days.
     pub(super) before: f64,
-    /// p-value; `None` where the dispersion of the records is not known.
+    /// p-value; `None` if the dispersion of the records is unknown.
     pub(super) p: Option<f64>,
-    /// By how much the variance of independent records is enlarged.
+    /// Inflation of the variance of independent records.
     pub(super) inflation: f64,
 }
 
 impl Change {
-    /// The difference of two values, without a test. `None` where one of them is missing.
+    /// The difference of two values, without a test; `None` if one is missing.
     pub(super) fn plain(metric: &Metric, value: Option<f64>, before: Option<f64>) -> Option<Self> {
         let (value, before) = (value?, before?);
         let is_amount = metric.is_share() || metric.unit() == "%" || before <= 0.0 || value < 0.0;
@@ -281,8 +283,8 @@ impl Change {
         })
     }
 
-    /// Tests the current window (the first of `samples` and of `scaled`) against the one before.
-    /// `lengths` are those of the windows in days.
+    /// Tests the current window (the first of `samples` and of `scaled`) against the previous one.
+    /// `lengths` are those of the windows, in days.
     pub(super) fn tested(
         metric: &Metric,
         samples: &[Sample],
@@ -303,14 +305,14 @@ impl Change {
         change.inflation = factor;
         let t = t_quantile(0.975, df);
         let is_count = matches!(metric.kind, MetricKind::Count | MetricKind::Rate);
-        // The ratio of positive values varies evenly on the logarithm.
+        // The logarithm of a ratio of positive values is symmetric.
         let (z, interval) = if change.scale == Scale::Relative && a.value > 0.0 {
             let relative = |level: Level| level.variance / level.value.powi(2);
             let error = (factor * (relative(a) + relative(b))).sqrt();
             let bound = |side: f64| a.value / b.value * (side * t * error).exp() - 1.0;
             ((a.value / b.value).ln() / error, [bound(-1.0), bound(1.0)])
         } else if change.scale == Scale::Relative {
-            // A count that is zero now is left to the exact test below.
+            // A count of zero is tested by the exact test below.
             (f64::INFINITY, [-1.0, -1.0])
         } else {
             let error = (factor * (a.variance + b.variance)).sqrt();
@@ -332,7 +334,7 @@ impl Change {
                 hull = [hull[0].min(low), hull[1].max(high)];
             }
         };
-        // The textbook test that takes records as independent guards against small numbers.
+        // The textbook test for independent records guards against small numbers.
         match metric.kind {
             _ if is_count && (is_zero || of_now.records + of_before.records < FEW) => {
                 let [x, y] = [of_now, of_before].map(|sample| sample.records as f64 / factor);
@@ -360,7 +362,8 @@ impl Change {
         Some(change)
     }
 
-    /// The difference in words; `proven` is the result of the test, corrected for all tests made.
+    /// The difference as an estimate; `proven` is the result of the test, corrected for multiple
+    /// testing.
     pub(super) fn estimate<'a>(&self, metric: &'a Metric, proven: bool) -> Estimate<'a> {
         match self.scale {
             Scale::Relative => Estimate::relative(self.size, self.interval, proven),
@@ -371,8 +374,8 @@ impl Change {
         }
     }
 
-    /// The signed difference for a table: "+33 %", "+5 builds" where there were none before, "none"
-    /// where there are none now. A difference without an interval has the digits that the interval of
+    /// The signed difference for a table: "+33 %"; "+5 builds" if there were none before; "none" if
+    /// there are none now. A difference without an interval has the digits that the interval of
     /// `like` supports.
     pub(super) fn signed(&self, metric: &Metric, proven: bool, like: Option<&Self>) -> String {
         if self.is_to_none(metric) {
@@ -402,7 +405,7 @@ impl Change {
         self.scale == Scale::Relative
     }
 
-    /// The difference in the figure's unit, with its bounds where it has some.
+    /// The difference in the figure's unit, with its bounds if it has any.
     pub(super) fn difference(&self) -> (f64, Option<[f64; 2]>) {
         let scale = match self.scale {
             Scale::Relative => self.before,
@@ -420,7 +423,8 @@ impl Change {
             .is_some_and(|[low, high]| low > 0.0 || high < 0.0)
     }
 
-    /// Its size relative to the earlier value; for a share also to its complement, if that is more.
+    /// Its size relative to the earlier value or, for a share, to its complement if that is
+    /// smaller.
     pub(super) fn relative(&self, metric: &Metric) -> f64 {
         if self.scale == Scale::Relative {
             return self.size.abs();

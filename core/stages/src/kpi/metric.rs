@@ -1,4 +1,4 @@
-//! One figure of the job file: what is made of the records, and how it is written.
+//! A metric of the job file: its computation and its format.
 
 use retrocast_domain::{
     estimate::{level_with_interval, levels},
@@ -7,7 +7,7 @@ use retrocast_domain::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Minutes from which on a time reads as hours and minutes.
+/// Number of minutes from which a duration is formatted as hours and minutes.
 const HOURS_FROM: f64 = 120.0;
 
 fn upper_percentile() -> f64 {
@@ -101,7 +101,7 @@ fn needs_of_kinds() -> serde_json::Value {
 }
 
 impl Metric {
-    /// Fills in the unit that the kind has when the job names none.
+    /// Sets the default unit of the kind if the job file has none.
     pub(super) fn with_unit(mut self, noun: Option<&str>) -> Self {
         let unit = match (self.kind, noun) {
             (MetricKind::Count, noun) => noun.unwrap_or("records").to_string(),
@@ -135,7 +135,7 @@ impl Metric {
     /// A value with the digits that an interval of this width supports; counts have no decimals, and
     /// means of small counts have those that they need.
     pub(super) fn text(&self, value: f64, width: Option<f64>) -> String {
-        // The mean of several counts has no more digits than they have.
+        // The mean of several counts has no more digits than the counts.
         if self.is_whole() && value.abs() >= 10.0 {
             return number::with_unit(value.round(), self.unit());
         }
@@ -148,7 +148,8 @@ impl Metric {
         levels([value], width, self.unit()).concat()
     }
 
-    /// A value and its interval: "97.2 %" and "96.8 to 97.6 %"; the interval is empty for none.
+    /// Formats a value and its interval: "97.2 %" and "96.8 to 97.6 %"; the interval is empty for
+    /// none.
     pub(super) fn with_interval(&self, value: f64, interval: Option<[f64; 2]>) -> [String; 2] {
         let Some([lower, upper]) = interval else {
             return [self.text(value, None), String::new()];
@@ -161,12 +162,12 @@ impl Metric {
         level_with_interval(value, [lower, upper], self.unit(), self.is_whole())
     }
 
-    /// Returns true if a value reads as hours and minutes.
+    /// Returns true if a value is formatted as hours and minutes.
     pub(super) fn is_time(&self, value: f64) -> bool {
         self.unit() == "min" && value.abs() >= HOURS_FROM
     }
 
-    /// Returns true if it aggregates values rather than counts records.
+    /// Returns true if it aggregates values instead of counting records.
     pub(super) fn needs_value(&self) -> bool {
         !matches!(
             self.kind,

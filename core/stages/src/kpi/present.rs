@@ -1,4 +1,4 @@
-//! Figures as a reader sees them: key figures, findings, tables, charts.
+//! Presents figures as key figures, findings, tables and charts.
 
 use super::{
     ALL, Figure, HISTORY, METHOD, Metric, Params, Value, Windows,
@@ -141,7 +141,7 @@ fn finding(
     finding
 }
 
-/// The window before and the baseline in words, such as "the week before" and "the 4 weeks before".
+/// The previous window and the baseline, such as "the week before" and "the 4 weeks before".
 fn compared(context: &Context, windows: &Windows) -> [String; 2] {
     let names = [
         context.window.before(),
@@ -240,7 +240,7 @@ fn change_finding(
     Some(finding)
 }
 
-/// The finding that the whole interval is on the wrong side of the target.
+/// The finding that a target is missed: the whole interval is on the wrong side.
 fn target_finding(context: &Context, input: &Input, figure: &Figure<'_>) -> Option<Finding> {
     let metric = figure.metric;
     let (value, target) = (figure.current.value?, metric.target?);
@@ -286,7 +286,7 @@ const POINTS: &str = "percentage points";
 pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>]) -> Vec<Table> {
     let noun = capitalised(params.noun());
     let has_target = |metric: &Metric| metric.target.is_some();
-    // The total of a longer or shorter window is printed unscaled, with that window's length.
+    // The total of a longer or shorter window is printed unscaled, with the length of that window.
     let length = |figure: &Figure<'_>| {
         let days = windows.days(1);
         let is_other = figure.metric.grows_with_days() && days != windows.days(0);
@@ -363,7 +363,7 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
         .map_or_else(String::new, |part| format!(", {} only", part.words));
     let uneven =
         params.metrics.iter().any(Metric::grows_with_days) && windows.days(0) != windows.days(1);
-    // An interval that excludes "no change" is no proof among many, and such a row has no mark.
+    // Among many, an interval that excludes "no change" is no proof, and such a row has no mark.
     let is_likely = |figure: &&Figure<'_>| {
         let change = figure.change.as_ref();
         let estimate = change.map(|change| change.estimate(figure.metric, figure.proven));
@@ -445,7 +445,7 @@ fn of_metric<'a>(
         .filter(|figure| figure.subject != ALL && std::ptr::eq(figure.metric, metric))
 }
 
-/// A panel a group for each metric, over the last windows.
+/// One panel per group for each metric, over the last windows.
 pub(super) fn charts(
     context: &Context,
     params: &Params,

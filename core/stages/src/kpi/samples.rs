@@ -1,4 +1,4 @@
-//! Records by group and window.
+//! Collects records by group and window.
 
 use super::{HISTORY, Params, metric::Metric, words::Part};
 use crate::{
@@ -15,15 +15,15 @@ use jiff::{
 use retrocast_domain::{Window, window::Comparison};
 use std::collections::BTreeMap;
 
-/// The windows to compare: the current one first, then back in time. If records end within the
-/// current one, all of them end at the same point.
+/// The windows to compare: the current one first, then backwards. If the records end within the
+/// current one, all windows end at the same point.
 pub(super) struct Windows {
     pub(super) windows: Vec<Window>,
-    /// End of the compared part of each.
+    /// End of the compared part of each window.
     ends: Vec<DateTime>,
-    /// Whether records cover each of them.
+    /// True for windows that the records cover.
     pub(super) covered: Vec<bool>,
-    /// Number of windows before the current one that form the baseline.
+    /// Number of earlier windows that form the baseline.
     pub(super) baseline: usize,
     /// The compared part, if it is not the whole window.
     pub(super) part: Option<Part>,
@@ -70,7 +70,7 @@ impl Windows {
         }
     }
 
-    /// The window of a time, and its day therein. A record at the exact end of the records is
+    /// The window of a time, and its day in the window. A record at the exact end of the records is
     /// included.
     fn position(&self, time: DateTime) -> Option<(usize, usize)> {
         let day = time.date();
@@ -109,7 +109,7 @@ impl Windows {
             .collect()
     }
 
-    /// The covered windows before the current one that make the baseline.
+    /// The covered earlier windows that form the baseline.
     pub(super) fn in_baseline(&self) -> Vec<usize> {
         let before = 1..=self.baseline;
         before.filter(|at| self.covered[*at]).collect()
@@ -123,7 +123,7 @@ fn is_midnight(time: DateTime) -> bool {
 /// Records of one day.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Day {
-    /// 0 for Monday.
+    /// Weekday; 0 for Monday.
     pub(super) weekday: usize,
     pub(super) records: u64,
     pub(super) counting: u64,
@@ -136,9 +136,9 @@ pub(super) struct Sample {
     pub(super) records: u64,
     pub(super) counting: u64,
     pub(super) values: Vec<f64>,
-    /// Records that have no value.
+    /// Number of records without a value.
     pub(super) without: u64,
-    /// Its days, in their order.
+    /// Its days, in order.
     pub(super) days: Vec<Day>,
 }
 
@@ -161,7 +161,7 @@ impl Sample {
         }
     }
 
-    /// Both together, without their days.
+    /// Combines both samples, without their days.
     pub(super) fn with(mut self, other: &Self) -> Self {
         self.records += other.records;
         self.counting += other.counting;
@@ -186,7 +186,7 @@ pub(super) struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// The groups to look at, those with the most records, and how many are left out.
+    /// The groups with the most records, and the number of groups left out.
     fn groups(&self) -> Result<(Vec<String>, usize), StageError> {
         let by = &self.params.by;
         if by.is_empty() {
@@ -213,7 +213,7 @@ impl Reading<'_> {
         Ok((order.into_iter().map(|(_, label)| label).collect(), left))
     }
 
-    /// The records of each metric, and how many groups are left out.
+    /// The records of each metric, and the number of groups left out.
     pub(super) fn samples(
         &self,
         caveats: &mut Vec<String>,

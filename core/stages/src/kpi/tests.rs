@@ -1,4 +1,4 @@
-//! Figures are right, real changes are reported, and others are not.
+//! Figures are right, real changes are reported, and random ones are not.
 
 use super::*;
 use crate::series::test_data::Noise;
@@ -12,7 +12,8 @@ const DAY: i64 = 86_400_000_000;
 /// Monday 31 August 2026.
 const START: i64 = 20_696 * DAY;
 
-/// Runs on `weeks` weeks up to 15 November 2026: how many a day and which share is "ok" in a week.
+/// Runs in `weeks` weeks up to 15 November 2026: the number per day and the share of "ok" in
+/// each week.
 fn runs(
     weeks: i64,
     seed: u64,
@@ -128,8 +129,8 @@ fn a_fall_is_told_with_its_size() {
     assert_eq!(analysis.frame.unwrap().height(), 1);
 }
 
-/// Number of weeks, of 200, in which a change is reported although nothing changed, after as many
-/// weeks.
+/// Number of jobs, of 200, in which a change is reported after this many weeks although nothing
+/// changed.
 fn false_changes(weeks: i64, day_noise: f64) -> usize {
     (0..200)
         .filter(|&seed| {

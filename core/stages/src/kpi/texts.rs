@@ -1,28 +1,26 @@
-//! A figure in print: its value, what it is compared with, and both changes, with digits that agree.
-//!
-//! Texts of changes. A reader who computes a change from the printed levels must get the printed
-//! change.
+//! The printed texts of a figure: its value, the compared values and both changes, with consistent
+//! digits: a reader who computes a change from the printed levels must get the printed change.
 
 pub(super) use super::estimate::NONE;
 
 use super::{Change, Figure, Value, metric::Metric};
 use retrocast_domain::number::{MINUS, NBSP, THIN, fixed};
 
-/// Decimals that a value, and a level that it is compared with, may have beyond those that its interval
+/// Maximum number of decimals of a value and a compared level beyond those that their interval
 /// supports.
 const VALUE_MORE: usize = 6;
 const LEVEL_MORE: usize = 6;
 
-/// A level, the change from it, and how that is printed.
+/// A level, the change from it, and the printed forms of the change.
 type Compared<'a> = (Option<f64>, Option<&'a Change>, [&'a Option<String>; 2]);
 
-/// The texts of a figure that has a value.
+/// The texts of a figure with a value.
 pub(super) struct Texts {
     pub(super) value: String,
     pub(super) interval: String,
     pub(super) before: Option<String>,
     pub(super) baseline: Option<String>,
-    /// Signed, and "none" for a count that fell to zero.
+    /// Signed; "none" for a count that fell to zero.
     pub(super) change: Option<String>,
     pub(super) baseline_change: Option<String>,
     /// True if the printed levels give the printed changes.
@@ -58,7 +56,7 @@ impl Texts {
                 [&signed[1], &None],
             ),
         ];
-        // Hours and minutes have no finer form.
+        // Hours and minutes have no finer format.
         let is_time = |level: Option<f64>| level.is_some_and(|level| metric.is_time(level));
         let has_times = is_time(Some(now)) || levels.iter().any(|(level, ..)| is_time(*level));
         let level_text = |value: &str, (level, change, claims): Compared<'_>| {
@@ -99,14 +97,14 @@ impl Texts {
         })
     }
 
-    /// The change from the window before for a card, which does not show that window's value:
-    /// "−6 %", "none instead of 12 builds".
+    /// The change from the previous window for a card, which does not show that window's value: "−6
+    /// %", "none instead of 12 builds".
     pub(super) fn delta(&self) -> Option<String> {
         let change = self.change.as_ref()?;
         Some(with_level(change, self.before.as_deref()))
     }
 
-    /// The same from the baseline.
+    /// The same for the baseline.
     pub(super) fn baseline_delta(&self) -> Option<String> {
         let change = self.baseline_change.as_ref()?;
         Some(with_level(change, self.baseline.as_deref()))
@@ -120,7 +118,7 @@ fn with_level(change: &str, level: Option<&str>) -> String {
     }
 }
 
-/// The first word of a text that has digits, without its unit: "95.2", "3.4".
+/// The first word with digits, without its unit: "95.2", "3.4".
 fn digits(text: &str) -> &str {
     let mut words = text.split([NBSP, '×', ' ']);
     let has_digit = |word: &&str| word.bytes().any(|byte| byte.is_ascii_digit());
@@ -139,14 +137,14 @@ fn is_power(text: &str) -> bool {
     text.contains("×\u{a0}10")
 }
 
-/// The number at the beginning of a text; none where it is a power of ten or a bound, "< 0.01 %".
+/// The number at the start of a text; `None` for a power of ten or a bound such as "< 0.01 %".
 fn number(text: &str) -> Option<f64> {
     let plain = digits(text).replace(THIN, "").replace(MINUS, "-");
     let is_exact = !is_power(text) && !text.starts_with(['<', '>']);
     plain.parse().ok().filter(|_| is_exact)
 }
 
-/// The text of a level with this many more decimals. A power of ten stays.
+/// Formats a level with this many more decimals; a power of ten is unchanged.
 fn finer(metric: &Metric, text: &str, value: f64, more: usize) -> String {
     if more == 0 || is_power(text) {
         return text.to_string();
@@ -157,8 +155,8 @@ fn finer(metric: &Metric, text: &str, value: f64, more: usize) -> String {
         .replacen(digits(text), &fine, 1)
 }
 
-/// Returns true if a reader who computes the change from two printed levels gets the printed claim,
-/// if that is a number: "−6 %", "3.4 times as high".
+/// Returns true if the change computed from two printed levels is the printed one, if that is a
+/// number: "−6 %", "3.4 times as high".
 fn gives(claim: &str, is_relative: bool, now: &str, before: &str) -> bool {
     let Some(printed) = number(claim) else {
         return true;
@@ -172,7 +170,7 @@ fn gives(claim: &str, is_relative: bool, now: &str, before: &str) -> bool {
         false => now - before,
     };
     let step = 0.1_f64.powi(decimals(claim) as i32);
-    // A size in words has its side in words, too.
+    // A size in words has its direction in words, too.
     let has_sign = claim.starts_with(['+', MINUS]) || printed == 0.0;
     let computed = if has_sign { computed } else { computed.abs() };
     (computed - printed).abs() <= 0.5 * step + 1e-9

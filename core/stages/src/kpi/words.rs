@@ -1,4 +1,4 @@
-//! Windows in the words of the reader: weeks, months, days.
+//! Words for windows: weeks, months, days.
 
 use jiff::civil::{DateTime, Time};
 use retrocast_domain::{
@@ -6,7 +6,7 @@ use retrocast_domain::{
     window::{WEEKDAYS, long, month_name},
 };
 
-/// The windows before, together: "the 4 weeks before".
+/// The `n` previous windows together: "the 4 weeks before".
 pub(super) fn several_before(window: &Window, n: usize) -> String {
     match window.spec {
         _ if n == 1 => window.before(),
@@ -15,7 +15,7 @@ pub(super) fn several_before(window: &Window, n: usize) -> String {
     }
 }
 
-/// The part of each window that is compared, when the records end within the current one.
+/// The part of each window that is compared if the records end within the current one.
 pub(super) struct Part {
     /// "Monday to Wednesday", "1 to 18 November", "the first 3 days".
     pub(super) words: String,
@@ -24,7 +24,7 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// The part of a window up to `end`, which lies within it.
+    /// The part of a window up to `end`, which is within the window.
     pub(super) fn of(window: &Window, end: DateTime) -> Self {
         let time = end.time();
         let is_whole = time == Time::midnight();
@@ -78,12 +78,12 @@ impl Part {
         }
     }
 
-    /// "the same days of the week before".
+    /// The same part of other windows: "the same days of the week before".
     pub(super) fn of_the(&self, windows: &str) -> String {
         format!("{} of {windows}", self.same)
     }
 
-    /// "all figures compare Monday to Wednesday with the same days of other weeks".
+    /// The notice: "all figures compare Monday to Wednesday with the same days of other weeks".
     pub(super) fn sentence(&self, window: &Window) -> String {
         let others = format!("other {}s", window.spec.noun());
         format!(
@@ -94,7 +94,7 @@ impl Part {
     }
 }
 
-/// The end of the records: "Wednesday 18 November 2026 at 17:50".
+/// Formats the end of the records: "Wednesday 18 November 2026 at 17:50".
 pub(super) fn moment(end: DateTime, has_hours: bool) -> String {
     let day = end.date();
     let name = WEEKDAYS[day.weekday().to_monday_zero_offset().unsigned_abs() as usize % 7];

@@ -1,4 +1,4 @@
-//! Values that look alike but count as different.
+//! Finds values that look alike but are different.
 
 use super::{
     Params,
@@ -13,10 +13,10 @@ use retrocast_domain::{
 use std::collections::BTreeMap;
 use unicode_normalization::UnicodeNormalization;
 
-/// Values named in one sentence.
+/// Maximum number of values named in one sentence.
 const NAMED_MAX: usize = 3;
 
-/// Characters that have no width.
+/// Returns true for characters without width.
 fn is_invisible(letter: char) -> bool {
     matches!(
         letter,
@@ -24,14 +24,14 @@ fn is_invisible(letter: char) -> bool {
     )
 }
 
-/// The text as it looks: composed, without invisible letters, blanks as one.
+/// Normalises a text to its appearance: composed, without invisible characters, spaces collapsed.
 fn look(text: &str) -> String {
     let visible: String = text.nfc().filter(|letter| !is_invisible(*letter)).collect();
     let words: Vec<&str> = visible.split_whitespace().collect();
     words.join(" ")
 }
 
-/// The columns of an input in which values look alike, as findings.
+/// Findings on columns with values that look alike.
 pub(super) fn findings(
     context: &Context,
     params: &Params,
@@ -41,7 +41,7 @@ pub(super) fn findings(
     let columns = survey.columns.iter();
     columns
         .filter_map(|column| {
-            // A column of keys names no groups.
+            // A column of keys has no groups.
             let counts = column.texts.as_ref()?;
             if counts.len() as u64 * 2 > survey.records {
                 return None;
@@ -133,7 +133,7 @@ fn quoted(text: &str) -> String {
     out
 }
 
-/// The difference between values that look alike.
+/// Describes the difference between values that look alike.
 fn difference(set: &[&str]) -> &'static str {
     let all_same = |of: &dyn Fn(&str) -> String| {
         let mut texts = set.iter().map(|text| of(text));

@@ -1,34 +1,34 @@
-//! Values that exist, against those that should be.
+//! Completeness: values that are present, relative to those that should be.
 
 use super::survey::Survey;
 use crate::{Input, StageError};
 use retrocast_domain::number;
 use retrocast_stats::describe;
 
-/// A column that is less full than usual.
+/// A column with more missing values than usual.
 pub(super) struct Gap {
     pub(super) column: String,
-    /// Share of values missing in the window.
+    /// Share of missing values in the window.
     pub(super) now: f64,
-    /// Share missing before.
+    /// Share of missing values before the window.
     pub(super) usual: f64,
-    /// Records in the window.
+    /// Number of records in the window.
     pub(super) n: u64,
 }
 
 /// Completeness of the columns.
 #[derive(Default)]
 pub(super) struct Completeness {
-    /// Mean over the columns that should hold values.
+    /// Mean over the columns that should have values.
     pub(super) share: Option<f64>,
-    /// Basis of the score, in words.
+    /// Basis of the score, as a phrase.
     pub(super) basis: String,
-    /// Columns less full than usual, the worst first.
+    /// Columns with more missing values than usual, the worst first.
     pub(super) gaps: Vec<Gap>,
 }
 
 impl Completeness {
-    /// The same where only this share of the days has records, for the reason.
+    /// Multiplies the share by the share of days with records; `basis` is the reason.
     pub(super) fn with_days(mut self, share: f64, basis: &str) -> Self {
         if basis.is_empty() {
             return self;
@@ -42,7 +42,7 @@ impl Completeness {
     }
 }
 
-/// Share of values that exist, against what is usual, and the columns that lack some.
+/// The share of values that are present, relative to what is usual, and the columns that lack some.
 pub(super) fn completeness(
     input: &Input,
     survey: &Survey,
@@ -74,7 +74,7 @@ pub(super) fn completeness(
         if share < emptiest.map_or(1.0, |(least, ..)| least) {
             emptiest = Some((share, &column.name, [1.0 - share_now, 1.0 - usual]));
         }
-        // Three standard errors more than usual, and at least one per cent.
+        // At least three standard errors, and one percentage point, more than usual.
         let error = (usual.max(0.5 / n_now) * (1.0 - usual) / n_now).sqrt();
         if share_now > usual + (3.0 * error).max(0.01) {
             gaps.push(Gap {
@@ -97,8 +97,8 @@ pub(super) fn completeness(
     })
 }
 
-/// The basis of the share: the number of fields, how many of them are proven emptier than usual, and
-/// the emptiest one, with its current and usual share.
+/// The basis of the share: the number of fields, how many of them are proven emptier than usual,
+/// and the emptiest one with its current and usual share.
 fn basis(fields: u64, gaps: usize, emptiest: Option<(f64, &str, [f64; 2])>) -> String {
     if fields == 0 {
         return "no records before the window to compare with".to_string();

@@ -1,10 +1,10 @@
-//! The common part of all findings about a dataset.
+//! The common part of all findings on a dataset.
 
 use super::METHOD;
 use crate::{Context, Input};
 use retrocast_domain::{Ask, Direction, Evidence, Finding, Severity};
 
-/// Starts a finding about a dataset in the window.
+/// Starts a finding on a dataset in the window.
 pub(super) fn start(context: &Context, input: &Input, what: &str) -> Finding {
     let subject = format!("dataset = {}", input.dataset.name);
     let mut finding = Finding::new(&context.stage, "quality", &subject, what);
@@ -24,7 +24,7 @@ pub(super) fn start(context: &Context, input: &Input, what: &str) -> Finding {
     finding
 }
 
-/// The period of a finding that counts over all records: their first and last day in the job's zone.
+/// The period of a finding on all records: their first and last day in the job's time zone.
 pub(super) fn span(context: &Context, input: &Input) -> String {
     let time = input.time.as_deref();
     let times = time.and_then(|time| input.times(time, &context.window.timezone).ok());

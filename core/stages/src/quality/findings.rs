@@ -1,4 +1,4 @@
-//! Defects of a dataset, as findings.
+//! Findings on the defects of a dataset.
 
 use super::{
     Params, alike,
@@ -18,12 +18,12 @@ use retrocast_domain::{
     window::long,
 };
 
-/// Name of the finding about a silent source.
+/// Name of the finding on a silent source.
 pub(super) const STOPPED: &str = "records stopped";
-/// Points below its limit from which on a score is critical.
+/// Number of points below its limit from which a score is critical.
 const CRITICAL_POINTS: f64 = 20.0;
 
-/// Everything that is wrong with one dataset.
+/// All defects of one dataset.
 pub(super) fn findings(
     context: &Context,
     params: &Params,
@@ -36,7 +36,7 @@ pub(super) fn findings(
         .collect();
     match gone_quiet(context, params, input, quality) {
         Some(finding) => found.push(finding),
-        // A silent source also has fewer records: one fact, reported once.
+        // A silent source also has fewer records; this is reported once.
         None => found.extend(odd_volume(context, params, input, quality)),
     }
     found.extend(gaps::finding(context, params, input, &quality.missing));
@@ -47,7 +47,7 @@ pub(super) fn findings(
     found
 }
 
-/// A score or part below its limit.
+/// The finding that a score or component is below its limit.
 fn flagged(context: &Context, input: &Input, quality: &Quality, flag: &Shortfall) -> Finding {
     let Shortfall { part, value, limit } = *flag;
     let Some(part) = part else {
@@ -114,7 +114,7 @@ fn low_score(
     finding.number("score", score).number("parts", parts)
 }
 
-/// The newest record is older than the source allows.
+/// The finding that the newest record is older than the source allows.
 fn gone_quiet(
     context: &Context,
     params: &Params,
@@ -198,7 +198,7 @@ fn gone_quiet(
     )
 }
 
-/// A probability in words that do not pretend to know small ones.
+/// Formats a probability; small ones only as a bound.
 fn chance(p: f64) -> String {
     if p < 0.000_1 {
         format!("below {}", number::percent(0.000_1))
@@ -207,7 +207,7 @@ fn chance(p: f64) -> String {
     }
 }
 
-/// Fewer or more records than were to be expected.
+/// The finding that there are fewer or more records than expected.
 fn odd_volume(
     context: &Context,
     params: &Params,
@@ -246,7 +246,7 @@ fn odd_volume(
             );
         }
         From::Windows => {
-            // Growth is no defect; a flood may be one.
+            // Growth is no defect, but a flood may be one.
             if !is_low {
                 finding.severity = Severity::Notice;
             }
@@ -282,7 +282,7 @@ fn missing_values(context: &Context, input: &Input, quality: &Quality) -> Option
     finding.n = *n;
     finding.direction = Direction::Up;
     finding.baseline = Some("the records before the window".to_string());
-    // A field that is no longer filled is lost.
+    // A field that is no longer filled is worse than one that is filled less often.
     finding.severity = if *now < 1.0 {
         Severity::Notice
     } else {
@@ -316,7 +316,7 @@ fn broken_files(context: &Context, input: &Input) -> Option<Finding> {
     let source = input.source.as_ref()?;
     let (path, reason) = source.broken_files.first()?;
     let count = source.broken_files.len() as u64;
-    // The chapter on data quality names the whole path.
+    // The chapter on data quality has the full path.
     let file = path.rsplit('/').next().unwrap_or(path);
     let mut finding = start(context, input, "files that could not be read");
     finding.magnitude = Some(Magnitude::point(count as f64, "files"));

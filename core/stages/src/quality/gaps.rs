@@ -1,4 +1,4 @@
-//! Stretches in the history without any record, which the source's own rhythm does not explain.
+//! Gaps: periods without records that the source's own pattern does not explain.
 
 use super::{
     Params,
@@ -11,16 +11,17 @@ use retrocast_domain::{Finding, Magnitude, Severity, Window, number::plural};
 /// The gaps of a dataset.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Gaps {
-    /// Gaps since the first of the windows that figures are compared with.
+    /// Gaps since the start of the windows that figures are compared with.
     pub(super) recent: Vec<Missing>,
     /// Earlier gaps.
     older: Vec<Missing>,
-    /// Days from the first of those windows, or the first record, to the window's end.
+    /// Number of days from the start of those windows, or from the first record, to the window's
+    /// end.
     compared: f64,
 }
 
 impl Gaps {
-    /// The gaps before the newest record of the last 53 weeks.
+    /// Finds the gaps before the newest record in the last 53 weeks.
     pub(super) fn of(times: &Times, window: &Window, windows: u32) -> Self {
         let Some(days) = DayEnds::of_times(times, window) else {
             return Self::default();
@@ -42,12 +43,12 @@ impl Gaps {
         gaps.any(|gap| gap.first < window.end && gap.last >= window.start)
     }
 
-    /// Share of the days of the window and those before it that are not in a gap.
+    /// Share of the days of the window and of the compared windows that are not in a gap.
     pub(super) fn share(&self, window: &Window, windows: u32) -> f64 {
         (1.0 - self.missing(window, windows) as f64 / self.compared.max(1.0)).max(0.0)
     }
 
-    /// Days of the compared windows that are in a gap.
+    /// Number of days of the compared windows that are in a gap.
     fn missing(&self, window: &Window, windows: u32) -> u64 {
         let since = window.back(windows).start;
         let within = |gap: &Missing| Missing {
@@ -57,7 +58,7 @@ impl Gaps {
         self.recent.iter().map(|gap| within(gap).days()).sum()
     }
 
-    /// "no records on 20 of 63 days"; empty without a gap.
+    /// The basis of the share: "no records on 20 of 63 days"; empty without a gap.
     pub(super) fn basis(&self, window: &Window, windows: u32) -> String {
         match self.missing(window, windows) {
             0 => String::new(),
@@ -68,13 +69,13 @@ impl Gaps {
         }
     }
 
-    /// Sentences for the notes of the report.
+    /// Notices for the report, one sentence per gap.
     pub(super) fn notices(&self, name: &str, noun: &str) -> Vec<String> {
         let sentence = |gap: &Missing| format!("No {noun} of {name} {}.", gap.words());
         self.recent.iter().map(sentence).collect()
     }
 
-    /// Sentences on gaps that nothing is compared with any more.
+    /// Caveats on gaps before the compared windows.
     pub(super) fn caveats(&self, name: &str, noun: &str) -> Vec<String> {
         let sentence = |gap: &Missing| format!("No {noun} of {name} {}.", gap.words());
         self.older.iter().map(sentence).collect()

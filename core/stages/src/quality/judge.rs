@@ -1,4 +1,4 @@
-//! The parts of the score of one dataset, each with what it rests on.
+//! The components of the score of one dataset, each with its basis.
 
 use super::{
     Params,
@@ -18,7 +18,7 @@ use retrocast_domain::{
     window::long,
 };
 
-/// A part of the score.
+/// A component of the score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Validity,
@@ -30,7 +30,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// All parts, the weightiest first.
+    /// All components, by weight.
     pub(super) const ALL: [Self; 6] = [
         Self::Validity,
         Self::Completeness,
@@ -51,7 +51,7 @@ impl Part {
         }
     }
 
-    /// Share of the score when all parts are known.
+    /// Weight in the score if all components are known.
     pub(super) fn weight(self) -> f64 {
         match self {
             Self::Validity => 0.25,
@@ -62,7 +62,7 @@ impl Part {
     }
 }
 
-/// One component: its value, if known, and its basis, in words.
+/// One component: its value, if known, and its basis as a phrase.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Judged {
     pub(super) value: Option<f64>,
@@ -81,25 +81,25 @@ impl Judged {
 /// The quality of one dataset.
 pub(super) struct Quality {
     pub(super) name: String,
-    /// Records read; rows of a dataset that is no source.
+    /// Number of records read; for a dataset that is not a source, of rows.
     pub(super) records: u64,
-    /// Records of the window, when they have times.
+    /// Number of records in the window, if they have times.
     pub(super) in_window: Option<u64>,
     /// True if there is no record before the window's end.
     pub(super) is_empty: bool,
     parts: [Judged; 6],
     /// The contents of its columns.
     pub(super) survey: Survey,
-    /// Columns less full than usual, the worst first.
+    /// Columns with more missing values than usual, the worst first.
     pub(super) gaps: Vec<Gap>,
     pub(super) silence: Option<Silence>,
-    /// Stretches without records.
+    /// Periods without records.
     pub(super) missing: Gaps,
     pub(super) volume: Option<Volume>,
 }
 
 impl Quality {
-    /// A part's value, when it is known.
+    /// The value of a component, if it is known.
     pub(super) fn value(&self, part: Part) -> Option<f64> {
         self.parts[part as usize].value
     }
@@ -109,14 +109,14 @@ impl Quality {
         &self.parts[part as usize].basis
     }
 
-    /// The parts that are known.
+    /// The known components.
     pub(super) fn known(&self) -> impl Iterator<Item = (Part, f64)> {
         Part::ALL
             .into_iter()
             .filter_map(|part| Some((part, self.value(part)?)))
     }
 
-    /// A part's share of the score; 0 when it is not known.
+    /// The weight of a component in the score; 0 if it is unknown.
     pub(super) fn weight(&self, part: Part) -> f64 {
         if self.value(part).is_none() {
             return 0.0;
@@ -125,7 +125,7 @@ impl Quality {
         part.weight() / all
     }
 
-    /// Weighted mean of the parts that are known, from 0 to 100.
+    /// Weighted mean of the known components, from 0 to 100.
     pub(super) fn score(&self) -> Option<f64> {
         let weight: f64 = self.known().map(|(part, _)| part.weight()).sum();
         let sum: f64 = self
@@ -200,12 +200,12 @@ pub(super) fn judge(
     })
 }
 
-/// Records that were left out, whatever the reason.
+/// Number of refused records, for any reason.
 pub(super) fn quarantined(source: &SourceNote) -> u64 {
     source.quarantined.iter().map(|(_, count)| count).sum()
 }
 
-/// Share of records that meet the contract, times the share of files that could be read.
+/// Share of records that conform to the contract, times the share of readable files.
 fn validity(params: &Params, source: Option<&SourceNote>) -> Judged {
     let Some(source) = source.filter(|source| source.records > 0) else {
         return Judged::default();
@@ -251,10 +251,10 @@ fn uniqueness(params: &Params, source: Option<&SourceNote>) -> Judged {
     )
 }
 
-/// Hours from which on an age is given in whole days.
+/// Number of hours from which an age is formatted in whole days.
 const DAYS_FROM: f64 = 48.0;
 
-/// The day of the last record of a source, where that is not before the window's end.
+/// The day of the last record of a source, if it is not before the window's end.
 fn later(window: &Window, source: Option<&SourceNote>) -> Option<Date> {
     let [_, last] = source?.days(&window.timezone);
     last.filter(|last| *last >= window.end)
@@ -266,7 +266,7 @@ fn freshness(window: &Window, silence: Option<&Silence>, later: Option<Date>) ->
     };
     let exact = |hours: f64| number::minutes((hours * 60.0).round());
     let days = |hours: f64| plural((hours / 24.0).round() as u64, "day");
-    // In days, if they distinguish the age from the limit, too.
+    // In days, if that distinguishes the age from the limit.
     let in_days = silence.hours >= DAYS_FROM
         && silence
             .allowed_hours
@@ -344,7 +344,7 @@ mod tests {
         assert_eq!(basis(before, 776.0, 20_000.0), want);
         let want = "last record in the window 1 d 16 h before its end; the contract allows 4 d";
         assert_eq!(basis(within, 40.0, 96.0), want);
-        // Texts that read alike are distinguished.
+        // Texts that would print the same are distinguished.
         let want = "last record in the window 4 d 2 h before its end; the contract allows 4 d";
         assert_eq!(basis(within, 98.0, 96.0), want);
     }

@@ -1,4 +1,4 @@
-//! Scores and parts below which a dataset is flagged, or the report is not made.
+//! Limits of scores and components below which a dataset is flagged, or a report is prevented.
 
 use super::{
     Params,
@@ -56,7 +56,7 @@ impl Limits {
     }
 }
 
-/// Something that lies below its limit.
+/// A value below its limit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shortfall {
     /// The component, or the score if `None`.
@@ -66,7 +66,7 @@ pub(super) struct Shortfall {
 }
 
 impl Shortfall {
-    /// "its score is 74.2 of 100, below 90", "its validity is 61.0 %, below 80 %".
+    /// Describes it: "its score is 74.2 of 100, below 90", "its validity is 61.0 %, below 80 %".
     pub(super) fn words(&self) -> String {
         match self.part {
             None => format!(
@@ -84,10 +84,10 @@ impl Shortfall {
     }
 }
 
-/// A score with one decimal, more where it would read as 100 and is not.
+/// Formats a score with one decimal; more if it would print as 100 but is less.
 pub(super) fn score_text(score: f64) -> String {
     match 100.0 - score {
-        // A remainder of rounding is no loss.
+        // A rounding error is no defect.
         ..1e-9 => "100".to_string(),
         ..0.005 => "> 99.99".to_string(),
         ..0.05 => number::fixed(score, 2),
@@ -100,7 +100,7 @@ pub(super) fn flag_score(params: &Params) -> f64 {
     params.flag_below.score.unwrap_or(FLAG_SCORE)
 }
 
-/// Values below their limits: the score first.
+/// Values below their limits, the score first.
 fn shortfalls(quality: &Quality, score: Option<f64>, limits: &Limits) -> Vec<Shortfall> {
     let of_score = quality.score().zip(score);
     let of_score = of_score.filter(|(value, limit)| value < limit);
@@ -125,7 +125,7 @@ pub(super) fn flags(params: &Params, quality: &Quality) -> Vec<Shortfall> {
     shortfalls(quality, Some(flag_score(params)), &params.flag_below)
 }
 
-/// The notice of a report on a flagged dataset.
+/// The notice in a report on a flagged dataset.
 pub(super) fn notice(params: &Params, quality: &Quality) -> Option<String> {
     let flags = flags(params, quality);
     if flags.is_empty() {
@@ -151,7 +151,7 @@ fn lowest(quality: &Quality) -> Option<String> {
     ))
 }
 
-/// Fails when a dataset is too bad for a report to be made.
+/// Fails if a dataset is below a limit that prevents the report.
 pub(super) fn block(
     context: &Context,
     params: &Params,

@@ -1,8 +1,8 @@
 //! Origin of refused records: their share by the values of one column.
 //!
 //! A refused record is stored as raw text only, so the column is read from that: from JSON if it is
-//! complete, else from the position of its name in the text. Other formats, such as a line of CSV,
-//! do not contain the name; such records are counted separately.
+//! complete, else after the key in the text. Other formats, such as a line of CSV, do not contain
+//! the key; such records are counted separately.
 
 use super::{Params, finding};
 use crate::{Context, Input, Inputs, StageError, frame};
@@ -13,11 +13,11 @@ use retrocast_domain::{
 use retrocast_stats::test::{benjamini_hochberg, poisson_rate_ratio, wilson};
 use std::collections::BTreeMap;
 
-/// Corrected p-value, fewest records and least ratio for a finding.
+/// Significance level, and minimum number of records and ratio of a finding.
 const ALPHA: f64 = 0.01;
 const REFUSED_MIN: u64 = 10;
 const RATIO_MIN: f64 = 1.5;
-/// Values shown in a table, those with the most records left out.
+/// Maximum number of values in a table, those with the most refused records.
 const SHOWN_MAX: usize = 30;
 /// Maximum length of a value that counts as a name.
 const NAME_MAX: usize = 100;
@@ -27,7 +27,7 @@ pub(super) struct Value {
     label: String,
     accepted: u64,
     refused: u64,
-    /// Rate of refusal over that of all other values, with its 95 % interval.
+    /// Rate of refusal relative to all other values, with its 95 % interval.
     ratio: [f64; 3],
     p: f64,
     p_adjusted: f64,
@@ -43,7 +43,7 @@ impl Value {
     }
 }
 
-/// Records of one source by the values of the column.
+/// Refused records of one source by value of the column.
 pub(super) struct Origin {
     dataset: String,
     column: String,
@@ -53,7 +53,7 @@ pub(super) struct Origin {
     unknown: u64,
 }
 
-/// The origins of all sources that have the column.
+/// The origins for all sources with the column.
 pub(super) fn of_all(
     context: &Context,
     params: &Params,
@@ -141,7 +141,7 @@ fn of(context: &Context, column: &str, input: &Input) -> Result<Origin, StageErr
             accepted,
             refused,
             ratio: [ratio.estimate, ratio.lower, ratio.upper],
-            // Without others there is nothing to differ from.
+            // Without other values there is nothing to compare with.
             p: if rest > 0.0 { ratio.p } else { 1.0 },
             p_adjusted: 1.0,
         }
@@ -160,7 +160,7 @@ fn of(context: &Context, column: &str, input: &Input) -> Result<Origin, StageErr
     })
 }
 
-/// Corrects for all values of all sources.
+/// Corrects for multiple testing over all values of all sources.
 fn correct(origins: &mut [Origin]) {
     let all = || origins.iter().flat_map(|origin| &origin.values);
     let p: Vec<f64> = all().map(|value| value.p).collect();
@@ -216,7 +216,7 @@ fn after_key(raw: &str, key: &str) -> Option<serde_json::Value> {
     None
 }
 
-/// Values that lose more records than all others.
+/// Findings on values with a higher rate of refusal than all others.
 pub(super) fn findings(context: &Context, origins: &[Origin], inputs: &Inputs) -> Vec<Finding> {
     let mut found = Vec::new();
     for origin in origins {
@@ -278,7 +278,7 @@ fn finding(context: &Context, input: &Input, origin: &Origin, value: &Value) -> 
         .number("ratio", vec![ratio, lower, upper])
 }
 
-/// The share of records left out by value.
+/// A table of the share of refused records by value.
 pub(super) fn table(origin: &Origin) -> Table {
     let caption = format!(
         "Records of {} left out, by {}.",

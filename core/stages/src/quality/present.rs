@@ -1,4 +1,4 @@
-//! Scores as a reader sees them: key figures, tables, charts.
+//! Presents scores as key figures, tables and charts.
 
 use super::{
     Params,
@@ -15,13 +15,13 @@ use retrocast_domain::{
 pub(super) fn kpi(params: &Params, quality: &Quality) -> Kpi {
     let score = quality.score();
     let text = score.map_or_else(|| "n/a".to_string(), score_text);
-    // Without a score there is nothing that could meet a target.
+    // A target needs a score to compare with.
     let target = score.map(|_| flag_score(params));
     Kpi {
         name: "Data quality score".to_string(),
         subject: quality.name.clone(),
         value: score,
-        // A score is counted, not estimated.
+        // A score is exact, not estimated.
         interval: score.map(|score| [score; 2]),
         unit: "points".to_string(),
         text,
@@ -40,7 +40,7 @@ pub(super) fn kpi(params: &Params, quality: &Quality) -> Kpi {
     }
 }
 
-/// A share, or a dash where it is not known.
+/// Formats a share; a dash if it is unknown.
 fn shown(share: Option<f64>) -> String {
     share.map_or_else(|| "–".to_string(), number::percent)
 }
@@ -84,7 +84,7 @@ pub(super) fn scores(params: &Params, judged: &[Quality]) -> Table {
     table
 }
 
-/// Every component with its weight in the score, its contribution, and its basis.
+/// The table of all components with weight, contribution and basis.
 pub(super) fn parts_table(params: &Params, judged: &[Quality]) -> Table {
     let headings = [
         "<dataset",
@@ -126,7 +126,7 @@ pub(super) fn parts_table(params: &Params, judged: &[Quality]) -> Table {
     table
 }
 
-/// Reasons for refused records, over all datasets.
+/// The table of reasons for refused records, over all datasets.
 pub(super) fn reasons(params: &Params, inputs: &Inputs) -> Option<Table> {
     let records = crate::series::words::capitalised(params.noun());
     let mut table = Table::new(
@@ -195,7 +195,7 @@ pub(super) fn chart(context: &Context, params: &Params, judged: &[Quality]) -> O
         .iter()
         .map(|bar| format!("{} {}", bar.label, bar.text))
         .collect();
-    // One score needs no chart: it is the key figure.
+    // A single score needs no chart: it is the key figure.
     (bars.len() > 1).then(|| Chart {
         id: crate::series::words::chart_id(&context.stage, "scores"),
         title,
@@ -211,7 +211,7 @@ pub(super) fn chart(context: &Context, params: &Params, judged: &[Quality]) -> O
     })
 }
 
-/// One row a dataset, for stages that come after.
+/// One row per dataset, for later stages.
 pub(super) fn frame_of(params: &Params, judged: &[Quality]) -> Result<DataFrame, StageError> {
     let names = judged.iter().map(|quality| quality.name.clone());
     let flagged = judged.iter().map(|q| !flags(params, q).is_empty());

@@ -1,4 +1,4 @@
-//! The length of a source's silence, and its probability under the source's own pattern.
+//! Judges the silence of a source: its length, and its probability under the source's own pattern.
 
 use crate::times::{Grain, Times};
 use jiff::{
@@ -11,27 +11,28 @@ use retrocast_stats::{
     distribution::{t_p, t_quantile},
 };
 
-/// Probability of a silence below which a source has gone quiet.
+/// Probability of a silence below which a source counts as stopped.
 pub(super) const QUIET_P: f64 = 0.005;
-/// Days of history that define what is usual: a year and a week, so that last year's holidays
-/// count.
+/// Number of days of history that define what is usual: a year and a week, so that last year's
+/// holidays are included.
 const HISTORY_DAYS: i64 = 53 * 7;
 /// Minimum number of days with records, and of days from first to last, for a pattern.
 const ACTIVE_MIN: usize = 7;
 const SPAN_MIN: usize = 14;
-/// Share of weeks from which on a day of the week is one on which records usually come, and the most
-/// by which the numbers of records of two such days may differ for them to be of one sort.
+/// Share of weeks from which a weekday usually has records; and the maximum factor between the
+/// numbers of records of two weekdays that are pooled.
 const USUALLY: f64 = 0.5;
 const ALIKE: f64 = 2.0;
 /// Maximum relative spread of regular gaps; and the minimum number of gaps.
 const REGULAR_SPREAD: f64 = 0.35;
 const GAPS_MIN: usize = 8;
-/// Least spread of the logarithms of regular gaps: months have 28 to 31 days.
+/// Minimum spread of the logarithms of regular gaps: months have 28 to 31 days.
 const LOG_SPREAD_MIN: f64 = 0.1;
-/// Chance and whole days of a silence in the history from which on records are missing there.
+/// Probability below which, and minimum number of days from which, a silence in the history is a
+/// gap.
 const GAP_P: f64 = 1e-4;
 const GAP_DAYS: i64 = 3;
-/// Longest silence to consider for the limit of a pattern.
+/// Maximum silence to consider for the limit of a pattern, in days.
 const AHEAD_DAYS: i64 = 3650;
 
 const DAY_HOURS: f64 = 24.0;
@@ -39,31 +40,31 @@ const DAY_HOURS: f64 = 24.0;
 /// The time since the last record.
 #[derive(Debug, Clone)]
 pub(super) struct Silence {
-    /// Time of the newest record; for days without a time the last of them.
+    /// Time of the newest record; for days without a time, of the last of them.
     pub(super) last: DateTime,
     /// True if records have a time of day.
     pub(super) has_hours: bool,
     /// Hours from the newest record to the window's end.
     pub(super) hours: f64,
-    /// Median and 99 % quantile of the gaps between records, in hours.
+    /// Median and 99 % quantile of the time between records, in hours.
     pub(super) gaps: Option<[f64; 2]>,
     /// True if the absence of records means that nothing happened.
     pub(super) is_zero: bool,
-    /// Allowed hours, by the contract or by the pattern.
+    /// Maximum age in hours, by the contract or by the pattern.
     pub(super) allowed_hours: Option<f64>,
     /// True if the contract decides.
     pub(super) by_contract: bool,
     /// Probability of such a silence under the source's own pattern.
     pub(super) p: Option<f64>,
-    /// Number of earlier weeks' ends, and of those with a silence as long.
+    /// Number of earlier ends of weeks, and of those with a silence at least as long.
     pub(super) ends_before: [u64; 2],
-    /// Number of days with records behind the pattern.
+    /// Number of days with records, on which the pattern is based.
     pub(super) active_days: u64,
 }
 
 impl Silence {
-    /// Silence at the window's end; `None` without a record before it. If the absence of records means that
-    /// nothing happened, only the contract decides that it is too long.
+    /// Silence at the window's end; `None` without a record before it. If the absence of records
+    /// means that nothing happened, only the contract decides whether it is too long.
     pub(super) fn of(
         times: &Times,
         window: &Window,
@@ -101,13 +102,13 @@ impl Silence {
         })
     }
 
-    /// Returns true if the source has gone quiet.
+    /// Returns true if the source counts as stopped.
     pub(super) fn is_quiet(&self) -> bool {
         self.allowed_hours
             .is_some_and(|allowed| self.hours > allowed)
     }
 
-    /// The part of the score.
+    /// The freshness component of the score.
     pub(super) fn share(&self) -> Option<f64> {
         if self.is_zero && self.allowed_hours.is_none() {
             return Some(1.0);
@@ -121,7 +122,7 @@ impl Silence {
     }
 }
 
-/// Days without a record.
+/// A period of days without records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Missing {
     pub(super) first: Date,
@@ -137,7 +138,7 @@ impl Missing {
         self.first <= day && day <= self.last
     }
 
-    /// "from 20 September to 10 October 2026 (21 days)".
+    /// Formats the period: "from 20 September to 10 October 2026 (21 days)".
     pub(super) fn words(self) -> String {
         format!(
             "from {} ({})",
@@ -147,7 +148,7 @@ impl Missing {
     }
 }
 
-/// Returns true if a gap is that of the same time last year, as holidays are.
+/// Returns true if a gap is at the same time of last year, as holidays are.
 fn is_last_years(gap: Missing, end: Date) -> bool {
     let Ok(then) = end.checked_sub(364.days()) else {
         return false;
@@ -160,8 +161,8 @@ fn hours_between(from: DateTime, to: DateTime) -> f64 {
     to.duration_since(from).as_secs_f64() / 3600.0
 }
 
-/// The times of a year and a week up to the newest before the window's end, ascending, with the records
-/// of each; `None` without any.
+/// The times of a year and a week up to the newest before the window's end, ascending, with the
+/// number of records of each; `None` if there are none.
 fn recent<'a>(times: &'a Times, window: &Window) -> Option<&'a [(DateTime, u64)]> {
     let end = window.end.at(0, 0, 0, 0);
     let counts = times.counts();
@@ -171,8 +172,7 @@ fn recent<'a>(times: &'a Times, window: &Window) -> Option<&'a [(DateTime, u64)]
     Some(&before[before.partition_point(|(time, _)| *time < from)..])
 }
 
-/// Median and 99 % quantile of the hours between records of different times, except where records are
-/// missing.
+/// Median and 99 % quantile of the hours between distinct times of records, excluding gaps.
 fn gaps(times: &[(DateTime, u64)], missing: &[Missing]) -> Option<[f64; 2]> {
     let is_missing = |time: &DateTime| {
         let next = time.date().tomorrow();
@@ -189,27 +189,27 @@ fn gaps(times: &[(DateTime, u64)], missing: &[Missing]) -> Option<[f64; 2]> {
     (!gaps.is_empty()).then(|| [quantile(0.5), quantile(0.99)])
 }
 
-/// The judgement of a silence.
+/// The assessment of a silence.
 #[derive(Debug, Clone, Copy)]
 struct Verdict {
     p: f64,
     allowed_hours: f64,
 }
 
-/// The last moment with a record of each day that has one, and the days between.
+/// The time of the last record of each day with records, and the gaps between days.
 pub(super) struct DayEnds {
-    /// Days with records, ascending, with the hours of the day at the last record.
+    /// Days with records, ascending, with the hour of the day of the last record.
     active: Vec<(Date, f64)>,
-    /// Records on each day of the week.
+    /// Number of records on each weekday.
     records: [f64; 7],
     pub(super) first: Date,
     last: Date,
-    /// Days between on which records are missing.
+    /// Periods in which records are missing.
     pub(super) gaps: Vec<Missing>,
 }
 
 impl DayEnds {
-    /// Creates it from ascending times with their records, at least one.
+    /// Makes it from ascending times with their numbers of records, at least one.
     fn of(times: &[(DateTime, u64)], has_hours: bool) -> Self {
         let mut active: Vec<(Date, f64)> = Vec::new();
         let mut records = [0.0; 7];
@@ -243,9 +243,9 @@ impl DayEnds {
         Some(days)
     }
 
-    /// Finds the stretches between days with records that are nearly impossible under the pattern of
+    /// Finds the periods between days with records that are nearly impossible under the pattern of
     /// all other days: records are missing there, and they are excluded from the pattern. The
-    /// longest comes first, since it hides the others.
+    /// longest is handled first, because it hides the others.
     fn find_gaps(&mut self) {
         if self.active.len() < ACTIVE_MIN || self.span() < SPAN_MIN {
             return;
@@ -271,14 +271,14 @@ impl DayEnds {
             }
             if p >= GAP_P || self.is_regular() {
                 self.gaps.pop();
-                // Shorter ones are no rarer.
+                // Shorter ones are not less probable.
                 break;
             }
         }
         self.gaps.sort_by_key(|gap| gap.first);
     }
 
-    /// Returns true if most of its gaps are of one length, as those of monthly deliveries are.
+    /// Returns true if most gaps have the same length, as for monthly deliveries.
     fn is_regular(&self) -> bool {
         let sorts = Sorts::of(self);
         !sorts.usual.contains(&true)
@@ -288,17 +288,17 @@ impl DayEnds {
         self.active.last().map_or(0.0, |day| day.1)
     }
 
-    /// The newest record, or the end of its day when it has no time.
+    /// The time of the newest record, or the end of its day if it has no time.
     fn last_moment(&self) -> DateTime {
         moment(self.last, self.last_hour())
     }
 
-    /// Days from the first to the last.
+    /// Number of days from the first to the last.
     fn span(&self) -> usize {
         (self.last - self.first).get_days().max(0) as usize + 1
     }
 
-    /// Hours of silence at the ends of earlier weeks, as far as there is history. Those after the
+    /// Hours of silence at the ends of earlier weeks, as far as there is history. Weeks after the
     /// newest record are left out: the current silence is not its own precedent.
     fn silences_before(&self, end: Date) -> Vec<f64> {
         let silence = |weeks: i64| {
@@ -316,7 +316,7 @@ impl DayEnds {
         (1..=HISTORY_DAYS / 7).filter_map(silence).collect()
     }
 
-    /// The probability of the silence at the end of the day before `end`.
+    /// Assesses the silence at the end of the day before `end`.
     fn rhythm(&self, end: Date, gap: f64) -> Option<Verdict> {
         if self.active.len() < ACTIVE_MIN || self.span() < SPAN_MIN {
             return None;
@@ -330,8 +330,8 @@ impl DayEnds {
         Some(self.by_day(sorts, end, gap))
     }
 
-    /// Day by day: the share of days of the same sort without a record. `gap` is the limit if even
-    /// the rest of the day without a record is unusual.
+    /// Assesses day by day, by the share of similar days without a record. `gap` is the limit if
+    /// even the rest of the first day without a record is unusual.
     fn by_day(&self, mut sorts: Sorts, end: Date, gap: f64) -> Verdict {
         let mut p = sorts.rest_of_day(self, self.last, self.last_hour());
         let (mut p_at_end, mut allowed, mut is_out) = (p, None, false);
@@ -339,7 +339,7 @@ impl DayEnds {
             let Ok(day) = self.last.checked_add(ahead.days()) else {
                 break;
             };
-            // Here `p` is the probability of silence until this day begins.
+            // Here `p` is the probability of silence up to the start of this day.
             let silent = hours_between(self.last_moment(), day.at(0, 0, 0, 0));
             if day <= end {
                 p_at_end = p;
@@ -361,7 +361,7 @@ impl DayEnds {
         }
     }
 
-    /// Gap by gap, when gaps are regular: Student's t on their logarithms.
+    /// Assesses regular gaps, by Student's t on their logarithms.
     fn regular(&self, end: Date) -> Option<Verdict> {
         let days = |from: Date, to: Date| f64::from((to - from).get_days());
         let gaps: Vec<f64> = self
@@ -401,22 +401,22 @@ fn place(day: Date) -> usize {
     day.weekday().since(Weekday::Monday) as usize
 }
 
-/// Days of the week by how usual records are on them.
+/// Weekdays by how usual records are on them.
 struct Sorts {
-    /// Whether records usually come.
+    /// True for weekdays that usually have records.
     usual: [bool; 7],
     /// Number of each weekday, and of those with records. Days of the silence are added as it
     /// continues.
     days: [f64; 7],
     active: [f64; 7],
-    /// Mean records on each day of the week.
+    /// Mean number of records on each weekday.
     mean: [f64; 7],
 }
 
 impl Sorts {
     fn of(ends: &DayEnds) -> Self {
         let mut days = [0.0_f64; 7];
-        // The first day has a record because the history starts with one: it carries no
+        // The first day has a record because the history starts with one, so it carries no
         // information.
         for n in 1..ends.span() {
             days[(place(ends.first) + n) % 7] += 1.0;
@@ -439,8 +439,8 @@ impl Sorts {
         }
     }
 
-    /// Probability that one more whole day is without, given all days before it, those of the
-    /// silence too: so the probability of them all knows how little is known.
+    /// Probability of one more whole day without records, given all days before it, including those
+    /// of the silence. So the joint probability reflects how little is known.
     fn one_more(&mut self, place: usize) -> f64 {
         let same = self.same(place);
         let of = |counts: &[f64; 7]| same.iter().map(|i| counts[*i]).sum::<f64>();
@@ -449,7 +449,7 @@ impl Sorts {
         share(days - active, days)
     }
 
-    /// Days of the week of the same sort.
+    /// Weekdays that are pooled with this one.
     fn same(&self, place: usize) -> Vec<usize> {
         let is_alike = |i: &usize| {
             let (a, b) = (self.mean[*i], self.mean[place]);
@@ -462,8 +462,8 @@ impl Sorts {
         }
     }
 
-    /// Probability of no record after this hour of a day: among the days of its sort, without the
-    /// day itself.
+    /// Probability of no record after this hour of a day, from the similar days without the day
+    /// itself.
     fn rest_of_day(&self, ends: &DayEnds, day: Date, hour: f64) -> f64 {
         if hour >= DAY_HOURS {
             return 1.0;
@@ -479,7 +479,7 @@ impl Sorts {
     }
 }
 
-/// Share of cases, counting the current case as one: never zero, and never less than observed.
+/// Share of cases with the current case included: never zero, and never less than observed.
 fn share(cases: f64, all: f64) -> f64 {
     (cases.max(0.0) + 1.0) / (all.max(0.0) + 1.0)
 }

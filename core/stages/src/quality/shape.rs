@@ -1,4 +1,4 @@
-//! Fields of the records against those of the contract.
+//! Compares the fields of the records with those of the contract.
 
 use super::{Params, finding};
 use crate::{Context, Input};
@@ -8,7 +8,7 @@ use retrocast_domain::{
     report::SourceNote,
 };
 
-/// Fields named in one sentence; the rest is counted.
+/// Maximum number of fields named in one sentence; the others are counted.
 const NAMED_MAX: usize = 3;
 
 /// Share of fields that match the contract.
@@ -26,13 +26,13 @@ pub(super) fn share(source: &SourceNote, fields: usize) -> Option<f64> {
     Some((1.0 - wrong / named).max(0.0) * named / (named + weigh(&source.unknown_fields)))
 }
 
-/// Fields that no record has but may have under another name. Only optional fields can be in no record
-/// of those accepted, and one that is always empty is as its contract allows.
+/// Number of fields that no record has, but that may exist under another name. Only optional fields
+/// can be missing in all accepted records, and always being empty is allowed.
 fn renamed(source: &SourceNote) -> usize {
     source.missing_fields.len().min(source.unknown_fields.len())
 }
 
-/// "; in no record: `old_path`" where nothing else differs.
+/// Lists empty fields, such as "; in no record: `old_path`", if nothing else differs.
 pub(super) fn empty(source: &SourceNote) -> String {
     if source.missing_fields.is_empty() {
         return String::new();
@@ -52,7 +52,7 @@ pub(super) fn differences(params: &Params, source: &SourceNote) -> Vec<String> {
             said.push(format!("{} {what}", some(&fields)));
         }
     };
-    // A contract that refuses unknown fields quarantines their records, and none is counted here.
+    // A contract that refuses unlisted fields quarantines their records, and none is counted here.
     say(
         source.unknown_fields.iter().map(counted).collect(),
         [
@@ -80,7 +80,7 @@ fn some(names: &[String]) -> String {
     }
 }
 
-/// The shape has drifted from the contract.
+/// The finding that the records have drifted from the contract.
 pub(super) fn finding(context: &Context, params: &Params, input: &Input) -> Option<Finding> {
     let source = input.source.as_ref()?;
     let share = share(source, input.columns().count()).filter(|share| *share < 1.0)?;

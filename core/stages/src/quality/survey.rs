@@ -1,18 +1,18 @@
-//! One reading of all columns of a dataset: what is missing in each, and which texts it holds.
+//! Reads all columns of a dataset once: missing values and distinct texts of each.
 
 use crate::{Context, Input, StageError, times::Times};
 use polars::prelude::DataType;
 use std::collections::BTreeMap;
 
-/// Most different values of a column that names groups.
+/// Maximum number of distinct values of a column of groups.
 const VALUES_MAX: usize = 2_000;
 
-/// A column as it was read.
+/// Statistics of a column.
 pub(super) struct Column {
     pub(super) name: String,
-    /// Records of the window that lack a value, and of the time before it.
+    /// Number of records without a value: in the window, and before it.
     pub(super) lacking: [u64; 2],
-    /// The records of each text; `None` where it holds something else, or too many different ones.
+    /// Number of records of each text; `None` for other types, or too many distinct texts.
     pub(super) texts: Option<BTreeMap<String, u64>>,
 }
 
@@ -40,11 +40,11 @@ impl Column {
     }
 }
 
-/// The result of reading all columns.
+/// Statistics of all columns.
 pub(super) struct Survey {
-    /// All records.
+    /// Number of records.
     pub(super) records: u64,
-    /// Records of the window, and those before it; without times all are of the window.
+    /// Number of records in the window, and before it; without times, all count as in the window.
     pub(super) of: [u64; 2],
     pub(super) columns: Vec<Column>,
 }

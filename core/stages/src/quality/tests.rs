@@ -1,4 +1,4 @@
-//! Defects of records are found, and nothing else.
+//! Defects of records are found, and no others are reported.
 
 use super::*;
 use crate::series::test_data::{Noise, context, input, records};
@@ -254,7 +254,7 @@ fn fields_that_differ_from_the_contract() {
         let finding = named(&analysis, "fields differ from the contract");
         assert_eq!(plain(&finding.sentence), said);
         assert_eq!(finding.severity, severity);
-        // All records, as they are counted, not only those of the window.
+        // All records are counted, not only those of the window.
         assert_eq!(finding.period, "2026-08-03 to 2026-11-15");
     };
     // Two fields are named: at and component.

@@ -1,4 +1,4 @@
-//! Records of the window against those that were to be expected.
+//! Compares the number of records in the window with the expected number.
 
 use super::{Params, gaps::Gaps};
 use crate::times::Times;
@@ -10,43 +10,43 @@ use retrocast_domain::{
 };
 use retrocast_stats::count::{CountLaw, LEVEL};
 
-/// Source of the expectation.
+/// Source of the expected number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum From {
-    /// The contract names records per day.
+    /// The contract: records per day.
     Contract,
-    /// The windows before.
+    /// The earlier windows.
     Windows,
 }
 
-/// Records of the window, and what was expected.
+/// Number of records in the window, and the expected number.
 #[derive(Debug, Clone)]
 pub(super) struct Volume {
     pub(super) now: u64,
-    /// Records of the windows before, oldest first.
+    /// Numbers of records in the earlier windows, oldest first.
     pub(super) before: Vec<u64>,
     /// The expectation, if known.
     pub(super) expected: Option<Expected>,
-    /// True if few records mean that little happened, and not that some are missing.
+    /// True if few records mean that little happened, not that some are missing.
     is_zero: bool,
     /// Noun for the records.
     noun: String,
 }
 
-/// The expectation for the window.
+/// The expected number for the window.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Expected {
     pub(super) from: From,
-    /// Mean; for a contract the limit that is nearer.
+    /// Mean; for a contract, the nearer limit.
     pub(super) mean: f64,
     pub(super) low: f64,
     pub(super) high: f64,
-    /// Two-sided p-value of the observed number, if it has a distribution.
+    /// Two-sided p-value of the observed number; `None` for a contract.
     pub(super) p: Option<f64>,
 }
 
 impl Volume {
-    /// Compares the window with the contract or with the windows before it.
+    /// Compares the window with the contract or with the earlier windows.
     pub(super) fn of(
         times: &Times,
         window: &Window,
@@ -60,7 +60,7 @@ impl Volume {
         let before: Vec<Window> = (1..=params.windows)
             .rev()
             .map(|n| window.back(n))
-            // Records rarely begin at midnight.
+            // Records rarely start at midnight.
             .filter(|window| window.start >= days.first.yesterday().unwrap_or(days.first))
             .filter(|window| !missing.is_in(window))
             .collect();
@@ -77,7 +77,7 @@ impl Volume {
         })
     }
 
-    /// Fewer than expected; than usual only where that means that some are missing.
+    /// Fewer than expected. Fewer than usual only counts if that means that some are missing.
     pub(super) fn is_low(&self) -> bool {
         self.expected.is_some_and(|e| {
             let counts = e.from == From::Contract || !self.is_zero;
@@ -90,7 +90,8 @@ impl Volume {
         self.expected.is_some_and(|e| (self.now as f64) > e.high)
     }
 
-    /// The part of the score. Many records cost only where the contract has a limit for them.
+    /// The volume component of the score. Many records reduce it only if the contract has a
+    /// maximum.
     pub(super) fn share(&self) -> Option<f64> {
         let expected = self.expected?;
         let now = self.now as f64;
@@ -122,7 +123,7 @@ impl Volume {
 }
 
 impl Expected {
-    /// "52 to 91", "at least 20".
+    /// Formats the expected range: "52 to 91", "at least 20".
     pub(super) fn words(&self) -> String {
         let (low, high) = (self.low.ceil() as i64, self.high.floor());
         match (low, high.is_finite()) {
@@ -131,7 +132,7 @@ impl Expected {
         }
     }
 
-    /// The mean as people read it.
+    /// Formats the mean.
     pub(super) fn mean_words(&self) -> String {
         sensible(if self.mean >= 10.0 {
             self.mean.round()
@@ -206,7 +207,7 @@ fn days_of(window: &Window) -> impl Iterator<Item = Date> {
         .take_while(move |day| *day < end)
 }
 
-/// Records of each day before the window's end.
+/// Number of records on each day before the window's end.
 struct Days {
     first: Date,
     counts: Vec<u64>,

@@ -1,14 +1,14 @@
-//! Hours that come twice or never because the clocks change, and sums over days that hold them.
+//! Corrects sums for hours that are repeated or skipped at clock changes.
 //!
-//! A day of 25 hours has too many records if records occur in the repeated hour; one record per day at
-//! noon stays one. So records of such an hour are weighted by its length, and for a skipped hour its
-//! usual amount is added.
+//! A day of 25 hours has too many records if records occur in the repeated hour; one record per day
+//! at noon is unaffected. So records of a repeated hour are weighted by its length, and for a
+//! skipped hour its usual amount is added.
 
 use super::{Request, period::Period};
 use jiff::{civil::DateTime, tz::TimeZone};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Weight of an hour's records relative to an hour of usual length: 1 for most, ½ for a repeated
+/// Weight of an hour's records relative to an hour of usual length: usually 1, ½ for a repeated
 /// hour; `None` for a skipped one.
 pub(crate) fn hour_scale(start: DateTime, zone: &TimeZone) -> Option<f64> {
     let instant = |time| zone.to_timestamp(time).ok();
@@ -19,7 +19,7 @@ pub(crate) fn hour_scale(start: DateTime, zone: &TimeZone) -> Option<f64> {
     (lasts > 0).then(|| 3_600.0 / lasts as f64)
 }
 
-/// An hour that is longer or shorter than others.
+/// A repeated or skipped hour.
 struct OddHour {
     start: DateTime,
     scale: Option<f64>,
@@ -29,18 +29,19 @@ struct OddHour {
 pub(super) struct Clocks {
     period: Period,
     odd: BTreeMap<usize, Vec<OddHour>>,
-    /// Hours of the day that are shorter on some day.
+    /// Hours of the day that are skipped on some day.
     short: BTreeSet<i8>,
-    /// Excess amounts of hours that are too long, by group and period.
+    /// Excess amounts of repeated hours, by group and period.
     surplus: BTreeMap<(usize, usize), f64>,
-    /// Total amounts of hours that are sometimes short, by group and hour.
+    /// Total amounts of hours that are sometimes skipped, by group and hour.
     totals: BTreeMap<(usize, i8), f64>,
-    /// Days on the axis.
+    /// Number of days on the axis.
     days: f64,
 }
 
 impl Clocks {
-    /// The changes within these periods; none for what does not add up, or has no hours.
+    /// The clock changes within these periods; none for aggregates other than sums, or without
+    /// times of day.
     pub(super) fn of(
         timezone: &str,
         request: &Request<'_>,
@@ -74,7 +75,7 @@ impl Clocks {
         clocks
     }
 
-    /// Takes note of a record.
+    /// Adds a record.
     pub(super) fn note(&mut self, group: usize, position: usize, time: DateTime, amount: f64) {
         if self.short.contains(&time.hour()) {
             *self.totals.entry((group, time.hour())).or_default() += amount;
@@ -108,7 +109,7 @@ impl Clocks {
     }
 }
 
-/// The hours of a period that are longer or shorter than others.
+/// The repeated and skipped hours of a period.
 fn odd_hours(period: Period, start: DateTime, zone: &TimeZone) -> Vec<OddHour> {
     let end = period.after(start, 1);
     let instant = |time| {

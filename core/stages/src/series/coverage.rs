@@ -1,10 +1,10 @@
 //! The period that the records of a dataset cover.
 //!
-//! A period in which records begin or end has too few of them; it is *part* and must not be compared
-//! with whole ones. A silence before the first record or after the last is compared with the same
-//! hours of the neighbouring weeks: if these had several records each, the records had not begun yet,
-//! or had ended. If the source's contract declares `silence = "zero"`, a silence after the last
-//! record is never an end.
+//! A period in which records begin or end has too few of them; it is incomplete and must not be
+//! compared with complete ones. A silence before the first record or after the last is compared
+//! with the same hours of the neighbouring weeks: if these had several records each, the records
+//! had not begun yet, or had ended. If the source's contract declares `silence = "zero"`, a silence
+//! after the last record is never an end.
 
 use super::period::Period;
 use crate::{
@@ -24,33 +24,34 @@ use retrocast_domain::{
 
 const DAY: i64 = 86_400;
 const WEEK: i64 = 7 * DAY;
-/// Weeks with which a silence is compared.
+/// Number of weeks with which a silence is compared.
 const WEEKS: i64 = 8;
-/// Records expected in a silence from which on it is no chance (1 %).
+/// Number of records expected in a silence from which the silence is not chance (1 %).
 const MISSED: f64 = 4.6;
-/// Missing records that are fewer than this many standard deviations of a period do no harm.
+/// Number of standard deviations of a period below which missing records are negligible.
 const HARMLESS: f64 = 0.5;
 
 /// The covered period of records.
 pub(crate) struct Coverage {
-    /// Seconds of civil time of the records that count, ascending, and the records up to each.
+    /// Distinct times of the records in local seconds, ascending, with the cumulative number of
+    /// records.
     seconds: Vec<(i64, u64)>,
     first: DateTime,
     last: DateTime,
     window_end: DateTime,
-    /// End of the last whole bucket, if times are days that end after the window does.
+    /// End of the last complete day, if times are days in another zone that end after the window.
     bucket_end: Option<DateTime>,
-    /// Time until which the absence of records means that nothing happened, if the source declares
+    /// Time up to which the absence of records means that nothing happened, if the source declares
     /// it.
     complete_until: Option<DateTime>,
     grain: Grain,
-    /// Isolated records that were excluded from the history.
+    /// Note on isolated records that were excluded from the history.
     isolated: Option<String>,
     /// The records from which these were selected, and the first day of the selected ones.
     picked: Option<(String, Date)>,
 }
 
-/// Seconds of civil time: only differences matter.
+/// Local time in seconds: only differences matter.
 fn seconds(time: DateTime) -> i64 {
     TimeZone::UTC
         .to_timestamp(time)
@@ -58,10 +59,10 @@ fn seconds(time: DateTime) -> i64 {
 }
 
 impl Coverage {
-    /// The period that the records of a dataset cover, by their times in a column and the declared
-    /// completeness of the source; `None` if there are none before the window's end. For selected
-    /// records, the records they were selected from decide: where those continue, the selected ones are
-    /// zero, not missing.
+    /// The covered period of a dataset's records, from their times in a column and the declared
+    /// completeness of the source; `None` without records before the window's end. For selected
+    /// records, the records from which they were selected decide: while those continue, the absence
+    /// of selected ones is zero, not missing.
     pub(crate) fn of_input(
         input: &Input,
         time: &str,
@@ -85,7 +86,7 @@ impl Coverage {
         }))
     }
 
-    /// The covered period before the window's end, by times alone; `None` if there are no records.
+    /// The covered period before the window's end, from times alone; `None` without records.
     pub(crate) fn of(times: &Times, window: &Window) -> Option<Self> {
         let window_end = window.end.at(0, 0, 0, 0);
         let counts = times.counts();
@@ -131,17 +132,17 @@ impl Coverage {
         })
     }
 
-    /// The first record that counts.
+    /// Time of the first record, without isolated ones.
     pub(crate) fn first(&self) -> DateTime {
         self.first
     }
 
-    /// The last record.
+    /// Time of the last record.
     pub(crate) fn last(&self) -> DateTime {
         self.last
     }
 
-    /// Describes the excluded records before it.
+    /// The note on isolated records that were excluded.
     pub(crate) fn isolated(&self) -> Option<&str> {
         self.isolated.as_deref()
     }
@@ -151,18 +152,18 @@ impl Coverage {
         self.grain == Grain::Moment
     }
 
-    /// Time until which the absence of records means that nothing happened, if the source declares
+    /// Time up to which the absence of records means that nothing happened, if the source declares
     /// it.
     pub(crate) fn complete_until(&self) -> Option<DateTime> {
         self.complete_until
     }
 
-    /// The end of what records can cover.
+    /// The latest possible end of the covered period.
     fn limit(&self) -> DateTime {
         self.bucket_end.unwrap_or(self.window_end)
     }
 
-    /// The time from which on there is no record.
+    /// The time after which there are no records.
     fn after_last(&self) -> DateTime {
         match self.grain {
             Grain::Moment => self.last,
@@ -170,9 +171,9 @@ impl Coverage {
         }
     }
 
-    /// The end of the covered period, in periods of this length. If the source declares its
-    /// completeness, that time; else the window's end, or, if a silence before it is not by chance,
-    /// the end of the last record's period if that is whole, else the last record.
+    /// The end of the covered period, for periods of this length: the declared completeness of the
+    /// source; or else the window's end; or, if a silence before that is significant, the end of
+    /// the last record's period if that is complete, else the last record.
     pub(crate) fn end(&self, period: Period) -> DateTime {
         let (end, after) = (self.limit(), self.after_last());
         if let Some(until) = self.complete_until {
@@ -189,12 +190,12 @@ impl Coverage {
         }
     }
 
-    /// The day after the last that the records cover whole.
+    /// The day after the last completely covered day.
     pub(crate) fn end_day(&self) -> Date {
         self.end(Period::Day).date()
     }
 
-    /// The first day that the records cover whole.
+    /// The first completely covered day.
     pub(crate) fn first_day(&self) -> Date {
         let day = self.first.date();
         if self.begins_whole(day.at(0, 0, 0, 0), Period::Day) {
@@ -204,8 +205,8 @@ impl Coverage {
         }
     }
 
-    /// Returns true if the records cover the period that begins at `start` and holds the first
-    /// record.
+    /// Returns true if the records cover the whole period that begins at `start` and contains the
+    /// first record.
     pub(crate) fn begins_whole(&self, start: DateTime, period: Period) -> bool {
         let first = match self.grain {
             Grain::Moment => self.first,
@@ -217,7 +218,7 @@ impl Coverage {
     /// Returns true if records are missing in the silence from `from` to `to`.
     fn is_missing(&self, from: DateTime, to: DateTime, period: Period, at_end: bool) -> bool {
         let (from, to) = (seconds(from), seconds(to));
-        // The last record itself is no part of the silence after it.
+        // The last record itself is not part of the silence after it.
         let from = from + i64::from(at_end && self.grain == Grain::Moment);
         let length = to - from;
         let (begin, end) = (seconds(self.first), seconds(self.last));
@@ -248,13 +249,13 @@ impl Coverage {
         let records = self.seconds.last().map_or(0, |(_, records)| *records);
         let usual = records as f64 / (end - begin + 1).max(period.seconds()) as f64
             * period.seconds() as f64;
-        // The report is about the end of the window: it is excluded only if no earlier week had
+        // The report is about the end of the window, which is excluded only if no earlier week had
         // such a silence.
         let silent_max = if at_end { 0.0 } else { 0.25 };
         expected >= MISSED && expected >= HARMLESS * usual.sqrt() && silent <= silent_max * n
     }
 
-    /// Records from one time to before another.
+    /// Number of records from one time to before another.
     fn between(&self, from: i64, to: i64) -> f64 {
         let before = |time: i64| {
             let place = self.seconds.partition_point(|(other, _)| *other < time);
@@ -317,7 +318,7 @@ impl Coverage {
     }
 }
 
-/// "the end of 11 October 2026", or the minute within a day.
+/// Formats an end: "the end of 11 October 2026", or the minute within a day.
 fn until(end: DateTime) -> String {
     let day = end.date();
     if end == day.at(0, 0, 0, 0) {
@@ -330,8 +331,7 @@ fn next_day(day: Date) -> DateTime {
     day.checked_add(1.day()).unwrap_or(Date::MAX).at(0, 0, 0, 0)
 }
 
-/// Index of the first time of the history: isolated records long before all others are not part of
-/// it.
+/// Index of the first time of the history: isolated records long before all others are excluded.
 fn beginning(sorted: &[(DateTime, u64)], window_end: i64) -> usize {
     let mut days: Vec<ActiveDay> = Vec::new();
     let mut records = 0;
@@ -358,17 +358,18 @@ fn beginning(sorted: &[(DateTime, u64)], window_end: i64) -> usize {
 struct ActiveDay {
     /// Days since 1970.
     day: i64,
-    /// Position of its first time.
+    /// Index of its first time.
     position: usize,
-    /// Records before it.
+    /// Number of records before it.
     before: u64,
 }
 
-/// The latest day before which there are isolated records only.
+/// Index of the latest day before which there are only isolated records.
 fn after_isolated(days: &[ActiveDay], records: u64, end: i64) -> Option<usize> {
     /// Probability below which a silence is a gap.
     const CHANCE: f64 = 1e-4;
-    /// Minimum number of days of a gap, and days from which on it outweighs a short history on either side.
+    /// Minimum number of days of a gap, and number of days from which a short history on either
+    /// side is outweighed.
     const GAP: i64 = 14;
     const YEAR: i64 = 366;
     let first = days.first()?;
@@ -403,7 +404,7 @@ mod tests {
         Coverage::of(&times, &window("UTC")).expect("records")
     }
 
-    /// `a_day` records, evenly spread over the hours of each day, between two times.
+    /// Makes `a_day` records, evenly spread over the hours of each day, between two times.
     fn even(from: DateTime, to: DateTime, a_day: i64) -> Vec<DateTime> {
         let (begin, end) = (seconds(from), seconds(to));
         let step = DAY / a_day;
@@ -416,7 +417,7 @@ mod tests {
             .collect()
     }
 
-    /// Checks where records start and end, in days.
+    /// Checks the first and last day of the covered period.
     fn check(times: Vec<DateTime>, first: Date, end: Date) {
         let coverage = coverage(times);
         assert_eq!((coverage.first_day(), coverage.end_day()), (first, end));
@@ -444,7 +445,7 @@ mod tests {
                 date(2026, 11, 12),
             );
         }
-        // One record per day: a silence of a day is no news, one of two weeks is.
+        // With one record per day, a silence of a day is not significant, but one of two weeks is.
         check(even(may.at(12, 0, 0, 0), midnight(end), 1), may, end);
         check(
             even(may.at(12, 0, 0, 0), date(2026, 11, 14).at(0, 0, 0, 0), 1),
@@ -473,7 +474,7 @@ mod tests {
         // Thursday noon: the afternoon is missing.
         let noon = date(2026, 11, 12).at(12, 0, 0, 0);
         check(office(monday, noon), monday, date(2026, 11, 12));
-        // Friday evening is the end of the week's records as always.
+        // The records of every week end on Friday evening.
         check(
             office(monday, date(2026, 11, 13).at(18, 0, 0, 0)),
             monday,

@@ -5,14 +5,14 @@ use crate::{Context, Input, times::Times};
 use rayon::prelude::*;
 use retrocast_domain::{number::plural, window::long};
 
-/// Minimum number of records for a series of counts, and of periods with records: with fewer, every
-/// pattern is an accident.
+/// Minimum number of records for a series of counts, and of periods with records; with fewer, any
+/// pattern is accidental.
 pub(crate) const RECORDS_MIN: u64 = 20;
 pub(crate) const ACTIVE_MIN: usize = 8;
 
 /// The reason why there is nothing to analyse: no records, none with a time, none before the
-/// window's end, or none that reach into the window although they were frequent before. A window of
-/// which records cover a part of a day is sufficient.
+/// window's end, or none in the window although they were frequent before. A window with records on
+/// part of a day suffices.
 pub(crate) fn nothing(
     context: &Context,
     input: &Input,
@@ -57,7 +57,7 @@ pub(crate) fn nothing(
 }
 
 impl SeriesSet {
-    /// Returns true if a group has enough for a method that needs this many periods.
+    /// Returns true if a group has enough data for a method that needs this many periods.
     pub(crate) fn is_enough(&self, group: &Group, periods: usize) -> bool {
         self.lacks(group, periods).is_none()
     }
@@ -103,8 +103,8 @@ impl SeriesSet {
         None
     }
 
-    /// "not enough: have 9 days, need 21", of the group that lacks least, and what to do; `None` when
-    /// some group has enough.
+    /// The message for the group that lacks least, with advice: "not enough: have 9 days, need 21";
+    /// `None` if some group has enough.
     pub(crate) fn not_enough(&self, periods: usize) -> Option<String> {
         if self
             .groups

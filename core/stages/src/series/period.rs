@@ -60,7 +60,7 @@ impl From<Step> for Period {
 }
 
 impl Period {
-    /// Beginning of the period that holds a time.
+    /// Start of the period that contains a time.
     pub(crate) fn floor(self, time: DateTime) -> DateTime {
         let day = time.date();
         let start = match self {
@@ -75,7 +75,7 @@ impl Period {
         start.at(0, 0, 0, 0)
     }
 
-    /// Beginning of the period `n` after the one that begins at `start`.
+    /// Start of the period `n` after the one that begins at `start`.
     pub(crate) fn after(self, start: DateTime, n: usize) -> DateTime {
         let n = n as i64;
         let later = match self {
@@ -87,7 +87,7 @@ impl Period {
         later.unwrap_or(DateTime::MAX)
     }
 
-    /// Beginning of the period before the one that begins at `start`.
+    /// Start of the period before the one that begins at `start`.
     pub(crate) fn before(self, start: DateTime) -> Option<DateTime> {
         let earlier = match self {
             Self::Hour => start.checked_sub(1.hour()),
@@ -123,8 +123,8 @@ impl Period {
         if self == Self::Hour { 24 } else { 1 }
     }
 
-    /// A period in words: "12 October 2026, 14:00", "12 October 2026", "the week of 12 October 2026",
-    /// "January 2026".
+    /// Formats a period: "12 October 2026, 14:00", "12 October 2026", "the week of 12 October
+    /// 2026", "January 2026".
     pub(crate) fn words(self, start: impl Into<DateTime>) -> String {
         let start = start.into();
         let day = start.date();
@@ -136,8 +136,8 @@ impl Period {
         }
     }
 
-    /// The periods from one to another in words: "12 October 2026, 14:00 to 16:00", "9 to 15 November
-    /// 2026", "September 2025 to May 2026".
+    /// Formats a range of periods: "12 October 2026, 14:00 to 16:00", "9 to 15 November 2026",
+    /// "September 2025 to May 2026".
     pub(crate) fn range(self, first: impl Into<DateTime>, last: impl Into<DateTime>) -> String {
         let (first, last) = (first.into(), last.into());
         match self {
@@ -172,7 +172,7 @@ impl Period {
         format!("{preposition} {}", self.words(start))
     }
 
-    /// ISO text: a date, or a date with its hour.
+    /// Formats a time as ISO 8601: a date, or a date with its hour.
     pub(crate) fn iso(self, start: DateTime) -> String {
         if self == Self::Hour {
             format!("{}T{:02}:00", start.date(), start.hour())
@@ -181,7 +181,7 @@ impl Period {
         }
     }
 
-    /// Positions after which the series repeats itself: 7 for days.
+    /// Number of periods in a season: 7 for days.
     pub(crate) fn season(self) -> usize {
         match self {
             Self::Hour => 24,

@@ -1,16 +1,17 @@
-//! The periods on the axis, and which of them are whole.
+//! The periods of the axis, and which of them are complete.
 
 use super::{PartPeriods, Request, coverage::Coverage, period::Period};
 use jiff::civil::DateTime;
 use retrocast_domain::{number, window::long};
 
-/// The periods that hold records, and which of them are whole.
+/// The periods with records, and which of them are complete.
 pub(super) struct Span {
     pub(super) starts: Vec<DateTime>,
     pub(super) end: DateTime,
     pub(super) first_is_part: bool,
     pub(super) last_is_part: bool,
-    /// The first record, where it comes days after the first period begins and that counts as whole.
+    /// Time of the first record, if it is days after the start of a first period that counts as
+    /// complete.
     late_first: Option<DateTime>,
     pub(super) period: Period,
 }
@@ -47,15 +48,15 @@ impl Span {
         }
     }
 
-    /// The period of a time, if it is on the axis and covered. The last record is at the exact end of
-    /// the covered period.
+    /// Index of a time's period, if it is on the axis and covered. The last record may be at the
+    /// exact end of the covered period.
     pub(super) fn position(&self, time: DateTime) -> Option<usize> {
         let is_covered = time < self.end || (self.last_is_part && time == self.end);
         let after = self.starts.partition_point(|start| *start <= time);
         after.checked_sub(1).filter(|_| is_covered)
     }
 
-    /// Positions to analyse, and caveats.
+    /// Indices to analyse, with caveats.
     pub(super) fn whole(
         &self,
         part_periods: PartPeriods,

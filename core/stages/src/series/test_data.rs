@@ -1,4 +1,4 @@
-//! Records and contexts for the tests of stages.
+//! Test data: records and contexts.
 
 use crate::{Context, Input, Stop};
 use jiff::{
@@ -21,7 +21,7 @@ impl Noise {
         ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Nearly standard normal: a sum of twelve.
+    /// Approximately standard normal: a sum of twelve uniform numbers.
     pub(crate) fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
     }
@@ -36,13 +36,13 @@ impl Noise {
     }
 }
 
-/// A stage called "test" whose window is the week before `date`.
+/// A stage named "test" whose window is the week before `date`.
 pub(crate) fn context(date: &str) -> Context {
     let window: Window = WindowSpec::Week.last_complete(date.parse().expect("a date"), "UTC");
     context_of("test", window)
 }
 
-/// A stage of this name in this window.
+/// A stage with this name and window.
 pub(crate) fn context_of(stage: &str, window: Window) -> Context {
     Context {
         stage: stage.to_string(),
@@ -55,7 +55,7 @@ pub(crate) fn context_of(stage: &str, window: Window) -> Context {
     }
 }
 
-/// A dataset at version 3 with the time column "at" when it has one.
+/// A dataset at version 3, with the time column "at" if it has one.
 pub(crate) fn input(name: &str, frame: DataFrame) -> Input {
     let time = frame.column("at").is_ok().then(|| "at".to_string());
     let rows = frame.height() as u64;
@@ -70,7 +70,7 @@ pub(crate) fn input(name: &str, frame: DataFrame) -> Input {
     }
 }
 
-/// A time column from civil times in UTC.
+/// A time column from local times in UTC.
 pub(crate) fn times(name: &str, times: &[DateTime]) -> Column {
     let zone = jiff::tz::TimeZone::UTC;
     let micros: Vec<i64> = times
@@ -82,7 +82,7 @@ pub(crate) fn times(name: &str, times: &[DateTime]) -> Column {
     column.cast(&dtype).expect("times")
 }
 
-/// Records, `count(day, group)` a day for each group.
+/// Makes `count(day, group)` records per day for each group.
 pub(crate) fn records(
     first: &str,
     days: usize,

@@ -1,4 +1,4 @@
-//! Series hold what the records cover, and nothing else.
+//! Series cover the range of the records, and nothing beyond it.
 
 use super::test_data::{context, context_of, input, records, times};
 use super::*;
@@ -72,7 +72,7 @@ fn a_quiet_weekend_is_zero_but_the_end_of_records_is_the_end() {
     assert_eq!(set(70).starts.len(), 70);
     assert_eq!(set(70).groups[0].values[68..], [Some(0.0), Some(0.0)]);
     assert_eq!(set(66).starts.len(), 66);
-    // Records that ended before the window are no series of it.
+    // Records that ended before the window give no series for it.
     let reason = set(54).nothing.expect("a reason");
     assert!(reason.contains("end on 25 September 2026"), "{reason}");
 }
@@ -135,7 +135,7 @@ fn silence_is_zero_where_the_source_says_so() {
     let complete = set(Some("2026-11-02T08:00:00"));
     assert_eq!((complete.nothing, complete.starts.len()), (None, 41));
     assert_eq!(complete.groups[0].values[32..], [Some(0.0); 9]);
-    // An export of last week does not know of this one.
+    // An export of last week has no records of this week.
     let reason = set(Some("2026-10-11T23:00:00")).nothing.expect("a reason");
     assert!(reason.contains("newer export"), "{reason}");
 }
@@ -378,7 +378,7 @@ fn a_first_period_that_counts_as_whole_is_named_where_records_come_late_in_it() 
     assert!(!told(Period::Day));
 }
 
-/// Records that were picked from others, all with times only.
+/// Records that were selected from others by their times only.
 fn picked(times: &[DateTime], all: &[DateTime]) -> Input {
     let of = |name: &str, at: &[DateTime]| {
         let columns = vec![self::times("at", at)];

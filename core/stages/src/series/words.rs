@@ -3,7 +3,7 @@
 use super::{Aggregate, Group, Request, period::Period};
 use retrocast_domain::number;
 
-/// "component = billing", or "all".
+/// The subject of a group: "component = billing", or "all".
 pub(crate) fn subject(by: &[String], label: &str) -> String {
     if by.is_empty() {
         "all".to_string()
@@ -12,7 +12,7 @@ pub(crate) fn subject(by: &[String], label: &str) -> String {
     }
 }
 
-/// The metric per period, in words: "tickets per day", "median minutes".
+/// The metric per period: "tickets per day", "median minutes".
 pub(crate) fn measure_per(request: &Request<'_>, records: &str) -> String {
     let spoken = |name: &str| name.replace('_', " ");
     let named = request.measure.map(str::to_string);
@@ -30,9 +30,9 @@ pub(crate) fn measure_per(request: &Request<'_>, records: &str) -> String {
     }
 }
 
-/// The shortest time, at least a period, in which the steepest of slopes per period amounts to a readable
-/// figure: its noun, and its number of periods. All texts with a slope use it, so that two places never
-/// give the same slope in two units.
+/// The shortest time, at least a period, in which the steepest of several slopes per period amounts
+/// to a readable figure: its noun, and its number of periods. All texts with a slope use it, so
+/// that a slope has the same unit everywhere.
 pub(crate) fn readable_time(period: Period, steepest: f64) -> (&'static str, f64) {
     const READABLE: f64 = 0.5;
     const YEAR: f64 = 365.25;
@@ -53,7 +53,7 @@ pub(crate) fn readable_time(period: Period, steepest: f64) -> (&'static str, f64
         .unwrap_or_else(|| periods(&longer[longer.len() - 1]))
 }
 
-/// The axis of a chart: the metric with its unit; an axis of shares has the name alone.
+/// Label of a chart's axis: the metric with its unit; for shares the name alone.
 pub(crate) fn axis(measure: &str, unit: &str) -> String {
     match unit {
         "" => measure.to_string(),
@@ -70,7 +70,7 @@ pub(crate) fn measure(asked: Option<&str>, value: Option<&str>, records: &str) -
     )
 }
 
-/// "are" for measures that read as a plural, else "is".
+/// "are" for metrics in the plural, else "is".
 pub(crate) fn be(measure: &str) -> &'static str {
     let noun = measure.split(" per ").next().unwrap_or(measure);
     if noun.ends_with('s') && !noun.starts_with("the ") {
@@ -80,7 +80,7 @@ pub(crate) fn be(measure: &str) -> &'static str {
     }
 }
 
-/// A sentence's first letter in upper case.
+/// Capitalises the first letter.
 pub(crate) fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| {
@@ -88,7 +88,7 @@ pub(crate) fn capitalised(text: &str) -> String {
     })
 }
 
-/// " in billing" for a group, nothing for all.
+/// " in billing" for a group, empty for all.
 pub(crate) fn in_named(by: &[String], label: &str) -> String {
     if by.is_empty() {
         String::new()
@@ -97,7 +97,7 @@ pub(crate) fn in_named(by: &[String], label: &str) -> String {
     }
 }
 
-/// The same of a group of a series.
+/// The same for a group of a series.
 pub(crate) fn in_group(group: &Group) -> String {
     if group.subject == "all" {
         String::new()
@@ -114,7 +114,7 @@ pub(crate) fn series_of(by: &[String], count: usize, measure: &str) -> String {
     }
 }
 
-/// A level of coverage or a share of a limit as per cent without needless decimals: "95 %".
+/// A share as a percentage without unnecessary decimals: "95 %".
 pub(crate) fn share(value: f64) -> String {
     format!(
         "{}{}%",
@@ -123,7 +123,8 @@ pub(crate) fn share(value: f64) -> String {
     )
 }
 
-/// A note for a caption: an interval that excludes "no difference" is no proof among many.
+/// A note for a caption: among many comparisons, an interval that excludes "no difference" is no
+/// proof.
 pub(crate) fn uncorrected(groups: usize, noun: &str) -> String {
     if groups < 2 {
         return String::new();
@@ -132,7 +133,7 @@ pub(crate) fn uncorrected(groups: usize, noun: &str) -> String {
     format!("; each interval is for its row alone, findings are corrected for all {groups}")
 }
 
-/// A seed of its own for a group, whatever other groups there are (FNV-1a).
+/// A seed for a group, independent of other groups (FNV-1a).
 pub(crate) fn group_seed(seed: u64, label: &str) -> u64 {
     label
         .bytes()
@@ -141,7 +142,7 @@ pub(crate) fn group_seed(seed: u64, label: &str) -> u64 {
         })
 }
 
-/// Name of a chart, unique in the report and fit for a file name.
+/// Id of a chart, unique in the report and valid as a file name.
 pub(crate) fn chart_id(stage: &str, what: &str) -> String {
     let safe = |letter: char| {
         if letter.is_ascii_alphanumeric() {

@@ -1,4 +1,4 @@
-//! Records as the analyses of patterns read them.
+//! Reads records for the analyses of patterns.
 
 use super::{
     Data, Group, Hour, Row,
@@ -15,7 +15,7 @@ use jiff::civil::{Date, DateTime};
 use retrocast_domain::{Cell, Evidence, number::plural, window::long};
 use std::collections::BTreeMap;
 
-/// Maximum number of records to analyse one by one.
+/// Maximum number of records that are analysed singly.
 const SAMPLE_MAX: usize = 1_000_000;
 
 /// Reads the records of the dataset; the error is the reason why there are none to analyse.
@@ -95,7 +95,7 @@ struct Reading<'a> {
     input: &'a Input,
     time: &'a str,
     times: &'a Times,
-    /// First day, and day after the last.
+    /// First day, and day after the last day.
     days: [Date; 2],
     aggregate: Aggregate,
 }
@@ -212,18 +212,18 @@ impl Reading<'_> {
     }
 }
 
-/// Records one by one: all of them, or of very many those whose hash is smallest, so that the same are
-/// chosen in whatever order they come.
+/// Single records: all of them or, if there are very many, those with the smallest hashes, so that
+/// the selection does not depend on their order.
 struct Sample {
     max: usize,
     rows: Vec<(usize, Row)>,
     seen: u64,
-    /// Hashes from this one on are left out.
+    /// Records with hashes from this one on are left out.
     below: u64,
 }
 
 impl Sample {
-    /// Keeps at most this many; none if they are not needed.
+    /// Keeps at most this many records; none if they are not needed.
     fn new(max: usize) -> Self {
         Self {
             max,
@@ -260,7 +260,7 @@ impl Sample {
         })
     }
 
-    /// The rows of each group, by time.
+    /// The rows of each group, in order of time.
     fn rows(mut self, groups: usize) -> Vec<Vec<Row>> {
         let mut rows: Vec<Vec<Row>> = Vec::new();
         rows.resize_with(groups, Vec::new);
@@ -273,7 +273,7 @@ impl Sample {
 }
 
 impl Row {
-    /// The same for the same record, in whatever order records come.
+    /// Hash of the contents of a record, independent of the order of records.
     fn hash(&self) -> u64 {
         let bits = |value: Option<f64>| value.map_or(1, f64::to_bits);
         let time = self.time;
@@ -286,7 +286,7 @@ impl Row {
             bits(self.volume),
             u64::from(self.is_event),
         ];
-        // The finaliser of SplitMix64 (Steele, Lea and Flood 2014), once for each part.
+        // The finaliser of SplitMix64 (Steele, Lea and Flood 2014), applied once per part.
         parts.iter().fold(0x9e37_79b9_7f4a_7c15, |hash: u64, part| {
             let mut z = (hash ^ part).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -358,7 +358,7 @@ pub(super) fn measure(
     }
 }
 
-/// The groups with the most records, by label.
+/// Keeps the groups with the most records, ordered by label.
 fn largest(mut groups: Vec<Group>, params: &Params, caveats: &mut Vec<String>) -> Vec<Group> {
     groups.sort_by(|a, b| {
         b.records
@@ -405,7 +405,7 @@ mod tests {
         assert_eq!(times(&forth), times(&back));
         assert!((500..=1_000).contains(&forth.len()), "{}", forth.len());
         assert!(caveat.is_some_and(|caveat| caveat.contains("Of 30")));
-        // One in ten is an event, among those chosen too: within four standard errors.
+        // One in ten records is an event, also in the sample: within four standard errors.
         let events = forth.iter().filter(|row| row.is_event).count() as f64;
         let share = events / forth.len() as f64;
         assert!(

@@ -1,4 +1,4 @@
-//! Weekdays within weeks, hours within days, months within years.
+//! Effects of weekdays within weeks, hours within days, months within years.
 
 use super::{Data, EffectName, Group, Results, days_between};
 use crate::series::clock::hour_scale;
@@ -18,7 +18,7 @@ mod present;
 use claims::{best_candidate, weekday_candidates};
 use present::{calendar, chart_of, rows_of, table_of};
 
-/// Maximum number of charts of one effect; the rest is in the table.
+/// Maximum number of charts of one effect; the table has all.
 const CHARTS_MAX: usize = 4;
 
 /// Minimum number of events for an effect.
@@ -28,14 +28,14 @@ const WORKING: [usize; 5] = [0, 1, 2, 3, 4];
 
 const WEEKEND: [usize; 2] = [5, 6];
 
-/// One effect: the blocks and categories of a time, and their wording.
+/// One effect: its blocks and categories of time, and their wording.
 pub(super) struct Rhythm {
     pub(super) name: EffectName,
     pub(super) key: &'static str,
     pub(super) labels: Vec<String>,
-    /// The categories whose mean one category is compared with: "all days".
+    /// Name of the baseline: "all days".
     pub(super) all: &'static str,
-    /// Within which categories are compared: "week".
+    /// Name of the block within which categories are compared: "week".
     pub(super) block: &'static str,
 }
 
@@ -69,7 +69,7 @@ impl Rhythm {
         })
     }
 
-    /// "the mean of all days".
+    /// The baseline in words: "the mean of all days".
     pub(super) fn baseline(&self) -> String {
         format!("the mean of {}", self.all)
     }
@@ -91,7 +91,7 @@ impl Rhythm {
         }
     }
 
-    /// "on Mondays", "between 14:00 and 16:00", "in March and April".
+    /// The time of some categories: "on Mondays", "between 14:00 and 16:00", "in March and April".
     fn when(&self, categories: &[usize]) -> String {
         let labels = categories.iter().map(|category| &self.labels[*category]);
         match self.name {
@@ -107,7 +107,7 @@ impl Rhythm {
         }
     }
 
-    /// The same with the time zone of hours.
+    /// The same with the time zone, for hours.
     fn in_zone(&self, data: &Data<'_>, when: &str) -> String {
         match self.name {
             EffectName::Hour => format!("{when} ({})", data.context.window.timezone),
@@ -115,7 +115,7 @@ impl Rhythm {
         }
     }
 
-    /// Hours as spans, also over midnight: "between 14:00 and 16:00".
+    /// Hours as ranges, also across midnight: "between 14:00 and 16:00".
     fn spans(&self, hours: &[usize]) -> Vec<String> {
         let count = self.labels.len();
         let holds = |hour: usize| hours.contains(&(hour % count));
@@ -129,7 +129,7 @@ impl Rhythm {
             .collect()
     }
 
-    /// The data that it lacks.
+    /// Describes the data that it lacks.
     fn missing(&self, data: &Data<'_>) -> Option<String> {
         match self.name {
             EffectName::Hour if !data.has_hours => Some("times have no hour".to_string()),
@@ -147,9 +147,9 @@ pub(super) struct Fitted {
     counts: BlockCounts,
     pub(super) rates: BlockRates,
     overall: Overall,
-    /// Each category against all.
+    /// Each category compared with all.
     pub(super) against_all: Vec<Option<Comparison>>,
-    /// Each day against Monday to Friday.
+    /// Each weekday compared with Monday to Friday.
     pub(super) against_working: Vec<Option<Comparison>>,
 }
 
@@ -225,7 +225,7 @@ fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<Fitted> {
         while day < data.end {
             let block = rhythm.block_of(data.first, day);
             if rhythm.name == EffectName::Hour {
-                // At clock changes, an hour occurs twice or never.
+                // At clock changes, an hour is repeated or skipped.
                 for hour in 0..24 {
                     let start = day.at(hour, 0, 0, 0);
                     let hours = hour_scale(start, &zone).map_or(0.0, f64::recip);

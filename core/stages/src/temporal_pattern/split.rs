@@ -1,4 +1,4 @@
-//! The median of a value before and after a day.
+//! Compares the median of a value before and after a day.
 
 use super::{Candidate, Data, Group, Line, Results};
 use crate::series::words::capitalised;
@@ -13,7 +13,7 @@ use retrocast_stats::{
 };
 use serde_json::json;
 
-/// Name of the effect in the rows that the stage leaves.
+/// Name of the effect in the stage's dataset.
 pub(super) const EFFECT: &str = "split";
 
 /// Minimum number of values on each side.
@@ -44,17 +44,17 @@ impl Side {
         self.interval[1] - self.interval[0]
     }
 
-    /// The interval of the median in words.
+    /// Formats the interval of the median.
     fn bounds(&self, unit: &str) -> String {
         let [low, high] = levels(self.interval, Some(self.width()), unit);
         number::range(&low, &high)
     }
 }
 
-/// From the median before to the one after, with its interval.
+/// The change of the median, with its interval.
 fn change<'a>(before: &Side, after: &Side, unit: &'a str) -> ([f64; 3], Estimate<'a>) {
     let difference = after.median - before.median;
-    // Zou and Donner (2008): bounds of a difference from the bounds of its parts.
+    // Zou and Donner (2008): the bounds of a difference from the bounds of its terms.
     let [bl, bu] = before.interval.map(|bound| bound - before.median);
     let [al, au] = after.interval.map(|bound| bound - after.median);
     let interval = [difference - al.hypot(bu), difference + au.hypot(bl)];
@@ -62,7 +62,7 @@ fn change<'a>(before: &Side, after: &Side, unit: &'a str) -> ([f64; 3], Estimate
     ([difference, interval[0], interval[1]], estimate)
 }
 
-/// Both medians, with the digits that the narrower of their intervals supports.
+/// Formats both medians with the digits that the narrower interval supports.
 fn medians(before: &Side, after: &Side, unit: &str) -> [String; 2] {
     let width = before.width().min(after.width());
     let (_, estimate) = change(before, after, unit);

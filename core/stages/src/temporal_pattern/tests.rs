@@ -1,4 +1,4 @@
-//! Patterns that exist are found, patterns that do not exist are not.
+//! Real patterns are found, and no others.
 
 use super::*;
 use crate::series::test_data::Noise;
@@ -305,7 +305,7 @@ fn rates_of_hours_are_per_hour_and_those_of_days_per_day() {
     assert_eq!(sum(days, 1), sum(hours, 1));
 }
 
-/// Labels of the bars of the first chart that are marked, and of those that are not, with their heights.
+/// Labels and heights of the marked bars of the first chart, and of the other bars.
 fn marked(cell: &Cell) -> [Vec<(String, f64)>; 2] {
     let ChartKind::Bars { bars, .. } = &cell.charts[0].kind else {
         panic!("{:?}", cell.charts[0].kind)
@@ -316,7 +316,7 @@ fn marked(cell: &Cell) -> [Vec<(String, f64)>; 2] {
     })
 }
 
-/// Records over 80 days of winter time with these expected numbers an hour.
+/// Records over 80 days of winter time with these expected numbers per hour.
 fn by_hour(rate: impl Fn(i64) -> f64, seed: u64) -> DataFrame {
     const HOUR: i64 = DAY / 24;
     let mut noise = Noise(seed);
@@ -653,7 +653,7 @@ fn wrong_params_are_refused_in_words() {
     check(json!({"split": "soon"}), "is not a day");
 }
 
-/// The 801 incidents without maintenance, when the real data is there.
+/// The 801 incidents without maintenance; `None` without the real data.
 fn incidents() -> Option<DataFrame> {
     let Ok(folder) = std::env::var("RETROCAST_REAL_DATA") else {
         eprintln!(

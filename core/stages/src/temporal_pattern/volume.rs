@@ -1,4 +1,4 @@
-//! The volume above which things change, found and not given.
+//! Finds a volume above which the metric changes.
 
 use super::{Candidate, Data, Group, Line, Results, Row, words};
 use crate::series::words::{capitalised, chart_id, group_seed};
@@ -15,15 +15,15 @@ use retrocast_stats::{
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Name of the effect in the rows that the stage leaves.
+/// Name of the effect in the stage's dataset.
 pub(super) const EFFECT: &str = "volume";
 
-/// Minimum number of records, and fewest events and non-events among them.
+/// Minimum number of records, and of events and non-events among them.
 const RECORDS_MIN: usize = 200;
 const EVENTS_MIN: usize = 20;
 /// Minimum number of records on either side of a threshold.
 const SIDE_MIN: usize = 20;
-/// Records that a usual stratum should hold.
+/// Minimum number of records in a typical stratum.
 const STRATUM_USUAL: usize = 8;
 
 /// A record with a volume and an outcome.
@@ -97,7 +97,7 @@ pub(super) fn look(data: &Data<'_>, found: &mut Results) {
     found.tables.push(table.top(24));
 }
 
-/// Both sides of a cut as rows of the stage's frame.
+/// Both sides of a threshold as rows of the stage's dataset.
 fn lines(group: &Group, points: &[Point<'_>], cut: f64, ratio: Option<Comparison>) -> [Line; 2] {
     [false, true].map(|is_above| {
         let side = points
@@ -128,8 +128,8 @@ fn spoken(data: &Data<'_>) -> String {
         .replace('_', " ")
 }
 
-/// The records above a volume, or up to it, in words: "with more than 1150 files", "with up to 1150 files";
-/// of what has no plural "with a queue length above 80".
+/// Describes the records above a volume, or up to it: "with more than 1150 files", "with up to 1150
+/// files"; without a plural, "with a queue length above 80".
 fn records_with(volume: &str, cut: &str, is_above: bool) -> String {
     match (words::verb(volume) == "are", is_above) {
         (true, true) => format!("with more than {cut} {volume}"),
@@ -160,7 +160,7 @@ fn points<'a>(data: &Data<'_>, group: &'a Group) -> Vec<Point<'a>> {
         .collect()
 }
 
-/// Strata within which volumes are compared: days when they hold enough records, else weeks, else
+/// Strata within which volumes are compared: days if they have enough records, else weeks, else
 /// months, else none.
 fn strata(points: &[Point<'_>]) -> (Vec<usize>, &'static str) {
     type Key = (i16, i16, usize);
@@ -181,7 +181,7 @@ fn strata(points: &[Point<'_>]) -> (Vec<usize>, &'static str) {
         for point in points {
             *sizes.entry(key(point.row)).or_default() += 1;
         }
-        // The size of the stratum that the usual record is in.
+        // Size of the stratum of the median record.
         let mut by_record: Vec<usize> = points.iter().map(|point| sizes[&key(point.row)]).collect();
         by_record.sort_unstable();
         if by_record[by_record.len() / 2] >= STRATUM_USUAL {
@@ -196,7 +196,7 @@ fn strata(points: &[Point<'_>]) -> (Vec<usize>, &'static str) {
     (points.iter().map(|point| point.row.within).collect(), "")
 }
 
-/// The level above the cut over that up to it, in words.
+/// The ratio of the level above the threshold to that up to it, as an estimate.
 fn in_words(data: &Data<'_>, ratio: &Comparison) -> Estimate<'static> {
     let estimate = words::ratio(ratio, true);
     if data.params.value.is_none() {
@@ -206,7 +206,7 @@ fn in_words(data: &Data<'_>, ratio: &Comparison) -> Estimate<'static> {
     }
 }
 
-/// Levels above and up to the cut.
+/// Levels above the threshold and up to it.
 fn sides(data: &Data<'_>, cut: &Threshold, ratio: Option<&Comparison>) -> [String; 2] {
     let unit = if data.params.value.is_none() {
         "share"
@@ -220,8 +220,8 @@ fn sides(data: &Data<'_>, cut: &Threshold, ratio: Option<&Comparison>) -> [Strin
     [above, below]
 }
 
-/// The level above the cut over that up to it, with the clustering of records in the strata (each
-/// record alone where there are none). `None` where a level is not positive.
+/// The ratio of the level above the threshold to that up to it, with records clustered in the
+/// strata (or independent without strata). `None` if a level is not positive.
 fn ratio_of(
     data: &Data<'_>,
     points: &[Point<'_>],
@@ -305,7 +305,7 @@ fn candidate(
             .map(|ratio| Magnitude::point(ratio, "ratio")),
     };
     let share = data.params.value.is_none();
-    // Within strata and over all of them, the level must move the same way.
+    // The direction must be the same within strata and over all of them.
     let agrees = (cut.mean_above >= cut.mean_below) == (cut.z >= 0.0);
     let is_large = finding.magnitude.as_ref().map_or(share, |ratio| {
         ratio.value.max(1e-9).ln().abs() >= (1.0 + data.params.change_min).ln()
@@ -406,13 +406,13 @@ fn candidate(
 
 /// Records of similar volume.
 struct Class {
-    /// Its lowest and highest volume.
+    /// Range of its volumes.
     label: String,
     is_above: bool,
     outcomes: Vec<f64>,
 }
 
-/// Ten equally filled classes of volume, the one that holds the cut divided there.
+/// Ten equally large classes of volume, with the class that contains the threshold split there.
 fn classes(points: &[Point<'_>], cut: f64) -> Vec<Class> {
     let volumes = sorted(&points.iter().map(|point| point.volume).collect::<Vec<_>>());
     let mut ends: Vec<f64> = (1..=10)

@@ -6,14 +6,14 @@ use crate::series::words::{capitalised, share};
 use retrocast_domain::{Chart, ChartKind, Estimate, Finding, Table, chart::Bar, number};
 use retrocast_stats::test::Comparison;
 
-/// A ratio as the difference it makes, with its interval where there is one.
+/// A ratio as an estimate of the difference, with its interval if it has one.
 pub(super) fn ratio(ratio: &Comparison, proven: bool) -> Estimate<'static> {
     let interval = (ratio.upper < f64::MAX).then_some([ratio.lower - 1.0, ratio.upper - 1.0]);
     Estimate::relative(ratio.estimate - 1.0, interval, proven)
 }
 
-/// A ratio of the metric in words: records are more frequent, amounts higher, shares a number of times
-/// as high.
+/// A ratio of the metric in words: records are more frequent, amounts are higher, shares are a
+/// number of times as high.
 pub(super) fn estimate(
     data: &Data<'_>,
     comparison: &Comparison,
@@ -29,7 +29,7 @@ pub(super) fn estimate(
     }
 }
 
-/// Formats a count for a table: records, or what happened in them.
+/// Formats a count for a table: of records, or of events.
 pub(super) fn counted(data: &Data<'_>, events: f64, exposure: f64) -> String {
     number::sensible(if data.per_record && data.amounts {
         exposure
@@ -38,7 +38,7 @@ pub(super) fn counted(data: &Data<'_>, events: f64, exposure: f64) -> String {
     })
 }
 
-/// Formats the rates of a table's column.
+/// Formats the rates of a table column.
 pub(super) fn rates(data: &Data<'_>, rates: &[f64]) -> Vec<String> {
     let each = |text: &dyn Fn(f64) -> String| rates.iter().map(|rate| text(*rate)).collect();
     match (data.per_record, data.amounts) {
@@ -48,7 +48,7 @@ pub(super) fn rates(data: &Data<'_>, rates: &[f64]) -> Vec<String> {
     }
 }
 
-/// Headings of both; the rate of records is `per` a day or an hour.
+/// Headings of both columns; the rate of records is `per` a day or an hour.
 pub(super) fn headings(data: &Data<'_>, per: &'static str) -> [&'static str; 2] {
     match (data.per_record, data.amounts) {
         (true, true) => [">Records", ">Mean"],
@@ -70,8 +70,7 @@ pub(super) fn unproven(data: &Data<'_>, group: &Group, effect: &str) -> String {
     }
 }
 
-/// Marks the bars that the title's finding speaks of, and no others: those whose labels its `bars`
-/// number names.
+/// Highlights only the bars of the title's finding: those whose labels are in its number `bars`.
 pub(super) fn highlight(chart: &mut Chart, finding: &Finding) {
     let ChartKind::Bars { bars, .. } = &mut chart.kind else {
         return;
@@ -85,7 +84,7 @@ pub(super) fn highlight(chart: &mut Chart, finding: &Finding) {
     }
 }
 
-/// A bar chart with its alternative text, and its table. Each bar has its interval in words.
+/// Makes a bar chart with its alternative text and table; the intervals of the bars are formatted.
 pub(super) fn bars(
     id: String,
     title: String,
@@ -98,7 +97,7 @@ pub(super) fn bars(
         .iter()
         .map(|(bar, _)| format!("{} {}", bar.label, bar.text))
         .collect();
-    // A claim about the bars may give the chart another title.
+    // A claim on the bars may give the chart another title.
     let mut table = Table::new(
         unit.to_string(),
         &["<", &format!(">{unit}"), ">95 % interval"],

@@ -1,4 +1,4 @@
-//! Each year against the one before: part years against the same part of it.
+//! Compares each year with the previous one; an incomplete year with the same part of it.
 
 use super::{Candidate, Data, Group, Line, Results, days_between, severity, words};
 use crate::series::words::{capitalised, chart_id, uncorrected};
@@ -13,7 +13,7 @@ use retrocast_stats::{
 };
 use serde_json::json;
 
-/// Minimum number of events in a year, or the part of it, for it to be compared.
+/// Minimum number of events in each compared year, or part of a year.
 const EVENTS_MIN: f64 = 20.0;
 
 /// One calendar year of one group.
@@ -21,15 +21,15 @@ struct Year {
     year: i16,
     /// First day that records cover.
     start: Date,
-    /// Day after the last.
+    /// Day after the last covered day.
     end: Date,
     events: f64,
-    /// Share of the year that records cover; records, when rates are per record.
+    /// Share of the year that records cover; for rates per record, number of records.
     exposure: f64,
 }
 
 impl Year {
-    /// Returns true if records cover it in part only.
+    /// Returns true if records cover only part of the year.
     fn is_part(&self) -> bool {
         self.start > date(self.year, 1, 1) || self.end < next_year(self.year)
     }
@@ -38,7 +38,7 @@ impl Year {
         days_between(self.start, self.end).max(1) as f64
     }
 
-    /// Events per day or per record, so that part years compare with whole ones.
+    /// Events per day or per record, so that incomplete years can be compared with complete ones.
     fn rate(&self, data: &Data<'_>) -> f64 {
         if data.per_record {
             self.events / self.exposure.max(1.0)
@@ -56,7 +56,7 @@ impl Year {
     }
 }
 
-/// A day of any year, by month and day; (13, 1) is the first of the next.
+/// Month and day of any year; (13, 1) is 1 January of the next year.
 type YearDay = (i8, i8);
 
 fn year_day(day: Date, year: i16) -> YearDay {
@@ -67,7 +67,7 @@ fn year_day(day: Date, year: i16) -> YearDay {
     }
 }
 
-/// The day in a year; 1 March for 29 February where there is none.
+/// The day in a year; 1 March for a missing 29 February.
 fn in_year(year: i16, (month, day): YearDay) -> Date {
     if month > 12 {
         return next_year(year);
@@ -75,13 +75,13 @@ fn in_year(year: i16, (month, day): YearDay) -> Date {
     Date::new(year, month, day).unwrap_or_else(|_| date(year, 3, 1))
 }
 
-/// The part of a year that is compared.
+/// The compared part of a year.
 struct Part {
     start: Date,
     end: Date,
     events: f64,
     exposure: f64,
-    /// Events and exposure of its months.
+    /// Events and exposure by month.
     months: Vec<(f64, f64)>,
 }
 
@@ -126,7 +126,7 @@ impl Part {
         self.start == date(year, 1, 1) && self.end == next_year(year)
     }
 
-    /// "2025", or "1 January to 20 August 2025" for a part of it.
+    /// The year, "2025", or the part of it, "1 January to 20 August 2025".
     fn words(&self) -> String {
         if self.is_whole() {
             return self.start.year().to_string();
@@ -144,7 +144,7 @@ impl Part {
     }
 }
 
-/// A year and the previous one, over the part that records cover of both.
+/// A year and the previous one, limited to the part that records cover in both.
 struct Pair {
     before: Part,
     now: Part,
@@ -173,7 +173,7 @@ impl Pair {
         })
     }
 
-    /// The ratio with the interval that allows for clustering.
+    /// The ratio, with the interval that allows for clustering.
     fn comparison(&self) -> Comparison {
         Comparison {
             estimate: self.ratio.ratio,
@@ -187,7 +187,8 @@ impl Pair {
         words::estimate(data, &self.comparison(), proven)
     }
 
-    /// "in 2025 than in 2024", "from 1 January to 20 August 2025 than in the same part of 2024".
+    /// The comparison: "in 2025 than in 2024", "from 1 January to 20 August 2025 than in the same
+    /// part of 2024".
     fn than(&self) -> String {
         let (now, year) = (self.now.words(), self.before.start.year());
         if self.is_part {
@@ -197,7 +198,7 @@ impl Pair {
         }
     }
 
-    /// Counts or rates of both, the later first.
+    /// Counts or rates of both years, the later first.
     fn sizes(&self, data: &Data<'_>) -> [String; 2] {
         let parts = [&self.now, &self.before];
         if !data.per_record {

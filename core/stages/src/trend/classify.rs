@@ -1,4 +1,4 @@
-//! The direction of each group: test, line, class.
+//! Tests each group, fits its line, and classifies it.
 
 use super::{Params, line::Line};
 use crate::{
@@ -13,10 +13,10 @@ use retrocast_stats::{
     trend::{MannKendall, Trend, seasonally_adjusted, trend},
 };
 
-/// Relative changes above which an upper bound is meaningless to a reader.
+/// Maximum relative change that is readable as an upper bound.
 const READABLE: f64 = 1e3;
 
-/// One group with what was found.
+/// The result of one group.
 pub(super) struct Tested {
     pub(super) test: MannKendall,
     pub(super) line: Line,
@@ -24,12 +24,13 @@ pub(super) struct Tested {
     /// True if the test, corrected for all groups, finds a trend in the direction of the line.
     pub(super) is_tested: bool,
     pub(super) class: &'static str,
-    /// Whether a step or the line describes it better, with positions in the series.
+    /// Whether a step or the line describes the series better, with indices into the series.
     pub(super) shape: Option<Shape>,
 }
 
 impl Tested {
-    /// The change of the line over the group's stretch: what every sentence, table and title gives.
+    /// The change of the line over the group's period, which every sentence, table and title
+    /// states.
     pub(super) fn estimate<'a>(&self, unit: &'a str) -> Estimate<'a> {
         let change = self.line.change().filter(|_| !is_share(unit));
         match change {
@@ -44,7 +45,7 @@ impl Tested {
         }
     }
 
-    /// Returns true if a step describes it better than the line.
+    /// Returns true if a step describes the series better than the line.
     pub(super) fn is_step(&self) -> bool {
         matches!(self.shape, Some(Shape::Step(_)))
     }
@@ -60,12 +61,12 @@ impl Tested {
     }
 }
 
-/// Returns true if values in a unit are shares, which differ by points.
+/// Returns true for the unit of shares, whose difference is in percentage points.
 pub(super) fn is_share(unit: &str) -> bool {
     matches!(unit, "%" | "share")
 }
 
-/// Tests every group, corrects all p-values together and names what each group does.
+/// Tests every group, corrects all p-values together and classifies each group.
 pub(super) fn classify(
     context: &Context,
     set: &SeriesSet,
@@ -104,7 +105,8 @@ pub(super) fn classify(
                 line,
             };
             let change = tested.line.change();
-            // The interval is of the slope alone; the test is corrected for all groups: both must hold.
+            // The interval is of the slope alone, and the test is corrected for all groups: both
+            // must hold.
             tested.class = if tested.is_proven() {
                 if change.is_some_and(|[change, ..]| change.abs() < params.change_min) {
                     "small"
@@ -144,7 +146,7 @@ fn is_volatile(line: &Line, adjusted: &[Option<f64>], counts: bool) -> bool {
     deviation > 0.3 * mean.abs() && deviation > expected
 }
 
-/// The shape of the values that exist, with positions among all.
+/// The shape of the known values, with indices into all values.
 fn shape_of(adjusted: &[Option<f64>], segment_min: usize) -> Option<Shape> {
     let places = (0..adjusted.len()).filter(|i| adjusted[*i].is_some());
     let places: Vec<usize> = places.collect();

@@ -1,4 +1,4 @@
-//! The line of a group: straight, or for values that cannot fall below zero, one that does not.
+//! The line of a group: straight or, for values that cannot be negative, one that never is.
 
 use retrocast_stats::{
     positive_line::{Link, PositiveLine, positive_line},
@@ -12,21 +12,21 @@ enum Shape {
     Positive(PositiveLine),
 }
 
-/// The line over the stretch in which a group has values.
+/// The line over the period in which a group has values.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Line {
     shape: Shape,
-    /// Positions of the first and the last value.
+    /// Indices of the first and the last value.
     first: usize,
     last: usize,
-    /// True if no value is below zero.
+    /// True if no value is negative.
     is_positive: bool,
 }
 
 impl Line {
-    /// The line of a group's `values`, which repeat themselves after `season` positions; `trend` is
-    /// that of the values without the season. Counts and sums that are not negative get a quasi-Poisson
-    /// line, and so do other values where the Theil-Sen line would leave what is possible.
+    /// Fits the line of a group's `values`, whose season has `season` steps; `trend` is that of the
+    /// values without the season. Counts and sums that are not negative get a quasi-Poisson line,
+    /// and so do other values if the Theil-Sen line would become impossible.
     pub(super) fn of(
         trend: &Trend,
         values: &[Option<f64>],
@@ -55,8 +55,7 @@ impl Line {
         }
     }
 
-    /// Method and shape: "Theil-Sen", or that of the quasi-Poisson line.
-    /// The method that its interval rests on.
+    /// Name of the method of the line and its interval.
     pub(super) fn method(&self) -> &'static str {
         match &self.shape {
             Shape::Straight(_) => "Theil-Sen",
@@ -75,14 +74,14 @@ impl Line {
         }
     }
 
-    /// Height at a position; `None` outside of the stretch.
+    /// Height at an index; `None` outside the period.
     pub(super) fn height(&self, position: usize) -> Option<f64> {
         (self.first..=self.last)
             .contains(&position)
             .then(|| self.at(position))
     }
 
-    /// Height at any position, never below zero where values are not.
+    /// Height at any index, not negative if values are not.
     pub(super) fn at(&self, position: usize) -> f64 {
         match &self.shape {
             Shape::Straight(line) if self.is_positive => line.at(position).max(0.0),
@@ -91,17 +90,17 @@ impl Line {
         }
     }
 
-    /// Heights at the first and the last position.
+    /// Heights at the first and the last index.
     pub(super) fn ends(&self) -> [f64; 2] {
         [self.at(self.first), self.at(self.last)]
     }
 
-    /// Positions from the first to the last, both counted.
+    /// Number of steps from the first to the last, inclusive.
     pub(super) fn length(&self) -> usize {
         self.last + 1 - self.first
     }
 
-    /// Change from the first position to the last with its 95 % interval, in the values' unit.
+    /// Change from the first to the last index with its 95 % interval, in the values' unit.
     pub(super) fn difference(&self) -> [f64; 3] {
         let steps = self.length() - 1;
         match &self.shape {
@@ -113,15 +112,14 @@ impl Line {
         }
     }
 
-    /// The same as a share of the level at the start; `None` where values are below zero, or the
-    /// level is.
+    /// The same relative to the level at the start; `None` if values or that level are negative.
     pub(super) fn change(&self) -> Option<[f64; 3]> {
         let start = self.at(self.first);
         let difference = self.difference();
         (self.is_positive && start > 0.0).then(|| difference.map(|d| d / start))
     }
 
-    /// Mean change from one position to the next with its 95 % interval.
+    /// Mean change per step with its 95 % interval.
     pub(super) fn slope(&self) -> [f64; 3] {
         let steps = (self.length() - 1).max(1) as f64;
         self.difference().map(|difference| difference / steps)

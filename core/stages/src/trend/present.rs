@@ -1,4 +1,4 @@
-//! Trends as a reader sees them: findings, sentences, tables, charts.
+//! Presents trends as findings, sentences, tables and charts.
 
 use super::{
     METHOD, Params,
@@ -18,7 +18,7 @@ use retrocast_domain::{
 use retrocast_stats::shape::Shape;
 use std::collections::BTreeSet;
 
-/// The unit in which a change of the measure is given.
+/// The unit of a change of the metric.
 fn unit<'a>(set: &'a SeriesSet, params: &'a Params) -> &'a str {
     if params.unit.is_empty() {
         &set.measure
@@ -27,14 +27,14 @@ fn unit<'a>(set: &'a SeriesSet, params: &'a Params) -> &'a str {
     }
 }
 
-/// Levels at the start and the end of a line, with the digits from which its change follows.
+/// Formats the levels at both ends of a line, with the digits from which its change follows.
 fn ends(set: &SeriesSet, params: &Params, result: &Tested) -> [String; 2] {
     let [_, low, high] = result.line.difference();
     let estimate = result.estimate(unit(set, params));
     estimate.levels(result.line.ends(), Some((high - low) / 2.0), &params.unit)
 }
 
-/// "52 weeks", those over which a line runs.
+/// Length of a line: "52 weeks".
 fn stretch(set: &SeriesSet, result: &Tested) -> String {
     plural(result.line.length() as u64, set.period.noun())
 }
@@ -77,7 +77,7 @@ pub(super) fn finding(
     finding.confidence = 1.0 - result.p_adjusted;
     let size = result.line.change().map_or(0.0, |change| change[0].abs());
     finding.severity = match (result.class, size) {
-        // The step was the event; the line through it is no second one.
+        // The step was the event; the line through it is not a second one.
         _ if result.is_step() => Severity::Info,
         ("worsening", size) if size >= 0.25 => Severity::Warning,
         ("worsening", _) => Severity::Notice,
@@ -120,8 +120,8 @@ pub(super) fn finding(
         )
 }
 
-/// "Tickets per day in billing rose over 105 days: the fitted line rises from 6.1 to 9.8, 61 % higher
-/// (95 % interval ...)."
+/// The sentence: "Tickets per day in billing rose over 105 days: the fitted line rises from 6.1 to
+/// 9.8, 61 % higher (95 % interval ...)."
 fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &Tested) -> String {
     let [start, end] = ends(set, params, result);
     let open = match result.shape {
@@ -167,7 +167,7 @@ fn ask(set: &SeriesSet, result: &Tested, direction: Direction) -> Ask {
     }
 }
 
-/// ", in a step about January 2026 rather than gradually", where that describes the series better.
+/// ", in a step about January 2026 rather than gradually", if that describes the series better.
 fn in_a_step(set: &SeriesSet, result: &Tested) -> String {
     match result.shape {
         Some(Shape::Step(at)) => {
@@ -178,8 +178,8 @@ fn in_a_step(set: &SeriesSet, result: &Tested) -> String {
     }
 }
 
-/// Positions of the groups: those with findings first, then the most certain, then by the size of
-/// the change.
+/// Indices of the groups: those with findings first, then by certainty, then by the size of the
+/// change.
 fn order(results: &[Option<Tested>]) -> Vec<usize> {
     let rank = |result: &Tested| match result.class {
         "worsening" => 0,
@@ -202,7 +202,7 @@ fn order(results: &[Option<Tested>]) -> Vec<usize> {
     order
 }
 
-/// The test behind a proof, and the basis of the size: two methods, which may disagree.
+/// Describes the test behind a proof and the basis of the size: two methods, which may disagree.
 pub(super) fn rests_on(params: &Params, results: &[Option<Tested>]) -> String {
     let lines = results.iter().flatten().map(|result| result.line.method());
     let names: BTreeSet<&str> = lines.collect();
@@ -226,7 +226,7 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]
     let (noun, slopes) = readable_slopes(set.period, &slopes);
     let mut slopes = slopes.into_iter();
     let per = format!(">slope per {noun}");
-    // The unit is printed once, in the heading: it is longer than the numbers.
+    // The unit is printed once, in the heading, because it is longer than the numbers.
     let change = if is_share(&params.unit) {
         format!(">Change, {POINTS}")
     } else {
@@ -269,8 +269,8 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]
     table.top(30)
 }
 
-/// Slopes per period with their signs, over the shortest time in which the steepest of them amounts
-/// to a readable figure, and the noun of that time.
+/// Signed slopes per period, over the shortest time in which the steepest amounts to a readable
+/// figure, and the noun of that time.
 fn readable_slopes(period: Period, slopes: &[f64]) -> (&'static str, Vec<String>) {
     let steepest = slopes
         .iter()
@@ -399,7 +399,7 @@ pub(super) fn chart(
     })
 }
 
-/// One row a group, for stages that come after.
+/// One row per group, for later stages.
 pub(super) fn frame_of(
     set: &SeriesSet,
     results: &[Option<Tested>],

@@ -1,4 +1,4 @@
-//! Drifts are found, noise is not.
+//! Drifts are found, and noise is not reported.
 
 use super::*;
 use crate::series::test_data::{Noise, context, input, records, times};
@@ -11,7 +11,7 @@ fn of(frame: DataFrame, params: &serde_json::Value) -> Analysis {
     run(&context("2026-11-16"), params, &inputs).expect("an analysis")
 }
 
-/// Memory of services, one value an hour; "search" gains `gain` a day.
+/// Memory of services, one value per hour; "search" increases by `gain` per day.
 fn memory(seed: u64, days: usize, gain: f64) -> DataFrame {
     let mut noise = Noise(seed);
     let end = jiff::civil::date(2026, 11, 16);
@@ -73,7 +73,7 @@ fn a_drifting_metric_is_found_and_nothing_else() {
     let sentence = plain(&finding.sentence);
     let begins = "Mean memory in search rose over 84 days: the fitted line rises from ";
     assert!(sentence.starts_with(begins), "{sentence}");
-    // Per cent differ by points, not by per cent.
+    // Percentages differ by percentage points.
     assert!(
         sentence.contains(" percentage points higher (95 % interval"),
         "{sentence}"
@@ -138,7 +138,8 @@ fn plain(text: &str) -> String {
 
 #[test]
 fn counts_that_fall_to_nothing_do_not_fall_below_it() {
-    // From 20 a day in steps of one to 1, then rarely any; the other group has one a day.
+    // From 20 per day down to 1 in steps of one, then rarely any; the other group has one per
+    // day.
     let frame = records("2026-04-30", 200, &["falling", "single"], |day, group| {
         if group == "single" {
             return 1;
@@ -182,7 +183,7 @@ fn counts_that_fall_to_nothing_do_not_fall_below_it() {
     assert_eq!(class.get(0), Some("improving"));
 }
 
-/// The only group's class, title and drawn line, at its start and end.
+/// Class, title, and the start and end of the drawn line of the only group.
 fn drawn(analysis: &Analysis) -> (String, String, [f64; 2]) {
     let chart = analysis.cell.charts.first();
     let chart = chart.unwrap_or_else(|| panic!("{:?}", analysis.cell));
@@ -251,7 +252,7 @@ fn a_group_that_begins_later_has_a_line_from_there() {
     });
     let params = serde_json::json!({"input": "metrics", "by": ["component"]});
     let analysis = of(frame, &params);
-    // One day is part for "b": that of its first record.
+    // One day is partial for "b": that of its first record.
     let alt = plain(&analysis.cell.charts[0].alt);
     assert!(alt.contains("not proven"), "{alt}");
     assert_eq!(
@@ -294,7 +295,7 @@ fn no_trend_is_told_whose_interval_holds_none() {
 
 #[test]
 fn few_records_are_no_trend() {
-    // One record per day for three days, and one of long ago.
+    // One record per day for three days, and one from long ago.
     let at = [
         "0001-01-01T00:00:00",
         "2026-11-12T10:00:00",
@@ -349,8 +350,8 @@ fn rising(seed: u64, is_step: bool) -> DataFrame {
     DataFrame::new(at.len(), columns).expect("a frame")
 }
 
-/// Whether the trend and the shift of a series are consistent, and whether the trend reports the wrong
-/// shape. `None` if neither is proven.
+/// Whether the trend and the shift of a series are consistent, and whether the trend reports
+/// the wrong form. `None` if neither is proven.
 fn stories(seed: u64, is_step: bool) -> Option<[bool; 2]> {
     let params = serde_json::json!({
         "input": "metrics", "value": "load", "period": "week", "periods_max": 104

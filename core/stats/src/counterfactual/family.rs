@@ -4,11 +4,11 @@ use super::{Forecast, Model, forecast, grid, weigh, weigh_among};
 
 /// A family of models of a series, averaged over its members.
 pub(crate) trait Family {
-    /// A member with its weight.
+    /// A member of the family with its weight.
     type Model;
 
-    /// The members by how well they explain values. Controls are as long as these, or longer; `period`
-    /// is the length of the season, 1 for none. Empty where no member can be fitted.
+    /// The members, weighted by how well they explain the values. Controls are at least as long as
+    /// these; `period` is the length of the season, 1 for none. Empty if no member can be fitted.
     fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize)
     -> Vec<Self::Model>;
 
@@ -24,7 +24,8 @@ pub(crate) trait Family {
     ) -> Option<Forecast>;
 }
 
-/// Regression on season and controls with autocorrelated errors, whose level may wander.
+/// Regression on season and controls with autocorrelated errors and an optional random walk of the
+/// level.
 pub(crate) struct Regression;
 
 impl Family for Regression {
@@ -47,8 +48,8 @@ impl Family for Regression {
     }
 }
 
-/// Regression on a straight line, season and controls, with errors that return to it: the part before
-/// the change of a segmented regression. Nothing is known of the slope beforehand.
+/// Regression on a straight line, season and controls, with errors that return to it: the part of a
+/// segmented regression before the change. The prior of the slope is flat.
 pub(crate) struct Line;
 
 impl Family for Line {

@@ -1,4 +1,4 @@
-//! Forecasts against published figures and simulated series.
+//! Compares forecasts with published figures and with simulated series.
 
 use super::*;
 use rand::{RngExt, SeedableRng};
@@ -19,8 +19,8 @@ fn model(memory: f64, moving: f64, fixed: f64) -> Model {
     }
 }
 
-/// Without memory this is ordinary regression on a constant: the mean, with variance s²/n from
-/// what was learned and s²/h from the noise of h steps.
+/// Without autocorrelation this is ordinary regression on a constant: the mean, with variance
+/// s²/n from the estimate and s²/h from the noise of h steps.
 #[test]
 fn noise_without_memory_gives_the_textbook_mean() {
     let values = known([4.0, 6.0, 5.0, 7.0, 3.0, 5.0, 6.0, 4.0]);

@@ -1,15 +1,15 @@
 //! The test of a change in a series without noise.
 
-/// Values that repeat without exception: one for each phase of the season, or one for all.
+/// A pattern without exceptions: one value per phase of the season, or one for all.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Pattern {
     phases: Vec<f64>,
-    /// Known values that confirmed it.
+    /// Number of known values that follow it.
     pub(super) steps: usize,
 }
 
 impl Pattern {
-    /// The pattern of a series; `None` where a value departs from it, or a phase has none.
+    /// The pattern of a series; `None` if a value departs from it, or a phase has no value.
     pub(super) fn of(values: &[Option<f64>], period: usize) -> Option<Self> {
         let known = values.iter().flatten().count();
         let repeats = |period: usize| {
@@ -29,12 +29,12 @@ impl Pattern {
         repeats(1).or_else(|| repeats(period.max(1)))
     }
 
-    /// Value at a position, counted as those it was made of.
+    /// Value at an index, counted from the start of the series.
     pub(super) fn at(&self, position: usize) -> f64 {
         self.phases[position % self.phases.len()]
     }
 
-    /// A difference to the pattern without what computing sums leaves.
+    /// A difference to the pattern, without rounding errors of sums.
     pub(super) fn rounded(&self, difference: f64) -> f64 {
         let scale = self
             .phases
@@ -54,7 +54,7 @@ impl Pattern {
     }
 }
 
-/// Relative difference that the order of a sum can make.
+/// Relative rounding error of sums.
 const TOLERANCE: f64 = 1e-9;
 
 fn is_same(a: f64, b: f64) -> bool {
@@ -63,10 +63,11 @@ fn is_same(a: f64, b: f64) -> bool {
 
 /// p-value of differences to a level from which none of `steps` earlier values departed.
 ///
-/// The larger of two. If days are exchangeable, all of the `k` that differ come after the change by
-/// chance with `C(after, k) / C(steps + after, k)` (Fisher). If the level shifts now and then and
-/// stays, days are not: then the first departure is equally likely at any step, and comes as soon
-/// after the change as it did with `(d + 1) / (steps + d + 1)`, `d` being the steps before it.
+/// The larger of two. If days are exchangeable, the probability that all of the `k` departures come
+/// after the change by chance is `C(after, k) / C(steps + after, k)` (Fisher). If the level shifts
+/// now and then and stays, days are not exchangeable: then the first departure is equally likely at
+/// any step, and the probability that it comes at most `d` steps after the change is `(d + 1) /
+/// (steps + d + 1)`.
 pub fn constant_p(steps: usize, differences: &[f64]) -> f64 {
     let Some(first) = differences.iter().position(|value| *value != 0.0) else {
         return 1.0;
@@ -86,13 +87,13 @@ mod tests {
 
     #[test]
     fn what_never_changed_and_then_does_is_counted() {
-        // All of 30 days differ from the first on, after 98 that did not.
+        // All of 30 days differ from the first on, after 98 days without a departure.
         assert!((constant_p(98, &[-1.0; 30]) - 1.0 / 99.0).abs() < 1e-12);
-        // One of 30 days differs, after 42 that did not: chance.
+        // One of 30 days differs, after 42 days without a departure: chance.
         let mut one = [0.0; 30];
         one[0] = 1.0;
         assert!((constant_p(42, &one) - 30.0 / 72.0).abs() < 1e-12);
-        // The shift came ten days late.
+        // The shift comes ten days late.
         let mut late = vec![0.0; 10];
         late.resize(30, 2.0);
         assert!((constant_p(42, &late) - 11.0 / 53.0).abs() < 1e-12);

@@ -1,4 +1,4 @@
-//! Effects of known size, and the rates at which none is found.
+//! Effects of known size are found, and the rates of false claims without an effect are kept.
 
 use super::*;
 use rand::{RngExt, SeedableRng};
@@ -41,7 +41,7 @@ fn design<'a>(
     }
 }
 
-/// Columns of a CSV file of the real-data folder that hold numbers in every row.
+/// Numeric columns of a CSV file of the real-data folder, without gaps.
 fn real_columns(name: &str) -> Option<Vec<Vec<f64>>> {
     let Some(folder) = std::env::var_os("RETROCAST_REAL_DATA") else {
         eprintln!("SKIPPED: causal/{name}: RETROCAST_REAL_DATA is not set");
@@ -89,7 +89,7 @@ fn published_effects_are_met() {
     check_published("google_data.csv", 61, [27.0, 18.0, 36.0]);
 }
 
-/// Noise that remembers: an autoregression with a standard deviation of its own.
+/// Noise with autocorrelation `memory` and standard deviation `sd`.
 fn autoregression(random: &mut Random, n: usize, memory: f64, sd: f64) -> Vec<f64> {
     let mut value = sd * random.normal();
     (0..n)
@@ -102,7 +102,7 @@ fn autoregression(random: &mut Random, n: usize, memory: f64, sd: f64) -> Vec<f6
 
 const WEEK: [f64; 7] = [8.0, 4.0, 2.0, 0.0, -2.0, -6.0, -6.0];
 
-/// Series of a kind, `n` days long, and the same with a real effect from `change` on.
+/// Series of a kind, `n` days long, and the same series with a real effect from `change` on.
 fn made(kind: &str, random: &mut Random, n: usize, change: usize) -> [Vec<f64>; 2] {
     let wander = |random: &mut Random, step: f64| {
         let mut level = 0.0;
@@ -147,8 +147,9 @@ fn made(kind: &str, random: &mut Random, n: usize, change: usize) -> [Vec<f64>; 
     [null, effect]
 }
 
-/// Share of series without an effect in which one is called, that of intervals that hold the
-/// truth, and that of real effects of a standard deviation (a quarter of counts) that are called.
+/// Share of series without an effect in which one is called, share of intervals that contain
+/// the true effect, and share of real effects of one standard deviation (a quarter for counts) that
+/// are called.
 fn rates(kind: &str, history: usize, before: usize, after: usize, runs: u64) -> [f64; 3] {
     let mut rates = [0.0; 3];
     for seed in 0..runs {

@@ -1,19 +1,19 @@
-//! Rolling-origin backtest and the errors it is judged by.
+//! Rolling-origin backtest and its error measures.
 
 use super::Forecaster;
 use crate::describe::median;
 
-/// The forecasts of a forecaster from every origin.
+/// The errors of a forecaster from every origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Backtest {
-    /// Observed minus forecast: one row an origin, one column a step.
+    /// Observed minus forecast: one row per origin, one column per step.
     pub errors: Vec<Vec<f64>>,
     /// Observed values, in the same shape.
     observed: Vec<Vec<f64>>,
 }
 
 impl Backtest {
-    /// The record with these errors at these origins.
+    /// The backtest with these errors at these origins.
     pub fn of(values: &[f64], origins: &[usize], errors: &[Vec<f64>]) -> Self {
         let observed = origins
             .iter()
@@ -38,7 +38,7 @@ impl Backtest {
         self.mean_error() / scale
     }
 
-    /// The MASE with later origins weighing more: half as much `half_life` steps earlier.
+    /// The MASE with decaying weights: half the weight for each `half_life` steps earlier.
     pub fn recent_mase(&self, scale: f64, origins: &[usize], half_life: usize) -> f64 {
         let last = origins.last().copied().unwrap_or(0);
         let (mut total, mut weights) = (0.0, 0.0);
@@ -78,7 +78,7 @@ pub fn mase(train: &[f64], period: usize, observed: &[f64], forecast: &[f64]) ->
     total / observed.len().max(1) as f64 / scale(train, period)
 }
 
-/// Symmetric mean absolute percentage error between 0 and 2; pairs of zeros count as right.
+/// Symmetric mean absolute percentage error between 0 and 2; pairs of zeros have no error.
 pub fn smape(observed: &[f64], forecast: &[f64]) -> f64 {
     let total: f64 = observed
         .iter()
@@ -112,16 +112,16 @@ pub(super) fn scale(values: &[f64], period: usize) -> f64 {
     }
 }
 
-/// Values a forecaster gets at least: three seasons, and not less than 14.
+/// Minimum length of the history of a forecaster: three seasons, and at least 14 values.
 pub(super) fn least_history(period: usize) -> usize {
     (3 * period).max(14)
 }
 
 /// The origins of the backtest: up to `most`, evenly spread over the later two thirds of the series
-/// (or all that minimum history and horizon leave), ending at the last possible one.
+/// (or what minimum history and horizon leave), ending at the last possible one.
 ///
-/// The distance between origins is no multiple of the season when that can be avoided, so that every
-/// phase is forecast from every other.
+/// The distance between origins is not a multiple of the season if that can be avoided, so that
+/// every phase is forecast from every other.
 pub fn origins(n: usize, period: usize, horizon: usize, most: usize) -> Vec<usize> {
     let last = n.saturating_sub(horizon);
     let first = least_history(period).max(n / 3).min(last);
@@ -138,8 +138,8 @@ pub fn origins(n: usize, period: usize, horizon: usize, most: usize) -> Vec<usiz
     origins
 }
 
-/// Runs a forecaster on what was known at each origin, in `histories`; `None` when it refuses any of
-/// them. Errors that are rounding of the computation are none.
+/// Runs a forecaster on the known values at each origin, in `histories`; `None` if it fails for any
+/// of them. Rounding errors count as zero.
 pub fn backtest(
     forecaster: &dyn Forecaster,
     histories: &[impl AsRef<[f64]>],
@@ -164,13 +164,13 @@ pub fn backtest(
     (!errors.is_empty()).then(|| Backtest::of(values, &origins, &errors))
 }
 
-/// Share of a typical value below which an error is rounding.
+/// Relative size below which an error is a rounding error.
 const ROUNDING: f64 = 1e-9;
 
 /// Half the width of a split-conformal interval: the `⌈(n + 1) level⌉`-th smallest absolute error.
 ///
 /// With so few errors that this would be beyond the largest, the largest is widened in proportion:
-/// it then promises `n / (n + 1)` only.
+/// its actual coverage is then only `n / (n + 1)`.
 pub fn conformal_half_width(absolute_errors: &[f64], level: f64) -> f64 {
     let mut sorted = absolute_errors.to_vec();
     sorted.sort_by(f64::total_cmp);

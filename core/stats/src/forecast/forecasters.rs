@@ -1,19 +1,19 @@
-//! The forecasters: plain ones that are hard to beat, and a few that sometimes do.
+//! The forecasters: simple ones that are hard to beat, and a few that sometimes do.
 
 use super::typical;
 use crate::seasonal::{is_seasonal, line, smooth};
 use augurs::{Fit, Predict, ets::AutoETS};
 
-/// Continues a series.
+/// Extrapolates a series.
 pub trait Forecaster: Send + Sync {
     /// Its name in reports.
     fn name(&self) -> &'static str;
 
-    /// The next `horizon` values; `None` when the history does not suffice.
+    /// The next `horizon` values; `None` if the history is too short.
     fn forecast(&self, history: &[f64], horizon: usize) -> Option<Vec<f64>>;
 }
 
-/// The forecasters that [`super::forecast`] chooses from, for a season of this length.
+/// The forecasters that [`super::forecast`] combines, for a season of this length.
 pub fn standard(period: usize) -> Vec<Box<dyn Forecaster>> {
     let mut all: Vec<Box<dyn Forecaster>> = vec![
         Box::new(Level { period }),
@@ -29,7 +29,7 @@ pub fn standard(period: usize) -> Vec<Box<dyn Forecaster>> {
     all
 }
 
-/// The last season again.
+/// Repeats the last season.
 #[derive(Debug, Clone, Copy)]
 pub struct SeasonalNaive {
     /// Length of the season; 1 repeats the last value.
@@ -76,7 +76,7 @@ impl Forecaster for SeasonalMean {
     }
 }
 
-/// The mean of the last four seasons (at least seven values), the same for every step.
+/// The mean of the last four seasons (at least seven values), for every step.
 #[derive(Debug, Clone, Copy)]
 pub struct Level {
     /// Length of the season.
@@ -95,7 +95,8 @@ impl Forecaster for Level {
     }
 }
 
-/// The season-adjusted series' straight line over the last twelve seasons, with the season put back.
+/// The straight line through the last twelve seasons of the season-adjusted series, with the season
+/// restored.
 #[derive(Debug, Clone, Copy)]
 pub struct Drift {
     /// Length of the season.
@@ -149,7 +150,8 @@ impl Forecaster for Theta {
     }
 }
 
-/// The smoothing weight with the least squared one-step error, by golden section, and the last level.
+/// The smoothing weight with the smallest squared one-step error, by golden-section search, and the
+/// last level.
 fn smoothing(values: &[f64]) -> (f64, f64) {
     let run = |alpha: f64| {
         let mut level = values[0];
@@ -180,7 +182,7 @@ fn smoothing(values: &[f64]) -> (f64, f64) {
 #[derive(Debug, Clone, Copy)]
 pub struct Ets;
 
-/// Exponential smoothing forgets: more values than this change nothing but the time it takes.
+/// Maximum number of values used: exponential smoothing forgets, and more only take time.
 const ETS_VALUES: usize = 126;
 
 impl Forecaster for Ets {
@@ -203,7 +205,7 @@ impl Forecaster for Ets {
         }
         let fitted = AutoETS::new(1, "ZZN").ok()?.fit(recent).ok()?;
         let point = fitted.predict(horizon, None).ok()?.point;
-        // A runaway fit is no forecast.
+        // Rejects a diverging fit.
         let limit = 10.0 * typical(recent, 7).max(high.abs().max(low.abs()));
         point
             .iter()
@@ -212,8 +214,8 @@ impl Forecaster for Ets {
     }
 }
 
-/// Robust STL, exponential smoothing of the season-adjusted series, and the season again (the recipe
-/// of MSTL; Bandara, Hyndman and Bergmeir, 2021).
+/// Robust STL, exponential smoothing of the season-adjusted series, and the season restored (the
+/// recipe of MSTL; Bandara, Hyndman and Bergmeir, 2021).
 #[derive(Debug, Clone, Copy)]
 pub struct MstlEts {
     /// Length of the season.
@@ -242,7 +244,7 @@ impl Forecaster for MstlEts {
     }
 }
 
-/// A series without its season, and how to put it back.
+/// A series without its season, and the pattern to restore it.
 struct Adjusted {
     values: Vec<f64>,
     /// Factors or offsets for the steps after the series.
@@ -251,7 +253,7 @@ struct Adjusted {
 }
 
 impl Adjusted {
-    /// Classical decomposition by centred moving averages, multiplicative for positive values, when
+    /// Classical decomposition by centred moving averages, multiplicative for positive values, if
     /// the series is seasonal at all.
     fn of(history: &[f64], period: usize) -> Self {
         if !is_seasonal(history, period) {
@@ -311,7 +313,8 @@ impl Adjusted {
     }
 }
 
-/// Centred moving average over one period; two averages in the middle of each other when it is even.
+/// Centred moving average over one period; for an even one, the average of two neighbouring
+/// averages.
 fn centred_average(values: &[f64], period: usize) -> Vec<Option<f64>> {
     let half = period / 2;
     (0..values.len())

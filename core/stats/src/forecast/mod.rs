@@ -1,5 +1,5 @@
-//! Forecasting with a record: forecasters are chosen and weighted by how they did on the past, and
-//! intervals come from the errors they made there.
+//! Forecasting with a backtest: forecasters are selected and weighted by their past errors, from
+//! which intervals are computed, too.
 //!
 //! [`forecast`] runs every [`Forecaster`] from a number of earlier origins (rolling-origin backtest;
 //! Tashman, 2000), scores it by MASE (Hyndman and Koehler, 2006), and combines those close to the
@@ -7,10 +7,10 @@
 //! horizon give split-conformal intervals with the finite-sample quantile (Vovk et al., 2005; Stankeviciute
 //! et al., 2021): no distribution is assumed, and coverage is measured and reported.
 //!
-//! Forecasters see the series without its isolated outliers ([`clean`]), from every origin without
-//! those that could be known there; their errors are against the series as it was. Intervals allow
-//! for outliers as often as the series has them, and are never narrower than what the values are
-//! rounded to, unless all values are the same.
+//! Forecasters see the series without its isolated outliers ([`clean`]), at every origin without
+//! those that were known then; their errors are relative to the original series. Intervals allow
+//! for outliers at the rate of the series, and are never narrower than the rounding of the values,
+//! unless all values are the same.
 
 mod backtest;
 mod forecasters;
@@ -31,11 +31,11 @@ use crate::describe::median;
 pub struct Options {
     /// Length of the season; 1 for none.
     pub period: usize,
-    /// Steps ahead.
+    /// Number of steps ahead.
     pub horizon: usize,
     /// Coverages of the intervals, such as 0.8 and 0.95.
     pub levels: Vec<f64>,
-    /// The first steps whose sum gets an interval of its own.
+    /// Number of first steps whose sum gets its own interval.
     pub total: usize,
     /// Maximum number of origins of the backtest.
     pub origins: usize,
@@ -50,7 +50,7 @@ pub struct Member {
     pub mase: f64,
     /// Symmetric mean absolute percentage error, 0 to 2.
     pub smape: f64,
-    /// Its weight in the combination; 0 when it is left out.
+    /// Its weight in the combination; 0 if it is left out.
     pub weight: f64,
 }
 
@@ -59,20 +59,20 @@ pub struct Member {
 pub struct Band {
     /// Nominal coverage.
     pub level: f64,
-    /// Lower ends.
+    /// Lower bounds.
     pub lower: Vec<f64>,
-    /// Upper ends.
+    /// Upper bounds.
     pub upper: Vec<f64>,
-    /// Share of backtest values that the interval, made from the other origins, held.
+    /// Share of backtest values within the interval made from the other origins.
     pub coverage: f64,
 }
 
-/// A forecast with its record.
+/// A forecast with its backtest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outlook {
     /// Expected value per step.
     pub mean: Vec<f64>,
-    /// One band a level, in the order asked for.
+    /// One band per level, in the requested order.
     pub bands: Vec<Band>,
     /// Expected sum over the first steps.
     pub total: f64,
@@ -88,21 +88,22 @@ pub struct Outlook {
     pub error: f64,
     /// Mean absolute error of repeating the last season, in the same backtest.
     pub naive_error: f64,
-    /// Origins of the backtest.
+    /// Number of origins of the backtest.
     pub origins: usize,
-    /// Positions of the values that are not carried on, being isolated outliers.
+    /// Indices of the isolated outliers, which are not extrapolated.
     pub outliers: Vec<usize>,
-    /// Mean deviation of those that reach to the end of the series, 0 without any: the intervals
-    /// allow for both that they pass and that they last.
+    /// Mean deviation of the outliers that extend to the end of the series, 0 without any; the
+    /// intervals allow for both their end and their continuation.
     pub open: f64,
     /// True if all values of the series are the same.
     pub constant: bool,
-    /// Errors (observed minus expected) of the combination: one row an origin, one column a step.
+    /// Errors (observed minus expected) of the combination: one row per origin, one column per
+    /// step.
     pub errors: Vec<Vec<f64>>,
 }
 
 impl Outlook {
-    /// Mean error of the combination over that of repeating the last season; `None` where repeating it
+    /// Mean error of the combination over that of repeating the last season; `None` if repeating it
     /// was exact.
     pub fn error_ratio(&self) -> Option<f64> {
         (self.naive_error > 0.0).then(|| self.error / self.naive_error)
@@ -112,26 +113,26 @@ impl Outlook {
 /// The reason why there is no forecast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ForecastError {
-    /// The series is too short to learn from and to be tested on.
+    /// The series is too short for training and testing.
     #[error("not enough: have {have} values, need {need}")]
     Short {
-        /// Values there are.
+        /// Number of values.
         have: usize,
-        /// Values needed.
+        /// Minimum number of values.
         need: usize,
     },
-    /// The series holds numbers that no computation can take.
+    /// The series has values that are too large to compute with.
     #[error("the series holds values that are not numbers, or too large to compute with")]
     Overflow,
-    /// No forecaster could work on the series.
+    /// No forecaster succeeded.
     #[error("no forecaster could work on the series")]
     None,
 }
 
-/// Largest size of a value that is forecast.
+/// Maximum size of a value.
 const VALUE_MAX: f64 = 1e100;
 
-/// Minimum number of values that [`forecast`] needs: three seasons to learn from and eight origins.
+/// Minimum number of values for [`forecast`]: three seasons for training and eight origins.
 pub fn need(options: &Options) -> usize {
     backtest::least_history(options.period) + options.horizon + 7
 }
@@ -243,9 +244,9 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
 /// Additional width of intervals, independent of the backtest: for outliers, and for the rounding
 /// of values.
 struct Allowance {
-    /// Observed values minus usual ones: zero but for the outliers.
+    /// Observed values minus usual ones: zero except for outliers.
     deviations: Vec<f64>,
-    /// Deviation of the outliers at the end, which may last.
+    /// Deviation of the outliers at the end, which may continue.
     open: f64,
     /// Rounding of the values; 0 if all are equal.
     resolution: f64,
@@ -286,7 +287,8 @@ fn is_constant(values: &[f64]) -> bool {
     values.iter().all(same)
 }
 
-/// The rounding of values: a power of ten up to 1, or, if none fits, almost zero; 0 if all are equal.
+/// The rounding of the values: a power of ten up to 1 or, if none fits, almost zero; 0 if all are
+/// equal.
 fn resolution(values: &[f64]) -> f64 {
     if is_constant(values) {
         return 0.0;
@@ -303,11 +305,12 @@ fn resolution(values: &[f64]) -> f64 {
     scale.map_or(least, f64::recip)
 }
 
-/// Seasons after which the errors at an origin count half as much for the choice: what did well
-/// before a change of regime may not do well after it.
+/// Number of seasons after which the weight of an origin's errors is halved: success before a
+/// change of regime may not continue after it.
 const HALF_LIFE: usize = 12;
 
-/// Weights of the forecasters whose error is within 15 % of the best, at most four. Errors ascend.
+/// Weights of the forecasters whose error is within 15 % of the smallest, at most four. Errors are
+/// ascending.
 fn weights(errors: &[f64]) -> Vec<f64> {
     let Some(best) = errors.first().map(|error| error.max(1e-12)) else {
         return Vec::new();
@@ -349,8 +352,8 @@ fn combined_errors(
     errors
 }
 
-/// The combination's forecast. A forecaster that fails here, though it did not in the backtest,
-/// leaves its weight to the others.
+/// The forecast of the combination. If a forecaster fails here, although it did not in the
+/// backtest, its weight goes to the others.
 fn combined_forecast(
     values: &[f64],
     horizon: usize,
@@ -385,8 +388,8 @@ fn combined_forecast(
     Ok((mean, weights))
 }
 
-/// Conformal band: errors of neighbouring steps are pooled, and the width never shrinks with the
-/// horizon.
+/// Conformal band: errors of neighbouring steps are pooled, and the width does not decrease with
+/// the horizon.
 fn band(mean: &[f64], errors: &[Vec<f64>], level: f64, allowance: &Allowance, floor: f64) -> Band {
     let [down, up] = allowance.over(1, level);
     let horizon = mean.len();
@@ -430,7 +433,7 @@ fn band(mean: &[f64], errors: &[Vec<f64>], level: f64, allowance: &Allowance, fl
     }
 }
 
-/// The typical size of the last season's values, for limits on silly forecasts.
+/// The typical size of the last season's values, for limits on absurd forecasts.
 fn typical(values: &[f64], period: usize) -> f64 {
     let recent = &values[values.len().saturating_sub(4 * period.max(7))..];
     median(&recent.iter().map(|value| value.abs()).collect::<Vec<_>>())
@@ -535,7 +538,7 @@ mod tests {
         );
         assert!(forecast(&vec![5.0; need], &options).is_ok());
     }
-    /// A weekly rhythm with other values on some days; 84 days, the week after is asked for.
+    /// Forecasts the week after 84 days of a weekly pattern, with changed values on some days.
     fn regular(change: impl Fn(usize) -> Option<f64>) -> Outlook {
         let week = [24.0, 24.0, 24.0, 24.0, 24.0, 10.0, 6.0];
         let values: Vec<f64> = (0..84).map(|i| change(i).unwrap_or(week[i % 7])).collect();
@@ -561,7 +564,7 @@ mod tests {
             let context = format!("{day}: {low} to {high}, {reached}");
             assert!(low < 136.0 && high > 136.0, "{context}");
             assert!(low <= reached + 1e-6 && high >= reached - 1e-6, "{context}");
-            // Not much wider than that, on the side to which it went.
+            // Not much wider than that, on the side to which it moved.
             let end = if reached < 136.0 { low } else { high };
             assert!((end - reached).abs() < 2.0, "{context}");
             for band in &outlook.bands {
@@ -569,7 +572,7 @@ mod tests {
                 assert!(ends.into_iter().all(|(low, high)| low < high), "{context}");
             }
         }
-        // On the last day it may last.
+        // On the last day, it is unknown whether the value will last.
         let outlook = regular(|i| (i == 83).then_some(0.0));
         assert!(near(outlook.total, 136.0), "{}", outlook.total);
         assert!(near(outlook.open, -6.0), "{}", outlook.open);

@@ -1,4 +1,4 @@
-//! Exceptional values, which a forecast must not follow: one outage is no new rhythm.
+//! Detects exceptional values, which a forecast must not extrapolate: one outage is no new pattern.
 
 use crate::{
     describe::{median, quantile_sorted, sorted},
@@ -8,26 +8,26 @@ use crate::{
 /// A series without its outliers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cleaned {
-    /// The series, with what was usual in the place of each outlier.
+    /// The series, with each outlier replaced by its usual value.
     pub values: Vec<f64>,
-    /// Positions of the outliers.
+    /// Indices of the outliers.
     pub outliers: Vec<usize>,
-    /// Mean deviation of the outliers that reach to the end of the series, 0 without any: whether they
-    /// pass or last is not known yet.
+    /// Mean deviation of the outliers that extend to the end of the series, 0 without any; whether
+    /// they continue is unknown.
     pub open: f64,
 }
 
-/// Remainders are extreme from this many times their usual size on.
+/// Size of an extreme remainder, relative to the usual size.
 const EXTREME: f64 = 6.0;
-/// Remainders are extreme only when there are none between them and the usual ones: sizes that grow
+/// Minimum ratio between the smallest extreme remainder and the next smaller one: sizes that grow
 /// evenly are a heavy tail, which is part of the series.
 const GAP: f64 = 2.0;
-/// Half of the longest window of the level: longer ones cost much and gain little.
+/// Maximum half-width of the window of the level; longer windows cost much and gain little.
 const HALF_MAX: usize = 60;
 
-/// Replaces short excursions far beyond anything usual, after which the series returned to where it
-/// was. Shifts of the level stay, and so does what comes again a season later, and the events of a
-/// series in which most values are zero.
+/// Replaces short excursions far beyond the usual range, after which the series returned to its
+/// level. Shifts of the level stay, and so do events that recur a season later, and the events of a
+/// series that is mostly zero.
 pub fn clean(values: &[f64], period: usize) -> Cleaned {
     let n = values.len();
     let mut cleaned = Cleaned {
@@ -66,7 +66,7 @@ pub fn clean(values: &[f64], period: usize) -> Cleaned {
         let end = (begin..n).find(|i| !is_extreme(*i)).unwrap_or(n);
         let before = &adjusted[begin.saturating_sub(around)..begin];
         let after = &adjusted[end..(end + around).min(n)];
-        // An excursion is far from what was before it and from what came after it.
+        // An excursion is far from the values before and after it.
         let is_far = |i: usize| {
             [before, after]
                 .iter()
@@ -93,10 +93,10 @@ pub fn clean(values: &[f64], period: usize) -> Cleaned {
     cleaned
 }
 
-/// Size from which on remainders are extreme; `None` when none is.
+/// Size from which remainders are extreme; `None` if none is.
 fn extreme_from(remainder: &[f64], values: &[f64]) -> Option<f64> {
     let sizes = sorted(&remainder.iter().map(|rest| rest.abs()).collect::<Vec<_>>());
-    // The higher quantile is what counts where most remainders are the same.
+    // The higher quantile matters if most remainders are equal.
     let usual = (1.4826 * quantile_sorted(&sizes, 0.5)).max(quantile_sorted(&sizes, 0.95) / 1.96);
     let size = median(&values.iter().map(|value| value.abs()).collect::<Vec<_>>());
     let largest = sizes.last().copied().unwrap_or(0.0);
@@ -115,12 +115,12 @@ mod tests {
         [30.0, 24.0, 24.0, 24.0, 22.0, 10.0, 8.0][i % 7]
     }
 
-    /// Whole numbers between -1 and 1, without order.
+    /// Deterministic noise between -1 and 1.
     fn noise(i: usize) -> f64 {
         (i * 7919 % 3) as f64 - 1.0
     }
 
-    /// A series of 84 days with other values on some of them, and the days that are outliers.
+    /// Checks the outliers of a series of 84 days with changed values on some of them.
     fn check(change: impl Fn(usize, f64) -> f64, outliers: &[usize], open: f64) {
         for spread in [0.0, 1.0] {
             let usual: Vec<f64> = (0..84).map(|i| week(i) + spread * noise(i)).collect();
@@ -146,7 +146,7 @@ mod tests {
         check(|i, usual| if i == 3 { 90.0 } else { usual }, &[3], 0.0);
         let three = |i: usize, usual: f64| if (50..53).contains(&i) { 90.0 } else { usual };
         check(three, &[50, 51, 52], 0.0);
-        // On the last day it is unknown.
+        // On the last day, it is unknown whether the value will last.
         check(|i, usual| if i == 83 { 68.0 } else { usual }, &[83], 60.0);
     }
 
@@ -159,7 +159,7 @@ mod tests {
                 0.0,
             );
         }
-        // Two new busy Sundays may be a new rhythm.
+        // Two busy Sundays in a row may be a new pattern.
         check(
             |i, usual| if i == 76 || i == 83 { 90.0 } else { usual },
             &[],

@@ -1,58 +1,56 @@
-//! The straight line that a metric has been following lately, for the question when it reaches a
-//! limit.
+//! The recent straight line of a metric, to estimate when it reaches a limit.
 //!
-//! A backtest cannot answer that question for a drift that began some weeks ago: no earlier date knew
-//! of it. So a line with one bend is fitted to the last half year, for every week in which the bend
-//! may have been and for no bend at all, and the fits are averaged by how well they explain the values
-//! (Schwarz's criterion). The doubt about the bend thus goes into the interval. Standard errors take
-//! the residual's autocorrelation into account (AR(1), with Kendall's correction for the bias of its
-//! estimate). A line is not to be carried on for longer than it has lasted.
+//! A backtest cannot answer that question for a drift that began some weeks ago, because it did not
+//! exist at earlier dates. So a line with one bend is fitted to the last half year, for every week
+//! in which the bend may have been and for no bend at all, and the fits are averaged by Schwarz's
+//! criterion. So the interval includes the uncertainty of the bend. Standard errors allow for the
+//! residual's autocorrelation (AR(1), with Kendall's correction for the bias of its estimate). A
+//! line must not be extrapolated for longer than it has lasted.
 
 use crate::seasonal::decompose;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// The line that the last values follow.
+/// The line of the last values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stretch {
     /// Index of the value at which the line most likely began.
     pub start: usize,
     /// Number of values since then.
     pub length: usize,
-    /// Rise a step at the end.
+    /// Slope per step at the end.
     pub slope: f64,
-    /// p-value of the slope (two-sided), to be held against [`CLEAR`].
+    /// Two-sided p-value of the slope, to be compared with [`CLEAR`].
     pub p: f64,
     /// Seasonal offset of each step after the series, repeating.
     season: Vec<f64>,
     variants: Vec<Variant>,
-    /// Number of values fitted.
+    /// Number of fitted values.
     fitted: usize,
     /// Standard deviation of a value around the line.
     noise: f64,
     freedom: f64,
 }
 
-/// A fit with the bend at one place.
+/// A fit with one position of the bend.
 #[derive(Debug, Clone, PartialEq)]
 struct Variant {
     weight: f64,
     bend: Option<usize>,
     coefficients: [f64; 3],
-    /// Covariance of the coefficients, autocorrelation included.
+    /// Covariance of the coefficients, including autocorrelation.
     covariance: [[f64; 3]; 3],
 }
 
-/// p-value below which a slope is clear.
+/// p-value below which a slope is proven.
 pub const CLEAR: f64 = 0.001;
 
-/// Averaging over bends that were searched in the same values gives intervals that are slightly too
-/// narrow: 89 % instead of 95 % in simulation. This factor on the variance corrects it (see the
-/// tests).
+/// Averaging over bends that were searched in the same values gives slightly narrow intervals: 89 %
+/// instead of 95 % in simulation. This factor of the variance corrects that (see the tests).
 const WIDENING: f64 = 1.4;
 
-/// Maximum number of values that are fitted, in seasons.
+/// Maximum number of fitted values, in seasons.
 const SEASONS_MAX: usize = 26;
-/// Minimum number of values after a bend, and altogether, in seasons.
+/// Minimum number of values after a bend, and in total, in seasons.
 const SEASONS_MIN: usize = 5;
 
 impl Stretch {
@@ -84,7 +82,7 @@ impl Stretch {
         self.quantile(level) * self.average(last_slope).1.sqrt()
     }
 
-    /// Mean and variance of a linear function of the coefficients over all variants.
+    /// Mean and variance of a linear function of the coefficients, over all variants.
     fn average(&self, weights: impl Fn(&Variant) -> [f64; 3]) -> (f64, f64) {
         let parts: Vec<(f64, f64, f64)> = self
             .variants
@@ -110,7 +108,7 @@ impl Stretch {
     }
 }
 
-/// The line that the end of a series without gaps follows; `None` when the series is too short.
+/// The line at the end of a series without gaps; `None` if the series is too short.
 pub fn current_stretch(values: &[f64], period: usize) -> Option<Stretch> {
     let unit = period.max(7);
     if values.len() < SEASONS_MIN * unit {
@@ -136,7 +134,7 @@ pub fn current_stretch(values: &[f64], period: usize) -> Option<Stretch> {
     let freedom = (independent - 3.0).max(3.0);
     let noise = best.squares / (n as f64 - 3.0);
     let floor = best.squares.max(f64::MIN_POSITIVE);
-    // The bend and where it is count as two parameters.
+    // The bend and its position count as two parameters.
     let score = |fit: &Fit| {
         let price = if fit.bend.is_some() {
             independent.max(2.0).ln()
@@ -188,7 +186,7 @@ pub fn current_stretch(values: &[f64], period: usize) -> Option<Stretch> {
     Some(stretch)
 }
 
-/// Intercept, slope and bend of a step.
+/// Intercept, slope and bend at a step.
 fn row(step: usize, bend: Option<usize>) -> [f64; 3] {
     let after = bend.map_or(0.0, |bend| step.saturating_sub(bend) as f64);
     [1.0, step as f64, after]
@@ -205,13 +203,13 @@ fn quadratic(x: &[f64; 3], matrix: &[[f64; 3]; 3]) -> f64 {
         .sum()
 }
 
-/// A least-squares line with a bend at one place or none.
+/// A least-squares line with a bend at one position, or none.
 struct Fit {
     bend: Option<usize>,
     coefficients: [f64; 3],
     inverse: [[f64; 3]; 3],
     squares: f64,
-    /// Sum of products of neighbouring residuals.
+    /// Sum of the products of neighbouring residuals.
     products: f64,
 }
 
@@ -229,7 +227,7 @@ impl Fit {
             }
         }
         if bend.is_none() {
-            // A third coefficient that does not exist stays at zero.
+            // Without a bend, the third coefficient stays zero.
             gram[2][2] = 1.0;
         }
         let mut inverse = invert(&gram)?;

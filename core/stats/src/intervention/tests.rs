@@ -8,7 +8,7 @@ const METHODS: [SeriesMethod; 3] = [
     SeriesMethod::Interrupted,
 ];
 
-/// Columns of a CSV file of the real-data folder that hold numbers in every row.
+/// Numeric columns of a CSV file of the real-data folder, without gaps.
 fn real_columns(name: &str) -> Option<Vec<Vec<f64>>> {
     let Some(folder) = std::env::var_os("RETROCAST_REAL_DATA") else {
         eprintln!("SKIPPED: causal/{name}: RETROCAST_REAL_DATA is not set");
@@ -89,8 +89,8 @@ fn series(seed: u64, n: usize, change: usize, effect: f64) -> (Vec<Option<f64>>,
     (values, control)
 }
 
-/// Shares of series without an effect in which one is called, of intervals that hold an effect of 2,
-/// and of effects of 2 that are called.
+/// Share of series without an effect in which one is called, share of intervals that contain an
+/// effect of 2, and share of effects of 2 that are called.
 fn rates(method: SeriesMethod, before: usize, after: usize, runs: u64, with: bool) -> [f64; 3] {
     let mut rates = [0.0; 3];
     for seed in 0..runs {
@@ -169,7 +169,7 @@ fn a_segmented_regression_finds_jump_and_slope() {
         slope[1] <= -0.8 && -0.8 <= slope[2] && slope[2] - slope[1] < 0.1,
         "{slope:?}"
     );
-    // The mean of a jump of 10 that loses .8 a period, over 30 periods.
+    // The mean over 30 periods of a jump of 10 that decreases by .8 per period.
     let [effect, low, high] = result.estimate.absolute;
     assert!(low <= -1.6 && -1.6 <= high, "{effect} [{low}, {high}]");
 }

@@ -1,18 +1,20 @@
-//! The conformal test along time of Chernozhukov, Wüthrich and Zhu (2021), and its inversion.
+//! The conformal test over time by Chernozhukov, Wüthrich and Zhu (2021), and its inversion.
 
 use super::{
     ALPHA, Judged, Method, Panel,
     estimate::{DonorWeights, Fit, Sample},
 };
 
-/// Distances from the estimate at which effects are tried, in units of half a noise, before they double.
+/// Number of evenly spaced distances from the estimate at which effects are tested, in units of half
+/// the noise; and number of larger distances, each twice the previous one.
 const NEAR: usize = 24;
 const FAR: usize = 16;
 
 /// Interval of the effects that the test does not reject, and p-value of no effect.
 ///
-/// The p-value is that of the least rejected effect at zero or beyond, as seen from the estimate, since
-/// a permutation test may reject an effect and not a larger one; so interval and p-value agree.
+/// A permutation test may reject an effect but not a larger one. So the p-value is the largest p-value
+/// among zero and the tested effects beyond zero, as seen from the estimate; then it agrees with the
+/// interval.
 pub(super) fn judge(panel: &Panel, method: Method, fit: &Fit) -> Judged {
     let unit = 0.5 * panel.noise().max(fit.pre_rmse).max(f64::MIN_POSITIVE);
     let near = (0..=NEAR).map(|i| i as f64 * unit);
@@ -21,7 +23,7 @@ pub(super) fn judge(panel: &Panel, method: Method, fit: &Fit) -> Judged {
     let (mut interval, mut p) = ([fit.estimate; 2], 1.0);
     for (bound, sign) in interval.iter_mut().zip([-1.0, 1.0]) {
         let mut distances = distances.clone();
-        // Zero is tried itself, and the p-value is read from there on.
+        // Zero itself is tested, and the p-value is taken over zero and beyond.
         let zero = -fit.estimate * sign;
         if zero >= 0.0 {
             distances.push(zero);
@@ -72,9 +74,9 @@ pub(super) fn judge(panel: &Panel, method: Method, fit: &Fit) -> Judged {
     }
 }
 
-/// p-value of a constant effect: weights are fitted over all periods as if it were true, and the sum of
-/// residuals over the periods after the change is compared with the same after each shift of the
-/// residuals in a circle. Shifts keep the memory of the noise.
+/// p-value of a constant effect. Weights are fitted over all periods as if the effect were true,
+/// and the sum of the residuals after the change is compared with that for each cyclic shift of the
+/// residuals. Shifts keep the autocorrelation of the noise.
 fn p_value(panel: &Panel, method: Method, effect: f64) -> f64 {
     let all = panel.sample();
     let mut target = all.path(&panel.treated);
@@ -102,7 +104,7 @@ fn p_value(panel: &Panel, method: Method, effect: f64) -> f64 {
         let block = (0..after).map(|i| residuals[(sample.start + i + shift) % periods]);
         block.sum::<f64>().abs()
     };
-    // Rounding must not break ties, of the statistic with itself least of all.
+    // Rounding must not break ties, in particular of the statistic with itself.
     let own = sum(0) * (1.0 - 1e-9);
     (0..periods).filter(|shift| sum(*shift) >= own).count() as f64 / periods as f64
 }

@@ -1,17 +1,17 @@
-//! What keeps data from being a panel, or a panel from giving an estimate.
+//! Errors of panels: invalid data, or data that give no estimate.
 
 use super::Inference;
 
-/// Why there is no panel, or no estimate from it.
+/// The reason why there is no panel, or no estimate.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PanelError {
     /// There are fewer than two units.
     #[error("not enough units: have {have}, need 2, one of them without the change")]
     Units {
-        /// Units.
+        /// Number of units.
         have: usize,
     },
-    /// Series and names differ in number.
+    /// The numbers of series and names differ.
     #[error("{names} names for {series} series")]
     Names {
         /// Number of names.
@@ -19,7 +19,7 @@ pub enum PanelError {
         /// Number of series.
         series: usize,
     },
-    /// Two units have one name.
+    /// Two units have the same name.
     #[error("unit {name:?} occurs twice")]
     Duplicate {
         /// The name.
@@ -40,7 +40,7 @@ pub enum PanelError {
         /// Number of units.
         units: usize,
     },
-    /// The change is outside of the periods.
+    /// The change is not within the periods.
     #[error("the change is at period {start} of {periods}")]
     StartOutside {
         /// Index of the first period after the change.
@@ -51,9 +51,9 @@ pub enum PanelError {
     /// Too few periods before the change.
     #[error("not enough periods before the change: have {have}, need {need}")]
     Before {
-        /// Periods before the change.
+        /// Number of periods before the change.
         have: usize,
-        /// Periods that the method needs.
+        /// Minimum number for the method.
         need: usize,
     },
     /// A unit has no value in some periods.
@@ -73,9 +73,9 @@ pub enum PanelError {
     Length {
         /// The unit.
         unit: String,
-        /// Its periods.
+        /// Number of its periods.
         have: usize,
-        /// Periods of the first unit.
+        /// Number of periods of the first unit.
         need: usize,
     },
     /// The treated series never changes.
@@ -84,19 +84,19 @@ pub enum PanelError {
         /// The unit.
         unit: String,
     },
-    /// No donor changes before the change, so there is no noise to judge by.
+    /// No donor varies before the change, so there is no noise to compare with.
     #[error("no unit without the change varies before it")]
     DonorsConstant,
-    /// Too few donors, treated units or periods for this way of judging chance.
+    /// Too few donors, treated units or periods for this inference.
     #[error("{inference} inference needs {need} {what}, have {have}")]
     Inference {
-        /// The way of judging chance.
+        /// The inference.
         inference: Inference,
-        /// Kind of thing that there are too few of.
+        /// Noun for what there are too few of.
         what: &'static str,
-        /// Their number.
+        /// Number of these.
         have: usize,
-        /// Number needed.
+        /// Minimum number.
         need: usize,
     },
 }

@@ -1,25 +1,25 @@
-//! The estimators: weights of donors and of periods, and the effect they give.
+//! The estimators: weights of donors and periods, and the resulting effect.
 
 use super::{Method, simplex::Columns};
 
-/// Series of units and where the change is in them.
+/// Series of units, and the index of the change.
 pub(super) struct Sample<'a> {
     /// One series per unit.
     pub(super) rows: &'a [Vec<f64>],
     /// Index of the first period after the change.
     pub(super) start: usize,
-    /// Index after the last period that counts.
+    /// Index after the last period that is used.
     pub(super) end: usize,
     /// Standard deviation of the donors' first differences before the change.
     pub(super) noise: f64,
 }
 
-/// An estimate with what it was made of.
+/// An estimate with its weights.
 pub(super) struct Fit {
     pub(super) estimate: f64,
-    /// One weight a donor.
+    /// One weight per donor.
     pub(super) unit_weights: Vec<f64>,
-    /// One weight a period before the change.
+    /// One weight per period before the change.
     pub(super) time_weights: Vec<f64>,
     pub(super) observed: Vec<f64>,
     pub(super) counterfactual: Vec<f64>,
@@ -28,10 +28,11 @@ pub(super) struct Fit {
     pub(super) duality_gap: f64,
 }
 
-/// Ridge of weights in units of the noise where nothing but a unique solution is wanted.
+/// Ridge of weights in units of the noise, only to make the solution unique.
 const TINY: f64 = 1e-6;
 
-/// Donor weights of a method, over the first `periods` of the rows, for any donors and treated units.
+/// Computes the donor weights of a method over the first `periods` of the rows, for any donors and
+/// treated units.
 pub(super) struct DonorWeights {
     columns: Option<Columns>,
     ridge: f64,
@@ -66,12 +67,12 @@ impl DonorWeights {
 }
 
 impl Sample<'_> {
-    /// Mean of units per period.
+    /// Mean of some units per period.
     pub(super) fn path(&self, units: &[usize]) -> Vec<f64> {
         self.average(units, &vec![1.0 / units.len() as f64; units.len()])
     }
 
-    /// Weighted average of units per period.
+    /// Weighted average of some units per period.
     fn average(&self, units: &[usize], weights: &[f64]) -> Vec<f64> {
         let mut path = vec![0.0; self.end];
         for (unit, weight) in units
@@ -92,7 +93,7 @@ impl Sample<'_> {
         self.fit_with(method, &weights, donors, treated)
     }
 
-    /// The same with donor weights that were prepared for the sample.
+    /// The same with donor weights prepared for the sample.
     pub(super) fn fit_with(
         &self,
         method: Method,
@@ -104,7 +105,7 @@ impl Sample<'_> {
         let (time_weights, time_gap) = self.time_weights(method, donors);
         let mut fit = self.effect(donors, treated, unit_weights, time_weights);
         fit.duality_gap = unit_gap.max(time_gap);
-        // A synthetic control has to meet the level, too.
+        // A synthetic control has to match the level, too.
         let level = match method {
             Method::SyntheticControl => 0.0,
             _ => fit.gaps()[..self.start].iter().sum::<f64>() / self.start as f64,
@@ -144,7 +145,7 @@ impl Sample<'_> {
         }
     }
 
-    /// The effect that given weights result in.
+    /// The effect from given weights.
     pub(super) fn effect(
         &self,
         donors: &[usize],

@@ -1,4 +1,4 @@
-//! How far an estimate may be from the effect by chance.
+//! Inference: intervals, p-values and ranks of an estimate.
 
 use super::{
     ALPHA, Inference, Judged, Method, Panel, PanelError, conformal,
@@ -8,7 +8,7 @@ use crate::distribution::{t_p, t_quantile};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-/// An estimate with donors in place of the treated units; these are left out of it.
+/// An estimate with donors in place of the treated units; they are not donors in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Placebo {
     /// The donors, as many as there are treated units.
@@ -19,32 +19,32 @@ pub struct Placebo {
     pub pre_rmse: f64,
 }
 
-/// Place of the one treated unit among all units, by the ratio of root mean square differences to the
-/// counterfactual after and before the change (Abadie, Diamond and Hainmueller, 2010).
+/// Rank of the single treated unit among all units, by the ratio of root mean square differences to
+/// the counterfactual after and before the change (Abadie, Diamond and Hainmueller, 2010).
 ///
-/// Every unit in turn takes the place of the treated one, and the treated one is a donor then. So the
-/// p-value is exact where the change did nothing and any unit might have been the changed one.
+/// Each unit in turn takes the place of the treated one, which is then a donor. So the p-value is
+/// exact if the change had no effect and any unit was equally likely to be changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rank {
-    /// Units with at least this ratio, the treated unit among them.
+    /// Number of units with at least this ratio, including the treated unit.
     pub rank: usize,
-    /// Units that were ranked.
+    /// Number of ranked units.
     pub units: usize,
     /// The ratio of the treated unit.
     pub ratio: f64,
     /// `rank / units`.
     pub p: f64,
-    /// Least possible p-value, `1 / units`.
+    /// Minimum p-value, `1 / units`.
     pub floor: f64,
 }
 
-/// Most placebos; of more, so many are drawn.
+/// Maximum number of placebos; of more, this many are drawn.
 const PLACEBOS_MAX: usize = 200;
-/// Seed of draws, which are from donors in the order of their values.
+/// Seed of the draws, which are from the donors in the order of their values.
 const SEED: u64 = 1;
 
-/// Estimates with donors in place of the treated units: all of them, or a draw that depends on the
-/// values alone. Empty where no donor would be left.
+/// Estimates with donors in place of the treated units: all of them, or a draw that depends only on
+/// the values. Empty if no donor would be left.
 pub(super) fn placebos(panel: &Panel, method: Method) -> Vec<Placebo> {
     let sample = panel.sample();
     let weights = DonorWeights::new(&sample, method, panel.start, panel.treated());
@@ -79,7 +79,7 @@ fn subsets(panel: &Panel, size: usize) -> Vec<Vec<usize>> {
     if size == 1 && n <= PLACEBOS_MAX {
         return panel.donors.iter().map(|donor| vec![*donor]).collect();
     }
-    // Values decide what is drawn, not names or the order of units.
+    // The draw depends on values, not on names or the order of units.
     let mut donors = panel.donors.clone();
     donors.sort_by(|a, b| {
         let pairs = panel.rows[*a].iter().zip(&panel.rows[*b]);
@@ -93,7 +93,7 @@ fn subsets(panel: &Panel, size: usize) -> Vec<Vec<usize>> {
         return pairs.map(|(i, j)| vec![donors[i], donors[j]]).collect();
     }
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
-    // Whole permutations are cut into sets, so every donor is drawn equally often.
+    // Whole permutations are split into sets, so every donor is drawn equally often.
     let mut sets = Vec::new();
     while sets.len() < PLACEBOS_MAX {
         donors.shuffle(&mut random);
@@ -103,7 +103,7 @@ fn subsets(panel: &Panel, size: usize) -> Vec<Vec<usize>> {
     sets
 }
 
-/// Interval and p-value by the way of judging chance that was asked for.
+/// Interval and p-value by the given inference.
 pub(super) fn judge(
     panel: &Panel,
     method: Method,
@@ -154,11 +154,11 @@ pub(super) fn judge(
     }
 }
 
-/// Error below which, relative to the estimate, nothing but rounding is left of it.
+/// Relative error below which an estimate is only rounding.
 const ROUNDING: f64 = 1e-9;
 
-/// Interval and p-value by Student's t. Where nothing varies without the change, the p-value is that of
-/// the first place among as many as there are degrees of freedom.
+/// Interval and p-value by Student's t. If nothing varies without the change, the p-value is that
+/// of the first rank among as many as there are degrees of freedom.
 fn by_t(estimate: f64, variance: f64, freedom: f64) -> Judged {
     let error = variance.sqrt();
     let varies = error > ROUNDING * estimate.abs();
@@ -182,8 +182,8 @@ fn by_t(estimate: f64, variance: f64, freedom: f64) -> Judged {
     }
 }
 
-/// Variance of the estimate with fixed weights, and its degrees of freedom: those of the treated units
-/// and of the donors that count, combined as Satterthwaite (1946) does.
+/// Variance of the estimate with fixed weights, and its degrees of freedom: those of the treated
+/// units and of the donors with weight, combined by the method of Satterthwaite (1946).
 fn jackknife(panel: &Panel, fit: &Fit) -> (f64, f64) {
     let sample = panel.sample();
     let without = |donors: &[usize], treated: &[usize], weights: Vec<f64>| {
@@ -241,7 +241,7 @@ fn jackknife(panel: &Panel, fit: &Fit) -> (f64, f64) {
     (variance, freedom)
 }
 
-/// Rank of the treated unit; `None` where there are several, or one donor only.
+/// Rank of the treated unit; `None` with several of them, or with a single donor.
 pub(super) fn rank(panel: &Panel, method: Method, fit: &Fit) -> Option<Rank> {
     let [treated] = panel.treated[..] else {
         return None;

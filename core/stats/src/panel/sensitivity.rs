@@ -1,4 +1,4 @@
-//! Estimates that should hardly differ from the estimate, or from zero.
+//! Sensitivity checks: estimates that should be near the estimate, or near zero.
 
 use super::{
     Method, Panel,
@@ -10,25 +10,25 @@ use super::{
 pub struct LeaveOneOut {
     /// The donor.
     pub unit: String,
-    /// The estimate from the others.
+    /// The estimate from the other donors.
     pub estimate: f64,
 }
 
-/// The estimate as if the change had come earlier, from periods before the change alone.
+/// The estimate for an earlier, fictitious change, from periods before the real one alone.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BackdatedStart {
-    /// Index of the period at which the change is supposed.
+    /// Index of the first period after the fictitious change.
     pub start: usize,
-    /// The estimate; there was no change, so it should be near zero.
+    /// The estimate, which should be near zero.
     pub estimate: f64,
 }
 
-/// Donors that are left out in turn, those of most weight.
+/// Maximum number of donors that are left out in turn, those with the largest weights.
 const DONORS_MAX: usize = 30;
-/// Earlier starts that are tried.
+/// Maximum number of earlier starts.
 const STARTS_MAX: usize = 5;
 
-/// The estimate without each of the donors that carry weight, in the order of their weights.
+/// The estimate without each of the donors that have weight, by weight.
 pub(super) fn leave_one_out(panel: &Panel, method: Method, fit: &Fit) -> Vec<LeaveOneOut> {
     if panel.donors() < 2 {
         return Vec::new();
@@ -64,8 +64,8 @@ pub(super) fn leave_one_out(panel: &Panel, method: Method, fit: &Fit) -> Vec<Lea
         .collect()
 }
 
-/// The estimate at up to five earlier starts, evenly spread over the later half of the periods before
-/// the change, each with as many periods after it as there are after the change, or as are left.
+/// The estimate at up to five earlier starts, evenly spread over the later half of the periods
+/// before the change, each with as many periods after it as the change has, or as are left.
 pub(super) fn backdated(panel: &Panel, method: Method) -> Vec<BackdatedStart> {
     let first = (panel.start / 2).max(method.periods_before());
     if first >= panel.start {

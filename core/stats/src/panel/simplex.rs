@@ -1,6 +1,6 @@
 //! Least squares over weights that are not negative and sum to one.
 
-/// Squares and products of the columns of a least-squares problem.
+/// Cross-products of the columns of a least-squares problem.
 pub(super) struct Columns {
     n: usize,
     rows: usize,
@@ -9,21 +9,21 @@ pub(super) struct Columns {
 
 /// Weights of columns.
 pub(super) struct Weights {
-    /// One weight a column asked for; they sum to one.
+    /// One weight per requested column; they sum to one.
     pub(super) values: Vec<f64>,
-    /// Duality gap of the objective, the mean squared residual plus the ridge: no weights are better
-    /// by more than that.
+    /// Duality gap of the objective, the mean squared residual plus the ridge: no weights are
+    /// better by more than this.
     pub(super) gap: f64,
 }
 
-/// Iterations, each of which takes time proportional to the number of columns.
+/// Maximum number of iterations, each in time proportional to the number of columns.
 const STEPS_MAX: usize = 200_000;
-/// Largest difference of slopes among columns that carry weight, relative to their mean square.
+/// Maximum difference of slopes among columns with weight, relative to their mean square.
 const TOLERANCE: f64 = 1e-9;
 
 impl Columns {
-    /// Columns of equal length. With `intercept` each is taken from its own mean, so that a target may
-    /// lie at another level.
+    /// Makes a problem from columns of equal length. With `intercept` each column is centred, so
+    /// that a target may have another level.
     pub(super) fn new(columns: &[&[f64]], intercept: bool) -> Self {
         let (n, rows) = (
             columns.len(),
@@ -36,7 +36,7 @@ impl Columns {
                 column.iter_mut().for_each(|value| *value -= mean);
             }
         }
-        // Weights sum to one, so a common centre changes no residual, but keeps digits.
+        // Weights sum to one, so a common centre changes no residual, but improves precision.
         for row in 0..rows {
             let centre = centred.iter().map(|column| column[row]).sum::<f64>() / n as f64;
             centred.iter_mut().for_each(|column| column[row] -= centre);
@@ -60,13 +60,13 @@ impl Columns {
         self.row(i)[j]
     }
 
-    /// Weights of the columns `from` whose average comes closest to the mean of the columns `target`;
+    /// Weights of the columns `from` whose average is nearest to the mean of the columns `target`;
     /// `ridge` times their sum of squares is added to the mean squared residual.
     ///
-    /// Moves weight between the pair of columns that gains most (Fan, Chen and Lin, 2005) from equal
-    /// weights until the duality gap closes. The problem is the one of Frank-Wolfe steps in the R
-    /// package `synthdid`; since its optimum is reached here, that program's step of dropping small
-    /// weights halfway changes nothing.
+    /// Starts from equal weights and moves weight between the pair of columns with the largest gain
+    /// (Fan, Chen and Lin, 2005) until the duality gap closes. The R package `synthdid` solves the
+    /// same problem with Frank-Wolfe steps. Since the optimum is reached here, that program's
+    /// intermediate removal of small weights would change nothing.
     pub(super) fn fit(&self, from: &[usize], target: &[usize], ridge: f64) -> Weights {
         let n = from.len();
         let ridge = ridge * self.rows as f64;
@@ -143,7 +143,7 @@ impl Columns {
 mod tests {
     use super::*;
 
-    /// In one dimension 0.25 * 0 + 0.75 * 4 is 3.
+    /// In one dimension, 0.25 * 0 + 0.75 * 4 is 3.
     #[test]
     fn a_target_inside_the_hull_is_met() {
         let columns: [&[f64]; 3] = [&[0.0, 1.0], &[4.0, 1.0], &[3.0, 1.0]];
@@ -163,8 +163,8 @@ mod tests {
         assert_eq!(result.values, [0.0, 1.0]);
     }
 
-    /// With a ridge that outweighs everything the weights are equal; the closed form for two columns in
-    /// between.
+    /// With a dominating ridge the weights are equal; otherwise, for two columns, they have a
+    /// closed form.
     #[test]
     fn a_ridge_draws_weights_together() {
         let columns: [&[f64]; 3] = [&[0.0, 2.0], &[4.0, 2.0], &[4.0, 2.0]];

@@ -2,7 +2,7 @@ use super::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// The panel of states and years; `None` where real data are not at hand.
+/// The panel of states and years; `None` without the real data.
 fn proposition_99() -> Option<Panel> {
     let Some(folder) = std::env::var_os("RETROCAST_REAL_DATA") else {
         eprintln!("SKIPPED: causal/california_prop99.csv: RETROCAST_REAL_DATA is not set");
@@ -68,7 +68,7 @@ fn published_estimates_of_proposition_99_are_met() {
     );
     check(*first_weight, 0.124, 0.001);
     check(*second_weight, 0.105, 0.001);
-    // The weights are the best ones to six digits, so no other solver finds another estimate.
+    // The weights are optimal to six digits, so another solver gives the same estimates.
     for result in Method::ALL.map(of) {
         let largest = 1e-5 * result.pre_rmse.powi(2);
         assert!(result.duality_gap < largest, "{:?}", result.duality_gap);
@@ -92,8 +92,9 @@ struct Shape {
     after: usize,
 }
 
-/// Series with levels of their own, a wandering and a returning factor of which each unit has its own
-/// share, noise of standard deviation 1 and autocorrelation .5, and an effect on the treated units.
+/// Series with individual levels, noise of standard deviation 1 and autocorrelation .5, an
+/// effect on the treated units, and two factors, a random walk and a stationary one, with different
+/// loadings for each unit.
 fn series(seed: u64, shape: Shape, effect: f64) -> Vec<Vec<Option<f64>>> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let periods = shape.before + shape.after;
@@ -135,8 +136,8 @@ fn panel(rows: &[Vec<Option<f64>>], treated: usize, start: usize) -> Result<Pane
     Panel::new(names.clone(), rows, &marked, start)
 }
 
-/// Share of panels without an effect in which one is called, share of intervals that hold an effect of
-/// 2, and share in which that is called.
+/// Share of panels without an effect in which one is called, share of intervals that contain an
+/// effect of 2, and share in which that effect is called.
 fn rates(shape: Shape, method: Method, inference: Option<Inference>, runs: u64) -> [f64; 3] {
     let mut rates = [0.0; 3];
     for seed in 0..runs {
@@ -225,7 +226,7 @@ fn shifts_in_time_need_few_donors() {
     check_rates(shape, method, Inference::Conformal, 100, [0.11, 0.3]);
 }
 
-/// Names, the order of units and their scale are no part of the evidence.
+/// Names, order and scale of the units do not affect the result.
 #[test]
 fn names_order_and_scale_change_nothing() {
     for treated in [1, 3] {
@@ -288,7 +289,7 @@ fn a_mixture_of_donors_is_found() {
     assert_eq!((rank.rank, rank.units), (1, 21));
 }
 
-/// Two by two means, worked out by hand: (9 - 4) - (7 - 5) = 3.
+/// Means of two by two cells, computed by hand: (9 - 4) - (7 - 5) = 3.
 #[test]
 fn difference_in_differences_is_that_of_means() {
     let row = |values: [f64; 4]| values.map(Some).to_vec();
@@ -472,7 +473,7 @@ fn what_is_no_panel_is_refused() {
     );
 }
 
-/// Donors that are copies of each other leave nothing to judge by: the more of them, the surer.
+/// Donors that are copies of each other are no evidence, least of all many of them.
 #[test]
 fn nothing_is_certain_where_donors_are_copies() {
     let row = |effect: f64| -> Vec<Option<f64>> {

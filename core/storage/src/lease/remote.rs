@@ -1,8 +1,8 @@
-//! Leases between machines: an object that is written by conditional puts.
+//! Leases among machines: objects written by conditional puts.
 //!
-//! The holder rewrites it every 15 seconds. A lease that was not written for a minute belongs to a
-//! process that died or lost its connection; the next process to request it gets it, and the fencing
-//! token tells the old holder that it lost it. The lease of a dead process on the same machine is free
+//! The holder renews the lease every 15 seconds. After a minute without renewal, its process is
+//! assumed dead or disconnected: the next request is granted, and the old holder notices by the
+//! fencing token that it lost the lease. A lease of a dead process on the same machine is granted
 //! at once.
 
 use super::Holder;
@@ -31,9 +31,9 @@ const RENEWED_EVERY: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Claim {
     pub holder: Holder,
-    /// The process, which others on its machine can look up.
+    /// The process; other processes on its machine can check whether it is alive.
     process: Process,
-    /// Number of the claim within its process.
+    /// Number of the claim in its process.
     number: u64,
     /// Time of the last renewal.
     renewed: Timestamp,
@@ -44,10 +44,10 @@ pub(crate) struct Claim {
 /// The identity of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Process {
-    /// The start of the machine and the table in which its number counts.
+    /// The boot of the machine and the process namespace of the id.
     table: String,
     pid: u32,
-    /// Start time, in ticks of the machine: process ids are reused.
+    /// Start time in clock ticks since boot: process ids are reused.
     born: String,
 }
 
@@ -61,7 +61,7 @@ impl Process {
         }
     }
 
-    /// Returns true if it is certainly dead.
+    /// Returns true if the process is known to be dead.
     fn is_dead(&self) -> bool {
         !self.table.is_empty()
             && self.table == table()
@@ -84,7 +84,7 @@ fn born(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
     // The program name is in parentheses and may contain anything.
     let (_, rest) = stat.rsplit_once(')')?;
-    // State first; a process that has ended and was not yet buried is dead.
+    // The state comes first; a zombie is dead.
     let mut fields = rest.split_whitespace();
     if fields.next()? == "Z" {
         return None;
@@ -104,13 +104,13 @@ impl Claim {
         }
     }
 
-    /// Returns true if a process holds it now.
+    /// Returns true if a process holds the lease now.
     pub fn is_held(&self, now: Timestamp) -> bool {
         let good_for = SignedDuration::try_from(GOOD_FOR).unwrap_or(SignedDuration::MAX);
         !self.ended && now.duration_since(self.renewed) < good_for && !self.process.is_dead()
     }
 
-    /// Returns true if it is the same grant, ignoring renewals.
+    /// Returns true if both are the same grant, ignoring renewals.
     fn is_same(&self, other: &Self) -> bool {
         (&self.process, self.number, self.holder.token)
             == (&other.process, other.number, other.holder.token)
@@ -129,11 +129,11 @@ pub(super) enum Asked {
     Held(Option<Holder>),
 }
 
-/// A lease that is held, and renewed by a thread of its own.
+/// A held lease, renewed by a thread.
 #[derive(Debug)]
 pub(super) struct RemoteLease {
     object: Arc<Object>,
-    /// Dropped to end the thread.
+    /// Dropped to stop the thread.
     end: Option<Sender<()>>,
     renewing: Option<JoinHandle<()>>,
 }
@@ -154,7 +154,7 @@ struct State {
     lost: bool,
 }
 
-/// Requests a lease; `holder` is returned with the fencing token.
+/// Requests a lease; the result has `holder` with the fencing token.
 pub(super) fn ask(
     depot: &Arc<dyn SharedStore>,
     key: &str,
@@ -174,7 +174,7 @@ pub(super) fn ask(
     let renewed = Instant::now();
     let mark = match depot.put_if(key, claim.bytes()?, mark.as_ref())? {
         Some(mark) => mark,
-        // Ours, when the answer to the first try was lost and the second found it.
+        // Ours, if the response to the first try was lost and the retry found the object.
         None => match read(&**depot, key)? {
             Some((Some(there), mark)) if there.is_same(&claim) => mark,
             Some((there, _)) => return Ok(Asked::Held(there.map(|claim| claim.holder))),
@@ -195,7 +195,7 @@ pub(super) fn ask(
     .map(Asked::Granted)
 }
 
-/// Reads an object; without a claim if its content is invalid.
+/// Reads an object; its claim is `None` if the content is invalid.
 fn read(depot: &dyn SharedStore, key: &str) -> io::Result<Option<(Option<Claim>, ETag)>> {
     let found = depot.get(key)?;
     Ok(found.map(|(bytes, mark)| (serde_json::from_slice(&bytes).ok(), mark)))
@@ -220,19 +220,19 @@ impl RemoteLease {
         })
     }
 
-    /// The count of hands.
+    /// The fencing token.
     pub fn token(&self) -> u64 {
         self.object.state().claim.holder.token
     }
 
-    /// Records the run that the lease is held for.
+    /// Records the id of the run in the lease.
     pub fn name(&self, run: &str) -> io::Result<()> {
         self.object
             .write(|claim| claim.holder.run = run.to_string())
     }
 
-    /// Returns true if we still hold it according to the storage; if the storage cannot be reached,
-    /// if the last renewal is recent enough.
+    /// Returns true if the storage confirms that we hold it or, while the storage cannot be
+    /// reached, if the last renewal is recent enough.
     pub fn is_held(&self) -> bool {
         let state = self.object.state();
         if state.lost {
@@ -262,7 +262,7 @@ impl Object {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Rewrites the claim with a change.
+    /// Changes and rewrites the claim.
     fn write(&self, change: impl FnOnce(&mut Claim)) -> io::Result<()> {
         let mut state = self.state();
         if state.lost {
@@ -295,8 +295,7 @@ fn lost(key: &str) -> io::Error {
     io::Error::other(format!("the lease {key} was lost to another process"))
 }
 
-/// Runs of other processes that are active, according to the leases on windows:
-/// `<job>/<window>/<run>`.
+/// Active runs of other processes, `<job>/<window>/<run>`, found by the leases on windows.
 pub fn at_work(depot: &dyn SharedStore) -> io::Result<BTreeSet<String>> {
     let now = Timestamp::now();
     let recent = SignedDuration::try_from(GOOD_FOR * 3).unwrap_or(SignedDuration::MAX);
@@ -305,7 +304,7 @@ pub fn at_work(depot: &dyn SharedStore) -> io::Result<BTreeSet<String>> {
         let Some((job, window)) = of_window(&entry.key) else {
             continue;
         };
-        // By the storage's clock; ours may be off by more than it is worth asking again.
+        // Compares the storage's clock with itself; our own clock may be wrong.
         if now.duration_since(entry.modified) > recent {
             continue;
         }
@@ -319,7 +318,7 @@ pub fn at_work(depot: &dyn SharedStore) -> io::Result<BTreeSet<String>> {
     Ok(runs)
 }
 
-/// Job and window of a lease's name; `None` for those on schedules and nodes.
+/// Job and window from a lease's name; `None` for leases on schedules and nodes.
 fn of_window(key: &str) -> Option<(&str, &str)> {
     let (job, rest) = key.strip_prefix("leases/")?.split_once('/')?;
     let window = rest.strip_suffix(".lease")?;
@@ -349,7 +348,7 @@ mod tests {
         }
     }
 
-    /// The object of the lease, changed from outside.
+    /// Changes the object of the lease from outside.
     fn tamper(depot: &Arc<dyn SharedStore>, change: impl FnOnce(&mut Claim)) {
         let key = "leases/review/2026-W46.lease";
         let (claim, _) = read(&**depot, key).unwrap().unwrap();

@@ -1,8 +1,7 @@
-//! Turns staged files into a dataset: they are moved, not rewritten.
+//! Turns staged files into a dataset by moving them, without rewriting.
 //!
-//! The dataset starts with the last staged version, and with that one alone. The result is the same
-//! for a lake in a folder or in object storage, where the manifest is written last, by a conditional
-//! put.
+//! The dataset starts with the last staged version, and only that. The result is the same in a
+//! folder and in object storage, where the manifest is written last, by a conditional put.
 
 use super::{
     Lake, Prepared, Properties, dataset_error,
@@ -17,9 +16,9 @@ use std::path::Path;
 const MARKED_MOST: u64 = 10;
 
 impl Lake {
-    /// Makes a staged dataset this lake's, without the rows that do not count. `None`, with nothing
-    /// done, when so many do not count that the others had better be written again. There must be no
-    /// dataset of the name here.
+    /// Moves a staged dataset into this lake, without the superseded rows. `None`, with nothing done,
+    /// if there are so many superseded rows that rewriting the others is better. There must be no
+    /// dataset with this name yet.
     pub(crate) async fn adopt(
         &self,
         staging: &Lake,
@@ -67,7 +66,7 @@ impl Lake {
         Ok(gone)
     }
 
-    /// Removes what only an older version of a dataset has.
+    /// Removes files that only an older version of a dataset has.
     async fn forget(&self, dataset: &DatasetRef, version: u64) -> Result<(), StoreError> {
         let failed = |error: lance::Error| dataset_error(&dataset.name, "cleaned", &error);
         let policy = CleanupPolicyBuilder::default()
@@ -79,7 +78,7 @@ impl Lake {
         done.map(|_| ()).map_err(failed)
     }
 
-    /// Moves the files of a dataset from a lake in a folder. The name is unused here; leftovers of
+    /// Moves the files of a dataset from a lake in a folder. The name must be unused; leftovers of
     /// a dead process are removed.
     async fn take(&self, from: &Lake, name: &str) -> Result<(), StoreError> {
         self.place().make()?;

@@ -1,4 +1,4 @@
-//! Versions that follow from the one before: rows added, rows gone, one commit.
+//! Incremental versions: adds and deletes rows by one commit.
 
 use super::{
     Lake, Prepared, Properties, Scan, dataset_error, reference,
@@ -30,9 +30,9 @@ use std::{
 };
 
 /// The column in which Lance returns the address of a row: its fragment in the upper 32 bits, its
-/// offset in the lower.
+/// offset in the lower 32 bits.
 pub(crate) const ROW_ADDRESS: &str = "_rowaddr";
-/// Number of versions that are searched for a property: compaction makes versions without any.
+/// Number of versions to search for a property: compaction makes versions without properties.
 const LOOK_BACK: u64 = 16;
 
 /// The rows of a dataset to read.
@@ -45,7 +45,7 @@ pub(crate) enum Part<'a> {
 }
 
 impl Prepared {
-    /// No rows, to be added.
+    /// An empty set of rows to add.
     pub(crate) fn nothing() -> Self {
         Self::behind(Vec::new())
     }
@@ -54,7 +54,7 @@ impl Prepared {
         Self(TransactionBuilder::new(0, Operation::Append { fragments }).build())
     }
 
-    /// The files with the rows, to be appended.
+    /// The files with the rows to append.
     fn fragments(&self, name: &str) -> Result<&[Fragment], StoreError> {
         match &self.0.operation {
             Operation::Append { fragments } => Ok(fragments),
@@ -68,8 +68,8 @@ impl Prepared {
 }
 
 impl Lake {
-    /// Writes rows into the files of a dataset, for a version that is yet to be committed: the
-    /// successor of `base`, or a first version.
+    /// Writes rows to the files of a dataset for an uncommitted version: the successor of `base`,
+    /// or a first version.
     pub(crate) async fn prepare(
         &self,
         name: &str,
@@ -98,7 +98,7 @@ impl Lake {
             .map_err(failed)
     }
 
-    /// Creates a dataset without rows, or finds the one that another process created meanwhile.
+    /// Creates a dataset without rows, or opens the one that another process has just created.
     pub(crate) async fn create(
         &self,
         name: &str,
@@ -120,7 +120,7 @@ impl Lake {
         }
     }
 
-    /// Commits prepared rows as a version of its own.
+    /// Commits prepared rows as a version without other rows.
     pub(crate) async fn replace(
         &self,
         name: &str,
@@ -137,8 +137,8 @@ impl Lake {
         reference(name, &written).await
     }
 
-    /// Marks prepared rows that do not count, by their numbers. The marks go by the numbers that the files
-    /// get when they follow `base`, as [`extend`](Self::extend) has them do.
+    /// Marks superseded prepared rows as deleted, by their numbers. The marks refer to the fragment
+    /// numbers that the files get after those of `base`, as in [`extend`](Self::extend).
     pub(crate) async fn leave_out(
         &self,
         base: &DatasetRef,
@@ -227,8 +227,8 @@ impl Lake {
         reference(&base.name, &written).await
     }
 
-    /// Makes an older version the newest again, as the direct successor of `latest`; `false` if another
-    /// writer commits at this moment.
+    /// Makes an older version the newest again, as the direct successor of `latest`; false if
+    /// another writer commits at the same time.
     pub(crate) async fn restore(
         &self,
         dataset: &DatasetRef,
@@ -260,7 +260,7 @@ impl Lake {
         Ok(transaction_properties(&opened, dataset.version).await)
     }
 
-    /// The properties of the newest version up to this one that has the given one.
+    /// The properties of the newest version up to this one that has the given property.
     pub(crate) async fn properties_with(
         &self,
         dataset: &DatasetRef,
@@ -296,7 +296,7 @@ impl Lake {
         Ok(None)
     }
 
-    /// Reads columns with the address of each row, in order; hidden columns too.
+    /// Reads columns with the address of each row, in order; also hidden columns.
     pub(crate) async fn scan_addresses(
         &self,
         dataset: &DatasetRef,
@@ -318,7 +318,8 @@ impl Lake {
                 scanner.with_fragments(fragments);
                 let objects = objects.iter().map(|object| lit(*object)).collect();
                 scanner.filter_expr(ident(origin::OBJECT).in_list(objects, false));
-                // Of the other rows only their object is read, in folders and in object storage.
+                // For excluded rows, only the object number is read, in folders and in object
+                // storage.
                 scanner.materialization_style(MaterializationStyle::AllLate);
             }
             Part::Prepared(prepared) => {
@@ -328,7 +329,7 @@ impl Lake {
         Box::pin(scanner.try_into_stream()).await.map_err(failed)
     }
 
-    /// Reads rows with all columns, those of their origin too.
+    /// Reads rows with all columns, including those of their origin.
     pub(crate) async fn scan_all(
         &self,
         dataset: &DatasetRef,
@@ -345,8 +346,8 @@ impl Lake {
     }
 }
 
-/// The fragments that may have rows of these objects. Rows are in the order of their objects' numbers,
-/// also after increments and compaction, so the first and the last row of a fragment decide.
+/// The fragments that may have rows of these objects. Rows are ordered by object number, also after
+/// increments and compaction, so the first and the last row of a fragment suffice.
 async fn fragments_with(
     dataset: &Dataset,
     objects: &BTreeSet<u32>,

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-/// Rows of the dataset that have to go: offsets by fragment.
+/// Rows to delete: offsets by fragment.
 pub(crate) type DeletedRows = BTreeMap<u32, Vec<u32>>;
 
-/// A set of rows by their numbers: one bit for each.
+/// A set of row numbers, one bit each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Rows {
     words: Vec<u64>,
@@ -23,7 +23,7 @@ impl Rows {
         self.words[word] |= bit;
     }
 
-    /// Returns true if a row is in it.
+    /// Returns true if the set contains a row.
     pub fn contains(&self, row: u64) -> bool {
         let word = self.words.get((row / 64) as usize);
         word.is_some_and(|word| word >> (row % 64) & 1 == 1)

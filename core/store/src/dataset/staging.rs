@@ -1,10 +1,10 @@
-//! A place for rows that are not yet to be seen: a folder of one's own inside of a job's lake, which
-//! is gone when the work is done.
+//! Temporary lakes for rows that must not be visible yet, in folders inside a job's lake that are
+//! removed after use.
 //!
 //! Sources of one run and runs of other processes stage concurrently, so every staging has its own
-//! folder `.staging/<source>-<process>-<number>`. Its owner holds a lock on the file `owner` in it. A
-//! lock ends with its process, so a folder whose lock is free was left behind, and the next process
-//! that stages removes it.
+//! folder `.staging/<source>-<process>-<number>`. Its owner holds a lock on the file `owner` in it.
+//! A lock ends with its process, so a folder with a free lock is a leftover, which the next process
+//! that stages removes.
 
 use super::Lake;
 use crate::error::StoreError;
@@ -21,14 +21,15 @@ use std::{
 const PARENT: &str = ".staging";
 /// File whose lock marks the folder as in use.
 const OWNER: &str = "owner";
-/// Number of attempts to create a folder that other processes clean up before it is locked.
+/// Maximum number of attempts to create a folder, which other processes may remove before it is
+/// locked.
 const ATTEMPTS: u32 = 100;
 
-/// A lake that is removed when this is dropped.
+/// A lake that is removed when dropped.
 pub(crate) struct Staging {
     lake: Lake,
     folder: PathBuf,
-    /// Keeps the lock.
+    /// Holds the lock.
     _owner: File,
 }
 
@@ -40,7 +41,7 @@ impl Deref for Staging {
 }
 
 impl Staging {
-    /// Creates a staging for a source in a job's lake; removes leftovers of dead processes first.
+    /// Creates a staging for a source in a job's lake, after removing leftovers of dead processes.
     pub fn new(lake: &Path, name: &str) -> Result<Self, StoreError> {
         let parent = lake.join(PARENT);
         clean(&parent);
@@ -79,7 +80,7 @@ impl Drop for Staging {
     }
 }
 
-/// Creates and locks a new folder; `None` if that must be retried.
+/// Creates and locks a new folder; `None` if that has to be retried.
 fn claim(parent: &Path, name: &str) -> io::Result<Option<(PathBuf, File)>> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -87,7 +88,7 @@ fn claim(parent: &Path, name: &str) -> io::Result<Option<(PathBuf, File)>> {
     std::fs::create_dir_all(parent)?;
     let again = |error: io::Error| match error.kind() {
         // The parent or the folder was removed by a process that found it empty; or another process
-        // of the same id, as in containers, was here.
+        // with the same id, as in containers, was here.
         ErrorKind::NotFound | ErrorKind::AlreadyExists => Ok(None),
         _ => Err(error),
     };
@@ -99,10 +100,10 @@ fn claim(parent: &Path, name: &str) -> io::Result<Option<(PathBuf, File)>> {
         Err(error) => return again(error),
     };
     match owner.lock() {
-        // The process that cleaned it up held the lock until the folder was removed.
+        // A process that removes the folder holds the lock until it is removed.
         Ok(()) if is_at(&owner, &folder.join(OWNER)) => Ok(Some((folder, owner))),
         Ok(()) => Ok(None),
-        // A file system without locks: leftovers cannot be recognised, so nothing is removed.
+        // Without locks, leftovers cannot be recognised, so nothing is removed.
         Err(error) if error.kind() == ErrorKind::Unsupported => Ok(Some((folder, owner))),
         Err(error) => Err(error),
     }
@@ -121,7 +122,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 fn clean(parent: &Path) {
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
         let folder = entry.path();
-        // Made when missing: then its owner died, or is about to make it and will try again.
+        // Created if missing: then its owner died, or is about to create it and will try again.
         let Ok(owner) = File::create(folder.join(OWNER)) else {
             continue;
         };

@@ -1,8 +1,8 @@
-//! Commits that are the version after a certain one, or nothing.
+//! Commits as the direct successor of a given version, or not at all.
 //!
-//! By default, Lance commits after concurrent commits that touch other rows. For an increment that is
-//! wrong: a concurrent commit may have added the same records. So a writer that lost its lease gets
-//! an error and commits nothing.
+//! By default, Lance rebases a commit on concurrent ones that touch other rows. For an increment
+//! that is wrong: a concurrent commit may have added the same records. So a writer that lost its
+//! lease gets an error and commits nothing.
 
 use lance::{Error, io::ObjectStore};
 use lance_table::{
@@ -14,7 +14,8 @@ use lance_table::{
 };
 use object_store::path::Path;
 
-/// Commits one version by a conditional put, as Lance does in folders and in object storage, and no other.
+/// Commits exactly one version by a conditional put, as Lance does in folders and in object
+/// storage.
 #[derive(Debug)]
 pub(super) struct Next {
     version: u64,
@@ -22,7 +23,7 @@ pub(super) struct Next {
 }
 
 impl Next {
-    /// Commits the version that follows this one.
+    /// Commits the direct successor of this version.
     pub fn after(version: u64) -> Self {
         Self {
             version: version + 1,

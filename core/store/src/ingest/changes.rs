@@ -1,23 +1,23 @@
-//! Compares a listing with the manifest: objects to read, and objects that are gone.
+//! Compares a listing with the manifest: objects to read, and deleted objects.
 //!
-//! Contents decide, not names: known bytes are not read again, a copy of another object counts once,
-//! and a changed object is replaced completely.
+//! Objects are compared by content, not by name: known contents are not read again, a copy of
+//! another object counts once, and a changed object is replaced completely.
 
 use super::manifest::Object;
 use crate::source::Listing;
 use retrocast_records::Format;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The work of an increment.
+/// The changes that an increment makes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Indices of the files that have to be read, in order.
+    /// Indices of the files to read, in order.
     pub take: Vec<usize>,
     /// Unchanged objects.
     pub keep: Vec<Object>,
-    /// Objects whose rows have to go: replaced, gone, or to be read again.
+    /// Objects whose rows are deleted: replaced, removed, or to be read again.
     pub drop: Vec<Object>,
-    /// Files that hold exactly what another one does, with that one.
+    /// Files with the same contents as another file, with the name of that.
     pub copies: Vec<(String, String)>,
 }
 
@@ -34,7 +34,7 @@ fn reading(name: &str) -> Reading {
     });
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     let ending = match ending.to_ascii_lowercase() {
-        // Two names of one way of writing.
+        // Two names of the same format.
         same if same == "ndjson" => "jsonl".to_string(),
         ending => ending,
     };
@@ -42,10 +42,10 @@ fn reading(name: &str) -> Reading {
 }
 
 impl Changes {
-    /// Compares a listing, whose contents have these hashes, with what was taken.
+    /// Compares a listing, whose files have these hashes, with the objects read so far.
     ///
-    /// With `keyed`, rows of one object can have superseded another's. If such a row is deleted, the
-    /// other one must reappear, so objects that lost rows are read again.
+    /// With `keyed`, rows of one object can have superseded rows of another. If such a row is
+    /// deleted, the superseded row must reappear, so objects with superseded rows are read again.
     pub fn between(
         listing: &Listing,
         hashes: &[blake3::Hash],
@@ -90,12 +90,12 @@ impl Changes {
         changes
     }
 
-    /// Returns true if there is nothing to do.
+    /// Returns true if there are no changes.
     pub fn none(&self) -> bool {
         self.take.is_empty() && self.drop.is_empty()
     }
 
-    /// Numbers of the objects whose rows have to go.
+    /// Numbers of the objects whose rows are deleted.
     pub fn dropped(&self) -> BTreeSet<u32> {
         self.drop.iter().map(|object| object.number).collect()
     }

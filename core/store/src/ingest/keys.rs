@@ -1,8 +1,8 @@
-//! Resolves duplicate keys among the records read now, in bounded memory.
+//! Resolves duplicate keys among the records of an increment, in bounded memory.
 //!
-//! Only at the end is it known which record of a key is the last. Until then, entries are partitioned
-//! by the keys' first bits, so that all entries of a key are in the same partition; above a limit the
-//! partitions spill to files. Then the partitions are processed one after the other.
+//! The last record of a key is known only at the end. Until then, entries are partitioned by the
+//! first bits of the key, so that all entries of a key are in the same partition; above a limit the
+//! partitions spill to files. In the end the partitions are processed one by one.
 
 use crate::error::StoreError;
 use std::{
@@ -12,15 +12,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Parts that keys fall into: a power of two.
+/// Number of partitions; a power of two.
 const PARTS: usize = 256;
-/// Entries in memory before they spill: 96 MiB. The partitions then have a capacity of 128 MiB, since 12
-/// 288 entries of a partition fit into 16 384 slots.
+/// Maximum number of entries in memory: 96 MiB. The partitions then have a capacity of 128 MiB,
+/// since 12 288 entries of a partition fit into 16 384 slots.
 const HELD_MAX: usize = 3 << 20;
-/// Bytes of an entry in a file.
+/// Size of an entry in a file, in bytes.
 const ENTRY_BYTES: usize = 32;
 
-/// A row of a key.
+/// The row of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
     pub row: u64,
@@ -28,7 +28,7 @@ pub(super) struct Seen {
     pub order: i64,
 }
 
-/// Hashes of keys are as good as random already.
+/// A hasher that uses the first bytes: hashes of keys are random already.
 #[derive(Default)]
 pub(super) struct FirstBytes(u64);
 
@@ -48,7 +48,7 @@ impl std::hash::Hasher for FirstBytes {
 
 pub(super) type Keys = HashMap<u128, Seen, std::hash::BuildHasherDefault<FirstBytes>>;
 
-/// A key and the data of its row. In two halves, so that it takes 32 bytes.
+/// A key and the data of its row; the key is split in two halves so that an entry takes 32 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
     key: [u64; 2],
@@ -95,13 +95,13 @@ pub(super) struct Gathered {
     parts: Vec<Vec<Entry>>,
     held: usize,
     held_max: usize,
-    /// Folder for spilled files, and whether there are any.
+    /// Folder for spilled files.
     folder: PathBuf,
     spilled: bool,
 }
 
 impl Gathered {
-    /// An empty set; `folder` is for spilled files, and the caller removes it.
+    /// Makes an empty set; `folder` is for spilled files and removed by the caller.
     pub fn new(folder: &Path) -> Self {
         Self::with_room(folder, HELD_MAX)
     }
@@ -116,7 +116,7 @@ impl Gathered {
         }
     }
 
-    /// Adds the keys of rows that start at `first`; `order` is empty if only the position counts.
+    /// Adds the keys of the rows from `first` on; `order` is empty if only the position counts.
     pub fn add(&mut self, first: u64, keys: &[u128], order: &[i64]) -> Result<(), StoreError> {
         for (offset, key) in keys.iter().enumerate() {
             let key = [(key >> 64) as u64, *key as u64];
@@ -156,8 +156,8 @@ impl Gathered {
         self.folder.join(format!("keys-{part}"))
     }
 
-    /// Calls back with the superseded rows: of the rows of one key the latest is kept, and of equally
-    /// late ones the last. With `wanted`, it returns the kept rows instead.
+    /// Passes on the superseded rows: of the rows with the same key the latest is kept, and of
+    /// equally late ones the last. With `wanted`, returns the kept rows.
     pub fn resolve(
         mut self,
         wanted: bool,
@@ -181,7 +181,7 @@ impl Gathered {
         Ok(all)
     }
 
-    /// Reads the entries of a part that are in a file, which is removed.
+    /// Reads the spilled entries of a partition and removes the file.
     fn read(&self, part: usize, each: &mut dyn FnMut(&Entry)) -> Result<(), StoreError> {
         let path = self.file(part);
         let failed = |error: io::Error| StoreError::io("reading the file", &path, &error);
@@ -196,7 +196,7 @@ impl Gathered {
     }
 }
 
-/// Notes a row, after all before it.
+/// Adds a row; rows must be added in order.
 fn note(keys: &mut Keys, entry: &Entry, superseded: &mut dyn FnMut(u64)) {
     use std::collections::hash_map::Entry::{Occupied, Vacant};
     match keys.entry(entry.key()) {
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn the_latest_and_then_the_last_counts_whether_or_not_there_is_room() {
         let folder = tempfile::tempdir().unwrap();
-        // Keys that are all in few parts, and orders that go up and down.
+        // Keys in few partitions, and orders that rise and fall.
         let keys: Vec<u128> = (0..5000_u128).map(|n| (n * 7919 % 1500) << 63).collect();
         let order: Vec<i64> = (0..5000_i64).map(|n| n * 31 % 17 - 8).collect();
         let mut expected: BTreeMap<u128, (i64, u64)> = BTreeMap::new();

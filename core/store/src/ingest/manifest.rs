@@ -2,8 +2,8 @@
 //! counts.
 //!
 //! The manifest is a dataset beside the rows, `<source>__manifest`. The version of the rows names
-//! the version of the manifest, in the one commit of an increment: so rows, manifest and quarantine
-//! change together or not at all, and nothing refers to a manifest that a dead process left behind.
+//! the version of the manifest, in the one commit of an increment. So rows, manifest and quarantine
+//! change together or not at all, and nothing references a manifest left behind by a dead process.
 
 use super::{
     INGEST, SourceSpec, manifest_name, quarantine_name,
@@ -27,11 +27,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// Property of a version of the rows: the version of its manifest.
 pub const MANIFEST: &str = "manifest";
-/// Property: which version of the quarantine holds what was refused; 0 for none.
+/// Property: the version of the quarantine; 0 for none.
 const QUARANTINE: &str = "quarantine";
-/// Property: rows of that version.
+/// Property: number of rows of that version.
 const QUARANTINE_ROWS: &str = "quarantine_rows";
-/// Property: contract, formats and hash key that the records were read with.
+/// Property: hash of contract, formats and hash key.
 const MEANING: &str = "meaning";
 
 /// Counts by name.
@@ -40,71 +40,72 @@ pub type Counted = BTreeMap<String, u64>;
 /// Counts of the records of one object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Records seen.
+    /// Number of records.
     pub records: u64,
-    /// Records that met the contract.
+    /// Number of records that conform to the contract.
     pub accepted: u64,
-    /// Number of accepted records that another record of the same key superseded.
+    /// Number of accepted records superseded by another record with the same key.
     pub superseded: u64,
-    /// Records left out, by reason.
+    /// Number of refused records, by reason.
     pub quarantined: Counted,
-    /// Records with a field that the contract does not name, by field.
+    /// Number of records with a field that the contract does not list, by field.
     pub unknown: Counted,
-    /// Records left out for a value of another type, by field.
+    /// Number of records refused for a value of the wrong type, by field.
     pub retyped: Counted,
     /// Number of present values, by field of the contract.
     pub present: Counted,
     /// The reason why it was not read completely.
     pub broken: Option<String>,
-    /// The least and the greatest place of a key, see [`retrocast_records::read::key::places`]; `None`
-    /// when that is not known.
+    /// Smallest and largest position of a key, see [`retrocast_records::read::key::places`]; `None`
+    /// if unknown.
     pub places: Option<(u128, u128)>,
 }
 
-/// One object that was taken.
+/// An object that was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Object {
-    /// The number that its rows carry.
+    /// The number of the object in its rows.
     pub number: u32,
-    /// Name as a user would write it.
+    /// Name as the user would write it.
     pub name: String,
-    /// Path below the fixed part of the URI.
+    /// Path relative to the fixed part of the URI.
     pub path: String,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
     /// Modification time in nanoseconds since 1970; 0 if it was so recent that a later write might
     /// not change it.
     pub modified: i64,
-    /// The storage's version of the content; empty if unknown.
+    /// `ETag` of the content; empty if unknown.
     pub etag: String,
     /// Hash of its content.
     pub hash: String,
-    /// The run that took it.
+    /// Id of the run that read it.
     pub run: String,
     /// Counts of its records.
     pub counts: Counts,
 }
 
-/// The contents of a source's newest version.
+/// The newest version of a source.
 #[derive(Debug, Clone)]
 pub struct Held {
     /// The rows.
     pub rows: DatasetRef,
     /// The manifest.
     pub manifest: DatasetRef,
-    /// The records that were left out.
+    /// The refused records.
     pub quarantine: Option<DatasetRef>,
     /// The objects, by number.
     pub objects: Vec<Object>,
     /// Identity of the version's inputs.
     pub made_from: Option<String>,
-    /// First and last time of the rows, when that was remembered.
+    /// First and last time of the rows, if they were stored.
     pub(super) times: Option<Times>,
-    /// Contract, formats and hash key that the records were read with.
+    /// Hash of contract, formats and hash key.
     meaning: String,
 }
 
-/// Identifies contract, formats and hash key: rows with different ones must not be in one dataset.
+/// Hash of contract, formats and hash key: rows with different ones must not be in the same
+/// dataset.
 pub fn meaning(spec: &SourceSpec, hash_key: Option<&[u8]>) -> String {
     let key = pseudonyms::key_id(hash_key).unwrap_or_default();
     let contract = spec.contract.meaning();
@@ -115,7 +116,7 @@ pub fn meaning(spec: &SourceSpec, hash_key: Option<&[u8]>) -> String {
 }
 
 impl Held {
-    /// Reads the newest version; `None` without one, or if it is not from a source.
+    /// Reads the newest version; `None` if there is none, or if it is not from a source.
     pub async fn read(lake: &Lake, source: &str) -> Result<Option<Self>, StoreError> {
         let Some(rows) = lake.latest(source).await? else {
             return Ok(None);
@@ -153,12 +154,12 @@ impl Held {
         }))
     }
 
-    /// Returns true if its records were read with the same contract, formats and key.
+    /// Returns true if its records were read with the same contract, formats and hash key.
     pub fn means(&self, meaning: &str) -> bool {
         self.meaning == meaning
     }
 
-    /// Spares others from reading what was read.
+    /// Adds the hashes of its files to the known ones.
     pub fn teach(&self, known: &Hashes) {
         for object in &self.objects {
             let written = Timestamp::from_nanosecond(i128::from(object.modified));
@@ -171,7 +172,7 @@ impl Held {
     }
 }
 
-/// The version of the quarantine that a version of the rows with these properties names.
+/// The version of the quarantine in the properties of a version of the rows.
 fn quarantine(source: &str, properties: &Properties) -> Option<DatasetRef> {
     let number = |key: &str| properties.get(key).and_then(|text| text.parse().ok());
     let version = number(QUARANTINE).filter(|version| *version > 0)?;
@@ -182,7 +183,7 @@ fn quarantine(source: &str, properties: &Properties) -> Option<DatasetRef> {
     })
 }
 
-/// The datasets that a version of the rows goes with.
+/// The datasets that belong to a version of the rows.
 pub(super) struct Named {
     /// The manifest.
     pub manifest: DatasetRef,
@@ -191,7 +192,7 @@ pub(super) struct Named {
 }
 
 impl Named {
-    /// The datasets named by a version's properties; `None` if it is not from a source.
+    /// The datasets named by the properties of a version; `None` if it is not from a source.
     pub fn of(source: &str, properties: &Properties) -> Option<Self> {
         let version = properties.get(MANIFEST)?.parse().ok()?;
         Some(Self {
@@ -204,7 +205,7 @@ impl Named {
         })
     }
 
-    /// Returns true if none of them was removed.
+    /// Returns true if all of them still exist.
     pub async fn are_there(&self, lake: &Lake) -> bool {
         for dataset in std::iter::once(&self.manifest).chain(&self.quarantine) {
             if !lake.exists(dataset).await {
@@ -215,8 +216,9 @@ impl Named {
     }
 }
 
-/// The version of a quarantine or manifest that the newest rows of its source name. A newer one may be of
-/// a process that died before its rows were there. `None` when the dataset is no such, or none is named.
+/// The version of a quarantine or manifest that belongs to the newest rows of its source; a newer
+/// one may be from a process that died before its rows were committed. `None` if the dataset is
+/// neither, or none is named.
 pub(crate) async fn named(lake: &Lake, dataset: &str) -> Result<Option<u64>, StoreError> {
     let parts = [manifest_name, quarantine_name].map(|of| {
         let source = dataset.strip_suffix(&of(""))?;
@@ -255,7 +257,7 @@ pub fn properties(
     properties
 }
 
-/// Writes the manifest as a version of its own.
+/// Writes the manifest as a new version.
 pub async fn write(
     lake: &Lake,
     source: &str,
@@ -353,7 +355,7 @@ fn objects(batch: &RecordBatch) -> Vec<Object> {
     let counted = |column: usize, row: usize| -> Counted {
         serde_json::from_str(&text(column, row)).unwrap_or_default()
     };
-    // Earlier manifests have no places.
+    // Earlier manifests have no positions.
     let place = |column: usize, row: usize| {
         let texts = batch.columns().get(column)?.as_string_opt::<i32>()?;
         u128::from_str_radix(texts.value(row), 16).ok()

@@ -1,12 +1,12 @@
-//! Incremental ingest of records from files into a dataset: new records are read, checked, counted
-//! and committed once.
+//! Incremental ingest of records from files into a dataset: reads, checks and counts new records,
+//! and commits once.
 //!
 //! ```text
 //! listing + manifest -> changes -> take (read, check, count) -> resolve (keys) -> one commit
 //! ```
 //!
 //! The commit of the rows is decisive: it names the versions of manifest and quarantine that belong
-//! to it. A process that dies before it leaves files without references, and one that dies after it
+//! to it. A process that dies before it leaves unreferenced files, and one that dies after it
 //! leaves nothing to do.
 
 mod changes;
@@ -53,15 +53,15 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use touched::Touched;
 
-/// Raised when the same records could give other rows: then every source is read again.
+/// Changed when the same records could give other rows: then every source is read again.
 const INGEST: &str = "ingest 4";
-/// Number of attempts for a source when others write its datasets at the same time.
+/// Maximum number of attempts for a source if others write its datasets at the same time.
 const ATTEMPTS: u32 = 3;
 
-/// A source of a job, checked.
+/// A checked source of a job.
 #[derive(Debug, Clone)]
 pub struct SourceSpec {
-    /// Name in the job file; the dataset has the same.
+    /// Name in the job file, and of the dataset.
     pub name: String,
     /// Files to read; see [`crate::source`].
     pub uri: String,
@@ -71,33 +71,33 @@ pub struct SourceSpec {
     pub contract: Contract,
     /// Format of the records; from each file's name if `None`.
     pub format: Option<Format>,
-    /// Dialect of CSV, where it is not detected.
+    /// Dialect of CSV; undeclared parts are detected.
     pub dialect: Dialect,
-    /// True if it is an error when there is no file.
+    /// True if it is an error if there are no files.
     pub required: bool,
 }
 
 /// Progress of ingest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Records seen.
+    /// Number of records.
     pub records: u64,
-    /// Bytes read, after decompression.
+    /// Number of bytes read, after decompression.
     pub bytes: u64,
 }
 
-/// Settings that affect the work, but not its result.
+/// Settings that do not affect the result.
 #[derive(Clone, Default)]
 pub struct Control {
-    /// Threads that parse; 0 means one.
+    /// Number of parsing threads; 0 means one.
     pub threads: usize,
-    /// True if everything is read again, even if it was read before.
+    /// True if everything is read again.
     pub anew: bool,
-    /// Hashes of files that are known already.
+    /// Known hashes of files.
     pub known: Hashes,
     /// Key for hashing personal data.
     pub hash_key: Option<Arc<[u8]>>,
-    /// Stops the work before anything is committed.
+    /// Cancels the work before anything is committed.
     pub cancel: CancellationToken,
     /// Called after every block.
     pub progress: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
@@ -108,15 +108,15 @@ pub struct Control {
 pub struct Ingested {
     /// The accepted records.
     pub dataset: DatasetRef,
-    /// The refused ones, when there are any; see [`retrocast_records::read::quarantine::schema`].
+    /// The refused records, if any; see [`retrocast_records::read::quarantine::schema`].
     pub quarantine: Option<DatasetRef>,
     /// Counts for the report.
     pub note: SourceNote,
-    /// Warnings for the owner of the source, as sentences.
+    /// Warnings for the owner of the source, one sentence each.
     pub warnings: Vec<String>,
 }
 
-/// Name of the dataset that holds what was refused of a source.
+/// Name of the quarantine dataset of a source.
 pub fn quarantine_name(source: &str) -> String {
     format!("{source}__quarantine")
 }
@@ -126,8 +126,9 @@ pub fn manifest_name(source: &str) -> String {
     format!("{source}__manifest")
 }
 
-/// Ingests the new records of a source into the lake. Relative URIs start at `base`. Only one
-/// process at a time should do this for a source: a process that loses a race starts again.
+/// Ingests the new records of a source into the lake. Relative URIs are resolved against `base`.
+/// Only one process at a time should do this for a source: a process that loses a race starts
+/// again.
 pub async fn ingest(
     spec: &SourceSpec,
     base: &Path,
@@ -144,7 +145,7 @@ pub async fn ingest(
     }
 }
 
-/// Reads what is new, unless another process does so at the same time.
+/// Makes one attempt; fails if another process commits at the same time.
 async fn once(
     spec: &SourceSpec,
     base: &Path,
@@ -160,7 +161,7 @@ async fn once(
     let hashes = listing.hashes(control.threads, &control.known).await?;
     let key = control.hash_key.as_deref();
     let meaning = manifest::meaning(spec, key);
-    // Made by a process that died before it could record it: it exists, even if a new version was
+    // Made by a process that died before recording it, so it exists, even if a new version was
     // requested.
     let made = properties.get(MADE_FROM);
     let done = |held: &Held| made.is_some() && held.made_from.as_ref() == made;
@@ -195,7 +196,7 @@ async fn once(
     };
     let times = match times {
         Some(times) => times,
-        // Taken by a build that did not remember them.
+        // Written by a build that did not store them.
         None => {
             lake.times_without(&dataset, increment.time(), &DeletedRows::new())
                 .await?
@@ -215,8 +216,8 @@ async fn once(
     })
 }
 
-/// A hash of everything that the source would read: equal exactly when ingest would give the same.
-/// Files that `lake` has taken and that are as they were are not read for it.
+/// A hash of all the source would read: equal exactly when ingest would give the same result.
+/// Unchanged files that are in `lake` are not read for it.
 pub async fn source_identity(
     spec: &SourceSpec,
     base: &Path,
@@ -228,7 +229,7 @@ pub async fn source_identity(
         held.teach(&control.known);
     }
     let records = listing.identity(control.threads, &control.known).await?;
-    // With another key, personal data is other data.
+    // With another key, the hashes of personal data differ.
     let key = pseudonyms::key_id(control.hash_key.as_deref());
     Ok(match key.filter(|_| personal::is_hashed(&spec.contract)) {
         Some(key) => format!("{records} hashed with key {key}"),
@@ -236,7 +237,7 @@ pub async fn source_identity(
     })
 }
 
-/// Identifies a source without reading it: cheap enough to be called every few seconds.
+/// Identifies a source by its listing: cheap enough for every few seconds.
 pub async fn glance(
     name: &str,
     uri: &str,
@@ -248,7 +249,7 @@ pub async fn glance(
     Ok(listing.glance())
 }
 
-/// One increment on its way into the lake.
+/// An increment being made.
 struct Increment<'a> {
     spec: &'a SourceSpec,
     listing: &'a Listing,
@@ -262,12 +263,12 @@ struct Increment<'a> {
     next: u32,
 }
 
-/// The contents of a source's newest version.
+/// A committed version of a source.
 struct Made {
     rows: DatasetRef,
     quarantine: Option<DatasetRef>,
     objects: Vec<Object>,
-    /// First and last time of the rows, when that is known.
+    /// First and last time of the rows, if known.
     times: Option<Times>,
 }
 
@@ -284,18 +285,19 @@ impl From<Held> for Made {
 
 /// The versions to commit together with the rows.
 struct Commit {
-    /// Rows taken now that do not count.
+    /// New rows that are superseded.
     superseded: Rows,
-    /// First and last time of all rows taken now.
+    /// First and last time of all new rows.
     taken: Times,
     properties: Properties,
 }
 
-/// Rows in files without references.
+/// Rows in unreferenced files.
 struct StagedRows {
-    /// The files of the dataset; or, if superseded rows are possible, of a staging lake.
+    /// The files of the dataset or, if rows may be superseded, of a staging lake.
     prepared: Prepared,
-    /// The staging lake, if there are keys: it also holds the keys that do not fit into memory.
+    /// The staging lake, if there are keys; it also has the files of keys that do not fit into
+    /// memory.
     staging: Option<Staging>,
 }
 
@@ -410,7 +412,7 @@ impl Increment<'_> {
         Ok((rows.await?, times))
     }
 
-    /// The files to read, with how their records are written.
+    /// The files to read, with their formats.
     fn files(&self) -> Result<Vec<(SourceFile, Format)>, StoreError> {
         let told = |file: &SourceFile| {
             self.spec
@@ -431,7 +433,7 @@ impl Increment<'_> {
         Ok(files.collect::<Result<_, SourceError>>()?)
     }
 
-    /// Reads the files; rows and what was refused are written on the way, but not yet committed.
+    /// Reads the files; rows and refused records are written meanwhile, but not committed.
     async fn take(
         &self,
         files: &[(SourceFile, Format)],
@@ -444,7 +446,7 @@ impl Increment<'_> {
         let schema = origin::with_origin(&self.spec.contract.schema());
         let (rows_in, rows_out) = mpsc::channel(4);
         let (refused_in, refused_out) = mpsc::channel(4);
-        // Removed when dropped, also when the work is cancelled.
+        // Removed when dropped, also after a cancellation.
         let staging = if self.spec.contract.key.is_empty() {
             None
         } else {
@@ -496,7 +498,7 @@ impl Increment<'_> {
         );
         let stopped = |_| StoreError::Stopped { name: name.clone() };
         let taken = match taken.map_err(stopped)? {
-            // The reader stops when the writer does; then the writer knows why.
+            // The reader stops if the writer does; then the writer has the cause.
             Err(StoreError::Stopped { .. }) if written.is_err() => {
                 return Err(written.err().unwrap_or(StoreError::Cancelled));
             }
@@ -505,7 +507,7 @@ impl Increment<'_> {
         Ok((taken, written?, refused?))
     }
 
-    /// Resolves duplicates among new rows and those in the dataset.
+    /// Resolves duplicates among new rows and rows of the dataset.
     async fn settle(
         &self,
         held: &Held,
@@ -533,7 +535,7 @@ impl Increment<'_> {
         existing.settle(taken, &new_paths, kept).await
     }
 
-    /// All objects that the dataset holds from now on.
+    /// All objects of the new version.
     fn objects(
         &self,
         mut kept: Vec<Object>,
@@ -559,7 +561,7 @@ impl Increment<'_> {
         kept
     }
 
-    /// An empty dataset would mean that there were no records, but that is unknown.
+    /// Fails if no file was readable: an empty dataset would mean that there were no records.
     fn something_readable(&self, objects: &[Object]) -> Result<(), StoreError> {
         let records: u64 = objects.iter().map(|object| object.counts.records).sum();
         let broken = objects.iter().filter_map(|object| {
@@ -582,8 +584,8 @@ impl Increment<'_> {
     }
 }
 
-/// Batches on their way to a writer. The end is explicit: a channel that just closes must not
-/// commit half a source.
+/// Batches for a writer, with an explicit end: a channel that just closes must not commit half a
+/// source.
 enum Message {
     Rows(RecordBatch),
     End,
@@ -604,7 +606,7 @@ fn received(schema: SchemaRef, channel: mpsc::Receiver<Message>) -> SendableReco
     Box::pin(RecordBatchStreamAdapter::new(schema, stream))
 }
 
-/// Staged rows without those that another of their key took the place of.
+/// Staged rows without the superseded ones.
 async fn without(
     staging: &Lake,
     staged: &DatasetRef,

@@ -1,4 +1,4 @@
-//! Summarises the records of a source in numbers and sentences.
+//! Summarises the records of a source in counts and sentences.
 
 use super::{
     SourceSpec,
@@ -9,7 +9,7 @@ use crate::source::{Listing, without_credentials};
 use retrocast_domain::{cell::DatasetRef, number::plural, report::SourceNote};
 use retrocast_records::{Skipped, contract::Personal};
 
-/// The sum of the counts of all objects, by name.
+/// The sum of a count over all objects, by name.
 fn total(objects: &[Object], counted: fn(&Object) -> &Counted) -> Counted {
     let mut sum = Counted::new();
     for (name, n) in objects.iter().flat_map(counted) {

@@ -21,23 +21,23 @@ use retrocast_records::read::quarantine;
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::mpsc;
 
-/// Schema of a quarantine dataset with the object that each record is of.
+/// Schema of a quarantine dataset, with the object of each record.
 fn schema() -> SchemaRef {
     let mut fields = quarantine::schema().fields().to_vec();
     fields.push(Arc::new(Field::new(origin::OBJECT, DataType::UInt32, true)));
     Arc::new(Schema::new(fields))
 }
 
-/// Rows of the quarantine with the object that they are of.
+/// Adds the column of the object to rows of the quarantine.
 pub(super) fn with_object(batch: &RecordBatch, object: u32) -> Result<RecordBatch, ArrowError> {
     let mut columns = batch.columns().to_vec();
     columns.push(Arc::new(UInt32Array::from_value(object, batch.num_rows())));
     RecordBatch::try_new(schema(), columns)
 }
 
-/// Appends newly refused records to earlier ones, without those of deleted objects. Writes nothing if
-/// nothing changed, and returns `None` if there never were any. If all are gone, it writes an empty
-/// version, which readers of the newest one then see.
+/// Appends newly refused records to earlier ones, without those of deleted objects. Writes nothing
+/// if nothing changed, and returns `None` if there never were any. If all are deleted, it writes an
+/// empty version for readers of the newest one.
 pub(super) async fn write(
     lake: &Lake,
     name: &str,
@@ -54,7 +54,7 @@ pub(super) async fn write(
     let Some(before) = before else {
         let all = match first {
             Some(first) => with_first(first, channel),
-            // Left by another contract, or by a process that died.
+            // Left behind by another contract, or by a process that died.
             None if lake.latest(name).await?.is_some_and(|left| left.rows > 0) => nothing(),
             None => return Ok(None),
         };
@@ -65,7 +65,7 @@ pub(super) async fn write(
         return Ok(Some(before.clone()));
     }
     if lake.latest(name).await?.as_ref() != Some(before) {
-        // A version that the rows do not name: of a compaction, or of a process that died.
+        // A version that the rows do not name, made by a compaction or by a process that died.
         let kept = kept(lake, before, dropped).await?;
         let all: SendableRecordBatchStream = match first {
             Some(first) => chained(kept, with_first(first, channel)),
@@ -83,7 +83,7 @@ pub(super) async fn write(
     lake.extend(before, new, &gone, properties).await.map(Some)
 }
 
-/// Leaves an empty version of a quarantine that holds what no rows name.
+/// Writes an empty version of a quarantine that no rows name.
 pub(super) async fn clear(lake: &Lake, name: &str) -> Result<(), StoreError> {
     if lake.latest(name).await?.is_some_and(|left| left.rows > 0) {
         lake.write(name, nothing(), &Properties::new()).await?;
@@ -110,7 +110,7 @@ fn chained(
     Box::pin(RecordBatchStreamAdapter::new(schema(), first.chain(then)))
 }
 
-/// The rows of objects that go.
+/// The rows of deleted objects.
 async fn gone(
     lake: &Lake,
     before: &DatasetRef,
@@ -136,7 +136,7 @@ async fn gone(
     Ok(gone)
 }
 
-/// The refused records of objects that stay.
+/// The refused records of remaining objects.
 async fn kept(
     lake: &Lake,
     before: &DatasetRef,

@@ -1,8 +1,8 @@
-//! Resolves duplicate keys between new rows and rows in the dataset.
+//! Resolves duplicate keys between new rows and rows of the dataset.
 //!
-//! The greatest value of the contract's `latest` field wins, and among equals the last in the order of
-//! paths and lines, independent of the order of arrival. Of the dataset only the few columns for this
-//! are scanned; memory holds the keys of the increment.
+//! The largest value of the contract's `latest` field wins and, among equal values, the last in the
+//! order of paths and lines, independent of the order of arrival. Only the few columns for this are
+//! scanned in the dataset; memory holds the keys of the increment.
 
 use super::{
     manifest::Object,
@@ -27,19 +27,19 @@ use std::{
     sync::Arc,
 };
 
-/// Batches of the dataset whose keys are hashed at once.
+/// Number of batches of the dataset that are hashed concurrently.
 const HASHED_AT_ONCE: usize = 4;
 
-/// The rows in the dataset.
+/// The rows of the dataset.
 pub(super) struct Existing<'a> {
     pub lake: &'a Lake,
     pub rows: &'a DatasetRef,
     pub contract: &'a Contract,
-    /// Objects whose rows go in any case.
+    /// Objects whose rows are deleted in any case.
     pub dropped: &'a BTreeSet<u32>,
-    /// Paths of those that stay.
+    /// Paths of the remaining objects.
     pub paths: &'a BTreeMap<u32, String>,
-    /// First and last time of its rows; nothing of it when that is not known.
+    /// First and last time of its rows; `None` if unknown.
     pub times: Times,
 }
 
@@ -53,8 +53,8 @@ pub(super) struct Settled {
 }
 
 impl Existing<'_> {
-    /// Finds the rows to delete, and removes rows of the increment that older rows supersede.
-    /// Updates the counts of objects that lose rows.
+    /// Finds the rows to delete, and marks rows of the increment that older rows supersede. Updates
+    /// the counts of objects that lose rows.
     pub async fn settle(
         &self,
         taken: &mut ReadResult,
@@ -94,7 +94,7 @@ impl Existing<'_> {
             Part::All
         };
         let stream = self.lake.scan_addresses(self.rows, &columns, part).await?;
-        // Hashing is most of the work; the order of the batches stays.
+        // Hashing is most of the work; the order of the batches is kept.
         let mut hashed = stream
             .map(|batch| {
                 let (key, name) = (Arc::clone(&key), self.rows.name.clone());
@@ -165,8 +165,8 @@ impl Existing<'_> {
         Ok(())
     }
 
-    /// Returns true if a row of the increment supersedes a row of the dataset; in the opposite
-    /// case, the new row is dropped.
+    /// Returns true if a row of the increment supersedes a row of the dataset; otherwise the new
+    /// row is superseded.
     fn is_outdone(
         &self,
         key: u128,
@@ -189,7 +189,7 @@ impl Existing<'_> {
     }
 }
 
-/// The hash of each row's key; nothing without a key.
+/// The hash of each row's key; empty without a key.
 fn key_hashes(batch: &RecordBatch, key: &[String], dataset: &str) -> Result<Vec<u128>, StoreError> {
     let parts = key.iter().map(|name| column(batch, name, dataset));
     let parts = parts.collect::<Result<Vec<_>, _>>()?;

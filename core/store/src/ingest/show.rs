@@ -7,15 +7,16 @@ use crate::{
 };
 use retrocast_domain::cell::DatasetRef;
 
-/// Property: the version whose rows are shown again.
+/// Property: the version whose rows are restored.
 const RESTORED: &str = "restored";
 
 impl Lake {
-    /// Makes this version of a source's rows the newest again, as if its records were read once more.
+    /// Makes this version of a source's rows the newest again, as if its records had been read
+    /// again.
     ///
-    /// Only versions that a report cites are restored, because nobody removes these meanwhile, and
-    /// only with the manifest and the quarantine that they name. Otherwise nothing changes: it only
-    /// affects what the lake shows.
+    /// Only versions that a report cites are restored, because these are not removed concurrently,
+    /// and only together with the manifest and the quarantine that they name. Otherwise nothing
+    /// changes: this only affects what the lake shows.
     pub async fn show(&self, dataset: &DatasetRef) -> Result<(), StoreError> {
         let Some(latest) = self.latest(&dataset.name).await? else {
             return Ok(());
@@ -34,7 +35,7 @@ impl Lake {
             }
             properties.insert(RESTORED.to_string(), dataset.version.to_string());
             if !self.restore(dataset, &latest, &properties).await? {
-                // Another process is ingesting at this moment: its version is newer still.
+                // Another process is ingesting at the same time: its version is newer still.
                 return Ok(());
             }
         }
@@ -44,8 +45,8 @@ impl Lake {
         Ok(())
     }
 
-    /// Returns true if the newest rows are those of this version: it is the newest, or a compaction or a
-    /// restoration of it.
+    /// Returns true if the newest rows are those of this version: it is the newest, or a compaction
+    /// or a restoration of it.
     async fn is_shown(
         &self,
         dataset: &DatasetRef,

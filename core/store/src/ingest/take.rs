@@ -1,4 +1,4 @@
-//! Reads objects and passes rows and refused records to the writers, with all counts.
+//! Reads objects, passes rows and refused records to the writers, and counts.
 
 use super::{
     Control, Message, Progress, SourceSpec,
@@ -23,21 +23,21 @@ use retrocast_records::{
 use std::{collections::BTreeSet, path::PathBuf};
 use tokio::sync::mpsc;
 
-/// Rows and bytes from which a batch is passed on alone. Each batch costs the writer work and memory,
-/// so those of many small objects are combined.
+/// Number of rows, and bytes, from which a batch is passed on alone. Each batch costs the writer
+/// work and memory, so those of many small objects are combined.
 const BATCH_ROWS: usize = 4096;
 const BATCH_BYTES: usize = 4 << 20;
 
-/// Objects that are read now.
+/// The objects to read.
 pub(super) struct ReadTask {
     pub spec: SourceSpec,
     pub listing: Listing,
     pub files: Vec<(SourceFile, Format)>,
-    /// The number of each, which its rows carry.
+    /// Number of each object, for its rows.
     pub numbers: Vec<u32>,
     pub control: Control,
     pub runtime: tokio::runtime::Handle,
-    /// Schema of the rows, with their origin.
+    /// Schema of the rows, including their origin.
     pub schema: SchemaRef,
     /// Folder for keys that do not fit into memory; `None` if the contract has no key.
     pub spill: Option<PathBuf>,
@@ -47,37 +47,37 @@ pub(super) struct ReadTask {
 pub(super) struct Outputs {
     pub rows: Outgoing,
     pub refused: Outgoing,
-    /// The objects whose rows are in the dataset and stay, where there are any: it is asked afterwards
-    /// which row of a key counts.
+    /// The remaining objects of the dataset, if there are any: duplicates with their rows are
+    /// resolved later.
     pub beside: Option<Touched>,
 }
 
-/// Result of reading.
+/// Result of reading objects.
 #[derive(Default)]
 pub(super) struct ReadResult {
     /// Counts of each object.
     pub counts: Vec<Counts>,
-    /// The first row of each object.
+    /// Index of the first row of each object.
     pub starts: Vec<u64>,
-    /// Rows in all.
+    /// Number of rows.
     pub rows: u64,
-    /// The row of each key that counts, when that is asked for; only looked up, never walked through.
+    /// The kept row of each key, if requested; only for lookups, not for iteration.
     pub keys: Keys,
-    /// Rows that another of their key took the place of.
+    /// Superseded rows.
     pub superseded: Rows,
     /// First and last time of all rows.
     pub times: Times,
-    /// Objects in the dataset that may have a row of one of the keys.
+    /// Objects of the dataset that may have a row with one of the keys.
     pub touched: BTreeSet<u32>,
 }
 
 impl ReadResult {
-    /// Index of the object that a row is of.
+    /// Index of the object of a row.
     pub fn object_of(&self, row: u64) -> usize {
         self.starts.partition_point(|start| *start <= row) - 1
     }
 
-    /// Counts a row out: another of its key counts.
+    /// Marks a row as superseded.
     pub fn supersede(&mut self, row: u64) {
         let object = self.object_of(row);
         self.counts[object].superseded += 1;
@@ -141,7 +141,7 @@ impl ReadTask {
         ways: &mut Outputs,
     ) -> Result<(), StoreError> {
         let (file, number) = (parsed.file, self.numbers[parsed.file]);
-        // Objects without a row begin where the next one does.
+        // Objects without rows begin where the next one does.
         taken
             .starts
             .resize(taken.starts.len().max(file + 1), taken.rows);
@@ -177,7 +177,7 @@ impl ReadTask {
         ways.rows.send(batch)
     }
 
-    /// The places of the rows' keys.
+    /// The positions of the rows' keys.
     fn places(&self, batch: &RecordBatch) -> Result<Vec<u128>, StoreError> {
         let first = self.spec.contract.key.first();
         let column = first.and_then(|name| batch.column_by_name(name));
@@ -185,7 +185,7 @@ impl ReadTask {
     }
 }
 
-/// Batches on their way to a writer, small ones together.
+/// Batches for a writer, with small ones combined.
 pub(super) struct Outgoing {
     /// Name of the source, for messages.
     name: String,
@@ -245,7 +245,7 @@ impl Outgoing {
     }
 }
 
-/// Counts the contents of a block.
+/// Adds the counts of a block.
 fn count(parsed: &Parsed, contract: &Contract, counts: &mut Counts) {
     counts.records += parsed.records;
     for (name, n) in &parsed.unknown {
@@ -266,7 +266,7 @@ fn count(parsed: &Parsed, contract: &Contract, counts: &mut Counts) {
     }
 }
 
-/// The path of a field without the places in lists: `updates[2].at` is `updates[].at`.
+/// Removes indices from a path: `updates[2].at` becomes `updates[].at`.
 fn without_places(field: &str) -> String {
     let mut out = String::new();
     let mut inside = false;

@@ -457,7 +457,7 @@ fn rows_are_the_same_with_any_number_of_threads() {
     assert!(one == run(4));
 }
 
-/// The folder of real records, or a loud word that this test did not run.
+/// The folder of real records; if it is missing, prints that the test did not run.
 fn real_data() -> Option<PathBuf> {
     let folder = std::env::var_os("RETROCAST_REAL_DATA").map(PathBuf::from);
     if folder.is_none() {
@@ -544,7 +544,6 @@ type = "string"
     );
 }
 
-/// Files that are missing, broken or none, and several ingests at once.
 mod adopted;
 mod behind;
 mod increments;

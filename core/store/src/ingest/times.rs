@@ -1,7 +1,8 @@
-//! The first and the last time of a dataset's rows, without reading them all for every increment.
+//! The first and the last time of a dataset's rows, without reading all of them for every
+//! increment.
 //!
 //! Each version stores them. Those of the next version follow from them, from the times of the
-//! increment, and from whether a row at one of the ends was deleted.
+//! increment, and from whether a row at either end was deleted.
 
 use crate::{
     contract::Contract,
@@ -17,13 +18,13 @@ use futures::StreamExt as _;
 use retrocast_domain::cell::DatasetRef;
 use retrocast_records::read::{time_range, times, value::time_text};
 
-/// Property of a version of the rows.
+/// Property of a version of the rows: first and last time.
 const TIMES: &str = "times";
 
-/// First and last time in microseconds since 1970 UTC; `None` when no row has one.
+/// First and last time in microseconds since 1970 UTC; `None` if no row has a time.
 pub(super) type Times = Option<(i64, i64)>;
 
-/// From the first of both to the last of both.
+/// The range that covers both.
 pub(super) fn both(a: Times, b: Times) -> Times {
     match (a, b) {
         (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
@@ -31,7 +32,7 @@ pub(super) fn both(a: Times, b: Times) -> Times {
     }
 }
 
-/// Remembers the times of a version's rows with it.
+/// Stores the times of a version's rows in its properties.
 pub(super) fn remember(times: Times, properties: &mut Properties) {
     let text = times.map_or(String::new(), |(first, last)| format!("{first} {last}"));
     properties.insert(TIMES.to_string(), text);
@@ -47,7 +48,7 @@ pub(super) fn remembered(properties: &Properties) -> Option<Times> {
     Some(Some((first.parse().ok()?, last.parse().ok()?)))
 }
 
-/// The ends of a dataset's times, and whether rows at them are gone.
+/// The bounds of a dataset's times, and whether rows at them were deleted.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct TimeBounds {
     times: Times,
@@ -55,7 +56,7 @@ pub(super) struct TimeBounds {
 }
 
 impl TimeBounds {
-    /// Nothing is gone yet.
+    /// Starts without deleted rows.
     pub fn of(times: Times) -> Self {
         Self {
             times,
@@ -63,7 +64,7 @@ impl TimeBounds {
         }
     }
 
-    /// A row of this time goes.
+    /// Records the deletion of a row with this time.
     pub fn lose(&mut self, time: i64) {
         if let Some((first, last)) = self.times {
             self.lost.0 |= time <= first;
@@ -71,7 +72,7 @@ impl TimeBounds {
         }
     }
 
-    /// Combines the times with new ones; `None` if either is unknown.
+    /// Combines the times with new ones; `None` if a bound is unknown.
     pub fn with(self, new: Times) -> Option<Times> {
         let all = both(self.times, new);
         let covered = |reaches: fn((i64, i64), (i64, i64)) -> bool| {
@@ -84,7 +85,7 @@ impl TimeBounds {
 }
 
 impl Lake {
-    /// The times of staged rows without those that do not count, by their numbers.
+    /// The times of staged rows without the superseded ones, given by number.
     pub(super) async fn times_of(
         &self,
         staged: &DatasetRef,
@@ -99,7 +100,7 @@ impl Lake {
         .await
     }
 
-    /// The times of rows that are prepared to follow those of a dataset.
+    /// The times of rows prepared to follow those of a dataset.
     pub(super) async fn times_behind(
         &self,
         base: &DatasetRef,
@@ -110,7 +111,7 @@ impl Lake {
             .await
     }
 
-    /// The times of a dataset's rows without those that are gone.
+    /// The times of a dataset's rows without the deleted ones.
     pub(super) async fn times_without(
         &self,
         rows: &DatasetRef,
@@ -161,7 +162,7 @@ impl Lake {
     }
 }
 
-/// Both as ISO text, a column of days as days; empty without times.
+/// Formats both times as ISO 8601; those of a column of days as days; empty without times.
 pub(super) fn words(times: Times, contract: &Contract) -> (String, String) {
     let field = contract.time.as_ref().and_then(|name| {
         let mut fields = contract.fields.iter();
@@ -179,7 +180,7 @@ pub(super) fn words(times: Times, contract: &Contract) -> (String, String) {
     times.map_or_else(Default::default, |(first, last)| (text(first), text(last)))
 }
 
-/// The time of each row of a column, when it is one of times.
+/// The time of each row of a time column.
 pub(super) fn of_rows(column: &dyn Array) -> Vec<Option<i64>> {
     times(column).map_or_else(Vec::new, |times| times.iter().collect())
 }

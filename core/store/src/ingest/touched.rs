@@ -1,24 +1,24 @@
 //! Finds the objects whose key range overlaps the new rows.
 //!
-//! Each object knows between which places its keys are. Records that come in the order of their keys,
-//! such as numbered tickets, touch few of the objects before them, and only those have to be looked
-//! through; where keys are random, every object is touched.
+//! The range of key positions of each object is known. Records that arrive in the order of their
+//! keys, such as numbered tickets, overlap few earlier objects, and only those have to be searched;
+//! with random keys, all objects overlap.
 
 use std::collections::BTreeSet;
 
-/// Objects by the places of their keys, and those that were touched.
+/// Objects by the positions of their keys, and the positions seen.
 #[derive(Debug, Default)]
 pub(super) struct Touched {
-    /// The bounds at which the set of covering objects changes, in order.
+    /// The positions at which the set of overlapping objects changes, in order.
     bounds: Vec<u128>,
-    /// For each bound, whether a key was seen from there to the next one.
+    /// For each of these, true if a key was seen between it and the next.
     seen: Vec<bool>,
-    /// Objects with their least and greatest place; always touched when that is not known.
+    /// Objects with their smallest and largest position; if unknown, they always overlap.
     objects: Vec<(u32, Option<(u128, u128)>)>,
 }
 
 impl Touched {
-    /// None of these objects is touched yet.
+    /// Makes the set of objects, without any key seen.
     pub fn new(objects: impl Iterator<Item = (u32, Option<(u128, u128)>)>) -> Self {
         let objects: Vec<_> = objects.collect();
         let ends = objects.iter().filter_map(|(_, places)| *places);
@@ -35,7 +35,7 @@ impl Touched {
         }
     }
 
-    /// A key at this place was seen.
+    /// Records a key at this position.
     pub fn touch(&mut self, place: u128) {
         let from = self.bounds.partition_point(|bound| *bound <= place);
         if from > 0 {
@@ -43,9 +43,9 @@ impl Touched {
         }
     }
 
-    /// The objects that may have a row of a key that was seen.
+    /// The objects that may have a row with a key that was seen.
     pub fn objects(&self) -> BTreeSet<u32> {
-        // Number of touched ranges before each.
+        // Number of positions seen before each bound.
         let mut before = Vec::with_capacity(self.seen.len() + 1);
         before.push(0);
         for seen in &self.seen {

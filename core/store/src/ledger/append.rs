@@ -1,4 +1,4 @@
-//! Publishing: each run once, by one commit per table, even with concurrent publishers.
+//! Publishes each run once, by one commit per table, even with concurrent publishers.
 
 use super::{
     Ledger, Noun, PublishedRun,
@@ -20,22 +20,22 @@ use std::{
     time::Duration,
 };
 
-/// Attempts of an append while others write the same noun, and the pause between them, which grows with
-/// each.
+/// Maximum number of attempts of an append if others write the same table, and the pause between
+/// them, which grows with each attempt.
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A finished run with the rows that it publishes.
+/// A finished run with its rows.
 #[derive(Debug, Clone)]
 pub struct Publication {
     /// The run.
     pub run: PublishedRun,
-    /// Rows by noun, each with the noun's own columns.
+    /// Rows by table, each with the table's own columns.
     pub rows: BTreeMap<&'static str, Vec<Map<String, Value>>>,
 }
 
 impl Publication {
-    /// The rows of a noun with the columns that all of them have.
+    /// The rows of a table with the common columns added.
     fn rows_of(&self, noun: &Noun, common: &Map<String, Value>) -> Vec<Map<String, Value>> {
         let own = match self.rows.get(noun.name) {
             Some(rows) => rows.as_slice(),
@@ -74,16 +74,17 @@ impl Ledger {
             });
             count = self.append(noun, rows.collect()).await?;
             if let Some(latest) = self.lake.latest(&noun.dataset()).await? {
-                // A file a run: a query would open hundreds after a few years. One that meets another
-                // publisher fails, and is left to the next publication.
+                // Every run adds a file: without compaction, a query would open hundreds after a
+                // few years. If the compaction meets another publisher it fails, and the next
+                // publication repeats it.
                 let _ = self.lake.compact(&latest).await;
             }
         }
         Ok(count)
     }
 
-    /// Appends the rows of the keys that a noun lacks, all by one commit, and returns the number of those
-    /// keys.
+    /// Appends the rows of the keys that a table lacks, all by one commit; returns the number of
+    /// those keys.
     pub(super) async fn append(
         &self,
         noun: &Noun,
@@ -116,7 +117,7 @@ impl Ledger {
         }
     }
 
-    /// Commits rows as the direct successor of `base`, or nothing if another publisher made that
+    /// Commits rows as the direct successor of `base`, or not at all if another publisher made that
     /// version.
     async fn commit(
         &self,
@@ -134,7 +135,7 @@ impl Ledger {
         appended.map(drop)
     }
 
-    /// The newest version of a noun's dataset, with all its columns; created if there is none.
+    /// The newest version of a table's dataset with all its columns; created if there is none.
     async fn base(&self, noun: &Noun) -> Result<DatasetRef, StoreError> {
         let name = noun.dataset();
         let latest = match self.lake.latest(&name).await? {
@@ -149,7 +150,7 @@ impl Ledger {
         if new.is_empty() {
             return Ok(latest);
         }
-        // Rows of an older program have no value in a column that was declared later.
+        // Rows of an older program have nulls in columns that were declared later.
         let transform = NewColumnTransform::AllNulls(Arc::new(arrow_schema::Schema::new(new)));
         let mut dataset = (*self.lake.open(&latest).await?).clone();
         let added = dataset.add_columns(transform, None, None).await;
@@ -160,12 +161,12 @@ impl Ledger {
             .ok_or(StoreError::Overtaken { name })
     }
 
-    /// The keys that a noun has rows of.
+    /// The keys of a table's rows.
     pub(super) async fn keys(&self, noun: &Noun) -> Result<BTreeSet<String>, StoreError> {
         self.values(noun, noun.key()).await
     }
 
-    /// The texts in a column of a noun, whichever run or event left them.
+    /// The texts in a column of a table, over all runs or events.
     pub async fn values(&self, noun: &Noun, column: &str) -> Result<BTreeSet<String>, StoreError> {
         let Some(latest) = self.lake.latest(&noun.dataset()).await? else {
             return Ok(BTreeSet::new());
@@ -189,7 +190,7 @@ impl Ledger {
     }
 }
 
-/// Rows as a batch; columns that a row does not have are null.
+/// Converts rows to a batch; missing columns are null.
 fn batch(schema: &SchemaRef, rows: &[&Map<String, Value>]) -> Result<RecordBatch, StoreError> {
     let mut decoder = arrow::json::ReaderBuilder::new(Arc::clone(schema))
         .with_batch_size(rows.len().max(1))

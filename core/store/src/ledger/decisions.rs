@@ -1,4 +1,4 @@
-//! Decisions of people as events, and those in force.
+//! Decisions of people as events, and the decisions in force.
 
 use super::{Ledger, nouns::DECISIONS};
 use crate::error::StoreError;
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// A decision, as it was made.
+/// A decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// Time of the decision.
     pub time: Timestamp,
     /// Person or team that decided.
     pub who: String,
-    /// The noun it is about: `findings`.
+    /// The table of the item: `findings`.
     pub noun: String,
-    /// Identity of the item, such as a finding.
+    /// Key of the item, such as the id of a finding.
     pub key: String,
     /// The decision: `accepted`.
     pub decision: String,
@@ -25,9 +25,9 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Identifies the event.
+    /// Id of the event.
     pub fn event(&self) -> String {
-        // In the precision of the dataset.
+        // With the precision of the dataset.
         let time = self.time.as_microsecond().to_string();
         let parts = [
             &time,
@@ -75,7 +75,8 @@ impl Ledger {
     }
 }
 
-/// The decisions in force: of those about one noun and key the last. `decisions` come oldest first.
+/// The decisions in force: the last one for each table and key. `decisions` are in order, oldest
+/// first.
 pub fn present(decisions: &[Decision]) -> BTreeMap<(&str, &str), &Decision> {
     let mut state = BTreeMap::new();
     for decision in decisions {

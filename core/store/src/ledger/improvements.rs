@@ -1,4 +1,4 @@
-//! The register of improvements: events, each with the whole state of an improvement after it.
+//! The register of improvements: events, each with the complete new state of an improvement.
 
 use super::{Ledger, nouns::IMPROVEMENTS};
 use crate::error::StoreError;
@@ -11,20 +11,20 @@ use std::{collections::BTreeMap, fmt};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ImprovementState {
-    /// Somebody suggests it.
+    /// Suggested.
     Proposed,
-    /// It is going to be made.
+    /// To be made.
     Accepted,
-    /// It is not going to be made.
+    /// Not to be made.
     Rejected,
-    /// It was made, on its date.
+    /// Made, on its date.
     Implemented,
-    /// Its effect is known, and it is measured no more.
+    /// No longer measured, because its effect is known.
     Closed,
 }
 
 impl ImprovementState {
-    /// Name, as in the dataset.
+    /// Name in the dataset.
     pub fn name(self) -> &'static str {
         match self {
             Self::Proposed => "proposed",
@@ -35,8 +35,8 @@ impl ImprovementState {
         }
     }
 
-    /// Whether an improvement may change from `before` to this state. An implemented one may be recorded
-    /// as implemented again, which corrects its date.
+    /// Returns true if an improvement may change from `before` to this state. An implemented one
+    /// may be recorded as implemented again, to correct its date.
     pub fn may_follow(self, before: Option<Self>) -> bool {
         matches!(
             (self, before),
@@ -61,7 +61,7 @@ impl fmt::Display for ImprovementState {
 /// An improvement after a change of its state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Improvement {
-    /// Identity, chosen by people: `cache-2026`.
+    /// Id, chosen by people: `cache-2026`.
     pub id: String,
     /// The state.
     pub state: ImprovementState,
@@ -72,7 +72,7 @@ pub struct Improvement {
     /// The reason.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
-    /// Title for people.
+    /// Title.
     pub title: String,
     /// Category, such as configuration or scaling.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -89,7 +89,7 @@ pub struct Improvement {
     /// Expected relative change of the metric: -0.3 for 30 % less.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_relative: Option<f64>,
-    /// Whether less of the metric is better.
+    /// True if less of the metric is better.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lower_is_better: Option<bool>,
     /// First day after the change.
@@ -101,7 +101,7 @@ pub struct Improvement {
     /// Link to a ticket or a change request.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub link: String,
-    /// Finding that it answers.
+    /// Id of the finding that it answers.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub finding: String,
     /// Recommendation that it came of.
@@ -110,9 +110,9 @@ pub struct Improvement {
 }
 
 impl Improvement {
-    /// Identifies the event.
+    /// Id of the event.
     pub fn event(&self) -> String {
-        // In the precision of the dataset.
+        // With the precision of the dataset.
         let time = self.time.as_microsecond();
         let mut columns = self.texts();
         columns.insert("time".to_string(), time.into());
@@ -149,7 +149,8 @@ impl Ledger {
     }
 }
 
-/// The register as it is after these changes, which come oldest first: the last one of each improvement.
+/// The register after these changes, which are in order, oldest first: the last change of each
+/// improvement.
 pub fn register<'a>(
     changes: impl IntoIterator<Item = &'a Improvement>,
 ) -> BTreeMap<&'a str, &'a Improvement> {

@@ -1,10 +1,11 @@
-//! The nouns of the ledger with their columns. A new one is a constant here and an entry of [`NOUNS`].
+//! The tables of the ledger with their columns. A new one is a constant here and an entry of
+//! [`NOUNS`].
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use retrocast_domain::result::{ResultColumn, ResultTable, column};
 use std::sync::Arc;
 
-/// The types that columns of the ledger have.
+/// Types of the ledger's columns.
 const TEXT: &str = "text";
 const NUMBER: &str = "number";
 const COUNT: &str = "whole number";
@@ -12,26 +13,26 @@ const TIME: &str = "time";
 const DAY: &str = "day";
 const FLAG: &str = "true or false";
 
-/// A noun of the ledger: a dataset that is only ever appended to.
+/// A table of the ledger: an append-only dataset.
 #[derive(Debug, Clone, Copy)]
 pub struct Noun {
     /// Name: `findings`.
     pub name: &'static str,
     /// Name in queries: `ledger.findings`.
     pub table: &'static str,
-    /// Title for people.
+    /// Title.
     pub title: &'static str,
-    /// The meaning of a row.
+    /// Meaning of a row.
     pub description: &'static str,
-    /// Columns of its own, in order.
+    /// Its own columns, in order.
     pub columns: &'static [ResultColumn],
-    /// True if runs publish it; otherwise its rows are events, one at a time.
+    /// True if runs publish it; otherwise its rows are single events.
     pub of_runs: bool,
-    /// The column that names what a decision can be about: the same in each run.
+    /// The column that identifies the subject of a decision, stable between runs.
     pub identity: Option<&'static str>,
 }
 
-/// Columns that come first in each noun that runs publish.
+/// The first columns of each table that runs publish.
 pub const COMMON: &[ResultColumn] = &[
     column("job", TEXT, "", "Name of the job."),
     column("window", TEXT, "", "Name of the window, such as 2026-W46."),
@@ -53,9 +54,9 @@ pub const COMMON: &[ResultColumn] = &[
     ),
 ];
 
-/// The column that identifies the publication of a row, independently of the run's folder.
+/// The column that identifies the publication of a row, independent of the run's folder.
 pub(super) const PUBLICATION: &str = "publication";
-/// The column with the place of a row among those of its run.
+/// The column with the index of a row among those of its run.
 pub(super) const POSITION: &str = "position";
 /// The column that identifies an event.
 pub(super) const EVENT: &str = "event";
@@ -75,7 +76,7 @@ pub const RUNS: Noun = Noun {
     identity: None,
 };
 
-/// Findings, also those that are resolved.
+/// Findings, including resolved ones.
 pub const FINDINGS: Noun = Noun {
     name: "findings",
     table: "ledger.findings",
@@ -555,7 +556,7 @@ pub const NOUNS: &[Noun] = &[
     RUNS,
 ];
 
-/// The noun of this name.
+/// The table with this name.
 pub fn noun(name: &str) -> Option<&'static Noun> {
     NOUNS.iter().find(|noun| noun.name == name)
 }
@@ -566,18 +567,18 @@ impl Noun {
         format!("ledger__{}", self.name)
     }
 
-    /// The column that identifies existing rows, and the rows that a run sees.
+    /// The column that identifies existing rows, and selects the rows that a run sees.
     pub(crate) fn key(&self) -> &'static str {
         if self.of_runs { PUBLICATION } else { EVENT }
     }
 
-    /// The columns that queries see.
+    /// The columns visible in queries.
     pub fn shown(&self) -> impl Iterator<Item = &'static ResultColumn> {
         let common = if self.of_runs { COMMON } else { &[] };
         common.iter().chain(self.columns)
     }
 
-    /// The schema of what queries see.
+    /// The schema of the visible columns.
     pub fn shown_schema(&self) -> SchemaRef {
         Arc::new(Schema::new(self.shown().map(field).collect::<Vec<_>>()))
     }
@@ -592,8 +593,8 @@ impl Noun {
     }
 }
 
-/// Entries of the data dictionary: the columns of runs, which all nouns but those of events start with,
-/// and each noun.
+/// Entries of the data dictionary: the common columns of all tables that runs publish, and each
+/// table.
 pub fn described() -> Vec<ResultTable> {
     let common = ResultTable {
         name: "ledger",

@@ -10,7 +10,7 @@ fn lake() -> (tempfile::TempDir, Lake) {
     (folder, lake)
 }
 
-/// A run on the week of this number, finished at this hour of its Monday.
+/// A run for the week with this number, finished at this hour of its Monday.
 fn run(week: u32, name: &str, hour: u32) -> PublishedRun {
     let monday = |week: u32| -> Timestamp {
         let start: Timestamp = "2026-01-05T00:00:00Z".parse().unwrap();
@@ -73,7 +73,7 @@ async fn a_run_is_published_once() {
         2,
         "no figures, no dataset"
     );
-    // A run without a finding is a run nonetheless, and names are not enough to know one by.
+    // A run without findings is still a run, and names alone do not identify one.
     let again = publication(run(2, "a", 12), &[]);
     let both = [first, again];
     assert_eq!(ledger.publish(&both).await.unwrap(), 1);
@@ -87,7 +87,7 @@ async fn what_died_half_way_is_completed_and_not_seen_before() {
     let ledger = Ledger::new(&lake);
     let whole = publication(run(2, "a", 9), &["leak"]);
     let key = whole.run.publication();
-    // The process dies after the findings and before the run.
+    // The process dies after it wrote the findings and before it wrote the run.
     let mut found = whole.run.columns(&key).unwrap();
     found.extend(row(json!({"id": "leak", "times": 1, "position": 0})));
     let rows = vec![(key, vec![found])];
@@ -139,7 +139,7 @@ async fn the_newest_run_of_each_window_counts() {
         let one = std::slice::from_ref(one);
         assert_eq!(ledger.publish(one).await.unwrap(), 1);
     }
-    // By window, however they came.
+    // By window, in whatever order they were published.
     let expected = [
         "2026-W02 late two, again",
         "2026-W03 b three",
@@ -150,7 +150,7 @@ async fn the_newest_run_of_each_window_counts() {
     let seen = newest(ledger.runs().await.unwrap(), |run| run.window_end <= start);
     let names: Vec<&str> = seen.iter().map(|run| &*run.run).collect();
     assert_eq!(names, ["late", "b"]);
-    // A stage sees what its plan names, also later.
+    // A stage sees the runs that its plan names, also later.
     let sql = Sql {
         room: ResourcePool::without_disk(64 << 20),
         timezone: "UTC".to_string(),

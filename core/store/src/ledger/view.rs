@@ -1,4 +1,4 @@
-//! Runs in the ledger, and which of them a run on a later window sees.
+//! Runs in the ledger, and the selection of those that a run on a later window sees.
 
 use super::{
     Improvement, Ledger, Noun,
@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// A finished run, as the ledger knows it.
+/// A finished run in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishedRun {
     /// Name of the job.
     pub job: String,
-    /// Name of the window.
+    /// Label of the window.
     pub window: String,
     /// Kind of the window.
     pub window_kind: String,
@@ -24,23 +24,23 @@ pub struct PublishedRun {
     pub window_start: Timestamp,
     /// End of the window.
     pub window_end: Timestamp,
-    /// The run.
+    /// Id of the run.
     pub run: String,
-    /// Finish time of the run.
+    /// Time at which the run finished.
     pub finished: Timestamp,
 }
 
 impl PublishedRun {
-    /// Identifies its rows permanently. The run's name is not sufficient: when its folder is removed, the
-    /// next run on the same records gets the same name.
+    /// The permanent id of its rows. The id of the run is not sufficient: after its folder is
+    /// removed, the next run on the same records gets the same id.
     pub fn publication(&self) -> String {
-        // In the precision of the dataset.
+        // With the precision of the dataset.
         let finished = self.finished.as_microsecond();
         let text = format!("{}\u{1f}{}\u{1f}{finished}", self.window, self.run);
         blake3::hash(text.as_bytes()).to_hex()[..16].to_string()
     }
 
-    /// The columns that all its rows have.
+    /// The common columns of its rows.
     pub(super) fn columns(&self, key: &str) -> Result<Map<String, Value>, StoreError> {
         let columns = serde_json::to_value(self).map_err(|error| StoreError::Dataset {
             name: RUNS.dataset(),
@@ -56,14 +56,14 @@ impl PublishedRun {
 }
 
 impl Ledger {
-    /// All runs that are published as a whole, in the order in which they were.
+    /// All runs that are published completely, in order of publication.
     pub async fn runs(&self) -> Result<Vec<PublishedRun>, StoreError> {
         self.rows(&RUNS).await
     }
 }
 
 impl Ledger {
-    /// The keys of the rows that count today: those of the newest run of each window, the last change of
+    /// The keys of the current rows: those of the newest run of each window, the last change of
     /// each improvement, and all other events.
     pub async fn present_keys(&self, noun: &Noun) -> Result<Vec<String>, StoreError> {
         if noun.of_runs {
@@ -81,7 +81,8 @@ impl Ledger {
     }
 }
 
-/// Of the runs accepted by `counts`, the last finished one of each window, by the end of the window.
+/// Of the runs accepted by `counts`, the one of each window that finished last, ordered by the end
+/// of the window.
 pub fn newest(
     runs: Vec<PublishedRun>,
     counts: impl Fn(&PublishedRun) -> bool,

@@ -1,4 +1,4 @@
-//! Queries that a person types: over any dataset of a lake, also as it was at a version.
+//! Interactive queries over all datasets of a lake, also at earlier versions.
 
 use crate::{
     Sql, SqlTable,
@@ -16,7 +16,7 @@ use futures::StreamExt as _;
 use jiff::{Timestamp, tz::TimeZone};
 use retrocast_records::read::value::time_text;
 
-/// The answer to a query.
+/// The result of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// Names of the columns.
@@ -25,12 +25,12 @@ pub struct Answer {
     pub numbers: Vec<bool>,
     /// Rows as text; `None` is null.
     pub rows: Vec<Vec<Option<String>>>,
-    /// True if there are more.
+    /// True if there are more rows.
     pub more: bool,
 }
 
 impl Lake {
-    /// Answers a query with at most so many rows. A table may be named with a version: `tickets@42`.
+    /// Runs a query and returns at most `most` rows. A table may have a version: `tickets@42`.
     pub async fn ask(&self, sql: &Sql, query: &str, most: usize) -> Result<Answer, StoreError> {
         let zone = TimeZone::get(&sql.timezone).map_err(|_| {
             SqlError::new(format!("{:?} is no time zone", sql.timezone))
@@ -132,12 +132,12 @@ fn plain(column: &ArrayRef) -> Result<Vec<Option<String>>, StoreError> {
     Ok((0..column.len()).map(cell).collect())
 }
 
-/// Times as clocks of the zone show them, with their distance from UTC.
+/// Formats times in the zone, with their offset from UTC.
 fn moments(column: &ArrayRef, zone: &TimeZone) -> Vec<Option<String>> {
     let moments = column.as_primitive::<TimestampMicrosecondType>();
     let cell = |micros: Option<i64>| {
         let Ok(moment) = Timestamp::from_microsecond(micros?) else {
-            // No clock of a zone is known for it.
+            // Out of range for time zones.
             return time_text(micros?);
         };
         Some(match zone {
@@ -150,8 +150,7 @@ fn moments(column: &ArrayRef, zone: &TimeZone) -> Vec<Option<String>> {
     moments.iter().map(cell).collect()
 }
 
-/// The query with each `name@version` quoted as one name. Strings, quoted names and comments are
-/// unchanged.
+/// Quotes each `name@version` in a query. Strings, quoted names and comments are unchanged.
 fn quoted_versions(query: &str) -> String {
     let mut out = String::with_capacity(query.len() + 8);
     let mut rest = query;

@@ -1,9 +1,9 @@
-//! The clocks of a time zone: conversion between moments and wall times.
+//! Converts between instants and local times of a time zone.
 //!
-//! A *moment* is a count of microseconds since 1970 UTC. A *wall time* is the same count of local
-//! time, as if it were UTC. Clock changes skip some wall times and repeat others: a skipped one is
-//! moved forward by the length of the gap, of a repeated one the first is used. Jiff calls that
-//! "compatible"; windows of jobs begin and end by the same rule.
+//! A *moment* is a number of microseconds since 1970 UTC. A *wall time* is the same number for
+//! local time, as if it were UTC. Clock changes skip some wall times and repeat others: a skipped
+//! one is moved forward by the length of the gap, and a repeated one means the first. Jiff calls
+//! this "compatible"; windows of jobs begin and end by the same rule.
 
 use datafusion::{
     arrow::{
@@ -21,7 +21,7 @@ use jiff::{
 };
 use std::sync::LazyLock;
 
-/// Microseconds of a day.
+/// Microseconds per day.
 pub(super) const DAY: i64 = 86_400_000_000;
 
 /// The clocks of one time zone.
@@ -31,7 +31,7 @@ pub(super) struct Clocks {
 }
 
 impl Clocks {
-    /// The clocks of a zone by its IANA name, or of an offset such as `+02:00`.
+    /// The clocks of a zone by IANA name, or of an offset such as `+02:00`.
     pub fn of(name: &str) -> Result<Self> {
         static PARSER: DateTimeParser = DateTimeParser::new();
         let zone = TimeZone::get(name).or_else(|_| PARSER.parse_time_zone(name));
@@ -41,7 +41,7 @@ impl Clocks {
         Ok(Self { zone })
     }
 
-    /// Microseconds by which the clocks are ahead of UTC at a moment.
+    /// Offset from UTC at a moment, in microseconds.
     pub fn offset(&self, moment: i64) -> Result<i64> {
         let moment = Timestamp::from_microsecond(moment).map_err(out_of_range)?;
         Ok(i64::from(self.zone.to_offset(moment).seconds()) * 1_000_000)
@@ -58,8 +58,8 @@ impl Clocks {
         Ok(moment.map_err(out_of_range)?.as_microsecond())
     }
 
-    /// The moment of a wall time, at this offset from UTC where the clocks had it then: of a wall
-    /// time that was shown twice, the pass that the offset belongs to.
+    /// The moment of a wall time with this offset from UTC, if the zone had that offset then: it
+    /// selects one of the two moments of a repeated wall time.
     pub fn moment_near(&self, wall: i64, offset: i64) -> Result<i64> {
         let near = wall - offset;
         if self.offset(near)? == offset {
@@ -81,17 +81,17 @@ pub(super) fn wall(civil: DateTime) -> Result<i64> {
     Ok(wall.as_microsecond())
 }
 
-/// The error for a time beyond the years that there are.
+/// The error for a time out of range.
 pub(super) fn out_of_range(_: jiff::Error) -> DataFusionError {
     DataFusionError::Execution("a time is not within the years -9999 to 9999".to_string())
 }
 
-/// A time in text.
+/// A parsed time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TimeText {
-    /// With an offset or a zone: a moment.
+    /// A moment, for a text with an offset or a zone.
     Moment(i64),
-    /// Without: a wall time.
+    /// A wall time, for a text without.
     Wall(i64),
 }
 
@@ -104,7 +104,7 @@ impl TimeText {
         let text = text.trim();
         let read = |zone: &Tz| Some(string_to_datetime(zone, text).ok()?.timestamp_micros());
         if let Some(found) = read(UTC.as_ref()?) {
-            // Only a time without an offset depends on the zone in which it is read.
+            // Only a time without an offset depends on the zone.
             let same = read(AHEAD.as_ref()?) == Some(found);
             return Some(if same {
                 Self::Moment(found)
@@ -116,7 +116,7 @@ impl TimeText {
         Some(Self::Wall(i64::from(day) * DAY))
     }
 
-    /// Reads a text by a format of `strptime`.
+    /// Parses a text with a `strptime` format.
     pub fn parse_with(text: &str, format: &str) -> Option<Self> {
         let parts = strtime::parse(format, text.trim()).ok()?;
         if parts.offset().is_some() || parts.timestamp().is_some() {
@@ -130,7 +130,7 @@ impl TimeText {
         wall(parts.to_datetime().ok()?).ok().map(Self::Wall)
     }
 
-    /// The moment that is meant, by these clocks.
+    /// The moment, in this zone.
     pub fn moment(self, clocks: &Clocks) -> Result<i64> {
         match self {
             Self::Moment(moment) => clocks.offset(moment).map(|_| moment),
@@ -138,7 +138,7 @@ impl TimeText {
         }
     }
 
-    /// The day that is meant, by these clocks, in days since 1970.
+    /// The day, in this zone, in days since 1970.
     pub fn day(self, clocks: &Clocks) -> Result<i32> {
         let wall = match self {
             Self::Moment(moment) => clocks.wall(moment)?,
@@ -149,7 +149,7 @@ impl TimeText {
     }
 }
 
-/// The first characters of a text for a message.
+/// The start of a text, for a message.
 pub(super) fn shorten(text: &str) -> String {
     const LONGEST: usize = 60;
     if text.chars().count() <= LONGEST {
@@ -193,7 +193,7 @@ mod tests {
             "2026-06-30T12:00:00.5Z",
         );
         check("+05:30", "2026-07-01 00:00:00", "2026-06-30T18:30:00Z");
-        // Skipped, and shown twice.
+        // A skipped and a repeated time.
         check(
             "Europe/Berlin",
             "2026-03-29 02:30:00",

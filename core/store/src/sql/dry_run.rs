@@ -1,5 +1,5 @@
-//! Finds what planning alone does not: constants that cannot be computed, and results of another type
-//! than was planned.
+//! Finds errors that planning misses: constants that cannot be evaluated, and results with another
+//! type than planned.
 
 use datafusion::{
     arrow::array::RecordBatch,
@@ -15,13 +15,13 @@ use datafusion::{
 };
 use std::sync::Arc;
 
-/// Computes what does not depend on rows and is still there after optimization: the optimizer leaves
-/// constants that fail for the run to find.
+/// Evaluates the expressions that do not depend on rows and remain after optimisation: the
+/// optimiser leaves failing constants to the execution.
 pub(super) fn constants(plan: &LogicalPlan) -> Result<()> {
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
-                // A branch may never be taken.
+                // A branch may never be executed.
                 if matches!(expr, Expr::Case(_)) {
                     return Ok(TreeNodeRecursion::Jump);
                 }
@@ -36,7 +36,7 @@ pub(super) fn constants(plan: &LogicalPlan) -> Result<()> {
     .map(drop)
 }
 
-/// Returns true if an expression is computed from literals alone, and is deterministic.
+/// Returns true if an expression is made of literals only, and is deterministic.
 fn is_constant(expr: &Expr) -> Result<bool> {
     let computes = |expr: &Expr| {
         matches!(
@@ -78,7 +78,7 @@ pub(super) fn types(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
             let rows = RecordBatch::new_empty(Arc::clone(&input));
             for column in projection.expr() {
                 let planned = column.expr.data_type(&input)?;
-                // Functions may fail for zero rows; only their results count.
+                // Functions may fail for zero rows; only successful results are compared.
                 let Ok(found) = column.expr.evaluate(&rows) else {
                     continue;
                 };

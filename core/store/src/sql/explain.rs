@@ -12,12 +12,12 @@ use datafusion::{
 use retrocast_domain::suggest::nearest;
 use std::collections::BTreeSet;
 
-/// Puts an error of the query engine into words for the author of the query.
+/// Rewords an error of the query engine for the author of the query.
 pub(super) fn explain(error: &DataFusionError) -> SqlError {
     explain_with(error, &[])
 }
 
-/// The same for a query whose text is known: a subquery that cannot be run is found in it.
+/// The same with the text of the query, in which an unsupported subquery is located.
 pub(super) fn explain_in(error: &DataFusionError, sql: &str) -> SqlError {
     let mut out = explain(error);
     let root = error.find_root();
@@ -26,7 +26,7 @@ pub(super) fn explain_in(error: &DataFusionError, sql: &str) -> SqlError {
         Some((_, rest)) if rest.starts_with("Exists") => (Some("exists"), "EXISTS"),
         Some((_, rest)) if rest.starts_with("InSubquery") => (Some("in"), "IN with a subquery"),
         Some(_) => (None, "this subquery"),
-        // Columns of the query around it, which the engine could not decorrelate.
+        // Columns of the outer query, which the engine could not decorrelate.
         None if is_ambiguous(root) => (None, "this subquery"),
         None => return out,
     };
@@ -41,7 +41,7 @@ pub(super) fn explain_in(error: &DataFusionError, sql: &str) -> SqlError {
     )
 }
 
-/// Finds a keyword that occurs once in a query.
+/// Locates a keyword that occurs once in a query.
 fn place_of(sql: &str, keyword: &str) -> Option<Location> {
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location();
     let mut places = tokens.ok()?.into_iter().filter(|found| {
@@ -59,7 +59,7 @@ fn is_ambiguous(error: &DataFusionError) -> bool {
     matches!(**error, SchemaError::AmbiguousReference { .. })
 }
 
-/// The same, where it is known which functions there are.
+/// The same with the names of all functions.
 pub(super) fn explain_with(error: &DataFusionError, functions: &[String]) -> SqlError {
     let mut out = match error.find_root() {
         DataFusionError::SchemaError(schema, _) => explain_schema(schema),
@@ -89,7 +89,7 @@ pub(super) fn explain_with(error: &DataFusionError, functions: &[String]) -> Sql
     out
 }
 
-/// "Invalid function 'cuont'. Did you mean 'cot'?" in our words, with a nearer name.
+/// Rewords "Invalid function 'cuont'. Did you mean 'cot'?", with a better suggestion.
 fn no_function(text: &str, functions: &[String]) -> Option<SqlError> {
     let (_, rest) = text.split_once("Invalid function '")?;
     let (name, _) = rest.split_once('\'')?;
@@ -135,7 +135,7 @@ fn list(names: &BTreeSet<&str>) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-/// Takes off what the engine puts around its messages.
+/// Removes what the engine adds around its messages.
 fn clean(text: &str) -> String {
     let mut text = text.lines().next().unwrap_or_default().trim();
     for prefix in [
@@ -171,7 +171,7 @@ fn clean(text: &str) -> String {
         .to_string()
 }
 
-/// Parses "…at Line: 1, Column: 5".
+/// Splits "…at Line: 1, Column: 5" off a message.
 fn located(message: &str) -> Option<(String, u64, u64)> {
     let (before, after) = message.split_once(" at Line: ")?;
     let (line, column) = after.split_once(", Column: ")?;

@@ -1,12 +1,12 @@
-//! One meaning of a time without a zone: what the clocks of the job show.
+//! Gives times without a zone one meaning: local time in the job's time zone.
 //!
-//! The query engine knows two types of times, with a zone and without. Comparing one with the other,
-//! keeping one, or writing one down as a literal follow different rules, so the same text could be two
-//! moments in one query. This rule leaves no times without a zone: whatever gives one becomes a moment
-//! by the clocks of the job, and so does each text or day that meets a moment.
+//! The query engine has two types of times, with a zone and without. Comparing them, storing them
+//! and writing literals follow different rules, so the same text could mean two moments in one
+//! query. This rule removes times without a zone: every expression of such a type is converted to a
+//! moment in the job's zone, and so is every text or day that is compared with a moment.
 //!
-//! It is applied twice, before and after the engine finds the types that operands have in common: as
-//! the query is written, and to the casts that the engine puts in.
+//! It is applied twice, before and after the engine's type coercion: to the query as written, and
+//! to the casts that coercion adds.
 
 use super::{
     clocks::Clocks,
@@ -32,21 +32,21 @@ use datafusion::{
 };
 use std::{any::Any, mem::take, sync::Arc};
 
-/// Functions whose arguments become one type.
+/// Functions whose arguments are coerced to one type.
 const ALIKE: [&str; 7] = [
     "coalesce", "nullif", "nvl", "ifnull", "nvl2", "greatest", "least",
 ];
 
-/// When the rule is applied.
+/// The stage at which the rule is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// To the parsed query.
+    /// After parsing.
     Written,
-    /// After operands were given one type.
+    /// After type coercion.
     Coerced,
 }
 
-/// Makes moments of times without a zone.
+/// Converts times without a zone to moments.
 #[derive(Debug)]
 pub(super) struct LocalTimes {
     zone: Arc<str>,
@@ -61,7 +61,7 @@ impl LocalTimes {
         }
     }
 
-    /// The value as a moment, by the clocks of a zone where it names none.
+    /// Converts a value to a moment, in a zone unless it has its own.
     fn moment(value: Expr, zone: &Arc<str>, lenient: bool) -> Expr {
         let name = if lenient { "try_moment" } else { "moment" };
         let operation = Operation::Read { lenient };
@@ -69,7 +69,7 @@ impl LocalTimes {
         ScalarUDF::from(function).call(vec![value])
     }
 
-    /// The value as a moment on the clocks of the job.
+    /// Converts a value to a moment in the job's zone.
     fn local_moment(&self, value: Expr) -> Expr {
         Self::moment(value, &self.zone, false)
     }
@@ -106,7 +106,7 @@ impl LocalTimes {
         }
     }
 
-    /// Shows the times without a zone that a table function gives.
+    /// Converts the times without a zone of a table function.
     fn scan(&self, scan: TableScan) -> Result<Transformed<LogicalPlan>> {
         let schema = Arc::clone(&scan.projected_schema);
         let plan = LogicalPlan::TableScan(scan);
@@ -244,7 +244,7 @@ impl LocalTimes {
         if let (true, Some(zone)) = (written, zone) {
             Clocks::of(zone)?;
         }
-        // The default of nanoseconds would end in the year 2262.
+        // The default of nanoseconds ends in the year 2262.
         let unit = match unit {
             TimeUnit::Nanosecond if written => TimeUnit::Microsecond,
             unit => unit,
@@ -271,7 +271,7 @@ impl LocalTimes {
                     "a day is put together with a time; make a time of it: cast(day as timestamp)"
                 );
             }
-            // A literal right before `at time zone` is read in that zone.
+            // A literal directly before `at time zone` is read in that zone.
             DataType::Timestamp(_, Some(ref shown))
                 if written && *shown == self.zone && by != shown =>
             {
@@ -282,7 +282,7 @@ impl LocalTimes {
             }
             DataType::Timestamp(_, Some(_)) if written && to == from => Transformed::yes(value),
             DataType::Timestamp(_, Some(_)) if written => Transformed::yes(cast(value, to)),
-            // The engine takes a number for seconds, but only one of 64 bits.
+            // The engine reads a number as seconds, but only one of 64 bits.
             _ if written && from.is_numeric() => Transformed::yes(match field.data_type() {
                 DataType::Timestamp(TimeUnit::Nanosecond, _) => {
                     let seconds = DataType::Timestamp(TimeUnit::Second, Some(Arc::clone(by)));
@@ -295,7 +295,7 @@ impl LocalTimes {
         })
     }
 
-    /// A function with texts and days in the place of times made moments, and a result with a zone.
+    /// Converts texts and days in the arguments of a function, and gives its result a zone.
     fn function(
         &self,
         mut function: ScalarFunction,
@@ -325,7 +325,7 @@ impl LocalTimes {
         Ok(self.with_zone(expr, changed, schema))
     }
 
-    /// `arrow_cast` to a time means what `cast` means.
+    /// `arrow_cast` to a time has the same meaning as `cast`.
     fn arrow_cast(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         let field = expr.to_field(schema).map(|(_, field)| field);
         match (expr, field) {
@@ -340,7 +340,7 @@ impl LocalTimes {
         }
     }
 
-    /// The result of a function or of arithmetic with a zone, in microseconds.
+    /// Gives the result of a function or of arithmetic a zone, in microseconds.
     fn with_zone(&self, expr: Expr, changed: bool, schema: &DFSchema) -> Transformed<Expr> {
         if self.stage == Stage::Coerced {
             return transformed(expr, changed);
@@ -361,13 +361,14 @@ impl LocalTimes {
         ScalarUDF::from(shift).call(vec![time, interval])
     }
 
-    /// An interval in the type of the distance of two times.
+    /// An interval in the type of the difference of two times.
     fn measure(&self, interval: Expr) -> Expr {
         let length = TimeFunction::new("length_of", Operation::Length, Arc::clone(&self.zone));
         ScalarUDF::from(length).call(vec![interval])
     }
 
-    /// Makes moments of days, and of texts if asked to, when there are moments among the expressions.
+    /// Converts days, and with `of_texts` texts, to moments if there are moments among the
+    /// expressions.
     fn harmonize(&self, all: Vec<&mut Expr>, of_texts: bool, schema: &DFSchema) -> bool {
         let kind = |expr: &Expr| expr.get_type(schema).ok();
         let is_moment = |expr: &Expr| matches!(kind(expr), Some(DataType::Timestamp(..)));
@@ -401,7 +402,7 @@ impl AnalyzerRule for LocalTimes {
     }
 }
 
-/// A recursive query whose term reads what its beginning gives now.
+/// Updates the recursive term of a recursive query to the new type of its first term.
 fn recursive(mut query: RecursiveQuery) -> Result<LogicalPlan> {
     let given = Arc::clone(query.static_term.schema().inner());
     let term = Arc::unwrap_or_clone(query.recursive_term).transform_up(|plan| {
@@ -438,8 +439,8 @@ fn recursive(mut query: RecursiveQuery) -> Result<LogicalPlan> {
     LogicalPlan::RecursiveQuery(query).recompute_schema()
 }
 
-/// The text, day or wall time that a function of ours makes a moment of; the expression itself when
-/// it is another.
+/// The argument that a function of ours converts to a moment: a text, day or wall time; the
+/// expression itself if it is another one.
 fn bare_argument(expr: Expr) -> std::result::Result<Expr, Expr> {
     match expr {
         Expr::ScalarFunction(mut function) if reads(&function.func) => {
@@ -455,7 +456,7 @@ fn bare_argument(expr: Expr) -> std::result::Result<Expr, Expr> {
     }
 }
 
-/// Returns true for the function that makes moments.
+/// Returns true for the function that converts to moments.
 fn reads(function: &ScalarUDF) -> bool {
     let function: &dyn Any = function.inner().as_ref();
     let function = function.downcast_ref::<TimeFunction>();

@@ -1,9 +1,9 @@
-//! Numbers that are right or not there: whole numbers never wrap around, and NaN is a missing value.
+//! Exact arithmetic: integers never wrap around, and NaN is a missing value.
 //!
-//! The query engine computes with 64 bits and drops what goes beyond them, in sums as in products, and
-//! lets the order of rows decide what the least of 1 and NaN is. Here, whole numbers that do not fit
-//! are errors that name the expression, a sum is exact whatever it goes through, and aggregates leave
-//! NaN out as they do nulls.
+//! The query engine computes with 64 bits and drops overflowing bits in sums and products, and the
+//! minimum of 1 and NaN depends on the order of rows. Here, integers that do not fit are errors
+//! that name the expression, a sum is exact whatever its intermediate values, and aggregates ignore
+//! NaN like null.
 
 use super::clocks::shorten;
 use datafusion::{
@@ -30,8 +30,7 @@ use datafusion::{
 };
 use std::{any::Any, mem::take, sync::Arc};
 
-/// Checks arithmetic with whole numbers, and keeps NaN from aggregates. Applied after operands were
-/// given one type.
+/// Checks integer arithmetic, and removes NaN from aggregates. Applied after type coercion.
 #[derive(Debug)]
 pub(super) struct CheckedNumbers;
 
@@ -96,8 +95,8 @@ impl AnalyzerRule for CheckedNumbers {
     }
 }
 
-/// The arguments of an aggregate without NaN; those of a median as fractions, since the engine's of
-/// 1 and 2 is 1.
+/// The arguments of an aggregate without NaN; those of a median as fractions, because the engine's
+/// median of 1 and 2 is 1.
 fn drop_nan(arguments: &mut [Expr], median: bool, schema: &DFSchema) -> bool {
     let mut changed = false;
     for argument in arguments.iter_mut().filter(|argument| reads_rows(argument)) {
@@ -116,8 +115,8 @@ fn drop_nan(arguments: &mut [Expr], median: bool, schema: &DFSchema) -> bool {
     changed
 }
 
-/// Returns true if a value depends on the row. Constants may have to stay as they are: 0.95 of a
-/// percentile.
+/// Returns true if a value depends on the row. Constants may have to stay unchanged, such as the
+/// 0.95 of a percentile.
 fn reads_rows(expr: &Expr) -> bool {
     let column = |expr: &Expr| matches!(expr, Expr::Column(_) | Expr::OuterReferenceColumn(..));
     expr.exists(|expr| Ok(column(expr))).unwrap_or(true)
@@ -131,7 +130,7 @@ fn transformed(expr: Expr, changed: bool) -> Transformed<Expr> {
     }
 }
 
-/// An operation with whole numbers that may have a result beyond them.
+/// An operation on integers that may overflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Arithmetic {
     Plus,
@@ -158,7 +157,7 @@ impl Arithmetic {
     }
 }
 
-/// Adds, subtracts or multiplies whole numbers of one type, or fails with the text of the expression.
+/// Adds, subtracts or multiplies integers of one type, or fails with the text of the expression.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct CheckedArithmetic {
     arithmetic: Arithmetic,
@@ -183,7 +182,7 @@ impl CheckedArithmetic {
     }
 }
 
-/// An expression as its author would write it.
+/// Formats an expression in SQL.
 fn describe(expr: &Expr) -> String {
     if let Expr::ScalarFunction(function) = expr {
         let inner: &dyn Any = function.func.inner().as_ref();
@@ -234,7 +233,7 @@ impl ScalarUDFImpl for CheckedArithmetic {
     }
 }
 
-/// The error for a result that its type cannot hold.
+/// The error for a result that its type cannot represent.
 pub(super) fn overflow(text: &str, data_type: &DataType) -> DataFusionError {
     DataFusionError::Execution(format!(
         "{text} does not fit in a whole number of type {data_type}; cast an operand to double or \
@@ -242,7 +241,7 @@ pub(super) fn overflow(text: &str, data_type: &DataType) -> DataFusionError {
     ))
 }
 
-/// Gives null for NaN.
+/// Replaces NaN by null.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct WithoutNan {
     signature: Signature,
@@ -284,7 +283,7 @@ impl ScalarUDFImpl for WithoutNan {
     }
 }
 
-/// The column with null for NaN.
+/// A column with NaN replaced by null.
 pub(super) fn null_for_nan(values: &ArrayRef) -> ArrayRef {
     fn of<T: ArrowPrimitiveType>(values: &ArrayRef) -> ArrayRef {
         let numbers = values.as_primitive::<T>();

@@ -1,4 +1,4 @@
-//! The order of rows: the query's own, the dataset's, or else by all columns.
+//! The order of rows: that of the query, else that of the dataset, or by all columns.
 
 use super::explain::explain;
 use crate::{error::SqlError, ledger};
@@ -12,7 +12,7 @@ use datafusion::{
     sql::TableReference,
 };
 
-/// Sorts by all columns where the query leaves the order open.
+/// Sorts by all columns if the query leaves the order open.
 pub(super) fn ordered(frame: DataFrame) -> Result<DataFrame, SqlError> {
     if has_order(frame.logical_plan()) {
         return Ok(frame);
@@ -31,8 +31,8 @@ pub(super) fn ordered(frame: DataFrame) -> Result<DataFrame, SqlError> {
     frame.sort(sortable).map_err(|error| explain(&error))
 }
 
-/// Returns true if the order of rows follows from the plan: sorted at the top, or only picked in
-/// order.
+/// Returns true if the plan determines the order of rows: sorted at the top, or only selecting rows
+/// in order.
 fn has_order(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Sort(_) => true,
@@ -43,7 +43,7 @@ fn has_order(plan: &LogicalPlan) -> bool {
     }
 }
 
-/// A projection right above a sort drops columns that only the sort needed.
+/// A projection directly above a sort removes columns that only the sort needed.
 fn holds_sort(plan: &LogicalPlan) -> bool {
     matches!(plan, LogicalPlan::Sort(_))
 }
@@ -51,14 +51,14 @@ fn holds_sort(plan: &LogicalPlan) -> bool {
 fn only_picks(plan: &LogicalPlan) -> bool {
     let mut picks = true;
     let walked = plan.apply(|node| {
-        // A table that is a view is an alias of its plan.
+        // A view is an alias of its plan.
         let table = match node {
             LogicalPlan::TableScan(scan) => Some(&scan.table_name),
             LogicalPlan::SubqueryAlias(alias) => Some(&alias.alias),
             _ => None,
         };
-        // Rows of the ledger are in the order of publication, which is another when an older window was run
-        // again.
+        // Rows of the ledger are in the order of publication, which differs if an older window was
+        // run again.
         picks &= table.and_then(TableReference::schema) != Some(ledger::SCHEMA);
         picks &= matches!(
             node,

@@ -1,11 +1,10 @@
-//! Validates queries: they must only read datasets, and must not be nested too deeply for the
+//! Validates queries: they may only read datasets, and must not be nested too deeply for the
 //! planner.
 //!
-//! The parser, the planner and the plan itself walk trees by recursion, so a deeply nested query
-//! would overflow the stack and abort the program. Parsing runs on a thread with a stack for the
-//! worst case within the length limit. Queries that are too deep for planning are refused; others
-//! are planned with a large stack, and leave most of an ordinary stack to the threads that execute
-//! them.
+//! The parser and the planner recurse over trees, and so do plans, so a deeply nested query would
+//! overflow the stack and abort the program. Parsing runs on a thread with a stack for the worst
+//! case within the length limit. Queries that are too deep for planning are rejected; others are
+//! planned with a large stack, and need little of the ordinary stacks of the executing threads.
 
 use super::{TABLE_FUNCTIONS, explain::explain};
 use crate::{error::SqlError, ledger};
@@ -25,16 +24,16 @@ use datafusion::{
 };
 use std::{collections::BTreeSet, ops::ControlFlow};
 
-/// Maximum length of a query; far more than people write.
+/// Maximum length of a query, in bytes; far more than people write.
 const QUERY_BYTES_MAX: usize = 256 << 10;
-/// Expressions inside of each other. A chain such as `a or b or c` counts, each operator once.
+/// Maximum nesting of expressions. A chain such as `a or b or c` counts once per operator.
 const DEPTH_MAX: usize = 256;
-/// `select`s and tables of one query, which its plan may stack upon each other.
+/// Maximum number of `select`s and tables of one query, which its plan may nest.
 const PARTS_MAX: usize = 100;
-/// Stack for parsing a query of the maximum length that consists of operators only.
+/// Stack for parsing a query of the maximum length that consists of operators only, in bytes.
 const STACK_BYTES: usize = 512 << 20;
 
-/// The datasets that a query reads; names of its own (`with …`, aliases) are not among them.
+/// The datasets that a query reads, without names it defines itself (`with …`, aliases).
 pub fn tables(sql: &str) -> Result<BTreeSet<String>, SqlError> {
     let references = with_room(sql, |sql| {
         let statement = parse(sql)?;
@@ -61,7 +60,7 @@ pub fn tables(sql: &str) -> Result<BTreeSet<String>, SqlError> {
         .collect()
 }
 
-/// Checks that the text is one query that only reads datasets, and can be planned.
+/// Checks that a text is one query that only reads datasets and can be planned.
 pub(super) fn check(sql: &str) -> Result<(), SqlError> {
     with_room(sql, |sql| parse(sql).map(drop))
 }
@@ -71,7 +70,7 @@ pub(super) fn parsed<T: Send>(sql: &str, of: impl FnOnce(Parsed) -> Option<T> + 
     with_room(sql, |sql| Ok(of(parse(sql)?))).ok().flatten()
 }
 
-/// Does the work on a thread with a stack for any query of the allowed length.
+/// Runs a function on a thread with a stack for any query of the allowed length.
 fn with_room<T: Send>(
     sql: &str,
     work: impl FnOnce(&str) -> Result<T, SqlError> + Send,
@@ -101,13 +100,13 @@ pub(super) fn roomy() -> std::thread::Builder {
         .stack_size(STACK_BYTES)
 }
 
-/// The error when such a thread cannot be started.
+/// The error if such a thread cannot be started.
 pub(super) fn no_thread(error: std::io::Error) -> SqlError {
     SqlError::new(format!("no thread can be started for the query: {error}"))
         .help("allow the program more memory or threads")
 }
 
-/// The one query in the text.
+/// The single query in a text.
 fn parse(sql: &str) -> Result<Parsed, SqlError> {
     let mut statements = DFParser::parse_sql(sql).map_err(|error| match error.find_root() {
         DataFusionError::SQL(reason, _)
@@ -156,7 +155,7 @@ fn located(mut error: SqlError, place: Option<Location>) -> SqlError {
     error
 }
 
-/// The bracket that most others are around.
+/// The location of the bracket with the deepest nesting.
 fn deepest_bracket(sql: &str) -> Option<Location> {
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location();
     let (mut depth, mut deepest) = (0_usize, None);
@@ -175,8 +174,8 @@ fn deepest_bracket(sql: &str) -> Option<Location> {
     deepest.map(|(_, place)| place)
 }
 
-/// Refuses table functions that could read something, statements inside of the query, and what
-/// the planner could not follow.
+/// Rejects table functions that could read something, statements inside the query, and queries that
+/// are too large for the planner.
 #[derive(Default)]
 struct Guard {
     depth: usize,
@@ -196,7 +195,7 @@ impl Guard {
 }
 
 impl Visitor for Guard {
-    // Boxed: the visitor is recursive, and its results lie on the stack.
+    // Boxed: the visitor is recursive, and its results are on the stack.
     type Break = Box<SqlError>;
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Box<SqlError>> {

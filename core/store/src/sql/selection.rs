@@ -1,4 +1,4 @@
-//! Queries that pass on the records of one dataset one by one.
+//! Recognises queries that pass on the records of one dataset one by one.
 
 use super::parse;
 use datafusion::sql::{
@@ -10,15 +10,15 @@ use datafusion::sql::{
 };
 use std::ops::ControlFlow;
 
-/// A query that picks rows and columns of one dataset, and combines none.
+/// A query that selects rows and columns of one dataset without combining rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {
-    /// The dataset.
+    /// Name of the dataset.
     pub table: String,
     select: Box<Select>,
 }
 
-/// The selection that a query is; `None` where it joins, groups, limits or otherwise combines rows.
+/// The selection of a query; `None` if it joins, groups, limits or otherwise combines rows.
 pub fn selection(sql: &str) -> Option<Selection> {
     parse::parsed(sql, |statement| match statement {
         Parsed::Statement(statement) => match *statement {
@@ -73,7 +73,7 @@ impl Selection {
         self.select.selection.is_none()
     }
 
-    /// The name of this unchanged column in the result; `None` if it is missing, or if rows are
+    /// Name of this unchanged column in the result; `None` if it is missing, or if rows are
     /// selected by it.
     pub fn column(&self, of: &str) -> Option<String> {
         let is_picked_by = self.select.selection.as_ref().is_some_and(|filter| {
@@ -106,7 +106,7 @@ fn keeps_all(options: &WildcardAdditionalOptions) -> bool {
         && options.opt_alias.is_none()
 }
 
-/// The meaning of a name without quotes.
+/// The meaning of an unquoted name.
 fn name_of(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),

@@ -1,4 +1,4 @@
-//! `sum` of whole numbers that never wraps around.
+//! Exact `sum` of integers.
 
 use super::numbers::overflow;
 use datafusion::{
@@ -23,14 +23,13 @@ use datafusion::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 
-/// `sum` of whole numbers without wrapping around: added up with 38 digits, and an error when the
-/// result does not fit.
+/// `sum` of integers with 38 digits; an error if the result overflows.
 #[derive(Debug, PartialEq, Eq, Hash, Default)]
 pub(super) struct ExactSum {
     engine: Sum,
 }
 
-/// The type in which whole numbers are added up.
+/// The type of intermediate sums.
 const WIDE: DataType = DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0);
 
 fn widen_field(field: &FieldRef) -> FieldRef {
@@ -80,7 +79,7 @@ impl AggregateUDFImpl for ExactSum {
             return self.engine.create_sliding_accumulator(arguments);
         }
         let inner: Box<dyn Accumulator> = if arguments.is_distinct {
-            // The engine's adds 64 bits only.
+            // The engine's version only adds 64 bits.
             Box::new(SlidingDistinct::default())
         } else {
             let wide = widen_arguments(&arguments);
@@ -130,7 +129,7 @@ impl AggregateUDFImpl for ExactSum {
     }
 }
 
-/// Adds up in [`WIDE`], and gives the sum in the type that was asked for.
+/// Adds in [`WIDE`], and returns the sum in the requested type.
 #[derive(Debug)]
 struct NarrowSum<A> {
     inner: A,
@@ -251,13 +250,13 @@ impl GroupsAccumulator for NarrowSum<Box<dyn GroupsAccumulator>> {
     }
 }
 
-/// The numbers that there are among those widened before.
+/// The known numbers among widened values.
 fn flatten_numbers(values: &[ArrayRef]) -> impl Iterator<Item = i128> {
     let values = values.iter().map(AsArray::as_primitive::<Decimal128Type>);
     values.flatten().flatten()
 }
 
-/// The sum of the distinct values in a window that slides.
+/// The sum of the distinct values in a sliding window.
 #[derive(Debug, Default)]
 struct SlidingDistinct {
     /// Number of occurrences of each value in the window.

@@ -17,7 +17,7 @@ use lance::{Dataset, datafusion::LanceTableProvider};
 use retrocast_domain::cell::DatasetRef;
 use std::sync::Arc;
 
-/// Rows under the name that queries call them by.
+/// Rows with their name in queries.
 #[derive(Debug, Clone)]
 pub struct SqlTable {
     /// Name in the query.
@@ -33,20 +33,20 @@ pub enum SqlRows {
     Dataset {
         /// The dataset.
         dataset: DatasetRef,
-        /// Rows that the query may not see.
+        /// Filter for rows that the query must not see.
         before: Option<Before>,
     },
     /// The rows of a table of the ledger.
     Ledger {
-        /// The noun.
+        /// The table.
         noun: &'static Noun,
-        /// Publications, or events, whose rows the query sees; it sees no others.
+        /// Keys of the publications or events whose rows the query sees.
         keys: Vec<String>,
     },
 }
 
 impl SqlTable {
-    /// A dataset of this name.
+    /// A dataset with this name.
     pub fn dataset(name: impl Into<String>, dataset: DatasetRef, before: Option<Before>) -> Self {
         Self {
             name: name.into(),
@@ -54,7 +54,7 @@ impl SqlTable {
         }
     }
 
-    /// A noun of the ledger.
+    /// A table of the ledger.
     pub fn ledger(noun: &'static Noun, keys: Vec<String>) -> Self {
         Self {
             name: noun.table.to_string(),
@@ -62,7 +62,7 @@ impl SqlTable {
         }
     }
 
-    /// Its rows for the query engine, and which of them are left out.
+    /// Its visible rows, for the query engine.
     pub(super) async fn provider(
         &self,
         context: &SessionContext,
@@ -81,7 +81,7 @@ fn provider(dataset: Arc<Dataset>) -> Arc<dyn TableProvider> {
     Arc::new(LanceTableProvider::new(dataset, false, false).with_batch_size(BATCH_ROWS))
 }
 
-/// The rows of a noun with these keys.
+/// The rows of a ledger table with these keys.
 async fn published(
     context: &SessionContext,
     lake: &Lake,
@@ -97,7 +97,7 @@ async fn published(
     let there = provider.schema();
     let keys = keys.iter().map(|key| lit(key.as_str())).collect();
     let columns = shown.fields().iter().map(|field| {
-        // Datasets that an older program appended to last lack columns that were declared later.
+        // Datasets that an older program wrote lack columns that were declared later.
         match there.field_with_name(field.name()) {
             Ok(_) => ident(field.name()),
             Err(_) => cast(lit(ScalarValue::Null), field.data_type().clone()).alias(field.name()),

@@ -12,7 +12,7 @@ struct Bench {
     tables: Vec<SqlTable>,
 }
 
-/// `tickets(at, component, minutes)`, `rows` of them, an hour apart from 2026-06-30T22:30Z.
+/// `tickets(at, component, minutes)` with `rows` rows, an hour apart from 2026-06-30T22:30Z.
 fn batch(rows: usize) -> RecordBatch {
     let first = 1_782_858_600_000_000_i64;
     let at = (0..rows).map(|row| first + row as i64 * 3_600_000_000);
@@ -37,7 +37,7 @@ impl Bench {
         Self::holding(batch(rows), threads)
     }
 
-    /// With a table `tickets` of these columns.
+    /// A bench with a table `tickets` of these columns.
     fn of(columns: Vec<(&str, ArrayRef)>) -> Self {
         Self::holding(RecordBatch::try_from_iter(columns).unwrap(), 1)
     }

@@ -1,8 +1,8 @@
-//! The functions of SQL that read, cut and move times, all by the clocks of one time zone.
+//! The SQL functions that parse, truncate and shift times, all in one time zone.
 //!
-//! They replace the query engine's own. Those read a time without an offset as UTC in one place and
-//! as local time in another, fail on local times that clocks skip or repeat, and align the bins of
-//! `date_bin` to midnight UTC. All of these return microseconds with a zone.
+//! They replace the query engine's own, which read a time without an offset as UTC in one place and
+//! as local time in another, fail for local times that are skipped or repeated, and align the bins
+//! of `date_bin` to midnight UTC. All of these return microseconds with a zone.
 
 use super::clocks::{Clocks, DAY, TimeText, civil, out_of_range, shorten, wall};
 use datafusion::{
@@ -28,31 +28,31 @@ use datafusion::{
 use jiff::Span;
 use std::sync::Arc;
 
-/// The operation of a function on times.
+/// The operation of a time function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Operation {
     /// Converts a text (with optional formats), a day or a local time to a moment.
     Read {
-        /// Gives null for what cannot be read.
+        /// Gives null for unreadable values.
         lenient: bool,
     },
     /// Converts a text (with optional formats) to a day.
     ReadDay {
-        /// Gives null for what cannot be read.
+        /// Gives null for unreadable values.
         lenient: bool,
     },
-    /// The same as `Read`, and of numbers: counts of a unit since 1970 UTC.
+    /// The same as `Read`, but numbers are counts of a unit since 1970 UTC.
     FromUnits {
         /// Length of the unit.
         nanoseconds: i64,
         /// Precision to which texts and times are truncated.
         microseconds: i64,
     },
-    /// `from_unixtime`: seconds since 1970 UTC, and the zone in which they are shown.
+    /// `from_unixtime`: seconds since 1970 UTC, and the zone of the result.
     FromUnixTime,
     /// `to_unixtime`: seconds since 1970 UTC.
     ToUnixTime,
-    /// `to_local_time`: what the clocks of the time's zone show, on the clocks of the job.
+    /// `to_local_time`: the local time in the time's zone, as a time in the job's zone.
     ToLocalTime,
     /// `date_trunc`.
     Truncate,
@@ -60,9 +60,9 @@ pub(super) enum Operation {
     Bin,
     /// The length of an interval without months, for comparison with the difference of two times.
     Length,
-    /// A time plus an interval, or minus it.
+    /// A time plus or minus an interval.
     Shift {
-        /// Minus.
+        /// True for minus.
         back: bool,
     },
 }
@@ -104,7 +104,7 @@ pub(super) fn functions(zone: &Arc<str>) -> Vec<ScalarUDF> {
     ]
 }
 
-/// The type of a moment shown in a zone.
+/// The type of a moment in a zone.
 pub(super) fn moment_type(zone: &Arc<str>) -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::clone(zone)))
 }
@@ -160,7 +160,7 @@ impl TimeFunction {
         }
     }
 
-    /// Returns true if the function takes a value of this type for its time.
+    /// Returns true if the function accepts a time of this type.
     fn takes(&self, data_type: &DataType) -> bool {
         let numbers = matches!(
             self.operation,
@@ -181,7 +181,7 @@ impl TimeFunction {
         }
     }
 
-    /// The zone in which the result is shown: that of the time, or the job's.
+    /// The zone of the result: that of the time, or the job's.
     fn zone_of<'a>(&'a self, time: &'a DataType) -> &'a Arc<str> {
         match time {
             DataType::Timestamp(_, Some(zone)) => zone,
@@ -372,7 +372,7 @@ impl ScalarUDFImpl for TimeFunction {
     }
 }
 
-/// A cast that fails where a value does not fit.
+/// Casts a column; fails if a value does not fit.
 fn cast_exactly(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     let options = CastOptions {
         safe: false,
@@ -388,7 +388,7 @@ fn constant_text(value: &ColumnarValue) -> Option<String> {
     }
 }
 
-/// Values as moments: texts are read, days and wall times are those of the clocks.
+/// Converts values to moments: texts are parsed, and days and wall times are local to the zone.
 fn read_moments(
     column: &ArrayRef,
     formats: &[ArrayRef],
@@ -408,7 +408,7 @@ fn read_moments(
         }
         DataType::Date32 | DataType::Date64 => {
             let column = cast_exactly(column, &DataType::Date32)?;
-            // Days mostly come in runs.
+            // Consecutive days are often equal.
             let mut last = None;
             let begin = |day: Option<i32>| -> Result<Option<i64>> {
                 let Some(day) = day else { return Ok(None) };
@@ -435,7 +435,7 @@ fn read_moments(
     }
 }
 
-/// Values as days.
+/// Converts values to days.
 fn read_days(
     column: &ArrayRef,
     formats: &[ArrayRef],
@@ -455,7 +455,7 @@ fn read_days(
     Ok(column.as_primitive::<Date32Type>().clone())
 }
 
-/// Reads each text, by the first of the formats that fits where there are any.
+/// Parses each text, with the first matching format if there are any.
 fn read_texts<T>(
     column: &ArrayRef,
     formats: &[ArrayRef],
@@ -500,7 +500,7 @@ fn read_texts<T>(
     (0..column.len()).map(read).collect()
 }
 
-/// Counts of a unit since 1970 UTC as moments.
+/// Converts counts of a unit since 1970 UTC to moments.
 fn convert_units(column: &ArrayRef, nanoseconds: i64) -> Result<TimestampMicrosecondArray> {
     let is_whole = column.data_type().is_integer();
     let checked = |moment: Option<i64>| -> Result<i64> {
@@ -522,7 +522,7 @@ fn convert_units(column: &ArrayRef, nanoseconds: i64) -> Result<TimestampMicrose
     let read = column.as_primitive::<Float64Type>().iter().map(|count| {
         let count = count.filter(|count| !count.is_nan());
         let micros = count.map(|count| (count * nanoseconds as f64 / 1000.0).round());
-        // Beyond 2^63 the cast gives its greatest value, which is out of range.
+        // Beyond 2^63 the cast saturates, which is out of range.
         micros
             .map(|micros| checked(Some(micros as i64)))
             .transpose()
@@ -530,7 +530,7 @@ fn convert_units(column: &ArrayRef, nanoseconds: i64) -> Result<TimestampMicrose
     read.collect()
 }
 
-/// A column of intervals of whatever unit; none of them when the literal is null.
+/// Casts a column of intervals or texts to intervals; a null literal gives nulls.
 fn cast_intervals(column: Option<&ArrayRef>) -> Result<ArrayRef> {
     let Some(column) = column else {
         return internal_err!("there is no interval");
@@ -538,7 +538,7 @@ fn cast_intervals(column: Option<&ArrayRef>) -> Result<ArrayRef> {
     cast_exactly(column, &DataType::Interval(IntervalUnit::MonthDayNano))
 }
 
-/// Returns true if values of a type are intervals, or texts that can be read as some.
+/// Returns true for the types of intervals, and of texts that may be intervals.
 fn is_interval(data_type: &DataType) -> bool {
     let is = matches!(
         data_type,
@@ -547,7 +547,7 @@ fn is_interval(data_type: &DataType) -> bool {
     is || is_text(data_type)
 }
 
-/// Lengths of intervals; a day has 24 hours, a month has no length.
+/// Lengths of intervals in microseconds; a day has 24 hours, a month has no length.
 fn measure(intervals: &dyn Array) -> Result<DurationMicrosecondArray> {
     let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
     intervals.try_unary(|interval| {
@@ -560,7 +560,7 @@ fn measure(intervals: &dyn Array) -> Result<DurationMicrosecondArray> {
     })
 }
 
-/// The moments plus intervals: months and days by the calendar of the zone, the rest exactly.
+/// Adds intervals to moments: months and days by the calendar of the zone, the rest exactly.
 fn shift(
     moments: &TimestampMicrosecondArray,
     by: &dyn Array,
@@ -596,11 +596,11 @@ fn shift(
 /// Unit of `date_trunc`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
-    /// A unit of this many microseconds, at most an hour.
+    /// A unit of at most an hour, in microseconds.
     Short(i64),
     Day,
     Week,
-    /// This many months of one year.
+    /// A number of months that divides a year.
     Months(i8),
 }
 
@@ -628,7 +628,7 @@ impl Unit {
     }
 }
 
-/// The moments at which the units begin that moments are in.
+/// Truncates moments to the start of their units.
 fn truncate(
     moments: &TimestampMicrosecondArray,
     unit: Unit,
@@ -652,7 +652,7 @@ fn truncate(
                 wall(jiff::civil::date(date.year(), month, 1).at(0, 0, 0, 0))?
             }
         };
-        // Moments mostly come in runs of one day.
+        // Consecutive moments are often on one day.
         match last {
             Some((same, moment)) if same == begin => Ok(moment),
             _ => {
@@ -665,8 +665,8 @@ fn truncate(
     try_each(moments, truncate)
 }
 
-/// The moments at which the bins begin that moments are in. Bins are counted on the clocks from their
-/// origin, without one from the beginning of 1970 there.
+/// The start of each moment's bin. Bins are counted in local time from their origin, by default the
+/// start of 1970.
 fn assign_bins(
     moments: &TimestampMicrosecondArray,
     strides: &dyn Array,
@@ -690,7 +690,7 @@ fn assign_bins(
             Width::Months(months) => find_month_bin(shown, origin, months)?,
             Width::Micros(micros) => {
                 let begin = origin + (shown - origin).div_euclid(micros) * micros;
-                // A bin of whole days begins once, also where clocks show its first hour twice.
+                // A bin of whole days begins once, even if its first hour is repeated.
                 if micros % DAY != 0 {
                     return clocks.moment_near(begin, offset).map(Some);
                 }
@@ -721,7 +721,7 @@ fn parse_width(stride: IntervalMonthDayNano) -> Result<Width> {
     }
 }
 
-/// Start of a bin of some months, as a local time.
+/// Start of a bin of some months, as a wall time.
 fn find_month_bin(shown: i64, origin: i64, months: i64) -> Result<i64> {
     let (at, first) = (civil(shown)?, civil(origin)?);
     let number = |of: jiff::civil::DateTime| i64::from(of.year()) * 12 + i64::from(of.month());
@@ -737,7 +737,7 @@ fn find_month_bin(shown: i64, origin: i64, months: i64) -> Result<i64> {
     }
 }
 
-/// Applies a function with a memory to each moment.
+/// Applies a stateful function to each moment.
 fn try_each(
     moments: &TimestampMicrosecondArray,
     mut each: impl FnMut(i64) -> Result<i64>,

@@ -1,4 +1,4 @@
-//! The evaluation of a change, as JSON prints it.
+//! The evaluation of a change, in the form in which it is printed as JSON.
 
 use serde::Serialize;
 
@@ -9,26 +9,26 @@ pub(super) struct Evaluation {
     pub(super) value: String,
     /// Units that were changed; none for a single series.
     pub(super) treated: Vec<String>,
-    /// First period after the change, as the data write it.
+    /// First period after the change, written as in the file.
     pub(super) start: String,
     pub(super) method: &'static str,
-    /// Why that method, where the data decided.
+    /// Reason for the method, if the data decided it.
     pub(super) reason: Option<String>,
     /// Average effect per period after the change.
     pub(super) estimate: f64,
-    /// Its 95 % interval; a bound is null where the data exclude nothing.
+    /// Its 95 % interval; a bound is null if it is infinite.
     pub(super) interval: [Option<f64>; 2],
     pub(super) p_value: f64,
     pub(super) verdict: Verdict,
-    /// How chance was judged.
+    /// Method of inference.
     pub(super) inference: String,
-    /// The effect as a share of what was expected, with its interval.
+    /// The effect as a share of the expected outcome, with its interval: estimate, lower, upper.
     pub(super) relative: Option<[f64; 3]>,
     pub(super) periods_before: usize,
     pub(super) periods_after: usize,
-    /// Name of periods.
+    /// Unit of the periods, such as weeks.
     pub(super) periods: &'static str,
-    /// Root mean square difference to the expectation before the change.
+    /// Root mean square difference between outcome and expectation before the change.
     pub(super) pre_rmse: f64,
     pub(super) unit_weights: Vec<Weight>,
     pub(super) time_weights: Vec<Weight>,
@@ -57,15 +57,15 @@ pub(super) struct Weight {
     pub(super) weight: f64,
 }
 
-/// An estimate under other circumstances.
+/// An estimate with other units or another start.
 #[derive(Debug, Serialize)]
 pub(super) struct Alternative {
-    /// The unit or units, or the period.
+    /// Names of the units, or of the period.
     pub(super) name: String,
     pub(super) estimate: f64,
 }
 
-/// Place of the treated unit among all.
+/// Rank of the treated unit among all units.
 #[derive(Debug, Serialize)]
 pub(super) struct RankOfTreated {
     pub(super) rank: usize,
@@ -74,14 +74,14 @@ pub(super) struct RankOfTreated {
     pub(super) least_p_value: f64,
 }
 
-/// Changes that a segmented regression finds, with intervals.
+/// Changes of level and slope from a segmented regression: estimate, lower, upper.
 #[derive(Debug, Serialize)]
 pub(super) struct SegmentChanges {
     pub(super) level: [f64; 3],
     pub(super) slope: [f64; 3],
 }
 
-/// Outcome and expectation in a period.
+/// Observed and expected outcome of a period.
 #[derive(Debug, Serialize)]
 pub(super) struct Point {
     pub(super) period: String,
@@ -89,7 +89,7 @@ pub(super) struct Point {
     pub(super) expected: Option<f64>,
 }
 
-/// Level of verdicts.
+/// Significance level of verdicts.
 const ALPHA: f64 = 0.05;
 
 impl Verdict {

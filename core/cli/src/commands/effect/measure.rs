@@ -1,4 +1,4 @@
-//! From the arguments and the file to what is reported.
+//! Measures an effect from a CSV file, as the arguments specify.
 
 use super::{
     Estimator,
@@ -15,7 +15,7 @@ use retrocast_stats::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Most units: each is compared with each.
+/// Maximum number of units: each is compared with each.
 const UNITS_MAX: usize = 1_000;
 
 /// Rows of the file with their times.
@@ -86,7 +86,7 @@ impl Rows {
         })
     }
 
-    /// The times of all rows, ascending, each once.
+    /// The distinct times of all rows, ascending.
     fn distinct(&self) -> Vec<Time> {
         let times: BTreeSet<Time> = self.times.iter().map(|(_, time)| *time).collect();
         times.into_iter().collect()
@@ -224,7 +224,8 @@ impl Rows {
     }
 }
 
-/// An error of a panel with its period's name, and a suggestion for a unit that is not there.
+/// Describes an error of a panel with the name of its period, or with a suggestion for an unknown
+/// unit.
 fn describe(error: &PanelError, periods: &Periods, names: &[String]) -> String {
     match error {
         PanelError::Missing {

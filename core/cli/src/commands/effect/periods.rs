@@ -1,4 +1,4 @@
-//! Times of a column as periods of equal distance.
+//! Converts the times of a column to periods of equal length.
 
 use jiff::civil::{Date, DateTime, ISOWeekDate, Weekday};
 use retrocast_stats::intervention::Cadence;
@@ -7,24 +7,24 @@ use std::collections::BTreeMap;
 /// A time of the column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Time {
-    /// A whole number that counts periods.
+    /// A whole number: the index of a period.
     Count(i64),
-    /// A moment of the calendar, without a time zone.
+    /// A local date and time.
     Moment(DateTime),
 }
 
-/// How the times of a column are written.
+/// Notation of the times of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Notation {
-    /// Whole numbers that are no years: they count periods.
+    /// Whole numbers that are not years: indices of periods.
     Count,
     /// Days, weeks, months, quarters, years.
     Calendar,
 }
 
 impl Notation {
-    /// The notation of all cells: they count where all are whole numbers, not all of them years or days
-    /// of eight digits.
+    /// Detects the notation: `Count` if all cells are whole numbers, and not all of them are years
+    /// or days of eight digits.
     pub(super) fn of<'c>(mut cells: impl Iterator<Item = &'c str> + Clone) -> Self {
         let counts = cells.clone().all(|cell| cell.parse::<i64>().is_ok());
         if counts && !cells.all(|cell| calendar(cell).is_some()) {
@@ -34,7 +34,7 @@ impl Notation {
         }
     }
 
-    /// Reads a time.
+    /// Parses a time.
     pub(super) fn parse(self, cell: &str) -> Option<Time> {
         match self {
             Self::Count => cell.parse().ok().map(Time::Count),
@@ -43,7 +43,7 @@ impl Notation {
     }
 }
 
-/// Forms of times that are read, for messages.
+/// Supported forms of times, for messages.
 pub(super) const FORMS: &str =
     "2026-11-16, 2026-11-16T08:00, 16.11.2026, 2026-W46, 2026-11, 2026-Q4, 2026 or a whole number";
 
@@ -58,7 +58,7 @@ fn calendar(cell: &str) -> Option<DateTime> {
     at_zone.or_else(|_| moment.parse::<DateTime>()).ok()
 }
 
-/// The first day of what a text names.
+/// The first day of the period that a text names.
 fn day(cell: &str) -> Option<Date> {
     let digits = |text: &str| {
         let all = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -96,7 +96,7 @@ fn day(cell: &str) -> Option<Date> {
     }
 }
 
-/// Times in ascending order as periods.
+/// Periods in ascending order.
 pub(super) struct Periods {
     pub(super) cadence: Cadence,
     /// The time of each period in the data; `None` where it has no row.
@@ -105,7 +105,7 @@ pub(super) struct Periods {
 }
 
 impl Periods {
-    /// The periods of distinct times in ascending order, only those that are there.
+    /// Makes a period of each of the distinct ascending times, without filling gaps.
     pub(super) fn known(times: &[Time]) -> Self {
         let days: Option<Vec<i64>> = times
             .iter()
@@ -121,7 +121,8 @@ impl Periods {
         }
     }
 
-    /// The same with periods of the calendar that have no row. Weeks are never taken for days.
+    /// The same, with the calendar periods that have no row filled in. Weeks are never taken for
+    /// days.
     pub(super) fn filled(times: &[Time]) -> Self {
         let known = Self::known(times);
         let Some(first) = times.first() else {
@@ -131,7 +132,7 @@ impl Periods {
         let Some(indices) = times.iter().map(index).collect::<Option<Vec<i64>>>() else {
             return known;
         };
-        // Two days of one month, say, would share a period.
+        // Two times, such as two days of one month, would share a period.
         if indices.windows(2).any(|pair| pair[0] >= pair[1]) {
             return known;
         }
@@ -151,7 +152,7 @@ impl Periods {
         }
     }
 
-    /// Number of a time's period on the calendar; weeks begin on the weekday of the first time.
+    /// Index of the calendar period of a time; weeks begin on the weekday of the first time.
     fn calendar_index(&self, first: Time, time: Time) -> Option<i64> {
         let (Time::Moment(first), Time::Moment(at)) = (first, time) else {
             return None;
@@ -167,18 +168,18 @@ impl Periods {
         }
     }
 
-    /// The index of the first period at or after a time; the number of periods where there is none.
+    /// Index of the first period at or after a time; the number of periods if there is none.
     pub(super) fn at_or_after(&self, time: Time) -> usize {
         let next = self.places.range(time..).next();
         next.map_or(self.times.len(), |(_, place)| *place)
     }
 
-    /// The index of a time of the data.
+    /// Index of the period with exactly this time.
     pub(super) fn index(&self, time: Time) -> Option<usize> {
         self.places.get(&time).copied()
     }
 
-    /// Name of a period, as the data write it.
+    /// Name of a period, written as in the file.
     pub(super) fn name(&self, index: usize) -> String {
         match self.times.get(index).copied().flatten() {
             Some(Time::Count(count)) => count.to_string(),

@@ -4,10 +4,10 @@ use super::evaluation::{Alternative, Evaluation, Verdict, Weight};
 use crate::terminal::wrapped;
 use retrocast_domain::number::{list, p_value, sensible};
 
-/// Names that a line lists before it counts the others.
+/// Maximum number of names in a line; the others are counted.
 const NAMES_MAX: usize = 5;
 
-/// The text for people.
+/// Formats an evaluation as text.
 pub(super) fn text(evaluation: &Evaluation) -> String {
     let mut lines = vec![verdict(evaluation), String::new()];
     let mut line = |head: &str, body: String| {
@@ -153,7 +153,7 @@ fn with_interval([value, low, high]: [f64; 3]) -> String {
     )
 }
 
-/// Least and greatest estimate.
+/// Smallest and largest estimate.
 fn range(estimates: &[Alternative]) -> Option<(f64, f64)> {
     let values = || estimates.iter().map(|one| one.estimate);
     let (low, high) = (values().reduce(f64::min)?, values().reduce(f64::max)?);

@@ -1,4 +1,4 @@
-//! A CSV file as cells with their lines.
+//! Reads a CSV file into cells with their line numbers.
 
 use crate::diagnose::WrongUsage;
 use anyhow::Context as _;
@@ -12,11 +12,11 @@ pub(super) struct Table {
     rows: Vec<(u64, Vec<String>)>,
 }
 
-/// Separators that are recognised, in the order in which ties are decided.
+/// Recognised separators; earlier ones win ties.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
-/// Largest file that is read whole.
+/// Maximum size of a file, in bytes; it is read into memory.
 const BYTES_MAX: u64 = 256 * 1024 * 1024;
-/// Texts that stand for no value.
+/// Texts that mean a missing value.
 const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "none"];
 
 impl Table {
@@ -32,7 +32,7 @@ impl Table {
         Self::parse(path, &bytes)
     }
 
-    /// Reads the contents of a file.
+    /// Parses the contents of a file.
     pub(super) fn parse(path: &Path, bytes: &[u8]) -> anyhow::Result<Self> {
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
         let separator = separator(bytes);
@@ -79,7 +79,7 @@ impl Table {
         Ok(table)
     }
 
-    /// The place of a column.
+    /// Index of a column.
     pub(super) fn column(&self, name: &str) -> Result<usize, WrongUsage> {
         let mut places = (0..self.header.len()).filter(|place| self.header[*place] == name);
         match (places.next(), places.next()) {
@@ -104,7 +104,7 @@ impl Table {
             .map(move |(line, cells)| (*line, cells[column].as_str()))
     }
 
-    /// The numbers of a column; `None` where there is no value.
+    /// The numbers of a column; `None` for a missing value.
     pub(super) fn numbers(&self, column: usize) -> Result<Vec<Option<f64>>, WrongUsage> {
         self.cells(column)
             .map(|(line, cell)| {
@@ -123,7 +123,7 @@ impl Table {
             .collect()
     }
 
-    /// A mistake in the file, at a line or as a whole.
+    /// The error for a mistake at a line, or in the whole file.
     pub(super) fn wrong(&self, line: Option<u64>, mistake: &str) -> WrongUsage {
         let path = self.path.display();
         WrongUsage(match line {
@@ -133,7 +133,7 @@ impl Table {
     }
 }
 
-/// The separator that the header has most often outside of quotes.
+/// The separator that occurs most often in the header outside quotes.
 fn separator(bytes: &[u8]) -> u8 {
     let mut counts = [0_usize; SEPARATORS.len()];
     let mut is_quoted = false;
@@ -154,10 +154,11 @@ fn separator(bytes: &[u8]) -> u8 {
     SEPARATORS[place]
 }
 
-/// A finite number, with a decimal point or a decimal comma.
+/// Parses a finite number with a decimal point or a decimal comma.
 fn number(cell: &str) -> Option<f64> {
     let parsed = cell.parse().or_else(|_| match cell.split_once(',') {
-        // 1,234 could be a thousand; a comma that is followed by other than three digits is decimal.
+        // The comma in 1,234 may group thousands; with other than three digits after it, it is
+        // decimal.
         Some((_, decimals)) if decimals.len() != 3 => cell.replacen(',', ".", 1).parse(),
         _ => cell.parse(),
     });

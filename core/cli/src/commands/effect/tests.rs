@@ -27,7 +27,7 @@ fn measured(arguments: &EffectArguments, text: &str) -> Result<Evaluation, Strin
     evaluate_table(arguments, table).map_err(|error| error.to_string())
 }
 
-/// A value that varies from row to row without chance.
+/// A value that varies from row to row deterministically.
 fn wobble(i: u32) -> f64 {
     f64::from(i * 7919 % 101) / 50.0
 }

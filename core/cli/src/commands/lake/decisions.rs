@@ -1,4 +1,4 @@
-//! `retrocast lake decide` and `decisions`: what people decided about findings, key figures and effects.
+//! `retrocast lake decide` and `decisions`: decisions on findings, key figures and effects.
 
 use super::{one_line, print, print_json, table};
 use crate::{arguments::DecisionArguments, diagnose::WrongUsage};
@@ -49,7 +49,7 @@ pub fn decide(runtime: &Runtime, lake: &Lake, arguments: &DecisionArguments) -> 
     Ok(print(&format!("{noun} {key}: {decision}, by {who}"))?)
 }
 
-/// The noun that a decision is about, and the column that names one of them.
+/// The ledger table that a decision is about, and the column that identifies its rows.
 fn noun(name: &str) -> Result<(&'static Noun, &'static str), WrongUsage> {
     let about = |noun: &&Noun| noun.identity.is_some();
     let nouns = || ledger::NOUNS.iter().filter(about);
@@ -65,7 +65,7 @@ fn noun(name: &str) -> Result<(&'static Noun, &'static str), WrongUsage> {
         })
 }
 
-/// Lists decisions, the last ones first.
+/// Lists decisions, newest first.
 pub fn list(runtime: &Runtime, lake: &Lake, all: bool, as_json: bool) -> anyhow::Result<()> {
     let decisions = runtime.block_on(Ledger::new(lake).decisions())?;
     let mut shown: Vec<&Decision> = if all {

@@ -1,4 +1,5 @@
-//! Mail to the administrator of a scheduled job, else to its owner, of runs that could not be made.
+//! Mails the administrator of a scheduled job, else its owner, about runs that failed or could not
+//! start.
 
 use super::{Scheduled, Teller};
 use crate::{diagnose, signals, terminal, workspace::Workspace};
@@ -7,8 +8,7 @@ use retrocast_deliver::{Alert, AlertOutcome};
 use retrocast_engine::{Lease, ScheduleStatus, schedule::Tell};
 
 /// Mails an alert about failures to the administrator, else to the owner, once per failure; the
-/// run's folder records it. If mail cannot be sent, this is reported, and the next check tries
-/// again.
+/// run's folder records it. A failure to send is reported, and the next check tries again.
 pub(super) fn of_failures(
     found: &Scheduled,
     standing: &ScheduleStatus,
@@ -33,7 +33,7 @@ pub(super) fn of_failures(
     say_told(found, told, teller);
 }
 
-/// Mail that hangs must not hold up the end of the program.
+/// Mail that hangs must not delay the exit.
 fn is_stopped() -> bool {
     signals::stop().is_cancelled()
 }
@@ -52,8 +52,8 @@ fn say_told(
     }
 }
 
-/// Mails an alert that due runs could not start because the disk is full. There is no run folder to
-/// record that in, so it is recorded beside the leases, if there is space.
+/// Mails an alert that due runs could not start because the disk is full. They have no run folder,
+/// so the alert is recorded beside the leases, if there is space.
 pub(super) fn of_no_room(
     workspace: &Workspace,
     found: &Scheduled,
@@ -61,7 +61,7 @@ pub(super) fn of_no_room(
     teller: &mut Teller,
 ) {
     let standing = found.standing(workspace);
-    // A run that created a folder is an ordinary attempt, with ordinary alerts.
+    // A run that got as far as a folder is an ordinary attempt, with ordinary alerts.
     let (Some(due), Some(to)) = (standing.now().next(), found.admin()) else {
         return;
     };
@@ -78,7 +78,7 @@ pub(super) fn of_no_room(
     };
     let lease = Lease::of_schedule(&workspace.places.files, &found.job.name);
     let folder = lease.path().parent().unwrap_or(&workspace.lake);
-    // If even the folder does not fit, the next check sends the mail again.
+    // Without the folder, the next check sends the mail again.
     let _ = std::fs::create_dir_all(folder);
     let told = retrocast_deliver::alert_without_run(folder, &alert, &is_stopped);
     say_told(found, told, teller);

@@ -16,7 +16,7 @@ use crate::{
 use retrocast_domain::number::{change, count, list, plural};
 use serde_json::Value;
 
-/// Lines that differ of a long value.
+/// Maximum number of differing lines shown of a long value.
 const LINES: usize = 8;
 
 pub(super) fn records(page: &mut Page, inputs: &[Input]) {
@@ -93,7 +93,7 @@ pub(super) fn settings(page: &mut Page, difference: &Difference) {
     page.list("Job", &lines);
 }
 
-/// Old and new value in a line, or the lines that differ of a long text.
+/// Old and new value in a line, or the differing lines of a long text.
 fn value_text(setting: &Setting) -> String {
     let Pair { old, new } = &setting.value;
     if setting.key == "contract's content" {
@@ -112,7 +112,7 @@ fn value_text(setting: &Setting) -> String {
     arrow(&short(old), &short(new))
 }
 
-/// The lines of two texts between those that both begin and end with.
+/// The lines of two texts between their common beginning and end.
 fn lines_text(old: &str, new: &str) -> String {
     let texts = Pair { old, new }.map(|text| text.lines().collect::<Vec<_>>());
     let [old, new] = differing(&texts.old, &texts.new);
@@ -128,7 +128,7 @@ fn lines_text(old: &str, new: &str) -> String {
     lines.join("\n")
 }
 
-/// Nodes by what became of them, those of one fate together.
+/// Nodes grouped by the change of their result.
 pub(super) fn nodes(page: &mut Page, difference: &Difference) {
     let mut groups: Vec<(Pair<&str>, String, Vec<String>)> = Vec::new();
     for course in &difference.nodes {

@@ -99,7 +99,7 @@ fn of_findings(difference: &Difference) -> Option<String> {
     }
 }
 
-/// Findings that are neither new nor resolved, because one run did not look for them.
+/// Describes findings that are neither new nor resolved, because only one run looked for them.
 fn not_compared(difference: &Difference) -> Option<String> {
     let all = &difference.findings.not_compared;
     let findings: u64 = all.iter().map(|stage| stage.findings).sum();
@@ -124,7 +124,7 @@ fn not_compared(difference: &Difference) -> Option<String> {
     ))
 }
 
-/// The first few of many names.
+/// Lists the first few names and counts the others.
 fn some(names: &[String]) -> String {
     const FEW: usize = 4;
     if names.len() <= FEW {
@@ -200,7 +200,7 @@ fn of_judgements(effects: &[Judgement]) -> Option<String> {
     (!parts.is_empty()).then(|| format!("{}.", list(&parts)))
 }
 
-/// The common and the different parts of job, program and records.
+/// Describes which of job, program and records are the same.
 fn of_setup(difference: &Difference) -> String {
     let config = &difference.config;
     let others: Vec<String> = difference

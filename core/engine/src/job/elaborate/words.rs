@@ -1,4 +1,4 @@
-//! Words of a query by their place, and the other way round.
+//! Words of a query by location, and locations by word.
 
 use super::Span;
 

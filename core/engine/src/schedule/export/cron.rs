@@ -1,8 +1,8 @@
-//! Lines for a crontab.
+//! Writes a crontab.
 
 use super::Call;
 
-/// A crontab for these jobs.
+/// Writes the crontab of these jobs.
 pub fn cron(calls: &[Call<'_>]) -> String {
     let mut text = String::from(
         "\
@@ -29,7 +29,7 @@ pub fn cron(calls: &[Call<'_>]) -> String {
             call.due(),
             looks.words(),
             looks.cron(),
-            // For cron, a bare % ends the command.
+            // In a crontab an unescaped % ends the command.
             words.join(" ").replace('%', "\\%")
         ));
     }

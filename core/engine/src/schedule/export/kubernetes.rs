@@ -1,13 +1,14 @@
-//! Cron jobs for Kubernetes.
+//! Writes cron jobs for Kubernetes.
 
 use super::{Call, name};
 
-/// Names of cron jobs: the names of the jobs they start have eleven characters more, and may have 63.
+/// Maximum length of the name of a `CronJob`: Kubernetes appends eleven characters for a job, whose limit
+/// is 63.
 const MOST: usize = 52;
 /// Mount path of the volume.
 const WORKSPACE: &str = "/workspace";
 
-/// A volume, and a cron job for each of these jobs.
+/// Writes a volume, and a cron job for each of these jobs.
 pub fn kubernetes(calls: &[Call<'_>]) -> String {
     let mut text = VOLUME.to_string();
     for call in calls {

@@ -1,4 +1,4 @@
-//! A service and a timer for systemd.
+//! Writes a service and a timer for systemd.
 
 use super::{Call, name};
 use std::path::Path;
@@ -12,7 +12,7 @@ pub struct Unit {
     pub text: String,
 }
 
-/// The service that checks what is due, and the timer that starts it.
+/// Writes the service that checks what is due, and the timer that starts it.
 pub fn systemd(call: &Call<'_>) -> [Unit; 2] {
     let name = name(call.job, 200);
     let unit = |kind: &str, text| Unit {
@@ -116,7 +116,7 @@ WantedBy=timers.target
     )
 }
 
-/// Folders that are in no other of them.
+/// The folders that are not inside another one.
 fn outermost(folders: &[std::path::PathBuf]) -> impl Iterator<Item = String> {
     let within = |folder: &Path| {
         let mut others = folders.iter().filter(|other| *other != folder);
@@ -132,14 +132,14 @@ fn outermost(folders: &[std::path::PathBuf]) -> impl Iterator<Item = String> {
     all.into_iter()
 }
 
-/// For systemd, a bare % begins a specifier.
+/// Escapes %, which starts a specifier.
 fn specifiers(text: &str) -> String {
     text.replace('%', "%%")
 }
 
-/// A command line (systemd.service(5), "Command lines"). In the first word, which names the program,
-/// a dollar sign is one; in the others it begins a variable. A program whose path has quotes,
-/// backslashes or control characters is refused, so a shell is asked to start it.
+/// Formats a command line (systemd.service(5), "Command lines"). In the first word, the path of the
+/// program, a dollar sign is literal; in the others it starts a variable. Systemd rejects a path
+/// with quotes, backslashes or control characters, so a shell starts such a program.
 fn command(words: &[String]) -> String {
     let argument = |word: &String| quoted(&specifiers(word).replace('$', "$$"));
     let refused = |c: char| c.is_control() || "'\"\\".contains(c);
@@ -154,10 +154,10 @@ fn command(words: &[String]) -> String {
         .join(" ")
 }
 
-/// Starts the program that its words name, in its own place.
+/// Replaces the shell by the program named in the arguments.
 const SHELL: &str = r#"/bin/sh -c "exec \"$$0\" \"$$@\"""#;
 
-/// A word that stays one: in double quotes, with C-style escapes, where it has to be.
+/// Quotes a word, with C-style escapes, if necessary.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@+%$".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

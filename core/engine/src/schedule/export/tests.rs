@@ -158,7 +158,7 @@ fn the_program_of_a_unit_is_named_as_systemd_reads_it() {
     }
 }
 
-/// systemd finds programs of such names, where it is installed.
+/// Where it is installed, systemd finds programs with such names.
 #[cfg(target_os = "linux")]
 #[test]
 fn systemd_finds_the_program_of_a_unit() {

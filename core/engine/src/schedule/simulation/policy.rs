@@ -1,4 +1,4 @@
-//! Runs that are missed, fail, die or are cancelled, and clocks that are set.
+//! Tests of missed, failed, killed and cancelled runs, and of clocks that are set.
 
 use super::*;
 use crate::schedule::{State, calendar::SEARCHES};
@@ -13,7 +13,7 @@ fn outage(cron: &str, missed: Missed, off: &str, on: &str, expected: &[&str]) {
     world.now = instant(on);
     world.tick();
     assert_eq!(world.told()[before..], *expected, "{cron} {missed:?} {on}");
-    // Then everything goes its way again.
+    // Afterwards everything is normal again.
     let (next, n) = (world.look().next_due.unwrap(), world.archive.len());
     world.follow(next + MINUTE);
     assert_eq!(world.due()[n..], [next]);
@@ -32,7 +32,7 @@ fn missed_runs_follow_the_policy() {
     outage("0 9 * * *", None, off, hours, &[]);
     outage("0 9 * * *", Latest, off, hours, &["27 14:00 for 27 09:00"]);
     outage("0 9 * * *", All, off, hours, &["27 14:00 for 27 09:00"]);
-    // Clocks changed meanwhile, on the 29th.
+    // Clocks changed in the meantime, on the 29th.
     let days = "2026-03-30T14:00:00Z";
     outage("30 1 * * *", None, off, days, &[]);
     outage("30 1 * * *", Latest, off, days, &["30 15:00 for 30 01:30"]);
@@ -86,8 +86,7 @@ fn what_is_not_caught_up_is_counted_and_told() {
     assert_eq!(none.overdue, Some(instant("2026-03-02T09:00:00Z")));
 }
 
-/// Months of due times without a check cost one check for each of the last days, not for each
-/// minute.
+/// Checks that months of unchecked due times cost one search per recent day, not one per minute.
 #[test]
 fn a_neglected_job_is_cheap_to_look_at() {
     let mut world = World::new("* * * * *", "Europe/London", "2026-01-01T12:00:00Z");
@@ -206,7 +205,7 @@ fn a_newer_due_time_ends_the_wait_of_an_older_one() {
             "17 14:04 for 17 09:00",
         ]
     );
-    // All of them: the older one waits out its ladder.
+    // With `all`, the older one waits for its retries.
     world = World::new("0 9 * * *", "Europe/London", "2026-11-16T09:00:00Z");
     world.schedule.missed = Missed::All;
     world.fate = |n| {

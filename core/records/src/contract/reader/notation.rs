@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 const DECIMALS: [char; 2] = ['.', ','];
 const THOUSANDS: [char; 5] = ['.', ',', ' ', '\'', '_'];
-/// Directives that a format of times can have.
+/// Supported directives of time formats.
 const DIRECTIVES: &str = "%Y %y year; %m month; %b %B its name; %d %e day; %j day of the year; %a %A weekday; \
     %H hour of 24; %I hour of 12 with %p AM or PM; %M minute; %S second; %f fraction, %.f with its point; \
     %z offset +0100, %:z +01:00; %Q zone; %s seconds since 1970; %F %Y-%m-%d; %T %H:%M:%S; %% a percent sign";
@@ -73,7 +73,7 @@ impl Reader<'_> {
         found
     }
 
-    /// Parses the keys that a contract and a field have in common.
+    /// Parses the keys that are common to a contract and its fields.
     fn declared_notation(&mut self, table: &DeTable) -> Notation {
         Notation {
             null_words: self.words(table, "null_words"),
@@ -84,7 +84,7 @@ impl Reader<'_> {
         }
     }
 
-    /// One of a few marks, whatever its width.
+    /// Parses one of a few marks, in any of its variants.
     fn mark(&mut self, table: &DeTable, key: &str, marks: &[char]) -> Option<char> {
         let (span, text) = self.text(table, key)?;
         let mut written = text.chars();
@@ -98,7 +98,7 @@ impl Reader<'_> {
         found
     }
 
-    /// One mark cannot mean two things.
+    /// Reports a mark with two meanings.
     fn distinct_marks(&mut self, notation: &Notation, table: &DeTable) {
         let mark = notation.decimal_mark();
         let place = table.get("thousands").or(table.get("decimal"));
@@ -110,7 +110,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A word must not mean both true and false.
+    /// Reports a word that means both true and false.
     fn distinct_words(&mut self, notation: &Notation, table: &DeTable) {
         let no = notation.words_for(false);
         let both = notation
@@ -126,7 +126,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A list of words.
+    /// Parses a list of words.
     fn words(&mut self, table: &DeTable, key: &str) -> Option<Vec<String>> {
         let value = table.get(key)?;
         let Some(items) = value.get_ref().as_array() else {
@@ -164,7 +164,7 @@ impl Reader<'_> {
         found
     }
 
-    /// One format, or a list of them.
+    /// Parses one format, or a list of them.
     fn formats(&mut self, table: &DeTable, with_time: bool) -> Vec<TimeFormat> {
         let Some(value) = table.get("format") else {
             return Vec::new();

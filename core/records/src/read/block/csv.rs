@@ -1,4 +1,4 @@
-//! CSV records.
+//! Splits CSV into records.
 
 use super::{BLOCK_BYTES, Cutter, GLANCE_BYTES, Shape, Stop};
 use crate::{
@@ -10,8 +10,8 @@ use crate::{
 };
 use std::{borrow::Cow, sync::Arc};
 
-/// Bytes that may be read again because a quoted cell in them is not closed. After that a cell ends
-/// with its line, or records made for it would keep a program busy for days.
+/// Maximum number of bytes read again because of unclosed quoted cells. After that, a cell ends
+/// with its line; otherwise a crafted file could keep the program busy for days.
 const REREAD_MAX: usize = 8 * RECORD_BYTES_MAX;
 
 /// Returns true if a line has no record.
@@ -34,7 +34,7 @@ impl Cutter<'_, '_> {
         self.records(&Arc::new(header))
     }
 
-    /// Reads the header; `None` when there is nothing.
+    /// Reads the header; `None` at the end of the file.
     fn header(&mut self, dialect: &Dialect, fields: &[Field]) -> Result<Option<Header>, Stop> {
         let mut dialect = Cow::Borrowed(dialect);
         let marks = loop {
@@ -75,8 +75,8 @@ impl Cutter<'_, '_> {
         Ok(Some(header))
     }
 
-    /// Drops all whole lines with which the buffer begins that are blank or comments. Dropped one by
-    /// one, each would move the rest of the buffer.
+    /// Drops all blank lines and comments at the start of the buffer. Dropping them one by one
+    /// would move the rest of the buffer each time.
     fn pass_unsaid(&mut self, comment: Option<u8>) {
         let bytes = &self.input.bytes;
         let mut at = 0;
@@ -90,7 +90,7 @@ impl Cutter<'_, '_> {
         }
     }
 
-    /// Has the first record in the buffer; where it ends.
+    /// Fills the buffer with the whole first record; returns its end.
     fn grow(&mut self, end: impl Fn(&[u8]) -> Option<usize>) -> Result<usize, Stop> {
         let mut wanted = GLANCE_BYTES;
         loop {
@@ -123,7 +123,7 @@ impl Cutter<'_, '_> {
                 continue;
             }
             let ends = marks.ends(bytes);
-            // Half a record is one when the file ends with it, none when the file is broken there.
+            // A partial record counts if the file ends there, but not if the file is broken there.
             let whole = if more || ends.open || self.input.error().is_some() {
                 ends.last
             } else {
@@ -147,14 +147,14 @@ impl Cutter<'_, '_> {
         }
     }
 
-    /// Drops whole records from the beginning of the buffer.
+    /// Drops whole records from the start of the buffer.
     fn pass(&mut self, length: usize) {
         let passed = self.input.take(length);
         self.line += memchr::memchr_iter(b'\n', &passed).count() as u64;
     }
 
-    /// The buffer starts with a record with an unclosed quoted cell: its first line is refused, and
-    /// with `all` every such line of the buffer.
+    /// Handles a record with an unclosed quoted cell at the start of the buffer: refuses its first
+    /// line or, with `all`, every such line of the buffer.
     fn unclosed(&mut self, header: &Arc<Header>, all: bool) -> Result<(), Stop> {
         let bytes = std::mem::take(&mut self.input.bytes);
         let mut at = 0;
@@ -179,7 +179,7 @@ impl Cutter<'_, '_> {
         self.copy(&bytes[at..at + good], header)?;
         self.input.bytes = bytes[at + good..].to_vec();
         if at == bytes.len() && !bytes.ends_with(b"\n") {
-            // Of a line that is too long for the buffer, only the start was present.
+            // Only the start of a line that is too long was in the buffer.
             self.skip_line();
         }
         Ok(())

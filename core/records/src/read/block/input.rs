@@ -1,4 +1,4 @@
-//! The bytes of a file, a bounded number of them at a time.
+//! Reads the bytes of a file into a bounded buffer.
 
 use crate::read::decode::Text;
 use std::io::{self, Read};
@@ -23,14 +23,14 @@ impl<'r> Input<'r> {
         }
     }
 
-    /// Reads until there are so many bytes, or all that there are.
+    /// Reads until the buffer has at least `least` bytes, or the file ends.
     pub fn fill(&mut self, least: usize) {
         if self.end.is_some() || self.bytes.len() >= least {
             return;
         }
         let before = self.bytes.len();
         let wanted = least - before;
-        // Reserves all of it at once: growing would copy, and allocate memory that is never used.
+        // Reserved at once: growing would copy, and allocate memory that is never used.
         self.bytes.reserve_exact(wanted);
         let read = (&mut self.rest)
             .take(wanted as u64)
@@ -45,7 +45,7 @@ impl<'r> Input<'r> {
         }
     }
 
-    /// Lines end with a carriage return alone, as they did on old Macintoshes.
+    /// Converts line ends that are a carriage return alone, as on old Macintoshes.
     pub fn returns_end_lines(&mut self) {
         self.returns = true;
         lines_end(&mut self.bytes);
@@ -61,7 +61,7 @@ impl<'r> Input<'r> {
         self.end.as_ref().and_then(|end| end.as_ref().err())
     }
 
-    /// The first bytes, which leave the buffer.
+    /// Removes the first bytes from the buffer and returns them.
     pub fn take(&mut self, length: usize) -> Vec<u8> {
         let rest = self.bytes.split_off(length);
         std::mem::replace(&mut self.bytes, rest)

@@ -1,4 +1,4 @@
-//! JSON records, one per line.
+//! Splits JSON with one record per line.
 
 use super::{BLOCK_BYTES, Cutter, Shape, Stop};
 use crate::read::quarantine::{RECORD_BYTES_MAX, too_long};
@@ -9,7 +9,7 @@ impl Cutter<'_, '_> {
         loop {
             let more = self.fill(wanted);
             let bytes = &self.input.bytes;
-            // All lines but the first of a longer buffer began within the last block read.
+            // All lines except the first of a longer buffer begin within the last block read.
             let first = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
             if first > RECORD_BYTES_MAX {
                 self.refuse(first, too_long())?;

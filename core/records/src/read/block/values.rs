@@ -1,8 +1,8 @@
-//! JSON records in arrays, or one after another over any number of lines.
+//! Splits JSON records in arrays, or consecutive ones over any number of lines.
 //!
 //! Between records, brackets of arrays, commas and whitespace are skipped, and missing or extra
 //! commas are ignored. After a broken record, reading resumes at the next line that starts with a
-//! bracket and is indented no deeper.
+//! bracket and is not indented deeper.
 
 use super::{BLOCK_BYTES, BLOCK_RECORDS, Cutter, Shape, Span, Stop};
 use crate::read::{
@@ -13,14 +13,14 @@ use crate::read::{
 /// Maximum indent of such a line.
 const INDENT_MAX: u64 = 4096;
 
-/// Position of the reader. All indices are into the buffer.
+/// Position of the reader, as indices into the buffer.
 #[derive(Default)]
 struct Cursor {
-    /// The next byte to look at.
+    /// Index of the next byte.
     at: usize,
-    /// Lines of the buffer passed.
+    /// Number of lines of the buffer passed.
     lines: u64,
-    /// Bytes of the current line before `line_start`, in blocks already passed on.
+    /// Length of the current line's part in blocks already passed on, in bytes.
     line_before: u64,
     /// Start of the current line in the buffer.
     line_start: usize,
@@ -30,7 +30,7 @@ struct Cursor {
 }
 
 impl Cursor {
-    /// Byte of its line, from 1.
+    /// Byte in its line, from 1.
     fn column(&self, at: usize) -> u64 {
         self.line_before + (at - self.line_start) as u64 + 1
     }
@@ -88,7 +88,7 @@ impl Cutter<'_, '_> {
         self.emit(length, Shape::Values(spans))
     }
 
-    /// Goes to where the next value begins, if that is in the buffer.
+    /// Advances to the start of the next value; false if it is not in the buffer.
     fn between(&self, place: &mut Cursor) -> bool {
         let bytes = &self.input.bytes;
         let mut at = place.at;
@@ -106,7 +106,7 @@ impl Cutter<'_, '_> {
         at < bytes.len()
     }
 
-    /// Follows the value that begins here to its end.
+    /// Scans the value that begins here to its end.
     fn value(&mut self, place: &mut Cursor) -> Result<(), Stop> {
         let start = place.at;
         let indent = place.column(start) - 1;
@@ -134,8 +134,8 @@ impl Cutter<'_, '_> {
                 Step::Broken(_) => return self.broken_value(place, start, end, indent),
                 Step::More if self.fill(scanned + BLOCK_BYTES) => {}
                 Step::More if self.input.bytes.len() > scanned => {}
-                // A value that the end of the file cuts short is one record; if the file is broken
-                // there, none.
+                // A truncated value at the end of the file is one record, but none if the file is
+                // broken there.
                 Step::More => {
                     if self.input.error().is_none() {
                         self.span(place, start, end);
@@ -197,8 +197,7 @@ impl Cutter<'_, '_> {
         }
     }
 
-    /// Passes on a value that is not JSON, so that the parser reports the error, and finds the next
-    /// one.
+    /// Passes on an invalid value, for the parser to report the error, and finds the next one.
     fn broken_value(
         &mut self,
         place: &mut Cursor,
@@ -206,7 +205,7 @@ impl Cutter<'_, '_> {
         at: usize,
         indent: u64,
     ) -> Result<(), Stop> {
-        // If the next record reveals the error, that one begins on its own line.
+        // If the next record reveals the error, that record begins on its own line.
         let bytes = &self.input.bytes;
         let line = memchr::memrchr(b'\n', &bytes[start..at]).map(|end| start + end + 1);
         let end = match line {
@@ -218,7 +217,7 @@ impl Cutter<'_, '_> {
         self.resume(place, indent)
     }
 
-    /// Skips lines until one starts, no deeper than `indent`, with a bracket.
+    /// Skips lines until one starts with a bracket that is not indented deeper than `indent`.
     fn resume(&mut self, place: &mut Cursor, indent: u64) -> Result<(), Stop> {
         let from = self.line + place.lines;
         let mut lost = false;
@@ -251,7 +250,8 @@ impl Cutter<'_, '_> {
         }
     }
 
-    /// Returns true if another record, or the end of all, can begin with this line; advances to it.
+    /// Advances to the start of a line; returns true if another record, or the end of all, can
+    /// begin there.
     fn begins(&mut self, place: &mut Cursor, indent: u64) -> bool {
         let indent = indent.min(INDENT_MAX) as usize;
         self.fill(place.at + indent + 1);

@@ -2,24 +2,24 @@
 
 use super::marks::Marks;
 
-/// The declared dialect of CSV files. Undeclared parts are detected.
+/// The declared dialect of CSV files; undeclared parts are detected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dialect {
-    /// Delimiter; if undeclared, that of a line `sep=;` above the header, else the one of comma,
-    /// semicolon, tab and bar that is most frequent in the first record.
+    /// Delimiter. If undeclared, it is that of a line `sep=;` above the header, else the most
+    /// frequent of comma, semicolon, tab and bar in the first record.
     pub delimiter: Option<u8>,
-    /// Quote character of cells with a delimiter or a line break; `None` for none.
+    /// Quote character of cells that contain a delimiter or a line break; `None` for none.
     pub quote: Option<u8>,
     /// First character of comment lines.
     pub comment: Option<u8>,
-    /// True if the first record names the columns.
+    /// True if the first record has the column names.
     pub header: bool,
-    /// Names of the columns, in place of those in the file; needed when it has none.
+    /// Column names, instead of those in the file; required without a header.
     pub columns: Option<Vec<String>>,
 }
 
 impl Dialect {
-    /// A dialect that is detected completely.
+    /// A dialect without declared parts.
     pub const AS_FOUND: Self = Self {
         delimiter: None,
         quote: Some(b'"'),
@@ -51,20 +51,20 @@ impl Dialect {
         }
     }
 
-    /// The delimiter that a line names as spreadsheets do above the header, such as `sep=;`.
+    /// The delimiter declared by a line above the header, as spreadsheets write it: `sep=;`.
     pub(crate) fn named_delimiter(line: &str) -> Option<u8> {
         let line = line.trim_end_matches(['\n', '\r']);
         let inner = line
             .strip_prefix('"')
             .and_then(|line| line.strip_suffix('"'));
         let (key, marks) = inner.unwrap_or(line).split_at_checked(4)?;
-        // A program that saved the file again gave the line the cells of the others.
+        // A program that saved the file again may have padded the line with empty cells.
         let (mark, more) = marks.as_bytes().split_first()?;
         let is_named = key.eq_ignore_ascii_case("sep=") && more.iter().all(|byte| byte == mark);
         is_named.then_some(*mark)
     }
 
-    /// The dialect of a file in which this line names the delimiter; an error if that contradicts
+    /// The dialect of a file whose given line declares the delimiter; an error if that contradicts
     /// the declared one.
     pub(crate) fn delimited_by(&self, mark: u8, line: u64) -> Result<Self, String> {
         let named = char::from(mark);
@@ -86,7 +86,7 @@ impl Dialect {
         Ok(dialect)
     }
 
-    /// The marks of a file whose first line this is.
+    /// Detects the marks of a file from its first line.
     pub(crate) fn marks(&self, line: &str) -> Marks {
         let with = |delimiter| Marks {
             delimiter,
@@ -96,7 +96,7 @@ impl Dialect {
         if let Some(delimiter) = self.delimiter {
             return with(delimiter);
         }
-        // The first of equals wins, so that a header of one column is a comma's.
+        // Ties go to the first, so a header with one column counts as comma-separated.
         let best = [b';', b'\t', b'|'].into_iter().fold(
             (b',', with(b',').count(line)),
             |best, candidate| match with(candidate).count(line) {

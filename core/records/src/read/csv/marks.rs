@@ -1,12 +1,12 @@
 //! Finds the ends of CSV records and cells.
 //!
-//! A quote opens a quoted cell only at the start of the cell, as spreadsheets write it; elsewhere it
-//! is text. Within, two quotes are one quote character, and delimiters and line breaks are text.
+//! A quote opens a quoted cell only at the start of the cell, as spreadsheets write it; elsewhere
+//! it is text. Inside, two quotes are one quote character, and delimiters and line breaks are text.
 
 use memchr::{memchr, memrchr};
 use std::borrow::Cow;
 
-/// The characters that give a CSV text its structure.
+/// The structural characters of a CSV file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Marks {
     pub delimiter: u8,
@@ -14,22 +14,23 @@ pub(crate) struct Marks {
     pub comment: Option<u8>,
 }
 
-/// The ends of the records in a buffer.
+/// End of the last whole record in a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LastRecord {
-    /// After the line break of the last whole record; 0 when there is none.
+    /// Index after its line break; 0 if there is none.
     pub last: usize,
     /// True if the bytes end inside a quoted cell.
     pub open: bool,
 }
 
 impl Marks {
-    /// Returns true if this line, which is not inside a cell, is no record.
+    /// Returns true if a line outside quoted cells is a comment.
     pub fn is_comment(self, line: &[u8]) -> bool {
         self.comment.is_some() && line.first().copied() == self.comment
     }
 
-    /// The first quote from `from` on that opens a cell. Outside of quotes only.
+    /// Index of the first quote at or after `from` that opens a cell; `from` must be outside
+    /// quotes.
     fn opening(self, bytes: &[u8], from: usize) -> Option<usize> {
         let quote = self.quote?;
         let mut at = from;
@@ -50,8 +51,8 @@ impl Marks {
         }
     }
 
-    /// Returns true if the line of this byte is a comment. There are no quoted cells from `from` to
-    /// there.
+    /// Returns true if this byte is in a comment line. There are no quoted cells between `from` and
+    /// the byte.
     fn in_comment(self, bytes: &[u8], from: usize, at: usize) -> bool {
         if self.comment.is_none() {
             return false;
@@ -62,7 +63,7 @@ impl Marks {
         }
     }
 
-    /// The byte after the quote that closes the cell whose text begins at `at`.
+    /// Index after the quote that closes the cell whose text begins at `at`.
     fn closing(quote: u8, bytes: &[u8], mut at: usize) -> Option<usize> {
         loop {
             at += memchr(quote, &bytes[at..])? + 1;
@@ -90,7 +91,7 @@ impl Marks {
         }
     }
 
-    /// The end of the first record: after its line break.
+    /// End of the first record, after its line break.
     pub fn first_end(self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         loop {
@@ -108,7 +109,7 @@ impl Marks {
         self.cells(record, 0, &mut Vec::new())
     }
 
-    /// The cells of a record, without its line break, up to so many; how many it has.
+    /// Splits a record without its line break into at most `most` cells; returns the number of all.
     pub fn cells<'t>(self, record: &'t str, most: usize, cells: &mut Vec<Cow<'t, str>>) -> usize {
         let record = record.strip_suffix('\n').unwrap_or(record);
         let record = record.strip_suffix('\r').unwrap_or(record);
@@ -129,7 +130,7 @@ impl Marks {
         }
     }
 
-    /// The cell that begins here, and where it ends.
+    /// The cell that begins here, and its end.
     fn cell(self, record: &str, at: usize, quote: Option<u8>) -> (Cow<'_, str>, usize) {
         let bytes = record.as_bytes();
         let until = |from: usize| {
@@ -153,7 +154,7 @@ impl Marks {
     }
 }
 
-/// The text between quotes, with one quote for every two.
+/// Text of a quoted cell, with doubled quotes replaced by single ones.
 fn unquoted(text: &str, quote: u8) -> Cow<'_, str> {
     if memchr(quote, text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
@@ -218,7 +219,7 @@ mod tests {
         assert_eq!(cells, ["a", "b"]);
     }
 
-    /// Byte by byte, as the format is explained.
+    /// A reference implementation, byte by byte.
     fn slow(bytes: &[u8]) -> (Option<usize>, LastRecord) {
         #[derive(PartialEq)]
         enum State {
@@ -248,7 +249,7 @@ mod tests {
 
     #[test]
     fn records_end_where_a_slow_reader_says() {
-        // All texts of up to 8 of the characters that matter.
+        // All texts of up to 8 of the structural characters.
         let alphabet = [b'"', b',', b'\n', b'x'];
         for length in 0..=8_u32 {
             for number in 0..4_usize.pow(length) {

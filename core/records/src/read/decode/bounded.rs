@@ -1,4 +1,4 @@
-//! Unpacking that ends before a small file becomes a flood.
+//! Limits decompression: a small file must not expand without bounds.
 
 use std::{
     io::{self, Read},
@@ -11,7 +11,7 @@ use std::{
 /// Maximum ratio of decompression. Logs and tables expand 5 to 50 times; the maximum of gzip is
 /// 1032.
 pub(super) const TIMES_MAX: u64 = 200;
-/// Minimum size to which a file may always unpack.
+/// Size to which any file may expand, in bytes.
 pub(super) const FREE_BYTES: u64 = 1 << 30;
 
 /// Counts the bytes that are read from a reader.
@@ -21,7 +21,7 @@ pub(super) struct Counted<R> {
 }
 
 impl<R> Counted<R> {
-    /// The reader, and the count.
+    /// Wraps a reader; returns it with the count of bytes read.
     pub fn new(inner: R) -> (Self, Arc<AtomicU64>) {
         let taken = Arc::new(AtomicU64::new(0));
         let counted = Self {
@@ -49,7 +49,7 @@ pub(super) struct Bounded<R> {
 }
 
 impl<R> Bounded<R> {
-    /// `taken` is what the decoder took so far.
+    /// `taken` is the number of compressed bytes that the decoder has read.
     pub fn new(inner: R, taken: Arc<AtomicU64>) -> Self {
         Self {
             inner,

@@ -1,4 +1,4 @@
-//! Files of several packed members, one after another, with zeros between and after them.
+//! Decompresses files of several compressed members with zero padding between and after them.
 //!
 //! Tapes, disks and archives pad their contents with zeros to whole blocks, and concatenated
 //! archives keep the padding. Bytes after a member that are neither zeros nor another member are an
@@ -8,21 +8,21 @@ use flate2::bufread::GzDecoder;
 use std::io::{self, BufRead, Read};
 use zstd::stream::read::Decoder as ZstdDecoder;
 
-/// The window of a zstd stream is memory that its writer asks for: 2^27 bytes (128 MiB), which all
-/// levels of the zstd tool keep to, and no more.
+/// Maximum window of a zstd stream, as a power of two: the memory that the decoder allocates. All
+/// levels of the zstd tool stay within 2^27 bytes (128 MiB).
 const WINDOW_LOG_MAX: u32 = 27;
 
-/// Unpacks one member.
+/// Decompresses one member.
 pub(super) trait Member: Read + Sized {
     /// Reader of the compressed bytes.
     type Packed: BufRead;
     /// Name of a member in messages.
     const NOUN: &'static str;
 
-    /// Recognizes the first byte of a member.
+    /// Returns true for the first byte of a member.
     fn begins(byte: u8) -> bool;
 
-    /// Begins to unpack the next member.
+    /// Starts to decompress the next member.
     fn unpack(packed: Self::Packed) -> io::Result<Self>;
 
     /// Returns the reader after the member.
@@ -50,7 +50,7 @@ impl<R: BufRead> Member for ZstdDecoder<'static, R> {
     type Packed = R;
     const NOUN: &'static str = "zstd frame";
 
-    /// Frames start with 28, skippable ones with 50 to 5F.
+    /// Frames start with 0x28, skippable frames with 0x50 to 0x5F.
     fn begins(byte: u8) -> bool {
         matches!(byte, 0x28 | 0x50..=0x5f)
     }
@@ -66,9 +66,9 @@ impl<R: BufRead> Member for ZstdDecoder<'static, R> {
     }
 }
 
-/// Unpacks all members of a file.
+/// Decompresses all members of a file.
 pub(super) struct Members<M> {
-    /// The member being unpacked; `None` after the last.
+    /// The current member; `None` after the last.
     member: Option<M>,
 }
 
@@ -78,7 +78,7 @@ impl<M: Member> Members<M> {
         Ok(Self { member })
     }
 
-    /// Skips zeros to the next member, if there is one.
+    /// Skips zeros up to the next member, if there is one.
     fn advance(&mut self) -> io::Result<()> {
         let Some(mut packed) = self.member.take().map(M::into_packed) else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! UTF-16, as spreadsheets save text, turned into UTF-8.
+//! Converts UTF-16, in which spreadsheets save text, to UTF-8.
 
 use std::io::{self, Read};
 
@@ -27,15 +27,15 @@ impl Order {
     }
 }
 
-/// A byte that never occurs in UTF-8: it replaces invalid UTF-16, so that the record is refused as
+/// A byte that never occurs in UTF-8. It replaces invalid UTF-16, so that the record is refused as
 /// invalid text instead of being misread.
 const NO_TEXT: u8 = 0xFF;
 
-/// Gives the UTF-8 text of UTF-16 bytes, without the byte-order mark.
+/// Reads UTF-16 bytes as UTF-8 text, without the byte-order mark.
 pub(super) struct Transcoder<R> {
     inner: R,
     order: Order,
-    /// Bytes that do not make a character yet: half a unit, or half a pair of units.
+    /// Bytes of an incomplete character: half a code unit, or half a surrogate pair.
     left: Vec<u8>,
     text: Vec<u8>,
     given: usize,
@@ -54,7 +54,7 @@ impl<R: Read> Transcoder<R> {
         }
     }
 
-    /// Reads more and turns it into text; `false` at the end.
+    /// Reads and converts more; false at the end.
     fn more(&mut self) -> io::Result<bool> {
         let mut chunk = vec![0; 64 << 10];
         let read = self.inner.read(&mut chunk)?;
@@ -76,7 +76,7 @@ impl<R: Read> Transcoder<R> {
                     at += 4;
                 }
                 _ => {
-                    // The mark itself is no text.
+                    // Skips the byte-order mark.
                     if self.begun || unit != 0xFEFF {
                         self.push(u32::from(unit));
                     }
@@ -156,7 +156,7 @@ mod tests {
                 .unwrap();
             out
         };
-        // A high half alone, a low half alone, half a unit.
+        // A lone high surrogate, a lone low surrogate, half a code unit.
         assert_eq!(read(b"\xFF\xFE\x3D\xD8a\0"), b"\xFFa");
         assert_eq!(read(b"\xFF\xFE\x00\xDEa\0"), b"\xFFa");
         assert_eq!(read(b"\xFF\xFEa\0b"), b"a\xFF");

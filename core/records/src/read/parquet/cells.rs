@@ -1,4 +1,4 @@
-//! Values of a column, whatever Parquet keeps them as, given to the checks that all formats share.
+//! Converts values of Parquet columns and passes them to the checks shared by all formats.
 
 use super::unknown::{keep, rest, value_of};
 use crate::{
@@ -39,25 +39,25 @@ enum Kind {
     Number(Float64Array),
     /// Decimal numbers, as text.
     Decimal(StringArray),
-    /// Moments, and how many of their units are a second.
+    /// Instants, and the number of their units per second.
     Moment(Int64Array, i64),
-    /// Local times in a zone, likewise.
+    /// Local times in a zone, with the number of their units per second.
     Local(Int64Array, i64),
     Day(Date32Array),
     Text(StringViewArray),
     Bytes(BinaryViewArray),
-    /// For each row where its items lie.
+    /// Range of the items of each row.
     List(Vec<Range<usize>>, Box<Cells>),
-    /// For each field of the contract its values, where there are any; and what no field has.
+    /// Values of each field of the contract, if there are any, and the unlisted columns.
     Struct(Vec<Option<Cells>>, Vec<(String, ArrayRef)>),
-    /// Anything, for a field of JSON.
+    /// Any value, for a field of type json.
     Json(ArrayRef),
-    /// A type that fits no field, by name.
+    /// A type that no field accepts, by name.
     Other(String),
 }
 
 impl Cells {
-    /// The values of a column as a field sees them.
+    /// The values of a column, converted for a field.
     pub fn of(array: &ArrayRef, field: &Field, unknown: UnknownFields) -> Self {
         Self {
             nulls: array.logical_nulls(),
@@ -65,8 +65,8 @@ impl Cells {
         }
     }
 
-    /// The values of a field: those of the column of exactly its name, else of the part of a struct to
-    /// which its path leads.
+    /// Finds the values of a field: the column with exactly its name, else the part of a struct at
+    /// its path.
     pub fn find(
         names: &Fields,
         columns: &[ArrayRef],
@@ -79,7 +79,7 @@ impl Cells {
         Some(cells)
     }
 
-    /// Puts the value of a row into a column of a record or struct.
+    /// Appends the value of a row to a column of a record or struct.
     pub fn push_within(
         &self,
         row: usize,
@@ -93,7 +93,7 @@ impl Cells {
         Ok(())
     }
 
-    /// Puts the value of a row into a column, if it is one that the field may have.
+    /// Appends the value of a row to a column if it conforms to the field.
     pub fn push(
         &self,
         row: usize,
@@ -148,7 +148,7 @@ impl Kind {
         Self::known(array, field, unknown).unwrap_or_else(|| Self::Other(name(array.data_type())))
     }
 
-    /// `None` for what no field of this kind takes.
+    /// `None` for a type that no field of this kind accepts.
     fn known(array: &ArrayRef, field: &Field, unknown: UnknownFields) -> Option<Self> {
         let textual = matches!(array.data_type(), DataType::Utf8View | DataType::BinaryView);
         if matches!(field.kind, FieldKind::Json) && !textual {
@@ -212,7 +212,7 @@ impl Kind {
     }
 }
 
-/// The column of a name or path, and where what contains it is null.
+/// The column at a name or path, and the nulls of the containing values.
 fn find(names: &Fields, columns: &[ArrayRef], key: &str) -> Option<(ArrayRef, Option<NullBuffer>)> {
     let mut all = names.iter().zip(columns);
     if let Some((_, column)) = all.clone().find(|(name, _)| name.name() == key) {
@@ -226,7 +226,7 @@ fn find(names: &Fields, columns: &[ArrayRef], key: &str) -> Option<(ArrayRef, Op
     })
 }
 
-/// Moments in their unit, and the number of units per second.
+/// Instants in their unit, and the number of units per second.
 fn moments(array: &ArrayRef, unit: TimeUnit) -> (Int64Array, i64) {
     match unit {
         TimeUnit::Second => (
@@ -280,7 +280,7 @@ fn lists(array: &ArrayRef) -> Option<(Vec<Range<usize>>, ArrayRef)> {
     })
 }
 
-/// The name of a type that fits no field, for messages.
+/// The name of a type that no field accepts, for messages.
 fn name(kind: &DataType) -> String {
     match kind {
         DataType::Struct(_) => "an object".to_string(),
@@ -341,7 +341,7 @@ fn push_moment(
     }
 }
 
-/// A text, which may be the JSON of a value with a structure, as in a cell of CSV.
+/// Appends a text, which may be the JSON of a structured value, as in a cell of CSV.
 fn push_text(
     field: &Field,
     column: &mut Column,
@@ -402,7 +402,7 @@ fn push_struct(
     Ok(())
 }
 
-/// Any value as JSON.
+/// Appends any value as JSON.
 fn push_json(
     field: &Field,
     column: &mut Column,

@@ -4,16 +4,17 @@ use super::thrift::{Bad, LIST, STRUCT, TRUE, Walk};
 use parquet::basic::Compression;
 use std::io::Read;
 
-/// Schemas nested deeper are not read.
+/// Maximum nesting of a schema.
 const DEPTH_MAX: usize = 64;
-/// Columns of a file, those within structs and lists included.
+/// Maximum number of columns of a file, including those within structs and lists.
 const COLUMNS_MAX: u64 = 10_000;
-/// A page is read as a whole; writers make them of about a megabyte.
+/// Maximum size of a page, in bytes; writers make pages of about a megabyte.
 const PAGE_BYTES_MAX: u64 = 256 << 20;
-/// Values of one column in one row group, where rows hold lists: a whole row is in memory.
+/// Maximum number of values of one column in one row group, for rows with lists: a whole row is in
+/// memory.
 const VALUES_MAX: u64 = 1 << 26;
 
-/// Validates the metadata in the footer of a file for the library.
+/// Validates the metadata in the footer of a file.
 pub(super) fn footer(bytes: &[u8]) -> Result<(), Bad> {
     let mut children = Vec::new();
     Walk::new(bytes).fields(&mut |walk, id, kind| match (id, kind) {
@@ -76,7 +77,7 @@ pub(super) struct Chunk {
     pub compression: Compression,
     /// True if rows may have several values.
     pub lists: bool,
-    /// Rows of the row group.
+    /// Number of rows of the row group.
     pub rows: u64,
 }
 
@@ -89,13 +90,13 @@ struct Page {
     values: Option<i64>,
     nulls: i64,
     rows: i64,
-    /// Bytes before those that are packed.
+    /// Number of uncompressed bytes before the compressed ones.
     plain: i64,
     unpacked_only: bool,
 }
 
 impl Chunk {
-    /// Validates the pages for the library; returns their decompressed size.
+    /// Validates the pages; returns their decompressed size in bytes.
     pub fn check(&self, mut bytes: &[u8]) -> Result<u64, Bad> {
         let most = if self.lists { VALUES_MAX } else { self.rows };
         let (mut values, mut total) = (0_u64, 0_u64);
@@ -131,15 +132,15 @@ impl Chunk {
         Ok(total)
     }
 
-    /// Returns true if a page decompresses to no more than it claims. The library decompresses
-    /// these codecs to their end, however long; for all others it allocates only what they claim.
+    /// Checks that a page does not decompress to more than it declares. The library decompresses
+    /// these codecs to the end, however long; for all others it allocates only the declared size.
     fn unpacks(&self, packed: &[u8], unpacked: u64) -> Result<(), Bad> {
         let most = unpacked + 1;
         let count = |reader: &mut dyn Read| {
             std::io::copy(&mut reader.take(most), &mut std::io::sink()).map_err(|_| CUT)
         };
         let length = match self.compression {
-            // Deflate makes at most 1032 bytes of one.
+            // Deflate expands by at most a factor of 1032.
             Compression::GZIP(_) if packed.len() as u64 * 1032 > PAGE_BYTES_MAX => {
                 count(&mut flate2::read::MultiGzDecoder::new(packed))?
             }

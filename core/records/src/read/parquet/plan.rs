@@ -17,17 +17,18 @@ use std::sync::Arc;
 /// The part of a file to read.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// The columns, by their number among all that hold values.
+    /// The columns, by index among all leaf columns.
     pub leaves: Vec<usize>,
     pub mask: ProjectionMask,
-    /// Paths of those that the contract does not name.
+    /// Paths of the columns that the contract does not list.
     pub unknown: Vec<String>,
     /// True if those are read, too.
     keep: bool,
 }
 
 impl Plan {
-    /// The columns that the contract names; the error is a reason why the file cannot be read.
+    /// Selects the columns that the contract lists; the error is a reason why the file cannot be
+    /// read.
     pub fn of(
         metadata: &ArrowReaderMetadata,
         fields: &[Field],
@@ -46,7 +47,7 @@ impl Plan {
         if next != schema.num_columns() || next == 0 {
             return Err("the file has no columns that can be read".to_string());
         }
-        // Rows exist only as far as a column has them.
+        // Without any column the number of rows would be unknown.
         if plan.leaves.is_empty() {
             plan.leaves.push(0);
         }
@@ -77,7 +78,7 @@ impl Plan {
         Ok(())
     }
 
-    /// A column that no field is called by, but whose parts some may be, by a path that leads there.
+    /// Selects the parts of a column that fields refer to by path.
     fn select_within(
         &mut self,
         column: &ArrowField,
@@ -135,7 +136,7 @@ impl Plan {
     }
 }
 
-/// Columns of values that a column of this type consists of.
+/// Number of leaf columns of a type.
 fn leaves(kind: &DataType) -> usize {
     match kind {
         DataType::Struct(columns) => columns
@@ -150,8 +151,8 @@ fn leaves(kind: &DataType) -> usize {
     }
 }
 
-/// The metadata with the types in which columns are read: texts as views, and the times of 96 bits,
-/// which reach beyond what nanoseconds can, as microseconds.
+/// The metadata with other types: texts as views, and times of 96 bits, which exceed the range of
+/// nanoseconds, as microseconds.
 pub(super) fn with_views(
     metadata: Arc<ParquetMetaData>,
 ) -> Result<ArrowReaderMetadata, ParquetError> {

@@ -1,4 +1,4 @@
-//! Rows of columns, in batches that fit into memory, each row checked against the contract.
+//! Rows of Parquet columns, in batches that fit into memory, each checked against the contract.
 
 use super::{
     cells::Cells,
@@ -18,8 +18,8 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow_schema::DataType;
 use std::{ops::Range, sync::Arc};
 
-/// Maximum size of rows passed on together. A dictionary text that all rows share is in the file
-/// once, and in the result once per row.
+/// Maximum size of rows passed on together, in bytes. A dictionary text shared by all rows is in
+/// the file once, but in the result once per row.
 const PART_BYTES: u64 = RECORD_BYTES_MAX as u64;
 
 /// Some rows of a file.
@@ -27,23 +27,23 @@ const PART_BYTES: u64 = RECORD_BYTES_MAX as u64;
 pub(in crate::read) struct Rows {
     batch: RecordBatch,
     plan: Arc<Plan>,
-    /// One row, longer than a record may be.
+    /// True for a single row that exceeds the maximum length of a record.
     too_long: bool,
 }
 
 /// Rows with access to their values.
 pub(in crate::read) struct Table<'a> {
-    /// For each field of the contract its values; `None` when the file has no such column.
+    /// Values of each field of the contract; `None` if the file has no such column.
     cells: Vec<Option<Cells>>,
-    /// The columns that no field has, when they are kept.
+    /// The unlisted columns, if they are kept.
     rest: Vec<(String, ArrayRef)>,
-    /// A column for which every row is refused.
+    /// A column because of which every row is refused.
     unwanted: Option<&'a str>,
     rows: &'a Rows,
 }
 
 impl Rows {
-    /// A batch in parts of bounded size.
+    /// Splits a batch into parts of limited size.
     pub(super) fn parts(batch: &RecordBatch, plan: &Arc<Plan>) -> Vec<Self> {
         let part = |rows: Range<usize>, too_long| Self {
             batch: batch.slice(rows.start, rows.len()),
@@ -82,13 +82,13 @@ impl Rows {
         self.batch.num_rows()
     }
 
-    /// Bytes of the rows.
+    /// Size of the rows, in bytes.
     pub fn bytes(&self) -> u64 {
         let columns = self.batch.columns().iter();
         columns.map(|column| weight(column, 0..self.len())).sum()
     }
 
-    /// The rows as these fields see them.
+    /// Prepares access to the rows for these fields.
     pub fn table(&self, fields: &[Field], unknown: UnknownFields) -> Table<'_> {
         let cells = fields.iter().map(|field| {
             let (names, columns) = (self.batch.schema_ref().fields(), self.batch.columns());
@@ -105,14 +105,14 @@ impl Rows {
         }
     }
 
-    /// Counts the columns that the contract does not have.
+    /// Counts the columns that the contract does not list.
     pub fn count_unknown(&self, strangers: &mut ExtraFields) {
         for path in &self.plan.unknown {
             strangers.count("", path, self.len() as u64);
         }
     }
 
-    /// A row as JSON, as far as it was read.
+    /// A row as JSON, with the columns that were read.
     pub fn shown(&self, row: usize) -> String {
         if self.too_long {
             return String::new();
@@ -122,7 +122,7 @@ impl Rows {
 }
 
 impl Table<'_> {
-    /// Reads one row into a new row of the columns, or returns a violation, with the columns
+    /// Reads one row into a new row of the columns, or returns a violation and leaves the columns
     /// partially filled.
     pub fn read_row(
         &self,
@@ -150,7 +150,7 @@ impl Table<'_> {
     }
 }
 
-/// Approximate size of some rows, written out.
+/// Approximate size of some rows as text, in bytes.
 fn weight(array: &dyn Array, rows: Range<usize>) -> u64 {
     let list = |child: &dyn Array, range: Range<usize>| {
         let items = range.len() as u64;

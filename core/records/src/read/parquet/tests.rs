@@ -487,7 +487,7 @@ fn contracts_hold_for_columns_as_for_records() {
 
 #[test]
 fn a_text_that_a_dictionary_repeats_is_not_multiplied_in_memory() {
-    // 1 MiB for each of 200 rows, were it written out at once.
+    // 1 MiB for each of 200 rows if it were written out for each.
     let long = "x".repeat(1 << 20);
     let dictionary = StringArray::from(vec![long.as_str()]);
     let keys = Int32Array::from(vec![0; 200]);

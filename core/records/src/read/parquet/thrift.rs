@@ -1,17 +1,17 @@
-//! Walking through Thrift's compact protocol before the library reads it.
+//! Validates Thrift's compact protocol before the library parses it.
 //!
-//! The library allocates as many elements as a list claims, and follows a schema to any depth; both
-//! abort the program if a file lies. So the structure is walked first: after that every list has the
-//! elements it claims.
+//! The library allocates as many elements as a list declares, and recurses as deeply as a schema
+//! nests; a crafted file could abort the program with either. So the structure is validated first:
+//! afterwards, every list has as many elements as it declares.
 //! <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>
 
-/// The reason why bytes cannot be parsed.
+/// The reason why bytes are invalid.
 pub(super) type Bad = &'static str;
 
 const ENDS_EARLY: Bad = "it ends before its end";
-/// Structs within structs; those of Parquet are 6 deep.
+/// Maximum nesting of structs; those of Parquet are 6 deep.
 const DEPTH_MAX: u32 = 32;
-/// Elements of one list. Each is some hundred bytes in memory.
+/// Maximum number of elements of one list; each takes some hundred bytes of memory.
 const ELEMENTS_MAX: u64 = 1 << 20;
 
 /// Types in field headers.
@@ -28,7 +28,7 @@ const SET: u8 = 10;
 const MAP: u8 = 11;
 pub(super) const STRUCT: u8 = 12;
 
-/// A place in some bytes.
+/// A position in some bytes.
 pub(super) struct Walk<'a> {
     bytes: &'a [u8],
     depth: u32,
@@ -39,7 +39,7 @@ impl<'a> Walk<'a> {
         Self { bytes, depth: 0 }
     }
 
-    /// Bytes not yet walked.
+    /// Number of bytes left.
     pub fn left(&self) -> usize {
         self.bytes.len()
     }
@@ -62,7 +62,7 @@ impl<'a> Walk<'a> {
         Err("a number in it is too long")
     }
 
-    /// A whole number with a sign.
+    /// Reads a signed integer.
     pub fn integer(&mut self, kind: u8) -> Result<i64, Bad> {
         if !matches!(kind, I16 | I32 | I64) {
             return Err("a number in it is none");
@@ -77,7 +77,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Walks through a value of this type.
+    /// Skips a value of this type.
     pub fn skip(&mut self, kind: u8) -> Result<(), Bad> {
         match kind {
             TRUE | FALSE => Ok(()),
@@ -106,7 +106,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Walks through an element of a list, where unlike in a field a truth is a byte.
+    /// Skips an element of a list, in which, unlike in a field, a boolean is a byte.
     fn element(&mut self, kind: u8) -> Result<(), Bad> {
         match kind {
             TRUE | FALSE => self.pass(1),
@@ -114,7 +114,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Walks through a list; `each` walks through an element.
+    /// Reads a list; `each` reads an element.
     pub fn list(
         &mut self,
         each: &mut dyn FnMut(&mut Self, u8) -> Result<(), Bad>,
@@ -133,7 +133,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Walks through a struct; `each` gets a field's number and type, and walks through its value.
+    /// Reads a struct; `each` gets the number and type of a field, and reads its value.
     pub fn fields(
         &mut self,
         each: &mut dyn FnMut(&mut Self, i64, u8) -> Result<(), Bad>,
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn fields_are_numbered_by_steps() {
         let mut seen = Vec::new();
-        // Fields 1 and 3 by steps, then 100 by its number.
+        // Field numbers 1 and 3 as deltas, then 100 as an absolute number.
         Walk::new(&[0x15, 2, 0x25, 4, 0x05, 200, 1, 6, 0])
             .fields(&mut |walk, id, kind| {
                 seen.push((id, walk.integer(kind)?));

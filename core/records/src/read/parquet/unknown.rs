@@ -1,4 +1,4 @@
-//! Fields that a contract does not list, kept as JSON.
+//! Keeps fields that a contract does not list as JSON.
 
 use crate::{
     contract::{Field, UnknownFields},
@@ -42,7 +42,7 @@ fn rest_within(path: &str, values: &ArrayRef, fields: &[Field], out: &mut Vec<(S
     }
 }
 
-/// Keeps what the contract does not name of a row.
+/// Keeps the unlisted values of a row.
 pub(super) fn keep(rest: &[(String, ArrayRef)], row: usize, strangers: &mut ExtraFields) {
     for (name, values) in rest {
         if let Some(value) = value_of(values, row).filter(|value| !value.is_null()) {
@@ -51,7 +51,8 @@ pub(super) fn keep(rest: &[(String, ArrayRef)], row: usize, strangers: &mut Extr
     }
 }
 
-/// One value as JSON; `None` if JSON has no such type. Written and parsed again: such values are few.
+/// Converts a value to JSON; `None` if JSON has no such type. Goes through text: such values are
+/// rare.
 pub(super) fn value_of(values: &ArrayRef, row: usize) -> Option<serde_json::Value> {
     if values.is_null(row) {
         return Some(serde_json::Value::Null);
@@ -67,7 +68,7 @@ pub(super) fn value_of(values: &ArrayRef, row: usize) -> Option<serde_json::Valu
     value.get_mut(name).map(serde_json::Value::take)
 }
 
-/// One row as JSON.
+/// Converts a row to JSON.
 pub(super) fn json_of(row: &RecordBatch) -> Option<String> {
     let mut writer = LineDelimitedWriter::new(Vec::new());
     writer.write(row).ok()?;

@@ -1,4 +1,4 @@
-//! The format that a text has, by its shape.
+//! Guesses the format of a time from the shape of a text.
 
 use super::formatted;
 use crate::contract::TimeFormat;
@@ -6,8 +6,8 @@ use crate::contract::TimeFormat;
 /// Maximum length of a text whose format is guessed.
 const GUESSED: usize = 64;
 
-/// Formats in which a text is a time, for a contract to declare: several where the order of day and
-/// month is open, none where the text is no time of a known kind.
+/// Formats in which a text is a time, for a contract to declare: several if the order of day and
+/// month is ambiguous, none if the text is not a known form of time.
 pub(crate) fn formats_of(text: &str) -> Vec<String> {
     let text = text.trim();
     if text.chars().nth(GUESSED).is_some() {
@@ -26,7 +26,7 @@ enum Part<'t> {
     Mark(char),
 }
 
-/// A text in runs of digits, runs of letters, and other characters.
+/// Splits a text into runs of digits, runs of letters, and other characters.
 fn parts(text: &str) -> Vec<Part<'_>> {
     let mut out = Vec::new();
     let mut rest = text;
@@ -50,7 +50,7 @@ fn parts(text: &str) -> Vec<Part<'_>> {
     out
 }
 
-/// Formats that have the shape of a text.
+/// Formats with the shape of a text.
 fn shapes(text: &str) -> Option<Vec<String>> {
     let all = parts(text);
     let mut rest = all.as_slice();
@@ -96,7 +96,7 @@ fn month(word: &str) -> &'static str {
     if word.len() == 3 { "%b" } else { "%B" }
 }
 
-/// Formats of the day with which parts begin, day before month, and what follows.
+/// Formats of the date at the start of the parts, day before month, and the remaining parts.
 fn date_shapes<'p, 't>(parts: &'p [Part<'t>]) -> Option<(Vec<String>, &'p [Part<'t>])> {
     use Part::{Digits, Mark, Word};
     Some(match parts {
@@ -153,7 +153,7 @@ fn date_shapes<'p, 't>(parts: &'p [Part<'t>]) -> Option<(Vec<String>, &'p [Part<
     })
 }
 
-/// The format of the rest of a time, with the marks before it; whether its hours are those of 12.
+/// Format of the time of day with the marks before it; and whether it has a 12-hour clock.
 fn clock_shape(parts: &[Part<'_>]) -> Option<(String, bool)> {
     use Part::{Digits, Mark, Word};
     let mut format = String::new();

@@ -1,7 +1,7 @@
-//! A JSON record, read straight into columns: no tree of values is built on the way.
+//! Parses a JSON record directly into columns, without a tree of values.
 //!
 //! The contract guides a serde visitor. If a value violates the contract, the visitor stops, the
-//! columns drop the incomplete record, and the violation describes the location and the reason.
+//! columns drop the incomplete record, and the violation has the location and the reason.
 
 use crate::{
     contract::{Field, FieldKind, UnknownFields},
@@ -19,7 +19,7 @@ use serde::de::{
 use serde_json::Value;
 use std::{fmt, sync::Arc};
 
-/// Parses one line into one new row, or returns a violation and leaves the columns unchanged.
+/// Parses one line into a new row, or returns a violation and leaves the columns unchanged.
 pub(in crate::read) fn read_record(
     line: &str,
     fields: &[Field],
@@ -46,7 +46,7 @@ pub(in crate::read) fn read_record(
     let Err(error) = read else { return Ok(()) };
     columns.iter_mut().for_each(|column| column.truncate(rows));
     match violation {
-        // A violation found first does not make a broken line whole.
+        // A line with a violation may also be invalid JSON, which takes precedence.
         Some(violation) => match serde_json::from_str::<IgnoredAny>(line) {
             Ok(_) => Err(violation),
             Err(error) => Err(broken(&error)),
@@ -55,7 +55,7 @@ pub(in crate::read) fn read_record(
     }
 }
 
-/// Reads one JSON text (a cell of a CSV file) into a column.
+/// Parses one JSON text (a cell of a CSV file) into a column.
 pub(in crate::read) fn read_value(
     text: &str,
     field: &Field,
@@ -87,7 +87,7 @@ pub(in crate::read) fn read_value(
     }))
 }
 
-/// Pushes a value that the contract itself has: a field's default.
+/// Appends a value of the contract itself: a field's default.
 pub(super) fn push_own(value: &Value, field: &Field, column: &mut Column) -> Result<(), Violation> {
     let mut cx = Context {
         violation: None,
@@ -98,7 +98,7 @@ pub(super) fn push_own(value: &Value, field: &Field, column: &mut Column) -> Res
     push_value(value, field, column, &mut cx)
 }
 
-/// Pushes a value that was read before.
+/// Appends a value that was parsed before.
 fn push_value(
     value: &Value,
     field: &Field,
@@ -147,14 +147,14 @@ fn broken(error: &serde_json::Error) -> Violation {
 struct Context<'a> {
     violation: Option<Violation>,
     strangers: &'a mut ExtraFields,
-    /// Path of the object being read, for names that the contract does not know.
+    /// Path of the current object, for names that the contract does not list.
     outer: String,
-    /// True if the contract itself has the value, written as contracts write values.
+    /// True for a value of the contract itself, in the notation of contracts.
     own: bool,
 }
 
 impl Context<'_> {
-    /// Keeps the violation and gives serde an error to stop with.
+    /// Stores the violation and returns an error that stops serde.
     fn stop<E: serde::de::Error>(&mut self, violation: Violation) -> E {
         self.violation = Some(violation);
         E::custom("")
@@ -292,7 +292,7 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
     }
 }
 
-/// The fields of a record or struct, each into its column.
+/// The fields of a record or struct, each with its column.
 struct Object<'a, 'c> {
     fields: &'a [Field],
     columns: &'a mut [Column],
@@ -388,8 +388,8 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
     }
 }
 
-/// Takes from a value what fields call by a path that leads through it; the rest are strangers. What a
-/// record has under exactly that name was read before, and counts.
+/// Appends the parts of a value that fields refer to by path; the other parts are extra fields. A
+/// field of the record with exactly that name was read before and takes precedence.
 fn push_within(
     path: &str,
     value: Value,
@@ -424,8 +424,8 @@ fn push_within(
     Ok(())
 }
 
-/// A value that is skipped. Unlike serde's own `IgnoredAny` it goes through the parser, whose depth
-/// limit thus applies to the whole record, whatever the contract lists.
+/// A skipped value. Unlike serde's `IgnoredAny`, it goes through the parser, so the depth limit
+/// applies to the whole record, whatever the contract lists.
 struct Unread;
 
 impl<'de> serde::Deserialize<'de> for Unread {
@@ -482,7 +482,7 @@ enum Named {
     Field(usize),
     /// An object on the path of a field.
     Around(String),
-    /// One that it does not name.
+    /// A name that the contract does not list.
     Stranger,
 }
 

@@ -1,6 +1,6 @@
-//! Texts as values: cells of CSV, strings of JSON and Parquet, and values in contracts.
+//! Parses values from texts: cells of CSV, strings of JSON and Parquet, and values in contracts.
 //!
-//! A refusal names the accepted forms, and the line to add to the contract, if one would suffice.
+//! An error names the accepted forms, and the line to add to the contract if one would suffice.
 
 use crate::{
     contract::{Field, FieldKind, Notation, numeral_mark},
@@ -16,15 +16,15 @@ use std::borrow::Cow;
 /// The origin of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::read) enum Origin {
-    /// A cell of CSV, where everything is text.
+    /// A cell of CSV, where all values are text.
     Cell,
-    /// A string of JSON or Parquet, which distinguish texts from numbers.
+    /// A string of JSON or Parquet, where texts and numbers are distinct.
     String,
-    /// The contract itself, which has no notation but its own.
+    /// The contract itself, which has its own notation.
     Contract,
 }
 
-/// Puts a text into a column.
+/// Appends a text to a column.
 pub(in crate::read) fn push(
     text: &str,
     field: &Field,
@@ -104,8 +104,8 @@ pub(in crate::read) fn push(
     Err(Violation::new(Reason::WrongType, message))
 }
 
-/// A number in a field of another type: a time that counts from 1970 or that is written in digits, or
-/// a word for true or false.
+/// Appends a number to a field of another type: a time since 1970 or written in digits, or a word
+/// for true or false.
 pub(in crate::read) fn push_digits(text: &str, field: &Field, column: &mut Column) -> Checked {
     let notation = &field.notation;
     let shown = || format!("number {text}");
@@ -134,8 +134,8 @@ pub(in crate::read) fn push_digits(text: &str, field: &Field, column: &mut Colum
     Err(violation)
 }
 
-/// Returns true if texts can be numbers: in formats with native numbers, only if the contract declares
-/// the notation.
+/// Returns true if texts can be numbers: in formats with native numbers, only if the contract
+/// declares the notation.
 fn is_numeral(notation: &Notation, origin: Origin) -> bool {
     match origin {
         Origin::Cell => true,
@@ -144,7 +144,7 @@ fn is_numeral(notation: &Notation, origin: Origin) -> bool {
     }
 }
 
-/// A number as programs write it, with a point before decimals and nothing between thousands.
+/// Normalises a number: a point before decimals and nothing between thousands.
 pub(crate) fn numeral<'t>(text: &'t str, notation: &Notation) -> Option<Cow<'t, str>> {
     let text = text.trim();
     if !notation.reads_numerals() {
@@ -184,8 +184,8 @@ pub(crate) fn numeral<'t>(text: &'t str, notation: &Notation) -> Option<Cow<'t, 
     Some(format!("{sign}{whole}{point}{decimals}{exponent}").into())
 }
 
-/// Adds to "expected …, found …" what is accepted, and the line to add. It depends on the form of a
-/// text only.
+/// Adds the accepted forms, and the line to add, to "expected …, found …". Depends only on the form
+/// of a text.
 fn advice(field: &Field, text: &str) -> String {
     let table = format!("[{}]", field.table);
     match field.kind {
@@ -242,7 +242,7 @@ fn time_advice(field: &Field, text: &str, table: &str) -> String {
     }
 }
 
-/// The format of a time that ends with the abbreviation of a zone, and the abbreviation.
+/// The format of a time that ends with a zone's abbreviation, and the abbreviation.
 fn named_zone(text: &str) -> Option<(String, &str)> {
     let (time, zone) = text.rsplit_once(' ')?;
     let is_name = matches!(zone.len(), 2..=5) && zone.bytes().all(|byte| byte.is_ascii_uppercase());

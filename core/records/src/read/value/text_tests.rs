@@ -1,4 +1,4 @@
-//! Texts as values, in every format that has them: what a row became, or why it was refused.
+//! Texts as values, in every format that has them: the resulting row, or why it was refused.
 
 use crate::{Format, contract, read::block_of};
 use arrow::array::{Array, AsArray};
@@ -44,7 +44,7 @@ fn cells(declared: &str, cells: &[(&str, &str)]) {
     assert_eq!(found, expected, "{declared}");
 }
 
-/// Values of JSON, likewise.
+/// The same for JSON values.
 fn values(declared: &str, values: &[(&str, &str)]) {
     let records: String = values
         .iter()

@@ -13,7 +13,7 @@ use jiff::{
 /// A day and its name.
 type Named = (Date, &'static str);
 
-/// The holidays of a country in a year, in no order. Substitute days are listed in addition to the
+/// The holidays of a country in a year, unordered. Substitute days are listed in addition to the
 /// holidays.
 pub(in crate::features) fn of(country: Country, year: i16) -> Vec<Named> {
     match country {
@@ -28,7 +28,7 @@ fn day(year: i16, month: i8, day: i8) -> Date {
     Date::new(year, month, day).unwrap_or(Date::MIN)
 }
 
-/// The `n`-th of a day of the week in a month; the last for −1.
+/// The `n`-th weekday of a month; the last for −1.
 fn nth(year: i16, month: i8, n: i8, weekday: Weekday) -> Date {
     let first = day(year, month, 1);
     first.nth_weekday_of_month(n, weekday).unwrap_or(first)
@@ -60,7 +60,7 @@ fn england(year: i16) -> Vec<Named> {
         let monday = nth(year, 1, 1, Weekday::Monday);
         days.push((monday, "New Year's Day (substitute)"));
     }
-    // The days in lieu of Christmas and Boxing Day are the next working days after both.
+    // The substitute days of Christmas and Boxing Day are the next working days after both.
     match day(year, 12, 25).weekday() {
         Weekday::Friday => days.push((day(year, 12, 28), "Boxing Day (substitute)")),
         Weekday::Saturday => {
@@ -75,7 +75,7 @@ fn england(year: i16) -> Vec<Named> {
     days
 }
 
-/// Days proclaimed once.
+/// Days that were proclaimed once.
 const ENGLAND_SPECIAL: &[Named] = &[
     (date(1981, 7, 29), "Royal wedding"),
     (date(1999, 12, 31), "Millennium"),
@@ -89,7 +89,7 @@ const ENGLAND_SPECIAL: &[Named] = &[
 
 fn early_may(year: i16) -> Date {
     match year {
-        // Fifty and seventy-five years after the end of the war.
+        // The fiftieth and the seventy-fifth anniversary of the end of the war.
         1995 | 2020 => day(year, 5, 8),
         _ => nth(year, 5, 1, Weekday::Monday),
     }
@@ -195,7 +195,7 @@ fn france(year: i16) -> Vec<Named> {
         (day(year, 11, 11), "Armistice"),
         (day(year, 12, 25), "Noël"),
     ];
-    // In these years it was the day on which all worked for the old and the disabled.
+    // In these years it was a working day, for the benefit of the old and the disabled.
     if !(2005..=2007).contains(&year) {
         days.push((after(sunday, 50), "Lundi de Pentecôte"));
     }

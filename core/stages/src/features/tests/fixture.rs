@@ -1,9 +1,9 @@
-//! Against what pandas and the package holidays computed.
+//! Compares features with the values that pandas and the package holidays computed.
 
 use super::*;
 use crate::features::{holidays::rules, params::Country};
 
-/// The committed records, from a moment on.
+/// The committed records from this time on.
 fn known_records(from: &str) -> DataFrame {
     let rows: Vec<(DateTime, &str, Option<f64>)> = include_str!("records.csv")
         .lines()
@@ -20,7 +20,7 @@ fn known_records(from: &str) -> DataFrame {
     records(&rows)
 }
 
-/// Every column of a file is the column of this name.
+/// Compares every column of a file with the column of the same name.
 fn check(frame: &DataFrame, file: &str) {
     let mut lines = file.lines();
     let names: Vec<&str> = lines.next().expect("names").split(',').collect();

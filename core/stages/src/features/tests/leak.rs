@@ -1,8 +1,8 @@
-//! No feature of the past knows the present or the future.
+//! No feature of the past uses the present or the future.
 
 use super::*;
 
-/// Every feature there is of values.
+/// Every feature that can be computed from values.
 fn everything(every: &str, present: bool) -> Value {
     json!({
         "every": every, "by": ["component"], "values": ["minutes"], "aggregate": "mean",
@@ -56,7 +56,7 @@ fn rows_of(frame: &DataFrame, time: &str) -> std::collections::BTreeMap<String, 
     .collect()
 }
 
-/// Counts the rows before or at a moment that change if everything from it on is changed.
+/// Counts the rows at or before a time that change if everything from that time on is changed.
 fn changes(every: &str, present: bool, seed: u64) -> usize {
     let mut noise = Noise(seed);
     let rows = random(&mut noise);
@@ -80,7 +80,7 @@ fn changes(every: &str, present: bool, seed: u64) -> usize {
         rows_of(frame_of(&analysis), time)
     };
     let (before, after) = (of(&rows), of(&other));
-    // Rows up to and with the one that begins where the change does.
+    // Rows up to and including the one that begins at the change.
     let end = if every == "hour" {
         format!("{} {}", from.date(), from.time())
     } else {
@@ -111,6 +111,6 @@ fn what_comes_later_changes_nothing() {
 
 #[test]
 fn the_present_is_known_only_when_asked_for() {
-    // The same test sees it when features may look at their own row.
+    // The same test detects changes when features may use their own row.
     assert!((0..5).all(|seed| changes("day", true, seed) > 0));
 }

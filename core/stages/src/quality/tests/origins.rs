@@ -35,7 +35,7 @@ fn values_are_read_from_whole_and_broken_records() {
         r#"{"n": 1, "component" : "b", "text": "cut of…"#,
         &["b", "423", "3"],
     );
-    // A key inside of another record is not the record's own.
+    // A key in a nested record is not a key of the record itself.
     check(
         r#"{"other": {"component": "a"}, "component": "b"}"#,
         &["b", "423", "3"],
@@ -48,7 +48,7 @@ fn values_are_read_from_whole_and_broken_records() {
         r#"{"text": "\"component\" is", "component": "#,
         &["(not known)", "3", "3"],
     );
-    // Records of a time after the window are not known yet.
+    // Records after the window are not considered yet.
     check(r#"{"component": "a", "at": "2026-11-16T00:00:00Z"}"#, &[]);
     check(
         r#"{"component": "a", "at": "2026-11-15T23:59:59Z"}"#,

@@ -1,4 +1,4 @@
-//! A source that stopped is noticed soon, and one that merely rests is not.
+//! A source that stopped is reported soon, and one that is merely quiet is not.
 
 use super::*;
 use crate::quality::rhythm::Silence;
@@ -10,7 +10,8 @@ use jiff::{
 };
 use retrocast_domain::Window;
 
-/// A source: whether it has a record in an hour of a day that is as many days after the first.
+/// A source: whether it has a record in this hour of the day that is this many days after the
+/// first.
 struct Source {
     name: &'static str,
     /// Records on each day of the week, Monday first.
@@ -63,7 +64,7 @@ const SOURCES: &[Source] = &[
 const FIRST: Date = date(2025, 1, 6);
 
 impl Source {
-    /// Records of as many days, in the hours from 9 to 17.
+    /// Records of this many days, in the hours from 9 to 17.
     fn records(&self, seed: u64, days: i64) -> Vec<DateTime> {
         let mut noise = Noise(seed);
         let mut records = Vec::new();
@@ -102,7 +103,7 @@ fn false_alarms_are_rare_on_every_day_of_the_week() {
             for seed in 0..TRIALS {
                 let days = 7 * weeks + 7;
                 let records = source.records(seed, days);
-                // The week's every day is an end of the window once.
+                // Each day of the week is the end of a window once.
                 for end in days - 6..=days {
                     looks += 1;
                     alarms += u32::from(Source::is_quiet(&records, end));

@@ -1,4 +1,4 @@
-//! Volume against the contract, and against the windows before.
+//! Volumes compared with the contract and with earlier windows.
 
 use super::*;
 
@@ -52,7 +52,7 @@ fn without_a_contract_few_windows_say_nothing_and_a_flood_is_told() {
     let finding = named(&flood, "more records than usual");
     assert_eq!(finding.severity, Severity::Notice);
     assert!(finding.p.is_some_and(|p| p < 0.001));
-    // Growth costs nothing.
+    // Growth does not lower the score.
     assert!((score(&flood) - 100.0).abs() < 1e-9);
 }
 
@@ -60,7 +60,7 @@ fn without_a_contract_few_windows_say_nothing_and_a_flood_is_told() {
 fn one_steady_window_in_a_hundred_is_called_odd() {
     let mut odd = 0;
     for seed in 0..300 {
-        // Days vary by more than chance: a level for each week.
+        // Days vary by more than chance: each week has its own level.
         let mut noise = Noise(1_000 + seed);
         let levels: Vec<f64> = (0..15).map(|_| (0.1 * noise.normal()).exp()).collect();
         let frame = records("2026-08-03", 105, &["a"], |day, _| {

@@ -1,4 +1,4 @@
-//! Claims about effects: the category that differs most, in words and numbers.
+//! Claims on effects: the category that differs most, in words and numbers.
 
 use super::{
     super::{Candidate, Data, EffectName, Group, severity, words},
@@ -10,7 +10,7 @@ use retrocast_domain::{Direction, Finding, Magnitude, number};
 use retrocast_stats::test::{Comparison, chi_square_fit, holm};
 use serde_json::json;
 
-/// The claim about the category that differs most, and those that are indistinguishable from it.
+/// The claim on the category that differs most, and on those that are not proven to differ less.
 pub(super) fn best_candidate(
     data: &Data<'_>,
     rhythm: &Rhythm,
@@ -29,7 +29,7 @@ pub(super) fn best_candidate(
     let holds = |category: usize| {
         adjusted[category] < data.params.alpha && large(&against(fitted, category))
     };
-    // Of all that differ, the highest is reported; the lowest only if none is high.
+    // Of all categories that differ, the highest is reported; the lowest only if none is high.
     let rank = |category: usize| {
         let size = if holds(category) {
             against(fitted, category).estimate.ln().abs()
@@ -71,19 +71,19 @@ pub(super) fn best_candidate(
     }
 }
 
-/// A category against all.
+/// A category compared with all.
 fn against(fitted: &Fitted, category: usize) -> Comparison {
     fitted.against_all[category].unwrap_or(NO_DIFFERENCE)
 }
 
-/// Categories together against others, which may contain them.
+/// Several categories compared with others, which may include them.
 fn compared(fitted: &Fitted, categories: &[usize], others: &[usize]) -> Comparison {
     let contrast = fitted.rates.contrast(categories, others, 0.95);
     contrast.unwrap_or(NO_DIFFERENCE)
 }
 
-/// A category and those of its peers that differ in the same direction and are not proven to differ
-/// less: naming one alone would deny the others. In calendar order.
+/// A category, and its peers that differ in the same direction and are not proven to differ less:
+/// naming one alone would deny the others. In calendar order.
 fn not_told_apart(
     data: &Data<'_>,
     fitted: &Fitted,
@@ -92,7 +92,7 @@ fn not_told_apart(
 ) -> Vec<usize> {
     let is_high = against(fitted, best).estimate > 1.0;
     let peers: Vec<usize> = peers.collect();
-    // The best of equals was picked among them: corrected after Bonferroni.
+    // The best was selected among them, so this is a Bonferroni correction.
     let alpha = data.params.alpha / peers.len().saturating_sub(1).max(1) as f64;
     let is_less = |peer: usize| {
         if is_high {
@@ -115,7 +115,8 @@ fn labels(rhythm: &Rhythm, categories: &[usize]) -> serde_json::Value {
     json!(labels.collect::<Vec<_>>())
 }
 
-/// ": 58 % on Tuesdays and 53 % on Wednesdays" where a few are named together; nothing for one, or many.
+/// ": 58 % on Tuesdays and 53 % on Wednesdays" if a few are named together; empty for one, or for
+/// many.
 fn each(
     data: &Data<'_>,
     rhythm: &Rhythm,
@@ -136,8 +137,8 @@ fn each(
     format!(", {}", number::list(&parts))
 }
 
-/// The finding with the ratio of the category that differs most under this name; if it is named with
-/// others, that of all of them keeps its own.
+/// Adds the ratio of the category that differs most. If several are named, the ratio of all of them
+/// is kept separately.
 fn with_strongest(
     finding: Finding,
     name: &str,
@@ -151,7 +152,7 @@ fn with_strongest(
     with_ratio(finding, name, strongest).number(&format!("{name}_together"), together)
 }
 
-/// The finding with the ratio to all other categories.
+/// Adds the ratio to all other categories.
 fn with_others(finding: Finding, fitted: &Fitted, named: &[usize]) -> Finding {
     let others = (0..fitted.against_all.len()).filter(|category| !named.contains(category));
     let others: Vec<usize> = others.collect();
@@ -169,7 +170,7 @@ const NO_DIFFERENCE: Comparison = Comparison {
     p: 1.0,
 };
 
-/// Up to two claims: the days that differ most, and the weekend as a whole.
+/// Up to two claims: on the days that differ most, and on the weekend as a whole.
 pub(super) fn weekday_candidates(
     data: &Data<'_>,
     rhythm: &Rhythm,
@@ -181,7 +182,7 @@ pub(super) fn weekday_candidates(
     let p_of = |c: Option<Comparison>| c.map_or(1.0, |c| c.p);
     let (all, working) = (&fitted.against_all, &fitted.against_working);
     let least = log_threshold(data);
-    // Whether the working days differ among themselves decides; a quiet weekend does not.
+    // Working days are judged among themselves, so that a quiet weekend does not decide.
     let p: Vec<f64> = WORKING.iter().map(|&day| p_of(working[day])).collect();
     let adjusted = holm(&p);
     let stands_out =
@@ -191,7 +192,7 @@ pub(super) fn weekday_candidates(
             .copied()
             .max_by(|a, b| log(working[*a]).abs().total_cmp(&log(working[*b]).abs()))
     };
-    // The highest day is reported if it is above both means; else the day that differs most.
+    // The highest day is reported if it is above both means, else the day that differs most.
     let p_all = holm(&WORKING.map(|day| p_of(all[day])));
     let is_peak = |day: usize| {
         log(all[day]) > 0.0 && log(working[day]) >= least && p_all[day] < 0.05 && p[day] < 0.05
@@ -216,7 +217,8 @@ pub(super) fn weekday_candidates(
     let same_side = |peer: &usize| log(working[*peer]) * log(working[day]) > 0.0;
     let peers = peers.iter().copied().filter(same_side);
     let days = not_told_apart(data, fitted, day, peers);
-    // The lowest is named when it is proven to be below each of the others, and given as the table has it.
+    // The lowest day is named if it is proven to be below each of the others, with the numbers of
+    // the table.
     let lowest = WORKING
         .into_iter()
         .filter(|low| holds && !days.contains(low) && log(working[day]) > 0.0)
@@ -231,8 +233,8 @@ pub(super) fn weekday_candidates(
         .collect();
     let sides = WEEKEND.map(|d| fitted.rates.contrast(&[d], &rest, 0.95));
     let same_side = log(sides[0]) * log(sides[1]) > 0.0;
-    // If the weekend differs more than the days do, it is the reason why they differ from all days: it
-    // comes first, and they are compared with working days.
+    // If the weekend differs more than the days do, it is the reason why they differ from all days:
+    // it comes first, and they are compared with working days.
     let weekend = fitted.rates.contrast(&WEEKEND, &WORKING, 0.95);
     let of_working = log(fitted.rates.contrast(&days, &WORKING, 0.95));
     let is_weekend_larger = same_side
@@ -252,9 +254,9 @@ pub(super) fn weekday_candidates(
         weekend,
     ) {
         let mut weekend = weekend_candidate(data, rhythm, group, fitted, chart, &shown, &judged);
-        // Bars have the baseline of their title.
+        // The baseline of the bars is that of the title.
         weekend.redrawn = chart.map(|at| chart_against_working(data, rhythm, group, fitted, at));
-        // The last of them gives the chart its title: a day that differs, unless the weekend does
+        // The last claim gives the chart its title: a day that differs, unless the weekend differs
         // more.
         return if is_weekend_larger {
             claim.redrawn.clone_from(&weekend.redrawn);
@@ -264,7 +266,7 @@ pub(super) fn weekday_candidates(
             vec![weekend, claim]
         };
     }
-    // Saturday and Sunday differ in opposite directions: the larger one is reported alone.
+    // Saturday and Sunday differ in opposite directions: only the larger effect is reported.
     let p_single: Vec<f64> = WEEKEND
         .iter()
         .zip(sides)
@@ -292,12 +294,12 @@ fn log_threshold(data: &Data<'_>) -> f64 {
     (1.0 + data.params.change_min).ln()
 }
 
-/// The days that a claim is about.
+/// The days of a claim.
 struct NamedDays<'a> {
     days: &'a [usize],
     /// True if they are compared with working days first, then with all days.
     of_working: bool,
-    /// The lowest working day, against working days.
+    /// The lowest working day, compared with working days.
     lowest: Option<(usize, Comparison)>,
 }
 
@@ -331,7 +333,7 @@ fn day_candidate(
         )
     });
     let working_days = "working days, Monday to Friday";
-    // One base a sentence; the table has both.
+    // One baseline per sentence; the table has both.
     let (estimate, against, base) = if of_working {
         (&working, &fitted.against_working, working_days)
     } else {
@@ -374,7 +376,8 @@ fn day_candidate(
     }
 }
 
-/// `judged` excludes a working day that differs itself; `weekend` is the reader's name for it.
+/// The claim on the weekend. `judged` excludes a working day that differs itself; `weekend` is its
+/// name for readers.
 fn weekend_candidate(
     data: &Data<'_>,
     rhythm: &Rhythm,
@@ -405,7 +408,7 @@ fn weekend_candidate(
     }
 }
 
-/// "on Mondays than on average over all days".
+/// "on Mondays than on average over all days", for sentences.
 fn than(when: &str, all: &str) -> String {
     format!("{when} than on average over {all}")
 }
@@ -415,7 +418,8 @@ fn average(when: &str) -> String {
     format!("{when} than on average")
 }
 
-/// "Failures in billing are 73 % more frequent on Mondays", without a full stop: a title.
+/// The claim without a full stop, for titles: "Failures in billing are 73 % more frequent on
+/// Mondays".
 fn statement(data: &Data<'_>, group: &Group, claim: &str) -> String {
     format!(
         "{}{} {} {claim}",
@@ -435,8 +439,8 @@ fn is_below(fitted: &Fitted, low: usize, high: usize, alpha: f64) -> bool {
     contrast.is_some_and(|c| c.estimate < 1.0 && c.p < alpha)
 }
 
-/// Returns true if each of these categories is proven to be above, or below, each other one: pair by
-/// pair, which needs no correction if all must hold (Berger 1982).
+/// Returns true if each of these categories is proven to be above, or below, every other one.
+/// Tested pair by pair, without correction, because all must hold (Berger 1982).
 fn is_beyond_all(
     data: &Data<'_>,
     fitted: &Fitted,
@@ -458,7 +462,7 @@ fn is_beyond_all(
     })
 }
 
-/// The title of a chart with a claim on categories: "most frequent" only where that is proven, too.
+/// The title of a chart with a claim on categories; "most frequent" only if that is proven, too.
 fn title(
     data: &Data<'_>,
     group: &Group,
@@ -493,7 +497,7 @@ fn records(group: &Group, fitted: &Fitted) -> u64 {
     }
 }
 
-/// The finding with the numbers that all effects share.
+/// A finding with the numbers common to all effects.
 fn finding(
     data: &Data<'_>,
     rhythm: &Rhythm,
@@ -568,7 +572,7 @@ fn finding(
     with_ratio(finding, "ratio_all", Some(*comparison))
 }
 
-/// The estimate with its bounds under one name.
+/// Adds an estimate with its bounds under one name.
 fn with_ratio(finding: Finding, name: &str, comparison: Option<Comparison>) -> Finding {
     match comparison {
         Some(c) => finding.number(name, json!([c.estimate, c.lower, c.upper])),

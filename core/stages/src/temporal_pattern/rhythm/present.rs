@@ -1,4 +1,4 @@
-//! Rhythms as a reader sees them: tables and charts.
+//! Presents rhythms as tables and charts.
 
 use super::{Fitted, Rhythm};
 use crate::{
@@ -73,7 +73,7 @@ pub(super) fn rows_of(
         let text = |c| words::estimate(data, &c, false).signed_range();
         c.map_or_else(String::new, text)
     };
-    // Exposure is in days; a day has an hour of each name.
+    // Exposure is in days, and every day has each hour once.
     let per = if is_hourly(rhythm) && !data.per_record {
         24.0
     } else {
@@ -116,7 +116,7 @@ pub(super) fn rows_of(
     }
 }
 
-/// The chart of an effect at a position among the charts: one bar per category, compared with all.
+/// The chart of an effect, by index: one bar per category, compared with all.
 pub(super) fn chart_of(
     data: &Data<'_>,
     rhythm: &Rhythm,
@@ -128,7 +128,7 @@ pub(super) fn chart_of(
     bars(data, rhythm, group, at, all, &rhythm.baseline())
 }
 
-/// The same, against working days.
+/// The same, compared with working days.
 pub(super) fn chart_against_working(
     data: &Data<'_>,
     rhythm: &Rhythm,
@@ -173,7 +173,7 @@ fn bars(
     words::bars(id, title, "relative to the mean", bars, 1.0, baseline)
 }
 
-/// The last 53 weeks, one square per day.
+/// A calendar of the last 53 weeks, one square per day.
 pub(super) fn calendar(data: &Data<'_>) -> Chart {
     let from = data.first.max(data.end - 371.days());
     let mut days: BTreeMap<Date, f64> = BTreeMap::new();

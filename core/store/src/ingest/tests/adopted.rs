@@ -1,8 +1,8 @@
-//! Staged rows that become the dataset without being written again.
+//! Staged files that become files of the dataset without being rewritten.
 
 use super::*;
 
-/// Lines of these ids, each with its place as minutes.
+/// Lines with these ids; minutes are the position in the list.
 fn lines(ids: impl IntoIterator<Item = u32>) -> String {
     let line = |(place, id): (usize, u32)| {
         format!("{{\"id\":\"{id}\",\"at\":\"2026-01-01T00:00:00Z\",\"minutes\":{place}}}\n")

@@ -12,7 +12,7 @@ fn line(id: u32, rev: u32, day: u32) -> String {
     format!("{{\"id\":\"{id}\",\"rev\":{rev},\"at\":\"2026-01-{day:02}T00:00:00Z\"}}\n")
 }
 
-/// A record that no contract here takes.
+/// A record that no contract here accepts.
 fn broken(id: u32) -> String {
     format!("{{\"id\":\"{id}\",\"rev\":\"x\"}}\n")
 }
@@ -218,7 +218,7 @@ fn what_a_process_that_died_refused_is_neither_shown_nor_counted() {
     bench.put("raw/c.jsonl", &line(5, 1, 5));
     take("a c", false);
     assert_eq!(shown(), 1);
-    // The dead process left b under another number.
+    // The dead process stored b under another number.
     remove("raw/c.jsonl");
     bench.put("raw/b.jsonl", &b);
     assert_eq!(take("a b", false).unwrap().quarantine.unwrap().rows, 2);
@@ -301,7 +301,7 @@ fn rows_that_name_no_quarantine_are_shown_with_none() {
     assert_eq!(refused(), 0);
     bench.runtime.block_on(lake.show(&two)).unwrap();
     assert_eq!(refused(), 1);
-    // If what it names is gone, nothing is restored, and nothing breaks.
+    // If the objects it names are deleted, nothing is restored and nothing fails.
     bench.runtime.block_on(lake.show(&one)).unwrap();
     std::fs::remove_file(bench.folder.path().join("raw/2.jsonl")).unwrap();
     let manifests = bench
@@ -311,7 +311,7 @@ fn rows_that_name_no_quarantine_are_shown_with_none() {
     for entry in std::fs::read_dir(&manifests).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        // Named by how far they are from the greatest number.
+        // Names contain the distance from the greatest number.
         if name.starts_with("18446744073709551613") {
             std::fs::remove_file(path).unwrap();
         }

@@ -1,4 +1,4 @@
-//! However records arrive, the lake holds what one clean pass over them would have made.
+//! However records arrive, the lake has the same rows as after one clean pass over them.
 
 use super::*;
 use std::{collections::BTreeSet, fs, path::Path};
@@ -10,7 +10,7 @@ const PLAIN: &str = "title = \"T\"\ntime = \"at\"\n\
     [field.id]\ntype = \"string\"\n[field.rev]\ntype = \"integer\"\n[field.text]\ntype = \"string\"\n\
     [field.at]\ntype = \"timestamp\"\n";
 
-/// A generator of numbers that is small and the same everywhere (Steele et al., `SplitMix64`).
+/// A small generator of numbers, equal on all platforms (Steele et al., `SplitMix64`).
 struct Numbers(u64);
 
 impl Numbers {
@@ -27,7 +27,7 @@ impl Numbers {
     }
 }
 
-/// Lines of records: each key several times, a few that no contract takes.
+/// Lines of records: each key several times, and a few that no contract accepts.
 fn lines(numbers: &mut Numbers) -> Vec<String> {
     let mut lines = Vec::new();
     for key in 0..40 {
@@ -64,7 +64,7 @@ fn rows(bench: &Bench, lake: &Lake) -> Vec<String> {
     rows
 }
 
-/// Ingests the folder; with `patience`, is cancelled after that many steps.
+/// Ingests the folder; with `patience`, cancels after this many steps.
 fn take(
     bench: &Bench,
     lake: &Lake,
@@ -82,7 +82,7 @@ fn take(
     let Some(micros) = patience else {
         return Some(bench.runtime.block_on(work).unwrap());
     };
-    // On threads of its own, which end with it: a killed process does nothing more.
+    // On separate threads, which end with it: a killed process does nothing more.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -112,7 +112,8 @@ fn consistent(bench: &Bench, lake: &Lake, found: &Ingested) {
     assert_eq!(refused_places(bench, lake, found), refused);
 }
 
-/// The number of quarantined records, each of an existing file, none twice.
+/// The number of quarantined records; checks that each is of an existing file, and none is
+/// there twice.
 fn refused_places(bench: &Bench, lake: &Lake, found: &Ingested) -> u64 {
     let Some(quarantine) = &found.quarantine else {
         return 0;
@@ -137,7 +138,7 @@ fn refused_places(bench: &Bench, lake: &Lake, found: &Ingested) -> u64 {
     quarantine.rows
 }
 
-/// Files of which each line is in at least one; with `doubled`, some are in several.
+/// Files that together contain every line; with `doubled`, some lines are in several files.
 fn scatter(numbers: &mut Numbers, lines: &[String], doubled: bool) -> Vec<(String, String)> {
     let count = 2 + numbers.below(5);
     let mut files: Vec<(String, String)> = (0..count)
@@ -185,7 +186,7 @@ fn check(seed: u64, contract: &str, doubled: bool) {
         let index = numbers.below(files.len());
         let (name, text) = &files[index];
         match numbers.below(5) {
-            // Cut anywhere, also inside of a character's or a record's bytes.
+            // Cut at any position, also within a character or a record.
             0 if !done.contains(&index) => {
                 let cut = numbers.below(text.len() + 1);
                 put(
@@ -215,7 +216,7 @@ fn check(seed: u64, contract: &str, doubled: bool) {
             break;
         }
     }
-    // Copies of files that were put there meanwhile stay: they hold nothing new.
+    // Files that were copied there meanwhile stay: they contain nothing new.
     consistent(
         &bench,
         &lake,
@@ -275,7 +276,7 @@ fn a_week_more_reads_that_week() {
     }
     let lake = bench.lake();
     take(&bench, &lake, KEYED, "year", None).unwrap();
-    // Whatever was taken need not even be readable.
+    // Files that were ingested need not even be readable.
     for (name, _) in &weeks {
         fs::remove_file(root.join(name)).unwrap();
         let file = fs::File::create(root.join(name)).unwrap();

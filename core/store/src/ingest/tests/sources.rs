@@ -12,7 +12,7 @@ fn a_source_of_nothing_but_broken_files_fails_and_names_them() {
         assert!(error.contains(name) && error.contains(words), "{error}");
         let latest = bench.runtime.block_on(bench.lake().latest("tickets"));
         assert_eq!(latest.unwrap(), None, "{name}");
-        // With a file that can be read the broken one is a caveat.
+        // If another file can be read, the broken one is a caveat.
         std::fs::write(bench.folder.path().join("a.good.jsonl"), GOOD).unwrap();
         let found = bench.ingest("*.*").unwrap();
         assert_eq!((found.note.accepted, found.note.broken_files.len()), (2, 1));
@@ -102,7 +102,7 @@ fn sources_that_are_not_there() {
     assert!(bench.rows(&found.dataset).is_empty());
 }
 
-/// Ingests `names` at once, each `times` times, and checks that each has its rows.
+/// Ingests all of `names` concurrently, each `times` times, and checks that each has its rows.
 fn at_once(names: &[&str], times: usize) {
     let mut text = String::new();
     for n in 0..2000 {
@@ -125,7 +125,7 @@ fn at_once(names: &[&str], times: usize) {
                     ..Bench::spec("a.jsonl", TICKET)
                 };
                 let bench = &bench;
-                // Each has a lake and a runtime of its own, as processes have.
+                // Each has its own lake and runtime, like separate processes.
                 scope.spawn(move || {
                     let other = Bench::new(&[]);
                     let control = Control::default();

@@ -1,4 +1,4 @@
-//! Queries that are too deep, too long, or just not.
+//! Queries that are too deep or too long, and queries just within the limits.
 
 use super::*;
 
@@ -96,7 +96,7 @@ fn queries_just_below_the_limits_run() {
         parts.join(", ")
     );
     assert_eq!(run(chain), ["1"]);
-    // Many values are no nesting.
+    // Many values are not deeply nested.
     let many: Vec<String> = (0..20_000).map(|n| n.to_string()).collect();
     assert_eq!(
         run(format!(

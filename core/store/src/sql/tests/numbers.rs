@@ -5,7 +5,8 @@ use arrow::array::Int64Array;
 
 const QUARTER: i64 = 1 << 62;
 
-/// `tickets(id, bytes, part, grp)`: three quarters of all whole numbers, and fractions with a NaN.
+/// `tickets(id, bytes, part, grp)`: three quarters of the greatest integer, and fractions with
+/// a NaN.
 fn bench(descending: bool) -> Bench {
     let turn = |mut rows: Vec<f64>| {
         if descending {
@@ -131,7 +132,7 @@ fn what_fits_is_exact() {
     ] {
         bench.check_rows("UTC", query, &[expected]);
     }
-    // Partial sums may go beyond, the sum not.
+    // Partial sums may overflow, the sum may not.
     let rows = Int64Array::from(vec![i64::MAX, i64::MAX, -i64::MAX, -i64::MAX, 7]);
     let bench = Bench::of(vec![("n", Arc::new(rows))]);
     bench.check_rows("UTC", "select sum(n) as x from tickets", &["7"]);
@@ -167,7 +168,7 @@ fn nan_is_missing_in_whatever_order_rows_come() {
              from tickets",
             &["3.0|1.0"],
         );
-        // Results keep none.
+        // Results contain no NaN.
         bench.check_rows(
             "UTC",
             "select part, isnan(part) as nan from tickets order by part",

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Midnights around which clocks change, and ordinary ones: zone, first and last day.
+/// Weeks around clock changes, and ordinary ones: zone, first and last day.
 const WEEKS: [(&str, &str, &str); 8] = [
     ("UTC", "2026-06-29", "2026-07-06"),
     ("Europe/Berlin", "2026-06-29", "2026-07-06"),
@@ -24,7 +24,7 @@ fn instants_compare_rightly_in_every_zone() {
             day.to_zoned(tz).unwrap().timestamp()
         };
         let (start, end) = (instant(first), instant(last));
-        // A record each quarter of an hour, from a day before to a day after.
+        // A record every quarter of an hour, from a day before to a day after.
         let quarter = 900_000_000;
         let from = start.as_microsecond() - 86_400_000_000;
         let to = end.as_microsecond() + 86_400_000_000;
