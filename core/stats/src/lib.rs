@@ -16,6 +16,7 @@ pub mod trend;
 
 pub mod anomaly;
 pub mod counterfactual;
+pub mod detector;
 pub mod effect;
 pub mod forecast;
 pub mod intervention;
