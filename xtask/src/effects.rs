@@ -227,7 +227,9 @@ fn together(folder: &Path) -> Result<(), String> {
     command
         .args(["run", "many", "--date", &day(days + 7)])
         .current_dir(folder);
-    let Measured { seconds, peak_kib, .. } = measure::once(&mut command, &folder.join("log"))?;
+    let Measured {
+        seconds, peak_kib, ..
+    } = measure::once(&mut command, &folder.join("log"))?;
     let peak = peak_kib / 1024;
     told(
         "200 improvements, a job",
