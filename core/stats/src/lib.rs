@@ -22,6 +22,7 @@ pub mod forecast;
 pub mod intervention;
 pub mod isolation_forest;
 pub mod panel;
+pub mod screening;
 pub mod seasonal;
 pub mod shape;
 mod structural;
