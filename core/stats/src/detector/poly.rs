@@ -8,6 +8,11 @@
 //! Limits: all values of a stretch have one score; the first tenth of the series, at most 500 values, has none
 //! (0); a season longer than a stretch looks like a deviation.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "formulas of matrices name row and column"
+)]
+
 const DEGREE: usize = 4;
 
 /// Raw score of each value, for stretches of `length`. Infinite values are not allowed.
