@@ -194,7 +194,7 @@ mod tests {
                 let found = groups
                     .iter()
                     .filter(|(a, b)| alert[*a..=*b].contains(&true));
-                let recall = (hits / ((labelled + size) / 2.0)).min(1.0) * found.count() as f64
+                let recall = (hits / f64::midpoint(labelled, size)).min(1.0) * found.count() as f64
                     / groups.len() as f64;
                 let predicted = alert.iter().filter(|alert| **alert).count() as f64;
                 total += (recall - before) * hits / predicted;
