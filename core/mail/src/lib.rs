@@ -11,8 +11,10 @@
 //! same Message-ID, by which mail systems recognise the duplicate. After an accepted reply nothing
 //! is sent again.
 
-pub mod settings;
 pub mod text;
+
+pub mod address;
+pub mod settings;
 
 pub mod content;
 pub mod message;
@@ -26,9 +28,10 @@ pub mod smtp;
 pub mod token;
 pub mod transport;
 
+pub use address::Address;
 pub use content::{Content, FailureNotice};
 pub use delivery::{Deliveries, Delivery, DeliveryState, Event, EventKind};
-pub use message::{Address, Message, compose};
+pub use message::{Message, compose};
 pub use outbox::{Enqueued, Outbox, Selection};
 pub use picture::Fonts;
 pub use settings::{Secret, Settings};

@@ -11,8 +11,9 @@
 use crate::{
     Content, Deliveries, DeliveryState, Error, Event, EventKind, Outcome, Settings, Templates,
     Transport,
+    address::Address,
     delivery::{Delivery, Queued, identity},
-    message::{Address, compose},
+    message::compose,
     text::one_line,
     transport::Envelope,
 };

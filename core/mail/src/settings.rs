@@ -3,7 +3,7 @@
 //! Settings contain no secrets: a password is named by its environment variable or file, and read
 //! when needed into a [`Secret`], which no message or debug output shows.
 
-use crate::{Error, message::Address};
+use crate::{Error, address::Address};
 use serde::Deserialize;
 use std::{
     fmt,

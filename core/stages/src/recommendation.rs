@@ -213,8 +213,8 @@ fn past(one: &Recommendation) -> String {
 /// The open ones with the factors of their priority.
 fn ranking<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
     let mut table = Table::new(
-        "Recommendations by priority: expected effect × confidence × past success of the category ÷ days of work, \
-         in percent of the metric per day.",
+        "Recommendations by priority: expected effect × confidence × past success of the category ÷ days of \
+         work, in percent of the metric per day.",
         &[
             "<recommendation",
             "<category",
@@ -222,10 +222,7 @@ fn ranking<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
             ">confidence",
             "<past success",
             ">days of work",
-            "<risk",
             ">priority",
-            "<since",
-            "<id",
         ],
     );
     for one in open {
@@ -236,10 +233,7 @@ fn ranking<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
             number::fixed(one.confidence, 2),
             past(one),
             number::sensible(one.effort_days),
-            one.risk.word().to_string(),
             number::fixed(one.priority(), 1),
-            one.since.clone(),
-            one.id.clone(),
         ]);
     }
     table
@@ -247,14 +241,25 @@ fn ranking<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
 
 /// The steps of the open ones, with the finding that each answers.
 fn steps<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
-    let columns = ["<recommendation", "<because", "<steps", "<until"];
+    let columns = [
+        "<recommendation",
+        "<because",
+        "<steps",
+        "<risk",
+        "<since",
+        "<until",
+        "<id",
+    ];
     let mut table = Table::new("What to do, and why.", &columns);
     for one in open {
         table.push([
             one.title.clone(),
             one.evidence.clone(),
             one.actions.join(" "),
+            one.risk.word().to_string(),
+            one.since.clone(),
             one.expires.clone(),
+            one.id.clone(),
         ]);
     }
     table
