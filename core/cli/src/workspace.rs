@@ -72,7 +72,7 @@ impl Workspace {
         let (reports, mirror) =
             places::archive("--reports", &folder(&arguments.reports, "reports"))?;
         let addresses = [
-            places.files.depot().map(|depot| depot.address()),
+            places.files.shared_store().map(|shared_store| shared_store.address()),
             mirror.as_ref().map(|mirror| mirror.address()),
         ];
         Ok(Self {

@@ -30,7 +30,7 @@ use retrocast_run::{
 };
 use retrocast_storage::{
     Holder, LakeFiles, Lease, Mirror,
-    lease::{Asked, at_work},
+    lease::{LeaseResponse, active_runs},
     mirror::Following,
 };
 use scheduler::Scheduler;
@@ -417,11 +417,11 @@ impl Runner {
         };
         let failed = archive_of(mirror);
         let begin = || {
-            let at_work = match self.options.lake.depot() {
-                Some(depot) => at_work(&**depot)?,
+            let active_runs = match self.options.lake.shared_store() {
+                Some(shared_store) => active_runs(&**shared_store)?,
                 None => BTreeSet::new(),
             };
-            mirror.fetch(&at_work)?;
+            mirror.fetch(&active_runs)?;
             mirror.follow()
         };
         begin()
@@ -432,10 +432,10 @@ impl Runner {
     /// Requests the lease on the job's window.
     fn lease(&self, plan: &Plan) -> Result<Lease, EngineError> {
         let place = Lease::of_window(&self.options.lake, &plan.job, &plan.label);
-        let asked = Lease::ask(&place, "", self.clock.now());
-        match asked.map_err(writing(Path::new(&place.to_string())))? {
-            Asked::Granted(lease) => Ok(lease),
-            Asked::Held(holder) => Err(EngineError::Held {
+        let response = Lease::request(&place, "", self.clock.now());
+        match response.map_err(writing(Path::new(&place.to_string())))? {
+            LeaseResponse::Granted(lease) => Ok(lease),
+            LeaseResponse::Held(holder) => Err(EngineError::Held {
                 job: plan.job.clone(),
                 window: plan.label.clone(),
                 holder: holder.map(Box::new),

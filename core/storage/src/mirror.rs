@@ -45,7 +45,7 @@ const SENT_EVERY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Mirror {
     folder: PathBuf,
-    depot: Arc<dyn SharedStore>,
+    shared_store: Arc<dyn SharedStore>,
 }
 
 /// Uploads the files of a run while it is active, so that other machines can resume it.
@@ -81,7 +81,8 @@ impl Drop for Following {
 /// A file in its last synchronised state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Same {
-    mark: ETag,
+    #[serde(rename = "mark")]
+    etag: ETag,
     size: u64,
     /// Local modification time in nanoseconds.
     modified: i128,
@@ -101,28 +102,28 @@ pub struct Moved {
 
 impl Mirror {
     /// Creates a mirror; transfers nothing.
-    pub fn new(folder: impl Into<PathBuf>, depot: Arc<dyn SharedStore>) -> Self {
+    pub fn new(folder: impl Into<PathBuf>, shared_store: Arc<dyn SharedStore>) -> Self {
         Self {
             folder: folder.into(),
-            depot,
+            shared_store,
         }
     }
 
     /// The address for other machines.
     pub fn address(&self) -> String {
-        self.depot.address()
+        self.shared_store.address()
     }
 
     /// Fetches files that other machines added, and removes local files that they removed. Active
-    /// runs of others (`<job>/<window>/<run>` in `at_work`) are skipped: half a run would look like
+    /// runs of others (`<job>/<window>/<run>` in `active_runs`) are skipped: half a run would look like
     /// a dead one.
-    pub fn fetch(&self, at_work: &BTreeSet<String>) -> io::Result<Moved> {
+    pub fn fetch(&self, active_runs: &BTreeSet<String>) -> io::Result<Moved> {
         let _lock = self.lock()?;
         let mut known = self.known();
-        let there = self.depot.list("")?;
+        let there = self.shared_store.list("")?;
         let busy = |key: &str| {
             run_of(key).is_some_and(|run| {
-                at_work.contains(run) || Journal::is_being_written(&self.folder.join(run))
+                active_runs.contains(run) || Journal::is_being_written(&self.folder.join(run))
             })
         };
         let wanted: Vec<&Entry> = there
@@ -132,7 +133,7 @@ impl Mirror {
                 let same = known.get(&entry.key);
                 // A file that was removed locally is not fetched again; its removal is uploaded
                 // later.
-                same.is_none_or(|same| same.mark != entry.mark)
+                same.is_none_or(|same| same.etag != entry.etag)
             })
             .collect();
         let fetched = self.all(&wanted, |entry| self.fetch_one(entry))?;
@@ -193,7 +194,7 @@ impl Mirror {
             .cloned()
             .collect();
         for key in gone {
-            self.depot.delete(&key)?;
+            self.shared_store.delete(&key)?;
             known.remove(&key);
         }
         self.remember(&known)?;
@@ -222,7 +223,7 @@ impl Mirror {
 
     fn fetch_one(&self, entry: &Entry) -> io::Result<Option<(String, Same)>> {
         let path = self.folder.join(&entry.key);
-        let Some((bytes, mark)) = self.depot.get(&entry.key)? else {
+        let Some((bytes, etag)) = self.shared_store.get(&entry.key)? else {
             return Ok(None);
         };
         let is_journal = path.file_name().is_some_and(|name| name == JOURNAL);
@@ -231,7 +232,7 @@ impl Mirror {
             return Ok(None);
         }
         write_whole(&path, &bytes)?;
-        let same = Same::of(&path, mark)?;
+        let same = Same::of(&path, etag)?;
         Ok(Some((entry.key.clone(), same)))
     }
 
@@ -245,7 +246,7 @@ impl Mirror {
             Err(error) => return Err(error),
         };
         // If the journal grew in the meantime, it is uploaded again next time.
-        same.mark = self.depot.put(key, bytes)?;
+        same.etag = self.shared_store.put(key, bytes)?;
         Ok(Some((key.to_string(), same)))
     }
 
@@ -293,10 +294,10 @@ impl Mirror {
 }
 
 impl Same {
-    fn of(path: &Path, mark: ETag) -> io::Result<Self> {
+    fn of(path: &Path, etag: ETag) -> io::Result<Self> {
         let data = fs::metadata(path)?;
         Ok(Self {
-            mark,
+            etag,
             size: data.len(),
             modified: modified(&data),
         })
@@ -391,20 +392,20 @@ mod tests {
     use crate::test_support::{Bucket, Folder};
 
     struct World {
-        depot: Arc<dyn SharedStore>,
+        shared_store: Arc<dyn SharedStore>,
         folder: Folder,
     }
 
     impl World {
         fn new() -> Self {
             Self {
-                depot: Arc::new(Bucket::default()),
+                shared_store: Arc::new(Bucket::default()),
                 folder: Folder::new(),
             }
         }
 
         fn machine(&self, name: &str) -> Mirror {
-            Mirror::new(self.folder.join(name), self.depot.clone())
+            Mirror::new(self.folder.join(name), self.shared_store.clone())
         }
 
         fn write(&self, path: &str, text: &str) {
@@ -463,7 +464,7 @@ mod tests {
         fs::remove_file(world.folder.join("a/review/2026-W01/1a/run.json")).unwrap();
         a.fetch(&nobody()).unwrap();
         a.send().unwrap();
-        assert_eq!(world.depot.list("").unwrap(), []);
+        assert_eq!(world.shared_store.list("").unwrap(), []);
     }
 
     #[test]
@@ -501,7 +502,7 @@ mod tests {
     fn names_that_lead_out_of_the_folder_are_not_fetched() {
         let world = World::new();
         for key in ["../x", "review/../../x", "/etc/x", ".hidden", "a//b"] {
-            world.depot.put(key, b"x".to_vec()).unwrap();
+            world.shared_store.put(key, b"x".to_vec()).unwrap();
         }
         let moved = world.machine("b").fetch(&nobody()).unwrap();
         assert_eq!(moved, Moved::default());

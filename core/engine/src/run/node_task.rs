@@ -4,7 +4,7 @@ use super::{EngineError, RunOptions, milliseconds, writing};
 use crate::{
     executor::{Clock, Executor, Failure, FailureKind, Progress, RunContext, seed_from},
     fingerprint::Components,
-    lease::{Asked, Lease},
+    lease::{LeaseResponse, Lease},
     outcome_store::{OutcomeStore, Record},
 };
 use futures::FutureExt as _;
@@ -279,12 +279,12 @@ impl NodeTask {
         let place = Lease::of_node(&self.options.lake, &self.ctx.plan.job, &self.node.name);
         let mut told = false;
         loop {
-            let asked = Lease::ask(&place, &self.ctx.run, self.clock.now()).map_err(|error| {
+            let response = Lease::request(&place, &self.ctx.run, self.clock.now()).map_err(|error| {
                 Failure::transient(format!("cannot take the lease {place}: {error}"))
             })?;
-            let holder = match asked {
-                Asked::Granted(lease) => return Ok(lease),
-                Asked::Held(holder) => holder,
+            let holder = match response {
+                LeaseResponse::Granted(lease) => return Ok(lease),
+                LeaseResponse::Held(holder) => holder,
             };
             if !told {
                 told = true;
