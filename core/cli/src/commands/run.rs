@@ -61,7 +61,7 @@ impl From<MeansArguments> for Means {
 fn spare() -> u64 {
     const LEAST: u64 = 64 << 20;
     const UNKNOWN: u64 = 1 << 30;
-    let free = Machine::look(&[]).free_memory.unwrap_or(UNKNOWN);
+    let free = Machine::inspect(&[]).free_memory.unwrap_or(UNKNOWN);
     (free / 2).max(LEAST)
 }
 

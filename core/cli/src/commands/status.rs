@@ -109,16 +109,16 @@ fn line(workspace: &Workspace, name: &str, named: bool) -> anyhow::Result<Option
             return Ok(Some(unreadable(words)));
         }
     };
-    let standing = found.standing(workspace);
+    let status = found.status(workspace);
     let manual = last_manual_success(&workspace.reports, &found.job.name);
-    let health = health(&standing);
-    let mut details = serde_json::to_value(&standing)?;
+    let health = health(&status);
+    let mut details = serde_json::to_value(&status)?;
     details["last_manual_success"] = json!(manual);
     Ok(Some(Line {
         job: found.job.name.clone(),
         good: health == Health::Good,
         word: health.word(),
-        words: found.calendar.standing_words(&standing, manual.as_ref()),
+        words: found.calendar.status_words(&status, manual.as_ref()),
         details,
         mail: mail_of(workspace, &found.job.name),
     }))
