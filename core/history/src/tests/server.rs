@@ -4,7 +4,7 @@ use super::{
     fixture::{Fixture, GO, written},
     web::{ASK, BREAK, BUSY, NONE, SPOIL, STALL, WELL, Web},
 };
-use crate::{HistoryError, Place, Repository};
+use crate::{HistoryError, Repository, RepositoryUri};
 use serde_json::Value;
 use std::{
     path::Path,
@@ -35,7 +35,7 @@ impl Served {
 
     fn open(&self, behind: &str) -> Result<Repository, HistoryError> {
         let uri = format!("git+http://{}/repo/.git{behind}", self.web.address);
-        Repository::open(&Place::parse(&uri).unwrap(), self.cache.path(), &GO)
+        Repository::open(&RepositoryUri::parse(&uri).unwrap(), self.cache.path(), &GO)
     }
 
     fn records(&self, behind: &str) -> Vec<Value> {
@@ -125,10 +125,10 @@ fn branches_share_a_mirror_and_may_be_rewritten() {
     assert_eq!(served.records("?branch=a")[1]["subject"], "rewritten");
     served.repo.git(&["branch", "-m", "a", "a/b"]);
     assert_eq!(served.records("?branch=a/b").len(), 2);
-    let said = served.error("?branch=mian").to_string();
+    let message = served.error("?branch=mian").to_string();
     assert!(
-        said.ends_with("has no branch \"mian\", did you mean `main`?; fix `branch` in the uri"),
-        "{said}"
+        message.ends_with("has no branch \"mian\", did you mean `main`?; fix `branch` in the uri"),
+        "{message}"
     );
     let folders = std::fs::read_dir(served.cache.path()).unwrap().flatten();
     assert_eq!(folders.filter(|entry| entry.path().is_dir()).count(), 1);
@@ -237,8 +237,8 @@ fn what_a_server_refuses_is_told() {
     served.web.mood(BUSY);
     let error = served.error("");
     assert!(error.to_string().contains("503"), "{error}");
-    let place = Place::parse("git+http://127.0.0.1:1/repo").unwrap();
-    let error = Repository::open(&place, served.cache.path(), &GO)
+    let uri = RepositoryUri::parse("git+http://127.0.0.1:1/repo").unwrap();
+    let error = Repository::open(&uri, served.cache.path(), &GO)
         .err()
         .unwrap();
     assert!(
@@ -258,8 +258,8 @@ fn an_empty_repository_on_a_server_is_told() {
     let cache = tempfile::tempdir().unwrap();
     let uri = format!("git+http://{}/repo/.git", web.address);
     let open = |behind: &str| {
-        let place = Place::parse(&format!("{uri}{behind}")).unwrap();
-        Repository::open(&place, cache.path(), &GO)
+        let uri = RepositoryUri::parse(&format!("{uri}{behind}")).unwrap();
+        Repository::open(&uri, cache.path(), &GO)
             .err()
             .unwrap()
             .to_string()
@@ -282,11 +282,11 @@ fn a_shallow_repository_on_a_server_is_refused_until_it_is_complete() {
     let to = clone.to_str().unwrap();
     served.repo.git(&["clone", "-q", "--depth", "1", &from, to]);
     let uri = format!("git+http://{}/clone/.git", served.web.address);
-    let place = Place::parse(&uri).unwrap();
-    let open = || Repository::open(&place, served.cache.path(), &GO);
+    let uri = RepositoryUri::parse(&uri).unwrap();
+    let open = || Repository::open(&uri, served.cache.path(), &GO);
     for _ in 0..2 {
-        let said = open().err().unwrap().to_string();
-        assert!(said.contains("is a shallow clone"), "{said}");
+        let message = open().err().unwrap().to_string();
+        assert!(message.contains("is a shallow clone"), "{message}");
     }
     served.repo.git(&["-C", to, "fetch", "-q", "--unshallow"]);
     assert_eq!(written(&open().unwrap()).unwrap().len(), 2);
@@ -299,7 +299,11 @@ fn cancelling_ends_a_fetch() {
     };
     let uri = format!("git+http://{}/repo/.git", served.web.address);
     let stop = AtomicBool::new(true);
-    let result = Repository::open(&Place::parse(&uri).unwrap(), served.cache.path(), &stop);
+    let result = Repository::open(
+        &RepositoryUri::parse(&uri).unwrap(),
+        served.cache.path(),
+        &stop,
+    );
     assert_eq!(result.err().unwrap().to_string(), "cancelled");
     served.web.mood(STALL);
     stop.store(false, Ordering::SeqCst);
@@ -310,7 +314,11 @@ fn cancelling_ends_a_fetch() {
             }
             stop.store(true, Ordering::SeqCst);
         });
-        let result = Repository::open(&Place::parse(&uri).unwrap(), served.cache.path(), &stop);
+        let result = Repository::open(
+            &RepositoryUri::parse(&uri).unwrap(),
+            served.cache.path(),
+            &stop,
+        );
         assert_eq!(result.err().unwrap().to_string(), "cancelled");
     });
     served.web.mood(WELL);
@@ -323,9 +331,9 @@ fn two_at_once_wait_for_each_other() {
         return;
     };
     let uri = format!("git+http://{}/repo/.git", served.web.address);
-    let place = Place::parse(&uri).unwrap();
+    let uri = RepositoryUri::parse(&uri).unwrap();
     let open =
-        || Repository::open(&place, served.cache.path(), &GO).map(|repository| repository.head());
+        || Repository::open(&uri, served.cache.path(), &GO).map(|repository| repository.head());
     let heads: Vec<String> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
         threads
