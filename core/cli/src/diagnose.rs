@@ -52,8 +52,8 @@ mod tests {
             path: "lake/a.lease".into(),
             source: full(),
         };
-        let said = in_one_line(&anyhow::Error::new(named));
-        assert_eq!(said, format!("cannot write lake/a.lease: {}", full()));
+        let message = in_one_line(&anyhow::Error::new(named));
+        assert_eq!(message, format!("cannot write lake/a.lease: {}", full()));
         let bare = anyhow::Error::new(full()).context("cannot begin");
         assert_eq!(in_one_line(&bare), format!("cannot begin: {}", full()));
     }

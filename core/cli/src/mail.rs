@@ -39,12 +39,12 @@ impl Mailer {
     /// Reads the settings; `None` in a workspace without any.
     pub fn new(workspace: &Workspace) -> anyhow::Result<Option<Self>> {
         let settings = settings(workspace)?;
-        let made = settings.map(|settings| Self::with(workspace, settings));
-        made.transpose()
+        let mailer = settings.map(|settings| Self::with(workspace, settings));
+        mailer.transpose()
     }
 
     /// The same, with sample settings for a dry run if the workspace has none.
-    pub fn to_look(workspace: &Workspace) -> anyhow::Result<Self> {
+    pub fn for_preview(workspace: &Workspace) -> anyhow::Result<Self> {
         let settings = match settings(workspace)? {
             Some(settings) => settings,
             None => Settings::parse(SAMPLE)?,

@@ -36,7 +36,7 @@ pub fn check(
     if !asked {
         reported.push((loaded.checked.diagnostics.clone(), text.clone()));
     }
-    let planned = job::plan_and_tell(loaded, arguments, &mut |diagnostics, text| {
+    let planned = job::plan_with_warnings(loaded, arguments, &mut |diagnostics, text| {
         // A job that is only checked need not have everything that a run needs.
         if asked {
             reported.push((diagnostics.to_vec(), text.to_string()));
@@ -89,7 +89,7 @@ fn without_files(workspace: &Workspace, planned: &Planned) -> anyhow::Result<Vec
         if !source.required || source.uri.contains("://") {
             continue;
         }
-        let listed = job::glance(workspace, &planned.plan, (name, source), true);
+        let listed = job::listing_summary(workspace, &planned.plan, (name, source), true);
         let listed = runtime.block_on(listed);
         let Err(error) = listed else { continue };
         let Some(StoreError::Source(error)) = error.downcast_ref() else {

@@ -17,7 +17,7 @@ use retrocast_engine::{
     plan, render,
 };
 use retrocast_run::{Plan, SourceSpec};
-use retrocast_store::Glance;
+use retrocast_store::ListingSummary;
 use serde_json::{Value, json};
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -29,7 +29,7 @@ use std::{
 const SEED: u64 = 20_260_101;
 
 /// Maximum number of mistakes to print.
-const MOST_SHOWN: usize = 50;
+const SHOWN_MAX: usize = 50;
 
 /// A job file that was read and checked.
 pub struct Loaded {
@@ -56,14 +56,14 @@ impl LedgerSource {
         if let Some(recorded) = &self.recorded {
             return Ok(recorded.clone());
         }
-        let look = || {
+        let read = || {
             let ledger = ledger::JobLedger::new(&self.workspace, &job.name)?;
             if self.publishes {
                 ledger.publish(&self.workspace, &job.name)?;
             }
             ledger.view(job, window, date)
         };
-        look().map_err(|error| {
+        read().map_err(|error| {
             let message = format!("the ledger cannot be read: {error:#}");
             let help =
                 "stages that read the ledger need it; run the job again when it can be reached";
@@ -209,22 +209,22 @@ pub fn plan(
     arguments: &JobArguments,
     output: Output,
 ) -> anyhow::Result<Option<Planned>> {
-    let mut told = Vec::new();
-    let planned = plan_and_tell(loaded, arguments, &mut |diagnostics, text| {
+    let mut printed = Vec::new();
+    let planned = plan_with_warnings(loaded, arguments, &mut |diagnostics, text| {
         match output {
             Output::Text => print_diagnostics(diagnostics, text),
             Output::Lines => print_lines(&located(diagnostics, text))?,
-            Output::Document => told.extend(located(diagnostics, text)),
+            Output::Document => printed.extend(located(diagnostics, text)),
         }
         Ok(())
     })?;
     match planned {
         Some(planned) => Ok(Some(Planned {
-            diagnostics: told,
+            diagnostics: printed,
             ..planned
         })),
         None if output == Output::Document => {
-            print_json(&json!({ "diagnostics": told }))?;
+            print_json(&json!({ "diagnostics": printed }))?;
             Ok(None)
         }
         None => Ok(None),
@@ -241,11 +241,11 @@ fn print_lines(diagnostics: &[Value]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Plans a checked job; passes errors and warnings with their source text to `tell`.
-pub fn plan_and_tell(
+/// Plans a checked job; passes errors and warnings with their source text to `report`.
+pub fn plan_with_warnings(
     loaded: Loaded,
     arguments: &JobArguments,
-    tell: &mut dyn FnMut(&[Diagnostic], &str) -> anyhow::Result<()>,
+    report: &mut dyn FnMut(&[Diagnostic], &str) -> anyhow::Result<()>,
 ) -> anyhow::Result<Option<Planned>> {
     let Loaded {
         text,
@@ -255,7 +255,7 @@ pub fn plan_and_tell(
         ledger,
         catalogue,
     } = loaded;
-    tell(&checked.diagnostics, &text)?;
+    report(&checked.diagnostics, &text)?;
     let Some(job) = checked.job else {
         return Ok(None);
     };
@@ -264,7 +264,7 @@ pub fn plan_and_tell(
     let window = match job.window_for(date, arguments.window.as_deref()) {
         Ok(window) => window,
         Err(diagnostic) => {
-            tell(&[diagnostic], "")?;
+            report(&[diagnostic], "")?;
             return Ok(None);
         }
     };
@@ -295,7 +295,7 @@ pub fn plan_and_tell(
             diagnostics: Vec::new(),
         })),
         Err(diagnostics) => {
-            tell(&diagnostics, &text)?;
+            report(&diagnostics, &text)?;
             Ok(None)
         }
     }
@@ -311,27 +311,27 @@ pub fn force(planned: &Planned, again: &AgainArguments) -> Result<Force, WrongUs
         Ok(names) if names.is_empty() => Ok(Force::Nothing),
         Ok(names) => Ok(Force::Nodes(names)),
         Err(diagnostics) => {
-            let said = diagnostics.iter().map(|diagnostic| {
+            let messages = diagnostics.iter().map(|diagnostic| {
                 let help = diagnostic.help.as_deref().unwrap_or_default();
                 format!("--from: {}; {help}", diagnostic.message)
             });
-            Err(WrongUsage(said.collect::<Vec<_>>().join("\n")))
+            Err(WrongUsage(messages.collect::<Vec<_>>().join("\n")))
         }
     }
 }
 
 /// Hashes names, sizes and times of a source's files: cheap, and enough to decide whether to read
 /// it.
-pub async fn glance(
+pub async fn listing_summary(
     workspace: &Workspace,
     plan: &Plan,
     (name, source): (&str, &SourceSpec),
     required: bool,
-) -> anyhow::Result<Glance> {
+) -> anyhow::Result<ListingSummary> {
     let uri = reveal(&source.uri, &process_environment())?;
     let days = Some(executor::days(source, &plan.window));
     let base = &workspace.root;
-    Ok(retrocast_store::glance(name, &uri, base, required, days).await?)
+    Ok(retrocast_store::listing_summary(name, &uri, base, required, days).await?)
 }
 
 /// The date of a run on a named window: the day after it, as for a scheduled run, or today if the
@@ -383,7 +383,7 @@ pub fn print_diagnostics(diagnostics: &[Diagnostic], text: &str) {
         return;
     }
     let stderr = std::io::stderr();
-    let shown = &diagnostics[..diagnostics.len().min(MOST_SHOWN)];
+    let shown = &diagnostics[..diagnostics.len().min(SHOWN_MAX)];
     let rendered = render(shown, text, terminal::colour(stderr.is_terminal()));
     let mut out = stderr.lock();
     let _ = writeln!(out, "{}", rendered.trim_end());

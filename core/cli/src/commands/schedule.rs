@@ -27,7 +27,7 @@ use retrocast_engine::{
     },
 };
 use retrocast_run::Plan;
-use run::Means;
+use run::RunResources;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -46,7 +46,7 @@ pub struct CheckOptions {
     /// Print nothing about jobs that are not run.
     pub quiet: bool,
     /// Resources of the runs.
-    pub means: Means,
+    pub resources: RunResources,
 }
 
 /// A job that has a schedule.
@@ -133,7 +133,11 @@ pub fn tick(workspace: &Workspace, named: &[String], options: &CheckOptions) -> 
 }
 
 /// Runs jobs when they are due, until stopped.
-pub fn run(workspace: &Workspace, named: &[String], options: &CheckOptions) -> anyhow::Result<Exit> {
+pub fn run(
+    workspace: &Workspace,
+    named: &[String],
+    options: &CheckOptions,
+) -> anyhow::Result<Exit> {
     let stop = signals::stop();
     for name in named {
         // Mistakes on the command line are reported at once; later errors do not end the loop.
@@ -228,14 +232,14 @@ fn check_job(
     };
     let (mut worst, mut done) = (Exit::Done, BTreeSet::new());
     workspace.fetch()?;
-    if options.means.mail {
+    if options.resources.mail {
         mail::retry(workspace, &found.job.name);
     }
     loop {
         let status = found.status(workspace);
         for alert in &status.alerts {
             notify::of_failures(&found, &status, alert, problems);
-            if options.means.mail {
+            if options.resources.mail {
                 mail::after_failure(workspace, &found.job, &alert.attempt.folder);
             }
         }
@@ -273,7 +277,7 @@ fn request_lease(workspace: &Workspace, found: &Scheduled) -> anyhow::Result<Lea
     let place = Lease::of_schedule(&workspace.places.files, &found.job.name);
     let request_lease = || Lease::request_lease(&place, "", Timestamp::now());
     let response = match request_lease() {
-        Err(error) if is_full(&error) && made_room(workspace, found) => request_lease(),
+        Err(error) if is_full(&error) && free_space(workspace, found) => request_lease(),
         response => response,
     };
     response.map_err(|error| {
@@ -284,8 +288,8 @@ fn request_lease(workspace: &Workspace, found: &Scheduled) -> anyhow::Result<Lea
 }
 
 /// Frees disk space; reports what prevented it. Returns true if there is more space now.
-fn made_room(workspace: &Workspace, found: &Scheduled) -> bool {
-    housekeeping::made_room(workspace, &found.job).unwrap_or_else(|error| {
+fn free_space(workspace: &Workspace, found: &Scheduled) -> bool {
+    housekeeping::free_space(workspace, &found.job).unwrap_or_else(|error| {
         terminal::print_error(&error);
         false
     })
@@ -313,8 +317,8 @@ fn run_due(
 ) -> anyhow::Result<Option<Exit>> {
     let mut arguments = arguments(&found.name);
     arguments.date = Some(found.calendar.date(due));
-    let means = &options.means;
-    let output = job::Output::of_lines(means.json);
+    let resources = &options.resources;
+    let output = job::Output::of_lines(resources.json);
     let Some(planned) = job::planned_to_run(workspace, &arguments, output)? else {
         return Ok(Some(job::unusable()));
     };
@@ -325,7 +329,7 @@ fn run_due(
         }
         return Ok(None);
     }
-    let exit = run::run_and_tell(workspace, &planned, means, |options| {
+    let exit = run::run_and_print(workspace, &planned, resources, |options| {
         options.due = Some(due);
     })?;
     // Nobody waits for this run: what reads the lake without this program finds it as well.
@@ -356,10 +360,10 @@ fn inputs(workspace: &Workspace, plan: &Plan) -> anyhow::Result<Vec<Input>> {
     let sources = plan.sources().filter(|(_, source)| source.required);
     let input = |(name, source): (&str, _)| {
         // Missing files are not an error here, but a reason to wait.
-        let glance = job::glance(workspace, plan, (name, source), false);
+        let summary = job::listing_summary(workspace, plan, (name, source), false);
         Ok(Input {
             source: name.to_string(),
-            newest: runtime.block_on(glance)?.newest,
+            newest: runtime.block_on(summary)?.newest,
         })
     };
     sources.map(input).collect()

@@ -56,11 +56,11 @@ fn unwritten(error: &anyhow::Error) -> Failure {
     let full = error
         .chain()
         .any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(is_full));
-    let told = format!("{error:#}");
+    let message = format!("{error:#}");
     if full {
-        return Failure::full(told).hint(MAKE_ROOM);
+        return Failure::full(message).hint(MAKE_ROOM);
     }
-    Failure::data(told)
+    Failure::data(message)
 }
 
 /// Returns true if the system reports a full disk.

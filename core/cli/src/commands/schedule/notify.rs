@@ -1,7 +1,7 @@
 //! Mails the administrator of a scheduled job, else its owner, about runs that failed or could not
 //! start.
 
-use super::{Scheduled, ProblemLog};
+use super::{ProblemLog, Scheduled};
 use crate::{diagnose, signals, terminal, workspace::Workspace};
 use jiff::Timestamp;
 use retrocast_deliver::{Alert, AlertOutcome};
