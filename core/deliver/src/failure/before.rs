@@ -17,7 +17,8 @@ pub(super) struct Before {
     pub href: String,
     pub window: String,
     pub period: String,
-    pub made: String,
+    #[serde(rename = "made")]
+    pub created: String,
     /// True if it is on the window of the failed run.
     pub same_window: bool,
 }
@@ -41,14 +42,14 @@ pub(super) fn before(
             let Some(summary) = RunSummary::read(&path).ok().filter(|_| !is_own) else {
                 continue;
             };
-            let made = summary.finished.or(summary.started);
-            let Some(time) = made.filter(|_| summary.status.has_reports()) else {
+            let end = summary.finished.or(summary.started);
+            let Some(time) = end.filter(|_| summary.status.has_reports()) else {
                 continue;
             };
             if began.is_some_and(|began| time > began) {
                 continue;
             }
-            let told = Before {
+            let before = Before {
                 href: format!(
                     "../../{}/{}/index.html",
                     encode(&other_window),
@@ -56,16 +57,16 @@ pub(super) fn before(
                 ),
                 window: other_window.clone(),
                 period: or(clean(&summary.period, 120), &other_window),
-                made: zone.full(time),
+                created: zone.full(time),
                 same_window: other_window == *window,
             };
-            found.push((time, told));
+            found.push((time, before));
         }
     }
     found.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.href.cmp(&b.1.href)));
-    let last = found.first().map(|(_, told)| told.clone());
-    let mut others = found.into_iter().map(|(_, told)| told).skip(1);
-    let has_own = last.as_ref().is_some_and(|told| told.same_window);
-    let earlier = others.find(|told| told.same_window && !has_own);
+    let last = found.first().map(|(_, before)| before.clone());
+    let mut others = found.into_iter().map(|(_, before)| before).skip(1);
+    let has_own = last.as_ref().is_some_and(|before| before.same_window);
+    let earlier = others.find(|before| before.same_window && !has_own);
     (last, earlier)
 }
