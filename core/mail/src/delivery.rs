@@ -183,15 +183,15 @@ impl Delivery {
             return;
         }
         self.changed = event.time;
-        let said = match &event.kind {
+        let reply = match &event.kind {
             EventKind::Accepted { reply } | EventKind::Refused { reply, .. } => reply,
             EventKind::Deferred { reason }
             | EventKind::Unknown { reason }
             | EventKind::GivenUp { reason } => reason,
             EventKind::Queued(_) | EventKind::Attempted => "",
         };
-        if !said.is_empty() {
-            self.reply = said.to_string();
+        if !reply.is_empty() {
+            self.reply = reply.to_string();
         }
         let doubt = self.state == DeliveryState::InDoubt;
         match &event.kind {

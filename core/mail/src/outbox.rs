@@ -51,7 +51,7 @@ pub enum Selection {
 }
 
 /// The prospect of other messages after a failed attempt.
-enum Chance {
+enum Prospect {
     Good,
     /// The connection broke; others may succeed.
     Fair,
@@ -218,9 +218,9 @@ impl Outbox {
             }
             if broken < INTERRUPTIONS_MAX {
                 broken = match self.attempt(settings, transport, &id, now)? {
-                    Chance::Good => 0,
-                    Chance::Fair => broken + 1,
-                    Chance::None => INTERRUPTIONS_MAX,
+                    Prospect::Good => 0,
+                    Prospect::Fair => broken + 1,
+                    Prospect::None => INTERRUPTIONS_MAX,
                 };
                 tried.push(id.clone());
             }
@@ -236,15 +236,15 @@ impl Outbox {
         transport: &mut dyn Transport,
         id: &str,
         now: &dyn Fn() -> Timestamp,
-    ) -> Result<Chance, Error> {
+    ) -> Result<Prospect, Error> {
         let Some(delivery) = self.deliveries.get(id).cloned() else {
-            return Ok(Chance::Good);
+            return Ok(Prospect::Good);
         };
         let message = match self.message(&delivery) {
             Ok(message) => message,
             Err(reason) => {
                 self.append(now(), id, EventKind::GivenUp { reason })?;
-                return Ok(Chance::Good);
+                return Ok(Prospect::Good);
             }
         };
         self.append(now(), id, EventKind::Attempted)?;
@@ -253,26 +253,26 @@ impl Outbox {
             to: &delivery.queued.recipient,
         };
         let short = |text: String| one_line(&text, REPLY_MAX);
-        let (kind, chance) = match transport.send(envelope, &message) {
+        let (kind, prospect) = match transport.send(envelope, &message) {
             Outcome::Accepted { reply } => {
                 let reply = short(reply);
-                (EventKind::Accepted { reply }, Chance::Good)
+                (EventKind::Accepted { reply }, Prospect::Good)
             }
             Outcome::Refused { code, reply } => {
                 let reply = short(reply);
-                (EventKind::Refused { code, reply }, Chance::Good)
+                (EventKind::Refused { code, reply }, Prospect::Good)
             }
             Outcome::Deferred { reason } => {
                 let reason = short(reason);
-                (EventKind::Deferred { reason }, Chance::None)
+                (EventKind::Deferred { reason }, Prospect::None)
             }
             Outcome::Interrupted { reason } => {
                 let reason = short(reason);
-                (EventKind::Deferred { reason }, Chance::Fair)
+                (EventKind::Deferred { reason }, Prospect::Fair)
             }
             Outcome::Unknown { reason } => {
                 let reason = short(reason);
-                (EventKind::Unknown { reason }, Chance::Fair)
+                (EventKind::Unknown { reason }, Prospect::Fair)
             }
         };
         let is_accepted = matches!(kind, EventKind::Accepted { .. });
@@ -281,7 +281,7 @@ impl Outbox {
             // The message can be composed again: its hash is in the events.
             let _ = fs::remove_file(self.message_path(id));
         }
-        Ok(chance)
+        Ok(prospect)
     }
 
     fn give_up(&mut self, id: &str, now: Timestamp) -> Result<(), Error> {

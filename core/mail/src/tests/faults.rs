@@ -326,7 +326,7 @@ fn of_many_at_once_one_sends() {
             });
         }
     });
-    assert_eq!(server.kept().len(), 1);
+    assert_eq!(server.received().len(), 1);
 }
 
 /// A random fault for a step of a session; most steps are good.
@@ -409,14 +409,17 @@ fn random_faults_over_300_messages() {
         outbox = Some(Outbox::open(folder.path()).unwrap());
         assert!(minute < 10_000, "there is no end");
     }
-    let kept = server.kept();
+    let received = server.received();
     let all = outbox.unwrap().deliveries().clone();
     let (mut once, mut again) = (0, 0);
     for delivery in all.iter() {
         let to = &delivery.queued.recipient;
-        let copies: Vec<_> = kept.iter().filter(|kept| kept.to == *to).collect();
+        let copies: Vec<_> = received
+            .iter()
+            .filter(|received| received.to == *to)
+            .collect();
         let forgot = forgotten.get(to).copied().unwrap_or(0);
-        let lost = copies.iter().filter(|kept| !kept.replied).count();
+        let lost = copies.iter().filter(|received| !received.replied).count();
         let replied = copies.len() - lost;
         match delivery.state {
             DeliveryState::Accepted => assert!(replied >= 1, "{to} has nothing"),
