@@ -141,7 +141,7 @@ pub async fn check(
     let (input, contract) = (input.clone(), contract.clone());
     let checking = tokio::task::spawn_blocking(move || {
         let tally = Tally::of(&found, &contract, input.records)?;
-        Ok(tally.told(&input, &contract, &found, now))
+        Ok(tally.into_report(&input, &contract, &found, now))
     });
     checking.await.map_err(stopped)?
 }
@@ -174,8 +174,8 @@ impl Tally {
             let file = found.files.get(file);
             file.map(|(file, _)| file.name.clone()).unwrap_or_default()
         };
-        found.read(&found.files, contract, &mut |told| {
-            match told {
+        found.read(&found.files, contract, &mut |event| {
+            match event {
                 ReadEvent::Records(parsed) => tally.block(contract, &parsed, &name(parsed.file)),
                 ReadEvent::End { file, broken } => {
                     let broken = broken.map(|reason| (name(file), reason));
@@ -249,7 +249,7 @@ impl Tally {
         }
     }
 
-    fn told(
+    fn into_report(
         self,
         input: &Input,
         contract: &Contract,

@@ -233,12 +233,12 @@ const PASSING: [&str; 12] = [
 const FULL: [&str; 2] = ["no space left on device", "disk quota exceeded"];
 
 /// Classifies an error by the message of the system or the storage.
-pub fn remedy_of(said: &str) -> Remedy {
-    let said = said.to_lowercase();
-    if FULL.iter().any(|words| said.contains(words)) {
+pub fn remedy_of(message: &str) -> Remedy {
+    let message = message.to_lowercase();
+    if FULL.iter().any(|words| message.contains(words)) {
         return Remedy::FreeDisk;
     }
-    if PASSING.iter().any(|words| said.contains(words)) {
+    if PASSING.iter().any(|words| message.contains(words)) {
         return Remedy::Again;
     }
     Remedy::Change

@@ -25,4 +25,4 @@ pub use error::{Remedy, Skipped, SourceError};
 pub use format::Format;
 pub use input::Input;
 pub use read::Dialect;
-pub use source::{Glance, Hashes, Listing, SourceFile};
+pub use source::{Hashes, Listing, ListingSummary, SourceFile};

@@ -75,7 +75,7 @@ fn compile(text: &str) -> Result<Regex, Error> {
 /// The library marks the position with a caret below a copy of the pattern, and gives the reason in
 /// the last line.
 fn unusable(text: &str, error: &Error) -> Unusable {
-    let Error::Syntax(told) = error else {
+    let Error::Syntax(message) = error else {
         return Unusable {
             message: format!(
                 "it needs more than {} MiB; shorten its counts",
@@ -84,10 +84,10 @@ fn unusable(text: &str, error: &Error) -> Unusable {
             at: None,
         };
     };
-    let last = told.lines().last().unwrap_or_default();
+    let last = message.lines().last().unwrap_or_default();
     let message = last.strip_prefix("error: ").unwrap_or(last).to_string();
     let indented = format!("    {text}");
-    let mut lines = told.lines().skip_while(|line| *line != indented).skip(1);
+    let mut lines = message.lines().skip_while(|line| *line != indented).skip(1);
     let caret = lines.next().and_then(|line| line.find('^'));
     let at = caret
         .and_then(|column| column.checked_sub(4))

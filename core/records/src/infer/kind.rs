@@ -331,11 +331,14 @@ fn numeral(p: &Profile, values: u64) -> Option<Reading> {
     if p.integers + p.numbers + texts != values || p.personal > 0 {
         return None;
     }
-    let [way] = e.ways(texts)[..] else {
+    let [index] = e.ways(texts)[..] else {
         return None;
     };
-    let (marks, seen) = (&MARKS[way], e.marked[way].as_deref().unwrap_or_default());
-    let whole = !e.broken[way] && (p.cells == p.seen || p.numbers == 0);
+    let (marks, seen) = (
+        &MARKS[index],
+        e.marked[index].as_deref().unwrap_or_default(),
+    );
+    let whole = !e.broken[index] && (p.cells == p.seen || p.numbers == 0);
     let found = Reading {
         marked: true,
         ..Reading::of(if whole { Kind::Integer } else { Kind::Number })
@@ -379,8 +382,8 @@ fn undecided(name: &str, p: &Profile, values: u64) -> Vec<String> {
         [] | [_] => Vec::new(),
         [first, ..] => {
             let example = shown(e.marked[first].as_deref().unwrap_or_default());
-            let ways = e.ways(texts).into_iter().map(|way| {
-                match (MARKS[way].decimal, MARKS[way].thousands) {
+            let ways = e.ways(texts).into_iter().map(|index| {
+                match (MARKS[index].decimal, MARKS[index].thousands) {
                     (Some(mark), _) => format!("decimal = \"{mark}\""),
                     (None, mark) => format!("thousands = \"{}\"", mark.unwrap_or(' ')),
                 }

@@ -75,24 +75,24 @@ pub(super) fn take(found: &InputFiles, most: Option<u64>) -> Result<Sample, Sour
     for (done, index) in files.iter().enumerate() {
         let file = &found.files[*index];
         let left = (files.len() - done) as u64;
-        let room = most.map_or(u64::MAX, |most| {
+        let remaining = most.map_or(u64::MAX, |most| {
             most.saturating_sub(sample.records).div_ceil(left)
         });
-        if room == 0 {
+        if remaining == 0 {
             break;
         }
         let mut taking = Sampler {
             sample: &mut sample,
             file: &file.0.name,
             cells: file.1 == Format::Csv,
-            room,
+            remaining,
             line: 0,
         };
         let mut damage = None;
         found.read(
             std::slice::from_ref(file),
             &anything(),
-            &mut |told| match told {
+            &mut |event| match event {
                 ReadEvent::Records(parsed) => taking.block(&parsed),
                 ReadEvent::End { broken, .. } => {
                     damage = broken;
@@ -113,7 +113,7 @@ struct Sampler<'a> {
     sample: &'a mut Sample,
     file: &'a str,
     cells: bool,
-    room: u64,
+    remaining: u64,
     line: u64,
 }
 
@@ -129,23 +129,23 @@ impl Sampler<'_> {
                 names.push(name.clone());
             }
         }
-        let kept = parsed.batch.as_ref().and_then(|batch| {
+        let sampled = parsed.batch.as_ref().and_then(|batch| {
             let column = batch.column_by_name(REST)?;
             column.as_string_opt::<i32>()
         });
         for (row, line) in parsed.lines.iter().enumerate() {
             // Records on one line, as in a JSON array, are sampled or skipped together.
-            if self.room == 0 && *line != self.line {
+            if self.remaining == 0 && *line != self.line {
                 break;
             }
-            let text = kept
-                .filter(|kept| kept.is_valid(row))
-                .map(|kept| kept.value(row));
+            let text = sampled
+                .filter(|sampled| sampled.is_valid(row))
+                .map(|sampled| sampled.value(row));
             self.record(text.unwrap_or("{}"));
             self.line = *line;
-            self.room = self.room.saturating_sub(1);
+            self.remaining = self.remaining.saturating_sub(1);
         }
-        let ended = self.room == 0;
+        let ended = self.remaining == 0;
         let refused = parsed
             .refused
             .iter()

@@ -140,7 +140,7 @@ impl Draft {
         let comment = if comment.is_empty() {
             String::new()
         } else {
-            let room = COMMENTS.saturating_sub(line.chars().count()).max(2);
+            let width = COMMENTS.saturating_sub(line.chars().count()).max(2);
             format!("{:room$}# {comment}", "")
         };
         let _ = writeln!(self.text, "{line}{comment}");
@@ -355,8 +355,8 @@ pub(super) fn head(sample: &Sample, unmet: &[String]) -> String {
             shown(reason)
         );
     }
-    for told in unmet {
-        let _ = writeln!(text, "# {told}");
+    for sentence in unmet {
+        let _ = writeln!(text, "# {sentence}");
     }
     text.push('\n');
     text

@@ -76,8 +76,9 @@ fn unpacked<'a>(
     let gzip = head.starts_with(GZIP) || named(".gz");
     let zstd = head.starts_with(ZSTD) || named(".zst") || named(".zstd");
     if gzip && !is_gzip {
-        let told = "its name ends as if compressed with gzip, but it is not; rename or compress it";
-        return Err(io::Error::other(told));
+        let message =
+            "its name ends as if compressed with gzip, but it is not; rename or compress it";
+        return Err(io::Error::other(message));
     }
     Ok(if gzip {
         let members = Members::<GzDecoder<_>>::new(raw)?;

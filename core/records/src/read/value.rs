@@ -234,7 +234,7 @@ fn of_length(field: &Field, value: &str) -> Checked {
         return Ok(());
     }
     let length = value.chars().count();
-    let told = |limit: usize| {
+    let describe = |limit: usize| {
         let characters = if length == 1 {
             "character"
         } else {
@@ -245,11 +245,11 @@ fn of_length(field: &Field, value: &str) -> Checked {
     match (field.min_length, field.max_length) {
         (_, Some(most)) if length > most => Err(Violation::new(
             Reason::TooLong,
-            format!("{} are allowed", told(most)),
+            format!("{} are allowed", describe(most)),
         )),
         (Some(least), _) if length < least => Err(Violation::new(
             Reason::TooShort,
-            format!("{} are needed", told(least)),
+            format!("{} are needed", describe(least)),
         )),
         _ => Ok(()),
     }

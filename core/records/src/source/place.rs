@@ -5,7 +5,7 @@
 //! cycles and undecodable names are skipped and reported.
 
 use super::{
-    Listing, Skipped, SourceFile, Stored,
+    Listing, Skipped, SourceFile, SourceStore,
     partition::{Days, Partition, is_dated, undated},
     pattern::{fits, is_pattern},
     without_credentials,
@@ -142,7 +142,7 @@ impl FilePattern {
             });
         }
         Ok(Listing {
-            stored: Stored::Objects(store),
+            store: SourceStore::Objects(store),
             source: source.to_string(),
             folder: Some(self.folder.clone()),
             files: found.files,

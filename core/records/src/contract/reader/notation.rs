@@ -230,14 +230,14 @@ fn directives(format: &str) -> Result<(), (Option<usize>, String)> {
             return Err((Some(at), message));
         };
         let colons = marks.chars().filter(|mark| *mark == ':').count();
-        let good = PLAIN.contains(letter)
+        let is_plain = PLAIN.contains(letter)
             && match letter {
                 'f' => colons == 0,
                 'z' => colons <= 3 && !marks.contains('.'),
                 'Q' => colons <= 1 && !marks.contains('.'),
                 _ => colons == 0 && !marks.contains('.'),
             };
-        if !good {
+        if !is_plain {
             return Err((
                 Some(at),
                 format!("`%{marks}{letter}` is not a directive that can be read"),

@@ -24,8 +24,8 @@ impl Cutter<'_, '_> {
         dialect.check().map_err(Stop::Broken)?;
         self.fill(GLANCE_BYTES);
         let bytes = &self.input.bytes;
-        let glance = &bytes[..bytes.len().min(GLANCE_BYTES)];
-        if memchr::memchr(b'\n', glance).is_none() && memchr::memchr(b'\r', glance).is_some() {
+        let head = &bytes[..bytes.len().min(GLANCE_BYTES)];
+        if memchr::memchr(b'\n', head).is_none() && memchr::memchr(b'\r', head).is_some() {
             self.input.returns_end_lines();
         }
         let Some(header) = self.header(dialect, fields)? else {
@@ -158,26 +158,26 @@ impl Cutter<'_, '_> {
     fn unclosed(&mut self, header: &Arc<Header>, all: bool) -> Result<(), Stop> {
         let bytes = std::mem::take(&mut self.input.bytes);
         let mut at = 0;
-        let mut good = 0;
+        let mut complete = 0;
         loop {
-            let rest = &bytes[at + good..];
+            let rest = &bytes[at + complete..];
             let line = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
             let whole = rest[..line].ends_with(b"\n");
             if line == 0 || (at > 0 && !(all && whole)) {
                 break;
             }
             if !header.marks.ends(&rest[..line]).open {
-                good += line;
+                complete += line;
                 continue;
             }
-            self.copy(&bytes[at..at + good], header)?;
-            at += good;
-            good = 0;
+            self.copy(&bytes[at..at + complete], header)?;
+            at += complete;
+            complete = 0;
             self.refuse_line(&bytes[at..at + line], whole)?;
             at += line;
         }
-        self.copy(&bytes[at..at + good], header)?;
-        self.input.bytes = bytes[at + good..].to_vec();
+        self.copy(&bytes[at..at + complete], header)?;
+        self.input.bytes = bytes[at + complete..].to_vec();
         if at == bytes.len() && !bytes.ends_with(b"\n") {
             // Only the start of a line that is too long was in the buffer.
             self.skip_line();

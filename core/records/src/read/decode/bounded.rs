@@ -62,7 +62,7 @@ impl<R> Bounded<R> {
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(out).map_err(told)?;
+        let read = self.inner.read(out).map_err(reword)?;
         self.given += read as u64;
         let most = self.taken.load(Ordering::Relaxed).saturating_mul(TIMES_MAX);
         if self.given > most.max(self.free) {
@@ -76,7 +76,7 @@ impl<R: Read> Read for Bounded<R> {
 }
 
 /// Rewords an error of a decoder, with advice.
-fn told(error: io::Error) -> io::Error {
+fn reword(error: io::Error) -> io::Error {
     let words = error.to_string();
     let lower = words.to_lowercase();
     if error.kind() == io::ErrorKind::UnexpectedEof || lower.contains("incomplete frame") {

@@ -24,13 +24,13 @@ pub(in crate::read) fn read_record(
     line: &str,
     fields: &[Field],
     columns: &mut [Column],
-    strangers: &mut ExtraFields,
+    extra_fields: &mut ExtraFields,
 ) -> Result<(), Violation> {
     let rows = columns.first().map_or(0, Column::len);
-    strangers.clear();
+    extra_fields.clear();
     let mut cx = Context {
         violation: None,
-        strangers,
+        extra_fields,
         outer: String::new(),
         own: false,
     };
@@ -60,12 +60,12 @@ pub(in crate::read) fn read_value(
     text: &str,
     field: &Field,
     column: &mut Column,
-    strangers: &mut ExtraFields,
+    extra_fields: &mut ExtraFields,
 ) -> Result<(), Violation> {
     let rows = column.len();
     let mut cx = Context {
         violation: None,
-        strangers,
+        extra_fields,
         outer: field.name.clone(),
         own: false,
     };
@@ -91,7 +91,7 @@ pub(in crate::read) fn read_value(
 pub(super) fn push_own(value: &Value, field: &Field, column: &mut Column) -> Result<(), Violation> {
     let mut cx = Context {
         violation: None,
-        strangers: &mut ExtraFields::default(),
+        extra_fields: &mut ExtraFields::default(),
         outer: String::new(),
         own: true,
     };
@@ -146,7 +146,7 @@ fn broken(error: &serde_json::Error) -> Violation {
 /// The state of one record.
 struct Context<'a> {
     violation: Option<Violation>,
-    strangers: &'a mut ExtraFields,
+    extra_fields: &'a mut ExtraFields,
     /// Path of the current object, for names that the contract does not list.
     outer: String,
     /// True for a value of the contract itself, in the notation of contracts.
@@ -241,7 +241,7 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
         };
         let mut index = 0_usize;
         loop {
-            let kept = cx.strangers.kept();
+            let before = cx.extra_fields.count();
             let next = Item {
                 field: item,
                 column: items,
@@ -249,8 +249,8 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
             };
             match seq.next_element_seed(next) {
                 Ok(Some(())) => {
-                    if cx.strangers.kept() > kept {
-                        cx.strangers.within(kept, &format!("[{index}]"));
+                    if cx.extra_fields.count() > before {
+                        cx.extra_fields.within(before, &format!("[{index}]"));
                     }
                     index += 1;
                 }
@@ -338,9 +338,9 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
                     around.push((name, map.next_value()?));
                     continue;
                 }
-                Named::Stranger if cx.strangers.policy == UnknownFields::Keep => {
+                Named::Stranger if cx.extra_fields.policy == UnknownFields::Keep => {
                     let value = map.next_value()?;
-                    cx.strangers.complete(value);
+                    cx.extra_fields.complete(value);
                     continue;
                 }
                 Named::Stranger => {
@@ -351,7 +351,7 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
             let Some((field, column)) = fields.get(index).zip(columns.get_mut(index)) else {
                 return Err(A::Error::custom("there is no such field"));
             };
-            let kept = cx.strangers.kept();
+            let before = cx.extra_fields.count();
             if column.len() > rows {
                 let twice = Violation::new(Reason::BrokenJson, "the field is there twice");
                 return Err(cx.stop(twice.of(&field.name)));
@@ -364,8 +364,8 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
                 cx.within(&field.name);
                 return Err(error);
             }
-            if cx.strangers.kept() > kept {
-                cx.strangers.within(kept, &field.name);
+            if cx.extra_fields.count() > before {
+                cx.extra_fields.within(before, &field.name);
             }
             expected = index + 1;
         }
@@ -401,9 +401,9 @@ fn push_within(
     let mut found = fields.iter().zip(columns.iter_mut());
     let found = found.find(|(field, _)| field.key() == path);
     if let Some((field, column)) = found.filter(|(_, column)| column.len() == rows) {
-        let kept = cx.strangers.kept();
+        let before = cx.extra_fields.count();
         push_value(&value, field, column, cx).map_err(|found| found.inside(&field.name))?;
-        cx.strangers.within(kept, &field.name);
+        cx.extra_fields.within(before, &field.name);
         return Ok(());
     }
     match value {
@@ -413,10 +413,10 @@ fn push_within(
             }
         }
         value => {
-            cx.strangers.count(&cx.outer, path, 1);
-            match cx.strangers.policy {
+            cx.extra_fields.count(&cx.outer, path, 1);
+            match cx.extra_fields.policy {
                 UnknownFields::Count => {}
-                UnknownFields::Keep => cx.strangers.keep(path, value),
+                UnknownFields::Keep => cx.extra_fields.keep(path, value),
                 UnknownFields::Refuse => return Err(ExtraFields::refusal(path)),
             }
         }
@@ -523,12 +523,14 @@ impl Visitor<'_> for Key<'_, '_> {
             return Ok(Named::Around(name.to_string()));
         }
         let Context {
-            strangers, outer, ..
+            extra_fields,
+            outer,
+            ..
         } = &mut *self.cx;
-        strangers.count(outer, name, 1);
-        match strangers.policy {
+        extra_fields.count(outer, name, 1);
+        match extra_fields.policy {
             UnknownFields::Count => {}
-            UnknownFields::Keep => strangers.keep(name, Value::Null),
+            UnknownFields::Keep => extra_fields.keep(name, Value::Null),
             UnknownFields::Refuse => return Err(self.cx.stop(ExtraFields::refusal(name))),
         }
         Ok(Named::Stranger)
