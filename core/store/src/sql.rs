@@ -72,7 +72,7 @@ const TABLE_FUNCTIONS: [&str; 3] = ["generate_series", "range", "unnest"];
 #[derive(Debug, Clone)]
 pub struct Sql {
     /// Memory and spill space.
-    pub room: ResourcePool,
+    pub pool: ResourcePool,
     /// The job's time zone, an IANA name.
     pub timezone: String,
 }
@@ -94,7 +94,7 @@ pub fn check(
     timezone: &str,
 ) -> Result<SchemaRef, StoreError> {
     let planner = Sql {
-        room: ResourcePool::without_disk(CHECK_BYTES),
+        pool: ResourcePool::without_disk(CHECK_BYTES),
         timezone: timezone.to_string(),
     };
     planner.check(sql, tables)
@@ -165,9 +165,10 @@ impl Sql {
         }
         let (schema, plan) = planned(context.clone(), sql.to_string(), names).await?;
         let rows = execute_stream(plan, context.task_ctx()).map_err(|error| explain(&error))?;
-        let kept = schema.clone();
+        let target_schema = schema.clone();
         let rows = rows.map(move |batch| {
-            stored(&batch?, &kept).map_err(|error| DataFusionError::External(Box::new(error)))
+            stored(&batch?, &target_schema)
+                .map_err(|error| DataFusionError::External(Box::new(error)))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
@@ -227,10 +228,10 @@ impl Sql {
         let options = config.options_mut();
         // The reservation of a sort for merging spilled data must be within the limit.
         options.execution.sort_spill_reservation_bytes =
-            (10 << 20).min(self.room.of_query() as usize / 8);
+            (10 << 20).min(self.pool.of_query() as usize / 8);
         options.execution.time_zone = Some(self.timezone.clone());
         options.sql_parser.collect_spans = true;
-        let runtime = self.room.runtime()?;
+        let runtime = self.pool.runtime()?;
         let zone: Arc<str> = self.timezone.as_str().into();
         let engine = Analyzer::new().rules;
         let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =

@@ -1,9 +1,8 @@
 //! Incremental versions: adds and deletes rows by one commit.
 
 use super::{
-    Lake, Prepared, Properties, Scan, dataset_error, reference,
+    Lake, Prepared, Properties, Scan, dataset_error, is_commit_conflict, reference,
     rows::{DeletedRows, Rows},
-    somebody_was_faster,
     strict::Next,
 };
 use crate::{error::StoreError, origin};
@@ -127,8 +126,8 @@ impl Lake {
         prepared: Prepared,
         properties: &Properties,
     ) -> Result<DatasetRef, StoreError> {
-        if let Some(made) = self.made_before(name, properties).await? {
-            return Ok(made);
+        if let Some(reference) = self.made_before(name, properties).await? {
+            return Ok(reference);
         }
         let mut transaction = prepared.0;
         transaction.transaction_properties = Some(remembered(properties));
@@ -157,10 +156,10 @@ impl Lake {
             let found = FileFragment::new(dataset.clone(), fragment);
             let failed = |error: lance::Error| dataset_error(&base.name, "written", &error);
             let end = first + found.physical_rows().await.map_err(failed)? as u64;
-            let gone = superseded
+            let deleted = superseded
                 .between(first, end)
                 .map(|row| (row - first) as u32);
-            let rest = found.extend_deletions(gone).await.map_err(failed)?;
+            let rest = found.extend_deletions(deleted).await.map_err(failed)?;
             marked.extend(rest.map(|rest| rest.metadata().clone()));
             first = end;
         }
@@ -173,14 +172,14 @@ impl Lake {
         &self,
         base: &DatasetRef,
         prepared: Prepared,
-        gone: &DeletedRows,
+        deleted: &DeletedRows,
         properties: &Properties,
     ) -> Result<DatasetRef, StoreError> {
         let failed = |error: lance::Error| dataset_error(&base.name, "written", &error);
         let dataset = self.open(base).await?;
         let new_fragments = prepared.fragments(&base.name)?.to_vec();
         let (mut updated, mut removed) = (Vec::new(), Vec::new());
-        for (fragment, offsets) in gone {
+        for (fragment, offsets) in deleted {
             let found = dataset.get_fragment(*fragment as usize);
             let found = found.ok_or_else(|| StoreError::Dataset {
                 name: base.name.clone(),
@@ -215,7 +214,7 @@ impl Lake {
         let written = match committed {
             Err(error) => match self.committed(&base.name, &transaction).await? {
                 Some(ours) => ours,
-                None if somebody_was_faster(&error) => {
+                None if is_commit_conflict(&error) => {
                     return Err(StoreError::Overtaken {
                         name: base.name.clone(),
                     });
@@ -246,7 +245,7 @@ impl Lake {
             .await;
         match committed {
             Ok(_) => Ok(true),
-            Err(error) if somebody_was_faster(&error) => Ok(false),
+            Err(error) if is_commit_conflict(&error) => Ok(false),
             Err(error) => Err(dataset_error(&dataset.name, "written", &error)),
         }
     }

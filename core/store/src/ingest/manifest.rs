@@ -87,7 +87,7 @@ pub struct Object {
 
 /// The newest version of a source.
 #[derive(Debug, Clone)]
-pub struct Held {
+pub struct SourceVersion {
     /// The rows.
     pub rows: DatasetRef,
     /// The manifest.
@@ -115,7 +115,7 @@ pub fn meaning(spec: &SourceSpec, hash_key: Option<&[u8]>) -> String {
     )
 }
 
-impl Held {
+impl SourceVersion {
     /// Reads the newest version; `None` if there is none, or if it is not from a source.
     pub async fn read(lake: &Lake, source: &str) -> Result<Option<Self>, StoreError> {
         let Some(rows) = lake.latest(source).await? else {

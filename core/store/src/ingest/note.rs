@@ -37,10 +37,10 @@ pub(super) fn note(
     let sum = |of: fn(&Object) -> u64| objects.iter().map(of).sum::<u64>();
     let accepted = sum(|object| object.counts.accepted);
     let present = total(objects, |object| &object.counts.present);
-    let kept = spec.contract.fields.iter();
-    let kept = kept.filter(|field| field.personal != Personal::Drop);
+    let fields = spec.contract.fields.iter();
+    let fields = fields.filter(|field| field.personal != Personal::Drop);
     let missing =
-        kept.filter(|field| accepted > 0 && present.get(&field.name).copied().unwrap_or(0) == 0);
+        fields.filter(|field| accepted > 0 && present.get(&field.name).copied().unwrap_or(0) == 0);
     let mut broken: Vec<(String, String)> = objects
         .iter()
         .filter_map(|object| Some((object.name.clone(), object.counts.broken.clone()?)))

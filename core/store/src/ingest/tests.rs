@@ -512,7 +512,7 @@ type = "string"
         (819, 819, 0)
     );
     let sql = Sql {
-        room: crate::ResourcePool::new(crate::Limits {
+        pool: crate::ResourcePool::new(crate::Limits {
             memory: 128 << 20,
             spill: 1 << 30,
             folder: bench.folder.path().join("spill"),

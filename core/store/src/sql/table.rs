@@ -94,11 +94,11 @@ async fn published(
         return Ok(Arc::new(EmptyTable::new(shown)));
     };
     let provider = provider(lake.open(&latest).await?);
-    let there = provider.schema();
+    let table_schema = provider.schema();
     let keys = keys.iter().map(|key| lit(key.as_str())).collect();
     let columns = shown.fields().iter().map(|field| {
         // Datasets that an older program wrote lack columns that were declared later.
-        match there.field_with_name(field.name()) {
+        match table_schema.field_with_name(field.name()) {
             Ok(_) => ident(field.name()),
             Err(_) => cast(lit(ScalarValue::Null), field.data_type().clone()).alias(field.name()),
         }

@@ -289,10 +289,10 @@ fn a_week_more_reads_that_week() {
         (found.note.records, found.note.accepted),
         (53 * 50, 53 * 50)
     );
-    let held = bench
+    let version = bench
         .runtime
-        .block_on(manifest::Held::read(&lake, "tickets"));
-    let objects = held.unwrap().unwrap().objects;
+        .block_on(manifest::SourceVersion::read(&lake, "tickets"));
+    let objects = version.unwrap().unwrap().objects;
     let new = objects.iter().filter(|object| object.run == "week");
     assert_eq!(
         new.map(|object| object.name.as_str()).collect::<Vec<_>>(),
