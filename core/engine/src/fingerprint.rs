@@ -195,8 +195,8 @@ mod tests {
         assert_ne!(new.fingerprint(), old.fingerprint());
         assert_eq!(new.fingerprint().0.len(), 32);
         let changes = new.differences(&old);
-        let told: Vec<_> = changes.iter().map(|change| change.part.as_str()).collect();
-        assert_eq!(told, ["code", "config.least", "input.tickets", "window"]);
+        let parts: Vec<_> = changes.iter().map(|change| change.part.as_str()).collect();
+        assert_eq!(parts, ["code", "config.least", "input.tickets", "window"]);
         assert_eq!(
             (changes[1].was.as_deref(), changes[1].is.as_deref()),
             (None, Some("5"))

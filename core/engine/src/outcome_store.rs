@@ -46,7 +46,8 @@ pub struct Record {
     /// Id of the run that made it.
     pub run: String,
     /// Time of creation.
-    pub made: Timestamp,
+    #[serde(rename = "made")]
+    pub created: Timestamp,
     /// The outcome.
     pub outcome: Outcome,
 }
@@ -104,7 +105,8 @@ impl OutcomeStore {
         let record: Record = serde_json::from_slice(&text)?;
         let files = self.files_of(fingerprint);
         for name in record.outcome.files.iter().filter(|name| is_inside(name)) {
-            let Some((bytes, _)) = shared_store.get(&format!("outcomes/{fingerprint}/{name}"))? else {
+            let Some((bytes, _)) = shared_store.get(&format!("outcomes/{fingerprint}/{name}"))?
+            else {
                 return Ok(());
             };
             write_whole(&files.join(name), &bytes)?;
@@ -168,7 +170,9 @@ impl OutcomeStore {
 
     /// Removes a record and then its files from the shared store. A failure only wastes space.
     fn forget_behind(&self, record: &Record) {
-        let Some(shared_store) = &self.shared_store else { return };
+        let Some(shared_store) = &self.shared_store else {
+            return;
+        };
         let fingerprint = &record.fingerprint;
         let _ = shared_store.delete(&key_of(fingerprint));
         for name in &record.outcome.files {
@@ -238,7 +242,10 @@ impl OutcomeStore {
     /// The last known identities of a job's nodes, from any machine.
     pub fn last(&self, job: &str) -> Last {
         let path = self.last_of(job);
-        let behind = self.shared_store.as_ref().map(|shared_store| shared_store.get(&last_key(job)));
+        let behind = self
+            .shared_store
+            .as_ref()
+            .map(|shared_store| shared_store.get(&last_key(job)));
         if let Some(Ok(Some((text, _)))) = behind {
             let _ = write_whole(&path, &text);
         }
@@ -318,7 +325,7 @@ mod tests {
             fingerprint: components.fingerprint(),
             components,
             run: "1a2b3c4d".to_string(),
-            made: Timestamp::UNIX_EPOCH,
+            created: Timestamp::UNIX_EPOCH,
             outcome: Outcome {
                 cell: Cell::new("tickets", "source"),
                 datasets: Vec::new(),
@@ -377,7 +384,10 @@ mod tests {
         let address = Address::of("s3://bucket").unwrap();
         let shared_store: Arc<dyn SharedStore> = Arc::new(Bucket::in_memory(address));
         let store = |machine: &str| {
-            OutcomeStore::of_lake(&LakeFiles::shared(folder.join(machine), shared_store.clone()))
+            OutcomeStore::of_lake(&LakeFiles::shared(
+                folder.join(machine),
+                shared_store.clone(),
+            ))
         };
         fs::create_dir_all(folder.join("run/charts")).unwrap();
         fs::write(folder.join("run/charts/a.svg"), "<svg/>").unwrap();

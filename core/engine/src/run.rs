@@ -57,7 +57,7 @@ pub enum EngineError {
         source: io::Error,
     },
     /// Another process runs the same job and window.
-    #[error("{job} is being run for {window} already{}", held(holder.as_deref()))]
+    #[error("{job} is being run for {window} already{}", busy_message(holder.as_deref()))]
     Held {
         /// Name of the job.
         job: String,
@@ -89,7 +89,7 @@ pub enum EngineError {
     Broken(String),
 }
 
-fn held(holder: Option<&Holder>) -> String {
+fn busy_message(holder: Option<&Holder>) -> String {
     holder.map_or_else(String::new, |holder| format!(" by {holder}"))
 }
 
@@ -348,7 +348,7 @@ impl Runner {
         let sources = ctx.plan.nodes.iter().filter(|node| node.is_source());
         let budget = &Budget::new(self.options.retry_budget);
         let all = sources.map(|node| async move {
-            let look = || async {
+            let identify = || async {
                 let work = AssertUnwindSafe(self.executor.source_identity(node, ctx));
                 tokio::select! {
                     biased;
@@ -363,7 +363,10 @@ impl Runner {
                 budget,
                 seed: ctx.seed,
             };
-            (node.name.clone(), retrying.run(|_| look(), |_, _| ()).await)
+            (
+                node.name.clone(),
+                retrying.run(|_| identify(), |_, _| ()).await,
+            )
         });
         futures::future::join_all(all).await.into_iter().collect()
     }

@@ -301,7 +301,7 @@ pub struct TrialExecutor {
     /// Files to delete when a node runs.
     pub sweep: Mutex<BTreeMap<String, std::path::PathBuf>>,
     /// Nodes whose datasets no longer exist.
-    pub gone: Mutex<BTreeSet<String>>,
+    pub deleted: Mutex<BTreeSet<String>>,
     /// Number of requests for a source's identity.
     pub looks: AtomicI64,
 }
@@ -348,7 +348,7 @@ impl Executor for TrialExecutor {
     }
 
     async fn usable(&self, node: &Node, _outcome: &Outcome, _ctx: &RunContext) -> bool {
-        !self.gone.lock().unwrap().contains(&node.name)
+        !self.deleted.lock().unwrap().contains(&node.name)
     }
 
     async fn execute(

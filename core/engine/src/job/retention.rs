@@ -73,12 +73,12 @@ mod tests {
         assert_eq!(test_support::job(test_support::JOB).retention, None);
         for wrong in ["soon", "-2 weeks", "5 hours", "0 days", "1ms", "1us"] {
             let text = format!("{}\n[retention]\nkeep = \"{wrong}\"\n", test_support::JOB);
-            let said = test_support::checked(&text).diagnostics;
+            let diagnostics = test_support::checked(&text).diagnostics;
             let end = "is not a time to keep reports";
             assert!(
-                said[0].message.ends_with(end),
+                diagnostics[0].message.ends_with(end),
                 "{wrong}: {}",
-                said[0].message
+                diagnostics[0].message
             );
         }
     }

@@ -15,10 +15,10 @@ fn schedule(keys: &str) -> Schedule {
 
 /// Checks the diagnostics of a schedule: marked text, message and advice.
 #[track_caller]
-fn said(keys: &str, expected: &[&str]) {
+fn check(keys: &str, expected: &[&str]) {
     let text = text(keys);
     let diagnostics = test_support::checked(&text).diagnostics;
-    let told: Vec<String> = diagnostics
+    let messages: Vec<String> = diagnostics
         .iter()
         .map(|diagnostic| {
             let marked = &text[diagnostic.span.clone().unwrap()];
@@ -26,7 +26,7 @@ fn said(keys: &str, expected: &[&str]) {
             format!("{marked}: {}; {help}", diagnostic.message)
         })
         .collect();
-    assert_eq!(told, expected, "{keys}");
+    assert_eq!(messages, expected, "{keys}");
 }
 
 const CRON: &str = "cron = \"0 9 * * MON\"\n";
@@ -80,13 +80,13 @@ fn everything_can_be_said() {
 fn mistakes_are_said_with_their_places() {
     let not = "is not a schedule";
     let fields = "minute, hour, day of month, month, weekday, such as \"0 9 * * SUN\"";
-    said(
+    check(
         "cron = \"0 6 30 2 *\"",
         &[&format!(
             "\"0 6 30 2 *\": \"0 6 30 2 *\" {not}: no day of any year fits it; {fields}"
         )],
     );
-    said(
+    check(
         &format!("{CRON}retry = [\"1 hour\", \"later\"]\nadmin = \"ops\"\nmost = 0"),
         &[
             &format!("\"later\": string \"later\" is not a duration; {DURATION_HELP}"),
@@ -96,7 +96,7 @@ fn mistakes_are_said_with_their_places() {
             "0: `most` must be at least 1; ",
         ],
     );
-    said(
+    check(
         &format!(
             "{CRON}[schedule.only_if]\nload_below = 0\nfree_disk = \"lots\"\nfree_memory = \"0 B\"\nfresh = \"1 h\""
         ),
@@ -107,7 +107,7 @@ fn mistakes_are_said_with_their_places() {
             "fresh: unknown key `fresh` in [schedule.only_if]; did you mean `fresh_within`?",
         ],
     );
-    said(
+    check(
         &format!("{CRON}retr = [\"1 hour\"]"),
         &["retr: unknown key `retr` in [schedule]; did you mean `retry`?"],
     );

@@ -541,7 +541,7 @@ mod tests {
     use serde_json::json;
 
     /// Checks a text against a schema and returns the messages.
-    fn said(schema: &Value, text: &str) -> Vec<String> {
+    fn messages(schema: &Value, text: &str) -> Vec<String> {
         let (item, _) = Item::parse("job.toml", text);
         let found = Walk::new("job.toml", schema).run(&item);
         let messages = found.diagnostics.into_iter();
@@ -562,10 +562,10 @@ mod tests {
             }],
         });
         let missing = ["missing key `where` in the job file".to_string()];
-        assert_eq!(said(&schema, "kind = \"share\""), missing);
-        assert!(said(&schema, "kind = \"share\"\nwhere = \"c\"").is_empty());
-        assert!(said(&schema, "kind = \"count\"").is_empty());
-        assert!(said(&schema, "where = \"c\"").is_empty());
+        assert_eq!(messages(&schema, "kind = \"share\""), missing);
+        assert!(messages(&schema, "kind = \"share\"\nwhere = \"c\"").is_empty());
+        assert!(messages(&schema, "kind = \"count\"").is_empty());
+        assert!(messages(&schema, "where = \"c\"").is_empty());
     }
 
     #[test]
@@ -576,8 +576,8 @@ mod tests {
         });
         for bad in ["2026-02-30", "2026-13-01", "tomorrow"] {
             let text = format!("split = \"{bad}\"");
-            assert_eq!(said(&schema, &text), ["`split` must be a day"], "{bad}");
+            assert_eq!(messages(&schema, &text), ["`split` must be a day"], "{bad}");
         }
-        assert!(said(&schema, "split = \"2026-02-28\"").is_empty());
+        assert!(messages(&schema, "split = \"2026-02-28\"").is_empty());
     }
 }

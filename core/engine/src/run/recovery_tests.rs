@@ -66,8 +66,8 @@ async fn a_run_whose_process_died_is_gone_on_with() {
             (&expected.run, RunStatus::Complete)
         );
         assert_eq!(sums(&result), sums(&expected), "after {hanging}");
-        let told = fs::read_to_string(result.folder.join("alert.sent")).unwrap();
-        assert_eq!(told, "told", "and no alert is sent again");
+        let marker = fs::read_to_string(result.folder.join("alert.sent")).unwrap();
+        assert_eq!(marker, "told", "and no alert is sent again");
         let events = Journal::read(&result.folder).unwrap();
         let mut all: Vec<_> = expected.executed.clone();
         all.sort();

@@ -4,7 +4,7 @@ use super::{
     EngineError, Identities, RunResult, Runner,
     cells::{Cells, Hashes},
     group_commit::GroupCommit,
-    node_task::{Budget, Made, NodeTask, Recorder},
+    node_task::{Budget, NodeTask, OutcomeOrigin, Recorder},
     writing,
 };
 use crate::{
@@ -57,7 +57,7 @@ pub(super) enum State {
 struct Work {
     index: usize,
     fingerprint: Fingerprint,
-    result: Result<Made, EngineError>,
+    result: Result<OutcomeOrigin, EngineError>,
 }
 
 /// The progress of one run.
@@ -325,12 +325,12 @@ impl<'a> Scheduler<'a> {
             result,
         } = work;
         let (outcome, duration_ms) = match result? {
-            Made::Now(outcome, duration_ms) => (*outcome, duration_ms),
-            Made::Not(failure, duration_ms) => {
+            OutcomeOrigin::Now(outcome, duration_ms) => (*outcome, duration_ms),
+            OutcomeOrigin::Failed(failure, duration_ms) => {
                 self.fail(index, failure, duration_ms);
                 return Ok(());
             }
-            Made::Elsewhere(record) => {
+            OutcomeOrigin::Elsewhere(record) => {
                 let decision = Decision {
                     node: record.node.clone(),
                     reuse: true,

@@ -44,8 +44,8 @@ impl Machine {
 /// Bytes that this user may write to the disk of a folder, or of its nearest existing parent.
 fn free_disk(folder: &Path) -> Option<u64> {
     let folder = std::path::absolute(folder).ok()?;
-    let there = folder.ancestors().find(|folder| folder.is_dir())?;
-    let disk = rustix::fs::statvfs(there).ok()?;
+    let existing = folder.ancestors().find(|folder| folder.is_dir())?;
+    let disk = rustix::fs::statvfs(existing).ok()?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
@@ -101,9 +101,18 @@ mod tests {
         assert_eq!(processors("0\n"), Some(1));
         assert_eq!(processors("3-0\n"), None);
         let stat = "anon 7\ninactive_file 300\n";
-        assert_eq!(available_memory(Some("1000\n"), Some("900\n"), Some(stat)), Some(400));
-        assert_eq!(available_memory(Some("1000\n"), Some("1200\n"), None), Some(0));
-        assert_eq!(available_memory(Some("max\n"), Some("900\n"), Some(stat)), None);
+        assert_eq!(
+            available_memory(Some("1000\n"), Some("900\n"), Some(stat)),
+            Some(400)
+        );
+        assert_eq!(
+            available_memory(Some("1000\n"), Some("1200\n"), None),
+            Some(0)
+        );
+        assert_eq!(
+            available_memory(Some("max\n"), Some("900\n"), Some(stat)),
+            None
+        );
     }
 
     #[cfg(target_os = "linux")]

@@ -1,6 +1,6 @@
 //! Describes the status of a job's schedule in words.
 
-use super::{Calendar, DueTime, ManualRun, ScheduleStatus, State, DueAlert};
+use super::{Calendar, DueAlert, DueTime, ManualRun, ScheduleStatus, State};
 use jiff::Timestamp;
 use retrocast_domain::number::plural;
 use serde::Serialize;
@@ -155,9 +155,7 @@ mod tests {
         };
         let calendar = Calendar::new(&schedule.cron, "Europe/London").unwrap();
         let status = decide(&schedule, &calendar, attempts, now.parse().unwrap());
-        let text = calendar
-            .status_words(&status, None)
-            .replace('\u{a0}', " ");
+        let text = calendar.status_words(&status, None).replace('\u{a0}', " ");
         assert_eq!((health(&status), text.as_str()), (health_is, words));
         for alert in &status.alerts {
             let next = calendar.next_words(alert, &status);

@@ -37,11 +37,15 @@ fn with<T>(job: &str, cron: &str, retry: &[u64], text: impl Fn(&Call<'_>) -> T) 
 
 #[track_caller]
 fn looks(cron: &str, retry: &[u64], longest: u32, expected: &str, words: &str) {
-    let (field, told) = with("review", cron, retry, |call| {
+    let (field, words_found) = with("review", cron, retry, |call| {
         let looks = call.looks(longest);
         (looks.cron(), looks.words())
     });
-    assert_eq!((field.as_str(), told.as_str()), (expected, words), "{cron}");
+    assert_eq!(
+        (field.as_str(), words_found.as_str()),
+        (expected, words),
+        "{cron}"
+    );
 }
 
 #[test]
@@ -190,8 +194,8 @@ fn systemd_finds_the_program_of_a_unit() {
             .arg("verify")
             .arg(&unit)
             .output();
-        let said = String::from_utf8_lossy(&ended.unwrap().stderr).into_owned();
-        let ours: Vec<&str> = said
+        let stderr = String::from_utf8_lossy(&ended.unwrap().stderr).into_owned();
+        let ours: Vec<&str> = stderr
             .lines()
             .filter(|line| line.contains("retrocast"))
             .collect();

@@ -12,7 +12,11 @@ fn outage(cron: &str, missed: Missed, off: &str, on: &str, expected: &[&str]) {
     let before = world.archive.len();
     world.now = instant(on);
     world.tick();
-    assert_eq!(world.attempts()[before..], *expected, "{cron} {missed:?} {on}");
+    assert_eq!(
+        world.attempts()[before..],
+        *expected,
+        "{cron} {missed:?} {on}"
+    );
     // Afterwards everything is normal again.
     let (next, n) = (world.status().next_due.unwrap(), world.archive.len());
     world.follow(next + MINUTE);
@@ -179,8 +183,11 @@ fn the_ladder_waits_as_told_and_then_gives_up() {
     assert_eq!((&third.attempt, third.failed.len()), (&world.archive[2], 4));
     world.follow(instant("2026-11-24T00:00:00Z"));
     assert_eq!(world.attempts()[4..], ["23 09:00 for 23 09:00"]);
-    let good = world.status();
-    assert_eq!((good.failures, good.open.len(), good.alerts.len()), (0, 0, 0));
+    let status = world.status();
+    assert_eq!(
+        (status.failures, status.open.len(), status.alerts.len()),
+        (0, 0, 0)
+    );
 }
 
 #[test]
@@ -233,7 +240,13 @@ fn what_fails_at_every_due_time_is_told_once() {
     let mut alerts = Vec::new();
     for _ in 0..48 {
         world.follow(world.now + HOUR);
-        alerts.extend(world.status().alerts.into_iter().map(|alert| alert.attempt.run));
+        alerts.extend(
+            world
+                .status()
+                .alerts
+                .into_iter()
+                .map(|alert| alert.attempt.run),
+        );
     }
     alerts.dedup();
     assert_eq!(alerts, ["00000002"], "one in a row, whatever its due time");
