@@ -27,8 +27,8 @@ mod tests {
 
     #[test]
     fn addresses_are_told_from_other_texts() {
-        for good in ["ops@example.org", "a.b+c@x-y.example", "root@localhost"] {
-            assert!(is_mail_address(good), "{good}");
+        for valid in ["ops@example.org", "a.b+c@x-y.example", "root@localhost"] {
+            assert!(is_mail_address(valid), "{valid}");
         }
         for bad in [
             "",

@@ -158,15 +158,15 @@ impl EarlierReport {
             .flat_map(|cell| &cell.findings)
             .map(|finding| finding.id.as_str())
             .collect();
-        let mut gone: Vec<&EarlierFinding> = self
+        let mut resolved: Vec<&EarlierFinding> = self
             .findings
             .iter()
             .filter(|finding| finding.severity > Severity::Info)
             .filter(|finding| !found.contains(finding.id.as_str()))
             .filter(looked)
             .collect();
-        gone.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
-        gone
+        resolved.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
+        resolved
     }
 }
 

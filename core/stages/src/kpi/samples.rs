@@ -220,13 +220,13 @@ impl Reading<'_> {
     ) -> Result<(Vec<Samples>, usize), StageError> {
         let params = self.params;
         params.metrics.iter().try_for_each(is_complete)?;
-        let (kept, left) = self.groups()?;
+        let (labels, left) = self.groups()?;
         let empty: Vec<Sample> = (0..self.windows.windows.len())
             .map(|at| Sample::of_days(self.windows.days_of(at)))
             .collect();
         let mut all = vec![empty.clone(); params.metrics.len()];
         let of_group = vec![empty; params.metrics.len()];
-        let mut chosen: BTreeMap<String, Vec<Vec<Sample>>> = (kept.into_iter())
+        let mut chosen: BTreeMap<String, Vec<Vec<Sample>>> = (labels.into_iter())
             .map(|label| (label, of_group.clone()))
             .collect();
         let mut groups = Groups::new(&params.by);
@@ -246,10 +246,10 @@ impl Reading<'_> {
             }
             for (at_metric, metric) in params.metrics.iter().enumerate() {
                 let filter = metric.filter_column.as_deref();
-                let kept = frame::matches(piece, filter, &metric.filter_equals)?;
+                let matching = frame::matches(piece, filter, &metric.filter_equals)?;
                 let counts = frame::matches(piece, metric.where_column.as_deref(), &metric.equals)?;
                 let values = metric.value_read().map(|name| &values[name]);
-                for row in (0..numbers.len()).filter(|row| kept[*row]) {
+                for row in (0..numbers.len()).filter(|row| matching[*row]) {
                     let Some((at, day)) = positions[row] else {
                         continue;
                     };

@@ -499,8 +499,8 @@ fn a_target_is_missed_when_the_interval_says_so() {
         params["metrics"][0]["target"] = json!(target);
         let cell = measure(runs(11, 4, |_| 30.0, |_| 0.9), params).cell;
         let row = &cell.tables[0].rows[0];
-        let said = plain(&row[8]);
-        assert!(said.ends_with(words), "{said}");
+        let text = plain(&row[8]);
+        assert!(text.ends_with(words), "{text}");
         let found = cell.findings.iter().any(|f| f.what.ends_with("target"));
         assert_eq!(found, is_found, "{target}");
     };

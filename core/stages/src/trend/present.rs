@@ -10,7 +10,7 @@ use crate::{
 };
 use polars::prelude::*;
 use retrocast_domain::{
-    Ask, Chart, ChartKind, Direction, Estimate, Finding, Magnitude, Severity, Standing, Table,
+    Ask, Certainty, Chart, ChartKind, Direction, Estimate, Finding, Magnitude, Severity, Table,
     chart::{Panel, Role, Series},
     number::{self, plural},
     sentence::fill,
@@ -292,14 +292,14 @@ fn readable_slopes(period: Period, slopes: &[f64]) -> (&'static str, Vec<String>
 /// The title of a chart of one group: its change, if proven.
 fn headline(set: &SeriesSet, estimate: &Estimate<'_>, stretch: &str, step: &str) -> String {
     let what = words::capitalised(&set.measure);
-    match (estimate.standing(), estimate.range()) {
-        (Standing::Open, range) if range.is_empty() => format!("{what}: no trend proven"),
-        (Standing::Open, range) => format!("{what}: no trend proven ({range} over {stretch})"),
-        (Standing::Likely, _) => format!(
+    match (estimate.certainty(), estimate.range()) {
+        (Certainty::Open, range) if range.is_empty() => format!("{what}: no trend proven"),
+        (Certainty::Open, range) => format!("{what}: no trend proven ({range} over {stretch})"),
+        (Certainty::Likely, _) => format!(
             "{what}: probably {} over {stretch}, not yet proven",
             estimate.size()
         ),
-        (Standing::Proven, range) => {
+        (Certainty::Proven, range) => {
             let range = match range.as_str() {
                 "" => range,
                 range => format!(" (95{}% interval {range})", number::NBSP),
