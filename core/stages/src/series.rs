@@ -477,14 +477,14 @@ fn fill(
                 Some(usual)
             })
             .collect();
-        let held = all.periods.range(whole.clone());
+        let periods = all.periods.range(whole.clone());
         set.groups.push(Group {
             subject: words::subject(request.by, label),
             label: label.clone(),
             values: with_parts[whole.clone()].to_vec(),
             with_parts,
-            records: held.clone().map(|(_, tally)| tally.records).sum(),
-            active: held.count(),
+            records: periods.clone().map(|(_, tally)| tally.records).sum(),
+            active: periods.count(),
             first: all.first,
         });
     }
@@ -515,11 +515,11 @@ fn keep_largest(
         for (_, label) in order.drain(groups_max..) {
             groups.remove(&label);
         }
-        let kept = plural(groups_max as u64, "largest group");
+        let largest = plural(groups_max as u64, "largest group");
         let groups = plural(left as u64, "smaller one");
         let verb = if left == 1 { "was" } else { "were" };
         caveats.push(format!(
-            "Only the {kept} were looked at; {groups} {verb} not."
+            "Only the {largest} were looked at; {groups} {verb} not."
         ));
     }
     // A group without a record on the axis has no series.

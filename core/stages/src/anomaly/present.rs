@@ -311,7 +311,7 @@ impl Reporter<'_> {
         }
         let count = |n: usize| number::count(n as u64);
         let band = words::share(0.95);
-        let held = match outside {
+        let outside_text = match outside {
             0 => format!("none of {} lies outside the {band} band", count(steps)),
             n => format!(
                 "{} of {} {} outside the {band} band; chance alone gives about {}",
@@ -336,7 +336,7 @@ impl Reporter<'_> {
                 self.name
             ),
         };
-        format!("no {noun} {when} is proven {unusual} ({held}{zero})")
+        format!("no {noun} {when} is proven {unusual} ({outside_text}{zero})")
     }
 
     pub(super) fn did(&self, examined: &[Examined]) -> String {

@@ -192,10 +192,10 @@ fn a_record_of_long_ago_makes_no_rise() {
         "{:#?}",
         analysis.cell.findings
     );
-    let said = analysis.cell.caveats.join(" ").replace('\u{a0}', " ");
+    let caveats = analysis.cell.caveats.join(" ").replace('\u{a0}', " ");
     assert!(
-        said.contains("1 record of 1 January 1 is left out"),
-        "{said}"
+        caveats.contains("1 record of 1 January 1 is left out"),
+        "{caveats}"
     );
 }
 

@@ -17,7 +17,7 @@ use retrocast_stats::{
 };
 
 /// An improvement and the outcome of its measurement.
-pub(super) struct Judged<'a> {
+pub(super) struct Measurement<'a> {
     pub(super) improvement: &'a Improvement,
     pub(super) outcome: Outcome,
 }
@@ -57,12 +57,12 @@ pub(super) fn judge<'a>(
     params: &Params,
     lines: &SeriesSet,
     improvements: &'a [Improvement],
-) -> Vec<Judged<'a>> {
+) -> Vec<Measurement<'a>> {
     improvements
         .par_iter()
         .map(|improvement| {
             context.stop.check();
-            Judged {
+            Measurement {
                 improvement,
                 outcome: measure(params, lines, improvements, improvement),
             }

@@ -2,7 +2,7 @@
 
 use super::{
     Params,
-    measure::{Judged, Measured, Outcome},
+    measure::{Measured, Measurement, Outcome},
     onset::Onset,
     register::{Improvement, WHOLE},
 };
@@ -20,7 +20,7 @@ use retrocast_domain::{
 use retrocast_stats::effect::Test;
 use serde_json::Value;
 
-pub(super) fn did(judged: &[Judged]) -> String {
+pub(super) fn did(judged: &[Measurement]) -> String {
     let count = |wanted: Verdict| {
         judged
             .iter()
@@ -99,7 +99,7 @@ impl Reporter<'_> {
         format!("{} to {}", day(from), day(to.max(from + 1) - 1))
     }
 
-    pub(super) fn finding(&self, one: &Judged) -> Finding {
+    pub(super) fn finding(&self, one: &Measurement) -> Finding {
         let improvement = one.improvement;
         let measure = self.measure(improvement);
         let what = format!("{} on {measure}", improvement.id);

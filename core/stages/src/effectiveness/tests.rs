@@ -93,14 +93,14 @@ fn what_works_is_told_from_what_does_nothing() {
 /// One in twenty 95 % intervals misses the truth, so they are counted over many seeds.
 #[test]
 fn intervals_hold_the_planted_effect_as_often_as_they_say() {
-    let held = |seed: u64| {
+    let covered = |seed: u64| {
         let series = [("billing", counts(3 * seed + 1, 15.0, 0.65))];
         let analysis = analyse(&series, &ROWS[..1]);
         let [_, low, high] = analysis.cell.effects[0].relative;
         low < -0.35 && -0.35 < high
     };
-    let held = (0..100).filter(|seed| held(*seed)).count();
-    assert!((90..=99).contains(&held), "{held} of 100");
+    let covered = (0..100).filter(|seed| covered(*seed)).count();
+    assert!((90..=99).contains(&covered), "{covered} of 100");
 }
 
 #[test]

@@ -269,10 +269,10 @@ fn accuracy_is_said_against_last_week() {
     }
     let noisy: Vec<f64> = (0..420).map(|i| (60.0 + wobble(i, 20.0)).round()).collect();
     let (sentence, _, tables) = sentence(noisy);
-    let (_, said) = sentence
+    let (_, text) = sentence
         .split_once("; on 23 past dates the forecast was ")
         .expect(&sentence);
-    let (gain, tail) = said.split_once(" % ").expect(&sentence);
+    let (gain, tail) = text.split_once(" % ").expect(&sentence);
     assert_eq!(tail, "more accurate than repeating last week.");
     // The tables give the same measure.
     let error = format!("{} %", 100 - gain.parse::<i32>().expect(&sentence));

@@ -107,8 +107,8 @@ fn low_score(
         ],
     );
     let parts = quality.known().map(|(part, value)| {
-        let told = serde_json::json!({"value": value, "weight": quality.weight(part)});
-        (part.name().to_string(), told)
+        let numbers = serde_json::json!({"value": value, "weight": quality.weight(part)});
+        (part.name().to_string(), numbers)
     });
     let parts: serde_json::Map<String, serde_json::Value> = parts.collect();
     finding.number("score", score).number("parts", parts)

@@ -86,9 +86,9 @@ fn weights_add_up_to_one() {
 #[test]
 fn good_data_has_a_full_score() {
     for seed in 0..30 {
-        let mut good = input("tickets", tickets(seed, 105));
-        good.source = Some(source(1700, 0, 0));
-        let analysis = of(good);
+        let mut input = input("tickets", tickets(seed, 105));
+        input.source = Some(source(1700, 0, 0));
+        let analysis = of(input);
         check(&analysis, &[]);
         assert!((score(&analysis) - 100.0).abs() < 1e-9);
         assert!(analysis.cell.notices.is_empty());
@@ -146,8 +146,8 @@ fn parts_below_their_limits_are_flagged_or_block_the_report() {
         match (analysis, blocked) {
             (Ok(analysis), None) => check(&analysis, found),
             (Err(error), Some(reason)) => {
-                let told = plain(&error.to_string());
-                assert!(told.contains(reason), "{told}");
+                let message = plain(&error.to_string());
+                assert!(message.contains(reason), "{message}");
             }
             (analysis, _) => panic!("{params}: {analysis:?}"),
         }
@@ -235,7 +235,7 @@ fn values_that_are_missing_now_but_not_before() {
 
 #[test]
 fn fields_that_differ_from_the_contract() {
-    let check = |edit: fn(&mut SourceNote), share: f64, said: &str, severity: Severity| {
+    let check = |edit: fn(&mut SourceNote), share: f64, sentence: &str, severity: Severity| {
         let mut drifted = input("tickets", tickets(1, 105));
         let mut note = source(1000, 0, 0);
         edit(&mut note);
@@ -252,7 +252,7 @@ fn fields_that_differ_from_the_contract() {
             plain(&retrocast_domain::number::percent(share))
         );
         let finding = named(&analysis, "fields differ from the contract");
-        assert_eq!(plain(&finding.sentence), said);
+        assert_eq!(plain(&finding.sentence), sentence);
         assert_eq!(finding.severity, severity);
         // All records are counted, not only those of the window.
         assert_eq!(finding.period, "2026-08-03 to 2026-11-15");
@@ -346,12 +346,12 @@ fn a_gap_is_said_and_is_no_rhythm() {
     // Old gaps are a caveat.
     let old = of(input("tickets", without(14, 28)));
     check(&old, &[]);
-    let said = old
+    let has_caveat = old
         .cell
         .caveats
         .iter()
         .any(|c| c.contains("from 17 to 30 August 2026"));
-    assert!(said, "{:?}", old.cell.caveats);
+    assert!(has_caveat, "{:?}", old.cell.caveats);
     // Five days of silence after a gap of 21 are still an end.
     let frame = without(42, 63);
     let at = frame

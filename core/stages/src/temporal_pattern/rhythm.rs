@@ -153,7 +153,7 @@ pub(super) struct Fitted {
     pub(super) against_working: Vec<Option<Comparison>>,
 }
 
-pub(super) fn look(data: &Data<'_>, found: &mut Results) {
+pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
     for rhythm in data
         .params
         .effects

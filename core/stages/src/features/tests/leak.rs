@@ -76,7 +76,7 @@ fn changes(every: &str, present: bool, seed: u64) -> usize {
     }
     let time = if every == "hour" { "hour" } else { "day" };
     let of = |rows: &[_]| {
-        let analysis = made(records(rows), "2026-12-31", everything(every, present));
+        let analysis = features_of(records(rows), "2026-12-31", everything(every, present));
         rows_of(frame_of(&analysis), time)
     };
     let (before, after) = (of(&rows), of(&other));

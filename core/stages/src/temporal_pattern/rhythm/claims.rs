@@ -197,22 +197,22 @@ pub(super) fn weekday_candidates(
     let is_peak = |day: usize| {
         log(all[day]) > 0.0 && log(working[day]) >= least && p_all[day] < 0.05 && p[day] < 0.05
     };
-    let standing: Vec<usize> = WORKING.into_iter().filter(|day| stands_out(*day)).collect();
+    let distinct: Vec<usize> = WORKING.into_iter().filter(|day| stands_out(*day)).collect();
     let peaks: Vec<usize> = WORKING.into_iter().filter(|day| is_peak(*day)).collect();
     let surest = WORKING
         .into_iter()
         .min_by(|a, b| p[*a].total_cmp(&p[*b]))
         .unwrap_or(0);
-    let day = match (standing.is_empty(), strongest(&peaks)) {
+    let day = match (distinct.is_empty(), strongest(&peaks)) {
         (false, Some(peak)) => peak,
-        (false, None) => strongest(&standing).unwrap_or(surest),
+        (false, None) => strongest(&distinct).unwrap_or(surest),
         (true, _) => surest,
     };
-    let holds = !standing.is_empty();
+    let holds = !distinct.is_empty();
     let peers = if peaks.contains(&day) {
         &peaks
     } else {
-        &standing
+        &distinct
     };
     let same_side = |peer: &usize| log(working[*peer]) * log(working[day]) > 0.0;
     let peers = peers.iter().copied().filter(same_side);
@@ -241,12 +241,12 @@ pub(super) fn weekday_candidates(
         && p_of(weekend) < data.params.alpha
         && log(weekend) * of_working < 0.0
         && log(weekend).abs() > of_working.abs();
-    let told = NamedDays {
+    let named = NamedDays {
         days: &days,
         of_working: is_weekend_larger,
         lowest,
     };
-    let mut claim = day_candidate(data, rhythm, group, fitted, chart, told, sure);
+    let mut claim = day_candidate(data, rhythm, group, fitted, chart, named, sure);
     claim.large &= holds;
     if let (true, Some(judged), Some(shown)) = (
         same_side,
@@ -281,12 +281,12 @@ pub(super) fn weekday_candidates(
         .collect();
     let at = usize::from(p_single[1] < p_single[0]);
     let sure = (p_single[at], (2.0 * p_single[at]).min(1.0));
-    let told = NamedDays {
+    let named = NamedDays {
         days: &[WEEKEND[at]],
         of_working: false,
         lowest: None,
     };
-    let single = day_candidate(data, rhythm, group, fitted, chart, told, sure);
+    let single = day_candidate(data, rhythm, group, fitted, chart, named, sure);
     vec![single, claim]
 }
 
@@ -309,14 +309,14 @@ fn day_candidate(
     group: &Group,
     fitted: &Fitted,
     chart: Option<usize>,
-    told: NamedDays<'_>,
+    named: NamedDays<'_>,
     (p, adjusted): (f64, f64),
 ) -> Candidate {
     let NamedDays {
         days,
         of_working,
         lowest,
-    } = told;
+    } = named;
     let strongest = days.iter().copied().max_by(|a, b| {
         let log = |day: usize| against(fitted, day).estimate.max(1e-9).ln().abs();
         log(*a).total_cmp(&log(*b))
