@@ -10,7 +10,7 @@ use super::{
 use retrocast_domain::chart::Bar;
 
 /// Maximum number of bars; the table has the others.
-const MOST_ROWS: usize = 40;
+const ROWS_MAX: usize = 40;
 
 /// The parts of a bar chart.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +56,7 @@ fn crowded(parts: Parts, options: &Options) -> bool {
         })
         .fold(0.0, f64::max);
     let numbered = parts.bars.iter().all(|bar| bar.label.chars().count() <= 5);
-    widest > slot && !numbered && parts.bars.len() <= MOST_ROWS
+    widest > slot && !numbered && parts.bars.len() <= ROWS_MAX
 }
 
 fn reach(parts: Parts) -> impl Iterator<Item = f64> {
@@ -85,7 +85,7 @@ fn ink(bar: &Bar) -> Ink {
 fn horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
     let mut canvas = Canvas::new(options.width_pt, options.font_pt);
     let font = canvas.font;
-    let shown = &parts.bars[..parts.bars.len().min(MOST_ROWS)];
+    let shown = &parts.bars[..parts.bars.len().min(ROWS_MAX)];
     let widest = |texts: &mut dyn Iterator<Item = &str>, bold| {
         texts
             .map(|t| text_width(&shorten(t, 1e4, font, bold), font, bold))
@@ -190,16 +190,16 @@ fn labelled(parts: Parts, slot: f64, size: f64) -> Vec<usize> {
         .filter_map(|(i, bar)| bar.highlight.then_some(i))
         .collect();
     order.sort_by(|a, b| far(b).total_cmp(&far(a)));
-    let mut kept: Vec<usize> = Vec::new();
+    let mut apart: Vec<usize> = Vec::new();
     for i in order {
         let is_apart = |other: &usize| {
             i.abs_diff(*other) as f64 * slot >= f64::midpoint(width(i), width(*other))
         };
-        if kept.iter().all(is_apart) {
-            kept.push(i);
+        if apart.iter().all(is_apart) {
+            apart.push(i);
         }
     }
-    kept
+    apart
 }
 
 fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {

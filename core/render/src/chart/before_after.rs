@@ -83,16 +83,16 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     let height = options
         .height_pt
         .unwrap_or((options.width_pt * 0.44).clamp(font * 20.0, font * 28.0));
-    let room = (height - top - time_axis_height(font) - font * 2.6).max(font * 10.0);
+    let plot_height = (height - top - time_axis_height(font) - font * 2.6).max(font * 10.0);
     let upper = Plot {
         top,
-        bottom: top + room * 0.68,
+        bottom: top + plot_height * 0.68,
         ..plain
     };
     let lower_top = upper.bottom + font * 2.6;
     let lower = Plot {
         top: lower_top,
-        bottom: lower_top + room * 0.32,
+        bottom: lower_top + plot_height * 0.32,
         axis: lower_axis,
         ..plain
     };

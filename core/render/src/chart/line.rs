@@ -121,8 +121,8 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
 /// which line each belongs.
 fn ends_meet(parts: Parts, axis: Axis, font: f64, height: f64) -> bool {
     let (_, to) = time_extent(times(parts));
-    let room = (height - font * 7.0).max(font * 8.0);
-    let y = |value: f64| (1.0 - axis.at(value)) * room;
+    let plot_height = (height - font * 7.0).max(font * 8.0);
+    let y = |value: f64| (1.0 - axis.at(value)) * plot_height;
     let lines = parts.series.iter().filter_map(|series| {
         let pairs = series.times.iter().zip(&series.values);
         let (time, value) = pairs
@@ -133,7 +133,7 @@ fn ends_meet(parts: Parts, axis: Axis, font: f64, height: f64) -> bool {
     let bands = parts.bands.iter().filter_map(band_end).map(y);
     let mut ends: Vec<(f64, f64)> = lines.chain(bands).map(|y| (y, font * 1.3)).collect();
     ends.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let places = moved_apart(&ends, (-font * 0.5, room + font * 0.8));
+    let places = moved_apart(&ends, (-font * 0.5, plot_height + font * 0.8));
     let mut moves = places.iter().zip(&ends);
     moves.any(|(place, (end, _))| (place - end).abs() > font * 1.2)
 }

@@ -50,10 +50,10 @@ impl Plot {
     /// Draws ticks and labels of the time axis below the plot, in at most two lines.
     pub(crate) fn time_axis(&self, canvas: &mut Canvas, finest: f64) {
         let size = canvas.font * 0.92;
-        let room = ((self.right - self.left) / (size * 4.6)) as usize;
+        let count = ((self.right - self.left) / (size * 4.6)) as usize;
         let style = Style::new(size, Ink::Muted, Anchor::Middle);
         let mut free = [f64::NEG_INFINITY; 2];
-        for tick in time_ticks(self.from, self.to, room.min(12), finest) {
+        for tick in time_ticks(self.from, self.to, count.min(12), finest) {
             let x = self.x(tick.at);
             let low = self.bottom + canvas.font * 0.35;
             canvas.line((x, self.bottom), (x, low), Ink::Axis, 0.6);
@@ -153,10 +153,16 @@ pub(crate) fn end_labels(
 ) {
     let font = canvas.font;
     let (x, line) = (plot.right + font * 0.9, font * 1.15);
-    let room = canvas.width - x;
+    let width_left = canvas.width - x;
     let mut blocks: Vec<(&EndLabel, Vec<String>, f64)> = labels
         .iter()
-        .map(|label| (label, wrap(&label.text, room, font, label.bold, 2), label.y))
+        .map(|label| {
+            (
+                label,
+                wrap(&label.text, width_left, font, label.bold, 2),
+                label.y,
+            )
+        })
         .filter(|(_, lines, _)| !lines.is_empty())
         .collect();
     blocks.sort_by(|a, b| a.2.total_cmp(&b.2));

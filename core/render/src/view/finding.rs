@@ -100,7 +100,7 @@ fn mark(finding: &Finding, earlier: Option<&EarlierReport>) -> Option<String> {
 }
 
 /// A resolved finding of the earlier report, with its wording there.
-pub(super) fn gone(known: &EarlierFinding, window: &str) -> FindingView {
+pub(super) fn resolved(known: &EarlierFinding, window: &str) -> FindingView {
     let (severity, severity_word) = severity(known.severity);
     let times = known.times;
     FindingView {
