@@ -58,12 +58,12 @@ impl Bucket {
     where
         F: Future<Output = object_store::Result<T>> + Send + 'static,
     {
-        let (tell, told) = mpsc::sync_channel(1);
+        let (sender, receiver) = mpsc::sync_channel(1);
         let work = work(self.store.clone());
         runtime().spawn(async move {
-            let _ = tell.send(work.await);
+            let _ = sender.send(work.await);
         });
-        told.recv().unwrap_or_else(|_| {
+        receiver.recv().unwrap_or_else(|_| {
             Err(Error::Generic {
                 store: "storage",
                 source: "the request broke off".into(),

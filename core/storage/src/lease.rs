@@ -256,7 +256,8 @@ mod tests {
         let place = Lease::of_window(&files(&folder), "review", "2026-W46");
         let mut lease = granted(&place);
         lease.name("1a2b3c4d").unwrap();
-        let LeaseResponse::Held(Some(holder)) = Lease::request(&place, "2", Timestamp::UNIX_EPOCH).unwrap()
+        let LeaseResponse::Held(Some(holder)) =
+            Lease::request(&place, "2", Timestamp::UNIX_EPOCH).unwrap()
         else {
             panic!("granted twice");
         };

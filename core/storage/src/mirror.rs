@@ -120,13 +120,13 @@ impl Mirror {
     pub fn fetch(&self, active_runs: &BTreeSet<String>) -> io::Result<Moved> {
         let _lock = self.lock()?;
         let mut known = self.known();
-        let there = self.shared_store.list("")?;
+        let entries = self.shared_store.list("")?;
         let busy = |key: &str| {
             run_of(key).is_some_and(|run| {
                 active_runs.contains(run) || Journal::is_being_written(&self.folder.join(run))
             })
         };
-        let wanted: Vec<&Entry> = there
+        let wanted: Vec<&Entry> = entries
             .iter()
             .filter(|entry| is_fetched(&entry.key) && !busy(&entry.key))
             .filter(|entry| {
@@ -143,13 +143,13 @@ impl Mirror {
             moved.bytes += same.size;
             known.insert(key, same);
         }
-        let names: BTreeSet<&str> = there.iter().map(|entry| entry.key.as_str()).collect();
-        let gone: Vec<String> = known
+        let names: BTreeSet<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
+        let deleted: Vec<String> = known
             .keys()
             .filter(|key| !names.contains(key.as_str()))
             .cloned()
             .collect();
-        for key in gone {
+        for key in deleted {
             let path = self.folder.join(&key);
             // Files changed locally since then are uploaded again.
             if known.remove(&key).is_some_and(|same| is_as(&path, &same)) {
@@ -188,12 +188,12 @@ impl Mirror {
                 known.insert(key, same);
             }
         }
-        let gone: Vec<String> = known
+        let deleted: Vec<String> = known
             .keys()
             .filter(|key| !here.contains(*key))
             .cloned()
             .collect();
-        for key in gone {
+        for key in deleted {
             self.shared_store.delete(&key)?;
             known.remove(&key);
         }

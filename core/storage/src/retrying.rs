@@ -48,8 +48,8 @@ impl RetryingStore {
             return Ok(None);
         }
         let meta = got.meta.clone();
-        let there = got.bytes().await?;
-        let same = there == Bytes::from(payload.clone());
+        let stored = got.bytes().await?;
+        let same = stored == Bytes::from(payload.clone());
         Ok(same.then_some(PutResult {
             e_tag: meta.e_tag,
             version: meta.version,
@@ -304,10 +304,10 @@ mod tests {
     async fn a_write_whose_answer_was_lost_was_ours() {
         for (before, after) in [(0, 1), (1, 0), (2, 1), (3, 0)] {
             let store = breaking(before, after);
-            let made = create(&store, "ours").await.unwrap();
+            let created = create(&store, "ours").await.unwrap();
             let again = create(&store, "theirs").await.unwrap_err();
             assert!(matches!(again, Error::AlreadyExists { .. }), "{again}");
-            let mode = PutMode::Update(made.into());
+            let mode = PutMode::Update(created.into());
             let path = Path::from("a");
             store
                 .put_opts(&path, "next".into(), mode.clone().into())

@@ -83,7 +83,10 @@ impl LakeFiles {
 impl From<PathBuf> for LakeFiles {
     fn from(folder: PathBuf) -> Self {
         let shared_store = None;
-        Self { folder, shared_store }
+        Self {
+            folder,
+            shared_store,
+        }
     }
 }
 

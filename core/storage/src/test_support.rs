@@ -74,8 +74,8 @@ impl SharedStore for Bucket {
     ) -> io::Result<Option<ETag>> {
         let etag = self.next();
         let mut objects = self.objects.lock().unwrap();
-        let there = objects.get(key).map(|(_, etag)| etag.to_string());
-        if there.as_ref() != expected {
+        let current = objects.get(key).map(|(_, etag)| etag.to_string());
+        if current.as_ref() != expected {
             return Ok(None);
         }
         objects.insert(key.to_string(), (bytes, etag));

@@ -164,7 +164,9 @@ pub(super) fn request(
     let found = read(&**store, key)?;
     let etag = match found {
         None => None,
-        Some((Some(claim), _)) if claim.is_held(now) => return Ok(RemoteResponse::Held(Some(claim.holder))),
+        Some((Some(claim), _)) if claim.is_held(now) => {
+            return Ok(RemoteResponse::Held(Some(claim.holder)));
+        }
         Some((claim, etag)) => {
             holder.token = claim.map_or(0, |claim| claim.holder.token) + 1;
             Some(etag)
@@ -418,7 +420,9 @@ mod tests {
                 let response: Vec<_> = (0..8)
                     .map(|pid| {
                         let store = store.clone();
-                        scope.spawn(move || request(&store, "leases/a/b.lease", holder(pid)).unwrap())
+                        scope.spawn(move || {
+                            request(&store, "leases/a/b.lease", holder(pid)).unwrap()
+                        })
                     })
                     .collect();
                 let leases = response.into_iter().map(|thread| thread.join().unwrap());
@@ -438,7 +442,7 @@ mod tests {
         lease.name("1a2b").unwrap();
         assert!(active_runs(&*store).unwrap().is_empty(), "that is us");
         tamper(&store, |claim| claim.process.table = "another".to_string());
-        let told = active_runs(&*store).unwrap();
-        assert_eq!(told, BTreeSet::from(["review/2026-W46/1a2b".to_string()]));
+        let runs = active_runs(&*store).unwrap();
+        assert_eq!(runs, BTreeSet::from(["review/2026-W46/1a2b".to_string()]));
     }
 }
