@@ -16,7 +16,7 @@ mod tasks;
 mod tests;
 pub(crate) mod traces;
 
-use crate::{Error, company::Company, tickets::Asked, truth::SourceTruth};
+use crate::{Error, company::Company, tickets::TaskTicket, truth::SourceTruth};
 use alerts::Fault;
 use std::path::Path;
 use traces::Streak;
@@ -25,7 +25,7 @@ use traces::Streak;
 pub(crate) struct Known {
     pub faults: Vec<Fault>,
     pub streaks: Vec<Streak>,
-    pub asked: Vec<Asked>,
+    pub task_tickets: Vec<TaskTicket>,
 }
 
 /// Writes the tables that depend on several of the first five.
@@ -47,7 +47,7 @@ pub(crate) fn write(
     sources.extend(tasks::write(
         root,
         company,
-        (&incidents, &known.asked),
+        (&incidents, &known.task_tickets),
         seed,
         compress,
     )?);

@@ -304,7 +304,7 @@ fn write_all(root: &Path, company: &company::Company, config: &Config) -> Result
             metrics,
         )
     });
-    let ((tickets, asked), (pipelines, traced), (metrics, faults)) =
+    let ((tickets, task_tickets), (pipelines, traced), (metrics, faults)) =
         (tickets?, pipelines?, metrics?);
     let mut sources = vec![
         ("tickets", tickets),
@@ -317,7 +317,7 @@ fn write_all(root: &Path, company: &company::Company, config: &Config) -> Result
     let known = catalogue::Known {
         faults,
         streaks: traced.streaks,
-        asked,
+        task_tickets,
     };
     sources.extend(catalogue::write(root, company, &known, seed, compress)?);
     let truth = Truth {

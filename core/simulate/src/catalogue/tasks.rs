@@ -12,7 +12,7 @@ use crate::{
     company::{COMPONENTS, COUNT_SHAPE, Company},
     hostile::{Flaw, TEXTS},
     output::{Layout, Packing, Style},
-    tickets::Asked,
+    tickets::TaskTicket,
     truth::{SourceTruth, reason},
 };
 use std::path::Path;
@@ -127,7 +127,7 @@ struct Board<'a> {
     executions: Table,
     dependencies: Table,
     incidents: &'a [Incident],
-    tickets: &'a [Asked],
+    tickets: &'a [TaskTicket],
     /// For each task so far, true if it waits for months.
     parked: Vec<bool>,
     /// Number of the last task.
@@ -141,7 +141,7 @@ struct Board<'a> {
 pub(crate) fn write(
     root: &Path,
     company: &Company,
-    (incidents, tickets): (&[Incident], &[Asked]),
+    (incidents, tickets): (&[Incident], &[TaskTicket]),
     seed: u64,
     compress: bool,
 ) -> Result<[(&'static str, SourceTruth); 3], Error> {

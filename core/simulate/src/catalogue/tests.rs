@@ -61,10 +61,10 @@ impl Simulated {
 
     /// Every value of a field is a value of another table's field; there are at least `least`.
     fn refers(&self, (source, field): (&str, &str), (other, key): (&str, &str), least: usize) {
-        let (named, there) = (self.values(source, field), self.values(other, key));
-        let lost: Vec<_> = named.difference(&there).collect();
+        let (named, existing) = (self.values(source, field), self.values(other, key));
+        let missing: Vec<_> = named.difference(&existing).collect();
         assert!(
-            lost.is_empty(),
+            missing.is_empty(),
             "{source}.{field}: {lost:?} are not in {other}"
         );
         assert!(
