@@ -62,8 +62,8 @@ query = "select length(string_agg(repeat('x', 60), ',')) as n from tickets"
     says(&ended, &["stage.all", "memory", "--memory"]);
     let folder = runs(&scratch.join("reports"), "small").remove(0);
     assert_eq!(json(&folder.join("run.json"))["status"], "failed");
-    let told = fs::read_to_string(folder.join("failure.txt")).unwrap();
-    assert!(told.contains("stage.all"), "{told}");
+    let text = fs::read_to_string(folder.join("failure.txt")).unwrap();
+    assert!(text.contains("stage.all"), "{text}");
     // With enough memory it resumes.
     let ended = run(&scratch, &["--memory", "512"]).expect(0);
     assert!(ended.stdout.contains("reused"), "{}", ended.stdout);
@@ -123,18 +123,18 @@ fn interrupted_by(signal: &str, folder: &Path, records: &Path) -> (Option<i32>, 
         .unwrap();
     assert!(killed.success());
     let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output.status.code(), said)
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), stderr)
 }
 
 #[test]
 fn a_run_that_is_told_to_stop_ends_in_order() {
     for signal in ["-INT", "-TERM"] {
         let scratch = Scratch::new();
-        let (code, said) = interrupted_by(signal, scratch.path(), operations());
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("what is finished stays"), "{said}");
-        assert!(!said.contains("panicked"), "{said}");
+        let (code, stderr) = interrupted_by(signal, scratch.path(), operations());
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.contains("what is finished stays"), "{stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
         let folder = runs(&scratch.join("reports"), "weekly-operations").remove(0);
         assert_eq!(json(&folder.join("run.json"))["status"], "cancelled");
         assert!(!folder.join("executive.pdf").exists());
@@ -263,9 +263,9 @@ $do lake query small 'select count(*) as published from ledger.runs' --csv
     let Some(ended) = on_small_disk("room on a full disk", &scratch, "32m", script) else {
         return;
     };
-    let (out, said) = (&ended.stdout, &ended.stderr);
+    let (out, stderr) = (&ended.stdout, &ended.stderr);
     says(&ended, &["The disk was full on", "Trying once more"]);
-    assert_eq!(out.matches("code 0").count(), 2, "{out}\n{said}");
+    assert_eq!(out.matches("code 0").count(), 2, "{out}\n{stderr}");
     let windows = out.lines().find(|line| line.starts_with("windows"));
     let counts: Vec<u32> = windows
         .unwrap()
@@ -304,8 +304,8 @@ ls reports/small
     let Some(ended) = on_small_disk("nothing on a full disk", &scratch, "8m", script) else {
         return;
     };
-    let (out, said) = (&ended.stdout, &ended.stderr);
-    assert_eq!(out.matches("code 1").count(), 2, "{out}\n{said}");
+    let (out, stderr) = (&ended.stdout, &ended.stderr);
+    assert_eq!(out.matches("code 1").count(), 2, "{out}\n{stderr}");
     says(
         &ended,
         &[
@@ -318,5 +318,5 @@ ls reports/small
     let subject = "Subject: Report small is missing for ";
     assert_eq!(mail.matches(subject).count(), 1, "told once: {mail}");
     // With free space again, the due time is answered like any other.
-    assert!(out.contains("-W"), "{out}\n{said}");
+    assert!(out.contains("-W"), "{out}\n{stderr}");
 }

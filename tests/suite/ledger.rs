@@ -361,8 +361,8 @@ fn forget(folder: &Path, node: &str) -> usize {
             count += forget(&path, node);
             continue;
         }
-        let kept = fs::read_to_string(&path).unwrap_or_default();
-        if kept.contains(&format!("\"node\":\"{node}\"")) {
+        let journal = fs::read_to_string(&path).unwrap_or_default();
+        if journal.contains(&format!("\"node\":\"{node}\"")) {
             fs::remove_file(path).unwrap();
             count += 1;
         }

@@ -46,17 +46,17 @@ fn server() -> (u16, Accepted) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let accepted = Accepted::default();
-    let kept = Arc::clone(&accepted);
+    let messages = Arc::clone(&accepted);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             // A client that goes away ends its own session.
-            let _ = session(&stream, &kept);
+            let _ = session(&stream, &messages);
         }
     });
     (port, accepted)
 }
 
-fn session(mut stream: &TcpStream, kept: &Accepted) -> std::io::Result<()> {
+fn session(mut stream: &TcpStream, messages: &Accepted) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let mut to = String::new();
     stream.write_all(b"220 here\r\n")?;
@@ -83,7 +83,7 @@ fn session(mut stream: &TcpStream, kept: &Accepted) -> std::io::Result<()> {
                     message.push_str(&line);
                     message.push('\n');
                 }
-                kept.lock().unwrap().push((to.clone(), message));
+                messages.lock().unwrap().push((to.clone(), message));
                 b"250 kept\r\n"
             }
             "QUIT" => {

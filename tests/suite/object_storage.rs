@@ -46,10 +46,10 @@ impl Server {
     /// Stops the server; returns the number of requests and of failed ones.
     fn end(mut self) -> (u64, u64) {
         drop(self.process.stdin.take());
-        let mut told = String::new();
+        let mut text = String::new();
         let out = self.process.stdout.as_mut().unwrap();
-        out.read_to_string(&mut told).unwrap();
-        let counts: Vec<u64> = told
+        out.read_to_string(&mut text).unwrap();
+        let counts: Vec<u64> = text
             .split_whitespace()
             .map(|n| n.parse().unwrap())
             .collect();
@@ -229,8 +229,8 @@ const RECORDS: [&str; 2] = ["--set", "records=s3://records/operations"];
 
 /// Checks that the run reused every node.
 fn executed_nothing(ran: &Ended) {
-    let told = ran.stdout.replace('\u{a0}', " ");
-    assert!(told.contains(": 0 nodes executed, 23 reused"), "{told}");
+    let stdout = ran.stdout.replace('\u{a0}', " ");
+    assert!(stdout.contains(": 0 nodes executed, 23 reused"), "{stdout}");
 }
 
 /// The only run in a machine's archive.
@@ -432,8 +432,8 @@ fn what_a_killed_machine_began_another_ends() {
     command.stdout(Stdio::null()).stderr(Stdio::piped());
     let mut process = command.spawn().unwrap();
     // In the middle: some nodes have finished, and the reports have not.
-    let told = BufReader::new(process.stderr.take().unwrap()).lines();
-    let done = told
+    let lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let done = lines
         .map_while(Result::ok)
         .filter(|line| line.starts_with("done"));
     assert_eq!(done.take(7).count(), 7);

@@ -206,10 +206,10 @@ impl Bench {
                 Err(why) => println!("LEFT OUT: {}: {why}", peer.name),
             }
         }
-        self.tell(form, &rows)
+        self.print_rows(form, &rows)
     }
 
-    fn tell(&self, form: &str, rows: &[Row]) -> Result<(), String> {
+    fn print_rows(&self, form: &str, rows: &[Row]) -> Result<(), String> {
         let bytes = bytes_in(&self.folder.join(form), form);
         let Options { times, threads, .. } = self.options;
         println!(
@@ -321,12 +321,12 @@ impl Workspace {
 
     /// Numbers of accepted rows and refused records.
     fn counts(&self) -> Result<(u64, u64), String> {
-        let told = Command::new(program())
+        let output = Command::new(program())
             .args(["lake", "list", "load", "--workspace"])
             .arg(&self.folder)
             .output()
             .map_err(|error| error.to_string())?;
-        let text = String::from_utf8_lossy(&told.stdout).into_owned();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok((
             rows_of(&text, "tickets"),
             rows_of(&text, "tickets__quarantine"),

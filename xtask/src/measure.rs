@@ -26,11 +26,11 @@ pub struct Measured {
 /// Runs a command to its end. Its output goes to a file, whose end is printed after a failure.
 pub fn once(command: &mut Command, log: &Path) -> Result<Measured, String> {
     let name = format!("{command:?}").replace('"', "");
-    let told = |error: std::io::Error| format!("{name}: {error}");
-    let file = File::create(log).map_err(told)?;
+    let message = |error: std::io::Error| format!("{name}: {error}");
+    let file = File::create(log).map_err(message)?;
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let start = Instant::now();
-    let mut child = command.stderr(file).spawn().map_err(told)?;
+    let mut child = command.stderr(file).spawn().map_err(message)?;
     let (process, ended) = (child.id(), AtomicBool::new(false));
     let (status, seconds, (peak_kib, read_bytes)) = thread::scope(|scope| {
         let watch = scope.spawn(|| watch_until(process, &ended));
@@ -39,11 +39,11 @@ pub fn once(command: &mut Command, log: &Path) -> Result<Measured, String> {
         ended.store(true, Ordering::Relaxed);
         (status, seconds, watch.join().unwrap_or((0, 0)))
     });
-    let status = status.map_err(told)?;
+    let status = status.map_err(message)?;
     // 3: done, but an optional part is missing.
     if !matches!(status.code(), Some(0 | 3)) {
-        let said = fs::read_to_string(log).unwrap_or_default();
-        let lines: Vec<&str> = said.trim().lines().collect();
+        let stderr = fs::read_to_string(log).unwrap_or_default();
+        let lines: Vec<&str> = stderr.trim().lines().collect();
         let last = lines[lines.len().saturating_sub(5)..].join("\n  ");
         return Err(format!("{name}: {status}\n  {last}"));
     }
@@ -58,15 +58,15 @@ pub fn once(command: &mut Command, log: &Path) -> Result<Measured, String> {
 fn watch_until(process: u32, ended: &AtomicBool) -> (u64, u64) {
     let (mut peak, mut read) = (0, 0);
     while !ended.load(Ordering::Relaxed) {
-        peak = peak.max(told(process, "status", "VmHWM:"));
-        read = read.max(told(process, "io", "rchar:"));
+        peak = peak.max(proc_value(process, "status", "VmHWM:"));
+        read = read.max(proc_value(process, "io", "rchar:"));
         thread::sleep(LOOK);
     }
     (peak, read)
 }
 
 /// A number that the kernel reports for a process.
-fn told(process: u32, file: &str, key: &str) -> u64 {
+fn proc_value(process: u32, file: &str, key: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(key));
     line.and_then(|line| line.trim().split(' ').next()?.parse().ok())

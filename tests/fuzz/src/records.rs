@@ -90,8 +90,8 @@ pub fn contract_file(data: &[u8]) {
         Err(found) => {
             assert!(!found.is_empty());
             for found in found {
-                let told = found.span.is_none_or(|span| text.get(span).is_some());
-                assert!(told, "the error has a place: {}", found.message);
+                let is_located = found.span.is_none_or(|span| text.get(span).is_some());
+                assert!(is_located, "the error has a place: {}", found.message);
             }
         }
     }
@@ -120,8 +120,8 @@ impl Read for Dribble<'_> {
 
 /// Reads bytes, and checks the result.
 fn read(bytes: &[u8], format: Format, dialect: &Dialect, contract: &Contract) -> Came {
-    let told = from_bytes(bytes, format, dialect, contract).expect("batches can be made");
-    gather(told, contract)
+    let events = from_bytes(bytes, format, dialect, contract).expect("batches can be made");
+    gather(events, contract)
 }
 
 /// Reads also in pieces of `piece` bytes, which must give the same result.
@@ -134,8 +134,8 @@ fn read_in_pieces(
 ) -> Came {
     let whole = read(bytes, format, dialect, contract);
     let dribble = Dribble(bytes, usize::from(piece) + 1);
-    let told = from_reader(dribble, format, dialect, contract).expect("batches can be made");
-    let pieces = gather(told, contract);
+    let events = from_reader(dribble, format, dialect, contract).expect("batches can be made");
+    let pieces = gather(events, contract);
     // The output of a decoder before it fails depends on the size of the reads.
     if !is_packed(bytes) {
         assert_eq!(whole, pieces);
@@ -147,7 +147,7 @@ fn is_packed(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x1f\x8b") || bytes.starts_with(b"\x28\xb5\x2f\xfd")
 }
 
-fn gather(told: Vec<ReadEvent>, contract: &Contract) -> Came {
+fn gather(events: Vec<ReadEvent>, contract: &Contract) -> Came {
     let mut came = Came {
         rows: Vec::new(),
         keys: Vec::new(),
@@ -156,9 +156,9 @@ fn gather(told: Vec<ReadEvent>, contract: &Contract) -> Came {
     };
     let mut last = 0;
     let mut ended = false;
-    for told in told {
+    for event in events {
         assert!(!ended, "nothing follows the end");
-        match told {
+        match event {
             ReadEvent::End { broken, .. } => {
                 came.broken = broken;
                 ended = true;
@@ -169,9 +169,9 @@ fn gather(told: Vec<ReadEvent>, contract: &Contract) -> Came {
                     None => 0,
                 };
                 assert_eq!(rows, parsed.lines.len());
-                let told = |told: bool| if told { rows } else { 0 };
-                assert_eq!(parsed.keys.len(), told(!contract.key.is_empty()));
-                assert_eq!(parsed.order.len(), told(contract.latest.is_some()));
+                let expected = |is_read: bool| if is_read { rows } else { 0 };
+                assert_eq!(parsed.keys.len(), expected(!contract.key.is_empty()));
+                assert_eq!(parsed.order.len(), expected(contract.latest.is_some()));
                 assert_eq!(rows as u64 + parsed.refused.len() as u64, parsed.records);
                 if let Some(batch) = &parsed.batch {
                     assert_eq!(batch.schema(), contract.schema());
@@ -192,9 +192,14 @@ fn gather(told: Vec<ReadEvent>, contract: &Contract) -> Came {
                 came.keys.extend(parsed.keys);
                 for row in parsed.refused {
                     assert!(row.raw.chars().count() <= 1001);
-                    let told = row.violation;
-                    came.refused
-                        .push((row.line, told.column, told.field, told.message, row.raw));
+                    let violation = row.violation;
+                    came.refused.push((
+                        row.line,
+                        violation.column,
+                        violation.field,
+                        violation.message,
+                        row.raw,
+                    ));
                 }
             }
         }
