@@ -50,7 +50,7 @@ fn a_missing_source_fails_and_says_where_it_looked() {
 }
 
 #[test]
-fn a_folder_instead_of_a_file_is_said() {
+fn a_folder_instead_of_a_file_is_reported() {
     let scratch = workspace();
     std::fs::create_dir_all(scratch.join("records/folder.jsonl")).unwrap();
     let ended = run(&scratch).expect(1);

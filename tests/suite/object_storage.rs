@@ -188,7 +188,7 @@ fn a_storage_that_fails_every_tenth_time_changes_nothing() {
 }
 
 #[test]
-fn what_is_not_there_is_told() {
+fn what_is_not_there_is_reported() {
     let empty = Scratch::new();
     let Some(server) = Server::start("storage without records", empty.path(), false) else {
         return;

@@ -174,7 +174,7 @@ fn verify(units: &Path) {
 }
 
 #[test]
-fn without_any_schedule_that_is_said() {
+fn without_any_schedule_that_is_reported() {
     let scratch = workspace();
     let schedule = "[schedule]\ncron = \"0 0 1 1 *\"\n";
     scratch.write("jobs/tickets.toml", JOB.replace(schedule, ""));

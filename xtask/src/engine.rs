@@ -3,7 +3,7 @@
 mod peers;
 
 use crate::{
-    measure::{self, Measured, Series},
+    measure::{self, Measurement, Series},
     program, target,
 };
 use std::{
@@ -100,7 +100,7 @@ impl Workspace {
         Ok(Self { folder })
     }
 
-    fn measure(&self, command: &str) -> Result<Measured, String> {
+    fn measure(&self, command: &str) -> Result<Measurement, String> {
         let mut program = Command::new(program());
         program
             .args([command, "layers", "--date", "2026-11-16", "--workspace"])

@@ -5,7 +5,7 @@
 //! tests, forecasts or reports and store nothing, so they do less.
 
 use crate::{
-    measure::{self, Measured},
+    measure::{self, Measurement},
     program, root, venv,
 };
 use std::{env, fs, path::Path, process::Command};
@@ -49,7 +49,7 @@ pub fn bench(arguments: &[String]) -> Result<(), String> {
 fn compare(folder: &Path, records: u64, with_peers: bool) -> Result<(), String> {
     let raw = folder.join("raw");
     let log = folder.join("log");
-    let print_row = |name: &str, measured: Measured, more: &str| {
+    let print_row = |name: &str, measured: Measurement, more: &str| {
         let (seconds, peak) = (measured.seconds, measured.peak_kib / 1024);
         println!("{name:<28} {seconds:>8.2} s   peak {peak:>6} MiB   {more}");
         measured

@@ -5,7 +5,7 @@ mod peers;
 mod records;
 
 use crate::{
-    measure::{self, Measured, Series},
+    measure::{self, Measurement, Series},
     program, target,
 };
 use peers::{PEERS, Ready, fresh};
@@ -307,7 +307,7 @@ impl Workspace {
         })
     }
 
-    fn run(&self, files: &Path, threads: usize) -> Result<Measured, String> {
+    fn run(&self, files: &Path, threads: usize) -> Result<Measurement, String> {
         let mut command = Command::new(program());
         command
             .args(["run", "load", "--date", "2026-11-16", "--threads"])

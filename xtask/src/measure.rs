@@ -14,7 +14,7 @@ const LOOK: Duration = Duration::from_millis(1);
 
 /// The measurement of a process.
 #[derive(Debug, Clone, Copy)]
-pub struct Measured {
+pub struct Measurement {
     /// Wall time, in seconds.
     pub seconds: f64,
     /// Peak resident memory, in KiB; the last millisecond may be missed.
@@ -24,7 +24,7 @@ pub struct Measured {
 }
 
 /// Runs a command to its end. Its output goes to a file, whose end is printed after a failure.
-pub fn once(command: &mut Command, log: &Path) -> Result<Measured, String> {
+pub fn once(command: &mut Command, log: &Path) -> Result<Measurement, String> {
     let name = format!("{command:?}").replace('"', "");
     let message = |error: std::io::Error| format!("{name}: {error}");
     let file = File::create(log).map_err(message)?;
@@ -47,7 +47,7 @@ pub fn once(command: &mut Command, log: &Path) -> Result<Measured, String> {
         let last = lines[lines.len().saturating_sub(5)..].join("\n  ");
         return Err(format!("{name}: {status}\n  {last}"));
     }
-    Ok(Measured {
+    Ok(Measurement {
         seconds,
         peak_kib,
         read_bytes,
@@ -86,7 +86,7 @@ impl Series {
     /// Repeats a measurement.
     pub fn of(
         times: usize,
-        mut once: impl FnMut(usize) -> Result<Measured, String>,
+        mut once: impl FnMut(usize) -> Result<Measurement, String>,
     ) -> Result<Self, String> {
         let all = (0..times).map(&mut once).collect::<Result<Vec<_>, _>>()?;
         let mut times: Vec<f64> = all.iter().map(|one| one.seconds * 1e3).collect();
@@ -123,7 +123,7 @@ mod tests {
     fn a_series_has_a_least_and_a_middle() {
         let seconds = [0.003, 0.001, 0.002];
         let series = Series::of(3, |i| {
-            Ok(Measured {
+            Ok(Measurement {
                 seconds: seconds[i],
                 peak_kib: i as u64,
                 read_bytes: 2 * i as u64,

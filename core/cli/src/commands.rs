@@ -132,12 +132,12 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
 fn scheduled(workspace: &Workspace, command: ScheduleCommand) -> anyhow::Result<Exit> {
     match command {
         ScheduleCommand::Run { job, means } => {
-            let looking = schedule::Looking {
+            let options = schedule::ScheduleOptions {
                 again: false,
                 quiet: false,
                 means: means.into(),
             };
-            schedule::run(workspace, &job, &looking)
+            schedule::run(workspace, &job, &options)
         }
         ScheduleCommand::Tick {
             job,
@@ -145,12 +145,12 @@ fn scheduled(workspace: &Workspace, command: ScheduleCommand) -> anyhow::Result<
             quiet,
             means,
         } => {
-            let looking = schedule::Looking {
+            let options = schedule::ScheduleOptions {
                 again,
                 quiet,
                 means: means.into(),
             };
-            Ok(schedule::tick(workspace, &job, &looking))
+            Ok(schedule::tick(workspace, &job, &options))
         }
         ScheduleCommand::Export {
             to,

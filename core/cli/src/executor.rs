@@ -19,7 +19,7 @@ use retrocast_engine::{Executor, Failure, Progress, RunContext, job::retention::
 use retrocast_run::{Node, NodeSpec, SourceSpec, plan::SOURCE};
 use retrocast_stages::Reads;
 use retrocast_store::{
-    Before, Contract, Control, Days, Dialect, Format, Hashes, Lake, Properties, Remedy,
+    TimeLimit, Contract, Control, Days, Dialect, Format, Hashes, Lake, Properties, Remedy,
     Reservation, ResourcePool, Sql, StoreError,
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -121,10 +121,10 @@ impl Work {
     }
 
     /// The filter for rows that a report on this window must not contain.
-    fn before(&self, source: &SourceSpec, ctx: &RunContext) -> Result<Option<Before>, Failure> {
+    fn before(&self, source: &SourceSpec, ctx: &RunContext) -> Result<Option<TimeLimit>, Failure> {
         let contract = self.contract(&source.contract)?;
         let end = ctx.window.end_instant();
-        Ok(contract.time.map(|column| Before {
+        Ok(contract.time.map(|column| TimeLimit {
             column,
             end,
             timezone: ctx.timezone.clone(),

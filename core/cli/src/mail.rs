@@ -11,7 +11,7 @@ use retrocast_engine::{
     job::{ReportSection, mail::SendMail},
 };
 use retrocast_mail::{
-    Address, Content, Deliveries, Delivery, Enqueued, Fonts, Message, Outbox, Selection, Settings,
+    Address, Content, Deliveries, Delivery, EnqueueResult, Fonts, Message, Outbox, Selection, Settings,
     Smtp, Templates, compose, outbox::events_path,
 };
 use retrocast_render::world::font_files;
@@ -126,7 +126,7 @@ impl Mailer {
                 let (settings, templates) = (&self.settings, &self.templates);
                 let now = Timestamp::now();
                 let added = outbox.enqueue(settings, templates, &content, &to, now)?;
-                if again && added == Enqueued::Accepted {
+                if again && added == EnqueueResult::Accepted {
                     let report = content.report();
                     terminal::message!("{report} to {}: was accepted before", to.email);
                 }

@@ -21,7 +21,7 @@ use crate::{
     outcome_store::{Last, OutcomeStore, Record},
 };
 use futures::FutureExt as _;
-use node_task::{Budget, Recorder, Retrying, panicked};
+use node_task::{Budget, Recorder, RetryLoop, panicked};
 use retrocast_domain::{Outcome, canonical};
 use retrocast_run::{
     EventKind, Fingerprint, Journal, Node, Plan, RecordedPlan, RunOrigin, RunStatus, SourceRecords,
@@ -31,7 +31,7 @@ use retrocast_run::{
 use retrocast_storage::{
     Holder, LakeFiles, Lease, Mirror,
     lease::{LeaseResponse, active_runs},
-    mirror::Following,
+    mirror::RunUpload,
 };
 use scheduler::Scheduler;
 use serde_json::Value;
@@ -356,7 +356,7 @@ impl Runner {
                     () = self.options.cancel.cancelled() => Err(Failure::cancelled()),
                 }
             };
-            let retrying = Retrying {
+            let retrying = RetryLoop {
                 node,
                 clock: &*self.clock,
                 options: &self.options,
@@ -414,7 +414,7 @@ impl Runner {
     }
 
     /// Fetches the files of other machines, and starts uploading the files of this run.
-    fn mirrored(&self) -> Result<Option<(&Mirror, Following)>, EngineError> {
+    fn mirrored(&self) -> Result<Option<(&Mirror, RunUpload)>, EngineError> {
         let Some(mirror) = &self.options.mirror else {
             return Ok(None);
         };

@@ -29,7 +29,7 @@ pub mod transport;
 pub use content::{Content, FailureNotice};
 pub use delivery::{Deliveries, Delivery, DeliveryState, Event, EventKind};
 pub use message::{Address, Message, compose};
-pub use outbox::{Enqueued, Outbox, Selection};
+pub use outbox::{EnqueueResult, Outbox, Selection};
 pub use picture::Fonts;
 pub use settings::{Secret, Settings};
 pub use smtp::Smtp;

@@ -11,7 +11,7 @@
 use crate::{
     Content, Deliveries, DeliveryState, Error, Event, EventKind, Outcome, Settings, Templates,
     Transport,
-    delivery::{Delivery, Queued, identity},
+    delivery::{Delivery, QueuedMessage, identity},
     message::{Address, compose},
     text::one_line,
     transport::Envelope,
@@ -32,7 +32,7 @@ const REPLY_MAX: usize = 400;
 
 /// Result of adding a message to an outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Enqueued {
+pub enum EnqueueResult {
     /// It is new.
     New,
     /// It existed and was refused, given up or waiting; it is due now.
@@ -149,12 +149,12 @@ impl Outbox {
         content: &Content,
         to: &Address,
         now: Timestamp,
-    ) -> Result<Enqueued, Error> {
+    ) -> Result<EnqueueResult, Error> {
         let id = identity(content.run(), content.report(), &to.email, content.hash());
         let known = self.deliveries.get(&id).cloned();
         if let Some(known) = known {
             if known.state == DeliveryState::Accepted {
-                return Ok(Enqueued::Accepted);
+                return Ok(EnqueueResult::Accepted);
             }
             if self.message(&known).is_err() {
                 let message = compose(settings, templates, content, to, known.queued.date)?;
@@ -168,11 +168,11 @@ impl Outbox {
                 self.keep(&id, &message.bytes)?;
             }
             self.append(now, &id, EventKind::Queued(known.queued))?;
-            return Ok(Enqueued::Again);
+            return Ok(EnqueueResult::Again);
         }
         let message = compose(settings, templates, content, to, now)?;
         self.keep(&id, &message.bytes)?;
-        let queued = Queued {
+        let queued = QueuedMessage {
             run: content.run().to_string(),
             report: content.report().to_string(),
             recipient: to.email.clone(),
@@ -183,7 +183,7 @@ impl Outbox {
             message: hash(&message.bytes),
         };
         self.append(now, &id, EventKind::Queued(queued))?;
-        Ok(Enqueued::New)
+        Ok(EnqueueResult::New)
     }
 
     /// Tries each selected delivery once, in the order of queueing. Ends when `stopped`, when no

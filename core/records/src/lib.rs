@@ -21,7 +21,7 @@ mod input;
 pub mod error;
 
 pub use contract::Contract;
-pub use error::{Remedy, Skipped, SourceError};
+pub use error::{Remedy, SkippedFile, SourceError};
 pub use format::Format;
 pub use input::Input;
 pub use read::Dialect;

@@ -24,7 +24,7 @@ pub mod value;
 pub use column::{time_range, times};
 pub use csv::Dialect;
 pub use extra_fields::{Unknown, count_unknown};
-pub use parse::Parsed;
+pub use parse::ParsedBlock;
 pub use quarantine::RECORD_BYTES_MAX;
 pub(crate) use value::{json::fits, text::numeral};
 
@@ -66,7 +66,7 @@ pub struct Reading<'a> {
 #[derive(Debug)]
 pub enum ReadEvent {
     /// Records of one file.
-    Records(Parsed),
+    Records(ParsedBlock),
     /// The end of a file, or of its readable part.
     End {
         /// Index of the file.
@@ -78,13 +78,13 @@ pub enum ReadEvent {
 
 /// One step of the reader, in order.
 enum Step {
-    Block(mpsc::Receiver<Result<Parsed, arrow::error::ArrowError>>),
+    Block(mpsc::Receiver<Result<ParsedBlock, arrow::error::ArrowError>>),
     End(usize, Option<String>),
 }
 
 type Work = (
     Block,
-    mpsc::SyncSender<Result<Parsed, arrow::error::ArrowError>>,
+    mpsc::SyncSender<Result<ParsedBlock, arrow::error::ArrowError>>,
 );
 
 impl Reading<'_> {
@@ -188,7 +188,7 @@ pub(crate) fn block_of(
     bytes: &[u8],
     format: Format,
     contract: &Contract,
-) -> Result<Parsed, arrow::error::ArrowError> {
+) -> Result<ParsedBlock, arrow::error::ArrowError> {
     let events = from_bytes(bytes, format, &Dialect::AS_FOUND, contract);
     let events = events.into_iter().flatten();
     let mut parsed = events.filter_map(|event| match event {

@@ -15,7 +15,7 @@ mod place;
 mod ranges;
 
 use crate::{
-    error::{Skipped, SourceError},
+    error::{SkippedFile, SourceError},
     format::Format,
 };
 use futures::StreamExt;
@@ -83,7 +83,7 @@ pub struct Listing {
     /// Files in reading order.
     pub files: Vec<SourceFile>,
     /// Skipped entries.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedFile>,
 }
 
 impl Listing {
@@ -284,11 +284,11 @@ impl Listing {
 
 /// Hashes of files by listing entry, so that unchanged files are not read again.
 #[derive(Debug, Clone, Default)]
-pub struct Hashes(Arc<Mutex<HashMap<String, (Seen, blake3::Hash)>>>);
+pub struct Hashes(Arc<Mutex<HashMap<String, (FileState, blake3::Hash)>>>);
 
 /// A listing entry of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Seen {
+struct FileState {
     size: u64,
     modified: Timestamp,
     etag: Option<String>,
@@ -300,7 +300,7 @@ const READERS_FAR_AWAY: usize = 8;
 /// time.
 const SETTLED: jiff::SignedDuration = jiff::SignedDuration::from_secs(2);
 
-impl Seen {
+impl FileState {
     fn of(file: &SourceFile) -> Self {
         Self {
             size: file.size,
@@ -315,7 +315,7 @@ impl Hashes {
     pub fn learn(&self, file: &SourceFile, hash: blake3::Hash) {
         if settled(file) {
             self.lock()
-                .insert(file.name.clone(), (Seen::of(file), hash));
+                .insert(file.name.clone(), (FileState::of(file), hash));
         }
     }
 
@@ -328,7 +328,7 @@ impl Hashes {
         etag: Option<String>,
         hash: blake3::Hash,
     ) {
-        let seen = Seen {
+        let seen = FileState {
             size,
             modified,
             etag,
@@ -341,10 +341,10 @@ impl Hashes {
     pub fn get(&self, file: &SourceFile) -> Option<blake3::Hash> {
         let entries = self.lock();
         let (seen, hash) = entries.get(&file.name)?;
-        (*seen == Seen::of(file)).then_some(*hash)
+        (*seen == FileState::of(file)).then_some(*hash)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (Seen, blake3::Hash)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (FileState, blake3::Hash)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

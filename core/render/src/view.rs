@@ -122,7 +122,7 @@ pub struct View {
 }
 
 /// A view and its drawings by path.
-pub struct Printed {
+pub struct RenderedView {
     /// The data of the templates.
     pub view: View,
     /// SVG text by path.
@@ -160,7 +160,7 @@ struct ChartView {
 }
 
 /// Formats a report for print; `extra_notes` come before the report's own notes.
-pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
+pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedView {
     let named = report.effects.iter();
     let mut drawings = Drawings {
         draw,
@@ -293,7 +293,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
         glossary: glossary::glossary(&words, &table_headings(&view)),
         ..view
     };
-    Printed {
+    RenderedView {
         view,
         drawings: drawings.files,
     }

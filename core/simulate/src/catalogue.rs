@@ -22,7 +22,7 @@ use std::path::Path;
 use traces::Streak;
 
 /// Data of the first five tables that the later tables use.
-pub(crate) struct Known {
+pub(crate) struct CatalogueInputs {
     pub faults: Vec<Fault>,
     pub streaks: Vec<Streak>,
     pub task_tickets: Vec<TaskTicket>,
@@ -32,7 +32,7 @@ pub(crate) struct Known {
 pub(crate) fn write(
     root: &Path,
     company: &Company,
-    known: &Known,
+    known: &CatalogueInputs,
     seed: u64,
     compress: bool,
 ) -> Result<Vec<(&'static str, SourceTruth)>, Error> {

@@ -314,7 +314,7 @@ fn write_all(root: &Path, company: &company::Company, config: &Config) -> Result
     ];
     sources.extend(decisions?);
     sources.extend(traced.sources);
-    let known = catalogue::Known {
+    let known = catalogue::CatalogueInputs {
         faults,
         streaks: traced.streaks,
         task_tickets,

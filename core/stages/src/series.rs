@@ -249,7 +249,7 @@ impl Tally {
 }
 
 /// The aggregated records of a group.
-struct Tallied {
+struct GroupTally {
     number: usize,
     /// Number of its records since the start of the history.
     records: u64,
@@ -264,7 +264,7 @@ struct Tallied {
 /// The aggregated records of a dataset.
 struct Tallies {
     /// Groups by label.
-    groups: BTreeMap<String, Tallied>,
+    groups: BTreeMap<String, GroupTally>,
     clocks: Clocks,
 }
 
@@ -382,7 +382,7 @@ impl Reading<'_> {
         let zone = &self.context.window.timezone;
         let mut clocks = Clocks::of(zone, request, coverage.has_hours(), &span.starts);
         let mut groups = Groups::new(request.by);
-        let mut tallied: Vec<Option<Tallied>> = Vec::new();
+        let mut tallied: Vec<Option<GroupTally>> = Vec::new();
         let (mut without, mut unusable) = (0u64, Unusable::default());
         self.input.each(&columns, |piece| {
             self.context.stop.check();
@@ -405,7 +405,7 @@ impl Reading<'_> {
                 if time < coverage.first() {
                     continue;
                 }
-                let all = tallied[group].get_or_insert_with(|| Tallied {
+                let all = tallied[group].get_or_insert_with(|| GroupTally {
                     number: group,
                     records: 0,
                     first: time,
@@ -501,7 +501,7 @@ fn fill(
 
 /// Keeps the groups with the most records.
 fn keep_largest(
-    groups: &mut BTreeMap<String, Tallied>,
+    groups: &mut BTreeMap<String, GroupTally>,
     groups_max: usize,
     caveats: &mut Vec<String>,
 ) {

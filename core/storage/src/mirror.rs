@@ -50,14 +50,14 @@ pub struct Mirror {
 
 /// Uploads the files of a run while it is active, so that other machines can resume it.
 #[derive(Debug)]
-pub struct Following {
+pub struct RunUpload {
     mirror: Arc<Mirror>,
     /// Dropped to stop the thread.
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Following {
+impl RunUpload {
     /// Stops the thread and uploads the remaining changes.
     pub fn end(mut self) -> io::Result<()> {
         self.stop();
@@ -72,7 +72,7 @@ impl Following {
     }
 }
 
-impl Drop for Following {
+impl Drop for RunUpload {
     fn drop(&mut self) {
         self.stop();
     }
@@ -80,7 +80,7 @@ impl Drop for Following {
 
 /// A file in its last synchronised state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Same {
+struct SyncedFile {
     #[serde(rename = "mark")]
     etag: ETag,
     size: u64,
@@ -89,11 +89,11 @@ struct Same {
 }
 
 /// Files by name, relative to the folder.
-type Known = BTreeMap<String, Same>;
+type KnownFiles = BTreeMap<String, SyncedFile>;
 
 /// Number and size of the transferred files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Moved {
+pub struct TransferCount {
     /// Number of files.
     pub files: usize,
     /// Number of bytes.
@@ -117,7 +117,7 @@ impl Mirror {
     /// Fetches files that other machines added, and removes local files that they removed. Active
     /// runs of others (`<job>/<window>/<run>` in `active_runs`) are skipped: half a run would look like
     /// a dead one.
-    pub fn fetch(&self, active_runs: &BTreeSet<String>) -> io::Result<Moved> {
+    pub fn fetch(&self, active_runs: &BTreeSet<String>) -> io::Result<TransferCount> {
         let _lock = self.lock()?;
         let mut known = self.known();
         let entries = self.shared_store.list("")?;
@@ -137,7 +137,7 @@ impl Mirror {
             })
             .collect();
         let fetched = self.all(&wanted, |entry| self.fetch_one(entry))?;
-        let mut moved = Moved::default();
+        let mut moved = TransferCount::default();
         for (key, same) in fetched.into_iter().flatten() {
             moved.files += 1;
             moved.bytes += same.size;
@@ -162,7 +162,7 @@ impl Mirror {
     }
 
     /// Uploads new and changed files, and removes files remotely that were removed locally.
-    pub fn send(&self) -> io::Result<Moved> {
+    pub fn send(&self) -> io::Result<TransferCount> {
         let _lock = self.lock()?;
         let mut known = self.known();
         let here = files_below(&self.folder)?;
@@ -174,7 +174,7 @@ impl Mirror {
                     .is_none_or(|same| !is_as(&self.folder.join(key), same))
             })
             .collect();
-        let mut moved = Moved::default();
+        let mut moved = TransferCount::default();
         // Files that identify a complete run come after the files they refer to, and pages last.
         changed.sort_by_key(|key| (rank(key), (*key).clone()));
         for group in changed.chunk_by(|a, b| rank(a) == rank(b)) {
@@ -202,7 +202,7 @@ impl Mirror {
     }
 
     /// Uploads changes every few seconds until the returned value is ended or dropped.
-    pub fn follow(self: &Arc<Self>) -> io::Result<Following> {
+    pub fn follow(self: &Arc<Self>) -> io::Result<RunUpload> {
         let mirror = self.clone();
         let (end, ended) = mpsc::channel::<()>();
         let follow = move || {
@@ -214,14 +214,14 @@ impl Mirror {
             }
         };
         let thread = std::thread::Builder::new().name("archive".to_string());
-        Ok(Following {
+        Ok(RunUpload {
             mirror: self.clone(),
             end: Some(end),
             thread: Some(thread.spawn(follow)?),
         })
     }
 
-    fn fetch_one(&self, entry: &Entry) -> io::Result<Option<(String, Same)>> {
+    fn fetch_one(&self, entry: &Entry) -> io::Result<Option<(String, SyncedFile)>> {
         let path = self.folder.join(&entry.key);
         let Some((bytes, etag)) = self.shared_store.get(&entry.key)? else {
             return Ok(None);
@@ -232,14 +232,14 @@ impl Mirror {
             return Ok(None);
         }
         write_whole(&path, &bytes)?;
-        let same = Same::of(&path, etag)?;
+        let same = SyncedFile::of(&path, etag)?;
         Ok(Some((entry.key.clone(), same)))
     }
 
     /// Uploads a file; `None` if it was removed in the meantime.
-    fn send_one(&self, key: &str) -> io::Result<Option<(String, Same)>> {
+    fn send_one(&self, key: &str) -> io::Result<Option<(String, SyncedFile)>> {
         let path = self.folder.join(key);
-        let read = Same::of(&path, ETag::new()).and_then(|same| Ok((same, fs::read(&path)?)));
+        let read = SyncedFile::of(&path, ETag::new()).and_then(|same| Ok((same, fs::read(&path)?)));
         let (mut same, bytes) = match read {
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -282,18 +282,18 @@ impl Mirror {
     }
 
     /// The last synchronised state; if unknown it is empty, and everything is compared again.
-    fn known(&self) -> Known {
+    fn known(&self) -> KnownFiles {
         let text = fs::read(self.folder.join(STATE)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    fn remember(&self, known: &Known) -> io::Result<()> {
+    fn remember(&self, known: &KnownFiles) -> io::Result<()> {
         let text = serde_json::to_vec(known)?;
         write_whole(&self.folder.join(STATE), &text)
     }
 }
 
-impl Same {
+impl SyncedFile {
     fn of(path: &Path, etag: ETag) -> io::Result<Self> {
         let data = fs::metadata(path)?;
         Ok(Self {
@@ -309,7 +309,7 @@ fn modified(data: &fs::Metadata) -> i128 {
 }
 
 /// Returns true if a file is unchanged since the synchronisation.
-fn is_as(path: &Path, same: &Same) -> bool {
+fn is_as(path: &Path, same: &SyncedFile) -> bool {
     fs::metadata(path).is_ok_and(|data| data.len() == same.size && modified(&data) == same.modified)
 }
 
@@ -430,13 +430,13 @@ mod tests {
         world.write("a/review/2026-W46/1a/index.html", "page");
         world.write("a/index.html", "front");
         assert_eq!(a.send().unwrap().files, 4);
-        assert_eq!(a.send().unwrap(), Moved::default());
+        assert_eq!(a.send().unwrap(), TransferCount::default());
         assert_eq!(b.fetch(&nobody()).unwrap().files, 2, "pages are made anew");
-        assert_eq!(b.fetch(&nobody()).unwrap(), Moved::default());
+        assert_eq!(b.fetch(&nobody()).unwrap(), TransferCount::default());
         let chart = world.read("b/review/2026-W46/1a/charts/x.svg");
         assert_eq!(chart.as_deref(), Some("<svg/>"));
         assert_eq!(world.read("b/index.html"), None);
-        assert_eq!(b.send().unwrap(), Moved::default());
+        assert_eq!(b.send().unwrap(), TransferCount::default());
     }
 
     #[test]
@@ -505,6 +505,6 @@ mod tests {
             world.shared_store.put(key, b"x".to_vec()).unwrap();
         }
         let moved = world.machine("b").fetch(&nobody()).unwrap();
-        assert_eq!(moved, Moved::default());
+        assert_eq!(moved, TransferCount::default());
     }
 }

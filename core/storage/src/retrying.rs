@@ -196,14 +196,14 @@ mod tests {
 
     /// Breaks the connection before a write, after it, or during a listing.
     #[derive(Debug)]
-    struct Breaking {
+    struct FaultyStore {
         inner: InMemory,
         before: AtomicU32,
         after: AtomicU32,
         listings: AtomicU32,
     }
 
-    impl fmt::Display for Breaking {
+    impl fmt::Display for FaultyStore {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("breaking")
         }
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[async_trait]
-    impl ObjectStore for Breaking {
+    impl ObjectStore for FaultyStore {
         async fn put_opts(
             &self,
             location: &Path,
@@ -292,7 +292,7 @@ mod tests {
     }
 
     fn over(inner: InMemory, before: u32, after: u32, listings: u32) -> RetryingStore {
-        RetryingStore::new(Arc::new(Breaking {
+        RetryingStore::new(Arc::new(FaultyStore {
             inner,
             before: before.into(),
             after: after.into(),
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_stays_broken_is_told() {
+    async fn a_connection_that_stays_broken_is_reported() {
         let error = create(&breaking(100, 0), "ours").await.unwrap_err();
         assert!(error.to_string().contains("connection reset"), "{error}");
     }

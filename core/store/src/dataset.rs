@@ -67,7 +67,7 @@ pub struct Lake {
 }
 
 /// Rows in the files of a dataset that no version references yet.
-pub(crate) struct Prepared(Transaction);
+pub(crate) struct UncommittedRows(Transaction);
 
 /// The part of a dataset to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,14 +75,14 @@ pub struct Scan {
     /// Columns in this order; if `None`, all except those for ingest only.
     pub columns: Option<Vec<String>>,
     /// Excludes later rows.
-    pub before: Option<Before>,
+    pub before: Option<TimeLimit>,
     /// Maximum number of rows; all if `None`.
     pub limit: Option<u64>,
 }
 
 /// Excludes rows at or after a time; rows without a time stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Before {
+pub struct TimeLimit {
     /// Timestamp or date column.
     pub column: String,
     /// The first excluded time.
@@ -91,7 +91,7 @@ pub struct Before {
     pub timezone: String,
 }
 
-impl Before {
+impl TimeLimit {
     /// The condition as an expression on a column of this type.
     pub(crate) fn expression(&self, data_type: &DataType) -> Option<Expr> {
         let micros = self.end.as_microsecond();

@@ -27,10 +27,10 @@ pub mod resources;
 pub mod root;
 
 pub use arrow_schema::{DataType, Schema};
-pub use dataset::{Before, Lake, MADE_FROM, Properties, Scan, VersionNote, named};
+pub use dataset::{TimeLimit, Lake, MADE_FROM, Properties, Scan, VersionNote, named};
 pub use error::{Remedy, SqlError, StoreError};
 pub use ingest::{
-    Control, Ingested, Progress, SourceSpec, ingest, listing_summary, source_identity,
+    Control, IngestResult, Progress, SourceSpec, ingest, listing_summary, source_identity,
 };
 pub use ledger::Ledger;
 pub use resources::{Limits, Reservation, ResourcePool};

@@ -30,7 +30,7 @@ const VERSIONS_TOLD: usize = 8;
 
 /// A dataset in a listing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Listed {
+pub struct DatasetEntry {
     /// Name.
     pub name: String,
     /// Newest version.
@@ -43,7 +43,7 @@ pub struct Listed {
 
 /// The result of a cleanup, or of a dry run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Swept {
+pub struct SweepReport {
     /// Name of the dataset.
     pub name: String,
     /// Removed versions.
@@ -74,12 +74,12 @@ impl Lake {
     }
 
     /// Every dataset with its newest version.
-    pub async fn list(&self) -> Result<Vec<Listed>, StoreError> {
+    pub async fn list(&self) -> Result<Vec<DatasetEntry>, StoreError> {
         let mut all = Vec::new();
         for name in self.names().await? {
             if self.latest(&name).await?.is_some() {
                 let latest = self.find(&name, None).await?;
-                all.push(Listed {
+                all.push(DatasetEntry {
                     bytes: self.place().bytes(&name).await?,
                     version: latest.version,
                     rows: latest.rows,
@@ -172,11 +172,11 @@ impl Lake {
         name: &str,
         cited: &BTreeSet<u64>,
         sweep: Sweep,
-    ) -> Result<Swept, StoreError> {
+    ) -> Result<SweepReport, StoreError> {
         let failed = |error: lance::Error| dataset_error(name, "cleaned", &error);
-        let mut swept = Swept {
+        let mut swept = SweepReport {
             name: name.to_string(),
-            ..Swept::default()
+            ..SweepReport::default()
         };
         let Some(mut latest) = self.latest(name).await? else {
             return Ok(swept);

@@ -33,7 +33,7 @@ pub use table::{SqlRows, SqlTable};
 
 use crate::{
     bridge,
-    dataset::{Before, Lake, Properties},
+    dataset::{TimeLimit, Lake, Properties},
     error::{SqlError, StoreError},
     ledger, origin,
     resources::ResourcePool,
@@ -266,7 +266,7 @@ impl Sql {
         context: &SessionContext,
         name: &str,
         provider: Arc<dyn TableProvider>,
-        before: Option<&Before>,
+        before: Option<&TimeLimit>,
     ) -> Result<(), StoreError> {
         let schema = provider.schema();
         let view = self
@@ -288,7 +288,7 @@ impl Sql {
         context: &SessionContext,
         provider: Arc<dyn TableProvider>,
         schema: &Schema,
-        before: Option<&Before>,
+        before: Option<&TimeLimit>,
     ) -> Result<Arc<dyn TableProvider>, DataFusionError> {
         let mut condition = None;
         if let Some(before) = before {

@@ -38,12 +38,12 @@ pub fn json_array(data: &[u8]) {
         return;
     };
     let (dialect, contract) = (Dialect::AS_FOUND, contract(first));
-    let came = read_in_pieces(bytes, first >> 2, Format::Json, &dialect, &contract);
+    let output = read_in_pieces(bytes, first >> 2, Format::Json, &dialect, &contract);
     // An array according to another parser has all its items here, however it is written.
     if let Ok(array @ serde_json::Value::Array(_)) = serde_json::from_slice(bytes) {
         let items = array.as_array().map_or(0, Vec::len);
-        assert_eq!(came.rows.len() + came.refused.len(), items);
-        assert_eq!(came.broken, None);
+        assert_eq!(output.rows.len() + output.refused.len(), items);
+        assert_eq!(output.broken, None);
         let pretty = serde_json::to_string_pretty(&array).expect("it was JSON");
         let again = read(pretty.as_bytes(), Format::Json, &dialect, &contract);
         assert_eq!(again.rows.len() + again.refused.len(), items);
@@ -99,7 +99,7 @@ pub fn contract_file(data: &[u8]) {
 
 /// The result for a file.
 #[derive(Debug, PartialEq)]
-struct Came {
+struct ReadOutput {
     /// Lines of rows.
     rows: Vec<u64>,
     keys: Vec<u128>,
@@ -119,7 +119,7 @@ impl Read for Dribble<'_> {
 }
 
 /// Reads bytes, and checks the result.
-fn read(bytes: &[u8], format: Format, dialect: &Dialect, contract: &Contract) -> Came {
+fn read(bytes: &[u8], format: Format, dialect: &Dialect, contract: &Contract) -> ReadOutput {
     let events = from_bytes(bytes, format, dialect, contract).expect("batches can be made");
     gather(events, contract)
 }
@@ -131,7 +131,7 @@ fn read_in_pieces(
     format: Format,
     dialect: &Dialect,
     contract: &Contract,
-) -> Came {
+) -> ReadOutput {
     let whole = read(bytes, format, dialect, contract);
     let dribble = Dribble(bytes, usize::from(piece) + 1);
     let events = from_reader(dribble, format, dialect, contract).expect("batches can be made");
@@ -147,8 +147,8 @@ fn is_packed(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x1f\x8b") || bytes.starts_with(b"\x28\xb5\x2f\xfd")
 }
 
-fn gather(events: Vec<ReadEvent>, contract: &Contract) -> Came {
-    let mut came = Came {
+fn gather(events: Vec<ReadEvent>, contract: &Contract) -> ReadOutput {
+    let mut output = ReadOutput {
         rows: Vec::new(),
         keys: Vec::new(),
         refused: Vec::new(),
@@ -160,7 +160,7 @@ fn gather(events: Vec<ReadEvent>, contract: &Contract) -> Came {
         assert!(!ended, "nothing follows the end");
         match event {
             ReadEvent::End { broken, .. } => {
-                came.broken = broken;
+                output.broken = broken;
                 ended = true;
             }
             ReadEvent::Records(parsed) => {
@@ -188,12 +188,12 @@ fn gather(events: Vec<ReadEvent>, contract: &Contract) -> Came {
                     assert!(*first >= last.max(1), "blocks are in order");
                     last = *end;
                 }
-                came.rows.extend(parsed.lines);
-                came.keys.extend(parsed.keys);
+                output.rows.extend(parsed.lines);
+                output.keys.extend(parsed.keys);
                 for row in parsed.refused {
                     assert!(row.raw.chars().count() <= 1001);
                     let violation = row.violation;
-                    came.refused.push((
+                    output.refused.push((
                         row.line,
                         violation.column,
                         violation.field,
@@ -205,5 +205,5 @@ fn gather(events: Vec<ReadEvent>, contract: &Contract) -> Came {
         }
     }
     assert!(ended, "the end is reported");
-    came
+    output
 }

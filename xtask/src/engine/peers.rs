@@ -5,7 +5,7 @@
 
 use super::{WIDTH, runs};
 use crate::{
-    measure::{self, Measured, Series},
+    measure::{self, Measurement, Series},
     venv,
 };
 use std::{
@@ -170,7 +170,7 @@ impl Peer {
             .map_err(|error| format!("{}: {error}", work.display()))
     }
 
-    fn run(&self, environment: &Path, work: &Path) -> Result<Measured, String> {
+    fn run(&self, environment: &Path, work: &Path) -> Result<Measurement, String> {
         let mut command = Command::new(environment.join("bin").join(self.program));
         command
             .args(self.arguments)

@@ -1,7 +1,7 @@
 //! `retrocast check`: reports every mistake in a job file, its contracts and the arguments.
 
 use super::{
-    job::{self, Planned},
+    job::{self, PlannedRun},
     print, print_json,
 };
 use crate::{Exit, arguments::JobArguments, workspace::Workspace};
@@ -79,7 +79,7 @@ pub fn check(
 
 /// Warns about required local sources whose uri matches no file. Object storage is not listed: a
 /// check does not wait for a network.
-fn without_files(workspace: &Workspace, planned: &Planned) -> anyhow::Result<Vec<Diagnostic>> {
+fn without_files(workspace: &Workspace, planned: &PlannedRun) -> anyhow::Result<Vec<Diagnostic>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -12,7 +12,7 @@ use crate::{
 use jiff::civil::Date;
 use retrocast_domain::{Diagnostic, Window, report::EarlierReport};
 use retrocast_engine::{
-    CheckOptions, Checked, Force, Job, LedgerView, PlanOptions,
+    CheckOptions, CheckedJob, Force, Job, LedgerView, PlanOptions,
     executor::{process_environment, reveal},
     plan, render,
 };
@@ -32,12 +32,12 @@ const SEED: u64 = 20_260_101;
 const SHOWN_MAX: usize = 50;
 
 /// A job file that was read and checked.
-pub struct Loaded {
+pub struct LoadedJob {
     pub text: String,
-    pub checked: Checked,
+    pub checked: CheckedJob,
     /// Operational notices that the reports print.
     pub notices: Vec<String>,
-    pub earlier: Earlier,
+    pub earlier: EarlierSource,
     pub ledger: LedgerSource,
     pub catalogue: Arc<Catalogue>,
 }
@@ -73,14 +73,14 @@ impl LedgerSource {
 }
 
 /// The previous report, which findings are compared with.
-pub enum Earlier {
+pub enum EarlierSource {
     /// The newest earlier report of the job in this archive.
     In(PathBuf),
     /// The report that a recorded run was compared with.
     Recorded(Option<EarlierReport>),
 }
 
-impl Earlier {
+impl EarlierSource {
     fn report(self, window: &Window) -> Option<EarlierReport> {
         match self {
             Self::In(job) => retrocast_deliver::earlier_report(&job, window),
@@ -90,7 +90,7 @@ impl Earlier {
 }
 
 /// A job with its plan for one window.
-pub struct Planned {
+pub struct PlannedRun {
     pub job: Arc<Job>,
     pub plan: Arc<Plan>,
     pub catalogue: Arc<Catalogue>,
@@ -122,7 +122,7 @@ impl Output {
 }
 
 /// Reads and checks a job file.
-pub fn load(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Result<Loaded> {
+pub fn load(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Result<LoadedJob> {
     let (path, text) = workspace.job_file(&arguments.job)?;
     let jobs = path
         .parent()
@@ -144,7 +144,7 @@ pub fn load_text(
     path: &Path,
     text: String,
     arguments: &JobArguments,
-) -> anyhow::Result<Loaded> {
+) -> anyhow::Result<LoadedJob> {
     load_as(workspace, jobs, path, &arguments.job, text, arguments)
 }
 
@@ -155,7 +155,7 @@ fn load_as(
     name: &str,
     text: String,
     arguments: &JobArguments,
-) -> anyhow::Result<Loaded> {
+) -> anyhow::Result<LoadedJob> {
     let templates = executor::templates(workspace.templates.as_deref())?;
     let catalogue = Catalogue::new(jobs, &templates);
     let file = path.display().to_string();
@@ -169,11 +169,11 @@ fn load_as(
         environment: &*environment,
     };
     let checked = retrocast_engine::check(&text, &options);
-    Ok(Loaded {
+    Ok(LoadedJob {
         text,
         checked,
         notices: housekeeping::notices(workspace, name),
-        earlier: Earlier::In(workspace.reports.join(name)),
+        earlier: EarlierSource::In(workspace.reports.join(name)),
         ledger: LedgerSource {
             workspace: workspace.clone(),
             recorded: None,
@@ -188,7 +188,7 @@ pub fn planned(
     workspace: &Workspace,
     arguments: &JobArguments,
     output: Output,
-) -> anyhow::Result<Option<Planned>> {
+) -> anyhow::Result<Option<PlannedRun>> {
     plan(load(workspace, arguments)?, arguments, output)
 }
 
@@ -197,7 +197,7 @@ pub fn planned_to_run(
     workspace: &Workspace,
     arguments: &JobArguments,
     output: Output,
-) -> anyhow::Result<Option<Planned>> {
+) -> anyhow::Result<Option<PlannedRun>> {
     let mut loaded = load(workspace, arguments)?;
     loaded.ledger.publishes = true;
     plan(loaded, arguments, output)
@@ -205,10 +205,10 @@ pub fn planned_to_run(
 
 /// Plans a loaded job; prints its mistakes and returns `None` if it is invalid.
 pub fn plan(
-    loaded: Loaded,
+    loaded: LoadedJob,
     arguments: &JobArguments,
     output: Output,
-) -> anyhow::Result<Option<Planned>> {
+) -> anyhow::Result<Option<PlannedRun>> {
     let mut printed = Vec::new();
     let planned = plan_with_warnings(loaded, arguments, &mut |diagnostics, text| {
         match output {
@@ -219,7 +219,7 @@ pub fn plan(
         Ok(())
     })?;
     match planned {
-        Some(planned) => Ok(Some(Planned {
+        Some(planned) => Ok(Some(PlannedRun {
             diagnostics: printed,
             ..planned
         })),
@@ -243,11 +243,11 @@ fn print_lines(diagnostics: &[Value]) -> anyhow::Result<()> {
 
 /// Plans a checked job; passes errors and warnings with their source text to `report`.
 pub fn plan_with_warnings(
-    loaded: Loaded,
+    loaded: LoadedJob,
     arguments: &JobArguments,
     report: &mut dyn FnMut(&[Diagnostic], &str) -> anyhow::Result<()>,
-) -> anyhow::Result<Option<Planned>> {
-    let Loaded {
+) -> anyhow::Result<Option<PlannedRun>> {
+    let LoadedJob {
         text,
         checked,
         notices,
@@ -288,7 +288,7 @@ pub fn plan_with_warnings(
         environment: process_environment(),
     };
     match plan::build(&job, &*catalogue, &options) {
-        Ok(plan) => Ok(Some(Planned {
+        Ok(plan) => Ok(Some(PlannedRun {
             job: Arc::new(job),
             plan: Arc::new(plan),
             catalogue,
@@ -302,7 +302,7 @@ pub fn plan_with_warnings(
 }
 
 /// Selects nodes to run although nothing changed: all, or some with their dependents.
-pub fn force(planned: &Planned, again: &AgainArguments) -> Result<Force, WrongUsage> {
+pub fn force(planned: &PlannedRun, again: &AgainArguments) -> Result<Force, WrongUsage> {
     if again.force {
         return Ok(Force::Everything);
     }

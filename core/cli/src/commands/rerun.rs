@@ -34,9 +34,9 @@ fn notices(plan: &Plan) -> Vec<String> {
 }
 
 /// The report that the reports of a plan were compared with.
-fn earlier(plan: &Plan) -> job::Earlier {
+fn earlier(plan: &Plan) -> job::EarlierSource {
     let mut reports = plan.nodes.iter().filter_map(Node::report);
-    job::Earlier::Recorded(reports.find_map(|report| report.earlier.clone()))
+    job::EarlierSource::Recorded(reports.find_map(|report| report.earlier.clone()))
 }
 
 /// The command line that would request the same run.

@@ -84,7 +84,7 @@ pub fn run(
 /// Runs a plan, rebuilds the archive's pages and prints the result.
 pub fn run_and_print(
     workspace: &Workspace,
-    planned: &job::Planned,
+    planned: &job::PlannedRun,
     resources: &RunResources,
     set: impl Fn(&mut RunOptions),
 ) -> anyhow::Result<Exit> {
@@ -132,7 +132,7 @@ pub fn exit(status: RunStatus) -> Exit {
 /// old reports are removed as the job file allows, and the run is repeated once.
 pub fn execute(
     workspace: &Workspace,
-    planned: &job::Planned,
+    planned: &job::PlannedRun,
     resources: &RunResources,
     set: impl Fn(&mut RunOptions),
 ) -> anyhow::Result<RunResult> {
@@ -167,7 +167,7 @@ pub fn is_full(error: &anyhow::Error) -> bool {
 
 fn attempt(
     workspace: &Workspace,
-    planned: &job::Planned,
+    planned: &job::PlannedRun,
     resources: &RunResources,
     set: impl FnOnce(&mut RunOptions),
 ) -> anyhow::Result<RunResult> {
@@ -211,7 +211,7 @@ pub const INSPECTION: RunResources = RunResources {
 /// The existing run of a plan, if it is complete and another one would be equal.
 pub fn find_up_to_date(
     workspace: &Workspace,
-    planned: &job::Planned,
+    planned: &job::PlannedRun,
 ) -> anyhow::Result<Option<(PathBuf, RunSummary)>> {
     let quiet = progress::listener(true, 0);
     let threads = runner(workspace, planned, &INSPECTION, quiet, |_| {})?;
@@ -229,7 +229,7 @@ pub struct Threads {
 /// Starts threads and makes a runner; Ctrl-C and SIGTERM cancel its work.
 pub fn runner(
     workspace: &Workspace,
-    planned: &job::Planned,
+    planned: &job::PlannedRun,
     resources: &RunResources,
     listener: Arc<dyn Progress>,
     set: impl FnOnce(&mut RunOptions),

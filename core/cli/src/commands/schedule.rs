@@ -40,7 +40,7 @@ const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// Options of a check.
 #[derive(Debug, Clone, Copy)]
-pub struct CheckOptions {
+pub struct ScheduleOptions {
     /// Also run jobs that wait for a retry, were given up or were missed.
     pub again: bool,
     /// Print nothing about jobs that are not run.
@@ -50,7 +50,7 @@ pub struct CheckOptions {
 }
 
 /// A job that has a schedule.
-pub struct Scheduled {
+pub struct ScheduledJob {
     /// Its name on the command line.
     name: String,
     pub job: Job,
@@ -60,7 +60,7 @@ pub struct Scheduled {
 
 /// The result of looking up a job's schedule.
 pub enum Lookup {
-    Scheduled(Box<Scheduled>),
+    Scheduled(Box<ScheduledJob>),
     Unscheduled,
     /// Its mistakes, and the source text.
     Unusable(Vec<Diagnostic>, String),
@@ -75,7 +75,7 @@ pub fn find(workspace: &Workspace, name: &str) -> anyhow::Result<Lookup> {
     let Some(schedule) = job.schedule.clone() else {
         return Ok(Lookup::Unscheduled);
     };
-    Ok(Lookup::Scheduled(Box::new(Scheduled {
+    Ok(Lookup::Scheduled(Box::new(ScheduledJob {
         calendar: Calendar::new(&schedule.cron, &job.timezone)?,
         name: name.to_string(),
         schedule,
@@ -83,7 +83,7 @@ pub fn find(workspace: &Workspace, name: &str) -> anyhow::Result<Lookup> {
     })))
 }
 
-impl Scheduled {
+impl ScheduledJob {
     /// Computes the current status of the job's schedule.
     pub fn status(&self, workspace: &Workspace) -> ScheduleStatus {
         let attempts = attempts(&workspace.reports, &self.job.name);
@@ -108,7 +108,7 @@ pub fn chosen(workspace: &Workspace, named: &[String]) -> Vec<String> {
 }
 
 /// Runs the due jobs once.
-pub fn tick(workspace: &Workspace, named: &[String], options: &CheckOptions) -> Exit {
+pub fn tick(workspace: &Workspace, named: &[String], options: &ScheduleOptions) -> Exit {
     let mut problems = ProblemLog::default();
     let mut worst = Exit::Done;
     for name in chosen(workspace, named) {
@@ -136,7 +136,7 @@ pub fn tick(workspace: &Workspace, named: &[String], options: &CheckOptions) -> 
 pub fn run(
     workspace: &Workspace,
     named: &[String],
-    options: &CheckOptions,
+    options: &ScheduleOptions,
 ) -> anyhow::Result<Exit> {
     let stop = signals::stop();
     for name in named {
@@ -200,7 +200,7 @@ fn check_job(
     workspace: &Workspace,
     name: &str,
     named: bool,
-    options: &CheckOptions,
+    options: &ScheduleOptions,
     problems: &mut ProblemLog,
 ) -> anyhow::Result<JobCheck> {
     let found = match find(workspace, name)? {
@@ -273,7 +273,7 @@ fn check_job(
 }
 
 /// Requests the lease on a job's schedule; on a full disk, once more after removing old reports.
-fn request_lease(workspace: &Workspace, found: &Scheduled) -> anyhow::Result<LeaseResponse> {
+fn request_lease(workspace: &Workspace, found: &ScheduledJob) -> anyhow::Result<LeaseResponse> {
     let place = Lease::of_schedule(&workspace.places.files, &found.job.name);
     let request_lease = || Lease::request_lease(&place, "", Timestamp::now());
     let response = match request_lease() {
@@ -288,7 +288,7 @@ fn request_lease(workspace: &Workspace, found: &Scheduled) -> anyhow::Result<Lea
 }
 
 /// Frees disk space; reports what prevented it. Returns true if there is more space now.
-fn free_space(workspace: &Workspace, found: &Scheduled) -> bool {
+fn free_space(workspace: &Workspace, found: &ScheduledJob) -> bool {
     housekeeping::free_space(workspace, &found.job).unwrap_or_else(|error| {
         terminal::print_error(&error);
         false
@@ -310,9 +310,9 @@ fn is_to_run(open: &DueTime, again: bool) -> bool {
 /// attempt, and the next check tries again.
 fn run_due(
     workspace: &Workspace,
-    found: &Scheduled,
+    found: &ScheduledJob,
     due: Timestamp,
-    options: &CheckOptions,
+    options: &ScheduleOptions,
     problems: &mut ProblemLog,
 ) -> anyhow::Result<Option<Exit>> {
     let mut arguments = arguments(&found.name);
@@ -338,7 +338,7 @@ fn run_due(
 }
 
 /// The unmet preconditions of a run.
-fn reasons(workspace: &Workspace, found: &Scheduled, plan: &Plan, due: Timestamp) -> Vec<String> {
+fn reasons(workspace: &Workspace, found: &ScheduledJob, plan: &Plan, due: Timestamp) -> Vec<String> {
     let only_if = &found.schedule.only_if;
     let inputs = match only_if.fresh_within {
         Some(_) => match inputs(workspace, plan) {

@@ -90,7 +90,7 @@ enum CheckResult {
     /// A source cannot be listed.
     Unavailable(String),
     /// The plan, and a hash of names, sizes and times of its files.
-    Ready(Box<job::Planned>, String),
+    Ready(Box<job::PlannedRun>, String),
 }
 
 /// The result of a round.
@@ -129,7 +129,7 @@ impl Watch<'_> {
         }
     }
 
-    fn planned(&mut self) -> anyhow::Result<Option<job::Planned>> {
+    fn planned(&mut self) -> anyhow::Result<Option<job::PlannedRun>> {
         let mut arguments = self.arguments.clone();
         let mut loaded = job::load(self.workspace, &arguments)?;
         loaded.ledger.publishes = true;
@@ -189,7 +189,7 @@ impl Watch<'_> {
     }
 
     /// Runs the job unless its results are up to date, and reports findings.
-    fn round(&mut self, planned: &job::Planned) -> anyhow::Result<Round> {
+    fn round(&mut self, planned: &job::PlannedRun) -> anyhow::Result<Round> {
         let started = Instant::now();
         // The files may be touched but unchanged, and another process may have run the job.
         if self.begun

@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_outside_of_the_records_is_said() {
+    fn a_window_outside_of_the_records_is_reported() {
         let sources = [
             source("2026-01-01T00:00:00Z", "2026-11-08T23:30:00Z"),
             source("2025-07-03T09:00:00Z", "2026-10-01T09:00:00Z"),

@@ -8,7 +8,7 @@ use retrocast_engine::{
 };
 use retrocast_run::{Node, NodeSpec};
 use retrocast_stages::{Analysis, Context, Input, Inputs, Kind, Reads, Rows, StageError, Stop};
-use retrocast_store::{Before, Lake, Scan, SqlTable, ledger, sql::Selection};
+use retrocast_store::{TimeLimit, Lake, Scan, SqlTable, ledger, sql::Selection};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -59,7 +59,7 @@ fn context(node: &Node, ctx: &RunContext) -> Context {
 }
 
 /// The filter for rows of a source that a report on this window must not contain.
-fn before(work: &Work, name: &str, ctx: &RunContext) -> Result<Option<Before>, Failure> {
+fn before(work: &Work, name: &str, ctx: &RunContext) -> Result<Option<TimeLimit>, Failure> {
     let source = ctx.plan.node(&format!("source.{name}"));
     let source = source.and_then(Node::source);
     let before = source.map(|source| work.before(source, ctx)).transpose()?;

@@ -312,7 +312,7 @@ fn a_program_that_reads_nothing_has_taken_nothing() {
 }
 
 #[test]
-fn without_a_program_the_message_stays_and_what_to_do_is_said() {
+fn without_a_program_the_message_stays_and_what_to_do_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let missing = || sendmail::find(Some("/nowhere/sendmail".as_ref()), "".as_ref());
     let functions = SendFunctions {

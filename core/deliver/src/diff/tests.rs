@@ -348,7 +348,7 @@ fn keys_nodes_params_and_program_that_differ_are_named_once() {
 }
 
 #[test]
-fn runs_of_two_jobs_are_compared_and_that_is_said() {
+fn runs_of_two_jobs_are_compared_and_that_is_reported() {
     let (old, mut new) = (Run::new("r1", 45), Run::new("r2", 45));
     new.plan["job"] = json!("monthly");
     let text = plain(&compared(&old, &new));

@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// A run with a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Before {
+pub(super) struct EarlierRun {
     /// Relative link from the folder of the failed run.
     pub href: String,
     pub window: String,
@@ -30,11 +30,11 @@ pub(super) fn before(
     [_, window, run]: &[String; 3],
     began: Option<Timestamp>,
     zone: &Zone,
-) -> (Option<Before>, Option<Before>) {
+) -> (Option<EarlierRun>, Option<EarlierRun>) {
     let Some(job) = folder.parent().and_then(Path::parent) else {
         return (None, None);
     };
-    let mut found: Vec<(Timestamp, Before)> = Vec::new();
+    let mut found: Vec<(Timestamp, EarlierRun)> = Vec::new();
     // An unreadable folder counts as empty.
     for (other_window, path) in folders(job).unwrap_or_default() {
         for (other_run, path) in folders(&path).unwrap_or_default() {
@@ -49,7 +49,7 @@ pub(super) fn before(
             if began.is_some_and(|began| time > began) {
                 continue;
             }
-            let before = Before {
+            let before = EarlierRun {
                 href: format!(
                     "../../{}/{}/index.html",
                     encode(&other_window),

@@ -1,7 +1,7 @@
 //! The facts about a failed run, read from its folder, for a page and a text.
 
 use super::{
-    before::{Before, before},
+    before::{EarlierRun, before},
     clock::Zone,
 };
 use crate::{
@@ -37,9 +37,9 @@ pub(super) struct Failure {
     pub todo: String,
     pub command: String,
     /// The last report of the job before the run.
-    pub last: Option<Before>,
+    pub last: Option<EarlierRun>,
     /// The last report on this window before the run, if it is another one.
-    pub earlier: Option<Before>,
+    pub earlier: Option<EarlierRun>,
     /// Reports that were not made.
     pub reports: Vec<String>,
     /// Other nodes that were not run.

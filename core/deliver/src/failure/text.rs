@@ -1,6 +1,6 @@
 //! Formats a failure as plain text, for the body of a mail.
 
-use super::{before::Before, facts::Failure};
+use super::{before::EarlierRun, facts::Failure};
 use crate::layout::Page;
 use retrocast_domain::number::{NBSP, THIN, list};
 
@@ -81,7 +81,7 @@ fn labelled(pairs: Vec<(&str, String)>) -> Vec<(String, String)> {
         .collect()
 }
 
-fn since(before: Option<&Before>) -> String {
+fn since(before: Option<&EarlierRun>) -> String {
     before.map_or_else(
         || "none before".to_string(),
         |before| {

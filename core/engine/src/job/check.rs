@@ -1,7 +1,7 @@
 //! Checks a job file and reports all mistakes at once, each with its location.
 
 use super::{
-    CheckOptions, Checked, Job, ReportSection,
+    CheckOptions, CheckedJob, Job, ReportSection,
     checker::{Checker, duration, entries, keys},
     document::{Entry, Item},
     elaborate::elaborate,
@@ -21,7 +21,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks the text of a job file.
-pub fn check(text: &str, options: &CheckOptions<'_>) -> Checked {
+pub fn check(text: &str, options: &CheckOptions<'_>) -> CheckedJob {
     let (document, syntax) = Item::parse(options.file, text);
     let mut checker = Checker {
         file: options.file,
@@ -83,7 +83,7 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> Checked {
                 .help("add [report.executive] or [report.technical]"),
         );
     }
-    Checked { job, diagnostics }
+    CheckedJob { job, diagnostics }
 }
 
 /// Messages about missing keys, which a syntax error may have removed from the tree.

@@ -39,16 +39,16 @@ fn what_is_not_said_has_defaults() {
         Schedule {
             cron: "0 9 * * MON".to_string(),
             missed: Missed::Latest,
-            most: 10,
+            catch_up_max: 10,
             retry: [1, 4, 24].map(|h| Duration::from_secs(h * 3600)).into(),
             admin: String::new(),
-            tell_after: 3,
+            alert_after: 3,
             only_if: OnlyIf::default(),
         }
     );
-    assert_eq!((plain.tries(), plain.tell_after), (4, 3));
+    assert_eq!((plain.tries(), plain.alert_after), (4, 3));
     let none = schedule(&format!("{CRON}retry = []"));
-    assert_eq!((none.tries(), none.tell_after), (1, 1));
+    assert_eq!((none.tries(), none.alert_after), (1, 1));
 }
 
 #[test]
@@ -62,10 +62,10 @@ fn everything_can_be_said() {
         Schedule {
             cron: "0 9 * * MON".to_string(),
             missed: Missed::All,
-            most: 3,
+            catch_up_max: 3,
             retry: [30, 120].map(|m| Duration::from_secs(m * 60)).into(),
             admin: "ops@example.org".to_string(),
-            tell_after: 2,
+            alert_after: 2,
             only_if: OnlyIf {
                 load_below: Some(1.0),
                 free_disk: Some(2 << 30),

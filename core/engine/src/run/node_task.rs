@@ -107,7 +107,7 @@ impl Budget {
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
 /// Retries transient failures after a wait that doubles, with seeded jitter.
-pub(super) struct Retrying<'a> {
+pub(super) struct RetryLoop<'a> {
     pub(super) node: &'a Node,
     pub(super) clock: &'a dyn Clock,
     pub(super) options: &'a RunOptions,
@@ -115,7 +115,7 @@ pub(super) struct Retrying<'a> {
     pub(super) seed: u64,
 }
 
-impl Retrying<'_> {
+impl RetryLoop<'_> {
     pub(super) async fn run<T, F: Future<Output = Result<T, Failure>>>(
         &self,
         mut work: impl FnMut(u32) -> F,
@@ -307,7 +307,7 @@ impl NodeTask {
     }
 
     async fn work(&self) -> Result<Outcome, Failure> {
-        let retrying = Retrying {
+        let retrying = RetryLoop {
             node: &self.node,
             clock: &*self.clock,
             options: &self.options,

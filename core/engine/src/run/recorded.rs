@@ -117,7 +117,7 @@ mod tests {
 
         // Without its dataset the run cannot be repeated; the error has advice.
         executor
-            .result
+            .deleted
             .lock()
             .unwrap()
             .insert("source.tickets".to_string());

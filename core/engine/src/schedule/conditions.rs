@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_hold_is_said() {
+    fn what_does_not_hold_is_reported() {
         let only_if = OnlyIf {
             load_below: Some(0.8),
             free_disk: Some(2 << 30),

@@ -226,9 +226,9 @@ fn chosen(
     open.extend(tried.map(|(due, _)| *due));
     open.sort_unstable();
     open.dedup();
-    let most = if all { schedule.most as usize } else { 1 };
+    let count = if all { schedule.catch_up_max as usize } else { 1 };
     let oldest = open.first().copied();
-    let passed_over = open.len().saturating_sub(most);
+    let passed_over = open.len().saturating_sub(count);
     (open.split_off(passed_over), passed_over, oldest)
 }
 
@@ -271,7 +271,7 @@ fn alerts(
 ) -> Vec<DueAlert> {
     let answered = last_answered(tried, now);
     let all = schedule.missed == Missed::All;
-    let nth = (schedule.tell_after as usize).saturating_sub(1);
+    let nth = (schedule.alert_after as usize).saturating_sub(1);
     let in_a_row = streak.get(nth).copied();
     let alerts = tried.range(..=now).filter_map(|(due, attempts)| {
         let failed = failed(attempts);

@@ -158,12 +158,12 @@ impl World {
         let schedule = Schedule {
             cron: cron.to_string(),
             missed: Missed::Latest,
-            most: 10,
+            catch_up_max: 10,
             retry: [1, 4, 24]
                 .map(|hours| Duration::from_secs(hours * 3600))
                 .into(),
             admin: String::new(),
-            tell_after: 3,
+            alert_after: 3,
             only_if: OnlyIf::default(),
         };
         Self {

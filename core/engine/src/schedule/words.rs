@@ -147,10 +147,10 @@ mod tests {
         let schedule = Schedule {
             cron: "0 9 * * MON".to_string(),
             missed,
-            most: 10,
+            catch_up_max: 10,
             retry: vec![Duration::from_secs(3600)],
             admin: String::new(),
-            tell_after: 2,
+            alert_after: 2,
             only_if: OnlyIf::default(),
         };
         let calendar = Calendar::new(&schedule.cron, "Europe/London").unwrap();
@@ -238,10 +238,10 @@ mod tests {
         let schedule = Schedule {
             cron: "0 9 * * MON".to_string(),
             missed: Missed::Latest,
-            most: 10,
+            catch_up_max: 10,
             retry: Vec::new(),
             admin: String::new(),
-            tell_after: 1,
+            alert_after: 1,
             only_if: OnlyIf::default(),
         };
         let manual = ManualRun {

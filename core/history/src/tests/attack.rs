@@ -6,7 +6,7 @@ use super::{
 };
 
 #[test]
-fn what_is_no_repository_is_told() {
+fn what_is_no_repository_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().display();
     let message = error(&format!("git+file://{path}/none"));
@@ -29,7 +29,7 @@ fn what_is_no_repository_is_told() {
 }
 
 #[test]
-fn an_empty_repository_is_told() {
+fn an_empty_repository_is_reported() {
     let repo = Fixture::new();
     let message = error(&repo.uri(""));
     assert!(message.contains("has no commit on main yet"), "{message}");

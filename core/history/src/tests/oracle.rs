@@ -30,13 +30,13 @@ pub struct Line {
 
 /// How many equal commits and files were compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Checked {
+pub struct CheckedCounts {
     pub commits: usize,
     pub files: usize,
 }
 
 /// Compares every commit and every file of the branch that is checked out.
-pub fn same_as_git(repository: &Path) -> Checked {
+pub fn same_as_git(repository: &Path) -> CheckedCounts {
     let uri = format!("git+file://{}", repository.display());
     let commits = records(&uri).unwrap();
     let mut files: HashMap<String, Vec<Line>> = HashMap::new();
@@ -50,7 +50,7 @@ pub fn same_as_git(repository: &Path) -> Checked {
         .iter()
         .map(|commit| (commit.id.as_str(), commit))
         .collect();
-    let mut checked = Checked {
+    let mut checked = CheckedCounts {
         commits: 0,
         files: 0,
     };

@@ -101,7 +101,7 @@ fn since_looks_behind_a_slow_clock() {
 }
 
 #[test]
-fn branches_are_found_and_missing_ones_are_told() {
+fn branches_are_found_and_missing_ones_are_reported() {
     let repo = branches();
     let side = repo.records("?branch=side");
     assert_eq!(subjects(&side), ["1 root", "3 side", "5 side"]);

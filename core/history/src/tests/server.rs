@@ -12,13 +12,13 @@ use std::{
 };
 
 /// A repository with a server in front of it, and a cache.
-struct Served {
+struct ServedRepository {
     repo: Fixture,
     web: Web,
     cache: tempfile::TempDir,
 }
 
-impl Served {
+impl ServedRepository {
     fn start(arguments: &[&str]) -> Option<Self> {
         let mut repo = Fixture::with(arguments);
         let web = Web::start(repo.path.parent().unwrap())?;
@@ -76,7 +76,7 @@ fn is(name: &str, extension: &str) -> bool {
 
 #[test]
 fn a_server_is_cloned_once_and_then_brought_up_to_date() {
-    let Some(mut served) = Served::start(&[]) else {
+    let Some(mut served) = ServedRepository::start(&[]) else {
         return;
     };
     for what in ["", "#file_changes"] {
@@ -106,7 +106,7 @@ fn a_server_is_cloned_once_and_then_brought_up_to_date() {
 
 #[test]
 fn branches_share_a_mirror_and_may_be_rewritten() {
-    let Some(mut served) = Served::start(&[]) else {
+    let Some(mut served) = ServedRepository::start(&[]) else {
         return;
     };
     served.repo.git(&["checkout", "-q", "-b", "a", "HEAD~"]);
@@ -136,7 +136,7 @@ fn branches_share_a_mirror_and_may_be_rewritten() {
 
 #[test]
 fn an_interrupted_clone_is_taken_up_again() {
-    let Some(served) = Served::start(&[]) else {
+    let Some(served) = ServedRepository::start(&[]) else {
         return;
     };
     for mood in [BREAK, SPOIL] {
@@ -173,7 +173,7 @@ fn an_interrupted_clone_is_taken_up_again() {
 
 #[test]
 fn an_update_that_breaks_leaves_the_mirror_as_it_was() {
-    let Some(mut served) = Served::start(&[]) else {
+    let Some(mut served) = ServedRepository::start(&[]) else {
         return;
     };
     served.records("");
@@ -190,7 +190,7 @@ fn an_update_that_breaks_leaves_the_mirror_as_it_was() {
 
 #[test]
 fn a_damaged_mirror_is_made_anew() {
-    let Some(served) = Served::start(&[]) else {
+    let Some(served) = ServedRepository::start(&[]) else {
         return;
     };
     served.records("");
@@ -210,7 +210,7 @@ fn a_damaged_mirror_is_made_anew() {
 
 #[test]
 fn a_server_names_objects_by_sha_256() {
-    let Some(served) = Served::start(&["--object-format=sha256"]) else {
+    let Some(served) = ServedRepository::start(&["--object-format=sha256"]) else {
         return;
     };
     assert_eq!(served.records(""), served.repo.records(""));
@@ -218,8 +218,8 @@ fn a_server_names_objects_by_sha_256() {
 }
 
 #[test]
-fn what_a_server_refuses_is_told() {
-    let Some(served) = Served::start(&[]) else {
+fn what_a_server_refuses_is_reported() {
+    let Some(served) = ServedRepository::start(&[]) else {
         return;
     };
     let address = format!("http://{}/repo/.git", served.web.address);
@@ -250,7 +250,7 @@ fn what_a_server_refuses_is_told() {
 }
 
 #[test]
-fn an_empty_repository_on_a_server_is_told() {
+fn an_empty_repository_on_a_server_is_reported() {
     let repo = Fixture::new();
     let Some(web) = Web::start(repo.path.parent().unwrap()) else {
         return;
@@ -274,7 +274,7 @@ fn an_empty_repository_on_a_server_is_told() {
 
 #[test]
 fn a_shallow_repository_on_a_server_is_refused_until_it_is_complete() {
-    let Some(served) = Served::start(&[]) else {
+    let Some(served) = ServedRepository::start(&[]) else {
         return;
     };
     let clone = served.repo.path.with_file_name("clone");
@@ -294,7 +294,7 @@ fn a_shallow_repository_on_a_server_is_refused_until_it_is_complete() {
 
 #[test]
 fn cancelling_ends_a_fetch() {
-    let Some(served) = Served::start(&[]) else {
+    let Some(served) = ServedRepository::start(&[]) else {
         return;
     };
     let uri = format!("git+http://{}/repo/.git", served.web.address);
@@ -327,7 +327,7 @@ fn cancelling_ends_a_fetch() {
 
 #[test]
 fn two_at_once_wait_for_each_other() {
-    let Some(served) = Served::start(&[]) else {
+    let Some(served) = ServedRepository::start(&[]) else {
         return;
     };
     let uri = format!("git+http://{}/repo/.git", served.web.address);

@@ -18,7 +18,7 @@ pub struct Pattern {
 
 /// The error of an invalid pattern.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unusable {
+pub(super) struct PatternError {
     /// The error in words.
     pub message: String,
     /// Byte offset of the error in the pattern, if known.
@@ -26,12 +26,12 @@ pub(super) struct Unusable {
 }
 
 impl Pattern {
-    pub(super) fn new(text: &str) -> Result<Self, Unusable> {
+    pub(super) fn new(text: &str) -> Result<Self, PatternError> {
         compile(text).map_err(|error| unusable(text, &error))?;
         // The pattern is valid by itself, so it can only end in a comment that hides the bracket.
         let regex = compile(&format!(r"\A(?:{text})\z")).map_err(|error| match error {
             Error::CompiledTooBig(_) => unusable(text, &error),
-            _ => Unusable {
+            _ => PatternError {
                 message: "it ends in a comment".to_string(),
                 at: None,
             },
@@ -74,9 +74,9 @@ fn compile(text: &str) -> Result<Regex, Error> {
 
 /// The library marks the position with a caret below a copy of the pattern, and gives the reason in
 /// the last line.
-fn unusable(text: &str, error: &Error) -> Unusable {
+fn unusable(text: &str, error: &Error) -> PatternError {
     let Error::Syntax(message) = error else {
-        return Unusable {
+        return PatternError {
             message: format!(
                 "it needs more than {} MiB; shorten its counts",
                 SIZE_MAX >> 20
@@ -95,7 +95,7 @@ fn unusable(text: &str, error: &Error) -> Unusable {
             let byte = text.char_indices().nth(column);
             byte.map_or(text.len(), |(byte, _)| byte)
         });
-    Unusable { message, at }
+    PatternError { message, at }
 }
 
 #[cfg(test)]
@@ -116,7 +116,7 @@ mod tests {
     fn what_cannot_be_compiled_says_why_and_where() {
         let check = |pattern: &str, message: &str, at: Option<usize>| {
             let found = Pattern::new(pattern).unwrap_err();
-            let expected = Unusable {
+            let expected = PatternError {
                 message: message.to_string(),
                 at,
             };

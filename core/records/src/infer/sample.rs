@@ -6,7 +6,7 @@ use crate::{
     error::SourceError,
     format::Format,
     input::InputFiles,
-    read::{Parsed, ReadEvent},
+    read::{ParsedBlock, ReadEvent},
     source::SourceFile,
 };
 use arrow::array::{Array, AsArray};
@@ -119,7 +119,7 @@ struct Sampler<'a> {
 
 impl Sampler<'_> {
     /// Adds a block; returns false when the sample is full.
-    fn block(&mut self, parsed: &Parsed) -> bool {
+    fn block(&mut self, parsed: &ParsedBlock) -> bool {
         for name in &parsed.unknown_names {
             let names = &mut self.sample.names;
             let shared = looks::shared_name(name).filter(|_| self.cells);

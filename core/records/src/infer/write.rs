@@ -141,7 +141,7 @@ impl Draft {
             String::new()
         } else {
             let width = COMMENTS.saturating_sub(line.chars().count()).max(2);
-            format!("{:room$}# {comment}", "")
+            format!("{:width$}# {comment}", "")
         };
         let _ = writeln!(self.text, "{line}{comment}");
     }

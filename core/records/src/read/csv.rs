@@ -194,7 +194,7 @@ impl Header {
                 continue;
             }
             let field = &fields[index];
-            let before = extra_fields.count();
+            let before = extra_fields.len();
             let read = match field.kind {
                 FieldKind::List(_) if !is_json(cell) => {
                     gather(&[cell], field, &mut columns[index], extra_fields)
@@ -210,7 +210,7 @@ impl Header {
                 .iter()
                 .filter_map(|place| cells.get(*place))
                 .collect();
-            let before = extra_fields.count();
+            let before = extra_fields.len();
             gather(&cells, field, &mut columns[*index], extra_fields)
                 .map_err(|violation| violation.inside(&field.name))?;
             extra_fields.within(before, &field.name);
@@ -294,7 +294,7 @@ fn gather(
     let mut index = 0;
     for cell in cells.iter().filter(|cell| !is_empty(cell)) {
         let place = format!("[{index}]");
-        let before = extra_fields.count();
+        let before = extra_fields.len();
         push_cell(cell, item, items, extra_fields).map_err(|violation| violation.inside(&place))?;
         extra_fields.within(before, &place);
         index += 1;

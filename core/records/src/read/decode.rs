@@ -4,7 +4,7 @@ mod bounded;
 mod members;
 mod utf16;
 
-use bounded::{Bounded, Counted};
+use bounded::{BoundedReader, CountingReader};
 use flate2::bufread::GzDecoder;
 use members::Members;
 use std::io::{self, BufReader, Read};
@@ -59,7 +59,7 @@ fn unpacked<'a>(
     reader: Box<dyn Read + Send + 'a>,
     name: &str,
 ) -> io::Result<Box<dyn Read + Send + 'a>> {
-    let (mut counted, taken) = Counted::new(reader);
+    let (mut counted, taken) = CountingReader::new(reader);
     // A reader may return fewer bytes at once than detection needs.
     let mut head = Vec::new();
     (&mut counted).take(MAGIC_BYTES).read_to_end(&mut head)?;
@@ -82,10 +82,10 @@ fn unpacked<'a>(
     }
     Ok(if gzip {
         let members = Members::<GzDecoder<_>>::new(raw)?;
-        Box::new(Bounded::new(members, taken))
+        Box::new(BoundedReader::new(members, taken))
     } else if zstd {
         let members = Members::<ZstdDecoder<'static, _>>::new(raw)?;
-        Box::new(Bounded::new(members, taken))
+        Box::new(BoundedReader::new(members, taken))
     } else {
         Box::new(raw)
     })

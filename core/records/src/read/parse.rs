@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 /// The result of parsing a block.
 #[derive(Debug)]
-pub struct Parsed {
+pub struct ParsedBlock {
     /// Index of the file among those to read.
     pub file: usize,
     /// The rows; `None` if there are none.
@@ -55,7 +55,7 @@ struct Parser<'a> {
     /// Unlisted fields of each row, if they are kept.
     rest: Vec<Option<String>>,
     redactor: Option<Redactor<'a>>,
-    out: Parsed,
+    out: ParsedBlock,
 }
 
 /// Parses a block.
@@ -63,7 +63,7 @@ pub(super) fn parse(
     block: Block,
     contract: &Contract,
     pseudonyms: &Arc<Pseudonyms>,
-) -> Result<Parsed, ArrowError> {
+) -> Result<ParsedBlock, ArrowError> {
     let position = |name: &String| contract.fields.iter().position(|field| field.name == *name);
     let mut parser = Parser {
         contract,
@@ -74,7 +74,7 @@ pub(super) fn parse(
         extra_fields: ExtraFields::new(contract.unknown),
         rest: Vec::new(),
         redactor: Redactor::of(contract),
-        out: Parsed {
+        out: ParsedBlock {
             file: block.file,
             batch: None,
             lines: Vec::new(),
@@ -266,7 +266,7 @@ impl Parser<'_> {
     }
 
     /// Returns the result.
-    fn end(self) -> Result<Parsed, ArrowError> {
+    fn end(self) -> Result<ParsedBlock, ArrowError> {
         let mut out = self.out;
         out.unknown = self.extra_fields.counts;
         out.unknown_names = self.extra_fields.names;

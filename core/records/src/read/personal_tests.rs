@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     contract,
     read::{
-        Parsed,
+        ParsedBlock,
         block::{Block, Shape},
         parse::parse,
         pseudonyms::Pseudonyms,
@@ -56,7 +56,7 @@ const SECRETS: [&str; 6] = [
     "countess",
 ];
 
-fn read(shape: Shape, text: &str) -> Parsed {
+fn read(shape: Shape, text: &str) -> ParsedBlock {
     let contract = contract::parse("t", "t.toml", CONTRACT).unwrap();
     let block = Block {
         file: 0,
@@ -69,7 +69,7 @@ fn read(shape: Shape, text: &str) -> Parsed {
 }
 
 /// All messages about a refused record.
-fn refusals(parsed: &Parsed) -> Vec<String> {
+fn refusals(parsed: &ParsedBlock) -> Vec<String> {
     let rows = parsed.refused.iter().map(|row| {
         let v = &row.violation;
         format!(

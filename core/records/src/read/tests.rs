@@ -23,14 +23,14 @@ pub(super) fn contract() -> Contract {
 /// The result for a file: rows with their lines, refused records, and the reason why it was not
 /// read completely.
 #[derive(Debug, PartialEq, Eq, Default)]
-pub(super) struct Came {
+pub(super) struct ReadOutput {
     pub lines: Vec<u64>,
     pub refused: Vec<String>,
     pub broken: Option<String>,
 }
 
-pub(super) fn gather(events: Vec<ReadEvent>) -> Came {
-    let mut read = Came::default();
+pub(super) fn gather(events: Vec<ReadEvent>) -> ReadOutput {
+    let mut read = ReadOutput::default();
     for event in events {
         match event {
             ReadEvent::Records(parsed) => {
@@ -65,7 +65,7 @@ impl Read for Dribble<'_> {
 }
 
 /// Reads bytes at once and in small pieces, which must give the same result.
-fn read_as(bytes: &[u8], format: Format, dialect: &Dialect) -> Came {
+fn read_as(bytes: &[u8], format: Format, dialect: &Dialect) -> ReadOutput {
     let contract = contract();
     let whole = gather(from_bytes(bytes, format, dialect, &contract).unwrap());
     for size in [1, 7] {
@@ -78,12 +78,12 @@ fn read_as(bytes: &[u8], format: Format, dialect: &Dialect) -> Came {
     whole
 }
 
-fn read(text: &str, format: Format) -> Came {
+fn read(text: &str, format: Format) -> ReadOutput {
     read_as(text.as_bytes(), format, &Dialect::AS_FOUND)
 }
 
 fn check(text: &str, format: Format, lines: &[u64], refused: &[&str], broken: Option<&str>) {
-    let expected = Came {
+    let expected = ReadOutput {
         lines: lines.to_vec(),
         refused: refused.iter().map(ToString::to_string).collect(),
         broken: broken.map(str::to_string),
@@ -192,7 +192,7 @@ fn a_broken_record_does_not_swallow_those_after_it() {
 }
 
 #[test]
-fn arrays_cut_off_are_told() {
+fn arrays_cut_off_are_reported() {
     check(
         "[{\"id\":\"1\"},\n{\"id\":\"2\"",
         Format::Json,

@@ -295,7 +295,7 @@ fn much_that_was_set_aside_is_in_the_verdict_and_so_is_what_was_not_compared() {
 }
 
 #[test]
-fn a_window_without_records_is_said() {
+fn a_window_without_records_is_reported() {
     let cell = |records| Cell {
         records,
         ..Cell::new("ticket_figures", "kpi")
@@ -556,7 +556,7 @@ fn source_notes_have_right_plurals() {
 }
 
 #[test]
-fn records_after_the_date_of_the_report_are_said() {
+fn records_after_the_date_of_the_report_are_reported() {
     let mut ahead = source("incidents");
     ahead.last_time = "2026-08-10T23:30:00Z".to_string();
     let date = jiff::civil::date(2026, 8, 10);

@@ -2,7 +2,7 @@
 
 use super::{
     Options,
-    plot::{Occupied, unit_line, value_axis_width},
+    plot::{LabelAreas, unit_line, value_axis_width},
     scale::{Axis, Format, drawable},
     svg::{Anchor, Canvas, Ink, Rect, Style},
     text::{name, shorten, shorten_apart, text_width},
@@ -233,7 +233,7 @@ fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
     let labelled = labelled(parts, slot, font * 0.92);
     let every = label_stride(parts.bars, slot, font);
     let wide = (slot * 0.68).min(font * 5.0);
-    let mut taken = Occupied::default();
+    let mut taken = LabelAreas::default();
     for (i, bar) in parts.bars.iter().enumerate() {
         let middle = left + slot * (i as f64 + 0.5);
         if i % every == 0 {

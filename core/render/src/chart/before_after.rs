@@ -4,7 +4,7 @@ use super::{
     Options,
     line::{draw_band, draw_series},
     plot::{
-        EndLabel, Flag, Occupied, Plot, draw_flags, end_label_width, end_labels, finest, lanes,
+        EndLabel, Flag, LabelAreas, Plot, draw_flags, end_label_width, end_labels, finest, lanes,
         lanes_height, time_axis_height, time_extent, unit_line, value_axis_width,
     },
     scale::{Axis, Format, drawable, seconds},
@@ -97,7 +97,7 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         ..plain
     };
 
-    let mut taken = Occupied::default();
+    let mut taken = LabelAreas::default();
     upper.value_axis(&mut canvas, format);
     let below = if narrow {
         total_text.clone()
@@ -238,7 +238,7 @@ fn draw_effect(
     plot: &Plot,
     effect: &Series,
     text: &str,
-    taken: &mut Occupied,
+    taken: &mut LabelAreas,
 ) {
     let font = canvas.font;
     let points: Vec<(f64, f64)> = effect

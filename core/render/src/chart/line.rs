@@ -3,7 +3,7 @@
 use super::{
     Options,
     plot::{
-        EndLabel, Flag, Occupied, Plot, draw_flags, end_label_width, end_labels, finest, lanes,
+        EndLabel, Flag, LabelAreas, Plot, draw_flags, end_label_width, end_labels, finest, lanes,
         lanes_height, moved_apart, time_axis_height, time_extent, unit_line, value_axis_width,
     },
     scale::{Axis, Format, drawable, seconds},
@@ -95,7 +95,7 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         canvas.dashed((x, plot.top), (x, plot.bottom), Ink::Axis, 0.6);
     }
     draw_flags(&mut canvas, &plot, &placed, plot.bottom);
-    let mut taken = Occupied::default();
+    let mut taken = LabelAreas::default();
     for (i, series) in parts.series.iter().enumerate().rev() {
         let stroke = Stroke::of(series.role, i, font);
         draw_series(
@@ -193,7 +193,7 @@ pub(crate) fn draw_series(
     times: &[DateTime],
     values: &[Option<f64>],
     stroke: Stroke,
-    taken: &mut Occupied,
+    taken: &mut LabelAreas,
 ) {
     for run in runs(plot, times, values) {
         if let [only] = run[..] {
@@ -207,7 +207,7 @@ pub(crate) fn draw_series(
 }
 
 /// Marks the area of a line as occupied, in boxes small enough to follow it closely.
-fn cover(points: &[(f64, f64)], font: f64, taken: &mut Occupied) {
+fn cover(points: &[(f64, f64)], font: f64, taken: &mut LabelAreas) {
     if points.len() > 400 {
         return;
     }
@@ -310,7 +310,7 @@ fn thin_if_any(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     }
 }
 
-fn draw_levels(canvas: &mut Canvas, plot: &Plot, levels: &[Level], taken: &mut Occupied) {
+fn draw_levels(canvas: &mut Canvas, plot: &Plot, levels: &[Level], taken: &mut LabelAreas) {
     let font = canvas.font;
     for level in levels.iter().filter(|l| l.value.is_finite()) {
         let y = plot.y(level.value.clamp(-1e100, 1e100));
@@ -350,7 +350,7 @@ fn write_first_free(
     plot: &Plot,
     places: &[(Style, f64, f64)],
     text: &str,
-    taken: &mut Occupied,
+    taken: &mut LabelAreas,
     must: bool,
 ) -> Option<Rect> {
     if text.is_empty() {
@@ -374,7 +374,7 @@ fn write_first_free(
     Some(rect)
 }
 
-fn draw_points(canvas: &mut Canvas, plot: &Plot, markers: &[Marker], taken: &mut Occupied) {
+fn draw_points(canvas: &mut Canvas, plot: &Plot, markers: &[Marker], taken: &mut LabelAreas) {
     let font = canvas.font;
     let points: Vec<(&Marker, (f64, f64))> = markers
         .iter()
@@ -440,7 +440,7 @@ fn line_labels(
     canvas: &mut Canvas,
     plot: &Plot,
     parts: Parts,
-    taken: &mut Occupied,
+    taken: &mut LabelAreas,
 ) -> Vec<EndLabel> {
     let font = canvas.font;
     let mut labels = Vec::new();

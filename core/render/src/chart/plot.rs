@@ -109,9 +109,9 @@ pub(crate) fn finest<'a>(lines: impl Iterator<Item = &'a [DateTime]>) -> f64 {
 
 /// The areas that labels and marks cover.
 #[derive(Debug, Default)]
-pub(crate) struct Occupied(Vec<Rect>);
+pub(crate) struct LabelAreas(Vec<Rect>);
 
-impl Occupied {
+impl LabelAreas {
     pub(crate) fn add(&mut self, rect: Rect) {
         self.0.push(rect);
     }
@@ -149,7 +149,7 @@ pub(crate) fn end_labels(
     canvas: &mut Canvas,
     plot: &Plot,
     labels: &[EndLabel],
-    taken: &mut Occupied,
+    taken: &mut LabelAreas,
 ) {
     let font = canvas.font;
     let (x, line) = (plot.right + font * 0.9, font * 1.15);

@@ -3,7 +3,7 @@
 use super::{
     Options,
     line::draw_series,
-    plot::{Occupied, Plot, finest, time_axis_height, time_extent, unit_line, value_axis_width},
+    plot::{LabelAreas, Plot, finest, time_axis_height, time_extent, unit_line, value_axis_width},
     scale::{Axis, Format, drawable, seconds},
     stroke::Stroke,
     svg::{Anchor, Canvas, Ink, Style},
@@ -73,7 +73,7 @@ pub(crate) fn draw(unit: &str, panels: &[Panel], options: &Options) -> (Canvas, 
             &panel.times,
             &panel.values,
             stroke,
-            &mut Occupied::default(),
+            &mut LabelAreas::default(),
         );
         let mut newest_first = panel.times.iter().zip(&panel.values).rev();
         let last = newest_first.find_map(|(t, v)| Some((*t, drawable(*v)?)));

@@ -122,7 +122,7 @@ const DEPENDENCIES: Spec = Spec {
 };
 
 /// The three tables, and the state between tasks.
-struct Board<'a> {
+struct TaskTables<'a> {
     tasks: Table,
     executions: Table,
     dependencies: Table,
@@ -147,7 +147,7 @@ pub(crate) fn write(
 ) -> Result<[(&'static str, SourceTruth); 3], Error> {
     let days = &company.days;
     let table = |spec| Table::new(root, spec, seed, compress, days);
-    let mut board = Board {
+    let mut board = TaskTables {
         tasks: table(TASKS),
         executions: table(EXECUTIONS),
         dependencies: table(DEPENDENCIES),
@@ -189,7 +189,7 @@ struct Task {
     estimated: f64,
 }
 
-impl Board<'_> {
+impl TaskTables<'_> {
     fn day(&mut self, day: &Day, company: &Company) -> Result<(), Error> {
         for table in [
             &mut self.tasks,

@@ -266,7 +266,7 @@ fn a_day_without_anything_is_a_warning_whatever_is_measured() {
 }
 
 #[test]
-fn little_history_is_said() {
+fn little_history_is_reported() {
     let analysis = analyse(&[("billing", vec![3.0; 9])], json!({}));
     let CellStatus::NotEnough { message } = analysis.cell.status else {
         panic!()

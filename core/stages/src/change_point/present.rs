@@ -1,6 +1,6 @@
 //! Words findings, sentences, tables and charts on shifts.
 
-use super::{METHOD, Params, search::Searched};
+use super::{METHOD, Params, search::ShiftSearch};
 use crate::{
     Context, StageError,
     series::{Group, SeriesSet, period::Period, words},
@@ -25,7 +25,7 @@ pub(super) struct Stretch<'a> {
     pub(super) set: &'a SeriesSet,
     pub(super) params: &'a Params,
     pub(super) group: &'a Group,
-    pub(super) result: &'a Searched,
+    pub(super) result: &'a ShiftSearch,
     pub(super) shift: usize,
 }
 
@@ -324,7 +324,7 @@ pub(super) fn chart(
     set: &SeriesSet,
     params: &Params,
     group: &Group,
-    result: &Searched,
+    result: &ShiftSearch,
 ) -> Chart {
     let times = set.starts.clone();
     let stretch = |shift| Stretch {
@@ -423,7 +423,7 @@ pub(super) fn chart(
     }
 }
 
-pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Searched>]) -> Table {
+pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<ShiftSearch>]) -> Table {
     let mut table = Table::new(
         format!(
             "Shifts of the level of {}, {}.",
@@ -472,7 +472,7 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Searched
 /// One row per shift, for later stages.
 pub(super) fn frame_of(
     set: &SeriesSet,
-    results: &[Option<Searched>],
+    results: &[Option<ShiftSearch>],
 ) -> Result<DataFrame, StageError> {
     let mut rows: Vec<(&Group, i32, &Shift, f64)> = Vec::new();
     let epoch = Date::constant(1970, 1, 1);

@@ -21,7 +21,7 @@ use retrocast_stats::{
 const SIMULATIONS: (usize, usize) = (999, 9999);
 
 /// The result of one group.
-pub(super) struct Searched {
+pub(super) struct ShiftSearch {
     pub(super) found: Shifts,
     /// Index in the series of each value that is not missing.
     pub(super) places: Vec<usize>,
@@ -31,8 +31,8 @@ pub(super) struct Searched {
     pub(super) shape: Option<Shape>,
 }
 
-pub(super) fn note_drifts(cell: &mut Cell, set: &SeriesSet, results: &[Option<Searched>]) {
-    let labels = |wanted: fn(&Option<Searched>) -> bool| -> Vec<&str> {
+pub(super) fn note_drifts(cell: &mut Cell, set: &SeriesSet, results: &[Option<ShiftSearch>]) {
+    let labels = |wanted: fn(&Option<ShiftSearch>) -> bool| -> Vec<&str> {
         let pairs = set.groups.iter().zip(results);
         pairs
             .filter(|(_, r)| wanted(r))
@@ -64,7 +64,7 @@ pub(super) fn search_all(
     params: &Params,
     need: usize,
     segment_min: usize,
-) -> Vec<Option<Searched>> {
+) -> Vec<Option<ShiftSearch>> {
     let wanted = 2.0 * set.groups.len() as f64 / params.alpha().max(1e-4);
     let simulations = (wanted as usize).clamp(SIMULATIONS.0, SIMULATIONS.1);
     let search = |group: &Group| -> Option<(Shifts, Vec<usize>, Vec<f64>)> {
@@ -115,7 +115,7 @@ pub(super) fn search_all(
             } else {
                 shape(&adjusted, segment_min)
             };
-            Some(Searched {
+            Some(ShiftSearch {
                 found,
                 places,
                 shifts,

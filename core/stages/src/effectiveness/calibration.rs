@@ -1,6 +1,6 @@
 //! How often the test of effects fires on the user's own history, where nothing was changed.
 
-use super::measure::{Measured, Measurement, Outcome};
+use super::measure::{EffectMeasurement, Measurement, Outcome};
 use retrocast_domain::{Verdict, number};
 use retrocast_stats::{distribution::t_quantile, effect::Estimate, test::binomial_p};
 
@@ -20,7 +20,7 @@ pub(super) struct Calibration {
 }
 
 /// Takes proof from a verdict whose test fires too often on the metric's own history.
-pub(super) fn check(measured: &mut Measured) {
+pub(super) fn check(measured: &mut EffectMeasurement) {
     if measured.verdict.is_proven() && Calibration::of_one(&measured.estimate).is_unreliable() {
         measured.verdict = Verdict::Unclear;
         let text = "The test fires too often on dates without a change in this metric, so that no effect of it \

@@ -2,7 +2,7 @@
 
 use super::{
     Params,
-    measure::{Measured, Measurement, Outcome},
+    measure::{EffectMeasurement, Measurement, Outcome},
     onset::Onset,
     register::{Improvement, WHOLE},
 };
@@ -155,7 +155,7 @@ impl Reporter<'_> {
         &self,
         mut finding: Finding,
         improvement: &Improvement,
-        measured: &Measured,
+        measured: &EffectMeasurement,
     ) -> Finding {
         let estimate = &measured.estimate;
         let verdict = measured.verdict;
@@ -218,12 +218,12 @@ impl Reporter<'_> {
     }
 
     /// Returns true if an expected count or amount is zero.
-    pub(super) fn is_none(&self, measured: &Measured) -> bool {
+    pub(super) fn is_none(&self, measured: &EffectMeasurement) -> bool {
         let estimate = &measured.estimate;
         self.lines.adds_up && estimate.after == 0.0 && estimate.counterfactual > 0.0
     }
 
-    pub(super) fn sentence(&self, improvement: &Improvement, measured: &Measured) -> String {
+    pub(super) fn sentence(&self, improvement: &Improvement, measured: &EffectMeasurement) -> String {
         let estimate = &measured.estimate;
         let measure = self.measure(improvement);
         let effect = self.effect_of(improvement, measured);
@@ -308,7 +308,7 @@ impl Reporter<'_> {
     }
 
     /// The sentence on an effect that shows before its change.
-    fn onset(&self, improvement: &Improvement, measured: &Measured, onset: &Onset) -> String {
+    fn onset(&self, improvement: &Improvement, measured: &EffectMeasurement, onset: &Onset) -> String {
         let measure = self.measure(improvement);
         let is_plural = measure.ends_with('s');
         let [_, low, high] = measured.estimate.absolute;

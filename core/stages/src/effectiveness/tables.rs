@@ -1,7 +1,7 @@
 //! Effects as data, tables, charts, and rows for later stages.
 
 use super::{
-    measure::{Measured, Measurement, Outcome, line_of},
+    measure::{EffectMeasurement, Measurement, Outcome, line_of},
     present::{Reporter, effect_test},
     register::Improvement,
 };
@@ -31,7 +31,7 @@ impl Reporter<'_> {
     }
 
     /// The measured effect of an improvement.
-    pub(super) fn effect_of(&self, improvement: &Improvement, measured: &Measured) -> Effect {
+    pub(super) fn effect_of(&self, improvement: &Improvement, measured: &EffectMeasurement) -> Effect {
         let estimate = &measured.estimate;
         Effect {
             before: estimate.before,
@@ -163,7 +163,7 @@ impl Reporter<'_> {
         };
         let improvement = one.improvement;
         let line = line_of(self.lines, &improvement.component)?;
-        let Measured {
+        let EffectMeasurement {
             begin, change, end, ..
         } = **measured;
         // The estimate uses all history; a chart needs only the last months.
@@ -252,7 +252,7 @@ impl Reporter<'_> {
 pub(super) fn frame_of(judged: &[Measurement]) -> Result<DataFrame, StageError> {
     let text =
         |value: &dyn Fn(&Measurement) -> String| judged.iter().map(value).collect::<Vec<_>>();
-    let value = |of: &dyn Fn(&Measured) -> f64| {
+    let value = |of: &dyn Fn(&EffectMeasurement) -> f64| {
         judged
             .iter()
             .map(|one| match &one.outcome {

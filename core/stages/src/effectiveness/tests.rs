@@ -145,7 +145,7 @@ fn shared_movement_becomes_a_control() {
 }
 
 #[test]
-fn an_empty_register_is_said() {
+fn an_empty_register_is_reported() {
     let analysis = analyse(&[("billing", counts(1, 15.0, 1.0))], &[]);
     assert!(matches!(analysis.cell.status, CellStatus::NotEnough { .. }));
 }
@@ -287,7 +287,7 @@ fn a_verdict_does_not_depend_on_the_rest_of_the_register() {
 }
 
 #[test]
-fn a_column_without_values_is_said() {
+fn a_column_without_values_is_reported() {
     let frame = test_data::daily(&[("billing", counts(1, 15.0, 1.0))]);
     let columns: Vec<&str> = frame.columns().map(|(name, _)| name).collect();
     let frame = frame.whole(&columns).expect("rows").frame;
@@ -352,7 +352,7 @@ fn what_was_constant_and_changed_is_certain() {
 }
 
 #[test]
-fn what_ended_before_the_change_is_said() {
+fn what_ended_before_the_change_is_reported() {
     // Two in three weeks until 18 days before the change, none since.
     let change = jiff::civil::date(2026, 11, 16) - 14.days();
     let series: Vec<f64> = (0..400)
@@ -397,7 +397,7 @@ fn the_method_says_how_values_are_compared() {
 }
 
 #[test]
-fn a_history_too_short_for_placebos_is_said() {
+fn a_history_too_short_for_placebos_is_reported() {
     let counts = counts(1, 15.0, 0.5);
     // The factor holds for the last 35 days.
     let series = counts[420 - 35 - 70..].to_vec();

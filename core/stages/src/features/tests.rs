@@ -286,7 +286,7 @@ fn the_table_says_what_every_column_is() {
 }
 
 #[test]
-fn what_cannot_be_made_is_told() {
+fn what_cannot_be_made_is_reported() {
     let check = |mut params: Value, message: &str| {
         params["input"] = json!("tickets");
         let frame = half_hours("2026-10-01T00:00:00", 4);

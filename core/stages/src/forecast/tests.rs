@@ -124,7 +124,7 @@ fn the_next_window_is_foretold_with_its_interval() {
 }
 
 #[test]
-fn little_history_is_said() {
+fn little_history_is_reported() {
     let analysis = analyse(&[("api", vec![3.0; 9])], json!({}));
     let CellStatus::NotEnough { message } = analysis.cell.status else {
         panic!()

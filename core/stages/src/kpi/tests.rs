@@ -149,7 +149,7 @@ fn false_changes(weeks: i64, day_noise: f64) -> usize {
 }
 
 #[test]
-fn changes_that_are_not_there_are_not_told() {
+fn changes_that_are_not_there_are_not_reported() {
     for (weeks, day_noise) in [
         (11, 0.0),
         (11, 0.3),
@@ -234,7 +234,7 @@ fn groups_have_rows_and_panels() {
 }
 
 #[test]
-fn empty_and_wrong_inputs_are_told() {
+fn empty_and_wrong_inputs_are_reported() {
     let cell = measure(runs(11, 1, |_| 0.0, |_| 0.9), success()).cell;
     assert!(
         matches!(&cell.status, CellStatus::NotEnough { message } if message.contains("no records: runs holds none before the end"))

@@ -379,7 +379,7 @@ fn a_gap_is_said_and_is_no_rhythm() {
 }
 
 #[test]
-fn values_that_look_alike_are_told() {
+fn values_that_look_alike_are_reported() {
     let check = |other: &str, differ: Option<(&str, Severity)>| {
         let frame = tickets(1, 105);
         let n = frame.height();

@@ -164,7 +164,7 @@ fn groups_have_their_subjects_and_the_smallest_are_left_out() {
 }
 
 #[test]
-fn a_missing_time_column_is_told() {
+fn a_missing_time_column_is_reported() {
     let frame = df!("n" => [1i64]).expect("a frame");
     let request = request(Period::Day, PartPeriods::LeaveOut);
     let error = collect(&context("2026-10-05"), &input("tickets", frame), &request).err();
@@ -276,7 +276,7 @@ fn a_group_begins_with_its_own_records() {
 }
 
 #[test]
-fn what_is_missing_is_said() {
+fn what_is_missing_is_reported() {
     let check = |frame: DataFrame, window: &str, value: Option<&str>, want: &str| {
         let mut request = request(Period::Day, PartPeriods::LeaveOut);
         if value.is_some() {

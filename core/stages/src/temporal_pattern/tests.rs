@@ -465,7 +465,7 @@ fn a_quiet_weekend_is_not_told_as_a_busy_weekday() {
 }
 
 #[test]
-fn a_part_day_at_the_start_of_the_window_is_left_out_and_said() {
+fn a_part_day_at_the_start_of_the_window_is_left_out_and_reported() {
     // One record an hour until 09:00 UTC of Monday 6 July, the first day of the window.
     const HOUR: i64 = DAY / 24;
     let micros: Vec<i64> = (0..182 * 24 + 9).map(|hour| START + hour * HOUR).collect();
@@ -505,7 +505,7 @@ fn claims_without_rhythm(autocorrelation: f64, deviation: f64) -> usize {
 }
 
 #[test]
-fn a_rhythm_that_is_not_there_is_not_told() {
+fn a_rhythm_that_is_not_there_is_not_reported() {
     // 5 % of 100 and two standard errors.
     for (autocorrelation, deviation) in [(0.0, 0.0), (0.0, 0.4), (0.6, 0.3)] {
         let claims = claims_without_rhythm(autocorrelation, deviation);
@@ -535,7 +535,7 @@ fn claims_over_years(autocorrelation: f64, deviation: f64) -> usize {
 }
 
 #[test]
-fn hours_months_and_years_without_a_rhythm_are_not_told() {
+fn hours_months_and_years_without_a_rhythm_are_not_reported() {
     // 5 % of 60 and two standard errors.
     for (autocorrelation, deviation) in [(0.0, 0.0), (0.5, 0.4), (0.9, 0.15)] {
         let claims = claims_over_years(autocorrelation, deviation);

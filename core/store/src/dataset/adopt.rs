@@ -4,7 +4,7 @@
 //! folder and in object storage, where the manifest is written last, by a conditional put.
 
 use super::{
-    Lake, Prepared, Properties, dataset_error,
+    Lake, UncommittedRows, Properties, dataset_error,
     rows::{DeletedRows, Rows},
 };
 use crate::{error::StoreError, root::LakeRoot};
@@ -33,7 +33,7 @@ impl Lake {
         if superseded.len() > 0 {
             let deleted = staging.addresses(staged, superseded).await?;
             last = staging
-                .extend(staged, Prepared::nothing(), &deleted, properties)
+                .extend(staged, UncommittedRows::nothing(), &deleted, properties)
                 .await?;
             staging.forget(&last, staged.version).await?;
         }

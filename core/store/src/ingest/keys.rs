@@ -22,7 +22,7 @@ const ENTRY_BYTES: usize = 32;
 
 /// The row of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct KeyRow {
     pub row: u64,
     /// Value of the `latest` field; 0 without one.
     pub order: i64,
@@ -46,13 +46,13 @@ impl std::hash::Hasher for FirstBytes {
     }
 }
 
-pub(super) type Keys = HashMap<u128, Seen, std::hash::BuildHasherDefault<FirstBytes>>;
+pub(super) type Keys = HashMap<u128, KeyRow, std::hash::BuildHasherDefault<FirstBytes>>;
 
 /// A key and the data of its row; the key is split in two halves so that an entry takes 32 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
     key: [u64; 2],
-    seen: Seen,
+    seen: KeyRow,
 }
 
 impl Entry {
@@ -82,7 +82,7 @@ impl Entry {
         };
         Self {
             key: [word(0), word(1)],
-            seen: Seen {
+            seen: KeyRow {
                 row: word(2),
                 order: word(3) as i64,
             },
@@ -91,7 +91,7 @@ impl Entry {
 }
 
 /// The keys of all rows read, in the order of the rows.
-pub(super) struct Gathered {
+pub(super) struct KeyTable {
     parts: Vec<Vec<Entry>>,
     in_memory: usize,
     in_memory_max: usize,
@@ -100,7 +100,7 @@ pub(super) struct Gathered {
     spilled: bool,
 }
 
-impl Gathered {
+impl KeyTable {
     /// Makes an empty set; `folder` is for spilled files and removed by the caller.
     pub fn new(folder: &Path) -> Self {
         Self::with_capacity(folder, HELD_MAX)
@@ -122,7 +122,7 @@ impl Gathered {
             let key = [(key >> 64) as u64, *key as u64];
             self.parts[key[0] as usize % PARTS].push(Entry {
                 key,
-                seen: Seen {
+                seen: KeyRow {
                     row: first + offset as u64,
                     order: order.get(offset).copied().unwrap_or(0),
                 },
@@ -228,7 +228,7 @@ mod tests {
             *best = (*best).max((*order, row));
         }
         for capacity in [1, 1000, 1 << 20] {
-            let mut gathered = Gathered::with_capacity(folder.path(), capacity);
+            let mut gathered = KeyTable::with_capacity(folder.path(), capacity);
             for start in (0..keys.len()).step_by(700) {
                 let end = (start + 700).min(keys.len());
                 gathered

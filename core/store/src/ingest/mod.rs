@@ -22,7 +22,7 @@ mod touched;
 
 use crate::{
     contract::Contract,
-    dataset::{BEHIND, DeletedRows, Lake, MADE_FROM, Prepared, Properties, Rows, Scan, Staging},
+    dataset::{BEHIND, DeletedRows, Lake, MADE_FROM, UncommittedRows, Properties, Rows, Scan, Staging},
     error::{SourceError, StoreError},
     origin,
     source::{Days, Listing, ListingSummary, SourceFile, settled},
@@ -51,7 +51,7 @@ use take::{Outgoing, Outputs, ReadResult, ReadTask};
 use times::Times;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use touched::Touched;
+use touched::KeyRanges;
 
 /// Changed when the same records could give other rows: then every source is read again.
 const INGEST: &str = "ingest 4";
@@ -105,7 +105,7 @@ pub struct Control {
 
 /// Result of ingesting a source.
 #[derive(Debug, Clone)]
-pub struct Ingested {
+pub struct IngestResult {
     /// The accepted records.
     pub dataset: DatasetRef,
     /// The refused records, if any; see [`retrocast_records::read::quarantine::schema`].
@@ -135,7 +135,7 @@ pub async fn ingest(
     lake: &Lake,
     properties: &Properties,
     control: &Control,
-) -> Result<Ingested, StoreError> {
+) -> Result<IngestResult, StoreError> {
     let mut attempt = 1;
     loop {
         match once(spec, base, lake, properties, control).await {
@@ -152,7 +152,7 @@ async fn once(
     lake: &Lake,
     properties: &Properties,
     control: &Control,
-) -> Result<Ingested, StoreError> {
+) -> Result<IngestResult, StoreError> {
     let listing = Listing::find(&spec.name, &spec.uri, base, spec.required, spec.days).await?;
     let previous = SourceVersion::read(lake, &spec.name).await?;
     if let Some(previous) = &previous {
@@ -212,7 +212,7 @@ async fn once(
         note.warnings.push(warning.clone());
         warnings.push(warning);
     }
-    Ok(Ingested {
+    Ok(IngestResult {
         dataset,
         quarantine: quarantine.filter(|refused| refused.rows > 0),
         note,
@@ -299,7 +299,7 @@ struct Commit {
 /// Rows in unreferenced files.
 struct StagedRows {
     /// The files of the dataset or, if rows may be superseded, of a staging lake.
-    prepared: Prepared,
+    prepared: UncommittedRows,
     /// The staging lake, if there are keys; it also has the files of keys that do not fit into
     /// memory.
     staging: Option<Staging>,
@@ -477,7 +477,7 @@ impl Increment<'_> {
             refused: Outgoing::new(name, refused_in),
             beside: old.is_some().then(|| {
                 let unchanged = self.changes.keep.iter();
-                Touched::new(unchanged.map(|object| (object.number, object.counts.places)))
+                KeyRanges::new(unchanged.map(|object| (object.number, object.counts.places)))
             }),
         };
         let reading = tokio::task::spawn_blocking(move || taking.run(ways));
@@ -573,7 +573,7 @@ impl Increment<'_> {
     fn something_readable(&self, objects: &[Object]) -> Result<(), StoreError> {
         let records: u64 = objects.iter().map(|object| object.counts.records).sum();
         let broken = objects.iter().filter_map(|object| {
-            Some(retrocast_records::Skipped {
+            Some(retrocast_records::SkippedFile {
                 name: object.name.clone(),
                 reason: object.counts.broken.clone()?,
             })

@@ -2,7 +2,7 @@
 
 use super::{Message, received};
 use crate::{
-    dataset::{DeletedRows, Lake, Part, Prepared, Properties, ROW_ADDRESS, Scan, dataset_error},
+    dataset::{DeletedRows, Lake, Part, UncommittedRows, Properties, ROW_ADDRESS, Scan, dataset_error},
     error::StoreError,
     origin,
 };
@@ -78,7 +78,7 @@ pub(super) async fn write(
             let rows = with_first(first, channel);
             lake.prepare(name, rows, Some(before)).await?
         }
-        None => Prepared::nothing(),
+        None => UncommittedRows::nothing(),
     };
     lake.extend(before, new, &deleted_rows, properties)
         .await

@@ -24,7 +24,7 @@ impl Lake {
         let Some(mut properties) = self.properties_of(dataset).await? else {
             return Ok(());
         };
-        let Some(named) = manifest::Named::of(&dataset.name, &properties) else {
+        let Some(named) = manifest::VersionDatasets::of(&dataset.name, &properties) else {
             return Ok(());
         };
         if !self.is_shown(dataset, &latest, &properties).await? {

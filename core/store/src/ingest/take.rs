@@ -2,10 +2,10 @@
 
 use super::{
     Control, Message, Progress, SourceSpec,
-    keys::{Gathered, Keys},
+    keys::{KeyTable, Keys},
     manifest::Counts,
     times::{self, Times},
-    touched::Touched,
+    touched::KeyRanges,
 };
 use crate::{
     contract::Contract,
@@ -18,7 +18,7 @@ use arrow::array::{Array as _, RecordBatch};
 use arrow_schema::SchemaRef;
 use retrocast_records::{
     Format, SourceError,
-    read::{self, Parsed, ReadEvent, Reading, key, quarantine},
+    read::{self, ParsedBlock, ReadEvent, Reading, key, quarantine},
 };
 use std::{collections::BTreeSet, path::PathBuf};
 use tokio::sync::mpsc;
@@ -49,7 +49,7 @@ pub(super) struct Outputs {
     pub refused: Outgoing,
     /// The remaining objects of the dataset, if there are any: duplicates with their rows are
     /// resolved later.
-    pub beside: Option<Touched>,
+    pub beside: Option<KeyRanges>,
 }
 
 /// Result of reading objects.
@@ -92,7 +92,7 @@ impl ReadTask {
             counts: vec![Counts::default(); self.files.len()],
             ..ReadResult::default()
         };
-        let mut gathered = self.spill.as_deref().map(Gathered::new);
+        let mut gathered = self.spill.as_deref().map(KeyTable::new);
         let mut progress = Progress::default();
         let reading = Reading {
             listing: &self.listing,
@@ -135,9 +135,9 @@ impl ReadTask {
 
     fn pass_on(
         &self,
-        parsed: Parsed,
+        parsed: ParsedBlock,
         taken: &mut ReadResult,
-        gathered: Option<&mut Gathered>,
+        gathered: Option<&mut KeyTable>,
         ways: &mut Outputs,
     ) -> Result<(), StoreError> {
         let (file, number) = (parsed.file, self.numbers[parsed.file]);
@@ -246,7 +246,7 @@ impl Outgoing {
 }
 
 /// Adds the counts of a block.
-fn count(parsed: &Parsed, contract: &Contract, counts: &mut Counts) {
+fn count(parsed: &ParsedBlock, contract: &Contract, counts: &mut Counts) {
     counts.records += parsed.records;
     for (name, n) in &parsed.unknown {
         read::count_unknown(&mut counts.unknown, name, *n);

@@ -56,7 +56,7 @@ impl Bench {
         }
     }
 
-    fn ingest_with(&self, spec: &SourceSpec, control: &Control) -> Result<Ingested, StoreError> {
+    fn ingest_with(&self, spec: &SourceSpec, control: &Control) -> Result<IngestResult, StoreError> {
         let properties = Properties::from([("run".to_string(), "r1".to_string())]);
         self.runtime.block_on(ingest(
             spec,
@@ -67,7 +67,7 @@ impl Bench {
         ))
     }
 
-    fn ingest(&self, uri: &str) -> Result<Ingested, StoreError> {
+    fn ingest(&self, uri: &str) -> Result<IngestResult, StoreError> {
         self.ingest_with(&Self::spec(uri, TICKET), &Control::default())
     }
 

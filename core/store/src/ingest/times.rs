@@ -6,7 +6,7 @@
 
 use crate::{
     contract::Contract,
-    dataset::{DeletedRows, Lake, Part, Prepared, Properties, ROW_ADDRESS, Rows, dataset_error},
+    dataset::{DeletedRows, Lake, Part, UncommittedRows, Properties, ROW_ADDRESS, Rows, dataset_error},
     error::StoreError,
 };
 use arrow::{
@@ -104,10 +104,10 @@ impl Lake {
     pub(super) async fn times_behind(
         &self,
         base: &DatasetRef,
-        prepared: &Prepared,
+        prepared: &UncommittedRows,
         time: Option<&str>,
     ) -> Result<Times, StoreError> {
-        self.times_where(base, Part::Prepared(prepared), time, |_| true)
+        self.times_where(base, Part::Uncommitted(prepared), time, |_| true)
             .await
     }
 

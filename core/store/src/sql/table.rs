@@ -2,7 +2,7 @@
 
 use super::{BATCH_ROWS, explained};
 use crate::{
-    dataset::{Before, Lake},
+    dataset::{TimeLimit, Lake},
     error::StoreError,
     ledger::Noun,
 };
@@ -34,7 +34,7 @@ pub enum SqlRows {
         /// The dataset.
         dataset: DatasetRef,
         /// Filter for rows that the query must not see.
-        before: Option<Before>,
+        before: Option<TimeLimit>,
     },
     /// The rows of a table of the ledger.
     Ledger {
@@ -47,7 +47,7 @@ pub enum SqlRows {
 
 impl SqlTable {
     /// A dataset with this name.
-    pub fn dataset(name: impl Into<String>, dataset: DatasetRef, before: Option<Before>) -> Self {
+    pub fn dataset(name: impl Into<String>, dataset: DatasetRef, before: Option<TimeLimit>) -> Self {
         Self {
             name: name.into(),
             rows: SqlRows::Dataset { dataset, before },
@@ -67,7 +67,7 @@ impl SqlTable {
         &self,
         context: &SessionContext,
         lake: &Lake,
-    ) -> Result<(Arc<dyn TableProvider>, Option<&Before>), StoreError> {
+    ) -> Result<(Arc<dyn TableProvider>, Option<&TimeLimit>), StoreError> {
         Ok(match &self.rows {
             SqlRows::Dataset { dataset, before } => {
                 (provider(lake.open(dataset).await?), before.as_ref())

@@ -261,7 +261,7 @@ fn later_rows_are_not_seen() {
     let SqlRows::Dataset { before, .. } = &mut bench.tables[0].rows else {
         panic!("the bench has a dataset");
     };
-    *before = Some(Before {
+    *before = Some(TimeLimit {
         column: "at".into(),
         end: "2026-07-01T00:00:00Z".parse().unwrap(),
         timezone: "UTC".into(),

@@ -1,7 +1,7 @@
 //! Mails the administrator of a scheduled job, else its owner, about runs that failed or could not
 //! start.
 
-use super::{ProblemLog, Scheduled};
+use super::{ProblemLog, ScheduledJob};
 use crate::{diagnose, signals, terminal, workspace::Workspace};
 use jiff::Timestamp;
 use retrocast_deliver::{Alert, AlertOutcome};
@@ -10,7 +10,7 @@ use retrocast_engine::{Lease, ScheduleStatus, schedule::DueAlert};
 /// Mails an alert about failures to the administrator, else to the owner, once per failure; the
 /// run's folder records it. A failure to send is reported, and the next check tries again.
 pub(super) fn of_failures(
-    found: &Scheduled,
+    found: &ScheduledJob,
     status: &ScheduleStatus,
     due_alert: &DueAlert,
     problems: &mut ProblemLog,
@@ -39,7 +39,7 @@ fn is_stopped() -> bool {
 }
 
 fn report_result(
-    found: &Scheduled,
+    found: &ScheduledJob,
     result: Result<AlertOutcome, retrocast_deliver::Error>,
     problems: &mut ProblemLog,
 ) {
@@ -56,7 +56,7 @@ fn report_result(
 /// so the alert is recorded beside the leases, if there is space.
 pub(super) fn of_full_disk(
     workspace: &Workspace,
-    found: &Scheduled,
+    found: &ScheduledJob,
     error: &anyhow::Error,
     problems: &mut ProblemLog,
 ) {

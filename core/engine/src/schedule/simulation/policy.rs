@@ -74,7 +74,7 @@ fn missed_runs_follow_the_policy() {
 }
 
 #[test]
-fn what_is_not_caught_up_is_counted_and_told() {
+fn what_is_not_caught_up_is_counted_and_reported() {
     let mut world = World::new("0 9 * * *", "Europe/London", "2026-03-01T12:00:00Z");
     world.tick();
     world.now = instant("2026-04-01T12:00:00Z");

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_dialects_are_told() {
+    fn impossible_dialects_are_reported() {
         let check = |dialect: Dialect, words: &str| {
             let message = dialect.check().err().unwrap_or_default();
             assert!(

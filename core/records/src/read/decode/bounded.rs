@@ -15,12 +15,12 @@ pub(super) const TIMES_MAX: u64 = 200;
 pub(super) const FREE_BYTES: u64 = 1 << 30;
 
 /// Counts the bytes that are read from a reader.
-pub(super) struct Counted<R> {
+pub(super) struct CountingReader<R> {
     inner: R,
     taken: Arc<AtomicU64>,
 }
 
-impl<R> Counted<R> {
+impl<R> CountingReader<R> {
     /// Wraps a reader; returns it with the count of bytes read.
     pub fn new(inner: R) -> (Self, Arc<AtomicU64>) {
         let taken = Arc::new(AtomicU64::new(0));
@@ -32,7 +32,7 @@ impl<R> Counted<R> {
     }
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for CountingReader<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(out)?;
         self.taken.fetch_add(read as u64, Ordering::Relaxed);
@@ -41,14 +41,14 @@ impl<R: Read> Read for Counted<R> {
 }
 
 /// The output of a decoder, up to a limit.
-pub(super) struct Bounded<R> {
+pub(super) struct BoundedReader<R> {
     inner: R,
     taken: Arc<AtomicU64>,
     given: u64,
     free: u64,
 }
 
-impl<R> Bounded<R> {
+impl<R> BoundedReader<R> {
     /// `taken` is the number of compressed bytes that the decoder has read.
     pub fn new(inner: R, taken: Arc<AtomicU64>) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl<R> Bounded<R> {
     }
 }
 
-impl<R: Read> Read for Bounded<R> {
+impl<R: Read> Read for BoundedReader<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(out).map_err(reword)?;
         self.given += read as u64;
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn unpacking_ends_at_the_limit() {
         let given = |given: u64, taken: u64, free: u64| {
-            let mut bounded = Bounded::new(io::repeat(b'x').take(given), Arc::default());
+            let mut bounded = BoundedReader::new(io::repeat(b'x').take(given), Arc::default());
             bounded.free = free;
             bounded.taken.store(taken, Ordering::Relaxed);
             let mut out = Vec::new();

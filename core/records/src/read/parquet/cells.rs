@@ -87,7 +87,7 @@ impl Cells {
         column: &mut Column,
         extra_fields: &mut ExtraFields,
     ) -> Result<(), Violation> {
-        let before = extra_fields.count();
+        let before = extra_fields.len();
         self.push(row, field, column, extra_fields)?;
         extra_fields.within(before, &field.name);
         Ok(())
@@ -369,12 +369,12 @@ fn push_list(
         return Err(value::wrong_type(field, "a list"));
     };
     for (index, row) in range.clone().enumerate() {
-        let before = extra_fields.count();
+        let before = extra_fields.len();
         let place = || format!("[{index}]");
         items
             .push(row, item, into, extra_fields)
             .map_err(|violation| violation.inside(&place()))?;
-        if extra_fields.count() > before {
+        if extra_fields.len() > before {
             extra_fields.within(before, &place());
         }
     }

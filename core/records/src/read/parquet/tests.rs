@@ -515,7 +515,7 @@ fn a_text_that_a_dictionary_repeats_is_not_multiplied_in_memory() {
 }
 
 #[test]
-fn what_is_no_parquet_is_told() {
+fn what_is_no_parquet_is_reported() {
     let check = |bytes: &[u8], words: &str| {
         let broken = read(bytes).broken.unwrap();
         assert!(broken.contains(words), "{broken}");

@@ -241,7 +241,7 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
         };
         let mut index = 0_usize;
         loop {
-            let before = cx.extra_fields.count();
+            let before = cx.extra_fields.len();
             let next = Item {
                 field: item,
                 column: items,
@@ -249,7 +249,7 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
             };
             match seq.next_element_seed(next) {
                 Ok(Some(())) => {
-                    if cx.extra_fields.count() > before {
+                    if cx.extra_fields.len() > before {
                         cx.extra_fields.within(before, &format!("[{index}]"));
                     }
                     index += 1;
@@ -329,29 +329,29 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
             cx: &mut *cx,
         })? {
             let index = match named {
-                Named::Field(index) => index,
-                Named::Around(name) if around.iter().any(|(other, _)| *other == name) => {
+                NameRole::Field(index) => index,
+                NameRole::Around(name) if around.iter().any(|(other, _)| *other == name) => {
                     let twice = Violation::new(Reason::BrokenJson, "the field is there twice");
                     return Err(cx.stop(twice.of(&name)));
                 }
-                Named::Around(name) => {
+                NameRole::Around(name) => {
                     around.push((name, map.next_value()?));
                     continue;
                 }
-                Named::Stranger if cx.extra_fields.policy == UnknownFields::Keep => {
+                NameRole::Stranger if cx.extra_fields.policy == UnknownFields::Keep => {
                     let value = map.next_value()?;
                     cx.extra_fields.complete(value);
                     continue;
                 }
-                Named::Stranger => {
-                    map.next_value::<Unread>()?;
+                NameRole::Stranger => {
+                    map.next_value::<SkippedValue>()?;
                     continue;
                 }
             };
             let Some((field, column)) = fields.get(index).zip(columns.get_mut(index)) else {
                 return Err(A::Error::custom("there is no such field"));
             };
-            let before = cx.extra_fields.count();
+            let before = cx.extra_fields.len();
             if column.len() > rows {
                 let twice = Violation::new(Reason::BrokenJson, "the field is there twice");
                 return Err(cx.stop(twice.of(&field.name)));
@@ -364,7 +364,7 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
                 cx.within(&field.name);
                 return Err(error);
             }
-            if cx.extra_fields.count() > before {
+            if cx.extra_fields.len() > before {
                 cx.extra_fields.within(before, &field.name);
             }
             expected = index + 1;
@@ -401,7 +401,7 @@ fn push_within(
     let mut found = fields.iter().zip(columns.iter_mut());
     let found = found.find(|(field, _)| field.key() == path);
     if let Some((field, column)) = found.filter(|(_, column)| column.len() == rows) {
-        let before = cx.extra_fields.count();
+        let before = cx.extra_fields.len();
         push_value(&value, field, column, cx).map_err(|found| found.inside(&field.name))?;
         cx.extra_fields.within(before, &field.name);
         return Ok(());
@@ -426,15 +426,15 @@ fn push_within(
 
 /// A skipped value. Unlike serde's `IgnoredAny`, it goes through the parser, so the depth limit
 /// applies to the whole record, whatever the contract lists.
-struct Unread;
+struct SkippedValue;
 
-impl<'de> serde::Deserialize<'de> for Unread {
+impl<'de> serde::Deserialize<'de> for SkippedValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Self)
     }
 }
 
-impl<'de> Visitor<'de> for Unread {
+impl<'de> Visitor<'de> for SkippedValue {
     type Value = Self;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
@@ -477,7 +477,7 @@ impl<'de> Visitor<'de> for Unread {
 }
 
 /// The role of a name in the contract.
-enum Named {
+enum NameRole {
     /// A field, by its index.
     Field(usize),
     /// An object on the path of a field.
@@ -494,33 +494,33 @@ struct Key<'a, 'c> {
 }
 
 impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
-    type Value = Named;
+    type Value = NameRole;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Named, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<NameRole, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
 impl Visitor<'_> for Key<'_, '_> {
-    type Value = Named;
+    type Value = NameRole;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.write_str("a field name")
     }
 
-    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Named, E> {
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<NameRole, E> {
         if self
             .fields
             .get(self.expected)
             .is_some_and(|field| field.key() == name)
         {
-            return Ok(Named::Field(self.expected));
+            return Ok(NameRole::Field(self.expected));
         }
         if let Some(index) = self.fields.iter().position(|field| field.key() == name) {
-            return Ok(Named::Field(index));
+            return Ok(NameRole::Field(index));
         }
         if self.fields.iter().any(|field| field.is_within(name)) {
-            return Ok(Named::Around(name.to_string()));
+            return Ok(NameRole::Around(name.to_string()));
         }
         let Context {
             extra_fields,
@@ -533,7 +533,7 @@ impl Visitor<'_> for Key<'_, '_> {
             UnknownFields::Keep => extra_fields.keep(name, Value::Null),
             UnknownFields::Refuse => return Err(self.cx.stop(ExtraFields::refusal(name))),
         }
-        Ok(Named::Stranger)
+        Ok(NameRole::Stranger)
     }
 }
 

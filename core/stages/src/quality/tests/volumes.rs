@@ -37,7 +37,7 @@ fn the_contract_decides_when_it_expects_a_number() {
 }
 
 #[test]
-fn without_a_contract_few_windows_say_nothing_and_a_flood_is_told() {
+fn without_a_contract_few_windows_say_nothing_and_a_flood_is_reported() {
     let volume = |days_before: usize, now: usize| {
         let frame = records("2026-11-09", 7, &["a"], |_, _| now);
         let before = jiff::civil::date(2026, 11, 9) - jiff::ToSpan::days(days_before as i64);

@@ -2,7 +2,7 @@
 
 use super::{
     super::{Candidate, Data, EffectName, Group, severity, words},
-    Fitted, Rhythm, WEEKEND, WORKING,
+    RhythmFit, Rhythm, WEEKEND, WORKING,
     present::{chart_against_working, chart_of},
 };
 use crate::series::words::capitalised;
@@ -15,7 +15,7 @@ pub(super) fn best_candidate(
     data: &Data<'_>,
     rhythm: &Rhythm,
     group: &Group,
-    fitted: &Fitted,
+    fitted: &RhythmFit,
     chart: Option<usize>,
 ) -> Candidate {
     let p: Vec<f64> = fitted
@@ -72,12 +72,12 @@ pub(super) fn best_candidate(
 }
 
 /// A category compared with all.
-fn against(fitted: &Fitted, category: usize) -> Comparison {
+fn against(fitted: &RhythmFit, category: usize) -> Comparison {
     fitted.against_all[category].unwrap_or(NO_DIFFERENCE)
 }
 
 /// Several categories compared with others, which may include them.
-fn compared(fitted: &Fitted, categories: &[usize], others: &[usize]) -> Comparison {
+fn compared(fitted: &RhythmFit, categories: &[usize], others: &[usize]) -> Comparison {
     let contrast = fitted.rates.contrast(categories, others, 0.95);
     contrast.unwrap_or(NO_DIFFERENCE)
 }
@@ -86,7 +86,7 @@ fn compared(fitted: &Fitted, categories: &[usize], others: &[usize]) -> Comparis
 /// naming one alone would deny the others. In calendar order.
 fn not_told_apart(
     data: &Data<'_>,
-    fitted: &Fitted,
+    fitted: &RhythmFit,
     best: usize,
     peers: impl Iterator<Item = usize>,
 ) -> Vec<usize> {
@@ -153,7 +153,7 @@ fn with_strongest(
 }
 
 /// Adds the ratio to all other categories.
-fn with_others(finding: Finding, fitted: &Fitted, named: &[usize]) -> Finding {
+fn with_others(finding: Finding, fitted: &RhythmFit, named: &[usize]) -> Finding {
     let others = (0..fitted.against_all.len()).filter(|category| !named.contains(category));
     let others: Vec<usize> = others.collect();
     with_ratio(
@@ -175,7 +175,7 @@ pub(super) fn weekday_candidates(
     data: &Data<'_>,
     rhythm: &Rhythm,
     group: &Group,
-    fitted: &Fitted,
+    fitted: &RhythmFit,
     chart: Option<usize>,
 ) -> Vec<Candidate> {
     let log = |c: Option<Comparison>| c.map_or(0.0, |c| c.estimate.max(1e-9).ln());
@@ -307,7 +307,7 @@ fn day_candidate(
     data: &Data<'_>,
     rhythm: &Rhythm,
     group: &Group,
-    fitted: &Fitted,
+    fitted: &RhythmFit,
     chart: Option<usize>,
     named: NamedDays<'_>,
     (p, adjusted): (f64, f64),
@@ -382,7 +382,7 @@ fn weekend_candidate(
     data: &Data<'_>,
     rhythm: &Rhythm,
     group: &Group,
-    fitted: &Fitted,
+    fitted: &RhythmFit,
     chart: Option<usize>,
     weekend: &Comparison,
     judged: &Comparison,
@@ -434,7 +434,7 @@ fn sentence(data: &Data<'_>, group: &Group, claim: &str) -> String {
 }
 
 /// Returns true if one category is proven to be below another.
-fn is_below(fitted: &Fitted, low: usize, high: usize, alpha: f64) -> bool {
+fn is_below(fitted: &RhythmFit, low: usize, high: usize, alpha: f64) -> bool {
     let contrast = fitted.rates.contrast(&[low], &[high], 0.95);
     contrast.is_some_and(|c| c.estimate < 1.0 && c.p < alpha)
 }
@@ -443,7 +443,7 @@ fn is_below(fitted: &Fitted, low: usize, high: usize, alpha: f64) -> bool {
 /// Tested pair by pair, without correction, because all must hold (Berger 1982).
 fn is_beyond_all(
     data: &Data<'_>,
-    fitted: &Fitted,
+    fitted: &RhythmFit,
     named: &[usize],
     all: &[usize],
     above: bool,
@@ -466,7 +466,7 @@ fn is_beyond_all(
 fn title(
     data: &Data<'_>,
     group: &Group,
-    fitted: &Fitted,
+    fitted: &RhythmFit,
     named: &[usize],
     comparison: &Comparison,
     than: &str,
@@ -488,7 +488,7 @@ fn title(
     statement(data, group, &format!("{claim} {when}"))
 }
 
-fn records(group: &Group, fitted: &Fitted) -> u64 {
+fn records(group: &Group, fitted: &RhythmFit) -> u64 {
     let events = fitted.rates.events.iter().sum::<f64>();
     if events.fract() == 0.0 && events <= group.records as f64 {
         events as u64
@@ -502,7 +502,7 @@ fn finding(
     data: &Data<'_>,
     rhythm: &Rhythm,
     group: &Group,
-    fitted: &Fitted,
+    fitted: &RhythmFit,
     comparison: &Comparison,
     what: &str,
 ) -> Finding {
