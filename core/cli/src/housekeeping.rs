@@ -56,11 +56,11 @@ fn remove_old_reports(workspace: &Workspace, job: &Job) -> anyhow::Result<Option
             && !Journal::is_being_written(&run.folder)
     });
     let unpublished = unpublished(workspace, &job.name);
-    let (lost, published): (Vec<_>, Vec<_>) =
+    let (unpublished_runs, published): (Vec<_>, Vec<_>) =
         (runs.into_iter()).partition(|run| unpublished.contains(&run.folder));
     // Runs that the ledger could not store are removed last.
     let is_lost = published.is_empty();
-    let runs = if is_lost { lost } else { published };
+    let runs = if is_lost { unpublished_runs } else { published };
     let names: BTreeSet<String> = runs.iter().map(|run| run.run.clone()).collect();
     let Some(last) = runs
         .iter()
@@ -80,14 +80,14 @@ fn remove_old_reports(workspace: &Workspace, job: &Job) -> anyhow::Result<Option
         }
     }
     OutcomeStore::of_lake(&workspace.places.files).forget(&job.name, &names);
-    let lost = if is_lost {
+    let unpublished_runs = if is_lost {
         " What they found is not in the ledger."
     } else {
         ""
     };
     let notice = format!(
         "The disk was full on {today}: {} on windows up to {} went, {} in all, as the job's \
-         retention ({}) allows.{lost}",
+         retention ({}) allows.{unpublished_runs}",
         plural(runs.len() as u64, "report"),
         last.label(),
         bytes(freed),

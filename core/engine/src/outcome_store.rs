@@ -242,11 +242,11 @@ impl OutcomeStore {
     /// The last known identities of a job's nodes, from any machine.
     pub fn last(&self, job: &str) -> Last {
         let path = self.last_of(job);
-        let behind = self
+        let shared = self
             .shared_store
             .as_ref()
             .map(|shared_store| shared_store.get(&last_key(job)));
-        if let Some(Ok(Some((text, _)))) = behind {
+        if let Some(Ok(Some((text, _)))) = shared {
             let _ = write_whole(&path, &text);
         }
         Last::read(path)

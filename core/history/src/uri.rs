@@ -176,8 +176,8 @@ impl<'a> Parts<'a> {
 
     fn server(&self) -> Result<Location, String> {
         let (authority, path) = self.rest.split_once('/').unwrap_or((self.rest, ""));
-        let behind = [Some(path), self.query, self.fragment];
-        if behind.iter().flatten().any(|part| part.contains('@')) {
+        let after_host = [Some(path), self.query, self.fragment];
+        if after_host.iter().flatten().any(|part| part.contains('@')) {
             return Err(
                 "has an @ behind the host; write it %40 there, and in a user or password write / as %2F, \
                  ? as %3F, # as %23 and @ as %40"
@@ -314,15 +314,15 @@ fn since_of(value: &str) -> Result<Timestamp, String> {
 /// Splits a text at the first mark; the second part is `None` without one.
 fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
     text.split_once(mark)
-        .map_or((text, None), |(before, behind)| (before, Some(behind)))
+        .map_or((text, None), |(before, after)| (before, Some(after)))
 }
 
 /// Decodes `%HH` to bytes.
 fn decoded(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        rest = behind;
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
         if *first != b'%' {
             bytes.push(*first);
             continue;
@@ -344,8 +344,8 @@ fn decoded(text: &str) -> Result<Vec<u8>, String> {
 fn without_account(uri: &str) -> String {
     let is_folder = uri.starts_with("git+file://") || uri.starts_with("file://");
     match (uri.split_once("://"), uri.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, behind))) if !is_folder => format!("{scheme}://…@{behind}"),
-        (None, Some((_, behind))) => format!("…@{behind}"),
+        (Some((scheme, _)), Some((_, after))) if !is_folder => format!("{scheme}://…@{after}"),
+        (None, Some((_, after))) => format!("…@{after}"),
         _ => uri.to_string(),
     }
 }

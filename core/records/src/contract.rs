@@ -162,8 +162,8 @@ const TAKEN: [&str; 2] = ["_object", "_line"];
 
 /// Returns true for a valid field name.
 pub(crate) fn nameable(name: &str) -> bool {
-    let taken = name.starts_with("_row") || TAKEN.contains(&name);
-    !(name.is_empty() || name.contains(['.', '\0']) || taken)
+    let is_reserved = name.starts_with("_row") || TAKEN.contains(&name);
+    !(name.is_empty() || name.contains(['.', '\0']) || is_reserved)
 }
 
 /// The column with fields that the contract does not declare, as canonical JSON.

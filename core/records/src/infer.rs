@@ -202,7 +202,7 @@ impl SampleCheck {
 fn field_names<'n>(names: impl Iterator<Item = &'n String> + Clone) -> BTreeMap<&'n str, String> {
     let all: BTreeSet<&str> = names.clone().map(String::as_str).collect();
     let mut called = BTreeMap::new();
-    let mut taken = BTreeSet::new();
+    let mut used = BTreeSet::new();
     for name in names.map(String::as_str) {
         if called.contains_key(name) || name.is_empty() || name.contains('\0') {
             continue;
@@ -214,7 +214,7 @@ fn field_names<'n>(names: impl Iterator<Item = &'n String> + Clone) -> BTreeMap<
             .into_iter()
             .chain(numbered);
         let free = |new: &String| {
-            nameable(new) && (new == name || !(all.contains(new.as_str()) || taken.contains(new)))
+            nameable(new) && (new == name || !(all.contains(new.as_str()) || used.contains(new)))
         };
         let found = if plain.is_empty() && !nameable(name) {
             None
@@ -222,7 +222,7 @@ fn field_names<'n>(names: impl Iterator<Item = &'n String> + Clone) -> BTreeMap<
             possible.find(free)
         };
         if let Some(found) = found {
-            taken.insert(found.clone());
+            used.insert(found.clone());
             called.insert(name, found);
         }
     }

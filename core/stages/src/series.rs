@@ -62,8 +62,8 @@ impl Aggregate {
 
     /// The requested aggregate; by default the number of records without a value column, else
     /// `with_value`.
-    pub(crate) fn chosen(asked: Option<Self>, value: Option<&str>, with_value: Self) -> Self {
-        asked.unwrap_or(if value.is_some() {
+    pub(crate) fn chosen(aggregate: Option<Self>, value: Option<&str>, with_value: Self) -> Self {
+        aggregate.unwrap_or(if value.is_some() {
             with_value
         } else {
             Self::Count

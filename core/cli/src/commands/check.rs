@@ -31,14 +31,14 @@ pub fn check(
     let text = loaded.text.clone();
     // The job first, then the requested window and nodes.
     let mut reported: Vec<(Vec<Diagnostic>, String)> = Vec::new();
-    let asked =
+    let is_named =
         arguments.window.is_some() || !arguments.select.is_empty() || !arguments.until.is_empty();
-    if !asked {
+    if !is_named {
         reported.push((loaded.checked.diagnostics.clone(), text.clone()));
     }
     let planned = job::plan_with_warnings(loaded, arguments, &mut |diagnostics, text| {
         // A job that is only checked need not have everything that a run needs.
-        if asked {
+        if is_named {
             reported.push((diagnostics.to_vec(), text.to_string()));
         }
         Ok(())

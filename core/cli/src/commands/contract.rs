@@ -264,7 +264,7 @@ fn contract_file(workspace: &Workspace, contract: &str) -> anyhow::Result<PathBu
     let names = names(&folder);
     let help = match retrocast_domain::suggest::nearest(contract, names.iter().map(String::as_str))
     {
-        Some(meant) => format!("did you mean {meant:?}?"),
+        Some(suggestion) => format!("did you mean {suggestion:?}?"),
         None if names.is_empty() => {
             "there are none; `retrocast contract infer` drafts one".to_string()
         }

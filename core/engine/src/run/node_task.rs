@@ -213,14 +213,14 @@ impl NodeTask {
     /// Makes the outcome and stores it. An error ends the run.
     pub(super) async fn make(&self) -> Result<OutcomeOrigin, EngineError> {
         let started = self.clock.now();
-        let taken = || milliseconds(started, self.clock.now());
+        let elapsed = || milliseconds(started, self.clock.now());
         // Reports write only to the run's own folder. The lease on a dataset is held until its
         // outcome is stored.
         let mut _writing = None;
         if !self.node.is_report() {
             match self.writing_lease().await {
                 Ok(lease) => _writing = Some(lease),
-                Err(failure) => return Ok(OutcomeOrigin::Failed(failure, taken())),
+                Err(failure) => return Ok(OutcomeOrigin::Failed(failure, elapsed())),
             }
             if let Some(record) = self.stored_elsewhere().await {
                 return Ok(OutcomeOrigin::Elsewhere(Box::new(record)));
@@ -228,16 +228,16 @@ impl NodeTask {
         }
         let outcome = match self.work().await {
             Ok(outcome) => outcome,
-            Err(failure) => return Ok(OutcomeOrigin::Failed(failure, taken())),
+            Err(failure) => return Ok(OutcomeOrigin::Failed(failure, elapsed())),
         };
         if let CellStatus::Failed { message } = &outcome.cell.status {
             return Ok(OutcomeOrigin::Failed(
                 Failure::data(message.clone()),
-                taken(),
+                elapsed(),
             ));
         }
         self.keep(&outcome)?;
-        Ok(OutcomeOrigin::Now(Box::new(outcome), taken()))
+        Ok(OutcomeOrigin::Now(Box::new(outcome), elapsed()))
     }
 
     /// The outcome that another run made while this one waited for the lease.

@@ -151,7 +151,7 @@ async fn a_run_whose_lease_was_swept_away_commits_nothing_more() {
         .insert("stage.daily".to_string(), place.path().to_path_buf());
     let error = run_in(&folder, &executor).await.unwrap_err();
     assert!(
-        matches!(&error, EngineError::Lost { place: lost } if *lost == place.to_string()),
+        matches!(&error, EngineError::Lost { place: lost_place } if *lost_place == place.to_string()),
         "{error}"
     );
 }

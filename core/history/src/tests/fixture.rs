@@ -148,12 +148,12 @@ impl Fixture {
         String::from_utf8(output.stdout).unwrap().trim().to_string()
     }
 
-    pub fn uri(&self, behind: &str) -> String {
-        format!("git+file://{}{behind}", self.path.display())
+    pub fn uri(&self, suffix: &str) -> String {
+        format!("git+file://{}{suffix}", self.path.display())
     }
 
-    pub fn records(&self, behind: &str) -> Vec<Value> {
-        records(&self.uri(behind)).unwrap()
+    pub fn records(&self, suffix: &str) -> Vec<Value> {
+        records(&self.uri(suffix)).unwrap()
     }
 
     /// Path, status, and lines added and deleted for every file of a commit.

@@ -55,15 +55,15 @@ pub fn same_as_git(repository: &Path) -> CheckedCounts {
         files: 0,
     };
     for record in &commits {
-        let mut mine = commit(record);
-        mine.files = files.remove(&mine.id).unwrap_or_default();
+        let mut actual = commit(record);
+        actual.files = files.remove(&actual.id).unwrap_or_default();
         let expected = by_id
-            .remove(mine.id.as_str())
+            .remove(actual.id.as_str())
             .expect("a commit that git tells of");
-        for (mine, expected) in mine.files.iter().zip(&expected.files) {
-            assert_eq!(mine, expected, "in commit {}", record["id"]);
+        for (actual, expected) in actual.files.iter().zip(&expected.files) {
+            assert_eq!(actual, expected, "in commit {}", record["id"]);
         }
-        assert_eq!(&mine, expected, "{}", repository.display());
+        assert_eq!(&actual, expected, "{}", repository.display());
         let sum = |of: fn(&(u64, u64)) -> u64| -> u64 {
             expected
                 .files

@@ -126,8 +126,8 @@ fn branches_are_found_and_missing_ones_are_reported() {
 #[test]
 fn the_identity_changes_with_the_records() {
     let mut repo = branches();
-    let identity = |repo: &Fixture, behind: &str| {
-        let uri = RepositoryUri::parse(&repo.uri(behind)).unwrap();
+    let identity = |repo: &Fixture, suffix: &str| {
+        let uri = RepositoryUri::parse(&repo.uri(suffix)).unwrap();
         Repository::open(&uri, Path::new("/nowhere"), &GO)
             .unwrap()
             .identity()
@@ -169,7 +169,7 @@ fn nothing_is_written_into_the_repository() {
 fn bare_repositories_worktrees_and_packs_are_read_alike() {
     let repo = branches();
     let uri = RepositoryUri::parse(&repo.uri("")).unwrap();
-    let mine = written(&Repository::open(&uri, Path::new("/nowhere"), &GO).unwrap()).unwrap();
+    let actual = written(&Repository::open(&uri, Path::new("/nowhere"), &GO).unwrap()).unwrap();
     let beside = |name: &str| repo.path.with_file_name(name);
     repo.git(&[
         "clone",
@@ -190,7 +190,7 @@ fn bare_repositories_worktrees_and_packs_are_read_alike() {
     for name in ["repo", "bare.git", "tree", "repo/.git"] {
         assert_eq!(
             records(&format!("git+file://{}", beside(name).display())).unwrap(),
-            mine
+            actual
         );
     }
 }

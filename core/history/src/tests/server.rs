@@ -33,17 +33,17 @@ impl ServedRepository {
         Some(Self { repo, web, cache })
     }
 
-    fn open(&self, behind: &str) -> Result<Repository, HistoryError> {
-        let uri = format!("git+http://{}/repo/.git{behind}", self.web.address);
+    fn open(&self, suffix: &str) -> Result<Repository, HistoryError> {
+        let uri = format!("git+http://{}/repo/.git{suffix}", self.web.address);
         Repository::open(&RepositoryUri::parse(&uri).unwrap(), self.cache.path(), &GO)
     }
 
-    fn records(&self, behind: &str) -> Vec<Value> {
-        written(&self.open(behind).unwrap()).unwrap()
+    fn records(&self, suffix: &str) -> Vec<Value> {
+        written(&self.open(suffix).unwrap()).unwrap()
     }
 
-    fn error(&self, behind: &str) -> HistoryError {
-        self.open(behind).err().expect("an error")
+    fn error(&self, suffix: &str) -> HistoryError {
+        self.open(suffix).err().expect("an error")
     }
 
     /// Every file of the cache below the mirror's folder.
@@ -257,8 +257,8 @@ fn an_empty_repository_on_a_server_is_reported() {
     };
     let cache = tempfile::tempdir().unwrap();
     let uri = format!("git+http://{}/repo/.git", web.address);
-    let open = |behind: &str| {
-        let uri = RepositoryUri::parse(&format!("{uri}{behind}")).unwrap();
+    let open = |suffix: &str| {
+        let uri = RepositoryUri::parse(&format!("{uri}{suffix}")).unwrap();
         Repository::open(&uri, cache.path(), &GO)
             .err()
             .unwrap()

@@ -59,7 +59,7 @@ fn unpacked<'a>(
     reader: Box<dyn Read + Send + 'a>,
     name: &str,
 ) -> io::Result<Box<dyn Read + Send + 'a>> {
-    let (mut counted, taken) = CountingReader::new(reader);
+    let (mut counted, packed_bytes) = CountingReader::new(reader);
     // A reader may return fewer bytes at once than detection needs.
     let mut head = Vec::new();
     (&mut counted).take(MAGIC_BYTES).read_to_end(&mut head)?;
@@ -82,10 +82,10 @@ fn unpacked<'a>(
     }
     Ok(if gzip {
         let members = Members::<GzDecoder<_>>::new(raw)?;
-        Box::new(BoundedReader::new(members, taken))
+        Box::new(BoundedReader::new(members, packed_bytes))
     } else if zstd {
         let members = Members::<ZstdDecoder<'static, _>>::new(raw)?;
-        Box::new(BoundedReader::new(members, taken))
+        Box::new(BoundedReader::new(members, packed_bytes))
     } else {
         Box::new(raw)
     })

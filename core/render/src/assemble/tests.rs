@@ -371,7 +371,7 @@ fn a_window_without_records_is_reported() {
 fn verdict_does_not_judge_what_nobody_looked_at() {
     let message = "not enough: have 2 days, need 21".to_string();
     let short = with_status("a", CellStatus::NotEnough { message });
-    let lost = failed("b", "no");
+    let failed_cell = failed("b", "no");
     let left = not_run("c", "stage.b failed");
     let done = Cell::new("d", "trend");
     assert_eq!(
@@ -379,11 +379,11 @@ fn verdict_does_not_judge_what_nobody_looked_at() {
         "This week cannot be judged."
     );
     assert_eq!(
-        say_with(&[short, lost.clone(), left.clone()], 0),
+        say_with(&[short, failed_cell.clone(), left.clone()], 0),
         "This week cannot be judged: one stage failed and one was not run, so the report is partial."
     );
     assert_eq!(
-        say_with(&[done, lost, left.clone(), left], 0),
+        say_with(&[done, failed_cell, left.clone(), left], 0),
         "In what could be looked at of this week, nothing was found that needs a decision: one stage \
          failed and two were not run, so the report is partial."
     );
@@ -432,14 +432,14 @@ fn asks_say_what_to_do() {
 #[test]
 fn missing_records_are_asked_about_once() {
     let notices = ["The records end on Wednesday.".to_string()];
-    let asked = asks::asks(&[], &[], &notices);
+    let asks = asks::asks(&[], &[], &notices);
     assert!(
-        matches!(&asked[..], [ask] if ask.starts_with("Find out why records are missing")),
-        "{asked:?}"
+        matches!(&asks[..], [ask] if ask.starts_with("Find out why records are missing")),
+        "{asks:?}"
     );
     // A hint requires no action.
     let hint = finding("data", "quality", Severity::Notice, "values alike");
-    assert_eq!(asks::asks(&[hint], &[], &notices), asked);
+    assert_eq!(asks::asks(&[hint], &[], &notices), asks);
     let quiet = finding("data", "quality", Severity::Warning, "records stopped");
     assert_eq!(
         asks::asks(&[quiet], &[], &notices),

@@ -233,7 +233,7 @@ fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
     let labelled = labelled(parts, slot, font * 0.92);
     let every = label_stride(parts.bars, slot, font);
     let wide = (slot * 0.68).min(font * 5.0);
-    let mut taken = LabelAreas::default();
+    let mut areas = LabelAreas::default();
     for (i, bar) in parts.bars.iter().enumerate() {
         let middle = left + slot * (i as f64 + 0.5);
         if i % every == 0 {
@@ -255,11 +255,11 @@ fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
             (middle + wide / 2.0, y(value)),
         );
         canvas.rect(from, to, ink(bar), 0.0);
-        taken.add(Rect::between(from, to));
+        areas.add(Rect::between(from, to));
         if let Some([a, b]) = finite_interval(bar) {
             let cap = (wide * 0.2).min(font * 0.28);
             whisker(&mut canvas, (middle, y(a)), (middle, y(b)), cap);
-            taken.add(Rect::between((middle - cap, y(a)), (middle + cap, y(b))));
+            areas.add(Rect::between((middle - cap, y(a)), (middle + cap, y(b))));
         }
     }
     // Texts come last, so that they do not cover bars or intervals of neighbours.
@@ -287,10 +287,10 @@ fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
         let over = (0..8).map(|step| above - font * (0.4 + 0.6 * f64::from(step)));
         let place = first.into_iter().chain(over).find(|baseline| {
             let rect = style.place(middle, *baseline, &text, canvas.width);
-            rect.top >= 0.0 && taken.is_free(&rect)
+            rect.top >= 0.0 && areas.is_free(&rect)
         });
         if let Some(baseline) = place {
-            taken.add(canvas.text(middle, baseline, style, &text));
+            areas.add(canvas.text(middle, baseline, style, &text));
         }
     }
     canvas.line((left, origin), (right, origin), Ink::Axis, 0.9);

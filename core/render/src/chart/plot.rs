@@ -149,7 +149,7 @@ pub(crate) fn end_labels(
     canvas: &mut Canvas,
     plot: &Plot,
     labels: &[EndLabel],
-    taken: &mut LabelAreas,
+    areas: &mut LabelAreas,
 ) {
     let font = canvas.font;
     let (x, line) = (plot.right + font * 0.9, font * 1.15);
@@ -183,7 +183,7 @@ pub(crate) fn end_labels(
         style.bold = label.bold;
         let first = y - (lines.len() as f64 - 1.0) * line / 2.0 + font * 0.35;
         for (i, text) in lines.iter().enumerate() {
-            taken.add(canvas.text(x, first + i as f64 * line, style, text));
+            areas.add(canvas.text(x, first + i as f64 * line, style, text));
         }
     }
 }

@@ -294,7 +294,7 @@ fn alert(
     };
     let over = second + random.log_normal(1300.0, 0.8) as i64;
     let over = (over < until).then_some(over);
-    let taken = random
+    let acknowledged = random
         .chance(0.6)
         .then(|| second + 20 + random.below(600) as i64);
     let suppressed = incident.is_some() && random.chance(0.3);
@@ -310,7 +310,7 @@ fn alert(
         .text("id", id)
         .time("raised_at", second)
         .maybe_time("resolved_at", over)
-        .maybe_time("acknowledged_at", taken.filter(|_| !suppressed))
+        .maybe_time("acknowledged_at", acknowledged.filter(|_| !suppressed))
         .text("status", status)
         .text("severity", about.severity)
         .text("rule", about.rule)

@@ -295,7 +295,7 @@ fn hourly(seed: u64, weeks: i64, mut per_hour: impl FnMut(i64, f64) -> f64) -> D
     DataFrame::new(at.len(), vec![times("at", &at)]).expect("a frame")
 }
 
-fn analyse(frame: DataFrame, timezone: &str, extra: Value) -> Analysis {
+fn analysis_of(frame: DataFrame, timezone: &str, extra: Value) -> Analysis {
     let mut params = json!({"input": "requests", "metric_type": "throughput"});
     for (key, value) in extra.as_object().expect("a table") {
         params[key] = value.clone();
@@ -315,7 +315,7 @@ fn an_outage_of_hours_is_found_and_nothing_else() {
             _ if weeks == 3 => 20.0,
             _ => mean,
         });
-        let analysis = analyse(frame, "UTC", json!({"period": "hour"}));
+        let analysis = analysis_of(frame, "UTC", json!({"period": "hour"}));
         let [finding] = &analysis.cell.findings[..] else {
             panic!("{weeks} weeks: {:#?}", analysis.cell.findings)
         };
@@ -339,7 +339,7 @@ fn usual_hours_make_few_claims() {
     let claims = (10..30)
         .filter(|seed| {
             let frame = hourly(*seed, 5, |_, mean| mean);
-            !analyse(frame, "UTC", json!({"period": "hour"}))
+            !analysis_of(frame, "UTC", json!({"period": "hour"}))
                 .cell
                 .findings
                 .is_empty()
@@ -392,7 +392,7 @@ fn days_in_which_records_begin_or_end_are_no_anomaly() {
                 0.0
             }
         });
-        let analysis = analyse(frame, timezone, json!({"look_back": 400}));
+        let analysis = analysis_of(frame, timezone, json!({"look_back": 400}));
         assert!(
             analysis.cell.findings.is_empty(),
             "{timezone} {skipped_before} {skipped_after}: {:#?}",
@@ -418,7 +418,7 @@ fn three_records_are_too_few_whatever_lies_between() {
         .collect();
     for period in ["day", "hour"] {
         let frame = DataFrame::new(3, vec![times("at", &at)]).expect("a frame");
-        let analysis = analyse(frame, "UTC", json!({"period": period}));
+        let analysis = analysis_of(frame, "UTC", json!({"period": period}));
         assert!(analysis.cell.findings.is_empty());
         let CellStatus::NotEnough { message } = analysis.cell.status else {
             panic!("{:?}", analysis.cell.status)

@@ -79,8 +79,8 @@ pub(super) struct Reporter<'a> {
 impl Reporter<'_> {
     pub(super) fn measure(&self, improvement: &Improvement) -> String {
         let register = (!improvement.metric.is_empty()).then_some(improvement.metric.as_str());
-        let asked = self.params.measure.as_deref().or(register);
-        words::measure(asked, self.params.value.as_deref(), &self.noun)
+        let measure = self.params.measure.as_deref().or(register);
+        words::measure(measure, self.params.value.as_deref(), &self.noun)
     }
 
     pub(super) fn unit(&self, improvement: &Improvement) -> String {

@@ -57,10 +57,10 @@ fn options(context: &Context, params: &Params, known: usize) -> Options {
         Step::Hour if known >= 24 * 7 * 4 => 168,
         Step::Hour => 24,
     };
-    let asked = params.horizon as usize * per_day;
+    let wanted = params.horizon as usize * per_day;
     Options {
         period,
-        horizon: asked.min((known / 3).max(per_day)).max(1),
+        horizon: wanted.min((known / 3).max(per_day)).max(1),
         levels: params.level.clone(),
         total: context.window.days() as usize * per_day,
         origins: 24,

@@ -31,14 +31,14 @@ pub(super) struct Windows {
 
 impl Windows {
     pub(super) fn new(context: &Context, coverage: &Coverage) -> Self {
-        let asked = context
+        let baselines = context
             .compare
             .iter()
             .filter_map(|comparison| match comparison {
                 Comparison::Windows(n) => Some(*n as usize),
                 Comparison::Previous => None,
             });
-        let baseline = asked.max().unwrap_or(4);
+        let baseline = baselines.max().unwrap_or(4);
         let count = HISTORY.max(baseline + 1);
         let windows: Vec<Window> = (0..count as u32).map(|i| context.window.back(i)).collect();
         let first = coverage.first_day();

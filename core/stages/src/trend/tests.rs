@@ -368,16 +368,16 @@ fn stories(seed: u64, is_step: bool) -> Option<[bool; 2]> {
     let shift = shift.expect("an analysis").cell;
     let word = |cell: &Cell, is_trend: bool| {
         let finding = cell.findings.first()?;
-        let says = |text: &str| finding.sentence.contains(text);
+        let contains = |text: &str| finding.sentence.contains(text);
         Some(match is_trend {
-            true if says("rather than gradually") => {
+            true if contains("rather than gradually") => {
                 assert_eq!(finding.severity, retrocast_domain::Severity::Info);
                 "step"
             }
-            true if says("about as well") => "open",
+            true if contains("about as well") => "open",
             true => "line",
-            false if says("about as well") => "open",
-            false if says("better") => "line",
+            false if contains("about as well") => "open",
+            false if contains("better") => "line",
             false => "step",
         })
     };

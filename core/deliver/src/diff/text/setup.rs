@@ -28,7 +28,7 @@ pub(super) fn records(page: &mut Page, inputs: &[Input]) {
 
 /// The differences between the records read from a source; empty for none.
 fn input_text(input: &Input) -> String {
-    let (old, new) = match (&input.taken.old, &input.taken.new) {
+    let (old, new) = match (&input.intake.old, &input.intake.new) {
         (Some(old), Some(new)) => (old, new),
         (None, _) => return "only the second run has it".to_string(),
         (_, None) => return "only the first run has it".to_string(),
@@ -46,12 +46,12 @@ fn input_text(input: &Input) -> String {
             parts.push(format!("{} {words}{by}", arrow(&count(a), &count(b))));
         }
     };
-    add("in the window", &|taken| taken.in_window);
-    add("accepted", &|taken| taken.accepted);
-    add("set aside", &|taken| taken.quarantined);
-    add("seen before", &|taken| taken.duplicates);
-    add("files", &|taken| taken.files);
-    add("broken files", &|taken| taken.broken_files);
+    add("in the window", &|intake| intake.in_window);
+    add("accepted", &|intake| intake.accepted);
+    add("set aside", &|intake| intake.quarantined);
+    add("seen before", &|intake| intake.duplicates);
+    add("files", &|intake| intake.files);
+    add("broken files", &|intake| intake.broken_files);
     let missing = match (old.accepted, new.accepted) {
         (_, None) => "the second run did not take them in",
         (None, _) => "the first run did not take them in",

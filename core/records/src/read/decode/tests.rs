@@ -40,10 +40,10 @@ fn zeros_after_members_are_padding() {
     ] {
         let (one, two) = (pack(b"one\n"), pack(b"two\n"));
         let check = |parts: &[&[u8]], expected: Result<&str, &str>| {
-            let came = text(&parts.concat(), "x");
+            let decoded = text(&parts.concat(), "x");
             match expected {
-                Ok(expected) => assert_eq!(came.as_deref(), Ok(expected)),
-                Err(words) => assert!(came.clone().unwrap_err().contains(words), "{came:?}"),
+                Ok(expected) => assert_eq!(decoded.as_deref(), Ok(expected)),
+                Err(words) => assert!(decoded.clone().unwrap_err().contains(words), "{decoded:?}"),
             }
         };
         let zeros = vec![0; 3 * BUFFER_BYTES];

@@ -91,12 +91,12 @@ fn changes(every: &str, present: bool, seed: u64) -> usize {
         time <= end.as_str()
     });
     let mut changed = 0;
-    let mut looked = 0;
+    let mut checked_rows = 0;
     for (key, features) in known {
-        looked += 1;
+        checked_rows += 1;
         changed += usize::from(after.get(key) != Some(features));
     }
-    assert!(looked > 5, "{looked} rows");
+    assert!(checked_rows > 5, "{checked_rows} rows");
     changed
 }
 
