@@ -189,7 +189,7 @@ Examples:
         #[command(flatten)]
         again: AgainArguments,
         #[command(flatten)]
-        means: ResourceArguments,
+        resources: ResourceArguments,
     },
     /// Repeat a run, as recorded or with the current job file and records
     #[command(after_help = "\
@@ -211,7 +211,7 @@ Examples:
         #[arg(long, conflicts_with = "current")]
         any_build: bool,
         #[command(flatten)]
-        means: ResourceArguments,
+        resources: ResourceArguments,
     },
     /// Run a job for every window of a range, oldest first
     #[command(after_help = "\
@@ -236,7 +236,7 @@ interrupted backfill.")]
         #[arg(long, value_name = "N", default_value_t = 400)]
         limit: usize,
         #[command(flatten)]
-        means: ResourceArguments,
+        resources: ResourceArguments,
     },
     /// Read new records continuously and report new findings
     #[command(after_help = "\
@@ -253,7 +253,7 @@ SIGTERM.")]
         #[command(flatten)]
         watching: WatchArguments,
         #[command(flatten)]
-        means: ResourceArguments,
+        resources: ResourceArguments,
     },
     /// Run scheduled jobs, or export schedules for cron, systemd and Kubernetes
     #[command(subcommand_required = true, arg_required_else_help = true)]
@@ -454,7 +454,7 @@ with code 2.")]
         /// Jobs [default: every scheduled job]
         job: Vec<String>,
         #[command(flatten)]
-        means: ResourceArguments,
+        resources: ResourceArguments,
     },
     /// Run the jobs that are due now, then exit; for cron, systemd and Kubernetes
     #[command(after_help = "\
@@ -475,7 +475,7 @@ enough, nothing runs, the exit code is 1, and the administrator is mailed once."
         #[arg(long)]
         quiet: bool,
         #[command(flatten)]
-        means: ResourceArguments,
+        resources: ResourceArguments,
     },
     /// Print configuration for cron, systemd or Kubernetes that calls `schedule tick`
     #[command(after_help = "\

@@ -215,7 +215,7 @@ fn check_job(
     };
     let response = match request_lease(workspace, &found) {
         Err(error) if run::is_full(&error) => {
-            notify::of_no_room(workspace, &found, &error, problems);
+            notify::of_full_disk(workspace, &found, &error, problems);
             return Err(error);
         }
         response => response?,
@@ -260,7 +260,7 @@ fn check_job(
         done.insert(due);
         let exit = match run_due(workspace, &found, due, options, problems) {
             Err(error) if run::is_full(&error) => {
-                notify::of_no_room(workspace, &found, &error, problems);
+                notify::of_full_disk(workspace, &found, &error, problems);
                 return Err(error);
             }
             exit => exit?,
@@ -275,9 +275,9 @@ fn check_job(
 /// Requests the lease on a job's schedule; on a full disk, once more after removing old reports.
 fn request_lease(workspace: &Workspace, found: &ScheduledJob) -> anyhow::Result<LeaseResponse> {
     let place = Lease::of_schedule(&workspace.places.files, &found.job.name);
-    let request_lease = || Lease::request_lease(&place, "", Timestamp::now());
-    let response = match request_lease() {
-        Err(error) if is_full(&error) && free_space(workspace, found) => request_lease(),
+    let request = || Lease::request(&place, "", Timestamp::now());
+    let response = match request() {
+        Err(error) if is_full(&error) && free_space(workspace, found) => request(),
         response => response,
     };
     response.map_err(|error| {

@@ -75,7 +75,7 @@ fn compile(text: &str) -> Result<Regex, Error> {
 /// The library marks the position with a caret below a copy of the pattern, and gives the reason in
 /// the last line.
 fn unusable(text: &str, error: &Error) -> PatternError {
-    let Error::Syntax(message) = error else {
+    let Error::Syntax(report) = error else {
         return PatternError {
             message: format!(
                 "it needs more than {} MiB; shorten its counts",
@@ -84,10 +84,10 @@ fn unusable(text: &str, error: &Error) -> PatternError {
             at: None,
         };
     };
-    let last = message.lines().last().unwrap_or_default();
+    let last = report.lines().last().unwrap_or_default();
     let message = last.strip_prefix("error: ").unwrap_or(last).to_string();
     let indented = format!("    {text}");
-    let mut lines = message.lines().skip_while(|line| *line != indented).skip(1);
+    let mut lines = report.lines().skip_while(|line| *line != indented).skip(1);
     let caret = lines.next().and_then(|line| line.find('^'));
     let at = caret
         .and_then(|column| column.checked_sub(4))

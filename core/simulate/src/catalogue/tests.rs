@@ -65,7 +65,7 @@ impl Simulation {
         let missing: Vec<_> = named.difference(&existing).collect();
         assert!(
             missing.is_empty(),
-            "{source}.{field}: {lost:?} are not in {other}"
+            "{source}.{field}: {missing:?} are not in {other}"
         );
         assert!(
             named.len() >= least,

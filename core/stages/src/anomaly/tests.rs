@@ -146,8 +146,8 @@ fn check_words(analysis: &Analysis) {
             .split_once(": ")
             .and_then(|(_, text)| text.split([' ', ',']).next()?.parse::<f64>().ok())
             .unwrap_or_else(|| panic!("{text}"));
-        let (text, _) = text.split_once(" expected (").expect(&text);
-        let (_, expected) = text.rsplit_once(" the ").expect(&text);
+        let (start, _) = text.split_once(" expected (").expect(&text);
+        let (_, expected) = start.rsplit_once(" the ").expect(&text);
         let expected = numbers_between(expected, "", "\n");
         assert!(value < band[0] || value > band[band.len() - 1], "{text}");
         assert!(

@@ -269,9 +269,9 @@ fn the_table_has_what_the_sentence_says_of_the_lowest_day() {
         "2026-12-28",
     );
     let sentences: Vec<String> = cell.findings.iter().map(|f| plain(&f.sentence)).collect();
-    let sentence =
+    let is_wanted =
         |sentence: &String| sentence.contains("on Tuesdays than on average over working days");
-    let sentence = sentences.iter().find(|s| sentence(s)).expect("a finding");
+    let sentence = sentences.iter().find(|s| is_wanted(s)).expect("a finding");
     let friday = cell.tables[0].rows[4].iter().map(|text| plain(text));
     let friday: Vec<String> = friday.collect();
     let below = friday[5].trim_start_matches('-');

@@ -178,7 +178,7 @@ pub(super) fn request(
         Some(etag) => etag,
         // Ours, if the response to the first try was lost and the retry found the object.
         None => match read(&**store, key)? {
-            Some((Some(claim), etag)) if claim.is_same(&claim) => etag,
+            Some((Some(stored), etag)) if stored.is_same(&claim) => etag,
             Some((claim, _)) => return Ok(RemoteResponse::Held(claim.map(|claim| claim.holder))),
             None => return Ok(RemoteResponse::Held(None)),
         },
@@ -280,7 +280,7 @@ impl Object {
         state.etag = match put {
             Some(etag) => etag,
             None => match read(&*self.store, &self.key)? {
-                Some((Some(claim), etag)) if claim == claim => etag,
+                Some((Some(stored), etag)) if stored == claim => etag,
                 _ => {
                     state.lost = true;
                     return Err(lost(&self.key));
