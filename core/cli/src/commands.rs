@@ -47,7 +47,11 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Improvement { command } => improvement::improvement(&workspace, command),
         Command::Plan { job, mermaid, json } => plan::plan(&workspace, &job, mermaid, json),
         Command::Explain { job, node, json } => plan::explain(&workspace, &job, &node, json),
-        Command::Run { job, again, resources } => run::run(&workspace, &job, &again, &resources.into()),
+        Command::Run {
+            job,
+            again,
+            resources,
+        } => run::run(&workspace, &job, &again, &resources.into()),
         Command::Rerun {
             run,
             as_recorded: _,

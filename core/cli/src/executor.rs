@@ -19,8 +19,8 @@ use retrocast_engine::{Executor, Failure, Progress, RunContext, job::retention::
 use retrocast_run::{Node, NodeSpec, SourceSpec, plan::SOURCE};
 use retrocast_stages::Reads;
 use retrocast_store::{
-    TimeLimit, Contract, Control, Days, Dialect, Format, Hashes, Lake, Properties, Remedy,
-    Reservation, ResourcePool, Sql, StoreError,
+    Contract, Control, Days, Dialect, Format, Hashes, Lake, Properties, Remedy, Reservation,
+    ResourcePool, Sql, StoreError, TimeLimit,
 };
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -11,8 +11,8 @@ use retrocast_engine::{
     job::{ReportSection, mail::SendMail},
 };
 use retrocast_mail::{
-    Address, Content, Deliveries, Delivery, EnqueueResult, Fonts, Message, Outbox, Selection, Settings,
-    Smtp, Templates, compose, outbox::events_path,
+    Address, Content, Deliveries, Delivery, EnqueueResult, Fonts, Message, Outbox, Selection,
+    Settings, Smtp, Templates, compose, outbox::events_path,
 };
 use retrocast_render::world::font_files;
 use retrocast_run::{RunOrigin, RunStatus, RunSummary, folder::run_folders_of};

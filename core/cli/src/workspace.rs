@@ -120,7 +120,8 @@ impl Workspace {
         let size = std::fs::metadata(&path).map_or(0, |data| data.len());
         if size > JOB_BYTES_MAX {
             let path = path.display();
-            let message = format!("{path} has {size} bytes: a job file has at most {JOB_BYTES_MAX}");
+            let message =
+                format!("{path} has {size} bytes: a job file has at most {JOB_BYTES_MAX}");
             return Err(WrongUsage(message).into());
         }
         match std::fs::read_to_string(&path) {

@@ -33,7 +33,7 @@ pub use table::{SqlRows, SqlTable};
 
 use crate::{
     bridge,
-    dataset::{TimeLimit, Lake, Properties},
+    dataset::{Lake, Properties, TimeLimit},
     error::{SqlError, StoreError},
     ledger, origin,
     resources::ResourcePool,

@@ -338,7 +338,12 @@ fn run_due(
 }
 
 /// The unmet preconditions of a run.
-fn reasons(workspace: &Workspace, found: &ScheduledJob, plan: &Plan, due: Timestamp) -> Vec<String> {
+fn reasons(
+    workspace: &Workspace,
+    found: &ScheduledJob,
+    plan: &Plan,
+    due: Timestamp,
+) -> Vec<String> {
     let only_if = &found.schedule.only_if;
     let inputs = match only_if.fresh_within {
         Some(_) => match inputs(workspace, plan) {

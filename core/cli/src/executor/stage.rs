@@ -8,7 +8,7 @@ use retrocast_engine::{
 };
 use retrocast_run::{Node, NodeSpec};
 use retrocast_stages::{Analysis, Context, Input, Inputs, Kind, Reads, Rows, StageError, Stop};
-use retrocast_store::{TimeLimit, Lake, Scan, SqlTable, ledger, sql::Selection};
+use retrocast_store::{Lake, Scan, SqlTable, TimeLimit, ledger, sql::Selection};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 

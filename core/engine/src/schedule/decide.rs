@@ -226,7 +226,11 @@ fn chosen(
     open.extend(tried.map(|(due, _)| *due));
     open.sort_unstable();
     open.dedup();
-    let count = if all { schedule.catch_up_max as usize } else { 1 };
+    let count = if all {
+        schedule.catch_up_max as usize
+    } else {
+        1
+    };
     let oldest = open.first().copied();
     let passed_over = open.len().saturating_sub(count);
     (open.split_off(passed_over), passed_over, oldest)

@@ -210,7 +210,8 @@ fn a_connection_that_breaks_at_one_does_not_hurt_the_others() {
     let broken = || Outcome::Interrupted {
         reason: "lost".to_string(),
     };
-    let mut transport = ScriptedTransport::new([broken(), accepted(), broken(), unknown(), broken()]);
+    let mut transport =
+        ScriptedTransport::new([broken(), accepted(), broken(), unknown(), broken()]);
     assert_eq!(pass(&mut outbox, &mut transport, start()), 5);
     let states: Vec<DeliveryState> = outbox.deliveries().iter().map(|one| one.state).collect();
     let waiting = DeliveryState::Waiting;

@@ -134,7 +134,9 @@ impl Reader<'_> {
         ];
         let unknown = self.choice(root, "unknown", &CHOICES).unwrap_or_default();
         let is_reserved = fields.iter().any(|field| field.name == REST);
-        if let (true, UnknownFields::Keep, Some(value)) = (is_reserved, unknown, root.get("unknown")) {
+        if let (true, UnknownFields::Keep, Some(value)) =
+            (is_reserved, unknown, root.get("unknown"))
+        {
             let message = format!("the field `{REST}` is in the way of `unknown = \"keep\"`");
             let help = format!("unknown fields are kept in a column `{REST}`: rename the field");
             self.error(value.span(), message, Some(help));

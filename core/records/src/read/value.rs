@@ -217,7 +217,11 @@ pub(super) fn push_days(field: &Field, column: &mut Column, days: i32) -> ValueR
 }
 
 /// Appends the canonical JSON text of any value.
-pub(super) fn push_json(field: &Field, column: &mut Column, value: &serde_json::Value) -> ValueResult {
+pub(super) fn push_json(
+    field: &Field,
+    column: &mut Column,
+    value: &serde_json::Value,
+) -> ValueResult {
     if value.is_null() {
         return push_null(field, column);
     }

@@ -215,7 +215,11 @@ fn row(random: &mut Random, incident: &Incident, until: i64) -> Row {
     let (cause, resolution) = CAUSES[incident.cause];
     let mut updates = vec![
         update(noticed, "investigating", "Somebody is looking at it."),
-        update(acknowledged, "identified", "It is known where it comes from."),
+        update(
+            acknowledged,
+            "identified",
+            "It is known where it comes from.",
+        ),
     ];
     updates.extend(over.map(|end| update(end, "resolved", "It is over.")));
     Row::new()

@@ -151,7 +151,11 @@ impl Corrections {
     }
 }
 
-fn events(params: &Params, group: &AnomalyScores, corrections: &Corrections) -> (Vec<Event>, StepCounts) {
+fn events(
+    params: &Params,
+    group: &AnomalyScores,
+    corrections: &Corrections,
+) -> (Vec<Event>, StepCounts) {
     let sides = if params.direction == Sides::Both {
         2.0
     } else {

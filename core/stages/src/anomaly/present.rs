@@ -2,7 +2,7 @@
 
 use super::{
     ANOMALY, METHOD, MetricType, Params, Sides,
-    detect::{Event, AnomalyScores, StepCounts, region},
+    detect::{AnomalyScores, Event, StepCounts, region},
 };
 use crate::{
     Context, StageError,
@@ -443,7 +443,10 @@ impl Reporter<'_> {
 }
 
 /// One row per step and group with its score, for later stages.
-pub(super) fn frame_of(lines: &SeriesSet, examined: &[AnomalyScores]) -> Result<DataFrame, StageError> {
+pub(super) fn frame_of(
+    lines: &SeriesSet,
+    examined: &[AnomalyScores],
+) -> Result<DataFrame, StageError> {
     let mut columns: (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     let mut numbers: [Vec<f64>; 4] = Default::default();
     let mut claimed = Vec::new();

@@ -223,7 +223,11 @@ impl Reporter<'_> {
         self.lines.adds_up && estimate.after == 0.0 && estimate.counterfactual > 0.0
     }
 
-    pub(super) fn sentence(&self, improvement: &Improvement, measured: &EffectMeasurement) -> String {
+    pub(super) fn sentence(
+        &self,
+        improvement: &Improvement,
+        measured: &EffectMeasurement,
+    ) -> String {
         let estimate = &measured.estimate;
         let measure = self.measure(improvement);
         let effect = self.effect_of(improvement, measured);
@@ -308,7 +312,12 @@ impl Reporter<'_> {
     }
 
     /// The sentence on an effect that shows before its change.
-    fn onset(&self, improvement: &Improvement, measured: &EffectMeasurement, onset: &Onset) -> String {
+    fn onset(
+        &self,
+        improvement: &Improvement,
+        measured: &EffectMeasurement,
+        onset: &Onset,
+    ) -> String {
         let measure = self.measure(improvement);
         let is_plural = measure.ends_with('s');
         let [_, low, high] = measured.estimate.absolute;

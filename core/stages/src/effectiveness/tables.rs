@@ -31,7 +31,11 @@ impl Reporter<'_> {
     }
 
     /// The measured effect of an improvement.
-    pub(super) fn effect_of(&self, improvement: &Improvement, measured: &EffectMeasurement) -> Effect {
+    pub(super) fn effect_of(
+        &self,
+        improvement: &Improvement,
+        measured: &EffectMeasurement,
+    ) -> Effect {
         let estimate = &measured.estimate;
         Effect {
             before: estimate.before,

@@ -112,7 +112,9 @@ impl Volume {
             );
         };
         match expected.from {
-            VolumeBasis::Contract => format!("{records}; the contract expects {}", expected.words()),
+            VolumeBasis::Contract => {
+                format!("{records}; the contract expects {}", expected.words())
+            }
             VolumeBasis::Windows => format!(
                 "{records}; {} expected from the {} before",
                 expected.words(),

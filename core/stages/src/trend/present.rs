@@ -410,7 +410,8 @@ pub(super) fn frame_of(
         .zip(results)
         .filter_map(|(group, result)| Some((group, result.as_ref()?)))
         .collect();
-    let number = |get: fn(&TrendTest) -> f64| rows.iter().map(|(_, r)| get(r)).collect::<Vec<f64>>();
+    let number =
+        |get: fn(&TrendTest) -> f64| rows.iter().map(|(_, r)| get(r)).collect::<Vec<f64>>();
     let change = |at: usize| -> Vec<Option<f64>> {
         let changes = rows.iter().map(|(_, r)| r.line.change());
         changes

@@ -4,7 +4,7 @@
 //! folder and in object storage, where the manifest is written last, by a conditional put.
 
 use super::{
-    Lake, UncommittedRows, Properties, dataset_error,
+    Lake, Properties, UncommittedRows, dataset_error,
     rows::{DeletedRows, Rows},
 };
 use crate::{error::StoreError, root::LakeRoot};

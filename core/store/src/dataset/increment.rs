@@ -1,7 +1,7 @@
 //! Incremental versions: adds and deletes rows by one commit.
 
 use super::{
-    Lake, UncommittedRows, Properties, Scan, dataset_error, is_commit_conflict, reference,
+    Lake, Properties, Scan, UncommittedRows, dataset_error, is_commit_conflict, reference,
     rows::{DeletedRows, Rows},
     strict::Next,
 };

@@ -22,7 +22,9 @@ mod touched;
 
 use crate::{
     contract::Contract,
-    dataset::{BEHIND, DeletedRows, Lake, MADE_FROM, UncommittedRows, Properties, Rows, Scan, Staging},
+    dataset::{
+        BEHIND, DeletedRows, Lake, MADE_FROM, Properties, Rows, Scan, Staging, UncommittedRows,
+    },
     error::{SourceError, StoreError},
     origin,
     source::{Days, Listing, ListingSummary, SourceFile, settled},

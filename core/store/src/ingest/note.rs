@@ -89,7 +89,11 @@ fn copies(spec: &SourceSpec, changes: &Changes) -> Vec<String> {
     Vec::new()
 }
 
-fn warnings(note: &SourceNote, broken: &[(String, String)], skipped: &[SkippedFile]) -> Vec<String> {
+fn warnings(
+    note: &SourceNote,
+    broken: &[(String, String)],
+    skipped: &[SkippedFile],
+) -> Vec<String> {
     let mut out = Vec::new();
     let (name, uri, contract) = (&note.name, &note.uri, &note.contract);
     if note.files == 0 {

@@ -2,7 +2,9 @@
 
 use super::{Message, received};
 use crate::{
-    dataset::{DeletedRows, Lake, Part, UncommittedRows, Properties, ROW_ADDRESS, Scan, dataset_error},
+    dataset::{
+        DeletedRows, Lake, Part, Properties, ROW_ADDRESS, Scan, UncommittedRows, dataset_error,
+    },
     error::StoreError,
     origin,
 };

@@ -56,7 +56,11 @@ impl Bench {
         }
     }
 
-    fn ingest_with(&self, spec: &SourceSpec, control: &Control) -> Result<IngestResult, StoreError> {
+    fn ingest_with(
+        &self,
+        spec: &SourceSpec,
+        control: &Control,
+    ) -> Result<IngestResult, StoreError> {
         let properties = Properties::from([("run".to_string(), "r1".to_string())]);
         self.runtime.block_on(ingest(
             spec,

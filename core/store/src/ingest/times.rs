@@ -6,7 +6,9 @@
 
 use crate::{
     contract::Contract,
-    dataset::{DeletedRows, Lake, Part, UncommittedRows, Properties, ROW_ADDRESS, Rows, dataset_error},
+    dataset::{
+        DeletedRows, Lake, Part, Properties, ROW_ADDRESS, Rows, UncommittedRows, dataset_error,
+    },
     error::StoreError,
 };
 use arrow::{

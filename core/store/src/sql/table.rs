@@ -2,7 +2,7 @@
 
 use super::{BATCH_ROWS, explained};
 use crate::{
-    dataset::{TimeLimit, Lake},
+    dataset::{Lake, TimeLimit},
     error::StoreError,
     ledger::Noun,
 };
@@ -47,7 +47,11 @@ pub enum SqlRows {
 
 impl SqlTable {
     /// A dataset with this name.
-    pub fn dataset(name: impl Into<String>, dataset: DatasetRef, before: Option<TimeLimit>) -> Self {
+    pub fn dataset(
+        name: impl Into<String>,
+        dataset: DatasetRef,
+        before: Option<TimeLimit>,
+    ) -> Self {
         Self {
             name: name.into(),
             rows: SqlRows::Dataset { dataset, before },

@@ -64,7 +64,10 @@ impl<R: Read> Read for BoundedReader<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(out).map_err(reword)?;
         self.given += read as u64;
-        let most = self.packed_bytes.load(Ordering::Relaxed).saturating_mul(TIMES_MAX);
+        let most = self
+            .packed_bytes
+            .load(Ordering::Relaxed)
+            .saturating_mul(TIMES_MAX);
         if self.given > most.max(self.free) {
             return Err(io::Error::other(format!(
                 "unpacked, the file is more than {TIMES_MAX} times as long as packed; \

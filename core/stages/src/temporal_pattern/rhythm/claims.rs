@@ -2,7 +2,7 @@
 
 use super::{
     super::{Candidate, Data, EffectName, Group, severity, words},
-    RhythmFit, Rhythm, WEEKEND, WORKING,
+    Rhythm, RhythmFit, WEEKEND, WORKING,
     present::{chart_against_working, chart_of},
 };
 use crate::series::words::capitalised;

@@ -1,6 +1,6 @@
 //! Presents rhythms as tables and charts.
 
-use super::{RhythmFit, Rhythm};
+use super::{Rhythm, RhythmFit};
 use crate::{
     series::words::{capitalised, chart_id, uncorrected},
     temporal_pattern::{Data, EffectName, Group, Line, words},
