@@ -1,10 +1,12 @@
 //! The command line: commands, options and their help.
 
+mod accuracy;
 mod contract;
 mod effect;
 mod improvement;
 mod lake;
 
+pub use accuracy::AnomalyArguments;
 pub use contract::{ContractCommand, FormatArguments, FormatName};
 pub use effect::{EffectArguments, MethodArgument};
 pub use improvement::{About, Details, ImprovementCommand};
@@ -376,12 +378,13 @@ Example:
         #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(3..=6))]
         improvements: u32,
     },
-    /// Compare the findings of a run with a simulation, or measure the effect of a change
+    /// Compare the findings of a run with a simulation, measure a change, or measure methods on known data
     #[command(
         after_help = "\
 Examples:
   retrocast evaluate data/raw/operations/truth.json latest
-  retrocast evaluate effect --help",
+  retrocast evaluate effect --help
+  retrocast evaluate anomaly --help",
         args_conflicts_with_subcommands = true,
         subcommand_negates_reqs = true
     )]
@@ -583,6 +586,8 @@ fn memory(text: &str) -> Result<u64, String> {
 pub enum EvaluateCommand {
     /// Measure the effect of a change from a CSV file
     Effect(EffectArguments),
+    /// Measure a detector of anomalies on labelled series
+    Anomaly(AnomalyArguments),
 }
 
 /// Parses a date within the supported years.

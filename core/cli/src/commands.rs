@@ -1,6 +1,7 @@
 //! The commands, each in its file.
 
-pub mod archive;
+pub mod accuracy;
+mod archive;
 mod backfill;
 mod check;
 mod contract;
@@ -112,6 +113,10 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             command: Some(EvaluateCommand::Effect(arguments)),
             ..
         } => effect::effect(&arguments),
+        Command::Evaluate {
+            command: Some(EvaluateCommand::Anomaly(arguments)),
+            ..
+        } => accuracy::anomaly(&arguments),
         Command::Evaluate {
             command: None,
             truth,

@@ -143,8 +143,10 @@ impl Recommendation {
         let [expected, mut ends] = [[expected, 0.0], [low, high]]
             .map(|pair| pair.map(|share| if expected < 0.0 { -share } else { share }));
         ends.sort_by(f64::total_cmp);
-        let range = number::range(&number::percent(ends[0]), &number::percent(ends[1]));
-        format!("{} {word} ({range})", number::percent(expected[0]))
+        let [expected, low, high] = [expected[0], ends[0], ends[1]].map(|share| 100.0 * share);
+        let range = number::range(&number::fixed(low, 0), &number::fixed(high, 0));
+        let percent = number::fixed(expected, 0);
+        format!("{percent}{0}% {word} ({range}{0}%)", number::NBSP)
     }
 
     /// Percent of the metric gained per day of work, if the finding holds and it works as often as earlier
@@ -158,6 +160,21 @@ impl Recommendation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn promises_are_whole_percentages() {
+        let mut one: Recommendation = serde_json::from_value(serde_json::json!({
+            "id": "", "rule": "", "title": "", "category": "", "component": "", "metric": "", "actions": [],
+            "effort_days": 1.0, "risk": "low", "expected": [-0.4, -0.6, -0.2], "confidence": 1.0,
+            "past": {"worked": 0, "judged": 0}, "state": "open", "since": "", "times": 1, "expires": "",
+            "severity": "notice", "findings": [], "evidence": "",
+        }))
+        .expect("a recommendation");
+        let promise = |one: &Recommendation| one.promise().replace(number::NBSP, " ");
+        assert_eq!(promise(&one), "40 % less (20 to 60 %)");
+        one.expected = [0.1, 0.05, 0.15];
+        assert_eq!(promise(&one), "10 % more (5 to 15 %)");
+    }
 
     #[test]
     fn past_success_moves_the_share_away_from_a_half() {

@@ -43,7 +43,7 @@ mod result;
 #[cfg(test)]
 mod tests;
 
-use history::{History, Past};
+use history::History;
 
 /// The registered kind.
 pub const HEALTH: Kind = Kind {
@@ -294,7 +294,7 @@ fn finding(context: &Context, params: &Params, one: &Health) -> Option<Finding> 
     let before = one.previous.map_or_else(String::new, |before| {
         format!(", {} the {noun} before", number::fixed(before, 0))
     });
-    let parts: Vec<String> = one.parts.iter().map(|part| part_words(part)).collect();
+    let parts: Vec<String> = one.parts.iter().map(part_words).collect();
     let mut finding = Finding::new(&context.stage, HEALTH.name, &one.component, "health");
     finding.sentence = format!(
         "{name} {happened}{row}: {} of 100 points{before} (less {}).",
@@ -392,14 +392,13 @@ fn risks(cells: &[Cell], all: &[Health]) -> Option<Table> {
 
 /// The scores of the last windows, the worst components first.
 fn chart(context: &Context, history: &History, all: &[Health]) -> Option<Chart> {
-    let start = |past: &Past| past.window_start;
     let panels: Vec<Panel> = all
         .iter()
         .take(12)
         .map(|one| {
             let pasts = history.of(&context.window, &one.component);
             let pasts = &pasts[pasts.len().saturating_sub(PANEL_WINDOWS)..];
-            let mut times: Vec<DateTime> = pasts.iter().map(|past| start(past)).collect();
+            let mut times: Vec<DateTime> = pasts.iter().map(|past| past.window_start).collect();
             let mut values: Vec<Option<f64>> = pasts.iter().map(|past| Some(past.score)).collect();
             times.push(context.window.start.at(0, 0, 0, 0));
             values.push(Some(one.score));

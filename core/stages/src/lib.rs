@@ -25,6 +25,7 @@ mod tests;
 mod times;
 
 pub mod anomaly;
+pub mod candidate;
 pub mod change_point;
 pub mod effectiveness;
 pub mod features;
@@ -234,6 +235,7 @@ pub const KINDS: &[&Kind] = &[
     &forecast::FORECAST,
     &temporal_pattern::TEMPORAL_PATTERN,
     &effectiveness::EFFECTIVENESS,
+    &candidate::CANDIDATE,
     &health::HEALTH,
     &recommendation::RECOMMENDATION,
     &noop::NOOP,

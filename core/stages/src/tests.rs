@@ -67,6 +67,7 @@ fn jobs() -> Vec<(&'static Kind, Value)> {
                     {"name": "Median", "kind": "median", "value": "v"},
                     {"name": "P", "kind": "percentile", "value": "v"},
                 ]}),
+                "candidate" => json!({"changes": "imp", "input": "s"}),
                 "recommendation" | "health" => json!({"findings": ["s"]}),
                 "effectiveness" => {
                     json!({"input": "s", "improvements": "imp", "component_column": "c"})
@@ -107,6 +108,7 @@ fn improvements(day: &str) -> Input {
         Column::new("title".into(), ["One", " "]),
         Column::new("component".into(), ["a", ""]),
         times("date", &[day, day]),
+        times("time", &[day, day]),
     ];
     input("imp", DataFrame::new(2, columns).expect("a frame"))
 }

@@ -16,11 +16,13 @@ pub mod trend;
 
 pub mod anomaly;
 pub mod counterfactual;
+pub mod detector;
 pub mod effect;
 pub mod forecast;
 pub mod intervention;
 pub mod isolation_forest;
 pub mod panel;
+pub mod screening;
 pub mod seasonal;
 pub mod shape;
 mod structural;

@@ -340,7 +340,14 @@ pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// Adjusts p-values so that the probability of any false claim is at most the level (Holm, 1979).
+/// The same for tests that depend on each other in any way (Benjamini and Yekutieli, 2001).
+pub fn benjamini_yekutieli(p_values: &[f64]) -> Vec<f64> {
+    let factor: f64 = (1..=p_values.len()).map(|rank| 1.0 / rank as f64).sum();
+    let adjusted = benjamini_hochberg(p_values).into_iter();
+    adjusted.map(|p| (p * factor).min(1.0)).collect()
+}
+
+/// p-values adjusted so that the chance of any false claim stays below the level (Holm, 1979).
 /// NaN counts as 1.
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut adjusted = vec![1.0; p_values.len()];

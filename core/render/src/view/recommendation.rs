@@ -1,6 +1,6 @@
 //! Recommendations in words.
 
-use crate::words::{shorten, shorten_to_sentence, words_of_date};
+use crate::words::{shorten, shorten_to_sentence};
 use retrocast_domain::{Cell, Recommendation, RecommendationState, number};
 use serde::Serialize;
 
@@ -29,25 +29,22 @@ pub(super) fn recommendation(one: &Recommendation) -> RecommendationView {
         days => format!("{} days", number::sensible(days)),
     };
     let past = match (one.past.judged, one.past.worked) {
-        (0, _) => format!("no earlier {} change was measured", one.category),
+        (0, _) => String::new(),
         (judged, worked) => format!(
-            "{worked} of {judged} earlier {} changes worked",
+            "; {worked} of {judged} earlier changes of {} worked",
             one.category
         ),
     };
     RecommendationView {
         title: shorten(&one.title, 160),
-        evidence: shorten_to_sentence(&one.evidence, 320),
+        evidence: shorten_to_sentence(&one.evidence, 220),
         promise: shorten(
             &format!(
-                "Expected: {} of {}, for {days} of work at {} risk; {past}. Recommended since {}, until {}.",
+                "Expected: {}, for {days} of work at {} risk{past}.",
                 one.promise(),
-                one.metric,
                 one.risk.word(),
-                one.since,
-                words_of_date(&one.expires),
             ),
-            400,
+            200,
         ),
     }
 }

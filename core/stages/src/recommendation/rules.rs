@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct When {
-    /// Kinds of claims: "anomaly", "change_point", "trend", "forecast", "kpi", "quality", ...
+    /// Kinds of claims: `anomaly`, `change_point`, `trend`, `forecast`, `kpi`, `quality`, ...
     #[serde(default)]
     kinds: Vec<String>,
     /// Words of which one is in the claim, its subject or the name of its stage, in any case.

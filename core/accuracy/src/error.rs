@@ -1,0 +1,57 @@
+//! The error of every measurement: where, why, and what to do.
+
+use std::{fmt, path::PathBuf};
+
+/// Labelled data that cannot be read or scored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {reason}; {remedy}", Place(self))]
+pub struct Error {
+    /// File or folder.
+    pub path: PathBuf,
+    /// Line in the file, from 1.
+    pub line: Option<u64>,
+    /// Column in the line, from 1: of fields in CSV files, of characters in JSON files.
+    pub column: Option<u64>,
+    /// Why it cannot be used.
+    pub reason: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl Error {
+    /// An error of a whole file or folder.
+    pub fn new(
+        path: impl Into<PathBuf>,
+        reason: impl fmt::Display,
+        remedy: impl fmt::Display,
+    ) -> Self {
+        Self {
+            path: path.into(),
+            line: None,
+            column: None,
+            reason: reason.to_string(),
+            remedy: remedy.to_string(),
+        }
+    }
+
+    /// The same at a line and column.
+    #[must_use]
+    pub fn at(mut self, line: u64, column: Option<u64>) -> Self {
+        self.line = Some(line);
+        self.column = column;
+        self
+    }
+}
+
+/// `path:line:column`, as far as known.
+struct Place<'a>(&'a Error);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.path.display())?;
+        for number in [self.0.line, self.0.column].into_iter().flatten() {
+            write!(f, ":{number}")?;
+        }
+        Ok(())
+    }
+}

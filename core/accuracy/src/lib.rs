@@ -1,0 +1,10 @@
+//! Scores methods on labelled data, by the published definitions of public benchmarks.
+
+mod error;
+
+pub mod anomaly;
+pub mod nab;
+pub mod range_f1;
+pub mod vus;
+
+pub use error::Error;

@@ -1,0 +1,605 @@
+//! Candidates: effects of changes that nobody registered, such as deployments, merges and settings.
+//!
+//! ```toml
+//! [stage.deployments_seen]
+//! kind    = "candidate"
+//! changes = "deployments"          # columns id, time, and optionally title, component, switch, on
+//! input   = "tickets"
+//! by      = ["component"]
+//! ```
+//!
+//! # Method
+//! Every change is tested on every series that it could touch: that of its `component` if it names one that
+//! there is, else all. A test asks for a step of the level at the date of the change that lasts until the next
+//! real one, beside the weekly season and autocorrelated noise. Changes of one `switch` that is turned on and
+//! off are measured together, as the difference between on and off.
+//!
+//! p-values are corrected for all changes and series (Benjamini and Hochberg, 1995), so that at most one in
+//! twenty of the effects that are reported is expected to be false (`fdr`). Changes too close to be told apart
+//! are reported as one, with all their names.
+//!
+//! # Caveats
+//! A step at the date of a change is no proof that the change made it: whatever else happened on that day is
+//! not told apart. An effect on a candidate is a reason to put it on the register, where it is measured against
+//! what was expected without it.
+
+use crate::{
+    Analysis, Context, Inputs, Kind, Reads, StageError, frame, input,
+    series::{self, Aggregate, PartPeriods, Request, SeriesSet, period::Period, words},
+    with_findings,
+};
+use jiff::civil::Date;
+use rayon::prelude::*;
+use retrocast_domain::{
+    Ask, Cell, CellStatus, Chapter, Direction, Evidence, Finding, Magnitude, Severity, Table,
+    estimate::Estimate,
+    number,
+    result::{ResultTable, column},
+    window::long,
+};
+use retrocast_stats::{
+    screening::{Adjustment, Change, Series, Switch, screen},
+    test::benjamini_hochberg,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+#[cfg(test)]
+mod tests;
+
+/// The registered kind.
+pub const CANDIDATE: Kind = Kind {
+    name: "candidate",
+    chapter: Some(Chapter::Improvements),
+    code_version: 1,
+    summary: "Finds which changes nobody registered moved a measure.",
+    manual: include_str!("candidate.rs"),
+    schema: || schemars::schema_for!(Params),
+    result: Some(&RESULT),
+    reads: Reads::Pieces,
+    ledger: &[],
+    run,
+};
+
+/// Days, the latest, and groups, the largest.
+const DAYS_MAX: usize = 1500;
+const GROUPS_MAX: usize = 200;
+/// Days before a change whose mean its effect is compared with.
+const BEFORE: usize = 28;
+/// Findings of a stage.
+const FINDINGS_MAX: usize = 20;
+
+const RESULT: ResultTable = ResultTable {
+    name: "candidate",
+    title: "Effects of candidates",
+    description: "The dataset of a stage of kind candidate: a row for each change and series.",
+    columns: &[
+        column(
+            "change",
+            "text",
+            "",
+            "Identity of the change, or the name of a switch.",
+        ),
+        column(
+            "group",
+            "text",
+            "",
+            "Group of the series; all without groups.",
+        ),
+        column("date", "text", "", "Day of the change; empty for a switch."),
+        column("effect", "number", "of the measure", "Step of the level."),
+        column(
+            "effect_lower",
+            "number",
+            "of the measure",
+            "Lower end of its 95 % interval.",
+        ),
+        column(
+            "effect_upper",
+            "number",
+            "of the measure",
+            "Upper end of its 95 % interval.",
+        ),
+        column("p", "number", "", "p-value of no step."),
+        column(
+            "p_adjusted",
+            "number",
+            "",
+            "The same corrected for all changes and series.",
+        ),
+    ],
+};
+
+fn default_true() -> bool {
+    true
+}
+
+fn default_fdr() -> f64 {
+    0.05
+}
+
+/// Params of the stage.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    /// Dataset of changes: columns `id` and `time`, and optionally `title`, `component`, `switch` (a name of
+    /// what is turned on and off) and `on`.
+    #[schemars(extend("x-dataset" = true))]
+    changes: String,
+    /// Dataset with the measure.
+    #[schemars(extend("x-dataset" = true))]
+    input: String,
+    /// Column of the time. Default: from the contract.
+    #[schemars(extend("x-column" = "input"))]
+    time: Option<String>,
+    /// Column of the value. Default: records are counted.
+    #[schemars(extend("x-column" = "input"))]
+    value: Option<String>,
+    /// Aggregate of the records of a day. Default: the sum of `value`, or the number of records.
+    aggregate: Option<Aggregate>,
+    /// Columns of the groups; a series for each. A change that names a component is tested on the series of
+    /// that name.
+    #[serde(default)]
+    #[schemars(extend("x-column" = "input"))]
+    by: Vec<String>,
+    /// Name of the measure, such as "failures".
+    measure: Option<String>,
+    /// Unit of the values, such as "ms"; empty for counts.
+    #[serde(default)]
+    unit: String,
+    /// Whether lower values are better.
+    #[serde(default = "default_true")]
+    lower_is_better: bool,
+    /// Maximum expected share of false ones among the reported effects.
+    #[serde(default = "default_fdr")]
+    #[schemars(range(min = 0.001, max = 0.5))]
+    fdr: f64,
+}
+
+/// A change that was made.
+#[derive(Debug, Clone)]
+struct Candidate {
+    id: String,
+    title: String,
+    component: String,
+    date: Date,
+    switch: Option<(String, bool)>,
+}
+
+/// An effect of a change, or of a switch, on a series.
+#[derive(Debug, Clone)]
+struct Effect {
+    /// Index of the change; `None` for a switch.
+    change: Option<usize>,
+    /// Name of the switch.
+    switch: String,
+    /// Number of times that the switch was turned.
+    turns: usize,
+    group: usize,
+    effect: [f64; 3],
+    /// Mean before the change, or while the switch is off.
+    before: f64,
+    p: f64,
+    adjusted: f64,
+    /// Indices of changes that cannot be told apart from it.
+    inseparable: Vec<usize>,
+}
+
+fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {
+    let params: Params = serde_json::from_value(params.clone())?;
+    let records = input(inputs, &params.input)?;
+    let made = input(inputs, &params.changes)?;
+    let request = Request {
+        time: params.time.as_deref(),
+        value: params.value.as_deref(),
+        by: &params.by,
+        aggregate: Aggregate::chosen(params.aggregate, params.value.as_deref(), Aggregate::Sum),
+        period: Period::Day,
+        part_periods: PartPeriods::LeaveOut,
+        periods_max: DAYS_MAX,
+        groups_max: GROUPS_MAX,
+        measure: params.measure.as_deref(),
+    };
+    let lines = series::collect(context, records, &request)?;
+    let candidates = candidates(context, made)?;
+    let mut cell = Cell::new(&context.stage, CANDIDATE.name);
+    cell.title = if context.title.is_empty() {
+        "Changes nobody registered".to_string()
+    } else {
+        context.title.clone()
+    };
+    cell.method =
+        "steps at the dates of changes, false discovery rate by Benjamini and Hochberg (1995)"
+            .to_string();
+    cell.did = "Wanted to measure changes.".to_string();
+    if !lines.describe(&mut cell) {
+        return Ok(Analysis { cell, frame: None });
+    }
+    if candidates.is_empty() {
+        cell.status = CellStatus::NotEnough {
+            message: format!(
+                "not enough: have 0 changes before the end of the window in {:?}, need 1; add one with id and time",
+                params.changes
+            ),
+        };
+        return Ok(Analysis { cell, frame: None });
+    }
+    let effects = effects(context, &lines, &candidates);
+    let mut found: Vec<&Effect> = effects
+        .iter()
+        .filter(|effect| effect.adjusted <= params.fdr)
+        .collect();
+    found.sort_by(|a, b| a.p.total_cmp(&b.p));
+    // Of changes that cannot be told apart one is reported.
+    let mut told: Vec<(usize, usize)> = Vec::new();
+    found.retain(|effect| {
+        let Some(change) = effect.change else {
+            return true;
+        };
+        let is_new = !told.contains(&(effect.group, change));
+        told.push((effect.group, change));
+        told.extend(
+            effect
+                .inseparable
+                .iter()
+                .map(|other| (effect.group, *other)),
+        );
+        is_new
+    });
+    let reporter = Reporter {
+        context,
+        params: &params,
+        lines: &lines,
+        candidates: &candidates,
+        measure: words::measure(
+            params.measure.as_deref(),
+            params.value.as_deref(),
+            &records.noun(),
+        ),
+        evidence: vec![
+            lines.evidence.clone(),
+            Evidence {
+                dataset: made.dataset.name.clone(),
+                version: made.dataset.version,
+                filter: None,
+            },
+        ],
+    };
+    cell.did = format!(
+        "Tested {} on {}: {} at a false discovery rate of {}.",
+        number::plural(candidates.len() as u64, "change"),
+        number::plural(lines.groups.len() as u64, "series"),
+        number::plural(found.len() as u64, "effect"),
+        number::percent(params.fdr),
+    );
+    if !found.is_empty() {
+        cell.tables.push(reporter.table(&found).top(60));
+    }
+    let findings = found
+        .iter()
+        .take(FINDINGS_MAX)
+        .map(|effect| reporter.finding(effect))
+        .collect();
+    let frame = reporter.frame(&effects)?;
+    Ok(Analysis {
+        cell: with_findings(cell, findings),
+        frame: Some(frame),
+    })
+}
+
+/// The changes before the window's end, by time and id.
+fn candidates(context: &Context, made: &crate::Input) -> Result<Vec<Candidate>, StageError> {
+    let optional = ["title", "component", "switch", "on"];
+    let mut columns = vec!["id", "time"];
+    columns.extend(optional.into_iter().filter(|name| made.has(name)));
+    let rows = made.whole(&columns)?;
+    let texts = |name: &str| {
+        if made.has(name) {
+            frame::texts(&rows, name)
+        } else {
+            Ok(vec![None; rows.frame.height()])
+        }
+    };
+    let (ids, titles, components) = (texts("id")?, texts("title")?, texts("component")?);
+    let (switches, states) = (texts("switch")?, texts("on")?);
+    let times = made.times("time", &context.window.timezone)?;
+    let times = times.of(&rows, "time")?;
+    let mut candidates: Vec<Candidate> = (0..ids.len())
+        .filter_map(|i| {
+            let date = times[i]?.date();
+            let id = frame::visible(ids[i].clone());
+            let is_on = states[i].as_deref() != Some("false");
+            (date < context.window.end).then(|| Candidate {
+                title: titles[i].clone().unwrap_or_default(),
+                component: components[i].clone().unwrap_or_default(),
+                switch: switches[i].clone().map(|switch| (switch, is_on)),
+                id,
+                date,
+            })
+        })
+        .collect();
+    candidates.sort_by(|a, b| a.date.cmp(&b.date).then_with(|| a.id.cmp(&b.id)));
+    Ok(candidates)
+}
+
+/// The effects of changes on the series that each could touch, corrected for all of them.
+fn effects(context: &Context, lines: &SeriesSet, candidates: &[Candidate]) -> Vec<Effect> {
+    let labels: Vec<&str> = lines
+        .groups
+        .iter()
+        .map(|group| group.label.as_str())
+        .collect();
+    let mut all: Vec<Effect> = (0..lines.groups.len())
+        .into_par_iter()
+        .flat_map_iter(|group| {
+            context.stop.check();
+            let line = &lines.groups[group];
+            let touches = |candidate: &Candidate| {
+                candidate.component == line.label || !labels.contains(&candidate.component.as_str())
+            };
+            let chosen: Vec<usize> = (0..candidates.len())
+                .filter(|i| touches(&candidates[*i]))
+                .collect();
+            let changes: Vec<Change> = chosen
+                .iter()
+                .map(|i| Change {
+                    step: lines.index_of(candidates[*i].date),
+                    switch: candidates[*i]
+                        .switch
+                        .as_ref()
+                        .map(|(kind, on)| Switch { kind, on: *on }),
+                })
+                .collect();
+            let series = Series {
+                values: &line.values,
+                season: 7,
+            };
+            let screened = screen(&[series], &changes, Adjustment::default());
+            let mean = |from: usize, to: usize| {
+                let known: Vec<f64> = line.values[from..to].iter().flatten().copied().collect();
+                known.iter().sum::<f64>() / known.len().max(1) as f64
+            };
+            let own = screened.effects.into_iter().map(|found| {
+                let step = changes[found.change].step.min(line.values.len());
+                Effect {
+                    change: Some(chosen[found.change]),
+                    switch: String::new(),
+                    turns: 0,
+                    group,
+                    effect: found.effect,
+                    before: mean(step.saturating_sub(BEFORE), step),
+                    p: found.p,
+                    adjusted: 1.0,
+                    inseparable: found
+                        .inseparable
+                        .iter()
+                        .map(|other| chosen[*other])
+                        .collect(),
+                }
+            });
+            let whole = mean(0, line.values.len());
+            let switches = screened.kinds.into_iter().map(|found| Effect {
+                change: None,
+                switch: found.kind,
+                turns: found.changes,
+                group,
+                effect: found.effect,
+                before: whole - found.effect[0] / 2.0,
+                p: found.p,
+                adjusted: 1.0,
+                inseparable: Vec::new(),
+            });
+            own.chain(switches).collect::<Vec<_>>()
+        })
+        .collect();
+    // Of changes that cannot be told apart the likeliest is a test; the others are not tests of their own.
+    let likeliest = |at: usize| {
+        let one = &all[at];
+        let others = one.inseparable.iter().filter_map(|other| {
+            all.iter()
+                .find(|effect| effect.group == one.group && effect.change == Some(*other))
+        });
+        others
+            .map(|other| (other.p, other.change))
+            .all(|other| (one.p, one.change) <= other)
+    };
+    let heads: Vec<bool> = (0..all.len()).map(likeliest).collect();
+    let tested: Vec<f64> = all
+        .iter()
+        .zip(&heads)
+        .filter(|(_, head)| **head)
+        .map(|(one, _)| one.p)
+        .collect();
+    let mut adjusted = benjamini_hochberg(&tested).into_iter();
+    for (effect, head) in all.iter_mut().zip(heads) {
+        if head {
+            effect.adjusted = adjusted.next().unwrap_or(1.0);
+        }
+    }
+    all
+}
+
+/// Words for what was found.
+struct Reporter<'a> {
+    context: &'a Context,
+    params: &'a Params,
+    lines: &'a SeriesSet,
+    candidates: &'a [Candidate],
+    measure: String,
+    evidence: Vec<Evidence>,
+}
+
+impl Reporter<'_> {
+    fn finding(&self, effect: &Effect) -> Finding {
+        let group = &self.lines.groups[effect.group];
+        let what = match effect.change {
+            Some(change) => format!(
+                "{} after change {}",
+                self.measure, self.candidates[change].id
+            ),
+            None => format!("{} while {} is on", self.measure, effect.switch),
+        };
+        let mut finding = Finding::new(&self.context.stage, CANDIDATE.name, &group.subject, &what);
+        let rises = effect.effect[0] > 0.0;
+        let harms = rises == self.params.lower_is_better;
+        finding.direction = if rises {
+            Direction::Up
+        } else {
+            Direction::Down
+        };
+        finding.severity = if harms {
+            Severity::Warning
+        } else {
+            Severity::Notice
+        };
+        finding.confidence = (1.0 - effect.adjusted).min(0.99);
+        (finding.p, finding.p_adjusted) = (Some(effect.p), Some(effect.adjusted));
+        finding.n = group.known() as u64;
+        let [value, low, high] = effect.effect;
+        finding.magnitude = Some(Magnitude::interval95(value, low, high, self.unit()));
+        finding.method = "step at the date of a change".to_string();
+        finding.evidence.clone_from(&self.evidence);
+        finding.ask = Some(Ask::new(
+            &what,
+            "",
+            if harms {
+                "undo it or explain it"
+            } else {
+                "put it on the register"
+            },
+        ));
+        let place = words::in_group(group);
+        let measure = words::capitalised(&self.measure);
+        let be = words::be(&self.measure);
+        let size = self.estimate(effect).claim("than before");
+        finding.sentence = match effect.change {
+            Some(change) => {
+                let change = &self.candidates[change];
+                finding.period = format!("{} to {}", change.date, change.date);
+                let also: Vec<&str> = effect
+                    .inseparable
+                    .iter()
+                    .map(|other| self.candidates[*other].id.as_str())
+                    .collect();
+                let also = match also.as_slice() {
+                    [] => String::new(),
+                    also => format!("; {} cannot be told apart from it", number::list(also)),
+                };
+                format!(
+                    "{measure}{place} {be} {size} since {} on {}{also}.",
+                    self.name(change),
+                    long(change.date)
+                )
+            }
+            None => format!(
+                "{measure}{place} {be} {} while {} is on, over {}.",
+                self.estimate(effect).claim("than while it is off"),
+                effect.switch,
+                number::plural(effect.turns as u64, "turn")
+            ),
+        };
+        finding.caveats.push(
+            "Whatever else happened on that day is not told apart from the change.".to_string(),
+        );
+        finding
+    }
+
+    fn unit(&self) -> String {
+        if !self.params.unit.is_empty() {
+            self.params.unit.clone()
+        } else if self.lines.adds_up {
+            format!("{} per day", self.measure)
+        } else {
+            String::new()
+        }
+    }
+
+    /// The step relative to the level before, or as an amount where that is not above zero.
+    fn estimate(&self, effect: &Effect) -> Estimate<'_> {
+        let [value, low, high] = effect.effect;
+        if effect.before > 0.0 && effect.before + value >= 0.0 {
+            let of = |amount: f64| amount / effect.before;
+            return Estimate::relative(of(value), Some([of(low), of(high)]), true);
+        }
+        Estimate::amount(value, Some([low, high]), &self.params.unit, true)
+    }
+
+    /// "change 482 (Larger pool)".
+    fn name(&self, change: &Candidate) -> String {
+        match change.title.trim() {
+            "" => format!("change {}", change.id),
+            title => format!("change {} ({title})", change.id),
+        }
+    }
+
+    fn table(&self, found: &[&Effect]) -> Table {
+        let mut table = Table::new(
+            "Changes after which the level is different, the surest first.",
+            &[
+                "<change",
+                "<group",
+                "<date",
+                ">effect",
+                ">95 % interval",
+                ">p, corrected",
+                "<not told apart from",
+            ],
+        );
+        for effect in found {
+            let group = &self.lines.groups[effect.group].label;
+            let (name, date) = match effect.change {
+                Some(change) => {
+                    let change = &self.candidates[change];
+                    (self.name(change), change.date.to_string())
+                }
+                None => (format!("{} on", effect.switch), String::new()),
+            };
+            let also: Vec<&str> = effect
+                .inseparable
+                .iter()
+                .map(|other| self.candidates[*other].id.as_str())
+                .collect();
+            let size = self.estimate(effect);
+            table.push([
+                name,
+                group.clone(),
+                date,
+                size.signed(),
+                size.signed_range(),
+                number::p_bare(effect.adjusted),
+                also.join(", "),
+            ]);
+        }
+        table
+    }
+
+    /// A row for each change and series.
+    fn frame(&self, effects: &[Effect]) -> Result<polars::prelude::DataFrame, StageError> {
+        use polars::prelude::{Column, DataFrame};
+        let text = |of: &dyn Fn(&Effect) -> String| effects.iter().map(of).collect::<Vec<_>>();
+        let value = |of: &dyn Fn(&Effect) -> f64| effects.iter().map(of).collect::<Vec<_>>();
+        let change = |effect: &Effect| effect.change.map(|change| &self.candidates[change]);
+        Ok(DataFrame::new_infer_height(vec![
+            Column::new(
+                "change".into(),
+                text(&|one| {
+                    change(one).map_or_else(|| one.switch.clone(), |change| change.id.clone())
+                }),
+            ),
+            Column::new(
+                "group".into(),
+                text(&|one| self.lines.groups[one.group].label.clone()),
+            ),
+            Column::new(
+                "date".into(),
+                text(&|one| change(one).map_or_else(String::new, |change| change.date.to_string())),
+            ),
+            Column::new("effect".into(), value(&|one| one.effect[0])),
+            Column::new("effect_lower".into(), value(&|one| one.effect[1])),
+            Column::new("effect_upper".into(), value(&|one| one.effect[2])),
+            Column::new("p".into(), value(&|one| one.p)),
+            Column::new("p_adjusted".into(), value(&|one| one.adjusted)),
+        ])?)
+    }
+}

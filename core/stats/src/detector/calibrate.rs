@@ -1,0 +1,119 @@
+//! Turns the raw scores of a detector into probabilities, and probabilities into scores from 0 to 1.
+//!
+//! Below the 95 % quantile of the earlier raw scores, the probability of a score as large or larger is their
+//! share. Above it the excess is taken as exponential, so that a score beyond all earlier ones gets a
+//! probability too (peaks over threshold: Pickands, 1975; for streams Siffer et al., KDD 2017, who also fit the
+//! weight of the tail; here it is fixed).
+
+use std::collections::VecDeque;
+
+/// Share of raw scores whose excess is fitted.
+const TAIL: f64 = 0.05;
+/// Earlier raw scores without which nothing is known.
+const LEAST: usize = 50;
+
+/// Score of a surprise `-ln p` among `n` values, from 0 to 1.
+///
+/// 0.5 is a value as is expected once in `n`, 2/3 once in `n` squared, 3/4 once in `n` cubed. So scores of all
+/// methods mean the same, and their mean is a vote. The order of surprises is kept.
+pub fn score(surprise: f64, n: usize) -> f64 {
+    let unit = (n.max(2) as f64).ln();
+    surprise.max(0.0) / (surprise.max(0.0) + unit)
+}
+
+/// Calibrates the raw scores of a whole series by each other.
+pub(super) fn calibrate(raw: &[f64]) -> Vec<f64> {
+    let sorted = crate::describe::sorted(raw);
+    let tail = Tail::new(&sorted);
+    let known = |raw: &f64| score(tail.surprise(*raw, &sorted), sorted.len());
+    raw.iter().map(known).collect()
+}
+
+/// Where the tail starts, and the mean excess in it.
+struct Tail {
+    start: f64,
+    excess: f64,
+}
+
+impl Tail {
+    /// Of ascending values, at least one.
+    fn new(sorted: &[f64]) -> Self {
+        let at = ((1.0 - TAIL) * sorted.len() as f64) as usize;
+        let above = &sorted[(at + 1).min(sorted.len())..];
+        let start = sorted.get(at).copied().unwrap_or(0.0);
+        let sum: f64 = above.iter().map(|value| value - start).sum();
+        let mean = sum / above.len().max(1) as f64;
+        // Where no tail is known, a thousandth of its start keeps the surprise finite.
+        let least = 1e-3 * start.abs() + f64::MIN_POSITIVE.sqrt();
+        Self {
+            start,
+            excess: mean.max(least),
+        }
+    }
+
+    fn surprise(&self, raw: f64, sorted: &[f64]) -> f64 {
+        if raw > self.start {
+            return (raw - self.start) / self.excess - TAIL.ln();
+        }
+        let below = sorted.partition_point(|value| *value < raw);
+        -(1.0 - below as f64 / sorted.len() as f64).max(TAIL).ln()
+    }
+}
+
+/// Calibrates raw scores one by one, each by those before it.
+#[derive(Debug, Clone)]
+pub(super) struct Calibration {
+    recent: SortedRing,
+}
+
+impl Calibration {
+    pub(super) fn new() -> Self {
+        Self {
+            recent: SortedRing::new(3000),
+        }
+    }
+
+    /// `-ln p` of a raw score; `None` while too few are known.
+    pub(super) fn surprise(&mut self, raw: f64) -> Option<f64> {
+        let sorted = self.recent.sorted();
+        let surprise = (sorted.len() >= LEAST).then(|| Tail::new(sorted).surprise(raw, sorted));
+        self.recent.push(raw);
+        surprise
+    }
+}
+
+/// The last values, in order of time and of size.
+#[derive(Debug, Clone)]
+pub(super) struct SortedRing {
+    capacity: usize,
+    in_time: VecDeque<f64>,
+    sorted: Vec<f64>,
+}
+
+impl SortedRing {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            in_time: VecDeque::with_capacity(capacity),
+            sorted: Vec::with_capacity(capacity),
+        }
+    }
+
+    pub(super) fn sorted(&self) -> &[f64] {
+        &self.sorted
+    }
+
+    pub(super) fn push(&mut self, value: f64) {
+        if self.in_time.len() == self.capacity
+            && let Some(oldest) = self.in_time.pop_front()
+        {
+            let at = self
+                .sorted
+                .partition_point(|v| v.total_cmp(&oldest).is_lt());
+            self.sorted.remove(at);
+        }
+        let at = self.sorted.partition_point(|v| v.total_cmp(&value).is_lt());
+        self.sorted.insert(at, value);
+        self.in_time.push_back(value);
+    }
+}

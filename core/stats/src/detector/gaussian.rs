@@ -1,0 +1,36 @@
+//! Windowed Gaussian: how far a value is in the tail of the values before it.
+//!
+//! The baseline of the Numenta Anomaly Benchmark (Lavin and Ahmad, ICMLA 2015): mean and standard deviation of
+//! the last 1,000 values. Only earlier values are used.
+//!
+//! Limits: knows neither season nor shape, and takes heavy tails for anomalies.
+
+/// Values that mean and deviation are taken of.
+const LENGTH: usize = 1000;
+
+/// Raw score of each value: its distance from the mean of earlier ones in standard deviations.
+pub fn windowed_gaussian(values: &[f64]) -> Vec<f64> {
+    // Sums about the first value lose little to rounding when the level is high.
+    let origin = values.first().copied().unwrap_or(0.0);
+    let centred: Vec<f64> = values.iter().map(|value| value - origin).collect();
+    let (mut sum, mut squares) = (0.0, 0.0);
+    let mut scores = Vec::with_capacity(values.len());
+    for (at, value) in centred.iter().enumerate() {
+        let count = at.min(LENGTH) as f64;
+        let mean = sum / count.max(1.0);
+        let variance: f64 = squares / count.max(1.0) - mean * mean;
+        let sd = variance.max(0.0).sqrt().max(1e-6 * (1.0 + mean.abs()));
+        scores.push(if at < 2 {
+            0.0
+        } else {
+            (value - mean).abs() / sd
+        });
+        sum += value;
+        squares += value * value;
+        if at >= LENGTH {
+            sum -= centred[at - LENGTH];
+            squares -= centred[at - LENGTH] * centred[at - LENGTH];
+        }
+    }
+    scores
+}

@@ -1,0 +1,126 @@
+//! `KMeansAD`: distance of stretches from the nearest of a few typical ones.
+//!
+//! Yairi, Kato and Hori, "Fault detection by mining association rules from house-keeping data", i-SAIRAS 2001, as
+//! in `TimeEval` (Schmidl, Wenig and Papenbrock, PVLDB 15(9), 2022): k-means with 20 centres over all stretches;
+//! the score of a value is the mean distance of the stretches that hold it. Centres are found on at most 4,096
+//! stretches at equal distances, from a k-means++ start (Arthur and Vassilvitskii, 2007) seeded by the series.
+//!
+//! Limits: a repeated anomaly gets a centre of its own; the level counts, so a shift of level is an anomaly
+//! until a centre follows it.
+
+use super::subsequence::averaged;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+const CENTRES: usize = 20;
+const SAMPLE_MAX: usize = 4096;
+const ROUNDS_MAX: usize = 50;
+
+/// Raw score of each value, for stretches of `length`. Zeros for fewer values.
+pub fn kmeans(values: &[f64], length: usize) -> Vec<f64> {
+    if length == 0 || values.len() < length {
+        return vec![0.0; values.len()];
+    }
+    let stretches: Vec<&[f64]> = values.windows(length).collect();
+    let step = stretches.len().div_ceil(SAMPLE_MAX);
+    let sample: Vec<&[f64]> = stretches.iter().copied().step_by(step).collect();
+    let centres = centres(&sample, super::seed(values));
+    let distance = |stretch: &&[f64]| nearest(&centres, stretch).1.sqrt();
+    averaged(
+        &stretches.iter().map(distance).collect::<Vec<f64>>(),
+        length,
+    )
+}
+
+/// Centres of the sample, by Lloyd's algorithm.
+fn centres(sample: &[&[f64]], seed: u64) -> Vec<Vec<f64>> {
+    let mut centres = first_centres(sample, seed);
+    let mut assigned = vec![usize::MAX; sample.len()];
+    for _ in 0..ROUNDS_MAX {
+        let mut has_changed = false;
+        for (stretch, assigned) in sample.iter().zip(&mut assigned) {
+            let (centre, _) = nearest(&centres, stretch);
+            has_changed |= *assigned != centre;
+            *assigned = centre;
+        }
+        if !has_changed {
+            break;
+        }
+        let mut sums = vec![vec![0.0; sample[0].len()]; centres.len()];
+        let mut counts = vec![0.0; centres.len()];
+        for (stretch, centre) in sample.iter().zip(&assigned) {
+            counts[*centre] += 1.0;
+            for (sum, value) in sums[*centre].iter_mut().zip(*stretch) {
+                *sum += value;
+            }
+        }
+        for ((centre, sum), count) in centres.iter_mut().zip(sums).zip(counts) {
+            // A centre without stretches stays where it is.
+            if count > 0.0 {
+                *centre = sum.iter().map(|sum| sum / count).collect();
+            }
+        }
+    }
+    centres
+}
+
+/// Each next centre is drawn with the square of the distance from the centres before it.
+fn first_centres(sample: &[&[f64]], seed: u64) -> Vec<Vec<f64>> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut centres = vec![sample[random.random_range(0..sample.len())].to_vec()];
+    let mut distances: Vec<f64> = vec![f64::INFINITY; sample.len()];
+    while centres.len() < CENTRES {
+        let newest = &centres[centres.len() - 1..];
+        for (distance, stretch) in distances.iter_mut().zip(sample) {
+            *distance = distance.min(nearest(newest, stretch).1);
+        }
+        let total: f64 = distances.iter().sum();
+        if total <= 0.0 || !total.is_finite() {
+            break;
+        }
+        let mut left = random.random::<f64>() * total;
+        let drawn = distances.iter().position(|distance| {
+            left -= distance;
+            left < 0.0
+        });
+        centres.push(sample[drawn.unwrap_or(0)].to_vec());
+    }
+    centres
+}
+
+/// Index of the nearest centre and the square of its distance.
+fn nearest(centres: &[Vec<f64>], stretch: &[f64]) -> (usize, f64) {
+    let mut best = (0, f64::INFINITY);
+    for (at, centre) in centres.iter().enumerate() {
+        let mut distance = 0.0;
+        for (some, others) in stretch.chunks(16).zip(centre.chunks(16)) {
+            for (a, b) in some.iter().zip(others) {
+                distance += (a - b) * (a - b);
+            }
+            if distance >= best.1 {
+                break;
+            }
+        }
+        if distance < best.1 {
+            best = (at, distance);
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flat_stretch_in_a_wave_stands_out_every_time() {
+        let mut values: Vec<f64> = (0..2000).map(|i| (f64::from(i) * 0.2).sin()).collect();
+        values[1000..1040].fill(0.0);
+        let scores = kmeans(&values, 31);
+        let greatest = (0..2000).max_by(|a, b| scores[*a].total_cmp(&scores[*b]));
+        assert!((1000..1040).contains(&greatest.unwrap()), "{greatest:?}");
+        assert_eq!(scores, kmeans(&values, 31));
+        assert_eq!(kmeans(&[1.0; 40], 10), [0.0; 40]);
+        assert_eq!(kmeans(&[1.0; 4], 10), [0.0; 4]);
+    }
+}

@@ -1,0 +1,122 @@
+//! Detectors of anomalies in series of numbers, and their choice by the behaviour of the series.
+//!
+//! Every method takes evenly spaced finite values and returns one score per value. [`detect`] looks at the whole
+//! series, [`Stream`] at earlier values only. Scores are calibrated: see [`score`].
+
+mod calibrate;
+mod forest;
+mod gaussian;
+mod kmeans;
+mod matrix_profile;
+mod online;
+mod poly;
+mod residual;
+mod route;
+mod spectral;
+mod sub_pca;
+mod subsequence;
+
+pub use calibrate::score;
+pub use online::{Stream, Verdict};
+pub use route::{Behaviour, behaviour};
+pub use subsequence::natural_length;
+
+use calibrate::calibrate;
+
+/// Method of detection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// The default: the methods that suit the behaviour of the series ([`behaviour`]), by vote.
+    Router,
+    /// Distance from rare principal components of stretches.
+    SubPca,
+    /// Distance from a local polynomial.
+    Poly,
+    /// Distance from the most similar other stretch.
+    MatrixProfile,
+    /// Distance from typical stretches.
+    KMeans,
+    /// What stands out from the usual spectrum.
+    SpectralResidual,
+    /// Isolation forest on stretches.
+    IsolationForest,
+    /// Distance from level and season.
+    SeasonalResidual,
+    /// Tail of the earlier values.
+    WindowedGaussian,
+}
+
+impl Method {
+    /// All methods, the default first.
+    pub const ALL: [Self; 9] = [
+        Self::Router,
+        Self::SubPca,
+        Self::Poly,
+        Self::MatrixProfile,
+        Self::KMeans,
+        Self::SpectralResidual,
+        Self::IsolationForest,
+        Self::SeasonalResidual,
+        Self::WindowedGaussian,
+    ];
+
+    /// Name in messages and options.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Router => "router",
+            Self::SubPca => "sub-pca",
+            Self::Poly => "poly",
+            Self::MatrixProfile => "matrix-profile",
+            Self::KMeans => "kmeans",
+            Self::SpectralResidual => "spectral-residual",
+            Self::IsolationForest => "isolation-forest",
+            Self::SeasonalResidual => "seasonal-residual",
+            Self::WindowedGaussian => "windowed-gaussian",
+        }
+    }
+}
+
+impl std::str::FromStr for Method {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|method| method.name() == text);
+        found.ok_or_else(|| {
+            let names: Vec<&str> = Self::ALL.iter().map(|method| method.name()).collect();
+            format!("no method {text:?}; write one of {}", names.join(", "))
+        })
+    }
+}
+
+/// Scores each value of a whole series from 0 to 1.
+///
+/// `season` is the number of values in a day or another known period. Same values, same scores.
+pub fn detect(values: &[f64], season: Option<usize>, method: Method) -> Vec<f64> {
+    if values.is_empty() {
+        return Vec::new();
+    }
+    match method {
+        Method::Router => route::detect(values, season),
+        Method::SubPca => calibrate(&sub_pca::sub_pca(values, natural_length(values))),
+        Method::Poly => calibrate(&poly::poly(values, natural_length(values))),
+        Method::MatrixProfile => calibrate(&matrix_profile::matrix_profile(
+            values,
+            natural_length(values),
+        )),
+        Method::KMeans => calibrate(&kmeans::kmeans(values, natural_length(values))),
+        Method::SpectralResidual => calibrate(&spectral::spectral_residual(values)),
+        Method::IsolationForest => calibrate(&forest::forest(values, forest::LENGTH)),
+        Method::SeasonalResidual => calibrate(&residual::seasonal_residual(values, season)),
+        Method::WindowedGaussian => calibrate(&gaussian::windowed_gaussian(values)),
+    }
+}
+
+/// Seed of everything random: a hash of the values (FNV-1a: Fowler, Noll and Vo).
+fn seed(values: &[f64]) -> u64 {
+    let bytes = values
+        .iter()
+        .flat_map(|value| value.to_bits().to_le_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}

@@ -1,0 +1,181 @@
+//! Scores values as they arrive, by earlier values only.
+//!
+//! Three views ask how far a value is from the nearest comparable one seen before: among the last 5,000 values;
+//! among values at about the same time of earlier days; and, with the values just before it, among recent
+//! stretches of five. Each distance is calibrated by its own history, and the probabilities are combined as
+//! those of independent tests (Fisher, 1925).
+//!
+//! Distance to the nearest neighbours is the score of Ramaswamy, Rastogi and Shim, SIGMOD 2000; on streams with
+//! conformal calibration Burnaev and Ishimtsev, "Conformalized density- and distance-based anomaly detection in
+//! time-series data", 2016, from where also the dead time after an alert comes.
+//!
+//! Limits: the views are not independent, so probabilities are somewhat too small; a slow drift is never far
+//! from what was just seen; the first days of a series are judged without a season. The cost per value does not
+//! depend on the length of the series.
+
+use super::calibrate::{Calibration, SortedRing, score};
+use std::collections::VecDeque;
+
+/// Values that the first view remembers.
+const VALUES: usize = 5000;
+/// Values of a stretch, stretches remembered, and neighbours of which the mean distance is taken.
+const STRETCH: usize = 5;
+const STRETCHES: usize = 1000;
+const NEIGHBOURS: usize = 5;
+/// Stretches before the third view has an opinion.
+const STRETCHES_LEAST: usize = 100;
+/// Days that the second view looks back.
+const SEASONS: usize = 14;
+/// Values after an alert during which only a higher score is a new one.
+const DEAD_TIME: usize = 200;
+
+/// Score of one value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Verdict {
+    /// From 0 to 1; at 0.5 a value as is expected once in the series so far. See
+    /// [`score`](super::score).
+    pub score: f64,
+    /// The same, but 0 for 200 values after a score that was as high: one incident is one alert, whatever the
+    /// threshold.
+    pub alert: f64,
+}
+
+/// A detector that is fed one value after the other.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    season: Option<usize>,
+    /// Values so far.
+    count: usize,
+    values: SortedRing,
+    by_value: Calibration,
+    /// Enough values for the second and third view, the newest last.
+    recent: VecDeque<f64>,
+    by_phase: Calibration,
+    by_stretch: Calibration,
+    /// Number and score of the newest alert. Earlier ones were lower or are over.
+    newest: Option<(usize, f64)>,
+}
+
+impl Stream {
+    /// `season` is the number of values in a day, or in another period; `None` if there is none.
+    pub fn new(season: Option<usize>) -> Self {
+        Self {
+            season: season.filter(|season| *season > 1),
+            count: 0,
+            values: SortedRing::new(VALUES),
+            by_value: Calibration::new(),
+            recent: VecDeque::new(),
+            by_phase: Calibration::new(),
+            by_stretch: Calibration::new(),
+            newest: None,
+        }
+    }
+
+    /// Scores the next value, which must be finite.
+    pub fn push(&mut self, value: f64) -> Verdict {
+        let views = [
+            nearest(self.values.sorted(), value).and_then(|raw| self.by_value.surprise(raw)),
+            self.phase_distance(value)
+                .and_then(|raw| self.by_phase.surprise(raw)),
+            self.stretch_distance(value)
+                .and_then(|raw| self.by_stretch.surprise(raw)),
+        ];
+        self.remember(value);
+        let score = score(combined(&views), self.count);
+        Verdict {
+            score,
+            alert: self.alert(score),
+        }
+    }
+
+    fn remember(&mut self, value: f64) {
+        let seasons = self
+            .season
+            .map_or(0, |season| SEASONS * season + half_width(season));
+        if self.recent.len() == seasons.max(STRETCHES + 2 * STRETCH) {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(value);
+        self.values.push(value);
+        self.count += 1;
+    }
+
+    /// Distance to the nearest value at about the same phase of earlier seasons.
+    fn phase_distance(&self, value: f64) -> Option<f64> {
+        let season = self.season?;
+        let half = half_width(season);
+        let newest = self.recent.len();
+        let mut distance: Option<f64> = None;
+        for back in 1..=SEASONS {
+            let Some(at) = newest.checked_sub(back * season) else {
+                break;
+            };
+            let others = self
+                .recent
+                .range(at.saturating_sub(half)..(at + half + 1).min(newest));
+            let nearest = others.map(|other| (value - other).abs()).reduce(f64::min);
+            distance = distance.into_iter().chain(nearest).reduce(f64::min);
+        }
+        distance
+    }
+
+    /// Distance of the newest stretch to its nearest neighbours among those that do not overlap it.
+    fn stretch_distance(&mut self, value: f64) -> Option<f64> {
+        let recent = &*self.recent.make_contiguous();
+        let before = recent.len().checked_sub(STRETCH - 1)?;
+        let mut stretch = [value; STRETCH];
+        stretch[..STRETCH - 1].copy_from_slice(&recent[before..]);
+        let earlier = &recent[before.saturating_sub(STRETCHES + STRETCH - 1)..before];
+        let others = earlier.windows(STRETCH);
+        if others.len() < STRETCHES_LEAST {
+            return None;
+        }
+        let mut nearest = [f64::INFINITY; NEIGHBOURS];
+        for other in others {
+            let pairs = stretch.iter().zip(other);
+            let distance: f64 = pairs.map(|(a, b)| (a - b) * (a - b)).sum();
+            if distance < nearest[NEIGHBOURS - 1] {
+                let at = nearest.partition_point(|near| *near <= distance);
+                nearest[at..].rotate_right(1);
+                nearest[at] = distance;
+            }
+        }
+        Some((nearest.iter().sum::<f64>() / NEIGHBOURS as f64).sqrt())
+    }
+
+    fn alert(&mut self, score: f64) -> f64 {
+        let is_known = |(at, alert)| self.count <= at + DEAD_TIME && alert >= score;
+        if self.newest.is_some_and(is_known) {
+            return 0.0;
+        }
+        self.newest = Some((self.count, score));
+        score
+    }
+}
+
+/// Values before and after the same time that are about the same time: an hour of a day.
+fn half_width(season: usize) -> usize {
+    (season / 24).clamp(1, 12)
+}
+
+/// Distance to the nearest of ascending values.
+fn nearest(sorted: &[f64], value: f64) -> Option<f64> {
+    let at = sorted.partition_point(|other| *other < value);
+    let below = at.checked_sub(1).map(|below| value - sorted[below]);
+    let above = sorted.get(at).map(|above| above - value);
+    below.into_iter().chain(above).reduce(f64::min)
+}
+
+/// `-ln p` of independent surprises together: their sum has a gamma distribution.
+fn combined(views: &[Option<f64>]) -> f64 {
+    let known: Vec<f64> = views.iter().copied().flatten().collect();
+    let sum: f64 = known.iter().sum();
+    let mut term = 1.0;
+    let mut total = 0.0;
+    for at in 0..known.len() {
+        total += term;
+        term *= sum / (at + 1) as f64;
+    }
+    // p = e^-sum (1 + sum + sum^2 / 2 ...).
+    sum - f64::ln(total.max(1.0))
+}

@@ -1,0 +1,26 @@
+//! Seasonal residual: distance from the usual value at this phase of the season.
+//!
+//! Level and season are taken out by medians (see [`decompose`](crate::seasonal::decompose)), so an outage bends
+//! neither; the score is the distance in robust standard deviations (Rousseeuw and Croux, 1993).
+//!
+//! Limits: needs three seasons, or else judges by the level alone; a season that changes its shape leaves
+//! residuals.
+
+use crate::{describe::mad, seasonal::decompose_within};
+
+/// Values on either side of the running level where there is no season.
+const HALF: usize = 25;
+
+/// Raw score of each value. `season` is the number of values in a period.
+pub fn seasonal_residual(values: &[f64], season: Option<usize>) -> Vec<f64> {
+    let season = season.filter(|season| *season > 1 && 3 * season <= values.len());
+    let half = season.map_or(HALF, |season| (season / 2).max(HALF));
+    let parts = decompose_within(values, season.unwrap_or(1), half);
+    let scale = mad(&parts.remainder);
+    let sizes = parts.remainder.iter().map(|rest| rest.abs());
+    if scale > 0.0 {
+        sizes.map(|size| size / scale).collect()
+    } else {
+        sizes.collect()
+    }
+}

@@ -1,0 +1,103 @@
+//! Stretches of a series, of equal length.
+
+/// Longest part of a series that the autocorrelation is taken of.
+const VALUES_MAX: usize = 20_000;
+/// Length of stretches when the autocorrelation has no peak.
+const DEFAULT: usize = 125;
+
+/// Natural length of stretches: the lag of the greatest local maximum of the autocorrelation of the first
+/// 20,000 values among the lags 4 to 399, or 125 if that lag is not in 6 to 303 or there is none (the rule of
+/// the TSB-AD benchmark: Liu and Paparrizos, "The Elephant in the Room", `NeurIPS` 2024).
+pub fn natural_length(values: &[f64]) -> usize {
+    const BASE: usize = 3;
+    let values = &values[..values.len().min(VALUES_MAX)];
+    let mean = crate::describe::mean(values);
+    let centred: Vec<f64> = values.iter().map(|value| value - mean).collect();
+    let correlations: Vec<f64> = (BASE..=400.min(values.len().saturating_sub(1)))
+        .map(|lag| {
+            let products = centred.iter().zip(&centred[lag..]).map(|(a, b)| a * b);
+            products.sum()
+        })
+        .collect();
+    let peaks = correlations.windows(3).enumerate();
+    let greatest = peaks
+        .filter(|(_, three)| three[1] > three[0] && three[1] > three[2])
+        .max_by(|(_, a), (_, b)| a[1].total_cmp(&b[1]))
+        .map(|(at, _)| at + 1);
+    match greatest {
+        Some(at) if (3..=300).contains(&at) => at + BASE,
+        _ => DEFAULT,
+    }
+}
+
+/// Scores of stretches as scores of values: each value gets that of the stretch around it, the ends that of
+/// the first and last stretch.
+pub(super) fn centred(scores: &[f64], length: usize) -> Vec<f64> {
+    let (Some(first), Some(last)) = (scores.first(), scores.last()) else {
+        return Vec::new();
+    };
+    let before = length / 2;
+    let mut out = vec![*first; before];
+    out.extend_from_slice(scores);
+    out.resize(scores.len() + length - 1, *last);
+    out
+}
+
+/// Scores of stretches as scores of values: each value gets the mean over all stretches that hold it.
+pub(super) fn averaged(scores: &[f64], length: usize) -> Vec<f64> {
+    let sums = running_sums(scores);
+    (0..scores.len() + length - 1)
+        .map(|at| {
+            let from = (at + 1).saturating_sub(length);
+            let to = (at + 1).min(scores.len());
+            (sums[to] - sums[from]) / (to - from) as f64
+        })
+        .collect()
+}
+
+/// Mean over `length` values around each; at the ends the first and last value are repeated.
+pub(super) fn smoothed(values: &[f64], length: usize) -> Vec<f64> {
+    let (Some(first), Some(last)) = (values.first(), values.last()) else {
+        return Vec::new();
+    };
+    let before = length / 2;
+    let mut padded = vec![*first; before];
+    padded.extend_from_slice(values);
+    padded.resize(values.len() + length - 1, *last);
+    let sums = running_sums(&padded);
+    let mean = |at: usize| (sums[at + length] - sums[at]) / length as f64;
+    (0..values.len()).map(mean).collect()
+}
+
+/// Sum of the values before each index, and of all.
+fn running_sums(values: &[f64]) -> Vec<f64> {
+    let mut sums = vec![0.0];
+    let mut sum = 0.0;
+    sums.extend(values.iter().map(|value| {
+        sum += value;
+        sum
+    }));
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn length_follows_the_season() {
+        let wave: Vec<f64> = (0..2000).map(|i| (f64::from(i) / 50.0).fract()).collect();
+        assert_eq!(natural_length(&wave), 50);
+        assert_eq!(natural_length(&[1.0; 50]), DEFAULT);
+        assert_eq!(natural_length(&[1.0]), DEFAULT);
+        assert_eq!(natural_length(&[]), DEFAULT);
+    }
+
+    #[test]
+    fn stretches_become_values() {
+        assert_eq!(centred(&[1.0, 2.0, 3.0], 3), [1.0, 1.0, 2.0, 3.0, 3.0]);
+        assert_eq!(centred(&[1.0, 2.0], 4), [1.0, 1.0, 1.0, 2.0, 2.0]);
+        assert_eq!(averaged(&[1.0, 2.0, 6.0], 2), [1.0, 1.5, 4.0, 6.0]);
+        assert_eq!(smoothed(&[0.0, 3.0, 0.0], 3), [1.0, 1.0, 1.0]);
+    }
+}

@@ -1,0 +1,284 @@
+//! The search for steps among dates, and the test of each date between the steps that were found.
+
+use super::{Kind, noise::Noise};
+use crate::distribution::t_p;
+
+/// The test of a date.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    pub(super) effect: f64,
+    pub(super) error: f64,
+    pub(super) freedom: f64,
+    pub(super) p: f64,
+    /// The likeliest of the dates that cannot be told apart, or the date itself.
+    pub(super) head: usize,
+    /// Other dates that explain the same step.
+    pub(super) inseparable: Vec<usize>,
+}
+
+/// Periods on both sides of a date beyond which the level may have moved for other reasons.
+const WINDOW: usize = 90;
+/// Fewest periods between a date and the next step.
+const APART_MIN: usize = 3;
+/// Share of the probability of dates that those hold which cannot be told apart.
+const CREDIBLE: f64 = 0.95;
+
+/// Coefficient of a step, its standard error, and by how much it lowers the squares.
+#[derive(Clone, Copy)]
+struct Fit {
+    effect: f64,
+    error: f64,
+    square: f64,
+}
+
+/// Innovations of a series with their sums, for steps at any date.
+pub(super) struct Search<'a> {
+    noise: &'a Noise,
+    response: Vec<f64>,
+    innovations: Vec<f64>,
+    sums: Vec<f64>,
+}
+
+impl<'a> Search<'a> {
+    pub(super) fn new(values: &[f64], noise: &'a Noise) -> Self {
+        let innovations = noise.innovations(values);
+        let mut sums = vec![0.0];
+        let mut sum = 0.0;
+        for value in &innovations {
+            sum += value;
+            sums.push(sum);
+        }
+        Self {
+            noise,
+            response: noise.response(),
+            innovations,
+            sums,
+        }
+    }
+
+    /// Generalised least squares of a level and a step at `date` over `begin..end`.
+    fn fit(&self, begin: usize, date: usize, end: usize) -> Option<Fit> {
+        if date < begin + APART_MIN || date + APART_MIN > end {
+            return None;
+        }
+        let (n, after) = ((end - begin) as f64, end - date);
+        let (first, last) = self.response.split_at(self.response.len() - 1);
+        let left = last[0];
+        let first = &first[..first.len().min(after)];
+        let rest = (after - first.len()) as f64;
+        let both = left * (first.iter().sum::<f64>() + rest * left);
+        let step = first.iter().map(|share| share * share).sum::<f64>() + rest * left * left;
+        let of_level = left * (self.sums[end] - self.sums[begin]);
+        let shown = first.iter().zip(&self.innovations[date..]);
+        let of_step = shown.map(|(share, value)| share * value).sum::<f64>()
+            + left * (self.sums[end] - self.sums[date + first.len()]);
+        let level = n * left * left;
+        // What of the step the level does not explain.
+        let own = step - both * both / level;
+        if own <= 1e-9 * step {
+            return None;
+        }
+        let effect = (of_step - both * of_level / level) / own;
+        Some(Fit {
+            effect,
+            error: (self.noise.variance / own).sqrt(),
+            square: effect * effect * own / self.noise.variance.max(f64::MIN_POSITIVE),
+        })
+    }
+
+    /// The range around a date that has no other step, at most a window on each side.
+    fn range(&self, steps: &[usize], date: usize) -> (usize, usize) {
+        let before = steps
+            .iter()
+            .rev()
+            .find(|step| **step < date)
+            .map_or(0, |step| *step);
+        let after = steps.iter().find(|step| **step > date);
+        let after = after.map_or(self.innovations.len(), |step| *step);
+        (
+            before.max(date.saturating_sub(WINDOW)),
+            after.min(date + WINDOW),
+        )
+    }
+
+    fn fit_between(&self, steps: &[usize], date: usize) -> Option<Fit> {
+        let (begin, end) = self.range(steps, date);
+        self.fit(begin, date, end)
+    }
+
+    fn p(&self, fit: Fit) -> f64 {
+        t_p(fit.square.sqrt(), self.noise.freedom)
+    }
+
+    /// Steps among `dates` whose p-value is below `level`, given those found with other noise.
+    pub(super) fn find(&self, dates: &[usize], before: &[usize], level: f64) -> Vec<usize> {
+        let mut steps = self.prune(dates, before.to_vec(), level);
+        // Each step takes three periods at least, so this ends.
+        loop {
+            let best = dates
+                .iter()
+                .filter(|date| !steps.contains(date))
+                .filter_map(|date| Some((*date, self.fit_between(&steps, *date)?)))
+                .max_by(|a, b| a.1.square.total_cmp(&b.1.square));
+            match best {
+                Some((date, fit)) if self.p(fit) < level => {
+                    steps.push(date);
+                    steps.sort_unstable();
+                    self.refine(dates, &mut steps);
+                }
+                _ => return self.prune(dates, steps, level),
+            }
+        }
+    }
+
+    /// Moves each step to its best date between its neighbours.
+    fn refine(&self, dates: &[usize], steps: &mut Vec<usize>) {
+        for i in 0..steps.len() {
+            let date = steps.remove(i);
+            let (begin, end) = self.range(steps, date);
+            let best = self.likely(dates, begin, end).into_iter().next();
+            steps.insert(i, best.map_or(date, |(date, _)| date));
+        }
+    }
+
+    /// Steps without those that are not certain given the others, the least certain first.
+    pub(super) fn prune(&self, dates: &[usize], mut steps: Vec<usize>, level: f64) -> Vec<usize> {
+        loop {
+            let p = |i: usize| {
+                let mut others = steps.clone();
+                let date = others.remove(i);
+                self.fit_between(&others, date)
+                    .map_or(1.0, |fit| self.p(fit))
+            };
+            let worst = (0..steps.len())
+                .map(|i| (i, p(i)))
+                .max_by(|a, b| a.1.total_cmp(&b.1));
+            match worst {
+                Some((i, p)) if p >= level => {
+                    steps.remove(i);
+                    self.refine(dates, &mut steps);
+                }
+                _ => return steps,
+            }
+        }
+    }
+
+    /// Dates between `begin` and `end` by how likely one step is at them, the likeliest first, with
+    /// their probabilities. Empty where there is none.
+    fn likely(&self, dates: &[usize], begin: usize, end: usize) -> Vec<(usize, f64)> {
+        let between = dates.iter().filter(|date| (begin + 1..end).contains(date));
+        let mut likely: Vec<(usize, f64)> = between
+            .filter_map(|date| Some((*date, self.fit(begin, *date, end)?.square)))
+            .collect();
+        likely.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let best = likely.first().map_or(0.0, |(_, square)| *square);
+        let total: f64 = likely
+            .iter()
+            .map(|(_, square)| ((square - best) / 2.0).exp())
+            .sum();
+        for (_, square) in &mut likely {
+            *square = ((*square - best) / 2.0).exp() / total;
+        }
+        likely
+    }
+
+    /// The test of each date between the steps. Dates that may hold a step instead of the one found are
+    /// tested without it.
+    pub(super) fn test(&self, dates: &[usize], steps: &[usize]) -> Vec<Step> {
+        // The step that each date competes for, and the others that do.
+        let mut group: Vec<Option<(usize, Vec<usize>)>> = vec![None; dates.len()];
+        for i in 0..steps.len() {
+            let mut others = steps.to_vec();
+            let head = others.remove(i);
+            let (begin, end) = self.range(&others, head);
+            let mut members = vec![head];
+            let mut held = 0.0;
+            for (date, probability) in self.likely(dates, begin, end) {
+                if held >= CREDIBLE {
+                    break;
+                }
+                held += probability;
+                if date != head {
+                    members.push(date);
+                }
+            }
+            // Too close to the step for any test.
+            let close = |date: &&usize| date.abs_diff(head) < APART_MIN && !members.contains(date);
+            let close: Vec<usize> = dates.iter().filter(close).copied().collect();
+            members.extend(close);
+            members.sort_unstable();
+            for member in &members {
+                if let Ok(at) = dates.binary_search(member)
+                    && (group[at].is_none() || *member == head)
+                {
+                    group[at] = Some((head, members.clone()));
+                }
+            }
+        }
+        let test = |(date, group): (&usize, Option<(usize, Vec<usize>)>)| {
+            let (head, members) = group.unwrap_or((*date, vec![*date]));
+            let others: Vec<usize> = steps
+                .iter()
+                .filter(|step| **step != head)
+                .copied()
+                .collect();
+            let fit = self.fit_between(&others, *date);
+            Step {
+                effect: fit.map_or(0.0, |fit| fit.effect),
+                error: fit.map_or(f64::INFINITY, |fit| fit.error),
+                freedom: self.noise.freedom,
+                p: fit.map_or(1.0, |fit| self.p(fit)),
+                head,
+                inseparable: members,
+            }
+        };
+        dates.iter().zip(group).map(test).collect()
+    }
+}
+
+/// Mean of the values between steps, one a period.
+pub(super) fn levels(values: &[f64], steps: &[usize]) -> Vec<f64> {
+    let mut levels = Vec::with_capacity(values.len());
+    let mut begin = 0;
+    for end in steps.iter().copied().chain([values.len()]) {
+        let segment = &values[begin..end];
+        levels.extend(std::iter::repeat_n(
+            crate::describe::mean(segment),
+            segment.len(),
+        ));
+        begin = end;
+    }
+    levels
+}
+
+/// Fits each kind given the others that are likely to have an effect, around the levels between steps.
+pub(super) fn fit_kinds(kinds: &mut [Kind], values: &[f64], steps: &[usize], noise: &Noise) {
+    for i in 0..kinds.len() {
+        let others = kinds
+            .iter()
+            .enumerate()
+            .filter(|(j, kind)| *j != i && kind.p < super::KIND_LEVEL);
+        let mut rest = values.to_vec();
+        for (_, kind) in others {
+            let states = rest.iter_mut().zip(&kind.state);
+            states.for_each(|(value, state)| *value -= kind.effect[0] * state);
+        }
+        let around = |values: &[f64]| -> Vec<f64> {
+            let values = noise.innovations(values);
+            values
+                .iter()
+                .zip(levels(&values, steps))
+                .map(|(value, level)| value - level)
+                .collect()
+        };
+        let (state, rest) = (around(&kinds[i].state), around(&rest));
+        let square: f64 = state.iter().map(|value| value * value).sum();
+        let product: f64 = state.iter().zip(&rest).map(|(a, b)| a * b).sum();
+        let kind = &mut kinds[i];
+        kind.freedom = noise.freedom;
+        if square > 1e-9 {
+            kind.effect = [product / square, (noise.variance / square).sqrt()];
+            kind.p = t_p(kind.effect[0] / kind.effect[1], noise.freedom);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+use super::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+const WEEK: [f64; 7] = [8.0, 4.0, 2.0, 0.0, -2.0, -6.0, -6.0];
+
+fn normal(random: &mut ChaCha8Rng) -> f64 {
+    let (u, v): (f64, f64) = (random.random(), random.random());
+    (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+}
+
+/// Days of level 100 with a weekly season and noise of standard deviation 10 and autocorrelation .5,
+/// plus `added` on each.
+fn days(seed: u64, n: usize, added: impl Fn(usize) -> f64) -> Vec<Option<f64>> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut noise = 10.0 * normal(&mut random);
+    (0..n)
+        .map(|i| {
+            noise = 0.5 * noise + 10.0 * 0.75_f64.sqrt() * normal(&mut random);
+            Some(100.0 + WEEK[i % 7] + noise + added(i))
+        })
+        .collect()
+}
+
+fn own(steps: impl IntoIterator<Item = usize>) -> Vec<Change<'static>> {
+    let change = |step| Change { step, switch: None };
+    steps.into_iter().map(change).collect()
+}
+
+fn screened(all: &[Vec<Option<f64>>], changes: &[Change]) -> Screening {
+    let series: Vec<Series> = all
+        .iter()
+        .map(|values| Series { values, season: 7 })
+        .collect();
+    screen(&series, changes, Adjustment::default())
+}
+
+fn claimed(screening: &Screening) -> Vec<&ChangeEffect> {
+    screening
+        .effects
+        .iter()
+        .filter(|effect| effect.adjusted < 0.05)
+        .collect()
+}
+
+#[test]
+fn changes_without_effect_are_not_claimed() {
+    let changes = own((20..780).step_by(5));
+    let mut wrong = 0;
+    for seed in 0..40 {
+        let all: Vec<_> = (0..5).map(|i| days(100 * seed + i, 800, |_| 0.0)).collect();
+        let screening = screened(&all, &changes);
+        assert_eq!(screening.effects.len(), 5 * changes.len());
+        wrong += usize::from(!claimed(&screening).is_empty());
+    }
+    assert!(wrong <= 4, "{wrong} of 40");
+}
+
+#[test]
+fn steps_are_found_and_only_they() {
+    let changes = own((20..780).step_by(10));
+    let (mut found, mut wrong) = (0, 0);
+    for seed in 0..20 {
+        // Each lasts until the next.
+        let steps = |i: usize| match i {
+            200..320 => -20.0,
+            320..500 => 0.0,
+            500.. => 20.0,
+            _ => 0.0,
+        };
+        let screening = screened(&[days(seed, 800, steps)], &changes);
+        let claims = claimed(&screening);
+        for real in [200, 320, 500] {
+            let hit = claims
+                .iter()
+                .any(|claim| changes[claim.change].step == real);
+            found += usize::from(hit);
+        }
+        wrong += claims
+            .iter()
+            .filter(|claim| {
+                let named = claim.inseparable.iter().chain([&claim.change]);
+                let mut named = named.map(|change| changes[*change].step);
+                !named.any(|step| [200, 320, 500].contains(&step))
+            })
+            .count();
+    }
+    assert!(found >= 54, "{found} of 60");
+    assert!(wrong <= 2, "{wrong}");
+}
+
+#[test]
+fn the_size_of_a_step_is_measured() {
+    let changes = own([60, 150, 240]);
+    let held = (0..60)
+        .filter(|seed| {
+            let step = |i: usize| if i >= 150 { -20.0 } else { 0.0 };
+            let screening = screened(&[days(*seed, 300, step)], &changes);
+            let [_, low, high] = screening.effects[1].effect;
+            low <= -20.0 && -20.0 <= high
+        })
+        .count();
+    assert!(held >= 52, "{held} of 60");
+}
+
+#[test]
+fn changes_on_neighbouring_days_are_not_told_apart() {
+    let step = |i: usize| if i >= 150 { -20.0 } else { 0.0 };
+    let changes = own([60, 150, 151, 240]);
+    let screening = screened(&[days(1, 300, step)], &changes);
+    let [far, first, second, _] = &screening.effects[..] else {
+        panic!("{screening:?}");
+    };
+    assert_eq!(
+        (&first.inseparable[..], &second.inseparable[..]),
+        (&[2][..], &[1][..])
+    );
+    assert!(first.adjusted < 0.05 && first.adjusted == second.adjusted);
+    assert!(far.inseparable.is_empty() && far.adjusted > 0.05, "{far:?}");
+    // Two changes of one day are one date.
+    let screening = screened(&[days(1, 300, step)], &own([150, 150]));
+    assert_eq!(screening.effects[0].inseparable, [1]);
+    assert_eq!(screening.effects[0].adjusted, screening.effects[1].adjusted);
+}
+
+/// A switch that does a tenth, too little for one date, is seen over all of them.
+#[test]
+fn switches_of_a_kind_are_measured_together() {
+    let on = |i: usize| (i / 40) % 2 == 1;
+    let switch = |step: usize| {
+        Some(Switch {
+            kind: "cache",
+            on: on(step),
+        })
+    };
+    let changes: Vec<Change> = (1..20)
+        .map(|i| Change {
+            step: 40 * i,
+            switch: switch(40 * i),
+        })
+        .collect();
+    let (mut with, mut without) = (0, 0);
+    for seed in 0..40 {
+        for effect in [-10.0, 0.0] {
+            let values = days(seed, 800, |i| if on(i) { effect } else { 0.0 });
+            let screening = screened(&[values], &changes);
+            assert!(screening.effects.is_empty());
+            let [kind] = &screening.kinds[..] else {
+                panic!("{screening:?}");
+            };
+            assert_eq!((kind.kind.as_str(), kind.changes), ("cache", 19));
+            let count = if effect == 0.0 {
+                &mut without
+            } else {
+                &mut with
+            };
+            *count += usize::from(kind.adjusted < 0.05);
+        }
+    }
+    assert!(with >= 36 && without <= 5, "{with} {without}");
+}
+
+#[test]
+fn a_series_of_nothing_is_no_panic() {
+    let constant = vec![Some(3.0); 100];
+    let short = vec![Some(1.0); 5];
+    let unknown = vec![None; 100];
+    let mut huge = vec![Some(1e300); 100];
+    huge[50] = Some(-1e300);
+    let missing: Vec<Option<f64>> = (0..100)
+        .map(|i| (i % 2 == 0).then_some(f64::from(i)))
+        .collect();
+    let all = [constant, short, unknown, huge, missing, Vec::new()];
+    let mut changes = own([0, 1, 2, 50, 50, 99, 100, usize::MAX]);
+    changes.push(Change {
+        step: 40,
+        switch: Some(Switch {
+            kind: "a",
+            on: true,
+        }),
+    });
+    for adjustment in [
+        Adjustment::BenjaminiHochberg,
+        Adjustment::BenjaminiYekutieli,
+    ] {
+        for season in [0, 1, 7, 90, usize::MAX] {
+            let series: Vec<Series> = all.iter().map(|values| Series { values, season }).collect();
+            let screening = screen(&series, &changes, adjustment);
+            for effect in &screening.effects {
+                assert!(
+                    !effect.p.is_nan() && effect.adjusted >= effect.p,
+                    "{effect:?}"
+                );
+            }
+        }
+    }
+    assert_eq!(
+        screen(&[], &changes, Adjustment::default()),
+        Screening::default()
+    );
+    assert!(screened(&all, &[]).effects.is_empty());
+}

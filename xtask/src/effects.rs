@@ -1,0 +1,240 @@
+//! Benchmarks the measurement of effects: one series after another, compared with Python packages, and 200
+//! improvements of a job at once.
+
+use crate::{
+    measure::{self, Measured},
+    program, venv,
+};
+use std::{env, fmt::Write as _, fs, path::Path, process::Command};
+
+const USAGE: &str = "usage: cargo xtask bench effects [--series N] [--no-peers]";
+/// Packages of each comparison, its own first.
+const PEERS: [&[&str]; 2] = [
+    &["pycausalimpact==0.1.1"],
+    &["tfcausalimpact==0.0.19", "tf-keras"],
+];
+const SCRIPT: &str = include_str!("effects/causalimpact.py.txt");
+/// Days of a series, and those before the change.
+const DAYS: i64 = 150;
+const BEFORE: i64 = 120;
+/// Improvements of the job.
+const IMPROVEMENTS: usize = 200;
+
+/// `cargo xtask bench effects`.
+pub fn bench(arguments: &[String]) -> Result<(), String> {
+    let (mut series, mut with_peers) = (20, true);
+    let mut rest = arguments.iter();
+    while let Some(name) = rest.next() {
+        match name.as_str() {
+            "--no-peers" => with_peers = false,
+            "--series" => {
+                let number = rest.next().and_then(|text| text.parse().ok());
+                series = number.ok_or(USAGE)?;
+            }
+            _ => return Err(USAGE.to_string()),
+        }
+    }
+    let folder = env::temp_dir().join(format!("retrocast-bench-{}", std::process::id()));
+    fs::create_dir_all(folder.join("series")).map_err(|error| error.to_string())?;
+    let done = one_by_one(&folder, series, with_peers).and_then(|()| together(&folder));
+    let swept = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
+    done.and(swept)
+}
+
+/// Random numbers of a seed: SplitMix64, summed to about normal ones.
+struct Random(u64);
+
+impl Random {
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
+    }
+}
+
+/// The day of a number, from 1 January 2026; no year is longer than that here.
+fn day(number: i64) -> String {
+    const MONTHS: [i64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let (mut year, mut rest) = (2025, number);
+    loop {
+        for (month, days) in MONTHS.iter().enumerate() {
+            if rest < *days {
+                return format!("{year}-{:02}-{:02}", month + 1, rest + 1);
+            }
+            rest -= days;
+        }
+        year += 1;
+    }
+}
+
+/// A weekly season and autocorrelated noise, shared by half with a control; 10 less after the change.
+fn values(seed: u64, days: i64, change: i64) -> Vec<(f64, f64)> {
+    let mut random = Random(seed);
+    let (mut shared, mut own) = (0.0, 0.0);
+    (0..days)
+        .map(|i| {
+            shared = 0.5 * shared + 6.0 * random.normal();
+            own = 0.5 * own + 6.0 * random.normal();
+            let season = if i % 7 < 2 { -15.0 } else { 6.0 };
+            let effect = if i >= change { -10.0 } else { 0.0 };
+            (
+                100.0 + season + shared + own + effect,
+                50.0 + season + shared + 3.0 * random.normal(),
+            )
+        })
+        .collect()
+}
+
+fn told(name: &str, seconds: f64, more: &str) {
+    println!("{name:<28} {seconds:>9.3} s   {more}");
+}
+
+fn one_by_one(folder: &Path, series: usize, with_peers: bool) -> Result<(), String> {
+    let files = folder.join("series");
+    for seed in 0..series {
+        let mut text = String::from("day,y,x\n");
+        for (i, (y, x)) in values(seed as u64, DAYS, BEFORE).iter().enumerate() {
+            let _ = writeln!(text, "{},{y:.4},{x:.4}", day(i as i64));
+        }
+        let path = files.join(format!("{seed:04}.csv"));
+        fs::write(path, text).map_err(|error| error.to_string())?;
+    }
+    let start = day(BEFORE);
+    let log = folder.join("log");
+    let mut seconds = 0.0;
+    for seed in 0..series {
+        let mut command = Command::new(program());
+        command
+            .args([
+                "evaluate",
+                "effect",
+                "--time",
+                "day",
+                "--value",
+                "y",
+                "--controls",
+                "x",
+                "--json",
+            ])
+            .args(["--start", &start, "--csv"])
+            .arg(files.join(format!("{seed:04}.csv")));
+        seconds += measure::once(&mut command, &log)?.seconds;
+    }
+    let each = seconds / series as f64;
+    told(
+        "evaluate effect, a series",
+        each,
+        "a process each, its start included",
+    );
+    for packages in PEERS.iter().filter(|_| with_peers) {
+        let packages: Vec<String> = packages.iter().map(ToString::to_string).collect();
+        let name = packages[0].replace("==", " ");
+        let environment =
+            match venv::environment(&packages[0].replace("==", "-effects-"), &packages) {
+                Ok(environment) => environment,
+                Err(why) => {
+                    println!("LEFT OUT: {name}: {why}");
+                    continue;
+                }
+            };
+        let path = folder.join("script.py");
+        fs::write(&path, SCRIPT).map_err(|error| format!("{}: {error}", path.display()))?;
+        let output = Command::new(environment.join("bin/python"))
+            .arg(&path)
+            .arg(&files)
+            .args([&start, &series.min(5).to_string()])
+            .output()
+            .map_err(|error| error.to_string())?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let numbers: Vec<f64> = text
+            .split_whitespace()
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        let [theirs, effect] = numbers.as_slice() else {
+            let why = String::from_utf8_lossy(&output.stderr);
+            println!(
+                "LEFT OUT: {name}: {}",
+                why.lines().last().unwrap_or_default()
+            );
+            continue;
+        };
+        let theirs = theirs / series.min(5) as f64;
+        let times = theirs / each;
+        told(
+            &name,
+            theirs,
+            &format!("a series, {times:.0} times our time; mean effect {effect:.1}"),
+        );
+    }
+    Ok(())
+}
+
+/// A job with an improvement in each of 200 components.
+fn together(folder: &Path) -> Result<(), String> {
+    let days = 400;
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(|error| error.to_string())?;
+        }
+        fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    let mut records = String::from("id,at,component,y\n");
+    let mut register = String::from("id,title,component,metric,date\n");
+    for component in 0..IMPROVEMENTS {
+        for (i, (y, _)) in values(1000 + component as u64, days, days - 30)
+            .iter()
+            .enumerate()
+        {
+            let _ = writeln!(
+                records,
+                "{component}-{i},{}T10:00:00Z,c{component},{y:.4}",
+                day(i as i64)
+            );
+        }
+        let _ = writeln!(
+            register,
+            "i{component},Change,c{component},y,{}",
+            day(days - 30)
+        );
+    }
+    write("records/all.csv", &records)?;
+    write("improvements/all.csv", &register)?;
+    write(
+        "jobs/contracts/value.toml",
+        "title = \"Value\"\nkey = [\"id\"]\ntime = \"at\"\n[field.id]\ntype = \"string\"\n[field.at]\n\
+         type = \"timestamp\"\n[field.component]\ntype = \"string\"\n[field.y]\ntype = \"number\"\n",
+    )?;
+    write(
+        "jobs/contracts/change.toml",
+        "title = \"Change\"\nkey = [\"id\"]\n[field.id]\ntype = \"string\"\n[field.title]\ntype = \"string\"\n\
+         [field.component]\ntype = \"string\"\n[field.metric]\ntype = \"string\"\n[field.date]\ntype = \"date\"\n",
+    )?;
+    write(
+        "jobs/many.toml",
+        "title = \"Many\"\nwindow = \"week\"\n[source.values]\nuri = \"records/*.csv\"\ncontract = \"value\"\n\
+         [source.changes]\nuri = \"improvements/*.csv\"\ncontract = \"change\"\n[stage.effects]\n\
+         kind = \"effectiveness\"\ninput = \"values\"\nimprovements = \"changes\"\nvalue = \"y\"\n\
+         aggregate = \"mean\"\n[report.executive]\n",
+    )?;
+    let mut command = Command::new(program());
+    command
+        .args(["run", "many", "--date", &day(days + 7)])
+        .current_dir(folder);
+    let Measured {
+        seconds, peak_kib, ..
+    } = measure::once(&mut command, &folder.join("log"))?;
+    let peak = peak_kib / 1024;
+    told(
+        "200 improvements, a job",
+        seconds,
+        &format!("reading and report included; peak {peak} MiB"),
+    );
+    Ok(())
+}
