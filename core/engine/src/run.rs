@@ -348,7 +348,7 @@ impl Runner {
         let sources = ctx.plan.nodes.iter().filter(|node| node.is_source());
         let budget = &Budget::new(self.options.retry_budget);
         let all = sources.map(|node| async move {
-            let identify = || async {
+            let hash = || async {
                 let work = AssertUnwindSafe(self.executor.source_identity(node, ctx));
                 tokio::select! {
                     biased;
@@ -363,10 +363,7 @@ impl Runner {
                 budget,
                 seed: ctx.seed,
             };
-            (
-                node.name.clone(),
-                retrying.run(|_| identify(), |_, _| ()).await,
-            )
+            (node.name.clone(), retrying.run(|_| hash(), |_, _| ()).await)
         });
         futures::future::join_all(all).await.into_iter().collect()
     }

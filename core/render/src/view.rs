@@ -109,8 +109,7 @@ pub struct View {
     findings: Vec<FindingView>,
     findings_more: u64,
     /// Findings of the earlier report that are resolved.
-    #[serde(rename = "gone")]
-    resolved: Vec<FindingView>,
+    gone: Vec<FindingView>,
     map: Option<ChartView>,
     plan: Vec<PlanView>,
     sources: Vec<SourceView>,
@@ -215,7 +214,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
             .map(|notice| shorten_to_sentence(notice, SHORT))
             .collect(),
         news: news(report, &resolved),
-        resolved: resolved
+        gone: resolved
             .iter()
             .map(|known| finding::resolved(known, earlier.map_or("", |earlier| &earlier.window)))
             .collect(),
@@ -591,8 +590,8 @@ mod tests {
             "{headline}"
         );
         assert!(meta(&view.headlines[1]).to_string().contains("new"));
-        assert_eq!(view.resolved.len(), 1);
-        assert_eq!(meta(&view.resolved[0]), "in the report on 2026-W45");
+        assert_eq!(view.gone.len(), 1);
+        assert_eq!(meta(&view.gone[0]), "in the report on 2026-W45");
         let news = view.news.replace('\u{a0}', " ");
         assert!(
             news.ends_with("1 warning of the report on 2026-W45 is no longer found."),

@@ -67,7 +67,7 @@ pub struct Lake {
 }
 
 /// Rows in the files of a dataset that no version references yet.
-pub(crate) struct UncommittedRows(Transaction);
+pub(crate) struct PendingRows(Transaction);
 
 /// The part of a dataset to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -451,18 +451,15 @@ async fn a_run_that_stands_is_found_until_something_changes() {
     let first = world.run(test_support::JOB).await;
     let looks = || world.executor.looks.load(Ordering::Relaxed);
     let before = looks();
-    let (_, up_to_date) = world.runner.up_to_date(&job, &plan).await.unwrap();
-    assert_eq!(
-        (up_to_date.run, up_to_date.status),
-        (first.run, first.status)
-    );
+    let (_, summary) = world.runner.up_to_date(&job, &plan).await.unwrap();
+    assert_eq!((summary.run, summary.status), (first.run, first.status));
     assert_eq!(looks() - before, 2, "each source is looked at once");
     let again = world.run(test_support::JOB).await;
-    let (_, up_to_date) = world.runner.up_to_date(&job, &plan).await.unwrap();
-    assert_eq!(up_to_date.run, again.run);
+    let (_, summary) = world.runner.up_to_date(&job, &plan).await.unwrap();
+    assert_eq!(summary.run, again.run);
     assert_eq!(
-        up_to_date.run,
-        format!("{}-2", up_to_date.run.trim_end_matches("-2"))
+        summary.run,
+        format!("{}-2", summary.run.trim_end_matches("-2"))
     );
 
     let mut other = (*plan).clone();

@@ -548,22 +548,21 @@ fn what_cannot_be_drafted_says_so() {
         std::fs::write(folder.path().join("a.jsonl"), text).unwrap();
         wait(infer(&Input::of("a", "a.jsonl"), folder.path()))
     };
-    let message = drafted("17\n[]\n").unwrap_err().to_string();
+    let text = drafted("17\n[]\n").unwrap_err().to_string();
     assert!(
-        message.contains(
+        text.contains(
             "nothing to draft a contract from (2\u{a0}records could not be taken apart; the first: \
              a.jsonl, line 1: invalid type: integer `17`, expected a record"
         ),
-        "{message}"
+        "{text}"
     );
     assert!(drafted("{}\n").is_err());
     std::fs::write(folder.path().join("b.jsonl.gz"), "{\"a\":1}\n").unwrap();
-    let message = wait(infer(&Input::of("b", "b.jsonl.gz"), folder.path())).unwrap_err();
-    let message = message.to_string();
+    let text = wait(infer(&Input::of("b", "b.jsonl.gz"), folder.path())).unwrap_err();
+    let text = text.to_string();
     assert!(
-        message
-            .contains("(\"b.jsonl.gz\": its name ends as if compressed with gzip, but it is not"),
-        "{message}"
+        text.contains("(\"b.jsonl.gz\": its name ends as if compressed with gzip, but it is not"),
+        "{text}"
     );
     assert!(drafted("{\"\":2}\n").is_err(), "no field that can be named");
     // A duplicate field only shows once the field is listed.

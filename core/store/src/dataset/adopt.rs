@@ -4,7 +4,7 @@
 //! folder and in object storage, where the manifest is written last, by a conditional put.
 
 use super::{
-    Lake, Properties, UncommittedRows, dataset_error,
+    Lake, PendingRows, Properties, dataset_error,
     rows::{DeletedRows, Rows},
 };
 use crate::{error::StoreError, root::LakeRoot};
@@ -33,7 +33,7 @@ impl Lake {
         if superseded.len() > 0 {
             let deleted = staging.addresses(staged, superseded).await?;
             last = staging
-                .extend(staged, UncommittedRows::nothing(), &deleted, properties)
+                .extend(staged, PendingRows::nothing(), &deleted, properties)
                 .await?;
             staging.forget(&last, staged.version).await?;
         }

@@ -1,7 +1,7 @@
 //! Incremental versions: adds and deletes rows by one commit.
 
 use super::{
-    Lake, Properties, Scan, UncommittedRows, dataset_error, is_commit_conflict, reference,
+    Lake, PendingRows, Properties, Scan, dataset_error, is_commit_conflict, reference,
     rows::{DeletedRows, Rows},
     strict::Next,
 };
@@ -40,10 +40,10 @@ pub(crate) enum Part<'a> {
     /// The rows of some objects.
     Objects(&'a BTreeSet<u32>),
     /// Rows prepared for the next version.
-    Uncommitted(&'a UncommittedRows),
+    Pending(&'a PendingRows),
 }
 
-impl UncommittedRows {
+impl PendingRows {
     /// An empty set of rows to add.
     pub(crate) fn nothing() -> Self {
         Self::behind(Vec::new())
@@ -74,7 +74,7 @@ impl Lake {
         name: &str,
         rows: SendableRecordBatchStream,
         base: Option<&DatasetRef>,
-    ) -> Result<UncommittedRows, StoreError> {
+    ) -> Result<PendingRows, StoreError> {
         let failed = |error: lance::Error| dataset_error(name, "written", &error);
         let uri = self.make_folder(name)?;
         let params = WriteParams {
@@ -93,7 +93,7 @@ impl Lake {
             .with_params(&params)
             .execute_uncommitted_stream(rows)
             .await
-            .map(UncommittedRows)
+            .map(PendingRows)
             .map_err(failed)
     }
 
@@ -104,7 +104,7 @@ impl Lake {
         schema: arrow_schema::SchemaRef,
     ) -> Result<DatasetRef, StoreError> {
         let none = RecordBatchStreamAdapter::new(schema, futures::stream::empty());
-        let UncommittedRows(transaction) = self.prepare(name, Box::pin(none), None).await?;
+        let PendingRows(transaction) = self.prepare(name, Box::pin(none), None).await?;
         let created = CommitBuilder::new(self.uri(name)?.as_str())
             .with_session(self.session.clone())
             .with_commit_handler(Arc::new(Next::after(0)))
@@ -123,7 +123,7 @@ impl Lake {
     pub(crate) async fn replace(
         &self,
         name: &str,
-        prepared: UncommittedRows,
+        prepared: PendingRows,
         properties: &Properties,
     ) -> Result<DatasetRef, StoreError> {
         if let Some(reference) = self.made_before(name, properties).await? {
@@ -141,9 +141,9 @@ impl Lake {
     pub(crate) async fn leave_out(
         &self,
         base: &DatasetRef,
-        prepared: UncommittedRows,
+        prepared: PendingRows,
         superseded: &Rows,
-    ) -> Result<UncommittedRows, StoreError> {
+    ) -> Result<PendingRows, StoreError> {
         if superseded.len() == 0 {
             return Ok(prepared);
         }
@@ -163,7 +163,7 @@ impl Lake {
             marked.extend(rest.map(|rest| rest.metadata().clone()));
             first = end;
         }
-        Ok(UncommittedRows::behind(marked))
+        Ok(PendingRows::behind(marked))
     }
 
     /// Commits prepared rows appended to those of `base`, without the deleted rows: as the direct
@@ -171,7 +171,7 @@ impl Lake {
     pub(crate) async fn extend(
         &self,
         base: &DatasetRef,
-        prepared: UncommittedRows,
+        prepared: PendingRows,
         deleted: &DeletedRows,
         properties: &Properties,
     ) -> Result<DatasetRef, StoreError> {
@@ -321,7 +321,7 @@ impl Lake {
                 // storage.
                 scanner.materialization_style(MaterializationStyle::AllLate);
             }
-            Part::Uncommitted(prepared) => {
+            Part::Pending(prepared) => {
                 scanner.with_fragments(prepared.fragments(&dataset.name)?.to_vec());
             }
         }

@@ -22,9 +22,7 @@ mod touched;
 
 use crate::{
     contract::Contract,
-    dataset::{
-        BEHIND, DeletedRows, Lake, MADE_FROM, Properties, Rows, Scan, Staging, UncommittedRows,
-    },
+    dataset::{BEHIND, DeletedRows, Lake, MADE_FROM, PendingRows, Properties, Rows, Scan, Staging},
     error::{SourceError, StoreError},
     origin,
     source::{Days, Listing, ListingSummary, SourceFile, settled},
@@ -107,7 +105,7 @@ pub struct Control {
 
 /// Result of ingesting a source.
 #[derive(Debug, Clone)]
-pub struct IngestResult {
+pub struct Ingestion {
     /// The accepted records.
     pub dataset: DatasetRef,
     /// The refused records, if any; see [`retrocast_records::read::quarantine::schema`].
@@ -137,7 +135,7 @@ pub async fn ingest(
     lake: &Lake,
     properties: &Properties,
     control: &Control,
-) -> Result<IngestResult, StoreError> {
+) -> Result<Ingestion, StoreError> {
     let mut attempt = 1;
     loop {
         match once(spec, base, lake, properties, control).await {
@@ -154,11 +152,11 @@ async fn once(
     lake: &Lake,
     properties: &Properties,
     control: &Control,
-) -> Result<IngestResult, StoreError> {
+) -> Result<Ingestion, StoreError> {
     let listing = Listing::find(&spec.name, &spec.uri, base, spec.required, spec.days).await?;
-    let previous = SourceVersion::read(lake, &spec.name).await?;
-    if let Some(previous) = &previous {
-        previous.teach(&control.known);
+    let last = SourceVersion::read(lake, &spec.name).await?;
+    if let Some(last) = &last {
+        last.teach(&control.known);
     }
     let hashes = listing.hashes(control.threads, &control.known).await?;
     let key = control.hash_key.as_deref();
@@ -166,18 +164,14 @@ async fn once(
     // Made by a process that died before recording it, so it exists, even if a new version was
     // requested.
     let made_from = properties.get(MADE_FROM);
-    let done =
-        |previous: &SourceVersion| made_from.is_some() && previous.made_from.as_ref() == made_from;
-    let start =
-        previous.filter(|previous| previous.means(&meaning) && (!control.anew || done(previous)));
-    let objects = start
-        .as_ref()
-        .map_or(&[][..], |previous| &previous.objects[..]);
+    let done = |last: &SourceVersion| made_from.is_some() && last.made_from.as_ref() == made_from;
+    let start = last.filter(|last| last.means(&meaning) && (!control.anew || done(last)));
+    let objects = start.as_ref().map_or(&[][..], |last| &last.objects[..]);
     let keyed = !spec.contract.key.is_empty();
     let changes = Changes::between(&listing, &hashes, objects, keyed);
     let next = objects.iter().map(|object| object.number + 1).max();
     let next = next.unwrap_or(0);
-    let behind = start.as_ref().map_or(0, |previous| previous.rows.version);
+    let behind = start.as_ref().map_or(0, |last| last.rows.version);
     let mut properties = properties.clone();
     properties.insert(BEHIND.to_string(), format!("{behind} {next}"));
     let increment = Increment {
@@ -197,7 +191,7 @@ async fn once(
         objects,
         times,
     } = match start {
-        Some(previous) if changes.none() => previous.into(),
+        Some(last) if changes.none() => last.into(),
         start => increment.make(start).await?,
     };
     let times = match times {
@@ -214,7 +208,7 @@ async fn once(
         note.warnings.push(warning.clone());
         warnings.push(warning);
     }
-    Ok(IngestResult {
+    Ok(Ingestion {
         dataset,
         quarantine: quarantine.filter(|refused| refused.rows > 0),
         note,
@@ -231,8 +225,8 @@ pub async fn source_identity(
     control: &Control,
 ) -> Result<String, StoreError> {
     let listing = Listing::find(&spec.name, &spec.uri, base, spec.required, spec.days).await?;
-    if let Some(previous) = SourceVersion::read(lake, &spec.name).await? {
-        previous.teach(&control.known);
+    if let Some(last) = SourceVersion::read(lake, &spec.name).await? {
+        last.teach(&control.known);
     }
     let records = listing.identity(control.threads, &control.known).await?;
     // With another key, the hashes of personal data differ.
@@ -279,12 +273,12 @@ struct CommittedVersion {
 }
 
 impl From<SourceVersion> for CommittedVersion {
-    fn from(previous: SourceVersion) -> Self {
+    fn from(last: SourceVersion) -> Self {
         Self {
-            rows: previous.rows,
-            quarantine: previous.quarantine,
-            objects: previous.objects,
-            times: previous.times,
+            rows: last.rows,
+            quarantine: last.quarantine,
+            objects: last.objects,
+            times: last.times,
         }
     }
 }
@@ -301,7 +295,7 @@ struct Commit {
 /// Rows in unreferenced files.
 struct StagedRows {
     /// The files of the dataset or, if rows may be superseded, of a staging lake.
-    prepared: UncommittedRows,
+    prepared: PendingRows,
     /// The staging lake, if there are keys; it also has the files of keys that do not fit into
     /// memory.
     staging: Option<Staging>,
@@ -313,21 +307,17 @@ impl Increment<'_> {
     }
 
     /// Reads and commits new records.
-    async fn make(&self, previous: Option<SourceVersion>) -> Result<CommittedVersion, StoreError> {
+    async fn make(&self, last: Option<SourceVersion>) -> Result<CommittedVersion, StoreError> {
         let files = self.files()?;
         let numbers: Vec<u32> = (self.next..).take(files.len()).collect();
-        let (mut taken, waiting, quarantine) =
-            self.take(&files, &numbers, previous.as_ref()).await?;
-        let mut unchanged = self.changes.keep.clone();
-        let resolution = match &previous {
-            Some(previous) => {
-                self.resolve(previous, &files, &mut taken, &mut unchanged)
-                    .await?
-            }
+        let (mut taken, waiting, quarantine) = self.take(&files, &numbers, last.as_ref()).await?;
+        let mut carried = self.changes.keep.clone();
+        let resolution = match &last {
+            Some(last) => self.resolve(last, &files, &mut taken, &mut carried).await?,
             None => Resolution::default(),
         };
         let counts = std::mem::take(&mut taken.counts);
-        let objects = self.objects(unchanged, &files, &numbers, counts);
+        let objects = self.objects(carried, &files, &numbers, counts);
         self.something_readable(&objects)?;
         let listed = manifest::write(self.lake, &self.spec.name, &objects, self.properties).await?;
         let commit = Commit {
@@ -340,9 +330,9 @@ impl Increment<'_> {
                 quarantine.as_ref(),
             ),
         };
-        let (rows, times) = match &previous {
+        let (rows, times) = match &last {
             None => self.begin(waiting, commit).await?,
-            Some(previous) => self.add(waiting, commit, previous, resolution).await?,
+            Some(last) => self.add(waiting, commit, last, resolution).await?,
         };
         Ok(CommittedVersion {
             rows,
@@ -398,10 +388,10 @@ impl Increment<'_> {
         &self,
         waiting: StagedRows,
         mut commit: Commit,
-        previous: &SourceVersion,
+        last: &SourceVersion,
         resolution: Resolution,
     ) -> Result<(DatasetRef, Times), StoreError> {
-        let (lake, base) = (self.lake, &previous.rows);
+        let (lake, base) = (self.lake, &last.rows);
         let superseded = &commit.superseded;
         let prepared = lake.leave_out(base, waiting.prepared, superseded).await?;
         let new = if superseded.len() > 0 {
@@ -409,7 +399,7 @@ impl Increment<'_> {
         } else {
             commit.taken
         };
-        let bounds = previous.times.and_then(|_| resolution.bounds.with(new));
+        let bounds = last.times.and_then(|_| resolution.bounds.with(new));
         let times = match bounds {
             Some(times) => times,
             None => {
@@ -448,10 +438,10 @@ impl Increment<'_> {
         &self,
         files: &[(SourceFile, Format)],
         numbers: &[u32],
-        previous: Option<&SourceVersion>,
+        last: Option<&SourceVersion>,
     ) -> Result<(ReadResult, StagedRows, Option<DatasetRef>), StoreError> {
-        let old = previous.map(|previous| &previous.rows);
-        let refused = previous.and_then(|previous| previous.quarantine.as_ref());
+        let old = last.map(|last| &last.rows);
+        let refused = last.and_then(|last| last.quarantine.as_ref());
         let name = &self.spec.name;
         let schema = origin::with_origin(&self.spec.contract.schema());
         let (rows_in, rows_out) = mpsc::channel(4);
@@ -478,8 +468,8 @@ impl Increment<'_> {
             rows: Outgoing::new(name, rows_in),
             refused: Outgoing::new(name, refused_in),
             beside: old.is_some().then(|| {
-                let unchanged = self.changes.keep.iter();
-                KeyRanges::new(unchanged.map(|object| (object.number, object.counts.places)))
+                let carried = self.changes.keep.iter();
+                KeyRanges::new(carried.map(|object| (object.number, object.counts.places)))
             }),
         };
         let reading = tokio::task::spawn_blocking(move || taking.run(ways));
@@ -520,7 +510,7 @@ impl Increment<'_> {
     /// Resolves duplicates among new rows and rows of the dataset.
     async fn resolve(
         &self,
-        previous: &SourceVersion,
+        last: &SourceVersion,
         files: &[(SourceFile, Format)],
         taken: &mut ReadResult,
         objects: &mut [Object],
@@ -536,11 +526,11 @@ impl Increment<'_> {
         let dropped: BTreeSet<u32> = self.changes.dropped();
         let existing = Existing {
             lake: self.lake,
-            rows: &previous.rows,
+            rows: &last.rows,
             contract: &self.spec.contract,
             dropped: &dropped,
             paths: &paths,
-            times: previous.times.flatten(),
+            times: last.times.flatten(),
         };
         existing.resolve(taken, &new_paths, objects).await
     }

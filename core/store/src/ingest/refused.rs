@@ -2,9 +2,7 @@
 
 use super::{Message, received};
 use crate::{
-    dataset::{
-        DeletedRows, Lake, Part, Properties, ROW_ADDRESS, Scan, UncommittedRows, dataset_error,
-    },
+    dataset::{DeletedRows, Lake, Part, PendingRows, Properties, ROW_ADDRESS, Scan, dataset_error},
     error::StoreError,
     origin,
 };
@@ -80,7 +78,7 @@ pub(super) async fn write(
             let rows = with_first(first, channel);
             lake.prepare(name, rows, Some(before)).await?
         }
-        None => UncommittedRows::nothing(),
+        None => PendingRows::nothing(),
     };
     lake.extend(before, new, &deleted_rows, properties)
         .await

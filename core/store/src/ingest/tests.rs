@@ -56,11 +56,7 @@ impl Bench {
         }
     }
 
-    fn ingest_with(
-        &self,
-        spec: &SourceSpec,
-        control: &Control,
-    ) -> Result<IngestResult, StoreError> {
+    fn ingest_with(&self, spec: &SourceSpec, control: &Control) -> Result<Ingestion, StoreError> {
         let properties = Properties::from([("run".to_string(), "r1".to_string())]);
         self.runtime.block_on(ingest(
             spec,
@@ -71,7 +67,7 @@ impl Bench {
         ))
     }
 
-    fn ingest(&self, uri: &str) -> Result<IngestResult, StoreError> {
+    fn ingest(&self, uri: &str) -> Result<Ingestion, StoreError> {
         self.ingest_with(&Self::spec(uri, TICKET), &Control::default())
     }
 

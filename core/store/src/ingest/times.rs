@@ -6,9 +6,7 @@
 
 use crate::{
     contract::Contract,
-    dataset::{
-        DeletedRows, Lake, Part, Properties, ROW_ADDRESS, Rows, UncommittedRows, dataset_error,
-    },
+    dataset::{DeletedRows, Lake, Part, PendingRows, Properties, ROW_ADDRESS, Rows, dataset_error},
     error::StoreError,
 };
 use arrow::{
@@ -106,10 +104,10 @@ impl Lake {
     pub(super) async fn times_behind(
         &self,
         base: &DatasetRef,
-        prepared: &UncommittedRows,
+        prepared: &PendingRows,
         time: Option<&str>,
     ) -> Result<Times, StoreError> {
-        self.times_where(base, Part::Uncommitted(prepared), time, |_| true)
+        self.times_where(base, Part::Pending(prepared), time, |_| true)
             .await
     }
 

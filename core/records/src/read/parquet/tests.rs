@@ -461,26 +461,22 @@ fn contracts_hold_for_columns_as_for_records() {
         [field.who.field.name]\ntype = \"string\"\npersonal = \"hash\"\n\
         [field.n]\ntype = \"integer\"\ndefault = 7\nmax = 8\n\
         [field.late]\ntype = \"integer\"\ndefault = 3\n";
-    let gathered = read_under(&format!("unknown = \"keep\"\n{fields}"), &bytes);
-    let column = |name: &str| gathered.batches[0].column_by_name(name).unwrap();
+    let read = read_under(&format!("unknown = \"keep\"\n{fields}"), &bytes);
+    let column = |name: &str| read.batches[0].column_by_name(name).unwrap();
     assert_eq!(shown(column("n"), 0), "7");
     assert_eq!(shown(column("late"), 0), "3");
     assert_eq!(shown(column("_rest"), 0), "{\"who.height\":180}");
     assert!(!shown(column("who"), 0).contains("Ada"));
     let unknown = [("who.height".to_string(), 2), ("z".to_string(), 2)];
-    assert_eq!(gathered.unknown, unknown);
+    assert_eq!(read.unknown, unknown);
     // The message about the refused row contains no personal data.
-    assert_eq!(gathered.refused.len(), 1);
+    assert_eq!(read.refused.len(), 1);
     assert!(
-        gathered.refused[0].starts_with("2 n: 9 is above"),
+        read.refused[0].starts_with("2 n: 9 is above"),
         "{:?}",
-        gathered.refused
+        read.refused
     );
-    assert!(
-        !gathered.refused[0].contains("Bob"),
-        "{:?}",
-        gathered.refused
-    );
+    assert!(!read.refused[0].contains("Bob"), "{:?}", read.refused);
     let refused = read_under(&format!("unknown = \"refuse\"\n{fields}"), &bytes).refused;
     assert_eq!(refused.len(), 2);
     assert!(

@@ -71,7 +71,7 @@ fn take(
     contract: &str,
     run: &str,
     patience: Option<u64>,
-) -> Option<IngestResult> {
+) -> Option<Ingestion> {
     let spec = SourceSpec {
         required: false,
         ..Bench::spec("raw/**/*.jsonl", contract)
@@ -94,7 +94,7 @@ fn take(
     ended.ok().map(Result::unwrap)
 }
 
-fn consistent(bench: &Bench, lake: &Lake, found: &IngestResult) {
+fn consistent(bench: &Bench, lake: &Lake, found: &Ingestion) {
     let note = &found.note;
     let rows = rows(bench, lake);
     let times = rows.iter().filter_map(|row| row.rsplit('|').next());
@@ -114,7 +114,7 @@ fn consistent(bench: &Bench, lake: &Lake, found: &IngestResult) {
 
 /// The number of quarantined records; checks that each is of an existing file, and none is
 /// there twice.
-fn refused_places(bench: &Bench, lake: &Lake, found: &IngestResult) -> u64 {
+fn refused_places(bench: &Bench, lake: &Lake, found: &Ingestion) -> u64 {
     let Some(quarantine) = &found.quarantine else {
         return 0;
     };
