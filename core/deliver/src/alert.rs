@@ -178,9 +178,8 @@ fn alert_with(
         Err(error) if error.is_full() || !place.is_run => None,
         Err(error) => return Err(error),
     };
-    let handed = (functions.program)().and_then(|program| {
-        sendmail::hand_over(&program, &text, functions.limit, functions.stopped)
-    });
+    let handed = (functions.program)()
+        .and_then(|program| sendmail::send(&program, &text, functions.limit, functions.stopped));
     handed.map_err(|why| not_sent(message_path, why))?;
     sent.time = Timestamp::now().to_string();
     note(place, &sent, functions)?;
@@ -225,7 +224,7 @@ fn note(place: NoteFolder<'_>, sent: &Sent, functions: &SendFunctions<'_>) -> Re
     match (functions.write)(&marker, &text) {
         Err(error) if error.is_full() || !place.is_run => {
             // The message is sent even if that cannot be recorded.
-            let _ = File::create(marker_without_room(place.folder, &sent.alert));
+            let _ = File::create(marker_on_full_disk(place.folder, &sent.alert));
             Ok(())
         }
         noted => noted,
@@ -233,13 +232,13 @@ fn note(place: NoteFolder<'_>, sent: &Sent, functions: &SendFunctions<'_>) -> Re
 }
 
 /// The empty file that records that an alert was sent.
-fn marker_without_room(folder: &Path, alert: &str) -> PathBuf {
+fn marker_on_full_disk(folder: &Path, alert: &str) -> PathBuf {
     folder.join(format!("alert.{alert}.sent"))
 }
 
 /// Reads the record that this alert was sent before; an unreadable record counts as none.
 fn sent_before(folder: &Path, now: &Sent) -> Option<Sent> {
-    let empty = std::fs::metadata(marker_without_room(folder, &now.alert));
+    let empty = std::fs::metadata(marker_on_full_disk(folder, &now.alert));
     if let Ok(modified) = empty.and_then(|data| data.modified()) {
         let time =
             Timestamp::try_from(modified).map_or_else(|_| String::new(), |time| time.to_string());

@@ -217,7 +217,7 @@ impl Tally {
         }
         let (n, examples) = self.refused.entry(violation.reason).or_default();
         *n += 1;
-        if has_room(examples, &violation.field) {
+        if takes_example(examples, &violation.field) {
             examples.push(Example {
                 file: file.to_string(),
                 line: row.line,
@@ -344,7 +344,7 @@ impl Tally {
 
 /// Makes room for an example of a field. A full list drops an example of a field that has several,
 /// so that every field with errors is shown.
-fn has_room(examples: &mut Vec<Example>, field: &str) -> bool {
+fn takes_example(examples: &mut Vec<Example>, field: &str) -> bool {
     if examples.len() < EXAMPLES {
         return true;
     }

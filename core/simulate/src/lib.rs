@@ -157,7 +157,7 @@ pub enum Error {
         "{} holds {file:?}{others}, which no simulation made and which would be gone; move it away, or \
          simulate into another folder", .path.display()
     )]
-    Strangers {
+    ForeignFiles {
         /// Folder.
         path: PathBuf,
         /// One of the files.
@@ -194,7 +194,7 @@ impl Error {
             | Error::Dates { .. }
             | Error::Timezone { .. }
             | Error::Occupied { .. }
-            | Error::Strangers { .. } => true,
+            | Error::ForeignFiles { .. } => true,
             Error::Io { .. } | Error::Truth { .. } => false,
         }
     }
@@ -279,7 +279,7 @@ fn check(config: &Config) -> Result<(), Error> {
     let mut strangers = strangers.into_iter();
     match (strangers.next(), strangers.count() as u64) {
         (None, _) => Ok(()),
-        (Some(file), more) => Err(Error::Strangers {
+        (Some(file), more) => Err(Error::ForeignFiles {
             path: config.out.clone(),
             file,
             others: match more {

@@ -188,7 +188,7 @@ impl Lake {
 
     /// The newest version, if it was made from the same inputs by a process that died before
     /// recording it. Writing it again would only give it another number.
-    async fn made_before(
+    async fn committed_before(
         &self,
         name: &str,
         properties: &Properties,

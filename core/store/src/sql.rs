@@ -123,7 +123,7 @@ impl Sql {
             })
         };
         std::thread::scope(|scope| {
-            let thread = parse::roomy().spawn_scoped(scope, plan);
+            let thread = parse::large_stack_thread().spawn_scoped(scope, plan);
             thread
                 .map_err(parse::no_thread)?
                 .join()
@@ -370,7 +370,9 @@ async fn planned(
         // The receiver is gone if the run was cancelled.
         let _ = done.send(runtime.block_on(plan));
     };
-    parse::roomy().spawn(thread).map_err(parse::no_thread)?;
+    parse::large_stack_thread()
+        .spawn(thread)
+        .map_err(parse::no_thread)?;
     waiting.await.unwrap_or_else(|_| {
         let error = SqlError::new("the query could not be planned, for a defect of this program");
         Err(error.help("please report it with the query").into())

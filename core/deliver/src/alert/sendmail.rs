@@ -47,7 +47,7 @@ fn find_in(own: Option<&OsStr>, search: &OsStr, places: &[&str]) -> Result<PathB
 
 /// Passes a message with its recipients to the program; the error is the program's output. Kills it
 /// as soon as `stopped` returns true.
-pub(super) fn hand_over(
+pub(super) fn send(
     program: &Path,
     message: &str,
     limit: Duration,

@@ -44,10 +44,10 @@ impl Machine {
     }
 
     fn send(&self, alert: &Alert, limit: Duration) -> Result<AlertOutcome, Error> {
-        self.tell_until(alert, limit, &|| false)
+        self.send_until(alert, limit, &|| false)
     }
 
-    fn tell_until(
+    fn send_until(
         &self,
         alert: &Alert,
         limit: Duration,
@@ -217,7 +217,7 @@ fn a_program_asked_to_stop_waits_for_no_mail() {
     let machine = Machine::new("touch begun; sleep 300");
     let begun = Instant::now();
     let stopped = || machine.has("begun");
-    let error = machine.tell_until(&example(), SOON, &stopped).unwrap_err();
+    let error = machine.send_until(&example(), SOON, &stopped).unwrap_err();
     let error = error.to_string();
     assert!(
         error.contains("was stopped with it") && error.contains(MESSAGE),
@@ -227,12 +227,12 @@ fn a_program_asked_to_stop_waits_for_no_mail() {
     assert!(!machine.has(SENT), "the next look tries again");
 
     fs::remove_file(machine.folder.path().join("begun")).unwrap();
-    let error = machine.tell_until(&example(), SOON, &|| true).unwrap_err();
+    let error = machine.send_until(&example(), SOON, &|| true).unwrap_err();
     assert!(error.to_string().contains("was not started"), "{error}");
     // Another process sends the same alert and hangs.
     let other = File::open(machine.folder.path()).unwrap();
     other.lock().unwrap();
-    let error = machine.tell_until(&example(), SOON, &|| true).unwrap_err();
+    let error = machine.send_until(&example(), SOON, &|| true).unwrap_err();
     assert!(error.to_string().contains("another process"), "{error}");
     assert!(!machine.has("begun"));
 }

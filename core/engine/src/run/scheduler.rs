@@ -252,7 +252,7 @@ impl<'a> Scheduler<'a> {
                 identities.push((key, identity.clone()));
                 continue;
             }
-            let outcome = self.nothing_made(*input, &self.states[*input]);
+            let outcome = self.skipped_outcome(*input, &self.states[*input]);
             identities.push((key.clone(), canonical::hash(&outcome.cell)));
             outcomes.insert(key, outcome);
         }
@@ -260,7 +260,7 @@ impl<'a> Scheduler<'a> {
     }
 
     /// The outcome of a skipped node: a cell with the reason.
-    fn nothing_made(&self, index: usize, state: &State) -> Arc<Outcome> {
+    fn skipped_outcome(&self, index: usize, state: &State) -> Arc<Outcome> {
         let node = self.node(index);
         let mut cell = Cell::new(node.short(), node.kind());
         cell.title.clone_from(&node.title);
@@ -402,7 +402,7 @@ impl<'a> Scheduler<'a> {
             event.message = Some(failure.to_string());
         });
         let state = State::Failed { failure, soft };
-        self.leave_cell(index, self.nothing_made(index, &state));
+        self.leave_cell(index, self.skipped_outcome(index, &state));
         self.ends.push((index, state));
     }
 
@@ -414,7 +414,7 @@ impl<'a> Scheduler<'a> {
             event.message = Some(reason.clone());
         });
         let state = State::Skipped { reason, soft };
-        self.leave_cell(index, self.nothing_made(index, &state));
+        self.leave_cell(index, self.skipped_outcome(index, &state));
         self.settle(index, state);
     }
 

@@ -78,7 +78,7 @@ fn is_within(finding: &Finding, window: &Window) -> bool {
 }
 
 /// Removes the alarm from findings that another alarm covers.
-pub(super) fn tell_once(cells: &mut [Cell]) {
+pub(super) fn demote_covered(cells: &mut [Cell]) {
     let uncovered: BTreeSet<(String, String)> = stories(findings(cells))
         .into_iter()
         .map(|finding| (finding.stage.clone(), finding.id.clone()))

@@ -126,7 +126,7 @@ impl Lake {
         prepared: PendingRows,
         properties: &Properties,
     ) -> Result<DatasetRef, StoreError> {
-        if let Some(reference) = self.made_before(name, properties).await? {
+        if let Some(reference) = self.committed_before(name, properties).await? {
             return Ok(reference);
         }
         let mut transaction = prepared.0;

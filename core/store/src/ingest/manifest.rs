@@ -160,7 +160,7 @@ impl SourceVersion {
     }
 
     /// Adds the hashes of its files to the known ones.
-    pub fn teach(&self, known: &Hashes) {
+    pub fn add_hashes_to(&self, known: &Hashes) {
         for object in &self.objects {
             let written = Timestamp::from_nanosecond(i128::from(object.modified));
             let hash = blake3::Hash::from_hex(&object.hash);
@@ -206,7 +206,7 @@ impl VersionDatasets {
     }
 
     /// Returns true if all of them still exist.
-    pub async fn are_there(&self, lake: &Lake) -> bool {
+    pub async fn exist(&self, lake: &Lake) -> bool {
         for dataset in std::iter::once(&self.manifest).chain(&self.quarantine) {
             if !lake.exists(dataset).await {
                 return false;

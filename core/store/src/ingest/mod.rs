@@ -156,7 +156,7 @@ async fn once(
     let listing = Listing::find(&spec.name, &spec.uri, base, spec.required, spec.days).await?;
     let last = SourceVersion::read(lake, &spec.name).await?;
     if let Some(last) = &last {
-        last.teach(&control.known);
+        last.add_hashes_to(&control.known);
     }
     let hashes = listing.hashes(control.threads, &control.known).await?;
     let key = control.hash_key.as_deref();
@@ -226,7 +226,7 @@ pub async fn source_identity(
 ) -> Result<String, StoreError> {
     let listing = Listing::find(&spec.name, &spec.uri, base, spec.required, spec.days).await?;
     if let Some(last) = SourceVersion::read(lake, &spec.name).await? {
-        last.teach(&control.known);
+        last.add_hashes_to(&control.known);
     }
     let records = listing.identity(control.threads, &control.known).await?;
     // With another key, the hashes of personal data differ.

@@ -29,7 +29,7 @@ impl Lake {
         };
         if !self.is_shown(dataset, &latest, &properties).await? {
             if !self.cited(&dataset.name).await?.contains(&dataset.version)
-                || !named.are_there(self).await
+                || !named.exist(self).await
             {
                 return Ok(());
             }

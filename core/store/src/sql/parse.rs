@@ -86,7 +86,7 @@ fn with_large_stack<T: Send>(
         return Err(SqlError::new(message).help("split it into several stages"));
     }
     std::thread::scope(|scope| {
-        let thread = roomy()
+        let thread = large_stack_thread()
             .spawn_scoped(scope, || work(sql))
             .map_err(no_thread)?;
         thread
@@ -96,7 +96,7 @@ fn with_large_stack<T: Send>(
 }
 
 /// A thread with a stack for any query.
-pub(super) fn roomy() -> std::thread::Builder {
+pub(super) fn large_stack_thread() -> std::thread::Builder {
     std::thread::Builder::new()
         .name("query".to_string())
         .stack_size(STACK_BYTES)
