@@ -83,7 +83,7 @@ fn plan_list_and_show_speak_of_the_same_run() {
     ] {
         for command in [&["show"][..], &["rerun"], &["diff", "latest"]] {
             let missing = retrocast_in(scratch.path(), &[command, &[name]].concat()).expect(2);
-            says(&missing, &[words]);
+            assert_stderr(&missing, &[words]);
         }
     }
 }
@@ -115,7 +115,7 @@ fn small() -> &'static Scratch {
         let ended = retrocast_in(scratch.path(), &run).expect(0);
         let period = "31 December 1849 to 6 January 1850";
         let cover = "the records cover 6 January 2026 to 6 January 2026";
-        says(
+        assert_stderr(
             &ended,
             &[&format!("no records in 1850-W01 ({period}): {cover}")],
         );
@@ -125,7 +125,7 @@ fn small() -> &'static Scratch {
 
 /// A run for a window without records says so, also in its report, and is not the latest run.
 #[test]
-fn a_window_of_long_ago_is_said_and_is_not_the_latest() {
+fn a_window_of_long_ago_is_reported_and_is_not_the_latest() {
     let scratch = small();
     let show = |run: &str| {
         retrocast_in(scratch.path(), &["show", run])
@@ -371,7 +371,7 @@ fn parameters_are_checked() {
         let both = ["--window", "2026-W42", "--date", "2026-10-18"];
         let arguments = [&[command, "weekly-operations", "--jobs", &jobs], &both[..]].concat();
         let ended = retrocast_in(scratch.path(), &arguments).expect(2);
-        says(
+        assert_stderr(
             &ended,
             &["--date 2026-10-18 lies before the end of --window 2026-W42"],
         );

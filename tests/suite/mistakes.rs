@@ -69,7 +69,7 @@ fn a_run_of_a_wrong_job_ends_with_the_same_errors_and_code() {
 
 /// Output for programs is JSON from the first byte to the last, also for an invalid job.
 #[test]
-fn mistakes_are_told_to_programs_in_the_form_of_their_command() {
+fn mistakes_are_reported_to_programs_in_the_form_of_their_command() {
     let scratch = Scratch::new();
     scratch.write("jobs/wrong.toml", JOB);
     scratch.write("jobs/contracts/ticket.toml", CONTRACT);
@@ -245,6 +245,6 @@ fn a_schedule_names_the_field_that_cannot_be() {
         );
         scratch.write("jobs/late.toml", job);
         let ended = retrocast_in(scratch.path(), &["check", "late"]).expect(2);
-        says(&ended, &["late.toml:4:8", words]);
+        assert_stderr(&ended, &["late.toml:4:8", words]);
     }
 }

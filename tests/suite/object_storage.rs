@@ -207,14 +207,14 @@ fn what_is_not_there_is_reported() {
         server.retrocast(scratch.path(), &arguments)
     };
     let ended = run("s3://records/nothing").expect(1);
-    says(
+    assert_stderr(
         &ended,
         &["no file in \"s3://records/nothing", "fix the pattern"],
     );
     let ended = run("s3://elsewhere/nothing").expect(1);
-    says(&ended, &["s3://elsewhere"]);
+    assert_stderr(&ended, &["s3://elsewhere"]);
     let ended = run("s3://key:secret@records/x").expect(1);
-    says(&ended, &["credentials belong in the environment"]);
+    assert_stderr(&ended, &["credentials belong in the environment"]);
     assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
 }
 
@@ -278,7 +278,7 @@ fn run_below(folder: &Path) -> PathBuf {
     panic!("no run below {}", folder.display());
 }
 
-fn lake_and_archive_there(test: &str, faults: bool) {
+fn check_lake_and_archive(test: &str, faults: bool) {
     let Some(server) = Server::start(test, operations(), faults) else {
         return;
     };
@@ -357,12 +357,12 @@ fn lake_and_archive_there(test: &str, faults: bool) {
 
 #[test]
 fn lake_and_archive_in_object_storage_are_what_they_are_in_a_folder() {
-    lake_and_archive_there("lake in object storage", false);
+    check_lake_and_archive("lake in object storage", false);
 }
 
 #[test]
 fn a_lake_in_a_storage_that_fails_every_tenth_time_is_the_same() {
-    lake_and_archive_there("lake in a storage that fails", true);
+    check_lake_and_archive("lake in a storage that fails", true);
 }
 
 /// Number of races between machines for a window; `RETROCAST_ROUNDS` overrides it.
@@ -399,7 +399,7 @@ fn of_eight_machines_at_once_one_runs() {
                 ran += 1;
             } else {
                 let ended = ended.expect(4);
-                says(
+                assert_stderr(
                     &ended,
                     &["is being run for 2026-W46 already by ", "process "],
                 );

@@ -38,7 +38,7 @@ fn workspace() -> Scratch {
 }
 
 #[test]
-fn what_is_due_is_run_once_and_tried_again_as_told() {
+fn what_is_due_is_run_once_and_tried_again_as_configured() {
     let scratch = workspace();
     let folder = scratch.path();
     let count = || runs(&scratch.join("reports"), "tickets").len();
@@ -93,7 +93,7 @@ fn a_broken_job_file_stops_no_other() {
 }
 
 #[test]
-fn a_loop_runs_what_is_due_and_ends_when_told() {
+fn a_loop_runs_what_is_due_and_ends_when_signalled() {
     let scratch = workspace();
     scratch.write("tickets/all.jsonl", TICKET);
     let mut child = Command::new(program())

@@ -136,7 +136,7 @@ pub fn workspace_of(name: &str, job: &str) -> Scratch {
 }
 
 /// Checks that stderr contains all these texts.
-pub fn says(ended: &Ended, words: &[&str]) {
+pub fn assert_stderr(ended: &Ended, words: &[&str]) {
     for word in words {
         let stderr = &ended.stderr;
         assert!(stderr.contains(word), "{word:?} is not said:\n{stderr}");

@@ -117,7 +117,7 @@ impl Drop for Watch {
 }
 
 #[test]
-fn new_records_are_told_within_a_minute() {
+fn new_records_are_reported_within_a_minute() {
     let scratch = workspace();
     let arguments = ["watch", "tickets", "--window", "2026-W46"];
     let mut watch = Watch::begin(scratch.path(), &arguments);

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_fails_is_told_with_what_it_said() {
+    fn a_process_that_fails_is_reported_with_what_it_said() {
         let log = std::env::temp_dir().join(format!("xtask-measure-{}", std::process::id()));
         let mut command = Command::new("sh");
         let error = once(command.args(["-c", "echo why >&2; exit 7"]), &log).unwrap_err();

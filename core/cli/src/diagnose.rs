@@ -46,7 +46,7 @@ mod tests {
     use std::io;
 
     #[test]
-    fn what_led_to_an_error_is_said_once() {
+    fn what_led_to_an_error_is_reported_once() {
         let full = || io::Error::from(io::ErrorKind::StorageFull);
         let named = EngineError::Write {
             path: "lake/a.lease".into(),

@@ -425,7 +425,7 @@ fn levels_that<const N: usize>(
         _ => 0,
     };
     let differ = |i: usize, j: usize| values[i] != values[j];
-    let tells_apart = |decimals: &usize| {
+    let distinguishes = |decimals: &usize| {
         let texts = scaled.map(|value| fixed(value, *decimals));
         (0..N).all(|i| (0..i).all(|j| !differ(i, j) || texts[i] != texts[j]))
     };
@@ -436,7 +436,7 @@ fn levels_that<const N: usize>(
         });
         fit(printed.map(|number| number.unwrap_or(f64::NAN) / scale))
     };
-    let base = (base..=DECIMALS_MAX).find(tells_apart).unwrap_or(base);
+    let base = (base..=DECIMALS_MAX).find(distinguishes).unwrap_or(base);
     let decimals = (base..=DECIMALS_MAX.min(base + EXTRA_MAX))
         .max_by_key(|decimals| (fits(decimals), std::cmp::Reverse(*decimals)))
         .unwrap_or(base);

@@ -26,7 +26,7 @@ mod tests {
     use super::is_mail_address;
 
     #[test]
-    fn addresses_are_told_from_other_texts() {
+    fn addresses_are_distinguished_from_other_texts() {
         for valid in ["ops@example.org", "a.b+c@x-y.example", "root@localhost"] {
             assert!(is_mail_address(valid), "{valid}");
         }

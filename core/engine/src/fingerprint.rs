@@ -166,7 +166,7 @@ mod tests {
     use retrocast_run::NodeSpec;
 
     #[test]
-    fn changes_are_said_in_words() {
+    fn changes_are_described_in_words() {
         let plan = test_support::plan(test_support::JOB);
         let node = plan.node("stage.rhythm").unwrap();
         let inputs = [("tickets".to_string(), "a".to_string())];

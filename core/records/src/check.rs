@@ -369,7 +369,7 @@ fn of_days(
     what: String,
     how: &str,
     days: impl Iterator<Item = (i64, u64)>,
-    some_looked_at: bool,
+    is_any_checked: bool,
 ) -> ExpectationResult {
     let (mut n, mut shown) = (0_u64, Vec::new());
     for (day, records) in days {
@@ -381,7 +381,7 @@ fn of_days(
         }
     }
     let found = match n {
-        0 if !some_looked_at => {
+        0 if !is_any_checked => {
             "nothing to tell it by: the first and the last day do not count, and there is no other"
                 .to_string()
         }

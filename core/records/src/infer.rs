@@ -34,8 +34,8 @@
 
 mod choose;
 mod evidence;
+mod hints;
 mod kind;
-mod looks;
 mod profile;
 mod sample;
 mod write;

@@ -564,7 +564,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_report_before_had_is_told_from_news_and_from_what_is_gone() {
+    fn what_the_report_before_had_is_distinguished_from_news_and_from_what_is_gone() {
         let mut report = crate::sample::sample();
         let stage = report
             .cells

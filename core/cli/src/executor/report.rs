@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_programs_of_one_version_are_told_apart() {
+    fn two_programs_of_one_version_are_distinguished() {
         let [one, other] = ["6c22f34", "f380d5b"].map(|commit| build("retrocast 0.1.0", commit));
         assert_eq!(one, "retrocast 0.1.0 (6c22f34)");
         assert_ne!(one, other);

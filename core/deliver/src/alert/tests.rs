@@ -281,7 +281,7 @@ fn a_full_disk_keeps_nobody_from_being_told_once() {
 }
 
 #[test]
-fn a_run_without_a_folder_is_told_of_all_the_same() {
+fn a_run_without_a_folder_is_reported_too() {
     let machine = Machine::new("cat > received");
     let program = || Ok(machine.folder.path().join("sendmail"));
     let nowhere = machine.folder.path().join("nowhere");

@@ -115,10 +115,10 @@ fn keyed<'a>(run: &'a RunFolder, effects: &[Judgement]) -> BTreeMap<Key, &'a Fin
     let mut found = BTreeMap::new();
     let judged = run.findings().filter(|(node, finding)| {
         let id = improvement(finding);
-        let is_told = |effect: &Judgement| {
+        let is_measured = |effect: &Judgement| {
             effect.compared && effect.node == *node && Some(effect.improvement.as_str()) == id
         };
-        !effects.iter().any(is_told)
+        !effects.iter().any(is_measured)
     });
     for (node, finding) in judged {
         let mut key = (node.to_string(), finding.id.clone(), 0);
@@ -272,10 +272,10 @@ fn was(old: &Finding, new: &Finding) -> String {
             [change(a.value - 1.0), change(b.value - 1.0)],
             [change(a.value), change(b.value)],
         ];
-        let is_said = |[was, is]: &&[String; 2]| {
+        let is_stated = |[was, is]: &&[String; 2]| {
             was != is && old.sentence.contains(was.as_str()) && new.sentence.contains(is.as_str())
         };
-        if let Some([was, _]) = forms.iter().find(is_said) {
+        if let Some([was, _]) = forms.iter().find(is_stated) {
             return was.clone();
         }
     }

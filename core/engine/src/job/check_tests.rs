@@ -110,7 +110,7 @@ error: unknown kind `anomly` in [stage.unusual]
 "#;
 
 #[test]
-fn seven_mistakes_are_said_at_once() {
+fn seven_mistakes_are_reported_at_once() {
     let checked = checked(MISTAKES);
     assert!(checked.job.is_none());
     assert_eq!(render(&checked.diagnostics, MISTAKES, false), SAID);
@@ -366,7 +366,7 @@ fn a_history_is_a_time_before_days_that_the_uri_tells() {
 }
 
 #[test]
-fn syntax_errors_are_said_once_and_the_rest_is_checked() {
+fn syntax_errors_are_reported_once_and_the_rest_is_checked() {
     check(
         "[params.least]",
         "[params.least",
@@ -463,7 +463,7 @@ fn the_schema_has_every_kind_and_every_key() {
 }
 
 #[test]
-fn errors_of_contracts_are_said_in_their_own_text() {
+fn errors_of_contracts_are_reported_in_their_own_text() {
     let broken = |text: &str, name: &str| text.replace(name, "contract = \"broken\"");
     let text = broken(JOB, "contract = \"ticket\"");
     // Reported once even if two sources have it, and after the job's own mistakes.

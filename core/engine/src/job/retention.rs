@@ -65,7 +65,7 @@ mod tests {
     use jiff::civil::date;
 
     #[test]
-    fn reports_are_kept_as_long_as_told() {
+    fn reports_are_kept_as_long_as_configured() {
         let text = format!("{}\n[retention]\nkeep = \"26 weeks\"\n", test_support::JOB);
         let retention = test_support::job(&text).retention.unwrap();
         assert_eq!(retention.at_least, 4);

@@ -32,7 +32,7 @@ fn check(keys: &str, expected: &[&str]) {
 const CRON: &str = "cron = \"0 9 * * MON\"\n";
 
 #[test]
-fn what_is_not_said_has_defaults() {
+fn what_is_not_set_has_defaults() {
     let plain = schedule(CRON);
     assert_eq!(
         plain,
@@ -52,7 +52,7 @@ fn what_is_not_said_has_defaults() {
 }
 
 #[test]
-fn everything_can_be_said() {
+fn every_key_is_read() {
     let keys = "missed = \"all\"\nmost = 3\nretry = [\"30 minutes\", \"2h\"]\n\
                 admin = \"ops@example.org\"\ntell_after = 2\n[schedule.only_if]\n\
                 load_below = 1\nfree_disk = \"2 GiB\"\nfree_memory = \"500MB\"\n\
@@ -77,7 +77,7 @@ fn everything_can_be_said() {
 }
 
 #[test]
-fn mistakes_are_said_with_their_places() {
+fn mistakes_are_reported_with_their_places() {
     let not = "is not a schedule";
     let fields = "minute, hour, day of month, month, weekday, such as \"0 9 * * SUN\"";
     check(

@@ -117,7 +117,7 @@ async fn a_journal_cut_off_anywhere_is_gone_on_with() {
 }
 
 #[tokio::test]
-async fn a_second_run_of_the_same_is_told_who_holds_it() {
+async fn a_second_run_of_the_same_learns_who_holds_the_lease() {
     let folder = Folder::new();
     let executor = Arc::new(TrialExecutor::new([("stage.rhythm", Order::Hang)]));
     let first = run_in(&folder, &executor);

@@ -64,7 +64,7 @@ fn a_shallow_clone_is_refused() {
 }
 
 #[test]
-fn a_partial_clone_is_told_when_something_is_missing() {
+fn a_partial_clone_is_reported_when_something_is_missing() {
     let mut repo = Fixture::new();
     repo.write("a", "1\n");
     repo.commit("one");
@@ -87,7 +87,7 @@ fn a_partial_clone_is_told_when_something_is_missing() {
 }
 
 #[test]
-fn damage_is_told_with_the_object() {
+fn damage_is_reported_with_the_object() {
     let mut repo = Fixture::new();
     repo.write("a", "1\n");
     repo.commit("one");

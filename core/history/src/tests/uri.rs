@@ -30,7 +30,7 @@ fn uris_are_taken_apart() {
 }
 
 #[test]
-fn mistakes_are_told_with_what_to_do() {
+fn mistakes_are_reported_with_what_to_do() {
     let cases = [
         ("git+ssh://host/repo", "git+ssh://, which is not read"),
         ("git+htps://host/repo", "did you mean `git+https`?"),

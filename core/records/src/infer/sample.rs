@@ -1,6 +1,6 @@
 //! Samples records evenly from all files of a source, and collects statistics of their fields.
 
-use super::{evidence::is_nothing, looks, profile::Profile};
+use super::{evidence::is_nothing, hints, profile::Profile};
 use crate::{
     contract::{Contract, REST, UnknownFields},
     error::SourceError,
@@ -122,7 +122,7 @@ impl Sampler<'_> {
     fn block(&mut self, parsed: &ParsedBlock) -> bool {
         for name in &parsed.unknown_names {
             let names = &mut self.sample.names;
-            let shared = looks::shared_name(name).filter(|_| self.cells);
+            let shared = hints::shared_name(name).filter(|_| self.cells);
             if let Some(shared) = shared.filter(|shared| names.iter().any(|name| name == shared)) {
                 self.sample.repeat(shared);
             } else if names.len() < FIELDS && !names.contains(name) {
@@ -171,7 +171,7 @@ impl Sampler<'_> {
         let sample = &mut *self.sample;
         let mut gathered = BTreeSet::new();
         for (name, value) in &fields {
-            let shared = looks::shared_name(name).unwrap_or(name);
+            let shared = hints::shared_name(name).unwrap_or(name);
             if self.cells
                 && let Some(records) = sample.repeated.get_mut(shared)
             {
@@ -253,7 +253,7 @@ impl Sample {
     /// Returns true if a field seems to be personal data, by its name or its values.
     pub fn is_personal(name: &str, profile: &Profile) -> bool {
         let inner = profile.items.as_deref().unwrap_or(profile);
-        let looks_so = inner.personal > 0 && inner.personal * 2 >= inner.texts;
-        looks_so || looks::personal_name(name)
+        let is_likely = inner.personal > 0 && inner.personal * 2 >= inner.texts;
+        is_likely || hints::personal_name(name)
     }
 }

@@ -843,7 +843,7 @@ fn texts_of_records_stay_texts_in_a_draft() {
 }
 
 #[test]
-fn formats_can_be_said() {
+fn formats_can_be_given() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.txt"), "a,b\n1,2\n").unwrap();
     let mut input = Input::of("a", "a.txt");

@@ -180,7 +180,7 @@ fn a_record_cut_anywhere_tells_nothing() {
 }
 
 #[test]
-fn csv_records_are_told_without_personal_cells() {
+fn csv_records_are_reported_without_personal_cells() {
     let contract = contract::parse("t", "t.toml", CONTRACT).unwrap();
     let line = "id;email;nick;user;n";
     let marks = crate::Dialect::AS_FOUND.marks(line);

@@ -29,7 +29,7 @@ fn read_as(text: &str, format: &str, zone: Option<Zone>) -> String {
 }
 
 #[test]
-fn the_end_of_time_is_told_too() {
+fn the_end_of_time_is_printed_too() {
     for text in [
         "2026-11-09T13:30:00.25Z",
         "9999-12-30T22:00:00Z",

@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_apart_is_refused() {
+    fn what_cannot_be_distinguished_is_refused() {
         for wrong in [
             "**/{date}/*.jsonl",
             "{month}/{day}/*",

@@ -128,7 +128,7 @@ fn a_second_warning_of_a_stage_stands_before_any_fact() {
     assert_eq!(sentences(&cells[..2]), ["Mondays", "a row"]);
 }
 
-fn say_with(cells: &[Cell], asks: usize) -> String {
+fn verdict_with(cells: &[Cell], asks: usize) -> String {
     let sources = [source("tickets")];
     let facts = Facts {
         cells,
@@ -162,12 +162,12 @@ fn failed(stage: &str, message: &str) -> Cell {
 #[test]
 fn verdict_counts_what_the_data_says() {
     assert_eq!(
-        say_with(&[], 0),
+        verdict_with(&[], 0),
         "This week nothing was found that needs a decision."
     );
     let warn = finding("a", "anomaly", Severity::Warning, "x");
     assert_eq!(
-        say_with(&[cell("a", "anomaly", vec![warn]), failed("b", "no")], 1),
+        verdict_with(&[cell("a", "anomaly", vec![warn]), failed("b", "no")], 1),
         "This week needs attention: one warning; one stage failed, so the report is partial."
     );
     let empty = [SourceNote {
@@ -302,7 +302,7 @@ fn a_window_without_records_is_reported() {
     };
     let empty = [cell(Some(0)), cell(None)];
     assert_eq!(
-        say_with(&empty, 0),
+        verdict_with(&empty, 0),
         "No record falls in this week, so nothing can be said about it: no record has a time."
     );
     let mut old = source("tickets");
@@ -364,7 +364,7 @@ fn a_window_without_records_is_reported() {
     };
     assert!(verdict(WindowSpec::Week, &facts).starts_with("This week nothing was found"));
     let some = [cell(Some(0)), cell(Some(1))];
-    assert!(say_with(&some, 0).starts_with("This week nothing was found"));
+    assert!(verdict_with(&some, 0).starts_with("This week nothing was found"));
 }
 
 #[test]
@@ -375,15 +375,15 @@ fn verdict_does_not_judge_what_nobody_looked_at() {
     let left = not_run("c", "stage.b failed");
     let done = Cell::new("d", "trend");
     assert_eq!(
-        say_with(&[short.clone(), cell("rows", "sql", Vec::new())], 0),
+        verdict_with(&[short.clone(), cell("rows", "sql", Vec::new())], 0),
         "This week cannot be judged."
     );
     assert_eq!(
-        say_with(&[short, failed_cell.clone(), left.clone()], 0),
+        verdict_with(&[short, failed_cell.clone(), left.clone()], 0),
         "This week cannot be judged: one stage failed and one was not run, so the report is partial."
     );
     assert_eq!(
-        say_with(&[done, failed_cell, left.clone(), left], 0),
+        verdict_with(&[done, failed_cell, left.clone(), left], 0),
         "In what could be looked at of this week, nothing was found that needs a decision: one stage \
          failed and two were not run, so the report is partial."
     );
@@ -391,7 +391,7 @@ fn verdict_does_not_judge_what_nobody_looked_at() {
 
 #[test]
 fn verdict_and_asks_do_not_contradict_each_other() {
-    assert!(!say_with(&[], 1).contains("needs a decision"));
+    assert!(!verdict_with(&[], 1).contains("needs a decision"));
 }
 
 #[test]
@@ -448,7 +448,7 @@ fn missing_records_are_asked_about_once() {
 }
 
 #[test]
-fn a_window_that_lacks_its_last_days_is_said_where_no_stage_looks() {
+fn a_window_that_lacks_its_last_days_is_reported_where_no_stage_looks() {
     let window = Window::parse("2026-W47", "Europe/London").expect("a window");
     let texts = |last: &str, cells: &[Cell]| {
         let mut source = source("builds");
@@ -601,7 +601,7 @@ fn cells_come_in_reading_order() {
 }
 
 #[test]
-fn failures_are_told_once_and_by_a_readable_name() {
+fn failures_are_reported_once_and_by_a_readable_name() {
     let cells = [
         failed("no_name", "stage.no_name: the query is wrong."),
         not_run("after", "stage.no_name failed"),

@@ -409,7 +409,7 @@ fn marks_piled_on_letters_of_other_fonts_do_not_stop_a_report() {
 }
 
 #[test]
-fn broken_templates_are_told_with_file_and_line() {
+fn broken_templates_are_reported_with_file_and_line() {
     let check = |file: &str, text: &str, want: &str| {
         let templates = Templates::built_in().with(file, text);
         let error = pdf(&sample(), Layout::Executive, &templates)

@@ -73,7 +73,7 @@ const ROWS: [(&str, &str, &str); 3] = [
 ];
 
 #[test]
-fn what_works_is_told_from_what_does_nothing() {
+fn what_works_is_distinguished_from_what_does_nothing() {
     for seed in 0..8 {
         let series = [
             ("billing", counts(3 * seed + 1, 15.0, 0.65)),

@@ -243,8 +243,8 @@ fn key_before(rows: &Rows, every: Every, period: SamePeriod, row: usize) -> Opti
     }
     let moment = rows.zone.to_timestamp(before).ok()?;
     // A local time that clocks skipped does not exist.
-    let is_there = rows.zone.to_datetime(moment) == before;
-    is_there.then(|| Timestamp::as_microsecond(moment))
+    let exists = rows.zone.to_datetime(moment) == before;
+    exists.then(|| Timestamp::as_microsecond(moment))
 }
 
 /// The same date a year earlier; 28 February for 29 February.

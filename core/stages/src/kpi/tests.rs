@@ -99,7 +99,7 @@ fn plain(text: &str) -> String {
 }
 
 #[test]
-fn a_fall_is_told_with_its_size() {
+fn a_fall_is_reported_with_its_size() {
     let frame = runs(11, 3, |_| 200.0, |week| if week == 10 { 0.9 } else { 0.97 });
     let analysis = measure(frame, success());
     let cell = analysis.cell;

@@ -324,7 +324,7 @@ fn without(from: usize, to: usize) -> DataFrame {
 }
 
 #[test]
-fn a_gap_is_said_and_is_no_rhythm() {
+fn a_gap_is_reported_and_is_no_rhythm() {
     // 14 September to 4 October; the compared windows begin on 14 September.
     let gap = of(input("tickets", without(42, 63)));
     let finding = named(&gap, "days without records");
@@ -340,8 +340,8 @@ fn a_gap_is_said_and_is_no_rhythm() {
     // A third of 63 days: completeness is two thirds, a fifth of the score.
     let basis = &gap.cell.tables[1].rows;
     let mut basis = basis.iter().map(|row| plain(&row[5]));
-    let is_said = |text: String| text.contains("no records on 21 of 63 days");
-    assert!(basis.any(is_said));
+    let has_silence = |text: String| text.contains("no records on 21 of 63 days");
+    assert!(basis.any(has_silence));
     assert!(score(&gap) < 95.0, "{}", score(&gap));
     // Old gaps are a caveat.
     let old = of(input("tickets", without(14, 28)));

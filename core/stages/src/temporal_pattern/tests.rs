@@ -132,16 +132,21 @@ fn a_title_says_what_its_bars_show_and_no_more() {
                         assert_eq!(named.expect(&title).1, extreme, "{title}: {bars:?}");
                     }
                 }
-                let is_told = !title.contains("proven");
-                assert_eq!(is_told, !cell.findings.is_empty(), "{title}");
-                assert_eq!(is_told, !cell.did.contains("no pattern"), "{}", cell.did);
+                let is_reported = !title.contains("proven");
+                assert_eq!(is_reported, !cell.findings.is_empty(), "{title}");
+                assert_eq!(
+                    is_reported,
+                    !cell.did.contains("no pattern"),
+                    "{}",
+                    cell.did
+                );
                 if title.contains("at weekends") {
                     seen[1] += 1;
                     let sides = bars[5..].iter().map(|bar| bar.1 > 1.0);
                     let rises = title.contains("more frequent") || title.contains("as frequent");
                     assert!(sides.clone().all(|side| side == rises), "{title}: {bars:?}");
                 }
-                if !is_told {
+                if !is_reported {
                     seen[2] += 1;
                     let want = "Failures: no weekday effect of 10 % or more proven";
                     assert_eq!(title, want);
@@ -173,7 +178,7 @@ fn of_2024(days: i64, mut rate: impl FnMut(i64) -> f64, seed: u64) -> DataFrame 
 }
 
 #[test]
-fn years_are_told_with_the_interval_of_their_months() {
+fn years_are_reported_with_the_interval_of_their_months() {
     // Months alternate between few and many; the second year has 2.2 times as many.
     let month = |day: i64| (day % 366) / 31;
     let rate = |day: i64| {

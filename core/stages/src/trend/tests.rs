@@ -275,7 +275,7 @@ fn unknown_params_and_columns_are_refused() {
 }
 
 #[test]
-fn no_trend_is_told_whose_interval_holds_none() {
+fn no_trend_is_reported_whose_interval_holds_none() {
     for seed in 0..40 {
         let analysis = of(memory(seed, 30, 0.05), &params());
         for finding in &analysis.cell.findings {

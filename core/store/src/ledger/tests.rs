@@ -253,7 +253,7 @@ async fn a_ledger_of_an_older_program_gets_the_columns_that_are_new() {
 }
 
 #[tokio::test]
-async fn tables_that_are_not_there_are_told_with_those_that_are() {
+async fn tables_that_are_not_there_are_reported_with_those_that_are() {
     let (_folder, lake) = lake();
     let sql = Sql {
         pool: ResourcePool::without_disk(64 << 20),

@@ -141,7 +141,7 @@ fn a_job_that_never_ran_has_missed_nothing() {
 }
 
 #[test]
-fn the_ladder_waits_as_told_and_then_gives_up() {
+fn the_ladder_waits_as_configured_and_then_gives_up() {
     let mut world = World::new("0 9 * * MON", "Europe/London", "2026-11-16T09:00:00Z");
     world.takes = SignedDuration::from_mins(10);
     world.fate = |n| {
@@ -234,7 +234,7 @@ fn a_newer_due_time_ends_the_wait_of_an_older_one() {
 }
 
 #[test]
-fn what_fails_at_every_due_time_is_told_once() {
+fn what_fails_at_every_due_time_is_reported_once() {
     let mut world = World::new("0 * * * *", "Europe/London", "2026-11-16T09:00:00Z");
     world.fate = |_| RunStatus::Failed;
     let mut alerts = Vec::new();

@@ -15,7 +15,7 @@ use std::{borrow::Cow, sync::Arc};
 const REREAD_MAX: usize = 8 * RECORD_BYTES_MAX;
 
 /// Returns true if a line has no record.
-fn says_nothing(line: &[u8], comment: Option<u8>) -> bool {
+fn is_blank_or_comment(line: &[u8], comment: Option<u8>) -> bool {
     line.trim_ascii().is_empty() || (comment.is_some() && line.first().copied() == comment)
 }
 
@@ -38,10 +38,10 @@ impl Cutter<'_, '_> {
     fn header(&mut self, dialect: &Dialect, fields: &[Field]) -> Result<Option<Header>, Stop> {
         let mut dialect = Cow::Borrowed(dialect);
         let marks = loop {
-            self.pass_unsaid(dialect.comment);
+            self.skip_blank_lines(dialect.comment);
             let line = self.grow(|bytes| memchr::memchr(b'\n', bytes).map(|end| end + 1))?;
             let bytes = &self.input.bytes;
-            if !says_nothing(&bytes[..line], dialect.comment) {
+            if !is_blank_or_comment(&bytes[..line], dialect.comment) {
                 let first = String::from_utf8_lossy(&bytes[..line]);
                 let named = Dialect::named_delimiter(&first);
                 let Some(mark) = named.filter(|_| matches!(dialect, Cow::Borrowed(_))) else {
@@ -77,11 +77,11 @@ impl Cutter<'_, '_> {
 
     /// Drops all blank lines and comments at the start of the buffer. Dropping them one by one
     /// would move the rest of the buffer each time.
-    fn pass_unsaid(&mut self, comment: Option<u8>) {
+    fn skip_blank_lines(&mut self, comment: Option<u8>) {
         let bytes = &self.input.bytes;
         let mut at = 0;
         while let Some(end) = memchr::memchr(b'\n', &bytes[at..]).map(|end| at + end + 1)
-            && says_nothing(&bytes[at..end], comment)
+            && is_blank_or_comment(&bytes[at..end], comment)
         {
             at = end;
         }

@@ -45,7 +45,7 @@ pub(super) fn best_candidate(
         })
         .unwrap_or(0);
     let peers = (0..p.len()).filter(|c| holds(*c) && is_high(*c) == is_high(best));
-    let named = not_told_apart(data, fitted, best, peers);
+    let named = indistinguishable(data, fitted, best, peers);
     let all: Vec<usize> = (0..p.len()).collect();
     let comparison = compared(fitted, &named, &all);
     let when = rhythm.when(&named);
@@ -84,7 +84,7 @@ fn compared(fitted: &RhythmFit, categories: &[usize], others: &[usize]) -> Compa
 
 /// A category, and its peers that differ in the same direction and are not proven to differ less:
 /// naming one alone would deny the others. In calendar order.
-fn not_told_apart(
+fn indistinguishable(
     data: &Data<'_>,
     fitted: &RhythmFit,
     best: usize,
@@ -216,7 +216,7 @@ pub(super) fn weekday_candidates(
     };
     let same_side = |peer: &usize| log(working[*peer]) * log(working[day]) > 0.0;
     let peers = peers.iter().copied().filter(same_side);
-    let days = not_told_apart(data, fitted, day, peers);
+    let days = indistinguishable(data, fitted, day, peers);
     // The lowest day is named if it is proven to be below each of the others, with the numbers of
     // the table.
     let lowest = WORKING
