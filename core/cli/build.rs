@@ -41,12 +41,12 @@ fn loads_short_addresses() -> bool {
         return false;
     }
     // Prints a version such as "glibc 2.36"; the word is missing with other C libraries.
-    let told = Command::new("getconf").arg("GNU_LIBC_VERSION").output();
-    let told = told.map_or_else(
+    let output = Command::new("getconf").arg("GNU_LIBC_VERSION").output();
+    let output = output.map_or_else(
         |_| String::new(),
         |output| String::from_utf8_lossy(&output.stdout).into_owned(),
     );
-    let version = told.trim().strip_prefix("glibc 2.");
+    let version = output.trim().strip_prefix("glibc 2.");
     let minor = version.and_then(|minor| minor.split('.').next()?.parse::<u32>().ok());
     minor.is_some_and(|minor| minor >= 36)
 }

@@ -46,19 +46,19 @@ fn source_note(scratch: &Scratch) -> serde_json::Value {
 fn a_missing_source_fails_and_says_where_it_looked() {
     let scratch = workspace();
     let ended = run(&scratch).expect(1);
-    says(&ended, &["source.tickets", "records"]);
+    assert_stderr(&ended, &["source.tickets", "records"]);
 }
 
 #[test]
-fn a_folder_instead_of_a_file_is_said() {
+fn a_folder_instead_of_a_file_is_reported() {
     let scratch = workspace();
     std::fs::create_dir_all(scratch.join("records/folder.jsonl")).unwrap();
     let ended = run(&scratch).expect(1);
-    says(&ended, &["records"]);
+    assert_stderr(&ended, &["records"]);
     let job = JOB.replace("records/*", "records");
     scratch.write("jobs/small.toml", job);
     let ended = run(&scratch).expect(1);
-    says(&ended, &["records", "folder"]);
+    assert_stderr(&ended, &["records", "folder"]);
 }
 
 #[test]
@@ -99,12 +99,12 @@ fn a_corrupt_gzip_keeps_what_could_be_read_and_is_reported() {
 }
 
 #[test]
-fn a_contract_that_nothing_meets_is_said_with_the_reason() {
+fn a_contract_that_nothing_meets_is_reported_with_the_reason() {
     let scratch = workspace();
     scratch.write("records/a.jsonl", "{\"number\": 1}\n{\"number\": 2}\n");
     let ended = run(&scratch);
     assert_ne!(ended.code, 0, "{}", ended.stdout);
-    says(&ended, &["tickets", "missing"]);
+    assert_stderr(&ended, &["tickets", "missing"]);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn every_kind_of_bad_record_is_set_aside_and_the_rest_goes_on() {
 fn a_job_that_is_not_there_is_answered_with_a_suggestion() {
     let scratch = workspace();
     let ended = retrocast_in(scratch.path(), &["run", "smal"]).expect(2);
-    says(&ended, &["did you mean \"small\"?"]);
+    assert_stderr(&ended, &["did you mean \"small\"?"]);
     let ended = retrocast_in(Path::new("."), &["--workspace", "/nowhere", "run", "x"]).expect(2);
-    says(&ended, &["retrocast init"]);
+    assert_stderr(&ended, &["retrocast init"]);
 }

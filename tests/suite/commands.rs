@@ -40,9 +40,9 @@ fn a_starter_of_one_date_is_the_same_whenever_it_is_made() {
     let scratch = Scratch::new();
     let truth = |name: &str| {
         let ended = retrocast_in(scratch.path(), &["init", name, "--until", "2026-07-02"]);
-        let said = ended.expect(0).stdout;
-        assert!(said.contains("up to 1 July 2026"), "{said}");
-        assert!(said.contains("run hello --date 2026-07-02"), "{said}");
+        let stdout = ended.expect(0).stdout;
+        assert!(stdout.contains("up to 1 July 2026"), "{stdout}");
+        assert!(stdout.contains("run hello --date 2026-07-02"), "{stdout}");
         fs::read(scratch.join(name).join("data/raw/operations/truth.json")).unwrap()
     };
     assert_eq!(truth("a"), truth("b"));
@@ -83,7 +83,7 @@ fn plan_list_and_show_speak_of_the_same_run() {
     ] {
         for command in [&["show"][..], &["rerun"], &["diff", "latest"]] {
             let missing = retrocast_in(scratch.path(), &[command, &[name]].concat()).expect(2);
-            says(&missing, &[words]);
+            assert_stderr(&missing, &[words]);
         }
     }
 }
@@ -115,7 +115,7 @@ fn small() -> &'static Scratch {
         let ended = retrocast_in(scratch.path(), &run).expect(0);
         let period = "31 December 1849 to 6 January 1850";
         let cover = "the records cover 6 January 2026 to 6 January 2026";
-        says(
+        assert_stderr(
             &ended,
             &[&format!("no records in 1850-W01 ({period}): {cover}")],
         );
@@ -125,7 +125,7 @@ fn small() -> &'static Scratch {
 
 /// A run for a window without records says so, also in its report, and is not the latest run.
 #[test]
-fn a_window_of_long_ago_is_said_and_is_not_the_latest() {
+fn a_window_of_long_ago_is_reported_and_is_not_the_latest() {
     let scratch = small();
     let show = |run: &str| {
         retrocast_in(scratch.path(), &["show", run])
@@ -146,9 +146,9 @@ fn a_window_of_long_ago_is_said_and_is_not_the_latest() {
 
 #[test]
 fn a_run_started_by_hand_is_a_success() {
-    let said = retrocast_in(small().path(), &["status"]).expect(0).stdout;
-    assert!(said.contains(", started by hand, on "), "{said}");
-    assert!(said.contains("no scheduled success yet"), "{said}");
+    let stdout = retrocast_in(small().path(), &["status"]).expect(0).stdout;
+    assert!(stdout.contains(", started by hand, on "), "{stdout}");
+    assert!(stdout.contains("no scheduled success yet"), "{stdout}");
     let json = retrocast_in(small().path(), &["status", "--json"])
         .expect(0)
         .stdout;
@@ -201,9 +201,9 @@ fn streams(arguments: &[&str], stdout: Stdio, stderr: Stdio) -> (Option<i32>, St
         .spawn()
         .unwrap();
     let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!said.contains("panicked"), "{said}");
-    (output.status.code(), said)
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    (output.status.code(), stderr)
 }
 
 /// If the output cannot be written, the exit code is 1; if messages cannot be written, nothing
@@ -223,13 +223,17 @@ fn streams_that_cannot_be_written_end_no_run_in_the_middle() {
         &run,
         &run_json,
     ] {
-        let (code, said) = streams(arguments, full(), Stdio::piped());
-        assert_eq!(code, Some(1), "{arguments:?}: {said}");
+        let (code, stderr) = streams(arguments, full(), Stdio::piped());
+        assert_eq!(code, Some(1), "{arguments:?}: {stderr}");
         assert!(
-            said.contains("cannot write to stdout: "),
-            "{arguments:?}: {said}"
+            stderr.contains("cannot write to stdout: "),
+            "{arguments:?}: {stderr}"
         );
-        assert_eq!(said.matches("error:").count(), 1, "{arguments:?}: {said}");
+        assert_eq!(
+            stderr.matches("error:").count(),
+            1,
+            "{arguments:?}: {stderr}"
+        );
     }
     for arguments in [&run[..], &run_json, &["list"], &["plan", "small"]] {
         let (code, _) = streams(arguments, Stdio::null(), full());
@@ -248,8 +252,8 @@ fn a_reader_that_went_away_is_no_failure() {
     for arguments in [&["list"][..], &["kinds", "trend"], &["--help"], &run] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let (code, said) = streams(arguments, writer.into(), Stdio::piped());
-        assert_eq!((code, said.as_str()), (Some(0), ""), "{arguments:?}");
+        let (code, stderr) = streams(arguments, writer.into(), Stdio::piped());
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{arguments:?}");
     }
 }
 
@@ -311,9 +315,9 @@ fn completions_schema_and_kinds_are_there() {
     let schema = retrocast_in(here, &["schema"]).expect(0).stdout;
     let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
     assert!(schema["$schema"].is_string());
-    let kept = json(&root().join("jobs/job.schema.json"));
+    let committed = json(&root().join("jobs/job.schema.json"));
     assert!(
-        kept == schema,
+        committed == schema,
         "jobs/job.schema.json is old: run `cargo xtask bless`"
     );
     let kinds = retrocast_in(here, &["kinds"]).expect(0).stdout;
@@ -367,7 +371,7 @@ fn parameters_are_checked() {
         let both = ["--window", "2026-W42", "--date", "2026-10-18"];
         let arguments = [&[command, "weekly-operations", "--jobs", &jobs], &both[..]].concat();
         let ended = retrocast_in(scratch.path(), &arguments).expect(2);
-        says(
+        assert_stderr(
             &ended,
             &["--date 2026-10-18 lies before the end of --window 2026-W42"],
         );

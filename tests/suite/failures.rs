@@ -59,11 +59,11 @@ query = "select length(string_agg(repeat('x', 60), ',')) as n from tickets"
 "#;
     let scratch = workspace(stage, 300_000);
     let ended = run(&scratch, &["--memory", "16"]).expect(1);
-    says(&ended, &["stage.all", "memory", "--memory"]);
+    assert_stderr(&ended, &["stage.all", "memory", "--memory"]);
     let folder = runs(&scratch.join("reports"), "small").remove(0);
     assert_eq!(json(&folder.join("run.json"))["status"], "failed");
-    let told = fs::read_to_string(folder.join("failure.txt")).unwrap();
-    assert!(told.contains("stage.all"), "{told}");
+    let text = fs::read_to_string(folder.join("failure.txt")).unwrap();
+    assert!(text.contains("stage.all"), "{text}");
     // With enough memory it resumes.
     let ended = run(&scratch, &["--memory", "512"]).expect(0);
     assert!(ended.stdout.contains("reused"), "{}", ended.stdout);
@@ -78,7 +78,7 @@ query = "select id, repeat('x', 100) as padding from tickets order by padding, i
 "#;
     let scratch = workspace(stage, 300_000);
     let ended = run(&scratch, &["--memory", "32", "--spill", "1"]).expect(1);
-    says(&ended, &["stage.sorted", "disk", "--spill"]);
+    assert_stderr(&ended, &["stage.sorted", "disk", "--spill"]);
     run(&scratch, &["--memory", "32"]).expect(0);
     assert_eq!(entries(&scratch.join("data/lake/.spill")), 0);
     let spilled = sums(&scratch);
@@ -123,18 +123,18 @@ fn interrupted_by(signal: &str, folder: &Path, records: &Path) -> (Option<i32>, 
         .unwrap();
     assert!(killed.success());
     let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output.status.code(), said)
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), stderr)
 }
 
 #[test]
-fn a_run_that_is_told_to_stop_ends_in_order() {
+fn a_run_that_is_reported_to_stop_ends_in_order() {
     for signal in ["-INT", "-TERM"] {
         let scratch = Scratch::new();
-        let (code, said) = interrupted_by(signal, scratch.path(), operations());
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("what is finished stays"), "{said}");
-        assert!(!said.contains("panicked"), "{said}");
+        let (code, stderr) = interrupted_by(signal, scratch.path(), operations());
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.contains("what is finished stays"), "{stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
         let folder = runs(&scratch.join("reports"), "weekly-operations").remove(0);
         assert_eq!(json(&folder.join("run.json"))["status"], "cancelled");
         assert!(!folder.join("executive.pdf").exists());
@@ -210,7 +210,7 @@ fn on_small_disk(test: &str, scratch: &Scratch, size: &str, script: &str) -> Opt
 }
 
 #[test]
-fn a_full_disk_is_said_and_the_run_goes_on_when_there_is_room() {
+fn a_full_disk_is_reported_and_the_run_goes_on_when_there_is_room() {
     let scratch = workspace("", 3000);
     let script = r#"
 run="$RETROCAST --workspace $WORKSPACE --lake lake --reports reports run small --date 2026-11-16"
@@ -238,7 +238,7 @@ ls reports/small/2026-W46/*/executive.pdf
         ended.stderr
     );
     let words = ["No space left on device", "the disk is full", "[retention]"];
-    says(&ended, &words);
+    assert_stderr(&ended, &words);
     assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
 }
 
@@ -263,9 +263,9 @@ $do lake query small 'select count(*) as published from ledger.runs' --csv
     let Some(ended) = on_small_disk("room on a full disk", &scratch, "32m", script) else {
         return;
     };
-    let (out, said) = (&ended.stdout, &ended.stderr);
-    says(&ended, &["The disk was full on", "Trying once more"]);
-    assert_eq!(out.matches("code 0").count(), 2, "{out}\n{said}");
+    let (out, stderr) = (&ended.stdout, &ended.stderr);
+    assert_stderr(&ended, &["The disk was full on", "Trying once more"]);
+    assert_eq!(out.matches("code 0").count(), 2, "{out}\n{stderr}");
     let windows = out.lines().find(|line| line.starts_with("windows"));
     let counts: Vec<u32> = windows
         .unwrap()
@@ -283,7 +283,7 @@ $do lake query small 'select count(*) as published from ledger.runs' --csv
 }
 
 #[test]
-fn a_full_disk_on_which_nothing_can_begin_is_told_by_mail() {
+fn a_full_disk_on_which_nothing_can_begin_is_reported_by_mail() {
     let schedule = "\n[schedule]\ncron = \"0 0 1 1 *\"\nadmin = \"ops@example.org\"\n";
     let scratch = workspace(schedule, 10);
     let script = r#"
@@ -304,9 +304,9 @@ ls reports/small
     let Some(ended) = on_small_disk("nothing on a full disk", &scratch, "8m", script) else {
         return;
     };
-    let (out, said) = (&ended.stdout, &ended.stderr);
-    assert_eq!(out.matches("code 1").count(), 2, "{out}\n{said}");
-    says(
+    let (out, stderr) = (&ended.stdout, &ended.stderr);
+    assert_eq!(out.matches("code 1").count(), 2, "{out}\n{stderr}");
+    assert_stderr(
         &ended,
         &[
             "so nothing can be run",
@@ -318,5 +318,5 @@ ls reports/small
     let subject = "Subject: Report small is missing for ";
     assert_eq!(mail.matches(subject).count(), 1, "told once: {mail}");
     // With free space again, the due time is answered like any other.
-    assert!(out.contains("-W"), "{out}\n{said}");
+    assert!(out.contains("-W"), "{out}\n{stderr}");
 }

@@ -53,10 +53,10 @@ fn count(run: &Path, event: &str) -> BTreeMap<String, u32> {
         .unwrap()
         .lines()
     {
-        let told: Value = serde_json::from_str(line).unwrap();
-        if told["event"] == event {
+        let event_row: Value = serde_json::from_str(line).unwrap();
+        if event_row["event"] == event {
             *counts
-                .entry(told["node"].as_str().unwrap().to_string())
+                .entry(event_row["node"].as_str().unwrap().to_string())
                 .or_default() += 1;
         }
     }
@@ -158,10 +158,10 @@ fn kill_over_and_over(command: &[&str], windows: usize, kills: u32) {
             let mut nodes = count(expected, "node_finished");
             nodes.append(&mut count(expected, "node_reused"));
             assert!(nodes.len() > 20, "{nodes:?}");
-            let told = nodes
+            let is_complete = nodes
                 .keys()
                 .all(|node| finished.contains_key(node) || reused.contains_key(node));
-            assert!(told, "the journal tells of every node");
+            assert!(is_complete, "the journal tells of every node");
             resumed += count(found, "run_resumed").values().sum::<u32>();
         }
     }
@@ -236,10 +236,10 @@ fn two_windows_at_once_share_their_sources() {
         "improvements",
     ] {
         let name = format!("source.{source}");
-        let made: u32 = found
+        let reads: u32 = found
             .iter()
             .map(|run| count(run, "node_finished").get(&name).copied().unwrap_or(0))
             .sum();
-        assert_eq!(made, 1, "{name} is read in once");
+        assert_eq!(reads, 1, "{name} is read in once");
     }
 }

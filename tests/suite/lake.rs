@@ -49,7 +49,7 @@ fn what_was_mended_is_taken_in_and_leaves_the_quarantine() {
     let scratch = workspace();
     scratch.write("records/a.jsonl", line("a", "1.0") + &line("b", "\"x\""));
     let ran = run(&scratch);
-    says(&ran, &["1\u{a0}record was set aside: wrong type 1"]);
+    assert_stderr(&ran, &["1\u{a0}record was set aside: wrong type 1"]);
     let refused = "select file, line from tickets__quarantine";
     assert_eq!(ask(&scratch, refused), ["records/a.jsonl,2"]);
     // The contract is fixed: the record is ingested without further action.
@@ -82,7 +82,7 @@ fn the_lake_shows_what_the_last_run_read_also_when_that_was_reused() {
     assert_eq!(ask(&scratch, rows), ["1", "2"]);
     std::fs::remove_file(scratch.join("records/b.jsonl")).unwrap();
     let ran = run(&scratch);
-    says(&ran, &["reused   source.tickets"]);
+    assert_stderr(&ran, &["reused   source.tickets"]);
     assert_eq!(ask(&scratch, rows), ["1"]);
     let versions = || ask(&scratch, "select count(*) from tickets__manifest");
     assert_eq!(versions(), ["1"]);
@@ -102,7 +102,7 @@ fn another_key_hashes_personal_data_anew() {
     let scratch = workspace();
     scratch.write("records/a.jsonl", line("a", "1"));
     let ran = run(&scratch);
-    says(&ran, &["hashed without a key", "Set RETROCAST_HASH_KEY"]);
+    assert_stderr(&ran, &["hashed without a key", "Set RETROCAST_HASH_KEY"]);
     let mails = || ask(&scratch, "select mail, ip from tickets");
     let unkeyed = mails();
     let keyed = |key: &str| {

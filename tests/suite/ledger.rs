@@ -327,9 +327,9 @@ fn a_stage_sees_the_newest_run_of_each_earlier_week_and_reruns_see_the_same() {
 
     // The same run is reused: its own window and later ones are not read.
     let ran = run(&scratch, "2026-W04", &[]);
-    says(&ran, &["reused   stage.seen"]);
+    assert_stderr(&ran, &["reused   stage.seen"]);
     let ran = run(&scratch, "2026-W02", &[]);
-    says(&ran, &["reused   stage.seen"]);
+    assert_stderr(&ran, &["reused   stage.seen"]);
 
     // A late ticket: the second week is run again, so the third week reads another run of it.
     scratch.write("records/b.jsonl", ticket(9, "2026-01-15"));
@@ -345,10 +345,10 @@ fn a_stage_sees_the_newest_run_of_each_earlier_week_and_reruns_see_the_same() {
     // published since, both from the cache and recomputed.
     let name = first.file_name().unwrap().to_str().unwrap();
     let rerun = || retrocast_in(scratch.path(), &["rerun", name]).expect(0);
-    says(&rerun(), &["reused   stage.seen"]);
+    assert_stderr(&rerun(), &["reused   stage.seen"]);
     assert_eq!(sums(&newest()), sums(&first));
     assert!(forget(&scratch.join("data/lake/outcomes"), "stage.seen") > 0);
-    says(&rerun(), &["done     stage.seen"]);
+    assert_stderr(&rerun(), &["done     stage.seen"]);
     assert_eq!(seen(&scratch), [one, two]);
 }
 
@@ -361,8 +361,8 @@ fn forget(folder: &Path, node: &str) -> usize {
             count += forget(&path, node);
             continue;
         }
-        let kept = fs::read_to_string(&path).unwrap_or_default();
-        if kept.contains(&format!("\"node\":\"{node}\"")) {
+        let journal = fs::read_to_string(&path).unwrap_or_default();
+        if journal.contains(&format!("\"node\":\"{node}\"")) {
             fs::remove_file(path).unwrap();
             count += 1;
         }
@@ -383,9 +383,9 @@ fn decisions_are_seen_by_runs_that_are_dated_after_them() {
         retrocast_in(scratch.path(), &command)
     };
     let wrong = decide("nonsense", "dismissed", "a test").expect(2);
-    says(&wrong, &["no run left id \"nonsense\" in ledger.findings"]);
+    assert_stderr(&wrong, &["no run left id \"nonsense\" in ledger.findings"]);
     let wrong = decide(id, "dismissed", " ").expect(2);
-    says(&wrong, &["--why is empty"]);
+    assert_stderr(&wrong, &["--why is empty"]);
     decide(id, "dismissed", "it's a load test").expect(0);
     decide(id, "reopened", "it was none").expect(0);
     let list = |more: &[&str]| {
@@ -431,7 +431,7 @@ fn mistakes_about_the_ledger_are_placed_before_a_run() {
     let wrong = SMALL.replace("ledger.findings f", "ledger.finding f");
     let scratch = workspace_of("small", &wrong);
     let checked = retrocast_in(scratch.path(), &["check", "small"]).expect(2);
-    says(
+    assert_stderr(
         &checked,
         &[
             "the ledger has no table `ledger.finding`",
@@ -440,7 +440,7 @@ fn mistakes_about_the_ledger_are_placed_before_a_run() {
     );
     let scratch = workspace_of("small", &SMALL.replace("f.sentence", "f.sentnce"));
     let checked = retrocast_in(scratch.path(), &["check", "small"]).expect(2);
-    says(
+    assert_stderr(
         &checked,
         &["there is no column f.sentnce", "did you mean sentence"],
     );

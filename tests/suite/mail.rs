@@ -46,17 +46,17 @@ fn server() -> (u16, Accepted) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let accepted = Accepted::default();
-    let kept = Arc::clone(&accepted);
+    let messages = Arc::clone(&accepted);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             // A client that goes away ends its own session.
-            let _ = session(&stream, &kept);
+            let _ = session(&stream, &messages);
         }
     });
     (port, accepted)
 }
 
-fn session(mut stream: &TcpStream, kept: &Accepted) -> std::io::Result<()> {
+fn session(mut stream: &TcpStream, messages: &Accepted) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let mut to = String::new();
     stream.write_all(b"220 here\r\n")?;
@@ -83,7 +83,7 @@ fn session(mut stream: &TcpStream, kept: &Accepted) -> std::io::Result<()> {
                     message.push_str(&line);
                     message.push('\n');
                 }
-                kept.lock().unwrap().push((to.clone(), message));
+                messages.lock().unwrap().push((to.clone(), message));
                 b"250 kept\r\n"
             }
             "QUIT" => {
@@ -134,9 +134,9 @@ fn messages_are_written_to_a_folder_without_a_server() {
     }
 
     let ended = retrocast_in(folder, &["deliver", "latest"]).expect(2);
-    says(&ended, &["mail.toml", "host = "]);
+    assert_stderr(&ended, &["mail.toml", "host = "]);
     let ended = retrocast_in(folder, &["deliver", "latest", "--report", "technical"]).expect(2);
-    says(&ended, &["no report \"technical\"; reports: executive"]);
+    assert_stderr(&ended, &["no report \"technical\"; reports: executive"]);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_scheduled_run_sends_its_report_once_and_tells_what_was_refused() {
     assert!(accepted.lock().unwrap().is_empty());
 
     let ended = retrocast_in(folder, &["schedule", "tick"]).expect(0);
-    says(&ended, &["executive to ada@example.org: accepted"]);
+    assert_stderr(&ended, &["executive to ada@example.org: accepted"]);
     let count = || accepted.lock().unwrap().len();
     assert_eq!(count(), 1, "{}", ended.stderr);
     let (to, message) = accepted.lock().unwrap()[0].clone();
@@ -176,7 +176,7 @@ fn a_scheduled_run_sends_its_report_once_and_tells_what_was_refused() {
     let run = newest.unwrap().display().to_string();
     let ended = retrocast_in(folder, &["deliver", &run]).expect(1);
     assert_eq!(count(), 1, "{}", ended.stdout);
-    says(
+    assert_stderr(
         &ended,
         &["executive to ada@example.org: was accepted before"],
     );

@@ -69,13 +69,13 @@ fn a_run_of_a_wrong_job_ends_with_the_same_errors_and_code() {
 
 /// Output for programs is JSON from the first byte to the last, also for an invalid job.
 #[test]
-fn mistakes_are_told_to_programs_in_the_form_of_their_command() {
+fn mistakes_are_reported_to_programs_in_the_form_of_their_command() {
     let scratch = Scratch::new();
     scratch.write("jobs/wrong.toml", JOB);
     scratch.write("jobs/contracts/ticket.toml", CONTRACT);
-    let told = |arguments: &[&str]| retrocast_in(scratch.path(), arguments).expect(2).stdout;
+    let stdout = |arguments: &[&str]| retrocast_in(scratch.path(), arguments).expect(2).stdout;
     let document = |arguments: &[&str]| -> serde_json::Value {
-        serde_json::from_str(&told(arguments)).unwrap()
+        serde_json::from_str(&stdout(arguments)).unwrap()
     };
     let checked = document(&["check", "wrong", "--json"]);
     let all = checked.as_array().unwrap();
@@ -89,7 +89,7 @@ fn mistakes_are_told_to_programs_in_the_form_of_their_command() {
         let plan = document(&[command, &["wrong"][..], node, &["--json"][..]].concat());
         assert_eq!(plan["diagnostics"], checked, "{command:?}");
     }
-    let lines = told(&["run", "wrong", "--json"]);
+    let lines = stdout(&["run", "wrong", "--json"]);
     let lines: Vec<serde_json::Value> = lines
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -245,6 +245,6 @@ fn a_schedule_names_the_field_that_cannot_be() {
         );
         scratch.write("jobs/late.toml", job);
         let ended = retrocast_in(scratch.path(), &["check", "late"]).expect(2);
-        says(&ended, &["late.toml:4:8", words]);
+        assert_stderr(&ended, &["late.toml:4:8", words]);
     }
 }

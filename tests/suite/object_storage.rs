@@ -46,10 +46,10 @@ impl Server {
     /// Stops the server; returns the number of requests and of failed ones.
     fn end(mut self) -> (u64, u64) {
         drop(self.process.stdin.take());
-        let mut told = String::new();
+        let mut text = String::new();
         let out = self.process.stdout.as_mut().unwrap();
-        out.read_to_string(&mut told).unwrap();
-        let counts: Vec<u64> = told
+        out.read_to_string(&mut text).unwrap();
+        let counts: Vec<u64> = text
             .split_whitespace()
             .map(|n| n.parse().unwrap())
             .collect();
@@ -188,7 +188,7 @@ fn a_storage_that_fails_every_tenth_time_changes_nothing() {
 }
 
 #[test]
-fn what_is_not_there_is_told() {
+fn what_is_not_there_is_reported() {
     let empty = Scratch::new();
     let Some(server) = Server::start("storage without records", empty.path(), false) else {
         return;
@@ -207,14 +207,14 @@ fn what_is_not_there_is_told() {
         server.retrocast(scratch.path(), &arguments)
     };
     let ended = run("s3://records/nothing").expect(1);
-    says(
+    assert_stderr(
         &ended,
         &["no file in \"s3://records/nothing", "fix the pattern"],
     );
     let ended = run("s3://elsewhere/nothing").expect(1);
-    says(&ended, &["s3://elsewhere"]);
+    assert_stderr(&ended, &["s3://elsewhere"]);
     let ended = run("s3://key:secret@records/x").expect(1);
-    says(&ended, &["credentials belong in the environment"]);
+    assert_stderr(&ended, &["credentials belong in the environment"]);
     assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
 }
 
@@ -229,8 +229,8 @@ const RECORDS: [&str; 2] = ["--set", "records=s3://records/operations"];
 
 /// Checks that the run reused every node.
 fn executed_nothing(ran: &Ended) {
-    let told = ran.stdout.replace('\u{a0}', " ");
-    assert!(told.contains(": 0 nodes executed, 23 reused"), "{told}");
+    let stdout = ran.stdout.replace('\u{a0}', " ");
+    assert!(stdout.contains(": 0 nodes executed, 23 reused"), "{stdout}");
 }
 
 /// The only run in a machine's archive.
@@ -278,7 +278,7 @@ fn run_below(folder: &Path) -> PathBuf {
     panic!("no run below {}", folder.display());
 }
 
-fn lake_and_archive_there(test: &str, faults: bool) {
+fn check_lake_and_archive(test: &str, faults: bool) {
     let Some(server) = Server::start(test, operations(), faults) else {
         return;
     };
@@ -357,12 +357,12 @@ fn lake_and_archive_there(test: &str, faults: bool) {
 
 #[test]
 fn lake_and_archive_in_object_storage_are_what_they_are_in_a_folder() {
-    lake_and_archive_there("lake in object storage", false);
+    check_lake_and_archive("lake in object storage", false);
 }
 
 #[test]
 fn a_lake_in_a_storage_that_fails_every_tenth_time_is_the_same() {
-    lake_and_archive_there("lake in a storage that fails", true);
+    check_lake_and_archive("lake in a storage that fails", true);
 }
 
 /// Number of races between machines for a window; `RETROCAST_ROUNDS` overrides it.
@@ -399,7 +399,7 @@ fn of_eight_machines_at_once_one_runs() {
                 ran += 1;
             } else {
                 let ended = ended.expect(4);
-                says(
+                assert_stderr(
                     &ended,
                     &["is being run for 2026-W46 already by ", "process "],
                 );
@@ -432,8 +432,8 @@ fn what_a_killed_machine_began_another_ends() {
     command.stdout(Stdio::null()).stderr(Stdio::piped());
     let mut process = command.spawn().unwrap();
     // In the middle: some nodes have finished, and the reports have not.
-    let told = BufReader::new(process.stderr.take().unwrap()).lines();
-    let done = told
+    let lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let done = lines
         .map_while(Result::ok)
         .filter(|line| line.starts_with("done"));
     assert_eq!(done.take(7).count(), 7);

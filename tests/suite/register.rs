@@ -98,8 +98,8 @@ fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
         "2026-09-20",
     ];
     register(&half).expect(0);
-    says(&register(&half).expect(2), &["is on the register already"]);
-    says(
+    assert_stderr(&register(&half).expect(2), &["is on the register already"]);
+    assert_stderr(
         &register(&["implement", "small", "hafl"]).expect(2),
         &["did you mean \"half\"?"],
     );
@@ -124,12 +124,12 @@ fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
         "--on",
         "2026-09-24",
     ];
-    says(
+    assert_stderr(
         &register(&before).expect(2),
         &["the last change of half is of 2026-09-25"],
     );
     let early = ["close", "small", "half", "--who", "bea"];
-    says(
+    assert_stderr(
         &register(&early).expect(2),
         &["half is accepted, so it cannot become closed"],
     );
@@ -171,7 +171,7 @@ fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
         assert!(listed.contains("other"), "{listed}");
     }
     let typo = register(&["list", "small", "--state", "acepted"]).expect(2);
-    says(&typo, &["'accepted'"]);
+    assert_stderr(&typo, &["'accepted'"]);
 
     run().expect(0);
     let all = runs(&scratch.join("reports"), "small");

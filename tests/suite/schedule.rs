@@ -38,7 +38,7 @@ fn workspace() -> Scratch {
 }
 
 #[test]
-fn what_is_due_is_run_once_and_tried_again_as_told() {
+fn what_is_due_is_run_once_and_tried_again_as_configured() {
     let scratch = workspace();
     let folder = scratch.path();
     let count = || runs(&scratch.join("reports"), "tickets").len();
@@ -56,16 +56,16 @@ fn what_is_due_is_run_once_and_tried_again_as_told() {
     // There are no records: the run fails, and is retried after an hour.
     let (_, failed) = tick(1);
     assert_eq!(failed, 1);
-    let said = status(1);
-    assert!(said.starts_with("tickets failing: "), "{said}");
-    assert!(said.contains("tried again from "), "{said}");
+    let text = status(1);
+    assert!(text.starts_with("tickets failing: "), "{text}");
+    assert!(text.contains("tried again from "), "{text}");
     assert_eq!(tick(0), (String::new(), 1), "an hour is not over");
 
     scratch.write("tickets/all.jsonl", TICKET);
     retrocast_in(folder, &["schedule", "tick", "tickets", "--again"]).expect(0);
     assert_eq!(count(), 2);
-    let said = status(0);
-    assert!(said.starts_with("tickets good: last success "), "{said}");
+    let text = status(0);
+    assert!(text.starts_with("tickets good: last success "), "{text}");
     assert_eq!(tick(0), (String::new(), 2), "it is answered");
     let newest = runs(&scratch.join("reports"), "tickets").into_iter();
     for run in newest {
@@ -93,7 +93,7 @@ fn a_broken_job_file_stops_no_other() {
 }
 
 #[test]
-fn a_loop_runs_what_is_due_and_ends_when_told() {
+fn a_loop_runs_what_is_due_and_ends_when_signalled() {
     let scratch = workspace();
     scratch.write("tickets/all.jsonl", TICKET);
     let mut child = Command::new(program())
@@ -103,14 +103,14 @@ fn a_loop_runs_what_is_due_and_ends_when_told() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let good = || {
+    let is_good = || {
         let status = retrocast_in(scratch.path(), &["status", "--check"]);
         status.code == 0
     };
-    wait(Duration::from_secs(120), good);
+    wait(Duration::from_secs(120), is_good);
     let pid = child.id().to_string();
-    let told = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
-    assert!(told.success());
+    let status = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+    assert!(status.success());
     wait(Duration::from_secs(20), || {
         child.try_wait().unwrap().is_some()
     });
@@ -165,8 +165,8 @@ fn verify(units: &Path) {
         .arg(&timer)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-    let ours: Vec<&str> = said
+    let stderr = String::from_utf8_lossy(&ended.stderr).into_owned();
+    let ours: Vec<&str> = stderr
         .lines()
         .filter(|line| line.contains("retrocast"))
         .collect();
@@ -174,13 +174,13 @@ fn verify(units: &Path) {
 }
 
 #[test]
-fn without_any_schedule_that_is_said() {
+fn without_any_schedule_that_is_reported() {
     let scratch = workspace();
     let schedule = "[schedule]\ncron = \"0 0 1 1 *\"\n";
     scratch.write("jobs/tickets.toml", JOB.replace(schedule, ""));
     for arguments in [&["status"][..], &["status", "--check"]] {
-        let said = retrocast_in(scratch.path(), arguments).expect(0).stdout;
-        assert_eq!(said, "no job in jobs has a schedule\n");
+        let stdout = retrocast_in(scratch.path(), arguments).expect(0).stdout;
+        assert_eq!(stdout, "no job in jobs has a schedule\n");
     }
     let ended = retrocast_in(scratch.path(), &["schedule", "run"]).expect(2);
     for words in ["no job in jobs has a schedule", "[schedule]", "cron = "] {

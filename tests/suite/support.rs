@@ -136,7 +136,7 @@ pub fn workspace_of(name: &str, job: &str) -> Scratch {
 }
 
 /// Checks that stderr contains all these texts.
-pub fn says(ended: &Ended, words: &[&str]) {
+pub fn assert_stderr(ended: &Ended, words: &[&str]) {
     for word in words {
         let stderr = &ended.stderr;
         assert!(stderr.contains(word), "{word:?} is not said:\n{stderr}");
@@ -231,12 +231,12 @@ pub fn real_data(test: &str) -> Option<PathBuf> {
 
 /// Returns true if a tool is installed; prints a warning if not. In CI it must be.
 pub fn tool(test: &str, name: &str) -> bool {
-    let there = Command::new(name).arg("--version").output().is_ok()
+    let is_installed = Command::new(name).arg("--version").output().is_ok()
         || Command::new(name).arg("-v").output().is_ok();
-    if !there {
+    if !is_installed {
         skipped(test, &format!("{name} is not installed"));
     }
-    there
+    is_installed
 }
 
 /// Prints a warning that a test was skipped. In CI it must run.

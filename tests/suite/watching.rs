@@ -117,7 +117,7 @@ impl Drop for Watch {
 }
 
 #[test]
-fn new_records_are_told_within_a_minute() {
+fn new_records_are_reported_within_a_minute() {
     let scratch = workspace();
     let arguments = ["watch", "tickets", "--window", "2026-W46"];
     let mut watch = Watch::begin(scratch.path(), &arguments);
@@ -146,11 +146,11 @@ fn new_records_are_told_within_a_minute() {
         watch.child.try_wait().unwrap().is_none(),
         "it keeps watching"
     );
-    let told = Command::new("kill")
+    let status = Command::new("kill")
         .args(["-TERM", &watch.child.id().to_string()])
         .status()
         .unwrap();
-    assert!(told.success());
+    assert!(status.success());
     assert_eq!(watch.child.wait().unwrap().code(), Some(0));
 }
 
@@ -166,8 +166,8 @@ fn the_difference_between_two_weeks_is_what_a_person_would_call_it() {
         .iter()
         .map(|folder| folder.display().to_string())
         .collect();
-    let told = retrocast_in(scratch.path(), &["diff", &names[0], &names[1]]).expect(0);
-    let text = told.stdout.replace('\u{a0}', " ");
+    let output = retrocast_in(scratch.path(), &["diff", &names[0], &names[1]]).expect(0);
+    let text = output.stdout.replace('\u{a0}', " ");
     for words in [
         "2026-W45",
         "2026-W46",

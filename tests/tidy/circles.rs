@@ -343,17 +343,17 @@ fn is_word(token: &str) -> bool {
 /// Removes the items under `#[cfg(test)]`.
 fn without_tests(code: &[String]) -> Vec<String> {
     const TEST: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
-    let mut kept = Vec::new();
+    let mut remaining = Vec::new();
     let mut index = 0;
     while index < code.len() {
         if code[index..].iter().map(String::as_str).take(7).eq(TEST) {
             index = end_of_item(code, index + TEST.len());
         } else {
-            kept.push(code[index].clone());
+            remaining.push(code[index].clone());
             index += 1;
         }
     }
-    kept
+    remaining
 }
 
 fn end_of_item(code: &[String], mut index: usize) -> usize {

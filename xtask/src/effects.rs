@@ -2,7 +2,7 @@
 //! improvements of a job at once.
 
 use crate::{
-    measure::{self, Measured},
+    measure::{self, Measurement},
     program, venv,
 };
 use std::{env, fmt::Write as _, fs, path::Path, process::Command};
@@ -227,7 +227,7 @@ fn together(folder: &Path) -> Result<(), String> {
     command
         .args(["run", "many", "--date", &day(days + 7)])
         .current_dir(folder);
-    let Measured {
+    let Measurement {
         seconds, peak_kib, ..
     } = measure::once(&mut command, &folder.join("log"))?;
     let peak = peak_kib / 1024;

@@ -3,7 +3,7 @@
 mod peers;
 
 use crate::{
-    measure::{self, Measured, Series},
+    measure::{self, Measurement, Series},
     program, target,
 };
 use std::{
@@ -50,13 +50,13 @@ fn measure_all(folder: &Path, with_peers: bool) -> Result<(), String> {
             &folder.join("log"),
         )
     })?;
-    tell("launch", &launch);
+    print_row("launch", &launch);
     let (first, again) = runs(folder, NODES, TIMES)?;
-    tell(&format!("{NODES} nodes, first run"), &first);
-    tell(&format!("{NODES} nodes, unchanged rerun"), &again);
+    print_row(&format!("{NODES} nodes, first run"), &first);
+    print_row(&format!("{NODES} nodes, unchanged rerun"), &again);
     let large = Workspace::new(folder.join("planned"), PLANNED)?;
     let planned = Series::of(TIMES, |_| large.measure("plan"))?;
-    tell(&format!("{PLANNED} nodes, plan"), &planned);
+    print_row(&format!("{PLANNED} nodes, plan"), &planned);
     let each = first.median() / NODES as f64;
     println!("{:<32} {:>19.3} ms", "first run, a node", each);
     if with_peers {
@@ -66,7 +66,7 @@ fn measure_all(folder: &Path, with_peers: bool) -> Result<(), String> {
     Ok(())
 }
 
-fn tell(name: &str, series: &Series) {
+fn print_row(name: &str, series: &Series) {
     println!(
         "{name:<32} {:>6.0} ms {:>6.0} ms {:>7.1} MiB",
         series.least(),
@@ -100,7 +100,7 @@ impl Workspace {
         Ok(Self { folder })
     }
 
-    fn measure(&self, command: &str) -> Result<Measured, String> {
+    fn measure(&self, command: &str) -> Result<Measurement, String> {
         let mut program = Command::new(program());
         program
             .args([command, "layers", "--date", "2026-11-16", "--workspace"])

@@ -5,7 +5,7 @@
 //! tests, forecasts or reports and store nothing, so they do less.
 
 use crate::{
-    measure::{self, Measured},
+    measure::{self, Measurement},
     program, root, venv,
 };
 use std::{env, fs, path::Path, process::Command};
@@ -49,7 +49,7 @@ pub fn bench(arguments: &[String]) -> Result<(), String> {
 fn compare(folder: &Path, records: u64, with_peers: bool) -> Result<(), String> {
     let raw = folder.join("raw");
     let log = folder.join("log");
-    let told = |name: &str, measured: Measured, more: &str| {
+    let print_row = |name: &str, measured: Measurement, more: &str| {
         let (seconds, peak) = (measured.seconds, measured.peak_kib / 1024);
         println!("{name:<28} {seconds:>8.2} s   peak {peak:>6} MiB   {more}");
         measured
@@ -61,7 +61,7 @@ fn compare(folder: &Path, records: u64, with_peers: bool) -> Result<(), String> 
     let raw_text = raw.display().to_string();
     let count = records.to_string();
     let simulate = ["simulate", &raw_text, "--weeks", "60", "--records", &count];
-    told("simulate", ours(&simulate)?, "");
+    print_row("simulate", ours(&simulate)?, "");
     let [lake, reports] = ["lake", "reports"].map(|name| folder.join(name).display().to_string());
     let set = format!("records={raw_text}");
     let mut job = vec!["run", "weekly-operations", "--date", "2026-11-16"];
@@ -70,8 +70,8 @@ fn compare(folder: &Path, records: u64, with_peers: bool) -> Result<(), String> 
     if load > 0.5 {
         println!("THE MACHINE IS BUSY (load {load:.1}): all figures are too high");
     }
-    let cold = told("main job, cold", ours(&job)?, "");
-    let warm = told("main job, unchanged", ours(&job)?, "");
+    let cold = print_row("main job, cold", ours(&job)?, "");
+    let warm = print_row("main job, unchanged", ours(&job)?, "");
     println!(
         "{records} records asked for, {:.0} records/s; unchanged {:.1} times faster",
         records as f64 / cold.seconds,
@@ -96,7 +96,7 @@ fn compare(folder: &Path, records: u64, with_peers: bool) -> Result<(), String> 
         let times = measured.seconds / cold.seconds;
         let memory = measured.peak_kib as f64 / cold.peak_kib as f64;
         let more = format!("{times:.1} times our time, {memory:.1} times our memory; {counts}");
-        told(&packages[0].replace("==", " "), measured, &more);
+        print_row(&packages[0].replace("==", " "), measured, &more);
     }
     Ok(())
 }

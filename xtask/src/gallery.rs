@@ -38,14 +38,15 @@ fn sample(data: &Path, workspace: &Path) -> Result<(), String> {
     run(Command::new(program())
         .args(["run", JOB, "--date", DATE])
         .current_dir(workspace))?;
-    let made = only(&only(&workspace.join("reports").join(JOB))?)?;
+    let run_folder = only(&only(&workspace.join("reports").join(JOB))?)?;
     let folder = root().join("reports").join(JOB);
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(|error| error.to_string())?;
     }
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     for name in KEPT {
-        fs::copy(made.join(name), folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
+        fs::copy(run_folder.join(name), folder.join(name))
+            .map_err(|error| format!("{name}: {error}"))?;
     }
     run(Command::new("pdftoppm")
         .args(["-r", "80", "-png"])

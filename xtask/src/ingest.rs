@@ -5,7 +5,7 @@ mod peers;
 mod records;
 
 use crate::{
-    measure::{self, Measured, Series},
+    measure::{self, Measurement, Series},
     program, target,
 };
 use peers::{PEERS, Ready, fresh};
@@ -206,10 +206,10 @@ impl Bench {
                 Err(why) => println!("LEFT OUT: {}: {why}", peer.name),
             }
         }
-        self.tell(form, &rows)
+        self.print_rows(form, &rows)
     }
 
-    fn tell(&self, form: &str, rows: &[Row]) -> Result<(), String> {
+    fn print_rows(&self, form: &str, rows: &[Row]) -> Result<(), String> {
         let bytes = bytes_in(&self.folder.join(form), form);
         let Options { times, threads, .. } = self.options;
         println!(
@@ -307,7 +307,7 @@ impl Workspace {
         })
     }
 
-    fn run(&self, files: &Path, threads: usize) -> Result<Measured, String> {
+    fn run(&self, files: &Path, threads: usize) -> Result<Measurement, String> {
         let mut command = Command::new(program());
         command
             .args(["run", "load", "--date", "2026-11-16", "--threads"])
@@ -321,12 +321,12 @@ impl Workspace {
 
     /// Numbers of accepted rows and refused records.
     fn counts(&self) -> Result<(u64, u64), String> {
-        let told = Command::new(program())
+        let output = Command::new(program())
             .args(["lake", "list", "load", "--workspace"])
             .arg(&self.folder)
             .output()
             .map_err(|error| error.to_string())?;
-        let text = String::from_utf8_lossy(&told.stdout).into_owned();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok((
             rows_of(&text, "tickets"),
             rows_of(&text, "tickets__quarantine"),

@@ -14,7 +14,7 @@ const LOOK: Duration = Duration::from_millis(1);
 
 /// The measurement of a process.
 #[derive(Debug, Clone, Copy)]
-pub struct Measured {
+pub struct Measurement {
     /// Wall time, in seconds.
     pub seconds: f64,
     /// Peak resident memory, in KiB; the last millisecond may be missed.
@@ -24,13 +24,13 @@ pub struct Measured {
 }
 
 /// Runs a command to its end. Its output goes to a file, whose end is printed after a failure.
-pub fn once(command: &mut Command, log: &Path) -> Result<Measured, String> {
+pub fn once(command: &mut Command, log: &Path) -> Result<Measurement, String> {
     let name = format!("{command:?}").replace('"', "");
-    let told = |error: std::io::Error| format!("{name}: {error}");
-    let file = File::create(log).map_err(told)?;
+    let message = |error: std::io::Error| format!("{name}: {error}");
+    let file = File::create(log).map_err(message)?;
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let start = Instant::now();
-    let mut child = command.stderr(file).spawn().map_err(told)?;
+    let mut child = command.stderr(file).spawn().map_err(message)?;
     let (process, ended) = (child.id(), AtomicBool::new(false));
     let (status, seconds, (peak_kib, read_bytes)) = thread::scope(|scope| {
         let watch = scope.spawn(|| watch_until(process, &ended));
@@ -39,15 +39,15 @@ pub fn once(command: &mut Command, log: &Path) -> Result<Measured, String> {
         ended.store(true, Ordering::Relaxed);
         (status, seconds, watch.join().unwrap_or((0, 0)))
     });
-    let status = status.map_err(told)?;
+    let status = status.map_err(message)?;
     // 3: done, but an optional part is missing.
     if !matches!(status.code(), Some(0 | 3)) {
-        let said = fs::read_to_string(log).unwrap_or_default();
-        let lines: Vec<&str> = said.trim().lines().collect();
+        let stderr = fs::read_to_string(log).unwrap_or_default();
+        let lines: Vec<&str> = stderr.trim().lines().collect();
         let last = lines[lines.len().saturating_sub(5)..].join("\n  ");
         return Err(format!("{name}: {status}\n  {last}"));
     }
-    Ok(Measured {
+    Ok(Measurement {
         seconds,
         peak_kib,
         read_bytes,
@@ -58,15 +58,15 @@ pub fn once(command: &mut Command, log: &Path) -> Result<Measured, String> {
 fn watch_until(process: u32, ended: &AtomicBool) -> (u64, u64) {
     let (mut peak, mut read) = (0, 0);
     while !ended.load(Ordering::Relaxed) {
-        peak = peak.max(told(process, "status", "VmHWM:"));
-        read = read.max(told(process, "io", "rchar:"));
+        peak = peak.max(proc_value(process, "status", "VmHWM:"));
+        read = read.max(proc_value(process, "io", "rchar:"));
         thread::sleep(LOOK);
     }
     (peak, read)
 }
 
 /// A number that the kernel reports for a process.
-fn told(process: u32, file: &str, key: &str) -> u64 {
+fn proc_value(process: u32, file: &str, key: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(key));
     line.and_then(|line| line.trim().split(' ').next()?.parse().ok())
@@ -86,7 +86,7 @@ impl Series {
     /// Repeats a measurement.
     pub fn of(
         times: usize,
-        mut once: impl FnMut(usize) -> Result<Measured, String>,
+        mut once: impl FnMut(usize) -> Result<Measurement, String>,
     ) -> Result<Self, String> {
         let all = (0..times).map(&mut once).collect::<Result<Vec<_>, _>>()?;
         let mut times: Vec<f64> = all.iter().map(|one| one.seconds * 1e3).collect();
@@ -123,7 +123,7 @@ mod tests {
     fn a_series_has_a_least_and_a_middle() {
         let seconds = [0.003, 0.001, 0.002];
         let series = Series::of(3, |i| {
-            Ok(Measured {
+            Ok(Measurement {
                 seconds: seconds[i],
                 peak_kib: i as u64,
                 read_bytes: 2 * i as u64,
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_fails_is_told_with_what_it_said() {
+    fn a_process_that_fails_is_reported_with_what_it_said() {
         let log = std::env::temp_dir().join(format!("xtask-measure-{}", std::process::id()));
         let mut command = Command::new("sh");
         let error = once(command.args(["-c", "echo why >&2; exit 7"]), &log).unwrap_err();

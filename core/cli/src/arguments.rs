@@ -7,7 +7,7 @@ mod improvement;
 mod lake;
 
 pub use accuracy::AnomalyArguments;
-pub use contract::{ContractCommand, Form, Written};
+pub use contract::{ContractCommand, FormatArguments, FormatName};
 pub use effect::{EffectArguments, MethodArgument};
 pub use improvement::{About, Details, ImprovementCommand};
 pub use lake::{DecisionArguments, LakeCommand, SweepArguments};
@@ -191,7 +191,7 @@ Examples:
         #[command(flatten)]
         again: AgainArguments,
         #[command(flatten)]
-        means: MeansArguments,
+        resources: ResourceArguments,
     },
     /// Repeat a run, as recorded or with the current job file and records
     #[command(after_help = "\
@@ -213,7 +213,7 @@ Examples:
         #[arg(long, conflicts_with = "current")]
         any_build: bool,
         #[command(flatten)]
-        means: MeansArguments,
+        resources: ResourceArguments,
     },
     /// Run a job for every window of a range, oldest first
     #[command(after_help = "\
@@ -238,7 +238,7 @@ interrupted backfill.")]
         #[arg(long, value_name = "N", default_value_t = 400)]
         limit: usize,
         #[command(flatten)]
-        means: MeansArguments,
+        resources: ResourceArguments,
     },
     /// Read new records continuously and report new findings
     #[command(after_help = "\
@@ -255,7 +255,7 @@ SIGTERM.")]
         #[command(flatten)]
         watching: WatchArguments,
         #[command(flatten)]
-        means: MeansArguments,
+        resources: ResourceArguments,
     },
     /// Run scheduled jobs, or export schedules for cron, systemd and Kubernetes
     #[command(subcommand_required = true, arg_required_else_help = true)]
@@ -457,7 +457,7 @@ with code 2.")]
         /// Jobs [default: every scheduled job]
         job: Vec<String>,
         #[command(flatten)]
-        means: MeansArguments,
+        resources: ResourceArguments,
     },
     /// Run the jobs that are due now, then exit; for cron, systemd and Kubernetes
     #[command(after_help = "\
@@ -478,7 +478,7 @@ enough, nothing runs, the exit code is 1, and the administrator is mailed once."
         #[arg(long)]
         quiet: bool,
         #[command(flatten)]
-        means: MeansArguments,
+        resources: ResourceArguments,
     },
     /// Print configuration for cron, systemd or Kubernetes that calls `schedule tick`
     #[command(after_help = "\
@@ -520,7 +520,7 @@ pub enum ExportTo {
 
 /// Resources of a run, and the form of its output.
 #[derive(Debug, Clone, Copy, Args)]
-pub struct MeansArguments {
+pub struct ResourceArguments {
     /// Print events as JSON, one object per line, instead of progress
     #[arg(long)]
     pub json: bool,

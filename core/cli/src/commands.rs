@@ -48,19 +48,23 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Improvement { command } => improvement::improvement(&workspace, command),
         Command::Plan { job, mermaid, json } => plan::plan(&workspace, &job, mermaid, json),
         Command::Explain { job, node, json } => plan::explain(&workspace, &job, &node, json),
-        Command::Run { job, again, means } => run::run(&workspace, &job, &again, &means.into()),
+        Command::Run {
+            job,
+            again,
+            resources,
+        } => run::run(&workspace, &job, &again, &resources.into()),
         Command::Rerun {
             run,
             as_recorded: _,
             current,
             any_build,
-            means,
+            resources,
         } => {
-            let means = means.into();
+            let resources = resources.into();
             if current {
-                rerun::current(&workspace, &run, &means)
+                rerun::current(&workspace, &run, &resources)
             } else {
-                rerun::as_recorded(&workspace, &run, any_build, &means)
+                rerun::as_recorded(&workspace, &run, any_build, &resources)
             }
         }
         Command::Backfill {
@@ -69,16 +73,16 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             to,
             set,
             limit,
-            means,
+            resources,
         } => {
             let range = backfill::Range { from, to, limit };
-            backfill::backfill(&workspace, &job, &range, &set, &means.into())
+            backfill::backfill(&workspace, &job, &range, &set, &resources.into())
         }
         Command::Watch {
             job,
             watching,
-            means,
-        } => watch::watch(&workspace, &job, &watching, &means.into()),
+            resources,
+        } => watch::watch(&workspace, &job, &watching, &resources.into()),
         Command::Schedule { command } => scheduled(&workspace, command),
         Command::Status { job, check, json } => {
             status::status(&workspace, job.as_deref(), check, json)
@@ -136,26 +140,26 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
 
 fn scheduled(workspace: &Workspace, command: ScheduleCommand) -> anyhow::Result<Exit> {
     match command {
-        ScheduleCommand::Run { job, means } => {
-            let looking = schedule::Looking {
+        ScheduleCommand::Run { job, resources } => {
+            let options = schedule::ScheduleOptions {
                 again: false,
                 quiet: false,
-                means: means.into(),
+                resources: resources.into(),
             };
-            schedule::run(workspace, &job, &looking)
+            schedule::run(workspace, &job, &options)
         }
         ScheduleCommand::Tick {
             job,
             again,
             quiet,
-            means,
+            resources,
         } => {
-            let looking = schedule::Looking {
+            let options = schedule::ScheduleOptions {
                 again,
                 quiet,
-                means: means.into(),
+                resources: resources.into(),
             };
-            Ok(schedule::tick(workspace, &job, &looking))
+            Ok(schedule::tick(workspace, &job, &options))
         }
         ScheduleCommand::Export {
             to,

@@ -46,14 +46,14 @@ mod tests {
     use std::io;
 
     #[test]
-    fn what_led_to_an_error_is_said_once() {
+    fn what_led_to_an_error_is_reported_once() {
         let full = || io::Error::from(io::ErrorKind::StorageFull);
         let named = EngineError::Write {
             path: "lake/a.lease".into(),
             source: full(),
         };
-        let said = in_one_line(&anyhow::Error::new(named));
-        assert_eq!(said, format!("cannot write lake/a.lease: {}", full()));
+        let message = in_one_line(&anyhow::Error::new(named));
+        assert_eq!(message, format!("cannot write lake/a.lease: {}", full()));
         let bare = anyhow::Error::new(full()).context("cannot begin");
         assert_eq!(in_one_line(&bare), format!("cannot begin: {}", full()));
     }

@@ -35,7 +35,7 @@ impl Events {
 
     /// Watches a folder and its current subfolders. Call it again when folders were added.
     pub fn follow(&mut self, folder: &Path) {
-        if self.followed.len() >= MOST_FOLDERS {
+        if self.followed.len() >= FOLDERS_MAX {
             return;
         }
         if !self.followed.contains(folder) {
@@ -53,7 +53,7 @@ impl Events {
 }
 
 /// Maximum number of watched folders; changes in others are found by listing.
-const MOST_FOLDERS: usize = 4096;
+const FOLDERS_MAX: usize = 4096;
 
 #[cfg(target_os = "linux")]
 mod linux {

@@ -19,8 +19,8 @@ use retrocast_engine::{Executor, Failure, Progress, RunContext, job::retention::
 use retrocast_run::{Node, NodeSpec, SourceSpec, plan::SOURCE};
 use retrocast_stages::Reads;
 use retrocast_store::{
-    Before, Contract, Control, Days, Dialect, Format, Hashes, Lake, Properties, Remedy,
-    Reservation, ResourcePool, Sql, StoreError,
+    Contract, Control, Days, Dialect, Format, Hashes, Lake, Properties, Remedy, Reservation,
+    ResourcePool, Sql, StoreError, TimeLimit,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -29,7 +29,7 @@ pub struct Work {
     workspace: Workspace,
     catalogue: Arc<Catalogue>,
     /// Memory and spill space for nodes.
-    room: ResourcePool,
+    pool: ResourcePool,
     /// The listener is shared, because ingest reports progress from other threads.
     progress: Arc<dyn Progress>,
     /// Runtime for queries.
@@ -43,14 +43,14 @@ impl Work {
     pub fn new(
         workspace: Workspace,
         catalogue: Arc<Catalogue>,
-        room: ResourcePool,
+        pool: ResourcePool,
         progress: Arc<dyn Progress>,
         compute: tokio::runtime::Handle,
     ) -> Self {
         Self {
             workspace,
             catalogue,
-            room,
+            pool,
             progress,
             compute,
             known: Hashes::default(),
@@ -63,7 +63,7 @@ impl Work {
 
     fn sql(&self, ctx: &RunContext) -> Sql {
         Sql {
-            room: self.room.clone(),
+            pool: self.pool.clone(),
             timezone: ctx.timezone.clone(),
         }
     }
@@ -78,7 +78,7 @@ impl Work {
         tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => Err(Failure::cancelled()),
-            share = self.room.take(&node.name, bytes) => share.map_err(failure),
+            share = self.pool.take(&node.name, bytes) => share.map_err(failure),
         }
     }
 
@@ -121,10 +121,10 @@ impl Work {
     }
 
     /// The filter for rows that a report on this window must not contain.
-    fn before(&self, source: &SourceSpec, ctx: &RunContext) -> Result<Option<Before>, Failure> {
+    fn before(&self, source: &SourceSpec, ctx: &RunContext) -> Result<Option<TimeLimit>, Failure> {
         let contract = self.contract(&source.contract)?;
         let end = ctx.window.end_instant();
-        Ok(contract.time.map(|column| Before {
+        Ok(contract.time.map(|column| TimeLimit {
             column,
             end,
             timezone: ctx.timezone.clone(),
@@ -150,7 +150,7 @@ impl Work {
             ..self.control(ctx)
         };
         let properties = properties(ctx, node);
-        let _share = self.share(node, ctx, self.room.of_source()).await?;
+        let _share = self.share(node, ctx, self.pool.of_source()).await?;
         let ingested =
             retrocast_store::ingest(&spec, &self.workspace.root, &lake, &properties, &control)
                 .await
@@ -252,11 +252,11 @@ fn failure(error: StoreError) -> Failure {
     if matches!(error, StoreError::Cancelled) {
         return Failure::cancelled();
     }
-    let told = error.to_string();
+    let message = error.to_string();
     match error.remedy() {
-        Remedy::Again => Failure::transient(told),
-        Remedy::FreeDisk => Failure::full(told).hint(MAKE_ROOM),
-        Remedy::Change => Failure::data(told),
+        Remedy::Again => Failure::transient(message),
+        Remedy::FreeDisk => Failure::full(message).hint(MAKE_ROOM),
+        Remedy::Change => Failure::data(message),
     }
 }
 

@@ -15,7 +15,7 @@ use retrocast_store::bytes_below;
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// A run folder that may be removed.
-struct Kept {
+struct RemovableRun {
     window: Window,
     run: String,
     folder: PathBuf,
@@ -23,9 +23,9 @@ struct Kept {
 
 /// Reports the full disk and frees space as the job file allows; returns false, with advice, if
 /// nothing could be removed.
-pub fn made_room(workspace: &Workspace, job: &Job) -> anyhow::Result<bool> {
+pub fn free_space(workspace: &Workspace, job: &Job) -> anyhow::Result<bool> {
     terminal::message!("the disk is full");
-    let notice = make_room(workspace, job)?;
+    let notice = remove_old_reports(workspace, job)?;
     match &notice {
         Some(notice) => terminal::message!("{notice} Trying once more."),
         None if job.retention.is_none() => terminal::message!(
@@ -39,7 +39,7 @@ pub fn made_room(workspace: &Workspace, job: &Job) -> anyhow::Result<bool> {
 
 /// Removes the reports that the job's `[retention]` allows and records a notice. `None` if there
 /// was nothing to remove.
-fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>> {
+fn remove_old_reports(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>> {
     let Some(retention) = &job.retention else {
         return Ok(None);
     };
@@ -56,11 +56,11 @@ fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>>
             && !Journal::is_being_written(&run.folder)
     });
     let unpublished = unpublished(workspace, &job.name);
-    let (lost, published): (Vec<_>, Vec<_>) =
+    let (unpublished_runs, published): (Vec<_>, Vec<_>) =
         (runs.into_iter()).partition(|run| unpublished.contains(&run.folder));
     // Runs that the ledger could not store are removed last.
     let is_lost = published.is_empty();
-    let runs = if is_lost { lost } else { published };
+    let runs = if is_lost { unpublished_runs } else { published };
     let names: BTreeSet<String> = runs.iter().map(|run| run.run.clone()).collect();
     let Some(last) = runs
         .iter()
@@ -80,14 +80,14 @@ fn make_room(workspace: &Workspace, job: &Job) -> anyhow::Result<Option<String>>
         }
     }
     OutcomeStore::of_lake(&workspace.places.files).forget(&job.name, &names);
-    let lost = if is_lost {
+    let unpublished_runs = if is_lost {
         " What they found is not in the ledger."
     } else {
         ""
     };
     let notice = format!(
         "The disk was full on {today}: {} on windows up to {} went, {} in all, as the job's \
-         retention ({}) allows.{lost}",
+         retention ({}) allows.{unpublished_runs}",
         plural(runs.len() as u64, "report"),
         last.label(),
         bytes(freed),
@@ -115,10 +115,10 @@ fn unpublished(workspace: &Workspace, job: &str) -> BTreeSet<PathBuf> {
     }
 }
 
-fn runs(workspace: &Workspace, job: &str) -> Vec<Kept> {
+fn runs(workspace: &Workspace, job: &str) -> Vec<RemovableRun> {
     let read = |folder: PathBuf| {
         let RecordedPlan { plan, origin } = RecordedPlan::read(&folder).ok()?;
-        Some(Kept {
+        Some(RemovableRun {
             window: plan.window,
             run: origin.run,
             folder,
@@ -164,9 +164,9 @@ fn keep(workspace: &Workspace, job: &str, notices: &[String]) -> anyhow::Result<
 }
 
 /// Removes the notices that the reports of a plan have printed.
-pub fn said(workspace: &Workspace, plan: &Plan) -> anyhow::Result<()> {
+pub fn clear_printed_notices(workspace: &Workspace, plan: &Plan) -> anyhow::Result<()> {
     let all = notices(workspace, &plan.job);
-    let said: BTreeSet<&str> = plan
+    let printed: BTreeSet<&str> = plan
         .nodes
         .iter()
         .filter_map(Node::report)
@@ -174,7 +174,7 @@ pub fn said(workspace: &Workspace, plan: &Plan) -> anyhow::Result<()> {
         .collect();
     let left: Vec<String> = all
         .iter()
-        .filter(|notice| !said.contains(notice.as_str()))
+        .filter(|notice| !printed.contains(notice.as_str()))
         .cloned()
         .collect();
     if left.len() < all.len() {

@@ -11,8 +11,8 @@ use retrocast_engine::{
     job::{ReportSection, mail::SendMail},
 };
 use retrocast_mail::{
-    Address, Content, Deliveries, Delivery, Enqueued, Fonts, Message, Outbox, Selection, Settings,
-    Smtp, Templates, compose, outbox::events_path,
+    Address, Content, Deliveries, Delivery, EnqueueResult, Fonts, Message, Outbox, Selection,
+    Settings, Smtp, Templates, compose, outbox::events_path,
 };
 use retrocast_render::world::font_files;
 use retrocast_run::{RunOrigin, RunStatus, RunSummary, folder::run_folders_of};
@@ -39,12 +39,12 @@ impl Mailer {
     /// Reads the settings; `None` in a workspace without any.
     pub fn new(workspace: &Workspace) -> anyhow::Result<Option<Self>> {
         let settings = settings(workspace)?;
-        let made = settings.map(|settings| Self::with(workspace, settings));
-        made.transpose()
+        let mailer = settings.map(|settings| Self::with(workspace, settings));
+        mailer.transpose()
     }
 
     /// The same, with sample settings for a dry run if the workspace has none.
-    pub fn to_look(workspace: &Workspace) -> anyhow::Result<Self> {
+    pub fn for_preview(workspace: &Workspace) -> anyhow::Result<Self> {
         let settings = match settings(workspace)? {
             Some(settings) => settings,
             None => Settings::parse(SAMPLE)?,
@@ -126,7 +126,7 @@ impl Mailer {
                 let (settings, templates) = (&self.settings, &self.templates);
                 let now = Timestamp::now();
                 let added = outbox.enqueue(settings, templates, &content, &to, now)?;
-                if again && added == Enqueued::Accepted {
+                if again && added == EnqueueResult::Accepted {
                     let report = content.report();
                     terminal::message!("{report} to {}: was accepted before", to.email);
                 }

@@ -21,18 +21,18 @@ pub fn init_tracing(verbose: u8) {
         2 => "info",
         _ => "debug",
     };
-    let told = tracing_subscriber::fmt()
+    let subscriber = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(crate::terminal::colour(std::io::stderr().is_terminal()))
         // It would panic if stderr cannot be written.
         .log_internal_errors(false)
         .without_time();
-    let asked = EnvFilter::try_from_default_env();
-    let _ = match asked {
+    let filter = EnvFilter::try_from_default_env();
+    let _ = match filter {
         // The filter with directives takes memory that a quiet run can save.
-        Err(_) if verbose == 0 => told.with_max_level(tracing::Level::ERROR).try_init(),
-        asked => told
-            .with_env_filter(asked.unwrap_or_else(|_| EnvFilter::new(level)))
+        Err(_) if verbose == 0 => subscriber.with_max_level(tracing::Level::ERROR).try_init(),
+        filter => subscriber
+            .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new(level)))
             .try_init(),
     };
 }

@@ -26,9 +26,9 @@ pub fn reconcile(workspace: &Workspace) -> Vec<(PathBuf, RunSummary)> {
 }
 
 fn summary(folder: &Path) -> Option<RunSummary> {
-    let told = RunSummary::read(folder).ok();
-    let told = told.filter(|told| told.status != RunStatus::Running);
-    told.or_else(|| reconciled(folder).ok())
+    let summary = RunSummary::read(folder).ok();
+    let summary = summary.filter(|summary| summary.status != RunStatus::Running);
+    summary.or_else(|| reconciled(folder).ok())
 }
 
 /// The same for one job; does not read the runs of others.

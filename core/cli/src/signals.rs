@@ -12,10 +12,10 @@ pub fn stop() -> CancellationToken {
     static STOP: OnceLock<CancellationToken> = OnceLock::new();
     STOP.get_or_init(|| {
         let stop = CancellationToken::new();
-        let told = stop.clone();
+        let token = stop.clone();
         let listener = std::thread::Builder::new().name("signals".to_string());
         // Without the thread, signals have their default effect: they end the process.
-        let _ = listener.spawn(move || listen(&told));
+        let _ = listener.spawn(move || listen(&token));
         stop
     })
     .clone()

@@ -178,8 +178,8 @@ pub fn line(text: &str, most: usize) -> String {
     if all <= most + CUT {
         return text;
     }
-    let kept: String = text.chars().take(most).collect();
-    format!("{kept}… ({} more characters)", all - most)
+    let start: String = text.chars().take(most).collect();
+    format!("{start}… ({} more characters)", all - most)
 }
 
 fn is_unruly(c: char) -> bool {

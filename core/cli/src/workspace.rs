@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Maximum size of a job file, in bytes: a generated job of 100,000 stages has 5 MB.
-const MOST_BYTES: u64 = 16 << 20;
+const JOB_BYTES_MAX: u64 = 16 << 20;
 
 /// The folders that a command works with.
 #[derive(Debug, Clone)]
@@ -72,7 +72,10 @@ impl Workspace {
         let (reports, mirror) =
             places::archive("--reports", &folder(&arguments.reports, "reports"))?;
         let addresses = [
-            places.files.depot().map(|depot| depot.address()),
+            places
+                .files
+                .shared_store()
+                .map(|shared_store| shared_store.address()),
             mirror.as_ref().map(|mirror| mirror.address()),
         ];
         Ok(Self {
@@ -115,9 +118,10 @@ impl Workspace {
             self.jobs.join(format!("{job}.toml"))
         };
         let size = std::fs::metadata(&path).map_or(0, |data| data.len());
-        if size > MOST_BYTES {
+        if size > JOB_BYTES_MAX {
             let path = path.display();
-            let message = format!("{path} has {size} bytes: a job file has at most {MOST_BYTES}");
+            let message =
+                format!("{path} has {size} bytes: a job file has at most {JOB_BYTES_MAX}");
             return Err(WrongUsage(message).into());
         }
         match std::fs::read_to_string(&path) {

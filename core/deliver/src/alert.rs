@@ -119,7 +119,7 @@ struct NoteFolder<'a> {
 }
 
 /// Functions for writing files and sending mail.
-struct Means<'a> {
+struct SendFunctions<'a> {
     from: &'a str,
     program: &'a dyn Fn() -> Result<PathBuf, String>,
     limit: Duration,
@@ -134,27 +134,27 @@ fn alert_by_machine(
 ) -> Result<AlertOutcome, Error> {
     let own = std::env::var_os(sendmail::VARIABLE).filter(|path| !path.is_empty());
     let search = std::env::var_os("PATH").unwrap_or_default();
-    let means = Means {
+    let functions = SendFunctions {
         from: &message::sender(),
         program: &|| sendmail::find(own.as_deref(), &search),
         limit: LIMIT,
         stopped,
         write: &replace,
     };
-    alert_with(place, alert, &means)
+    alert_with(place, alert, &functions)
 }
 
 fn alert_with(
     place: NoteFolder<'_>,
     alert: &Alert,
-    means: &Means<'_>,
+    functions: &SendFunctions<'_>,
 ) -> Result<AlertOutcome, Error> {
     let folder = place.folder;
     let identity = canonical::hash(&(&alert.to, &alert.job, &alert.window, &alert.due));
-    let _lock = lock(place, means.stopped)?;
+    let _lock = lock(place, functions.stopped)?;
     let now = Timestamp::now();
     let message = Message {
-        from: means.from,
+        from: functions.from,
         to: &alert.to,
         subject: &subject(alert),
         date: now,
@@ -173,16 +173,16 @@ fn alert_with(
     let not_sent = |message: Option<PathBuf>, why| Error::Mail { message, why };
     let text = message.text().map_err(|why| not_sent(None, why))?;
     let path = folder.join(MESSAGE);
-    let kept = match (means.write)(&path, &text) {
+    let message_path = match (functions.write)(&path, &text) {
         Ok(()) => Some(path),
         Err(error) if error.is_full() || !place.is_run => None,
         Err(error) => return Err(error),
     };
-    let handed = (means.program)()
-        .and_then(|program| sendmail::hand_over(&program, &text, means.limit, means.stopped));
-    handed.map_err(|why| not_sent(kept, why))?;
+    let handed = (functions.program)()
+        .and_then(|program| sendmail::send(&program, &text, functions.limit, functions.stopped));
+    handed.map_err(|why| not_sent(message_path, why))?;
     sent.time = Timestamp::now().to_string();
-    note(place, &sent, means)?;
+    note(place, &sent, functions)?;
     Ok(AlertOutcome::Sent(sent))
 }
 
@@ -213,7 +213,7 @@ fn lock(place: NoteFolder<'_>, stopped: &dyn Fn() -> bool) -> Result<Option<File
 }
 
 /// Records that an alert was sent; on a full disk in the name of an empty file.
-fn note(place: NoteFolder<'_>, sent: &Sent, means: &Means<'_>) -> Result<(), Error> {
+fn note(place: NoteFolder<'_>, sent: &Sent, functions: &SendFunctions<'_>) -> Result<(), Error> {
     let marker = place.folder.join(SENT);
     let text = json_text(sent).map_err(|source| Error::File {
         what: "write",
@@ -221,10 +221,10 @@ fn note(place: NoteFolder<'_>, sent: &Sent, means: &Means<'_>) -> Result<(), Err
         source,
     })?;
     let text = String::from_utf8_lossy(&text);
-    match (means.write)(&marker, &text) {
+    match (functions.write)(&marker, &text) {
         Err(error) if error.is_full() || !place.is_run => {
             // The message is sent even if that cannot be recorded.
-            let _ = File::create(marker_without_room(place.folder, &sent.alert));
+            let _ = File::create(marker_on_full_disk(place.folder, &sent.alert));
             Ok(())
         }
         noted => noted,
@@ -232,16 +232,16 @@ fn note(place: NoteFolder<'_>, sent: &Sent, means: &Means<'_>) -> Result<(), Err
 }
 
 /// The empty file that records that an alert was sent.
-fn marker_without_room(folder: &Path, alert: &str) -> PathBuf {
+fn marker_on_full_disk(folder: &Path, alert: &str) -> PathBuf {
     folder.join(format!("alert.{alert}.sent"))
 }
 
 /// Reads the record that this alert was sent before; an unreadable record counts as none.
 fn sent_before(folder: &Path, now: &Sent) -> Option<Sent> {
-    let empty = std::fs::metadata(marker_without_room(folder, &now.alert));
-    if let Ok(made) = empty.and_then(|data| data.modified()) {
+    let empty = std::fs::metadata(marker_on_full_disk(folder, &now.alert));
+    if let Ok(modified) = empty.and_then(|data| data.modified()) {
         let time =
-            Timestamp::try_from(made).map_or_else(|_| String::new(), |time| time.to_string());
+            Timestamp::try_from(modified).map_or_else(|_| String::new(), |time| time.to_string());
         return Some(Sent {
             time,
             ..now.clone()
@@ -263,9 +263,9 @@ fn subject(alert: &Alert) -> String {
 /// Body of the message: the missing report, the attempts, the next step, and the failure report if
 /// the run wrote one.
 fn body(run: Option<&Path>, alert: &Alert) -> String {
-    let told = run.and_then(|folder| std::fs::read(folder.join(FAILURE_TEXT)).ok());
-    let told = told.map(|text| clean_lines(&String::from_utf8_lossy(&text), 20_000));
-    let told = told.unwrap_or_default();
+    let failure = run.and_then(|folder| std::fs::read(folder.join(FAILURE_TEXT)).ok());
+    let failure = failure.map(|text| clean_lines(&String::from_utf8_lossy(&text), 20_000));
+    let failure = failure.unwrap_or_default();
     let mut text = format!(
         "The report {} for {} was due {} and could not be made.\n",
         clean(&alert.job, 200),
@@ -285,8 +285,8 @@ fn body(run: Option<&Path>, alert: &Alert) -> String {
         let _ = writeln!(text, "\nFolder of the run: {}", place.display());
     }
     let mut text = text.replace([NBSP, THIN], " ");
-    if !told.is_empty() {
-        let _ = writeln!(text, "\n{}\n\n{told}", "-".repeat(60));
+    if !failure.is_empty() {
+        let _ = writeln!(text, "\n{}\n\n{failure}", "-".repeat(60));
     }
     text
 }

@@ -107,7 +107,7 @@ pub fn diff(old: &Path, new: &Path) -> Result<Difference, Error> {
     let effects = findings::judgements(&runs);
     Ok(Difference {
         config: config::compare(&runs),
-        nodes: courses(&runs),
+        nodes: node_changes(&runs),
         inputs: inputs::compare(&runs),
         metrics: figures::compare(&runs),
         findings: findings::compare(&runs, &effects),
@@ -139,7 +139,7 @@ fn side(run: &RunFolder) -> Side {
 }
 
 /// Nodes of both plans with different results.
-fn courses(runs: &Pair<RunFolder>) -> Vec<NodeChange> {
+fn node_changes(runs: &Pair<RunFolder>) -> Vec<NodeChange> {
     let nodes = runs.new.plan.nodes.iter().filter(|node| !node.is_report());
     nodes
         .filter_map(|node| {
@@ -151,10 +151,10 @@ fn courses(runs: &Pair<RunFolder>) -> Vec<NodeChange> {
                     (&states.old, &states.new),
                     (NodeState::NotEnough(_), NodeState::NotEnough(_))
                 );
-            let state = states.map(|state| told(state).0);
+            let state = states.map(|state| describe_state(state).0);
             (!same).then(|| NodeChange {
                 node: node.name.clone(),
-                message: states.map(|state| told(state).1.to_string()),
+                message: states.map(|state| describe_state(state).1.to_string()),
                 state,
             })
         })
@@ -162,7 +162,7 @@ fn courses(runs: &Pair<RunFolder>) -> Vec<NodeChange> {
 }
 
 /// A state as a word, and its message.
-fn told(state: &NodeState) -> (&'static str, &str) {
+fn describe_state(state: &NodeState) -> (&'static str, &str) {
     match state {
         NodeState::Done => ("done", ""),
         NodeState::NotEnough(message) => ("not enough", message),

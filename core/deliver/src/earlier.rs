@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// The earlier report in a report file.
 #[derive(Deserialize)]
-struct Compared {
+struct EarlierRef {
     #[serde(default)]
     earlier: Option<EarlierReport>,
 }
@@ -48,7 +48,7 @@ fn newest(window: &Path) -> Option<EarlierReport> {
     runs.sort_by(|(a, _), (b, _)| (&b.finished, &b.run).cmp(&(&a.finished, &a.run)));
     runs.into_iter().find_map(|(run, path)| {
         let findings: Vec<Finding> = read_json(path.join(FINDINGS)).ok()?;
-        let compared: Option<Compared> = read_json(path.join(REPORT)).ok();
+        let compared: Option<EarlierRef> = read_json(path.join(REPORT)).ok();
         let before = compared.and_then(|compared| compared.earlier);
         Some(EarlierReport::new(&run.window, &findings, before.as_ref()))
     })

@@ -48,7 +48,7 @@ pub enum Error {
     #[error(transparent)]
     Run(#[from] retrocast_run::Error),
     /// A mail cannot be sent.
-    #[error("the alert was not sent: {why}{}", kept(message.as_deref()))]
+    #[error("the alert was not sent: {why}{}", message_note(message.as_deref()))]
     Mail {
         /// The file with the message, if it was written.
         message: Option<PathBuf>,
@@ -76,7 +76,7 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Error> {
     })
 }
 
-fn kept(message: Option<&Path>) -> String {
+fn message_note(message: Option<&Path>) -> String {
     message.map_or_else(String::new, |path| {
         format!("; the message is kept in {}", path.display())
     })

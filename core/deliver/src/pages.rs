@@ -49,17 +49,18 @@ struct RunView {
     rerun: bool,
     superseded: bool,
     files: Vec<Link>,
-    doors: Vec<Door>,
+    #[serde(rename = "doors")]
+    reports: Vec<ReportFiles>,
 }
 
 /// Files of one report.
 #[derive(Debug, Serialize)]
-struct Door {
+struct ReportFiles {
     title: &'static str,
     files: Vec<Link>,
 }
 
-const DOORS: [(&str, &[(&str, &str)]); 3] = [
+const REPORTS: [(&str, &[(&str, &str)]); 3] = [
     (
         "Executive report",
         &[("executive.pdf", "PDF"), ("executive.html", "Web page")],
@@ -277,7 +278,7 @@ fn year(run: &RunEntry) -> String {
 
 fn view(run: &RunEntry) -> RunView {
     let summary = &run.summary;
-    let there = |files: &[(&str, &'static str)]| -> Vec<Link> {
+    let existing = |files: &[(&str, &'static str)]| -> Vec<Link> {
         let found = files
             .iter()
             .filter(|(name, _)| run.folder.join(name).is_file());
@@ -288,13 +289,13 @@ fn view(run: &RunEntry) -> RunView {
             })
             .collect()
     };
-    let doors = DOORS
+    let reports = REPORTS
         .iter()
-        .map(|(title, files)| Door {
+        .map(|(title, files)| ReportFiles {
             title,
-            files: there(files),
+            files: existing(files),
         })
-        .filter(|door| !door.files.is_empty());
+        .filter(|report| !report.files.is_empty());
     RunView {
         href: run.href(),
         run: clean(&summary.run, 120),
@@ -321,7 +322,7 @@ fn view(run: &RunEntry) -> RunView {
         },
         rerun: summary.parent.is_some(),
         superseded: run.superseded,
-        files: there(&SHORT_LINKS),
-        doors: doors.collect(),
+        files: existing(&SHORT_LINKS),
+        reports: reports.collect(),
     }
 }

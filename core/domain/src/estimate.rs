@@ -8,7 +8,7 @@ use crate::number::{MINUS, NBSP, THIN, fixed, reads_zero, sensible, signed, with
 
 /// How well the data support a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum Certainty {
     /// The test rejects "no difference", and the interval excludes it.
     Proven,
     /// The interval excludes "no difference", but the test, corrected for multiple testing, does
@@ -119,22 +119,22 @@ impl<'a> Estimate<'a> {
     }
 
     /// How well the data support the difference.
-    pub fn standing(&self) -> Standing {
+    pub fn certainty(&self) -> Certainty {
         match self.interval {
             Some([low, high]) if low > 0.0 || high < 0.0 => {
                 if self.tested {
-                    Standing::Proven
+                    Certainty::Proven
                 } else {
-                    Standing::Likely
+                    Certainty::Likely
                 }
             }
-            _ => Standing::Open,
+            _ => Certainty::Open,
         }
     }
 
     /// Returns true if test and interval both exclude "no difference".
     pub fn is_proven(&self) -> bool {
-        self.standing() == Standing::Proven
+        self.certainty() == Certainty::Proven
     }
 
     /// The whole claim: "33 % lower than before (95 % interval 45 to 14 % lower)", "probably 33 %
@@ -146,15 +146,15 @@ impl<'a> Estimate<'a> {
         }
         let size = self.compared(than);
         let range = self.range();
-        match (self.standing(), range.is_empty()) {
-            (Standing::Proven, true) => size,
-            (Standing::Proven, false) => format!("{size} (95{NBSP}% interval {range})"),
-            (Standing::Likely, true) => format!("probably {size}; not yet proven"),
-            (Standing::Likely, false) => {
+        match (self.certainty(), range.is_empty()) {
+            (Certainty::Proven, true) => size,
+            (Certainty::Proven, false) => format!("{size} (95{NBSP}% interval {range})"),
+            (Certainty::Likely, true) => format!("probably {size}; not yet proven"),
+            (Certainty::Likely, false) => {
                 format!("probably {size} ({range}); not yet proven")
             }
-            (Standing::Open, true) => format!("{size}; not proven"),
-            (Standing::Open, false) => format!("{size} ({range}); not proven"),
+            (Certainty::Open, true) => format!("{size}; not proven"),
+            (Certainty::Open, false) => format!("{size} ({range}); not proven"),
         }
     }
 
@@ -174,11 +174,11 @@ impl<'a> Estimate<'a> {
     /// The claim without its interval, for headings: "33 % lower", "probably 33 % lower, not yet
     /// proven", "not proven".
     pub fn heading(&self) -> String {
-        match self.standing() {
+        match self.certainty() {
             _ if !self.value.is_finite() => "cannot be estimated".to_string(),
-            Standing::Proven => self.size(),
-            Standing::Likely => format!("probably {}, not yet proven", self.size()),
-            Standing::Open => format!("{}, not proven", self.size()),
+            Certainty::Proven => self.size(),
+            Certainty::Likely => format!("probably {}, not yet proven", self.size()),
+            Certainty::Open => format!("{}, not proven", self.size()),
         }
     }
 
@@ -425,7 +425,7 @@ fn levels_that<const N: usize>(
         _ => 0,
     };
     let differ = |i: usize, j: usize| values[i] != values[j];
-    let tells_apart = |decimals: &usize| {
+    let distinguishes = |decimals: &usize| {
         let texts = scaled.map(|value| fixed(value, *decimals));
         (0..N).all(|i| (0..i).all(|j| !differ(i, j) || texts[i] != texts[j]))
     };
@@ -436,7 +436,7 @@ fn levels_that<const N: usize>(
         });
         fit(printed.map(|number| number.unwrap_or(f64::NAN) / scale))
     };
-    let base = (base..=DECIMALS_MAX).find(tells_apart).unwrap_or(base);
+    let base = (base..=DECIMALS_MAX).find(distinguishes).unwrap_or(base);
     let decimals = (base..=DECIMALS_MAX.min(base + EXTRA_MAX))
         .max_by_key(|decimals| (fits(decimals), std::cmp::Reverse(*decimals)))
         .unwrap_or(base);
@@ -684,7 +684,7 @@ mod tests {
             let texts = estimate.levels([from, to], Some(width / 2.0), unit);
             let [low, high] = [0, 1].map(|i| number_of(&texts[i]));
             let size = plain(&estimate.size());
-            let (said, implied) = match round % 2 {
+            let (printed, implied) = match round % 2 {
                 0 if size.contains("times") => (number_of(&size), high / low),
                 0 => (number_of(&size), 100.0 * (high / low - 1.0).abs()),
                 _ => (number_of(&size), (high - low).abs()),
@@ -693,7 +693,7 @@ mod tests {
             let decimals = digits.split_once('.').map_or(0, |(_, rest)| rest.len());
             let last_digit = 0.1f64.powi(i32::try_from(decimals).expect("few"));
             assert!(
-                (said - implied).abs() <= 0.51 * last_digit,
+                (printed - implied).abs() <= 0.51 * last_digit,
                 "{from} {to} {width}: {texts:?} {size}"
             );
         }

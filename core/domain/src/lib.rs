@@ -41,7 +41,7 @@ pub use cell::{Cell, CellStatus, DatasetRef, Kpi, Outcome, ParamLine};
 pub use chart::{Chart, ChartKind};
 pub use diagnostic::{Diagnostic, Level};
 pub use effect::{Effect, EffectTest, Verdict, Worth};
-pub use estimate::{Estimate, Standing};
+pub use estimate::{Certainty, Estimate};
 pub use finding::{Ask, Chapter, Direction, Evidence, Finding, Magnitude, Severity};
 pub use health::{Health, HealthPart, HealthState};
 pub use mail::is_mail_address;

@@ -26,9 +26,9 @@ mod tests {
     use super::is_mail_address;
 
     #[test]
-    fn addresses_are_told_from_other_texts() {
-        for good in ["ops@example.org", "a.b+c@x-y.example", "root@localhost"] {
-            assert!(is_mail_address(good), "{good}");
+    fn addresses_are_distinguished_from_other_texts() {
+        for valid in ["ops@example.org", "a.b+c@x-y.example", "root@localhost"] {
+            assert!(is_mail_address(valid), "{valid}");
         }
         for bad in [
             "",

@@ -63,8 +63,8 @@ pub fn fixed(value: f64, decimals: usize) -> String {
 fn rounded(size: f64, decimals: usize) -> String {
     let shortest = size.to_string();
     let halfway = shortest.split_once('.').and_then(|(whole, fraction)| {
-        let kept = fraction.strip_suffix('5')?;
-        (kept.len() == decimals).then(|| format!("{whole}{kept}"))
+        let shortened = fraction.strip_suffix('5')?;
+        (shortened.len() == decimals).then(|| format!("{whole}{shortened}"))
     });
     let Some(below) = halfway.and_then(|digits| digits.parse::<u128>().ok()) else {
         return format!("{size:.decimals$}");

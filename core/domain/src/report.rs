@@ -149,7 +149,7 @@ impl EarlierReport {
     /// Earlier findings that are resolved: their stages looked again and did not find them. The
     /// most severe first.
     pub fn no_longer_found(&self, cells: &[Cell]) -> Vec<&EarlierFinding> {
-        let looked = |finding: &&EarlierFinding| {
+        let is_searched = |finding: &&EarlierFinding| {
             let stages = cells.iter().filter(|cell| cell.stage == finding.stage);
             stages.clone().count() > 0 && stages.clone().all(|cell| cell.status == CellStatus::Done)
         };
@@ -158,15 +158,15 @@ impl EarlierReport {
             .flat_map(|cell| &cell.findings)
             .map(|finding| finding.id.as_str())
             .collect();
-        let mut gone: Vec<&EarlierFinding> = self
+        let mut resolved: Vec<&EarlierFinding> = self
             .findings
             .iter()
             .filter(|finding| finding.severity > Severity::Info)
             .filter(|finding| !found.contains(finding.id.as_str()))
-            .filter(looked)
+            .filter(is_searched)
             .collect();
-        gone.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
-        gone
+        resolved.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
+        resolved
     }
 }
 

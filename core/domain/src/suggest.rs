@@ -50,7 +50,7 @@ mod tests {
             "input",
             "item",
         ];
-        for (typed, meant) in [
+        for (typed, expected) in [
             ("widnow", Some("window")),
             ("time_zone", Some("timezone")),
             ("changepoint", Some("change_point")),
@@ -59,7 +59,7 @@ mod tests {
             ("nonsense", None),
             ("x", None),
         ] {
-            assert_eq!(nearest(typed, known), meant, "{typed}");
+            assert_eq!(nearest(typed, known), expected, "{typed}");
         }
         assert_eq!(help("zzz", ["a", "b"], "known keys"), "known keys: a, b");
     }

@@ -166,7 +166,7 @@ mod tests {
     use retrocast_run::NodeSpec;
 
     #[test]
-    fn changes_are_said_in_words() {
+    fn changes_are_described_in_words() {
         let plan = test_support::plan(test_support::JOB);
         let node = plan.node("stage.rhythm").unwrap();
         let inputs = [("tickets".to_string(), "a".to_string())];
@@ -195,8 +195,8 @@ mod tests {
         assert_ne!(new.fingerprint(), old.fingerprint());
         assert_eq!(new.fingerprint().0.len(), 32);
         let changes = new.differences(&old);
-        let told: Vec<_> = changes.iter().map(|change| change.part.as_str()).collect();
-        assert_eq!(told, ["code", "config.least", "input.tickets", "window"]);
+        let parts: Vec<_> = changes.iter().map(|change| change.part.as_str()).collect();
+        assert_eq!(parts, ["code", "config.least", "input.tickets", "window"]);
         assert_eq!(
             (changes[1].was.as_deref(), changes[1].is.as_deref()),
             (None, Some("5"))

@@ -65,7 +65,7 @@ pub struct CheckOptions<'a> {
 
 /// Result of checking a job file.
 #[derive(Debug)]
-pub struct Checked {
+pub struct CheckedJob {
     /// The job, if there is no error.
     pub job: Option<Job>,
     /// All diagnostics, in the order of the file.

@@ -35,7 +35,7 @@ pub use executor::{
     Clock, Environment, Executor, Failure, FailureKind, Progress, Quiet, RunContext, SystemClock,
 };
 pub use fingerprint::{Components, Decision};
-pub use job::{CheckOptions, Checked, Job, check, render};
+pub use job::{CheckOptions, CheckedJob, Job, check, render};
 pub use kinds::{Kinds, SqlError};
 pub use ledger::{LedgerRun, LedgerView};
 pub use outcome_store::{OutcomeStore, Record};

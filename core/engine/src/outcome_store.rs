@@ -46,7 +46,8 @@ pub struct Record {
     /// Id of the run that made it.
     pub run: String,
     /// Time of creation.
-    pub made: Timestamp,
+    #[serde(rename = "made")]
+    pub created: Timestamp,
     /// The outcome.
     pub outcome: Outcome,
 }
@@ -55,7 +56,7 @@ pub struct Record {
 #[derive(Debug, Clone)]
 pub struct OutcomeStore {
     folder: PathBuf,
-    depot: Option<Arc<dyn SharedStore>>,
+    shared_store: Option<Arc<dyn SharedStore>>,
 }
 
 impl OutcomeStore {
@@ -63,7 +64,7 @@ impl OutcomeStore {
     pub fn of_lake(lake: &LakeFiles) -> Self {
         Self {
             folder: lake.folder().join("outcomes"),
-            depot: lake.depot().cloned(),
+            shared_store: lake.shared_store().cloned(),
         }
     }
 
@@ -95,16 +96,17 @@ impl OutcomeStore {
 
     /// Fetches a record with its files from the shared store, if it is there.
     fn fetch(&self, fingerprint: &Fingerprint) -> io::Result<()> {
-        let Some(depot) = &self.depot else {
+        let Some(shared_store) = &self.shared_store else {
             return Ok(());
         };
-        let Some((text, _)) = depot.get(&key_of(fingerprint))? else {
+        let Some((text, _)) = shared_store.get(&key_of(fingerprint))? else {
             return Ok(());
         };
         let record: Record = serde_json::from_slice(&text)?;
         let files = self.files_of(fingerprint);
         for name in record.outcome.files.iter().filter(|name| is_inside(name)) {
-            let Some((bytes, _)) = depot.get(&format!("outcomes/{fingerprint}/{name}"))? else {
+            let Some((bytes, _)) = shared_store.get(&format!("outcomes/{fingerprint}/{name}"))?
+            else {
                 return Ok(());
             };
             write_whole(&files.join(name), &bytes)?;
@@ -168,11 +170,13 @@ impl OutcomeStore {
 
     /// Removes a record and then its files from the shared store. A failure only wastes space.
     fn forget_behind(&self, record: &Record) {
-        let Some(depot) = &self.depot else { return };
+        let Some(shared_store) = &self.shared_store else {
+            return;
+        };
         let fingerprint = &record.fingerprint;
-        let _ = depot.delete(&key_of(fingerprint));
+        let _ = shared_store.delete(&key_of(fingerprint));
         for name in &record.outcome.files {
-            let _ = depot.delete(&format!("outcomes/{fingerprint}/{name}"));
+            let _ = shared_store.delete(&format!("outcomes/{fingerprint}/{name}"));
         }
     }
 
@@ -180,15 +184,15 @@ impl OutcomeStore {
     /// shared store, too.
     pub fn put(&self, record: &Record, run_folder: &Path) -> io::Result<()> {
         self.put_here(record, run_folder)?;
-        let Some(depot) = &self.depot else {
+        let Some(shared_store) = &self.shared_store else {
             return Ok(());
         };
         let fingerprint = &record.fingerprint;
         for name in &record.outcome.files {
             let bytes = fs::read(self.files_of(fingerprint).join(name))?;
-            depot.put(&format!("outcomes/{fingerprint}/{name}"), bytes)?;
+            shared_store.put(&format!("outcomes/{fingerprint}/{name}"), bytes)?;
         }
-        depot.put(&key_of(fingerprint), serde_json::to_vec(record)?)?;
+        shared_store.put(&key_of(fingerprint), serde_json::to_vec(record)?)?;
         Ok(())
     }
 
@@ -238,8 +242,11 @@ impl OutcomeStore {
     /// The last known identities of a job's nodes, from any machine.
     pub fn last(&self, job: &str) -> Last {
         let path = self.last_of(job);
-        let behind = self.depot.as_ref().map(|depot| depot.get(&last_key(job)));
-        if let Some(Ok(Some((text, _)))) = behind {
+        let shared = self
+            .shared_store
+            .as_ref()
+            .map(|shared_store| shared_store.get(&last_key(job)));
+        if let Some(Ok(Some((text, _)))) = shared {
             let _ = write_whole(&path, &text);
         }
         Last::read(path)
@@ -247,8 +254,8 @@ impl OutcomeStore {
 
     /// Uploads the last known identities. They are informational, so errors are ignored.
     pub fn share_last(&self, job: &str) {
-        if let (Some(depot), Ok(text)) = (&self.depot, fs::read(self.last_of(job))) {
-            let _ = depot.put(&last_key(job), text);
+        if let (Some(shared_store), Ok(text)) = (&self.shared_store, fs::read(self.last_of(job))) {
+            let _ = shared_store.put(&last_key(job), text);
         }
     }
 
@@ -318,7 +325,7 @@ mod tests {
             fingerprint: components.fingerprint(),
             components,
             run: "1a2b3c4d".to_string(),
-            made: Timestamp::UNIX_EPOCH,
+            created: Timestamp::UNIX_EPOCH,
             outcome: Outcome {
                 cell: Cell::new("tickets", "source"),
                 datasets: Vec::new(),
@@ -375,9 +382,12 @@ mod tests {
     fn what_one_machine_kept_another_finds() {
         let folder = test_support::Folder::new();
         let address = Address::of("s3://bucket").unwrap();
-        let depot: Arc<dyn SharedStore> = Arc::new(Bucket::in_memory(address));
+        let shared_store: Arc<dyn SharedStore> = Arc::new(Bucket::in_memory(address));
         let store = |machine: &str| {
-            OutcomeStore::of_lake(&LakeFiles::shared(folder.join(machine), depot.clone()))
+            OutcomeStore::of_lake(&LakeFiles::shared(
+                folder.join(machine),
+                shared_store.clone(),
+            ))
         };
         fs::create_dir_all(folder.join("run/charts")).unwrap();
         fs::write(folder.join("run/charts/a.svg"), "<svg/>").unwrap();
@@ -402,7 +412,7 @@ mod tests {
         other.forget(&record.job, &BTreeSet::from([record.run.clone()]));
         assert_eq!(store("c").get(&record.fingerprint), None);
         assert!(
-            depot.list("outcomes/").unwrap().len() == 1,
+            shared_store.list("outcomes/").unwrap().len() == 1,
             "only what was known last"
         );
     }

@@ -19,7 +19,7 @@ use crate::{
         CheckOptions, Job, ReportSection,
         checker::{duration, entries},
         document::Item,
-        elaborate::{Elaborated, elaborate},
+        elaborate::{Elaboration, elaborate},
         schema::COMMON_STAGE_KEYS,
     },
     kinds::Kinds,
@@ -134,7 +134,7 @@ pub fn with_descendants(
 fn nodes(
     job: &Job,
     kinds: &dyn Kinds,
-    elaborated: &Elaborated,
+    elaborated: &Elaboration,
     options: &PlanOptions<'_>,
 ) -> Result<Vec<Node>, Vec<Diagnostic>> {
     let mut nodes = entries(&elaborated.tree, "source")

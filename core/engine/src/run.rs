@@ -21,7 +21,7 @@ use crate::{
     outcome_store::{Last, OutcomeStore, Record},
 };
 use futures::FutureExt as _;
-use node_task::{Budget, Recorder, Retrying, panicked};
+use node_task::{Budget, Recorder, RetryLoop, panicked};
 use retrocast_domain::{Outcome, canonical};
 use retrocast_run::{
     EventKind, Fingerprint, Journal, Node, Plan, RecordedPlan, RunOrigin, RunStatus, SourceRecords,
@@ -30,8 +30,8 @@ use retrocast_run::{
 };
 use retrocast_storage::{
     Holder, LakeFiles, Lease, Mirror,
-    lease::{Asked, at_work},
-    mirror::Following,
+    lease::{LeaseResponse, active_runs},
+    mirror::RunUpload,
 };
 use scheduler::Scheduler;
 use serde_json::Value;
@@ -57,7 +57,7 @@ pub enum EngineError {
         source: io::Error,
     },
     /// Another process runs the same job and window.
-    #[error("{job} is being run for {window} already{}", held(holder.as_deref()))]
+    #[error("{job} is being run for {window} already{}", busy_message(holder.as_deref()))]
     Held {
         /// Name of the job.
         job: String,
@@ -89,7 +89,7 @@ pub enum EngineError {
     Broken(String),
 }
 
-fn held(holder: Option<&Holder>) -> String {
+fn busy_message(holder: Option<&Holder>) -> String {
     holder.map_or_else(String::new, |holder| format!(" by {holder}"))
 }
 
@@ -348,7 +348,7 @@ impl Runner {
         let sources = ctx.plan.nodes.iter().filter(|node| node.is_source());
         let budget = &Budget::new(self.options.retry_budget);
         let all = sources.map(|node| async move {
-            let look = || async {
+            let hash = || async {
                 let work = AssertUnwindSafe(self.executor.source_identity(node, ctx));
                 tokio::select! {
                     biased;
@@ -356,14 +356,14 @@ impl Runner {
                     () = self.options.cancel.cancelled() => Err(Failure::cancelled()),
                 }
             };
-            let retrying = Retrying {
+            let retrying = RetryLoop {
                 node,
                 clock: &*self.clock,
                 options: &self.options,
                 budget,
                 seed: ctx.seed,
             };
-            (node.name.clone(), retrying.run(|_| look(), |_, _| ()).await)
+            (node.name.clone(), retrying.run(|_| hash(), |_, _| ()).await)
         });
         futures::future::join_all(all).await.into_iter().collect()
     }
@@ -411,17 +411,17 @@ impl Runner {
     }
 
     /// Fetches the files of other machines, and starts uploading the files of this run.
-    fn mirrored(&self) -> Result<Option<(&Mirror, Following)>, EngineError> {
+    fn mirrored(&self) -> Result<Option<(&Mirror, RunUpload)>, EngineError> {
         let Some(mirror) = &self.options.mirror else {
             return Ok(None);
         };
         let failed = archive_of(mirror);
         let begin = || {
-            let at_work = match self.options.lake.depot() {
-                Some(depot) => at_work(&**depot)?,
+            let active_runs = match self.options.lake.shared_store() {
+                Some(shared_store) => active_runs(&**shared_store)?,
                 None => BTreeSet::new(),
             };
-            mirror.fetch(&at_work)?;
+            mirror.fetch(&active_runs)?;
             mirror.follow()
         };
         begin()
@@ -432,10 +432,10 @@ impl Runner {
     /// Requests the lease on the job's window.
     fn lease(&self, plan: &Plan) -> Result<Lease, EngineError> {
         let place = Lease::of_window(&self.options.lake, &plan.job, &plan.label);
-        let asked = Lease::ask(&place, "", self.clock.now());
-        match asked.map_err(writing(Path::new(&place.to_string())))? {
-            Asked::Granted(lease) => Ok(lease),
-            Asked::Held(holder) => Err(EngineError::Held {
+        let response = Lease::request(&place, "", self.clock.now());
+        match response.map_err(writing(Path::new(&place.to_string())))? {
+            LeaseResponse::Granted(lease) => Ok(lease),
+            LeaseResponse::Held(holder) => Err(EngineError::Held {
                 job: plan.job.clone(),
                 window: plan.label.clone(),
                 holder: holder.map(Box::new),

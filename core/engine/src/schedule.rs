@@ -25,7 +25,7 @@ pub mod export;
 pub use attempts::{Attempt, ManualRun};
 pub use calendar::{Calendar, CalendarError};
 pub use conditions::unmet;
-pub use decide::{DueTime, ScheduleStatus, State, Tell, decide};
+pub use decide::{DueAlert, DueTime, ScheduleStatus, State, decide};
 pub use machine::Machine;
 pub use words::{Health, health};
 

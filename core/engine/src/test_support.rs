@@ -2,7 +2,7 @@
 
 use crate::{
     executor::{Clock, Executor, Failure, Progress, RunContext},
-    job::{CheckOptions, Checked, Job, check},
+    job::{CheckOptions, CheckedJob, Job, check},
     kinds::{Kinds, SqlError, TableSchema},
     ledger::LedgerView,
     plan::{self, PlanOptions},
@@ -201,7 +201,7 @@ impl Kinds for TrialKinds {
     }
 }
 
-pub fn checked(text: &str) -> Checked {
+pub fn checked(text: &str) -> CheckedJob {
     let environment = |name: &str| (name == "RECORDS").then(|| "/records".to_string());
     check(
         text,
@@ -216,7 +216,7 @@ pub fn checked(text: &str) -> Checked {
 }
 
 pub fn job(text: &str) -> Job {
-    let Checked { job, diagnostics } = checked(text);
+    let CheckedJob { job, diagnostics } = checked(text);
     job.unwrap_or_else(|| panic!("{}", crate::render(&diagnostics, text, false)))
 }
 
@@ -301,7 +301,7 @@ pub struct TrialExecutor {
     /// Files to delete when a node runs.
     pub sweep: Mutex<BTreeMap<String, std::path::PathBuf>>,
     /// Nodes whose datasets no longer exist.
-    pub gone: Mutex<BTreeSet<String>>,
+    pub deleted: Mutex<BTreeSet<String>>,
     /// Number of requests for a source's identity.
     pub looks: AtomicI64,
 }
@@ -348,7 +348,7 @@ impl Executor for TrialExecutor {
     }
 
     async fn usable(&self, node: &Node, _outcome: &Outcome, _ctx: &RunContext) -> bool {
-        !self.gone.lock().unwrap().contains(&node.name)
+        !self.deleted.lock().unwrap().contains(&node.name)
     }
 
     async fn execute(

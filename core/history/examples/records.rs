@@ -1,7 +1,7 @@
 //! Writes the records of a repository to standard output: `records git+file:///srv/repo#commits`.
 //! Mirrors of repositories on servers are kept in the folder given second.
 
-use retrocast_history::{Place, Repository};
+use retrocast_history::{Repository, RepositoryUri};
 use std::{
     io::{BufWriter, stdout},
     path::Path,
@@ -19,8 +19,8 @@ fn main() -> ExitCode {
     let cache = arguments.get(1).map_or("target/mirrors", String::as_str);
     let go = AtomicBool::new(false);
     let begin = Instant::now();
-    let written = Place::parse(uri)
-        .and_then(|place| Repository::open(&place, Path::new(cache), &go))
+    let written = RepositoryUri::parse(uri)
+        .and_then(|uri| Repository::open(&uri, Path::new(cache), &go))
         .and_then(|repository| {
             let opened = begin.elapsed();
             let count = repository.write(&mut BufWriter::new(stdout().lock()), &go)?;

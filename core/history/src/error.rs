@@ -1,6 +1,6 @@
 //! The errors of reading a repository.
 
-use crate::near::did_you_mean;
+use crate::suggest::did_you_mean;
 use std::path::Path;
 
 /// An error with cause, location and advice. No message contains a user or a password.
@@ -24,38 +24,38 @@ pub enum HistoryError {
     },
     /// There is no repository in the folder.
     #[error(
-        "{place} is not a git repository: {reason}; name the folder that holds .git, or a bare repository"
+        "{uri} is not a git repository: {reason}; name the folder that holds .git, or a bare repository"
     )]
     NoRepository {
         /// The repository.
-        place: String,
+        uri: String,
         /// What was found instead.
         reason: String,
     },
     /// The clone is shallow: its oldest commits would seem to add every file.
     #[error(
-        "{place} is a shallow clone: its older commits are missing, and the figures of the oldest ones left \
+        "{uri} is a shallow clone: its older commits are missing, and the figures of the oldest ones left \
          would be wrong; complete it with `git fetch --unshallow`"
     )]
     Shallow {
         /// The repository.
-        place: String,
+        uri: String,
     },
     /// The repository has no commit yet.
     #[error(
-        "{place} has no commit on {branch} yet; commit something, or name another branch in the uri"
+        "{uri} has no commit on {branch} yet; commit something, or name another branch in the uri"
     )]
     Empty {
         /// The repository.
-        place: String,
+        uri: String,
         /// The current branch.
         branch: String,
     },
     /// The branch does not exist.
-    #[error("{place} has no branch {branch:?}{hint}; fix `branch` in the uri")]
+    #[error("{uri} has no branch {branch:?}{hint}; fix `branch` in the uri")]
     Branch {
         /// The repository.
-        place: String,
+        uri: String,
         /// Its name in the URI.
         branch: String,
         /// The existing branches; may be empty.
@@ -63,41 +63,41 @@ pub enum HistoryError {
     },
     /// Authentication failed or is required.
     #[error(
-        "{place} requires authentication: {reason}; put a valid user and password into the uri, as \
+        "{uri} requires authentication: {reason}; put a valid user and password into the uri, as \
          https://user:password@host/…, or set up a credential helper of git"
     )]
     Credentials {
         /// The repository.
-        place: String,
+        uri: String,
         /// The message of git.
         reason: String,
     },
     /// The server could not be reached, or sent an invalid response.
-    #[error("{place} could not be fetched: {reason}; check the address and the network")]
+    #[error("{uri} could not be fetched: {reason}; check the address and the network")]
     Fetch {
         /// The repository.
-        place: String,
+        uri: String,
         /// The message of git, the server or the network.
         reason: String,
     },
     /// An object of the repository is missing or damaged.
     #[error(
-        "{place} cannot be read: {reason}; look into it with `git fsck`, and complete a partial clone with \
+        "{uri} cannot be read: {reason}; look into it with `git fsck`, and complete a partial clone with \
          `git fetch --refetch --no-filter`"
     )]
     Read {
         /// The repository.
-        place: String,
+        uri: String,
         /// The message of git.
         reason: String,
     },
     /// A commit changes more than git can compare within the limits.
     #[error(
-        "{place}: commit {commit} {reason}, more than can be compared; leave it out with `since` in the uri"
+        "{uri}: commit {commit} {reason}, more than can be compared; leave it out with `since` in the uri"
     )]
     TooLarge {
         /// The repository.
-        place: String,
+        uri: String,
         /// The commit.
         commit: String,
         /// The limit that it exceeds, such as "has more than 20000000 files".
@@ -132,9 +132,9 @@ impl HistoryError {
     }
 
     /// Makes the error of a missing branch, with the names of the existing ones.
-    pub(crate) fn no_branch(place: String, branch: &str, names: &[String]) -> Self {
+    pub(crate) fn no_branch(uri: String, branch: &str, names: &[String]) -> Self {
         Self::Branch {
-            place,
+            uri,
             branch: branch.to_string(),
             hint: hint(branch, names),
         }
@@ -144,9 +144,9 @@ impl HistoryError {
 /// Advice on a missing branch.
 fn hint(branch: &str, names: &[String]) -> String {
     const SHOWN: usize = 3;
-    let near = did_you_mean(branch, names.iter().map(String::as_str));
+    let nearest = did_you_mean(branch, names.iter().map(String::as_str));
     match names.len() {
-        _ if !near.is_empty() => near,
+        _ if !nearest.is_empty() => nearest,
         0 => String::new(),
         1..=SHOWN => format!(" (it has {})", names.join(", ")),
         more => format!(

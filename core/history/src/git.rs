@@ -193,13 +193,13 @@ fn parse_version(text: &str) -> Option<Version> {
 
 /// Reads to the end, and joins the last lines without control characters.
 fn last_message(mut stderr: impl Read) -> String {
-    let (mut kept, mut buffer) = (Vec::new(), [0; 4096]);
+    let (mut tail, mut buffer) = (Vec::new(), [0; 4096]);
     while let Ok(length @ 1..) = stderr.read(&mut buffer) {
-        kept.extend_from_slice(&buffer[..length]);
-        let excess = kept.len().saturating_sub(MESSAGE);
-        kept.drain(..excess);
+        tail.extend_from_slice(&buffer[..length]);
+        let excess = tail.len().saturating_sub(MESSAGE);
+        tail.drain(..excess);
     }
-    let text = String::from_utf8_lossy(&kept);
+    let text = String::from_utf8_lossy(&tail);
     let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(3)..];
     let last = last.iter().map(|line| {

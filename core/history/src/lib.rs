@@ -2,7 +2,7 @@
 //! changes.
 //!
 //! ```text
-//! URI -> place: repository, branch, since -> mirror: git fetch, for a server -> repository: head
+//! URI -> uri: repository, branch, since -> mirror: git fetch, for a server -> repository: head
 //!     -> walk: git rev-list, ordered, oldest first -> log: git diff-tree, parsed -> records, JSON Lines
 //! ```
 //!
@@ -31,16 +31,16 @@ mod error;
 mod git;
 mod log;
 mod mirror;
-mod near;
-mod place;
 mod record;
 mod repository;
+mod suggest;
 mod text;
+mod uri;
 mod walk;
 
 #[cfg(test)]
 mod tests;
 
 pub use error::HistoryError;
-pub use place::{Place, What};
 pub use repository::Repository;
+pub use uri::{RecordKind, RepositoryUri};

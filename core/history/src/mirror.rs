@@ -15,7 +15,7 @@
 
 use crate::{
     HistoryError, git,
-    place::{Account, Place},
+    uri::{Account, RepositoryUri},
 };
 use std::{
     fs::{self, File, TryLockError},
@@ -60,7 +60,7 @@ const FETCH: [&str; 8] = [
 /// Fetches the branch of a repository, and returns the mirror and the reference of the branch in
 /// it.
 pub fn fetch(
-    place: &Place,
+    uri: &RepositoryUri,
     url: &str,
     account: Option<&Account>,
     cache: &Path,
@@ -70,12 +70,12 @@ pub fn fetch(
         .and_then(|()| cache.canonicalize())
         .map_err(|error| HistoryError::io("making", cache, &error))?;
     let server = Server {
-        place,
+        uri,
         url,
         account,
         cancel,
     };
-    let source = match place.branch() {
+    let source = match uri.branch() {
         Some(branch) => format!("refs/heads/{branch}"),
         None => "HEAD".to_string(),
     };
@@ -115,7 +115,7 @@ fn hash(text: &str) -> String {
 }
 
 struct Server<'a> {
-    place: &'a Place,
+    uri: &'a RepositoryUri,
     url: &'a str,
     account: Option<&'a Account>,
     cancel: &'a AtomicBool,
@@ -160,7 +160,7 @@ impl Server<'_> {
         if answer.success {
             return Ok(answer.value);
         }
-        let place = self.place.to_string();
+        let uri = self.uri.to_string();
         let mut reason = answer.message;
         // Removes secrets that a server repeats in its reply.
         for secret in self.account.iter().flat_map(|it| [&it.password, &it.user]) {
@@ -175,9 +175,9 @@ impl Server<'_> {
             "error: 403",
         ];
         Err(if refusals.iter().any(|text| reason.contains(text)) {
-            HistoryError::Credentials { place, reason }
+            HistoryError::Credentials { uri, reason }
         } else {
-            HistoryError::Fetch { place, reason }
+            HistoryError::Fetch { uri, reason }
         })
     }
 
@@ -210,10 +210,10 @@ impl Server<'_> {
 
     /// The error for a branch that the server does not have.
     fn no_branch(&self) -> HistoryError {
-        let place = self.place.to_string();
-        let Some(branch) = self.place.branch() else {
+        let uri = self.uri.to_string();
+        let Some(branch) = self.uri.branch() else {
             return HistoryError::Empty {
-                place,
+                uri,
                 branch: "its main branch".to_string(),
             };
         };
@@ -222,11 +222,7 @@ impl Server<'_> {
         let names = names
             .iter()
             .filter_map(|(_, name)| name.strip_prefix("refs/heads/"));
-        HistoryError::no_branch(
-            place,
-            branch,
-            &names.map(str::to_string).collect::<Vec<_>>(),
-        )
+        HistoryError::no_branch(uri, branch, &names.map(str::to_string).collect::<Vec<_>>())
     }
 }
 
@@ -272,9 +268,9 @@ impl Mirror<'_> {
         let mut init = git::command(&draft);
         init.args(["init", "--quiet", "--bare", "--template="])
             .arg(format!("--object-format={format}"));
-        let made = git::text(init, self.cancel)?;
-        if !made.success {
-            return Err(self.failed("making", &std::io::Error::other(made.message)));
+        let output = git::text(init, self.cancel)?;
+        if !output.success {
+            return Err(self.failed("making", &std::io::Error::other(output.message)));
         }
         fs::rename(&draft, &self.folder).map_err(|error| self.failed("making", &error))
     }

@@ -5,8 +5,8 @@ use crate::{
     attributes::{self, Attributes, MAX_FILES},
     git::{self, MEMORY, ObjectReader},
     log, mirror,
-    place::{Home, Place, What},
     record::{CommitRecord, FileChangeRecord, VERSION},
+    uri::{Location, RecordKind, RepositoryUri},
     walk,
 };
 use serde::Serialize;
@@ -39,7 +39,7 @@ const PENDING: usize = 32;
 pub struct Repository {
     reader: ObjectReader,
     head: String,
-    place: Place,
+    uri: RepositoryUri,
     version: git::Version,
 }
 
@@ -47,37 +47,41 @@ impl Repository {
     /// Opens the repository of a URI. A local one is read in place; nothing is written to it. One
     /// on a server is fetched into a mirror below the folder `cache`, which is updated each time;
     /// concurrent calls for the same address wait for each other.
-    pub fn open(place: &Place, cache: &Path, cancel: &AtomicBool) -> Result<Self, HistoryError> {
+    pub fn open(
+        uri: &RepositoryUri,
+        cache: &Path,
+        cancel: &AtomicBool,
+    ) -> Result<Self, HistoryError> {
         let version = git::version(cancel)?;
-        let (git_dir, refs) = match place.home() {
-            Home::Folder(folder) => {
-                let refs = match place.branch() {
+        let (git_dir, refs) = match uri.location() {
+            Location::Folder(folder) => {
+                let refs = match uri.branch() {
                     Some(branch) => vec![
                         format!("refs/heads/{branch}"),
                         format!("refs/remotes/{branch}"),
                     ],
                     None => vec!["HEAD".to_string()],
                 };
-                (git_dir(place, folder)?, refs)
+                (git_dir(uri, folder)?, refs)
             }
-            Home::Server { url, account } => {
-                let (mirror, name) = mirror::fetch(place, url, account.as_ref(), cache, cancel)?;
+            Location::Server { url, account } => {
+                let (mirror, name) = mirror::fetch(uri, url, account.as_ref(), cache, cancel)?;
                 (mirror, vec![name])
             }
         };
-        let reader = reader(place, &git_dir, cancel)?;
-        let id = resolve(place, &git_dir, &refs, cancel)?;
+        let reader = reader(uri, &git_dir, cancel)?;
+        let id = resolve(uri, &git_dir, &refs, cancel)?;
         // Also resolves tags.
         let mut command = reader.command();
         command.args(["rev-list", "--max-count=1", "--end-of-options", &id]);
         let head = git::text(command, cancel)?;
         if !head.success || head.value.is_empty() {
-            return Err(unreadable(place, head.message));
+            return Err(unreadable(uri, head.message));
         }
         Ok(Self {
             reader,
             head: head.value,
-            place: place.clone(),
+            uri: uri.clone(),
             version,
         })
     }
@@ -92,13 +96,13 @@ impl Repository {
     /// git.
     pub fn identity(&self) -> String {
         let since = self
-            .place
+            .uri
             .since()
             .map_or_else(|| "-".to_string(), |since| since.to_string());
-        let what = self.place.what().name();
+        let kind = self.uri.kind().name();
         let last_line = self.version >= git::LAST_LINE_COUNTS;
         let text = format!(
-            "retrocast history {VERSION}\n{what}\n{}\n{since}\n{last_line}\n",
+            "retrocast history {VERSION}\n{kind}\n{}\n{since}\n{last_line}\n",
             self.head
         );
         blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
@@ -112,11 +116,11 @@ impl Repository {
         let mut list = self.reader.command();
         list.args(["rev-list", "--timestamp", "--parents", &self.head]);
         let list = git::text(list, cancel)?;
-        let commits = walk::order(&list.value, self.place.since()).filter(|_| list.success);
-        let commits = commits.ok_or_else(|| unreadable(&self.place, list.message))?;
+        let commits = walk::order(&list.value, self.uri.since()).filter(|_| list.success);
+        let commits = commits.ok_or_else(|| unreadable(&self.uri, list.message))?;
         let index = match attributes::index(&self.reader, &self.head, cancel)? {
             Attributes::Indexed(index) => index,
-            Attributes::Failed(message) => return Err(unreadable(&self.place, message)),
+            Attributes::Failed(message) => return Err(unreadable(&self.uri, message)),
             Attributes::TooManyFiles => {
                 return Err(self.too_large(&self.head, format!("has more than {MAX_FILES} files")));
             }
@@ -158,12 +162,12 @@ impl Repository {
         let output = git::run(git, Some(input.as_bytes()), cancel, |output| {
             log::read(output, |commit| {
                 seen += 1;
-                match self.place.what() {
-                    What::Commits => {
+                match self.uri.kind() {
+                    RecordKind::Commits => {
                         count += 1;
                         write_line(out, &CommitRecord::new(commit))
                     }
-                    What::FileChanges => {
+                    RecordKind::FileChanges => {
                         count += commit.files.len() as u64;
                         let mut files = commit.files.iter();
                         files.try_for_each(|file| {
@@ -185,12 +189,12 @@ impl Repository {
             let reason = format!("takes more than {} MiB of memory", MEMORY >> 20);
             return Err(self.too_large(ids.get(seen).unwrap_or(&""), reason));
         }
-        Err(unreadable(&self.place, output.message))
+        Err(unreadable(&self.uri, output.message))
     }
 
     fn too_large(&self, commit: &str, reason: String) -> HistoryError {
         HistoryError::TooLarge {
-            place: self.place.to_string(),
+            uri: self.uri.to_string(),
             commit: commit.to_string(),
             reason,
         }
@@ -217,19 +221,19 @@ fn write_line(out: &mut dyn Write, record: &impl Serialize) -> Result<(), Histor
     Ok(out.write_all(b"\n")?)
 }
 
-fn unreadable(place: &Place, message: String) -> HistoryError {
+fn unreadable(uri: &RepositoryUri, message: String) -> HistoryError {
     let reason = Some(message).filter(|message| !message.is_empty());
     HistoryError::Read {
-        place: place.to_string(),
+        uri: uri.to_string(),
         reason: reason.unwrap_or_else(|| "git ended early".to_string()),
     }
 }
 
 /// The git directory of a folder: its `.git`, which may be a file that names another folder, or the
 /// folder itself. Git would also search the parent folders.
-fn git_dir(place: &Place, folder: &Path) -> Result<PathBuf, HistoryError> {
+fn git_dir(uri: &RepositoryUri, folder: &Path) -> Result<PathBuf, HistoryError> {
     let none = |reason: String| HistoryError::NoRepository {
-        place: place.to_string(),
+        uri: uri.to_string(),
         reason,
     };
     match fs::metadata(folder) {
@@ -248,7 +252,7 @@ fn git_dir(place: &Place, folder: &Path) -> Result<PathBuf, HistoryError> {
 /// Makes a reader of the repository's objects. The repository's configuration only determines their
 /// location and hash algorithm.
 fn reader(
-    place: &Place,
+    uri: &RepositoryUri,
     git_dir: &Path,
     cancel: &AtomicBool,
 ) -> Result<ObjectReader, HistoryError> {
@@ -266,13 +270,13 @@ fn reader(
     let (shallow, format, objects) = (lines.next(), lines.next(), lines.next());
     let (true, Some(format), Some(objects)) = (answer.success, format, objects) else {
         return Err(HistoryError::NoRepository {
-            place: place.to_string(),
+            uri: uri.to_string(),
             reason: answer.message,
         });
     };
     if shallow == Some(b"true") {
-        let place = place.to_string();
-        return Err(HistoryError::Shallow { place });
+        let uri = uri.to_string();
+        return Err(HistoryError::Shallow { uri });
     }
     let format = String::from_utf8_lossy(format);
     ObjectReader::new(Path::new(OsStr::from_bytes(objects)), &format)
@@ -280,7 +284,7 @@ fn reader(
 
 /// The id of the first of these references that exists.
 fn resolve(
-    place: &Place,
+    uri: &RepositoryUri,
     git_dir: &Path,
     refs: &[String],
     cancel: &AtomicBool,
@@ -296,10 +300,10 @@ fn resolve(
             return Ok(id.value);
         }
     }
-    let shown = place.to_string();
-    Err(match place.branch() {
+    let shown = uri.to_string();
+    Err(match uri.branch() {
         None => HistoryError::Empty {
-            place: shown,
+            uri: shown,
             branch: ask(&["symbolic-ref", "--quiet", "--short", "HEAD"])?.value,
         },
         Some(branch) => {

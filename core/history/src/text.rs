@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_utf8_is_told_apart() {
+    fn what_is_no_utf8_is_distinguished() {
         assert_eq!(exact("Grüße.txt".as_bytes()), "Grüße.txt");
         assert_eq!(exact(b"caf\xe9.txt"), "caf\\xE9.txt");
         assert_eq!(exact(b"caf\\xE9.txt"), "caf\\x5CxE9.txt");

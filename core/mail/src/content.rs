@@ -147,7 +147,7 @@ impl Content {
         }
         let path = folder.join(REPORT);
         let bytes = read(&path)?;
-        let made: Report = serde_json::from_slice(&bytes)
+        let report_file: Report = serde_json::from_slice(&bytes)
             .map_err(|source| retrocast_run::Error::Content { path, source })?;
         let name = format!("{report}.pdf");
         let size = fs::metadata(folder.join(&name)).map_or(0, |data| data.len());
@@ -156,12 +156,13 @@ impl Content {
             _ if size > attach_max => None,
             _ => Some(read(&folder.join(&name))?),
         };
-        let partial = summary.status == RunStatus::Partial || made.status == ReportStatus::Partial;
+        let partial =
+            summary.status == RunStatus::Partial || report_file.status == ReportStatus::Partial;
         let kind = if partial { Kind::Partial } else { Kind::Report };
         // The wording of templates and program may change without making it another message.
         let hash = canonical::hash(&(kind, report, blake3::hash(&bytes).to_hex().as_str()));
-        let (charts, pictures) = charts(&made, folder, fonts);
-        let mut view = view(&made, kind, &summary.run, report);
+        let (charts, pictures) = charts(&report_file, folder, fonts);
+        let mut view = view(&report_file, kind, &summary.run, report);
         view.charts = charts;
         view.pdf = (size > 0).then(|| PdfView {
             name: file_name(&[&summary.job, &summary.window, report], "pdf"),

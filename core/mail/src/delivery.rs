@@ -37,7 +37,7 @@ pub struct Event {
 pub enum EventKind {
     /// To be sent. A second event of this kind requests another attempt after a refusal or after
     /// giving up.
-    Queued(Queued),
+    Queued(QueuedMessage),
     /// An attempt began. Without a later event the process died, and the result is unknown.
     Attempted,
     /// A server accepted it.
@@ -71,7 +71,7 @@ pub enum EventKind {
 
 /// A queued message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Queued {
+pub struct QueuedMessage {
     /// Id of the run.
     pub run: String,
     /// The report, such as "executive".
@@ -136,7 +136,7 @@ pub struct Delivery {
     pub id: String,
     /// The message.
     #[serde(flatten)]
-    pub queued: Queued,
+    pub queued: QueuedMessage,
     /// Its state.
     pub state: DeliveryState,
     /// Number of attempts since it was last queued.
@@ -183,15 +183,15 @@ impl Delivery {
             return;
         }
         self.changed = event.time;
-        let said = match &event.kind {
+        let reply = match &event.kind {
             EventKind::Accepted { reply } | EventKind::Refused { reply, .. } => reply,
             EventKind::Deferred { reason }
             | EventKind::Unknown { reason }
             | EventKind::GivenUp { reason } => reason,
             EventKind::Queued(_) | EventKind::Attempted => "",
         };
-        if !said.is_empty() {
-            self.reply = said.to_string();
+        if !reply.is_empty() {
+            self.reply = reply.to_string();
         }
         let doubt = self.state == DeliveryState::InDoubt;
         match &event.kind {
@@ -300,7 +300,7 @@ mod tests {
     }
 
     fn queued() -> EventKind {
-        EventKind::Queued(Queued {
+        EventKind::Queued(QueuedMessage {
             run: "r".to_string(),
             report: "executive".to_string(),
             recipient: "ada@example.org".to_string(),

@@ -32,7 +32,7 @@ pub use address::Address;
 pub use content::{Content, FailureNotice};
 pub use delivery::{Deliveries, Delivery, DeliveryState, Event, EventKind};
 pub use message::{Message, compose};
-pub use outbox::{Enqueued, Outbox, Selection};
+pub use outbox::{EnqueueResult, Outbox, Selection};
 pub use picture::Fonts;
 pub use settings::{Secret, Settings};
 pub use smtp::Smtp;

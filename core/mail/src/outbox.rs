@@ -12,7 +12,7 @@ use crate::{
     Content, Deliveries, DeliveryState, Error, Event, EventKind, Outcome, Settings, Templates,
     Transport,
     address::Address,
-    delivery::{Delivery, Queued, identity},
+    delivery::{Delivery, QueuedMessage, identity},
     message::compose,
     text::one_line,
     transport::Envelope,
@@ -33,7 +33,7 @@ const REPLY_MAX: usize = 400;
 
 /// Result of adding a message to an outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Enqueued {
+pub enum EnqueueResult {
     /// It is new.
     New,
     /// It existed and was refused, given up or waiting; it is due now.
@@ -52,7 +52,7 @@ pub enum Selection {
 }
 
 /// The prospect of other messages after a failed attempt.
-enum Chance {
+enum Prospect {
     Good,
     /// The connection broke; others may succeed.
     Fair,
@@ -150,12 +150,12 @@ impl Outbox {
         content: &Content,
         to: &Address,
         now: Timestamp,
-    ) -> Result<Enqueued, Error> {
+    ) -> Result<EnqueueResult, Error> {
         let id = identity(content.run(), content.report(), &to.email, content.hash());
         let known = self.deliveries.get(&id).cloned();
         if let Some(known) = known {
             if known.state == DeliveryState::Accepted {
-                return Ok(Enqueued::Accepted);
+                return Ok(EnqueueResult::Accepted);
             }
             if self.message(&known).is_err() {
                 let message = compose(settings, templates, content, to, known.queued.date)?;
@@ -169,11 +169,11 @@ impl Outbox {
                 self.keep(&id, &message.bytes)?;
             }
             self.append(now, &id, EventKind::Queued(known.queued))?;
-            return Ok(Enqueued::Again);
+            return Ok(EnqueueResult::Again);
         }
         let message = compose(settings, templates, content, to, now)?;
         self.keep(&id, &message.bytes)?;
-        let queued = Queued {
+        let queued = QueuedMessage {
             run: content.run().to_string(),
             report: content.report().to_string(),
             recipient: to.email.clone(),
@@ -184,7 +184,7 @@ impl Outbox {
             message: hash(&message.bytes),
         };
         self.append(now, &id, EventKind::Queued(queued))?;
-        Ok(Enqueued::New)
+        Ok(EnqueueResult::New)
     }
 
     /// Tries each selected delivery once, in the order of queueing. Ends when `stopped`, when no
@@ -219,9 +219,9 @@ impl Outbox {
             }
             if broken < INTERRUPTIONS_MAX {
                 broken = match self.attempt(settings, transport, &id, now)? {
-                    Chance::Good => 0,
-                    Chance::Fair => broken + 1,
-                    Chance::None => INTERRUPTIONS_MAX,
+                    Prospect::Good => 0,
+                    Prospect::Fair => broken + 1,
+                    Prospect::None => INTERRUPTIONS_MAX,
                 };
                 tried.push(id.clone());
             }
@@ -237,15 +237,15 @@ impl Outbox {
         transport: &mut dyn Transport,
         id: &str,
         now: &dyn Fn() -> Timestamp,
-    ) -> Result<Chance, Error> {
+    ) -> Result<Prospect, Error> {
         let Some(delivery) = self.deliveries.get(id).cloned() else {
-            return Ok(Chance::Good);
+            return Ok(Prospect::Good);
         };
         let message = match self.message(&delivery) {
             Ok(message) => message,
             Err(reason) => {
                 self.append(now(), id, EventKind::GivenUp { reason })?;
-                return Ok(Chance::Good);
+                return Ok(Prospect::Good);
             }
         };
         self.append(now(), id, EventKind::Attempted)?;
@@ -254,26 +254,26 @@ impl Outbox {
             to: &delivery.queued.recipient,
         };
         let short = |text: String| one_line(&text, REPLY_MAX);
-        let (kind, chance) = match transport.send(envelope, &message) {
+        let (kind, prospect) = match transport.send(envelope, &message) {
             Outcome::Accepted { reply } => {
                 let reply = short(reply);
-                (EventKind::Accepted { reply }, Chance::Good)
+                (EventKind::Accepted { reply }, Prospect::Good)
             }
             Outcome::Refused { code, reply } => {
                 let reply = short(reply);
-                (EventKind::Refused { code, reply }, Chance::Good)
+                (EventKind::Refused { code, reply }, Prospect::Good)
             }
             Outcome::Deferred { reason } => {
                 let reason = short(reason);
-                (EventKind::Deferred { reason }, Chance::None)
+                (EventKind::Deferred { reason }, Prospect::None)
             }
             Outcome::Interrupted { reason } => {
                 let reason = short(reason);
-                (EventKind::Deferred { reason }, Chance::Fair)
+                (EventKind::Deferred { reason }, Prospect::Fair)
             }
             Outcome::Unknown { reason } => {
                 let reason = short(reason);
-                (EventKind::Unknown { reason }, Chance::Fair)
+                (EventKind::Unknown { reason }, Prospect::Fair)
             }
         };
         let is_accepted = matches!(kind, EventKind::Accepted { .. });
@@ -282,7 +282,7 @@ impl Outbox {
             // The message can be composed again: its hash is in the events.
             let _ = fs::remove_file(self.message_path(id));
         }
-        Ok(chance)
+        Ok(prospect)
     }
 
     fn give_up(&mut self, id: &str, now: Timestamp) -> Result<(), Error> {

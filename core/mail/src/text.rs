@@ -34,11 +34,11 @@ fn cut(text: impl Iterator<Item = char>, limit: usize) -> String {
     if shown.len() <= limit {
         return shown.into_iter().collect();
     }
-    let room = &shown[..limit.saturating_sub(1)];
+    let start = &shown[..limit.saturating_sub(1)];
     // A word boundary in the second half is preferred.
-    let word = room.iter().rposition(|c| c.is_whitespace());
-    let end = word.filter(|at| *at > limit / 2).unwrap_or(room.len());
-    let mut out: String = room[..end].iter().collect();
+    let word = start.iter().rposition(|c| c.is_whitespace());
+    let end = word.filter(|at| *at > limit / 2).unwrap_or(start.len());
+    let mut out: String = start[..end].iter().collect();
     out.truncate(out.trim_end_matches([' ', ',', ';', ':', NBSP]).len());
     out.push('…');
     out

@@ -27,7 +27,7 @@ pub struct TokenSource {
     client_secret: Secret,
     scope: Option<String>,
     agent: Agent,
-    kept: Option<(Secret, Instant)>,
+    cached: Option<(Secret, Instant)>,
 }
 
 /// A token.
@@ -70,13 +70,13 @@ impl TokenSource {
             client_id,
             client_secret,
             scope,
-            kept: None,
+            cached: None,
         }
     }
 
     /// Returns the cached token, or fetches one. Errors contain advice and no secret.
     pub fn token(&mut self) -> Result<Token, String> {
-        if let Some((secret, end)) = &self.kept
+        if let Some((secret, end)) = &self.cached
             && Instant::now() < *end
         {
             return Ok(Token {
@@ -85,7 +85,7 @@ impl TokenSource {
             });
         }
         let (secret, lifetime) = self.fetch()?;
-        self.kept = Instant::now()
+        self.cached = Instant::now()
             .checked_add(lifetime.saturating_sub(MARGIN))
             .map(|end| (secret.clone(), end));
         Ok(Token {
@@ -96,7 +96,7 @@ impl TokenSource {
 
     /// Discards the cached token after a server refused it.
     pub fn forget(&mut self) {
-        self.kept = None;
+        self.cached = None;
     }
 
     fn fetch(&self) -> Result<(Secret, Duration), String> {

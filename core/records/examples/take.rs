@@ -34,8 +34,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         runtime: runtime.handle(),
     };
     let (mut rows, mut refused, mut bytes) = (0, 0, 0);
-    reading.run(&mut |told| {
-        if let ReadEvent::Records(parsed) = told {
+    reading.run(&mut |event| {
+        if let ReadEvent::Records(parsed) = event {
             rows += parsed.lines.len();
             refused += parsed.refused.len();
             bytes += parsed.bytes;

@@ -8,7 +8,7 @@ use crate::{
     error::SourceError,
     input::{Input, InputFiles},
     read::{
-        Parsed, ReadEvent, Unknown, count_unknown,
+        ParsedBlock, ReadEvent, Unknown, count_unknown,
         quarantine::{Reason, Row},
         time_range,
         value::DAY_MICROS,
@@ -33,7 +33,7 @@ const DAYS: usize = 5;
 
 /// The result of testing records against a contract.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Checked {
+pub struct CheckReport {
     /// The address of the records, without credentials.
     pub uri: String,
     /// Name of the contract.
@@ -47,7 +47,7 @@ pub struct Checked {
     /// Records that meet the contract, duplicates included.
     pub accepted: u64,
     /// The refused records, by reason, the most frequent first.
-    pub refused: Vec<Refused>,
+    pub refused: Vec<RefusalCount>,
     /// Accepted records with the same key as a later one.
     pub duplicates: u64,
     /// Fields that the contract does not declare, with the number of records that had them.
@@ -63,14 +63,14 @@ pub struct Checked {
     /// Hours from the last time to the given moment.
     pub age_hours: Option<f64>,
     /// The contract's expectations of the records as a whole, and whether they are met.
-    pub expected: Vec<Expected>,
+    pub expected: Vec<ExpectationResult>,
     /// Files that could not be read completely, and other skipped entries, with the reason.
     pub broken_files: Vec<(String, String)>,
 }
 
 /// Records refused for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Refused {
+pub struct RefusalCount {
     /// The reason.
     pub reason: String,
     /// Number of records.
@@ -107,7 +107,7 @@ pub struct Nulls {
 
 /// One expectation of the contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Expected {
+pub struct ExpectationResult {
     /// The expectation, as a phrase.
     pub what: String,
     /// True if it is met.
@@ -116,7 +116,7 @@ pub struct Expected {
     pub found: String,
 }
 
-impl Checked {
+impl CheckReport {
     /// Returns true if every record conforms to the contract, every file was read completely, and
     /// all expectations are met.
     pub fn is_good(&self) -> bool {
@@ -133,7 +133,7 @@ pub async fn check(
     base: &Path,
     contract: &Contract,
     now: Timestamp,
-) -> Result<Checked, SourceError> {
+) -> Result<CheckReport, SourceError> {
     let found = input.find(base).await?;
     let stopped = |_| SourceError::Stopped {
         name: input.name.clone(),
@@ -141,7 +141,7 @@ pub async fn check(
     let (input, contract) = (input.clone(), contract.clone());
     let checking = tokio::task::spawn_blocking(move || {
         let tally = Tally::of(&found, &contract, input.records)?;
-        Ok(tally.told(&input, &contract, &found, now))
+        Ok(tally.into_report(&input, &contract, &found, now))
     });
     checking.await.map_err(stopped)?
 }
@@ -174,8 +174,8 @@ impl Tally {
             let file = found.files.get(file);
             file.map(|(file, _)| file.name.clone()).unwrap_or_default()
         };
-        found.read(&found.files, contract, &mut |told| {
-            match told {
+        found.read(&found.files, contract, &mut |event| {
+            match event {
                 ReadEvent::Records(parsed) => tally.block(contract, &parsed, &name(parsed.file)),
                 ReadEvent::End { file, broken } => {
                     let broken = broken.map(|reason| (name(file), reason));
@@ -188,7 +188,7 @@ impl Tally {
         Ok(tally)
     }
 
-    fn block(&mut self, contract: &Contract, parsed: &Parsed, file: &str) {
+    fn block(&mut self, contract: &Contract, parsed: &ParsedBlock, file: &str) {
         self.records += parsed.records;
         self.accepted += parsed.lines.len() as u64;
         for key in &parsed.keys {
@@ -217,7 +217,7 @@ impl Tally {
         }
         let (n, examples) = self.refused.entry(violation.reason).or_default();
         *n += 1;
-        if has_room(examples, &violation.field) {
+        if takes_example(examples, &violation.field) {
             examples.push(Example {
                 file: file.to_string(),
                 line: row.line,
@@ -249,13 +249,13 @@ impl Tally {
         }
     }
 
-    fn told(
+    fn into_report(
         self,
         input: &Input,
         contract: &Contract,
         found: &InputFiles,
         now: Timestamp,
-    ) -> Checked {
+    ) -> CheckReport {
         let moment = |micros| Timestamp::from_microsecond(micros).ok();
         let times = self
             .times
@@ -263,10 +263,10 @@ impl Tally {
         let age =
             times.map(|(_, last)| (now.as_microsecond() - last.as_microsecond()) as f64 / 3.6e9);
         let expected = self.expected(&contract.expect, age);
-        let mut refused: Vec<Refused> = self
+        let mut refused: Vec<RefusalCount> = self
             .refused
             .into_iter()
-            .map(|(reason, (records, examples))| Refused {
+            .map(|(reason, (records, examples))| RefusalCount {
                 reason: reason.text().to_string(),
                 records,
                 examples,
@@ -292,7 +292,7 @@ impl Tally {
         let missing = nulls.iter().filter(|nulls| nulls.records == self.accepted);
         let skipped = found.listing.skipped.iter();
         let skipped = skipped.map(|skipped| (skipped.name.clone(), skipped.reason.clone()));
-        Checked {
+        CheckReport {
             uri: without_credentials(&input.uri),
             contract: contract.name.clone(),
             files: (found.listing.files.len() + found.listing.skipped.len()) as u64,
@@ -314,10 +314,10 @@ impl Tally {
 
     /// Checks the contract's expectations of the records as a whole. The first and the last day may
     /// be incomplete, so they are not counted.
-    fn expected(&self, expect: &Expectation, age: Option<f64>) -> Vec<Expected> {
+    fn expected(&self, expect: &Expectation, age: Option<f64>) -> Vec<ExpectationResult> {
         let mut out = Vec::new();
         if let Some(hours) = expect.fresh_hours {
-            out.push(Expected {
+            out.push(ExpectationResult {
                 what: format!("the newest record is at most {hours} hours old"),
                 met: age.is_some_and(|age| age <= hours),
                 found: age.map_or("no record".to_string(), |age| format!("{age:.1} hours")),
@@ -344,7 +344,7 @@ impl Tally {
 
 /// Makes room for an example of a field. A full list drops an example of a field that has several,
 /// so that every field with errors is shown.
-fn has_room(examples: &mut Vec<Example>, field: &str) -> bool {
+fn takes_example(examples: &mut Vec<Example>, field: &str) -> bool {
     if examples.len() < EXAMPLES {
         return true;
     }
@@ -369,8 +369,8 @@ fn of_days(
     what: String,
     how: &str,
     days: impl Iterator<Item = (i64, u64)>,
-    some_looked_at: bool,
-) -> Expected {
+    is_any_checked: bool,
+) -> ExpectationResult {
     let (mut n, mut shown) = (0_u64, Vec::new());
     for (day, records) in days {
         n += 1;
@@ -381,7 +381,7 @@ fn of_days(
         }
     }
     let found = match n {
-        0 if !some_looked_at => {
+        0 if !is_any_checked => {
             "nothing to tell it by: the first and the last day do not count, and there is no other"
                 .to_string()
         }
@@ -389,7 +389,7 @@ fn of_days(
         1 => format!("1 day has {how}: {}", shown.join(", ")),
         n => format!("{n} days have {how}: {}", shown.join(", ")),
     };
-    Expected {
+    ExpectationResult {
         what,
         met: n == 0,
         found,

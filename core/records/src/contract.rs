@@ -162,8 +162,8 @@ const TAKEN: [&str; 2] = ["_object", "_line"];
 
 /// Returns true for a valid field name.
 pub(crate) fn nameable(name: &str) -> bool {
-    let taken = name.starts_with("_row") || TAKEN.contains(&name);
-    !(name.is_empty() || name.contains(['.', '\0']) || taken)
+    let is_reserved = name.starts_with("_row") || TAKEN.contains(&name);
+    !(name.is_empty() || name.contains(['.', '\0']) || is_reserved)
 }
 
 /// The column with fields that the contract does not declare, as canonical JSON.
@@ -345,10 +345,10 @@ impl Contract {
             Ok(text) => parse(&name, &shown, text),
             Err(error) => {
                 let at = error.valid_up_to();
-                let told = Diagnostic::error(&shown, "the file is not UTF-8 text")
+                let diagnostic = Diagnostic::error(&shown, "the file is not UTF-8 text")
                     .at(at..at + char::REPLACEMENT_CHARACTER.len_utf8())
                     .help("save it as UTF-8; is it a contract?");
-                Err(vec![told])
+                Err(vec![diagnostic])
             }
         };
         found.map_err(|diagnostics| {
@@ -393,14 +393,14 @@ fn follows(text: &str, error: &toml::de::Error, all: &[toml::de::Error]) -> bool
 fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Diagnostic {
     let span = error.span();
     let marked = span.clone().and_then(|span| text.get(span));
-    let told = match (error.message(), marked) {
+    let diagnostic = match (error.message(), marked) {
         (TWICE, Some(key)) => Diagnostic::error(file, format!("`{}` is there twice", key.trim()))
             .help("remove one of the two"),
         (message, _) => Diagnostic::error(file, message),
     };
     match span {
-        Some(span) => told.at(span),
-        None => told,
+        Some(span) => diagnostic.at(span),
+        None => diagnostic,
     }
 }
 

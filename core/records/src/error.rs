@@ -130,7 +130,7 @@ pub enum SourceError {
         /// Name of the source.
         name: String,
         /// Every file with its error.
-        files: Vec<Skipped>,
+        files: Vec<SkippedFile>,
     },
     /// No record is usable for drafting a contract.
     #[error(
@@ -195,7 +195,7 @@ pub enum SourceError {
 
 /// An entry that a pattern matches, but that is not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped {
+pub struct SkippedFile {
     /// Name as a user would write it.
     pub name: String,
     /// The reason.
@@ -233,12 +233,12 @@ const PASSING: [&str; 12] = [
 const FULL: [&str; 2] = ["no space left on device", "disk quota exceeded"];
 
 /// Classifies an error by the message of the system or the storage.
-pub fn remedy_of(said: &str) -> Remedy {
-    let said = said.to_lowercase();
-    if FULL.iter().any(|words| said.contains(words)) {
+pub fn remedy_of(message: &str) -> Remedy {
+    let message = message.to_lowercase();
+    if FULL.iter().any(|words| message.contains(words)) {
         return Remedy::FreeDisk;
     }
-    if PASSING.iter().any(|words| said.contains(words)) {
+    if PASSING.iter().any(|words| message.contains(words)) {
         return Remedy::Again;
     }
     Remedy::Change
@@ -267,7 +267,7 @@ impl SourceError {
 }
 
 /// The first few files with their errors.
-fn troubles(files: &[Skipped]) -> String {
+fn troubles(files: &[SkippedFile]) -> String {
     const SHOWN: usize = 5;
     let mut shown: Vec<String> = files
         .iter()

@@ -34,8 +34,8 @@
 
 mod choose;
 mod evidence;
+mod hints;
 mod kind;
-mod looks;
 mod profile;
 mod sample;
 mod write;
@@ -110,16 +110,18 @@ fn draft(name: &str, found: &InputFiles, most: Option<u64>) -> Result<Draft, Sou
             break;
         };
         let contract = parsed(&body)?;
-        let held = hold(found, &contract, &sample)?;
+        let check = check_sample(found, &contract, &sample)?;
         // Fields with values that do not conform to their types are kept unchanged.
-        if attempt < ATTEMPTS && sample.simplify(&held.misread) {
+        if attempt < ATTEMPTS && sample.simplify(&check.misread) {
             continue;
         }
         // Any contract refuses unparsable records.
-        let unmet = held.refused - sample.broken.min(held.refused);
+        let unmet = check.refused - sample.broken.min(check.refused);
         let do_not = if unmet == 1 { "does not" } else { "do not" };
         let met = format!("{} of the sample {do_not} meet this draft.", records(unmet));
-        let sentences = std::iter::once(met).chain(held.first).filter(|_| unmet > 0);
+        let sentences = std::iter::once(met)
+            .chain(check.first)
+            .filter(|_| unmet > 0);
         let text = write::head(&sample, &sentences.collect::<Vec<_>>()) + &body;
         return Ok(Draft {
             contract: parsed(&text)?,
@@ -139,7 +141,7 @@ fn draft(name: &str, found: &InputFiles, most: Option<u64>) -> Result<Draft, Sou
 
 /// The result of checking the sample against a draft.
 #[derive(Default)]
-struct Held {
+struct SampleCheck {
     /// Number of refused records: zero, except for records whose errors show only once their fields
     /// are listed, such as a duplicate field.
     refused: u64,
@@ -150,16 +152,20 @@ struct Held {
 }
 
 /// Checks the sample against a draft.
-fn hold(found: &InputFiles, contract: &Contract, sample: &Sample) -> Result<Held, SourceError> {
-    let mut held = Held::default();
+fn check_sample(
+    found: &InputFiles,
+    contract: &Contract,
+    sample: &Sample,
+) -> Result<SampleCheck, SourceError> {
+    let mut check = SampleCheck::default();
     for (file, last) in &sample.files {
         found.read(
             std::slice::from_ref(file),
             contract,
-            &mut |told| match told {
+            &mut |event| match event {
                 ReadEvent::Records(parsed) => {
                     let rows = parsed.refused.iter().filter(|row| row.line <= *last);
-                    rows.for_each(|row| held.refuse(contract, row, &file.0.name));
+                    rows.for_each(|row| check.refuse(contract, row, &file.0.name));
                     let line = parsed.lines.last().copied().unwrap_or(0);
                     line < *last
                 }
@@ -167,10 +173,10 @@ fn hold(found: &InputFiles, contract: &Contract, sample: &Sample) -> Result<Held
             },
         )?;
     }
-    Ok(held)
+    Ok(check)
 }
 
-impl Held {
+impl SampleCheck {
     fn refuse(&mut self, contract: &Contract, row: &Row, file: &str) {
         self.refused += 1;
         let violation = &row.violation;
@@ -196,7 +202,7 @@ impl Held {
 fn field_names<'n>(names: impl Iterator<Item = &'n String> + Clone) -> BTreeMap<&'n str, String> {
     let all: BTreeSet<&str> = names.clone().map(String::as_str).collect();
     let mut called = BTreeMap::new();
-    let mut taken = BTreeSet::new();
+    let mut used = BTreeSet::new();
     for name in names.map(String::as_str) {
         if called.contains_key(name) || name.is_empty() || name.contains('\0') {
             continue;
@@ -208,7 +214,7 @@ fn field_names<'n>(names: impl Iterator<Item = &'n String> + Clone) -> BTreeMap<
             .into_iter()
             .chain(numbered);
         let free = |new: &String| {
-            nameable(new) && (new == name || !(all.contains(new.as_str()) || taken.contains(new)))
+            nameable(new) && (new == name || !(all.contains(new.as_str()) || used.contains(new)))
         };
         let found = if plain.is_empty() && !nameable(name) {
             None
@@ -216,7 +222,7 @@ fn field_names<'n>(names: impl Iterator<Item = &'n String> + Clone) -> BTreeMap<
             possible.find(free)
         };
         if let Some(found) = found {
-            taken.insert(found.clone());
+            used.insert(found.clone());
             called.insert(name, found);
         }
     }

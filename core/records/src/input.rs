@@ -48,11 +48,11 @@ impl Input {
     pub(crate) async fn find(&self, base: &Path) -> Result<InputFiles, SourceError> {
         let listing = Listing::find(&self.name, &self.uri, base, true, None).await?;
         let format = |name: &str| {
-            let told = self
+            let found = self
                 .format
                 .or(listing.format())
                 .or_else(|| Format::of(name));
-            told.ok_or_else(|| SourceError::Format {
+            found.ok_or_else(|| SourceError::Format {
                 name: self.name.clone(),
                 file: name.to_string(),
             })
@@ -110,8 +110,8 @@ impl InputFiles {
             cancel: &self.cancel,
             runtime: &self.runtime,
         };
-        let read = reading.run(&mut |told| {
-            if listener(told) {
+        let read = reading.run(&mut |event| {
+            if listener(event) {
                 Ok(())
             } else {
                 Err(Halt::Enough)

@@ -21,8 +21,8 @@ mod input;
 pub mod error;
 
 pub use contract::Contract;
-pub use error::{Remedy, Skipped, SourceError};
+pub use error::{Remedy, SkippedFile, SourceError};
 pub use format::Format;
 pub use input::Input;
 pub use read::Dialect;
-pub use source::{Glance, Hashes, Listing, SourceFile};
+pub use source::{Hashes, Listing, ListingSummary, SourceFile};

@@ -24,7 +24,7 @@ pub mod value;
 pub use column::{time_range, times};
 pub use csv::Dialect;
 pub use extra_fields::{Unknown, count_unknown};
-pub use parse::Parsed;
+pub use parse::ParsedBlock;
 pub use quarantine::RECORD_BYTES_MAX;
 pub(crate) use value::{json::fits, text::numeral};
 
@@ -66,7 +66,7 @@ pub struct Reading<'a> {
 #[derive(Debug)]
 pub enum ReadEvent {
     /// Records of one file.
-    Records(Parsed),
+    Records(ParsedBlock),
     /// The end of a file, or of its readable part.
     End {
         /// Index of the file.
@@ -78,13 +78,13 @@ pub enum ReadEvent {
 
 /// One step of the reader, in order.
 enum Step {
-    Block(mpsc::Receiver<Result<Parsed, arrow::error::ArrowError>>),
+    Block(mpsc::Receiver<Result<ParsedBlock, arrow::error::ArrowError>>),
     End(usize, Option<String>),
 }
 
 type Work = (
     Block,
-    mpsc::SyncSender<Result<Parsed, arrow::error::ArrowError>>,
+    mpsc::SyncSender<Result<ParsedBlock, arrow::error::ArrowError>>,
 );
 
 impl Reading<'_> {
@@ -112,7 +112,7 @@ impl Reading<'_> {
                     }
                 });
             }
-            self.tell(steps_out, listener)
+            self.send(steps_out, listener)
         })
     }
 
@@ -156,7 +156,7 @@ impl Reading<'_> {
     }
 
     /// Receives parsed blocks in order and passes them on.
-    fn tell<E: From<SourceError>>(
+    fn send<E: From<SourceError>>(
         &self,
         steps: mpsc::Receiver<Step>,
         listener: &mut dyn FnMut(ReadEvent) -> Result<(), E>,
@@ -188,10 +188,10 @@ pub(crate) fn block_of(
     bytes: &[u8],
     format: Format,
     contract: &Contract,
-) -> Result<Parsed, arrow::error::ArrowError> {
-    let told = from_bytes(bytes, format, &Dialect::AS_FOUND, contract);
-    let told = told.into_iter().flatten();
-    let mut parsed = told.filter_map(|told| match told {
+) -> Result<ParsedBlock, arrow::error::ArrowError> {
+    let events = from_bytes(bytes, format, &Dialect::AS_FOUND, contract);
+    let events = events.into_iter().flatten();
+    let mut parsed = events.filter_map(|event| match event {
         ReadEvent::Records(parsed) => Some(parsed),
         ReadEvent::End { .. } => None,
     });
@@ -209,12 +209,12 @@ pub fn from_reader(
     dialect: &Dialect,
     contract: &Contract,
 ) -> Result<Vec<ReadEvent>, SourceError> {
-    let mut told = Vec::new();
+    let mut events = Vec::new();
     let mut failed = None;
     let pseudonyms = Arc::new(Pseudonyms::new("", None));
     let mut emit = |block| match parse::parse(block, contract, &pseudonyms) {
         Ok(parsed) => {
-            told.push(ReadEvent::Records(parsed));
+            events.push(ReadEvent::Records(parsed));
             true
         }
         Err(error) => {
@@ -242,8 +242,8 @@ pub fn from_reader(
         Err(Stop::Broken(reason)) => Some(reason),
         Ok(()) | Err(Stop::Unwanted) => None,
     };
-    told.push(ReadEvent::End { file: 0, broken });
-    Ok(told)
+    events.push(ReadEvent::End { file: 0, broken });
+    Ok(events)
 }
 
 /// Reads bytes as one file, on this thread.

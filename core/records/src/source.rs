@@ -15,7 +15,7 @@ mod place;
 mod ranges;
 
 use crate::{
-    error::{Skipped, SourceError},
+    error::{SkippedFile, SourceError},
     format::Format,
 };
 use futures::StreamExt;
@@ -54,7 +54,7 @@ pub struct SourceFile {
 
 /// A cheap identity of a source, from its listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Glance {
+pub struct ListingSummary {
     /// Changes when a file is added or removed, or changes in size or modification time.
     pub hash: String,
     /// Modification time of the newest file; `None` if there are none.
@@ -65,7 +65,7 @@ pub struct Glance {
 
 /// Storage of the files.
 #[derive(Debug, Clone)]
-enum Stored {
+enum SourceStore {
     /// Folders and object storage.
     Objects(Arc<dyn ObjectStore>),
     /// The history of a repository.
@@ -75,7 +75,7 @@ enum Stored {
 /// The files of a URI, ordered by path.
 #[derive(Debug, Clone)]
 pub struct Listing {
-    stored: Stored,
+    store: SourceStore,
     /// Name of the source, for messages.
     pub source: String,
     /// The folder with all files, if it is local.
@@ -83,7 +83,7 @@ pub struct Listing {
     /// Files in reading order.
     pub files: Vec<SourceFile>,
     /// Skipped entries.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedFile>,
 }
 
 impl Listing {
@@ -97,7 +97,7 @@ impl Listing {
         required: bool,
         days: Option<Days>,
     ) -> Result<Self, SourceError> {
-        let (listing, folder) = if retrocast_history::Place::is_meant_by(uri) {
+        let (listing, folder) = if retrocast_history::RepositoryUri::is_meant_by(uri) {
             let named = (source.to_string(), uri.to_string());
             let opening = tokio::task::spawn_blocking(move || git::list(&named.0, &named.1));
             (opening.await, None)
@@ -121,7 +121,7 @@ impl Listing {
                 | SourceError::NoFile { .. }
                 | SourceError::NoMatch { .. },
             ) if !required => Ok(Self {
-                stored: Stored::Objects(Arc::new(object_store::memory::InMemory::new())),
+                store: SourceStore::Objects(Arc::new(object_store::memory::InMemory::new())),
                 source: source.to_string(),
                 folder,
                 files: Vec::new(),
@@ -137,9 +137,11 @@ impl Listing {
         file: &SourceFile,
         runtime: &tokio::runtime::Handle,
     ) -> Result<Box<dyn Read + Send>, String> {
-        let store = match &self.stored {
-            Stored::History(history) => return history.open().map_err(|error| error.to_string()),
-            Stored::Objects(store) => store,
+        let store = match &self.store {
+            SourceStore::History(history) => {
+                return history.open().map_err(|error| error.to_string());
+            }
+            SourceStore::Objects(store) => store,
         };
         let runtime = match &self.folder {
             Some(_) => runtime,
@@ -160,13 +162,13 @@ impl Listing {
 
     /// Format of the records, if the source alone determines it.
     pub fn format(&self) -> Option<Format> {
-        matches!(self.stored, Stored::History(_)).then_some(Format::Jsonl)
+        matches!(self.store, SourceStore::History(_)).then_some(Format::Jsonl)
     }
 
     /// Number of threads for reading files: more for remote storage, where they mostly wait.
     fn readers(&self, threads: usize) -> usize {
-        let far = self.folder.is_none();
-        let threads = if far {
+        let is_remote = self.folder.is_none();
+        let threads = if is_remote {
             threads.max(READERS_FAR_AWAY)
         } else {
             threads
@@ -175,7 +177,7 @@ impl Listing {
     }
 
     /// Identifies the source without reading a file.
-    pub fn glance(&self) -> Glance {
+    pub fn summary(&self) -> ListingSummary {
         let mut all = blake3::Hasher::new();
         for file in &self.files {
             all.update(&(file.path.as_ref().len() as u64).to_le_bytes());
@@ -183,7 +185,7 @@ impl Listing {
             all.update(&file.size.to_le_bytes());
             all.update(&file.modified.as_nanosecond().to_le_bytes());
         }
-        Glance {
+        ListingSummary {
             hash: all.finalize().to_hex()[..32].to_string(),
             newest: self.files.iter().map(|file| file.modified).max(),
             folder: self.folder.clone(),
@@ -262,7 +264,7 @@ impl Listing {
     }
 
     fn hash_file(&self, file: &SourceFile, runtime: &tokio::runtime::Handle) -> blake3::Hash {
-        if let Stored::History(history) = &self.stored {
+        if let SourceStore::History(history) = &self.store {
             return blake3::hash(history.identity.as_bytes());
         }
         let mut hasher = blake3::Hasher::new();
@@ -282,11 +284,11 @@ impl Listing {
 
 /// Hashes of files by listing entry, so that unchanged files are not read again.
 #[derive(Debug, Clone, Default)]
-pub struct Hashes(Arc<Mutex<HashMap<String, (Seen, blake3::Hash)>>>);
+pub struct Hashes(Arc<Mutex<HashMap<String, (FileState, blake3::Hash)>>>);
 
 /// A listing entry of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Seen {
+struct FileState {
     size: u64,
     modified: Timestamp,
     etag: Option<String>,
@@ -298,7 +300,7 @@ const READERS_FAR_AWAY: usize = 8;
 /// time.
 const SETTLED: jiff::SignedDuration = jiff::SignedDuration::from_secs(2);
 
-impl Seen {
+impl FileState {
     fn of(file: &SourceFile) -> Self {
         Self {
             size: file.size,
@@ -313,7 +315,7 @@ impl Hashes {
     pub fn learn(&self, file: &SourceFile, hash: blake3::Hash) {
         if settled(file) {
             self.lock()
-                .insert(file.name.clone(), (Seen::of(file), hash));
+                .insert(file.name.clone(), (FileState::of(file), hash));
         }
     }
 
@@ -326,23 +328,23 @@ impl Hashes {
         etag: Option<String>,
         hash: blake3::Hash,
     ) {
-        let seen = Seen {
+        let seen = FileState {
             size,
             modified,
             etag,
         };
-        let mut held = self.lock();
-        held.entry(name.to_string()).or_insert((seen, hash));
+        let mut entries = self.lock();
+        entries.entry(name.to_string()).or_insert((seen, hash));
     }
 
     /// The hash of a file, if it is known and the listing entry is unchanged.
     pub fn get(&self, file: &SourceFile) -> Option<blake3::Hash> {
-        let held = self.lock();
-        let (seen, hash) = held.get(&file.name)?;
-        (*seen == Seen::of(file)).then_some(*hash)
+        let entries = self.lock();
+        let (seen, hash) = entries.get(&file.name)?;
+        (*seen == FileState::of(file)).then_some(*hash)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (Seen, blake3::Hash)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (FileState, blake3::Hash)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -71,7 +71,7 @@ pub fn report(assembly: Assembly) -> Report {
     } = assembly;
     cells.sort_by_key(|cell| cell.chapter);
     let status = status(&cells, &plan);
-    headlines::tell_once(&mut cells);
+    headlines::demote_covered(&mut cells);
     let mut kpis = key_figures(&cells);
     let are_more = kpis.len() > KPIS_MAX;
     kpis.truncate(KPIS_MAX);

@@ -211,17 +211,17 @@ fn shape(svg: &mut String, node: &PlanNode, x: f64, y: f64, width: f64) {
         .name
         .split_once('.')
         .map_or(node.name.as_str(), |(_, name)| name);
-    let room = (width / 4.3) as usize;
+    let width_max = (width / 4.3) as usize;
     let _ = write!(
         svg,
         "<text x=\"{:.1}\" y=\"{:.1}\" font-size=\"7.2\" font-weight=\"500\" fill=\"#1B242C\">{}\
          </text><text x=\"{:.1}\" y=\"{:.1}\" font-size=\"5.8\" fill=\"#5A6672\">{}</text>",
         x + 5.0,
         y + 9.0,
-        escape(&clip(short, room)),
+        escape(&clip(short, width_max)),
         x + 5.0,
         y + 17.0,
-        escape(&clip(&detail(node), room + 6)),
+        escape(&clip(&detail(node), width_max + 6)),
     );
 }
 
@@ -236,12 +236,12 @@ fn detail(node: &PlanNode) -> String {
     text
 }
 
-fn clip(text: &str, room: usize) -> String {
-    if text.chars().count() <= room {
+fn clip(text: &str, width_max: usize) -> String {
+    if text.chars().count() <= width_max {
         return text.to_string();
     }
     text.chars()
-        .take(room.saturating_sub(1))
+        .take(width_max.saturating_sub(1))
         .chain(['…'])
         .collect()
 }

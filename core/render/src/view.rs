@@ -121,7 +121,7 @@ pub struct View {
 }
 
 /// A view and its drawings by path.
-pub struct Printed {
+pub struct RenderedView {
     /// The data of the templates.
     pub view: View,
     /// SVG text by path.
@@ -159,7 +159,7 @@ struct ChartView {
 }
 
 /// Formats a report for print; `extra_notes` come before the report's own notes.
-pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
+pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedView {
     let named = report.effects.iter();
     let mut drawings = Drawings {
         draw,
@@ -191,7 +191,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
     let window = Window::parse(&report.window, &report.timezone).ok();
     let all = findings(&report.cells).into_iter().cloned().collect();
     let all = sorted(all, earlier, window.as_ref());
-    let gone = earlier.map_or_else(Vec::new, |earlier| earlier.no_longer_found(&report.cells));
+    let resolved = earlier.map_or_else(Vec::new, |earlier| earlier.no_longer_found(&report.cells));
     let forecasts: Vec<&Finding> = all.iter().filter(|finding| is_forecast(finding)).collect();
     let view = View {
         title: shorten(&report.title, 90),
@@ -213,10 +213,10 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
             .iter()
             .map(|notice| shorten_to_sentence(notice, SHORT))
             .collect(),
-        news: news(report, &gone),
-        gone: gone
+        news: news(report, &resolved),
+        gone: resolved
             .iter()
-            .map(|known| finding::gone(known, earlier.map_or("", |earlier| &earlier.window)))
+            .map(|known| finding::resolved(known, earlier.map_or("", |earlier| &earlier.window)))
             .collect(),
         kpis: report
             .kpis
@@ -292,7 +292,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> Printed {
         glossary: glossary::glossary(&words, &table_headings(&view)),
         ..view
     };
-    Printed {
+    RenderedView {
         view,
         drawings: drawings.files,
     }
@@ -376,7 +376,7 @@ fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usiz
             ChartKind::BeforeAfter { .. } | ChartKind::Sparkline { .. }
         )
     };
-    let told = |cell: &Cell| {
+    let rank = |cell: &Cell| {
         let first = headlines.iter().position(|f| f.stage == cell.stage);
         first.unwrap_or(usize::MAX)
     };
@@ -388,7 +388,7 @@ fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usiz
         .iter()
         .filter(|cell| cell.chapter != Chapter::Data && has_story(cell))
         .collect();
-    by_weight.sort_by_key(|cell| told(cell));
+    by_weight.sort_by_key(|cell| rank(cell));
     let per_cell: Vec<Vec<&Chart>> = by_weight
         .into_iter()
         .map(|cell| cell.charts.iter().filter(fits).collect())
@@ -449,7 +449,7 @@ fn table_headings(view: &View) -> Vec<&'static str> {
 }
 
 /// States how many of the headlines are new.
-fn news(report: &Report, gone: &[&EarlierFinding]) -> String {
+fn news(report: &Report, resolved: &[&EarlierFinding]) -> String {
     let Some(earlier) = &report.earlier else {
         return String::new();
     };
@@ -465,10 +465,10 @@ fn news(report: &Report, gone: &[&EarlierFinding]) -> String {
             format!("{new} of these {all} {be} new since the report on {window}.")
         }
     };
-    let gone = gone
+    let resolved = resolved
         .iter()
         .filter(|known| known.severity > Severity::Notice);
-    let gone = match gone.count() {
+    let resolved = match resolved.count() {
         0 => String::new(),
         n => {
             let be = if n == 1 { "is" } else { "are" };
@@ -476,7 +476,7 @@ fn news(report: &Report, gone: &[&EarlierFinding]) -> String {
             format!("{warnings} of the report on {window} {be} no longer found.")
         }
     };
-    [news, gone].join(" ").trim().to_string()
+    [news, resolved].join(" ").trim().to_string()
 }
 
 fn health(report: &Report) -> Health {
@@ -564,30 +564,30 @@ mod tests {
     }
 
     #[test]
-    fn what_the_report_before_had_is_told_from_news_and_from_what_is_gone() {
+    fn what_the_report_before_had_is_distinguished_from_news_and_from_what_is_gone() {
         let mut report = crate::sample::sample();
         let stage = report
             .cells
             .iter()
             .find(|cell| cell.status == CellStatus::Done);
         let stage = stage.map(|cell| cell.stage.clone()).expect("a stage");
-        let mut gone = Finding::new(&stage, "anomaly", "component = mail", "outage");
-        gone.severity = Severity::Warning;
-        gone.sentence = "Mail was down.".to_string();
+        let mut resolved = Finding::new(&stage, "anomaly", "component = mail", "outage");
+        resolved.severity = Severity::Warning;
+        resolved.sentence = "Mail was down.".to_string();
         // A stage that failed leaves its earlier findings open.
         let mut silent = Finding::new("not there", "anomaly", "all", "outage");
         silent.severity = Severity::Warning;
         let known = report.headlines[0].clone();
-        let all = [known.clone(), gone.clone(), silent];
+        let all = [known.clone(), resolved.clone(), silent];
         let first = EarlierReport::new("2026-W44", &all[..1], None);
         report.earlier = Some(EarlierReport::new("2026-W45", &all, Some(&first)));
         let view = view(&report, Vec::new(), &|_: &Chart, _| String::new()).view;
         let meta =
             |finding: &FindingView| serde_json::to_value(finding).expect("json")["meta"].clone();
-        let said = meta(&view.headlines[0]).to_string();
+        let headline = meta(&view.headlines[0]).to_string();
         assert!(
-            said.contains("in each of the 2 reports before, since 2026-W44"),
-            "{said}"
+            headline.contains("in each of the 2 reports before, since 2026-W44"),
+            "{headline}"
         );
         assert!(meta(&view.headlines[1]).to_string().contains("new"));
         assert_eq!(view.gone.len(), 1);

@@ -54,13 +54,13 @@ pub(crate) fn dates_in_words(text: &str) -> String {
     while i < words.len() {
         let span = date(words[i]).filter(|_| words.get(i + 1) == Some(&"to"));
         let span = span.zip(words.get(i + 2).and_then(|word| date(word)));
-        let (said, last) = match (span, date(words[i])) {
+        let (text, last) = match (span, date(words[i])) {
             (Some((from, to)), _) => (period(from, to), i + 2),
             (None, Some(day)) => (brief(day), i),
             (None, None) => (words[i].to_string(), i),
         };
         let stops = date(words[last]).map_or("", |_| &words[last][10..]);
-        out.push(format!("{said}{stops}"));
+        out.push(format!("{text}{stops}"));
         i = last + 1;
     }
     out.join(" ")

@@ -66,7 +66,7 @@ impl Characters {
     }
 }
 
-struct Shared {
+struct SharedAssets {
     library: LazyHash<Library>,
     book: LazyHash<FontBook>,
     fonts: Vec<Font>,
@@ -74,12 +74,12 @@ struct Shared {
     covered_by_text_font: Characters,
 }
 
-static SHARED: LazyLock<Shared> = LazyLock::new(|| {
+static SHARED: LazyLock<SharedAssets> = LazyLock::new(|| {
     let fonts: Vec<Font> = FONT_FILES
         .iter()
         .flat_map(|file| Font::iter(Bytes::new(*file)))
         .collect();
-    Shared {
+    SharedAssets {
         library: LazyHash::new(Library::default()),
         book: LazyHash::new(FontBook::from_fonts(&fonts)),
         covered: Characters::of(fonts.iter().cloned()),

@@ -16,23 +16,23 @@ mod tasks;
 mod tests;
 pub(crate) mod traces;
 
-use crate::{Error, company::Company, tickets::Asked, truth::SourceTruth};
+use crate::{Error, company::Company, tickets::TaskTicket, truth::SourceTruth};
 use alerts::Fault;
 use std::path::Path;
 use traces::Streak;
 
 /// Data of the first five tables that the later tables use.
-pub(crate) struct Known {
+pub(crate) struct CatalogueInputs {
     pub faults: Vec<Fault>,
     pub streaks: Vec<Streak>,
-    pub asked: Vec<Asked>,
+    pub task_tickets: Vec<TaskTicket>,
 }
 
 /// Writes the tables that depend on several of the first five.
 pub(crate) fn write(
     root: &Path,
     company: &Company,
-    known: &Known,
+    known: &CatalogueInputs,
     seed: u64,
     compress: bool,
 ) -> Result<Vec<(&'static str, SourceTruth)>, Error> {
@@ -47,7 +47,7 @@ pub(crate) fn write(
     sources.extend(tasks::write(
         root,
         company,
-        (&incidents, &known.asked),
+        (&incidents, &known.task_tickets),
         seed,
         compress,
     )?);

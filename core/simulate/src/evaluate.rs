@@ -42,11 +42,11 @@ pub struct Evaluation {
     /// Planted facts with the finding or effect that shows them.
     pub found: Vec<ShownFact>,
     /// Planted facts that no finding shows.
-    pub missed: Vec<Missed>,
+    pub missed: Vec<MissedFact>,
     /// Claims without a planted fact.
     pub false_claims: Vec<FalseClaim>,
     /// Claims that follow from planted facts or allowed patterns.
-    pub implied: Vec<Implied>,
+    pub implied: Vec<ImpliedClaim>,
     /// Findings that claim no effect.
     pub informational: u64,
     /// Findings of unknown kinds.
@@ -72,7 +72,7 @@ pub struct ShownFact {
 
 /// A planted fact that was missed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Missed {
+pub struct MissedFact {
     /// Id of the fact.
     pub fact: String,
     /// The fact as a sentence.
@@ -100,7 +100,7 @@ pub struct FalseClaim {
 
 /// A claim that follows from a fact.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Implied {
+pub struct ImpliedClaim {
     /// The claim as a sentence.
     pub sentence: String,
     /// The fact that it follows from, and how.
@@ -175,7 +175,7 @@ pub fn evaluate(
                 }
             }
             Judgement::Implied(why) => {
-                evaluation.implied.push(Implied {
+                evaluation.implied.push(ImpliedClaim {
                     sentence: sentence(finding),
                     why,
                 });
@@ -226,7 +226,7 @@ fn settle(
         let Some(check) = check else { return };
         if !check.ok {
             let hint = format!("the verdict is: {}", check.verdict);
-            evaluation.missed.push(Missed {
+            evaluation.missed.push(MissedFact {
                 fact: fact.id.clone(),
                 what: fact.what.clone(),
                 hint,
@@ -252,7 +252,7 @@ fn settle(
             by: sentence(findings[0]),
             findings: findings.len() as u64,
         }),
-        None => evaluation.missed.push(Missed {
+        None => evaluation.missed.push(MissedFact {
             fact: fact.id.clone(),
             what: fact.what.clone(),
             hint: near.get(fact.id.as_str()).map_or_else(

@@ -5,7 +5,7 @@ use crate::{
         COMPONENTS, Company, DECISION_KINDS, Drift, Improvement, MEMORY_LIMIT, PIPELINES, SERVICES,
         Shift, TICKET_TYPES,
     },
-    truth::{Allowed, Fact, FactKind, Subject},
+    truth::{AllowedPattern, Fact, FactKind, Subject},
 };
 use std::collections::BTreeMap;
 
@@ -45,8 +45,8 @@ impl Company {
     }
 
     /// Patterns that exist by design.
-    pub(crate) fn allowed() -> Vec<Allowed> {
-        let allowed = |source: &str, kind: &str, what: &str| Allowed {
+    pub(crate) fn allowed() -> Vec<AllowedPattern> {
+        let allowed = |source: &str, kind: &str, what: &str| AllowedPattern {
             source: source.to_string(),
             kind: kind.to_string(),
             what: what.to_string(),

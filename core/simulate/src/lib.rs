@@ -157,7 +157,7 @@ pub enum Error {
         "{} holds {file:?}{others}, which no simulation made and which would be gone; move it away, or \
          simulate into another folder", .path.display()
     )]
-    Strangers {
+    ForeignFiles {
         /// Folder.
         path: PathBuf,
         /// One of the files.
@@ -194,7 +194,7 @@ impl Error {
             | Error::Dates { .. }
             | Error::Timezone { .. }
             | Error::Occupied { .. }
-            | Error::Strangers { .. } => true,
+            | Error::ForeignFiles { .. } => true,
             Error::Io { .. } | Error::Truth { .. } => false,
         }
     }
@@ -279,7 +279,7 @@ fn check(config: &Config) -> Result<(), Error> {
     let mut strangers = strangers.into_iter();
     match (strangers.next(), strangers.count() as u64) {
         (None, _) => Ok(()),
-        (Some(file), more) => Err(Error::Strangers {
+        (Some(file), more) => Err(Error::ForeignFiles {
             path: config.out.clone(),
             file,
             others: match more {
@@ -304,7 +304,7 @@ fn write_all(root: &Path, company: &company::Company, config: &Config) -> Result
             metrics,
         )
     });
-    let ((tickets, asked), (pipelines, traced), (metrics, faults)) =
+    let ((tickets, task_tickets), (pipelines, traced), (metrics, faults)) =
         (tickets?, pipelines?, metrics?);
     let mut sources = vec![
         ("tickets", tickets),
@@ -314,10 +314,10 @@ fn write_all(root: &Path, company: &company::Company, config: &Config) -> Result
     ];
     sources.extend(decisions?);
     sources.extend(traced.sources);
-    let known = catalogue::Known {
+    let known = catalogue::CatalogueInputs {
         faults,
         streaks: traced.streaks,
-        asked,
+        task_tickets,
     };
     sources.extend(catalogue::write(root, company, &known, seed, compress)?);
     let truth = Truth {

@@ -160,7 +160,7 @@ pub(crate) struct Feed {
     part: Option<Part>,
     opened: Option<jiff::civil::Date>,
     /// Lines for the file of a later day, by index of that day.
-    held: BTreeMap<usize, Vec<Vec<u8>>>,
+    delayed: BTreeMap<usize, Vec<Vec<u8>>>,
     last_index: usize,
     /// Counts so far.
     pub truth: SourceTruth,
@@ -184,7 +184,7 @@ impl Feed {
             layout,
             part: None,
             opened: None,
-            held: BTreeMap::new(),
+            delayed: BTreeMap::new(),
             last_index,
             truth: SourceTruth::default(),
         }
@@ -221,7 +221,7 @@ impl Feed {
             self.opened = Some(date);
             self.truth.files += 1;
         }
-        for line in self.held.remove(&day.index).unwrap_or_default() {
+        for line in self.delayed.remove(&day.index).unwrap_or_default() {
             self.line(&line)?;
         }
         Ok(())
@@ -268,7 +268,7 @@ impl Feed {
         self.truth.records += 1;
         self.truth.accepted += 1;
         self.truth.late += 1;
-        self.held.entry(due).or_default().push(line.to_vec());
+        self.delayed.entry(due).or_default().push(line.to_vec());
         Ok(())
     }
 
@@ -280,7 +280,7 @@ impl Feed {
         if due == day.index {
             return self.line(line);
         }
-        self.held.entry(due).or_default().push(line.to_vec());
+        self.delayed.entry(due).or_default().push(line.to_vec());
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use crate::{
     Error,
     calendar::Clock,
-    catalogue::traces::{Execution, Traced, Traces},
+    catalogue::traces::{Execution, TraceTables, Traces},
     company::{COUNT_SHAPE, Company, HOSTILE_SHARE, LATE_SHARE, PIPELINES, REPEAT_SHARE},
     hostile::{self, Flaw},
     output::{Feed, Layout, Packing, Style, quoted},
@@ -39,7 +39,7 @@ pub(crate) fn write(
     company: &Company,
     seed: u64,
     compress: bool,
-) -> Result<(SourceTruth, Traced), Error> {
+) -> Result<(SourceTruth, TraceTables), Error> {
     let days = &company.days;
     let mut random = Random::new(seed, STREAM);
     let mut feed = Feed::new(

@@ -290,12 +290,12 @@ fn the_number_of_records_is_met() {
         };
         let summary = simulate(&config).unwrap();
         let sources = CONTRACTS.map(|(source, _)| summary.truth.sources[source].records);
-        let (asked, more) = sources.split_at(FIRST_FIVE);
-        let [asked, more] = [asked, more].map(|part| part.iter().sum::<u64>() as f64);
-        near("records", asked, records as f64, tolerance);
+        let (task_tickets, more) = sources.split_at(FIRST_FIVE);
+        let [task_tickets, more] = [task_tickets, more].map(|part| part.iter().sum::<u64>() as f64);
+        near("records", task_tickets, records as f64, tolerance);
         // The records of the other tables come in addition, about half as many.
-        near("records on top", more, 0.55 * asked, 0.2);
-        assert_eq!(summary.records as f64, asked + more);
+        near("records on top", more, 0.55 * task_tickets, 0.2);
+        assert_eq!(summary.records as f64, task_tickets + more);
     }
 }
 

@@ -63,10 +63,10 @@ const FLAWS: [Flaw; 15] = [
 ];
 
 /// One ticket in this many may lead to a task.
-const ASKED_EVERY: u64 = 20;
+const TASK_TICKET_EVERY: u64 = 20;
 
 /// A ticket that may lead to a task: time of opening in seconds since 1970, and number.
-pub(crate) type Asked = (i64, u64);
+pub(crate) type TaskTicket = (i64, u64);
 
 /// Writes all tickets under `root/tickets`; returns those that may lead to tasks.
 pub(crate) fn write(
@@ -74,14 +74,14 @@ pub(crate) fn write(
     company: &Company,
     seed: u64,
     compress: bool,
-) -> Result<(SourceTruth, Vec<Asked>), Error> {
+) -> Result<(SourceTruth, Vec<TaskTicket>), Error> {
     let days = &company.days;
     let last = days.len() - 1;
     let mut random = Random::new(seed, STREAM);
     let mut feed = Feed::new(root, "tickets", "jsonl", None, Layout::Daily, last);
     let mut writer = Writer::new();
     let mut moments: Vec<(i64, u8, u8)> = Vec::new();
-    let mut asked = Vec::new();
+    let mut task_tickets = Vec::new();
     let mut line = Vec::with_capacity(1024);
     let mut turn = 0;
     for day in days {
@@ -109,8 +109,8 @@ pub(crate) fn write(
         for &(second, component, kind) in &moments {
             line.clear();
             let name = company.components[usize::from(component)].name;
-            if writer.next.is_multiple_of(ASKED_EVERY) {
-                asked.push((day.start + second, writer.next));
+            if writer.next.is_multiple_of(TASK_TICKET_EVERY) {
+                task_tickets.push((day.start + second, writer.next));
             }
             let hostile = writer.ticket(
                 &mut random,
@@ -154,7 +154,7 @@ pub(crate) fn write(
         }
     }
     feed.close()?;
-    Ok((feed.truth, asked))
+    Ok((feed.truth, task_tickets))
 }
 
 /// Formats lines, with a cache of escaped texts.

@@ -25,7 +25,7 @@ pub struct Truth {
     /// The planted facts. Nothing else has an effect.
     pub facts: Vec<Fact>,
     /// Patterns that exist and may be reported, but need not be.
-    pub allowed: Vec<Allowed>,
+    pub allowed: Vec<AllowedPattern>,
     /// Names that occur in records, by source and column.
     pub names: BTreeMap<String, BTreeMap<String, Vec<String>>>,
     /// Exact counts of each source's records.
@@ -104,7 +104,7 @@ pub struct Subject {
 
 /// A pattern by design that is not one of the facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Allowed {
+pub struct AllowedPattern {
     /// Name of the source.
     pub source: String,
     /// Kind of finding that may report it, such as "correlation".

@@ -206,7 +206,7 @@ fn run(
     let mut found = Vec::new();
     for (group, result) in set.groups.iter().zip(&results) {
         let Some(result) = result else { continue };
-        found.extend((0..result.kept.len()).map(|i| {
+        found.extend((0..result.shifts.len()).map(|i| {
             let stretch = Stretch {
                 set: &set,
                 params: &params,
@@ -216,7 +216,7 @@ fn run(
             };
             finding(context, &stretch)
         }));
-        if !result.kept.is_empty() {
+        if !result.shifts.is_empty() {
             cell.charts
                 .push(chart(context, &set, &params, group, result));
         }

@@ -39,7 +39,7 @@ pub mod sql;
 pub mod temporal_pattern;
 pub mod trend;
 
-pub use rows::{Rows, Stored};
+pub use rows::{RowSource, Rows};
 pub use stop::{Stop, Stopped};
 
 /// The context of a stage, in addition to its input datasets.

@@ -6,7 +6,7 @@ use polars::prelude::{DataFrame, DataType, Schema};
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// A source of rows.
-pub trait Stored: Send + Sync {
+pub trait RowSource: Send + Sync {
     /// Columns of the rows.
     fn schema(&self) -> &Schema;
 
@@ -21,17 +21,17 @@ pub trait Stored: Send + Sync {
 
 /// Rows of any source.
 #[derive(Clone)]
-pub struct Rows(Arc<dyn Stored>);
+pub struct Rows(Arc<dyn RowSource>);
 
 impl Rows {
     /// Wraps a source of rows.
-    pub fn new(stored: impl Stored + 'static) -> Self {
+    pub fn new(stored: impl RowSource + 'static) -> Self {
         Self(Arc::new(stored))
     }
 }
 
 impl std::ops::Deref for Rows {
-    type Target = dyn Stored;
+    type Target = dyn RowSource;
 
     fn deref(&self) -> &Self::Target {
         &*self.0
@@ -47,12 +47,12 @@ impl fmt::Debug for Rows {
 impl From<DataFrame> for Rows {
     fn from(frame: DataFrame) -> Self {
         let schema = frame.schema().as_ref().clone();
-        Self::new(Held { frame, schema })
+        Self::new(FrameRows { frame, schema })
     }
 }
 
 /// A data frame as a source of rows.
-struct Held {
+struct FrameRows {
     frame: DataFrame,
     schema: Schema,
 }
@@ -60,7 +60,7 @@ struct Held {
 /// Number of rows of a batch; few in tests, so that they have several batches.
 const PIECE_ROWS: usize = if cfg!(test) { 50 } else { 1 << 16 };
 
-impl Stored for Held {
+impl RowSource for FrameRows {
     fn schema(&self) -> &Schema {
         &self.schema
     }

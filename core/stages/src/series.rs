@@ -62,8 +62,8 @@ impl Aggregate {
 
     /// The requested aggregate; by default the number of records without a value column, else
     /// `with_value`.
-    pub(crate) fn chosen(asked: Option<Self>, value: Option<&str>, with_value: Self) -> Self {
-        asked.unwrap_or(if value.is_some() {
+    pub(crate) fn chosen(aggregate: Option<Self>, value: Option<&str>, with_value: Self) -> Self {
+        aggregate.unwrap_or(if value.is_some() {
             with_value
         } else {
             Self::Count
@@ -249,7 +249,7 @@ impl Tally {
 }
 
 /// The aggregated records of a group.
-struct Tallied {
+struct GroupTally {
     number: usize,
     /// Number of its records since the start of the history.
     records: u64,
@@ -264,7 +264,7 @@ struct Tallied {
 /// The aggregated records of a dataset.
 struct Tallies {
     /// Groups by label.
-    groups: BTreeMap<String, Tallied>,
+    groups: BTreeMap<String, GroupTally>,
     clocks: Clocks,
 }
 
@@ -382,7 +382,7 @@ impl Reading<'_> {
         let zone = &self.context.window.timezone;
         let mut clocks = Clocks::of(zone, request, coverage.has_hours(), &span.starts);
         let mut groups = Groups::new(request.by);
-        let mut tallied: Vec<Option<Tallied>> = Vec::new();
+        let mut tallied: Vec<Option<GroupTally>> = Vec::new();
         let (mut without, mut unusable) = (0u64, Unusable::default());
         self.input.each(&columns, |piece| {
             self.context.stop.check();
@@ -405,7 +405,7 @@ impl Reading<'_> {
                 if time < coverage.first() {
                     continue;
                 }
-                let all = tallied[group].get_or_insert_with(|| Tallied {
+                let all = tallied[group].get_or_insert_with(|| GroupTally {
                     number: group,
                     records: 0,
                     first: time,
@@ -477,14 +477,14 @@ fn fill(
                 Some(usual)
             })
             .collect();
-        let held = all.periods.range(whole.clone());
+        let periods = all.periods.range(whole.clone());
         set.groups.push(Group {
             subject: words::subject(request.by, label),
             label: label.clone(),
             values: with_parts[whole.clone()].to_vec(),
             with_parts,
-            records: held.clone().map(|(_, tally)| tally.records).sum(),
-            active: held.count(),
+            records: periods.clone().map(|(_, tally)| tally.records).sum(),
+            active: periods.count(),
             first: all.first,
         });
     }
@@ -501,7 +501,7 @@ fn fill(
 
 /// Keeps the groups with the most records.
 fn keep_largest(
-    groups: &mut BTreeMap<String, Tallied>,
+    groups: &mut BTreeMap<String, GroupTally>,
     groups_max: usize,
     caveats: &mut Vec<String>,
 ) {
@@ -515,11 +515,11 @@ fn keep_largest(
         for (_, label) in order.drain(groups_max..) {
             groups.remove(&label);
         }
-        let kept = plural(groups_max as u64, "largest group");
+        let largest = plural(groups_max as u64, "largest group");
         let groups = plural(left as u64, "smaller one");
         let verb = if left == 1 { "was" } else { "were" };
         caveats.push(format!(
-            "Only the {kept} were looked at; {groups} {verb} not."
+            "Only the {largest} were looked at; {groups} {verb} not."
         ));
     }
     // A group without a record on the axis has no series.

@@ -113,7 +113,7 @@ fn run(
     let columns = plural(frame.width() as u64, "column");
     let mut cell = Cell::new(&context.stage, SQL.name);
     cell.title = format!("Query: {}", context.stage.replace('_', " "));
-    let seen = Seen::of(context, inputs)?;
+    let seen = RowCoverage::of(context, inputs)?;
     cell.did = format!("Ran the query: {rows}, {columns}.{}", seen.unseen);
     cell.method = "SQL (Apache DataFusion)".to_string();
     cell.query = Some(params.query.trim().to_string());
@@ -131,14 +131,14 @@ fn run(
 }
 
 /// The rows that a query saw of its tables with times.
-struct Seen {
+struct RowCoverage {
     /// Numbers of rows that it did not see, one sentence each; empty if it saw all.
     unseen: String,
     /// Day of the first record that it saw.
     first: Option<Date>,
 }
 
-impl Seen {
+impl RowCoverage {
     fn of(context: &Context, inputs: &Inputs) -> Result<Self, StageError> {
         let (mut unseen, mut first) = (String::new(), None::<Date>);
         for input in inputs.values() {
@@ -475,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn no_rows_and_wrong_params_are_told() {
+    fn no_rows_and_wrong_params_are_reported() {
         let empty = df!("n" => Vec::<i64>::new()).expect("a frame");
         assert_eq!(of(empty).cell.caveats, ["The query gave no rows."]);
         let wrong = serde_json::json!({"query": "", "sql": ""});

@@ -13,14 +13,14 @@ pub struct Stopped;
 
 impl Stop {
     /// Cancels as soon as this function returns true.
-    pub fn when(asked: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(asked)))
+    pub fn when(is_stopped: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(is_stopped)))
     }
 
     /// Unwinds with [`Stopped`] if cancelled: all resources of the analysis are released, also
     /// through parallel loops. There is no panic message, because it is not an error.
     pub fn check(&self) {
-        if self.0.as_ref().is_some_and(|asked| asked()) {
+        if self.0.as_ref().is_some_and(|is_stopped| is_stopped()) {
             panic::resume_unwind(Box::new(Stopped));
         }
     }

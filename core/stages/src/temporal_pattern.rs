@@ -280,15 +280,15 @@ fn run(
             params.days_min
         ));
     } else {
-        rhythm::look(&data, &mut found);
+        rhythm::analyse(&data, &mut found);
         if params.effects.contains(&EffectName::Year) {
-            years::look(&data, &mut found);
+            years::analyse(&data, &mut found);
         }
         if params.volume.is_some() {
-            volume::look(&data, &mut found);
+            volume::analyse(&data, &mut found);
         }
         if let Some(day) = split {
-            split::look(&data, day, &mut found);
+            split::analyse(&data, day, &mut found);
         }
     }
     if found.done.is_empty() {

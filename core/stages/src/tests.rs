@@ -243,9 +243,9 @@ fn survive(name: &str, rows: &[(DateTime, Option<&str>, Option<f64>)]) {
             assert!(again.is_ok(), "{name}, {}: {:?}", kind.name, again.err());
             assert_eq!(again.ok(), Some(cell.clone()), "{name}, {}", kind.name);
             if rows.len() < 4 {
-                let told = cell.findings.iter().filter(|finding| finding.p.is_some());
+                let tested = cell.findings.iter().filter(|finding| finding.p.is_some());
                 assert_eq!(
-                    told.count(),
+                    tested.count(),
                     0,
                     "{name}, {}: {:#?}",
                     kind.name,

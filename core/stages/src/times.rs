@@ -77,9 +77,9 @@ impl Times {
             .collect();
         // When clocks are set back, local times repeat.
         counts.sort_unstable_by_key(|(time, _)| *time);
-        counts.dedup_by(|next, kept| {
-            let is_same = next.0 == kept.0;
-            kept.1 += if is_same { next.1 } else { 0 };
+        counts.dedup_by(|next, last| {
+            let is_same = next.0 == last.0;
+            last.1 += if is_same { next.1 } else { 0 };
             is_same
         });
         counts

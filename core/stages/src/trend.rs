@@ -55,7 +55,7 @@ mod result;
 #[cfg(test)]
 mod tests;
 
-use classify::{Tested, classify};
+use classify::{TrendTest, classify};
 use present::{chart, finding, frame_of, rests_on, table};
 
 /// Params of `trend`.
@@ -221,7 +221,10 @@ fn run(
         "Tested {} for a trend over {}: {}. {}",
         series_of(&params.by, results.iter().flatten().count(), &set.measure),
         plural(set.starts.len() as u64, period.noun()),
-        match (found.len(), results.iter().flatten().any(Tested::is_proven)) {
+        match (
+            found.len(),
+            results.iter().flatten().any(TrendTest::is_proven)
+        ) {
             (0, false) => "no trend is proven".to_string(),
             (0, true) => format!("none of {} or more is proven", share(params.change_min)),
             (n, _) => format!("{} proven", plural(n as u64, "trend")),

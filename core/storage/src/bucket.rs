@@ -58,12 +58,12 @@ impl Bucket {
     where
         F: Future<Output = object_store::Result<T>> + Send + 'static,
     {
-        let (tell, told) = mpsc::sync_channel(1);
+        let (sender, receiver) = mpsc::sync_channel(1);
         let work = work(self.store.clone());
         runtime().spawn(async move {
-            let _ = tell.send(work.await);
+            let _ = sender.send(work.await);
         });
-        told.recv().unwrap_or_else(|_| {
+        receiver.recv().unwrap_or_else(|_| {
             Err(Error::Generic {
                 store: "storage",
                 source: "the request broke off".into(),
@@ -94,17 +94,17 @@ impl Bucket {
     }
 
     /// The `ETag` of an object that was written or read; its version id is stored.
-    fn mark(&self, name: &str, mark: Option<String>, version: Option<String>) -> ETag {
-        let mark = mark.unwrap_or_default();
+    fn etag(&self, name: &str, etag: Option<String>, version: Option<String>) -> ETag {
+        let etag = etag.unwrap_or_default();
         if let Some(version) = version {
             let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
-            versions.insert(name.to_string(), (mark.clone(), version));
+            versions.insert(name.to_string(), (etag.clone(), version));
         }
-        mark
+        etag
     }
 
     fn written(&self, name: &str, result: PutResult) -> ETag {
-        self.mark(name, result.e_tag, result.version)
+        self.etag(name, result.e_tag, result.version)
     }
 
     fn mode(&self, name: &str, expected: Option<&ETag>) -> PutMode {
@@ -112,7 +112,7 @@ impl Bucket {
             return PutMode::Create;
         };
         let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = versions.get(name).filter(|(mark, _)| mark == expected);
+        let version = versions.get(name).filter(|(etag, _)| etag == expected);
         PutMode::Update(UpdateVersion {
             e_tag: Some(expected.clone()),
             version: version.map(|(_, version)| version.clone()),
@@ -137,8 +137,8 @@ impl SharedStore for Bucket {
         });
         match got {
             Ok((bytes, meta)) => {
-                let mark = self.mark(name, meta.e_tag, meta.version);
-                Ok(Some((bytes.to_vec(), mark)))
+                let etag = self.etag(name, meta.e_tag, meta.version);
+                Ok(Some((bytes.to_vec(), etag)))
             }
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.failed("reading", name, &error)),
@@ -191,7 +191,7 @@ impl SharedStore for Bucket {
             let names: Vec<String> = parts.map(|part| part.as_ref().to_string()).collect();
             Some(Entry {
                 key: names.join("/"),
-                mark: object.e_tag.unwrap_or_default(),
+                etag: object.e_tag.unwrap_or_default(),
                 modified: Timestamp::from_microsecond(object.last_modified.timestamp_micros())
                     .unwrap_or(Timestamp::UNIX_EPOCH),
             })
@@ -226,12 +226,12 @@ mod tests {
     fn names_are_below_the_address_and_what_is_not_there_is_none() {
         let bucket = bucket();
         assert_eq!(bucket.get("leases/a/b.lease").unwrap(), None);
-        let mark = bucket.put("leases/a/b.lease", b"1".to_vec()).unwrap();
+        let etag = bucket.put("leases/a/b.lease", b"1".to_vec()).unwrap();
         bucket.put("other/x", b"2".to_vec()).unwrap();
         let listed = bucket.list("leases").unwrap();
         let names: Vec<_> = listed.iter().map(|entry| entry.key.as_str()).collect();
         assert_eq!(names, ["leases/a/b.lease"]);
-        assert_eq!(listed[0].mark, mark);
+        assert_eq!(listed[0].etag, etag);
         assert_eq!(bucket.list("").unwrap().len(), 2);
         bucket.delete("other/x").unwrap();
         bucket.delete("other/x").unwrap();

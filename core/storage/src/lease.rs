@@ -15,7 +15,7 @@
 
 mod remote;
 
-pub use remote::at_work;
+pub use remote::active_runs;
 
 use crate::shared_store::{LakeFiles, SharedStore};
 use jiff::Timestamp;
@@ -60,7 +60,7 @@ impl fmt::Display for Holder {
 #[derive(Debug, Clone)]
 pub struct LeasePath {
     path: PathBuf,
-    far: Option<(Arc<dyn SharedStore>, String)>,
+    remote: Option<(Arc<dyn SharedStore>, String)>,
 }
 
 impl LeasePath {
@@ -69,7 +69,7 @@ impl LeasePath {
         let key = format!("leases/{}.lease", names.join("/"));
         Self {
             path: lake.folder().join(&key),
-            far: lake.depot().map(|depot| (depot.clone(), key)),
+            remote: lake.shared_store().map(|store| (store.clone(), key)),
         }
     }
 
@@ -81,8 +81,8 @@ impl LeasePath {
 
 impl fmt::Display for LeasePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.far {
-            Some((depot, key)) => write!(f, "{}/{key}", depot.address()),
+        match &self.remote {
+            Some((store, key)) => write!(f, "{}/{key}", store.address()),
             None => write!(f, "{}", self.path.display()),
         }
     }
@@ -90,7 +90,7 @@ impl fmt::Display for LeasePath {
 
 /// The result of requesting a lease.
 #[derive(Debug)]
-pub enum Asked {
+pub enum LeaseResponse {
     /// Held by this process until it is dropped.
     Granted(Lease),
     /// Held by another process: its holder, unless it has not written its name yet.
@@ -104,7 +104,7 @@ pub struct Lease {
     path: PathBuf,
     holder: Holder,
     /// The lease among machines, if the lake is in object storage.
-    far: Option<RemoteLease>,
+    remote: Option<RemoteLease>,
 }
 
 impl Lease {
@@ -125,12 +125,12 @@ impl Lease {
 
     /// Requests a lease, without waiting: first among the processes of this machine, then among
     /// machines.
-    pub fn ask(place: &LeasePath, run: &str, now: Timestamp) -> io::Result<Asked> {
+    pub fn request(place: &LeasePath, run: &str, now: Timestamp) -> io::Result<LeaseResponse> {
         let path = place.path();
         let mut file = open(path)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(Asked::Held(held_by(path))),
+            Err(TryLockError::WouldBlock) => return Ok(LeaseResponse::Held(held_by(path))),
             Err(TryLockError::Error(error)) => return Err(error),
         }
         let token = read(&mut file).map_or(0, |holder| holder.token) + 1;
@@ -141,31 +141,31 @@ impl Lease {
             since: now,
             token,
         };
-        let far = match &place.far {
+        let remote = match &place.remote {
             None => None,
-            Some((depot, key)) => match remote::ask(depot, key, holder.clone())? {
-                remote::Asked::Held(holder) => return Ok(Asked::Held(holder)),
-                remote::Asked::Granted(lease) => Some(lease),
+            Some((store, key)) => match remote::request(store, key, holder.clone())? {
+                remote::RemoteResponse::Held(holder) => return Ok(LeaseResponse::Held(holder)),
+                remote::RemoteResponse::Granted(lease) => Some(lease),
             },
         };
-        if let Some(far) = &far {
-            holder.token = far.token();
+        if let Some(remote) = &remote {
+            holder.token = remote.token();
         }
         let mut lease = Self {
             file,
             path: path.to_path_buf(),
             holder,
-            far,
+            remote,
         };
         lease.write()?;
-        Ok(Asked::Granted(lease))
+        Ok(LeaseResponse::Granted(lease))
     }
 
     /// Records the id of the run in the lease.
     pub fn name(&mut self, run: &str) -> io::Result<()> {
         self.holder.run = run.to_string();
-        if let Some(far) = &self.far {
-            far.name(run)?;
+        if let Some(remote) = &self.remote {
+            remote.name(run)?;
         }
         self.write()
     }
@@ -182,7 +182,7 @@ impl Lease {
         let here = File::open(&self.path).is_ok_and(|mut file| {
             id(&file) == id(&self.file) && read(&mut file).as_ref() == Some(&self.holder)
         });
-        here && self.far.as_ref().is_none_or(RemoteLease::is_held)
+        here && self.remote.as_ref().is_none_or(RemoteLease::is_held)
     }
 
     fn write(&mut self) -> io::Result<()> {
@@ -244,9 +244,9 @@ mod tests {
     }
 
     fn granted(place: &LeasePath) -> Lease {
-        match Lease::ask(place, "1a", Timestamp::UNIX_EPOCH).unwrap() {
-            Asked::Granted(lease) => lease,
-            Asked::Held(holder) => panic!("held by {holder:?}"),
+        match Lease::request(place, "1a", Timestamp::UNIX_EPOCH).unwrap() {
+            LeaseResponse::Granted(lease) => lease,
+            LeaseResponse::Held(holder) => panic!("held by {holder:?}"),
         }
     }
 
@@ -256,7 +256,8 @@ mod tests {
         let place = Lease::of_window(&files(&folder), "review", "2026-W46");
         let mut lease = granted(&place);
         lease.name("1a2b3c4d").unwrap();
-        let Asked::Held(Some(holder)) = Lease::ask(&place, "2", Timestamp::UNIX_EPOCH).unwrap()
+        let LeaseResponse::Held(Some(holder)) =
+            Lease::request(&place, "2", Timestamp::UNIX_EPOCH).unwrap()
         else {
             panic!("granted twice");
         };

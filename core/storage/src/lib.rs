@@ -237,9 +237,9 @@ pub fn cause(error: &object_store::Error) -> String {
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    let told = cause.to_string();
+    let message = cause.to_string();
     // The response of a server may be a whole page; its first line is enough.
-    let line = told.lines().find(|line| !line.trim().is_empty());
+    let line = message.lines().find(|line| !line.trim().is_empty());
     line.unwrap_or("no reason was given")
         .chars()
         .take(300)
@@ -269,8 +269,8 @@ mod tests {
 
     #[test]
     fn an_endpoint_is_an_address() {
-        for good in ["http://127.0.0.1:9000", "https://storage.example.com/"] {
-            assert!(is_endpoint(good), "{good}");
+        for valid in ["http://127.0.0.1:9000", "https://storage.example.com/"] {
+            assert!(is_endpoint(valid), "{valid}");
         }
         for bad in [
             "",

@@ -45,19 +45,19 @@ const SENT_EVERY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Mirror {
     folder: PathBuf,
-    depot: Arc<dyn SharedStore>,
+    shared_store: Arc<dyn SharedStore>,
 }
 
 /// Uploads the files of a run while it is active, so that other machines can resume it.
 #[derive(Debug)]
-pub struct Following {
+pub struct RunUpload {
     mirror: Arc<Mirror>,
     /// Dropped to stop the thread.
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Following {
+impl RunUpload {
     /// Stops the thread and uploads the remaining changes.
     pub fn end(mut self) -> io::Result<()> {
         self.stop();
@@ -72,7 +72,7 @@ impl Following {
     }
 }
 
-impl Drop for Following {
+impl Drop for RunUpload {
     fn drop(&mut self) {
         self.stop();
     }
@@ -80,19 +80,20 @@ impl Drop for Following {
 
 /// A file in its last synchronised state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Same {
-    mark: ETag,
+struct SyncedFile {
+    #[serde(rename = "mark")]
+    etag: ETag,
     size: u64,
     /// Local modification time in nanoseconds.
     modified: i128,
 }
 
 /// Files by name, relative to the folder.
-type Known = BTreeMap<String, Same>;
+type KnownFiles = BTreeMap<String, SyncedFile>;
 
 /// Number and size of the transferred files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Moved {
+pub struct TransferCount {
     /// Number of files.
     pub files: usize,
     /// Number of bytes.
@@ -101,54 +102,54 @@ pub struct Moved {
 
 impl Mirror {
     /// Creates a mirror; transfers nothing.
-    pub fn new(folder: impl Into<PathBuf>, depot: Arc<dyn SharedStore>) -> Self {
+    pub fn new(folder: impl Into<PathBuf>, shared_store: Arc<dyn SharedStore>) -> Self {
         Self {
             folder: folder.into(),
-            depot,
+            shared_store,
         }
     }
 
     /// The address for other machines.
     pub fn address(&self) -> String {
-        self.depot.address()
+        self.shared_store.address()
     }
 
     /// Fetches files that other machines added, and removes local files that they removed. Active
-    /// runs of others (`<job>/<window>/<run>` in `at_work`) are skipped: half a run would look like
+    /// runs of others (`<job>/<window>/<run>` in `active_runs`) are skipped: half a run would look like
     /// a dead one.
-    pub fn fetch(&self, at_work: &BTreeSet<String>) -> io::Result<Moved> {
+    pub fn fetch(&self, active_runs: &BTreeSet<String>) -> io::Result<TransferCount> {
         let _lock = self.lock()?;
         let mut known = self.known();
-        let there = self.depot.list("")?;
+        let entries = self.shared_store.list("")?;
         let busy = |key: &str| {
             run_of(key).is_some_and(|run| {
-                at_work.contains(run) || Journal::is_being_written(&self.folder.join(run))
+                active_runs.contains(run) || Journal::is_being_written(&self.folder.join(run))
             })
         };
-        let wanted: Vec<&Entry> = there
+        let wanted: Vec<&Entry> = entries
             .iter()
             .filter(|entry| is_fetched(&entry.key) && !busy(&entry.key))
             .filter(|entry| {
                 let same = known.get(&entry.key);
                 // A file that was removed locally is not fetched again; its removal is uploaded
                 // later.
-                same.is_none_or(|same| same.mark != entry.mark)
+                same.is_none_or(|same| same.etag != entry.etag)
             })
             .collect();
         let fetched = self.all(&wanted, |entry| self.fetch_one(entry))?;
-        let mut moved = Moved::default();
+        let mut moved = TransferCount::default();
         for (key, same) in fetched.into_iter().flatten() {
             moved.files += 1;
             moved.bytes += same.size;
             known.insert(key, same);
         }
-        let names: BTreeSet<&str> = there.iter().map(|entry| entry.key.as_str()).collect();
-        let gone: Vec<String> = known
+        let names: BTreeSet<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
+        let deleted: Vec<String> = known
             .keys()
             .filter(|key| !names.contains(key.as_str()))
             .cloned()
             .collect();
-        for key in gone {
+        for key in deleted {
             let path = self.folder.join(&key);
             // Files changed locally since then are uploaded again.
             if known.remove(&key).is_some_and(|same| is_as(&path, &same)) {
@@ -161,7 +162,7 @@ impl Mirror {
     }
 
     /// Uploads new and changed files, and removes files remotely that were removed locally.
-    pub fn send(&self) -> io::Result<Moved> {
+    pub fn send(&self) -> io::Result<TransferCount> {
         let _lock = self.lock()?;
         let mut known = self.known();
         let here = files_below(&self.folder)?;
@@ -173,7 +174,7 @@ impl Mirror {
                     .is_none_or(|same| !is_as(&self.folder.join(key), same))
             })
             .collect();
-        let mut moved = Moved::default();
+        let mut moved = TransferCount::default();
         // Files that identify a complete run come after the files they refer to, and pages last.
         changed.sort_by_key(|key| (rank(key), (*key).clone()));
         for group in changed.chunk_by(|a, b| rank(a) == rank(b)) {
@@ -187,13 +188,13 @@ impl Mirror {
                 known.insert(key, same);
             }
         }
-        let gone: Vec<String> = known
+        let deleted: Vec<String> = known
             .keys()
             .filter(|key| !here.contains(*key))
             .cloned()
             .collect();
-        for key in gone {
-            self.depot.delete(&key)?;
+        for key in deleted {
+            self.shared_store.delete(&key)?;
             known.remove(&key);
         }
         self.remember(&known)?;
@@ -201,7 +202,7 @@ impl Mirror {
     }
 
     /// Uploads changes every few seconds until the returned value is ended or dropped.
-    pub fn follow(self: &Arc<Self>) -> io::Result<Following> {
+    pub fn follow(self: &Arc<Self>) -> io::Result<RunUpload> {
         let mirror = self.clone();
         let (end, ended) = mpsc::channel::<()>();
         let follow = move || {
@@ -213,16 +214,16 @@ impl Mirror {
             }
         };
         let thread = std::thread::Builder::new().name("archive".to_string());
-        Ok(Following {
+        Ok(RunUpload {
             mirror: self.clone(),
             end: Some(end),
             thread: Some(thread.spawn(follow)?),
         })
     }
 
-    fn fetch_one(&self, entry: &Entry) -> io::Result<Option<(String, Same)>> {
+    fn fetch_one(&self, entry: &Entry) -> io::Result<Option<(String, SyncedFile)>> {
         let path = self.folder.join(&entry.key);
-        let Some((bytes, mark)) = self.depot.get(&entry.key)? else {
+        let Some((bytes, etag)) = self.shared_store.get(&entry.key)? else {
             return Ok(None);
         };
         let is_journal = path.file_name().is_some_and(|name| name == JOURNAL);
@@ -231,21 +232,21 @@ impl Mirror {
             return Ok(None);
         }
         write_whole(&path, &bytes)?;
-        let same = Same::of(&path, mark)?;
+        let same = SyncedFile::of(&path, etag)?;
         Ok(Some((entry.key.clone(), same)))
     }
 
     /// Uploads a file; `None` if it was removed in the meantime.
-    fn send_one(&self, key: &str) -> io::Result<Option<(String, Same)>> {
+    fn send_one(&self, key: &str) -> io::Result<Option<(String, SyncedFile)>> {
         let path = self.folder.join(key);
-        let read = Same::of(&path, ETag::new()).and_then(|same| Ok((same, fs::read(&path)?)));
+        let read = SyncedFile::of(&path, ETag::new()).and_then(|same| Ok((same, fs::read(&path)?)));
         let (mut same, bytes) = match read {
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
         // If the journal grew in the meantime, it is uploaded again next time.
-        same.mark = self.depot.put(key, bytes)?;
+        same.etag = self.shared_store.put(key, bytes)?;
         Ok(Some((key.to_string(), same)))
     }
 
@@ -281,22 +282,22 @@ impl Mirror {
     }
 
     /// The last synchronised state; if unknown it is empty, and everything is compared again.
-    fn known(&self) -> Known {
+    fn known(&self) -> KnownFiles {
         let text = fs::read(self.folder.join(STATE)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    fn remember(&self, known: &Known) -> io::Result<()> {
+    fn remember(&self, known: &KnownFiles) -> io::Result<()> {
         let text = serde_json::to_vec(known)?;
         write_whole(&self.folder.join(STATE), &text)
     }
 }
 
-impl Same {
-    fn of(path: &Path, mark: ETag) -> io::Result<Self> {
+impl SyncedFile {
+    fn of(path: &Path, etag: ETag) -> io::Result<Self> {
         let data = fs::metadata(path)?;
         Ok(Self {
-            mark,
+            etag,
             size: data.len(),
             modified: modified(&data),
         })
@@ -308,7 +309,7 @@ fn modified(data: &fs::Metadata) -> i128 {
 }
 
 /// Returns true if a file is unchanged since the synchronisation.
-fn is_as(path: &Path, same: &Same) -> bool {
+fn is_as(path: &Path, same: &SyncedFile) -> bool {
     fs::metadata(path).is_ok_and(|data| data.len() == same.size && modified(&data) == same.modified)
 }
 
@@ -391,20 +392,20 @@ mod tests {
     use crate::test_support::{Bucket, Folder};
 
     struct World {
-        depot: Arc<dyn SharedStore>,
+        shared_store: Arc<dyn SharedStore>,
         folder: Folder,
     }
 
     impl World {
         fn new() -> Self {
             Self {
-                depot: Arc::new(Bucket::default()),
+                shared_store: Arc::new(Bucket::default()),
                 folder: Folder::new(),
             }
         }
 
         fn machine(&self, name: &str) -> Mirror {
-            Mirror::new(self.folder.join(name), self.depot.clone())
+            Mirror::new(self.folder.join(name), self.shared_store.clone())
         }
 
         fn write(&self, path: &str, text: &str) {
@@ -429,13 +430,13 @@ mod tests {
         world.write("a/review/2026-W46/1a/index.html", "page");
         world.write("a/index.html", "front");
         assert_eq!(a.send().unwrap().files, 4);
-        assert_eq!(a.send().unwrap(), Moved::default());
+        assert_eq!(a.send().unwrap(), TransferCount::default());
         assert_eq!(b.fetch(&nobody()).unwrap().files, 2, "pages are made anew");
-        assert_eq!(b.fetch(&nobody()).unwrap(), Moved::default());
+        assert_eq!(b.fetch(&nobody()).unwrap(), TransferCount::default());
         let chart = world.read("b/review/2026-W46/1a/charts/x.svg");
         assert_eq!(chart.as_deref(), Some("<svg/>"));
         assert_eq!(world.read("b/index.html"), None);
-        assert_eq!(b.send().unwrap(), Moved::default());
+        assert_eq!(b.send().unwrap(), TransferCount::default());
     }
 
     #[test]
@@ -463,7 +464,7 @@ mod tests {
         fs::remove_file(world.folder.join("a/review/2026-W01/1a/run.json")).unwrap();
         a.fetch(&nobody()).unwrap();
         a.send().unwrap();
-        assert_eq!(world.depot.list("").unwrap(), []);
+        assert_eq!(world.shared_store.list("").unwrap(), []);
     }
 
     #[test]
@@ -501,9 +502,9 @@ mod tests {
     fn names_that_lead_out_of_the_folder_are_not_fetched() {
         let world = World::new();
         for key in ["../x", "review/../../x", "/etc/x", ".hidden", "a//b"] {
-            world.depot.put(key, b"x".to_vec()).unwrap();
+            world.shared_store.put(key, b"x".to_vec()).unwrap();
         }
         let moved = world.machine("b").fetch(&nobody()).unwrap();
-        assert_eq!(moved, Moved::default());
+        assert_eq!(moved, TransferCount::default());
     }
 }

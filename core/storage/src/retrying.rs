@@ -48,8 +48,8 @@ impl RetryingStore {
             return Ok(None);
         }
         let meta = got.meta.clone();
-        let there = got.bytes().await?;
-        let same = there == Bytes::from(payload.clone());
+        let stored = got.bytes().await?;
+        let same = stored == Bytes::from(payload.clone());
         Ok(same.then_some(PutResult {
             e_tag: meta.e_tag,
             version: meta.version,
@@ -196,14 +196,14 @@ mod tests {
 
     /// Breaks the connection before a write, after it, or during a listing.
     #[derive(Debug)]
-    struct Breaking {
+    struct FaultyStore {
         inner: InMemory,
         before: AtomicU32,
         after: AtomicU32,
         listings: AtomicU32,
     }
 
-    impl fmt::Display for Breaking {
+    impl fmt::Display for FaultyStore {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("breaking")
         }
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[async_trait]
-    impl ObjectStore for Breaking {
+    impl ObjectStore for FaultyStore {
         async fn put_opts(
             &self,
             location: &Path,
@@ -292,7 +292,7 @@ mod tests {
     }
 
     fn over(inner: InMemory, before: u32, after: u32, listings: u32) -> RetryingStore {
-        RetryingStore::new(Arc::new(Breaking {
+        RetryingStore::new(Arc::new(FaultyStore {
             inner,
             before: before.into(),
             after: after.into(),
@@ -304,10 +304,10 @@ mod tests {
     async fn a_write_whose_answer_was_lost_was_ours() {
         for (before, after) in [(0, 1), (1, 0), (2, 1), (3, 0)] {
             let store = breaking(before, after);
-            let made = create(&store, "ours").await.unwrap();
+            let created = create(&store, "ours").await.unwrap();
             let again = create(&store, "theirs").await.unwrap_err();
             assert!(matches!(again, Error::AlreadyExists { .. }), "{again}");
-            let mode = PutMode::Update(made.into());
+            let mode = PutMode::Update(created.into());
             let path = Path::from("a");
             store
                 .put_opts(&path, "next".into(), mode.clone().into())
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_stays_broken_is_told() {
+    async fn a_connection_that_stays_broken_is_reported() {
         let error = create(&breaking(100, 0), "ours").await.unwrap_err();
         assert!(error.to_string().contains("connection reset"), "{error}");
     }

@@ -20,7 +20,7 @@ pub struct Entry {
     /// Name, relative to the store.
     pub key: String,
     /// `ETag` of its content.
-    pub mark: ETag,
+    pub etag: ETag,
     /// Time of the last write, by the clock of the storage.
     pub modified: Timestamp,
 }
@@ -57,15 +57,15 @@ pub trait SharedStore: fmt::Debug + Send + Sync {
 #[derive(Debug, Clone)]
 pub struct LakeFiles {
     folder: PathBuf,
-    depot: Option<Arc<dyn SharedStore>>,
+    shared_store: Option<Arc<dyn SharedStore>>,
 }
 
 impl LakeFiles {
     /// The files of a lake in object storage, with a local cache folder.
-    pub fn shared(folder: impl Into<PathBuf>, depot: Arc<dyn SharedStore>) -> Self {
+    pub fn shared(folder: impl Into<PathBuf>, shared_store: Arc<dyn SharedStore>) -> Self {
         Self {
             folder: folder.into(),
-            depot: Some(depot),
+            shared_store: Some(shared_store),
         }
     }
 
@@ -75,15 +75,18 @@ impl LakeFiles {
     }
 
     /// The shared store, if there is one.
-    pub fn depot(&self) -> Option<&Arc<dyn SharedStore>> {
-        self.depot.as_ref()
+    pub fn shared_store(&self) -> Option<&Arc<dyn SharedStore>> {
+        self.shared_store.as_ref()
     }
 }
 
 impl From<PathBuf> for LakeFiles {
     fn from(folder: PathBuf) -> Self {
-        let depot = None;
-        Self { folder, depot }
+        let shared_store = None;
+        Self {
+            folder,
+            shared_store,
+        }
     }
 }
 

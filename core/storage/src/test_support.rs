@@ -56,14 +56,14 @@ impl SharedStore for Bucket {
     fn get(&self, key: &str) -> io::Result<Option<(Vec<u8>, ETag)>> {
         let objects = self.objects.lock().unwrap();
         let found = objects.get(key);
-        Ok(found.map(|(bytes, mark)| (bytes.clone(), mark.to_string())))
+        Ok(found.map(|(bytes, etag)| (bytes.clone(), etag.to_string())))
     }
 
     fn put(&self, key: &str, bytes: Vec<u8>) -> io::Result<ETag> {
-        let mark = self.next();
+        let etag = self.next();
         let mut objects = self.objects.lock().unwrap();
-        objects.insert(key.to_string(), (bytes, mark));
-        Ok(mark.to_string())
+        objects.insert(key.to_string(), (bytes, etag));
+        Ok(etag.to_string())
     }
 
     fn put_if(
@@ -72,24 +72,24 @@ impl SharedStore for Bucket {
         bytes: Vec<u8>,
         expected: Option<&ETag>,
     ) -> io::Result<Option<ETag>> {
-        let mark = self.next();
+        let etag = self.next();
         let mut objects = self.objects.lock().unwrap();
-        let there = objects.get(key).map(|(_, mark)| mark.to_string());
-        if there.as_ref() != expected {
+        let current = objects.get(key).map(|(_, etag)| etag.to_string());
+        if current.as_ref() != expected {
             return Ok(None);
         }
-        objects.insert(key.to_string(), (bytes, mark));
+        objects.insert(key.to_string(), (bytes, etag));
         let lost = self.loses.swap(false, Ordering::SeqCst);
-        Ok((!lost).then(|| mark.to_string()))
+        Ok((!lost).then(|| etag.to_string()))
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {
         let objects = self.objects.lock().unwrap();
         let below = objects.iter().filter(|(key, _)| key.starts_with(folder));
         Ok(below
-            .map(|(key, (_, mark))| Entry {
+            .map(|(key, (_, etag))| Entry {
                 key: key.clone(),
-                mark: mark.to_string(),
+                etag: etag.to_string(),
                 modified: Timestamp::now(),
             })
             .collect())

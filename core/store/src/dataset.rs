@@ -67,7 +67,7 @@ pub struct Lake {
 }
 
 /// Rows in the files of a dataset that no version references yet.
-pub(crate) struct Prepared(Transaction);
+pub(crate) struct PendingRows(Transaction);
 
 /// The part of a dataset to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,14 +75,14 @@ pub struct Scan {
     /// Columns in this order; if `None`, all except those for ingest only.
     pub columns: Option<Vec<String>>,
     /// Excludes later rows.
-    pub before: Option<Before>,
+    pub before: Option<TimeLimit>,
     /// Maximum number of rows; all if `None`.
     pub limit: Option<u64>,
 }
 
 /// Excludes rows at or after a time; rows without a time stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Before {
+pub struct TimeLimit {
     /// Timestamp or date column.
     pub column: String,
     /// The first excluded time.
@@ -91,7 +91,7 @@ pub struct Before {
     pub timezone: String,
 }
 
-impl Before {
+impl TimeLimit {
     /// The condition as an expression on a column of this type.
     pub(crate) fn expression(&self, data_type: &DataType) -> Option<Expr> {
         let micros = self.end.as_microsecond();
@@ -188,7 +188,7 @@ impl Lake {
 
     /// The newest version, if it was made from the same inputs by a process that died before
     /// recording it. Writing it again would only give it another number.
-    async fn made_before(
+    async fn committed_before(
         &self,
         name: &str,
         properties: &Properties,
@@ -225,7 +225,7 @@ impl Lake {
                 .execute(transaction.clone())
                 .await;
             match committed {
-                Err(error) if attempt < COMMIT_ATTEMPTS && somebody_was_faster(&error) => {
+                Err(error) if attempt < COMMIT_ATTEMPTS && is_commit_conflict(&error) => {
                     if let Some(ours) = self.committed(name, &transaction).await? {
                         return Ok(ours);
                     }
@@ -463,7 +463,7 @@ impl Lake {
 }
 
 /// Returns true if a commit failed only because of a concurrent one.
-fn somebody_was_faster(error: &lance::Error) -> bool {
+fn is_commit_conflict(error: &lance::Error) -> bool {
     matches!(
         error,
         lance::Error::DatasetAlreadyExists { .. }
@@ -533,9 +533,9 @@ mod tests {
 
     #[test]
     fn places_in_source_code_are_left_out() {
-        let told = "LanceError(IO): Not found: a, b.manifest, /x/lance-14.0.2/src/io.rs:44:9, rust/c.rs:1:2";
+        let message = "LanceError(IO): Not found: a, b.manifest, /x/lance-14.0.2/src/io.rs:44:9, rust/c.rs:1:2";
         assert_eq!(
-            without_places(told),
+            without_places(message),
             "LanceError(IO): Not found: a, b.manifest"
         );
         assert_eq!(
@@ -552,22 +552,22 @@ mod tests {
         let mut versions = Vec::new();
         for made_from in ["a", "a", "b", "a", "a again"] {
             let properties = Properties::from([(MADE_FROM.to_string(), made_from.to_string())]);
-            let made = lake
+            let committed = lake
                 .write_frame("numbers", &frame, &properties)
                 .await
                 .unwrap();
-            assert_eq!(made.rows, 3);
-            versions.push(made.version);
+            assert_eq!(committed.rows, 3);
+            versions.push(committed.version);
         }
         // Only the newest version counts: others may read the versions before it.
         assert_eq!(versions, [1, 1, 2, 3, 4]);
         let anonymous = Properties::new();
-        let made = lake
+        let committed = lake
             .write_frame("numbers", &frame, &anonymous)
             .await
             .unwrap();
         assert_eq!(
-            made.version, 5,
+            committed.version, 5,
             "without the property each write is a version"
         );
     }

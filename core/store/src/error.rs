@@ -34,14 +34,14 @@ pub enum StoreError {
         reason: String,
     },
     /// The dataset has no such version.
-    #[error("dataset {name:?} has no version {version}; there are: {there}")]
+    #[error("dataset {name:?} has no version {version}; there are: {existing}")]
     NoVersion {
         /// Name of the dataset.
         name: String,
         /// Requested version.
         version: u64,
         /// The existing versions.
-        there: String,
+        existing: String,
     },
     /// A dataset could not be written or read.
     #[error("dataset {name:?} could not be {action}: {reason}")]

@@ -27,13 +27,15 @@ pub mod resources;
 pub mod root;
 
 pub use arrow_schema::{DataType, Schema};
-pub use dataset::{Before, Lake, MADE_FROM, Properties, Scan, VersionNote, named};
+pub use dataset::{Lake, MADE_FROM, Properties, Scan, TimeLimit, VersionNote, named};
 pub use error::{Remedy, SqlError, StoreError};
-pub use ingest::{Control, Ingested, Progress, SourceSpec, glance, ingest, source_identity};
+pub use ingest::{
+    Control, Ingestion, Progress, SourceSpec, ingest, listing_summary, source_identity,
+};
 pub use ledger::Ledger;
 pub use resources::{Limits, Reservation, ResourcePool};
 pub use retrocast_records::Contract;
 pub use retrocast_records::{Dialect, Format, Hashes, SourceError};
 pub use root::{LakeRoot, bytes_below};
-pub use source::{Days, Glance};
+pub use source::{Days, ListingSummary};
 pub use sql::{Sql, SqlRows, SqlTable};

@@ -11,7 +11,7 @@ pub use query::Answer;
 use crate::{
     dataset::{Lake, VersionNote, dataset_error},
     error::StoreError,
-    ingest::{self, manifest::Held},
+    ingest::{self, manifest::SourceVersion},
 };
 use jiff::{SignedDuration, Timestamp};
 use lance::dataset::{
@@ -30,7 +30,7 @@ const VERSIONS_TOLD: usize = 8;
 
 /// A dataset in a listing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Listed {
+pub struct DatasetEntry {
     /// Name.
     pub name: String,
     /// Newest version.
@@ -43,7 +43,7 @@ pub struct Listed {
 
 /// The result of a cleanup, or of a dry run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Swept {
+pub struct SweepReport {
     /// Name of the dataset.
     pub name: String,
     /// Removed versions.
@@ -74,12 +74,12 @@ impl Lake {
     }
 
     /// Every dataset with its newest version.
-    pub async fn list(&self) -> Result<Vec<Listed>, StoreError> {
+    pub async fn list(&self) -> Result<Vec<DatasetEntry>, StoreError> {
         let mut all = Vec::new();
         for name in self.names().await? {
             if self.latest(&name).await?.is_some() {
                 let latest = self.find(&name, None).await?;
-                all.push(Listed {
+                all.push(DatasetEntry {
                     bytes: self.place().bytes(&name).await?,
                     version: latest.version,
                     rows: latest.rows,
@@ -123,14 +123,14 @@ impl Lake {
         let opened = match self.open(&asked).await {
             Ok(opened) => opened,
             Err(error) => {
-                let there = self.versions(name).await?;
-                if there.iter().any(|note| note.version == version) {
+                let existing = self.versions(name).await?;
+                if existing.iter().any(|note| note.version == version) {
                     return Err(error);
                 }
                 return Err(StoreError::NoVersion {
                     name: name.to_string(),
                     version,
-                    there: numbers(&there),
+                    existing: numbers(&existing),
                 });
             }
         };
@@ -172,11 +172,11 @@ impl Lake {
         name: &str,
         cited: &BTreeSet<u64>,
         sweep: Sweep,
-    ) -> Result<Swept, StoreError> {
+    ) -> Result<SweepReport, StoreError> {
         let failed = |error: lance::Error| dataset_error(name, "cleaned", &error);
-        let mut swept = Swept {
+        let mut swept = SweepReport {
             name: name.to_string(),
-            ..Swept::default()
+            ..SweepReport::default()
         };
         let Some(mut latest) = self.latest(name).await? else {
             return Ok(swept);
@@ -191,8 +191,8 @@ impl Lake {
             let age = sweep.now.duration_since(note.committed);
             cited.contains(&note.version) || needed.contains(&note.version) || age < sweep.keep
         };
-        let (kept, removed): (Vec<_>, Vec<_>) = versions.iter().partition(|note| stays(note));
-        swept.kept = kept.iter().map(|note| note.version).collect();
+        let (remaining, removed): (Vec<_>, Vec<_>) = versions.iter().partition(|note| stays(note));
+        swept.kept = remaining.iter().map(|note| note.version).collect();
         swept.removed = removed.iter().map(|note| note.version).collect();
         if sweep.dry || swept.removed.is_empty() {
             return Ok(swept);
@@ -220,12 +220,15 @@ impl Lake {
         let source = ["__manifest", "__quarantine"]
             .iter()
             .find_map(|ending| name.strip_suffix(ending));
-        let held = match source {
-            Some(source) => Held::read(self, source).await?,
+        let source_version = match source {
+            Some(source) => SourceVersion::read(self, source).await?,
             None => None,
         };
-        if let Some(held) = held {
-            let named = [Some(held.manifest.clone()), held.quarantine.clone()];
+        if let Some(source_version) = source_version {
+            let named = [
+                Some(source_version.manifest.clone()),
+                source_version.quarantine.clone(),
+            ];
             let named = named.into_iter().flatten();
             needed.extend(
                 named
@@ -261,12 +264,12 @@ fn tag(version: u64) -> String {
 /// Formats version numbers; if there are many, only the last.
 fn numbers(versions: &[VersionNote]) -> String {
     let first = versions.len().saturating_sub(VERSIONS_TOLD);
-    let told: Vec<String> = versions[first..]
+    let shown: Vec<String> = versions[first..]
         .iter()
         .map(|note| note.version.to_string())
         .collect();
     let older = if first > 0 { "older ones, " } else { "" };
-    format!("{older}{}", told.join(", "))
+    format!("{older}{}", shown.join(", "))
 }
 
 #[cfg(test)]
@@ -278,18 +281,18 @@ mod tests {
     async fn cited_versions_stay_and_others_go() {
         let folder = tempfile::tempdir().unwrap();
         let lake = Lake::new(folder.path(), "review").unwrap();
-        let mut made = Vec::new();
+        let mut versions = Vec::new();
         for n in 0..4_i64 {
             let frame = polars::df!("n" => [n]).unwrap();
             let properties = Properties::new();
-            made.push(
+            versions.push(
                 lake.write_frame("numbers", &frame, &properties)
                     .await
                     .unwrap(),
             );
         }
-        lake.cite(&made[1..2]).await.unwrap();
-        lake.cite(&made[1..2]).await.unwrap();
+        lake.cite(&versions[1..2]).await.unwrap();
+        lake.cite(&versions[1..2]).await.unwrap();
         assert_eq!(lake.cited("numbers").await.unwrap(), BTreeSet::from([2]));
         let sweep = |keep, dry| Sweep {
             keep,
@@ -312,10 +315,10 @@ mod tests {
             .unwrap();
         assert_eq!(swept.removed, [1, 3]);
         let all = Scan::default();
-        let old = lake.read_frame(&made[1], &all).await.unwrap();
+        let old = lake.read_frame(&versions[1], &all).await.unwrap();
         assert_eq!(old, polars::df!("n" => [1_i64]).unwrap());
-        assert!(!lake.exists(&made[0]).await);
-        assert!(lake.exists(&made[3]).await);
+        assert!(!lake.exists(&versions[0]).await);
+        assert!(lake.exists(&versions[3]).await);
         // The report was removed, and with it the reason to keep the version.
         let swept = lake
             .sweep("numbers", &BTreeSet::new(), sweep(none, false))

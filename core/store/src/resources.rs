@@ -59,7 +59,7 @@ impl Disk {
             .with_mode(DiskManagerMode::Directories(vec![folder.clone()]))
             .with_max_temp_directory_size(limits.spill)
             .build()
-            .map_err(|error| told(&error))?;
+            .map_err(|error| query_error(&error))?;
         Ok(Self {
             manager: Arc::new(manager),
             folder,
@@ -154,20 +154,20 @@ impl ResourcePool {
             .with_memory_pool(Arc::new(pool))
             .with_disk_manager_builder(disk)
             .build()
-            .map_err(|error| told(&error))?;
+            .map_err(|error| query_error(&error))?;
         if let Some(disk) = &self.disk {
             let mut disk = disk.lock().unwrap_or_else(PoisonError::into_inner);
-            let made = match disk.take() {
-                Some(made) => made,
+            let new_manager = match disk.take() {
+                Some(new_manager) => new_manager,
                 None => Disk::new(&self.limits)?,
             };
-            runtime.disk_manager = Arc::clone(&disk.insert(made).manager);
+            runtime.disk_manager = Arc::clone(&disk.insert(new_manager).manager);
         }
         Ok(Arc::new(runtime))
     }
 }
 
-fn told(error: &DataFusionError) -> SqlError {
+fn query_error(error: &DataFusionError) -> SqlError {
     SqlError::new(error.strip_backtrace())
 }
 
@@ -186,13 +186,13 @@ mod tests {
 
     #[tokio::test]
     async fn the_sum_of_what_is_taken_is_bounded() {
-        let room = ResourcePool::without_disk(10 * MIB);
+        let pool = ResourcePool::without_disk(10 * MIB);
         let (now, most) = (AtomicU64::new(0), AtomicU64::new(0));
         let work = (1..=40_u64).map(|n| {
-            let (room, now, most) = (&room, &now, &most);
+            let (pool, now, most) = (&pool, &now, &most);
             async move {
                 let bytes = (n % 10 + 1) * MIB;
-                let _share = room.take("stage.a", bytes).await.unwrap();
+                let _share = pool.take("stage.a", bytes).await.unwrap();
                 let taken = now.fetch_add(bytes, Ordering::SeqCst) + bytes;
                 most.fetch_max(taken, Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -212,23 +212,23 @@ mod tests {
         let alive = folder.path().join("1");
         std::fs::create_dir_all(dead.join("x")).unwrap();
         std::fs::create_dir_all(&alive).unwrap();
-        let room = ResourcePool::new(Limits {
+        let pool = ResourcePool::new(Limits {
             memory: 10 * MIB,
             spill: MIB,
             folder: folder.path().to_path_buf(),
         });
         assert!(dead.exists(), "nothing is done before a query runs");
         let own = folder.path().join(std::process::id().to_string());
-        let (_one, _two) = (room.runtime().unwrap(), room.clone().runtime().unwrap());
+        let (_one, _two) = (pool.runtime().unwrap(), pool.clone().runtime().unwrap());
         assert!(own.is_dir() && alive.is_dir() && !dead.exists());
-        drop(room);
+        drop(pool);
         assert!(!own.exists());
     }
 
     #[tokio::test]
     async fn what_will_never_fit_is_refused() {
-        let room = ResourcePool::without_disk(10 * MIB);
-        let refused = room
+        let pool = ResourcePool::without_disk(10 * MIB);
+        let refused = pool
             .take("stage.a", 11 * MIB)
             .await
             .unwrap_err()
@@ -238,6 +238,6 @@ mod tests {
             "stage.a needs about 11 MiB of memory, and there are 10 MiB in all; raise --memory, or \
              let an SQL stage pick the rows and columns that are looked at"
         );
-        room.take("stage.a", 10 * MIB).await.unwrap();
+        pool.take("stage.a", 10 * MIB).await.unwrap();
     }
 }

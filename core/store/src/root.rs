@@ -153,7 +153,7 @@ impl LakeRoot {
         };
         let address = address.join(&format!("{name}.lance"));
         let failed = |error: object_store::Error| refused("writing", &address, &error);
-        let (there, below) = (open(&address)?, key(&address));
+        let (target, below) = (open(&address)?, key(&address));
         let here = LocalFileSystem::new_with_prefix(folder).map_err(failed)?;
         let mut files: Vec<Key> = here
             .list(None)
@@ -169,7 +169,7 @@ impl LakeRoot {
                 PutMode::Overwrite
             };
             let to = below.parts().chain(file.parts()).collect();
-            send(&here, &file, there.as_ref(), &to, mode)
+            send(&here, &file, target.as_ref(), &to, mode)
                 .await
                 .map_err(failed)?;
         }
@@ -198,19 +198,19 @@ impl LakeRoot {
 async fn send(
     here: &LocalFileSystem,
     file: &Key,
-    there: &dyn ObjectStore,
+    target: &dyn ObjectStore,
     to: &Key,
     mode: PutMode,
 ) -> object_store::Result<()> {
     let found = here.get(file).await?;
     if found.meta.size <= PART_BYTES as u64 || mode == PutMode::Create {
         let bytes = found.bytes().await?;
-        return there
+        return target
             .put_opts(to, bytes.into(), mode.into())
             .await
             .map(|_| ());
     }
-    let upload = there.put_multipart(to).await?;
+    let upload = target.put_multipart(to).await?;
     let mut parts = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
     let mut read = found.into_stream();
     while let Some(bytes) = read.try_next().await? {

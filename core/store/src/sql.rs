@@ -33,7 +33,7 @@ pub use table::{SqlRows, SqlTable};
 
 use crate::{
     bridge,
-    dataset::{Before, Lake, Properties},
+    dataset::{Lake, Properties, TimeLimit},
     error::{SqlError, StoreError},
     ledger, origin,
     resources::ResourcePool,
@@ -72,7 +72,7 @@ const TABLE_FUNCTIONS: [&str; 3] = ["generate_series", "range", "unnest"];
 #[derive(Debug, Clone)]
 pub struct Sql {
     /// Memory and spill space.
-    pub room: ResourcePool,
+    pub pool: ResourcePool,
     /// The job's time zone, an IANA name.
     pub timezone: String,
 }
@@ -94,7 +94,7 @@ pub fn check(
     timezone: &str,
 ) -> Result<SchemaRef, StoreError> {
     let planner = Sql {
-        room: ResourcePool::without_disk(CHECK_BYTES),
+        pool: ResourcePool::without_disk(CHECK_BYTES),
         timezone: timezone.to_string(),
     };
     planner.check(sql, tables)
@@ -123,7 +123,7 @@ impl Sql {
             })
         };
         std::thread::scope(|scope| {
-            let thread = parse::roomy().spawn_scoped(scope, plan);
+            let thread = parse::large_stack_thread().spawn_scoped(scope, plan);
             thread
                 .map_err(parse::no_thread)?
                 .join()
@@ -165,9 +165,10 @@ impl Sql {
         }
         let (schema, plan) = planned(context.clone(), sql.to_string(), names).await?;
         let rows = execute_stream(plan, context.task_ctx()).map_err(|error| explain(&error))?;
-        let kept = schema.clone();
+        let target_schema = schema.clone();
         let rows = rows.map(move |batch| {
-            stored(&batch?, &kept).map_err(|error| DataFusionError::External(Box::new(error)))
+            stored(&batch?, &target_schema)
+                .map_err(|error| DataFusionError::External(Box::new(error)))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
@@ -227,10 +228,10 @@ impl Sql {
         let options = config.options_mut();
         // The reservation of a sort for merging spilled data must be within the limit.
         options.execution.sort_spill_reservation_bytes =
-            (10 << 20).min(self.room.of_query() as usize / 8);
+            (10 << 20).min(self.pool.of_query() as usize / 8);
         options.execution.time_zone = Some(self.timezone.clone());
         options.sql_parser.collect_spans = true;
-        let runtime = self.room.runtime()?;
+        let runtime = self.pool.runtime()?;
         let zone: Arc<str> = self.timezone.as_str().into();
         let engine = Analyzer::new().rules;
         let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
@@ -265,7 +266,7 @@ impl Sql {
         context: &SessionContext,
         name: &str,
         provider: Arc<dyn TableProvider>,
-        before: Option<&Before>,
+        before: Option<&TimeLimit>,
     ) -> Result<(), StoreError> {
         let schema = provider.schema();
         let view = self
@@ -287,7 +288,7 @@ impl Sql {
         context: &SessionContext,
         provider: Arc<dyn TableProvider>,
         schema: &Schema,
-        before: Option<&Before>,
+        before: Option<&TimeLimit>,
     ) -> Result<Arc<dyn TableProvider>, DataFusionError> {
         let mut condition = None;
         if let Some(before) = before {
@@ -369,7 +370,9 @@ async fn planned(
         // The receiver is gone if the run was cancelled.
         let _ = done.send(runtime.block_on(plan));
     };
-    parse::roomy().spawn(thread).map_err(parse::no_thread)?;
+    parse::large_stack_thread()
+        .spawn(thread)
+        .map_err(parse::no_thread)?;
     waiting.await.unwrap_or_else(|_| {
         let error = SqlError::new("the query could not be planned, for a defect of this program");
         Err(error.help("please report it with the query").into())

@@ -136,15 +136,15 @@ impl Chance {
 
 /// CPU time of this thread in nanoseconds; 0 where the system does not report it.
 fn processor_time() -> u64 {
-    let told = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let first = told.split_whitespace().next();
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let first = text.split_whitespace().next();
     first.and_then(|first| first.parse().ok()).unwrap_or(0)
 }
 
 /// Peak memory of this process in KiB; 0 where the system does not report it.
 fn most_memory() -> u64 {
-    let told = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = told.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let number = line.and_then(|line| line.split_whitespace().next());
     number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }

@@ -38,12 +38,12 @@ pub fn json_array(data: &[u8]) {
         return;
     };
     let (dialect, contract) = (Dialect::AS_FOUND, contract(first));
-    let came = read_in_pieces(bytes, first >> 2, Format::Json, &dialect, &contract);
+    let output = read_in_pieces(bytes, first >> 2, Format::Json, &dialect, &contract);
     // An array according to another parser has all its items here, however it is written.
     if let Ok(array @ serde_json::Value::Array(_)) = serde_json::from_slice(bytes) {
         let items = array.as_array().map_or(0, Vec::len);
-        assert_eq!(came.rows.len() + came.refused.len(), items);
-        assert_eq!(came.broken, None);
+        assert_eq!(output.rows.len() + output.refused.len(), items);
+        assert_eq!(output.broken, None);
         let pretty = serde_json::to_string_pretty(&array).expect("it was JSON");
         let again = read(pretty.as_bytes(), Format::Json, &dialect, &contract);
         assert_eq!(again.rows.len() + again.refused.len(), items);
@@ -90,8 +90,8 @@ pub fn contract_file(data: &[u8]) {
         Err(found) => {
             assert!(!found.is_empty());
             for found in found {
-                let told = found.span.is_none_or(|span| text.get(span).is_some());
-                assert!(told, "the error has a place: {}", found.message);
+                let is_located = found.span.is_none_or(|span| text.get(span).is_some());
+                assert!(is_located, "the error has a place: {}", found.message);
             }
         }
     }
@@ -99,7 +99,7 @@ pub fn contract_file(data: &[u8]) {
 
 /// The result for a file.
 #[derive(Debug, PartialEq)]
-struct Came {
+struct ReadOutput {
     /// Lines of rows.
     rows: Vec<u64>,
     keys: Vec<u128>,
@@ -119,9 +119,9 @@ impl Read for Dribble<'_> {
 }
 
 /// Reads bytes, and checks the result.
-fn read(bytes: &[u8], format: Format, dialect: &Dialect, contract: &Contract) -> Came {
-    let told = from_bytes(bytes, format, dialect, contract).expect("batches can be made");
-    gather(told, contract)
+fn read(bytes: &[u8], format: Format, dialect: &Dialect, contract: &Contract) -> ReadOutput {
+    let events = from_bytes(bytes, format, dialect, contract).expect("batches can be made");
+    gather(events, contract)
 }
 
 /// Reads also in pieces of `piece` bytes, which must give the same result.
@@ -131,11 +131,11 @@ fn read_in_pieces(
     format: Format,
     dialect: &Dialect,
     contract: &Contract,
-) -> Came {
+) -> ReadOutput {
     let whole = read(bytes, format, dialect, contract);
     let dribble = Dribble(bytes, usize::from(piece) + 1);
-    let told = from_reader(dribble, format, dialect, contract).expect("batches can be made");
-    let pieces = gather(told, contract);
+    let events = from_reader(dribble, format, dialect, contract).expect("batches can be made");
+    let pieces = gather(events, contract);
     // The output of a decoder before it fails depends on the size of the reads.
     if !is_packed(bytes) {
         assert_eq!(whole, pieces);
@@ -147,8 +147,8 @@ fn is_packed(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x1f\x8b") || bytes.starts_with(b"\x28\xb5\x2f\xfd")
 }
 
-fn gather(told: Vec<ReadEvent>, contract: &Contract) -> Came {
-    let mut came = Came {
+fn gather(events: Vec<ReadEvent>, contract: &Contract) -> ReadOutput {
+    let mut output = ReadOutput {
         rows: Vec::new(),
         keys: Vec::new(),
         refused: Vec::new(),
@@ -156,11 +156,11 @@ fn gather(told: Vec<ReadEvent>, contract: &Contract) -> Came {
     };
     let mut last = 0;
     let mut ended = false;
-    for told in told {
+    for event in events {
         assert!(!ended, "nothing follows the end");
-        match told {
+        match event {
             ReadEvent::End { broken, .. } => {
-                came.broken = broken;
+                output.broken = broken;
                 ended = true;
             }
             ReadEvent::Records(parsed) => {
@@ -169,9 +169,9 @@ fn gather(told: Vec<ReadEvent>, contract: &Contract) -> Came {
                     None => 0,
                 };
                 assert_eq!(rows, parsed.lines.len());
-                let told = |told: bool| if told { rows } else { 0 };
-                assert_eq!(parsed.keys.len(), told(!contract.key.is_empty()));
-                assert_eq!(parsed.order.len(), told(contract.latest.is_some()));
+                let expected = |is_read: bool| if is_read { rows } else { 0 };
+                assert_eq!(parsed.keys.len(), expected(!contract.key.is_empty()));
+                assert_eq!(parsed.order.len(), expected(contract.latest.is_some()));
                 assert_eq!(rows as u64 + parsed.refused.len() as u64, parsed.records);
                 if let Some(batch) = &parsed.batch {
                     assert_eq!(batch.schema(), contract.schema());
@@ -188,17 +188,22 @@ fn gather(told: Vec<ReadEvent>, contract: &Contract) -> Came {
                     assert!(*first >= last.max(1), "blocks are in order");
                     last = *end;
                 }
-                came.rows.extend(parsed.lines);
-                came.keys.extend(parsed.keys);
+                output.rows.extend(parsed.lines);
+                output.keys.extend(parsed.keys);
                 for row in parsed.refused {
                     assert!(row.raw.chars().count() <= 1001);
-                    let told = row.violation;
-                    came.refused
-                        .push((row.line, told.column, told.field, told.message, row.raw));
+                    let violation = row.violation;
+                    output.refused.push((
+                        row.line,
+                        violation.column,
+                        violation.field,
+                        violation.message,
+                        row.raw,
+                    ));
                 }
             }
         }
     }
     assert!(ended, "the end is reported");
-    came
+    output
 }

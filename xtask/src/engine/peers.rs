@@ -5,7 +5,7 @@
 
 use super::{WIDTH, runs};
 use crate::{
-    measure::{self, Measured, Series},
+    measure::{self, Measurement, Series},
     venv,
 };
 use std::{
@@ -89,7 +89,7 @@ pub fn compare(folder: &Path) -> Result<(), String> {
         "", "isolation", "first run", "ms a task", "ratio", "unchanged rerun", "ratio", "peak"
     );
     for row in std::iter::once(&ours).chain(&rows) {
-        println!("{}", row.told(&ours));
+        println!("{}", row.table_row(&ours));
     }
     println!(
         "ratio: how many times as long as Retrocast. Retrocast's journal is flushed to the disk;"
@@ -107,7 +107,7 @@ struct Row {
 }
 
 impl Row {
-    fn told(&self, ours: &Self) -> String {
+    fn table_row(&self, ours: &Self) -> String {
         let time = |series: &Series| format!("{:.0} ({:.0}) ms", series.median(), series.least());
         let ratio = |theirs: &Series, ours: &Series| {
             let ratio = theirs.median() / ours.median();
@@ -170,7 +170,7 @@ impl Peer {
             .map_err(|error| format!("{}: {error}", work.display()))
     }
 
-    fn run(&self, environment: &Path, work: &Path) -> Result<Measured, String> {
+    fn run(&self, environment: &Path, work: &Path) -> Result<Measurement, String> {
         let mut command = Command::new(environment.join("bin").join(self.program));
         command
             .args(self.arguments)

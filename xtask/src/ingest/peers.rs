@@ -1,7 +1,7 @@
 //! Other readers of tables, each as a short program for the same task.
 
 use crate::{
-    measure::{self, Measured},
+    measure::{self, Measurement},
     venv,
 };
 use std::{
@@ -71,7 +71,7 @@ impl Ready {
         form: &str,
         threads: usize,
         work: &Path,
-    ) -> Result<(Measured, (u64, u64)), String> {
+    ) -> Result<(Measurement, (u64, u64)), String> {
         fresh(work)?;
         let mut command = self.command(self.script, work)?;
         command.arg(files).arg(form).arg(threads.to_string());
@@ -101,9 +101,9 @@ impl Ready {
 
 /// Creates an empty folder.
 pub fn fresh(folder: &Path) -> Result<(), String> {
-    let told = |error: std::io::Error| format!("{}: {error}", folder.display());
+    let message = |error: std::io::Error| format!("{}: {error}", folder.display());
     if folder.exists() {
-        fs::remove_dir_all(folder).map_err(told)?;
+        fs::remove_dir_all(folder).map_err(message)?;
     }
-    fs::create_dir_all(folder).map_err(told)
+    fs::create_dir_all(folder).map_err(message)
 }

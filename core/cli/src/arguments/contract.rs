@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 /// Format of the records, where it does not follow from the files; the same keys as in a source.
 #[derive(Debug, Args)]
-pub struct Written {
+pub struct FormatArguments {
     /// Format of the records [default: from the file names]
     #[arg(long, value_enum)]
-    pub format: Option<Form>,
+    pub format: Option<FormatName>,
     /// Delimiter of CSV [default: detected]
     #[arg(long, value_name = "CHARACTER")]
     pub delimiter: Option<String>,
@@ -22,7 +22,7 @@ pub struct Written {
 
 /// Format of records.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Form {
+pub enum FormatName {
     /// One JSON object per line
     Jsonl,
     /// Arrays of JSON objects
@@ -60,7 +60,7 @@ evenly from all files.")]
               value_parser = clap::value_parser!(u64).range(1..))]
         records: u64,
         #[command(flatten)]
-        written: Written,
+        format: FormatArguments,
     },
     /// Test records against a contract: which are accepted, which refused, and why
     #[command(after_help = "\
@@ -83,7 +83,7 @@ be read completely, 2 wrong usage or an invalid contract")]
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         records: Option<u64>,
         #[command(flatten)]
-        written: Written,
+        format: FormatArguments,
     },
     /// List contracts and their titles
     #[command(after_help = "Example:\n  retrocast contract list")]

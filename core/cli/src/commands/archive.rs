@@ -118,7 +118,7 @@ const HANG: usize = 12;
 
 pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<Exit> {
     let folder = find(workspace, run)?;
-    let status = RunSummary::read(&folder).map(|told| told.status);
+    let status = RunSummary::read(&folder).map(|summary| summary.status);
     // An interrupted run has no findings yet.
     let broken = matches!(status, Ok(RunStatus::Interrupted))
         || RunSummary::of(&folder)

@@ -2,7 +2,7 @@
 
 use super::{
     archive, job, print,
-    run::{self, Means},
+    run::{self, RunResources},
 };
 use crate::{
     Exit,
@@ -42,7 +42,7 @@ pub fn backfill(
     job: &str,
     range: &Range,
     set: &[String],
-    means: &Means,
+    resources: &RunResources,
 ) -> anyhow::Result<Exit> {
     if range.from >= range.to {
         let (from, to) = (range.from, range.to);
@@ -56,7 +56,7 @@ pub fn backfill(
         select: Vec::new(),
         until: Vec::new(),
     };
-    let Some(first) = job::planned(workspace, &arguments, job::Output::of_lines(means.json))?
+    let Some(first) = job::planned(workspace, &arguments, job::Output::of_lines(resources.json))?
     else {
         return Ok(job::unusable());
     };
@@ -84,26 +84,26 @@ pub fn backfill(
         let message = format!("the range has {n} windows, and --limit is {}", range.limit);
         return Err(WrongUsage(message).into());
     }
-    let (mut told, mut busy, mut broken) = (Vec::new(), 0_u64, None);
+    let (mut outcomes, mut busy, mut broken) = (Vec::new(), 0_u64, None);
     for window in windows {
         // The run is dated the day after the window, as a scheduled run would have been.
         arguments.date = Some(window.end);
         arguments.window = Some(window.label());
-        let output = job::Output::of_lines(means.json);
+        let output = job::Output::of_lines(resources.json);
         let Some(planned) = job::planned_to_run(workspace, &arguments, output)? else {
             return Ok(job::unusable());
         };
         let window = planned.plan.label.clone();
-        if let Some((_, standing)) = run::standing(workspace, &planned)? {
-            told.push(WindowOutcome {
+        if let Some((_, summary)) = run::find_up_to_date(workspace, &planned)? {
+            outcomes.push(WindowOutcome {
                 window,
-                run: standing.run,
-                status: standing.status,
+                run: summary.run,
+                status: summary.status,
                 work: None,
             });
             continue;
         }
-        let result = match run::execute(workspace, &planned, means, |_| {}) {
+        let result = match run::execute(workspace, &planned, resources, |_| {}) {
             Ok(result) => result,
             // Another process runs this window; the others are run all the same.
             Err(error) if diagnose::exit(&error) == Exit::Busy => {
@@ -117,7 +117,7 @@ pub fn backfill(
             }
         };
         run::report_failures(&result);
-        told.push(WindowOutcome {
+        outcomes.push(WindowOutcome {
             window,
             status: result.status,
             work: Some((result.executed.len(), result.reused.len())),
@@ -128,9 +128,9 @@ pub fn backfill(
         }
     }
     let index = archive::rebuild(workspace)?;
-    if !means.json {
-        let mut text = format!("\n{} of {job}\n", plural(told.len() as u64, "window"));
-        for one in &told {
+    if !resources.json {
+        let mut text = format!("\n{} of {job}\n", plural(outcomes.len() as u64, "window"));
+        for one in &outcomes {
             let work = match one.work {
                 Some((executed, reused)) => format!("{executed} executed, {reused} reused"),
                 None => "there already".to_string(),
@@ -149,10 +149,14 @@ pub fn backfill(
     if let Some(error) = broken {
         return Err(error);
     }
-    if busy > 0 && told.iter().all(|one| run::exit(one.status) == Exit::Done) {
+    if busy > 0
+        && outcomes
+            .iter()
+            .all(|one| run::exit(one.status) == Exit::Done)
+    {
         return Ok(Exit::Busy);
     }
-    let worst = told.iter().map(|one| run::exit(one.status));
+    let worst = outcomes.iter().map(|one| run::exit(one.status));
     Ok(worst.fold(Exit::Done, Exit::graver))
 }
 

@@ -1,7 +1,7 @@
 //! `retrocast check`: reports every mistake in a job file, its contracts and the arguments.
 
 use super::{
-    job::{self, Planned},
+    job::{self, PlannedRun},
     print, print_json,
 };
 use crate::{Exit, arguments::JobArguments, workspace::Workspace};
@@ -31,14 +31,14 @@ pub fn check(
     let text = loaded.text.clone();
     // The job first, then the requested window and nodes.
     let mut reported: Vec<(Vec<Diagnostic>, String)> = Vec::new();
-    let asked =
+    let is_named =
         arguments.window.is_some() || !arguments.select.is_empty() || !arguments.until.is_empty();
-    if !asked {
+    if !is_named {
         reported.push((loaded.checked.diagnostics.clone(), text.clone()));
     }
-    let planned = job::plan_and_tell(loaded, arguments, &mut |diagnostics, text| {
+    let planned = job::plan_with_warnings(loaded, arguments, &mut |diagnostics, text| {
         // A job that is only checked need not have everything that a run needs.
-        if asked {
+        if is_named {
             reported.push((diagnostics.to_vec(), text.to_string()));
         }
         Ok(())
@@ -79,7 +79,7 @@ pub fn check(
 
 /// Warns about required local sources whose uri matches no file. Object storage is not listed: a
 /// check does not wait for a network.
-fn without_files(workspace: &Workspace, planned: &Planned) -> anyhow::Result<Vec<Diagnostic>> {
+fn without_files(workspace: &Workspace, planned: &PlannedRun) -> anyhow::Result<Vec<Diagnostic>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -89,7 +89,7 @@ fn without_files(workspace: &Workspace, planned: &Planned) -> anyhow::Result<Vec
         if !source.required || source.uri.contains("://") {
             continue;
         }
-        let listed = job::glance(workspace, &planned.plan, (name, source), true);
+        let listed = job::listing_summary(workspace, &planned.plan, (name, source), true);
         let listed = runtime.block_on(listed);
         let Err(error) = listed else { continue };
         let Some(StoreError::Source(error)) = error.downcast_ref() else {

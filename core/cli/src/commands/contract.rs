@@ -3,7 +3,7 @@
 use super::{job, print, print_json};
 use crate::{
     Exit,
-    arguments::{ContractCommand, Form, Written},
+    arguments::{ContractCommand, FormatArguments, FormatName},
     diagnose::WrongUsage,
     workspace::Workspace,
 };
@@ -28,20 +28,20 @@ pub fn contract(workspace: &Workspace, command: ContractCommand) -> anyhow::Resu
             name,
             out,
             records,
-            written,
+            format,
         } => {
-            let written = (format_of(&written), dialect(&written)?);
-            draft(workspace, &uri, name, out.as_deref(), records, written)
+            let format = (format_of(&format), dialect(&format)?);
+            draft(workspace, &uri, name, out.as_deref(), records, format)
         }
         ContractCommand::Check {
             uri,
             contract,
             json,
             records,
-            written,
+            format,
         } => {
-            let written = (format_of(&written), dialect(&written)?);
-            hold(workspace, &uri, &contract, json, records, written)
+            let format = (format_of(&format), dialect(&format)?);
+            check_records(workspace, &uri, &contract, json, records, format)
         }
         ContractCommand::List { json } => list(workspace, json),
     }
@@ -54,18 +54,18 @@ fn draft(
     name: Option<String>,
     out: Option<&Path>,
     records: u64,
-    written: (Option<Format>, Dialect),
+    format: (Option<Format>, Dialect),
 ) -> anyhow::Result<Exit> {
     if let Some(out) = out.filter(|out| out.exists()) {
         let out = out.display();
-        let told = format!("{out} already exists; name another file, or remove it");
-        return Err(WrongUsage(told).into());
+        let message = format!("{out} already exists; name another file, or remove it");
+        return Err(WrongUsage(message).into());
     }
     let stem = |path: &Path| Some(path.file_stem()?.to_str()?.to_string());
     let name = name
         .or_else(|| out.and_then(stem))
         .unwrap_or_else(|| name_of(uri));
-    let input = input(&name, uri, Some(records), written);
+    let input = input(&name, uri, Some(records), format);
     let drafted = runtime()?.block_on(infer::infer(&input, &workspace.root));
     let drafted = drafted.map_err(failed)?;
     let Some(out) = out else {
@@ -100,13 +100,13 @@ fn draft(
 }
 
 /// Checks records against a contract.
-fn hold(
+fn check_records(
     workspace: &Workspace,
     uri: &str,
     contract: &str,
     as_json: bool,
     records: Option<u64>,
-    written: (Option<Format>, Dialect),
+    format: (Option<Format>, Dialect),
 ) -> anyhow::Result<Exit> {
     let contract = match Contract::read(&contract_file(workspace, contract)?) {
         Ok(contract) => contract,
@@ -125,7 +125,7 @@ fn hold(
         }
         Err(error) => return Err(failed(error)),
     };
-    let input = input(&contract.name, uri, records, written);
+    let input = input(&contract.name, uri, records, format);
     let now = jiff::Timestamp::now();
     let checking = check::check(&input, &workspace.root, &contract, now);
     let checked = runtime()?.block_on(checking).map_err(failed)?;
@@ -178,30 +178,30 @@ fn list(workspace: &Workspace, as_json: bool) -> anyhow::Result<Exit> {
     Ok(if sound { Exit::Done } else { Exit::Failed })
 }
 
-fn format_of(written: &Written) -> Option<Format> {
-    written.format.map(|form| match form {
-        Form::Jsonl => Format::Jsonl,
-        Form::Json => Format::Json,
-        Form::Csv => Format::Csv,
-        Form::Parquet => Format::Parquet,
+fn format_of(format: &FormatArguments) -> Option<Format> {
+    format.format.map(|name| match name {
+        FormatName::Jsonl => Format::Jsonl,
+        FormatName::Json => Format::Json,
+        FormatName::Csv => Format::Csv,
+        FormatName::Parquet => Format::Parquet,
     })
 }
 
-fn dialect(written: &Written) -> Result<Dialect, WrongUsage> {
-    let delimiter = match written.delimiter.as_deref().map(str::as_bytes) {
+fn dialect(format: &FormatArguments) -> Result<Dialect, WrongUsage> {
+    let delimiter = match format.delimiter.as_deref().map(str::as_bytes) {
         None => None,
         Some(b"\\t") => Some(b'\t'),
         Some([mark]) => Some(*mark),
         Some(_) => {
-            let told = "--delimiter: write one ASCII character, or \\t for a tab";
-            return Err(WrongUsage(told.to_string()));
+            let message = "--delimiter: write one ASCII character, or \\t for a tab";
+            return Err(WrongUsage(message.to_string()));
         }
     };
-    let columns = Some(written.columns.clone()).filter(|columns| !columns.is_empty());
+    let columns = Some(format.columns.clone()).filter(|columns| !columns.is_empty());
     let dialect = Dialect {
         delimiter,
         columns,
-        header: !written.no_header,
+        header: !format.no_header,
         ..Dialect::AS_FOUND
     };
     match dialect.check() {
@@ -264,7 +264,7 @@ fn contract_file(workspace: &Workspace, contract: &str) -> anyhow::Result<PathBu
     let names = names(&folder);
     let help = match retrocast_domain::suggest::nearest(contract, names.iter().map(String::as_str))
     {
-        Some(meant) => format!("did you mean {meant:?}?"),
+        Some(suggestion) => format!("did you mean {suggestion:?}?"),
         None if names.is_empty() => {
             "there are none; `retrocast contract infer` drafts one".to_string()
         }

@@ -40,7 +40,7 @@ pub fn deliver(
         .into());
     }
     if let Some(to) = dry_run {
-        return write(&Mailer::to_look(workspace)?, &folder, &reports, to);
+        return write(&Mailer::for_preview(workspace)?, &folder, &reports, to);
     }
     let mailer = Mailer::new(workspace)?.ok_or_else(|| no_settings(workspace))?;
     let deliveries = mailer.deliver(workspace, &folder, &reports)?;

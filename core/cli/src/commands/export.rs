@@ -2,7 +2,7 @@
 
 use super::{
     print, run,
-    schedule::{self, Lookup, Scheduled},
+    schedule::{self, Lookup, ScheduledJob},
 };
 use crate::{Exit, arguments::ExportTo, diagnose::WrongUsage, workspace::Workspace};
 use anyhow::Context as _;
@@ -67,7 +67,7 @@ pub fn export(
 }
 
 /// Returns the named jobs, all of which must have schedules, or else all jobs that have one.
-fn scheduled(workspace: &Workspace, named: &[String]) -> anyhow::Result<Vec<Scheduled>> {
+fn scheduled(workspace: &Workspace, named: &[String]) -> anyhow::Result<Vec<ScheduledJob>> {
     let mut all = Vec::new();
     for name in schedule::chosen(workspace, named) {
         match schedule::find(workspace, &name)? {

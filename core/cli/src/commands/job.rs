@@ -12,12 +12,12 @@ use crate::{
 use jiff::civil::Date;
 use retrocast_domain::{Diagnostic, Window, report::EarlierReport};
 use retrocast_engine::{
-    CheckOptions, Checked, Force, Job, LedgerView, PlanOptions,
+    CheckOptions, CheckedJob, Force, Job, LedgerView, PlanOptions,
     executor::{process_environment, reveal},
     plan, render,
 };
 use retrocast_run::{Plan, SourceSpec};
-use retrocast_store::Glance;
+use retrocast_store::ListingSummary;
 use serde_json::{Value, json};
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -29,15 +29,15 @@ use std::{
 const SEED: u64 = 20_260_101;
 
 /// Maximum number of mistakes to print.
-const MOST_SHOWN: usize = 50;
+const SHOWN_MAX: usize = 50;
 
 /// A job file that was read and checked.
-pub struct Loaded {
+pub struct LoadedJob {
     pub text: String,
-    pub checked: Checked,
+    pub checked: CheckedJob,
     /// Operational notices that the reports print.
     pub notices: Vec<String>,
-    pub earlier: Earlier,
+    pub earlier: EarlierSource,
     pub ledger: LedgerSource,
     pub catalogue: Arc<Catalogue>,
 }
@@ -56,14 +56,14 @@ impl LedgerSource {
         if let Some(recorded) = &self.recorded {
             return Ok(recorded.clone());
         }
-        let look = || {
+        let read = || {
             let ledger = ledger::JobLedger::new(&self.workspace, &job.name)?;
             if self.publishes {
                 ledger.publish(&self.workspace, &job.name)?;
             }
             ledger.view(job, window, date)
         };
-        look().map_err(|error| {
+        read().map_err(|error| {
             let message = format!("the ledger cannot be read: {error:#}");
             let help =
                 "stages that read the ledger need it; run the job again when it can be reached";
@@ -73,14 +73,14 @@ impl LedgerSource {
 }
 
 /// The previous report, which findings are compared with.
-pub enum Earlier {
+pub enum EarlierSource {
     /// The newest earlier report of the job in this archive.
     In(PathBuf),
     /// The report that a recorded run was compared with.
     Recorded(Option<EarlierReport>),
 }
 
-impl Earlier {
+impl EarlierSource {
     fn report(self, window: &Window) -> Option<EarlierReport> {
         match self {
             Self::In(job) => retrocast_deliver::earlier_report(&job, window),
@@ -90,7 +90,7 @@ impl Earlier {
 }
 
 /// A job with its plan for one window.
-pub struct Planned {
+pub struct PlannedRun {
     pub job: Arc<Job>,
     pub plan: Arc<Plan>,
     pub catalogue: Arc<Catalogue>,
@@ -122,7 +122,7 @@ impl Output {
 }
 
 /// Reads and checks a job file.
-pub fn load(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Result<Loaded> {
+pub fn load(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Result<LoadedJob> {
     let (path, text) = workspace.job_file(&arguments.job)?;
     let jobs = path
         .parent()
@@ -144,7 +144,7 @@ pub fn load_text(
     path: &Path,
     text: String,
     arguments: &JobArguments,
-) -> anyhow::Result<Loaded> {
+) -> anyhow::Result<LoadedJob> {
     load_as(workspace, jobs, path, &arguments.job, text, arguments)
 }
 
@@ -155,7 +155,7 @@ fn load_as(
     name: &str,
     text: String,
     arguments: &JobArguments,
-) -> anyhow::Result<Loaded> {
+) -> anyhow::Result<LoadedJob> {
     let templates = executor::templates(workspace.templates.as_deref())?;
     let catalogue = Catalogue::new(jobs, &templates);
     let file = path.display().to_string();
@@ -169,11 +169,11 @@ fn load_as(
         environment: &*environment,
     };
     let checked = retrocast_engine::check(&text, &options);
-    Ok(Loaded {
+    Ok(LoadedJob {
         text,
         checked,
         notices: housekeeping::notices(workspace, name),
-        earlier: Earlier::In(workspace.reports.join(name)),
+        earlier: EarlierSource::In(workspace.reports.join(name)),
         ledger: LedgerSource {
             workspace: workspace.clone(),
             recorded: None,
@@ -188,7 +188,7 @@ pub fn planned(
     workspace: &Workspace,
     arguments: &JobArguments,
     output: Output,
-) -> anyhow::Result<Option<Planned>> {
+) -> anyhow::Result<Option<PlannedRun>> {
     plan(load(workspace, arguments)?, arguments, output)
 }
 
@@ -197,7 +197,7 @@ pub fn planned_to_run(
     workspace: &Workspace,
     arguments: &JobArguments,
     output: Output,
-) -> anyhow::Result<Option<Planned>> {
+) -> anyhow::Result<Option<PlannedRun>> {
     let mut loaded = load(workspace, arguments)?;
     loaded.ledger.publishes = true;
     plan(loaded, arguments, output)
@@ -205,26 +205,26 @@ pub fn planned_to_run(
 
 /// Plans a loaded job; prints its mistakes and returns `None` if it is invalid.
 pub fn plan(
-    loaded: Loaded,
+    loaded: LoadedJob,
     arguments: &JobArguments,
     output: Output,
-) -> anyhow::Result<Option<Planned>> {
-    let mut told = Vec::new();
-    let planned = plan_and_tell(loaded, arguments, &mut |diagnostics, text| {
+) -> anyhow::Result<Option<PlannedRun>> {
+    let mut printed = Vec::new();
+    let planned = plan_with_warnings(loaded, arguments, &mut |diagnostics, text| {
         match output {
             Output::Text => print_diagnostics(diagnostics, text),
             Output::Lines => print_lines(&located(diagnostics, text))?,
-            Output::Document => told.extend(located(diagnostics, text)),
+            Output::Document => printed.extend(located(diagnostics, text)),
         }
         Ok(())
     })?;
     match planned {
-        Some(planned) => Ok(Some(Planned {
-            diagnostics: told,
+        Some(planned) => Ok(Some(PlannedRun {
+            diagnostics: printed,
             ..planned
         })),
         None if output == Output::Document => {
-            print_json(&json!({ "diagnostics": told }))?;
+            print_json(&json!({ "diagnostics": printed }))?;
             Ok(None)
         }
         None => Ok(None),
@@ -241,13 +241,13 @@ fn print_lines(diagnostics: &[Value]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Plans a checked job; passes errors and warnings with their source text to `tell`.
-pub fn plan_and_tell(
-    loaded: Loaded,
+/// Plans a checked job; passes errors and warnings with their source text to `report`.
+pub fn plan_with_warnings(
+    loaded: LoadedJob,
     arguments: &JobArguments,
-    tell: &mut dyn FnMut(&[Diagnostic], &str) -> anyhow::Result<()>,
-) -> anyhow::Result<Option<Planned>> {
-    let Loaded {
+    report: &mut dyn FnMut(&[Diagnostic], &str) -> anyhow::Result<()>,
+) -> anyhow::Result<Option<PlannedRun>> {
+    let LoadedJob {
         text,
         checked,
         notices,
@@ -255,7 +255,7 @@ pub fn plan_and_tell(
         ledger,
         catalogue,
     } = loaded;
-    tell(&checked.diagnostics, &text)?;
+    report(&checked.diagnostics, &text)?;
     let Some(job) = checked.job else {
         return Ok(None);
     };
@@ -264,7 +264,7 @@ pub fn plan_and_tell(
     let window = match job.window_for(date, arguments.window.as_deref()) {
         Ok(window) => window,
         Err(diagnostic) => {
-            tell(&[diagnostic], "")?;
+            report(&[diagnostic], "")?;
             return Ok(None);
         }
     };
@@ -288,21 +288,21 @@ pub fn plan_and_tell(
         environment: process_environment(),
     };
     match plan::build(&job, &*catalogue, &options) {
-        Ok(plan) => Ok(Some(Planned {
+        Ok(plan) => Ok(Some(PlannedRun {
             job: Arc::new(job),
             plan: Arc::new(plan),
             catalogue,
             diagnostics: Vec::new(),
         })),
         Err(diagnostics) => {
-            tell(&diagnostics, &text)?;
+            report(&diagnostics, &text)?;
             Ok(None)
         }
     }
 }
 
 /// Selects nodes to run although nothing changed: all, or some with their dependents.
-pub fn force(planned: &Planned, again: &AgainArguments) -> Result<Force, WrongUsage> {
+pub fn force(planned: &PlannedRun, again: &AgainArguments) -> Result<Force, WrongUsage> {
     if again.force {
         return Ok(Force::Everything);
     }
@@ -311,27 +311,27 @@ pub fn force(planned: &Planned, again: &AgainArguments) -> Result<Force, WrongUs
         Ok(names) if names.is_empty() => Ok(Force::Nothing),
         Ok(names) => Ok(Force::Nodes(names)),
         Err(diagnostics) => {
-            let said = diagnostics.iter().map(|diagnostic| {
+            let messages = diagnostics.iter().map(|diagnostic| {
                 let help = diagnostic.help.as_deref().unwrap_or_default();
                 format!("--from: {}; {help}", diagnostic.message)
             });
-            Err(WrongUsage(said.collect::<Vec<_>>().join("\n")))
+            Err(WrongUsage(messages.collect::<Vec<_>>().join("\n")))
         }
     }
 }
 
 /// Hashes names, sizes and times of a source's files: cheap, and enough to decide whether to read
 /// it.
-pub async fn glance(
+pub async fn listing_summary(
     workspace: &Workspace,
     plan: &Plan,
     (name, source): (&str, &SourceSpec),
     required: bool,
-) -> anyhow::Result<Glance> {
+) -> anyhow::Result<ListingSummary> {
     let uri = reveal(&source.uri, &process_environment())?;
     let days = Some(executor::days(source, &plan.window));
     let base = &workspace.root;
-    Ok(retrocast_store::glance(name, &uri, base, required, days).await?)
+    Ok(retrocast_store::listing_summary(name, &uri, base, required, days).await?)
 }
 
 /// The date of a run on a named window: the day after it, as for a scheduled run, or today if the
@@ -383,7 +383,7 @@ pub fn print_diagnostics(diagnostics: &[Diagnostic], text: &str) {
         return;
     }
     let stderr = std::io::stderr();
-    let shown = &diagnostics[..diagnostics.len().min(MOST_SHOWN)];
+    let shown = &diagnostics[..diagnostics.len().min(SHOWN_MAX)];
     let rendered = render(shown, text, terminal::colour(stderr.is_terminal()));
     let mut out = stderr.lock();
     let _ = writeln!(out, "{}", rendered.trim_end());

@@ -35,7 +35,7 @@ use tokio::runtime::Runtime;
 /// Memory of a query before it spills, and the limit of spilled data.
 const QUERY_BYTES: u64 = 1 << 30;
 /// Properties of a version that `lake show` prints.
-const TOLD: [&str; 6] = [
+const SHOWN_PROPERTIES: [&str; 6] = [
     "fingerprint",
     "manifest",
     "node",
@@ -46,7 +46,7 @@ const TOLD: [&str; 6] = [
 /// Maximum length of a text that a user records, in characters.
 const TEXT_MAX: usize = 1000;
 /// Maximum width of a table cell on a terminal, in characters.
-const CELL: usize = 60;
+const CELL_WIDTH_MAX: usize = 60;
 
 /// Runs a subcommand of `retrocast lake`.
 pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit> {
@@ -86,16 +86,16 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
             ..
         } => {
             let spill = SpillFolder::of_this_process();
-            let asked = Sql {
-                room: ResourcePool::new(Limits {
+            let query = Sql {
+                pool: ResourcePool::new(Limits {
                     memory: QUERY_BYTES,
                     spill: QUERY_BYTES,
                     folder: spill.0.clone(),
                 }),
                 timezone,
             };
-            let answer = runtime.block_on(lake.ask(&asked, &sql, rows));
-            tell(
+            let answer = runtime.block_on(lake.ask(&query, &sql, rows));
+            print_answer(
                 &answer.map_err(|error| WrongUsage(error.to_string()))?,
                 csv,
                 json,
@@ -238,7 +238,7 @@ fn show(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow::Re
         let _ = writeln!(text, "  {:<14} {:.0}", "committed", note.committed);
         // Internal properties of ingest are only in --json.
         for (name, value) in &note.properties {
-            if TOLD.contains(&name.as_str()) {
+            if SHOWN_PROPERTIES.contains(&name.as_str()) {
                 let _ = writeln!(text, "  {:<14} {value}", name.replace('_', " "));
             }
         }
@@ -405,7 +405,7 @@ fn clean(
     Ok(print(&text)?)
 }
 
-fn tell(answer: &Answer, csv: bool, as_json: bool) -> anyhow::Result<()> {
+fn print_answer(answer: &Answer, csv: bool, as_json: bool) -> anyhow::Result<()> {
     let shown = plural(answer.rows.len() as u64, "row");
     if answer.more && (csv || as_json) {
         terminal::message!("warning: only the first {shown}; --rows N gives more");
@@ -464,7 +464,7 @@ fn line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
 
 /// Formats a table with columns as wide as their contents.
 pub(super) fn table(answer: &Answer) -> String {
-    let cut = |text: &str| terminal::line(text, CELL);
+    let cut = |text: &str| terminal::line(text, CELL_WIDTH_MAX);
     let rows: Vec<Vec<String>> = answer
         .rows
         .iter()

@@ -80,7 +80,7 @@ fn params(text: &mut String, schema: &Value) {
 }
 
 /// Resolves a part of a schema: itself, or the target of its reference.
-fn meant<'a>(root: &'a Value, part: &'a Value) -> &'a Value {
+fn dereference<'a>(root: &'a Value, part: &'a Value) -> &'a Value {
     let named = part["$ref"]
         .as_str()
         .and_then(|name| name.rsplit('/').next());
@@ -96,7 +96,7 @@ fn parts(part: &Value) -> impl Iterator<Item = &Value> {
 
 /// Collects the texts that a value may be, if they are enumerated.
 fn choices_of(root: &Value, part: &Value, found: &mut Vec<String>) {
-    let part = meant(root, part);
+    let part = dereference(root, part);
     let named = part["enum"].as_array().into_iter().flatten();
     let named = named.chain(part.get("const")).filter_map(Value::as_str);
     found.extend(named.map(|name| format!("{name:?}")));
@@ -105,7 +105,7 @@ fn choices_of(root: &Value, part: &Value, found: &mut Vec<String>) {
 
 /// Collects the fields of the tables that a value may be.
 fn fields_of<'a>(root: &'a Value, part: &'a Value, found: &mut Vec<(&'a String, &'a Value)>) {
-    let part = meant(root, part);
+    let part = dereference(root, part);
     found.extend(part["properties"].as_object().into_iter().flatten());
     parts(part).for_each(|part| fields_of(root, part, found));
 }

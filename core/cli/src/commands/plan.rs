@@ -24,7 +24,7 @@ pub fn plan(
         return Ok(job::unusable());
     };
     let quiet = progress::listener(true, 0);
-    let threads = run::runner(workspace, &planned, &run::LOOKING, quiet, |_| {})?;
+    let threads = run::runner(workspace, &planned, &run::INSPECTION, quiet, |_| {})?;
     let decisions = threads
         .runtime
         .block_on(threads.runner.explain(&planned.job, &planned.plan));
@@ -126,12 +126,12 @@ pub fn explain(
         return Err(WrongUsage(format!("{} has no node {node:?}; {help}", plan.job)).into());
     };
     let quiet = progress::listener(true, 0);
-    let threads = run::runner(workspace, &planned, &run::LOOKING, quiet, |_| {})?;
+    let threads = run::runner(workspace, &planned, &run::INSPECTION, quiet, |_| {})?;
     let decisions = threads
         .runtime
         .block_on(threads.runner.explain(&planned.job, plan));
     let upstream = upstream(plan, &found.name);
-    let told: Vec<&Decision> = decisions
+    let shown: Vec<&Decision> = decisions
         .iter()
         .filter(|decision| {
             decision.node == found.name || (!decision.reuse && upstream.contains(&decision.node))
@@ -139,11 +139,11 @@ pub fn explain(
         .rev()
         .collect();
     if as_json {
-        print_json(&told)?;
+        print_json(&shown)?;
         return Ok(Exit::Done);
     }
     let mut text = String::new();
-    for decision in told {
+    for decision in shown {
         let action = if decision.reuse {
             "is reused"
         } else {

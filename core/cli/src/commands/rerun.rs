@@ -2,7 +2,7 @@
 
 use super::{
     archive, job,
-    run::{self, BUILD, Means},
+    run::{self, BUILD, RunResources},
 };
 use crate::{
     Exit,
@@ -34,9 +34,9 @@ fn notices(plan: &Plan) -> Vec<String> {
 }
 
 /// The report that the reports of a plan were compared with.
-fn earlier(plan: &Plan) -> job::Earlier {
+fn earlier(plan: &Plan) -> job::EarlierSource {
     let mut reports = plan.nodes.iter().filter_map(Node::report);
-    job::Earlier::Recorded(reports.find_map(|report| report.earlier.clone()))
+    job::EarlierSource::Recorded(reports.find_map(|report| report.earlier.clone()))
 }
 
 /// The command line that would request the same run.
@@ -60,7 +60,7 @@ fn arguments(plan: &Plan) -> JobArguments {
 }
 
 /// Repeats a run's window and params with the current job file and records.
-pub fn current(workspace: &Workspace, run: &str, means: &Means) -> anyhow::Result<Exit> {
+pub fn current(workspace: &Workspace, run: &str, resources: &RunResources) -> anyhow::Result<Exit> {
     let (_, recorded) = read(workspace, run)?;
     let mut arguments = arguments(&recorded.plan);
     // The current job may have other nodes.
@@ -69,7 +69,7 @@ pub fn current(workspace: &Workspace, run: &str, means: &Means) -> anyhow::Resul
         force: false,
         from: Vec::new(),
     };
-    run::run(workspace, &arguments, &again, means)
+    run::run(workspace, &arguments, &again, resources)
 }
 
 /// Repeats a run with the recorded job file and the recorded dataset versions.
@@ -77,7 +77,7 @@ pub fn as_recorded(
     workspace: &Workspace,
     run: &str,
     any_build: bool,
-    means: &Means,
+    resources: &RunResources,
 ) -> anyhow::Result<Exit> {
     let (folder, recorded) = read(workspace, run)?;
     if recorded.origin.build != BUILD && !any_build {
@@ -96,7 +96,8 @@ pub fn as_recorded(
     loaded.notices = notices(&recorded.plan);
     loaded.earlier = earlier(&recorded.plan);
     loaded.ledger.recorded.clone_from(&recorded.plan.ledger);
-    let Some(planned) = job::plan(loaded, &arguments, job::Output::of_lines(means.json))? else {
+    let Some(planned) = job::plan(loaded, &arguments, job::Output::of_lines(resources.json))?
+    else {
         return Ok(job::unusable());
     };
     if !any_build && let Some(why) = changed(&recorded.plan, &planned.plan) {
@@ -104,7 +105,7 @@ pub fn as_recorded(
     }
     let sources = RecordedSources::read(&folder)
         .with_context(|| format!("cannot read what {} was made from", folder.display()))?;
-    run::run_and_tell(workspace, &planned, means, |options| {
+    run::run_and_print(workspace, &planned, resources, |options| {
         options.recorded = Some(sources.clone());
     })
 }

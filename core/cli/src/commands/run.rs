@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Exit,
-    arguments::{AgainArguments, JobArguments, MeansArguments},
+    arguments::{AgainArguments, JobArguments, ResourceArguments},
     executor::{self, Work, coverage},
     housekeeping, mail, progress, signals, terminal,
     workspace::Workspace,
@@ -31,7 +31,7 @@ pub const BUILD: &str = concat!("retrocast ", env!("CARGO_PKG_VERSION"));
 
 /// Resources of a run, and the form of its output.
 #[derive(Debug, Clone, Copy)]
-pub struct Means {
+pub struct RunResources {
     /// Events as JSON lines instead of progress.
     pub json: bool,
     /// Threads for analysis; `None` for one per core.
@@ -44,8 +44,8 @@ pub struct Means {
     pub mail: bool,
 }
 
-impl From<MeansArguments> for Means {
-    fn from(arguments: MeansArguments) -> Self {
+impl From<ResourceArguments> for RunResources {
+    fn from(arguments: ResourceArguments) -> Self {
         Self {
             json: arguments.json,
             threads: arguments.threads.map(usize::from),
@@ -61,7 +61,7 @@ impl From<MeansArguments> for Means {
 fn spare() -> u64 {
     const LEAST: u64 = 64 << 20;
     const UNKNOWN: u64 = 1 << 30;
-    let free = Machine::look(&[]).free_memory.unwrap_or(UNKNOWN);
+    let free = Machine::inspect(&[]).free_memory.unwrap_or(UNKNOWN);
     (free / 2).max(LEAST)
 }
 
@@ -69,38 +69,38 @@ pub fn run(
     workspace: &Workspace,
     arguments: &JobArguments,
     again: &AgainArguments,
-    means: &Means,
+    resources: &RunResources,
 ) -> anyhow::Result<Exit> {
-    let output = job::Output::of_lines(means.json);
+    let output = job::Output::of_lines(resources.json);
     let Some(planned) = job::planned_to_run(workspace, arguments, output)? else {
         return Ok(job::unusable());
     };
     let force = job::force(&planned, again)?;
-    run_and_tell(workspace, &planned, means, |options| {
+    run_and_print(workspace, &planned, resources, |options| {
         options.force = force.clone();
     })
 }
 
 /// Runs a plan, rebuilds the archive's pages and prints the result.
-pub fn run_and_tell(
+pub fn run_and_print(
     workspace: &Workspace,
-    planned: &job::Planned,
-    means: &Means,
+    planned: &job::PlannedRun,
+    resources: &RunResources,
     set: impl Fn(&mut RunOptions),
 ) -> anyhow::Result<Exit> {
-    let ends = planned.plan.window.end_instant();
-    if ends > jiff::Timestamp::now() && !means.json {
+    let end = planned.plan.window.end_instant();
+    if end > jiff::Timestamp::now() && !resources.json {
         terminal::message!("note: the window is not over; what is still to come counts as missing");
     }
     let started = Instant::now();
-    let result = execute(workspace, planned, means, set)?;
+    let result = execute(workspace, planned, resources, set)?;
     let index = archive::rebuild(workspace)?;
     report_failures(&result);
     // Rebuilt first, so that the links in a mail work.
-    if means.mail {
+    if resources.mail {
         mail::after_run(workspace, &planned.job, &result.folder, result.status);
     }
-    if !means.json {
+    if !resources.json {
         if let Some(warning) = outside(&result, &planned.plan) {
             terminal::message!("warning: {warning}");
         }
@@ -132,22 +132,22 @@ pub fn exit(status: RunStatus) -> Exit {
 /// old reports are removed as the job file allows, and the run is repeated once.
 pub fn execute(
     workspace: &Workspace,
-    planned: &job::Planned,
-    means: &Means,
+    planned: &job::PlannedRun,
+    resources: &RunResources,
     set: impl Fn(&mut RunOptions),
 ) -> anyhow::Result<RunResult> {
-    let first = attempt(workspace, planned, means, &set);
-    if !lacks_room(&first) {
+    let first = attempt(workspace, planned, resources, &set);
+    if !is_disk_full(&first) {
         return first;
     }
-    if housekeeping::made_room(workspace, &planned.job)? {
-        attempt(workspace, planned, means, &set)
+    if housekeeping::free_space(workspace, &planned.job)? {
+        attempt(workspace, planned, resources, &set)
     } else {
         first
     }
 }
 
-fn lacks_room(result: &anyhow::Result<RunResult>) -> bool {
+fn is_disk_full(result: &anyhow::Result<RunResult>) -> bool {
     match result {
         Ok(result) => result
             .failed
@@ -160,18 +160,18 @@ fn lacks_room(result: &anyhow::Result<RunResult>) -> bool {
 /// Returns true if an error is due to a full disk.
 pub fn is_full(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        let told = cause.downcast_ref::<std::io::Error>();
-        told.is_some_and(executor::is_full)
+        let io_error = cause.downcast_ref::<std::io::Error>();
+        io_error.is_some_and(executor::is_full)
     })
 }
 
 fn attempt(
     workspace: &Workspace,
-    planned: &job::Planned,
-    means: &Means,
+    planned: &job::PlannedRun,
+    resources: &RunResources,
     set: impl FnOnce(&mut RunOptions),
 ) -> anyhow::Result<RunResult> {
-    if !means.json {
+    if !resources.json {
         let plan = &planned.plan;
         terminal::message!(
             "{}, window {} ({})",
@@ -180,12 +180,12 @@ fn attempt(
             plan.window.words()
         );
     }
-    let listener = progress::listener(means.json, planned.plan.nodes.len());
+    let listener = progress::listener(resources.json, planned.plan.nodes.len());
     let Threads {
         runtime,
         compute,
         runner,
-    } = runner(workspace, planned, means, listener, set)?;
+    } = runner(workspace, planned, resources, listener, set)?;
     let result = runtime.block_on(runner.run(planned.job.clone(), planned.plan.clone()));
     // Nodes that ignore the cancellation must not delay the exit.
     runtime.shutdown_background();
@@ -193,14 +193,14 @@ fn attempt(
     let result = result?;
     archive::write_summary(&result)?;
     if result.status.has_reports() {
-        housekeeping::said(workspace, &planned.plan)?;
+        housekeeping::clear_printed_notices(workspace, &planned.plan)?;
     }
     archive::write_failure(workspace, &result);
     Ok(result)
 }
 
 /// Resources for inspecting a plan; nothing is computed.
-pub const LOOKING: Means = Means {
+pub const INSPECTION: RunResources = RunResources {
     json: true,
     threads: None,
     memory: 64 << 20,
@@ -209,14 +209,14 @@ pub const LOOKING: Means = Means {
 };
 
 /// The existing run of a plan, if it is complete and another one would be equal.
-pub fn standing(
+pub fn find_up_to_date(
     workspace: &Workspace,
-    planned: &job::Planned,
+    planned: &job::PlannedRun,
 ) -> anyhow::Result<Option<(PathBuf, RunSummary)>> {
     let quiet = progress::listener(true, 0);
-    let threads = runner(workspace, planned, &LOOKING, quiet, |_| {})?;
-    let standing = threads.runner.standing(&planned.job, &planned.plan);
-    Ok(threads.runtime.block_on(standing))
+    let threads = runner(workspace, planned, &INSPECTION, quiet, |_| {})?;
+    let search = threads.runner.up_to_date(&planned.job, &planned.plan);
+    Ok(threads.runtime.block_on(search))
 }
 
 /// The runtimes of a run: async threads, compute threads, and the runner.
@@ -229,14 +229,14 @@ pub struct Threads {
 /// Starts threads and makes a runner; Ctrl-C and SIGTERM cancel its work.
 pub fn runner(
     workspace: &Workspace,
-    planned: &job::Planned,
-    means: &Means,
+    planned: &job::PlannedRun,
+    resources: &RunResources,
     listener: Arc<dyn Progress>,
     set: impl FnOnce(&mut RunOptions),
 ) -> anyhow::Result<Threads> {
     let mut options = RunOptions::new(&workspace.places.files, &workspace.reports, BUILD);
     options.mirror.clone_from(&workspace.mirror);
-    if let Some(threads) = means.threads {
+    if let Some(threads) = resources.threads {
         options.threads = threads.max(1);
     }
     options.cancel = signals::stop().child_token();
@@ -253,15 +253,15 @@ pub fn runner(
             .context("cannot start threads")
     };
     let (runtime, compute) = (start(2)?, start(options.threads)?);
-    let room = ResourcePool::new(Limits {
-        memory: means.memory,
-        spill: means.spill,
+    let pool = ResourcePool::new(Limits {
+        memory: resources.memory,
+        spill: resources.spill,
         folder: workspace.lake.join(".spill"),
     });
     let work = Work::new(
         workspace.clone(),
         planned.catalogue.clone(),
-        room,
+        pool,
         listener.clone(),
         compute.handle().clone(),
     );

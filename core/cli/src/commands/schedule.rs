@@ -20,14 +20,14 @@ use retrocast_domain::{Diagnostic, is_mail_address};
 use retrocast_engine::{
     Job, Lease, ScheduleStatus,
     job::Schedule,
-    lease::Asked,
+    lease::LeaseResponse,
     render,
     schedule::{
         Calendar, DueTime, Machine, State, attempts::attempts, conditions::Input, decide, unmet,
     },
 };
 use retrocast_run::Plan;
-use run::Means;
+use run::RunResources;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -40,17 +40,17 @@ const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// Options of a check.
 #[derive(Debug, Clone, Copy)]
-pub struct Looking {
+pub struct ScheduleOptions {
     /// Also run jobs that wait for a retry, were given up or were missed.
     pub again: bool,
     /// Print nothing about jobs that are not run.
     pub quiet: bool,
     /// Resources of the runs.
-    pub means: Means,
+    pub resources: RunResources,
 }
 
 /// A job that has a schedule.
-pub struct Scheduled {
+pub struct ScheduledJob {
     /// Its name on the command line.
     name: String,
     pub job: Job,
@@ -60,7 +60,7 @@ pub struct Scheduled {
 
 /// The result of looking up a job's schedule.
 pub enum Lookup {
-    Scheduled(Box<Scheduled>),
+    Scheduled(Box<ScheduledJob>),
     Unscheduled,
     /// Its mistakes, and the source text.
     Unusable(Vec<Diagnostic>, String),
@@ -75,7 +75,7 @@ pub fn find(workspace: &Workspace, name: &str) -> anyhow::Result<Lookup> {
     let Some(schedule) = job.schedule.clone() else {
         return Ok(Lookup::Unscheduled);
     };
-    Ok(Lookup::Scheduled(Box::new(Scheduled {
+    Ok(Lookup::Scheduled(Box::new(ScheduledJob {
         calendar: Calendar::new(&schedule.cron, &job.timezone)?,
         name: name.to_string(),
         schedule,
@@ -83,9 +83,9 @@ pub fn find(workspace: &Workspace, name: &str) -> anyhow::Result<Lookup> {
     })))
 }
 
-impl Scheduled {
+impl ScheduledJob {
     /// Computes the current status of the job's schedule.
-    pub fn standing(&self, workspace: &Workspace) -> ScheduleStatus {
+    pub fn status(&self, workspace: &Workspace) -> ScheduleStatus {
         let attempts = attempts(&workspace.reports, &self.job.name);
         decide(&self.schedule, &self.calendar, &attempts, Timestamp::now())
     }
@@ -108,20 +108,20 @@ pub fn chosen(workspace: &Workspace, named: &[String]) -> Vec<String> {
 }
 
 /// Runs the due jobs once.
-pub fn tick(workspace: &Workspace, named: &[String], looking: &Looking) -> Exit {
-    let mut teller = Teller::default();
+pub fn tick(workspace: &Workspace, named: &[String], options: &ScheduleOptions) -> Exit {
+    let mut problems = ProblemLog::default();
     let mut worst = Exit::Done;
     for name in chosen(workspace, named) {
-        let look = look(workspace, &name, !named.is_empty(), looking, &mut teller);
-        let exit = match look {
-            Ok(look) => look.exit,
+        let check = check_job(workspace, &name, !named.is_empty(), options, &mut problems);
+        let exit = match check {
+            Ok(check) => check.exit,
             Err(error) => {
                 terminal::print_error(&error);
                 diagnose::exit(&error)
             }
         };
         let exit = match exit {
-            Exit::Busy if looking.quiet => Exit::Done,
+            Exit::Busy if options.quiet => Exit::Done,
             exit => exit,
         };
         worst = worst.graver(exit);
@@ -133,7 +133,11 @@ pub fn tick(workspace: &Workspace, named: &[String], looking: &Looking) -> Exit 
 }
 
 /// Runs jobs when they are due, until stopped.
-pub fn run(workspace: &Workspace, named: &[String], looking: &Looking) -> anyhow::Result<Exit> {
+pub fn run(
+    workspace: &Workspace,
+    named: &[String],
+    options: &ScheduleOptions,
+) -> anyhow::Result<Exit> {
     let stop = signals::stop();
     for name in named {
         // Mistakes on the command line are reported at once; later errors do not end the loop.
@@ -152,13 +156,13 @@ pub fn run(workspace: &Workspace, named: &[String], looking: &Looking) -> anyhow
         .enable_all()
         .build()
         .context("cannot start to wait")?;
-    let mut teller = Teller::default();
+    let mut problems = ProblemLog::default();
     while !stop.is_cancelled() {
         let mut next: Option<Timestamp> = None;
         for name in chosen(workspace, named) {
-            match look(workspace, &name, !named.is_empty(), looking, &mut teller) {
-                Ok(look) => next = next.into_iter().chain(look.again).min(),
-                Err(error) => teller.say(&name, "error", &diagnose::in_one_line(&error)),
+            match check_job(workspace, &name, !named.is_empty(), options, &mut problems) {
+                Ok(check) => next = next.into_iter().chain(check.again).min(),
+                Err(error) => problems.report(&name, "error", &diagnose::in_one_line(&error)),
             }
             if stop.is_cancelled() {
                 break;
@@ -179,104 +183,104 @@ pub fn run(workspace: &Workspace, named: &[String], looking: &Looking) -> anyhow
 }
 
 /// The result of checking a job.
-struct Look {
+struct JobCheck {
     exit: Exit,
     /// Time of the next check, if it is known.
     again: Option<Timestamp>,
 }
 
-impl Look {
+impl JobCheck {
     fn end(exit: Exit) -> Self {
         Self { exit, again: None }
     }
 }
 
 /// Runs the due times of a job, oldest first, unless another process does.
-fn look(
+fn check_job(
     workspace: &Workspace,
     name: &str,
     named: bool,
-    looking: &Looking,
-    teller: &mut Teller,
-) -> anyhow::Result<Look> {
+    options: &ScheduleOptions,
+    problems: &mut ProblemLog,
+) -> anyhow::Result<JobCheck> {
     let found = match find(workspace, name)? {
         Lookup::Scheduled(found) => found,
         Lookup::Unscheduled if named => return Err(unscheduled(name).into()),
-        Lookup::Unscheduled => return Ok(Look::end(Exit::Done)),
+        Lookup::Unscheduled => return Ok(JobCheck::end(Exit::Done)),
         Lookup::Unusable(diagnostics, text) => {
-            let said = render(&diagnostics, &text, false);
-            teller.say(name, "cannot be used", said.trim_end());
-            return Ok(Look::end(job::unusable()));
+            let text = render(&diagnostics, &text, false);
+            problems.report(name, "cannot be used", text.trim_end());
+            return Ok(JobCheck::end(job::unusable()));
         }
     };
-    let asked = match ask(workspace, &found) {
+    let response = match request_lease(workspace, &found) {
         Err(error) if run::is_full(&error) => {
-            notify::of_no_room(workspace, &found, &error, teller);
+            notify::of_full_disk(workspace, &found, &error, problems);
             return Err(error);
         }
-        asked => asked?,
+        response => response?,
     };
-    let _lease = match asked {
-        Asked::Granted(lease) => lease,
-        Asked::Held(holder) => {
+    let _lease = match response {
+        LeaseResponse::Granted(lease) => lease,
+        LeaseResponse::Held(holder) => {
             let who = holder.map_or_else(|| "another process".to_string(), |h| h.to_string());
-            if !looking.quiet {
-                teller.say(name, "is looked after by", &who);
+            if !options.quiet {
+                problems.report(name, "is looked after by", &who);
             }
-            return Ok(Look::end(Exit::Busy));
+            return Ok(JobCheck::end(Exit::Busy));
         }
     };
     let (mut worst, mut done) = (Exit::Done, BTreeSet::new());
     workspace.fetch()?;
-    if looking.means.mail {
+    if options.resources.mail {
         mail::retry(workspace, &found.job.name);
     }
     loop {
-        let standing = found.standing(workspace);
-        for tell in &standing.tell {
-            notify::of_failures(&found, &standing, tell, teller);
-            if looking.means.mail {
-                mail::after_failure(workspace, &found.job, &tell.attempt.folder);
+        let status = found.status(workspace);
+        for alert in &status.alerts {
+            notify::of_failures(&found, &status, alert, problems);
+            if options.resources.mail {
+                mail::after_failure(workspace, &found.job, &alert.attempt.folder);
             }
         }
-        if !standing.tell.is_empty() {
+        if !status.alerts.is_empty() {
             workspace.send()?;
         }
-        let mut open = standing.open.iter();
-        let next = open.find(|open| is_to_run(open, looking.again) && !done.contains(&open.due));
+        let mut open = status.open.iter();
+        let next = open.find(|open| is_to_run(open, options.again) && !done.contains(&open.due));
         let Some(due) = next.map(|open| open.due) else {
-            teller.good(name);
+            problems.clear(name);
             // Due times that were tried just now wait for the next check, too.
-            let later = standing.look_again.filter(|next| *next > Timestamp::now());
-            return Ok(Look {
+            let later = status.next_check.filter(|next| *next > Timestamp::now());
+            return Ok(JobCheck {
                 exit: worst,
                 again: later,
             });
         };
         done.insert(due);
-        let exit = match run_due(workspace, &found, due, looking, teller) {
+        let exit = match run_due(workspace, &found, due, options, problems) {
             Err(error) if run::is_full(&error) => {
-                notify::of_no_room(workspace, &found, &error, teller);
+                notify::of_full_disk(workspace, &found, &error, problems);
                 return Err(error);
             }
             exit => exit?,
         };
         worst = worst.graver(exit.unwrap_or(Exit::Done));
         if exit.is_none() || signals::stop().is_cancelled() {
-            return Ok(Look::end(worst));
+            return Ok(JobCheck::end(worst));
         }
     }
 }
 
 /// Requests the lease on a job's schedule; on a full disk, once more after removing old reports.
-fn ask(workspace: &Workspace, found: &Scheduled) -> anyhow::Result<Asked> {
+fn request_lease(workspace: &Workspace, found: &ScheduledJob) -> anyhow::Result<LeaseResponse> {
     let place = Lease::of_schedule(&workspace.places.files, &found.job.name);
-    let ask = || Lease::ask(&place, "", Timestamp::now());
-    let asked = match ask() {
-        Err(error) if is_full(&error) && made_room(workspace, found) => ask(),
-        asked => asked,
+    let request = || Lease::request(&place, "", Timestamp::now());
+    let response = match request() {
+        Err(error) if is_full(&error) && free_space(workspace, found) => request(),
+        response => response,
     };
-    asked.map_err(|error| {
+    response.map_err(|error| {
         let advice = if is_full(&error) { NOTHING_RUNS } else { "" };
         let what = format!("cannot write {place}{advice}");
         anyhow::Error::new(error).context(what)
@@ -284,8 +288,8 @@ fn ask(workspace: &Workspace, found: &Scheduled) -> anyhow::Result<Asked> {
 }
 
 /// Frees disk space; reports what prevented it. Returns true if there is more space now.
-fn made_room(workspace: &Workspace, found: &Scheduled) -> bool {
-    housekeeping::made_room(workspace, &found.job).unwrap_or_else(|error| {
+fn free_space(workspace: &Workspace, found: &ScheduledJob) -> bool {
+    housekeeping::free_space(workspace, &found.job).unwrap_or_else(|error| {
         terminal::print_error(&error);
         false
     })
@@ -306,26 +310,26 @@ fn is_to_run(open: &DueTime, again: bool) -> bool {
 /// attempt, and the next check tries again.
 fn run_due(
     workspace: &Workspace,
-    found: &Scheduled,
+    found: &ScheduledJob,
     due: Timestamp,
-    looking: &Looking,
-    teller: &mut Teller,
+    options: &ScheduleOptions,
+    problems: &mut ProblemLog,
 ) -> anyhow::Result<Option<Exit>> {
     let mut arguments = arguments(&found.name);
     arguments.date = Some(found.calendar.date(due));
-    let means = &looking.means;
-    let output = job::Output::of_lines(means.json);
+    let resources = &options.resources;
+    let output = job::Output::of_lines(resources.json);
     let Some(planned) = job::planned_to_run(workspace, &arguments, output)? else {
         return Ok(Some(job::unusable()));
     };
     let reasons = reasons(workspace, found, &planned.plan, due);
     if !reasons.is_empty() {
-        if !looking.quiet {
-            teller.say(&found.name, "waits", &reasons.join("; "));
+        if !options.quiet {
+            problems.report(&found.name, "waits", &reasons.join("; "));
         }
         return Ok(None);
     }
-    let exit = run::run_and_tell(workspace, &planned, means, |options| {
+    let exit = run::run_and_print(workspace, &planned, resources, |options| {
         options.due = Some(due);
     })?;
     // Nobody waits for this run: what reads the lake without this program finds it as well.
@@ -334,7 +338,12 @@ fn run_due(
 }
 
 /// The unmet preconditions of a run.
-fn reasons(workspace: &Workspace, found: &Scheduled, plan: &Plan, due: Timestamp) -> Vec<String> {
+fn reasons(
+    workspace: &Workspace,
+    found: &ScheduledJob,
+    plan: &Plan,
+    due: Timestamp,
+) -> Vec<String> {
     let only_if = &found.schedule.only_if;
     let inputs = match only_if.fresh_within {
         Some(_) => match inputs(workspace, plan) {
@@ -343,7 +352,7 @@ fn reasons(workspace: &Workspace, found: &Scheduled, plan: &Plan, due: Timestamp
         },
         None => Vec::new(),
     };
-    let machine = Machine::look(&[&workspace.lake, &workspace.reports]);
+    let machine = Machine::inspect(&[&workspace.lake, &workspace.reports]);
     unmet(only_if, &machine, &inputs, due, found.calendar.zone())
 }
 
@@ -356,10 +365,10 @@ fn inputs(workspace: &Workspace, plan: &Plan) -> anyhow::Result<Vec<Input>> {
     let sources = plan.sources().filter(|(_, source)| source.required);
     let input = |(name, source): (&str, _)| {
         // Missing files are not an error here, but a reason to wait.
-        let glance = job::glance(workspace, plan, (name, source), false);
+        let summary = job::listing_summary(workspace, plan, (name, source), false);
         Ok(Input {
             source: name.to_string(),
-            newest: runtime.block_on(glance)?.newest,
+            newest: runtime.block_on(summary)?.newest,
         })
     };
     sources.map(input).collect()
@@ -367,23 +376,23 @@ fn inputs(workspace: &Workspace, plan: &Plan) -> anyhow::Result<Vec<Input>> {
 
 /// Prints problems of jobs, and repeats one only after it changed.
 #[derive(Default)]
-struct Teller {
-    said: BTreeMap<(String, &'static str), String>,
+struct ProblemLog {
+    printed: BTreeMap<(String, &'static str), String>,
 }
 
-impl Teller {
-    fn say(&mut self, job: &str, what: &'static str, why: &str) {
+impl ProblemLog {
+    fn report(&mut self, job: &str, what: &'static str, why: &str) {
         let key = (job.to_string(), what);
-        if self.said.get(&key).is_none_or(|said| said != why) {
+        if self.printed.get(&key).is_none_or(|printed| printed != why) {
             terminal::message!("{job} {what}: {why}");
-            self.said.insert(key, why.to_string());
+            self.printed.insert(key, why.to_string());
         }
     }
 
     /// Forgets the problems of a job that runs again.
-    fn good(&mut self, job: &str) {
-        self.said
-            .retain(|(told, what), _| told != job || *what == "cannot send the alert");
+    fn clear(&mut self, job: &str) {
+        self.printed
+            .retain(|(named, what), _| named != job || *what == "cannot send the alert");
     }
 }
 

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 struct Line {
     job: String,
     /// True if it needs no attention.
-    good: bool,
+    is_good: bool,
     word: &'static str,
     words: String,
     details: Value,
@@ -37,15 +37,15 @@ pub fn status(
     for name in schedule::chosen(workspace, &named) {
         lines.extend(line(workspace, &name, job.is_some())?);
     }
-    lines.sort_by_key(|line| line.good);
-    let bad = lines.iter().any(|line| !line.good);
+    lines.sort_by_key(|line| line.is_good);
+    let any_bad = lines.iter().any(|line| !line.is_good);
     if as_json {
         let all: Vec<Value> = lines
             .iter()
             .map(|line| {
                 json!({
                     "job": line.job,
-                    "good": line.good,
+                    "good": line.is_good,
                     "is": line.word,
                     "words": line.words,
                     "standing": line.details,
@@ -73,7 +73,7 @@ pub fn status(
             .collect();
         print(&text.join("\n"))?;
     }
-    Ok(if check && bad {
+    Ok(if check && any_bad {
         Exit::Failed
     } else {
         Exit::Done
@@ -84,7 +84,7 @@ pub fn status(
 fn line(workspace: &Workspace, name: &str, named: bool) -> anyhow::Result<Option<Line>> {
     let unreadable = |words: String| Line {
         job: name.to_string(),
-        good: false,
+        is_good: false,
         word: "unreadable",
         words,
         details: Value::Null,
@@ -109,16 +109,16 @@ fn line(workspace: &Workspace, name: &str, named: bool) -> anyhow::Result<Option
             return Ok(Some(unreadable(words)));
         }
     };
-    let standing = found.standing(workspace);
+    let status = found.status(workspace);
     let manual = last_manual_success(&workspace.reports, &found.job.name);
-    let health = health(&standing);
-    let mut details = serde_json::to_value(&standing)?;
+    let health = health(&status);
+    let mut details = serde_json::to_value(&status)?;
     details["last_manual_success"] = json!(manual);
     Ok(Some(Line {
         job: found.job.name.clone(),
-        good: health == Health::Good,
+        is_good: health == Health::Good,
         word: health.word(),
-        words: found.calendar.standing_words(&standing, manual.as_ref()),
+        words: found.calendar.status_words(&status, manual.as_ref()),
         details,
         mail: mail_of(workspace, &found.job.name),
     }))

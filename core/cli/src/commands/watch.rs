@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use retrocast_domain::{Finding, finding::by_importance, number::plural};
 use retrocast_engine::{Failure, FailureKind};
 use retrocast_run::Plan;
-use run::Means;
+use run::RunResources;
 use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,12 +37,12 @@ pub fn watch(
     workspace: &Workspace,
     arguments: &JobArguments,
     watching: &WatchArguments,
-    means: &Means,
+    resources: &RunResources,
 ) -> anyhow::Result<Exit> {
     let mut watch = Watch {
         workspace,
         arguments,
-        means,
+        resources,
         every: Duration::from_secs(u64::from(watching.every)),
         stop: signals::stop(),
         events: Events::new(),
@@ -51,32 +51,32 @@ pub fn watch(
             .enable_all()
             .build()
             .context("cannot start threads")?,
-        told: BTreeMap::new(),
+        reported: BTreeMap::new(),
         begun: false,
         unusable: String::new(),
     };
     let mut seen: Option<String> = None;
-    let (mut rounds, mut trouble) = (0, String::new());
+    let (mut rounds, mut last_problem) = (0, String::new());
     while !watch.stop.is_cancelled() && watching.rounds.is_none_or(|most| rounds < most) {
-        match watch.look(seen.as_deref())? {
-            Look::Unusable if !watch.begun => return Ok(job::unusable()),
-            Look::Unusable => {}
-            Look::Trouble(said) => {
-                if said != trouble {
-                    terminal::message!("waiting: {said}");
-                    trouble = said;
+        match watch.check(seen.as_deref())? {
+            CheckResult::Unusable if !watch.begun => return Ok(job::unusable()),
+            CheckResult::Unusable => {}
+            CheckResult::Unavailable(problem) => {
+                if problem != last_problem {
+                    terminal::message!("waiting: {problem}");
+                    last_problem = problem;
                 }
             }
-            Look::At(planned, glance) if seen.as_ref() != Some(&glance) => {
-                trouble.clear();
+            CheckResult::Ready(planned, listing_hash) if seen.as_ref() != Some(&listing_hash) => {
+                last_problem.clear();
                 // A failed round is repeated, even without changes.
                 if let Round::Done { run } = watch.round(&planned)? {
-                    seen = Some(glance);
+                    seen = Some(listing_hash);
                     rounds += u32::from(run);
                     continue;
                 }
             }
-            Look::At(..) => {}
+            CheckResult::Ready(..) => {}
         }
         watch.wait(watch.every);
     }
@@ -84,13 +84,13 @@ pub fn watch(
 }
 
 /// The state of the sources at one time.
-enum Look {
+enum CheckResult {
     /// The job file is invalid; its mistakes were printed.
     Unusable,
     /// A source cannot be listed.
-    Trouble(String),
+    Unavailable(String),
     /// The plan, and a hash of names, sizes and times of its files.
-    At(Box<job::Planned>, String),
+    Ready(Box<job::PlannedRun>, String),
 }
 
 /// The result of a round.
@@ -104,13 +104,13 @@ enum Round {
 struct Watch<'a> {
     workspace: &'a Workspace,
     arguments: &'a JobArguments,
-    means: &'a Means,
+    resources: &'a RunResources,
     every: Duration,
     stop: CancellationToken,
     events: Events,
     waiting: Runtime,
     /// Sentences of the reported findings, by id.
-    told: BTreeMap<String, String>,
+    reported: BTreeMap<String, String>,
     /// True if a round was run.
     begun: bool,
     /// The text of a job file whose mistakes were printed.
@@ -119,24 +119,24 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     /// Reads the job file and lists its sources. Both, and the day, may have changed since `seen`.
-    fn look(&mut self, seen: Option<&str>) -> anyhow::Result<Look> {
+    fn check(&mut self, seen: Option<&str>) -> anyhow::Result<CheckResult> {
         let Some(planned) = self.planned()? else {
-            return Ok(Look::Unusable);
+            return Ok(CheckResult::Unusable);
         };
-        match self.glance(&planned.plan, seen) {
-            Ok(glance) => Ok(Look::At(Box::new(planned), glance)),
-            Err(trouble) => Ok(Look::Trouble(trouble)),
+        match self.listing_hash(&planned.plan, seen) {
+            Ok(listing_hash) => Ok(CheckResult::Ready(Box::new(planned), listing_hash)),
+            Err(problem) => Ok(CheckResult::Unavailable(problem)),
         }
     }
 
-    fn planned(&mut self) -> anyhow::Result<Option<job::Planned>> {
+    fn planned(&mut self) -> anyhow::Result<Option<job::PlannedRun>> {
         let mut arguments = self.arguments.clone();
         let mut loaded = job::load(self.workspace, &arguments)?;
         loaded.ledger.publishes = true;
         // Mistakes in a job file are reported once, not at every check.
-        let said = self.unusable == loaded.text;
+        let is_known = self.unusable == loaded.text;
         self.unusable.clone_from(&loaded.text);
-        if said {
+        if is_known {
             loaded.checked.diagnostics.clear();
         }
         if let (Some(job), None) = (&loaded.checked.job, &arguments.window) {
@@ -147,12 +147,16 @@ impl Watch<'_> {
             arguments.date = Some(date);
             arguments.window = Some(job.window.under_way(date, &job.timezone).label());
         }
-        job::plan(loaded, &arguments, job::Output::of_lines(self.means.json))
+        job::plan(
+            loaded,
+            &arguments,
+            job::Output::of_lines(self.resources.json),
+        )
     }
 
     /// Hashes the listings of the sources; if the hash differs from `seen`, waits until files stop
     /// growing.
-    fn glance(&mut self, plan: &Plan, seen: Option<&str>) -> Result<String, String> {
+    fn listing_hash(&mut self, plan: &Plan, seen: Option<&str>) -> Result<String, String> {
         let begun = Instant::now();
         let mut last = self.list(plan)?;
         if seen == Some(last.as_str()) {
@@ -172,28 +176,29 @@ impl Watch<'_> {
     fn list(&mut self, plan: &Plan) -> Result<String, String> {
         let mut all = format!("{} {}", plan.label, plan.config_hash);
         for (name, source) in plan.sources() {
-            let glance = job::glance(self.workspace, plan, (name, source), source.required);
-            let glance = self.waiting.block_on(glance);
-            let glance = glance.map_err(|error| diagnose::in_one_line(&error))?;
-            if let Some(folder) = &glance.folder {
+            let summary =
+                job::listing_summary(self.workspace, plan, (name, source), source.required);
+            let summary = self.waiting.block_on(summary);
+            let summary = summary.map_err(|error| diagnose::in_one_line(&error))?;
+            if let Some(folder) = &summary.folder {
                 self.events.follow(folder);
             }
-            let _ = write!(all, " {name}={}", glance.hash);
+            let _ = write!(all, " {name}={}", summary.hash);
         }
         Ok(all)
     }
 
     /// Runs the job unless its results are up to date, and reports findings.
-    fn round(&mut self, planned: &job::Planned) -> anyhow::Result<Round> {
+    fn round(&mut self, planned: &job::PlannedRun) -> anyhow::Result<Round> {
         let started = Instant::now();
         // The files may be touched but unchanged, and another process may have run the job.
         if self.begun
-            && let Some((folder, standing)) = run::standing(self.workspace, planned)?
+            && let Some((folder, summary)) = run::find_up_to_date(self.workspace, planned)?
         {
-            self.tell(&standing.run, &folder, started.elapsed(), false)?;
+            self.report_findings(&summary.run, &folder, started.elapsed(), false)?;
             return Ok(Round::Done { run: false });
         }
-        let result = match run::execute(self.workspace, planned, self.means, |_| {}) {
+        let result = match run::execute(self.workspace, planned, self.resources, |_| {}) {
             Ok(result) => result,
             // Another process runs the job, or the disk is full: both are temporary.
             Err(error) if self.begun => {
@@ -207,7 +212,7 @@ impl Watch<'_> {
         run::report_failures(&result);
         archive::rebuild(self.workspace)?;
         if result.status.has_reports() {
-            self.tell(&result.run, &result.folder, started.elapsed(), true)?;
+            self.report_findings(&result.run, &result.folder, started.elapsed(), true)?;
             return Ok(Round::Done { run: true });
         }
         let passes = |(_, failure): &(String, Failure)| failure.kind != FailureKind::Data;
@@ -220,7 +225,7 @@ impl Watch<'_> {
     }
 
     /// Reports new, changed and resolved findings; with `always`, even if there are none.
-    fn tell(
+    fn report_findings(
         &mut self,
         run: &str,
         folder: &Path,
@@ -232,7 +237,7 @@ impl Watch<'_> {
         let now: BTreeSet<&str> = findings.iter().map(|finding| &*finding.id).collect();
         let mut lines: Vec<(&str, &str, &Finding)> = Vec::new();
         for finding in &findings {
-            match self.told.get(&finding.id) {
+            match self.reported.get(&finding.id) {
                 None => lines.push(("new", &finding.id, finding)),
                 Some(before) if *before != finding.sentence => {
                     lines.push(("changed", &finding.id, finding));
@@ -240,19 +245,19 @@ impl Watch<'_> {
                 Some(_) => {}
             }
         }
-        let gone: Vec<&String> = self
-            .told
+        let resolved: Vec<&String> = self
+            .reported
             .keys()
             .filter(|id| !now.contains(id.as_str()))
             .collect();
-        if self.means.json {
+        if self.resources.json {
             for (what, _, finding) in &lines {
                 print_raw(&json!({"finding": finding, "is": what, "run": run}).to_string())?;
             }
-            for id in &gone {
+            for id in &resolved {
                 print_raw(&json!({"id": id, "is": "gone", "run": run}).to_string())?;
             }
-        } else if always || !lines.is_empty() || !gone.is_empty() {
+        } else if always || !lines.is_empty() || !resolved.is_empty() {
             let count = |what: &str| lines.iter().filter(|line| line.0 == what).count() as u64;
             let mut text = format!(
                 "\n{} run {}, {}: {}, {} changed, {} gone\n",
@@ -261,7 +266,7 @@ impl Watch<'_> {
                 progress::duration(took.as_millis() as u64),
                 plural(count("new"), "new finding"),
                 count("changed"),
-                gone.len(),
+                resolved.len(),
             );
             for (what, _, finding) in &lines {
                 let _ = writeln!(
@@ -270,17 +275,17 @@ impl Watch<'_> {
                     terminal::line(&finding.sentence, 600)
                 );
             }
-            for id in &gone {
+            for id in &resolved {
                 let _ = writeln!(
                     text,
                     "  {:<8} {}",
                     "gone",
-                    terminal::line(&self.told[*id], 600)
+                    terminal::line(&self.reported[*id], 600)
                 );
             }
             print(&text)?;
         }
-        self.told = findings
+        self.reported = findings
             .into_iter()
             .map(|finding| (finding.id, finding.sentence))
             .collect();

@@ -14,8 +14,8 @@ pub fn outside(sources: &[SourceNote], window: &Window) -> Option<String> {
 /// to record; stages decide that.
 pub fn before(sources: &[SourceNote], window: &Window) -> Option<String> {
     let (first, last) = covered(sources, window)?;
-    let said = || format!("{}.", capital(&words(window, first, last)));
-    (window.end <= first).then(said)
+    let sentence = || format!("{}.", capital(&words(window, first, last)));
+    (window.end <= first).then(sentence)
 }
 
 fn words(window: &Window, first: Date, last: Date) -> String {
@@ -54,14 +54,14 @@ mod tests {
     }
 
     #[test]
-    fn a_window_outside_of_the_records_is_said() {
+    fn a_window_outside_of_the_records_is_reported() {
         let sources = [
             source("2026-01-01T00:00:00Z", "2026-11-08T23:30:00Z"),
             source("2025-07-03T09:00:00Z", "2026-10-01T09:00:00Z"),
             source("", ""),
         ];
         let cover = "the records cover 3 July 2025 to 9 November 2026";
-        for (label, said, noticed) in [
+        for (label, is_outside, noticed) in [
             ("1850-W01", true, true),
             ("2025-W26", true, true),
             ("2025-W27", false, false),
@@ -75,7 +75,7 @@ mod tests {
             let words = format!("no records in {label} ({period}): {cover}");
             assert_eq!(
                 outside(&sources, &window),
-                said.then_some(words.clone()),
+                is_outside.then_some(words.clone()),
                 "{label}"
             );
             let notice = format!("N{}.", &words[1..]);

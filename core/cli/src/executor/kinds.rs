@@ -127,8 +127,8 @@ impl Kinds for Catalogue {
             Err(SourceError::Contract { diagnostics, .. }) => diagnostics,
             Err(error) => {
                 let file = self.contract_file(name).display().to_string();
-                let told = Diagnostic::error(file, error.to_string());
-                vec![told.in_text("".into())]
+                let diagnostic = Diagnostic::error(file, error.to_string());
+                vec![diagnostic.in_text("".into())]
             }
         }
     }

@@ -56,11 +56,11 @@ fn unwritten(error: &anyhow::Error) -> Failure {
     let full = error
         .chain()
         .any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(is_full));
-    let told = format!("{error:#}");
+    let message = format!("{error:#}");
     if full {
-        return Failure::full(told).hint(MAKE_ROOM);
+        return Failure::full(message).hint(MAKE_ROOM);
     }
-    Failure::data(told)
+    Failure::data(message)
 }
 
 /// Returns true if the system reports a full disk.
@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_programs_of_one_version_are_told_apart() {
+    fn two_programs_of_one_version_are_distinguished() {
         let [one, other] = ["6c22f34", "f380d5b"].map(|commit| build("retrocast 0.1.0", commit));
         assert_eq!(one, "retrocast 0.1.0 (6c22f34)");
         assert_ne!(one, other);

@@ -2,7 +2,7 @@
 
 use futures::StreamExt;
 use retrocast_domain::cell::DatasetRef;
-use retrocast_stages::{DataFrame, Schema, StageError, Stored};
+use retrocast_stages::{DataFrame, RowSource, Schema, StageError};
 use retrocast_store::{Lake, Scan, StoreError};
 use tokio::runtime::Handle;
 
@@ -37,7 +37,7 @@ impl LakeRows {
     }
 }
 
-impl Stored for LakeRows {
+impl RowSource for LakeRows {
     fn schema(&self) -> &Schema {
         &self.schema
     }
@@ -47,17 +47,21 @@ impl Stored for LakeRows {
         columns: &[&str],
         take: &mut dyn FnMut(DataFrame) -> Result<(), StageError>,
     ) -> Result<(), StageError> {
-        let told = |error: StoreError| StageError::Other(error.to_string());
+        let message = |error: StoreError| StageError::Other(error.to_string());
         let columns = columns.iter().map(|name| (*name).to_string());
         let scan = Scan {
             columns: Some(columns.collect()),
             ..self.scan.clone()
         };
         self.runtime.block_on(async {
-            let pieces = self.lake.frames(&self.dataset, &scan).await.map_err(told)?;
+            let pieces = self
+                .lake
+                .frames(&self.dataset, &scan)
+                .await
+                .map_err(message)?;
             let mut pieces = std::pin::pin!(pieces);
             while let Some(piece) = pieces.next().await {
-                take(piece.map_err(told)?)?;
+                take(piece.map_err(message)?)?;
             }
             Ok(())
         })

@@ -8,7 +8,7 @@ use retrocast_engine::{
 };
 use retrocast_run::{Node, NodeSpec};
 use retrocast_stages::{Analysis, Context, Input, Inputs, Kind, Reads, Rows, StageError, Stop};
-use retrocast_store::{Before, Lake, Scan, SqlTable, ledger, sql::Selection};
+use retrocast_store::{Lake, Scan, SqlTable, TimeLimit, ledger, sql::Selection};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -59,7 +59,7 @@ fn context(node: &Node, ctx: &RunContext) -> Context {
 }
 
 /// The filter for rows of a source that a report on this window must not contain.
-fn before(work: &Work, name: &str, ctx: &RunContext) -> Result<Option<Before>, Failure> {
+fn before(work: &Work, name: &str, ctx: &RunContext) -> Result<Option<TimeLimit>, Failure> {
     let source = ctx.plan.node(&format!("source.{name}"));
     let source = source.and_then(Node::source);
     let before = source.map(|source| work.before(source, ctx)).transpose()?;
@@ -90,7 +90,7 @@ pub async fn query(
     let properties = properties(ctx, node);
     let (run, name, text) = (work.sql(ctx), node.short().to_string(), text.to_string());
     let target = lake.clone();
-    let share = work.share(node, ctx, work.room.of_query()).await?;
+    let share = work.share(node, ctx, work.pool.of_query()).await?;
     // DataFusion computes on the threads that poll it, so it must not run on those of the engine.
     let query = work.compute.spawn(async move {
         run.query_to_dataset(&target, &text, &tables, &name, &properties)
@@ -276,7 +276,7 @@ pub async fn analyse(
             before,
             ..Scan::default()
         };
-        bytes = bytes.saturating_add(kept(&lake, dataset, &scan, kind, params).await?);
+        bytes = bytes.saturating_add(matching_bytes(&lake, dataset, &scan, kind, params).await?);
         let rows = LakeRows::new(&lake, dataset, scan).await.map_err(failure)?;
         let mut input = Input::new(Rows::new(rows), dataset.clone());
         input.source.clone_from(&outcome.source);
@@ -378,7 +378,7 @@ async fn picked_from(
 
 /// Reserves memory for the rows of a dataset: for those that the kind keeps, in the columns that
 /// its params name, or for batches.
-async fn kept(
+async fn matching_bytes(
     lake: &Lake,
     dataset: &DatasetRef,
     scan: &Scan,

@@ -19,7 +19,7 @@ type Row = Map<String, Value>;
 
 /// The earlier report that a report was compared with.
 #[derive(Deserialize)]
-struct Compared {
+struct EarlierRef {
     #[serde(default)]
     earlier: Option<EarlierReport>,
 }
@@ -33,7 +33,7 @@ pub fn window(folder: &Path) -> Option<Window> {
 pub fn of(folder: &Path, run: &PublishedRun) -> anyhow::Result<BTreeMap<&'static str, Vec<Row>>> {
     let RecordedPlan { plan, origin } = RecordedPlan::read(folder)?;
     let findings: Vec<Finding> = read_json(folder.join(FINDINGS_FILE))?;
-    let Compared { earlier } = read_json(folder.join(REPORT))?;
+    let EarlierRef { earlier } = read_json(folder.join(REPORT))?;
     let cells = cells(folder, &plan)?;
     let figures = cells.iter().flat_map(|cell| {
         let figures = cell.kpis.iter();
@@ -136,8 +136,8 @@ fn over_time(
             })))
         })
         .collect();
-    let gone = earlier.map(|earlier| earlier.no_longer_found(cells));
-    rows.extend(gone.into_iter().flatten().map(|finding| {
+    let resolved = earlier.map(|earlier| earlier.no_longer_found(cells));
+    rows.extend(resolved.into_iter().flatten().map(|finding| {
         row(json!({
             "id": finding.id,
             "state": "resolved",

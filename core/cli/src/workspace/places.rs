@@ -31,13 +31,13 @@ pub fn lake(option: &str, named: &Path) -> Result<LakePlaces, WrongUsage> {
         });
     };
     let folder = cache(&address)?;
-    let depot = Arc::new(bucket(option, &address)?);
+    let shared_store = Arc::new(bucket(option, &address)?);
     Ok(LakePlaces {
         root: LakeRoot::Bucket {
             address,
             scratch: folder.join("staging"),
         },
-        files: LakeFiles::shared(folder, depot),
+        files: LakeFiles::shared(folder, shared_store),
     })
 }
 
@@ -47,20 +47,20 @@ pub fn archive(option: &str, named: &Path) -> Result<(PathBuf, Option<Arc<Mirror
         return Ok((named.to_path_buf(), None));
     };
     let folder = cache(&address)?;
-    let depot = Arc::new(bucket(option, &address)?);
-    let mirror = Arc::new(Mirror::new(&folder, depot));
+    let shared_store = Arc::new(bucket(option, &address)?);
+    let mirror = Arc::new(Mirror::new(&folder, shared_store));
     Ok((folder, Some(mirror)))
 }
 
 /// Fetches what other machines added to an archive.
 pub fn fetch(mirror: &Mirror, lake: &LakeFiles) -> anyhow::Result<()> {
-    let at_work = match lake.depot() {
+    let active_runs = match lake.shared_store() {
         None => BTreeSet::new(),
-        Some(depot) => lease::at_work(&**depot)
-            .with_context(|| format!("cannot look who is at work in {}", depot.address()))?,
+        Some(shared_store) => lease::active_runs(&**shared_store)
+            .with_context(|| format!("cannot look who is at work in {}", shared_store.address()))?,
     };
     mirror
-        .fetch(&at_work)
+        .fetch(&active_runs)
         .map(|_| ())
         .with_context(|| format!("cannot fetch the archive {}", mirror.address()))
 }
@@ -132,7 +132,7 @@ mod tests {
     fn folders_are_folders_and_unknown_storage_is_refused() {
         let places = lake("--lake", Path::new("data/lake")).unwrap();
         assert_eq!(places.root, LakeRoot::from(Path::new("data/lake")));
-        assert!(places.files.depot().is_none());
+        assert!(places.files.shared_store().is_none());
         let error = lake("--lake", Path::new("ftp://host/lake")).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("ftp://") && text.contains("s3://"), "{text}");

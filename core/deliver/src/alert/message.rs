@@ -76,13 +76,13 @@ pub(super) fn sender() -> String {
             .find_map(|path| word(std::fs::read_to_string(path).ok()?))
             .or_else(|| variable("HOSTNAME"));
         let user = variable("USER").or_else(|| variable("LOGNAME"));
-        let made = format!(
+        let sender = format!(
             "Retrocast <{}@{}>",
             user.as_deref().unwrap_or("retrocast"),
             host.as_deref().unwrap_or("localhost")
         );
-        match addresses(&made) {
-            Ok(_) => made,
+        match addresses(&sender) {
+            Ok(_) => sender,
             Err(_) => "Retrocast <retrocast@localhost>".to_string(),
         }
     })
@@ -152,7 +152,7 @@ fn words(text: &str, indent: usize) -> String {
 fn encoded(text: &str, first: usize) -> String {
     const OPEN: &str = "=?utf-8?Q?";
     let mut lines = vec![String::from(OPEN)];
-    let mut room = first.min(WIDTH - 1);
+    let mut width = first.min(WIDTH - 1);
     let text = clean(text, 400);
     for c in text.chars() {
         let mut unit = String::new();
@@ -169,9 +169,9 @@ fn encoded(text: &str, first: usize) -> String {
             }
         }
         let line = lines.last().map_or(0, String::len);
-        if line + unit.len() + "?=".len() > room {
+        if line + unit.len() + "?=".len() > width {
             lines.push(String::from(OPEN));
-            room = WIDTH - 1;
+            width = WIDTH - 1;
         }
         if let Some(line) = lines.last_mut() {
             line.push_str(&unit);

@@ -18,7 +18,7 @@ pub(super) const VARIABLE: &str = "RETROCAST_SENDMAIL";
 /// Usual locations, for callers whose PATH does not include them, such as a timer.
 const PLACES: [&str; 2] = ["/usr/sbin/sendmail", "/usr/lib/sendmail"];
 /// Maximum length of the program's output that is read, in bytes.
-const SAID_MAX: u64 = 4096;
+const STDERR_MAX: u64 = 4096;
 
 /// Finds the program: the configured one, else the first in the search path, else in the usual
 /// locations.
@@ -47,7 +47,7 @@ fn find_in(own: Option<&OsStr>, search: &OsStr, places: &[&str]) -> Result<PathB
 
 /// Passes a message with its recipients to the program; the error is the program's output. Kills it
 /// as soon as `stopped` returns true.
-pub(super) fn hand_over(
+pub(super) fn send(
     program: &Path,
     message: &str,
     limit: Duration,
@@ -68,7 +68,7 @@ pub(super) fn hand_over(
         .process_group(0)
         .spawn()
         .map_err(|error| format!("cannot start {name}: {error}; {VARIABLE} may name another"))?;
-    let (written, said) = talk(&mut child, message);
+    let (written, stderr) = talk(&mut child, message);
     let Some(status) = wait(&mut child, limit, stopped) else {
         end(&mut child);
         if stopped() {
@@ -85,8 +85,8 @@ pub(super) fn hand_over(
     // Its children may still hold the pipes; its own output is complete.
     let patience = Duration::from_secs(1);
     if !status.success() {
-        let said = said.recv_timeout(patience).unwrap_or_default();
-        return Err(format!("{name} {}{}", ending(status), quoted(&said)));
+        let stderr = stderr.recv_timeout(patience).unwrap_or_default();
+        return Err(format!("{name} {}{}", ending(status), quoted(&stderr)));
     }
     match written.recv_timeout(patience) {
         Ok(true) => Ok(()),
@@ -97,24 +97,24 @@ pub(super) fn hand_over(
 /// Writes to and reads from a program while waiting for its exit: one that reads nothing, or prints
 /// a lot, must not block the caller.
 fn talk(child: &mut Child, message: &str) -> (mpsc::Receiver<bool>, mpsc::Receiver<String>) {
-    let (tell_written, written) = mpsc::channel();
-    let (tell_said, said) = mpsc::channel();
+    let (written_sender, written) = mpsc::channel();
+    let (stderr_sender, stderr) = mpsc::channel();
     if let Some(mut input) = child.stdin.take() {
         let message = message.to_string();
         thread::spawn(move || {
-            let _ = tell_written.send(input.write_all(message.as_bytes()).is_ok());
+            let _ = written_sender.send(input.write_all(message.as_bytes()).is_ok());
         });
     }
     if let Some(mut output) = child.stderr.take() {
         thread::spawn(move || {
             let mut text = Vec::new();
-            let _ = output.by_ref().take(SAID_MAX).read_to_end(&mut text);
-            let _ = tell_said.send(String::from_utf8_lossy(&text).into_owned());
+            let _ = output.by_ref().take(STDERR_MAX).read_to_end(&mut text);
+            let _ = stderr_sender.send(String::from_utf8_lossy(&text).into_owned());
             // Discards the rest, so that the program does not block on a full pipe.
             let _ = std::io::copy(&mut output, &mut std::io::sink());
         });
     }
-    (written, said)
+    (written, stderr)
 }
 
 fn wait(child: &mut Child, limit: Duration, stopped: &dyn Fn() -> bool) -> Option<ExitStatus> {
@@ -148,10 +148,10 @@ fn ending(status: ExitStatus) -> String {
 }
 
 /// The program's output after a colon; advice if it printed nothing.
-fn quoted(said: &str) -> String {
-    match clean(said, 400).as_str() {
+fn quoted(stderr: &str) -> String {
+    match clean(stderr, 400).as_str() {
         "" => " and gave no reason; the log of the mail system may have one".to_string(),
-        said => format!(": {said}"),
+        stderr => format!(": {stderr}"),
     }
 }
 

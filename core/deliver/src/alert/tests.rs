@@ -43,23 +43,23 @@ impl Machine {
         Self { folder }
     }
 
-    fn tell(&self, alert: &Alert, limit: Duration) -> Result<AlertOutcome, Error> {
-        self.tell_until(alert, limit, &|| false)
+    fn send(&self, alert: &Alert, limit: Duration) -> Result<AlertOutcome, Error> {
+        self.send_until(alert, limit, &|| false)
     }
 
-    fn tell_until(
+    fn send_until(
         &self,
         alert: &Alert,
         limit: Duration,
         stopped: &dyn Fn() -> bool,
     ) -> Result<AlertOutcome, Error> {
         let program = || Ok(self.folder.path().join("sendmail"));
-        let means = Means {
+        let functions = SendFunctions {
             limit,
             stopped,
-            ..self.means(&program)
+            ..self.functions(&program)
         };
-        alert_with(self.run(), alert, &means)
+        alert_with(self.run(), alert, &functions)
     }
 
     fn run(&self) -> NoteFolder<'_> {
@@ -69,8 +69,8 @@ impl Machine {
         }
     }
 
-    fn means<'a>(&self, program: &'a dyn Fn() -> Result<PathBuf, String>) -> Means<'a> {
-        Means {
+    fn functions<'a>(&self, program: &'a dyn Fn() -> Result<PathBuf, String>) -> SendFunctions<'a> {
+        SendFunctions {
             from: FROM,
             program,
             limit: SOON,
@@ -110,11 +110,11 @@ fn decoded(text: &str) -> String {
 #[test]
 fn an_alert_is_sent_once() {
     let machine = Machine::new("echo \"$@\" >> arguments; cat >> received");
-    let AlertOutcome::Sent(sent) = machine.tell(&example(), SOON).unwrap() else {
+    let AlertOutcome::Sent(sent) = machine.send(&example(), SOON).unwrap() else {
         panic!("not sent");
     };
     assert_eq!(
-        machine.tell(&example(), SOON).unwrap(),
+        machine.send(&example(), SOON).unwrap(),
         AlertOutcome::AlreadySent(sent.clone())
     );
     assert_eq!(machine.read("arguments"), "-t -i\n");
@@ -143,7 +143,7 @@ fn an_alert_is_sent_once() {
         ..example()
     };
     assert!(matches!(
-        machine.tell(&other, SOON).unwrap(),
+        machine.send(&other, SOON).unwrap(),
         AlertOutcome::Sent(_)
     ));
     assert_eq!(machine.read("arguments"), "-t -i\n-t -i\n");
@@ -157,7 +157,7 @@ fn what_is_known_of_the_failure_goes_along() {
         "What failed\n  source.tickets\u{1b}[2J\n",
     )
     .unwrap();
-    machine.tell(&example(), SOON).unwrap();
+    machine.send(&example(), SOON).unwrap();
     let received = machine.read("received");
     let body = decoded(received.split_once("\n\n").unwrap().1);
     assert!(
@@ -170,7 +170,7 @@ fn what_is_known_of_the_failure_goes_along() {
 fn a_program_that_fails_leaves_the_message_and_is_asked_again() {
     let machine =
         Machine::new("cat > /dev/null; [ -e mended ] && exit 0; echo 'relay is down' >&2; exit 75");
-    let error = machine.tell(&example(), SOON).unwrap_err().to_string();
+    let error = machine.send(&example(), SOON).unwrap_err().to_string();
     assert!(
         error.contains("code 75: relay is down") && error.contains(MESSAGE),
         "{error}"
@@ -178,7 +178,7 @@ fn a_program_that_fails_leaves_the_message_and_is_asked_again() {
     assert!(machine.has(MESSAGE) && !machine.has(SENT));
     fs::write(machine.folder.path().join("mended"), "").unwrap();
     assert!(matches!(
-        machine.tell(&example(), SOON).unwrap(),
+        machine.send(&example(), SOON).unwrap(),
         AlertOutcome::Sent(_)
     ));
     assert!(machine.has(SENT));
@@ -194,22 +194,22 @@ fn a_program_that_hangs_is_ended_with_all_it_started() {
         .map(|i| (i.to_string(), format!("{i}{}", "x".repeat(500))))
         .collect();
     let error = machine
-        .tell(&long, Duration::from_millis(700))
+        .send(&long, Duration::from_millis(700))
         .unwrap_err()
         .to_string();
     assert!(error.contains("did not end within 0.7 s"), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(10));
     assert!(machine.has(MESSAGE) && !machine.has(SENT));
     let child = machine.read("child");
-    let gone = || {
+    let has_ended = || {
         let state = fs::read_to_string(format!("/proc/{}/stat", child.trim()));
         state.is_err() || state.is_ok_and(|state| state.contains(") Z "))
     };
     let until = Instant::now() + Duration::from_secs(5);
-    while !gone() && Instant::now() < until {
+    while !has_ended() && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert!(gone(), "{child} still runs");
+    assert!(has_ended(), "{child} still runs");
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn a_program_asked_to_stop_waits_for_no_mail() {
     let machine = Machine::new("touch begun; sleep 300");
     let begun = Instant::now();
     let stopped = || machine.has("begun");
-    let error = machine.tell_until(&example(), SOON, &stopped).unwrap_err();
+    let error = machine.send_until(&example(), SOON, &stopped).unwrap_err();
     let error = error.to_string();
     assert!(
         error.contains("was stopped with it") && error.contains(MESSAGE),
@@ -227,12 +227,12 @@ fn a_program_asked_to_stop_waits_for_no_mail() {
     assert!(!machine.has(SENT), "the next look tries again");
 
     fs::remove_file(machine.folder.path().join("begun")).unwrap();
-    let error = machine.tell_until(&example(), SOON, &|| true).unwrap_err();
+    let error = machine.send_until(&example(), SOON, &|| true).unwrap_err();
     assert!(error.to_string().contains("was not started"), "{error}");
     // Another process sends the same alert and hangs.
     let other = File::open(machine.folder.path()).unwrap();
     other.lock().unwrap();
-    let error = machine.tell_until(&example(), SOON, &|| true).unwrap_err();
+    let error = machine.send_until(&example(), SOON, &|| true).unwrap_err();
     assert!(error.to_string().contains("another process"), "{error}");
     assert!(!machine.has("begun"));
 }
@@ -251,19 +251,19 @@ fn a_full_disk_keeps_nobody_from_being_told_once() {
     for is_run in [true, false] {
         let machine = Machine::new("cat > /dev/null; echo x >> called");
         let program = || Ok(machine.folder.path().join("sendmail"));
-        let means = Means {
+        let functions = SendFunctions {
             write: &full,
-            ..machine.means(&program)
+            ..machine.functions(&program)
         };
         let place = NoteFolder {
             is_run,
             ..machine.run()
         };
-        let AlertOutcome::Sent(sent) = alert_with(place, &example(), &means).unwrap() else {
+        let AlertOutcome::Sent(sent) = alert_with(place, &example(), &functions).unwrap() else {
             panic!("not sent");
         };
         assert!(!machine.has(MESSAGE) && !machine.has(SENT));
-        let AlertOutcome::AlreadySent(before) = alert_with(place, &example(), &means).unwrap()
+        let AlertOutcome::AlreadySent(before) = alert_with(place, &example(), &functions).unwrap()
         else {
             panic!("sent twice");
         };
@@ -274,14 +274,14 @@ fn a_full_disk_keeps_nobody_from_being_told_once() {
             ..example()
         };
         assert!(matches!(
-            alert_with(place, &other, &means),
+            alert_with(place, &other, &functions),
             Ok(AlertOutcome::Sent(_))
         ));
     }
 }
 
 #[test]
-fn a_run_without_a_folder_is_told_of_all_the_same() {
+fn a_run_without_a_folder_is_reported_too() {
     let machine = Machine::new("cat > received");
     let program = || Ok(machine.folder.path().join("sendmail"));
     let nowhere = machine.folder.path().join("nowhere");
@@ -289,8 +289,8 @@ fn a_run_without_a_folder_is_told_of_all_the_same() {
         folder: &nowhere,
         is_run: false,
     };
-    let told = alert_with(place, &example(), &machine.means(&program)).unwrap();
-    assert!(matches!(told, AlertOutcome::Sent(_)));
+    let outcome = alert_with(place, &example(), &machine.functions(&program)).unwrap();
+    assert!(matches!(outcome, AlertOutcome::Sent(_)));
     let received = machine.read("received");
     let body = decoded(received.split_once("\n\n").unwrap().1);
     assert!(
@@ -306,16 +306,16 @@ fn a_program_that_reads_nothing_has_taken_nothing() {
     long.attempts = (0..2000)
         .map(|i| (i.to_string(), format!("{i}{}", "x".repeat(500))))
         .collect();
-    let error = machine.tell(&long, SOON).unwrap_err().to_string();
+    let error = machine.send(&long, SOON).unwrap_err().to_string();
     assert!(error.contains("without reading"), "{error}");
     assert!(!machine.has(SENT));
 }
 
 #[test]
-fn without_a_program_the_message_stays_and_what_to_do_is_said() {
+fn without_a_program_the_message_stays_and_what_to_do_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let missing = || sendmail::find(Some("/nowhere/sendmail".as_ref()), "".as_ref());
-    let means = Means {
+    let functions = SendFunctions {
         from: FROM,
         program: &missing,
         limit: SOON,
@@ -326,7 +326,7 @@ fn without_a_program_the_message_stays_and_what_to_do_is_said() {
         folder: folder.path(),
         is_run: true,
     };
-    let error = alert_with(place, &example(), &means).unwrap_err();
+    let error = alert_with(place, &example(), &functions).unwrap_err();
     let error = error.to_string();
     for want in ["/nowhere/sendmail", sendmail::VARIABLE, MESSAGE] {
         assert!(error.contains(want), "{error}");
@@ -350,7 +350,7 @@ fn what_records_say_never_becomes_a_header_or_an_end() {
     };
     // "Größe" alone is not an address: a name with a comma has to be quoted, otherwise it is
     // split.
-    let error = machine.tell(&hostile, SOON).unwrap_err().to_string();
+    let error = machine.send(&hostile, SOON).unwrap_err().to_string();
     assert!(
         error.contains("Größe") && error.contains("no mail address"),
         "{error}"
@@ -359,7 +359,7 @@ fn what_records_say_never_becomes_a_header_or_an_end() {
         to: "Größe <a@example.org>; \"Bcc: x\" <b@example.org>".to_string(),
         ..hostile
     };
-    machine.tell(&hostile, SOON).unwrap();
+    machine.send(&hostile, SOON).unwrap();
     let text = machine.read("received");
     assert!(text.is_ascii() && !text.contains('\r'));
     assert!(
@@ -412,7 +412,7 @@ fn only_addresses_are_written_to() {
             to: to.to_string(),
             ..example()
         };
-        let error = machine.tell(&alert, SOON).unwrap_err().to_string();
+        let error = machine.send(&alert, SOON).unwrap_err().to_string();
         assert!(error.contains("operations@example.org"), "{to}: {error}");
         assert!(!error.contains("kept"), "nothing was written: {error}");
         assert!(!machine.has(MESSAGE));

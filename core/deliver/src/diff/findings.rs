@@ -66,7 +66,8 @@ pub struct Findings {
     /// Findings of the second run only.
     pub new: Vec<Claim>,
     /// Findings of the first run only.
-    pub gone: Vec<Claim>,
+    #[serde(rename = "gone")]
+    pub resolved: Vec<Claim>,
     /// Findings of both runs with another severity, direction or size. A size differs if it is
     /// outside the other's interval, or by a tenth without intervals.
     pub changed: Vec<PersistingFinding>,
@@ -112,14 +113,14 @@ type Key = (String, String, usize);
 /// Findings by node, identity and, for repeated claims, number.
 fn keyed<'a>(run: &'a RunFolder, effects: &[Judgement]) -> BTreeMap<Key, &'a Finding> {
     let mut found = BTreeMap::new();
-    let told = run.findings().filter(|(node, finding)| {
+    let judged = run.findings().filter(|(node, finding)| {
         let id = improvement(finding);
-        let is_told = |effect: &Judgement| {
+        let is_measured = |effect: &Judgement| {
             effect.compared && effect.node == *node && Some(effect.improvement.as_str()) == id
         };
-        !effects.iter().any(is_told)
+        !effects.iter().any(is_measured)
     });
-    for (node, finding) in told {
+    for (node, finding) in judged {
         let mut key = (node.to_string(), finding.id.clone(), 0);
         while found.contains_key(&key) {
             key.2 += 1;
@@ -144,13 +145,13 @@ pub(super) fn compare(runs: &Pair<RunFolder>, effects: &[Judgement]) -> Findings
     let mut out = Findings::default();
     let mut not_compared: BTreeMap<(String, bool), u64> = BTreeMap::new();
     let mut alone = |key: &Key, finding: &Finding, other: &RunFolder, in_new: bool| {
-        if came_to(other, &key.0, in_new) {
+        if covers(other, &key.0, in_new) {
             return Some(finding.clone());
         }
         *not_compared.entry((key.0.clone(), in_new)).or_default() += 1;
         None
     };
-    let (mut new, mut gone, mut both) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut new, mut resolved, mut both) = (Vec::new(), Vec::new(), Vec::new());
     for (key, finding) in &found.new {
         match found.old.get(key) {
             Some(old) => both.push((key.0.clone(), (*old).clone(), (*finding).clone())),
@@ -159,17 +160,17 @@ pub(super) fn compare(runs: &Pair<RunFolder>, effects: &[Judgement]) -> Findings
     }
     for (key, finding) in &found.old {
         if !found.new.contains_key(key) {
-            gone.extend(alone(key, finding, &runs.new, true).map(|f| (key.0.clone(), f)));
+            resolved.extend(alone(key, finding, &runs.new, true).map(|f| (key.0.clone(), f)));
         }
     }
     new.sort_by(|a, b| by_importance(&a.1, &b.1));
-    gone.sort_by(|a, b| by_importance(&a.1, &b.1));
+    resolved.sort_by(|a, b| by_importance(&a.1, &b.1));
     both.sort_by(|a, b| by_importance(&a.2, &b.2));
     out.new = new
         .iter()
         .map(|(node, finding)| claim(node, finding))
         .collect();
-    out.gone = gone
+    out.resolved = resolved
         .iter()
         .map(|(node, finding)| claim(node, finding))
         .collect();
@@ -179,7 +180,7 @@ pub(super) fn compare(runs: &Pair<RunFolder>, effects: &[Judgement]) -> Findings
         } else {
             &mut out.unchanged
         };
-        list.push(standing(node, old, new));
+        list.push(compare_finding(node, old, new));
     }
     out.not_compared = not_compared
         .into_iter()
@@ -194,7 +195,7 @@ pub(super) fn compare(runs: &Pair<RunFolder>, effects: &[Judgement]) -> Findings
 
 /// Returns true if a run looked for a node's findings. A stage with too little data leaves earlier
 /// findings unresolved, but findings after it are new.
-fn came_to(run: &RunFolder, node: &str, is_new: bool) -> bool {
+fn covers(run: &RunFolder, node: &str, is_new: bool) -> bool {
     match run.state(node) {
         NodeState::Done => true,
         NodeState::NotEnough(_) => !is_new,
@@ -214,7 +215,7 @@ fn claim(node: &str, finding: &Finding) -> Claim {
     }
 }
 
-fn standing(node: &str, old: &Finding, new: &Finding) -> PersistingFinding {
+fn compare_finding(node: &str, old: &Finding, new: &Finding) -> PersistingFinding {
     let size = |finding: &Finding| finding.magnitude.as_ref().map(|size| size.value);
     PersistingFinding {
         claim: claim(node, new),
@@ -271,10 +272,10 @@ fn was(old: &Finding, new: &Finding) -> String {
             [change(a.value - 1.0), change(b.value - 1.0)],
             [change(a.value), change(b.value)],
         ];
-        let is_said = |[was, is]: &&[String; 2]| {
+        let is_stated = |[was, is]: &&[String; 2]| {
             was != is && old.sentence.contains(was.as_str()) && new.sentence.contains(is.as_str())
         };
-        if let Some([was, _]) = forms.iter().find(is_said) {
+        if let Some([was, _]) = forms.iter().find(is_stated) {
             return was.clone();
         }
     }
@@ -311,10 +312,10 @@ pub(super) fn judgements(runs: &Pair<RunFolder>) -> Vec<Judgement> {
     let mut out = Vec::new();
     for (node, effect) in effects.new.iter().chain(&effects.old) {
         let pair = effects.map(|list| find(list, node, effect));
-        let known = |made: &Judgement| {
-            made.node == *node
-                && made.improvement == effect.improvement
-                && made.metric == effect.metric
+        let known = |judgement: &Judgement| {
+            judgement.node == *node
+                && judgement.improvement == effect.improvement
+                && judgement.metric == effect.metric
         };
         if out.iter().any(known) {
             continue;
@@ -326,7 +327,7 @@ pub(super) fn judgements(runs: &Pair<RunFolder>) -> Vec<Judgement> {
             metric: effect.metric.clone(),
             verdict: pair.map(|effect| effect.as_ref().map(|effect| effect.verdict)),
             relative: pair.map(|effect| effect.as_ref().map(|effect| effect.relative)),
-            compared: came_to(&runs.old, node, false) && came_to(&runs.new, node, true),
+            compared: covers(&runs.old, node, false) && covers(&runs.new, node, true),
             sentence: sentence(
                 if pair.new.is_some() {
                     &runs.new

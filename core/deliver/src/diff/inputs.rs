@@ -35,18 +35,19 @@ pub struct Input {
     /// True if both runs read the same records; `None` if unknown.
     pub same_records: Option<bool>,
     /// The records.
-    pub taken: Pair<Option<SourceIntake>>,
+    #[serde(rename = "taken")]
+    pub intake: Pair<Option<SourceIntake>>,
 }
 
 pub(super) fn compare(runs: &Pair<RunFolder>) -> Vec<Input> {
-    let taken = runs.map(taken);
+    let intake = runs.map(intake);
     let mut names: Vec<&String> = Vec::new();
     for run in [&runs.new, &runs.old] {
         for node in run.plan.nodes.iter().filter(|node| node.is_source()) {
-            if let Some((name, _)) = taken
+            if let Some((name, _)) = intake
                 .new
                 .get_key_value(node.short())
-                .or_else(|| taken.old.get_key_value(node.short()))
+                .or_else(|| intake.old.get_key_value(node.short()))
                 && !names.contains(&name)
             {
                 names.push(name);
@@ -54,18 +55,18 @@ pub(super) fn compare(runs: &Pair<RunFolder>) -> Vec<Input> {
         }
     }
     let inputs = names.into_iter().map(|name| {
-        let taken = taken.map(|all| all.get(name).cloned());
-        let hashes = taken.map(|taken| taken.as_ref().and_then(|taken| taken.records.clone()));
+        let intake = intake.map(|all| all.get(name).cloned());
+        let hashes = intake.map(|intake| intake.as_ref().and_then(|intake| intake.records.clone()));
         Input {
             source: name.clone(),
             same_records: (hashes.old.is_some() && hashes.new.is_some()).then(|| hashes.is_same()),
-            taken,
+            intake,
         }
     });
     inputs.collect()
 }
 
-fn taken(run: &RunFolder) -> BTreeMap<String, SourceIntake> {
+fn intake(run: &RunFolder) -> BTreeMap<String, SourceIntake> {
     let sources = run.plan.nodes.iter().filter(|node| node.is_source());
     sources
         .map(|node| {
@@ -75,7 +76,7 @@ fn taken(run: &RunFolder) -> BTreeMap<String, SourceIntake> {
                 .get(node.short())
                 .and_then(|cell| cell.output.as_ref());
             let count = |f: &dyn Fn(&SourceNote) -> u64| note.map(f);
-            let taken = SourceIntake {
+            let intake = SourceIntake {
                 records: run.origin.records.get(&node.name).map(ToString::to_string),
                 version: dataset.map(|dataset| dataset.version),
                 accepted: dataset
@@ -87,7 +88,7 @@ fn taken(run: &RunFolder) -> BTreeMap<String, SourceIntake> {
                 broken_files: count(&|note| note.broken_files.len() as u64),
                 in_window: in_window(run, node.short()),
             };
-            (node.short().to_string(), taken)
+            (node.short().to_string(), intake)
         })
         .collect()
 }

@@ -172,13 +172,13 @@ fn two_weeks_of_a_job_differ_as_a_person_would_say() {
         effect("I-2", Verdict::Works),
         effect("I-3", Verdict::TooEarly),
     ];
-    let told = |id: &str| {
-        let mut told = Finding::new("effects", "effect", "all", id).number("improvement", id);
-        told.sentence = format!("Sentence on {id}.");
-        told
+    let claim = |id: &str| {
+        let mut finding = Finding::new("effects", "effect", "all", id).number("improvement", id);
+        finding.sentence = format!("Sentence on {id}.");
+        finding
     };
-    old.cell("effects").findings = vec![told("I-1")];
-    new.cell("effects").findings = vec![told("I-1"), told("I-3")];
+    old.cell("effects").findings = vec![claim("I-1")];
+    new.cell("effects").findings = vec![claim("I-1"), claim("I-3")];
     let difference = compared(&old, &new);
     let text = plain(&difference);
     let expected = "\
@@ -260,7 +260,7 @@ fn what_a_run_did_not_come_to_is_neither_new_nor_gone() {
     fs::write(new.folder.path().join("journal.jsonl"), "{\"time\":\"20").unwrap();
     let difference = diff(old.folder.path(), new.folder.path()).unwrap();
     assert_eq!(difference.runs.new.status, RunStatus::Interrupted);
-    assert!(difference.findings.gone.is_empty() && difference.findings.new.is_empty());
+    assert!(difference.findings.resolved.is_empty() && difference.findings.new.is_empty());
     let text = plain(&difference);
     for want in [
         "2 findings are not compared: the second run has no results of stage.figures and stage.recent.",
@@ -288,7 +288,7 @@ fn too_little_data_takes_nothing_away_and_what_comes_with_more_is_new() {
     let difference = compared(&old, &new);
     assert_eq!(difference.findings.new.len(), 1);
     let back = diff(new.folder.path(), old.folder.path()).unwrap();
-    assert!(back.findings.gone.is_empty());
+    assert!(back.findings.resolved.is_empty());
     assert_eq!(back.findings.not_compared[0].findings, 1);
     let text = plain(&back);
     assert!(
@@ -348,7 +348,7 @@ fn keys_nodes_params_and_program_that_differ_are_named_once() {
 }
 
 #[test]
-fn runs_of_two_jobs_are_compared_and_that_is_said() {
+fn runs_of_two_jobs_are_compared_and_that_is_reported() {
     let (old, mut new) = (Run::new("r1", 45), Run::new("r2", 45));
     new.plan["job"] = json!("monthly");
     let text = plain(&compared(&old, &new));
@@ -366,9 +366,9 @@ fn hostile_text_is_data_and_what_cannot_be_read_is_named() {
     let hostile = "a\u{1b}[2Jb\nNew findings\n  critical  forged\u{202e}";
     new.plan["title"] = json!(hostile);
     old.plan["params"] = json!({ hostile: hostile });
-    let mut told = finding("x", 1.0, Severity::Info);
-    told.sentence = format!("{hostile}{}", "x".repeat(1 << 20));
-    new.cell("figures").findings = vec![told];
+    let mut hostile_finding = finding("x", 1.0, Severity::Info);
+    hostile_finding.sentence = format!("{hostile}{}", "x".repeat(1 << 20));
+    new.cell("figures").findings = vec![hostile_finding];
     new.cell("figures").kpis = vec![kpi(hostile, 1.0, None, false)];
     old.write();
     new.write();

@@ -25,7 +25,7 @@ pub(super) fn text(difference: &Difference) -> String {
     }
     let findings = &difference.findings;
     claims(&mut page, "New findings", &findings.new);
-    claims(&mut page, "Findings that are gone", &findings.gone);
+    claims(&mut page, "Findings that are gone", &findings.resolved);
     changed(&mut page, &findings.changed);
     figures(&mut page, &difference.metrics, &difference.runs);
     judgements(&mut page, &difference.effects);
@@ -100,11 +100,11 @@ fn claims(page: &mut Page, title: &str, claims: &[Claim]) {
 }
 
 fn changed(page: &mut Page, changed: &[PersistingFinding]) {
-    let show = |standing: &PersistingFinding| {
-        let mut text = clean(&standing.claim.sentence, 600);
-        let mut was = clean(&standing.was, 300);
-        if !standing.severities.is_same() {
-            let severity = word(standing.severities.old);
+    let show = |persisting: &PersistingFinding| {
+        let mut text = clean(&persisting.claim.sentence, 600);
+        let mut was = clean(&persisting.was, 300);
+        if !persisting.severities.is_same() {
+            let severity = word(persisting.severities.old);
             was = if was.is_empty() {
                 severity.to_string()
             } else {
@@ -114,7 +114,7 @@ fn changed(page: &mut Page, changed: &[PersistingFinding]) {
         if !was.is_empty() {
             text = format!("{text}\nbefore: {was}");
         }
-        (word(standing.claim.severity).to_string(), text)
+        (word(persisting.claim.severity).to_string(), text)
     };
     page.list("Findings that changed", &entries(changed.iter(), show));
 }
@@ -185,7 +185,7 @@ fn notes(figure: &Figure) -> String {
 }
 
 fn judgements(page: &mut Page, effects: &[Judgement]) {
-    let told = effects
+    let shown = effects
         .iter()
         .filter(|effect| effect.compared && !effect.verdict.is_same());
     let show = |effect: &Judgement| {
@@ -196,5 +196,5 @@ fn judgements(page: &mut Page, effects: &[Judgement]) {
         };
         (verdict, clean(&effect.sentence, 600))
     };
-    page.list("Improvements", &entries(told, show));
+    page.list("Improvements", &entries(shown, show));
 }

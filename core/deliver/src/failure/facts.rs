@@ -1,7 +1,7 @@
 //! The facts about a failed run, read from its folder, for a page and a text.
 
 use super::{
-    before::{Before, before},
+    before::{EarlierRun, before},
     clock::Zone,
 };
 use crate::{
@@ -37,9 +37,9 @@ pub(super) struct Failure {
     pub todo: String,
     pub command: String,
     /// The last report of the job before the run.
-    pub last: Option<Before>,
+    pub last: Option<EarlierRun>,
     /// The last report on this window before the run, if it is another one.
-    pub earlier: Option<Before>,
+    pub earlier: Option<EarlierRun>,
     /// Reports that were not made.
     pub reports: Vec<String>,
     /// Other nodes that were not run.
@@ -106,7 +106,7 @@ impl Failure {
         let replaced = [&last, &earlier]
             .into_iter()
             .flatten()
-            .any(|told| told.same_window);
+            .any(|before| before.same_window);
         let new = if replaced { "new " } else { "" };
         Ok(Self {
             headline: format!("No {new}report for {period}"),
@@ -168,15 +168,16 @@ fn fates(events: &[Event]) -> BTreeMap<&str, &Event> {
         EventKind::NodeSkipped,
         EventKind::NodeCancelled,
     ];
-    let told = events.iter().filter(|event| ends.contains(&event.event));
-    told.filter_map(|event| Some((event.node.as_deref()?, event)))
+    let endings = events.iter().filter(|event| ends.contains(&event.event));
+    endings
+        .filter_map(|event| Some((event.node.as_deref()?, event)))
         .collect()
 }
 
 fn fault(node: &Node, events: &[Event], fates: &BTreeMap<&str, &Event>, zone: &Zone) -> Fault {
     let event = fates.get(node.name.as_str());
-    let said = event.map(|event| said(event)).unwrap_or_default();
-    let mut parts = said
+    let message = event.map(|event| message_of(event)).unwrap_or_default();
+    let mut parts = message
         .splitn(PARTS, "; ")
         .map(|part| capital(&clean(part, 1200)));
     let message = parts.next().filter(|text| !text.is_empty());
@@ -202,12 +203,12 @@ fn fault(node: &Node, events: &[Event], fates: &BTreeMap<&str, &Event>, zone: &Z
 }
 
 /// The message of an event without the node's name at its start.
-fn said(event: &Event) -> &str {
-    let said = event.message.as_deref().unwrap_or_default();
+fn message_of(event: &Event) -> &str {
+    let message = event.message.as_deref().unwrap_or_default();
     let node = event.node.as_deref().unwrap_or_default();
-    let rest = said.strip_prefix(node).filter(|_| !node.is_empty());
+    let rest = message.strip_prefix(node).filter(|_| !node.is_empty());
     rest.and_then(|rest| rest.strip_prefix(": "))
-        .unwrap_or(said)
+        .unwrap_or(message)
 }
 
 fn capital(text: &str) -> String {
@@ -234,11 +235,11 @@ fn todo(failed: usize, done: usize) -> String {
         2 => "Fix both of these".to_string(),
         n => format!("Fix all {} of these", count(n as u64)),
     };
-    let kept = match done {
+    let reuse_note = match done {
         0 => "",
         _ => "; what is finished is not run a second time",
     };
-    format!("{first}, then run the same window again{kept}:")
+    format!("{first}, then run the same window again{reuse_note}:")
 }
 
 fn finished_text(done: usize) -> String {
@@ -273,9 +274,9 @@ fn tail(events: &[Event], zone: &Zone) -> Vec<Line> {
             time: zone.clock(event.time),
             event: word(event.event),
             node: clean(event.node.as_deref().unwrap_or_default(), 80),
-            message: match (said(event), event.rows) {
+            message: match (message_of(event), event.rows) {
                 ("", Some(rows)) => plural(rows, "row"),
-                (said, _) => clean(said, 300),
+                (message, _) => clean(message, 300),
             },
         })
         .collect()

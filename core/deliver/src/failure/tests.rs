@@ -13,7 +13,7 @@ struct Archive {
 const SAID: &str = "source.tickets: no file matches /data/*.jsonl; put them there; fix the uri";
 
 impl Archive {
-    fn new(title: &str, said: &str) -> Self {
+    fn new(title: &str, message: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("weekly/2026-W46/r3");
         fs::create_dir_all(&folder).unwrap();
@@ -57,7 +57,7 @@ impl Archive {
             event(1, "node_started", "source.tickets", "new"),
             event(2, "node_retried", "source.tickets", "timed out"),
             event(3, "node_reused", "source.calls", "unchanged, reuse"),
-            event(4, "node_failed", "source.tickets", said),
+            event(4, "node_failed", "source.tickets", message),
             event(5, "node_failed", "source.costs", "source.costs: gone"),
             event(6, "node_skipped", "stage.rates", "source.tickets failed"),
             event(
@@ -196,8 +196,8 @@ fn a_run_that_did_not_fail_gets_no_report() {
 #[test]
 fn hostile_words_are_shown_and_do_nothing() {
     let words = "</title><script>alert(1)</script>{{ 7 * 7 }}\u{202e}\u{1b}[2J\nBcc: x";
-    let said = format!("{words}{}", "x".repeat(1 << 20));
-    let archive = Archive::new(words, &said);
+    let message = format!("{words}{}", "x".repeat(1 << 20));
+    let archive = Archive::new(words, &message);
     let odd = archive.root.path().join("weekly/2026-W46/a';rm -rf \u{1b}");
     fs::rename(&archive.folder, &odd).unwrap();
     failure_report(&odd, None).unwrap();
@@ -207,11 +207,11 @@ fn hostile_words_are_shown_and_do_nothing() {
         !page.contains("<script") && page.contains("{{ 7 * 7 }}"),
         "{page}"
     );
-    for made in [&page, &text] {
+    for document in [&page, &text] {
         assert!(
-            !made.contains(['\u{202e}', '\u{1b}']) && made.len() < 40_000,
+            !document.contains(['\u{202e}', '\u{1b}']) && document.len() < 40_000,
             "{}",
-            made.len()
+            document.len()
         );
     }
     assert!(!text.contains("\nBcc"), "{text}");

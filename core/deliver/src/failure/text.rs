@@ -1,6 +1,6 @@
 //! Formats a failure as plain text, for the body of a mail.
 
-use super::{before::Before, facts::Failure};
+use super::{before::EarlierRun, facts::Failure};
 use crate::layout::Page;
 use retrocast_domain::number::{NBSP, THIN, list};
 
@@ -58,16 +58,16 @@ pub(super) fn text(failure: &Failure) -> String {
     if !failure.finished.is_empty() {
         page.blank();
         page.line("What is finished");
-        let told = failure.finished_text.trim_end_matches('.');
-        page.paragraph(&format!("{told}: {}.", list(&failure.finished)));
+        let heading = failure.finished_text.trim_end_matches('.');
+        page.paragraph(&format!("{heading}: {}.", list(&failure.finished)));
     }
     let events = &failure.events[failure.events.len().saturating_sub(EVENTS)..];
     let lines = events.iter().map(|event| {
-        let said = match (event.node.as_str(), event.message.as_str()) {
+        let message = match (event.node.as_str(), event.message.as_str()) {
             (node, "") => node.to_string(),
-            (node, said) => format!("{node}: {said}"),
+            (node, message) => format!("{node}: {message}"),
         };
-        (format!("{}  {}", event.time, event.event), said)
+        (format!("{}  {}", event.time, event.event), message)
     });
     page.list("The end of the journal", &lines.collect::<Vec<_>>());
     // Narrow and no-break spaces gain nothing in a mail's font.
@@ -81,13 +81,13 @@ fn labelled(pairs: Vec<(&str, String)>) -> Vec<(String, String)> {
         .collect()
 }
 
-fn since(before: Option<&Before>) -> String {
+fn since(before: Option<&EarlierRun>) -> String {
     before.map_or_else(
         || "none before".to_string(),
         |before| {
             format!(
                 "{} ({}), made {}",
-                before.window, before.period, before.made
+                before.window, before.period, before.created
             )
         },
     )

@@ -1,7 +1,7 @@
 //! Checks a job file and reports all mistakes at once, each with its location.
 
 use super::{
-    CheckOptions, Checked, Job, ReportSection,
+    CheckOptions, CheckedJob, Job, ReportSection,
     checker::{Checker, duration, entries, keys},
     document::{Entry, Item},
     elaborate::elaborate,
@@ -21,32 +21,32 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks the text of a job file.
-pub fn check(text: &str, options: &CheckOptions<'_>) -> Checked {
+pub fn check(text: &str, options: &CheckOptions<'_>) -> CheckedJob {
     let (document, syntax) = Item::parse(options.file, text);
-    let mut said = Checker {
+    let mut checker = Checker {
         file: options.file,
         diagnostics: Vec::new(),
     };
-    let window = said.window(&document);
-    let compare = said.compare(&document, window);
-    let timezone = said.timezone(&document);
-    let schedule = said.schedule(&document, &timezone);
-    let retention = said.retention(&document);
+    let window = checker.window(&document);
+    let compare = checker.compare(&document, window);
+    let timezone = checker.timezone(&document);
+    let schedule = checker.schedule(&document, &timezone);
+    let retention = checker.retention(&document);
     let send_mail = send_mail(&document);
-    let params = said.params(&document);
-    said.names(&document);
-    let reports = said.reports(&document);
+    let params = checker.params(&document);
+    checker.names(&document);
+    let reports = checker.reports(&document);
 
     let (values, set_errors) = values_of(&params, options.set);
-    said.diagnostics.extend(set_errors);
+    checker.diagnostics.extend(set_errors);
     let sample = window
         .unwrap_or(WindowSpec::Week)
         .last_complete(date(2026, 1, 5), &timezone);
     let elaborated = elaborate(options, text, &document, &values, &sample);
-    said.diagnostics.extend(elaborated.diagnostics);
-    said.unused_params(&document, &elaborated.used);
+    checker.diagnostics.extend(elaborated.diagnostics);
+    checker.unused_params(&document, &elaborated.used);
 
-    let mut diagnostics = in_order(text, syntax, said.diagnostics);
+    let mut diagnostics = in_order(text, syntax, checker.diagnostics);
     let failed = diagnostics
         .iter()
         .any(|diagnostic| diagnostic.level == Level::Error);
@@ -83,7 +83,7 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> Checked {
                 .help("add [report.executive] or [report.technical]"),
         );
     }
-    Checked { job, diagnostics }
+    CheckedJob { job, diagnostics }
 }
 
 /// Messages about missing keys, which a syntax error may have removed from the tree.

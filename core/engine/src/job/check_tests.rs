@@ -3,7 +3,7 @@ use crate::test_support::{self, JOB, TrialKinds, checked};
 use crate::{job::job_schema, render};
 
 /// Formats the diagnostics of a job file: location, message, marked text, advice.
-fn said(text: &str) -> Vec<String> {
+fn messages(text: &str) -> Vec<String> {
     let diagnostics = checked(text).diagnostics;
     let line = |diagnostic: &Diagnostic| {
         let place = diagnostic
@@ -23,10 +23,10 @@ fn said(text: &str) -> Vec<String> {
 
 /// One change to a good job file gives exactly these messages.
 #[track_caller]
-fn check(good: &str, bad: &str, expected: &[&str]) {
-    let text = JOB.replacen(good, bad, 1);
-    assert_ne!(text, JOB, "the job does not have {good:?}");
-    assert_eq!(said(&text), expected, "{bad}");
+fn check(valid: &str, invalid: &str, expected: &[&str]) {
+    let text = JOB.replacen(valid, invalid, 1);
+    assert_ne!(text, JOB, "the job does not have {valid:?}");
+    assert_eq!(messages(&text), expected, "{invalid}");
 }
 
 const MISTAKES: &str = r#"title = "Review"
@@ -110,7 +110,7 @@ error: unknown kind `anomly` in [stage.unusual]
 "#;
 
 #[test]
-fn seven_mistakes_are_said_at_once() {
+fn seven_mistakes_are_reported_at_once() {
     let checked = checked(MISTAKES);
     assert!(checked.job.is_none());
     assert_eq!(render(&checked.diagnostics, MISTAKES, false), SAID);
@@ -120,7 +120,7 @@ fn seven_mistakes_are_said_at_once() {
 #[test]
 fn a_good_job_is_read() {
     let job = crate::test_support::job(JOB);
-    assert_eq!(said(JOB), [""; 0]);
+    assert_eq!(messages(JOB), [""; 0]);
     assert_eq!(job.sources, ["tickets", "metrics"]);
     assert_eq!(job.stages, ["rhythm", "daily", "unusual", "load"]);
     assert_eq!(job.timezone, "Europe/London");
@@ -193,7 +193,7 @@ fn the_shape_is_checked() {
             &format!("kind = \"pair\"\ninputs = {inputs}"),
             1,
         );
-        said(&text)
+        messages(&text)
     };
     assert_eq!(pair("[\"tickets\", \"metrics\"]"), [""; 0]);
     assert_eq!(pair("\"tickets\""), [""; 0]);
@@ -262,7 +262,7 @@ fn circles_are_named() {
         .replacen("input = \"tickets\"", "input = \"unusual\"", 1)
         .replacen("from tickets", "from rhythm", 1);
     assert_eq!(
-        said(&text),
+        messages(&text),
         [
             "16:9 \"unusual\": stages form a cycle: `rhythm` reads `unusual`, `unusual` reads \
           `daily`, `daily` reads `rhythm`; let one of them read something else"
@@ -305,10 +305,10 @@ fn references_are_checked() {
         "input = \"tickets\"\nleast = \"${params.least}\"",
         1,
     );
-    assert_eq!(said(&text), [""; 0]);
+    assert_eq!(messages(&text), [""; 0]);
     let text = text.replacen("default = 3", "default = 300", 1);
     assert_eq!(
-        said(&text),
+        messages(&text),
         ["17:9 \"${params.least}\": `least` must be at most 100"]
     );
 }
@@ -353,8 +353,11 @@ fn a_history_is_a_time_before_days_that_the_uri_tells() {
     let text = test_support::JOB.replace(plain, dated);
     assert!(test_support::checked(&text).diagnostics.is_empty());
     let messages = |text: &str| -> Vec<String> {
-        let said = test_support::checked(text).diagnostics;
-        said.into_iter().map(|said| said.message).collect()
+        let diagnostics = test_support::checked(text).diagnostics;
+        diagnostics
+            .into_iter()
+            .map(|diagnostics| diagnostics.message)
+            .collect()
     };
     let soon = messages(&text.replace("60 weeks", "soon"));
     assert!(soon[0].ends_with("is not a time of whole days"), "{soon:?}");
@@ -363,7 +366,7 @@ fn a_history_is_a_time_before_days_that_the_uri_tells() {
 }
 
 #[test]
-fn syntax_errors_are_said_once_and_the_rest_is_checked() {
+fn syntax_errors_are_reported_once_and_the_rest_is_checked() {
     check(
         "[params.least]",
         "[params.least",
@@ -373,10 +376,10 @@ fn syntax_errors_are_said_once_and_the_rest_is_checked() {
     let text =
         text.replacen("least\"\n", "lest\"\n", 1)
             .replacen("kind = \"sql\"", "kind = \"sqll\"", 1);
-    let said = said(&text);
-    assert!(said[0].starts_with("2:"), "{said:?}");
+    let messages = messages(&text);
+    assert!(messages[0].starts_with("2:"), "{messages:?}");
     assert_eq!(
-        said[1..],
+        messages[1..],
         ["18:8 \"sqll\": unknown kind `sqll` in [stage.daily]; did you mean `sql`?"]
     );
     check(
@@ -460,7 +463,7 @@ fn the_schema_has_every_kind_and_every_key() {
 }
 
 #[test]
-fn errors_of_contracts_are_said_in_their_own_text() {
+fn errors_of_contracts_are_reported_in_their_own_text() {
     let broken = |text: &str, name: &str| text.replace(name, "contract = \"broken\"");
     let text = broken(JOB, "contract = \"ticket\"");
     // Reported once even if two sources have it, and after the job's own mistakes.
@@ -468,13 +471,13 @@ fn errors_of_contracts_are_said_in_their_own_text() {
     let checked = checked(&text);
     assert!(checked.job.is_none());
     let rendered = render(&checked.diagnostics, &text, false);
-    let said: Vec<&str> = rendered
+    let lines: Vec<&str> = rendered
         .lines()
         .filter(|line| line.starts_with("error") || line.contains("-->"))
         .map(str::trim)
         .collect();
     assert_eq!(
-        said,
+        lines,
         [
             "error: \"weak\" is not a window",
             "--> jobs/review.toml:3:10",
@@ -507,7 +510,7 @@ fn what_queries_name_is_looked_for_where_tables_are_known() {
     let with = |read: &str| {
         let more =
             format!("[stage.later]\nkind = \"sql\"\nquery = \"select missing from {read}\"\n");
-        said(&JOB.replace("[report.executive]", &format!("{more}[report.executive]")))
+        messages(&JOB.replace("[report.executive]", &format!("{more}[report.executive]")))
     };
     // The columns of queries are known; those of analyses and other contracts are not.
     assert_eq!(with("daily").len(), 1);
@@ -521,5 +524,5 @@ fn what_queries_name_is_looked_for_where_tables_are_known() {
             "[report.executive]",
             "[stage.later]\nkind = \"sql\"\nquery = \"select missing from daily\"\n[report.executive]",
         );
-    assert_eq!(said(&text).len(), 1);
+    assert_eq!(messages(&text).len(), 1);
 }

@@ -7,7 +7,7 @@ use super::{
     checker::{entries, keys},
     document::{Entry, Item, Node, Span, StringMap},
     params::Params,
-    references::{ReferenceError, Resolved, Values, resolve, resolve_query},
+    references::{ReferenceError, Resolution, Values, resolve, resolve_query},
     schema::schema_for,
     shape::{NamedColumn, NamedDataset, Walk},
 };
@@ -26,7 +26,7 @@ use words::{find_word, word_at};
 
 /// Sources and stages with their references replaced, and their inputs.
 #[derive(Debug)]
-pub(crate) struct Elaborated {
+pub(crate) struct Elaboration {
     /// The tree with references replaced.
     pub tree: Item,
     /// Datasets that each stage reads, with the span that names each.
@@ -46,7 +46,7 @@ pub(crate) fn elaborate(
     document: &Item,
     params: &Params,
     window: &Window,
-) -> Elaborated {
+) -> Elaboration {
     let values = Values {
         params,
         window,
@@ -99,7 +99,7 @@ pub(crate) fn elaborate(
         diagnostics,
         ..
     } = sense;
-    Elaborated {
+    Elaboration {
         tree,
         inputs,
         ledger,
@@ -113,7 +113,7 @@ struct Query {
     stage: String,
     span: Span,
     raw: String,
-    resolved: Resolved,
+    resolved: Resolution,
 }
 
 struct Replacing<'a> {
@@ -190,8 +190,8 @@ impl Replacing<'_> {
         &mut self,
         item: &mut Item,
         raw: &str,
-        resolved: Result<Resolved, Vec<ReferenceError>>,
-    ) -> Option<Resolved> {
+        resolved: Result<Resolution, Vec<ReferenceError>>,
+    ) -> Option<Resolution> {
         match resolved {
             Ok(resolved) => {
                 item.node = Node::Scalar(resolved.value.clone());

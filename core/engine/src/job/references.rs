@@ -41,7 +41,7 @@ pub struct ReferenceError {
 
 /// A string with its references replaced.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Resolved {
+pub struct Resolution {
     /// The value: of the param's type if the string is exactly one reference to it; `Null` if it
     /// contains a param without a value.
     pub value: Value,
@@ -55,7 +55,7 @@ struct Piece {
     replaced: bool,
 }
 
-impl Resolved {
+impl Resolution {
     /// The byte range in the original string of a byte range of the resolved one.
     pub fn original(&self, range: Span) -> Span {
         let place = |at: usize, end: bool| {
@@ -195,7 +195,7 @@ fn plain_value(value: &str, body: &str) -> Result<(), (String, String)> {
 }
 
 /// Replaces the references in a plain string.
-pub fn resolve(text: &str, values: &Values<'_>) -> Result<Resolved, Vec<ReferenceError>> {
+pub fn resolve(text: &str, values: &Values<'_>) -> Result<Resolution, Vec<ReferenceError>> {
     let parts = parts(text);
     if let [(range, Part::Reference(body))] = parts.as_slice() {
         let piece = |length| Piece {
@@ -206,17 +206,17 @@ pub fn resolve(text: &str, values: &Values<'_>) -> Result<Resolved, Vec<Referenc
         return match values.lookup(body) {
             Ok(Replacement::Value(_, value)) => {
                 let length = value.as_str().map_or(0, str::len);
-                Ok(Resolved {
+                Ok(Resolution {
                     value,
                     pieces: vec![piece(length)],
                 })
             }
             Ok(other) => Ok(match plain(other) {
-                Some(text) => Resolved {
+                Some(text) => Resolution {
                     pieces: vec![piece(text.len())],
                     value: text.into(),
                 },
-                None => Resolved {
+                None => Resolution {
                     value: Value::Null,
                     pieces: Vec::new(),
                 },
@@ -243,7 +243,7 @@ fn plain(replacement: Replacement) -> Option<String> {
 }
 
 /// Replaces the references in a query by SQL literals.
-pub fn resolve_query(text: &str, values: &Values<'_>) -> Result<Resolved, Vec<ReferenceError>> {
+pub fn resolve_query(text: &str, values: &Values<'_>) -> Result<Resolution, Vec<ReferenceError>> {
     let parts = parts(text);
     let mut contexts = Vec::new();
     let mut context = Context::Code;
@@ -333,7 +333,7 @@ fn build(
     parts: &[(Span, Part<'_>)],
     values: &Values<'_>,
     mut text_of: impl FnMut(usize, Replacement) -> Result<Option<String>, (String, String)>,
-) -> Result<Resolved, Vec<ReferenceError>> {
+) -> Result<Resolution, Vec<ReferenceError>> {
     let (mut out, mut pieces, mut errors, mut known) =
         (String::new(), Vec::new(), Vec::new(), true);
     for (span, part) in parts {
@@ -378,7 +378,7 @@ fn build(
     } else {
         Value::Null
     };
-    Ok(Resolved { value, pieces })
+    Ok(Resolution { value, pieces })
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ mod tests {
     use jiff::civil::date;
 
     #[test]
-    fn reports_are_kept_as_long_as_told() {
+    fn reports_are_kept_as_long_as_configured() {
         let text = format!("{}\n[retention]\nkeep = \"26 weeks\"\n", test_support::JOB);
         let retention = test_support::job(&text).retention.unwrap();
         assert_eq!(retention.at_least, 4);
@@ -73,12 +73,12 @@ mod tests {
         assert_eq!(test_support::job(test_support::JOB).retention, None);
         for wrong in ["soon", "-2 weeks", "5 hours", "0 days", "1ms", "1us"] {
             let text = format!("{}\n[retention]\nkeep = \"{wrong}\"\n", test_support::JOB);
-            let said = test_support::checked(&text).diagnostics;
+            let diagnostics = test_support::checked(&text).diagnostics;
             let end = "is not a time to keep reports";
             assert!(
-                said[0].message.ends_with(end),
+                diagnostics[0].message.ends_with(end),
                 "{wrong}: {}",
-                said[0].message
+                diagnostics[0].message
             );
         }
     }

@@ -24,13 +24,13 @@ pub struct Schedule {
     /// Which missed runs to catch up.
     pub missed: Missed,
     /// Maximum number of missed runs to catch up, with `Missed::All`.
-    pub most: u32,
+    pub catch_up_max: u32,
     /// Waits before each further attempt on a due time.
     pub retry: Vec<Duration>,
     /// Mail address for alerts about failures; empty for none.
     pub admin: String,
     /// Number of failed attempts, on a due time or in a row, before an alert is sent.
-    pub tell_after: u32,
+    pub alert_after: u32,
     /// Conditions that must hold before a run starts.
     pub only_if: OnlyIf,
 }
@@ -90,9 +90,9 @@ impl Checker<'_> {
         let schedule = Schedule {
             cron: cron.to_string(),
             missed,
-            most: number("most", MOST),
+            catch_up_max: number("most", MOST),
             admin: self.admin(table),
-            tell_after: number("tell_after", TELL_AFTER.min(retry.len() as u32 + 1)),
+            alert_after: number("tell_after", TELL_AFTER.min(retry.len() as u32 + 1)),
             retry,
             only_if: self.only_if(table),
         };

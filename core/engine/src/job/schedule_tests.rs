@@ -15,10 +15,10 @@ fn schedule(keys: &str) -> Schedule {
 
 /// Checks the diagnostics of a schedule: marked text, message and advice.
 #[track_caller]
-fn said(keys: &str, expected: &[&str]) {
+fn check(keys: &str, expected: &[&str]) {
     let text = text(keys);
     let diagnostics = test_support::checked(&text).diagnostics;
-    let told: Vec<String> = diagnostics
+    let messages: Vec<String> = diagnostics
         .iter()
         .map(|diagnostic| {
             let marked = &text[diagnostic.span.clone().unwrap()];
@@ -26,33 +26,33 @@ fn said(keys: &str, expected: &[&str]) {
             format!("{marked}: {}; {help}", diagnostic.message)
         })
         .collect();
-    assert_eq!(told, expected, "{keys}");
+    assert_eq!(messages, expected, "{keys}");
 }
 
 const CRON: &str = "cron = \"0 9 * * MON\"\n";
 
 #[test]
-fn what_is_not_said_has_defaults() {
+fn what_is_not_set_has_defaults() {
     let plain = schedule(CRON);
     assert_eq!(
         plain,
         Schedule {
             cron: "0 9 * * MON".to_string(),
             missed: Missed::Latest,
-            most: 10,
+            catch_up_max: 10,
             retry: [1, 4, 24].map(|h| Duration::from_secs(h * 3600)).into(),
             admin: String::new(),
-            tell_after: 3,
+            alert_after: 3,
             only_if: OnlyIf::default(),
         }
     );
-    assert_eq!((plain.tries(), plain.tell_after), (4, 3));
+    assert_eq!((plain.tries(), plain.alert_after), (4, 3));
     let none = schedule(&format!("{CRON}retry = []"));
-    assert_eq!((none.tries(), none.tell_after), (1, 1));
+    assert_eq!((none.tries(), none.alert_after), (1, 1));
 }
 
 #[test]
-fn everything_can_be_said() {
+fn every_key_is_read() {
     let keys = "missed = \"all\"\nmost = 3\nretry = [\"30 minutes\", \"2h\"]\n\
                 admin = \"ops@example.org\"\ntell_after = 2\n[schedule.only_if]\n\
                 load_below = 1\nfree_disk = \"2 GiB\"\nfree_memory = \"500MB\"\n\
@@ -62,10 +62,10 @@ fn everything_can_be_said() {
         Schedule {
             cron: "0 9 * * MON".to_string(),
             missed: Missed::All,
-            most: 3,
+            catch_up_max: 3,
             retry: [30, 120].map(|m| Duration::from_secs(m * 60)).into(),
             admin: "ops@example.org".to_string(),
-            tell_after: 2,
+            alert_after: 2,
             only_if: OnlyIf {
                 load_below: Some(1.0),
                 free_disk: Some(2 << 30),
@@ -77,16 +77,16 @@ fn everything_can_be_said() {
 }
 
 #[test]
-fn mistakes_are_said_with_their_places() {
+fn mistakes_are_reported_with_their_places() {
     let not = "is not a schedule";
     let fields = "minute, hour, day of month, month, weekday, such as \"0 9 * * SUN\"";
-    said(
+    check(
         "cron = \"0 6 30 2 *\"",
         &[&format!(
             "\"0 6 30 2 *\": \"0 6 30 2 *\" {not}: no day of any year fits it; {fields}"
         )],
     );
-    said(
+    check(
         &format!("{CRON}retry = [\"1 hour\", \"later\"]\nadmin = \"ops\"\nmost = 0"),
         &[
             &format!("\"later\": string \"later\" is not a duration; {DURATION_HELP}"),
@@ -96,7 +96,7 @@ fn mistakes_are_said_with_their_places() {
             "0: `most` must be at least 1; ",
         ],
     );
-    said(
+    check(
         &format!(
             "{CRON}[schedule.only_if]\nload_below = 0\nfree_disk = \"lots\"\nfree_memory = \"0 B\"\nfresh = \"1 h\""
         ),
@@ -107,7 +107,7 @@ fn mistakes_are_said_with_their_places() {
             "fresh: unknown key `fresh` in [schedule.only_if]; did you mean `fresh_within`?",
         ],
     );
-    said(
+    check(
         &format!("{CRON}retr = [\"1 hour\"]"),
         &["retr: unknown key `retr` in [schedule]; did you mean `retry`?"],
     );

@@ -432,7 +432,7 @@ impl<'a> Walk<'a> {
     fn check_table(&mut self, schema: &'a Value, item: &Item) {
         let properties = &schema["properties"];
         // A misspelt key is one mistake, not an unknown key and a missing one.
-        let mut meant = Vec::new();
+        let mut suggestions = Vec::new();
         for Entry {
             key,
             key_span,
@@ -442,7 +442,7 @@ impl<'a> Walk<'a> {
             let sub = match (properties.get(key), &schema["additionalProperties"]) {
                 (Some(sub), _) | (None, sub @ Value::Object(_)) => sub,
                 (None, Value::Bool(false)) => {
-                    meant.extend(suggest::nearest(key, keys(properties)));
+                    suggestions.extend(suggest::nearest(key, keys(properties)));
                     let error = self.unknown_key(key, key_span, properties);
                     self.found.diagnostics.push(error);
                     continue;
@@ -455,15 +455,15 @@ impl<'a> Walk<'a> {
             self.path.pop();
             self.owner = owner;
         }
-        self.check_required(schema, schema, item, &meant);
+        self.check_required(schema, schema, item, &suggestions);
     }
 
-    /// Reports missing keys that `rules` require; `schema` describes them. Those in `meant` are
+    /// Reports missing keys that `rules` require; `schema` describes them. Those in `suggestions` are
     /// misspelt, not missing.
-    fn check_required(&mut self, rules: &Value, schema: &Value, item: &Item, meant: &[&str]) {
+    fn check_required(&mut self, rules: &Value, schema: &Value, item: &Item, suggestions: &[&str]) {
         let required = rules["required"].as_array().into_iter().flatten();
         for key in required.filter_map(Value::as_str) {
-            if item.get(key).is_some() || meant.contains(&key) {
+            if item.get(key).is_some() || suggestions.contains(&key) {
                 continue;
             }
             let error = self.error(
@@ -541,7 +541,7 @@ mod tests {
     use serde_json::json;
 
     /// Checks a text against a schema and returns the messages.
-    fn said(schema: &Value, text: &str) -> Vec<String> {
+    fn messages(schema: &Value, text: &str) -> Vec<String> {
         let (item, _) = Item::parse("job.toml", text);
         let found = Walk::new("job.toml", schema).run(&item);
         let messages = found.diagnostics.into_iter();
@@ -562,10 +562,10 @@ mod tests {
             }],
         });
         let missing = ["missing key `where` in the job file".to_string()];
-        assert_eq!(said(&schema, "kind = \"share\""), missing);
-        assert!(said(&schema, "kind = \"share\"\nwhere = \"c\"").is_empty());
-        assert!(said(&schema, "kind = \"count\"").is_empty());
-        assert!(said(&schema, "where = \"c\"").is_empty());
+        assert_eq!(messages(&schema, "kind = \"share\""), missing);
+        assert!(messages(&schema, "kind = \"share\"\nwhere = \"c\"").is_empty());
+        assert!(messages(&schema, "kind = \"count\"").is_empty());
+        assert!(messages(&schema, "where = \"c\"").is_empty());
     }
 
     #[test]
@@ -576,8 +576,8 @@ mod tests {
         });
         for bad in ["2026-02-30", "2026-13-01", "tomorrow"] {
             let text = format!("split = \"{bad}\"");
-            assert_eq!(said(&schema, &text), ["`split` must be a day"], "{bad}");
+            assert_eq!(messages(&schema, &text), ["`split` must be a day"], "{bad}");
         }
-        assert!(said(&schema, "split = \"2026-02-28\"").is_empty());
+        assert!(messages(&schema, "split = \"2026-02-28\"").is_empty());
     }
 }

@@ -4,7 +4,7 @@ use super::{EngineError, RunOptions, milliseconds, writing};
 use crate::{
     executor::{Clock, Executor, Failure, FailureKind, Progress, RunContext, seed_from},
     fingerprint::Components,
-    lease::{Asked, Lease},
+    lease::{Lease, LeaseResponse},
     outcome_store::{OutcomeStore, Record},
 };
 use futures::FutureExt as _;
@@ -107,7 +107,7 @@ impl Budget {
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
 /// Retries transient failures after a wait that doubles, with seeded jitter.
-pub(super) struct Retrying<'a> {
+pub(super) struct RetryLoop<'a> {
     pub(super) node: &'a Node,
     pub(super) clock: &'a dyn Clock,
     pub(super) options: &'a RunOptions,
@@ -115,7 +115,7 @@ pub(super) struct Retrying<'a> {
     pub(super) seed: u64,
 }
 
-impl Retrying<'_> {
+impl RetryLoop<'_> {
     pub(super) async fn run<T, F: Future<Output = Result<T, Failure>>>(
         &self,
         mut work: impl FnMut(u32) -> F,
@@ -197,48 +197,51 @@ pub(super) struct NodeTask {
 }
 
 /// The origin of an outcome.
-pub(super) enum Made {
+pub(super) enum OutcomeOrigin {
     /// Made now, in this many milliseconds, and stored.
     Now(Box<Outcome>, u64),
     /// Made by another run while this one waited for the lease.
     Elsewhere(Box<Record>),
     /// Failed, after this many milliseconds.
-    Not(Failure, u64),
+    Failed(Failure, u64),
 }
 
 /// Poll interval while another process writes the dataset.
-const LOOK: Duration = Duration::from_millis(50);
+const LEASE_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 impl NodeTask {
     /// Makes the outcome and stores it. An error ends the run.
-    pub(super) async fn make(&self) -> Result<Made, EngineError> {
+    pub(super) async fn make(&self) -> Result<OutcomeOrigin, EngineError> {
         let started = self.clock.now();
-        let taken = || milliseconds(started, self.clock.now());
+        let elapsed = || milliseconds(started, self.clock.now());
         // Reports write only to the run's own folder. The lease on a dataset is held until its
         // outcome is stored.
         let mut _writing = None;
         if !self.node.is_report() {
             match self.writing_lease().await {
                 Ok(lease) => _writing = Some(lease),
-                Err(failure) => return Ok(Made::Not(failure, taken())),
+                Err(failure) => return Ok(OutcomeOrigin::Failed(failure, elapsed())),
             }
-            if let Some(record) = self.made_elsewhere().await {
-                return Ok(Made::Elsewhere(Box::new(record)));
+            if let Some(record) = self.stored_elsewhere().await {
+                return Ok(OutcomeOrigin::Elsewhere(Box::new(record)));
             }
         }
         let outcome = match self.work().await {
             Ok(outcome) => outcome,
-            Err(failure) => return Ok(Made::Not(failure, taken())),
+            Err(failure) => return Ok(OutcomeOrigin::Failed(failure, elapsed())),
         };
         if let CellStatus::Failed { message } = &outcome.cell.status {
-            return Ok(Made::Not(Failure::data(message.clone()), taken()));
+            return Ok(OutcomeOrigin::Failed(
+                Failure::data(message.clone()),
+                elapsed(),
+            ));
         }
         self.keep(&outcome)?;
-        Ok(Made::Now(Box::new(outcome), taken()))
+        Ok(OutcomeOrigin::Now(Box::new(outcome), elapsed()))
     }
 
     /// The outcome that another run made while this one waited for the lease.
-    async fn made_elsewhere(&self) -> Option<Record> {
+    async fn stored_elsewhere(&self) -> Option<Record> {
         if self.forced() {
             return None;
         }
@@ -262,7 +265,7 @@ impl NodeTask {
             fingerprint: self.fingerprint.clone(),
             components: self.parts.clone(),
             run: self.ctx.run.clone(),
-            made: self.clock.now(),
+            created: self.clock.now(),
             outcome: outcome.clone(),
         };
         OutcomeStore::of_lake(lake)
@@ -277,17 +280,18 @@ impl NodeTask {
     /// The lease on the node's dataset; waits for runs on other windows that write it.
     async fn writing_lease(&self) -> Result<Lease, Failure> {
         let place = Lease::of_node(&self.options.lake, &self.ctx.plan.job, &self.node.name);
-        let mut told = false;
+        let mut is_reported = false;
         loop {
-            let asked = Lease::ask(&place, &self.ctx.run, self.clock.now()).map_err(|error| {
-                Failure::transient(format!("cannot take the lease {place}: {error}"))
-            })?;
-            let holder = match asked {
-                Asked::Granted(lease) => return Ok(lease),
-                Asked::Held(holder) => holder,
+            let response =
+                Lease::request(&place, &self.ctx.run, self.clock.now()).map_err(|error| {
+                    Failure::transient(format!("cannot take the lease {place}: {error}"))
+                })?;
+            let holder = match response {
+                LeaseResponse::Granted(lease) => return Ok(lease),
+                LeaseResponse::Held(holder) => holder,
             };
-            if !told {
-                told = true;
+            if !is_reported {
+                is_reported = true;
                 let holder = holder.map_or_else(|| "another run".into(), |h| h.to_string());
                 self.recorder.record(EventKind::NodeWaiting, |event| {
                     event.node = Some(self.node.name.clone());
@@ -297,13 +301,13 @@ impl NodeTask {
             tokio::select! {
                 biased;
                 () = self.options.cancel.cancelled() => return Err(Failure::cancelled()),
-                () = self.clock.sleep(LOOK) => {}
+                () = self.clock.sleep(LEASE_POLL_INTERVAL) => {}
             }
         }
     }
 
     async fn work(&self) -> Result<Outcome, Failure> {
-        let retrying = Retrying {
+        let retrying = RetryLoop {
             node: &self.node,
             clock: &*self.clock,
             options: &self.options,

@@ -21,10 +21,10 @@ impl RecordedSources {
     /// Reads the sources from the plan and the journal in a run's folder.
     pub fn read(folder: &Path) -> Result<Self, retrocast_run::Error> {
         let records = RunOrigin::read(folder)?.records;
-        let made = Journal::read(folder)?
+        let finished = Journal::read(folder)?
             .into_iter()
             .filter(|event| matches!(event.event, EventKind::NodeFinished | EventKind::NodeReused));
-        let outcomes = made.filter_map(|event| Some((event.node?, event.fingerprint?)));
+        let outcomes = finished.filter_map(|event| Some((event.node?, event.fingerprint?)));
         let outcomes = outcomes
             .filter(|(node, _)| records.contains_key(node))
             .collect();
@@ -50,8 +50,8 @@ impl Runner {
     /// The recorded outcome of a source. A changed contract or program is ignored: the dataset is
     /// the one that was reported on.
     pub(super) async fn as_recorded(&self, node: &Node, ctx: &RunContext) -> Option<Record> {
-        let made = self.options.recorded.as_ref()?.outcomes.get(&node.name)?;
-        let record = self.store.get(made)?;
+        let fingerprint = self.options.recorded.as_ref()?.outcomes.get(&node.name)?;
+        let record = self.store.get(fingerprint)?;
         let usable = self.executor.usable(node, &record.outcome, ctx).await;
         (usable && record.node == node.name).then_some(record)
     }
@@ -108,26 +108,26 @@ mod tests {
         let datasets = |result: &RunResult| result.outcomes["source.tickets"].datasets.clone();
         assert_eq!(datasets(&again), datasets(&first));
         assert_ne!(datasets(&again), datasets(&newer));
-        let told = Journal::read(&again.folder).unwrap();
-        let told = told
+        let events = Journal::read(&again.folder).unwrap();
+        let events = events
             .iter()
             .find(|event| event.node.as_deref() == Some("source.tickets"));
-        let told = told.unwrap().message.clone().unwrap();
-        assert_eq!(told, "as the repeated run read it in, reuse");
+        let events = events.unwrap().message.clone().unwrap();
+        assert_eq!(events, "as the repeated run read it in, reuse");
 
         // Without its dataset the run cannot be repeated; the error has advice.
         executor
-            .gone
+            .deleted
             .lock()
             .unwrap()
             .insert("source.tickets".to_string());
-        let gone = run(&folder, &executor, "new", Some(recorded)).await;
-        assert_eq!(gone.status, RunStatus::Failed);
-        let (node, failure) = &gone.failed[0];
-        let said = failure.to_string();
+        let result = run(&folder, &executor, "new", Some(recorded)).await;
+        assert_eq!(result.status, RunStatus::Failed);
+        let (node, failure) = &result.failed[0];
+        let message = failure.to_string();
         assert_eq!(node, "source.tickets");
         for words in ["no longer in the lake", "contract changed", "--current"] {
-            assert!(said.contains(words), "{said}");
+            assert!(message.contains(words), "{message}");
         }
         assert!(!executor.take_done().contains(node), "nothing is read in");
     }

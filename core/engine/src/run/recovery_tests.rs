@@ -66,8 +66,8 @@ async fn a_run_whose_process_died_is_gone_on_with() {
             (&expected.run, RunStatus::Complete)
         );
         assert_eq!(sums(&result), sums(&expected), "after {hanging}");
-        let told = fs::read_to_string(result.folder.join("alert.sent")).unwrap();
-        assert_eq!(told, "told", "and no alert is sent again");
+        let marker = fs::read_to_string(result.folder.join("alert.sent")).unwrap();
+        assert_eq!(marker, "told", "and no alert is sent again");
         let events = Journal::read(&result.folder).unwrap();
         let mut all: Vec<_> = expected.executed.clone();
         all.sort();
@@ -117,7 +117,7 @@ async fn a_journal_cut_off_anywhere_is_gone_on_with() {
 }
 
 #[tokio::test]
-async fn a_second_run_of_the_same_is_told_who_holds_it() {
+async fn a_second_run_of_the_same_learns_who_holds_the_lease() {
     let folder = Folder::new();
     let executor = Arc::new(TrialExecutor::new([("stage.rhythm", Order::Hang)]));
     let first = run_in(&folder, &executor);
@@ -151,7 +151,7 @@ async fn a_run_whose_lease_was_swept_away_commits_nothing_more() {
         .insert("stage.daily".to_string(), place.path().to_path_buf());
     let error = run_in(&folder, &executor).await.unwrap_err();
     assert!(
-        matches!(&error, EngineError::Lost { place: lost } if *lost == place.to_string()),
+        matches!(&error, EngineError::Lost { place: lost_place } if *lost_place == place.to_string()),
         "{error}"
     );
 }

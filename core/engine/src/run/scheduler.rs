@@ -4,7 +4,7 @@ use super::{
     EngineError, Identities, RunResult, Runner,
     cells::{Cells, Hashes},
     group_commit::GroupCommit,
-    node_task::{Budget, Made, NodeTask, Recorder},
+    node_task::{Budget, NodeTask, OutcomeOrigin, Recorder},
     writing,
 };
 use crate::{
@@ -57,7 +57,7 @@ pub(super) enum State {
 struct Work {
     index: usize,
     fingerprint: Fingerprint,
-    result: Result<Made, EngineError>,
+    result: Result<OutcomeOrigin, EngineError>,
 }
 
 /// The progress of one run.
@@ -252,7 +252,7 @@ impl<'a> Scheduler<'a> {
                 identities.push((key, identity.clone()));
                 continue;
             }
-            let outcome = self.nothing_made(*input, &self.states[*input]);
+            let outcome = self.skipped_outcome(*input, &self.states[*input]);
             identities.push((key.clone(), canonical::hash(&outcome.cell)));
             outcomes.insert(key, outcome);
         }
@@ -260,7 +260,7 @@ impl<'a> Scheduler<'a> {
     }
 
     /// The outcome of a skipped node: a cell with the reason.
-    fn nothing_made(&self, index: usize, state: &State) -> Arc<Outcome> {
+    fn skipped_outcome(&self, index: usize, state: &State) -> Arc<Outcome> {
         let node = self.node(index);
         let mut cell = Cell::new(node.short(), node.kind());
         cell.title.clone_from(&node.title);
@@ -325,12 +325,12 @@ impl<'a> Scheduler<'a> {
             result,
         } = work;
         let (outcome, duration_ms) = match result? {
-            Made::Now(outcome, duration_ms) => (*outcome, duration_ms),
-            Made::Not(failure, duration_ms) => {
+            OutcomeOrigin::Now(outcome, duration_ms) => (*outcome, duration_ms),
+            OutcomeOrigin::Failed(failure, duration_ms) => {
                 self.fail(index, failure, duration_ms);
                 return Ok(());
             }
-            Made::Elsewhere(record) => {
+            OutcomeOrigin::Elsewhere(record) => {
                 let decision = Decision {
                     node: record.node.clone(),
                     reuse: true,
@@ -402,7 +402,7 @@ impl<'a> Scheduler<'a> {
             event.message = Some(failure.to_string());
         });
         let state = State::Failed { failure, soft };
-        self.leave_cell(index, self.nothing_made(index, &state));
+        self.leave_cell(index, self.skipped_outcome(index, &state));
         self.ends.push((index, state));
     }
 
@@ -414,7 +414,7 @@ impl<'a> Scheduler<'a> {
             event.message = Some(reason.clone());
         });
         let state = State::Skipped { reason, soft };
-        self.leave_cell(index, self.nothing_made(index, &state));
+        self.leave_cell(index, self.skipped_outcome(index, &state));
         self.settle(index, state);
     }
 

@@ -202,8 +202,8 @@ async fn what_is_gone_or_asked_for_is_run_again() {
     let world = World::new([]);
     world.run(test_support::JOB).await;
     world.executor.take_done();
-    let gone = || world.executor.gone.lock().unwrap();
-    gone().insert("stage.load".to_string());
+    let deleted = || world.executor.deleted.lock().unwrap();
+    deleted().insert("stage.load".to_string());
     let reasons = world
         .reasons(test_support::plan(test_support::JOB), test_support::JOB)
         .await;
@@ -214,12 +214,12 @@ async fn what_is_gone_or_asked_for_is_run_again() {
         world.executor.take_done(),
         ["report.technical", "stage.load"]
     );
-    gone().clear();
+    deleted().clear();
 
-    let kept = world.folder.join("lake/outcomes");
+    let outcomes = world.folder.join("lake/outcomes");
     let last = world.runner.store.last("review");
     let daily = last.of("stage.daily").unwrap();
-    fs::remove_file(kept.join(format!("{daily}.json"))).unwrap();
+    fs::remove_file(outcomes.join(format!("{daily}.json"))).unwrap();
     let reasons = world
         .reasons(test_support::plan(test_support::JOB), test_support::JOB)
         .await;
@@ -447,31 +447,31 @@ async fn a_run_that_stands_is_found_until_something_changes() {
         Arc::new(test_support::job(test_support::JOB)),
         Arc::new(test_support::plan(test_support::JOB)),
     );
-    assert_eq!(world.runner.standing(&job, &plan).await, None);
+    assert_eq!(world.runner.up_to_date(&job, &plan).await, None);
     let first = world.run(test_support::JOB).await;
     let looks = || world.executor.looks.load(Ordering::Relaxed);
     let before = looks();
-    let (_, standing) = world.runner.standing(&job, &plan).await.unwrap();
-    assert_eq!((standing.run, standing.status), (first.run, first.status));
+    let (_, summary) = world.runner.up_to_date(&job, &plan).await.unwrap();
+    assert_eq!((summary.run, summary.status), (first.run, first.status));
     assert_eq!(looks() - before, 2, "each source is looked at once");
     let again = world.run(test_support::JOB).await;
-    let (_, standing) = world.runner.standing(&job, &plan).await.unwrap();
-    assert_eq!(standing.run, again.run);
+    let (_, summary) = world.runner.up_to_date(&job, &plan).await.unwrap();
+    assert_eq!(summary.run, again.run);
     assert_eq!(
-        standing.run,
-        format!("{}-2", standing.run.trim_end_matches("-2"))
+        summary.run,
+        format!("{}-2", summary.run.trim_end_matches("-2"))
     );
 
     let mut other = (*plan).clone();
     other.window = plan.window.previous();
     other.label = other.window.label();
-    assert_eq!(world.runner.standing(&job, &Arc::new(other)).await, None);
+    assert_eq!(world.runner.up_to_date(&job, &Arc::new(other)).await, None);
     let others = ("source.tickets".to_string(), "others".to_string());
     world.executor.records.lock().unwrap().extend([others]);
-    assert_eq!(world.runner.standing(&job, &plan).await, None);
+    assert_eq!(world.runner.up_to_date(&job, &plan).await, None);
     let failed = World::new([("stage.rhythm", Order::Panic)]);
     failed.run(test_support::JOB).await;
-    assert_eq!(failed.runner.standing(&job, &plan).await, None);
+    assert_eq!(failed.runner.up_to_date(&job, &plan).await, None);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::{path::PathBuf, sync::Arc};
 impl Runner {
     /// The newest run of this plan on these records, if it is complete and no node would run;
     /// another run would be equal. Writes nothing.
-    pub async fn standing(
+    pub async fn up_to_date(
         &self,
         job: &Arc<Job>,
         plan: &Arc<Plan>,

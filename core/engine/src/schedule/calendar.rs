@@ -270,11 +270,11 @@ mod tests {
             at = calendar.after(at).unwrap();
             due.push(at.to_zoned(calendar.zone().clone()));
         }
-        let told: Vec<String> = due
+        let rows: Vec<String> = due
             .iter()
             .map(|due| due.strftime("%m-%d %H:%M %:z").to_string())
             .collect();
-        assert_eq!(told, expected, "{cron} in {zone}");
+        assert_eq!(rows, expected, "{cron} in {zone}");
         let mut back: Vec<Timestamp> = calendar.back_from(at).take(expected.len()).collect();
         back.reverse();
         let forth: Vec<Timestamp> = due.iter().map(jiff::Zoned::timestamp).collect();

@@ -110,7 +110,7 @@ mod tests {
 
     const DUE: &str = "2026-11-16T09:00:00Z";
 
-    fn said(only_if: &OnlyIf, machine: &Machine, newest: Option<&str>) -> Vec<String> {
+    fn unmet_words(only_if: &OnlyIf, machine: &Machine, newest: Option<&str>) -> Vec<String> {
         let input = Input {
             source: "tickets".to_string(),
             newest: newest.map(|time| time.parse().unwrap()),
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_hold_is_said() {
+    fn what_does_not_hold_is_reported() {
         let only_if = OnlyIf {
             load_below: Some(0.8),
             free_disk: Some(2 << 30),
@@ -134,11 +134,11 @@ mod tests {
             free_memory: Some(512 << 20),
         };
         assert_eq!(
-            said(&only_if, &machine, Some("2026-11-15T07:00:00Z")),
+            unmet_words(&only_if, &machine, Some("2026-11-15T07:00:00Z")),
             [""; 0]
         );
         assert_eq!(
-            said(&only_if, &machine, Some("2027-01-01T00:00:00Z")),
+            unmet_words(&only_if, &machine, Some("2027-01-01T00:00:00Z")),
             [""; 0]
         );
         let busy = Machine {
@@ -148,7 +148,7 @@ mod tests {
             free_memory: Some(100 << 20),
         };
         assert_eq!(
-            said(&only_if, &busy, Some("2026-11-15T06:59:59Z")),
+            unmet_words(&only_if, &busy, Some("2026-11-15T06:59:59Z")),
             [
                 "the load is 0.80 a processor, and load_below = 0.8",
                 "1.9 GiB of disk is free, and free_disk = \"2 GiB\"",
@@ -157,7 +157,7 @@ mod tests {
                  26h before the run was due",
             ]
         );
-        assert_eq!(said(&OnlyIf::default(), &busy, None), [""; 0]);
+        assert_eq!(unmet_words(&OnlyIf::default(), &busy, None), [""; 0]);
     }
 
     #[test]
@@ -169,7 +169,7 @@ mod tests {
             ..OnlyIf::default()
         };
         assert_eq!(
-            said(&only_if, &Machine::default(), None),
+            unmet_words(&only_if, &Machine::default(), None),
             [
                 "the load cannot be read on this system; leave `load_below` out here",
                 "the free memory cannot be read on this system; leave `free_memory` out here",

@@ -88,14 +88,16 @@ pub struct ScheduleStatus {
     /// The oldest due time that should have been answered by now.
     pub overdue: Option<Timestamp>,
     /// Time of the next check; now if something must run.
-    pub look_again: Option<Timestamp>,
+    #[serde(rename = "look_again")]
+    pub next_check: Option<Timestamp>,
     /// Alerts to send, unless they were sent already.
-    pub tell: Vec<Tell>,
+    #[serde(rename = "tell")]
+    pub alerts: Vec<DueAlert>,
 }
 
 /// An alert to send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Tell {
+pub struct DueAlert {
     /// The attempt that reached the limit of failures; it identifies the alert.
     pub attempt: Attempt,
     /// All failed attempts, oldest first.
@@ -148,8 +150,8 @@ pub fn decide(
     });
     ScheduleStatus {
         overdue,
-        look_again: looks.chain(next_due).min(),
-        tell: tell(schedule, &tried, &streak, now),
+        next_check: looks.chain(next_due).min(),
+        alerts: alerts(schedule, &tried, &streak, now),
         open,
         passed_over,
         last_due,
@@ -224,9 +226,13 @@ fn chosen(
     open.extend(tried.map(|(due, _)| *due));
     open.sort_unstable();
     open.dedup();
-    let most = if all { schedule.most as usize } else { 1 };
+    let count = if all {
+        schedule.catch_up_max as usize
+    } else {
+        1
+    };
     let oldest = open.first().copied();
-    let passed_over = open.len().saturating_sub(most);
+    let passed_over = open.len().saturating_sub(count);
     (open.split_off(passed_over), passed_over, oldest)
 }
 
@@ -261,17 +267,17 @@ fn streak<'a>(
 /// The alerts to send: due times with as many failed attempts as the job file allows, and the due
 /// time at which that many had failed in a row. The second rule is for jobs that are due again
 /// before their waits are over: they never fail that often on one due time.
-fn tell(
+fn alerts(
     schedule: &Schedule,
     tried: &BTreeMap<Timestamp, Vec<&Attempt>>,
     streak: &[&Attempt],
     now: Timestamp,
-) -> Vec<Tell> {
+) -> Vec<DueAlert> {
     let answered = last_answered(tried, now);
     let all = schedule.missed == Missed::All;
-    let nth = (schedule.tell_after as usize).saturating_sub(1);
+    let nth = (schedule.alert_after as usize).saturating_sub(1);
     let in_a_row = streak.get(nth).copied();
-    let told = tried.range(..=now).filter_map(|(due, attempts)| {
+    let alerts = tried.range(..=now).filter_map(|(due, attempts)| {
         let failed = failed(attempts);
         let last = failed.last()?;
         let recent = now.duration_since(last.ended.unwrap_or(last.started)) < RECENT;
@@ -280,12 +286,12 @@ fn tell(
         let worth = failed.get(nth).copied().into_iter().chain(in_a_row);
         let attempt = worth.min_by_key(|attempt| attempt.started)?;
         let failed = in_a_row.map_or(failed, |_| streak.to_vec());
-        (current && !is_answered(attempts)).then(|| Tell {
+        (current && !is_answered(attempts)).then(|| DueAlert {
             attempt: attempt.clone(),
             failed: failed.into_iter().cloned().collect(),
         })
     });
-    told.collect()
+    alerts.collect()
 }
 
 fn due_time(schedule: &Schedule, due: Timestamp, attempts: &[&Attempt], now: Timestamp) -> DueTime {

@@ -62,7 +62,7 @@ impl Call<'_> {
 
     /// Minutes of the hour at which to check: those at which the job may be due, and more, so that
     /// two checks are at most `longest` minutes apart, and at most the shortest wait of a retry.
-    fn looks(&self, longest: u32) -> Looks {
+    fn check_times(&self, longest: u32) -> CheckTimes {
         let waits = self.schedule.retry.iter().min();
         let shortest = waits.map_or(u64::MAX, Duration::as_secs) / 60;
         let fits = |step: &u32| *step <= longest && u64::from(*step) <= shortest;
@@ -70,17 +70,17 @@ impl Call<'_> {
         let due = self.calendar.minutes();
         let falls = |minute: &u32| due.iter().any(|due| due % step == minute % step);
         let minutes: Vec<u32> = (0..60).filter(falls).collect();
-        Looks { minutes, step }
+        CheckTimes { minutes, step }
     }
 }
 
 /// Minutes of the hour at which to check.
-struct Looks {
+struct CheckTimes {
     minutes: Vec<u32>,
     step: u32,
 }
 
-impl Looks {
+impl CheckTimes {
     /// The minutes as a field: all of them, every nth, or a list.
     fn field(&self, every: impl Fn(u32, u32) -> String) -> String {
         match self.minutes.as_slice() {

@@ -17,11 +17,11 @@ pub struct Machine {
 
 impl Machine {
     /// Inspects this machine and the disks of these folders, which may not exist yet.
-    pub fn look(folders: &[&Path]) -> Self {
+    pub fn inspect(folders: &[&Path]) -> Self {
         let read = |path: &str| fs::read_to_string(path).ok();
         let free = folders.iter().map(|folder| free_disk(folder));
         let memory = read("/proc/meminfo").and_then(|text| available(&text));
-        let control_group = room(
+        let control_group = available_memory(
             read("/sys/fs/cgroup/memory.max").as_deref(),
             read("/sys/fs/cgroup/memory.current").as_deref(),
             read("/sys/fs/cgroup/memory.stat").as_deref(),
@@ -44,8 +44,8 @@ impl Machine {
 /// Bytes that this user may write to the disk of a folder, or of its nearest existing parent.
 fn free_disk(folder: &Path) -> Option<u64> {
     let folder = std::path::absolute(folder).ok()?;
-    let there = folder.ancestors().find(|folder| folder.is_dir())?;
-    let disk = rustix::fs::statvfs(there).ok()?;
+    let existing = folder.ancestors().find(|folder| folder.is_dir())?;
+    let disk = rustix::fs::statvfs(existing).ok()?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
@@ -64,7 +64,7 @@ fn available(text: &str) -> Option<u64> {
 }
 
 /// Free bytes within a container's memory limit, file caches included; `None` without a limit.
-fn room(max: Option<&str>, current: Option<&str>, stat: Option<&str>) -> Option<u64> {
+fn available_memory(max: Option<&str>, current: Option<&str>, stat: Option<&str>) -> Option<u64> {
     let max: u64 = max?.trim().parse().ok()?;
     let current: u64 = current?.trim().parse().ok()?;
     let cache = stat.and_then(|stat| {
@@ -101,16 +101,25 @@ mod tests {
         assert_eq!(processors("0\n"), Some(1));
         assert_eq!(processors("3-0\n"), None);
         let stat = "anon 7\ninactive_file 300\n";
-        assert_eq!(room(Some("1000\n"), Some("900\n"), Some(stat)), Some(400));
-        assert_eq!(room(Some("1000\n"), Some("1200\n"), None), Some(0));
-        assert_eq!(room(Some("max\n"), Some("900\n"), Some(stat)), None);
+        assert_eq!(
+            available_memory(Some("1000\n"), Some("900\n"), Some(stat)),
+            Some(400)
+        );
+        assert_eq!(
+            available_memory(Some("1000\n"), Some("1200\n"), None),
+            Some(0)
+        );
+        assert_eq!(
+            available_memory(Some("max\n"), Some("900\n"), Some(stat)),
+            None
+        );
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn this_machine_has_something_to_spare() {
         let folder = crate::test_support::Folder::new();
-        let machine = Machine::look(&[&folder, &folder.join("not/there/yet")]);
+        let machine = Machine::inspect(&[&folder, &folder.join("not/there/yet")]);
         assert!(machine.load.is_some_and(|load| load >= 0.0));
         assert!(machine.processors >= 1);
         assert!(machine.free_disk.is_some_and(|bytes| bytes > 1 << 20));

@@ -158,12 +158,12 @@ impl World {
         let schedule = Schedule {
             cron: cron.to_string(),
             missed: Missed::Latest,
-            most: 10,
+            catch_up_max: 10,
             retry: [1, 4, 24]
                 .map(|hours| Duration::from_secs(hours * 3600))
                 .into(),
             admin: String::new(),
-            tell_after: 3,
+            alert_after: 3,
             only_if: OnlyIf::default(),
         };
         Self {
@@ -177,17 +177,17 @@ impl World {
         }
     }
 
-    fn look(&self) -> ScheduleStatus {
-        let kept = &self.archive[self.archive.len().saturating_sub(self.keeps)..];
-        decide(&self.schedule, &self.calendar, kept, self.now)
+    fn status(&self) -> ScheduleStatus {
+        let newest = &self.archive[self.archive.len().saturating_sub(self.keeps)..];
+        decide(&self.schedule, &self.calendar, newest, self.now)
     }
 
     /// Runs what is due, oldest first, until nothing is left; returns the status.
     fn tick(&mut self) -> ScheduleStatus {
         loop {
-            let standing = self.look();
-            let Some(due) = standing.now().next().map(|due| due.due) else {
-                return standing;
+            let status = self.status();
+            let Some(due) = status.now().next().map(|due| due.due) else {
+                return status;
             };
             let n = self.archive.len();
             let started = self.now;
@@ -208,7 +208,7 @@ impl World {
     /// Checks at every possible change, and runs what is due.
     fn follow(&mut self, end: Timestamp) {
         loop {
-            match self.tick().look_again {
+            match self.tick().next_check {
                 Some(next) if next < end => self.now = next,
                 _ => break self.now = end,
             }
@@ -221,7 +221,7 @@ impl World {
     }
 
     /// Start times and due times of attempts, in local time.
-    fn told(&self) -> Vec<String> {
+    fn attempts(&self) -> Vec<String> {
         let wall = |instant| {
             self.calendar
                 .zone()
@@ -229,8 +229,8 @@ impl World {
                 .strftime("%d %H:%M")
         };
         let attempts = self.archive.iter();
-        let told = attempts.map(|a| format!("{} for {}", wall(a.started), wall(a.due)));
-        told.collect()
+        let rows = attempts.map(|a| format!("{} for {}", wall(a.started), wall(a.due)));
+        rows.collect()
     }
 }
 
@@ -298,11 +298,11 @@ fn looks_at_fixed_minutes_run_every_due_time_once() {
             let mut world = World::new(case.cron, zone, "2026-01-01T00:00:00Z");
             world.keeps = 20;
             // Like cron: on the minute, however long the previous run took.
-            let mut look = *due.iter().find(|due| **due >= start).unwrap();
-            while look < end {
-                world.now = world.now.max(look);
+            let mut check = *due.iter().find(|due| **due >= start).unwrap();
+            while check < end {
+                world.now = world.now.max(check);
                 world.tick();
-                look += 15 * MINUTE;
+                check += 15 * MINUTE;
             }
             assert_eq!(world.due()[1..], part(&due, start, end), "{zone}");
         }

@@ -1,6 +1,6 @@
 //! Describes the status of a job's schedule in words.
 
-use super::{Calendar, DueTime, ManualRun, ScheduleStatus, State, Tell};
+use super::{Calendar, DueAlert, DueTime, ManualRun, ScheduleStatus, State};
 use jiff::Timestamp;
 use retrocast_domain::number::plural;
 use serde::Serialize;
@@ -29,10 +29,10 @@ impl Health {
 }
 
 /// Derives the health of a job from its status.
-pub fn health(standing: &ScheduleStatus) -> Health {
-    if standing.failures > 0 {
+pub fn health(status: &ScheduleStatus) -> Health {
+    if status.failures > 0 {
         Health::Failing
-    } else if standing.overdue.is_some() {
+    } else if status.overdue.is_some() {
         Health::Overdue
     } else {
         Health::Good
@@ -48,21 +48,21 @@ impl Calendar {
 
     /// Describes the status of a job in one line; `manual` is the newest success of a run that was
     /// started by hand.
-    pub fn standing_words(&self, standing: &ScheduleStatus, manual: Option<&ManualRun>) -> String {
+    pub fn status_words(&self, status: &ScheduleStatus, manual: Option<&ManualRun>) -> String {
         let mut parts = Vec::new();
-        if standing.failures > 0 {
-            let n = u64::from(standing.failures);
+        if status.failures > 0 {
+            let n = u64::from(status.failures);
             let row = if n == 1 { "" } else { " in a row" };
             parts.push(format!("{} failed{row}", plural(n, "attempt")));
-            let error = standing.last_attempt.as_ref();
+            let error = status.last_attempt.as_ref();
             parts.extend(error.and_then(|attempt| attempt.error.clone()));
         }
-        parts.extend(standing.open.iter().map(|open| self.due_words(open)));
-        match standing.passed_over {
+        parts.extend(status.open.iter().map(|open| self.due_words(open)));
+        match status.passed_over {
             0 => {}
             n => parts.push(format!("{} passed over", plural(n as u64, "missed run"))),
         }
-        let scheduled = standing.last_success.as_ref();
+        let scheduled = status.last_success.as_ref();
         let scheduled = scheduled.map(|attempt| attempt.ended.unwrap_or(attempt.started));
         let manual = manual.filter(|manual| scheduled.is_none_or(|ended| manual.ended > ended));
         if let Some(ManualRun { ended, window, .. }) = manual {
@@ -77,7 +77,7 @@ impl Calendar {
             (None, Some(_)) => "no scheduled success yet".to_string(),
             (None, None) => "no success yet".to_string(),
         });
-        if let Some(next) = standing.next_due {
+        if let Some(next) = status.next_due {
             parts.push(format!("next due {}", self.words(next)));
         }
         parts.join(", ")
@@ -99,16 +99,16 @@ impl Calendar {
     }
 
     /// Describes what follows a failure, as a sentence for the recipient of the alert.
-    pub fn next_words(&self, tell: &Tell, standing: &ScheduleStatus) -> String {
-        let mut open = standing.open.iter();
-        let state = open.find(|open| open.due == tell.attempt.due);
+    pub fn next_words(&self, alert: &DueAlert, status: &ScheduleStatus) -> String {
+        let mut open = status.open.iter();
+        let state = open.find(|open| open.due == alert.attempt.due);
         match state.map(|open| open.state) {
             Some(State::Waits { until }) => {
                 format!("It is tried again from {}.", self.words(until))
             }
             Some(State::Now | State::Running) => "It is tried again now.".to_string(),
             _ => {
-                let next = standing.next_due.map_or_else(String::new, |next| {
+                let next = status.next_due.map_or_else(String::new, |next| {
                     format!("; the job is due again {}", self.words(next))
                 });
                 format!("It is not tried again{next}.")
@@ -147,20 +147,18 @@ mod tests {
         let schedule = Schedule {
             cron: "0 9 * * MON".to_string(),
             missed,
-            most: 10,
+            catch_up_max: 10,
             retry: vec![Duration::from_secs(3600)],
             admin: String::new(),
-            tell_after: 2,
+            alert_after: 2,
             only_if: OnlyIf::default(),
         };
         let calendar = Calendar::new(&schedule.cron, "Europe/London").unwrap();
-        let standing = decide(&schedule, &calendar, attempts, now.parse().unwrap());
-        let said = calendar
-            .standing_words(&standing, None)
-            .replace('\u{a0}', " ");
-        assert_eq!((health(&standing), said.as_str()), (health_is, words));
-        for tell in &standing.tell {
-            let next = calendar.next_words(tell, &standing);
+        let status = decide(&schedule, &calendar, attempts, now.parse().unwrap());
+        let text = calendar.status_words(&status, None).replace('\u{a0}', " ");
+        assert_eq!((health(&status), text.as_str()), (health_is, words));
+        for alert in &status.alerts {
+            let next = calendar.next_words(alert, &status);
             assert_eq!(
                 next,
                 "It is not tried again; the job is due again 2026-11-23 09:00 GMT."
@@ -240,10 +238,10 @@ mod tests {
         let schedule = Schedule {
             cron: "0 9 * * MON".to_string(),
             missed: Missed::Latest,
-            most: 10,
+            catch_up_max: 10,
             retry: Vec::new(),
             admin: String::new(),
-            tell_after: 1,
+            alert_after: 1,
             only_if: OnlyIf::default(),
         };
         let manual = ManualRun {
@@ -252,8 +250,8 @@ mod tests {
             ended: "2026-11-16T12:00:00Z".parse().unwrap(),
         };
         let words = |attempts: &[Attempt], now: &str| {
-            let standing = decide(&schedule, &calendar, attempts, now.parse().unwrap());
-            calendar.standing_words(&standing, Some(&manual))
+            let status = decide(&schedule, &calendar, attempts, now.parse().unwrap());
+            calendar.status_words(&status, Some(&manual))
         };
         let by_hand = "last success 2026-11-16 12:00 GMT, started by hand, on 2026-W46";
         assert_eq!(

@@ -6,33 +6,33 @@ use super::{
 };
 
 #[test]
-fn what_is_no_repository_is_told() {
+fn what_is_no_repository_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().display();
-    let said = error(&format!("git+file://{path}/none"));
+    let message = error(&format!("git+file://{path}/none"));
     assert!(
-        said.contains("is not a git repository: No such file or directory"),
-        "{said}"
+        message.contains("is not a git repository: No such file or directory"),
+        "{message}"
     );
-    let said = error(&format!("git+file://{path}"));
-    assert!(said.contains("is not a git repository: "), "{said}");
+    let message = error(&format!("git+file://{path}"));
+    assert!(message.contains("is not a git repository: "), "{message}");
     assert!(
-        said.ends_with("name the folder that holds .git, or a bare repository"),
-        "{said}"
+        message.ends_with("name the folder that holds .git, or a bare repository"),
+        "{message}"
     );
     std::fs::write(folder.path().join("file"), "x").unwrap();
-    let said = error(&format!("git+file://{path}/file"));
+    let message = error(&format!("git+file://{path}/file"));
     assert!(
-        said.contains("is not a git repository: it is a file"),
-        "{said}"
+        message.contains("is not a git repository: it is a file"),
+        "{message}"
     );
 }
 
 #[test]
-fn an_empty_repository_is_told() {
+fn an_empty_repository_is_reported() {
     let repo = Fixture::new();
-    let said = error(&repo.uri(""));
-    assert!(said.contains("has no commit on main yet"), "{said}");
+    let message = error(&repo.uri(""));
+    assert!(message.contains("has no commit on main yet"), "{message}");
 }
 
 #[test]
@@ -52,19 +52,19 @@ fn a_shallow_clone_is_refused() {
         &from,
         clone.to_str().unwrap(),
     ]);
-    let said = error(&format!("git+file://{}", clone.display()));
+    let message = error(&format!("git+file://{}", clone.display()));
     assert!(
-        said.contains("is a shallow clone: its older commits are missing"),
-        "{said}"
+        message.contains("is a shallow clone: its older commits are missing"),
+        "{message}"
     );
     assert!(
-        said.ends_with("complete it with `git fetch --unshallow`"),
-        "{said}"
+        message.ends_with("complete it with `git fetch --unshallow`"),
+        "{message}"
     );
 }
 
 #[test]
-fn a_partial_clone_is_told_when_something_is_missing() {
+fn a_partial_clone_is_reported_when_something_is_missing() {
     let mut repo = Fixture::new();
     repo.write("a", "1\n");
     repo.commit("one");
@@ -79,15 +79,15 @@ fn a_partial_clone_is_told_when_something_is_missing() {
         &from,
         clone.to_str().unwrap(),
     ]);
-    let said = error(&format!("git+file://{}", clone.display()));
+    let message = error(&format!("git+file://{}", clone.display()));
     assert!(
-        said.contains("complete a partial clone with `git fetch --refetch --no-filter`"),
-        "{said}"
+        message.contains("complete a partial clone with `git fetch --refetch --no-filter`"),
+        "{message}"
     );
 }
 
 #[test]
-fn damage_is_told_with_the_object() {
+fn damage_is_reported_with_the_object() {
     let mut repo = Fixture::new();
     repo.write("a", "1\n");
     repo.commit("one");
@@ -95,10 +95,10 @@ fn damage_is_told_with_the_object() {
     let file = repo.path.join(".git/objects").join(&id[..2]).join(&id[2..]);
     std::fs::remove_file(&file).unwrap();
     std::fs::write(&file, "rubbish").unwrap();
-    let said = error(&repo.uri(""));
+    let message = error(&repo.uri(""));
     assert!(
-        said.contains(&id) && said.contains("; look into it with `git fsck`"),
-        "{said}"
+        message.contains(&id) && message.contains("; look into it with `git fsck`"),
+        "{message}"
     );
 }
 

@@ -1,6 +1,6 @@
 //! Repositories made with `git` in temporary folders.
 
-use crate::{HistoryError, Place, Repository};
+use crate::{HistoryError, Repository, RepositoryUri};
 use serde_json::Value;
 use std::{
     ffi::OsStr,
@@ -31,7 +31,7 @@ pub fn git(folder: &Path) -> Command {
 }
 
 /// The standard output of a command, which must succeed.
-pub fn said(command: &mut Command) -> Vec<u8> {
+pub fn stdout_of(command: &mut Command) -> Vec<u8> {
     let output = command.output().unwrap();
     assert!(
         output.status.success(),
@@ -62,7 +62,7 @@ impl Fixture {
         init.args(["init", "-q", "-b", "main"])
             .args(arguments)
             .arg(&path);
-        said(&mut init);
+        stdout_of(&mut init);
         Self {
             _folder: folder,
             path,
@@ -72,7 +72,7 @@ impl Fixture {
 
     /// Runs git and returns the first line of its output.
     pub fn git(&self, arguments: &[&str]) -> String {
-        let text = said(self.command().args(arguments));
+        let text = stdout_of(self.command().args(arguments));
         let text = String::from_utf8_lossy(&text).into_owned();
         text.lines().next().unwrap_or("").to_string()
     }
@@ -148,12 +148,12 @@ impl Fixture {
         String::from_utf8(output.stdout).unwrap().trim().to_string()
     }
 
-    pub fn uri(&self, behind: &str) -> String {
-        format!("git+file://{}{behind}", self.path.display())
+    pub fn uri(&self, suffix: &str) -> String {
+        format!("git+file://{}{suffix}", self.path.display())
     }
 
-    pub fn records(&self, behind: &str) -> Vec<Value> {
-        records(&self.uri(behind)).unwrap()
+    pub fn records(&self, suffix: &str) -> Vec<Value> {
+        records(&self.uri(suffix)).unwrap()
     }
 
     /// Path, status, and lines added and deleted for every file of a commit.
@@ -180,7 +180,7 @@ fn shown(record: &Value) -> String {
 /// The records that a URI names, with an empty cache.
 pub fn records(uri: &str) -> Result<Vec<Value>, HistoryError> {
     let cache = tempfile::tempdir().unwrap();
-    let repository = Repository::open(&Place::parse(uri)?, cache.path(), &GO)?;
+    let repository = Repository::open(&RepositoryUri::parse(uri)?, cache.path(), &GO)?;
     written(&repository)
 }
 

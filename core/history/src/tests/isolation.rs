@@ -2,10 +2,10 @@
 //! result.
 
 use super::{
-    fixture::{Fixture, GO, error, git, records, said},
+    fixture::{Fixture, GO, error, git, records, stdout_of},
     web::{PASSWORD, Web},
 };
-use crate::{Place, Repository, mirror, place::Account};
+use crate::{Repository, RepositoryUri, mirror, uri::Account};
 use std::{
     fs,
     path::Path,
@@ -59,7 +59,7 @@ fn hostile(marks: &Path) -> Fixture {
     let touch = |name: &str| format!("touch '{}'", marks.join(name).display());
     let program = |file: &Path, name: &str| {
         fs::write(file, format!("#!/bin/sh\n{}\n", touch(name))).unwrap();
-        said(Command::new("chmod").arg("+x").arg(file));
+        stdout_of(Command::new("chmod").arg("+x").arg(file));
     };
     let mut included = String::new();
     for name in PROGRAMS {
@@ -113,8 +113,8 @@ fn programs_of_a_repository_do_not_run() {
         });
     let head = repo.git(&["rev-parse", "HEAD"]);
     for kind in ["commits", "file_changes"] {
-        for place in ["", "?branch=main"] {
-            assert!(!repo.records(&format!("{place}#{kind}")).is_empty());
+        for query in ["", "?branch=main"] {
+            assert!(!repo.records(&format!("{query}#{kind}")).is_empty());
         }
     }
     assert!(error(&repo.uri("?branch=mian")).contains("did you mean"));
@@ -172,8 +172,8 @@ fn child() {
         return;
     };
     let cache = tempfile::tempdir().unwrap();
-    let written = Place::parse(&uri)
-        .and_then(|place| Repository::open(&place, cache.path(), &GO))
+    let written = RepositoryUri::parse(&uri)
+        .and_then(|uri| Repository::open(&uri, cache.path(), &GO))
         .and_then(|repository| {
             let mut out = Vec::new();
             repository.write(&mut out, &GO).map(|_| out)
@@ -209,8 +209,8 @@ fn the_machine_has_no_say_in_records() {
     let uri = repo.uri("#file_changes");
     let plain = answer(&uri, &[]);
     assert!(plain.contains("renamed"), "{plain}");
-    let home = tempfile::tempdir().unwrap();
-    let attributes = home.path().join("attributes");
+    let location = tempfile::tempdir().unwrap();
+    let attributes = location.path().join("attributes");
     fs::write(&attributes, "*.x -diff\n").unwrap();
     let config = format!(
         "[core]\nattributesFile = {}\nquotePath = true\nfsmonitor = false\n[diff]\nrenames = false\n\
@@ -218,10 +218,10 @@ fn the_machine_has_no_say_in_records() {
          [log]\nshowRoot = false\n[alias]\nlog = !false\n",
         attributes.display()
     );
-    fs::write(home.path().join(".gitconfig"), &config).unwrap();
-    let home = home.path().to_str().unwrap();
+    fs::write(location.path().join(".gitconfig"), &config).unwrap();
+    let location = location.path().to_str().unwrap();
     let environment = [
-        ("HOME", home),
+        ("HOME", location),
         ("LC_ALL", "de_DE.UTF-8"),
         ("GIT_DIR", "/nowhere"),
         ("GIT_OBJECT_DIRECTORY", "/nowhere"),
@@ -255,7 +255,7 @@ fn a_missing_or_old_git_is_reported() {
     );
     let program = folder.path().join("git");
     fs::write(&program, "#!/bin/sh\necho git version 2.30.2\n").unwrap();
-    said(Command::new("chmod").arg("+x").arg(&program));
+    stdout_of(Command::new("chmod").arg("+x").arg(&program));
     let old = answer(&repo.uri(""), &path);
     assert!(
         old.starts_with("this machine has \"git version 2.30.2\"; install"),
@@ -273,8 +273,8 @@ fn the_helper_of_the_user_has_the_password() {
     };
     web.mood(PASSWORD);
     let uri = format!("git+http://{}/repo/.git", web.address);
-    let home = tempfile::tempdir().unwrap();
-    let ask = || answer(&uri, &[("HOME", home.path().to_str().unwrap())]);
+    let location = tempfile::tempdir().unwrap();
+    let ask = || answer(&uri, &[("HOME", location.path().to_str().unwrap())]);
     assert!(
         ask().contains("requires authentication: could not read Username"),
         "{}",
@@ -282,7 +282,7 @@ fn the_helper_of_the_user_has_the_password() {
     );
     let helper =
         "[credential]\nhelper = \"!f() { echo username=ann; echo password=s3cret; }; f\"\n";
-    fs::write(home.path().join(".gitconfig"), helper).unwrap();
+    fs::write(location.path().join(".gitconfig"), helper).unwrap();
     assert_eq!(ask().lines().count(), 1, "{}", ask());
     assert!(ask().contains("\"subject\":\"one\""), "{}", ask());
 }
@@ -302,8 +302,8 @@ fn the_password_of_the_uri_reaches_its_host_alone() {
             user: "ann".to_string(),
             password: password.to_string(),
         };
-        let place = Place::parse(&format!("git+{url}")).unwrap();
-        mirror::fetch(&place, url, Some(&account), cache.path(), &GO)
+        let uri = RepositoryUri::parse(&format!("git+{url}")).unwrap();
+        mirror::fetch(&uri, url, Some(&account), cache.path(), &GO)
     };
     let url = format!("http://{}/repo/.git", web.address);
     let (mirror, _) = fetch(&url, "s3cret").unwrap();

@@ -7,7 +7,7 @@ mod fixture;
 mod isolation;
 mod oracle;
 mod order;
-mod place;
 mod real;
 mod server;
+mod uri;
 mod web;

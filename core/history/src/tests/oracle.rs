@@ -1,13 +1,13 @@
 //! Compares our records of a repository with the output of `git log --numstat -M`.
 
-use super::fixture::{git, records, said};
+use super::fixture::{git, records, stdout_of};
 use crate::text::{exact, prose};
 use serde_json::Value;
 use std::{collections::HashMap, path::Path};
 
 /// A commit as reported by git.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct ExpectedCommit {
     id: String,
     parents: Vec<String>,
     authored: i64,
@@ -30,13 +30,13 @@ pub struct Line {
 
 /// How many equal commits and files were compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Checked {
+pub struct CheckedCounts {
     pub commits: usize,
     pub files: usize,
 }
 
 /// Compares every commit and every file of the branch that is checked out.
-pub fn same_as_git(repository: &Path) -> Checked {
+pub fn same_as_git(repository: &Path) -> CheckedCounts {
     let uri = format!("git+file://{}", repository.display());
     let commits = records(&uri).unwrap();
     let mut files: HashMap<String, Vec<Line>> = HashMap::new();
@@ -44,37 +44,40 @@ pub fn same_as_git(repository: &Path) -> Checked {
         let commit = record["commit"].as_str().unwrap().to_string();
         files.entry(commit).or_default().push(ours(&record));
     }
-    let told = told(repository);
-    assert_eq!(commits.len(), told.len(), "as many commits");
-    let mut by_id: HashMap<&str, &Told> =
-        told.iter().map(|told| (told.id.as_str(), told)).collect();
-    let mut checked = Checked {
+    let expected = expected(repository);
+    assert_eq!(commits.len(), expected.len(), "as many commits");
+    let mut by_id: HashMap<&str, &ExpectedCommit> = expected
+        .iter()
+        .map(|commit| (commit.id.as_str(), commit))
+        .collect();
+    let mut checked = CheckedCounts {
         commits: 0,
         files: 0,
     };
     for record in &commits {
-        let mut mine = commit(record);
-        mine.files = files.remove(&mine.id).unwrap_or_default();
-        let told = by_id
-            .remove(mine.id.as_str())
+        let mut actual = commit(record);
+        actual.files = files.remove(&actual.id).unwrap_or_default();
+        let expected = by_id
+            .remove(actual.id.as_str())
             .expect("a commit that git tells of");
-        for (mine, told) in mine.files.iter().zip(&told.files) {
-            assert_eq!(mine, told, "in commit {}", record["id"]);
+        for (actual, expected) in actual.files.iter().zip(&expected.files) {
+            assert_eq!(actual, expected, "in commit {}", record["id"]);
         }
-        assert_eq!(&mine, told, "{}", repository.display());
+        assert_eq!(&actual, expected, "{}", repository.display());
         let sum = |of: fn(&(u64, u64)) -> u64| -> u64 {
-            told.files
+            expected
+                .files
                 .iter()
                 .filter_map(|file| file.lines)
                 .map(|lines| of(&lines))
                 .sum()
         };
-        assert_eq!(record["files_changed"], told.files.len());
+        assert_eq!(record["files_changed"], expected.files.len());
         assert_eq!(record["lines_added"], sum(|lines| lines.0));
         assert_eq!(record["lines_deleted"], sum(|lines| lines.1));
-        assert_eq!(record["is_merge"], told.parents.len() > 1);
+        assert_eq!(record["is_merge"], expected.parents.len() > 1);
         checked.commits += 1;
-        checked.files += told.files.len();
+        checked.files += expected.files.len();
     }
     assert!(
         files.is_empty() && by_id.is_empty(),
@@ -92,9 +95,9 @@ fn text(record: &Value, key: &str) -> String {
     record[key].as_str().unwrap().to_string()
 }
 
-fn commit(record: &Value) -> Told {
+fn commit(record: &Value) -> ExpectedCommit {
     let parents = record["parents"].as_array().unwrap();
-    Told {
+    ExpectedCommit {
         id: text(record, "id"),
         parents: parents
             .iter()
@@ -125,7 +128,7 @@ fn ours(record: &Value) -> Line {
 }
 
 /// Runs git with the attributes of the commit at the head and default settings otherwise.
-fn told(repository: &Path) -> Vec<Told> {
+fn expected(repository: &Path) -> Vec<ExpectedCommit> {
     let run = |more: &[&str], format: &str| {
         let mut log = git(repository);
         log.args([
@@ -139,7 +142,7 @@ fn told(repository: &Path) -> Vec<Told> {
         .arg("--encoding=UTF-8")
         .args(more)
         .arg(format!("--format=%x01{format}%x03"));
-        said(&mut log)
+        stdout_of(&mut log)
     };
     let numbers = run(&["--numstat"], "%H");
     let raw = run(&["--raw"], "%H");
@@ -150,13 +153,13 @@ fn told(repository: &Path) -> Vec<Told> {
     let numbers = by_commit(&numbers);
     let raw = by_commit(&raw);
     let heads = heads.split(|byte| *byte == 1).skip(1);
-    let told = heads.map(|head| {
+    let expected = heads.map(|head| {
         let end = head.iter().rposition(|byte| *byte == 3).unwrap();
         let parts: Vec<&[u8]> = head[..end].split(|byte| *byte == 2).collect();
         let part = |at: usize| exact(parts[at]);
         let id = part(0);
         let files = lines(numbers[id.as_bytes()], raw[id.as_bytes()]);
-        Told {
+        ExpectedCommit {
             parents: part(1)
                 .split_whitespace()
                 .map(ToString::to_string)
@@ -170,7 +173,7 @@ fn told(repository: &Path) -> Vec<Told> {
             files,
         }
     });
-    told.collect()
+    expected.collect()
 }
 
 /// The output that follows each commit's id.

@@ -1,7 +1,7 @@
 //! Which commits are recorded, in which order, and what the identity depends on.
 
 use super::fixture::{Fixture, GO, error, records, written};
-use crate::{Place, Repository};
+use crate::{Repository, RepositoryUri};
 use serde_json::Value;
 use std::{
     path::Path,
@@ -101,7 +101,7 @@ fn since_looks_behind_a_slow_clock() {
 }
 
 #[test]
-fn branches_are_found_and_missing_ones_are_told() {
+fn branches_are_found_and_missing_ones_are_reported() {
     let repo = branches();
     let side = repo.records("?branch=side");
     assert_eq!(subjects(&side), ["1 root", "3 side", "5 side"]);
@@ -126,9 +126,9 @@ fn branches_are_found_and_missing_ones_are_told() {
 #[test]
 fn the_identity_changes_with_the_records() {
     let mut repo = branches();
-    let identity = |repo: &Fixture, behind: &str| {
-        let place = Place::parse(&repo.uri(behind)).unwrap();
-        Repository::open(&place, Path::new("/nowhere"), &GO)
+    let identity = |repo: &Fixture, suffix: &str| {
+        let uri = RepositoryUri::parse(&repo.uri(suffix)).unwrap();
+        Repository::open(&uri, Path::new("/nowhere"), &GO)
             .unwrap()
             .identity()
     };
@@ -158,7 +158,7 @@ fn nothing_is_written_into_the_repository() {
     let list = || {
         let mut find = std::process::Command::new("find");
         let find = find.arg(&repo.path).args(["-printf", "%p %s %T@ %m\n"]);
-        super::fixture::said(find)
+        super::fixture::stdout_of(find)
     };
     let before = list();
     repo.records("#file_changes");
@@ -168,8 +168,8 @@ fn nothing_is_written_into_the_repository() {
 #[test]
 fn bare_repositories_worktrees_and_packs_are_read_alike() {
     let repo = branches();
-    let place = Place::parse(&repo.uri("")).unwrap();
-    let mine = written(&Repository::open(&place, Path::new("/nowhere"), &GO).unwrap()).unwrap();
+    let uri = RepositoryUri::parse(&repo.uri("")).unwrap();
+    let actual = written(&Repository::open(&uri, Path::new("/nowhere"), &GO).unwrap()).unwrap();
     let beside = |name: &str| repo.path.with_file_name(name);
     repo.git(&[
         "clone",
@@ -190,7 +190,7 @@ fn bare_repositories_worktrees_and_packs_are_read_alike() {
     for name in ["repo", "bare.git", "tree", "repo/.git"] {
         assert_eq!(
             records(&format!("git+file://{}", beside(name).display())).unwrap(),
-            mine
+            actual
         );
     }
 }
@@ -199,8 +199,8 @@ fn bare_repositories_worktrees_and_packs_are_read_alike() {
 fn cancelling_ends_it() {
     let repo = branches();
     let stop = AtomicBool::new(false);
-    let place = Place::parse(&repo.uri("")).unwrap();
-    let repository = Repository::open(&place, Path::new("/nowhere"), &stop).unwrap();
+    let uri = RepositoryUri::parse(&repo.uri("")).unwrap();
+    let repository = Repository::open(&uri, Path::new("/nowhere"), &stop).unwrap();
     stop.store(true, Ordering::Relaxed);
     let result = repository.write(&mut Vec::new(), &stop);
     assert_eq!(result.unwrap_err().to_string(), "cancelled");

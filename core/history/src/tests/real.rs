@@ -5,7 +5,7 @@ use super::{fixture::git, oracle::same_as_git};
 use std::path::Path;
 
 #[test]
-fn this_project_is_told_as_git_tells_it() {
+fn this_project_is_read_as_git_reads_it() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let has_history = git(&root)
         .args(["rev-parse", "--is-shallow-repository"])

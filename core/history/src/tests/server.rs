@@ -4,7 +4,7 @@ use super::{
     fixture::{Fixture, GO, written},
     web::{ASK, BREAK, BUSY, NONE, SPOIL, STALL, WELL, Web},
 };
-use crate::{HistoryError, Place, Repository};
+use crate::{HistoryError, Repository, RepositoryUri};
 use serde_json::Value;
 use std::{
     path::Path,
@@ -12,13 +12,13 @@ use std::{
 };
 
 /// A repository with a server in front of it, and a cache.
-struct Served {
+struct ServedRepository {
     repo: Fixture,
     web: Web,
     cache: tempfile::TempDir,
 }
 
-impl Served {
+impl ServedRepository {
     fn start(arguments: &[&str]) -> Option<Self> {
         let mut repo = Fixture::with(arguments);
         let web = Web::start(repo.path.parent().unwrap())?;
@@ -33,17 +33,17 @@ impl Served {
         Some(Self { repo, web, cache })
     }
 
-    fn open(&self, behind: &str) -> Result<Repository, HistoryError> {
-        let uri = format!("git+http://{}/repo/.git{behind}", self.web.address);
-        Repository::open(&Place::parse(&uri).unwrap(), self.cache.path(), &GO)
+    fn open(&self, suffix: &str) -> Result<Repository, HistoryError> {
+        let uri = format!("git+http://{}/repo/.git{suffix}", self.web.address);
+        Repository::open(&RepositoryUri::parse(&uri).unwrap(), self.cache.path(), &GO)
     }
 
-    fn records(&self, behind: &str) -> Vec<Value> {
-        written(&self.open(behind).unwrap()).unwrap()
+    fn records(&self, suffix: &str) -> Vec<Value> {
+        written(&self.open(suffix).unwrap()).unwrap()
     }
 
-    fn error(&self, behind: &str) -> HistoryError {
-        self.open(behind).err().expect("an error")
+    fn error(&self, suffix: &str) -> HistoryError {
+        self.open(suffix).err().expect("an error")
     }
 
     /// Every file of the cache below the mirror's folder.
@@ -76,7 +76,7 @@ fn is(name: &str, extension: &str) -> bool {
 
 #[test]
 fn a_server_is_cloned_once_and_then_brought_up_to_date() {
-    let Some(mut served) = Served::start(&[]) else {
+    let Some(mut served) = ServedRepository::start(&[]) else {
         return;
     };
     for what in ["", "#file_changes"] {
@@ -106,7 +106,7 @@ fn a_server_is_cloned_once_and_then_brought_up_to_date() {
 
 #[test]
 fn branches_share_a_mirror_and_may_be_rewritten() {
-    let Some(mut served) = Served::start(&[]) else {
+    let Some(mut served) = ServedRepository::start(&[]) else {
         return;
     };
     served.repo.git(&["checkout", "-q", "-b", "a", "HEAD~"]);
@@ -125,10 +125,10 @@ fn branches_share_a_mirror_and_may_be_rewritten() {
     assert_eq!(served.records("?branch=a")[1]["subject"], "rewritten");
     served.repo.git(&["branch", "-m", "a", "a/b"]);
     assert_eq!(served.records("?branch=a/b").len(), 2);
-    let said = served.error("?branch=mian").to_string();
+    let message = served.error("?branch=mian").to_string();
     assert!(
-        said.ends_with("has no branch \"mian\", did you mean `main`?; fix `branch` in the uri"),
-        "{said}"
+        message.ends_with("has no branch \"mian\", did you mean `main`?; fix `branch` in the uri"),
+        "{message}"
     );
     let folders = std::fs::read_dir(served.cache.path()).unwrap().flatten();
     assert_eq!(folders.filter(|entry| entry.path().is_dir()).count(), 1);
@@ -136,7 +136,7 @@ fn branches_share_a_mirror_and_may_be_rewritten() {
 
 #[test]
 fn an_interrupted_clone_is_taken_up_again() {
-    let Some(served) = Served::start(&[]) else {
+    let Some(served) = ServedRepository::start(&[]) else {
         return;
     };
     for mood in [BREAK, SPOIL] {
@@ -173,7 +173,7 @@ fn an_interrupted_clone_is_taken_up_again() {
 
 #[test]
 fn an_update_that_breaks_leaves_the_mirror_as_it_was() {
-    let Some(mut served) = Served::start(&[]) else {
+    let Some(mut served) = ServedRepository::start(&[]) else {
         return;
     };
     served.records("");
@@ -190,7 +190,7 @@ fn an_update_that_breaks_leaves_the_mirror_as_it_was() {
 
 #[test]
 fn a_damaged_mirror_is_made_anew() {
-    let Some(served) = Served::start(&[]) else {
+    let Some(served) = ServedRepository::start(&[]) else {
         return;
     };
     served.records("");
@@ -210,7 +210,7 @@ fn a_damaged_mirror_is_made_anew() {
 
 #[test]
 fn a_server_names_objects_by_sha_256() {
-    let Some(served) = Served::start(&["--object-format=sha256"]) else {
+    let Some(served) = ServedRepository::start(&["--object-format=sha256"]) else {
         return;
     };
     assert_eq!(served.records(""), served.repo.records(""));
@@ -218,8 +218,8 @@ fn a_server_names_objects_by_sha_256() {
 }
 
 #[test]
-fn what_a_server_refuses_is_told() {
-    let Some(served) = Served::start(&[]) else {
+fn what_a_server_refuses_is_reported() {
+    let Some(served) = ServedRepository::start(&[]) else {
         return;
     };
     let address = format!("http://{}/repo/.git", served.web.address);
@@ -237,8 +237,8 @@ fn what_a_server_refuses_is_told() {
     served.web.mood(BUSY);
     let error = served.error("");
     assert!(error.to_string().contains("503"), "{error}");
-    let place = Place::parse("git+http://127.0.0.1:1/repo").unwrap();
-    let error = Repository::open(&place, served.cache.path(), &GO)
+    let uri = RepositoryUri::parse("git+http://127.0.0.1:1/repo").unwrap();
+    let error = Repository::open(&uri, served.cache.path(), &GO)
         .err()
         .unwrap();
     assert!(
@@ -250,16 +250,16 @@ fn what_a_server_refuses_is_told() {
 }
 
 #[test]
-fn an_empty_repository_on_a_server_is_told() {
+fn an_empty_repository_on_a_server_is_reported() {
     let repo = Fixture::new();
     let Some(web) = Web::start(repo.path.parent().unwrap()) else {
         return;
     };
     let cache = tempfile::tempdir().unwrap();
     let uri = format!("git+http://{}/repo/.git", web.address);
-    let open = |behind: &str| {
-        let place = Place::parse(&format!("{uri}{behind}")).unwrap();
-        Repository::open(&place, cache.path(), &GO)
+    let open = |suffix: &str| {
+        let uri = RepositoryUri::parse(&format!("{uri}{suffix}")).unwrap();
+        Repository::open(&uri, cache.path(), &GO)
             .err()
             .unwrap()
             .to_string()
@@ -274,7 +274,7 @@ fn an_empty_repository_on_a_server_is_told() {
 
 #[test]
 fn a_shallow_repository_on_a_server_is_refused_until_it_is_complete() {
-    let Some(served) = Served::start(&[]) else {
+    let Some(served) = ServedRepository::start(&[]) else {
         return;
     };
     let clone = served.repo.path.with_file_name("clone");
@@ -282,11 +282,11 @@ fn a_shallow_repository_on_a_server_is_refused_until_it_is_complete() {
     let to = clone.to_str().unwrap();
     served.repo.git(&["clone", "-q", "--depth", "1", &from, to]);
     let uri = format!("git+http://{}/clone/.git", served.web.address);
-    let place = Place::parse(&uri).unwrap();
-    let open = || Repository::open(&place, served.cache.path(), &GO);
+    let uri = RepositoryUri::parse(&uri).unwrap();
+    let open = || Repository::open(&uri, served.cache.path(), &GO);
     for _ in 0..2 {
-        let said = open().err().unwrap().to_string();
-        assert!(said.contains("is a shallow clone"), "{said}");
+        let message = open().err().unwrap().to_string();
+        assert!(message.contains("is a shallow clone"), "{message}");
     }
     served.repo.git(&["-C", to, "fetch", "-q", "--unshallow"]);
     assert_eq!(written(&open().unwrap()).unwrap().len(), 2);
@@ -294,12 +294,16 @@ fn a_shallow_repository_on_a_server_is_refused_until_it_is_complete() {
 
 #[test]
 fn cancelling_ends_a_fetch() {
-    let Some(served) = Served::start(&[]) else {
+    let Some(served) = ServedRepository::start(&[]) else {
         return;
     };
     let uri = format!("git+http://{}/repo/.git", served.web.address);
     let stop = AtomicBool::new(true);
-    let result = Repository::open(&Place::parse(&uri).unwrap(), served.cache.path(), &stop);
+    let result = Repository::open(
+        &RepositoryUri::parse(&uri).unwrap(),
+        served.cache.path(),
+        &stop,
+    );
     assert_eq!(result.err().unwrap().to_string(), "cancelled");
     served.web.mood(STALL);
     stop.store(false, Ordering::SeqCst);
@@ -310,7 +314,11 @@ fn cancelling_ends_a_fetch() {
             }
             stop.store(true, Ordering::SeqCst);
         });
-        let result = Repository::open(&Place::parse(&uri).unwrap(), served.cache.path(), &stop);
+        let result = Repository::open(
+            &RepositoryUri::parse(&uri).unwrap(),
+            served.cache.path(),
+            &stop,
+        );
         assert_eq!(result.err().unwrap().to_string(), "cancelled");
     });
     served.web.mood(WELL);
@@ -319,13 +327,13 @@ fn cancelling_ends_a_fetch() {
 
 #[test]
 fn two_at_once_wait_for_each_other() {
-    let Some(served) = Served::start(&[]) else {
+    let Some(served) = ServedRepository::start(&[]) else {
         return;
     };
     let uri = format!("git+http://{}/repo/.git", served.web.address);
-    let place = Place::parse(&uri).unwrap();
+    let uri = RepositoryUri::parse(&uri).unwrap();
     let open =
-        || Repository::open(&place, served.cache.path(), &GO).map(|repository| repository.head());
+        || Repository::open(&uri, served.cache.path(), &GO).map(|repository| repository.head());
     let heads: Vec<String> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
         threads

@@ -5,7 +5,7 @@ use super::{
     server::{Act, Server, Step},
 };
 use crate::{
-    Address, DeliveryState, Enqueued, Error, Outbox, Outcome, Selection, Smtp, Templates,
+    Address, DeliveryState, EnqueueResult, Error, Outbox, Outcome, Selection, Smtp, Templates,
     Transport, delivery::ATTEMPTS_MAX, outbox::events_path, transport::Envelope,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -27,12 +27,12 @@ fn ada() -> Address {
 
 /// A transport that gives prepared answers and keeps the messages.
 #[derive(Default)]
-struct Listed {
+struct ScriptedTransport {
     outcomes: Vec<Outcome>,
     sent: Vec<(String, Vec<u8>)>,
 }
 
-impl Listed {
+impl ScriptedTransport {
     fn new(outcomes: impl IntoIterator<Item = Outcome>) -> Self {
         let mut outcomes: Vec<Outcome> = outcomes.into_iter().collect();
         outcomes.reverse();
@@ -43,7 +43,7 @@ impl Listed {
     }
 }
 
-impl Transport for Listed {
+impl Transport for ScriptedTransport {
     fn send(&mut self, envelope: Envelope<'_>, message: &[u8]) -> Outcome {
         self.sent.push((envelope.to.to_string(), message.to_vec()));
         self.outcomes.pop().unwrap_or_else(accepted)
@@ -75,7 +75,7 @@ fn deferred() -> Outcome {
     }
 }
 
-fn enqueue(outbox: &mut Outbox, to: &Address, now: Timestamp) -> Enqueued {
+fn enqueue(outbox: &mut Outbox, to: &Address, now: Timestamp) -> EnqueueResult {
     let templates = Templates::built_in();
     let added = outbox.enqueue(&settings(25), &templates, &failure("r1"), to, now);
     added.unwrap()
@@ -93,15 +93,15 @@ fn state(folder: &Path) -> DeliveryState {
 #[test]
 fn what_was_accepted_is_never_sent_again() {
     let folder = tempfile::tempdir().unwrap();
-    let mut transport = Listed::default();
+    let mut transport = ScriptedTransport::default();
     for day in 0..3 {
         let mut outbox = Outbox::open(folder.path()).unwrap();
         let now = after_minutes(day * 1440);
         let added = enqueue(&mut outbox, &ada(), now);
         let want = if day == 0 {
-            Enqueued::New
+            EnqueueResult::New
         } else {
-            Enqueued::Accepted
+            EnqueueResult::Accepted
         };
         assert_eq!(added, want);
         pass(&mut outbox, &mut transport, now);
@@ -140,7 +140,7 @@ fn a_refusal_for_now_is_tried_again_later_and_one_for_good_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let mut outbox = Outbox::open(folder.path()).unwrap();
     enqueue(&mut outbox, &ada(), start());
-    let mut transport = Listed::new([refused(450), unknown(), refused(550)]);
+    let mut transport = ScriptedTransport::new([refused(450), unknown(), refused(550)]);
     let mut tried = Vec::new();
     for minute in 0..60 {
         if pass(&mut outbox, &mut transport, after_minutes(minute)) > 0 {
@@ -159,7 +159,7 @@ fn a_refusal_for_now_is_tried_again_later_and_one_for_good_is_not() {
     // Every attempt had the same bytes, and a person may request another attempt.
     assert_eq!(
         enqueue(&mut outbox, &ada(), after_minutes(100)),
-        Enqueued::Again
+        EnqueueResult::Again
     );
     assert_eq!(pass(&mut outbox, &mut transport, after_minutes(100)), 1);
     assert_eq!(state(folder.path()), DeliveryState::Accepted);
@@ -172,7 +172,7 @@ fn what_nobody_takes_is_given_up() {
     let folder = tempfile::tempdir().unwrap();
     let mut outbox = Outbox::open(folder.path()).unwrap();
     enqueue(&mut outbox, &ada(), start());
-    let mut transport = Listed::new((0..50).map(|_| refused(451)));
+    let mut transport = ScriptedTransport::new((0..50).map(|_| refused(451)));
     for hour in 0..200 {
         pass(&mut outbox, &mut transport, after_minutes(hour * 60));
     }
@@ -188,7 +188,7 @@ fn without_a_server_others_are_not_tried_and_all_end_in_time() {
         let to = format!("{name}@example.org").parse().unwrap();
         enqueue(&mut outbox, &to, start());
     }
-    let mut transport = Listed::new((0..500).map(|_| deferred()));
+    let mut transport = ScriptedTransport::new((0..500).map(|_| deferred()));
     assert_eq!(pass(&mut outbox, &mut transport, start()), 1);
     for hour in 1..100 {
         pass(&mut outbox, &mut transport, after_minutes(hour * 60));
@@ -210,7 +210,8 @@ fn a_connection_that_breaks_at_one_does_not_hurt_the_others() {
     let broken = || Outcome::Interrupted {
         reason: "lost".to_string(),
     };
-    let mut transport = Listed::new([broken(), accepted(), broken(), unknown(), broken()]);
+    let mut transport =
+        ScriptedTransport::new([broken(), accepted(), broken(), unknown(), broken()]);
     assert_eq!(pass(&mut outbox, &mut transport, start()), 5);
     let states: Vec<DeliveryState> = outbox.deliveries().iter().map(|one| one.state).collect();
     let waiting = DeliveryState::Waiting;
@@ -231,7 +232,7 @@ fn a_connection_that_breaks_at_one_does_not_hurt_the_others() {
 #[test]
 fn a_process_that_dies_leaves_doubt_and_the_same_message() {
     let folder = tempfile::tempdir().unwrap();
-    let mut transport = Listed::default();
+    let mut transport = ScriptedTransport::default();
     let mut outbox = Outbox::open(folder.path()).unwrap();
     enqueue(&mut outbox, &ada(), start());
     pass(&mut outbox, &mut transport, start());
@@ -259,7 +260,7 @@ fn a_process_that_dies_leaves_doubt_and_the_same_message() {
     assert!(error.to_string().contains("words have changed"), "{error}");
     assert_eq!(
         enqueue(&mut outbox, &ada(), after_minutes(5)),
-        Enqueued::Again
+        EnqueueResult::Again
     );
     pass(&mut outbox, &mut transport, after_minutes(5));
     assert_eq!(transport.sent.len(), 2);
@@ -275,7 +276,7 @@ fn a_message_that_was_changed_is_not_sent() {
     let message = fs::read_dir(folder.path()).unwrap().flatten();
     let mut message = message.filter(|entry| entry.file_name().to_string_lossy().ends_with(".eml"));
     fs::write(message.next().unwrap().path(), "Subject: spam\r\n\r\n").unwrap();
-    let mut transport = Listed::default();
+    let mut transport = ScriptedTransport::default();
     pass(&mut outbox, &mut transport, start());
     assert!(transport.sent.is_empty());
     assert_eq!(state(folder.path()), DeliveryState::GivenUp);
@@ -286,7 +287,7 @@ fn a_stop_leaves_the_rest_for_later() {
     let folder = tempfile::tempdir().unwrap();
     let mut outbox = Outbox::open(folder.path()).unwrap();
     enqueue(&mut outbox, &ada(), start());
-    let mut transport = Listed::default();
+    let mut transport = ScriptedTransport::default();
     let sent = outbox
         .send(
             &settings(25),
@@ -326,7 +327,7 @@ fn of_many_at_once_one_sends() {
             });
         }
     });
-    assert_eq!(server.kept().len(), 1);
+    assert_eq!(server.received().len(), 1);
 }
 
 /// A random fault for a step of a session; most steps are good.
@@ -409,14 +410,17 @@ fn random_faults_over_300_messages() {
         outbox = Some(Outbox::open(folder.path()).unwrap());
         assert!(minute < 10_000, "there is no end");
     }
-    let kept = server.kept();
+    let received = server.received();
     let all = outbox.unwrap().deliveries().clone();
     let (mut once, mut again) = (0, 0);
     for delivery in all.iter() {
         let to = &delivery.queued.recipient;
-        let copies: Vec<_> = kept.iter().filter(|kept| kept.to == *to).collect();
+        let copies: Vec<_> = received
+            .iter()
+            .filter(|received| received.to == *to)
+            .collect();
         let forgot = forgotten.get(to).copied().unwrap_or(0);
-        let lost = copies.iter().filter(|kept| !kept.replied).count();
+        let lost = copies.iter().filter(|received| !received.replied).count();
         let replied = copies.len() - lost;
         match delivery.state {
             DeliveryState::Accepted => assert!(replied >= 1, "{to} has nothing"),

@@ -61,8 +61,8 @@ fn a_message_arrives_as_it_was_composed() {
         );
     }
     drop(smtp);
-    let kept = server.kept();
-    assert_eq!(kept.len(), 2);
+    let received = server.received();
+    assert_eq!(received.len(), 2);
     let message = compose(
         &settings(25),
         &Templates::built_in(),
@@ -71,7 +71,7 @@ fn a_message_arrives_as_it_was_composed() {
         jiff::Timestamp::UNIX_EPOCH,
     )
     .unwrap();
-    assert_eq!(kept[0].data, message.bytes);
+    assert_eq!(received[0].data, message.bytes);
     let lines = server.lines();
     let count = |word: &str| lines.iter().filter(|line| line.starts_with(word)).count();
     assert_eq!(
@@ -167,7 +167,7 @@ fn a_connection_that_was_closed_meanwhile_is_opened_again() {
     for to in ["ada@example.org", "bob@example.org"] {
         assert!(matches!(send(&mut smtp, to), Outcome::Accepted { .. }));
     }
-    assert_eq!(server.kept().len(), 2);
+    assert_eq!(server.received().len(), 2);
 }
 
 /// Settings for a protected server whose certificate is from an authority of the test.
@@ -201,7 +201,7 @@ fn tls_from_the_start_and_after_starttls() {
         // base64 of NUL reports NUL hunter2
         let login = "AUTH PLAIN AHJlcG9ydHMAaHVudGVyMg==";
         assert!(lines.iter().any(|line| line == login), "{lines:?}");
-        assert_eq!(server.kept().len(), 1);
+        assert_eq!(server.received().len(), 1);
     }
 }
 
@@ -375,7 +375,7 @@ fn without_a_token_nothing_is_sent_and_no_secret_is_shown() {
             reason.contains(want) && !reason.contains("hunter2"),
             "{reason}"
         );
-        assert!(server.kept().is_empty());
+        assert!(server.received().is_empty());
         assert_eq!(tokens.bodies.lock().unwrap().len(), 1, "{answer}");
     }
     // A token that is refused the first time it is used is not fetched again and again.

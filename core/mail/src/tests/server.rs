@@ -41,7 +41,7 @@ pub enum Act {
 
 /// A message the server kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct Received {
     pub to: String,
     pub data: Vec<u8>,
     /// Whether the client was sent a reply.
@@ -58,15 +58,15 @@ pub enum Guard {
 
 type Decide = Box<dyn FnMut(Step, &str) -> Act + Send>;
 
-struct Shared {
-    kept: Mutex<Vec<Kept>>,
+struct ServerState {
+    received: Mutex<Vec<Received>>,
     lines: Mutex<Vec<String>>,
     over: AtomicBool,
 }
 
 pub struct Server {
     pub port: u16,
-    shared: Arc<Shared>,
+    state: Arc<ServerState>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -75,12 +75,12 @@ impl Server {
     pub fn start(guard: Guard, auth: &'static str, decide: Decide) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shared = Arc::new(Shared {
-            kept: Mutex::default(),
+        let state = Arc::new(ServerState {
+            received: Mutex::default(),
             lines: Mutex::default(),
             over: AtomicBool::new(false),
         });
-        let seen = shared.clone();
+        let seen = state.clone();
         let thread = std::thread::spawn(move || {
             let mut decide = decide;
             for stream in listener.incoming() {
@@ -93,7 +93,7 @@ impl Server {
         });
         Self {
             port,
-            shared,
+            state,
             thread: Some(thread),
         }
     }
@@ -102,19 +102,19 @@ impl Server {
         Self::start(Guard::Plain, "", Box::new(decide))
     }
 
-    pub fn kept(&self) -> Vec<Kept> {
-        self.shared.kept.lock().unwrap().clone()
+    pub fn received(&self) -> Vec<Received> {
+        self.state.received.lock().unwrap().clone()
     }
 
     /// The commands of all sessions, in order.
     pub fn lines(&self) -> Vec<String> {
-        self.shared.lines.lock().unwrap().clone()
+        self.state.lines.lock().unwrap().clone()
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.shared.over.store(true, Ordering::SeqCst);
+        self.state.over.store(true, Ordering::SeqCst);
         let _ = TcpStream::connect(("127.0.0.1", self.port));
         let _ = self.thread.take().unwrap().join();
     }
@@ -133,7 +133,7 @@ fn serve(
     guard: &Guard,
     auth: &str,
     decide: &mut Decide,
-    shared: &Shared,
+    state: &ServerState,
 ) -> std::io::Result<()> {
     let stream: Box<dyn Stream> = match guard {
         Guard::Implicit(config) => secure(config, &tcp)?,
@@ -144,9 +144,9 @@ fn serve(
     let mut to = String::new();
     let mut pending = Some((Step::Connect, String::new(), "220 test ESMTP".to_string()));
     loop {
-        if let Some((step, line, good)) = pending.take() {
+        if let Some((step, line, reply)) = pending.take() {
             match decide(step, &line) {
-                Act::Good => say(&mut stream, &format!("{good}\r\n"))?,
+                Act::Good => say(&mut stream, &format!("{reply}\r\n"))?,
                 Act::Say(reply) => say(&mut stream, &format!("{reply}\r\n"))?,
                 Act::Drop | Act::KeepAndDrop => return Ok(()),
                 Act::Hang => {
@@ -160,7 +160,7 @@ fn serve(
             return Ok(());
         }
         let line = line.trim_end().to_string();
-        shared.lines.lock().unwrap().push(line.clone());
+        state.lines.lock().unwrap().push(line.clone());
         let word = line
             .split([' ', ':'])
             .next()
@@ -201,8 +201,8 @@ fn serve(
                     let act = decide(Step::End, &to);
                     let keep = |replied| {
                         let (to, data) = (to.clone(), data.clone());
-                        let kept = Kept { to, data, replied };
-                        shared.kept.lock().unwrap().push(kept);
+                        let received = Received { to, data, replied };
+                        state.received.lock().unwrap().push(received);
                     };
                     match act {
                         Act::Good => {

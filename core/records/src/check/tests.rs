@@ -28,7 +28,7 @@ daily_records_min = 2
 daily_records_max = 3
 "#;
 
-fn check_records(records: &str, most: Option<u64>) -> Checked {
+fn check_records(records: &str, most: Option<u64>) -> CheckReport {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.jsonl"), records).unwrap();
     std::fs::write(folder.path().join("b.jsonl.gz"), b"\x1f\x8bnot really").unwrap();
@@ -160,7 +160,7 @@ fn the_place_in_a_list_is_not_part_of_a_field() {
 }
 
 #[test]
-fn what_is_wrong_with_each_field_is_told() {
+fn what_is_wrong_with_each_field_is_reported() {
     let mut records = "{\"id\":\"1\",\"n\":\"x\"}\n".repeat(9);
     records += "{\"id\":\"2\",\"at\":\"soon\"}\n";
     for index in 0..9 {

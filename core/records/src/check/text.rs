@@ -1,13 +1,13 @@
 //! Formats the result of a check.
 
-use super::{Checked, Example};
+use super::{CheckReport, Example};
 use retrocast_domain::number::{NBSP, count, percent, plural};
 use std::fmt;
 
 /// Maximum number of listed names; the others are counted.
 const NAMES: usize = 12;
 
-impl fmt::Display for Checked {
+impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let refused: u64 = self.refused.iter().map(|refused| refused.records).sum();
         writeln!(

@@ -18,7 +18,7 @@ pub struct Pattern {
 
 /// The error of an invalid pattern.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unusable {
+pub(super) struct PatternError {
     /// The error in words.
     pub message: String,
     /// Byte offset of the error in the pattern, if known.
@@ -26,12 +26,12 @@ pub(super) struct Unusable {
 }
 
 impl Pattern {
-    pub(super) fn new(text: &str) -> Result<Self, Unusable> {
+    pub(super) fn new(text: &str) -> Result<Self, PatternError> {
         compile(text).map_err(|error| unusable(text, &error))?;
         // The pattern is valid by itself, so it can only end in a comment that hides the bracket.
         let regex = compile(&format!(r"\A(?:{text})\z")).map_err(|error| match error {
             Error::CompiledTooBig(_) => unusable(text, &error),
-            _ => Unusable {
+            _ => PatternError {
                 message: "it ends in a comment".to_string(),
                 at: None,
             },
@@ -74,9 +74,9 @@ fn compile(text: &str) -> Result<Regex, Error> {
 
 /// The library marks the position with a caret below a copy of the pattern, and gives the reason in
 /// the last line.
-fn unusable(text: &str, error: &Error) -> Unusable {
-    let Error::Syntax(told) = error else {
-        return Unusable {
+fn unusable(text: &str, error: &Error) -> PatternError {
+    let Error::Syntax(report) = error else {
+        return PatternError {
             message: format!(
                 "it needs more than {} MiB; shorten its counts",
                 SIZE_MAX >> 20
@@ -84,10 +84,10 @@ fn unusable(text: &str, error: &Error) -> Unusable {
             at: None,
         };
     };
-    let last = told.lines().last().unwrap_or_default();
+    let last = report.lines().last().unwrap_or_default();
     let message = last.strip_prefix("error: ").unwrap_or(last).to_string();
     let indented = format!("    {text}");
-    let mut lines = told.lines().skip_while(|line| *line != indented).skip(1);
+    let mut lines = report.lines().skip_while(|line| *line != indented).skip(1);
     let caret = lines.next().and_then(|line| line.find('^'));
     let at = caret
         .and_then(|column| column.checked_sub(4))
@@ -95,7 +95,7 @@ fn unusable(text: &str, error: &Error) -> Unusable {
             let byte = text.char_indices().nth(column);
             byte.map_or(text.len(), |(byte, _)| byte)
         });
-    Unusable { message, at }
+    PatternError { message, at }
 }
 
 #[cfg(test)]
@@ -116,7 +116,7 @@ mod tests {
     fn what_cannot_be_compiled_says_why_and_where() {
         let check = |pattern: &str, message: &str, at: Option<usize>| {
             let found = Pattern::new(pattern).unwrap_err();
-            let expected = Unusable {
+            let expected = PatternError {
                 message: message.to_string(),
                 at,
             };

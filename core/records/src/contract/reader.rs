@@ -154,7 +154,7 @@ impl Reader<'_> {
                 continue;
             }
             let help = match nearest(key.get_ref(), keys.iter().copied()) {
-                Some(meant) => format!("did you mean `{meant}`?"),
+                Some(suggestion) => format!("did you mean `{suggestion}`?"),
                 None => format!("{whose} may have: {}", keys.join(", ")),
             };
             self.error(
@@ -307,11 +307,11 @@ impl Reader<'_> {
             _ => {
                 let lower = text.to_lowercase();
                 let foreign = FOREIGN_TYPES.iter().find(|(name, _)| *name == lower);
-                let meant = foreign
+                let suggestion = foreign
                     .map(|(_, ours)| *ours)
                     .or_else(|| nearest(text, TYPES));
-                let help = match meant {
-                    Some(meant) => format!("did you mean `{meant}`?"),
+                let help = match suggestion {
+                    Some(suggestion) => format!("did you mean `{suggestion}`?"),
                     None => format!("types are: {}", TYPES.join(", ")),
                 };
                 self.error(span.clone(), format!("unknown type `{text}`"), Some(help));

@@ -133,8 +133,10 @@ impl Reader<'_> {
             ("refuse", UnknownFields::Refuse),
         ];
         let unknown = self.choice(root, "unknown", &CHOICES).unwrap_or_default();
-        let taken = fields.iter().any(|field| field.name == REST);
-        if let (true, UnknownFields::Keep, Some(value)) = (taken, unknown, root.get("unknown")) {
+        let is_reserved = fields.iter().any(|field| field.name == REST);
+        if let (true, UnknownFields::Keep, Some(value)) =
+            (is_reserved, unknown, root.get("unknown"))
+        {
             let message = format!("the field `{REST}` is in the way of `unknown = \"keep\"`");
             let help = format!("unknown fields are kept in a column `{REST}`: rename the field");
             self.error(value.span(), message, Some(help));
@@ -204,7 +206,7 @@ impl Reader<'_> {
         }
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
         let help = match nearest(&text, names.iter().copied()) {
-            Some(meant) => format!("did you mean `{meant}`?"),
+            Some(suggestion) => format!("did you mean `{suggestion}`?"),
             None => format!("`{key}` may be: {}", names.join(", ")),
         };
         self.error(span, format!("`{key}` cannot be {text:?}"), Some(help));
@@ -213,7 +215,7 @@ impl Reader<'_> {
 
     fn no_field(&mut self, name: &str, span: Range<usize>, names: &[String]) {
         let help = match nearest(name, names.iter().map(String::as_str)) {
-            Some(meant) => format!("did you mean `{meant}`?"),
+            Some(suggestion) => format!("did you mean `{suggestion}`?"),
             None => format!("fields are: {}", names.join(", ")),
         };
         self.error(span, format!("there is no field `{name}`"), Some(help));

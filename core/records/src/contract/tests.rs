@@ -119,7 +119,7 @@ const THREE: &str = "[field.id]\ntype = \"string\"\n[field.at]\ntype = \"timesta
                      [field.tags]\ntype = \"list<string>\"\n";
 
 #[test]
-fn the_latest_record_is_told_by_what_has_an_order() {
+fn the_latest_record_follows_from_values_with_an_order() {
     let latest = |name: &str| with(&format!("key = [\"id\"]\nlatest = \"{name}\"\n"), THREE);
     let contract = parse("x", "x.toml", &latest("at")).unwrap();
     assert_eq!(contract.latest.as_deref(), Some("at"));

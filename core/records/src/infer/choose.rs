@@ -1,8 +1,8 @@
 //! Chooses the key of the records, and the field with their time.
 
 use super::{
+    hints,
     kind::{Kind, Reading},
-    looks,
     sample::Sample,
 };
 use std::collections::BTreeMap;
@@ -48,15 +48,15 @@ impl Fields<'_> {
             .collect();
         // The first field with the best name.
         let mut named: Vec<&str> = names.clone();
-        named.retain(|name| looks::key_rank(name).is_some() && self.is_name(name));
-        named.sort_by_key(|name| looks::key_rank(name));
+        named.retain(|name| hints::key_rank(name).is_some() && self.is_name(name));
+        named.sort_by_key(|name| hints::key_rank(name));
         if sample.records > 1
             && let Some(name) = named.iter().find(|name| sample.unique(&[name]))
         {
             return chosen(&[name], format!("unique in {seen}"));
         }
         let mut ordinals: Vec<&str> = names.clone();
-        ordinals.retain(|name| self.is(name, &[Kind::Integer]) && looks::ordinal_name(name));
+        ordinals.retain(|name| self.is(name, &[Kind::Integer]) && hints::ordinal_name(name));
         let together =
             |fields: &[&str]| chosen(fields, format!("decide: unique together in {seen}"));
         if sample.records < FEW {
@@ -133,7 +133,7 @@ impl Fields<'_> {
         };
         match reading.kind {
             Kind::Text => profile.longest <= NAME && profile.spaced == 0,
-            Kind::Integer => looks::key_rank(name).is_some(),
+            Kind::Integer => hints::key_rank(name).is_some(),
             Kind::Json => profile.integers + profile.numbers == profile.seen,
             _ => false,
         }
@@ -159,7 +159,7 @@ impl Fields<'_> {
             timed && whole && plausible
         };
         let mut names: Vec<&String> = sample.names.iter().filter(candidate).collect();
-        names.sort_by_key(|name| looks::time_rank(name).unwrap_or(usize::MAX));
+        names.sort_by_key(|name| hints::time_rank(name).unwrap_or(usize::MAX));
         let (first, others) = names.split_first()?;
         let why = if others.is_empty() {
             "the only time that every record has".to_string()

@@ -2,7 +2,7 @@
 
 use super::{
     evidence::{Formats, MARKS, Order, has_clock, has_offset},
-    looks,
+    hints,
     profile::Profile,
     quoted, shown,
 };
@@ -199,7 +199,7 @@ fn boolean(name: &str, p: &Profile, values: u64) -> Option<Reading> {
     let e = &p.evidence;
     let words = e.truths.keys().any(|word| !word.starts_with(['0', '1']));
     let both = p.booleans > 0 || (words && e.has_truth(true) && e.has_truth(false));
-    let named = looks::flag_name(name) && p.flags + e.truth() > 0;
+    let named = hints::flag_name(name) && p.flags + e.truth() > 0;
     if p.booleans + p.flags + e.truth() != values || !(both || named) {
         return None;
     }
@@ -218,9 +218,9 @@ fn number(name: &str, p: &Profile, values: u64) -> Option<Reading> {
     if p.integers + p.numbers + digits != values {
         return None;
     }
-    let is_id = looks::key_rank(name).is_some();
+    let is_id = hints::key_rank(name).is_some();
     let epoch = epoch(p).filter(|_| !is_id);
-    if let Some((unit, span)) = epoch.filter(|_| looks::time_name(name)) {
+    if let Some((unit, span)) = epoch.filter(|_| hints::time_name(name)) {
         let found = Reading {
             span: Some(span),
             ..Reading::of(Kind::Timestamp)
@@ -302,7 +302,7 @@ fn time(name: &str, p: &Profile, values: u64) -> Option<Reading> {
     };
     let clocks = formats.iter().filter(|format| has_clock(format)).count();
     let compact = formats.iter().any(|format| format.starts_with("%Y%m%d"));
-    let known = (clocks == 0 || clocks == formats.len()) && (!compact || looks::time_name(name));
+    let known = (clocks == 0 || clocks == formats.len()) && (!compact || hints::time_name(name));
     if e.formatted != values || !known {
         return None;
     }
@@ -331,11 +331,14 @@ fn numeral(p: &Profile, values: u64) -> Option<Reading> {
     if p.integers + p.numbers + texts != values || p.personal > 0 {
         return None;
     }
-    let [way] = e.ways(texts)[..] else {
+    let [index] = e.ways(texts)[..] else {
         return None;
     };
-    let (marks, seen) = (&MARKS[way], e.marked[way].as_deref().unwrap_or_default());
-    let whole = !e.broken[way] && (p.cells == p.seen || p.numbers == 0);
+    let (marks, seen) = (
+        &MARKS[index],
+        e.marked[index].as_deref().unwrap_or_default(),
+    );
+    let whole = !e.broken[index] && (p.cells == p.seen || p.numbers == 0);
     let found = Reading {
         marked: true,
         ..Reading::of(if whole { Kind::Integer } else { Kind::Number })
@@ -353,7 +356,7 @@ fn undecided(name: &str, p: &Profile, values: u64) -> Vec<String> {
     let e = &p.evidence;
     let texts = p.texts.saturating_sub(e.nothing());
     if p.integers + p.numbers + e.digits == values
-        && let Some((unit, _)) = epoch(p).filter(|_| looks::key_rank(name).is_none())
+        && let Some((unit, _)) = epoch(p).filter(|_| hints::key_rank(name).is_none())
     {
         return vec![maybe_since(unit)];
     }
@@ -379,8 +382,8 @@ fn undecided(name: &str, p: &Profile, values: u64) -> Vec<String> {
         [] | [_] => Vec::new(),
         [first, ..] => {
             let example = shown(e.marked[first].as_deref().unwrap_or_default());
-            let ways = e.ways(texts).into_iter().map(|way| {
-                match (MARKS[way].decimal, MARKS[way].thousands) {
+            let ways = e.ways(texts).into_iter().map(|index| {
+                match (MARKS[index].decimal, MARKS[index].thousands) {
                     (Some(mark), _) => format!("decimal = \"{mark}\""),
                     (None, mark) => format!("thousands = \"{}\"", mark.unwrap_or(' ')),
                 }

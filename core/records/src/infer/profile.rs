@@ -2,7 +2,7 @@
 
 use super::{
     evidence::{Evidence, SURE_DIGITS},
-    looks, value,
+    hints, value,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -120,7 +120,7 @@ impl Profile {
             self.span = Some((first.min(at), last.max(at)));
         }
         self.spaced += u64::from(text.contains(char::is_whitespace));
-        self.personal += u64::from(looks::personal(text));
+        self.personal += u64::from(hints::personal(text));
         self.evidence.text(trimmed.trim());
         if self.words.len() <= DISTINCT {
             let word = if text.chars().count() <= WORD {

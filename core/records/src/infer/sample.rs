@@ -1,12 +1,12 @@
 //! Samples records evenly from all files of a source, and collects statistics of their fields.
 
-use super::{evidence::is_nothing, looks, profile::Profile};
+use super::{evidence::is_nothing, hints, profile::Profile};
 use crate::{
     contract::{Contract, REST, UnknownFields},
     error::SourceError,
     format::Format,
     input::InputFiles,
-    read::{Parsed, ReadEvent},
+    read::{ParsedBlock, ReadEvent},
     source::SourceFile,
 };
 use arrow::array::{Array, AsArray};
@@ -75,24 +75,24 @@ pub(super) fn take(found: &InputFiles, most: Option<u64>) -> Result<Sample, Sour
     for (done, index) in files.iter().enumerate() {
         let file = &found.files[*index];
         let left = (files.len() - done) as u64;
-        let room = most.map_or(u64::MAX, |most| {
+        let remaining = most.map_or(u64::MAX, |most| {
             most.saturating_sub(sample.records).div_ceil(left)
         });
-        if room == 0 {
+        if remaining == 0 {
             break;
         }
         let mut taking = Sampler {
             sample: &mut sample,
             file: &file.0.name,
             cells: file.1 == Format::Csv,
-            room,
+            remaining,
             line: 0,
         };
         let mut damage = None;
         found.read(
             std::slice::from_ref(file),
             &anything(),
-            &mut |told| match told {
+            &mut |event| match event {
                 ReadEvent::Records(parsed) => taking.block(&parsed),
                 ReadEvent::End { broken, .. } => {
                     damage = broken;
@@ -113,39 +113,39 @@ struct Sampler<'a> {
     sample: &'a mut Sample,
     file: &'a str,
     cells: bool,
-    room: u64,
+    remaining: u64,
     line: u64,
 }
 
 impl Sampler<'_> {
     /// Adds a block; returns false when the sample is full.
-    fn block(&mut self, parsed: &Parsed) -> bool {
+    fn block(&mut self, parsed: &ParsedBlock) -> bool {
         for name in &parsed.unknown_names {
             let names = &mut self.sample.names;
-            let shared = looks::shared_name(name).filter(|_| self.cells);
+            let shared = hints::shared_name(name).filter(|_| self.cells);
             if let Some(shared) = shared.filter(|shared| names.iter().any(|name| name == shared)) {
                 self.sample.repeat(shared);
             } else if names.len() < FIELDS && !names.contains(name) {
                 names.push(name.clone());
             }
         }
-        let kept = parsed.batch.as_ref().and_then(|batch| {
+        let sampled = parsed.batch.as_ref().and_then(|batch| {
             let column = batch.column_by_name(REST)?;
             column.as_string_opt::<i32>()
         });
         for (row, line) in parsed.lines.iter().enumerate() {
             // Records on one line, as in a JSON array, are sampled or skipped together.
-            if self.room == 0 && *line != self.line {
+            if self.remaining == 0 && *line != self.line {
                 break;
             }
-            let text = kept
-                .filter(|kept| kept.is_valid(row))
-                .map(|kept| kept.value(row));
+            let text = sampled
+                .filter(|sampled| sampled.is_valid(row))
+                .map(|sampled| sampled.value(row));
             self.record(text.unwrap_or("{}"));
             self.line = *line;
-            self.room = self.room.saturating_sub(1);
+            self.remaining = self.remaining.saturating_sub(1);
         }
-        let ended = self.room == 0;
+        let ended = self.remaining == 0;
         let refused = parsed
             .refused
             .iter()
@@ -171,7 +171,7 @@ impl Sampler<'_> {
         let sample = &mut *self.sample;
         let mut gathered = BTreeSet::new();
         for (name, value) in &fields {
-            let shared = looks::shared_name(name).unwrap_or(name);
+            let shared = hints::shared_name(name).unwrap_or(name);
             if self.cells
                 && let Some(records) = sample.repeated.get_mut(shared)
             {
@@ -253,7 +253,7 @@ impl Sample {
     /// Returns true if a field seems to be personal data, by its name or its values.
     pub fn is_personal(name: &str, profile: &Profile) -> bool {
         let inner = profile.items.as_deref().unwrap_or(profile);
-        let looks_so = inner.personal > 0 && inner.personal * 2 >= inner.texts;
-        looks_so || looks::personal_name(name)
+        let is_likely = inner.personal > 0 && inner.personal * 2 >= inner.texts;
+        is_likely || hints::personal_name(name)
     }
 }

@@ -181,12 +181,12 @@ fn check_field(file: &str, records: &str, lines: &[&str], comments: &[&str]) -> 
         .iter()
         .position(|line| line.starts_with("[field.x") || line.starts_with("[field.\"x"));
     let start = start.unwrap_or_else(|| panic!("no field:\n{}", draft.text));
-    let told = |line: &&&str| !line.starts_with("max_length") && **line != "required = true";
+    let is_compared = |line: &&&str| !line.starts_with("max_length") && **line != "required = true";
     let field = bare[start..]
         .iter()
         .skip(1)
         .take_while(|line| !line.starts_with('['));
-    let field: Vec<&str> = field.filter(told).copied().collect();
+    let field: Vec<&str> = field.filter(is_compared).copied().collect();
     assert_eq!(field, lines, "{records}\n{}", draft.text);
     for comment in comments {
         assert!(draft.text.contains(comment), "{comment}:\n{}", draft.text);
@@ -237,10 +237,10 @@ fn numbers_that_count_from_1970_are_times() {
         &["\"1794789000097\"", "1794789000098"],
         Some("epoch_ms"),
     );
-    let told =
+    let comment =
         "# decide: if these are seconds since 1970: type = \"timestamp\", format = \"epoch_s\"";
-    check_values("x", &["1794789000"], &["type = \"integer\""], &[told]);
-    check_values("x", &["\"1794789000\""], &["type = \"string\""], &[told]);
+    check_values("x", &["1794789000"], &["type = \"integer\""], &[comment]);
+    check_values("x", &["\"1794789000\""], &["type = \"string\""], &[comment]);
     // No hint in the name, times before 2000 or in two units, or no times at all.
     check("x_id", &["1794789000"], None);
     check("x_ts", &["894789000", "1794789000"], None);
@@ -463,9 +463,9 @@ fn columns_of_one_name_are_drafted_as_a_list() {
     ];
     assert_eq!(bare_lines(&draft)[3..], expected, "{}", draft.text);
     assert_eq!((draft.unmet, draft.broken), (0, 0));
-    let told = "several columns have this name: gathered, without empty cells";
+    let comment = "several columns have this name: gathered, without empty cells";
     assert!(
-        draft.text.contains(told) && draft.text.contains("# in 2 of 3"),
+        draft.text.contains(comment) && draft.text.contains("# in 2 of 3"),
         "{}",
         draft.text
     );
@@ -494,9 +494,9 @@ fn columns_of_one_name_are_drafted_as_a_list() {
         draft.text
     );
     let draft = drafted(&[("3.jsonl", "{\"id\":\"3\",\"tag\":\"z\"}\n")]);
-    let told = "unknown: \"tag\" (several columns of a file, one field of others)";
+    let comment = "unknown: \"tag\" (several columns of a file, one field of others)";
     assert!(
-        draft.text.contains(told) && draft.unmet == 0,
+        draft.text.contains(comment) && draft.unmet == 0,
         "{}",
         draft.text
     );
@@ -548,29 +548,29 @@ fn what_cannot_be_drafted_says_so() {
         std::fs::write(folder.path().join("a.jsonl"), text).unwrap();
         wait(infer(&Input::of("a", "a.jsonl"), folder.path()))
     };
-    let told = drafted("17\n[]\n").unwrap_err().to_string();
+    let text = drafted("17\n[]\n").unwrap_err().to_string();
     assert!(
-        told.contains(
+        text.contains(
             "nothing to draft a contract from (2\u{a0}records could not be taken apart; the first: \
              a.jsonl, line 1: invalid type: integer `17`, expected a record"
         ),
-        "{told}"
+        "{text}"
     );
     assert!(drafted("{}\n").is_err());
     std::fs::write(folder.path().join("b.jsonl.gz"), "{\"a\":1}\n").unwrap();
-    let told = wait(infer(&Input::of("b", "b.jsonl.gz"), folder.path())).unwrap_err();
-    let told = told.to_string();
+    let text = wait(infer(&Input::of("b", "b.jsonl.gz"), folder.path())).unwrap_err();
+    let text = text.to_string();
     assert!(
-        told.contains("(\"b.jsonl.gz\": its name ends as if compressed with gzip, but it is not"),
-        "{told}"
+        text.contains("(\"b.jsonl.gz\": its name ends as if compressed with gzip, but it is not"),
+        "{text}"
     );
     assert!(drafted("{\"\":2}\n").is_err(), "no field that can be named");
     // A duplicate field only shows once the field is listed.
     let draft = drafted("{\"a\":{\"b\":1,\"b\":2}}\n{\"a\":{\"b\":1}}\n{\n").unwrap();
     assert_eq!((draft.records, draft.broken, draft.unmet), (2, 1, 1));
-    let told = "# 1 record of the sample does not meet this draft.\n# The first: \"a.jsonl\", line 1, \
+    let comment = "# 1 record of the sample does not meet this draft.\n# The first: \"a.jsonl\", line 1, \
                 field \"a.b\": \"the field is there twice\"\n";
-    assert!(draft.text.contains(told), "{}", draft.text);
+    assert!(draft.text.contains(comment), "{}", draft.text);
 }
 
 #[test]
@@ -843,7 +843,7 @@ fn texts_of_records_stay_texts_in_a_draft() {
 }
 
 #[test]
-fn formats_can_be_said() {
+fn formats_can_be_given() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.txt"), "a,b\n1,2\n").unwrap();
     let mut input = Input::of("a", "a.txt");

@@ -2,9 +2,8 @@
 
 use super::{
     choose::{Choice, Fields},
-    field_names,
+    field_names, hints,
     kind::{Kind, Reading, gathered, kind},
-    looks,
     profile::{DISTINCT, Profile},
     quoted, records,
     sample::Sample,
@@ -118,7 +117,7 @@ fn why_without(sample: &Sample, name: &str) -> &'static str {
 
 /// `incident_report` -> `Incident report`.
 fn title(name: &str) -> String {
-    let text = looks::words(name).join(" ");
+    let text = hints::words(name).join(" ");
     let mut characters = text.chars();
     match characters.next() {
         Some(first) => first.to_uppercase().chain(characters).collect(),
@@ -140,8 +139,8 @@ impl Draft {
         let comment = if comment.is_empty() {
             String::new()
         } else {
-            let room = COMMENTS.saturating_sub(line.chars().count()).max(2);
-            format!("{:room$}# {comment}", "")
+            let width = COMMENTS.saturating_sub(line.chars().count()).max(2);
+            format!("{:width$}# {comment}", "")
         };
         let _ = writeln!(self.text, "{line}{comment}");
     }
@@ -241,7 +240,7 @@ impl Draft {
 
     /// Adds the unit of numbers, and their range unless it is hidden.
     fn numbers(&mut self, name: &str, profile: &Profile, hidden: bool) {
-        let unit = looks::unit(name, profile.range);
+        let unit = hints::unit(name, profile.range);
         if let Some(unit) = &unit {
             self.line(&format!("unit = {}", quoted(unit)), "");
         }
@@ -249,7 +248,7 @@ impl Draft {
             return;
         };
         let seen = format!("seen: {} to {}", number(least), number(greatest));
-        if least >= 0.0 && looks::from_zero(name, unit.as_deref()) {
+        if least >= 0.0 && hints::from_zero(name, unit.as_deref()) {
             self.line("min = 0", &seen);
         } else {
             let _ = writeln!(self.text, "# {seen}");
@@ -355,8 +354,8 @@ pub(super) fn head(sample: &Sample, unmet: &[String]) -> String {
             shown(reason)
         );
     }
-    for told in unmet {
-        let _ = writeln!(text, "# {told}");
+    for sentence in unmet {
+        let _ = writeln!(text, "# {sentence}");
     }
     text.push('\n');
     text

@@ -108,10 +108,10 @@ impl Header {
     }
 
     /// Counts the columns that the contract does not list, for `records` records.
-    pub fn count_unknown(&self, strangers: &mut ExtraFields, records: u64) {
+    pub fn count_unknown(&self, extra_fields: &mut ExtraFields, records: u64) {
         for (name, field) in self.names.iter().zip(&self.fields) {
             if field.is_none() && records > 0 {
-                strangers.count("", name, records);
+                extra_fields.count("", name, records);
             }
         }
     }
@@ -150,11 +150,11 @@ impl Header {
         cells: &mut Vec<Cow<'t, str>>,
         fields: &[Field],
         columns: &mut [Column],
-        strangers: &mut ExtraFields,
+        extra_fields: &mut ExtraFields,
     ) -> Result<(), Violation> {
         cells.clear();
         let rows = columns.first().map_or(0, Column::len);
-        strangers.clear();
+        extra_fields.clear();
         let count = self.marks.cells(record, self.names.len(), cells);
         if count != self.names.len() {
             let message = format!(
@@ -164,7 +164,7 @@ impl Header {
             );
             return Err(Violation::new(Reason::BrokenCsv, message));
         }
-        let read = self.read_cells(cells, fields, columns, strangers, rows);
+        let read = self.read_cells(cells, fields, columns, extra_fields, rows);
         if read.is_err() {
             columns.iter_mut().for_each(|column| column.truncate(rows));
         }
@@ -176,14 +176,14 @@ impl Header {
         cells: &[Cow<'_, str>],
         fields: &[Field],
         columns: &mut [Column],
-        strangers: &mut ExtraFields,
+        extra_fields: &mut ExtraFields,
         rows: usize,
     ) -> Result<(), Violation> {
         for ((cell, index), name) in cells.iter().zip(&self.fields).zip(&self.names) {
             let Some(index) = *index else {
-                match strangers.policy {
+                match extra_fields.policy {
                     UnknownFields::Keep if !cell.is_empty() => {
-                        strangers.keep(name, Value::from(cell.as_ref()));
+                        extra_fields.keep(name, Value::from(cell.as_ref()));
                     }
                     UnknownFields::Refuse => return Err(ExtraFields::refusal(name)),
                     _ => {}
@@ -194,15 +194,15 @@ impl Header {
                 continue;
             }
             let field = &fields[index];
-            let kept = strangers.kept();
+            let before = extra_fields.len();
             let read = match field.kind {
                 FieldKind::List(_) if !is_json(cell) => {
-                    gather(&[cell], field, &mut columns[index], strangers)
+                    gather(&[cell], field, &mut columns[index], extra_fields)
                 }
-                _ => push_cell(cell, field, &mut columns[index], strangers),
+                _ => push_cell(cell, field, &mut columns[index], extra_fields),
             };
             read.map_err(|violation| violation.inside(&field.name))?;
-            strangers.within(kept, &field.name);
+            extra_fields.within(before, &field.name);
         }
         for (index, places) in &self.gathered {
             let field = &fields[*index];
@@ -210,10 +210,10 @@ impl Header {
                 .iter()
                 .filter_map(|place| cells.get(*place))
                 .collect();
-            let kept = strangers.kept();
-            gather(&cells, field, &mut columns[*index], strangers)
+            let before = extra_fields.len();
+            gather(&cells, field, &mut columns[*index], extra_fields)
                 .map_err(|violation| violation.inside(&field.name))?;
-            strangers.within(kept, &field.name);
+            extra_fields.within(before, &field.name);
         }
         for (field, column) in fields.iter().zip(columns.iter_mut()) {
             if column.len() > rows {
@@ -279,7 +279,7 @@ fn gather(
     cells: &[&Cow<'_, str>],
     field: &Field,
     column: &mut Column,
-    strangers: &mut ExtraFields,
+    extra_fields: &mut ExtraFields,
 ) -> Result<(), Violation> {
     let (FieldKind::List(item), Values::List(_, items)) = (&field.kind, &mut column.values) else {
         return Err(value::wrong_type(field, "several cells"));
@@ -294,9 +294,9 @@ fn gather(
     let mut index = 0;
     for cell in cells.iter().filter(|cell| !is_empty(cell)) {
         let place = format!("[{index}]");
-        let kept = strangers.kept();
-        push_cell(cell, item, items, strangers).map_err(|violation| violation.inside(&place))?;
-        strangers.within(kept, &place);
+        let before = extra_fields.len();
+        push_cell(cell, item, items, extra_fields).map_err(|violation| violation.inside(&place))?;
+        extra_fields.within(before, &place);
         index += 1;
     }
     if index == 0 {
@@ -311,14 +311,14 @@ fn push_cell(
     cell: &str,
     field: &Field,
     column: &mut Column,
-    strangers: &mut ExtraFields,
+    extra_fields: &mut ExtraFields,
 ) -> Result<(), Violation> {
     if cell.is_empty() {
         return value::push_null(field, column);
     }
     match field.kind {
         FieldKind::Json | FieldKind::List(_) | FieldKind::Struct(_) => {
-            json::read_value(cell, field, column, strangers)
+            json::read_value(cell, field, column, extra_fields)
         }
         _ => text::push(cell, field, column, text::Origin::Cell),
     }

@@ -4,7 +4,7 @@ mod bounded;
 mod members;
 mod utf16;
 
-use bounded::{Bounded, Counted};
+use bounded::{BoundedReader, CountingReader};
 use flate2::bufread::GzDecoder;
 use members::Members;
 use std::io::{self, BufReader, Read};
@@ -59,7 +59,7 @@ fn unpacked<'a>(
     reader: Box<dyn Read + Send + 'a>,
     name: &str,
 ) -> io::Result<Box<dyn Read + Send + 'a>> {
-    let (mut counted, taken) = Counted::new(reader);
+    let (mut counted, packed_bytes) = CountingReader::new(reader);
     // A reader may return fewer bytes at once than detection needs.
     let mut head = Vec::new();
     (&mut counted).take(MAGIC_BYTES).read_to_end(&mut head)?;
@@ -76,15 +76,16 @@ fn unpacked<'a>(
     let gzip = head.starts_with(GZIP) || named(".gz");
     let zstd = head.starts_with(ZSTD) || named(".zst") || named(".zstd");
     if gzip && !is_gzip {
-        let told = "its name ends as if compressed with gzip, but it is not; rename or compress it";
-        return Err(io::Error::other(told));
+        let message =
+            "its name ends as if compressed with gzip, but it is not; rename or compress it";
+        return Err(io::Error::other(message));
     }
     Ok(if gzip {
         let members = Members::<GzDecoder<_>>::new(raw)?;
-        Box::new(Bounded::new(members, taken))
+        Box::new(BoundedReader::new(members, packed_bytes))
     } else if zstd {
         let members = Members::<ZstdDecoder<'static, _>>::new(raw)?;
-        Box::new(Bounded::new(members, taken))
+        Box::new(BoundedReader::new(members, packed_bytes))
     } else {
         Box::new(raw)
     })

@@ -85,7 +85,7 @@ impl ExtraFields {
     }
 
     /// Number of kept fields of the current record.
-    pub fn kept(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.rest.len()
     }
 

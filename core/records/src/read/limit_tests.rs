@@ -77,14 +77,14 @@ fn a_line_of_two_gigabytes_costs_a_bounded_block() {
 fn a_block_of_tiny_records_is_short() {
     let records = 200_000;
     let check = |text: String, format: Format| {
-        let told = from_bytes(text.as_bytes(), format, &Dialect::AS_FOUND, &contract()).unwrap();
-        let blocks = told.iter().map(|told| match told {
+        let events = from_bytes(text.as_bytes(), format, &Dialect::AS_FOUND, &contract()).unwrap();
+        let blocks = events.iter().map(|event| match event {
             ReadEvent::Records(parsed) => parsed.records,
             ReadEvent::End { .. } => 0,
         });
         let most = blocks.max().unwrap_or(0);
         assert!(most <= 1 << 16, "{most} records in a block");
-        gather(told)
+        gather(events)
     };
     let read = check("{}\n".repeat(records), Format::Jsonl);
     assert_eq!(read.refused.len(), records);
@@ -106,13 +106,13 @@ fn records_of_several_lines_stay_whole_where_blocks_are_cut() {
         "\"a\n\n\",1\n".repeat(100_000),
         "b,x\n".repeat(100_000)
     );
-    let told = from_bytes(
+    let events = from_bytes(
         text.as_bytes(),
         Format::Csv,
         &Dialect::AS_FOUND,
         &contract(),
     );
-    let read = gather(told.unwrap());
+    let read = gather(events.unwrap());
     let short: Vec<u64> = (0..=100_000).map(|record| 2 + 3 * record).collect();
     assert_eq!(read.lines, short);
     assert_eq!(read.refused.len(), 100_000);
@@ -125,9 +125,9 @@ fn records_of_several_lines_stay_whole_where_blocks_are_cut() {
 }
 
 /// Counts its read calls.
-struct Asked<R>(R, Arc<AtomicUsize>);
+struct ReadCounter<R>(R, Arc<AtomicUsize>);
 
-impl<R: Read> Read for Asked<R> {
+impl<R: Read> Read for ReadCounter<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         self.1.fetch_add(1, Ordering::Relaxed);
         self.0.read(out)
@@ -141,12 +141,12 @@ fn blank_lines_and_comments_before_a_header_are_passed_over_at_once() {
         ..Dialect::AS_FOUND
     };
     let lines = 1 << 20;
-    let asked = Arc::new(AtomicUsize::new(0));
+    let reads = Arc::new(AtomicUsize::new(0));
     let text = decode::Text {
         head: Vec::new(),
-        rest: Box::new(Asked(
+        rest: Box::new(ReadCounter(
             long("#\n", b'\n', lines, "#x\nid,n\n1,2\n"),
-            Arc::clone(&asked),
+            Arc::clone(&reads),
         )),
     };
     let contract = contract();
@@ -160,8 +160,8 @@ fn blank_lines_and_comments_before_a_header_are_passed_over_at_once() {
     assert_eq!(first_lines, [lines + 4]);
     // Line by line, each line would need another read call, and the rest of the buffer would be
     // moved.
-    let asked = asked.load(Ordering::Relaxed);
-    assert!(asked < 1000, "{asked}");
+    let reads = reads.load(Ordering::Relaxed);
+    assert!(reads < 1000, "{reads}");
 }
 
 #[test]
@@ -186,8 +186,8 @@ fn a_truncated_packed_file_keeps_what_could_be_read() {
         .read_to_end(&mut packed)
         .unwrap();
     packed.truncate(packed.len() - 100);
-    let told = from_bytes(&packed, Format::Jsonl, &Dialect::AS_FOUND, &contract()).unwrap();
-    let read = gather(told);
+    let events = from_bytes(&packed, Format::Jsonl, &Dialect::AS_FOUND, &contract()).unwrap();
+    let read = gather(events);
     let rows = read.lines.len();
     assert!(rows > 15_000 && rows < 20_000, "{rows}");
     assert_eq!(read.refused.len(), 0);
@@ -203,8 +203,8 @@ fn depth_is_limited() {
         "]".repeat(10_000)
     );
     let check = |text: String, format: Format, line: &str| {
-        let told = from_bytes(text.as_bytes(), format, &Dialect::AS_FOUND, &contract()).unwrap();
-        let read = gather(told);
+        let events = from_bytes(text.as_bytes(), format, &Dialect::AS_FOUND, &contract()).unwrap();
+        let read = gather(events);
         assert_eq!(read.refused.len(), 1, "{read:?}");
         assert!(read.refused[0].starts_with(line), "{read:?}");
         assert!(
@@ -216,26 +216,26 @@ fn depth_is_limited() {
     check(format!("{deep}\n{{\"id\":\"2\"}}"), Format::Jsonl, "1");
     check(format!("[{deep},\n{{\"id\":\"2\"}}]"), Format::Json, "1");
     let opened = "[".repeat(3 << 20);
-    let told = from_bytes(
+    let events = from_bytes(
         opened.as_bytes(),
         Format::Json,
         &Dialect::AS_FOUND,
         &contract(),
     );
-    assert_eq!(gather(told.unwrap()).lines.len(), 0);
+    assert_eq!(gather(events.unwrap()).lines.len(), 0);
 }
 
 #[test]
 fn columns_are_limited() {
     let read = |columns: usize| {
         let header = format!("id{}\n", ",x".repeat(columns));
-        let told = from_bytes(
+        let events = from_bytes(
             header.as_bytes(),
             Format::Csv,
             &Dialect::AS_FOUND,
             &contract(),
         );
-        gather(told.unwrap()).broken
+        gather(events.unwrap()).broken
     };
     assert_eq!(read(5_000), None);
     assert!(
@@ -244,21 +244,21 @@ fn columns_are_limited() {
             .starts_with("the header names 500001 columns")
     );
     let cells = format!("id,n\n{}\n", ",".repeat(1 << 20));
-    let told = from_bytes(
+    let events = from_bytes(
         cells.as_bytes(),
         Format::Csv,
         &Dialect::AS_FOUND,
         &contract(),
     );
-    let refused = gather(told.unwrap()).refused;
+    let refused = gather(events.unwrap()).refused;
     assert_eq!(refused, ["2 the record has 1048577 cells, the header 2"]);
 }
 
 /// CPU time of this thread, independent of the load of the machine; zero where it is not
 /// reported.
 fn worked() -> Duration {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let first = told.split_whitespace().next();
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let first = text.split_whitespace().next();
     Duration::from_nanos(first.and_then(|first| first.parse().ok()).unwrap_or(0))
 }
 
@@ -278,8 +278,8 @@ fn quotes_made_to_be_read_again_and_again_are_not() {
         ..Dialect::AS_FOUND
     };
     let text = format!("id,n\n#{}\n1,2\n", ",\"".repeat(1 << 20));
-    let told = from_bytes(text.as_bytes(), Format::Csv, &dialect, &contract()).unwrap();
-    assert_eq!(gather(told).lines, [3]);
+    let events = from_bytes(text.as_bytes(), Format::Csv, &dialect, &contract()).unwrap();
+    assert_eq!(gather(events).lines, [3]);
     assert!(worked().saturating_sub(start) < Duration::from_secs(120));
 }
 

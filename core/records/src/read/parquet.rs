@@ -121,9 +121,9 @@ fn metadata(ranges: &dyn Ranges) -> Result<ArrowReaderMetadata, String> {
     }
     let footer = ranges.read(size - 8 - length..size - 8)?;
     guard::footer(&footer).map_err(|bad| format!("its metadata cannot be read: {bad}"))?;
-    let told = |error: ParquetError| format!("its metadata cannot be read: {}", words(&error));
-    let metadata = ParquetMetaDataReader::decode_metadata(&footer).map_err(told)?;
-    plan::with_views(Arc::new(metadata)).map_err(told)
+    let message = |error: ParquetError| format!("its metadata cannot be read: {}", words(&error));
+    let metadata = ParquetMetaDataReader::decode_metadata(&footer).map_err(message)?;
+    plan::with_views(Arc::new(metadata)).map_err(message)
 }
 
 /// The library's message, without the name of the error kind.

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 /// The result of parsing a block.
 #[derive(Debug)]
-pub struct Parsed {
+pub struct ParsedBlock {
     /// Index of the file among those to read.
     pub file: usize,
     /// The rows; `None` if there are none.
@@ -51,11 +51,11 @@ struct Parser<'a> {
     latest: Option<usize>,
     columns: Vec<Column>,
     plain: Plain,
-    strangers: ExtraFields,
+    extra_fields: ExtraFields,
     /// Unlisted fields of each row, if they are kept.
     rest: Vec<Option<String>>,
     redactor: Option<Redactor<'a>>,
-    out: Parsed,
+    out: ParsedBlock,
 }
 
 /// Parses a block.
@@ -63,7 +63,7 @@ pub(super) fn parse(
     block: Block,
     contract: &Contract,
     pseudonyms: &Arc<Pseudonyms>,
-) -> Result<Parsed, ArrowError> {
+) -> Result<ParsedBlock, ArrowError> {
     let position = |name: &String| contract.fields.iter().position(|field| field.name == *name);
     let mut parser = Parser {
         contract,
@@ -71,10 +71,10 @@ pub(super) fn parse(
         latest: contract.latest.as_ref().and_then(position),
         columns: column::columns(&contract.fields, pseudonyms),
         plain: Plain::default(),
-        strangers: ExtraFields::new(contract.unknown),
+        extra_fields: ExtraFields::new(contract.unknown),
         rest: Vec::new(),
         redactor: Redactor::of(contract),
-        out: Parsed {
+        out: ParsedBlock {
             file: block.file,
             batch: None,
             lines: Vec::new(),
@@ -139,10 +139,10 @@ impl Parser<'_> {
         self.out.records += 1;
         let text = text.map_or_else(|| std::str::from_utf8(raw), Ok);
         let fields = &self.contract.fields;
-        self.strangers.clear();
+        self.extra_fields.clear();
         let read = match text {
             Ok(text) if self.plain.read_record(text, fields, &mut self.columns) => Ok(()),
-            Ok(text) => json::read_record(text, fields, &mut self.columns, &mut self.strangers),
+            Ok(text) => json::read_record(text, fields, &mut self.columns, &mut self.extra_fields),
             Err(error) => Err(invalid_utf8(raw, error)),
         };
         self.done(line, raw, read, None);
@@ -178,7 +178,7 @@ impl Parser<'_> {
                         &mut cells,
                         &self.contract.fields,
                         &mut self.columns,
-                        &mut self.strangers,
+                        &mut self.extra_fields,
                     )
                 });
                 self.done(line, raw.trim_ascii_end(), read, Some(header));
@@ -186,7 +186,7 @@ impl Parser<'_> {
             line += memchr::memchr_iter(b'\n', raw).count() as u64;
             start = end;
         }
-        header.count_unknown(&mut self.strangers, self.out.records);
+        header.count_unknown(&mut self.extra_fields, self.out.records);
     }
 
     fn rows(&mut self, rows: &Rows, first_row: u64) {
@@ -194,12 +194,12 @@ impl Parser<'_> {
         let table = rows.table(fields, self.contract.unknown);
         for (row, line) in (0..rows.len()).zip(first_row..) {
             self.out.records += 1;
-            let read = table.read_row(row, fields, &mut self.columns, &mut self.strangers);
+            let read = table.read_row(row, fields, &mut self.columns, &mut self.extra_fields);
             // Only refused rows are formatted.
             let shown = read.as_ref().err().map(|_| rows.shown(row));
             self.done(line, shown.unwrap_or_default().as_bytes(), read, None);
         }
-        rows.count_unknown(&mut self.strangers);
+        rows.count_unknown(&mut self.extra_fields);
         self.out.bytes = rows.bytes();
     }
 
@@ -211,8 +211,8 @@ impl Parser<'_> {
         read: Result<(), Violation>,
         header: Option<&Header>,
     ) {
-        let kept = read.and_then(|()| self.strangers.take());
-        match kept {
+        let rest = read.and_then(|()| self.extra_fields.take());
+        match rest {
             Ok(rest) if self.contract.unknown == UnknownFields::Keep => {
                 let text = rest.map(|rest| retrocast_domain::canonical::json(&rest));
                 self.rest.push(text);
@@ -266,10 +266,10 @@ impl Parser<'_> {
     }
 
     /// Returns the result.
-    fn end(self) -> Result<Parsed, ArrowError> {
+    fn end(self) -> Result<ParsedBlock, ArrowError> {
         let mut out = self.out;
-        out.unknown = self.strangers.counts;
-        out.unknown_names = self.strangers.names;
+        out.unknown = self.extra_fields.counts;
+        out.unknown_names = self.extra_fields.names;
         out.batch = if self.contract.unknown == UnknownFields::Keep {
             let mut arrays = column::arrays(self.columns, &self.contract.fields)?;
             arrays.push(Arc::new(StringArray::from(self.rest)) as ArrayRef);
@@ -283,11 +283,11 @@ impl Parser<'_> {
 }
 
 fn invalid_utf8(raw: &[u8], error: std::str::Utf8Error) -> Violation {
-    let good = &raw[..error.valid_up_to()];
-    let line = memchr::memrchr(b'\n', good).map_or(0, |end| end + 1);
+    let valid = &raw[..error.valid_up_to()];
+    let line = memchr::memrchr(b'\n', valid).map_or(0, |end| end + 1);
     Violation {
-        column: Some((good.len() - line) as u64 + 1),
-        below: memchr::memchr_iter(b'\n', good).count() as u64,
+        column: Some((valid.len() - line) as u64 + 1),
+        below: memchr::memchr_iter(b'\n', valid).count() as u64,
         ..Violation::new(Reason::InvalidUtf8, "the bytes are not UTF-8 text")
     }
 }

@@ -3,7 +3,7 @@ use crate::contract;
 use arrow::array::{Array, AsArray};
 
 /// Reads records under a contract; with a header they are the records of a CSV file.
-fn read(contract: &str, header: Option<&str>, records: &str) -> Parsed {
+fn read(contract: &str, header: Option<&str>, records: &str) -> ParsedBlock {
     let contract = contract::parse("t", "t.toml", &format!("title = \"T\"\n{contract}")).unwrap();
     let header = header.map(|line| {
         let marks = crate::read::Dialect::AS_FOUND.marks(line);
@@ -19,7 +19,7 @@ fn read(contract: &str, header: Option<&str>, records: &str) -> Parsed {
 }
 
 /// A column as text, nulls as "-".
-fn column(parsed: &Parsed, name: &str) -> Vec<String> {
+fn column(parsed: &ParsedBlock, name: &str) -> Vec<String> {
     let batch = parsed.batch.as_ref().unwrap();
     let array = batch.column_by_name(name).unwrap();
     let text = arrow::compute::cast(array, &arrow_schema::DataType::Utf8).unwrap();
@@ -29,7 +29,7 @@ fn column(parsed: &Parsed, name: &str) -> Vec<String> {
 }
 
 /// Reason, field and message of each refused record.
-fn refused(parsed: &Parsed) -> Vec<String> {
+fn refused(parsed: &ParsedBlock) -> Vec<String> {
     let rows = parsed.refused.iter().map(|row| &row.violation);
     rows.map(|v| format!("{} | {} | {}", v.reason.text(), v.field, v.message))
         .collect()

@@ -128,7 +128,7 @@ impl<'a> Redactor<'a> {
 
     /// Removes values from a message.
     pub fn hide(&self, violation: &mut Violation) {
-        let told = match violation.reason {
+        let description = match violation.reason {
             // These messages contain no values.
             Reason::MissingRequired | Reason::UnknownField | Reason::InvalidUtf8 => return,
             Reason::BrokenJson if violation.field.is_empty() => {
@@ -146,7 +146,7 @@ impl<'a> Redactor<'a> {
             Reason::TooShort => "is too short",
             Reason::BrokenJson | Reason::BrokenCsv => "cannot be taken apart",
         };
-        violation.message = format!("the value {told}; it is personal data and not shown");
+        violation.message = format!("the value {description}; it is personal data and not shown");
     }
 }
 

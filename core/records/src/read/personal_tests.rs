@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     contract,
     read::{
-        Parsed,
+        ParsedBlock,
         block::{Block, Shape},
         parse::parse,
         pseudonyms::Pseudonyms,
@@ -56,7 +56,7 @@ const SECRETS: [&str; 6] = [
     "countess",
 ];
 
-fn read(shape: Shape, text: &str) -> Parsed {
+fn read(shape: Shape, text: &str) -> ParsedBlock {
     let contract = contract::parse("t", "t.toml", CONTRACT).unwrap();
     let block = Block {
         file: 0,
@@ -69,7 +69,7 @@ fn read(shape: Shape, text: &str) -> Parsed {
 }
 
 /// All messages about a refused record.
-fn refusals(parsed: &Parsed) -> Vec<String> {
+fn refusals(parsed: &ParsedBlock) -> Vec<String> {
     let rows = parsed.refused.iter().map(|row| {
         let v = &row.violation;
         format!(
@@ -91,9 +91,9 @@ fn hidden(everything: &str) {
 
 #[test]
 fn values_become_hashes_and_nulls() {
-    let good = r#"{"id":"1","n":1,"email":"ada@b.org","phone":5551,"user":{"name":"Lovelace","plan":"team"},"ips":["10.9.8.7",null],"notes":[{"text":"whispered"}]}"#;
+    let valid = r#"{"id":"1","n":1,"email":"ada@b.org","phone":5551,"user":{"name":"Lovelace","plan":"team"},"ips":["10.9.8.7",null],"notes":[{"text":"whispered"}]}"#;
     let other = r#"{"id":"2","email":"ada@b.org","user":{"name":"Ada Lovelace"}}"#;
-    let parsed = read(Shape::Lines, &format!("{good}\n{other}\n"));
+    let parsed = read(Shape::Lines, &format!("{valid}\n{other}\n"));
     assert!(parsed.refused.is_empty(), "{:?}", refusals(&parsed));
     let batch = parsed.batch.unwrap();
     hidden(&format!("{batch:?}"));
@@ -113,9 +113,9 @@ const KEYED_ADA: &str = "75cfe1096b01be56c8a774e0f9bdefe4";
 fn refused_records_and_messages_hold_no_personal_data() {
     let check = |record: &str, expected: &str| {
         let parsed = read(Shape::Lines, record);
-        let told = refusals(&parsed).join("\n");
-        hidden(&told);
-        assert_eq!(told, expected, "{record}");
+        let messages = refusals(&parsed).join("\n");
+        hidden(&messages);
+        assert_eq!(messages, expected, "{record}");
     };
     let not_shown = "it is personal data and not shown";
     check(
@@ -180,40 +180,41 @@ fn a_record_cut_anywhere_tells_nothing() {
 }
 
 #[test]
-fn csv_records_are_told_without_personal_cells() {
+fn csv_records_are_reported_without_personal_cells() {
     let contract = contract::parse("t", "t.toml", CONTRACT).unwrap();
     let line = "id;email;nick;user;n";
     let marks = crate::Dialect::AS_FOUND.marks(line);
     let header = Header::parse(line, marks, &contract.fields).unwrap();
     let shape = || Shape::Csv(Arc::new(header.clone()));
-    let told = |text: &str| {
-        let told = refusals(&read(shape(), text)).join("\n");
-        hidden(&told);
-        told
+    let messages = |text: &str| {
+        let messages = refusals(&read(shape(), text)).join("\n");
+        hidden(&messages);
+        messages
     };
     assert_eq!(
-        told(
+        messages(
             "1;ada@b.org;countess;\"{\"\"name\"\":\"\"Lovelace\"\",\"\"plan\"\":\"\"team\"\"}\";x\n"
         ),
         "wrong type | n | expected an integer, found text \"x\" | 1;(personal data);(not in the \
          contract);\"{\"\"name\"\":\"\"(personal data)\"\",\"\"plan\"\":\"\"team\"\"}\";x"
     );
-    assert!(told("1;ada@b.org;countess\n").contains("left out"));
-    assert!(told("1;;;Lovelace;1\n").contains("1;;(not in the contract);(personal data);1"));
+    assert!(messages("1;ada@b.org;countess\n").contains("left out"));
+    assert!(messages("1;;;Lovelace;1\n").contains("1;;(not in the contract);(personal data);1"));
     let refused = Shape::Refused(Violation::new(
         Reason::BrokenCsv,
         "a quoted cell is not closed",
     ));
-    let told = refusals(&read(refused, "1;ada@b.org;\"countess")).join("\n");
-    assert!(told.contains("left out"), "{told}");
+    let messages = refusals(&read(refused, "1;ada@b.org;\"countess")).join("\n");
+    assert!(messages.contains("left out"), "{messages}");
 }
 
 #[test]
 fn hashing_without_a_good_key_is_warned_about() {
     let contract = contract::parse("t", "t.toml", CONTRACT).unwrap();
-    let told = warning(&contract, "people", None).unwrap();
+    let message = warning(&contract, "people", None).unwrap();
     assert!(
-        told.starts_with("Personal data in email and ips of source \"people\" are hashed without")
+        message
+            .starts_with("Personal data in email and ips of source \"people\" are hashed without")
     );
     let short = warning(&contract, "people", Some(b"12345678")).unwrap();
     assert!(short.contains("a key of 8 bytes"), "{short}");
@@ -255,8 +256,8 @@ async fn reading_hashes_with_the_key_it_is_given_or_the_name_of_the_source() {
                 runtime: &runtime,
             };
             let mut found = String::new();
-            let read: Result<(), crate::SourceError> = reading.run(&mut |told| {
-                if let read::ReadEvent::Records(parsed) = told {
+            let read: Result<(), crate::SourceError> = reading.run(&mut |event| {
+                if let read::ReadEvent::Records(parsed) = event {
                     let batch = parsed.batch.unwrap();
                     let emails = batch.column_by_name("email").unwrap();
                     let emails: &StringArray = emails.as_any().downcast_ref().unwrap();

@@ -174,9 +174,9 @@ impl<'t> Line<'t> {
 
     fn word(&mut self, rest: &str) -> Option<()> {
         let end = self.at + rest.len();
-        let there = self.text.as_bytes().get(self.at..end)? == rest.as_bytes();
+        let is_present = self.text.as_bytes().get(self.at..end)? == rest.as_bytes();
         self.at = end;
-        there.then_some(())
+        is_present.then_some(())
     }
 
     fn expect(&mut self, byte: u8) -> Option<()> {

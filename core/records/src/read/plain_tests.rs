@@ -42,8 +42,8 @@ fn check_under(contract: &Contract, line: &str) -> bool {
     };
     let plain = row(&mut |columns| Plain::default().read_record(line, &contract.fields, columns));
     let general = row(&mut |columns| {
-        let mut strangers = ExtraFields::new(contract.unknown);
-        json::read_record(line, &contract.fields, columns, &mut strangers).is_ok()
+        let mut extra_fields = ExtraFields::new(contract.unknown);
+        json::read_record(line, &contract.fields, columns, &mut extra_fields).is_ok()
     });
     if plain.0 {
         assert_eq!(plain, general, "{line}");

@@ -60,8 +60,8 @@ fn read(folder: &Path, source: &str, contract: &Contract) -> (SourceTruth, usize
         cancel: &CancellationToken::new(),
         runtime: runtime.handle(),
     };
-    let told = reading.run::<SourceError>(&mut |told| {
-        match told {
+    let result = reading.run::<SourceError>(&mut |event| {
+        match event {
             ReadEvent::End { broken, .. } => truth.broken_files += u64::from(broken.is_some()),
             ReadEvent::Records(parsed) => {
                 truth.records += parsed.records;
@@ -78,7 +78,7 @@ fn read(folder: &Path, source: &str, contract: &Contract) -> (SourceTruth, usize
         }
         Ok(())
     });
-    told.unwrap();
+    result.unwrap();
     truth.accepted = keys.len() as u64;
     truth.duplicates = (rows - keys.len()) as u64;
     (truth, rows)

@@ -23,16 +23,16 @@ pub(super) fn contract() -> Contract {
 /// The result for a file: rows with their lines, refused records, and the reason why it was not
 /// read completely.
 #[derive(Debug, PartialEq, Eq, Default)]
-pub(super) struct Came {
+pub(super) struct ReadOutput {
     pub lines: Vec<u64>,
     pub refused: Vec<String>,
     pub broken: Option<String>,
 }
 
-pub(super) fn gather(told: Vec<ReadEvent>) -> Came {
-    let mut read = Came::default();
-    for told in told {
-        match told {
+pub(super) fn gather(events: Vec<ReadEvent>) -> ReadOutput {
+    let mut read = ReadOutput::default();
+    for event in events {
+        match event {
             ReadEvent::Records(parsed) => {
                 let rows = parsed
                     .batch
@@ -65,7 +65,7 @@ impl Read for Dribble<'_> {
 }
 
 /// Reads bytes at once and in small pieces, which must give the same result.
-fn read_as(bytes: &[u8], format: Format, dialect: &Dialect) -> Came {
+fn read_as(bytes: &[u8], format: Format, dialect: &Dialect) -> ReadOutput {
     let contract = contract();
     let whole = gather(from_bytes(bytes, format, dialect, &contract).unwrap());
     for size in [1, 7] {
@@ -78,12 +78,12 @@ fn read_as(bytes: &[u8], format: Format, dialect: &Dialect) -> Came {
     whole
 }
 
-fn read(text: &str, format: Format) -> Came {
+fn read(text: &str, format: Format) -> ReadOutput {
     read_as(text.as_bytes(), format, &Dialect::AS_FOUND)
 }
 
 fn check(text: &str, format: Format, lines: &[u64], refused: &[&str], broken: Option<&str>) {
-    let expected = Came {
+    let expected = ReadOutput {
         lines: lines.to_vec(),
         refused: refused.iter().map(ToString::to_string).collect(),
         broken: broken.map(str::to_string),
@@ -192,7 +192,7 @@ fn a_broken_record_does_not_swallow_those_after_it() {
 }
 
 #[test]
-fn arrays_cut_off_are_told() {
+fn arrays_cut_off_are_reported() {
     check(
         "[{\"id\":\"1\"},\n{\"id\":\"2\"",
         Format::Json,
@@ -259,15 +259,15 @@ fn csv_of_many_kinds() {
 #[test]
 fn columns_of_one_name_are_gathered_into_a_list() {
     let lists = |text: &str| {
-        let told = from_bytes(
+        let events = from_bytes(
             text.as_bytes(),
             Format::Csv,
             &Dialect::AS_FOUND,
             &contract(),
         );
         let mut lists = Vec::new();
-        for told in told.unwrap() {
-            let ReadEvent::Records(parsed) = told else {
+        for event in events.unwrap() {
+            let ReadEvent::Records(parsed) = event else {
                 continue;
             };
             let batch = parsed.batch.unwrap();
@@ -340,9 +340,12 @@ fn a_line_above_the_header_names_the_delimiter() {
         utf16(text, u16::to_be_bytes),
         text.replace("\r\n", "\r").into_bytes(),
     ] {
-        let (lines, told, broken) = of(&bytes, &Dialect::AS_FOUND);
+        let (lines, messages, broken) = of(&bytes, &Dialect::AS_FOUND);
         assert_eq!((lines, broken), (vec![3, 4], None));
-        assert!(told.len() == 1 && told[0].starts_with(refused), "{told:?}");
+        assert!(
+            messages.len() == 1 && messages[0].starts_with(refused),
+            "{messages:?}"
+        );
     }
     // A delimiter that the header does not reveal.
     assert_eq!(of(b"sep=:\nid:n\n1:2\n", &Dialect::AS_FOUND).0, [3]);
@@ -369,7 +372,7 @@ fn a_line_above_the_header_names_the_delimiter() {
 
 #[test]
 fn csv_as_its_author_says() {
-    let said = |dialect: &Dialect, text: &str| {
+    let outcome = |dialect: &Dialect, text: &str| {
         let read = read_as(text.as_bytes(), Format::Csv, dialect);
         (read.lines, read.refused.len(), read.broken)
     };
@@ -379,12 +382,12 @@ fn csv_as_its_author_says() {
         columns: columns.clone(),
         ..Dialect::AS_FOUND
     };
-    assert_eq!(said(&plain, "a,1\nb,2\n"), (vec![1, 2], 0, None));
+    assert_eq!(outcome(&plain, "a,1\nb,2\n"), (vec![1, 2], 0, None));
     let named = Dialect {
         columns,
         ..Dialect::AS_FOUND
     };
-    assert_eq!(said(&named, "who,what\nb,2\n"), (vec![2], 0, None));
+    assert_eq!(outcome(&named, "who,what\nb,2\n"), (vec![2], 0, None));
     let marked = Dialect {
         delimiter: Some(b':'),
         quote: Some(b'\''),
@@ -392,12 +395,17 @@ fn csv_as_its_author_says() {
         ..Dialect::AS_FOUND
     };
     let text = "# a 'note\n\nid:n\n'a:b':1\n#:'\n\"c:2\n";
-    assert_eq!(said(&marked, text), (vec![4, 6], 0, None));
+    assert_eq!(outcome(&marked, text), (vec![4, 6], 0, None));
     let wrong = Dialect {
         header: false,
         ..Dialect::AS_FOUND
     };
-    assert!(said(&wrong, "a,1\n").2.unwrap().contains("must be named"));
+    assert!(
+        outcome(&wrong, "a,1\n")
+            .2
+            .unwrap()
+            .contains("must be named")
+    );
 }
 
 #[test]
@@ -422,14 +430,17 @@ fn bytes_that_are_no_text_are_refused_with_their_place() {
         (read.lines, read.refused)
     };
     let lines = b"{\"id\":\"1\"}\n{\"id\":\"\xFF\"}\n{\"id\":\"3\"}\n";
-    let told = vec!["2:8 the bytes are not UTF-8 text".to_string()];
-    assert_eq!(refused(lines, Format::Jsonl), (vec![1, 3], told.clone()));
+    let messages = vec!["2:8 the bytes are not UTF-8 text".to_string()];
+    assert_eq!(
+        refused(lines, Format::Jsonl),
+        (vec![1, 3], messages.clone())
+    );
     let array = b"[{\"id\":\"1\"},\n{\"id\":\"\xFF\"},\n{\"id\":\"3\"}]\n";
-    assert_eq!(refused(array, Format::Json), (vec![1, 3], told));
+    assert_eq!(refused(array, Format::Json), (vec![1, 3], messages));
     let pretty = b"{\n\"id\":\"\xFF\"}";
-    let told = vec!["1 the bytes are not UTF-8 text (line 2, byte 7)".to_string()];
-    assert_eq!(refused(pretty, Format::Json), (vec![], told));
+    let messages = vec!["1 the bytes are not UTF-8 text (line 2, byte 7)".to_string()];
+    assert_eq!(refused(pretty, Format::Json), (vec![], messages));
     let csv = b"id,n\n1,1\n\xFF,2\n3,3\n";
-    let told = vec!["3:1 the bytes are not UTF-8 text".to_string()];
-    assert_eq!(refused(csv, Format::Csv), (vec![2, 4], told));
+    let messages = vec!["3:1 the bytes are not UTF-8 text".to_string()];
+    assert_eq!(refused(csv, Format::Csv), (vec![2, 4], messages));
 }

@@ -111,8 +111,8 @@ pub(crate) fn read_day(text: &str, notation: &Notation) -> Option<i32> {
 
 /// The day in a zone of microseconds since 1970 UTC, as days since 1970.
 fn day_of(micros: i64, zone: Option<&TimeZone>) -> i32 {
-    let there = zone.zip(Timestamp::from_microsecond(micros).ok());
-    match there {
+    let zoned = zone.zip(Timestamp::from_microsecond(micros).ok());
+    match zoned {
         Some((zone, moment)) => days_of(zone.to_datetime(moment).date()),
         None => i32::try_from(micros.div_euclid(DAY_MICROS)).unwrap_or(i32::MAX),
     }
@@ -192,8 +192,8 @@ pub(super) fn epoch(text: &str, unit: EpochUnit) -> Option<i64> {
     if whole.len() > 19 {
         return Some(beyond);
     }
-    let (kept, cut) = decimals.split_at(decimals.len().min(DECIMALS));
-    let scaled: i128 = format!("0{whole}{kept:0<DECIMALS$}").parse().ok()?;
+    let (used, cut) = decimals.split_at(decimals.len().min(DECIMALS));
+    let scaled: i128 = format!("0{whole}{used:0<DECIMALS$}").parse().ok()?;
     let more = cut.bytes().any(|byte| byte != b'0');
     let power = unit.power() + exponent - DECIMALS as i32;
     let factor = 10_i128.checked_pow(power.unsigned_abs());
@@ -246,11 +246,11 @@ fn plain(text: &[u8]) -> Option<Time> {
             if length == 0 || length > 9 {
                 return None;
             }
-            let kept = &digits[..length.min(6)];
-            let value = kept
+            let used = &digits[..length.min(6)];
+            let value = used
                 .iter()
                 .fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
-            (value * 10_i64.pow(6 - kept.len() as u32), &digits[length..])
+            (value * 10_i64.pow(6 - used.len() as u32), &digits[length..])
         }
         _ => (0, rest),
     };
@@ -316,8 +316,8 @@ struct Scan<'t>(&'t [u8]);
 impl Scan<'_> {
     /// Consumes this word, ignoring case, if the text continues with it.
     fn eat(&mut self, word: &[u8]) -> bool {
-        let there = self.0.get(..word.len());
-        let found = there.is_some_and(|there| there.eq_ignore_ascii_case(word));
+        let prefix = self.0.get(..word.len());
+        let found = prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(word));
         if found {
             self.0 = &self.0[word.len()..];
         }
@@ -347,10 +347,10 @@ impl Scan<'_> {
             .iter()
             .take_while(|byte| byte.is_ascii_digit())
             .count();
-        let (kept, rest) = (count.min(6), &self.0[count..]);
-        let micros = self.digits(kept).filter(|_| count > 0)?;
+        let (used, rest) = (count.min(6), &self.0[count..]);
+        let micros = self.digits(used).filter(|_| count > 0)?;
         self.0 = rest;
-        Some(micros * 10_i64.pow(6 - kept as u32))
+        Some(micros * 10_i64.pow(6 - used as u32))
     }
 
     /// Reads `YYYY-MM-DD`, `YYYY/MM/DD` or `YYYYMMDD` as days since 1970.

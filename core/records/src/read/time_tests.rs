@@ -2,7 +2,7 @@ use super::*;
 use crate::contract::Zone;
 
 /// Formats the time that a text means in UTC; "-" if it is refused.
-fn told(text: &str) -> String {
+fn parsed(text: &str) -> String {
     timestamp(text)
         .and_then(time_text)
         .unwrap_or("-".to_string())
@@ -29,16 +29,16 @@ fn read_as(text: &str, format: &str, zone: Option<Zone>) -> String {
 }
 
 #[test]
-fn the_end_of_time_is_told_too() {
+fn the_end_of_time_is_printed_too() {
     for text in [
         "2026-11-09T13:30:00.25Z",
         "9999-12-30T22:00:00Z",
         "9999-12-31T23:59:59Z",
         "9999-12-31T23:59:59.999999Z",
     ] {
-        assert_eq!(told(text), text);
+        assert_eq!(parsed(text), text);
     }
-    assert_eq!(told("9999-12-31T23:59:59-01:00"), "-");
+    assert_eq!(parsed("9999-12-31T23:59:59-01:00"), "-");
     assert_eq!(time_text(i64::MAX), None);
     assert_eq!(time_text(i64::MIN), None);
 }
@@ -127,7 +127,7 @@ fn forms_whose_meaning_is_certain_are_read() {
             "2026-03-04T04:06:07Z",
         ),
     ] {
-        assert_eq!(told(text), expected, "{text}");
+        assert_eq!(parsed(text), expected, "{text}");
     }
 }
 
@@ -155,14 +155,14 @@ fn what_may_mean_several_times_is_refused() {
         "1772600767",
         "05:06:07",
     ] {
-        assert_eq!(told(text), "-", "{text}");
+        assert_eq!(parsed(text), "-", "{text}");
     }
 }
 
 #[test]
 fn times_without_an_offset_are_those_of_the_zone() {
     let berlin = zone("Europe/Berlin");
-    let told = |text: &str| {
+    let parsed = |text: &str| {
         let micros = certain(text).unwrap().in_zone(Some(berlin.rules()));
         time_text(micros).unwrap()
     };
@@ -175,7 +175,7 @@ fn times_without_an_offset_are_those_of_the_zone() {
         ("2026-10-25T02:30:00", "2026-10-25T00:30:00Z"),
         ("9999-12-31T23:59:59", "9999-12-31T22:59:59Z"),
     ] {
-        assert_eq!(told(text), expected, "{text}");
+        assert_eq!(parsed(text), expected, "{text}");
     }
     assert_eq!(Zone::named("Europe/Berlni"), None);
     assert_eq!(zone("europe/berlin").name(), "Europe/Berlin");

@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 
 pub use super::time::{DAY_MICROS, date, time_text, timestamp};
 
-pub(super) type Checked = Result<(), Violation>;
+pub(super) type ValueResult = Result<(), Violation>;
 
 /// Days since 1970 of the years -9999 to 9999.
 const DAYS: std::ops::RangeInclusive<i32> = -4_371_587..=2_932_896;
@@ -32,13 +32,13 @@ pub(super) fn quoted(text: &str) -> String {
     format!("{:?}", cut(text, SHOWN))
 }
 
-pub(super) fn push_null(field: &Field, column: &mut Column) -> Checked {
+pub(super) fn push_null(field: &Field, column: &mut Column) -> ValueResult {
     push_missing(field, column, "the value is null")
 }
 
 /// Appends the replacement of a missing value: the field's default, else null; `message` is the
 /// error if the field is required.
-pub(super) fn push_missing(field: &Field, column: &mut Column, message: &str) -> Checked {
+pub(super) fn push_missing(field: &Field, column: &mut Column, message: &str) -> ValueResult {
     if let Some(default) = &field.default {
         return json::push_own(default, field, column);
     }
@@ -49,7 +49,7 @@ pub(super) fn push_missing(field: &Field, column: &mut Column, message: &str) ->
     Ok(())
 }
 
-pub(super) fn push_boolean(field: &Field, column: &mut Column, value: bool) -> Checked {
+pub(super) fn push_boolean(field: &Field, column: &mut Column, value: bool) -> ValueResult {
     if !matches!(field.kind, FieldKind::Boolean) {
         return Err(wrong_type(field, &format!("boolean {value}")));
     }
@@ -57,7 +57,7 @@ pub(super) fn push_boolean(field: &Field, column: &mut Column, value: bool) -> C
     Ok(())
 }
 
-pub(super) fn push_integer(field: &Field, column: &mut Column, value: i64) -> Checked {
+pub(super) fn push_integer(field: &Field, column: &mut Column, value: i64) -> ValueResult {
     match field.kind {
         FieldKind::Integer => {
             in_range(field, &|limit| compare(value, limit), &value)?;
@@ -77,7 +77,7 @@ pub(super) fn push_integer(field: &Field, column: &mut Column, value: i64) -> Ch
 }
 
 /// Appends an integer that exceeds signed 64 bits.
-pub(super) fn push_unsigned(field: &Field, column: &mut Column, value: u64) -> Checked {
+pub(super) fn push_unsigned(field: &Field, column: &mut Column, value: u64) -> ValueResult {
     match (i64::try_from(value), &field.kind) {
         (Ok(value), _) => push_integer(field, column, value),
         (Err(_), FieldKind::Integer) => Err(Violation::new(
@@ -93,7 +93,7 @@ pub(super) fn push_unsigned(field: &Field, column: &mut Column, value: u64) -> C
 
 /// Appends a number that was written with a point or an exponent. Programs without integers write 5
 /// as 5.0.
-pub(super) fn push_number(field: &Field, column: &mut Column, value: f64) -> Checked {
+pub(super) fn push_number(field: &Field, column: &mut Column, value: f64) -> ValueResult {
     match (&field.kind, whole(value)) {
         (FieldKind::Number, _) => {
             let order = |limit| value.partial_cmp(&limit).unwrap_or(Ordering::Equal);
@@ -138,7 +138,7 @@ fn compare(value: i64, limit: f64) -> Ordering {
 }
 
 /// Appends a text to a field of type string.
-pub(super) fn push_string(field: &Field, column: &mut Column, value: &str) -> Checked {
+pub(super) fn push_string(field: &Field, column: &mut Column, value: &str) -> ValueResult {
     if !field.allowed.is_empty() && !field.allowed.iter().any(|allowed| allowed == value) {
         return Err(not_allowed(&quoted(value), &field.allowed));
     }
@@ -149,7 +149,7 @@ pub(super) fn push_string(field: &Field, column: &mut Column, value: &str) -> Ch
 }
 
 /// Appends a text of JSON or Parquet.
-pub(super) fn push_text(field: &Field, column: &mut Column, value: &str) -> Checked {
+pub(super) fn push_text(field: &Field, column: &mut Column, value: &str) -> ValueResult {
     text::push(value, field, column, text::Origin::String)
 }
 
@@ -159,7 +159,7 @@ pub(super) fn push_moment(
     column: &mut Column,
     micros: i64,
     shown: &dyn Fn() -> String,
-) -> Checked {
+) -> ValueResult {
     in_time(field, micros, shown)?;
     if time_text(micros).is_none() {
         let message = format!("{} is no time that can be kept", shown());
@@ -175,7 +175,7 @@ pub(super) fn push_day(
     column: &mut Column,
     days: i32,
     shown: &dyn Fn() -> String,
-) -> Checked {
+) -> ValueResult {
     in_time(field, i64::from(days) * DAY_MICROS, shown)?;
     if !DAYS.contains(&days) {
         let message = format!("{} is no day that can be kept", shown());
@@ -186,7 +186,7 @@ pub(super) fn push_day(
 }
 
 /// Appends a native time: microseconds since 1970 UTC.
-pub(super) fn push_micros(field: &Field, column: &mut Column, micros: i64) -> Checked {
+pub(super) fn push_micros(field: &Field, column: &mut Column, micros: i64) -> ValueResult {
     let Some(moment) = time_text(micros) else {
         let message = format!("{micros} µs since 1970 is no time that can be kept");
         return Err(Violation::new(Reason::OutOfRange, message));
@@ -200,7 +200,7 @@ pub(super) fn push_micros(field: &Field, column: &mut Column, micros: i64) -> Ch
 }
 
 /// Appends a native day: days since 1970.
-pub(super) fn push_days(field: &Field, column: &mut Column, days: i32) -> Checked {
+pub(super) fn push_days(field: &Field, column: &mut Column, days: i32) -> ValueResult {
     let micros = i64::from(days) * DAY_MICROS;
     let since = jiff::Span::new().try_days(days);
     let Ok(day) = since.and_then(|days| civil::date(1970, 1, 1).checked_add(days)) else {
@@ -217,7 +217,11 @@ pub(super) fn push_days(field: &Field, column: &mut Column, days: i32) -> Checke
 }
 
 /// Appends the canonical JSON text of any value.
-pub(super) fn push_json(field: &Field, column: &mut Column, value: &serde_json::Value) -> Checked {
+pub(super) fn push_json(
+    field: &Field,
+    column: &mut Column,
+    value: &serde_json::Value,
+) -> ValueResult {
     if value.is_null() {
         return push_null(field, column);
     }
@@ -227,14 +231,14 @@ pub(super) fn push_json(field: &Field, column: &mut Column, value: &serde_json::
     Ok(())
 }
 
-fn of_length(field: &Field, value: &str) -> Checked {
+fn of_length(field: &Field, value: &str) -> ValueResult {
     // A text has at least as many bytes as characters, so most texts need no counting.
     let may_be_long = field.max_length.is_some_and(|most| value.len() > most);
     if !may_be_long && field.min_length.is_none() {
         return Ok(());
     }
     let length = value.chars().count();
-    let told = |limit: usize| {
+    let describe = |limit: usize| {
         let characters = if length == 1 {
             "character"
         } else {
@@ -245,17 +249,17 @@ fn of_length(field: &Field, value: &str) -> Checked {
     match (field.min_length, field.max_length) {
         (_, Some(most)) if length > most => Err(Violation::new(
             Reason::TooLong,
-            format!("{} are allowed", told(most)),
+            format!("{} are allowed", describe(most)),
         )),
         (Some(least), _) if length < least => Err(Violation::new(
             Reason::TooShort,
-            format!("{} are needed", told(least)),
+            format!("{} are needed", describe(least)),
         )),
         _ => Ok(()),
     }
 }
 
-fn of_pattern(field: &Field, value: &str) -> Checked {
+fn of_pattern(field: &Field, value: &str) -> ValueResult {
     match &field.pattern {
         Some(pattern) if !pattern.fits(value) => {
             let shown = cut(pattern.as_str(), 200);
@@ -272,7 +276,7 @@ fn not_allowed(found: &str, allowed: &[String]) -> Violation {
 }
 
 /// Checks microseconds since 1970 against the limits of the field.
-fn in_time(field: &Field, micros: i64, shown: &dyn Fn() -> String) -> Checked {
+fn in_time(field: &Field, micros: i64, shown: &dyn Fn() -> String) -> ValueResult {
     let out = |side: &str, limit: i64| {
         let limit = Timestamp::from_microsecond(limit).map_or(String::new(), |at| at.to_string());
         let message = format!("{} is {side} allowed, {limit}", shown());
@@ -290,7 +294,7 @@ fn in_range(
     field: &Field,
     order: &dyn Fn(f64) -> Ordering,
     value: &dyn std::fmt::Display,
-) -> Checked {
+) -> ValueResult {
     let unit = || {
         field
             .unit

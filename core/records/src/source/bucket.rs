@@ -1,7 +1,7 @@
 //! Lists the files of a URI in object storage, below its fixed part.
 
 use super::{
-    Listing, SourceFile, Stored,
+    Listing, SourceFile, SourceStore,
     partition::{Days, Partition, is_dated, undated},
     pattern::{fits, fits_path, is_pattern},
 };
@@ -50,7 +50,7 @@ pub(super) async fn list(
         Some(_) => place.matching().await?,
     };
     Ok(Listing {
-        stored: Stored::Objects(place.store),
+        store: SourceStore::Objects(place.store),
         source: source.to_string(),
         folder: None,
         files,

@@ -1,10 +1,10 @@
 //! Git repositories as sources: one file of records, generated while it is read.
 
-use super::{Listing, SourceFile, Stored};
+use super::{Listing, SourceFile, SourceStore};
 use crate::error::SourceError;
 use jiff::Timestamp;
 use object_store::path::Path as StorePath;
-use retrocast_history::{HistoryError, Place, Repository};
+use retrocast_history::{HistoryError, Repository, RepositoryUri};
 use std::{
     io::{self, Read},
     path::PathBuf,
@@ -34,19 +34,19 @@ pub(super) fn list(source: &str, uri: &str) -> Result<Listing, SourceError> {
         name: source.to_string(),
         reason: error.to_string(),
     };
-    let place = Place::parse(uri).map_err(failed)?;
+    let uri = RepositoryUri::parse(uri).map_err(failed)?;
     let never = AtomicBool::new(false);
-    let repository = Repository::open(&place, &cache(), &never).map_err(failed)?;
+    let repository = Repository::open(&uri, &cache(), &never).map_err(failed)?;
     let file = SourceFile {
-        name: place.to_string(),
-        path: StorePath::from(format!("{}.jsonl", place.what().name())),
+        name: uri.to_string(),
+        path: StorePath::from(format!("{}.jsonl", uri.kind().name())),
         location: StorePath::default(),
         size: 0,
         modified: Timestamp::UNIX_EPOCH,
         etag: Some(repository.identity()),
     };
     Ok(Listing {
-        stored: Stored::History(History {
+        store: SourceStore::History(History {
             identity: repository.identity(),
             repository: Arc::new(Mutex::new(repository)),
         }),
@@ -71,12 +71,12 @@ impl History {
         let (reader, mut writer) = io::pipe()?;
         let repository = self.repository.clone();
         let cancel = Arc::new(AtomicBool::new(false));
-        let told = cancel.clone();
+        let stop = cancel.clone();
         let thread = std::thread::Builder::new().name("history".to_string());
         let writing = thread.spawn(move || {
             let repository = repository.lock().unwrap_or_else(PoisonError::into_inner);
             let mut buffered = io::BufWriter::with_capacity(256 << 10, &mut writer);
-            repository.write(&mut buffered, &told).map(drop)
+            repository.write(&mut buffered, &stop).map(drop)
         })?;
         Ok(Box::new(Records {
             reader,

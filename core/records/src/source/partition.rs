@@ -103,15 +103,15 @@ impl Partition {
 
     /// Returns true if a path, or the start of one, may contain a requested day.
     pub fn admits(&self, path: &[&str]) -> bool {
-        let mut said = PathDate::default();
+        let mut date = PathDate::default();
         for (segment, name) in self.segments.iter().zip(path) {
-            if is_dated(segment) && !said.take(segment, name) {
+            if is_dated(segment) && !date.take(segment, name) {
                 return false;
             }
         }
-        let Some((first, end)) = said.days() else {
+        let Some((first, end)) = date.days() else {
             // Digits that are not a date, such as a month 13.
-            return said.year.is_none();
+            return date.year.is_none();
         };
         self.days
             .is_none_or(|days| first < days.end && days.first < end)
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_apart_is_refused() {
+    fn what_cannot_be_distinguished_is_refused() {
         for wrong in [
             "**/{date}/*.jsonl",
             "{month}/{day}/*",

@@ -5,7 +5,7 @@
 //! cycles and undecodable names are skipped and reported.
 
 use super::{
-    Listing, Skipped, SourceFile, Stored,
+    Listing, SkippedFile, SourceFile, SourceStore,
     partition::{Days, Partition, is_dated, undated},
     pattern::{fits, is_pattern},
     without_credentials,
@@ -142,7 +142,7 @@ impl FilePattern {
             });
         }
         Ok(Listing {
-            stored: Stored::Objects(store),
+            store: SourceStore::Objects(store),
             source: source.to_string(),
             folder: Some(self.folder.clone()),
             files: found.files,
@@ -340,7 +340,7 @@ impl FilePattern {
 /// The matching files, and skipped entries.
 struct MatchedFiles {
     files: Vec<SourceFile>,
-    skipped: Vec<Skipped>,
+    skipped: Vec<SkippedFile>,
 }
 
 /// A folder to walk, with a part of the pattern.
@@ -411,7 +411,7 @@ impl Walk {
                     etag: None,
                 })
             });
-        let skipped = self.skipped.into_iter().map(|(path, reason)| Skipped {
+        let skipped = self.skipped.into_iter().map(|(path, reason)| SkippedFile {
             name: format!("{shown}{path}"),
             reason,
         });

@@ -1,6 +1,6 @@
 //! Random access to files, for formats with an index at their end.
 
-use super::{Listing, SourceFile, Stored};
+use super::{Listing, SourceFile, SourceStore};
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
 use retrocast_storage::{self as storage, cause};
@@ -40,7 +40,7 @@ impl Ranges for InStorage<'_> {
     }
 
     fn read(&self, range: Range<u64>) -> Result<Bytes, String> {
-        let Stored::Objects(store) = &self.listing.stored else {
+        let SourceStore::Objects(store) = &self.listing.store else {
             return Err("records that are made as they are read have no places".to_string());
         };
         let read = store.get_range(&self.file.location, range);

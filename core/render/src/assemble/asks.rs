@@ -86,8 +86,8 @@ pub(super) fn asks(ordered: &[Finding], effects: &[Effect], notices: &[String]) 
         .map(|effect| format!("“{}”", shorten(&effect.title, TITLE_MAX)))
         .collect();
     // Improvements with unclear effects share one line, for which space is reserved.
-    let room = ASKS_MAX - usize::from(!unclear.is_empty());
-    asks.truncate(room);
+    let limit = ASKS_MAX - usize::from(!unclear.is_empty());
+    asks.truncate(limit);
     if !unclear.is_empty() {
         let (noun, effects) = match unclear.len() {
             1 => ("a success", "its effect is"),

@@ -78,14 +78,14 @@ fn is_within(finding: &Finding, window: &Window) -> bool {
 }
 
 /// Removes the alarm from findings that another alarm covers.
-pub(super) fn tell_once(cells: &mut [Cell]) {
-    let kept: BTreeSet<(String, String)> = stories(findings(cells))
+pub(super) fn demote_covered(cells: &mut [Cell]) {
+    let uncovered: BTreeSet<(String, String)> = stories(findings(cells))
         .into_iter()
         .map(|finding| (finding.stage.clone(), finding.id.clone()))
         .collect();
     for finding in cells.iter_mut().flat_map(|cell| &mut cell.findings) {
-        let is_kept = kept.contains(&(finding.stage.clone(), finding.id.clone()));
-        if !is_kept && finding.severity > Severity::Notice {
+        let is_uncovered = uncovered.contains(&(finding.stage.clone(), finding.id.clone()));
+        if !is_uncovered && finding.severity > Severity::Notice {
             finding.severity = Severity::Notice;
         }
     }
@@ -95,7 +95,7 @@ pub(super) fn tell_once(cells: &mut [Cell]) {
 /// its limit, or when it stepped up. A trend and a step of one series are two readings of one
 /// movement, each of which mentions the other; the more severe one is kept.
 pub(crate) fn stories(findings: Vec<&Finding>) -> Vec<&Finding> {
-    let is_told = |i: usize, finding: &Finding| {
+    let is_covered = |i: usize, finding: &Finding| {
         let Some((rank, series)) = movement(finding) else {
             return false;
         };
@@ -110,8 +110,9 @@ pub(crate) fn stories(findings: Vec<&Finding>) -> Vec<&Finding> {
             })
         })
     };
-    let kept = findings.iter().enumerate();
-    kept.filter(|(i, finding)| !is_told(*i, finding))
+    let indexed = findings.iter().enumerate();
+    indexed
+        .filter(|(i, finding)| !is_covered(*i, finding))
         .map(|(_, finding)| *finding)
         .collect()
 }
@@ -139,8 +140,8 @@ pub fn printed(headlines: &[Finding]) -> usize {
 /// informational ones if there are too few.
 pub(super) fn headlines(ordered: &[Finding]) -> Vec<Finding> {
     let news = ordered.iter().filter(|f| f.severity > Severity::Info);
-    let room = news.count().clamp(PRINTED, HEADLINES_MAX);
-    ordered.iter().take(room).cloned().collect()
+    let count = news.count().clamp(PRINTED, HEADLINES_MAX);
+    ordered.iter().take(count).cloned().collect()
 }
 
 /// Prominence of a finding on the first page.
@@ -261,7 +262,7 @@ mod tests {
         finding
     }
 
-    fn told(findings: &[Finding], earlier: Option<&EarlierReport>) -> Vec<String> {
+    fn sentences(findings: &[Finding], earlier: Option<&EarlierReport>) -> Vec<String> {
         let cells: Vec<Cell> = findings
             .iter()
             .map(|finding| Cell {
@@ -279,10 +280,10 @@ mod tests {
         let busy = finding("anomaly", Critical, "db-1", "busy day");
         let rate = finding("kpi", Warning, "all", "failure rate doubled");
         let harmful = finding("effect", Warning, "all", "a change did harm");
-        let look = finding("trend", Notice, "all", "a trend");
-        let all = [busy.clone(), look, rate.clone(), harmful];
+        let trend = finding("trend", Notice, "all", "a trend");
+        let all = [busy.clone(), trend, rate.clone(), harmful];
         assert_eq!(
-            told(&all, None),
+            sentences(&all, None),
             [
                 "a change did harm in all.",
                 "failure rate doubled in all.",
@@ -292,7 +293,7 @@ mod tests {
         );
         let known = [rate.clone(), all[3].clone()];
         let earlier = EarlierReport::new("2026-W45", &known, None);
-        assert_eq!(told(&all, Some(&earlier))[0], "busy day in db-1.");
+        assert_eq!(sentences(&all, Some(&earlier))[0], "busy day in db-1.");
     }
 
     #[test]
@@ -326,26 +327,27 @@ mod tests {
         let step = of("change_point", Notice, on);
         let limit = of("forecast", Warning, on);
         let other = of("trend", Warning, "service = api");
-        let told = |all: &[&Finding]| -> Vec<String> {
-            let kept = stories(all.to_vec()).into_iter();
-            kept.map(|finding| format!("{} {}", finding.kind, finding.subject))
+        let sentences = |all: &[&Finding]| -> Vec<String> {
+            let uncovered = stories(all.to_vec()).into_iter();
+            uncovered
+                .map(|finding| format!("{} {}", finding.kind, finding.subject))
                 .collect()
         };
         assert_eq!(
-            told(&[&rise, &limit, &other, &step]),
+            sentences(&[&rise, &limit, &other, &step]),
             [format!("forecast {on}"), "trend service = api".to_string()]
         );
-        assert_eq!(told(&[&rise, &step]), [format!("trend {on}")]);
+        assert_eq!(sentences(&[&rise, &step]), [format!("trend {on}")]);
         let mut old = step.clone();
         old.severity = Severity::Info;
-        assert_eq!(told(&[&rise, &old]), [format!("trend {on}")]);
+        assert_eq!(sentences(&[&rise, &old]), [format!("trend {on}")]);
         // A milder finding does not cover a more severe one, and a fall does not cover a rise.
         let mut mild = limit.clone();
         mild.severity = Notice;
-        assert_eq!(told(&[&rise, &mild]).len(), 2);
+        assert_eq!(sentences(&[&rise, &mild]).len(), 2);
         let mut fall = step.clone();
         fall.direction = Direction::Down;
-        assert_eq!(told(&[&rise, &fall]).len(), 2);
+        assert_eq!(sentences(&[&rise, &fall]).len(), 2);
     }
 
     #[test]
@@ -372,10 +374,10 @@ mod tests {
             "more at 16:00 in all.",
             "values alike in all.",
         ];
-        assert_eq!(told(&all, None), want);
+        assert_eq!(sentences(&all, None), want);
         // A new hint on data quality comes after the report's subject.
         let earlier = EarlierReport::new("2026-W45", &all[1..], None);
-        assert_eq!(told(&all, Some(&earlier)), want);
+        assert_eq!(sentences(&all, Some(&earlier)), want);
     }
 
     #[test]
@@ -387,15 +389,15 @@ mod tests {
                 .collect()
         };
         assert_eq!(
-            told(&of(16), None),
+            sentences(&of(16), None),
             ["spike in component = c00. Likewise c01, c02, c03 and 12 others."]
         );
         assert_eq!(
-            told(&of(2), None),
+            sentences(&of(2), None),
             ["spike in component = c00. Likewise c01."]
         );
         assert_eq!(
-            told(&of(5), None),
+            sentences(&of(5), None),
             ["spike in component = c00. Likewise c01, c02, c03 and one other."]
         );
     }

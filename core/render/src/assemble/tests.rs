@@ -93,7 +93,7 @@ fn ranks(severities: &[Severity]) -> Vec<Severity> {
 #[test]
 fn facts_that_are_good_to_know_only_fill_the_page() {
     use Severity::{Critical, Info, Notice, Warning};
-    let check = |found: &[Severity], told: &[Severity]| assert_eq!(ranks(found), told);
+    let check = |found: &[Severity], expected: &[Severity]| assert_eq!(ranks(found), expected);
     check(&[], &[]);
     check(&[Info; 5], &[Info; 3]);
     check(&[Info, Info, Info, Warning], &[Warning, Info, Info]);
@@ -115,7 +115,7 @@ fn a_second_warning_of_a_stage_stands_before_any_fact() {
     let mut row = finding("counts", "fact", Severity::Info, "a row");
     row.confidence = 1.0;
     let tested = finding("rhythm", "weekday_effect", Severity::Info, "Mondays");
-    let told = |cells: &[Cell]| -> Vec<String> {
+    let sentences = |cells: &[Cell]| -> Vec<String> {
         let chosen = chosen(cells);
         chosen.into_iter().map(|finding| finding.what).collect()
     };
@@ -124,11 +124,11 @@ fn a_second_warning_of_a_stage_stands_before_any_fact() {
         cell("rhythm", "temporal_pattern", vec![tested]),
         cell("unusual", "anomaly", warnings.to_vec()),
     ];
-    assert_eq!(told(&cells), ["one", "three", "two"]);
-    assert_eq!(told(&cells[..2]), ["Mondays", "a row"]);
+    assert_eq!(sentences(&cells), ["one", "three", "two"]);
+    assert_eq!(sentences(&cells[..2]), ["Mondays", "a row"]);
 }
 
-fn say_with(cells: &[Cell], asks: usize) -> String {
+fn verdict_with(cells: &[Cell], asks: usize) -> String {
     let sources = [source("tickets")];
     let facts = Facts {
         cells,
@@ -162,12 +162,12 @@ fn failed(stage: &str, message: &str) -> Cell {
 #[test]
 fn verdict_counts_what_the_data_says() {
     assert_eq!(
-        say_with(&[], 0),
+        verdict_with(&[], 0),
         "This week nothing was found that needs a decision."
     );
     let warn = finding("a", "anomaly", Severity::Warning, "x");
     assert_eq!(
-        say_with(&[cell("a", "anomaly", vec![warn]), failed("b", "no")], 1),
+        verdict_with(&[cell("a", "anomaly", vec![warn]), failed("b", "no")], 1),
         "This week needs attention: one warning; one stage failed, so the report is partial."
     );
     let empty = [SourceNote {
@@ -211,7 +211,7 @@ fn much_that_was_set_aside_is_in_the_verdict_and_so_is_what_was_not_compared() {
         history: Vec::new(),
         n: 100,
     };
-    let told = |refused, kpis: &[Kpi]| {
+    let verdict_text = |refused, kpis: &[Kpi]| {
         let sources = [SourceNote {
             records: 100,
             accepted: 100 - refused,
@@ -230,23 +230,23 @@ fn much_that_was_set_aside_is_in_the_verdict_and_so_is_what_was_not_compared() {
         plain(&verdict(WindowSpec::Week, &facts))
     };
     let calm = "This week nothing was found that needs a decision";
-    assert_eq!(told(5, &[]), format!("{calm}."));
+    assert_eq!(verdict_text(5, &[]), format!("{calm}."));
     assert_eq!(
-        told(14, &[]),
+        verdict_text(14, &[]),
         format!("{calm}: 14.0 % of the records were left out, so all figures rest on the others.")
     );
     assert_eq!(
-        told(0, &[kpi(None)]),
+        verdict_text(0, &[kpi(None)]),
         format!("{calm}: the key figure has no value in the week before to compare with.")
     );
     assert_eq!(
-        told(0, &[kpi(None), kpi(None)]),
+        verdict_text(0, &[kpi(None), kpi(None)]),
         format!(
             "{calm}: neither of the two key figures has a value in the week before to compare with."
         )
     );
     assert_eq!(
-        told(0, &[kpi(None), kpi(Some(90.0))]),
+        verdict_text(0, &[kpi(None), kpi(Some(90.0))]),
         format!("{calm}: neither of the two key figures shows a proven change.")
     );
     let more = Facts {
@@ -275,7 +275,7 @@ fn much_that_was_set_aside_is_in_the_verdict_and_so_is_what_was_not_compared() {
         ..kpi(Some(90.0))
     };
     assert_eq!(
-        told(
+        verdict_text(
             0,
             &[against([95.0, 97.5]), against([95.0, 99.0]), kpi(None)]
         ),
@@ -289,20 +289,20 @@ fn much_that_was_set_aside_is_in_the_verdict_and_so_is_what_was_not_compared() {
         ..against([95.0, 97.5])
     };
     assert_eq!(
-        told(0, &[better]),
+        verdict_text(0, &[better]),
         format!("{calm}: the key figure is better than before and misses its target.")
     );
 }
 
 #[test]
-fn a_window_without_records_is_said() {
+fn a_window_without_records_is_reported() {
     let cell = |records| Cell {
         records,
         ..Cell::new("ticket_figures", "kpi")
     };
     let empty = [cell(Some(0)), cell(None)];
     assert_eq!(
-        say_with(&empty, 0),
+        verdict_with(&empty, 0),
         "No record falls in this week, so nothing can be said about it: no record has a time."
     );
     let mut old = source("tickets");
@@ -346,9 +346,9 @@ fn a_window_without_records_is_said() {
     let mut beats = cell(Some(0));
     beats.stage = "beats".to_string();
     let read = [old.clone(), beat];
-    let told = notes::notes(&[cell(Some(0)), beats], &read, &plan, &week());
+    let texts = notes::notes(&[cell(Some(0)), beats], &read, &plan, &week());
     assert_eq!(
-        told[2..],
+        texts[2..],
         [
             "No record of tickets falls in this week; the last is dated 31 July 2026.",
             "No record falls in this week for Beats."
@@ -364,26 +364,26 @@ fn a_window_without_records_is_said() {
     };
     assert!(verdict(WindowSpec::Week, &facts).starts_with("This week nothing was found"));
     let some = [cell(Some(0)), cell(Some(1))];
-    assert!(say_with(&some, 0).starts_with("This week nothing was found"));
+    assert!(verdict_with(&some, 0).starts_with("This week nothing was found"));
 }
 
 #[test]
 fn verdict_does_not_judge_what_nobody_looked_at() {
     let message = "not enough: have 2 days, need 21".to_string();
     let short = with_status("a", CellStatus::NotEnough { message });
-    let lost = failed("b", "no");
+    let failed_cell = failed("b", "no");
     let left = not_run("c", "stage.b failed");
     let done = Cell::new("d", "trend");
     assert_eq!(
-        say_with(&[short.clone(), cell("rows", "sql", Vec::new())], 0),
+        verdict_with(&[short.clone(), cell("rows", "sql", Vec::new())], 0),
         "This week cannot be judged."
     );
     assert_eq!(
-        say_with(&[short, lost.clone(), left.clone()], 0),
+        verdict_with(&[short, failed_cell.clone(), left.clone()], 0),
         "This week cannot be judged: one stage failed and one was not run, so the report is partial."
     );
     assert_eq!(
-        say_with(&[done, lost, left.clone(), left], 0),
+        verdict_with(&[done, failed_cell, left.clone(), left], 0),
         "In what could be looked at of this week, nothing was found that needs a decision: one stage \
          failed and two were not run, so the report is partial."
     );
@@ -391,7 +391,7 @@ fn verdict_does_not_judge_what_nobody_looked_at() {
 
 #[test]
 fn verdict_and_asks_do_not_contradict_each_other() {
-    assert!(!say_with(&[], 1).contains("needs a decision"));
+    assert!(!verdict_with(&[], 1).contains("needs a decision"));
 }
 
 #[test]
@@ -432,14 +432,14 @@ fn asks_say_what_to_do() {
 #[test]
 fn missing_records_are_asked_about_once() {
     let notices = ["The records end on Wednesday.".to_string()];
-    let asked = asks::asks(&[], &[], &notices);
+    let asks = asks::asks(&[], &[], &notices);
     assert!(
-        matches!(&asked[..], [ask] if ask.starts_with("Find out why records are missing")),
-        "{asked:?}"
+        matches!(&asks[..], [ask] if ask.starts_with("Find out why records are missing")),
+        "{asks:?}"
     );
     // A hint requires no action.
     let hint = finding("data", "quality", Severity::Notice, "values alike");
-    assert_eq!(asks::asks(&[hint], &[], &notices), asked);
+    assert_eq!(asks::asks(&[hint], &[], &notices), asks);
     let quiet = finding("data", "quality", Severity::Warning, "records stopped");
     assert_eq!(
         asks::asks(&[quiet], &[], &notices),
@@ -448,9 +448,9 @@ fn missing_records_are_asked_about_once() {
 }
 
 #[test]
-fn a_window_that_lacks_its_last_days_is_said_where_no_stage_looks() {
+fn a_window_that_lacks_its_last_days_is_reported_where_no_stage_looks() {
     let window = Window::parse("2026-W47", "Europe/London").expect("a window");
-    let told = |last: &str, cells: &[Cell]| {
+    let texts = |last: &str, cells: &[Cell]| {
         let mut source = source("builds");
         source.last_time = last.to_string();
         let notices = notes::notices(cells, &[source], &window);
@@ -460,18 +460,18 @@ fn a_window_that_lacks_its_last_days_is_said_where_no_stage_looks() {
             .collect::<Vec<_>>()
     };
     assert_eq!(
-        told("2026-11-18T14:00:00Z", &[]),
+        texts("2026-11-18T14:00:00Z", &[]),
         [
             "The newest record is dated 18 November 2026, 4 days before the week ends: figures of the \
              week lack those days."
         ]
     );
-    assert!(told("2026-11-22T09:00:00Z", &[]).is_empty());
-    assert!(told("2026-11-10T09:00:00Z", &[]).is_empty());
+    assert!(texts("2026-11-22T09:00:00Z", &[]).is_empty());
+    assert!(texts("2026-11-10T09:00:00Z", &[]).is_empty());
     let mut cell = Cell::new("figures", "kpi");
     cell.notices = vec!["The records end on Wednesday.".to_string()];
     assert_eq!(
-        told("2026-11-18T14:00:00Z", &[cell.clone(), cell]),
+        texts("2026-11-18T14:00:00Z", &[cell.clone(), cell]),
         ["The records end on Wednesday."]
     );
 }
@@ -556,14 +556,14 @@ fn source_notes_have_right_plurals() {
 }
 
 #[test]
-fn records_after_the_date_of_the_report_are_said() {
+fn records_after_the_date_of_the_report_are_reported() {
     let mut ahead = source("incidents");
     ahead.last_time = "2026-08-10T23:30:00Z".to_string();
     let date = jiff::civil::date(2026, 8, 10);
-    let told = |timezone| notes::later_records(std::slice::from_ref(&ahead), timezone, date);
-    assert!(told("UTC").is_empty());
+    let texts = |timezone| notes::later_records(std::slice::from_ref(&ahead), timezone, date);
+    assert!(texts("UTC").is_empty());
     assert_eq!(
-        told("Europe/London"),
+        texts("Europe/London"),
         [
             "incidents: the newest record is dated 11 August 2026, which is after the date of this \
              report, 10 August 2026; what is dated after the period does not count."
@@ -601,7 +601,7 @@ fn cells_come_in_reading_order() {
 }
 
 #[test]
-fn failures_are_told_once_and_by_a_readable_name() {
+fn failures_are_reported_once_and_by_a_readable_name() {
     let cells = [
         failed("no_name", "stage.no_name: the query is wrong."),
         not_run("after", "stage.no_name failed"),

@@ -68,12 +68,12 @@ pub(super) fn verdict(spec: WindowSpec, facts: &Facts) -> String {
 /// happened.
 pub fn has_no_records(cells: &[Cell], sources: &[SourceNote]) -> bool {
     let mut known = cells.iter().filter_map(|cell| cell.records).peekable();
-    let is_silence_zero = sources.iter().any(says_silence_is_zero);
+    let is_silence_zero = sources.iter().any(counts_silence_as_zero);
     known.peek().is_some() && !is_silence_zero && known.all(|records| records == 0)
 }
 
 /// Returns true if the absence of records of a source means that nothing happened.
-fn says_silence_is_zero(source: &SourceNote) -> bool {
+fn counts_silence_as_zero(source: &SourceNote) -> bool {
     let expectation = &source.expectation;
     let (last, later) = (DateTime::default(), DateTime::MAX);
     expectation.complete_until(last, later).is_some()

@@ -2,7 +2,7 @@
 
 use super::{
     Options,
-    plot::{Occupied, unit_line, value_axis_width},
+    plot::{LabelAreas, unit_line, value_axis_width},
     scale::{Axis, Format, drawable},
     svg::{Anchor, Canvas, Ink, Rect, Style},
     text::{name, shorten, shorten_apart, text_width},
@@ -10,7 +10,7 @@ use super::{
 use retrocast_domain::chart::Bar;
 
 /// Maximum number of bars; the table has the others.
-const MOST_ROWS: usize = 40;
+const ROWS_MAX: usize = 40;
 
 /// The parts of a bar chart.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +56,7 @@ fn crowded(parts: Parts, options: &Options) -> bool {
         })
         .fold(0.0, f64::max);
     let numbered = parts.bars.iter().all(|bar| bar.label.chars().count() <= 5);
-    widest > slot && !numbered && parts.bars.len() <= MOST_ROWS
+    widest > slot && !numbered && parts.bars.len() <= ROWS_MAX
 }
 
 fn reach(parts: Parts) -> impl Iterator<Item = f64> {
@@ -85,7 +85,7 @@ fn ink(bar: &Bar) -> Ink {
 fn horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
     let mut canvas = Canvas::new(options.width_pt, options.font_pt);
     let font = canvas.font;
-    let shown = &parts.bars[..parts.bars.len().min(MOST_ROWS)];
+    let shown = &parts.bars[..parts.bars.len().min(ROWS_MAX)];
     let widest = |texts: &mut dyn Iterator<Item = &str>, bold| {
         texts
             .map(|t| text_width(&shorten(t, 1e4, font, bold), font, bold))
@@ -190,16 +190,16 @@ fn labelled(parts: Parts, slot: f64, size: f64) -> Vec<usize> {
         .filter_map(|(i, bar)| bar.highlight.then_some(i))
         .collect();
     order.sort_by(|a, b| far(b).total_cmp(&far(a)));
-    let mut kept: Vec<usize> = Vec::new();
+    let mut apart: Vec<usize> = Vec::new();
     for i in order {
         let is_apart = |other: &usize| {
             i.abs_diff(*other) as f64 * slot >= f64::midpoint(width(i), width(*other))
         };
-        if kept.iter().all(is_apart) {
-            kept.push(i);
+        if apart.iter().all(is_apart) {
+            apart.push(i);
         }
     }
-    kept
+    apart
 }
 
 fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
@@ -233,7 +233,7 @@ fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
     let labelled = labelled(parts, slot, font * 0.92);
     let every = label_stride(parts.bars, slot, font);
     let wide = (slot * 0.68).min(font * 5.0);
-    let mut taken = Occupied::default();
+    let mut areas = LabelAreas::default();
     for (i, bar) in parts.bars.iter().enumerate() {
         let middle = left + slot * (i as f64 + 0.5);
         if i % every == 0 {
@@ -255,11 +255,11 @@ fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
             (middle + wide / 2.0, y(value)),
         );
         canvas.rect(from, to, ink(bar), 0.0);
-        taken.add(Rect::between(from, to));
+        areas.add(Rect::between(from, to));
         if let Some([a, b]) = finite_interval(bar) {
             let cap = (wide * 0.2).min(font * 0.28);
             whisker(&mut canvas, (middle, y(a)), (middle, y(b)), cap);
-            taken.add(Rect::between((middle - cap, y(a)), (middle + cap, y(b))));
+            areas.add(Rect::between((middle - cap, y(a)), (middle + cap, y(b))));
         }
     }
     // Texts come last, so that they do not cover bars or intervals of neighbours.
@@ -287,10 +287,10 @@ fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
         let over = (0..8).map(|step| above - font * (0.4 + 0.6 * f64::from(step)));
         let place = first.into_iter().chain(over).find(|baseline| {
             let rect = style.place(middle, *baseline, &text, canvas.width);
-            rect.top >= 0.0 && taken.is_free(&rect)
+            rect.top >= 0.0 && areas.is_free(&rect)
         });
         if let Some(baseline) = place {
-            taken.add(canvas.text(middle, baseline, style, &text));
+            areas.add(canvas.text(middle, baseline, style, &text));
         }
     }
     canvas.line((left, origin), (right, origin), Ink::Axis, 0.9);

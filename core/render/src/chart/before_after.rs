@@ -4,7 +4,7 @@ use super::{
     Options,
     line::{draw_band, draw_series},
     plot::{
-        EndLabel, Flag, Occupied, Plot, draw_flags, end_label_width, end_labels, finest, lanes,
+        EndLabel, Flag, LabelAreas, Plot, draw_flags, end_label_width, end_labels, finest, lanes,
         lanes_height, time_axis_height, time_extent, unit_line, value_axis_width,
     },
     scale::{Axis, Format, drawable, seconds},
@@ -83,21 +83,21 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     let height = options
         .height_pt
         .unwrap_or((options.width_pt * 0.44).clamp(font * 20.0, font * 28.0));
-    let room = (height - top - time_axis_height(font) - font * 2.6).max(font * 10.0);
+    let plot_height = (height - top - time_axis_height(font) - font * 2.6).max(font * 10.0);
     let upper = Plot {
         top,
-        bottom: top + room * 0.68,
+        bottom: top + plot_height * 0.68,
         ..plain
     };
     let lower_top = upper.bottom + font * 2.6;
     let lower = Plot {
         top: lower_top,
-        bottom: lower_top + room * 0.32,
+        bottom: lower_top + plot_height * 0.32,
         axis: lower_axis,
         ..plain
     };
 
-    let mut taken = Occupied::default();
+    let mut areas = LabelAreas::default();
     upper.value_axis(&mut canvas, format);
     let below = if narrow {
         total_text.clone()
@@ -131,7 +131,7 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
             &series.times,
             &series.values,
             stroke,
-            &mut taken,
+            &mut areas,
         );
         if let Some(last) = series.values.iter().rev().find_map(|v| drawable(*v)) {
             let y = upper.y(last);
@@ -153,10 +153,10 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         });
     }
     if !narrow {
-        end_labels(&mut canvas, &upper, &labels, &mut taken);
+        end_labels(&mut canvas, &upper, &labels, &mut areas);
     }
     let total_text = if narrow { "" } else { total_text.as_str() };
-    draw_effect(&mut canvas, &lower, &effect, total_text, &mut taken);
+    draw_effect(&mut canvas, &lower, &effect, total_text, &mut areas);
     let bottom = lower.bottom + time_axis_height(font);
     (canvas, bottom)
 }
@@ -238,7 +238,7 @@ fn draw_effect(
     plot: &Plot,
     effect: &Series,
     text: &str,
-    taken: &mut Occupied,
+    areas: &mut LabelAreas,
 ) {
     let font = canvas.font;
     let points: Vec<(f64, f64)> = effect
@@ -254,7 +254,7 @@ fn draw_effect(
     area.extend([(last.0, plot.y(0.0)), (first.0, plot.y(0.0))]);
     canvas.area(&area, Ink::Accent, 0.14);
     let stroke = Stroke::of(Role::Observed, 0, font);
-    draw_series(canvas, plot, &effect.times, &effect.values, stroke, taken);
+    draw_series(canvas, plot, &effect.times, &effect.values, stroke, areas);
     canvas.dot(*last, font * 0.28, Ink::Accent);
     let label = EndLabel {
         text: text.to_string(),
@@ -262,5 +262,5 @@ fn draw_effect(
         ink: Ink::Accent,
         bold: true,
     };
-    end_labels(canvas, plot, &[label], taken);
+    end_labels(canvas, plot, &[label], areas);
 }

@@ -15,7 +15,7 @@ use retrocast_domain::{
 use std::collections::BTreeMap;
 
 /// Maximum number of weeks; more would be illegible. The latest are shown.
-const MOST_WEEKS: i64 = 53 * 8;
+const WEEKS_MAX: i64 = 53 * 8;
 
 pub(crate) fn draw(unit: &str, days: &[(Date, f64)], options: &Options) -> (Canvas, f64) {
     let mut canvas = Canvas::new(options.width_pt, options.font_pt);
@@ -31,7 +31,7 @@ pub(crate) fn draw(unit: &str, days: &[(Date, f64)], options: &Options) -> (Canv
         return (canvas, top + font * 2.0);
     };
     let last_week = week_of(*last);
-    let first_week = week_of(*first).max(last_week - MOST_WEEKS + 1);
+    let first_week = week_of(*first).max(last_week - WEEKS_MAX + 1);
     let classes = Classes::of(&values);
     let grid = Grid::fit(canvas.width, font, (last_week - first_week + 1) as usize);
     let mut y = top;
@@ -80,13 +80,15 @@ struct Grid {
 impl Grid {
     fn fit(width: f64, font: f64, weeks: usize) -> Self {
         let left = font * 1.5;
-        let room = width - left;
+        let width_left = width - left;
         let least = font * 0.95;
         // Long spans are split into rows of equal length, at most a year each.
-        let most = ((room / least) as usize).clamp(1, 53);
+        let most = ((width_left / least) as usize).clamp(1, 53);
         let rows = weeks.div_ceil(most);
         let per_row = weeks.div_ceil(rows.max(1)).max(1);
-        let cell = (room / per_row as f64).min(font * 1.7).max(font * 0.4);
+        let cell = (width_left / per_row as f64)
+            .min(font * 1.7)
+            .max(font * 0.4);
         Self {
             left,
             cell,

@@ -3,7 +3,7 @@
 use super::{
     Options,
     plot::{
-        EndLabel, Flag, Occupied, Plot, draw_flags, end_label_width, end_labels, finest, lanes,
+        EndLabel, Flag, LabelAreas, Plot, draw_flags, end_label_width, end_labels, finest, lanes,
         lanes_height, moved_apart, time_axis_height, time_extent, unit_line, value_axis_width,
     },
     scale::{Axis, Format, drawable, seconds},
@@ -95,7 +95,7 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         canvas.dashed((x, plot.top), (x, plot.bottom), Ink::Axis, 0.6);
     }
     draw_flags(&mut canvas, &plot, &placed, plot.bottom);
-    let mut taken = Occupied::default();
+    let mut areas = LabelAreas::default();
     for (i, series) in parts.series.iter().enumerate().rev() {
         let stroke = Stroke::of(series.role, i, font);
         draw_series(
@@ -104,14 +104,14 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
             &series.times,
             &series.values,
             stroke,
-            &mut taken,
+            &mut areas,
         );
     }
-    draw_levels(&mut canvas, &plot, parts.levels, &mut taken);
-    draw_points(&mut canvas, &plot, parts.markers, &mut taken);
+    draw_levels(&mut canvas, &plot, parts.levels, &mut areas);
+    draw_points(&mut canvas, &plot, parts.markers, &mut areas);
     if named && !narrow {
-        let labels = line_labels(&mut canvas, &plot, parts, &mut taken);
-        end_labels(&mut canvas, &plot, &labels, &mut taken);
+        let labels = line_labels(&mut canvas, &plot, parts, &mut areas);
+        end_labels(&mut canvas, &plot, &labels, &mut areas);
     }
     let bottom = plot.bottom + time_axis_height(font);
     (canvas, bottom)
@@ -121,8 +121,8 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
 /// which line each belongs.
 fn ends_meet(parts: Parts, axis: Axis, font: f64, height: f64) -> bool {
     let (_, to) = time_extent(times(parts));
-    let room = (height - font * 7.0).max(font * 8.0);
-    let y = |value: f64| (1.0 - axis.at(value)) * room;
+    let plot_height = (height - font * 7.0).max(font * 8.0);
+    let y = |value: f64| (1.0 - axis.at(value)) * plot_height;
     let lines = parts.series.iter().filter_map(|series| {
         let pairs = series.times.iter().zip(&series.values);
         let (time, value) = pairs
@@ -133,7 +133,7 @@ fn ends_meet(parts: Parts, axis: Axis, font: f64, height: f64) -> bool {
     let bands = parts.bands.iter().filter_map(band_end).map(y);
     let mut ends: Vec<(f64, f64)> = lines.chain(bands).map(|y| (y, font * 1.3)).collect();
     ends.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let places = moved_apart(&ends, (-font * 0.5, room + font * 0.8));
+    let places = moved_apart(&ends, (-font * 0.5, plot_height + font * 0.8));
     let mut moves = places.iter().zip(&ends);
     moves.any(|(place, (end, _))| (place - end).abs() > font * 1.2)
 }
@@ -193,21 +193,21 @@ pub(crate) fn draw_series(
     times: &[DateTime],
     values: &[Option<f64>],
     stroke: Stroke,
-    taken: &mut Occupied,
+    areas: &mut LabelAreas,
 ) {
     for run in runs(plot, times, values) {
         if let [only] = run[..] {
             canvas.dot(only, stroke.width * 1.2, stroke.ink);
         } else {
             let points = thin(&run);
-            cover(&points, canvas.font, taken);
+            cover(&points, canvas.font, areas);
             canvas.polyline(&points, stroke.ink, stroke.width, stroke.dash);
         }
     }
 }
 
 /// Marks the area of a line as occupied, in boxes small enough to follow it closely.
-fn cover(points: &[(f64, f64)], font: f64, taken: &mut Occupied) {
+fn cover(points: &[(f64, f64)], font: f64, areas: &mut LabelAreas) {
     if points.len() > 400 {
         return;
     }
@@ -220,7 +220,7 @@ fn cover(points: &[(f64, f64)], font: f64, taken: &mut Occupied) {
         };
         for i in 0..pieces {
             let (from, to) = (at(i), at(i + 1));
-            taken.add(Rect {
+            areas.add(Rect {
                 left: from.0,
                 right: to.0.max(from.0 + 0.1),
                 top: from.1.min(to.1) - 0.5,
@@ -310,7 +310,7 @@ fn thin_if_any(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     }
 }
 
-fn draw_levels(canvas: &mut Canvas, plot: &Plot, levels: &[Level], taken: &mut Occupied) {
+fn draw_levels(canvas: &mut Canvas, plot: &Plot, levels: &[Level], areas: &mut LabelAreas) {
     let font = canvas.font;
     for level in levels.iter().filter(|l| l.value.is_finite()) {
         let y = plot.y(level.value.clamp(-1e100, 1e100));
@@ -339,7 +339,7 @@ fn draw_levels(canvas: &mut Canvas, plot: &Plot, levels: &[Level], taken: &mut O
                 (end, b, below),
             ]);
         }
-        write_first_free(canvas, plot, &places, &text, taken, true);
+        write_first_free(canvas, plot, &places, &text, areas, true);
     }
 }
 
@@ -350,7 +350,7 @@ fn write_first_free(
     plot: &Plot,
     places: &[(Style, f64, f64)],
     text: &str,
-    taken: &mut Occupied,
+    areas: &mut LabelAreas,
     must: bool,
 ) -> Option<Rect> {
     if text.is_empty() {
@@ -361,7 +361,7 @@ fn write_first_free(
     };
     let free = places.iter().find(|(style, x, y)| {
         let rect = style.place(*x, *y, text, plot.right.max(plot.left + 1.0));
-        inside(&rect) && taken.is_free(&rect)
+        inside(&rect) && areas.is_free(&rect)
     });
     let (style, x, y) = free.or(if must { places.first() } else { None })?;
     let rect = style.place(*x, *y, text, plot.right.max(plot.left + 1.0));
@@ -370,11 +370,11 @@ fn write_first_free(
         ..*style
     };
     let rect = canvas.text(rect.left, *y, start, text);
-    taken.add(rect);
+    areas.add(rect);
     Some(rect)
 }
 
-fn draw_points(canvas: &mut Canvas, plot: &Plot, markers: &[Marker], taken: &mut Occupied) {
+fn draw_points(canvas: &mut Canvas, plot: &Plot, markers: &[Marker], areas: &mut LabelAreas) {
     let font = canvas.font;
     let points: Vec<(&Marker, (f64, f64))> = markers
         .iter()
@@ -384,7 +384,7 @@ fn draw_points(canvas: &mut Canvas, plot: &Plot, markers: &[Marker], taken: &mut
         canvas.dot(*at, font * 0.34, Ink::Warning);
         canvas.ring(*at, font * 0.6, Ink::Warning);
         let reach = font * 0.6;
-        taken.add(Rect {
+        areas.add(Rect {
             left: at.0 - reach,
             right: at.0 + reach,
             top: at.1 - reach,
@@ -414,7 +414,7 @@ fn draw_points(canvas: &mut Canvas, plot: &Plot, markers: &[Marker], taken: &mut
             places.push((start, x + side, y + away + size));
             places.push((end, x - side, y + away + size));
         }
-        let Some(rect) = write_first_free(canvas, plot, &places, &text, taken, false) else {
+        let Some(rect) = write_first_free(canvas, plot, &places, &text, areas, false) else {
             continue;
         };
         // A leader connects a label with its distant point.
@@ -440,7 +440,7 @@ fn line_labels(
     canvas: &mut Canvas,
     plot: &Plot,
     parts: Parts,
-    taken: &mut Occupied,
+    areas: &mut LabelAreas,
 ) -> Vec<EndLabel> {
     let font = canvas.font;
     let mut labels = Vec::new();
@@ -472,7 +472,7 @@ fn line_labels(
                     ]
                 })
                 .collect();
-            if write_first_free(canvas, plot, &places, &series.name, taken, false).is_some() {
+            if write_first_free(canvas, plot, &places, &series.name, areas, false).is_some() {
                 continue;
             }
             canvas.dashed(

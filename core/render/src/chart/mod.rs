@@ -71,8 +71,8 @@ impl Options {
         self
     }
 
-    fn sane(&self) -> Self {
-        let hold = |value: f64, low: f64, high: f64| {
+    fn clamped(&self) -> Self {
+        let clamp = |value: f64, low: f64, high: f64| {
             if value.is_finite() {
                 value.clamp(low, high)
             } else {
@@ -80,9 +80,9 @@ impl Options {
             }
         };
         Self {
-            width_pt: hold(self.width_pt, 20.0, 4000.0),
-            font_pt: hold(self.font_pt, 2.0, 80.0),
-            height_pt: self.height_pt.map(|height| hold(height, 4.0, 4000.0)),
+            width_pt: clamp(self.width_pt, 20.0, 4000.0),
+            font_pt: clamp(self.font_pt, 2.0, 80.0),
+            height_pt: self.height_pt.map(|height| clamp(height, 4.0, 4000.0)),
             id_suffix: self.id_suffix.clone(),
         }
     }
@@ -93,7 +93,7 @@ impl Options {
 /// For any data (empty, gaps, NaN, huge, hostile texts), the result is well-formed and all texts
 /// are inside the drawing.
 pub fn svg(chart: &Chart, options: &Options) -> String {
-    let options = options.sane();
+    let options = options.clamped();
     let unit = chart.unit.as_str();
     let (canvas, height) = match &chart.kind {
         ChartKind::Line {

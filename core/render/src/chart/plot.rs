@@ -50,10 +50,10 @@ impl Plot {
     /// Draws ticks and labels of the time axis below the plot, in at most two lines.
     pub(crate) fn time_axis(&self, canvas: &mut Canvas, finest: f64) {
         let size = canvas.font * 0.92;
-        let room = ((self.right - self.left) / (size * 4.6)) as usize;
+        let count = ((self.right - self.left) / (size * 4.6)) as usize;
         let style = Style::new(size, Ink::Muted, Anchor::Middle);
         let mut free = [f64::NEG_INFINITY; 2];
-        for tick in time_ticks(self.from, self.to, room.min(12), finest) {
+        for tick in time_ticks(self.from, self.to, count.min(12), finest) {
             let x = self.x(tick.at);
             let low = self.bottom + canvas.font * 0.35;
             canvas.line((x, self.bottom), (x, low), Ink::Axis, 0.6);
@@ -109,9 +109,9 @@ pub(crate) fn finest<'a>(lines: impl Iterator<Item = &'a [DateTime]>) -> f64 {
 
 /// The areas that labels and marks cover.
 #[derive(Debug, Default)]
-pub(crate) struct Occupied(Vec<Rect>);
+pub(crate) struct LabelAreas(Vec<Rect>);
 
-impl Occupied {
+impl LabelAreas {
     pub(crate) fn add(&mut self, rect: Rect) {
         self.0.push(rect);
     }
@@ -149,14 +149,20 @@ pub(crate) fn end_labels(
     canvas: &mut Canvas,
     plot: &Plot,
     labels: &[EndLabel],
-    taken: &mut Occupied,
+    areas: &mut LabelAreas,
 ) {
     let font = canvas.font;
     let (x, line) = (plot.right + font * 0.9, font * 1.15);
-    let room = canvas.width - x;
+    let width_left = canvas.width - x;
     let mut blocks: Vec<(&EndLabel, Vec<String>, f64)> = labels
         .iter()
-        .map(|label| (label, wrap(&label.text, room, font, label.bold, 2), label.y))
+        .map(|label| {
+            (
+                label,
+                wrap(&label.text, width_left, font, label.bold, 2),
+                label.y,
+            )
+        })
         .filter(|(_, lines, _)| !lines.is_empty())
         .collect();
     blocks.sort_by(|a, b| a.2.total_cmp(&b.2));
@@ -177,7 +183,7 @@ pub(crate) fn end_labels(
         style.bold = label.bold;
         let first = y - (lines.len() as f64 - 1.0) * line / 2.0 + font * 0.35;
         for (i, text) in lines.iter().enumerate() {
-            taken.add(canvas.text(x, first + i as f64 * line, style, text));
+            areas.add(canvas.text(x, first + i as f64 * line, style, text));
         }
     }
 }

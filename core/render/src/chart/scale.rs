@@ -304,16 +304,16 @@ fn years(low: f64, high: f64, every: i16) -> Vec<f64> {
         .collect()
 }
 
-/// Ticks from `low` to `high`, as dense as `room` labels allow, but not denser than the data, whose
+/// Ticks from `low` to `high`, as dense as `labels_max` labels allow, but not denser than the data, whose
 /// points are `finest` seconds apart.
-pub(crate) fn time_ticks(low: f64, high: f64, room: usize, finest: f64) -> Vec<TimeTick> {
-    let room = room.max(2);
+pub(crate) fn time_ticks(low: f64, high: f64, labels_max: usize, finest: f64) -> Vec<TimeTick> {
+    let labels_max = labels_max.max(2);
     for step in STEPS {
-        if (high - low) / step.seconds() > room as f64 || step.seconds() < finest * 0.9 {
+        if (high - low) / step.seconds() > labels_max as f64 || step.seconds() < finest * 0.9 {
             continue;
         }
         let at = step.ticks(low, high);
-        if at.len() <= room && at.len() >= 2 {
+        if at.len() <= labels_max && at.len() >= 2 {
             return labelled(&at, step);
         }
         if at.len() < 2 {
@@ -426,9 +426,9 @@ mod tests {
         assert_eq!(of_unit("tickets per day"), "1.1");
     }
 
-    fn check_time(low: &str, high: &str, room: usize, finest: f64, want: &str) {
+    fn check_time(low: &str, high: &str, labels_max: usize, finest: f64, want: &str) {
         let parse = |text: &str| seconds(text.parse::<DateTime>().unwrap());
-        let ticks = time_ticks(parse(low), parse(high), room, finest);
+        let ticks = time_ticks(parse(low), parse(high), labels_max, finest);
         let text: Vec<String> = ticks
             .iter()
             .map(|t| format!("{} {}", t.label, t.below).trim().replace(NBSP, " "))

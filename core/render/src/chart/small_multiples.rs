@@ -3,7 +3,7 @@
 use super::{
     Options,
     line::draw_series,
-    plot::{Occupied, Plot, finest, time_axis_height, time_extent, unit_line, value_axis_width},
+    plot::{LabelAreas, Plot, finest, time_axis_height, time_extent, unit_line, value_axis_width},
     scale::{Axis, Format, drawable, seconds},
     stroke::Stroke,
     svg::{Anchor, Canvas, Ink, Style},
@@ -12,13 +12,13 @@ use super::{
 use retrocast_domain::chart::{Panel, Role};
 
 /// Maximum number of panels; the table has the others.
-const MOST_PANELS: usize = 36;
+const PANELS_MAX: usize = 36;
 
 pub(crate) fn draw(unit: &str, panels: &[Panel], options: &Options) -> (Canvas, f64) {
     let mut canvas = Canvas::new(options.width_pt, options.font_pt);
     let font = canvas.font;
     let format = Format::of_unit(unit);
-    let shown = &panels[..panels.len().min(MOST_PANELS)];
+    let shown = &panels[..panels.len().min(PANELS_MAX)];
     let values = shown
         .iter()
         .flat_map(|p| p.values.iter().filter_map(|v| drawable(*v)));
@@ -73,7 +73,7 @@ pub(crate) fn draw(unit: &str, panels: &[Panel], options: &Options) -> (Canvas, 
             &panel.times,
             &panel.values,
             stroke,
-            &mut Occupied::default(),
+            &mut LabelAreas::default(),
         );
         let mut newest_first = panel.times.iter().zip(&panel.values).rev();
         let last = newest_first.find_map(|(t, v)| Some((*t, drawable(*v)?)));
@@ -108,11 +108,11 @@ fn columns(width: f64, font: f64, panels: usize) -> usize {
 
 fn heading(canvas: &mut Canvas, panel: &Panel, all: &[Panel], plot: &Plot, baseline: f64) {
     let font = canvas.font;
-    let room = plot.right - plot.left;
+    let plot_width = plot.right - plot.left;
     // A short name leaves more space for the note.
     let named = text_width(&name(&panel.label), font, true) + font;
-    let note_room = room - named.min(room * 0.45);
-    let note = shorten(&panel.note, note_room, font * 0.92, false);
+    let note_width_max = plot_width - named.min(plot_width * 0.45);
+    let note = shorten(&panel.note, note_width_max, font * 0.92, false);
     let note_width = if note.is_empty() {
         0.0
     } else {
@@ -120,7 +120,13 @@ fn heading(canvas: &mut Canvas, panel: &Panel, all: &[Panel], plot: &Plot, basel
     };
     let named: Vec<String> = all.iter().map(|panel| name(&panel.label)).collect();
     let others = named.iter().map(String::as_str);
-    let name = shorten_apart(&name(&panel.label), others, room - note_width, font, true);
+    let name = shorten_apart(
+        &name(&panel.label),
+        others,
+        plot_width - note_width,
+        font,
+        true,
+    );
     let ink = if panel.highlight {
         Ink::Accent
     } else {

@@ -324,7 +324,7 @@ fn bar_lengths_are_proportional() {
 }
 
 #[test]
-fn bars_have_the_accent_only_where_something_is_said_of_them() {
+fn bars_have_the_accent_only_where_a_finding_is_about_them() {
     let colours = |is_claimed: bool| {
         let mut chart = samples::components();
         if let ChartKind::Bars { bars, .. } = &mut chart.kind {
@@ -381,7 +381,7 @@ fn the_same_chart_twice_on_a_page_has_two_identifiers() {
 }
 
 #[test]
-fn keys_of_bands_on_each_other_are_told_apart() {
+fn keys_of_bands_on_each_other_are_distinguished() {
     let swatches = |bands: usize| {
         let mut chart = samples::forecast();
         let ChartKind::Line { bands: all, .. } = &mut chart.kind else {

@@ -81,20 +81,20 @@ pub(crate) fn shorten(text: &str, width: f64, size: f64, bold: bool) -> String {
     if text_width(trimmed, size, bold) <= width {
         return trimmed.to_string();
     }
-    let mut room = width - text_width("…", size, bold);
+    let mut remaining = width - text_width("…", size, bold);
     let mut out = String::new();
     for c in trimmed.chars() {
-        room -= advance(c, bold) * size * RESERVE;
-        if room < 0.0 {
+        remaining -= advance(c, bold) * size * RESERVE;
+        if remaining < 0.0 {
             break;
         }
         out.push(c);
     }
-    let kept = out.trim_end();
-    if kept.is_empty() {
+    let start = out.trim_end();
+    if start.is_empty() {
         String::new()
     } else {
-        format!("{kept}…")
+        format!("{start}…")
     }
 }
 
@@ -108,29 +108,29 @@ pub(crate) fn shorten_apart<'a>(
     bold: bool,
 ) -> String {
     let short = shorten(text, width, size, bold);
-    let kept = short.strip_suffix('…').unwrap_or(&short);
+    let start = short.strip_suffix('…').unwrap_or(&short);
     let is_cut = short.ends_with('…') && !text.ends_with('…');
-    if !is_cut || !others.any(|other| other != text && other.starts_with(kept)) {
+    if !is_cut || !others.any(|other| other != text && other.starts_with(start)) {
         return short;
     }
     let letters: Vec<char> = text.chars().filter(|c| !is_hidden(*c)).take(400).collect();
-    let room = width - text_width("…", size, bold);
+    let width_left = width - text_width("…", size, bold);
     let advance = |c: &char| advance(*c, bold) * size * RESERVE;
-    let tail = longest(letters.iter().rev().map(advance), room * 0.6);
+    let tail = longest(letters.iter().rev().map(advance), width_left * 0.6);
     let used: f64 = letters.iter().rev().take(tail).map(advance).sum();
-    let head = longest(letters.iter().map(advance), room - used);
+    let head = longest(letters.iter().map(advance), width_left - used);
     let [head, tail] = [&letters[..head], &letters[letters.len() - tail..]].map(String::from_iter);
     format!("{}…{}", head.trim_end(), tail.trim_start())
 }
 
 /// Number of items that fit side by side, from their widths.
-fn longest(widths: impl Iterator<Item = f64>, room: f64) -> usize {
+fn longest(widths: impl Iterator<Item = f64>, width_left: f64) -> usize {
     widths
         .scan(0.0, |used, width| {
             *used += width;
             Some(*used)
         })
-        .take_while(|used| *used <= room)
+        .take_while(|used| *used <= width_left)
         .count()
 }
 

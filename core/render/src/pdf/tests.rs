@@ -176,25 +176,25 @@ fn the_first_page_says_that_there_are_more_warnings() {
         severity: Severity::Warning,
         ..sample().headlines[0].clone()
     };
-    for (warnings, said) in [(5, false), (7, true)] {
+    for (warnings, expected) in [(5, false), (7, true)] {
         report.headlines = vec![warning.clone(); warnings];
         let words = texts(&report, Layout::Executive).concat().concat();
         let note = "The other warnings are in the technical report.";
-        assert_eq!(words.contains(note), said, "{warnings}");
+        assert_eq!(words.contains(note), expected, "{warnings}");
     }
 }
 
 #[test]
 fn directors_get_the_verdict_and_analysts_also_p() {
-    for (layout, said) in [(Layout::Executive, false), (Layout::Technical, true)] {
+    for (layout, expected) in [(Layout::Executive, false), (Layout::Technical, true)] {
         let runs = texts(&sample(), layout).concat();
         assert!(runs.iter().any(|run| run == "Verdict"));
-        assert_eq!(runs.iter().any(|run| run == "p"), said, "{layout:?}");
-        assert_eq!(runs.concat().contains(", p\u{a0}="), said, "{layout:?}");
+        assert_eq!(runs.iter().any(|run| run == "p"), expected, "{layout:?}");
+        assert_eq!(runs.concat().contains(", p\u{a0}="), expected, "{layout:?}");
         let hash = sample().provenance.config_hash;
-        assert_eq!(runs.concat().contains(&hash), said, "{layout:?}");
+        assert_eq!(runs.concat().contains(&hash), expected, "{layout:?}");
         let page = crate::html::report(&sample(), layout).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(page.contains(&hash), said, "{layout:?}");
+        assert_eq!(page.contains(&hash), expected, "{layout:?}");
     }
 }
 
@@ -230,14 +230,14 @@ fn the_data_note_has_a_page_of_its_own_only_where_no_other_has_room() {
 #[test]
 fn a_partial_report_says_so_on_every_page() {
     let mut report = sample();
-    for (status, said) in [
+    for (status, expected) in [
         (retrocast_domain::ReportStatus::Partial, true),
         (retrocast_domain::ReportStatus::Complete, false),
     ] {
         report.status = status;
         for layout in Layout::ALL {
             for page in texts(&report, layout) {
-                assert_eq!(page.iter().any(|text| text.contains("· partial")), said);
+                assert_eq!(page.iter().any(|text| text.contains("· partial")), expected);
             }
         }
     }
@@ -409,7 +409,7 @@ fn marks_piled_on_letters_of_other_fonts_do_not_stop_a_report() {
 }
 
 #[test]
-fn broken_templates_are_told_with_file_and_line() {
+fn broken_templates_are_reported_with_file_and_line() {
     let check = |file: &str, text: &str, want: &str| {
         let templates = Templates::built_in().with(file, text);
         let error = pdf(&sample(), Layout::Executive, &templates)

@@ -293,7 +293,7 @@ const WHOLE_ROWS_MAX: usize = 8;
 /// below their longest word.
 fn fitted(mut table: TableView) -> TableView {
     table.breakable = table.rows.len() > WHOLE_ROWS_MAX;
-    let room = WIDE * POINTS_PER_MILLIMETRE;
+    let width = WIDE * POINTS_PER_MILLIMETRE;
     let widths = |table: &TableView, width: &dyn Fn(&str, f64, bool) -> f64| -> Vec<f64> {
         let column = |(i, column): (usize, &ColumnView)| {
             let texts = table
@@ -305,11 +305,11 @@ fn fitted(mut table: TableView) -> TableView {
         table.columns.iter().enumerate().map(column).collect()
     };
     let natural = widths(&table, &line_width);
-    if natural.iter().sum::<f64>() <= room {
+    if natural.iter().sum::<f64>() <= width {
         return table;
     }
     let mut least = widths(&table, &widest_word);
-    let mut shares = shared(room, &natural, &least);
+    let mut shares = shared(width, &natural, &least);
     while shares.is_none() {
         // Figures have to break, too, the widest first.
         let is_whole = |i: &usize| table.rows.iter().any(|row| row[*i].contains('\u{a0}'));
@@ -321,7 +321,7 @@ fn fitted(mut table: TableView) -> TableView {
             row[widest] = row[widest].replace('\u{a0}', " ");
         }
         least = widths(&table, &widest_word);
-        shares = shared(room, &natural, &least);
+        shares = shared(width, &natural, &least);
     }
     for (column, width) in table.columns.iter_mut().zip(shares.iter().flatten()) {
         column.width = Some(*width);
@@ -351,15 +351,15 @@ fn line_width(text: &str, size: f64, bold: bool) -> f64 {
 
 /// Widths of columns: the widest share the space equally, but none is below its minimum; `None` if
 /// not even the minimums fit.
-fn shared(room: f64, natural: &[f64], least: &[f64]) -> Option<Vec<f64>> {
+fn shared(width: f64, natural: &[f64], least: &[f64]) -> Option<Vec<f64>> {
     let capped = |cap: f64| -> Vec<f64> {
         let columns = natural.iter().zip(least);
         columns
             .map(|(natural, least)| natural.min(cap).max(*least))
             .collect()
     };
-    let fits = |widths: &[f64]| widths.iter().sum::<f64>() <= room;
-    let (mut low, mut high) = (0.0, room);
+    let fits = |widths: &[f64]| widths.iter().sum::<f64>() <= width;
+    let (mut low, mut high) = (0.0, width);
     if !fits(&capped(low)) {
         return None;
     }
@@ -630,9 +630,9 @@ mod tests {
             .iter()
             .filter_map(|column| column.width)
             .collect();
-        let room = WIDE * POINTS_PER_MILLIMETRE;
+        let width = WIDE * POINTS_PER_MILLIMETRE;
         assert!(
-            (widths.iter().sum::<f64>() - room).abs() < 0.01,
+            (widths.iter().sum::<f64>() - width).abs() < 0.01,
             "{widths:?}"
         );
         for (row, width) in shown.rows[0].iter().zip(&widths).take(3) {
@@ -654,7 +654,7 @@ mod tests {
         let shown = fitted(table(&full, false, "report.json"));
         let widths: Vec<f64> = shown.columns.iter().filter_map(|c| c.width).collect();
         assert_eq!(widths.len(), 7);
-        assert!(widths.iter().sum::<f64>() <= room + 0.01, "{widths:?}");
+        assert!(widths.iter().sum::<f64>() <= width + 0.01, "{widths:?}");
         assert_eq!(shared(10.0, &[9.0, 9.0], &[6.0, 6.0]), None);
         let narrow = shared(10.0, &[9.0, 2.0], &[3.0, 2.0]).expect("room");
         assert!(

@@ -100,7 +100,7 @@ fn mark(finding: &Finding, earlier: Option<&EarlierReport>) -> Option<String> {
 }
 
 /// A resolved finding of the earlier report, with its wording there.
-pub(super) fn gone(known: &EarlierFinding, window: &str) -> FindingView {
+pub(super) fn resolved(known: &EarlierFinding, window: &str) -> FindingView {
     let (severity, severity_word) = severity(known.severity);
     let times = known.times;
     FindingView {
@@ -161,8 +161,8 @@ fn finding_meta(finding: &Finding) -> String {
 /// The size, "−188 executions per day (95 % interval −239 to −138)", unless the sentence has an
 /// interval: the same numbers rounded in another unit would seem contradictory.
 fn magnitude(finding: &Finding) -> Option<String> {
-    let is_said = ["% interval", "not proven", "not yet proven"];
-    if is_said.iter().any(|words| finding.sentence.contains(words)) {
+    let phrases = ["% interval", "not proven", "not yet proven"];
+    if phrases.iter().any(|words| finding.sentence.contains(words)) {
         return None;
     }
     let magnitude = finding.magnitude.as_ref()?;

@@ -214,7 +214,7 @@ pub(crate) fn write(
 }
 
 /// The fields of an alert that depend on its trigger.
-struct About {
+struct AlertFields {
     rule: &'static str,
     thing: &'static str,
     source: &'static str,
@@ -226,7 +226,7 @@ struct About {
     message: String,
 }
 
-impl About {
+impl AlertFields {
     fn fault(fault: Fault) -> Self {
         let service = SERVICES[fault.service];
         let (value, limit) = (fault.value, fault.limit);
@@ -288,13 +288,13 @@ fn alert(
     until: i64,
 ) -> Row {
     let about = match trigger {
-        Trigger::Fault(fault) => About::fault(fault),
-        Trigger::Streak(streak) => About::streak(streak),
-        Trigger::Incident(incident, service) => About::incident(incident, service),
+        Trigger::Fault(fault) => AlertFields::fault(fault),
+        Trigger::Streak(streak) => AlertFields::streak(streak),
+        Trigger::Incident(incident, service) => AlertFields::incident(incident, service),
     };
     let over = second + random.log_normal(1300.0, 0.8) as i64;
     let over = (over < until).then_some(over);
-    let taken = random
+    let acknowledged = random
         .chance(0.6)
         .then(|| second + 20 + random.below(600) as i64);
     let suppressed = incident.is_some() && random.chance(0.3);
@@ -310,7 +310,7 @@ fn alert(
         .text("id", id)
         .time("raised_at", second)
         .maybe_time("resolved_at", over)
-        .maybe_time("acknowledged_at", taken.filter(|_| !suppressed))
+        .maybe_time("acknowledged_at", acknowledged.filter(|_| !suppressed))
         .text("status", status)
         .text("severity", about.severity)
         .text("rule", about.rule)

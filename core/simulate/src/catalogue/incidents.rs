@@ -209,13 +209,17 @@ fn row(random: &mut Random, incident: &Incident, until: i64) -> Row {
     let noticed = incident.second + 60 + random.below(1200) as i64;
     // A short incident may end before it would be noticed.
     let noticed = noticed.min(incident.end());
-    let taken = (noticed + 30 + random.below(900) as i64).min(incident.end());
+    let acknowledged = (noticed + 30 + random.below(900) as i64).min(incident.end());
     let over = (incident.end() < until).then_some(incident.end());
     let services: Vec<&str> = incident.services.iter().map(|at| SERVICES[*at]).collect();
     let (cause, resolution) = CAUSES[incident.cause];
     let mut updates = vec![
         update(noticed, "investigating", "Somebody is looking at it."),
-        update(taken, "identified", "It is known where it comes from."),
+        update(
+            acknowledged,
+            "identified",
+            "It is known where it comes from.",
+        ),
     ];
     updates.extend(over.map(|end| update(end, "resolved", "It is over.")));
     Row::new()
@@ -225,7 +229,7 @@ fn row(random: &mut Random, incident: &Incident, until: i64) -> Row {
         .text("status", if over.is_some() { "resolved" } else { "open" })
         .time("started_at", incident.second)
         .time("detected_at", noticed)
-        .time("acknowledged_at", taken)
+        .time("acknowledged_at", acknowledged)
         .maybe_time("resolved_at", over)
         .maybe_raw("minutes_to_resolve", over.map(|_| incident.minutes))
         .text(

@@ -12,7 +12,7 @@ use crate::{
     company::{COMPONENTS, COUNT_SHAPE, Company},
     hostile::{Flaw, TEXTS},
     output::{Layout, Packing, Style},
-    tickets::Asked,
+    tickets::TaskTicket,
     truth::{SourceTruth, reason},
 };
 use std::path::Path;
@@ -122,12 +122,12 @@ const DEPENDENCIES: Spec = Spec {
 };
 
 /// The three tables, and the state between tasks.
-struct Board<'a> {
+struct TaskTables<'a> {
     tasks: Table,
     executions: Table,
     dependencies: Table,
     incidents: &'a [Incident],
-    tickets: &'a [Asked],
+    tickets: &'a [TaskTicket],
     /// For each task so far, true if it waits for months.
     parked: Vec<bool>,
     /// Number of the last task.
@@ -141,13 +141,13 @@ struct Board<'a> {
 pub(crate) fn write(
     root: &Path,
     company: &Company,
-    (incidents, tickets): (&[Incident], &[Asked]),
+    (incidents, tickets): (&[Incident], &[TaskTicket]),
     seed: u64,
     compress: bool,
 ) -> Result<[(&'static str, SourceTruth); 3], Error> {
     let days = &company.days;
     let table = |spec| Table::new(root, spec, seed, compress, days);
-    let mut board = Board {
+    let mut board = TaskTables {
         tasks: table(TASKS),
         executions: table(EXECUTIONS),
         dependencies: table(DEPENDENCIES),
@@ -189,7 +189,7 @@ struct Task {
     estimated: f64,
 }
 
-impl Board<'_> {
+impl TaskTables<'_> {
     fn day(&mut self, day: &Day, company: &Company) -> Result<(), Error> {
         for table in [
             &mut self.tasks,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A simulation and its accepted records by source.
-struct Simulated {
+struct Simulation {
     sources: BTreeMap<String, SourceTruth>,
     records: BTreeMap<&'static str, Vec<Value>>,
 }
@@ -28,7 +28,7 @@ const CONTRACTS: [(&str, &str); 15] = [
     ("syncs", "sync"),
 ];
 
-impl Simulated {
+impl Simulation {
     fn new(weeks: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = Config {
@@ -61,11 +61,11 @@ impl Simulated {
 
     /// Every value of a field is a value of another table's field; there are at least `least`.
     fn refers(&self, (source, field): (&str, &str), (other, key): (&str, &str), least: usize) {
-        let (named, there) = (self.values(source, field), self.values(other, key));
-        let lost: Vec<_> = named.difference(&there).collect();
+        let (named, existing) = (self.values(source, field), self.values(other, key));
+        let missing: Vec<_> = named.difference(&existing).collect();
         assert!(
-            lost.is_empty(),
-            "{source}.{field}: {lost:?} are not in {other}"
+            missing.is_empty(),
+            "{source}.{field}: {missing:?} are not in {other}"
         );
         assert!(
             named.len() >= least,
@@ -82,7 +82,7 @@ fn second(record: &Value, field: &str) -> i64 {
 
 #[test]
 fn records_refer_to_records_that_are_there() {
-    let all = Simulated::new(6);
+    let all = Simulation::new(6);
     all.refers(
         ("step_executions", "execution_id"),
         ("pipelines", "id"),
@@ -136,7 +136,7 @@ fn records_refer_to_records_that_are_there() {
 /// as it.
 #[test]
 fn steps_make_up_their_execution() {
-    let all = Simulated::new(2);
+    let all = Simulation::new(2);
     let runs: BTreeMap<&str, &Value> = all
         .of("pipelines")
         .iter()
@@ -184,7 +184,7 @@ fn steps_make_up_their_execution() {
 /// Planted facts of the first five tables appear in the others.
 #[test]
 fn alerts_and_incidents_follow_from_what_is_planted() {
-    let all = Simulated::new(16);
+    let all = Simulation::new(16);
     let with = |source: &str, field: &str, value: &str| {
         let records = all.of(source).iter();
         records.filter(|record| record[field] == value).count()
@@ -206,7 +206,7 @@ fn alerts_and_incidents_follow_from_what_is_planted() {
 /// Every table has unfit, repeated and hostile records, however short the simulation.
 #[test]
 fn every_table_is_hostile() {
-    let all = Simulated::new(1);
+    let all = Simulation::new(1);
     for (name, source) in &all.sources {
         if name == "improvements" {
             continue;
@@ -219,7 +219,7 @@ fn every_table_is_hostile() {
             source.accepted + source.duplicates + reasons
         );
     }
-    let longer = Simulated::new(5);
+    let longer = Simulation::new(5);
     for (name, source) in &longer.sources {
         assert!(
             source.duplicates > 0 || name == "improvements",

@@ -115,7 +115,7 @@ pub(crate) struct Traces {
 }
 
 /// The counts of its tables, and consecutive failures.
-pub(crate) struct Traced {
+pub(crate) struct TraceTables {
     pub sources: [(&'static str, SourceTruth); 2],
     pub streaks: Vec<Streak>,
 }
@@ -168,8 +168,8 @@ impl Traces {
         self.usage.end(day, days)
     }
 
-    pub(crate) fn close(self) -> Result<Traced, Error> {
-        Ok(Traced {
+    pub(crate) fn close(self) -> Result<TraceTables, Error> {
+        Ok(TraceTables {
             sources: [self.steps.close()?, self.usage.close()?],
             streaks: self.streaks,
         })

@@ -1,6 +1,6 @@
 //! Charts of groups with unusual steps.
 
-use super::{detect::Examined, present::Reporter};
+use super::{detect::AnomalyScores, present::Reporter};
 use crate::series::words;
 use jiff::civil::DateTime;
 use retrocast_domain::{
@@ -12,8 +12,8 @@ use retrocast_stats::anomaly::Score;
 
 impl Reporter<'_> {
     /// One chart per group with events, the latest first; without events, the largest group's.
-    pub(super) fn charts(&self, examined: &[Examined]) -> Vec<Chart> {
-        let mut shown: Vec<&Examined> = examined
+    pub(super) fn charts(&self, examined: &[AnomalyScores]) -> Vec<Chart> {
+        let mut shown: Vec<&AnomalyScores> = examined
             .iter()
             .filter(|group| !group.events.is_empty())
             .collect();
@@ -27,7 +27,7 @@ impl Reporter<'_> {
         shown.into_iter().map(|group| self.chart(group)).collect()
     }
 
-    fn chart(&self, group: &Examined) -> Chart {
+    fn chart(&self, group: &AnomalyScores) -> Chart {
         let n = self.lines.starts.len();
         let shown = 120 * self.lines.period.per_day().min(4);
         let earliest = group
@@ -55,7 +55,7 @@ impl Reporter<'_> {
             None => format!(
                 "{}: {}",
                 words::capitalised(&name),
-                self.none_proven(group.looked_at)
+                self.none_proven(group.step_counts)
             ),
             Some(event) => {
                 let side = if event.up { "high" } else { "low" };

@@ -11,15 +11,15 @@ use retrocast_stats::{
 };
 
 /// The result of one group.
-pub(super) struct Examined<'a> {
+pub(super) struct AnomalyScores<'a> {
     pub(super) line: &'a Group,
     pub(super) scores: Vec<Option<Score>>,
     pub(super) forest: Vec<f64>,
     pub(super) events: Vec<Event>,
-    pub(super) looked_at: LookedAt,
+    pub(super) step_counts: StepCounts,
 }
 
-impl Examined<'_> {
+impl AnomalyScores<'_> {
     /// The band of 95 % of usual values; not below zero if no value is.
     pub(super) fn band(&self, score: &Score) -> [f64; 2] {
         let floor = if self.line.values.iter().flatten().all(|value| *value >= 0.0) {
@@ -33,7 +33,7 @@ impl Examined<'_> {
 
 /// Numbers of analysed steps of a group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct LookedAt {
+pub(super) struct StepCounts {
     /// Number of analysed steps.
     pub(super) steps: usize,
     /// Number of steps outside the 95 % band.
@@ -79,7 +79,7 @@ pub(super) fn examine<'a>(
     params: &Params,
     lines: &'a SeriesSet,
     options: Options,
-) -> Vec<Examined<'a>> {
+) -> Vec<AnomalyScores<'a>> {
     let aggregate = params.aggregate();
     let (from, window) = region(context, params, lines);
     let work = |line: &'a Group| {
@@ -91,16 +91,16 @@ pub(super) fn examine<'a>(
             words::group_seed(context.seed, &line.label),
         );
         let forest = points.iter().map(|point| forest.score(point)).collect();
-        Some(Examined {
+        Some(AnomalyScores {
             line,
             scores,
             forest,
             events: Vec::new(),
-            looked_at: LookedAt::default(),
+            step_counts: StepCounts::default(),
         })
     };
     let examined = lines.of_enough(context, |_| options.need(), work);
-    let mut examined: Vec<Examined> = examined.into_iter().flatten().collect();
+    let mut examined: Vec<AnomalyScores> = examined.into_iter().flatten().collect();
     let tested = |range: std::ops::Range<usize>| -> usize {
         examined
             .iter()
@@ -118,7 +118,7 @@ pub(super) fn examine<'a>(
         recent: recent as f64 * share,
     };
     for group in &mut examined {
-        (group.events, group.looked_at) = events(params, group, &corrections);
+        (group.events, group.step_counts) = events(params, group, &corrections);
     }
     examined
 }
@@ -151,23 +151,27 @@ impl Corrections {
     }
 }
 
-fn events(params: &Params, group: &Examined, corrections: &Corrections) -> (Vec<Event>, LookedAt) {
+fn events(
+    params: &Params,
+    group: &AnomalyScores,
+    corrections: &Corrections,
+) -> (Vec<Event>, StepCounts) {
     let sides = if params.direction == Sides::Both {
         2.0
     } else {
         1.0
     };
     let mut events: Vec<Event> = Vec::new();
-    let mut looked_at = LookedAt::default();
+    let mut step_counts = StepCounts::default();
     for i in corrections.from..group.scores.len() {
         let Some(score) = group.scores[i] else {
             continue;
         };
         let outside = score.value < score.low || score.value > score.high;
-        looked_at.steps += 1;
-        looked_at.outside += usize::from(outside);
+        step_counts.steps += 1;
+        step_counts.outside += usize::from(outside);
         let [low, high] = group.band(&score);
-        looked_at.reach_zero += usize::from(low <= 0.0 && high >= 0.0);
+        step_counts.reach_zero += usize::from(low <= 0.0 && high >= 0.0);
         let up = score.z > 0.0;
         if params.direction == (if up { Sides::Down } else { Sides::Up }) {
             continue;
@@ -179,7 +183,7 @@ fn events(params: &Params, group: &Examined, corrections: &Corrections) -> (Vec<
         let large = (score.value - score.expected).abs() / size >= params.change_min;
         let claimed =
             outside && p_adjusted < params.alpha && (agreed || p_adjusted < params.alpha / 20.0);
-        looked_at.small += usize::from(claimed && !large);
+        step_counts.small += usize::from(claimed && !large);
         // An unusual step next to a claimed one belongs to the same event.
         let is_next = events.last().is_some_and(|e| e.last + 1 == i && e.up == up);
         let follows = outside && is_next && p < 1e-3;
@@ -209,5 +213,5 @@ fn events(params: &Params, group: &Examined, corrections: &Corrections) -> (Vec<
             _ => events.push(event),
         }
     }
-    (events, looked_at)
+    (events, step_counts)
 }

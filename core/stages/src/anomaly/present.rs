@@ -2,7 +2,7 @@
 
 use super::{
     ANOMALY, METHOD, MetricType, Params, Sides,
-    detect::{Event, Examined, LookedAt, region},
+    detect::{AnomalyScores, Event, StepCounts, region},
 };
 use crate::{
     Context, StageError,
@@ -43,7 +43,7 @@ pub(super) struct Reporter<'a> {
 
 impl Reporter<'_> {
     /// Formats value, expected value and band of a step.
-    fn amounts(&self, group: &Examined, score: &Score) -> Amounts {
+    fn amounts(&self, group: &AnomalyScores, score: &Score) -> Amounts {
         let unit = self.params.unit.as_str();
         let [low, high] = group.band(score);
         let is_whole = |value: &f64| value.fract() == 0.0;
@@ -81,7 +81,7 @@ impl Reporter<'_> {
     }
 
     /// The deviation of a step from its expected value.
-    fn difference(&self, group: &Examined, score: &Score) -> Estimate<'_> {
+    fn difference(&self, group: &AnomalyScores, score: &Score) -> Estimate<'_> {
         let [low, high] = group.band(score);
         let unit = self.params.unit.as_str();
         if matches!(unit, "%" | "share") || score.expected <= 1e-9 || score.value < 0.0 {
@@ -150,7 +150,7 @@ impl Reporter<'_> {
         }
     }
 
-    pub(super) fn finding(&self, group: &Examined, event: &Event) -> Finding {
+    pub(super) fn finding(&self, group: &AnomalyScores, event: &Event) -> Finding {
         let iso = |i: usize| self.lines.period.iso(self.lines.starts[i]);
         let kind = self.params.metric_type.event(event.up);
         let what = format!("{kind} of {} at {}", self.name, iso(event.first));
@@ -246,7 +246,7 @@ impl Reporter<'_> {
         }
     }
 
-    pub(super) fn sentence(&self, group: &Examined, event: &Event, peak: &Score) -> String {
+    pub(super) fn sentence(&self, group: &AnomalyScores, event: &Event, peak: &Score) -> String {
         let noun = self.lines.period.noun();
         let at_peak = if event.first == event.last {
             String::new()
@@ -283,7 +283,7 @@ impl Reporter<'_> {
 
     /// States that nothing is proven, and how many steps are outside the band: "no day in the window
     /// is proven unusual (2 of 7 lie outside the 95 % band; chance alone gives about 0.4)".
-    pub(super) fn none_proven(&self, looked_at: LookedAt) -> String {
+    pub(super) fn none_proven(&self, step_counts: StepCounts) -> String {
         let noun = self.lines.period.noun();
         let (from, window) = region(self.context, self.params, self.lines);
         let when = if from < window {
@@ -291,12 +291,12 @@ impl Reporter<'_> {
         } else {
             "in the window".to_string()
         };
-        let LookedAt {
+        let StepCounts {
             steps,
             outside,
             small,
             reach_zero,
-        } = looked_at;
+        } = step_counts;
         if steps == 0 {
             return format!("no {noun} {when} could be judged");
         }
@@ -311,7 +311,7 @@ impl Reporter<'_> {
         }
         let count = |n: usize| number::count(n as u64);
         let band = words::share(0.95);
-        let held = match outside {
+        let outside_text = match outside {
             0 => format!("none of {} lies outside the {band} band", count(steps)),
             n => format!(
                 "{} of {} {} outside the {band} band; chance alone gives about {}",
@@ -336,22 +336,22 @@ impl Reporter<'_> {
                 self.name
             ),
         };
-        format!("no {noun} {when} is proven {unusual} ({held}{zero})")
+        format!("no {noun} {when} is proven {unusual} ({outside_text}{zero})")
     }
 
-    pub(super) fn did(&self, examined: &[Examined]) -> String {
+    pub(super) fn did(&self, examined: &[AnomalyScores]) -> String {
         let (from, window) = region(self.context, self.params, self.lines);
         let events: usize = examined.iter().map(|group| group.events.len()).sum();
         let noun = self.lines.period.noun();
         let steps = self.lines.starts.len();
         let outcome = match events {
             0 => {
-                let mut all = LookedAt::default();
+                let mut all = StepCounts::default();
                 for group in examined {
-                    all.steps += group.looked_at.steps;
-                    all.outside += group.looked_at.outside;
-                    all.small += group.looked_at.small;
-                    all.reach_zero += group.looked_at.reach_zero;
+                    all.steps += group.step_counts.steps;
+                    all.outside += group.step_counts.outside;
+                    all.small += group.step_counts.small;
+                    all.reach_zero += group.step_counts.reach_zero;
                 }
                 self.none_proven(all)
             }
@@ -391,7 +391,7 @@ impl Reporter<'_> {
     }
 
     /// The table of events, the latest first; `None` without events.
-    pub(super) fn table(&self, examined: &[Examined]) -> Option<Table> {
+    pub(super) fn table(&self, examined: &[AnomalyScores]) -> Option<Table> {
         let (from, _) = region(self.context, self.params, self.lines);
         let noun = self.lines.period.noun();
         let steps = self.lines.starts.len() - from;
@@ -413,7 +413,7 @@ impl Reporter<'_> {
                 ">adjusted p",
             ],
         );
-        let mut rows: Vec<(&Examined, &Event)> = examined
+        let mut rows: Vec<(&AnomalyScores, &Event)> = examined
             .iter()
             .flat_map(|g| g.events.iter().map(move |e| (g, e)))
             .collect();
@@ -443,7 +443,10 @@ impl Reporter<'_> {
 }
 
 /// One row per step and group with its score, for later stages.
-pub(super) fn frame_of(lines: &SeriesSet, examined: &[Examined]) -> Result<DataFrame, StageError> {
+pub(super) fn frame_of(
+    lines: &SeriesSet,
+    examined: &[AnomalyScores],
+) -> Result<DataFrame, StageError> {
     let mut columns: (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     let mut numbers: [Vec<f64>; 4] = Default::default();
     let mut claimed = Vec::new();

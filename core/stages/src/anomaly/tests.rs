@@ -144,10 +144,10 @@ fn check_words(analysis: &Analysis) {
         let band = numbers_between(&text, "range, 95 %: ", ")");
         let value = text
             .split_once(": ")
-            .and_then(|(_, said)| said.split([' ', ',']).next()?.parse::<f64>().ok())
+            .and_then(|(_, text)| text.split([' ', ',']).next()?.parse::<f64>().ok())
             .unwrap_or_else(|| panic!("{text}"));
-        let (said, _) = text.split_once(" expected (").expect(&text);
-        let (_, expected) = said.rsplit_once(" the ").expect(&text);
+        let (start, _) = text.split_once(" expected (").expect(&text);
+        let (_, expected) = start.rsplit_once(" the ").expect(&text);
         let expected = numbers_between(expected, "", "\n");
         assert!(value < band[0] || value > band[band.len() - 1], "{text}");
         assert!(
@@ -173,17 +173,17 @@ fn check_words(analysis: &Analysis) {
         });
         // There may be more analysed steps than drawn ones.
         let drawn = outside.count();
-        let said = numbers_between(&title, "(", " the ");
+        let counts = numbers_between(&title, "(", " the ");
         if title.contains("in the window") {
             let none = title.contains("none of 7 lies outside");
-            assert!(none || said.first().is_some_and(|n| *n >= 1.0), "{title}");
+            assert!(none || counts.first().is_some_and(|n| *n >= 1.0), "{title}");
             assert!(
-                said.first().is_none_or(|n| none || *n as usize <= drawn),
+                counts.first().is_none_or(|n| none || *n as usize <= drawn),
                 "{title}"
             );
         } else {
             assert!(
-                said.first().is_some_and(|n| *n as usize >= drawn),
+                counts.first().is_some_and(|n| *n as usize >= drawn),
                 "{title}"
             );
         }
@@ -266,7 +266,7 @@ fn a_day_without_anything_is_a_warning_whatever_is_measured() {
 }
 
 #[test]
-fn little_history_is_said() {
+fn little_history_is_reported() {
     let analysis = analyse(&[("billing", vec![3.0; 9])], json!({}));
     let CellStatus::NotEnough { message } = analysis.cell.status else {
         panic!()
@@ -295,7 +295,7 @@ fn hourly(seed: u64, weeks: i64, mut per_hour: impl FnMut(i64, f64) -> f64) -> D
     DataFrame::new(at.len(), vec![times("at", &at)]).expect("a frame")
 }
 
-fn look(frame: DataFrame, timezone: &str, extra: Value) -> Analysis {
+fn analysis_of(frame: DataFrame, timezone: &str, extra: Value) -> Analysis {
     let mut params = json!({"input": "requests", "metric_type": "throughput"});
     for (key, value) in extra.as_object().expect("a table") {
         params[key] = value.clone();
@@ -315,7 +315,7 @@ fn an_outage_of_hours_is_found_and_nothing_else() {
             _ if weeks == 3 => 20.0,
             _ => mean,
         });
-        let analysis = look(frame, "UTC", json!({"period": "hour"}));
+        let analysis = analysis_of(frame, "UTC", json!({"period": "hour"}));
         let [finding] = &analysis.cell.findings[..] else {
             panic!("{weeks} weeks: {:#?}", analysis.cell.findings)
         };
@@ -339,7 +339,7 @@ fn usual_hours_make_few_claims() {
     let claims = (10..30)
         .filter(|seed| {
             let frame = hourly(*seed, 5, |_, mean| mean);
-            !look(frame, "UTC", json!({"period": "hour"}))
+            !analysis_of(frame, "UTC", json!({"period": "hour"}))
                 .cell
                 .findings
                 .is_empty()
@@ -392,15 +392,15 @@ fn days_in_which_records_begin_or_end_are_no_anomaly() {
                 0.0
             }
         });
-        let analysis = look(frame, timezone, json!({"look_back": 400}));
+        let analysis = analysis_of(frame, timezone, json!({"look_back": 400}));
         assert!(
             analysis.cell.findings.is_empty(),
             "{timezone} {skipped_before} {skipped_after}: {:#?}",
             analysis.cell.findings
         );
         if skipped_after > 0 {
-            let said = analysis.cell.caveats.join(" ");
-            assert!(said.contains("Records end on"), "{said}");
+            let caveats = analysis.cell.caveats.join(" ");
+            assert!(caveats.contains("Records end on"), "{caveats}");
         }
     }
 }
@@ -418,7 +418,7 @@ fn three_records_are_too_few_whatever_lies_between() {
         .collect();
     for period in ["day", "hour"] {
         let frame = DataFrame::new(3, vec![times("at", &at)]).expect("a frame");
-        let analysis = look(frame, "UTC", json!({"period": period}));
+        let analysis = analysis_of(frame, "UTC", json!({"period": period}));
         assert!(analysis.cell.findings.is_empty());
         let CellStatus::NotEnough { message } = analysis.cell.status else {
             panic!("{:?}", analysis.cell.status)

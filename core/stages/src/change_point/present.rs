@@ -1,6 +1,6 @@
 //! Words findings, sentences, tables and charts on shifts.
 
-use super::{METHOD, Params, search::Searched};
+use super::{METHOD, Params, search::ShiftSearch};
 use crate::{
     Context, StageError,
     series::{Group, SeriesSet, period::Period, words},
@@ -25,13 +25,13 @@ pub(super) struct Stretch<'a> {
     pub(super) set: &'a SeriesSet,
     pub(super) params: &'a Params,
     pub(super) group: &'a Group,
-    pub(super) result: &'a Searched,
+    pub(super) result: &'a ShiftSearch,
     pub(super) shift: usize,
 }
 
 impl Stretch<'_> {
     pub(super) fn shift(&self) -> &Shift {
-        &self.result.kept[self.shift].0
+        &self.result.shifts[self.shift].0
     }
 
     /// First day of the period at an index of the searched values.
@@ -96,8 +96,8 @@ impl Stretch<'_> {
             Some(Shape::Open(_)) => "about as well",
             Some(Shape::Step(_)) | None => return String::new(),
         };
-        let kept = &self.result.kept;
-        let [first, last] = [&kept[0].0.before, &kept[kept.len() - 1].0.after];
+        let shifts = &self.result.shifts;
+        let [first, last] = [&shifts[0].0.before, &shifts[shifts.len() - 1].0.after];
         let movement = if last.mean > first.mean {
             "rise"
         } else {
@@ -145,8 +145,8 @@ impl Stretch<'_> {
         } else {
             place(level.end)
         };
-        let there: Vec<f64> = all[start..end].iter().flatten().copied().collect();
-        there.iter().sum::<f64>() / there.len().max(1) as f64
+        let present: Vec<f64> = all[start..end].iter().flatten().copied().collect();
+        present.iter().sum::<f64>() / present.len().max(1) as f64
     }
 
     /// The date of the shift: "in January 2026", or "about January 2026" if it has an interval.
@@ -186,7 +186,7 @@ pub(super) fn finding(context: &Context, stretch: &Stretch<'_>) -> Finding {
         result,
         ..
     } = *stretch;
-    let (shift, p_adjusted) = &result.kept[stretch.shift];
+    let (shift, p_adjusted) = &result.shifts[stretch.shift];
     let day = stretch.day(shift.position);
     let what = format!(
         "shift of {} in {}-{:02}",
@@ -324,7 +324,7 @@ pub(super) fn chart(
     set: &SeriesSet,
     params: &Params,
     group: &Group,
-    result: &Searched,
+    result: &ShiftSearch,
 ) -> Chart {
     let times = set.starts.clone();
     let stretch = |shift| Stretch {
@@ -344,7 +344,7 @@ pub(super) fn chart(
     };
     let mut drawn = Vec::new();
     let mut markers = Vec::new();
-    for (i, (shift, _)) in result.kept.iter().enumerate() {
+    for (i, (shift, _)) in result.shifts.iter().enumerate() {
         let [before, after] = stretch(i).means();
         let before = (i == 0).then_some((&shift.before, before));
         for (level, label) in before.into_iter().chain([(&shift.after, after)]) {
@@ -369,7 +369,7 @@ pub(super) fn chart(
         set.measure,
         words::in_named(&params.by, &group.label)
     );
-    let title = match &result.kept[..] {
+    let title = match &result.shifts[..] {
         [] => format!(
             "{}: no shift of the level proven",
             words::capitalised(&what)
@@ -423,7 +423,7 @@ pub(super) fn chart(
     }
 }
 
-pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Searched>]) -> Table {
+pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<ShiftSearch>]) -> Table {
     let mut table = Table::new(
         format!(
             "Shifts of the level of {}, {}.",
@@ -443,7 +443,7 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Searched
     );
     for (group, result) in set.groups.iter().zip(results) {
         let Some(result) = result else { continue };
-        for (i, (shift, p)) in result.kept.iter().enumerate() {
+        for (i, (shift, p)) in result.shifts.iter().enumerate() {
             let stretch = Stretch {
                 set,
                 params,
@@ -472,13 +472,13 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Searched
 /// One row per shift, for later stages.
 pub(super) fn frame_of(
     set: &SeriesSet,
-    results: &[Option<Searched>],
+    results: &[Option<ShiftSearch>],
 ) -> Result<DataFrame, StageError> {
     let mut rows: Vec<(&Group, i32, &Shift, f64)> = Vec::new();
     let epoch = Date::constant(1970, 1, 1);
     for (group, result) in set.groups.iter().zip(results) {
         let Some(result) = result else { continue };
-        for (shift, p) in &result.kept {
+        for (shift, p) in &result.shifts {
             let day = set.day(result.places[shift.position]);
             let days = epoch.until(day).map_or(0, |span| span.get_days());
             rows.push((group, days, shift, *p));

@@ -21,18 +21,18 @@ use retrocast_stats::{
 const SIMULATIONS: (usize, usize) = (999, 9999);
 
 /// The result of one group.
-pub(super) struct Searched {
+pub(super) struct ShiftSearch {
     pub(super) found: Shifts,
     /// Index in the series of each value that is not missing.
     pub(super) places: Vec<usize>,
     /// Shifts that remain after the correction over groups, with their corrected p-values.
-    pub(super) kept: Vec<(Shift, f64)>,
+    pub(super) shifts: Vec<(Shift, f64)>,
     /// Whether steps or a line describe the series better.
     pub(super) shape: Option<Shape>,
 }
 
-pub(super) fn note_drifts(cell: &mut Cell, set: &SeriesSet, results: &[Option<Searched>]) {
-    let labels = |wanted: fn(&Option<Searched>) -> bool| -> Vec<&str> {
+pub(super) fn note_drifts(cell: &mut Cell, set: &SeriesSet, results: &[Option<ShiftSearch>]) {
+    let labels = |wanted: fn(&Option<ShiftSearch>) -> bool| -> Vec<&str> {
         let pairs = set.groups.iter().zip(results);
         pairs
             .filter(|(_, r)| wanted(r))
@@ -41,7 +41,7 @@ pub(super) fn note_drifts(cell: &mut Cell, set: &SeriesSet, results: &[Option<Se
     };
     let drifting = labels(|r| {
         r.as_ref()
-            .is_some_and(|r| r.kept.is_empty() && r.found.drifts && r.shape == Some(Shape::Line))
+            .is_some_and(|r| r.shifts.is_empty() && r.found.drifts && r.shape == Some(Shape::Line))
     });
     if !drifting.is_empty() {
         let (shown, more) = drifting.split_at(drifting.len().min(5));
@@ -64,13 +64,13 @@ pub(super) fn search_all(
     params: &Params,
     need: usize,
     segment_min: usize,
-) -> Vec<Option<Searched>> {
+) -> Vec<Option<ShiftSearch>> {
     let wanted = 2.0 * set.groups.len() as f64 / params.alpha().max(1e-4);
     let simulations = (wanted as usize).clamp(SIMULATIONS.0, SIMULATIONS.1);
     let search = |group: &Group| -> Option<(Shifts, Vec<usize>, Vec<f64>)> {
         let adjusted = seasonally_adjusted(&group.values, set.period.season());
-        let there = |i: &usize| group.values[*i].is_some();
-        let places: Vec<usize> = (0..group.values.len()).filter(there).collect();
+        let is_present = |i: &usize| group.values[*i].is_some();
+        let places: Vec<usize> = (0..group.values.len()).filter(is_present).collect();
         let pick =
             |from: &[Option<f64>]| -> Vec<f64> { places.iter().filter_map(|i| from[*i]).collect() };
         let search = Search {
@@ -106,19 +106,19 @@ pub(super) fn search_all(
             let count = found.shifts.len().max(1);
             let corrected: Vec<f64> = corrected.by_ref().take(count).collect();
             let pairs = found.shifts.iter().cloned().zip(corrected);
-            let kept: Vec<(Shift, f64)> = pairs
+            let shifts: Vec<(Shift, f64)> = pairs
                 .filter(|(shift, p)| *p <= params.alpha() && is_clear(shift))
                 .collect();
-            let positions: Vec<usize> = kept.iter().map(|(shift, _)| shift.position).collect();
+            let positions: Vec<usize> = shifts.iter().map(|(shift, _)| shift.position).collect();
             let shape = if positions.len() > 1 {
                 shape_of_steps(&adjusted, &positions, segment_min)
             } else {
                 shape(&adjusted, segment_min)
             };
-            Some(Searched {
+            Some(ShiftSearch {
                 found,
                 places,
-                kept,
+                shifts,
                 shape,
             })
         })

@@ -150,7 +150,7 @@ fn a_day_of_25_hours_is_no_shift() {
 }
 
 #[test]
-fn no_shift_is_told_whose_interval_holds_none() {
+fn no_shift_is_reported_whose_interval_holds_none() {
     // One outlier in a constant series: the search is certain of a date, but the means do not
     // differ.
     for place in [20, 50, 80] {
@@ -192,10 +192,10 @@ fn a_record_of_long_ago_makes_no_rise() {
         "{:#?}",
         analysis.cell.findings
     );
-    let said = analysis.cell.caveats.join(" ").replace('\u{a0}', " ");
+    let caveats = analysis.cell.caveats.join(" ").replace('\u{a0}', " ");
     assert!(
-        said.contains("1 record of 1 January 1 is left out"),
-        "{said}"
+        caveats.contains("1 record of 1 January 1 is left out"),
+        "{caveats}"
     );
 }
 

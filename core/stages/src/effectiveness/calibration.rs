@@ -1,6 +1,6 @@
 //! How often the test of effects fires on the user's own history, where nothing was changed.
 
-use super::measure::{Judged, Measured, Outcome};
+use super::measure::{EffectMeasurement, Measurement, Outcome};
 use retrocast_domain::{Verdict, number};
 use retrocast_stats::{distribution::t_quantile, effect::Estimate, test::binomial_p};
 
@@ -20,7 +20,7 @@ pub(super) struct Calibration {
 }
 
 /// Takes proof from a verdict whose test fires too often on the metric's own history.
-pub(super) fn check(measured: &mut Measured) {
+pub(super) fn check(measured: &mut EffectMeasurement) {
     if measured.verdict.is_proven() && Calibration::of_one(&measured.estimate).is_unreliable() {
         measured.verdict = Verdict::Unclear;
         let text = "The test fires too often on dates without a change in this metric, so that no effect of it \
@@ -32,7 +32,7 @@ pub(super) fn check(measured: &mut Measured) {
 impl Calibration {
     /// Counts the placebo dates of all effects on which the corrected test would have called nothing an
     /// effect.
-    pub(super) fn of(judged: &[Judged]) -> Self {
+    pub(super) fn of(judged: &[Measurement]) -> Self {
         let mut all = Self::default();
         for one in judged {
             if let Outcome::Measured(measured) = &one.outcome {
@@ -94,14 +94,14 @@ mod tests {
 
     #[test]
     fn a_test_that_fires_too_often_proves_nothing() {
-        let check = |dates, fired, independent, unreliable, said: bool| {
+        let check = |dates, fired, independent, unreliable, has_text: bool| {
             let calibration = Calibration {
                 dates,
                 fired,
                 independent,
             };
             assert_eq!(calibration.is_unreliable(), unreliable, "{calibration:?}");
-            assert_eq!(calibration.words().is_some(), said, "{calibration:?}");
+            assert_eq!(calibration.words().is_some(), has_text, "{calibration:?}");
         };
         check(300, 15, 60.0, false, true);
         check(300, 25, 60.0, false, true);

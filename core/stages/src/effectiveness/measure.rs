@@ -17,7 +17,7 @@ use retrocast_stats::{
 };
 
 /// An improvement and the outcome of its measurement.
-pub(super) struct Judged<'a> {
+pub(super) struct Measurement<'a> {
     pub(super) improvement: &'a Improvement,
     pub(super) outcome: Outcome,
 }
@@ -25,14 +25,14 @@ pub(super) struct Judged<'a> {
 /// The result of a measurement.
 pub(super) enum Outcome {
     /// An effect, with the measured span of steps and caveats.
-    Measured(Box<Measured>),
+    Measured(Box<EffectMeasurement>),
     /// Too few days after the change, or none in the data.
     TooEarly(String),
     /// No estimate is possible.
     Not(String),
 }
 
-pub(super) struct Measured {
+pub(super) struct EffectMeasurement {
     pub(super) estimate: Estimate,
     pub(super) begin: usize,
     pub(super) change: usize,
@@ -57,12 +57,12 @@ pub(super) fn judge<'a>(
     params: &Params,
     lines: &SeriesSet,
     improvements: &'a [Improvement],
-) -> Vec<Judged<'a>> {
+) -> Vec<Measurement<'a>> {
     improvements
         .par_iter()
         .map(|improvement| {
             context.stop.check();
-            Judged {
+            Measurement {
                 improvement,
                 outcome: measure(params, lines, improvements, improvement),
             }
@@ -160,7 +160,7 @@ pub(super) fn measure(
     };
     match estimate(&design) {
         Ok(estimate) => {
-            let mut measured = Measured {
+            let mut measured = EffectMeasurement {
                 caveats: caveats.into_iter().chain(test_caveat(&estimate)).collect(),
                 verdict: verdict(&estimate, improvement.lower_is_better),
                 onset: onset(&line.values, begin, change, end),

@@ -80,8 +80,9 @@ pub(super) fn onset(
         n - days
     };
     let [mean, earlier] = [mean(&before[first..]), mean(&before[..first])];
-    let has_gone = (mean - earlier) * side >= SHARE * (after_mean - earlier) * side;
-    let is_found = score > 0.0 && is_rare(score, CHANCE) && is_rare(score_after, SHOWS) && has_gone;
+    let has_moved = (mean - earlier) * side >= SHARE * (after_mean - earlier) * side;
+    let is_found =
+        score > 0.0 && is_rare(score, CHANCE) && is_rare(score_after, SHOWS) && has_moved;
     is_found.then_some(Onset {
         first: begin + first,
         mean,

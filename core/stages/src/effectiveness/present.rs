@@ -2,7 +2,7 @@
 
 use super::{
     Params,
-    measure::{Judged, Measured, Outcome},
+    measure::{EffectMeasurement, Measurement, Outcome},
     onset::Onset,
     register::{Improvement, WHOLE},
 };
@@ -20,7 +20,7 @@ use retrocast_domain::{
 use retrocast_stats::effect::Test;
 use serde_json::Value;
 
-pub(super) fn did(judged: &[Judged]) -> String {
+pub(super) fn did(judged: &[Measurement]) -> String {
     let count = |wanted: Verdict| {
         judged
             .iter()
@@ -79,8 +79,8 @@ pub(super) struct Reporter<'a> {
 impl Reporter<'_> {
     pub(super) fn measure(&self, improvement: &Improvement) -> String {
         let register = (!improvement.metric.is_empty()).then_some(improvement.metric.as_str());
-        let asked = self.params.measure.as_deref().or(register);
-        words::measure(asked, self.params.value.as_deref(), &self.noun)
+        let measure = self.params.measure.as_deref().or(register);
+        words::measure(measure, self.params.value.as_deref(), &self.noun)
     }
 
     pub(super) fn unit(&self, improvement: &Improvement) -> String {
@@ -99,7 +99,7 @@ impl Reporter<'_> {
         format!("{} to {}", day(from), day(to.max(from + 1) - 1))
     }
 
-    pub(super) fn finding(&self, one: &Judged) -> Finding {
+    pub(super) fn finding(&self, one: &Measurement) -> Finding {
         let improvement = one.improvement;
         let measure = self.measure(improvement);
         let what = format!("{} on {measure}", improvement.id);
@@ -155,7 +155,7 @@ impl Reporter<'_> {
         &self,
         mut finding: Finding,
         improvement: &Improvement,
-        measured: &Measured,
+        measured: &EffectMeasurement,
     ) -> Finding {
         let estimate = &measured.estimate;
         let verdict = measured.verdict;
@@ -218,12 +218,16 @@ impl Reporter<'_> {
     }
 
     /// Returns true if an expected count or amount is zero.
-    pub(super) fn is_none(&self, measured: &Measured) -> bool {
+    pub(super) fn is_none(&self, measured: &EffectMeasurement) -> bool {
         let estimate = &measured.estimate;
         self.lines.adds_up && estimate.after == 0.0 && estimate.counterfactual > 0.0
     }
 
-    pub(super) fn sentence(&self, improvement: &Improvement, measured: &Measured) -> String {
+    pub(super) fn sentence(
+        &self,
+        improvement: &Improvement,
+        measured: &EffectMeasurement,
+    ) -> String {
         let estimate = &measured.estimate;
         let measure = self.measure(improvement);
         let effect = self.effect_of(improvement, measured);
@@ -308,7 +312,12 @@ impl Reporter<'_> {
     }
 
     /// The sentence on an effect that shows before its change.
-    fn onset(&self, improvement: &Improvement, measured: &Measured, onset: &Onset) -> String {
+    fn onset(
+        &self,
+        improvement: &Improvement,
+        measured: &EffectMeasurement,
+        onset: &Onset,
+    ) -> String {
         let measure = self.measure(improvement);
         let is_plural = measure.ends_with('s');
         let [_, low, high] = measured.estimate.absolute;

@@ -1,7 +1,7 @@
 //! Effects as data, tables, charts, and rows for later stages.
 
 use super::{
-    measure::{Judged, Measured, Outcome, line_of},
+    measure::{EffectMeasurement, Measurement, Outcome, line_of},
     present::{Reporter, effect_test},
     register::Improvement,
 };
@@ -18,7 +18,7 @@ use retrocast_domain::{
 const DAYS_DRAWN: usize = 120;
 
 impl Reporter<'_> {
-    pub(super) fn effect(&self, one: &Judged) -> Option<Effect> {
+    pub(super) fn effect(&self, one: &Measurement) -> Option<Effect> {
         match &one.outcome {
             Outcome::Not(_) => None,
             Outcome::TooEarly(_) => {
@@ -31,7 +31,11 @@ impl Reporter<'_> {
     }
 
     /// The measured effect of an improvement.
-    pub(super) fn effect_of(&self, improvement: &Improvement, measured: &Measured) -> Effect {
+    pub(super) fn effect_of(
+        &self,
+        improvement: &Improvement,
+        measured: &EffectMeasurement,
+    ) -> Effect {
         let estimate = &measured.estimate;
         Effect {
             before: estimate.before,
@@ -100,7 +104,7 @@ impl Reporter<'_> {
         effect.counterfactual = effect.before;
     }
 
-    pub(super) fn table(&self, judged: &[Judged]) -> Table {
+    pub(super) fn table(&self, judged: &[Measurement]) -> Table {
         let mut table = Table::new(
             if self.lines.adds_up {
                 "Improvements and what they did; levels are per day."
@@ -157,13 +161,13 @@ impl Reporter<'_> {
         table.top(40)
     }
 
-    pub(super) fn chart(&self, one: &Judged) -> Option<Chart> {
+    pub(super) fn chart(&self, one: &Measurement) -> Option<Chart> {
         let Outcome::Measured(measured) = &one.outcome else {
             return None;
         };
         let improvement = one.improvement;
         let line = line_of(self.lines, &improvement.component)?;
-        let Measured {
+        let EffectMeasurement {
             begin, change, end, ..
         } = **measured;
         // The estimate uses all history; a chart needs only the last months.
@@ -249,9 +253,10 @@ impl Reporter<'_> {
 }
 
 /// One row per improvement, for later stages.
-pub(super) fn frame_of(judged: &[Judged]) -> Result<DataFrame, StageError> {
-    let text = |value: &dyn Fn(&Judged) -> String| judged.iter().map(value).collect::<Vec<_>>();
-    let value = |of: &dyn Fn(&Measured) -> f64| {
+pub(super) fn frame_of(judged: &[Measurement]) -> Result<DataFrame, StageError> {
+    let text =
+        |value: &dyn Fn(&Measurement) -> String| judged.iter().map(value).collect::<Vec<_>>();
+    let value = |of: &dyn Fn(&EffectMeasurement) -> f64| {
         judged
             .iter()
             .map(|one| match &one.outcome {
@@ -260,7 +265,7 @@ pub(super) fn frame_of(judged: &[Judged]) -> Result<DataFrame, StageError> {
             })
             .collect::<Vec<_>>()
     };
-    let verdict = |one: &Judged| match &one.outcome {
+    let verdict = |one: &Measurement| match &one.outcome {
         Outcome::Measured(measured) => measured.verdict.word().to_string(),
         Outcome::TooEarly(_) => Verdict::TooEarly.word().to_string(),
         Outcome::Not(_) => "not measured".to_string(),

@@ -73,7 +73,7 @@ const ROWS: [(&str, &str, &str); 3] = [
 ];
 
 #[test]
-fn what_works_is_told_from_what_does_nothing() {
+fn what_works_is_distinguished_from_what_does_nothing() {
     for seed in 0..8 {
         let series = [
             ("billing", counts(3 * seed + 1, 15.0, 0.65)),
@@ -93,14 +93,14 @@ fn what_works_is_told_from_what_does_nothing() {
 /// One in twenty 95 % intervals misses the truth, so they are counted over many seeds.
 #[test]
 fn intervals_hold_the_planted_effect_as_often_as_they_say() {
-    let held = |seed: u64| {
+    let covered = |seed: u64| {
         let series = [("billing", counts(3 * seed + 1, 15.0, 0.65))];
         let analysis = analyse(&series, &ROWS[..1]);
         let [_, low, high] = analysis.cell.effects[0].relative;
         low < -0.35 && -0.35 < high
     };
-    let held = (0..100).filter(|seed| held(*seed)).count();
-    assert!((90..=99).contains(&held), "{held} of 100");
+    let covered = (0..100).filter(|seed| covered(*seed)).count();
+    assert!((90..=99).contains(&covered), "{covered} of 100");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn shared_movement_becomes_a_control() {
 }
 
 #[test]
-fn an_empty_register_is_said() {
+fn an_empty_register_is_reported() {
     let analysis = analyse(&[("billing", counts(1, 15.0, 1.0))], &[]);
     assert!(matches!(analysis.cell.status, CellStatus::NotEnough { .. }));
 }
@@ -287,7 +287,7 @@ fn a_verdict_does_not_depend_on_the_rest_of_the_register() {
 }
 
 #[test]
-fn a_column_without_values_is_said() {
+fn a_column_without_values_is_reported() {
     let frame = test_data::daily(&[("billing", counts(1, 15.0, 1.0))]);
     let columns: Vec<&str> = frame.columns().map(|(name, _)| name).collect();
     let frame = frame.whole(&columns).expect("rows").frame;
@@ -352,7 +352,7 @@ fn what_was_constant_and_changed_is_certain() {
 }
 
 #[test]
-fn what_ended_before_the_change_is_said() {
+fn what_ended_before_the_change_is_reported() {
     // Two in three weeks until 18 days before the change, none since.
     let change = jiff::civil::date(2026, 11, 16) - 14.days();
     let series: Vec<f64> = (0..400)
@@ -397,7 +397,7 @@ fn the_method_says_how_values_are_compared() {
 }
 
 #[test]
-fn a_history_too_short_for_placebos_is_said() {
+fn a_history_too_short_for_placebos_is_reported() {
     let counts = counts(1, 15.0, 0.5);
     // The factor holds for the last 35 days.
     let series = counts[420 - 35 - 70..].to_vec();

@@ -1,6 +1,6 @@
 //! Effects in money.
 
-use super::{Params, measure::Measured, present::Reporter, register::Improvement};
+use super::{Params, measure::EffectMeasurement, present::Reporter, register::Improvement};
 use retrocast_domain::{Effect, Table, Worth, number};
 
 /// The caveat of a mean in money.
@@ -8,7 +8,11 @@ pub(super) const NO_UNITS: &str = "No effect is given in money: the metric is a 
 
 impl Reporter<'_> {
     /// The effect of an improvement in money, where a unit of the metric has a value.
-    pub(super) fn worth(&self, improvement: &Improvement, measured: &Measured) -> Option<Worth> {
+    pub(super) fn worth(
+        &self,
+        improvement: &Improvement,
+        measured: &EffectMeasurement,
+    ) -> Option<Worth> {
         let units = match self.params.units_per_day {
             Some(units) => units,
             None if self.lines.adds_up => 1.0,

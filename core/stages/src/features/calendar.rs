@@ -142,15 +142,15 @@ pub(super) fn days_until(rows: &Rows, dates: &[Date]) -> Vec<Option<f64>> {
 }
 
 /// Computes a feature of each row's day, once for consecutive rows of a day.
-fn of_rows(rows: &Rows, say: impl Fn(Date) -> Option<f64>) -> Vec<Option<f64>> {
+fn of_rows(rows: &Rows, value_of: impl Fn(Date) -> Option<f64>) -> Vec<Option<f64>> {
     let mut last: Option<(Date, Option<f64>)> = None;
     let days = rows.civil.iter().map(|time| time.date());
     days.map(|day| match last {
-        Some((known, said)) if known == day => said,
+        Some((known, value)) if known == day => value,
         _ => {
-            let said = say(day);
-            last = Some((day, said));
-            said
+            let value = value_of(day);
+            last = Some((day, value));
+            value
         }
     })
     .collect()

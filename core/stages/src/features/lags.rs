@@ -117,10 +117,10 @@ pub(super) fn features(context: &Context, params: &Params, rows: &Rows) -> Vec<F
     all.into_par_iter()
         .map(|((base, values), recipe)| {
             context.stop.check();
-            let made = recipe.make(params, rows, values);
+            let features = recipe.make(params, rows, values);
             let name = format!("{base}_{}", recipe.name());
             Feature::new(
-                numbers(&name, made),
+                numbers(&name, features),
                 recipe.definition(params, base),
                 params.unit(),
             )
@@ -198,10 +198,10 @@ impl Recipe {
     /// The feature's values for all rows.
     fn make(&self, params: &Params, rows: &Rows, values: &[Option<f64>]) -> Vec<Option<f64>> {
         let present = params.include_present;
-        let mut made = Vec::with_capacity(values.len());
+        let mut features = Vec::with_capacity(values.len());
         for range in &rows.ranges {
             let series = &values[range.clone()];
-            made.extend(match self {
+            features.extend(match self {
                 Self::Lag(steps) => window::lag(series, *steps),
                 Self::Difference(steps) => window::difference(series, *steps, present),
                 Self::Rolling {
@@ -223,7 +223,7 @@ impl Recipe {
                     .collect(),
             });
         }
-        made
+        features
     }
 }
 
@@ -243,8 +243,8 @@ fn key_before(rows: &Rows, every: Every, period: SamePeriod, row: usize) -> Opti
     }
     let moment = rows.zone.to_timestamp(before).ok()?;
     // A local time that clocks skipped does not exist.
-    let is_there = rows.zone.to_datetime(moment) == before;
-    is_there.then(|| Timestamp::as_microsecond(moment))
+    let exists = rows.zone.to_datetime(moment) == before;
+    exists.then(|| Timestamp::as_microsecond(moment))
 }
 
 /// The same date a year earlier; 28 February for 29 February.

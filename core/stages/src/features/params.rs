@@ -344,15 +344,15 @@ impl Params {
 
     /// Checks that the schema cannot express.
     pub(super) fn check(&self) -> Result<(), StageError> {
-        let told = |text: &str| Err(StageError::Other(text.to_string()));
+        let fail = |text: &str| Err(StageError::Other(text.to_string()));
         if self.every == Every::None && self.values.is_empty() {
-            return told("`every = \"none\"` takes rows as they are: name their `values`");
+            return fail("`every = \"none\"` takes rows as they are: name their `values`");
         }
         if self.every != Every::None
             && self.values.is_empty()
             && self.aggregate() != Aggregate::Count
         {
-            return told("this aggregate needs `values`; without them use \"count\"");
+            return fail("this aggregate needs `values`; without them use \"count\"");
         }
         if let Some(rolling) = self.rolling.iter().find(|r| r.periods_min > Some(r.window)) {
             return Err(StageError::Other(format!(
@@ -365,7 +365,7 @@ impl Params {
             .iter()
             .any(|r| r.figures.is_empty() && r.quantiles.is_empty())
         {
-            return told("a rolling window needs `figures` or `quantiles`");
+            return fail("a rolling window needs `figures` or `quantiles`");
         }
         Ok(())
     }

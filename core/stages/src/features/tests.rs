@@ -29,7 +29,7 @@ pub(super) fn records(rows: &[(DateTime, &str, Option<f64>)]) -> DataFrame {
 }
 
 /// Runs the stage on records in a window of London.
-pub(super) fn made(frame: DataFrame, window: &str, mut params: Value) -> Analysis {
+pub(super) fn features_of(frame: DataFrame, window: &str, mut params: Value) -> Analysis {
     params["input"] = json!("tickets");
     let window = Window::parse(window, "Europe/London").expect("a window");
     let inputs = Inputs::from([("tickets".to_string(), input("tickets", frame))]);
@@ -61,7 +61,7 @@ fn hours_are_those_that_passed() {
     // The local days from midnight to midnight: 25 hours and 23.
     let check = |from: &str, hours: i64, window: &str, clock: &[f64]| {
         let params = json!({"every": "hour", "calendar": ["hour"], "lags": [24]});
-        let analysis = made(half_hours(from, hours), window, params);
+        let analysis = features_of(half_hours(from, hours), window, params);
         let frame = frame_of(&analysis);
         let hours: Vec<f64> = column(frame, "hour_of_day").into_iter().flatten().collect();
         assert_eq!(&hours[..5], clock, "{window}");
@@ -79,12 +79,12 @@ fn hours_are_those_that_passed() {
 fn days_and_weeks_are_those_of_the_zone_and_the_window_ends_them() {
     // From Sunday 25 October, 00:30 summer time, which is Saturday in UTC.
     let frame = half_hours("2026-10-24T23:30:00", 24 * 9);
-    let analysis = made(frame.clone(), "2026-10-31", json!({"every": "day"}));
+    let analysis = features_of(frame.clone(), "2026-10-31", json!({"every": "day"}));
     let days = frame_of(&analysis);
     assert_eq!(days.column("day").unwrap().dtype(), &DataType::Date);
     let counts: Vec<f64> = column(days, "tickets").into_iter().flatten().collect();
     assert_eq!(counts, [49.0, 48.0, 48.0, 48.0, 48.0, 48.0, 48.0]);
-    let weeks = made(frame, "2026-11-30", json!({"every": "week"}));
+    let weeks = features_of(frame, "2026-11-30", json!({"every": "week"}));
     let counts: Vec<f64> = column(frame_of(&weeks), "tickets")
         .into_iter()
         .flatten()
@@ -101,7 +101,7 @@ fn the_same_time_a_year_before_knows_leap_years_and_weekdays() {
     let params = json!({
         "values": ["minutes"], "same_period": ["week", "year", "year_by_weekday"],
     });
-    let analysis = made(records(&rows), "2025-12-31", params);
+    let analysis = features_of(records(&rows), "2025-12-31", params);
     let frame = frame_of(&analysis);
     let at = |name: &str, day: &str| {
         let day: DateTime = format!("{day}T12:00:00").parse().expect("a day");
@@ -124,7 +124,7 @@ fn the_same_time_a_year_before_knows_leap_years_and_weekdays() {
 fn an_hour_that_never_was_has_no_value_a_week_later() {
     let frame = half_hours("2026-03-20T00:00:00", 24 * 17);
     let params = json!({"every": "hour", "same_period": ["week"], "calendar": ["hour"]});
-    let analysis = made(frame, "2026-04-05", params);
+    let analysis = features_of(frame, "2026-04-05", params);
     let frame = frame_of(&analysis);
     let missing: Vec<usize> = column(frame, "tickets_last_week")
         .iter()
@@ -148,7 +148,7 @@ fn periods_without_records_are_filled_as_asked() {
         (day(3), "a", Some(1.0)),
     ];
     let check = |params: Value, name: &str, want: &[Option<f64>]| {
-        let analysis = made(records(&rows), "2026-10-31", params);
+        let analysis = features_of(records(&rows), "2026-10-31", params);
         assert_eq!(column(frame_of(&analysis), name), want, "{name}");
     };
     let some = |values: [f64; 4]| values.map(|v| v.is_finite().then_some(v));
@@ -180,7 +180,7 @@ fn dates_and_holidays_are_counted_from_and_to() {
         ]},
         "dates": [{"name": "release", "dates": ["2026-12-27", "2026-12-24"]}],
     });
-    let analysis = made(records(&rows), "2026-12-31", params);
+    let analysis = features_of(records(&rows), "2026-12-31", params);
     let frame = frame_of(&analysis);
     let check = |name: &str, want: [f64; 7]| {
         let want = want.map(|v| v.is_finite().then_some(v));
@@ -224,7 +224,7 @@ fn other_stages_name_its_columns() {
         }
     }
     let params = json!({"by": ["component"], "rolling": [{"window": 7, "figures": ["mean"]}]});
-    let analysis = made(records(&rows), "2026-W45", params);
+    let analysis = features_of(records(&rows), "2026-W45", params);
     let daily = input("daily", frame_of(&analysis).clone());
     let inputs = Inputs::from([("daily".to_string(), daily)]);
     let window = Window::parse("2026-W45", "Europe/London").expect("a window");
@@ -250,13 +250,13 @@ fn the_table_says_what_every_column_is() {
         "rolling": [{"window": 3, "quantiles": [0.9], "periods_min": 2}],
         "half_lives": [0.5], "calendar": ["is_month_end"],
     });
-    let analysis = made(
+    let analysis = features_of(
         half_hours("2026-10-01T00:00:00", 24 * 4),
         "2026-10-31",
         params,
     );
     let table = &analysis.cell.tables[0];
-    let said: Vec<String> = table
+    let texts: Vec<String> = table
         .rows
         .iter()
         .map(|row| row.join(" | ").replace('\u{a0}', " "))
@@ -272,7 +272,7 @@ fn the_table_says_what_every_column_is() {
          tickets | 20.0 %",
         "is_month_end | whether it is the last of a month | true or false | 0 %",
     ];
-    assert_eq!(said, expected);
+    assert_eq!(texts, expected);
     let names: Vec<&str> = frame_of(&analysis)
         .get_column_names()
         .iter()
@@ -286,14 +286,14 @@ fn the_table_says_what_every_column_is() {
 }
 
 #[test]
-fn what_cannot_be_made_is_told() {
-    let check = |mut params: Value, said: &str| {
+fn what_cannot_be_made_is_reported() {
+    let check = |mut params: Value, message: &str| {
         params["input"] = json!("tickets");
         let frame = half_hours("2026-10-01T00:00:00", 4);
         let inputs = Inputs::from([("tickets".to_string(), input("tickets", frame))]);
         let window = Window::parse("2026-10-31", "UTC").expect("a window");
         let error = run(&context_of("f", window), &params, &inputs).expect_err("an error");
-        assert!(error.to_string().contains(said), "{error}");
+        assert!(error.to_string().contains(message), "{error}");
     };
     check(json!({"every": "none"}), "name their `values`");
     check(json!({"aggregate": "mean"}), "needs `values`");
@@ -311,7 +311,7 @@ fn what_cannot_be_made_is_told() {
         json!({"holidays": {"dates": [{"date": "soon", "name": "x"}]}}),
         "is not a day",
     );
-    let empty = made(
+    let empty = features_of(
         half_hours("2026-10-01T00:00:00", 4),
         "2026-09-30",
         json!({}),
@@ -349,7 +349,7 @@ fn a_million_rows() {
         "holidays": {"countries": ["england"]},
     });
     let begun = std::time::Instant::now();
-    let analysis = made(frame, "2026-12-31", params);
+    let analysis = features_of(frame, "2026-12-31", params);
     let frame = frame_of(&analysis);
     eprintln!("{:?} in {:?}", frame.shape(), begun.elapsed());
 }
@@ -367,14 +367,14 @@ fn records_of_another_age_make_no_rows() {
         "a",
         None,
     ));
-    let check = |every: &str, height: usize, is_said: bool| {
+    let check = |every: &str, height: usize, has_caveat: bool| {
         let params = json!({"every": every, "by": ["component"], "values": ["minutes"]});
-        let analysis = made(records(&rows), "2026-11-15", params);
+        let analysis = features_of(records(&rows), "2026-11-15", params);
         assert_eq!(frame_of(&analysis).height(), height, "{every}");
         let caveats = analysis.cell.caveats.join(" ").replace('\u{a0}', " ");
-        let said = "1 record of 1 January 1970 is left out: long before all others, which begin on 1 \
+        let caveat = "1 record of 1 January 1970 is left out: long before all others, which begin on 1 \
                     October 2026.";
-        assert_eq!(caveats.contains(said), is_said, "{every}: {caveats}");
+        assert_eq!(caveats.contains(caveat), has_caveat, "{every}: {caveats}");
     };
     check("day", 40, true);
     check("hour", 39 * 24 + 1, true);

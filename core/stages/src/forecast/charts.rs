@@ -1,7 +1,7 @@
 //! Charts of forecasts, and their rows for later stages.
 
 use super::{
-    predict::{Breach, Foretold},
+    predict::{Breach, GroupForecast},
     present::Reporter,
 };
 use crate::{StageError, series::words};
@@ -16,25 +16,26 @@ use retrocast_domain::{
 
 impl Reporter<'_> {
     /// Charts of the groups that reach their limit, soonest first, or of the largest group.
-    pub(super) fn charts(&self, foretold: &[Foretold]) -> Vec<Chart> {
-        let soonest = |group: &&Foretold| match group.breach.as_ref().map(|(breach, _)| *breach) {
-            Some(Breach::Now) => 0,
-            Some(Breach::Ahead { likely, .. }) => likely + 1,
-            None => usize::MAX,
-        };
-        let mut shown: Vec<&Foretold> = foretold
+    pub(super) fn charts(&self, forecasts: &[GroupForecast]) -> Vec<Chart> {
+        let soonest =
+            |group: &&GroupForecast| match group.breach.as_ref().map(|(breach, _)| *breach) {
+                Some(Breach::Now) => 0,
+                Some(Breach::Ahead { likely, .. }) => likely + 1,
+                None => usize::MAX,
+            };
+        let mut shown: Vec<&GroupForecast> = forecasts
             .iter()
             .filter(|group| group.breach.is_some())
             .collect();
         shown.sort_by_key(soonest);
         if shown.is_empty() {
-            shown.extend(foretold.iter().max_by_key(|group| group.line.records));
+            shown.extend(forecasts.iter().max_by_key(|group| group.line.records));
         }
         shown.truncate(4);
         shown.into_iter().map(|group| self.chart(group)).collect()
     }
 
-    fn chart(&self, group: &Foretold) -> Chart {
+    fn chart(&self, group: &GroupForecast) -> Chart {
         let outlook = &group.outlook;
         let mut extra = Vec::new();
         let mut bands = self.bands(group);
@@ -135,7 +136,7 @@ impl Reporter<'_> {
     }
 
     /// Intervals of the forecast, the widest first.
-    fn bands(&self, group: &Foretold) -> Vec<Band> {
+    fn bands(&self, group: &GroupForecast) -> Vec<Band> {
         let outlook = &group.outlook;
         let levels = outlook.bands.iter().zip(&self.params.level).rev();
         levels
@@ -151,10 +152,10 @@ impl Reporter<'_> {
     }
 
     /// One row per group and step ahead, for later stages.
-    pub(super) fn frame(&self, foretold: &[Foretold]) -> Result<DataFrame, StageError> {
+    pub(super) fn frame(&self, forecasts: &[GroupForecast]) -> Result<DataFrame, StageError> {
         let (mut groups, mut times, mut means) = (Vec::new(), Vec::new(), Vec::new());
         let mut ends: Vec<[Vec<f64>; 2]> = vec![Default::default(); self.params.level.len()];
-        for group in foretold {
+        for group in forecasts {
             for (step, mean) in group.outlook.mean.iter().enumerate() {
                 groups.push(group.line.label.clone());
                 times.push(self.lines.period.iso(self.ahead(step)));

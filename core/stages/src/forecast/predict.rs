@@ -14,7 +14,7 @@ use retrocast_stats::{
 };
 
 /// The forecast of one group.
-pub(super) struct Foretold<'a> {
+pub(super) struct GroupForecast<'a> {
     pub(super) line: &'a Group,
     /// Index of the first value of the training history.
     pub(super) first: usize,
@@ -57,10 +57,10 @@ fn options(context: &Context, params: &Params, known: usize) -> Options {
         Step::Hour if known >= 24 * 7 * 4 => 168,
         Step::Hour => 24,
     };
-    let asked = params.horizon as usize * per_day;
+    let wanted = params.horizon as usize * per_day;
     Options {
         period,
-        horizon: asked.min((known / 3).max(per_day)).max(1),
+        horizon: wanted.min((known / 3).max(per_day)).max(1),
         levels: params.level.clone(),
         total: context.window.days() as usize * per_day,
         origins: 24,
@@ -71,7 +71,7 @@ pub(super) fn foretell<'a>(
     context: &Context,
     params: &Params,
     lines: &'a SeriesSet,
-) -> Vec<Foretold<'a>> {
+) -> Vec<GroupForecast<'a>> {
     let work = |line: &'a Group| {
         let first = line.begin();
         let first = first.max(line.values.len().saturating_sub(HISTORY_MAX));
@@ -87,7 +87,7 @@ pub(super) fn foretell<'a>(
             Some((breach(&stretch, horizon, level, &capacity)?, stretch))
         });
         let is_week = options.period == 7 * lines.period.per_day();
-        Some(Foretold {
+        Some(GroupForecast {
             line,
             first,
             season: if is_week { "last week" } else { "the last day" },
@@ -96,8 +96,8 @@ pub(super) fn foretell<'a>(
         })
     };
     let needs = |line: &Group| need(context, params, line.known());
-    let foretold = lines.of_enough(context, needs, work);
-    foretold.into_iter().flatten().collect()
+    let forecasts = lines.of_enough(context, needs, work);
+    forecasts.into_iter().flatten().collect()
 }
 
 /// Finds the time at which the line reaches the limit's share.

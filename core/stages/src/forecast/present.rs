@@ -2,7 +2,7 @@
 
 use super::{
     Capacity, FORECAST, METHOD, Params,
-    predict::{Breach, Foretold, SURE, need},
+    predict::{Breach, GroupForecast, SURE, need},
 };
 use crate::{
     Context,
@@ -43,14 +43,19 @@ impl Reporter<'_> {
     }
 
     /// Formats the expected value and its interval.
-    pub(super) fn expected(&self, group: &Foretold, value: f64, interval: [f64; 2]) -> [String; 2] {
+    pub(super) fn expected(
+        &self,
+        group: &GroupForecast,
+        value: f64,
+        interval: [f64; 2],
+    ) -> [String; 2] {
         let is_whole = |value: &f64| value.fract() == 0.0;
         let whole = self.adds_up() && group.line.values.iter().flatten().all(is_whole);
         level_with_interval(value, interval, &self.params.unit, whole)
     }
 
     /// Formats the expected value of a step ahead.
-    pub(super) fn step(&self, group: &Foretold, step: usize) -> String {
+    pub(super) fn step(&self, group: &GroupForecast, step: usize) -> String {
         let outlook = &group.outlook;
         let interval = outlook
             .bands
@@ -64,7 +69,7 @@ impl Reporter<'_> {
 
     /// Describes the accuracy: "on 24 past dates the forecast was 28 % more accurate than repeating
     /// last week".
-    fn accuracy(group: &Foretold) -> String {
+    fn accuracy(group: &GroupForecast) -> String {
         let outlook = &group.outlook;
         let season = group.season;
         let dates = number::plural(outlook.origins as u64, "past date");
@@ -76,7 +81,7 @@ impl Reporter<'_> {
     }
 
     /// Describes the influence of exceptional values on the forecast.
-    fn exceptional(&self, group: &Foretold) -> Option<String> {
+    fn exceptional(&self, group: &GroupForecast) -> Option<String> {
         let outlook = &group.outlook;
         let noun = self.lines.period.noun();
         let times: Vec<String> = outlook
@@ -143,7 +148,7 @@ impl Reporter<'_> {
         days.clamp(1, outlook.mean.len())
     }
 
-    pub(super) fn finding(&self, group: &Foretold, what: &str) -> Finding {
+    pub(super) fn finding(&self, group: &GroupForecast, what: &str) -> Finding {
         let mut finding = Finding::new(
             &self.context.stage,
             FORECAST.name,
@@ -169,7 +174,7 @@ impl Reporter<'_> {
     }
 
     /// Describes the expectation for the next window.
-    pub(super) fn next_window(&self, group: &Foretold) -> Option<Finding> {
+    pub(super) fn next_window(&self, group: &GroupForecast) -> Option<Finding> {
         let outlook = &group.outlook;
         let level = *self.params.level.last()?;
         let steps = self.next_steps(outlook);
@@ -245,7 +250,7 @@ impl Reporter<'_> {
 
     /// Claims when the limit would be reached: "Memory in api would reach 80 % of its limit of 100
     /// % on 15 December 2026". The line is extrapolated; the forecast may expect a smaller rise.
-    fn breach_claim(&self, group: &Foretold) -> Option<String> {
+    fn breach_claim(&self, group: &GroupForecast) -> Option<String> {
         let capacity = self.params.capacity?;
         let (breach, stretch) = group.breach.as_ref()?;
         let name = words::capitalised(self.name) + &words::in_group(group.line);
@@ -265,7 +270,7 @@ impl Reporter<'_> {
     }
 
     /// The claim with its interval and condition, as a title.
-    pub(super) fn breach_title(&self, group: &Foretold) -> Option<String> {
+    pub(super) fn breach_title(&self, group: &GroupForecast) -> Option<String> {
         let claim = self.breach_claim(group)?;
         Some(match group.breach.as_ref()?.0 {
             Breach::Now => claim,
@@ -291,7 +296,7 @@ impl Reporter<'_> {
     }
 
     /// The finding on when the limit is reached, if it is.
-    pub(super) fn breach(&self, group: &Foretold) -> Option<Finding> {
+    pub(super) fn breach(&self, group: &GroupForecast) -> Option<Finding> {
         let capacity = self.params.capacity?;
         let (breach, stretch) = group.breach.as_ref()?;
         let line = capacity.limit * capacity.share;
@@ -397,19 +402,19 @@ impl Reporter<'_> {
     }
 
     /// First and last day of the training history: "2026-08-03 to 2026-11-15".
-    fn history(&self, group: &Foretold) -> String {
+    fn history(&self, group: &GroupForecast) -> String {
         let first = group.line.values.iter().position(Option::is_some);
         self.lines.dates_from(first.unwrap_or(0))
     }
 
     /// First day of the extrapolated line.
-    pub(super) fn began(&self, group: &Foretold, stretch: &Stretch) -> Date {
+    pub(super) fn began(&self, group: &GroupForecast, stretch: &Stretch) -> Date {
         let began = group.line.values.len() - stretch.length;
         self.lines.starts[began].date()
     }
 
     /// Describes when the forecast reaches a limit; it allows for an end of the rise.
-    fn forecast_at_limit(&self, group: &Foretold, limit: f64) -> String {
+    fn forecast_at_limit(&self, group: &GroupForecast, limit: f64) -> String {
         let expected = &group.outlook.mean;
         match expected.iter().position(|value| *value >= limit) {
             Some(step) => format!("reaches it on {}", long(self.ahead(step).date())),
@@ -422,7 +427,7 @@ impl Reporter<'_> {
 
     /// Describes when the forecast's band reaches a limit. The band is wider than that of the line,
     /// because past errors do not know that the rise continues.
-    fn band_at_limit(&self, group: &Foretold, limit: f64) -> Option<String> {
+    fn band_at_limit(&self, group: &GroupForecast, limit: f64) -> Option<String> {
         let band = group.outlook.bands.last()?;
         let level = words::share(*self.params.level.last()?);
         let from = |edge: &[f64]| {
@@ -446,8 +451,8 @@ impl Reporter<'_> {
         ))
     }
 
-    pub(super) fn did(&self, foretold: &[Foretold]) -> String {
-        let steps = foretold
+    pub(super) fn did(&self, forecasts: &[GroupForecast]) -> String {
+        let steps = forecasts
             .iter()
             .map(|group| group.outlook.mean.len())
             .max()
@@ -455,19 +460,19 @@ impl Reporter<'_> {
         let groups = if self.params.by.is_empty() {
             String::new()
         } else {
-            format!(" in {}", number::plural(foretold.len() as u64, "group"))
+            format!(" in {}", number::plural(forecasts.len() as u64, "group"))
         };
         let mut did = format!(
             "Forecast {}{groups} for the next {}.",
             self.name,
             number::plural(steps as u64, self.lines.period.noun())
         );
-        let outlooks = || foretold.iter().map(|group| &group.outlook);
+        let outlooks = || forecasts.iter().map(|group| &group.outlook);
         if outlooks().all(|outlook| outlook.constant) {
             return did + " All values before were the same.";
         }
         let ratios: Vec<f64> = outlooks().filter_map(Outlook::error_ratio).collect();
-        let season = foretold.first().map_or("last week", |group| group.season);
+        let season = forecasts.first().map_or("last week", |group| group.season);
         let accuracy = match mean_of(&ratios) {
             Some(ratio) => format!(
                 "the forecasts were {} repeating {season}",

@@ -1,7 +1,7 @@
 //! Tables of forecasts and of their accuracy on past dates.
 
 use super::{
-    predict::{Breach, Foretold},
+    predict::{Breach, GroupForecast},
     present::{Reporter, during},
 };
 use crate::series::words;
@@ -10,17 +10,19 @@ use retrocast_stats::forecast::Outlook;
 
 impl Reporter<'_> {
     /// Heading of errors, which are relative to the comparison, as in sentences.
-    fn error_heading(foretold: &[Foretold]) -> String {
-        let season = foretold.first().map_or("last week", |group| group.season);
+    fn error_heading(forecasts: &[GroupForecast]) -> String {
+        let season = forecasts.first().map_or("last week", |group| group.season);
         format!(">error (repeating {season} = 100\u{a0}%)")
     }
 
-    pub(super) fn table(&self, foretold: &[Foretold]) -> Table {
-        let steps = foretold.iter().map(|group| self.next_steps(&group.outlook));
+    pub(super) fn table(&self, forecasts: &[GroupForecast]) -> Table {
+        let steps = forecasts
+            .iter()
+            .map(|group| self.next_steps(&group.outlook));
         let last = self.ahead(steps.max().unwrap_or(1) - 1).date();
         let dates = during(self.ahead(0).date(), last);
         let level = |at: Option<&f64>| at.map_or_else(String::new, |level| words::share(*level));
-        let (widest, held) = (
+        let (widest, coverage) = (
             level(self.params.level.last()),
             level(self.params.level.first()),
         );
@@ -30,11 +32,11 @@ impl Reporter<'_> {
         if self.params.capacity.is_some() {
             columns.push(">Limit reached, if the rise continues");
         }
-        let error = Self::error_heading(foretold);
-        let held = format!(">past values in the {held} interval");
-        columns.extend([error.as_str(), &held]);
+        let error = Self::error_heading(forecasts);
+        let coverage = format!(">past values in the {coverage} interval");
+        columns.extend([error.as_str(), &coverage]);
         let mut table = Table::new(format!("Expected {} {dates}.", self.name), &columns);
-        for group in foretold {
+        for group in forecasts {
             let Some(finding) = self.next_window(group) else {
                 continue;
             };
@@ -68,13 +70,13 @@ impl Reporter<'_> {
     }
 
     /// The accuracy of the forecasters in the backtest, for the largest group.
-    pub(super) fn record(&self, foretold: &[Foretold]) -> Table {
-        let error = Self::error_heading(foretold);
+    pub(super) fn record(&self, forecasts: &[GroupForecast]) -> Table {
+        let error = Self::error_heading(forecasts);
         let mut table = Table::new(
             "Backtest of the forecasters",
             &["<forecaster", &error, ">weight"],
         );
-        if let Some(group) = foretold.iter().max_by_key(|group| group.line.records) {
+        if let Some(group) = forecasts.iter().max_by_key(|group| group.line.records) {
             let outlook = &group.outlook;
             table.caption = format!(
                 "Mean absolute errors{} on {} over {}; those whose recent errors are close to \

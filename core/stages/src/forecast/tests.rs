@@ -108,7 +108,7 @@ fn a_drifting_metric_reaches_its_limit_and_a_level_one_does_not() {
 }
 
 #[test]
-fn the_next_window_is_foretold_with_its_interval() {
+fn the_next_window_is_predicted_with_its_interval() {
     let counts: Vec<f64> = (0..420)
         .map(|i| [40.0, 20.0, 20.0, 20.0, 18.0, 9.0, 8.0][i % 7])
         .collect();
@@ -124,7 +124,7 @@ fn the_next_window_is_foretold_with_its_interval() {
 }
 
 #[test]
-fn little_history_is_said() {
+fn little_history_is_reported() {
     let analysis = analyse(&[("api", vec![3.0; 9])], json!({}));
     let CellStatus::NotEnough { message } = analysis.cell.status else {
         panic!()
@@ -247,7 +247,7 @@ fn one_outage_moves_no_forecast() {
 }
 
 #[test]
-fn what_never_varied_is_said_without_an_interval() {
+fn what_never_varied_is_reported_without_an_interval() {
     let (sentence, ..) = sentence(vec![24.0; 84]);
     assert_eq!(
         sentence,
@@ -256,7 +256,7 @@ fn what_never_varied_is_said_without_an_interval() {
 }
 
 #[test]
-fn accuracy_is_said_against_last_week() {
+fn accuracy_is_reported_against_last_week() {
     for (gain, words) in [
         (0.283, "28 % more accurate than"),
         (0.9999, "more than 99 % more accurate than"),
@@ -269,10 +269,10 @@ fn accuracy_is_said_against_last_week() {
     }
     let noisy: Vec<f64> = (0..420).map(|i| (60.0 + wobble(i, 20.0)).round()).collect();
     let (sentence, _, tables) = sentence(noisy);
-    let (_, said) = sentence
+    let (_, text) = sentence
         .split_once("; on 23 past dates the forecast was ")
         .expect(&sentence);
-    let (gain, tail) = said.split_once(" % ").expect(&sentence);
+    let (gain, tail) = text.split_once(" % ").expect(&sentence);
     assert_eq!(tail, "more accurate than repeating last week.");
     // The tables give the same measure.
     let error = format!("{} %", 100 - gain.parse::<i32>().expect(&sentence));

@@ -12,7 +12,7 @@ use crate::{
 use retrocast_domain::{
     Ask, Chart, ChartKind, Direction, Evidence, Finding, Kpi, Magnitude, Severity, Table,
     chart::Panel,
-    estimate::Standing,
+    estimate::Certainty,
     number::{self, NBSP},
     sentence::fill,
 };
@@ -367,7 +367,7 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
     let is_likely = |figure: &&Figure<'_>| {
         let change = figure.change.as_ref();
         let estimate = change.map(|change| change.estimate(figure.metric, figure.proven));
-        estimate.is_some_and(|estimate| estimate.standing() == Standing::Likely)
+        estimate.is_some_and(|estimate| estimate.certainty() == Certainty::Likely)
     };
     let make = |caption: String, first: String, figures: &[&Figure<'_>], whole: bool| {
         let with_target = whole && params.metrics.iter().any(has_target);

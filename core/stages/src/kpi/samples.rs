@@ -31,14 +31,14 @@ pub(super) struct Windows {
 
 impl Windows {
     pub(super) fn new(context: &Context, coverage: &Coverage) -> Self {
-        let asked = context
+        let baselines = context
             .compare
             .iter()
             .filter_map(|comparison| match comparison {
                 Comparison::Windows(n) => Some(*n as usize),
                 Comparison::Previous => None,
             });
-        let baseline = asked.max().unwrap_or(4);
+        let baseline = baselines.max().unwrap_or(4);
         let count = HISTORY.max(baseline + 1);
         let windows: Vec<Window> = (0..count as u32).map(|i| context.window.back(i)).collect();
         let first = coverage.first_day();
@@ -220,13 +220,13 @@ impl Reading<'_> {
     ) -> Result<(Vec<Samples>, usize), StageError> {
         let params = self.params;
         params.metrics.iter().try_for_each(is_complete)?;
-        let (kept, left) = self.groups()?;
+        let (labels, left) = self.groups()?;
         let empty: Vec<Sample> = (0..self.windows.windows.len())
             .map(|at| Sample::of_days(self.windows.days_of(at)))
             .collect();
         let mut all = vec![empty.clone(); params.metrics.len()];
         let of_group = vec![empty; params.metrics.len()];
-        let mut chosen: BTreeMap<String, Vec<Vec<Sample>>> = (kept.into_iter())
+        let mut chosen: BTreeMap<String, Vec<Vec<Sample>>> = (labels.into_iter())
             .map(|label| (label, of_group.clone()))
             .collect();
         let mut groups = Groups::new(&params.by);
@@ -246,10 +246,10 @@ impl Reading<'_> {
             }
             for (at_metric, metric) in params.metrics.iter().enumerate() {
                 let filter = metric.filter_column.as_deref();
-                let kept = frame::matches(piece, filter, &metric.filter_equals)?;
+                let matching = frame::matches(piece, filter, &metric.filter_equals)?;
                 let counts = frame::matches(piece, metric.where_column.as_deref(), &metric.equals)?;
                 let values = metric.value_read().map(|name| &values[name]);
-                for row in (0..numbers.len()).filter(|row| kept[*row]) {
+                for row in (0..numbers.len()).filter(|row| matching[*row]) {
                     let Some((at, day)) = positions[row] else {
                         continue;
                     };

@@ -99,7 +99,7 @@ fn plain(text: &str) -> String {
 }
 
 #[test]
-fn a_fall_is_told_with_its_size() {
+fn a_fall_is_reported_with_its_size() {
     let frame = runs(11, 3, |_| 200.0, |week| if week == 10 { 0.9 } else { 0.97 });
     let analysis = measure(frame, success());
     let cell = analysis.cell;
@@ -149,7 +149,7 @@ fn false_changes(weeks: i64, day_noise: f64) -> usize {
 }
 
 #[test]
-fn changes_that_are_not_there_are_not_told() {
+fn changes_that_are_not_there_are_not_reported() {
     for (weeks, day_noise) in [
         (11, 0.0),
         (11, 0.3),
@@ -234,7 +234,7 @@ fn groups_have_rows_and_panels() {
 }
 
 #[test]
-fn empty_and_wrong_inputs_are_told() {
+fn empty_and_wrong_inputs_are_reported() {
     let cell = measure(runs(11, 1, |_| 0.0, |_| 0.9), success()).cell;
     assert!(
         matches!(&cell.status, CellStatus::NotEnough { message } if message.contains("no records: runs holds none before the end"))
@@ -499,8 +499,8 @@ fn a_target_is_missed_when_the_interval_says_so() {
         params["metrics"][0]["target"] = json!(target);
         let cell = measure(runs(11, 4, |_| 30.0, |_| 0.9), params).cell;
         let row = &cell.tables[0].rows[0];
-        let said = plain(&row[8]);
-        assert!(said.ends_with(words), "{said}");
+        let text = plain(&row[8]);
+        assert!(text.ends_with(words), "{text}");
         let found = cell.findings.iter().any(|f| f.what.ends_with("target"));
         assert_eq!(found, is_found, "{target}");
     };

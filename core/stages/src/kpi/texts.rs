@@ -12,7 +12,7 @@ const VALUE_MORE: usize = 6;
 const LEVEL_MORE: usize = 6;
 
 /// A level, the change from it, and the printed forms of the change.
-type Compared<'a> = (Option<f64>, Option<&'a Change>, [&'a Option<String>; 2]);
+type LevelChange<'a> = (Option<f64>, Option<&'a Change>, [&'a Option<String>; 2]);
 
 /// The texts of a figure with a value.
 pub(super) struct Texts {
@@ -48,7 +48,7 @@ impl Texts {
             .zip(before)
             .is_none_or(|(change, before)| (change.before - before).abs() <= 1e-9 * before.abs());
         let claim = change.map(|change| change.estimate(metric, figure.proven).size());
-        let levels: [Compared<'_>; 2] = [
+        let levels: [LevelChange<'_>; 2] = [
             (before, change.filter(|_| is_as_long), [&signed[0], &claim]),
             (
                 level(&figure.baseline),
@@ -59,7 +59,7 @@ impl Texts {
         // Hours and minutes have no finer format.
         let is_time = |level: Option<f64>| level.is_some_and(|level| metric.is_time(level));
         let has_times = is_time(Some(now)) || levels.iter().any(|(level, ..)| is_time(*level));
-        let level_text = |value: &str, (level, change, claims): Compared<'_>| {
+        let level_text = |value: &str, (level, change, claims): LevelChange<'_>| {
             let Some(level) = level else {
                 return Some(None);
             };

@@ -140,9 +140,9 @@ mod tests {
 
     #[test]
     fn parts_are_named() {
-        let check = |window: &str, end: DateTime, said: &str| {
+        let check = |window: &str, end: DateTime, sentence: &str| {
             let window = Window::parse(window, "UTC").expect("a window");
-            assert_eq!(Part::of(&window, end).sentence(&window), said);
+            assert_eq!(Part::of(&window, end).sentence(&window), sentence);
         };
         let day = date(2026, 11, 19);
         check(

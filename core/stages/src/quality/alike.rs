@@ -25,7 +25,7 @@ fn is_invisible(letter: char) -> bool {
 }
 
 /// Normalises a text to its appearance: composed, without invisible characters, spaces collapsed.
-fn look(text: &str) -> String {
+fn appearance(text: &str) -> String {
     let visible: String = text.nfc().filter(|letter| !is_invisible(*letter)).collect();
     let words: Vec<&str> = visible.split_whitespace().collect();
     words.join(" ")
@@ -60,7 +60,7 @@ fn of_column(
 ) -> Option<Finding> {
     let mut sets: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for text in counts.keys() {
-        sets.entry(look(text).to_lowercase())
+        sets.entry(appearance(text).to_lowercase())
             .or_default()
             .push(text);
     }
@@ -68,7 +68,7 @@ fn of_column(
     let (_, first) = sets.first()?;
     let is_invisible = |set: &[&str]| {
         set.iter()
-            .any(|a| set.iter().any(|b| a != b && look(a) == look(b)))
+            .any(|a| set.iter().any(|b| a != b && appearance(a) == appearance(b)))
     };
     let hidden = sets.iter().find(|(_, set)| is_invisible(set));
     let shown = hidden.map_or(first, |(_, set)| set);

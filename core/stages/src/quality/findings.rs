@@ -8,7 +8,7 @@ use super::{
     judge::Quality,
     limits::{self, Shortfall},
     shape,
-    volume::From,
+    volume::VolumeBasis,
 };
 use crate::{Context, Input};
 use retrocast_domain::{
@@ -107,8 +107,8 @@ fn low_score(
         ],
     );
     let parts = quality.known().map(|(part, value)| {
-        let told = serde_json::json!({"value": value, "weight": quality.weight(part)});
-        (part.name().to_string(), told)
+        let numbers = serde_json::json!({"value": value, "weight": quality.weight(part)});
+        (part.name().to_string(), numbers)
     });
     let parts: serde_json::Map<String, serde_json::Value> = parts.collect();
     finding.number("score", score).number("parts", parts)
@@ -238,14 +238,14 @@ fn odd_volume(
     let windows = plural(volume.before.len() as u64, noun);
     let (now, words) = (params.counted(volume.now), expected.words());
     match expected.from {
-        From::Contract => {
+        VolumeBasis::Contract => {
             finding.baseline = Some("what the contract expects a day".to_string());
             finding.sentence = format!(
                 "{} has {now} in this {noun} where its contract expects {words}.",
                 quality.name
             );
         }
-        From::Windows => {
+        VolumeBasis::Windows => {
             // Growth is no defect, but a flood may be one.
             if !is_low {
                 finding.severity = Severity::Notice;

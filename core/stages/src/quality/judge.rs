@@ -64,12 +64,12 @@ impl Part {
 
 /// One component: its value, if known, and its basis as a phrase.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Judged {
+pub(super) struct Assessment {
     pub(super) value: Option<f64>,
     pub(super) basis: String,
 }
 
-impl Judged {
+impl Assessment {
     fn new(value: Option<f64>, basis: impl Into<String>) -> Self {
         Self {
             value: value.map(|value| value.clamp(0.0, 1.0)),
@@ -87,7 +87,7 @@ pub(super) struct Quality {
     pub(super) in_window: Option<u64>,
     /// True if there is no record before the window's end.
     pub(super) is_empty: bool,
-    parts: [Judged; 6],
+    parts: [Assessment; 6],
     /// The contents of its columns.
     pub(super) survey: Survey,
     /// Columns with more missing values than usual, the worst first.
@@ -174,11 +174,11 @@ pub(super) fn judge(
     );
     let of_part = |part: Part| match part {
         Part::Validity => validity(params, source),
-        Part::Completeness => Judged::new(filled.share, &*filled.basis),
+        Part::Completeness => Assessment::new(filled.share, &*filled.basis),
         Part::Freshness => freshness(window, silence.as_ref(), later(window, source)),
         Part::Volume => match &volume {
-            Some(volume) => Judged::new(volume.share(), volume.basis()),
-            None => Judged::default(),
+            Some(volume) => Assessment::new(volume.share(), volume.basis()),
+            None => Assessment::default(),
         },
         Part::Uniqueness => uniqueness(params, source),
         Part::Shape => of_shape(params, source, survey.columns.len()),
@@ -206,9 +206,9 @@ pub(super) fn quarantined(source: &SourceNote) -> u64 {
 }
 
 /// Share of records that conform to the contract, times the share of readable files.
-fn validity(params: &Params, source: Option<&SourceNote>) -> Judged {
+fn validity(params: &Params, source: Option<&SourceNote>) -> Assessment {
     let Some(source) = source.filter(|source| source.records > 0) else {
-        return Judged::default();
+        return Assessment::default();
     };
     let refused = quarantined(source);
     let valid = 1.0 - refused as f64 / source.records as f64;
@@ -223,19 +223,19 @@ fn validity(params: &Params, source: Option<&SourceNote>) -> Judged {
         let all = plural(files, "file");
         basis.push_str(&format!("; {broken} of {all} not read to the end"));
     }
-    Judged::new(Some(valid * (1.0 - broken as f64 / files as f64)), basis)
+    Assessment::new(Some(valid * (1.0 - broken as f64 / files as f64)), basis)
 }
 
 /// Share of valid records that were not duplicates.
-fn uniqueness(params: &Params, source: Option<&SourceNote>) -> Judged {
+fn uniqueness(params: &Params, source: Option<&SourceNote>) -> Assessment {
     let Some(source) = source else {
-        return Judged::default();
+        return Assessment::default();
     };
     let valid = source.records.saturating_sub(quarantined(source));
     if valid == 0 {
-        return Judged::default();
+        return Assessment::default();
     }
-    Judged::new(
+    Assessment::new(
         Some(1.0 - source.duplicates as f64 / valid as f64),
         format!(
             "{} of {} valid {} {}",
@@ -260,9 +260,9 @@ fn later(window: &Window, source: Option<&SourceNote>) -> Option<Date> {
     last.filter(|last| *last >= window.end)
 }
 
-fn freshness(window: &Window, silence: Option<&Silence>, later: Option<Date>) -> Judged {
+fn freshness(window: &Window, silence: Option<&Silence>, later: Option<Date>) -> Assessment {
     let Some(silence) = silence else {
-        return Judged::default();
+        return Assessment::default();
     };
     let exact = |hours: f64| number::minutes((hours * 60.0).round());
     let days = |hours: f64| plural((hours / 24.0).round() as u64, "day");
@@ -296,12 +296,12 @@ fn freshness(window: &Window, silence: Option<&Silence>, later: Option<Date>) ->
         ),
         None => basis,
     };
-    Judged::new(silence.share(), basis)
+    Assessment::new(silence.share(), basis)
 }
 
-fn of_shape(params: &Params, source: Option<&SourceNote>, fields: usize) -> Judged {
+fn of_shape(params: &Params, source: Option<&SourceNote>, fields: usize) -> Assessment {
     let Some(source) = source else {
-        return Judged::default();
+        return Assessment::default();
     };
     let differences = shape::differences(params, source);
     let basis = if differences.is_empty() {
@@ -310,7 +310,7 @@ fn of_shape(params: &Params, source: Option<&SourceNote>, fields: usize) -> Judg
     } else {
         differences.join("; ")
     };
-    Judged::new(shape::share(source, fields), basis)
+    Assessment::new(shape::share(source, fields), basis)
 }
 
 #[cfg(test)]

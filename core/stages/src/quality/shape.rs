@@ -45,15 +45,15 @@ pub(super) fn differences(params: &Params, source: &SourceNote) -> Vec<String> {
     let counted = |(field, n): &(String, u64)| format!("{field} ({})", params.counted(*n));
     let left_out =
         |(field, n): &(String, u64)| format!("{field} ({} left out)", params.counted(*n));
-    let mut said = Vec::new();
-    let mut say = |fields: Vec<String>, [one, many]: [&str; 2]| {
+    let mut sentences = Vec::new();
+    let mut add = |fields: Vec<String>, [one, many]: [&str; 2]| {
         if !fields.is_empty() {
             let what = if fields.len() == 1 { one } else { many };
-            said.push(format!("{} {what}", some(&fields)));
+            sentences.push(format!("{} {what}", some(&fields)));
         }
     };
     // A contract that refuses unlisted fields quarantines their records, and none is counted here.
-    say(
+    add(
         source.unknown_fields.iter().map(counted).collect(),
         [
             "is not in the contract, and no record was left out for it",
@@ -62,13 +62,13 @@ pub(super) fn differences(params: &Params, source: &SourceNote) -> Vec<String> {
     );
     if renamed(source) > 0 {
         let missing = source.missing_fields.clone();
-        say(missing, ["is in no record", "are in no record"]);
+        add(missing, ["is in no record", "are in no record"]);
     }
-    say(
+    add(
         source.retyped_fields.iter().map(left_out).collect(),
         ["has values of another type", "have values of another type"],
     );
-    said
+    sentences
 }
 
 fn some(names: &[String]) -> String {

@@ -86,9 +86,9 @@ fn weights_add_up_to_one() {
 #[test]
 fn good_data_has_a_full_score() {
     for seed in 0..30 {
-        let mut good = input("tickets", tickets(seed, 105));
-        good.source = Some(source(1700, 0, 0));
-        let analysis = of(good);
+        let mut input = input("tickets", tickets(seed, 105));
+        input.source = Some(source(1700, 0, 0));
+        let analysis = of(input);
         check(&analysis, &[]);
         assert!((score(&analysis) - 100.0).abs() < 1e-9);
         assert!(analysis.cell.notices.is_empty());
@@ -146,8 +146,8 @@ fn parts_below_their_limits_are_flagged_or_block_the_report() {
         match (analysis, blocked) {
             (Ok(analysis), None) => check(&analysis, found),
             (Err(error), Some(reason)) => {
-                let told = plain(&error.to_string());
-                assert!(told.contains(reason), "{told}");
+                let message = plain(&error.to_string());
+                assert!(message.contains(reason), "{message}");
             }
             (analysis, _) => panic!("{params}: {analysis:?}"),
         }
@@ -235,7 +235,7 @@ fn values_that_are_missing_now_but_not_before() {
 
 #[test]
 fn fields_that_differ_from_the_contract() {
-    let check = |edit: fn(&mut SourceNote), share: f64, said: &str, severity: Severity| {
+    let check = |edit: fn(&mut SourceNote), share: f64, sentence: &str, severity: Severity| {
         let mut drifted = input("tickets", tickets(1, 105));
         let mut note = source(1000, 0, 0);
         edit(&mut note);
@@ -252,7 +252,7 @@ fn fields_that_differ_from_the_contract() {
             plain(&retrocast_domain::number::percent(share))
         );
         let finding = named(&analysis, "fields differ from the contract");
-        assert_eq!(plain(&finding.sentence), said);
+        assert_eq!(plain(&finding.sentence), sentence);
         assert_eq!(finding.severity, severity);
         // All records are counted, not only those of the window.
         assert_eq!(finding.period, "2026-08-03 to 2026-11-15");
@@ -324,7 +324,7 @@ fn without(from: usize, to: usize) -> DataFrame {
 }
 
 #[test]
-fn a_gap_is_said_and_is_no_rhythm() {
+fn a_gap_is_reported_and_is_no_rhythm() {
     // 14 September to 4 October; the compared windows begin on 14 September.
     let gap = of(input("tickets", without(42, 63)));
     let finding = named(&gap, "days without records");
@@ -340,18 +340,18 @@ fn a_gap_is_said_and_is_no_rhythm() {
     // A third of 63 days: completeness is two thirds, a fifth of the score.
     let basis = &gap.cell.tables[1].rows;
     let mut basis = basis.iter().map(|row| plain(&row[5]));
-    let is_said = |text: String| text.contains("no records on 21 of 63 days");
-    assert!(basis.any(is_said));
+    let has_silence = |text: String| text.contains("no records on 21 of 63 days");
+    assert!(basis.any(has_silence));
     assert!(score(&gap) < 95.0, "{}", score(&gap));
     // Old gaps are a caveat.
     let old = of(input("tickets", without(14, 28)));
     check(&old, &[]);
-    let said = old
+    let has_caveat = old
         .cell
         .caveats
         .iter()
         .any(|c| c.contains("from 17 to 30 August 2026"));
-    assert!(said, "{:?}", old.cell.caveats);
+    assert!(has_caveat, "{:?}", old.cell.caveats);
     // Five days of silence after a gap of 21 are still an end.
     let frame = without(42, 63);
     let at = frame
@@ -379,7 +379,7 @@ fn a_gap_is_said_and_is_no_rhythm() {
 }
 
 #[test]
-fn values_that_look_alike_are_told() {
+fn values_that_look_alike_are_reported() {
     let check = |other: &str, differ: Option<(&str, Severity)>| {
         let frame = tickets(1, 105);
         let n = frame.height();

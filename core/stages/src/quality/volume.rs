@@ -12,7 +12,7 @@ use retrocast_stats::count::{CountLaw, LEVEL};
 
 /// Source of the expected number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum From {
+pub(super) enum VolumeBasis {
     /// The contract: records per day.
     Contract,
     /// The earlier windows.
@@ -26,7 +26,7 @@ pub(super) struct Volume {
     /// Numbers of records in the earlier windows, oldest first.
     pub(super) before: Vec<u64>,
     /// The expectation, if known.
-    pub(super) expected: Option<Expected>,
+    pub(super) expected: Option<ExpectedVolume>,
     /// True if few records mean that little happened, not that some are missing.
     is_zero: bool,
     /// Noun for the records.
@@ -35,8 +35,8 @@ pub(super) struct Volume {
 
 /// The expected number for the window.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Expected {
-    pub(super) from: From,
+pub(super) struct ExpectedVolume {
+    pub(super) from: VolumeBasis,
     /// Mean; for a contract, the nearer limit.
     pub(super) mean: f64,
     pub(super) low: f64,
@@ -80,7 +80,7 @@ impl Volume {
     /// Fewer than expected. Fewer than usual only counts if that means that some are missing.
     pub(super) fn is_low(&self) -> bool {
         self.expected.is_some_and(|e| {
-            let counts = e.from == From::Contract || !self.is_zero;
+            let counts = e.from == VolumeBasis::Contract || !self.is_zero;
             counts && (self.now as f64) < e.low
         })
     }
@@ -97,7 +97,7 @@ impl Volume {
         let now = self.now as f64;
         Some(match expected.from {
             _ if self.is_low() => (now / expected.mean).min(1.0),
-            From::Contract if self.is_high() => (expected.mean / now).min(1.0),
+            VolumeBasis::Contract if self.is_high() => (expected.mean / now).min(1.0),
             _ => 1.0,
         })
     }
@@ -112,8 +112,10 @@ impl Volume {
             );
         };
         match expected.from {
-            From::Contract => format!("{records}; the contract expects {}", expected.words()),
-            From::Windows => format!(
+            VolumeBasis::Contract => {
+                format!("{records}; the contract expects {}", expected.words())
+            }
+            VolumeBasis::Windows => format!(
                 "{records}; {} expected from the {} before",
                 expected.words(),
                 plural(self.before.len() as u64, "window")
@@ -122,7 +124,7 @@ impl Volume {
     }
 }
 
-impl Expected {
+impl ExpectedVolume {
     /// Formats the expected range: "52 to 91", "at least 20".
     pub(super) fn words(&self) -> String {
         let (low, high) = (self.low.ceil() as i64, self.high.floor());
@@ -143,7 +145,7 @@ impl Expected {
 }
 
 /// The limits of the contract for the whole window.
-fn by_contract(now: u64, window: &Window, expectation: &Expectation) -> Option<Expected> {
+fn by_contract(now: u64, window: &Window, expectation: &Expectation) -> Option<ExpectedVolume> {
     let days = f64::from(window.days());
     let (min, max) = (expectation.daily_records_min, expectation.daily_records_max);
     if min.is_none() && max.is_none() {
@@ -151,8 +153,8 @@ fn by_contract(now: u64, window: &Window, expectation: &Expectation) -> Option<E
     }
     let low = min.unwrap_or(0.0) * days;
     let high = max.map_or(f64::INFINITY, |max| max * days);
-    Some(Expected {
-        from: From::Contract,
+    Some(ExpectedVolume {
+        from: VolumeBasis::Contract,
         mean: if (now as f64) < low { low } else { high },
         low,
         high,
@@ -161,7 +163,7 @@ fn by_contract(now: u64, window: &Window, expectation: &Expectation) -> Option<E
 }
 
 /// The records of the same weekdays in earlier windows.
-fn by_windows(days: &Days, now: u64, window: &Window, before: &[Window]) -> Option<Expected> {
+fn by_windows(days: &Days, now: u64, window: &Window, before: &[Window]) -> Option<ExpectedVolume> {
     let (mut sums, mut lengths) = ([0.0; 7], [0.0; 7]);
     for window in before {
         for day in days_of(window) {
@@ -186,8 +188,8 @@ fn by_windows(days: &Days, now: u64, window: &Window, before: &[Window]) -> Opti
         .collect();
     let law = CountLaw::next(&counts, usual(window))?;
     let [low, high] = law.interval(LEVEL);
-    Some(Expected {
-        from: From::Windows,
+    Some(ExpectedVolume {
+        from: VolumeBasis::Windows,
         mean: law.mean,
         low,
         high,

@@ -41,13 +41,13 @@ fn part_periods_are_left_out_or_kept() {
         [Some(24.0), Some(62.0), Some(60.0), Some(14.0)]
     );
     assert_eq!(whole.dates(), "2026-08-01 to 2026-09-30");
-    let kept = set(PartPeriods::Keep);
-    assert_eq!(kept.groups[0].values.len(), 4);
-    let said = "July 2026 and October 2026 in part; they are kept, as the job file asks.";
+    let series = set(PartPeriods::Keep);
+    assert_eq!(series.groups[0].values.len(), 4);
+    let caveat = "July 2026 and October 2026 in part; they are kept, as the job file asks.";
     assert!(
-        kept.caveats.iter().any(|c| c.contains(said)),
+        series.caveats.iter().any(|c| c.contains(caveat)),
         "{:?}",
-        kept.caveats
+        series.caveats
     );
     assert!(
         whole
@@ -164,7 +164,7 @@ fn groups_have_their_subjects_and_the_smallest_are_left_out() {
 }
 
 #[test]
-fn a_missing_time_column_is_told() {
+fn a_missing_time_column_is_reported() {
     let frame = df!("n" => [1i64]).expect("a frame");
     let request = request(Period::Day, PartPeriods::LeaveOut);
     let error = collect(&context("2026-10-05"), &input("tickets", frame), &request).err();
@@ -276,7 +276,7 @@ fn a_group_begins_with_its_own_records() {
 }
 
 #[test]
-fn what_is_missing_is_said() {
+fn what_is_missing_is_reported() {
     let check = |frame: DataFrame, window: &str, value: Option<&str>, want: &str| {
         let mut request = request(Period::Day, PartPeriods::LeaveOut);
         if value.is_some() {
@@ -365,7 +365,7 @@ fn a_first_period_that_counts_as_whole_is_named_where_records_come_late_in_it() 
         .map(|i| first + (i / 2 * 7 + i % 2 * 2).days())
         .collect();
     let frame = DataFrame::new(at.len(), vec![times("at", &at)]).expect("a frame");
-    let told = |period: Period| {
+    let counts_as_whole = |period: Period| {
         let request = request(period, PartPeriods::LeaveOut);
         let set = series_in(frame.clone(), "2026-W46", "UTC", &request);
         set.caveats.iter().any(|caveat| {
@@ -374,8 +374,8 @@ fn a_first_period_that_counts_as_whole_is_named_where_records_come_late_in_it() 
                     whole."
         })
     };
-    assert!(told(Period::Week));
-    assert!(!told(Period::Day));
+    assert!(counts_as_whole(Period::Week));
+    assert!(!counts_as_whole(Period::Day));
 }
 
 /// Records that were selected from others by their times only.

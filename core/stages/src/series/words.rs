@@ -63,8 +63,8 @@ pub(crate) fn axis(measure: &str, unit: &str) -> String {
 }
 
 /// Name of the metric: the param, or the value column, or the noun for the records.
-pub(crate) fn measure(asked: Option<&str>, value: Option<&str>, records: &str) -> String {
-    asked.map_or_else(
+pub(crate) fn measure(aggregate: Option<&str>, value: Option<&str>, records: &str) -> String {
+    aggregate.map_or_else(
         || value.unwrap_or(records).replace('_', " "),
         str::to_string,
     )

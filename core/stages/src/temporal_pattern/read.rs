@@ -112,7 +112,7 @@ impl Reading<'_> {
         let (mut timeless, mut unfit, mut unusable) = (0, 0, Unusable::default());
         self.input.each(&self.columns(), |piece| {
             self.context.stop.check();
-            let kept = frame::matches(
+            let matching = frame::matches(
                 piece,
                 params.filter_column.as_deref(),
                 &params.filter_equals,
@@ -130,7 +130,7 @@ impl Reading<'_> {
             let times = self.times.of(piece, self.time)?;
             let (groups, within) = (labels.of(piece)?, within_labels.of(piece)?);
             hours.resize_with(labels.labels.len(), BTreeMap::new);
-            for row in (0..times.len()).filter(|row| kept[*row]) {
+            for row in (0..times.len()).filter(|row| matching[*row]) {
                 let Some(time) = times[row] else {
                     timeless += 1;
                     continue;
@@ -367,9 +367,9 @@ fn largest(mut groups: Vec<Group>, params: &Params, caveats: &mut Vec<String>) -
     });
     let left = groups.len().saturating_sub(params.groups_max);
     if left > 0 {
-        let kept = plural(params.groups_max as u64, "largest group");
+        let largest = plural(params.groups_max as u64, "largest group");
         caveats.push(format!(
-            "Only the {kept} were looked at; {left} smaller ones were not."
+            "Only the {largest} were looked at; {left} smaller ones were not."
         ));
         groups.truncate(params.groups_max);
     }

@@ -143,7 +143,7 @@ impl Rhythm {
 }
 
 /// The fitted effect of one group.
-pub(super) struct Fitted {
+pub(super) struct RhythmFit {
     counts: BlockCounts,
     pub(super) rates: BlockRates,
     overall: Overall,
@@ -153,7 +153,7 @@ pub(super) struct Fitted {
     pub(super) against_working: Vec<Option<Comparison>>,
 }
 
-pub(super) fn look(data: &Data<'_>, found: &mut Results) {
+pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
     for rhythm in data
         .params
         .effects
@@ -201,7 +201,7 @@ pub(super) fn look(data: &Data<'_>, found: &mut Results) {
     }
 }
 
-fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<Fitted> {
+fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<RhythmFit> {
     let last = data.end.yesterday().ok()?;
     let blocks = rhythm.block_of(data.first, last) + 1;
     let mut counts = if data.amounts {
@@ -256,7 +256,7 @@ fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<Fitted> {
         Vec::new()
     };
     let against_all = against(&all);
-    Some(Fitted {
+    Some(RhythmFit {
         counts,
         rates,
         overall,

@@ -69,7 +69,7 @@ fn medians(before: &Side, after: &Side, unit: &str) -> [String; 2] {
     estimate.levels([before.median, after.median], Some(width), unit)
 }
 
-pub(super) fn look(data: &Data<'_>, day: Date, found: &mut Results) {
+pub(super) fn analyse(data: &Data<'_>, day: Date, found: &mut Results) {
     let Some(column) = &data.params.value else {
         found
             .missing

@@ -54,7 +54,7 @@ fn records(days: i64, mut rate: impl FnMut(i64) -> f64, seed: u64) -> DataFrame 
     DataFrame::new(micros.len(), vec![times(micros)]).unwrap()
 }
 
-fn look(frame: DataFrame, params: Value, window: &str) -> Cell {
+fn analyse(frame: DataFrame, params: Value, window: &str) -> Cell {
     let mut params = params;
     params["input"] = json!("failures");
     run(&context(window), &params, &input("failures", frame))
@@ -77,7 +77,7 @@ fn a_monday_effect_is_found_once_with_its_size() {
             |day| if day % 7 == 0 { 51.0 } else { 30.0 },
             seed * 31 + 5,
         );
-        let cell = look(frame, json!({"effects": ["weekday"]}), "2026-07-05");
+        let cell = analyse(frame, json!({"effects": ["weekday"]}), "2026-07-05");
         assert_eq!(cell.findings.len(), 1, "{:#?}", cell.findings);
         let finding = &cell.findings[0];
         assert_eq!(finding.kind, "weekday_effect");
@@ -119,7 +119,7 @@ fn a_title_says_what_its_bars_show_and_no_more() {
                     _ => 20.0,
                 };
                 let frame = records(182, rate, seed * 53 + 7);
-                let cell = look(frame, json!({"effects": ["weekday"]}), "2026-07-05");
+                let cell = analyse(frame, json!({"effects": ["weekday"]}), "2026-07-05");
                 let (title, bars) = (plain(&cell.charts[0].title), bars(&cell));
                 let mut values: Vec<f64> = bars.iter().map(|bar| bar.1).collect();
                 values.sort_by(f64::total_cmp);
@@ -132,16 +132,21 @@ fn a_title_says_what_its_bars_show_and_no_more() {
                         assert_eq!(named.expect(&title).1, extreme, "{title}: {bars:?}");
                     }
                 }
-                let is_told = !title.contains("proven");
-                assert_eq!(is_told, !cell.findings.is_empty(), "{title}");
-                assert_eq!(is_told, !cell.did.contains("no pattern"), "{}", cell.did);
+                let is_reported = !title.contains("proven");
+                assert_eq!(is_reported, !cell.findings.is_empty(), "{title}");
+                assert_eq!(
+                    is_reported,
+                    !cell.did.contains("no pattern"),
+                    "{}",
+                    cell.did
+                );
                 if title.contains("at weekends") {
                     seen[1] += 1;
                     let sides = bars[5..].iter().map(|bar| bar.1 > 1.0);
                     let rises = title.contains("more frequent") || title.contains("as frequent");
                     assert!(sides.clone().all(|side| side == rises), "{title}: {bars:?}");
                 }
-                if !is_told {
+                if !is_reported {
                     seen[2] += 1;
                     let want = "Failures: no weekday effect of 10 % or more proven";
                     assert_eq!(title, want);
@@ -173,14 +178,14 @@ fn of_2024(days: i64, mut rate: impl FnMut(i64) -> f64, seed: u64) -> DataFrame 
 }
 
 #[test]
-fn years_are_told_with_the_interval_of_their_months() {
+fn years_are_reported_with_the_interval_of_their_months() {
     // Months alternate between few and many; the second year has 2.2 times as many.
     let month = |day: i64| (day % 366) / 31;
     let rate = |day: i64| {
         let level = if day < 366 { 6.0 } else { 13.2 };
         level * if month(day) % 2 == 0 { 1.4 } else { 0.6 }
     };
-    let cell = look(
+    let cell = analyse(
         of_2024(731, rate, 3),
         json!({"effects": ["year"]}),
         "2025-12-31",
@@ -219,7 +224,7 @@ fn years_are_told_with_the_interval_of_their_months() {
 fn a_part_year_is_compared_with_the_same_part_of_the_year_before() {
     // Three times as many in the first half of each year: the half year is like the one before.
     let rate = |day: i64| if day % 366 < 182 { 12.0 } else { 4.0 };
-    let cell = look(
+    let cell = analyse(
         of_2024(366 + 181, rate, 5),
         json!({"effects": ["year"]}),
         "2025-06-30",
@@ -231,7 +236,7 @@ fn a_part_year_is_compared_with_the_same_part_of_the_year_before() {
         "Failures: no change from year to year of 10 % or more proven"
     );
     let twice = |day: i64| rate(day) * if day < 366 { 1.0 } else { 2.0 };
-    let cell = look(
+    let cell = analyse(
         of_2024(366 + 181, twice, 5),
         json!({"effects": ["year"]}),
         "2025-06-30",
@@ -246,8 +251,8 @@ fn a_part_year_is_compared_with_the_same_part_of_the_year_before() {
     assert_eq!((first[0].as_str(), first[3].as_str()), ("2024", "–"));
     assert_eq!(part[3], "1 January to 30 June", "{part:?}");
     let counts = [4, 5].map(|at| part[at].parse::<f64>().expect("a count"));
-    let said = format!("{} against {}.", part[4], part[5]);
-    assert!(sentence.ends_with(&said), "{sentence}: {part:?}");
+    let ending = format!("{} against {}.", part[4], part[5]);
+    assert!(sentence.ends_with(&ending), "{sentence}: {part:?}");
     let bars = bars(&cell);
     assert_eq!(bars[1].0, "2025 (part)");
     assert!((bars[1].1 - counts[0] / 181.0).abs() < 1e-9, "{bars:?}");
@@ -263,15 +268,15 @@ fn the_table_has_what_the_sentence_says_of_the_lowest_day() {
         5 | 6 => 8.0,
         _ => 40.0,
     };
-    let cell = look(
+    let cell = analyse(
         records(364, rate, 11),
         json!({"effects": ["weekday"]}),
         "2026-12-28",
     );
     let sentences: Vec<String> = cell.findings.iter().map(|f| plain(&f.sentence)).collect();
-    let said =
+    let is_wanted =
         |sentence: &String| sentence.contains("on Tuesdays than on average over working days");
-    let sentence = sentences.iter().find(|s| said(s)).expect("a finding");
+    let sentence = sentences.iter().find(|s| is_wanted(s)).expect("a finding");
     let friday = cell.tables[0].rows[4].iter().map(|text| plain(text));
     let friday: Vec<String> = friday.collect();
     let below = friday[5].trim_start_matches('-');
@@ -282,7 +287,7 @@ fn the_table_has_what_the_sentence_says_of_the_lowest_day() {
 #[test]
 fn rates_of_hours_are_per_hour_and_those_of_days_per_day() {
     let frame = records(182, |_| 24.0, 4);
-    let cell = look(frame, json!({"effects": ["weekday", "hour"]}), "2026-07-05");
+    let cell = analyse(frame, json!({"effects": ["weekday", "hour"]}), "2026-07-05");
     let [days, hours] = &cell.tables[..] else {
         panic!("{:?}", cell.tables)
     };
@@ -336,7 +341,7 @@ fn equals_are_named_together() {
             1 | 2 => 30.0,
             _ => 20.0,
         };
-        let cell = look(
+        let cell = analyse(
             records(182, day, seed * 31 + 5),
             json!({"effects": ["weekday"]}),
             "2026-07-05",
@@ -349,8 +354,12 @@ fn equals_are_named_together() {
             let is_named = title.contains("on Tuesdays and Wednesdays");
             assert!(is_named, "{title}");
             let sentence = cell.findings.iter().map(|f| plain(&f.sentence));
-            let said = |s: &String| s.contains("on Tuesdays and Wednesdays than on average");
-            assert!(sentence.filter(said).count() == 1, "{:#?}", cell.findings);
+            let is_pair = |s: &String| s.contains("on Tuesdays and Wednesdays than on average");
+            assert!(
+                sentence.filter(is_pair).count() == 1,
+                "{:#?}",
+                cell.findings
+            );
         }
         let high = marked.iter().map(|bar| bar.1).fold(0.0, f64::max);
         let is_highest = others.iter().all(|bar| bar.1 < high);
@@ -371,13 +380,13 @@ fn hours_are_named_as_spans() {
     let (mut spans, mut nights) = (0, 0);
     for seed in 0..10 {
         let params = json!({"effects": ["hour"]});
-        let cell = look(by_hour(rate, seed * 17 + 3), params.clone(), "2026-03-25");
+        let cell = analyse(by_hour(rate, seed * 17 + 3), params.clone(), "2026-03-25");
         let title = plain(&cell.charts[0].title);
         spans += usize::from(title.contains("frequent between 14:00 and 18:00"));
         let [marked_bars, others] = marked(&cell);
         let high = marked_bars.iter().map(|bar| bar.1).fold(0.0, f64::max);
         assert!(others.iter().all(|bar| bar.1 < high), "{title}: {others:?}");
-        let cell = look(by_hour(rate_at_night, seed * 17 + 3), params, "2026-03-25");
+        let cell = analyse(by_hour(rate_at_night, seed * 17 + 3), params, "2026-03-25");
         let title = plain(&cell.charts[0].title);
         nights += usize::from(title.contains("frequent between 23:00 and 01:00"));
     }
@@ -407,7 +416,7 @@ fn a_quiet_weekend_comes_before_the_days_that_it_sets_apart() {
             _ => 36.0,
         };
         let frame = records(364, day, seed * 31 + 5);
-        let cell = look(frame, json!({"effects": ["weekday"]}), "2026-12-28");
+        let cell = analyse(frame, json!({"effects": ["weekday"]}), "2026-12-28");
         let whats: Vec<&str> = cell.findings.iter().map(|f| f.what.as_str()).collect();
         if whats
             != [
@@ -445,7 +454,7 @@ fn a_quiet_weekend_comes_before_the_days_that_it_sets_apart() {
 #[test]
 fn a_quiet_weekend_is_not_told_as_a_busy_weekday() {
     let frame = records(182, |day| if day % 7 >= 5 { 8.0 } else { 30.0 }, 99);
-    let cell = look(frame, json!({"effects": ["weekday"]}), "2026-07-05");
+    let cell = analyse(frame, json!({"effects": ["weekday"]}), "2026-07-05");
     let whats: Vec<_> = cell
         .findings
         .iter()
@@ -461,12 +470,12 @@ fn a_quiet_weekend_is_not_told_as_a_busy_weekday() {
 }
 
 #[test]
-fn a_part_day_at_the_start_of_the_window_is_left_out_and_said() {
+fn a_part_day_at_the_start_of_the_window_is_left_out_and_reported() {
     // One record an hour until 09:00 UTC of Monday 6 July, the first day of the window.
     const HOUR: i64 = DAY / 24;
     let micros: Vec<i64> = (0..182 * 24 + 9).map(|hour| START + hour * HOUR).collect();
     let frame = DataFrame::new(micros.len(), vec![times(micros)]).unwrap();
-    let cell = look(frame, json!({"effects": ["weekday"]}), "2026-W28");
+    let cell = analyse(frame, json!({"effects": ["weekday"]}), "2026-W28");
     assert_eq!(cell.status, CellStatus::Done);
     assert!(
         cell.did.contains("to 5 July 2026: no pattern is proven"),
@@ -495,13 +504,13 @@ fn claims_without_rhythm(autocorrelation: f64, deviation: f64) -> usize {
             };
             let frame = records(182, rate, seed + 1000);
             let params = json!({"effects": ["weekday"], "alpha": 0.05});
-            !look(frame, params, "2026-07-05").findings.is_empty()
+            !analyse(frame, params, "2026-07-05").findings.is_empty()
         })
         .count()
 }
 
 #[test]
-fn a_rhythm_that_is_not_there_is_not_told() {
+fn a_rhythm_that_is_not_there_is_not_reported() {
     // 5 % of 100 and two standard errors.
     for (autocorrelation, deviation) in [(0.0, 0.0), (0.0, 0.4), (0.6, 0.3)] {
         let claims = claims_without_rhythm(autocorrelation, deviation);
@@ -523,7 +532,7 @@ fn claims_over_years(autocorrelation: f64, deviation: f64) -> usize {
                 }
             }
             let frame = DataFrame::new(micros.len(), vec![times(micros)]).unwrap();
-            let cell = look(frame, params.clone(), "2030-01-03");
+            let cell = analyse(frame, params.clone(), "2030-01-03");
             assert!(cell.caveats.is_empty(), "{:?}", cell.caveats);
             !cell.findings.is_empty()
         })
@@ -531,7 +540,7 @@ fn claims_over_years(autocorrelation: f64, deviation: f64) -> usize {
 }
 
 #[test]
-fn hours_months_and_years_without_a_rhythm_are_not_told() {
+fn hours_months_and_years_without_a_rhythm_are_not_reported() {
     // 5 % of 60 and two standard errors.
     for (autocorrelation, deviation) in [(0.0, 0.0), (0.5, 0.4), (0.9, 0.15)] {
         let claims = claims_over_years(autocorrelation, deviation);
@@ -568,7 +577,7 @@ fn limit() -> Value {
 #[test]
 fn a_volume_threshold_is_found() {
     for seed in 0..6 {
-        let cell = look(executions(120, 60, 0.1, seed + 1), limit(), "2026-05-04");
+        let cell = analyse(executions(120, 60, 0.1, seed + 1), limit(), "2026-05-04");
         assert_eq!(cell.findings.len(), 1, "{:#?}", cell.findings);
         let finding = &cell.findings[0];
         assert_eq!(finding.kind, "volume_threshold", "{}", finding.sentence);
@@ -606,7 +615,7 @@ fn a_volume_threshold_is_found() {
     }
     let none: usize = (0..10)
         .map(|seed| {
-            let cell = look(executions(60, 30, 0.03, seed), limit(), "2026-03-05");
+            let cell = analyse(executions(60, 30, 0.03, seed), limit(), "2026-03-05");
             let is_open = cell.charts[0]
                 .title
                 .ends_with("no threshold of files proven");
@@ -624,14 +633,14 @@ fn a_volume_threshold_is_found() {
 
 #[test]
 fn too_little_data_says_what_is_needed() {
-    let cell = look(records(9, |_| 9.0, 1), json!({}), "2026-01-13");
+    let cell = analyse(records(9, |_| 9.0, 1), json!({}), "2026-01-13");
     check_message(&cell, "not enough: have 9\u{a0}days, need 28");
-    let cell = look(records(0, |_| 9.0, 1), json!({}), "2026-01-13");
+    let cell = analyse(records(0, |_| 9.0, 1), json!({}), "2026-01-13");
     check_message(
         &cell,
         "no records: failures holds none before the end of the window",
     );
-    let cell = look(records(60, |_| 0.1, 1), json!({}), "2026-03-05");
+    let cell = analyse(records(60, |_| 0.1, 1), json!({}), "2026-03-05");
     check_message(&cell, "need at least 30 records");
 }
 

@@ -33,7 +33,7 @@ struct Point<'a> {
     outcome: f64,
 }
 
-pub(super) fn look(data: &Data<'_>, found: &mut Results) {
+pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
     let volume = spoken(data);
     let mut tested = 0;
     let mut table = Table::new(
@@ -426,9 +426,10 @@ fn classes(points: &[Point<'_>], cut: f64) -> Vec<Class> {
     for point in points {
         outcomes[class_of(point.volume)].push(point.outcome);
     }
-    let held = outcomes.into_iter().filter(|outcomes| !outcomes.is_empty());
+    let filled = outcomes.into_iter().filter(|outcomes| !outcomes.is_empty());
     let spans = volumes.chunk_by(|a, b| class_of(*a) == class_of(*b));
-    held.zip(spans)
+    filled
+        .zip(spans)
         .map(|(outcomes, span)| {
             let [low, high] = [span[0], span[span.len() - 1]];
             let [from, to] = [low, high].map(number::sensible);

@@ -218,7 +218,7 @@ impl Pair {
     }
 }
 
-pub(super) fn look(data: &Data<'_>, found: &mut Results) {
+pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
     if data.first.year() == data.end.yesterday().unwrap_or(data.end).year() {
         found
             .missing

@@ -17,7 +17,7 @@ use retrocast_stats::{
 const READABLE: f64 = 1e3;
 
 /// The result of one group.
-pub(super) struct Tested {
+pub(super) struct TrendTest {
     pub(super) test: MannKendall,
     pub(super) line: Line,
     pub(super) p_adjusted: f64,
@@ -28,7 +28,7 @@ pub(super) struct Tested {
     pub(super) shape: Option<Shape>,
 }
 
-impl Tested {
+impl TrendTest {
     /// The change of the line over the group's period, which every sentence, table and title
     /// states.
     pub(super) fn estimate<'a>(&self, unit: &'a str) -> Estimate<'a> {
@@ -73,7 +73,7 @@ pub(super) fn classify(
     params: &Params,
     need: usize,
     counts: bool,
-) -> Vec<Option<Tested>> {
+) -> Vec<Option<TrendTest>> {
     let season = set.period.season();
     let segment_min = default_segment(set.period);
     let work = |group: &Group| -> Option<(Trend, Line, Vec<Option<f64>>)> {
@@ -96,7 +96,7 @@ pub(super) fn classify(
             let p_adjusted = corrected.next().unwrap_or(1.0);
             let rises = line.slope()[0] > 0.0;
             let agrees = rises == (trend.test.s > 0.0);
-            let mut tested = Tested {
+            let mut tested = TrendTest {
                 p_adjusted,
                 is_tested: p_adjusted < params.alpha() && agrees,
                 class: "not proven",

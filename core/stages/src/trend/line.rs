@@ -39,9 +39,9 @@ impl Line {
         let is_positive = values.iter().flatten().all(|value| *value >= 0.0);
         let straight = &trend.line;
         let leaves = || {
-            let mut there: Vec<f64> = values.iter().flatten().copied().collect();
-            there.sort_by(f64::total_cmp);
-            let median = there.get(there.len() / 2).copied().unwrap_or(0.0);
+            let mut present: Vec<f64> = values.iter().flatten().copied().collect();
+            present.sort_by(f64::total_cmp);
+            let median = present.get(present.len() / 2).copied().unwrap_or(0.0);
             straight.at(first) <= 0.25 * median || straight.at(last) <= 0.0
         };
         let positive = (is_positive && (adds_up || leaves()))

@@ -2,7 +2,7 @@
 
 use super::{
     METHOD, Params,
-    classify::{Tested, is_share},
+    classify::{TrendTest, is_share},
 };
 use crate::{
     Context, StageError,
@@ -10,7 +10,7 @@ use crate::{
 };
 use polars::prelude::*;
 use retrocast_domain::{
-    Ask, Chart, ChartKind, Direction, Estimate, Finding, Magnitude, Severity, Standing, Table,
+    Ask, Certainty, Chart, ChartKind, Direction, Estimate, Finding, Magnitude, Severity, Table,
     chart::{Panel, Role, Series},
     number::{self, plural},
     sentence::fill,
@@ -28,14 +28,14 @@ fn unit<'a>(set: &'a SeriesSet, params: &'a Params) -> &'a str {
 }
 
 /// Formats the levels at both ends of a line, with the digits from which its change follows.
-fn ends(set: &SeriesSet, params: &Params, result: &Tested) -> [String; 2] {
+fn ends(set: &SeriesSet, params: &Params, result: &TrendTest) -> [String; 2] {
     let [_, low, high] = result.line.difference();
     let estimate = result.estimate(unit(set, params));
     estimate.levels(result.line.ends(), Some((high - low) / 2.0), &params.unit)
 }
 
 /// Length of a line: "52 weeks".
-fn stretch(set: &SeriesSet, result: &Tested) -> String {
+fn stretch(set: &SeriesSet, result: &TrendTest) -> String {
     plural(result.line.length() as u64, set.period.noun())
 }
 
@@ -44,7 +44,7 @@ pub(super) fn finding(
     set: &SeriesSet,
     params: &Params,
     group: &Group,
-    result: &Tested,
+    result: &TrendTest,
 ) -> Finding {
     let test = &result.test;
     let what = format!("trend of {}", set.measure);
@@ -122,7 +122,7 @@ pub(super) fn finding(
 
 /// The sentence: "Tickets per day in billing rose over 105 days: the fitted line rises from 6.1 to
 /// 9.8, 61 % higher (95 % interval ...)."
-fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &Tested) -> String {
+fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &TrendTest) -> String {
     let [start, end] = ends(set, params, result);
     let open = match result.shape {
         Some(Shape::Open(at)) => format!(
@@ -155,7 +155,7 @@ fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &Tested) ->
 }
 
 /// A movement that a step describes equally well may be over.
-fn ask(set: &SeriesSet, result: &Tested, direction: Direction) -> Ask {
+fn ask(set: &SeriesSet, result: &TrendTest, direction: Direction) -> Ask {
     let be = words::be(&set.measure);
     let (goes, went) = match direction {
         Direction::Down => ("falling", "fell"),
@@ -168,7 +168,7 @@ fn ask(set: &SeriesSet, result: &Tested, direction: Direction) -> Ask {
 }
 
 /// ", in a step about January 2026 rather than gradually", if that describes the series better.
-fn in_a_step(set: &SeriesSet, result: &Tested) -> String {
+fn in_a_step(set: &SeriesSet, result: &TrendTest) -> String {
     match result.shape {
         Some(Shape::Step(at)) => {
             let date = set.period.words(set.starts[at]);
@@ -180,15 +180,15 @@ fn in_a_step(set: &SeriesSet, result: &Tested) -> String {
 
 /// Indices of the groups: those with findings first, then by certainty, then by the size of the
 /// change.
-fn order(results: &[Option<Tested>]) -> Vec<usize> {
-    let rank = |result: &Tested| match result.class {
+fn order(results: &[Option<TrendTest>]) -> Vec<usize> {
+    let rank = |result: &TrendTest| match result.class {
         "worsening" => 0,
         "improving" => 1,
         "small" => 2,
         "volatile" => 3,
         _ => 4,
     };
-    let size = |result: &Tested| result.line.change().map_or(0.0, |change| change[0].abs());
+    let size = |result: &TrendTest| result.line.change().map_or(0.0, |change| change[0].abs());
     let mut order: Vec<usize> = (0..results.len())
         .filter(|i| results[*i].is_some())
         .collect();
@@ -203,7 +203,7 @@ fn order(results: &[Option<Tested>]) -> Vec<usize> {
 }
 
 /// Describes the test behind a proof and the basis of the size: two methods, which may disagree.
-pub(super) fn rests_on(params: &Params, results: &[Option<Tested>]) -> String {
+pub(super) fn rests_on(params: &Params, results: &[Option<TrendTest>]) -> String {
     let lines = results.iter().flatten().map(|result| result.line.method());
     let names: BTreeSet<&str> = lines.collect();
     let names: Vec<&str> = names.into_iter().collect();
@@ -217,8 +217,8 @@ pub(super) fn rests_on(params: &Params, results: &[Option<Tested>]) -> String {
 
 const POINTS: &str = "percentage points";
 
-pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<Tested>]) -> Table {
-    let shown: Vec<&Tested> = order(results)
+pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<TrendTest>]) -> Table {
+    let shown: Vec<&TrendTest> = order(results)
         .into_iter()
         .filter_map(|i| results[i].as_ref())
         .collect();
@@ -292,14 +292,14 @@ fn readable_slopes(period: Period, slopes: &[f64]) -> (&'static str, Vec<String>
 /// The title of a chart of one group: its change, if proven.
 fn headline(set: &SeriesSet, estimate: &Estimate<'_>, stretch: &str, step: &str) -> String {
     let what = words::capitalised(&set.measure);
-    match (estimate.standing(), estimate.range()) {
-        (Standing::Open, range) if range.is_empty() => format!("{what}: no trend proven"),
-        (Standing::Open, range) => format!("{what}: no trend proven ({range} over {stretch})"),
-        (Standing::Likely, _) => format!(
+    match (estimate.certainty(), estimate.range()) {
+        (Certainty::Open, range) if range.is_empty() => format!("{what}: no trend proven"),
+        (Certainty::Open, range) => format!("{what}: no trend proven ({range} over {stretch})"),
+        (Certainty::Likely, _) => format!(
             "{what}: probably {} over {stretch}, not yet proven",
             estimate.size()
         ),
-        (Standing::Proven, range) => {
+        (Certainty::Proven, range) => {
             let range = match range.as_str() {
                 "" => range,
                 range => format!(" (95{}% interval {range})", number::NBSP),
@@ -313,10 +313,10 @@ pub(super) fn chart(
     context: &Context,
     set: &SeriesSet,
     params: &Params,
-    results: &[Option<Tested>],
+    results: &[Option<TrendTest>],
 ) -> Option<Chart> {
     const PANELS: usize = 12;
-    let order: Vec<(&Group, &Tested)> = order(results)
+    let order: Vec<(&Group, &TrendTest)> = order(results)
         .into_iter()
         .filter_map(|i| Some((&set.groups[i], results[i].as_ref()?)))
         .collect();
@@ -402,15 +402,16 @@ pub(super) fn chart(
 /// One row per group, for later stages.
 pub(super) fn frame_of(
     set: &SeriesSet,
-    results: &[Option<Tested>],
+    results: &[Option<TrendTest>],
 ) -> Result<DataFrame, StageError> {
-    let rows: Vec<(&Group, &Tested)> = set
+    let rows: Vec<(&Group, &TrendTest)> = set
         .groups
         .iter()
         .zip(results)
         .filter_map(|(group, result)| Some((group, result.as_ref()?)))
         .collect();
-    let number = |get: fn(&Tested) -> f64| rows.iter().map(|(_, r)| get(r)).collect::<Vec<f64>>();
+    let number =
+        |get: fn(&TrendTest) -> f64| rows.iter().map(|(_, r)| get(r)).collect::<Vec<f64>>();
     let change = |at: usize| -> Vec<Option<f64>> {
         let changes = rows.iter().map(|(_, r)| r.line.change());
         changes

@@ -275,7 +275,7 @@ fn unknown_params_and_columns_are_refused() {
 }
 
 #[test]
-fn no_trend_is_told_whose_interval_holds_none() {
+fn no_trend_is_reported_whose_interval_holds_none() {
     for seed in 0..40 {
         let analysis = of(memory(seed, 30, 0.05), &params());
         for finding in &analysis.cell.findings {
@@ -368,24 +368,24 @@ fn stories(seed: u64, is_step: bool) -> Option<[bool; 2]> {
     let shift = shift.expect("an analysis").cell;
     let word = |cell: &Cell, is_trend: bool| {
         let finding = cell.findings.first()?;
-        let says = |text: &str| finding.sentence.contains(text);
+        let contains = |text: &str| finding.sentence.contains(text);
         Some(match is_trend {
-            true if says("rather than gradually") => {
+            true if contains("rather than gradually") => {
                 assert_eq!(finding.severity, retrocast_domain::Severity::Info);
                 "step"
             }
-            true if says("about as well") => "open",
+            true if contains("about as well") => "open",
             true => "line",
-            false if says("about as well") => "open",
-            false if says("better") => "line",
+            false if contains("about as well") => "open",
+            false if contains("better") => "line",
             false => "step",
         })
     };
-    let said = [word(&trend, true), word(&shift, false)];
+    let words = [word(&trend, true), word(&shift, false)];
     // Only "a step" and "a line" contradict each other.
-    let contradict = said.contains(&Some("step")) && said.contains(&Some("line"));
+    let contradict = words.contains(&Some("step")) && words.contains(&Some("line"));
     let wrong = if is_step { "line" } else { "step" };
-    (said != [None, None]).then_some([!contradict, said[0] == Some(wrong)])
+    (words != [None, None]).then_some([!contradict, words[0] == Some(wrong)])
 }
 
 /// Shares of series with consistent results, with a wrong trend, and with any result.
@@ -400,10 +400,10 @@ fn rates(count: u64, is_step: bool) -> [f64; 3] {
 #[test]
 fn a_trend_and_a_shift_of_one_series_tell_one_story() {
     for is_step in [true, false] {
-        let [agree, wrong, told] = rates(40, is_step);
+        let [agree, wrong, any] = rates(40, is_step);
         assert!(
-            agree >= 0.9 && wrong <= 0.1 && told >= 0.9,
-            "{is_step} {agree} {wrong} {told}"
+            agree >= 0.9 && wrong <= 0.1 && any >= 0.9,
+            "{is_step} {agree} {wrong} {any}"
         );
     }
 }
@@ -412,8 +412,8 @@ fn a_trend_and_a_shift_of_one_series_tell_one_story() {
 #[ignore = "prints a table"]
 fn table_of_stories() {
     for (name, is_step) in [("step", true), ("slope", false)] {
-        let [agree, wrong, told] = rates(200, is_step);
-        eprintln!("{name}: agree {agree:.3}, wrong {wrong:.3}, told {told:.3}");
+        let [agree, wrong, any] = rates(200, is_step);
+        eprintln!("{name}: agree {agree:.3}, wrong {wrong:.3}, told {any:.3}");
     }
 }
 

@@ -23,7 +23,7 @@ use std::{
 };
 
 /// Lifetime of a lease without renewal.
-pub(crate) const GOOD_FOR: Duration = Duration::from_secs(60);
+pub(crate) const LIFETIME: Duration = Duration::from_secs(60);
 /// Renewal interval.
 const RENEWED_EVERY: Duration = Duration::from_secs(15);
 
@@ -106,8 +106,8 @@ impl Claim {
 
     /// Returns true if a process holds the lease now.
     pub fn is_held(&self, now: Timestamp) -> bool {
-        let good_for = SignedDuration::try_from(GOOD_FOR).unwrap_or(SignedDuration::MAX);
-        !self.ended && now.duration_since(self.renewed) < good_for && !self.process.is_dead()
+        let lifetime = SignedDuration::try_from(LIFETIME).unwrap_or(SignedDuration::MAX);
+        !self.ended && now.duration_since(self.renewed) < lifetime && !self.process.is_dead()
     }
 
     /// Returns true if both are the same grant, ignoring renewals.
@@ -124,7 +124,7 @@ impl Claim {
 }
 
 /// The result of requesting a lease.
-pub(super) enum Asked {
+pub(super) enum RemoteResponse {
     Granted(RemoteLease),
     Held(Option<Holder>),
 }
@@ -140,7 +140,7 @@ pub(super) struct RemoteLease {
 
 #[derive(Debug)]
 struct Object {
-    depot: Arc<dyn SharedStore>,
+    store: Arc<dyn SharedStore>,
     key: String,
     state: Mutex<State>,
 }
@@ -148,57 +148,59 @@ struct Object {
 #[derive(Debug)]
 struct State {
     claim: Claim,
-    mark: ETag,
+    etag: ETag,
     /// Time of the last renewal, by a monotonic clock.
     renewed: Instant,
     lost: bool,
 }
 
 /// Requests a lease; the result has `holder` with the fencing token.
-pub(super) fn ask(
-    depot: &Arc<dyn SharedStore>,
+pub(super) fn request(
+    store: &Arc<dyn SharedStore>,
     key: &str,
     mut holder: Holder,
-) -> io::Result<Asked> {
+) -> io::Result<RemoteResponse> {
     let now = Timestamp::now();
-    let found = read(&**depot, key)?;
-    let mark = match found {
+    let found = read(&**store, key)?;
+    let etag = match found {
         None => None,
-        Some((Some(claim), _)) if claim.is_held(now) => return Ok(Asked::Held(Some(claim.holder))),
-        Some((claim, mark)) => {
+        Some((Some(claim), _)) if claim.is_held(now) => {
+            return Ok(RemoteResponse::Held(Some(claim.holder)));
+        }
+        Some((claim, etag)) => {
             holder.token = claim.map_or(0, |claim| claim.holder.token) + 1;
-            Some(mark)
+            Some(etag)
         }
     };
     let claim = Claim::of(holder, now);
     let renewed = Instant::now();
-    let mark = match depot.put_if(key, claim.bytes()?, mark.as_ref())? {
-        Some(mark) => mark,
+    let etag = match store.put_if(key, claim.bytes()?, etag.as_ref())? {
+        Some(etag) => etag,
         // Ours, if the response to the first try was lost and the retry found the object.
-        None => match read(&**depot, key)? {
-            Some((Some(there), mark)) if there.is_same(&claim) => mark,
-            Some((there, _)) => return Ok(Asked::Held(there.map(|claim| claim.holder))),
-            None => return Ok(Asked::Held(None)),
+        None => match read(&**store, key)? {
+            Some((Some(stored), etag)) if stored.is_same(&claim) => etag,
+            Some((claim, _)) => return Ok(RemoteResponse::Held(claim.map(|claim| claim.holder))),
+            None => return Ok(RemoteResponse::Held(None)),
         },
     };
     let state = State {
         claim,
-        mark,
+        etag,
         renewed,
         lost: false,
     };
     RemoteLease::new(Object {
-        depot: depot.clone(),
+        store: store.clone(),
         key: key.to_string(),
         state: Mutex::new(state),
     })
-    .map(Asked::Granted)
+    .map(RemoteResponse::Granted)
 }
 
 /// Reads an object; its claim is `None` if the content is invalid.
-fn read(depot: &dyn SharedStore, key: &str) -> io::Result<Option<(Option<Claim>, ETag)>> {
-    let found = depot.get(key)?;
-    Ok(found.map(|(bytes, mark)| (serde_json::from_slice(&bytes).ok(), mark)))
+fn read(store: &dyn SharedStore, key: &str) -> io::Result<Option<(Option<Claim>, ETag)>> {
+    let found = store.get(key)?;
+    Ok(found.map(|(bytes, etag)| (serde_json::from_slice(&bytes).ok(), etag)))
 }
 
 impl RemoteLease {
@@ -238,10 +240,10 @@ impl RemoteLease {
         if state.lost {
             return false;
         }
-        match read(&*self.object.depot, &self.object.key) {
-            Ok(Some((Some(there), _))) => there.is_same(&state.claim) && !there.ended,
+        match read(&*self.object.store, &self.object.key) {
+            Ok(Some((Some(claim), _))) => claim.is_same(&state.claim) && !claim.ended,
             Ok(_) => false,
-            Err(_) => state.renewed.elapsed() < GOOD_FOR,
+            Err(_) => state.renewed.elapsed() < LIFETIME,
         }
     }
 }
@@ -273,12 +275,12 @@ impl Object {
         claim.renewed = Timestamp::now();
         let renewed = Instant::now();
         let put = self
-            .depot
-            .put_if(&self.key, claim.bytes()?, Some(&state.mark))?;
-        state.mark = match put {
-            Some(mark) => mark,
-            None => match read(&*self.depot, &self.key)? {
-                Some((Some(there), mark)) if there == claim => mark,
+            .store
+            .put_if(&self.key, claim.bytes()?, Some(&state.etag))?;
+        state.etag = match put {
+            Some(etag) => etag,
+            None => match read(&*self.store, &self.key)? {
+                Some((Some(stored), etag)) if stored == claim => etag,
                 _ => {
                     state.lost = true;
                     return Err(lost(&self.key));
@@ -296,11 +298,11 @@ fn lost(key: &str) -> io::Error {
 }
 
 /// Active runs of other processes, `<job>/<window>/<run>`, found by the leases on windows.
-pub fn at_work(depot: &dyn SharedStore) -> io::Result<BTreeSet<String>> {
+pub fn active_runs(store: &dyn SharedStore) -> io::Result<BTreeSet<String>> {
     let now = Timestamp::now();
-    let recent = SignedDuration::try_from(GOOD_FOR * 3).unwrap_or(SignedDuration::MAX);
+    let recent = SignedDuration::try_from(LIFETIME * 3).unwrap_or(SignedDuration::MAX);
     let mut runs = BTreeSet::new();
-    for entry in depot.list("leases")? {
+    for entry in store.list("leases")? {
         let Some((job, window)) = of_window(&entry.key) else {
             continue;
         };
@@ -308,7 +310,7 @@ pub fn at_work(depot: &dyn SharedStore) -> io::Result<BTreeSet<String>> {
         if now.duration_since(entry.modified) > recent {
             continue;
         }
-        if let Some((Some(claim), _)) = read(depot, &entry.key)?
+        if let Some((Some(claim), _)) = read(store, &entry.key)?
             && claim.is_held(now)
             && claim.process != Process::this()
         {
@@ -341,48 +343,48 @@ mod tests {
         }
     }
 
-    fn granted(depot: &Arc<dyn SharedStore>) -> RemoteLease {
-        match ask(depot, "leases/review/2026-W46.lease", holder(1)).unwrap() {
-            Asked::Granted(lease) => lease,
-            Asked::Held(holder) => panic!("held by {holder:?}"),
+    fn granted(store: &Arc<dyn SharedStore>) -> RemoteLease {
+        match request(store, "leases/review/2026-W46.lease", holder(1)).unwrap() {
+            RemoteResponse::Granted(lease) => lease,
+            RemoteResponse::Held(holder) => panic!("held by {holder:?}"),
         }
     }
 
     /// Changes the object of the lease from outside.
-    fn tamper(depot: &Arc<dyn SharedStore>, change: impl FnOnce(&mut Claim)) {
+    fn tamper(store: &Arc<dyn SharedStore>, change: impl FnOnce(&mut Claim)) {
         let key = "leases/review/2026-W46.lease";
-        let (claim, _) = read(&**depot, key).unwrap().unwrap();
+        let (claim, _) = read(&**store, key).unwrap().unwrap();
         let mut claim = claim.unwrap();
         change(&mut claim);
-        depot.put(key, claim.bytes().unwrap()).unwrap();
+        store.put(key, claim.bytes().unwrap()).unwrap();
     }
 
     #[test]
     fn one_holds_it_and_who_comes_next_counts_on() {
-        let depot: Arc<dyn SharedStore> = Arc::new(Bucket::default());
-        let first = granted(&depot);
+        let store: Arc<dyn SharedStore> = Arc::new(Bucket::default());
+        let first = granted(&store);
         first.name("1a2b").unwrap();
-        let Asked::Held(Some(holder)) =
-            ask(&depot, "leases/review/2026-W46.lease", holder(2)).unwrap()
+        let RemoteResponse::Held(Some(holder)) =
+            request(&store, "leases/review/2026-W46.lease", holder(2)).unwrap()
         else {
             panic!("granted twice");
         };
         assert_eq!(holder.run, "1a2b");
         drop(first);
-        let second = granted(&depot);
+        let second = granted(&store);
         assert_eq!(second.token(), 2);
         assert!(second.is_held());
     }
 
     #[test]
     fn what_is_not_renewed_goes_to_the_next_and_the_old_holder_sees_it() {
-        let depot: Arc<dyn SharedStore> = Arc::new(Bucket::default());
-        let first = granted(&depot);
-        tamper(&depot, |claim| {
+        let store: Arc<dyn SharedStore> = Arc::new(Bucket::default());
+        let first = granted(&store);
+        tamper(&store, |claim| {
             claim.renewed -= SignedDuration::from_secs(61);
             claim.process.table = "another machine".to_string();
         });
-        let second = granted(&depot);
+        let second = granted(&store);
         assert_eq!(second.token(), 2);
         assert!(second.is_held() && !first.is_held());
         assert!(first.name("1a2b").is_err());
@@ -392,20 +394,20 @@ mod tests {
 
     #[test]
     fn what_a_dead_process_of_this_machine_holds_is_free_at_once() {
-        let depot: Arc<dyn SharedStore> = Arc::new(Bucket::default());
-        let first = granted(&depot);
-        tamper(&depot, |claim| claim.process.born = "0".to_string());
-        assert_eq!(granted(&depot).token(), 2);
+        let store: Arc<dyn SharedStore> = Arc::new(Bucket::default());
+        let first = granted(&store);
+        tamper(&store, |claim| claim.process.born = "0".to_string());
+        assert_eq!(granted(&store).token(), 2);
         drop(first);
     }
 
     #[test]
     fn an_answer_that_was_lost_is_no_second_holder() {
-        let depot = Arc::new(Bucket::default());
-        depot.lose_next_answer();
-        let shared: Arc<dyn SharedStore> = depot.clone();
+        let store = Arc::new(Bucket::default());
+        store.lose_next_answer();
+        let shared: Arc<dyn SharedStore> = store.clone();
         let lease = granted(&shared);
-        depot.lose_next_answer();
+        store.lose_next_answer();
         lease.name("1a2b").unwrap();
         assert!(lease.is_held());
     }
@@ -413,32 +415,34 @@ mod tests {
     #[test]
     fn of_many_who_ask_at_once_one_gets_it() {
         for _ in 0..60 {
-            let depot: Arc<dyn SharedStore> = Arc::new(Bucket::default());
+            let store: Arc<dyn SharedStore> = Arc::new(Bucket::default());
             let leases = std::thread::scope(|scope| {
-                let asked: Vec<_> = (0..8)
+                let response: Vec<_> = (0..8)
                     .map(|pid| {
-                        let depot = depot.clone();
-                        scope.spawn(move || ask(&depot, "leases/a/b.lease", holder(pid)).unwrap())
+                        let store = store.clone();
+                        scope.spawn(move || {
+                            request(&store, "leases/a/b.lease", holder(pid)).unwrap()
+                        })
                     })
                     .collect();
-                let leases = asked.into_iter().map(|thread| thread.join().unwrap());
+                let leases = response.into_iter().map(|thread| thread.join().unwrap());
                 leases.collect::<Vec<_>>()
             });
             let granted = leases
                 .iter()
-                .filter(|asked| matches!(asked, Asked::Granted(_)));
+                .filter(|response| matches!(response, RemoteResponse::Granted(_)));
             assert_eq!(granted.count(), 1);
         }
     }
 
     #[test]
     fn those_at_work_are_known() {
-        let depot: Arc<dyn SharedStore> = Arc::new(Bucket::default());
-        let lease = granted(&depot);
+        let store: Arc<dyn SharedStore> = Arc::new(Bucket::default());
+        let lease = granted(&store);
         lease.name("1a2b").unwrap();
-        assert!(at_work(&*depot).unwrap().is_empty(), "that is us");
-        tamper(&depot, |claim| claim.process.table = "another".to_string());
-        let told = at_work(&*depot).unwrap();
-        assert_eq!(told, BTreeSet::from(["review/2026-W46/1a2b".to_string()]));
+        assert!(active_runs(&*store).unwrap().is_empty(), "that is us");
+        tamper(&store, |claim| claim.process.table = "another".to_string());
+        let runs = active_runs(&*store).unwrap();
+        assert_eq!(runs, BTreeSet::from(["review/2026-W46/1a2b".to_string()]));
     }
 }

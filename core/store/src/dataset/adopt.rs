@@ -4,7 +4,7 @@
 //! folder and in object storage, where the manifest is written last, by a conditional put.
 
 use super::{
-    Lake, Prepared, Properties, dataset_error,
+    Lake, PendingRows, Properties, dataset_error,
     rows::{DeletedRows, Rows},
 };
 use crate::{error::StoreError, root::LakeRoot};
@@ -31,9 +31,9 @@ impl Lake {
         }
         let mut last = staged.clone();
         if superseded.len() > 0 {
-            let gone = staging.addresses(staged, superseded).await?;
+            let deleted = staging.addresses(staged, superseded).await?;
             last = staging
-                .extend(staged, Prepared::nothing(), &gone, properties)
+                .extend(staged, PendingRows::nothing(), &deleted, properties)
                 .await?;
             staging.forget(&last, staged.version).await?;
         }
@@ -48,7 +48,7 @@ impl Lake {
         rows: &Rows,
     ) -> Result<DeletedRows, StoreError> {
         let opened = self.open(dataset).await?;
-        let mut gone = DeletedRows::new();
+        let mut deleted = DeletedRows::new();
         let mut first = 0;
         for fragment in opened.get_fragments() {
             let count = fragment.physical_rows().await;
@@ -59,11 +59,11 @@ impl Lake {
                 .map(|row| (row - first) as u32)
                 .collect();
             if !offsets.is_empty() {
-                gone.insert(fragment.id() as u32, offsets);
+                deleted.insert(fragment.id() as u32, offsets);
             }
             first = end;
         }
-        Ok(gone)
+        Ok(deleted)
     }
 
     /// Removes files that only an older version of a dataset has.
@@ -93,7 +93,7 @@ impl Lake {
                 }
                 rename(&source, &here)
             }
-            there @ LakeRoot::Bucket { .. } => there.upload(name, &source).await,
+            bucket @ LakeRoot::Bucket { .. } => bucket.upload(name, &source).await,
         }
     }
 }

@@ -1,9 +1,8 @@
 //! Incremental versions: adds and deletes rows by one commit.
 
 use super::{
-    Lake, Prepared, Properties, Scan, dataset_error, reference,
+    Lake, PendingRows, Properties, Scan, dataset_error, is_commit_conflict, reference,
     rows::{DeletedRows, Rows},
-    somebody_was_faster,
     strict::Next,
 };
 use crate::{error::StoreError, origin};
@@ -41,10 +40,10 @@ pub(crate) enum Part<'a> {
     /// The rows of some objects.
     Objects(&'a BTreeSet<u32>),
     /// Rows prepared for the next version.
-    Prepared(&'a Prepared),
+    Pending(&'a PendingRows),
 }
 
-impl Prepared {
+impl PendingRows {
     /// An empty set of rows to add.
     pub(crate) fn nothing() -> Self {
         Self::behind(Vec::new())
@@ -75,7 +74,7 @@ impl Lake {
         name: &str,
         rows: SendableRecordBatchStream,
         base: Option<&DatasetRef>,
-    ) -> Result<Prepared, StoreError> {
+    ) -> Result<PendingRows, StoreError> {
         let failed = |error: lance::Error| dataset_error(name, "written", &error);
         let uri = self.make_folder(name)?;
         let params = WriteParams {
@@ -94,7 +93,7 @@ impl Lake {
             .with_params(&params)
             .execute_uncommitted_stream(rows)
             .await
-            .map(Prepared)
+            .map(PendingRows)
             .map_err(failed)
     }
 
@@ -105,7 +104,7 @@ impl Lake {
         schema: arrow_schema::SchemaRef,
     ) -> Result<DatasetRef, StoreError> {
         let none = RecordBatchStreamAdapter::new(schema, futures::stream::empty());
-        let Prepared(transaction) = self.prepare(name, Box::pin(none), None).await?;
+        let PendingRows(transaction) = self.prepare(name, Box::pin(none), None).await?;
         let created = CommitBuilder::new(self.uri(name)?.as_str())
             .with_session(self.session.clone())
             .with_commit_handler(Arc::new(Next::after(0)))
@@ -124,11 +123,11 @@ impl Lake {
     pub(crate) async fn replace(
         &self,
         name: &str,
-        prepared: Prepared,
+        prepared: PendingRows,
         properties: &Properties,
     ) -> Result<DatasetRef, StoreError> {
-        if let Some(made) = self.made_before(name, properties).await? {
-            return Ok(made);
+        if let Some(reference) = self.committed_before(name, properties).await? {
+            return Ok(reference);
         }
         let mut transaction = prepared.0;
         transaction.transaction_properties = Some(remembered(properties));
@@ -142,9 +141,9 @@ impl Lake {
     pub(crate) async fn leave_out(
         &self,
         base: &DatasetRef,
-        prepared: Prepared,
+        prepared: PendingRows,
         superseded: &Rows,
-    ) -> Result<Prepared, StoreError> {
+    ) -> Result<PendingRows, StoreError> {
         if superseded.len() == 0 {
             return Ok(prepared);
         }
@@ -157,14 +156,14 @@ impl Lake {
             let found = FileFragment::new(dataset.clone(), fragment);
             let failed = |error: lance::Error| dataset_error(&base.name, "written", &error);
             let end = first + found.physical_rows().await.map_err(failed)? as u64;
-            let gone = superseded
+            let deleted = superseded
                 .between(first, end)
                 .map(|row| (row - first) as u32);
-            let rest = found.extend_deletions(gone).await.map_err(failed)?;
+            let rest = found.extend_deletions(deleted).await.map_err(failed)?;
             marked.extend(rest.map(|rest| rest.metadata().clone()));
             first = end;
         }
-        Ok(Prepared::behind(marked))
+        Ok(PendingRows::behind(marked))
     }
 
     /// Commits prepared rows appended to those of `base`, without the deleted rows: as the direct
@@ -172,15 +171,15 @@ impl Lake {
     pub(crate) async fn extend(
         &self,
         base: &DatasetRef,
-        prepared: Prepared,
-        gone: &DeletedRows,
+        prepared: PendingRows,
+        deleted: &DeletedRows,
         properties: &Properties,
     ) -> Result<DatasetRef, StoreError> {
         let failed = |error: lance::Error| dataset_error(&base.name, "written", &error);
         let dataset = self.open(base).await?;
         let new_fragments = prepared.fragments(&base.name)?.to_vec();
         let (mut updated, mut removed) = (Vec::new(), Vec::new());
-        for (fragment, offsets) in gone {
+        for (fragment, offsets) in deleted {
             let found = dataset.get_fragment(*fragment as usize);
             let found = found.ok_or_else(|| StoreError::Dataset {
                 name: base.name.clone(),
@@ -215,7 +214,7 @@ impl Lake {
         let written = match committed {
             Err(error) => match self.committed(&base.name, &transaction).await? {
                 Some(ours) => ours,
-                None if somebody_was_faster(&error) => {
+                None if is_commit_conflict(&error) => {
                     return Err(StoreError::Overtaken {
                         name: base.name.clone(),
                     });
@@ -246,7 +245,7 @@ impl Lake {
             .await;
         match committed {
             Ok(_) => Ok(true),
-            Err(error) if somebody_was_faster(&error) => Ok(false),
+            Err(error) if is_commit_conflict(&error) => Ok(false),
             Err(error) => Err(dataset_error(&dataset.name, "written", &error)),
         }
     }
@@ -322,7 +321,7 @@ impl Lake {
                 // storage.
                 scanner.materialization_style(MaterializationStyle::AllLate);
             }
-            Part::Prepared(prepared) => {
+            Part::Pending(prepared) => {
                 scanner.with_fragments(prepared.fragments(&dataset.name)?.to_vec());
             }
         }

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_told_in_order() {
+    fn rows_are_reported_in_order() {
         let mut rows = Rows::default();
         for row in [5, 700, 64, 63, 5] {
             rows.insert(row);

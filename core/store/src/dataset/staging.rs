@@ -113,7 +113,7 @@ fn claim(parent: &Path, name: &str) -> io::Result<Option<(PathBuf, File)>> {
 fn is_at(file: &File, path: &Path) -> bool {
     let identity = |found: std::fs::Metadata| (found.dev(), found.ino());
     match (file.metadata(), std::fs::metadata(path)) {
-        (Ok(open), Ok(there)) => identity(open) == identity(there),
+        (Ok(open), Ok(opened)) => identity(open) == identity(opened),
         _ => false,
     }
 }

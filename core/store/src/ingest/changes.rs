@@ -49,16 +49,16 @@ impl Changes {
     pub fn between(
         listing: &Listing,
         hashes: &[blake3::Hash],
-        held: &[Object],
+        known: &[Object],
         keyed: bool,
     ) -> Self {
         let mut changes = Self::default();
         let mut first: BTreeMap<(&[u8], Reading), &str> = BTreeMap::new();
-        let mut before: BTreeMap<(&str, String), &Object> = held
+        let mut before: BTreeMap<(&str, String), &Object> = known
             .iter()
             .map(|object| ((object.path.as_str(), object.hash.clone()), object))
             .collect();
-        let mut kept = Vec::new();
+        let mut unchanged = Vec::new();
         for (index, (file, hash)) in listing.files.iter().zip(hashes).enumerate() {
             let content = (hash.as_bytes().as_slice(), reading(&file.name));
             if file.size > 0
@@ -70,13 +70,13 @@ impl Changes {
             }
             first.insert(content, &file.name);
             match before.remove(&(file.path.as_ref(), hash.to_hex().to_string())) {
-                Some(object) => kept.push((index, object)),
+                Some(object) => unchanged.push((index, object)),
                 None => changes.take.push(index),
             }
         }
         changes.drop = before.into_values().cloned().collect();
         let resurface = keyed && !changes.drop.is_empty();
-        for (index, object) in kept {
+        for (index, object) in unchanged {
             if resurface && object.counts.superseded > 0 {
                 changes.take.push(index);
                 changes.drop.push(object.clone());

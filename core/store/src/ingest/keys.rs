@@ -22,7 +22,7 @@ const ENTRY_BYTES: usize = 32;
 
 /// The row of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct KeyRow {
     pub row: u64,
     /// Value of the `latest` field; 0 without one.
     pub order: i64,
@@ -46,13 +46,13 @@ impl std::hash::Hasher for FirstBytes {
     }
 }
 
-pub(super) type Keys = HashMap<u128, Seen, std::hash::BuildHasherDefault<FirstBytes>>;
+pub(super) type Keys = HashMap<u128, KeyRow, std::hash::BuildHasherDefault<FirstBytes>>;
 
 /// A key and the data of its row; the key is split in two halves so that an entry takes 32 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
     key: [u64; 2],
-    seen: Seen,
+    seen: KeyRow,
 }
 
 impl Entry {
@@ -82,7 +82,7 @@ impl Entry {
         };
         Self {
             key: [word(0), word(1)],
-            seen: Seen {
+            seen: KeyRow {
                 row: word(2),
                 order: word(3) as i64,
             },
@@ -91,26 +91,26 @@ impl Entry {
 }
 
 /// The keys of all rows read, in the order of the rows.
-pub(super) struct Gathered {
+pub(super) struct KeyTable {
     parts: Vec<Vec<Entry>>,
-    held: usize,
-    held_max: usize,
+    in_memory: usize,
+    in_memory_max: usize,
     /// Folder for spilled files.
     folder: PathBuf,
     spilled: bool,
 }
 
-impl Gathered {
+impl KeyTable {
     /// Makes an empty set; `folder` is for spilled files and removed by the caller.
     pub fn new(folder: &Path) -> Self {
-        Self::with_room(folder, HELD_MAX)
+        Self::with_capacity(folder, HELD_MAX)
     }
 
-    fn with_room(folder: &Path, held_max: usize) -> Self {
+    fn with_capacity(folder: &Path, in_memory_max: usize) -> Self {
         Self {
             parts: vec![Vec::new(); PARTS],
-            held: 0,
-            held_max,
+            in_memory: 0,
+            in_memory_max,
             folder: folder.to_path_buf(),
             spilled: false,
         }
@@ -122,14 +122,14 @@ impl Gathered {
             let key = [(key >> 64) as u64, *key as u64];
             self.parts[key[0] as usize % PARTS].push(Entry {
                 key,
-                seen: Seen {
+                seen: KeyRow {
                     row: first + offset as u64,
                     order: order.get(offset).copied().unwrap_or(0),
                 },
             });
         }
-        self.held += keys.len();
-        if self.held >= self.held_max {
+        self.in_memory += keys.len();
+        if self.in_memory >= self.in_memory_max {
             self.spill()?;
         }
         Ok(())
@@ -137,7 +137,7 @@ impl Gathered {
 
     fn spill(&mut self) -> Result<(), StoreError> {
         self.spilled = true;
-        self.held = 0;
+        self.in_memory = 0;
         for number in 0..PARTS {
             let mut bytes = Vec::with_capacity(self.parts[number].len() * ENTRY_BYTES);
             for entry in self.parts[number].drain(..) {
@@ -203,8 +203,8 @@ fn note(keys: &mut Keys, entry: &Entry, superseded: &mut dyn FnMut(u64)) {
         Vacant(empty) => {
             empty.insert(entry.seen);
         }
-        Occupied(mut held) if held.get().order <= entry.seen.order => {
-            superseded(held.insert(entry.seen).row);
+        Occupied(mut slot) if slot.get().order <= entry.seen.order => {
+            superseded(slot.insert(entry.seen).row);
         }
         Occupied(_) => superseded(entry.seen.row),
     }
@@ -227,8 +227,8 @@ mod tests {
             let best = expected.entry(*key).or_insert((*order, row));
             *best = (*best).max((*order, row));
         }
-        for room in [1, 1000, 1 << 20] {
-            let mut gathered = Gathered::with_room(folder.path(), room);
+        for capacity in [1, 1000, 1 << 20] {
+            let mut gathered = KeyTable::with_capacity(folder.path(), capacity);
             for start in (0..keys.len()).step_by(700) {
                 let end = (start + 700).min(keys.len());
                 gathered

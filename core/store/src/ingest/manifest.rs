@@ -35,7 +35,7 @@ const QUARANTINE_ROWS: &str = "quarantine_rows";
 const MEANING: &str = "meaning";
 
 /// Counts by name.
-pub type Counted = BTreeMap<String, u64>;
+pub type FieldCounts = BTreeMap<String, u64>;
 
 /// Counts of the records of one object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,13 +47,13 @@ pub struct Counts {
     /// Number of accepted records superseded by another record with the same key.
     pub superseded: u64,
     /// Number of refused records, by reason.
-    pub quarantined: Counted,
+    pub quarantined: FieldCounts,
     /// Number of records with a field that the contract does not list, by field.
-    pub unknown: Counted,
+    pub unknown: FieldCounts,
     /// Number of records refused for a value of the wrong type, by field.
-    pub retyped: Counted,
+    pub retyped: FieldCounts,
     /// Number of present values, by field of the contract.
-    pub present: Counted,
+    pub present: FieldCounts,
     /// The reason why it was not read completely.
     pub broken: Option<String>,
     /// Smallest and largest position of a key, see [`retrocast_records::read::key::places`]; `None`
@@ -87,7 +87,7 @@ pub struct Object {
 
 /// The newest version of a source.
 #[derive(Debug, Clone)]
-pub struct Held {
+pub struct SourceVersion {
     /// The rows.
     pub rows: DatasetRef,
     /// The manifest.
@@ -115,7 +115,7 @@ pub fn meaning(spec: &SourceSpec, hash_key: Option<&[u8]>) -> String {
     )
 }
 
-impl Held {
+impl SourceVersion {
     /// Reads the newest version; `None` if there is none, or if it is not from a source.
     pub async fn read(lake: &Lake, source: &str) -> Result<Option<Self>, StoreError> {
         let Some(rows) = lake.latest(source).await? else {
@@ -160,7 +160,7 @@ impl Held {
     }
 
     /// Adds the hashes of its files to the known ones.
-    pub fn teach(&self, known: &Hashes) {
+    pub fn add_hashes_to(&self, known: &Hashes) {
         for object in &self.objects {
             let written = Timestamp::from_nanosecond(i128::from(object.modified));
             let hash = blake3::Hash::from_hex(&object.hash);
@@ -184,14 +184,14 @@ fn quarantine(source: &str, properties: &Properties) -> Option<DatasetRef> {
 }
 
 /// The datasets that belong to a version of the rows.
-pub(super) struct Named {
+pub(super) struct VersionDatasets {
     /// The manifest.
     pub manifest: DatasetRef,
     /// The quarantine.
     pub quarantine: Option<DatasetRef>,
 }
 
-impl Named {
+impl VersionDatasets {
     /// The datasets named by the properties of a version; `None` if it is not from a source.
     pub fn of(source: &str, properties: &Properties) -> Option<Self> {
         let version = properties.get(MANIFEST)?.parse().ok()?;
@@ -206,7 +206,7 @@ impl Named {
     }
 
     /// Returns true if all of them still exist.
-    pub async fn are_there(&self, lake: &Lake) -> bool {
+    pub async fn exist(&self, lake: &Lake) -> bool {
         for dataset in std::iter::once(&self.manifest).chain(&self.quarantine) {
             if !lake.exists(dataset).await {
                 return false;
@@ -302,7 +302,7 @@ fn batch(objects: &[Object]) -> Result<RecordBatch, StoreError> {
     let number = |value: fn(&Object) -> u64| -> ArrayRef {
         Arc::new(UInt64Array::from_iter_values(objects.iter().map(value)))
     };
-    let counted = |value: fn(&Counts) -> &Counted| -> ArrayRef {
+    let counted = |value: fn(&Counts) -> &FieldCounts| -> ArrayRef {
         let texts = objects.iter().map(|object| {
             serde_json::to_string(value(&object.counts)).unwrap_or_else(|_| "{}".to_string())
         });
@@ -352,7 +352,7 @@ fn objects(batch: &RecordBatch) -> Vec<Object> {
         let numbers = batch.column(column).as_primitive_opt::<UInt64Type>();
         numbers.map_or(0, |numbers| numbers.value(row))
     };
-    let counted = |column: usize, row: usize| -> Counted {
+    let counted = |column: usize, row: usize| -> FieldCounts {
         serde_json::from_str(&text(column, row)).unwrap_or_default()
     };
     // Earlier manifests have no positions.
@@ -393,7 +393,7 @@ mod tests {
 
     #[test]
     fn objects_come_back_as_they_were_written() {
-        let counted = |name: &str, n| Counted::from([(name.to_string(), n)]);
+        let counted = |name: &str, n| FieldCounts::from([(name.to_string(), n)]);
         let objects = vec![
             Object {
                 number: 7,

@@ -22,10 +22,10 @@ mod touched;
 
 use crate::{
     contract::Contract,
-    dataset::{BEHIND, DeletedRows, Lake, MADE_FROM, Prepared, Properties, Rows, Scan, Staging},
+    dataset::{BEHIND, DeletedRows, Lake, MADE_FROM, PendingRows, Properties, Rows, Scan, Staging},
     error::{SourceError, StoreError},
     origin,
-    source::{Days, Glance, Listing, SourceFile, settled},
+    source::{Days, Listing, ListingSummary, SourceFile, settled},
 };
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow_schema::SchemaRef;
@@ -35,8 +35,8 @@ use datafusion::{
     physical_plan::stream::RecordBatchStreamAdapter,
 };
 use futures::StreamExt;
-use manifest::{Counts, Held, Object};
-use resolve::{Existing, Settled};
+use manifest::{Counts, Object, SourceVersion};
+use resolve::{Existing, Resolution};
 use retrocast_domain::{cell::DatasetRef, report::SourceNote};
 use retrocast_records::{
     Dialect, Format, Hashes,
@@ -51,7 +51,7 @@ use take::{Outgoing, Outputs, ReadResult, ReadTask};
 use times::Times;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use touched::Touched;
+use touched::KeyRanges;
 
 /// Changed when the same records could give other rows: then every source is read again.
 const INGEST: &str = "ingest 4";
@@ -105,7 +105,7 @@ pub struct Control {
 
 /// Result of ingesting a source.
 #[derive(Debug, Clone)]
-pub struct Ingested {
+pub struct Ingestion {
     /// The accepted records.
     pub dataset: DatasetRef,
     /// The refused records, if any; see [`retrocast_records::read::quarantine::schema`].
@@ -135,7 +135,7 @@ pub async fn ingest(
     lake: &Lake,
     properties: &Properties,
     control: &Control,
-) -> Result<Ingested, StoreError> {
+) -> Result<Ingestion, StoreError> {
     let mut attempt = 1;
     loop {
         match once(spec, base, lake, properties, control).await {
@@ -152,26 +152,26 @@ async fn once(
     lake: &Lake,
     properties: &Properties,
     control: &Control,
-) -> Result<Ingested, StoreError> {
+) -> Result<Ingestion, StoreError> {
     let listing = Listing::find(&spec.name, &spec.uri, base, spec.required, spec.days).await?;
-    let held = Held::read(lake, &spec.name).await?;
-    if let Some(held) = &held {
-        held.teach(&control.known);
+    let last = SourceVersion::read(lake, &spec.name).await?;
+    if let Some(last) = &last {
+        last.add_hashes_to(&control.known);
     }
     let hashes = listing.hashes(control.threads, &control.known).await?;
     let key = control.hash_key.as_deref();
     let meaning = manifest::meaning(spec, key);
     // Made by a process that died before recording it, so it exists, even if a new version was
     // requested.
-    let made = properties.get(MADE_FROM);
-    let done = |held: &Held| made.is_some() && held.made_from.as_ref() == made;
-    let start = held.filter(|held| held.means(&meaning) && (!control.anew || done(held)));
-    let objects = start.as_ref().map_or(&[][..], |held| &held.objects[..]);
+    let made_from = properties.get(MADE_FROM);
+    let done = |last: &SourceVersion| made_from.is_some() && last.made_from.as_ref() == made_from;
+    let start = last.filter(|last| last.means(&meaning) && (!control.anew || done(last)));
+    let objects = start.as_ref().map_or(&[][..], |last| &last.objects[..]);
     let keyed = !spec.contract.key.is_empty();
     let changes = Changes::between(&listing, &hashes, objects, keyed);
     let next = objects.iter().map(|object| object.number + 1).max();
     let next = next.unwrap_or(0);
-    let behind = start.as_ref().map_or(0, |held| held.rows.version);
+    let behind = start.as_ref().map_or(0, |last| last.rows.version);
     let mut properties = properties.clone();
     properties.insert(BEHIND.to_string(), format!("{behind} {next}"));
     let increment = Increment {
@@ -185,13 +185,13 @@ async fn once(
         changes: &changes,
         next,
     };
-    let Made {
+    let CommittedVersion {
         rows: dataset,
         quarantine,
         objects,
         times,
     } = match start {
-        Some(held) if changes.none() => held.into(),
+        Some(last) if changes.none() => last.into(),
         start => increment.make(start).await?,
     };
     let times = match times {
@@ -208,7 +208,7 @@ async fn once(
         note.warnings.push(warning.clone());
         warnings.push(warning);
     }
-    Ok(Ingested {
+    Ok(Ingestion {
         dataset,
         quarantine: quarantine.filter(|refused| refused.rows > 0),
         note,
@@ -225,8 +225,8 @@ pub async fn source_identity(
     control: &Control,
 ) -> Result<String, StoreError> {
     let listing = Listing::find(&spec.name, &spec.uri, base, spec.required, spec.days).await?;
-    if let Some(held) = Held::read(lake, &spec.name).await? {
-        held.teach(&control.known);
+    if let Some(last) = SourceVersion::read(lake, &spec.name).await? {
+        last.add_hashes_to(&control.known);
     }
     let records = listing.identity(control.threads, &control.known).await?;
     // With another key, the hashes of personal data differ.
@@ -238,15 +238,15 @@ pub async fn source_identity(
 }
 
 /// Identifies a source by its listing: cheap enough for every few seconds.
-pub async fn glance(
+pub async fn listing_summary(
     name: &str,
     uri: &str,
     base: &Path,
     required: bool,
     days: Option<Days>,
-) -> Result<Glance, StoreError> {
+) -> Result<ListingSummary, StoreError> {
     let listing = Listing::find(name, uri, base, required, days).await?;
-    Ok(listing.glance())
+    Ok(listing.summary())
 }
 
 /// An increment being made.
@@ -264,7 +264,7 @@ struct Increment<'a> {
 }
 
 /// A committed version of a source.
-struct Made {
+struct CommittedVersion {
     rows: DatasetRef,
     quarantine: Option<DatasetRef>,
     objects: Vec<Object>,
@@ -272,13 +272,13 @@ struct Made {
     times: Option<Times>,
 }
 
-impl From<Held> for Made {
-    fn from(held: Held) -> Self {
+impl From<SourceVersion> for CommittedVersion {
+    fn from(last: SourceVersion) -> Self {
         Self {
-            rows: held.rows,
-            quarantine: held.quarantine,
-            objects: held.objects,
-            times: held.times,
+            rows: last.rows,
+            quarantine: last.quarantine,
+            objects: last.objects,
+            times: last.times,
         }
     }
 }
@@ -295,7 +295,7 @@ struct Commit {
 /// Rows in unreferenced files.
 struct StagedRows {
     /// The files of the dataset or, if rows may be superseded, of a staging lake.
-    prepared: Prepared,
+    prepared: PendingRows,
     /// The staging lake, if there are keys; it also has the files of keys that do not fit into
     /// memory.
     staging: Option<Staging>,
@@ -307,17 +307,17 @@ impl Increment<'_> {
     }
 
     /// Reads and commits new records.
-    async fn make(&self, held: Option<Held>) -> Result<Made, StoreError> {
+    async fn make(&self, last: Option<SourceVersion>) -> Result<CommittedVersion, StoreError> {
         let files = self.files()?;
         let numbers: Vec<u32> = (self.next..).take(files.len()).collect();
-        let (mut taken, waiting, quarantine) = self.take(&files, &numbers, held.as_ref()).await?;
-        let mut kept = self.changes.keep.clone();
-        let settled = match &held {
-            Some(held) => self.settle(held, &files, &mut taken, &mut kept).await?,
-            None => Settled::default(),
+        let (mut taken, waiting, quarantine) = self.take(&files, &numbers, last.as_ref()).await?;
+        let mut carried = self.changes.keep.clone();
+        let resolution = match &last {
+            Some(last) => self.resolve(last, &files, &mut taken, &mut carried).await?,
+            None => Resolution::default(),
         };
         let counts = std::mem::take(&mut taken.counts);
-        let objects = self.objects(kept, &files, &numbers, counts);
+        let objects = self.objects(carried, &files, &numbers, counts);
         self.something_readable(&objects)?;
         let listed = manifest::write(self.lake, &self.spec.name, &objects, self.properties).await?;
         let commit = Commit {
@@ -330,11 +330,11 @@ impl Increment<'_> {
                 quarantine.as_ref(),
             ),
         };
-        let (rows, times) = match &held {
+        let (rows, times) = match &last {
             None => self.begin(waiting, commit).await?,
-            Some(held) => self.add(waiting, commit, held, settled).await?,
+            Some(last) => self.add(waiting, commit, last, resolution).await?,
         };
-        Ok(Made {
+        Ok(CommittedVersion {
             rows,
             quarantine,
             objects,
@@ -388,10 +388,10 @@ impl Increment<'_> {
         &self,
         waiting: StagedRows,
         mut commit: Commit,
-        held: &Held,
-        settled: Settled,
+        last: &SourceVersion,
+        resolution: Resolution,
     ) -> Result<(DatasetRef, Times), StoreError> {
-        let (lake, base) = (self.lake, &held.rows);
+        let (lake, base) = (self.lake, &last.rows);
         let superseded = &commit.superseded;
         let prepared = lake.leave_out(base, waiting.prepared, superseded).await?;
         let new = if superseded.len() > 0 {
@@ -399,22 +399,22 @@ impl Increment<'_> {
         } else {
             commit.taken
         };
-        let told = held.times.and_then(|_| settled.ends.with(new));
-        let times = match told {
+        let bounds = last.times.and_then(|_| resolution.bounds.with(new));
+        let times = match bounds {
             Some(times) => times,
             None => {
-                let rest = lake.times_without(base, self.time(), &settled.gone);
+                let rest = lake.times_without(base, self.time(), &resolution.deleted);
                 times::both(rest.await?, new)
             }
         };
         times::remember(times, &mut commit.properties);
-        let rows = lake.extend(base, prepared, &settled.gone, &commit.properties);
+        let rows = lake.extend(base, prepared, &resolution.deleted, &commit.properties);
         Ok((rows.await?, times))
     }
 
     /// The files to read, with their formats.
     fn files(&self) -> Result<Vec<(SourceFile, Format)>, StoreError> {
-        let told = |file: &SourceFile| {
+        let format_of = |file: &SourceFile| {
             self.spec
                 .format
                 .or(self.listing.format())
@@ -429,7 +429,7 @@ impl Increment<'_> {
             .take
             .iter()
             .map(|index| &self.listing.files[*index]);
-        let files = files.map(|file| Ok((file.clone(), told(file)?)));
+        let files = files.map(|file| Ok((file.clone(), format_of(file)?)));
         Ok(files.collect::<Result<_, SourceError>>()?)
     }
 
@@ -438,10 +438,10 @@ impl Increment<'_> {
         &self,
         files: &[(SourceFile, Format)],
         numbers: &[u32],
-        held: Option<&Held>,
+        last: Option<&SourceVersion>,
     ) -> Result<(ReadResult, StagedRows, Option<DatasetRef>), StoreError> {
-        let old = held.map(|held| &held.rows);
-        let refused = held.and_then(|held| held.quarantine.as_ref());
+        let old = last.map(|last| &last.rows);
+        let refused = last.and_then(|last| last.quarantine.as_ref());
         let name = &self.spec.name;
         let schema = origin::with_origin(&self.spec.contract.schema());
         let (rows_in, rows_out) = mpsc::channel(4);
@@ -468,8 +468,8 @@ impl Increment<'_> {
             rows: Outgoing::new(name, rows_in),
             refused: Outgoing::new(name, refused_in),
             beside: old.is_some().then(|| {
-                let kept = self.changes.keep.iter();
-                Touched::new(kept.map(|object| (object.number, object.counts.places)))
+                let carried = self.changes.keep.iter();
+                KeyRanges::new(carried.map(|object| (object.number, object.counts.places)))
             }),
         };
         let reading = tokio::task::spawn_blocking(move || taking.run(ways));
@@ -508,14 +508,14 @@ impl Increment<'_> {
     }
 
     /// Resolves duplicates among new rows and rows of the dataset.
-    async fn settle(
+    async fn resolve(
         &self,
-        held: &Held,
+        last: &SourceVersion,
         files: &[(SourceFile, Format)],
         taken: &mut ReadResult,
-        kept: &mut [Object],
-    ) -> Result<Settled, StoreError> {
-        let paths: BTreeMap<u32, String> = kept
+        objects: &mut [Object],
+    ) -> Result<Resolution, StoreError> {
+        let paths: BTreeMap<u32, String> = objects
             .iter()
             .map(|object| (object.number, object.path.clone()))
             .collect();
@@ -526,19 +526,19 @@ impl Increment<'_> {
         let dropped: BTreeSet<u32> = self.changes.dropped();
         let existing = Existing {
             lake: self.lake,
-            rows: &held.rows,
+            rows: &last.rows,
             contract: &self.spec.contract,
             dropped: &dropped,
             paths: &paths,
-            times: held.times.flatten(),
+            times: last.times.flatten(),
         };
-        existing.settle(taken, &new_paths, kept).await
+        existing.resolve(taken, &new_paths, objects).await
     }
 
     /// All objects of the new version.
     fn objects(
         &self,
-        mut kept: Vec<Object>,
+        mut objects: Vec<Object>,
         files: &[(SourceFile, Format)],
         numbers: &[u32],
         counts: Vec<Counts>,
@@ -546,7 +546,7 @@ impl Increment<'_> {
         let run = self.properties.get("run").cloned().unwrap_or_default();
         for (index, ((file, _), counts)) in files.iter().zip(counts).enumerate() {
             let modified = i64::try_from(file.modified.as_nanosecond()).unwrap_or(0);
-            kept.push(Object {
+            objects.push(Object {
                 number: numbers[index],
                 name: file.name.clone(),
                 path: file.path.to_string(),
@@ -558,14 +558,14 @@ impl Increment<'_> {
                 counts,
             });
         }
-        kept
+        objects
     }
 
     /// Fails if no file was readable: an empty dataset would mean that there were no records.
     fn something_readable(&self, objects: &[Object]) -> Result<(), StoreError> {
         let records: u64 = objects.iter().map(|object| object.counts.records).sum();
         let broken = objects.iter().filter_map(|object| {
-            Some(retrocast_records::Skipped {
+            Some(retrocast_records::SkippedFile {
                 name: object.name.clone(),
                 reason: object.counts.broken.clone()?,
             })
@@ -615,7 +615,7 @@ async fn without(
     let stream = staging.scan_all(staged, &Scan::default()).await?;
     let schema = stream.schema();
     let mut row = 0_u64;
-    let kept = stream.map(move |batch| {
+    let batches = stream.map(move |batch| {
         let batch = batch?;
         let (start, end) = (row, row + batch.num_rows() as u64);
         row = end;
@@ -628,7 +628,7 @@ async fn without(
             &BooleanArray::from(keep),
         )?)
     });
-    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, kept)))
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
 }
 
 #[cfg(test)]

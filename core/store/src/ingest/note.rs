@@ -3,15 +3,15 @@
 use super::{
     SourceSpec,
     changes::Changes,
-    manifest::{Counted, Object},
+    manifest::{FieldCounts, Object},
 };
 use crate::source::{Listing, without_credentials};
 use retrocast_domain::{cell::DatasetRef, number::plural, report::SourceNote};
-use retrocast_records::{Skipped, contract::Personal};
+use retrocast_records::{SkippedFile, contract::Personal};
 
 /// The sum of a count over all objects, by name.
-fn total(objects: &[Object], counted: fn(&Object) -> &Counted) -> Counted {
-    let mut sum = Counted::new();
+fn total(objects: &[Object], counted: fn(&Object) -> &FieldCounts) -> FieldCounts {
+    let mut sum = FieldCounts::new();
     for (name, n) in objects.iter().flat_map(counted) {
         *sum.entry(name.clone()).or_default() += n;
     }
@@ -19,7 +19,7 @@ fn total(objects: &[Object], counted: fn(&Object) -> &Counted) -> Counted {
 }
 
 /// The same, the most frequent first.
-fn ranked(objects: &[Object], counted: fn(&Object) -> &Counted) -> Vec<(String, u64)> {
+fn ranked(objects: &[Object], counted: fn(&Object) -> &FieldCounts) -> Vec<(String, u64)> {
     let mut all: Vec<(String, u64)> = total(objects, counted).into_iter().collect();
     all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     all
@@ -37,10 +37,10 @@ pub(super) fn note(
     let sum = |of: fn(&Object) -> u64| objects.iter().map(of).sum::<u64>();
     let accepted = sum(|object| object.counts.accepted);
     let present = total(objects, |object| &object.counts.present);
-    let kept = spec.contract.fields.iter();
-    let kept = kept.filter(|field| field.personal != Personal::Drop);
+    let fields = spec.contract.fields.iter();
+    let fields = fields.filter(|field| field.personal != Personal::Drop);
     let missing =
-        kept.filter(|field| accepted > 0 && present.get(&field.name).copied().unwrap_or(0) == 0);
+        fields.filter(|field| accepted > 0 && present.get(&field.name).copied().unwrap_or(0) == 0);
     let mut broken: Vec<(String, String)> = objects
         .iter()
         .filter_map(|object| Some((object.name.clone(), object.counts.broken.clone()?)))
@@ -89,7 +89,11 @@ fn copies(spec: &SourceSpec, changes: &Changes) -> Vec<String> {
     Vec::new()
 }
 
-fn warnings(note: &SourceNote, broken: &[(String, String)], skipped: &[Skipped]) -> Vec<String> {
+fn warnings(
+    note: &SourceNote,
+    broken: &[(String, String)],
+    skipped: &[SkippedFile],
+) -> Vec<String> {
     let mut out = Vec::new();
     let (name, uri, contract) = (&note.name, &note.uri, &note.contract);
     if note.files == 0 {
@@ -116,7 +120,7 @@ fn warnings(note: &SourceNote, broken: &[(String, String)], skipped: &[Skipped])
             "The file {file:?} of source {name:?} could not be read to its end: {reason}."
         ));
     }
-    for Skipped { name: file, reason } in skipped {
+    for SkippedFile { name: file, reason } in skipped {
         out.push(format!(
             "{file:?} was left out of source {name:?}: {reason}."
         ));

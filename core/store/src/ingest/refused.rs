@@ -2,7 +2,7 @@
 
 use super::{Message, received};
 use crate::{
-    dataset::{DeletedRows, Lake, Part, Prepared, Properties, ROW_ADDRESS, Scan, dataset_error},
+    dataset::{DeletedRows, Lake, Part, PendingRows, Properties, ROW_ADDRESS, Scan, dataset_error},
     error::StoreError,
     origin,
 };
@@ -60,16 +60,16 @@ pub(super) async fn write(
         };
         return lake.write(name, all, properties).await.map(Some);
     };
-    let gone = gone(lake, before, dropped).await?;
-    if first.is_none() && gone.is_empty() {
+    let deleted_rows = deleted_rows(lake, before, dropped).await?;
+    if first.is_none() && deleted_rows.is_empty() {
         return Ok(Some(before.clone()));
     }
     if lake.latest(name).await?.as_ref() != Some(before) {
         // A version that the rows do not name, made by a compaction or by a process that died.
-        let kept = kept(lake, before, dropped).await?;
+        let remaining_rows = remaining_rows(lake, before, dropped).await?;
         let all: SendableRecordBatchStream = match first {
-            Some(first) => chained(kept, with_first(first, channel)),
-            None => kept,
+            Some(first) => chained(remaining_rows, with_first(first, channel)),
+            None => remaining_rows,
         };
         return lake.write(name, all, properties).await.map(Some);
     }
@@ -78,9 +78,11 @@ pub(super) async fn write(
             let rows = with_first(first, channel);
             lake.prepare(name, rows, Some(before)).await?
         }
-        None => Prepared::nothing(),
+        None => PendingRows::nothing(),
     };
-    lake.extend(before, new, &gone, properties).await.map(Some)
+    lake.extend(before, new, &deleted_rows, properties)
+        .await
+        .map(Some)
 }
 
 /// Writes an empty version of a quarantine that no rows name.
@@ -111,14 +113,14 @@ fn chained(
 }
 
 /// The rows of deleted objects.
-async fn gone(
+async fn deleted_rows(
     lake: &Lake,
     before: &DatasetRef,
     dropped: &BTreeSet<u32>,
 ) -> Result<DeletedRows, StoreError> {
-    let mut gone = DeletedRows::new();
+    let mut deleted_rows = DeletedRows::new();
     if dropped.is_empty() {
-        return Ok(gone);
+        return Ok(deleted_rows);
     }
     let columns = [origin::OBJECT.to_string()];
     let part = Part::Objects(dropped);
@@ -129,22 +131,22 @@ async fn gone(
             continue;
         };
         for address in addresses.as_primitive::<UInt64Type>().values() {
-            let offsets = gone.entry((address >> 32) as u32).or_default();
+            let offsets = deleted_rows.entry((address >> 32) as u32).or_default();
             offsets.push(*address as u32);
         }
     }
-    Ok(gone)
+    Ok(deleted_rows)
 }
 
 /// The refused records of remaining objects.
-async fn kept(
+async fn remaining_rows(
     lake: &Lake,
     before: &DatasetRef,
     dropped: &BTreeSet<u32>,
 ) -> Result<SendableRecordBatchStream, StoreError> {
     let dropped = dropped.clone();
     let rows = lake.scan_all(before, &Scan::default()).await?;
-    let kept = rows.map(move |batch| {
+    let remaining_rows = rows.map(move |batch| {
         let batch = batch?;
         let objects = batch.column(batch.num_columns() - 1);
         let objects = objects.as_primitive::<UInt32Type>();
@@ -154,5 +156,8 @@ async fn kept(
             .collect();
         Ok(arrow::compute::filter_record_batch(&batch, &keep)?)
     });
-    Ok(Box::pin(RecordBatchStreamAdapter::new(schema(), kept)))
+    Ok(Box::pin(RecordBatchStreamAdapter::new(
+        schema(),
+        remaining_rows,
+    )))
 }

@@ -45,33 +45,33 @@ pub(super) struct Existing<'a> {
 
 /// The effect of an increment on earlier rows.
 #[derive(Default)]
-pub(super) struct Settled {
+pub(super) struct Resolution {
     /// The deleted rows.
-    pub gone: DeletedRows,
+    pub deleted: DeletedRows,
     /// The first and last time of the remaining rows.
-    pub ends: TimeBounds,
+    pub bounds: TimeBounds,
 }
 
 impl Existing<'_> {
     /// Finds the rows to delete, and marks rows of the increment that older rows supersede. Updates
     /// the counts of objects that lose rows.
-    pub async fn settle(
+    pub async fn resolve(
         &self,
         taken: &mut ReadResult,
         new_paths: &[String],
-        kept: &mut [Object],
-    ) -> Result<Settled, StoreError> {
-        let mut settled = Settled {
-            gone: DeletedRows::new(),
-            ends: TimeBounds::of(self.times),
+        objects: &mut [Object],
+    ) -> Result<Resolution, StoreError> {
+        let mut resolution = Resolution {
+            deleted: DeletedRows::new(),
+            bounds: TimeBounds::of(self.times),
         };
         let keyed = !taken.keys.is_empty();
-        let mut asked = self.dropped.clone();
+        let mut numbers = self.dropped.clone();
         if keyed {
-            asked.extend(&taken.touched);
+            numbers.extend(&taken.touched);
         }
-        if asked.is_empty() {
-            return Ok(settled);
+        if numbers.is_empty() {
+            return Ok(resolution);
         }
         let mut columns = vec![origin::OBJECT.to_string()];
         if keyed {
@@ -88,8 +88,8 @@ impl Existing<'_> {
             Arc::default()
         };
         let all = self.paths.len() + self.dropped.len();
-        let part = if asked.len() < all {
-            Part::Objects(&asked)
+        let part = if numbers.len() < all {
+            Part::Objects(&numbers)
         } else {
             Part::All
         };
@@ -110,21 +110,21 @@ impl Existing<'_> {
                 name: self.rows.name.clone(),
             };
             let (batch, keys) = done.map_err(stopped)??;
-            self.look_through(&batch, &keys, taken, new_paths, &mut settled, &mut lost)?;
+            self.compare_batch(&batch, &keys, taken, new_paths, &mut resolution, &mut lost)?;
         }
-        for object in kept {
+        for object in objects {
             object.counts.superseded += lost.get(&object.number).copied().unwrap_or(0);
         }
-        Ok(settled)
+        Ok(resolution)
     }
 
-    fn look_through(
+    fn compare_batch(
         &self,
         batch: &RecordBatch,
         keys: &[u128],
         taken: &mut ReadResult,
         new_paths: &[String],
-        settled: &mut Settled,
+        resolution: &mut Resolution,
         lost: &mut BTreeMap<u32, u64>,
     ) -> Result<(), StoreError> {
         let column = |name: &str| column(batch, name, &self.rows.name);
@@ -144,21 +144,21 @@ impl Existing<'_> {
             let object = objects.value(row);
             let goes = self.dropped.contains(&object) || {
                 let order = orders.get(row).copied().unwrap_or(0);
-                let outdone = keys
+                let superseded = keys
                     .get(row)
-                    .is_some_and(|key| self.is_outdone(*key, order, object, taken, new_paths));
-                if outdone {
+                    .is_some_and(|key| self.is_superseded(*key, order, object, taken, new_paths));
+                if superseded {
                     *lost.entry(object).or_default() += 1;
                 }
-                outdone
+                superseded
             };
             if goes {
                 let address = addresses.value(row);
                 let fragment = (address >> 32) as u32;
-                let offsets = settled.gone.entry(fragment).or_default();
+                let offsets = resolution.deleted.entry(fragment).or_default();
                 offsets.push(address as u32);
                 if let Some(time) = times.get(row).copied().flatten() {
-                    settled.ends.lose(time);
+                    resolution.bounds.lose(time);
                 }
             }
         }
@@ -167,7 +167,7 @@ impl Existing<'_> {
 
     /// Returns true if a row of the increment supersedes a row of the dataset; otherwise the new
     /// row is superseded.
-    fn is_outdone(
+    fn is_superseded(
         &self,
         key: u128,
         order: i64,

@@ -24,12 +24,12 @@ impl Lake {
         let Some(mut properties) = self.properties_of(dataset).await? else {
             return Ok(());
         };
-        let Some(named) = manifest::Named::of(&dataset.name, &properties) else {
+        let Some(named) = manifest::VersionDatasets::of(&dataset.name, &properties) else {
             return Ok(());
         };
         if !self.is_shown(dataset, &latest, &properties).await? {
             if !self.cited(&dataset.name).await?.contains(&dataset.version)
-                || !named.are_there(self).await
+                || !named.exist(self).await
             {
                 return Ok(());
             }

@@ -2,10 +2,10 @@
 
 use super::{
     Control, Message, Progress, SourceSpec,
-    keys::{Gathered, Keys},
+    keys::{KeyTable, Keys},
     manifest::Counts,
     times::{self, Times},
-    touched::Touched,
+    touched::KeyRanges,
 };
 use crate::{
     contract::Contract,
@@ -18,7 +18,7 @@ use arrow::array::{Array as _, RecordBatch};
 use arrow_schema::SchemaRef;
 use retrocast_records::{
     Format, SourceError,
-    read::{self, Parsed, ReadEvent, Reading, key, quarantine},
+    read::{self, ParsedBlock, ReadEvent, Reading, key, quarantine},
 };
 use std::{collections::BTreeSet, path::PathBuf};
 use tokio::sync::mpsc;
@@ -49,7 +49,7 @@ pub(super) struct Outputs {
     pub refused: Outgoing,
     /// The remaining objects of the dataset, if there are any: duplicates with their rows are
     /// resolved later.
-    pub beside: Option<Touched>,
+    pub beside: Option<KeyRanges>,
 }
 
 /// Result of reading objects.
@@ -92,7 +92,7 @@ impl ReadTask {
             counts: vec![Counts::default(); self.files.len()],
             ..ReadResult::default()
         };
-        let mut gathered = self.spill.as_deref().map(Gathered::new);
+        let mut gathered = self.spill.as_deref().map(KeyTable::new);
         let mut progress = Progress::default();
         let reading = Reading {
             listing: &self.listing,
@@ -104,7 +104,7 @@ impl ReadTask {
             cancel: &self.control.cancel,
             runtime: &self.runtime,
         };
-        reading.run(&mut |told| match told {
+        reading.run(&mut |event| match event {
             ReadEvent::End { file, broken } => {
                 taken.counts[file].broken = broken;
                 Ok(())
@@ -113,8 +113,8 @@ impl ReadTask {
                 progress.records += parsed.records;
                 progress.bytes += parsed.bytes;
                 self.pass_on(parsed, &mut taken, gathered.as_mut(), &mut ways)?;
-                if let Some(tell) = &self.control.progress {
-                    tell(progress);
+                if let Some(listener) = &self.control.progress {
+                    listener(progress);
                 }
                 Ok::<(), StoreError>(())
             }
@@ -135,9 +135,9 @@ impl ReadTask {
 
     fn pass_on(
         &self,
-        parsed: Parsed,
+        parsed: ParsedBlock,
         taken: &mut ReadResult,
-        gathered: Option<&mut Gathered>,
+        gathered: Option<&mut KeyTable>,
         ways: &mut Outputs,
     ) -> Result<(), StoreError> {
         let (file, number) = (parsed.file, self.numbers[parsed.file]);
@@ -190,7 +190,7 @@ pub(super) struct Outgoing {
     /// Name of the source, for messages.
     name: String,
     channel: mpsc::Sender<Message>,
-    held: Vec<RecordBatch>,
+    batches: Vec<RecordBatch>,
     rows: usize,
     bytes: usize,
 }
@@ -201,7 +201,7 @@ impl Outgoing {
         Self {
             name: name.to_string(),
             channel,
-            held: Vec::new(),
+            batches: Vec::new(),
             rows: 0,
             bytes: 0,
         }
@@ -210,7 +210,7 @@ impl Outgoing {
     fn send(&mut self, batch: RecordBatch) -> Result<(), StoreError> {
         self.rows += batch.num_rows();
         self.bytes += batch.get_array_memory_size();
-        self.held.push(batch);
+        self.batches.push(batch);
         if self.rows < BATCH_ROWS && self.bytes < BATCH_BYTES {
             return Ok(());
         }
@@ -219,24 +219,24 @@ impl Outgoing {
 
     fn flush(&mut self) -> Result<(), StoreError> {
         (self.rows, self.bytes) = (0, 0);
-        let held = std::mem::take(&mut self.held);
-        let Some(first) = held.first() else {
+        let batches = std::mem::take(&mut self.batches);
+        let Some(first) = batches.first() else {
             return Ok(());
         };
-        let together = match held.len() {
+        let together = match batches.len() {
             1 => first.clone(),
-            _ => arrow::compute::concat_batches(&first.schema(), &held)?,
+            _ => arrow::compute::concat_batches(&first.schema(), &batches)?,
         };
-        self.tell(Message::Rows(together))
+        self.send_message(Message::Rows(together))
     }
 
     /// Sends the rest, and the end marker.
     fn end(&mut self) -> Result<(), StoreError> {
         self.flush()?;
-        self.tell(Message::End)
+        self.send_message(Message::End)
     }
 
-    fn tell(&self, message: Message) -> Result<(), StoreError> {
+    fn send_message(&self, message: Message) -> Result<(), StoreError> {
         self.channel.blocking_send(message).map_err(|_| {
             StoreError::from(SourceError::Stopped {
                 name: self.name.clone(),
@@ -246,7 +246,7 @@ impl Outgoing {
 }
 
 /// Adds the counts of a block.
-fn count(parsed: &Parsed, contract: &Contract, counts: &mut Counts) {
+fn count(parsed: &ParsedBlock, contract: &Contract, counts: &mut Counts) {
     counts.records += parsed.records;
     for (name, n) in &parsed.unknown {
         read::count_unknown(&mut counts.unknown, name, *n);
@@ -261,8 +261,8 @@ fn count(parsed: &Parsed, contract: &Contract, counts: &mut Counts) {
     let Some(batch) = &parsed.batch else { return };
     counts.accepted += batch.num_rows() as u64;
     for (field, column) in contract.fields.iter().zip(batch.columns()) {
-        let there = (column.len() - column.null_count()) as u64;
-        *counts.present.entry(field.name.clone()).or_default() += there;
+        let present = (column.len() - column.null_count()) as u64;
+        *counts.present.entry(field.name.clone()).or_default() += present;
     }
 }
 

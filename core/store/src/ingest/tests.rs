@@ -56,7 +56,7 @@ impl Bench {
         }
     }
 
-    fn ingest_with(&self, spec: &SourceSpec, control: &Control) -> Result<Ingested, StoreError> {
+    fn ingest_with(&self, spec: &SourceSpec, control: &Control) -> Result<Ingestion, StoreError> {
         let properties = Properties::from([("run".to_string(), "r1".to_string())]);
         self.runtime.block_on(ingest(
             spec,
@@ -67,7 +67,7 @@ impl Bench {
         ))
     }
 
-    fn ingest(&self, uri: &str) -> Result<Ingested, StoreError> {
+    fn ingest(&self, uri: &str) -> Result<Ingestion, StoreError> {
         self.ingest_with(&Self::spec(uri, TICKET), &Control::default())
     }
 
@@ -512,7 +512,7 @@ type = "string"
         (819, 819, 0)
     );
     let sql = Sql {
-        room: crate::ResourcePool::new(crate::Limits {
+        pool: crate::ResourcePool::new(crate::Limits {
             memory: 128 << 20,
             spill: 1 << 30,
             folder: bench.folder.path().join("spill"),

@@ -6,7 +6,7 @@
 
 use crate::{
     contract::Contract,
-    dataset::{DeletedRows, Lake, Part, Prepared, Properties, ROW_ADDRESS, Rows, dataset_error},
+    dataset::{DeletedRows, Lake, Part, PendingRows, Properties, ROW_ADDRESS, Rows, dataset_error},
     error::StoreError,
 };
 use arrow::{
@@ -104,10 +104,10 @@ impl Lake {
     pub(super) async fn times_behind(
         &self,
         base: &DatasetRef,
-        prepared: &Prepared,
+        prepared: &PendingRows,
         time: Option<&str>,
     ) -> Result<Times, StoreError> {
-        self.times_where(base, Part::Prepared(prepared), time, |_| true)
+        self.times_where(base, Part::Pending(prepared), time, |_| true)
             .await
     }
 
@@ -116,10 +116,10 @@ impl Lake {
         &self,
         rows: &DatasetRef,
         time: Option<&str>,
-        gone: &DeletedRows,
+        deleted: &DeletedRows,
     ) -> Result<Times, StoreError> {
         self.times_where(rows, Part::All, time, |address| {
-            let offsets = gone.get(&((address >> 32) as u32));
+            let offsets = deleted.get(&((address >> 32) as u32));
             offsets.is_none_or(|offsets| offsets.binary_search(&(address as u32)).is_err())
         })
         .await
@@ -144,17 +144,17 @@ impl Lake {
             let (Some(column), Some(addresses)) = (batch.column_by_name(time), addresses) else {
                 continue;
             };
-            let kept: Vec<bool> = addresses
+            let remaining: Vec<bool> = addresses
                 .as_primitive::<UInt64Type>()
                 .values()
                 .iter()
                 .map(|address| counts(*address))
                 .collect();
-            let range = if kept.iter().all(|kept| *kept) {
+            let range = if remaining.iter().all(|remaining| *remaining) {
                 time_range(column.as_ref())
             } else {
-                let kept = arrow::compute::filter(column, &kept.into())?;
-                time_range(kept.as_ref())
+                let remaining = arrow::compute::filter(column, &remaining.into())?;
+                time_range(remaining.as_ref())
             };
             all = both(all, range);
         }
@@ -201,9 +201,9 @@ mod tests {
 
     #[test]
     fn ends_that_are_gone_tell_nothing_but_where_new_rows_reach_further() {
-        let after = |gone: &[i64], new: Times| {
+        let after = |deleted: &[i64], new: Times| {
             let mut ends = TimeBounds::of(Some((10, 20)));
-            gone.iter().for_each(|time| ends.lose(*time));
+            deleted.iter().for_each(|time| ends.lose(*time));
             ends.with(new)
         };
         assert_eq!(after(&[], None), Some(Some((10, 20))));

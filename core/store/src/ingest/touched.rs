@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 /// Objects by the positions of their keys, and the positions seen.
 #[derive(Debug, Default)]
-pub(super) struct Touched {
+pub(super) struct KeyRanges {
     /// The positions at which the set of overlapping objects changes, in order.
     bounds: Vec<u128>,
     /// For each of these, true if a key was seen between it and the next.
@@ -17,7 +17,7 @@ pub(super) struct Touched {
     objects: Vec<(u32, Option<(u128, u128)>)>,
 }
 
-impl Touched {
+impl KeyRanges {
     /// Makes the set of objects, without any key seen.
     pub fn new(objects: impl Iterator<Item = (u32, Option<(u128, u128)>)>) -> Self {
         let objects: Vec<_> = objects.collect();
@@ -92,7 +92,7 @@ mod tests {
             vec![u128::MAX, 0],
             vec![14, 30],
         ] {
-            let mut touched = Touched::new(objects.into_iter());
+            let mut touched = KeyRanges::new(objects.into_iter());
             keys.iter().for_each(|key| touched.touch(*key));
             let is_in = |places: Option<(u128, u128)>| {
                 places.is_none_or(|(least, greatest)| {

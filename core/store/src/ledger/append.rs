@@ -96,10 +96,10 @@ impl Ledger {
         let mut attempt = 0;
         loop {
             let base = self.base(noun).await?;
-            let there = self.keys(noun).await?;
+            let existing = self.keys(noun).await?;
             let missing = rows
                 .iter()
-                .filter(|(key, rows)| !there.contains(key) && !rows.is_empty());
+                .filter(|(key, rows)| !existing.contains(key) && !rows.is_empty());
             let keys: Vec<&str> = missing.clone().map(|(key, _)| key.as_str()).collect();
             if keys.is_empty() {
                 return Ok(0);
@@ -130,8 +130,11 @@ impl Ledger {
         let rows = Box::pin(RecordBatchStreamAdapter::new(schema, rows));
         let prepared = self.lake.prepare(&base.name, rows, Some(base)).await?;
         let properties = Properties::from([(PUBLICATION.to_string(), keys.to_string())]);
-        let gone = DeletedRows::new();
-        let appended = self.lake.extend(base, prepared, &gone, &properties).await;
+        let deleted = DeletedRows::new();
+        let appended = self
+            .lake
+            .extend(base, prepared, &deleted, &properties)
+            .await;
         appended.map(drop)
     }
 
@@ -142,10 +145,10 @@ impl Ledger {
             Some(latest) => latest,
             None => self.lake.create(&name, noun.schema()).await?,
         };
-        let there = self.lake.schema(&latest).await?;
+        let stored = self.lake.schema(&latest).await?;
         let declared = noun.schema();
         let fields = declared.fields().iter();
-        let new = fields.filter(|field| there.field_with_name(field.name()).is_err());
+        let new = fields.filter(|field| stored.field_with_name(field.name()).is_err());
         let new: Vec<_> = new.cloned().collect();
         if new.is_empty() {
             return Ok(latest);

@@ -45,7 +45,7 @@ fn publication(run: PublishedRun, found: &[&str]) -> Publication {
 /// The rows that a query over the ledger gives, as text.
 async fn ask(lake: &Lake, query: &str) -> Vec<String> {
     let sql = Sql {
-        room: ResourcePool::without_disk(64 << 20),
+        pool: ResourcePool::without_disk(64 << 20),
         timezone: "UTC".to_string(),
     };
     let answer = lake.ask(&sql, query, 100).await.unwrap();
@@ -152,7 +152,7 @@ async fn the_newest_run_of_each_window_counts() {
     assert_eq!(names, ["late", "b"]);
     // A stage sees the runs that its plan names, also later.
     let sql = Sql {
-        room: ResourcePool::without_disk(64 << 20),
+        pool: ResourcePool::without_disk(64 << 20),
         timezone: "UTC".to_string(),
     };
     let tables = [SqlTable::ledger(
@@ -177,16 +177,23 @@ async fn what_people_decide_is_folded() {
         decision: decision.to_string(),
         why: "it's known".to_string(),
     };
-    let made = [
+    let recommendations = [
         decision(2, "leak", "reopened"),
         decision(1, "leak", "dismissed"),
         decision(3, "outage", "accepted"),
     ];
-    for one in made.iter().chain(&made[..1]) {
+    for one in recommendations.iter().chain(&recommendations[..1]) {
         ledger.decide(one).await.unwrap();
     }
     let all = ledger.decisions().await.unwrap();
-    assert_eq!(all, [made[1].clone(), made[0].clone(), made[2].clone()]);
+    assert_eq!(
+        all,
+        [
+            recommendations[1].clone(),
+            recommendations[0].clone(),
+            recommendations[2].clone()
+        ]
+    );
     let state = present(&all);
     let of = |key: &str| &*state[&("findings", key)].decision;
     assert_eq!(
@@ -246,10 +253,10 @@ async fn a_ledger_of_an_older_program_gets_the_columns_that_are_new() {
 }
 
 #[tokio::test]
-async fn tables_that_are_not_there_are_told_with_those_that_are() {
+async fn tables_that_are_not_there_are_reported_with_those_that_are() {
     let (_folder, lake) = lake();
     let sql = Sql {
-        room: ResourcePool::without_disk(64 << 20),
+        pool: ResourcePool::without_disk(64 << 20),
         timezone: "UTC".to_string(),
     };
     for (query, words) in [
@@ -271,8 +278,8 @@ async fn tables_that_are_not_there_are_told_with_those_that_are() {
             "there is no table other.findings",
         ),
     ] {
-        let told = lake.ask(&sql, query, 1).await.unwrap_err().to_string();
-        assert!(told.contains(words), "{query}: {told}");
+        let message = lake.ask(&sql, query, 1).await.unwrap_err().to_string();
+        assert!(message.contains(words), "{query}: {message}");
     }
 }
 

@@ -67,11 +67,12 @@ impl Lake {
         };
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(|error| sql::explained(&error))?;
-            let room = most - answer.rows.len();
-            answer.more = batch.num_rows() > room;
-            answer
-                .rows
-                .extend(texts(&batch.slice(0, room.min(batch.num_rows())), &zone)?);
+            let remaining = most - answer.rows.len();
+            answer.more = batch.num_rows() > remaining;
+            answer.rows.extend(texts(
+                &batch.slice(0, remaining.min(batch.num_rows())),
+                &zone,
+            )?);
             if answer.more {
                 break;
             }
@@ -212,7 +213,7 @@ mod tests {
             .unwrap();
         let ask = |query: &str, most| {
             let sql = Sql {
-                room: ResourcePool::without_disk(64 << 20),
+                pool: ResourcePool::without_disk(64 << 20),
                 timezone: "UTC".to_string(),
             };
             runtime.block_on(lake.ask(&sql, query, most))
@@ -238,11 +239,11 @@ mod tests {
         assert_eq!(ask(both, 10).unwrap().rows.len(), 2);
         let cut = ask("select n from numbers@1", 1).unwrap();
         assert!(cut.more && cut.rows.len() == 1);
-        let told = ask("select * from numbrs", 1).unwrap_err().to_string();
-        assert!(told.contains("did you mean \"numbers\""), "{told}");
-        let told = ask("select * from numbers@9", 1).unwrap_err().to_string();
-        assert!(told.contains("version 9"), "{told}");
-        let told = ask("select * from numbers@x", 1).unwrap_err().to_string();
-        assert!(told.contains("tickets@42"), "{told}");
+        let message = ask("select * from numbrs", 1).unwrap_err().to_string();
+        assert!(message.contains("did you mean \"numbers\""), "{message}");
+        let message = ask("select * from numbers@9", 1).unwrap_err().to_string();
+        assert!(message.contains("version 9"), "{message}");
+        let message = ask("select * from numbers@x", 1).unwrap_err().to_string();
+        assert!(message.contains("tickets@42"), "{message}");
     }
 }

@@ -291,10 +291,10 @@ pub(super) fn null_for_nan(values: &ArrayRef) -> ArrayRef {
         if !numbers.values().iter().any(is_nan) {
             return Arc::clone(values);
         }
-        let kept = numbers
+        let values = numbers
             .iter()
             .map(|number| number.filter(|number| !is_nan(number)));
-        Arc::new(kept.collect::<PrimitiveArray<T>>())
+        Arc::new(values.collect::<PrimitiveArray<T>>())
     }
     match values.data_type() {
         DataType::Float16 => of::<Float16Type>(values),

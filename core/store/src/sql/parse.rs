@@ -35,7 +35,7 @@ const STACK_BYTES: usize = 512 << 20;
 
 /// The datasets that a query reads, without names it defines itself (`with …`, aliases).
 pub fn tables(sql: &str) -> Result<BTreeSet<String>, SqlError> {
-    let references = with_room(sql, |sql| {
+    let references = with_large_stack(sql, |sql| {
         let statement = parse(sql)?;
         let resolved = resolve_table_references(&statement, true);
         resolved
@@ -62,16 +62,18 @@ pub fn tables(sql: &str) -> Result<BTreeSet<String>, SqlError> {
 
 /// Checks that a text is one query that only reads datasets and can be planned.
 pub(super) fn check(sql: &str) -> Result<(), SqlError> {
-    with_room(sql, |sql| parse(sql).map(drop))
+    with_large_stack(sql, |sql| parse(sql).map(drop))
 }
 
 /// Applies a function to the parsed query; `None` for a text that is not a query.
 pub(super) fn parsed<T: Send>(sql: &str, of: impl FnOnce(Parsed) -> Option<T> + Send) -> Option<T> {
-    with_room(sql, |sql| Ok(of(parse(sql)?))).ok().flatten()
+    with_large_stack(sql, |sql| Ok(of(parse(sql)?)))
+        .ok()
+        .flatten()
 }
 
 /// Runs a function on a thread with a stack for any query of the allowed length.
-fn with_room<T: Send>(
+fn with_large_stack<T: Send>(
     sql: &str,
     work: impl FnOnce(&str) -> Result<T, SqlError> + Send,
 ) -> Result<T, SqlError> {
@@ -84,7 +86,7 @@ fn with_room<T: Send>(
         return Err(SqlError::new(message).help("split it into several stages"));
     }
     std::thread::scope(|scope| {
-        let thread = roomy()
+        let thread = large_stack_thread()
             .spawn_scoped(scope, || work(sql))
             .map_err(no_thread)?;
         thread
@@ -94,7 +96,7 @@ fn with_room<T: Send>(
 }
 
 /// A thread with a stack for any query.
-pub(super) fn roomy() -> std::thread::Builder {
+pub(super) fn large_stack_thread() -> std::thread::Builder {
     std::thread::Builder::new()
         .name("query".to_string())
         .stack_size(STACK_BYTES)

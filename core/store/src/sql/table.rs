@@ -2,7 +2,7 @@
 
 use super::{BATCH_ROWS, explained};
 use crate::{
-    dataset::{Before, Lake},
+    dataset::{Lake, TimeLimit},
     error::StoreError,
     ledger::Noun,
 };
@@ -34,7 +34,7 @@ pub enum SqlRows {
         /// The dataset.
         dataset: DatasetRef,
         /// Filter for rows that the query must not see.
-        before: Option<Before>,
+        before: Option<TimeLimit>,
     },
     /// The rows of a table of the ledger.
     Ledger {
@@ -47,7 +47,11 @@ pub enum SqlRows {
 
 impl SqlTable {
     /// A dataset with this name.
-    pub fn dataset(name: impl Into<String>, dataset: DatasetRef, before: Option<Before>) -> Self {
+    pub fn dataset(
+        name: impl Into<String>,
+        dataset: DatasetRef,
+        before: Option<TimeLimit>,
+    ) -> Self {
         Self {
             name: name.into(),
             rows: SqlRows::Dataset { dataset, before },
@@ -67,7 +71,7 @@ impl SqlTable {
         &self,
         context: &SessionContext,
         lake: &Lake,
-    ) -> Result<(Arc<dyn TableProvider>, Option<&Before>), StoreError> {
+    ) -> Result<(Arc<dyn TableProvider>, Option<&TimeLimit>), StoreError> {
         Ok(match &self.rows {
             SqlRows::Dataset { dataset, before } => {
                 (provider(lake.open(dataset).await?), before.as_ref())
@@ -94,11 +98,11 @@ async fn published(
         return Ok(Arc::new(EmptyTable::new(shown)));
     };
     let provider = provider(lake.open(&latest).await?);
-    let there = provider.schema();
+    let table_schema = provider.schema();
     let keys = keys.iter().map(|key| lit(key.as_str())).collect();
     let columns = shown.fields().iter().map(|field| {
         // Datasets that an older program wrote lack columns that were declared later.
-        match there.field_with_name(field.name()) {
+        match table_schema.field_with_name(field.name()) {
             Ok(_) => ident(field.name()),
             Err(_) => cast(lit(ScalarValue::Null), field.data_type().clone()).alias(field.name()),
         }

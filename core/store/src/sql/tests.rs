@@ -74,7 +74,7 @@ impl Bench {
     fn sql(&self, timezone: &str, memory_bytes: usize) -> Sql {
         let spill = self.folder.path().join("spill");
         Sql {
-            room: room(memory_bytes, spill),
+            pool: pool(memory_bytes, spill),
             timezone: timezone.into(),
         }
     }
@@ -98,7 +98,7 @@ impl Bench {
 }
 
 /// A pool in which a query may use this much memory.
-fn room(memory_bytes: usize, folder: std::path::PathBuf) -> crate::ResourcePool {
+fn pool(memory_bytes: usize, folder: std::path::PathBuf) -> crate::ResourcePool {
     let limits = crate::Limits {
         memory: 2 * memory_bytes as u64,
         spill: 1 << 30,
@@ -261,7 +261,7 @@ fn later_rows_are_not_seen() {
     let SqlRows::Dataset { before, .. } = &mut bench.tables[0].rows else {
         panic!("the bench has a dataset");
     };
-    *before = Some(Before {
+    *before = Some(TimeLimit {
         column: "at".into(),
         end: "2026-07-01T00:00:00Z".parse().unwrap(),
         timezone: "UTC".into(),

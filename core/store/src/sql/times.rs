@@ -254,9 +254,9 @@ impl TimeFunction {
                 if *of_time == self.zone {
                     return Ok(with_zone(read, &self.zone));
                 }
-                let there = Clocks::of(of_time)?;
+                let zone_clocks = Clocks::of(of_time)?;
                 let read: TimestampMicrosecondArray =
-                    read.try_unary(|moment| clocks.moment(there.wall(moment)?))?;
+                    read.try_unary(|moment| clocks.moment(zone_clocks.wall(moment)?))?;
                 with_zone(read, &self.zone)
             }
             Operation::Truncate => {

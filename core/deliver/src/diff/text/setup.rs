@@ -21,14 +21,14 @@ const LINES: usize = 8;
 
 pub(super) fn records(page: &mut Page, inputs: &[Input]) {
     let show = |input: &Input| (clean(&input.source, 60), input_text(input));
-    let mut told = entries(inputs.iter(), show);
-    told.retain(|(_, text)| !text.is_empty());
-    page.list("Records", &told);
+    let mut message = entries(inputs.iter(), show);
+    message.retain(|(_, text)| !text.is_empty());
+    page.list("Records", &message);
 }
 
 /// The differences between the records read from a source; empty for none.
 fn input_text(input: &Input) -> String {
-    let (old, new) = match (&input.taken.old, &input.taken.new) {
+    let (old, new) = match (&input.intake.old, &input.intake.new) {
         (Some(old), Some(new)) => (old, new),
         (None, _) => return "only the second run has it".to_string(),
         (_, None) => return "only the first run has it".to_string(),
@@ -46,12 +46,12 @@ fn input_text(input: &Input) -> String {
             parts.push(format!("{} {words}{by}", arrow(&count(a), &count(b))));
         }
     };
-    add("in the window", &|taken| taken.in_window);
-    add("accepted", &|taken| taken.accepted);
-    add("set aside", &|taken| taken.quarantined);
-    add("seen before", &|taken| taken.duplicates);
-    add("files", &|taken| taken.files);
-    add("broken files", &|taken| taken.broken_files);
+    add("in the window", &|intake| intake.in_window);
+    add("accepted", &|intake| intake.accepted);
+    add("set aside", &|intake| intake.quarantined);
+    add("seen before", &|intake| intake.duplicates);
+    add("files", &|intake| intake.files);
+    add("broken files", &|intake| intake.broken_files);
     let missing = match (old.accepted, new.accepted) {
         (_, None) => "the second run did not take them in",
         (None, _) => "the first run did not take them in",
@@ -131,30 +131,30 @@ fn lines_text(old: &str, new: &str) -> String {
 /// Nodes grouped by the change of their result.
 pub(super) fn nodes(page: &mut Page, difference: &Difference) {
     let mut groups: Vec<(Pair<&str>, String, Vec<String>)> = Vec::new();
-    for course in &difference.nodes {
-        let (states, told) = (course.state.clone(), told(course));
-        let node = clean(&course.node, 60);
+    for change in &difference.nodes {
+        let (states, message) = (change.state.clone(), message(change));
+        let node = clean(&change.node, 60);
         match groups
             .iter_mut()
-            .find(|group| group.0 == states && group.1 == told)
+            .find(|group| group.0 == states && group.1 == message)
         {
             Some(group) => group.2.push(node),
-            None => groups.push((states, told, vec![node])),
+            None => groups.push((states, message, vec![node])),
         }
     }
-    let show = |(states, told, nodes): &(Pair<&str>, String, Vec<String>)| {
+    let show = |(states, message, nodes): &(Pair<&str>, String, Vec<String>)| {
         let was = match states.old {
             "done" => String::new(),
             old => format!(", {old} before"),
         };
-        let told = if told.is_empty() {
+        let message = if message.is_empty() {
             String::new()
         } else {
-            format!(": {told}")
+            format!(": {message}")
         };
         (
             states.new.to_string(),
-            format!("{}{was}{told}", list(nodes)),
+            format!("{}{was}{message}", list(nodes)),
         )
     };
     page.list("Nodes that ended otherwise", &entries(groups.iter(), show));
@@ -162,11 +162,11 @@ pub(super) fn nodes(page: &mut Page, difference: &Difference) {
 
 /// The message of the second run on a node, without the node's name; empty if another node's
 /// message explains it.
-fn told(course: &NodeChange) -> String {
-    if course.state.new == "not run" {
+fn message(change: &NodeChange) -> String {
+    if change.state.new == "not run" {
         return String::new();
     }
-    let text = clean(&course.message.new, 300);
-    let text = text.strip_prefix(course.node.as_str()).unwrap_or(&text);
+    let text = clean(&change.message.new, 300);
+    let text = text.strip_prefix(change.node.as_str()).unwrap_or(&text);
     text.trim_start_matches([':', ' ']).to_string()
 }

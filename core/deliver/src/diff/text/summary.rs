@@ -29,7 +29,7 @@ pub(super) fn summary(difference: &Difference) -> Vec<String> {
 /// Returns true if setup, inputs and results are equal.
 fn is_nothing(difference: &Difference) -> bool {
     let (config, findings) = (&difference.config, &difference.findings);
-    let stand = |standing: &PersistingFinding| standing.other_figures;
+    let stand = |persisting: &PersistingFinding| persisting.other_figures;
     config.is_same_job()
         && config.is_same_program()
         && difference.runs.old.window == difference.runs.new.window
@@ -38,7 +38,7 @@ fn is_nothing(difference: &Difference) -> bool {
             .iter()
             .all(|input| input.same_records == Some(true))
         && difference.nodes.is_empty()
-        && findings.new.len() + findings.gone.len() + findings.changed.len() == 0
+        && findings.new.len() + findings.resolved.len() + findings.changed.len() == 0
         && !findings.unchanged.iter().any(stand)
         && !difference.metrics.iter().any(Figure::moved)
         && difference
@@ -50,7 +50,10 @@ fn is_nothing(difference: &Difference) -> bool {
 fn of_findings(difference: &Difference) -> Option<String> {
     let findings = &difference.findings;
     let stand = findings.unchanged.len();
-    let counts = [(findings.new.len(), "new"), (findings.gone.len(), "gone")];
+    let counts = [
+        (findings.new.len(), "new"),
+        (findings.resolved.len(), "gone"),
+    ];
     let mut parts: Vec<String> = Vec::new();
     for (n, word) in counts.iter().filter(|(n, _)| *n > 0) {
         let (be, n) = (if *n == 1 { "is" } else { "are" }, *n as u64);
@@ -73,7 +76,7 @@ fn of_findings(difference: &Difference) -> Option<String> {
     let moved = findings
         .unchanged
         .iter()
-        .filter(|standing| standing.other_figures)
+        .filter(|persisting| persisting.other_figures)
         .count();
     let figures = match moved {
         0 => String::new(),

@@ -17,7 +17,7 @@ pub fn cron(calls: &[Call<'_>]) -> String {
 ",
     );
     for call in calls {
-        let looks = call.looks(15);
+        let check_times = call.check_times(15);
         let words: Vec<String> = call
             .words(&["--quiet"])
             .iter()
@@ -27,8 +27,8 @@ pub fn cron(calls: &[Call<'_>]) -> String {
             "\n# {}: {}; looks {}.\n{} * * * * {}\n",
             call.job,
             call.due(),
-            looks.words(),
-            looks.cron(),
+            check_times.words(),
+            check_times.cron(),
             // In a crontab an unescaped % ends the command.
             words.join(" ").replace('%', "\\%")
         ));

@@ -36,7 +36,7 @@ spec:
 ";
 
 fn cron_job(call: &Call<'_>) -> String {
-    let looks = call.looks(60);
+    let check_times = call.check_times(60);
     let text = |text: &str| serde_json::Value::from(text).to_string();
     format!(
         "\
@@ -113,9 +113,9 @@ spec:
 ",
         job = call.job,
         due = call.due(),
-        often = looks.words(),
+        often = check_times.words(),
         name = name(call.job, MOST),
-        schedule = text(&format!("{} * * * *", looks.cron())),
+        schedule = text(&format!("{} * * * *", check_times.cron())),
         zone = text(call.timezone),
         image = text(&call.image),
         argument = text(call.job),

@@ -85,8 +85,8 @@ SystemCallFilter=@system-service
 }
 
 fn timer(call: &Call<'_>, name: &str) -> String {
-    let looks = call.looks(15);
-    let minutes = looks.field(|first, step| format!("{first}/{step}"));
+    let check_times = call.check_times(15);
+    let minutes = check_times.field(|first, step| format!("{first}/{step}"));
     format!(
         "\
 # {job}: {due}; looks {often}.
@@ -112,7 +112,7 @@ WantedBy=timers.target
         job = call.job,
         job_name = specifiers(call.job),
         due = call.due(),
-        often = looks.words(),
+        often = check_times.words(),
     )
 }
 

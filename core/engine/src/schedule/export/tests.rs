@@ -5,10 +5,10 @@ fn schedule(cron: &str, retry: &[u64]) -> Schedule {
     Schedule {
         cron: cron.to_string(),
         missed: Missed::Latest,
-        most: 10,
+        catch_up_max: 10,
         retry: retry.iter().map(|s| Duration::from_secs(s * 60)).collect(),
         admin: String::new(),
-        tell_after: 3,
+        alert_after: 3,
         only_if: OnlyIf::default(),
     }
 }
@@ -36,12 +36,16 @@ fn with<T>(job: &str, cron: &str, retry: &[u64], text: impl Fn(&Call<'_>) -> T) 
 }
 
 #[track_caller]
-fn looks(cron: &str, retry: &[u64], longest: u32, expected: &str, words: &str) {
-    let (field, told) = with("review", cron, retry, |call| {
-        let looks = call.looks(longest);
-        (looks.cron(), looks.words())
+fn check_times(cron: &str, retry: &[u64], longest: u32, expected: &str, words: &str) {
+    let (field, words_found) = with("review", cron, retry, |call| {
+        let check_times = call.check_times(longest);
+        (check_times.cron(), check_times.words())
     });
-    assert_eq!((field.as_str(), told.as_str()), (expected, words), "{cron}");
+    assert_eq!(
+        (field.as_str(), words_found.as_str()),
+        (expected, words),
+        "{cron}"
+    );
 }
 
 #[test]
@@ -57,28 +61,28 @@ fn jobs_of_different_names_have_different_ones() {
 #[test]
 fn looks_fall_on_due_times() {
     let ladder = [60, 240, 1440];
-    looks("0 9 * * MON", &ladder, 15, "*/15", "every 15 minutes");
-    looks("7 9 * * MON", &ladder, 15, "7-59/15", "every 15 minutes");
-    looks("7,37 9 * * *", &ladder, 15, "7-59/15", "every 15 minutes");
-    looks(
+    check_times("0 9 * * MON", &ladder, 15, "*/15", "every 15 minutes");
+    check_times("7 9 * * MON", &ladder, 15, "7-59/15", "every 15 minutes");
+    check_times("7,37 9 * * *", &ladder, 15, "7-59/15", "every 15 minutes");
+    check_times(
         "*/10 * * * *",
         &ladder,
         15,
         "0,5,10,15,20,25,30,35,40,45,50,55",
         "every 5 minutes",
     );
-    looks("* * * * *", &ladder, 15, "*", "every minute");
-    looks("0 9 * * MON", &ladder, 60, "0", "every hour");
-    looks("30 9 * * MON", &[], 60, "30", "every hour");
-    looks(
+    check_times("* * * * *", &ladder, 15, "*", "every minute");
+    check_times("0 9 * * MON", &ladder, 60, "0", "every hour");
+    check_times("30 9 * * MON", &[], 60, "30", "every hour");
+    check_times(
         "*/15 * * * *",
         &ladder,
         60,
         "0,15,30,45",
         "every 15 minutes",
     );
-    looks("0 9 * * MON", &[7], 60, "*/5", "every 5 minutes");
-    looks("0 9 * * MON", &[2], 15, "*", "every minute");
+    check_times("0 9 * * MON", &[7], 60, "*/5", "every 5 minutes");
+    check_times("0 9 * * MON", &[2], 15, "*", "every minute");
 }
 
 #[test]
@@ -190,8 +194,8 @@ fn systemd_finds_the_program_of_a_unit() {
             .arg("verify")
             .arg(&unit)
             .output();
-        let said = String::from_utf8_lossy(&ended.unwrap().stderr).into_owned();
-        let ours: Vec<&str> = said
+        let stderr = String::from_utf8_lossy(&ended.unwrap().stderr).into_owned();
+        let ours: Vec<&str> = stderr
             .lines()
             .filter(|line| line.contains("retrocast"))
             .collect();

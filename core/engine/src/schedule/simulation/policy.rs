@@ -12,9 +12,13 @@ fn outage(cron: &str, missed: Missed, off: &str, on: &str, expected: &[&str]) {
     let before = world.archive.len();
     world.now = instant(on);
     world.tick();
-    assert_eq!(world.told()[before..], *expected, "{cron} {missed:?} {on}");
+    assert_eq!(
+        world.attempts()[before..],
+        *expected,
+        "{cron} {missed:?} {on}"
+    );
     // Afterwards everything is normal again.
-    let (next, n) = (world.look().next_due.unwrap(), world.archive.len());
+    let (next, n) = (world.status().next_due.unwrap(), world.archive.len());
     world.follow(next + MINUTE);
     assert_eq!(world.due()[n..], [next]);
 }
@@ -70,19 +74,19 @@ fn missed_runs_follow_the_policy() {
 }
 
 #[test]
-fn what_is_not_caught_up_is_counted_and_told() {
+fn what_is_not_caught_up_is_counted_and_reported() {
     let mut world = World::new("0 9 * * *", "Europe/London", "2026-03-01T12:00:00Z");
     world.tick();
     world.now = instant("2026-04-01T12:00:00Z");
-    let latest = world.look();
+    let latest = world.status();
     assert_eq!((latest.open.len(), latest.passed_over), (1, 30));
     world.schedule.missed = Missed::All;
-    let all = world.look();
+    let all = world.status();
     assert_eq!((all.open.len(), all.passed_over), (10, 21));
     world.schedule.missed = Missed::None;
-    let none = world.look();
+    let none = world.status();
     assert_eq!((none.open[0].state, none.passed_over), (State::TooLate, 30));
-    assert_eq!(none.look_again, none.next_due);
+    assert_eq!(none.next_check, none.next_due);
     assert_eq!(none.overdue, Some(instant("2026-03-02T09:00:00Z")));
 }
 
@@ -96,12 +100,12 @@ fn a_neglected_job_is_cheap_to_look_at() {
     for months in [1, 6] {
         world.now = instant("2026-01-01T12:00:30Z") + months * 30 * 24 * HOUR;
         let before = SEARCHES.get();
-        let standing = world.look();
+        let status = world.status();
         let searches = SEARCHES.get() - before;
-        assert_eq!((standing.open.len(), standing.passed_over), (10, 9_990));
+        assert_eq!((status.open.len(), status.passed_over), (10, 9_990));
         let newest = instant("2026-01-01T12:00:00Z") + months * 30 * 24 * HOUR;
-        assert_eq!(standing.open[9].due, newest);
-        assert_eq!(standing.open[0].due, newest - 9 * MINUTE);
+        assert_eq!(status.open[9].due, newest);
+        assert_eq!(status.open[0].due, newest - 9 * MINUTE);
         // Ten thousand minutes are seven days.
         assert!(searches < 20, "{searches} searches");
     }
@@ -112,12 +116,12 @@ fn a_job_nobody_looks_after_is_overdue_however_often_it_is_due() {
     for cron in ["0 9 * * *", "0 * * * *"] {
         let mut world = World::new(cron, "Europe/London", "2026-04-13T08:00:30Z");
         world.tick();
-        assert_eq!(world.look().overdue, None, "{cron}");
+        assert_eq!(world.status().overdue, None, "{cron}");
         // Half a minute after a due time, a week later.
         world.now = instant("2026-04-20T08:00:30Z");
         for missed in [Missed::None, Missed::Latest, Missed::All] {
             world.schedule.missed = missed;
-            assert!(world.look().overdue.is_some(), "{cron} {missed:?}");
+            assert!(world.status().overdue.is_some(), "{cron} {missed:?}");
         }
     }
 }
@@ -132,12 +136,12 @@ fn a_job_that_never_ran_has_missed_nothing() {
             Missed::None => &[],
             _ => &["18 12:00 for 16 09:00"],
         };
-        assert_eq!(world.told(), expected, "{missed:?}");
+        assert_eq!(world.attempts(), expected, "{missed:?}");
     }
 }
 
 #[test]
-fn the_ladder_waits_as_told_and_then_gives_up() {
+fn the_ladder_waits_as_configured_and_then_gives_up() {
     let mut world = World::new("0 9 * * MON", "Europe/London", "2026-11-16T09:00:00Z");
     world.takes = SignedDuration::from_mins(10);
     world.fate = |n| {
@@ -147,26 +151,26 @@ fn the_ladder_waits_as_told_and_then_gives_up() {
             RunStatus::Complete
         }
     };
-    let mut told = Vec::new();
+    let mut alerts = Vec::new();
     for _ in 0..4 {
         world.tick();
-        let standing = world.look();
-        told.push((standing.failures, standing.tell.len()));
-        let open = standing.newest().unwrap();
+        let status = world.status();
+        alerts.push((status.failures, status.alerts.len()));
+        let open = status.newest().unwrap();
         if let State::Waits { until } = open.state {
             let early = world.now.max(until - MINUTE);
             world.now = early;
             let n = world.archive.len();
             world.tick();
             assert_eq!(world.archive.len(), n, "not a minute early");
-            assert_eq!(standing.look_again, Some(until));
+            assert_eq!(status.next_check, Some(until));
             world.now = until;
         } else {
             assert_eq!(open.state, State::GivenUp);
         }
     }
     assert_eq!(
-        world.told(),
+        world.attempts(),
         [
             "16 09:00 for 16 09:00",
             "16 10:10 for 16 09:00",
@@ -174,13 +178,16 @@ fn the_ladder_waits_as_told_and_then_gives_up() {
             "17 14:30 for 16 09:00",
         ]
     );
-    assert_eq!(told, [(1, 0), (2, 0), (3, 1), (4, 1)]);
-    let third = &world.look().tell[0];
+    assert_eq!(alerts, [(1, 0), (2, 0), (3, 1), (4, 1)]);
+    let third = &world.status().alerts[0];
     assert_eq!((&third.attempt, third.failed.len()), (&world.archive[2], 4));
     world.follow(instant("2026-11-24T00:00:00Z"));
-    assert_eq!(world.told()[4..], ["23 09:00 for 23 09:00"]);
-    let good = world.look();
-    assert_eq!((good.failures, good.open.len(), good.tell.len()), (0, 0, 0));
+    assert_eq!(world.attempts()[4..], ["23 09:00 for 23 09:00"]);
+    let status = world.status();
+    assert_eq!(
+        (status.failures, status.open.len(), status.alerts.len()),
+        (0, 0, 0)
+    );
 }
 
 #[test]
@@ -195,7 +202,7 @@ fn a_newer_due_time_ends_the_wait_of_an_older_one() {
     };
     world.follow(instant("2026-11-18T00:00:00Z"));
     assert_eq!(
-        world.told(),
+        world.attempts(),
         [
             "16 09:00 for 16 09:00",
             "16 10:02 for 16 09:00",
@@ -217,7 +224,7 @@ fn a_newer_due_time_ends_the_wait_of_an_older_one() {
     };
     world.follow(instant("2026-11-18T00:00:00Z"));
     assert_eq!(
-        world.told()[3..],
+        world.attempts()[3..],
         [
             "17 09:00 for 17 09:00",
             "17 10:02 for 17 09:00",
@@ -227,16 +234,22 @@ fn a_newer_due_time_ends_the_wait_of_an_older_one() {
 }
 
 #[test]
-fn what_fails_at_every_due_time_is_told_once() {
+fn what_fails_at_every_due_time_is_reported_once() {
     let mut world = World::new("0 * * * *", "Europe/London", "2026-11-16T09:00:00Z");
     world.fate = |_| RunStatus::Failed;
-    let mut told = Vec::new();
+    let mut alerts = Vec::new();
     for _ in 0..48 {
         world.follow(world.now + HOUR);
-        told.extend(world.look().tell.into_iter().map(|tell| tell.attempt.run));
+        alerts.extend(
+            world
+                .status()
+                .alerts
+                .into_iter()
+                .map(|alert| alert.attempt.run),
+        );
     }
-    told.dedup();
-    assert_eq!(told, ["00000002"], "one in a row, whatever its due time");
+    alerts.dedup();
+    assert_eq!(alerts, ["00000002"], "one in a row, whatever its due time");
 }
 
 #[test]
@@ -245,7 +258,7 @@ fn what_was_cancelled_is_run_again_at_once_but_not_for_ever() {
     world.fate = |_| RunStatus::Cancelled;
     world.follow(instant("2026-11-20T00:00:00Z"));
     assert_eq!(
-        world.told(),
+        world.attempts(),
         [
             "16 09:00 for 16 09:00",
             "16 09:02 for 16 09:00",
@@ -270,7 +283,7 @@ fn a_run_that_died_failed_at_its_last_sign_of_life() {
     };
     world.follow(instant("2026-11-20T00:00:00Z"));
     let expected = ["16 09:00 for 16 09:00", "16 13:00 for 16 09:00"];
-    assert_eq!(world.told(), expected);
+    assert_eq!(world.attempts(), expected);
 }
 
 #[test]
@@ -280,9 +293,9 @@ fn one_that_is_under_way_is_left_alone() {
     world.tick();
     world.archive[0].ended = None;
     world.now += 5 * HOUR;
-    let standing = world.look();
-    assert_eq!(standing.open[0].state, State::Running);
-    assert_eq!((standing.overdue, standing.failures), (None, 0));
+    let status = world.status();
+    assert_eq!(status.open[0].state, State::Running);
+    assert_eq!((status.overdue, status.failures), (None, 0));
 }
 
 #[test]
@@ -295,7 +308,7 @@ fn a_clock_that_is_set_back_runs_nothing_twice() {
                 world.follow(world.now + 24 * 12 * HOUR);
                 world.now -= back * HOUR;
                 world.tick();
-                assert!(world.look().failures == 0);
+                assert!(world.status().failures == 0);
             }
             world.follow(world.now + 24 * 12 * HOUR);
             let mut due = world.due();
@@ -321,7 +334,7 @@ fn a_clock_that_was_wrong_for_a_minute_silences_nobody() {
     world.now = instant("2026-11-16T12:00:00Z");
     world.follow(instant("2026-11-19T00:00:00Z"));
     assert_eq!(
-        world.told()[2..],
+        world.attempts()[2..],
         ["17 09:00 for 17 09:00", "18 09:00 for 18 09:00"]
     );
 }
@@ -334,5 +347,5 @@ fn another_calendar_does_not_run_what_is_past() {
     let n = world.archive.len();
     world.calendar = Calendar::new("0 8 * * *", "Europe/London").unwrap();
     world.follow(instant("2026-11-17T12:00:00Z"));
-    assert_eq!(world.told()[n..], ["17 08:00 for 17 08:00"]);
+    assert_eq!(world.attempts()[n..], ["17 08:00 for 17 08:00"]);
 }

@@ -152,7 +152,7 @@ impl Reader<'_> {
                 .map(|name| name.to_string())
                 .collect();
             let help = match nearest(&name, known.iter().map(String::as_str)) {
-                Some(meant) => format!("did you mean `{meant}`?"),
+                Some(suggestion) => format!("did you mean `{suggestion}`?"),
                 None => "use an IANA name such as \"Europe/Berlin\" or \"UTC\"".to_string(),
             };
             self.error(
@@ -194,7 +194,7 @@ impl Reader<'_> {
             let place = at.and_then(|at| self.within_text(&value.span(), text, at));
             let epochs = EpochUnit::ALL.map(EpochUnit::word);
             let help = match nearest(text, epochs).filter(|_| text.contains('_')) {
-                Some(meant) => format!("did you mean `{meant}`?"),
+                Some(suggestion) => format!("did you mean `{suggestion}`?"),
                 None if text.starts_with("epoch") => EPOCHS.to_string(),
                 None => format!("{DIRECTIVES}; {EPOCHS}"),
             };
@@ -230,14 +230,14 @@ fn directives(format: &str) -> Result<(), (Option<usize>, String)> {
             return Err((Some(at), message));
         };
         let colons = marks.chars().filter(|mark| *mark == ':').count();
-        let good = PLAIN.contains(letter)
+        let is_plain = PLAIN.contains(letter)
             && match letter {
                 'f' => colons == 0,
                 'z' => colons <= 3 && !marks.contains('.'),
                 'Q' => colons <= 1 && !marks.contains('.'),
                 _ => colons == 0 && !marks.contains('.'),
             };
-        if !good {
+        if !is_plain {
             return Err((
                 Some(at),
                 format!("`%{marks}{letter}` is not a directive that can be read"),

@@ -15,7 +15,7 @@ use std::{borrow::Cow, sync::Arc};
 const REREAD_MAX: usize = 8 * RECORD_BYTES_MAX;
 
 /// Returns true if a line has no record.
-fn says_nothing(line: &[u8], comment: Option<u8>) -> bool {
+fn is_blank_or_comment(line: &[u8], comment: Option<u8>) -> bool {
     line.trim_ascii().is_empty() || (comment.is_some() && line.first().copied() == comment)
 }
 
@@ -24,8 +24,8 @@ impl Cutter<'_, '_> {
         dialect.check().map_err(Stop::Broken)?;
         self.fill(GLANCE_BYTES);
         let bytes = &self.input.bytes;
-        let glance = &bytes[..bytes.len().min(GLANCE_BYTES)];
-        if memchr::memchr(b'\n', glance).is_none() && memchr::memchr(b'\r', glance).is_some() {
+        let head = &bytes[..bytes.len().min(GLANCE_BYTES)];
+        if memchr::memchr(b'\n', head).is_none() && memchr::memchr(b'\r', head).is_some() {
             self.input.returns_end_lines();
         }
         let Some(header) = self.header(dialect, fields)? else {
@@ -38,10 +38,10 @@ impl Cutter<'_, '_> {
     fn header(&mut self, dialect: &Dialect, fields: &[Field]) -> Result<Option<Header>, Stop> {
         let mut dialect = Cow::Borrowed(dialect);
         let marks = loop {
-            self.pass_unsaid(dialect.comment);
+            self.skip_blank_lines(dialect.comment);
             let line = self.grow(|bytes| memchr::memchr(b'\n', bytes).map(|end| end + 1))?;
             let bytes = &self.input.bytes;
-            if !says_nothing(&bytes[..line], dialect.comment) {
+            if !is_blank_or_comment(&bytes[..line], dialect.comment) {
                 let first = String::from_utf8_lossy(&bytes[..line]);
                 let named = Dialect::named_delimiter(&first);
                 let Some(mark) = named.filter(|_| matches!(dialect, Cow::Borrowed(_))) else {
@@ -77,11 +77,11 @@ impl Cutter<'_, '_> {
 
     /// Drops all blank lines and comments at the start of the buffer. Dropping them one by one
     /// would move the rest of the buffer each time.
-    fn pass_unsaid(&mut self, comment: Option<u8>) {
+    fn skip_blank_lines(&mut self, comment: Option<u8>) {
         let bytes = &self.input.bytes;
         let mut at = 0;
         while let Some(end) = memchr::memchr(b'\n', &bytes[at..]).map(|end| at + end + 1)
-            && says_nothing(&bytes[at..end], comment)
+            && is_blank_or_comment(&bytes[at..end], comment)
         {
             at = end;
         }
@@ -158,26 +158,26 @@ impl Cutter<'_, '_> {
     fn unclosed(&mut self, header: &Arc<Header>, all: bool) -> Result<(), Stop> {
         let bytes = std::mem::take(&mut self.input.bytes);
         let mut at = 0;
-        let mut good = 0;
+        let mut complete = 0;
         loop {
-            let rest = &bytes[at + good..];
+            let rest = &bytes[at + complete..];
             let line = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
             let whole = rest[..line].ends_with(b"\n");
             if line == 0 || (at > 0 && !(all && whole)) {
                 break;
             }
             if !header.marks.ends(&rest[..line]).open {
-                good += line;
+                complete += line;
                 continue;
             }
-            self.copy(&bytes[at..at + good], header)?;
-            at += good;
-            good = 0;
+            self.copy(&bytes[at..at + complete], header)?;
+            at += complete;
+            complete = 0;
             self.refuse_line(&bytes[at..at + line], whole)?;
             at += line;
         }
-        self.copy(&bytes[at..at + good], header)?;
-        self.input.bytes = bytes[at + good..].to_vec();
+        self.copy(&bytes[at..at + complete], header)?;
+        self.input.bytes = bytes[at + complete..].to_vec();
         if at == bytes.len() && !bytes.ends_with(b"\n") {
             // Only the start of a line that is too long was in the buffer.
             self.skip_line();

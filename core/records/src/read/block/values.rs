@@ -220,7 +220,7 @@ impl Cutter<'_, '_> {
     /// Skips lines until one starts with a bracket that is not indented deeper than `indent`.
     fn resume(&mut self, place: &mut Cursor, indent: u64) -> Result<(), Stop> {
         let from = self.line + place.lines;
-        let mut lost = false;
+        let mut has_text = false;
         loop {
             let at_start = place.at == place.line_start && place.line_before == 0;
             if at_start && self.begins(place, indent) {
@@ -228,7 +228,7 @@ impl Cutter<'_, '_> {
             }
             let rest = &self.input.bytes[place.at..];
             let line = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
-            lost |= !rest[..line].iter().copied().all(is_blank);
+            has_text |= !rest[..line].iter().copied().all(is_blank);
             let to = place.at + line;
             place.pass(&self.input.bytes, to);
             if to < self.input.bytes.len() {
@@ -241,7 +241,7 @@ impl Cutter<'_, '_> {
                 let reason = format!(
                     "what follows the broken record in line {from} could not be taken apart"
                 );
-                return if lost {
+                return if has_text {
                     Err(Stop::Broken(reason))
                 } else {
                     Ok(())

@@ -157,23 +157,23 @@ mod tests {
             Ok(semicolon.clone())
         );
         assert_eq!(semicolon.delimited_by(b';', 1), Ok(semicolon.clone()));
-        let told = "line 1 names the delimiter ',' (`sep=`), and the source declares ';'; remove its \
+        let message = "line 1 names the delimiter ',' (`sep=`), and the source declares ';'; remove its \
                     `delimiter`, or make it ','";
-        assert_eq!(semicolon.delimited_by(b',', 1), Err(told.to_string()));
-        let told = Dialect::AS_FOUND.delimited_by(b'"', 3).unwrap_err();
+        assert_eq!(semicolon.delimited_by(b',', 1), Err(message.to_string()));
+        let message = Dialect::AS_FOUND.delimited_by(b'"', 3).unwrap_err();
         assert!(
-            told.contains("line 3") && told.contains("`quote` and `delimiter`"),
-            "{told}"
+            message.contains("line 3") && message.contains("`quote` and `delimiter`"),
+            "{message}"
         );
     }
 
     #[test]
-    fn impossible_dialects_are_told() {
+    fn impossible_dialects_are_reported() {
         let check = |dialect: Dialect, words: &str| {
-            let said = dialect.check().err().unwrap_or_default();
+            let message = dialect.check().err().unwrap_or_default();
             assert!(
-                said.contains(words) && said.is_empty() == words.is_empty(),
-                "{said}"
+                message.contains(words) && message.is_empty() == words.is_empty(),
+                "{message}"
             );
         };
         let found = Dialect::AS_FOUND;

@@ -15,56 +15,59 @@ pub(super) const TIMES_MAX: u64 = 200;
 pub(super) const FREE_BYTES: u64 = 1 << 30;
 
 /// Counts the bytes that are read from a reader.
-pub(super) struct Counted<R> {
+pub(super) struct CountingReader<R> {
     inner: R,
-    taken: Arc<AtomicU64>,
+    packed_bytes: Arc<AtomicU64>,
 }
 
-impl<R> Counted<R> {
+impl<R> CountingReader<R> {
     /// Wraps a reader; returns it with the count of bytes read.
     pub fn new(inner: R) -> (Self, Arc<AtomicU64>) {
-        let taken = Arc::new(AtomicU64::new(0));
+        let packed_bytes = Arc::new(AtomicU64::new(0));
         let counted = Self {
             inner,
-            taken: Arc::clone(&taken),
+            packed_bytes: Arc::clone(&packed_bytes),
         };
-        (counted, taken)
+        (counted, packed_bytes)
     }
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for CountingReader<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(out)?;
-        self.taken.fetch_add(read as u64, Ordering::Relaxed);
+        self.packed_bytes.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
 }
 
 /// The output of a decoder, up to a limit.
-pub(super) struct Bounded<R> {
+pub(super) struct BoundedReader<R> {
     inner: R,
-    taken: Arc<AtomicU64>,
+    packed_bytes: Arc<AtomicU64>,
     given: u64,
     free: u64,
 }
 
-impl<R> Bounded<R> {
-    /// `taken` is the number of compressed bytes that the decoder has read.
-    pub fn new(inner: R, taken: Arc<AtomicU64>) -> Self {
+impl<R> BoundedReader<R> {
+    /// `packed_bytes` is the number of compressed bytes that the decoder has read.
+    pub fn new(inner: R, packed_bytes: Arc<AtomicU64>) -> Self {
         Self {
             inner,
-            taken,
+            packed_bytes,
             given: 0,
             free: FREE_BYTES,
         }
     }
 }
 
-impl<R: Read> Read for Bounded<R> {
+impl<R: Read> Read for BoundedReader<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(out).map_err(told)?;
+        let read = self.inner.read(out).map_err(reword)?;
         self.given += read as u64;
-        let most = self.taken.load(Ordering::Relaxed).saturating_mul(TIMES_MAX);
+        let most = self
+            .packed_bytes
+            .load(Ordering::Relaxed)
+            .saturating_mul(TIMES_MAX);
         if self.given > most.max(self.free) {
             return Err(io::Error::other(format!(
                 "unpacked, the file is more than {TIMES_MAX} times as long as packed; \
@@ -76,7 +79,7 @@ impl<R: Read> Read for Bounded<R> {
 }
 
 /// Rewords an error of a decoder, with advice.
-fn told(error: io::Error) -> io::Error {
+fn reword(error: io::Error) -> io::Error {
     let words = error.to_string();
     let lower = words.to_lowercase();
     if error.kind() == io::ErrorKind::UnexpectedEof || lower.contains("incomplete frame") {
@@ -96,10 +99,10 @@ mod tests {
 
     #[test]
     fn unpacking_ends_at_the_limit() {
-        let given = |given: u64, taken: u64, free: u64| {
-            let mut bounded = Bounded::new(io::repeat(b'x').take(given), Arc::default());
+        let given = |given: u64, packed_bytes: u64, free: u64| {
+            let mut bounded = BoundedReader::new(io::repeat(b'x').take(given), Arc::default());
             bounded.free = free;
-            bounded.taken.store(taken, Ordering::Relaxed);
+            bounded.packed_bytes.store(packed_bytes, Ordering::Relaxed);
             let mut out = Vec::new();
             let read = bounded.read_to_end(&mut out).map_err(|e| e.to_string());
             (read.is_ok(), out.len() as u64)

@@ -1,10 +1,10 @@
 use super::*;
 
 fn text(bytes: &[u8], name: &str) -> Result<String, String> {
-    let told = |error: io::Error| error.to_string();
-    let mut text = decoded(Box::new(bytes), name).map_err(told)?;
+    let message = |error: io::Error| error.to_string();
+    let mut text = decoded(Box::new(bytes), name).map_err(message)?;
     let mut rest = Vec::new();
-    text.rest.read_to_end(&mut rest).map_err(told)?;
+    text.rest.read_to_end(&mut rest).map_err(message)?;
     text.head.extend(rest);
     Ok(String::from_utf8_lossy(&text.head).into_owned())
 }
@@ -40,19 +40,19 @@ fn zeros_after_members_are_padding() {
     ] {
         let (one, two) = (pack(b"one\n"), pack(b"two\n"));
         let check = |parts: &[&[u8]], expected: Result<&str, &str>| {
-            let came = text(&parts.concat(), "x");
+            let decoded = text(&parts.concat(), "x");
             match expected {
-                Ok(expected) => assert_eq!(came.as_deref(), Ok(expected)),
-                Err(words) => assert!(came.clone().unwrap_err().contains(words), "{came:?}"),
+                Ok(expected) => assert_eq!(decoded.as_deref(), Ok(expected)),
+                Err(words) => assert!(decoded.clone().unwrap_err().contains(words), "{decoded:?}"),
             }
         };
         let zeros = vec![0; 3 * BUFFER_BYTES];
         check(&[&one, &zeros], Ok("one\n"));
         check(&[&one, &[0; 512], &two, &[0; 7]], Ok("one\ntwo\n"));
         check(&[&one, &pack(b""), &two], Ok("one\ntwo\n"));
-        let told = format!("after the last {noun} there are bytes that are neither");
-        check(&[&one, b"x"], Err(&told));
-        check(&[&one, &[0; 512], b"garbage"], Err(&told));
+        let message = format!("after the last {noun} there are bytes that are neither");
+        check(&[&one, b"x"], Err(&message));
+        check(&[&one, &[0; 512], b"garbage"], Err(&message));
         check(&[&one, &two[..2]], Err("is cut off"));
         check(&[&one, &[0; 3], &two[..two.len() - 1]], Err("is cut off"));
     }
@@ -63,8 +63,8 @@ fn zeros_after_members_are_padding() {
 #[test]
 fn what_cannot_be_unpacked_is_an_error() {
     let check = |bytes: &[u8], name: &str, words: &str| {
-        let said = text(bytes, name).unwrap_err();
-        assert!(said.contains(words), "{said}");
+        let message = text(bytes, name).unwrap_err();
+        assert!(message.contains(words), "{message}");
     };
     let whole = gzip("some text ".repeat(1000).as_bytes());
     check(&whole[..whole.len() / 2], "x", "is cut off");
@@ -82,8 +82,8 @@ fn a_window_beyond_the_limit_is_refused() {
     encoder.window_log(28).unwrap();
     io::Write::write_all(&mut encoder, b"some text").unwrap();
     let packed = encoder.finish().unwrap();
-    let said = text(&packed, "x").unwrap_err();
-    assert!(said.contains("more than 128 MiB of memory"), "{said}");
+    let message = text(&packed, "x").unwrap_err();
+    assert!(message.contains("more than 128 MiB of memory"), "{message}");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_small_file_does_not_become_a_flood() {
     let mut flood = decoded(Box::new(&bomb[..]), "x").unwrap();
     let mut chunk = vec![0; 1 << 20];
     let mut given = 0;
-    let said = loop {
+    let message = loop {
         match flood.rest.read(&mut chunk) {
             Ok(0) => panic!("unpacked to its end"),
             Ok(read) => given += read,
@@ -101,5 +101,5 @@ fn a_small_file_does_not_become_a_flood() {
         }
     };
     assert!(given <= 1 << 30, "{given}");
-    assert!(said.contains("more than 200 times as long"), "{said}");
+    assert!(message.contains("more than 200 times as long"), "{message}");
 }

@@ -85,11 +85,11 @@ impl Cells {
         row: usize,
         field: &Field,
         column: &mut Column,
-        strangers: &mut ExtraFields,
+        extra_fields: &mut ExtraFields,
     ) -> Result<(), Violation> {
-        let kept = strangers.kept();
-        self.push(row, field, column, strangers)?;
-        strangers.within(kept, &field.name);
+        let before = extra_fields.len();
+        self.push(row, field, column, extra_fields)?;
+        extra_fields.within(before, &field.name);
         Ok(())
     }
 
@@ -99,7 +99,7 @@ impl Cells {
         row: usize,
         field: &Field,
         column: &mut Column,
-        strangers: &mut ExtraFields,
+        extra_fields: &mut ExtraFields,
     ) -> Result<(), Violation> {
         if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
             return value::push_null(field, column);
@@ -123,18 +123,20 @@ impl Cells {
                 push_moment(field, column, values.value(row), *second, Time::Local)
             }
             Kind::Day(values) => value::push_days(field, column, values.value(row)),
-            Kind::Text(values) => push_text(field, column, values.value(row), strangers),
+            Kind::Text(values) => push_text(field, column, values.value(row), extra_fields),
             Kind::Bytes(values) => match std::str::from_utf8(values.value(row)) {
-                Ok(text) => push_text(field, column, text, strangers),
+                Ok(text) => push_text(field, column, text, extra_fields),
                 Err(_) => Err(Violation::new(
                     Reason::InvalidUtf8,
                     "the bytes are not UTF-8 text",
                 )),
             },
-            Kind::List(ranges, items) => push_list(field, column, strangers, &ranges[row], items),
+            Kind::List(ranges, items) => {
+                push_list(field, column, extra_fields, &ranges[row], items)
+            }
             Kind::Struct(children, rest) => {
-                push_struct(field, column, strangers, row, children)?;
-                keep(rest, row, strangers);
+                push_struct(field, column, extra_fields, row, children)?;
+                keep(rest, row, extra_fields);
                 Ok(())
             }
             Kind::Json(values) => push_json(field, column, values, row),
@@ -346,11 +348,11 @@ fn push_text(
     field: &Field,
     column: &mut Column,
     text: &str,
-    strangers: &mut ExtraFields,
+    extra_fields: &mut ExtraFields,
 ) -> Result<(), Violation> {
     match field.kind {
         FieldKind::Json | FieldKind::List(_) | FieldKind::Struct(_) => {
-            json::read_value(text, field, column, strangers)
+            json::read_value(text, field, column, extra_fields)
         }
         _ => value::push_text(field, column, text),
     }
@@ -359,7 +361,7 @@ fn push_text(
 fn push_list(
     field: &Field,
     column: &mut Column,
-    strangers: &mut ExtraFields,
+    extra_fields: &mut ExtraFields,
     range: &Range<usize>,
     items: &Cells,
 ) -> Result<(), Violation> {
@@ -367,13 +369,13 @@ fn push_list(
         return Err(value::wrong_type(field, "a list"));
     };
     for (index, row) in range.clone().enumerate() {
-        let kept = strangers.kept();
+        let before = extra_fields.len();
         let place = || format!("[{index}]");
         items
-            .push(row, item, into, strangers)
+            .push(row, item, into, extra_fields)
             .map_err(|violation| violation.inside(&place()))?;
-        if strangers.kept() > kept {
-            strangers.within(kept, &place());
+        if extra_fields.len() > before {
+            extra_fields.within(before, &place());
         }
     }
     column.close();
@@ -383,7 +385,7 @@ fn push_list(
 fn push_struct(
     field: &Field,
     column: &mut Column,
-    strangers: &mut ExtraFields,
+    extra_fields: &mut ExtraFields,
     row: usize,
     children: &[Option<Cells>],
 ) -> Result<(), Violation> {
@@ -393,7 +395,7 @@ fn push_struct(
     };
     for ((field, column), cells) in fields.iter().zip(into).zip(children) {
         let pushed = match cells {
-            Some(cells) => cells.push_within(row, field, column, strangers),
+            Some(cells) => cells.push_within(row, field, column, extra_fields),
             None => value::push_missing(field, column, "the field is missing"),
         };
         pushed.map_err(|violation| violation.inside(&field.name))?;

@@ -1,6 +1,6 @@
 //! Validates the claims of a Parquet file before the library relies on them.
 
-use super::thrift::{Bad, LIST, STRUCT, TRUE, Walk};
+use super::thrift::{Invalid, LIST, STRUCT, TRUE, Walk};
 use parquet::basic::Compression;
 use std::io::Read;
 
@@ -15,7 +15,7 @@ const PAGE_BYTES_MAX: u64 = 256 << 20;
 const VALUES_MAX: u64 = 1 << 26;
 
 /// Validates the metadata in the footer of a file.
-pub(super) fn footer(bytes: &[u8]) -> Result<(), Bad> {
+pub(super) fn footer(bytes: &[u8]) -> Result<(), Invalid> {
     let mut children = Vec::new();
     Walk::new(bytes).fields(&mut |walk, id, kind| match (id, kind) {
         (2, LIST) => walk.list(&mut |walk, kind| {
@@ -28,7 +28,7 @@ pub(super) fn footer(bytes: &[u8]) -> Result<(), Bad> {
 }
 
 /// Number of children that an element of the schema claims.
-fn schema_element(walk: &mut Walk<'_>, kind: u8) -> Result<u64, Bad> {
+fn schema_element(walk: &mut Walk<'_>, kind: u8) -> Result<u64, Invalid> {
     if kind != STRUCT {
         return Err("its schema is none");
     }
@@ -44,7 +44,7 @@ fn schema_element(walk: &mut Walk<'_>, kind: u8) -> Result<u64, Bad> {
 }
 
 /// Checks that elements with these numbers of children form one tree of limited depth.
-fn tree(children: &[u64]) -> Result<(), Bad> {
+fn tree(children: &[u64]) -> Result<(), Invalid> {
     if children.len() as u64 > COLUMNS_MAX {
         return Err("it has more than 10,000 columns");
     }
@@ -97,7 +97,7 @@ struct Page {
 
 impl Chunk {
     /// Validates the pages; returns their decompressed size in bytes.
-    pub fn check(&self, mut bytes: &[u8]) -> Result<u64, Bad> {
+    pub fn check(&self, mut bytes: &[u8]) -> Result<u64, Invalid> {
         let most = if self.lists { VALUES_MAX } else { self.rows };
         let (mut values, mut total) = (0_u64, 0_u64);
         while !bytes.is_empty() {
@@ -134,7 +134,7 @@ impl Chunk {
 
     /// Checks that a page does not decompress to more than it declares. The library decompresses
     /// these codecs to the end, however long; for all others it allocates only the declared size.
-    fn unpacks(&self, packed: &[u8], unpacked: u64) -> Result<(), Bad> {
+    fn unpacks(&self, packed: &[u8], unpacked: u64) -> Result<(), Invalid> {
         let most = unpacked + 1;
         let count = |reader: &mut dyn Read| {
             std::io::copy(&mut reader.take(most), &mut std::io::sink()).map_err(|_| CUT)
@@ -157,14 +157,14 @@ impl Chunk {
     }
 }
 
-const CUT: Bad = "a page is damaged";
+const CUT: Invalid = "a page is damaged";
 
-fn size(value: i64) -> Result<u64, Bad> {
+fn size(value: i64) -> Result<u64, Invalid> {
     u64::try_from(value).map_err(|_| CUT)
 }
 
 /// Reads the header of a page.
-fn page(walk: &mut Walk<'_>) -> Result<Page, Bad> {
+fn page(walk: &mut Walk<'_>) -> Result<Page, Invalid> {
     let mut page = Page::default();
     walk.fields(&mut |walk, id, kind| {
         match (id, kind) {
@@ -196,12 +196,12 @@ fn page(walk: &mut Walk<'_>) -> Result<Page, Bad> {
     Ok(page)
 }
 
-fn set(walk: &mut Walk<'_>, kind: u8, slot: &mut Option<i64>) -> Result<(), Bad> {
+fn set(walk: &mut Walk<'_>, kind: u8, slot: &mut Option<i64>) -> Result<(), Invalid> {
     *slot = Some(walk.integer(kind)?);
     Ok(())
 }
 
-fn length(walk: &mut Walk<'_>, kind: u8) -> Result<i64, Bad> {
+fn length(walk: &mut Walk<'_>, kind: u8) -> Result<i64, Invalid> {
     match walk.integer(kind)? {
         length if length < 0 => Err(CUT),
         length => Ok(length),

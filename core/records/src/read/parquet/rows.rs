@@ -106,9 +106,9 @@ impl Rows {
     }
 
     /// Counts the columns that the contract does not list.
-    pub fn count_unknown(&self, strangers: &mut ExtraFields) {
+    pub fn count_unknown(&self, extra_fields: &mut ExtraFields) {
         for path in &self.plan.unknown {
-            strangers.count("", path, self.len() as u64);
+            extra_fields.count("", path, self.len() as u64);
         }
     }
 
@@ -129,9 +129,9 @@ impl Table<'_> {
         row: usize,
         fields: &[Field],
         columns: &mut [Column],
-        strangers: &mut ExtraFields,
+        extra_fields: &mut ExtraFields,
     ) -> Result<(), Violation> {
-        strangers.clear();
+        extra_fields.clear();
         if self.rows.too_long {
             return Err(too_long());
         }
@@ -140,12 +140,12 @@ impl Table<'_> {
         }
         for ((field, column), cells) in fields.iter().zip(columns).zip(&self.cells) {
             let pushed = match cells {
-                Some(cells) => cells.push_within(row, field, column, strangers),
+                Some(cells) => cells.push_within(row, field, column, extra_fields),
                 None => value::push_missing(field, column, "the column is missing"),
             };
             pushed.map_err(|violation| violation.inside(&field.name))?;
         }
-        keep(&self.rest, row, strangers);
+        keep(&self.rest, row, extra_fields);
         Ok(())
     }
 }

@@ -81,9 +81,9 @@ fn read(bytes: &[u8]) -> Read {
 
 fn read_under(bytes: &[u8], contract: &Contract) -> Read {
     let mut read = Read::default();
-    let told = from_bytes(bytes, Format::Parquet, &Dialect::AS_FOUND, contract).unwrap();
-    for told in told {
-        match told {
+    let events = from_bytes(bytes, Format::Parquet, &Dialect::AS_FOUND, contract).unwrap();
+    for event in events {
+        match event {
             ReadEvent::Records(parsed) => {
                 let rows = parsed.batch.as_ref().map_or(0, RecordBatch::num_rows);
                 assert_eq!(rows + parsed.refused.len(), parsed.records as usize);
@@ -461,22 +461,22 @@ fn contracts_hold_for_columns_as_for_records() {
         [field.who.field.name]\ntype = \"string\"\npersonal = \"hash\"\n\
         [field.n]\ntype = \"integer\"\ndefault = 7\nmax = 8\n\
         [field.late]\ntype = \"integer\"\ndefault = 3\n";
-    let kept = read_under(&format!("unknown = \"keep\"\n{fields}"), &bytes);
-    let column = |name: &str| kept.batches[0].column_by_name(name).unwrap();
+    let read = read_under(&format!("unknown = \"keep\"\n{fields}"), &bytes);
+    let column = |name: &str| read.batches[0].column_by_name(name).unwrap();
     assert_eq!(shown(column("n"), 0), "7");
     assert_eq!(shown(column("late"), 0), "3");
     assert_eq!(shown(column("_rest"), 0), "{\"who.height\":180}");
     assert!(!shown(column("who"), 0).contains("Ada"));
     let unknown = [("who.height".to_string(), 2), ("z".to_string(), 2)];
-    assert_eq!(kept.unknown, unknown);
+    assert_eq!(read.unknown, unknown);
     // The message about the refused row contains no personal data.
-    assert_eq!(kept.refused.len(), 1);
+    assert_eq!(read.refused.len(), 1);
     assert!(
-        kept.refused[0].starts_with("2 n: 9 is above"),
+        read.refused[0].starts_with("2 n: 9 is above"),
         "{:?}",
-        kept.refused
+        read.refused
     );
-    assert!(!kept.refused[0].contains("Bob"), "{:?}", kept.refused);
+    assert!(!read.refused[0].contains("Bob"), "{:?}", read.refused);
     let refused = read_under(&format!("unknown = \"refuse\"\n{fields}"), &bytes).refused;
     assert_eq!(refused.len(), 2);
     assert!(
@@ -511,7 +511,7 @@ fn a_text_that_a_dictionary_repeats_is_not_multiplied_in_memory() {
 }
 
 #[test]
-fn what_is_no_parquet_is_told() {
+fn what_is_no_parquet_is_reported() {
     let check = |bytes: &[u8], words: &str| {
         let broken = read(bytes).broken.unwrap();
         assert!(broken.contains(words), "{broken}");

@@ -6,9 +6,9 @@
 //! <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>
 
 /// The reason why bytes are invalid.
-pub(super) type Bad = &'static str;
+pub(super) type Invalid = &'static str;
 
-const ENDS_EARLY: Bad = "it ends before its end";
+const ENDS_EARLY: Invalid = "it ends before its end";
 /// Maximum nesting of structs; those of Parquet are 6 deep.
 const DEPTH_MAX: u32 = 32;
 /// Maximum number of elements of one list; each takes some hundred bytes of memory.
@@ -44,13 +44,13 @@ impl<'a> Walk<'a> {
         self.bytes.len()
     }
 
-    fn byte(&mut self) -> Result<u8, Bad> {
+    fn byte(&mut self) -> Result<u8, Invalid> {
         let (first, rest) = self.bytes.split_first().ok_or(ENDS_EARLY)?;
         self.bytes = rest;
         Ok(*first)
     }
 
-    fn varint(&mut self) -> Result<u64, Bad> {
+    fn varint(&mut self) -> Result<u64, Invalid> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -63,7 +63,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads a signed integer.
-    pub fn integer(&mut self, kind: u8) -> Result<i64, Bad> {
+    pub fn integer(&mut self, kind: u8) -> Result<i64, Invalid> {
         if !matches!(kind, I16 | I32 | I64) {
             return Err("a number in it is none");
         }
@@ -71,14 +71,14 @@ impl<'a> Walk<'a> {
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
-    fn pass(&mut self, length: u64) -> Result<(), Bad> {
+    fn pass(&mut self, length: u64) -> Result<(), Invalid> {
         let length = usize::try_from(length).map_err(|_| ENDS_EARLY)?;
         self.bytes = self.bytes.get(length..).ok_or(ENDS_EARLY)?;
         Ok(())
     }
 
     /// Skips a value of this type.
-    pub fn skip(&mut self, kind: u8) -> Result<(), Bad> {
+    pub fn skip(&mut self, kind: u8) -> Result<(), Invalid> {
         match kind {
             TRUE | FALSE => Ok(()),
             BYTE => self.pass(1),
@@ -107,7 +107,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Skips an element of a list, in which, unlike in a field, a boolean is a byte.
-    fn element(&mut self, kind: u8) -> Result<(), Bad> {
+    fn element(&mut self, kind: u8) -> Result<(), Invalid> {
         match kind {
             TRUE | FALSE => self.pass(1),
             kind => self.skip(kind),
@@ -117,8 +117,8 @@ impl<'a> Walk<'a> {
     /// Reads a list; `each` reads an element.
     pub fn list(
         &mut self,
-        each: &mut dyn FnMut(&mut Self, u8) -> Result<(), Bad>,
-    ) -> Result<(), Bad> {
+        each: &mut dyn FnMut(&mut Self, u8) -> Result<(), Invalid>,
+    ) -> Result<(), Invalid> {
         let head = self.byte()?;
         let length = match head >> 4 {
             15 => self.varint()?,
@@ -136,8 +136,8 @@ impl<'a> Walk<'a> {
     /// Reads a struct; `each` gets the number and type of a field, and reads its value.
     pub fn fields(
         &mut self,
-        each: &mut dyn FnMut(&mut Self, i64, u8) -> Result<(), Bad>,
-    ) -> Result<(), Bad> {
+        each: &mut dyn FnMut(&mut Self, i64, u8) -> Result<(), Invalid>,
+    ) -> Result<(), Invalid> {
         if self.depth == DEPTH_MAX {
             return Err("it is nested too deep");
         }
@@ -163,7 +163,7 @@ impl<'a> Walk<'a> {
 mod tests {
     use super::*;
 
-    fn skip(bytes: &[u8]) -> Result<(), Bad> {
+    fn skip(bytes: &[u8]) -> Result<(), Invalid> {
         Walk::new(bytes).skip(STRUCT)
     }
 

@@ -43,10 +43,10 @@ fn rest_within(path: &str, values: &ArrayRef, fields: &[Field], out: &mut Vec<(S
 }
 
 /// Keeps the unlisted values of a row.
-pub(super) fn keep(rest: &[(String, ArrayRef)], row: usize, strangers: &mut ExtraFields) {
+pub(super) fn keep(rest: &[(String, ArrayRef)], row: usize, extra_fields: &mut ExtraFields) {
     for (name, values) in rest {
         if let Some(value) = value_of(values, row).filter(|value| !value.is_null()) {
-            strangers.keep(name, value);
+            extra_fields.keep(name, value);
         }
     }
 }

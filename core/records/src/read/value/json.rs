@@ -24,13 +24,13 @@ pub(in crate::read) fn read_record(
     line: &str,
     fields: &[Field],
     columns: &mut [Column],
-    strangers: &mut ExtraFields,
+    extra_fields: &mut ExtraFields,
 ) -> Result<(), Violation> {
     let rows = columns.first().map_or(0, Column::len);
-    strangers.clear();
+    extra_fields.clear();
     let mut cx = Context {
         violation: None,
-        strangers,
+        extra_fields,
         outer: String::new(),
         own: false,
     };
@@ -60,12 +60,12 @@ pub(in crate::read) fn read_value(
     text: &str,
     field: &Field,
     column: &mut Column,
-    strangers: &mut ExtraFields,
+    extra_fields: &mut ExtraFields,
 ) -> Result<(), Violation> {
     let rows = column.len();
     let mut cx = Context {
         violation: None,
-        strangers,
+        extra_fields,
         outer: field.name.clone(),
         own: false,
     };
@@ -91,7 +91,7 @@ pub(in crate::read) fn read_value(
 pub(super) fn push_own(value: &Value, field: &Field, column: &mut Column) -> Result<(), Violation> {
     let mut cx = Context {
         violation: None,
-        strangers: &mut ExtraFields::default(),
+        extra_fields: &mut ExtraFields::default(),
         outer: String::new(),
         own: true,
     };
@@ -146,7 +146,7 @@ fn broken(error: &serde_json::Error) -> Violation {
 /// The state of one record.
 struct Context<'a> {
     violation: Option<Violation>,
-    strangers: &'a mut ExtraFields,
+    extra_fields: &'a mut ExtraFields,
     /// Path of the current object, for names that the contract does not list.
     outer: String,
     /// True for a value of the contract itself, in the notation of contracts.
@@ -241,7 +241,7 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
         };
         let mut index = 0_usize;
         loop {
-            let kept = cx.strangers.kept();
+            let before = cx.extra_fields.len();
             let next = Item {
                 field: item,
                 column: items,
@@ -249,8 +249,8 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
             };
             match seq.next_element_seed(next) {
                 Ok(Some(())) => {
-                    if cx.strangers.kept() > kept {
-                        cx.strangers.within(kept, &format!("[{index}]"));
+                    if cx.extra_fields.len() > before {
+                        cx.extra_fields.within(before, &format!("[{index}]"));
                     }
                     index += 1;
                 }
@@ -329,29 +329,29 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
             cx: &mut *cx,
         })? {
             let index = match named {
-                Named::Field(index) => index,
-                Named::Around(name) if around.iter().any(|(other, _)| *other == name) => {
+                NameRole::Field(index) => index,
+                NameRole::Around(name) if around.iter().any(|(other, _)| *other == name) => {
                     let twice = Violation::new(Reason::BrokenJson, "the field is there twice");
                     return Err(cx.stop(twice.of(&name)));
                 }
-                Named::Around(name) => {
+                NameRole::Around(name) => {
                     around.push((name, map.next_value()?));
                     continue;
                 }
-                Named::Stranger if cx.strangers.policy == UnknownFields::Keep => {
+                NameRole::Stranger if cx.extra_fields.policy == UnknownFields::Keep => {
                     let value = map.next_value()?;
-                    cx.strangers.complete(value);
+                    cx.extra_fields.complete(value);
                     continue;
                 }
-                Named::Stranger => {
-                    map.next_value::<Unread>()?;
+                NameRole::Stranger => {
+                    map.next_value::<SkippedValue>()?;
                     continue;
                 }
             };
             let Some((field, column)) = fields.get(index).zip(columns.get_mut(index)) else {
                 return Err(A::Error::custom("there is no such field"));
             };
-            let kept = cx.strangers.kept();
+            let before = cx.extra_fields.len();
             if column.len() > rows {
                 let twice = Violation::new(Reason::BrokenJson, "the field is there twice");
                 return Err(cx.stop(twice.of(&field.name)));
@@ -364,8 +364,8 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
                 cx.within(&field.name);
                 return Err(error);
             }
-            if cx.strangers.kept() > kept {
-                cx.strangers.within(kept, &field.name);
+            if cx.extra_fields.len() > before {
+                cx.extra_fields.within(before, &field.name);
             }
             expected = index + 1;
         }
@@ -401,9 +401,9 @@ fn push_within(
     let mut found = fields.iter().zip(columns.iter_mut());
     let found = found.find(|(field, _)| field.key() == path);
     if let Some((field, column)) = found.filter(|(_, column)| column.len() == rows) {
-        let kept = cx.strangers.kept();
+        let before = cx.extra_fields.len();
         push_value(&value, field, column, cx).map_err(|found| found.inside(&field.name))?;
-        cx.strangers.within(kept, &field.name);
+        cx.extra_fields.within(before, &field.name);
         return Ok(());
     }
     match value {
@@ -413,10 +413,10 @@ fn push_within(
             }
         }
         value => {
-            cx.strangers.count(&cx.outer, path, 1);
-            match cx.strangers.policy {
+            cx.extra_fields.count(&cx.outer, path, 1);
+            match cx.extra_fields.policy {
                 UnknownFields::Count => {}
-                UnknownFields::Keep => cx.strangers.keep(path, value),
+                UnknownFields::Keep => cx.extra_fields.keep(path, value),
                 UnknownFields::Refuse => return Err(ExtraFields::refusal(path)),
             }
         }
@@ -426,15 +426,15 @@ fn push_within(
 
 /// A skipped value. Unlike serde's `IgnoredAny`, it goes through the parser, so the depth limit
 /// applies to the whole record, whatever the contract lists.
-struct Unread;
+struct SkippedValue;
 
-impl<'de> serde::Deserialize<'de> for Unread {
+impl<'de> serde::Deserialize<'de> for SkippedValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Self)
     }
 }
 
-impl<'de> Visitor<'de> for Unread {
+impl<'de> Visitor<'de> for SkippedValue {
     type Value = Self;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
@@ -477,7 +477,7 @@ impl<'de> Visitor<'de> for Unread {
 }
 
 /// The role of a name in the contract.
-enum Named {
+enum NameRole {
     /// A field, by its index.
     Field(usize),
     /// An object on the path of a field.
@@ -494,44 +494,46 @@ struct Key<'a, 'c> {
 }
 
 impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
-    type Value = Named;
+    type Value = NameRole;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Named, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<NameRole, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
 impl Visitor<'_> for Key<'_, '_> {
-    type Value = Named;
+    type Value = NameRole;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.write_str("a field name")
     }
 
-    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Named, E> {
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<NameRole, E> {
         if self
             .fields
             .get(self.expected)
             .is_some_and(|field| field.key() == name)
         {
-            return Ok(Named::Field(self.expected));
+            return Ok(NameRole::Field(self.expected));
         }
         if let Some(index) = self.fields.iter().position(|field| field.key() == name) {
-            return Ok(Named::Field(index));
+            return Ok(NameRole::Field(index));
         }
         if self.fields.iter().any(|field| field.is_within(name)) {
-            return Ok(Named::Around(name.to_string()));
+            return Ok(NameRole::Around(name.to_string()));
         }
         let Context {
-            strangers, outer, ..
+            extra_fields,
+            outer,
+            ..
         } = &mut *self.cx;
-        strangers.count(outer, name, 1);
-        match strangers.policy {
+        extra_fields.count(outer, name, 1);
+        match extra_fields.policy {
             UnknownFields::Count => {}
-            UnknownFields::Keep => strangers.keep(name, Value::Null),
+            UnknownFields::Keep => extra_fields.keep(name, Value::Null),
             UnknownFields::Refuse => return Err(self.cx.stop(ExtraFields::refusal(name))),
         }
-        Ok(Named::Stranger)
+        Ok(NameRole::Stranger)
     }
 }
 

@@ -40,10 +40,10 @@ fn check(lines: &[(&str, &str)]) {
     let contract = crate::contract::parse("t", "t.toml", CONTRACT).unwrap();
     let pseudonyms = Arc::new(Pseudonyms::new("t", None));
     let mut columns = column::columns(&contract.fields, &pseudonyms);
-    let mut strangers = ExtraFields::default();
+    let mut extra_fields = ExtraFields::default();
     let mut accepted = 0;
     for (line, expected) in lines {
-        let found = match read_record(line, &contract.fields, &mut columns, &mut strangers) {
+        let found = match read_record(line, &contract.fields, &mut columns, &mut extra_fields) {
             Ok(()) => {
                 accepted += 1;
                 "ok".to_string()
@@ -175,10 +175,10 @@ fn unknown_fields_are_counted_by_path() {
     let contract = crate::contract::parse("t", "t.toml", CONTRACT).unwrap();
     let pseudonyms = Arc::new(Pseudonyms::new("t", None));
     let mut columns = column::columns(&contract.fields, &pseudonyms);
-    let mut strangers = ExtraFields::default();
+    let mut extra_fields = ExtraFields::default();
     let line = r##"{"id":"1","#read(\"x\")":1,"steps":[{"at":"2026-01-01T00:00:00Z","who":1}]}"##;
-    read_record(line, &contract.fields, &mut columns, &mut strangers).unwrap();
-    let found: Vec<_> = strangers.counts.keys().map(String::as_str).collect();
+    read_record(line, &contract.fields, &mut columns, &mut extra_fields).unwrap();
+    let found: Vec<_> = extra_fields.counts.keys().map(String::as_str).collect();
     assert_eq!(found, ["#read(\"x\")", "steps.who"]);
 }
 

@@ -8,7 +8,7 @@ use crate::{
         column::Column,
         quarantine::{Reason, Violation},
         time,
-        value::{self, Checked, quoted},
+        value::{self, ValueResult, quoted},
     },
 };
 use std::borrow::Cow;
@@ -30,7 +30,7 @@ pub(in crate::read) fn push(
     field: &Field,
     column: &mut Column,
     origin: Origin,
-) -> Checked {
+) -> ValueResult {
     let notation = &field.notation;
     let own = origin == Origin::Contract;
     match field.kind {
@@ -106,7 +106,7 @@ pub(in crate::read) fn push(
 
 /// Appends a number to a field of another type: a time since 1970 or written in digits, or a word
 /// for true or false.
-pub(in crate::read) fn push_digits(text: &str, field: &Field, column: &mut Column) -> Checked {
+pub(in crate::read) fn push_digits(text: &str, field: &Field, column: &mut Column) -> ValueResult {
     let notation = &field.notation;
     let shown = || format!("number {text}");
     match field.kind {

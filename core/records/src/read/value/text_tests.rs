@@ -406,7 +406,7 @@ fn refused_times_name_what_is_accepted_and_the_line_to_add() {
 }
 
 #[test]
-fn values_of_personal_fields_are_read_and_not_told() {
+fn values_of_personal_fields_are_read_and_not_shown() {
     let text = "title = \"T\"\ndecimal = \",\"\n[field.x]\ntype = \"timestamp\"\nformat = \"%d/%m/%Y\"\n\
                 personal = \"drop\"\n[field.y]\ntype = \"number\"\npersonal = \"drop\"\n";
     let contract = contract::parse("t", "t.toml", text).unwrap();

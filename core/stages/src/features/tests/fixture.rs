@@ -62,7 +62,7 @@ fn days_are_as_pandas_says() {
                      "is_weekend", "is_month_end"],
         "cyclic": ["day_of_week", "day_of_year"],
     });
-    let analysis = made(known_records("2026-10-01T00:00:00"), "2026-12-31", params);
+    let analysis = features_of(known_records("2026-10-01T00:00:00"), "2026-12-31", params);
     check(frame_of(&analysis), include_str!("daily.csv"));
 }
 
@@ -76,7 +76,7 @@ fn hours_are_as_pandas_says_across_a_change_of_the_clocks() {
         "calendar": ["hour"], "cyclic": ["hour"],
     });
     let records = known_records("2026-10-16T23:00:00");
-    let analysis = made(records, "2026-10-27", params);
+    let analysis = features_of(records, "2026-10-27", params);
     check(frame_of(&analysis), include_str!("hourly.csv"));
 }
 

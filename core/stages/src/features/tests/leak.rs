@@ -76,7 +76,7 @@ fn changes(every: &str, present: bool, seed: u64) -> usize {
     }
     let time = if every == "hour" { "hour" } else { "day" };
     let of = |rows: &[_]| {
-        let analysis = made(records(rows), "2026-12-31", everything(every, present));
+        let analysis = features_of(records(rows), "2026-12-31", everything(every, present));
         rows_of(frame_of(&analysis), time)
     };
     let (before, after) = (of(&rows), of(&other));
@@ -91,12 +91,12 @@ fn changes(every: &str, present: bool, seed: u64) -> usize {
         time <= end.as_str()
     });
     let mut changed = 0;
-    let mut looked = 0;
+    let mut checked_rows = 0;
     for (key, features) in known {
-        looked += 1;
+        checked_rows += 1;
         changed += usize::from(after.get(key) != Some(features));
     }
-    assert!(looked > 5, "{looked} rows");
+    assert!(checked_rows > 5, "{checked_rows} rows");
     changed
 }
 

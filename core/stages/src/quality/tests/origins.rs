@@ -86,7 +86,7 @@ fn a_component_that_loses_more_than_others_is_found() {
 }
 
 #[test]
-fn a_column_nobody_has_is_said() {
+fn a_column_nobody_has_is_reported() {
     let analysis = with(refused(&[]), json!({"by": "team"})).expect("an analysis");
     assert!(
         analysis

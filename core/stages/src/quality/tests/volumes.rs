@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn the_contract_decides_when_it_expects_a_number() {
-    let check = |min: Option<f64>, max: Option<f64>, found: &[&str], said: &str| {
+    let check = |min: Option<f64>, max: Option<f64>, found: &[&str], sentence: &str| {
         // Eight records per day, without any change.
         let mut input = input("tickets", records("2026-08-03", 105, &["a"], |_, _| 8));
         let mut note = source(840, 0, 0);
@@ -14,7 +14,7 @@ fn the_contract_decides_when_it_expects_a_number() {
         let analysis = of(input);
         super::check(&analysis, found);
         let basis = &analysis.cell.tables[1].rows[3];
-        assert_eq!(plain(&format!("{} {}", basis[2], basis[5])), said);
+        assert_eq!(plain(&format!("{} {}", basis[2], basis[5])), sentence);
     };
     check(
         Some(5.0),
@@ -37,7 +37,7 @@ fn the_contract_decides_when_it_expects_a_number() {
 }
 
 #[test]
-fn without_a_contract_few_windows_say_nothing_and_a_flood_is_told() {
+fn without_a_contract_few_windows_say_nothing_and_a_flood_is_reported() {
     let volume = |days_before: usize, now: usize| {
         let frame = records("2026-11-09", 7, &["a"], |_, _| now);
         let before = jiff::civil::date(2026, 11, 9) - jiff::ToSpan::days(days_before as i64);

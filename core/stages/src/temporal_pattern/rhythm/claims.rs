@@ -2,7 +2,7 @@
 
 use super::{
     super::{Candidate, Data, EffectName, Group, severity, words},
-    Fitted, Rhythm, WEEKEND, WORKING,
+    Rhythm, RhythmFit, WEEKEND, WORKING,
     present::{chart_against_working, chart_of},
 };
 use crate::series::words::capitalised;
@@ -15,7 +15,7 @@ pub(super) fn best_candidate(
     data: &Data<'_>,
     rhythm: &Rhythm,
     group: &Group,
-    fitted: &Fitted,
+    fitted: &RhythmFit,
     chart: Option<usize>,
 ) -> Candidate {
     let p: Vec<f64> = fitted
@@ -45,7 +45,7 @@ pub(super) fn best_candidate(
         })
         .unwrap_or(0);
     let peers = (0..p.len()).filter(|c| holds(*c) && is_high(*c) == is_high(best));
-    let named = not_told_apart(data, fitted, best, peers);
+    let named = indistinguishable(data, fitted, best, peers);
     let all: Vec<usize> = (0..p.len()).collect();
     let comparison = compared(fitted, &named, &all);
     let when = rhythm.when(&named);
@@ -72,21 +72,21 @@ pub(super) fn best_candidate(
 }
 
 /// A category compared with all.
-fn against(fitted: &Fitted, category: usize) -> Comparison {
+fn against(fitted: &RhythmFit, category: usize) -> Comparison {
     fitted.against_all[category].unwrap_or(NO_DIFFERENCE)
 }
 
 /// Several categories compared with others, which may include them.
-fn compared(fitted: &Fitted, categories: &[usize], others: &[usize]) -> Comparison {
+fn compared(fitted: &RhythmFit, categories: &[usize], others: &[usize]) -> Comparison {
     let contrast = fitted.rates.contrast(categories, others, 0.95);
     contrast.unwrap_or(NO_DIFFERENCE)
 }
 
 /// A category, and its peers that differ in the same direction and are not proven to differ less:
 /// naming one alone would deny the others. In calendar order.
-fn not_told_apart(
+fn indistinguishable(
     data: &Data<'_>,
-    fitted: &Fitted,
+    fitted: &RhythmFit,
     best: usize,
     peers: impl Iterator<Item = usize>,
 ) -> Vec<usize> {
@@ -153,7 +153,7 @@ fn with_strongest(
 }
 
 /// Adds the ratio to all other categories.
-fn with_others(finding: Finding, fitted: &Fitted, named: &[usize]) -> Finding {
+fn with_others(finding: Finding, fitted: &RhythmFit, named: &[usize]) -> Finding {
     let others = (0..fitted.against_all.len()).filter(|category| !named.contains(category));
     let others: Vec<usize> = others.collect();
     with_ratio(
@@ -175,7 +175,7 @@ pub(super) fn weekday_candidates(
     data: &Data<'_>,
     rhythm: &Rhythm,
     group: &Group,
-    fitted: &Fitted,
+    fitted: &RhythmFit,
     chart: Option<usize>,
 ) -> Vec<Candidate> {
     let log = |c: Option<Comparison>| c.map_or(0.0, |c| c.estimate.max(1e-9).ln());
@@ -197,26 +197,26 @@ pub(super) fn weekday_candidates(
     let is_peak = |day: usize| {
         log(all[day]) > 0.0 && log(working[day]) >= least && p_all[day] < 0.05 && p[day] < 0.05
     };
-    let standing: Vec<usize> = WORKING.into_iter().filter(|day| stands_out(*day)).collect();
+    let distinct: Vec<usize> = WORKING.into_iter().filter(|day| stands_out(*day)).collect();
     let peaks: Vec<usize> = WORKING.into_iter().filter(|day| is_peak(*day)).collect();
     let surest = WORKING
         .into_iter()
         .min_by(|a, b| p[*a].total_cmp(&p[*b]))
         .unwrap_or(0);
-    let day = match (standing.is_empty(), strongest(&peaks)) {
+    let day = match (distinct.is_empty(), strongest(&peaks)) {
         (false, Some(peak)) => peak,
-        (false, None) => strongest(&standing).unwrap_or(surest),
+        (false, None) => strongest(&distinct).unwrap_or(surest),
         (true, _) => surest,
     };
-    let holds = !standing.is_empty();
+    let holds = !distinct.is_empty();
     let peers = if peaks.contains(&day) {
         &peaks
     } else {
-        &standing
+        &distinct
     };
     let same_side = |peer: &usize| log(working[*peer]) * log(working[day]) > 0.0;
     let peers = peers.iter().copied().filter(same_side);
-    let days = not_told_apart(data, fitted, day, peers);
+    let days = indistinguishable(data, fitted, day, peers);
     // The lowest day is named if it is proven to be below each of the others, with the numbers of
     // the table.
     let lowest = WORKING
@@ -241,12 +241,12 @@ pub(super) fn weekday_candidates(
         && p_of(weekend) < data.params.alpha
         && log(weekend) * of_working < 0.0
         && log(weekend).abs() > of_working.abs();
-    let told = NamedDays {
+    let named = NamedDays {
         days: &days,
         of_working: is_weekend_larger,
         lowest,
     };
-    let mut claim = day_candidate(data, rhythm, group, fitted, chart, told, sure);
+    let mut claim = day_candidate(data, rhythm, group, fitted, chart, named, sure);
     claim.large &= holds;
     if let (true, Some(judged), Some(shown)) = (
         same_side,
@@ -281,12 +281,12 @@ pub(super) fn weekday_candidates(
         .collect();
     let at = usize::from(p_single[1] < p_single[0]);
     let sure = (p_single[at], (2.0 * p_single[at]).min(1.0));
-    let told = NamedDays {
+    let named = NamedDays {
         days: &[WEEKEND[at]],
         of_working: false,
         lowest: None,
     };
-    let single = day_candidate(data, rhythm, group, fitted, chart, told, sure);
+    let single = day_candidate(data, rhythm, group, fitted, chart, named, sure);
     vec![single, claim]
 }
 
@@ -307,16 +307,16 @@ fn day_candidate(
     data: &Data<'_>,
     rhythm: &Rhythm,
     group: &Group,
-    fitted: &Fitted,
+    fitted: &RhythmFit,
     chart: Option<usize>,
-    told: NamedDays<'_>,
+    named: NamedDays<'_>,
     (p, adjusted): (f64, f64),
 ) -> Candidate {
     let NamedDays {
         days,
         of_working,
         lowest,
-    } = told;
+    } = named;
     let strongest = days.iter().copied().max_by(|a, b| {
         let log = |day: usize| against(fitted, day).estimate.max(1e-9).ln().abs();
         log(*a).total_cmp(&log(*b))
@@ -382,7 +382,7 @@ fn weekend_candidate(
     data: &Data<'_>,
     rhythm: &Rhythm,
     group: &Group,
-    fitted: &Fitted,
+    fitted: &RhythmFit,
     chart: Option<usize>,
     weekend: &Comparison,
     judged: &Comparison,
@@ -434,7 +434,7 @@ fn sentence(data: &Data<'_>, group: &Group, claim: &str) -> String {
 }
 
 /// Returns true if one category is proven to be below another.
-fn is_below(fitted: &Fitted, low: usize, high: usize, alpha: f64) -> bool {
+fn is_below(fitted: &RhythmFit, low: usize, high: usize, alpha: f64) -> bool {
     let contrast = fitted.rates.contrast(&[low], &[high], 0.95);
     contrast.is_some_and(|c| c.estimate < 1.0 && c.p < alpha)
 }
@@ -443,7 +443,7 @@ fn is_below(fitted: &Fitted, low: usize, high: usize, alpha: f64) -> bool {
 /// Tested pair by pair, without correction, because all must hold (Berger 1982).
 fn is_beyond_all(
     data: &Data<'_>,
-    fitted: &Fitted,
+    fitted: &RhythmFit,
     named: &[usize],
     all: &[usize],
     above: bool,
@@ -466,7 +466,7 @@ fn is_beyond_all(
 fn title(
     data: &Data<'_>,
     group: &Group,
-    fitted: &Fitted,
+    fitted: &RhythmFit,
     named: &[usize],
     comparison: &Comparison,
     than: &str,
@@ -488,7 +488,7 @@ fn title(
     statement(data, group, &format!("{claim} {when}"))
 }
 
-fn records(group: &Group, fitted: &Fitted) -> u64 {
+fn records(group: &Group, fitted: &RhythmFit) -> u64 {
     let events = fitted.rates.events.iter().sum::<f64>();
     if events.fract() == 0.0 && events <= group.records as f64 {
         events as u64
@@ -502,7 +502,7 @@ fn finding(
     data: &Data<'_>,
     rhythm: &Rhythm,
     group: &Group,
-    fitted: &Fitted,
+    fitted: &RhythmFit,
     comparison: &Comparison,
     what: &str,
 ) -> Finding {

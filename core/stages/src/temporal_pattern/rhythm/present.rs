@@ -1,6 +1,6 @@
 //! Presents rhythms as tables and charts.
 
-use super::{Fitted, Rhythm};
+use super::{Rhythm, RhythmFit};
 use crate::{
     series::words::{capitalised, chart_id, uncorrected},
     temporal_pattern::{Data, EffectName, Group, Line, words},
@@ -61,7 +61,7 @@ pub(super) fn rows_of(
     data: &Data<'_>,
     rhythm: &Rhythm,
     group: &Group,
-    fitted: &Fitted,
+    fitted: &RhythmFit,
     table: &mut Table,
     lines: &mut Vec<Line>,
 ) {
@@ -121,7 +121,7 @@ pub(super) fn chart_of(
     data: &Data<'_>,
     rhythm: &Rhythm,
     group: &Group,
-    fitted: &Fitted,
+    fitted: &RhythmFit,
     at: usize,
 ) -> Chart {
     let all = &fitted.against_all;
@@ -133,7 +133,7 @@ pub(super) fn chart_against_working(
     data: &Data<'_>,
     rhythm: &Rhythm,
     group: &Group,
-    fitted: &Fitted,
+    fitted: &RhythmFit,
     at: usize,
 ) -> Chart {
     let baseline = "the mean of working days";

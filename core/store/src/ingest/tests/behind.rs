@@ -34,13 +34,13 @@ impl Bench {
             .collect()
     }
 
-    fn take(&self, contract: &str) -> Ingested {
+    fn take(&self, contract: &str) -> Ingestion {
         let spec = Self::spec("raw/*.jsonl", contract);
         self.ingest_with(&spec, &Control::default()).unwrap()
     }
 
     /// Sorted rows of the quarantine: file, line and text.
-    fn refused(&self, found: &Ingested) -> Vec<String> {
+    fn refused(&self, found: &Ingestion) -> Vec<String> {
         let quarantine = found.quarantine.as_ref().unwrap();
         let columns = ["file", "line", "raw"].map(String::from).to_vec();
         let scan = Scan {

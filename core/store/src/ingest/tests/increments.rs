@@ -71,7 +71,7 @@ fn take(
     contract: &str,
     run: &str,
     patience: Option<u64>,
-) -> Option<Ingested> {
+) -> Option<Ingestion> {
     let spec = SourceSpec {
         required: false,
         ..Bench::spec("raw/**/*.jsonl", contract)
@@ -94,7 +94,7 @@ fn take(
     ended.ok().map(Result::unwrap)
 }
 
-fn consistent(bench: &Bench, lake: &Lake, found: &Ingested) {
+fn consistent(bench: &Bench, lake: &Lake, found: &Ingestion) {
     let note = &found.note;
     let rows = rows(bench, lake);
     let times = rows.iter().filter_map(|row| row.rsplit('|').next());
@@ -114,7 +114,7 @@ fn consistent(bench: &Bench, lake: &Lake, found: &Ingested) {
 
 /// The number of quarantined records; checks that each is of an existing file, and none is
 /// there twice.
-fn refused_places(bench: &Bench, lake: &Lake, found: &Ingested) -> u64 {
+fn refused_places(bench: &Bench, lake: &Lake, found: &Ingestion) -> u64 {
     let Some(quarantine) = &found.quarantine else {
         return 0;
     };
@@ -289,10 +289,10 @@ fn a_week_more_reads_that_week() {
         (found.note.records, found.note.accepted),
         (53 * 50, 53 * 50)
     );
-    let held = bench
+    let version = bench
         .runtime
-        .block_on(manifest::Held::read(&lake, "tickets"));
-    let objects = held.unwrap().unwrap().objects;
+        .block_on(manifest::SourceVersion::read(&lake, "tickets"));
+    let objects = version.unwrap().unwrap().objects;
     let new = objects.iter().filter(|object| object.run == "week");
     assert_eq!(
         new.map(|object| object.name.as_str()).collect::<Vec<_>>(),

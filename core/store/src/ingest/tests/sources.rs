@@ -115,7 +115,7 @@ fn at_once(names: &[&str], times: usize) {
     }
     text.push_str("{bad\n");
     let bench = Bench::new(&[("a.jsonl", text.as_bytes())]);
-    let found: Vec<Ingested> = std::thread::scope(|scope| {
+    let found: Vec<Ingestion> = std::thread::scope(|scope| {
         let running: Vec<_> = names
             .iter()
             .flat_map(|name| std::iter::repeat_n(name, times))

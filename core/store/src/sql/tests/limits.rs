@@ -7,11 +7,11 @@ fn queries_that_are_too_deep_or_long_are_refused_at_their_place() {
     let bench = Bench::new(1, 1);
     let schema = [("tickets".to_string(), batch(1).schema())];
     let refused = |query: String, words: &str| {
-        let told = tables(&query).unwrap_err().to_string();
-        assert!(told.contains(words), "{told}");
+        let message = tables(&query).unwrap_err().to_string();
+        assert!(message.contains(words), "{message}");
         let checked = bench.sql("UTC", 64 << 20).check(&query, &schema);
-        assert_eq!(checked.unwrap_err().to_string(), told);
-        assert_eq!(bench.query("UTC", &query).unwrap_err(), told);
+        assert_eq!(checked.unwrap_err().to_string(), message);
+        assert_eq!(bench.query("UTC", &query).unwrap_err(), message);
     };
     let sum = |n: usize| vec!["1"; n].join(" + ");
     let deep = "nested too deep (line 2, column 3 of the query); let a stage of its own";

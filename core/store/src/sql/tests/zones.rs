@@ -114,7 +114,7 @@ fn times_inside_of_lists_are_local_too() {
 #[test]
 fn dates_end_with_the_local_day() {
     let check = |zone: &str, end: &str, first_left_out: i32| {
-        let before = Before {
+        let before = TimeLimit {
             column: "day".into(),
             end: end.parse().unwrap(),
             timezone: zone.into(),

@@ -1,19 +1,19 @@
 //! Parses a URI: repository, branch, start time, and kind of records.
 
-use crate::{HistoryError, near::did_you_mean};
+use crate::{HistoryError, suggest::did_you_mean};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use std::{ffi::OsString, fmt, os::unix::ffi::OsStringExt, path::PathBuf};
 
 /// The kind of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub enum RecordKind {
     /// One record for each commit.
     Commits,
     /// One record for each file that a commit changes.
     FileChanges,
 }
 
-impl What {
+impl RecordKind {
     /// Its name in a URI.
     pub fn name(self) -> &'static str {
         match self {
@@ -25,7 +25,7 @@ impl What {
 
 /// Location of a repository.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Home {
+pub(crate) enum Location {
     /// A local folder.
     Folder(PathBuf),
     /// On a server.
@@ -47,9 +47,9 @@ pub(crate) struct Account {
 
 /// A parsed URI: which records of which repository.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Place {
-    home: Home,
-    what: What,
+pub struct RepositoryUri {
+    location: Location,
+    kind: RecordKind,
     branch: Option<String>,
     since: Option<Timestamp>,
 }
@@ -57,13 +57,13 @@ pub struct Place {
 const KEYS: [&str; 2] = ["branch", "since"];
 const SCHEMES: [&str; 3] = ["git+file", "git+https", "git+http"];
 
-impl Place {
+impl RepositoryUri {
     /// Parses `git+file:///folder`, `git+https://host/path` and `git+http://host/path`, followed by
     /// `?branch=…&since=…` and `#commits` or `#file_changes`.
     pub fn parse(uri: &str) -> Result<Self, HistoryError> {
         let uri = uri.trim();
         Parts::of(uri)
-            .and_then(Parts::place)
+            .and_then(Parts::resolve)
             .map_err(|reason| HistoryError::Uri {
                 uri: without_account(uri),
                 reason,
@@ -76,8 +76,8 @@ impl Place {
     }
 
     /// The kind of records.
-    pub fn what(&self) -> What {
-        self.what
+    pub fn kind(&self) -> RecordKind {
+        self.kind
     }
 
     /// The branch; `None` for the current one.
@@ -90,26 +90,26 @@ impl Place {
         self.since
     }
 
-    pub(crate) fn home(&self) -> &Home {
-        &self.home
+    pub(crate) fn location(&self) -> &Location {
+        &self.location
     }
 }
 
 /// The repository, without user and password.
-impl fmt::Display for Place {
+impl fmt::Display for RepositoryUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.home {
-            Home::Folder(path) => write!(f, "{}", path.display()),
-            Home::Server { url, .. } => f.write_str(url),
+        match &self.location {
+            Location::Folder(path) => write!(f, "{}", path.display()),
+            Location::Server { url, .. } => f.write_str(url),
         }
     }
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for RepositoryUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Place")
+        f.debug_struct("RepositoryUri")
             .field("home", &self.to_string())
-            .field("what", &self.what)
+            .field("kind", &self.kind)
             .field("branch", &self.branch)
             .field("since", &self.since)
             .finish()
@@ -148,16 +148,16 @@ impl<'a> Parts<'a> {
         Ok(parts)
     }
 
-    fn place(self) -> Result<Place, String> {
+    fn resolve(self) -> Result<RepositoryUri, String> {
         // The repository is parsed first: a `/` or `?` in a password must not be taken for a query.
-        let home = if self.scheme == "git+file" {
+        let location = if self.scheme == "git+file" {
             folder(self.rest)?
         } else {
             self.server()?
         };
-        let what = match self.fragment {
-            None | Some("commits") => What::Commits,
-            Some("file_changes") => What::FileChanges,
+        let kind = match self.fragment {
+            None | Some("commits") => RecordKind::Commits,
+            Some("file_changes") => RecordKind::FileChanges,
             Some(other) => {
                 return Err(format!(
                     "asks for {other:?}, which there is not{}; write #commits or #file_changes",
@@ -166,18 +166,18 @@ impl<'a> Parts<'a> {
             }
         };
         let (branch, since) = query(self.query)?;
-        Ok(Place {
-            home,
-            what,
+        Ok(RepositoryUri {
+            location,
+            kind,
             branch,
             since,
         })
     }
 
-    fn server(&self) -> Result<Home, String> {
+    fn server(&self) -> Result<Location, String> {
         let (authority, path) = self.rest.split_once('/').unwrap_or((self.rest, ""));
-        let behind = [Some(path), self.query, self.fragment];
-        if behind.iter().flatten().any(|part| part.contains('@')) {
+        let after_host = [Some(path), self.query, self.fragment];
+        if after_host.iter().flatten().any(|part| part.contains('@')) {
             return Err(
                 "has an @ behind the host; write it %40 there, and in a user or password write / as %2F, \
                  ? as %3F, # as %23 and @ as %40"
@@ -202,14 +202,14 @@ impl<'a> Parts<'a> {
             return Err("would send the password unprotected; use git+https:// for it".to_string());
         }
         let scheme = self.scheme.trim_start_matches("git+");
-        Ok(Home::Server {
+        Ok(Location::Server {
             url: format!("{scheme}://{host}/{path}"),
             account,
         })
     }
 }
 
-fn folder(path: &str) -> Result<Home, String> {
+fn folder(path: &str) -> Result<Location, String> {
     if !path.starts_with('/') {
         return Err("needs three slashes: git+file:///folder".to_string());
     }
@@ -217,7 +217,7 @@ fn folder(path: &str) -> Result<Home, String> {
     if path.contains(&0) {
         return Err("holds a NUL character; remove it".to_string());
     }
-    Ok(Home::Folder(OsString::from_vec(path).into()))
+    Ok(Location::Folder(OsString::from_vec(path).into()))
 }
 
 fn account_of(written: &str) -> Result<Account, String> {
@@ -314,15 +314,15 @@ fn since_of(value: &str) -> Result<Timestamp, String> {
 /// Splits a text at the first mark; the second part is `None` without one.
 fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
     text.split_once(mark)
-        .map_or((text, None), |(before, behind)| (before, Some(behind)))
+        .map_or((text, None), |(before, after)| (before, Some(after)))
 }
 
 /// Decodes `%HH` to bytes.
 fn decoded(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        rest = behind;
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
         if *first != b'%' {
             bytes.push(*first);
             continue;
@@ -344,8 +344,8 @@ fn decoded(text: &str) -> Result<Vec<u8>, String> {
 fn without_account(uri: &str) -> String {
     let is_folder = uri.starts_with("git+file://") || uri.starts_with("file://");
     match (uri.split_once("://"), uri.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, behind))) if !is_folder => format!("{scheme}://…@{behind}"),
-        (None, Some((_, behind))) => format!("…@{behind}"),
+        (Some((scheme, _)), Some((_, after))) if !is_folder => format!("{scheme}://…@{after}"),
+        (None, Some((_, after))) => format!("…@{after}"),
         _ => uri.to_string(),
     }
 }

@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn units_are_told_by_names() {
+    fn units_are_derived_from_names() {
         let check = |name: &str, range, expected: Option<&str>| {
             assert_eq!(unit(name, range).as_deref(), expected, "{name}");
         };

@@ -1,33 +1,36 @@
 //! Valid and invalid URIs.
 
-use crate::{Place, What};
+use crate::{RecordKind, RepositoryUri};
 
 fn wrong(uri: &str) -> String {
-    Place::parse(uri).expect_err(uri).to_string()
+    RepositoryUri::parse(uri).expect_err(uri).to_string()
 }
 
 #[test]
 fn uris_are_taken_apart() {
-    let place = Place::parse("git+file:///srv/repo").unwrap();
-    assert_eq!(place.to_string(), "/srv/repo");
-    assert_eq!(place.what(), What::Commits);
-    assert_eq!((place.branch(), place.since()), (None, None));
+    let uri = RepositoryUri::parse("git+file:///srv/repo").unwrap();
+    assert_eq!(uri.to_string(), "/srv/repo");
+    assert_eq!(uri.kind(), RecordKind::Commits);
+    assert_eq!((uri.branch(), uri.since()), (None, None));
     let uri = "git+https://host:8443/owner/repo.git?branch=release/1&since=2025-01-01#file_changes";
-    let place = Place::parse(uri).unwrap();
-    assert_eq!(place.to_string(), "https://host:8443/owner/repo.git");
-    assert_eq!(place.what(), What::FileChanges);
-    assert_eq!(place.branch(), Some("release/1"));
-    assert_eq!(place.since().unwrap().to_string(), "2025-01-01T00:00:00Z");
-    let place = Place::parse("git+file:///a%20b%3F%23/c?since=2025-01-01T02:00:00%2B02:00#commits");
-    let place = place.unwrap();
-    assert_eq!(place.to_string(), "/a b?#/c");
-    assert_eq!(place.since().unwrap().to_string(), "2025-01-01T00:00:00Z");
-    assert!(Place::parse("git+http://[::1]:80/repo").is_ok());
-    assert!(Place::is_meant_by("git+ssh://x") && !Place::is_meant_by("data/*.jsonl"));
+    let uri = RepositoryUri::parse(uri).unwrap();
+    assert_eq!(uri.to_string(), "https://host:8443/owner/repo.git");
+    assert_eq!(uri.kind(), RecordKind::FileChanges);
+    assert_eq!(uri.branch(), Some("release/1"));
+    assert_eq!(uri.since().unwrap().to_string(), "2025-01-01T00:00:00Z");
+    let uri =
+        RepositoryUri::parse("git+file:///a%20b%3F%23/c?since=2025-01-01T02:00:00%2B02:00#commits");
+    let uri = uri.unwrap();
+    assert_eq!(uri.to_string(), "/a b?#/c");
+    assert_eq!(uri.since().unwrap().to_string(), "2025-01-01T00:00:00Z");
+    assert!(RepositoryUri::parse("git+http://[::1]:80/repo").is_ok());
+    assert!(
+        RepositoryUri::is_meant_by("git+ssh://x") && !RepositoryUri::is_meant_by("data/*.jsonl")
+    );
 }
 
 #[test]
-fn mistakes_are_told_with_what_to_do() {
+fn mistakes_are_reported_with_what_to_do() {
     let cases = [
         ("git+ssh://host/repo", "git+ssh://, which is not read"),
         ("git+htps://host/repo", "did you mean `git+https`?"),
@@ -77,17 +80,17 @@ fn mistakes_are_told_with_what_to_do() {
         ),
     ];
     for (uri, expected) in cases {
-        let said = wrong(uri);
-        assert!(said.contains(expected), "{uri}: {said}");
+        let message = wrong(uri);
+        assert!(message.contains(expected), "{uri}: {message}");
     }
 }
 
 #[test]
 fn users_and_passwords_are_never_shown() {
-    let place = Place::parse("git+https://ann:s%40crt@host/repo?branch=main").unwrap();
-    let shown = format!("{place} {place:?}");
+    let uri = RepositoryUri::parse("git+https://ann:s%40crt@host/repo?branch=main").unwrap();
+    let shown = format!("{uri} {uri:?}");
     assert!(!shown.contains("ann") && !shown.contains("crt"), "{shown}");
-    assert_eq!(place.to_string(), "https://host/repo");
+    assert_eq!(uri.to_string(), "https://host/repo");
     let wrong_ones = [
         "git+https://ann:s3crt@host/repo#wrong",
         "git+https://ann:s3crt@host:x/repo",
@@ -106,10 +109,10 @@ fn users_and_passwords_are_never_shown() {
         "git+https://ann:s3%crt@host/repo",
     ];
     for uri in wrong_ones {
-        let said = wrong(uri);
+        let message = wrong(uri);
         let secret = ["ann", "s3", "crt"]
             .iter()
-            .find(|secret| said.contains(**secret));
-        assert_eq!(secret, None, "{uri}: {said}");
+            .find(|secret| message.contains(**secret));
+        assert_eq!(secret, None, "{uri}: {message}");
     }
 }

@@ -1,7 +1,7 @@
 //! Suggests the name that a misspelt one was probably meant to be.
 
 /// The candidate nearest to `name`, if it is near enough to be a typing error.
-pub fn near<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     candidates
         .into_iter()
@@ -18,5 +18,5 @@ pub fn near<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Op
 
 /// The sentence "Did you mean ...?" for an unknown name; empty without a suggestion.
 pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
-    near(name, candidates).map_or_else(String::new, |found| format!(", did you mean `{found}`?"))
+    nearest(name, candidates).map_or_else(String::new, |found| format!(", did you mean `{found}`?"))
 }
