@@ -85,18 +85,29 @@ fn heavy_dependencies_stay_where_they_belong() {
 }
 
 #[test]
-fn engine_sees_no_other_crate_but_domain_and_run() {
+fn crates_depend_on_those_before_them_only() {
     for (name, allowed) in [
         ("domain", &[][..]),
         ("stats", &["retrocast-domain"]),
         ("run", &["retrocast-domain"]),
-        ("engine", &["retrocast-domain", "retrocast-run"]),
+        (
+            "engine",
+            &["retrocast-domain", "retrocast-run", "retrocast-storage"],
+        ),
+        ("storage", &["retrocast-run"]),
+        ("accuracy", &["retrocast-stats"]),
         ("deliver", &["retrocast-domain", "retrocast-run"]),
         ("mail", &["retrocast-domain", "retrocast-run"]),
         ("simulate", &["retrocast-domain"]),
         ("history", &["retrocast-domain"]),
-        ("records", &["retrocast-domain", "retrocast-history"]),
-        ("store", &["retrocast-domain", "retrocast-records"]),
+        (
+            "records",
+            &["retrocast-domain", "retrocast-history", "retrocast-storage"],
+        ),
+        (
+            "store",
+            &["retrocast-domain", "retrocast-records", "retrocast-storage"],
+        ),
         ("stages", &["retrocast-domain", "retrocast-stats"]),
         ("render", &["retrocast-domain"]),
     ] {

@@ -18,6 +18,7 @@ use crate::{
     executor::{Clock, Environment, Executor, Failure, Progress, RunContext},
     fingerprint::{Components, Decision, identity},
     job::Job,
+    lease::{Holder, Lease, LeaseResponse, active_runs},
     outcome_store::{Last, OutcomeStore, Record},
 };
 use futures::FutureExt as _;
@@ -28,11 +29,7 @@ use retrocast_run::{
     files::{JOB, JOURNAL, PLAN, is_mail, write_whole},
     plan::short,
 };
-use retrocast_storage::{
-    Holder, LakeFiles, Lease, Mirror,
-    lease::{LeaseResponse, active_runs},
-    mirror::RunUpload,
-};
+use retrocast_storage::{LakeFiles, Mirror, mirror::RunUpload};
 use scheduler::Scheduler;
 use serde_json::Value;
 use std::{

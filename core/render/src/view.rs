@@ -24,7 +24,7 @@ use data::{PlanView, ProvenanceView, SourceView};
 use effect::EffectView;
 use finding::FindingView;
 use kpi::KpiView;
-use recommendation::RecommendationView;
+use recommendation::Recommended;
 use retrocast_domain::{
     Cell, Chapter, Chart, ChartKind, Finding, Report, ReportStatus, Severity, Window,
     number::{percent, plural},
@@ -45,8 +45,6 @@ pub const WORD: f64 = 20.0;
 const CHARTS_MAX: usize = 6;
 const FORECASTS_MAX: usize = 3;
 const EFFECTS_MAX: usize = 8;
-/// Recommendations on the improvements page.
-const RECOMMENDATIONS_MAX: usize = 3;
 /// With more rows than these, the page has no space for a drawing.
 const PROOF_EFFECTS_MAX: usize = 5;
 const TABLE_ROWS_MAX: usize = 10;
@@ -97,10 +95,8 @@ pub struct View {
     effects: Vec<EffectView>,
     /// The effects in short form, for the improvements page.
     ledger: Vec<EffectView>,
-    /// Open recommendations on the improvements page.
-    recommendations: Vec<RecommendationView>,
-    /// Number of further open recommendations.
-    recommendations_more: u64,
+    /// Open recommendations.
+    recommendations: Recommended,
     /// True if improvements were looked for.
     measured: bool,
     /// The drawing of one improvement, for the short ledger.
@@ -179,7 +175,6 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
         .take(EFFECTS_MAX)
         .map(|e| effect::effect(e, 60))
         .collect();
-    let recommended = recommendation::open(&report.cells);
     let mut notes = extra_notes;
     notes.extend(
         report
@@ -278,18 +273,13 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
             .map(|chart| drawings.add(chart, WIDE, true)),
         ledger,
         effects,
-        recommendations: recommended
-            .iter()
-            .take(RECOMMENDATIONS_MAX)
-            .map(|one| recommendation::recommendation(one))
-            .collect(),
-        recommendations_more: recommended.len().saturating_sub(RECOMMENDATIONS_MAX) as u64,
+        recommendations: recommendation::recommended(&report.cells),
         measured: has_effects(report),
         glossary: Vec::new(),
     };
     let words = serde_json::to_value(&view).unwrap_or_default();
     let view = View {
-        glossary: glossary::glossary(&words, &table_headings(&view)),
+        glossary: glossary::glossary(&words, &glossary::table_headings(&view)),
         ..view
     };
     RenderedView {
@@ -431,21 +421,6 @@ pub(crate) fn has_improvements(report: &Report) -> bool {
 fn has_effects(report: &Report) -> bool {
     let mut cells = report.cells.iter();
     !report.effects.is_empty() || cells.any(|cell| cell.chapter == Chapter::Improvements)
-}
-
-/// Headings of the technical report's own tables, if it has them.
-fn table_headings(view: &View) -> Vec<&'static str> {
-    let parts: [(bool, &[&str]); 4] = [
-        (!view.kpis.is_empty(), &["95 % interval"]),
-        (!view.findings.is_empty(), &["Severity"]),
-        (!view.sources.is_empty(), &["Left out", "Duplicates"]),
-        (
-            !view.effects.is_empty(),
-            &["95 % interval", "p", "Controls"],
-        ),
-    ];
-    let printed = parts.into_iter().filter(|(is_printed, _)| *is_printed);
-    printed.flat_map(|(_, words)| words).copied().collect()
 }
 
 /// States how many of the headlines are new.

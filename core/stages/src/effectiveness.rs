@@ -67,7 +67,7 @@ mod tests;
 mod worth;
 
 use calibration::Calibration;
-use measure::{judge, line_of};
+use measure::{Outcome, judge, line_of};
 use present::{Reporter, did};
 use register::{Improvement, WHOLE, read};
 use tables::frame_of;
@@ -257,7 +257,11 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         return Ok(Analysis { cell, frame: None });
     }
     let judged = judge(context, &params, &lines, &improvements);
-    cell.caveats.extend(Calibration::of(&judged).words());
+    let estimates = judged.iter().filter_map(|one| match &one.outcome {
+        Outcome::Measured(measured) => Some(&measured.estimate),
+        _ => None,
+    });
+    cell.caveats.extend(Calibration::of(estimates).words());
     let evidence = vec![
         lines.evidence.clone(),
         Evidence {

@@ -13,10 +13,12 @@
 //! skipped by the filter.
 
 mod family;
+mod linear;
 
 pub(crate) use family::{Family, Line, Regression};
 
 use crate::describe::{mean, sd};
+use linear::{backward, cholesky, dot, forward};
 
 /// A model of the errors, in units of their variance without the random walk.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -239,10 +241,6 @@ fn scale(values: &[f64]) -> (f64, f64) {
     (mean(values), if sd > 0.0 { sd } else { 1.0 })
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
 /// A regression with independent errors: the Cholesky factor of its normal equations.
 struct Fit {
     /// Lower Cholesky factor of the cross-products of the regressors, row by row.
@@ -355,49 +353,6 @@ fn fit(model: &Model, values: &[Option<f64>], rows: &Rows, keep: bool) -> Option
         spread,
         states,
     })
-}
-
-/// Factors a symmetric matrix, given by its lower triangle, in place; returns the logarithm of its
-/// determinant, or `None` if it is singular.
-fn cholesky(matrix: &mut [f64], size: usize) -> Option<f64> {
-    let mut log_determinant = 0.0;
-    for i in 0..size {
-        let (above, line) = matrix.split_at_mut(i * size);
-        for (j, other) in above.chunks_exact(size).enumerate() {
-            line[j] = (line[j] - dot(&line[..j], &other[..j])) / other[j];
-        }
-        let rest = line[i] - dot(&line[..i], &line[..i]);
-        if rest <= line[i] * 1e-10 {
-            return None;
-        }
-        line[i] = rest.sqrt();
-        log_determinant += rest.ln();
-    }
-    Some(log_determinant)
-}
-
-/// Solves `L x = b`.
-fn forward(triangle: &[f64], b: &[f64]) -> Vec<f64> {
-    let size = b.len();
-    let mut x = b.to_vec();
-    for i in 0..size {
-        let line = &triangle[i * size..=i * size + i];
-        x[i] = (x[i] - dot(&line[..i], &x)) / line[i];
-    }
-    x
-}
-
-/// Solves `L' x = b`.
-fn backward(triangle: &[f64], b: &[f64]) -> Vec<f64> {
-    let size = b.len();
-    let mut x = b.to_vec();
-    for i in (0..size).rev() {
-        x[i] /= triangle[i * size + i];
-        for j in 0..i {
-            x[j] -= triangle[i * size + j] * x[i];
-        }
-    }
-    x
 }
 
 /// Weighs the models by their likelihood. The controls are at least as long as the values.

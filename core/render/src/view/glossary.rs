@@ -1,5 +1,6 @@
 //! The glossary: terms that readers may not know, limited to those that a report uses.
 
+use super::View;
 use serde_json::Value;
 
 /// A term, the words that indicate its use, and its meaning.
@@ -120,6 +121,21 @@ pub(super) fn glossary(view: &Value, headings: &[&str]) -> Vec<[&'static str; 2]
         .filter(|term| term.words.iter().any(occurs))
         .map(|term| [term.name, term.meaning])
         .collect()
+}
+
+/// Headings of the technical report's own tables, if it has them.
+pub(super) fn table_headings(view: &View) -> Vec<&'static str> {
+    let parts: [(bool, &[&str]); 4] = [
+        (!view.kpis.is_empty(), &["95 % interval"]),
+        (!view.findings.is_empty(), &["Severity"]),
+        (!view.sources.is_empty(), &["Left out", "Duplicates"]),
+        (
+            !view.effects.is_empty(),
+            &["95 % interval", "p", "Controls"],
+        ),
+    ];
+    let printed = parts.into_iter().filter(|(is_printed, _)| *is_printed);
+    printed.flat_map(|(_, words)| words).copied().collect()
 }
 
 #[cfg(test)]

@@ -5,12 +5,35 @@ use retrocast_domain::{Cell, Recommendation, RecommendationState, number};
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
-pub(super) struct RecommendationView {
+struct RecommendationView {
     title: String,
     /// The finding that it answers.
     evidence: String,
     /// Its expected effect, its effort and its risk.
     promise: String,
+}
+
+/// Open recommendations on the improvements page.
+const SHOWN_MAX: usize = 3;
+
+/// The open recommendations of a report.
+#[derive(Debug, Serialize)]
+pub(super) struct Recommended {
+    shown: Vec<RecommendationView>,
+    /// Number of further ones.
+    more: u64,
+}
+
+pub(super) fn recommended(cells: &[Cell]) -> Recommended {
+    let open = open(cells);
+    Recommended {
+        shown: open
+            .iter()
+            .take(SHOWN_MAX)
+            .map(|one| recommendation(one))
+            .collect(),
+        more: open.len().saturating_sub(SHOWN_MAX) as u64,
+    }
 }
 
 /// The open recommendations of all stages, the most promising first.
@@ -23,7 +46,7 @@ pub(super) fn open(cells: &[Cell]) -> Vec<&Recommendation> {
     open
 }
 
-pub(super) fn recommendation(one: &Recommendation) -> RecommendationView {
+fn recommendation(one: &Recommendation) -> RecommendationView {
     let days = match one.effort_days {
         1.0 => "1 day".to_string(),
         days => format!("{} days", number::sensible(days)),

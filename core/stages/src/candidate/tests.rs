@@ -4,6 +4,7 @@ use super::*;
 use crate::series::test_data::{self, input, times};
 use jiff::{ToSpan as _, civil::date};
 use polars::prelude::{Column, DataFrame};
+use retrocast_domain::Severity;
 use serde_json::json;
 
 /// Daily counts with a weekly season; from a day on a factor applies.

@@ -1,14 +1,13 @@
 //! How often the test of effects fires on the user's own history, where nothing was changed.
 
-use super::measure::{EffectMeasurement, Measurement, Outcome};
-use retrocast_domain::{Verdict, number};
+use retrocast_domain::number;
 use retrocast_stats::{distribution::t_quantile, effect::Estimate, test::binomial_p};
 
 /// Level of the test.
 const ALPHA: f64 = 0.05;
 /// Share of placebo dates on which a test of that level may fire.
 const TOLERATED: f64 = 0.07;
-/// Below this many independent placebo dates nothing is said of their share.
+/// Below this many independent placebo dates their share is not printed.
 const INDEPENDENT_MIN: f64 = 20.0;
 
 /// Placebo dates of all effects of a stage.
@@ -19,33 +18,20 @@ pub(super) struct Calibration {
     independent: f64,
 }
 
-/// Takes proof from a verdict whose test fires too often on the metric's own history.
-pub(super) fn check(measured: &mut EffectMeasurement) {
-    if measured.verdict.is_proven() && Calibration::of_one(&measured.estimate).is_unreliable() {
-        measured.verdict = Verdict::Unclear;
-        let text = "The test fires too often on dates without a change in this metric, so that no effect of it \
-                    is called proven.";
-        measured.caveats.push(text.to_string());
-    }
-}
-
 impl Calibration {
     /// Counts the placebo dates of all effects on which the corrected test would have called nothing an
     /// effect.
-    pub(super) fn of(judged: &[Measurement]) -> Self {
-        let mut all = Self::default();
-        for one in judged {
-            if let Outcome::Measured(measured) = &one.outcome {
-                let one = Self::of_one(&measured.estimate);
-                all.fired += one.fired;
-                all.dates += one.dates;
-                all.independent += one.independent;
-            }
-        }
-        all
+    pub(super) fn of<'a>(estimates: impl Iterator<Item = &'a Estimate>) -> Self {
+        estimates
+            .map(Self::of_one)
+            .fold(Self::default(), |all, one| Self {
+                dates: all.dates + one.dates,
+                fired: all.fired + one.fired,
+                independent: all.independent + one.independent,
+            })
     }
 
-    fn of_one(estimate: &Estimate) -> Self {
+    pub(super) fn of_one(estimate: &Estimate) -> Self {
         let calibration = &estimate.calibration;
         let limit = calibration.factor * t_quantile(1.0 - ALPHA / 2.0, calibration.freedom);
         Self {
@@ -64,7 +50,7 @@ impl Calibration {
     }
 
     /// Returns true if the test fires more often than chance explains: its verdicts cannot be relied upon.
-    fn is_unreliable(self) -> bool {
+    pub(super) fn is_unreliable(self) -> bool {
         // Dates that overlap count as often as they are independent.
         let n = self.independent.round().min(self.dates as f64);
         self.independent >= INDEPENDENT_MIN
@@ -72,7 +58,7 @@ impl Calibration {
             && binomial_p((self.share() * n).round(), n, ALPHA) < ALPHA
     }
 
-    /// What it says of the test, for the report.
+    /// The share for the report.
     pub(super) fn words(self) -> Option<String> {
         if self.independent < INDEPENDENT_MIN {
             return None;

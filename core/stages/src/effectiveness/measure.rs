@@ -1,7 +1,8 @@
 //! Measures the effect of an improvement: selects days and controls, and judges.
 
 use super::{
-    Controls, Params, calibration,
+    Controls, Params,
+    calibration::Calibration,
     onset::{Onset, onset},
     register::{Improvement, WHOLE},
 };
@@ -46,6 +47,10 @@ pub(super) struct EffectMeasurement {
 
 /// Minimum number of days before a change, real or placebo.
 const PRE_MIN: usize = 42;
+
+/// The caveat of an effect whose test cannot be relied upon.
+const FIRES_TOO_OFTEN: &str = "The test fires too often on dates without a change in this metric, so that no effect of \
+                               it is called proven.";
 
 /// Maximum number of controls of one improvement.
 const CONTROLS_MAX: usize = 3;
@@ -170,7 +175,13 @@ pub(super) fn measure(
                 end,
                 controls: controls.iter().map(|line| line.label.clone()).collect(),
             };
-            calibration::check(&mut measured);
+            // Proof is taken from a test that fires too often on the metric's own history.
+            if measured.verdict.is_proven()
+                && Calibration::of_one(&measured.estimate).is_unreliable()
+            {
+                measured.verdict = Verdict::Unclear;
+                measured.caveats.push(FIRES_TOO_OFTEN.to_string());
+            }
             Outcome::Measured(Box::new(measured))
         }
         Err(error) => Outcome::Not(error.to_string()),

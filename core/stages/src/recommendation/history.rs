@@ -76,7 +76,7 @@ impl History {
         let first = answer.findings.first();
         let severity = first.map_or(Severity::Info, |finding| finding.severity);
         let rows = self.earlier.get(&id).map_or(&[][..], Vec::as_slice);
-        // It goes on while no more than one window lies between two runs that make it.
+        // It continues while no more than one window lies between two runs that make it.
         let window = &context.window;
         let (start, end) = (window.start_instant(), window.end_instant());
         let still = start - (end - start);

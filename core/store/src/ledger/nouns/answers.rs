@@ -1,0 +1,211 @@
+//! Nouns of answers to findings: health, recommendations, decisions, improvements.
+
+use super::{COUNT, DAY, EVENT, FLAG, NUMBER, Noun, TEXT, TIME};
+use retrocast_domain::result::column;
+
+/// Health of components.
+pub const HEALTH: Noun = Noun {
+    name: "health",
+    table: "ledger.health",
+    title: "Health over time",
+    description: "Score of each component, and overall.",
+    columns: &[
+        column("stage", TEXT, "", "Stage that scored it."),
+        column("component", TEXT, "", "Component; overall for the whole."),
+        column("score", NUMBER, "points", "0 to 100."),
+        column(
+            "state",
+            TEXT,
+            "",
+            "excellent, good, needs_attention or critical.",
+        ),
+        column(
+            "poor_times",
+            COUNT,
+            "windows",
+            "Windows in a row in which it needed attention or was critical.",
+        ),
+        column(
+            "falls",
+            COUNT,
+            "windows",
+            "Windows in a row in which the score fell.",
+        ),
+    ],
+    of_runs: true,
+    identity: None,
+};
+
+/// Recommendations, in any state.
+pub const RECOMMENDATIONS: Noun = Noun {
+    name: "recommendations",
+    table: "ledger.recommendations",
+    title: "Recommendations over time",
+    description: "Recommendations of each run with their state at that time.",
+    columns: &[
+        column(
+            "id",
+            TEXT,
+            "",
+            "Identity of the recommendation: equal in each run that makes it.",
+        ),
+        column(
+            "state",
+            TEXT,
+            "",
+            "open, proposed, accepted, implemented, closed, rejected or expired.",
+        ),
+        column("stage", TEXT, "", "Stage that made it."),
+        column("rule", TEXT, "", "Rule that made it."),
+        column("title", TEXT, "", "The action."),
+        column("category", TEXT, "", "Category."),
+        column(
+            "component",
+            TEXT,
+            "",
+            "Component that it changes; all for all.",
+        ),
+        column("metric", TEXT, "", "Measure that it is meant to change."),
+        column(
+            "priority",
+            NUMBER,
+            "percent per day of work",
+            "Expected effect × confidence × past success ÷ effort.",
+        ),
+        column(
+            "expected",
+            NUMBER,
+            "share",
+            "Expected relative change of the metric.",
+        ),
+        column("expected_lower", NUMBER, "share", "Lower end of its range."),
+        column("expected_upper", NUMBER, "share", "Upper end of its range."),
+        column(
+            "confidence",
+            NUMBER,
+            "",
+            "Confidence in the finding, 0 to 1.",
+        ),
+        column(
+            "past_worked",
+            COUNT,
+            "",
+            "Earlier improvements of the category that work.",
+        ),
+        column(
+            "past_judged",
+            COUNT,
+            "",
+            "Earlier improvements of the category that were measured.",
+        ),
+        column("effort_days", NUMBER, "days", "Work."),
+        column("risk", TEXT, "", "Risk: low, medium or high."),
+        column("severity", TEXT, "", "Severity of the most severe finding."),
+        column(
+            "since",
+            TEXT,
+            "",
+            "Window of the first run of the present row of runs that make it.",
+        ),
+        column("times", COUNT, "runs", "Runs in that row."),
+        column("expires", TEXT, "", "Last day on which it is recommended."),
+        column(
+            "finding",
+            TEXT,
+            "",
+            "The most severe finding that it answers.",
+        ),
+        column("evidence", TEXT, "", "Sentence of that finding."),
+    ],
+    of_runs: true,
+    identity: Some("id"),
+};
+
+/// Decisions of people.
+pub const DECISIONS: Noun = Noun {
+    name: "decisions",
+    table: "ledger.decisions",
+    title: "Decisions",
+    description: "Decisions of people, one event each; the last one on a key is in force.",
+    columns: &[
+        column("time", TIME, "", "Time of the decision."),
+        column("who", TEXT, "", "Person or team that decided."),
+        column(
+            "noun",
+            TEXT,
+            "",
+            "Table of the item: findings, kpis or effects.",
+        ),
+        column(
+            "key",
+            TEXT,
+            "",
+            "Item: the id of a finding, the metric of a key figure, the improvement.",
+        ),
+        column(
+            "decision",
+            TEXT,
+            "",
+            "The decision, such as accepted or dismissed.",
+        ),
+        column("why", TEXT, "", "Reason."),
+        column(EVENT, TEXT, "", "Identity of the event."),
+    ],
+    of_runs: false,
+    identity: None,
+};
+
+/// The register of improvements.
+pub const IMPROVEMENTS: Noun = Noun {
+    name: "improvements",
+    table: "ledger.improvements",
+    title: "Register of improvements",
+    description: "Improvements after each change of state; queries see the last state of each.",
+    columns: &[
+        column("id", TEXT, "", "Identity of the improvement."),
+        column(
+            "state",
+            TEXT,
+            "",
+            "proposed, accepted, rejected, implemented or closed.",
+        ),
+        column("time", TIME, "", "Time of the change of state."),
+        column("who", TEXT, "", "Person or team that changed the state."),
+        column("why", TEXT, "", "Reason."),
+        column("title", TEXT, "", "Title."),
+        column(
+            "category",
+            TEXT,
+            "",
+            "Category, such as configuration or scaling.",
+        ),
+        column("owner", TEXT, "", "Person or team that makes it."),
+        column("component", TEXT, "", "Component; null for all."),
+        column("metric", TEXT, "", "Metric that it is meant to change."),
+        column(
+            "expected_relative",
+            NUMBER,
+            "share",
+            "Expected relative change of the metric.",
+        ),
+        column(
+            "lower_is_better",
+            FLAG,
+            "",
+            "Whether less of the metric is better.",
+        ),
+        column("date", DAY, "", "First day after the change."),
+        column("cost", NUMBER, "", "Cost of making it."),
+        column("link", TEXT, "", "Link to a ticket or a change request."),
+        column("finding", TEXT, "", "Finding that it answers."),
+        column(
+            "recommendation",
+            TEXT,
+            "",
+            "Recommendation that it came of.",
+        ),
+        column(EVENT, TEXT, "", "Identity of the event."),
+    ],
+    of_runs: false,
+    identity: None,
+};
