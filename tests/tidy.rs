@@ -88,6 +88,7 @@ fn engine_sees_no_other_crate_but_domain_and_run() {
     for (name, allowed) in [
         ("domain", &[][..]),
         ("stats", &["retrocast-domain"]),
+        ("accuracy", &["retrocast-stats"]),
         ("run", &["retrocast-domain"]),
         ("engine", &["retrocast-domain", "retrocast-run"]),
         ("deliver", &["retrocast-domain", "retrocast-run"]),

@@ -190,3 +190,67 @@ impl Scores {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// Writes half-hourly values of a daily wave; some rows get another value.
+    fn write(path: &Path, rows: i32, changed: impl Fn(i32) -> Option<f64>) {
+        let mut text = "timestamp,value\n".to_string();
+        for row in 0..rows {
+            let wave = 10.0 + (f64::from(row % 48) / 48.0 * std::f64::consts::TAU).sin();
+            let value = wave + f64::from(row * 7919 % 101) / 500.0;
+            let seconds = i64::from(row) * 1800;
+            text += &format!("{seconds},{}\n", changed(row).unwrap_or(value));
+        }
+        fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn planted_outages_are_measured() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path();
+        write(&data.join("a.csv"), 2000, |row| {
+            (1500..1540).contains(&row).then_some(0.0)
+        });
+        write(&data.join("b.csv"), 1000, |_| None);
+        write(&data.join("c.csv"), 300, |_| None);
+        let labels = data.join("labels.json");
+        // Row 1498 to row 1545.
+        let window = r#"["1970-02-01 05:00:00", "1970-02-02 04:30:00"]"#;
+        fs::write(&labels, format!(r#"{{"a.csv": [{window}], "b.csv": []}}"#)).unwrap();
+        let evaluation = evaluate_anomaly(data, &labels, Method::Router).unwrap();
+        assert_eq!(evaluation.unlabelled, ["c.csv"]);
+        assert_eq!(evaluation.vus_pr.series, 1);
+        assert!(evaluation.vus_pr.mean.unwrap() > 0.6, "{evaluation:?}");
+        let nab = &evaluation.nab;
+        assert!(nab.standard.unwrap() > 90.0 && nab.online, "{nab:?}");
+        assert_eq!((nab.windows, nab.detected, nab.false_alarms), (1, 1, 0));
+        assert!(nab.standard_fixed.unwrap() <= nab.standard.unwrap());
+        assert_eq!(evaluation.files[1].vus_pr, None);
+        let json = serde_json::to_value(&evaluation).unwrap();
+        assert_eq!(json["nab"]["standard"].as_f64(), nab.standard);
+        assert_eq!(json["vus_pr"]["mean"].as_f64(), evaluation.vus_pr.mean);
+        let poly = evaluate_anomaly(data, &labels, Method::Poly).unwrap();
+        assert!(!poly.nab.online && poly.method == "poly");
+    }
+
+    #[test]
+    fn without_windows_there_is_no_score() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder.path().join("a.csv"), 200, |_| None);
+        let labels = folder.path().join("labels.json");
+        fs::write(&labels, r#"{"a.csv": []}"#).unwrap();
+        let evaluation =
+            evaluate_anomaly(folder.path(), &labels, Method::WindowedGaussian).unwrap();
+        assert_eq!(evaluation.nab.standard, None);
+        assert_eq!(evaluation.vus_pr.mean, None);
+        assert!(
+            serde_json::to_string(&evaluation)
+                .unwrap()
+                .contains("\"threshold\":null")
+        );
+    }
+}

@@ -21,12 +21,19 @@ pub fn score(surprise: f64, n: usize) -> f64 {
     surprise.max(0.0) / (surprise.max(0.0) + unit)
 }
 
-/// Calibrates the raw scores of a whole series by each other.
-pub(super) fn calibrate(raw: &[f64]) -> Vec<f64> {
+/// `-ln p` of the raw scores of a whole series, each among all of them.
+pub(super) fn surprises(raw: &[f64]) -> Vec<f64> {
     let sorted = crate::describe::sorted(raw);
     let tail = Tail::new(&sorted);
-    let known = |raw: &f64| score(tail.surprise(*raw, &sorted), sorted.len());
-    raw.iter().map(known).collect()
+    raw.iter().map(|raw| tail.surprise(*raw, &sorted)).collect()
+}
+
+/// The same as scores from 0 to 1.
+pub(super) fn calibrate(raw: &[f64]) -> Vec<f64> {
+    let surprises = surprises(raw).into_iter();
+    surprises
+        .map(|surprise| score(surprise, raw.len()))
+        .collect()
 }
 
 /// Where the tail starts, and the mean excess in it.
@@ -115,5 +122,63 @@ impl SortedRing {
         let at = self.sorted.partition_point(|v| v.total_cmp(&value).is_lt());
         self.sorted.insert(at, value);
         self.in_time.push_back(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_say_how_rare_a_value_is() {
+        for (surprise, n, want) in [
+            (0.0, 100, 0.0),
+            (-1.0, 100, 0.0),
+            (100_f64.ln(), 100, 0.5),
+            (2.0 * 100_f64.ln(), 100, 2.0 / 3.0),
+            (3.0 * 100_f64.ln(), 100, 0.75),
+        ] {
+            assert!((score(surprise, n) - want).abs() < 1e-12, "{surprise} {n}");
+        }
+        // The order is kept where probabilities are far below the least number.
+        assert!(score(1e6, 100) > score(0.999e6, 100) && score(1e6, 100) < 1.0);
+    }
+
+    #[test]
+    fn exponential_scores_get_their_probabilities() {
+        // Quantiles of the exponential distribution, and values beyond them.
+        let mut raw: Vec<f64> = (0..2000)
+            .map(|i| -(1.0 - (f64::from(i) + 0.5) / 2000.0).ln())
+            .collect();
+        raw.push(12.0);
+        let scores = calibrate(&raw);
+        for (at, surprise) in [
+            (1000, 0.5_f64.ln().abs()),
+            (1980, 100_f64.ln()),
+            (2000, 12.0),
+        ] {
+            let want = score(surprise, 2001);
+            assert!(
+                (scores[at] - want).abs() < 0.02,
+                "{at}: {} {want}",
+                scores[at]
+            );
+        }
+        assert!(scores.windows(2).all(|pair| pair[0] <= pair[1]));
+    }
+
+    #[test]
+    fn a_ring_forgets_the_oldest() {
+        let mut ring = SortedRing::new(3);
+        for value in [5.0, 1.0, -0.0, 0.0, 1.0] {
+            ring.push(value);
+        }
+        assert_eq!(ring.sorted(), [-0.0, 0.0, 1.0]);
+        let mut calibration = Calibration::new();
+        let surprises: Vec<_> = (0..60)
+            .map(|i| calibration.surprise(f64::from(i % 7)))
+            .collect();
+        assert!(surprises[..LEAST].iter().all(Option::is_none));
+        assert!(surprises[LEAST..].iter().all(Option::is_some));
     }
 }

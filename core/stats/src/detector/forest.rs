@@ -21,3 +21,19 @@ pub fn forest(values: &[f64], length: usize) -> Vec<f64> {
     let scores: Vec<f64> = points.iter().map(|point| forest.score(point)).collect();
     centred(&scores, length)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_stands_out_every_time() {
+        let mut values: Vec<f64> = (0..800).map(|i| 10.0 + f64::from(i * 7919 % 101)).collect();
+        values[400..430].fill(0.0);
+        let scores = forest(&values, 20);
+        let greatest = (0..800).max_by(|a, b| scores[*a].total_cmp(&scores[*b]));
+        assert!((395..435).contains(&greatest.unwrap()), "{greatest:?}");
+        assert_eq!(scores, forest(&values, 20));
+        assert_eq!(forest(&[1.0; 5], 20), [0.0; 5]);
+    }
+}

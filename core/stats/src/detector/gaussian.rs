@@ -34,3 +34,26 @@ pub fn windowed_gaussian(values: &[f64]) -> Vec<f64> {
     }
     scores
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_from_earlier_values() {
+        let values: Vec<f64> = (0..1500).map(|i| 1e6 + f64::from(i * 7919 % 101)).collect();
+        let scores = windowed_gaussian(&values);
+        let at = 1400;
+        let before = &values[at - LENGTH..at];
+        let mean = crate::describe::mean(before);
+        let sd = (before.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 1000.0).sqrt();
+        let want = (values[at] - mean).abs() / sd;
+        assert!((scores[at] - want).abs() < 1e-6, "{} {want}", scores[at]);
+        assert_eq!(windowed_gaussian(&values[..700]), scores[..700]);
+        assert!(
+            windowed_gaussian(&[4.0; 50])
+                .iter()
+                .all(|score| *score == 0.0)
+        );
+    }
+}

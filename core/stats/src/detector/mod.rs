@@ -120,3 +120,33 @@ fn seed(values: &[f64]) -> u64 {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_scores_every_value_from_0_to_1() {
+        let wave = |i: i32| (f64::from(i) * 0.3).sin() + f64::from(i * 7919 % 101) / 300.0;
+        for rows in [0, 1, 2, 7, 60, 300] {
+            for values in [
+                (0..rows).map(wave).collect::<Vec<f64>>(),
+                vec![0.0; rows as usize],
+                (0..rows).map(|i| wave(i) * 1e-300).collect(),
+                (0..rows).map(|i| wave(i) * 1e100).collect(),
+            ] {
+                for method in Method::ALL {
+                    let scores = detect(&values, Some(21), method);
+                    assert_eq!(scores.len(), values.len());
+                    let name = method.name();
+                    let are_scores = scores.iter().all(|score| (0.0..=1.0).contains(score));
+                    assert!(are_scores, "{name} {rows}: {scores:?}");
+                    assert_eq!(scores, detect(&values, Some(21), method), "{name}");
+                    assert_eq!(name.parse(), Ok(method));
+                }
+            }
+        }
+        let error = "median".parse::<Method>().unwrap_err();
+        assert!(error.starts_with("no method \"median\"; write one of router, sub-pca"));
+    }
+}

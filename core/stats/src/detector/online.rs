@@ -179,3 +179,85 @@ fn combined(views: &[Option<f64>]) -> f64 {
     // p = e^-sum (1 + sum + sum^2 / 2 ...).
     sum - f64::ln(total.max(1.0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A day of 48 values over weeks, with a little noise.
+    fn days(rows: i32) -> Vec<f64> {
+        let value = |i: i32| {
+            let angle = f64::from(i % 48) / 48.0 * std::f64::consts::TAU;
+            angle.sin() + f64::from(i * 7919 % 101) / 1000.0
+        };
+        (0..rows).map(value).collect()
+    }
+
+    fn verdicts(values: &[f64]) -> Vec<Verdict> {
+        let mut stream = Stream::new(Some(48));
+        values.iter().map(|value| stream.push(*value)).collect()
+    }
+
+    #[test]
+    fn later_values_change_no_verdict() {
+        let mut values = days(7000);
+        let before = verdicts(&values[..6500]);
+        values[6500..].fill(1e6);
+        assert_eq!(verdicts(&values)[..6500], before);
+    }
+
+    #[test]
+    fn values_unlike_earlier_ones_are_alerts() {
+        for (what, at, change) in [
+            ("a spike", 3000, vec![4.0]),
+            // Noon at midnight: usual as a value, and as a stretch, but not at this time.
+            ("the wrong time", 3036, days(24)[6..18].to_vec()),
+        ] {
+            let mut values = days(4000);
+            values[at..at + change.len()].copy_from_slice(&change);
+            let verdicts = verdicts(&values);
+            let alerts: Vec<usize> = (1000..4000)
+                .filter(|at| verdicts[*at].alert >= 0.5)
+                .collect();
+            assert!(alerts.contains(&at), "{what}: {alerts:?}");
+            assert!(alerts.len() <= 2, "{what}: {alerts:?}");
+        }
+    }
+
+    #[test]
+    fn an_incident_is_one_alert() {
+        let mut values = days(4000);
+        for (step, value) in values[3000..3050].iter_mut().enumerate() {
+            *value += 5.0 + (step % 5) as f64;
+        }
+        let verdicts = verdicts(&values);
+        let alerts: Vec<usize> = (1000..4000)
+            .filter(|at| verdicts[*at].alert >= 0.5)
+            .collect();
+        assert_eq!(alerts[0], 3000);
+        assert!(alerts.iter().all(|at| *at < 3010), "{alerts:?}");
+        // Higher scores in the dead time are alerts, lower ones are not.
+        for pair in alerts.windows(2) {
+            assert!(verdicts[pair[1]].alert > verdicts[pair[0]].alert);
+        }
+    }
+
+    #[test]
+    fn flat_and_short_series_have_no_alert() {
+        let mut stream = Stream::new(None);
+        for _ in 0..1000 {
+            assert!(stream.push(7.0).score < 0.5);
+        }
+        // The first change of a flat series is beyond doubt, and finite.
+        let verdict = stream.push(8.0);
+        assert!(verdict.score > 0.9 && verdict.score <= 1.0, "{verdict:?}");
+    }
+
+    #[test]
+    fn independent_surprises_add_up() {
+        assert_eq!(combined(&[None, None]), 0.0);
+        assert!((combined(&[Some(3.0), None]) - 3.0).abs() < 1e-12);
+        // Fisher: -2 sum ln p has a chi-squared distribution; p = e^-4 (1 + 4) for two of e^-2.
+        assert!((combined(&[Some(2.0), Some(2.0)]) - (4.0 - 5.0_f64.ln())).abs() < 1e-12);
+    }
+}

@@ -24,3 +24,21 @@ pub fn seasonal_residual(values: &[f64], season: Option<usize>) -> Vec<f64> {
         sizes.collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_value_depends_on_the_phase() {
+        let value = |i: i32| f64::from(i % 24) + f64::from(i * 7919 % 101) / 100.0;
+        let mut values: Vec<f64> = (0..480).map(value).collect();
+        values[240] = 12.0;
+        let scores = seasonal_residual(&values, Some(24));
+        let greatest = (0..480).max_by(|a, b| scores[*a].total_cmp(&scores[*b]));
+        assert_eq!(greatest, Some(240));
+        assert!(scores[240] > 10.0, "{}", scores[240]);
+        assert_eq!(seasonal_residual(&[3.0; 60], Some(24)), [0.0; 60]);
+        assert!(seasonal_residual(&[], None).is_empty());
+    }
+}

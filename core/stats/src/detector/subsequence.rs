@@ -10,15 +10,7 @@ const DEFAULT: usize = 125;
 /// the TSB-AD benchmark: Liu and Paparrizos, "The Elephant in the Room", `NeurIPS` 2024).
 pub fn natural_length(values: &[f64]) -> usize {
     const BASE: usize = 3;
-    let values = &values[..values.len().min(VALUES_MAX)];
-    let mean = crate::describe::mean(values);
-    let centred: Vec<f64> = values.iter().map(|value| value - mean).collect();
-    let correlations: Vec<f64> = (BASE..=400.min(values.len().saturating_sub(1)))
-        .map(|lag| {
-            let products = centred.iter().zip(&centred[lag..]).map(|(a, b)| a * b);
-            products.sum()
-        })
-        .collect();
+    let correlations = products(values, BASE..401);
     let peaks = correlations.windows(3).enumerate();
     let greatest = peaks
         .filter(|(_, three)| three[1] > three[0] && three[1] > three[2])
@@ -28,6 +20,34 @@ pub fn natural_length(values: &[f64]) -> usize {
         Some(at) if (3..=300).contains(&at) => at + BASE,
         _ => DEFAULT,
     }
+}
+
+/// Returns true if stretches of this length repeat each other: the autocorrelation at the length is above 1/2,
+/// and by more than 1/2 above that at the least similar shorter lag. Stretches of less than 16 values have no
+/// shape that could repeat.
+pub(super) fn is_rhythmic(values: &[f64], length: usize) -> bool {
+    const LENGTH_MIN: usize = 16;
+    const SIMILAR: f64 = 0.5;
+    let correlations = products(values, 0..length + 1);
+    let (Some(whole), Some(peak)) = (correlations.first(), correlations.get(length)) else {
+        return false;
+    };
+    let least = correlations.iter().copied().fold(f64::INFINITY, f64::min);
+    length >= LENGTH_MIN && *peak > SIMILAR * whole && peak - least > SIMILAR * whole
+}
+
+/// Sums of products of the first 20,000 values, centred, with those some lags later.
+fn products(values: &[f64], lags: std::ops::Range<usize>) -> Vec<f64> {
+    let values = &values[..values.len().min(VALUES_MAX)];
+    let mean = crate::describe::mean(values);
+    let centred: Vec<f64> = values.iter().map(|value| value - mean).collect();
+    let product = |lag: usize| -> f64 {
+        let pairs = centred.iter().zip(&centred[lag..]);
+        pairs.map(|(a, b)| a * b).sum()
+    };
+    (lags.start..lags.end.min(values.len()))
+        .map(product)
+        .collect()
 }
 
 /// Scores of stretches as scores of values: each value gets that of the stretch around it, the ends that of
@@ -91,6 +111,11 @@ mod tests {
         assert_eq!(natural_length(&[1.0; 50]), DEFAULT);
         assert_eq!(natural_length(&[1.0]), DEFAULT);
         assert_eq!(natural_length(&[]), DEFAULT);
+        assert!(is_rhythmic(&wave, 50) && !is_rhythmic(&wave, 75));
+        // What changes slowly is similar to itself at every short lag.
+        let slow: Vec<f64> = (0..2000).map(|i| (f64::from(i) / 2000.0).fract()).collect();
+        assert!(!is_rhythmic(&slow, 50));
+        assert!(!is_rhythmic(&[1.0; 300], 50) && !is_rhythmic(&[], 50));
     }
 
     #[test]
