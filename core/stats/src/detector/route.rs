@@ -53,7 +53,7 @@ pub fn behaviour(values: &[f64], season: Option<usize>) -> Behaviour {
 /// Scores each value by the methods that suit the behaviour.
 pub(super) fn detect(values: &[f64], season: Option<usize>) -> Vec<f64> {
     let differences = differences(values, season);
-    let mut vote = vote(values);
+    let mut vote = vote(values, season);
     if behaviour_of(&differences) == Behaviour::Point {
         put_first(&mut vote, &differences);
     }
@@ -67,12 +67,13 @@ pub(super) fn detect(values: &[f64], season: Option<usize>) -> Vec<f64> {
 /// Where stretches repeat each other, their shape decides (`KMeansAD`). Elsewhere the vote is the mean over three
 /// methods that fail in different ways: POLY sees levels and trends, `KMeansAD` shapes, the isolation forest
 /// extremes.
-fn vote(values: &[f64]) -> Vec<f64> {
+fn vote(values: &[f64], season: Option<usize>) -> Vec<f64> {
     let length = natural_length(values);
-    let shape = surprises(&kmeans::kmeans(values, length));
-    if is_rhythmic(values, length) {
-        return smoothed(&shape, length);
+    let mut lengths = season.into_iter().chain([length]);
+    if let Some(length) = lengths.find(|length| is_rhythmic(values, *length)) {
+        return smoothed(&surprises(&kmeans::kmeans(values, length)), length);
     }
+    let shape = surprises(&kmeans::kmeans(values, length));
     let level = surprises(&poly::poly(values, length));
     let extremes = surprises(&forest::forest(values, forest::LENGTH));
     let means: Vec<f64> = (0..values.len())
