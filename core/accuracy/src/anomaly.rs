@@ -1,8 +1,8 @@
 //! Detection of anomalies, by three measures.
 //!
-//! [`vus_pr`](crate::vus::vus_pr) and range F1 judge the scores of whole series, the score of the Numenta Anomaly
-//! Benchmark alerts as they would have come. So the default method is measured twice: by its vote over the whole
-//! series, and by the stream that sees earlier values only.
+//! [`vus_pr`](crate::vus::vus_pr) and range F1 judge the scores of whole series, the score of the
+//! Numenta Anomaly Benchmark alerts as they would have come. So the default method is measured twice: by
+//! its vote over the whole series, and by the stream that sees earlier values only.
 
 use crate::{
     Error,
@@ -35,7 +35,8 @@ pub struct AnomalyEvaluation {
     pub unlabelled: Vec<String>,
 }
 
-/// Score of the Numenta Anomaly Benchmark: 0 is no alert at all, 100 is perfect. Missing without windows.
+/// Score of the Numenta Anomaly Benchmark: 0 is no alert at all, 100 is perfect. Missing without
+/// windows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NabResult {
     /// Profile `standard`, at the one threshold that is best for all series.

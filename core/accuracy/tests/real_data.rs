@@ -94,8 +94,8 @@ fn the_stream_reaches_sixty() {
     assert!(fixed.unwrap() > 61.0, "{fixed:?}");
 }
 
-/// Series of which the first row is dropped are part of the TSB-AD benchmark, which publishes the VUS-PR of its
-/// methods on each.
+/// Series of which the first row is dropped are part of the TSB-AD benchmark, which publishes the VUS-PR
+/// of its methods on each.
 const SHARED: [&str; 14] = [
     "realKnownCause/ec2_request_latency_system_failure",
     "realTraffic/occupancy_6005",

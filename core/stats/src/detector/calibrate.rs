@@ -1,9 +1,9 @@
 //! Turns the raw scores of a detector into probabilities, and probabilities into scores from 0 to 1.
 //!
-//! Below the 95 % quantile of the earlier raw scores, the probability of a score as large or larger is their
-//! share. Above it the excess is taken as exponential, so that a score beyond all earlier ones gets a
-//! probability too (peaks over threshold: Pickands, 1975; for streams Siffer et al., KDD 2017, who also fit the
-//! weight of the tail; here it is fixed).
+//! Below the 95 % quantile of the earlier raw scores, the probability of a score as large or larger is
+//! their share. Above it the excess is taken as exponential, so that a score beyond all earlier ones
+//! gets a probability too (peaks over threshold: Pickands, 1975; for streams Siffer et al., KDD 2017,
+//! who also fit the weight of the tail; here it is fixed).
 
 use std::collections::VecDeque;
 
@@ -12,27 +12,29 @@ const TAIL: f64 = 0.05;
 /// Earlier raw scores without which nothing is known.
 const LEAST: usize = 50;
 
-/// Score of a surprise `-ln p` among `n` values, from 0 to 1.
+/// Score of a surprisal `-ln p` among `n` values, from 0 to 1.
 ///
-/// 0.5 is a value as is expected once in `n`, 2/3 once in `n` squared, 3/4 once in `n` cubed. So scores of all
-/// methods mean the same, and their mean is a vote. The order of surprises is kept.
-pub fn score(surprise: f64, n: usize) -> f64 {
+/// 0.5 is a value as is expected once in `n`, 2/3 once in `n` squared, 3/4 once in `n` cubed. So scores
+/// of all methods mean the same, and their mean is a vote. The order of surprisals is kept.
+pub fn score(surprisal: f64, n: usize) -> f64 {
     let unit = (n.max(2) as f64).ln();
-    surprise.max(0.0) / (surprise.max(0.0) + unit)
+    surprisal.max(0.0) / (surprisal.max(0.0) + unit)
 }
 
 /// `-ln p` of the raw scores of a whole series, each among all of them.
-pub(super) fn surprises(raw: &[f64]) -> Vec<f64> {
+pub(super) fn surprisals(raw: &[f64]) -> Vec<f64> {
     let sorted = crate::describe::sorted(raw);
     let tail = Tail::new(&sorted);
-    raw.iter().map(|raw| tail.surprise(*raw, &sorted)).collect()
+    raw.iter()
+        .map(|raw| tail.surprisal(*raw, &sorted))
+        .collect()
 }
 
 /// The same as scores from 0 to 1.
 pub(super) fn calibrate(raw: &[f64]) -> Vec<f64> {
-    let surprises = surprises(raw).into_iter();
-    surprises
-        .map(|surprise| score(surprise, raw.len()))
+    let surprisals = surprisals(raw).into_iter();
+    surprisals
+        .map(|surprisal| score(surprisal, raw.len()))
         .collect()
 }
 
@@ -50,7 +52,7 @@ impl Tail {
         let start = sorted.get(at).copied().unwrap_or(0.0);
         let sum: f64 = above.iter().map(|value| value - start).sum();
         let mean = sum / above.len().max(1) as f64;
-        // Where no tail is known, a thousandth of its start keeps the surprise finite.
+        // Where no tail is known, a thousandth of its start keeps the surprisal finite.
         let least = 1e-3 * start.abs() + f64::MIN_POSITIVE.sqrt();
         Self {
             start,
@@ -58,7 +60,7 @@ impl Tail {
         }
     }
 
-    fn surprise(&self, raw: f64, sorted: &[f64]) -> f64 {
+    fn surprisal(&self, raw: f64, sorted: &[f64]) -> f64 {
         if raw > self.start {
             return (raw - self.start) / self.excess - TAIL.ln();
         }
@@ -81,11 +83,11 @@ impl Calibration {
     }
 
     /// `-ln p` of a raw score; `None` while too few are known.
-    pub(super) fn surprise(&mut self, raw: f64) -> Option<f64> {
+    pub(super) fn surprisal(&mut self, raw: f64) -> Option<f64> {
         let sorted = self.recent.sorted();
-        let surprise = (sorted.len() >= LEAST).then(|| Tail::new(sorted).surprise(raw, sorted));
+        let surprisal = (sorted.len() >= LEAST).then(|| Tail::new(sorted).surprisal(raw, sorted));
         self.recent.push(raw);
-        surprise
+        surprisal
     }
 }
 
@@ -131,14 +133,17 @@ mod tests {
 
     #[test]
     fn scores_say_how_rare_a_value_is() {
-        for (surprise, n, want) in [
+        for (surprisal, n, want) in [
             (0.0, 100, 0.0),
             (-1.0, 100, 0.0),
             (100_f64.ln(), 100, 0.5),
             (2.0 * 100_f64.ln(), 100, 2.0 / 3.0),
             (3.0 * 100_f64.ln(), 100, 0.75),
         ] {
-            assert!((score(surprise, n) - want).abs() < 1e-12, "{surprise} {n}");
+            assert!(
+                (score(surprisal, n) - want).abs() < 1e-12,
+                "{surprisal} {n}"
+            );
         }
         // The order is kept where probabilities are far below the least number.
         assert!(score(1e6, 100) > score(0.999e6, 100) && score(1e6, 100) < 1.0);
@@ -152,12 +157,12 @@ mod tests {
             .collect();
         raw.push(12.0);
         let scores = calibrate(&raw);
-        for (at, surprise) in [
+        for (at, surprisal) in [
             (1000, 0.5_f64.ln().abs()),
             (1980, 100_f64.ln()),
             (2000, 12.0),
         ] {
-            let want = score(surprise, 2001);
+            let want = score(surprisal, 2001);
             assert!(
                 (scores[at] - want).abs() < 0.02,
                 "{at}: {} {want}",
@@ -175,10 +180,10 @@ mod tests {
         }
         assert_eq!(ring.sorted(), [-0.0, 0.0, 1.0]);
         let mut calibration = Calibration::new();
-        let surprises: Vec<_> = (0..60)
-            .map(|i| calibration.surprise(f64::from(i % 7)))
+        let surprisals: Vec<_> = (0..60)
+            .map(|i| calibration.surprisal(f64::from(i % 7)))
             .collect();
-        assert!(surprises[..LEAST].iter().all(Option::is_none));
-        assert!(surprises[LEAST..].iter().all(Option::is_some));
+        assert!(surprisals[..LEAST].iter().all(Option::is_none));
+        assert!(surprisals[LEAST..].iter().all(Option::is_some));
     }
 }

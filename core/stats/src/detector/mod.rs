@@ -1,7 +1,7 @@
 //! Detectors of anomalies in series of numbers, and their choice by the behaviour of the series.
 //!
-//! Every method takes evenly spaced finite values and returns one score per value. [`detect`] looks at the whole
-//! series, [`Stream`] at earlier values only. Scores are calibrated: see [`score`].
+//! Every method takes evenly spaced finite values and returns one score per value. [`detect`] looks at
+//! the whole series, [`Stream`] at earlier values only. Scores are calibrated: see [`score`].
 
 mod calibrate;
 mod forest;
@@ -28,21 +28,21 @@ use calibrate::calibrate;
 pub enum Method {
     /// The default: the methods that suit the behaviour of the series ([`behaviour`]), by vote.
     Router,
-    /// Distance from rare principal components of stretches.
+    /// Distance from rare principal components of subsequences.
     SubPca,
     /// Distance from a local polynomial.
     Poly,
-    /// Distance from the most similar other stretch.
+    /// Distance from the most similar other subsequence.
     MatrixProfile,
-    /// Distance from typical stretches.
+    /// Distance from typical subsequences.
     KMeans,
     /// What stands out from the usual spectrum.
     SpectralResidual,
-    /// Isolation forest on stretches.
+    /// Isolation forest on subsequences.
     IsolationForest,
     /// Distance from level and season.
     SeasonalResidual,
-    /// Tail of the earlier values.
+    /// Tail of the earlier values, and of no others.
     WindowedGaussian,
 }
 
@@ -107,7 +107,7 @@ pub fn detect(values: &[f64], season: Option<usize>, method: Method) -> Vec<f64>
         Method::SpectralResidual => calibrate(&spectral::spectral_residual(values)),
         Method::IsolationForest => calibrate(&forest::forest(values, forest::LENGTH)),
         Method::SeasonalResidual => calibrate(&residual::seasonal_residual(values, season)),
-        Method::WindowedGaussian => calibrate(&gaussian::windowed_gaussian(values)),
+        Method::WindowedGaussian => gaussian::scores(values),
     }
 }
 

@@ -1,29 +1,29 @@
 //! Scores values as they arrive, by earlier values only.
 //!
-//! Three views ask how far a value is from the nearest comparable one seen before: among the last 5,000 values;
-//! among values at about the same time of earlier days; and, with the values just before it, among recent
-//! stretches of five. Each distance is calibrated by its own history, and the probabilities are combined as
-//! those of independent tests (Fisher, 1925).
+//! Three views ask how far a value is from the nearest comparable one seen before: among the last 5,000
+//! values; among values at about the same time of earlier days; and, with the values just before it,
+//! among recent subsequences of five. Each distance is calibrated by its own history, and the
+//! probabilities are combined as those of independent tests (Fisher, 1925).
 //!
-//! Distance to the nearest neighbours is the score of Ramaswamy, Rastogi and Shim, SIGMOD 2000; on streams with
-//! conformal calibration Burnaev and Ishimtsev, "Conformalized density- and distance-based anomaly detection in
-//! time-series data", 2016, from where also the dead time after an alert comes.
+//! Distance to the nearest neighbours is the score of Ramaswamy, Rastogi and Shim, SIGMOD 2000; on
+//! streams with conformal calibration Burnaev and Ishimtsev, "Conformalized density- and distance-based
+//! anomaly detection in time-series data", 2016, from where also the dead time after an alert comes.
 //!
-//! Limits: the views are not independent, so probabilities are somewhat too small; a slow drift is never far
-//! from what was just seen; the first days of a series are judged without a season. The cost per value does not
-//! depend on the length of the series.
+//! Limits: the views are not independent, so probabilities are somewhat too small; a slow drift is never
+//! far from what was just seen; the first days of a series are judged without a season. The cost per
+//! value does not depend on the length of the series.
 
 use super::calibrate::{Calibration, SortedRing, score};
 use std::collections::VecDeque;
 
 /// Values that the first view remembers.
 const VALUES: usize = 5000;
-/// Values of a stretch, stretches remembered, and neighbours of which the mean distance is taken.
-const STRETCH: usize = 5;
-const STRETCHES: usize = 1000;
+/// Values of a subsequence, subsequences remembered, and neighbours of which the mean distance is taken.
+const SUBSEQUENCE: usize = 5;
+const SUBSEQUENCES: usize = 1000;
 const NEIGHBOURS: usize = 5;
-/// Stretches before the third view has an opinion.
-const STRETCHES_LEAST: usize = 100;
+/// Subsequences before the third view has an opinion.
+const SUBSEQUENCES_LEAST: usize = 100;
 /// Days that the second view looks back.
 const SEASONS: usize = 14;
 /// Values after an alert during which only a higher score is a new one.
@@ -35,8 +35,8 @@ pub struct Verdict {
     /// From 0 to 1; at 0.5 a value as is expected once in the series so far. See
     /// [`score`](super::score).
     pub score: f64,
-    /// The same, but 0 for 200 values after a score that was as high: one incident is one alert, whatever the
-    /// threshold.
+    /// The same, but 0 for 200 values after a score that was as high: one incident is one alert,
+    /// whatever the threshold.
     pub alert: f64,
 }
 
@@ -51,7 +51,7 @@ pub struct Stream {
     /// Enough values for the second and third view, the newest last.
     recent: VecDeque<f64>,
     by_phase: Calibration,
-    by_stretch: Calibration,
+    by_subsequence: Calibration,
     /// Number and score of the newest alert. Earlier ones were lower or are over.
     newest: Option<(usize, f64)>,
 }
@@ -66,7 +66,7 @@ impl Stream {
             by_value: Calibration::new(),
             recent: VecDeque::new(),
             by_phase: Calibration::new(),
-            by_stretch: Calibration::new(),
+            by_subsequence: Calibration::new(),
             newest: None,
         }
     }
@@ -74,11 +74,11 @@ impl Stream {
     /// Scores the next value, which must be finite.
     pub fn push(&mut self, value: f64) -> Verdict {
         let views = [
-            nearest(self.values.sorted(), value).and_then(|raw| self.by_value.surprise(raw)),
+            nearest(self.values.sorted(), value).and_then(|raw| self.by_value.surprisal(raw)),
             self.phase_distance(value)
-                .and_then(|raw| self.by_phase.surprise(raw)),
-            self.stretch_distance(value)
-                .and_then(|raw| self.by_stretch.surprise(raw)),
+                .and_then(|raw| self.by_phase.surprisal(raw)),
+            self.subsequence_distance(value)
+                .and_then(|raw| self.by_subsequence.surprisal(raw)),
         ];
         self.remember(value);
         let score = score(combined(&views), self.count);
@@ -92,7 +92,7 @@ impl Stream {
         let seasons = self
             .season
             .map_or(0, |season| SEASONS * season + half_width(season));
-        if self.recent.len() == seasons.max(STRETCHES + 2 * STRETCH) {
+        if self.recent.len() == seasons.max(SUBSEQUENCES + 2 * SUBSEQUENCE) {
             self.recent.pop_front();
         }
         self.recent.push_back(value);
@@ -119,20 +119,20 @@ impl Stream {
         distance
     }
 
-    /// Distance of the newest stretch to its nearest neighbours among those that do not overlap it.
-    fn stretch_distance(&mut self, value: f64) -> Option<f64> {
+    /// Distance of the newest subsequence to its nearest neighbours among those that do not overlap it.
+    fn subsequence_distance(&mut self, value: f64) -> Option<f64> {
         let recent = &*self.recent.make_contiguous();
-        let before = recent.len().checked_sub(STRETCH - 1)?;
-        let mut stretch = [value; STRETCH];
-        stretch[..STRETCH - 1].copy_from_slice(&recent[before..]);
-        let earlier = &recent[before.saturating_sub(STRETCHES + STRETCH - 1)..before];
-        let others = earlier.windows(STRETCH);
-        if others.len() < STRETCHES_LEAST {
+        let before = recent.len().checked_sub(SUBSEQUENCE - 1)?;
+        let mut subsequence = [value; SUBSEQUENCE];
+        subsequence[..SUBSEQUENCE - 1].copy_from_slice(&recent[before..]);
+        let earlier = &recent[before.saturating_sub(SUBSEQUENCES + SUBSEQUENCE - 1)..before];
+        let others = earlier.windows(SUBSEQUENCE);
+        if others.len() < SUBSEQUENCES_LEAST {
             return None;
         }
         let mut nearest = [f64::INFINITY; NEIGHBOURS];
         for other in others {
-            let pairs = stretch.iter().zip(other);
+            let pairs = subsequence.iter().zip(other);
             let distance: f64 = pairs.map(|(a, b)| (a - b) * (a - b)).sum();
             if distance < nearest[NEIGHBOURS - 1] {
                 let at = nearest.partition_point(|near| *near <= distance);
@@ -166,7 +166,7 @@ fn nearest(sorted: &[f64], value: f64) -> Option<f64> {
     below.into_iter().chain(above).reduce(f64::min)
 }
 
-/// `-ln p` of independent surprises together: their sum has a gamma distribution.
+/// `-ln p` of independent surprisals together: their sum has a gamma distribution.
 fn combined(views: &[Option<f64>]) -> f64 {
     let known: Vec<f64> = views.iter().copied().flatten().collect();
     let sum: f64 = known.iter().sum();
@@ -210,7 +210,7 @@ mod tests {
     fn values_unlike_earlier_ones_are_alerts() {
         for (what, at, change) in [
             ("a spike", 3000, vec![4.0]),
-            // Noon at midnight: usual as a value, and as a stretch, but not at this time.
+            // Noon at midnight: usual as a value, and as a subsequence, but not at this time.
             ("the wrong time", 3036, days(24)[6..18].to_vec()),
         ] {
             let mut values = days(4000);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn independent_surprises_add_up() {
+    fn independent_surprisals_add_up() {
         assert_eq!(combined(&[None, None]), 0.0);
         assert!((combined(&[Some(3.0), None]) - 3.0).abs() < 1e-12);
         // Fisher: -2 sum ln p has a chi-squared distribution; p = e^-4 (1 + 4) for two of e^-2.

@@ -1,10 +1,11 @@
 //! Seasonal residual: distance from the usual value at this phase of the season.
 //!
-//! Level and season are taken out by medians (see [`decompose`](crate::seasonal::decompose)), so an outage bends
-//! neither; the score is the distance in robust standard deviations (Rousseeuw and Croux, 1993).
+//! Level and season are taken out by medians (see [`decompose`](crate::seasonal::decompose)), so an
+//! outage bends neither; the score is the distance in robust standard deviations (Rousseeuw and Croux,
+//! 1993).
 //!
-//! Limits: needs three seasons, or else judges by the level alone; a season that changes its shape leaves
-//! residuals.
+//! Limits: needs three seasons, or else judges by the level alone; a season that changes its shape
+//! leaves residuals.
 
 use crate::{describe::mad, seasonal::decompose_within};
 

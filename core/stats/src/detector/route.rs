@@ -1,15 +1,15 @@
 //! The choice of methods by the behaviour of a series.
 //!
-//! No method wins everywhere: where single values deviate, distances from the values around are best, elsewhere
-//! distances between stretches (Liu and Paparrizos, `NeurIPS` 2024; Schmidl, Wenig and Papenbrock, PVLDB 15(9),
-//! 2022). What kind a series is shows in the differences of its values from those around: single deviating
-//! values are few, short, and far beyond a tail that is light otherwise.
+//! No method wins everywhere: where single values deviate, distances from the values around are best,
+//! elsewhere distances between subsequences (Liu and Paparrizos, `NeurIPS` 2024; Schmidl, Wenig and
+//! Papenbrock, PVLDB 15(9), 2022). What kind a series is shows in the differences of its values from
+//! those around: single deviating values are few, short, and far beyond a tail that is light otherwise.
 //!
-//! Limits: the rules were set on made-up series of both kinds and on a part of the Numenta Anomaly Benchmark; a
-//! series with deviations of both kinds ranks single values first.
+//! Limits: the rules were set on made-up series of both kinds and on a part of the Numenta Anomaly
+//! Benchmark; a series with deviations of both kinds ranks single values first.
 
 use super::{
-    calibrate::{score, surprises},
+    calibrate::{score, surprisals},
     forest, kmeans, natural_length, poly,
     subsequence::{is_rhythmic, smoothed},
 };
@@ -23,7 +23,7 @@ use crate::{
 pub enum Behaviour {
     /// Single values far from those around.
     Point,
-    /// Stretches unlike the others.
+    /// Subsequences unlike the others.
     Sequence,
 }
 
@@ -31,18 +31,18 @@ pub enum Behaviour {
 const AROUND: usize = 3;
 /// Quantile of the differences where their usual tail ends.
 const TAIL: f64 = 0.975;
-/// Greatest ratio of that quantile to the median of a light tail: 3.3 for the normal, 5.3 for the Laplace
-/// distribution.
+/// Greatest ratio of that quantile to the median of a light tail: 3.3 for the normal, 5.3 for the
+/// Laplace distribution.
 const LIGHT_TAIL: f64 = 6.0;
-/// How far beyond the quantile single values show the behaviour, as a factor: 6.7 standard deviations of normal
-/// noise. Once it is known, less is enough.
+/// How far beyond the quantile single values show the behaviour, as a factor: 6.7 standard deviations of
+/// normal noise. Once it is known, less is enough.
 const FAR_BEYOND: f64 = 3.0;
 const BEYOND: f64 = 1.5;
 /// Greatest share of values far beyond, and length of their runs.
 const SHARE_MAX: f64 = 0.01;
 const RUN_MAX: f64 = 2.0;
-/// Least number of values that a vote is smoothed over: shorter seasons are noise of the measurement, and
-/// incidents last longer.
+/// Least number of values that a vote is smoothed over: shorter seasons are noise of the measurement,
+/// and incidents last longer.
 const SMOOTH_MIN: usize = 50;
 
 /// Recognises the behaviour of a series from its values alone.
@@ -58,35 +58,35 @@ pub(super) fn detect(values: &[f64], season: Option<usize>) -> Vec<f64> {
         put_first(&mut vote, &differences);
     }
     vote.iter()
-        .map(|surprise| score(*surprise, values.len()))
+        .map(|surprisal| score(*surprisal, values.len()))
         .collect()
 }
 
-/// `-ln p` of each value by its stretch, smoothed.
+/// `-ln p` of each value by its subsequence, smoothed.
 ///
-/// Where stretches repeat each other, their shape decides (`KMeansAD`). Elsewhere the vote is the mean over three
-/// methods that fail in different ways: POLY sees levels and trends, `KMeansAD` shapes, the isolation forest
-/// extremes.
+/// Where subsequences repeat each other, their shape decides (`KMeansAD`). Elsewhere the vote is the
+/// mean over three methods that fail in different ways: POLY sees levels and trends, `KMeansAD` shapes,
+/// the isolation forest extremes.
 fn vote(values: &[f64], season: Option<usize>) -> Vec<f64> {
     let length = natural_length(values);
     let mut lengths = season.into_iter().chain([length]);
     if let Some(length) = lengths.find(|length| is_rhythmic(values, *length)) {
-        return smoothed(&surprises(&kmeans::kmeans(values, length)), length);
+        return smoothed(&surprisals(&kmeans::kmeans(values, length)), length);
     }
-    let shape = surprises(&kmeans::kmeans(values, length));
-    let level = surprises(&poly::poly(values, length));
-    let extremes = surprises(&forest::forest(values, forest::LENGTH));
+    let shape = surprisals(&kmeans::kmeans(values, length));
+    let level = surprisals(&poly::poly(values, length));
+    let extremes = surprisals(&forest::forest(values, forest::LENGTH));
     let means: Vec<f64> = (0..values.len())
         .map(|at| (shape[at] + level[at] + extremes[at]) / 3.0)
         .collect();
     smoothed(&means, length.max(SMOOTH_MIN))
 }
 
-/// Gives values that deviate from those around their own surprise, and all others less: the vote, scaled down
-/// where it is not below.
+/// Gives values that deviate from those around their own surprisal, and all others less: the vote,
+/// scaled down where it is not below.
 fn put_first(vote: &mut [f64], differences: &[f64]) {
     let beyond = BEYOND * quantile_sorted(&sorted(differences), TAIL);
-    let single = surprises(differences);
+    let single = surprisals(differences);
     let deviates = |at: &usize| differences[*at] > beyond;
     let least = (0..vote.len())
         .filter(deviates)
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn stretches_are_recognised_and_found() {
+    fn subsequences_are_recognised_and_found() {
         let mut values = wave(2000);
         let level = values[1200];
         values[1200..1260].fill(level);

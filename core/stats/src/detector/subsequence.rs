@@ -1,13 +1,13 @@
-//! Stretches of a series, of equal length.
+//! Subsequences of a series, of equal length.
 
 /// Longest part of a series that the autocorrelation is taken of.
 const VALUES_MAX: usize = 20_000;
-/// Length of stretches when the autocorrelation has no peak.
+/// Length of subsequences when the autocorrelation has no peak.
 const DEFAULT: usize = 125;
 
-/// Natural length of stretches: the lag of the greatest local maximum of the autocorrelation of the first
-/// 20,000 values among the lags 4 to 399, or 125 if that lag is not in 6 to 303 or there is none (the rule of
-/// the TSB-AD benchmark: Liu and Paparrizos, "The Elephant in the Room", `NeurIPS` 2024).
+/// Natural length of subsequences: the lag of the greatest local maximum of the autocorrelation of the
+/// first 20,000 values among the lags 4 to 399, or 125 if that lag is not in 6 to 303 or there is none
+/// (the rule of the TSB-AD benchmark: Liu and Paparrizos, "The Elephant in the Room", `NeurIPS` 2024).
 pub fn natural_length(values: &[f64]) -> usize {
     const BASE: usize = 3;
     let correlations = products(values, BASE..401);
@@ -22,9 +22,9 @@ pub fn natural_length(values: &[f64]) -> usize {
     }
 }
 
-/// Returns true if stretches of this length repeat each other: the autocorrelation at the length is above 1/2,
-/// and by more than 1/2 above that at the least similar shorter lag. Stretches of less than 16 values have no
-/// shape that could repeat.
+/// Returns true if subsequences of this length repeat each other: the autocorrelation at the length is
+/// above 1/2, and by more than 1/2 above that at the least similar shorter lag. Subsequences of less
+/// than 16 values have no shape that could repeat.
 pub(super) fn is_rhythmic(values: &[f64], length: usize) -> bool {
     const LENGTH_MIN: usize = 16;
     const SIMILAR: f64 = 0.5;
@@ -50,8 +50,8 @@ fn products(values: &[f64], lags: std::ops::Range<usize>) -> Vec<f64> {
         .collect()
 }
 
-/// Scores of stretches as scores of values: each value gets that of the stretch around it, the ends that of
-/// the first and last stretch.
+/// Scores of subsequences as scores of values: each value gets that of the subsequence around it, the
+/// ends that of the first and last subsequence.
 pub(super) fn centred(scores: &[f64], length: usize) -> Vec<f64> {
     let (Some(first), Some(last)) = (scores.first(), scores.last()) else {
         return Vec::new();
@@ -63,7 +63,8 @@ pub(super) fn centred(scores: &[f64], length: usize) -> Vec<f64> {
     out
 }
 
-/// Scores of stretches as scores of values: each value gets the mean over all stretches that hold it.
+/// Scores of subsequences as scores of values: each value gets the mean over all subsequences that hold
+/// it.
 pub(super) fn averaged(scores: &[f64], length: usize) -> Vec<f64> {
     let sums = running_sums(scores);
     (0..scores.len() + length - 1)
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn stretches_become_values() {
+    fn subsequences_become_values() {
         assert_eq!(centred(&[1.0, 2.0, 3.0], 3), [1.0, 1.0, 2.0, 3.0, 3.0]);
         assert_eq!(centred(&[1.0, 2.0], 4), [1.0, 1.0, 1.0, 2.0, 2.0]);
         assert_eq!(averaged(&[1.0, 2.0, 6.0], 2), [1.0, 1.5, 4.0, 6.0]);
