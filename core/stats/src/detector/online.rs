@@ -13,7 +13,10 @@
 //! far from what was just seen; the first days of a series are judged without a season. The cost per
 //! value does not depend on the length of the series.
 
-use super::calibrate::{Calibration, SortedRing, score};
+use super::{
+    calibrate::{Calibration, SortedRing, score},
+    subsequence::{is_rhythmic, natural_length},
+};
 use std::collections::VecDeque;
 
 /// Values that the first view remembers.
@@ -26,6 +29,10 @@ const NEIGHBOURS: usize = 5;
 const SUBSEQUENCES_LEAST: usize = 100;
 /// Days that the second view looks back.
 const SEASONS: usize = 14;
+/// Longest season that is found, and the number of values at which it is first looked for; then at each
+/// doubling.
+const SEASON_MAX: usize = 303;
+const SEASON_LEAST: usize = 500;
 /// Values after an alert during which only a higher score is a new one.
 const DEAD_TIME: usize = 200;
 
@@ -57,7 +64,8 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// `season` is the number of values in a day, or in another period; `None` if there is none.
+    /// `season` is the number of values in a day, or in another known period. Without one, or until it
+    /// has passed, a season is looked for in the values.
     pub fn new(season: Option<usize>) -> Self {
         Self {
             season: season.filter(|season| *season > 1),
@@ -89,15 +97,22 @@ impl Stream {
     }
 
     fn remember(&mut self, value: f64) {
-        let seasons = self
-            .season
-            .map_or(0, |season| SEASONS * season + half_width(season));
-        if self.recent.len() == seasons.max(SUBSEQUENCES + 2 * SUBSEQUENCE) {
+        let season = self.season.unwrap_or(SEASON_MAX).max(SEASON_MAX);
+        if self.recent.len() == SEASONS * season + half_width(season) {
             self.recent.pop_front();
         }
         self.recent.push_back(value);
         self.values.push(value);
         self.count += 1;
+        let is_due = self.count.is_multiple_of(SEASON_LEAST)
+            && (self.count / SEASON_LEAST).is_power_of_two();
+        if is_due && self.season.is_none_or(|season| self.count < season) {
+            let recent = &*self.recent.make_contiguous();
+            let length = natural_length(recent);
+            if is_rhythmic(recent, length) {
+                self.season = Some(length);
+            }
+        }
     }
 
     /// Distance to the nearest value at about the same phase of earlier seasons.
@@ -251,6 +266,18 @@ mod tests {
         // The first change of a flat series is beyond doubt, and finite.
         let verdict = stream.push(8.0);
         assert!(verdict.score > 0.9 && verdict.score <= 1.0, "{verdict:?}");
+    }
+
+    #[test]
+    fn a_season_is_found_in_the_values() {
+        let values = days(2000);
+        for season in [None, Some(86_400)] {
+            let mut stream = Stream::new(season);
+            for value in &values {
+                stream.push(*value);
+            }
+            assert_eq!(stream.season, Some(48));
+        }
     }
 
     #[test]

@@ -7,14 +7,18 @@
 //! Limits: needs three seasons, or else judges by the level alone; a season that changes its shape
 //! leaves residuals.
 
+use super::subsequence::{is_rhythmic, natural_length};
 use crate::{describe::mad, seasonal::decompose_within};
 
 /// Values on either side of the running level where there is no season.
 const HALF: usize = 25;
 
-/// Raw score of each value. `season` is the number of values in a period.
+/// Raw score of each value. `season` is the number of values in a period; without a usable one, it is
+/// looked for in the values.
 pub fn seasonal_residual(values: &[f64], season: Option<usize>) -> Vec<f64> {
-    let season = season.filter(|season| *season > 1 && 3 * season <= values.len());
+    let known = season.filter(|season| *season > 1 && 3 * season <= values.len());
+    let length = natural_length(values);
+    let season = known.or_else(|| is_rhythmic(values, length).then_some(length));
     let half = season.map_or(HALF, |season| (season / 2).max(HALF));
     let parts = decompose_within(values, season.unwrap_or(1), half);
     let scale = mad(&parts.remainder);
