@@ -11,7 +11,7 @@ use crate::{
     vus::vus_pr,
 };
 use rayon::prelude::*;
-use retrocast_stats::detector::{Behaviour, Method, Stream, behaviour, detect, natural_length};
+use retrocast_stats::detector::{Behaviour, Method, Stream, detect, natural_length, route};
 use serde::Serialize;
 use std::path::Path;
 
@@ -86,8 +86,8 @@ pub struct FileResult {
     pub file: String,
     /// Number of rows.
     pub rows: usize,
-    /// The behaviour that the router recognised: `point` or `sequence`.
-    pub behaviour: &'static str,
+    /// The behaviour that the router recognised, `point` or `sequence`; missing for other methods.
+    pub behaviour: Option<&'static str>,
     /// Alerts at the threshold of `nab.standard`.
     pub nab: Alerts,
     /// Missing without windows.
@@ -156,7 +156,7 @@ pub fn evaluate_anomaly(
 
 /// Scores of one series, and what does not depend on the other series.
 struct Scores {
-    behaviour: &'static str,
+    behaviour: Option<&'static str>,
     alerts: Vec<f64>,
     vus_pr: Option<f64>,
     range_f1: Option<f64>,
@@ -167,22 +167,26 @@ impl Scores {
         let values = &series.values;
         let season = series.rows_per_day();
         let labels = series.labels();
-        let scores = detect(values, season, method);
+        let (behaviour, scores) = match method {
+            Method::Router => {
+                let (behaviour, scores) = route(values, season);
+                (Some(behaviour), scores)
+            }
+            _ => (None, detect(values, season, method)),
+        };
         let vus_pr = vus_pr(&labels, &scores, natural_length(values));
         let range_f1 = best_range_f1(&labels, &scores);
         let alerts = if method == Method::Router {
             let mut stream = Stream::new(season);
-            values
-                .iter()
-                .map(|value| stream.push(*value).alert)
-                .collect()
+            let values = values.iter();
+            values.map(|value| stream.push(*value).alert).collect()
         } else {
             scores
         };
-        let behaviour = match behaviour(values, season) {
+        let behaviour = behaviour.map(|behaviour| match behaviour {
             Behaviour::Point => "point",
             Behaviour::Sequence => "sequence",
-        };
+        });
         Self {
             behaviour,
             alerts,

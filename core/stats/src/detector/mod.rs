@@ -18,7 +18,7 @@ mod subsequence;
 
 pub use calibrate::score;
 pub use online::{Stream, Verdict};
-pub use route::{Behaviour, behaviour};
+pub use route::{Behaviour, route};
 pub use subsequence::natural_length;
 
 use calibrate::calibrate;
@@ -26,7 +26,7 @@ use calibrate::calibrate;
 /// Method of detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// The default: the methods that suit the behaviour of the series ([`behaviour`]), by vote.
+    /// The default: the methods that suit the behaviour of the series ([`route`]), by vote.
     Router,
     /// Distance from rare principal components of subsequences.
     SubPca,
@@ -96,7 +96,7 @@ pub fn detect(values: &[f64], season: Option<usize>, method: Method) -> Vec<f64>
         return Vec::new();
     }
     match method {
-        Method::Router => route::detect(values, season),
+        Method::Router => route(values, season).1,
         Method::SubPca => calibrate(&sub_pca::sub_pca(values, natural_length(values))),
         Method::Poly => calibrate(&poly::poly(values, natural_length(values))),
         Method::MatrixProfile => calibrate(&matrix_profile::matrix_profile(

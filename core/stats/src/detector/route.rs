@@ -45,21 +45,17 @@ const RUN_MAX: f64 = 2.0;
 /// and incidents last longer.
 const SMOOTH_MIN: usize = 50;
 
-/// Recognises the behaviour of a series from its values alone.
-pub fn behaviour(values: &[f64], season: Option<usize>) -> Behaviour {
-    behaviour_of(&differences(values, season))
-}
-
-/// Scores each value by the methods that suit the behaviour.
-pub(super) fn detect(values: &[f64], season: Option<usize>) -> Vec<f64> {
+/// Recognises the behaviour of a series from its values alone, and scores each value from 0 to 1 by the methods
+/// that suit it. `season` is the number of values in a day or another known period.
+pub fn route(values: &[f64], season: Option<usize>) -> (Behaviour, Vec<f64>) {
     let differences = differences(values, season);
+    let behaviour = behaviour(&differences);
     let mut vote = vote(values, season);
-    if behaviour_of(&differences) == Behaviour::Point {
+    if behaviour == Behaviour::Point {
         put_first(&mut vote, &differences);
     }
-    vote.iter()
-        .map(|surprisal| score(*surprisal, values.len()))
-        .collect()
+    let scores = vote.iter().map(|surprisal| score(*surprisal, values.len()));
+    (behaviour, scores.collect())
 }
 
 /// `-ln p` of each value by its subsequence, smoothed.
@@ -136,7 +132,7 @@ fn differences(values: &[f64], season: Option<usize>) -> Vec<f64> {
         .collect()
 }
 
-fn behaviour_of(differences: &[f64]) -> Behaviour {
+fn behaviour(differences: &[f64]) -> Behaviour {
     let ordered = sorted(differences);
     let tail = quantile_sorted(&ordered, TAIL);
     let is_light = tail > 0.0 && tail < LIGHT_TAIL * quantile_sorted(&ordered, 0.5);
@@ -182,11 +178,11 @@ mod tests {
     #[test]
     fn single_values_are_recognised_and_found() {
         let mut values = wave(2000);
-        assert_eq!(behaviour(&values, None), Behaviour::Sequence);
+        assert_eq!(route(&values, None).0, Behaviour::Sequence);
         values[700] += 12.0;
         values[1500] -= 15.0;
-        assert_eq!(behaviour(&values, None), Behaviour::Point);
-        let scores = detect(&values, None);
+        let (behaviour, scores) = route(&values, None);
+        assert_eq!(behaviour, Behaviour::Point);
         assert_eq!(greatest(&scores), 1500);
         assert_eq!(greatest(&scores[..1400]), 700);
     }
@@ -196,8 +192,9 @@ mod tests {
         let mut values = wave(2000);
         let level = values[1200];
         values[1200..1260].fill(level);
-        assert_eq!(behaviour(&values, Some(48)), Behaviour::Sequence);
-        let at = greatest(&detect(&values, Some(48)));
+        let (behaviour, scores) = route(&values, Some(48));
+        assert_eq!(behaviour, Behaviour::Sequence);
+        let at = greatest(&scores);
         assert!((1180..1280).contains(&at), "{at}");
     }
 
@@ -210,8 +207,8 @@ mod tests {
                 if i % 10 == 0 { noise } else { noise / 1000.0 }
             })
             .collect();
-        assert_eq!(behaviour(&values, None), Behaviour::Sequence);
-        assert_eq!(behaviour(&[1.0; 100], None), Behaviour::Sequence);
-        assert_eq!(behaviour(&[], None), Behaviour::Sequence);
+        for values in [&values[..], &[1.0; 100], &[]] {
+            assert_eq!(route(values, None).0, Behaviour::Sequence);
+        }
     }
 }
