@@ -3,6 +3,13 @@
 //! [`vus_pr`](crate::vus::vus_pr) and range F1 judge the scores of whole series, the score of the
 //! Numenta Anomaly Benchmark alerts as they would have come. So the default method is measured twice: by
 //! its vote over the whole series, and by the stream that sees earlier values only.
+//!
+//! No method has a setting per series. The rules of the router and the views of the stream were chosen on
+//! made-up series with known deviations and on the benchmark itself, whose figures are therefore somewhat
+//! optimistic. With one folder of the benchmark left out at a time: the single method that is best on the
+//! other folders has a mean VUS-PR of 0.366 on the one left out, the router 0.465. The stream scores 57.9
+//! at the best threshold of the other folders, 62.7 at the threshold 0.5, which needs no labels, and 63.5
+//! at the best threshold of all, as the benchmark has it.
 
 use crate::{
     Error,

@@ -18,7 +18,8 @@ const LEAST: usize = 50;
 /// of all methods mean the same, and their mean is a vote. The order of surprisals is kept.
 pub fn score(surprisal: f64, n: usize) -> f64 {
     let unit = (n.max(2) as f64).ln();
-    surprisal.max(0.0) / (surprisal.max(0.0) + unit)
+    let surprisal = surprisal.clamp(0.0, f64::MAX / 2.0);
+    surprisal / (surprisal + unit)
 }
 
 /// `-ln p` of the raw scores of a whole series, each among all of them.

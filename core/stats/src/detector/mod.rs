@@ -23,6 +23,9 @@ pub use subsequence::natural_length;
 
 use calibrate::calibrate;
 
+/// Greatest size of a value; greater ones count as this, so that squares are finite.
+const SIZE_MAX: f64 = 1e100;
+
 /// Method of detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
@@ -95,6 +98,7 @@ pub fn detect(values: &[f64], season: Option<usize>, method: Method) -> Vec<f64>
     if values.is_empty() {
         return Vec::new();
     }
+    let values = &bounded(values)[..];
     match method {
         Method::Router => route(values, season).1,
         Method::SubPca => calibrate(&sub_pca::sub_pca(values, natural_length(values))),
@@ -109,6 +113,11 @@ pub fn detect(values: &[f64], season: Option<usize>, method: Method) -> Vec<f64>
         Method::SeasonalResidual => calibrate(&residual::seasonal_residual(values, season)),
         Method::WindowedGaussian => gaussian::scores(values),
     }
+}
+
+fn bounded(values: &[f64]) -> Vec<f64> {
+    let bounded = values.iter().map(|value| value.clamp(-SIZE_MAX, SIZE_MAX));
+    bounded.collect()
 }
 
 /// Seed of everything random: a hash of the values (FNV-1a: Fowler, Noll and Vo).
@@ -133,7 +142,7 @@ mod tests {
                 (0..rows).map(wave).collect::<Vec<f64>>(),
                 vec![0.0; rows as usize],
                 (0..rows).map(|i| wave(i) * 1e-300).collect(),
-                (0..rows).map(|i| wave(i) * 1e100).collect(),
+                (0..rows).map(|i| wave(i) * 1e300).collect(),
             ] {
                 for method in Method::ALL {
                     let scores = detect(&values, Some(21), method);

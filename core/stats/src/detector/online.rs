@@ -11,7 +11,7 @@
 //!
 //! Limits: the views are not independent, so probabilities are somewhat too small; a slow drift is never
 //! far from what was just seen; the first days of a series are judged without a season. The cost per
-//! value does not depend on the length of the series.
+//! value does not depend on the length of the series; 14 seasons are kept in memory.
 
 use super::{
     calibrate::{Calibration, SortedRing, score},
@@ -81,6 +81,7 @@ impl Stream {
 
     /// Scores the next value, which must be finite.
     pub fn push(&mut self, value: f64) -> Verdict {
+        let value = value.clamp(-super::SIZE_MAX, super::SIZE_MAX);
         let views = [
             nearest(self.values.sorted(), value).and_then(|raw| self.by_value.surprisal(raw)),
             self.phase_distance(value)
@@ -98,7 +99,7 @@ impl Stream {
 
     fn remember(&mut self, value: f64) {
         let season = self.season.unwrap_or(SEASON_MAX).max(SEASON_MAX);
-        if self.recent.len() == SEASONS * season + half_width(season) {
+        while self.recent.len() >= SEASONS * season + half_width(season) {
             self.recent.pop_front();
         }
         self.recent.push_back(value);
@@ -107,12 +108,17 @@ impl Stream {
         let is_due = self.count.is_multiple_of(SEASON_LEAST)
             && (self.count / SEASON_LEAST).is_power_of_two();
         if is_due && self.season.is_none_or(|season| self.count < season) {
-            let recent = &*self.recent.make_contiguous();
-            let length = natural_length(recent);
-            if is_rhythmic(recent, length) {
+            let recent = self.newest_values(SEASONS * SEASON_MAX);
+            let length = natural_length(&recent);
+            if is_rhythmic(&recent, length) {
                 self.season = Some(length);
             }
         }
+    }
+
+    fn newest_values(&self, count: usize) -> Vec<f64> {
+        let from = self.recent.len().saturating_sub(count);
+        self.recent.range(from..).copied().collect()
     }
 
     /// Distance to the nearest value at about the same phase of earlier seasons.
@@ -135,12 +141,12 @@ impl Stream {
     }
 
     /// Distance of the newest subsequence to its nearest neighbours among those that do not overlap it.
-    fn subsequence_distance(&mut self, value: f64) -> Option<f64> {
-        let recent = &*self.recent.make_contiguous();
-        let before = recent.len().checked_sub(SUBSEQUENCE - 1)?;
+    fn subsequence_distance(&self, value: f64) -> Option<f64> {
+        let recent = self.newest_values(SUBSEQUENCES + 2 * (SUBSEQUENCE - 1));
+        let (earlier, before) =
+            recent.split_at_checked(recent.len().checked_sub(SUBSEQUENCE - 1)?)?;
         let mut subsequence = [value; SUBSEQUENCE];
-        subsequence[..SUBSEQUENCE - 1].copy_from_slice(&recent[before..]);
-        let earlier = &recent[before.saturating_sub(SUBSEQUENCES + SUBSEQUENCE - 1)..before];
+        subsequence[..SUBSEQUENCE - 1].copy_from_slice(before);
         let others = earlier.windows(SUBSEQUENCE);
         if others.len() < SUBSEQUENCES_LEAST {
             return None;
@@ -264,8 +270,10 @@ mod tests {
             assert!(stream.push(7.0).score < 0.5);
         }
         // The first change of a flat series is beyond doubt, and finite.
-        let verdict = stream.push(8.0);
-        assert!(verdict.score > 0.9 && verdict.score <= 1.0, "{verdict:?}");
+        for value in [8.0, 1e300, -1e300] {
+            let verdict = stream.push(value);
+            assert!(verdict.score > 0.9 && verdict.score <= 1.0, "{verdict:?}");
+        }
     }
 
     #[test]

@@ -41,13 +41,17 @@ const BEYOND: f64 = 1.5;
 /// Greatest share of values far beyond, and length of their runs.
 const SHARE_MAX: f64 = 0.01;
 const RUN_MAX: f64 = 2.0;
+/// Longest season that is used: the minutes of a day. Longer ones cost too much.
+const SEASON_MAX: usize = 1440;
 /// Least number of values that a vote is smoothed over: shorter seasons are noise of the measurement,
 /// and incidents last longer.
 const SMOOTH_MIN: usize = 50;
 
-/// Recognises the behaviour of a series from its values alone, and scores each value from 0 to 1 by the methods
-/// that suit it. `season` is the number of values in a day or another known period.
+/// Recognises the behaviour of a series from its values alone, and scores each value from 0 to 1 by the
+/// methods that suit it. `season` is the number of values in a day or another known period.
 pub fn route(values: &[f64], season: Option<usize>) -> (Behaviour, Vec<f64>) {
+    let values = &super::bounded(values)[..];
+    let season = season.filter(|season| *season <= SEASON_MAX);
     let differences = differences(values, season);
     let behaviour = behaviour(&differences);
     let mut vote = vote(values, season);
