@@ -1,8 +1,15 @@
 //! Detection of anomalies, by three measures.
 //!
-//! [`vus_pr`](crate::vus::vus_pr) and range F1 judge the scores of whole series, the score of the Numenta Anomaly
-//! Benchmark alerts as they would have come. So the default method is measured twice: by its vote over the whole
-//! series, and by the stream that sees earlier values only.
+//! [`vus_pr`](crate::vus::vus_pr) and range F1 judge the scores of whole series, the score of the
+//! Numenta Anomaly Benchmark alerts as they would have come. So the default method is measured twice: by
+//! its vote over the whole series, and by the stream that sees earlier values only.
+//!
+//! No method has a setting per series. The rules of the router and the views of the stream were chosen on
+//! made-up series with known deviations and on the benchmark itself, whose figures are therefore somewhat
+//! optimistic. With one folder of the benchmark left out at a time: the single method that is best on the
+//! other folders has a mean VUS-PR of 0.366 on the one left out, the router 0.465. The stream scores 57.9
+//! at the best threshold of the other folders, 62.7 at the threshold 0.5, which needs no labels, and 63.5
+//! at the best threshold of all, as the benchmark has it.
 
 use crate::{
     Error,
@@ -11,7 +18,7 @@ use crate::{
     vus::vus_pr,
 };
 use rayon::prelude::*;
-use retrocast_stats::detector::{Behaviour, Method, Stream, behaviour, detect, natural_length};
+use retrocast_stats::detector::{Behaviour, Method, Stream, detect, natural_length, route};
 use serde::Serialize;
 use std::path::Path;
 
@@ -35,7 +42,8 @@ pub struct AnomalyEvaluation {
     pub unlabelled: Vec<String>,
 }
 
-/// Score of the Numenta Anomaly Benchmark: 0 is no alert at all, 100 is perfect. Missing without windows.
+/// Score of the Numenta Anomaly Benchmark: 0 is no alert at all, 100 is perfect. Missing without
+/// windows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NabResult {
     /// Profile `standard`, at the one threshold that is best for all series.
@@ -85,8 +93,8 @@ pub struct FileResult {
     pub file: String,
     /// Number of rows.
     pub rows: usize,
-    /// The behaviour that the router recognised: `point` or `sequence`.
-    pub behaviour: &'static str,
+    /// The behaviour that the router recognised, `point` or `sequence`; missing for other methods.
+    pub behaviour: Option<&'static str>,
     /// Alerts at the threshold of `nab.standard`.
     pub nab: Alerts,
     /// Missing without windows.
@@ -155,7 +163,7 @@ pub fn evaluate_anomaly(
 
 /// Scores of one series, and what does not depend on the other series.
 struct Scores {
-    behaviour: &'static str,
+    behaviour: Option<&'static str>,
     alerts: Vec<f64>,
     vus_pr: Option<f64>,
     range_f1: Option<f64>,
@@ -166,27 +174,95 @@ impl Scores {
         let values = &series.values;
         let season = series.rows_per_day();
         let labels = series.labels();
-        let scores = detect(values, season, method);
+        let (behaviour, scores) = match method {
+            Method::Router => {
+                let (behaviour, scores) = route(values, season);
+                (Some(behaviour), scores)
+            }
+            _ => (None, detect(values, season, method)),
+        };
         let vus_pr = vus_pr(&labels, &scores, natural_length(values));
         let range_f1 = best_range_f1(&labels, &scores);
         let alerts = if method == Method::Router {
             let mut stream = Stream::new(season);
-            values
-                .iter()
-                .map(|value| stream.push(*value).alert)
-                .collect()
+            let values = values.iter();
+            values.map(|value| stream.push(*value).alert).collect()
         } else {
             scores
         };
-        let behaviour = match behaviour(values, season) {
+        let behaviour = behaviour.map(|behaviour| match behaviour {
             Behaviour::Point => "point",
             Behaviour::Sequence => "sequence",
-        };
+        });
         Self {
             behaviour,
             alerts,
             vus_pr,
             range_f1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// Writes half-hourly values of a daily wave; some rows get another value.
+    fn write(path: &Path, rows: i32, changed: impl Fn(i32) -> Option<f64>) {
+        let mut text = "timestamp,value\n".to_string();
+        for row in 0..rows {
+            let wave = 10.0 + (f64::from(row % 48) / 48.0 * std::f64::consts::TAU).sin();
+            let value = wave + f64::from(row * 7919 % 101) / 500.0;
+            let seconds = i64::from(row) * 1800;
+            text += &format!("{seconds},{}\n", changed(row).unwrap_or(value));
+        }
+        fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn planted_outages_are_measured() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path();
+        write(&data.join("a.csv"), 2000, |row| {
+            (1500..1540).contains(&row).then_some(0.0)
+        });
+        write(&data.join("b.csv"), 1000, |_| None);
+        write(&data.join("c.csv"), 300, |_| None);
+        let labels = data.join("labels.json");
+        // Row 1498 to row 1545.
+        let window = r#"["1970-02-01 05:00:00", "1970-02-02 04:30:00"]"#;
+        fs::write(&labels, format!(r#"{{"a.csv": [{window}], "b.csv": []}}"#)).unwrap();
+        let evaluation = evaluate_anomaly(data, &labels, Method::Router).unwrap();
+        assert_eq!(evaluation.unlabelled, ["c.csv"]);
+        assert_eq!(evaluation.vus_pr.series, 1);
+        assert!(evaluation.vus_pr.mean.unwrap() > 0.6, "{evaluation:?}");
+        let nab = &evaluation.nab;
+        assert!(nab.standard.unwrap() > 90.0 && nab.online, "{nab:?}");
+        assert_eq!((nab.windows, nab.detected, nab.false_alarms), (1, 1, 0));
+        assert!(nab.standard_fixed.unwrap() <= nab.standard.unwrap());
+        assert_eq!(evaluation.files[1].vus_pr, None);
+        let json = serde_json::to_value(&evaluation).unwrap();
+        assert_eq!(json["nab"]["standard"].as_f64(), nab.standard);
+        assert_eq!(json["vus_pr"]["mean"].as_f64(), evaluation.vus_pr.mean);
+        let poly = evaluate_anomaly(data, &labels, Method::Poly).unwrap();
+        assert!(!poly.nab.online && poly.method == "poly");
+    }
+
+    #[test]
+    fn without_windows_there_is_no_score() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder.path().join("a.csv"), 200, |_| None);
+        let labels = folder.path().join("labels.json");
+        fs::write(&labels, r#"{"a.csv": []}"#).unwrap();
+        let evaluation =
+            evaluate_anomaly(folder.path(), &labels, Method::WindowedGaussian).unwrap();
+        assert_eq!(evaluation.nab.standard, None);
+        assert_eq!(evaluation.vus_pr.mean, None);
+        assert!(
+            serde_json::to_string(&evaluation)
+                .unwrap()
+                .contains("\"threshold\":null")
+        );
     }
 }

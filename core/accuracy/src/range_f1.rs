@@ -1,8 +1,8 @@
 //! F1 of ranges.
 //!
-//! Tatbul et al., "Precision and Recall for Time Series", `NeurIPS` 2018, with the weights of TSB-AD: recall is
-//! 20 % existence and 80 % overlap, precision is overlap alone, every position of a range counts the same, and
-//! an overlap with several ranges is divided by their number.
+//! Tatbul et al., "Precision and Recall for Time Series", `NeurIPS` 2018, with the weights of TSB-AD:
+//! recall is 20 % existence and 80 % overlap, precision is overlap alone, every position of a range
+//! counts the same, and an overlap with several ranges is divided by their number.
 
 use crate::vus::events;
 
@@ -20,8 +20,8 @@ pub fn range_f1(labels: &[bool], alerts: &[bool]) -> f64 {
     }
 }
 
-/// The greatest F1 over 100 equally spaced thresholds; alerts are above the threshold. `None` if no row is
-/// labelled. The threshold is chosen with the labels, so this is what a detector could reach at best.
+/// The greatest F1 over 100 equally spaced thresholds; alerts are above the threshold. `None` if no row
+/// is labelled. The threshold is chosen with the labels, so this is what a detector could reach at best.
 pub fn best_range_f1(labels: &[bool], scores: &[f64]) -> Option<f64> {
     if !labels.contains(&true) {
         return None;

@@ -1,7 +1,12 @@
 //! Figures on the public series of the Numenta Anomaly Benchmark that were computed independently.
 
 use flate2::read::GzDecoder;
-use retrocast_accuracy::nab::{self, Alerts, Corpus, Profile};
+use rayon::prelude::*;
+use retrocast_accuracy::{
+    nab::{self, Alerts, Corpus, Profile},
+    vus::vus_pr,
+};
+use retrocast_stats::detector::{Method, Stream, detect, natural_length};
 use std::{fs, io::Read, path::PathBuf};
 
 /// The folder of the benchmark; `None`, and a word about it, without real data.
@@ -62,4 +67,78 @@ fn stored_scores_have_the_published_result() {
     let best = nab::optimize(&corpus.series, &scores, &standard);
     assert_eq!(best.threshold, 1.0);
     assert!((best.alerts.raw - total.raw).abs() < 1e-9, "{best:?}");
+}
+
+/// The stream sees no future, has one threshold for all series and no setting for any of them.
+#[test]
+fn the_stream_reaches_sixty() {
+    let Some(folder) = folder() else { return };
+    let corpus = corpus(&folder);
+    let scores: Vec<Vec<f64>> = corpus
+        .series
+        .par_iter()
+        .map(|series| {
+            let mut stream = Stream::new(series.rows_per_day());
+            let values = series.values.iter();
+            values.map(|value| stream.push(*value).alert).collect()
+        })
+        .collect();
+    let standard = Profile::STANDARD;
+    let best = nab::optimize(&corpus.series, &scores, &standard);
+    let scaled = standard.scale(best.alerts.raw, best.alerts.windows);
+    assert!(scaled.unwrap() > 62.0, "{scaled:?} {best:?}");
+    // The threshold that is meant to be used is nearly as good as the best one.
+    let pairs = corpus.series.iter().zip(&scores);
+    let raw = pairs.map(|(series, scores)| nab::score(series, scores, 0.5, &standard).raw);
+    let fixed = standard.scale(raw.sum(), best.alerts.windows);
+    assert!(fixed.unwrap() > 61.0, "{fixed:?}");
+}
+
+/// Series of which the first row is dropped are part of the TSB-AD benchmark, which publishes the VUS-PR
+/// of its methods on each.
+const SHARED: [&str; 14] = [
+    "realKnownCause/ec2_request_latency_system_failure",
+    "realTraffic/occupancy_6005",
+    "realKnownCause/nyc_taxi",
+    "artificialWithAnomaly/art_load_balancer_spikes",
+    "realTraffic/TravelTime_451",
+    "realTraffic/speed_t4013",
+    "realAdExchange/exchange-3_cpm_results",
+    "realKnownCause/ambient_temperature_system_failure",
+    "artificialWithAnomaly/art_increase_spike_density",
+    "realKnownCause/rogue_agent_key_hold",
+    "realAWSCloudwatch/ec2_cpu_utilization_5f5533",
+    "realKnownCause/cpu_utilization_asg_misconfiguration",
+    "realTweets/Twitter_volume_FB",
+    "realTraffic/speed_6005",
+];
+
+#[test]
+fn methods_have_their_published_accuracy() {
+    let Some(folder) = folder() else { return };
+    let corpus = corpus(&folder);
+    let is_shared = |name: &str| SHARED.iter().any(|shared| name == format!("{shared}.csv"));
+    for (method, want) in [
+        (Method::SubPca, 0.326..0.336),
+        (Method::Poly, 0.371..0.381),
+        (Method::Router, 0.40..1.0),
+    ] {
+        let accuracies: Vec<f64> = corpus
+            .series
+            .par_iter()
+            .filter(|series| is_shared(&series.name))
+            .map(|series| {
+                let values = &series.values[1..];
+                let scores = detect(values, series.rows_per_day(), method);
+                vus_pr(&series.labels()[1..], &scores, natural_length(values)).unwrap()
+            })
+            .collect();
+        assert_eq!(accuracies.len(), 14);
+        let mean = accuracies.iter().sum::<f64>() / 14.0;
+        assert!(
+            want.contains(&mean),
+            "{}: {mean} {accuracies:?}",
+            method.name()
+        );
+    }
 }

@@ -1,9 +1,10 @@
 //! The score of the Numenta Anomaly Benchmark.
 //!
-//! Each window counts once, by its first alert: `tp` weighted by a sigmoid of the alert's position, 1 at the
-//! start of the window and 0 at its end; a window without an alert costs `fn`. Every alert outside costs `fp`,
-//! weighted by the same sigmoid of its distance from the window before it. Rows of the probationary period
-//! do not count. The sum is scaled so that no alert at all gives 0 and a perfect detector 100.
+//! Each window counts once, by its first alert: `tp` weighted by a sigmoid of the alert's position, 1 at
+//! the start of the window and 0 at its end; a window without an alert costs `fn`. Every alert outside
+//! costs `fp`, weighted by the same sigmoid of its distance from the window before it. Rows of the
+//! probationary period do not count. The sum is scaled so that no alert at all gives 0 and a perfect
+//! detector 100.
 
 use super::LabelledSeries;
 use serde::Serialize;

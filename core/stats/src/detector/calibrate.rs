@@ -1,9 +1,9 @@
 //! Turns the raw scores of a detector into probabilities, and probabilities into scores from 0 to 1.
 //!
-//! Below the 95 % quantile of the earlier raw scores, the probability of a score as large or larger is their
-//! share. Above it the excess is taken as exponential, so that a score beyond all earlier ones gets a
-//! probability too (peaks over threshold: Pickands, 1975; for streams Siffer et al., KDD 2017, who also fit the
-//! weight of the tail; here it is fixed).
+//! Below the 95 % quantile of the earlier raw scores, the probability of a score as large or larger is
+//! their share. Above it the excess is taken as exponential, so that a score beyond all earlier ones
+//! gets a probability too (peaks over threshold: Pickands, 1975; for streams Siffer et al., KDD 2017,
+//! who also fit the weight of the tail; here it is fixed).
 
 use std::collections::VecDeque;
 
@@ -12,21 +12,31 @@ const TAIL: f64 = 0.05;
 /// Earlier raw scores without which nothing is known.
 const LEAST: usize = 50;
 
-/// Score of a surprise `-ln p` among `n` values, from 0 to 1.
+/// Score of a surprisal `-ln p` among `n` values, from 0 to 1.
 ///
-/// 0.5 is a value as is expected once in `n`, 2/3 once in `n` squared, 3/4 once in `n` cubed. So scores of all
-/// methods mean the same, and their mean is a vote. The order of surprises is kept.
-pub fn score(surprise: f64, n: usize) -> f64 {
+/// 0.5 is a value as is expected once in `n`, 2/3 once in `n` squared, 3/4 once in `n` cubed. So scores
+/// of all methods mean the same, and their mean is a vote. The order of surprisals is kept.
+pub fn score(surprisal: f64, n: usize) -> f64 {
     let unit = (n.max(2) as f64).ln();
-    surprise.max(0.0) / (surprise.max(0.0) + unit)
+    let surprisal = surprisal.clamp(0.0, f64::MAX / 2.0);
+    surprisal / (surprisal + unit)
 }
 
-/// Calibrates the raw scores of a whole series by each other.
-pub(super) fn calibrate(raw: &[f64]) -> Vec<f64> {
+/// `-ln p` of the raw scores of a whole series, each among all of them.
+pub(super) fn surprisals(raw: &[f64]) -> Vec<f64> {
     let sorted = crate::describe::sorted(raw);
     let tail = Tail::new(&sorted);
-    let known = |raw: &f64| score(tail.surprise(*raw, &sorted), sorted.len());
-    raw.iter().map(known).collect()
+    raw.iter()
+        .map(|raw| tail.surprisal(*raw, &sorted))
+        .collect()
+}
+
+/// The same as scores from 0 to 1.
+pub(super) fn calibrate(raw: &[f64]) -> Vec<f64> {
+    let surprisals = surprisals(raw).into_iter();
+    surprisals
+        .map(|surprisal| score(surprisal, raw.len()))
+        .collect()
 }
 
 /// Where the tail starts, and the mean excess in it.
@@ -43,7 +53,7 @@ impl Tail {
         let start = sorted.get(at).copied().unwrap_or(0.0);
         let sum: f64 = above.iter().map(|value| value - start).sum();
         let mean = sum / above.len().max(1) as f64;
-        // Where no tail is known, a thousandth of its start keeps the surprise finite.
+        // Where no tail is known, a thousandth of its start keeps the surprisal finite.
         let least = 1e-3 * start.abs() + f64::MIN_POSITIVE.sqrt();
         Self {
             start,
@@ -51,7 +61,7 @@ impl Tail {
         }
     }
 
-    fn surprise(&self, raw: f64, sorted: &[f64]) -> f64 {
+    fn surprisal(&self, raw: f64, sorted: &[f64]) -> f64 {
         if raw > self.start {
             return (raw - self.start) / self.excess - TAIL.ln();
         }
@@ -74,11 +84,11 @@ impl Calibration {
     }
 
     /// `-ln p` of a raw score; `None` while too few are known.
-    pub(super) fn surprise(&mut self, raw: f64) -> Option<f64> {
+    pub(super) fn surprisal(&mut self, raw: f64) -> Option<f64> {
         let sorted = self.recent.sorted();
-        let surprise = (sorted.len() >= LEAST).then(|| Tail::new(sorted).surprise(raw, sorted));
+        let surprisal = (sorted.len() >= LEAST).then(|| Tail::new(sorted).surprisal(raw, sorted));
         self.recent.push(raw);
-        surprise
+        surprisal
     }
 }
 
@@ -115,5 +125,66 @@ impl SortedRing {
         let at = self.sorted.partition_point(|v| v.total_cmp(&value).is_lt());
         self.sorted.insert(at, value);
         self.in_time.push_back(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_say_how_rare_a_value_is() {
+        for (surprisal, n, want) in [
+            (0.0, 100, 0.0),
+            (-1.0, 100, 0.0),
+            (100_f64.ln(), 100, 0.5),
+            (2.0 * 100_f64.ln(), 100, 2.0 / 3.0),
+            (3.0 * 100_f64.ln(), 100, 0.75),
+        ] {
+            assert!(
+                (score(surprisal, n) - want).abs() < 1e-12,
+                "{surprisal} {n}"
+            );
+        }
+        // The order is kept where probabilities are far below the least number.
+        assert!(score(1e6, 100) > score(0.999e6, 100) && score(1e6, 100) < 1.0);
+    }
+
+    #[test]
+    fn exponential_scores_get_their_probabilities() {
+        // Quantiles of the exponential distribution, and values beyond them.
+        let mut raw: Vec<f64> = (0..2000)
+            .map(|i| -(1.0 - (f64::from(i) + 0.5) / 2000.0).ln())
+            .collect();
+        raw.push(12.0);
+        let scores = calibrate(&raw);
+        for (at, surprisal) in [
+            (1000, 0.5_f64.ln().abs()),
+            (1980, 100_f64.ln()),
+            (2000, 12.0),
+        ] {
+            let want = score(surprisal, 2001);
+            assert!(
+                (scores[at] - want).abs() < 0.02,
+                "{at}: {} {want}",
+                scores[at]
+            );
+        }
+        assert!(scores.windows(2).all(|pair| pair[0] <= pair[1]));
+    }
+
+    #[test]
+    fn a_ring_forgets_the_oldest() {
+        let mut ring = SortedRing::new(3);
+        for value in [5.0, 1.0, -0.0, 0.0, 1.0] {
+            ring.push(value);
+        }
+        assert_eq!(ring.sorted(), [-0.0, 0.0, 1.0]);
+        let mut calibration = Calibration::new();
+        let surprisals: Vec<_> = (0..60)
+            .map(|i| calibration.surprisal(f64::from(i % 7)))
+            .collect();
+        assert!(surprisals[..LEAST].iter().all(Option::is_none));
+        assert!(surprisals[LEAST..].iter().all(Option::is_some));
     }
 }

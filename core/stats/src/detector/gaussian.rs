@@ -1,14 +1,36 @@
 //! Windowed Gaussian: how far a value is in the tail of the values before it.
 //!
-//! The baseline of the Numenta Anomaly Benchmark (Lavin and Ahmad, ICMLA 2015): mean and standard deviation of
-//! the last 1,000 values. Only earlier values are used.
+//! The baseline of the Numenta Anomaly Benchmark (Lavin and Ahmad, ICMLA 2015): mean and standard
+//! deviation of the last 1,000 values. Only earlier values are used.
 //!
 //! Limits: knows neither season nor shape, and takes heavy tails for anomalies.
+
+use super::calibrate::score;
 
 /// Values that mean and deviation are taken of.
 const LENGTH: usize = 1000;
 
-/// Raw score of each value: its distance from the mean of earlier ones in standard deviations.
+/// Score of each value, from 0 to 1, by the probability of a value as far from the mean of earlier ones.
+pub(super) fn scores(values: &[f64]) -> Vec<f64> {
+    let distances = windowed_gaussian(values).into_iter().enumerate();
+    distances
+        .map(|(at, distance)| score(surprisal(distance), at))
+        .collect()
+}
+
+/// `-ln p` of a normal value as many standard deviations from the mean, on either side.
+fn surprisal(distance: f64) -> f64 {
+    // Beyond this the probability is the first term of its asymptotic series, to two digits and more.
+    const FAR: f64 = 20.0;
+    let x = distance / std::f64::consts::SQRT_2;
+    if distance < FAR {
+        -statrs::function::erf::erfc(x).ln()
+    } else {
+        x * x + (x * std::f64::consts::PI.sqrt()).ln()
+    }
+}
+
+/// Distance of each value from the mean of earlier ones in standard deviations.
 pub fn windowed_gaussian(values: &[f64]) -> Vec<f64> {
     // Sums about the first value lose little to rounding when the level is high.
     let origin = values.first().copied().unwrap_or(0.0);
@@ -33,4 +55,36 @@ pub fn windowed_gaussian(values: &[f64]) -> Vec<f64> {
         }
     }
     scores
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn far_tails_continue_the_near_ones() {
+        assert!((surprisal(1.96) - 20_f64.ln()).abs() < 1e-3);
+        let (near, far) = (surprisal(19.999), surprisal(20.001));
+        assert!(near < far && far - near < 0.05, "{near} {far}");
+        let scores = scores(&[0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1e3]);
+        assert!(scores[6] > 0.99 && scores[6] < 1.0, "{scores:?}");
+    }
+
+    #[test]
+    fn distances_are_from_earlier_values() {
+        let values: Vec<f64> = (0..1500).map(|i| 1e6 + f64::from(i * 7919 % 101)).collect();
+        let scores = windowed_gaussian(&values);
+        let at = 1400;
+        let before = &values[at - LENGTH..at];
+        let mean = crate::describe::mean(before);
+        let sd = (before.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 1000.0).sqrt();
+        let want = (values[at] - mean).abs() / sd;
+        assert!((scores[at] - want).abs() < 1e-6, "{} {want}", scores[at]);
+        assert_eq!(windowed_gaussian(&values[..700]), scores[..700]);
+        assert!(
+            windowed_gaussian(&[4.0; 50])
+                .iter()
+                .all(|score| *score == 0.0)
+        );
+    }
 }

@@ -1,12 +1,13 @@
-//! `KMeansAD`: distance of stretches from the nearest of a few typical ones.
+//! `KMeansAD`: distance of subsequences from the nearest of a few typical ones.
 //!
-//! Yairi, Kato and Hori, "Fault detection by mining association rules from house-keeping data", i-SAIRAS 2001, as
-//! in `TimeEval` (Schmidl, Wenig and Papenbrock, PVLDB 15(9), 2022): k-means with 20 centres over all stretches;
-//! the score of a value is the mean distance of the stretches that hold it. Centres are found on at most 4,096
-//! stretches at equal distances, from a k-means++ start (Arthur and Vassilvitskii, 2007) seeded by the series.
+//! Yairi, Kato and Hori, "Fault detection by mining association rules from house-keeping data", i-SAIRAS
+//! 2001, as in `TimeEval` (Schmidl, Wenig and Papenbrock, PVLDB 15(9), 2022): k-means with 20 centres
+//! over all subsequences; the score of a value is the mean distance of the subsequences that hold it.
+//! Centres are found on at most 4,096 subsequences at equal distances, from a k-means++ start (Arthur
+//! and Vassilvitskii, 2007) seeded by the series.
 //!
-//! Limits: a repeated anomaly gets a centre of its own; the level counts, so a shift of level is an anomaly
-//! until a centre follows it.
+//! Limits: a repeated anomaly gets a centre of its own; the level counts, so a shift of level is an
+//! anomaly until a centre follows it.
 
 use super::subsequence::averaged;
 use rand::{RngExt, SeedableRng};
@@ -16,18 +17,18 @@ const CENTRES: usize = 20;
 const SAMPLE_MAX: usize = 4096;
 const ROUNDS_MAX: usize = 50;
 
-/// Raw score of each value, for stretches of `length`. Zeros for fewer values.
+/// Raw score of each value, for subsequences of `length`. Zeros for fewer values.
 pub fn kmeans(values: &[f64], length: usize) -> Vec<f64> {
     if length == 0 || values.len() < length {
         return vec![0.0; values.len()];
     }
-    let stretches: Vec<&[f64]> = values.windows(length).collect();
-    let step = stretches.len().div_ceil(SAMPLE_MAX);
-    let sample: Vec<&[f64]> = stretches.iter().copied().step_by(step).collect();
+    let subsequences: Vec<&[f64]> = values.windows(length).collect();
+    let step = subsequences.len().div_ceil(SAMPLE_MAX);
+    let sample: Vec<&[f64]> = subsequences.iter().copied().step_by(step).collect();
     let centres = centres(&sample, super::seed(values));
-    let distance = |stretch: &&[f64]| nearest(&centres, stretch).1.sqrt();
+    let distance = |subsequence: &&[f64]| nearest(&centres, subsequence).1.sqrt();
     averaged(
-        &stretches.iter().map(distance).collect::<Vec<f64>>(),
+        &subsequences.iter().map(distance).collect::<Vec<f64>>(),
         length,
     )
 }
@@ -38,8 +39,8 @@ fn centres(sample: &[&[f64]], seed: u64) -> Vec<Vec<f64>> {
     let mut assigned = vec![usize::MAX; sample.len()];
     for _ in 0..ROUNDS_MAX {
         let mut has_changed = false;
-        for (stretch, assigned) in sample.iter().zip(&mut assigned) {
-            let (centre, _) = nearest(&centres, stretch);
+        for (subsequence, assigned) in sample.iter().zip(&mut assigned) {
+            let (centre, _) = nearest(&centres, subsequence);
             has_changed |= *assigned != centre;
             *assigned = centre;
         }
@@ -48,14 +49,14 @@ fn centres(sample: &[&[f64]], seed: u64) -> Vec<Vec<f64>> {
         }
         let mut sums = vec![vec![0.0; sample[0].len()]; centres.len()];
         let mut counts = vec![0.0; centres.len()];
-        for (stretch, centre) in sample.iter().zip(&assigned) {
+        for (subsequence, centre) in sample.iter().zip(&assigned) {
             counts[*centre] += 1.0;
-            for (sum, value) in sums[*centre].iter_mut().zip(*stretch) {
+            for (sum, value) in sums[*centre].iter_mut().zip(*subsequence) {
                 *sum += value;
             }
         }
         for ((centre, sum), count) in centres.iter_mut().zip(sums).zip(counts) {
-            // A centre without stretches stays where it is.
+            // A centre without subsequences stays where it is.
             if count > 0.0 {
                 *centre = sum.iter().map(|sum| sum / count).collect();
             }
@@ -71,8 +72,8 @@ fn first_centres(sample: &[&[f64]], seed: u64) -> Vec<Vec<f64>> {
     let mut distances: Vec<f64> = vec![f64::INFINITY; sample.len()];
     while centres.len() < CENTRES {
         let newest = &centres[centres.len() - 1..];
-        for (distance, stretch) in distances.iter_mut().zip(sample) {
-            *distance = distance.min(nearest(newest, stretch).1);
+        for (distance, subsequence) in distances.iter_mut().zip(sample) {
+            *distance = distance.min(nearest(newest, subsequence).1);
         }
         let total: f64 = distances.iter().sum();
         if total <= 0.0 || !total.is_finite() {
@@ -89,11 +90,11 @@ fn first_centres(sample: &[&[f64]], seed: u64) -> Vec<Vec<f64>> {
 }
 
 /// Index of the nearest centre and the square of its distance.
-fn nearest(centres: &[Vec<f64>], stretch: &[f64]) -> (usize, f64) {
+fn nearest(centres: &[Vec<f64>], subsequence: &[f64]) -> (usize, f64) {
     let mut best = (0, f64::INFINITY);
     for (at, centre) in centres.iter().enumerate() {
         let mut distance = 0.0;
-        for (some, others) in stretch.chunks(16).zip(centre.chunks(16)) {
+        for (some, others) in subsequence.chunks(16).zip(centre.chunks(16)) {
             for (a, b) in some.iter().zip(others) {
                 distance += (a - b) * (a - b);
             }
@@ -113,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flat_stretch_in_a_wave_stands_out_every_time() {
+    fn a_flat_subsequence_in_a_wave_stands_out_every_time() {
         let mut values: Vec<f64> = (0..2000).map(|i| (f64::from(i) * 0.2).sin()).collect();
         values[1000..1040].fill(0.0);
         let scores = kmeans(&values, 31);

@@ -1,15 +1,15 @@
-//! Matrix profile: distance of each stretch from the most similar other one.
+//! Matrix profile: distance of each subsequence from the most similar other one.
 //!
-//! Yeh et al., "Matrix Profile I", ICDM 2016, computed along the diagonals (Zhu et al., "Matrix Profile II", ICDM
-//! 2016): stretches are standardised, so level and amplitude do not count, only shape. Stretches that overlap by
-//! more than half are not compared.
+//! Yeh et al., "Matrix Profile I", ICDM 2016, computed along the diagonals (Zhu et al., "Matrix Profile
+//! II", ICDM 2016): subsequences are standardised, so level and amplitude do not count, only shape.
+//! Subsequences that overlap by more than half are not compared.
 //!
-//! Limits: the cost grows with the square of the number of values; an anomaly that occurs twice has a similar
-//! other; noise at rest has a shape as unusual as any.
+//! Limits: the cost grows with the square of the number of values; an anomaly that occurs twice has a
+//! similar other; noise at rest has a shape as unusual as any.
 
 use super::subsequence::centred;
 
-/// Raw score of each value, for stretches of `length`. Zeros for fewer than two of them.
+/// Raw score of each value, for subsequences of `length`. Zeros for fewer than two of them.
 pub fn matrix_profile(values: &[f64], length: usize) -> Vec<f64> {
     if length < 2 || values.len() < 2 * length {
         return vec![0.0; values.len()];
@@ -19,13 +19,13 @@ pub fn matrix_profile(values: &[f64], length: usize) -> Vec<f64> {
     let size = length as f64;
     let (means, sds): (Vec<f64>, Vec<f64>) = values
         .windows(length)
-        .map(|stretch| {
-            let mean = crate::describe::mean(stretch);
-            let squares: f64 = stretch.iter().map(|value| (value - mean).powi(2)).sum();
+        .map(|subsequence| {
+            let mean = crate::describe::mean(subsequence);
+            let squares: f64 = subsequence.iter().map(|value| (value - mean).powi(2)).sum();
             (mean, (squares / size).sqrt())
         })
         .unzip();
-    // Stretches that vary less than rounding errors are flat.
+    // Subsequences that vary less than rounding errors are flat.
     let greatest = values
         .iter()
         .fold(0.0, |max: f64, value| max.max(value.abs()));
@@ -43,7 +43,7 @@ pub fn matrix_profile(values: &[f64], length: usize) -> Vec<f64> {
             }
             let correlation = match (sds[row] <= flat, sds[other] <= flat) {
                 (true, true) => 1.0,
-                // Half-way: the shape of a flat stretch is unlike any, but not the opposite of it.
+                // Half-way: the shape of a flat subsequence is unlike any, but not the opposite of it.
                 (true, false) | (false, true) => 0.5,
                 (false, false) => {
                     (products / size - means[row] * means[other]) / (sds[row] * sds[other])
@@ -70,11 +70,11 @@ mod tests {
         let length = 8;
         let standard: Vec<Vec<f64>> = values
             .windows(length)
-            .map(|stretch| {
-                let mean = crate::describe::mean(stretch);
-                let squares: f64 = stretch.iter().map(|v| (v - mean).powi(2)).sum();
+            .map(|subsequence| {
+                let mean = crate::describe::mean(subsequence);
+                let squares: f64 = subsequence.iter().map(|v| (v - mean).powi(2)).sum();
                 let sd = (squares / 8.0).sqrt();
-                stretch.iter().map(|v| (v - mean) / sd).collect()
+                subsequence.iter().map(|v| (v - mean) / sd).collect()
             })
             .collect();
         let profile: Vec<f64> = (0..standard.len())

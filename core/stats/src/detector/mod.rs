@@ -1,7 +1,7 @@
 //! Detectors of anomalies in series of numbers, and their choice by the behaviour of the series.
 //!
-//! Every method takes evenly spaced finite values and returns one score per value. [`detect`] looks at the whole
-//! series, [`Stream`] at earlier values only. Scores are calibrated: see [`score`].
+//! Every method takes evenly spaced finite values and returns one score per value. [`detect`] looks at
+//! the whole series, [`Stream`] at earlier values only. Scores are calibrated: see [`score`].
 
 mod calibrate;
 mod forest;
@@ -18,31 +18,34 @@ mod subsequence;
 
 pub use calibrate::score;
 pub use online::{Stream, Verdict};
-pub use route::{Behaviour, behaviour};
+pub use route::{Behaviour, route};
 pub use subsequence::natural_length;
 
 use calibrate::calibrate;
 
+/// Greatest size of a value; greater ones count as this, so that squares are finite.
+const SIZE_MAX: f64 = 1e100;
+
 /// Method of detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// The default: the methods that suit the behaviour of the series ([`behaviour`]), by vote.
+    /// The default: the methods that suit the behaviour of the series ([`route`]), by vote.
     Router,
-    /// Distance from rare principal components of stretches.
+    /// Distance from rare principal components of subsequences.
     SubPca,
     /// Distance from a local polynomial.
     Poly,
-    /// Distance from the most similar other stretch.
+    /// Distance from the most similar other subsequence.
     MatrixProfile,
-    /// Distance from typical stretches.
+    /// Distance from typical subsequences.
     KMeans,
     /// What stands out from the usual spectrum.
     SpectralResidual,
-    /// Isolation forest on stretches.
+    /// Isolation forest on subsequences.
     IsolationForest,
     /// Distance from level and season.
     SeasonalResidual,
-    /// Tail of the earlier values.
+    /// Tail of the earlier values, and of no others.
     WindowedGaussian,
 }
 
@@ -95,8 +98,9 @@ pub fn detect(values: &[f64], season: Option<usize>, method: Method) -> Vec<f64>
     if values.is_empty() {
         return Vec::new();
     }
+    let values = &bounded(values)[..];
     match method {
-        Method::Router => route::detect(values, season),
+        Method::Router => route(values, season).1,
         Method::SubPca => calibrate(&sub_pca::sub_pca(values, natural_length(values))),
         Method::Poly => calibrate(&poly::poly(values, natural_length(values))),
         Method::MatrixProfile => calibrate(&matrix_profile::matrix_profile(
@@ -107,8 +111,13 @@ pub fn detect(values: &[f64], season: Option<usize>, method: Method) -> Vec<f64>
         Method::SpectralResidual => calibrate(&spectral::spectral_residual(values)),
         Method::IsolationForest => calibrate(&forest::forest(values, forest::LENGTH)),
         Method::SeasonalResidual => calibrate(&residual::seasonal_residual(values, season)),
-        Method::WindowedGaussian => calibrate(&gaussian::windowed_gaussian(values)),
+        Method::WindowedGaussian => gaussian::scores(values),
     }
+}
+
+fn bounded(values: &[f64]) -> Vec<f64> {
+    let bounded = values.iter().map(|value| value.clamp(-SIZE_MAX, SIZE_MAX));
+    bounded.collect()
 }
 
 /// Seed of everything random: a hash of the values (FNV-1a: Fowler, Noll and Vo).
@@ -119,4 +128,34 @@ fn seed(values: &[f64]) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_scores_every_value_from_0_to_1() {
+        let wave = |i: i32| (f64::from(i) * 0.3).sin() + f64::from(i * 7919 % 101) / 300.0;
+        for rows in [0, 1, 2, 7, 60, 300] {
+            for values in [
+                (0..rows).map(wave).collect::<Vec<f64>>(),
+                vec![0.0; rows as usize],
+                (0..rows).map(|i| wave(i) * 1e-300).collect(),
+                (0..rows).map(|i| wave(i) * 1e300).collect(),
+            ] {
+                for method in Method::ALL {
+                    let scores = detect(&values, Some(21), method);
+                    assert_eq!(scores.len(), values.len());
+                    let name = method.name();
+                    let are_scores = scores.iter().all(|score| (0.0..=1.0).contains(score));
+                    assert!(are_scores, "{name} {rows}: {scores:?}");
+                    assert_eq!(scores, detect(&values, Some(21), method), "{name}");
+                    assert_eq!(name.parse(), Ok(method));
+                }
+            }
+        }
+        let error = "median".parse::<Method>().unwrap_err();
+        assert!(error.starts_with("no method \"median\"; write one of router, sub-pca"));
+    }
 }

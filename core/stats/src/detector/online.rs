@@ -1,31 +1,38 @@
 //! Scores values as they arrive, by earlier values only.
 //!
-//! Three views ask how far a value is from the nearest comparable one seen before: among the last 5,000 values;
-//! among values at about the same time of earlier days; and, with the values just before it, among recent
-//! stretches of five. Each distance is calibrated by its own history, and the probabilities are combined as
-//! those of independent tests (Fisher, 1925).
+//! Three views ask how far a value is from the nearest comparable one seen before: among the last 5,000
+//! values; among values at about the same time of earlier days; and, with the values just before it,
+//! among recent subsequences of five. Each distance is calibrated by its own history, and the
+//! probabilities are combined as those of independent tests (Fisher, 1925).
 //!
-//! Distance to the nearest neighbours is the score of Ramaswamy, Rastogi and Shim, SIGMOD 2000; on streams with
-//! conformal calibration Burnaev and Ishimtsev, "Conformalized density- and distance-based anomaly detection in
-//! time-series data", 2016, from where also the dead time after an alert comes.
+//! Distance to the nearest neighbours is the score of Ramaswamy, Rastogi and Shim, SIGMOD 2000; on
+//! streams with conformal calibration Burnaev and Ishimtsev, "Conformalized density- and distance-based
+//! anomaly detection in time-series data", 2016, from where also the dead time after an alert comes.
 //!
-//! Limits: the views are not independent, so probabilities are somewhat too small; a slow drift is never far
-//! from what was just seen; the first days of a series are judged without a season. The cost per value does not
-//! depend on the length of the series.
+//! Limits: the views are not independent, so probabilities are somewhat too small; a slow drift is never
+//! far from what was just seen; the first days of a series are judged without a season. The cost per
+//! value does not depend on the length of the series; 14 seasons are kept in memory.
 
-use super::calibrate::{Calibration, SortedRing, score};
+use super::{
+    calibrate::{Calibration, SortedRing, score},
+    subsequence::{is_rhythmic, natural_length},
+};
 use std::collections::VecDeque;
 
 /// Values that the first view remembers.
 const VALUES: usize = 5000;
-/// Values of a stretch, stretches remembered, and neighbours of which the mean distance is taken.
-const STRETCH: usize = 5;
-const STRETCHES: usize = 1000;
+/// Values of a subsequence, subsequences remembered, and neighbours of which the mean distance is taken.
+const SUBSEQUENCE: usize = 5;
+const SUBSEQUENCES: usize = 1000;
 const NEIGHBOURS: usize = 5;
-/// Stretches before the third view has an opinion.
-const STRETCHES_LEAST: usize = 100;
+/// Subsequences before the third view has an opinion.
+const SUBSEQUENCES_LEAST: usize = 100;
 /// Days that the second view looks back.
 const SEASONS: usize = 14;
+/// Longest season that is found, and the number of values at which it is first looked for; then at each
+/// doubling.
+const SEASON_MAX: usize = 303;
+const SEASON_LEAST: usize = 500;
 /// Values after an alert during which only a higher score is a new one.
 const DEAD_TIME: usize = 200;
 
@@ -35,8 +42,8 @@ pub struct Verdict {
     /// From 0 to 1; at 0.5 a value as is expected once in the series so far. See
     /// [`score`](super::score).
     pub score: f64,
-    /// The same, but 0 for 200 values after a score that was as high: one incident is one alert, whatever the
-    /// threshold.
+    /// The same, but 0 for 200 values after a score that was as high: one incident is one alert,
+    /// whatever the threshold.
     pub alert: f64,
 }
 
@@ -51,13 +58,14 @@ pub struct Stream {
     /// Enough values for the second and third view, the newest last.
     recent: VecDeque<f64>,
     by_phase: Calibration,
-    by_stretch: Calibration,
+    by_subsequence: Calibration,
     /// Number and score of the newest alert. Earlier ones were lower or are over.
     newest: Option<(usize, f64)>,
 }
 
 impl Stream {
-    /// `season` is the number of values in a day, or in another period; `None` if there is none.
+    /// `season` is the number of values in a day, or in another known period. Without one, or until it
+    /// has passed, a season is looked for in the values.
     pub fn new(season: Option<usize>) -> Self {
         Self {
             season: season.filter(|season| *season > 1),
@@ -66,19 +74,20 @@ impl Stream {
             by_value: Calibration::new(),
             recent: VecDeque::new(),
             by_phase: Calibration::new(),
-            by_stretch: Calibration::new(),
+            by_subsequence: Calibration::new(),
             newest: None,
         }
     }
 
     /// Scores the next value, which must be finite.
     pub fn push(&mut self, value: f64) -> Verdict {
+        let value = value.clamp(-super::SIZE_MAX, super::SIZE_MAX);
         let views = [
-            nearest(self.values.sorted(), value).and_then(|raw| self.by_value.surprise(raw)),
+            nearest(self.values.sorted(), value).and_then(|raw| self.by_value.surprisal(raw)),
             self.phase_distance(value)
-                .and_then(|raw| self.by_phase.surprise(raw)),
-            self.stretch_distance(value)
-                .and_then(|raw| self.by_stretch.surprise(raw)),
+                .and_then(|raw| self.by_phase.surprisal(raw)),
+            self.subsequence_distance(value)
+                .and_then(|raw| self.by_subsequence.surprisal(raw)),
         ];
         self.remember(value);
         let score = score(combined(&views), self.count);
@@ -89,15 +98,27 @@ impl Stream {
     }
 
     fn remember(&mut self, value: f64) {
-        let seasons = self
-            .season
-            .map_or(0, |season| SEASONS * season + half_width(season));
-        if self.recent.len() == seasons.max(STRETCHES + 2 * STRETCH) {
+        let season = self.season.unwrap_or(SEASON_MAX).max(SEASON_MAX);
+        while self.recent.len() >= SEASONS * season + half_width(season) {
             self.recent.pop_front();
         }
         self.recent.push_back(value);
         self.values.push(value);
         self.count += 1;
+        let is_due = self.count.is_multiple_of(SEASON_LEAST)
+            && (self.count / SEASON_LEAST).is_power_of_two();
+        if is_due && self.season.is_none_or(|season| self.count < season) {
+            let recent = self.newest_values(SEASONS * SEASON_MAX);
+            let length = natural_length(&recent);
+            if is_rhythmic(&recent, length) {
+                self.season = Some(length);
+            }
+        }
+    }
+
+    fn newest_values(&self, count: usize) -> Vec<f64> {
+        let from = self.recent.len().saturating_sub(count);
+        self.recent.range(from..).copied().collect()
     }
 
     /// Distance to the nearest value at about the same phase of earlier seasons.
@@ -119,20 +140,20 @@ impl Stream {
         distance
     }
 
-    /// Distance of the newest stretch to its nearest neighbours among those that do not overlap it.
-    fn stretch_distance(&mut self, value: f64) -> Option<f64> {
-        let recent = &*self.recent.make_contiguous();
-        let before = recent.len().checked_sub(STRETCH - 1)?;
-        let mut stretch = [value; STRETCH];
-        stretch[..STRETCH - 1].copy_from_slice(&recent[before..]);
-        let earlier = &recent[before.saturating_sub(STRETCHES + STRETCH - 1)..before];
-        let others = earlier.windows(STRETCH);
-        if others.len() < STRETCHES_LEAST {
+    /// Distance of the newest subsequence to its nearest neighbours among those that do not overlap it.
+    fn subsequence_distance(&self, value: f64) -> Option<f64> {
+        let recent = self.newest_values(SUBSEQUENCES + 2 * (SUBSEQUENCE - 1));
+        let (earlier, before) =
+            recent.split_at_checked(recent.len().checked_sub(SUBSEQUENCE - 1)?)?;
+        let mut subsequence = [value; SUBSEQUENCE];
+        subsequence[..SUBSEQUENCE - 1].copy_from_slice(before);
+        let others = earlier.windows(SUBSEQUENCE);
+        if others.len() < SUBSEQUENCES_LEAST {
             return None;
         }
         let mut nearest = [f64::INFINITY; NEIGHBOURS];
         for other in others {
-            let pairs = stretch.iter().zip(other);
+            let pairs = subsequence.iter().zip(other);
             let distance: f64 = pairs.map(|(a, b)| (a - b) * (a - b)).sum();
             if distance < nearest[NEIGHBOURS - 1] {
                 let at = nearest.partition_point(|near| *near <= distance);
@@ -166,7 +187,7 @@ fn nearest(sorted: &[f64], value: f64) -> Option<f64> {
     below.into_iter().chain(above).reduce(f64::min)
 }
 
-/// `-ln p` of independent surprises together: their sum has a gamma distribution.
+/// `-ln p` of independent surprisals together: their sum has a gamma distribution.
 fn combined(views: &[Option<f64>]) -> f64 {
     let known: Vec<f64> = views.iter().copied().flatten().collect();
     let sum: f64 = known.iter().sum();
@@ -178,4 +199,100 @@ fn combined(views: &[Option<f64>]) -> f64 {
     }
     // p = e^-sum (1 + sum + sum^2 / 2 ...).
     sum - f64::ln(total.max(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A day of 48 values over weeks, with a little noise.
+    fn days(rows: i32) -> Vec<f64> {
+        let value = |i: i32| {
+            let angle = f64::from(i % 48) / 48.0 * std::f64::consts::TAU;
+            angle.sin() + f64::from(i * 7919 % 101) / 1000.0
+        };
+        (0..rows).map(value).collect()
+    }
+
+    fn verdicts(values: &[f64]) -> Vec<Verdict> {
+        let mut stream = Stream::new(Some(48));
+        values.iter().map(|value| stream.push(*value)).collect()
+    }
+
+    #[test]
+    fn later_values_change_no_verdict() {
+        let mut values = days(7000);
+        let before = verdicts(&values[..6500]);
+        values[6500..].fill(1e6);
+        assert_eq!(verdicts(&values)[..6500], before);
+    }
+
+    #[test]
+    fn values_unlike_earlier_ones_are_alerts() {
+        for (what, at, change) in [
+            ("a spike", 3000, vec![4.0]),
+            // Noon at midnight: usual as a value, and as a subsequence, but not at this time.
+            ("the wrong time", 3036, days(24)[6..18].to_vec()),
+        ] {
+            let mut values = days(4000);
+            values[at..at + change.len()].copy_from_slice(&change);
+            let verdicts = verdicts(&values);
+            let alerts: Vec<usize> = (1000..4000)
+                .filter(|at| verdicts[*at].alert >= 0.5)
+                .collect();
+            assert!(alerts.contains(&at), "{what}: {alerts:?}");
+            assert!(alerts.len() <= 2, "{what}: {alerts:?}");
+        }
+    }
+
+    #[test]
+    fn an_incident_is_one_alert() {
+        let mut values = days(4000);
+        for (step, value) in values[3000..3050].iter_mut().enumerate() {
+            *value += 5.0 + (step % 5) as f64;
+        }
+        let verdicts = verdicts(&values);
+        let alerts: Vec<usize> = (1000..4000)
+            .filter(|at| verdicts[*at].alert >= 0.5)
+            .collect();
+        assert_eq!(alerts[0], 3000);
+        assert!(alerts.iter().all(|at| *at < 3010), "{alerts:?}");
+        // Higher scores in the dead time are alerts, lower ones are not.
+        for pair in alerts.windows(2) {
+            assert!(verdicts[pair[1]].alert > verdicts[pair[0]].alert);
+        }
+    }
+
+    #[test]
+    fn flat_and_short_series_have_no_alert() {
+        let mut stream = Stream::new(None);
+        for _ in 0..1000 {
+            assert!(stream.push(7.0).score < 0.5);
+        }
+        // The first change of a flat series is beyond doubt, and finite.
+        for value in [8.0, 1e300, -1e300] {
+            let verdict = stream.push(value);
+            assert!(verdict.score > 0.9 && verdict.score <= 1.0, "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn a_season_is_found_in_the_values() {
+        let values = days(2000);
+        for season in [None, Some(86_400)] {
+            let mut stream = Stream::new(season);
+            for value in &values {
+                stream.push(*value);
+            }
+            assert_eq!(stream.season, Some(48));
+        }
+    }
+
+    #[test]
+    fn independent_surprisals_add_up() {
+        assert_eq!(combined(&[None, None]), 0.0);
+        assert!((combined(&[Some(3.0), None]) - 3.0).abs() < 1e-12);
+        // Fisher: -2 sum ln p has a chi-squared distribution; p = e^-4 (1 + 4) for two of e^-2.
+        assert!((combined(&[Some(2.0), Some(2.0)]) - (4.0 - 5.0_f64.ln())).abs() < 1e-12);
+    }
 }

@@ -1,12 +1,12 @@
-//! POLY: how far a stretch is from the polynomial through its surroundings.
+//! POLY: how far a subsequence is from the polynomial through its surroundings.
 //!
 //! Li, Ma and Mei, "A unifying method for outlier and change detection in data streams based on local
-//! polynomial fitting", PAKDD 2007, as in TSB-UAD (Paparrizos et al., PVLDB 15(8), 2022): the series is cut into
-//! stretches; a polynomial of degree 4 is fitted to the ten stretches around each, without itself; the score is
-//! the root of the mean squared distance.
+//! polynomial fitting", PAKDD 2007, as in TSB-UAD (Paparrizos et al., PVLDB 15(8), 2022): the series is
+//! cut into subsequences; a polynomial of degree 4 is fitted to the ten subsequences around each,
+//! without itself; the score is the root of the mean squared distance.
 //!
-//! Limits: all values of a stretch have one score; the first tenth of the series, at most 500 values, has none
-//! (0); a season longer than a stretch looks like a deviation.
+//! Limits: all values of a subsequence have one score; the first tenth of the series, at most 500
+//! values, has none (0); a season longer than a subsequence looks like a deviation.
 
 #![expect(
     clippy::needless_range_loop,
@@ -15,7 +15,7 @@
 
 const DEGREE: usize = 4;
 
-/// Raw score of each value, for stretches of `length`. Infinite values are not allowed.
+/// Raw score of each value, for subsequences of `length`. Infinite values are not allowed.
 pub fn poly(values: &[f64], length: usize) -> Vec<f64> {
     let rows = values.len();
     let mut scores = vec![0.0; rows];
@@ -31,8 +31,8 @@ pub fn poly(values: &[f64], length: usize) -> Vec<f64> {
         let Some(polynomial) = fit(points) else {
             continue;
         };
-        // The published program places the values of a whole stretch at `length` points from its start to the
-        // start of the next, both included.
+        // The published program places the values of a whole subsequence at `length` points from its
+        // start to the start of the next, both included.
         let step = if to == from + length && length > 1 {
             length as f64 / (length - 1) as f64
         } else {
@@ -50,7 +50,7 @@ pub fn poly(values: &[f64], length: usize) -> Vec<f64> {
     scores
 }
 
-/// The rows that the polynomial at a stretch is fitted to, cut to the series.
+/// The rows that the polynomial at a subsequence is fitted to, cut to the series.
 fn surroundings(from: usize, range: usize, rows: usize) -> std::ops::Range<usize> {
     let half = range / 2;
     if from + half >= rows {
@@ -86,8 +86,9 @@ fn fit(points: impl Iterator<Item = (f64, f64)>) -> Option<[f64; DEGREE + 1]> {
         }
         for j in i + 1..=DEGREE {
             let factor = left[j][i] / left[i][i];
-            for k in i..=DEGREE {
-                left[j][k] -= factor * left[i][k];
+            let pivot = left[i];
+            for (value, above) in left[j].iter_mut().zip(pivot).skip(i) {
+                *value -= factor * above;
             }
             right[j] -= factor * right[i];
         }
@@ -114,7 +115,7 @@ mod tests {
     fn a_polynomial_has_no_deviation_but_a_step_has() {
         let curve = |i: i32| (f64::from(i) / 500.0 - 1.0).powi(4) - f64::from(i) / 300.0;
         let mut values: Vec<f64> = (0..1000).map(curve).collect();
-        // Short stretches: the points of the published program are off by at most one step.
+        // Short subsequences: the points of the published program are off by at most one step.
         assert!(poly(&values, 20).iter().all(|score| *score < 0.01));
         for value in &mut values[600..620] {
             *value += 5.0;

@@ -1,34 +1,218 @@
-//! The choice of methods.
+//! The choice of methods by the behaviour of a series.
+//!
+//! No method wins everywhere: where single values deviate, distances from the values around are best,
+//! elsewhere distances between subsequences (Liu and Paparrizos, `NeurIPS` 2024; Schmidl, Wenig and
+//! Papenbrock, PVLDB 15(9), 2022). What kind a series is shows in the differences of its values from
+//! those around: single deviating values are few, short, and far beyond a tail that is light otherwise.
+//!
+//! Limits: the rules were set on made-up series of both kinds and on a part of the Numenta Anomaly
+//! Benchmark; a series with deviations of both kinds ranks single values first.
 
-use super::{calibrate::calibrate, forest, kmeans, natural_length, poly, subsequence::smoothed};
+use super::{
+    calibrate::{score, surprisals},
+    forest, kmeans, natural_length, poly,
+    subsequence::{is_rhythmic, smoothed},
+};
+use crate::{
+    describe::{median, quantile_sorted, sorted},
+    seasonal::{decompose_within, is_seasonal},
+};
 
 /// The kind of deviations that a series shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Behaviour {
-    /// Single values far from all others.
+    /// Single values far from those around.
     Point,
-    /// Stretches unlike the others.
+    /// Subsequences unlike the others.
     Sequence,
 }
 
-/// Recognises the behaviour.
-pub fn behaviour(_values: &[f64], _season: Option<usize>) -> Behaviour {
-    Behaviour::Sequence
-}
-
-/// Shortest run of values that a vote is smoothed over.
+/// Values on either side that a value is compared with.
+const AROUND: usize = 3;
+/// Quantile of the differences where their usual tail ends.
+const TAIL: f64 = 0.975;
+/// Greatest ratio of that quantile to the median of a light tail: 3.3 for the normal, 5.3 for the
+/// Laplace distribution.
+const LIGHT_TAIL: f64 = 6.0;
+/// How far beyond the quantile single values show the behaviour, as a factor: 6.7 standard deviations of
+/// normal noise. Once it is known, less is enough.
+const FAR_BEYOND: f64 = 3.0;
+const BEYOND: f64 = 1.5;
+/// Greatest share of values far beyond, and length of their runs.
+const SHARE_MAX: f64 = 0.01;
+const RUN_MAX: f64 = 2.0;
+/// Longest season that is used: the minutes of a day. Longer ones cost too much.
+const SEASON_MAX: usize = 1440;
+/// Least number of values that a vote is smoothed over: shorter seasons are noise of the measurement,
+/// and incidents last longer.
 const SMOOTH_MIN: usize = 50;
 
-/// Scores each value by the methods that suit the behaviour.
-pub(super) fn detect(values: &[f64], _season: Option<usize>) -> Vec<f64> {
+/// Recognises the behaviour of a series from its values alone, and scores each value from 0 to 1 by the
+/// methods that suit it. `season` is the number of values in a day or another known period.
+pub fn route(values: &[f64], season: Option<usize>) -> (Behaviour, Vec<f64>) {
+    let values = &super::bounded(values)[..];
+    let season = season.filter(|season| *season <= SEASON_MAX);
+    let differences = differences(values, season);
+    let behaviour = behaviour(&differences);
+    let mut vote = vote(values, season);
+    if behaviour == Behaviour::Point {
+        put_first(&mut vote, &differences);
+    }
+    let scores = vote.iter().map(|surprisal| score(*surprisal, values.len()));
+    (behaviour, scores.collect())
+}
+
+/// `-ln p` of each value by its subsequence, smoothed.
+///
+/// Where subsequences repeat each other, their shape decides (`KMeansAD`). Elsewhere the vote is the
+/// mean over three methods that fail in different ways: POLY sees levels and trends, `KMeansAD` shapes,
+/// the isolation forest extremes.
+fn vote(values: &[f64], season: Option<usize>) -> Vec<f64> {
     let length = natural_length(values);
-    let votes = [
-        calibrate(&poly::poly(values, length)),
-        calibrate(&kmeans::kmeans(values, length)),
-        calibrate(&forest::forest(values, forest::LENGTH)),
-    ];
+    let mut lengths = season.into_iter().chain([length]);
+    if let Some(length) = lengths.find(|length| is_rhythmic(values, *length)) {
+        return smoothed(&surprisals(&kmeans::kmeans(values, length)), length);
+    }
+    let shape = surprisals(&kmeans::kmeans(values, length));
+    let level = surprisals(&poly::poly(values, length));
+    let extremes = surprisals(&forest::forest(values, forest::LENGTH));
     let means: Vec<f64> = (0..values.len())
-        .map(|at| votes.iter().map(|vote| vote[at]).sum::<f64>() / votes.len() as f64)
+        .map(|at| (shape[at] + level[at] + extremes[at]) / 3.0)
         .collect();
     smoothed(&means, length.max(SMOOTH_MIN))
+}
+
+/// Gives values that deviate from those around their own surprisal, and all others less: the vote,
+/// scaled down where it is not below.
+fn put_first(vote: &mut [f64], differences: &[f64]) {
+    let beyond = BEYOND * quantile_sorted(&sorted(differences), TAIL);
+    let single = surprisals(differences);
+    let deviates = |at: &usize| differences[*at] > beyond;
+    let least = (0..vote.len())
+        .filter(deviates)
+        .map(|at| single[at])
+        .fold(f64::INFINITY, f64::min);
+    let greatest = vote.iter().copied().fold(0.0, f64::max);
+    let scale = if greatest > least {
+        least / greatest
+    } else {
+        1.0
+    };
+    for (at, vote) in vote.iter_mut().enumerate() {
+        *vote = if deviates(&at) {
+            single[at]
+        } else {
+            *vote * scale
+        };
+    }
+}
+
+/// Distance of each value from the median of those around it, after the season.
+fn differences(values: &[f64], season: Option<usize>) -> Vec<f64> {
+    let candidates = [season, Some(natural_length(values))];
+    let season = candidates
+        .into_iter()
+        .flatten()
+        .find(|season| is_seasonal(values, *season));
+    let rest: Vec<f64> = match season {
+        Some(season) => {
+            let parts = decompose_within(values, season, (season / 2).max(2 * AROUND));
+            let pairs = values.iter().zip(&parts.season);
+            pairs.map(|(value, season)| value - season).collect()
+        }
+        None => values.to_vec(),
+    };
+    (0..rest.len())
+        .map(|at| {
+            let before = &rest[at.saturating_sub(AROUND)..at];
+            let after = &rest[at + 1..(at + 1 + AROUND).min(rest.len())];
+            let around = [before, after].concat();
+            if around.is_empty() {
+                0.0
+            } else {
+                (rest[at] - median(&around)).abs()
+            }
+        })
+        .collect()
+}
+
+fn behaviour(differences: &[f64]) -> Behaviour {
+    let ordered = sorted(differences);
+    let tail = quantile_sorted(&ordered, TAIL);
+    let is_light = tail > 0.0 && tail < LIGHT_TAIL * quantile_sorted(&ordered, 0.5);
+    let mut runs: Vec<f64> = Vec::new();
+    let mut is_in_run = false;
+    for difference in differences {
+        let deviates = *difference > FAR_BEYOND * tail;
+        match runs.last_mut() {
+            Some(run) if deviates && is_in_run => *run += 1.0,
+            _ if deviates => runs.push(1.0),
+            _ => {}
+        }
+        is_in_run = deviates;
+    }
+    let deviating: f64 = runs.iter().sum();
+    let are_single = deviating > 0.0
+        && deviating <= SHARE_MAX * differences.len() as f64
+        && median(&runs) <= RUN_MAX;
+    if is_light && are_single {
+        Behaviour::Point
+    } else {
+        Behaviour::Sequence
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A wave with noise between -1 and 1.
+    fn wave(rows: i32) -> Vec<f64> {
+        let noise = |i: i32| f64::from(i * 7919 % 1009) / 504.5 - 1.0;
+        (0..rows)
+            .map(|i| 5.0 * (f64::from(i) * std::f64::consts::TAU / 48.0).sin() + noise(i))
+            .collect()
+    }
+
+    fn greatest(scores: &[f64]) -> usize {
+        let order = (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b]));
+        order.unwrap()
+    }
+
+    #[test]
+    fn single_values_are_recognised_and_found() {
+        let mut values = wave(2000);
+        assert_eq!(route(&values, None).0, Behaviour::Sequence);
+        values[700] += 12.0;
+        values[1500] -= 15.0;
+        let (behaviour, scores) = route(&values, None);
+        assert_eq!(behaviour, Behaviour::Point);
+        assert_eq!(greatest(&scores), 1500);
+        assert_eq!(greatest(&scores[..1400]), 700);
+    }
+
+    #[test]
+    fn subsequences_are_recognised_and_found() {
+        let mut values = wave(2000);
+        let level = values[1200];
+        values[1200..1260].fill(level);
+        let (behaviour, scores) = route(&values, Some(48));
+        assert_eq!(behaviour, Behaviour::Sequence);
+        let at = greatest(&scores);
+        assert!((1180..1280).contains(&at), "{at}");
+    }
+
+    #[test]
+    fn heavy_tails_are_no_points() {
+        // Every tenth value is anything up to a thousand.
+        let values: Vec<f64> = (0..2000)
+            .map(|i| {
+                let noise = f64::from(i * 7919 % 1009);
+                if i % 10 == 0 { noise } else { noise / 1000.0 }
+            })
+            .collect();
+        for values in [&values[..], &[1.0; 100], &[]] {
+            assert_eq!(route(values, None).0, Behaviour::Sequence);
+        }
+    }
 }

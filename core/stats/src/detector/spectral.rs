@@ -1,9 +1,10 @@
 //! Spectral residual: what stands out from the usual spectrum.
 //!
-//! Ren et al., "Time-Series Anomaly Detection Service at Microsoft", KDD 2019: the logarithm of the amplitude
-//! spectrum minus its running mean, transformed back, is large where the series does what its other parts do
-//! not. As in TSB-AD over the whole series, with a running mean over 100 frequencies. The series is mirrored at
-//! its end, up to a power of two, so that the jump from its end to its start is no anomaly.
+//! Ren et al., "Time-Series Anomaly Detection Service at Microsoft", KDD 2019: the logarithm of the
+//! amplitude spectrum minus its running mean, transformed back, is large where the series does what its
+//! other parts do not. As in TSB-AD over the whole series, with a running mean over 100 frequencies. The
+//! series is mirrored at its end, up to a power of two, so that the jump from its end to its start is no
+//! anomaly.
 //!
 //! Limits: finds single points and steps; long anomalies only at their edges.
 
@@ -35,7 +36,8 @@ pub fn spectral_residual(values: &[f64]) -> Vec<f64> {
     let logs: Vec<f64> = amplitudes.iter().map(|a| a.max(floor).ln()).collect();
     let usual = super::subsequence::smoothed(&logs, FREQUENCIES.min(size));
     for ((c, amplitude), usual) in spectrum.iter_mut().zip(&amplitudes).zip(&usual) {
-        // Amplitude exp(log - usual) with the old phase, conjugated: the inverse transform by the forward one.
+        // Amplitude exp(log - usual) with the old phase, conjugated: the inverse transform by the
+        // forward one.
         let factor = (-usual).exp() * amplitude.max(floor) / amplitude.max(f64::MIN_POSITIVE);
         *c = Complex(c.0 * factor, -c.1 * factor);
     }

@@ -1,12 +1,12 @@
-//! Sub-PCA: distance of stretches from the principal components of all stretches.
+//! Sub-PCA: distance of subsequences from the principal components of all subsequences.
 //!
-//! Shyu et al., "A novel anomaly detection scheme based on principal component classifier", ICDM 2003, on
-//! stretches as in TSB-AD: the columns of all stretches are standardised; the score of a stretch is the sum of
-//! its distances to all components of length one, each divided by the share of variance that the component
-//! explains. Rare directions weigh most.
+//! Shyu et al., "A novel anomaly detection scheme based on principal component classifier", ICDM 2003,
+//! on subsequences as in TSB-AD: the columns of all subsequences are standardised; the score of a
+//! subsequence is the sum of its distances to all components of length one, each divided by the share of
+//! variance that the component explains. Rare directions weigh most.
 //!
-//! Limits: the cost grows with the square of the length; every stretch belongs to the sample, so an anomaly that
-//! is repeated often becomes a component.
+//! Limits: the cost grows with the square of the length; every subsequence belongs to the sample, so an
+//! anomaly that is repeated often becomes a component.
 
 #![expect(
     clippy::needless_range_loop,
@@ -18,7 +18,7 @@ use super::subsequence::centred;
 /// Shares of variance below this are rounding errors.
 const SHARE_MIN: f64 = 1e-15;
 
-/// Raw score of each value, for stretches of `length`. Zeros for fewer values.
+/// Raw score of each value, for subsequences of `length`. Zeros for fewer values.
 pub fn sub_pca(values: &[f64], length: usize) -> Vec<f64> {
     if length == 0 || values.len() < length {
         return vec![0.0; values.len()];
@@ -35,9 +35,9 @@ pub fn sub_pca(values: &[f64], length: usize) -> Vec<f64> {
         .collect();
     let scores: Vec<f64> = values
         .windows(length)
-        .map(|stretch| {
+        .map(|subsequence| {
             let standard: Vec<f64> = (0..length)
-                .map(|at| (stretch[at] - means[at]) / sds[at])
+                .map(|at| (subsequence[at] - means[at]) / sds[at])
                 .collect();
             let square: f64 = standard.iter().map(|x| x * x).sum();
             let distances = weighted.iter().map(|(share, vector)| {
@@ -50,7 +50,7 @@ pub fn sub_pca(values: &[f64], length: usize) -> Vec<f64> {
     centred(&scores, length)
 }
 
-/// Mean and standard deviation of each column of the stretches; 1 where there is no deviation.
+/// Mean and standard deviation of each column of the subsequences; 1 where there is no deviation.
 fn columns(values: &[f64], length: usize) -> (Vec<f64>, Vec<f64>) {
     let count = values.len() - length + 1;
     (0..length)
@@ -64,8 +64,8 @@ fn columns(values: &[f64], length: usize) -> (Vec<f64>, Vec<f64>) {
         .unzip()
 }
 
-/// Matrix of the products of the standardised columns. Columns of one distance differ by two products only, so
-/// the cost is that of the first row and of the matrix.
+/// Matrix of the products of the standardised columns. Columns of one distance differ by two products
+/// only, so the cost is that of the first row and of the matrix.
 fn correlations(values: &[f64], length: usize, means: &[f64], sds: &[f64]) -> Vec<Vec<f64>> {
     let count = values.len() - length + 1;
     let middle = crate::describe::mean(values);
@@ -92,7 +92,12 @@ fn correlations(values: &[f64], length: usize, means: &[f64], sds: &[f64]) -> Ve
 /// Eigenvalues and vectors of length one of a symmetric matrix; the greatest component of each vector is
 /// positive.
 ///
-/// Householder reduction and the implicit QL algorithm (Bowdler et al., 1968; EISPACK `tred2` and `tql2`).
+/// Householder reduction and the implicit QL algorithm (Bowdler et al., 1968; EISPACK `tred2` and
+/// `tql2`).
+#[expect(
+    clippy::needless_range_loop,
+    reason = "rows and columns are indexed as in the source of the method"
+)]
 fn eigen(mut a: Vec<Vec<f64>>) -> Vec<(f64, Vec<f64>)> {
     let n = a.len();
     let (mut diagonal, mut beside) = tridiagonal(&mut a);
@@ -122,8 +127,12 @@ fn eigen(mut a: Vec<Vec<f64>>) -> Vec<(f64, Vec<f64>)> {
         .collect()
 }
 
-/// Reduces a symmetric matrix to three diagonals: returns the main one and the one beside it (from index 1),
-/// and leaves the transformation in `a`.
+/// Reduces a symmetric matrix to three diagonals: returns the main one and the one beside it (from index
+/// 1), and leaves the transformation in `a`.
+#[expect(
+    clippy::needless_range_loop,
+    reason = "rows and columns are indexed as in the source of the method"
+)]
 fn tridiagonal(a: &mut [Vec<f64>]) -> (Vec<f64>, Vec<f64>) {
     let n = a.len();
     let (mut diagonal, mut beside) = (vec![0.0; n], vec![0.0; n]);

@@ -1,24 +1,16 @@
-//! Stretches of a series, of equal length.
+//! Subsequences of a series, of equal length.
 
 /// Longest part of a series that the autocorrelation is taken of.
 const VALUES_MAX: usize = 20_000;
-/// Length of stretches when the autocorrelation has no peak.
+/// Length of subsequences when the autocorrelation has no peak.
 const DEFAULT: usize = 125;
 
-/// Natural length of stretches: the lag of the greatest local maximum of the autocorrelation of the first
-/// 20,000 values among the lags 4 to 399, or 125 if that lag is not in 6 to 303 or there is none (the rule of
-/// the TSB-AD benchmark: Liu and Paparrizos, "The Elephant in the Room", `NeurIPS` 2024).
+/// Natural length of subsequences: the lag of the greatest local maximum of the autocorrelation of the
+/// first 20,000 values among the lags 4 to 399, or 125 if that lag is not in 6 to 303 or there is none
+/// (the rule of the TSB-AD benchmark: Liu and Paparrizos, "The Elephant in the Room", `NeurIPS` 2024).
 pub fn natural_length(values: &[f64]) -> usize {
     const BASE: usize = 3;
-    let values = &values[..values.len().min(VALUES_MAX)];
-    let mean = crate::describe::mean(values);
-    let centred: Vec<f64> = values.iter().map(|value| value - mean).collect();
-    let correlations: Vec<f64> = (BASE..=400.min(values.len().saturating_sub(1)))
-        .map(|lag| {
-            let products = centred.iter().zip(&centred[lag..]).map(|(a, b)| a * b);
-            products.sum()
-        })
-        .collect();
+    let correlations = products(values, BASE..401);
     let peaks = correlations.windows(3).enumerate();
     let greatest = peaks
         .filter(|(_, three)| three[1] > three[0] && three[1] > three[2])
@@ -30,8 +22,36 @@ pub fn natural_length(values: &[f64]) -> usize {
     }
 }
 
-/// Scores of stretches as scores of values: each value gets that of the stretch around it, the ends that of
-/// the first and last stretch.
+/// Returns true if subsequences of this length repeat each other: the autocorrelation at the length is
+/// above 1/2, and by more than 1/2 above that at the least similar shorter lag. Subsequences of less
+/// than 16 values have no shape that could repeat.
+pub(super) fn is_rhythmic(values: &[f64], length: usize) -> bool {
+    const LENGTH_MIN: usize = 16;
+    const SIMILAR: f64 = 0.5;
+    let correlations = products(values, 0..length + 1);
+    let (Some(whole), Some(peak)) = (correlations.first(), correlations.get(length)) else {
+        return false;
+    };
+    let least = correlations.iter().copied().fold(f64::INFINITY, f64::min);
+    length >= LENGTH_MIN && *peak > SIMILAR * whole && peak - least > SIMILAR * whole
+}
+
+/// Sums of products of the first 20,000 values, centred, with those some lags later.
+fn products(values: &[f64], lags: std::ops::Range<usize>) -> Vec<f64> {
+    let values = &values[..values.len().min(VALUES_MAX)];
+    let mean = crate::describe::mean(values);
+    let centred: Vec<f64> = values.iter().map(|value| value - mean).collect();
+    let product = |lag: usize| -> f64 {
+        let pairs = centred.iter().zip(&centred[lag..]);
+        pairs.map(|(a, b)| a * b).sum()
+    };
+    (lags.start..lags.end.min(values.len()))
+        .map(product)
+        .collect()
+}
+
+/// Scores of subsequences as scores of values: each value gets that of the subsequence around it, the
+/// ends that of the first and last subsequence.
 pub(super) fn centred(scores: &[f64], length: usize) -> Vec<f64> {
     let (Some(first), Some(last)) = (scores.first(), scores.last()) else {
         return Vec::new();
@@ -43,7 +63,8 @@ pub(super) fn centred(scores: &[f64], length: usize) -> Vec<f64> {
     out
 }
 
-/// Scores of stretches as scores of values: each value gets the mean over all stretches that hold it.
+/// Scores of subsequences as scores of values: each value gets the mean over all subsequences that hold
+/// it.
 pub(super) fn averaged(scores: &[f64], length: usize) -> Vec<f64> {
     let sums = running_sums(scores);
     (0..scores.len() + length - 1)
@@ -91,10 +112,15 @@ mod tests {
         assert_eq!(natural_length(&[1.0; 50]), DEFAULT);
         assert_eq!(natural_length(&[1.0]), DEFAULT);
         assert_eq!(natural_length(&[]), DEFAULT);
+        assert!(is_rhythmic(&wave, 50) && !is_rhythmic(&wave, 75));
+        // What changes slowly is similar to itself at every short lag.
+        let slow: Vec<f64> = (0..2000).map(|i| (f64::from(i) / 2000.0).fract()).collect();
+        assert!(!is_rhythmic(&slow, 50));
+        assert!(!is_rhythmic(&[1.0; 300], 50) && !is_rhythmic(&[], 50));
     }
 
     #[test]
-    fn stretches_become_values() {
+    fn subsequences_become_values() {
         assert_eq!(centred(&[1.0, 2.0, 3.0], 3), [1.0, 1.0, 2.0, 3.0, 3.0]);
         assert_eq!(centred(&[1.0, 2.0], 4), [1.0, 1.0, 1.0, 2.0, 2.0]);
         assert_eq!(averaged(&[1.0, 2.0, 6.0], 2), [1.0, 1.5, 4.0, 6.0]);
