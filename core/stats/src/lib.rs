@@ -4,6 +4,7 @@
 pub mod count;
 pub mod describe;
 pub mod dispersion;
+pub mod drift;
 pub mod distribution;
 pub mod rate;
 pub mod test;
