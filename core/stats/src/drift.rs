@@ -127,7 +127,12 @@ pub fn compare_numbers(reference: &[f64], current: &[f64]) -> Option<Comparison>
     let (reference, current) = (sorted(reference), sorted(current));
     let mut distinct = reference.clone();
     distinct.dedup();
-    let by_value = || counts(reference.iter().map(key), current.iter().map(key));
+    let by_value = || {
+        counts(
+            reference.iter().copied().map(key),
+            current.iter().copied().map(key),
+        )
+    };
     let [p, q] = if distinct.len() > BINNED_FROM {
         histograms(&reference, &current)
     } else {
@@ -160,7 +165,7 @@ pub fn compare_numbers(reference: &[f64], current: &[f64]) -> Option<Comparison>
 }
 
 /// A number as a category: zeros of both signs are the same.
-fn key(value: &f64) -> u64 {
+fn key(value: f64) -> u64 {
     (value + 0.0).to_bits()
 }
 

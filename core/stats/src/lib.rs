@@ -4,8 +4,8 @@
 pub mod count;
 pub mod describe;
 pub mod dispersion;
-pub mod drift;
 pub mod distribution;
+pub mod drift;
 pub mod rate;
 pub mod test;
 pub mod threshold;
