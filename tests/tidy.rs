@@ -97,6 +97,7 @@ fn engine_sees_no_other_crate_but_domain_and_run() {
         ("records", &["retrocast-domain", "retrocast-history"]),
         ("store", &["retrocast-domain", "retrocast-records"]),
         ("stages", &["retrocast-domain", "retrocast-stats"]),
+        ("accuracy", &["retrocast-stats"]),
         ("render", &["retrocast-domain"]),
     ] {
         let manifest = read(&format!("core/{name}/Cargo.toml"));
