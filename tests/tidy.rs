@@ -110,6 +110,7 @@ fn crates_depend_on_those_before_them_only() {
             &["retrocast-domain", "retrocast-records", "retrocast-storage"],
         ),
         ("stages", &["retrocast-domain", "retrocast-stats"]),
+        ("accuracy", &["retrocast-stats"]),
         ("render", &["retrocast-domain"]),
     ] {
         let manifest = read(&format!("core/{name}/Cargo.toml"));

@@ -1,10 +1,5 @@
-//! Scores methods on labelled data, by the published definitions of public benchmarks.
+//! Scores methods on labelled data.
 
-mod error;
-
-pub mod anomaly;
-pub mod nab;
-pub mod range_f1;
-pub mod vus;
-
-pub use error::Error;
+pub mod drift;
+pub mod forecasts;
+pub mod table;

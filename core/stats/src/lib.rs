@@ -5,6 +5,7 @@ pub mod count;
 pub mod describe;
 pub mod dispersion;
 pub mod distribution;
+pub mod drift;
 pub mod rate;
 pub mod test;
 pub mod threshold;

@@ -1,0 +1,342 @@
+//! Drift between two tables: column by column, and of the whole.
+//!
+//! Types are found from the cells of both tables. Times, row numbers and texts that are nearly all
+//! different are not compared: of two periods they always differ. Distances, tests and thresholds are
+//! those of [`retrocast_stats::drift`].
+
+use crate::table::{TableError, bytes, rows};
+use jiff::{Timestamp, civil};
+use rayon::prelude::*;
+use retrocast_stats::drift::{COLUMNS, Comparison, compare_categories, compare_numbers};
+use serde::Serialize;
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
+
+/// Distinct texts that are always categories; more are, if they are at most half of the rows.
+const CATEGORIES: usize = 50;
+/// Texts that stand for a missing value, in lower case.
+const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "none"];
+
+/// The type of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnType {
+    /// Numbers.
+    Number,
+    /// Texts that recur.
+    Category,
+    /// Dates or times.
+    Time,
+    /// Row numbers, or texts that are nearly all different.
+    Identifier,
+}
+
+/// A column of both tables.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ColumnDrift {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub column_type: ColumnType,
+    /// Share of missing cells in the reference and in the current table.
+    pub missing: [f64; 2],
+    /// `None` for types that are not compared and columns without values.
+    pub comparison: Option<Comparison>,
+}
+
+/// The drift of a table.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TableDrift {
+    /// Rows of the reference and of the current table.
+    pub rows: [usize; 2],
+    /// Columns of both, in the order of the reference.
+    pub columns: Vec<ColumnDrift>,
+    /// Columns of the reference only.
+    pub removed: Vec<String>,
+    /// Columns of the current table only.
+    pub added: Vec<String>,
+    /// Columns that were compared.
+    pub compared: usize,
+    /// Columns that have drifted.
+    pub drifted_columns: usize,
+    /// True if at least half of the compared columns have drifted.
+    pub drifted: bool,
+}
+
+/// A table with named columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    names: Vec<String>,
+    /// Cells by column.
+    columns: Vec<Vec<String>>,
+    path: PathBuf,
+}
+
+impl Table {
+    /// Reads a CSV file whose first row has the names of the columns.
+    pub fn read(path: &Path) -> Result<Self, TableError> {
+        Self::parse(path, &bytes(path)?)
+    }
+
+    /// Parses CSV text, which `path` names in errors.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, TableError> {
+        let mut rows = rows(path, bytes)?.into_iter();
+        let advice = "the first row must name the columns, and others must follow";
+        let header = rows
+            .next()
+            .ok_or_else(|| TableError::of(path, "the file is empty", advice))?;
+        let mut names: Vec<String> = Vec::with_capacity(header.cells.len());
+        for (i, name) in header.cells.into_iter().enumerate() {
+            let name = if name.is_empty() {
+                format!("column {}", i + 1)
+            } else {
+                name
+            };
+            if names.contains(&name) {
+                let reason = format!("two columns are named {name}");
+                let error = TableError::of(path, reason, "rename one of them");
+                return Err(error.line(header.line).column(i + 1));
+            }
+            names.push(name);
+        }
+        let mut columns = vec![Vec::new(); names.len()];
+        for row in rows {
+            if row.cells.len() != names.len() {
+                let (have, want) = (row.cells.len(), names.len());
+                let reason = format!("{have} cells where the first row has {want}");
+                let error = TableError::of(path, reason, "quote cells that hold commas");
+                return Err(error.line(row.line));
+            }
+            for (column, cell) in columns.iter_mut().zip(row.cells) {
+                column.push(cell);
+            }
+        }
+        if columns.first().is_none_or(Vec::is_empty) {
+            return Err(TableError::of(path, "there are no rows", advice));
+        }
+        Ok(Self {
+            names,
+            columns,
+            path: path.to_path_buf(),
+        })
+    }
+
+    fn rows(&self) -> usize {
+        self.columns.first().map_or(0, Vec::len)
+    }
+
+    fn column(&self, name: &str) -> Option<&[String]> {
+        let i = self.names.iter().position(|other| other == name)?;
+        Some(&self.columns[i])
+    }
+}
+
+/// Compares a table with a reference.
+pub fn compare(reference: &Table, current: &Table) -> Result<TableDrift, TableError> {
+    let pairs: Vec<(&String, &[String], &[String])> = reference
+        .names
+        .iter()
+        .zip(&reference.columns)
+        .filter_map(|(name, cells)| Some((name, &cells[..], current.column(name)?)))
+        .collect();
+    if pairs.is_empty() {
+        let reason = format!("no column is also in {}", reference.path.display());
+        let advice = "both files need a first row with the same names";
+        return Err(TableError::of(&current.path, reason, advice).line(1));
+    }
+    let columns: Vec<ColumnDrift> = pairs
+        .par_iter()
+        .map(|(name, a, b)| compare_columns(name, a, b))
+        .collect();
+    let compared = columns.iter().filter_map(|c| c.comparison.as_ref());
+    let drifted_columns = compared.clone().filter(|c| c.drifted).count();
+    let compared = compared.count();
+    let missing_from = |a: &Table, b: &Table| -> Vec<String> {
+        let names = a.names.iter();
+        names
+            .filter(|name| !b.names.contains(name))
+            .cloned()
+            .collect()
+    };
+    Ok(TableDrift {
+        rows: [reference.rows(), current.rows()],
+        removed: missing_from(reference, current),
+        added: missing_from(current, reference),
+        drifted: compared > 0 && drifted_columns as f64 >= COLUMNS * compared as f64,
+        columns,
+        compared,
+        drifted_columns,
+    })
+}
+
+fn compare_columns(name: &str, reference: &[String], current: &[String]) -> ColumnDrift {
+    let [a, b] = [reference, current].map(known);
+    let missing = [(reference, &a), (current, &b)]
+        .map(|(all, known)| 1.0 - known.len() as f64 / all.len().max(1) as f64);
+    let column_type = column_type(&a, &b);
+    let comparison = match column_type {
+        ColumnType::Number => compare_numbers(&numbers(&a), &numbers(&b)),
+        ColumnType::Category => compare_categories(&a, &b),
+        ColumnType::Time | ColumnType::Identifier => None,
+    };
+    ColumnDrift {
+        name: name.to_string(),
+        column_type,
+        missing,
+        comparison,
+    }
+}
+
+/// Cells that are not missing.
+fn known(cells: &[String]) -> Vec<&str> {
+    let is_missing = |cell: &str| MISSING.iter().any(|text| cell.eq_ignore_ascii_case(text));
+    let cells = cells.iter().map(String::as_str);
+    cells.filter(|cell| !is_missing(cell)).collect()
+}
+
+fn number(cell: &str) -> Option<f64> {
+    cell.parse().ok().filter(|value: &f64| value.is_finite())
+}
+
+fn numbers(cells: &[&str]) -> Vec<f64> {
+    cells.iter().filter_map(|cell| number(cell)).collect()
+}
+
+fn column_type(a: &[&str], b: &[&str]) -> ColumnType {
+    let all = || a.iter().chain(b).copied();
+    if all().all(|cell| number(cell).is_some()) {
+        let is_count = |cells: &[&str]| {
+            let values = numbers(cells);
+            values.len() > 2 && values.windows(2).all(|pair| pair[1] - pair[0] == 1.0)
+        };
+        return if is_count(a) && is_count(b) {
+            ColumnType::Identifier
+        } else {
+            ColumnType::Number
+        };
+    }
+    let is_time = |cell: &str| {
+        cell.parse::<Timestamp>().is_ok()
+            || cell.parse::<civil::DateTime>().is_ok()
+            || cell.parse::<civil::Date>().is_ok()
+    };
+    if all().all(is_time) {
+        return ColumnType::Time;
+    }
+    let distinct: HashSet<&str> = all().collect();
+    if distinct.len() > CATEGORIES.max(usize::midpoint(a.len(), b.len())) {
+        ColumnType::Identifier
+    } else {
+        ColumnType::Category
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use retrocast_stats::drift::Measure;
+
+    fn table(text: &str) -> Table {
+        Table::parse(Path::new("t.csv"), text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn types_are_found_from_the_cells() {
+        use ColumnType::{Category, Identifier, Number, Time};
+        let lines = |shift: usize| -> String {
+            (0..200)
+                .map(|i| {
+                    let day = 1 + (i + shift) % 28;
+                    let mood = ["good", "bad", "fair"][i % 3];
+                    format!(
+                        "{},2026-01-{day:02},{},{mood},k{}\n",
+                        i + shift,
+                        i * 37 % 101,
+                        i + shift
+                    )
+                })
+                .collect()
+        };
+        let head = ",day,value,mood,key\n";
+        let drift = compare(
+            &table(&format!("{head}{}", lines(0))),
+            &table(&format!("{head}{}", lines(200))),
+        )
+        .unwrap();
+        let types: Vec<ColumnType> = drift.columns.iter().map(|c| c.column_type).collect();
+        assert_eq!(types, [Identifier, Time, Number, Category, Identifier]);
+        assert_eq!((drift.compared, drift.drifted_columns), (2, 0));
+        assert!(!drift.drifted);
+        let json = serde_json::to_value(&drift).unwrap();
+        assert_eq!(
+            json["columns"][2]["comparison"]["measure"],
+            "kolmogorov_smirnov"
+        );
+        assert_eq!(json["columns"][0]["name"], "column 1");
+    }
+
+    #[test]
+    fn half_of_the_columns_decide() {
+        let lines = |shift: usize| -> String {
+            (0..100)
+                .map(|i| format!("{},{},NA\n", i * 7 % 11 + shift, i * 3 % 13))
+                .collect()
+        };
+        let drift = compare(
+            &table(&format!("a,b,c\n{}", lines(0))),
+            &table(&format!("b,a,d\n{}", lines(4).replace("NA", "1"))),
+        )
+        .unwrap();
+        assert_eq!(
+            (&drift.removed[..], &drift.added[..]),
+            (&["c".to_string()][..], &["d".to_string()][..])
+        );
+        assert_eq!(
+            (drift.compared, drift.drifted_columns, drift.drifted),
+            (2, 1, true)
+        );
+        let same = compare(&table("a\n1\n\n"), &table("a\nnull\n")).unwrap();
+        assert_eq!((same.compared, same.columns[0].missing), (0, [0.0, 1.0]));
+    }
+
+    #[test]
+    fn errors_name_the_place() {
+        let error = |text: &str| {
+            Table::parse(Path::new("t.csv"), text.as_bytes())
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(error("").starts_with("t.csv: the file is empty"));
+        assert!(error("a,a\n1,2\n").starts_with("t.csv:1, column 2: two columns are named a"));
+        assert!(error("a,b\n1,2\n1,2,3\n").starts_with("t.csv:3: 3 cells where"));
+        let apart = compare(&table("a\n1\n"), &table("b\n1\n")).unwrap_err();
+        assert!(
+            apart.to_string().contains("no column is also in"),
+            "{apart}"
+        );
+    }
+
+    /// The figures are checked in `retrocast_stats::drift`; here they come out of files.
+    #[test]
+    fn halves_of_taxi_rides_do_not_drift() {
+        let Some(folder) = std::env::var_os("RETROCAST_REAL_DATA") else {
+            eprintln!("SKIPPED: nab/nyc_taxi: RETROCAST_REAL_DATA is not set");
+            return;
+        };
+        let path = Path::new(&folder).join("nab/data/realKnownCause/nyc_taxi.csv");
+        let text = std::fs::read_to_string(path).expect("real data are there");
+        let lines: Vec<&str> = text.lines().collect();
+        let half = |lines: &[&str]| table(&format!("timestamp,value\n{}\n", lines.join("\n")));
+        let drift = compare(&half(&lines[1..5161]), &half(&lines[5161..])).unwrap();
+        assert_eq!(drift.rows, [5160, 5160]);
+        assert_eq!(drift.columns[0].column_type, ColumnType::Time);
+        let value = drift.columns[1].comparison.as_ref().unwrap();
+        assert_eq!(
+            (value.measure, value.drifted),
+            (Measure::Wasserstein, false)
+        );
+        assert!(value.p < 1.3e-4 && !drift.drifted);
+    }
+}

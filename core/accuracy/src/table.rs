@@ -1,0 +1,134 @@
+//! Tables of text in CSV files, with errors that name the place.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Largest file that is read, in bytes.
+const BYTES_MAX: u64 = 2 << 30;
+
+/// The reason why a file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{}{}: {reason}; {advice}", file.display(), at(":", *line), column.as_ref().map_or(String::new(), |column| format!(", column {column}")))]
+pub struct TableError {
+    /// The file.
+    pub file: PathBuf,
+    /// Line, from 1.
+    pub line: Option<u64>,
+    /// Name of the column, or its number from 1.
+    pub column: Option<String>,
+    /// The problem.
+    pub reason: String,
+    /// The remedy.
+    pub advice: String,
+}
+
+fn at(sign: &str, line: Option<u64>) -> String {
+    line.map_or(String::new(), |line| format!("{sign}{line}"))
+}
+
+impl TableError {
+    /// An error of a whole file.
+    pub(crate) fn of(file: &Path, reason: impl ToString, advice: impl ToString) -> Self {
+        Self {
+            file: file.to_path_buf(),
+            line: None,
+            column: None,
+            reason: reason.to_string(),
+            advice: advice.to_string(),
+        }
+    }
+
+    pub(crate) fn line(mut self, line: u64) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    pub(crate) fn column(mut self, column: impl ToString) -> Self {
+        self.column = Some(column.to_string());
+        self
+    }
+}
+
+/// A row with its line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) line: u64,
+    pub(crate) cells: Vec<String>,
+}
+
+/// The bytes of a file of acceptable size.
+pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, TableError> {
+    let unreadable =
+        |error: std::io::Error| TableError::of(path, error, "check the path and its permissions");
+    let size = fs::metadata(path).map_err(unreadable)?.len();
+    if size > BYTES_MAX {
+        let reason = format!("{size} bytes are too many");
+        return Err(TableError::of(
+            path,
+            reason,
+            "split the file or take a sample",
+        ));
+    }
+    fs::read(path).map_err(unreadable)
+}
+
+/// The rows of CSV text, which may have any number of cells; empty lines are left out. `path` names
+/// the text in errors.
+pub(crate) fn rows(path: &Path, bytes: &[u8]) -> Result<Vec<Row>, TableError> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(bytes);
+    let mut rows = Vec::new();
+    let mut record = csv::ByteRecord::new();
+    loop {
+        let line = reader.position().line();
+        match reader.read_byte_record(&mut record) {
+            Ok(true) => {}
+            Ok(false) => return Ok(rows),
+            Err(error) => {
+                let error = TableError::of(path, error, "save the table as CSV");
+                return Err(error.line(line));
+            }
+        }
+        // The reader counts empty lines before a row as part of it.
+        let start = record.position().map_or(0, csv::Position::byte) as usize;
+        let empty = bytes[start..]
+            .iter()
+            .take_while(|byte| matches!(byte, b'\r' | b'\n'));
+        let line = line + empty.filter(|byte| **byte == b'\n').count() as u64;
+        let mut cells = Vec::with_capacity(record.len());
+        for (i, cell) in record.iter().enumerate() {
+            let text = std::str::from_utf8(cell).map_err(|_| {
+                TableError::of(path, "the text is not UTF-8", "save the table as UTF-8")
+                    .line(line)
+                    .column(i + 1)
+            })?;
+            cells.push(text.to_string());
+        }
+        rows.push(Row { line, cells });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_know_their_lines_and_errors_their_place() {
+        let path = Path::new("a.csv");
+        let text = b"\xef\xbb\xbfname,x\n\n\"a\nb\",1\nc,2,3\n";
+        let read = rows(path, text).unwrap();
+        let lines: Vec<(u64, usize)> = read.iter().map(|row| (row.line, row.cells.len())).collect();
+        assert_eq!(lines, [(1, 2), (3, 2), (5, 3)]);
+        assert_eq!(read[0].cells[0], "name");
+        let error = rows(path, b"a,b\nc,\xff\n").unwrap_err();
+        let expected = "a.csv:2, column 2: the text is not UTF-8; save the table as UTF-8";
+        assert_eq!(error.to_string(), expected);
+        assert!(bytes(Path::new("/does/not/exist")).is_err());
+    }
+}

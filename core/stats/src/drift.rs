@@ -1,0 +1,449 @@
+//! Distances between two samples of one column, and the rule for when a column has drifted.
+//!
+//! Definitions and thresholds are those of Evidently: a reference of up to 1,000 rows is tested
+//! (Kolmogorov-Smirnov for numbers, chi-square for categories, z for shares of two) at 5 %; above,
+//! where a test finds every trifle, a distance of 0.1 decides (Wasserstein over the standard deviation
+//! of the reference for numbers, Jensen-Shannon for categories). Logarithms are natural.
+//!
+//! The columns are judged one by one: a change of how columns depend on each other is not seen, and
+//! tests at 5 % find drift in one of twenty columns that have none.
+
+use crate::{
+    describe::{mean, sorted},
+    distribution::normal_p,
+    test::chi_square_fit,
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Largest reference that is tested, in rows.
+pub const TESTED_MAX: usize = 1000;
+/// p-value below which a tested column has drifted.
+pub const P: f64 = 0.05;
+/// Distance from which on a column with a larger reference has drifted.
+pub const DISTANCE: f64 = 0.1;
+/// Share of drifted columns from which on the data set has drifted.
+pub const COLUMNS: f64 = 0.5;
+/// Up to this many distinct numbers in the reference, each is a bin of its own.
+const BINNED_FROM: usize = 20;
+/// Up to this many distinct numbers in the reference, numbers are categories.
+const CATEGORIES_MAX: usize = 5;
+
+/// The measure that decides about a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// Two-sample Kolmogorov-Smirnov test.
+    KolmogorovSmirnov,
+    /// Pearson's chi-square test against the shares of the reference.
+    ChiSquare,
+    /// z test of one share.
+    Share,
+    /// Wasserstein distance over the standard deviation of the reference.
+    Wasserstein,
+    /// Jensen-Shannon distance.
+    JensenShannon,
+}
+
+/// A column compared with its reference. Measures that the column's type does not have are `None`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// Measure that decides.
+    pub measure: Measure,
+    /// True if the column has drifted by that measure.
+    pub drifted: bool,
+    /// p-value of the test that fits the column's type, whether or not it decides.
+    pub p: f64,
+    /// Largest difference of the distribution functions (numbers).
+    pub ks: Option<f64>,
+    /// Chi-square statistic (categories), infinite if a value is new.
+    pub chi_square: Option<f64>,
+    /// z statistic of the share (two categories).
+    pub z: Option<f64>,
+    /// Wasserstein distance over the standard deviation of the reference (numbers).
+    pub wasserstein: Option<f64>,
+    /// Distances of the binned shares.
+    #[serde(flatten)]
+    pub distances: Distances,
+}
+
+/// Distances between two lists of shares.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Distances {
+    /// Population stability index.
+    pub psi: f64,
+    /// Kullback-Leibler divergence of the reference from the current shares.
+    pub kl: f64,
+    /// Jensen-Shannon distance, 0 to √ln 2.
+    pub jensen_shannon: f64,
+    /// Hellinger distance, 0 to 1.
+    pub hellinger: f64,
+}
+
+impl Distances {
+    /// Distances of counts over the same bins. PSI and KL, which cannot take empty bins, fill them
+    /// with a share of 1e-4, or a millionth of the smallest share if that is smaller.
+    pub fn of(reference: &[f64], current: &[f64]) -> Self {
+        let (p, q) = (shares(reference), shares(current));
+        let (filled_p, filled_q) = (filled(&p), filled(&q));
+        let sum = |a: &[f64], b: &[f64], term: &dyn Fn(f64, f64) -> f64| -> f64 {
+            a.iter().zip(b).map(|(a, b)| term(*a, *b)).sum()
+        };
+        let entropy = |p: f64, q: f64| if p > 0.0 { p * (p / q).ln() } else { 0.0 };
+        let middle = |p: f64, q: f64| {
+            let m = f64::midpoint(p, q);
+            f64::midpoint(entropy(p, m), entropy(q, m))
+        };
+        let overlap = sum(&p, &q, &|p, q| (p * q).sqrt());
+        // Entropies are of shares that sum to one, which filled ones do not.
+        let (one_p, one_q) = (shares(&filled_p), shares(&filled_q));
+        Self {
+            psi: sum(&filled_p, &filled_q, &|p, q| (p - q) * (p / q).ln()),
+            kl: sum(&one_p, &one_q, &entropy).max(0.0),
+            jensen_shannon: sum(&p, &q, &middle).max(0.0).sqrt(),
+            hellinger: (1.0 - overlap).max(0.0).sqrt(),
+        }
+    }
+}
+
+fn shares(counts: &[f64]) -> Vec<f64> {
+    let total: f64 = counts.iter().sum();
+    counts.iter().map(|count| count / total).collect()
+}
+
+fn filled(shares: &[f64]) -> Vec<f64> {
+    let positive = shares.iter().copied().filter(|share| *share > 0.0);
+    let least = positive.fold(f64::INFINITY, f64::min);
+    let fill = if least <= 1e-4 { least / 1e6 } else { 1e-4 };
+    let fill = |share: &f64| if *share > 0.0 { *share } else { fill };
+    shares.iter().map(fill).collect()
+}
+
+/// Compares a column of finite numbers with its reference; `None` if either is empty.
+pub fn compare_numbers(reference: &[f64], current: &[f64]) -> Option<Comparison> {
+    if reference.is_empty() || current.is_empty() {
+        return None;
+    }
+    let (reference, current) = (sorted(reference), sorted(current));
+    let mut distinct = reference.clone();
+    distinct.dedup();
+    let by_value = || {
+        counts(
+            reference.iter().copied().map(key),
+            current.iter().copied().map(key),
+        )
+    };
+    let [p, q] = if distinct.len() > BINNED_FROM {
+        histograms(&reference, &current)
+    } else {
+        by_value()
+    };
+    let distance = wasserstein(&reference, &current) / deviation(&reference).max(1e-3);
+    let (ks, p_value) = kolmogorov_smirnov(&reference, &current);
+    let mut comparison = if distinct.len() <= CATEGORIES_MAX {
+        judged(&by_value(), reference.len())
+    } else {
+        let (measure, drifted) = if reference.len() <= TESTED_MAX {
+            (Measure::KolmogorovSmirnov, p_value < P)
+        } else {
+            (Measure::Wasserstein, distance >= DISTANCE)
+        };
+        Comparison {
+            measure,
+            drifted,
+            p: p_value,
+            ks: None,
+            chi_square: None,
+            z: None,
+            wasserstein: None,
+            distances: Distances::of(&p, &q),
+        }
+    };
+    comparison.ks = Some(ks);
+    comparison.wasserstein = Some(distance);
+    Some(comparison)
+}
+
+/// A number as a category: zeros of both signs are the same.
+fn key(value: f64) -> u64 {
+    (value + 0.0).to_bits()
+}
+
+/// Compares a column of categories with its reference; `None` if either is empty.
+pub fn compare_categories(reference: &[&str], current: &[&str]) -> Option<Comparison> {
+    if reference.is_empty() || current.is_empty() {
+        return None;
+    }
+    let counts = counts(reference.iter(), current.iter());
+    Some(judged(&counts, reference.len()))
+}
+
+fn counts<K: Ord>(
+    reference: impl Iterator<Item = K>,
+    current: impl Iterator<Item = K>,
+) -> [Vec<f64>; 2] {
+    let mut cells: BTreeMap<K, [f64; 2]> = BTreeMap::new();
+    reference.for_each(|key| cells.entry(key).or_default()[0] += 1.0);
+    current.for_each(|key| cells.entry(key).or_default()[1] += 1.0);
+    [0, 1].map(|side| cells.values().map(|cell| cell[side]).collect())
+}
+
+/// Judges counts of categories.
+fn judged([reference, current]: &[Vec<f64>; 2], rows: usize) -> Comparison {
+    let distances = Distances::of(reference, current);
+    let is_new = reference
+        .iter()
+        .zip(current)
+        .any(|(a, b)| *a == 0.0 && *b > 0.0);
+    let (test, statistic, p) = if reference.len() <= 2 {
+        let z = share_z(reference, current);
+        (Measure::Share, z, normal_p(z))
+    } else if is_new {
+        (Measure::ChiSquare, f64::INFINITY, 0.0)
+    } else {
+        let chi_square = chi_square_fit(current, reference);
+        (Measure::ChiSquare, chi_square.statistic, chi_square.p)
+    };
+    let (measure, drifted) = if rows <= TESTED_MAX {
+        (test, p < P)
+    } else {
+        (Measure::JensenShannon, distances.jensen_shannon >= DISTANCE)
+    };
+    Comparison {
+        measure,
+        drifted,
+        p,
+        ks: None,
+        chi_square: (test == Measure::ChiSquare).then_some(statistic),
+        z: (test == Measure::Share).then_some(statistic),
+        wasserstein: None,
+        distances,
+    }
+}
+
+/// z of the first category's share, with the pooled variance; 0 if there is only one category.
+fn share_z(reference: &[f64], current: &[f64]) -> f64 {
+    let (n, m) = (reference.iter().sum::<f64>(), current.iter().sum::<f64>());
+    let pooled = (reference[0] + current[0]) / (n + m);
+    let variance = pooled * (1.0 - pooled) * (1.0 / n + 1.0 / m);
+    if variance > 0.0 {
+        (current[0] / m - reference[0] / n) / variance.sqrt()
+    } else {
+        0.0
+    }
+}
+
+/// Standard deviation with the divisor n.
+fn deviation(values: &[f64]) -> f64 {
+    let middle = mean(values);
+    let squares = values.iter().map(|value| (value - middle).powi(2));
+    (squares.sum::<f64>() / values.len() as f64).sqrt()
+}
+
+/// Counts over bins of one width by Sturges' rule (1926) over both samples, which are ascending.
+fn histograms(reference: &[f64], current: &[f64]) -> [Vec<f64>; 2] {
+    let ends = |values: &[f64]| (values[0], values[values.len() - 1]);
+    let ((a, b), (c, d)) = (ends(reference), ends(current));
+    let (low, high) = (a.min(c), b.max(d));
+    let rows = (reference.len() + current.len()) as f64;
+    let bins = ((rows.log2() + 1.0).ceil() as usize).max(1);
+    let width = high / bins as f64 - low / bins as f64;
+    [reference, current].map(|values| {
+        let mut counts = vec![0.0; bins];
+        for value in values {
+            let bin = ((value - low) / width) as usize;
+            counts[bin.min(bins - 1)] += 1.0;
+        }
+        counts
+    })
+}
+
+/// Wasserstein distance of order 1 between ascending samples: the area between their distribution
+/// functions.
+pub fn wasserstein(a: &[f64], b: &[f64]) -> f64 {
+    let (mut i, mut j, mut area) = (0, 0, 0.0);
+    let mut last = f64::NAN;
+    while i < a.len() || j < b.len() {
+        let from_a = j == b.len() || (i < a.len() && a[i] <= b[j]);
+        let here = if from_a { a[i] } else { b[j] };
+        if i + j > 0 {
+            let gap = i as f64 / a.len() as f64 - j as f64 / b.len() as f64;
+            area += gap.abs() * (here - last);
+        }
+        last = here;
+        if from_a {
+            i += 1;
+        } else {
+            j += 1;
+        }
+    }
+    area
+}
+
+/// Largest difference of the distribution functions of two ascending samples, and its two-sided
+/// p-value: exact for up to a million pairs (Hodges, 1958), asymptotic above.
+pub fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> (f64, f64) {
+    let (n, m) = (a.len(), b.len());
+    let (mut i, mut j, mut largest) = (0, 0, 0.0f64);
+    while i < n && j < m {
+        let here = a[i].min(b[j]);
+        while i < n && a[i] <= here {
+            i += 1;
+        }
+        while j < m && b[j] <= here {
+            j += 1;
+        }
+        largest = largest.max((i as f64 / n as f64 - j as f64 / m as f64).abs());
+    }
+    let p = if n * m <= 1_000_000 {
+        exact_p(n, m, largest)
+    } else {
+        let z = largest * (n as f64 * m as f64 / (n + m) as f64).sqrt();
+        (1..=100)
+            .map(|k| {
+                let sign = if k % 2 == 1 { 2.0 } else { -2.0 };
+                sign * (-2.0 * f64::from(k * k) * z * z).exp()
+            })
+            .sum()
+    };
+    (
+        largest,
+        if largest > 0.0 {
+            p.clamp(0.0, 1.0)
+        } else {
+            1.0
+        },
+    )
+}
+
+/// Share of the orders of two samples whose distribution functions are nowhere less than `largest`
+/// apart: paths over the grid that touch the bound, each step weighted by its probability.
+fn exact_p(n: usize, m: usize, largest: f64) -> f64 {
+    let bound = largest - 1e-9;
+    let outside = |i: usize, j: usize| (i as f64 / n as f64 - j as f64 / m as f64).abs() >= bound;
+    // Probability that the path to (i, j) has touched the bound, over j for one i.
+    let mut row = vec![0.0; m + 1];
+    for i in 0..=n {
+        for j in 0..=m {
+            row[j] = if outside(i, j) {
+                1.0
+            } else if i + j == 0 {
+                0.0
+            } else {
+                let left = if j > 0 { row[j - 1] } else { 0.0 };
+                (i as f64 * row[j] + j as f64 * left) / (i + j) as f64
+            };
+        }
+    }
+    row[m]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repeated<'a>(counts: &[(&'a str, usize)]) -> Vec<&'a str> {
+        let repeat = |(name, n): &(&'a str, usize)| vec![*name; *n];
+        counts.iter().flat_map(repeat).collect()
+    }
+
+    fn close(got: f64, expected: f64, digit: f64) {
+        assert!((got - expected).abs() <= digit / 2.0, "{got} {expected}");
+    }
+
+    /// Figures of Evidently's unit tests.
+    #[test]
+    fn published_figures_of_counts() {
+        let names = ["a", "b", "c", "d", "e", "f"];
+        let of = |counts: [usize; 6]| -> Vec<&str> {
+            repeated(&names.into_iter().zip(counts).collect::<Vec<_>>())
+        };
+        let (reference, current) = (of([16, 18, 16, 14, 12, 12]), of([16, 16, 16, 16, 16, 8]));
+        let comparison = compare_categories(&reference, &current).unwrap();
+        close(comparison.p, 0.67309, 1e-5);
+        // Printed without rounding.
+        close(comparison.distances.hellinger, 0.068_125, 1e-5);
+        assert_eq!(comparison.measure, Measure::ChiSquare);
+        assert!(!comparison.drifted);
+    }
+
+    #[test]
+    fn the_size_of_the_reference_decides_what_is_measured() {
+        let ramp = |n: usize, shift: f64| -> Vec<f64> {
+            (0..n).map(|i| (i * 37 % 101) as f64 + shift).collect()
+        };
+        let small = compare_numbers(&ramp(1000, 0.0), &ramp(1000, 2.9)).unwrap();
+        assert_eq!(small.measure, Measure::KolmogorovSmirnov);
+        let large = compare_numbers(&ramp(1001, 0.0), &ramp(1001, 2.9)).unwrap();
+        assert_eq!(large.measure, Measure::Wasserstein);
+        close(large.wasserstein.unwrap(), 2.9 / 29.15, 1e-3);
+        assert!(!large.drifted);
+        assert!(
+            compare_numbers(&ramp(1001, 0.0), &ramp(1001, 3.0))
+                .unwrap()
+                .drifted
+        );
+        let coin = |n: usize, heads: usize| -> Vec<f64> {
+            (0..n).map(|i| f64::from(u8::from(i < heads))).collect()
+        };
+        let shares = compare_numbers(&coin(100, 50), &coin(100, 65)).unwrap();
+        assert_eq!(shares.measure, Measure::Share);
+        close(shares.p, 0.0319, 1e-4);
+        let large = compare_numbers(&coin(2000, 1000), &coin(2000, 1300)).unwrap();
+        assert_eq!(large.measure, Measure::JensenShannon);
+        let new = compare_categories(&["a", "b", "a"], &["c", "a", "b"]).unwrap();
+        assert!(new.drifted && new.p == 0.0);
+        assert!(compare_numbers(&[], &[1.0]).is_none());
+    }
+
+    /// Exact p-values by counting the orders of small samples: of the 20 orders of three and three,
+    /// two have the distribution functions one apart, and twelve at least two thirds.
+    #[test]
+    fn small_samples_have_exact_p_values() {
+        let (statistic, p) = kolmogorov_smirnov(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]);
+        assert_eq!(statistic, 1.0);
+        close(p, 0.1, 1e-12);
+        let (statistic, p) = kolmogorov_smirnov(&[1.0, 2.0, 5.0], &[4.0, 6.0, 7.0]);
+        close(statistic, 2.0 / 3.0, 1e-12);
+        close(p, 0.6, 1e-12);
+        assert_eq!(kolmogorov_smirnov(&[1.0; 5], &[1.0; 9]), (0.0, 1.0));
+        // Exact and asymptotic p-values meet.
+        let ramp = |n: usize, shift: f64| (0..n).map(|i| i as f64 / n as f64 + shift).collect();
+        let (a, b): (Vec<f64>, Vec<f64>) = (ramp(1000, 0.0), ramp(1000, 0.05));
+        let (d, p) = kolmogorov_smirnov(&a, &b);
+        let z: f64 = d * 500f64.sqrt();
+        close(p, 2.0 * (-2.0 * z * z).exp(), 0.02);
+    }
+
+    #[test]
+    fn areas_between_distribution_functions() {
+        close(wasserstein(&[0.0, 1.0, 3.0], &[5.0, 6.0, 8.0]), 5.0, 1e-12);
+        close(wasserstein(&[0.0, 1.0], &[0.0]), 0.5, 1e-12);
+        assert_eq!(wasserstein(&[2.0, 2.0], &[2.0]), 0.0);
+    }
+
+    /// The first against the second half of the taxi rides of the Numenta benchmark.
+    #[test]
+    fn published_figures_of_taxi_rides() {
+        let Some(folder) = std::env::var_os("RETROCAST_REAL_DATA") else {
+            eprintln!("SKIPPED: nab/nyc_taxi: RETROCAST_REAL_DATA is not set");
+            return;
+        };
+        let path = std::path::Path::new(&folder).join("nab/data/realKnownCause/nyc_taxi.csv");
+        let text = std::fs::read_to_string(path).expect("real data are there");
+        let values: Vec<f64> = text
+            .lines()
+            .skip(1)
+            .map(|line| line.split(',').nth(1).unwrap().parse().unwrap())
+            .collect();
+        let comparison = compare_numbers(&values[..5160], &values[5160..]).unwrap();
+        eprintln!("{comparison:?}");
+        close(comparison.distances.psi, 0.0347, 1e-4);
+        close(comparison.distances.kl, 0.0170, 1e-4);
+        close(comparison.distances.jensen_shannon, 0.0665, 1e-4);
+        close(comparison.wasserstein.unwrap(), 0.0701, 1e-4);
+        close(comparison.ks.unwrap(), 0.04341, 1e-5);
+        close(comparison.p, 1.2e-4, 1e-5);
+        assert!(!comparison.drifted);
+    }
+}
