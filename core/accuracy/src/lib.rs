@@ -1,5 +1,15 @@
-//! Scores methods on labelled data.
+//! Scores methods on labelled data, by the published definitions of public benchmarks.
+
+mod error;
+pub mod table;
+
+pub mod anomaly;
+pub mod nab;
+pub mod range_f1;
+pub mod vus;
+
+pub mod forecasts;
 
 pub mod drift;
-pub mod forecasts;
-pub mod table;
+
+pub use error::Error;

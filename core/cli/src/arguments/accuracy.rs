@@ -28,3 +28,51 @@ pub struct AnomalyArguments {
     #[arg(long)]
     pub json: bool,
 }
+
+/// Series with what came after them.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  retrocast evaluate forecast --train Hourly-train.csv --test Hourly-test.csv --season 24,168 --horizon 48
+  retrocast evaluate forecast --train train.csv --test test.csv --season 52 --horizon 13 --json
+
+Layout of the M4 competition: one series a row, its name first, then its values; shorter rows may end with empty
+cells. The test file has the next values under the same names.")]
+pub struct ForecastArguments {
+    /// CSV file of the values that forecasts are made from
+    #[arg(long, value_name = "FILE")]
+    pub train: PathBuf,
+    /// CSV file of the values that came after them
+    #[arg(long, value_name = "FILE")]
+    pub test: PathBuf,
+    /// Season in steps, and a longer one: 24,168; 1 for none. The first is that of Naive2 and of the MASE
+    #[arg(long, value_name = "STEPS", value_delimiter = ',', default_value = "1",
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub season: Vec<u32>,
+    /// Steps ahead
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub horizon: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Two tables with the same columns.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  retrocast evaluate drift last_month.csv this_month.csv
+  retrocast evaluate drift reference.csv current.csv --json
+
+Up to 1,000 rows of the reference a column drifts when a test says so at 0.05 (Kolmogorov-Smirnov for numbers,
+chi-square for categories, z for shares); with more, when its distance reaches 0.1 (Wasserstein over the standard
+deviation for numbers, Jensen-Shannon for categories). The table drifts when half of its columns do.")]
+pub struct DriftArguments {
+    /// CSV file with a header: the reference
+    pub reference: PathBuf,
+    /// CSV file with a header: what is compared with it
+    pub current: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

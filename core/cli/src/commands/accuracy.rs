@@ -3,13 +3,19 @@
 use super::lake::table;
 use crate::{
     Exit,
-    arguments::AnomalyArguments,
+    arguments::{AnomalyArguments, DriftArguments, ForecastArguments},
     diagnose::WrongUsage,
     terminal::{print, print_json},
 };
-use retrocast_accuracy::anomaly::{AnomalyEvaluation, evaluate_anomaly};
+use retrocast_accuracy::{
+    anomaly::{AnomalyEvaluation, evaluate_anomaly},
+    drift::{self, Table, TableDrift},
+    forecasts::{self, ForecastScores},
+};
 use retrocast_domain::number;
+use retrocast_stats::drift::{Comparison, Measure};
 use retrocast_store::maintenance::Answer;
+use serde_json::Value;
 
 /// A measure with this many decimals; a dash where there is none.
 fn measure(value: Option<f64>, decimals: usize) -> String {
@@ -93,4 +99,184 @@ fn anomaly_text(found: &AnomalyEvaluation) -> String {
         ));
     }
     text
+}
+
+/// Measures forecasts of the default combination, beside simple ones.
+pub fn forecast(arguments: &ForecastArguments) -> anyhow::Result<Exit> {
+    let seasons: Vec<usize> = arguments
+        .season
+        .iter()
+        .map(|steps| *steps as usize)
+        .collect();
+    let horizon = arguments.horizon as usize;
+    let found = forecasts::evaluate(&arguments.train, &arguments.test, &seasons, horizon);
+    let found = found.map_err(|error| WrongUsage(error.to_string()))?;
+    if arguments.json {
+        print_json(&forecast_json(&found)?)?;
+    } else {
+        print(&forecast_text(&found))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// All scores, with those of the default method on top.
+fn forecast_json(found: &ForecastScores) -> anyhow::Result<Value> {
+    let mut all = serde_json::to_value(found)?;
+    if let (Some(default), Value::Object(all)) = (found.methods.first(), &mut all) {
+        let coverage = default.intervals.iter().map(|interval| {
+            let level = format!("{:.0}", 100.0 * interval.level);
+            (level, Value::from(interval.coverage))
+        });
+        all.insert("smape".to_string(), default.smape.into());
+        all.insert("mase".to_string(), default.mase.into());
+        all.insert("owa".to_string(), default.owa.into());
+        all.insert("coverage".to_string(), Value::Object(coverage.collect()));
+    }
+    Ok(all)
+}
+
+fn forecast_text(found: &ForecastScores) -> String {
+    let methods = found.methods.iter().map(|method| {
+        let mut row = vec![
+            method.method.to_string(),
+            number::fixed(method.smape, 3),
+            number::fixed(method.mase, 3),
+            measure(method.owa, 3),
+            number::percent(method.better),
+        ];
+        let coverage = method
+            .intervals
+            .iter()
+            .map(|interval| number::percent(interval.coverage));
+        row.extend(coverage);
+        row
+    });
+    let mut columns = vec![
+        "method",
+        "sMAPE",
+        "MASE",
+        "OWA",
+        "better than seasonal naive",
+    ];
+    let most = found
+        .methods
+        .iter()
+        .map(|method| method.intervals.len())
+        .max();
+    columns.extend(
+        ["80 % covers", "95 % covers"]
+            .iter()
+            .take(most.unwrap_or(0)),
+    );
+    let methods = methods.map(|mut row: Vec<String>| {
+        row.resize(columns.len(), "–".to_string());
+        row
+    });
+    let mut text = rows(&columns, methods.collect());
+    text.push_str(&format!(
+        "\n{}, {} ahead. OWA: mean of sMAPE and MASE, each over that of Naive2.",
+        number::plural(found.series as u64, "series"),
+        number::plural(found.horizon as u64, "step"),
+    ));
+    for (count, what) in [
+        (found.short, "too short for a backtest: Naive2 is used"),
+        (
+            found.unscaled,
+            "without change from season to season: not in MASE",
+        ),
+    ] {
+        if count > 0 {
+            text.push_str(&format!(
+                "\n{} {what}",
+                number::plural(count as u64, "series")
+            ));
+        }
+    }
+    text
+}
+
+/// Compares two tables.
+pub fn drift(arguments: &DriftArguments) -> anyhow::Result<Exit> {
+    let read = |path| Table::read(path).map_err(|error| WrongUsage(error.to_string()));
+    let (reference, current) = (read(&arguments.reference)?, read(&arguments.current)?);
+    let found =
+        drift::compare(&reference, &current).map_err(|error| WrongUsage(error.to_string()))?;
+    if arguments.json {
+        print_json(&found)?;
+    } else {
+        print(&drift_text(&found))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn drift_text(found: &TableDrift) -> String {
+    let columns = found.columns.iter().map(|column| {
+        let compared = column.comparison.as_ref();
+        let of = |value: &dyn Fn(&Comparison) -> Option<f64>| measure(compared.and_then(value), 4);
+        let verdict = match compared {
+            None => "not compared",
+            Some(comparison) if comparison.drifted => "drifted",
+            Some(_) => "no drift",
+        };
+        vec![
+            column.name.clone(),
+            format!("{:?}", column.column_type).to_lowercase(),
+            verdict.to_string(),
+            compared.map_or_else(
+                || "–".to_string(),
+                |comparison| decided(comparison.measure).to_string(),
+            ),
+            compared.map_or_else(
+                || "–".to_string(),
+                |comparison| number::p_bare(comparison.p),
+            ),
+            of(&|comparison| comparison.ks),
+            of(&|comparison| comparison.wasserstein),
+            of(&|comparison| Some(comparison.distances.psi)),
+            of(&|comparison| Some(comparison.distances.kl)),
+            of(&|comparison| Some(comparison.distances.jensen_shannon)),
+            of(&|comparison| Some(comparison.distances.hellinger)),
+        ]
+    });
+    let heads = [
+        "column",
+        "type",
+        "verdict",
+        "decided by",
+        "p",
+        "KS D",
+        "Wasserstein/sd",
+        "PSI",
+        "KL",
+        "Jensen-Shannon",
+        "Hellinger",
+    ];
+    let mut text = rows(&heads, columns.collect());
+    let [before, after] = found.rows.map(|rows| number::plural(rows as u64, "row"));
+    text.push_str(&format!(
+        "\n{}: {} of {} have drifted ({before}, then {after})",
+        if found.drifted {
+            "The table has drifted"
+        } else {
+            "No drift of the table"
+        },
+        found.drifted_columns,
+        number::plural(found.compared as u64, "compared column"),
+    ));
+    for (names, what) in [(&found.removed, "gone"), (&found.added, "new")] {
+        if !names.is_empty() {
+            text.push_str(&format!("\nColumns that are {what}: {}", names.join(", ")));
+        }
+    }
+    text
+}
+
+fn decided(measure: Measure) -> &'static str {
+    match measure {
+        Measure::KolmogorovSmirnov => "Kolmogorov-Smirnov test",
+        Measure::ChiSquare => "chi-square test",
+        Measure::Share => "z test",
+        Measure::Wasserstein => "Wasserstein distance",
+        Measure::JensenShannon => "Jensen-Shannon distance",
+    }
 }
