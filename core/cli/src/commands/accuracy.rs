@@ -52,7 +52,7 @@ fn anomaly_text(found: &AnomalyEvaluation) -> String {
         vec![
             file.file.clone(),
             number::count(file.rows as u64),
-            file.behaviour.to_string(),
+            file.behaviour.unwrap_or("–").to_string(),
             format!("{} of {}", file.nab.detected, file.nab.windows),
             file.nab.false_alarms.to_string(),
             measure(file.vus_pr, 3),
