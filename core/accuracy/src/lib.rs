@@ -8,8 +8,6 @@ pub mod nab;
 pub mod range_f1;
 pub mod vus;
 
-pub mod forecasts;
-
 pub mod drift;
 
 pub use error::Error;

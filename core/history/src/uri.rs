@@ -112,7 +112,7 @@ impl fmt::Debug for RepositoryUri {
             .field("kind", &self.kind)
             .field("branch", &self.branch)
             .field("since", &self.since)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

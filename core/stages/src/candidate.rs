@@ -64,6 +64,8 @@ pub const CANDIDATE: Kind = Kind {
 
 /// Days, the latest, and groups, the largest.
 const DAYS_MAX: usize = 1500;
+/// Fewest days with values.
+const DAYS_MIN: usize = 30;
 const GROUPS_MAX: usize = 200;
 /// Days before a change whose mean its effect is compared with.
 const BEFORE: usize = 28;
@@ -221,6 +223,17 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
             message: format!(
                 "not enough: have 0 changes before the end of the window in {:?}, need 1; add one with id and time",
                 params.changes
+            ),
+        };
+        return Ok(Analysis { cell, frame: None });
+    }
+    let longest = lines.groups.iter().map(series::Group::known).max();
+    let longest = longest.unwrap_or(0);
+    if longest < DAYS_MIN {
+        cell.status = CellStatus::NotEnough {
+            message: format!(
+                "not enough: have {} with values, need {DAYS_MIN}; a longer history is needed",
+                number::plural(longest as u64, "day")
             ),
         };
         return Ok(Analysis { cell, frame: None });

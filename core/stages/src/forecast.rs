@@ -1,11 +1,9 @@
 //! Forecasts of the next windows, with intervals that were tested on the past.
 //!
 //! # Method
-//! Twelve forecasters (recent mean, seasonal naive, seasonal mean, seasonal line, Theta and its dynamic
-//! form, exponential smoothing with and without a season, ARIMA, and STL, with a constant or a changing
-//! season, before exponential smoothing or ARIMA), and three more for counts that are often zero, each
-//! forecast from up to 24 earlier dates. Their errors (MASE; Hyndman and Koehler, 2006) select up to
-//! eight, and the middle half of their forecasts is averaged. The errors of the combination at each
+//! Seven forecasters (recent mean, seasonal naive, seasonal mean, seasonal line, Theta, exponential
+//! smoothing, STL with exponential smoothing) each forecast from up to 24 earlier dates. Their errors
+//! (MASE; Hyndman and Koehler, 2006) select and weight them. The errors of the combination at each
 //! horizon give conformal intervals (Vovk, Gammerman and Shafer, 2005), which assume nothing about the
 //! distribution; their coverage on the past is printed beside them. Accuracy is reported relative to
 //! repeating the last season, from the same dates.
@@ -55,7 +53,7 @@ use present::Reporter;
 pub const FORECAST: Kind = Kind {
     name: "forecast",
     chapter: Some(Chapter::Outlook),
-    code_version: 7,
+    code_version: 6,
     summary: "Forecasts a metric with intervals tested on the past, and says when a limit is reached.",
     manual: include_str!("forecast.rs"),
     schema: || schemars::schema_for!(Params),
@@ -135,9 +133,8 @@ impl Params {
     }
 }
 
-const METHOD: &str = "Forecasters on the series without isolated outliers, chosen by \
-                      rolling-origin backtest (MASE; Hyndman and Koehler, 2006) and averaged without the \
-                      extremes, conformal intervals \
+const METHOD: &str = "Forecasters on the series without isolated outliers, chosen and weighted by \
+                      rolling-origin backtest (MASE; Hyndman and Koehler, 2006), conformal intervals \
                       (Vovk, Gammerman and Shafer, 2005)";
 
 /// Maximum number of groups that are forecast: the largest.

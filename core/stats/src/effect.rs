@@ -23,8 +23,8 @@ pub use constant::constant_p;
 
 use crate::{
     count::CountLaw,
-    counterfactual::{DAYS, Family, Forecast, Part, Regression, forecast, season_size, weigh},
-    distribution::{normal_quantile, t_p, t_quantile},
+    counterfactual::{Family, Forecast, Part, Regression, forecast, weigh},
+    distribution::{t_p, t_quantile},
 };
 use constant::Pattern;
 
@@ -147,10 +147,10 @@ impl Values {
     }
 }
 
-/// The spread of estimates at dates without a change, as standard normal values.
+/// The spread of estimates at dates without a change, in units of their own standard errors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calibration {
-    /// The estimates as standard normal values, by their p-values, oldest first.
+    /// The estimates, in units of their standard errors, oldest first.
     pub placebos: Vec<f64>,
     /// Approximate number of independent periods among them.
     pub independent: f64,
@@ -174,12 +174,9 @@ impl Default for Calibration {
 
 /// Minimum number of non-overlapping placebo periods for a correction.
 const INDEPENDENT_MIN: usize = 4;
-/// Placebo periods that the models' own standard error is worth.
-const MODEL_PERIODS: f64 = 20.0;
-/// p-values of placebos below this one count as it.
-const PLACEBO_P_MIN: f64 = 1e-15;
-
-/// Level of intervals and verdicts.
+/// Weight of the models' own standard error, in placebo periods.
+const MODEL_PERIODS: f64 = 5.0;
+/// Significance level of intervals and verdicts.
 const ALPHA: f64 = 0.05;
 
 /// The reason why there is no estimate.
@@ -200,7 +197,7 @@ pub enum EffectError {
 
 /// Measures the effect of a change.
 pub fn estimate(design: &Design) -> Result<Estimate, EffectError> {
-    estimate_by(&Regression { year: DAYS }, design)
+    estimate_by(&Regression, design)
 }
 
 /// The same with the expectation from another family of models.
@@ -220,7 +217,7 @@ pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Esti
     let steps_before = before.iter().flatten().count();
     let need = design
         .pre_min
-        .max(season_size(design.period) + design.controls.len() + 5);
+        .max(design.period + design.controls.len() + 4);
     if steps_before < need {
         return Err(EffectError::Before {
             have: steps_before,
@@ -259,13 +256,11 @@ pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Esti
     } else {
         design.history.min(design.begin)
     };
-    // Both sides tell the noise, once the step between them is taken out.
-    let step: Vec<f64> = (learn..design.end)
-        .map(|i| f64::from(u8::from(i >= design.change)))
-        .collect();
-    let mut beside = cut(design.controls, learn, design.end);
-    beside.push(&step);
-    let models = family.weigh(&design.values[learn..design.end], &beside, design.period);
+    let models = family.weigh(
+        &design.values[learn..design.change],
+        &cut(design.controls, learn, design.change),
+        design.period,
+    );
     let (begin, change, end) = (design.begin, design.change, design.end);
     let Some(mut result) = at(family, design, &models, begin, change, end, true) else {
         return Err(EffectError::Before {
@@ -409,27 +404,14 @@ fn at<F: Family>(
         .collect();
     let controls = cut(design.controls, begin, end);
     let values = &design.values[begin..change];
-    let mut result = family.forecast(
+    family.forecast(
         models,
         values,
         &controls,
         design.period,
         &counted,
         in_detail,
-    )?;
-    // A model that could not be fitted has no part.
-    if result.parts.len() == models.len() {
-        let (values, train) = (&design.values[begin..end], change - begin);
-        family.refine(
-            models,
-            values,
-            &controls,
-            design.period,
-            train,
-            &mut result.parts,
-        );
-    }
-    Some(result)
+    )
 }
 
 /// Variance of the expectation due to controls that moved beyond their earlier range.
@@ -506,12 +488,7 @@ fn calibration<F: Family>(family: &F, design: &Design, models: &[F::Model]) -> C
         let (expected, variance) = result.moments();
         if variance > 0.0 {
             let mean = after.iter().flatten().sum::<f64>() / seen as f64;
-            let p = result.average(|part| {
-                let error = (part.learned + part.noise).sqrt();
-                t_p((mean - part.mean) / error, part.freedom)
-            });
-            let size = normal_quantile(1.0 - p.max(PLACEBO_P_MIN) / 2.0);
-            placebos.push(size.copysign(mean - expected));
+            placebos.push((mean - expected) / variance.sqrt());
         }
     }
     placebos.reverse();

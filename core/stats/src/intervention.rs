@@ -5,7 +5,7 @@
 //! [`crate::effect`] for all of them.
 
 use crate::{
-    counterfactual::{DAYS, Family, Line, Regression, season_size},
+    counterfactual::{Family, Line, Regression},
     distribution::t_quantile,
     effect::{Design, EffectError, Estimate, estimate_by},
     seasonal::{interpolate, is_seasonal},
@@ -74,18 +74,7 @@ impl Cadence {
         }
     }
 
-    /// Number of periods in a year; that of days where the distance is not known.
-    fn year(self) -> f64 {
-        match self {
-            Self::Day | Self::Other => DAYS,
-            Self::Week => 52.0,
-            Self::Month => 12.0,
-            Self::Quarter => 4.0,
-            Self::Year => 1.0,
-        }
-    }
-
-    /// Name of a number of periods.
+    /// Plural noun of the periods.
     pub fn unit(self) -> &'static str {
         match self {
             Self::Day => "days",
@@ -209,7 +198,7 @@ pub fn measure(
     } else {
         1
     };
-    let coefficients = season_size(season) + controls.len() + 5;
+    let coefficients = season + controls.len() + 4;
     let design = Design {
         values,
         controls,
@@ -222,12 +211,7 @@ pub fn measure(
         others: &[],
     };
     let estimate = match method {
-        SeriesMethod::Regression => estimate_by(
-            &Regression {
-                year: cadence.year(),
-            },
-            &design,
-        ),
+        SeriesMethod::Regression => estimate_by(&Regression, &design),
         SeriesMethod::Structural => estimate_by(&Structural, &design),
         SeriesMethod::Interrupted => estimate_by(&Line, &design),
     };

@@ -8,6 +8,7 @@ use crate::{
     Exit,
     arguments::JobArguments,
     diagnose::{self, WrongUsage},
+    ledger::publish_finished,
     terminal,
     workspace::Workspace,
 };
@@ -128,6 +129,7 @@ pub fn backfill(
         }
     }
     let index = archive::rebuild(workspace)?;
+    publish_finished(workspace, job);
     if !resources.json {
         let mut text = format!("\n{} of {job}\n", plural(outcomes.len() as u64, "window"));
         for one in &outcomes {

@@ -63,9 +63,9 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
     | LakeCommand::Query { job, .. }) = &command;
     let lake = open(&runtime, workspace, job)?;
     let reads_ledger = match &command {
-        LakeCommand::Gc { .. } => false,
+        LakeCommand::Decide { .. } | LakeCommand::Decisions { .. } => true,
         LakeCommand::Query { sql, .. } => sql.to_lowercase().contains(SCHEMA),
-        _ => true,
+        _ => false,
     };
     if reads_ledger {
         publish_finished(workspace, job);

@@ -119,7 +119,7 @@ fn what_stays_poor_escalates_and_what_falls_is_an_early_warning() {
         3,
         Some(Severity::Warning),
     );
-    let sentence = &cell.findings[0].sentence;
+    let sentence = cell.findings[0].sentence.replace('\u{a0}', " ");
     assert!(
         sentence.starts_with("billing needs attention for 3 weeks in a row: 65 of 100"),
         "{sentence}"

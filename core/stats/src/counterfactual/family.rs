@@ -1,6 +1,6 @@
 //! Families of models that a forecast averages over.
 
-use super::{DAYS, Forecast, Model, Part, forecast, grid, replace_by_step, weigh_among};
+use super::{Forecast, Model, forecast, grid, weigh, weigh_among};
 
 /// A family of models of a series, averaged over its members.
 pub(crate) trait Family {
@@ -11,19 +11,6 @@ pub(crate) trait Family {
     /// these; `period` is the length of the season, 1 for none. Empty if no member can be fitted.
     fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize)
     -> Vec<Self::Model>;
-
-    /// Replaces the parts of a forecast from `values[..train]` by better ones that also know the values
-    /// after it. A family that has none keeps them.
-    fn refine(
-        &self,
-        _models: &[Self::Model],
-        _values: &[Option<f64>],
-        _controls: &[&[f64]],
-        _period: usize,
-        _train: usize,
-        _parts: &mut [Part],
-    ) {
-    }
 
     /// Expected values after `values`, see [`forecast`].
     fn forecast(
@@ -37,29 +24,15 @@ pub(crate) trait Family {
     ) -> Option<Forecast>;
 }
 
-/// Regression on season and controls with autocorrelated errors, whose level may wander.
-pub(crate) struct Regression {
-    /// Number of steps in a year.
-    pub(crate) year: f64,
-}
+/// Regression on season and controls with autocorrelated errors and an optional random walk of the
+/// level.
+pub(crate) struct Regression;
 
 impl Family for Regression {
     type Model = Model;
 
     fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Vec<Model> {
-        weigh_among(grid(values.len(), self.year), values, controls, period)
-    }
-
-    fn refine(
-        &self,
-        models: &[Model],
-        values: &[Option<f64>],
-        controls: &[&[f64]],
-        period: usize,
-        train: usize,
-        parts: &mut [Part],
-    ) {
-        replace_by_step(models, values, controls, period, train, parts);
+        weigh(values, controls, period)
     }
 
     fn forecast(
@@ -83,7 +56,7 @@ impl Family for Line {
     type Model = Model;
 
     fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Vec<Model> {
-        let models = grid(values.len(), DAYS)
+        let models = grid(values.len())
             .filter(|model| model.slope.is_none() && model.walking == 0.0)
             .map(|model| Model {
                 slope: Some(f64::INFINITY),

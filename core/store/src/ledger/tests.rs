@@ -266,7 +266,7 @@ async fn tables_that_are_not_there_are_reported_with_those_that_are() {
         ),
         (
             "select * from ledger.x",
-            "findings, kpis, effects, decisions, improvements, runs",
+            "findings, kpis, effects, health, recommendations, decisions, improvements, runs",
         ),
         ("select * from ledger.findings@3", "ledger__findings@3"),
         (
