@@ -41,7 +41,7 @@ pub fn bench(arguments: &[String]) -> Result<(), String> {
     done.and(swept)
 }
 
-/// Random numbers of a seed: SplitMix64, summed to about normal ones.
+/// Random numbers of a seed: `SplitMix64`, summed to about normal ones.
 struct Random(u64);
 
 impl Random {

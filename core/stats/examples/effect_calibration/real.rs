@@ -24,7 +24,7 @@ pub fn families(folder: &Path) -> std::io::Result<Vec<Family>> {
             runs: windows.len() as u64,
             effects: effects.to_vec(),
             make: Box::new(move |seed, effect| {
-                windows[seed as usize].split(seed, effect, is_ratio)
+                Some(windows[seed as usize].split(seed, effect, is_ratio))
             }),
         }
     };
@@ -56,7 +56,7 @@ struct Window {
 impl Window {
     /// The window with an effect, in standard deviations before the change around the season, or as
     /// a share of the events, which are then left out at random.
-    fn split(&self, seed: u64, effect: f64, is_ratio: bool) -> Option<Split> {
+    fn split(&self, seed: u64, effect: f64, is_ratio: bool) -> Split {
         let mut random = Random::new(seed);
         let mut values = self.values.clone();
         let mut planted = effect;
@@ -83,7 +83,7 @@ impl Window {
                 .iter_mut()
                 .for_each(|value| *value += planted);
         }
-        Some(Split {
+        Split {
             controls: Vec::new(),
             begin: 0,
             change: self.change,
@@ -94,7 +94,7 @@ impl Window {
             law: None,
             effect: planted,
             is_ratio,
-        })
+        }
     }
 }
 

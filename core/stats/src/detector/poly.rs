@@ -8,11 +8,6 @@
 //! Limits: all values of a subsequence have one score; the first tenth of the series, at most 500
 //! values, has none (0); a season longer than a subsequence looks like a deviation.
 
-#![expect(
-    clippy::needless_range_loop,
-    reason = "formulas of matrices name row and column"
-)]
-
 const DEGREE: usize = 4;
 
 /// Raw score of each value, for subsequences of `length`. Infinite values are not allowed.

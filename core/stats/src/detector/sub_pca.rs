@@ -8,11 +8,6 @@
 //! Limits: the cost grows with the square of the length; every subsequence belongs to the sample, so an
 //! anomaly that is repeated often becomes a component.
 
-#![expect(
-    clippy::needless_range_loop,
-    reason = "formulas of matrices name row and column"
-)]
-
 use super::subsequence::centred;
 
 /// Shares of variance below this are rounding errors.
