@@ -280,9 +280,9 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         ],
     };
     cell.did = format!(
-        "Tested {} on {}: {} at a false discovery rate of {}.",
+        "Tested {} on {} series: {} at a false discovery rate of {}.",
         number::plural(candidates.len() as u64, "change"),
-        number::plural(lines.groups.len() as u64, "series"),
+        number::count(lines.groups.len() as u64),
         number::plural(found.len() as u64, "effect"),
         number::percent(params.fdr),
     );

@@ -69,14 +69,14 @@ fn anomaly_text(found: &AnomalyEvaluation) -> String {
     let nab = &found.nab;
     let mut text = rows(&columns, files.collect());
     text.push_str(&format!(
-        "\nMethod      {}\nVUS-PR      {} (mean of {})\nRange F1    {} (mean of {}, best threshold of each)\n\
+        "\nMethod      {}\nVUS-PR      {} (mean of {} series)\nRange F1    {} (mean of {} series, best threshold of each)\n\
          NAB score   {} standard, {} reward low FP, {} reward low FN (one best threshold for all; {})\n\
          \u{20}           {} standard at a threshold fixed beforehand; {} of {} windows found, {} false alarms",
         found.method,
         measure(found.vus_pr.mean, 3),
-        number::plural(found.vus_pr.series as u64, "series"),
+        number::count(found.vus_pr.series as u64),
         measure(found.range_f1.mean, 3),
-        number::plural(found.range_f1.series as u64, "series"),
+        number::count(found.range_f1.series as u64),
         measure(nab.standard, 2),
         measure(nab.reward_low_fp, 2),
         measure(nab.reward_low_fn, 2),
