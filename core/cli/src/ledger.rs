@@ -47,13 +47,12 @@ impl JobLedger {
         let mut count = 0;
         for runs in missing.chunks(RUNS_AT_ONCE) {
             let publications = runs.iter().filter_map(|(folder, run)| {
+                let publication = rows::of(folder, run)
+                    .and_then(|rows| Ok(Publication::new(run.clone(), rows)?));
                 // An unreadable folder does not prevent the publication of the others.
-                let rows = rows::of(folder, run)
-                    .inspect_err(|error| tracing::warn!("not in the ledger: {error:#}"));
-                Some(Publication {
-                    rows: rows.ok()?,
-                    run: run.clone(),
-                })
+                publication
+                    .inspect_err(|error| tracing::warn!("not in the ledger: {error:#}"))
+                    .ok()
             });
             let publications: Vec<Publication> = publications.collect();
             count += self.runtime.block_on(self.ledger.publish(&publications))?;
@@ -118,7 +117,7 @@ impl JobLedger {
             runs: runs
                 .into_iter()
                 .map(|run| LedgerRun {
-                    publication: run.publication(),
+                    publication: run.publication,
                     window: run.window,
                     run: run.run,
                 })
@@ -155,5 +154,6 @@ fn finished(folder: &Path, run: &RunSummary) -> Option<PublishedRun> {
         window_end: window.end_instant(),
         run: run.run.clone(),
         finished,
+        publication: String::new(),
     })
 }

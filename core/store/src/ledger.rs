@@ -16,7 +16,7 @@ mod nouns;
 mod recommendations;
 mod view;
 
-pub use append::Publication;
+pub use append::{Publication, TableRows};
 pub use decisions::{Decision, present};
 pub use improvements::{Improvement, ImprovementState, register};
 pub use nouns::{

@@ -9,7 +9,7 @@ use retrocast_run::{
     files::{CELLS, FINDINGS as FINDINGS_FILE, REPORT, read_json},
 };
 use retrocast_store::ledger::{
-    EFFECTS, FINDINGS, HEALTH, KPIS, PublishedRun, RECOMMENDATIONS, RUNS,
+    EFFECTS, FINDINGS, HEALTH, KPIS, PublishedRun, RECOMMENDATIONS, RUNS, TableRows,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -30,7 +30,7 @@ pub fn window(folder: &Path) -> Option<Window> {
 }
 
 /// The ledger rows of a finished run, by table.
-pub fn of(folder: &Path, run: &PublishedRun) -> anyhow::Result<BTreeMap<&'static str, Vec<Row>>> {
+pub fn of(folder: &Path, run: &PublishedRun) -> anyhow::Result<TableRows> {
     let RecordedPlan { plan, origin } = RecordedPlan::read(folder)?;
     let findings: Vec<Finding> = read_json(folder.join(FINDINGS_FILE))?;
     let EarlierRef { earlier } = read_json(folder.join(REPORT))?;

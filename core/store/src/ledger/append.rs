@@ -25,16 +25,30 @@ use std::{
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// Rows by table, each with the table's own columns.
+pub type TableRows = BTreeMap<&'static str, Vec<Map<String, Value>>>;
+
 /// A finished run with its rows.
 #[derive(Debug, Clone)]
 pub struct Publication {
-    /// The run.
-    pub run: PublishedRun,
-    /// Rows by table, each with the table's own columns.
-    pub rows: BTreeMap<&'static str, Vec<Map<String, Value>>>,
+    pub(super) run: PublishedRun,
+    rows: TableRows,
 }
 
 impl Publication {
+    /// Identifies the rows by the run and their content. The id of the run is not sufficient: after its folder
+    /// is removed, the next run on the same records gets the same id. Nor is the time at which it finished part
+    /// of it: a run that was interrupted and resumed has the same rows, and whoever reads them the same plan.
+    pub fn new(mut run: PublishedRun, rows: TableRows) -> Result<Self, StoreError> {
+        let content = serde_json::to_vec(&rows).map_err(|error| unwritten(&error))?;
+        let mut hash = blake3::Hasher::new();
+        for part in [run.window.as_bytes(), run.run.as_bytes(), &content] {
+            hash.update(&(part.len() as u64).to_le_bytes()).update(part);
+        }
+        run.publication = hash.finalize().to_hex()[..16].to_string();
+        Ok(Self { run, rows })
+    }
+
     /// The rows of a table with the common columns added.
     fn rows_of(&self, noun: &Noun, common: &Map<String, Value>) -> Vec<Map<String, Value>> {
         let own = match self.rows.get(noun.name) {
@@ -57,10 +71,9 @@ impl Ledger {
         let published = self.keys(&RUNS).await?;
         let mut new = Vec::new();
         for publication in publications {
-            let key = publication.run.publication();
-            if !published.contains(&key) {
-                let common = publication.run.columns(&key)?;
-                new.push((key, publication, common));
+            let key = &publication.run.publication;
+            if !published.contains(key) {
+                new.push((key, publication, publication.run.columns()?));
             }
         }
         if new.is_empty() {
@@ -70,7 +83,7 @@ impl Ledger {
         for noun in NOUNS.iter().filter(|noun| noun.of_runs) {
             let rows = new.iter().map(|(key, publication, common)| {
                 let rows = publication.rows_of(noun, common);
-                (key.clone(), rows)
+                ((*key).clone(), rows)
             });
             count = self.append(noun, rows.collect()).await?;
             if let Some(latest) = self.lake.latest(&noun.dataset()).await? {
@@ -190,6 +203,14 @@ impl Ledger {
             keys.extend(texts.iter().flatten().map(str::to_string));
         }
         Ok(keys)
+    }
+}
+
+pub(super) fn unwritten(error: &serde_json::Error) -> StoreError {
+    StoreError::Dataset {
+        name: RUNS.dataset(),
+        action: "written",
+        reason: error.to_string(),
     }
 }
 

@@ -58,7 +58,7 @@ impl Ledger {
     /// Recommendations as the newest run of the newest window made each, by priority.
     pub async fn recommendations(&self) -> Result<Vec<Recommended>, StoreError> {
         let shown = newest(self.runs().await?, |_| true);
-        let shown: Vec<String> = shown.iter().map(super::PublishedRun::publication).collect();
+        let shown: Vec<String> = shown.iter().map(|run| run.publication.clone()).collect();
         let rows: Vec<Recommended> = self.rows(&RECOMMENDATIONS).await?;
         let mut last: BTreeMap<String, Recommended> = BTreeMap::new();
         for row in rows

@@ -2,7 +2,8 @@
 
 use super::{
     Improvement, Ledger, Noun,
-    nouns::{IMPROVEMENTS, PUBLICATION, RUNS},
+    append::unwritten,
+    nouns::{IMPROVEMENTS, RUNS},
     register,
 };
 use crate::error::StoreError;
@@ -28,30 +29,19 @@ pub struct PublishedRun {
     pub run: String,
     /// Time at which the run finished.
     pub finished: Timestamp,
+    /// The permanent id of its rows, see [`super::Publication::new`]; empty before publication.
+    #[serde(default)]
+    pub publication: String,
 }
 
 impl PublishedRun {
-    /// The permanent id of its rows. The id of the run is not sufficient: after its folder is
-    /// removed, the next run on the same records gets the same id.
-    pub fn publication(&self) -> String {
-        // With the precision of the dataset.
-        let finished = self.finished.as_microsecond();
-        let text = format!("{}\u{1f}{}\u{1f}{finished}", self.window, self.run);
-        blake3::hash(text.as_bytes()).to_hex()[..16].to_string()
-    }
-
     /// The common columns of its rows.
-    pub(super) fn columns(&self, key: &str) -> Result<Map<String, Value>, StoreError> {
-        let columns = serde_json::to_value(self).map_err(|error| StoreError::Dataset {
-            name: RUNS.dataset(),
-            action: "written",
-            reason: error.to_string(),
-        })?;
-        let Value::Object(mut columns) = columns else {
-            return Ok(Map::new());
-        };
-        columns.insert(PUBLICATION.to_string(), key.into());
-        Ok(columns)
+    pub(super) fn columns(&self) -> Result<Map<String, Value>, StoreError> {
+        let columns = serde_json::to_value(self).map_err(|error| unwritten(&error))?;
+        match columns {
+            Value::Object(columns) => Ok(columns),
+            _ => Ok(Map::new()),
+        }
     }
 }
 
@@ -68,7 +58,7 @@ impl Ledger {
     pub async fn present_keys(&self, noun: &Noun) -> Result<Vec<String>, StoreError> {
         if noun.of_runs {
             let runs = newest(self.runs().await?, |_| true);
-            return Ok(runs.iter().map(PublishedRun::publication).collect());
+            return Ok(runs.into_iter().map(|run| run.publication).collect());
         }
         if noun.name == IMPROVEMENTS.name {
             let changes = self.improvements().await?;
