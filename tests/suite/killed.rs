@@ -165,7 +165,7 @@ fn kill_over_and_over(command: &[&str], windows: usize, kills: u32) {
             resumed += count(found, "run_resumed").values().sum::<u32>();
         }
     }
-    eprintln!("{killed} kills in {campaigns} runs, {resumed} times gone on with");
+    eprintln!("{killed} kills in {campaigns} runs, resumed {resumed} times");
     // A backfill may be killed between two runs.
     assert!(
         resumed * 2 > killed || windows > 1,
