@@ -15,12 +15,12 @@
 //! off are measured together, as the difference between on and off.
 //!
 //! p-values are corrected for all changes and series (Benjamini and Hochberg, 1995), so that at most one in
-//! twenty of the effects that are reported is expected to be false (`fdr`). Changes too close to be told apart
-//! are reported as one, with all their names.
+//! twenty of the reported effects is expected to be false (`fdr`). Changes too close to be separated are
+//! reported as one, with all their names.
 //!
 //! # Caveats
-//! A step at the date of a change is no proof that the change made it: whatever else happened on that day is
-//! not told apart. An effect on a candidate is a reason to put it on the register, where it is measured against
+//! A step at the date of a change is no proof that the change made it: whatever else happened on that day has
+//! the same date. An effect on a candidate is a reason to put it on the register, where it is measured against
 //! what was expected without it.
 
 use crate::{
@@ -29,18 +29,15 @@ use crate::{
     with_findings,
 };
 use jiff::civil::Date;
-use rayon::prelude::*;
 use retrocast_domain::{
     Cell, CellStatus, Chapter, Evidence, number,
     result::{ResultTable, column},
 };
-use retrocast_stats::{
-    screening::{Adjustment, Change, Series, Switch, screen},
-    test::benjamini_hochberg,
-};
+use retrocast_stats::screening::{Adjustment, Change, Series, Switch, screen};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 mod present;
 #[cfg(test)]
@@ -150,7 +147,7 @@ struct Params {
     /// Unit of the values, such as "ms"; empty for counts.
     #[serde(default)]
     unit: String,
-    /// Whether lower values are better.
+    /// Set to false if higher values are better.
     #[serde(default = "default_true")]
     lower_is_better: bool,
     /// Maximum expected share of false ones among the reported effects.
@@ -180,11 +177,11 @@ struct Effect {
     turns: usize,
     group: usize,
     effect: [f64; 3],
-    /// Mean before the change, or while the switch is off.
+    /// Mean of the days before the change, or while the switch is off.
     before: f64,
     p: f64,
     adjusted: f64,
-    /// Indices of changes that cannot be told apart from it.
+    /// Indices of changes that the data cannot separate from it.
     inseparable: Vec<usize>,
 }
 
@@ -238,26 +235,21 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         };
         return Ok(Analysis { cell, frame: None });
     }
-    let effects = effects(context, &lines, &candidates);
+    let effects = effects(&lines, &candidates);
     let mut found: Vec<&Effect> = effects
         .iter()
         .filter(|effect| effect.adjusted <= params.fdr)
         .collect();
     found.sort_by(|a, b| a.p.total_cmp(&b.p));
-    // Of changes that cannot be told apart one is reported.
-    let mut told: Vec<(usize, usize)> = Vec::new();
+    // Of changes that the data cannot separate one is reported, with the names of the others.
+    let mut reported: BTreeSet<(usize, usize)> = BTreeSet::new();
     found.retain(|effect| {
         let Some(change) = effect.change else {
             return true;
         };
-        let is_new = !told.contains(&(effect.group, change));
-        told.push((effect.group, change));
-        told.extend(
-            effect
-                .inseparable
-                .iter()
-                .map(|other| (effect.group, *other)),
-        );
+        let others = effect.inseparable.iter().copied();
+        let is_new = !reported.contains(&(effect.group, change));
+        reported.extend(others.chain([change]).map(|change| (effect.group, change)));
         is_new
     });
     let reporter = Reporter {
@@ -337,98 +329,53 @@ fn candidates(context: &Context, made: &crate::Input) -> Result<Vec<Candidate>, 
 }
 
 /// The effects of changes on the series that each could touch, corrected for all of them.
-fn effects(context: &Context, lines: &SeriesSet, candidates: &[Candidate]) -> Vec<Effect> {
-    let labels: Vec<&str> = lines
+fn effects(lines: &SeriesSet, candidates: &[Candidate]) -> Vec<Effect> {
+    let series: Vec<Series> = lines
         .groups
         .iter()
-        .map(|group| group.label.as_str())
-        .collect();
-    let mut all: Vec<Effect> = (0..lines.groups.len())
-        .into_par_iter()
-        .flat_map_iter(|group| {
-            context.stop.check();
-            let line = &lines.groups[group];
-            let touches = |candidate: &Candidate| {
-                candidate.component == line.label || !labels.contains(&candidate.component.as_str())
-            };
-            let chosen: Vec<usize> = (0..candidates.len())
-                .filter(|i| touches(&candidates[*i]))
-                .collect();
-            let changes: Vec<Change> = chosen
-                .iter()
-                .map(|i| Change {
-                    step: lines.index_of(candidates[*i].date),
-                    switch: candidates[*i]
-                        .switch
-                        .as_ref()
-                        .map(|(kind, on)| Switch { kind, on: *on }),
-                })
-                .collect();
-            let series = Series {
-                values: &line.values,
-                season: 7,
-            };
-            let screened = screen(&[series], &changes, Adjustment::default());
-            let mean = |from: usize, to: usize| {
-                let known: Vec<f64> = line.values[from..to].iter().flatten().copied().collect();
-                known.iter().sum::<f64>() / known.len().max(1) as f64
-            };
-            let own = screened.effects.into_iter().map(|found| {
-                let step = changes[found.change].step.min(line.values.len());
-                Effect {
-                    change: Some(chosen[found.change]),
-                    switch: String::new(),
-                    turns: 0,
-                    group,
-                    effect: found.effect,
-                    before: mean(step.saturating_sub(BEFORE), step),
-                    p: found.p,
-                    adjusted: 1.0,
-                    inseparable: found
-                        .inseparable
-                        .iter()
-                        .map(|other| chosen[*other])
-                        .collect(),
-                }
-            });
-            let whole = mean(0, line.values.len());
-            let switches = screened.kinds.into_iter().map(|found| Effect {
-                change: None,
-                switch: found.kind,
-                turns: found.changes,
-                group,
-                effect: found.effect,
-                before: whole - found.effect[0] / 2.0,
-                p: found.p,
-                adjusted: 1.0,
-                inseparable: Vec::new(),
-            });
-            own.chain(switches).collect::<Vec<_>>()
+        .map(|group| Series {
+            values: &group.values,
+            season: 7,
         })
         .collect();
-    // Of changes that cannot be told apart the likeliest is a test; the others are not tests of their own.
-    let likeliest = |at: usize| {
-        let one = &all[at];
-        let others = one.inseparable.iter().filter_map(|other| {
-            all.iter()
-                .find(|effect| effect.group == one.group && effect.change == Some(*other))
-        });
-        others
-            .map(|other| (other.p, other.change))
-            .all(|other| (one.p, one.change) <= other)
-    };
-    let heads: Vec<bool> = (0..all.len()).map(likeliest).collect();
-    let tested: Vec<f64> = all
-        .iter()
-        .zip(&heads)
-        .filter(|(_, head)| **head)
-        .map(|(one, _)| one.p)
+    let groups: BTreeMap<&str, usize> = (lines.groups.iter().enumerate())
+        .map(|(at, group)| (group.label.as_str(), at))
         .collect();
-    let mut adjusted = benjamini_hochberg(&tested).into_iter();
-    for (effect, head) in all.iter_mut().zip(heads) {
-        if head {
-            effect.adjusted = adjusted.next().unwrap_or(1.0);
+    let changes: Vec<Change> = candidates
+        .iter()
+        .map(|candidate| Change {
+            step: lines.index_of(candidate.date),
+            series: groups.get(candidate.component.as_str()).copied(),
+            switch: (candidate.switch.as_ref()).map(|(kind, on)| Switch { kind, on: *on }),
+        })
+        .collect();
+    let screened = screen(&series, &changes, Adjustment::default());
+    let own = screened.effects.into_iter().map(|found| {
+        let step = changes[found.change].step;
+        let before = &series[found.series].values[step.saturating_sub(BEFORE)..step];
+        let known: Vec<f64> = before.iter().flatten().copied().collect();
+        Effect {
+            change: Some(found.change),
+            switch: String::new(),
+            turns: 0,
+            group: found.series,
+            effect: found.effect,
+            before: known.iter().sum::<f64>() / known.len().max(1) as f64,
+            p: found.p,
+            adjusted: found.adjusted,
+            inseparable: found.inseparable,
         }
-    }
-    all
+    });
+    let switches = screened.kinds.into_iter().map(|found| Effect {
+        change: None,
+        switch: found.kind,
+        turns: found.changes,
+        group: found.series,
+        effect: found.effect,
+        before: found.off,
+        p: found.p,
+        adjusted: found.adjusted,
+        inseparable: Vec::new(),
+    });
+    own.chain(switches).collect()
 }

@@ -22,6 +22,7 @@ mod noise;
 mod steps;
 
 use crate::{
+    describe::mean,
     distribution::t_quantile,
     seasonal::interpolate,
     test::{benjamini_hochberg, benjamini_yekutieli},
@@ -38,13 +39,21 @@ pub struct Series<'a> {
     pub season: usize,
 }
 
-/// A change that may have moved any series.
+/// A change that may have moved one series, or any.
 #[derive(Debug, Clone, Copy)]
 pub struct Change<'a> {
     /// Index of the first period after it, the same in every series.
     pub step: usize,
+    /// The only series that it can have moved; `None` for any.
+    pub series: Option<usize>,
     /// What it switches on or off; `None` for a change of its own.
     pub switch: Option<Switch<'a>>,
+}
+
+impl Change<'_> {
+    fn touches(&self, series: usize) -> bool {
+        self.series.is_none_or(|only| only == series)
+    }
 }
 
 /// A change of a kind that is made more than once.
@@ -95,6 +104,8 @@ pub struct KindEffect {
     pub series: usize,
     /// Number of changes of the kind within the series.
     pub changes: usize,
+    /// Mean of the values while it is off.
+    pub off: f64,
     /// Difference between on and off with its 95 % interval, in units of the series.
     pub effect: [f64; 3],
     /// p-value of no difference.
@@ -162,10 +173,11 @@ struct Kind<'a> {
     freedom: f64,
 }
 
-/// The kinds that are both on and off within `n` periods, by name.
-fn kinds<'a>(changes: &[Change<'a>], n: usize) -> Vec<Kind<'a>> {
+/// The kinds that are both on and off within the `n` periods of a series, by name.
+fn kinds<'a>(changes: &[Change<'a>], series: usize, n: usize) -> Vec<Kind<'a>> {
     let mut switches: Vec<(&str, usize, bool)> = changes
         .iter()
+        .filter(|change| change.touches(series))
         .filter_map(|change| Some((change.switch?.kind, change.step, change.switch?.on)))
         .filter(|(_, step, _)| (1..n).contains(step))
         .collect();
@@ -202,11 +214,12 @@ fn measure(
     let n = values.len();
     let mut own: Vec<usize> = (0..changes.len())
         .filter(|i| changes[*i].switch.is_none() && (1..n).contains(&changes[*i].step))
+        .filter(|i| changes[*i].touches(index))
         .collect();
     own.sort_by_key(|i| changes[*i].step);
     let mut dates: Vec<usize> = own.iter().map(|i| changes[*i].step).collect();
     dates.dedup();
-    let mut kinds = kinds(changes, n);
+    let mut kinds = kinds(changes, index, n);
     let mut found: Vec<usize> = Vec::new();
     let mut season = vec![0.0; n];
     let mut noise =
@@ -237,6 +250,11 @@ fn measure(
         kind: kind.name.to_string(),
         series: index,
         changes: kind.changes,
+        off: {
+            let off = values.iter().zip(&kind.state);
+            let off = off.filter(|(_, state)| **state == 0.0);
+            mean(&off.map(|(value, _)| *value).collect::<Vec<_>>())
+        },
         effect: interval(kind.effect, kind.freedom),
         p: kind.p,
         adjusted: 1.0,

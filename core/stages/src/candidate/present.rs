@@ -90,7 +90,7 @@ impl Reporter<'_> {
             ),
         };
         finding.caveats.push(
-            "Whatever else happened on that day is not told apart from the change.".to_string(),
+            "Something else that happened on the same day would show the same step.".to_string(),
         );
         finding
     }
@@ -133,7 +133,7 @@ impl Reporter<'_> {
                 ">effect",
                 ">95 % interval",
                 ">p, corrected",
-                "<not told apart from",
+                "<inseparable from",
             ],
         );
         for effect in found {

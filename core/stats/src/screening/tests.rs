@@ -23,7 +23,11 @@ fn days(seed: u64, n: usize, added: impl Fn(usize) -> f64) -> Vec<Option<f64>> {
 }
 
 fn own(steps: impl IntoIterator<Item = usize>) -> Vec<Change<'static>> {
-    let change = |step| Change { step, switch: None };
+    let change = |step| Change {
+        step,
+        series: None,
+        switch: None,
+    };
     steps.into_iter().map(change).collect()
 }
 
@@ -136,6 +140,7 @@ fn switches_of_a_kind_are_measured_together() {
     let changes: Vec<Change> = (1..20)
         .map(|i| Change {
             step: 40 * i,
+            series: None,
             switch: switch(40 * i),
         })
         .collect();
@@ -174,6 +179,7 @@ fn a_series_of_nothing_is_no_panic() {
     let mut changes = own([0, 1, 2, 50, 50, 99, 100, usize::MAX]);
     changes.push(Change {
         step: 40,
+        series: None,
         switch: Some(Switch {
             kind: "a",
             on: true,
