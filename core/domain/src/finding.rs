@@ -187,6 +187,13 @@ pub struct Finding {
     pub numbers: std::collections::BTreeMap<String, serde_json::Value>,
 }
 
+/// The group of a subject: "billing" of "component = billing"; "all" for all.
+pub fn group_of(subject: &str) -> &str {
+    subject
+        .split_once(" = ")
+        .map_or(subject, |(_, group)| group)
+}
+
 impl Finding {
     /// The identity of a claim: stable between runs, independent of its numbers.
     pub fn identity(kind: &str, subject: &str, what: &str) -> String {

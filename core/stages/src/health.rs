@@ -31,7 +31,7 @@ use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, with_findings};
 use jiff::civil::DateTime;
 use retrocast_domain::{
     Ask, Cell, Chapter, Chart, ChartKind, Direction, Finding, Health, HealthPart, HealthState, Kpi,
-    Magnitude, Severity, Table, chart::Panel, number,
+    Magnitude, Severity, Table, chart::Panel, finding::group_of, number,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -90,18 +90,6 @@ struct Params {
     escalate_after: u64,
 }
 
-/// The group that a finding or figure is about: "billing" of "component = billing".
-fn component(subject: &str) -> &str {
-    let group = subject
-        .split_once(" = ")
-        .map_or(subject, |(_, group)| group);
-    if group.starts_with("all ") {
-        "all"
-    } else {
-        group
-    }
-}
-
 /// Points that a finding takes; zero for what is no harm.
 fn points(finding: &Finding) -> f64 {
     let is_harm = match finding.chapter {
@@ -137,7 +125,7 @@ type Taken<'a> = BTreeMap<&'a str, BTreeMap<&'static str, (f64, u64)>>;
 fn taken(cells: &[Cell]) -> Taken<'_> {
     let mut taken = Taken::new();
     let mut take = |subject, name, points: f64| {
-        let parts = taken.entry(component(subject)).or_default();
+        let parts = taken.entry(group_of(subject)).or_default();
         if points > 0.0 {
             let part: &mut (f64, u64) = parts.entry(name).or_default();
             (part.0, part.1) = (part.0 + points, part.1 + 1);
@@ -166,7 +154,7 @@ fn taken(cells: &[Cell]) -> Taken<'_> {
 /// Returns true if a key figure clearly misses its target and no finding says so.
 fn is_missed(kpi: &Kpi, findings: &[Finding]) -> bool {
     let is_told = |finding: &Finding| {
-        component(&finding.subject) == component(&kpi.subject)
+        group_of(&finding.subject) == group_of(&kpi.subject)
             && finding
                 .what
                 .to_lowercase()
@@ -377,7 +365,7 @@ fn risks(cells: &[Cell], all: &[Health]) -> Option<Table> {
         &["<component", "<state", "<risk", "<severity", ">confidence"],
     );
     for risk in risks {
-        let name = component(&risk.subject);
+        let name = group_of(&risk.subject);
         let state = all.iter().find(|one| one.component == name);
         table.push([
             name.to_string(),

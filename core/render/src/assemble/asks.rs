@@ -3,7 +3,7 @@
 
 use super::notes::some_of;
 use crate::words::{named, shorten, words_of_date};
-use retrocast_domain::{Chapter, Effect, Finding, Severity, Verdict};
+use retrocast_domain::{Chapter, Effect, Finding, Severity, Verdict, finding::group_of};
 use std::collections::BTreeSet;
 
 /// Maximum number of requests.
@@ -17,12 +17,7 @@ const TITLE_MAX: usize = 60;
 /// The group of a finding: "billing" for "component = billing"; `None` for all.
 fn group(finding: &Finding) -> Option<String> {
     let subject = finding.subject.as_str();
-    (!subject.is_empty() && subject != "all").then(|| {
-        let value = subject
-            .split_once(" = ")
-            .map_or(subject, |(_, value)| value);
-        shorten(&named(value), TITLE_MAX)
-    })
+    (!subject.is_empty() && subject != "all").then(|| shorten(&named(group_of(subject)), TITLE_MAX))
 }
 
 /// Words a request, event and action: "Memory in db-2 is rising: name an owner."

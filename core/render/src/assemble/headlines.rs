@@ -6,6 +6,7 @@ use crate::words::named;
 use jiff::civil::Date;
 use retrocast_domain::{
     Cell, Chapter, Finding, Severity, Window,
+    finding::group_of,
     number::{count, list},
     report::EarlierReport,
 };
@@ -214,7 +215,7 @@ fn merged(findings: Vec<&Finding>) -> Vec<Finding> {
                 )
         };
         match out.iter_mut().find(|(first, _)| same(first)) {
-            Some((_, others)) => others.push(group_of(&finding.subject)),
+            Some((_, others)) => others.push(named(group_of(&finding.subject))),
             None => out.push((finding.clone(), Vec::new())),
         }
     }
@@ -226,14 +227,6 @@ fn merged(findings: Vec<&Finding>) -> Vec<Finding> {
             finding
         })
         .collect()
-}
-
-/// The group of a subject: "billing" for "component = billing".
-fn group_of(subject: &str) -> String {
-    let value = subject
-        .split_once(" = ")
-        .map_or(subject, |(_, value)| value);
-    named(value)
 }
 
 /// Formats "Likewise billing, mail and 12 others."

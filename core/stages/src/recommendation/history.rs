@@ -118,9 +118,7 @@ impl History {
             actions: answer.actions(),
             rule: answer.rule.name.clone(),
             component: answer.component.to_string(),
-            metric: first
-                .map(|finding| finding.what.clone())
-                .unwrap_or_default(),
+            metric: answer.about().to_string(),
             effort_days: answer.rule.effort_days,
             risk: answer.rule.risk(),
             expected: expected(&answer.rule.expected, &measured.relative),

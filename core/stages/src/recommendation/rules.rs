@@ -2,7 +2,9 @@
 
 use super::default_risk;
 use crate::StageError;
-use retrocast_domain::{Direction, Finding, Recommendation, Severity, recommendation::Risk};
+use retrocast_domain::{
+    Direction, Finding, Recommendation, Severity, finding::group_of, recommendation::Risk,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -145,7 +147,7 @@ impl When {
         let least = self.severity.map_or(Severity::Notice, Severity::from);
         among(&self.kinds, &finding.kind)
             && among(&self.stages, &finding.stage)
-            && among(&self.subjects, component(finding))
+            && among(&self.subjects, group_of(&finding.subject))
             && has_word
             && way
             && finding.severity >= least
@@ -163,14 +165,6 @@ impl Rule {
     }
 }
 
-/// The group that a finding is about: "billing" of "component = billing".
-pub(super) fn component(finding: &Finding) -> &str {
-    let subject = finding.subject.as_str();
-    subject
-        .split_once(" = ")
-        .map_or(subject, |(_, group)| group)
-}
-
 /// A rule with the findings that it answers for one component, the most severe first.
 pub(super) struct Answer<'a> {
     pub(super) rule: &'a Rule,
@@ -183,22 +177,27 @@ impl Answer<'_> {
         Recommendation::identity(&self.rule.name, self.component)
     }
 
+    /// The measure that its first finding is about.
+    pub(super) fn about(&self) -> &str {
+        let Some(first) = self.findings.first() else {
+            return "";
+        };
+        match &first.ask {
+            Some(ask) if !ask.about.is_empty() => &ask.about,
+            _ => &first.what,
+        }
+    }
+
     /// A text of the rule about its first finding.
     fn fill(&self, text: &str) -> String {
         let group = Some(self.component).filter(|component| *component != "all");
         let with = |word: &str| group.map_or_else(String::new, |group| format!(" {word} {group}"));
-        let first = self.findings.first();
-        let asked = first.and_then(|finding| finding.ask.as_ref());
-        let about = asked
-            .map(|ask| ask.about.as_str())
-            .filter(|about| !about.is_empty());
-        let what = about.or(first.map(|finding| finding.what.as_str()));
         let places = [
             ("{subject}", group.unwrap_or("all").to_string()),
             ("{in}", with("in")),
             ("{of}", with("of")),
             ("{for}", with("for")),
-            ("{what}", what.unwrap_or_default().to_string()),
+            ("{what}", self.about().to_string()),
         ];
         // Read once from the left: a group may be called "{what}".
         let mut filled = String::new();
@@ -237,7 +236,7 @@ pub(super) fn answers<'a>(
     for finding in findings {
         if let Some(at) = rules.iter().position(|rule| rule.when.holds(finding)) {
             found
-                .entry((at, component(finding)))
+                .entry((at, group_of(&finding.subject)))
                 .or_default()
                 .push(finding);
         }
