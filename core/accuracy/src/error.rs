@@ -14,7 +14,7 @@ pub struct Error {
     pub column: Option<u64>,
     /// Why it cannot be used.
     pub reason: String,
-    /// What to do about it.
+    /// The remedy.
     pub remedy: String,
 }
 

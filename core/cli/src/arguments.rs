@@ -375,7 +375,7 @@ Example:
         records: Option<u64>,
         /// Improvements on the register: 3 (one works, one does nothing, one is too recent) or 6 (two work,
         /// two do nothing, one does harm, one is too recent)
-        #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(3..=6))]
+        #[arg(long, value_name = "N", default_value_t = 3, value_parser = three_or_six)]
         improvements: u32,
     },
     /// Compare the findings of a run with a simulation, measure a change, or measure methods on known data
@@ -591,6 +591,14 @@ pub enum EvaluateCommand {
     Anomaly(AnomalyArguments),
     /// Compare two tables: which columns have drifted
     Drift(DriftArguments),
+}
+
+/// Parses the number of simulated improvements.
+fn three_or_six(text: &str) -> Result<u32, String> {
+    let number = text.trim().parse::<u32>().ok();
+    number
+        .filter(|number| matches!(number, 3 | 6))
+        .ok_or_else(|| "write 3 or 6".to_string())
 }
 
 /// Parses a date within the supported years.

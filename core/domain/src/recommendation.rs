@@ -66,7 +66,7 @@ impl RecommendationState {
     }
 }
 
-/// Earlier improvements of a category whose effect was measured to the end.
+/// Earlier improvements of a category whose last measurement had enough days for a verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastSuccess {
     /// Those that work.

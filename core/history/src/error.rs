@@ -17,7 +17,7 @@ pub enum HistoryError {
     /// Git is missing or too old.
     #[error("{reason}; install git {}.{} or newer, and put it on the PATH", .oldest.0, .oldest.1)]
     Git {
-        /// What was found instead.
+        /// The reason.
         reason: String,
         /// Minimum major and minor version.
         oldest: (u32, u32),
@@ -29,7 +29,7 @@ pub enum HistoryError {
     NoRepository {
         /// The repository.
         uri: String,
-        /// What was found instead.
+        /// The reason.
         reason: String,
     },
     /// The clone is shallow: its oldest commits would seem to add every file.

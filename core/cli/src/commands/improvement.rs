@@ -50,23 +50,28 @@ pub fn improvement(workspace: &Workspace, command: ImprovementCommand) -> anyhow
             import::import(&Register::open(workspace, &job)?, &job, &file, who)?;
         }
         ImprovementCommand::Recommended { job, all, json } => {
+            let register = Register::open(workspace, &job)?;
             publish_finished(workspace, &job);
-            Register::open(workspace, &job)?.recommended(all, json)?;
+            register.recommended(all, json)?;
         }
         ImprovementCommand::Accept {
             about,
             recommendation,
-        } => {
-            propose_recommended(workspace, &about, recommendation)?;
-            change(&about, ImprovementState::Accepted)?;
-        }
+        } => answer(
+            workspace,
+            &about,
+            recommendation,
+            ImprovementState::Accepted,
+        )?,
         ImprovementCommand::Reject {
             about,
             recommendation,
-        } => {
-            propose_recommended(workspace, &about, recommendation)?;
-            change(&about, ImprovementState::Rejected)?;
-        }
+        } => answer(
+            workspace,
+            &about,
+            recommendation,
+            ImprovementState::Rejected,
+        )?,
         ImprovementCommand::Close { about } => change(&about, ImprovementState::Closed)?,
         ImprovementCommand::Implement { about, date, cost } => {
             let date = date.unwrap_or_else(|| Zoned::now().date());
@@ -89,21 +94,23 @@ pub fn improvement(workspace: &Workspace, command: ImprovementCommand) -> anyhow
     Ok(Exit::Done)
 }
 
-/// Puts the improvement that answers a recommendation on the register.
-fn propose_recommended(
+/// Accepts or rejects an improvement. One that comes of a recommendation is put on the register first.
+fn answer(
     workspace: &Workspace,
     about: &About,
     recommendation: Option<String>,
+    state: ImprovementState,
 ) -> anyhow::Result<()> {
-    if recommendation.is_none() {
-        return Ok(());
+    let register = Register::open(workspace, &about.job)?;
+    if recommendation.is_some() {
+        publish_finished(workspace, &about.job);
+        let details = Details {
+            recommendation,
+            ..Details::default()
+        };
+        register.propose(about, details)?;
     }
-    publish_finished(workspace, &about.job);
-    let details = Details {
-        recommendation,
-        ..Details::default()
-    };
-    Register::open(workspace, &about.job)?.propose(about, details)
+    register.change(about, state, |_| ())
 }
 
 impl Register {

@@ -28,7 +28,7 @@ pub struct Line {
     is_submodule: bool,
 }
 
-/// How many equal commits and files were compared.
+/// Number of commits and files that were compared and are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckedCounts {
     pub commits: usize,

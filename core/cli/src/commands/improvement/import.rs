@@ -5,7 +5,6 @@ use crate::{
     arguments::{About, Details},
     diagnose::WrongUsage,
 };
-use anyhow::Context as _;
 use jiff::civil::Date;
 use retrocast_store::ledger::{Improvement, ImprovementState, register};
 use serde::Deserialize;
@@ -62,7 +61,7 @@ impl Entry {
             .map_err(|_| format!("{}: {text} is no date", self.id))
     }
 
-    /// What cannot be entered.
+    /// Checks the values; the error names the entry.
     fn check(&self) -> Result<(), String> {
         let id = &self.id;
         if self.state == ImprovementState::Implemented && self.date.is_none() {
@@ -93,9 +92,8 @@ pub(super) fn import(
     path: &Path,
     who: Option<String>,
 ) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(path);
-    let text = text.with_context(|| format!("cannot read {}", path.display()))?;
     let wrong = |reason: String| WrongUsage(format!("{}: {reason}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
     let file: RegisterFile = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     for entry in &file.improvement {
         entry.check().map_err(wrong)?;
