@@ -180,7 +180,7 @@ fn contracts_are_checked_with_the_job() {
     );
     wrong(
         b"title = \"T\"\n[field.id]\ntype = \"string\"\n[field.id]\ntype = \"date\"\n",
-        &["ticket.toml:4:8", "`id` is there twice"],
+        &["ticket.toml:4:8", "`id` is defined twice"],
     );
 }
 

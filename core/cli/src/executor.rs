@@ -254,7 +254,7 @@ fn failure(error: StoreError) -> Failure {
     }
     let message = error.to_string();
     match error.remedy() {
-        Remedy::Again => Failure::transient(message),
+        Remedy::Retry => Failure::transient(message),
         Remedy::FreeDisk => Failure::full(message).hint(MAKE_ROOM),
         Remedy::Change => Failure::data(message),
     }

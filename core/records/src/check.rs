@@ -135,22 +135,22 @@ pub async fn check(
     now: Timestamp,
 ) -> Result<CheckReport, SourceError> {
     let found = input.find(base).await?;
-    let stopped = |_| SourceError::Stopped {
+    let stopped_error = |_| SourceError::Stopped {
         name: input.name.clone(),
     };
     let (input, contract) = (input.clone(), contract.clone());
     let checking = tokio::task::spawn_blocking(move || {
-        let tally = Tally::of(&found, &contract, input.records)?;
+        let tally = Tally::read(&found, &contract, input.records)?;
         Ok(tally.into_report(&input, &contract, &found, now))
     });
-    checking.await.map_err(stopped)?
+    checking.await.map_err(stopped_error)?
 }
 
 /// Collects counts while reading.
 #[derive(Default)]
 struct Tally {
     records: u64,
-    ended: bool,
+    complete: bool,
     accepted: u64,
     refused: BTreeMap<Reason, (u64, Vec<Example>)>,
     keys: HashSet<u128>,
@@ -164,9 +164,13 @@ struct Tally {
 }
 
 impl Tally {
-    fn of(found: &InputFiles, contract: &Contract, most: Option<u64>) -> Result<Self, SourceError> {
+    fn read(
+        found: &InputFiles,
+        contract: &Contract,
+        limit: Option<u64>,
+    ) -> Result<Self, SourceError> {
         let mut tally = Self {
-            ended: true,
+            complete: true,
             nulls: vec![0; contract.fields.len()],
             ..Self::default()
         };
@@ -176,19 +180,21 @@ impl Tally {
         };
         found.read(&found.files, contract, &mut |event| {
             match event {
-                ReadEvent::Records(parsed) => tally.block(contract, &parsed, &name(parsed.file)),
+                ReadEvent::Records(parsed) => {
+                    tally.add_block(contract, &parsed, &name(parsed.file))
+                }
                 ReadEvent::End { file, broken } => {
                     let broken = broken.map(|reason| (name(file), reason));
                     tally.broken.extend(broken);
                 }
             }
-            tally.ended = most.is_none_or(|most| tally.records < most);
-            tally.ended
+            tally.complete = limit.is_none_or(|limit| tally.records < limit);
+            tally.complete
         })?;
         Ok(tally)
     }
 
-    fn block(&mut self, contract: &Contract, parsed: &ParsedBlock, file: &str) {
+    fn add_block(&mut self, contract: &Contract, parsed: &ParsedBlock, file: &str) {
         self.records += parsed.records;
         self.accepted += parsed.lines.len() as u64;
         for key in &parsed.keys {
@@ -198,26 +204,26 @@ impl Tally {
             count_unknown(&mut self.unknown, name, *n);
         }
         for row in &parsed.refused {
-            self.refuse(row, file);
+            self.add_refusal(row, file);
         }
         if let Some(batch) = &parsed.batch {
             for (nulls, column) in self.nulls.iter_mut().zip(batch.columns()) {
                 *nulls += column.null_count() as u64;
             }
             if let Some(time) = &contract.time {
-                self.time(batch, time);
+                self.add_times(batch, time);
             }
         }
     }
 
-    fn refuse(&mut self, row: &Row, file: &str) {
+    fn add_refusal(&mut self, row: &Row, file: &str) {
         let violation = &row.violation;
         if violation.reason == Reason::WrongType {
-            count_unknown(&mut self.retyped, &without_places(&violation.field), 1);
+            count_unknown(&mut self.retyped, &without_indices(&violation.field), 1);
         }
         let (n, examples) = self.refused.entry(violation.reason).or_default();
         *n += 1;
-        if takes_example(examples, &violation.field) {
+        if admits_example(examples, &violation.field) {
             examples.push(Example {
                 file: file.to_string(),
                 line: row.line,
@@ -228,7 +234,7 @@ impl Tally {
         }
     }
 
-    fn time(&mut self, batch: &RecordBatch, name: &str) {
+    fn add_times(&mut self, batch: &RecordBatch, name: &str) {
         let Some(column) = batch.column_by_name(name) else {
             return;
         };
@@ -236,16 +242,16 @@ impl Tally {
             let (least, greatest) = self.times.unwrap_or((first, last));
             self.times = Some((least.min(first), greatest.max(last)));
         }
-        let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
-        let Ok(times) = arrow::compute::cast(column, &micros) else {
+        let micros_type = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let Ok(times) = arrow::compute::cast(column, &micros_type) else {
             return;
         };
-        for at in times
+        for micros in times
             .as_primitive::<TimestampMicrosecondType>()
             .iter()
             .flatten()
         {
-            *self.days.entry(at.div_euclid(DAY_MICROS)).or_default() += 1;
+            *self.days.entry(micros.div_euclid(DAY_MICROS)).or_default() += 1;
         }
     }
 
@@ -256,13 +262,13 @@ impl Tally {
         found: &InputFiles,
         now: Timestamp,
     ) -> CheckReport {
-        let moment = |micros| Timestamp::from_microsecond(micros).ok();
+        let timestamp = |micros| Timestamp::from_microsecond(micros).ok();
         let times = self
             .times
-            .and_then(|(first, last)| Some((moment(first)?, moment(last)?)));
+            .and_then(|(first, last)| Some((timestamp(first)?, timestamp(last)?)));
         let age =
             times.map(|(_, last)| (now.as_microsecond() - last.as_microsecond()) as f64 / 3.6e9);
-        let expected = self.expected(&contract.expect, age);
+        let expected = self.check_expectations(&contract.expect, age);
         let mut refused: Vec<RefusalCount> = self
             .refused
             .into_iter()
@@ -297,13 +303,13 @@ impl Tally {
             contract: contract.name.clone(),
             files: (found.listing.files.len() + found.listing.skipped.len()) as u64,
             records: self.records,
-            complete: self.ended,
+            complete: self.complete,
             accepted: self.accepted,
             refused,
             duplicates: self.duplicates,
-            unknown_fields: most_first(self.unknown),
+            unknown_fields: sort_by_count(self.unknown),
             missing_fields: missing.map(|nulls| nulls.field.clone()).collect(),
-            retyped_fields: most_first(self.retyped),
+            retyped_fields: sort_by_count(self.retyped),
             nulls,
             times,
             age_hours: age,
@@ -314,7 +320,7 @@ impl Tally {
 
     /// Checks the contract's expectations of the records as a whole. The first and the last day may
     /// be incomplete, so they are not counted.
-    fn expected(&self, expect: &Expectation, age: Option<f64>) -> Vec<ExpectationResult> {
+    fn check_expectations(&self, expect: &Expectation, age: Option<f64>) -> Vec<ExpectationResult> {
         let mut out = Vec::new();
         if let Some(hours) = expect.fresh_hours {
             out.push(ExpectationResult {
@@ -323,41 +329,51 @@ impl Tally {
                 found: age.map_or("no record".to_string(), |age| format!("{age:.1} hours")),
             });
         }
-        let whole = || {
+        let complete_days = || {
             let first = self.days.keys().next().map_or(0, |day| day + 1);
             let last = self.days.keys().next_back().copied().unwrap_or(0);
             (first..last).map(|day| (day, self.days.get(&day).copied().unwrap_or(0)))
         };
         if let Some(least) = expect.daily_records_min {
-            let few = whole().filter(|(_, n)| (*n as f64) < least);
+            let few = complete_days().filter(|(_, n)| (*n as f64) < least);
             let what = format!("a day has at least {least} records");
-            out.push(of_days(what, "fewer", few, whole().next().is_some()));
+            out.push(daily_expectation(
+                what,
+                "fewer",
+                few,
+                complete_days().next().is_some(),
+            ));
         }
         if let Some(most) = expect.daily_records_max {
-            let many = whole().filter(|(_, n)| (*n as f64) > most);
+            let many = complete_days().filter(|(_, n)| (*n as f64) > most);
             let what = format!("a day has at most {most} records");
-            out.push(of_days(what, "more", many, whole().next().is_some()));
+            out.push(daily_expectation(
+                what,
+                "more",
+                many,
+                complete_days().next().is_some(),
+            ));
         }
         out
     }
 }
 
-/// Makes room for an example of a field. A full list drops an example of a field that has several,
-/// so that every field with errors is shown.
-fn takes_example(examples: &mut Vec<Example>, field: &str) -> bool {
+/// Returns true if another example of a field is listed. A full list drops one of several examples
+/// of the same field, so that every field with errors is shown.
+fn admits_example(examples: &mut Vec<Example>, field: &str) -> bool {
     if examples.len() < EXAMPLES {
         return true;
     }
-    let field = without_places(field);
+    let field = without_indices(field);
     let fields: Vec<String> = examples
         .iter()
-        .map(|one| without_places(&one.field))
+        .map(|one| without_indices(&one.field))
         .collect();
     if fields.contains(&field) {
         return false;
     }
-    let again = |index: &usize| fields[..*index].contains(&fields[*index]);
-    let last = (0..fields.len()).rev().find(again);
+    let is_repeated = |index: &usize| fields[..*index].contains(&fields[*index]);
+    let last = (0..fields.len()).rev().find(is_repeated);
     last.is_some_and(|index| {
         examples.remove(index);
         true
@@ -365,9 +381,9 @@ fn takes_example(examples: &mut Vec<Example>, field: &str) -> bool {
 }
 
 /// Checks an expectation per day, and lists the days that do not meet it.
-fn of_days(
+fn daily_expectation(
     what: String,
-    how: &str,
+    comparison: &str,
     days: impl Iterator<Item = (i64, u64)>,
     is_any_checked: bool,
 ) -> ExpectationResult {
@@ -375,19 +391,19 @@ fn of_days(
     for (day, records) in days {
         n += 1;
         if shown.len() < DAYS {
-            let at = Timestamp::from_microsecond(day.saturating_mul(DAY_MICROS));
-            let date = at.map(|at| at.to_string()[..10].to_string());
+            let midnight = Timestamp::from_microsecond(day.saturating_mul(DAY_MICROS));
+            let date = midnight.map(|midnight| midnight.to_string()[..10].to_string());
             shown.push(format!("{} ({records})", date.unwrap_or_default()));
         }
     }
     let found = match n {
         0 if !is_any_checked => {
-            "nothing to tell it by: the first and the last day do not count, and there is no other"
+            "no day could be checked: the first and the last day do not count, and there is no other"
                 .to_string()
         }
-        0 => format!("no day has {how}"),
-        1 => format!("1 day has {how}: {}", shown.join(", ")),
-        n => format!("{n} days have {how}: {}", shown.join(", ")),
+        0 => format!("no day has {comparison}"),
+        1 => format!("1 day has {comparison}: {}", shown.join(", ")),
+        n => format!("{n} days have {comparison}: {}", shown.join(", ")),
     };
     ExpectationResult {
         what,
@@ -397,7 +413,7 @@ fn of_days(
 }
 
 /// Removes indices from a path: `updates[2].at` -> `updates[].at`.
-fn without_places(path: &str) -> String {
+fn without_indices(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     let mut inside = false;
     for c in path.chars() {
@@ -410,7 +426,7 @@ fn without_places(path: &str) -> String {
     out
 }
 
-fn most_first(counts: Unknown) -> Vec<(String, u64)> {
+fn sort_by_count(counts: Unknown) -> Vec<(String, u64)> {
     let mut counts: Vec<(String, u64)> = counts.into_iter().collect();
     counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     counts

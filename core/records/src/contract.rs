@@ -5,14 +5,14 @@
 //!
 //! ```toml
 //! title = "Ticket"
-//! key   = ["id"]             # of several records with the same key the last counts
+//! key   = ["id"]             # of several records with the same key, the last one counts
 //! latest = "updated_at"      # which record is last; default: by order of files and lines
 //! time  = "created_at"       # when it happened: decides which windows it belongs to
 //! unknown = "count"          # fields not named here: "count" them, "keep" them, or "refuse" the record
 //! [expect]                   # of the records as a whole
 //! fresh_hours = 26           # hours between the newest record and the moment of the report
 //! daily_records_min = 100
-//! silence = "zero"           # silence means that nothing happened; usually records may be missing
+//! silence = "zero"           # no records: nothing happened; by default, records may be missing
 //! [field.id]
 //! type = "string"            # or integer, number, boolean, timestamp, date, json, struct, list<…>
 //! max_length = 64
@@ -21,17 +21,17 @@
 //! min = 1990-01-01           # of numbers, timestamps and dates
 //! [field.component]
 //! type = "string"
-//! default = "other"          # taken when a record lacks the field or has null
+//! default = "other"          # used when a record lacks the field or has null
 //! pattern = "[a-z-]+"        # a regular expression that the whole text must match
 //! min_length = 2
 //! [field.email]
 //! type = "string"
-//! personal = "hash"          # or "drop": never kept as it is, neither here nor in the quarantine
+//! personal = "hash"          # or "drop": never stored in clear, not even in the quarantine
 //! ```
 //!
 //! **Fields that the contract does not name** are counted. With `unknown = "keep"` they are kept, too,
 //! as canonical JSON in the column `_rest`: an object of their paths, such as `customer.plan` or
-//! `updates[0].by`, and values. With `unknown = "refuse"` a record that has one is left out.
+//! `updates[0].by`, and values. With `unknown = "refuse"` a record that has one is refused.
 //!
 //! **Personal data.** Values of a field with `personal = "hash"` are checked, and then replaced by a
 //! hash, so that equal values stay equal; those with `"drop"` are checked and discarded. Neither
@@ -39,21 +39,21 @@
 //! protected: `unknown = "keep"` stores the others unchanged.
 //!
 //! **Silence.** After the last record of a source, either nothing happened or records are missing: the
-//! records alone do not tell. By default, days without records are excluded from analyses, and the
+//! records alone do not show which. By default, days without records are excluded from analyses, and the
 //! quality stage warns. For records of rare events, such as incidents, `silence = "zero"` declares that
-//! nothing happened: until the end of the window (of one that is not over: until the day of the run), or
+//! nothing happened: until the end of the window (or, if it is not over, until the day of the run), or
 //! until `fresh_hours` after the last record, if that is given. `fresh_hours` of 1440 or more, 60 days,
-//! imply it: no delivery is so late. SQL stages that pass on the records of such a source one by one,
+//! imply it: no delivery is that late. SQL stages that pass on the records of such a source one by one,
 //! with their time, inherit it; others do not.
 //!
-//! **How values are written.** Numbers, times and booleans are read as most programs write them; what
-//! differs is declared, for the whole contract or for a field:
+//! **Notation of values.** Numbers, times and booleans are read as most programs write them; other
+//! notations are declared, for the whole contract or for a field:
 //!
 //! ```toml
-//! null_words = ["NULL", "?"]  # texts that stand for no value
-//! decimal    = ","            # before decimals of numbers in text: "." or ","
+//! null_words = ["NULL", "?"]  # texts that mean a missing value
+//! decimal    = ","            # decimal mark of numbers in text: "." or ","
 //! thousands  = "."            # between groups of three digits: ".", ",", " ", "'" or "_"
-//! zone       = "Europe/Berlin" # of times without an offset; usually UTC
+//! zone       = "Europe/Berlin" # of times without an offset; default: UTC
 //! [field.opened]
 //! type   = "timestamp"
 //! format = "%d/%m/%Y %H:%M"   # or a list, tried in order; or epoch_s, epoch_ms, epoch_us, epoch_ns
@@ -63,7 +63,7 @@
 //! false_words = ["N"]
 //! [field.status]
 //! type = "integer"
-//! from = "http.status"        # what records call it: exactly so, else by this path
+//! from = "http.status"        # its name in records: a key with exactly this name, else a path
 //! ```
 //!
 //! - *Null words* are missing values in cells of CSV, and in texts of JSON and Parquet if the field is
@@ -79,7 +79,7 @@
 //!   forms. Its directives are those of strptime; without `%z`, `%:z` or `%Q` times are local to the
 //!   `zone`. Hours that clocks skip or repeat have the offset before the change, a leap second is read as
 //!   the second before it, and digits beyond microseconds are truncated, toward the past.
-//! - *Words for true and false* are usually true, t, yes, y, on, 1 and false, f, no, n, off, 0, in any
+//! - *Words for true and false* are by default true, t, yes, y, on, 1 and false, f, no, n, off, 0, in any
 //!   case; numbers 1 and 0 of JSON and Parquet are booleans, too. Declared words match exactly.
 //!
 //! **Plausible times.** A record whose time (`time`) is before 1970 or after 2099 is refused as out of
@@ -96,7 +96,7 @@ mod record;
 mod texts;
 
 pub use notation::{EpochUnit, Notation, TimeFormat, Zone};
-pub(crate) use notation::{database, numeral_mark};
+pub(crate) use notation::{normalize_mark, zone_database};
 pub use pattern::Pattern;
 
 use crate::error::SourceError;
@@ -158,11 +158,11 @@ pub enum Personal {
 }
 
 /// Columns that datasets reserve.
-const TAKEN: [&str; 2] = ["_object", "_line"];
+const RESERVED: [&str; 2] = ["_object", "_line"];
 
 /// Returns true for a valid field name.
-pub(crate) fn nameable(name: &str) -> bool {
-    let is_reserved = name.starts_with("_row") || TAKEN.contains(&name);
+pub(crate) fn is_valid_name(name: &str) -> bool {
+    let is_reserved = name.starts_with("_row") || RESERVED.contains(&name);
     !(name.is_empty() || name.contains(['.', '\0']) || is_reserved)
 }
 
@@ -179,7 +179,7 @@ pub struct Field {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// Notation of its values in records.
-    #[serde(skip_serializing_if = "Notation::is_usual")]
+    #[serde(skip_serializing_if = "Notation::is_default")]
     pub notation: Notation,
     /// The table of the contract that declares it, for messages, such as `field.user.field.name`.
     #[serde(skip)]
@@ -364,12 +364,12 @@ impl Contract {
     }
 }
 
-const TWICE: &str = "duplicate key";
+const DUPLICATE_KEY: &str = "duplicate key";
 
 /// Returns true if a key is a duplicate only because its whole table is.
-fn follows(text: &str, error: &toml::de::Error, all: &[toml::de::Error]) -> bool {
-    let twice = |error: &toml::de::Error| {
-        let span = error.span().filter(|_| error.message() == TWICE)?;
+fn is_in_duplicate_table(text: &str, error: &toml::de::Error, all: &[toml::de::Error]) -> bool {
+    let duplicate_start = |error: &toml::de::Error| {
+        let span = error.span().filter(|_| error.message() == DUPLICATE_KEY)?;
         Some(span.start.min(text.len()))
     };
     // The start of the table that contains a position.
@@ -382,20 +382,23 @@ fn follows(text: &str, error: &toml::de::Error, all: &[toml::de::Error]) -> bool
         let headers = lines.filter(|(start, line)| *start <= at && line.trim().starts_with('['));
         headers.last()
     };
-    let Some((at, (header, line))) = twice(error).and_then(|at| Some((at, table(at)?))) else {
+    let Some((at, (header, line))) = duplicate_start(error).and_then(|at| Some((at, table(at)?)))
+    else {
         return false;
     };
-    let heads = |at: usize| (header..header + line.len()).contains(&at);
-    !heads(at) && all.iter().filter_map(twice).any(heads)
+    let in_header = |at: usize| (header..header + line.len()).contains(&at);
+    !in_header(at) && all.iter().filter_map(duplicate_start).any(in_header)
 }
 
 /// The diagnostic of a TOML syntax error.
-fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Diagnostic {
+fn syntax_diagnostic(file: &str, text: &str, error: &toml::de::Error) -> Diagnostic {
     let span = error.span();
-    let marked = span.clone().and_then(|span| text.get(span));
-    let diagnostic = match (error.message(), marked) {
-        (TWICE, Some(key)) => Diagnostic::error(file, format!("`{}` is there twice", key.trim()))
-            .help("remove one of the two"),
+    let key_text = span.clone().and_then(|span| text.get(span));
+    let diagnostic = match (error.message(), key_text) {
+        (DUPLICATE_KEY, Some(key)) => {
+            Diagnostic::error(file, format!("`{}` is defined twice", key.trim()))
+                .help("remove one of the two")
+        }
         (message, _) => Diagnostic::error(file, message),
     };
     match span {
@@ -410,8 +413,8 @@ pub fn parse(name: &str, file: &str, text: &str) -> Result<Contract, Vec<Diagnos
     if !errors.is_empty() {
         return Err(errors
             .iter()
-            .filter(|error| !follows(text, error, &errors))
-            .map(|error| syntax(file, text, error))
+            .filter(|error| !is_in_duplicate_table(text, error, &errors))
+            .map(|error| syntax_diagnostic(file, text, error))
             .collect());
     }
     let mut reader = Reader {

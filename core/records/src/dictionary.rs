@@ -40,14 +40,14 @@ struct Entry {
 /// All fields of a contract, each followed by its nested fields.
 fn entries(contract: &Contract) -> Vec<Entry> {
     let mut out = Vec::new();
-    gather(&contract.fields, "", 0, &mut out);
+    collect_entries(&contract.fields, "", 0, &mut out);
     for entry in &mut out {
         entry.in_key = contract.key.contains(&entry.name);
     }
     out
 }
 
-fn gather(fields: &[Field], outer: &str, depth: usize, out: &mut Vec<Entry>) {
+fn collect_entries(fields: &[Field], outer: &str, depth: usize, out: &mut Vec<Entry>) {
     for field in fields {
         let name = format!("{outer}{}", field.name);
         out.push(Entry {
@@ -66,8 +66,8 @@ fn gather(fields: &[Field], outer: &str, depth: usize, out: &mut Vec<Entry>) {
             },
             meaning: field.description.clone(),
         });
-        if let Some(fields) = inner(&field.kind) {
-            gather(fields, &format!("{name}."), depth + 1, out);
+        if let Some(fields) = nested_fields(&field.kind) {
+            collect_entries(fields, &format!("{name}."), depth + 1, out);
         }
     }
 }
@@ -79,7 +79,7 @@ fn field_rules(field: &Field) -> Vec<(&'static str, Vec<String>)> {
     allowed.extend(field.allowed_integers.iter().map(i64::to_string));
     let pattern = field.pattern.iter().map(|p| p.as_str().to_string());
     let notation = match &field.kind {
-        FieldKind::List(item) if field.notation.is_usual() => &item.notation,
+        FieldKind::List(item) if field.notation.is_default() => &item.notation,
         _ => &field.notation,
     };
     let mark = |mark: Option<char>| mark.iter().map(char::to_string).collect();
@@ -89,7 +89,10 @@ fn field_rules(field: &Field) -> Vec<(&'static str, Vec<String>)> {
     let mut rules = vec![
         ("one of", allowed),
         ("matches", pattern.collect()),
-        ("when missing:", field.default.iter().map(shown).collect()),
+        (
+            "when missing:",
+            field.default.iter().map(value_text).collect(),
+        ),
         ("read from", field.from.iter().cloned().collect()),
         ("written as", formats.collect()),
         ("without an offset in", zone.collect()),
@@ -104,10 +107,10 @@ fn field_rules(field: &Field) -> Vec<(&'static str, Vec<String>)> {
 }
 
 /// The nested fields of a field.
-fn inner(kind: &FieldKind) -> Option<&[Field]> {
+fn nested_fields(kind: &FieldKind) -> Option<&[Field]> {
     match kind {
         FieldKind::Struct(fields) => Some(fields),
-        FieldKind::List(item) => inner(&item.kind),
+        FieldKind::List(item) => nested_fields(&item.kind),
         _ => None,
     }
 }
@@ -122,12 +125,12 @@ fn kind(kind: &FieldKind) -> String {
         FieldKind::Date => "day",
         FieldKind::Json => "any JSON",
         FieldKind::Struct(_) => "object",
-        FieldKind::List(item) => return format!("list of {}", many(&item.kind)),
+        FieldKind::List(item) => return format!("list of {}", plural_kind(&item.kind)),
     };
     word.to_string()
 }
 
-fn many(item: &FieldKind) -> String {
+fn plural_kind(item: &FieldKind) -> String {
     let word = match item {
         FieldKind::String => "texts",
         FieldKind::Integer => "whole numbers",
@@ -137,7 +140,7 @@ fn many(item: &FieldKind) -> String {
         FieldKind::Date => "days",
         FieldKind::Json => "any JSON",
         FieldKind::Struct(_) => "objects",
-        FieldKind::List(inner) => return format!("lists of {}", many(&inner.kind)),
+        FieldKind::List(inner) => return format!("lists of {}", plural_kind(&inner.kind)),
     };
     word.to_string()
 }
@@ -162,7 +165,7 @@ fn length(field: &Field) -> Option<String> {
 }
 
 /// A value as written in a contract, texts without quotes.
-fn shown(value: &serde_json::Value) -> String {
+fn value_text(value: &serde_json::Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_string)
@@ -190,10 +193,10 @@ fn expectations(contract: &Contract) -> Vec<String> {
     match contract.unknown {
         UnknownFields::Count => {}
         UnknownFields::Keep => {
-            out.push("Fields that are not named here are kept, too.".to_string());
+            out.push("Fields that are not listed here are kept, too.".to_string());
         }
         UnknownFields::Refuse => {
-            out.push("A record with a field that is not named here is left out.".to_string());
+            out.push("A record with a field that is not listed here is refused.".to_string());
         }
     }
     out
@@ -247,13 +250,13 @@ fn rules(contract: &Contract) -> Vec<(&'static str, Vec<String>)> {
 
 /// Removes control characters and bidirectional overrides from a text.
 fn plain(text: &str) -> String {
-    let steers = |c: char| {
+    let is_control = |c: char| {
         (c.is_control() && c != '\n')
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     text.chars()
         .map(|c| {
-            if steers(c) {
+            if is_control(c) {
                 char::REPLACEMENT_CHARACTER
             } else {
                 c

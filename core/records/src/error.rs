@@ -22,7 +22,7 @@ pub enum SourceError {
     },
     /// A repository cannot be read.
     #[error("source {name:?}: {reason}")]
-    History {
+    Repository {
         /// Name of the source.
         name: String,
         /// The error and advice.
@@ -61,8 +61,8 @@ pub enum SourceError {
     },
     /// The folder exists but no file in it matches.
     #[error(
-        "source {name:?}: no file in {folder:?} fits {uri:?}{seen}; \
-         fix the pattern, or say `required = false` in the job if there may be none"
+        "source {name:?}: no file in {folder:?} matches {uri:?}{seen}; \
+         fix the pattern, or set `required = false` in the job if there may be none"
     )]
     NoMatch {
         /// Name of the source.
@@ -112,7 +112,7 @@ pub enum SourceError {
     },
     /// The path is a pipe, device or socket, not a file.
     #[error("source {name:?}: {file:?} is {kind}, not a file; name a file that holds records")]
-    NoRegularFile {
+    NotAFile {
         /// Name of the source.
         name: String,
         /// Name as a user would write it.
@@ -123,8 +123,8 @@ pub enum SourceError {
     /// Files exist, but no record could be parsed.
     #[error(
         "source {name:?}: no record could be read: {}; \
-         fix or replace the files, or take them out of the uri",
-        troubles(.files)
+         fix or replace the files, or remove them from the uri",
+        list_files(.files)
     )]
     NothingReadable {
         /// Name of the source.
@@ -136,8 +136,8 @@ pub enum SourceError {
     #[error(
         "{name:?}: no record has a field that a contract can name, so there is nothing to draft a \
          contract from{}; \
-         name files that hold records, or say how they are written by --format",
-        broken_of(*.broken, .first.as_ref())
+         name files that hold records, or set their format with --format",
+        describe_broken(*.broken, .first.as_ref())
     )]
     NothingToDescribe {
         /// Name of the contract.
@@ -149,8 +149,8 @@ pub enum SourceError {
     },
     /// The format of the records is unknown: neither the job file nor the file's name gives it.
     #[error(
-        "source {name:?}: the name of {file:?} does not say how its records are written; \
-         add `format = \"jsonl\"` or `format = \"csv\"` to the source in the job, or say --format"
+        "source {name:?}: the name of {file:?} does not show the format of its records; \
+         add `format = \"jsonl\"` or `format = \"csv\"` to the source in the job, or pass --format"
     )]
     Format {
         /// Name of the source.
@@ -168,7 +168,7 @@ pub enum SourceError {
         diagnostics: Vec<Diagnostic>,
     },
     /// An Arrow operation failed.
-    #[error("rows could not be put together: {0}")]
+    #[error("rows could not be assembled: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
     /// A local file operation failed.
     #[error("{action} {file:?}: {reason}")]
@@ -185,7 +185,7 @@ pub enum SourceError {
     Cancelled,
     /// A worker thread ended early; nothing was committed.
     #[error(
-        "reading source {name:?} stopped without a reason; nothing was written; please report this"
+        "reading source {name:?} stopped unexpectedly; nothing was written; please report this"
     )]
     Stopped {
         /// Name of the source.
@@ -206,7 +206,7 @@ pub struct SkippedFile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
     /// Retry later.
-    Again,
+    Retry,
     /// Free disk space first.
     FreeDisk,
     /// Change records, job or settings.
@@ -214,7 +214,7 @@ pub enum Remedy {
 }
 
 /// Phrases of transient storage errors.
-const PASSING: [&str; 12] = [
+const TRANSIENT: [&str; 12] = [
     "temporarily unavailable",
     "timed out",
     "timeout",
@@ -230,16 +230,16 @@ const PASSING: [&str; 12] = [
 ];
 
 /// Phrases of a full disk: those of the system, which libraries pass on unchanged.
-const FULL: [&str; 2] = ["no space left on device", "disk quota exceeded"];
+const DISK_FULL: [&str; 2] = ["no space left on device", "disk quota exceeded"];
 
 /// Classifies an error by the message of the system or the storage.
 pub fn remedy_of(message: &str) -> Remedy {
     let message = message.to_lowercase();
-    if FULL.iter().any(|words| message.contains(words)) {
+    if DISK_FULL.iter().any(|words| message.contains(words)) {
         return Remedy::FreeDisk;
     }
-    if PASSING.iter().any(|words| message.contains(words)) {
-        return Remedy::Again;
+    if TRANSIENT.iter().any(|words| message.contains(words)) {
+        return Remedy::Retry;
     }
     Remedy::Change
 }
@@ -259,7 +259,7 @@ impl SourceError {
         match self {
             Self::Unreadable { reason, .. }
             | Self::Storage { reason, .. }
-            | Self::History { reason, .. }
+            | Self::Repository { reason, .. }
             | Self::Io { reason, .. } => remedy_of(reason),
             _ => Remedy::Change,
         }
@@ -267,7 +267,7 @@ impl SourceError {
 }
 
 /// The first few files with their errors.
-fn troubles(files: &[SkippedFile]) -> String {
+fn list_files(files: &[SkippedFile]) -> String {
     const SHOWN: usize = 5;
     let mut shown: Vec<String> = files
         .iter()
@@ -280,14 +280,14 @@ fn troubles(files: &[SkippedFile]) -> String {
     shown.join("; ")
 }
 
-fn broken_of(n: u64, first: Option<&String>) -> String {
+fn describe_broken(n: u64, first: Option<&String>) -> String {
     match (n, first) {
         (0, None) => String::new(),
         (0, Some(first)) => format!(" ({first})"),
         (n, first) => {
             let first = first.iter().map(|first| format!("; the first: {first}"));
             let first: String = first.collect();
-            format!(" ({} could not be taken apart{first})", plural(n, "record"))
+            format!(" ({} could not be parsed{first})", plural(n, "record"))
         }
     }
 }
@@ -298,18 +298,18 @@ mod tests {
     use std::io::Error;
 
     #[test]
-    fn what_can_be_done_follows_from_what_the_system_says() {
+    fn the_remedy_follows_from_the_system_error() {
         let remedy = |number| {
             let error = Error::from_raw_os_error(number);
             SourceError::io("writing", Path::new("a"), &error).remedy()
         };
         // ENOSPC, EDQUOT; EINTR, EAGAIN, EBUSY, EMFILE, EPIPE, ECONNRESET, ETIMEDOUT, ESTALE.
         assert!([28, 122].iter().all(|n| remedy(*n) == Remedy::FreeDisk));
-        let passing = [4, 11, 16, 24, 32, 104, 110, 116];
-        for number in passing {
+        let transient = [4, 11, 16, 24, 32, 104, 110, 116];
+        for number in transient {
             assert_eq!(
                 remedy(number),
-                Remedy::Again,
+                Remedy::Retry,
                 "{}",
                 Error::from_raw_os_error(number)
             );

@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_the_format() {
+    fn the_format_follows_from_the_file_name() {
         let check = |name: &str, format: Option<Format>| assert_eq!(Format::of(name), format);
         check("a/b.JSONL.gz", Some(Format::Jsonl));
         check("b.ndjson", Some(Format::Jsonl));

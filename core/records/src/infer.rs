@@ -6,7 +6,7 @@
 //!
 //! - **Types**: the narrowest type of all values. Values of mixed types are `json`, or `string` in
 //!   CSV files, and a comment counts the types. Digits with leading zeros, or more than 15 of them,
-//!   are names, not numbers, and so are ids in cells; integers beyond signed 64 bits are `json`,
+//!   are identifiers, not numbers, and so are ids in cells; integers beyond signed 64 bits are `json`,
 //!   which keeps all digits. Objects with many keys, each in few objects, are maps and kept as
 //!   JSON. Columns of the same name are a list.
 //! - **Notation of values**, each with the evidence, and only if all values agree. `format`:
@@ -41,7 +41,7 @@ mod sample;
 mod write;
 
 use crate::{
-    contract::{self, Contract, nameable},
+    contract::{self, Contract, is_valid_name},
     error::SourceError,
     input::{Input, InputFiles},
     read::{
@@ -83,23 +83,23 @@ pub struct Draft {
 /// contract gets the input's name.
 pub async fn infer(input: &Input, base: &Path) -> Result<Draft, SourceError> {
     let found = input.find(base).await?;
-    let (name, most) = (input.name.clone(), input.records);
-    let stopped = |_| SourceError::Stopped {
+    let (name, limit) = (input.name.clone(), input.records);
+    let stopped_error = |_| SourceError::Stopped {
         name: input.name.clone(),
     };
-    let drafting = tokio::task::spawn_blocking(move || draft(&name, &found, most));
-    drafting.await.map_err(stopped)?
+    let drafting = tokio::task::spawn_blocking(move || draft(&name, &found, limit));
+    drafting.await.map_err(stopped_error)?
 }
 
 /// Location and reason of the first unreadable file.
-fn damaged(files: &[(String, String)]) -> Option<String> {
+fn first_damaged(files: &[(String, String)]) -> Option<String> {
     let (file, reason) = files.first()?;
-    Some(format!("{}: {reason}", shown(file)))
+    Some(format!("{}: {reason}", excerpt(file)))
 }
 
-fn draft(name: &str, found: &InputFiles, most: Option<u64>) -> Result<Draft, SourceError> {
-    let mut sample = sample::take(found, most)?;
-    let parsed = |text: &str| {
+fn draft(name: &str, found: &InputFiles, limit: Option<u64>) -> Result<Draft, SourceError> {
+    let mut sample = sample::read_sample(found, limit)?;
+    let parse = |text: &str| {
         contract::parse(name, name, text).map_err(|diagnostics| SourceError::Contract {
             file: name.to_string(),
             diagnostics,
@@ -109,22 +109,25 @@ fn draft(name: &str, found: &InputFiles, most: Option<u64>) -> Result<Draft, Sou
         let Some(body) = write::draft(name, &sample) else {
             break;
         };
-        let contract = parsed(&body)?;
+        let contract = parse(&body)?;
         let check = check_sample(found, &contract, &sample)?;
         // Fields with values that do not conform to their types are kept unchanged.
-        if attempt < ATTEMPTS && sample.simplify(&check.misread) {
+        if attempt < ATTEMPTS && sample.keep_unchanged(&check.misread) {
             continue;
         }
         // Any contract refuses unparsable records.
         let unmet = check.refused - sample.broken.min(check.refused);
         let do_not = if unmet == 1 { "does not" } else { "do not" };
-        let met = format!("{} of the sample {do_not} meet this draft.", records(unmet));
-        let sentences = std::iter::once(met)
+        let summary = format!(
+            "{} of the sample {do_not} conform to this draft.",
+            records(unmet)
+        );
+        let sentences = std::iter::once(summary)
             .chain(check.first)
             .filter(|_| unmet > 0);
         let text = write::head(&sample, &sentences.collect::<Vec<_>>()) + &body;
         return Ok(Draft {
-            contract: parsed(&text)?,
+            contract: parse(&text)?,
             text,
             records: sample.records,
             files: sample.files.len() as u64,
@@ -135,7 +138,9 @@ fn draft(name: &str, found: &InputFiles, most: Option<u64>) -> Result<Draft, Sou
     Err(SourceError::NothingToDescribe {
         name: name.to_string(),
         broken: sample.broken,
-        first: sample.first_broken.or_else(|| damaged(&sample.damaged)),
+        first: sample
+            .first_broken
+            .or_else(|| first_damaged(&sample.damaged)),
     })
 }
 
@@ -165,7 +170,7 @@ fn check_sample(
             &mut |event| match event {
                 ReadEvent::Records(parsed) => {
                     let rows = parsed.refused.iter().filter(|row| row.line <= *last);
-                    rows.for_each(|row| check.refuse(contract, row, &file.0.name));
+                    rows.for_each(|row| check.add_refusal(contract, row, &file.0.name));
                     let line = parsed.lines.last().copied().unwrap_or(0);
                     line < *last
                 }
@@ -177,13 +182,13 @@ fn check_sample(
 }
 
 impl SampleCheck {
-    fn refuse(&mut self, contract: &Contract, row: &Row, file: &str) {
+    fn add_refusal(&mut self, contract: &Contract, row: &Row, file: &str) {
         self.refused += 1;
         let violation = &row.violation;
         self.first.get_or_insert_with(|| {
-            let (name, line) = (shown(file), row.line);
-            let (field, why) = (shown(&violation.field), shown(&violation.message));
-            format!("The first: {name}, line {line}, field {field}: {why}")
+            let (name, line) = (excerpt(file), row.line);
+            let (field, reason) = (excerpt(&violation.field), excerpt(&violation.message));
+            format!("The first: {name}, line {line}, field {field}: {reason}")
         });
         if matches!(violation.reason, Reason::BrokenJson | Reason::BrokenCsv) {
             return;
@@ -198,13 +203,13 @@ impl SampleCheck {
 }
 
 /// Maps fields of records to valid names: their own if possible, else derived ones. Fields without
-/// a valid name are left out.
+/// a possible name are omitted.
 fn field_names<'n>(names: impl Iterator<Item = &'n String> + Clone) -> BTreeMap<&'n str, String> {
     let all: BTreeSet<&str> = names.clone().map(String::as_str).collect();
-    let mut called = BTreeMap::new();
+    let mut valid_names = BTreeMap::new();
     let mut used = BTreeSet::new();
     for name in names.map(String::as_str) {
-        if called.contains_key(name) || name.is_empty() || name.contains('\0') {
+        if valid_names.contains_key(name) || name.is_empty() || name.contains('\0') {
             continue;
         }
         let plain = name.replace('.', "_");
@@ -213,20 +218,21 @@ fn field_names<'n>(names: impl Iterator<Item = &'n String> + Clone) -> BTreeMap<
         let mut possible = [name.to_string(), plain.to_string()]
             .into_iter()
             .chain(numbered);
-        let free = |new: &String| {
-            nameable(new) && (new == name || !(all.contains(new.as_str()) || used.contains(new)))
+        let is_free = |new: &String| {
+            is_valid_name(new)
+                && (new == name || !(all.contains(new.as_str()) || used.contains(new)))
         };
-        let found = if plain.is_empty() && !nameable(name) {
+        let found = if plain.is_empty() && !is_valid_name(name) {
             None
         } else {
-            possible.find(free)
+            possible.find(is_free)
         };
         if let Some(found) = found {
             used.insert(found.clone());
-            called.insert(name, found);
+            valid_names.insert(name, found);
         }
     }
-    called
+    valid_names
 }
 
 /// Formats a count, such as "819 records".
@@ -235,14 +241,14 @@ fn records(n: u64) -> String {
 }
 
 /// Shortens a text from records to one line for a comment.
-fn shown(text: &str) -> String {
-    let cut: String = text.chars().take(100).collect();
-    let more = if cut.len() < text.len() { "…" } else { "" };
-    format!("{cut:?}{more}")
+fn excerpt(text: &str) -> String {
+    let start: String = text.chars().take(100).collect();
+    let more = if start.len() < text.len() { "…" } else { "" };
+    format!("{start:?}{more}")
 }
 
 /// Formats a text as a TOML string.
-fn quoted(text: &str) -> String {
+fn toml_string(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {

@@ -458,7 +458,7 @@ mod tests {
         );
         check(
             "raw/*.csv.gz",
-            "no file in \"BASE/raw/\" fits \"raw/*.csv.gz\" (it holds",
+            "no file in \"BASE/raw/\" matches \"raw/*.csv.gz\" (it holds",
         );
         check(
             "s3://key:secret@bucket/a/*.jsonl",

@@ -80,7 +80,7 @@ fn draft(
     file.write_all(drafted.text.as_bytes())
         .with_context(failed)?;
     let left: Vec<String> = [
-        (drafted.broken, "could not be taken apart"),
+        (drafted.broken, "could not be parsed"),
         (drafted.unmet, "refused by it"),
     ]
     .into_iter()

@@ -28,13 +28,13 @@ daily_records_min = 2
 daily_records_max = 3
 "#;
 
-fn check_records(records: &str, most: Option<u64>) -> CheckReport {
+fn check_records(records: &str, limit: Option<u64>) -> CheckReport {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.jsonl"), records).unwrap();
     std::fs::write(folder.path().join("b.jsonl.gz"), b"\x1f\x8bnot really").unwrap();
     let contract = contract::parse("t", "t.toml", CONTRACT).unwrap();
     let input = Input {
-        records: most,
+        records: limit,
         ..Input::of("t", "*")
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -59,7 +59,7 @@ const RECORDS: &str = r#"{"id":"1","at":"2026-01-01T10:00:00Z","n":1,"email":"a@
 "#;
 
 #[test]
-fn a_check_tells_what_would_be_taken_in_and_what_not() {
+fn a_check_reports_accepted_and_refused_records() {
     let checked = check_records(RECORDS, None);
     assert!(!checked.is_good());
     assert_eq!(
@@ -91,7 +91,7 @@ fn a_check_tells_what_would_be_taken_in_and_what_not() {
     assert_eq!(checked.unknown_fields, [("x".to_string(), 2)]);
     assert_eq!(checked.retyped_fields, [("steps[].n".to_string(), 2)]);
     assert_eq!(checked.missing_fields, ["gone", "steps"]);
-    assert_eq!(checked.nulls[2].records, 4, "n is there once");
+    assert_eq!(checked.nulls[2].records, 4, "n is set once");
     assert_eq!(checked.nulls[2].share, 0.8);
     assert_eq!(checked.age_hours, Some(26.0));
     let expected: Vec<_> = checked
@@ -114,7 +114,7 @@ fn a_check_tells_what_would_be_taken_in_and_what_not() {
 }
 
 #[test]
-fn what_people_read_holds_every_figure_and_no_personal_data() {
+fn the_text_holds_every_figure_and_no_personal_data() {
     let text = check_records(RECORDS, None)
         .to_string()
         .replace('\u{a0}', " ");
@@ -123,8 +123,8 @@ fn what_people_read_holds_every_figure_and_no_personal_data() {
         "wrong type: 2 records\n  a.jsonl:7 steps[1].n: expected an integer, found string \"x\"",
         "a.jsonl:10:6: EOF while parsing a value",
         "too long: 1 record\n  a.jsonl:9 email: the value is too long; it is personal data",
-        "duplicates: 1 record with a key that was seen before; the last counts",
-        "fields that the contract does not name: x (2)",
+        "duplicates: 1 record with the key of an earlier record; the last one counts",
+        "fields that the contract does not declare: x (2)",
         "fields that no record had: gone, steps",
         "fields of another type: steps[].n (2)",
         "null: n 80.0 %, email 80.0 %",
@@ -138,7 +138,7 @@ fn what_people_read_holds_every_figure_and_no_personal_data() {
 }
 
 #[test]
-fn no_more_is_read_than_was_asked_for() {
+fn reading_stops_at_the_limit() {
     let many: String = (0..400_000)
         .map(|i| format!("{{\"id\":\"{i}\"}}\n"))
         .collect();
@@ -153,14 +153,14 @@ fn no_more_is_read_than_was_asked_for() {
 }
 
 #[test]
-fn the_place_in_a_list_is_not_part_of_a_field() {
-    assert_eq!(without_places("updates[12].at"), "updates[].at");
-    assert_eq!(without_places("a[0][1]"), "a[][]");
-    assert_eq!(without_places("p50[3]"), "p50[]");
+fn list_indices_are_removed_from_paths() {
+    assert_eq!(without_indices("updates[12].at"), "updates[].at");
+    assert_eq!(without_indices("a[0][1]"), "a[][]");
+    assert_eq!(without_indices("p50[3]"), "p50[]");
 }
 
 #[test]
-fn what_is_wrong_with_each_field_is_reported() {
+fn every_field_with_errors_has_an_example() {
     let mut records = "{\"id\":\"1\",\"n\":\"x\"}\n".repeat(9);
     records += "{\"id\":\"2\",\"at\":\"soon\"}\n";
     for index in 0..9 {

@@ -4,7 +4,7 @@ use super::{CheckReport, Example};
 use retrocast_domain::number::{NBSP, count, percent, plural};
 use std::fmt;
 
-/// Maximum number of listed names; the others are counted.
+/// Maximum number of listed names; further names are counted.
 const NAMES: usize = 12;
 
 impl fmt::Display for CheckReport {
@@ -21,7 +21,7 @@ impl fmt::Display for CheckReport {
             count(refused),
         )?;
         if !self.complete {
-            writeln!(f, "  not all records were looked at")?;
+            writeln!(f, "  not all records were checked")?;
         }
         for refused in &self.refused {
             writeln!(
@@ -39,42 +39,42 @@ impl fmt::Display for CheckReport {
             }
         }
         for (file, reason) in &self.broken_files {
-            writeln!(f, "not read to its end: {file:?}: {reason}")?;
+            writeln!(f, "not read completely: {file:?}: {reason}")?;
         }
         if self.duplicates > 0 {
-            let of = plural(self.duplicates, "record");
+            let duplicates = plural(self.duplicates, "record");
             writeln!(
                 f,
-                "duplicates: {of} with a key that was seen before; the last counts"
+                "duplicates: {duplicates} with the key of an earlier record; the last one counts"
             )?;
         }
         let names = |pairs: &[(String, u64)]| {
             let named = pairs
                 .iter()
                 .map(|(name, n)| format!("{name} ({})", count(*n)));
-            some(named.collect())
+            list_names(named.collect())
         };
         if !self.unknown_fields.is_empty() {
             let fields = names(&self.unknown_fields);
-            writeln!(f, "fields that the contract does not name: {fields}")?;
+            writeln!(f, "fields that the contract does not declare: {fields}")?;
         }
         if !self.missing_fields.is_empty() {
-            let fields = some(self.missing_fields.clone());
+            let fields = list_names(self.missing_fields.clone());
             writeln!(f, "fields that no record had: {fields}")?;
         }
         if !self.retyped_fields.is_empty() {
             let fields = names(&self.retyped_fields);
             writeln!(f, "fields of another type: {fields}")?;
         }
-        let sometimes = self
+        let partly_null = self
             .nulls
             .iter()
             .filter(|nulls| nulls.records > 0 && !self.missing_fields.contains(&nulls.field));
-        let sometimes: Vec<String> = sometimes
+        let partly_null: Vec<String> = partly_null
             .map(|nulls| format!("{} {}", nulls.field, percent(nulls.share)))
             .collect();
-        if !sometimes.is_empty() {
-            writeln!(f, "null: {}", some(sometimes))?;
+        if !partly_null.is_empty() {
+            writeln!(f, "null: {}", list_names(partly_null))?;
         }
         if let Some((first, last)) = self.times {
             let age = self.age_hours.unwrap_or_default();
@@ -106,7 +106,7 @@ impl fmt::Display for Example {
     }
 }
 
-fn some(mut names: Vec<String>) -> String {
+fn list_names(mut names: Vec<String>) -> String {
     let more = names.len().saturating_sub(NAMES);
     names.truncate(NAMES);
     if more > 0 {

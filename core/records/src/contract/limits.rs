@@ -17,7 +17,7 @@ const PLAUSIBLE: Range<i64> = 0..4_102_444_800_000_000;
 
 impl Reader<'_> {
     /// Parses everything about a field except its type.
-    pub(super) fn limits(&mut self, name: &str, table: &DeTable, kind: &str) -> Field {
+    pub(super) fn parse_field(&mut self, name: &str, table: &DeTable, kind: &str) -> Field {
         let notation = self.notation(name, kind, table);
         let required = match table.get("required") {
             None => false,
@@ -31,15 +31,19 @@ impl Reader<'_> {
         if matches!(kind, "timestamp" | "date") {
             // Days have no zone.
             let zone = notation.zone_rules().filter(|_| kind == "timestamp");
-            earliest = self.moment(table, "min", zone).map(|day| day.0);
-            latest = self.moment(table, "max", zone).map(|day| day.1);
+            earliest = self.time_limit(table, "min", zone).map(|day| day.0);
+            latest = self.time_limit(table, "max", zone).map(|day| day.1);
         } else {
             (min, max) = (self.number(table, "min"), self.number(table, "max"));
         }
-        let above = min.zip(max).is_some_and(|(min, max)| min > max)
+        let is_empty = min.zip(max).is_some_and(|(min, max)| min > max)
             || earliest.zip(latest).is_some_and(|(min, max)| min > max);
-        if let (true, Some(least), Some(most)) = (above, table.get("min"), table.get("max")) {
-            let message = format!("`max` {} is below `min` {}", written(most), written(least));
+        if let (true, Some(least), Some(most)) = (is_empty, table.get("min"), table.get("max")) {
+            let message = format!(
+                "`max` {} is below `min` {}",
+                limit_text(most),
+                limit_text(least)
+            );
             self.error(most.span(), message, None);
         }
         let (min_length, max_length) = self.lengths(table);
@@ -75,7 +79,7 @@ impl Reader<'_> {
         if from.is_empty() || from.contains('\0') {
             self.error(
                 span,
-                format!("{from:?} cannot name what records have"),
+                format!("{from:?} is not a valid name of a field in records"),
                 None,
             );
             return None;
@@ -83,9 +87,9 @@ impl Reader<'_> {
         Some(from).filter(|from| from != name)
     }
 
-    /// The first and last microsecond since 1970 of a limit, which is a time or a whole day in a
-    /// zone.
-    fn moment(
+    /// Parses a limit, which is a time or a whole day in a zone, to its first and last microsecond
+    /// since 1970.
+    fn time_limit(
         &mut self,
         table: &DeTable,
         key: &str,
@@ -100,7 +104,7 @@ impl Reader<'_> {
         let begin = |days: i64| Time::Local(days * DAY_MICROS).in_zone(zone);
         let found = match value::date(&text).map(i64::from) {
             Some(day) => Some((begin(day), begin(day + 1) - 1)),
-            None => time::certain(&text).map(|at| (at.in_zone(zone), at.in_zone(zone))),
+            None => time::parse_unambiguous(&text).map(|at| (at.in_zone(zone), at.in_zone(zone))),
         };
         if found.is_none() {
             self.wrong_type(key, value, "a day or time such as 1990-01-01");
@@ -135,7 +139,7 @@ impl Reader<'_> {
         if items.is_empty() {
             self.error(
                 value.span(),
-                "`allowed` is empty, so no record could meet it",
+                "`allowed` is empty, so every record would be refused",
                 None,
             );
         }
@@ -152,26 +156,26 @@ impl Reader<'_> {
     }
 
     /// Reports limits that do not apply to the type.
-    pub(super) fn fitting(&mut self, field: &Field, table: &DeTable) {
+    pub(super) fn check_limits(&mut self, field: &Field, table: &DeTable) {
         let kind = innermost(&field.kind);
         let numeric = matches!(kind, FieldKind::Integer | FieldKind::Number);
-        let timed = matches!(kind, FieldKind::Timestamp | FieldKind::Date);
-        let mut wrong = |key: &str, needed: &str| {
+        let temporal = matches!(kind, FieldKind::Timestamp | FieldKind::Date);
+        let mut report = |key: &str, types: &str| {
             if let Some(value) = table.get(key) {
-                let message = format!("`{key}` does not fit field `{}`", field.name);
+                let message = format!("`{key}` does not apply to field `{}`", field.name);
                 self.error(
                     value.span(),
                     message,
-                    Some(format!("`{key}` is for {needed}")),
+                    Some(format!("`{key}` is for {types}")),
                 );
             }
         };
-        if !numeric && !timed {
-            wrong("min", "numbers, timestamps and dates");
-            wrong("max", "numbers, timestamps and dates");
+        if !numeric && !temporal {
+            report("min", "numbers, timestamps and dates");
+            report("max", "numbers, timestamps and dates");
         }
         if !numeric {
-            wrong("unit", "numbers");
+            report("unit", "numbers");
         }
         let allowed_fits = match kind {
             FieldKind::String => field.allowed_integers.is_empty(),
@@ -179,17 +183,17 @@ impl Reader<'_> {
             _ => false,
         };
         if !allowed_fits {
-            wrong(
+            report(
                 "allowed",
                 "strings (a list of strings) and integers (a list of integers)",
             );
         }
-        self.fitting_texts(field, table);
+        self.check_text_limits(field, table);
     }
 }
 
 /// Limits a record's time to plausible values, unless the contract does.
-pub(super) fn plausible(field: &mut Field) {
+pub(super) fn limit_to_plausible_times(field: &mut Field) {
     let (earliest, latest) = (field.earliest, field.latest);
     if earliest.is_none() && latest.is_none_or(|latest| latest >= PLAUSIBLE.start) {
         field.earliest = Some(PLAUSIBLE.start);
@@ -200,7 +204,7 @@ pub(super) fn plausible(field: &mut Field) {
 }
 
 /// A limit as written in the file.
-fn written(value: &Value) -> String {
+fn limit_text(value: &Value) -> String {
     match value.get_ref() {
         DeValue::Integer(number) => number.to_string(),
         DeValue::Float(number) => number.to_string(),

@@ -79,7 +79,7 @@ impl EpochUnit {
     }
 
     /// The unit in microseconds, as a power of ten.
-    pub(crate) fn power(self) -> i32 {
+    pub(crate) fn micros_exponent(self) -> i32 {
         match self {
             Self::Seconds => 6,
             Self::Millis => 3,
@@ -111,8 +111,8 @@ pub struct Zone(TimeZone);
 
 impl Zone {
     /// Looks up a zone in the bundled database.
-    pub fn named(name: &str) -> Option<Self> {
-        database().get(name).ok().map(Self)
+    pub fn find(name: &str) -> Option<Self> {
+        zone_database().get(name).ok().map(Self)
     }
 
     /// Its name.
@@ -133,14 +133,14 @@ impl Serialize for Zone {
 }
 
 /// The bundled time zones; those of the machine may differ and change results.
-pub(crate) fn database() -> &'static TimeZoneDatabase {
+pub(crate) fn zone_database() -> &'static TimeZoneDatabase {
     static DATABASE: OnceLock<TimeZoneDatabase> = OnceLock::new();
     DATABASE.get_or_init(TimeZoneDatabase::bundled)
 }
 
 impl Notation {
     /// Returns true if nothing is declared.
-    pub fn is_usual(&self) -> bool {
+    pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
 
@@ -168,29 +168,29 @@ impl Notation {
         words.map(String::as_str).any(|word| word == text.trim())
     }
 
-    /// The boolean that a text means; `None` if it means none.
-    pub fn truth(&self, text: &str) -> Option<bool> {
-        let stands = |declared: &Option<Vec<String>>, usual: &[&str]| match declared {
+    /// Parses a boolean; `None` for any other text.
+    pub fn parse_boolean(&self, text: &str) -> Option<bool> {
+        let is_one_of = |declared: &Option<Vec<String>>, defaults: &[&str]| match declared {
             Some(words) => words.iter().any(|word| word == text),
-            None => usual.iter().any(|word| word.eq_ignore_ascii_case(text)),
+            None => defaults.iter().any(|word| word.eq_ignore_ascii_case(text)),
         };
-        if stands(&self.true_words, &TRUE_WORDS) {
+        if is_one_of(&self.true_words, &TRUE_WORDS) {
             Some(true)
         } else {
-            stands(&self.false_words, &FALSE_WORDS).then_some(false)
+            is_one_of(&self.false_words, &FALSE_WORDS).then_some(false)
         }
     }
 
     /// The texts that mean true, or false.
     pub fn words_for(&self, truth: bool) -> Vec<&str> {
-        let (declared, usual) = if truth {
+        let (declared, defaults) = if truth {
             (&self.true_words, &TRUE_WORDS)
         } else {
             (&self.false_words, &FALSE_WORDS)
         };
         match declared {
             Some(words) => words.iter().map(String::as_str).collect(),
-            None => usual.to_vec(),
+            None => defaults.to_vec(),
         }
     }
 
@@ -200,7 +200,7 @@ impl Notation {
     }
 
     /// Returns true if this mark may separate groups of three digits.
-    pub fn separates(&self, mark: char) -> bool {
+    pub fn is_thousands_mark(&self, mark: char) -> bool {
         match self.thousands {
             Some(thousands) => mark == thousands,
             None => self.decimal == Some(',') && matches!(mark, '.' | ' '),
@@ -213,15 +213,15 @@ impl Notation {
     }
 
     /// The part of the notation that applies to a type.
-    pub(super) fn of_type(&self, kind: &str) -> Self {
+    pub(super) fn for_type(&self, kind: &str) -> Self {
         let mut out = self.clone();
         if !is_numeric(kind) {
             (out.decimal, out.thousands) = (None, None);
         }
-        if !is_timed(kind) {
+        if !is_temporal(kind) {
             out.zone = None;
         }
-        if !takes_null_words(kind) {
+        if !allows_null_words(kind) {
             out.null_words = None;
         }
         out
@@ -238,7 +238,7 @@ const TRUE_WORDS: [&str; 7] = ["true", "t", "yes", "y", "on", "1", "1.0"];
 const FALSE_WORDS: [&str; 7] = ["false", "f", "no", "n", "off", "0", "0.0"];
 
 /// Normalises a mark of numbers: its variants in width and form become one character.
-pub(crate) fn numeral_mark(c: char) -> char {
+pub(crate) fn normalize_mark(c: char) -> char {
     match c {
         '\u{a0}' | '\u{2009}' | '\u{202f}' => ' ',
         '\u{2019}' => '\'',
@@ -250,10 +250,10 @@ pub(super) fn is_numeric(kind: &str) -> bool {
     matches!(kind, "integer" | "number")
 }
 
-pub(super) fn is_timed(kind: &str) -> bool {
+pub(super) fn is_temporal(kind: &str) -> bool {
     matches!(kind, "timestamp" | "date")
 }
 
-pub(super) fn takes_null_words(kind: &str) -> bool {
-    is_numeric(kind) || is_timed(kind) || matches!(kind, "boolean" | "string")
+pub(super) fn allows_null_words(kind: &str) -> bool {
+    is_numeric(kind) || is_temporal(kind) || matches!(kind, "boolean" | "string")
 }

@@ -19,7 +19,7 @@ pub struct Pattern {
 /// The error of an invalid pattern.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PatternError {
-    /// The error in words.
+    /// The error message.
     pub message: String,
     /// Byte offset of the error in the pattern, if known.
     pub at: Option<usize>,
@@ -27,10 +27,10 @@ pub(super) struct PatternError {
 
 impl Pattern {
     pub(super) fn new(text: &str) -> Result<Self, PatternError> {
-        compile(text).map_err(|error| unusable(text, &error))?;
+        compile(text).map_err(|error| pattern_error(text, &error))?;
         // The pattern is valid by itself, so it can only end in a comment that hides the bracket.
         let regex = compile(&format!(r"\A(?:{text})\z")).map_err(|error| match error {
-            Error::CompiledTooBig(_) => unusable(text, &error),
+            Error::CompiledTooBig(_) => pattern_error(text, &error),
             _ => PatternError {
                 message: "it ends in a comment".to_string(),
                 at: None,
@@ -43,7 +43,7 @@ impl Pattern {
     }
 
     /// Returns true if the whole text matches.
-    pub fn fits(&self, text: &str) -> bool {
+    pub fn is_match(&self, text: &str) -> bool {
         self.regex.is_match(text)
     }
 
@@ -74,11 +74,11 @@ fn compile(text: &str) -> Result<Regex, Error> {
 
 /// The library marks the position with a caret below a copy of the pattern, and gives the reason in
 /// the last line.
-fn unusable(text: &str, error: &Error) -> PatternError {
+fn pattern_error(text: &str, error: &Error) -> PatternError {
     let Error::Syntax(report) = error else {
         return PatternError {
             message: format!(
-                "it needs more than {} MiB; shorten its counts",
+                "it needs more than {} MiB; reduce its repetitions",
                 SIZE_MAX >> 20
             ),
             at: None,
@@ -104,16 +104,22 @@ mod tests {
 
     #[test]
     fn the_whole_text_must_match() {
-        let fits = |pattern: &str, text: &str| Pattern::new(pattern).unwrap().fits(text);
-        assert!(fits("a|ab", "ab"), "not the first alternative that matches");
-        assert!(!fits("a|ab", "abc"));
-        assert!(!fits("[0-9]+", "12\n"), "a line break is part of the text");
-        assert!(fits("[A-ZÄ]{2}-\\d+", "ÄB-17"));
-        assert!(fits("(?x) a b # and a comment\n", "ab"));
+        let is_match = |pattern: &str, text: &str| Pattern::new(pattern).unwrap().is_match(text);
+        assert!(
+            is_match("a|ab", "ab"),
+            "the first alternative alone is too short"
+        );
+        assert!(!is_match("a|ab", "abc"));
+        assert!(
+            !is_match("[0-9]+", "12\n"),
+            "a line break is part of the text"
+        );
+        assert!(is_match("[A-ZÄ]{2}-\\d+", "ÄB-17"));
+        assert!(is_match("(?x) a b # and a comment\n", "ab"));
     }
 
     #[test]
-    fn what_cannot_be_compiled_says_why_and_where() {
+    fn invalid_patterns_report_reason_and_position() {
         let check = |pattern: &str, message: &str, at: Option<usize>| {
             let found = Pattern::new(pattern).unwrap_err();
             let expected = PatternError {
@@ -127,7 +133,7 @@ mod tests {
         check("(?x) a # note", "it ends in a comment", None);
         check(
             r"\w{1000}{1000}",
-            "it needs more than 4 MiB; shorten its counts",
+            "it needs more than 4 MiB; reduce its repetitions",
             None,
         );
         assert!(Pattern::new(&"(".repeat(100_000)).is_err());
@@ -138,8 +144,8 @@ mod tests {
     #[test]
     fn time_is_linear_in_the_text() {
         let pattern = Pattern::new("(a+)+").unwrap();
-        let begun = std::time::Instant::now();
-        assert!(!pattern.fits(&format!("{}b", "a".repeat(1_000_000))));
-        assert!(begun.elapsed().as_secs() < 5);
+        let started = std::time::Instant::now();
+        assert!(!pattern.is_match(&format!("{}b", "a".repeat(1_000_000))));
+        assert!(started.elapsed().as_secs() < 5);
     }
 }

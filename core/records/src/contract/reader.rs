@@ -106,7 +106,7 @@ impl Reader<'_> {
 
     /// Parses the contract; it is valid if there are no diagnostics afterwards.
     pub fn contract(&mut self, name: &str, root: &DeTable) -> Contract {
-        self.known(root, &CONTRACT_KEYS, "a contract");
+        self.report_unknown_keys(root, &CONTRACT_KEYS, "a contract");
         let title = self.text(root, "title").map(|(_, title)| title);
         if title.is_none() && !root.contains_key("title") {
             self.error(
@@ -148,14 +148,14 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn known(&mut self, table: &DeTable, keys: &[&str], whose: &str) {
+    pub(super) fn report_unknown_keys(&mut self, table: &DeTable, keys: &[&str], owner: &str) {
         for key in table.keys() {
             if keys.contains(&key.get_ref().as_ref()) {
                 continue;
             }
             let help = match nearest(key.get_ref(), keys.iter().copied()) {
                 Some(suggestion) => format!("did you mean `{suggestion}`?"),
-                None => format!("{whose} may have: {}", keys.join(", ")),
+                None => format!("{owner} may have: {}", keys.join(", ")),
             };
             self.error(
                 key.span(),
@@ -206,9 +206,7 @@ impl Reader<'_> {
             };
             if let Some(other) = fields.iter().find(|other| other.key() == field.key()) {
                 let (other, name, from) = (&other.name, &field.name, field.key());
-                let message = format!(
-                    "the fields `{other}` and `{name}` are both called {from:?} by records"
-                );
+                let message = format!("the fields `{other}` and `{name}` both read {from:?}");
                 let help = "give one of them another `from`";
                 self.error(key.span(), message, Some(help.into()));
             }
@@ -219,12 +217,12 @@ impl Reader<'_> {
 
     fn field(&mut self, key: &Spanned<toml::de::DeString>, value: &Value) -> Option<Field> {
         let name = key.get_ref().to_string();
-        if !super::nameable(&name) {
+        if !super::is_valid_name(&name) {
             let help = "a field's name may not be empty, hold a full stop, begin with `_row`, or be `_object` or \
-                        `_line`, which datasets have for themselves";
+                        `_line`, which datasets reserve";
             self.error(
                 key.span(),
-                format!("{name:?} cannot name a field"),
+                format!("{name:?} is not a valid field name"),
                 Some(help.into()),
             );
         }
@@ -232,8 +230,8 @@ impl Reader<'_> {
             self.wrong_type(&name, value, "a table");
             return None;
         };
-        self.known(table, &FIELD_KEYS, "a field");
-        let kind_text = match self.text(table, "type") {
+        self.report_unknown_keys(table, &FIELD_KEYS, "a field");
+        let (kind_span, kind_name) = match self.text(table, "type") {
             Some(found) => found,
             None if table.contains_key("type") => return None,
             None => {
@@ -246,25 +244,25 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let within = self.outer.len();
-        self.outer.push_str(&format!("field.{}", bare(&name)));
-        let limits = self.limits(&name, table, item_type(&kind_text.1));
+        let outer_length = self.outer.len();
+        self.outer.push_str(&format!("field.{}", toml_key(&name)));
+        let limits = self.parse_field(&name, table, item_type(&kind_name));
         self.outer.push('.');
         let children = table
             .get("field")
             .map(|value| (value.span(), self.fields(value)));
-        self.outer.truncate(within);
-        let has_children = children.as_ref().map(|(span, _)| span.clone());
-        let kind = self.kind(&kind_text.1, &kind_text.0, children, &limits)?;
-        if let Some(span) = has_children
+        self.outer.truncate(outer_length);
+        let children_span = children.as_ref().map(|(span, _)| span.clone());
+        let kind = self.kind(&kind_name, &kind_span, children, &limits)?;
+        if let Some(span) = children_span
             && !holds_struct(&kind)
         {
             let help = "only `struct` and `list<struct>` have fields of their own";
-            let message = format!("field `{name}` of type `{}` has fields", kind_text.1);
+            let message = format!("field `{name}` of type `{kind_name}` has fields");
             self.error(span, message, Some(help.into()));
         }
         let mut field = Field { kind, ..limits };
-        self.fitting(&field, table);
+        self.check_limits(&field, table);
         self.default(&mut field, table);
         Some(field)
     }
@@ -333,7 +331,7 @@ fn item_type(mut kind: &str) -> &str {
 }
 
 /// Formats a name as a TOML key.
-fn bare(name: &str) -> String {
+fn toml_key(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if !name.is_empty() && name.chars().all(plain) {
         name.to_string()
@@ -354,7 +352,7 @@ fn holds_struct(kind: &FieldKind) -> bool {
 }
 
 /// Returns true if the file has such a field, even an invalid one.
-pub(super) fn declared(root: &DeTable, name: &str) -> bool {
+pub(super) fn is_declared(root: &DeTable, name: &str) -> bool {
     root.get("field")
         .and_then(|value| value.get_ref().as_table())
         .is_some_and(|fields| fields.contains_key(name))

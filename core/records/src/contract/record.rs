@@ -3,8 +3,8 @@
 
 use super::{
     Field, FieldKind, Personal, REST, UnknownFields,
-    limits::plausible,
-    reader::{Reader, declared},
+    limits::limit_to_plausible_times,
+    reader::{Reader, is_declared},
 };
 use crate::read;
 use retrocast_domain::report::{Expectation, Silence};
@@ -37,8 +37,8 @@ impl Reader<'_> {
             };
             let names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
             let Some(field) = fields.iter_mut().find(|field| field.name == name) else {
-                if !declared(root, name) {
-                    self.no_field(name, item.span(), &names);
+                if !is_declared(root, name) {
+                    self.report_missing_field(name, item.span(), &names);
                 }
                 continue;
             };
@@ -64,14 +64,14 @@ impl Reader<'_> {
     ) -> Option<String> {
         let (span, name) = self.text(root, "latest")?;
         if key.is_empty() && !root.contains_key("key") {
-            let help = "it says which of several records with the same key counts: add `key`";
+            let help = "it decides which of several records with the same key counts: add `key`";
             self.error(span, "`latest` without a `key`", Some(help.into()));
             return None;
         }
         let Some(field) = fields.iter().find(|field| field.name == name) else {
-            if !declared(root, &name) {
+            if !is_declared(root, &name) {
                 let names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
-                self.no_field(&name, span, &names);
+                self.report_missing_field(&name, span, &names);
             }
             return None;
         };
@@ -83,11 +83,11 @@ impl Reader<'_> {
             return Some(name);
         }
         let help = if ordered {
-            "its values are dropped: take `personal` away, or name another field"
+            "its values are dropped: remove `personal`, or name another field"
         } else {
             "name a timestamp, date, integer or number"
         };
-        let message = format!("`{name}` cannot tell which record is the latest");
+        let message = format!("`{name}` cannot decide which record is the latest");
         self.error(span, message, Some(help.into()));
         None
     }
@@ -96,8 +96,8 @@ impl Reader<'_> {
         let (span, name) = self.text(root, "time")?;
         let names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
         let Some(field) = fields.iter_mut().find(|field| field.name == name) else {
-            if !declared(root, &name) {
-                self.no_field(&name, span, &names);
+            if !is_declared(root, &name) {
+                self.report_missing_field(&name, span, &names);
             }
             return None;
         };
@@ -108,18 +108,19 @@ impl Reader<'_> {
         }
         if field.personal == Personal::Drop {
             let message = format!("the time field `{name}` is dropped");
-            let help = "take its `personal` away, or name another field";
+            let help = "remove its `personal`, or name another field";
             self.error(span, message, Some(help.into()));
             return None;
         }
-        plausible(field);
+        limit_to_plausible_times(field);
         let unfit = field.default.as_ref().map(|value| read::fits(value, field));
         if let Some(Err(violation)) = unfit {
             let message = format!(
                 "the default of the time field `{name}` does not fit: {}",
                 violation.message
             );
-            let help = "times of records are within 1970 to 2099 unless `min` and `max` say else";
+            let help =
+                "times of records are within 1970 to 2099 unless `min` and `max` are declared";
             self.error(span, message, Some(help.into()));
         }
         Some(name)
@@ -137,7 +138,7 @@ impl Reader<'_> {
         if let (true, UnknownFields::Keep, Some(value)) =
             (is_reserved, unknown, root.get("unknown"))
         {
-            let message = format!("the field `{REST}` is in the way of `unknown = \"keep\"`");
+            let message = format!("the field `{REST}` conflicts with `unknown = \"keep\"`");
             let help = format!("unknown fields are kept in a column `{REST}`: rename the field");
             self.error(value.span(), message, Some(help));
         }
@@ -153,7 +154,7 @@ impl Reader<'_> {
             self.wrong_type("expect", value, "a table");
             return Expectation::default();
         };
-        self.known(table, &EXPECT_KEYS, "`[expect]`");
+        self.report_unknown_keys(table, &EXPECT_KEYS, "`[expect]`");
         if !table.is_empty() && !root.contains_key("time") {
             let help = "the age of records, and their number a day, follow from their time: \
                         add `time`";
@@ -181,7 +182,7 @@ impl Reader<'_> {
         found
     }
 
-    /// Parses a number above zero, or with `zero` from zero on.
+    /// Parses a number above zero; with `zero`, zero is allowed, too.
     fn amount(&mut self, table: &DeTable, key: &str, zero: bool) -> Option<f64> {
         let number = self.number(table, key)?;
         if number > 0.0 || (zero && number == 0.0) {
@@ -213,7 +214,7 @@ impl Reader<'_> {
         None
     }
 
-    fn no_field(&mut self, name: &str, span: Range<usize>, names: &[String]) {
+    fn report_missing_field(&mut self, name: &str, span: Range<usize>, names: &[String]) {
         let help = match nearest(name, names.iter().map(String::as_str)) {
             Some(suggestion) => format!("did you mean `{suggestion}`?"),
             None => format!("fields are: {}", names.join(", ")),
@@ -229,7 +230,7 @@ fn unfit_for_key(field: &Field) -> Option<&'static str> {
     } else if field.personal == Personal::Drop {
         Some("its values are dropped")
     } else if field.default.is_some() {
-        Some("all records that take its default would be the same one")
+        Some("all records with its default would count as one")
     } else {
         None
     }

@@ -30,7 +30,7 @@ type = "list<string>"
 "#;
 
 #[test]
-fn a_good_contract_keeps_order_and_types() {
+fn a_valid_contract_keeps_order_and_types() {
     let contract = parse("ticket", "ticket.toml", GOOD).unwrap();
     let names: Vec<_> = contract
         .fields
@@ -53,7 +53,7 @@ fn a_good_contract_keeps_order_and_types() {
     assert!(item.data_type().to_string().contains("at"));
 }
 
-/// Every error's text, place and advice.
+/// Checks the position, message and advice of every error.
 fn check(text: &str, expected: &[&str]) {
     let found: Vec<String> = parse("x", "x.toml", text)
         .err()
@@ -72,7 +72,7 @@ fn check(text: &str, expected: &[&str]) {
 }
 
 #[test]
-fn all_errors_come_at_once() {
+fn all_errors_are_reported_at_once() {
     check(
         "titel = \"T\"\nkey = [\"ids\"]\ntime = \"id\"\n[field.id]\ntype = \"sting\"\n\
              [field.n]\ntype = \"int\"\n[field.s]\ntype = \"string\"\nmin = 1\nreqired = true\n\
@@ -83,7 +83,7 @@ fn all_errors_come_at_once() {
             "5:8 unknown type `sting` | did you mean `string`?",
             "7:8 unknown type `int` | did you mean `integer`?",
             "11:1 unknown key `reqired` | did you mean `required`?",
-            "10:7 `min` does not fit field `s` | `min` is for numbers, timestamps and dates",
+            "10:7 `min` does not apply to field `s` | `min` is for numbers, timestamps and dates",
             "13:8 a struct needs fields | add `[field.NAME.field.PART]`, or use type `json`",
             "14:8 field `z` has no `type` | add `type = \"…\"`, one of: string, integer, number, \
                  boolean, timestamp, date, json, struct, list<string>",
@@ -93,7 +93,7 @@ fn all_errors_come_at_once() {
 }
 
 #[test]
-fn every_contract_of_the_catalogue_is_sound() {
+fn every_contract_of_the_catalogue_is_valid() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     for folder in ["jobs/contracts", "tests/contracts"] {
         let files = std::fs::read_dir(root.join(folder)).unwrap();
@@ -110,8 +110,8 @@ fn every_contract_of_the_catalogue_is_sound() {
     }
 }
 
-/// A contract of these root keys over fields of these lines.
-fn with(root: &str, fields: &str) -> String {
+/// A contract with the given root keys and field tables.
+fn contract_text(root: &str, fields: &str) -> String {
     format!("title = \"T\"\n{root}{fields}")
 }
 
@@ -119,13 +119,14 @@ const THREE: &str = "[field.id]\ntype = \"string\"\n[field.at]\ntype = \"timesta
                      [field.tags]\ntype = \"list<string>\"\n";
 
 #[test]
-fn the_latest_record_follows_from_values_with_an_order() {
-    let latest = |name: &str| with(&format!("key = [\"id\"]\nlatest = \"{name}\"\n"), THREE);
+fn latest_needs_a_field_with_ordered_values() {
+    let latest =
+        |name: &str| contract_text(&format!("key = [\"id\"]\nlatest = \"{name}\"\n"), THREE);
     let contract = parse("x", "x.toml", &latest("at")).unwrap();
     assert_eq!(contract.latest.as_deref(), Some("at"));
     check(
         &latest("tags"),
-        &["3:10 `tags` cannot tell which record is the latest | \
+        &["3:10 `tags` cannot decide which record is the latest | \
            name a timestamp, date, integer or number"],
     );
     check(
@@ -133,12 +134,12 @@ fn the_latest_record_follows_from_values_with_an_order() {
         &["3:10 there is no field `att` | did you mean `at`?"],
     );
     check(
-        &with("latest = \"at\"\n", THREE),
+        &contract_text("latest = \"at\"\n", THREE),
         &["2:10 `latest` without a `key` | \
-           it says which of several records with the same key counts: add `key`"],
+           it decides which of several records with the same key counts: add `key`"],
     );
     check(
-        &with(
+        &contract_text(
             "key = [\"id\"]\nlatest = \"n\"\n",
             &format!("{THREE}[field.n]\ntype = \"numbr\"\n"),
         ),
@@ -146,17 +147,17 @@ fn the_latest_record_follows_from_values_with_an_order() {
     );
     let dropped = format!("{THREE}[field.n]\ntype = \"number\"\npersonal = \"drop\"\n");
     check(
-        &with("key = [\"id\"]\nlatest = \"n\"\n", &dropped),
-        &["3:10 `n` cannot tell which record is the latest | \
-           its values are dropped: take `personal` away, or name another field"],
+        &contract_text("key = [\"id\"]\nlatest = \"n\"\n", &dropped),
+        &["3:10 `n` cannot decide which record is the latest | \
+           its values are dropped: remove `personal`, or name another field"],
     );
 }
 
 #[test]
-fn unknown_fields_are_counted_kept_or_a_reason_to_refuse() {
-    let unknown = |how: &str| with(&format!("unknown = \"{how}\"\n"), THREE);
+fn unknown_fields_are_counted_kept_or_refused() {
+    let unknown = |how: &str| contract_text(&format!("unknown = \"{how}\"\n"), THREE);
     let policy = |text: &str| parse("x", "x.toml", text).unwrap().unknown;
-    assert_eq!(policy(&with("", THREE)), UnknownFields::Count);
+    assert_eq!(policy(&contract_text("", THREE)), UnknownFields::Count);
     assert_eq!(policy(&unknown("refuse")), UnknownFields::Refuse);
     let contract = parse("x", "x.toml", &unknown("keep")).unwrap();
     let schema = contract.schema();
@@ -171,21 +172,26 @@ fn unknown_fields_are_counted_kept_or_a_reason_to_refuse() {
         &["2:11 `unknown` cannot be \"kep\" | did you mean `keep`?"],
     );
     check(
-        &with("unknown = true\n", THREE),
+        &contract_text("unknown = true\n", THREE),
         &["2:11 `unknown` must be a string, found boolean | "],
     );
     check(
-        &with("unknown = \"keep\"\n", "[field._rest]\ntype = \"json\"\n"),
+        &contract_text("unknown = \"keep\"\n", "[field._rest]\ntype = \"json\"\n"),
         &[
-            "2:11 the field `_rest` is in the way of `unknown = \"keep\"` | \
+            "2:11 the field `_rest` conflicts with `unknown = \"keep\"` | \
            unknown fields are kept in a column `_rest`: rename the field",
         ],
     );
 }
 
 #[test]
-fn what_is_expected_of_all_records_is_read_and_checked() {
-    let expect = |lines: &str| format!("{}[expect]\n{lines}", with("time = \"at\"\n", THREE));
+fn expectations_are_parsed_and_checked() {
+    let expect = |lines: &str| {
+        format!(
+            "{}[expect]\n{lines}",
+            contract_text("time = \"at\"\n", THREE)
+        )
+    };
     let text = expect(
         "fresh_hours = 26\ndaily_records_min = 0\ndaily_records_max = 1e4\nsilence = \"zero\"\n",
     );
@@ -213,7 +219,10 @@ fn what_is_expected_of_all_records_is_read_and_checked() {
         &["11:21 `daily_records_max` 8 is below `daily_records_min` 9 | "],
     );
     check(
-        &format!("{}[expect]\nfresh_hours = \"soon\"\n", with("", THREE)),
+        &format!(
+            "{}[expect]\nfresh_hours = \"soon\"\n",
+            contract_text("", THREE)
+        ),
         &[
             "8:1 `[expect]` without a `time` | \
              the age of records, and their number a day, follow from their time: add `time`",
@@ -224,7 +233,7 @@ fn what_is_expected_of_all_records_is_read_and_checked() {
 
 #[test]
 fn defaults_have_the_type_and_limits_of_their_field() {
-    let field = |lines: &str| with("", &format!("[field.x]\n{lines}"));
+    let field = |lines: &str| contract_text("", &format!("[field.x]\n{lines}"));
     let default = |lines: &str| {
         let contract = parse("x", "x.toml", &field(lines)).unwrap();
         contract.fields[0].default.clone().unwrap().to_string()
@@ -263,32 +272,32 @@ fn defaults_have_the_type_and_limits_of_their_field() {
     wrong(
         "type = \"string\"\npersonal = \"drop\"\ndefault = \"c\"\n",
         "5:11 field `x` has a `default` but is dropped | \
-         take away `default`, or `personal = \"drop\"`",
+         remove `default`, or `personal = \"drop\"`",
     );
     check(
-        &with(
+        &contract_text(
             "key = [\"id\"]\n",
             "[field.id]\ntype = \"string\"\ndefault = \"a\"\n",
         ),
         &["2:8 `id` cannot be part of the key: \
-           all records that take its default would be the same one | "],
+           all records with its default would count as one | "],
     );
     check(
-        &with(
+        &contract_text(
             "time = \"at\"\n",
             "[field.at]\ntype = \"timestamp\"\ndefault = 1900-01-01T00:00:00Z\n",
         ),
         &[
             "2:8 the default of the time field `at` does not fit: \"1900-01-01T00:00:00Z\" is before \
            the earliest allowed, 1970-01-01T00:00:00Z | \
-           times of records are within 1970 to 2099 unless `min` and `max` say else",
+           times of records are within 1970 to 2099 unless `min` and `max` are declared",
         ],
     );
 }
 
 #[test]
-fn patterns_and_lengths_are_of_texts_and_make_sense() {
-    let field = |lines: &str| with("", &format!("[field.x]\n{lines}"));
+fn patterns_and_lengths_are_checked() {
+    let field = |lines: &str| contract_text("", &format!("[field.x]\n{lines}"));
     let text = field("type = \"list<string>\"\npattern = '\\d+'\nmin_length = 2\nmax_length = 2\n");
     let contract = parse("x", "x.toml", &text).unwrap();
     let field_x = &contract.fields[0];
@@ -311,8 +320,8 @@ fn patterns_and_lengths_are_of_texts_and_make_sense() {
     check(
         &field("type = \"integer\"\npattern = 'a'\nmin_length = 1\n"),
         &[
-            "5:14 `min_length` does not fit field `x` | `min_length` is for strings",
-            "4:11 `pattern` does not fit field `x` | `pattern` is for strings",
+            "5:14 `min_length` does not apply to field `x` | `min_length` is for strings",
+            "4:11 `pattern` does not apply to field `x` | `pattern` is for strings",
         ],
     );
     check(
@@ -326,14 +335,14 @@ fn patterns_and_lengths_are_of_texts_and_make_sense() {
 }
 
 #[test]
-fn personal_data_is_hashed_where_it_is_text_and_never_a_dropped_key() {
-    let field = |lines: &str| with("", &format!("[field.x]\n{lines}"));
+fn only_texts_are_hashed_and_keys_are_never_dropped() {
+    let field = |lines: &str| contract_text("", &format!("[field.x]\n{lines}"));
     let text = field("type = \"string\"\npersonal = \"hash\"\n");
     let contract = parse("x", "x.toml", &text).unwrap();
     assert_eq!(contract.fields[0].personal, Personal::Hash);
     check(
         &field("type = \"integer\"\npersonal = \"hash\"\n"),
-        &["4:12 `personal = \"hash\"` does not fit field `x` | \
+        &["4:12 `personal = \"hash\"` does not apply to field `x` | \
            a hash is a text, so only strings and json can be hashed: use \"drop\""],
     );
     check(
@@ -342,10 +351,10 @@ fn personal_data_is_hashed_where_it_is_text_and_never_a_dropped_key() {
     );
     let at = "[field.at]\ntype = \"timestamp\"\npersonal = \"drop\"\n";
     check(
-        &with("key = [\"at\"]\ntime = \"at\"\n", at),
+        &contract_text("key = [\"at\"]\ntime = \"at\"\n", at),
         &[
             "2:8 `at` cannot be part of the key: its values are dropped | ",
-            "3:8 the time field `at` is dropped | take its `personal` away, or name another field",
+            "3:8 the time field `at` is dropped | remove its `personal`, or name another field",
         ],
     );
 }
@@ -354,13 +363,13 @@ fn personal_data_is_hashed_where_it_is_text_and_never_a_dropped_key() {
 fn broken_toml_is_located() {
     let found = parse("x", "x.toml", "title = \n").unwrap_err();
     assert_eq!(
-        found[0].line_column("title = \n").map(|place| place.0),
+        found[0].line_column("title = \n").map(|(line, _)| line),
         Some(1)
     );
 }
 
 #[test]
-fn times_have_limits_too() {
+fn times_have_plausible_or_declared_limits() {
     let contract = |lines: &str| {
         format!("title = \"T\"\ntime = \"at\"\n[field.at]\ntype = \"timestamp\"\n{lines}")
     };
@@ -400,24 +409,24 @@ fn times_have_limits_too() {
 }
 
 #[test]
-fn a_key_that_is_there_twice_is_one_error() {
+fn a_duplicate_key_is_one_error() {
     let check_once = |text: &str, expected: &str| check(text, &[expected]);
     check_once(
         "title = \"T\"\ntitle = \"U\"\n[field.id]\ntype = \"string\"\n",
-        "2:1 `title` is there twice | remove one of the two",
+        "2:1 `title` is defined twice | remove one of the two",
     );
     check_once(
         "title = \"T\"\n[field.id]\ntype = \"string\"\n[field.id]\ntype = \"integer\"\nmin = 1\n",
-        "4:8 `id` is there twice | remove one of the two",
+        "4:8 `id` is defined twice | remove one of the two",
     );
     check_once(
         "title = \"T\"\n[field.id]\ntype = \"string\"\ntype = \"strng\"\n",
-        "4:1 `type` is there twice | remove one of the two",
+        "4:1 `type` is defined twice | remove one of the two",
     );
 }
 
 #[test]
-fn an_empty_contract_is_no_contract() {
+fn an_empty_contract_is_invalid() {
     let expected = [
         "1:1 the contract has no `title` | add `title = \"…\"`",
         "1:1 the contract has no fields | add `[field.NAME]`",
@@ -431,7 +440,7 @@ fn an_empty_contract_is_no_contract() {
 }
 
 #[test]
-fn how_values_are_written_is_declared_for_all_fields_and_for_each() {
+fn notation_is_declared_for_the_contract_and_for_fields() {
     let text = "title = \"T\"\nnull_words = [\"NULL\"]\ndecimal = \",\"\nthousands = \".\"\n\
                 zone = \"Europe/Berlin\"\n[field.n]\ntype = \"number\"\n[field.point]\n\
                 type = \"number\"\ndecimal = \".\"\n[field.at]\ntype = \"list<timestamp>\"\n\
@@ -468,9 +477,10 @@ fn how_values_are_written_is_declared_for_all_fields_and_for_each() {
 }
 
 #[test]
-fn what_is_declared_of_writing_is_checked() {
-    let field =
-        |kind: &str, lines: &str| with("", &format!("[field.x]\ntype = \"{kind}\"\n{lines}\n"));
+fn notation_is_checked() {
+    let field = |kind: &str, lines: &str| {
+        contract_text("", &format!("[field.x]\ntype = \"{kind}\"\n{lines}\n"))
+    };
     let wrong = |kind: &str, lines: &str, expected: &str| check(&field(kind, lines), &[expected]);
     wrong(
         "number",
@@ -492,7 +502,7 @@ fn what_is_declared_of_writing_is_checked() {
     wrong(
         "string",
         "decimal = \",\"",
-        "4:11 `decimal` does not fit field `x` | `decimal` is for numbers and integers",
+        "4:11 `decimal` does not apply to field `x` | `decimal` is for numbers and integers",
     );
     wrong(
         "timestamp",
@@ -523,12 +533,12 @@ fn what_is_declared_of_writing_is_checked() {
     wrong(
         "number",
         "format = \"%Y\"",
-        "4:10 `format` does not fit field `x` | `format` is for timestamps and dates",
+        "4:10 `format` does not apply to field `x` | `format` is for timestamps and dates",
     );
     wrong(
         "boolean",
         "true_words = [\"f\"]",
-        "4:14 \"f\" means both true and false | the usual words hold for what is not declared: \
+        "4:14 \"f\" means both true and false | words that are not declared keep their defaults: \
          declare both `true_words` and `false_words`",
     );
     wrong(
@@ -539,14 +549,14 @@ fn what_is_declared_of_writing_is_checked() {
     wrong(
         "json",
         "null_words = [\"NULL\"]",
-        "4:14 `null_words` does not fit field `x` | `null_words` is for all types but json and struct",
+        "4:14 `null_words` does not apply to field `x` | `null_words` is for all types but json and struct",
     );
     wrong(
         "string",
         "from = \"\"",
-        "4:8 \"\" cannot name what records have | ",
+        "4:8 \"\" is not a valid name of a field in records | ",
     );
-    let place = |lines: &str| {
+    let located = |lines: &str| {
         let text = field("timestamp", lines);
         let found = parse("x", "x.toml", &text).unwrap_err();
         assert_eq!(found.len(), 1, "{found:#?}");
@@ -560,23 +570,23 @@ fn what_is_declared_of_writing_is_checked() {
         format!("{line}:{column} {}", found[0].message)
     };
     assert_eq!(
-        place("format = \"%d/%i/%Y\""),
-        "4:14 `%i` is not a directive that can be read"
+        located("format = \"%d/%i/%Y\""),
+        "4:14 `%i` is not a supported directive"
     );
     assert_eq!(
-        place("format = [\"%d/%m/%Y\", \"%d %Z\"]"),
-        "4:27 `%Z` is not a directive that can be read"
+        located("format = [\"%d/%m/%Y\", \"%d %Z\"]"),
+        "4:27 `%Z` is not a supported directive"
     );
     assert_eq!(
-        place("format = \"%d %\""),
+        located("format = \"%d %\""),
         "4:14 `format` ends in the middle of a directive"
     );
     assert_eq!(
-        place("format = \"%d/%m\""),
+        located("format = \"%d/%m\""),
         "4:10 `format` \"%d/%m\" does not give the day"
     );
     assert_eq!(
-        place("format = \"%d/%m/%Y %I:%M\""),
+        located("format = \"%d/%m/%Y %I:%M\""),
         "4:10 `format` \"%d/%m/%Y %I:%M\" has hours of 12 without AM or PM"
     );
     check(
@@ -588,14 +598,12 @@ fn what_is_declared_of_writing_is_checked() {
     );
     check(
         "title = \"T\"\n[field.a]\ntype = \"string\"\n[field.b]\ntype = \"string\"\nfrom = \"a\"\n",
-        &[
-            "4:8 the fields `a` and `b` are both called \"a\" by records | give one of them another `from`",
-        ],
+        &["4:8 the fields `a` and `b` both read \"a\" | give one of them another `from`"],
     );
 }
 
 #[test]
-fn limits_of_times_are_those_of_the_zone() {
+fn limits_of_times_are_in_the_zone() {
     let text = "title = \"T\"\nzone = \"Europe/Berlin\"\n[field.at]\ntype = \"timestamp\"\n\
                 min = 1970-01-02\nmax = 1970-01-02\n[field.day]\ntype = \"date\"\nmin = 1970-01-02\n";
     let contract = parse("x", "x.toml", text).unwrap();
@@ -606,12 +614,12 @@ fn limits_of_times_are_those_of_the_zone() {
 }
 
 #[test]
-fn the_meaning_changes_with_how_values_are_written_and_only_then() {
+fn the_hash_depends_on_the_notation() {
     let meaning = |lines: &str| {
-        let text = with("", &format!("[field.x]\ntype = \"number\"\n{lines}"));
+        let text = contract_text("", &format!("[field.x]\ntype = \"number\"\n{lines}"));
         parse("x", "x.toml", &text).unwrap().meaning()
     };
-    // As before contracts could declare any of this.
+    // The text that was hashed before contracts could declare a notation.
     let before =
         r#"{"description":"","expect":EXPECT,"fields":[{"allowed":[],"allowed_integers":[],"#;
     let before = before.to_string()

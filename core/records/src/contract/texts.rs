@@ -43,28 +43,26 @@ impl Reader<'_> {
         let (span, text) = self.text(table, "pattern")?;
         match Pattern::new(&text) {
             Ok(pattern) => Some(pattern),
-            Err(unusable) => {
-                let place = unusable
-                    .at
-                    .and_then(|at| self.within_text(&span, &text, at));
-                let message = format!("`pattern` cannot be used: {}", unusable.message);
+            Err(error) => {
+                let location = error.at.and_then(|at| self.locate(&span, &text, at));
+                let message = format!("`pattern` cannot be used: {}", error.message);
                 let help = "it is a regular expression that the whole text must match; \
                             a backslash needs 'single quotes' around it";
-                self.error(place.unwrap_or(span), message, Some(help.into()));
+                self.error(location.unwrap_or(span), message, Some(help.into()));
                 None
             }
         }
     }
 
     /// Locates a byte of a text in the file, if the file contains the text unchanged.
-    pub(super) fn within_text(
+    pub(super) fn locate(
         &self,
         span: &Range<usize>,
         text: &str,
         at: usize,
     ) -> Option<Range<usize>> {
-        let written = self.text.get(span.clone())?;
-        let inside = written.get(1..written.len().checked_sub(1)?)?;
+        let quoted = self.text.get(span.clone())?;
+        let inside = quoted.get(1..quoted.len().checked_sub(1)?)?;
         let start = span.start + 1 + at.min(text.len());
         let width = text.get(at..).and_then(|rest| rest.chars().next());
         (inside == text).then(|| start..start + width.map_or(1, char::len_utf8))
@@ -79,14 +77,14 @@ impl Reader<'_> {
         self.choice(table, "personal", &CHOICES).unwrap_or_default()
     }
 
-    /// Parses and checks the default against the field's limits, which are parsed before.
+    /// Parses the default and checks it against the field's limits, which must have been parsed.
     pub(super) fn default(&mut self, field: &mut Field, table: &DeTable) {
         let Some(value) = table.get("default") else {
             return;
         };
         if field.personal == Personal::Drop {
             let message = format!("field `{}` has a `default` but is dropped", field.name);
-            let help = "take away `default`, or `personal = \"drop\"`";
+            let help = "remove `default`, or `personal = \"drop\"`";
             self.error(value.span(), message, Some(help.into()));
             return;
         }
@@ -112,25 +110,25 @@ impl Reader<'_> {
     }
 
     /// Reports text limits on fields without texts.
-    pub(super) fn fitting_texts(&mut self, field: &Field, table: &DeTable) {
+    pub(super) fn check_text_limits(&mut self, field: &Field, table: &DeTable) {
         let kind = innermost(&field.kind);
         let textual = matches!(kind, FieldKind::String | FieldKind::Json);
-        let mut wrong = |key: &str, what: &str, help: &str| {
+        let mut report = |key: &str, what: &str, help: &str| {
             if let Some(value) = table.get(key) {
-                let message = format!("`{what}` does not fit field `{}`", field.name);
+                let message = format!("`{what}` does not apply to field `{}`", field.name);
                 self.error(value.span(), message, Some(help.to_string()));
             }
         };
         if !textual {
-            wrong("max_length", "max_length", "`max_length` is for strings");
-            wrong("min_length", "min_length", "`min_length` is for strings");
+            report("max_length", "max_length", "`max_length` is for strings");
+            report("min_length", "min_length", "`min_length` is for strings");
         }
         if !matches!(kind, FieldKind::String) {
-            wrong("pattern", "pattern", "`pattern` is for strings");
+            report("pattern", "pattern", "`pattern` is for strings");
         }
         if field.personal == Personal::Hash && !textual {
             let help = "a hash is a text, so only strings and json can be hashed: use \"drop\"";
-            wrong("personal", "personal = \"hash\"", help);
+            report("personal", "personal = \"hash\"", help);
         }
     }
 }

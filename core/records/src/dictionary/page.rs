@@ -25,15 +25,15 @@ pub fn html(contracts: &[Contract], results: &[ResultTable]) -> String {
     contents(&mut out, contracts, results);
     out.push_str("<main id=\"content\">\n");
     if !contracts.is_empty() {
-        out.push_str("<h2>Records</h2>\n<p class=\"intro\">What comes in. A record that does not fit is set \
-                      aside with the reason; the others are kept. Of several records with the same key \
-                      the last counts.</p>\n");
+        out.push_str("<h2>Records</h2>\n<p class=\"intro\">The input. A record that violates its contract is \
+                      quarantined with the reason; the others are kept. Of several records with the same \
+                      key, the last one counts.</p>\n");
     }
     for contract in contracts {
         record(&mut out, contract);
     }
     if !results.is_empty() {
-        out.push_str("<h2>Results</h2>\n<p class=\"intro\">What a run leaves behind.</p>\n");
+        out.push_str("<h2>Results</h2>\n<p class=\"intro\">The output of a run.</p>\n");
     }
     for table in results {
         result(&mut out, table);
@@ -53,8 +53,8 @@ fn contents(out: &mut String, contracts: &[Contract], results: &[ResultTable]) {
             let _ = writeln!(
                 out,
                 "<li><a href=\"#{}\">{}</a></li>",
-                safe(&anchor),
-                safe(title)
+                escape(&anchor),
+                escape(title)
             );
         }
         out.push_str("</ul>\n");
@@ -78,7 +78,7 @@ fn anchor(group: &str, name: &str) -> String {
 }
 
 fn record(out: &mut String, contract: &Contract) {
-    head(
+    section_head(
         out,
         &anchor("record", &contract.name),
         (&contract.title, &contract.name),
@@ -87,29 +87,33 @@ fn record(out: &mut String, contract: &Contract) {
     let rules = rules(contract);
     if !rules.is_empty() {
         out.push_str("<dl>\n");
-        for (what, fields) in rules {
+        for (label, fields) in rules {
             let fields: Vec<String> = fields.iter().map(|field| code(field)).collect();
-            let _ = writeln!(out, "<dt>{what}</dt><dd>{}</dd>", fields.join(", "));
+            let _ = writeln!(out, "<dt>{label}</dt><dd>{}</dd>", fields.join(", "));
         }
         out.push_str("</dl>\n");
     }
     let expected = expectations(contract);
     if !expected.is_empty() {
-        let _ = writeln!(out, "<p class=\"values\">{}</p>", safe(&expected.join(" ")));
+        let _ = writeln!(
+            out,
+            "<p class=\"values\">{}</p>",
+            escape(&expected.join(" "))
+        );
     }
     open_table(out, &contract.title, "Field");
     for entry in entries(contract) {
-        line(out, &entry);
+        table_row(out, &entry);
     }
     out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
 }
 
 fn result(out: &mut String, table: &ResultTable) {
     let anchor = anchor("result", table.name);
-    head(out, &anchor, (table.title, table.name), table.description);
+    section_head(out, &anchor, (table.title, table.name), table.description);
     open_table(out, table.title, "Column");
     for column in table.columns {
-        line(
+        table_row(
             out,
             &Entry {
                 name: column.name.to_string(),
@@ -128,14 +132,14 @@ fn result(out: &mut String, table: &ResultTable) {
     out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
 }
 
-fn head(out: &mut String, anchor: &str, (title, name): (&str, &str), description: &str) {
+fn section_head(out: &mut String, anchor: &str, (title, name): (&str, &str), description: &str) {
     let _ = writeln!(
         out,
         "<section id=\"{}\">\n<h3>{} {}</h3>\n<p class=\"about\">{}</p>",
-        safe(anchor),
-        safe(title),
+        escape(anchor),
+        escape(title),
         code(name),
-        safe(description)
+        escape(description)
     );
 }
 
@@ -145,11 +149,11 @@ fn open_table(out: &mut String, title: &str, first: &str) {
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">\n<table>\n<thead><tr>\
          <th scope=\"col\">{first}</th><th scope=\"col\">Type</th>\
          <th scope=\"col\">Meaning</th></tr></thead>\n<tbody>",
-        safe(title)
+        escape(title)
     );
 }
 
-fn line(out: &mut String, entry: &Entry) {
+fn table_row(out: &mut String, entry: &Entry) {
     let indent = entry.depth.min(4);
     let _ = write!(
         out,
@@ -167,28 +171,28 @@ fn line(out: &mut String, entry: &Entry) {
     {
         let _ = write!(out, " <span class=\"mark\">{mark}</span>");
     }
-    let _ = write!(out, "</th><td class=\"type\">{}", safe(&entry.kind));
+    let _ = write!(out, "</th><td class=\"type\">{}", escape(&entry.kind));
     if !entry.unit.is_empty() {
-        let _ = write!(out, ", <span class=\"unit\">{}</span>", safe(&entry.unit));
+        let _ = write!(out, ", <span class=\"unit\">{}</span>", escape(&entry.unit));
     }
-    let _ = write!(out, "</td><td>{}", safe(&entry.meaning));
+    let _ = write!(out, "</td><td>{}", escape(&entry.meaning));
     if !entry.limits.is_empty() {
         let _ = write!(
             out,
             "<span class=\"values\">{}</span>",
-            safe(&capital(&entry.limits))
+            escape(&capitalize(&entry.limits))
         );
     }
-    for (what, texts) in &entry.rules {
+    for (label, texts) in &entry.rules {
         let texts: Vec<String> = texts.iter().map(|text| code(text)).collect();
-        let what = capital(what);
+        let label = capitalize(label);
         let texts = texts.join(", ");
-        let _ = write!(out, "<span class=\"values\">{what} {texts}</span>");
+        let _ = write!(out, "<span class=\"values\">{label} {texts}</span>");
     }
     out.push_str("</td></tr>\n");
 }
 
-fn capital(text: &str) -> String {
+fn capitalize(text: &str) -> String {
     let mut rest = text.chars();
     rest.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(rest).collect()
@@ -196,11 +200,11 @@ fn capital(text: &str) -> String {
 }
 
 fn code(text: &str) -> String {
-    format!("<code>{}</code>", safe(text))
+    format!("<code>{}</code>", escape(text))
 }
 
 /// Escapes a text for HTML.
-fn safe(text: &str) -> String {
+fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in plain(text).chars() {
         match c {

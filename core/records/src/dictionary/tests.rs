@@ -54,7 +54,7 @@ fn contract() -> Contract {
 }
 
 #[test]
-fn every_field_stands_with_its_limits() {
+fn every_field_is_listed_with_its_limits() {
     let contract = contract();
     let shown: Vec<String> = entries(&contract)
         .iter()
@@ -62,7 +62,7 @@ fn every_field_stands_with_its_limits() {
             let rules: Vec<String> = e
                 .rules
                 .iter()
-                .map(|(what, texts)| format!("{what} {}", texts.join("/")))
+                .map(|(label, texts)| format!("{label} {}", texts.join("/")))
                 .collect();
             let (kind, limits, rules) = (&e.kind, &e.limits, rules.join("; "));
             format!(
@@ -89,7 +89,7 @@ fn every_field_stands_with_its_limits() {
 }
 
 #[test]
-fn texts_of_contracts_are_never_markup() {
+fn texts_of_contracts_are_escaped() {
     let page = html(&[contract()], &results());
     assert!(
         page.contains("Parcel &lt;b&gt;&quot;fast&quot;&lt;/b&gt;"),
@@ -107,12 +107,12 @@ fn texts_of_contracts_are_never_markup() {
         "{page}"
     );
     assert!(!page.contains("<b>") && !page.contains("<i>") && !page.contains('\u{202e}'));
-    for mark in ["<section", "<table", "<tr", "<code", "<span"] {
-        let end = mark.replace('<', "</");
+    for tag in ["<section", "<table", "<tr", "<code", "<span"] {
+        let end = tag.replace('<', "</");
         assert_eq!(
-            page.matches(mark).count(),
+            page.matches(tag).count(),
             page.matches(&end).count(),
-            "{mark}"
+            "{tag}"
         );
     }
     let text = markdown(&[contract()], &[]);
@@ -127,9 +127,8 @@ fn texts_of_contracts_are_never_markup() {
     assert!(text.contains("- Key: `id`\n- Time: `at`\n- Latest by: `seen`\n"));
 }
 
-/// Every row of a Markdown table has as many cells as its header.
 #[test]
-fn tables_of_markdown_are_whole() {
+fn rows_of_markdown_tables_have_equal_width() {
     let text = markdown(&[contract()], &results());
     let mut width = 0;
     for line in text.lines() {

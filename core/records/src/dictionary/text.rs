@@ -14,21 +14,21 @@ pub fn markdown(contracts: &[Contract], results: &[ResultTable]) -> String {
         let _ = write!(
             out,
             "\n### {} ({})\n\n{}\n\n",
-            words(&contract.title),
+            escape(&contract.title),
             code(&contract.name),
-            words(&contract.description)
+            escape(&contract.description)
         );
-        for (what, fields) in rules(contract) {
+        for (label, fields) in rules(contract) {
             let fields: Vec<String> = fields.iter().map(|field| code(field)).collect();
-            let _ = writeln!(out, "- {what}: {}", fields.join(", "));
+            let _ = writeln!(out, "- {label}: {}", fields.join(", "));
         }
         for sentence in expectations(contract) {
-            let _ = writeln!(out, "- {}", words(&sentence));
+            let _ = writeln!(out, "- {}", escape(&sentence));
         }
         out.push_str("\n| field | type | required | unit | values | meaning |\n");
         out.push_str("|---|---|---|---|---|---|\n");
         for entry in entries(contract) {
-            line(&mut out, &entry);
+            table_row(&mut out, &entry);
         }
     }
     if !results.is_empty() {
@@ -38,9 +38,9 @@ pub fn markdown(contracts: &[Contract], results: &[ResultTable]) -> String {
         let _ = write!(
             out,
             "\n### {} ({})\n\n{}\n\n| column | type | unit | meaning |\n|---|---|---|---|\n",
-            words(table.title),
+            escape(table.title),
             code(table.name),
-            words(table.description)
+            escape(table.description)
         );
         for column in table.columns {
             let _ = writeln!(
@@ -48,19 +48,19 @@ pub fn markdown(contracts: &[Contract], results: &[ResultTable]) -> String {
                 "| {} | {} | {} | {} |",
                 code(column.name),
                 column.kind,
-                words(column.unit),
-                words(column.description)
+                escape(column.unit),
+                escape(column.description)
             );
         }
     }
     out
 }
 
-fn line(out: &mut String, entry: &Entry) {
+fn table_row(out: &mut String, entry: &Entry) {
     let mut values = vec![entry.limits.clone()];
-    values.extend(entry.rules.iter().map(|(what, texts)| {
+    values.extend(entry.rules.iter().map(|(label, texts)| {
         let texts: Vec<String> = texts.iter().map(|text| code(text)).collect();
-        format!("{what} {}", texts.join(", "))
+        format!("{label} {}", texts.join(", "))
     }));
     values.extend((!entry.personal.is_empty()).then(|| format!("personal: {}", entry.personal)));
     values.retain(|value| !value.is_empty());
@@ -71,13 +71,13 @@ fn line(out: &mut String, entry: &Entry) {
         code(&entry.name),
         entry.kind,
         if entry.required { "yes" } else { "" },
-        words(&entry.unit),
-        words(&entry.meaning)
+        escape(&entry.unit),
+        escape(&entry.meaning)
     );
 }
 
 /// Escapes a text for Markdown, in one line.
-fn words(text: &str) -> String {
+fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in plain(text).chars() {
         match c {

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 const FEW: u64 = 20;
 /// Minimum number of records for fields that are named like parts of a key.
 const FEW_NAMED: u64 = 4;
-/// Maximum length of a text that can be an identity.
-const NAME: usize = 128;
+/// Maximum length of a text that can be an identifier, in characters.
+const IDENTIFIER_LENGTH: usize = 128;
 /// Maximum number of fields that are tried in pairs.
 const PAIRS: usize = 20;
 /// Maximum number of fields that are tried in triples.
@@ -20,10 +20,10 @@ const TRIPLES: usize = 10;
 /// Plausible times of records, in microseconds since 1970 UTC.
 const PLAUSIBLE: std::ops::Range<i64> = 0..4_102_444_800_000_000;
 
-/// A chosen key or time, with comments on the choice.
+/// A chosen key or time, with a comment on the choice.
 pub(super) struct Choice {
     pub fields: Vec<String>,
-    pub why: String,
+    pub reason: String,
 }
 
 /// The candidate fields, with their statistics and notation.
@@ -37,9 +37,9 @@ impl Fields<'_> {
     pub fn key(&self) -> Choice {
         let sample = self.sample;
         let seen = super::records(sample.records);
-        let chosen = |fields: &[&str], why: String| Choice {
+        let choice = |fields: &[&str], reason: String| Choice {
             fields: fields.iter().map(ToString::to_string).collect(),
-            why,
+            reason,
         };
         let names: Vec<&str> = sample.names.iter().map(String::as_str).collect();
         let names: Vec<&str> = names
@@ -48,37 +48,38 @@ impl Fields<'_> {
             .collect();
         // The first field with the best name.
         let mut named: Vec<&str> = names.clone();
-        named.retain(|name| hints::key_rank(name).is_some() && self.is_name(name));
+        named.retain(|name| hints::key_rank(name).is_some() && self.can_be_identifier(name));
         named.sort_by_key(|name| hints::key_rank(name));
         if sample.records > 1
-            && let Some(name) = named.iter().find(|name| sample.unique(&[name]))
+            && let Some(name) = named.iter().find(|name| sample.is_unique(&[name]))
         {
-            return chosen(&[name], format!("unique in {seen}"));
+            return choice(&[name], format!("unique in {seen}"));
         }
         let mut ordinals: Vec<&str> = names.clone();
-        ordinals.retain(|name| self.is(name, &[Kind::Integer]) && hints::ordinal_name(name));
-        let together =
-            |fields: &[&str]| chosen(fields, format!("decide: unique together in {seen}"));
+        ordinals
+            .retain(|name| self.has_kind(name, &[Kind::Integer]) && hints::is_ordinal_name(name));
+        let choose_together =
+            |fields: &[&str]| choice(fields, format!("decide: unique together in {seen}"));
         if sample.records < FEW {
             let parts: Vec<&str> = named.iter().chain(&ordinals).copied().collect();
-            let pair = pairs(&parts).find(|pair| sample.unique(pair));
+            let pair = pairs(&parts).find(|pair| sample.is_unique(pair));
             if let Some(pair) = pair.filter(|_| sample.records >= FEW_NAMED) {
-                return together(&pair);
+                return choose_together(&pair);
             }
             let are = if sample.records == 1 { "is" } else { "are" };
-            let why = format!("no key: {seen} {are} too few to tell one by; decide");
-            return chosen(&[], why);
+            let reason = format!("no key: {seen} {are} too few to choose one; decide");
+            return choice(&[], reason);
         }
         let mut texts: Vec<&str> = names.clone();
-        texts.retain(|name| self.is_name(name) && self.is(name, &[Kind::Text]));
-        if let Some(name) = texts.iter().find(|name| sample.unique(&[name])) {
-            return chosen(&[name], format!("decide: unique in {seen}"));
+        texts.retain(|name| self.can_be_identifier(name) && self.has_kind(name, &[Kind::Text]));
+        if let Some(name) = texts.iter().find(|name| sample.is_unique(&[name])) {
+            return choice(&[name], format!("decide: unique in {seen}"));
         }
         let mut times: Vec<&str> = names.clone();
-        times.retain(|name| self.is(name, &[Kind::Timestamp, Kind::Date]));
+        times.retain(|name| self.has_kind(name, &[Kind::Timestamp, Kind::Date]));
         // Records with distinct times are a series.
-        if let Some(time) = times.iter().find(|time| sample.unique(&[time])) {
-            return chosen(&[time], format!("decide: unique in {seen}"));
+        if let Some(time) = times.iter().find(|time| sample.is_unique(&[time])) {
+            return choice(&[time], format!("decide: unique in {seen}"));
         }
         let mut parts: Vec<&str> = Vec::new();
         for part in named.into_iter().chain(texts).chain(ordinals).take(PAIRS) {
@@ -87,8 +88,8 @@ impl Fields<'_> {
             }
         }
         match self.unique_together(&parts, &times) {
-            Some(fields) => together(&fields),
-            None => chosen(
+            Some(fields) => choose_together(&fields),
+            None => choice(
                 &[],
                 "no key: no field, and no two or three, are unique; decide".to_string(),
             ),
@@ -104,35 +105,35 @@ impl Fields<'_> {
                 .collect()
         };
         let few = &parts[..parts.len().min(TRIPLES)];
-        let of_two = parts.iter().flat_map(|part| with_time(&[*part]));
-        let of_two = of_two.chain(pairs(parts).map(Vec::from));
-        let of_three = pairs(few).flat_map(|pair| with_time(&pair));
-        let of_three = of_three.chain(triples(few).map(Vec::from));
-        of_two
-            .chain(of_three)
-            .find(|fields| self.sample.unique(fields))
+        let with_two = parts.iter().flat_map(|part| with_time(&[*part]));
+        let with_two = with_two.chain(pairs(parts).map(Vec::from));
+        let with_three = pairs(few).flat_map(|pair| with_time(&pair));
+        let with_three = with_three.chain(triples(few).map(Vec::from));
+        with_two
+            .chain(with_three)
+            .find(|fields| self.sample.is_unique(fields))
     }
 
     /// Returns true if a contract can name a field, and every record has a value.
     fn can_identify(&self, name: &str) -> bool {
         let reading = self.readings.get(name);
-        self.sample.hashes.contains_key(name) && reading.is_some_and(|reading| reading.nothing == 0)
+        self.sample.hashes.contains_key(name) && reading.is_some_and(|reading| reading.missing == 0)
     }
 
     /// Returns true if a field has one of these types.
-    fn is(&self, name: &str, wanted: &[Kind]) -> bool {
+    fn has_kind(&self, name: &str, wanted: &[Kind]) -> bool {
         let reading = self.readings.get(name);
         reading.is_some_and(|reading| wanted.contains(&reading.kind))
     }
 
     /// Returns true if a field's values can be identifiers, rather than measures or prose.
-    fn is_name(&self, name: &str) -> bool {
+    fn can_be_identifier(&self, name: &str) -> bool {
         let found = self.sample.profiles.get(name).zip(self.readings.get(name));
         let Some((profile, reading)) = found else {
             return false;
         };
         match reading.kind {
-            Kind::Text => profile.longest <= NAME && profile.spaced == 0,
+            Kind::Text => profile.longest <= IDENTIFIER_LENGTH && profile.spaced == 0,
             Kind::Integer => hints::key_rank(name).is_some(),
             Kind::Json => profile.integers + profile.numbers == profile.seen,
             _ => false,
@@ -150,27 +151,27 @@ impl Fields<'_> {
             let Some((profile, reading)) = found else {
                 return false;
             };
-            let timed = matches!(reading.kind, Kind::Timestamp | Kind::Date);
-            let seen = profile.seen.saturating_sub(reading.nothing);
-            let whole = profile.nulls == 0 && seen == sample.records;
+            let is_time = matches!(reading.kind, Kind::Timestamp | Kind::Date);
+            let seen = profile.seen.saturating_sub(reading.missing);
+            let always_present = profile.nulls == 0 && seen == sample.records;
             let plausible = reading.span.is_some_and(|(first, last)| {
                 PLAUSIBLE.contains(&first) && PLAUSIBLE.contains(&last)
             });
-            timed && whole && plausible
+            is_time && always_present && plausible
         };
         let mut names: Vec<&String> = sample.names.iter().filter(candidate).collect();
         names.sort_by_key(|name| hints::time_rank(name).unwrap_or(usize::MAX));
         let (first, others) = names.split_first()?;
-        let why = if others.is_empty() {
+        let reason = if others.is_empty() {
             "the only time that every record has".to_string()
         } else {
-            let mut others: Vec<String> = others.iter().map(|name| super::shown(name)).collect();
+            let mut others: Vec<String> = others.iter().map(|name| super::excerpt(name)).collect();
             others.truncate(5);
             format!("decide: others are {}", others.join(", "))
         };
         Some(Choice {
             fields: vec![(*first).clone()],
-            why,
+            reason,
         })
     }
 }

@@ -17,7 +17,7 @@ const FORMATS: usize = 12;
 /// Maximum number of distinct words of one kind.
 const WORDS: usize = 32;
 /// Number of digits that a floating-point number keeps.
-pub(super) const SURE_DIGITS: usize = 15;
+pub(super) const EXACT_DIGITS: usize = 15;
 
 /// A notation of numbers that a contract has to declare.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ static NOTATIONS: LazyLock<[Notation; 4]> = LazyLock::new(|| {
         ..Notation::default()
     })
 });
-static USUAL: LazyLock<Notation> = LazyLock::new(Notation::default);
+static DEFAULT: LazyLock<Notation> = LazyLock::new(Notation::default);
 
 /// Order of day, month and year.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub(super) struct Evidence {
     /// Number of occurrences of each default null word.
     pub nulls: BTreeMap<String, u64>,
     /// Number of occurrences of each default word for true or false.
-    pub truths: BTreeMap<String, u64>,
+    pub boolean_words: BTreeMap<String, u64>,
     /// Number of texts that are numbers in digits.
     pub digits: u64,
     /// Smallest and largest of them.
@@ -80,11 +80,11 @@ pub(super) struct Evidence {
     /// Number of texts that are numbers, by each of [`MARKS`].
     numerals: [u64; 4],
     /// True if some value is not a number, by each of [`MARKS`].
-    unlike: [bool; 4],
+    not_numeric: [bool; 4],
     /// First text that is a number only with these marks, by each of [`MARKS`].
-    pub marked: [Option<String>; 4],
+    pub marked_example: [Option<String>; 4],
     /// True if some number has decimals, by each of [`MARKS`].
-    pub broken: [bool; 4],
+    pub has_decimals: [bool; 4],
     /// Number of numbers with a point.
     pub points: u64,
     /// Number of numbers whose point may separate thousands.
@@ -100,38 +100,38 @@ pub(super) struct Evidence {
     /// Number of texts that may have the year first instead, and the formats for that.
     year_first: (u64, BTreeSet<String>),
     /// First text that is valid in one order only, by each of [`ORDERS`].
-    only: [Option<String>; 2],
+    order_proof: [Option<String>; 2],
     /// Earliest and latest time in microseconds since 1970 UTC, by each of [`ORDERS`].
     spans: [Option<(i64, i64)>; 2],
     /// True if some text has no known format.
-    strange: bool,
+    has_unknown_format: bool,
 }
 
 impl Evidence {
     /// Adds a text that is not a plain number; `trimmed` is without surrounding spaces.
-    pub fn text(&mut self, trimmed: &str) {
-        if USUAL.is_null(trimmed) {
+    pub fn add_text(&mut self, trimmed: &str) {
+        if DEFAULT.is_null(trimmed) {
             count(&mut self.nulls, trimmed);
             return;
         }
-        if USUAL.truth(trimmed).is_some() {
-            count(&mut self.truths, trimmed);
+        if DEFAULT.parse_boolean(trimmed).is_some() {
+            count(&mut self.boolean_words, trimmed);
         }
-        if let Some(number) = digits(trimmed) {
+        if let Some(number) = parse_digits(trimmed) {
             self.digits += 1;
             widen(&mut self.digit_range, number);
         }
-        self.numeral(trimmed, true);
-        match time::certain(trimmed) {
+        self.add_numeral(trimmed, true);
+        match time::parse_unambiguous(trimmed) {
             Some(Time::Local(_)) => self.local += 1,
             Some(Time::Instant(_)) => {}
-            None => self.format(trimmed),
+            None => self.add_format(trimmed),
         }
     }
 
     /// Adds a number, as written.
-    pub fn number(&mut self, trimmed: &str) {
-        self.numeral(trimmed, false);
+    pub fn add_number(&mut self, trimmed: &str) {
+        self.add_numeral(trimmed, false);
         if let Some((whole, decimals)) = trimmed.split_once('.') {
             self.points += 1;
             let whole = whole.trim_start_matches('-');
@@ -140,42 +140,45 @@ impl Evidence {
         }
     }
 
-    fn numeral(&mut self, trimmed: &str, is_text: bool) {
+    fn add_numeral(&mut self, trimmed: &str, is_text: bool) {
         let plain = trimmed.strip_prefix('-').unwrap_or(trimmed);
         if !plain.is_empty() && plain.bytes().all(|byte| byte.is_ascii_digit()) {
-            // Long digits and digits with leading zeros are names; others mean the same with all
-            // marks.
-            let is_name = plain.len() > SURE_DIGITS || (plain.len() > 1 && plain.starts_with('0'));
-            self.unlike = self.unlike.map(|unlike| unlike || is_name);
+            // Long digits and digits with leading zeros are identifiers; others mean the same with
+            // all marks.
+            let is_identifier =
+                plain.len() > EXACT_DIGITS || (plain.len() > 1 && plain.starts_with('0'));
+            self.not_numeric = self
+                .not_numeric
+                .map(|not_numeric| not_numeric || is_identifier);
             self.numerals = self.numerals.map(|numerals| numerals + u64::from(is_text));
             return;
         }
         for (index, notation) in NOTATIONS.iter().enumerate() {
-            if self.unlike[index] {
+            if self.not_numeric[index] {
                 continue;
             }
             let number = numeral(trimmed, notation).and_then(|text| text.parse::<f64>().ok());
             let Some(number) = number.filter(|number| number.is_finite()) else {
-                self.unlike[index] = true;
+                self.not_numeric[index] = true;
                 continue;
             };
             self.numerals[index] += u64::from(is_text);
-            self.broken[index] |= number.fract() != 0.0;
+            self.has_decimals[index] |= number.fract() != 0.0;
             let needs_marks = is_text && trimmed.parse::<f64>().ok() != Some(number);
-            if needs_marks && self.marked[index].is_none() {
-                self.marked[index] = Some(trimmed.to_string());
+            if needs_marks && self.marked_example[index].is_none() {
+                self.marked_example[index] = Some(trimmed.to_string());
             }
         }
     }
 
-    fn format(&mut self, trimmed: &str) {
-        if self.strange {
+    fn add_format(&mut self, trimmed: &str) {
+        if self.has_unknown_format {
             return;
         }
         let formats = time::formats_of(trimmed);
         let mut in_order = [false; 2];
         for format in &formats {
-            let Some(at) = moment(trimmed, format) else {
+            let Some(at) = parse_time(trimmed, format) else {
                 continue;
             };
             let own = order_of(format);
@@ -188,68 +191,70 @@ impl Evidence {
             self.formats.insert(format.clone());
         }
         let year_first = formats.first().and_then(|format| year_first(format));
-        if let Some(format) = year_first.filter(|format| moment(trimmed, format).is_some()) {
+        if let Some(format) = year_first.filter(|format| parse_time(trimmed, format).is_some()) {
             self.year_first.0 += 1;
             self.year_first.1.insert(format);
         }
         if in_order[0] != in_order[1] {
-            let only = usize::from(in_order[1]);
-            self.only[only].get_or_insert_with(|| trimmed.to_string());
+            let index = usize::from(in_order[1]);
+            self.order_proof[index].get_or_insert_with(|| trimmed.to_string());
         }
         self.example.get_or_insert_with(|| trimmed.to_string());
-        self.strange = formats.is_empty() || self.formats.len() > FORMATS;
+        self.has_unknown_format = formats.is_empty() || self.formats.len() > FORMATS;
         self.formatted += u64::from(!formats.is_empty());
     }
 
     /// Counts the null words.
-    pub fn nothing(&self) -> u64 {
+    pub fn null_count(&self) -> u64 {
         self.nulls.values().sum()
     }
 
     /// Counts the words for true and false.
-    pub fn truth(&self) -> u64 {
-        self.truths.values().sum()
+    pub fn boolean_count(&self) -> u64 {
+        self.boolean_words.values().sum()
     }
 
     /// Returns true if a word for true, or for false, occurs.
-    pub fn has_truth(&self, truth: bool) -> bool {
-        self.truths
+    pub fn has_boolean(&self, value: bool) -> bool {
+        self.boolean_words
             .keys()
-            .any(|word| USUAL.truth(word) == Some(truth))
+            .any(|word| DEFAULT.parse_boolean(word) == Some(value))
     }
 
-    /// Indices of the notations in which all `texts`, and all numbers, are numbers.
-    pub fn ways(&self, texts: u64) -> Vec<usize> {
-        let is_way = |index: &usize| {
-            self.numerals[*index] == texts && !self.unlike[*index] && self.marked[*index].is_some()
+    /// Indices of the [`MARKS`] with which all `texts`, and all numbers, are numbers.
+    pub fn possible_marks(&self, texts: u64) -> Vec<usize> {
+        let is_possible = |index: &usize| {
+            self.numerals[*index] == texts
+                && !self.not_numeric[*index]
+                && self.marked_example[*index].is_some()
         };
-        (0..MARKS.len()).filter(is_way).collect()
+        (0..MARKS.len()).filter(is_possible).collect()
     }
 
     /// The formats in which all texts are times.
     pub fn formats(&self) -> Formats {
-        if self.strange || self.formatted == 0 {
+        if self.has_unknown_format || self.formatted == 0 {
             return Formats::None;
         }
-        let of = |order: Order| {
-            let fits = |format: &&String| order_of(format).is_none_or(|own| own == order);
-            let formats = self.formats.iter().filter(fits).cloned();
+        let in_order = |order: Order| {
+            let is_possible = |format: &&String| order_of(format).is_none_or(|own| own == order);
+            let formats = self.formats.iter().filter(is_possible).cloned();
             formats.collect::<Vec<_>>()
         };
         let ordered = self.formats.iter().any(|format| order_of(format).is_some());
-        let chosen = |order: Order, seen: Option<&String>| Formats::Certain {
-            formats: of(order),
-            seen: seen.map(|seen| (order, seen.clone())),
+        let certain = |order: Order, proof: Option<&String>| Formats::Certain {
+            formats: in_order(order),
+            proof: proof.map(|proof| (order, proof.clone())),
             span: self.spans[usize::from(order == Order::MonthFirst)],
         };
-        let found = match &self.only {
+        let found = match &self.order_proof {
             [Some(_), Some(_)] => Formats::None,
-            [seen @ Some(_), None] => chosen(Order::DayFirst, seen.as_ref()),
-            [None, seen @ Some(_)] => chosen(Order::MonthFirst, seen.as_ref()),
+            [proof @ Some(_), None] => certain(Order::DayFirst, proof.as_ref()),
+            [None, proof @ Some(_)] => certain(Order::MonthFirst, proof.as_ref()),
             [None, None] if ordered => {
-                Formats::Open(vec![of(Order::DayFirst), of(Order::MonthFirst)])
+                Formats::Open(vec![in_order(Order::DayFirst), in_order(Order::MonthFirst)])
             }
-            [None, None] => chosen(Order::DayFirst, None),
+            [None, None] => certain(Order::DayFirst, None),
         };
         if self.year_first.0 < self.formatted {
             return found;
@@ -276,7 +281,7 @@ pub(super) enum Formats {
     /// One order, with the text that proves it, and the earliest and latest time.
     Certain {
         formats: Vec<String>,
-        seen: Option<(Order, String)>,
+        proof: Option<(Order, String)>,
         span: Option<(i64, i64)>,
     },
 }
@@ -314,7 +319,7 @@ pub(super) fn has_offset(format: &str) -> bool {
 }
 
 /// Parses a time with a format, in microseconds since 1970 UTC.
-fn moment(text: &str, format: &str) -> Option<i64> {
+fn parse_time(text: &str, format: &str) -> Option<i64> {
     let notation = Notation {
         format: vec![TimeFormat::Text(format.to_string())],
         ..Notation::default()
@@ -326,17 +331,17 @@ fn moment(text: &str, format: &str) -> Option<i64> {
 }
 
 /// Returns true for a default null word.
-pub(super) fn is_nothing(text: &str) -> bool {
-    USUAL.is_null(text)
+pub(super) fn is_default_null(text: &str) -> bool {
+    DEFAULT.is_null(text)
 }
 
 /// Parses a number of digits with optional decimals.
-fn digits(text: &str) -> Option<f64> {
+fn parse_digits(text: &str) -> Option<f64> {
     let whole = text.split('.').next().unwrap_or_default();
-    let only = text
+    let is_numeric = text
         .bytes()
         .all(|byte| byte.is_ascii_digit() || byte == b'.');
-    if !only || whole.is_empty() {
+    if !is_numeric || whole.is_empty() {
         return None;
     }
     text.parse().ok().filter(|number: &f64| number.is_finite())
@@ -360,24 +365,24 @@ fn count(words: &mut BTreeMap<String, u64>, word: &str) {
 mod tests {
     use super::*;
 
-    fn of(texts: &[&str]) -> Evidence {
+    fn evidence_of(texts: &[&str]) -> Evidence {
         let mut evidence = Evidence::default();
-        texts.iter().for_each(|text| evidence.text(text));
+        texts.iter().for_each(|text| evidence.add_text(text));
         evidence
     }
 
     #[test]
     fn the_order_of_day_and_month_follows_from_texts() {
         let check = |texts: &[&str], expected: &str| {
-            let found = match of(texts).formats() {
+            let found = match evidence_of(texts).formats() {
                 Formats::None => "none".to_string(),
                 Formats::Open(orders) => {
                     let orders = orders.iter().map(|formats| formats.join(","));
                     orders.collect::<Vec<_>>().join(" or ")
                 }
-                Formats::Certain { formats, seen, .. } => {
-                    let seen = seen.map_or(String::new(), |(_, text)| format!(" by {text}"));
-                    formats.join(",") + &seen
+                Formats::Certain { formats, proof, .. } => {
+                    let proof = proof.map_or(String::new(), |(_, text)| format!(" by {text}"));
+                    formats.join(",") + &proof
                 }
             };
             assert_eq!(found, expected, "{texts:?}");
@@ -400,10 +405,10 @@ mod tests {
     #[test]
     fn marks_of_numbers_follow_from_texts() {
         let check = |texts: &[&str], numbers: &[&str], expected: &[usize]| {
-            let mut evidence = of(texts);
-            numbers.iter().for_each(|text| evidence.number(text));
+            let mut evidence = evidence_of(texts);
+            numbers.iter().for_each(|text| evidence.add_number(text));
             assert_eq!(
-                evidence.ways(texts.len() as u64),
+                evidence.possible_marks(texts.len() as u64),
                 expected,
                 "{texts:?} {numbers:?}"
             );

@@ -75,7 +75,7 @@ pub(super) fn words(name: &str) -> Vec<String> {
 
 /// The unit in a name, such as `ms` of `latency_ms` or `K` of `Air temperature [K]`.
 pub(super) fn unit(name: &str, range: Option<(f64, f64)>) -> Option<String> {
-    let name = as_written(name);
+    let name = without_column_number(name);
     let bracketed = name
         .trim_end()
         .strip_suffix([']', ')'])
@@ -92,12 +92,12 @@ pub(super) fn unit(name: &str, range: Option<(f64, f64)>) -> Option<String> {
     let known = UNITS
         .iter()
         .find(|(names, _)| names.contains(&last.as_str()));
-    let within = range.is_some_and(|(least, greatest)| least >= 0.0 && greatest <= 1.0);
+    let is_share = range.is_some_and(|(least, greatest)| least >= 0.0 && greatest <= 1.0);
     if let Some((_, unit)) = known {
         Some((*unit).to_string())
     } else if CURRENCIES.contains(&last.as_str()) {
         Some(last.to_uppercase())
-    } else if within && SHARES.contains(&last.as_str()) {
+    } else if is_share && SHARES.contains(&last.as_str()) {
         Some("share".to_string())
     } else {
         None
@@ -105,7 +105,7 @@ pub(super) fn unit(name: &str, range: Option<(f64, f64)>) -> Option<String> {
 }
 
 /// Removes the number that the reader appends to the name of an unnamed or repeated column.
-fn as_written(name: &str) -> &str {
+fn without_column_number(name: &str) -> &str {
     let numbered = name
         .strip_suffix(')')
         .and_then(|name| name.rsplit_once("(column "));
@@ -116,7 +116,7 @@ fn as_written(name: &str) -> &str {
 }
 
 /// Returns true if values of a field with this name and unit cannot be negative.
-pub(super) fn from_zero(name: &str, unit: Option<&str>) -> bool {
+pub(super) fn is_non_negative(name: &str, unit: Option<&str>) -> bool {
     let units = UNITS.iter().map(|(_, unit)| *unit).chain(["share"]);
     let by_unit = unit.is_some_and(|unit| units.clone().any(|known| known == unit));
     by_unit
@@ -126,7 +126,7 @@ pub(super) fn from_zero(name: &str, unit: Option<&str>) -> bool {
 }
 
 /// Returns true if a name suggests personal data.
-pub(super) fn personal_name(name: &str) -> bool {
+pub(super) fn is_personal_name(name: &str) -> bool {
     let words = words(name);
     let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
     if has(&IMPERSONAL) {
@@ -137,7 +137,7 @@ pub(super) fn personal_name(name: &str) -> bool {
 }
 
 /// Returns true if a text looks like a mail address, a network address or a telephone number.
-pub(super) fn personal(text: &str) -> bool {
+pub(super) fn looks_personal(text: &str) -> bool {
     let text = text.trim();
     is_mail(text) || is_network(text) || is_phone(text)
 }
@@ -147,9 +147,9 @@ fn is_mail(text: &str) -> bool {
     let parts = text.split_once('@').filter(|_| plain);
     parts.is_some_and(|(person, host)| {
         let ending = host.rsplit_once('.').map(|(_, ending)| ending);
-        let ends = ending
+        let has_ending = ending
             .is_some_and(|ending| ending.len() >= 2 && ending.chars().all(char::is_alphabetic));
-        !person.is_empty() && !host.contains('@') && ends
+        !person.is_empty() && !host.contains('@') && has_ending
     })
 }
 
@@ -161,11 +161,11 @@ fn is_network(text: &str) -> bool {
 /// Returns true for telephone numbers with a country or area code; other digits may be anything.
 fn is_phone(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    let begins = text.starts_with('+') || text.starts_with('(');
-    let only = text
+    let has_prefix = text.starts_with('+') || text.starts_with('(');
+    let is_plain = text
         .bytes()
         .all(|byte| byte.is_ascii_digit() || b"+()-. /".contains(&byte));
-    begins && only && (7..=15).contains(&digits)
+    has_prefix && is_plain && (7..=15).contains(&digits)
 }
 
 /// Ranks names of fields by how certainly they identify a record, the most certain first.
@@ -215,7 +215,7 @@ pub(super) fn time_rank(name: &str) -> Option<usize> {
 }
 
 /// Returns true for names of times, such as `ts`, `created` or `updated_ms`.
-pub(super) fn time_name(name: &str) -> bool {
+pub(super) fn is_time_name(name: &str) -> bool {
     const WORDS: [&str; 32] = [
         "at",
         "closed",
@@ -255,7 +255,7 @@ pub(super) fn time_name(name: &str) -> bool {
 }
 
 /// Returns true for names of booleans, such as `is_open`.
-pub(super) fn flag_name(name: &str) -> bool {
+pub(super) fn is_flag_name(name: &str) -> bool {
     let words = words(name);
     let begins = |first: &String| ["is", "has", "was", "can"].contains(&first.as_str());
     words.len() > 1 && words.first().is_some_and(begins)
@@ -263,7 +263,7 @@ pub(super) fn flag_name(name: &str) -> bool {
 
 /// Returns true for names of ordinals within something, such as the line number of an order; both
 /// together can identify a record.
-pub(super) fn ordinal_name(name: &str) -> bool {
+pub(super) fn is_ordinal_name(name: &str) -> bool {
     const WORDS: [&str; 26] = [
         "attempt",
         "build",
@@ -299,7 +299,7 @@ pub(super) fn ordinal_name(name: &str) -> bool {
 
 /// The name of a repeated column without the number that the reader appends.
 pub(super) fn shared_name(name: &str) -> Option<&str> {
-    let shared = as_written(name);
+    let shared = without_column_number(name);
     (shared.len() < name.len() && !shared.is_empty()).then_some(shared)
 }
 
@@ -308,23 +308,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_times_flags_and_ordinals() {
+    fn names_of_times_flags_and_ordinals_are_recognized() {
         let check = |known: fn(&str) -> bool, names: [&str; 3], others: [&str; 2]| {
             assert!(names.into_iter().all(known), "{names:?}");
             assert!(!others.into_iter().any(known), "{others:?}");
         };
         check(
-            time_name,
+            is_time_name,
             ["ts", "createdMs", "last_seen"],
             ["status", "amount"],
         );
         check(
-            flag_name,
+            is_flag_name,
             ["is_open", "hasError", "was closed"],
             ["issue", "is"],
         );
         check(
-            ordinal_name,
+            is_ordinal_name,
             ["build_number", "line", "Year"],
             ["lines_total", "amount"],
         );
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn names_fall_into_words() {
+    fn names_are_split_into_words() {
         assert_eq!(words("startedAt"), ["started", "at"]);
         assert_eq!(words("Air temperature [K]"), ["air", "temperature", "k"]);
         assert_eq!(words("userID2"), ["user", "id2"]);
@@ -359,12 +359,14 @@ mod tests {
         check("latency_ms (column 3)", None, Some("ms"));
         check("s", None, None);
         check("items", None, None);
-        assert!(from_zero("latency_ms", Some("ms")) && from_zero("retries", None));
-        assert!(!from_zero("temperature", None) && !from_zero("balance_usd", Some("USD")));
+        assert!(is_non_negative("latency_ms", Some("ms")) && is_non_negative("retries", None));
+        assert!(
+            !is_non_negative("temperature", None) && !is_non_negative("balance_usd", Some("USD"))
+        );
     }
 
     #[test]
-    fn personal_data_is_suspected_by_name_and_by_look() {
+    fn personal_data_is_detected_by_name_and_form() {
         for name in [
             "email",
             "customer_name",
@@ -374,7 +376,7 @@ mod tests {
             "author",
             "Phone",
         ] {
-            assert!(personal_name(name), "{name}");
+            assert!(is_personal_name(name), "{name}");
         }
         for name in [
             "service_name",
@@ -384,7 +386,7 @@ mod tests {
             "ship",
             "user_count",
         ] {
-            assert!(!personal_name(name), "{name}");
+            assert!(!is_personal_name(name), "{name}");
         }
         for text in [
             "a.b@c.org",
@@ -393,7 +395,7 @@ mod tests {
             "+49 30 123456",
             "(030) 12-34567",
         ] {
-            assert!(personal(text), "{text}");
+            assert!(looks_personal(text), "{text}");
         }
         for text in [
             "12:30:45",
@@ -404,7 +406,7 @@ mod tests {
             "+",
             "123456789",
         ] {
-            assert!(!personal(text), "{text}");
+            assert!(!looks_personal(text), "{text}");
         }
     }
 

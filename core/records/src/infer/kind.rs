@@ -2,16 +2,16 @@
 
 use super::{
     evidence::{Formats, MARKS, Order, has_clock, has_offset},
-    hints,
+    excerpt, hints,
     profile::Profile,
-    quoted, shown,
+    toml_string,
 };
 use crate::contract::EpochUnit;
 use retrocast_domain::number::{list, plural};
 use std::collections::BTreeMap;
 
-/// Range of numbers that are certainly times, in microseconds since 1970 UTC: from 2000 to 2049.
-const SURE_TIMES: std::ops::Range<f64> = 946_684_800e6..2_524_608_000e6;
+/// Range of numbers that are read as times, in microseconds since 1970 UTC: from 2000 to 2049.
+const EPOCH_TIMES: std::ops::Range<f64> = 946_684_800e6..2_524_608_000e6;
 /// Comment on times without an offset; the zone is an example.
 const ZONE: &str = "they are read as UTC; if they are local, add: zone = \"Europe/Berlin\"";
 
@@ -31,7 +31,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// The type as written in a contract.
-    pub fn written(&self) -> String {
+    pub fn contract_type(&self) -> String {
         match self {
             Self::Text => "string".to_string(),
             Self::Integer => "integer".to_string(),
@@ -40,7 +40,7 @@ impl Kind {
             Self::Timestamp => "timestamp".to_string(),
             Self::Date => "date".to_string(),
             Self::Json => "json".to_string(),
-            Self::List(item) => format!("list<{}>", item.written()),
+            Self::List(item) => format!("list<{}>", item.contract_type()),
             Self::Struct => "struct".to_string(),
         }
     }
@@ -60,13 +60,13 @@ pub(super) struct Reading {
     /// The type of all values.
     pub kind: Kind,
     /// Comment on the type.
-    pub why: Option<String>,
+    pub reason: Option<String>,
     /// Lines that declare the notation, each with its evidence.
     pub lines: Vec<(String, String)>,
     /// Further comments.
     pub notes: Vec<String>,
     /// Number of missing values.
-    pub nothing: u64,
+    pub missing: u64,
     /// Earliest and latest time, in microseconds since 1970 UTC.
     pub span: Option<(i64, i64)>,
     /// True if numbers need marks that the profile's range ignores.
@@ -77,10 +77,10 @@ impl Reading {
     fn of(kind: Kind) -> Self {
         Self {
             kind,
-            why: None,
+            reason: None,
             lines: Vec::new(),
             notes: Vec::new(),
-            nothing: 0,
+            missing: 0,
             span: None,
             marked: false,
         }
@@ -88,64 +88,67 @@ impl Reading {
 
     /// The reading of a column that is always empty.
     pub fn empty() -> Self {
-        Self::of(Kind::Text).because("always empty")
+        Self::of(Kind::Text).with_reason("always empty")
     }
 
-    fn because(mut self, why: impl Into<String>) -> Self {
-        self.why = Some(why.into());
+    fn with_reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
         self
     }
 
-    fn noting(mut self, note: impl Into<String>) -> Self {
+    fn with_note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
     }
 
-    fn line(mut self, line: String, why: impl Into<String>) -> Self {
-        self.lines.push((line, why.into()));
+    fn with_line(mut self, line: String, reason: impl Into<String>) -> Self {
+        self.lines.push((line, reason.into()));
         self
     }
 
-    /// Adds a comment if `local` of `of` times have no offset.
-    fn placed(self, local: u64, of: u64) -> Self {
+    /// Adds a comment if `local` of `total` times have no offset.
+    fn with_offset_note(self, local: u64, total: u64) -> Self {
         match local {
             0 => self,
-            local if local == of => self.noting(format!("decide: no offset: {ZONE}")),
-            local => self.noting(format!("decide: {local} of {of} have no offset: {ZONE}")),
+            local if local == total => self.with_note(format!("decide: no offset: {ZONE}")),
+            local => self.with_note(format!(
+                "decide: {local} of {total} have no offset: {ZONE}"
+            )),
         }
     }
 
     /// The reading of lists of such values.
-    pub fn listed(self) -> Self {
+    pub fn into_list(self) -> Self {
         Self {
             kind: Kind::List(Box::new(self.kind)),
-            nothing: 0,
+            missing: 0,
             ..self
         }
     }
 }
 
 /// The reading of a list that combines several columns with the same name.
-pub(super) fn gathered(name: &str, profile: &Profile) -> Reading {
+pub(super) fn combined_list(name: &str, profile: &Profile) -> Reading {
     let item = kind(name, profile);
     let item = match item.kind {
         Kind::Json | Kind::Struct | Kind::List(_) => Reading::of(Kind::Text),
         _ => item,
     };
-    item.listed()
-        .because("several columns have this name: gathered, without empty cells")
+    item.into_list()
+        .with_reason("several columns have this name: combined in a list, without empty cells")
 }
 
 /// Finds the type and notation of all values.
 pub(super) fn kind(name: &str, profile: &Profile) -> Reading {
     let p = profile;
     if p.seen == 0 {
-        return Reading::of(Kind::Json).because("nothing but null");
+        return Reading::of(Kind::Json).with_reason("always null");
     }
     let is_text = p.texts == p.seen || p.cells > 0;
     let plain = Reading::of(if is_text { Kind::Text } else { Kind::Json });
-    if p.plain {
-        return plain.because("decide: kept as it is, since some values do not fit another type");
+    if p.keep_unchanged {
+        return plain
+            .with_reason("decide: kept unchanged, since some values do not fit another type");
     }
     if p.objects == p.seen {
         return object(p);
@@ -153,63 +156,67 @@ pub(super) fn kind(name: &str, profile: &Profile) -> Reading {
     if p.arrays == p.seen {
         return array(name, p);
     }
-    let nothing = p.evidence.nothing();
-    let values = p.seen.saturating_sub(nothing);
+    let nulls = p.evidence.null_count();
+    let values = p.seen.saturating_sub(nulls);
     let found = boolean(name, p, values)
         .or_else(|| number(name, p, values))
         .or_else(|| time(name, p, values))
-        .or_else(|| numeral(p, values));
+        .or_else(|| marked_number(p, values));
     match found.filter(|_| values > 0) {
         // JSON keeps such words unchanged.
         Some(found) if found.kind == Kind::Json => found,
-        Some(found) => without(found, p, nothing),
+        Some(found) => with_null_words(found, p, nulls),
         None => {
             let mut found = plain;
-            found.why = mixture(p);
-            if p.cells > 0 && nothing > 0 && values > 0 {
+            found.reason = mixture(p);
+            if p.cells > 0 && nulls > 0 && values > 0 {
                 let words = words(&p.evidence.nulls);
-                let note = format!("decide: where these mean no value, add null_words: {words}");
+                let note =
+                    format!("decide: if these mean a missing value, add null_words: {words}");
                 found.notes.push(note);
             }
-            found.notes.extend(undecided(name, p, values));
+            found.notes.extend(alternatives(name, p, values));
             found
         }
     }
 }
 
 /// Declares the null words.
-fn without(mut found: Reading, p: &Profile, nothing: u64) -> Reading {
-    found.nothing = nothing;
-    let known: BTreeMap<_, _> = p
+fn with_null_words(mut found: Reading, p: &Profile, nulls: u64) -> Reading {
+    found.missing = nulls;
+    let null_counts: BTreeMap<_, _> = p
         .evidence
         .nulls
         .iter()
         .filter(|(word, _)| !word.is_empty())
         .collect();
-    if known.is_empty() {
+    if null_counts.is_empty() {
         return found;
     }
-    let quoted: Vec<String> = known.keys().map(|word| quoted(word)).collect();
-    let seen: u64 = known.values().copied().sum();
-    let why = format!("{seen} of {} values", p.seen);
-    found.line(format!("null_words = [{}]", quoted.join(", ")), why)
+    let null_words: Vec<String> = null_counts.keys().map(|word| toml_string(word)).collect();
+    let seen: u64 = null_counts.values().copied().sum();
+    let reason = format!("{seen} of {} values", p.seen);
+    found.with_line(format!("null_words = [{}]", null_words.join(", ")), reason)
 }
 
 fn boolean(name: &str, p: &Profile, values: u64) -> Option<Reading> {
     let e = &p.evidence;
-    let words = e.truths.keys().any(|word| !word.starts_with(['0', '1']));
-    let both = p.booleans > 0 || (words && e.has_truth(true) && e.has_truth(false));
-    let named = hints::flag_name(name) && p.flags + e.truth() > 0;
-    if p.booleans + p.flags + e.truth() != values || !(both || named) {
+    let words = e
+        .boolean_words
+        .keys()
+        .any(|word| !word.starts_with(['0', '1']));
+    let both = p.booleans > 0 || (words && e.has_boolean(true) && e.has_boolean(false));
+    let named = hints::is_flag_name(name) && p.flags + e.boolean_count() > 0;
+    if p.booleans + p.flags + e.boolean_count() != values || !(both || named) {
         return None;
     }
     let found = Reading::of(Kind::Boolean);
-    Some(if e.truths.is_empty() && p.flags == 0 {
+    Some(if e.boolean_words.is_empty() && p.flags == 0 {
         found
-    } else if e.truths.is_empty() {
-        found.because("0 is read as false, 1 as true")
+    } else if e.boolean_words.is_empty() {
+        found.with_reason("0 is read as false, 1 as true")
     } else {
-        found.because(format!("seen: {}", self::words(&e.truths)))
+        found.with_reason(format!("seen: {}", self::words(&e.boolean_words)))
     })
 }
 
@@ -220,46 +227,46 @@ fn number(name: &str, p: &Profile, values: u64) -> Option<Reading> {
     }
     let is_id = hints::key_rank(name).is_some();
     let epoch = epoch(p).filter(|_| !is_id);
-    if let Some((unit, span)) = epoch.filter(|_| hints::time_name(name)) {
+    if let Some((unit, span)) = epoch.filter(|_| hints::is_time_name(name)) {
         let found = Reading {
             span: Some(span),
             ..Reading::of(Kind::Timestamp)
         };
-        let why = format!("in {} since 1970", unit.plural());
-        return Some(found.line(format!("format = {}", quoted(unit.word())), why));
+        let reason = format!("in {} since 1970", unit.plural());
+        return Some(found.with_line(format!("format = {}", toml_string(unit.word())), reason));
     }
     if digits > 0 {
         return None;
     }
     if is_id && p.cells == p.seen {
-        return Some(Reading::of(Kind::Text).because("an id, of digits"));
+        return Some(Reading::of(Kind::Text).with_reason("an id, of digits"));
     }
     if p.unsigned > 0 && p.unsigned == p.numbers {
-        let why = "beyond the integers of 64 bits: kept as text, with all digits";
-        return Some(Reading::of(Kind::Json).because(why));
+        let reason = "beyond the integers of 64 bits: kept as text, with all digits";
+        return Some(Reading::of(Kind::Json).with_reason(reason));
     }
     if is_id && p.integers < values {
-        return Some(Reading::of(Kind::Json).because("an id: kept as text, as it is written"));
+        return Some(Reading::of(Kind::Json).with_reason("an id: kept unchanged, as text"));
     }
     let whole = p.integers == values;
     let mut found = Reading::of(if whole { Kind::Integer } else { Kind::Number });
-    found.notes.extend(epoch.map(|(unit, _)| maybe_since(unit)));
+    found.notes.extend(epoch.map(|(unit, _)| epoch_note(unit)));
     if p.flags == values && p.range == Some((0.0, 1.0)) {
         let note = "decide: 0 and 1 only; type \"boolean\" reads them as false and true";
-        return Some(found.noting(note));
+        return Some(found.with_note(note));
     }
     let points = p.evidence.points;
     if points > 0 && points == p.evidence.grouped {
-        let note = "decide: three digits after every point: if it stands between thousands, add: \
+        let note = "decide: three digits after every point: if it separates thousands, add: \
                     decimal = \",\"";
-        return Some(found.noting(note));
+        return Some(found.with_note(note));
     }
     Some(found)
 }
 
 /// Comment on numbers that may be times.
-fn maybe_since(unit: EpochUnit) -> String {
-    let (plural, format) = (unit.plural(), quoted(unit.word()));
+fn epoch_note(unit: EpochUnit) -> String {
+    let (plural, format) = (unit.plural(), toml_string(unit.word()));
     format!("decide: if these are {plural} since 1970: type = \"timestamp\", format = {format}")
 }
 
@@ -269,16 +276,16 @@ fn epoch(p: &Profile) -> Option<(EpochUnit, (i64, i64))> {
     let ranges = [p.range, p.evidence.digit_range].into_iter().flatten();
     let range = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
     EpochUnit::ALL.into_iter().find_map(|unit| {
-        let micros = |number: f64| number * 10_f64.powi(unit.power());
+        let micros = |number: f64| number * 10_f64.powi(unit.micros_exponent());
         let (first, last) = (micros(range.0), micros(range.1));
-        let sure = SURE_TIMES.contains(&first) && SURE_TIMES.contains(&last);
-        sure.then_some((unit, (first as i64, last as i64)))
+        let is_time = EPOCH_TIMES.contains(&first) && EPOCH_TIMES.contains(&last);
+        is_time.then_some((unit, (first as i64, last as i64)))
     })
 }
 
 fn time(name: &str, p: &Profile, values: u64) -> Option<Reading> {
     let e = &p.evidence;
-    let texts = p.texts.saturating_sub(e.nothing());
+    let texts = p.texts.saturating_sub(e.null_count());
     if texts != values {
         return None;
     }
@@ -287,14 +294,14 @@ fn time(name: &str, p: &Profile, values: u64) -> Option<Reading> {
         ..Reading::of(kind)
     };
     if p.times == values {
-        return Some(found(Kind::Timestamp).placed(e.local, values));
+        return Some(found(Kind::Timestamp).with_offset_note(e.local, values));
     }
     if p.dates == values {
         return Some(found(Kind::Date));
     }
     let Formats::Certain {
         formats,
-        seen,
+        proof,
         span,
     } = e.formats()
     else {
@@ -302,13 +309,13 @@ fn time(name: &str, p: &Profile, values: u64) -> Option<Reading> {
     };
     let clocks = formats.iter().filter(|format| has_clock(format)).count();
     let compact = formats.iter().any(|format| format.starts_with("%Y%m%d"));
-    let known = (clocks == 0 || clocks == formats.len()) && (!compact || hints::time_name(name));
+    let known = (clocks == 0 || clocks == formats.len()) && (!compact || hints::is_time_name(name));
     if e.formatted != values || !known {
         return None;
     }
-    let why = match seen {
-        Some((Order::DayFirst, text)) => format!("day first: {} was seen", shown(&text)),
-        Some((Order::MonthFirst, text)) => format!("month first: {} was seen", shown(&text)),
+    let reason = match proof {
+        Some((Order::DayFirst, text)) => format!("day first: {} was seen", excerpt(&text)),
+        Some((Order::MonthFirst, text)) => format!("month first: {} was seen", excerpt(&text)),
         None => format!("fits all {values}"),
     };
     let kind = if clocks == 0 {
@@ -321,24 +328,24 @@ fn time(name: &str, p: &Profile, values: u64) -> Option<Reading> {
         span,
         ..found(kind)
     };
-    let read = read.line(format!("format = {}", one_or_list(&formats)), why);
-    Some(read.placed(if is_local { values } else { 0 }, values))
+    let read = read.with_line(format!("format = {}", one_or_list(&formats)), reason);
+    Some(read.with_offset_note(if is_local { values } else { 0 }, values))
 }
 
-fn numeral(p: &Profile, values: u64) -> Option<Reading> {
+fn marked_number(p: &Profile, values: u64) -> Option<Reading> {
     let e = &p.evidence;
-    let texts = p.texts.saturating_sub(e.nothing());
+    let texts = p.texts.saturating_sub(e.null_count());
     if p.integers + p.numbers + texts != values || p.personal > 0 {
         return None;
     }
-    let [index] = e.ways(texts)[..] else {
+    let [index] = e.possible_marks(texts)[..] else {
         return None;
     };
     let (marks, seen) = (
         &MARKS[index],
-        e.marked[index].as_deref().unwrap_or_default(),
+        e.marked_example[index].as_deref().unwrap_or_default(),
     );
-    let whole = !e.broken[index] && (p.cells == p.seen || p.numbers == 0);
+    let whole = !e.has_decimals[index] && (p.cells == p.seen || p.numbers == 0);
     let found = Reading {
         marked: true,
         ..Reading::of(if whole { Kind::Integer } else { Kind::Number })
@@ -347,24 +354,24 @@ fn numeral(p: &Profile, values: u64) -> Option<Reading> {
         (Some(mark), _) => ("decimal", mark),
         (None, mark) => ("thousands", mark?),
     };
-    let line = format!("{key} = {}", quoted(&mark.to_string()));
-    Some(found.line(line, format!("{} was seen", shown(seen))))
+    let line = format!("{key} = {}", toml_string(&mark.to_string()));
+    Some(found.with_line(line, format!("{} was seen", excerpt(seen))))
 }
 
 /// Comments on texts with several possible readings.
-fn undecided(name: &str, p: &Profile, values: u64) -> Vec<String> {
+fn alternatives(name: &str, p: &Profile, values: u64) -> Vec<String> {
     let e = &p.evidence;
-    let texts = p.texts.saturating_sub(e.nothing());
+    let texts = p.texts.saturating_sub(e.null_count());
     if p.integers + p.numbers + e.digits == values
         && let Some((unit, _)) = epoch(p).filter(|_| hints::key_rank(name).is_none())
     {
-        return vec![maybe_since(unit)];
+        return vec![epoch_note(unit)];
     }
     if texts == values
         && e.formatted == values
         && let Formats::Open(orders) = e.formats()
     {
-        let example = shown(e.example.as_deref().unwrap_or_default());
+        let example = excerpt(e.example.as_deref().unwrap_or_default());
         let heading = format!(
             "decide: {example} and all others fit several orders of day and month; one of:"
         );
@@ -378,20 +385,20 @@ fn undecided(name: &str, p: &Profile, values: u64) -> Vec<String> {
     if p.integers + p.numbers + texts != values || p.personal > 0 {
         return Vec::new();
     }
-    match e.ways(texts)[..] {
+    match e.possible_marks(texts)[..] {
         [] | [_] => Vec::new(),
         [first, ..] => {
-            let example = shown(e.marked[first].as_deref().unwrap_or_default());
-            let ways = e.ways(texts).into_iter().map(|index| {
+            let example = excerpt(e.marked_example[first].as_deref().unwrap_or_default());
+            let marks = e.possible_marks(texts).into_iter().map(|index| {
                 match (MARKS[index].decimal, MARKS[index].thousands) {
                     (Some(mark), _) => format!("decimal = \"{mark}\""),
                     (None, mark) => format!("thousands = \"{}\"", mark.unwrap_or(' ')),
                 }
             });
-            let ways: Vec<String> = ways.collect();
+            let marks: Vec<String> = marks.collect();
             vec![format!(
                 "decide: if {example} is a number: type = \"number\", {}",
-                ways.join(" or ")
+                marks.join(" or ")
             )]
         }
     }
@@ -399,9 +406,9 @@ fn undecided(name: &str, p: &Profile, values: u64) -> Vec<String> {
 
 fn one_or_list(formats: &[String]) -> String {
     match formats {
-        [one] => quoted(one),
+        [one] => toml_string(one),
         several => {
-            let several: Vec<String> = several.iter().map(|format| quoted(format)).collect();
+            let several: Vec<String> = several.iter().map(|format| toml_string(format)).collect();
             format!("[{}]", several.join(", "))
         }
     }
@@ -412,7 +419,7 @@ fn words(words: &BTreeMap<String, u64>) -> String {
     let words = words.iter().map(|(word, times)| {
         format!(
             "{} {}",
-            shown(word),
+            excerpt(word),
             plural(*times, "time").replace('\u{a0}', " ")
         )
     });
@@ -423,12 +430,12 @@ fn object(p: &Profile) -> Reading {
     if p.opaque {
         let found = Reading::of(Kind::Json);
         return match p.cells {
-            0 => found.because("deep, or with many fields: kept as text"),
+            0 => found.with_reason("deep, or with many fields: kept as text"),
             _ => found,
         };
     }
     if super::field_names(p.fields.keys()).is_empty() {
-        return Reading::of(Kind::Json).because("objects without fields");
+        return Reading::of(Kind::Json).with_reason("objects without fields");
     }
     // A map has many keys, each of them in few objects.
     let present: u64 = p
@@ -438,11 +445,11 @@ fn object(p: &Profile) -> Reading {
         .sum();
     let few = present * 2 < p.objects * p.fields.len() as u64;
     if few && p.fields.len() > 12 {
-        let why = format!(
+        let reason = format!(
             "a map: {} differ between objects; kept as text",
             plural(p.fields.len() as u64, "key")
         );
-        return Reading::of(Kind::Json).because(why);
+        return Reading::of(Kind::Json).with_reason(reason);
     }
     Reading::of(Kind::Struct)
 }
@@ -453,9 +460,9 @@ fn array(name: &str, p: &Profile) -> Reading {
         .as_deref()
         .filter(|items| items.seen > 0 && !p.opaque)
     else {
-        return Reading::of(Kind::Json).because("lists without values");
+        return Reading::of(Kind::Json).with_reason("lists without values");
     };
-    kind(name, items).listed()
+    kind(name, items).into_list()
 }
 
 /// Describes a mixture of types; `None` if there is only one.

@@ -1,7 +1,7 @@
 //! Statistics of the values of one field, in bounded memory.
 
 use super::{
-    evidence::{Evidence, SURE_DIGITS},
+    evidence::{EXACT_DIGITS, Evidence},
     hints, value,
 };
 use serde_json::Value;
@@ -14,7 +14,7 @@ pub(super) const FIELDS: usize = 100;
 /// Maximum nesting of objects and lists; deeper ones are kept as JSON.
 const DEPTH: usize = 6;
 /// Maximum length of a text in a list of allowed values.
-const WORD: usize = 64;
+const WORD_LENGTH: usize = 64;
 
 /// Statistics of one field.
 #[derive(Debug, Default)]
@@ -35,8 +35,9 @@ pub(super) struct Profile {
     pub texts: u64,
     pub objects: u64,
     pub arrays: u64,
-    /// Number of texts that are times; and of those that are days.
+    /// Number of texts that are times.
     pub times: u64,
+    /// Number of texts that are days.
     pub dates: u64,
     /// Number of texts with white space.
     pub spaced: u64,
@@ -59,16 +60,16 @@ pub(super) struct Profile {
     /// Evidence of the notation of values.
     pub evidence: Evidence,
     /// True if values are kept unchanged, because some do not conform to the type of the others.
-    pub plain: bool,
+    pub keep_unchanged: bool,
 }
 
 impl Profile {
     /// Adds one value.
     pub fn add(&mut self, value: &Value, cell: bool) {
-        self.add_at(value, cell, 0);
+        self.add_nested(value, cell, 0);
     }
 
-    fn add_at(&mut self, value: &Value, cell: bool, depth: usize) {
+    fn add_nested(&mut self, value: &Value, cell: bool, depth: usize) {
         match value {
             Value::Null => {
                 self.nulls += 1;
@@ -76,26 +77,26 @@ impl Profile {
             }
             Value::Bool(_) => self.booleans += 1,
             Value::Number(number) => {
-                self.number(number.as_i64(), number.as_f64());
+                self.add_number(number.as_i64(), number.as_f64());
                 self.unsigned += u64::from(number.as_i64().is_none() && number.is_u64());
                 self.flags += u64::from(matches!(number.as_f64(), Some(0.0 | 1.0)));
             }
-            Value::String(text) if cell => self.cell(text),
-            Value::String(text) => self.text(text, text),
+            Value::String(text) if cell => self.add_cell(text),
+            Value::String(text) => self.add_text(text, text),
             Value::Array(items) => {
                 self.arrays += 1;
-                self.list(items, depth);
+                self.add_list(items, depth);
             }
             Value::Object(fields) => {
                 self.objects += 1;
-                self.object(fields, depth);
+                self.add_object(fields, depth);
             }
         }
         self.seen += 1;
         self.cells += u64::from(cell);
     }
 
-    fn number(&mut self, integer: Option<i64>, number: Option<f64>) {
+    fn add_number(&mut self, integer: Option<i64>, number: Option<f64>) {
         if integer.is_some() {
             self.integers += 1;
         } else {
@@ -108,7 +109,7 @@ impl Profile {
     }
 
     /// Adds a text; `trimmed` is the part that is read as a time.
-    fn text(&mut self, text: &str, trimmed: &str) {
+    fn add_text(&mut self, text: &str, trimmed: &str) {
         self.texts += 1;
         self.longest = self.longest.max(text.chars().count());
         let day = value::date(trimmed).map(|days| i64::from(days) * value::DAY_MICROS);
@@ -120,10 +121,10 @@ impl Profile {
             self.span = Some((first.min(at), last.max(at)));
         }
         self.spaced += u64::from(text.contains(char::is_whitespace));
-        self.personal += u64::from(hints::personal(text));
-        self.evidence.text(trimmed.trim());
+        self.personal += u64::from(hints::looks_personal(text));
+        self.evidence.add_text(trimmed.trim());
         if self.words.len() <= DISTINCT {
-            let word = if text.chars().count() <= WORD {
+            let word = if text.chars().count() <= WORD_LENGTH {
                 text
             } else {
                 ""
@@ -133,43 +134,47 @@ impl Profile {
     }
 
     /// Adds a cell of a CSV file that is not empty.
-    fn cell(&mut self, cell: &str) {
+    fn add_cell(&mut self, cell: &str) {
         let trimmed = cell.trim();
         let digits = trimmed.strip_prefix('-').unwrap_or(trimmed);
         // Digits with leading zeros, or more digits than a number keeps, are an identifier.
-        let padded = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
-        let begins = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-        let long = digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.len() > SURE_DIGITS;
+        let has_leading_zeros =
+            digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
+        let begins_like_number = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+        let is_long =
+            digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.len() > EXACT_DIGITS;
         let number = trimmed.parse::<f64>().ok().filter(|n| n.is_finite());
         let nested = trimmed.starts_with(['[', '{']);
-        if let Some(number) = number.filter(|_| begins && !padded && !long) {
+        if let Some(number) =
+            number.filter(|_| begins_like_number && !has_leading_zeros && !is_long)
+        {
             let integer = trimmed.parse::<i64>().ok();
             self.flags += u64::from(matches!(trimmed, "0" | "1" | "0.0" | "1.0"));
-            self.evidence.number(trimmed);
-            self.number(integer, Some(number));
+            self.evidence.add_number(trimmed);
+            self.add_number(integer, Some(number));
         } else if trimmed.eq_ignore_ascii_case("true") || trimmed.eq_ignore_ascii_case("false") {
             self.booleans += 1;
         } else if nested && serde_json::from_str::<Value>(cell).is_ok() {
             self.objects += 1;
             self.opaque = true;
         } else {
-            self.text(cell, trimmed);
+            self.add_text(cell, trimmed);
         }
         self.longest = self.longest.max(cell.chars().count());
     }
 
-    fn list(&mut self, items: &[Value], depth: usize) {
+    fn add_list(&mut self, items: &[Value], depth: usize) {
         if depth >= DEPTH {
             self.opaque = true;
             return;
         }
         let profile = self.items.get_or_insert_default();
         for item in items {
-            profile.add_at(item, false, depth + 1);
+            profile.add_nested(item, false, depth + 1);
         }
     }
 
-    fn object(&mut self, fields: &serde_json::Map<String, Value>, depth: usize) {
+    fn add_object(&mut self, fields: &serde_json::Map<String, Value>, depth: usize) {
         let new = fields
             .keys()
             .filter(|name| !self.fields.contains_key(*name));
@@ -181,7 +186,7 @@ impl Profile {
         }
         for (name, value) in fields {
             let field = self.fields.entry(name.clone()).or_default();
-            field.add_at(value, false, depth + 1);
+            field.add_nested(value, false, depth + 1);
         }
     }
 }

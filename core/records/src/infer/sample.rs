@@ -1,6 +1,6 @@
 //! Samples records evenly from all files of a source, and collects statistics of their fields.
 
-use super::{evidence::is_nothing, hints, profile::Profile};
+use super::{evidence::is_default_null, hints, profile::Profile};
 use crate::{
     contract::{Contract, REST, UnknownFields},
     error::SourceError,
@@ -49,7 +49,7 @@ pub(super) struct Sample {
 }
 
 /// A contract that declares no field and keeps everything.
-fn anything() -> Contract {
+fn permissive_contract() -> Contract {
     Contract {
         name: String::new(),
         title: String::new(),
@@ -63,25 +63,25 @@ fn anything() -> Contract {
     }
 }
 
-/// Samples about this many records; all if `most` is `None`.
-pub(super) fn take(found: &InputFiles, most: Option<u64>) -> Result<Sample, SourceError> {
+/// Samples about this many records; all if `limit` is `None`.
+pub(super) fn read_sample(found: &InputFiles, limit: Option<u64>) -> Result<Sample, SourceError> {
     let mut sample = Sample::default();
     let all = found.files.len();
-    let files: Vec<usize> = if most.is_none() || all <= FILES {
+    let files: Vec<usize> = if limit.is_none() || all <= FILES {
         (0..all).collect()
     } else {
         (0..FILES).map(|index| index * all / FILES).collect()
     };
-    for (done, index) in files.iter().enumerate() {
+    for (files_done, index) in files.iter().enumerate() {
         let file = &found.files[*index];
-        let left = (files.len() - done) as u64;
-        let remaining = most.map_or(u64::MAX, |most| {
-            most.saturating_sub(sample.records).div_ceil(left)
+        let files_left = (files.len() - files_done) as u64;
+        let remaining = limit.map_or(u64::MAX, |limit| {
+            limit.saturating_sub(sample.records).div_ceil(files_left)
         });
         if remaining == 0 {
             break;
         }
-        let mut taking = Sampler {
+        let mut sampler = Sampler {
             sample: &mut sample,
             file: &file.0.name,
             cells: file.1 == Format::Csv,
@@ -91,16 +91,16 @@ pub(super) fn take(found: &InputFiles, most: Option<u64>) -> Result<Sample, Sour
         let mut damage = None;
         found.read(
             std::slice::from_ref(file),
-            &anything(),
+            &permissive_contract(),
             &mut |event| match event {
-                ReadEvent::Records(parsed) => taking.block(&parsed),
+                ReadEvent::Records(parsed) => sampler.add_block(&parsed),
                 ReadEvent::End { broken, .. } => {
                     damage = broken;
                     false
                 }
             },
         )?;
-        let line = taking.line;
+        let line = sampler.line;
         sample.files.push((file.clone(), line));
         let damage = damage.map(|reason| (file.0.name.clone(), reason));
         sample.damaged.extend(damage);
@@ -119,7 +119,7 @@ struct Sampler<'a> {
 
 impl Sampler<'_> {
     /// Adds a block; returns false when the sample is full.
-    fn block(&mut self, parsed: &ParsedBlock) -> bool {
+    fn add_block(&mut self, parsed: &ParsedBlock) -> bool {
         for name in &parsed.unknown_names {
             let names = &mut self.sample.names;
             let shared = hints::shared_name(name).filter(|_| self.cells);
@@ -141,15 +141,15 @@ impl Sampler<'_> {
             let text = sampled
                 .filter(|sampled| sampled.is_valid(row))
                 .map(|sampled| sampled.value(row));
-            self.record(text.unwrap_or("{}"));
+            self.add_record(text.unwrap_or("{}"));
             self.line = *line;
             self.remaining = self.remaining.saturating_sub(1);
         }
-        let ended = self.remaining == 0;
+        let is_full = self.remaining == 0;
         let refused = parsed
             .refused
             .iter()
-            .filter(|row| !ended || row.line <= self.line);
+            .filter(|row| !is_full || row.line <= self.line);
         for row in refused {
             self.sample.broken += 1;
             self.sample.first_broken.get_or_insert_with(|| {
@@ -157,27 +157,27 @@ impl Sampler<'_> {
                 format!("{}, line {}: {message}", self.file, row.line)
             });
         }
-        if !ended {
+        if !is_full {
             let last = parsed.refused.last().map_or(0, |row| row.line);
             self.line = self.line.max(last);
         }
-        !ended
+        !is_full
     }
 
-    fn record(&mut self, text: &str) {
+    fn add_record(&mut self, text: &str) {
         let Ok(Value::Object(fields)) = serde_json::from_str(text) else {
             return;
         };
         let sample = &mut *self.sample;
-        let mut gathered = BTreeSet::new();
+        let mut counted = BTreeSet::new();
         for (name, value) in &fields {
             let shared = hints::shared_name(name).unwrap_or(name);
             if self.cells
                 && let Some(records) = sample.repeated.get_mut(shared)
             {
                 // Lists contain no null cells.
-                let nothing = value.as_str().is_some_and(is_nothing);
-                *records += u64::from(!nothing && gathered.insert(shared));
+                let is_null = value.as_str().is_some_and(is_default_null);
+                *records += u64::from(!is_null && counted.insert(shared));
                 let profile = sample.profiles.entry(shared.to_string()).or_default();
                 profile.add(value, true);
                 continue;
@@ -203,7 +203,7 @@ impl Sampler<'_> {
     }
 }
 
-/// Hash of a value that can be part of a key; independent of how a time is written.
+/// Hash of a value that can be part of a key; independent of the notation of a time.
 fn hash(value: &Value) -> Option<u64> {
     let mut hasher = DefaultHasher::new();
     match value {
@@ -220,25 +220,25 @@ fn hash(value: &Value) -> Option<u64> {
 impl Sample {
     /// Records that a name occurs in several columns.
     fn repeat(&mut self, name: &str) {
-        let seen = |profile: &Profile| profile.seen - profile.evidence.nothing();
-        let seen = self.profiles.get(name).map_or(0, seen);
-        self.repeated.entry(name.to_string()).or_insert(seen);
+        let values = |profile: &Profile| profile.seen - profile.evidence.null_count();
+        let values = self.profiles.get(name).map_or(0, values);
+        self.repeated.entry(name.to_string()).or_insert(values);
         self.hashes.remove(name);
     }
 
     /// Keeps the values of these fields unchanged from now on; false if all of them already were.
-    pub fn simplify(&mut self, names: &BTreeSet<String>) -> bool {
+    pub fn keep_unchanged(&mut self, names: &BTreeSet<String>) -> bool {
         let mut changed = false;
         for name in names {
             if let Some(profile) = self.profiles.get_mut(name) {
-                changed |= !std::mem::replace(&mut profile.plain, true);
+                changed |= !std::mem::replace(&mut profile.keep_unchanged, true);
             }
         }
         changed
     }
 
     /// Returns true if no two records have the same values of these fields.
-    pub fn unique(&self, names: &[&str]) -> bool {
+    pub fn is_unique(&self, names: &[&str]) -> bool {
         let columns: Option<Vec<_>> = names.iter().map(|name| self.hashes.get(*name)).collect();
         let Some(columns) = columns.filter(|columns| !columns.is_empty()) else {
             return false;
@@ -254,6 +254,6 @@ impl Sample {
     pub fn is_personal(name: &str, profile: &Profile) -> bool {
         let inner = profile.items.as_deref().unwrap_or(profile);
         let is_likely = inner.personal > 0 && inner.personal * 2 >= inner.texts;
-        is_likely || hints::personal_name(name)
+        is_likely || hints::is_personal_name(name)
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::{Format, check};
 use jiff::Timestamp;
 
-/// Runs a future to its end.
+/// Runs a future to completion.
 fn wait<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -11,7 +11,7 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
     runtime.block_on(future)
 }
 
-/// The draft for one file of these records.
+/// Drafts a contract for one file with these records.
 fn draft_of(name: &str, file: &str, records: &str) -> Draft {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(file), records).unwrap();
@@ -19,7 +19,7 @@ fn draft_of(name: &str, file: &str, records: &str) -> Draft {
 }
 
 /// The draft's lines without comments and empty lines.
-fn bare_lines(draft: &Draft) -> Vec<&str> {
+fn lines_without_comments(draft: &Draft) -> Vec<&str> {
     let lines = draft.text.lines();
     let plain = lines.map(|line| line.split("# ").next().unwrap_or_default().trim_end());
     plain.filter(|line| !line.is_empty()).collect()
@@ -40,7 +40,7 @@ fn tickets() -> String {
 }
 
 #[test]
-fn a_draft_says_what_records_look_like() {
+fn a_draft_describes_the_records() {
     let draft = draft_of("support_ticket", "tickets.jsonl", &tickets());
     assert_eq!((draft.records, draft.broken, draft.unmet), (40, 0, 0));
     let expected = r#"title = "Support ticket"
@@ -112,7 +112,12 @@ required = true
 type = "integer"
 from = "a.b"
 required = true"#;
-    assert_eq!(bare_lines(&draft).join("\n"), expected, "{}", draft.text);
+    assert_eq!(
+        lines_without_comments(&draft).join("\n"),
+        expected,
+        "{}",
+        draft.text
+    );
     for comment in [
         "made from 40 records of 1 file",
         "# unique in 40 records",
@@ -164,7 +169,12 @@ required = true
 max_length = 64
 [field.empty]
 type = "string""#;
-    assert_eq!(bare_lines(&draft).join("\n"), expected, "{}", draft.text);
+    assert_eq!(
+        lines_without_comments(&draft).join("\n"),
+        expected,
+        "{}",
+        draft.text
+    );
     assert!(
         draft
             .text
@@ -176,7 +186,7 @@ type = "string""#;
 #[track_caller]
 fn check_field(file: &str, records: &str, lines: &[&str], comments: &[&str]) -> Draft {
     let draft = draft_of("a", file, records);
-    let bare = bare_lines(&draft);
+    let bare = lines_without_comments(&draft);
     let start = bare
         .iter()
         .position(|line| line.starts_with("[field.x") || line.starts_with("[field.\"x"));
@@ -265,7 +275,7 @@ fn json(name: &str, values: &[&str]) -> String {
 }
 
 #[test]
-fn days_in_figures_are_times_only_when_their_order_is_certain() {
+fn numeric_dates_are_times_only_if_their_order_is_certain() {
     let local = "# decide: no offset: they are read as UTC; if they are local, add: zone =";
     let lines = ["type = \"timestamp\"", "format = \"%d/%m/%Y %H:%M\""];
     let seen = "# day first: \"13/02/2026 23:59\" was seen";
@@ -319,7 +329,7 @@ fn days_in_figures_are_times_only_when_their_order_is_certain() {
 }
 
 #[test]
-fn words_and_marks_are_declared_as_they_were_seen() {
+fn null_words_and_marks_are_declared() {
     let words = r#"null_words = ["N/A", "NULL", "\\N"]"#;
     let cells = ["10", "NULL", "N/A", "\\N", "NULL", "", "20"];
     check_cells(
@@ -335,7 +345,7 @@ fn words_and_marks_are_declared_as_they_were_seen() {
         &["type = \"integer\"", "null_words = [\"N/A\"]"],
         &[],
     );
-    let note = "where these mean no value, add null_words: \"NULL\" 2 times";
+    let note = "if these mean a missing value, add null_words: \"NULL\" 2 times";
     check_cells("x", &["a", "NULL", "NULL"], &["type = \"string\""], &[note]);
 
     let decimal = ["type = \"number\"", "decimal = \",\""];
@@ -366,7 +376,8 @@ fn words_and_marks_are_declared_as_they_were_seen() {
     );
     let open = "# decide: if \"1,299\" is a number: type = \"number\", decimal = \",\" or thousands = \",\"";
     check_cells("x", &["1,299", "17"], &["type = \"string\""], &[open]);
-    let open = "# decide: three digits after every point: if it stands between thousands, add: decimal = \",\"";
+    let open =
+        "# decide: three digits after every point: if it separates thousands, add: decimal = \",\"";
     check_cells("x", &["1.299", "17"], &["type = \"number\""], &[open]);
     let draft = check_cells("x", &["1.299", "0.5"], &["type = \"number\""], &[]);
     assert!(!draft.text.contains("thousands"), "{}", draft.text);
@@ -398,7 +409,7 @@ fn words_and_marks_are_declared_as_they_were_seen() {
     check_cells("x", &["1", "0"], &["type = \"integer\""], &[flags]);
     check_cells("x", &["N", "S", "E"], &["type = \"string\""], &[]);
     let draft = draft_of("a", "a.csv", "is_x,has_y\n1,1.0\n0,0.0\n");
-    let booleans = bare_lines(&draft)
+    let booleans = lines_without_comments(&draft)
         .into_iter()
         .filter(|line| *line == "type = \"boolean\"");
     assert_eq!((booleans.count(), draft.unmet), (2, 0), "{}", draft.text);
@@ -461,24 +472,29 @@ fn columns_of_one_name_are_drafted_as_a_list() {
         "[field.n]",
         "type = \"list<integer>\"",
     ];
-    assert_eq!(bare_lines(&draft)[3..], expected, "{}", draft.text);
+    assert_eq!(
+        lines_without_comments(&draft)[3..],
+        expected,
+        "{}",
+        draft.text
+    );
     assert_eq!((draft.unmet, draft.broken), (0, 0));
-    let comment = "several columns have this name: gathered, without empty cells";
+    let comment = "several columns have this name: combined in a list, without empty cells";
     assert!(
         draft.text.contains(comment) && draft.text.contains("# in 2 of 3"),
         "{}",
         draft.text
     );
 
-    // Files of one source have as many such columns as they need, and some may be JSON.
+    // Files of one source may repeat a column differently, and some may be JSON.
     let folder = tempfile::tempdir().unwrap();
-    let drafted = |files: &[(&str, &str)]| {
+    let infer_draft = |files: &[(&str, &str)]| {
         for (name, text) in files {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
         wait(infer(&Input::of("a", "*"), folder.path())).unwrap()
     };
-    let draft = drafted(&[
+    let draft = infer_draft(&[
         ("1.csv", "id,tag\n1,x\n"),
         ("2.csv", "id,tag,tag\n2,,\"[y\"\n"),
     ]);
@@ -493,8 +509,8 @@ fn columns_of_one_name_are_drafted_as_a_list() {
         "{}",
         draft.text
     );
-    let draft = drafted(&[("3.jsonl", "{\"id\":\"3\",\"tag\":\"z\"}\n")]);
-    let comment = "unknown: \"tag\" (several columns of a file, one field of others)";
+    let draft = infer_draft(&[("3.jsonl", "{\"id\":\"3\",\"tag\":\"z\"}\n")]);
+    let comment = "unknown: \"tag\" (several columns in one file, one field in others)";
     assert!(
         draft.text.contains(comment) && draft.unmet == 0,
         "{}",
@@ -503,10 +519,10 @@ fn columns_of_one_name_are_drafted_as_a_list() {
 }
 
 #[test]
-fn names_that_cannot_name_a_field_are_called_otherwise() {
+fn invalid_field_names_are_replaced() {
     let records = r#"{"http.status":200,"http_status":"ok","_row":1,"event.created":"2026-01-02T03:04:05Z","n":{"a.b":1,"":2}}"#;
     let draft = draft_of("a", "a.jsonl", records);
-    let called: Vec<(&str, &str)> = draft
+    let names: Vec<(&str, &str)> = draft
         .contract
         .fields
         .iter()
@@ -519,7 +535,7 @@ fn names_that_cannot_name_a_field_are_called_otherwise() {
         ("event_created", "event.created"),
         ("n", "n"),
     ];
-    assert_eq!(called, expected, "{}", draft.text);
+    assert_eq!(names, expected, "{}", draft.text);
     assert_eq!(draft.contract.time.as_deref(), Some("event_created"));
     assert!(
         draft.text.contains("[field.n.field.a_b]") && draft.unmet == 0,
@@ -527,7 +543,9 @@ fn names_that_cannot_name_a_field_are_called_otherwise() {
         draft.text
     );
     assert!(
-        draft.text.contains("unknown: \"\" (no name for a field)"),
+        draft
+            .text
+            .contains("unknown: \"\" (not a valid field name)"),
         "{}",
         draft.text
     );
@@ -542,21 +560,21 @@ fn names_that_cannot_name_a_field_are_called_otherwise() {
 }
 
 #[test]
-fn what_cannot_be_drafted_says_so() {
+fn records_without_fields_are_an_error() {
     let folder = tempfile::tempdir().unwrap();
-    let drafted = |text: &str| {
+    let infer_draft = |text: &str| {
         std::fs::write(folder.path().join("a.jsonl"), text).unwrap();
         wait(infer(&Input::of("a", "a.jsonl"), folder.path()))
     };
-    let text = drafted("17\n[]\n").unwrap_err().to_string();
+    let text = infer_draft("17\n[]\n").unwrap_err().to_string();
     assert!(
         text.contains(
-            "nothing to draft a contract from (2\u{a0}records could not be taken apart; the first: \
+            "nothing to draft a contract from (2\u{a0}records could not be parsed; the first: \
              a.jsonl, line 1: invalid type: integer `17`, expected a record"
         ),
         "{text}"
     );
-    assert!(drafted("{}\n").is_err());
+    assert!(infer_draft("{}\n").is_err());
     std::fs::write(folder.path().join("b.jsonl.gz"), "{\"a\":1}\n").unwrap();
     let text = wait(infer(&Input::of("b", "b.jsonl.gz"), folder.path())).unwrap_err();
     let text = text.to_string();
@@ -564,17 +582,20 @@ fn what_cannot_be_drafted_says_so() {
         text.contains("(\"b.jsonl.gz\": its name ends as if compressed with gzip, but it is not"),
         "{text}"
     );
-    assert!(drafted("{\"\":2}\n").is_err(), "no field that can be named");
+    assert!(
+        infer_draft("{\"\":2}\n").is_err(),
+        "no field with a possible name"
+    );
     // A duplicate field only shows once the field is listed.
-    let draft = drafted("{\"a\":{\"b\":1,\"b\":2}}\n{\"a\":{\"b\":1}}\n{\n").unwrap();
+    let draft = infer_draft("{\"a\":{\"b\":1,\"b\":2}}\n{\"a\":{\"b\":1}}\n{\n").unwrap();
     assert_eq!((draft.records, draft.broken, draft.unmet), (2, 1, 1));
-    let comment = "# 1 record of the sample does not meet this draft.\n# The first: \"a.jsonl\", line 1, \
+    let comment = "# 1 record of the sample does not conform to this draft.\n# The first: \"a.jsonl\", line 1, \
                 field \"a.b\": \"the field is there twice\"\n";
     assert!(draft.text.contains(comment), "{}", draft.text);
 }
 
 #[test]
-fn records_are_taken_from_all_files() {
+fn records_are_sampled_from_all_files() {
     let folder = tempfile::tempdir().unwrap();
     for file in 0..4 {
         let records: String = (0..100).map(|i| format!("{{\"f{file}\":{i}}}\n")).collect();
@@ -606,8 +627,8 @@ impl Dice {
         (self.0 >> 33) % sides
     }
 
-    fn pick(&mut self, of: &[&str]) -> String {
-        of[self.roll(of.len() as u64) as usize].to_string()
+    fn pick(&mut self, choices: &[&str]) -> String {
+        choices[self.roll(choices.len() as u64) as usize].to_string()
     }
 
     /// A value of any shape up to a maximum depth.
@@ -714,12 +735,12 @@ impl Dice {
 }
 
 #[test]
-fn every_draft_is_sound_and_met_by_its_records() {
-    // Fields whose declared type was given up because some value did not fit it.
-    let mut given_up = 0;
+fn every_draft_is_valid_and_accepts_its_records() {
+    // Number of fields that are kept unchanged because some value does not fit the type.
+    let mut unchanged = 0;
     for seed in 0..300 {
         let mut dice = Dice(seed);
-        // A field has few shapes as often as many.
+        // Shallow and deep records are equally likely.
         let depth = dice.roll(4);
         let records: String = (0..=dice.roll(60))
             .map(|_| dice.object(depth) + "\n")
@@ -764,15 +785,15 @@ fn every_draft_is_sound_and_met_by_its_records() {
                 "{seed}:\n{text}\n{}",
                 draft.text
             );
-            given_up += draft.text.matches("decide: kept as it is").count();
+            unchanged += draft.text.matches("decide: kept unchanged").count();
         }
     }
-    assert!(given_up < 10, "{given_up}");
+    assert!(unchanged < 10, "{unchanged}");
 }
 
 /// Drafts of real data accept all of it; each file with an independent count of its records.
 #[test]
-fn drafts_of_real_data_are_met_by_all_of_it() {
+fn drafts_of_real_data_accept_all_of_it() {
     let Some(data) = std::env::var_os("RETROCAST_REAL_DATA") else {
         eprintln!("SKIPPED: RETROCAST_REAL_DATA is not set, so drafts of real data were not made");
         return;
@@ -832,8 +853,8 @@ fn drafts_of_real_data_are_met_by_all_of_it() {
 #[test]
 fn texts_of_records_stay_texts_in_a_draft() {
     let nasty = "a\u{202e}b\"\\\n]\u{7f}\u{1}é'";
-    let text = format!("[field.{}]\ntype = \"string\"\n", quoted(nasty));
-    let text = format!("title = {}\n{text}", quoted(nasty));
+    let text = format!("[field.{}]\ntype = \"string\"\n", toml_string(nasty));
+    let text = format!("title = {}\n{text}", toml_string(nasty));
     assert!(text.contains('é') && !text.contains('\u{202e}'), "{text}");
     assert_eq!(contract::parse("a", "a", &text).unwrap().title, nasty);
     let records = "{\"a]\\n[b]\":\"# x\\ny = 1\"}\n".repeat(40);
@@ -843,7 +864,7 @@ fn texts_of_records_stay_texts_in_a_draft() {
 }
 
 #[test]
-fn formats_can_be_given() {
+fn the_format_can_be_set() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.txt"), "a,b\n1,2\n").unwrap();
     let mut input = Input::of("a", "a.txt");

@@ -2,33 +2,33 @@
 
 use super::{
     choose::{Choice, Fields},
-    field_names, hints,
-    kind::{Kind, Reading, gathered, kind},
+    excerpt, field_names, hints,
+    kind::{Kind, Reading, combined_list, kind},
     profile::{DISTINCT, Profile},
-    quoted, records,
+    records,
     sample::Sample,
-    shown,
+    toml_string,
 };
 use jiff::Timestamp;
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// Minimum number of occurrences per text, on average, for texts to be listed as allowed values.
-const REPEATED: u64 = 10;
+const MEAN_OCCURRENCES: u64 = 10;
 /// Minimum number of occurrences of each of them.
-const AGAIN: u64 = 2;
+const MIN_OCCURRENCES: u64 = 2;
 /// Smallest limit of length, in characters.
-const SHORT: usize = 64;
+const SMALLEST_LIMIT: usize = 64;
 /// Minimum factor between the longest text seen and the declared maximum length.
-const LONGER: usize = 4;
+const LENGTH_FACTOR: usize = 4;
 /// Column of comments.
-const COMMENTS: usize = 30;
+const COMMENT_COLUMN: usize = 30;
 
 /// The text of a contract that all records of the sample meet; `None` if no field can be named.
 pub(super) fn draft(name: &str, sample: &Sample) -> Option<String> {
     let mut out = Draft {
         text: String::new(),
         fields: 0,
-        without: Vec::new(),
+        omitted: Vec::new(),
     };
     let field_names = field_names(sample.names.iter().chain(sample.profiles.keys()));
     let readings = readings(sample, &field_names);
@@ -36,24 +36,24 @@ pub(super) fn draft(name: &str, sample: &Sample) -> Option<String> {
         sample,
         readings: &readings,
     };
-    let called = |name: &String| field_names.get(name.as_str()).cloned().unwrap_or_default();
-    out.line(&format!("title = {}", quoted(&title(name))), "");
+    let field_name = |name: &String| field_names.get(name.as_str()).cloned().unwrap_or_default();
+    out.line(&format!("title = {}", toml_string(&title(name))), "");
     out.line("description = \"\"", "decide: what such a record is");
     let key = fields.key();
     if key.fields.is_empty() {
-        let _ = writeln!(out.text, "# {}", key.why);
+        let _ = writeln!(out.text, "# {}", key.reason);
     } else {
         let names: Vec<String> = key
             .fields
             .iter()
-            .map(|name| quoted(&called(name)))
+            .map(|name| toml_string(&field_name(name)))
             .collect();
-        out.line(&format!("key = [{}]", names.join(", ")), &key.why);
+        out.line(&format!("key = [{}]", names.join(", ")), &key.reason);
     }
     match fields.time() {
-        Some(Choice { fields, why }) => {
-            let name = fields.first().map(called).unwrap_or_default();
-            out.line(&format!("time = {}", quoted(&name)), &why);
+        Some(Choice { fields, reason }) => {
+            let name = fields.first().map(field_name).unwrap_or_default();
+            out.line(&format!("time = {}", toml_string(&name)), &reason);
         }
         None => {
             let none = "# no time: no timestamp or date that every record has, within 1970 to 2099";
@@ -61,26 +61,32 @@ pub(super) fn draft(name: &str, sample: &Sample) -> Option<String> {
         }
     }
     let mut names: Vec<&String> = sample.profiles.keys().collect();
-    let place = |name: &str| sample.names.iter().position(|other| other == name);
-    names.sort_by_key(|name| place(name).unwrap_or(usize::MAX));
+    let position = |name: &str| sample.names.iter().position(|other| other == name);
+    names.sort_by_key(|name| position(name).unwrap_or(usize::MAX));
     for name in names {
         let Some((profile, reading)) = sample.profiles.get(name).zip(readings.get(name.as_str()))
         else {
-            out.without
-                .push(format!("{} ({})", shown(name), why_without(sample, name)));
+            out.omitted.push(format!(
+                "{} ({})",
+                excerpt(name),
+                omission_reason(sample, name)
+            ));
             continue;
         };
-        let (of, table) = (sample.records, format!("field.{}", bare(&called(name))));
+        let (total, table) = (
+            sample.records,
+            format!("field.{}", toml_key(&field_name(name))),
+        );
         let present = sample.repeated.get(name).copied();
-        let present = present.unwrap_or(profile.seen.saturating_sub(reading.nothing));
-        out.head(&table, name, &called(name), reading);
-        out.presence(present, of);
+        let present = present.unwrap_or(profile.seen.saturating_sub(reading.missing));
+        out.head(&table, name, &field_name(name), reading);
+        out.presence(present, total);
         out.values(&table, name, profile, reading, key.fields.contains(name));
     }
     out.empty_columns(sample, &field_names);
-    if !out.without.is_empty() {
-        let without = out.without.join(", ");
-        let _ = write!(out.text, "\n# Left to be counted as unknown: {without}\n");
+    if !out.omitted.is_empty() {
+        let omitted = out.omitted.join(", ");
+        let _ = write!(out.text, "\n# Counted as unknown: {omitted}\n");
     }
     (out.fields > 0).then_some(out.text)
 }
@@ -97,7 +103,7 @@ fn readings<'s>(
     });
     let readings = named.map(|(name, profile)| {
         let reading = if sample.repeated.contains_key(name) {
-            gathered(name, profile)
+            combined_list(name, profile)
         } else {
             kind(name, profile)
         };
@@ -106,12 +112,12 @@ fn readings<'s>(
     readings.collect()
 }
 
-/// The reason why a field is not in the draft.
-fn why_without(sample: &Sample, name: &str) -> &'static str {
+/// The reason reason a field is not in the draft.
+fn omission_reason(sample: &Sample, name: &str) -> &'static str {
     if sample.repeated.contains_key(name) {
-        "several columns of a file, one field of others"
+        "several columns in one file, one field in others"
     } else {
-        "no name for a field"
+        "not a valid field name"
     }
 }
 
@@ -130,7 +136,7 @@ struct Draft {
     /// Number of fields in the draft.
     fields: usize,
     /// Fields that are not in the draft, with the reasons.
-    without: Vec<String>,
+    omitted: Vec<String>,
 }
 
 impl Draft {
@@ -139,23 +145,23 @@ impl Draft {
         let comment = if comment.is_empty() {
             String::new()
         } else {
-            let width = COMMENTS.saturating_sub(line.chars().count()).max(2);
+            let width = COMMENT_COLUMN.saturating_sub(line.chars().count()).max(2);
             format!("{:width$}# {comment}", "")
         };
         let _ = writeln!(self.text, "{line}{comment}");
     }
 
     /// Adds the start of a field's table: name, type and notation.
-    fn head(&mut self, table: &str, name: &str, called: &str, reading: &Reading) {
+    fn head(&mut self, table: &str, name: &str, field_name: &str, reading: &Reading) {
         self.fields += 1;
         let _ = writeln!(self.text, "\n[{table}]");
-        let type_line = format!("type = {}", quoted(&reading.kind.written()));
-        self.line(&type_line, reading.why.as_deref().unwrap_or_default());
-        if name != called {
-            self.line(&format!("from = {}", quoted(name)), "as records call it");
+        let type_line = format!("type = {}", toml_string(&reading.kind.contract_type()));
+        self.line(&type_line, reading.reason.as_deref().unwrap_or_default());
+        if name != field_name {
+            self.line(&format!("from = {}", toml_string(name)), "name in records");
         }
-        for (line, why) in &reading.lines {
-            self.line(line, why);
+        for (line, reason) in &reading.lines {
+            self.line(line, reason);
         }
         for note in &reading.notes {
             let _ = writeln!(self.text, "# {note}");
@@ -185,17 +191,17 @@ impl Draft {
             Kind::Struct => {
                 let names = field_names(inner.fields.keys());
                 for (name, field) in &inner.fields {
-                    let Some(called) = names.get(name.as_str()) else {
-                        self.without
-                            .push(format!("{} (no name for a field)", shown(name)));
+                    let Some(field_name) = names.get(name.as_str()) else {
+                        self.omitted
+                            .push(format!("{} (not a valid field name)", excerpt(name)));
                         continue;
                     };
                     let (table, reading) = (
-                        format!("{table}.field.{}", bare(called)),
+                        format!("{table}.field.{}", toml_key(field_name)),
                         self::kind(name, field),
                     );
-                    self.head(&table, name, called, &reading);
-                    self.presence(field.seen.saturating_sub(reading.nothing), inner.objects);
+                    self.head(&table, name, field_name, &reading);
+                    self.presence(field.seen.saturating_sub(reading.missing), inner.objects);
                     self.values(&table, name, field, &reading, false);
                 }
             }
@@ -208,22 +214,22 @@ impl Draft {
     }
 
     /// Adds the number of records that have the field.
-    fn presence(&mut self, present: u64, of: u64) {
-        if present == of && of > 0 {
-            self.line("required = true", &format!("in all {of}"));
+    fn presence(&mut self, present: u64, total: u64) {
+        if present == total && total > 0 {
+            self.line("required = true", &format!("in all {total}"));
         } else {
-            let _ = writeln!(self.text, "# in {present} of {of}");
+            let _ = writeln!(self.text, "# in {present} of {total}");
         }
     }
 
-    fn texts(&mut self, profile: &Profile, may_be_few: bool, personal: bool) {
+    fn texts(&mut self, profile: &Profile, can_be_enumerated: bool, personal: bool) {
         if personal {
-            let why = "decide: \"hash\", \"drop\", or \"keep\" if it is not personal data";
-            self.line("personal = \"hash\"", why);
+            let reason = "decide: \"hash\", \"drop\", or \"keep\" if it is not personal data";
+            self.line("personal = \"hash\"", reason);
         }
-        let few = may_be_few && !personal && is_one_of_few(profile);
-        if few {
-            let words: Vec<String> = profile.words.keys().map(|word| quoted(word)).collect();
+        let is_enumerated = can_be_enumerated && !personal && has_few_distinct_texts(profile);
+        if is_enumerated {
+            let words: Vec<String> = profile.words.keys().map(|word| toml_string(word)).collect();
             let _ = writeln!(
                 self.text,
                 "# decide: any other text will be refused; these were seen {} in all",
@@ -231,9 +237,12 @@ impl Draft {
             );
             let _ = writeln!(self.text, "allowed = [{}]", words.join(", "));
         } else {
-            let most = profile.longest.saturating_mul(LONGER).max(SHORT);
-            let most = most.checked_next_power_of_two().unwrap_or(most);
-            let line = format!("max_length = {most}");
+            let max_length = profile
+                .longest
+                .saturating_mul(LENGTH_FACTOR)
+                .max(SMALLEST_LIMIT);
+            let max_length = max_length.checked_next_power_of_two().unwrap_or(max_length);
+            let line = format!("max_length = {max_length}");
             self.line(&line, &format!("longest seen: {}", profile.longest));
         }
     }
@@ -242,13 +251,13 @@ impl Draft {
     fn numbers(&mut self, name: &str, profile: &Profile, hidden: bool) {
         let unit = hints::unit(name, profile.range);
         if let Some(unit) = &unit {
-            self.line(&format!("unit = {}", quoted(unit)), "");
+            self.line(&format!("unit = {}", toml_string(unit)), "");
         }
         let Some((least, greatest)) = profile.range.filter(|_| !hidden) else {
             return;
         };
         let seen = format!("seen: {} to {}", number(least), number(greatest));
-        if least >= 0.0 && hints::from_zero(name, unit.as_deref()) {
+        if least >= 0.0 && hints::is_non_negative(name, unit.as_deref()) {
             self.line("min = 0", &seen);
         } else {
             let _ = writeln!(self.text, "# {seen}");
@@ -257,8 +266,9 @@ impl Draft {
 
     fn times(&mut self, reading: &Reading) {
         if let Some((first, last)) = reading.span {
-            let at = |micros| Timestamp::from_microsecond(micros).map(|at| at.to_string());
-            if let (Ok(first), Ok(last)) = (at(first), at(last)) {
+            let format_time =
+                |micros| Timestamp::from_microsecond(micros).map(|time| time.to_string());
+            if let (Ok(first), Ok(last)) = (format_time(first), format_time(last)) {
                 let _ = writeln!(self.text, "# seen: {first} to {last}");
             }
         }
@@ -271,19 +281,25 @@ impl Draft {
             if sample.profiles.contains_key(name) || name.ends_with('…') {
                 continue;
             }
-            let called = field_names
+            let field_name = field_names
                 .get(name.as_str())
                 .filter(|_| !name.starts_with("(column "));
-            let Some(called) = called else {
-                self.without.push(format!("{} (always empty)", shown(name)));
+            let Some(field_name) = field_name else {
+                self.omitted
+                    .push(format!("{} (always empty)", excerpt(name)));
                 continue;
             };
             let reading = if sample.repeated.contains_key(name) {
-                Reading::empty().listed()
+                Reading::empty().into_list()
             } else {
                 Reading::empty()
             };
-            self.head(&format!("field.{}", bare(called)), name, called, &reading);
+            self.head(
+                &format!("field.{}", toml_key(field_name)),
+                name,
+                field_name,
+                &reading,
+            );
         }
     }
 }
@@ -297,14 +313,17 @@ fn innermost(profile: &Profile) -> &Profile {
     }
 }
 
-fn is_one_of_few(profile: &Profile) -> bool {
-    let kinds = profile.words.len() as u64;
-    kinds > 1
+fn has_few_distinct_texts(profile: &Profile) -> bool {
+    let distinct = profile.words.len() as u64;
+    distinct > 1
         && profile.words.len() <= DISTINCT
         && profile.texts == profile.seen
         && !profile.words.contains_key("")
-        && profile.texts >= kinds * REPEATED
-        && profile.words.values().all(|times| *times >= AGAIN)
+        && profile.texts >= distinct * MEAN_OCCURRENCES
+        && profile
+            .words
+            .values()
+            .all(|times| *times >= MIN_OCCURRENCES)
 }
 
 fn times(n: u64) -> String {
@@ -321,12 +340,12 @@ fn number(value: f64) -> String {
 }
 
 /// Formats a TOML key.
-fn bare(name: &str) -> String {
+fn toml_key(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if name.chars().all(plain) {
         name.to_string()
     } else {
-        quoted(name)
+        toml_string(name)
     }
 }
 
@@ -334,24 +353,24 @@ fn bare(name: &str) -> String {
 pub(super) fn head(sample: &Sample, unmet: &[String]) -> String {
     let files = retrocast_domain::number::plural(sample.files.len() as u64, "file");
     let mut text = format!(
-        "# A draft, made from {} of {}. It says what these records look like, not what records\n\
-         # must look like: read it, decide where it says so, and write descriptions.\n",
+        "# A draft, made from {} of {}. It describes these records, not what records must\n\
+         # look like: read it, decide where it says so, and write descriptions.\n",
         records(sample.records),
         files.replace('\u{a0}', " "),
     );
     if sample.broken > 0 {
         let _ = writeln!(
             text,
-            "# Besides, {} could not be taken apart.",
+            "# In addition, {} could not be parsed.",
             records(sample.broken)
         );
     }
     for (file, reason) in sample.damaged.iter().take(3) {
         let _ = writeln!(
             text,
-            "# Not read to its end: {}: {}",
-            shown(file),
-            shown(reason)
+            "# Not read completely: {}: {}",
+            excerpt(file),
+            excerpt(reason)
         );
     }
     for sentence in unmet {

@@ -203,7 +203,7 @@ fn arrays_cut_off_are_reported() {
     let text = "[{\"id\":\"1\"},{\"id\":[1},{\"id\":\"3\"}]";
     let read = read(text, Format::Json);
     assert_eq!((&read.lines[..], read.refused.len()), (&[1][..], 1));
-    let broken = "what follows the broken record in line 1 could not be taken apart";
+    let broken = "records after the broken one in line 1 could not be separated";
     assert_eq!(read.broken.as_deref(), Some(broken));
 }
 

@@ -7,7 +7,7 @@ mod guess;
 
 pub(crate) use guess::formats_of;
 
-use crate::contract::{EpochUnit, Notation, TimeFormat, database};
+use crate::contract::{EpochUnit, Notation, TimeFormat, zone_database};
 use jiff::{
     Timestamp, civil,
     fmt::{rfc2822, strtime::BrokenDownTime},
@@ -55,12 +55,12 @@ impl Time {
 
 /// Parses an unambiguous time to microseconds since 1970 UTC; without an offset it is UTC.
 pub fn timestamp(text: &str) -> Option<i64> {
-    certain(text).map(|time| time.in_zone(None))
+    parse_unambiguous(text).map(|time| time.in_zone(None))
 }
 
 /// Parses a time in an unambiguous form: ISO 8601 and its common variants, with several notations
 /// of UTC, and RFC 2822. A day alone is not a time.
-pub fn certain(text: &str) -> Option<Time> {
+pub fn parse_unambiguous(text: &str) -> Option<Time> {
     if let Some(time) = plain(text.as_bytes()) {
         return Some(time);
     }
@@ -83,7 +83,7 @@ fn general(text: &str) -> Option<Time> {
 pub(crate) fn read(text: &str, notation: &Notation) -> Option<i64> {
     let zone = notation.zone_rules();
     if notation.format.is_empty() {
-        return certain(text).map(|time| time.in_zone(zone));
+        return parse_unambiguous(text).map(|time| time.in_zone(zone));
     }
     let text = text.trim();
     let mut times = notation.format.iter().map(|format| formatted(text, format));
@@ -130,7 +130,7 @@ fn of_parts(parts: &BrokenDownTime) -> Option<Time> {
     let placed =
         parts.timestamp().is_some() || parts.offset().is_some() || parts.iana_time_zone().is_some();
     if placed {
-        let moment = parts.to_zoned_with(database()).ok()?.timestamp();
+        let moment = parts.to_zoned_with(zone_database()).ok()?.timestamp();
         return Some(Time::Instant(moment.as_microsecond()));
     }
     let civil = parts.to_datetime().ok()?;
@@ -145,7 +145,7 @@ fn sound(date: civil::Date) -> Option<civil::Date> {
 
 /// Checks that a format determines a day, and for a timestamp a time of that day; the error is the
 /// reason why not.
-pub(crate) fn usable(format: &str, with_time: bool) -> Result<(), &'static str> {
+pub(crate) fn check_format(format: &str, with_time: bool) -> Result<(), &'static str> {
     const UNREADABLE: &str = "cannot be read back";
     let afternoon = civil::date(2026, 11, 17).at(13, 5, 9, 123_456_789);
     let sample = afternoon.to_zoned(TimeZone::UTC).map_err(|_| UNREADABLE)?;

@@ -163,7 +163,9 @@ fn what_may_mean_several_times_is_refused() {
 fn times_without_an_offset_are_those_of_the_zone() {
     let berlin = zone("Europe/Berlin");
     let parsed = |text: &str| {
-        let micros = certain(text).unwrap().in_zone(Some(berlin.rules()));
+        let micros = parse_unambiguous(text)
+            .unwrap()
+            .in_zone(Some(berlin.rules()));
         time_text(micros).unwrap()
     };
     for (text, expected) in [
@@ -352,7 +354,7 @@ fn a_format_gives_one_time_or_is_unusable() {
         ),
         ("%d/%m/%Y %I:%M", false, Ok(())),
     ] {
-        assert_eq!(usable(format, with_time), expected, "{format}");
+        assert_eq!(check_format(format, with_time), expected, "{format}");
     }
 }
 

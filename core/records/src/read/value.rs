@@ -261,7 +261,7 @@ fn of_length(field: &Field, value: &str) -> ValueResult {
 
 fn of_pattern(field: &Field, value: &str) -> ValueResult {
     match &field.pattern {
-        Some(pattern) if !pattern.fits(value) => {
+        Some(pattern) if !pattern.is_match(value) => {
             let shown = cut(pattern.as_str(), 200);
             let message = format!("{} does not match the pattern {shown}", quoted(value));
             Err(Violation::new(Reason::NotAllowed, message))

@@ -30,7 +30,7 @@ impl std::fmt::Debug for History {
 
 /// Opens the repository of a URI; blocks, and may access the network.
 pub(super) fn list(source: &str, uri: &str) -> Result<Listing, SourceError> {
-    let failed = |error: HistoryError| SourceError::History {
+    let failed = |error: HistoryError| SourceError::Repository {
         name: source.to_string(),
         reason: error.to_string(),
     };

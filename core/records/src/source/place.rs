@@ -188,7 +188,7 @@ impl FilePattern {
         let name = self.pattern.first().map_or("", String::as_str);
         let on_disk = self.folder.join(name);
         let shown = format!("{}{name}", self.shown);
-        let wrong = |kind: &'static str| SourceError::NoRegularFile {
+        let wrong = |kind: &'static str| SourceError::NotAFile {
             name: source.to_string(),
             file: shown.clone(),
             kind,

@@ -3,8 +3,8 @@
 use super::{Reader, Value};
 use crate::{
     contract::notation::{
-        EpochUnit, Notation, TimeFormat, Zone, database, is_numeric, is_timed, numeral_mark,
-        takes_null_words,
+        EpochUnit, Notation, TimeFormat, Zone, allows_null_words, is_numeric, is_temporal,
+        normalize_mark, zone_database,
     },
     read::time,
 };
@@ -23,7 +23,7 @@ impl Reader<'_> {
     /// Parses the notation that the contract declares for all fields.
     pub(super) fn shared_notation(&mut self, root: &DeTable) -> Notation {
         let found = self.declared_notation(root);
-        self.distinct_marks(&found, root);
+        self.report_ambiguous_mark(&found, root);
         found
     }
 
@@ -34,25 +34,25 @@ impl Reader<'_> {
         kind: &str,
         table: &DeTable,
     ) -> Notation {
-        let mut fits = |key: &str, fits: bool, needed: &str| {
-            if let (false, Some(value)) = (fits, table.get(key)) {
-                let message = format!("`{key}` does not fit field `{name}`");
-                let help = format!("`{key}` is for {needed}");
+        let mut require = |key: &str, applies: bool, types: &str| {
+            if let (false, Some(value)) = (applies, table.get(key)) {
+                let message = format!("`{key}` does not apply to field `{name}`");
+                let help = format!("`{key}` is for {types}");
                 self.error(value.span(), message, Some(help));
             }
         };
-        let (numeric, timed) = (is_numeric(kind), is_timed(kind));
-        let nullable = takes_null_words(kind);
-        fits("null_words", nullable, "all types but json and struct");
-        fits("decimal", numeric, "numbers and integers");
-        fits("thousands", numeric, "numbers and integers");
-        fits("zone", timed, "timestamps and dates");
-        fits("format", timed, "timestamps and dates");
-        fits("true_words", kind == "boolean", "booleans");
-        fits("false_words", kind == "boolean", "booleans");
+        let (numeric, temporal) = (is_numeric(kind), is_temporal(kind));
+        let nullable = allows_null_words(kind);
+        require("null_words", nullable, "all types but json and struct");
+        require("decimal", numeric, "numbers and integers");
+        require("thousands", numeric, "numbers and integers");
+        require("zone", temporal, "timestamps and dates");
+        require("format", temporal, "timestamps and dates");
+        require("true_words", kind == "boolean", "booleans");
+        require("false_words", kind == "boolean", "booleans");
 
         let own = self.declared_notation(table);
-        let shared = self.shared.of_type(kind);
+        let shared = self.shared.for_type(kind);
         // A field with its own decimal mark does not inherit the thousands mark.
         let thousands = shared.thousands.filter(|_| own.decimal.is_none());
         let found = Notation {
@@ -60,7 +60,7 @@ impl Reader<'_> {
             decimal: own.decimal.or(shared.decimal),
             thousands: own.thousands.or(thousands),
             zone: own.zone.or(shared.zone),
-            format: if timed {
+            format: if temporal {
                 self.formats(table, kind == "timestamp")
             } else {
                 Vec::new()
@@ -68,8 +68,8 @@ impl Reader<'_> {
             true_words: self.words(table, "true_words"),
             false_words: self.words(table, "false_words"),
         };
-        self.distinct_marks(&found, table);
-        self.distinct_words(&found, table);
+        self.report_ambiguous_mark(&found, table);
+        self.report_ambiguous_word(&found, table);
         found
     }
 
@@ -88,7 +88,7 @@ impl Reader<'_> {
     fn mark(&mut self, table: &DeTable, key: &str, marks: &[char]) -> Option<char> {
         let (span, text) = self.text(table, key)?;
         let mut written = text.chars();
-        let found = written.next().map(numeral_mark);
+        let found = written.next().map(normalize_mark);
         let found = found.filter(|mark| written.next().is_none() && marks.contains(mark));
         if found.is_none() {
             let marks: Vec<String> = marks.iter().map(|mark| format!("\"{mark}\"")).collect();
@@ -99,10 +99,10 @@ impl Reader<'_> {
     }
 
     /// Reports a mark with two meanings.
-    fn distinct_marks(&mut self, notation: &Notation, table: &DeTable) {
+    fn report_ambiguous_mark(&mut self, notation: &Notation, table: &DeTable) {
         let mark = notation.decimal_mark();
-        let place = table.get("thousands").or(table.get("decimal"));
-        if let (true, Some(value)) = (notation.thousands == Some(mark), place) {
+        let declaration = table.get("thousands").or(table.get("decimal"));
+        if let (true, Some(value)) = (notation.thousands == Some(mark), declaration) {
             let message = format!("`thousands` and `decimal` are both {mark:?}");
             let other = if mark == '.' { ',' } else { '.' };
             let help = format!("beside `thousands = \"{mark}\"`, write `decimal = \"{other}\"`");
@@ -111,16 +111,16 @@ impl Reader<'_> {
     }
 
     /// Reports a word that means both true and false.
-    fn distinct_words(&mut self, notation: &Notation, table: &DeTable) {
-        let no = notation.words_for(false);
+    fn report_ambiguous_word(&mut self, notation: &Notation, table: &DeTable) {
+        let false_words = notation.words_for(false);
         let both = notation
             .words_for(true)
             .into_iter()
-            .find(|word| no.contains(word));
-        let place = table.get("true_words").or(table.get("false_words"));
-        if let (Some(word), Some(value)) = (both, place) {
+            .find(|word| false_words.contains(word));
+        let declaration = table.get("true_words").or(table.get("false_words"));
+        if let (Some(word), Some(value)) = (both, declaration) {
             let message = format!("{word:?} means both true and false");
-            let help = "the usual words hold for what is not declared: \
+            let help = "words that are not declared keep their defaults: \
                         declare both `true_words` and `false_words`";
             self.error(value.span(), message, Some(help.into()));
         }
@@ -145,13 +145,13 @@ impl Reader<'_> {
 
     fn zone(&mut self, table: &DeTable) -> Option<Zone> {
         let (span, name) = self.text(table, "zone")?;
-        let found = Zone::named(&name);
+        let found = Zone::find(&name);
         if found.is_none() {
-            let known: Vec<String> = database()
+            let names: Vec<String> = zone_database()
                 .available()
                 .map(|name| name.to_string())
                 .collect();
-            let help = match nearest(&name, known.iter().map(String::as_str)) {
+            let help = match nearest(&name, names.iter().map(String::as_str)) {
                 Some(suggestion) => format!("did you mean `{suggestion}`?"),
                 None => "use an IANA name such as \"Europe/Berlin\" or \"UTC\"".to_string(),
             };
@@ -190,19 +190,19 @@ impl Reader<'_> {
         if let Some(unit) = EpochUnit::ALL.into_iter().find(|unit| unit.word() == text) {
             return Some(TimeFormat::Epoch(unit));
         }
-        if let Err((at, message)) = directives(text) {
-            let place = at.and_then(|at| self.within_text(&value.span(), text, at));
+        if let Err((at, message)) = check_directives(text) {
+            let location = at.and_then(|at| self.locate(&value.span(), text, at));
             let epochs = EpochUnit::ALL.map(EpochUnit::word);
             let help = match nearest(text, epochs).filter(|_| text.contains('_')) {
                 Some(suggestion) => format!("did you mean `{suggestion}`?"),
                 None if text.starts_with("epoch") => EPOCHS.to_string(),
                 None => format!("{DIRECTIVES}; {EPOCHS}"),
             };
-            self.error(place.unwrap_or(value.span()), message, Some(help));
+            self.error(location.unwrap_or(value.span()), message, Some(help));
             return None;
         }
-        if let Err(why) = time::usable(text, with_time) {
-            let message = format!("`format` {text:?} {why}");
+        if let Err(reason) = time::check_format(text, with_time) {
+            let message = format!("`format` {text:?} {reason}");
             self.error(value.span(), message, Some(DIRECTIVES.to_string()));
             return None;
         }
@@ -212,17 +212,17 @@ impl Reader<'_> {
 
 /// Checks that a format consists of supported directives; the error gives the position and the
 /// reason.
-fn directives(format: &str) -> Result<(), (Option<usize>, String)> {
+fn check_directives(format: &str) -> Result<(), (Option<usize>, String)> {
     const PLAIN: &str = "%AaBbCDdeFfGgHhIjklMmNnPpQRSsTtUuVWwYyz";
-    let mut some = false;
+    let mut has_directive = false;
     let mut rest = format.char_indices().peekable();
     while let Some((at, c)) = rest.next() {
         if c != '%' {
             continue;
         }
         let mut marks = String::new();
-        let flags = |c: &char| matches!(c, '_' | '-' | '^' | '#' | '.' | ':' | '0'..='9');
-        while let Some((_, mark)) = rest.next_if(|(_, c)| flags(c)) {
+        let is_flag = |c: &char| matches!(c, '_' | '-' | '^' | '#' | '.' | ':' | '0'..='9');
+        while let Some((_, mark)) = rest.next_if(|(_, c)| is_flag(c)) {
             marks.push(mark);
         }
         let Some((_, letter)) = rest.next() else {
@@ -240,12 +240,12 @@ fn directives(format: &str) -> Result<(), (Option<usize>, String)> {
         if !is_plain {
             return Err((
                 Some(at),
-                format!("`%{marks}{letter}` is not a directive that can be read"),
+                format!("`%{marks}{letter}` is not a supported directive"),
             ));
         }
-        some = true;
+        has_directive = true;
     }
-    if some {
+    if has_directive {
         Ok(())
     } else {
         Err((None, format!("`format` {format:?} has no directive")))

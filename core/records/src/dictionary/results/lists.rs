@@ -40,19 +40,19 @@ pub(super) const LISTS: &[ResultTable] = &[
             column(
                 "magnitude.value",
                 "number",
-                "as magnitude.unit says",
+                "given by magnitude.unit",
                 "The estimate.",
             ),
             column(
                 "magnitude.lower",
                 "number",
-                "as magnitude.unit says",
+                "given by magnitude.unit",
                 "Lower end of its interval.",
             ),
             column(
                 "magnitude.upper",
                 "number",
-                "as magnitude.unit says",
+                "given by magnitude.unit",
                 "Upper end of its interval.",
             ),
             column(
@@ -112,13 +112,13 @@ pub(super) const LISTS: &[ResultTable] = &[
             column(
                 "value",
                 "number",
-                "as unit says",
+                "given by unit",
                 "The value in the window; null without records.",
             ),
             column(
                 "interval",
                 "list of numbers",
-                "as unit says",
+                "given by unit",
                 "Its 95 % interval.",
             ),
             column("unit", "text", "", "Unit of the value."),
@@ -127,7 +127,7 @@ pub(super) const LISTS: &[ResultTable] = &[
             column(
                 "previous",
                 "number",
-                "as unit says",
+                "given by unit",
                 "The value in the previous window.",
             ),
             column(
@@ -139,7 +139,7 @@ pub(super) const LISTS: &[ResultTable] = &[
             column(
                 "baseline",
                 "number",
-                "as unit says",
+                "given by unit",
                 "The value over the baseline window.",
             ),
             column(
@@ -166,12 +166,12 @@ pub(super) const LISTS: &[ResultTable] = &[
                 "",
                 "Whether lower values are better.",
             ),
-            column("target", "number", "as unit says", "The target."),
+            column("target", "number", "given by unit", "The target."),
             column("target_text", "text", "", "The target, formatted."),
             column(
                 "history",
                 "list of numbers",
-                "as unit says",
+                "given by unit",
                 "Recent values, one per window, oldest first.",
             ),
             column(
@@ -211,20 +211,20 @@ pub(super) const LISTS: &[ResultTable] = &[
             column(
                 "before",
                 "number",
-                "as unit says",
+                "given by unit",
                 "Mean before the change.",
             ),
-            column("after", "number", "as unit says", "Mean after the change."),
+            column("after", "number", "given by unit", "Mean after the change."),
             column(
                 "counterfactual",
                 "number",
-                "as unit says",
+                "given by unit",
                 "Expected mean after the change, without the change.",
             ),
             column(
                 "absolute",
                 "list of numbers",
-                "as unit says",
+                "given by unit",
                 "After minus counterfactual, and its 95 % interval.",
             ),
             column(
@@ -365,8 +365,8 @@ pub(super) const LISTS: &[ResultTable] = &[
                 "",
                 "Path of the field; null for the record as a whole.",
             ),
-            column("reason", "text", "", "Class of the reason."),
-            column("message", "text", "", "The reason in words."),
+            column("reason", "text", "", "Kind of violation."),
+            column("message", "text", "", "The reason, as a sentence."),
             column("raw", "text", "", "Start of the record."),
         ],
     },

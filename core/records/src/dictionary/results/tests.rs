@@ -12,7 +12,7 @@ fn table(name: &str) -> ResultTable {
 }
 
 /// The names of a table's columns, without nested ones.
-fn outer(name: &str) -> BTreeSet<String> {
+fn top_level_columns(name: &str) -> BTreeSet<String> {
     let columns = table(name).columns.iter().map(|column| column.name);
     columns
         .filter(|name| !name.contains('.'))
@@ -24,15 +24,15 @@ fn keys(value: &Value) -> BTreeSet<String> {
     value.as_object().unwrap().keys().cloned().collect()
 }
 
-/// The lists have the fields that the types have that are written.
+/// Compares the described columns with the fields of the serialized types.
 #[test]
-fn lists_are_described_as_they_are_written() {
+fn descriptions_match_the_serialized_types() {
     let mut finding = Finding::new("rhythm", "weekday_effect", "all", "Monday");
     finding.magnitude = Some(Magnitude::interval95(1.7, 1.5, 1.9, "ratio"));
     let finding = serde_json::to_value(finding).unwrap();
-    assert_eq!(keys(&finding), outer("findings"));
-    let within = keys(&finding["magnitude"]);
-    for name in &within {
+    assert_eq!(keys(&finding), top_level_columns("findings"));
+    let nested = keys(&finding["magnitude"]);
+    for name in &nested {
         let path = format!("magnitude.{name}");
         assert!(
             table("findings").columns.iter().any(|c| c.name == path),
@@ -46,7 +46,10 @@ fn lists_are_described_as_they_are_written() {
         "lower_is_better": false, "target": null, "target_text": "", "history": [], "n": 0,
     }))
     .unwrap();
-    assert_eq!(keys(&serde_json::to_value(kpi).unwrap()), outer("kpis"));
+    assert_eq!(
+        keys(&serde_json::to_value(kpi).unwrap()),
+        top_level_columns("kpis")
+    );
     let effect: Effect = serde_json::from_value(json!({
         "improvement": "", "title": "", "date": "", "metric": "", "unit": "",
         "lower_is_better": true, "before": 1, "after": 1, "counterfactual": 1,
@@ -56,7 +59,7 @@ fn lists_are_described_as_they_are_written() {
     .unwrap();
     assert_eq!(
         keys(&serde_json::to_value(effect).unwrap()),
-        outer("effects")
+        top_level_columns("effects")
     );
     let note: SourceNote = serde_json::from_value(json!({
         "name": "", "uri": "", "contract": "", "files": 0, "records": 0, "accepted": 0,
@@ -64,7 +67,10 @@ fn lists_are_described_as_they_are_written() {
         "first_time": "", "last_time": "",
     }))
     .unwrap();
-    assert_eq!(keys(&serde_json::to_value(note).unwrap()), outer("sources"));
+    assert_eq!(
+        keys(&serde_json::to_value(note).unwrap()),
+        top_level_columns("sources")
+    );
     let names: Vec<String> = quarantine::schema()
         .fields()
         .iter()
@@ -75,7 +81,7 @@ fn lists_are_described_as_they_are_written() {
 }
 
 #[test]
-fn every_column_says_what_it_means() {
+fn every_column_has_a_description() {
     let mut names = BTreeSet::new();
     for table in results() {
         assert!(names.insert(table.name) && table.description.ends_with('.'));

@@ -238,9 +238,8 @@ impl Cutter<'_, '_> {
             self.fill(BLOCK_BYTES);
             if self.input.bytes.is_empty() {
                 self.ended()?;
-                let reason = format!(
-                    "what follows the broken record in line {from} could not be taken apart"
-                );
+                let reason =
+                    format!("records after the broken one in line {from} could not be separated");
                 return if has_text {
                     Err(Stop::Broken(reason))
                 } else {

@@ -3,7 +3,7 @@
 //! An error names the accepted forms, and the line to add to the contract if one would suffice.
 
 use crate::{
-    contract::{Field, FieldKind, Notation, numeral_mark},
+    contract::{Field, FieldKind, Notation, normalize_mark},
     read::{
         column::Column,
         quarantine::{Reason, Violation},
@@ -40,7 +40,7 @@ pub(in crate::read) fn push(
         FieldKind::String => return value::push_string(field, column, text),
         FieldKind::Timestamp => {
             let found = if own {
-                time::certain(text).map(|time| time.in_zone(notation.zone_rules()))
+                time::parse_unambiguous(text).map(|time| time.in_zone(notation.zone_rules()))
             } else {
                 time::read(text, notation)
             };
@@ -167,9 +167,9 @@ pub(crate) fn numeral<'t>(text: &'t str, notation: &Notation) -> Option<Cow<'t, 
         return None;
     }
     let mut groups = vec![whole];
-    let mut marks = whole.chars().map(numeral_mark);
-    if let Some(mark) = marks.find(|mark| notation.separates(*mark)) {
-        groups = whole.split(|c| numeral_mark(c) == mark).collect();
+    let mut marks = whole.chars().map(normalize_mark);
+    if let Some(mark) = marks.find(|mark| notation.is_thousands_mark(*mark)) {
+        groups = whole.split(|c| normalize_mark(c) == mark).collect();
         let first = groups.first().copied().unwrap_or_default();
         let sound = matches!(first.len(), 1..=3) && !first.starts_with('0');
         if !sound || groups.iter().skip(1).any(|group| group.len() != 3) {

@@ -1,5 +1,5 @@
-//! Measures how fast records are read and checked against a contract: `take CONTRACT URI
-//! [THREADS]`.
+//! Measures how fast records are read and checked against a contract: `read_speed CONTRACT
+//! URI [THREADS]`.
 
 use retrocast_records::{
     Format, contract,
@@ -11,16 +11,16 @@ use std::{error::Error, path::Path, time::Instant};
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [contract, uri, rest @ ..] = &arguments[..] else {
-        return Err("usage: take CONTRACT URI [THREADS]".into());
+        return Err("usage: read_speed CONTRACT URI [THREADS]".into());
     };
     let threads = rest.first().map_or(Ok(1), |text| text.parse())?;
-    let contract = contract::parse("take", contract, &std::fs::read_to_string(contract)?)
+    let contract = contract::parse("read_speed", contract, &std::fs::read_to_string(contract)?)
         .map_err(|error| format!("{error:?}"))?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let listing = runtime.block_on(Listing::find("take", uri, Path::new("."), true, None))?;
-    let formatted = |name: &str| Format::of(name).ok_or("a file's name does not tell its format");
+    let listing = runtime.block_on(Listing::find("read_speed", uri, Path::new("."), true, None))?;
+    let format_of = |name: &str| Format::of(name).ok_or("the file's name does not show its format");
     let files = listing.files.iter();
-    let files = files.map(|file| formatted(&file.name).map(|format| (file.clone(), format)));
+    let files = files.map(|file| format_of(&file.name).map(|format| (file.clone(), format)));
     let files = files.collect::<Result<Vec<_>, _>>()?;
     let start = Instant::now();
     let reading = Reading {
