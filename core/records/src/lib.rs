@@ -4,8 +4,8 @@
 //! URI -> source: files -> read: blocks, checked records -> batches, refused records
 //! ```
 //!
-//! This crate does not know datasets: it passes records on in order, with bounded
-//! memory, and other crates store them. So formats, contracts and storage can be tested and fuzzed alone.
+//! This crate does not know datasets: it passes records on in order, with bounded memory, and
+//! other crates store them. So formats, contracts and storage can be tested and fuzzed alone.
 
 pub mod contract;
 mod format;

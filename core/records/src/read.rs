@@ -82,7 +82,7 @@ enum Step {
     End(usize, Option<String>),
 }
 
-type Work = (
+type ParseJob = (
     Block,
     mpsc::SyncSender<Result<ParsedBlock, arrow::error::ArrowError>>,
 );
@@ -95,39 +95,39 @@ impl Reading<'_> {
     ) -> Result<(), E> {
         let parsers = self.threads.max(1);
         let (steps_in, steps_out) = mpsc::sync_channel(2 * parsers + 2);
-        let (work_in, work_out) = mpsc::sync_channel::<Work>(2 * parsers + 2);
-        let work_out = Mutex::new(work_out);
+        let (jobs_in, jobs_out) = mpsc::sync_channel::<ParseJob>(2 * parsers + 2);
+        let jobs_out = Mutex::new(jobs_out);
         let pseudonyms = Arc::new(Pseudonyms::new(&self.listing.source, self.hash_key));
         std::thread::scope(|scope| {
-            scope.spawn(|| self.read(steps_in, work_in));
+            scope.spawn(|| self.read(steps_in, jobs_in));
             for _ in 0..parsers {
                 scope.spawn(|| {
                     loop {
-                        let work = work_out
+                        let job = jobs_out
                             .lock()
                             .unwrap_or_else(PoisonError::into_inner)
                             .recv();
-                        let Ok((block, reply)) = work else { break };
+                        let Ok((block, reply)) = job else { break };
                         let _ = reply.send(parse::parse(block, self.contract, &pseudonyms));
                     }
                 });
             }
-            self.send(steps_out, listener)
+            self.deliver(steps_out, listener)
         })
     }
 
     /// Reads every file and sends its blocks to the parsers.
-    fn read(&self, steps: mpsc::SyncSender<Step>, work: mpsc::SyncSender<Work>) {
+    fn read(&self, steps: mpsc::SyncSender<Step>, jobs: mpsc::SyncSender<ParseJob>) {
         for (index, (file, format)) in self.files.iter().enumerate() {
             let mut emit = |block| {
                 let (reply, parsed) = mpsc::sync_channel(1);
                 !self.cancel.is_cancelled()
                     && steps.send(Step::Block(parsed)).is_ok()
-                    && work.send((block, reply)).is_ok()
+                    && jobs.send((block, reply)).is_ok()
             };
             let broken = match self.read_file(index, file, *format, &mut emit) {
                 Ok(()) => None,
-                Err(Stop::Unwanted) => return,
+                Err(Stop::Requested) => return,
                 Err(Stop::Broken(reason)) => Some(reason),
             };
             if steps.send(Step::End(index, broken)).is_err() {
@@ -150,13 +150,13 @@ impl Reading<'_> {
         let opened = self.listing.open(file, self.runtime);
         let reader = opened.map_err(Stop::Broken)?;
         let text =
-            decode::decoded(reader, &file.name).map_err(|error| Stop::Broken(error.to_string()))?;
+            decode::decode(reader, &file.name).map_err(|error| Stop::Broken(error.to_string()))?;
         let fields = &self.contract.fields;
         block::read_text(text, index, format, self.dialect, fields, emit)
     }
 
     /// Receives parsed blocks in order and passes them on.
-    fn send<E: From<SourceError>>(
+    fn deliver<E: From<SourceError>>(
         &self,
         steps: mpsc::Receiver<Step>,
         listener: &mut dyn FnMut(ReadEvent) -> Result<(), E>,
@@ -182,9 +182,9 @@ impl Reading<'_> {
     }
 }
 
-/// Reads one block of whole records, for tests.
+/// Reads bytes as one block of records, for tests.
 #[cfg(test)]
-pub(crate) fn block_of(
+pub(crate) fn read_block(
     bytes: &[u8],
     format: Format,
     contract: &Contract,
@@ -231,7 +231,7 @@ pub fn from_reader(
             .map_err(broken)
             .and_then(|_| parquet::read_file(&bytes::Bytes::from(bytes), 0, contract, &mut emit))
     } else {
-        decode::decoded(Box::new(reader), "")
+        decode::decode(Box::new(reader), "")
             .map_err(broken)
             .and_then(|text| block::read_text(text, 0, format, dialect, fields, &mut emit))
     };
@@ -240,7 +240,7 @@ pub fn from_reader(
     }
     let broken = match read {
         Err(Stop::Broken(reason)) => Some(reason),
-        Ok(()) | Err(Stop::Unwanted) => None,
+        Ok(()) | Err(Stop::Requested) => None,
     };
     events.push(ReadEvent::End { file: 0, broken });
     Ok(events)

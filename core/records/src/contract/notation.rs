@@ -146,7 +146,7 @@ impl Notation {
 
     /// Returns true if decimal or thousands marks are declared; then texts of JSON and Parquet are
     /// read as numbers, too.
-    pub fn reads_numerals(&self) -> bool {
+    pub fn declares_marks(&self) -> bool {
         self.decimal.is_some() || self.thousands.is_some()
     }
 

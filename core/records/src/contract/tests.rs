@@ -111,7 +111,7 @@ fn every_contract_of_the_catalogue_is_valid() {
 }
 
 /// A contract with the given root keys and field tables.
-fn contract_text(root: &str, fields: &str) -> String {
+fn file(root: &str, fields: &str) -> String {
     format!("title = \"T\"\n{root}{fields}")
 }
 
@@ -120,8 +120,7 @@ const THREE: &str = "[field.id]\ntype = \"string\"\n[field.at]\ntype = \"timesta
 
 #[test]
 fn latest_needs_a_field_with_ordered_values() {
-    let latest =
-        |name: &str| contract_text(&format!("key = [\"id\"]\nlatest = \"{name}\"\n"), THREE);
+    let latest = |name: &str| file(&format!("key = [\"id\"]\nlatest = \"{name}\"\n"), THREE);
     let contract = parse("x", "x.toml", &latest("at")).unwrap();
     assert_eq!(contract.latest.as_deref(), Some("at"));
     check(
@@ -134,12 +133,12 @@ fn latest_needs_a_field_with_ordered_values() {
         &["3:10 there is no field `att` | did you mean `at`?"],
     );
     check(
-        &contract_text("latest = \"at\"\n", THREE),
+        &file("latest = \"at\"\n", THREE),
         &["2:10 `latest` without a `key` | \
            it decides which of several records with the same key counts: add `key`"],
     );
     check(
-        &contract_text(
+        &file(
             "key = [\"id\"]\nlatest = \"n\"\n",
             &format!("{THREE}[field.n]\ntype = \"numbr\"\n"),
         ),
@@ -147,7 +146,7 @@ fn latest_needs_a_field_with_ordered_values() {
     );
     let dropped = format!("{THREE}[field.n]\ntype = \"number\"\npersonal = \"drop\"\n");
     check(
-        &contract_text("key = [\"id\"]\nlatest = \"n\"\n", &dropped),
+        &file("key = [\"id\"]\nlatest = \"n\"\n", &dropped),
         &["3:10 `n` cannot decide which record is the latest | \
            its values are dropped: remove `personal`, or name another field"],
     );
@@ -155,9 +154,9 @@ fn latest_needs_a_field_with_ordered_values() {
 
 #[test]
 fn unknown_fields_are_counted_kept_or_refused() {
-    let unknown = |how: &str| contract_text(&format!("unknown = \"{how}\"\n"), THREE);
+    let unknown = |how: &str| file(&format!("unknown = \"{how}\"\n"), THREE);
     let policy = |text: &str| parse("x", "x.toml", text).unwrap().unknown;
-    assert_eq!(policy(&contract_text("", THREE)), UnknownFields::Count);
+    assert_eq!(policy(&file("", THREE)), UnknownFields::Count);
     assert_eq!(policy(&unknown("refuse")), UnknownFields::Refuse);
     let contract = parse("x", "x.toml", &unknown("keep")).unwrap();
     let schema = contract.schema();
@@ -172,11 +171,11 @@ fn unknown_fields_are_counted_kept_or_refused() {
         &["2:11 `unknown` cannot be \"kep\" | did you mean `keep`?"],
     );
     check(
-        &contract_text("unknown = true\n", THREE),
+        &file("unknown = true\n", THREE),
         &["2:11 `unknown` must be a string, found boolean | "],
     );
     check(
-        &contract_text("unknown = \"keep\"\n", "[field._rest]\ntype = \"json\"\n"),
+        &file("unknown = \"keep\"\n", "[field._rest]\ntype = \"json\"\n"),
         &[
             "2:11 the field `_rest` conflicts with `unknown = \"keep\"` | \
            unknown fields are kept in a column `_rest`: rename the field",
@@ -186,12 +185,7 @@ fn unknown_fields_are_counted_kept_or_refused() {
 
 #[test]
 fn expectations_are_parsed_and_checked() {
-    let expect = |lines: &str| {
-        format!(
-            "{}[expect]\n{lines}",
-            contract_text("time = \"at\"\n", THREE)
-        )
-    };
+    let expect = |lines: &str| format!("{}[expect]\n{lines}", file("time = \"at\"\n", THREE));
     let text = expect(
         "fresh_hours = 26\ndaily_records_min = 0\ndaily_records_max = 1e4\nsilence = \"zero\"\n",
     );
@@ -219,10 +213,7 @@ fn expectations_are_parsed_and_checked() {
         &["11:21 `daily_records_max` 8 is below `daily_records_min` 9 | "],
     );
     check(
-        &format!(
-            "{}[expect]\nfresh_hours = \"soon\"\n",
-            contract_text("", THREE)
-        ),
+        &format!("{}[expect]\nfresh_hours = \"soon\"\n", file("", THREE)),
         &[
             "8:1 `[expect]` without a `time` | \
              the age of records, and their number a day, follow from their time: add `time`",
@@ -233,7 +224,7 @@ fn expectations_are_parsed_and_checked() {
 
 #[test]
 fn defaults_have_the_type_and_limits_of_their_field() {
-    let field = |lines: &str| contract_text("", &format!("[field.x]\n{lines}"));
+    let field = |lines: &str| file("", &format!("[field.x]\n{lines}"));
     let default = |lines: &str| {
         let contract = parse("x", "x.toml", &field(lines)).unwrap();
         contract.fields[0].default.clone().unwrap().to_string()
@@ -275,7 +266,7 @@ fn defaults_have_the_type_and_limits_of_their_field() {
          remove `default`, or `personal = \"drop\"`",
     );
     check(
-        &contract_text(
+        &file(
             "key = [\"id\"]\n",
             "[field.id]\ntype = \"string\"\ndefault = \"a\"\n",
         ),
@@ -283,7 +274,7 @@ fn defaults_have_the_type_and_limits_of_their_field() {
            all records with its default would count as one | "],
     );
     check(
-        &contract_text(
+        &file(
             "time = \"at\"\n",
             "[field.at]\ntype = \"timestamp\"\ndefault = 1900-01-01T00:00:00Z\n",
         ),
@@ -297,7 +288,7 @@ fn defaults_have_the_type_and_limits_of_their_field() {
 
 #[test]
 fn patterns_and_lengths_are_checked() {
-    let field = |lines: &str| contract_text("", &format!("[field.x]\n{lines}"));
+    let field = |lines: &str| file("", &format!("[field.x]\n{lines}"));
     let text = field("type = \"list<string>\"\npattern = '\\d+'\nmin_length = 2\nmax_length = 2\n");
     let contract = parse("x", "x.toml", &text).unwrap();
     let field_x = &contract.fields[0];
@@ -336,7 +327,7 @@ fn patterns_and_lengths_are_checked() {
 
 #[test]
 fn only_texts_are_hashed_and_keys_are_never_dropped() {
-    let field = |lines: &str| contract_text("", &format!("[field.x]\n{lines}"));
+    let field = |lines: &str| file("", &format!("[field.x]\n{lines}"));
     let text = field("type = \"string\"\npersonal = \"hash\"\n");
     let contract = parse("x", "x.toml", &text).unwrap();
     assert_eq!(contract.fields[0].personal, Personal::Hash);
@@ -351,7 +342,7 @@ fn only_texts_are_hashed_and_keys_are_never_dropped() {
     );
     let at = "[field.at]\ntype = \"timestamp\"\npersonal = \"drop\"\n";
     check(
-        &contract_text("key = [\"at\"]\ntime = \"at\"\n", at),
+        &file("key = [\"at\"]\ntime = \"at\"\n", at),
         &[
             "2:8 `at` cannot be part of the key: its values are dropped | ",
             "3:8 the time field `at` is dropped | remove its `personal`, or name another field",
@@ -478,9 +469,8 @@ fn notation_is_declared_for_the_contract_and_for_fields() {
 
 #[test]
 fn notation_is_checked() {
-    let field = |kind: &str, lines: &str| {
-        contract_text("", &format!("[field.x]\ntype = \"{kind}\"\n{lines}\n"))
-    };
+    let field =
+        |kind: &str, lines: &str| file("", &format!("[field.x]\ntype = \"{kind}\"\n{lines}\n"));
     let wrong = |kind: &str, lines: &str, expected: &str| check(&field(kind, lines), &[expected]);
     wrong(
         "number",
@@ -616,7 +606,7 @@ fn limits_of_times_are_in_the_zone() {
 #[test]
 fn the_hash_depends_on_the_notation() {
     let meaning = |lines: &str| {
-        let text = contract_text("", &format!("[field.x]\ntype = \"number\"\n{lines}"));
+        let text = file("", &format!("[field.x]\ntype = \"number\"\n{lines}"));
         parse("x", "x.toml", &text).unwrap().meaning()
     };
     // The text that was hashed before contracts could declare a notation.

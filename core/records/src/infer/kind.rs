@@ -111,9 +111,7 @@ impl Reading {
         match local {
             0 => self,
             local if local == total => self.with_note(format!("decide: no offset: {ZONE}")),
-            local => self.with_note(format!(
-                "decide: {local} of {total} have no offset: {ZONE}"
-            )),
+            local => self.with_note(format!("decide: {local} of {total} have no offset: {ZONE}")),
         }
     }
 

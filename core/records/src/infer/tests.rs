@@ -19,7 +19,7 @@ fn draft_of(name: &str, file: &str, records: &str) -> Draft {
 }
 
 /// The draft's lines without comments and empty lines.
-fn lines_without_comments(draft: &Draft) -> Vec<&str> {
+fn code_lines(draft: &Draft) -> Vec<&str> {
     let lines = draft.text.lines();
     let plain = lines.map(|line| line.split("# ").next().unwrap_or_default().trim_end());
     plain.filter(|line| !line.is_empty()).collect()
@@ -112,12 +112,7 @@ required = true
 type = "integer"
 from = "a.b"
 required = true"#;
-    assert_eq!(
-        lines_without_comments(&draft).join("\n"),
-        expected,
-        "{}",
-        draft.text
-    );
+    assert_eq!(code_lines(&draft).join("\n"), expected, "{}", draft.text);
     for comment in [
         "made from 40 records of 1 file",
         "# unique in 40 records",
@@ -169,12 +164,7 @@ required = true
 max_length = 64
 [field.empty]
 type = "string""#;
-    assert_eq!(
-        lines_without_comments(&draft).join("\n"),
-        expected,
-        "{}",
-        draft.text
-    );
+    assert_eq!(code_lines(&draft).join("\n"), expected, "{}", draft.text);
     assert!(
         draft
             .text
@@ -186,7 +176,7 @@ type = "string""#;
 #[track_caller]
 fn check_field(file: &str, records: &str, lines: &[&str], comments: &[&str]) -> Draft {
     let draft = draft_of("a", file, records);
-    let bare = lines_without_comments(&draft);
+    let bare = code_lines(&draft);
     let start = bare
         .iter()
         .position(|line| line.starts_with("[field.x") || line.starts_with("[field.\"x"));
@@ -409,7 +399,7 @@ fn null_words_and_marks_are_declared() {
     check_cells("x", &["1", "0"], &["type = \"integer\""], &[flags]);
     check_cells("x", &["N", "S", "E"], &["type = \"string\""], &[]);
     let draft = draft_of("a", "a.csv", "is_x,has_y\n1,1.0\n0,0.0\n");
-    let booleans = lines_without_comments(&draft)
+    let booleans = code_lines(&draft)
         .into_iter()
         .filter(|line| *line == "type = \"boolean\"");
     assert_eq!((booleans.count(), draft.unmet), (2, 0), "{}", draft.text);
@@ -472,12 +462,7 @@ fn columns_of_one_name_are_drafted_as_a_list() {
         "[field.n]",
         "type = \"list<integer>\"",
     ];
-    assert_eq!(
-        lines_without_comments(&draft)[3..],
-        expected,
-        "{}",
-        draft.text
-    );
+    assert_eq!(code_lines(&draft)[3..], expected, "{}", draft.text);
     assert_eq!((draft.unmet, draft.broken), (0, 0));
     let comment = "several columns have this name: combined in a list, without empty cells";
     assert!(
@@ -590,7 +575,7 @@ fn records_without_fields_are_an_error() {
     let draft = infer_draft("{\"a\":{\"b\":1,\"b\":2}}\n{\"a\":{\"b\":1}}\n{\n").unwrap();
     assert_eq!((draft.records, draft.broken, draft.unmet), (2, 1, 1));
     let comment = "# 1 record of the sample does not conform to this draft.\n# The first: \"a.jsonl\", line 1, \
-                field \"a.b\": \"the field is there twice\"\n";
+                field \"a.b\": \"the field occurs twice\"\n";
     assert!(draft.text.contains(comment), "{}", draft.text);
 }
 

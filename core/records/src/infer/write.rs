@@ -112,7 +112,7 @@ fn readings<'s>(
     readings.collect()
 }
 
-/// The reason reason a field is not in the draft.
+/// The reason why a field is not in the draft.
 fn omission_reason(sample: &Sample, name: &str) -> &'static str {
     if sample.repeated.contains_key(name) {
         "several columns in one file, one field in others"

@@ -26,7 +26,7 @@ const BLOCK_RECORDS: usize = 1 << 16;
 /// Bytes kept of a record that is refused without parsing.
 const HEAD_BYTES: usize = 64 << 10;
 /// Number of bytes from which the layout of a JSON file is detected.
-const GLANCE_BYTES: usize = 64 << 10;
+const PROBE_BYTES: usize = 64 << 10;
 
 /// Whole records of one file.
 #[derive(Debug)]
@@ -34,11 +34,11 @@ pub(super) struct Block {
     pub file: usize,
     pub first_line: u64,
     pub bytes: Vec<u8>,
-    pub shape: Shape,
+    pub content: Content,
 }
 
 #[derive(Debug)]
-pub(super) enum Shape {
+pub(super) enum Content {
     /// One JSON record per line.
     Lines,
     /// JSON records at these spans.
@@ -66,8 +66,8 @@ pub(super) struct Span {
 /// The reason why reading a file stopped early.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// The listener stopped.
-    Unwanted,
+    /// The listener requested it.
+    Requested,
     /// The file is broken.
     Broken(String),
 }
@@ -84,23 +84,23 @@ pub(super) fn read_text(
     fields: &[Field],
     emit: Emit<'_>,
 ) -> Result<(), Stop> {
-    let mut cutter = Cutter {
+    let mut reader = BlockReader {
         input: Input::new(text),
         file,
         line: 1,
         emit,
     };
     if format == Format::Csv {
-        return cutter.csv(dialect, fields);
+        return reader.read_csv(dialect, fields);
     }
-    cutter.fill(GLANCE_BYTES);
-    match json_scan::layout(&cutter.input.bytes) {
-        Layout::Lines => cutter.lines(),
-        Layout::Values => cutter.values(),
+    reader.fill(PROBE_BYTES);
+    match json_scan::layout(&reader.input.bytes) {
+        Layout::Lines => reader.read_lines(),
+        Layout::Values => reader.read_values(),
     }
 }
 
-struct Cutter<'a, 'r> {
+struct BlockReader<'a, 'r> {
     input: Input<'r>,
     file: usize,
     /// Line number of the start of the buffer.
@@ -108,24 +108,24 @@ struct Cutter<'a, 'r> {
     emit: Emit<'a>,
 }
 
-impl Cutter<'_, '_> {
+impl BlockReader<'_, '_> {
     /// Fills the buffer with at least `least` bytes, or all remaining ones; false if there are none.
     ///
     /// A read error is reported after the data before it.
     fn fill(&mut self, least: usize) -> bool {
         self.input.fill(least);
-        self.input.more()
+        self.input.may_have_more()
     }
 
-    /// The reason why the file ended early, if it did; the lines before the buffer were read.
-    fn ended(&self) -> Result<(), Stop> {
+    /// Returns an error if the file ended early; the lines before the buffer were read.
+    fn check_read_error(&self) -> Result<(), Stop> {
         match self.input.error() {
             None => Ok(()),
-            Some(error) => Err(self.broken(error)),
+            Some(error) => Err(self.incomplete(error)),
         }
     }
 
-    fn broken(&self, error: &io::Error) -> Stop {
+    fn incomplete(&self, error: &io::Error) -> Stop {
         let read = match self.line {
             0 | 1 => "no line".to_string(),
             2 => "only its first line".to_string(),
@@ -136,54 +136,54 @@ impl Cutter<'_, '_> {
     }
 
     /// Passes on the first bytes of the buffer as whole records.
-    fn emit(&mut self, length: usize, shape: Shape) -> Result<(), Stop> {
+    fn emit_buffered(&mut self, length: usize, content: Content) -> Result<(), Stop> {
         if length == 0 {
             return Ok(());
         }
         let bytes = self.input.take(length);
-        self.give_bytes(bytes, shape)
+        self.emit_bytes(bytes, content)
     }
 
     /// Passes on whole records that start on the current line.
-    fn give_bytes(&mut self, bytes: Vec<u8>, shape: Shape) -> Result<(), Stop> {
+    fn emit_bytes(&mut self, bytes: Vec<u8>, content: Content) -> Result<(), Stop> {
         let lines = memchr::memchr_iter(b'\n', &bytes).count();
-        let marks = match &shape {
-            _ if lines <= BLOCK_RECORDS => return self.give_lines(bytes, lines, shape),
-            Shape::Lines => None,
-            Shape::Csv(header) => Some(header.marks),
+        let marks = match &content {
+            _ if lines <= BLOCK_RECORDS => return self.emit_lines(bytes, lines, content),
+            Content::Lines => None,
+            Content::Csv(header) => Some(header.marks),
             // The lines of these were counted by the caller.
-            _ => return self.give_lines(bytes, lines, shape),
+            _ => return self.emit_lines(bytes, lines, content),
         };
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
-            let (length, lines) = few(rest, marks);
-            let shape = match &shape {
-                Shape::Csv(header) => Shape::Csv(Arc::clone(header)),
-                _ => Shape::Lines,
+            let (length, lines) = split_at_record_limit(rest, marks);
+            let content = match &content {
+                Content::Csv(header) => Content::Csv(Arc::clone(header)),
+                _ => Content::Lines,
             };
-            self.give_lines(rest[..length].to_vec(), lines, shape)?;
+            self.emit_lines(rest[..length].to_vec(), lines, content)?;
             rest = &rest[length..];
         }
         Ok(())
     }
 
     /// Passes on whole records in this number of lines.
-    fn give_lines(&mut self, bytes: Vec<u8>, lines: usize, shape: Shape) -> Result<(), Stop> {
+    fn emit_lines(&mut self, bytes: Vec<u8>, lines: usize, content: Content) -> Result<(), Stop> {
         let first_line = self.line;
         self.line += lines as u64;
-        self.give(Block {
+        self.emit_block(Block {
             file: self.file,
             first_line,
             bytes,
-            shape,
+            content,
         })
     }
 
-    fn give(&mut self, block: Block) -> Result<(), Stop> {
+    fn emit_block(&mut self, block: Block) -> Result<(), Stop> {
         if (self.emit)(block) {
             Ok(())
         } else {
-            Err(Stop::Unwanted)
+            Err(Stop::Requested)
         }
     }
 
@@ -195,11 +195,11 @@ impl Cutter<'_, '_> {
     }
 
     fn refuse_bytes(&mut self, record: &[u8], violation: Violation) -> Result<(), Stop> {
-        self.give(Block {
+        self.emit_block(Block {
             file: self.file,
             first_line: self.line,
             bytes: record[..record.len().min(HEAD_BYTES)].to_vec(),
-            shape: Shape::Refused(violation),
+            content: Content::Refused(violation),
         })
     }
 
@@ -207,11 +207,11 @@ impl Cutter<'_, '_> {
     fn skip_line(&mut self) {
         loop {
             if let Some(end) = memchr::memchr(b'\n', &self.input.bytes) {
-                self.input.forget(end + 1);
+                self.input.discard(end + 1);
                 self.line += 1;
                 return;
             }
-            self.input.forget(self.input.bytes.len());
+            self.input.discard(self.input.bytes.len());
             self.input.fill(HEAD_BYTES);
             if self.input.bytes.is_empty() {
                 return;
@@ -222,19 +222,19 @@ impl Cutter<'_, '_> {
 
 /// Length in bytes of the first [`BLOCK_RECORDS`] lines, including the rest of the last record, and
 /// the number of these lines.
-fn few(bytes: &[u8], marks: Option<Marks>) -> (usize, usize) {
-    let mut wanted = BLOCK_RECORDS;
+fn split_at_record_limit(bytes: &[u8], marks: Option<Marks>) -> (usize, usize) {
+    let mut limit = BLOCK_RECORDS;
     loop {
         let ends = memchr::memchr_iter(b'\n', bytes);
-        let Some(end) = ends.map(|end| end + 1).nth(wanted - 1) else {
+        let Some(end) = ends.map(|end| end + 1).nth(limit - 1) else {
             return (bytes.len(), memchr::memchr_iter(b'\n', bytes).count());
         };
-        let whole = marks.map_or(end, |marks| marks.ends(&bytes[..end]).last);
+        let whole = marks.map_or(end, |marks| marks.find_last_record(&bytes[..end]).last);
         if whole > 0 {
             let lines = memchr::memchr_iter(b'\n', &bytes[..whole]).count();
             return (whole, lines);
         }
         // A single record has more lines than that.
-        wanted *= 2;
+        limit *= 2;
     }
 }

@@ -1,7 +1,7 @@
 //! Column builders that append one checked value at a time and can drop an incomplete record.
 
 use super::{
-    key::{KeyHasher, Part, ordered},
+    key::{KeyHasher, Part, sortable_bits},
     pseudonyms::Pseudonyms,
 };
 use crate::contract::{Field, FieldKind, Personal, arrow_fields};
@@ -16,17 +16,17 @@ use arrow::{
 use arrow_schema::{DataType, Field as ArrowField, Schema};
 use std::sync::Arc;
 
-/// Values of one field, one per row, nulls included.
+/// Values of one field, one per row, including nulls.
 #[derive(Debug)]
 pub(super) struct Column {
     pub values: Values,
     valid: Vec<bool>,
-    guard: Guard,
+    treatment: Treatment,
 }
 
 /// Treatment of a value before it enters the column.
 #[derive(Debug, Clone)]
-enum Guard {
+enum Treatment {
     Keep,
     Hash(Arc<Pseudonyms>),
     Drop,
@@ -62,10 +62,10 @@ impl Column {
         Self {
             values,
             valid: Vec::new(),
-            guard: match field.personal {
-                Personal::Keep => Guard::Keep,
-                Personal::Hash => Guard::Hash(Arc::clone(pseudonyms)),
-                Personal::Drop => Guard::Drop,
+            treatment: match field.personal {
+                Personal::Keep => Treatment::Keep,
+                Personal::Hash => Treatment::Hash(Arc::clone(pseudonyms)),
+                Personal::Drop => Treatment::Drop,
             },
         }
     }
@@ -89,17 +89,17 @@ impl Column {
         }
     }
 
-    /// Returns true if values are dropped and replaced by nulls.
-    fn drops(&mut self) -> bool {
-        let drops = matches!(self.guard, Guard::Drop);
-        if drops {
+    /// Appends a null and returns true if the values of this column are dropped.
+    fn push_dropped(&mut self) -> bool {
+        let is_dropped = matches!(self.treatment, Treatment::Drop);
+        if is_dropped {
             self.push_null();
         }
-        drops
+        is_dropped
     }
 
     pub fn push_boolean(&mut self, value: bool) {
-        if self.drops() {
+        if self.push_dropped() {
         } else if let Values::Boolean(values) = &mut self.values {
             values.push(value);
             self.valid.push(true);
@@ -108,7 +108,7 @@ impl Column {
 
     /// Appends an integer or timestamp.
     pub fn push_integer(&mut self, value: i64) {
-        if self.drops() {
+        if self.push_dropped() {
         } else if let Values::Integer(values) | Values::Timestamp(values) = &mut self.values {
             values.push(value);
             self.valid.push(true);
@@ -116,7 +116,7 @@ impl Column {
     }
 
     pub fn push_number(&mut self, value: f64) {
-        if self.drops() {
+        if self.push_dropped() {
         } else if let Values::Number(values) = &mut self.values {
             values.push(value);
             self.valid.push(true);
@@ -124,7 +124,7 @@ impl Column {
     }
 
     pub fn push_date(&mut self, value: i32) {
-        if self.drops() {
+        if self.push_dropped() {
         } else if let Values::Date(values) = &mut self.values {
             values.push(value);
             self.valid.push(true);
@@ -132,11 +132,11 @@ impl Column {
     }
 
     pub fn push_text(&mut self, value: &str) {
-        let hashed = match &self.guard {
-            Guard::Hash(pseudonyms) => Some(pseudonyms.of(value)),
+        let hashed = match &self.treatment {
+            Treatment::Hash(pseudonyms) => Some(pseudonyms.hash(value)),
             _ => None,
         };
-        if self.drops() {
+        if self.push_dropped() {
         } else if let Values::Text(ends, bytes) = &mut self.values {
             let value = hashed.as_deref().unwrap_or(value);
             bytes.extend_from_slice(value.as_bytes());
@@ -148,7 +148,7 @@ impl Column {
 
     /// Ends a list or struct after its items or children.
     pub fn close(&mut self) {
-        if matches!(self.guard, Guard::Drop) {
+        if matches!(self.treatment, Treatment::Drop) {
             self.truncate(self.len());
             self.push_null();
             return;
@@ -198,7 +198,7 @@ impl Column {
             }
             Values::List(..) | Values::Struct(_) => None,
         };
-        part.into_iter().for_each(|part| hasher.part(part));
+        part.into_iter().for_each(|part| hasher.add(part));
     }
 
     /// The last value as an integer in the same order; null is the smallest.
@@ -211,7 +211,9 @@ impl Column {
                 values.last().copied().unwrap_or(i64::MIN)
             }
             Values::Date(values) => values.last().map_or(i64::MIN, |day| i64::from(*day)),
-            Values::Number(values) => values.last().map_or(i64::MIN, |value| ordered(*value)),
+            Values::Number(values) => values
+                .last()
+                .map_or(i64::MIN, |value| sortable_bits(*value)),
             _ => i64::MIN,
         }
     }
@@ -234,7 +236,7 @@ impl Column {
             )?),
             Values::List(ends, items) => {
                 let FieldKind::List(item) = kind else {
-                    return Err(unlike(kind));
+                    return Err(type_mismatch(kind));
                 };
                 let field = ArrowField::new("item", item.kind.arrow(), true);
                 Arc::new(ListArray::try_new(
@@ -246,7 +248,7 @@ impl Column {
             }
             Values::Struct(children) => {
                 let FieldKind::Struct(fields) = kind else {
-                    return Err(unlike(kind));
+                    return Err(type_mismatch(kind));
                 };
                 let arrays = children
                     .into_iter()
@@ -262,7 +264,7 @@ impl Column {
     }
 }
 
-fn unlike(kind: &FieldKind) -> ArrowError {
+fn type_mismatch(kind: &FieldKind) -> ArrowError {
     ArrowError::SchemaError(format!("column is not {}", kind.expected()))
 }
 

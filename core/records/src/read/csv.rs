@@ -31,9 +31,9 @@ pub(super) struct Header {
     fields: Vec<Option<usize>>,
     /// Name of each cell.
     names: Vec<String>,
-    /// Fields with lists that are gathered from several columns with the same name, and the indices
+    /// Fields with lists that combine several columns with the same name, and the indices
     /// of their cells.
-    gathered: Vec<(usize, Vec<usize>)>,
+    list_columns: Vec<(usize, Vec<usize>)>,
     /// The header line; empty without one.
     line: Vec<u8>,
 }
@@ -49,26 +49,26 @@ impl Header {
                  is it a table with a header?"
             ));
         }
-        let header = Self::of(cells.iter().map(AsRef::as_ref), marks, fields)?;
-        Ok(header.written(line.as_bytes()))
+        let header = Self::from_names(cells.iter().map(AsRef::as_ref), marks, fields)?;
+        Ok(header.with_line(line.as_bytes()))
     }
 
     /// Sets the header line as in the file.
-    pub fn written(mut self, line: &[u8]) -> Self {
+    pub fn with_line(mut self, line: &[u8]) -> Self {
         self.line = line.trim_ascii_end().to_vec();
         self
     }
 
     /// Returns true if a later line repeats the header, as in concatenated files. With a single
     /// column it may be a record.
-    pub fn is_again(&self, line: &[u8]) -> bool {
+    pub fn repeats_header(&self, line: &[u8]) -> bool {
         let line = line.trim_ascii_end();
         let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
         self.names.len() > 1 && line == self.line
     }
 
     /// Makes a header with columns of these names.
-    pub fn of<'n>(
+    pub fn from_names<'n>(
         names: impl Iterator<Item = &'n str>,
         marks: Marks,
         fields: &[Field],
@@ -80,29 +80,29 @@ impl Header {
                 name => name.to_string(),
             })
             .collect();
-        let names = apart(names, fields);
+        let names = distinguish_names(names, fields);
         let found: Vec<Option<usize>> = names
             .iter()
             .map(|name| fields.iter().position(|field| field.key() == name))
             .collect();
-        let mut gathered = Vec::new();
+        let mut list_columns = Vec::new();
         for (index, field) in fields.iter().enumerate() {
-            let places = found
+            let indices = found
                 .iter()
                 .zip(0..)
                 .filter(|(found, _)| **found == Some(index));
-            let places: Vec<usize> = places.map(|(_, place)| place).collect();
+            let indices: Vec<usize> = indices.map(|(_, position)| position).collect();
             match field.kind {
-                _ if places.len() < 2 => {}
-                FieldKind::List(_) => gathered.push((index, places)),
-                _ => return Err(repeated(field, &places, &names)),
+                _ if indices.len() < 2 => {}
+                FieldKind::List(_) => list_columns.push((index, indices)),
+                _ => return Err(repeated_column_error(field, &indices, &names)),
             }
         }
         Ok(Self {
             marks,
             fields: found,
             names,
-            gathered,
+            list_columns,
             line: Vec::new(),
         })
     }
@@ -116,13 +116,13 @@ impl Header {
         }
     }
 
-    /// Rewrites each cell of a record by `written` for its field; `None` if the number of cells
+    /// Rewrites each cell of a record with `rewrite_cell` for its field; `None` if the number of cells
     /// differs from the header's.
-    pub fn rewritten<'f>(
+    pub fn rewrite<'f>(
         &self,
         record: &str,
         fields: &'f [Field],
-        written: &dyn Fn(Option<&'f Field>, &str) -> String,
+        rewrite_cell: &dyn Fn(Option<&'f Field>, &str) -> String,
     ) -> Option<String> {
         let mut cells = Vec::new();
         if self.marks.cells(record, self.names.len(), &mut cells) != self.names.len() {
@@ -131,7 +131,7 @@ impl Header {
         let delimiter = char::from(self.marks.delimiter);
         let quote = self.marks.quote.map_or('"', char::from);
         let cells = cells.iter().zip(&self.fields).map(|(cell, index)| {
-            let cell = written(index.and_then(|index| fields.get(index)), cell);
+            let cell = rewrite_cell(index.and_then(|index| fields.get(index)), cell);
             if cell.contains([delimiter, quote, '\n', '\r']) {
                 let two: String = [quote, quote].iter().collect();
                 format!("{quote}{}{quote}", cell.replace(quote, &two))
@@ -190,30 +190,30 @@ impl Header {
                 }
                 continue;
             };
-            if self.gathered.iter().any(|(gathered, _)| *gathered == index) {
+            if self.list_columns.iter().any(|(field, _)| *field == index) {
                 continue;
             }
             let field = &fields[index];
             let before = extra_fields.len();
             let read = match field.kind {
                 FieldKind::List(_) if !is_json(cell) => {
-                    gather(&[cell], field, &mut columns[index], extra_fields)
+                    push_list(&[cell], field, &mut columns[index], extra_fields)
                 }
                 _ => push_cell(cell, field, &mut columns[index], extra_fields),
             };
             read.map_err(|violation| violation.inside(&field.name))?;
-            extra_fields.within(before, &field.name);
+            extra_fields.prefix_paths(before, &field.name);
         }
-        for (index, places) in &self.gathered {
+        for (index, indices) in &self.list_columns {
             let field = &fields[*index];
-            let cells: Vec<_> = places
+            let cells: Vec<_> = indices
                 .iter()
-                .filter_map(|place| cells.get(*place))
+                .filter_map(|position| cells.get(*position))
                 .collect();
             let before = extra_fields.len();
-            gather(&cells, field, &mut columns[*index], extra_fields)
+            push_list(&cells, field, &mut columns[*index], extra_fields)
                 .map_err(|violation| violation.inside(&field.name))?;
-            extra_fields.within(before, &field.name);
+            extra_fields.prefix_paths(before, &field.name);
         }
         for (field, column) in fields.iter().zip(columns.iter_mut()) {
             if column.len() > rows {
@@ -227,7 +227,7 @@ impl Header {
 }
 
 /// Gives unknown columns that share a name distinct names.
-fn apart(mut names: Vec<String>, fields: &[Field]) -> Vec<String> {
+fn distinguish_names(mut names: Vec<String>, fields: &[Field]) -> Vec<String> {
     for index in 1..names.len() {
         let name = &names[index];
         let known = fields.iter().any(|field| field.key() == name);
@@ -239,29 +239,32 @@ fn apart(mut names: Vec<String>, fields: &[Field]) -> Vec<String> {
 }
 
 /// The reason why a file cannot be read if its header repeats the column of a single value.
-fn repeated(field: &Field, places: &[usize], names: &[String]) -> String {
-    let numbers: Vec<String> = places.iter().map(|place| (place + 1).to_string()).collect();
+fn repeated_column_error(field: &Field, indices: &[usize], names: &[String]) -> String {
+    let numbers: Vec<String> = indices
+        .iter()
+        .map(|position| (position + 1).to_string())
+        .collect();
     let kind = match field.kind.expected().rsplit_once(' ') {
         Some((_, kind)) if kind != "object" => kind,
         _ => "json",
     };
-    let mut named = names.to_vec();
-    for (place, number) in places.iter().zip(1..).skip(1) {
-        if let Some(name) = named.get_mut(*place) {
+    let mut suggested_names = names.to_vec();
+    for (position, number) in indices.iter().zip(1..).skip(1) {
+        if let Some(name) = suggested_names.get_mut(*position) {
             *name = format!("{name}_{number}");
         }
     }
-    let columns = if named.len() <= COLUMNS_SHOWN {
-        format!("`columns = {named:?}`")
+    let columns = if suggested_names.len() <= COLUMNS_SHOWN {
+        format!("`columns = {suggested_names:?}`")
     } else {
         format!(
             "`columns` with a name for each of the {} columns",
-            named.len()
+            suggested_names.len()
         )
     };
     format!(
-        "the header names {:?} in columns {}, and the contract's field `{}` holds one value: let its \
-         type be `list<{kind}>`, which gathers them, or name the columns in the source: {columns}",
+        "the header names {:?} in columns {}, and the contract's field `{}` holds one value: make its \
+         type `list<{kind}>`, which combines them, or name the columns in the source: {columns}",
         field.key(),
         list(&numbers),
         field.name,
@@ -275,7 +278,7 @@ fn is_json(cell: &str) -> bool {
 }
 
 /// Appends the cells that are not empty as one list.
-fn gather(
+fn push_list(
     cells: &[&Cow<'_, str>],
     field: &Field,
     column: &mut Column,
@@ -293,10 +296,11 @@ fn gather(
     };
     let mut index = 0;
     for cell in cells.iter().filter(|cell| !is_empty(cell)) {
-        let place = format!("[{index}]");
+        let position = format!("[{index}]");
         let before = extra_fields.len();
-        push_cell(cell, item, items, extra_fields).map_err(|violation| violation.inside(&place))?;
-        extra_fields.within(before, &place);
+        push_cell(cell, item, items, extra_fields)
+            .map_err(|violation| violation.inside(&position))?;
+        extra_fields.prefix_paths(before, &position);
         index += 1;
     }
     if index == 0 {

@@ -19,7 +19,7 @@ const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 /// Maximum length of a magic number.
 const MAGIC_BYTES: u64 = 6;
 /// Magic numbers of unsupported compression formats, and their names.
-const UNREAD: [(&[u8], &str); 4] = [
+const UNSUPPORTED: [(&[u8], &str); 4] = [
     (b"BZh", "bzip2"),
     (b"\xFD7zXZ\0", "xz"),
     (b"PK\x03\x04", "zip"),
@@ -35,13 +35,13 @@ pub(super) struct Text<'a> {
 }
 
 /// Decodes a file to text, by its first bytes and its name.
-pub(super) fn decoded<'a>(reader: Box<dyn Read + Send + 'a>, name: &str) -> io::Result<Text<'a>> {
-    let mut rest = unpacked(reader, name)?;
+pub(super) fn decode<'a>(reader: Box<dyn Read + Send + 'a>, name: &str) -> io::Result<Text<'a>> {
+    let mut rest = decompress(reader, name)?;
     let mut head = Vec::new();
     (&mut rest)
         .take(BYTE_ORDER_MARK.len() as u64)
         .read_to_end(&mut head)?;
-    if let Some(order) = utf16::Order::of(&head) {
+    if let Some(order) = utf16::ByteOrder::detect(&head) {
         let bytes = io::Cursor::new(head).chain(rest);
         return Ok(Text {
             head: Vec::new(),
@@ -55,7 +55,7 @@ pub(super) fn decoded<'a>(reader: Box<dyn Read + Send + 'a>, name: &str) -> io::
 }
 
 /// Decompresses, by the first bytes or else by the name.
-fn unpacked<'a>(
+fn decompress<'a>(
     reader: Box<dyn Read + Send + 'a>,
     name: &str,
 ) -> io::Result<Box<dyn Read + Send + 'a>> {
@@ -66,15 +66,18 @@ fn unpacked<'a>(
     let all = io::Cursor::new(head.clone()).chain(counted);
     let raw = BufReader::with_capacity(BUFFER_BYTES, all);
     let name = name.to_ascii_lowercase();
-    let named = |ending: &str| !head.is_empty() && name.ends_with(ending);
-    if let Some((_, kind)) = UNREAD.iter().find(|(magic, _)| head.starts_with(magic)) {
+    let has_ending = |ending: &str| !head.is_empty() && name.ends_with(ending);
+    if let Some((_, kind)) = UNSUPPORTED
+        .iter()
+        .find(|(magic, _)| head.starts_with(magic))
+    {
         return Err(io::Error::other(format!(
-            "the file is packed with {kind}, which is not read; unpack it, or pack it with gzip or zstd"
+            "the file is compressed with {kind}, which is not supported; decompress it, or use gzip or zstd"
         )));
     }
     let is_gzip = head.starts_with(&GZIP[..GZIP.len().min(head.len())]);
-    let gzip = head.starts_with(GZIP) || named(".gz");
-    let zstd = head.starts_with(ZSTD) || named(".zst") || named(".zstd");
+    let gzip = head.starts_with(GZIP) || has_ending(".gz");
+    let zstd = head.starts_with(ZSTD) || has_ending(".zst") || has_ending(".zstd");
     if gzip && !is_gzip {
         let message =
             "its name ends as if compressed with gzip, but it is not; rename or compress it";

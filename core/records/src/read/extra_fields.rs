@@ -67,8 +67,8 @@ impl ExtraFields {
 
     /// The violation of a record with an unlisted field, if the contract refuses those.
     pub fn refusal(name: &str) -> Violation {
-        let message = "the contract does not name this field; \
-                       name it, or let `unknown` be \"count\" or \"keep\"";
+        let message = "the contract does not declare this field; \
+                       declare it, or set `unknown` to \"count\" or \"keep\"";
         Violation::new(Reason::UnknownField, message).of(&cut(name, NAME_CHARACTERS))
     }
 
@@ -78,7 +78,7 @@ impl ExtraFields {
     }
 
     /// Sets the value of the last kept field.
-    pub fn complete(&mut self, value: Value) {
+    pub fn set_last_value(&mut self, value: Value) {
         if let Some((_, last)) = self.rest.last_mut() {
             *last = value;
         }
@@ -90,7 +90,7 @@ impl ExtraFields {
     }
 
     /// Prefixes the paths of the fields from `start` on with that of the containing object.
-    pub fn within(&mut self, start: usize, outer: &str) {
+    pub fn prefix_paths(&mut self, start: usize, outer: &str) {
         for (path, _) in self.rest.iter_mut().skip(start) {
             *path = prefixed(outer, path);
         }
@@ -104,8 +104,8 @@ impl ExtraFields {
         let mut all = Map::new();
         for (path, value) in self.rest.drain(..) {
             if all.contains_key(&path) {
-                let twice = Violation::new(Reason::BrokenJson, "the field is there twice");
-                return Err(twice.of(&cut(&path, NAME_CHARACTERS)));
+                let duplicate = Violation::new(Reason::BrokenJson, "the field occurs twice");
+                return Err(duplicate.of(&cut(&path, NAME_CHARACTERS)));
             }
             all.insert(path, value);
         }

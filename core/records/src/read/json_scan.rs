@@ -66,7 +66,7 @@ pub(super) struct Scan {
     /// True for a value without brackets and quotes, such as a number.
     bare: bool,
     /// The last structural byte outside strings.
-    before: u8,
+    last_structural: u8,
 }
 
 impl Scan {
@@ -81,7 +81,7 @@ impl Scan {
                 }
             }
             let byte = bytes[at];
-            let fits = match byte {
+            let is_valid = match byte {
                 b'"' if !self.bare => {
                     self.in_string = true;
                     true
@@ -97,7 +97,7 @@ impl Scan {
                     true
                 }
                 b':' | b',' if self.depth > 0 => {
-                    self.before = byte;
+                    self.last_structural = byte;
                     true
                 }
                 _ if self.depth > 0 => true,
@@ -109,7 +109,7 @@ impl Scan {
                     true
                 }
             };
-            if !fits {
+            if !is_valid {
                 return Step::Broken(at);
             }
             at += 1;
@@ -134,7 +134,7 @@ impl Scan {
             b'\n' => return Step::Broken(*at - 1),
             _ => {
                 self.in_string = false;
-                self.before = b'"';
+                self.last_structural = b'"';
                 if self.depth == 0 {
                     return Step::End(*at);
                 }
@@ -146,25 +146,25 @@ impl Scan {
     /// Opens a bracket; false if it is not allowed here.
     fn open(&mut self, byte: u8) -> bool {
         let in_object = self.depth > 0 && self.objects & 1 == 1;
-        if in_object && self.before != b':' {
+        if in_object && self.last_structural != b':' {
             return false;
         }
         self.depth += 1;
         self.objects = (self.objects << 1) | u128::from(byte == b'{');
-        self.before = byte;
+        self.last_structural = byte;
         true
     }
 
     /// Closes a bracket; false if it does not match the open one.
     fn close(&mut self, byte: u8) -> bool {
         // A deeper record is refused anyway.
-        let known = self.depth <= 128;
-        if known && (self.objects & 1 == 1) != (byte == b'}') {
+        let is_tracked = self.depth <= 128;
+        if is_tracked && (self.objects & 1 == 1) != (byte == b'}') {
             return false;
         }
         self.depth -= 1;
         self.objects >>= 1;
-        self.before = byte;
+        self.last_structural = byte;
         true
     }
 }
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn values_end_where_they_end() {
+    fn ends_of_values_are_found() {
         assert_eq!(step(r#"{"a":[1,{"b":"}\"]\\"}]}, {"#), Step::End(24));
         assert_eq!(step("{\n \"a\": 1\n}\n"), Step::End(11));
         assert_eq!(step("[[],{}]]"), Step::End(7));
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_seen_where_it_shows() {
+    fn invalid_json_is_located() {
         assert_eq!(step("{\"a\":\"b\n"), Step::Broken(7));
         assert_eq!(step("{\"a\":\"b\\\n"), Step::Broken(8));
         assert_eq!(step(r#"{"a":[1}"#), Step::Broken(7));
@@ -216,9 +216,9 @@ mod tests {
     }
 
     #[test]
-    fn the_first_bytes_tell_the_layout() {
-        let check = |text: &str, layout_: Layout| {
-            assert_eq!(layout(text.as_bytes()), layout_, "{text:?}");
+    fn the_layout_is_detected_from_the_first_bytes() {
+        let check = |text: &str, expected: Layout| {
+            assert_eq!(layout(text.as_bytes()), expected, "{text:?}");
         };
         check("", Layout::Lines);
         check("\n [", Layout::Values);

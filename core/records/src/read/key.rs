@@ -24,7 +24,7 @@ pub(super) enum Part<'a> {
     Text(&'a [u8]),
 }
 
-/// Hashes the parts of a key unambiguously. Records are hostile: an attacker who could construct a
+/// Hashes the parts of a key unambiguously. Records may be hostile: an attacker who could construct a
 /// collision could make a record disappear. So this is `SipHash` with a random key per process,
 /// twice with different prefixes for 128 bits. Hashes of different processes are not comparable.
 #[derive(Clone)]
@@ -32,21 +32,21 @@ pub(super) struct KeyHasher([DefaultHasher; 2]);
 
 impl Default for KeyHasher {
     fn default() -> Self {
-        static BEGUN: OnceLock<KeyHasher> = OnceLock::new();
-        let begin = || {
-            let drawn = RandomState::new();
+        static SEEDED: OnceLock<KeyHasher> = OnceLock::new();
+        let seed = || {
+            let random_keys = RandomState::new();
             Self([0, 1].map(|half| {
-                let mut hasher = drawn.build_hasher();
+                let mut hasher = random_keys.build_hasher();
                 hasher.write_u64(half);
                 hasher
             }))
         };
-        BEGUN.get_or_init(begin).clone()
+        SEEDED.get_or_init(seed).clone()
     }
 }
 
 impl KeyHasher {
-    pub fn part(&mut self, part: Part) {
+    pub fn add(&mut self, part: Part) {
         match part {
             Part::Boolean(value) => self.write(&[u8::from(value)]),
             Part::Integer(value) => self.write(&value.to_le_bytes()),
@@ -75,13 +75,13 @@ fn unsigned_zero(value: f64) -> f64 {
 }
 
 /// Maps a number to an integer in the same order.
-pub(super) fn ordered(value: f64) -> i64 {
+pub(super) fn sortable_bits(value: f64) -> i64 {
     let bits = unsigned_zero(value).to_bits() as i64;
     if bits < 0 { bits ^ i64::MAX } else { bits }
 }
 
 /// A column of a key or sort key, by type of the contract.
-enum Values<'a> {
+enum KeyColumn<'a> {
     Boolean(&'a BooleanArray),
     Integer(&'a Int64Array),
     Timestamp(&'a TimestampMicrosecondArray),
@@ -90,8 +90,8 @@ enum Values<'a> {
     Text(&'a StringArray),
 }
 
-impl<'a> Values<'a> {
-    fn of(array: &'a ArrayRef) -> Result<Self, ArrowError> {
+impl<'a> KeyColumn<'a> {
+    fn new(array: &'a ArrayRef) -> Result<Self, ArrowError> {
         Ok(match array.data_type() {
             DataType::Boolean => Self::Boolean(array.as_boolean()),
             DataType::Int64 => Self::Integer(array.as_primitive::<Int64Type>()),
@@ -122,7 +122,7 @@ impl<'a> Values<'a> {
     fn order(&self, row: usize) -> i64 {
         match self.part(row) {
             Part::Integer(value) => value,
-            Part::Number(value) => ordered(value),
+            Part::Number(value) => sortable_bits(value),
             Part::Date(value) => i64::from(value),
             Part::Boolean(_) | Part::Text(_) => i64::MIN,
         }
@@ -133,44 +133,44 @@ impl<'a> Values<'a> {
 pub fn hashes(columns: &[ArrayRef]) -> Result<Vec<u128>, ArrowError> {
     let parts = columns
         .iter()
-        .map(Values::of)
+        .map(KeyColumn::new)
         .collect::<Result<Vec<_>, _>>()?;
     let rows = columns.first().map_or(0, Array::len);
     Ok((0..rows)
         .map(|row| {
             let mut hasher = KeyHasher::default();
-            parts.iter().for_each(|part| hasher.part(part.part(row)));
+            parts.iter().for_each(|part| hasher.add(part.part(row)));
             hasher.finish()
         })
         .collect())
 }
 
 /// Number of bytes of a text that determine its position.
-const PLACE_BYTES: usize = 16;
+const POSITION_BYTES: usize = 16;
 
 /// The position of each row's key in the order of keys, from the first column of the key:
 /// monotonic, but not unique, because only the start of a text counts.
-pub fn places(column: &ArrayRef) -> Result<Vec<u128>, ArrowError> {
-    let values = Values::of(column)?;
+pub fn positions(column: &ArrayRef) -> Result<Vec<u128>, ArrowError> {
+    let values = KeyColumn::new(column)?;
     let signed = |value: i64| (value as u64 ^ 1 << 63).into();
-    let place = |row| match values.part(row) {
+    let position = |row| match values.part(row) {
         Part::Boolean(value) => u128::from(value),
         Part::Integer(value) => signed(value),
-        Part::Number(value) => signed(ordered(value)),
+        Part::Number(value) => signed(sortable_bits(value)),
         Part::Date(value) => signed(value.into()),
         Part::Text(text) => {
-            let mut bytes = [0; PLACE_BYTES];
-            let length = text.len().min(PLACE_BYTES);
+            let mut bytes = [0; POSITION_BYTES];
+            let length = text.len().min(POSITION_BYTES);
             bytes[..length].copy_from_slice(&text[..length]);
             u128::from_be_bytes(bytes)
         }
     };
-    Ok((0..column.len()).map(place).collect())
+    Ok((0..column.len()).map(position).collect())
 }
 
 /// The sort key of each row among those with the same key; null comes first.
 pub fn orders(column: &ArrayRef) -> Result<Vec<i64>, ArrowError> {
-    let values = Values::of(column)?;
+    let values = KeyColumn::new(column)?;
     Ok((0..column.len())
         .map(|row| {
             if column.is_null(row) {
@@ -188,7 +188,7 @@ mod tests {
     use crate::{Format, contract, read};
 
     #[test]
-    fn keys_of_rows_read_and_of_rows_stored_are_the_same() {
+    fn keys_of_read_and_stored_rows_are_equal() {
         let text = "title = \"T\"\nkey = [\"a\", \"b\", \"c\", \"d\", \"e\"]\nlatest = \"n\"\n\
             [field.a]\ntype = \"string\"\n[field.b]\ntype = \"integer\"\n[field.c]\ntype = \"timestamp\"\n\
             [field.d]\ntype = \"boolean\"\n[field.e]\ntype = \"date\"\n[field.n]\ntype = \"number\"\n";
@@ -196,7 +196,7 @@ mod tests {
         let lines = "{\"a\":\"x\",\"b\":-1,\"c\":\"2026-01-01T00:00:00Z\",\"d\":true,\"e\":\"2026-01-02\",\"n\":1.5}\n\
             {\"a\":\"\",\"b\":2,\"c\":\"1999-01-01T00:00:00Z\",\"d\":false,\"e\":\"1960-01-02\",\"n\":-2.5}\n\
             {\"a\":\"é\",\"b\":2,\"c\":\"1999-01-01T00:00:00Z\",\"d\":false,\"e\":\"1960-01-02\"}\n";
-        let parsed = read::block_of(lines.as_bytes(), Format::Jsonl, &contract).unwrap();
+        let parsed = read::read_block(lines.as_bytes(), Format::Jsonl, &contract).unwrap();
         let batch = parsed.batch.unwrap();
         assert_eq!(batch.num_rows(), 3);
         assert_eq!(hashes(&batch.columns()[..5]).unwrap(), parsed.keys);
@@ -207,11 +207,11 @@ mod tests {
     }
 
     #[test]
-    fn places_keep_the_order_of_keys() {
+    fn positions_keep_the_order_of_keys() {
         let check = |column: ArrayRef| {
-            let places = places(&column).unwrap();
-            assert!(places.is_sorted(), "{column:?}: {places:?}");
-            assert_ne!(places.first(), places.last());
+            let positions = positions(&column).unwrap();
+            assert!(positions.is_sorted(), "{column:?}: {positions:?}");
+            assert_ne!(positions.first(), positions.last());
         };
         check(std::sync::Arc::new(Int64Array::from(vec![
             i64::MIN,
@@ -243,6 +243,6 @@ mod tests {
     #[test]
     fn numbers_keep_their_order() {
         let numbers = [f64::NEG_INFINITY, -2.5, -1e-300, 0.0, 1e-300, 1.0, 7e8];
-        assert!(numbers.is_sorted_by_key(|number| ordered(*number)));
+        assert!(numbers.is_sorted_by_key(|number| sortable_bits(*number)));
     }
 }

@@ -1,7 +1,7 @@
 //! Files made to exhaust memory or time: memory is measured by counting allocations.
 
 use super::{
-    tests::{contract, gather},
+    tests::{collect_events, contract},
     *,
 };
 use std::{
@@ -10,9 +10,9 @@ use std::{
     time::Duration,
 };
 
-/// Reads a file without keeping rows; returns the longest block and the largest single
-/// allocation.
-fn longest(reader: impl Read + Send, format: Format) -> (usize, Vec<String>, Option<String>) {
+/// Reads a file without keeping rows; returns the capacity of the longest block, the refused
+/// records, and the reason why reading ended early.
+fn read_blocks(reader: impl Read + Send, format: Format) -> (usize, Vec<String>, Option<String>) {
     let contract = contract();
     let pseudonyms = Arc::new(Pseudonyms::new("", None));
     let (mut longest, mut refused) = (0, Vec::new());
@@ -25,7 +25,7 @@ fn longest(reader: impl Read + Send, format: Format) -> (usize, Vec<String>, Opt
         }));
         true
     };
-    let text = decode::decoded(Box::new(reader), "").unwrap();
+    let text = decode::decode(Box::new(reader), "").unwrap();
     let fields = &contract.fields;
     let read = block::read_text(text, 0, format, &Dialect::AS_FOUND, fields, &mut emit);
     let broken = match read {
@@ -36,25 +36,25 @@ fn longest(reader: impl Read + Send, format: Format) -> (usize, Vec<String>, Opt
 }
 
 /// `head`, then this many bytes, then `tail`.
-fn long<'a>(head: &'a str, byte: u8, bytes: u64, tail: &'a str) -> impl Read + Send + 'a {
+fn long_text<'a>(head: &'a str, byte: u8, bytes: u64, tail: &'a str) -> impl Read + Send + 'a {
     Cursor::new(head)
         .chain(io::repeat(byte).take(bytes))
         .chain(Cursor::new(tail))
 }
 
 #[test]
-fn a_line_of_two_gigabytes_costs_a_bounded_block() {
+fn memory_is_bounded_for_a_line_of_two_gigabytes() {
     let limit = RECORD_BYTES_MAX + (8 << 20);
     let too_long = ["1 the record is longer than 16 MiB"];
-    let (bytes, refused, broken) = longest(
-        long("{\"id\":\"", b'x', 2 << 30, "\"}\n{\"id\":\"2\"}\n{}\n"),
+    let (bytes, refused, broken) = read_blocks(
+        long_text("{\"id\":\"", b'x', 2 << 30, "\"}\n{\"id\":\"2\"}\n{}\n"),
         Format::Jsonl,
     );
     assert!(bytes <= limit, "{bytes}");
     assert_eq!(refused, [too_long[0], "3 the field is missing"]);
     assert_eq!(broken, None);
-    let (bytes, refused, broken) = longest(
-        long(
+    let (bytes, refused, broken) = read_blocks(
+        long_text(
             "[{\"id\":\"",
             b'x',
             64 << 20,
@@ -65,8 +65,10 @@ fn a_line_of_two_gigabytes_costs_a_bounded_block() {
     assert!(bytes <= limit, "{bytes}");
     assert_eq!(refused, [too_long[0], "3 the field is missing"]);
     assert_eq!(broken, None);
-    let (bytes, refused, broken) =
-        longest(long("id,n\n", b'x', 64 << 20, "\n2,2\n3\n"), Format::Csv);
+    let (bytes, refused, broken) = read_blocks(
+        long_text("id,n\n", b'x', 64 << 20, "\n2,2\n3\n"),
+        Format::Csv,
+    );
     assert!(bytes <= limit, "{bytes}");
     let short = "4 the record has 1 cell, the header 2";
     assert_eq!(refused, ["2 the record is longer than 16 MiB", short]);
@@ -74,7 +76,7 @@ fn a_line_of_two_gigabytes_costs_a_bounded_block() {
 }
 
 #[test]
-fn a_block_of_tiny_records_is_short() {
+fn blocks_of_tiny_records_are_limited() {
     let records = 200_000;
     let check = |text: String, format: Format| {
         let events = from_bytes(text.as_bytes(), format, &Dialect::AS_FOUND, &contract()).unwrap();
@@ -82,9 +84,9 @@ fn a_block_of_tiny_records_is_short() {
             ReadEvent::Records(parsed) => parsed.records,
             ReadEvent::End { .. } => 0,
         });
-        let most = blocks.max().unwrap_or(0);
-        assert!(most <= 1 << 16, "{most} records in a block");
-        gather(events)
+        let longest = blocks.max().unwrap_or(0);
+        assert!(longest <= 1 << 16, "{longest} records in a block");
+        collect_events(events)
     };
     let read = check("{}\n".repeat(records), Format::Jsonl);
     assert_eq!(read.refused.len(), records);
@@ -98,7 +100,7 @@ fn a_block_of_tiny_records_is_short() {
 }
 
 #[test]
-fn records_of_several_lines_stay_whole_where_blocks_are_cut() {
+fn blocks_never_split_records_of_several_lines() {
     // Three lines a record, and one record of more lines than a block has records.
     let tall = format!("\"{}\",1\n", "\n".repeat(200_000));
     let text = format!(
@@ -112,7 +114,7 @@ fn records_of_several_lines_stay_whole_where_blocks_are_cut() {
         &Dialect::AS_FOUND,
         &contract(),
     );
-    let read = gather(events.unwrap());
+    let read = collect_events(events.unwrap());
     let short: Vec<u64> = (0..=100_000).map(|record| 2 + 3 * record).collect();
     assert_eq!(read.lines, short);
     assert_eq!(read.refused.len(), 100_000);
@@ -135,7 +137,7 @@ impl<R: Read> Read for ReadCounter<R> {
 }
 
 #[test]
-fn blank_lines_and_comments_before_a_header_are_passed_over_at_once() {
+fn blank_lines_and_comments_before_a_header_are_skipped_together() {
     let dialect = Dialect {
         comment: Some(b'#'),
         ..Dialect::AS_FOUND
@@ -145,7 +147,7 @@ fn blank_lines_and_comments_before_a_header_are_passed_over_at_once() {
     let text = decode::Text {
         head: Vec::new(),
         rest: Box::new(ReadCounter(
-            long("#\n", b'\n', lines, "#x\nid,n\n1,2\n"),
+            long_text("#\n", b'\n', lines, "#x\nid,n\n1,2\n"),
             Arc::clone(&reads),
         )),
     };
@@ -165,29 +167,29 @@ fn blank_lines_and_comments_before_a_header_are_passed_over_at_once() {
 }
 
 #[test]
-fn a_long_record_in_a_small_packed_file_is_bounded_too() {
-    let mut packed = Vec::new();
-    let text = long("{\"id\":\"", b'x', 40 << 20, "\"}\n{\"id\":\"2\"}\n{}\n");
+fn memory_is_bounded_for_a_long_record_in_a_compressed_file() {
+    let mut compressed = Vec::new();
+    let text = long_text("{\"id\":\"", b'x', 40 << 20, "\"}\n{\"id\":\"2\"}\n{}\n");
     flate2::read::GzEncoder::new(text, flate2::Compression::fast())
-        .read_to_end(&mut packed)
+        .read_to_end(&mut compressed)
         .unwrap();
-    let (bytes, refused, broken) = longest(&packed[..], Format::Jsonl);
+    let (bytes, refused, broken) = read_blocks(&compressed[..], Format::Jsonl);
     assert!(bytes <= RECORD_BYTES_MAX + (8 << 20), "{bytes}");
     assert_eq!((refused.len(), broken), (2, None));
 }
 
 #[test]
-fn a_truncated_packed_file_keeps_what_could_be_read() {
+fn the_start_of_a_truncated_file_is_read() {
     let text: String = (0..20_000)
         .map(|n| format!("{{\"id\":\"{n}\"}}\n"))
         .collect();
-    let mut packed = Vec::new();
+    let mut compressed = Vec::new();
     flate2::read::GzEncoder::new(text.as_bytes(), flate2::Compression::best())
-        .read_to_end(&mut packed)
+        .read_to_end(&mut compressed)
         .unwrap();
-    packed.truncate(packed.len() - 100);
-    let events = from_bytes(&packed, Format::Jsonl, &Dialect::AS_FOUND, &contract()).unwrap();
-    let read = gather(events);
+    compressed.truncate(compressed.len() - 100);
+    let events = from_bytes(&compressed, Format::Jsonl, &Dialect::AS_FOUND, &contract()).unwrap();
+    let read = collect_events(events);
     let rows = read.lines.len();
     assert!(rows > 15_000 && rows < 20_000, "{rows}");
     assert_eq!(read.refused.len(), 0);
@@ -204,7 +206,7 @@ fn depth_is_limited() {
     );
     let check = |text: String, format: Format, line: &str| {
         let events = from_bytes(text.as_bytes(), format, &Dialect::AS_FOUND, &contract()).unwrap();
-        let read = gather(events);
+        let read = collect_events(events);
         assert_eq!(read.refused.len(), 1, "{read:?}");
         assert!(read.refused[0].starts_with(line), "{read:?}");
         assert!(
@@ -222,7 +224,7 @@ fn depth_is_limited() {
         &Dialect::AS_FOUND,
         &contract(),
     );
-    assert_eq!(gather(events.unwrap()).lines.len(), 0);
+    assert_eq!(collect_events(events.unwrap()).lines.len(), 0);
 }
 
 #[test]
@@ -235,7 +237,7 @@ fn columns_are_limited() {
             &Dialect::AS_FOUND,
             &contract(),
         );
-        gather(events.unwrap()).broken
+        collect_events(events.unwrap()).broken
     };
     assert_eq!(read(5_000), None);
     assert!(
@@ -250,28 +252,28 @@ fn columns_are_limited() {
         &Dialect::AS_FOUND,
         &contract(),
     );
-    let refused = gather(events.unwrap()).refused;
+    let refused = collect_events(events.unwrap()).refused;
     assert_eq!(refused, ["2 the record has 1048577 cells, the header 2"]);
 }
 
 /// CPU time of this thread, independent of the load of the machine; zero where it is not
 /// reported.
-fn worked() -> Duration {
+fn cpu_time() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let first = text.split_whitespace().next();
     Duration::from_nanos(first.and_then(|first| first.parse().ok()).unwrap_or(0))
 }
 
 #[test]
-fn quotes_made_to_be_read_again_and_again_are_not() {
+fn unclosed_quotes_do_not_take_quadratic_time() {
     // Each line opens a quoted cell, whether it begins in one or not: looking for the end of each would
     // read the whole file once for every line.
     let lines = 300_000;
     let text = format!("id,n\n{}", "z\",\"\n".repeat(lines));
-    let start = worked();
-    let (_, refused, broken) = longest(text.as_bytes(), Format::Csv);
+    let start = cpu_time();
+    let (_, refused, broken) = read_blocks(text.as_bytes(), Format::Csv);
     assert_eq!((refused.len(), broken), (lines, None));
-    assert!(worked().saturating_sub(start) < Duration::from_secs(120));
+    assert!(cpu_time().saturating_sub(start) < Duration::from_secs(120));
     // As many quotes in a comment.
     let dialect = Dialect {
         comment: Some(b'#'),
@@ -279,14 +281,14 @@ fn quotes_made_to_be_read_again_and_again_are_not() {
     };
     let text = format!("id,n\n#{}\n1,2\n", ",\"".repeat(1 << 20));
     let events = from_bytes(text.as_bytes(), Format::Csv, &dialect, &contract()).unwrap();
-    assert_eq!(gather(events).lines, [3]);
-    assert!(worked().saturating_sub(start) < Duration::from_secs(120));
+    assert_eq!(collect_events(events).lines, [3]);
+    assert!(cpu_time().saturating_sub(start) < Duration::from_secs(120));
 }
 
 #[test]
-fn broken_values_are_not_looked_through_again_and_again() {
+fn broken_values_do_not_take_quadratic_time() {
     let lines = 100_000;
     let text = format!("[\n{}]", "{\"id\":[}\n".repeat(lines));
-    let (_, refused, _) = longest(text.as_bytes(), Format::Json);
+    let (_, refused, _) = read_blocks(text.as_bytes(), Format::Json);
     assert_eq!(refused.len(), lines);
 }

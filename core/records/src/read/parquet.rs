@@ -13,7 +13,7 @@ pub(super) mod rows;
 mod thrift;
 mod unknown;
 
-use super::block::{Block, Emit, Shape, Stop};
+use super::block::{Block, Content, Emit, Stop};
 use crate::{contract::Contract, source::Ranges};
 use arrow::array::RecordBatch;
 use bytes::{Buf, Bytes};
@@ -69,7 +69,7 @@ pub(super) fn read_file(
         let first_row = reader.first_row;
         match reader.group(&metadata, index, group) {
             Ok(()) => {}
-            Err(Stop::Unwanted) => return Err(Stop::Unwanted),
+            Err(Stop::Requested) => return Err(Stop::Requested),
             Err(Stop::Broken(reason)) => troubles.push(format!(
                 "row group {} of {}: {reason}; rows before {} were read",
                 index + 1,
@@ -222,11 +222,11 @@ impl Reader<'_> {
                 file: self.file,
                 first_line: self.first_row,
                 bytes: Vec::new(),
-                shape: Shape::Rows(rows.clone()),
+                content: Content::Rows(rows.clone()),
             };
             self.first_row += rows.len() as u64;
             if !(self.emit)(block) {
-                return Err(Stop::Unwanted);
+                return Err(Stop::Requested);
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Parses a block of records into a batch of rows and refused records.
 
 use super::{
-    block::{Block, Shape, Span},
+    block::{Block, Content, Span},
     column::{self, Column},
     csv::Header,
     extra_fields::{ExtraFields, Unknown},
@@ -87,12 +87,12 @@ pub(super) fn parse(
             bytes: block.bytes.len() as u64,
         },
     };
-    match block.shape {
-        Shape::Lines => parser.lines(&block.bytes, block.first_line),
-        Shape::Values(spans) => parser.values(&block.bytes, &spans),
-        Shape::Csv(header) => parser.csv(&block.bytes, block.first_line, &header),
-        Shape::Rows(rows) => parser.rows(&rows, block.first_line),
-        Shape::Refused(violation) => {
+    match block.content {
+        Content::Lines => parser.lines(&block.bytes, block.first_line),
+        Content::Values(spans) => parser.values(&block.bytes, &spans),
+        Content::Csv(header) => parser.csv(&block.bytes, block.first_line, &header),
+        Content::Rows(rows) => parser.rows(&rows, block.first_line),
+        Content::Refused(violation) => {
             parser.out.records = 1;
             parser.refuse(block.first_line, &block.bytes, violation, None);
         }
@@ -161,12 +161,12 @@ impl Parser<'_> {
             let end = if comment {
                 memchr::memchr(b'\n', rest).map(|end| end + 1)
             } else {
-                header.marks.first_end(rest)
+                header.marks.first_record_end(rest)
             };
             let end = start + end.unwrap_or(rest.len());
             let raw = &bytes[start..end];
             let blank = |byte: &u8| byte.is_ascii_whitespace() && *byte != delimiter;
-            if !comment && !raw.iter().all(blank) && !header.is_again(raw) {
+            if !comment && !raw.iter().all(blank) && !header.repeats_header(raw) {
                 self.out.records += 1;
                 let record = match text {
                     Some(text) => Ok(&text[start..end]),

@@ -13,7 +13,7 @@ fn read(contract: &str, header: Option<&str>, records: &str) -> ParsedBlock {
         file: 0,
         first_line: 1,
         bytes: records.as_bytes().to_vec(),
-        shape: header.map_or(Shape::Lines, Shape::Csv),
+        content: header.map_or(Content::Lines, Content::Csv),
     };
     parse(block, &contract, &Arc::new(Pseudonyms::new("t", None))).unwrap()
 }
@@ -116,7 +116,7 @@ fn unknown_fields_are_kept_with_their_paths() {
     assert_eq!(
         refused(&parsed),
         [
-            "broken JSON | z | the field is there twice",
+            "broken JSON | z | the field occurs twice",
             "wrong type | s.a | expected an integer, found string \"wrong\""
         ]
     );
@@ -153,7 +153,7 @@ fn a_record_with_an_unknown_field_is_refused_where_none_is_wanted() {
             r#"{"l":[{"a":1},{"y":1}]}"#
         ),
     );
-    let why = "the contract does not name this field; name it, or let `unknown` be \"count\" or \
+    let why = "the contract does not declare this field; declare it, or set `unknown` to \"count\" or \
                \"keep\"";
     assert_eq!(
         refused(&parsed),

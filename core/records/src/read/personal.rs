@@ -118,7 +118,7 @@ impl<'a> Redactor<'a> {
     /// The start of a record of a CSV file.
     pub fn csv(&self, raw: &[u8], header: &Header) -> String {
         let shown = std::str::from_utf8(raw).ok().and_then(|text| {
-            header.rewritten(text, self.fields, &|field, cell| match field {
+            header.rewrite(text, self.fields, &|field, cell| match field {
                 None => UNNAMED.to_string(),
                 Some(field) => redacted_cell(cell, field),
             })

@@ -3,7 +3,7 @@ use crate::{
     contract,
     read::{
         ParsedBlock,
-        block::{Block, Shape},
+        block::{Block, Content},
         parse::parse,
         pseudonyms::Pseudonyms,
     },
@@ -56,13 +56,13 @@ const SECRETS: [&str; 6] = [
     "countess",
 ];
 
-fn read(shape: Shape, text: &str) -> ParsedBlock {
+fn read(content: Content, text: &str) -> ParsedBlock {
     let contract = contract::parse("t", "t.toml", CONTRACT).unwrap();
     let block = Block {
         file: 0,
         first_line: 1,
         bytes: text.as_bytes().to_vec(),
-        shape,
+        content,
     };
     let pseudonyms = Arc::new(Pseudonyms::new("people", Some(b"a long random text")));
     parse(block, &contract, &pseudonyms).unwrap()
@@ -93,7 +93,7 @@ fn hidden(everything: &str) {
 fn values_become_hashes_and_nulls() {
     let valid = r#"{"id":"1","n":1,"email":"ada@b.org","phone":5551,"user":{"name":"Lovelace","plan":"team"},"ips":["10.9.8.7",null],"notes":[{"text":"whispered"}]}"#;
     let other = r#"{"id":"2","email":"ada@b.org","user":{"name":"Ada Lovelace"}}"#;
-    let parsed = read(Shape::Lines, &format!("{valid}\n{other}\n"));
+    let parsed = read(Content::Lines, &format!("{valid}\n{other}\n"));
     assert!(parsed.refused.is_empty(), "{:?}", refusals(&parsed));
     let batch = parsed.batch.unwrap();
     hidden(&format!("{batch:?}"));
@@ -112,7 +112,7 @@ const KEYED_ADA: &str = "75cfe1096b01be56c8a774e0f9bdefe4";
 #[test]
 fn refused_records_and_messages_hold_no_personal_data() {
     let check = |record: &str, expected: &str| {
-        let parsed = read(Shape::Lines, record);
+        let parsed = read(Content::Lines, record);
         let messages = refusals(&parsed).join("\n");
         hidden(&messages);
         assert_eq!(messages, expected, "{record}");
@@ -173,7 +173,7 @@ fn a_record_cut_anywhere_tells_nothing() {
     let whole =
         r#"{"id":"1","n":"x","email":"ada@b.org","user":{"name":"Lovelace"},"ips":["10.9.8.7"]}"#;
     for end in 1..whole.len() {
-        let parsed = read(Shape::Lines, &whole[..end]);
+        let parsed = read(Content::Lines, &whole[..end]);
         assert_eq!(parsed.refused.len(), 1);
         hidden(&refusals(&parsed).join("\n"));
     }
@@ -185,9 +185,9 @@ fn csv_records_are_reported_without_personal_cells() {
     let line = "id;email;nick;user;n";
     let marks = crate::Dialect::AS_FOUND.marks(line);
     let header = Header::parse(line, marks, &contract.fields).unwrap();
-    let shape = || Shape::Csv(Arc::new(header.clone()));
+    let content = || Content::Csv(Arc::new(header.clone()));
     let messages = |text: &str| {
-        let messages = refusals(&read(shape(), text)).join("\n");
+        let messages = refusals(&read(content(), text)).join("\n");
         hidden(&messages);
         messages
     };
@@ -200,7 +200,7 @@ fn csv_records_are_reported_without_personal_cells() {
     );
     assert!(messages("1;ada@b.org;countess\n").contains("left out"));
     assert!(messages("1;;;Lovelace;1\n").contains("1;;(not in the contract);(personal data);1"));
-    let refused = Shape::Refused(Violation::new(
+    let refused = Content::Refused(Violation::new(
         Reason::BrokenCsv,
         "a quoted cell is not closed",
     ));

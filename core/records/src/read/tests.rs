@@ -29,7 +29,7 @@ pub(super) struct ReadOutput {
     pub broken: Option<String>,
 }
 
-pub(super) fn gather(events: Vec<ReadEvent>) -> ReadOutput {
+pub(super) fn collect_events(events: Vec<ReadEvent>) -> ReadOutput {
     let mut read = ReadOutput::default();
     for event in events {
         match event {
@@ -67,13 +67,13 @@ impl Read for Dribble<'_> {
 /// Reads bytes at once and in small pieces, which must give the same result.
 fn read_as(bytes: &[u8], format: Format, dialect: &Dialect) -> ReadOutput {
     let contract = contract();
-    let whole = gather(from_bytes(bytes, format, dialect, &contract).unwrap());
+    let whole = collect_events(from_bytes(bytes, format, dialect, &contract).unwrap());
     for size in [1, 7] {
         if bytes.len() > 10_000 * size {
             continue;
         }
         let pieces = from_reader(Dribble(bytes, size), format, dialect, &contract).unwrap();
-        assert_eq!(gather(pieces), whole);
+        assert_eq!(collect_events(pieces), whole);
     }
     whole
 }
@@ -198,7 +198,7 @@ fn arrays_cut_off_are_reported() {
         Format::Json,
         &[1],
         &["2:9 EOF while parsing an object"],
-        Some("the array is not closed, so the file may have been cut off; lines to 2 were read"),
+        Some("the array is not closed, so the file may have been cut off; lines up to 2 were read"),
     );
     let text = "[{\"id\":\"1\"},{\"id\":[1},{\"id\":\"3\"}]";
     let read = read(text, Format::Json);
@@ -303,15 +303,15 @@ fn columns_of_one_name_are_gathered_into_a_list() {
     );
     check_csv(
         "id,n,n\n1,1,1\n",
-        "the header names \"n\" in columns 2 and 3, and the contract's field `n` holds one value: let \
-         its type be `list<integer>`, which gathers them, or name the columns in the source: \
+        "the header names \"n\" in columns 2 and 3, and the contract's field `n` holds one value: make \
+         its type `list<integer>`, which combines them, or name the columns in the source: \
          `columns = [\"id\", \"n\", \"n_2\"]`",
     );
     let wide = format!("id,id{}\n", ",x".repeat(20));
     check_csv(
         &wide,
-        "the header names \"id\" in columns 1 and 2, and the contract's field `id` holds one value: let \
-         its type be `list<string>`, which gathers them, or name the columns in the source: `columns` \
+        "the header names \"id\" in columns 1 and 2, and the contract's field `id` holds one value: make \
+         its type `list<string>`, which combines them, or name the columns in the source: `columns` \
          with a name for each of the 22 columns",
     );
 }

@@ -195,7 +195,7 @@ pub(super) fn epoch(text: &str, unit: EpochUnit) -> Option<i64> {
     let (used, cut) = decimals.split_at(decimals.len().min(DECIMALS));
     let scaled: i128 = format!("0{whole}{used:0<DECIMALS$}").parse().ok()?;
     let more = cut.bytes().any(|byte| byte != b'0');
-    let power = unit.power() + exponent - DECIMALS as i32;
+    let power = unit.micros_exponent() + exponent - DECIMALS as i32;
     let factor = 10_i128.checked_pow(power.unsigned_abs());
     let (micros, more) = match (factor, power < 0) {
         (Some(factor), true) => (scaled / factor, more || scaled % factor != 0),
@@ -219,7 +219,7 @@ pub(super) fn epoch(text: &str, unit: EpochUnit) -> Option<i64> {
 pub(crate) fn epoch_unit(number: f64) -> Option<EpochUnit> {
     let plausible = 631_152_000_000_000.0..4_102_444_800_000_000.0;
     let mut units = EpochUnit::ALL.into_iter();
-    units.find(|unit| plausible.contains(&(number * 10_f64.powi(unit.power()))))
+    units.find(|unit| plausible.contains(&(number * 10_f64.powi(unit.micros_exponent()))))
 }
 
 /// Parses the common form `YYYY-MM-DDTHH:MM:SS[.f…](Z|±HH:MM)`. The general parser would take a

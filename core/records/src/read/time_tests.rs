@@ -9,7 +9,7 @@ fn parsed(text: &str) -> String {
 }
 
 fn zone(name: &str) -> Zone {
-    Zone::named(name).unwrap()
+    Zone::find(name).unwrap()
 }
 
 /// Parses a text with a format, and formats the result.
@@ -179,7 +179,7 @@ fn times_without_an_offset_are_those_of_the_zone() {
     ] {
         assert_eq!(parsed(text), expected, "{text}");
     }
-    assert_eq!(Zone::named("Europe/Berlni"), None);
+    assert_eq!(Zone::find("Europe/Berlni"), None);
     assert_eq!(zone("europe/berlin").name(), "Europe/Berlin");
 }
 

@@ -56,7 +56,7 @@ pub struct Counts {
     pub present: FieldCounts,
     /// The reason why it was not read completely.
     pub broken: Option<String>,
-    /// Smallest and largest position of a key, see [`retrocast_records::read::key::places`]; `None`
+    /// Smallest and largest position of a key, see [`retrocast_records::read::key::positions`]; `None`
     /// if unknown.
     pub places: Option<(u128, u128)>,
 }

@@ -181,7 +181,7 @@ impl ReadTask {
     fn places(&self, batch: &RecordBatch) -> Result<Vec<u128>, StoreError> {
         let first = self.spec.contract.key.first();
         let column = first.and_then(|name| batch.column_by_name(name));
-        Ok(column.map(key::places).transpose()?.unwrap_or_default())
+        Ok(column.map(key::positions).transpose()?.unwrap_or_default())
     }
 }
 

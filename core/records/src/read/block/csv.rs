@@ -1,6 +1,6 @@
 //! Splits CSV into records.
 
-use super::{BLOCK_BYTES, Cutter, GLANCE_BYTES, Shape, Stop};
+use super::{BLOCK_BYTES, BlockReader, Content, PROBE_BYTES, Stop};
 use crate::{
     contract::Field,
     read::{
@@ -19,59 +19,59 @@ fn is_blank_or_comment(line: &[u8], comment: Option<u8>) -> bool {
     line.trim_ascii().is_empty() || (comment.is_some() && line.first().copied() == comment)
 }
 
-impl Cutter<'_, '_> {
-    pub(super) fn csv(&mut self, dialect: &Dialect, fields: &[Field]) -> Result<(), Stop> {
+impl BlockReader<'_, '_> {
+    pub(super) fn read_csv(&mut self, dialect: &Dialect, fields: &[Field]) -> Result<(), Stop> {
         dialect.check().map_err(Stop::Broken)?;
-        self.fill(GLANCE_BYTES);
+        self.fill(PROBE_BYTES);
         let bytes = &self.input.bytes;
-        let head = &bytes[..bytes.len().min(GLANCE_BYTES)];
+        let head = &bytes[..bytes.len().min(PROBE_BYTES)];
         if memchr::memchr(b'\n', head).is_none() && memchr::memchr(b'\r', head).is_some() {
-            self.input.returns_end_lines();
+            self.input.convert_carriage_returns();
         }
-        let Some(header) = self.header(dialect, fields)? else {
-            return self.ended();
+        let Some(header) = self.read_header(dialect, fields)? else {
+            return self.check_read_error();
         };
-        self.records(&Arc::new(header))
+        self.read_records(&Arc::new(header))
     }
 
     /// Reads the header; `None` at the end of the file.
-    fn header(&mut self, dialect: &Dialect, fields: &[Field]) -> Result<Option<Header>, Stop> {
+    fn read_header(&mut self, dialect: &Dialect, fields: &[Field]) -> Result<Option<Header>, Stop> {
         let mut dialect = Cow::Borrowed(dialect);
         let marks = loop {
             self.skip_blank_lines(dialect.comment);
-            let line = self.grow(|bytes| memchr::memchr(b'\n', bytes).map(|end| end + 1))?;
+            let line = self.fill_record(|bytes| memchr::memchr(b'\n', bytes).map(|end| end + 1))?;
             let bytes = &self.input.bytes;
             if !is_blank_or_comment(&bytes[..line], dialect.comment) {
                 let first = String::from_utf8_lossy(&bytes[..line]);
-                let named = Dialect::named_delimiter(&first);
-                let Some(mark) = named.filter(|_| matches!(dialect, Cow::Borrowed(_))) else {
+                let delimiter = Dialect::declared_delimiter(&first);
+                let Some(mark) = delimiter.filter(|_| matches!(dialect, Cow::Borrowed(_))) else {
                     break dialect.marks(&first);
                 };
-                let agreed = dialect.delimited_by(mark, self.line);
-                dialect = Cow::Owned(agreed.map_err(Stop::Broken)?);
-                self.pass(line);
+                let dialect_of_file = dialect.with_delimiter(mark, self.line);
+                dialect = Cow::Owned(dialect_of_file.map_err(Stop::Broken)?);
+                self.skip(line);
                 continue;
             }
-            if line == bytes.len() && !self.input.more() {
+            if line == bytes.len() && !self.input.may_have_more() {
                 return Ok(None);
             }
             self.skip_line();
         };
         let end = if dialect.header {
-            self.grow(|bytes| marks.first_end(bytes))?
+            self.fill_record(|bytes| marks.first_record_end(bytes))?
         } else {
             0
         };
         let bytes = &self.input.bytes;
         let header = match &dialect.columns {
-            Some(names) => Header::of(names.iter().map(String::as_str), marks, fields)
-                .map(|header| header.written(&bytes[..end])),
+            Some(names) => Header::from_names(names.iter().map(String::as_str), marks, fields)
+                .map(|header| header.with_line(&bytes[..end])),
             None => std::str::from_utf8(&bytes[..end])
                 .map_err(|_| "the header is not UTF-8 text".to_string())
                 .and_then(|line| Header::parse(line, marks, fields)),
         };
         let header = header.map_err(Stop::Broken)?;
-        self.pass(end);
+        self.skip(end);
         Ok(Some(header))
     }
 
@@ -86,13 +86,13 @@ impl Cutter<'_, '_> {
             at = end;
         }
         if at > 0 {
-            self.pass(at);
+            self.skip(at);
         }
     }
 
     /// Fills the buffer with the whole first record; returns its end.
-    fn grow(&mut self, end: impl Fn(&[u8]) -> Option<usize>) -> Result<usize, Stop> {
-        let mut wanted = GLANCE_BYTES;
+    fn fill_record(&mut self, end: impl Fn(&[u8]) -> Option<usize>) -> Result<usize, Stop> {
+        let mut wanted = PROBE_BYTES;
         loop {
             let more = self.fill(wanted);
             let length = self.input.bytes.len();
@@ -108,38 +108,38 @@ impl Cutter<'_, '_> {
         }
     }
 
-    fn records(&mut self, header: &Arc<Header>) -> Result<(), Stop> {
+    fn read_records(&mut self, header: &Arc<Header>) -> Result<(), Stop> {
         let marks = header.marks;
         let mut reread = 0;
         loop {
             let more = self.fill(self.input.bytes.len() + BLOCK_BYTES);
             let bytes = &self.input.bytes;
             if bytes.len() > RECORD_BYTES_MAX
-                && let Some(end) = marks.first_end(bytes)
+                && let Some(end) = marks.first_record_end(bytes)
                 && end > RECORD_BYTES_MAX
             {
                 self.refuse(end, too_long())?;
-                self.pass(end);
+                self.skip(end);
                 continue;
             }
-            let ends = marks.ends(bytes);
+            let ends = marks.find_last_record(bytes);
             // A partial record counts if the file ends there, but not if the file is broken there.
             let whole = if more || ends.open || self.input.error().is_some() {
                 ends.last
             } else {
                 bytes.len()
             };
-            self.emit(whole, Shape::Csv(Arc::clone(header)))?;
+            self.emit_buffered(whole, Content::Csv(Arc::clone(header)))?;
             let rest = self.input.bytes.len();
             if !more && (rest == 0 || self.input.error().is_some()) {
-                return self.ended();
+                return self.check_read_error();
             }
             if more && rest <= RECORD_BYTES_MAX {
                 continue;
             }
             if ends.open {
                 reread += rest;
-                self.unclosed(header, reread > REREAD_MAX)?;
+                self.refuse_unclosed(header, reread > REREAD_MAX)?;
             } else {
                 self.refuse(rest, too_long())?;
                 self.skip_line();
@@ -148,35 +148,35 @@ impl Cutter<'_, '_> {
     }
 
     /// Drops whole records from the start of the buffer.
-    fn pass(&mut self, length: usize) {
+    fn skip(&mut self, length: usize) {
         let passed = self.input.take(length);
         self.line += memchr::memchr_iter(b'\n', &passed).count() as u64;
     }
 
     /// Handles a record with an unclosed quoted cell at the start of the buffer: refuses its first
     /// line or, with `all`, every such line of the buffer.
-    fn unclosed(&mut self, header: &Arc<Header>, all: bool) -> Result<(), Stop> {
+    fn refuse_unclosed(&mut self, header: &Arc<Header>, all: bool) -> Result<(), Stop> {
         let bytes = std::mem::take(&mut self.input.bytes);
         let mut at = 0;
         let mut complete = 0;
         loop {
             let rest = &bytes[at + complete..];
             let line = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
-            let whole = rest[..line].ends_with(b"\n");
-            if line == 0 || (at > 0 && !(all && whole)) {
+            let is_complete = rest[..line].ends_with(b"\n");
+            if line == 0 || (at > 0 && !(all && is_complete)) {
                 break;
             }
-            if !header.marks.ends(&rest[..line]).open {
+            if !header.marks.find_last_record(&rest[..line]).open {
                 complete += line;
                 continue;
             }
-            self.copy(&bytes[at..at + complete], header)?;
+            self.emit_copy(&bytes[at..at + complete], header)?;
             at += complete;
             complete = 0;
-            self.refuse_line(&bytes[at..at + line], whole)?;
+            self.refuse_line(&bytes[at..at + line], is_complete)?;
             at += line;
         }
-        self.copy(&bytes[at..at + complete], header)?;
+        self.emit_copy(&bytes[at..at + complete], header)?;
         self.input.bytes = bytes[at + complete..].to_vec();
         if at == bytes.len() && !bytes.ends_with(b"\n") {
             // Only the start of a line that is too long was in the buffer.
@@ -185,8 +185,8 @@ impl Cutter<'_, '_> {
         Ok(())
     }
 
-    fn refuse_line(&mut self, line: &[u8], whole: bool) -> Result<(), Stop> {
-        let violation = match whole {
+    fn refuse_line(&mut self, line: &[u8], is_complete: bool) -> Result<(), Stop> {
+        let violation = match is_complete {
             true => Violation::new(Reason::BrokenCsv, "a quoted cell is not closed"),
             false if line.len() > RECORD_BYTES_MAX => too_long(),
             false => Violation::new(
@@ -195,14 +195,14 @@ impl Cutter<'_, '_> {
             ),
         };
         self.refuse_bytes(line, violation)?;
-        self.line += u64::from(whole);
+        self.line += u64::from(is_complete);
         Ok(())
     }
 
-    fn copy(&mut self, records: &[u8], header: &Arc<Header>) -> Result<(), Stop> {
+    fn emit_copy(&mut self, records: &[u8], header: &Arc<Header>) -> Result<(), Stop> {
         if records.is_empty() {
             return Ok(());
         }
-        self.give_bytes(records.to_vec(), Shape::Csv(Arc::clone(header)))
+        self.emit_bytes(records.to_vec(), Content::Csv(Arc::clone(header)))
     }
 }

@@ -10,7 +10,7 @@ pub(super) struct Input<'r> {
     pub bytes: Vec<u8>,
     end: Option<Result<(), io::Error>>,
     /// True if lines end with a carriage return alone.
-    returns: bool,
+    converts_returns: bool,
 }
 
 impl<'r> Input<'r> {
@@ -19,7 +19,7 @@ impl<'r> Input<'r> {
             rest: text.rest,
             bytes: text.head,
             end: None,
-            returns: false,
+            converts_returns: false,
         }
     }
 
@@ -40,19 +40,19 @@ impl<'r> Input<'r> {
             Ok(_) => self.end = Some(Ok(())),
             Err(error) => self.end = Some(Err(error)),
         }
-        if self.returns {
-            lines_end(&mut self.bytes[before..]);
+        if self.converts_returns {
+            replace_carriage_returns(&mut self.bytes[before..]);
         }
     }
 
     /// Converts line ends that are a carriage return alone, as on old Macintoshes.
-    pub fn returns_end_lines(&mut self) {
-        self.returns = true;
-        lines_end(&mut self.bytes);
+    pub fn convert_carriage_returns(&mut self) {
+        self.converts_returns = true;
+        replace_carriage_returns(&mut self.bytes);
     }
 
-    /// Returns true if there may be more than the buffered data.
-    pub fn more(&self) -> bool {
+    /// Returns true if there may be more data than is buffered.
+    pub fn may_have_more(&self) -> bool {
         self.end.is_none()
     }
 
@@ -68,12 +68,12 @@ impl<'r> Input<'r> {
     }
 
     /// Drops the first bytes.
-    pub fn forget(&mut self, length: usize) {
+    pub fn discard(&mut self, length: usize) {
         self.bytes.drain(..length);
     }
 }
 
-fn lines_end(bytes: &mut [u8]) {
+fn replace_carriage_returns(bytes: &mut [u8]) {
     for byte in bytes {
         if *byte == b'\r' {
             *byte = b'\n';

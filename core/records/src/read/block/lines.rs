@@ -1,20 +1,20 @@
 //! Splits JSON with one record per line.
 
-use super::{BLOCK_BYTES, Cutter, Shape, Stop};
+use super::{BLOCK_BYTES, BlockReader, Content, Stop};
 use crate::read::quarantine::{RECORD_BYTES_MAX, too_long};
 
-impl Cutter<'_, '_> {
-    pub(super) fn lines(&mut self) -> Result<(), Stop> {
-        let mut wanted = BLOCK_BYTES;
+impl BlockReader<'_, '_> {
+    pub(super) fn read_lines(&mut self) -> Result<(), Stop> {
+        let mut least = BLOCK_BYTES;
         loop {
-            let more = self.fill(wanted);
+            let more = self.fill(least);
             let bytes = &self.input.bytes;
             // All lines except the first of a longer buffer begin within the last block read.
             let first = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
             if first > RECORD_BYTES_MAX {
                 self.refuse(first, too_long())?;
                 self.skip_line();
-                wanted = BLOCK_BYTES;
+                least = BLOCK_BYTES;
                 continue;
             }
             let last = memchr::memrchr(b'\n', bytes).map(|end| end + 1);
@@ -25,11 +25,11 @@ impl Cutter<'_, '_> {
             } else {
                 bytes.len()
             };
-            self.emit(whole, Shape::Lines)?;
+            self.emit_buffered(whole, Content::Lines)?;
             if !more {
-                return self.ended();
+                return self.check_read_error();
             }
-            wanted = self.input.bytes.len() + BLOCK_BYTES;
+            least = self.input.bytes.len() + BLOCK_BYTES;
         }
     }
 }

@@ -4,7 +4,7 @@
 //! commas are ignored. After a broken record, reading resumes at the next line that starts with a
 //! bracket and is not indented deeper.
 
-use super::{BLOCK_BYTES, BLOCK_RECORDS, Cutter, Shape, Span, Stop};
+use super::{BLOCK_BYTES, BLOCK_RECORDS, BlockReader, Content, Span, Stop};
 use crate::read::{
     json_scan::{Scan, Step, is_blank},
     quarantine::{RECORD_BYTES_MAX, too_long},
@@ -36,7 +36,7 @@ impl Cursor {
     }
 
     /// Advances to `to`, counting lines.
-    fn pass(&mut self, bytes: &[u8], to: usize) {
+    fn advance(&mut self, bytes: &[u8], to: usize) {
         let passed = &bytes[self.at..to];
         if let Some(last) = memchr::memrchr(b'\n', passed) {
             self.lines += memchr::memchr_iter(b'\n', passed).count() as u64;
@@ -47,69 +47,69 @@ impl Cursor {
     }
 }
 
-impl Cutter<'_, '_> {
-    pub(super) fn values(&mut self) -> Result<(), Stop> {
-        let mut place = Cursor::default();
+impl BlockReader<'_, '_> {
+    pub(super) fn read_values(&mut self) -> Result<(), Stop> {
+        let mut cursor = Cursor::default();
         loop {
-            if place.at >= BLOCK_BYTES || place.spans.len() >= BLOCK_RECORDS {
-                self.give_values(&mut place)?;
+            if cursor.at >= BLOCK_BYTES || cursor.spans.len() >= BLOCK_RECORDS {
+                self.emit_values(&mut cursor)?;
             }
-            if self.between(&mut place) {
-                self.value(&mut place)?;
+            if self.advance_to_value(&mut cursor) {
+                self.scan_value(&mut cursor)?;
                 continue;
             }
-            if !self.fill(place.at + BLOCK_BYTES) && place.at == self.input.bytes.len() {
+            if !self.fill(cursor.at + BLOCK_BYTES) && cursor.at == self.input.bytes.len() {
                 break;
             }
         }
-        self.give_values(&mut place)?;
-        self.ended()?;
-        if place.in_array {
+        self.emit_values(&mut cursor)?;
+        self.check_read_error()?;
+        if cursor.in_array {
             let line = self.line;
             return Err(Stop::Broken(format!(
-                "the array is not closed, so the file may have been cut off; lines to {line} were read"
+                "the array is not closed, so the file may have been cut off; lines up to {line} were read"
             )));
         }
         Ok(())
     }
 
     /// Passes on the values so far.
-    fn give_values(&mut self, place: &mut Cursor) -> Result<(), Stop> {
-        let spans = std::mem::take(&mut place.spans);
-        place.line_before += (place.at - place.line_start) as u64;
-        place.line_start = 0;
-        place.lines = 0;
-        let length = std::mem::take(&mut place.at);
+    fn emit_values(&mut self, cursor: &mut Cursor) -> Result<(), Stop> {
+        let spans = std::mem::take(&mut cursor.spans);
+        cursor.line_before += (cursor.at - cursor.line_start) as u64;
+        cursor.line_start = 0;
+        cursor.lines = 0;
+        let length = std::mem::take(&mut cursor.at);
         if spans.is_empty() {
             let passed = self.input.take(length);
             self.line += memchr::memchr_iter(b'\n', &passed).count() as u64;
             return Ok(());
         }
-        self.emit(length, Shape::Values(spans))
+        self.emit_buffered(length, Content::Values(spans))
     }
 
     /// Advances to the start of the next value; false if it is not in the buffer.
-    fn between(&self, place: &mut Cursor) -> bool {
+    fn advance_to_value(&self, cursor: &mut Cursor) -> bool {
         let bytes = &self.input.bytes;
-        let mut at = place.at;
+        let mut at = cursor.at;
         while let Some(byte) = bytes.get(at) {
             match byte {
-                b'[' if !place.in_array => place.in_array = true,
-                b']' if place.in_array => place.in_array = false,
+                b'[' if !cursor.in_array => cursor.in_array = true,
+                b']' if cursor.in_array => cursor.in_array = false,
                 b',' => {}
                 byte if is_blank(*byte) => {}
                 _ => break,
             }
             at += 1;
         }
-        place.pass(bytes, at);
+        cursor.advance(bytes, at);
         at < bytes.len()
     }
 
     /// Scans the value that begins here to its end.
-    fn value(&mut self, place: &mut Cursor) -> Result<(), Stop> {
-        let start = place.at;
-        let indent = place.column(start) - 1;
+    fn scan_value(&mut self, cursor: &mut Cursor) -> Result<(), Stop> {
+        let start = cursor.at;
+        let indent = cursor.column(start) - 1;
         let mut scan = Scan::default();
         let mut scanned = start;
         loop {
@@ -124,21 +124,21 @@ impl Cutter<'_, '_> {
                 Step::More => scanned,
             };
             if end - start > RECORD_BYTES_MAX {
-                return self.long_value(place, start, step, scan, indent);
+                return self.refuse_long_value(cursor, start, step, scan, indent);
             }
             match step {
                 Step::End(_) => {
-                    self.span(place, start, end);
+                    self.add_span(cursor, start, end);
                     return Ok(());
                 }
-                Step::Broken(_) => return self.broken_value(place, start, end, indent),
+                Step::Broken(_) => return self.emit_broken_value(cursor, start, end, indent),
                 Step::More if self.fill(scanned + BLOCK_BYTES) => {}
                 Step::More if self.input.bytes.len() > scanned => {}
                 // A truncated value at the end of the file is one record, but none if the file is
                 // broken there.
                 Step::More => {
                     if self.input.error().is_none() {
-                        self.span(place, start, end);
+                        self.add_span(cursor, start, end);
                     } else {
                         self.input.bytes.truncate(start);
                     }
@@ -148,26 +148,26 @@ impl Cutter<'_, '_> {
         }
     }
 
-    fn span(&self, place: &mut Cursor, start: usize, end: usize) {
-        place.spans.push(Span {
+    fn add_span(&self, cursor: &mut Cursor, start: usize, end: usize) {
+        cursor.spans.push(Span {
             start,
             end,
-            line: self.line + place.lines,
-            column: place.column(start),
+            line: self.line + cursor.lines,
+            column: cursor.column(start),
         });
-        place.pass(&self.input.bytes, end);
+        cursor.advance(&self.input.bytes, end);
     }
 
     /// Refuses a value that is too long, and skips it.
-    fn long_value(
+    fn refuse_long_value(
         &mut self,
-        place: &mut Cursor,
+        cursor: &mut Cursor,
         start: usize,
         step: Step,
         mut scan: Scan,
         indent: u64,
     ) -> Result<(), Stop> {
-        self.give_values(place)?;
+        self.emit_values(cursor)?;
         self.refuse(self.input.bytes.len(), too_long())?;
         let mut step = match step {
             Step::End(end) => Step::End(end - start),
@@ -177,16 +177,16 @@ impl Cutter<'_, '_> {
         loop {
             match step {
                 Step::End(end) => {
-                    place.pass(&self.input.bytes, end);
-                    return self.give_values(place);
+                    cursor.advance(&self.input.bytes, end);
+                    return self.emit_values(cursor);
                 }
                 Step::Broken(at) => {
-                    place.pass(&self.input.bytes, at);
-                    return self.resume(place, indent);
+                    cursor.advance(&self.input.bytes, at);
+                    return self.resume(cursor, indent);
                 }
                 Step::More => {
-                    place.pass(&self.input.bytes, self.input.bytes.len());
-                    self.give_values(place)?;
+                    cursor.advance(&self.input.bytes, self.input.bytes.len());
+                    self.emit_values(cursor)?;
                     self.fill(BLOCK_BYTES);
                     if self.input.bytes.is_empty() {
                         return Ok(());
@@ -198,9 +198,9 @@ impl Cutter<'_, '_> {
     }
 
     /// Passes on an invalid value, for the parser to report the error, and finds the next one.
-    fn broken_value(
+    fn emit_broken_value(
         &mut self,
-        place: &mut Cursor,
+        cursor: &mut Cursor,
         start: usize,
         at: usize,
         indent: u64,
@@ -213,31 +213,31 @@ impl Cutter<'_, '_> {
             _ if bytes[at] == b'\n' => at,
             _ => at + 1,
         };
-        self.span(place, start, end);
-        self.resume(place, indent)
+        self.add_span(cursor, start, end);
+        self.resume(cursor, indent)
     }
 
     /// Skips lines until one starts with a bracket that is not indented deeper than `indent`.
-    fn resume(&mut self, place: &mut Cursor, indent: u64) -> Result<(), Stop> {
-        let from = self.line + place.lines;
+    fn resume(&mut self, cursor: &mut Cursor, indent: u64) -> Result<(), Stop> {
+        let from = self.line + cursor.lines;
         let mut has_text = false;
         loop {
-            let at_start = place.at == place.line_start && place.line_before == 0;
-            if at_start && self.begins(place, indent) {
+            let at_start = cursor.at == cursor.line_start && cursor.line_before == 0;
+            if at_start && self.advance_to_record(cursor, indent) {
                 return Ok(());
             }
-            let rest = &self.input.bytes[place.at..];
+            let rest = &self.input.bytes[cursor.at..];
             let line = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
             has_text |= !rest[..line].iter().copied().all(is_blank);
-            let to = place.at + line;
-            place.pass(&self.input.bytes, to);
+            let to = cursor.at + line;
+            cursor.advance(&self.input.bytes, to);
             if to < self.input.bytes.len() {
                 continue;
             }
-            self.give_values(place)?;
+            self.emit_values(cursor)?;
             self.fill(BLOCK_BYTES);
             if self.input.bytes.is_empty() {
-                self.ended()?;
+                self.check_read_error()?;
                 let reason =
                     format!("records after the broken one in line {from} could not be separated");
                 return if has_text {
@@ -249,26 +249,26 @@ impl Cutter<'_, '_> {
         }
     }
 
-    /// Advances to the start of a line; returns true if another record, or the end of all, can
-    /// begin there.
-    fn begins(&mut self, place: &mut Cursor, indent: u64) -> bool {
+    /// Advances past the blanks at the start of a line; returns true if another record, or the end
+    /// of the values, can begin there.
+    fn advance_to_record(&mut self, cursor: &mut Cursor, indent: u64) -> bool {
         let indent = indent.min(INDENT_MAX) as usize;
-        self.fill(place.at + indent + 1);
-        let line = &self.input.bytes[place.at..];
+        self.fill(cursor.at + indent + 1);
+        let line = &self.input.bytes[cursor.at..];
         let blanks = line
             .iter()
             .take_while(|byte| matches!(byte, b' ' | b'\t'))
             .count();
-        let at = place.at + blanks;
+        let at = cursor.at + blanks;
         match line.get(blanks) {
             _ if blanks > indent => false,
             Some(b'{' | b'[' | b']') => {
-                place.pass(&self.input.bytes, at);
+                cursor.advance(&self.input.bytes, at);
                 true
             }
             // The end of the broken record.
             Some(b'}') => {
-                place.pass(&self.input.bytes, at + 1);
+                cursor.advance(&self.input.bytes, at + 1);
                 true
             }
             _ => false,

@@ -30,29 +30,29 @@ impl Dialect {
 
     /// Validates the dialect; the error contains advice.
     pub fn check(&self) -> Result<(), String> {
-        let given = [
+        let declared = [
             ("delimiter", self.delimiter),
             ("quote", self.quote),
             ("comment", self.comment),
         ];
-        for (index, (name, mark)) in given.iter().enumerate() {
+        for (index, (name, mark)) in declared.iter().enumerate() {
             let Some(byte) = mark else { continue };
             if !byte.is_ascii() || matches!(byte, b'\n' | b'\r' | 0) {
                 return Err(format!("`{name}` must be one ASCII character"));
             }
-            if let Some((other, _)) = given[..index].iter().find(|(_, other)| other == mark) {
+            if let Some((other, _)) = declared[..index].iter().find(|(_, other)| other == mark) {
                 return Err(format!("`{name}` and `{other}` are the same"));
             }
         }
         match &self.columns {
             None if !self.header => Err("without a header the `columns` must be named".to_string()),
-            Some(columns) if columns.is_empty() => Err("`columns` names none".to_string()),
+            Some(columns) if columns.is_empty() => Err("`columns` is empty".to_string()),
             _ => Ok(()),
         }
     }
 
     /// The delimiter declared by a line above the header, as spreadsheets write it: `sep=;`.
-    pub(crate) fn named_delimiter(line: &str) -> Option<u8> {
+    pub(crate) fn declared_delimiter(line: &str) -> Option<u8> {
         let line = line.trim_end_matches(['\n', '\r']);
         let inner = line
             .strip_prefix('"')
@@ -66,12 +66,12 @@ impl Dialect {
 
     /// The dialect of a file whose given line declares the delimiter; an error if that contradicts
     /// the declared one.
-    pub(crate) fn delimited_by(&self, mark: u8, line: u64) -> Result<Self, String> {
-        let named = char::from(mark);
+    pub(crate) fn with_delimiter(&self, mark: u8, line: u64) -> Result<Self, String> {
+        let name = char::from(mark);
         if let Some(declared) = self.delimiter.filter(|declared| *declared != mark) {
             return Err(format!(
-                "line {line} names the delimiter {named:?} (`sep=`), and the source declares \
-                 {:?}; remove its `delimiter`, or make it {named:?}",
+                "line {line} names the delimiter {name:?} (`sep=`), and the source declares \
+                 {:?}; remove its `delimiter`, or make it {name:?}",
                 char::from(declared)
             ));
         }
@@ -80,31 +80,31 @@ impl Dialect {
             ..self.clone()
         };
         let checked = dialect.check();
-        checked.map_err(|why| {
-            format!("line {line} names the delimiter {named:?} (`sep=`), which cannot be: {why}")
+        checked.map_err(|reason| {
+            format!("line {line} names the delimiter {name:?} (`sep=`), which is invalid: {reason}")
         })?;
         Ok(dialect)
     }
 
     /// Detects the marks of a file from its first line.
     pub(crate) fn marks(&self, line: &str) -> Marks {
-        let with = |delimiter| Marks {
+        let marks_with = |delimiter| Marks {
             delimiter,
             quote: self.quote,
             comment: self.comment,
         };
         if let Some(delimiter) = self.delimiter {
-            return with(delimiter);
+            return marks_with(delimiter);
         }
         // Ties go to the first, so a header with one column counts as comma-separated.
         let best = [b';', b'\t', b'|'].into_iter().fold(
-            (b',', with(b',').count(line)),
-            |best, candidate| match with(candidate).count(line) {
+            (b',', marks_with(b',').count_cells(line)),
+            |best, candidate| match marks_with(candidate).count_cells(line) {
                 count if count > best.1 => (candidate, count),
                 _ => best,
             },
         );
-        with(best.0)
+        marks_with(best.0)
     }
 }
 
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delimiters_are_seen() {
+    fn delimiters_are_detected() {
         let check = |line: &str, delimiter: u8| {
             assert_eq!(
                 Dialect::AS_FOUND.marks(line).delimiter,
@@ -135,9 +135,9 @@ mod tests {
     }
 
     #[test]
-    fn delimiters_are_named_as_spreadsheets_do() {
+    fn delimiter_lines_of_spreadsheets_are_read() {
         let check = |line: &str, delimiter: Option<u8>| {
-            assert_eq!(Dialect::named_delimiter(line), delimiter, "{line:?}");
+            assert_eq!(Dialect::declared_delimiter(line), delimiter, "{line:?}");
         };
         check("sep=;\r\n", Some(b';'));
         check("SEP=,", Some(b','));
@@ -153,14 +153,14 @@ mod tests {
             ..Dialect::AS_FOUND
         };
         assert_eq!(
-            Dialect::AS_FOUND.delimited_by(b';', 1),
+            Dialect::AS_FOUND.with_delimiter(b';', 1),
             Ok(semicolon.clone())
         );
-        assert_eq!(semicolon.delimited_by(b';', 1), Ok(semicolon.clone()));
+        assert_eq!(semicolon.with_delimiter(b';', 1), Ok(semicolon.clone()));
         let message = "line 1 names the delimiter ',' (`sep=`), and the source declares ';'; remove its \
                     `delimiter`, or make it ','";
-        assert_eq!(semicolon.delimited_by(b',', 1), Err(message.to_string()));
-        let message = Dialect::AS_FOUND.delimited_by(b'"', 3).unwrap_err();
+        assert_eq!(semicolon.with_delimiter(b',', 1), Err(message.to_string()));
+        let message = Dialect::AS_FOUND.with_delimiter(b'"', 3).unwrap_err();
         assert!(
             message.contains("line 3") && message.contains("`quote` and `delimiter`"),
             "{message}"
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_dialects_are_reported() {
+    fn invalid_dialects_are_reported() {
         let check = |dialect: Dialect, words: &str| {
             let message = dialect.check().err().unwrap_or_default();
             assert!(

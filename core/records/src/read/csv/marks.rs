@@ -31,7 +31,7 @@ impl Marks {
 
     /// Index of the first quote at or after `from` that opens a cell; `from` must be outside
     /// quotes.
-    fn opening(self, bytes: &[u8], from: usize) -> Option<usize> {
+    fn find_opening(self, bytes: &[u8], from: usize) -> Option<usize> {
         let quote = self.quote?;
         let mut at = from;
         loop {
@@ -64,7 +64,7 @@ impl Marks {
     }
 
     /// Index after the quote that closes the cell whose text begins at `at`.
-    fn closing(quote: u8, bytes: &[u8], mut at: usize) -> Option<usize> {
+    fn find_closing(quote: u8, bytes: &[u8], mut at: usize) -> Option<usize> {
         loop {
             at += memchr(quote, &bytes[at..])? + 1;
             if bytes.get(at) != Some(&quote) {
@@ -75,16 +75,16 @@ impl Marks {
     }
 
     /// Finds the end of the last whole record in bytes that start with a record.
-    pub fn ends(self, bytes: &[u8]) -> LastRecord {
+    pub fn find_last_record(self, bytes: &[u8]) -> LastRecord {
         let (mut last, mut at) = (0, 0);
         loop {
-            let opening = self.opening(bytes, at);
+            let opening = self.find_opening(bytes, at);
             let plain = &bytes[at..opening.unwrap_or(bytes.len())];
             last = memrchr(b'\n', plain).map_or(last, |end| at + end + 1);
             let Some((opening, quote)) = opening.zip(self.quote) else {
                 return LastRecord { last, open: false };
             };
-            match Self::closing(quote, bytes, opening + 1) {
+            match Self::find_closing(quote, bytes, opening + 1) {
                 Some(after) => at = after,
                 None => return LastRecord { last, open: true },
             }
@@ -92,25 +92,25 @@ impl Marks {
     }
 
     /// End of the first record, after its line break.
-    pub fn first_end(self, bytes: &[u8]) -> Option<usize> {
+    pub fn first_record_end(self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         loop {
             let line = at + memchr(b'\n', &bytes[at..])? + 1;
-            let opening = self.opening(&bytes[..line], at);
+            let opening = self.find_opening(&bytes[..line], at);
             let Some((opening, quote)) = opening.zip(self.quote) else {
                 return Some(line);
             };
-            at = Self::closing(quote, bytes, opening + 1)?;
+            at = Self::find_closing(quote, bytes, opening + 1)?;
         }
     }
 
     /// Number of cells of a record.
-    pub fn count(self, record: &str) -> usize {
+    pub fn count_cells(self, record: &str) -> usize {
         self.cells(record, 0, &mut Vec::new())
     }
 
-    /// Splits a record without its line break into at most `most` cells; returns the number of all.
-    pub fn cells<'t>(self, record: &'t str, most: usize, cells: &mut Vec<Cow<'t, str>>) -> usize {
+    /// Splits a record without its line break into at most `limit` cells; returns the number of all.
+    pub fn cells<'t>(self, record: &'t str, limit: usize, cells: &mut Vec<Cow<'t, str>>) -> usize {
         let record = record.strip_suffix('\n').unwrap_or(record);
         let record = record.strip_suffix('\r').unwrap_or(record);
         let quote = self
@@ -118,9 +118,9 @@ impl Marks {
             .filter(|quote| memchr(*quote, record.as_bytes()).is_some());
         let (mut at, mut count) = (0, 0);
         loop {
-            let (cell, end) = self.cell(record, at, quote);
+            let (cell, end) = self.split_cell(record, at, quote);
             count += 1;
-            if count <= most {
+            if count <= limit {
                 cells.push(cell);
             }
             if end == record.len() {
@@ -130,21 +130,21 @@ impl Marks {
         }
     }
 
-    /// The cell that begins here, and its end.
-    fn cell(self, record: &str, at: usize, quote: Option<u8>) -> (Cow<'_, str>, usize) {
+    /// Reads the cell that begins here; returns it with its end.
+    fn split_cell(self, record: &str, at: usize, quote: Option<u8>) -> (Cow<'_, str>, usize) {
         let bytes = record.as_bytes();
-        let until = |from: usize| {
+        let next_delimiter = |from: usize| {
             memchr(self.delimiter, &bytes[from..]).map_or(bytes.len(), |found| from + found)
         };
         let Some(quote) = quote.filter(|quote| bytes.get(at) == Some(quote)) else {
-            let end = until(at);
+            let end = next_delimiter(at);
             return (Cow::Borrowed(&record[at..end]), end);
         };
-        let Some(after) = Self::closing(quote, bytes, at + 1) else {
-            return (unquoted(&record[at + 1..], quote), bytes.len());
+        let Some(after) = Self::find_closing(quote, bytes, at + 1) else {
+            return (unquote(&record[at + 1..], quote), bytes.len());
         };
-        let inner = unquoted(&record[at + 1..after - 1], quote);
-        let end = until(after);
+        let inner = unquote(&record[at + 1..after - 1], quote);
+        let end = next_delimiter(after);
         if end == after {
             return (inner, end);
         }
@@ -155,7 +155,7 @@ impl Marks {
 }
 
 /// Text of a quoted cell, with doubled quotes replaced by single ones.
-fn unquoted(text: &str, quote: u8) -> Cow<'_, str> {
+fn unquote(text: &str, quote: u8) -> Cow<'_, str> {
     if memchr(quote, text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }
@@ -213,14 +213,14 @@ mod tests {
     }
 
     #[test]
-    fn more_cells_than_wanted_are_only_counted() {
+    fn cells_beyond_the_limit_are_only_counted() {
         let mut cells = Vec::new();
         assert_eq!(COMMA.cells("a,b,c,d", 2, &mut cells), 4);
         assert_eq!(cells, ["a", "b"]);
     }
 
     /// A reference implementation, byte by byte.
-    fn slow(bytes: &[u8]) -> (Option<usize>, LastRecord) {
+    fn reference(bytes: &[u8]) -> (Option<usize>, LastRecord) {
         #[derive(PartialEq)]
         enum State {
             Start,
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn records_end_where_a_slow_reader_says() {
+    fn records_end_where_the_reference_says() {
         // All texts of up to 8 of the structural characters.
         let alphabet = [b'"', b',', b'\n', b'x'];
         for length in 0..=8_u32 {
@@ -256,25 +256,25 @@ mod tests {
                 let text: Vec<u8> = (0..length)
                     .map(|digit| alphabet[number / 4_usize.pow(digit) % 4])
                     .collect();
-                let expected = slow(&text);
+                let expected = reference(&text);
                 let shown = String::from_utf8_lossy(&text);
-                assert_eq!(COMMA.ends(&text), expected.1, "{shown:?}");
-                assert_eq!(COMMA.first_end(&text), expected.0, "{shown:?}");
+                assert_eq!(COMMA.find_last_record(&text), expected.1, "{shown:?}");
+                assert_eq!(COMMA.first_record_end(&text), expected.0, "{shown:?}");
             }
         }
     }
 
     #[test]
-    fn quotes_in_comments_open_nothing() {
+    fn quotes_in_comments_do_not_open_cells() {
         let marks = Marks {
             comment: Some(b'#'),
             ..COMMA
         };
         let text = b"a,b\n# \"x,\"y\nc,\"d\n#\"\n";
-        let ends = marks.ends(text);
+        let ends = marks.find_last_record(text);
         assert_eq!((ends.last, ends.open), (text.len(), false));
-        assert_eq!(marks.first_end(&text[4..]), Some(8));
+        assert_eq!(marks.first_record_end(&text[4..]), Some(8));
         let text = b"\"a\n#b\",\"c\nd\"\n";
-        assert_eq!(marks.first_end(text), Some(text.len()));
+        assert_eq!(marks.first_record_end(text), Some(text.len()));
     }
 }

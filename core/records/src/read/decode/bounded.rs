@@ -10,9 +10,9 @@ use std::{
 
 /// Maximum ratio of decompression. Logs and tables expand 5 to 50 times; the maximum of gzip is
 /// 1032.
-pub(super) const TIMES_MAX: u64 = 200;
+pub(super) const RATIO_MAX: u64 = 200;
 /// Size to which any file may expand, in bytes.
-pub(super) const FREE_BYTES: u64 = 1 << 30;
+pub(super) const ALLOWED_BYTES: u64 = 1 << 30;
 
 /// Counts the bytes that are read from a reader.
 pub(super) struct CountingReader<R> {
@@ -44,8 +44,8 @@ impl<R: Read> Read for CountingReader<R> {
 pub(super) struct BoundedReader<R> {
     inner: R,
     packed_bytes: Arc<AtomicU64>,
-    given: u64,
-    free: u64,
+    delivered: u64,
+    allowance: u64,
 }
 
 impl<R> BoundedReader<R> {
@@ -54,8 +54,8 @@ impl<R> BoundedReader<R> {
         Self {
             inner,
             packed_bytes,
-            given: 0,
-            free: FREE_BYTES,
+            delivered: 0,
+            allowance: ALLOWED_BYTES,
         }
     }
 }
@@ -63,15 +63,15 @@ impl<R> BoundedReader<R> {
 impl<R: Read> Read for BoundedReader<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(out).map_err(reword)?;
-        self.given += read as u64;
-        let most = self
+        self.delivered += read as u64;
+        let limit = self
             .packed_bytes
             .load(Ordering::Relaxed)
-            .saturating_mul(TIMES_MAX);
-        if self.given > most.max(self.free) {
+            .saturating_mul(RATIO_MAX);
+        if self.delivered > limit.max(self.allowance) {
             return Err(io::Error::other(format!(
-                "unpacked, the file is more than {TIMES_MAX} times as long as packed; \
-                 if that is meant, unpack it before"
+                "the file expands to more than {RATIO_MAX} times its compressed size; \
+                 if that is intended, decompress it first"
             )));
         }
         Ok(read)
@@ -80,14 +80,14 @@ impl<R: Read> Read for BoundedReader<R> {
 
 /// Rewords an error of a decoder, with advice.
 fn reword(error: io::Error) -> io::Error {
-    let words = error.to_string();
-    let lower = words.to_lowercase();
+    let message = error.to_string();
+    let lower = message.to_lowercase();
     if error.kind() == io::ErrorKind::UnexpectedEof || lower.contains("incomplete frame") {
         return io::Error::new(error.kind(), "the compressed file is cut off");
     }
     if lower.contains("too much memory") {
         return io::Error::other(
-            "unpacking needs more than 128 MiB of memory; pack the file without `--long` or `--ultra`",
+            "decompression needs more than 128 MiB of memory; compress the file without `--long` or `--ultra`",
         );
     }
     error
@@ -98,18 +98,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unpacking_ends_at_the_limit() {
-        let given = |given: u64, packed_bytes: u64, free: u64| {
-            let mut bounded = BoundedReader::new(io::repeat(b'x').take(given), Arc::default());
-            bounded.free = free;
+    fn decompression_stops_at_the_limit() {
+        let read_bounded = |length: u64, packed_bytes: u64, allowance: u64| {
+            let mut bounded = BoundedReader::new(io::repeat(b'x').take(length), Arc::default());
+            bounded.allowance = allowance;
             bounded.packed_bytes.store(packed_bytes, Ordering::Relaxed);
             let mut out = Vec::new();
             let read = bounded.read_to_end(&mut out).map_err(|e| e.to_string());
             (read.is_ok(), out.len() as u64)
         };
-        assert_eq!(given(200_000, 1000, 0), (true, 200_000));
-        assert_eq!(given(90_000, 0, 90_000), (true, 90_000));
-        let (ok, length) = given(10_000_000, 1000, 0);
+        assert_eq!(read_bounded(200_000, 1000, 0), (true, 200_000));
+        assert_eq!(read_bounded(90_000, 0, 90_000), (true, 90_000));
+        let (ok, length) = read_bounded(10_000_000, 1000, 0);
         assert!(!ok && length <= 200_000, "{length}");
     }
 }

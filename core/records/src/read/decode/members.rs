@@ -20,7 +20,7 @@ pub(super) trait Member: Read + Sized {
     const NOUN: &'static str;
 
     /// Returns true for the first byte of a member.
-    fn begins(byte: u8) -> bool;
+    fn is_start(byte: u8) -> bool;
 
     /// Starts to decompress the next member.
     fn unpack(packed: Self::Packed) -> io::Result<Self>;
@@ -33,7 +33,7 @@ impl<R: BufRead> Member for GzDecoder<R> {
     type Packed = R;
     const NOUN: &'static str = "gzip member";
 
-    fn begins(byte: u8) -> bool {
+    fn is_start(byte: u8) -> bool {
         byte == 0x1f
     }
 
@@ -51,7 +51,7 @@ impl<R: BufRead> Member for ZstdDecoder<'static, R> {
     const NOUN: &'static str = "zstd frame";
 
     /// Frames start with 0x28, skippable frames with 0x50 to 0x5F.
-    fn begins(byte: u8) -> bool {
+    fn is_start(byte: u8) -> bool {
         matches!(byte, 0x28 | 0x50..=0x5f)
     }
 
@@ -89,7 +89,7 @@ impl<M: Member> Members<M> {
                 return Ok(());
             };
             let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-            if zeros == 0 && !M::begins(first) {
+            if zeros == 0 && !M::is_start(first) {
                 return Err(io::Error::other(format!(
                     "after the last {} there are bytes that are neither another one nor zeros",
                     M::NOUN

@@ -4,14 +4,14 @@ use std::io::{self, Read};
 
 /// Byte order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum ByteOrder {
     Little,
     Big,
 }
 
-impl Order {
+impl ByteOrder {
     /// Detects a byte-order mark.
-    pub fn of(head: &[u8]) -> Option<Self> {
+    pub fn detect(head: &[u8]) -> Option<Self> {
         match head {
             [0xFF, 0xFE, ..] => Some(Self::Little),
             [0xFE, 0xFF, ..] => Some(Self::Big),
@@ -29,47 +29,47 @@ impl Order {
 
 /// A byte that never occurs in UTF-8. It replaces invalid UTF-16, so that the record is refused as
 /// invalid text instead of being misread.
-const NO_TEXT: u8 = 0xFF;
+const INVALID_BYTE: u8 = 0xFF;
 
 /// Reads UTF-16 bytes as UTF-8 text, without the byte-order mark.
 pub(super) struct Transcoder<R> {
     inner: R,
-    order: Order,
+    order: ByteOrder,
     /// Bytes of an incomplete character: half a code unit, or half a surrogate pair.
-    left: Vec<u8>,
+    incomplete: Vec<u8>,
     text: Vec<u8>,
-    given: usize,
-    begun: bool,
+    delivered: usize,
+    started: bool,
 }
 
 impl<R: Read> Transcoder<R> {
-    pub fn new(inner: R, order: Order) -> Self {
+    pub fn new(inner: R, order: ByteOrder) -> Self {
         Self {
             inner,
             order,
-            left: Vec::new(),
+            incomplete: Vec::new(),
             text: Vec::new(),
-            given: 0,
-            begun: false,
+            delivered: 0,
+            started: false,
         }
     }
 
     /// Reads and converts more; false at the end.
-    fn more(&mut self) -> io::Result<bool> {
+    fn read_chunk(&mut self) -> io::Result<bool> {
         let mut chunk = vec![0; 64 << 10];
         let read = self.inner.read(&mut chunk)?;
-        let ended = read == 0;
-        let mut bytes = std::mem::take(&mut self.left);
+        let at_end = read == 0;
+        let mut bytes = std::mem::take(&mut self.incomplete);
         bytes.extend_from_slice(&chunk[..read]);
         self.text.clear();
-        self.given = 0;
+        self.delivered = 0;
         let mut at = 0;
         while let Some(&[first, second]) = bytes.get(at..at + 2) {
             let unit = self.order.unit([first, second]);
             let low = bytes.get(at + 2..at + 4);
             let low = low.map(|pair| self.order.unit([pair[0], pair[1]]));
             match (unit, low) {
-                (0xD800..=0xDBFF, None) if !ended => break,
+                (0xD800..=0xDBFF, None) if !at_end => break,
                 (0xD800..=0xDBFF, Some(low @ 0xDC00..=0xDFFF)) => {
                     let high = u32::from(unit - 0xD800) << 10;
                     self.push(0x1_0000 + high + u32::from(low - 0xDC00));
@@ -77,20 +77,20 @@ impl<R: Read> Transcoder<R> {
                 }
                 _ => {
                     // Skips the byte-order mark.
-                    if self.begun || unit != 0xFEFF {
+                    if self.started || unit != 0xFEFF {
                         self.push(u32::from(unit));
                     }
                     at += 2;
                 }
             }
-            self.begun = true;
+            self.started = true;
         }
-        if ended && at < bytes.len() {
-            self.text.push(NO_TEXT);
+        if at_end && at < bytes.len() {
+            self.text.push(INVALID_BYTE);
             return Ok(true);
         }
-        self.left = bytes.split_off(at);
-        Ok(!ended || !self.text.is_empty())
+        self.incomplete = bytes.split_off(at);
+        Ok(!at_end || !self.text.is_empty())
     }
 
     fn push(&mut self, character: u32) {
@@ -100,22 +100,22 @@ impl<R: Read> Transcoder<R> {
                 self.text
                     .extend_from_slice(character.encode_utf8(&mut utf8).as_bytes());
             }
-            None => self.text.push(NO_TEXT),
+            None => self.text.push(INVALID_BYTE),
         }
     }
 }
 
 impl<R: Read> Read for Transcoder<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.given == self.text.len() {
-            if !self.more()? {
+        while self.delivered == self.text.len() {
+            if !self.read_chunk()? {
                 return Ok(0);
             }
         }
-        let rest = &self.text[self.given..];
+        let rest = &self.text[self.delivered..];
         let n = out.len().min(rest.len());
         out[..n].copy_from_slice(&rest[..n]);
-        self.given += n;
+        self.delivered += n;
         Ok(n)
     }
 }
@@ -125,17 +125,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_survives_being_cut_anywhere() {
+    fn text_is_converted_across_any_boundary() {
         let text = "id,größe\n1,日本 😀\n";
-        for order in [Order::Little, Order::Big] {
+        for order in [ByteOrder::Little, ByteOrder::Big] {
             let bytes: Vec<u8> = std::iter::once(0xFEFF)
                 .chain(text.encode_utf16())
                 .flat_map(|unit| match order {
-                    Order::Little => unit.to_le_bytes(),
-                    Order::Big => unit.to_be_bytes(),
+                    ByteOrder::Little => unit.to_le_bytes(),
+                    ByteOrder::Big => unit.to_be_bytes(),
                 })
                 .collect();
-            assert_eq!(Order::of(&bytes), Some(order));
+            assert_eq!(ByteOrder::detect(&bytes), Some(order));
             for cut in 0..bytes.len() {
                 let (left, right) = bytes.split_at(cut);
                 let mut read = String::new();
@@ -148,10 +148,10 @@ mod tests {
     }
 
     #[test]
-    fn halves_of_characters_are_not_text() {
+    fn incomplete_characters_are_invalid() {
         let read = |bytes: &[u8]| {
             let mut out = Vec::new();
-            Transcoder::new(bytes, Order::Little)
+            Transcoder::new(bytes, ByteOrder::Little)
                 .read_to_end(&mut out)
                 .unwrap();
             out

@@ -89,7 +89,7 @@ impl Cells {
     ) -> Result<(), Violation> {
         let before = extra_fields.len();
         self.push(row, field, column, extra_fields)?;
-        extra_fields.within(before, &field.name);
+        extra_fields.prefix_paths(before, &field.name);
         Ok(())
     }
 
@@ -375,7 +375,7 @@ fn push_list(
             .push(row, item, into, extra_fields)
             .map_err(|violation| violation.inside(&place()))?;
         if extra_fields.len() > before {
-            extra_fields.within(before, &place());
+            extra_fields.prefix_paths(before, &place());
         }
     }
     column.close();

@@ -480,7 +480,7 @@ fn contracts_hold_for_columns_as_for_records() {
     let refused = read_under(&format!("unknown = \"refuse\"\n{fields}"), &bytes).refused;
     assert_eq!(refused.len(), 2);
     assert!(
-        refused[0].starts_with("1 who.height: the contract does not name"),
+        refused[0].starts_with("1 who.height: the contract does not declare"),
         "{refused:?}"
     );
 }

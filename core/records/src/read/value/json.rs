@@ -250,7 +250,7 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
             match seq.next_element_seed(next) {
                 Ok(Some(())) => {
                     if cx.extra_fields.len() > before {
-                        cx.extra_fields.within(before, &format!("[{index}]"));
+                        cx.extra_fields.prefix_paths(before, &format!("[{index}]"));
                     }
                     index += 1;
                 }
@@ -331,7 +331,7 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
             let index = match named {
                 NameRole::Field(index) => index,
                 NameRole::Around(name) if around.iter().any(|(other, _)| *other == name) => {
-                    let twice = Violation::new(Reason::BrokenJson, "the field is there twice");
+                    let twice = Violation::new(Reason::BrokenJson, "the field occurs twice");
                     return Err(cx.stop(twice.of(&name)));
                 }
                 NameRole::Around(name) => {
@@ -340,7 +340,7 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
                 }
                 NameRole::Stranger if cx.extra_fields.policy == UnknownFields::Keep => {
                     let value = map.next_value()?;
-                    cx.extra_fields.complete(value);
+                    cx.extra_fields.set_last_value(value);
                     continue;
                 }
                 NameRole::Stranger => {
@@ -353,7 +353,7 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
             };
             let before = cx.extra_fields.len();
             if column.len() > rows {
-                let twice = Violation::new(Reason::BrokenJson, "the field is there twice");
+                let twice = Violation::new(Reason::BrokenJson, "the field occurs twice");
                 return Err(cx.stop(twice.of(&field.name)));
             }
             if let Err(error) = map.next_value_seed(Item {
@@ -365,7 +365,7 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
                 return Err(error);
             }
             if cx.extra_fields.len() > before {
-                cx.extra_fields.within(before, &field.name);
+                cx.extra_fields.prefix_paths(before, &field.name);
             }
             expected = index + 1;
         }
@@ -403,7 +403,7 @@ fn push_within(
     if let Some((field, column)) = found.filter(|(_, column)| column.len() == rows) {
         let before = cx.extra_fields.len();
         push_value(&value, field, column, cx).map_err(|found| found.inside(&field.name))?;
-        cx.extra_fields.within(before, &field.name);
+        cx.extra_fields.prefix_paths(before, &field.name);
         return Ok(());
     }
     match value {

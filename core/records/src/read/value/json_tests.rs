@@ -147,7 +147,7 @@ fn records_are_taken_or_refused_with_the_reason() {
         ),
         (
             r#"{"id":"a","id":"b"}"#,
-            "broken JSON | id | the field is there twice",
+            "broken JSON | id | the field occurs twice",
         ),
         (
             r#"{"id":5,"#,
@@ -192,7 +192,7 @@ fn read_paths(unknown: &str, lines: &str) -> (Vec<String>, Vec<String>) {
     );
     let contract = crate::contract::parse("t", "t.toml", &text).unwrap();
     let format = crate::Format::Jsonl;
-    let parsed = crate::read::block_of(lines.as_bytes(), format, &contract).unwrap();
+    let parsed = crate::read::read_block(lines.as_bytes(), format, &contract).unwrap();
     let mut rows = Vec::new();
     if let Some(batch) = &parsed.batch {
         let mut writer = arrow::json::LineDelimitedWriter::new(&mut rows);
@@ -251,7 +251,7 @@ fn fields_are_found_by_their_exact_name_or_by_their_path() {
         refused,
         [
             "wrong type | status | expected an integer, found string \"many\"",
-            "broken JSON | http | the field is there twice",
+            "broken JSON | http | the field occurs twice",
         ]
     );
     let (_, refused) = read_paths("refuse", r#"{"http":{"response":{"status":1},"ms":2}}"#);

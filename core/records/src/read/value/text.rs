@@ -74,7 +74,7 @@ pub(in crate::read) fn push(
             }
         }
         FieldKind::Boolean if !own => {
-            if let Some(truth) = notation.truth(text.trim()) {
+            if let Some(truth) = notation.parse_boolean(text.trim()) {
                 return value::push_boolean(field, column, truth);
             }
         }
@@ -121,7 +121,7 @@ pub(in crate::read) fn push_digits(text: &str, field: &Field, column: &mut Colum
             }
         }
         FieldKind::Boolean => {
-            if let Some(truth) = notation.truth(text) {
+            if let Some(truth) = notation.parse_boolean(text) {
                 return value::push_boolean(field, column, truth);
             }
         }
@@ -139,7 +139,7 @@ pub(in crate::read) fn push_digits(text: &str, field: &Field, column: &mut Colum
 fn is_numeral(notation: &Notation, origin: Origin) -> bool {
     match origin {
         Origin::Cell => true,
-        Origin::String => notation.reads_numerals(),
+        Origin::String => notation.declares_marks(),
         Origin::Contract => false,
     }
 }
@@ -147,7 +147,7 @@ fn is_numeral(notation: &Notation, origin: Origin) -> bool {
 /// Normalises a number: a point before decimals and nothing between thousands.
 pub(crate) fn numeral<'t>(text: &'t str, notation: &Notation) -> Option<Cow<'t, str>> {
     let text = text.trim();
-    if !notation.reads_numerals() {
+    if !notation.declares_marks() {
         return Some(Cow::Borrowed(text));
     }
     let (text, exponent) = match text.find(['e', 'E']) {
@@ -254,7 +254,7 @@ fn named_zone(text: &str) -> Option<(String, &str)> {
 
 fn number_advice(field: &Field, text: &str, table: &str) -> String {
     let notation = &field.notation;
-    if notation.reads_numerals() {
+    if notation.declares_marks() {
         let decimal = notation.decimal_mark();
         let thousands = notation
             .thousands

@@ -1,13 +1,13 @@
 //! Texts as values, in every format that has them: the resulting row, or why it was refused.
 
-use crate::{Format, contract, read::block_of};
+use crate::{Format, contract, read::read_block};
 use arrow::array::{Array, AsArray};
 
 /// Values of the only field, as text, nulls as "-"; or why a record was refused.
 fn read(records: &str, format: Format, declared: &str) -> Vec<String> {
     let text = format!("title = \"T\"\n{declared}");
     let contract = contract::parse("t", "t.toml", &text).unwrap();
-    let parsed = block_of(records.as_bytes(), format, &contract).unwrap();
+    let parsed = read_block(records.as_bytes(), format, &contract).unwrap();
     let mut out: Vec<(u64, String)> = parsed
         .refused
         .iter()
@@ -398,7 +398,7 @@ fn refused_times_name_what_is_accepted_and_the_line_to_add() {
     let text = format!("title = \"T\"\n{within}");
     let contract = contract::parse("t", "t.toml", &text).unwrap();
     let records = br#"{"x":{"a b":"5"}}"#;
-    let parsed = block_of(records, Format::Jsonl, &contract).unwrap();
+    let parsed = read_block(records, Format::Jsonl, &contract).unwrap();
     assert_eq!(
         parsed.refused[0].violation.message,
         "expected an integer, found string \"5\"; add `decimal = \".\"` to [field.x.field.\"a b\"]"
@@ -411,7 +411,7 @@ fn values_of_personal_fields_are_read_and_not_shown() {
                 personal = \"drop\"\n[field.y]\ntype = \"number\"\npersonal = \"drop\"\n";
     let contract = contract::parse("t", "t.toml", text).unwrap();
     let records = b"x,y\n04/03/2026,\"12,5\"\n03/17/2026,1\n04/03/2026,1.25\n";
-    let parsed = block_of(records, Format::Csv, &contract).unwrap();
+    let parsed = read_block(records, Format::Csv, &contract).unwrap();
     assert_eq!(parsed.lines, [2]);
     for row in &parsed.refused {
         assert_eq!(
