@@ -9,7 +9,7 @@ use crate::{
     input::{Input, InputFiles},
     read::{
         ParsedBlock, ReadEvent, Unknown, count_unknown,
-        quarantine::{Reason, Row},
+        quarantine::{Reason, RefusedRecord},
         time_range,
         value::DAY_MICROS,
     },
@@ -216,7 +216,7 @@ impl Tally {
         }
     }
 
-    fn add_refusal(&mut self, row: &Row, file: &str) {
+    fn add_refusal(&mut self, row: &RefusedRecord, file: &str) {
         let violation = &row.violation;
         if violation.reason == Reason::WrongType {
             count_unknown(&mut self.retyped, &without_indices(&violation.field), 1);

@@ -46,7 +46,7 @@ use crate::{
     input::{Input, InputFiles},
     read::{
         ReadEvent,
-        quarantine::{Reason, Row},
+        quarantine::{Reason, RefusedRecord},
         value,
     },
 };
@@ -182,7 +182,7 @@ fn check_sample(
 }
 
 impl SampleCheck {
-    fn add_refusal(&mut self, contract: &Contract, row: &Row, file: &str) {
+    fn add_refusal(&mut self, contract: &Contract, row: &RefusedRecord, file: &str) {
         self.refused += 1;
         let violation = &row.violation;
         self.first.get_or_insert_with(|| {

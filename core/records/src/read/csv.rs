@@ -201,7 +201,7 @@ impl Header {
                 }
                 _ => push_cell(cell, field, &mut columns[index], extra_fields),
             };
-            read.map_err(|violation| violation.inside(&field.name))?;
+            read.map_err(|violation| violation.with_prefix(&field.name))?;
             extra_fields.prefix_paths(before, &field.name);
         }
         for (index, indices) in &self.list_columns {
@@ -212,7 +212,7 @@ impl Header {
                 .collect();
             let before = extra_fields.len();
             push_list(&cells, field, &mut columns[*index], extra_fields)
-                .map_err(|violation| violation.inside(&field.name))?;
+                .map_err(|violation| violation.with_prefix(&field.name))?;
             extra_fields.prefix_paths(before, &field.name);
         }
         for (field, column) in fields.iter().zip(columns.iter_mut()) {
@@ -220,7 +220,7 @@ impl Header {
                 continue;
             }
             value::push_missing(field, column, "the column is missing")
-                .map_err(|violation| violation.inside(&field.name))?;
+                .map_err(|violation| violation.with_prefix(&field.name))?;
         }
         Ok(())
     }
@@ -299,7 +299,7 @@ fn push_list(
         let position = format!("[{index}]");
         let before = extra_fields.len();
         push_cell(cell, item, items, extra_fields)
-            .map_err(|violation| violation.inside(&position))?;
+            .map_err(|violation| violation.with_prefix(&position))?;
         extra_fields.prefix_paths(before, &position);
         index += 1;
     }

@@ -1,6 +1,6 @@
 //! Fields that the contract does not list: counted, kept, or a reason to refuse the record.
 
-use super::quarantine::{Reason, Violation, cut, prefixed};
+use super::quarantine::{Reason, Violation, join_path, truncate};
 use crate::contract::UnknownFields;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -56,7 +56,7 @@ impl ExtraFields {
             name
         } else {
             let dot = if outer.is_empty() { "" } else { "." };
-            path = format!("{outer}{dot}{}", cut(name, NAME_CHARACTERS));
+            path = format!("{outer}{dot}{}", truncate(name, NAME_CHARACTERS));
             &path
         };
         if !self.counts.contains_key(shown) && self.counts.len() < UNKNOWN_NAMES {
@@ -69,7 +69,7 @@ impl ExtraFields {
     pub fn refusal(name: &str) -> Violation {
         let message = "the contract does not declare this field; \
                        declare it, or set `unknown` to \"count\" or \"keep\"";
-        Violation::new(Reason::UnknownField, message).of(&cut(name, NAME_CHARACTERS))
+        Violation::new(Reason::UnknownField, message).at_field(&truncate(name, NAME_CHARACTERS))
     }
 
     /// Keeps a field's name; its value follows.
@@ -92,7 +92,7 @@ impl ExtraFields {
     /// Prefixes the paths of the fields from `start` on with that of the containing object.
     pub fn prefix_paths(&mut self, start: usize, outer: &str) {
         for (path, _) in self.rest.iter_mut().skip(start) {
-            *path = prefixed(outer, path);
+            *path = join_path(outer, path);
         }
     }
 
@@ -105,7 +105,7 @@ impl ExtraFields {
         for (path, value) in self.rest.drain(..) {
             if all.contains_key(&path) {
                 let duplicate = Violation::new(Reason::BrokenJson, "the field occurs twice");
-                return Err(duplicate.of(&cut(&path, NAME_CHARACTERS)));
+                return Err(duplicate.at_field(&truncate(&path, NAME_CHARACTERS)));
             }
             all.insert(path, value);
         }

@@ -40,8 +40,8 @@ const GROUP_BYTES_MAX: u64 = 1 << 30;
 /// Maximum size of the metadata at the end of a file, in bytes.
 const FOOTER_BYTES_MAX: u64 = 32 << 20;
 /// Maximum ratio of decompression, as for compressed text.
-const TIMES_MAX: u64 = 200;
-const FREE_BYTES: u64 = 1 << 30;
+const RATIO_MAX: u64 = 200;
+const ALLOWED_BYTES: u64 = 1 << 30;
 
 const MAGIC: &[u8] = b"PAR1";
 const MAGIC_ENCRYPTED: &[u8] = b"PARE";
@@ -53,47 +53,47 @@ pub(super) fn read_file(
     contract: &Contract,
     emit: Emit<'_>,
 ) -> Result<(), Stop> {
-    let metadata = caught(|| metadata(ranges)).map_err(Stop::Broken)?;
-    let plan = Plan::of(&metadata, &contract.fields, contract.unknown).map_err(Stop::Broken)?;
+    let metadata = catch_panics(|| metadata(ranges)).map_err(Stop::Broken)?;
+    let plan = Plan::new(&metadata, &contract.fields, contract.unknown).map_err(Stop::Broken)?;
     let mut reader = Reader {
         ranges,
         file,
         plan: Arc::new(plan),
         first_row: 1,
-        unpacked: 0,
+        decompressed: 0,
         emit,
     };
     let groups = metadata.metadata().row_groups();
-    let mut troubles = Vec::new();
+    let mut problems = Vec::new();
     for (index, group) in groups.iter().enumerate() {
         let first_row = reader.first_row;
-        match reader.group(&metadata, index, group) {
+        match reader.read_group(&metadata, index, group) {
             Ok(()) => {}
             Err(Stop::Requested) => return Err(Stop::Requested),
-            Err(Stop::Broken(reason)) => troubles.push(format!(
+            Err(Stop::Broken(reason)) => problems.push(format!(
                 "row group {} of {}: {reason}; rows before {} were read",
                 index + 1,
                 groups.len(),
                 reader.first_row
             )),
         }
-        reader.first_row = first_row.saturating_add(rows_of(group));
-        if reader.is_flood() {
-            troubles.push(format!(
-                "read, the file is more than {TIMES_MAX} times as long as it is; \
-                 row groups to {} of {} were read",
+        reader.first_row = first_row.saturating_add(row_count(group));
+        if reader.exceeds_limit() {
+            problems.push(format!(
+                "its rows take more than {RATIO_MAX} times the size of the file; \
+                 row groups up to {} of {} were read",
                 index + 1,
                 groups.len()
             ));
             break;
         }
     }
-    match troubles.len() {
+    match problems.len() {
         0 => Ok(()),
-        1 => Err(Stop::Broken(troubles.remove(0))),
+        1 => Err(Stop::Broken(problems.remove(0))),
         n => Err(Stop::Broken(format!(
-            "{}; and {} more row groups that could not be read to their end",
-            troubles[0],
+            "{}; and {} more row groups that could not be read completely",
+            problems[0],
             n - 1
         ))),
     }
@@ -116,18 +116,19 @@ fn metadata(ranges: &dyn Ranges) -> Result<ArrowReaderMetadata, String> {
     let length = u64::from((&tail[..4]).get_u32_le());
     if length > FOOTER_BYTES_MAX.min(size - 12) {
         return Err(format!(
-            "its end claims {length} bytes of metadata, more than there are or than are read"
+            "its footer claims {length} bytes of metadata, more than the file has or the limit allows"
         ));
     }
     let footer = ranges.read(size - 8 - length..size - 8)?;
-    guard::footer(&footer).map_err(|bad| format!("its metadata cannot be read: {bad}"))?;
-    let message = |error: ParquetError| format!("its metadata cannot be read: {}", words(&error));
+    guard::check_footer(&footer).map_err(|bad| format!("its metadata cannot be read: {bad}"))?;
+    let message =
+        |error: ParquetError| format!("its metadata cannot be read: {}", library_message(&error));
     let metadata = ParquetMetaDataReader::decode_metadata(&footer).map_err(message)?;
     plan::with_views(Arc::new(metadata)).map_err(message)
 }
 
 /// The library's message, without the name of the error kind.
-fn words(error: &ParquetError) -> String {
+fn library_message(error: &ParquetError) -> String {
     let text = error.to_string();
     ["Parquet error: ", "Arrow: ", "EOF: ", "External: "]
         .iter()
@@ -138,13 +139,13 @@ fn words(error: &ParquetError) -> String {
 
 /// Catches panics: the library panics on some damaged files (a slice out of range in its decoders
 /// of levels, an `unwrap` of a missing part of a page). Such a file is broken; the others are read.
-fn caught<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+fn catch_panics<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
-        Err("it is damaged in a way that its reader did not expect".to_string())
+        Err("it is damaged in a way that the Parquet library does not handle".to_string())
     })
 }
 
-fn rows_of(group: &RowGroupMetaData) -> u64 {
+fn row_count(group: &RowGroupMetaData) -> u64 {
     u64::try_from(group.num_rows()).unwrap_or(0)
 }
 
@@ -155,35 +156,37 @@ struct Reader<'a> {
     /// Number of the next row, from 1.
     first_row: u64,
     /// Size of the rows in memory, in bytes.
-    unpacked: u64,
+    decompressed: u64,
     emit: Emit<'a>,
 }
 
 impl Reader<'_> {
-    fn is_flood(&self) -> bool {
-        let most = self.ranges.size().saturating_mul(TIMES_MAX);
-        self.unpacked > most.max(FREE_BYTES)
+    /// Returns true if the rows take so much more memory than the file has bytes that it may be
+    /// crafted.
+    fn exceeds_limit(&self) -> bool {
+        let limit = self.ranges.size().saturating_mul(RATIO_MAX);
+        self.decompressed > limit.max(ALLOWED_BYTES)
     }
 
-    fn group(
+    fn read_group(
         &mut self,
         metadata: &ArrowReaderMetadata,
         index: usize,
         group: &RowGroupMetaData,
     ) -> Result<(), Stop> {
         let chunks = self.chunks(group).map_err(Stop::Broken)?;
-        let mut batches = caught(|| {
+        let mut batches = catch_panics(|| {
             ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, metadata.clone())
                 .with_row_groups(vec![index])
                 .with_projection(self.plan.mask.clone())
                 .with_batch_size(BATCH_ROWS)
                 .build()
-                .map_err(|error| words(&error))
+                .map_err(|error| library_message(&error))
         })
         .map_err(Stop::Broken)?;
-        let mut left = rows_of(group);
+        let mut remaining = row_count(group);
         loop {
-            let next = caught(|| match batches.next() {
+            let next = catch_panics(|| match batches.next() {
                 None => Ok(None),
                 Some(Ok(batch)) => Ok(Some(batch)),
                 Some(Err(error)) => Err(error.to_string()),
@@ -192,22 +195,22 @@ impl Reader<'_> {
                 break;
             };
             let rows = batch.num_rows() as u64;
-            if rows == 0 || rows > left {
+            if rows == 0 || rows > remaining {
                 return Err(Stop::Broken(
                     "its rows do not match its metadata".to_string(),
                 ));
             }
-            left -= rows;
+            remaining -= rows;
             // The size of pages is counted when they are read, but nulls and repeated values take
             // no space in them.
             let least = rows * self.plan.leaves.len() as u64;
-            self.unpacked = self.unpacked.saturating_add(least);
-            self.give(&batch)?;
-            if self.is_flood() {
+            self.decompressed = self.decompressed.saturating_add(least);
+            self.emit_rows(&batch)?;
+            if self.exceeds_limit() {
                 return Ok(());
             }
         }
-        match left {
+        match remaining {
             0 => Ok(()),
             _ => Err(Stop::Broken(
                 "it has fewer rows than its metadata claims".to_string(),
@@ -216,8 +219,8 @@ impl Reader<'_> {
     }
 
     /// Passes on rows in batches with a limited size of texts.
-    fn give(&mut self, batch: &RecordBatch) -> Result<(), Stop> {
-        for rows in Rows::parts(batch, &self.plan) {
+    fn emit_rows(&mut self, batch: &RecordBatch) -> Result<(), Stop> {
+        for rows in Rows::split(batch, &self.plan) {
             let block = Block {
                 file: self.file,
                 first_line: self.first_row,
@@ -250,11 +253,11 @@ impl Reader<'_> {
                 .zip(u64::try_from(column.compressed_size()).ok())
                 .and_then(|(start, length)| Some(start..start.checked_add(length)?))
                 .filter(|range| range.end <= size)
-                .ok_or("a column of it lies outside of the file")?;
+                .ok_or("one of its columns lies outside of the file")?;
             total += range.end - range.start;
             if total > GROUP_BYTES_MAX {
                 return Err(format!(
-                    "its columns that are wanted are longer than {} MiB; \
+                    "its selected columns are longer than {} MiB; \
                      write the file with smaller row groups",
                     GROUP_BYTES_MAX >> 20
                 ));
@@ -262,7 +265,7 @@ impl Reader<'_> {
             let chunk = Chunk {
                 compression: column.compression(),
                 lists: column.column_descr().max_rep_level() > 0,
-                rows: rows_of(group),
+                rows: row_count(group),
             };
             parts.push((range, chunk));
         }
@@ -273,10 +276,10 @@ impl Reader<'_> {
         for (range, chunk) in parts {
             let bytes = self.ranges.read(range.clone())?;
             if bytes.len() as u64 != range.end - range.start {
-                return Err("the file ends before a column of it does".to_string());
+                return Err("the file ends within one of its columns".to_string());
             }
-            let unpacked = chunk.check(&bytes)?;
-            self.unpacked = self.unpacked.saturating_add(unpacked);
+            let decompressed = chunk.check(&bytes)?;
+            self.decompressed = self.decompressed.saturating_add(decompressed);
             chunks.parts.push((range.start, bytes));
         }
         Ok(chunks)
@@ -291,9 +294,9 @@ struct Chunks {
 }
 
 impl Chunks {
-    fn from(&self, start: u64) -> Result<Bytes, ParquetError> {
-        let rest = self.parts.iter().find_map(|(begins, bytes)| {
-            let at = usize::try_from(start.checked_sub(*begins)?).ok()?;
+    fn bytes_from(&self, start: u64) -> Result<Bytes, ParquetError> {
+        let rest = self.parts.iter().find_map(|(offset, bytes)| {
+            let at = usize::try_from(start.checked_sub(*offset)?).ok()?;
             (at < bytes.len()).then(|| bytes.slice(at..))
         });
         rest.ok_or_else(|| ParquetError::EOF("a page lies outside of its column".to_string()))
@@ -310,14 +313,14 @@ impl ChunkReader for Chunks {
     type T = bytes::buf::Reader<Bytes>;
 
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        Ok(self.from(start)?.reader())
+        Ok(self.bytes_from(start)?.reader())
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
         if length == 0 {
             return Ok(Bytes::new());
         }
-        let rest = self.from(start)?;
+        let rest = self.bytes_from(start)?;
         if length > rest.len() {
             return Err(ParquetError::EOF(
                 "a page ends after its column".to_string(),

@@ -5,10 +5,10 @@ use super::{
     column::{self, Column},
     csv::Header,
     extra_fields::{ExtraFields, Unknown},
+    fast_path::FastPath,
     key::KeyHasher,
     parquet::rows::Rows,
     personal::Redactor,
-    plain::Plain,
     pseudonyms::Pseudonyms,
     quarantine::{self, Reason, Violation},
     value::json,
@@ -34,7 +34,7 @@ pub struct ParsedBlock {
     /// Sort key of each row by the contract's `latest`; empty without one.
     pub order: Vec<i64>,
     /// Refused records.
-    pub refused: Vec<quarantine::Row>,
+    pub refused: Vec<quarantine::RefusedRecord>,
     /// Number of records with each field that the contract does not list.
     pub unknown: Unknown,
     /// Names of these fields, in the order of their first occurrence.
@@ -50,7 +50,7 @@ struct Parser<'a> {
     key: Vec<usize>,
     latest: Option<usize>,
     columns: Vec<Column>,
-    plain: Plain,
+    fast_path: FastPath,
     extra_fields: ExtraFields,
     /// Unlisted fields of each row, if they are kept.
     rest: Vec<Option<String>>,
@@ -70,10 +70,10 @@ pub(super) fn parse(
         key: contract.key.iter().filter_map(position).collect(),
         latest: contract.latest.as_ref().and_then(position),
         columns: column::columns(&contract.fields, pseudonyms),
-        plain: Plain::default(),
+        fast_path: FastPath::default(),
         extra_fields: ExtraFields::new(contract.unknown),
         rest: Vec::new(),
-        redactor: Redactor::of(contract),
+        redactor: Redactor::new(contract),
         out: ParsedBlock {
             file: block.file,
             batch: None,
@@ -97,7 +97,7 @@ pub(super) fn parse(
             parser.refuse(block.first_line, &block.bytes, violation, None);
         }
     }
-    parser.end()
+    parser.finish()
 }
 
 impl Parser<'_> {
@@ -141,11 +141,11 @@ impl Parser<'_> {
         let fields = &self.contract.fields;
         self.extra_fields.clear();
         let read = match text {
-            Ok(text) if self.plain.read_record(text, fields, &mut self.columns) => Ok(()),
+            Ok(text) if self.fast_path.read_record(text, fields, &mut self.columns) => Ok(()),
             Ok(text) => json::read_record(text, fields, &mut self.columns, &mut self.extra_fields),
             Err(error) => Err(invalid_utf8(raw, error)),
         };
-        self.done(line, raw, read, None);
+        self.finish_record(line, raw, read, None);
     }
 
     fn csv(&mut self, bytes: &[u8], first_line: u64, header: &Header) {
@@ -181,7 +181,7 @@ impl Parser<'_> {
                         &mut self.extra_fields,
                     )
                 });
-                self.done(line, raw.trim_ascii_end(), read, Some(header));
+                self.finish_record(line, raw.trim_ascii_end(), read, Some(header));
             }
             line += memchr::memchr_iter(b'\n', raw).count() as u64;
             start = end;
@@ -196,15 +196,15 @@ impl Parser<'_> {
             self.out.records += 1;
             let read = table.read_row(row, fields, &mut self.columns, &mut self.extra_fields);
             // Only refused rows are formatted.
-            let shown = read.as_ref().err().map(|_| rows.shown(row));
-            self.done(line, shown.unwrap_or_default().as_bytes(), read, None);
+            let raw = read.as_ref().err().map(|_| rows.to_json(row));
+            self.finish_record(line, raw.unwrap_or_default().as_bytes(), read, None);
         }
         rows.count_unknown(&mut self.extra_fields);
         self.out.bytes = rows.bytes();
     }
 
     /// Finishes a record that was parsed or refused; `header` is that of a CSV file.
-    fn done(
+    fn finish_record(
         &mut self,
         line: u64,
         raw: &[u8],
@@ -243,22 +243,22 @@ impl Parser<'_> {
 
     fn refuse(&mut self, line: u64, raw: &[u8], mut violation: Violation, header: Option<&Header>) {
         let raw = match (&self.redactor, header) {
-            (None, _) => quarantine::raw(raw),
+            (None, _) => quarantine::excerpt(raw),
             (Some(redactor), None) => redactor.json(raw),
             (Some(redactor), Some(header)) => redactor.csv(raw, header),
         };
         if let Some(redactor) = &self.redactor {
-            redactor.hide(&mut violation);
+            redactor.redact_message(&mut violation);
         }
         // For a record of several lines, the line of the error is reported, too.
-        if violation.below > 0 {
-            let at = line + violation.below;
+        if violation.line_offset > 0 {
+            let at = line + violation.line_offset;
             violation.message += &match violation.column.take() {
                 Some(column) => format!(" (line {at}, byte {column})"),
                 None => format!(" (line {at})"),
             };
         }
-        self.out.refused.push(quarantine::Row {
+        self.out.refused.push(quarantine::RefusedRecord {
             line,
             violation,
             raw,
@@ -266,7 +266,7 @@ impl Parser<'_> {
     }
 
     /// Returns the result.
-    fn end(self) -> Result<ParsedBlock, ArrowError> {
+    fn finish(self) -> Result<ParsedBlock, ArrowError> {
         let mut out = self.out;
         out.unknown = self.extra_fields.counts;
         out.unknown_names = self.extra_fields.names;
@@ -287,7 +287,7 @@ fn invalid_utf8(raw: &[u8], error: std::str::Utf8Error) -> Violation {
     let line = memchr::memrchr(b'\n', valid).map_or(0, |end| end + 1);
     Violation {
         column: Some((valid.len() - line) as u64 + 1),
-        below: memchr::memchr_iter(b'\n', valid).count() as u64,
+        line_offset: memchr::memchr_iter(b'\n', valid).count() as u64,
         ..Violation::new(Reason::InvalidUtf8, "the bytes are not UTF-8 text")
     }
 }

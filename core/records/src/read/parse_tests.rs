@@ -24,8 +24,8 @@ fn column(parsed: &ParsedBlock, name: &str) -> Vec<String> {
     let array = batch.column_by_name(name).unwrap();
     let text = arrow::compute::cast(array, &arrow_schema::DataType::Utf8).unwrap();
     let text = text.as_string::<i32>();
-    let shown = |text: Option<&str>| text.unwrap_or("-").to_string();
-    text.iter().map(shown).collect()
+    let or_dash = |text: Option<&str>| text.unwrap_or("-").to_string();
+    text.iter().map(or_dash).collect()
 }
 
 /// Reason, field and message of each refused record.
@@ -53,7 +53,7 @@ default = "free"
 "#;
 
 #[test]
-fn defaults_stand_in_for_what_is_missing_or_null() {
+fn defaults_replace_missing_and_null_values() {
     let records =
         "{\"id\":\"a\"}\n{\"id\":\"b\",\"n\":null,\"s\":{\"plan\":null}}\n{\"n\":1,\"s\":{}}\n";
     let parsed = read(WITH_DEFAULTS, None, records);
@@ -63,10 +63,7 @@ fn defaults_stand_in_for_what_is_missing_or_null() {
     let tags = batch.column_by_name("tags").unwrap().as_list::<i32>();
     assert_eq!(tags.value(0).as_string::<i32>().value(0), "none");
     let structs = batch.column_by_name("s").unwrap().as_struct();
-    assert!(
-        structs.is_null(0),
-        "a struct that is not there has no fields"
-    );
+    assert!(structs.is_null(0), "a missing struct has no fields");
     assert_eq!(structs.column(0).as_string::<i32>().value(1), "free");
     assert_eq!(structs.column(0).as_string::<i32>().value(2), "free");
 
@@ -143,7 +140,7 @@ fn unknown_columns_are_kept_too() {
 }
 
 #[test]
-fn a_record_with_an_unknown_field_is_refused_where_none_is_wanted() {
+fn records_with_unknown_fields_can_be_refused() {
     let contract = format!("unknown = \"refuse\"\n{NESTED}");
     let parsed = read(
         &contract,
@@ -153,26 +150,26 @@ fn a_record_with_an_unknown_field_is_refused_where_none_is_wanted() {
             r#"{"l":[{"a":1},{"y":1}]}"#
         ),
     );
-    let why = "the contract does not declare this field; declare it, or set `unknown` to \"count\" or \
+    let reason = "the contract does not declare this field; declare it, or set `unknown` to \"count\" or \
                \"keep\"";
     assert_eq!(
         refused(&parsed),
         [
-            format!("unknown field | z | {why}"),
-            format!("unknown field | l[1].y | {why}")
+            format!("unknown field | z | {reason}"),
+            format!("unknown field | l[1].y | {reason}")
         ]
     );
     assert_eq!(column(&parsed, "id"), ["a"]);
     let parsed = read(&contract, Some("id,z"), "1,\n2,x\n");
     assert_eq!(
         refused(&parsed),
-        vec![format!("unknown field | z | {why}"); 2]
+        vec![format!("unknown field | z | {reason}"); 2]
     );
     assert!(parsed.batch.is_none());
 }
 
 #[test]
-fn texts_are_held_to_pattern_and_lengths() {
+fn patterns_and_lengths_of_texts_are_checked() {
     let contract = r#"
 [field.code]
 type = "string"

@@ -7,8 +7,8 @@
 
 use super::{
     csv::Header,
-    pseudonyms::present,
-    quarantine::{Reason, Violation, raw as beginning},
+    pseudonyms::non_empty,
+    quarantine::{Reason, Violation, excerpt},
 };
 use crate::contract::{Contract, Field, FieldKind, Personal};
 use retrocast_domain::number::list;
@@ -17,27 +17,27 @@ use serde_json::Value;
 /// Placeholder for a hidden value.
 const HIDDEN: &str = "(personal data)";
 /// Placeholder for the value of a field that the contract does not list.
-const UNNAMED: &str = "(not in the contract)";
+const UNLISTED: &str = "(not in the contract)";
 /// Minimum length of a key without a warning, in bytes.
 const KEY_BYTES: usize = 16;
 
 /// Returns true if a field of the contract, at any depth, is kept as a hash.
 pub fn is_hashed(contract: &Contract) -> bool {
     let mut hashed = Vec::new();
-    paths(&contract.fields, "", Personal::Hash, &mut hashed);
+    collect_paths(&contract.fields, "", Personal::Hash, &mut hashed);
     !hashed.is_empty()
 }
 
 /// A warning for the owner of a source about how its personal data is hashed.
 pub fn warning(contract: &Contract, source: &str, key: Option<&[u8]>) -> Option<String> {
     let mut hashed = Vec::new();
-    paths(&contract.fields, "", Personal::Hash, &mut hashed);
+    collect_paths(&contract.fields, "", Personal::Hash, &mut hashed);
     if hashed.is_empty() {
         return None;
     }
     let are = if hashed.len() == 1 { "is" } else { "are" };
     let hashed = list(&hashed);
-    match present(key) {
+    match non_empty(key) {
         None => Some(format!(
             "Personal data in {hashed} of source {source:?} {are} hashed without a key: short values, \
              such as phone numbers, can be guessed from their hashes. Set RETROCAST_HASH_KEY to a \
@@ -53,14 +53,14 @@ pub fn warning(contract: &Contract, source: &str, key: Option<&[u8]>) -> Option<
 }
 
 /// Collects the paths of the fields with this treatment.
-fn paths(fields: &[Field], outer: &str, how: Personal, out: &mut Vec<String>) {
+fn collect_paths(fields: &[Field], outer: &str, treatment: Personal, out: &mut Vec<String>) {
     for field in fields {
         let dot = if outer.is_empty() { "" } else { "." };
         let path = format!("{outer}{dot}{}", field.name);
-        if field.personal == how {
+        if field.personal == treatment {
             out.push(path);
         } else if field.personal == Personal::Keep {
-            paths(children(&field.kind), &path, how, out);
+            collect_paths(children(&field.kind), &path, treatment, out);
         }
     }
 }
@@ -75,8 +75,8 @@ fn children(kind: &FieldKind) -> &[Field] {
 }
 
 /// Returns true if a field, or one within it, is protected.
-fn guarded(field: &Field) -> bool {
-    field.personal != Personal::Keep || children(&field.kind).iter().any(guarded)
+fn is_protected(field: &Field) -> bool {
+    field.personal != Personal::Keep || children(&field.kind).iter().any(is_protected)
 }
 
 /// Removes personal data from messages about refused records.
@@ -86,21 +86,21 @@ pub(super) struct Redactor<'a> {
 }
 
 impl<'a> Redactor<'a> {
-    /// `None` if the contract protects no field.
-    pub fn of(contract: &'a Contract) -> Option<Self> {
+    /// Makes a redactor; `None` if the contract protects no field.
+    pub fn new(contract: &'a Contract) -> Option<Self> {
         let mut names = Vec::new();
-        paths(&contract.fields, "", Personal::Hash, &mut names);
-        paths(&contract.fields, "", Personal::Drop, &mut names);
+        collect_paths(&contract.fields, "", Personal::Hash, &mut names);
+        collect_paths(&contract.fields, "", Personal::Drop, &mut names);
         if names.is_empty() {
             return None;
         }
         let note = format!(
-            "(left out: the record cannot be taken apart, and may hold personal data: {})",
+            "(omitted: the record cannot be parsed and may hold personal data: {})",
             names.join(", ")
         );
         Some(Self {
             fields: &contract.fields,
-            note: beginning(note.as_bytes()),
+            note: excerpt(note.as_bytes()),
         })
     }
 
@@ -109,7 +109,7 @@ impl<'a> Redactor<'a> {
         match serde_json::from_slice(raw) {
             Ok(mut record @ Value::Object(_)) => {
                 redact_fields(&mut record, self.fields);
-                beginning(record.to_string().as_bytes())
+                excerpt(record.to_string().as_bytes())
             }
             _ => self.note.clone(),
         }
@@ -117,17 +117,17 @@ impl<'a> Redactor<'a> {
 
     /// The start of a record of a CSV file.
     pub fn csv(&self, raw: &[u8], header: &Header) -> String {
-        let shown = std::str::from_utf8(raw).ok().and_then(|text| {
+        let redacted = std::str::from_utf8(raw).ok().and_then(|text| {
             header.rewrite(text, self.fields, &|field, cell| match field {
-                None => UNNAMED.to_string(),
-                Some(field) => redacted_cell(cell, field),
+                None => UNLISTED.to_string(),
+                Some(field) => redact_cell(cell, field),
             })
         });
-        shown.map_or_else(|| self.note.clone(), |text| beginning(text.as_bytes()))
+        redacted.map_or_else(|| self.note.clone(), |text| excerpt(text.as_bytes()))
     }
 
     /// Removes values from a message.
-    pub fn hide(&self, violation: &mut Violation) {
+    pub fn redact_message(&self, violation: &mut Violation) {
         let description = match violation.reason {
             // These messages contain no values.
             Reason::MissingRequired | Reason::UnknownField | Reason::InvalidUtf8 => return,
@@ -138,13 +138,13 @@ impl<'a> Redactor<'a> {
                 }
                 return;
             }
-            _ if !concerns(self.fields, &violation.field) => return,
-            Reason::WrongType => "has another type than the contract's",
+            _ if !may_be_personal(self.fields, &violation.field) => return,
+            Reason::WrongType => "does not have the declared type",
             Reason::OutOfRange => "is out of range",
             Reason::NotAllowed => "is not allowed",
             Reason::TooLong => "is too long",
             Reason::TooShort => "is too short",
-            Reason::BrokenJson | Reason::BrokenCsv => "cannot be taken apart",
+            Reason::BrokenJson | Reason::BrokenCsv => "cannot be parsed",
         };
         violation.message = format!("the value {description}; it is personal data and not shown");
     }
@@ -153,11 +153,11 @@ impl<'a> Redactor<'a> {
 /// Returns true if a path leads to or through a protected field, or to one that contains such
 /// fields. Names may look like parts of a path, so every interpretation counts. A path that leads
 /// nowhere counts, too.
-fn concerns(fields: &[Field], path: &str) -> bool {
+fn may_be_personal(fields: &[Field], path: &str) -> bool {
     if path.is_empty() {
         return false;
     }
-    let mut led = false;
+    let mut matched = false;
     for field in fields {
         let Some(rest) = path.strip_prefix(field.name.as_str()) else {
             continue;
@@ -165,31 +165,31 @@ fn concerns(fields: &[Field], path: &str) -> bool {
         if !(rest.is_empty() || rest.starts_with(['.', '['])) {
             continue;
         }
-        led = true;
+        matched = true;
         let deeper = match rest.split_once('.') {
-            Some((_, deeper)) => concerns(children(&field.kind), deeper),
-            None => guarded(field),
+            Some((_, deeper)) => may_be_personal(children(&field.kind), deeper),
+            None => is_protected(field),
         };
         if deeper || field.personal != Personal::Keep {
             return true;
         }
     }
-    !led
+    !matched
 }
 
 fn redact_fields(record: &mut Value, fields: &[Field]) {
     for (name, value) in record.as_object_mut().into_iter().flatten() {
         match fields.iter().find(|field| field.key() == name) {
             Some(field) => redact(value, field),
-            None => *value = Value::from(UNNAMED),
+            None => *value = Value::from(UNLISTED),
         }
     }
 }
 
 /// Replaces personal data in a value, even if the value does not have the declared type.
 fn redact(value: &mut Value, field: &Field) {
-    let nothing_within = !guarded(field) && children(&field.kind).is_empty();
-    if value.is_null() || nothing_within {
+    let has_no_personal_data = !is_protected(field) && children(&field.kind).is_empty();
+    if value.is_null() || has_no_personal_data {
         return;
     }
     match (&field.kind, &mut *value) {
@@ -198,13 +198,13 @@ fn redact(value: &mut Value, field: &Field) {
         (FieldKind::List(item), Value::Array(items)) => {
             items.iter_mut().for_each(|value| redact(value, item));
         }
-        _ if guarded(field) => *value = Value::from(HIDDEN),
+        _ if is_protected(field) => *value = Value::from(HIDDEN),
         _ => {}
     }
 }
 
-fn redacted_cell(cell: &str, field: &Field) -> String {
-    if cell.is_empty() || !guarded(field) {
+fn redact_cell(cell: &str, field: &Field) -> String {
+    if cell.is_empty() || !is_protected(field) {
         return cell.to_string();
     }
     match serde_json::from_str(cell) {

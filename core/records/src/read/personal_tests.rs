@@ -83,7 +83,7 @@ fn refusals(parsed: &ParsedBlock) -> Vec<String> {
     rows.collect()
 }
 
-fn hidden(everything: &str) {
+fn assert_hidden(everything: &str) {
     for secret in SECRETS {
         assert!(!everything.contains(secret), "{secret}: {everything}");
     }
@@ -96,7 +96,7 @@ fn values_become_hashes_and_nulls() {
     let parsed = read(Content::Lines, &format!("{valid}\n{other}\n"));
     assert!(parsed.refused.is_empty(), "{:?}", refusals(&parsed));
     let batch = parsed.batch.unwrap();
-    hidden(&format!("{batch:?}"));
+    assert_hidden(&format!("{batch:?}"));
     let emails = batch.column_by_name("email").unwrap();
     let emails: &StringArray = emails.as_any().downcast_ref().unwrap();
     assert_eq!(emails.value(0), emails.value(1), "equal values stay equal");
@@ -114,7 +114,7 @@ fn refused_records_and_messages_hold_no_personal_data() {
     let check = |record: &str, expected: &str| {
         let parsed = read(Content::Lines, record);
         let messages = refusals(&parsed).join("\n");
-        hidden(&messages);
+        assert_hidden(&messages);
         assert_eq!(messages, expected, "{record}");
     };
     let not_shown = "it is personal data and not shown";
@@ -131,28 +131,28 @@ fn refused_records_and_messages_hold_no_personal_data() {
     check(
         r#"{"id":"1","user":"Lovelace","notes":"whispered"}"#,
         &format!(
-            r#"wrong type | user | the value has another type than the contract's; {not_shown} | {{"id":"1","notes":"(personal data)","user":"(personal data)"}}"#
+            r#"wrong type | user | the value does not have the declared type; {not_shown} | {{"id":"1","notes":"(personal data)","user":"(personal data)"}}"#
         ),
     );
     check(
         r#"{"id":"1","ips":["10.9.8.7",["10.9.8.7"]]}"#,
         &format!(
-            r#"wrong type | ips[1] | the value has another type than the contract's; {not_shown} | {{"id":"1","ips":"(personal data)"}}"#
+            r#"wrong type | ips[1] | the value does not have the declared type; {not_shown} | {{"id":"1","ips":"(personal data)"}}"#
         ),
     );
     check(
         r#"{"id":"1","notes":[{"text":"whispered","text":"whispered"}]}"#,
         &format!(
-            r#"broken JSON | notes[0].text | the value cannot be taken apart; {not_shown} | {{"id":"1","notes":"(personal data)"}}"#
+            r#"broken JSON | notes[0].text | the value cannot be parsed; {not_shown} | {{"id":"1","notes":"(personal data)"}}"#
         ),
     );
     check(
         r#"{"id":"1","phone":"+1 555","user":{"plan":"gold"}}"#,
         &format!(
-            r#"wrong type | phone | the value has another type than the contract's; {not_shown} | {{"id":"1","phone":"(personal data)","user":{{"plan":"gold"}}}}"#
+            r#"wrong type | phone | the value does not have the declared type; {not_shown} | {{"id":"1","phone":"(personal data)","user":{{"plan":"gold"}}}}"#
         ),
     );
-    let note = "(left out: the record cannot be taken apart, and may hold personal data: email, ips, \
+    let note = "(omitted: the record cannot be parsed and may hold personal data: email, ips, \
                 phone, user.name, notes)";
     check(
         r#""ada@b.org""#,
@@ -169,13 +169,13 @@ fn refused_records_and_messages_hold_no_personal_data() {
 }
 
 #[test]
-fn a_record_cut_anywhere_tells_nothing() {
+fn truncated_records_reveal_nothing() {
     let whole =
         r#"{"id":"1","n":"x","email":"ada@b.org","user":{"name":"Lovelace"},"ips":["10.9.8.7"]}"#;
     for end in 1..whole.len() {
         let parsed = read(Content::Lines, &whole[..end]);
         assert_eq!(parsed.refused.len(), 1);
-        hidden(&refusals(&parsed).join("\n"));
+        assert_hidden(&refusals(&parsed).join("\n"));
     }
 }
 
@@ -188,7 +188,7 @@ fn csv_records_are_reported_without_personal_cells() {
     let content = || Content::Csv(Arc::new(header.clone()));
     let messages = |text: &str| {
         let messages = refusals(&read(content(), text)).join("\n");
-        hidden(&messages);
+        assert_hidden(&messages);
         messages
     };
     assert_eq!(
@@ -198,18 +198,18 @@ fn csv_records_are_reported_without_personal_cells() {
         "wrong type | n | expected an integer, found text \"x\" | 1;(personal data);(not in the \
          contract);\"{\"\"name\"\":\"\"(personal data)\"\",\"\"plan\"\":\"\"team\"\"}\";x"
     );
-    assert!(messages("1;ada@b.org;countess\n").contains("left out"));
+    assert!(messages("1;ada@b.org;countess\n").contains("omitted"));
     assert!(messages("1;;;Lovelace;1\n").contains("1;;(not in the contract);(personal data);1"));
     let refused = Content::Refused(Violation::new(
         Reason::BrokenCsv,
         "a quoted cell is not closed",
     ));
     let messages = refusals(&read(refused, "1;ada@b.org;\"countess")).join("\n");
-    assert!(messages.contains("left out"), "{messages}");
+    assert!(messages.contains("omitted"), "{messages}");
 }
 
 #[test]
-fn hashing_without_a_good_key_is_warned_about() {
+fn weak_hash_keys_cause_a_warning() {
     let contract = contract::parse("t", "t.toml", CONTRACT).unwrap();
     let message = warning(&contract, "people", None).unwrap();
     assert!(
@@ -228,7 +228,7 @@ fn hashing_without_a_good_key_is_warned_about() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn reading_hashes_with_the_key_it_is_given_or_the_name_of_the_source() {
+async fn hashes_depend_on_the_key_or_the_name_of_the_source() {
     use crate::{read, source::Listing};
     let folder = tempfile::tempdir().unwrap();
     let record = r#"{"id":"1","email":"ada@b.org"}"#;

@@ -23,9 +23,9 @@ impl fmt::Debug for Pseudonyms {
 }
 
 impl Pseudonyms {
-    /// For a dataset, with a key if there is one.
+    /// Makes the hasher for a dataset, with a key if there is one.
     pub fn new(dataset: &str, key: Option<&[u8]>) -> Self {
-        let hasher = match present(key) {
+        let hasher = match non_empty(key) {
             Some(key) => blake3::Hasher::new_keyed(&blake3::derive_key(KEY_CONTEXT, key)),
             None => blake3::Hasher::new_derive_key(&format!("{KEY_CONTEXT} of {dataset}")),
         };
@@ -33,21 +33,21 @@ impl Pseudonyms {
     }
 
     /// The hash of a value: 32 hex digits.
-    pub fn of(&self, value: &str) -> String {
+    pub fn hash(&self, value: &str) -> String {
         let hash = self.hasher.clone().update(value.as_bytes()).finalize();
         hash.to_hex()[..32].to_string()
     }
 }
 
 /// The key; `None` if it is missing or empty.
-pub(super) fn present(key: Option<&[u8]>) -> Option<&[u8]> {
+pub(super) fn non_empty(key: Option<&[u8]>) -> Option<&[u8]> {
     key.filter(|key| !key.is_empty())
 }
 
 /// Identifies a key without revealing it; `None` without a key. Another key gives another dataset,
 /// so this is part of a dataset's identity.
 pub fn key_id(key: Option<&[u8]>) -> Option<String> {
-    let key = present(key)?;
+    let key = non_empty(key)?;
     let mut hasher = blake3::Hasher::new_derive_key(KEY_ID_CONTEXT);
     Some(hasher.update(key).finalize().to_hex()[..16].to_string())
 }
@@ -58,16 +58,21 @@ mod tests {
 
     #[test]
     fn hashes_depend_on_key_or_dataset() {
-        let of = |dataset: &str, key: Option<&[u8]>| Pseudonyms::new(dataset, key).of("ada@b.org");
+        let hash =
+            |dataset: &str, key: Option<&[u8]>| Pseudonyms::new(dataset, key).hash("ada@b.org");
         assert_eq!(
-            of("a", Some(b"k")),
-            of("b", Some(b"k")),
+            hash("a", Some(b"k")),
+            hash("b", Some(b"k")),
             "one key, one hash"
         );
-        assert_ne!(of("a", Some(b"k")), of("a", Some(b"l")));
-        assert_ne!(of("a", None), of("b", None));
-        assert_eq!(of("a", Some(b"")), of("a", None), "an empty key is none");
-        assert_eq!(of("people", None), "72c7ed1cc644a0f8a6c308ee1aef75af");
+        assert_ne!(hash("a", Some(b"k")), hash("a", Some(b"l")));
+        assert_ne!(hash("a", None), hash("b", None));
+        assert_eq!(
+            hash("a", Some(b"")),
+            hash("a", None),
+            "an empty key is none"
+        );
+        assert_eq!(hash("people", None), "72c7ed1cc644a0f8a6c308ee1aef75af");
         assert_ne!(key_id(Some(b"k")), key_id(Some(b"l")));
         assert_eq!(key_id(Some(b"")), None);
         assert!(!format!("{:?}", Pseudonyms::new("a", Some(b"kkkk"))).contains("107"));

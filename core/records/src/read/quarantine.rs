@@ -68,7 +68,7 @@ pub struct Violation {
     /// Byte in the line, from 1, if known.
     pub column: Option<u64>,
     /// Number of lines between the record's first line and that byte.
-    pub below: u64,
+    pub line_offset: u64,
 }
 
 impl Violation {
@@ -78,25 +78,25 @@ impl Violation {
             field: String::new(),
             message: message.into(),
             column: None,
-            below: 0,
+            line_offset: 0,
         }
     }
 
     /// Sets the field.
-    pub(crate) fn of(mut self, field: &str) -> Self {
+    pub(crate) fn at_field(mut self, field: &str) -> Self {
         self.field = field.to_string();
         self
     }
 
     /// Prefixes the path with that of the containing value.
-    pub(crate) fn inside(mut self, outer: &str) -> Self {
-        self.within(outer);
+    pub(crate) fn with_prefix(mut self, outer: &str) -> Self {
+        self.prefix_path(outer);
         self
     }
 
     /// Prefixes the path with that of the containing value.
-    pub(crate) fn within(&mut self, outer: &str) {
-        self.field = prefixed(outer, &self.field);
+    pub(crate) fn prefix_path(&mut self, outer: &str) {
+        self.field = join_path(outer, &self.field);
     }
 }
 
@@ -107,7 +107,7 @@ pub(super) fn too_long() -> Violation {
 }
 
 /// A path with that of the containing value as a prefix.
-pub(super) fn prefixed(outer: &str, path: &str) -> String {
+pub(super) fn join_path(outer: &str, path: &str) -> String {
     let dot = if path.is_empty() || path.starts_with('[') {
         ""
     } else {
@@ -118,7 +118,7 @@ pub(super) fn prefixed(outer: &str, path: &str) -> String {
 
 /// A refused record.
 #[derive(Debug)]
-pub struct Row {
+pub struct RefusedRecord {
     /// Line at which it begins, from 1.
     pub line: u64,
     /// The violation.
@@ -143,19 +143,20 @@ pub fn schema() -> SchemaRef {
 }
 
 /// Converts rows of one file to a batch of the quarantine dataset.
-pub fn batch(source: &str, file: &str, rows: &[Row]) -> Result<RecordBatch, ArrowError> {
-    let text = |value: fn(&Row) -> &str| -> ArrayRef {
+pub fn batch(source: &str, file: &str, rows: &[RefusedRecord]) -> Result<RecordBatch, ArrowError> {
+    let text = |value: fn(&RefusedRecord) -> &str| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(rows.iter().map(value)))
     };
-    let same = |value: &str| -> ArrayRef {
+    let constant = |value: &str| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(rows.iter().map(|_| value)))
     };
-    let field = |row: &Row| Some(row.violation.field.clone()).filter(|field| !field.is_empty());
+    let field =
+        |row: &RefusedRecord| Some(row.violation.field.clone()).filter(|field| !field.is_empty());
     RecordBatch::try_new(
         schema(),
         vec![
-            same(source),
-            same(file),
+            constant(source),
+            constant(file),
             Arc::new(UInt64Array::from_iter_values(
                 rows.iter().map(|row| row.line),
             )),
@@ -172,8 +173,8 @@ pub fn batch(source: &str, file: &str, rows: &[Row]) -> Result<RecordBatch, Arro
     )
 }
 
-/// The start of a text, with a mark if it was truncated.
-pub(super) fn cut(text: &str, characters: usize) -> String {
+/// The start of a text, with an ellipsis if it was truncated.
+pub(super) fn truncate(text: &str, characters: usize) -> String {
     match text.char_indices().nth(characters) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_string(),
@@ -181,7 +182,7 @@ pub(super) fn cut(text: &str, characters: usize) -> String {
 }
 
 /// The start of any bytes, as text.
-pub(super) fn raw(bytes: &[u8]) -> String {
+pub(super) fn excerpt(bytes: &[u8]) -> String {
     let end = bytes.len().min(RAW_CHARACTERS * 4);
-    cut(&String::from_utf8_lossy(&bytes[..end]), RAW_CHARACTERS)
+    truncate(&String::from_utf8_lossy(&bytes[..end]), RAW_CHARACTERS)
 }

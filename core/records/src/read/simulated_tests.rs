@@ -85,7 +85,7 @@ fn read(folder: &Path, source: &str, contract: &Contract) -> (SourceTruth, usize
 }
 
 #[test]
-fn every_simulated_record_is_taken_or_refused_as_planted() {
+fn simulated_records_are_accepted_or_refused_as_expected() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("operations");
     let config = Config {
@@ -96,10 +96,10 @@ fn every_simulated_record_is_taken_or_refused_as_planted() {
         ..Config::default()
     };
     let Truth { sources, .. } = retrocast_simulate::simulate(&config).unwrap().truth;
-    let named: BTreeMap<_, _> = SOURCES.into();
-    assert_eq!(sources.len(), named.len());
-    for (name, planted) in &sources {
-        let contract = contract(named[name.as_str()]);
+    let contract_names: BTreeMap<_, _> = SOURCES.into();
+    assert_eq!(sources.len(), contract_names.len());
+    for (name, expected) in &sources {
+        let contract = contract(contract_names[name.as_str()]);
         let (found, rows) = read(&out, name, &contract);
         let counts = |t: &SourceTruth| {
             (
@@ -107,14 +107,14 @@ fn every_simulated_record_is_taken_or_refused_as_planted() {
                 (t.quarantined.clone(), t.unknown_fields.clone()),
             )
         };
-        assert_eq!(counts(&found), counts(planted), "{name}");
+        assert_eq!(counts(&found), counts(expected), "{name}");
         assert!(rows > 0 || name == "improvements", "{name}");
     }
 }
 
 /// Every field of the bundled contracts has a description.
 #[test]
-fn contracts_say_what_they_are() {
+fn bundled_contracts_are_described() {
     fn check(contract: &str, fields: &[crate::contract::Field]) {
         for field in fields {
             let words = &field.description;

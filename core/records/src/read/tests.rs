@@ -54,10 +54,10 @@ pub(super) fn collect_events(events: Vec<ReadEvent>) -> ReadOutput {
     read
 }
 
-/// Gives at most this many of its bytes per read.
-struct Dribble<'a>(&'a [u8], usize);
+/// Returns at most this many bytes per read.
+struct ChunkedReader<'a>(&'a [u8], usize);
 
-impl Read for Dribble<'_> {
+impl Read for ChunkedReader<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let n = self.1.min(out.len());
         self.0.read(&mut out[..n])
@@ -72,7 +72,7 @@ fn read_as(bytes: &[u8], format: Format, dialect: &Dialect) -> ReadOutput {
         if bytes.len() > 10_000 * size {
             continue;
         }
-        let pieces = from_reader(Dribble(bytes, size), format, dialect, &contract).unwrap();
+        let pieces = from_reader(ChunkedReader(bytes, size), format, dialect, &contract).unwrap();
         assert_eq!(collect_events(pieces), whole);
     }
     whole
@@ -92,7 +92,7 @@ fn check(text: &str, format: Format, lines: &[u64], refused: &[&str], broken: Op
 }
 
 #[test]
-fn lines_of_json() {
+fn lines_of_json_are_read() {
     let text = "\n{\"id\":\"1\"}\r\n  \n nonsense\n{\"id\":\"2\",\"n\":1}";
     let wrong = ["4:3 expected ident"];
     check(text, Format::Jsonl, &[2, 5], &wrong, None);
@@ -101,7 +101,7 @@ fn lines_of_json() {
 }
 
 #[test]
-fn arrays_of_json_are_read_however_they_are_laid_out() {
+fn arrays_are_read_in_any_layout() {
     for format in [Format::Json, Format::Jsonl] {
         check("[]", format, &[], &[], None);
         check(r#"[{"id":"1"},{"id":"2"}]"#, format, &[1, 1], &[], None);
@@ -126,7 +126,7 @@ fn arrays_of_json_are_read_however_they_are_laid_out() {
 }
 
 #[test]
-fn objects_one_after_another_are_read() {
+fn consecutive_objects_are_read() {
     check(
         "{\n  \"id\": \"1\"\n}\n{\n  \"id\": \"2\"\n}\n",
         Format::Json,
@@ -151,7 +151,7 @@ fn objects_one_after_another_are_read() {
 }
 
 #[test]
-fn records_of_an_array_are_refused_with_their_place() {
+fn records_of_an_array_are_refused_with_their_position() {
     check(
         "[{\"id\":\"1\"}, {\"id\":2},\n 17, \"a\", [1],\n {\"id\":\"3\" \"n\":1},\n {\n  \"id\": \"4\",\n  \"n\": }\n]",
         Format::Json,
@@ -192,7 +192,7 @@ fn a_broken_record_does_not_swallow_those_after_it() {
 }
 
 #[test]
-fn arrays_cut_off_are_reported() {
+fn truncated_arrays_are_reported() {
     check(
         "[{\"id\":\"1\"},\n{\"id\":\"2\"",
         Format::Json,
@@ -208,7 +208,7 @@ fn arrays_cut_off_are_reported() {
 }
 
 #[test]
-fn many_records_keep_their_lines_over_blocks() {
+fn line_numbers_continue_across_blocks() {
     let records = 60_000_u64;
     let record = |n: u64| format!("{{\"id\":\"{n}\",\n\"tags\":[\"{}\"]}}", "x".repeat(80));
     let array: Vec<String> = (0..records).map(record).collect();
@@ -225,7 +225,7 @@ fn many_records_keep_their_lines_over_blocks() {
 }
 
 #[test]
-fn csv_of_many_kinds() {
+fn common_variants_of_csv_are_read() {
     check(
         "id,n,\"tags\"\n1,5,\"[\"\"x\"\"]\"\n\n2,,\n3,x,\n4\n",
         Format::Csv,
@@ -257,7 +257,7 @@ fn csv_of_many_kinds() {
 }
 
 #[test]
-fn columns_of_one_name_are_gathered_into_a_list() {
+fn columns_with_the_same_name_form_a_list() {
     let lists = |text: &str| {
         let events = from_bytes(
             text.as_bytes(),
@@ -322,12 +322,12 @@ fn check_csv(text: &str, broken: &str) {
 }
 
 #[test]
-fn a_line_above_the_header_names_the_delimiter() {
+fn a_line_above_the_header_declares_the_delimiter() {
     let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
         let units = [0xFEFF].into_iter().chain(text.encode_utf16());
         units.flat_map(bytes).collect()
     };
-    let of = |bytes: &[u8], dialect: &Dialect| {
+    let outcome = |bytes: &[u8], dialect: &Dialect| {
         let read = read_as(bytes, Format::Csv, dialect);
         (read.lines, read.refused, read.broken)
     };
@@ -340,7 +340,7 @@ fn a_line_above_the_header_names_the_delimiter() {
         utf16(text, u16::to_be_bytes),
         text.replace("\r\n", "\r").into_bytes(),
     ] {
-        let (lines, messages, broken) = of(&bytes, &Dialect::AS_FOUND);
+        let (lines, messages, broken) = outcome(&bytes, &Dialect::AS_FOUND);
         assert_eq!((lines, broken), (vec![3, 4], None));
         assert!(
             messages.len() == 1 && messages[0].starts_with(refused),
@@ -348,13 +348,13 @@ fn a_line_above_the_header_names_the_delimiter() {
         );
     }
     // A delimiter that the header does not reveal.
-    assert_eq!(of(b"sep=:\nid:n\n1:2\n", &Dialect::AS_FOUND).0, [3]);
+    assert_eq!(outcome(b"sep=:\nid:n\n1:2\n", &Dialect::AS_FOUND).0, [3]);
     let declared = |delimiter| Dialect {
         delimiter: Some(delimiter),
         ..Dialect::AS_FOUND
     };
-    assert_eq!(of(b"\nsep=;\nid;n\n1;2\n", &declared(b';')).0, [4]);
-    let (lines, _, broken) = of(b"sep=;\nid;n\n1;2\n", &declared(b','));
+    assert_eq!(outcome(b"\nsep=;\nid;n\n1;2\n", &declared(b';')).0, [4]);
+    let (lines, _, broken) = outcome(b"sep=;\nid;n\n1;2\n", &declared(b','));
     assert!(
         lines.is_empty()
             && broken
@@ -366,12 +366,15 @@ fn a_line_above_the_header_names_the_delimiter() {
         columns: Some(vec!["id".to_string(), "n".to_string()]),
         ..Dialect::AS_FOUND
     };
-    assert_eq!(of(b"sep=;\n1;2\n", &unnamed).0, [2]);
-    assert_eq!(of(b"sep=;", &Dialect::AS_FOUND), (vec![], vec![], None));
+    assert_eq!(outcome(b"sep=;\n1;2\n", &unnamed).0, [2]);
+    assert_eq!(
+        outcome(b"sep=;", &Dialect::AS_FOUND),
+        (vec![], vec![], None)
+    );
 }
 
 #[test]
-fn csv_as_its_author_says() {
+fn declared_dialects_are_used() {
     let outcome = |dialect: &Dialect, text: &str| {
         let read = read_as(text.as_bytes(), Format::Csv, dialect);
         (read.lines, read.refused.len(), read.broken)
@@ -424,7 +427,7 @@ fn utf16_is_read() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_refused_with_their_place() {
+fn invalid_utf8_is_refused_with_its_position() {
     let refused = |bytes: &[u8], format| {
         let read = read_as(bytes, format, &Dialect::AS_FOUND);
         (read.lines, read.refused)

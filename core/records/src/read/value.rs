@@ -6,7 +6,7 @@ pub(in crate::read) mod text;
 
 use super::{
     column::Column,
-    quarantine::{Reason, Violation, cut},
+    quarantine::{Reason, Violation, truncate},
 };
 use crate::contract::{Field, FieldKind};
 use jiff::{Timestamp, civil};
@@ -29,7 +29,7 @@ pub(super) fn wrong_type(field: &Field, found: &str) -> Violation {
 
 /// Formats a text for a message.
 pub(super) fn quoted(text: &str) -> String {
-    format!("{:?}", cut(text, SHOWN))
+    format!("{:?}", truncate(text, SHOWN))
 }
 
 pub(super) fn push_null(field: &Field, column: &mut Column) -> ValueResult {
@@ -262,7 +262,7 @@ fn of_length(field: &Field, value: &str) -> ValueResult {
 fn of_pattern(field: &Field, value: &str) -> ValueResult {
     match &field.pattern {
         Some(pattern) if !pattern.is_match(value) => {
-            let shown = cut(pattern.as_str(), 200);
+            let shown = truncate(pattern.as_str(), 200);
             let message = format!("{} does not match the pattern {shown}", quoted(value));
             Err(Violation::new(Reason::NotAllowed, message))
         }
@@ -271,7 +271,10 @@ fn of_pattern(field: &Field, value: &str) -> ValueResult {
 }
 
 fn not_allowed(found: &str, allowed: &[String]) -> Violation {
-    let message = format!("{found} is not one of: {}", cut(&allowed.join(", "), 200));
+    let message = format!(
+        "{found} is not one of: {}",
+        truncate(&allowed.join(", "), 200)
+    );
     Violation::new(Reason::NotAllowed, message)
 }
 

@@ -1,6 +1,6 @@
 //! Converts values of Parquet columns and passes them to the checks shared by all formats.
 
-use super::unknown::{keep, rest, value_of};
+use super::unknown::{json_value, keep_values, unlisted_columns};
 use crate::{
     contract::{Field, FieldKind, UnknownFields},
     read::{
@@ -40,7 +40,7 @@ enum Kind {
     /// Decimal numbers, as text.
     Decimal(StringArray),
     /// Instants, and the number of their units per second.
-    Moment(Int64Array, i64),
+    Instant(Int64Array, i64),
     /// Local times in a zone, with the number of their units per second.
     Local(Int64Array, i64),
     Day(Date32Array),
@@ -58,10 +58,10 @@ enum Kind {
 
 impl Cells {
     /// The values of a column, converted for a field.
-    pub fn of(array: &ArrayRef, field: &Field, unknown: UnknownFields) -> Self {
+    pub fn new(array: &ArrayRef, field: &Field, unknown: UnknownFields) -> Self {
         Self {
             nulls: array.logical_nulls(),
-            kind: Kind::of(array, field, unknown),
+            kind: Kind::new(array, field, unknown),
         }
     }
 
@@ -74,13 +74,13 @@ impl Cells {
         unknown: UnknownFields,
     ) -> Option<Self> {
         let (column, outer) = find(names, columns, field.key())?;
-        let mut cells = Self::of(&column, field, unknown);
+        let mut cells = Self::new(&column, field, unknown);
         cells.nulls = NullBuffer::union(cells.nulls.as_ref(), outer.as_ref());
         Some(cells)
     }
 
     /// Appends the value of a row to a column of a record or struct.
-    pub fn push_within(
+    pub fn push_field(
         &self,
         row: usize,
         field: &Field,
@@ -116,11 +116,11 @@ impl Cells {
                 value::push_number(field, column, number)
             }
             Kind::Decimal(values) => push_decimal(field, column, values.value(row)),
-            Kind::Moment(values, second) => {
-                push_moment(field, column, values.value(row), *second, Time::Instant)
+            Kind::Instant(values, second) => {
+                push_time(field, column, values.value(row), *second, Time::Instant)
             }
             Kind::Local(values, second) => {
-                push_moment(field, column, values.value(row), *second, Time::Local)
+                push_time(field, column, values.value(row), *second, Time::Local)
             }
             Kind::Day(values) => value::push_days(field, column, values.value(row)),
             Kind::Text(values) => push_text(field, column, values.value(row), extra_fields),
@@ -136,7 +136,7 @@ impl Cells {
             }
             Kind::Struct(children, rest) => {
                 push_struct(field, column, extra_fields, row, children)?;
-                keep(rest, row, extra_fields);
+                keep_values(rest, row, extra_fields);
                 Ok(())
             }
             Kind::Json(values) => push_json(field, column, values, row),
@@ -146,17 +146,18 @@ impl Cells {
 }
 
 impl Kind {
-    fn of(array: &ArrayRef, field: &Field, unknown: UnknownFields) -> Self {
-        Self::known(array, field, unknown).unwrap_or_else(|| Self::Other(name(array.data_type())))
+    fn new(array: &ArrayRef, field: &Field, unknown: UnknownFields) -> Self {
+        Self::accepted(array, field, unknown)
+            .unwrap_or_else(|| Self::Other(type_name(array.data_type())))
     }
 
     /// `None` for a type that no field of this kind accepts.
-    fn known(array: &ArrayRef, field: &Field, unknown: UnknownFields) -> Option<Self> {
+    fn accepted(array: &ArrayRef, field: &Field, unknown: UnknownFields) -> Option<Self> {
         let textual = matches!(array.data_type(), DataType::Utf8View | DataType::BinaryView);
         if matches!(field.kind, FieldKind::Json) && !textual {
             return Some(Self::Json(Arc::clone(array)));
         }
-        let to = |kind: &DataType| cast(array, kind).ok();
+        let cast_to = |kind: &DataType| cast(array, kind).ok();
         let integers = |array: &ArrayRef| array.as_primitive::<Int64Type>().clone();
         Some(match array.data_type() {
             // Only nulls.
@@ -168,19 +169,21 @@ impl Kind {
             | DataType::Int64
             | DataType::UInt8
             | DataType::UInt16
-            | DataType::UInt32 => Self::Integer(integers(&to(&DataType::Int64)?)),
+            | DataType::UInt32 => Self::Integer(integers(&cast_to(&DataType::Int64)?)),
             DataType::UInt64 => Self::Unsigned(array.as_primitive().clone()),
             DataType::Float16 | DataType::Float32 | DataType::Float64 => {
-                Self::Number(to(&DataType::Float64)?.as_primitive().clone())
+                Self::Number(cast_to(&DataType::Float64)?.as_primitive().clone())
             }
             DataType::Decimal32(..)
             | DataType::Decimal64(..)
             | DataType::Decimal128(..)
-            | DataType::Decimal256(..) => Self::Decimal(to(&DataType::Utf8)?.as_string().clone()),
+            | DataType::Decimal256(..) => {
+                Self::Decimal(cast_to(&DataType::Utf8)?.as_string().clone())
+            }
             DataType::Timestamp(unit, zone) => {
-                let (values, second) = moments(array, *unit);
+                let (values, second) = timestamps(array, *unit);
                 match zone {
-                    Some(_) => Self::Moment(values, second),
+                    Some(_) => Self::Instant(values, second),
                     None => Self::Local(values, second),
                 }
             }
@@ -200,7 +203,7 @@ impl Kind {
                     Cells::find(columns.fields(), columns.columns(), field, unknown)
                 };
                 let all = columns.fields().iter().zip(columns.columns());
-                let rest = rest(all, fields, unknown);
+                let rest = unlisted_columns(all, fields, unknown);
                 Self::Struct(fields.iter().map(child).collect(), rest)
             }
             _ => {
@@ -208,7 +211,7 @@ impl Kind {
                     return None;
                 };
                 let (ranges, items) = lists(array)?;
-                Self::List(ranges, Box::new(Cells::of(&items, item, unknown)))
+                Self::List(ranges, Box::new(Cells::new(&items, item, unknown)))
             }
         })
     }
@@ -229,7 +232,7 @@ fn find(names: &Fields, columns: &[ArrayRef], key: &str) -> Option<(ArrayRef, Op
 }
 
 /// Instants in their unit, and the number of units per second.
-fn moments(array: &ArrayRef, unit: TimeUnit) -> (Int64Array, i64) {
+fn timestamps(array: &ArrayRef, unit: TimeUnit) -> (Int64Array, i64) {
     match unit {
         TimeUnit::Second => (
             array
@@ -283,7 +286,7 @@ fn lists(array: &ArrayRef) -> Option<(Vec<Range<usize>>, ArrayRef)> {
 }
 
 /// The name of a type that no field accepts, for messages.
-fn name(kind: &DataType) -> String {
+fn type_name(kind: &DataType) -> String {
     match kind {
         DataType::Struct(_) => "an object".to_string(),
         DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
@@ -320,7 +323,7 @@ fn push_decimal(field: &Field, column: &mut Column, text: &str) -> Result<(), Vi
     }
 }
 
-fn push_moment(
+fn push_time(
     field: &Field,
     column: &mut Column,
     moment: i64,
@@ -338,7 +341,7 @@ fn push_moment(
         }
         None => Err(Violation::new(
             Reason::OutOfRange,
-            format!("{moment} is no time that can be kept"),
+            format!("{moment} is outside the supported range of times"),
         )),
     }
 }
@@ -365,17 +368,18 @@ fn push_list(
     range: &Range<usize>,
     items: &Cells,
 ) -> Result<(), Violation> {
-    let (FieldKind::List(item), Values::List(_, into)) = (&field.kind, &mut column.values) else {
+    let (FieldKind::List(item), Values::List(_, column_items)) = (&field.kind, &mut column.values)
+    else {
         return Err(value::wrong_type(field, "a list"));
     };
     for (index, row) in range.clone().enumerate() {
         let before = extra_fields.len();
-        let place = || format!("[{index}]");
+        let path = || format!("[{index}]");
         items
-            .push(row, item, into, extra_fields)
-            .map_err(|violation| violation.inside(&place()))?;
+            .push(row, item, column_items, extra_fields)
+            .map_err(|violation| violation.with_prefix(&path()))?;
         if extra_fields.len() > before {
-            extra_fields.prefix_paths(before, &place());
+            extra_fields.prefix_paths(before, &path());
         }
     }
     column.close();
@@ -389,16 +393,16 @@ fn push_struct(
     row: usize,
     children: &[Option<Cells>],
 ) -> Result<(), Violation> {
-    let (FieldKind::Struct(fields), Values::Struct(into)) = (&field.kind, &mut column.values)
+    let (FieldKind::Struct(fields), Values::Struct(columns)) = (&field.kind, &mut column.values)
     else {
         return Err(value::wrong_type(field, "an object"));
     };
-    for ((field, column), cells) in fields.iter().zip(into).zip(children) {
+    for ((field, column), cells) in fields.iter().zip(columns).zip(children) {
         let pushed = match cells {
-            Some(cells) => cells.push_within(row, field, column, extra_fields),
+            Some(cells) => cells.push_field(row, field, column, extra_fields),
             None => value::push_missing(field, column, "the field is missing"),
         };
-        pushed.map_err(|violation| violation.inside(&field.name))?;
+        pushed.map_err(|violation| violation.with_prefix(&field.name))?;
     }
     column.close();
     Ok(())
@@ -411,7 +415,7 @@ fn push_json(
     values: &ArrayRef,
     row: usize,
 ) -> Result<(), Violation> {
-    match value_of(values, row) {
+    match json_value(values, row) {
         Some(json) => value::push_json(field, column, &json),
         None => Err(value::wrong_type(field, "a value that JSON does not have")),
     }

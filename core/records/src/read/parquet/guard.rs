@@ -1,6 +1,6 @@
 //! Validates the claims of a Parquet file before the library relies on them.
 
-use super::thrift::{Invalid, LIST, STRUCT, TRUE, Walk};
+use super::thrift::{LIST, STRUCT, TRUE, ThriftError, ThriftReader};
 use parquet::basic::Compression;
 use std::io::Read;
 
@@ -15,36 +15,36 @@ const PAGE_BYTES_MAX: u64 = 256 << 20;
 const VALUES_MAX: u64 = 1 << 26;
 
 /// Validates the metadata in the footer of a file.
-pub(super) fn footer(bytes: &[u8]) -> Result<(), Invalid> {
+pub(super) fn check_footer(bytes: &[u8]) -> Result<(), ThriftError> {
     let mut children = Vec::new();
-    Walk::new(bytes).fields(&mut |walk, id, kind| match (id, kind) {
-        (2, LIST) => walk.list(&mut |walk, kind| {
-            children.push(schema_element(walk, kind)?);
+    ThriftReader::new(bytes).fields(&mut |reader, id, kind| match (id, kind) {
+        (2, LIST) => reader.list(&mut |reader, kind| {
+            children.push(schema_element(reader, kind)?);
             Ok(())
         }),
-        _ => walk.skip(kind),
+        _ => reader.skip(kind),
     })?;
-    tree(&children)
+    check_tree(&children)
 }
 
 /// Number of children that an element of the schema claims.
-fn schema_element(walk: &mut Walk<'_>, kind: u8) -> Result<u64, Invalid> {
+fn schema_element(reader: &mut ThriftReader<'_>, kind: u8) -> Result<u64, ThriftError> {
     if kind != STRUCT {
-        return Err("its schema is none");
+        return Err("its schema is invalid");
     }
     let mut children = 0;
-    walk.fields(&mut |walk, id, kind| match id {
+    reader.fields(&mut |reader, id, kind| match id {
         5 => {
-            children = u64::try_from(walk.integer(kind)?).map_err(|_| "its schema is none")?;
+            children = u64::try_from(reader.integer(kind)?).map_err(|_| "its schema is invalid")?;
             Ok(())
         }
-        _ => walk.skip(kind),
+        _ => reader.skip(kind),
     })?;
     Ok(children)
 }
 
 /// Checks that elements with these numbers of children form one tree of limited depth.
-fn tree(children: &[u64]) -> Result<(), Invalid> {
+fn check_tree(children: &[u64]) -> Result<(), ThriftError> {
     if children.len() as u64 > COLUMNS_MAX {
         return Err("it has more than 10,000 columns");
     }
@@ -55,7 +55,7 @@ fn tree(children: &[u64]) -> Result<(), Invalid> {
             open.pop();
         }
         let Some(left) = open.last_mut() else {
-            return Err("its schema is more than one");
+            return Err("its schema has several roots");
         };
         *left -= 1;
         if *count > 0 {
@@ -66,7 +66,7 @@ fn tree(children: &[u64]) -> Result<(), Invalid> {
         }
     }
     if open.iter().any(|left| *left > 0) {
-        return Err("its schema is not whole");
+        return Err("its schema is incomplete");
     }
     Ok(())
 }
@@ -84,49 +84,55 @@ pub(super) struct Chunk {
 /// The header of a page.
 #[derive(Debug, Default)]
 struct Page {
-    unpacked: i64,
-    packed: i64,
+    decompressed: i64,
+    compressed: i64,
     dictionary: Option<i64>,
     values: Option<i64>,
     nulls: i64,
     rows: i64,
     /// Number of uncompressed bytes before the compressed ones.
-    plain: i64,
-    unpacked_only: bool,
+    uncompressed: i64,
+    is_uncompressed: bool,
 }
 
 impl Chunk {
     /// Validates the pages; returns their decompressed size in bytes.
-    pub fn check(&self, mut bytes: &[u8]) -> Result<u64, Invalid> {
-        let most = if self.lists { VALUES_MAX } else { self.rows };
+    pub fn check(&self, mut bytes: &[u8]) -> Result<u64, ThriftError> {
+        let limit = if self.lists { VALUES_MAX } else { self.rows };
         let (mut values, mut total) = (0_u64, 0_u64);
         while !bytes.is_empty() {
-            let mut walk = Walk::new(bytes);
-            let page = page(&mut walk)?;
-            bytes = &bytes[bytes.len() - walk.left()..];
-            let unpacked = size(page.unpacked)?;
-            let packed = usize::try_from(size(page.packed)?).unwrap_or(usize::MAX);
-            total = total.saturating_add(unpacked);
-            if unpacked > PAGE_BYTES_MAX {
+            let mut reader = ThriftReader::new(bytes);
+            let page = read_page_header(&mut reader)?;
+            bytes = &bytes[bytes.len() - reader.remaining()..];
+            let decompressed = size(page.decompressed)?;
+            let compressed = usize::try_from(size(page.compressed)?).unwrap_or(usize::MAX);
+            total = total.saturating_add(decompressed);
+            if decompressed > PAGE_BYTES_MAX {
                 return Err("a page is longer than 256 MiB");
             }
-            let (body, rest) = bytes.split_at_checked(packed).ok_or(CUT)?;
+            let (body, rest) = bytes.split_at_checked(compressed).ok_or(DAMAGED)?;
             bytes = rest;
             let dictionary = size(page.dictionary.unwrap_or(0))?;
-            let plain = size(page.plain)?;
-            if plain > unpacked || plain > packed as u64 || dictionary > unpacked {
-                return Err(CUT);
+            let uncompressed = size(page.uncompressed)?;
+            if uncompressed > decompressed
+                || uncompressed > compressed as u64
+                || dictionary > decompressed
+            {
+                return Err(DAMAGED);
             }
-            let here = size(page.values.unwrap_or(0))?;
-            values = values.saturating_add(here);
-            if values > most {
+            let page_values = size(page.values.unwrap_or(0))?;
+            values = values.saturating_add(page_values);
+            if values > limit {
                 return Err("a column has more values than the row group has rows");
             }
-            if size(page.nulls)? > here || size(page.rows)? > self.rows {
-                return Err(CUT);
+            if size(page.nulls)? > page_values || size(page.rows)? > self.rows {
+                return Err(DAMAGED);
             }
-            if !page.unpacked_only {
-                self.unpacks(&body[plain as usize..], unpacked - plain)?;
+            if !page.is_uncompressed {
+                self.check_decompressed_size(
+                    &body[uncompressed as usize..],
+                    decompressed - uncompressed,
+                )?;
             }
         }
         Ok(total)
@@ -134,76 +140,82 @@ impl Chunk {
 
     /// Checks that a page does not decompress to more than it declares. The library decompresses
     /// these codecs to the end, however long; for all others it allocates only the declared size.
-    fn unpacks(&self, packed: &[u8], unpacked: u64) -> Result<(), Invalid> {
-        let most = unpacked + 1;
+    fn check_decompressed_size(
+        &self,
+        compressed: &[u8],
+        decompressed: u64,
+    ) -> Result<(), ThriftError> {
+        let limit = decompressed + 1;
         let count = |reader: &mut dyn Read| {
-            std::io::copy(&mut reader.take(most), &mut std::io::sink()).map_err(|_| CUT)
+            std::io::copy(&mut reader.take(limit), &mut std::io::sink()).map_err(|_| DAMAGED)
         };
         let length = match self.compression {
             // Deflate expands by at most a factor of 1032.
-            Compression::GZIP(_) if packed.len() as u64 * 1032 > PAGE_BYTES_MAX => {
-                count(&mut flate2::read::MultiGzDecoder::new(packed))?
+            Compression::GZIP(_) if compressed.len() as u64 * 1032 > PAGE_BYTES_MAX => {
+                count(&mut flate2::read::MultiGzDecoder::new(compressed))?
             }
             Compression::ZSTD(_) => {
-                let decoder = zstd::stream::read::Decoder::with_buffer(packed);
-                count(&mut decoder.map_err(|_| CUT)?)?
+                let decoder = zstd::stream::read::Decoder::with_buffer(compressed);
+                count(&mut decoder.map_err(|_| DAMAGED)?)?
             }
             _ => 0,
         };
-        if length > unpacked {
+        if length > decompressed {
             return Err("a page is longer than it claims");
         }
         Ok(())
     }
 }
 
-const CUT: Invalid = "a page is damaged";
+const DAMAGED: ThriftError = "a page is damaged";
 
-fn size(value: i64) -> Result<u64, Invalid> {
-    u64::try_from(value).map_err(|_| CUT)
+fn size(value: i64) -> Result<u64, ThriftError> {
+    u64::try_from(value).map_err(|_| DAMAGED)
 }
 
 /// Reads the header of a page.
-fn page(walk: &mut Walk<'_>) -> Result<Page, Invalid> {
+fn read_page_header(reader: &mut ThriftReader<'_>) -> Result<Page, ThriftError> {
     let mut page = Page::default();
-    walk.fields(&mut |walk, id, kind| {
+    reader.fields(&mut |reader, id, kind| {
         match (id, kind) {
-            (2, _) => page.unpacked = walk.integer(kind)?,
-            (3, _) => page.packed = walk.integer(kind)?,
-            (5, STRUCT) => walk.fields(&mut |walk, id, kind| match id {
-                1 => set(walk, kind, &mut page.values),
-                _ => walk.skip(kind),
+            (2, _) => page.decompressed = reader.integer(kind)?,
+            (3, _) => page.compressed = reader.integer(kind)?,
+            (5, STRUCT) => reader.fields(&mut |reader, id, kind| match id {
+                1 => set(reader, kind, &mut page.values),
+                _ => reader.skip(kind),
             })?,
-            (7, STRUCT) => walk.fields(&mut |walk, id, kind| match id {
-                1 => set(walk, kind, &mut page.dictionary),
-                _ => walk.skip(kind),
+            (7, STRUCT) => reader.fields(&mut |reader, id, kind| match id {
+                1 => set(reader, kind, &mut page.dictionary),
+                _ => reader.skip(kind),
             })?,
-            (8, STRUCT) => walk.fields(&mut |walk, id, kind| {
+            (8, STRUCT) => reader.fields(&mut |reader, id, kind| {
                 match id {
-                    1 => set(walk, kind, &mut page.values)?,
-                    2 => page.nulls = walk.integer(kind)?,
-                    3 => page.rows = walk.integer(kind)?,
-                    5 | 6 => page.plain = page.plain.saturating_add(length(walk, kind)?),
-                    7 => page.unpacked_only = kind != TRUE,
-                    _ => walk.skip(kind)?,
+                    1 => set(reader, kind, &mut page.values)?,
+                    2 => page.nulls = reader.integer(kind)?,
+                    3 => page.rows = reader.integer(kind)?,
+                    5 | 6 => {
+                        page.uncompressed = page.uncompressed.saturating_add(length(reader, kind)?)
+                    }
+                    7 => page.is_uncompressed = kind != TRUE,
+                    _ => reader.skip(kind)?,
                 }
                 Ok(())
             })?,
-            _ => walk.skip(kind)?,
+            _ => reader.skip(kind)?,
         }
         Ok(())
     })?;
     Ok(page)
 }
 
-fn set(walk: &mut Walk<'_>, kind: u8, slot: &mut Option<i64>) -> Result<(), Invalid> {
-    *slot = Some(walk.integer(kind)?);
+fn set(reader: &mut ThriftReader<'_>, kind: u8, slot: &mut Option<i64>) -> Result<(), ThriftError> {
+    *slot = Some(reader.integer(kind)?);
     Ok(())
 }
 
-fn length(walk: &mut Walk<'_>, kind: u8) -> Result<i64, Invalid> {
-    match walk.integer(kind)? {
-        length if length < 0 => Err(CUT),
+fn length(reader: &mut ThriftReader<'_>, kind: u8) -> Result<i64, ThriftError> {
+    match reader.integer(kind)? {
+        length if length < 0 => Err(DAMAGED),
         length => Ok(length),
     }
 }
@@ -213,22 +225,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn schemas_are_one_tree() {
-        assert_eq!(tree(&[2, 0, 1, 0]), Ok(()));
-        assert_eq!(tree(&[1]), Err("its schema is not whole"));
-        assert_eq!(tree(&[1, 0, 0]), Err("its schema is more than one"));
-        assert_eq!(tree(&[1; 100]), Err("its schema is nested too deep"));
+    fn schemas_are_a_single_tree() {
+        assert_eq!(check_tree(&[2, 0, 1, 0]), Ok(()));
+        assert_eq!(check_tree(&[1]), Err("its schema is incomplete"));
+        assert_eq!(check_tree(&[1, 0, 0]), Err("its schema has several roots"));
+        assert_eq!(check_tree(&[1; 100]), Err("its schema is nested too deep"));
     }
 
     #[test]
-    fn a_page_that_unpacks_to_a_flood_is_seen() {
+    fn a_page_that_expands_beyond_its_declared_size_is_refused() {
         let bomb = zstd::stream::encode_all(std::io::repeat(0).take(64 << 20), 1).unwrap();
         let chunk = Chunk {
             compression: Compression::ZSTD(parquet::basic::ZstdLevel::default()),
             lists: false,
             rows: 1,
         };
-        assert!(chunk.unpacks(&bomb, 1000).is_err());
-        assert_eq!(chunk.unpacks(&bomb, 64 << 20), Ok(()));
+        assert!(chunk.check_decompressed_size(&bomb, 1000).is_err());
+        assert_eq!(chunk.check_decompressed_size(&bomb, 64 << 20), Ok(()));
     }
 }

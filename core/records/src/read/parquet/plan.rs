@@ -29,7 +29,7 @@ pub(super) struct Plan {
 impl Plan {
     /// Selects the columns that the contract lists; the error is a reason why the file cannot be
     /// read.
-    pub fn of(
+    pub fn new(
         metadata: &ArrowReaderMetadata,
         fields: &[Field],
         unknown: UnknownFields,
@@ -72,14 +72,14 @@ impl Plan {
                     return Err(format!("the file has the column {path:?} twice"));
                 }
                 Some(index) => self.select(column, &fields[index].kind, &path, next)?,
-                None => self.select_within(column, fields, column.name(), path, next)?,
+                None => self.select_nested(column, fields, column.name(), path, next)?,
             }
         }
         Ok(())
     }
 
     /// Selects the parts of a column that fields refer to by path.
-    fn select_within(
+    fn select_nested(
         &mut self,
         column: &ArrowField,
         fields: &[Field],
@@ -94,12 +94,12 @@ impl Plan {
                 for column in columns {
                     let inner = format!("{inner}.{}", column.name());
                     let path = format!("{path}.{}", column.name());
-                    self.select_within(column, fields, &inner, path, next)?;
+                    self.select_nested(column, fields, &inner, path, next)?;
                 }
             }
             (None, kind) => {
                 let first = *next;
-                *next += leaves(kind);
+                *next += count_leaves(kind);
                 if self.keep {
                     self.leaves.extend(first..*next);
                 }
@@ -128,7 +128,7 @@ impl Plan {
             ) => self.select(column, &item.kind, path, next),
             (_, other) => {
                 let first = *next;
-                *next += leaves(other);
+                *next += count_leaves(other);
                 self.leaves.extend(first..*next);
                 Ok(())
             }
@@ -137,16 +137,16 @@ impl Plan {
 }
 
 /// Number of leaf columns of a type.
-fn leaves(kind: &DataType) -> usize {
+fn count_leaves(kind: &DataType) -> usize {
     match kind {
         DataType::Struct(columns) => columns
             .iter()
-            .map(|column| leaves(column.data_type()))
+            .map(|column| count_leaves(column.data_type()))
             .sum(),
         DataType::List(column)
         | DataType::LargeList(column)
         | DataType::FixedSizeList(column, _)
-        | DataType::Map(column, _) => leaves(column.data_type()),
+        | DataType::Map(column, _) => count_leaves(column.data_type()),
         _ => 1,
     }
 }
@@ -157,7 +157,7 @@ pub(super) fn with_views(
     metadata: Arc<ParquetMetaData>,
 ) -> Result<ArrowReaderMetadata, ParquetError> {
     let plain = ArrowReaderOptions::new();
-    let known = ArrowReaderMetadata::try_new(Arc::clone(&metadata), plain.clone())
+    let current = ArrowReaderMetadata::try_new(Arc::clone(&metadata), plain.clone())
         // The embedded Arrow schema may be damaged, and is not needed.
         .or_else(|_| {
             ArrowReaderMetadata::try_new(
@@ -166,25 +166,33 @@ pub(super) fn with_views(
             )
         })?;
     let mut next = 0;
-    let columns = viewed_all(known.schema().fields(), known.parquet_schema(), &mut next);
+    let columns = columns_with_views(
+        current.schema().fields(),
+        current.parquet_schema(),
+        &mut next,
+    );
     let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(columns)));
     ArrowReaderMetadata::try_new(metadata, options)
 }
 
-fn viewed_all(columns: &Fields, schema: &SchemaDescriptor, next: &mut usize) -> Fields {
+fn columns_with_views(columns: &Fields, schema: &SchemaDescriptor, next: &mut usize) -> Fields {
     columns
         .iter()
-        .map(|column| viewed(column, schema, next))
+        .map(|column| column_with_views(column, schema, next))
         .collect()
 }
 
-fn viewed(column: &FieldRef, schema: &SchemaDescriptor, next: &mut usize) -> FieldRef {
+fn column_with_views(column: &FieldRef, schema: &SchemaDescriptor, next: &mut usize) -> FieldRef {
     let kind = match column.data_type() {
-        DataType::Struct(columns) => DataType::Struct(viewed_all(columns, schema, next)),
-        DataType::List(item) => DataType::List(viewed(item, schema, next)),
-        DataType::LargeList(item) => DataType::LargeList(viewed(item, schema, next)),
-        DataType::FixedSizeList(item, n) => DataType::FixedSizeList(viewed(item, schema, next), *n),
-        DataType::Map(entries, sorted) => DataType::Map(viewed(entries, schema, next), *sorted),
+        DataType::Struct(columns) => DataType::Struct(columns_with_views(columns, schema, next)),
+        DataType::List(item) => DataType::List(column_with_views(item, schema, next)),
+        DataType::LargeList(item) => DataType::LargeList(column_with_views(item, schema, next)),
+        DataType::FixedSizeList(item, n) => {
+            DataType::FixedSizeList(column_with_views(item, schema, next), *n)
+        }
+        DataType::Map(entries, sorted) => {
+            DataType::Map(column_with_views(entries, schema, next), *sorted)
+        }
         kind => {
             let leaf = *next;
             *next += 1;
@@ -193,18 +201,18 @@ fn viewed(column: &FieldRef, schema: &SchemaDescriptor, next: &mut usize) -> Fie
             if bits96 {
                 DataType::Timestamp(TimeUnit::Microsecond, None)
             } else {
-                view(kind)
+                view_type(kind)
             }
         }
     };
     Arc::new(column.as_ref().clone().with_data_type(kind))
 }
 
-fn view(kind: &DataType) -> DataType {
+fn view_type(kind: &DataType) -> DataType {
     match kind {
         DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
         DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
-        DataType::Dictionary(_, values) => view(values),
+        DataType::Dictionary(_, values) => view_type(values),
         other => other.clone(),
     }
 }

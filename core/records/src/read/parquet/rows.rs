@@ -3,7 +3,7 @@
 use super::{
     cells::Cells,
     plan::Plan,
-    unknown::{json_of, keep, rest},
+    unknown::{keep_values, row_json, unlisted_columns},
 };
 use crate::{
     contract::{Field, UnknownFields},
@@ -37,37 +37,39 @@ pub(in crate::read) struct Table<'a> {
     cells: Vec<Option<Cells>>,
     /// The unlisted columns, if they are kept.
     rest: Vec<(String, ArrayRef)>,
-    /// A column because of which every row is refused.
-    unwanted: Option<&'a str>,
+    /// An unlisted column, because of which every row is refused.
+    refused_column: Option<&'a str>,
     rows: &'a Rows,
 }
 
 impl Rows {
     /// Splits a batch into parts of limited size.
-    pub(super) fn parts(batch: &RecordBatch, plan: &Arc<Plan>) -> Vec<Self> {
+    pub(super) fn split(batch: &RecordBatch, plan: &Arc<Plan>) -> Vec<Self> {
         let part = |rows: Range<usize>, too_long| Self {
             batch: batch.slice(rows.start, rows.len()),
             plan: Arc::clone(plan),
             too_long,
         };
-        let weigh = |rows: Range<usize>| -> u64 {
+        let estimate_bytes = |rows: Range<usize>| -> u64 {
             let columns = batch.columns().iter();
-            columns.map(|column| weight(column, rows.clone())).sum()
+            columns
+                .map(|column| approximate_bytes(column, rows.clone()))
+                .sum()
         };
         let rows = batch.num_rows();
-        if weigh(0..rows) <= PART_BYTES {
+        if estimate_bytes(0..rows) <= PART_BYTES {
             return vec![part(0..rows, false)];
         }
         let mut parts = Vec::new();
         let (mut start, mut bytes) = (0, 0);
         for row in 0..rows {
-            let here = weigh(row..row + 1);
-            if row > start && bytes + here > PART_BYTES {
+            let row_bytes = estimate_bytes(row..row + 1);
+            if row > start && bytes + row_bytes > PART_BYTES {
                 parts.push(part(start..row, false));
                 (start, bytes) = (row, 0);
             }
-            bytes += here;
-            if here > RECORD_BYTES_MAX as u64 {
+            bytes += row_bytes;
+            if row_bytes > RECORD_BYTES_MAX as u64 {
                 parts.push(part(row..row + 1, true));
                 (start, bytes) = (row + 1, 0);
             }
@@ -85,7 +87,9 @@ impl Rows {
     /// Size of the rows, in bytes.
     pub fn bytes(&self) -> u64 {
         let columns = self.batch.columns().iter();
-        columns.map(|column| weight(column, 0..self.len())).sum()
+        columns
+            .map(|column| approximate_bytes(column, 0..self.len()))
+            .sum()
     }
 
     /// Prepares access to the rows for these fields.
@@ -99,8 +103,8 @@ impl Rows {
         let first = self.plan.unknown.first().map(String::as_str);
         Table {
             cells: cells.collect(),
-            rest: rest(columns, fields, unknown),
-            unwanted: first.filter(|_| unknown == UnknownFields::Refuse),
+            rest: unlisted_columns(columns, fields, unknown),
+            refused_column: first.filter(|_| unknown == UnknownFields::Refuse),
             rows: self,
         }
     }
@@ -113,11 +117,11 @@ impl Rows {
     }
 
     /// A row as JSON, with the columns that were read.
-    pub fn shown(&self, row: usize) -> String {
+    pub fn to_json(&self, row: usize) -> String {
         if self.too_long {
             return String::new();
         }
-        json_of(&self.batch.slice(row, 1)).unwrap_or_default()
+        row_json(&self.batch.slice(row, 1)).unwrap_or_default()
     }
 }
 
@@ -135,33 +139,35 @@ impl Table<'_> {
         if self.rows.too_long {
             return Err(too_long());
         }
-        if let Some(path) = self.unwanted {
+        if let Some(path) = self.refused_column {
             return Err(ExtraFields::refusal(path));
         }
         for ((field, column), cells) in fields.iter().zip(columns).zip(&self.cells) {
             let pushed = match cells {
-                Some(cells) => cells.push_within(row, field, column, extra_fields),
+                Some(cells) => cells.push_field(row, field, column, extra_fields),
                 None => value::push_missing(field, column, "the column is missing"),
             };
-            pushed.map_err(|violation| violation.inside(&field.name))?;
+            pushed.map_err(|violation| violation.with_prefix(&field.name))?;
         }
-        keep(&self.rest, row, extra_fields);
+        keep_values(&self.rest, row, extra_fields);
         Ok(())
     }
 }
 
 /// Approximate size of some rows as text, in bytes.
-fn weight(array: &dyn Array, rows: Range<usize>) -> u64 {
+fn approximate_bytes(array: &dyn Array, rows: Range<usize>) -> u64 {
     let list = |child: &dyn Array, range: Range<usize>| {
         let items = range.len() as u64;
-        4 * items + weight(child, range)
+        4 * items + approximate_bytes(child, range)
     };
     match array.data_type() {
-        DataType::Utf8View => views(array.as_string_view().views(), rows),
-        DataType::BinaryView => views(array.as_binary_view().views(), rows),
+        DataType::Utf8View => text_bytes(array.as_string_view().views(), rows),
+        DataType::BinaryView => text_bytes(array.as_binary_view().views(), rows),
         DataType::Struct(_) => {
             let columns = array.as_struct().columns().iter();
-            columns.map(|column| weight(column, rows.clone())).sum()
+            columns
+                .map(|column| approximate_bytes(column, rows.clone()))
+                .sum()
         }
         DataType::List(_) => {
             let lists = array.as_list::<i32>();
@@ -200,6 +206,6 @@ fn weight(array: &dyn Array, rows: Range<usize>) -> u64 {
 }
 
 /// The lengths of texts: the lowest 32 bits of their views.
-fn views(views: &[u128], rows: Range<usize>) -> u64 {
+fn text_bytes(views: &[u128], rows: Range<usize>) -> u64 {
     views[rows].iter().map(|view| u64::from(*view as u32)).sum()
 }

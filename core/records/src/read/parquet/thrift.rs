@@ -6,9 +6,9 @@
 //! <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>
 
 /// The reason why bytes are invalid.
-pub(super) type Invalid = &'static str;
+pub(super) type ThriftError = &'static str;
 
-const ENDS_EARLY: Invalid = "it ends before its end";
+const TRUNCATED: ThriftError = "it is truncated";
 /// Maximum nesting of structs; those of Parquet are 6 deep.
 const DEPTH_MAX: u32 = 32;
 /// Maximum number of elements of one list; each takes some hundred bytes of memory.
@@ -28,29 +28,29 @@ const SET: u8 = 10;
 const MAP: u8 = 11;
 pub(super) const STRUCT: u8 = 12;
 
-/// A position in some bytes.
-pub(super) struct Walk<'a> {
+/// Reads values from bytes.
+pub(super) struct ThriftReader<'a> {
     bytes: &'a [u8],
     depth: u32,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> ThriftReader<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, depth: 0 }
     }
 
-    /// Number of bytes left.
-    pub fn left(&self) -> usize {
+    /// Number of remaining bytes.
+    pub fn remaining(&self) -> usize {
         self.bytes.len()
     }
 
-    fn byte(&mut self) -> Result<u8, Invalid> {
-        let (first, rest) = self.bytes.split_first().ok_or(ENDS_EARLY)?;
+    fn byte(&mut self) -> Result<u8, ThriftError> {
+        let (first, rest) = self.bytes.split_first().ok_or(TRUNCATED)?;
         self.bytes = rest;
         Ok(*first)
     }
 
-    fn varint(&mut self) -> Result<u64, Invalid> {
+    fn varint(&mut self) -> Result<u64, ThriftError> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -63,32 +63,32 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads a signed integer.
-    pub fn integer(&mut self, kind: u8) -> Result<i64, Invalid> {
+    pub fn integer(&mut self, kind: u8) -> Result<i64, ThriftError> {
         if !matches!(kind, I16 | I32 | I64) {
-            return Err("a number in it is none");
+            return Err("a number in it has the wrong type");
         }
         let value = self.varint()?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
-    fn pass(&mut self, length: u64) -> Result<(), Invalid> {
-        let length = usize::try_from(length).map_err(|_| ENDS_EARLY)?;
-        self.bytes = self.bytes.get(length..).ok_or(ENDS_EARLY)?;
+    fn advance(&mut self, length: u64) -> Result<(), ThriftError> {
+        let length = usize::try_from(length).map_err(|_| TRUNCATED)?;
+        self.bytes = self.bytes.get(length..).ok_or(TRUNCATED)?;
         Ok(())
     }
 
     /// Skips a value of this type.
-    pub fn skip(&mut self, kind: u8) -> Result<(), Invalid> {
+    pub fn skip(&mut self, kind: u8) -> Result<(), ThriftError> {
         match kind {
             TRUE | FALSE => Ok(()),
-            BYTE => self.pass(1),
+            BYTE => self.advance(1),
             I16 | I32 | I64 => self.varint().map(drop),
-            DOUBLE => self.pass(8),
+            DOUBLE => self.advance(8),
             BINARY => {
                 let length = self.varint()?;
-                self.pass(length)
+                self.advance(length)
             }
-            LIST | SET => self.list(&mut |walk, kind| walk.element(kind)),
+            LIST | SET => self.list(&mut |reader, kind| reader.element(kind)),
             MAP => {
                 let pairs = self.varint()?;
                 if pairs == 0 {
@@ -101,15 +101,15 @@ impl<'a> Walk<'a> {
                 }
                 Ok(())
             }
-            STRUCT => self.fields(&mut |walk, _, kind| walk.skip(kind)),
+            STRUCT => self.fields(&mut |reader, _, kind| reader.skip(kind)),
             _ => Err("a type in it is unknown"),
         }
     }
 
     /// Skips an element of a list, in which, unlike in a field, a boolean is a byte.
-    fn element(&mut self, kind: u8) -> Result<(), Invalid> {
+    fn element(&mut self, kind: u8) -> Result<(), ThriftError> {
         match kind {
-            TRUE | FALSE => self.pass(1),
+            TRUE | FALSE => self.advance(1),
             kind => self.skip(kind),
         }
     }
@@ -117,8 +117,8 @@ impl<'a> Walk<'a> {
     /// Reads a list; `each` reads an element.
     pub fn list(
         &mut self,
-        each: &mut dyn FnMut(&mut Self, u8) -> Result<(), Invalid>,
-    ) -> Result<(), Invalid> {
+        each: &mut dyn FnMut(&mut Self, u8) -> Result<(), ThriftError>,
+    ) -> Result<(), ThriftError> {
         let head = self.byte()?;
         let length = match head >> 4 {
             15 => self.varint()?,
@@ -136,8 +136,8 @@ impl<'a> Walk<'a> {
     /// Reads a struct; `each` gets the number and type of a field, and reads its value.
     pub fn fields(
         &mut self,
-        each: &mut dyn FnMut(&mut Self, i64, u8) -> Result<(), Invalid>,
-    ) -> Result<(), Invalid> {
+        each: &mut dyn FnMut(&mut Self, i64, u8) -> Result<(), ThriftError>,
+    ) -> Result<(), ThriftError> {
         if self.depth == DEPTH_MAX {
             return Err("it is nested too deep");
         }
@@ -163,18 +163,18 @@ impl<'a> Walk<'a> {
 mod tests {
     use super::*;
 
-    fn skip(bytes: &[u8]) -> Result<(), Invalid> {
-        Walk::new(bytes).skip(STRUCT)
+    fn skip(bytes: &[u8]) -> Result<(), ThriftError> {
+        ThriftReader::new(bytes).skip(STRUCT)
     }
 
     #[test]
-    fn what_claims_more_than_is_there_is_refused() {
+    fn claims_beyond_the_data_are_refused() {
         // One field: i32 = -3; then the end.
         assert_eq!(skip(&[0x15, 5, 0]), Ok(()));
-        assert_eq!(skip(&[0x15, 5]), Err(ENDS_EARLY));
+        assert_eq!(skip(&[0x15, 5]), Err(TRUNCATED));
         // A binary of 100 bytes; a list of 2^19 structs; a list of too many.
-        assert_eq!(skip(&[0x18, 100, 1, 2, 0]), Err(ENDS_EARLY));
-        assert_eq!(skip(&[0x19, 0xFC, 0x80, 0x80, 0x20, 0]), Err(ENDS_EARLY));
+        assert_eq!(skip(&[0x18, 100, 1, 2, 0]), Err(TRUNCATED));
+        assert_eq!(skip(&[0x19, 0xFC, 0x80, 0x80, 0x20, 0]), Err(TRUNCATED));
         let many = [0x19, 0xFC, 0xFF, 0xFF, 0xFF, 0xFF, 7, 0];
         assert_eq!(skip(&many), Err("a list in it is too long"));
         assert_eq!(skip(&[0x1C; 100]), Err("it is nested too deep"));
@@ -185,9 +185,9 @@ mod tests {
     fn fields_are_numbered_by_steps() {
         let mut seen = Vec::new();
         // Field numbers 1 and 3 as deltas, then 100 as an absolute number.
-        Walk::new(&[0x15, 2, 0x25, 4, 0x05, 200, 1, 6, 0])
-            .fields(&mut |walk, id, kind| {
-                seen.push((id, walk.integer(kind)?));
+        ThriftReader::new(&[0x15, 2, 0x25, 4, 0x05, 200, 1, 6, 0])
+            .fields(&mut |reader, id, kind| {
+                seen.push((id, reader.integer(kind)?));
                 Ok(())
             })
             .unwrap();

@@ -12,7 +12,7 @@ use arrow_schema::{Field as ArrowField, FieldRef, Schema};
 use std::sync::Arc;
 
 /// The columns without a field, if they are kept.
-pub(super) fn rest<'c>(
+pub(super) fn unlisted_columns<'c>(
     columns: impl Iterator<Item = (&'c FieldRef, &'c ArrayRef)>,
     fields: &[Field],
     unknown: UnknownFields,
@@ -22,20 +22,25 @@ pub(super) fn rest<'c>(
     }
     let mut out = Vec::new();
     for (column, values) in columns {
-        rest_within(column.name(), values, fields, &mut out);
+        collect_unlisted(column.name(), values, fields, &mut out);
     }
     out
 }
 
 /// The parts of a column that no field refers to by name or path.
-fn rest_within(path: &str, values: &ArrayRef, fields: &[Field], out: &mut Vec<(String, ArrayRef)>) {
+fn collect_unlisted(
+    path: &str,
+    values: &ArrayRef,
+    fields: &[Field],
+    out: &mut Vec<(String, ArrayRef)>,
+) {
     if fields.iter().any(|field| field.key() == path) {
         return;
     }
     match values.as_struct_opt() {
         Some(inner) if fields.iter().any(|field| field.is_within(path)) => {
             for (column, values) in inner.fields().iter().zip(inner.columns()) {
-                rest_within(&format!("{path}.{}", column.name()), values, fields, out);
+                collect_unlisted(&format!("{path}.{}", column.name()), values, fields, out);
             }
         }
         _ => out.push((path.to_string(), Arc::clone(values))),
@@ -43,9 +48,9 @@ fn rest_within(path: &str, values: &ArrayRef, fields: &[Field], out: &mut Vec<(S
 }
 
 /// Keeps the unlisted values of a row.
-pub(super) fn keep(rest: &[(String, ArrayRef)], row: usize, extra_fields: &mut ExtraFields) {
+pub(super) fn keep_values(rest: &[(String, ArrayRef)], row: usize, extra_fields: &mut ExtraFields) {
     for (name, values) in rest {
-        if let Some(value) = value_of(values, row).filter(|value| !value.is_null()) {
+        if let Some(value) = json_value(values, row).filter(|value| !value.is_null()) {
             extra_fields.keep(name, value);
         }
     }
@@ -53,7 +58,7 @@ pub(super) fn keep(rest: &[(String, ArrayRef)], row: usize, extra_fields: &mut E
 
 /// Converts a value to JSON; `None` if JSON has no such type. Goes through text: such values are
 /// rare.
-pub(super) fn value_of(values: &ArrayRef, row: usize) -> Option<serde_json::Value> {
+pub(super) fn json_value(values: &ArrayRef, row: usize) -> Option<serde_json::Value> {
     if values.is_null(row) {
         return Some(serde_json::Value::Null);
     }
@@ -64,12 +69,12 @@ pub(super) fn value_of(values: &ArrayRef, row: usize) -> Option<serde_json::Valu
         true,
     )]);
     let batch = RecordBatch::try_new(Arc::new(schema), vec![values.slice(row, 1)]).ok()?;
-    let mut value: serde_json::Value = serde_json::from_str(&json_of(&batch)?).ok()?;
+    let mut value: serde_json::Value = serde_json::from_str(&row_json(&batch)?).ok()?;
     value.get_mut(name).map(serde_json::Value::take)
 }
 
 /// Converts a row to JSON.
-pub(super) fn json_of(row: &RecordBatch) -> Option<String> {
+pub(super) fn row_json(row: &RecordBatch) -> Option<String> {
     let mut writer = LineDelimitedWriter::new(Vec::new());
     writer.write(row).ok()?;
     let text = String::from_utf8(writer.into_inner()).ok()?;

@@ -82,7 +82,7 @@ pub(in crate::read) fn read_value(
     // The position of the text in its file is unknown here.
     Err(violation.unwrap_or_else(|| Violation {
         column: None,
-        below: 0,
+        line_offset: 0,
         ..broken(&error)
     }))
 }
@@ -138,7 +138,7 @@ fn broken(error: &serde_json::Error) -> Violation {
     let column = Some(error.column() as u64).filter(|column| *column > 0);
     Violation {
         column,
-        below: (error.line() as u64).saturating_sub(1),
+        line_offset: (error.line() as u64).saturating_sub(1),
         ..Violation::new(Reason::BrokenJson, message)
     }
 }
@@ -162,7 +162,7 @@ impl Context<'_> {
 
     fn within(&mut self, outer: &str) {
         if let Some(violation) = &mut self.violation {
-            violation.within(outer);
+            violation.prefix_path(outer);
         }
     }
 }
@@ -332,7 +332,7 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
                 NameRole::Field(index) => index,
                 NameRole::Around(name) if around.iter().any(|(other, _)| *other == name) => {
                     let twice = Violation::new(Reason::BrokenJson, "the field occurs twice");
-                    return Err(cx.stop(twice.of(&name)));
+                    return Err(cx.stop(twice.at_field(&name)));
                 }
                 NameRole::Around(name) => {
                     around.push((name, map.next_value()?));
@@ -354,7 +354,7 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
             let before = cx.extra_fields.len();
             if column.len() > rows {
                 let twice = Violation::new(Reason::BrokenJson, "the field occurs twice");
-                return Err(cx.stop(twice.of(&field.name)));
+                return Err(cx.stop(twice.at_field(&field.name)));
             }
             if let Err(error) = map.next_value_seed(Item {
                 field,
@@ -379,7 +379,7 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
             }
             value::push_missing(field, column, "the field is missing").map_err(
                 |mut violation| {
-                    violation.within(&field.name);
+                    violation.prefix_path(&field.name);
                     cx.stop(violation)
                 },
             )?;
@@ -402,7 +402,7 @@ fn push_within(
     let found = found.find(|(field, _)| field.key() == path);
     if let Some((field, column)) = found.filter(|(_, column)| column.len() == rows) {
         let before = cx.extra_fields.len();
-        push_value(&value, field, column, cx).map_err(|found| found.inside(&field.name))?;
+        push_value(&value, field, column, cx).map_err(|found| found.with_prefix(&field.name))?;
         cx.extra_fields.prefix_paths(before, &field.name);
         return Ok(());
     }

@@ -416,7 +416,7 @@ fn values_of_personal_fields_are_read_and_not_shown() {
     for row in &parsed.refused {
         assert_eq!(
             row.violation.message,
-            "the value has another type than the contract's; it is personal data and not shown"
+            "the value does not have the declared type; it is personal data and not shown"
         );
         assert!(
             !row.raw.contains("17") && !row.raw.contains("1.25"),

@@ -8,30 +8,30 @@ use super::{column::Column, value};
 use crate::contract::{Field, FieldKind};
 
 /// Number of records to try before deciding whether the fast path pays off.
-const TRIED_MIN: u32 = 64;
+const ATTEMPTS_MIN: u32 = 64;
 
 /// Decides whether to try the fast path for the records of a block.
 #[derive(Debug, Default)]
-pub(super) struct Plain {
-    tried: u32,
-    read: u32,
+pub(super) struct FastPath {
+    attempts: u32,
+    successes: u32,
 }
 
-impl Plain {
+impl FastPath {
     /// Parses one line into a new row; otherwise leaves the columns unchanged.
     pub fn read_record(&mut self, line: &str, fields: &[Field], columns: &mut [Column]) -> bool {
-        if self.tried >= TRIED_MIN && self.read < self.tried / 2 {
+        if self.attempts >= ATTEMPTS_MIN && self.successes < self.attempts / 2 {
             return false;
         }
-        self.tried += 1;
+        self.attempts += 1;
         let rows = columns.first().map_or(0, Column::len);
         let read = Line { text: line, at: 0 }
-            .record(fields, columns, rows)
+            .read_record(fields, columns, rows)
             .is_some();
         if !read {
             columns.iter_mut().for_each(|column| column.truncate(rows));
         }
-        self.read += u32::from(read);
+        self.successes += u32::from(read);
         read
     }
 }
@@ -44,7 +44,7 @@ struct Line<'t> {
 }
 
 impl<'t> Line<'t> {
-    fn record(mut self, fields: &[Field], columns: &mut [Column], rows: usize) -> Option<()> {
+    fn read_record(mut self, fields: &[Field], columns: &mut [Column], rows: usize) -> Option<()> {
         self.expect(b'{')?;
         // Records of one source mostly have their fields in the same order.
         let mut expected = 0;
@@ -67,7 +67,7 @@ impl<'t> Line<'t> {
                 _ => return None,
             }
         }
-        self.blanks();
+        self.skip_blanks();
         if self.at < self.text.len() {
             return None;
         }
@@ -85,12 +85,14 @@ impl<'t> Line<'t> {
         }
         let pushed = match self.next()? {
             b'"' => value::push_text(field, column, self.string()?),
-            b'n' => self.word("ull").map(|()| value::push_null(field, column))?,
+            b'n' => self
+                .literal("ull")
+                .map(|()| value::push_null(field, column))?,
             b't' => self
-                .word("rue")
+                .literal("rue")
                 .map(|()| value::push_boolean(field, column, true))?,
             b'f' => self
-                .word("alse")
+                .literal("alse")
                 .map(|()| value::push_boolean(field, column, false))?,
             b'-' | b'0'..=b'9' => return self.number(field, column),
             _ => return None,
@@ -105,8 +107,8 @@ impl<'t> Line<'t> {
         let negative = bytes[start] == b'-';
         let whole = self.digits(start + usize::from(negative));
         let digits = &bytes[start + usize::from(negative)..whole];
-        let leading = digits.first() == Some(&b'0') && digits.len() > 1;
-        if digits.is_empty() || leading {
+        let has_leading_zero = digits.first() == Some(&b'0') && digits.len() > 1;
+        if digits.is_empty() || has_leading_zero {
             return None;
         }
         let mut end = whole;
@@ -142,7 +144,7 @@ impl<'t> Line<'t> {
         from + count
     }
 
-    /// The string after its opening quote, if it has no escapes.
+    /// Reads the string after its opening quote, if it has no escapes.
     fn string(&mut self) -> Option<&'t str> {
         let start = self.at;
         let bytes = self.text.as_bytes();
@@ -172,7 +174,7 @@ impl<'t> Line<'t> {
         self.text.get(start..end)
     }
 
-    fn word(&mut self, rest: &str) -> Option<()> {
+    fn literal(&mut self, rest: &str) -> Option<()> {
         let end = self.at + rest.len();
         let is_present = self.text.as_bytes().get(self.at..end)? == rest.as_bytes();
         self.at = end;
@@ -185,13 +187,13 @@ impl<'t> Line<'t> {
 
     /// The next byte that is not whitespace.
     fn next(&mut self) -> Option<u8> {
-        self.blanks();
+        self.skip_blanks();
         let byte = self.text.as_bytes().get(self.at)?;
         self.at += 1;
         Some(*byte)
     }
 
-    fn blanks(&mut self) {
+    fn skip_blanks(&mut self) {
         let bytes = self.text.as_bytes();
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = bytes.get(self.at) {
             self.at += 1;
@@ -210,5 +212,5 @@ fn special(word: u64) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "plain_tests.rs"]
+#[path = "fast_path_tests.rs"]
 mod tests;

@@ -11,7 +11,7 @@ const CONTRACT: &str = "title = \"T\"\n[field.a]\ntype = \"string\"\nmax_length 
     [field.g]\ntype = \"integer\"\ndefault = 7\n";
 
 /// The same fields, with every declaration of notation.
-const WRITTEN: &str = "title = \"T\"\nnull_words = [\"NULL\"]\ndecimal = \",\"\nzone = \"Europe/Berlin\"\n\
+const WITH_NOTATION: &str = "title = \"T\"\nnull_words = [\"NULL\"]\ndecimal = \",\"\nzone = \"Europe/Berlin\"\n\
     [field.a]\ntype = \"string\"\nmax_length = 12\n[field.b]\ntype = \"integer\"\nrequired = true\n\
     max = 100\n[field.c]\ntype = \"number\"\nfrom = \"c.d\"\n[field.d]\ntype = \"boolean\"\n\
     true_words = [\"J\", \"2\"]\n[field.e]\ntype = \"timestamp\"\nformat = [\"%d.%m.%Y %H:%M\", \"epoch_s\"]\n\
@@ -21,7 +21,7 @@ fn contract() -> Contract {
     contract::parse("t", "t.toml", CONTRACT).unwrap()
 }
 
-/// Compares both readers on a line: the plain one may decline, but must not differ.
+/// Compares both parsers on a line: the fast path may decline, but must not differ.
 fn check(line: &str) -> bool {
     check_under(&contract(), line)
 }
@@ -40,21 +40,21 @@ fn check_under(contract: &Contract, line: &str) -> bool {
         let read = read(&mut columns);
         (read, column::batch(columns, &contract.fields).unwrap())
     };
-    let plain = row(&mut |columns| Plain::default().read_record(line, &contract.fields, columns));
+    let fast = row(&mut |columns| FastPath::default().read_record(line, &contract.fields, columns));
     let general = row(&mut |columns| {
         let mut extra_fields = ExtraFields::new(contract.unknown);
         json::read_record(line, &contract.fields, columns, &mut extra_fields).is_ok()
     });
-    if plain.0 {
-        assert_eq!(plain, general, "{line}");
+    if fast.0 {
+        assert_eq!(fast, general, "{line}");
     } else {
-        assert_eq!(plain.1.unwrap().num_rows(), 1, "{line}");
+        assert_eq!(fast.1.unwrap().num_rows(), 1, "{line}");
     }
-    plain.0
+    fast.0
 }
 
 #[test]
-fn plain_records_are_read_as_the_general_reader_does() {
+fn the_fast_path_agrees_with_the_general_parser() {
     for line in [
         r#"{"a":"x","b":1,"c":2.50,"d":true,"e":"2026-01-01T00:00:00Z","f":"2026-01-01","g":3}"#,
         r#"{"b":-99}"#,
@@ -70,7 +70,7 @@ fn plain_records_are_read_as_the_general_reader_does() {
 }
 
 #[test]
-fn everything_else_is_left_to_the_general_reader() {
+fn other_records_are_declined() {
     for line in [
         "",
         "{}",
@@ -111,7 +111,7 @@ fn everything_else_is_left_to_the_general_reader() {
 }
 
 #[test]
-fn records_cut_or_changed_anywhere_are_read_alike() {
+fn truncated_and_changed_records_agree() {
     let line = r#"{"a":"x y","b":12,"c":-2.5,"d":true,"e":"2026-01-01T00:00:00Z","g":null}"#;
     for at in 0..line.len() {
         check(&line[..at]);
@@ -128,8 +128,8 @@ fn records_cut_or_changed_anywhere_are_read_alike() {
 }
 
 #[test]
-fn values_are_read_alike_however_they_are_written() {
-    let contract = contract::parse("t", "t.toml", WRITTEN).unwrap();
+fn declared_notations_agree() {
+    let contract = contract::parse("t", "t.toml", WITH_NOTATION).unwrap();
     for (line, expected) in [
         (
             r#"{"b":"1,0","c.d":"1.299,5","d":"J","e":"04.03.2026 05:06","f":"20260304","g":"NULL"}"#,
@@ -155,7 +155,7 @@ fn values_are_read_alike_however_they_are_written() {
         }
         assert_eq!(check_under(&contract, line), expected, "{line}");
     }
-    let usual = contract::parse("t", "t.toml", CONTRACT).unwrap();
+    let default_contract = contract::parse("t", "t.toml", CONTRACT).unwrap();
     for (line, expected) in [
         (r#"{"b":1,"c":"NULL","d":"yes","e":"","f":"n/a"}"#, true),
         (
@@ -166,19 +166,19 @@ fn values_are_read_alike_however_they_are_written() {
         (r#"{"b":1,"e":1772600767}"#, false),
         (r#"{"b":1,"c":"1.5"}"#, false),
     ] {
-        assert_eq!(check_under(&usual, line), expected, "{line}");
+        assert_eq!(check_under(&default_contract, line), expected, "{line}");
     }
 }
 
 #[test]
-fn where_records_are_not_plain_it_is_no_longer_tried() {
+fn the_fast_path_is_disabled_if_it_rarely_succeeds() {
     let contract = contract();
     let mut columns = column::columns(&contract.fields, &Arc::new(Pseudonyms::new("", None)));
-    let mut plain = Plain::default();
+    let mut fast_path = FastPath::default();
     for _ in 0..1000 {
-        assert!(!plain.read_record(r#"{"b":1,"z":1}"#, &contract.fields, &mut columns));
+        assert!(!fast_path.read_record(r#"{"b":1,"z":1}"#, &contract.fields, &mut columns));
     }
-    assert_eq!(plain.tried, TRIED_MIN);
+    assert_eq!(fast_path.attempts, ATTEMPTS_MIN);
 }
 
 #[test]
