@@ -26,7 +26,7 @@ pub use csv::Dialect;
 pub use extra_fields::{Unknown, count_unknown};
 pub use parse::ParsedBlock;
 pub use quarantine::RECORD_BYTES_MAX;
-pub(crate) use value::{json::fits, text::numeral};
+pub(crate) use value::{json::check_value, text::normalize_number};
 
 use crate::{
     contract::Contract,

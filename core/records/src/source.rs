@@ -5,13 +5,13 @@
 //! pattern `*` and `?` match within one folder, `**` matches any number of folders, `[a-z]` and
 //! `[!a-z]` are sets of characters. Names that begin with a full stop are only matched by patterns
 //! that begin with one. `{year}`, `{month}`, `{day}` and `{date}` in a pattern match dates: of
-//! records in daily folders only the requested days are listed (see [`Days`]).
+//! dated files and folders, only the requested days are listed (see [`Days`]).
 
 mod bucket;
 mod git;
+mod local;
 mod partition;
 mod pattern;
-mod place;
 mod ranges;
 
 use crate::{
@@ -20,10 +20,10 @@ use crate::{
 };
 use futures::StreamExt;
 use jiff::Timestamp;
+use local::FilePattern;
 use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt, path::Path as StorePath};
 pub use partition::Days;
-use place::FilePattern;
-pub(crate) use ranges::Ranges;
+pub(crate) use ranges::RandomAccess;
 use retrocast_storage::{self as storage, Address, cause};
 use std::{
     collections::HashMap,
@@ -88,8 +88,8 @@ pub struct Listing {
 
 impl Listing {
     /// Lists the files of `uri`; a relative one is resolved against `base`. Unless `required`, a
-    /// missing folder or file gives an empty listing. Of dated folders and files only the given
-    /// `days` are listed; all if `None`.
+    /// missing folder or file gives an empty listing. Of dated folders and files, only those
+    /// of `days` are listed; all if `None`.
     pub async fn find(
         source: &str,
         uri: &str,
@@ -98,18 +98,18 @@ impl Listing {
         days: Option<Days>,
     ) -> Result<Self, SourceError> {
         let (listing, folder) = if retrocast_history::RepositoryUri::is_meant_by(uri) {
-            let named = (source.to_string(), uri.to_string());
-            let opening = tokio::task::spawn_blocking(move || git::list(&named.0, &named.1));
+            let owned = (source.to_string(), uri.to_string());
+            let opening = tokio::task::spawn_blocking(move || git::list(&owned.0, &owned.1));
             (opening.await, None)
         } else if let Some(address) = Address::of(uri) {
-            let named = (source.to_string(), uri.to_string());
-            let listing = async move { bucket::list(&named.0, &named.1, &address, days).await };
+            let owned = (source.to_string(), uri.to_string());
+            let listing = async move { bucket::list(&owned.0, &owned.1, &address, days).await };
             (storage::runtime().spawn(listing).await, None)
         } else {
-            let place = FilePattern::of(source, uri, base, days)?;
-            let named = (source.to_string(), uri.to_string());
-            let folder = Some(place.folder().to_path_buf());
-            let listing = tokio::task::spawn_blocking(move || place.list(&named.0, &named.1));
+            let pattern = FilePattern::parse(source, uri, base, days)?;
+            let owned = (source.to_string(), uri.to_string());
+            let folder = Some(pattern.folder().to_path_buf());
+            let listing = tokio::task::spawn_blocking(move || pattern.list(&owned.0, &owned.1));
             (listing.await, folder)
         };
         let listing = listing.map_err(|_| SourceError::Stopped {
@@ -169,7 +169,7 @@ impl Listing {
     fn readers(&self, threads: usize) -> usize {
         let is_remote = self.folder.is_none();
         let threads = if is_remote {
-            threads.max(READERS_FAR_AWAY)
+            threads.max(REMOTE_READERS_MIN)
         } else {
             threads
         };
@@ -294,14 +294,14 @@ struct FileState {
     etag: Option<String>,
 }
 
-/// Maximum number of concurrent reads of remote files.
-const READERS_FAR_AWAY: usize = 8;
+/// Minimum number of concurrent reads of remote files.
+const REMOTE_READERS_MIN: usize = 8;
 /// A file that was written this recently may change again without a change of its modification
 /// time.
-const SETTLED: jiff::SignedDuration = jiff::SignedDuration::from_secs(2);
+const SETTLING_TIME: jiff::SignedDuration = jiff::SignedDuration::from_secs(2);
 
 impl FileState {
-    fn of(file: &SourceFile) -> Self {
+    fn new(file: &SourceFile) -> Self {
         Self {
             size: file.size,
             modified: file.modified,
@@ -313,9 +313,9 @@ impl FileState {
 impl Hashes {
     /// Stores the hash of a file, unless the file was written just now.
     pub fn learn(&self, file: &SourceFile, hash: blake3::Hash) {
-        if settled(file) {
+        if is_settled(file) {
             self.lock()
-                .insert(file.name.clone(), (FileState::of(file), hash));
+                .insert(file.name.clone(), (FileState::new(file), hash));
         }
     }
 
@@ -328,20 +328,20 @@ impl Hashes {
         etag: Option<String>,
         hash: blake3::Hash,
     ) {
-        let seen = FileState {
+        let state = FileState {
             size,
             modified,
             etag,
         };
         let mut entries = self.lock();
-        entries.entry(name.to_string()).or_insert((seen, hash));
+        entries.entry(name.to_string()).or_insert((state, hash));
     }
 
     /// The hash of a file, if it is known and the listing entry is unchanged.
     pub fn get(&self, file: &SourceFile) -> Option<blake3::Hash> {
         let entries = self.lock();
-        let (seen, hash) = entries.get(&file.name)?;
-        (*seen == FileState::of(file)).then_some(*hash)
+        let (state, hash) = entries.get(&file.name)?;
+        (*state == FileState::new(file)).then_some(*hash)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (FileState, blake3::Hash)>> {
@@ -350,8 +350,8 @@ impl Hashes {
 }
 
 /// Returns true if a later write would change the file's modification time.
-pub fn settled(file: &SourceFile) -> bool {
-    Timestamp::now().duration_since(file.modified) > SETTLED
+pub fn is_settled(file: &SourceFile) -> bool {
+    Timestamp::now().duration_since(file.modified) > SETTLING_TIME
 }
 
 /// A stream of chunks as a blocking reader.
@@ -437,12 +437,12 @@ mod tests {
         assert_eq!(dated, ["raw/2026/a.jsonl", "raw/2026/b.jsonl"]);
         assert!(
             names("raw/{year}/{day}.jsonl").is_err(),
-            "a day of which month?"
+            "a day without a month"
         );
     }
 
     #[test]
-    fn each_mistake_has_its_own_words() {
+    fn each_error_has_its_own_message() {
         let check = |uri: &str, words: &str| {
             let error = names(uri).unwrap_err();
             assert!(error.contains(words), "{uri}: {error}");
@@ -466,7 +466,7 @@ mod tests {
         );
         check("ftp://host/a/*.jsonl", "which this build does not read");
         check("", "is empty");
-        check("raw/c.jsonl/*.csv", "for a folder");
+        check("raw/c.jsonl/*.csv", "as a folder");
         check("file://raw/c", "three slashes");
         assert!(
             !names("s3://key:secret@bucket/a")
@@ -476,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn identity_is_of_paths_and_content() {
+    fn the_identity_depends_on_paths_and_content() {
         let folder = folder();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)

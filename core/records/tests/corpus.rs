@@ -117,7 +117,7 @@ fn corpus() -> PathBuf {
 }
 
 #[test]
-fn the_corpus_is_survived() {
+fn the_corpus_causes_no_failure() {
     let targets = [
         JSONL_TARGET,
         JSON_ARRAY_TARGET,
@@ -131,26 +131,26 @@ fn the_corpus_is_survived() {
 }
 
 #[test]
-fn damaged_lines_are_survived() {
+fn damaged_lines_cause_no_failure() {
     JSONL_TARGET.attack(&corpus(), 4000);
 }
 
 #[test]
-fn damaged_arrays_are_survived() {
+fn damaged_arrays_cause_no_failure() {
     JSON_ARRAY_TARGET.attack(&corpus(), 4000);
 }
 
 #[test]
-fn damaged_tables_are_survived() {
+fn damaged_tables_cause_no_failure() {
     CSV_TARGET.attack(&corpus(), 4000);
 }
 
 #[test]
-fn damaged_columns_are_survived() {
+fn damaged_columns_cause_no_failure() {
     PARQUET_TARGET.attack(&corpus(), 2000);
 }
 
 #[test]
-fn damaged_contracts_are_survived() {
+fn damaged_contracts_cause_no_failure() {
     CONTRACT_TARGET.attack(&corpus(), 3000);
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use retrocast_records::{Contract, Input, check::check};
 use std::path::{Path, PathBuf};
 
-/// Folder of the contracts.
+/// Reads a contract by its name.
 fn contract(name: &str) -> Contract {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let folders: [PathBuf; 2] = [root.join("tests/contracts"), root.join("jobs/contracts")];
@@ -23,7 +23,7 @@ fn real_data_meets_its_contracts() {
         .worker_threads(1)
         .build()
         .unwrap();
-    let take = |name: &str, uri: &str, files: u64, records: u64| {
+    let check_source = |name: &str, uri: &str, files: u64, records: u64| {
         let contract = contract(name);
         let mut input = Input::of(name, uri);
         input.threads = 2;
@@ -36,7 +36,7 @@ fn real_data_meets_its_contracts() {
         assert!(checked.broken_files.is_empty(), "{checked}");
         checked
     };
-    let incidents = take(
+    let incidents = check_source(
         "incident_report",
         "github-incidents/incidents.jsonl",
         1,
@@ -44,29 +44,29 @@ fn real_data_meets_its_contracts() {
     );
     assert_eq!(incidents.duplicates, 0);
     assert_eq!(incidents.unknown_fields, []);
-    take(
+    check_source(
         "downtime_window",
         "github-incidents/downtime_windows.csv",
         1,
         819,
     );
-    take("status_segment", "github-incidents/segments.csv", 1, 3_751);
-    take("series_sample", "nab/data/**/*.csv", 58, 365_558);
-    take("series_score", "nab/results/**/*.csv.gz", 58, 365_558);
-    let commits = take("history_commit", "git-history/*.jsonl.gz", 1, 2_715);
+    check_source("status_segment", "github-incidents/segments.csv", 1, 3_751);
+    check_source("series_sample", "nab/data/**/*.csv", 58, 365_558);
+    check_source("series_score", "nab/results/**/*.csv.gz", 58, 365_558);
+    let commits = check_source("history_commit", "git-history/*.jsonl.gz", 1, 2_715);
     assert_eq!(commits.duplicates, 0);
-    let parts = take("machine_failure", "classification/ai4i2020.csv", 1, 10_000);
+    let parts = check_source("machine_failure", "classification/ai4i2020.csv", 1, 10_000);
     // The file has a column without a name and without a value.
     assert_eq!(parts.unknown_fields, [("(column 8)".to_string(), 10_000)]);
-    take(
+    check_source(
         "service_metrics",
         "root-cause/sock-shop/**/*.csv.gz",
         100,
         28_311,
     );
-    let states = take("state_year", "causal/california_prop99.csv", 1, 1_209);
+    let states = check_source("state_year", "causal/california_prop99.csv", 1, 1_209);
     assert_eq!(states.duplicates, 0);
-    take(
+    check_source(
         "controlled_series",
         "causal/[acg]*_data.csv",
         3,

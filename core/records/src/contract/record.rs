@@ -113,7 +113,10 @@ impl Reader<'_> {
             return None;
         }
         limit_to_plausible_times(field);
-        let unfit = field.default.as_ref().map(|value| read::fits(value, field));
+        let unfit = field
+            .default
+            .as_ref()
+            .map(|value| read::check_value(value, field));
         if let Some(Err(violation)) = unfit {
             let message = format!(
                 "the default of the time field `{name}` does not fit: {}",

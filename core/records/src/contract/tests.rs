@@ -573,7 +573,7 @@ fn notation_is_checked() {
     );
     assert_eq!(
         located("format = \"%d/%m\""),
-        "4:10 `format` \"%d/%m\" does not give the day"
+        "4:10 `format` \"%d/%m\" does not determine the day"
     );
     assert_eq!(
         located("format = \"%d/%m/%Y %I:%M\""),

@@ -92,7 +92,7 @@ impl Reader<'_> {
             self.wrong_type("default", value, "a finite number");
             return;
         };
-        match read::fits(&json, field) {
+        match read::check_value(&json, field) {
             Ok(()) => field.default = Some(json),
             Err(violation) => {
                 let path = if violation.field.is_empty() {

@@ -3,7 +3,7 @@
 use crate::{
     contract::{Notation, TimeFormat},
     read::{
-        numeral,
+        normalize_number,
         time::{self, DAY_MICROS, Time},
     },
 };
@@ -157,7 +157,8 @@ impl Evidence {
             if self.not_numeric[index] {
                 continue;
             }
-            let number = numeral(trimmed, notation).and_then(|text| text.parse::<f64>().ok());
+            let number =
+                normalize_number(trimmed, notation).and_then(|text| text.parse::<f64>().ok());
             let Some(number) = number.filter(|number| number.is_finite()) else {
                 self.not_numeric[index] = true;
                 continue;
@@ -175,7 +176,7 @@ impl Evidence {
         if self.has_unknown_format {
             return;
         }
-        let formats = time::formats_of(trimmed);
+        let formats = time::guess_formats(trimmed);
         let mut in_order = [false; 2];
         for format in &formats {
             let Some(at) = parse_time(trimmed, format) else {

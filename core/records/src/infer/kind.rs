@@ -255,7 +255,7 @@ fn number(name: &str, p: &Profile, values: u64) -> Option<Reading> {
     }
     let points = p.evidence.points;
     if points > 0 && points == p.evidence.grouped {
-        let note = "decide: three digits after every point: if it separates thousands, add: \
+        let note = "decide: three digits after every point: if the point separates thousands, add: \
                     decimal = \",\"";
         return Some(found.with_note(note));
     }

@@ -366,8 +366,7 @@ fn null_words_and_marks_are_declared() {
     );
     let open = "# decide: if \"1,299\" is a number: type = \"number\", decimal = \",\" or thousands = \",\"";
     check_cells("x", &["1,299", "17"], &["type = \"string\""], &[open]);
-    let open =
-        "# decide: three digits after every point: if it separates thousands, add: decimal = \",\"";
+    let open = "# decide: three digits after every point: if the point separates thousands, add: decimal = \",\"";
     check_cells("x", &["1.299", "17"], &["type = \"number\""], &[open]);
     let draft = check_cells("x", &["1.299", "0.5"], &["type = \"number\""], &[]);
     assert!(!draft.text.contains("thousands"), "{}", draft.text);
@@ -528,9 +527,7 @@ fn invalid_field_names_are_replaced() {
         draft.text
     );
     assert!(
-        draft
-            .text
-            .contains("unknown: \"\" (not a valid field name)"),
+        draft.text.contains("unknown: \"\" (invalid field name)"),
         "{}",
         draft.text
     );
@@ -567,10 +564,7 @@ fn records_without_fields_are_an_error() {
         text.contains("(\"b.jsonl.gz\": its name ends as if compressed with gzip, but it is not"),
         "{text}"
     );
-    assert!(
-        infer_draft("{\"\":2}\n").is_err(),
-        "no field with a possible name"
-    );
+    assert!(infer_draft("{\"\":2}\n").is_err(), "no field to name");
     // A duplicate field only shows once the field is listed.
     let draft = infer_draft("{\"a\":{\"b\":1,\"b\":2}}\n{\"a\":{\"b\":1}}\n{\n").unwrap();
     assert_eq!((draft.records, draft.broken, draft.unmet), (2, 1, 1));

@@ -117,7 +117,7 @@ fn omission_reason(sample: &Sample, name: &str) -> &'static str {
     if sample.repeated.contains_key(name) {
         "several columns in one file, one field in others"
     } else {
-        "not a valid field name"
+        "invalid field name"
     }
 }
 
@@ -193,7 +193,7 @@ impl Draft {
                 for (name, field) in &inner.fields {
                     let Some(field_name) = names.get(name.as_str()) else {
                         self.omitted
-                            .push(format!("{} (not a valid field name)", excerpt(name)));
+                            .push(format!("{} (invalid field name)", excerpt(name)));
                         continue;
                     };
                     let (table, reading) = (

@@ -14,7 +14,7 @@ mod thrift;
 mod unknown;
 
 use super::block::{Block, Content, Emit, Stop};
-use crate::{contract::Contract, source::Ranges};
+use crate::{contract::Contract, source::RandomAccess};
 use arrow::array::RecordBatch;
 use bytes::{Buf, Bytes};
 use guard::Chunk;
@@ -48,7 +48,7 @@ const MAGIC_ENCRYPTED: &[u8] = b"PARE";
 
 /// Reads one file to its end.
 pub(super) fn read_file(
-    ranges: &dyn Ranges,
+    ranges: &dyn RandomAccess,
     file: usize,
     contract: &Contract,
     emit: Emit<'_>,
@@ -100,7 +100,7 @@ pub(super) fn read_file(
 }
 
 /// Reads the metadata in the footer of the file.
-fn metadata(ranges: &dyn Ranges) -> Result<ArrowReaderMetadata, String> {
+fn metadata(ranges: &dyn RandomAccess) -> Result<ArrowReaderMetadata, String> {
     let size = ranges.size();
     let no_parquet = "the file is not a Parquet file, or its end is missing";
     if size < 12 {
@@ -150,7 +150,7 @@ fn row_count(group: &RowGroupMetaData) -> u64 {
 }
 
 struct Reader<'a> {
-    ranges: &'a dyn Ranges,
+    ranges: &'a dyn RandomAccess,
     file: usize,
     plan: Arc<Plan>,
     /// Number of the next row, from 1.

@@ -5,7 +5,7 @@
 
 mod guess;
 
-pub(crate) use guess::formats_of;
+pub(crate) use guess::guess_formats;
 
 use crate::contract::{EpochUnit, Notation, TimeFormat, zone_database};
 use jiff::{
@@ -61,22 +61,26 @@ pub fn timestamp(text: &str) -> Option<i64> {
 /// Parses a time in an unambiguous form: ISO 8601 and its common variants, with several notations
 /// of UTC, and RFC 2822. A day alone is not a time.
 pub fn parse_unambiguous(text: &str) -> Option<Time> {
-    if let Some(time) = plain(text.as_bytes()) {
+    if let Some(time) = parse_common_form(text.as_bytes()) {
         return Some(time);
     }
     let text = text.trim();
-    iso(text).or_else(|| general(text)).or_else(|| mail(text))
+    parse_iso(text)
+        .or_else(|| parse_general(text))
+        .or_else(|| parse_mail_date(text))
 }
 
-/// Uses the general parser for rare forms, such as offsets with seconds and a zone in brackets.
-fn general(text: &str) -> Option<Time> {
+/// Parses rare forms with the general parser, such as offsets with seconds and a zone in brackets.
+fn parse_general(text: &str) -> Option<Time> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Some(Time::Instant(time.as_microsecond()));
     }
     if text.len() < 16 || text.contains('[') {
         return None;
     }
-    text.parse().ok().map(|civil| Time::Local(local(civil)))
+    text.parse()
+        .ok()
+        .map(|civil| Time::Local(local_micros(civil)))
 }
 
 /// Parses a time by a field's notation: by its formats, else in an unambiguous form.
@@ -86,7 +90,10 @@ pub(crate) fn read(text: &str, notation: &Notation) -> Option<i64> {
         return parse_unambiguous(text).map(|time| time.in_zone(zone));
     }
     let text = text.trim();
-    let mut times = notation.format.iter().map(|format| formatted(text, format));
+    let mut times = notation
+        .format
+        .iter()
+        .map(|format| parse_with_format(text, format));
     times.find_map(|time| Some(time?.in_zone(zone)))
 }
 
@@ -102,7 +109,7 @@ pub(crate) fn read_day(text: &str, notation: &Notation) -> Option<i32> {
             let parts = BrokenDownTime::parse(format, text).ok()?;
             match parts.timestamp() {
                 Some(moment) => Some(day_of(moment.as_microsecond(), zone)),
-                None => sound(parts.to_date().ok()?).map(days_of),
+                None => require_four_digit_year(parts.to_date().ok()?).map(days_of),
             }
         }
     };
@@ -119,27 +126,27 @@ fn day_of(micros: i64, zone: Option<&TimeZone>) -> i32 {
 }
 
 /// Parses a time by a declared format.
-fn formatted(text: &str, format: &TimeFormat) -> Option<Time> {
+fn parse_with_format(text: &str, format: &TimeFormat) -> Option<Time> {
     match format {
         TimeFormat::Epoch(unit) => epoch(text, *unit).map(Time::Instant),
-        TimeFormat::Text(format) => of_parts(&BrokenDownTime::parse(format, text).ok()?),
+        TimeFormat::Text(format) => resolve_parts(&BrokenDownTime::parse(format, text).ok()?),
     }
 }
 
-fn of_parts(parts: &BrokenDownTime) -> Option<Time> {
-    let placed =
+fn resolve_parts(parts: &BrokenDownTime) -> Option<Time> {
+    let has_offset =
         parts.timestamp().is_some() || parts.offset().is_some() || parts.iana_time_zone().is_some();
-    if placed {
+    if has_offset {
         let moment = parts.to_zoned_with(zone_database()).ok()?.timestamp();
         return Some(Time::Instant(moment.as_microsecond()));
     }
     let civil = parts.to_datetime().ok()?;
-    sound(civil.date())?;
-    Some(Time::Local(local(civil)))
+    require_four_digit_year(civil.date())?;
+    Some(Time::Local(local_micros(civil)))
 }
 
 /// Checks that the year has four digits: `%Y` also accepts the 26 of 17/11/26.
-fn sound(date: civil::Date) -> Option<civil::Date> {
+fn require_four_digit_year(date: civil::Date) -> Option<civil::Date> {
     (date.year() >= 1000).then_some(date)
 }
 
@@ -149,20 +156,20 @@ pub(crate) fn check_format(format: &str, with_time: bool) -> Result<(), &'static
     const UNREADABLE: &str = "cannot be read back";
     let afternoon = civil::date(2026, 11, 17).at(13, 5, 9, 123_456_789);
     let sample = afternoon.to_zoned(TimeZone::UTC).map_err(|_| UNREADABLE)?;
-    let written = BrokenDownTime::from(&sample).to_string(format);
-    let parts = written.and_then(|text| BrokenDownTime::parse(format, text));
+    let text = BrokenDownTime::from(&sample).to_string(format);
+    let parts = text.and_then(|text| BrokenDownTime::parse(format, text));
     let parts = parts.map_err(|_| UNREADABLE)?;
     let date = match parts.timestamp() {
         Some(_) => return Ok(()),
-        None => parts.to_date().map_err(|_| "does not give the day")?,
+        None => parts.to_date().map_err(|_| "does not determine the day")?,
     };
     if date != afternoon.date() {
-        return Err("does not give the day");
+        return Err("does not determine the day");
     }
     if !with_time {
         return Ok(());
     }
-    let time = parts.to_time().map_err(|_| "does not give the hour")?;
+    let time = parts.to_time().map_err(|_| "does not determine the hour")?;
     if time.hour() == 1 {
         return Err("has hours of 12 without AM or PM");
     }
@@ -187,32 +194,32 @@ pub(super) fn epoch(text: &str, unit: EpochUnit) -> Option<i64> {
     if whole.is_empty() || !digits(whole) || !digits(decimals) {
         return None;
     }
-    let beyond = if negative { i64::MIN } else { i64::MAX };
+    let saturated = if negative { i64::MIN } else { i64::MAX };
     let whole = whole.trim_start_matches('0');
     if whole.len() > 19 {
-        return Some(beyond);
+        return Some(saturated);
     }
-    let (used, cut) = decimals.split_at(decimals.len().min(DECIMALS));
+    let (used, ignored) = decimals.split_at(decimals.len().min(DECIMALS));
     let scaled: i128 = format!("0{whole}{used:0<DECIMALS$}").parse().ok()?;
-    let more = cut.bytes().any(|byte| byte != b'0');
+    let has_remainder = ignored.bytes().any(|byte| byte != b'0');
     let power = unit.micros_exponent() + exponent - DECIMALS as i32;
     let factor = 10_i128.checked_pow(power.unsigned_abs());
-    let (micros, more) = match (factor, power < 0) {
-        (Some(factor), true) => (scaled / factor, more || scaled % factor != 0),
-        (None, true) => (0, more || scaled != 0),
+    let (micros, has_remainder) = match (factor, power < 0) {
+        (Some(factor), true) => (scaled / factor, has_remainder || scaled % factor != 0),
+        (None, true) => (0, has_remainder || scaled != 0),
         (Some(factor), false) => match scaled.checked_mul(factor) {
-            Some(micros) => (micros, more),
-            None => return Some(beyond),
+            Some(micros) => (micros, has_remainder),
+            None => return Some(saturated),
         },
-        (None, false) if scaled != 0 => return Some(beyond),
-        (None, false) => (0, more),
+        (None, false) if scaled != 0 => return Some(saturated),
+        (None, false) => (0, has_remainder),
     };
     let micros = if negative {
-        -micros - i128::from(more)
+        -micros - i128::from(has_remainder)
     } else {
         micros
     };
-    Some(i64::try_from(micros).unwrap_or(beyond))
+    Some(i64::try_from(micros).unwrap_or(saturated))
 }
 
 /// The unit of a number since 1970, if it gives a time between 1990 and 2099.
@@ -224,7 +231,7 @@ pub(crate) fn epoch_unit(number: f64) -> Option<EpochUnit> {
 
 /// Parses the common form `YYYY-MM-DDTHH:MM:SS[.f…](Z|±HH:MM)`. The general parser would take a
 /// third of all reading time.
-fn plain(text: &[u8]) -> Option<Time> {
+fn parse_common_form(text: &[u8]) -> Option<Time> {
     let (head, rest) = text.split_at_checked(19)?;
     if head[4] != b'-' || head[7] != b'-' || head[13] != b':' || head[16] != b':' {
         return None;
@@ -232,8 +239,12 @@ fn plain(text: &[u8]) -> Option<Time> {
     if !matches!(head[10], b'T' | b' ') {
         return None;
     }
-    let days = days(&head[..10])?;
-    let (hour, minute, second) = (two(&head[11..])?, two(&head[14..])?, two(&head[17..])?);
+    let days = parse_date(&head[..10])?;
+    let (hour, minute, second) = (
+        two_digits(&head[11..])?,
+        two_digits(&head[14..])?,
+        two_digits(&head[17..])?,
+    );
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
@@ -258,7 +269,7 @@ fn plain(text: &[u8]) -> Option<Time> {
         [] => None,
         b"Z" => Some(0),
         [sign @ (b'+' | b'-'), offset @ ..] if offset.len() == 5 && offset[2] == b':' => {
-            let (hours, minutes) = (two(offset)?, two(&offset[3..])?);
+            let (hours, minutes) = (two_digits(offset)?, two_digits(&offset[3..])?);
             if hours > 23 || minutes > 59 {
                 return None;
             }
@@ -268,11 +279,11 @@ fn plain(text: &[u8]) -> Option<Time> {
         _ => return None,
     };
     let seconds = i64::from(days) * 86_400 + hour * 3600 + minute * 60 + second;
-    Some(placed(seconds * SECOND_MICROS + micros, offset))
+    Some(with_offset(seconds * SECOND_MICROS + micros, offset))
 }
 
 /// A time with an offset in seconds, or a local time without one.
-fn placed(local: i64, offset: Option<i64>) -> Time {
+fn with_offset(local: i64, offset: Option<i64>) -> Time {
     match offset {
         Some(seconds) => Time::Instant(local - seconds * SECOND_MICROS),
         None => Time::Local(local),
@@ -282,7 +293,7 @@ fn placed(local: i64, offset: Option<i64>) -> Time {
 /// Parses ISO 8601 and its common variants: `-`, `/` or nothing between the parts of the day, times
 /// without seconds, a decimal comma, 24:00 for the end of a day, a space before the offset, offsets
 /// of any length, and names of UTC.
-fn iso(text: &str) -> Option<Time> {
+fn parse_iso(text: &str) -> Option<Time> {
     let mut scan = Scan(text.as_bytes());
     let mut days = i64::from(scan.day()?);
     if !(scan.eat(b"T") || scan.eat(b" ")) {
@@ -290,7 +301,11 @@ fn iso(text: &str) -> Option<Time> {
     }
     let (mut hour, colon) = (scan.digits(2)?, scan.eat(b":"));
     let minute = scan.digits(2)?;
-    let seconds = if colon { scan.eat(b":") } else { scan.digit() };
+    let seconds = if colon {
+        scan.eat(b":")
+    } else {
+        scan.is_at_digit()
+    };
     let mut second = if seconds { scan.digits(2)? } else { 0 };
     let micros = if seconds && (scan.eat(b".") || scan.eat(b",")) {
         scan.decimals()?
@@ -307,7 +322,7 @@ fn iso(text: &str) -> Option<Time> {
         return None;
     }
     let seconds = days * 86_400 + hour * 3600 + minute * 60 + second;
-    scan.placed(seconds * SECOND_MICROS + micros)
+    scan.resolve_offset(seconds * SECOND_MICROS + micros)
 }
 
 /// The unread rest of a text.
@@ -325,7 +340,7 @@ impl Scan<'_> {
     }
 
     /// Returns true if the text continues with a digit.
-    fn digit(&self) -> bool {
+    fn is_at_digit(&self) -> bool {
         self.0.first().is_some_and(u8::is_ascii_digit)
     }
 
@@ -370,16 +385,20 @@ impl Scan<'_> {
     }
 
     /// Resolves a local time with the offset or zone at the end of the text.
-    fn placed(&mut self, local: i64) -> Option<Time> {
+    fn resolve_offset(&mut self, local: i64) -> Option<Time> {
         if self.0.is_empty() {
             return Some(Time::Local(local));
         }
         self.eat(b" ");
-        let ahead = self.eat(b"+");
-        let offset = if ahead || self.eat(b"-") {
+        let is_positive = self.eat(b"+");
+        let offset = if is_positive || self.eat(b"-") {
             let hours = self.digits(2)?;
             self.eat(b":");
-            let minutes = if self.digit() { self.digits(2)? } else { 0 };
+            let minutes = if self.is_at_digit() {
+                self.digits(2)?
+            } else {
+                0
+            };
             if hours > 23 || minutes > 59 {
                 return None;
             }
@@ -388,18 +407,18 @@ impl Scan<'_> {
                 // Go appends this.
                 let _ = self.eat(b" UTC") || self.eat(b" GMT");
             }
-            if ahead { seconds } else { -seconds }
+            if is_positive { seconds } else { -seconds }
         } else {
             let utc = self.eat(b"Z") || self.eat(b"UTC") || self.eat(b"GMT") || self.eat(b"UT");
             utc.then_some(0)?
         };
-        self.0.is_empty().then(|| placed(local, Some(offset)))
+        self.0.is_empty().then(|| with_offset(local, Some(offset)))
     }
 }
 
 /// Parses RFC 2822, as in mail; the offset is a number or a name of UTC, and a comment may repeat
 /// the zone.
-fn mail(text: &str) -> Option<Time> {
+fn parse_mail_date(text: &str) -> Option<Time> {
     let text = match text.strip_suffix(')') {
         Some(text) => text.rsplit_once('(')?.0.trim_end(),
         None => text,
@@ -422,19 +441,19 @@ fn mail(text: &str) -> Option<Time> {
 /// Parses `YYYY-MM-DD` or `YYYY/MM/DD` to days since 1970.
 pub fn date(text: &str) -> Option<i32> {
     let bytes = text.as_bytes();
-    days(bytes).or_else(|| {
+    parse_date(bytes).or_else(|| {
         let mut scan = Scan(bytes);
         let day = scan.day().filter(|_| bytes.len() == 10);
         day.filter(|_| scan.0.is_empty())
     })
 }
 
-fn days(text: &[u8]) -> Option<i32> {
+fn parse_date(text: &[u8]) -> Option<i32> {
     if text.len() != 10 || text[4] != b'-' || text[7] != b'-' {
         return None;
     }
-    let year = two(text)? * 100 + two(&text[2..])?;
-    days_since(year, two(&text[5..])?, two(&text[8..])?)
+    let year = two_digits(text)? * 100 + two_digits(&text[2..])?;
+    days_since(year, two_digits(&text[5..])?, two_digits(&text[8..])?)
 }
 
 /// Days since 1970 of a date, if it exists.
@@ -452,10 +471,10 @@ fn days_since(year: i64, month: i64, day: i64) -> Option<i32> {
     // Howard Hinnant, "chrono-compatible low-level date algorithms", days_from_civil.
     let y = year - i64::from(month <= 2);
     let era = y.div_euclid(400);
-    let of_era = y.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let of_era = of_era * 365 + of_era / 4 - of_era / 100 + of_year;
-    Some((era * 146_097 + of_era - 719_468) as i32)
+    let in_era = y.rem_euclid(400);
+    let in_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let in_era = in_era * 365 + in_era / 4 - in_era / 100 + in_year;
+    Some((era * 146_097 + in_era - 719_468) as i32)
 }
 
 fn days_of(date: civil::Date) -> i32 {
@@ -464,14 +483,14 @@ fn days_of(date: civil::Date) -> i32 {
 }
 
 /// Microseconds since 1970 of a local time.
-fn local(civil: civil::DateTime) -> i64 {
+fn local_micros(civil: civil::DateTime) -> i64 {
     let (hour, minute) = (i64::from(civil.hour()), i64::from(civil.minute()));
     let second = hour * 3600 + minute * 60 + i64::from(civil.second());
     let micros = i64::from(civil.subsec_nanosecond().div_euclid(1000));
     i64::from(days_of(civil.date())) * DAY_MICROS + second * SECOND_MICROS + micros
 }
 
-fn two(text: &[u8]) -> Option<i64> {
+fn two_digits(text: &[u8]) -> Option<i64> {
     match text {
         [a, b, ..] if a.is_ascii_digit() && b.is_ascii_digit() => {
             Some(i64::from(a - b'0') * 10 + i64::from(b - b'0'))

@@ -29,7 +29,7 @@ fn read_as(text: &str, format: &str, zone: Option<Zone>) -> String {
 }
 
 #[test]
-fn the_end_of_time_is_printed_too() {
+fn the_last_supported_times_are_formatted() {
     for text in [
         "2026-11-09T13:30:00.25Z",
         "9999-12-30T22:00:00Z",
@@ -54,8 +54,8 @@ fn times_agree_with_a_general_parser() {
         "9999-12-01T00:00:00Z",
     ] {
         let expected = Time::Instant(text.parse::<Timestamp>().unwrap().as_microsecond());
-        assert_eq!(plain(text.as_bytes()), Some(expected), "{text}");
-        assert_eq!(iso(text), Some(expected), "{text}");
+        assert_eq!(parse_common_form(text.as_bytes()), Some(expected), "{text}");
+        assert_eq!(parse_iso(text), Some(expected), "{text}");
     }
     assert_eq!(
         timestamp("2014-04-10 00:04:00"),
@@ -80,7 +80,7 @@ fn times_agree_with_a_general_parser() {
 }
 
 #[test]
-fn forms_whose_meaning_is_certain_are_read() {
+fn unambiguous_forms_are_read() {
     for (text, expected) in [
         // BigQuery, Rails.
         ("2026-03-04 05:06:07 UTC", "2026-03-04T05:06:07Z"),
@@ -104,7 +104,7 @@ fn forms_whose_meaning_is_certain_are_read() {
         ("2026-03-04T05:06Z", "2026-03-04T05:06:00Z"),
         ("20260304T050607Z", "2026-03-04T05:06:07Z"),
         ("20260304T0506+0200", "2026-03-04T03:06:00Z"),
-        // Cut off, never rounded.
+        // Truncated, never rounded.
         (
             "2026-03-04T05:06:07.123456789Z",
             "2026-03-04T05:06:07.123456Z",
@@ -132,7 +132,7 @@ fn forms_whose_meaning_is_certain_are_read() {
 }
 
 #[test]
-fn what_may_mean_several_times_is_refused() {
+fn ambiguous_texts_are_refused() {
     for text in [
         "2026-03-04 05:06:07 EST",
         "2026-03-04 05:06:07 CET",
@@ -160,7 +160,7 @@ fn what_may_mean_several_times_is_refused() {
 }
 
 #[test]
-fn times_without_an_offset_are_those_of_the_zone() {
+fn times_without_an_offset_are_in_the_zone() {
     let berlin = zone("Europe/Berlin");
     let parsed = |text: &str| {
         let micros = parse_unambiguous(text)
@@ -230,16 +230,16 @@ fn declared_formats_are_read() {
         Some(zone("Europe/Berlin")),
     );
     assert_eq!(berlin, "2026-03-04T04:06:00Z");
-    let placed = read_as(
+    let with_offset = read_as(
         "04/03/2026 05:06 +0000",
         "%d/%m/%Y %H:%M %z",
         Some(zone("Asia/Tokyo")),
     );
-    assert_eq!(placed, "2026-03-04T05:06:00Z");
+    assert_eq!(with_offset, "2026-03-04T05:06:00Z");
 }
 
 #[test]
-fn numbers_since_1970_are_exact_and_cut_off_toward_the_past() {
+fn numbers_since_1970_are_exact_and_truncated_toward_the_past() {
     use EpochUnit::{Micros, Millis, Nanos, Seconds};
     for (text, unit, expected) in [
         ("1772600767", Seconds, Some(1_772_600_767_000_000)),
@@ -330,13 +330,13 @@ fn the_format_of_a_text_is_guessed() {
         ("", ""),
         ("１/2/2026", ""),
     ] {
-        assert_eq!(formats_of(text).join(" | "), expected, "{text}");
+        assert_eq!(guess_formats(text).join(" | "), expected, "{text}");
     }
-    assert_eq!(formats_of(&"1".repeat(1000)), Vec::<String>::new());
+    assert_eq!(guess_formats(&"1".repeat(1000)), Vec::<String>::new());
 }
 
 #[test]
-fn a_format_gives_one_time_or_is_unusable() {
+fn formats_must_determine_a_time() {
     for (format, with_time, expected) in [
         ("%d/%m/%Y %H:%M", true, Ok(())),
         ("%d/%m/%Y", true, Ok(())),
@@ -344,9 +344,9 @@ fn a_format_gives_one_time_or_is_unusable() {
         ("%A, %d %B %Y %I:%M:%S%.f %p %:z", true, Ok(())),
         ("%s", true, Ok(())),
         ("%Y%m%d", false, Ok(())),
-        ("%d/%m %H:%M", true, Err("does not give the day")),
-        ("%H:%M", false, Err("does not give the day")),
-        ("%d/%m/%Y %M", true, Err("does not give the hour")),
+        ("%d/%m %H:%M", true, Err("does not determine the day")),
+        ("%H:%M", false, Err("does not determine the day")),
+        ("%d/%m/%Y %M", true, Err("does not determine the hour")),
         (
             "%d/%m/%Y %I:%M",
             true,
@@ -359,7 +359,7 @@ fn a_format_gives_one_time_or_is_unusable() {
 }
 
 #[test]
-fn dates() {
+fn dates_are_parsed() {
     assert_eq!(date("1970-01-02"), Some(1));
     assert_eq!(date("1969-12-31"), Some(-1));
     assert_eq!(date("2000-02-29"), Some(11_016));

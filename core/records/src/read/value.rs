@@ -19,17 +19,17 @@ pub(super) type ValueResult = Result<(), Violation>;
 /// Days since 1970 of the years -9999 to 9999.
 const DAYS: std::ops::RangeInclusive<i32> = -4_371_587..=2_932_896;
 /// Maximum length of a value in a message, in characters.
-const SHOWN: usize = 40;
+const EXCERPT_CHARACTERS: usize = 40;
 
-/// The violation "expected a string, found number 17".
+/// The violation of a value of another type, such as "expected a string, found number 17".
 pub(super) fn wrong_type(field: &Field, found: &str) -> Violation {
     let message = format!("expected {}, found {found}", field.kind.expected());
     Violation::new(Reason::WrongType, message)
 }
 
 /// Formats a text for a message.
-pub(super) fn quoted(text: &str) -> String {
-    format!("{:?}", truncate(text, SHOWN))
+pub(super) fn quote(text: &str) -> String {
+    format!("{:?}", truncate(text, EXCERPT_CHARACTERS))
 }
 
 pub(super) fn push_null(field: &Field, column: &mut Column) -> ValueResult {
@@ -40,7 +40,7 @@ pub(super) fn push_null(field: &Field, column: &mut Column) -> ValueResult {
 /// error if the field is required.
 pub(super) fn push_missing(field: &Field, column: &mut Column, message: &str) -> ValueResult {
     if let Some(default) = &field.default {
-        return json::push_own(default, field, column);
+        return json::push_default(default, field, column);
     }
     if field.required {
         return Err(Violation::new(Reason::MissingRequired, message));
@@ -60,7 +60,7 @@ pub(super) fn push_boolean(field: &Field, column: &mut Column, value: bool) -> V
 pub(super) fn push_integer(field: &Field, column: &mut Column, value: i64) -> ValueResult {
     match field.kind {
         FieldKind::Integer => {
-            in_range(field, &|limit| compare(value, limit), &value)?;
+            check_range(field, &|limit| compare(value, limit), &value)?;
             if !field.allowed_integers.is_empty() && !field.allowed_integers.contains(&value) {
                 let allowed: Vec<_> = field.allowed_integers.iter().map(i64::to_string).collect();
                 return Err(not_allowed(&value.to_string(), &allowed));
@@ -68,7 +68,7 @@ pub(super) fn push_integer(field: &Field, column: &mut Column, value: i64) -> Va
             column.push_integer(value);
         }
         FieldKind::Number => {
-            in_range(field, &|limit| compare(value, limit), &value)?;
+            check_range(field, &|limit| compare(value, limit), &value)?;
             column.push_number(value as f64);
         }
         _ => return text::push_digits(&value.to_string(), field, column),
@@ -94,10 +94,10 @@ pub(super) fn push_unsigned(field: &Field, column: &mut Column, value: u64) -> V
 /// Appends a number that was written with a point or an exponent. Programs without integers write 5
 /// as 5.0.
 pub(super) fn push_number(field: &Field, column: &mut Column, value: f64) -> ValueResult {
-    match (&field.kind, whole(value)) {
+    match (&field.kind, exact_integer(value)) {
         (FieldKind::Number, _) => {
             let order = |limit| value.partial_cmp(&limit).unwrap_or(Ordering::Equal);
-            in_range(field, &order, &shown(value))?;
+            check_range(field, &order, &format_number(value))?;
             column.push_number(value);
             Ok(())
         }
@@ -108,18 +108,18 @@ pub(super) fn push_number(field: &Field, column: &mut Column, value: f64) -> Val
         (FieldKind::Timestamp | FieldKind::Date, _) => {
             text::push_digits(&value.to_string(), field, column)
         }
-        _ => text::push_digits(&shown(value), field, column),
+        _ => text::push_digits(&format_number(value), field, column),
     }
 }
 
-/// A number as an integer, if that is exact: from 2^53 on it may stand for several integers.
-pub(super) fn whole(value: f64) -> Option<i64> {
+/// A number as an integer, if that is exact: from 2^53 on, several integers have the same number.
+pub(super) fn exact_integer(value: f64) -> Option<i64> {
     let exact = value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0;
     exact.then_some(value as i64)
 }
 
 /// Formats a number for a message; very large and very small ones with an exponent.
-fn shown(value: f64) -> String {
+fn format_number(value: f64) -> String {
     if value == 0.0 || (1e-6..1e16).contains(&value.abs()) {
         value.to_string()
     } else {
@@ -140,10 +140,10 @@ fn compare(value: i64, limit: f64) -> Ordering {
 /// Appends a text to a field of type string.
 pub(super) fn push_string(field: &Field, column: &mut Column, value: &str) -> ValueResult {
     if !field.allowed.is_empty() && !field.allowed.iter().any(|allowed| allowed == value) {
-        return Err(not_allowed(&quoted(value), &field.allowed));
+        return Err(not_allowed(&quote(value), &field.allowed));
     }
-    of_length(field, value)?;
-    of_pattern(field, value)?;
+    check_length(field, value)?;
+    check_pattern(field, value)?;
     column.push_text(value);
     Ok(())
 }
@@ -153,32 +153,32 @@ pub(super) fn push_text(field: &Field, column: &mut Column, value: &str) -> Valu
     text::push(value, field, column, text::Origin::String)
 }
 
-/// Appends a time that was parsed from `shown`: microseconds since 1970 UTC.
+/// Appends a parsed time: microseconds since 1970 UTC; `describe` gives its text for messages.
 pub(super) fn push_moment(
     field: &Field,
     column: &mut Column,
     micros: i64,
-    shown: &dyn Fn() -> String,
+    describe: &dyn Fn() -> String,
 ) -> ValueResult {
-    in_time(field, micros, shown)?;
+    check_time(field, micros, describe)?;
     if time_text(micros).is_none() {
-        let message = format!("{} is no time that can be kept", shown());
+        let message = format!("{} is outside the supported range of times", describe());
         return Err(Violation::new(Reason::OutOfRange, message));
     }
     column.push_integer(micros);
     Ok(())
 }
 
-/// Appends a day that was parsed from `shown`: days since 1970.
+/// Appends a parsed day: days since 1970; `describe` gives its text for messages.
 pub(super) fn push_day(
     field: &Field,
     column: &mut Column,
     days: i32,
-    shown: &dyn Fn() -> String,
+    describe: &dyn Fn() -> String,
 ) -> ValueResult {
-    in_time(field, i64::from(days) * DAY_MICROS, shown)?;
+    check_time(field, i64::from(days) * DAY_MICROS, describe)?;
     if !DAYS.contains(&days) {
-        let message = format!("{} is no day that can be kept", shown());
+        let message = format!("{} is outside the supported range of days", describe());
         return Err(Violation::new(Reason::OutOfRange, message));
     }
     column.push_date(days);
@@ -188,13 +188,13 @@ pub(super) fn push_day(
 /// Appends a native time: microseconds since 1970 UTC.
 pub(super) fn push_micros(field: &Field, column: &mut Column, micros: i64) -> ValueResult {
     let Some(moment) = time_text(micros) else {
-        let message = format!("{micros} µs since 1970 is no time that can be kept");
+        let message = format!("{micros} µs since 1970 is outside the supported range of times");
         return Err(Violation::new(Reason::OutOfRange, message));
     };
     if !matches!(field.kind, FieldKind::Timestamp) {
         return Err(wrong_type(field, &format!("a time, {moment}")));
     }
-    in_time(field, micros, &|| moment.clone())?;
+    check_time(field, micros, &|| moment.clone())?;
     column.push_integer(micros);
     Ok(())
 }
@@ -204,14 +204,14 @@ pub(super) fn push_days(field: &Field, column: &mut Column, days: i32) -> ValueR
     let micros = i64::from(days) * DAY_MICROS;
     let since = jiff::Span::new().try_days(days);
     let Ok(day) = since.and_then(|days| civil::date(1970, 1, 1).checked_add(days)) else {
-        let message = format!("{days} days since 1970 is no day that can be kept");
+        let message = format!("{days} days since 1970 is outside the supported range of days");
         return Err(Violation::new(Reason::OutOfRange, message));
     };
     let day = || day.to_string();
     if !matches!(field.kind, FieldKind::Date) {
         return Err(wrong_type(field, &format!("a day, {}", day())));
     }
-    in_time(field, micros, &day)?;
+    check_time(field, micros, &day)?;
     column.push_date(days);
     Ok(())
 }
@@ -226,12 +226,12 @@ pub(super) fn push_json(
         return push_null(field, column);
     }
     let text = retrocast_domain::canonical::json(value);
-    of_length(field, &text)?;
+    check_length(field, &text)?;
     column.push_text(&text);
     Ok(())
 }
 
-fn of_length(field: &Field, value: &str) -> ValueResult {
+fn check_length(field: &Field, value: &str) -> ValueResult {
     // A text has at least as many bytes as characters, so most texts need no counting.
     let may_be_long = field.max_length.is_some_and(|most| value.len() > most);
     if !may_be_long && field.min_length.is_none() {
@@ -259,11 +259,11 @@ fn of_length(field: &Field, value: &str) -> ValueResult {
     }
 }
 
-fn of_pattern(field: &Field, value: &str) -> ValueResult {
+fn check_pattern(field: &Field, value: &str) -> ValueResult {
     match &field.pattern {
         Some(pattern) if !pattern.is_match(value) => {
-            let shown = truncate(pattern.as_str(), 200);
-            let message = format!("{} does not match the pattern {shown}", quoted(value));
+            let pattern_text = truncate(pattern.as_str(), 200);
+            let message = format!("{} does not match the pattern {pattern_text}", quote(value));
             Err(Violation::new(Reason::NotAllowed, message))
         }
         _ => Ok(()),
@@ -279,21 +279,21 @@ fn not_allowed(found: &str, allowed: &[String]) -> Violation {
 }
 
 /// Checks microseconds since 1970 against the limits of the field.
-fn in_time(field: &Field, micros: i64, shown: &dyn Fn() -> String) -> ValueResult {
-    let out = |side: &str, limit: i64| {
+fn check_time(field: &Field, micros: i64, describe: &dyn Fn() -> String) -> ValueResult {
+    let violation = |side: &str, limit: i64| {
         let limit = Timestamp::from_microsecond(limit).map_or(String::new(), |at| at.to_string());
-        let message = format!("{} is {side} allowed, {limit}", shown());
+        let message = format!("{} is {side} allowed, {limit}", describe());
         Err(Violation::new(Reason::OutOfRange, message))
     };
     match (field.earliest, field.latest) {
-        (Some(earliest), _) if micros < earliest => out("before the earliest", earliest),
-        (_, Some(latest)) if micros > latest => out("after the latest", latest),
+        (Some(earliest), _) if micros < earliest => violation("before the earliest", earliest),
+        (_, Some(latest)) if micros > latest => violation("after the latest", latest),
         _ => Ok(()),
     }
 }
 
 /// Checks a value against the limits of the field; `order` compares it with a limit.
-fn in_range(
+fn check_range(
     field: &Field,
     order: &dyn Fn(f64) -> Ordering,
     value: &dyn std::fmt::Display,
@@ -304,15 +304,17 @@ fn in_range(
             .as_ref()
             .map_or(String::new(), |unit| format!(" {unit}"))
     };
-    let out = |side: &str, limit: f64| {
-        let limit = shown(limit);
+    let violation = |side: &str, limit: f64| {
+        let limit = format_number(limit);
         let message = format!("{value}{} is {side} {limit}{}", unit(), unit());
         Err(Violation::new(Reason::OutOfRange, message))
     };
     match (field.min, field.max) {
-        (Some(min), _) if order(min) == Ordering::Less => out("below the least allowed,", min),
+        (Some(min), _) if order(min) == Ordering::Less => {
+            violation("below the least allowed,", min)
+        }
         (_, Some(max)) if order(max) == Ordering::Greater => {
-            out("above the greatest allowed,", max)
+            violation("above the greatest allowed,", max)
         }
         _ => Ok(()),
     }
@@ -331,12 +333,12 @@ mod tests {
         assert_eq!(compare(3, 2.5), Ordering::Greater);
         assert_eq!(compare(-3, -2.5), Ordering::Less);
         assert_eq!(compare(i64::MAX, f64::INFINITY), Ordering::Less);
-        assert_eq!(whole(5.0), Some(5));
-        assert_eq!(whole(-0.0), Some(0));
-        assert_eq!(whole(5.5), None);
-        assert_eq!(whole(f64::NAN), None);
-        assert_eq!(whole(9_007_199_254_740_992.0), None);
-        assert_eq!(shown(1e300), "1e300");
-        assert_eq!(shown(-2.5), "-2.5");
+        assert_eq!(exact_integer(5.0), Some(5));
+        assert_eq!(exact_integer(-0.0), Some(0));
+        assert_eq!(exact_integer(5.5), None);
+        assert_eq!(exact_integer(f64::NAN), None);
+        assert_eq!(exact_integer(9_007_199_254_740_992.0), None);
+        assert_eq!(format_number(1e300), "1e300");
+        assert_eq!(format_number(-2.5), "-2.5");
     }
 }

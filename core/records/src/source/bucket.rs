@@ -2,8 +2,8 @@
 
 use super::{
     Listing, SourceFile, SourceStore,
-    partition::{Days, Partition, is_dated, undated},
-    pattern::{fits, fits_path, is_pattern},
+    partition::{Days, Partition, expand_dates, is_dated},
+    pattern::{is_pattern, matches_name, matches_path},
 };
 use crate::error::SourceError;
 use futures::TryStreamExt as _;
@@ -13,7 +13,7 @@ use retrocast_storage::{self as storage, Address, cause};
 use std::sync::Arc;
 
 /// Maximum number of existing names in an error.
-const SEEN: usize = 3;
+const NAMES_SHOWN: usize = 3;
 
 /// Lists the objects of an address.
 pub(super) async fn list(
@@ -22,35 +22,40 @@ pub(super) async fn list(
     address: &Address,
     days: Option<Days>,
 ) -> Result<Listing, SourceError> {
-    let wrong = |reason: String| SourceError::Uri {
+    let uri_error = |reason: String| SourceError::Uri {
         name: source.to_string(),
         uri: super::without_credentials(uri),
         reason,
     };
-    let store = storage::open(address).map_err(wrong)?;
+    let store = storage::open(address).map_err(uri_error)?;
     let segments: Vec<String> = address.key.split('/').map(str::to_string).collect();
     if segments.iter().any(|segment| segment == "..") {
-        return Err(wrong("has `..`, which storage does not know".to_string()));
+        return Err(uri_error(
+            "contains `..`, which object storage does not support".to_string(),
+        ));
     }
-    let open = |segment: &String| is_pattern(segment) || is_dated(segment);
-    let fixed = segments.iter().position(open);
+    let is_variable = |segment: &String| is_pattern(segment) || is_dated(segment);
+    let fixed = segments.iter().position(is_variable);
     let pattern = &segments[fixed.unwrap_or(segments.len().saturating_sub(1))..];
-    let partition = Partition::of(pattern, days).map_err(wrong)?;
-    let place = BucketPattern {
+    let partition = Partition::parse(pattern, days).map_err(uri_error)?;
+    let bucket_pattern = BucketPattern {
         source,
         uri,
         store,
         root: address.root(),
         prefix: segments[..fixed.unwrap_or(segments.len().saturating_sub(1))].join("/"),
-        pattern: pattern.iter().map(|segment| undated(segment)).collect(),
+        pattern: pattern
+            .iter()
+            .map(|segment| expand_dates(segment))
+            .collect(),
         partition,
     };
     let files = match fixed {
-        None => vec![place.one().await?],
-        Some(_) => place.matching().await?,
+        None => vec![bucket_pattern.find_object().await?],
+        Some(_) => bucket_pattern.find_matching().await?,
     };
     Ok(Listing {
-        store: SourceStore::Objects(place.store),
+        store: SourceStore::Objects(bucket_pattern.store),
         source: source.to_string(),
         folder: None,
         files,
@@ -81,23 +86,23 @@ impl BucketPattern<'_> {
     }
 
     /// The single object of an address without a pattern.
-    async fn one(&self) -> Result<SourceFile, SourceError> {
+    async fn find_object(&self) -> Result<SourceFile, SourceError> {
         let slash = if self.prefix.is_empty() { "" } else { "/" };
         let key = format!("{}{slash}{}", self.prefix, self.pattern.join("/"));
         let path = StorePath::parse(&key).map_err(|error| SourceError::Uri {
             name: self.source.to_string(),
             uri: self.uri.to_string(),
-            reason: format!("names an object that cannot be taken: {error}"),
+            reason: format!("names an object that cannot be read: {error}"),
         })?;
         match self.store.head(&path).await {
             Ok(meta) => Ok(self.file(&meta)),
-            Err(object_store::Error::NotFound { .. }) => Err(self.missing(&key).await),
+            Err(object_store::Error::NotFound { .. }) => Err(self.missing_error(&key).await),
             Err(error) => Err(self.unreadable(&error)),
         }
     }
 
     /// The error for a missing object, which may be a folder.
-    async fn missing(&self, key: &str) -> SourceError {
+    async fn missing_error(&self, key: &str) -> SourceError {
         let prefix = StorePath::from(key);
         let mut below = self.store.list(Some(&prefix));
         match below.try_next().await {
@@ -113,7 +118,7 @@ impl BucketPattern<'_> {
         }
     }
 
-    async fn matching(&self) -> Result<Vec<SourceFile>, SourceError> {
+    async fn find_matching(&self) -> Result<Vec<SourceFile>, SourceError> {
         let (mut files, mut others) = (Vec::new(), Vec::new());
         for prefix in self.prefixes(&mut others).await? {
             let within = (!prefix.as_ref().is_empty()).then_some(&prefix);
@@ -123,25 +128,26 @@ impl BucketPattern<'_> {
                 .await
                 .map_err(|error| self.unreadable(&error))?
             {
-                let below = self.below(&meta.location);
+                let below = self.relative_segments(&meta.location);
                 let admitted = |partition: &Partition| partition.admits(&below);
-                if fits_path(&self.pattern, &below) && self.partition.as_ref().is_none_or(admitted)
+                if matches_path(&self.pattern, &below)
+                    && self.partition.as_ref().is_none_or(admitted)
                 {
                     files.push(self.file(&meta));
-                } else if others.len() <= SEEN {
+                } else if others.len() <= NAMES_SHOWN {
                     others.push(below.join("/"));
                 }
             }
         }
         files.sort_by(|a, b| a.path.as_ref().cmp(b.path.as_ref()));
         if files.is_empty() {
-            return Err(self.nothing(others));
+            return Err(self.no_match_error(others));
         }
         Ok(files)
     }
 
     /// The segments of a path below the fixed part.
-    fn below<'p>(&self, path: &'p StorePath) -> Vec<&'p str> {
+    fn relative_segments<'p>(&self, path: &'p StorePath) -> Vec<&'p str> {
         let path = path.as_ref();
         let below = path.strip_prefix(&self.prefix).unwrap_or(path);
         below.trim_start_matches('/').split('/').collect()
@@ -163,11 +169,11 @@ impl BucketPattern<'_> {
                 let listed = self.store.list_with_delimiter(within).await;
                 let listed = listed.map_err(|error| self.unreadable(&error))?;
                 for folder in listed.common_prefixes {
-                    let below = self.below(&folder);
+                    let below = self.relative_segments(&folder);
                     let name = below.last().copied().unwrap_or_default();
-                    if fits(segment, name) && partition.admits(&below) {
+                    if matches_name(segment, name) && partition.admits(&below) {
                         next.push(folder);
-                    } else if others.len() <= SEEN {
+                    } else if others.len() <= NAMES_SHOWN {
                         others.push(below.join("/"));
                     }
                 }
@@ -177,12 +183,12 @@ impl BucketPattern<'_> {
         Ok(prefixes)
     }
 
-    fn nothing(&self, mut others: Vec<String>) -> SourceError {
+    fn no_match_error(&self, mut others: Vec<String>) -> SourceError {
         others.sort();
-        let more = others.len() > SEEN;
-        others.truncate(SEEN);
+        let more = others.len() > NAMES_SHOWN;
+        others.truncate(NAMES_SHOWN);
         let seen = match (others.is_empty(), more) {
-            (true, _) => " (there is nothing)".to_string(),
+            (true, _) => " (it is empty)".to_string(),
             (false, false) => format!(" (it holds {})", others.join(", ")),
             (false, true) => format!(" (it holds {} and more)", others.join(", ")),
         };
@@ -217,7 +223,7 @@ mod tests {
     use object_store::{PutPayload, memory::InMemory};
 
     #[tokio::test]
-    async fn dated_folders_outside_of_the_days_are_not_looked_into() {
+    async fn dated_folders_outside_of_the_days_are_not_listed() {
         let store = InMemory::new();
         for key in [
             "t/year=2025/month=12/a.jsonl",
@@ -235,19 +241,22 @@ mod tests {
             first: date(2026, 10, 26),
             end: date(2026, 11, 17),
         };
-        let place = BucketPattern {
+        let bucket_pattern = BucketPattern {
             source: "tickets",
             uri: "s3://b/t/year={year}/month={month}/*.jsonl",
             store: Arc::new(store),
             root: "s3://b".to_string(),
             prefix: "t".to_string(),
-            pattern: pattern.iter().map(|segment| undated(segment)).collect(),
-            partition: Partition::of(&pattern, Some(days)).unwrap(),
+            pattern: pattern
+                .iter()
+                .map(|segment| expand_dates(segment))
+                .collect(),
+            partition: Partition::parse(&pattern, Some(days)).unwrap(),
         };
-        let prefixes = place.prefixes(&mut Vec::new()).await.unwrap();
+        let prefixes = bucket_pattern.prefixes(&mut Vec::new()).await.unwrap();
         let prefixes: Vec<&str> = prefixes.iter().map(AsRef::as_ref).collect();
         assert_eq!(prefixes, ["t/year=2026/month=10", "t/year=2026/month=11"]);
-        let files = place.matching().await.unwrap();
+        let files = bucket_pattern.find_matching().await.unwrap();
         let names: Vec<&str> = files.iter().map(|file| file.path.as_ref()).collect();
         assert_eq!(
             names,

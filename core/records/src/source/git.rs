@@ -35,8 +35,8 @@ pub(super) fn list(source: &str, uri: &str) -> Result<Listing, SourceError> {
         reason: error.to_string(),
     };
     let uri = RepositoryUri::parse(uri).map_err(failed)?;
-    let never = AtomicBool::new(false);
-    let repository = Repository::open(&uri, &cache(), &never).map_err(failed)?;
+    let not_cancelled = AtomicBool::new(false);
+    let repository = Repository::open(&uri, &cache(), &not_cancelled).map_err(failed)?;
     let file = SourceFile {
         name: uri.to_string(),
         path: StorePath::from(format!("{}.jsonl", uri.kind().name())),

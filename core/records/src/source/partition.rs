@@ -7,7 +7,7 @@ use super::pattern::is_pattern;
 use jiff::civil::Date;
 
 /// Placeholders with their number of digits.
-const FIELDS: [(&str, &str); 4] = [
+const PLACEHOLDERS: [(&str, &str); 4] = [
     ("{year}", "[0-9][0-9][0-9][0-9]"),
     ("{month}", "[0-9][0-9]"),
     ("{day}", "[0-9][0-9]"),
@@ -41,12 +41,14 @@ struct PathDate {
 
 /// Returns true if a segment of a pattern contains a date.
 pub(super) fn is_dated(segment: &str) -> bool {
-    FIELDS.iter().any(|(field, _)| segment.contains(field))
+    PLACEHOLDERS
+        .iter()
+        .any(|(field, _)| segment.contains(field))
 }
 
 /// A segment with its date placeholders replaced by patterns.
-pub(super) fn undated(segment: &str) -> String {
-    FIELDS
+pub(super) fn expand_dates(segment: &str) -> String {
+    PLACEHOLDERS
         .iter()
         .fold(segment.to_string(), |text, (field, digits)| {
             text.replace(field, digits)
@@ -56,38 +58,39 @@ pub(super) fn undated(segment: &str) -> String {
 impl Partition {
     /// Parses the segments of a pattern after its fixed part; `None` without dates. The error describes
     /// an invalid combination.
-    pub fn of(pattern: &[String], days: Option<Days>) -> Result<Option<Self>, String> {
+    pub fn parse(pattern: &[String], days: Option<Days>) -> Result<Option<Self>, String> {
         let Some(last) = pattern.iter().rposition(|segment| is_dated(segment)) else {
             return Ok(None);
         };
         let segments = &pattern[..=last];
         if segments.iter().any(|segment| segment == "**") {
             return Err(
-                "has ** before a date, so no folder could be left out; write the folders that lead \
+                "has ** before a date, so no folder could be skipped; write the folders that lead \
                  to it"
                     .to_string(),
             );
         }
         let all = segments.concat();
-        let has = |field: &str| all.matches(field).count();
-        let parts = [has("{year}"), has("{month}"), has("{day}")];
-        let whole = match (has("{date}"), parts) {
+        let count = |field: &str| all.matches(field).count();
+        let parts = [count("{year}"), count("{month}"), count("{day}")];
+        let is_valid = match (count("{date}"), parts) {
             (1, [0, 0, 0]) => true,
             (0, [1, month, day]) => month <= 1 && day <= month,
             _ => false,
         };
-        if !whole {
+        if !is_valid {
             return Err(
                 "must name its days as {date}, or as {year}, {year} with {month}, or both with {day}, \
                  each once"
                     .to_string(),
             );
         }
-        let mixed = |segment: &&String| is_dated(segment) && is_pattern(&undated_rest(segment));
+        let mixed =
+            |segment: &&String| is_dated(segment) && is_pattern(&without_placeholders(segment));
         if let Some(segment) = segments.iter().find(mixed) {
             return Err(format!(
-                "has {segment:?}: beside a date a segment cannot have * or ? or [, since it would not \
-                 be certain where the date is"
+                "has {segment:?}: beside a date a segment cannot have * or ? or [, since the \
+                 position of the date would be ambiguous"
             ));
         }
         Ok(Some(Self {
@@ -105,7 +108,7 @@ impl Partition {
     pub fn admits(&self, path: &[&str]) -> bool {
         let mut date = PathDate::default();
         for (segment, name) in self.segments.iter().zip(path) {
-            if is_dated(segment) && !date.take(segment, name) {
+            if is_dated(segment) && !date.read_name(segment, name) {
                 return false;
             }
         }
@@ -118,18 +121,20 @@ impl Partition {
     }
 }
 
-/// The rest of a segment after its last date.
-fn undated_rest(segment: &str) -> String {
-    FIELDS.iter().fold(segment.to_string(), |text, (field, _)| {
-        text.replace(field, "")
-    })
+/// A segment without its date placeholders.
+fn without_placeholders(segment: &str) -> String {
+    PLACEHOLDERS
+        .iter()
+        .fold(segment.to_string(), |text, (field, _)| {
+            text.replace(field, "")
+        })
 }
 
 impl PathDate {
     /// Reads the dates of a name; false if it does not match the segment.
-    fn take(&mut self, segment: &str, name: &str) -> bool {
+    fn read_name(&mut self, segment: &str, name: &str) -> bool {
         let (mut segment, mut name) = (segment, name);
-        while let Some((at, field)) = next_field(segment) {
+        while let Some((at, field)) = next_placeholder(segment) {
             let Some(rest) = name.strip_prefix(&segment[..at]) else {
                 return false;
             };
@@ -141,7 +146,7 @@ impl PathDate {
             let Some((digits, rest)) = rest.split_at_checked(length) else {
                 return false;
             };
-            if !self.read(field, digits) {
+            if !self.set_part(field, digits) {
                 return false;
             }
             (segment, name) = (&segment[at + field.len()..], rest);
@@ -149,7 +154,7 @@ impl PathDate {
         segment == name
     }
 
-    fn read(&mut self, field: &str, text: &str) -> bool {
+    fn set_part(&mut self, field: &str, text: &str) -> bool {
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         match field {
             "{date}" => match text.parse::<Date>() {
@@ -173,18 +178,18 @@ impl PathDate {
     fn days(self) -> Option<(Date, Date)> {
         let year = self.year?;
         let first = Date::new(year, self.month.unwrap_or(1), self.day.unwrap_or(1)).ok()?;
-        let one = match (self.month, self.day) {
+        let length = match (self.month, self.day) {
             (_, Some(_)) => jiff::Span::new().days(1),
             (Some(_), None) => jiff::Span::new().months(1),
             (None, None) => jiff::Span::new().years(1),
         };
-        Some((first, first.checked_add(one).unwrap_or(Date::MAX)))
+        Some((first, first.checked_add(length).unwrap_or(Date::MAX)))
     }
 }
 
 /// The first placeholder of a segment and its position.
-fn next_field(segment: &str) -> Option<(usize, &'static str)> {
-    let found = FIELDS
+fn next_placeholder(segment: &str) -> Option<(usize, &'static str)> {
+    let found = PLACEHOLDERS
         .iter()
         .filter_map(|(field, _)| Some((segment.find(field)?, *field)));
     found.min()
@@ -204,13 +209,15 @@ mod tests {
             first: date(2026, 10, 26),
             end: date(2026, 11, 16),
         };
-        let partition = Partition::of(&pattern(text), Some(days)).unwrap().unwrap();
+        let partition = Partition::parse(&pattern(text), Some(days))
+            .unwrap()
+            .unwrap();
         let path: Vec<&str> = path.split('/').collect();
         partition.admits(&path)
     }
 
     #[test]
-    fn folders_are_entered_when_they_may_hold_a_day_that_is_asked_for() {
+    fn folders_are_entered_if_they_may_hold_a_requested_day() {
         let text = "year={year}/month={month}/day={day}/*.jsonl";
         for inside in [
             "year=2026",
@@ -237,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_stand_in_names_too() {
+    fn dates_in_file_names_are_matched() {
         let text = "*/tickets-{date}.jsonl";
         assert!(admits(text, "eu"));
         assert!(admits(text, "eu/tickets-2026-11-01.jsonl"));
@@ -247,21 +254,23 @@ mod tests {
         assert!(admits("{year}-{month}.csv", "2026-10.csv"));
         assert!(!admits("{year}-{month}.csv", "2026-09.csv"));
         assert_eq!(
-            undated("dt={year}{month}"),
+            expand_dates("dt={year}{month}"),
             "dt=[0-9][0-9][0-9][0-9][0-9][0-9]"
         );
     }
 
     #[test]
-    fn without_days_all_that_is_a_date_is_admitted() {
-        let partition = Partition::of(&pattern("{date}/*"), None).unwrap().unwrap();
+    fn without_days_every_date_is_admitted() {
+        let partition = Partition::parse(&pattern("{date}/*"), None)
+            .unwrap()
+            .unwrap();
         assert!(partition.admits(&["1999-01-01", "a"]));
         assert!(!partition.admits(&["1999-02-30", "a"]));
-        assert!(Partition::of(&pattern("a/*"), None).unwrap().is_none());
+        assert!(Partition::parse(&pattern("a/*"), None).unwrap().is_none());
     }
 
     #[test]
-    fn what_cannot_be_distinguished_is_refused() {
+    fn ambiguous_patterns_are_refused() {
         for wrong in [
             "**/{date}/*.jsonl",
             "{month}/{day}/*",
@@ -270,7 +279,7 @@ mod tests {
             "{date}/{year}/*",
             "*{date}.jsonl",
         ] {
-            assert!(Partition::of(&pattern(wrong), None).is_err(), "{wrong}");
+            assert!(Partition::parse(&pattern(wrong), None).is_err(), "{wrong}");
         }
     }
 }

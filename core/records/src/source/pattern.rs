@@ -6,7 +6,7 @@ pub(super) fn is_pattern(segment: &str) -> bool {
 }
 
 /// Returns true if a file name matches one segment of a pattern.
-pub(super) fn fits(pattern: &str, name: &str) -> bool {
+pub(super) fn matches_name(pattern: &str, name: &str) -> bool {
     if name.starts_with('.') && !pattern.starts_with('.') {
         return false;
     }
@@ -19,7 +19,7 @@ pub(super) fn fits(pattern: &str, name: &str) -> bool {
         if pattern.get(p) == Some(&'*') {
             star = Some((p + 1, n));
             p += 1;
-        } else if let Some(next) = one(&pattern, p, name[n]) {
+        } else if let Some(next) = match_element(&pattern, p, name[n]) {
             p = next;
             n += 1;
         } else if let Some((after, end)) = star {
@@ -35,25 +35,27 @@ pub(super) fn fits(pattern: &str, name: &str) -> bool {
 
 /// Matches a path against a pattern, segment by segment; `**` matches any number of folders, and at
 /// the end all files below.
-pub(super) fn fits_path(pattern: &[String], path: &[&str]) -> bool {
+pub(super) fn matches_path(pattern: &[String], path: &[&str]) -> bool {
     match (pattern, path) {
         ([], []) => true,
         ([deep], [.., _]) if deep == "**" => path.iter().all(|name| !name.starts_with('.')),
         ([deep, rest @ ..], _) if deep == "**" => {
-            fits_path(rest, path)
+            matches_path(rest, path)
                 || matches!(path, [first, below @ ..]
-                    if !first.starts_with('.') && fits_path(pattern, below))
+                    if !first.starts_with('.') && matches_path(pattern, below))
         }
-        ([segment, rest @ ..], [name, below @ ..]) => fits(segment, name) && fits_path(rest, below),
+        ([segment, rest @ ..], [name, below @ ..]) => {
+            matches_name(segment, name) && matches_path(rest, below)
+        }
         _ => false,
     }
 }
 
 /// The next position in the pattern if its element at `p` matches the character.
-fn one(pattern: &[char], p: usize, c: char) -> Option<usize> {
+fn match_element(pattern: &[char], p: usize, c: char) -> Option<usize> {
     match pattern.get(p)? {
         '?' => Some(p + 1),
-        '[' => match set(pattern, p, c) {
+        '[' => match match_set(pattern, p, c) {
             Some((next, inside)) => inside.then_some(next),
             None => (c == '[').then_some(p + 1),
         },
@@ -62,7 +64,7 @@ fn one(pattern: &[char], p: usize, c: char) -> Option<usize> {
 }
 
 /// Parses the set `[…]` at `p`: its end, and whether it contains `c`; `None` if it is not closed.
-fn set(pattern: &[char], p: usize, c: char) -> Option<(usize, bool)> {
+fn match_set(pattern: &[char], p: usize, c: char) -> Option<(usize, bool)> {
     let mut i = p + 1;
     let negated = matches!(pattern.get(i), Some('!' | '^'));
     i += usize::from(negated);
@@ -88,11 +90,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_fit_as_folders_are_walked() {
+    fn paths_match_segment_by_segment() {
         let check = |pattern: &str, path: &str, expected: bool| {
             let pattern: Vec<String> = pattern.split('/').map(str::to_string).collect();
             let path: Vec<&str> = path.split('/').collect();
-            assert_eq!(fits_path(&pattern, &path), expected, "{pattern:?} {path:?}");
+            assert_eq!(
+                matches_path(&pattern, &path),
+                expected,
+                "{pattern:?} {path:?}"
+            );
         };
         check("*.jsonl", "a.jsonl", true);
         check("*.jsonl", "b/a.jsonl", false);
@@ -108,15 +114,18 @@ mod tests {
 
     fn check(pattern: &str, yes: &[&str], no: &[&str]) {
         for name in yes {
-            assert!(fits(pattern, name), "{pattern} should take {name}");
+            assert!(matches_name(pattern, name), "{pattern} should match {name}");
         }
         for name in no {
-            assert!(!fits(pattern, name), "{pattern} should not take {name}");
+            assert!(
+                !matches_name(pattern, name),
+                "{pattern} should not match {name}"
+            );
         }
     }
 
     #[test]
-    fn patterns() {
+    fn names_match_patterns() {
         check(
             "*.jsonl",
             &["a.jsonl", "a.b.jsonl"],

@@ -7,7 +7,7 @@ use retrocast_storage::{self as storage, cause};
 use std::ops::Range;
 
 /// Random access to the bytes of a file.
-pub trait Ranges {
+pub trait RandomAccess {
     /// Size in bytes.
     fn size(&self) -> u64;
 
@@ -15,7 +15,7 @@ pub trait Ranges {
     fn read(&self, range: Range<u64>) -> Result<Bytes, String>;
 }
 
-impl Ranges for Bytes {
+impl RandomAccess for Bytes {
     fn size(&self) -> u64 {
         self.len() as u64
     }
@@ -28,20 +28,22 @@ impl Ranges for Bytes {
 }
 
 /// A file in folders or object storage.
-struct InStorage<'a> {
+struct StoredFile<'a> {
     listing: &'a Listing,
     file: &'a SourceFile,
     runtime: &'a tokio::runtime::Handle,
 }
 
-impl Ranges for InStorage<'_> {
+impl RandomAccess for StoredFile<'_> {
     fn size(&self) -> u64 {
         self.file.size
     }
 
     fn read(&self, range: Range<u64>) -> Result<Bytes, String> {
         let SourceStore::Objects(store) = &self.listing.store else {
-            return Err("records that are made as they are read have no places".to_string());
+            return Err(
+                "records that are generated while they are read have no random access".to_string(),
+            );
         };
         let read = store.get_range(&self.file.location, range);
         let runtime = match &self.listing.folder {
@@ -58,8 +60,8 @@ impl Listing {
         &'a self,
         file: &'a SourceFile,
         runtime: &'a tokio::runtime::Handle,
-    ) -> impl Ranges + 'a {
-        InStorage {
+    ) -> impl RandomAccess + 'a {
+        StoredFile {
             listing: self,
             file,
             runtime,

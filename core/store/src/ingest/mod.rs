@@ -25,7 +25,7 @@ use crate::{
     dataset::{BEHIND, DeletedRows, Lake, MADE_FROM, PendingRows, Properties, Rows, Scan, Staging},
     error::{SourceError, StoreError},
     origin,
-    source::{Days, Listing, ListingSummary, SourceFile, settled},
+    source::{Days, Listing, ListingSummary, SourceFile, is_settled},
 };
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow_schema::SchemaRef;
@@ -551,7 +551,7 @@ impl Increment<'_> {
                 name: file.name.clone(),
                 path: file.path.to_string(),
                 size: file.size,
-                modified: if settled(file) { modified } else { 0 },
+                modified: if is_settled(file) { modified } else { 0 },
                 etag: file.etag.clone().unwrap_or_default(),
                 hash: self.hashes[self.changes.take[index]].to_hex().to_string(),
                 run: run.clone(),

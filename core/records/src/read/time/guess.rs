@@ -1,78 +1,78 @@
 //! Guesses the format of a time from the shape of a text.
 
-use super::formatted;
+use super::parse_with_format;
 use crate::contract::TimeFormat;
 
-/// Maximum length of a text whose format is guessed.
-const GUESSED: usize = 64;
+/// Maximum length of a text whose format is guessed, in characters.
+const LENGTH_MAX: usize = 64;
 
 /// Formats in which a text is a time, for a contract to declare: several if the order of day and
 /// month is ambiguous, none if the text is not a known form of time.
-pub(crate) fn formats_of(text: &str) -> Vec<String> {
+pub(crate) fn guess_formats(text: &str) -> Vec<String> {
     let text = text.trim();
-    if text.chars().nth(GUESSED).is_some() {
+    if text.chars().nth(LENGTH_MAX).is_some() {
         return Vec::new();
     }
-    let mut formats = shapes(text).unwrap_or_default();
-    formats.retain(|format| formatted(text, &TimeFormat::Text(format.clone())).is_some());
+    let mut formats = candidate_formats(text).unwrap_or_default();
+    formats.retain(|format| parse_with_format(text, &TimeFormat::Text(format.clone())).is_some());
     formats
 }
 
 /// A part of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part<'t> {
+enum Token<'t> {
     Digits(&'t str),
     Word(&'t str),
     Mark(char),
 }
 
 /// Splits a text into runs of digits, runs of letters, and other characters.
-fn parts(text: &str) -> Vec<Part<'_>> {
+fn tokenize(text: &str) -> Vec<Token<'_>> {
     let mut out = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let run = |like: fn(&char) -> bool| {
-            let length = rest.chars().take_while(like).count();
+        let run = |is_same: fn(&char) -> bool| {
+            let length = rest.chars().take_while(is_same).count();
             rest.split_at(length)
         };
-        let (part, left) = if first.is_ascii_digit() {
-            let (digits, left) = run(char::is_ascii_digit);
-            (Part::Digits(digits), left)
+        let (part, remaining) = if first.is_ascii_digit() {
+            let (digits, remaining) = run(char::is_ascii_digit);
+            (Token::Digits(digits), remaining)
         } else if first.is_ascii_alphabetic() {
-            let (word, left) = run(char::is_ascii_alphabetic);
-            (Part::Word(word), left)
+            let (word, remaining) = run(char::is_ascii_alphabetic);
+            (Token::Word(word), remaining)
         } else {
-            (Part::Mark(first), &rest[first.len_utf8()..])
+            (Token::Mark(first), &rest[first.len_utf8()..])
         };
         out.push(part);
-        rest = left;
+        rest = remaining;
     }
     out
 }
 
-/// Formats with the shape of a text.
-fn shapes(text: &str) -> Option<Vec<String>> {
-    let all = parts(text);
+/// Formats that fit the tokens of a text.
+fn candidate_formats(text: &str) -> Option<Vec<String>> {
+    let all = tokenize(text);
     let mut rest = all.as_slice();
     let mut weekday = String::new();
-    if let [Part::Word(day), after @ ..] = rest
+    if let [Token::Word(day), after @ ..] = rest
         && is_weekday(day)
     {
         weekday.push_str(if day.len() == 3 { "%a" } else { "%A" });
         let marks = after
             .iter()
-            .take_while(|part| matches!(part, Part::Mark(',' | ' ')));
+            .take_while(|part| matches!(part, Token::Mark(',' | ' ')));
         let marks = marks.count();
         rest = &after[marks..];
         weekday.push_str(if marks > 1 { ", " } else { " " });
     }
-    let (dates, after) = date_shapes(rest)?;
-    let (clock, by_twelve) = clock_shape(after)?;
+    let (dates, after) = date_formats(rest)?;
+    let (clock, is_12_hour) = clock_format(after)?;
     let mut formats: Vec<String> = dates
         .into_iter()
         .map(|date| format!("{weekday}{date}{clock}"))
         .collect();
-    if by_twelve {
+    if is_12_hour {
         // With a 12-hour clock, the month mostly comes first.
         formats.reverse();
     }
@@ -84,7 +84,7 @@ fn is_weekday(word: &str) -> bool {
     ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].contains(&start.as_str())
 }
 
-fn year(digits: &str) -> Option<&'static str> {
+fn year_directive(digits: &str) -> Option<&'static str> {
     match digits.len() {
         4 => Some("%Y"),
         2 => Some("%y"),
@@ -92,13 +92,13 @@ fn year(digits: &str) -> Option<&'static str> {
     }
 }
 
-fn month(word: &str) -> &'static str {
+fn month_directive(word: &str) -> &'static str {
     if word.len() == 3 { "%b" } else { "%B" }
 }
 
 /// Formats of the date at the start of the parts, day before month, and the remaining parts.
-fn date_shapes<'p, 't>(parts: &'p [Part<'t>]) -> Option<(Vec<String>, &'p [Part<'t>])> {
-    use Part::{Digits, Mark, Word};
+fn date_formats<'p, 't>(parts: &'p [Token<'t>]) -> Option<(Vec<String>, &'p [Token<'t>])> {
+    use Token::{Digits, Mark, Word};
     Some(match parts {
         [
             Digits(y),
@@ -116,7 +116,7 @@ fn date_shapes<'p, 't>(parts: &'p [Part<'t>]) -> Option<(Vec<String>, &'p [Part<
             Digits(y),
             rest @ ..,
         ] if a == b => {
-            let year = year(y)?;
+            let year = year_directive(y)?;
             let mut formats = vec![format!("%d{a}%m{a}{year}")];
             if *a != '.' {
                 formats.push(format!("%m{a}%d{a}{year}"));
@@ -130,7 +130,14 @@ fn date_shapes<'p, 't>(parts: &'p [Part<'t>]) -> Option<(Vec<String>, &'p [Part<
             Mark(b),
             Digits(y),
             rest @ ..,
-        ] if a == b => (vec![format!("%d{a}{}{a}{}", month(m), year(y)?)], rest),
+        ] if a == b => (
+            vec![format!(
+                "%d{a}{}{a}{}",
+                month_directive(m),
+                year_directive(y)?
+            )],
+            rest,
+        ),
         [
             Word(m),
             Mark(' '),
@@ -139,7 +146,10 @@ fn date_shapes<'p, 't>(parts: &'p [Part<'t>]) -> Option<(Vec<String>, &'p [Part<
             Mark(' '),
             Digits(y),
             rest @ ..,
-        ] => (vec![format!("{} %d, {}", month(m), year(y)?)], rest),
+        ] => (
+            vec![format!("{} %d, {}", month_directive(m), year_directive(y)?)],
+            rest,
+        ),
         [
             Word(m),
             Mark(' '),
@@ -147,15 +157,15 @@ fn date_shapes<'p, 't>(parts: &'p [Part<'t>]) -> Option<(Vec<String>, &'p [Part<
             Mark(' '),
             Digits(y),
             rest @ ..,
-        ] if y.len() == 4 => (vec![format!("{} %d %Y", month(m))], rest),
+        ] if y.len() == 4 => (vec![format!("{} %d %Y", month_directive(m))], rest),
         [Digits(day), rest @ ..] if day.len() == 8 => (vec!["%Y%m%d".to_string()], rest),
         _ => return None,
     })
 }
 
 /// Format of the time of day with the marks before it; and whether it has a 12-hour clock.
-fn clock_shape(parts: &[Part<'_>]) -> Option<(String, bool)> {
-    use Part::{Digits, Mark, Word};
+fn clock_format(parts: &[Token<'_>]) -> Option<(String, bool)> {
+    use Token::{Digits, Mark, Word};
     let mut format = String::new();
     let mut rest = parts;
     while let [Mark(mark @ (' ' | ',' | ':')), after @ ..] = rest {
@@ -186,21 +196,22 @@ fn clock_shape(parts: &[Part<'_>]) -> Option<(String, bool)> {
         }
         _ => {}
     }
-    let half = |word: &str| word.eq_ignore_ascii_case("AM") || word.eq_ignore_ascii_case("PM");
-    let by_twelve = match rest {
-        [Mark(' '), Word(word), after @ ..] if half(word) => {
+    let is_am_or_pm =
+        |word: &str| word.eq_ignore_ascii_case("AM") || word.eq_ignore_ascii_case("PM");
+    let is_12_hour = match rest {
+        [Mark(' '), Word(word), after @ ..] if is_am_or_pm(word) => {
             clock.push_str(" %p");
             rest = after;
             true
         }
-        [Word(word), after @ ..] if half(word) => {
+        [Word(word), after @ ..] if is_am_or_pm(word) => {
             clock.push_str("%p");
             rest = after;
             true
         }
         _ => false,
     };
-    format.push_str(if by_twelve { "%I" } else { "%H" });
+    format.push_str(if is_12_hour { "%I" } else { "%H" });
     format.push_str(&clock);
     if let [Mark(' '), after @ ..] = rest {
         format.push(' ');
@@ -212,5 +223,5 @@ fn clock_shape(parts: &[Part<'_>]) -> Option<(String, bool)> {
         [Mark('+' | '-'), Digits(_), Mark(':'), Digits(_)] => format.push_str("%:z"),
         _ => return None,
     }
-    Some((format, by_twelve))
+    Some((format, is_12_hour))
 }

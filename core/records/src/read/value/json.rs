@@ -32,14 +32,14 @@ pub(in crate::read) fn read_record(
         violation: None,
         extra_fields,
         outer: String::new(),
-        own: false,
+        from_contract: false,
     };
     let mut json = serde_json::Deserializer::from_str(line);
     let record = Object {
         fields,
         columns,
         cx: &mut cx,
-        top: true,
+        is_record: true,
     };
     let read = json.deserialize_any(record).and_then(|()| json.end());
     let violation = cx.violation.take();
@@ -49,9 +49,9 @@ pub(in crate::read) fn read_record(
         // A line with a violation may also be invalid JSON, which takes precedence.
         Some(violation) => match serde_json::from_str::<IgnoredAny>(line) {
             Ok(_) => Err(violation),
-            Err(error) => Err(broken(&error)),
+            Err(error) => Err(syntax_violation(&error)),
         },
-        None => Err(broken(&error)),
+        None => Err(syntax_violation(&error)),
     }
 }
 
@@ -67,10 +67,10 @@ pub(in crate::read) fn read_value(
         violation: None,
         extra_fields,
         outer: field.name.clone(),
-        own: false,
+        from_contract: false,
     };
     let mut json = serde_json::Deserializer::from_str(text);
-    let seed = Item {
+    let seed = FieldValue {
         field,
         column,
         cx: &mut cx,
@@ -83,17 +83,21 @@ pub(in crate::read) fn read_value(
     Err(violation.unwrap_or_else(|| Violation {
         column: None,
         line_offset: 0,
-        ..broken(&error)
+        ..syntax_violation(&error)
     }))
 }
 
-/// Appends a value of the contract itself: a field's default.
-pub(super) fn push_own(value: &Value, field: &Field, column: &mut Column) -> Result<(), Violation> {
+/// Appends a field's default.
+pub(super) fn push_default(
+    value: &Value,
+    field: &Field,
+    column: &mut Column,
+) -> Result<(), Violation> {
     let mut cx = Context {
         violation: None,
         extra_fields: &mut ExtraFields::default(),
         outer: String::new(),
-        own: true,
+        from_contract: true,
     };
     push_value(value, field, column, &mut cx)
 }
@@ -106,7 +110,7 @@ fn push_value(
     cx: &mut Context<'_>,
 ) -> Result<(), Violation> {
     let rows = column.len();
-    let read = Item {
+    let read = FieldValue {
         field,
         column: &mut *column,
         cx: &mut *cx,
@@ -115,16 +119,16 @@ fn push_value(
     let violation = cx.violation.take();
     let Err(error) = read else { return Ok(()) };
     column.truncate(rows);
-    Err(violation.unwrap_or_else(|| broken(&error)))
+    Err(violation.unwrap_or_else(|| syntax_violation(&error)))
 }
 
 /// Checks a value against a field's type and limits.
-pub(crate) fn fits(value: &Value, field: &Field) -> Result<(), Violation> {
+pub(crate) fn check_value(value: &Value, field: &Field) -> Result<(), Violation> {
     let pseudonyms = Arc::new(Pseudonyms::new("", None));
-    push_own(value, field, &mut Column::new(field, &pseudonyms))
+    push_default(value, field, &mut Column::new(field, &pseudonyms))
 }
 
-fn broken(error: &serde_json::Error) -> Violation {
+fn syntax_violation(error: &serde_json::Error) -> Violation {
     let text = error.to_string();
     let message = text
         .split(" at line ")
@@ -149,8 +153,8 @@ struct Context<'a> {
     extra_fields: &'a mut ExtraFields,
     /// Path of the current object, for names that the contract does not list.
     outer: String,
-    /// True for a value of the contract itself, in the notation of contracts.
-    own: bool,
+    /// True for a default, which has the notation of contracts.
+    from_contract: bool,
 }
 
 impl Context<'_> {
@@ -160,7 +164,7 @@ impl Context<'_> {
         E::custom("")
     }
 
-    fn within(&mut self, outer: &str) {
+    fn prefix_violation(&mut self, outer: &str) {
         if let Some(violation) = &mut self.violation {
             violation.prefix_path(outer);
         }
@@ -168,14 +172,14 @@ impl Context<'_> {
 }
 
 /// One value of a field.
-struct Item<'a, 'c> {
+struct FieldValue<'a, 'c> {
     field: &'a Field,
     column: &'a mut Column,
     cx: &'a mut Context<'c>,
 }
 
-impl Item<'_, '_> {
-    fn checked<E: serde::de::Error>(
+impl FieldValue<'_, '_> {
+    fn push_checked<E: serde::de::Error>(
         self,
         push: impl FnOnce(&Field, &mut Column) -> Result<(), Violation>,
     ) -> Result<(), E> {
@@ -183,19 +187,19 @@ impl Item<'_, '_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Item<'_, '_> {
+impl<'de> DeserializeSeed<'de> for FieldValue<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         if matches!(self.field.kind, FieldKind::Json) {
             let json = <serde_json::Value as serde::Deserialize>::deserialize(deserializer)?;
-            return self.checked(|field, column| value::push_json(field, column, &json));
+            return self.push_checked(|field, column| value::push_json(field, column, &json));
         }
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Item<'_, '_> {
+impl<'de> Visitor<'de> for FieldValue<'_, '_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
@@ -203,32 +207,32 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
     }
 
     fn visit_bool<E: serde::de::Error>(self, found: bool) -> Result<(), E> {
-        self.checked(|field, column| value::push_boolean(field, column, found))
+        self.push_checked(|field, column| value::push_boolean(field, column, found))
     }
 
     fn visit_i64<E: serde::de::Error>(self, found: i64) -> Result<(), E> {
-        self.checked(|field, column| value::push_integer(field, column, found))
+        self.push_checked(|field, column| value::push_integer(field, column, found))
     }
 
     fn visit_u64<E: serde::de::Error>(self, found: u64) -> Result<(), E> {
-        self.checked(|field, column| value::push_unsigned(field, column, found))
+        self.push_checked(|field, column| value::push_unsigned(field, column, found))
     }
 
     fn visit_f64<E: serde::de::Error>(self, found: f64) -> Result<(), E> {
-        self.checked(|field, column| value::push_number(field, column, found))
+        self.push_checked(|field, column| value::push_number(field, column, found))
     }
 
     fn visit_str<E: serde::de::Error>(self, found: &str) -> Result<(), E> {
-        let origin = if self.cx.own {
+        let origin = if self.cx.from_contract {
             text::Origin::Contract
         } else {
             text::Origin::String
         };
-        self.checked(|field, column| text::push(found, field, column, origin))
+        self.push_checked(|field, column| text::push(found, field, column, origin))
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
-        self.checked(value::push_null)
+        self.push_checked(value::push_null)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
@@ -242,7 +246,7 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
         let mut index = 0_usize;
         loop {
             let before = cx.extra_fields.len();
-            let next = Item {
+            let next = FieldValue {
                 field: item,
                 column: items,
                 cx,
@@ -256,7 +260,7 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    cx.within(&format!("[{index}]"));
+                    cx.prefix_violation(&format!("[{index}]"));
                     return Err(error);
                 }
             }
@@ -273,7 +277,7 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
         let Values::Struct(children) = &mut column.values else {
             return Err(A::Error::custom("column is not a struct"));
         };
-        let outer = cx.outer.len();
+        let outer_length = cx.outer.len();
         if !cx.outer.is_empty() {
             cx.outer.push('.');
         }
@@ -282,10 +286,10 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
             fields,
             columns: children,
             cx,
-            top: false,
+            is_record: false,
         }
         .visit_map(map);
-        cx.outer.truncate(outer);
+        cx.outer.truncate(outer_length);
         read?;
         column.close();
         Ok(())
@@ -298,14 +302,14 @@ struct Object<'a, 'c> {
     columns: &'a mut [Column],
     cx: &'a mut Context<'c>,
     /// True if this is the record itself.
-    top: bool,
+    is_record: bool,
 }
 
 impl<'de> Visitor<'de> for Object<'_, '_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str(if self.top {
+        formatter.write_str(if self.is_record {
             "a record, which is a JSON object"
         } else {
             "an object"
@@ -322,7 +326,7 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
         let rows = columns.first().map_or(0, Column::len);
         // Records of one source mostly have their fields in the same order.
         let mut expected = 0;
-        let mut around: Vec<(String, Value)> = Vec::new();
+        let mut parents: Vec<(String, Value)> = Vec::new();
         while let Some(named) = map.next_key_seed(Key {
             fields,
             expected,
@@ -330,20 +334,20 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
         })? {
             let index = match named {
                 NameRole::Field(index) => index,
-                NameRole::Around(name) if around.iter().any(|(other, _)| *other == name) => {
-                    let twice = Violation::new(Reason::BrokenJson, "the field occurs twice");
-                    return Err(cx.stop(twice.at_field(&name)));
+                NameRole::Parent(name) if parents.iter().any(|(other, _)| *other == name) => {
+                    let duplicate = Violation::new(Reason::BrokenJson, "the field occurs twice");
+                    return Err(cx.stop(duplicate.at_field(&name)));
                 }
-                NameRole::Around(name) => {
-                    around.push((name, map.next_value()?));
+                NameRole::Parent(name) => {
+                    parents.push((name, map.next_value()?));
                     continue;
                 }
-                NameRole::Stranger if cx.extra_fields.policy == UnknownFields::Keep => {
+                NameRole::Unlisted if cx.extra_fields.policy == UnknownFields::Keep => {
                     let value = map.next_value()?;
                     cx.extra_fields.set_last_value(value);
                     continue;
                 }
-                NameRole::Stranger => {
+                NameRole::Unlisted => {
                     map.next_value::<SkippedValue>()?;
                     continue;
                 }
@@ -353,15 +357,15 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
             };
             let before = cx.extra_fields.len();
             if column.len() > rows {
-                let twice = Violation::new(Reason::BrokenJson, "the field occurs twice");
-                return Err(cx.stop(twice.at_field(&field.name)));
+                let duplicate = Violation::new(Reason::BrokenJson, "the field occurs twice");
+                return Err(cx.stop(duplicate.at_field(&field.name)));
             }
-            if let Err(error) = map.next_value_seed(Item {
+            if let Err(error) = map.next_value_seed(FieldValue {
                 field,
                 column,
                 cx: &mut *cx,
             }) {
-                cx.within(&field.name);
+                cx.prefix_violation(&field.name);
                 return Err(error);
             }
             if cx.extra_fields.len() > before {
@@ -369,8 +373,8 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
             }
             expected = index + 1;
         }
-        for (name, value) in around {
-            push_within(&name, value, fields, columns, rows, cx)
+        for (name, value) in parents {
+            push_nested(&name, value, fields, columns, rows, cx)
                 .map_err(|violation| cx.stop(violation))?;
         }
         for (field, column) in fields.iter().zip(columns.iter_mut()) {
@@ -390,7 +394,7 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
 
 /// Appends the parts of a value that fields refer to by path; the other parts are extra fields. A
 /// field of the record with exactly that name was read before and takes precedence.
-fn push_within(
+fn push_nested(
     path: &str,
     value: Value,
     fields: &[Field],
@@ -409,7 +413,7 @@ fn push_within(
     match value {
         Value::Object(inner) if fields.iter().any(|field| field.is_within(path)) => {
             for (name, value) in inner {
-                push_within(&format!("{path}.{name}"), value, fields, columns, rows, cx)?;
+                push_nested(&format!("{path}.{name}"), value, fields, columns, rows, cx)?;
             }
         }
         value => {
@@ -480,10 +484,10 @@ impl<'de> Visitor<'de> for SkippedValue {
 enum NameRole {
     /// A field, by its index.
     Field(usize),
-    /// An object on the path of a field.
-    Around(String),
+    /// An object that may contain a field, by its path.
+    Parent(String),
     /// A name that the contract does not list.
-    Stranger,
+    Unlisted,
 }
 
 /// The name of a field.
@@ -520,7 +524,7 @@ impl Visitor<'_> for Key<'_, '_> {
             return Ok(NameRole::Field(index));
         }
         if self.fields.iter().any(|field| field.is_within(name)) {
-            return Ok(NameRole::Around(name.to_string()));
+            return Ok(NameRole::Parent(name.to_string()));
         }
         let Context {
             extra_fields,
@@ -533,7 +537,7 @@ impl Visitor<'_> for Key<'_, '_> {
             UnknownFields::Keep => extra_fields.keep(name, Value::Null),
             UnknownFields::Refuse => return Err(self.cx.stop(ExtraFields::refusal(name))),
         }
-        Ok(NameRole::Stranger)
+        Ok(NameRole::Unlisted)
     }
 }
 

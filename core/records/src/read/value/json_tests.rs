@@ -58,7 +58,7 @@ fn check(lines: &[(&str, &str)]) {
 }
 
 #[test]
-fn records_are_taken_or_refused_with_the_reason() {
+fn records_are_accepted_or_refused_with_a_reason() {
     let deep = format!(
         r#"{{"id":"a","any":{}{}}}"#,
         "[".repeat(200),

@@ -8,7 +8,7 @@ use crate::{
         column::Column,
         quarantine::{Reason, Violation},
         time,
-        value::{self, ValueResult, quoted},
+        value::{self, ValueResult, quote},
     },
 };
 use std::borrow::Cow;
@@ -32,61 +32,58 @@ pub(in crate::read) fn push(
     origin: Origin,
 ) -> ValueResult {
     let notation = &field.notation;
-    let own = origin == Origin::Contract;
+    let from_contract = origin == Origin::Contract;
     match field.kind {
         FieldKind::String if origin == Origin::Cell && notation.is_declared_null(text) => {
             return value::push_null(field, column);
         }
         FieldKind::String => return value::push_string(field, column, text),
         FieldKind::Timestamp => {
-            let found = if own {
+            let found = if from_contract {
                 time::parse_unambiguous(text).map(|time| time.in_zone(notation.zone_rules()))
             } else {
                 time::read(text, notation)
             };
             if let Some(micros) = found {
-                return value::push_moment(field, column, micros, &|| quoted(text));
+                return value::push_moment(field, column, micros, &|| quote(text));
             }
         }
         FieldKind::Date => {
-            let found = if own {
+            let found = if from_contract {
                 time::date(text)
             } else {
                 time::read_day(text, notation)
             };
             if let Some(days) = found {
-                return value::push_day(field, column, days, &|| quoted(text));
+                return value::push_day(field, column, days, &|| quote(text));
             }
         }
-        FieldKind::Integer if is_numeral(notation, origin) => {
-            let number = numeral(text, notation).and_then(|text| {
-                let with_point = || value::whole(text.parse().ok()?);
+        FieldKind::Integer if allows_numbers(notation, origin) => {
+            let number = normalize_number(text, notation).and_then(|text| {
+                let with_point = || value::exact_integer(text.parse().ok()?);
                 text.parse().ok().or_else(with_point)
             });
             if let Some(number) = number {
                 return value::push_integer(field, column, number);
             }
         }
-        FieldKind::Number if is_numeral(notation, origin) => {
-            let number = numeral(text, notation).and_then(|text| text.parse::<f64>().ok());
+        FieldKind::Number if allows_numbers(notation, origin) => {
+            let number = normalize_number(text, notation).and_then(|text| text.parse::<f64>().ok());
             if let Some(number) = number.filter(|number| number.is_finite()) {
                 return value::push_number(field, column, number);
             }
         }
-        FieldKind::Boolean if !own => {
+        FieldKind::Boolean if !from_contract => {
             if let Some(truth) = notation.parse_boolean(text.trim()) {
                 return value::push_boolean(field, column, truth);
             }
         }
         FieldKind::Json | FieldKind::List(_) | FieldKind::Struct(_) => {
-            return Err(value::wrong_type(
-                field,
-                &format!("string {}", quoted(text)),
-            ));
+            return Err(value::wrong_type(field, &format!("string {}", quote(text))));
         }
         _ => {}
     }
-    if !own && notation.is_null(text) {
+    if !from_contract && notation.is_null(text) {
         return value::push_null(field, column);
     }
     let noun = if origin == Origin::Cell {
@@ -94,8 +91,8 @@ pub(in crate::read) fn push(
     } else {
         "string"
     };
-    let found = format!("{noun} {}", quoted(text));
-    let advice = if own {
+    let found = format!("{noun} {}", quote(text));
+    let advice = if from_contract {
         String::new()
     } else {
         advice(field, text)
@@ -108,16 +105,16 @@ pub(in crate::read) fn push(
 /// for true or false.
 pub(in crate::read) fn push_digits(text: &str, field: &Field, column: &mut Column) -> ValueResult {
     let notation = &field.notation;
-    let shown = || format!("number {text}");
+    let describe = || format!("number {text}");
     match field.kind {
         FieldKind::Timestamp if !notation.format.is_empty() => {
             if let Some(micros) = time::read(text, notation) {
-                return value::push_moment(field, column, micros, &shown);
+                return value::push_moment(field, column, micros, &describe);
             }
         }
         FieldKind::Date if !notation.format.is_empty() => {
             if let Some(days) = time::read_day(text, notation) {
-                return value::push_day(field, column, days, &shown);
+                return value::push_day(field, column, days, &describe);
             }
         }
         FieldKind::Boolean => {
@@ -127,7 +124,7 @@ pub(in crate::read) fn push_digits(text: &str, field: &Field, column: &mut Colum
         }
         _ => {}
     }
-    let mut violation = value::wrong_type(field, &shown());
+    let mut violation = value::wrong_type(field, &describe());
     if !matches!(field.kind, FieldKind::Integer | FieldKind::Number) {
         violation.message += &advice(field, text);
     }
@@ -136,7 +133,7 @@ pub(in crate::read) fn push_digits(text: &str, field: &Field, column: &mut Colum
 
 /// Returns true if texts can be numbers: in formats with native numbers, only if the contract
 /// declares the notation.
-fn is_numeral(notation: &Notation, origin: Origin) -> bool {
+fn allows_numbers(notation: &Notation, origin: Origin) -> bool {
     match origin {
         Origin::Cell => true,
         Origin::String => notation.declares_marks(),
@@ -145,7 +142,7 @@ fn is_numeral(notation: &Notation, origin: Origin) -> bool {
 }
 
 /// Normalises a number: a point before decimals and nothing between thousands.
-pub(crate) fn numeral<'t>(text: &'t str, notation: &Notation) -> Option<Cow<'t, str>> {
+pub(crate) fn normalize_number<'t>(text: &'t str, notation: &Notation) -> Option<Cow<'t, str>> {
     let text = text.trim();
     if !notation.declares_marks() {
         return Some(Cow::Borrowed(text));
@@ -162,8 +159,8 @@ pub(crate) fn numeral<'t>(text: &'t str, notation: &Notation) -> Option<Cow<'t, 
         Some(whole) => ("-", whole),
         None => ("", whole.strip_prefix('+').unwrap_or(whole)),
     };
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if !decimals.is_none_or(digits) {
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !decimals.is_none_or(is_digits) {
         return None;
     }
     let mut groups = vec![whole];
@@ -171,12 +168,12 @@ pub(crate) fn numeral<'t>(text: &'t str, notation: &Notation) -> Option<Cow<'t, 
     if let Some(mark) = marks.find(|mark| notation.is_thousands_mark(*mark)) {
         groups = whole.split(|c| normalize_mark(c) == mark).collect();
         let first = groups.first().copied().unwrap_or_default();
-        let sound = matches!(first.len(), 1..=3) && !first.starts_with('0');
-        if !sound || groups.iter().skip(1).any(|group| group.len() != 3) {
+        let is_valid_first = matches!(first.len(), 1..=3) && !first.starts_with('0');
+        if !is_valid_first || groups.iter().skip(1).any(|group| group.len() != 3) {
             return None;
         }
     }
-    if !groups.iter().copied().all(digits) {
+    if !groups.iter().copied().all(is_digits) {
         return None;
     }
     let point = if decimals.is_some() { "." } else { "" };
@@ -227,13 +224,13 @@ fn time_advice(field: &Field, text: &str, table: &str) -> String {
              Tue, 17 Nov 2026 09:12:00 GMT"
         }
     };
-    if let Some((format, zone)) = named_zone(text) {
+    if let Some((format, zone)) = zone_abbreviation(text) {
         return format!(
-            "; {accepted}; {zone} stands for several offsets: add `format = \"{format} {zone}\"` and \
+            "; {accepted}; {zone} means several offsets: add `format = \"{format} {zone}\"` and \
              the zone that is meant, such as `zone = \"America/New_York\"`, to {table}"
         );
     }
-    match time::formats_of(text).as_slice() {
+    match time::guess_formats(text).as_slice() {
         [] => format!("; {accepted}; for others add `format` to {table}"),
         [format] => format!("; {accepted}; add `format = {format:?}` to {table}"),
         [format, other, ..] => {
@@ -243,13 +240,13 @@ fn time_advice(field: &Field, text: &str, table: &str) -> String {
 }
 
 /// The format of a time that ends with a zone's abbreviation, and the abbreviation.
-fn named_zone(text: &str) -> Option<(String, &str)> {
+fn zone_abbreviation(text: &str) -> Option<(String, &str)> {
     let (time, zone) = text.rsplit_once(' ')?;
     let is_name = matches!(zone.len(), 2..=5) && zone.bytes().all(|byte| byte.is_ascii_uppercase());
     if !is_name || matches!(zone, "AM" | "PM") {
         return None;
     }
-    Some((time::formats_of(time).into_iter().next()?, zone))
+    Some((time::guess_formats(time).into_iter().next()?, zone))
 }
 
 fn number_advice(field: &Field, text: &str, table: &str) -> String {
@@ -268,7 +265,7 @@ fn number_advice(field: &Field, text: &str, table: &str) -> String {
             thousands,
             ..Notation::default()
         };
-        let number = numeral(text, &notation).and_then(|text| text.parse::<f64>().ok());
+        let number = normalize_number(text, &notation).and_then(|text| text.parse::<f64>().ok());
         number.is_some_and(f64::is_finite)
     };
     let mut lines = Vec::new();

@@ -1,9 +1,9 @@
-//! Texts as values, in every format that has them: the resulting row, or why it was refused.
+//! Texts as values, in every format that has them: the resulting row, or the reason of its refusal.
 
 use crate::{Format, contract, read::read_block};
 use arrow::array::{Array, AsArray};
 
-/// Values of the only field, as text, nulls as "-"; or why a record was refused.
+/// Reads the values of the only field as text, nulls as "-", or the reasons of refusals.
 fn read(records: &str, format: Format, declared: &str) -> Vec<String> {
     let text = format!("title = \"T\"\n{declared}");
     let contract = contract::parse("t", "t.toml", &text).unwrap();
@@ -22,21 +22,21 @@ fn read(records: &str, format: Format, declared: &str) -> Vec<String> {
         let column = batch.column(0);
         let text = arrow::compute::cast(column, &arrow_schema::DataType::Utf8).unwrap();
         let text = text.as_string::<i32>();
-        let shown = (0..text.len()).map(|row| {
+        let nullable = (0..text.len()).map(|row| {
             if text.is_null(row) {
                 "-".to_string()
             } else {
                 text.value(row).to_string()
             }
         });
-        out.extend(parsed.lines.iter().copied().zip(shown));
+        out.extend(parsed.lines.iter().copied().zip(nullable));
     }
     out.sort();
     out.into_iter().map(|(_, text)| text).collect()
 }
 
-/// Cells of CSV under the declarations of `[field.x]`, after those of the contract.
-fn cells(declared: &str, cells: &[(&str, &str)]) {
+/// Checks cells of CSV under declarations of the contract and of `[field.x]`.
+fn check_cells(declared: &str, cells: &[(&str, &str)]) {
     let quoted = |cell: &str| format!("1,\"{}\"\n", cell.replace('"', "\"\""));
     let records: String = cells.iter().map(|(cell, _)| quoted(cell)).collect();
     let found = read(&format!("id,x\n{records}"), Format::Csv, declared);
@@ -44,8 +44,8 @@ fn cells(declared: &str, cells: &[(&str, &str)]) {
     assert_eq!(found, expected, "{declared}");
 }
 
-/// The same for JSON values.
-fn values(declared: &str, values: &[(&str, &str)]) {
+/// Checks JSON values in the same way.
+fn check_values(declared: &str, values: &[(&str, &str)]) {
     let records: String = values
         .iter()
         .map(|(value, _)| format!("{{\"x\":{value}}}\n"))
@@ -60,38 +60,38 @@ fn field(kind: &str, lines: &str) -> String {
 }
 
 #[test]
-fn usual_words_for_nothing_are_null_but_in_texts() {
+fn default_null_words_are_null_except_in_strings() {
     let words = [
         "", "NULL", "null", "\\N", "NA", "N/A", "n/a", "nan", "NaN", "None", "nil", "-", "#N/A",
     ];
     let none: Vec<(&str, &str)> = words.iter().map(|word| (*word, "-")).collect();
     for kind in ["integer", "number", "boolean", "timestamp", "date"] {
-        cells(&field(kind, ""), &none);
+        check_cells(&field(kind, ""), &none);
         let json: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
         let json: Vec<(&str, &str)> = json.iter().map(|word| (word.as_str(), "-")).collect();
-        values(&field(kind, ""), &json);
+        check_values(&field(kind, ""), &json);
     }
-    cells(
+    check_cells(
         &field("number", ""),
         &[(" NULL ", "-"), ("  ", "-"), ("10", "10.0")],
     );
-    cells(
+    check_cells(
         &field("string", ""),
         &[("", "-"), ("NULL", "NULL"), (" ", " ")],
     );
-    values(
+    check_values(
         &field("string", ""),
         &[("\"NULL\"", "NULL"), ("\"\"", ""), ("null", "-")],
     );
     let required = field("number", "required = true\n");
-    cells(&required, &[("NA", "missing required: the value is null")]);
-    cells(&field("integer", "default = 7\n"), &[("N/A", "7")]);
+    check_cells(&required, &[("NA", "missing required: the value is null")]);
+    check_cells(&field("integer", "default = 7\n"), &[("N/A", "7")]);
 }
 
 #[test]
-fn declared_words_for_nothing_hold_instead_for_texts_of_csv_too() {
+fn declared_null_words_replace_the_defaults() {
     let everywhere = |kind: &str| format!("null_words = [\"NULL\", \"n.a.\"]\n{}", field(kind, ""));
-    cells(
+    check_cells(
         &everywhere("integer"),
         &[
             ("NULL", "-"),
@@ -104,24 +104,24 @@ fn declared_words_for_nothing_hold_instead_for_texts_of_csv_too() {
             ),
         ],
     );
-    cells(
+    check_cells(
         &everywhere("string"),
         &[("NULL", "-"), ("n.a.", "-"), ("null", "null"), ("", "-")],
     );
-    values(&everywhere("string"), &[("\"NULL\"", "NULL")]);
+    check_values(&everywhere("string"), &[("\"NULL\"", "NULL")]);
     let own = format!(
         "null_words = [\"NULL\"]\n{}",
         field("string", "null_words = [\"?\"]\n")
     );
-    cells(&own, &[("?", "-"), ("NULL", "NULL")]);
-    cells(
+    check_cells(&own, &[("?", "-"), ("NULL", "NULL")]);
+    check_cells(
         &field("boolean", "true_words = [\"-\"]\n"),
         &[("-", "true"), ("n", "false")],
     );
 }
 
 #[test]
-fn numbers_are_read_with_the_marks_that_are_declared() {
+fn numbers_are_read_with_declared_marks() {
     let comma = |kind: &str| format!("decimal = \",\"\n{}", field(kind, ""));
     let wrong = |text: &str| {
         format!(
@@ -143,10 +143,10 @@ fn numbers_are_read_with_the_marks_that_are_declared() {
     let wrong: Vec<(&str, &str)> = all
         .iter()
         .zip(&wrong)
-        .map(|(text, why)| (*text, why.as_str()))
+        .map(|(text, reason)| (*text, reason.as_str()))
         .collect();
-    cells(&comma("number"), &wrong);
-    cells(
+    check_cells(&comma("number"), &wrong);
+    check_cells(
         &comma("number"),
         &[
             ("12,5", "12.5"),
@@ -162,13 +162,13 @@ fn numbers_are_read_with_the_marks_that_are_declared() {
             ("1299,99", "1299.99"),
         ],
     );
-    cells(&comma("integer"), &[("1.299", "1299"), ("7,0", "7")]);
-    values(
+    check_cells(&comma("integer"), &[("1.299", "1299"), ("7,0", "7")]);
+    check_values(
         &comma("number"),
         &[("\"1.299,99\"", "1299.99"), ("12.5", "12.5"), ("7", "7.0")],
     );
     let english = field("number", "thousands = \",\"\n");
-    cells(
+    check_cells(
         &english,
         &[
             ("1,299.99", "1299.99"),
@@ -179,17 +179,17 @@ fn numbers_are_read_with_the_marks_that_are_declared() {
             ),
         ],
     );
-    cells(
+    check_cells(
         &field("number", "thousands = \"'\"\n"),
         &[("1’299'000.5", "1299000.5")],
     );
     let point = format!("decimal = \",\"\n{}", field("number", "decimal = \".\"\n"));
-    cells(&point, &[("12.5", "12.5")]);
-    values(&point, &[("\"12.5\"", "12.5")]);
-    let usual = field("number", "");
+    check_cells(&point, &[("12.5", "12.5")]);
+    check_values(&point, &[("\"12.5\"", "12.5")]);
+    let undeclared = field("number", "");
     let found = "wrong type: expected a number, found";
-    cells(
-        &usual,
+    check_cells(
+        &undeclared,
         &[
             (
                 "12,5",
@@ -214,8 +214,8 @@ fn numbers_are_read_with_the_marks_that_are_declared() {
             ("1e3", "1000.0"),
         ],
     );
-    values(
-        &usual,
+    check_values(
+        &undeclared,
         &[
             (
                 "\"12.5\"",
@@ -230,19 +230,19 @@ fn numbers_are_read_with_the_marks_that_are_declared() {
 }
 
 #[test]
-fn booleans_are_read_as_programs_write_them() {
-    let usual = field("boolean", "");
+fn common_words_for_booleans_are_read() {
+    let undeclared = field("boolean", "");
     let yes = ["true", "T", "yes", "Y", "On", "1", "1.0", " true "];
     let no = ["False", "f", "NO", "n", "off", "0", "0.0"];
     let all = yes.iter().map(|word| (*word, "true"));
     let all: Vec<(&str, &str)> = all.chain(no.iter().map(|word| (*word, "false"))).collect();
-    cells(&usual, &all);
+    check_cells(&undeclared, &all);
     let accepted = "; accepted are true, t, yes, y, on, 1, 1.0 for true and false, f, no, n, off, 0, \
                     0.0 for false, and other words by `true_words` and `false_words` in [field.x]";
     let wrong = |found: &str| format!("wrong type: expected a boolean, found {found}{accepted}");
-    cells(&usual, &[("perhaps", &wrong("text \"perhaps\""))]);
-    values(
-        &usual,
+    check_cells(&undeclared, &[("perhaps", &wrong("text \"perhaps\""))]);
+    check_values(
+        &undeclared,
         &[
             ("true", "true"),
             ("1", "true"),
@@ -260,7 +260,7 @@ fn booleans_are_read_as_programs_write_them() {
     let accepted = "; accepted are J, 2 for true and N for false, and other words by `true_words` and \
                     `false_words` in [field.x]";
     let wrong = |found: &str| format!("wrong type: expected a boolean, found {found}{accepted}");
-    cells(
+    check_cells(
         &declared,
         &[
             ("J", "true"),
@@ -268,40 +268,40 @@ fn booleans_are_read_as_programs_write_them() {
             ("yes", &wrong("text \"yes\"")),
         ],
     );
-    values(
+    check_values(
         &declared,
         &[("2", "true"), ("false", "false"), ("1", &wrong("number 1"))],
     );
 }
 
 #[test]
-fn times_are_read_as_declared_in_every_format() {
+fn times_are_read_in_declared_formats() {
     let day = field(
         "timestamp",
         "format = \"%d/%m/%Y %H:%M\"\nzone = \"Europe/Berlin\"\n",
     );
     let expected = "2026-03-04T04:06:00Z";
     let wrong = "wrong type: expected a timestamp, found";
-    let has = "; the contract has format = \"%d/%m/%Y %H:%M\"";
-    cells(
+    let declared = "; the contract has format = \"%d/%m/%Y %H:%M\"";
+    check_cells(
         &day,
         &[
             ("04/03/2026 05:06", expected),
             (
                 "2026-03-04 05:06",
-                &format!("{wrong} text \"2026-03-04 05:06\"{has}"),
+                &format!("{wrong} text \"2026-03-04 05:06\"{declared}"),
             ),
         ],
     );
-    values(
+    check_values(
         &day,
         &[
             ("\"04/03/2026 05:06\"", expected),
-            ("5", &format!("{wrong} number 5{has}")),
+            ("5", &format!("{wrong} number 5{declared}")),
         ],
     );
     let several = field("timestamp", "format = [\"%d.%m.%Y\", \"epoch_s\"]\n");
-    cells(
+    check_cells(
         &several,
         &[
             ("04.03.2026", "2026-03-04T00:00:00Z"),
@@ -310,8 +310,8 @@ fn times_are_read_as_declared_in_every_format() {
     );
     let seconds = field("timestamp", "format = \"epoch_s\"\n");
     let fraction = "2026-03-04T05:06:07.097Z";
-    cells(&seconds, &[("1772600767.097", fraction)]);
-    values(
+    check_cells(&seconds, &[("1772600767.097", fraction)]);
+    check_values(
         &seconds,
         &[
             ("1772600767.097", fraction),
@@ -321,22 +321,22 @@ fn times_are_read_as_declared_in_every_format() {
             ("-1", "1969-12-31T23:59:59Z"),
             (
                 "18446744073709551615",
-                "out of range: number 18446744073709551615 is no time that can be kept",
+                "out of range: number 18446744073709551615 is outside the supported range of times",
             ),
         ],
     );
     let nanos = field("timestamp", "format = \"epoch_ns\"\n");
-    values(
+    check_values(
         &nanos,
         &[("1772600767097123999", "2026-03-04T05:06:07.097123Z")],
     );
     let numbered = field("date", "format = \"%Y%m%d\"\n");
-    values(
+    check_values(
         &numbered,
         &[("20260304", "2026-03-04"), ("\"20260304\"", "2026-03-04")],
     );
     let zone = format!("zone = \"Europe/Berlin\"\n{}", field("timestamp", ""));
-    cells(
+    check_cells(
         &zone,
         &[
             ("2026-03-04 05:06", expected),
@@ -346,7 +346,7 @@ fn times_are_read_as_declared_in_every_format() {
 }
 
 #[test]
-fn refused_times_name_what_is_accepted_and_the_line_to_add() {
+fn refusals_of_times_name_accepted_forms_and_the_line_to_add() {
     let accepted = "accepted are times such as 2026-11-17T09:12:00Z, 2026-11-17 09:12:00 +0100 and \
                     Tue, 17 Nov 2026 09:12:00 GMT";
     let wrong = "wrong type: expected a timestamp, found";
@@ -355,13 +355,13 @@ fn refused_times_name_what_is_accepted_and_the_line_to_add() {
          [field.x] (or \"%d/%m/%Y %I:%M %p\")"
     );
     let est = format!(
-        "{wrong} text \"2026-03-04 09:12:00 EST\"; {accepted}; EST stands for several offsets: add \
+        "{wrong} text \"2026-03-04 09:12:00 EST\"; {accepted}; EST means several offsets: add \
          `format = \"%Y-%m-%d %H:%M:%S EST\"` and the zone that is meant, such as `zone = \
          \"America/New_York\"`, to [field.x]"
     );
     let soon = format!("{wrong} text \"soon\"; {accepted}; for others add `format` to [field.x]");
     let epoch = "; it looks like milliseconds since 1970: add `format = \"epoch_ms\"` to [field.x]";
-    cells(
+    check_cells(
         &field("timestamp", ""),
         &[
             ("03/04/2026 09:12 AM", &us),
@@ -373,7 +373,7 @@ fn refused_times_name_what_is_accepted_and_the_line_to_add() {
             ),
         ],
     );
-    values(
+    check_values(
         &field("timestamp", ""),
         &[
             (
@@ -386,7 +386,7 @@ fn refused_times_name_what_is_accepted_and_the_line_to_add() {
             ),
         ],
     );
-    values(
+    check_values(
         &field("date", ""),
         &[(
             "20260304",
@@ -427,17 +427,17 @@ fn values_of_personal_fields_are_read_and_not_shown() {
 }
 
 #[test]
-fn defaults_are_written_as_contracts_write_values() {
+fn defaults_have_the_notation_of_contracts() {
     let lines = "format = \"epoch_ms\"\nzone = \"Europe/Berlin\"\ndefault = 2026-01-31T12:00:00\n";
-    values(
+    check_values(
         &field("timestamp", lines),
         &[("null", "2026-01-31T11:00:00Z")],
     );
     let lines = "format = \"%d/%m/%Y\"\ndefault = 2026-01-31\n";
-    values(
+    check_values(
         &field("date", lines),
         &[("null", "2026-01-31"), ("\"01/02/2026\"", "2026-02-01")],
     );
     let lines = "decimal = \",\"\ndefault = 0.5\n";
-    cells(&field("number", lines), &[("", "0.5"), ("1,5", "1.5")]);
+    check_cells(&field("number", lines), &[("", "0.5"), ("1,5", "1.5")]);
 }

@@ -6,8 +6,8 @@
 
 use super::{
     Listing, SkippedFile, SourceFile, SourceStore,
-    partition::{Days, Partition, is_dated, undated},
-    pattern::{fits, is_pattern},
+    partition::{Days, Partition, expand_dates, is_dated},
+    pattern::{is_pattern, matches_name},
     without_credentials,
 };
 use crate::error::SourceError;
@@ -26,30 +26,30 @@ pub(super) struct FilePattern {
     /// Path of the folder.
     folder: PathBuf,
     /// The folder as the user writes it, with a final `/`; empty for the base folder.
-    shown: String,
-    /// Pattern of each path segment below the folder; or one plain file name.
+    display_name: String,
+    /// Pattern of each path segment below the folder; or one literal file name.
     pattern: Vec<String>,
     /// True if the pattern is a literal name.
-    plain: bool,
+    is_literal: bool,
     /// The requested days, if paths contain dates.
     partition: Option<Partition>,
 }
 
 impl FilePattern {
-    pub fn of(
+    pub fn parse(
         source: &str,
         uri: &str,
         base: &Path,
         days: Option<Days>,
     ) -> Result<Self, SourceError> {
-        let wrong = |reason: &str| SourceError::Uri {
+        let uri_error = |reason: &str| SourceError::Uri {
             name: source.to_string(),
             uri: uri.to_string(),
             reason: reason.to_string(),
         };
         let path = match uri.split_once("://") {
             Some(("file", path)) if path.starts_with('/') => path,
-            Some(("file", _)) => return Err(wrong("needs three slashes: file:///folder/file")),
+            Some(("file", _)) => return Err(uri_error("needs three slashes: file:///folder/file")),
             Some((scheme, _)) => {
                 return Err(SourceError::Scheme {
                     name: source.to_string(),
@@ -61,12 +61,12 @@ impl FilePattern {
         };
         let path = path.trim();
         if path.is_empty() {
-            return Err(wrong(
+            return Err(uri_error(
                 "is empty; name a file or a pattern such as data/raw/**/*.jsonl",
             ));
         }
         if path.contains('\0') {
-            return Err(wrong("holds a NUL character; remove it"));
+            return Err(uri_error("holds a NUL character; remove it"));
         }
         let whole = base.join(path);
         if whole.is_dir() {
@@ -78,14 +78,14 @@ impl FilePattern {
             });
         }
         let segments: Vec<&str> = path.split('/').collect();
-        let open = |segment: &&str| is_pattern(segment) || is_dated(segment);
-        let plain = whole.exists() || !segments.iter().any(open);
-        let fixed = if plain {
+        let is_variable = |segment: &&str| is_pattern(segment) || is_dated(segment);
+        let is_literal = whole.exists() || !segments.iter().any(is_variable);
+        let fixed = if is_literal {
             segments.len() - 1
         } else {
-            segments.iter().position(open).unwrap_or(0)
+            segments.iter().position(is_variable).unwrap_or(0)
         };
-        let shown: String = segments[..fixed]
+        let display_name: String = segments[..fixed]
             .iter()
             .map(|segment| format!("{segment}/"))
             .collect();
@@ -95,22 +95,27 @@ impl FilePattern {
             .map(ToString::to_string)
             .collect();
         if pattern.iter().any(|segment| segment == "..") {
-            return Err(wrong("has `..` after a pattern; write the folder first"));
+            return Err(uri_error(
+                "has `..` after a pattern; write the folder first",
+            ));
         }
-        let partition = if plain {
+        let partition = if is_literal {
             None
         } else {
-            Partition::of(&pattern, days).map_err(|reason| wrong(&reason))?
+            Partition::parse(&pattern, days).map_err(|reason| uri_error(&reason))?
         };
         Ok(Self {
-            folder: base.join(&shown),
-            shown,
-            pattern: if plain {
+            folder: base.join(&display_name),
+            display_name,
+            pattern: if is_literal {
                 pattern
             } else {
-                pattern.iter().map(|segment| undated(segment)).collect()
+                pattern
+                    .iter()
+                    .map(|segment| expand_dates(segment))
+                    .collect()
             },
-            plain,
+            is_literal,
             partition,
         })
     }
@@ -122,10 +127,10 @@ impl FilePattern {
 
     pub fn list(&self, source: &str, uri: &str) -> Result<Listing, SourceError> {
         let store = self.open(source, uri)?;
-        let found = if self.plain {
-            self.file(source, uri)?
+        let found = if self.is_literal {
+            self.find_file(source, uri)?
         } else {
-            self.matching(source)?
+            self.find_matching(source)?
         };
         if found.files.is_empty() && !found.skipped.is_empty() {
             return Err(SourceError::NothingReadable {
@@ -138,7 +143,7 @@ impl FilePattern {
                 name: source.to_string(),
                 uri: uri.to_string(),
                 folder: self.folder.display().to_string(),
-                seen: self.seen(),
+                seen: self.describe_contents(),
             });
         }
         Ok(Listing {
@@ -167,7 +172,10 @@ impl FilePattern {
                 return Err(SourceError::Uri {
                     name: source.to_string(),
                     uri: uri.to_string(),
-                    reason: format!("takes the file {} for a folder; fix the uri", self.shown),
+                    reason: format!(
+                        "uses the file {} as a folder; fix the uri",
+                        self.display_name
+                    ),
                 });
             }
         }
@@ -184,34 +192,34 @@ impl FilePattern {
         }
     }
 
-    fn file(&self, source: &str, uri: &str) -> Result<MatchedFiles, SourceError> {
+    fn find_file(&self, source: &str, uri: &str) -> Result<MatchedFiles, SourceError> {
         let name = self.pattern.first().map_or("", String::as_str);
         let on_disk = self.folder.join(name);
-        let shown = format!("{}{name}", self.shown);
-        let wrong = |kind: &'static str| SourceError::NotAFile {
+        let display_name = format!("{}{name}", self.display_name);
+        let not_a_file = |kind: &'static str| SourceError::NotAFile {
             name: source.to_string(),
-            file: shown.clone(),
+            file: display_name.clone(),
             kind,
         };
         let meta = match std::fs::metadata(&on_disk) {
             Ok(meta) if meta.is_file() => meta,
-            Ok(meta) => return Err(wrong(kind(&meta))),
+            Ok(meta) => return Err(not_a_file(kind(&meta))),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(SourceError::NoFile {
                     name: source.to_string(),
                     file: on_disk.display().to_string(),
                 });
             }
-            Err(error) => return Err(self.unreadable(source, &shown, &error)),
+            Err(error) => return Err(self.unreadable(source, &display_name, &error)),
         };
         let path = path_in_store(name).map_err(|reason| SourceError::Uri {
             name: source.to_string(),
             uri: uri.to_string(),
-            reason: format!("names a file that cannot be taken: {reason}; rename it"),
+            reason: format!("names a file that cannot be read: {reason}; rename it"),
         })?;
         Ok(MatchedFiles {
             files: vec![SourceFile {
-                name: shown,
+                name: display_name,
                 location: path.clone(),
                 path,
                 size: meta.len(),
@@ -223,16 +231,16 @@ impl FilePattern {
     }
 
     /// Walks only into folders that the pattern can match.
-    fn matching(&self, source: &str) -> Result<MatchedFiles, SourceError> {
+    fn find_matching(&self, source: &str) -> Result<MatchedFiles, SourceError> {
         let mut walk = Walk::default();
         let mut visited: BTreeSet<(String, usize)> = BTreeSet::new();
-        let mut open = vec![Step {
+        let mut pending = vec![Step {
             on_disk: self.folder.clone(),
             path: String::new(),
             at: 0,
-            within: Vec::new(),
+            ancestors: Vec::new(),
         }];
-        while let Some(step) = open.pop() {
+        while let Some(step) = pending.pop() {
             if step.at >= self.pattern.len() || !visited.insert((step.path.clone(), step.at)) {
                 continue;
             }
@@ -240,7 +248,7 @@ impl FilePattern {
             let entries: Vec<std::fs::DirEntry> = match entries {
                 Ok(entries) => entries,
                 Err(error) if step.path.is_empty() => {
-                    return Err(self.unreadable(source, &self.shown, &error));
+                    return Err(self.unreadable(source, &self.display_name, &error));
                 }
                 Err(error) => {
                     walk.skip(&step.path, format!("the folder cannot be read: {error}"));
@@ -248,30 +256,30 @@ impl FilePattern {
                 }
             };
             if self.pattern[step.at] == "**" && step.at + 1 < self.pattern.len() {
-                open.push(Step {
+                pending.push(Step {
                     at: step.at + 1,
                     ..step.clone()
                 });
             }
             for entry in entries {
-                open.extend(self.entry(&step, &entry.path(), &mut walk));
+                pending.extend(self.visit_entry(&step, &entry.path(), &mut walk));
             }
         }
-        Ok(walk.done(&self.shown))
+        Ok(walk.into_files(&self.display_name))
     }
 
     /// Handles one entry of a folder: keeps a file that matches, or queues a folder.
-    fn entry(&self, step: &Step, on_disk: &Path, walk: &mut Walk) -> Option<Step> {
+    fn visit_entry(&self, step: &Step, on_disk: &Path, walk: &mut Walk) -> Option<Step> {
         let segment = self.pattern.get(step.at)?;
         let (last, deep) = (step.at + 1 == self.pattern.len(), segment == "**");
         let os_name = on_disk.file_name().unwrap_or_default();
         let name = os_name.to_string_lossy();
-        let fitting = if deep {
+        let is_match = if deep {
             !name.starts_with('.')
         } else {
-            fits(segment, &name)
+            matches_name(segment, &name)
         };
-        if !fitting {
+        if !is_match {
             return None;
         }
         let slash = if step.path.is_empty() { "" } else { "/" };
@@ -286,7 +294,7 @@ impl FilePattern {
             Ok(meta) => meta,
             Err(error) => {
                 let reason = match error.kind() {
-                    ErrorKind::NotFound => "the link leads nowhere".to_string(),
+                    ErrorKind::NotFound => "the link is broken".to_string(),
                     _ => error.to_string(),
                 };
                 walk.skip(&path, reason);
@@ -316,7 +324,7 @@ impl FilePattern {
     }
 
     /// A few names in the folder, for errors.
-    fn seen(&self) -> String {
+    fn describe_contents(&self) -> String {
         let Ok(entries) = std::fs::read_dir(&self.folder) else {
             return String::new();
         };
@@ -352,7 +360,7 @@ struct Step {
     /// Index of the segment for its entries.
     at: usize,
     /// The containing folders, with links resolved.
-    within: Vec<PathBuf>,
+    ancestors: Vec<PathBuf>,
 }
 
 /// The result of a walk, ordered by path.
@@ -367,21 +375,21 @@ impl Walk {
         self.skipped.insert(path.to_string(), reason);
     }
 
-    /// The step into a folder; `None` if a link leads back to a containing folder.
+    /// The step into a folder; `None` if a link points back to a containing folder.
     fn descend(&mut self, step: &Step, on_disk: &Path, path: String, at: usize) -> Option<Step> {
-        let mut within = step.within.clone();
-        if within.is_empty() {
-            within.extend(std::fs::canonicalize(&step.on_disk));
+        let mut ancestors = step.ancestors.clone();
+        if ancestors.is_empty() {
+            ancestors.extend(std::fs::canonicalize(&step.on_disk));
         }
         match std::fs::canonicalize(on_disk) {
-            Ok(real) if within.contains(&real) => {
+            Ok(real) if ancestors.contains(&real) => {
                 self.skip(
                     &path,
-                    "the link leads back to a folder it is in".to_string(),
+                    "the link points back to a folder that contains it".to_string(),
                 );
                 return None;
             }
-            Ok(real) => within.push(real),
+            Ok(real) => ancestors.push(real),
             Err(error) => {
                 self.skip(&path, format!("the folder cannot be read: {error}"));
                 return None;
@@ -391,19 +399,19 @@ impl Walk {
             on_disk: on_disk.to_path_buf(),
             path,
             at,
-            within,
+            ancestors,
         })
     }
 
     /// Converts names to the form that the user writes.
-    fn done(self, shown: &str) -> MatchedFiles {
+    fn into_files(self, display_name: &str) -> MatchedFiles {
         let files = self
             .files
             .into_iter()
             .filter_map(|(path, (size, modified))| {
                 let location = path_in_store(&path).ok()?;
                 Some(SourceFile {
-                    name: format!("{shown}{path}"),
+                    name: format!("{display_name}{path}"),
                     path: location.clone(),
                     location,
                     size,
@@ -412,7 +420,7 @@ impl Walk {
                 })
             });
         let skipped = self.skipped.into_iter().map(|(path, reason)| SkippedFile {
-            name: format!("{shown}{path}"),
+            name: format!("{display_name}{path}"),
             reason,
         });
         MatchedFiles {
