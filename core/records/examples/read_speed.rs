@@ -18,7 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map_err(|error| format!("{error:?}"))?;
     let runtime = tokio::runtime::Runtime::new()?;
     let listing = runtime.block_on(Listing::find("read_speed", uri, Path::new("."), true, None))?;
-    let format_of = |name: &str| Format::of(name).ok_or("the file's name does not show its format");
+    let format_of =
+        |name: &str| Format::from_name(name).ok_or("the file's name does not show its format");
     let files = listing.files.iter();
     let files = files.map(|file| format_of(&file.name).map(|format| (file.clone(), format)));
     let files = files.collect::<Result<Vec<_>, _>>()?;

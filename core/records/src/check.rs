@@ -8,7 +8,7 @@ use crate::{
     error::SourceError,
     input::{Input, InputFiles},
     read::{
-        ParsedBlock, ReadEvent, Unknown, count_unknown,
+        ParsedBlock, ReadEvent, UnknownCounts, count_unknown,
         quarantine::{Reason, RefusedRecord},
         time_range,
         value::DAY_MICROS,
@@ -60,7 +60,7 @@ pub struct CheckReport {
     pub nulls: Vec<Nulls>,
     /// First and last time; `None` without a time field or an accepted record.
     pub times: Option<(Timestamp, Timestamp)>,
-    /// Hours from the last time to the given moment.
+    /// Hours from the last time to the time of the check.
     pub age_hours: Option<f64>,
     /// The contract's expectations of the records as a whole, and whether they are met.
     pub expected: Vec<ExpectationResult>,
@@ -134,14 +134,14 @@ pub async fn check(
     contract: &Contract,
     now: Timestamp,
 ) -> Result<CheckReport, SourceError> {
-    let found = input.find(base).await?;
+    let files = input.find(base).await?;
     let stopped_error = |_| SourceError::Stopped {
         name: input.name.clone(),
     };
     let (input, contract) = (input.clone(), contract.clone());
     let checking = tokio::task::spawn_blocking(move || {
-        let tally = Tally::read(&found, &contract, input.records)?;
-        Ok(tally.into_report(&input, &contract, &found, now))
+        let tally = Tally::read(&files, &contract, input.records)?;
+        Ok(tally.into_report(&input, &contract, &files, now))
     });
     checking.await.map_err(stopped_error)?
 }
@@ -155,8 +155,8 @@ struct Tally {
     refused: BTreeMap<Reason, (u64, Vec<Example>)>,
     keys: HashSet<u128>,
     duplicates: u64,
-    unknown: Unknown,
-    retyped: Unknown,
+    unknown: UnknownCounts,
+    retyped: UnknownCounts,
     nulls: Vec<u64>,
     times: Option<(i64, i64)>,
     days: BTreeMap<i64, u64>,
@@ -165,7 +165,7 @@ struct Tally {
 
 impl Tally {
     fn read(
-        found: &InputFiles,
+        files: &InputFiles,
         contract: &Contract,
         limit: Option<u64>,
     ) -> Result<Self, SourceError> {
@@ -175,10 +175,10 @@ impl Tally {
             ..Self::default()
         };
         let name = |file: usize| {
-            let file = found.files.get(file);
+            let file = files.files.get(file);
             file.map(|(file, _)| file.name.clone()).unwrap_or_default()
         };
-        found.read(&found.files, contract, &mut |event| {
+        files.read(&files.files, contract, &mut |event| {
             match event {
                 ReadEvent::Records(parsed) => {
                     tally.add_block(contract, &parsed, &name(parsed.file))
@@ -259,7 +259,7 @@ impl Tally {
         self,
         input: &Input,
         contract: &Contract,
-        found: &InputFiles,
+        files: &InputFiles,
         now: Timestamp,
     ) -> CheckReport {
         let timestamp = |micros| Timestamp::from_microsecond(micros).ok();
@@ -296,12 +296,12 @@ impl Tally {
             })
             .collect();
         let missing = nulls.iter().filter(|nulls| nulls.records == self.accepted);
-        let skipped = found.listing.skipped.iter();
+        let skipped = files.listing.skipped.iter();
         let skipped = skipped.map(|skipped| (skipped.name.clone(), skipped.reason.clone()));
         CheckReport {
             uri: without_credentials(&input.uri),
             contract: contract.name.clone(),
-            files: (found.listing.files.len() + found.listing.skipped.len()) as u64,
+            files: (files.listing.files.len() + files.listing.skipped.len()) as u64,
             records: self.records,
             complete: self.complete,
             accepted: self.accepted,
@@ -396,7 +396,7 @@ fn daily_expectation(
             shown.push(format!("{} ({records})", date.unwrap_or_default()));
         }
     }
-    let found = match n {
+    let observed = match n {
         0 if !is_any_checked => {
             "no day could be checked: the first and the last day do not count, and there is no other"
                 .to_string()
@@ -408,7 +408,7 @@ fn daily_expectation(
     ExpectationResult {
         what,
         met: n == 0,
-        found,
+        found: observed,
     }
 }
 
@@ -426,7 +426,7 @@ fn without_indices(path: &str) -> String {
     out
 }
 
-fn sort_by_count(counts: Unknown) -> Vec<(String, u64)> {
+fn sort_by_count(counts: UnknownCounts) -> Vec<(String, u64)> {
     let mut counts: Vec<(String, u64)> = counts.into_iter().collect();
     counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     counts

@@ -101,7 +101,7 @@ pub use pattern::Pattern;
 
 use crate::error::SourceError;
 use arrow_schema::{DataType, Field as ArrowField, Fields, Schema, SchemaRef, TimeUnit};
-use reader::Reader;
+use reader::ContractReader;
 use retrocast_domain::{Diagnostic, report::Expectation};
 use serde::Serialize;
 use std::{path::Path, sync::Arc};
@@ -333,31 +333,31 @@ impl Contract {
 
     /// Reads and checks a contract's file.
     pub fn read(file: &Path) -> Result<Self, SourceError> {
-        let shown = file.display().to_string();
+        let file_name = file.display().to_string();
         let bytes = std::fs::read(file).map_err(|error| SourceError::Io {
             action: "reading the contract",
-            file: shown.clone(),
+            file: file_name.clone(),
             reason: error.to_string(),
         })?;
         let name = file.file_stem().unwrap_or_default().to_string_lossy();
         let text = String::from_utf8_lossy(&bytes);
-        let found = match std::str::from_utf8(&bytes) {
-            Ok(text) => parse(&name, &shown, text),
+        let parsed = match std::str::from_utf8(&bytes) {
+            Ok(text) => parse(&name, &file_name, text),
             Err(error) => {
                 let at = error.valid_up_to();
-                let diagnostic = Diagnostic::error(&shown, "the file is not UTF-8 text")
+                let diagnostic = Diagnostic::error(&file_name, "the file is not UTF-8 text")
                     .at(at..at + char::REPLACEMENT_CHARACTER.len_utf8())
                     .help("save it as UTF-8; is it a contract?");
                 Err(vec![diagnostic])
             }
         };
-        found.map_err(|diagnostics| {
+        parsed.map_err(|diagnostics| {
             let text: Arc<str> = text.into();
             let diagnostics = diagnostics.into_iter();
             SourceError::Contract {
-                file: shown,
+                file: file_name,
                 diagnostics: diagnostics
-                    .map(|found| found.in_text(text.clone()))
+                    .map(|diagnostic| diagnostic.in_text(text.clone()))
                     .collect(),
             }
         })
@@ -375,9 +375,9 @@ fn is_in_duplicate_table(text: &str, error: &toml::de::Error, all: &[toml::de::E
     // The start of the table that contains a position.
     let table = |at: usize| {
         let lines = text.split_inclusive('\n').scan(0, |start, line| {
-            let here = *start;
+            let line_start = *start;
             *start += line.len();
-            Some((here, line))
+            Some((line_start, line))
         });
         let headers = lines.filter(|(start, line)| *start <= at && line.trim().starts_with('['));
         headers.last()
@@ -417,7 +417,7 @@ pub fn parse(name: &str, file: &str, text: &str) -> Result<Contract, Vec<Diagnos
             .map(|error| syntax_diagnostic(file, text, error))
             .collect());
     }
-    let mut reader = Reader {
+    let mut reader = ContractReader {
         file,
         text,
         shared: Notation::default(),

@@ -147,8 +147,11 @@ fn plural_kind(item: &FieldKind) -> String {
 
 /// Range and length of a field's values as a phrase; empty for none.
 fn limits(field: &Field) -> String {
-    let numbers = range(field.min.map(number), field.max.map(number));
-    let times = range(field.earliest.map(moment), field.latest.map(moment));
+    let numbers = range(field.min.map(format_number), field.max.map(format_number));
+    let times = range(
+        field.earliest.map(format_time_limit),
+        field.latest.map(format_time_limit),
+    );
     let parts = [numbers, times, length(field)];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
@@ -183,8 +186,8 @@ fn expectations(contract: &Contract) -> Vec<String> {
         format!("The newest record is at most {hours} old.")
     }));
     let daily = range(
-        expect.daily_records_min.map(number),
-        expect.daily_records_max.map(number),
+        expect.daily_records_min.map(format_number),
+        expect.daily_records_max.map(format_number),
     );
     out.extend(daily.map(|range| format!("Records a day: {range}.")));
     if expect.silence == Silence::Zero {
@@ -211,7 +214,7 @@ fn range(least: Option<String>, most: Option<String>) -> Option<String> {
     }
 }
 
-fn number(value: f64) -> String {
+fn format_number(value: f64) -> String {
     let whole = value.fract() == 0.0 && (0.0..1e15).contains(&value);
     if whole {
         count(value as u64)
@@ -221,7 +224,7 @@ fn number(value: f64) -> String {
 }
 
 /// Formats a time limit: only the day if it is the start or the end of one.
-fn moment(micros: i64) -> String {
+fn format_time_limit(micros: i64) -> String {
     const DAY: i64 = 86_400_000_000;
     let text =
         Timestamp::from_microsecond(micros).map_or_else(|_| String::new(), |at| at.to_string());

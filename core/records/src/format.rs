@@ -18,7 +18,7 @@ pub enum Format {
 
 impl Format {
     /// Derives the format from a file's name, ignoring compression.
-    pub fn of(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         let name = [".gz", ".zst", ".zstd"]
             .iter()
@@ -40,7 +40,8 @@ mod tests {
 
     #[test]
     fn the_format_follows_from_the_file_name() {
-        let check = |name: &str, format: Option<Format>| assert_eq!(Format::of(name), format);
+        let check =
+            |name: &str, format: Option<Format>| assert_eq!(Format::from_name(name), format);
         check("a/b.JSONL.gz", Some(Format::Jsonl));
         check("b.ndjson", Some(Format::Jsonl));
         check("b.json.zst", Some(Format::Json));

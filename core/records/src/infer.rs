@@ -82,12 +82,12 @@ pub struct Draft {
 /// Drafts a contract for the records of a URI; relative URIs are resolved against `base`. The
 /// contract gets the input's name.
 pub async fn infer(input: &Input, base: &Path) -> Result<Draft, SourceError> {
-    let found = input.find(base).await?;
+    let files = input.find(base).await?;
     let (name, limit) = (input.name.clone(), input.records);
     let stopped_error = |_| SourceError::Stopped {
         name: input.name.clone(),
     };
-    let drafting = tokio::task::spawn_blocking(move || draft(&name, &found, limit));
+    let drafting = tokio::task::spawn_blocking(move || draft(&name, &files, limit));
     drafting.await.map_err(stopped_error)?
 }
 
@@ -97,8 +97,8 @@ fn first_damaged(files: &[(String, String)]) -> Option<String> {
     Some(format!("{}: {reason}", excerpt(file)))
 }
 
-fn draft(name: &str, found: &InputFiles, limit: Option<u64>) -> Result<Draft, SourceError> {
-    let mut sample = sample::read_sample(found, limit)?;
+fn draft(name: &str, files: &InputFiles, limit: Option<u64>) -> Result<Draft, SourceError> {
+    let mut sample = sample::read_sample(files, limit)?;
     let parse = |text: &str| {
         contract::parse(name, name, text).map_err(|diagnostics| SourceError::Contract {
             file: name.to_string(),
@@ -110,7 +110,7 @@ fn draft(name: &str, found: &InputFiles, limit: Option<u64>) -> Result<Draft, So
             break;
         };
         let contract = parse(&body)?;
-        let check = check_sample(found, &contract, &sample)?;
+        let check = check_sample(files, &contract, &sample)?;
         // Fields with values that do not conform to their types are kept unchanged.
         if attempt < ATTEMPTS && sample.keep_unchanged(&check.misread) {
             continue;
@@ -158,13 +158,13 @@ struct SampleCheck {
 
 /// Checks the sample against a draft.
 fn check_sample(
-    found: &InputFiles,
+    files: &InputFiles,
     contract: &Contract,
     sample: &Sample,
 ) -> Result<SampleCheck, SourceError> {
     let mut check = SampleCheck::default();
     for (file, last) in &sample.files {
-        found.read(
+        files.read(
             std::slice::from_ref(file),
             contract,
             &mut |event| match event {
@@ -212,24 +212,24 @@ fn field_names<'n>(names: impl Iterator<Item = &'n String> + Clone) -> BTreeMap<
         if valid_names.contains_key(name) || name.is_empty() || name.contains('\0') {
             continue;
         }
-        let plain = name.replace('.', "_");
-        let plain = plain.trim_start_matches('_');
-        let numbered = (2..).map(|n| format!("{plain}_{n}"));
-        let mut possible = [name.to_string(), plain.to_string()]
+        let without_dots = name.replace('.', "_");
+        let without_dots = without_dots.trim_start_matches('_');
+        let numbered = (2..).map(|n| format!("{without_dots}_{n}"));
+        let mut possible = [name.to_string(), without_dots.to_string()]
             .into_iter()
             .chain(numbered);
         let is_free = |new: &String| {
             is_valid_name(new)
                 && (new == name || !(all.contains(new.as_str()) || used.contains(new)))
         };
-        let found = if plain.is_empty() && !is_valid_name(name) {
+        let valid_name = if without_dots.is_empty() && !is_valid_name(name) {
             None
         } else {
             possible.find(is_free)
         };
-        if let Some(found) = found {
-            used.insert(found.clone());
-            valid_names.insert(name, found);
+        if let Some(valid_name) = valid_name {
+            used.insert(valid_name.clone());
+            valid_names.insert(name, valid_name);
         }
     }
     valid_names

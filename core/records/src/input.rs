@@ -32,7 +32,7 @@ pub struct Input {
 
 impl Input {
     /// Makes an input from the files of a URI, with formats from their names.
-    pub fn of(name: &str, uri: &str) -> Self {
+    pub fn new(name: &str, uri: &str) -> Self {
         Self {
             name: name.to_string(),
             uri: uri.to_string(),
@@ -48,11 +48,11 @@ impl Input {
     pub(crate) async fn find(&self, base: &Path) -> Result<InputFiles, SourceError> {
         let listing = Listing::find(&self.name, &self.uri, base, true, None).await?;
         let format = |name: &str| {
-            let found = self
+            let resolved = self
                 .format
                 .or(listing.format())
-                .or_else(|| Format::of(name));
-            found.ok_or_else(|| SourceError::Format {
+                .or_else(|| Format::from_name(name));
+            resolved.ok_or_else(|| SourceError::Format {
                 name: self.name.clone(),
                 file: name.to_string(),
             })

@@ -23,7 +23,7 @@ pub mod value;
 
 pub use column::{time_range, times};
 pub use csv::Dialect;
-pub use extra_fields::{Unknown, count_unknown};
+pub use extra_fields::{UnknownCounts, count_unknown};
 pub use parse::ParsedBlock;
 pub use quarantine::RECORD_BYTES_MAX;
 pub(crate) use value::{json::check_value, text::normalize_number};
@@ -77,7 +77,7 @@ pub enum ReadEvent {
 }
 
 /// One step of the reader, in order.
-enum Step {
+enum ReadStep {
     Block(mpsc::Receiver<Result<ParsedBlock, arrow::error::ArrowError>>),
     End(usize, Option<String>),
 }
@@ -117,12 +117,12 @@ impl Reading<'_> {
     }
 
     /// Reads every file and sends its blocks to the parsers.
-    fn read(&self, steps: mpsc::SyncSender<Step>, jobs: mpsc::SyncSender<ParseJob>) {
+    fn read(&self, steps: mpsc::SyncSender<ReadStep>, jobs: mpsc::SyncSender<ParseJob>) {
         for (index, (file, format)) in self.files.iter().enumerate() {
             let mut emit = |block| {
                 let (reply, parsed) = mpsc::sync_channel(1);
                 !self.cancel.is_cancelled()
-                    && steps.send(Step::Block(parsed)).is_ok()
+                    && steps.send(ReadStep::Block(parsed)).is_ok()
                     && jobs.send((block, reply)).is_ok()
             };
             let broken = match self.read_file(index, file, *format, &mut emit) {
@@ -130,7 +130,7 @@ impl Reading<'_> {
                 Err(Stop::Requested) => return,
                 Err(Stop::Broken(reason)) => Some(reason),
             };
-            if steps.send(Step::End(index, broken)).is_err() {
+            if steps.send(ReadStep::End(index, broken)).is_err() {
                 return;
             }
         }
@@ -158,7 +158,7 @@ impl Reading<'_> {
     /// Receives parsed blocks in order and passes them on.
     fn deliver<E: From<SourceError>>(
         &self,
-        steps: mpsc::Receiver<Step>,
+        steps: mpsc::Receiver<ReadStep>,
         listener: &mut dyn FnMut(ReadEvent) -> Result<(), E>,
     ) -> Result<(), E> {
         for step in steps {
@@ -166,8 +166,8 @@ impl Reading<'_> {
                 return Err(SourceError::Cancelled.into());
             }
             listener(match step {
-                Step::End(file, broken) => ReadEvent::End { file, broken },
-                Step::Block(parsed) => {
+                ReadStep::End(file, broken) => ReadEvent::End { file, broken },
+                ReadStep::Block(parsed) => {
                     let parsed = parsed.recv().map_err(|_| SourceError::Stopped {
                         name: self.listing.source.clone(),
                     })?;

@@ -25,7 +25,7 @@ fn real_data_meets_its_contracts() {
         .unwrap();
     let check_source = |name: &str, uri: &str, files: u64, records: u64| {
         let contract = contract(name);
-        let mut input = Input::of(name, uri);
+        let mut input = Input::new(name, uri);
         input.threads = 2;
         let checking = check(&input, Path::new(&data), &contract, Timestamp::UNIX_EPOCH);
         let checked = runtime

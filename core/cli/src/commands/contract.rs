@@ -221,7 +221,7 @@ fn input(
         format,
         dialect,
         threads: std::thread::available_parallelism().map_or(1, usize::from),
-        ..Input::of(name, uri)
+        ..Input::new(name, uri)
     }
 }
 

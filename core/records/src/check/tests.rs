@@ -35,7 +35,7 @@ fn check_records(records: &str, limit: Option<u64>) -> CheckReport {
     let contract = contract::parse("t", "t.toml", CONTRACT).unwrap();
     let input = Input {
         records: limit,
-        ..Input::of("t", "*")
+        ..Input::new("t", "*")
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

@@ -49,10 +49,10 @@ impl fmt::Display for CheckReport {
             )?;
         }
         let names = |pairs: &[(String, u64)]| {
-            let named = pairs
+            let listed = pairs
                 .iter()
                 .map(|(name, n)| format!("{name} ({})", count(*n)));
-            list_names(named.collect())
+            list_names(listed.collect())
         };
         if !self.unknown_fields.is_empty() {
             let fields = names(&self.unknown_fields);

@@ -2,7 +2,7 @@
 
 use super::{
     Field, FieldKind,
-    reader::{Reader, Value, innermost},
+    reader::{ContractReader, Value, innermost},
 };
 use crate::read::{
     time::{self, DAY_MICROS, Time},
@@ -15,7 +15,7 @@ use toml::de::{DeTable, DeValue};
 /// Plausible times of records, in microseconds since 1970 UTC: 1970 to 2099.
 const PLAUSIBLE: Range<i64> = 0..4_102_444_800_000_000;
 
-impl Reader<'_> {
+impl ContractReader<'_> {
     /// Parses everything about a field except its type.
     pub(super) fn parse_field(&mut self, name: &str, table: &DeTable, kind: &str) -> Field {
         let notation = self.notation(name, kind, table);
@@ -102,14 +102,14 @@ impl Reader<'_> {
             _ => String::new(),
         };
         let begin = |days: i64| Time::Local(days * DAY_MICROS).in_zone(zone);
-        let found = match value::date(&text).map(i64::from) {
+        let limit = match value::date(&text).map(i64::from) {
             Some(day) => Some((begin(day), begin(day + 1) - 1)),
             None => time::parse_unambiguous(&text).map(|at| (at.in_zone(zone), at.in_zone(zone))),
         };
-        if found.is_none() {
+        if limit.is_none() {
             self.wrong_type(key, value, "a day or time such as 1990-01-01");
         }
-        found
+        limit
     }
 
     pub(super) fn number(&mut self, table: &DeTable, key: &str) -> Option<f64> {

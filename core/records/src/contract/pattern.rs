@@ -121,12 +121,12 @@ mod tests {
     #[test]
     fn invalid_patterns_report_reason_and_position() {
         let check = |pattern: &str, message: &str, at: Option<usize>| {
-            let found = Pattern::new(pattern).unwrap_err();
+            let error = Pattern::new(pattern).unwrap_err();
             let expected = PatternError {
                 message: message.to_string(),
                 at,
             };
-            assert_eq!(found, expected, "{pattern}");
+            assert_eq!(error, expected, "{pattern}");
         };
         check("é(b", "unclosed group", Some(2));
         check("a)(b", "unopened group", Some(1));
@@ -140,7 +140,7 @@ mod tests {
         assert!(Pattern::new("a\n(").is_err());
     }
 
-    /// Checks a pattern that takes a backtracking matcher exponential time.
+    /// Checks a pattern for which a backtracking matcher needs exponential time.
     #[test]
     fn time_is_linear_in_the_text() {
         let pattern = Pattern::new("(a+)+").unwrap();

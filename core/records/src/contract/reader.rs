@@ -81,7 +81,7 @@ const FOREIGN_TYPES: [(&str, &str); 14] = [
 ];
 
 /// Parses a contract's file and collects its errors.
-pub(super) struct Reader<'a> {
+pub(super) struct ContractReader<'a> {
     pub file: &'a str,
     /// The file's text.
     pub text: &'a str,
@@ -92,16 +92,16 @@ pub(super) struct Reader<'a> {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-impl Reader<'_> {
+impl ContractReader<'_> {
     pub(super) fn error(
         &mut self,
         span: Range<usize>,
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        let mut found = Diagnostic::error(self.file, message).at(span);
-        found.help = help;
-        self.diagnostics.push(found);
+        let mut diagnostic = Diagnostic::error(self.file, message).at(span);
+        diagnostic.help = help;
+        self.diagnostics.push(diagnostic);
     }
 
     /// Parses the contract; it is valid if there are no diagnostics afterwards.
@@ -332,8 +332,8 @@ fn item_type(mut kind: &str) -> &str {
 
 /// Formats a name as a TOML key.
 fn toml_key(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    if !name.is_empty() && name.chars().all(plain) {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if !name.is_empty() && name.chars().all(is_bare) {
         name.to_string()
     } else {
         format!("{name:?}")

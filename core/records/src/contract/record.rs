@@ -4,7 +4,7 @@
 use super::{
     Field, FieldKind, Personal, REST, UnknownFields,
     limits::limit_to_plausible_times,
-    reader::{Reader, is_declared},
+    reader::{ContractReader, is_declared},
 };
 use crate::read;
 use retrocast_domain::report::{Expectation, Silence};
@@ -20,7 +20,7 @@ const EXPECT_KEYS: [&str; 4] = [
 ];
 const SILENCES: [(&str, Silence); 2] = [("unknown", Silence::Unknown), ("zero", Silence::Zero)];
 
-impl Reader<'_> {
+impl ContractReader<'_> {
     pub(super) fn key(&mut self, root: &DeTable, fields: &mut [Field]) -> Vec<String> {
         let Some(value) = root.get("key") else {
             return Vec::new();
@@ -167,22 +167,24 @@ impl Reader<'_> {
                 Some(help.into()),
             );
         }
-        let found = Expectation {
+        let expectation = Expectation {
             fresh_hours: self.amount(table, "fresh_hours", false),
             daily_records_min: self.amount(table, "daily_records_min", true),
             daily_records_max: self.amount(table, "daily_records_max", true),
             silence: self.choice(table, "silence", &SILENCES).unwrap_or_default(),
         };
         let most = table.get("daily_records_max");
-        if let (Some(least), Some(limit), Some(most)) =
-            (found.daily_records_min, found.daily_records_max, most)
-            && least > limit
+        if let (Some(least), Some(limit), Some(most)) = (
+            expectation.daily_records_min,
+            expectation.daily_records_max,
+            most,
+        ) && least > limit
         {
             let message =
                 format!("`daily_records_max` {limit} is below `daily_records_min` {least}");
             self.error(most.span(), message, None);
         }
-        found
+        expectation
     }
 
     /// Parses a number above zero; with `zero`, zero is allowed, too.

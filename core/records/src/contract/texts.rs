@@ -2,7 +2,7 @@
 
 use super::{
     Field, FieldKind, Pattern, Personal,
-    reader::{Reader, innermost},
+    reader::{ContractReader, innermost},
 };
 use crate::read;
 use serde_json::Value as Json;
@@ -12,7 +12,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-impl Reader<'_> {
+impl ContractReader<'_> {
     /// Parses a whole number of characters.
     pub(super) fn length(&mut self, table: &DeTable, key: &str) -> Option<usize> {
         let length = self.number(table, key)?;

@@ -22,7 +22,7 @@ pub fn html(contracts: &[Contract], results: &[ResultTable]) -> String {
             .replace("type of records", "types of record"),
         plural(results.len() as u64, "result"),
     );
-    contents(&mut out, contracts, results);
+    write_contents(&mut out, contracts, results);
     out.push_str("<main id=\"content\">\n");
     if !contracts.is_empty() {
         out.push_str("<h2>Records</h2>\n<p class=\"intro\">The input. A record that violates its contract is \
@@ -30,19 +30,19 @@ pub fn html(contracts: &[Contract], results: &[ResultTable]) -> String {
                       key, the last one counts.</p>\n");
     }
     for contract in contracts {
-        record(&mut out, contract);
+        write_record(&mut out, contract);
     }
     if !results.is_empty() {
         out.push_str("<h2>Results</h2>\n<p class=\"intro\">The output of a run.</p>\n");
     }
     for table in results {
-        result(&mut out, table);
+        write_result(&mut out, table);
     }
     out.push_str("</main>\n</div>\n</body>\n</html>\n");
     out
 }
 
-fn contents(out: &mut String, contracts: &[Contract], results: &[ResultTable]) {
+fn write_contents(out: &mut String, contracts: &[Contract], results: &[ResultTable]) {
     out.push_str("<nav aria-label=\"Contents\">\n");
     let mut group = |heading: &str, lines: Vec<(String, &str)>| {
         if lines.is_empty() {
@@ -77,7 +77,7 @@ fn anchor(group: &str, name: &str) -> String {
     format!("{group}-{}", name.collect::<String>())
 }
 
-fn record(out: &mut String, contract: &Contract) {
+fn write_record(out: &mut String, contract: &Contract) {
     section_head(
         out,
         &anchor("record", &contract.name),
@@ -108,7 +108,7 @@ fn record(out: &mut String, contract: &Contract) {
     out.push_str("</tbody>\n</table>\n</div>\n</section>\n");
 }
 
-fn result(out: &mut String, table: &ResultTable) {
+fn write_result(out: &mut String, table: &ResultTable) {
     let anchor = anchor("result", table.name);
     section_head(out, &anchor, (table.title, table.name), table.description);
     open_table(out, table.title, "Column");

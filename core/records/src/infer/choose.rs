@@ -8,9 +8,9 @@ use super::{
 use std::collections::BTreeMap;
 
 /// Below this many records, distinct values are weak evidence of a key.
-const FEW: u64 = 20;
+const RECORDS_MIN: u64 = 20;
 /// Minimum number of records for fields that are named like parts of a key.
-const FEW_NAMED: u64 = 4;
+const NAMED_RECORDS_MIN: u64 = 4;
 /// Maximum length of a text that can be an identifier, in characters.
 const IDENTIFIER_LENGTH: usize = 128;
 /// Maximum number of fields that are tried in pairs.
@@ -60,10 +60,10 @@ impl Fields<'_> {
             .retain(|name| self.has_kind(name, &[Kind::Integer]) && hints::is_ordinal_name(name));
         let choose_together =
             |fields: &[&str]| choice(fields, format!("decide: unique together in {seen}"));
-        if sample.records < FEW {
+        if sample.records < RECORDS_MIN {
             let parts: Vec<&str> = named.iter().chain(&ordinals).copied().collect();
             let pair = pairs(&parts).find(|pair| sample.is_unique(pair));
-            if let Some(pair) = pair.filter(|_| sample.records >= FEW_NAMED) {
+            if let Some(pair) = pair.filter(|_| sample.records >= NAMED_RECORDS_MIN) {
                 return choose_together(&pair);
             }
             let are = if sample.records == 1 { "is" } else { "are" };
@@ -104,11 +104,11 @@ impl Fields<'_> {
                 .map(|time| [parts, &[*time]].concat())
                 .collect()
         };
-        let few = &parts[..parts.len().min(TRIPLES)];
+        let first_parts = &parts[..parts.len().min(TRIPLES)];
         let with_two = parts.iter().flat_map(|part| with_time(&[*part]));
         let with_two = with_two.chain(pairs(parts).map(Vec::from));
-        let with_three = pairs(few).flat_map(|pair| with_time(&pair));
-        let with_three = with_three.chain(triples(few).map(Vec::from));
+        let with_three = pairs(first_parts).flat_map(|pair| with_time(&pair));
+        let with_three = with_three.chain(triples(first_parts).map(Vec::from));
         with_two
             .chain(with_three)
             .find(|fields| self.sample.is_unique(fields))
@@ -128,8 +128,8 @@ impl Fields<'_> {
 
     /// Returns true if a field's values can be identifiers, rather than measures or prose.
     fn can_be_identifier(&self, name: &str) -> bool {
-        let found = self.sample.profiles.get(name).zip(self.readings.get(name));
-        let Some((profile, reading)) = found else {
+        let statistics = self.sample.profiles.get(name).zip(self.readings.get(name));
+        let Some((profile, reading)) = statistics else {
             return false;
         };
         match reading.kind {
@@ -144,11 +144,11 @@ impl Fields<'_> {
     pub fn time(&self) -> Option<Choice> {
         let sample = self.sample;
         let candidate = |name: &&String| {
-            let found = sample
+            let statistics = sample
                 .profiles
                 .get(*name)
                 .zip(self.readings.get(name.as_str()));
-            let Some((profile, reading)) = found else {
+            let Some((profile, reading)) = statistics else {
                 return false;
             };
             let is_time = matches!(reading.kind, Kind::Timestamp | Kind::Date);

@@ -21,7 +21,7 @@ pub(super) const EXACT_DIGITS: usize = 15;
 
 /// A notation of numbers that a contract has to declare.
 #[derive(Debug)]
-pub(super) struct Marks {
+pub(super) struct NumberMarks {
     /// Decimal mark, if it is declared.
     pub decimal: Option<char>,
     /// Thousands mark, if it is declared.
@@ -29,20 +29,20 @@ pub(super) struct Marks {
 }
 
 /// Notations of numbers; of equivalent ones the simplest first.
-pub(super) const MARKS: [Marks; 4] = [
-    Marks {
+pub(super) const MARKS: [NumberMarks; 4] = [
+    NumberMarks {
         decimal: Some(','),
         thousands: None,
     },
-    Marks {
+    NumberMarks {
         decimal: None,
         thousands: Some(','),
     },
-    Marks {
+    NumberMarks {
         decimal: None,
         thousands: Some('\''),
     },
-    Marks {
+    NumberMarks {
         decimal: None,
         thousands: Some(' '),
     },
@@ -141,12 +141,12 @@ impl Evidence {
     }
 
     fn add_numeral(&mut self, trimmed: &str, is_text: bool) {
-        let plain = trimmed.strip_prefix('-').unwrap_or(trimmed);
-        if !plain.is_empty() && plain.bytes().all(|byte| byte.is_ascii_digit()) {
+        let digits = trimmed.strip_prefix('-').unwrap_or(trimmed);
+        if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
             // Long digits and digits with leading zeros are identifiers; others mean the same with
             // all marks.
             let is_identifier =
-                plain.len() > EXACT_DIGITS || (plain.len() > 1 && plain.starts_with('0'));
+                digits.len() > EXACT_DIGITS || (digits.len() > 1 && digits.starts_with('0'));
             self.not_numeric = self
                 .not_numeric
                 .map(|not_numeric| not_numeric || is_identifier);
@@ -182,10 +182,10 @@ impl Evidence {
             let Some(at) = parse_time(trimmed, format) else {
                 continue;
             };
-            let own = order_of(format);
+            let own_order = order_of(format);
             for (index, order) in ORDERS.into_iter().enumerate() {
-                in_order[index] |= own == Some(order);
-                if own.is_none_or(|own| own == order) {
+                in_order[index] |= own_order == Some(order);
+                if own_order.is_none_or(|own_order| own_order == order) {
                     widen(&mut self.spans[index], at);
                 }
             }
@@ -248,7 +248,7 @@ impl Evidence {
             proof: proof.map(|proof| (order, proof.clone())),
             span: self.spans[usize::from(order == Order::MonthFirst)],
         };
-        let found = match &self.order_proof {
+        let by_order = match &self.order_proof {
             [Some(_), Some(_)] => Formats::None,
             [proof @ Some(_), None] => certain(Order::DayFirst, proof.as_ref()),
             [None, proof @ Some(_)] => certain(Order::MonthFirst, proof.as_ref()),
@@ -258,10 +258,10 @@ impl Evidence {
             [None, None] => certain(Order::DayFirst, None),
         };
         if self.year_first.0 < self.formatted {
-            return found;
+            return by_order;
         }
         let year_first = self.year_first.1.iter().cloned().collect();
-        match found {
+        match by_order {
             Formats::None => Formats::None,
             Formats::Open(mut orders) => {
                 orders.push(year_first);

@@ -89,11 +89,11 @@ pub(super) fn unit(name: &str, range: Option<(f64, f64)>) -> Option<String> {
     if before.is_empty() && last.len() < 3 {
         return None;
     }
-    let known = UNITS
+    let known_unit = UNITS
         .iter()
         .find(|(names, _)| names.contains(&last.as_str()));
     let is_share = range.is_some_and(|(least, greatest)| least >= 0.0 && greatest <= 1.0);
-    if let Some((_, unit)) = known {
+    if let Some((_, unit)) = known_unit {
         Some((*unit).to_string())
     } else if CURRENCIES.contains(&last.as_str()) {
         Some(last.to_uppercase())
@@ -132,8 +132,8 @@ pub(super) fn is_personal_name(name: &str) -> bool {
     if has(&IMPERSONAL) {
         return false;
     }
-    let named = words.last().is_some_and(|last| last == "name");
-    has(&PERSONAL) || (named && (words.len() == 1 || has(&PERSONS)))
+    let ends_in_name = words.last().is_some_and(|last| last == "name");
+    has(&PERSONAL) || (ends_in_name && (words.len() == 1 || has(&PERSONS)))
 }
 
 /// Returns true if a text looks like a mail address, a network address or a telephone number.
@@ -143,8 +143,8 @@ pub(super) fn looks_personal(text: &str) -> bool {
 }
 
 fn is_mail(text: &str) -> bool {
-    let plain = text.len() <= 254 && !text.contains(|c: char| c.is_whitespace() || c == '/');
-    let parts = text.split_once('@').filter(|_| plain);
+    let may_be_mail = text.len() <= 254 && !text.contains(|c: char| c.is_whitespace() || c == '/');
+    let parts = text.split_once('@').filter(|_| may_be_mail);
     parts.is_some_and(|(person, host)| {
         let ending = host.rsplit_once('.').map(|(_, ending)| ending);
         let has_ending = ending

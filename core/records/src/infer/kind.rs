@@ -74,7 +74,7 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    fn of(kind: Kind) -> Self {
+    fn new(kind: Kind) -> Self {
         Self {
             kind,
             reason: None,
@@ -88,7 +88,7 @@ impl Reading {
 
     /// The reading of a column that is always empty.
     pub fn empty() -> Self {
-        Self::of(Kind::Text).with_reason("always empty")
+        Self::new(Kind::Text).with_reason("always empty")
     }
 
     fn with_reason(mut self, reason: impl Into<String>) -> Self {
@@ -127,9 +127,9 @@ impl Reading {
 
 /// The reading of a list that combines several columns with the same name.
 pub(super) fn combined_list(name: &str, profile: &Profile) -> Reading {
-    let item = kind(name, profile);
+    let item = infer_reading(name, profile);
     let item = match item.kind {
-        Kind::Json | Kind::Struct | Kind::List(_) => Reading::of(Kind::Text),
+        Kind::Json | Kind::Struct | Kind::List(_) => Reading::new(Kind::Text),
         _ => item,
     };
     item.into_list()
@@ -137,51 +137,51 @@ pub(super) fn combined_list(name: &str, profile: &Profile) -> Reading {
 }
 
 /// Finds the type and notation of all values.
-pub(super) fn kind(name: &str, profile: &Profile) -> Reading {
+pub(super) fn infer_reading(name: &str, profile: &Profile) -> Reading {
     let p = profile;
     if p.seen == 0 {
-        return Reading::of(Kind::Json).with_reason("always null");
+        return Reading::new(Kind::Json).with_reason("always null");
     }
     let is_text = p.texts == p.seen || p.cells > 0;
-    let plain = Reading::of(if is_text { Kind::Text } else { Kind::Json });
+    let unchanged = Reading::new(if is_text { Kind::Text } else { Kind::Json });
     if p.keep_unchanged {
-        return plain
+        return unchanged
             .with_reason("decide: kept unchanged, since some values do not fit another type");
     }
     if p.objects == p.seen {
-        return object(p);
+        return as_object(p);
     }
     if p.arrays == p.seen {
-        return array(name, p);
+        return as_array(name, p);
     }
     let nulls = p.evidence.null_count();
     let values = p.seen.saturating_sub(nulls);
-    let found = boolean(name, p, values)
-        .or_else(|| number(name, p, values))
-        .or_else(|| time(name, p, values))
+    let reading = as_boolean(name, p, values)
+        .or_else(|| as_number(name, p, values))
+        .or_else(|| as_time(name, p, values))
         .or_else(|| marked_number(p, values));
-    match found.filter(|_| values > 0) {
+    match reading.filter(|_| values > 0) {
         // JSON keeps such words unchanged.
-        Some(found) if found.kind == Kind::Json => found,
-        Some(found) => with_null_words(found, p, nulls),
+        Some(reading) if reading.kind == Kind::Json => reading,
+        Some(reading) => with_null_words(reading, p, nulls),
         None => {
-            let mut found = plain;
-            found.reason = mixture(p);
+            let mut reading = unchanged;
+            reading.reason = mixture(p);
             if p.cells > 0 && nulls > 0 && values > 0 {
                 let words = words(&p.evidence.nulls);
                 let note =
                     format!("decide: if these mean a missing value, add null_words: {words}");
-                found.notes.push(note);
+                reading.notes.push(note);
             }
-            found.notes.extend(alternatives(name, p, values));
-            found
+            reading.notes.extend(alternatives(name, p, values));
+            reading
         }
     }
 }
 
 /// Declares the null words.
-fn with_null_words(mut found: Reading, p: &Profile, nulls: u64) -> Reading {
-    found.missing = nulls;
+fn with_null_words(mut reading: Reading, p: &Profile, nulls: u64) -> Reading {
+    reading.missing = nulls;
     let null_counts: BTreeMap<_, _> = p
         .evidence
         .nulls
@@ -189,36 +189,36 @@ fn with_null_words(mut found: Reading, p: &Profile, nulls: u64) -> Reading {
         .filter(|(word, _)| !word.is_empty())
         .collect();
     if null_counts.is_empty() {
-        return found;
+        return reading;
     }
     let null_words: Vec<String> = null_counts.keys().map(|word| toml_string(word)).collect();
     let seen: u64 = null_counts.values().copied().sum();
     let reason = format!("{seen} of {} values", p.seen);
-    found.with_line(format!("null_words = [{}]", null_words.join(", ")), reason)
+    reading.with_line(format!("null_words = [{}]", null_words.join(", ")), reason)
 }
 
-fn boolean(name: &str, p: &Profile, values: u64) -> Option<Reading> {
+fn as_boolean(name: &str, p: &Profile, values: u64) -> Option<Reading> {
     let e = &p.evidence;
     let words = e
         .boolean_words
         .keys()
         .any(|word| !word.starts_with(['0', '1']));
-    let both = p.booleans > 0 || (words && e.has_boolean(true) && e.has_boolean(false));
-    let named = hints::is_flag_name(name) && p.flags + e.boolean_count() > 0;
-    if p.booleans + p.flags + e.boolean_count() != values || !(both || named) {
+    let has_both = p.booleans > 0 || (words && e.has_boolean(true) && e.has_boolean(false));
+    let is_flag = hints::is_flag_name(name) && p.flags + e.boolean_count() > 0;
+    if p.booleans + p.flags + e.boolean_count() != values || !(has_both || is_flag) {
         return None;
     }
-    let found = Reading::of(Kind::Boolean);
+    let reading = Reading::new(Kind::Boolean);
     Some(if e.boolean_words.is_empty() && p.flags == 0 {
-        found
+        reading
     } else if e.boolean_words.is_empty() {
-        found.with_reason("0 is read as false, 1 as true")
+        reading.with_reason("0 is read as false, 1 as true")
     } else {
-        found.with_reason(format!("seen: {}", self::words(&e.boolean_words)))
+        reading.with_reason(format!("seen: {}", self::words(&e.boolean_words)))
     })
 }
 
-fn number(name: &str, p: &Profile, values: u64) -> Option<Reading> {
+fn as_number(name: &str, p: &Profile, values: u64) -> Option<Reading> {
     let digits = p.evidence.digits;
     if p.integers + p.numbers + digits != values {
         return None;
@@ -226,40 +226,42 @@ fn number(name: &str, p: &Profile, values: u64) -> Option<Reading> {
     let is_id = hints::key_rank(name).is_some();
     let epoch = epoch(p).filter(|_| !is_id);
     if let Some((unit, span)) = epoch.filter(|_| hints::is_time_name(name)) {
-        let found = Reading {
+        let reading = Reading {
             span: Some(span),
-            ..Reading::of(Kind::Timestamp)
+            ..Reading::new(Kind::Timestamp)
         };
         let reason = format!("in {} since 1970", unit.plural());
-        return Some(found.with_line(format!("format = {}", toml_string(unit.word())), reason));
+        return Some(reading.with_line(format!("format = {}", toml_string(unit.word())), reason));
     }
     if digits > 0 {
         return None;
     }
     if is_id && p.cells == p.seen {
-        return Some(Reading::of(Kind::Text).with_reason("an id, of digits"));
+        return Some(Reading::new(Kind::Text).with_reason("an id, of digits"));
     }
     if p.unsigned > 0 && p.unsigned == p.numbers {
         let reason = "beyond the integers of 64 bits: kept as text, with all digits";
-        return Some(Reading::of(Kind::Json).with_reason(reason));
+        return Some(Reading::new(Kind::Json).with_reason(reason));
     }
     if is_id && p.integers < values {
-        return Some(Reading::of(Kind::Json).with_reason("an id: kept unchanged, as text"));
+        return Some(Reading::new(Kind::Json).with_reason("an id: kept unchanged, as text"));
     }
     let whole = p.integers == values;
-    let mut found = Reading::of(if whole { Kind::Integer } else { Kind::Number });
-    found.notes.extend(epoch.map(|(unit, _)| epoch_note(unit)));
+    let mut reading = Reading::new(if whole { Kind::Integer } else { Kind::Number });
+    reading
+        .notes
+        .extend(epoch.map(|(unit, _)| epoch_note(unit)));
     if p.flags == values && p.range == Some((0.0, 1.0)) {
         let note = "decide: 0 and 1 only; type \"boolean\" reads them as false and true";
-        return Some(found.with_note(note));
+        return Some(reading.with_note(note));
     }
     let points = p.evidence.points;
     if points > 0 && points == p.evidence.grouped {
         let note = "decide: three digits after every point: if the point separates thousands, add: \
                     decimal = \",\"";
-        return Some(found.with_note(note));
+        return Some(reading.with_note(note));
     }
-    Some(found)
+    Some(reading)
 }
 
 /// Comment on numbers that may be times.
@@ -281,21 +283,21 @@ fn epoch(p: &Profile) -> Option<(EpochUnit, (i64, i64))> {
     })
 }
 
-fn time(name: &str, p: &Profile, values: u64) -> Option<Reading> {
+fn as_time(name: &str, p: &Profile, values: u64) -> Option<Reading> {
     let e = &p.evidence;
     let texts = p.texts.saturating_sub(e.null_count());
     if texts != values {
         return None;
     }
-    let found = |kind: Kind| Reading {
+    let with_span = |kind: Kind| Reading {
         span: p.span,
-        ..Reading::of(kind)
+        ..Reading::new(kind)
     };
     if p.times == values {
-        return Some(found(Kind::Timestamp).with_offset_note(e.local, values));
+        return Some(with_span(Kind::Timestamp).with_offset_note(e.local, values));
     }
     if p.dates == values {
-        return Some(found(Kind::Date));
+        return Some(with_span(Kind::Date));
     }
     let Formats::Certain {
         formats,
@@ -307,8 +309,9 @@ fn time(name: &str, p: &Profile, values: u64) -> Option<Reading> {
     };
     let clocks = formats.iter().filter(|format| has_clock(format)).count();
     let compact = formats.iter().any(|format| format.starts_with("%Y%m%d"));
-    let known = (clocks == 0 || clocks == formats.len()) && (!compact || hints::is_time_name(name));
-    if e.formatted != values || !known {
+    let is_unambiguous =
+        (clocks == 0 || clocks == formats.len()) && (!compact || hints::is_time_name(name));
+    if e.formatted != values || !is_unambiguous {
         return None;
     }
     let reason = match proof {
@@ -322,12 +325,12 @@ fn time(name: &str, p: &Profile, values: u64) -> Option<Reading> {
         Kind::Timestamp
     };
     let is_local = clocks > 0 && formats.iter().any(|format| !has_offset(format));
-    let read = Reading {
+    let reading = Reading {
         span,
-        ..found(kind)
+        ..with_span(kind)
     };
-    let read = read.with_line(format!("format = {}", one_or_list(&formats)), reason);
-    Some(read.with_offset_note(if is_local { values } else { 0 }, values))
+    let reading = reading.with_line(format!("format = {}", one_or_list(&formats)), reason);
+    Some(reading.with_offset_note(if is_local { values } else { 0 }, values))
 }
 
 fn marked_number(p: &Profile, values: u64) -> Option<Reading> {
@@ -344,16 +347,16 @@ fn marked_number(p: &Profile, values: u64) -> Option<Reading> {
         e.marked_example[index].as_deref().unwrap_or_default(),
     );
     let whole = !e.has_decimals[index] && (p.cells == p.seen || p.numbers == 0);
-    let found = Reading {
+    let reading = Reading {
         marked: true,
-        ..Reading::of(if whole { Kind::Integer } else { Kind::Number })
+        ..Reading::new(if whole { Kind::Integer } else { Kind::Number })
     };
     let (key, mark) = match (marks.decimal, marks.thousands) {
         (Some(mark), _) => ("decimal", mark),
         (None, mark) => ("thousands", mark?),
     };
     let line = format!("{key} = {}", toml_string(&mark.to_string()));
-    Some(found.with_line(line, format!("{} was seen", excerpt(seen))))
+    Some(reading.with_line(line, format!("{} was seen", excerpt(seen))))
 }
 
 /// Comments on texts with several possible readings.
@@ -424,16 +427,16 @@ fn words(words: &BTreeMap<String, u64>) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-fn object(p: &Profile) -> Reading {
+fn as_object(p: &Profile) -> Reading {
     if p.opaque {
-        let found = Reading::of(Kind::Json);
+        let reading = Reading::new(Kind::Json);
         return match p.cells {
-            0 => found.with_reason("deep, or with many fields: kept as text"),
-            _ => found,
+            0 => reading.with_reason("deep, or with many fields: kept as text"),
+            _ => reading,
         };
     }
     if super::field_names(p.fields.keys()).is_empty() {
-        return Reading::of(Kind::Json).with_reason("objects without fields");
+        return Reading::new(Kind::Json).with_reason("objects without fields");
     }
     // A map has many keys, each of them in few objects.
     let present: u64 = p
@@ -447,20 +450,20 @@ fn object(p: &Profile) -> Reading {
             "a map: {} differ between objects; kept as text",
             plural(p.fields.len() as u64, "key")
         );
-        return Reading::of(Kind::Json).with_reason(reason);
+        return Reading::new(Kind::Json).with_reason(reason);
     }
-    Reading::of(Kind::Struct)
+    Reading::new(Kind::Struct)
 }
 
-fn array(name: &str, p: &Profile) -> Reading {
+fn as_array(name: &str, p: &Profile) -> Reading {
     let Some(items) = p
         .items
         .as_deref()
         .filter(|items| items.seen > 0 && !p.opaque)
     else {
-        return Reading::of(Kind::Json).with_reason("lists without values");
+        return Reading::new(Kind::Json).with_reason("lists without values");
     };
-    kind(name, items).into_list()
+    infer_reading(name, items).into_list()
 }
 
 /// Describes a mixture of types; `None` if there is only one.

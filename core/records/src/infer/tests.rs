@@ -15,7 +15,7 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 fn draft_of(name: &str, file: &str, records: &str) -> Draft {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(file), records).unwrap();
-    wait(infer(&Input::of(name, file), folder.path())).unwrap()
+    wait(infer(&Input::new(name, file), folder.path())).unwrap()
 }
 
 /// The draft's lines without comments and empty lines.
@@ -476,7 +476,7 @@ fn columns_of_one_name_are_drafted_as_a_list() {
         for (name, text) in files {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        wait(infer(&Input::of("a", "*"), folder.path())).unwrap()
+        wait(infer(&Input::new("a", "*"), folder.path())).unwrap()
     };
     let draft = infer_draft(&[
         ("1.csv", "id,tag\n1,x\n"),
@@ -546,7 +546,7 @@ fn records_without_fields_are_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let infer_draft = |text: &str| {
         std::fs::write(folder.path().join("a.jsonl"), text).unwrap();
-        wait(infer(&Input::of("a", "a.jsonl"), folder.path()))
+        wait(infer(&Input::new("a", "a.jsonl"), folder.path()))
     };
     let text = infer_draft("17\n[]\n").unwrap_err().to_string();
     assert!(
@@ -558,7 +558,7 @@ fn records_without_fields_are_an_error() {
     );
     assert!(infer_draft("{}\n").is_err());
     std::fs::write(folder.path().join("b.jsonl.gz"), "{\"a\":1}\n").unwrap();
-    let text = wait(infer(&Input::of("b", "b.jsonl.gz"), folder.path())).unwrap_err();
+    let text = wait(infer(&Input::new("b", "b.jsonl.gz"), folder.path())).unwrap_err();
     let text = text.to_string();
     assert!(
         text.contains("(\"b.jsonl.gz\": its name ends as if compressed with gzip, but it is not"),
@@ -582,7 +582,7 @@ fn records_are_sampled_from_all_files() {
     }
     let input = Input {
         records: Some(10),
-        ..Input::of("a", "*.jsonl")
+        ..Input::new("a", "*.jsonl")
     };
     let draft = wait(infer(&input, folder.path())).unwrap();
     assert_eq!((draft.records, draft.files), (10, 4));
@@ -779,7 +779,7 @@ fn drafts_of_real_data_accept_all_of_it() {
     };
     let data = Path::new(&data);
     let check = |uri: &str, records: u64, key: &[&str], time: Option<&str>| {
-        let input = Input::of("real", uri);
+        let input = Input::new("real", uri);
         let draft = wait(infer(&input, data)).unwrap();
         assert_eq!(
             (draft.records, draft.unmet, draft.broken),
@@ -846,7 +846,7 @@ fn texts_of_records_stay_texts_in_a_draft() {
 fn the_format_can_be_set() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.txt"), "a,b\n1,2\n").unwrap();
-    let mut input = Input::of("a", "a.txt");
+    let mut input = Input::new("a", "a.txt");
     assert!(matches!(
         wait(infer(&input, folder.path())),
         Err(SourceError::Format { .. })

@@ -3,7 +3,7 @@
 use super::{
     choose::{Choice, Fields},
     excerpt, field_names, hints,
-    kind::{Kind, Reading, combined_list, kind},
+    kind::{Kind, Reading, combined_list, infer_reading},
     profile::{DISTINCT, Profile},
     records,
     sample::Sample,
@@ -25,7 +25,7 @@ const COMMENT_COLUMN: usize = 30;
 
 /// The text of a contract that all records of the sample meet; `None` if no field can be named.
 pub(super) fn draft(name: &str, sample: &Sample) -> Option<String> {
-    let mut out = Draft {
+    let mut out = DraftWriter {
         text: String::new(),
         fields: 0,
         omitted: Vec::new(),
@@ -37,8 +37,8 @@ pub(super) fn draft(name: &str, sample: &Sample) -> Option<String> {
         readings: &readings,
     };
     let field_name = |name: &String| field_names.get(name.as_str()).cloned().unwrap_or_default();
-    out.line(&format!("title = {}", toml_string(&title(name))), "");
-    out.line("description = \"\"", "decide: what such a record is");
+    out.write_line(&format!("title = {}", toml_string(&title(name))), "");
+    out.write_line("description = \"\"", "decide: what such a record is");
     let key = fields.key();
     if key.fields.is_empty() {
         let _ = writeln!(out.text, "# {}", key.reason);
@@ -48,12 +48,12 @@ pub(super) fn draft(name: &str, sample: &Sample) -> Option<String> {
             .iter()
             .map(|name| toml_string(&field_name(name)))
             .collect();
-        out.line(&format!("key = [{}]", names.join(", ")), &key.reason);
+        out.write_line(&format!("key = [{}]", names.join(", ")), &key.reason);
     }
     match fields.time() {
         Some(Choice { fields, reason }) => {
             let name = fields.first().map(field_name).unwrap_or_default();
-            out.line(&format!("time = {}", toml_string(&name)), &reason);
+            out.write_line(&format!("time = {}", toml_string(&name)), &reason);
         }
         None => {
             let none = "# no time: no timestamp or date that every record has, within 1970 to 2099";
@@ -79,11 +79,11 @@ pub(super) fn draft(name: &str, sample: &Sample) -> Option<String> {
         );
         let present = sample.repeated.get(name).copied();
         let present = present.unwrap_or(profile.seen.saturating_sub(reading.missing));
-        out.head(&table, name, &field_name(name), reading);
-        out.presence(present, total);
-        out.values(&table, name, profile, reading, key.fields.contains(name));
+        out.write_head(&table, name, &field_name(name), reading);
+        out.write_presence(present, total);
+        out.write_values(&table, name, profile, reading, key.fields.contains(name));
     }
-    out.empty_columns(sample, &field_names);
+    out.write_empty_columns(sample, &field_names);
     if !out.omitted.is_empty() {
         let omitted = out.omitted.join(", ");
         let _ = write!(out.text, "\n# Counted as unknown: {omitted}\n");
@@ -96,16 +96,16 @@ fn readings<'s>(
     sample: &'s Sample,
     field_names: &BTreeMap<&str, String>,
 ) -> BTreeMap<&'s str, Reading> {
-    let named = sample.profiles.iter().filter(|(name, profile)| {
+    let named_profiles = sample.profiles.iter().filter(|(name, profile)| {
         // The same name for several cells and for a value in JSON is ambiguous.
-        let both = sample.repeated.contains_key(*name) && profile.cells < profile.seen;
-        field_names.contains_key(name.as_str()) && !both
+        let is_ambiguous = sample.repeated.contains_key(*name) && profile.cells < profile.seen;
+        field_names.contains_key(name.as_str()) && !is_ambiguous
     });
-    let readings = named.map(|(name, profile)| {
+    let readings = named_profiles.map(|(name, profile)| {
         let reading = if sample.repeated.contains_key(name) {
             combined_list(name, profile)
         } else {
-            kind(name, profile)
+            infer_reading(name, profile)
         };
         (name.as_str(), reading)
     });
@@ -131,7 +131,8 @@ fn title(name: &str) -> String {
     }
 }
 
-struct Draft {
+/// Writes the fields of a draft.
+struct DraftWriter {
     text: String,
     /// Number of fields in the draft.
     fields: usize,
@@ -139,9 +140,9 @@ struct Draft {
     omitted: Vec<String>,
 }
 
-impl Draft {
+impl DraftWriter {
     /// Adds a line with a comment, which may be empty.
-    fn line(&mut self, line: &str, comment: &str) {
+    fn write_line(&mut self, line: &str, comment: &str) {
         let comment = if comment.is_empty() {
             String::new()
         } else {
@@ -152,16 +153,16 @@ impl Draft {
     }
 
     /// Adds the start of a field's table: name, type and notation.
-    fn head(&mut self, table: &str, name: &str, field_name: &str, reading: &Reading) {
+    fn write_head(&mut self, table: &str, name: &str, field_name: &str, reading: &Reading) {
         self.fields += 1;
         let _ = writeln!(self.text, "\n[{table}]");
         let type_line = format!("type = {}", toml_string(&reading.kind.contract_type()));
-        self.line(&type_line, reading.reason.as_deref().unwrap_or_default());
+        self.write_line(&type_line, reading.reason.as_deref().unwrap_or_default());
         if name != field_name {
-            self.line(&format!("from = {}", toml_string(name)), "name in records");
+            self.write_line(&format!("from = {}", toml_string(name)), "name in records");
         }
         for (line, reason) in &reading.lines {
-            self.line(line, reason);
+            self.write_line(line, reason);
         }
         for note in &reading.notes {
             let _ = writeln!(self.text, "# {note}");
@@ -169,7 +170,7 @@ impl Draft {
     }
 
     /// Adds the limits of a field's values, and the tables of its nested fields.
-    fn values(
+    fn write_values(
         &mut self,
         table: &str,
         name: &str,
@@ -183,11 +184,11 @@ impl Draft {
             && Sample::is_personal(name, profile)
             && inner.booleans == 0;
         match kind.innermost() {
-            Kind::Text => self.texts(inner, *kind == Kind::Text && !is_key, personal),
+            Kind::Text => self.write_texts(inner, *kind == Kind::Text && !is_key, personal),
             Kind::Integer | Kind::Number => {
-                self.numbers(name, inner, personal || reading.marked);
+                self.write_numbers(name, inner, personal || reading.marked);
             }
-            Kind::Timestamp | Kind::Date => self.times(reading),
+            Kind::Timestamp | Kind::Date => self.write_times(reading),
             Kind::Struct => {
                 let names = field_names(inner.fields.keys());
                 for (name, field) in &inner.fields {
@@ -198,11 +199,11 @@ impl Draft {
                     };
                     let (table, reading) = (
                         format!("{table}.field.{}", toml_key(field_name)),
-                        self::kind(name, field),
+                        infer_reading(name, field),
                     );
-                    self.head(&table, name, field_name, &reading);
-                    self.presence(field.seen.saturating_sub(reading.missing), inner.objects);
-                    self.values(&table, name, field, &reading, false);
+                    self.write_head(&table, name, field_name, &reading);
+                    self.write_presence(field.seen.saturating_sub(reading.missing), inner.objects);
+                    self.write_values(&table, name, field, &reading, false);
                 }
             }
             Kind::Boolean | Kind::Json | Kind::List(_) => {}
@@ -214,18 +215,18 @@ impl Draft {
     }
 
     /// Adds the number of records that have the field.
-    fn presence(&mut self, present: u64, total: u64) {
+    fn write_presence(&mut self, present: u64, total: u64) {
         if present == total && total > 0 {
-            self.line("required = true", &format!("in all {total}"));
+            self.write_line("required = true", &format!("in all {total}"));
         } else {
             let _ = writeln!(self.text, "# in {present} of {total}");
         }
     }
 
-    fn texts(&mut self, profile: &Profile, can_be_enumerated: bool, personal: bool) {
+    fn write_texts(&mut self, profile: &Profile, can_be_enumerated: bool, personal: bool) {
         if personal {
             let reason = "decide: \"hash\", \"drop\", or \"keep\" if it is not personal data";
-            self.line("personal = \"hash\"", reason);
+            self.write_line("personal = \"hash\"", reason);
         }
         let is_enumerated = can_be_enumerated && !personal && has_few_distinct_texts(profile);
         if is_enumerated {
@@ -243,28 +244,28 @@ impl Draft {
                 .max(SMALLEST_LIMIT);
             let max_length = max_length.checked_next_power_of_two().unwrap_or(max_length);
             let line = format!("max_length = {max_length}");
-            self.line(&line, &format!("longest seen: {}", profile.longest));
+            self.write_line(&line, &format!("longest seen: {}", profile.longest));
         }
     }
 
     /// Adds the unit of numbers, and their range unless it is hidden.
-    fn numbers(&mut self, name: &str, profile: &Profile, hidden: bool) {
+    fn write_numbers(&mut self, name: &str, profile: &Profile, hidden: bool) {
         let unit = hints::unit(name, profile.range);
         if let Some(unit) = &unit {
-            self.line(&format!("unit = {}", toml_string(unit)), "");
+            self.write_line(&format!("unit = {}", toml_string(unit)), "");
         }
         let Some((least, greatest)) = profile.range.filter(|_| !hidden) else {
             return;
         };
         let seen = format!("seen: {} to {}", number(least), number(greatest));
         if least >= 0.0 && hints::is_non_negative(name, unit.as_deref()) {
-            self.line("min = 0", &seen);
+            self.write_line("min = 0", &seen);
         } else {
             let _ = writeln!(self.text, "# {seen}");
         }
     }
 
-    fn times(&mut self, reading: &Reading) {
+    fn write_times(&mut self, reading: &Reading) {
         if let Some((first, last)) = reading.span {
             let format_time =
                 |micros| Timestamp::from_microsecond(micros).map(|time| time.to_string());
@@ -275,7 +276,7 @@ impl Draft {
     }
 
     /// Lists columns of CSV files that are always empty.
-    fn empty_columns(&mut self, sample: &Sample, field_names: &BTreeMap<&str, String>) {
+    fn write_empty_columns(&mut self, sample: &Sample, field_names: &BTreeMap<&str, String>) {
         let cells = sample.profiles.values().any(|profile| profile.cells > 0);
         for name in sample.names.iter().filter(|_| cells) {
             if sample.profiles.contains_key(name) || name.ends_with('…') {
@@ -294,7 +295,7 @@ impl Draft {
             } else {
                 Reading::empty()
             };
-            self.head(
+            self.write_head(
                 &format!("field.{}", toml_key(field_name)),
                 name,
                 field_name,
@@ -341,8 +342,8 @@ fn number(value: f64) -> String {
 
 /// Formats a TOML key.
 fn toml_key(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if name.chars().all(plain) {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if name.chars().all(is_bare) {
         name.to_string()
     } else {
         toml_string(name)
@@ -354,7 +355,7 @@ pub(super) fn head(sample: &Sample, unmet: &[String]) -> String {
     let files = retrocast_domain::number::plural(sample.files.len() as u64, "file");
     let mut text = format!(
         "# A draft, made from {} of {}. It describes these records, not what records must\n\
-         # look like: read it, decide where it says so, and write descriptions.\n",
+         # look like: read it, resolve what it marks with \"decide\", and write descriptions.\n",
         records(sample.records),
         files.replace('\u{a0}', " "),
     );

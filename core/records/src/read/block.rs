@@ -15,7 +15,7 @@ use super::{
     quarantine::Violation,
 };
 use crate::{contract::Field, format::Format};
-use input::Input;
+use input::InputBuffer;
 use std::{io, sync::Arc};
 
 /// Size at which a block is passed on, in bytes.
@@ -85,7 +85,7 @@ pub(super) fn read_text(
     emit: Emit<'_>,
 ) -> Result<(), Stop> {
     let mut reader = BlockReader {
-        input: Input::new(text),
+        input: InputBuffer::new(text),
         file,
         line: 1,
         emit,
@@ -101,7 +101,7 @@ pub(super) fn read_text(
 }
 
 struct BlockReader<'a, 'r> {
-    input: Input<'r>,
+    input: InputBuffer<'r>,
     file: usize,
     /// Line number of the start of the buffer.
     line: u64,

@@ -1,7 +1,7 @@
 //! Column builders that append one checked value at a time and can drop an incomplete record.
 
 use super::{
-    key::{KeyHasher, Part, sortable_bits},
+    key::{KeyHasher, KeyPart, sortable_bits},
     pseudonyms::Pseudonyms,
 };
 use crate::contract::{Field, FieldKind, Personal, arrow_fields};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// Values of one field, one per row, including nulls.
 #[derive(Debug)]
 pub(super) struct Column {
-    pub values: Values,
+    pub values: ColumnValues,
     valid: Vec<bool>,
     treatment: Treatment,
 }
@@ -34,7 +34,7 @@ enum Treatment {
 
 /// The values, with a filler where a row is null.
 #[derive(Debug)]
-pub(super) enum Values {
+pub(super) enum ColumnValues {
     Boolean(Vec<bool>),
     Integer(Vec<i64>),
     Number(Vec<f64>),
@@ -50,14 +50,16 @@ impl Column {
     /// An empty column of a field; `pseudonyms` hashes its values if they are personal data.
     pub fn new(field: &Field, pseudonyms: &Arc<Pseudonyms>) -> Self {
         let values = match &field.kind {
-            FieldKind::Boolean => Values::Boolean(Vec::new()),
-            FieldKind::Integer => Values::Integer(Vec::new()),
-            FieldKind::Number => Values::Number(Vec::new()),
-            FieldKind::Timestamp => Values::Timestamp(Vec::new()),
-            FieldKind::Date => Values::Date(Vec::new()),
-            FieldKind::String | FieldKind::Json => Values::Text(vec![0], Vec::new()),
-            FieldKind::List(item) => Values::List(vec![0], Box::new(Self::new(item, pseudonyms))),
-            FieldKind::Struct(fields) => Values::Struct(columns(fields, pseudonyms)),
+            FieldKind::Boolean => ColumnValues::Boolean(Vec::new()),
+            FieldKind::Integer => ColumnValues::Integer(Vec::new()),
+            FieldKind::Number => ColumnValues::Number(Vec::new()),
+            FieldKind::Timestamp => ColumnValues::Timestamp(Vec::new()),
+            FieldKind::Date => ColumnValues::Date(Vec::new()),
+            FieldKind::String | FieldKind::Json => ColumnValues::Text(vec![0], Vec::new()),
+            FieldKind::List(item) => {
+                ColumnValues::List(vec![0], Box::new(Self::new(item, pseudonyms)))
+            }
+            FieldKind::Struct(fields) => ColumnValues::Struct(columns(fields, pseudonyms)),
         };
         Self {
             values,
@@ -77,15 +79,15 @@ impl Column {
     pub fn push_null(&mut self) {
         self.valid.push(false);
         match &mut self.values {
-            Values::Boolean(values) => values.push(false),
-            Values::Integer(values) | Values::Timestamp(values) => values.push(0),
-            Values::Number(values) => values.push(0.0),
-            Values::Date(values) => values.push(0),
-            Values::Text(ends, _) | Values::List(ends, _) => {
+            ColumnValues::Boolean(values) => values.push(false),
+            ColumnValues::Integer(values) | ColumnValues::Timestamp(values) => values.push(0),
+            ColumnValues::Number(values) => values.push(0.0),
+            ColumnValues::Date(values) => values.push(0),
+            ColumnValues::Text(ends, _) | ColumnValues::List(ends, _) => {
                 let end = ends.last().copied().unwrap_or(0);
                 ends.push(end);
             }
-            Values::Struct(children) => children.iter_mut().for_each(Self::push_null),
+            ColumnValues::Struct(children) => children.iter_mut().for_each(Self::push_null),
         }
     }
 
@@ -100,7 +102,7 @@ impl Column {
 
     pub fn push_boolean(&mut self, value: bool) {
         if self.push_dropped() {
-        } else if let Values::Boolean(values) = &mut self.values {
+        } else if let ColumnValues::Boolean(values) = &mut self.values {
             values.push(value);
             self.valid.push(true);
         }
@@ -109,7 +111,9 @@ impl Column {
     /// Appends an integer or timestamp.
     pub fn push_integer(&mut self, value: i64) {
         if self.push_dropped() {
-        } else if let Values::Integer(values) | Values::Timestamp(values) = &mut self.values {
+        } else if let ColumnValues::Integer(values) | ColumnValues::Timestamp(values) =
+            &mut self.values
+        {
             values.push(value);
             self.valid.push(true);
         }
@@ -117,7 +121,7 @@ impl Column {
 
     pub fn push_number(&mut self, value: f64) {
         if self.push_dropped() {
-        } else if let Values::Number(values) = &mut self.values {
+        } else if let ColumnValues::Number(values) = &mut self.values {
             values.push(value);
             self.valid.push(true);
         }
@@ -125,7 +129,7 @@ impl Column {
 
     pub fn push_date(&mut self, value: i32) {
         if self.push_dropped() {
-        } else if let Values::Date(values) = &mut self.values {
+        } else if let ColumnValues::Date(values) = &mut self.values {
             values.push(value);
             self.valid.push(true);
         }
@@ -137,7 +141,7 @@ impl Column {
             _ => None,
         };
         if self.push_dropped() {
-        } else if let Values::Text(ends, bytes) = &mut self.values {
+        } else if let ColumnValues::Text(ends, bytes) = &mut self.values {
             let value = hashed.as_deref().unwrap_or(value);
             bytes.extend_from_slice(value.as_bytes());
             // A block of records is far below 2 GiB, so the end fits.
@@ -153,7 +157,7 @@ impl Column {
             self.push_null();
             return;
         }
-        if let Values::List(ends, items) = &mut self.values {
+        if let ColumnValues::List(ends, items) = &mut self.values {
             ends.push(items.len() as i32);
         }
         self.valid.push(true);
@@ -163,19 +167,21 @@ impl Column {
     pub fn truncate(&mut self, rows: usize) {
         self.valid.truncate(rows);
         match &mut self.values {
-            Values::Boolean(values) => values.truncate(rows),
-            Values::Integer(values) | Values::Timestamp(values) => values.truncate(rows),
-            Values::Number(values) => values.truncate(rows),
-            Values::Date(values) => values.truncate(rows),
-            Values::Text(ends, bytes) => {
+            ColumnValues::Boolean(values) => values.truncate(rows),
+            ColumnValues::Integer(values) | ColumnValues::Timestamp(values) => {
+                values.truncate(rows)
+            }
+            ColumnValues::Number(values) => values.truncate(rows),
+            ColumnValues::Date(values) => values.truncate(rows),
+            ColumnValues::Text(ends, bytes) => {
                 ends.truncate(rows + 1);
                 bytes.truncate(ends.last().map_or(0, |end| *end as usize));
             }
-            Values::List(ends, items) => {
+            ColumnValues::List(ends, items) => {
                 ends.truncate(rows + 1);
                 items.truncate(ends.last().map_or(0, |end| *end as usize));
             }
-            Values::Struct(children) => {
+            ColumnValues::Struct(children) => {
                 children.iter_mut().for_each(|child| child.truncate(rows));
             }
         }
@@ -184,19 +190,19 @@ impl Column {
     /// Feeds the last value to a hasher; for fields of a key.
     pub fn hash_last(&self, hasher: &mut KeyHasher) {
         let part = match &self.values {
-            Values::Boolean(values) => values.last().map(|value| Part::Boolean(*value)),
-            Values::Integer(values) | Values::Timestamp(values) => {
-                values.last().map(|value| Part::Integer(*value))
+            ColumnValues::Boolean(values) => values.last().map(|value| KeyPart::Boolean(*value)),
+            ColumnValues::Integer(values) | ColumnValues::Timestamp(values) => {
+                values.last().map(|value| KeyPart::Integer(*value))
             }
-            Values::Number(values) => values.last().map(|value| Part::Number(*value)),
-            Values::Date(values) => values.last().map(|value| Part::Date(*value)),
-            Values::Text(ends, bytes) => {
+            ColumnValues::Number(values) => values.last().map(|value| KeyPart::Number(*value)),
+            ColumnValues::Date(values) => values.last().map(|value| KeyPart::Date(*value)),
+            ColumnValues::Text(ends, bytes) => {
                 let start = ends.len().checked_sub(2);
-                Some(Part::Text(
+                Some(KeyPart::Text(
                     &bytes[start.map_or(0, |last| ends[last] as usize)..],
                 ))
             }
-            Values::List(..) | Values::Struct(_) => None,
+            ColumnValues::List(..) | ColumnValues::Struct(_) => None,
         };
         part.into_iter().for_each(|part| hasher.add(part));
     }
@@ -207,11 +213,11 @@ impl Column {
             return i64::MIN;
         }
         match &self.values {
-            Values::Integer(values) | Values::Timestamp(values) => {
+            ColumnValues::Integer(values) | ColumnValues::Timestamp(values) => {
                 values.last().copied().unwrap_or(i64::MIN)
             }
-            Values::Date(values) => values.last().map_or(i64::MIN, |day| i64::from(*day)),
-            Values::Number(values) => values
+            ColumnValues::Date(values) => values.last().map_or(i64::MIN, |day| i64::from(*day)),
+            ColumnValues::Number(values) => values
                 .last()
                 .map_or(i64::MIN, |value| sortable_bits(*value)),
             _ => i64::MIN,
@@ -222,19 +228,19 @@ impl Column {
         let rows = self.valid.len();
         let nulls = Some(NullBuffer::from(self.valid)).filter(|nulls| nulls.null_count() > 0);
         Ok(match self.values {
-            Values::Boolean(values) => Arc::new(BooleanArray::new(values.into(), nulls)),
-            Values::Integer(values) => Arc::new(Int64Array::new(values.into(), nulls)),
-            Values::Number(values) => Arc::new(Float64Array::new(values.into(), nulls)),
-            Values::Timestamp(values) => {
+            ColumnValues::Boolean(values) => Arc::new(BooleanArray::new(values.into(), nulls)),
+            ColumnValues::Integer(values) => Arc::new(Int64Array::new(values.into(), nulls)),
+            ColumnValues::Number(values) => Arc::new(Float64Array::new(values.into(), nulls)),
+            ColumnValues::Timestamp(values) => {
                 Arc::new(TimestampMicrosecondArray::new(values.into(), nulls).with_timezone("UTC"))
             }
-            Values::Date(values) => Arc::new(Date32Array::new(values.into(), nulls)),
-            Values::Text(ends, bytes) => Arc::new(StringArray::try_new(
+            ColumnValues::Date(values) => Arc::new(Date32Array::new(values.into(), nulls)),
+            ColumnValues::Text(ends, bytes) => Arc::new(StringArray::try_new(
                 OffsetBuffer::new(ScalarBuffer::from(ends)),
                 Buffer::from_vec(bytes),
                 nulls,
             )?),
-            Values::List(ends, items) => {
+            ColumnValues::List(ends, items) => {
                 let FieldKind::List(item) = kind else {
                     return Err(type_mismatch(kind));
                 };
@@ -246,7 +252,7 @@ impl Column {
                     nulls,
                 )?)
             }
-            Values::Struct(children) => {
+            ColumnValues::Struct(children) => {
                 let FieldKind::Struct(fields) = kind else {
                     return Err(type_mismatch(kind));
                 };

@@ -7,7 +7,7 @@ pub use dialect::Dialect;
 pub(crate) use marks::Marks;
 
 use super::{
-    column::{Column, Values},
+    column::{Column, ColumnValues},
     extra_fields::ExtraFields,
     quarantine::{Reason, Violation},
     value::{self, json, text},
@@ -81,16 +81,16 @@ impl Header {
             })
             .collect();
         let names = distinguish_names(names, fields);
-        let found: Vec<Option<usize>> = names
+        let field_indices: Vec<Option<usize>> = names
             .iter()
             .map(|name| fields.iter().position(|field| field.key() == name))
             .collect();
         let mut list_columns = Vec::new();
         for (index, field) in fields.iter().enumerate() {
-            let indices = found
+            let indices = field_indices
                 .iter()
                 .zip(0..)
-                .filter(|(found, _)| **found == Some(index));
+                .filter(|(field_index, _)| **field_index == Some(index));
             let indices: Vec<usize> = indices.map(|(_, position)| position).collect();
             match field.kind {
                 _ if indices.len() < 2 => {}
@@ -100,7 +100,7 @@ impl Header {
         }
         Ok(Self {
             marks,
-            fields: found,
+            fields: field_indices,
             names,
             list_columns,
             line: Vec::new(),
@@ -194,7 +194,7 @@ impl Header {
                 continue;
             }
             let field = &fields[index];
-            let before = extra_fields.len();
+            let kept_before = extra_fields.len();
             let read = match field.kind {
                 FieldKind::List(_) if !is_json(cell) => {
                     push_list(&[cell], field, &mut columns[index], extra_fields)
@@ -202,7 +202,7 @@ impl Header {
                 _ => push_cell(cell, field, &mut columns[index], extra_fields),
             };
             read.map_err(|violation| violation.with_prefix(&field.name))?;
-            extra_fields.prefix_paths(before, &field.name);
+            extra_fields.prefix_paths(kept_before, &field.name);
         }
         for (index, indices) in &self.list_columns {
             let field = &fields[*index];
@@ -210,10 +210,10 @@ impl Header {
                 .iter()
                 .filter_map(|position| cells.get(*position))
                 .collect();
-            let before = extra_fields.len();
+            let kept_before = extra_fields.len();
             push_list(&cells, field, &mut columns[*index], extra_fields)
                 .map_err(|violation| violation.with_prefix(&field.name))?;
-            extra_fields.prefix_paths(before, &field.name);
+            extra_fields.prefix_paths(kept_before, &field.name);
         }
         for (field, column) in fields.iter().zip(columns.iter_mut()) {
             if column.len() > rows {
@@ -226,12 +226,12 @@ impl Header {
     }
 }
 
-/// Gives unknown columns that share a name distinct names.
+/// Makes the names of unlisted columns distinct.
 fn distinguish_names(mut names: Vec<String>, fields: &[Field]) -> Vec<String> {
     for index in 1..names.len() {
         let name = &names[index];
-        let known = fields.iter().any(|field| field.key() == name);
-        if !known && names[..index].contains(name) {
+        let is_listed = fields.iter().any(|field| field.key() == name);
+        if !is_listed && names[..index].contains(name) {
             names[index] = format!("{name} (column {})", index + 1);
         }
     }
@@ -284,7 +284,8 @@ fn push_list(
     column: &mut Column,
     extra_fields: &mut ExtraFields,
 ) -> Result<(), Violation> {
-    let (FieldKind::List(item), Values::List(_, items)) = (&field.kind, &mut column.values) else {
+    let (FieldKind::List(item), ColumnValues::List(_, items)) = (&field.kind, &mut column.values)
+    else {
         return Err(value::wrong_type(field, "several cells"));
     };
     let is_empty = |cell: &str| {
@@ -297,10 +298,10 @@ fn push_list(
     let mut index = 0;
     for cell in cells.iter().filter(|cell| !is_empty(cell)) {
         let position = format!("[{index}]");
-        let before = extra_fields.len();
+        let kept_before = extra_fields.len();
         push_cell(cell, item, items, extra_fields)
             .map_err(|violation| violation.with_prefix(&position))?;
-        extra_fields.prefix_paths(before, &position);
+        extra_fields.prefix_paths(kept_before, &position);
         index += 1;
     }
     if index == 0 {

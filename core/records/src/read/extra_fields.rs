@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// Number of records with each field that the contract does not list.
-pub type Unknown = BTreeMap<String, u64>;
+pub type UnknownCounts = BTreeMap<String, u64>;
 
 /// Maximum number of distinct names that are counted separately.
 const UNKNOWN_NAMES: usize = 1000;
@@ -14,7 +14,7 @@ const UNKNOWN_NAMES: usize = 1000;
 const NAME_CHARACTERS: usize = 100;
 
 /// Counts a field that the contract does not list.
-pub fn count_unknown(unknown: &mut Unknown, name: &str, n: u64) {
+pub fn count_unknown(unknown: &mut UnknownCounts, name: &str, n: u64) {
     if let Some(count) = unknown.get_mut(name) {
         *count += n;
     } else if unknown.len() < UNKNOWN_NAMES {
@@ -28,7 +28,7 @@ pub fn count_unknown(unknown: &mut Unknown, name: &str, n: u64) {
 #[derive(Debug, Default)]
 pub(super) struct ExtraFields {
     pub policy: UnknownFields,
-    pub counts: Unknown,
+    pub counts: UnknownCounts,
     /// Names in the order of their first occurrence.
     pub names: Vec<String>,
     /// Paths and values of kept fields of the current record. Paths are relative to the object
@@ -52,17 +52,17 @@ impl ExtraFields {
     /// Counts a field; `outer` is the path of the containing object, empty for the record itself.
     pub fn count(&mut self, outer: &str, name: &str, n: u64) {
         let path;
-        let shown = if outer.is_empty() && name.len() <= NAME_CHARACTERS {
+        let counted = if outer.is_empty() && name.len() <= NAME_CHARACTERS {
             name
         } else {
             let dot = if outer.is_empty() { "" } else { "." };
             path = format!("{outer}{dot}{}", truncate(name, NAME_CHARACTERS));
             &path
         };
-        if !self.counts.contains_key(shown) && self.counts.len() < UNKNOWN_NAMES {
-            self.names.push(shown.to_string());
+        if !self.counts.contains_key(counted) && self.counts.len() < UNKNOWN_NAMES {
+            self.names.push(counted.to_string());
         }
-        count_unknown(&mut self.counts, shown, n);
+        count_unknown(&mut self.counts, counted, n);
     }
 
     /// The violation of a record with an unlisted field, if the contract refuses those.
@@ -72,7 +72,7 @@ impl ExtraFields {
         Violation::new(Reason::UnknownField, message).at_field(&truncate(name, NAME_CHARACTERS))
     }
 
-    /// Keeps a field's name; its value follows.
+    /// Keeps a field; [`Self::set_last_value`] may replace its value.
     pub fn keep(&mut self, name: &str, value: Value) {
         self.rest.push((name.to_string(), value));
     }

@@ -50,7 +50,7 @@ impl<'t> Line<'t> {
         let mut expected = 0;
         loop {
             self.expect(b'"')?;
-            let name = self.string()?;
+            let name = self.read_string()?;
             let index = match fields.get(expected) {
                 Some(field) if field.key() == name => expected,
                 _ => fields.iter().position(|field| field.key() == name)?,
@@ -60,8 +60,8 @@ impl<'t> Line<'t> {
             let column = columns
                 .get_mut(index)
                 .filter(|column| column.len() == rows)?;
-            self.value(&fields[index], column)?;
-            match self.next()? {
+            self.read_value(&fields[index], column)?;
+            match self.next_byte()? {
                 b',' => {}
                 b'}' => break,
                 _ => return None,
@@ -79,12 +79,12 @@ impl<'t> Line<'t> {
         Some(())
     }
 
-    fn value(&mut self, field: &Field, column: &mut Column) -> Option<()> {
+    fn read_value(&mut self, field: &Field, column: &mut Column) -> Option<()> {
         if matches!(field.kind, FieldKind::Json) {
             return None;
         }
-        let pushed = match self.next()? {
-            b'"' => value::push_text(field, column, self.string()?),
+        let pushed = match self.next_byte()? {
+            b'"' => value::push_text(field, column, self.read_string()?),
             b'n' => self
                 .literal("ull")
                 .map(|()| value::push_null(field, column))?,
@@ -94,18 +94,18 @@ impl<'t> Line<'t> {
             b'f' => self
                 .literal("alse")
                 .map(|()| value::push_boolean(field, column, false))?,
-            b'-' | b'0'..=b'9' => return self.number(field, column),
+            b'-' | b'0'..=b'9' => return self.read_number(field, column),
             _ => return None,
         };
         pushed.ok()
     }
 
     /// Parses the rest of a number whose first byte was read.
-    fn number(&mut self, field: &Field, column: &mut Column) -> Option<()> {
+    fn read_number(&mut self, field: &Field, column: &mut Column) -> Option<()> {
         let start = self.at - 1;
         let bytes = self.text.as_bytes();
         let negative = bytes[start] == b'-';
-        let whole = self.digits(start + usize::from(negative));
+        let whole = self.digits_end(start + usize::from(negative));
         let digits = &bytes[start + usize::from(negative)..whole];
         let has_leading_zero = digits.first() == Some(&b'0') && digits.len() > 1;
         if digits.is_empty() || has_leading_zero {
@@ -113,7 +113,7 @@ impl<'t> Line<'t> {
         }
         let mut end = whole;
         if bytes.get(end) == Some(&b'.') {
-            end = self.digits(whole + 1);
+            end = self.digits_end(whole + 1);
             if end == whole + 1 {
                 return None;
             }
@@ -138,23 +138,23 @@ impl<'t> Line<'t> {
     }
 
     /// End of the digits that start here.
-    fn digits(&self, from: usize) -> usize {
+    fn digits_end(&self, from: usize) -> usize {
         let rest = &self.text.as_bytes()[from..];
         let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         from + count
     }
 
     /// Reads the string after its opening quote, if it has no escapes.
-    fn string(&mut self) -> Option<&'t str> {
+    fn read_string(&mut self) -> Option<&'t str> {
         let start = self.at;
         let bytes = self.text.as_bytes();
         let mut at = start;
         // Eight bytes at a time; the lowest set bit gives the position of the first match.
         while let Some(eight) = bytes.get(at..at + 8) {
             let word = u64::from_le_bytes(eight.try_into().ok()?);
-            let found = special(word);
-            if found != 0 {
-                at += found.trailing_zeros() as usize / 8;
+            let matches = special(word);
+            if matches != 0 {
+                at += matches.trailing_zeros() as usize / 8;
                 return self.close(start, at);
             }
             at += 8;
@@ -182,11 +182,11 @@ impl<'t> Line<'t> {
     }
 
     fn expect(&mut self, byte: u8) -> Option<()> {
-        (self.next()? == byte).then_some(())
+        (self.next_byte()? == byte).then_some(())
     }
 
     /// The next byte that is not whitespace.
-    fn next(&mut self) -> Option<u8> {
+    fn next_byte(&mut self) -> Option<u8> {
         self.skip_blanks();
         let byte = self.text.as_bytes().get(self.at)?;
         self.at += 1;

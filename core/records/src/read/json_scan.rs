@@ -27,14 +27,14 @@ pub(super) fn layout(bytes: &[u8]) -> Layout {
     }
     let line = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
     match Scan::default().step(bytes) {
-        Step::Broken(_) => Layout::Lines,
-        Step::End(end) if end > line => Layout::Values,
-        Step::End(end) => match bytes[end..line].trim_ascii().first() {
+        ScanStep::Broken(_) => Layout::Lines,
+        ScanStep::End(end) if end > line => Layout::Values,
+        ScanStep::End(end) => match bytes[end..line].trim_ascii().first() {
             Some(b',' | b'{' | b'[') => Layout::Values,
             _ => Layout::Lines,
         },
-        Step::More if line < bytes.len() => Layout::Values,
-        Step::More => Layout::Lines,
+        ScanStep::More if line < bytes.len() => Layout::Values,
+        ScanStep::More => Layout::Lines,
     }
 }
 
@@ -45,7 +45,7 @@ pub(super) fn is_blank(byte: u8) -> bool {
 
 /// Result of scanning a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum ScanStep {
     /// The value continues.
     More,
     /// The value ends before this byte.
@@ -71,12 +71,12 @@ pub(super) struct Scan {
 
 impl Scan {
     /// Advances by these bytes.
-    pub fn step(&mut self, bytes: &[u8]) -> Step {
+    pub fn step(&mut self, bytes: &[u8]) -> ScanStep {
         let mut at = 0;
         while at < bytes.len() {
             if self.in_string {
                 match self.string(bytes, &mut at) {
-                    Step::More => continue,
+                    ScanStep::More => continue,
                     step => return step,
                 }
             }
@@ -89,10 +89,10 @@ impl Scan {
                 b'{' | b'[' if !self.bare => self.open(byte),
                 b'}' | b']' if self.depth > 0 => {
                     if !self.close(byte) {
-                        return Step::Broken(at);
+                        return ScanStep::Broken(at);
                     }
                     if self.depth == 0 {
-                        return Step::End(at + 1);
+                        return ScanStep::End(at + 1);
                     }
                     true
                 }
@@ -102,45 +102,45 @@ impl Scan {
                 }
                 _ if self.depth > 0 => true,
                 // Outside brackets: a bare value ends where something else begins.
-                b',' | b']' | b'{' | b'[' | b'"' if self.bare => return Step::End(at),
-                byte if is_blank(byte) => return Step::End(at),
+                b',' | b']' | b'{' | b'[' | b'"' if self.bare => return ScanStep::End(at),
+                byte if is_blank(byte) => return ScanStep::End(at),
                 _ => {
                     self.bare = true;
                     true
                 }
             };
             if !is_valid {
-                return Step::Broken(at);
+                return ScanStep::Broken(at);
             }
             at += 1;
         }
-        Step::More
+        ScanStep::More
     }
 
     /// Advances within a string, past the bytes read.
-    fn string(&mut self, bytes: &[u8], at: &mut usize) -> Step {
+    fn string(&mut self, bytes: &[u8], at: &mut usize) -> ScanStep {
         if self.escaped && bytes[*at] != b'\n' {
             self.escaped = false;
             *at += 1;
-            return Step::More;
+            return ScanStep::More;
         }
         let Some(found) = memchr::memchr3(b'"', b'\\', b'\n', &bytes[*at..]) else {
             *at = bytes.len();
-            return Step::More;
+            return ScanStep::More;
         };
         *at += found + 1;
         match bytes[*at - 1] {
             b'\\' => self.escaped = true,
-            b'\n' => return Step::Broken(*at - 1),
+            b'\n' => return ScanStep::Broken(*at - 1),
             _ => {
                 self.in_string = false;
                 self.last_structural = b'"';
                 if self.depth == 0 {
-                    return Step::End(*at);
+                    return ScanStep::End(*at);
                 }
             }
         }
-        Step::More
+        ScanStep::More
     }
 
     /// Opens a bracket; false if it is not allowed here.
@@ -173,16 +173,16 @@ impl Scan {
 mod tests {
     use super::*;
 
-    fn step(text: &str) -> Step {
+    fn step(text: &str) -> ScanStep {
         let whole = Scan::default().step(text.as_bytes());
         for cut in 1..text.len() {
             let (left, right) = text.as_bytes().split_at(cut);
             let mut scan = Scan::default();
             let step = match scan.step(left) {
-                Step::More => match scan.step(right) {
-                    Step::End(end) => Step::End(cut + end),
-                    Step::Broken(at) => Step::Broken(cut + at),
-                    Step::More => Step::More,
+                ScanStep::More => match scan.step(right) {
+                    ScanStep::End(end) => ScanStep::End(cut + end),
+                    ScanStep::Broken(at) => ScanStep::Broken(cut + at),
+                    ScanStep::More => ScanStep::More,
                 },
                 step => step,
             };
@@ -193,26 +193,26 @@ mod tests {
 
     #[test]
     fn ends_of_values_are_found() {
-        assert_eq!(step(r#"{"a":[1,{"b":"}\"]\\"}]}, {"#), Step::End(24));
-        assert_eq!(step("{\n \"a\": 1\n}\n"), Step::End(11));
-        assert_eq!(step("[[],{}]]"), Step::End(7));
-        assert_eq!(step("17,"), Step::End(2));
-        assert_eq!(step("tru]"), Step::End(3));
-        assert_eq!(step("null\n"), Step::End(4));
-        assert_eq!(step(r#""a,\"b" ,"#), Step::End(7));
-        assert_eq!(step("}"), Step::More);
-        assert_eq!(step(r#"{"a":1"#), Step::More);
+        assert_eq!(step(r#"{"a":[1,{"b":"}\"]\\"}]}, {"#), ScanStep::End(24));
+        assert_eq!(step("{\n \"a\": 1\n}\n"), ScanStep::End(11));
+        assert_eq!(step("[[],{}]]"), ScanStep::End(7));
+        assert_eq!(step("17,"), ScanStep::End(2));
+        assert_eq!(step("tru]"), ScanStep::End(3));
+        assert_eq!(step("null\n"), ScanStep::End(4));
+        assert_eq!(step(r#""a,\"b" ,"#), ScanStep::End(7));
+        assert_eq!(step("}"), ScanStep::More);
+        assert_eq!(step(r#"{"a":1"#), ScanStep::More);
         let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
-        assert_eq!(Scan::default().step(deep.as_bytes()), Step::End(600));
+        assert_eq!(Scan::default().step(deep.as_bytes()), ScanStep::End(600));
     }
 
     #[test]
     fn invalid_json_is_located() {
-        assert_eq!(step("{\"a\":\"b\n"), Step::Broken(7));
-        assert_eq!(step("{\"a\":\"b\\\n"), Step::Broken(8));
-        assert_eq!(step(r#"{"a":[1}"#), Step::Broken(7));
-        assert_eq!(step(r#"{"a":1,{"#), Step::Broken(7));
-        assert_eq!(step("{\"a\":{\"b\":1},\n{"), Step::Broken(14));
+        assert_eq!(step("{\"a\":\"b\n"), ScanStep::Broken(7));
+        assert_eq!(step("{\"a\":\"b\\\n"), ScanStep::Broken(8));
+        assert_eq!(step(r#"{"a":[1}"#), ScanStep::Broken(7));
+        assert_eq!(step(r#"{"a":1,{"#), ScanStep::Broken(7));
+        assert_eq!(step("{\"a\":{\"b\":1},\n{"), ScanStep::Broken(14));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::{
 };
 
 /// A part of a key.
-pub(super) enum Part<'a> {
+pub(super) enum KeyPart<'a> {
     Boolean(bool),
     Integer(i64),
     Number(f64),
@@ -46,13 +46,13 @@ impl Default for KeyHasher {
 }
 
 impl KeyHasher {
-    pub fn add(&mut self, part: Part) {
+    pub fn add(&mut self, part: KeyPart) {
         match part {
-            Part::Boolean(value) => self.write(&[u8::from(value)]),
-            Part::Integer(value) => self.write(&value.to_le_bytes()),
-            Part::Number(value) => self.write(&unsigned_zero(value).to_bits().to_le_bytes()),
-            Part::Date(value) => self.write(&value.to_le_bytes()),
-            Part::Text(bytes) => {
+            KeyPart::Boolean(value) => self.write(&[u8::from(value)]),
+            KeyPart::Integer(value) => self.write(&value.to_le_bytes()),
+            KeyPart::Number(value) => self.write(&unsigned_zero(value).to_bits().to_le_bytes()),
+            KeyPart::Date(value) => self.write(&value.to_le_bytes()),
+            KeyPart::Text(bytes) => {
                 self.write(&(bytes.len() as u64).to_le_bytes());
                 self.write(bytes);
             }
@@ -108,23 +108,23 @@ impl<'a> KeyColumn<'a> {
         })
     }
 
-    fn part(&self, row: usize) -> Part<'a> {
+    fn part(&self, row: usize) -> KeyPart<'a> {
         match self {
-            Self::Boolean(values) => Part::Boolean(values.value(row)),
-            Self::Integer(values) => Part::Integer(values.value(row)),
-            Self::Timestamp(values) => Part::Integer(values.value(row)),
-            Self::Number(values) => Part::Number(values.value(row)),
-            Self::Date(values) => Part::Date(values.value(row)),
-            Self::Text(values) => Part::Text(values.value(row).as_bytes()),
+            Self::Boolean(values) => KeyPart::Boolean(values.value(row)),
+            Self::Integer(values) => KeyPart::Integer(values.value(row)),
+            Self::Timestamp(values) => KeyPart::Integer(values.value(row)),
+            Self::Number(values) => KeyPart::Number(values.value(row)),
+            Self::Date(values) => KeyPart::Date(values.value(row)),
+            Self::Text(values) => KeyPart::Text(values.value(row).as_bytes()),
         }
     }
 
     fn order(&self, row: usize) -> i64 {
         match self.part(row) {
-            Part::Integer(value) => value,
-            Part::Number(value) => sortable_bits(value),
-            Part::Date(value) => i64::from(value),
-            Part::Boolean(_) | Part::Text(_) => i64::MIN,
+            KeyPart::Integer(value) => value,
+            KeyPart::Number(value) => sortable_bits(value),
+            KeyPart::Date(value) => i64::from(value),
+            KeyPart::Boolean(_) | KeyPart::Text(_) => i64::MIN,
         }
     }
 }
@@ -154,11 +154,11 @@ pub fn positions(column: &ArrayRef) -> Result<Vec<u128>, ArrowError> {
     let values = KeyColumn::new(column)?;
     let signed = |value: i64| (value as u64 ^ 1 << 63).into();
     let position = |row| match values.part(row) {
-        Part::Boolean(value) => u128::from(value),
-        Part::Integer(value) => signed(value),
-        Part::Number(value) => signed(sortable_bits(value)),
-        Part::Date(value) => signed(value.into()),
-        Part::Text(text) => {
+        KeyPart::Boolean(value) => u128::from(value),
+        KeyPart::Integer(value) => signed(value),
+        KeyPart::Number(value) => signed(sortable_bits(value)),
+        KeyPart::Date(value) => signed(value.into()),
+        KeyPart::Text(text) => {
             let mut bytes = [0; POSITION_BYTES];
             let length = text.len().min(POSITION_BYTES);
             bytes[..length].copy_from_slice(&text[..length]);

@@ -1,4 +1,4 @@
-//! Files made to exhaust memory or time: memory is measured by counting allocations.
+//! Reads files that are crafted to exhaust memory or time.
 
 use super::{
     tests::{collect_events, contract},

@@ -55,7 +55,7 @@ pub(super) fn read_file(
 ) -> Result<(), Stop> {
     let metadata = catch_panics(|| metadata(ranges)).map_err(Stop::Broken)?;
     let plan = Plan::new(&metadata, &contract.fields, contract.unknown).map_err(Stop::Broken)?;
-    let mut reader = Reader {
+    let mut reader = ParquetReader {
         ranges,
         file,
         plan: Arc::new(plan),
@@ -149,7 +149,7 @@ fn row_count(group: &RowGroupMetaData) -> u64 {
     u64::try_from(group.num_rows()).unwrap_or(0)
 }
 
-struct Reader<'a> {
+struct ParquetReader<'a> {
     ranges: &'a dyn RandomAccess,
     file: usize,
     plan: Arc<Plan>,
@@ -160,7 +160,7 @@ struct Reader<'a> {
     emit: Emit<'a>,
 }
 
-impl Reader<'_> {
+impl ParquetReader<'_> {
     /// Returns true if the rows take so much more memory than the file has bytes that it may be
     /// crafted.
     fn exceeds_limit(&self) -> bool {

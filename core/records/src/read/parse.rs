@@ -4,7 +4,7 @@ use super::{
     block::{Block, Content, Span},
     column::{self, Column},
     csv::Header,
-    extra_fields::{ExtraFields, Unknown},
+    extra_fields::{ExtraFields, UnknownCounts},
     fast_path::FastPath,
     key::KeyHasher,
     parquet::rows::Rows,
@@ -36,7 +36,7 @@ pub struct ParsedBlock {
     /// Refused records.
     pub refused: Vec<quarantine::RefusedRecord>,
     /// Number of records with each field that the contract does not list.
-    pub unknown: Unknown,
+    pub unknown: UnknownCounts,
     /// Names of these fields, in the order of their first occurrence.
     pub unknown_names: Vec<String>,
     /// Number of records.
@@ -81,17 +81,17 @@ pub(super) fn parse(
             keys: Vec::new(),
             order: Vec::new(),
             refused: Vec::new(),
-            unknown: Unknown::new(),
+            unknown: UnknownCounts::new(),
             unknown_names: Vec::new(),
             records: 0,
             bytes: block.bytes.len() as u64,
         },
     };
     match block.content {
-        Content::Lines => parser.lines(&block.bytes, block.first_line),
-        Content::Values(spans) => parser.values(&block.bytes, &spans),
-        Content::Csv(header) => parser.csv(&block.bytes, block.first_line, &header),
-        Content::Rows(rows) => parser.rows(&rows, block.first_line),
+        Content::Lines => parser.parse_lines(&block.bytes, block.first_line),
+        Content::Values(spans) => parser.parse_values(&block.bytes, &spans),
+        Content::Csv(header) => parser.parse_csv(&block.bytes, block.first_line, &header),
+        Content::Rows(rows) => parser.parse_rows(&rows, block.first_line),
         Content::Refused(violation) => {
             parser.out.records = 1;
             parser.refuse(block.first_line, &block.bytes, violation, None);
@@ -101,7 +101,7 @@ pub(super) fn parse(
 }
 
 impl Parser<'_> {
-    fn lines(&mut self, bytes: &[u8], first_line: u64) {
+    fn parse_lines(&mut self, bytes: &[u8], first_line: u64) {
         // UTF-8 is checked per record only if the block is not valid.
         let text = std::str::from_utf8(bytes).ok();
         let mut start = 0;
@@ -110,16 +110,16 @@ impl Parser<'_> {
             let raw = bytes[start..end].trim_ascii_end();
             if !raw.is_empty() {
                 let text = text.map(|text| &text[start..start + raw.len()]);
-                self.json(line, raw, text);
+                self.parse_json(line, raw, text);
             }
             start = end + 1;
         }
     }
 
-    fn values(&mut self, bytes: &[u8], spans: &[Span]) {
+    fn parse_values(&mut self, bytes: &[u8], spans: &[Span]) {
         for span in spans {
             let before = self.out.refused.len();
-            self.json(
+            self.parse_json(
                 span.line,
                 bytes[span.start..span.end].trim_ascii_end(),
                 None,
@@ -135,7 +135,7 @@ impl Parser<'_> {
     }
 
     /// Parses a record; `text` is the record as text, if known.
-    fn json(&mut self, line: u64, raw: &[u8], text: Option<&str>) {
+    fn parse_json(&mut self, line: u64, raw: &[u8], text: Option<&str>) {
         self.out.records += 1;
         let text = text.map_or_else(|| std::str::from_utf8(raw), Ok);
         let fields = &self.contract.fields;
@@ -148,7 +148,7 @@ impl Parser<'_> {
         self.finish_record(line, raw, read, None);
     }
 
-    fn csv(&mut self, bytes: &[u8], first_line: u64, header: &Header) {
+    fn parse_csv(&mut self, bytes: &[u8], first_line: u64, header: &Header) {
         // UTF-8 is checked per record only if the block is not valid.
         let text = std::str::from_utf8(bytes).ok();
         let mut cells = Vec::new();
@@ -189,7 +189,7 @@ impl Parser<'_> {
         header.count_unknown(&mut self.extra_fields, self.out.records);
     }
 
-    fn rows(&mut self, rows: &Rows, first_row: u64) {
+    fn parse_rows(&mut self, rows: &Rows, first_row: u64) {
         let fields = &self.contract.fields;
         let table = rows.table(fields, self.contract.unknown);
         for (row, line) in (0..rows.len()).zip(first_row..) {
@@ -244,8 +244,8 @@ impl Parser<'_> {
     fn refuse(&mut self, line: u64, raw: &[u8], mut violation: Violation, header: Option<&Header>) {
         let raw = match (&self.redactor, header) {
             (None, _) => quarantine::excerpt(raw),
-            (Some(redactor), None) => redactor.json(raw),
-            (Some(redactor), Some(header)) => redactor.csv(raw, header),
+            (Some(redactor), None) => redactor.redact_json(raw),
+            (Some(redactor), Some(header)) => redactor.redact_csv(raw, header),
         };
         if let Some(redactor) = &self.redactor {
             redactor.redact_message(&mut violation);

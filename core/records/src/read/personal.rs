@@ -105,7 +105,7 @@ impl<'a> Redactor<'a> {
     }
 
     /// The start of a record that is a JSON object; a note for anything else.
-    pub fn json(&self, raw: &[u8]) -> String {
+    pub fn redact_json(&self, raw: &[u8]) -> String {
         match serde_json::from_slice(raw) {
             Ok(mut record @ Value::Object(_)) => {
                 redact_fields(&mut record, self.fields);
@@ -116,7 +116,7 @@ impl<'a> Redactor<'a> {
     }
 
     /// The start of a record of a CSV file.
-    pub fn csv(&self, raw: &[u8], header: &Header) -> String {
+    pub fn redact_csv(&self, raw: &[u8], header: &Header) -> String {
         let redacted = std::str::from_utf8(raw).ok().and_then(|text| {
             header.rewrite(text, self.fields, &|field, cell| match field {
                 None => UNLISTED.to_string(),

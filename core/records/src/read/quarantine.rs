@@ -39,7 +39,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The class in words.
+    /// The class as a phrase.
     pub fn text(self) -> &'static str {
         match self {
             Self::BrokenJson => "broken JSON",

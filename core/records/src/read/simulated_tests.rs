@@ -42,7 +42,7 @@ fn read(folder: &Path, source: &str, contract: &Contract) -> (SourceTruth, usize
     let files: Vec<_> = listing
         .files
         .iter()
-        .map(|file| (file.clone(), Format::of(&file.name).unwrap()))
+        .map(|file| (file.clone(), Format::from_name(&file.name).unwrap()))
         .collect();
     let mut truth = SourceTruth {
         files: files.len() as u64,

@@ -332,11 +332,11 @@ impl Scan<'_> {
     /// Consumes this word, ignoring case, if the text continues with it.
     fn eat(&mut self, word: &[u8]) -> bool {
         let prefix = self.0.get(..word.len());
-        let found = prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(word));
-        if found {
+        let matches = prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(word));
+        if matches {
             self.0 = &self.0[word.len()..];
         }
-        found
+        matches
     }
 
     /// Returns true if the text continues with a digit.

@@ -121,8 +121,8 @@ impl BucketPattern<'_> {
     async fn find_matching(&self) -> Result<Vec<SourceFile>, SourceError> {
         let (mut files, mut others) = (Vec::new(), Vec::new());
         for prefix in self.prefixes(&mut others).await? {
-            let within = (!prefix.as_ref().is_empty()).then_some(&prefix);
-            let mut listed = self.store.list(within);
+            let prefix_or_all = (!prefix.as_ref().is_empty()).then_some(&prefix);
+            let mut listed = self.store.list(prefix_or_all);
             while let Some(meta) = listed
                 .try_next()
                 .await
@@ -165,8 +165,8 @@ impl BucketPattern<'_> {
         for segment in &self.pattern[..depth] {
             let mut next = Vec::new();
             for prefix in prefixes {
-                let within = (!prefix.as_ref().is_empty()).then_some(&prefix);
-                let listed = self.store.list_with_delimiter(within).await;
+                let prefix_or_all = (!prefix.as_ref().is_empty()).then_some(&prefix);
+                let listed = self.store.list_with_delimiter(prefix_or_all).await;
                 let listed = listed.map_err(|error| self.unreadable(&error))?;
                 for folder in listed.common_prefixes {
                     let below = self.relative_segments(&folder);
@@ -187,7 +187,7 @@ impl BucketPattern<'_> {
         others.sort();
         let more = others.len() > NAMES_SHOWN;
         others.truncate(NAMES_SHOWN);
-        let seen = match (others.is_empty(), more) {
+        let contents = match (others.is_empty(), more) {
             (true, _) => " (it is empty)".to_string(),
             (false, false) => format!(" (it holds {})", others.join(", ")),
             (false, true) => format!(" (it holds {} and more)", others.join(", ")),
@@ -196,7 +196,7 @@ impl BucketPattern<'_> {
             name: self.source.to_string(),
             uri: self.uri.to_string(),
             folder: format!("{}/{}", self.root, self.prefix),
-            seen,
+            seen: contents,
         }
     }
 

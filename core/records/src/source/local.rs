@@ -127,18 +127,18 @@ impl FilePattern {
 
     pub fn list(&self, source: &str, uri: &str) -> Result<Listing, SourceError> {
         let store = self.open(source, uri)?;
-        let found = if self.is_literal {
+        let matched = if self.is_literal {
             self.find_file(source, uri)?
         } else {
             self.find_matching(source)?
         };
-        if found.files.is_empty() && !found.skipped.is_empty() {
+        if matched.files.is_empty() && !matched.skipped.is_empty() {
             return Err(SourceError::NothingReadable {
                 name: source.to_string(),
-                files: found.skipped,
+                files: matched.skipped,
             });
         }
-        if found.files.is_empty() {
+        if matched.files.is_empty() {
             return Err(SourceError::NoMatch {
                 name: source.to_string(),
                 uri: uri.to_string(),
@@ -150,14 +150,14 @@ impl FilePattern {
             store: SourceStore::Objects(store),
             source: source.to_string(),
             folder: Some(self.folder.clone()),
-            files: found.files,
-            skipped: found.skipped,
+            files: matched.files,
+            skipped: matched.skipped,
         })
     }
 
     fn open(&self, source: &str, uri: &str) -> Result<Arc<dyn ObjectStore>, SourceError> {
         match std::fs::metadata(&self.folder) {
-            Ok(found) if found.is_dir() => {}
+            Ok(meta) if meta.is_dir() => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(SourceError::NoFolder {
                     name: source.to_string(),
@@ -232,9 +232,9 @@ impl FilePattern {
 
     /// Walks only into folders that the pattern can match.
     fn find_matching(&self, source: &str) -> Result<MatchedFiles, SourceError> {
-        let mut walk = Walk::default();
+        let mut walk = WalkResult::default();
         let mut visited: BTreeSet<(String, usize)> = BTreeSet::new();
-        let mut pending = vec![Step {
+        let mut pending = vec![PendingFolder {
             on_disk: self.folder.clone(),
             path: String::new(),
             at: 0,
@@ -256,7 +256,7 @@ impl FilePattern {
                 }
             };
             if self.pattern[step.at] == "**" && step.at + 1 < self.pattern.len() {
-                pending.push(Step {
+                pending.push(PendingFolder {
                     at: step.at + 1,
                     ..step.clone()
                 });
@@ -269,7 +269,12 @@ impl FilePattern {
     }
 
     /// Handles one entry of a folder: keeps a file that matches, or queues a folder.
-    fn visit_entry(&self, step: &Step, on_disk: &Path, walk: &mut Walk) -> Option<Step> {
+    fn visit_entry(
+        &self,
+        step: &PendingFolder,
+        on_disk: &Path,
+        walk: &mut WalkResult,
+    ) -> Option<PendingFolder> {
         let segment = self.pattern.get(step.at)?;
         let (last, deep) = (step.at + 1 == self.pattern.len(), segment == "**");
         let os_name = on_disk.file_name().unwrap_or_default();
@@ -353,7 +358,7 @@ struct MatchedFiles {
 
 /// A folder to walk, with a part of the pattern.
 #[derive(Clone)]
-struct Step {
+struct PendingFolder {
     on_disk: PathBuf,
     /// Path relative to the first folder.
     path: String,
@@ -365,18 +370,24 @@ struct Step {
 
 /// The result of a walk, ordered by path.
 #[derive(Default)]
-struct Walk {
+struct WalkResult {
     files: BTreeMap<String, (u64, Timestamp)>,
     skipped: BTreeMap<String, String>,
 }
 
-impl Walk {
+impl WalkResult {
     fn skip(&mut self, path: &str, reason: String) {
         self.skipped.insert(path.to_string(), reason);
     }
 
     /// The step into a folder; `None` if a link points back to a containing folder.
-    fn descend(&mut self, step: &Step, on_disk: &Path, path: String, at: usize) -> Option<Step> {
+    fn descend(
+        &mut self,
+        step: &PendingFolder,
+        on_disk: &Path,
+        path: String,
+        at: usize,
+    ) -> Option<PendingFolder> {
         let mut ancestors = step.ancestors.clone();
         if ancestors.is_empty() {
             ancestors.extend(std::fs::canonicalize(&step.on_disk));
@@ -395,7 +406,7 @@ impl Walk {
                 return None;
             }
         }
-        Some(Step {
+        Some(PendingFolder {
             on_disk: on_disk.to_path_buf(),
             path,
             at,
@@ -449,12 +460,12 @@ fn modified(meta: &Metadata) -> Timestamp {
 /// The kind of an entry that is not a file.
 fn kind(meta: &Metadata) -> &'static str {
     use std::os::unix::fs::FileTypeExt;
-    let found = meta.file_type();
-    if found.is_dir() {
+    let file_type = meta.file_type();
+    if file_type.is_dir() {
         "a folder"
-    } else if found.is_fifo() {
+    } else if file_type.is_fifo() {
         "a pipe"
-    } else if found.is_socket() {
+    } else if file_type.is_socket() {
         "a socket"
     } else {
         "a device"

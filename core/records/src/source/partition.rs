@@ -189,10 +189,10 @@ impl PathDate {
 
 /// The first placeholder of a segment and its position.
 fn next_placeholder(segment: &str) -> Option<(usize, &'static str)> {
-    let found = PLACEHOLDERS
+    let placeholders = PLACEHOLDERS
         .iter()
         .filter_map(|(field, _)| Some((segment.find(field)?, *field)));
-    found.min()
+    placeholders.min()
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub struct Changes {
 type Reading = (Option<&'static str>, String);
 
 fn reading(name: &str) -> Reading {
-    let format = Format::of(name).map(|format| match format {
+    let format = Format::from_name(name).map(|format| match format {
         Format::Jsonl => "jsonl",
         Format::Json => "json",
         Format::Csv => "csv",

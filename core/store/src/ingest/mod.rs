@@ -418,7 +418,7 @@ impl Increment<'_> {
             self.spec
                 .format
                 .or(self.listing.format())
-                .or_else(|| Format::of(&file.name))
+                .or_else(|| Format::from_name(&file.name))
                 .ok_or_else(|| SourceError::Format {
                     name: self.spec.name.clone(),
                     file: file.name.clone(),

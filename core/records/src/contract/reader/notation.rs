@@ -1,6 +1,6 @@
 //! Parses the notation of values from a contract.
 
-use super::{Reader, Value};
+use super::{ContractReader, Value};
 use crate::{
     contract::notation::{
         EpochUnit, Notation, TimeFormat, Zone, allows_null_words, is_numeric, is_temporal,
@@ -19,12 +19,12 @@ const DIRECTIVES: &str = "%Y %y year; %m month; %b %B its name; %d %e day; %j da
     %z offset +0100, %:z +01:00; %Q zone; %s seconds since 1970; %F %Y-%m-%d; %T %H:%M:%S; %% a percent sign";
 const EPOCHS: &str = "numbers since 1970 are epoch_s, epoch_ms, epoch_us or epoch_ns";
 
-impl Reader<'_> {
+impl ContractReader<'_> {
     /// Parses the notation that the contract declares for all fields.
     pub(super) fn shared_notation(&mut self, root: &DeTable) -> Notation {
-        let found = self.declared_notation(root);
-        self.report_ambiguous_mark(&found, root);
-        found
+        let notation = self.declared_notation(root);
+        self.report_ambiguous_mark(&notation, root);
+        notation
     }
 
     /// Parses the notation of a field of this type.
@@ -51,15 +51,15 @@ impl Reader<'_> {
         require("true_words", kind == "boolean", "booleans");
         require("false_words", kind == "boolean", "booleans");
 
-        let own = self.declared_notation(table);
+        let declared = self.declared_notation(table);
         let shared = self.shared.for_type(kind);
         // A field with its own decimal mark does not inherit the thousands mark.
-        let thousands = shared.thousands.filter(|_| own.decimal.is_none());
-        let found = Notation {
-            null_words: own.null_words.or(shared.null_words),
-            decimal: own.decimal.or(shared.decimal),
-            thousands: own.thousands.or(thousands),
-            zone: own.zone.or(shared.zone),
+        let thousands = shared.thousands.filter(|_| declared.decimal.is_none());
+        let notation = Notation {
+            null_words: declared.null_words.or(shared.null_words),
+            decimal: declared.decimal.or(shared.decimal),
+            thousands: declared.thousands.or(thousands),
+            zone: declared.zone.or(shared.zone),
             format: if temporal {
                 self.formats(table, kind == "timestamp")
             } else {
@@ -68,9 +68,9 @@ impl Reader<'_> {
             true_words: self.words(table, "true_words"),
             false_words: self.words(table, "false_words"),
         };
-        self.report_ambiguous_mark(&found, table);
-        self.report_ambiguous_word(&found, table);
-        found
+        self.report_ambiguous_mark(&notation, table);
+        self.report_ambiguous_word(&notation, table);
+        notation
     }
 
     /// Parses the keys that are common to a contract and its fields.
@@ -87,15 +87,15 @@ impl Reader<'_> {
     /// Parses one of a few marks, in any of its variants.
     fn mark(&mut self, table: &DeTable, key: &str, marks: &[char]) -> Option<char> {
         let (span, text) = self.text(table, key)?;
-        let mut written = text.chars();
-        let found = written.next().map(normalize_mark);
-        let found = found.filter(|mark| written.next().is_none() && marks.contains(mark));
-        if found.is_none() {
+        let mut characters = text.chars();
+        let parsed = characters.next().map(normalize_mark);
+        let parsed = parsed.filter(|mark| characters.next().is_none() && marks.contains(mark));
+        if parsed.is_none() {
             let marks: Vec<String> = marks.iter().map(|mark| format!("\"{mark}\"")).collect();
             let help = format!("`{key}` may be: {}", marks.join(", "));
             self.error(span, format!("`{key}` cannot be {text:?}"), Some(help));
         }
-        found
+        parsed
     }
 
     /// Reports a mark with two meanings.
@@ -113,12 +113,12 @@ impl Reader<'_> {
     /// Reports a word that means both true and false.
     fn report_ambiguous_word(&mut self, notation: &Notation, table: &DeTable) {
         let false_words = notation.words_for(false);
-        let both = notation
+        let ambiguous = notation
             .words_for(true)
             .into_iter()
             .find(|word| false_words.contains(word));
         let declaration = table.get("true_words").or(table.get("false_words"));
-        if let (Some(word), Some(value)) = (both, declaration) {
+        if let (Some(word), Some(value)) = (ambiguous, declaration) {
             let message = format!("{word:?} means both true and false");
             let help = "words that are not declared keep their defaults: \
                         declare both `true_words` and `false_words`";
@@ -145,8 +145,8 @@ impl Reader<'_> {
 
     fn zone(&mut self, table: &DeTable) -> Option<Zone> {
         let (span, name) = self.text(table, "zone")?;
-        let found = Zone::find(&name);
-        if found.is_none() {
+        let zone = Zone::find(&name);
+        if zone.is_none() {
             let names: Vec<String> = zone_database()
                 .available()
                 .map(|name| name.to_string())
@@ -161,7 +161,7 @@ impl Reader<'_> {
                 Some(help),
             );
         }
-        found
+        zone
     }
 
     /// Parses one format, or a list of them.

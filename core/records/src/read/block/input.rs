@@ -4,7 +4,7 @@ use crate::read::decode::Text;
 use std::io::{self, Read};
 
 /// The buffered part of a file, and its unread rest.
-pub(super) struct Input<'r> {
+pub(super) struct InputBuffer<'r> {
     rest: Box<dyn Read + Send + 'r>,
     /// Data that was read and not consumed.
     pub bytes: Vec<u8>,
@@ -13,7 +13,7 @@ pub(super) struct Input<'r> {
     converts_returns: bool,
 }
 
-impl<'r> Input<'r> {
+impl<'r> InputBuffer<'r> {
     pub fn new(text: Text<'r>) -> Self {
         Self {
             rest: text.rest,
@@ -28,20 +28,20 @@ impl<'r> Input<'r> {
         if self.end.is_some() || self.bytes.len() >= least {
             return;
         }
-        let before = self.bytes.len();
-        let wanted = least - before;
+        let length = self.bytes.len();
+        let missing = least - length;
         // Reserved at once: growing would copy, and allocate memory that is never used.
-        self.bytes.reserve_exact(wanted);
+        self.bytes.reserve_exact(missing);
         let read = (&mut self.rest)
-            .take(wanted as u64)
+            .take(missing as u64)
             .read_to_end(&mut self.bytes);
         match read {
-            Ok(read) if read == wanted => {}
+            Ok(read) if read == missing => {}
             Ok(_) => self.end = Some(Ok(())),
             Err(error) => self.end = Some(Err(error)),
         }
         if self.converts_returns {
-            replace_carriage_returns(&mut self.bytes[before..]);
+            replace_carriage_returns(&mut self.bytes[length..]);
         }
     }
 

@@ -6,7 +6,7 @@
 
 use super::{BLOCK_BYTES, BLOCK_RECORDS, BlockReader, Content, Span, Stop};
 use crate::read::{
-    json_scan::{Scan, Step, is_blank},
+    json_scan::{Scan, ScanStep, is_blank},
     quarantine::{RECORD_BYTES_MAX, too_long},
 };
 
@@ -114,29 +114,29 @@ impl BlockReader<'_, '_> {
         let mut scanned = start;
         loop {
             let step = match scan.step(&self.input.bytes[scanned..]) {
-                Step::End(end) => Step::End(scanned + end),
-                Step::Broken(at) => Step::Broken(scanned + at),
-                Step::More => Step::More,
+                ScanStep::End(end) => ScanStep::End(scanned + end),
+                ScanStep::Broken(at) => ScanStep::Broken(scanned + at),
+                ScanStep::More => ScanStep::More,
             };
             scanned = self.input.bytes.len();
             let end = match step {
-                Step::End(end) | Step::Broken(end) => end,
-                Step::More => scanned,
+                ScanStep::End(end) | ScanStep::Broken(end) => end,
+                ScanStep::More => scanned,
             };
             if end - start > RECORD_BYTES_MAX {
                 return self.refuse_long_value(cursor, start, step, scan, indent);
             }
             match step {
-                Step::End(_) => {
+                ScanStep::End(_) => {
                     self.add_span(cursor, start, end);
                     return Ok(());
                 }
-                Step::Broken(_) => return self.emit_broken_value(cursor, start, end, indent),
-                Step::More if self.fill(scanned + BLOCK_BYTES) => {}
-                Step::More if self.input.bytes.len() > scanned => {}
+                ScanStep::Broken(_) => return self.emit_broken_value(cursor, start, end, indent),
+                ScanStep::More if self.fill(scanned + BLOCK_BYTES) => {}
+                ScanStep::More if self.input.bytes.len() > scanned => {}
                 // A truncated value at the end of the file is one record, but none if the file is
                 // broken there.
-                Step::More => {
+                ScanStep::More => {
                     if self.input.error().is_none() {
                         self.add_span(cursor, start, end);
                     } else {
@@ -163,28 +163,28 @@ impl BlockReader<'_, '_> {
         &mut self,
         cursor: &mut Cursor,
         start: usize,
-        step: Step,
+        step: ScanStep,
         mut scan: Scan,
         indent: u64,
     ) -> Result<(), Stop> {
         self.emit_values(cursor)?;
         self.refuse(self.input.bytes.len(), too_long())?;
         let mut step = match step {
-            Step::End(end) => Step::End(end - start),
-            Step::Broken(at) => Step::Broken(at - start),
-            Step::More => Step::More,
+            ScanStep::End(end) => ScanStep::End(end - start),
+            ScanStep::Broken(at) => ScanStep::Broken(at - start),
+            ScanStep::More => ScanStep::More,
         };
         loop {
             match step {
-                Step::End(end) => {
+                ScanStep::End(end) => {
                     cursor.advance(&self.input.bytes, end);
                     return self.emit_values(cursor);
                 }
-                Step::Broken(at) => {
+                ScanStep::Broken(at) => {
                     cursor.advance(&self.input.bytes, at);
                     return self.resume(cursor, indent);
                 }
-                Step::More => {
+                ScanStep::More => {
                     cursor.advance(&self.input.bytes, self.input.bytes.len());
                     self.emit_values(cursor)?;
                     self.fill(BLOCK_BYTES);

@@ -64,8 +64,8 @@ impl Dialect {
         is_named.then_some(*mark)
     }
 
-    /// The dialect of a file whose given line declares the delimiter; an error if that contradicts
-    /// the declared one.
+    /// The dialect of a file in which a line declares the delimiter; an error if that contradicts
+    /// the delimiter of the source.
     pub(crate) fn with_delimiter(&self, mark: u8, line: u64) -> Result<Self, String> {
         let name = char::from(mark);
         if let Some(declared) = self.delimiter.filter(|declared| *declared != mark) {
@@ -176,26 +176,26 @@ mod tests {
                 "{message}"
             );
         };
-        let found = Dialect::AS_FOUND;
-        check(found.clone(), "");
+        let undeclared = Dialect::AS_FOUND;
+        check(undeclared.clone(), "");
         check(
             Dialect {
                 delimiter: Some(b'"'),
-                ..found.clone()
+                ..undeclared.clone()
             },
             "`quote` and `delimiter` are the same",
         );
         check(
             Dialect {
                 comment: Some(0xE9),
-                ..found.clone()
+                ..undeclared.clone()
             },
             "`comment` must be one ASCII character",
         );
         check(
             Dialect {
                 header: false,
-                ..found
+                ..undeclared
             },
             "the `columns` must be named",
         );

@@ -35,17 +35,17 @@ impl Marks {
         let quote = self.quote?;
         let mut at = from;
         loop {
-            let found = at + memchr(quote, &bytes[at..])?;
-            at = found + 1;
-            let opens = match found.checked_sub(1).map(|before| bytes[before]) {
+            let index = at + memchr(quote, &bytes[at..])?;
+            at = index + 1;
+            let opens = match index.checked_sub(1).map(|before| bytes[before]) {
                 None | Some(b'\n') => true,
                 Some(before) => before == self.delimiter,
             };
             if !opens {
                 continue;
             }
-            if !self.in_comment(bytes, from, found) {
-                return Some(found);
+            if !self.in_comment(bytes, from, index) {
+                return Some(index);
             }
             at += memchr(b'\n', &bytes[at..])?;
         }

@@ -4,7 +4,7 @@ use super::unknown::{json_value, keep_values, unlisted_columns};
 use crate::{
     contract::{Field, FieldKind, UnknownFields},
     read::{
-        column::{Column, Values},
+        column::{Column, ColumnValues},
         extra_fields::ExtraFields,
         quarantine::{Reason, Violation},
         time::Time,
@@ -87,9 +87,9 @@ impl Cells {
         column: &mut Column,
         extra_fields: &mut ExtraFields,
     ) -> Result<(), Violation> {
-        let before = extra_fields.len();
+        let kept_before = extra_fields.len();
         self.push(row, field, column, extra_fields)?;
-        extra_fields.prefix_paths(before, &field.name);
+        extra_fields.prefix_paths(kept_before, &field.name);
         Ok(())
     }
 
@@ -147,12 +147,12 @@ impl Cells {
 
 impl Kind {
     fn new(array: &ArrayRef, field: &Field, unknown: UnknownFields) -> Self {
-        Self::accepted(array, field, unknown)
+        Self::convert(array, field, unknown)
             .unwrap_or_else(|| Self::Other(type_name(array.data_type())))
     }
 
-    /// `None` for a type that no field of this kind accepts.
-    fn accepted(array: &ArrayRef, field: &Field, unknown: UnknownFields) -> Option<Self> {
+    /// Converts an array; `None` for a type that no field of this kind accepts.
+    fn convert(array: &ArrayRef, field: &Field, unknown: UnknownFields) -> Option<Self> {
         let textual = matches!(array.data_type(), DataType::Utf8View | DataType::BinaryView);
         if matches!(field.kind, FieldKind::Json) && !textual {
             return Some(Self::Json(Arc::clone(array)));
@@ -301,7 +301,7 @@ fn type_name(kind: &DataType) -> String {
 }
 
 fn push_decimal(field: &Field, column: &mut Column, text: &str) -> Result<(), Violation> {
-    let wrong = || value::wrong_type(field, &format!("number {text}"));
+    let wrong_type = || value::wrong_type(field, &format!("number {text}"));
     if let Ok(integer) = text.parse::<i64>() {
         return value::push_integer(field, column, integer);
     }
@@ -318,8 +318,10 @@ fn push_decimal(field: &Field, column: &mut Column, text: &str) -> Result<(), Vi
                 format!("{text} does not fit an integer of 64 bits"),
             ))
         }
-        FieldKind::Number => value::push_number(field, column, text.parse().map_err(|_| wrong())?),
-        _ => Err(wrong()),
+        FieldKind::Number => {
+            value::push_number(field, column, text.parse().map_err(|_| wrong_type())?)
+        }
+        _ => Err(wrong_type()),
     }
 }
 
@@ -368,18 +370,19 @@ fn push_list(
     range: &Range<usize>,
     items: &Cells,
 ) -> Result<(), Violation> {
-    let (FieldKind::List(item), Values::List(_, column_items)) = (&field.kind, &mut column.values)
+    let (FieldKind::List(item), ColumnValues::List(_, column_items)) =
+        (&field.kind, &mut column.values)
     else {
         return Err(value::wrong_type(field, "a list"));
     };
     for (index, row) in range.clone().enumerate() {
-        let before = extra_fields.len();
+        let kept_before = extra_fields.len();
         let path = || format!("[{index}]");
         items
             .push(row, item, column_items, extra_fields)
             .map_err(|violation| violation.with_prefix(&path()))?;
-        if extra_fields.len() > before {
-            extra_fields.prefix_paths(before, &path());
+        if extra_fields.len() > kept_before {
+            extra_fields.prefix_paths(kept_before, &path());
         }
     }
     column.close();
@@ -393,7 +396,8 @@ fn push_struct(
     row: usize,
     children: &[Option<Cells>],
 ) -> Result<(), Violation> {
-    let (FieldKind::Struct(fields), Values::Struct(columns)) = (&field.kind, &mut column.values)
+    let (FieldKind::Struct(fields), ColumnValues::Struct(columns)) =
+        (&field.kind, &mut column.values)
     else {
         return Err(value::wrong_type(field, "an object"));
     };

@@ -54,10 +54,10 @@ fn check_tree(children: &[u64]) -> Result<(), ThriftError> {
         while open.last() == Some(&0) {
             open.pop();
         }
-        let Some(left) = open.last_mut() else {
+        let Some(outstanding) = open.last_mut() else {
             return Err("its schema has several roots");
         };
-        *left -= 1;
+        *outstanding -= 1;
         if *count > 0 {
             open.push(*count);
         }
@@ -65,7 +65,7 @@ fn check_tree(children: &[u64]) -> Result<(), ThriftError> {
             return Err("its schema is nested too deep");
         }
     }
-    if open.iter().any(|left| *left > 0) {
+    if open.iter().any(|outstanding| *outstanding > 0) {
         return Err("its schema is incomplete");
     }
     Ok(())

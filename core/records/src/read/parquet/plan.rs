@@ -62,13 +62,13 @@ impl Plan {
         outer: &str,
         next: &mut usize,
     ) -> Result<(), String> {
-        let mut seen = vec![false; fields.len()];
+        let mut is_selected = vec![false; fields.len()];
         for column in columns {
             let dot = if outer.is_empty() { "" } else { "." };
             let path = format!("{outer}{dot}{}", column.name());
-            let found = fields.iter().position(|field| field.key() == column.name());
-            match found {
-                Some(index) if std::mem::replace(&mut seen[index], true) => {
+            let index_of_field = fields.iter().position(|field| field.key() == column.name());
+            match index_of_field {
+                Some(index) if std::mem::replace(&mut is_selected[index], true) => {
                     return Err(format!("the file has the column {path:?} twice"));
                 }
                 Some(index) => self.select(column, &fields[index].kind, &path, next)?,

@@ -6,7 +6,7 @@
 use crate::{
     contract::{Field, FieldKind, UnknownFields},
     read::{
-        column::{Column, Values},
+        column::{Column, ColumnValues},
         extra_fields::ExtraFields,
         pseudonyms::Pseudonyms,
         quarantine::{Reason, Violation},
@@ -240,12 +240,12 @@ impl<'de> Visitor<'de> for FieldValue<'_, '_> {
         let FieldKind::List(item) = &field.kind else {
             return Err(cx.stop(value::wrong_type(field, "a list")));
         };
-        let Values::List(_, items) = &mut column.values else {
+        let ColumnValues::List(_, items) = &mut column.values else {
             return Err(A::Error::custom("column is not a list"));
         };
         let mut index = 0_usize;
         loop {
-            let before = cx.extra_fields.len();
+            let kept_before = cx.extra_fields.len();
             let next = FieldValue {
                 field: item,
                 column: items,
@@ -253,8 +253,9 @@ impl<'de> Visitor<'de> for FieldValue<'_, '_> {
             };
             match seq.next_element_seed(next) {
                 Ok(Some(())) => {
-                    if cx.extra_fields.len() > before {
-                        cx.extra_fields.prefix_paths(before, &format!("[{index}]"));
+                    if cx.extra_fields.len() > kept_before {
+                        cx.extra_fields
+                            .prefix_paths(kept_before, &format!("[{index}]"));
                     }
                     index += 1;
                 }
@@ -274,7 +275,7 @@ impl<'de> Visitor<'de> for FieldValue<'_, '_> {
         let FieldKind::Struct(fields) = &field.kind else {
             return Err(cx.stop(value::wrong_type(field, "an object")));
         };
-        let Values::Struct(children) = &mut column.values else {
+        let ColumnValues::Struct(children) = &mut column.values else {
             return Err(A::Error::custom("column is not a struct"));
         };
         let outer_length = cx.outer.len();
@@ -327,7 +328,7 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
         // Records of one source mostly have their fields in the same order.
         let mut expected = 0;
         let mut parents: Vec<(String, Value)> = Vec::new();
-        while let Some(named) = map.next_key_seed(Key {
+        while let Some(named) = map.next_key_seed(FieldNameSeed {
             fields,
             expected,
             cx: &mut *cx,
@@ -355,7 +356,7 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
             let Some((field, column)) = fields.get(index).zip(columns.get_mut(index)) else {
                 return Err(A::Error::custom("there is no such field"));
             };
-            let before = cx.extra_fields.len();
+            let kept_before = cx.extra_fields.len();
             if column.len() > rows {
                 let duplicate = Violation::new(Reason::BrokenJson, "the field occurs twice");
                 return Err(cx.stop(duplicate.at_field(&field.name)));
@@ -368,8 +369,8 @@ impl<'de> Visitor<'de> for Object<'_, '_> {
                 cx.prefix_violation(&field.name);
                 return Err(error);
             }
-            if cx.extra_fields.len() > before {
-                cx.extra_fields.prefix_paths(before, &field.name);
+            if cx.extra_fields.len() > kept_before {
+                cx.extra_fields.prefix_paths(kept_before, &field.name);
             }
             expected = index + 1;
         }
@@ -402,12 +403,13 @@ fn push_nested(
     rows: usize,
     cx: &mut Context<'_>,
 ) -> Result<(), Violation> {
-    let mut found = fields.iter().zip(columns.iter_mut());
-    let found = found.find(|(field, _)| field.key() == path);
-    if let Some((field, column)) = found.filter(|(_, column)| column.len() == rows) {
-        let before = cx.extra_fields.len();
-        push_value(&value, field, column, cx).map_err(|found| found.with_prefix(&field.name))?;
-        cx.extra_fields.prefix_paths(before, &field.name);
+    let mut target = fields.iter().zip(columns.iter_mut());
+    let target = target.find(|(field, _)| field.key() == path);
+    if let Some((field, column)) = target.filter(|(_, column)| column.len() == rows) {
+        let kept_before = cx.extra_fields.len();
+        push_value(&value, field, column, cx)
+            .map_err(|violation| violation.with_prefix(&field.name))?;
+        cx.extra_fields.prefix_paths(kept_before, &field.name);
         return Ok(());
     }
     match value {
@@ -491,13 +493,13 @@ enum NameRole {
 }
 
 /// The name of a field.
-struct Key<'a, 'c> {
+struct FieldNameSeed<'a, 'c> {
     fields: &'a [Field],
     expected: usize,
     cx: &'a mut Context<'c>,
 }
 
-impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
+impl<'de> DeserializeSeed<'de> for FieldNameSeed<'_, '_> {
     type Value = NameRole;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<NameRole, D::Error> {
@@ -505,7 +507,7 @@ impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
     }
 }
 
-impl Visitor<'_> for Key<'_, '_> {
+impl Visitor<'_> for FieldNameSeed<'_, '_> {
     type Value = NameRole;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
