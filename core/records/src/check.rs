@@ -181,7 +181,7 @@ impl Tally {
         files.read(&files.files, contract, &mut |event| {
             match event {
                 ReadEvent::Records(parsed) => {
-                    tally.add_block(contract, &parsed, &name(parsed.file))
+                    tally.add_block(contract, &parsed, &name(parsed.file));
                 }
                 ReadEvent::End { file, broken } => {
                     let broken = broken.map(|reason| (name(file), reason));

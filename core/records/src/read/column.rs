@@ -169,7 +169,7 @@ impl Column {
         match &mut self.values {
             ColumnValues::Boolean(values) => values.truncate(rows),
             ColumnValues::Integer(values) | ColumnValues::Timestamp(values) => {
-                values.truncate(rows)
+                values.truncate(rows);
             }
             ColumnValues::Number(values) => values.truncate(rows),
             ColumnValues::Date(values) => values.truncate(rows),

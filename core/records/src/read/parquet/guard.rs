@@ -194,7 +194,7 @@ fn read_page_header(reader: &mut ThriftReader<'_>) -> Result<Page, ThriftError> 
                     2 => page.nulls = reader.integer(kind)?,
                     3 => page.rows = reader.integer(kind)?,
                     5 | 6 => {
-                        page.uncompressed = page.uncompressed.saturating_add(length(reader, kind)?)
+                        page.uncompressed = page.uncompressed.saturating_add(length(reader, kind)?);
                     }
                     7 => page.is_uncompressed = kind != TRUE,
                     _ => reader.skip(kind)?,
