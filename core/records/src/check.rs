@@ -38,17 +38,17 @@ pub struct CheckReport {
     pub uri: String,
     /// Name of the contract.
     pub contract: String,
-    /// Files that were found.
+    /// Number of files that were found.
     pub files: u64,
     /// Number of tested records.
     pub records: u64,
     /// True if all records were tested.
     pub complete: bool,
-    /// Records that meet the contract, duplicates included.
+    /// Number of records that conform to the contract, including duplicates.
     pub accepted: u64,
     /// The refused records, by reason, the most frequent first.
     pub refused: Vec<RefusalCount>,
-    /// Accepted records with the same key as a later one.
+    /// Number of accepted records with the same key as a later one.
     pub duplicates: u64,
     /// Fields that the contract does not declare, with the number of records that had them.
     pub unknown_fields: Vec<(String, u64)>,
@@ -99,7 +99,7 @@ pub struct Example {
 pub struct Nulls {
     /// Name of the field.
     pub field: String,
-    /// Accepted records in which it is null.
+    /// Number of accepted records in which it is null.
     pub records: u64,
     /// Their share of all accepted records.
     pub share: f64,

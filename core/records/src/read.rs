@@ -200,7 +200,7 @@ pub(crate) fn read_block(
         .ok_or_else(|| arrow::error::ArrowError::ParseError("no block".to_string()))
 }
 
-/// Reads a reader as one file, on this thread: for records that are not in a file, and for small
+/// Reads a stream as one file, on this thread: for records that are not in a file, and for small
 /// samples. All events are kept in memory, and so is a Parquet file, whose footer is read first.
 /// Personal data is hashed without a key.
 pub fn from_reader(

@@ -161,8 +161,7 @@ struct ParquetReader<'a> {
 }
 
 impl ParquetReader<'_> {
-    /// Returns true if the rows take so much more memory than the file has bytes that it may be
-    /// crafted.
+    /// Returns true if the rows read exceed the limit for a file of this size.
     fn exceeds_limit(&self) -> bool {
         let limit = self.ranges.size().saturating_mul(RATIO_MAX);
         self.decompressed > limit.max(ALLOWED_BYTES)
