@@ -53,7 +53,8 @@
 //! figure compares the covered part with the same part of the other windows, and the first page of the
 //! report says so. If the contract declares `silence = "zero"`, a window without records counts as zero.
 //!
-//! A target is missed when the whole interval lies beyond it; if only the value does, the table says "missed, but not clearly".
+//! A target is missed when the whole interval lies beyond it; if only the value does, the table says
+//! "missed, but not clearly".
 //!
 //! # Caveats
 //!

@@ -242,8 +242,8 @@ fn run(
 /// Maximum number of datasets that are named in a generated title.
 const TITLE_INPUTS_MAX: usize = 3;
 
-/// The caveat that a dataset has no records in the window, because the source has stopped or nothing
-/// happened.
+/// The caveat that a dataset has no records in the window, because the source has stopped or
+/// nothing happened.
 fn no_records_caveat(
     context: &Context,
     params: &Params,

@@ -26,8 +26,8 @@ pub(super) fn share(source: &SourceNote, fields: usize) -> Option<f64> {
     Some((1.0 - wrong / listed).max(0.0) * listed / (listed + weigh(&source.unknown_fields)))
 }
 
-/// Counts the fields that no record has, but that may exist under another name. Only optional fields
-/// can be missing in all accepted records, and always being empty is allowed.
+/// Counts the fields that no record has, but that may exist under another name. Only optional
+/// fields can be missing in all accepted records, and always being empty is allowed.
 fn possibly_renamed(source: &SourceNote) -> usize {
     source.missing_fields.len().min(source.unknown_fields.len())
 }

@@ -1,4 +1,5 @@
-//! Assesses the silence of a source: its length, and its probability under the source's own pattern.
+//! Assesses the silence of a source: its length, and its probability under the source's own
+//! pattern.
 
 use crate::times::{Grain, Times};
 use jiff::{
@@ -481,7 +482,8 @@ impl WeekdayPattern {
     }
 }
 
-/// Share of cases with the current case included: never zero, and never less than the observed share.
+/// Share of cases with the current case included: never zero, and never less than the observed
+/// share.
 fn share(cases: f64, all: f64) -> f64 {
     (cases.max(0.0) + 1.0) / (all.max(0.0) + 1.0)
 }
