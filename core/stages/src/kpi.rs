@@ -169,8 +169,8 @@ impl Params {
         self.noun.as_deref().unwrap_or("records")
     }
 
-    /// A count with the noun: "1 record", "12 builds".
-    fn counted(&self, n: u64) -> String {
+    /// Formats a count with the noun: "1 record", "12 builds".
+    fn format_count(&self, n: u64) -> String {
         number::with_unit(n as f64, self.noun())
     }
 }
@@ -228,7 +228,7 @@ fn run(
     if timeless > 0 {
         cell.caveats.push(format!(
             "{} without a time are not counted.",
-            params.counted(timeless)
+            params.format_count(timeless)
         ));
     }
     cell.records = Some(times.in_window(&context.window));

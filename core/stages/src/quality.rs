@@ -155,8 +155,8 @@ impl Params {
         self.noun.as_deref().unwrap_or("records")
     }
 
-    /// "1 record", "12 builds".
-    fn counted(&self, n: u64) -> String {
+    /// Formats a count with the noun: "1 record", "12 builds".
+    fn format_count(&self, n: u64) -> String {
         retrocast_domain::number::with_unit(n as f64, self.noun())
     }
 }

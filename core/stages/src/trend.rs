@@ -1,4 +1,4 @@
-//! Slow movement over many days, weeks or months, per group, as far as it is proven.
+//! Slow movement of each group over many days, weeks or months, reported when it is proven.
 //!
 //! The records are aggregated to one value per period. The Mann-Kendall test decides whether the series
 //! rises or falls. Weekday effects are removed from daily series first (median deviation of each

@@ -29,7 +29,10 @@ fn direction(figure: &Figure<'_>) -> Direction {
 /// The reason why a figure has no value.
 fn reason_without_value(params: &Params, measurement: &Measurement) -> String {
     if measurement.without_value > 0 {
-        return format!("no value in {}", params.counted(measurement.without_value));
+        return format!(
+            "no value in {}",
+            params.format_count(measurement.without_value)
+        );
     }
     format!("no {}", params.noun())
 }

@@ -389,8 +389,8 @@ fn a_change_is_one_sentence_with_its_interval() {
     assert!(!sentence.contains("window"), "{sentence}");
 }
 
-/// A frame of records at these days before the window's end, with these values.
-fn at_days(rows: &[(i64, Option<f64>)]) -> DataFrame {
+/// Records at these numbers of days before the window's end, with these values.
+fn records_before_end(rows: &[(i64, Option<f64>)]) -> DataFrame {
     let at: Vec<i64> = rows
         .iter()
         .map(|(before, _)| START + (77 - before) * DAY + DAY / 3)
@@ -410,10 +410,10 @@ fn small_figures_are_consistent() {
         {"name": "A day", "kind": "rate"},
         {"name": "Minutes", "kind": "median", "value": "minutes"},
     ]});
-    // One a week ago four weeks back, one now; no minutes are known.
+    // Three records without minutes: two before the window, one in it.
     let mut rows = vec![(60, None), (7 * 4, None), (6, None)];
     let check = |rows: &[(i64, Option<f64>)], want: &[[&str; 5]]| {
-        let cell = measure(at_days(rows), count.clone()).cell;
+        let cell = measure(records_before_end(rows), count.clone()).cell;
         let got: Vec<Vec<String>> = cell
             .kpis
             .iter()
@@ -462,7 +462,7 @@ fn small_figures_are_consistent() {
     rows.truncate(2);
     rows.push((5, Some(3.0)));
     rows.push((4, None));
-    let cell = measure(at_days(&rows), count.clone()).cell;
+    let cell = measure(records_before_end(&rows), count.clone()).cell;
     assert_eq!(plain(&cell.kpis[2].text), "3");
     assert_eq!(cell.kpis[2].delta_text, "no earlier value");
 }
@@ -476,7 +476,7 @@ fn no_records_count_as_zero_if_silence_means_zero() {
         .collect();
     let params = json!({"metrics": [{"name": "Incidents", "kind": "count"}, {"name": "Lost", "kind": "sum", "value": "minutes"}]});
     let end = jiff::civil::date(2026, 11, 16).at(0, 0, 0, 0);
-    let cell = measure_until(at_days(&rows), params, Some(end)).cell;
+    let cell = measure_until(records_before_end(&rows), params, Some(end)).cell;
     assert_eq!(cell.status, CellStatus::Done);
     let kpi = &cell.kpis[0];
     assert_eq!(kpi.value, Some(0.0));

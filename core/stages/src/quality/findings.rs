@@ -185,7 +185,7 @@ fn silence_finding(
     if let Some(p) = silence.p {
         clauses.push(format!(
             "the chance of such a silence under its own rhythm is {}",
-            chance(p)
+            format_probability(p)
         ));
     }
     finding.sentence = format!(
@@ -217,7 +217,7 @@ fn silence_finding(
 }
 
 /// Formats a probability; small ones only as a bound.
-fn chance(p: f64) -> String {
+fn format_probability(p: f64) -> String {
     if p < 0.000_1 {
         format!("below {}", number::percent(0.000_1))
     } else {
@@ -254,7 +254,7 @@ fn volume_finding(
     }
     let noun = context.window.spec.noun();
     let windows = plural(volume.before.len() as u64, noun);
-    let (now, words) = (params.counted(volume.now), expected.words());
+    let (now, words) = (params.format_count(volume.now), expected.words());
     match expected.basis {
         VolumeBasis::Contract => {
             finding.baseline = Some("the number per day that the contract expects".to_string());

@@ -223,7 +223,7 @@ fn validity(params: &Params, source: Option<&SourceNote>) -> Assessment {
     let mut basis = format!(
         "{} of {} left out",
         number::count(refused),
-        params.counted(source.records)
+        params.format_count(source.records)
     );
     if broken > 0 {
         let all = plural(files, "file");
@@ -289,9 +289,7 @@ fn freshness(window: &Window, silence: Option<&Silence>, later: Option<Date>) ->
         (Some(allowed), true) => format!("{age}; the contract allows {}", hours(allowed)),
         (Some(allowed), false) => format!("{age}; its rhythm allows {}", hours(allowed)),
         (None, _) if silence.silence_is_zero => {
-            format!(
-                "{age}; the absence of records means that nothing happened, as the contract says"
-            )
+            format!("{age}; by the contract, the absence of records means that nothing happened")
         }
         (None, _) => format!("{age}; too few days with records to learn a rhythm"),
     };

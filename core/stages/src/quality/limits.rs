@@ -136,7 +136,7 @@ pub(super) fn notice(params: &Params, quality: &Quality) -> Option<String> {
     }
     let words: Vec<String> = flags.iter().map(Shortfall::words).collect();
     Some(format!(
-        "Figures made from {} need care: {}{}.",
+        "Figures based on {} need caution: {}{}.",
         quality.name,
         number::list(&words),
         lowest(quality).map_or_else(String::new, |lowest| format!(" ({lowest})")),

@@ -93,11 +93,11 @@ fn column_finding(
         .iter()
         .take(NAMED_MAX)
         .map(|text| {
-            let n = params.counted(counts.get(*text).copied().unwrap_or(0));
-            format!("{} ({n})", quoted(text))
+            let n = params.format_count(counts.get(*text).copied().unwrap_or(0));
+            format!("{} ({n})", quote(text))
         })
         .collect();
-    let all = params.counted(records);
+    let all = params.format_count(records);
     let (total, introduction) = match sets.len() as u64 {
         1 => (String::new(), String::new()),
         n => (
@@ -109,7 +109,7 @@ fn column_finding(
         "Values of {column} in {} that differ only in {} count as different groups{total}: \
          {introduction}{}.",
         input.dataset.name,
-        difference(example),
+        describe_difference(example),
         list(&names)
     );
     Some(
@@ -119,8 +119,8 @@ fn column_finding(
     )
 }
 
-/// A value in quotes, with invisible characters escaped.
-fn quoted(text: &str) -> String {
+/// Puts a value in quotes, with invisible characters escaped.
+fn quote(text: &str) -> String {
     let mut out = String::from("\"");
     for letter in text.chars() {
         if is_invisible(letter) || letter.is_control() || (letter.is_whitespace() && letter != ' ')
@@ -135,7 +135,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Describes the difference between values that look alike.
-fn difference(set: &[&str]) -> &'static str {
+fn describe_difference(set: &[&str]) -> &'static str {
     let all_same = |simplify: &dyn Fn(&str) -> String| {
         let mut texts = set.iter().map(|text| simplify(text));
         let first = texts.next();

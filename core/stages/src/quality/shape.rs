@@ -42,9 +42,9 @@ pub(super) fn describe_empty(source: &SourceNote) -> String {
 
 /// Describes the differences; empty for none.
 pub(super) fn differences(params: &Params, source: &SourceNote) -> Vec<String> {
-    let counted = |(field, n): &(String, u64)| format!("{field} ({})", params.counted(*n));
+    let with_count = |(field, n): &(String, u64)| format!("{field} ({})", params.format_count(*n));
     let left_out =
-        |(field, n): &(String, u64)| format!("{field} ({} left out)", params.counted(*n));
+        |(field, n): &(String, u64)| format!("{field} ({} left out)", params.format_count(*n));
     let mut sentences = Vec::new();
     let mut add = |fields: Vec<String>, [one, many]: [&str; 2]| {
         if !fields.is_empty() {
@@ -54,7 +54,7 @@ pub(super) fn differences(params: &Params, source: &SourceNote) -> Vec<String> {
     };
     // A contract that refuses unlisted fields quarantines their records, and none is counted here.
     add(
-        source.unknown_fields.iter().map(counted).collect(),
+        source.unknown_fields.iter().map(with_count).collect(),
         [
             "is not in the contract, and no record was left out for it",
             "are not in the contract, and no record was left out for them",
@@ -108,7 +108,7 @@ pub(super) fn finding(context: &Context, params: &Params, input: &Input) -> Opti
         plural(differ as u64, "field"),
         input.dataset.name,
         if differ == 1 { "differs" } else { "differ" },
-        params.counted(source.records),
+        params.format_count(source.records),
         differences(params, source).join("; ")
     );
     Some(

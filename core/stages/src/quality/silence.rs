@@ -73,7 +73,7 @@ impl Silence {
         silence_is_zero: bool,
     ) -> Option<Self> {
         let end = window.end.at(0, 0, 0, 0);
-        let recent = recent(times, window)?;
+        let recent = recent_times(times, window)?;
         let (last, _) = *recent.last()?;
         let has_hours = times.grain == Grain::Moment;
         let mut days = DayEnds::group(recent, has_hours);
@@ -166,7 +166,7 @@ fn hours_between(from: DateTime, to: DateTime) -> f64 {
 
 /// The times of a year and a week up to the newest before the window's end, ascending, with the
 /// number of records of each; `None` if there are none.
-fn recent<'a>(times: &'a Times, window: &Window) -> Option<&'a [(DateTime, u64)]> {
+fn recent_times<'a>(times: &'a Times, window: &Window) -> Option<&'a [(DateTime, u64)]> {
     let end = window.end.at(0, 0, 0, 0);
     let counts = times.counts();
     let before = &counts[..counts.partition_point(|(time, _)| *time < end)];
@@ -240,7 +240,7 @@ impl DayEnds {
 
     /// The days before the window's end with their gaps; `None` without a record.
     pub(super) fn before_end(times: &Times, window: &Window) -> Option<Self> {
-        let recent = recent(times, window)?;
+        let recent = recent_times(times, window)?;
         let mut days = Self::group(recent, times.grain == Grain::Moment);
         days.find_gaps();
         Some(days)

@@ -68,7 +68,7 @@ pub(super) fn plain(text: &str) -> String {
     text.replace(['\u{a0}', '\u{202f}'], " ")
 }
 
-pub(super) fn named<'a>(analysis: &'a Analysis, what: &str) -> &'a Finding {
+pub(super) fn finding_named<'a>(analysis: &'a Analysis, what: &str) -> &'a Finding {
     let mut all = analysis.cell.findings.iter();
     all.find(|finding| finding.what == what).expect("a finding")
 }
@@ -128,7 +128,7 @@ fn bad_records_duplicates_and_broken_files_lower_the_score() {
     // Flags are reported first.
     assert_eq!(
         plain(&analysis.cell.notices[0]),
-        "Figures made from tickets need care: its score is 86.8 of 100, below 90 (lowest: \
+        "Figures based on tickets need caution: its score is 86.8 of 100, below 90 (lowest: \
          validity 54.0 %, 400 of 1000 records left out; 1 of 10 files not read to the end)."
     );
 }
@@ -252,7 +252,7 @@ fn fields_that_differ_from_the_contract_are_reported() {
             plain(&shape[2]),
             plain(&retrocast_domain::number::percent(share))
         );
-        let finding = named(&analysis, "fields differ from the contract");
+        let finding = finding_named(&analysis, "fields differ from the contract");
         assert_eq!(plain(&finding.sentence), sentence);
         assert_eq!(finding.severity, severity);
         // All records are counted, not only those of the window.
@@ -328,7 +328,7 @@ fn tickets_without(from: usize, to: usize) -> DataFrame {
 fn a_gap_is_reported_and_excluded_from_the_pattern() {
     // 14 September to 4 October; the compared windows begin on 14 September.
     let gap = analyse(input("tickets", tickets_without(42, 63)));
-    let finding = named(&gap, "days without records");
+    let finding = finding_named(&gap, "days without records");
     assert_eq!(
         plain(&finding.sentence),
         "tickets has no records from 14 September to 4 October 2026 (21 days), which its own \

@@ -93,14 +93,14 @@ impl Rhythm {
 
     /// Names the time of some categories: "on Mondays", "between 14:00 and 16:00", "in March and
     /// April".
-    fn when(&self, categories: &[usize]) -> String {
+    fn name_time(&self, categories: &[usize]) -> String {
         let labels = categories.iter().map(|category| &self.labels[*category]);
         match self.name {
             EffectName::Weekday => {
                 let days: Vec<String> = labels.map(|day| format!("{day}s")).collect();
                 format!("on {}", number::list(&days))
             }
-            EffectName::Hour => number::list(&self.spans(categories)),
+            EffectName::Hour => number::list(&self.hour_ranges(categories)),
             EffectName::Month | EffectName::Year => {
                 let months: Vec<&String> = labels.collect();
                 format!("in {}", number::list(&months))
@@ -109,7 +109,7 @@ impl Rhythm {
     }
 
     /// Adds the time zone to hours.
-    fn in_zone(&self, data: &Data<'_>, when: &str) -> String {
+    fn add_zone(&self, data: &Data<'_>, when: &str) -> String {
         match self.name {
             EffectName::Hour => format!("{when} ({})", data.context.window.timezone),
             _ => when.to_string(),
@@ -117,7 +117,7 @@ impl Rhythm {
     }
 
     /// Hours as ranges, also across midnight: "between 14:00 and 16:00".
-    fn spans(&self, hours: &[usize]) -> Vec<String> {
+    fn hour_ranges(&self, hours: &[usize]) -> Vec<String> {
         let count = self.labels.len();
         let contains = |hour: usize| hours.contains(&(hour % count));
         let begins = hours.iter().filter(|hour| !contains(*hour + count - 1));

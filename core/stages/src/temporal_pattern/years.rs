@@ -188,9 +188,9 @@ impl Pair {
         words::estimate(data, &self.comparison(), proven)
     }
 
-    /// The comparison: "in 2025 than in 2024", "from 1 January to 20 August 2025 than in the same
+    /// Names what is compared: "in 2025 than in 2024", "from 1 January to 20 August 2025 than in the same
     /// part of 2024".
-    fn than(&self) -> String {
+    fn describe(&self) -> String {
         let (now, year) = (self.now.words(), self.before.start.year());
         if self.is_part {
             format!("from {now} than in the same part of {year}")
@@ -199,8 +199,8 @@ impl Pair {
         }
     }
 
-    /// Counts or rates of both years, the later first.
-    fn sizes(&self, data: &Data<'_>) -> [String; 2] {
+    /// Formats the counts or rates of both years, the later first.
+    fn format_sizes(&self, data: &Data<'_>) -> [String; 2] {
         let parts = [&self.now, &self.before];
         if !data.per_record {
             return levels(parts.map(|part| part.events), None, "");
@@ -336,7 +336,7 @@ fn row(
     row.extend(pair.map_or_else(
         || ["–"; 5].map(str::to_string),
         |pair| {
-            let [now, before] = pair.sizes(data);
+            let [now, before] = pair.format_sizes(data);
             let estimate = pair.estimate(data, false);
             let (change, bounds) = (estimate.signed(), estimate.signed_range());
             [pair.now.days(), now, before, change, bounds]
@@ -388,7 +388,7 @@ fn candidate(
             before.words()
         ));
     }
-    let [size, size_before] = pair.sizes(data);
+    let [size, size_before] = pair.format_sizes(data);
     let estimate = pair.estimate(data, true);
     let subject = format!("{}{}", capitalised(&data.measure), data.in_group(group));
     let were = match words::verb(&data.measure) {
@@ -397,7 +397,7 @@ fn candidate(
     };
     finding.sentence = format!(
         "{subject} {were} {}: {size} against {size_before}.",
-        estimate.claim(&pair.than()),
+        estimate.claim(&pair.describe()),
     );
     let list = |f: fn(&Year) -> serde_json::Value| json!(years.iter().map(f).collect::<Vec<_>>());
     finding = finding
@@ -416,7 +416,7 @@ fn candidate(
         .number("part", list(|year| json!(year.is_part())))
         .number("bars", json!([year.label()]));
     Candidate {
-        title: format!("{subject} {were} {}", estimate.claim(&pair.than())),
+        title: format!("{subject} {were} {}", estimate.claim(&pair.describe())),
         p: ratio.p,
         is_large: ratio.ratio.ln().abs() >= (1.0 + data.params.change_min).ln(),
         finding,

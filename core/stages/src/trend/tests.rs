@@ -336,7 +336,7 @@ fn few_records_are_not_tested() {
 
 /// Weekly values with autocorrelation 0.3 that rise by two standard deviations in a step, or by three
 /// on a slope.
-fn rising(seed: u64, is_step: bool) -> DataFrame {
+fn rising_series(seed: u64, is_step: bool) -> DataFrame {
     let mut noise = Noise(seed * 7919 + 13);
     let mut wave = noise.normal();
     let (mut at, mut value) = (Vec::new(), Vec::new());
@@ -364,7 +364,7 @@ fn consistency(seed: u64, is_step: bool) -> Option<[bool; 2]> {
     let inputs = || {
         Inputs::from([(
             "metrics".to_string(),
-            input("metrics", rising(seed, is_step)),
+            input("metrics", rising_series(seed, is_step)),
         )])
     };
     let context = context("2026-11-16");

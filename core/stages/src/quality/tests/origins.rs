@@ -3,7 +3,7 @@
 use super::*;
 
 /// Two components with 420 records each, and refused records with these texts.
-fn refused(raw: &[String]) -> Input {
+fn input_with_refused(raw: &[String]) -> Input {
     let frame = records("2026-10-05", 42, &["a", "b"], |_, _| 10);
     let mut input = input("tickets", frame);
     let count = raw.len() as u64;
@@ -21,7 +21,7 @@ fn lines(n: usize, raw: &str) -> Vec<String> {
 #[test]
 fn values_are_read_from_complete_and_truncated_records() {
     let check = |raw: &str, row: &[&str]| {
-        let input = refused(&lines(3, raw));
+        let input = input_with_refused(&lines(3, raw));
         let analysis = analyse_with(input, json!({"by": "component"})).expect("an analysis");
         let table = analysis.cell.tables.last().expect("a table");
         assert_eq!(table.caption, "Records of tickets left out, by component.");
@@ -62,7 +62,7 @@ fn a_component_that_loses_more_than_others_is_reported() {
     let raw = |a: usize, b: usize| {
         let mut raw = lines(a, r#"{"component": "a"}"#);
         raw.extend(lines(b, r#"{"component": "b"}"#));
-        refused(&raw)
+        input_with_refused(&raw)
     };
     let check = |a: usize, b: usize, found: &[&str]| {
         let params = json!({"by": "component", "flag_below": {"score": 50}});
@@ -87,7 +87,8 @@ fn a_component_that_loses_more_than_others_is_reported() {
 
 #[test]
 fn a_column_in_no_source_is_reported() {
-    let analysis = analyse_with(refused(&[]), json!({"by": "team"})).expect("an analysis");
+    let analysis =
+        analyse_with(input_with_refused(&[]), json!({"by": "team"})).expect("an analysis");
     assert!(
         analysis
             .cell

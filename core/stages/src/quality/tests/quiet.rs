@@ -197,7 +197,7 @@ fn the_maximum_age_of_the_contract_has_precedence() {
     assert!(!is_reported(&quiet(72.0)));
     let stale = quiet(12.0);
     assert!(is_reported(&stale));
-    let finding = named(&stale, "records stopped");
+    let finding = finding_named(&stale, "records stopped");
     assert!(finding.sentence.contains("the contract allows"));
     assert_eq!(finding.severity, Severity::Critical);
 }

@@ -49,7 +49,7 @@ fn four_earlier_windows_are_needed_and_a_flood_is_reported() {
     check(&volume(28, 20), &[]);
     let flood = volume(56, 60);
     check(&flood, &["more records than usual"]);
-    let finding = named(&flood, "more records than usual");
+    let finding = finding_named(&flood, "more records than usual");
     assert_eq!(finding.severity, Severity::Notice);
     assert!(finding.p.is_some_and(|p| p < 0.001));
     // Growth does not lower the score.

@@ -46,8 +46,8 @@ pub(super) fn best_candidate(
     let named = with_peers(data, fitted, best, peers);
     let all: Vec<usize> = (0..p.len()).collect();
     let comparison = compare(fitted, &named, &all);
-    let when = rhythm.when(&named);
-    let base = than_average_over(&rhythm.in_zone(data, &when), rhythm.all);
+    let when = rhythm.name_time(&named);
+    let base = than_average_over(&rhythm.add_zone(data, &when), rhythm.all);
     let mut claim = words::estimate(data, &comparison, true).claim(&base);
     claim.push_str(&list_each(data, rhythm, &fitted.against_all, &named));
     let sentence = sentence(data, group, &claim);
@@ -129,7 +129,7 @@ fn list_each(
         .map(|category| {
             let comparison = against[*category].unwrap_or(NO_DIFFERENCE);
             let size = words::estimate(data, &comparison, true).bare_size();
-            format!("{size} {}", rhythm.when(&[*category]))
+            format!("{size} {}", rhythm.name_time(&[*category]))
         })
         .collect();
     format!(", {}", number::list(&parts))
@@ -322,7 +322,7 @@ fn day_candidate(
     let strongest = strongest.unwrap_or(0);
     let all = compare(fitted, days, &[0, 1, 2, 3, 4, 5, 6]);
     let working = compare(fitted, days, &WORKING);
-    let when = rhythm.when(days);
+    let when = rhythm.name_time(days);
     let lowest = lowest.map_or_else(String::new, |(low, c)| {
         format!(
             "; {} is the lowest, {} below the average of working days",
