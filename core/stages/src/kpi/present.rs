@@ -423,12 +423,12 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
         table.caption = format!("{caption}{part} ({})", notes.join("; "));
         table
     };
-    let of_all: Vec<&Figure<'_>> = figures
+    let overall: Vec<&Figure<'_>> = figures
         .iter()
         .filter(|figure| figure.label == ALL)
         .collect();
     let caption = format!("Key figures of all {}", params.noun());
-    let mut tables = vec![build(caption, "<Figure".to_string(), &of_all, true)];
+    let mut tables = vec![build(caption, "<Figure".to_string(), &overall, true)];
     for metric in params.metrics.iter().filter(|_| !params.by.is_empty()) {
         let by = params.by.join(" / ");
         let groups: Vec<&Figure<'_>> = group_figures(metric, figures).collect();

@@ -226,11 +226,11 @@ pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
             .push("years need records of 2 calendar years, there is 1".to_string());
         return;
     }
-    let [counted, rate] = words::headings(data, ">Per day");
+    let [count_heading, rate_heading] = words::headings(data, ">Per day");
     let mut columns = vec![
         "<Year",
-        counted,
-        rate,
+        count_heading,
+        rate_heading,
         "<Part compared",
         ">In it",
         ">Same part a year before",

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 /// The table of an effect, without rows.
 pub(super) fn empty_table(data: &Data<'_>, rhythm: &Rhythm) -> Table {
-    let [counted, rate] = words::headings(
+    let [count_heading, rate_heading] = words::headings(
         data,
         if is_hourly(rhythm) {
             ">Per hour"
@@ -28,8 +28,8 @@ pub(super) fn empty_table(data: &Data<'_>, rhythm: &Rhythm) -> Table {
     let name = format!("<{}", capitalised(rhythm.key));
     let mut columns = vec![
         name.as_str(),
-        counted,
-        rate,
+        count_heading,
+        rate_heading,
         ">Against all",
         ">95 % interval",
     ];
