@@ -53,7 +53,8 @@
 //! figure compares the covered part with the same part of the other windows, and the first page of the
 //! report says so. If the contract declares `silence = "zero"`, a window without records counts as zero.
 //!
-//! A target is missed when the whole interval lies beyond it; otherwise the table says "not proven".
+//! A target is missed when the whole interval lies beyond it; if only the value does, the table says
+//! "missed, but not clearly".
 //!
 //! # Caveats
 //!
@@ -85,10 +86,10 @@ mod tests;
 mod texts;
 pub(crate) mod words;
 
-use estimate::{Change, Value};
+use estimate::{Change, Measurement};
 use metric::Metric;
 use present::{charts, findings, kpi, tables};
-use samples::{Reading, Sample, Windows};
+use samples::{RecordReader, Sample, Windows};
 
 /// Params of `kpi`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -168,8 +169,8 @@ impl Params {
         self.noun.as_deref().unwrap_or("records")
     }
 
-    /// A count with the noun: "1 record", "12 builds".
-    fn counted(&self, n: u64) -> String {
+    /// Formats a count with the noun: "1 record", "12 builds".
+    fn format_count(&self, n: u64) -> String {
         number::with_unit(n as f64, self.noun())
     }
 }
@@ -180,10 +181,10 @@ struct Figure<'a> {
     /// Group, or "all".
     label: String,
     subject: String,
-    current: Value,
-    previous: Option<Value>,
+    current: Measurement,
+    previous: Option<Measurement>,
     /// Value of the baseline, scaled to the length of the current window.
-    baseline: Option<Value>,
+    baseline: Option<Measurement>,
     history: Vec<Option<f64>>,
     /// Changes from the previous window and from the baseline.
     change: Option<Change>,
@@ -227,13 +228,13 @@ fn run(
     if timeless > 0 {
         cell.caveats.push(format!(
             "{} without a time are not counted.",
-            params.counted(timeless)
+            params.format_count(timeless)
         ));
     }
     cell.records = Some(times.in_window(&context.window));
     cell.did = format!("Wanted to measure {names}.");
-    let nothing = need::nothing(context, input, time, &times, coverage.as_ref());
-    let coverage = match (coverage, nothing) {
+    let reason = need::nothing(context, input, time, &times, coverage.as_ref());
+    let coverage = match (coverage, reason) {
         (Some(coverage), None) => coverage,
         (_, reason) => {
             cell.status = CellStatus::NotEnough {
@@ -248,15 +249,15 @@ fn run(
         let sentence = part.sentence(&context.window);
         cell.caveats
             .push(format!("{}.", crate::series::words::capitalised(&sentence)));
-        // Days of UTC end before every window in the same way: nothing is missing.
+        // Dates in UTC end before every window in the same way: nothing is missing.
         if times.grain != Grain::DayOfUtc {
-            let end = words::moment(coverage.last(), coverage.has_hours());
+            let end = words::format_moment(coverage.last(), coverage.has_hours());
             let name = &input.dataset.name;
             cell.notices
                 .push(format!("The records of {name} end on {end}: {sentence}."));
         }
     }
-    let reading = Reading {
+    let reader = RecordReader {
         context,
         input,
         params: &params,
@@ -264,25 +265,26 @@ fn run(
         times: &times,
         windows: &windows,
     };
-    let (samples, left) = reading.samples(&mut cell.caveats)?;
-    if left > 0 {
+    let (samples, omitted) = reader.samples(&mut cell.caveats)?;
+    if omitted > 0 {
         cell.caveats.push(format!(
-            "Only the {} are shown; {left} smaller ones are not.",
+            "Only the {} are shown; {omitted} smaller ones are not.",
             plural(params.groups_max as u64, "largest group")
         ));
     }
     let mut figures = Vec::new();
     for (metric, samples) in params.metrics.iter().zip(samples) {
         for (label, samples) in samples {
-            figures.push(figure(&params, metric, label, &samples, &windows));
+            figures.push(compute_figure(&params, metric, label, &samples, &windows));
         }
     }
     judge(&params, &mut figures);
-    if !estimate::is_known_between(&windows.covered) {
+    if !estimate::has_enough_pairs(&windows.covered) {
         let noun = context.window.spec.noun();
         cell.caveats.push(format!(
-            "There are fewer than 5 earlier {noun}s: changes are judged by how much days vary. What \
-             the days of a {noun} have in common is not seen, so changes may look surer than they are."
+            "There are fewer than 5 earlier {noun}s: changes are judged by how much days vary. \
+             Variation shared by all days of a {noun} is not visible, so changes may look more certain \
+             than they are."
         ));
     }
     let findings = findings(context, &params, input, &windows, &figures);
@@ -290,7 +292,7 @@ fn run(
         "Measured {names} from {} against {} and {}: {}.",
         context.window.words(),
         context.window.before(),
-        words::several_before(&context.window, windows.baseline),
+        words::windows_before(&context.window, windows.baseline),
         match figures.iter().filter(|figure| figure.proven).count() {
             0 => "no change is proven".to_string(),
             1 => "1 change is proven".to_string(),
@@ -314,7 +316,8 @@ fn run(
 /// Label of the figures of all records.
 const ALL: &str = "all";
 
-fn figure<'a>(
+/// Computes one figure of one group in all windows, and tests its change.
+fn compute_figure<'a>(
     params: &Params,
     metric: &'a Metric,
     label: Option<String>,
@@ -329,41 +332,46 @@ fn figure<'a>(
             1.0
         }
     };
-    let covered = |at: usize| windows.covered.get(at).is_some_and(|covered| *covered);
-    let values: Vec<Option<Value>> = samples
+    let covered = |index: usize| windows.covered.get(index).is_some_and(|covered| *covered);
+    let values: Vec<Option<Measurement>> = samples
         .iter()
         .enumerate()
-        .map(|(at, sample)| {
-            (at == 0 || covered(at)).then(|| Value::of(metric, sample, windows.days(at), 1.0))
+        .map(|(index, sample)| {
+            (index == 0 || covered(index))
+                .then(|| Measurement::compute(metric, sample, windows.days(index), 1.0))
         })
         .collect();
-    let scaled: Vec<Option<Value>> = values
+    let scaled: Vec<Option<Measurement>> = values
         .iter()
         .enumerate()
-        .map(|(at, value)| Some(value.as_ref()?.per(scale(windows.days(at)))))
+        .map(|(index, value)| Some(value.as_ref()?.divided_by(scale(windows.days(index)))))
         .collect();
-    let used: Vec<&Sample> = samples
+    let covered_samples: Vec<&Sample> = samples
         .iter()
         .enumerate()
-        .filter(|(at, _)| covered(*at))
+        .filter(|(index, _)| covered(*index))
         .map(|(_, sample)| sample)
         .collect();
     let earlier = scaled.get(1..).unwrap_or_default();
-    let dispersion = estimate::dispersion(metric, &used, earlier);
+    let dispersion = estimate::dispersion(metric, &covered_samples, earlier);
     let factor = dispersion.map_or(1.0, |dispersion| dispersion.factor);
     let now = samples.first().cloned().unwrap_or_default();
-    let current = Value::of(metric, &now, windows.days(0), factor);
-    let used = windows.in_baseline();
-    let baseline = (!used.is_empty()).then(|| {
-        let pooled = used
+    let current = Measurement::compute(metric, &now, windows.days(0), factor);
+    let baseline_windows = windows.baseline_indices();
+    let baseline = (!baseline_windows.is_empty()).then(|| {
+        let pooled = baseline_windows
             .iter()
-            .filter_map(|at| samples.get(*at))
-            .fold(Sample::default(), Sample::with);
-        let days: f64 = used.iter().map(|&at| windows.days(at)).sum();
-        Value::of(metric, &pooled, days, factor).per(scale(days))
+            .filter_map(|index| samples.get(*index))
+            .fold(Sample::default(), Sample::combine);
+        let days: f64 = baseline_windows
+            .iter()
+            .map(|&index| windows.days(index))
+            .sum();
+        Measurement::compute(metric, &pooled, days, factor).divided_by(scale(days))
     });
-    let value = |value: &Option<Value>| value.as_ref().and_then(|value| value.value);
-    let lengths = [0, 1].map(|at| windows.days(at));
+    let value_of =
+        |measurement: &Option<Measurement>| measurement.as_ref().and_then(|known| known.value);
+    let lengths = [0, 1].map(|index| windows.days(index));
     Figure {
         metric,
         subject: match &label {
@@ -377,11 +385,11 @@ fn figure<'a>(
             .enumerate()
             .take(HISTORY)
             .rev()
-            .map(|(at, window)| covered(at).then(|| value(window)).flatten())
+            .map(|(index, window)| covered(index).then(|| value_of(window)).flatten())
             .collect(),
         per_day: metric.grows_with_days() && lengths[0] != lengths[1],
-        change: Change::tested(metric, samples, &scaled, lengths, dispersion),
-        baseline_change: Change::plain(metric, current.value, value(&baseline)),
+        change: Change::test(metric, samples, &scaled, lengths, dispersion),
+        baseline_change: Change::compute(metric, current.value, value_of(&baseline)),
         baseline,
         current,
         p_adjusted: None,
@@ -404,12 +412,14 @@ fn judge(params: &Params, figures: &mut [Figure<'_>]) {
             continue;
         };
         // A proven change with an interval that includes no change would be contradictory.
-        figure.proven = change.is_clear() && figure.p_adjusted.is_some_and(|p| p < params.alpha);
-        figure.significant = figure.proven && change.relative(figure.metric) >= params.change_min;
+        figure.proven =
+            change.excludes_zero() && figure.p_adjusted.is_some_and(|p| p < params.alpha);
+        figure.significant =
+            figure.proven && change.relative_size(figure.metric) >= params.change_min;
     }
 }
 
-/// The rows for later stages.
+/// Builds the stage's dataset: one row per figure and group.
 fn frame_of(figures: &[Figure<'_>]) -> Result<DataFrame, StageError> {
     let number = |f: &dyn Fn(&Figure<'_>) -> Option<f64>| figures.iter().map(f).collect::<Vec<_>>();
     Ok(df![

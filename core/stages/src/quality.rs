@@ -9,14 +9,14 @@
 //! | freshness | 1 while the newest record at the window's end is no older than the source allows; then the allowed age divided by the age | 0.20 |
 //! | volume | 1 while the window has as many records as expected; then their number divided by the expected number, or the inverse when the contract allows fewer | 0.15 |
 //! | uniqueness | share of valid records whose key is not a duplicate | 0.10 |
-//! | shape | share of fields that match the contract, of the fields it lists and those found besides | 0.10 |
+//! | shape | share of fields that match the contract, of those it lists and any others found | 0.10 |
 //!
 //! The score is the weighted mean of the known components. Validity, uniqueness and shape are known for
 //! sources only; freshness and volume need a time column; completeness needs records before the
 //! window, or `always_filled`, which lists fields that every record must have. A value of the wrong
 //! type reduces shape by the share of records that have it, and so does a field that the contract does
-//! not list. An optional field without any value costs nothing, unless the records have as many
-//! unlisted fields: then it may have been renamed.
+//! not list. An optional field without any value does not lower the score, unless the records have
+//! as many unlisted fields: then it may have been renamed.
 //!
 //! # Silent sources
 //!
@@ -36,7 +36,7 @@
 //!
 //! # Gaps
 //!
-//! A gap is a stretch of three or more days without records in the last 53 weeks whose probability
+//! A gap is a period of three or more days without records in the last 53 weeks whose probability
 //! under the pattern of all other days is below 0.01 %: records are missing. Gaps are excluded when the
 //! pattern is learned, except for the same weeks a year later. A gap that reaches into the `windows`
 //! before the window is a finding and a note of the report, and completeness is multiplied by the
@@ -98,18 +98,18 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-mod alike;
 mod completeness;
 mod finding;
 mod findings;
 mod gaps;
 mod judge;
 mod limits;
+mod lookalikes;
 mod origin;
 mod present;
 mod result;
-mod rhythm;
 mod shape;
+mod silence;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -118,7 +118,7 @@ mod volume;
 use findings::findings;
 use judge::{Quality, judge};
 use limits::Limits;
-use present::{chart, frame_of, kpi, parts_table, reasons, scores};
+use present::{chart, components_table, frame_of, kpi, refusals_table, scores_table};
 
 /// Params of `quality`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -155,8 +155,8 @@ impl Params {
         self.noun.as_deref().unwrap_or("records")
     }
 
-    /// "1 record", "12 builds".
-    fn counted(&self, n: u64) -> String {
+    /// Formats a count with the noun: "1 record", "12 builds".
+    fn format_count(&self, n: u64) -> String {
         retrocast_domain::number::with_unit(n as f64, self.noun())
     }
 }
@@ -195,7 +195,7 @@ fn run(
         many => format!("Quality of {}", plural(many.len() as u64, "dataset")),
     };
     cell.method = METHOD.to_string();
-    let mut found = Vec::new();
+    let mut defects = Vec::new();
     let mut judged = Vec::new();
     for name in &params.inputs {
         let input = crate::input(inputs, name)?;
@@ -205,36 +205,36 @@ fn run(
             (records, None) => records,
         };
         cell.caveats
-            .extend(no_records(context, &params, input, &quality));
+            .extend(no_records_caveat(context, &params, input, &quality));
         cell.notices.extend(limits::notice(&params, &quality));
         cell.notices
-            .extend(quality.missing.notices(name, params.noun()));
+            .extend(quality.gaps.notices(name, params.noun()));
         cell.caveats
-            .extend(quality.missing.caveats(name, params.noun()));
-        found.extend(findings(context, &params, input, &quality));
+            .extend(quality.gaps.caveats(name, params.noun()));
+        defects.extend(findings(context, &params, input, &quality));
         cell.kpis.push(kpi(&params, &quality));
         judged.push(quality);
     }
     limits::block(context, &params, &judged)?;
-    let origins = origin::of_all(context, &params, inputs, &mut cell.caveats)?;
-    found.extend(origin::findings(context, &origins, inputs));
+    let origins = origin::count_all(context, &params, inputs, &mut cell.caveats)?;
+    defects.extend(origin::findings(context, &origins, inputs));
     cell.did = format!(
         "Judged {}: {}.",
         plural(judged.len() as u64, "dataset"),
-        if found.is_empty() {
+        if defects.is_empty() {
             "no fault found".to_string()
         } else {
-            plural(found.len() as u64, "finding")
+            plural(defects.len() as u64, "finding")
         }
     );
-    cell.tables.push(scores(&params, &judged));
-    cell.tables.push(parts_table(&params, &judged));
-    cell.tables.extend(reasons(&params, inputs));
+    cell.tables.push(scores_table(&params, &judged));
+    cell.tables.push(components_table(&params, &judged));
+    cell.tables.extend(refusals_table(&params, inputs));
     cell.tables.extend(origins.iter().map(origin::table));
     cell.charts.extend(chart(context, &params, &judged));
     let frame = frame_of(&params, &judged)?;
     Ok(Analysis {
-        cell: with_findings(cell, found),
+        cell: with_findings(cell, defects),
         frame: Some(frame),
     })
 }
@@ -242,9 +242,9 @@ fn run(
 /// Maximum number of datasets that are named in a generated title.
 const TITLE_INPUTS_MAX: usize = 3;
 
-/// The finding that a dataset has no records in the window, because the source has stopped or
+/// The caveat that a dataset has no records in the window, because the source has stopped or
 /// nothing happened.
-fn no_records(
+fn no_records_caveat(
     context: &Context,
     params: &Params,
     input: &Input,

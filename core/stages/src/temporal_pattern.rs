@@ -57,11 +57,7 @@
 //! show every estimate with its interval. The textbook chi-square test of the counts is reported as
 //! `chi_square`; it assumes that records are independent, which they seldom are.
 
-use crate::{
-    Analysis, Context, Inputs, Kind, Reads, StageError, input,
-    series::{self},
-    with_findings,
-};
+use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, input, series, with_findings};
 use jiff::civil::{Date, DateTime};
 use polars::prelude::*;
 use retrocast_domain::{
@@ -100,13 +96,14 @@ pub const TEMPORAL_PATTERN: Kind = Kind {
 };
 
 /// One record.
-struct Row {
+struct Record {
     time: DateTime,
     /// True if it counts in the numerator of the rate.
     is_event: bool,
     /// Value of `value`, if there is one.
     value: Option<f64>,
     volume: Option<f64>,
+    /// Index of its combination of the `volume_within` columns.
     within: usize,
 }
 
@@ -128,7 +125,7 @@ struct Group {
     /// Hours in order of time.
     hours: Vec<Hour>,
     /// Single records, for volumes and splits only; a sample if there are very many.
-    rows: Vec<Row>,
+    rows: Vec<Record>,
 }
 
 /// The data of all analyses.
@@ -179,7 +176,7 @@ impl Data<'_> {
     }
 
     /// Starts a finding with the parts that do not depend on the analysis.
-    fn finding(&self, kind: &str, group: &Group, what: &str) -> Finding {
+    fn start_finding(&self, kind: &str, group: &Group, what: &str) -> Finding {
         let mut finding = Finding::new(&self.context.stage, kind, &group.subject, what);
         finding.evidence = vec![self.evidence.clone()];
         finding.period = self.period();
@@ -187,8 +184,8 @@ impl Data<'_> {
         finding
     }
 
-    /// " in billing" for a group, empty for all.
-    fn of(&self, group: &Group) -> String {
+    /// Names a group: " in billing"; empty for all records.
+    fn in_group(&self, group: &Group) -> String {
         series::words::in_named(&self.params.by, &group.label)
     }
 }
@@ -204,11 +201,11 @@ struct Candidate {
     /// p-value, corrected for the number of categories or thresholds it was selected from.
     p: f64,
     /// True if it is large enough to be reported.
-    large: bool,
+    is_large: bool,
     /// Index of the chart that would show the claim.
     chart: Option<usize>,
     /// Replacement of that chart if the claim is made, for a claim with another baseline.
-    redrawn: Option<Chart>,
+    replacement: Option<Chart>,
     /// Title of the chart if the claim is made; later claims take precedence.
     title: String,
 }
@@ -221,15 +218,15 @@ struct Results {
     tables: Vec<Table>,
     caveats: Vec<String>,
     /// Rows for later stages: group, effect, category, n, ratio, lower, upper.
-    lines: Vec<Line>,
+    rows: Vec<ResultRow>,
     /// Names of the analyses with enough data.
     done: Vec<String>,
-    /// Reasons why the other analyses are missing.
-    missing: Vec<String>,
+    /// Reasons why the other analyses were skipped.
+    skipped: Vec<String>,
 }
 
 /// One category, as a row of the stage's dataset.
-struct Line {
+struct ResultRow {
     group: String,
     effect: &'static str,
     category: String,
@@ -238,8 +235,8 @@ struct Line {
     ratio: Option<[f64; 3]>,
 }
 
-impl Line {
-    /// Returns true for a finding on a weekday, hour, month or year.
+impl ResultRow {
+    /// Returns true for a weekday, hour, month or year.
     fn is_rhythm(&self) -> bool {
         ![volume::EFFECT, split::EFFECT].contains(&self.effect)
     }
@@ -274,7 +271,7 @@ fn run(
     };
     cell.title = format!("Patterns in time: {}", data.measure);
     if data.days() < params.days_min {
-        found.missing.push(format!(
+        found.skipped.push(format!(
             "have {}, need {}",
             plural(data.days(), "day"),
             params.days_min
@@ -292,23 +289,23 @@ fn run(
         }
     }
     if found.done.is_empty() {
-        let message = if found.missing.is_empty() {
+        let message = if found.skipped.is_empty() {
             "name an effect, a `volume` column or a `split` day".to_string()
         } else {
-            found.missing.join("; ")
+            found.skipped.join("; ")
         };
         cell.caveats.extend(found.caveats);
         cell.status = not_enough(message);
         return Ok(Analysis { cell, frame: None });
     }
-    for missing in &found.missing {
+    for reason in &found.skipped {
         found
             .caveats
-            .push(format!("Not tested for lack of data: {missing}."));
+            .push(format!("Not tested for lack of data: {reason}."));
     }
-    let lines = frame_of(&found.lines)?;
+    let frame = frame_of(&found.rows)?;
     let done = number::list(&found.done);
-    let findings = claims(&params, &mut found);
+    let findings = select_claims(&params, &mut found);
     cell.did = format!(
         "Looked {} {done}{} in {}, {}: {}.",
         if done.starts_with("a threshold") {
@@ -316,7 +313,7 @@ fn run(
         } else {
             "at"
         },
-        if found.lines.iter().any(Line::is_rhythm) {
+        if found.rows.iter().any(ResultRow::is_rhythm) {
             format!(" of {}", data.measure)
         } else {
             String::new()
@@ -337,7 +334,7 @@ fn run(
     cell.caveats.extend(found.caveats);
     Ok(Analysis {
         cell: with_findings(cell, findings),
-        frame: Some(lines),
+        frame: Some(frame),
     })
 }
 
@@ -354,7 +351,7 @@ fn not_enough(message: String) -> CellStatus {
 }
 
 /// Corrects all claims together, and keeps the significant ones.
-fn claims(params: &Params, found: &mut Results) -> Vec<Finding> {
+fn select_claims(params: &Params, found: &mut Results) -> Vec<Finding> {
     let p: Vec<f64> = found
         .candidates
         .iter()
@@ -362,16 +359,22 @@ fn claims(params: &Params, found: &mut Results) -> Vec<Finding> {
         .collect();
     let mut findings = Vec::new();
     for (candidate, adjusted) in found.candidates.drain(..).zip(holm(&p)) {
-        if adjusted >= params.alpha || !candidate.large || holds_nothing(&candidate.finding) {
+        if adjusted >= params.alpha
+            || !candidate.is_large
+            || includes_no_difference(&candidate.finding)
+        {
             continue;
         }
         let mut finding = candidate.finding;
         finding.p_adjusted = Some(adjusted);
         finding.confidence = (1.0 - adjusted).clamp(0.0, 0.999);
         finding.method = METHOD.to_string();
-        if let Some(chart) = candidate.chart.and_then(|at| found.charts.get_mut(at)) {
-            if let Some(redrawn) = candidate.redrawn {
-                *chart = redrawn;
+        if let Some(chart) = candidate
+            .chart
+            .and_then(|index| found.charts.get_mut(index))
+        {
+            if let Some(replacement) = candidate.replacement {
+                *chart = replacement;
             }
             chart.title = candidate.title;
             words::highlight(chart, &finding);
@@ -382,7 +385,7 @@ fn claims(params: &Params, found: &mut Results) -> Vec<Finding> {
 }
 
 /// Returns true if the interval of a claim includes "no difference".
-fn holds_nothing(finding: &Finding) -> bool {
+fn includes_no_difference(finding: &Finding) -> bool {
     let Some(magnitude) = &finding.magnitude else {
         return false;
     };
@@ -393,32 +396,31 @@ fn holds_nothing(finding: &Finding) -> bool {
     }
 }
 
-/// Severity of a difference: worse by at least half is a notice.
+/// Severity of a difference: a notice if it is worse by at least half, else information.
 fn severity(params: &Params, ratio: f64, direction: Direction) -> Severity {
-    let bad = (direction == Direction::Up) == params.lower_is_better;
-    let large = !(1.0 / 1.5..1.5).contains(&ratio);
-    if bad && large {
+    let is_worse = (direction == Direction::Up) == params.lower_is_better;
+    let is_large = !(1.0 / 1.5..1.5).contains(&ratio);
+    if is_worse && is_large {
         Severity::Notice
     } else {
         Severity::Info
     }
 }
 
-/// The rows for later stages.
-fn frame_of(lines: &[Line]) -> Result<DataFrame, StageError> {
-    let text = |f: fn(&Line) -> &str| lines.iter().map(f).collect::<Vec<_>>();
-    let bound = |at: usize| {
-        lines
-            .iter()
-            .map(|l| l.ratio.map(|r| r[at]))
+/// Builds the stage's dataset: one row per group, effect and category.
+fn frame_of(rows: &[ResultRow]) -> Result<DataFrame, StageError> {
+    let text = |f: fn(&ResultRow) -> &str| rows.iter().map(f).collect::<Vec<_>>();
+    let bound = |index: usize| {
+        rows.iter()
+            .map(|row| row.ratio.map(|ratio| ratio[index]))
             .collect::<Vec<_>>()
     };
     Ok(df![
-        "group" => text(|line| &line.group),
-        "effect" => text(|line| line.effect),
-        "category" => text(|line| &line.category),
-        "events" => lines.iter().map(|line| line.events).collect::<Vec<_>>(),
-        "exposure" => lines.iter().map(|line| line.exposure).collect::<Vec<_>>(),
+        "group" => text(|row| &row.group),
+        "effect" => text(|row| row.effect),
+        "category" => text(|row| &row.category),
+        "events" => rows.iter().map(|row| row.events).collect::<Vec<_>>(),
+        "exposure" => rows.iter().map(|row| row.exposure).collect::<Vec<_>>(),
         "ratio" => bound(0),
         "ratio_lower" => bound(1),
         "ratio_upper" => bound(2),

@@ -1,4 +1,4 @@
-//! Slow movement over many days, weeks or months, per group, as far as it is proven.
+//! Slow movement of each group over many days, weeks or months, reported when it is proven.
 //!
 //! The records are aggregated to one value per period. The Mann-Kendall test decides whether the series
 //! rises or falls. Weekday effects are removed from daily series first (median deviation of each
@@ -56,7 +56,7 @@ mod result;
 mod tests;
 
 use classify::{TrendTest, classify};
-use present::{chart, finding, frame_of, rests_on, table};
+use present::{chart, describe_methods, finding, frame_of, table};
 
 /// Params of `trend`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -195,18 +195,18 @@ fn run(
     if !set.describe(&mut cell) {
         return Ok(Analysis { cell, frame: None });
     }
-    let need = params
+    let points_min = params
         .min_points
         .unwrap_or(if period == Period::Day { 21 } else { 12 })
         .max(TREND_MIN);
-    if let Some(message) = set.not_enough(need) {
+    if let Some(message) = set.not_enough(points_min) {
         cell.status = CellStatus::NotEnough { message };
         return Ok(Analysis { cell, frame: None });
     }
-    set.note_small(need, &mut cell.caveats);
-    let counts = aggregate == Aggregate::Count;
-    let results = classify(context, &set, &params, need, counts);
-    let found: Vec<Finding> = set
+    set.note_small(points_min, &mut cell.caveats);
+    let is_count = aggregate == Aggregate::Count;
+    let results = classify(context, &set, &params, points_min, is_count);
+    let findings: Vec<Finding> = set
         .groups
         .iter()
         .zip(&results)
@@ -222,20 +222,20 @@ fn run(
         series_of(&params.by, results.iter().flatten().count(), &set.measure),
         plural(set.starts.len() as u64, period.noun()),
         match (
-            found.len(),
+            findings.len(),
             results.iter().flatten().any(TrendTest::is_proven)
         ) {
             (0, false) => "no trend is proven".to_string(),
             (0, true) => format!("none of {} or more is proven", share(params.change_min)),
             (n, _) => format!("{} proven", plural(n as u64, "trend")),
         },
-        rests_on(&params, &results),
+        describe_methods(&params, &results),
     );
     cell.tables.push(table(&set, &params, &results));
     cell.charts.extend(chart(context, &set, &params, &results));
     let frame = frame_of(&set, &results)?;
     Ok(Analysis {
-        cell: with_findings(cell, found),
+        cell: with_findings(cell, findings),
         frame: Some(frame),
     })
 }

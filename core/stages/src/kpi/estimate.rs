@@ -17,11 +17,11 @@ pub(super) const NONE: &str = "none";
 /// Minimum number of values for an interval of a sum.
 const SUM_MIN: usize = 8;
 /// Number of records in both windows below which counts must pass the exact test, too.
-const FEW: u64 = 50;
+const EXACT_TEST_BELOW: u64 = 50;
 
 /// A figure of one window.
 #[derive(Debug, Clone)]
-pub(super) struct Value {
+pub(super) struct Measurement {
     /// `None` without records to compute it from.
     pub(super) value: Option<f64>,
     /// 95 % interval.
@@ -31,36 +31,36 @@ pub(super) struct Value {
     /// Number of records.
     pub(super) n: u64,
     /// Number of records without a value.
-    pub(super) without: u64,
+    pub(super) without_value: u64,
 }
 
-impl Value {
-    /// Makes a value from an interval alone.
+impl Measurement {
+    /// A measurement of which only the value and its interval are known.
     #[cfg(test)]
-    pub(super) fn known(value: f64, interval: Option<[f64; 2]>) -> Self {
+    pub(super) fn from_interval(value: f64, interval: Option<[f64; 2]>) -> Self {
         Self {
             value: Some(value),
             interval,
             variance: f64::NAN,
             n: 10,
-            without: 0,
+            without_value: 0,
         }
     }
 
-    /// Computes a figure of `days` days; the variance of its records is `factor` times that of
+    /// Computes a metric over `days` days; the variance of its records is `factor` times that of
     /// independent ones.
-    pub(super) fn of(metric: &Metric, sample: &Sample, days: f64, factor: f64) -> Self {
+    pub(super) fn compute(metric: &Metric, sample: &Sample, days: f64, factor: f64) -> Self {
         let n = sample.records as f64;
-        let none = Self {
+        let no_value = Self {
             value: None,
             interval: None,
             variance: f64::NAN,
             n: sample.records,
-            without: sample.without,
+            without_value: sample.without_value,
         };
         // The effective number of independent records.
-        let worth = n / factor;
-        let wider = |value: f64, bounds: Option<[f64; 2]>| {
+        let effective_n = n / factor;
+        let widen = |value: f64, bounds: Option<[f64; 2]>| {
             bounds.map(|bounds| bounds.map(|bound| value + (bound - value) * factor.sqrt()))
         };
         match metric.kind {
@@ -70,32 +70,33 @@ impl Value {
                 } else {
                     1.0
                 };
-                let interval = poisson_interval(worth, 0.95).map(|bound| bound * factor / scale);
+                let interval =
+                    poisson_interval(effective_n, 0.95).map(|bound| bound * factor / scale);
                 Self {
                     value: Some(n / scale),
                     interval: Some(interval),
                     variance: n.max(1.0) / (scale * scale),
-                    ..none
+                    ..no_value
                 }
             }
-            MetricKind::Share if n == 0.0 => none,
+            MetricKind::Share if n == 0.0 => no_value,
             MetricKind::Share => {
-                let counting = sample.counting as f64;
+                let numerator = sample.numerator as f64;
                 // Agresti and Coull (1998): a share of 0 or 1 has a variance, too.
-                let smooth = (counting + 2.0) / (n + 4.0);
+                let smooth = (numerator + 2.0) / (n + 4.0);
                 Self {
-                    value: Some(counting / n),
-                    interval: Some(wilson(counting / factor, worth, 0.95)),
+                    value: Some(numerator / n),
+                    interval: Some(wilson(numerator / factor, effective_n, 0.95)),
                     variance: smooth * (1.0 - smooth) / (n + 4.0),
-                    ..none
+                    ..no_value
                 }
             }
             // Without records, a sum is zero.
-            MetricKind::Sum if sample.records == 0 && sample.without == 0 => Self {
+            MetricKind::Sum if sample.records == 0 && sample.without_value == 0 => Self {
                 value: Some(0.0),
-                ..none
+                ..no_value
             },
-            _ if sample.values.is_empty() => none,
+            _ if sample.values.is_empty() => no_value,
             MetricKind::Sum => {
                 let sum: f64 = sample.values.iter().sum();
                 let variance: f64 = sample.values.iter().map(|x| x * x).sum();
@@ -111,16 +112,16 @@ impl Value {
                     value: Some(sum),
                     interval: enough.then_some([(sum - half).max(least), sum + half]),
                     variance: if enough { variance } else { f64::NAN },
-                    ..none
+                    ..no_value
                 }
             }
             MetricKind::Mean => {
                 let mean = mean(&sample.values);
                 Self {
                     value: Some(mean),
-                    interval: wider(mean, mean_interval(&sample.values, 0.95)),
+                    interval: widen(mean, mean_interval(&sample.values, 0.95)),
                     variance: variance(&sample.values) / n,
-                    ..none
+                    ..no_value
                 }
             }
             MetricKind::Median | MetricKind::Percentile => {
@@ -130,16 +131,16 @@ impl Value {
                 let interval = quantile_interval(&values, p, 0.95);
                 Self {
                     value: Some(value),
-                    interval: wider(value, interval),
+                    interval: widen(value, interval),
                     variance: interval.map_or(f64::NAN, |[l, u]| ((u - l) / (2.0 * 1.96)).powi(2)),
-                    ..none
+                    ..no_value
                 }
             }
         }
     }
 
-    /// The figure divided by a number.
-    pub(super) fn per(&self, scale: f64) -> Self {
+    /// Divides the value and its uncertainty by a number.
+    pub(super) fn divided_by(&self, scale: f64) -> Self {
         Self {
             value: self.value.map(|value| value / scale),
             interval: self
@@ -161,7 +162,7 @@ impl Value {
 pub(super) fn dispersion(
     metric: &Metric,
     samples: &[&Sample],
-    earlier: &[Option<Value>],
+    earlier: &[Option<Measurement>],
 ) -> Option<Dispersion> {
     let levels: Vec<Option<Level>> = earlier
         .iter()
@@ -182,7 +183,7 @@ pub(super) fn dispersion(
 
 /// Returns true if there are enough earlier windows to estimate the dispersion of their
 /// differences.
-pub(super) fn is_known_between(covered: &[bool]) -> bool {
+pub(super) fn has_enough_pairs(covered: &[bool]) -> bool {
     let pairs = covered.get(1..).unwrap_or_default().windows(2);
     pairs.filter(|pair| pair[0] && pair[1]).count() >= PAIRS_MIN
 }
@@ -197,11 +198,10 @@ fn parts(metric: &Metric, sample: &Sample) -> Vec<Part> {
         _ => 0.0,
     };
     let below = |values: &[f64]| values.iter().filter(|x| **x <= limit).count() as f64;
-    // Variance of one record.
-    let single = match metric.kind {
+    let record_variance = match metric.kind {
         MetricKind::Count | MetricKind::Rate | MetricKind::Sum => 1.0,
         MetricKind::Share => {
-            let share = (sample.counting as f64 + 2.0) / (n + 4.0);
+            let share = (sample.numerator as f64 + 2.0) / (n + 4.0);
             share * (1.0 - share)
         }
         MetricKind::Mean => Some(variance(&sample.values))
@@ -224,10 +224,10 @@ fn parts(metric: &Metric, sample: &Sample) -> Vec<Part> {
                     1.0,
                     day.values.iter().map(|x| x * x).sum(),
                 ),
-                MetricKind::Share => (day.counting as f64, records, records * single),
-                MetricKind::Mean => (day.values.iter().sum(), records, records * single),
+                MetricKind::Share => (day.numerator as f64, records, records * record_variance),
+                MetricKind::Mean => (day.values.iter().sum(), records, records * record_variance),
                 MetricKind::Median | MetricKind::Percentile => {
-                    (below(&day.values), records, records * single)
+                    (below(&day.values), records, records * record_variance)
                 }
             };
             Part {
@@ -265,7 +265,11 @@ pub(super) struct Change {
 
 impl Change {
     /// The difference of two values, without a test; `None` if one is missing.
-    pub(super) fn plain(metric: &Metric, value: Option<f64>, before: Option<f64>) -> Option<Self> {
+    pub(super) fn compute(
+        metric: &Metric,
+        value: Option<f64>,
+        before: Option<f64>,
+    ) -> Option<Self> {
         let (value, before) = (value?, before?);
         let is_amount = metric.is_share() || metric.unit() == "%" || before <= 0.0 || value < 0.0;
         let (scale, size) = if is_amount {
@@ -285,10 +289,10 @@ impl Change {
 
     /// Tests the current window (the first of `samples` and of `scaled`) against the previous one.
     /// `lengths` are those of the windows, in days.
-    pub(super) fn tested(
+    pub(super) fn test(
         metric: &Metric,
         samples: &[Sample],
-        scaled: &[Option<Value>],
+        scaled: &[Option<Measurement>],
         lengths: [f64; 2],
         dispersion: Option<Dispersion>,
     ) -> Option<Self> {
@@ -296,7 +300,7 @@ impl Change {
             return None;
         };
         let (now, before) = (now.as_ref()?, before.as_ref()?);
-        let mut change = Self::plain(metric, now.value, before.value)?;
+        let mut change = Self::compute(metric, now.value, before.value)?;
         let (Some(a), Some(b), Some(Dispersion { factor, df })) =
             (now.level(), before.level(), dispersion)
         else {
@@ -328,7 +332,7 @@ impl Change {
         }
         let mut p = if is_zero { 0.0 } else { t_p(z, df) };
         let mut hull = interval;
-        let mut also = |test_p: f64, bounds: Option<[f64; 2]>| {
+        let mut combine = |test_p: f64, bounds: Option<[f64; 2]>| {
             p = p.max(test_p);
             if let Some([low, high]) = bounds {
                 hull = [hull[0].min(low), hull[1].max(high)];
@@ -336,24 +340,24 @@ impl Change {
         };
         // The textbook test for independent records guards against small numbers.
         match metric.kind {
-            _ if is_count && (is_zero || of_now.records + of_before.records < FEW) => {
+            _ if is_count && (is_zero || of_now.records + of_before.records < EXACT_TEST_BELOW) => {
                 let [x, y] = [of_now, of_before].map(|sample| sample.records as f64 / factor);
                 let exact = poisson_rate_ratio_exact(x, lengths[0], y, lengths[1], 0.95);
                 let bounds = [exact.lower - 1.0, exact.upper - 1.0];
-                also(exact.p, (change.scale == Scale::Relative).then_some(bounds));
+                combine(exact.p, (change.scale == Scale::Relative).then_some(bounds));
             }
             MetricKind::Share => {
-                let [x, y] = [of_now, of_before].map(|s| (s.counting as f64, s.records as f64));
+                let [x, y] = [of_now, of_before].map(|s| (s.numerator as f64, s.records as f64));
                 let score = newcombe(x.0, x.1, y.0, y.1, 0.95);
-                also(score.p, Some([score.lower, score.upper]));
+                combine(score.p, Some([score.lower, score.upper]));
             }
             MetricKind::Mean => {
                 let test = welch(&of_now.values, &of_before.values, 0.95);
-                also(test.map_or(1.0, |test| test.p), None);
+                combine(test.map_or(1.0, |test| test.p), None);
             }
             MetricKind::Median => {
                 let test = mann_whitney(&of_now.values, &of_before.values);
-                also(test.map_or(1.0, |test| test.p), None);
+                combine(test.map_or(1.0, |test| test.p), None);
             }
             _ => {}
         }
@@ -378,7 +382,7 @@ impl Change {
     /// there are none now. A difference without an interval has the digits that the interval of
     /// `like` supports.
     pub(super) fn signed(&self, metric: &Metric, proven: bool, like: Option<&Self>) -> String {
-        if self.is_to_none(metric) {
+        if self.fell_to_zero(metric) {
             return NONE.to_string();
         }
         if metric.is_whole() && self.scale == Scale::Amount && self.size.fract() == 0.0 {
@@ -395,7 +399,7 @@ impl Change {
     }
 
     /// Returns true if a count or a sum fell to zero.
-    pub(super) fn is_to_none(&self, metric: &Metric) -> bool {
+    pub(super) fn fell_to_zero(&self, metric: &Metric) -> bool {
         let is_amount = metric.kind == MetricKind::Rate || metric.grows_with_days();
         is_amount && self.is_relative() && self.size <= -1.0
     }
@@ -417,23 +421,23 @@ impl Change {
         (self.size * scale, interval)
     }
 
-    /// Returns true if the interval excludes no difference.
-    pub(super) fn is_clear(&self) -> bool {
+    /// Returns true if the interval excludes "no difference".
+    pub(super) fn excludes_zero(&self) -> bool {
         self.interval
             .is_some_and(|[low, high]| low > 0.0 || high < 0.0)
     }
 
-    /// Its size relative to the earlier value or, for a share, to its complement if that is
-    /// smaller.
-    pub(super) fn relative(&self, metric: &Metric) -> f64 {
+    /// The absolute size relative to the earlier value or, for a share, to its complement if that
+    /// is smaller.
+    pub(super) fn relative_size(&self, metric: &Metric) -> f64 {
         if self.scale == Scale::Relative {
             return self.size.abs();
         }
-        let of = |whole: f64| (self.size / whole.abs().max(f64::MIN_POSITIVE)).abs();
+        let relative_to = |whole: f64| (self.size / whole.abs().max(f64::MIN_POSITIVE)).abs();
         if metric.is_share() {
-            of(self.before).max(of(1.0 - self.before))
+            relative_to(self.before).max(relative_to(1.0 - self.before))
         } else {
-            of(self.before)
+            relative_to(self.before)
         }
     }
 

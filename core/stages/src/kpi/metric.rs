@@ -17,7 +17,7 @@ fn upper_percentile() -> f64 {
 /// A key figure.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("allOf" = needs_of_kinds()))]
+#[schemars(extend("allOf" = required_keys()))]
 pub(super) struct Metric {
     /// Name in the report.
     pub(super) name: String,
@@ -79,16 +79,16 @@ pub(super) enum MetricKind {
 }
 
 /// Required keys of each kind of metric, as JSON Schema.
-fn needs_of_kinds() -> serde_json::Value {
-    let needs = |kinds: &[&str], required: &[&str]| {
+fn required_keys() -> serde_json::Value {
+    let require = |kinds: &[&str], required: &[&str]| {
         serde_json::json!({
             "if": { "properties": { "kind": { "enum": kinds } }, "required": ["kind"] },
             "then": { "required": required },
         })
     };
     serde_json::json!([
-        needs(&["share"], &["where_column", "equals"]),
-        needs(&["sum", "mean", "median", "percentile"], &["value"]),
+        require(&["share"], &["where_column", "equals"]),
+        require(&["sum", "mean", "median", "percentile"], &["value"]),
         {
             "if": { "required": ["filter_column"] },
             "then": { "required": ["filter_equals"] },
@@ -132,9 +132,9 @@ impl Metric {
         self.kind == MetricKind::Count && self.unit() != "share"
     }
 
-    /// A value with the digits that an interval of this width supports; counts have no decimals, and
-    /// means of small counts have those that they need.
-    pub(super) fn text(&self, value: f64, width: Option<f64>) -> String {
+    /// Formats a value with the digits that an interval of this width supports; counts have no
+    /// decimals, and means of small counts have those that they need.
+    pub(super) fn format(&self, value: f64, width: Option<f64>) -> String {
         // The mean of several counts has no more digits than the counts.
         if self.is_whole() && value.abs() >= 10.0 {
             return number::with_unit(value.round(), self.unit());
@@ -142,19 +142,23 @@ impl Metric {
         if self.kind == MetricKind::Sum && width.is_none() {
             return number::recorded_with_unit(value, self.unit());
         }
-        if self.is_time(value) || self.is_whole() || width.is_none() {
+        if self.is_in_hours(value) || self.is_whole() || width.is_none() {
             return number::with_unit(value, self.unit());
         }
         levels([value], width, self.unit()).concat()
     }
 
-    /// Formats a value and its interval: "97.2 %" and "96.8 to 97.6 %"; the interval is empty for
-    /// none.
-    pub(super) fn with_interval(&self, value: f64, interval: Option<[f64; 2]>) -> [String; 2] {
+    /// Formats a value and its interval: "97.2 %" and "96.8 to 97.6 %"; the second text is empty
+    /// without an interval.
+    pub(super) fn format_with_interval(
+        &self,
+        value: f64,
+        interval: Option<[f64; 2]>,
+    ) -> [String; 2] {
         let Some([lower, upper]) = interval else {
-            return [self.text(value, None), String::new()];
+            return [self.format(value, None), String::new()];
         };
-        if self.is_time(value) {
+        if self.is_in_hours(value) {
             let [value, lower, upper] =
                 [value, lower, upper].map(|x| number::with_unit(x, self.unit()));
             return [value, format!("{lower} to {upper}")];
@@ -163,7 +167,7 @@ impl Metric {
     }
 
     /// Returns true if a value is formatted as hours and minutes.
-    pub(super) fn is_time(&self, value: f64) -> bool {
+    pub(super) fn is_in_hours(&self, value: f64) -> bool {
         self.unit() == "min" && value.abs() >= HOURS_FROM
     }
 
@@ -175,8 +179,8 @@ impl Metric {
         )
     }
 
-    /// The column of its values.
-    pub(super) fn value_read(&self) -> Option<&str> {
+    /// The column of its values, if it aggregates values.
+    pub(super) fn value_column(&self) -> Option<&str> {
         self.value.as_deref().filter(|_| self.needs_value())
     }
 

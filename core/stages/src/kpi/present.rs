@@ -1,7 +1,7 @@
 //! Presents figures as key figures, findings, tables and charts.
 
 use super::{
-    ALL, Figure, HISTORY, METHOD, Metric, Params, Value, Windows,
+    ALL, Figure, HISTORY, METHOD, Measurement, Metric, Params, Windows,
     texts::{self, Texts},
     words,
 };
@@ -27,18 +27,22 @@ fn direction(figure: &Figure<'_>) -> Direction {
 }
 
 /// The reason why a figure has no value.
-fn why_none(params: &Params, value: &Value) -> String {
-    if value.without > 0 {
-        return format!("no value in {}", params.counted(value.without));
+fn reason_without_value(params: &Params, measurement: &Measurement) -> String {
+    if measurement.without_value > 0 {
+        return format!(
+            "no value in {}",
+            params.format_count(measurement.without_value)
+        );
     }
     format!("no {}", params.noun())
 }
 
 pub(super) fn kpi(params: &Params, figure: &Figure<'_>) -> Kpi {
     let metric = figure.metric;
-    let value = |value: &Option<Value>| value.as_ref().and_then(|value| value.value);
-    let texts = Texts::of(figure);
-    let delta = |delta: Option<String>, before: &Option<Value>| match (delta, before) {
+    let value_of =
+        |measurement: &Option<Measurement>| measurement.as_ref().and_then(|known| known.value);
+    let texts = Texts::from_figure(figure);
+    let delta = |delta: Option<String>, before: &Option<Measurement>| match (delta, before) {
         (Some(delta), Some(_)) if figure.per_day && delta.ends_with('%') => delta + " per day",
         (Some(delta), _) => delta,
         (None, _) if texts.is_none() => "–".to_string(),
@@ -54,7 +58,7 @@ pub(super) fn kpi(params: &Params, figure: &Figure<'_>) -> Kpi {
     ];
     let [text, interval_text] = match texts {
         Some(texts) => [texts.value, texts.interval],
-        None => [why_none(params, &figure.current), String::new()],
+        None => [reason_without_value(params, &figure.current), String::new()],
     };
     Kpi {
         name: metric.name.clone(),
@@ -64,9 +68,9 @@ pub(super) fn kpi(params: &Params, figure: &Figure<'_>) -> Kpi {
         unit: metric.unit().to_string(),
         text,
         interval_text,
-        previous: value(&figure.previous),
+        previous: value_of(&figure.previous),
         delta_text,
-        baseline: value(&figure.baseline),
+        baseline: value_of(&figure.baseline),
         baseline_delta_text,
         significant: figure.proven,
         direction: direction(figure),
@@ -74,7 +78,7 @@ pub(super) fn kpi(params: &Params, figure: &Figure<'_>) -> Kpi {
         target: metric.target,
         target_text: metric
             .target
-            .map_or_else(String::new, |target| metric.text(target, None)),
+            .map_or_else(String::new, |target| metric.format(target, None)),
         history: figure.history.clone(),
         n: figure.current.n,
     }
@@ -99,8 +103,8 @@ pub(super) fn findings(
     findings
 }
 
-/// The common part of all findings on a figure.
-fn finding(
+/// Starts a finding on a figure with the common parts.
+fn start_finding(
     context: &Context,
     input: &Input,
     figure: &Figure<'_>,
@@ -141,14 +145,14 @@ fn finding(
     finding
 }
 
-/// The previous window and the baseline, such as "the week before" and "the 4 weeks before".
-fn compared(context: &Context, windows: &Windows) -> [String; 2] {
+/// Names the previous window and the baseline: "the week before" and "the 4 weeks before".
+fn name_compared(context: &Context, windows: &Windows) -> [String; 2] {
     let names = [
         context.window.before(),
-        words::several_before(&context.window, windows.baseline),
+        words::windows_before(&context.window, windows.baseline),
     ];
     match &windows.part {
-        Some(part) => names.map(|name| part.of_the(&name)),
+        Some(part) => names.map(|name| part.same_part_of(&name)),
         None => names,
     }
 }
@@ -162,11 +166,11 @@ fn change_finding(
 ) -> Option<Finding> {
     let metric = figure.metric;
     let change = figure.change.as_ref()?;
-    let texts = Texts::of(figure)?;
+    let texts = Texts::from_figure(figure)?;
     let direction = direction(figure);
     let is_up = direction == Direction::Up;
     let moved = if is_up { "rose" } else { "fell" };
-    let mut finding = finding(context, input, figure, &metric.name, moved.to_string());
+    let mut finding = start_finding(context, input, figure, &metric.name, moved.to_string());
     finding.direction = direction;
     finding.severity = if is_up == metric.lower_is_better {
         Severity::Warning
@@ -181,15 +185,15 @@ fn change_finding(
     finding.p = change.p;
     finding.p_adjusted = figure.p_adjusted;
     finding.confidence = (1.0 - figure.p_adjusted.unwrap_or(1.0)).clamp(0.0, 0.999);
-    let [the_one_before, those_before] = compared(context, windows);
+    let [previous_name, baseline_name] = name_compared(context, windows);
     let days = windows
         .windows
         .get(1)
         .map_or_else(String::new, |window| format!(", {}", window.words()));
-    finding.baseline = Some(format!("{the_one_before}{days}"));
+    finding.baseline = Some(format!("{previous_name}{days}"));
     if change.inflation > 1.5 {
         finding.caveats.push(format!(
-            "The {} cluster: their variance is taken {} times as large as if they were independent.",
+            "The {} cluster: their variance is {} times that of independent ones.",
             params.noun(),
             number::sensible(change.inflation)
         ));
@@ -197,16 +201,16 @@ fn change_finding(
     if let Some(part) = &windows.part {
         finding
             .caveats
-            .push(format!("Compared is only {}.", part.words));
+            .push(format!("Only {} is compared.", part.words));
     }
-    let of = if figure.label == ALL {
+    let in_group = if figure.label == ALL {
         String::new()
     } else {
         in_named(&params.by, &figure.label)
     };
     let estimate = change.estimate(metric, figure.proven);
     let per_day = if figure.per_day { "per day" } else { "" };
-    let [to, claim] = if change.is_to_none(metric) {
+    let [value, claim] = if change.fell_to_zero(metric) {
         let range = estimate.range();
         let range = format!(" (95{NBSP}% interval {range})");
         [texts::NONE.to_string(), range]
@@ -214,14 +218,14 @@ fn change_finding(
         [texts.value, format!(": {}", estimate.claim(per_day))]
     };
     finding.sentence = fill(
-        "{Name}{of} {moved} to {value} from {before} in {the_one_before}{claim}{baseline}.",
+        "{Name}{in_group} {moved} to {value} from {before} in {previous}{claim}{baseline}.",
         &[
             ("Name", &capitalised(&metric.name)),
-            ("of", &of),
+            ("in_group", &in_group),
             ("moved", moved),
-            ("value", &to),
+            ("value", &value),
             ("before", &texts.before?),
-            ("the_one_before", &the_one_before),
+            ("previous", &previous_name),
             ("claim", &claim),
             (
                 "baseline",
@@ -231,7 +235,7 @@ fn change_finding(
                     } else {
                         "averaged"
                     };
-                    format!("; {those_before} {verb} {baseline}")
+                    format!("; {baseline_name} {verb} {baseline}")
                 }),
             ),
         ],
@@ -246,8 +250,8 @@ fn target_finding(context: &Context, input: &Input, figure: &Figure<'_>) -> Opti
     let (value, target) = (figure.current.value?, metric.target?);
     let [lower, upper] = figure.current.interval?;
     let what = format!("{} against its target", metric.name);
-    let missed = format!("missed its {} target", metric.text(target, None));
-    let mut finding = finding(context, input, figure, &what, missed);
+    let missed = format!("missed its {} target", metric.format(target, None));
+    let mut finding = start_finding(context, input, figure, &what, missed);
     finding.severity = Severity::Warning;
     finding.direction = if metric.lower_is_better {
         Direction::Up
@@ -256,9 +260,9 @@ fn target_finding(context: &Context, input: &Input, figure: &Figure<'_>) -> Opti
     };
     finding.confidence = 0.95;
     finding.magnitude = Some(Magnitude::interval95(value, lower, upper, metric.unit()));
-    let target = metric.text(target, None);
+    let target = metric.format(target, None);
     finding.baseline = Some(format!("the target of {target}"));
-    let [value, interval] = metric.with_interval(value, Some([lower, upper]));
+    let [value, interval] = metric.format_with_interval(value, Some([lower, upper]));
     finding.sentence = fill(
         "{Name} is {value} (95{nbsp}% interval {interval}), {side} its target of {target}.",
         &[
@@ -287,7 +291,7 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
     let noun = capitalised(params.noun());
     let has_target = |metric: &Metric| metric.target.is_some();
     // The total of a longer or shorter window is printed unscaled, with the length of that window.
-    let length = |figure: &Figure<'_>| {
+    let length_note = |figure: &Figure<'_>| {
         let days = windows.days(1);
         let is_other = figure.metric.grows_with_days() && days != windows.days(0);
         let total = figure.previous.as_ref().and_then(|previous| previous.value);
@@ -299,28 +303,28 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
     let row = |name: &str, figure: &Figure<'_>, with_target: bool| {
         let metric = figure.metric;
         let kpi = kpi(params, figure);
-        let texts = Texts::of(figure);
+        let texts = Texts::from_figure(figure);
         let level = |text: Option<&String>, value: Option<f64>| {
-            let rough = || value.map(|value| metric.text(value, None));
+            let rough = || value.map(|value| metric.format(value, None));
             text.cloned()
                 .or_else(rough)
                 .unwrap_or_else(|| "–".to_string())
         };
-        let of = |get: fn(&Texts) -> Option<&String>| texts.as_ref().and_then(get);
-        let before = level(of(|texts| texts.before.as_ref()), kpi.previous);
-        let baseline = level(of(|texts| texts.baseline.as_ref()), kpi.baseline);
-        let change = of(|texts| texts.change.as_ref()).unwrap_or(&kpi.delta_text);
+        let text = |get: fn(&Texts) -> Option<&String>| texts.as_ref().and_then(get);
+        let before = level(text(|texts| texts.before.as_ref()), kpi.previous);
+        let baseline = level(text(|texts| texts.baseline.as_ref()), kpi.baseline);
+        let change = text(|texts| texts.change.as_ref()).unwrap_or(&kpi.delta_text);
         let baseline_change =
-            of(|texts| texts.baseline_change.as_ref()).unwrap_or(&kpi.baseline_delta_text);
+            text(|texts| texts.baseline_change.as_ref()).unwrap_or(&kpi.baseline_delta_text);
         // The unit is printed once per row.
         let unit = format!("{NBSP}{}", metric.unit());
-        let bare = |text: String| {
+        let without_unit = |text: String| {
             // Hours and minutes are two units, and both are needed.
-            let bare = text.strip_suffix(&unit).filter(|bare| !bare.contains(NBSP));
-            bare.map_or(text.clone(), str::to_string)
+            let stripped = text.strip_suffix(&unit).filter(|rest| !rest.contains(NBSP));
+            stripped.map_or(text.clone(), str::to_string)
         };
-        // Beside a level, "none" alone would read as no change.
-        let moved = |text: &str| match text {
+        // Next to a level, "none" alone would read as "no change".
+        let describe_change = |text: &str| match text {
             texts::NONE => format!("down to {}", texts::NONE),
             text => text.to_string(),
         };
@@ -333,16 +337,16 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
             .filter(|range| !range.is_empty())
             .map_or_else(String::new, |range| {
                 let range = range.trim_end_matches(POINTS).trim_end_matches(NBSP);
-                format!(" ({})", bare(range.to_string()))
+                format!(" ({})", without_unit(range.to_string()))
             });
         let mut cells = vec![
             name.to_string(),
             kpi.text.clone(),
-            bare(kpi.interval_text.clone()),
-            format!("{}{}", bare(before), length(figure)),
-            format!("{}{range}{mark}", bare(moved(change))),
-            bare(baseline),
-            bare(moved(baseline_change)),
+            without_unit(kpi.interval_text.clone()),
+            format!("{}{}", without_unit(before), length_note(figure)),
+            format!("{}{range}{mark}", without_unit(describe_change(change))),
+            without_unit(baseline),
+            without_unit(describe_change(baseline_change)),
             number::count(kpi.n),
         ];
         if with_target {
@@ -361,16 +365,17 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
         .part
         .as_ref()
         .map_or_else(String::new, |part| format!(", {} only", part.words));
-    let uneven =
+    let has_uneven_windows =
         params.metrics.iter().any(Metric::grows_with_days) && windows.days(0) != windows.days(1);
-    // Among many, an interval that excludes "no change" is no proof, and such a row has no mark.
+    // Among many figures, an interval that excludes "no change" proves nothing by itself, and its
+    // row has no mark.
     let is_likely = |figure: &&Figure<'_>| {
         let change = figure.change.as_ref();
         let estimate = change.map(|change| change.estimate(figure.metric, figure.proven));
         estimate.is_some_and(|estimate| estimate.certainty() == Certainty::Likely)
     };
-    let make = |caption: String, first: String, figures: &[&Figure<'_>], whole: bool| {
-        let with_target = whole && params.metrics.iter().any(has_target);
+    let build = |caption: String, first: String, figures: &[&Figure<'_>], is_overview: bool| {
+        let with_target = is_overview && params.metrics.iter().any(has_target);
         let last = format!(">{noun}");
         let mut columns = vec![
             first.as_str(),
@@ -387,7 +392,7 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
         }
         let mut table = Table::new("", &columns);
         let name = |figure: &Figure<'_>| {
-            let name = if whole {
+            let name = if is_overview {
                 &figure.metric.name
             } else {
                 &figure.label
@@ -406,26 +411,28 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
         } else {
             vec!["* marks a proven change"]
         };
-        if uneven {
+        if has_uneven_windows {
             notes.push("changes are per day, and the baseline is for as many days as the value");
         }
-        let texts = figures.iter().filter_map(|figure| Texts::of(figure));
-        if texts.into_iter().any(|texts| !texts.agree) {
+        let texts = figures
+            .iter()
+            .filter_map(|figure| Texts::from_figure(figure));
+        if texts.into_iter().any(|texts| !texts.is_consistent) {
             notes.push("changes are computed before rounding");
         }
         table.caption = format!("{caption}{part} ({})", notes.join("; "));
         table
     };
-    let of_all: Vec<&Figure<'_>> = figures
+    let overall: Vec<&Figure<'_>> = figures
         .iter()
         .filter(|figure| figure.label == ALL)
         .collect();
     let caption = format!("Key figures of all {}", params.noun());
-    let mut tables = vec![make(caption, "<Figure".to_string(), &of_all, true)];
+    let mut tables = vec![build(caption, "<Figure".to_string(), &overall, true)];
     for metric in params.metrics.iter().filter(|_| !params.by.is_empty()) {
         let by = params.by.join(" / ");
-        let groups: Vec<&Figure<'_>> = of_metric(metric, figures).collect();
-        tables.push(make(
+        let groups: Vec<&Figure<'_>> = group_figures(metric, figures).collect();
+        tables.push(build(
             format!("{} by {by}", capitalised(&metric.name)),
             format!("<{}", capitalised(&by)),
             &groups,
@@ -435,8 +442,8 @@ pub(super) fn tables(params: &Params, windows: &Windows, figures: &[Figure<'_>])
     tables
 }
 
-/// Figures of a metric's groups.
-fn of_metric<'a>(
+/// The figures of a metric for each group.
+fn group_figures<'a>(
     metric: &'a Metric,
     figures: &'a [Figure<'a>],
 ) -> impl Iterator<Item = &'a Figure<'a>> {
@@ -462,8 +469,8 @@ pub(super) fn charts(
         .rev()
         .map(|window| window.start.at(0, 0, 0, 0))
         .collect();
-    let chart = |(at, metric): (usize, &Metric)| {
-        let panels: Vec<Panel> = of_metric(metric, figures)
+    let chart = |(index, metric): (usize, &Metric)| {
+        let panels: Vec<Panel> = group_figures(metric, figures)
             .take(12)
             .map(|figure| Panel {
                 label: figure.label.clone(),
@@ -479,7 +486,7 @@ pub(super) fn charts(
             .collect();
         let by = params.by.join(" / ");
         Chart {
-            id: chart_id(&context.stage, &format!("{at}-{}", metric.name)),
+            id: chart_id(&context.stage, &format!("{index}-{}", metric.name)),
             title: format!(
                 "{} by {by}: the last {HISTORY} {noun}s, with the value of the last {noun}",
                 capitalised(&metric.name),

@@ -5,7 +5,7 @@ use retrocast_domain::result::{ResultTable, column};
 pub(super) const RESULT: ResultTable = ResultTable {
     name: "kpi",
     title: "Figures",
-    description: "The dataset of a stage of kind kpi: a row a figure and group.",
+    description: "The dataset of a stage of kind kpi: one row per figure and group.",
     columns: &[
         column("metric", "text", "", "Name of the figure."),
         column(
@@ -43,7 +43,7 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "records",
             "whole number",
             "records",
-            "Records behind the value.",
+            "Number of records that the value is based on.",
         ),
         column(
             "p_adjusted",

@@ -1,6 +1,6 @@
 //! Collects records by group and window.
 
-use super::{HISTORY, Params, metric::Metric, words::Part};
+use super::{HISTORY, Params, metric::Metric, words::ComparedPart};
 use crate::{
     Context, Input, StageError,
     frame::{self, Groups},
@@ -26,7 +26,7 @@ pub(super) struct Windows {
     /// Number of earlier windows that form the baseline.
     pub(super) baseline: usize,
     /// The compared part, if it is not the whole window.
-    pub(super) part: Option<Part>,
+    pub(super) part: Option<ComparedPart>,
 }
 
 impl Windows {
@@ -65,35 +65,36 @@ impl Windows {
             ends,
             covered,
             baseline,
-            part: is_part.then(|| Part::of(window, end)),
+            part: is_part.then(|| ComparedPart::new(window, end)),
             windows,
         }
     }
 
-    /// The window of a time, and its day in the window. A record at the exact end of the records is
-    /// included.
+    /// The index of the window that contains a time, and the index of its day in that window. A
+    /// record at the exact end of the records is included.
     fn position(&self, time: DateTime) -> Option<(usize, usize)> {
         let day = time.date();
-        let at = self.windows.partition_point(|window| window.start > day);
-        let (window, end) = (self.windows.get(at)?, *self.ends.get(at)?);
-        let is_in = time < end || (time == end && end.date() < window.end && !is_midnight(end));
+        let index = self.windows.partition_point(|window| window.start > day);
+        let (window, end) = (self.windows.get(index)?, *self.ends.get(index)?);
+        let is_included =
+            time < end || (time == end && end.date() < window.end && !is_midnight(end));
         let offset = usize::try_from((day - window.start).get_days()).ok()?;
-        is_in.then_some((at, offset))
+        is_included.then_some((index, offset))
     }
 
     /// Length of the compared part of a window, in days.
-    pub(super) fn days(&self, at: usize) -> f64 {
-        let window = &self.windows[at];
+    pub(super) fn days(&self, index: usize) -> f64 {
+        let window = &self.windows[index];
         let start = window.start.at(0, 0, 0, 0);
-        let hours = start.until(self.ends[at]);
+        let hours = start.until(self.ends[index]);
         let hours = hours.and_then(|span| span.total((Unit::Hour, start)));
         hours.map_or(f64::from(window.days()), |hours| hours / 24.0)
     }
 
-    /// The days of the compared part of a window.
-    fn days_of(&self, at: usize) -> Vec<Day> {
-        let start = self.windows[at].start;
-        let end = self.ends[at];
+    /// The days of the compared part of a window, without records.
+    fn empty_days(&self, index: usize) -> Vec<Day> {
+        let start = self.windows[index].start;
+        let end = self.ends[index];
         let last = if is_midnight(end) {
             end.date().yesterday().unwrap_or(start)
         } else {
@@ -109,10 +110,10 @@ impl Windows {
             .collect()
     }
 
-    /// The covered earlier windows that form the baseline.
-    pub(super) fn in_baseline(&self) -> Vec<usize> {
+    /// Indices of the covered earlier windows that form the baseline.
+    pub(super) fn baseline_indices(&self) -> Vec<usize> {
         let before = 1..=self.baseline;
-        before.filter(|at| self.covered[*at]).collect()
+        before.filter(|index| self.covered[*index]).collect()
     }
 }
 
@@ -126,7 +127,8 @@ pub(super) struct Day {
     /// Weekday; 0 for Monday.
     pub(super) weekday: usize,
     pub(super) records: u64,
-    pub(super) counting: u64,
+    /// Number of records in the numerator of a share.
+    pub(super) numerator: u64,
     pub(super) values: Vec<f64>,
 }
 
@@ -134,38 +136,39 @@ pub(super) struct Day {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sample {
     pub(super) records: u64,
-    pub(super) counting: u64,
+    /// Number of records in the numerator of a share.
+    pub(super) numerator: u64,
     pub(super) values: Vec<f64>,
     /// Number of records without a value.
-    pub(super) without: u64,
+    pub(super) without_value: u64,
     /// Its days, in order.
     pub(super) days: Vec<Day>,
 }
 
 impl Sample {
-    fn of_days(days: Vec<Day>) -> Self {
+    fn with_days(days: Vec<Day>) -> Self {
         Self {
             days,
             ..Self::default()
         }
     }
 
-    fn add(&mut self, day: usize, counts: bool, value: Option<f64>) {
+    fn add(&mut self, day: usize, in_numerator: bool, value: Option<f64>) {
         self.records += 1;
-        self.counting += u64::from(counts);
+        self.numerator += u64::from(in_numerator);
         self.values.extend(value);
         if let Some(day) = self.days.get_mut(day) {
             day.records += 1;
-            day.counting += u64::from(counts);
+            day.numerator += u64::from(in_numerator);
             day.values.extend(value);
         }
     }
 
     /// Combines both samples, without their days.
-    pub(super) fn with(mut self, other: &Self) -> Self {
+    pub(super) fn combine(mut self, other: &Self) -> Self {
         self.records += other.records;
-        self.counting += other.counting;
-        self.without += other.without;
+        self.numerator += other.numerator;
+        self.without_value += other.without_value;
         self.values.extend_from_slice(&other.values);
         self.days.clear();
         self
@@ -175,8 +178,8 @@ impl Sample {
 /// The samples of one metric: all records first, then each group, by window.
 pub(super) type Samples = Vec<(Option<String>, Vec<Sample>)>;
 
-/// Settings of reading the records.
-pub(super) struct Reading<'a> {
+/// Reads the records of all metrics.
+pub(super) struct RecordReader<'a> {
     pub(super) context: &'a Context,
     pub(super) input: &'a Input,
     pub(super) params: &'a Params,
@@ -185,7 +188,7 @@ pub(super) struct Reading<'a> {
     pub(super) windows: &'a Windows,
 }
 
-impl Reading<'_> {
+impl RecordReader<'_> {
     /// The groups with the most records, and the number of groups left out.
     fn groups(&self) -> Result<(Vec<String>, usize), StageError> {
         let by = &self.params.by;
@@ -196,11 +199,14 @@ impl Reading<'_> {
         let mut sizes: Vec<u64> = Vec::new();
         let columns = by.iter().map(String::as_str).chain([self.time]);
         self.input.each(&columns.collect::<Vec<_>>(), |piece| {
-            let numbers = groups.of(piece)?;
+            let group_indices = groups.of(piece)?;
             sizes.resize(groups.labels.len(), 0);
-            for (number, time) in numbers.into_iter().zip(self.times.of(piece, self.time)?) {
+            for (group, time) in group_indices
+                .into_iter()
+                .zip(self.times.of(piece, self.time)?)
+            {
                 if time.and_then(|time| self.windows.position(time)).is_some() {
-                    sizes[number] += 1;
+                    sizes[group] += 1;
                 }
             }
             Ok(())
@@ -208,9 +214,9 @@ impl Reading<'_> {
         let mut order: Vec<(u64, String)> = sizes.into_iter().zip(groups.labels).collect();
         order.retain(|(size, _)| *size > 0);
         order.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-        let left = order.len().saturating_sub(self.params.groups_max);
+        let omitted = order.len().saturating_sub(self.params.groups_max);
         order.truncate(self.params.groups_max);
-        Ok((order.into_iter().map(|(_, label)| label).collect(), left))
+        Ok((order.into_iter().map(|(_, label)| label).collect(), omitted))
     }
 
     /// The records of each metric, and the number of groups left out.
@@ -219,51 +225,52 @@ impl Reading<'_> {
         caveats: &mut Vec<String>,
     ) -> Result<(Vec<Samples>, usize), StageError> {
         let params = self.params;
-        params.metrics.iter().try_for_each(is_complete)?;
-        let (labels, left) = self.groups()?;
+        params.metrics.iter().try_for_each(check_columns)?;
+        let (labels, omitted) = self.groups()?;
         let empty: Vec<Sample> = (0..self.windows.windows.len())
-            .map(|at| Sample::of_days(self.windows.days_of(at)))
+            .map(|index| Sample::with_days(self.windows.empty_days(index)))
             .collect();
         let mut all = vec![empty.clone(); params.metrics.len()];
-        let of_group = vec![empty; params.metrics.len()];
-        let mut chosen: BTreeMap<String, Vec<Vec<Sample>>> = (labels.into_iter())
-            .map(|label| (label, of_group.clone()))
+        let of_one_group = vec![empty; params.metrics.len()];
+        let mut by_group: BTreeMap<String, Vec<Vec<Sample>>> = (labels.into_iter())
+            .map(|label| (label, of_one_group.clone()))
             .collect();
         let mut groups = Groups::new(&params.by);
         let mut unusable = Unusable::default();
         self.input.each(&self.columns(), |piece| {
             self.context.stop.check();
-            let numbers = groups.of(piece)?;
+            let group_indices = groups.of(piece)?;
             let positions: Vec<Option<(usize, usize)>> = (self.times.of(piece, self.time)?)
                 .into_iter()
                 .map(|time| self.windows.position(time?))
                 .collect();
             let mut values: BTreeMap<&str, Vec<Option<f64>>> = BTreeMap::new();
-            for name in params.metrics.iter().filter_map(Metric::value_read) {
+            for name in params.metrics.iter().filter_map(Metric::value_column) {
                 if !values.contains_key(name) {
                     values.insert(name, frame::numbers(piece, name, &mut unusable)?);
                 }
             }
-            for (at_metric, metric) in params.metrics.iter().enumerate() {
+            for (metric_index, metric) in params.metrics.iter().enumerate() {
                 let filter = metric.filter_column.as_deref();
-                let matching = frame::matches(piece, filter, &metric.filter_equals)?;
-                let counts = frame::matches(piece, metric.where_column.as_deref(), &metric.equals)?;
-                let values = metric.value_read().map(|name| &values[name]);
-                for row in (0..numbers.len()).filter(|row| matching[*row]) {
-                    let Some((at, day)) = positions[row] else {
+                let is_selected = frame::matches(piece, filter, &metric.filter_equals)?;
+                let in_numerator =
+                    frame::matches(piece, metric.where_column.as_deref(), &metric.equals)?;
+                let values = metric.value_column().map(|name| &values[name]);
+                for row in (0..group_indices.len()).filter(|row| is_selected[*row]) {
+                    let Some((window, day)) = positions[row] else {
                         continue;
                     };
-                    let group = chosen.get_mut(&groups.labels[numbers[row]]);
-                    let both = std::iter::once(&mut all[at_metric])
-                        .chain(group.map(|samples| &mut samples[at_metric]));
+                    let group = by_group.get_mut(&groups.labels[group_indices[row]]);
+                    let both = std::iter::once(&mut all[metric_index])
+                        .chain(group.map(|samples| &mut samples[metric_index]));
                     for samples in both {
-                        let Some(sample) = samples.get_mut(at) else {
+                        let Some(sample) = samples.get_mut(window) else {
                             continue;
                         };
                         match values.map(|values| values[row]) {
-                            None => sample.add(day, counts[row], None),
-                            Some(Some(value)) => sample.add(day, counts[row], Some(value)),
-                            Some(None) => sample.without += 1,
+                            None => sample.add(day, in_numerator[row], None),
+                            Some(Some(value)) => sample.add(day, in_numerator[row], Some(value)),
+                            Some(None) => sample.without_value += 1,
                         }
                     }
                 }
@@ -271,13 +278,16 @@ impl Reading<'_> {
             Ok(())
         })?;
         caveats.extend(unusable.caveats());
-        let samples = all.into_iter().enumerate().map(|(at, all)| {
-            let groups = chosen
-                .iter_mut()
-                .map(|(label, samples)| (Some(label.clone()), std::mem::take(&mut samples[at])));
+        let samples = all.into_iter().enumerate().map(|(metric_index, all)| {
+            let groups = by_group.iter_mut().map(|(label, samples)| {
+                (
+                    Some(label.clone()),
+                    std::mem::take(&mut samples[metric_index]),
+                )
+            });
             std::iter::once((None, all)).chain(groups).collect()
         });
-        Ok((samples.collect(), left))
+        Ok((samples.collect(), omitted))
     }
 
     /// The columns that the metrics read.
@@ -286,15 +296,15 @@ impl Reading<'_> {
         let metrics = self.params.metrics.iter().flat_map(|metric| {
             let conditions = [&metric.filter_column, &metric.where_column];
             let conditions = conditions.into_iter().filter_map(|name| name.as_deref());
-            conditions.chain(metric.value_read())
+            conditions.chain(metric.value_column())
         });
         by.chain([self.time]).chain(metrics).collect()
     }
 }
 
-/// The error of an incomplete metric.
-fn is_complete(metric: &Metric) -> Result<(), StageError> {
-    let lacks = if metric.needs_value() && metric.value.is_none() {
+/// Returns an error if a metric lacks a required column.
+fn check_columns(metric: &Metric) -> Result<(), StageError> {
+    let missing = if metric.needs_value() && metric.value.is_none() {
         "a `value` column"
     } else if metric.is_share() && metric.where_column.is_none() {
         "a `where_column`"
@@ -302,7 +312,7 @@ fn is_complete(metric: &Metric) -> Result<(), StageError> {
         return Ok(());
     };
     Err(StageError::Other(format!(
-        "metric {:?} needs {lacks}",
+        "metric {:?} needs {missing}",
         metric.name
     )))
 }

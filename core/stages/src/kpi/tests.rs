@@ -1,4 +1,4 @@
-//! Figures are right, real changes are reported, and random ones are not.
+//! Figures are correct, real changes are reported, and random ones are not.
 
 use super::*;
 use crate::series::test_data::Noise;
@@ -12,19 +12,19 @@ const DAY: i64 = 86_400_000_000;
 /// Monday 31 August 2026.
 const START: i64 = 20_696 * DAY;
 
-/// Runs in `weeks` weeks up to 15 November 2026: the number per day and the share of "ok" in
-/// each week.
+/// Runs in `weeks` weeks up to 15 November 2026: `per_day` returns the expected number on a day,
+/// `ok` the share of "ok" in a week.
 fn runs(
     weeks: i64,
     seed: u64,
-    mut a_day: impl FnMut(i64) -> f64,
+    mut per_day: impl FnMut(i64) -> f64,
     ok: impl Fn(i64) -> f64,
 ) -> DataFrame {
     let mut noise = Noise(seed);
     let (mut at, mut status, mut minutes, mut part) = (vec![], vec![], vec![], vec![]);
     let begin = START + (11 - weeks) * 7 * DAY;
     for day in 0..weeks * 7 {
-        for i in 0..noise.poisson(a_day(day)) {
+        for i in 0..noise.poisson(per_day(day)) {
             at.push(begin + day * DAY + DAY / 2 + i as i64);
             status.push(if noise.uniform() < ok(day / 7) {
                 "ok"
@@ -87,7 +87,7 @@ fn measure_until(
     .unwrap()
 }
 
-fn success() -> Value {
+fn success_rate() -> Value {
     json!({"metrics": [{
         "name": "Success rate", "kind": "share", "where_column": "status", "equals": ["ok"],
         "target": 0.95,
@@ -101,7 +101,7 @@ fn plain(text: &str) -> String {
 #[test]
 fn a_fall_is_reported_with_its_size() {
     let frame = runs(11, 3, |_| 200.0, |week| if week == 10 { 0.9 } else { 0.97 });
-    let analysis = measure(frame, success());
+    let analysis = measure(frame, success_rate());
     let cell = analysis.cell;
     let kpi = &cell.kpis[0];
     assert!(kpi.significant && kpi.direction == Direction::Down);
@@ -135,8 +135,8 @@ fn false_changes(weeks: i64, day_noise: f64) -> usize {
     (0..200)
         .filter(|&seed| {
             let mut noise = Noise(seed * 104_729 + 7);
-            let a_day = move |_| 30.0 * f64::exp(day_noise * noise.normal());
-            let frame = runs(weeks, seed + 1, a_day, |_| 0.95);
+            let per_day = move |_| 30.0 * f64::exp(day_noise * noise.normal());
+            let frame = runs(weeks, seed + 1, per_day, |_| 0.95);
             let params = json!({"alpha": 0.05, "change_min": 0.0, "metrics": [
                 {"name": "Runs", "kind": "count"},
                 {"name": "Success", "kind": "share", "where_column": "status", "equals": ["ok"]},
@@ -149,7 +149,7 @@ fn false_changes(weeks: i64, day_noise: f64) -> usize {
 }
 
 #[test]
-fn changes_that_are_not_there_are_not_reported() {
+fn random_changes_are_rarely_reported() {
     for (weeks, day_noise) in [
         (11, 0.0),
         (11, 0.3),
@@ -235,7 +235,7 @@ fn groups_have_rows_and_panels() {
 
 #[test]
 fn empty_and_wrong_inputs_are_reported() {
-    let cell = measure(runs(11, 1, |_| 0.0, |_| 0.9), success()).cell;
+    let cell = measure(runs(11, 1, |_| 0.0, |_| 0.9), success_rate()).cell;
     assert!(
         matches!(&cell.status, CellStatus::NotEnough { message } if message.contains("no records: runs holds none before the end"))
     );
@@ -282,9 +282,9 @@ fn empty_and_wrong_inputs_are_reported() {
     );
 }
 
-/// The same records up to the end of a day of the last week, `last` days after its Monday.
-fn until(frame: &DataFrame, last: i64) -> DataFrame {
-    let end = START + (70 + last) * DAY;
+/// The records before the start of a day of the last week, `day` days after its Monday.
+fn records_until(frame: &DataFrame, day: i64) -> DataFrame {
+    let end = START + (70 + day) * DAY;
     let at = frame.column("at").unwrap().cast(&DataType::Int64).unwrap();
     let mask: BooleanChunked = at
         .i64()
@@ -309,7 +309,7 @@ fn all_metrics() -> Value {
 
 #[test]
 fn a_window_without_its_last_days_is_compared_with_the_same_days() {
-    let frame = until(
+    let frame = records_until(
         &runs(11, 5, |day| if day % 7 < 5 { 200.0 } else { 20.0 }, |_| 0.9),
         3,
     );
@@ -351,9 +351,9 @@ fn a_window_without_its_last_days_is_compared_with_the_same_days() {
         let change = (value / kpi.previous.unwrap() - 1.0).abs();
         assert!(change < 0.2, "{kpi:?}");
     }
-    // Twice as many are found in the same days.
-    let lift = |day: i64| if day < 70 { 60.0 } else { 120.0 };
-    let frame = until(&runs(11, 5, lift, |_| 0.9), 3);
+    // Twice as many records in the same days are reported.
+    let per_day = |day: i64| if day < 70 { 60.0 } else { 120.0 };
+    let frame = records_until(&runs(11, 5, per_day, |_| 0.9), 3);
     let cell = measure(frame, all_metrics()).cell;
     let finding = cell.findings.iter().find(|f| f.what == "Builds").unwrap();
     assert!(
@@ -369,7 +369,7 @@ fn a_window_without_its_last_days_is_compared_with_the_same_days() {
 #[test]
 fn a_change_is_one_sentence_with_its_interval() {
     let frame = runs(11, 3, |_| 200.0, |week| if week == 10 { 0.8 } else { 0.97 });
-    let cell = measure(frame, success()).cell;
+    let cell = measure(frame, success_rate()).cell;
     let finding = cell
         .findings
         .iter()
@@ -389,8 +389,8 @@ fn a_change_is_one_sentence_with_its_interval() {
     assert!(!sentence.contains("window"), "{sentence}");
 }
 
-/// A frame of records at these days before the window's end, with these values.
-fn at_days(rows: &[(i64, Option<f64>)]) -> DataFrame {
+/// Records at these numbers of days before the window's end, with these values.
+fn records_before_end(rows: &[(i64, Option<f64>)]) -> DataFrame {
     let at: Vec<i64> = rows
         .iter()
         .map(|(before, _)| START + (77 - before) * DAY + DAY / 3)
@@ -410,10 +410,10 @@ fn small_figures_are_consistent() {
         {"name": "A day", "kind": "rate"},
         {"name": "Minutes", "kind": "median", "value": "minutes"},
     ]});
-    // One a week ago four weeks back, one now; no minutes are known.
+    // Three records without minutes: two before the window, one in it.
     let mut rows = vec![(60, None), (7 * 4, None), (6, None)];
     let check = |rows: &[(i64, Option<f64>)], want: &[[&str; 5]]| {
-        let cell = measure(at_days(rows), count.clone()).cell;
+        let cell = measure(records_before_end(rows), count.clone()).cell;
         let got: Vec<Vec<String>> = cell
             .kpis
             .iter()
@@ -462,13 +462,13 @@ fn small_figures_are_consistent() {
     rows.truncate(2);
     rows.push((5, Some(3.0)));
     rows.push((4, None));
-    let cell = measure(at_days(&rows), count.clone()).cell;
+    let cell = measure(records_before_end(&rows), count.clone()).cell;
     assert_eq!(plain(&cell.kpis[2].text), "3");
     assert_eq!(cell.kpis[2].delta_text, "no earlier value");
 }
 
 #[test]
-fn nothing_where_silence_is_zero_is_a_count_of_zero() {
+fn no_records_count_as_zero_if_silence_means_zero() {
     // Two incidents a week until three weeks before the end.
     let rows: Vec<(i64, Option<f64>)> = (21..77)
         .filter(|day| day % 7 < 2)
@@ -476,7 +476,7 @@ fn nothing_where_silence_is_zero_is_a_count_of_zero() {
         .collect();
     let params = json!({"metrics": [{"name": "Incidents", "kind": "count"}, {"name": "Lost", "kind": "sum", "value": "minutes"}]});
     let end = jiff::civil::date(2026, 11, 16).at(0, 0, 0, 0);
-    let cell = measure_until(at_days(&rows), params, Some(end)).cell;
+    let cell = measure_until(records_before_end(&rows), params, Some(end)).cell;
     assert_eq!(cell.status, CellStatus::Done);
     let kpi = &cell.kpis[0];
     assert_eq!(kpi.value, Some(0.0));
@@ -493,9 +493,9 @@ fn nothing_where_silence_is_zero_is_a_count_of_zero() {
 }
 
 #[test]
-fn a_target_is_missed_when_the_interval_says_so() {
+fn a_target_is_missed_if_the_whole_interval_is_beyond_it() {
     let check = |target: f64, words: &str, is_found: bool| {
-        let mut params = success();
+        let mut params = success_rate();
         params["metrics"][0]["target"] = json!(target);
         let cell = measure(runs(11, 4, |_| 30.0, |_| 0.9), params).cell;
         let row = &cell.tables[0].rows[0];
@@ -506,7 +506,9 @@ fn a_target_is_missed_when_the_interval_says_so() {
     };
     check(0.97, ": missed", true);
     check(0.8, ": met", false);
-    let near = measure(runs(11, 4, |_| 30.0, |_| 0.9), success()).cell.kpis[0]
+    let near = measure(runs(11, 4, |_| 30.0, |_| 0.9), success_rate())
+        .cell
+        .kpis[0]
         .value
         .unwrap();
     check(near + 0.001, ": missed, but not clearly", false);
@@ -514,7 +516,7 @@ fn a_target_is_missed_when_the_interval_says_so() {
 }
 
 #[test]
-fn a_dataset_that_is_not_there_is_an_error() {
+fn a_missing_dataset_is_an_error() {
     let context = crate::series::test_data::context("2026-11-16");
     let params = json!({"input": "none", "metrics": [{"name": "a", "kind": "count"}]});
     let error = run(&context, &params, &Inputs::new()).err().unwrap();
@@ -522,7 +524,7 @@ fn a_dataset_that_is_not_there_is_an_error() {
 }
 
 #[test]
-fn values_are_compared_as_what_they_are() {
+fn conditions_match_booleans_and_numbers() {
     let frame = runs(6, 5, |_| 40.0, |_| 0.8);
     let n = frame.height();
     let is_ok: Vec<Option<bool>> = (0..n).map(|i| (i % 10 > 0).then_some(i % 4 == 0)).collect();
@@ -554,10 +556,13 @@ fn values_are_compared_as_what_they_are() {
     assert_eq!(share("is_ok", json!([7])), 0.0);
 }
 
-/// A figure with one value in each of five windows, of which the baseline takes four.
+/// A figure with this current value, previous value and baseline; the intervals extend by `half` to
+/// either side.
 fn figure_of(metric: &Metric, levels: [f64; 3], half: f64) -> Figure<'_> {
     let [now, before, baseline] = levels;
-    let value = |value: f64| estimate::Value::known(value, Some([value - half, value + half]));
+    let value = |value: f64| {
+        estimate::Measurement::from_interval(value, Some([value - half, value + half]))
+    };
     Figure {
         per_day: false,
         metric,
@@ -567,8 +572,8 @@ fn figure_of(metric: &Metric, levels: [f64; 3], half: f64) -> Figure<'_> {
         previous: Some(value(before)),
         baseline: Some(value(baseline)),
         history: Vec::new(),
-        change: Change::plain(metric, Some(now), Some(before)),
-        baseline_change: Change::plain(metric, Some(now), Some(baseline)),
+        change: Change::compute(metric, Some(now), Some(before)),
+        baseline_change: Change::compute(metric, Some(now), Some(baseline)),
         p_adjusted: None,
         proven: false,
         significant: false,
@@ -576,7 +581,7 @@ fn figure_of(metric: &Metric, levels: [f64; 3], half: f64) -> Figure<'_> {
 }
 
 #[test]
-fn printed_levels_give_the_printed_change_whatever_the_numbers() {
+fn printed_changes_follow_from_printed_levels() {
     let number = |text: &str| -> f64 {
         let word = plain(&text.replace(THIN, ""))
             .split('×')
@@ -590,10 +595,10 @@ fn printed_levels_give_the_printed_change_whatever_the_numbers() {
             .trim_start_matches('+')
             .to_string();
         word.parse()
-            .unwrap_or_else(|_| panic!("{text:?} is no number"))
+            .unwrap_or_else(|_| panic!("{text:?} is not a number"))
     };
     let mut noise = Noise(5);
-    let mut finer = 0;
+    let mut with_more_digits = 0;
     for round in 0..30_000 {
         let kind = ["count", "rate", "share", "mean", "sum"][round % 5];
         let unit = [Value::Null, json!("ms"), json!("min")][round / 5 % 3].clone();
@@ -620,10 +625,11 @@ fn printed_levels_give_the_printed_change_whatever_the_numbers() {
         }
         let half = levels[0] * noise.uniform();
         let figure = figure_of(&metric, levels, half);
-        let texts = texts::Texts::of(&figure).unwrap();
+        let texts = texts::Texts::from_figure(&figure).unwrap();
         let context = format!("{kind} {levels:?} {half}");
-        assert!(texts.agree, "{context}");
-        finer += usize::from(texts.baseline != Some(metric.text(levels[2], Some(2.0 * half))));
+        assert!(texts.is_consistent, "{context}");
+        with_more_digits +=
+            usize::from(texts.baseline != Some(metric.format(levels[2], Some(2.0 * half))));
         let now = number(&texts.value);
         let pairs = [
             (texts.before, texts.change),
@@ -649,22 +655,22 @@ fn printed_levels_give_the_printed_change_whatever_the_numbers() {
             );
         }
     }
-    // The rule is needed often: a level often has fewer digits than its change.
-    assert!(finer > 3_000, "{finer}");
+    // A level often has fewer digits than its change needs.
+    assert!(with_more_digits > 3_000, "{with_more_digits}");
 }
 
 #[test]
 fn a_baseline_has_the_digits_that_its_change_needs() {
     let metric: Metric = serde_json::from_value(json!({"name": "N", "kind": "count"})).unwrap();
     let metric = metric.with_unit(Some("incidents"));
-    let texts = texts::Texts::of(&figure_of(&metric, [27.0, 24.0, 22.58], 11.0)).unwrap();
+    let texts = texts::Texts::from_figure(&figure_of(&metric, [27.0, 24.0, 22.58], 11.0)).unwrap();
     let got = [texts.value, texts.before.unwrap(), texts.baseline.unwrap()];
     assert_eq!(
         got.map(|text| plain(&text)),
         ["27 incidents", "24 incidents", "22.58 incidents"]
     );
     assert_eq!(plain(&texts.baseline_change.unwrap()), "+20 %");
-    let texts = texts::Texts::of(&figure_of(&metric, [0.0, 24.0, 22.58], 2.0)).unwrap();
+    let texts = texts::Texts::from_figure(&figure_of(&metric, [0.0, 24.0, 22.58], 2.0)).unwrap();
     assert_eq!(
         plain(&texts.delta().unwrap()),
         "none instead of 24 incidents"
@@ -673,13 +679,13 @@ fn a_baseline_has_the_digits_that_its_change_needs() {
 }
 
 #[test]
-fn minutes_and_their_interval_read_alike() {
+fn minutes_and_their_interval_have_the_same_format() {
     let metric = |unit: &str| -> Metric {
         serde_json::from_value(json!({"name": "T", "kind": "median", "value": "m", "unit": unit}))
             .unwrap()
     };
     let check = |value: f64, interval: [f64; 2], want: [&str; 2]| {
-        let texts = metric("min").with_interval(value, Some(interval));
+        let texts = metric("min").format_with_interval(value, Some(interval));
         assert_eq!(texts.map(|text| plain(&text)), want);
     };
     check(79.0, [37.2, 126.4], ["79 min", "37 to 126 min"]);
@@ -691,8 +697,8 @@ fn minutes_and_their_interval_read_alike() {
 }
 
 #[test]
-fn a_table_says_why_an_interval_without_zero_has_no_mark() {
-    let mut seen = 0;
+fn a_table_explains_unmarked_intervals_that_exclude_zero() {
+    let mut unmarked_tables = 0;
     for seed in 0..30 {
         let table = &measure(runs(11, seed, |_| 200.0, |_| 0.95), all_metrics())
             .cell
@@ -707,7 +713,7 @@ fn a_table_says_why_an_interval_without_zero_has_no_mark() {
         });
         let explained = table.caption.contains("each interval is for its row alone");
         assert_eq!(unmarked, explained, "{}: {:?}", table.caption, table.rows);
-        seen += usize::from(unmarked);
+        unmarked_tables += usize::from(unmarked);
         // Figures compared with a baseline have no more digits than the interval of the change
         // supports.
         let builds = table.rows.iter().find(|row| row[0] == "Builds").unwrap();
@@ -718,11 +724,11 @@ fn a_table_says_why_an_interval_without_zero_has_no_mark() {
         let is_small = builds[6].trim_start_matches(['+', '−']).starts_with("0.");
         assert!(decimals(&builds[6]) == 0 || is_small, "{builds:?}");
     }
-    assert!(seen > 0);
+    assert!(unmarked_tables > 0);
 }
 
 #[test]
-fn tables_of_shares_explain_their_unit_and_others_do_not() {
+fn changes_of_shares_have_their_unit_once() {
     let table = |params: Value| {
         let cell = measure(runs(11, 3, |_| 200.0, |_| 0.95), params).cell;
         (
@@ -730,7 +736,7 @@ fn tables_of_shares_explain_their_unit_and_others_do_not() {
             plain(&cell.tables[0].rows[0][4]),
         )
     };
-    let (caption, change) = table(success());
+    let (caption, change) = table(success_rate());
     assert!(caption.ends_with("proven change)"), "{caption}");
     let (size, range) = change
         .split_once(" percentage points (")

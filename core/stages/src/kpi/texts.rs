@@ -3,13 +3,13 @@
 
 pub(super) use super::estimate::NONE;
 
-use super::{Change, Figure, Value, metric::Metric};
+use super::{Change, Figure, Measurement, metric::Metric};
 use retrocast_domain::number::{MINUS, NBSP, THIN, fixed};
 
 /// Maximum number of decimals of a value and a compared level beyond those that their interval
 /// supports.
-const VALUE_MORE: usize = 6;
-const LEVEL_MORE: usize = 6;
+const VALUE_EXTRA_DECIMALS: usize = 6;
+const LEVEL_EXTRA_DECIMALS: usize = 6;
 
 /// A level, the change from it, and the printed forms of the change.
 type LevelChange<'a> = (Option<f64>, Option<&'a Change>, [&'a Option<String>; 2]);
@@ -23,33 +23,38 @@ pub(super) struct Texts {
     /// Signed; "none" for a count that fell to zero.
     pub(super) change: Option<String>,
     pub(super) baseline_change: Option<String>,
-    /// True if the printed levels give the printed changes.
-    pub(super) agree: bool,
+    /// True if the printed changes follow from the printed levels.
+    pub(super) is_consistent: bool,
 }
 
 impl Texts {
-    pub(super) fn of(figure: &Figure<'_>) -> Option<Self> {
+    pub(super) fn from_figure(figure: &Figure<'_>) -> Option<Self> {
         let metric = figure.metric;
         let now = figure.current.value?;
         let width = figure.current.interval.map(|[low, high]| high - low);
-        let [text, interval] = metric.with_interval(now, figure.current.interval);
+        let [text, interval] = metric.format_with_interval(now, figure.current.interval);
         let change = figure.change.as_ref();
         let baseline_change = figure.baseline_change.as_ref();
-        let printed =
+        let signed_text =
             |one: Option<&Change>, proven: bool| one.map(|one| one.signed(metric, proven, change));
-        let level = |value: &Option<Value>| value.as_ref().and_then(|value| value.value);
+        let level =
+            |measurement: &Option<Measurement>| measurement.as_ref().and_then(|known| known.value);
         let signed = [
-            printed(change, figure.proven),
-            printed(baseline_change, false),
+            signed_text(change, figure.proven),
+            signed_text(baseline_change, false),
         ];
         // The total of a longer or shorter window changes differently per day than in total.
         let before = level(&figure.previous);
-        let is_as_long = change
+        let has_equal_length = change
             .zip(before)
             .is_none_or(|(change, before)| (change.before - before).abs() <= 1e-9 * before.abs());
         let claim = change.map(|change| change.estimate(metric, figure.proven).size());
         let levels: [LevelChange<'_>; 2] = [
-            (before, change.filter(|_| is_as_long), [&signed[0], &claim]),
+            (
+                before,
+                change.filter(|_| has_equal_length),
+                [&signed[0], &claim],
+            ),
             (
                 level(&figure.baseline),
                 baseline_change,
@@ -57,31 +62,33 @@ impl Texts {
             ),
         ];
         // Hours and minutes have no finer format.
-        let is_time = |level: Option<f64>| level.is_some_and(|level| metric.is_time(level));
-        let has_times = is_time(Some(now)) || levels.iter().any(|(level, ..)| is_time(*level));
+        let is_in_hours = |level: Option<f64>| level.is_some_and(|level| metric.is_in_hours(level));
+        let has_hours =
+            is_in_hours(Some(now)) || levels.iter().any(|(level, ..)| is_in_hours(*level));
         let level_text = |value: &str, (level, change, claims): LevelChange<'_>| {
             let Some(level) = level else {
                 return Some(None);
             };
-            let rough = metric.text(level, width);
-            let Some(change) = change.filter(|_| !has_times) else {
+            let rough = metric.format(level, width);
+            let Some(change) = change.filter(|_| !has_hours) else {
                 return Some(Some(rough));
             };
-            let gives = |text: &String| {
+            let supports_claims = |text: &String| {
                 let mut claims = claims.into_iter().flatten();
-                claims.all(|claim| gives(claim, change.is_relative(), value, text))
+                claims.all(|claim| follows(claim, change.is_relative(), value, text))
             };
-            let mut fine = (0..=LEVEL_MORE).map(|more| finer(metric, &rough, level, more));
-            fine.find(gives).map(Some)
+            let mut candidates =
+                (0..=LEVEL_EXTRA_DECIMALS).map(|more| add_decimals(metric, &rough, level, more));
+            candidates.find(supports_claims).map(Some)
         };
-        let found = (0..=VALUE_MORE).find_map(|more| {
-            let value = finer(metric, &text, now, more);
+        let consistent = (0..=VALUE_EXTRA_DECIMALS).find_map(|more| {
+            let value = add_decimals(metric, &text, now, more);
             let [before, baseline] = levels.map(|compared| level_text(&value, compared));
             Some((value, before?, baseline?))
         });
-        let agree = found.is_some() && !has_times;
-        let rough = |level: Option<f64>| level.map(|level| metric.text(level, width));
-        let (value, before_text, baseline) = found.unwrap_or_else(|| {
+        let is_consistent = consistent.is_some() && !has_hours;
+        let rough = |level: Option<f64>| level.map(|level| metric.format(level, width));
+        let (value, before_text, baseline) = consistent.unwrap_or_else(|| {
             let [before, baseline] = levels.map(|(level, ..)| rough(level));
             (text, before, baseline)
         });
@@ -93,7 +100,7 @@ impl Texts {
             baseline,
             change,
             baseline_change,
-            agree,
+            is_consistent,
         })
     }
 
@@ -101,17 +108,18 @@ impl Texts {
     /// %", "none instead of 12 builds".
     pub(super) fn delta(&self) -> Option<String> {
         let change = self.change.as_ref()?;
-        Some(with_level(change, self.before.as_deref()))
+        Some(add_level(change, self.before.as_deref()))
     }
 
     /// The same for the baseline.
     pub(super) fn baseline_delta(&self) -> Option<String> {
         let change = self.baseline_change.as_ref()?;
-        Some(with_level(change, self.baseline.as_deref()))
+        Some(add_level(change, self.baseline.as_deref()))
     }
 }
 
-fn with_level(change: &str, level: Option<&str>) -> String {
+/// Adds the earlier level to the change of a count that fell to zero.
+fn add_level(change: &str, level: Option<&str>) -> String {
     match level {
         Some(level) if change == NONE => format!("{NONE} instead of {level}"),
         _ => change.to_string(),
@@ -145,7 +153,7 @@ fn number(text: &str) -> Option<f64> {
 }
 
 /// Formats a level with this many more decimals; a power of ten is unchanged.
-fn finer(metric: &Metric, text: &str, value: f64, more: usize) -> String {
+fn add_decimals(metric: &Metric, text: &str, value: f64, more: usize) -> String {
     if more == 0 || is_power(text) {
         return text.to_string();
     }
@@ -155,9 +163,9 @@ fn finer(metric: &Metric, text: &str, value: f64, more: usize) -> String {
         .replacen(digits(text), &fine, 1)
 }
 
-/// Returns true if the change computed from two printed levels is the printed one, if that is a
-/// number: "−6 %", "3.4 times as high".
-fn gives(claim: &str, is_relative: bool, now: &str, before: &str) -> bool {
+/// Returns true if a printed change follows from two printed levels, or is not a number: "−6 %",
+/// "3.4 times as high".
+fn follows(claim: &str, is_relative: bool, now: &str, before: &str) -> bool {
     let Some(printed) = number(claim) else {
         return true;
     };

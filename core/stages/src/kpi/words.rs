@@ -7,7 +7,7 @@ use retrocast_domain::{
 };
 
 /// The `n` previous windows together: "the 4 weeks before".
-pub(super) fn several_before(window: &Window, n: usize) -> String {
+pub(super) fn windows_before(window: &Window, n: usize) -> String {
     match window.spec {
         _ if n == 1 => window.before(),
         WindowSpec::Day => format!("the same day of the {n} weeks before"),
@@ -16,16 +16,16 @@ pub(super) fn several_before(window: &Window, n: usize) -> String {
 }
 
 /// The part of each window that is compared if the records end within the current one.
-pub(super) struct Part {
-    /// "Monday to Wednesday", "1 to 18 November", "the first 3 days".
+pub(super) struct ComparedPart {
+    /// The name of the part: "Monday to Wednesday", "1 to 18 November", "the first 3 days".
     pub(super) words: String,
-    /// "the same days" or "the same part".
+    /// The name of the same part of another window: "the same days" or "the same part".
     same: &'static str,
 }
 
-impl Part {
+impl ComparedPart {
     /// The part of a window up to `end`, which is within the window.
-    pub(super) fn of(window: &Window, end: DateTime) -> Self {
+    pub(super) fn new(window: &Window, end: DateTime) -> Self {
         let time = end.time();
         let is_whole = time == Time::midnight();
         let last = if is_whole {
@@ -78,8 +78,8 @@ impl Part {
         }
     }
 
-    /// The same part of other windows: "the same days of the week before".
-    pub(super) fn of_the(&self, windows: &str) -> String {
+    /// Names the same part of other windows: "the same days of the week before".
+    pub(super) fn same_part_of(&self, windows: &str) -> String {
         format!("{} of {windows}", self.same)
     }
 
@@ -89,13 +89,13 @@ impl Part {
         format!(
             "all figures compare {} with {}",
             self.words,
-            self.of_the(&others)
+            self.same_part_of(&others)
         )
     }
 }
 
 /// Formats the end of the records: "Wednesday 18 November 2026 at 17:50".
-pub(super) fn moment(end: DateTime, has_hours: bool) -> String {
+pub(super) fn format_moment(end: DateTime, has_hours: bool) -> String {
     let day = end.date();
     let name = WEEKDAYS[day.weekday().to_monday_zero_offset().unsigned_abs() as usize % 7];
     let clock = if has_hours {
@@ -112,11 +112,11 @@ mod tests {
     use jiff::civil::date;
 
     #[test]
-    fn windows_are_called_what_readers_call_them() {
+    fn earlier_windows_are_named_by_their_length() {
         let check = |window: &str, one: &str, four: &str| {
             let window = Window::parse(window, "UTC").expect("a window");
             assert_eq!(window.before().replace('\u{a0}', " "), one);
-            assert_eq!(several_before(&window, 4), four);
+            assert_eq!(windows_before(&window, 4), four);
         };
         check("2026-W47", "the week before", "the 4 weeks before");
         check("2026-11", "the month before", "the 4 months before");
@@ -139,10 +139,10 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_named() {
+    fn compared_parts_are_described() {
         let check = |window: &str, end: DateTime, sentence: &str| {
             let window = Window::parse(window, "UTC").expect("a window");
-            assert_eq!(Part::of(&window, end).sentence(&window), sentence);
+            assert_eq!(ComparedPart::new(&window, end).sentence(&window), sentence);
         };
         let day = date(2026, 11, 19);
         check(
@@ -176,11 +176,11 @@ mod tests {
             "all figures compare the first 3 days with the same days of other periods",
         );
         assert_eq!(
-            moment(day.at(14, 5, 9, 0), true),
+            format_moment(day.at(14, 5, 9, 0), true),
             "Thursday 19 November 2026 at 14:05"
         );
         assert_eq!(
-            moment(day.at(0, 0, 0, 0), false),
+            format_moment(day.at(0, 0, 0, 0), false),
             "Thursday 19 November 2026"
         );
     }

@@ -6,7 +6,7 @@ use retrocast_domain::number;
 use retrocast_stats::describe;
 
 /// A column with more missing values than usual.
-pub(super) struct Gap {
+pub(super) struct EmptierColumn {
     pub(super) column: String,
     /// Share of missing values in the window.
     pub(super) now: f64,
@@ -24,7 +24,7 @@ pub(super) struct Completeness {
     /// Basis of the score, as a phrase.
     pub(super) basis: String,
     /// Columns with more missing values than usual, the worst first.
-    pub(super) gaps: Vec<Gap>,
+    pub(super) emptier: Vec<EmptierColumn>,
 }
 
 impl Completeness {
@@ -42,33 +42,34 @@ impl Completeness {
     }
 }
 
-/// The share of values that are present, relative to what is usual, and the columns that lack some.
+/// Computes the share of values that are present, relative to what is usual, and finds the columns
+/// that lack more than usual.
 pub(super) fn completeness(
     input: &Input,
     survey: &Survey,
-    always: &[String],
+    required: &[String],
 ) -> Result<Completeness, StageError> {
-    if let Some(name) = always.iter().find(|name| !input.has(name)) {
+    if let Some(name) = required.iter().find(|name| !input.has(name)) {
         return Err(input.no_column(name));
     }
-    let [n_now, n_before] = survey.of.map(|records| records as f64);
+    let [n_now, n_before] = survey.counts.map(|records| records as f64);
     if n_now == 0.0 {
         return Ok(Completeness::default());
     }
-    let (mut shares, mut gaps) = (Vec::new(), Vec::new());
+    let (mut shares, mut emptier) = (Vec::new(), Vec::new());
     let mut emptiest: Option<(f64, &str, [f64; 2])> = None;
     for column in &survey.columns {
-        let [lacking_now, lacking_before] = column.lacking.map(|records| records as f64);
-        let is_always = always.contains(&column.name);
-        let usual = match (is_always, n_before > 0.0) {
+        let [missing_now, missing_before] = column.missing.map(|records| records as f64);
+        let is_required = required.contains(&column.name);
+        let usual = match (is_required, n_before > 0.0) {
             (true, _) => 0.0,
-            (false, true) => lacking_before / n_before,
+            (false, true) => missing_before / n_before,
             (false, false) => continue,
         };
         if usual >= 1.0 {
             continue;
         }
-        let share_now = lacking_now / n_now;
+        let share_now = missing_now / n_now;
         let share = ((1.0 - share_now) / (1.0 - usual)).min(1.0);
         shares.push(share);
         if share < emptiest.map_or(1.0, |(least, ..)| least) {
@@ -77,7 +78,7 @@ pub(super) fn completeness(
         // At least three standard errors, and one percentage point, more than usual.
         let error = (usual.max(0.5 / n_now) * (1.0 - usual) / n_now).sqrt();
         if share_now > usual + (3.0 * error).max(0.01) {
-            gaps.push(Gap {
+            emptier.push(EmptierColumn {
                 column: column.name.clone(),
                 now: share_now,
                 usual,
@@ -85,30 +86,30 @@ pub(super) fn completeness(
             });
         }
     }
-    gaps.sort_by(|a, b| {
+    emptier.sort_by(|a, b| {
         (b.now - b.usual)
             .total_cmp(&(a.now - a.usual))
             .then_with(|| a.column.cmp(&b.column))
     });
     Ok(Completeness {
         share: (!shares.is_empty()).then(|| describe::mean(&shares)),
-        basis: basis(shares.len() as u64, gaps.len(), emptiest),
-        gaps,
+        basis: basis(shares.len() as u64, emptier.len(), emptiest),
+        emptier,
     })
 }
 
 /// The basis of the share: the number of fields, how many of them are proven emptier than usual,
 /// and the emptiest one with its current and usual share.
-fn basis(fields: u64, gaps: usize, emptiest: Option<(f64, &str, [f64; 2])>) -> String {
+fn basis(fields: u64, emptier: usize, emptiest: Option<(f64, &str, [f64; 2])>) -> String {
     if fields == 0 {
         return "no records before the window to compare with".to_string();
     }
     let fields = number::plural(fields, "field");
-    let proven = match gaps {
+    let proven = match emptier {
         0 => "none".to_string(),
-        gaps => number::count(gaps as u64),
+        emptier => number::count(emptier as u64),
     };
-    let most = emptiest.and_then(|(_, column, full)| {
+    let difference = emptiest.and_then(|(_, column, full)| {
         let [now, usual] = full.map(number::percent);
         (now != usual).then(|| {
             format!(
@@ -116,6 +117,6 @@ fn basis(fields: u64, gaps: usize, emptiest: Option<(f64, &str, [f64; 2])>) -> S
             )
         })
     });
-    let most = most.unwrap_or_default();
-    format!("{fields}, {proven} proven emptier than usual{most}")
+    let difference = difference.unwrap_or_default();
+    format!("{fields}, {proven} proven emptier than usual{difference}")
 }

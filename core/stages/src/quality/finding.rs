@@ -5,7 +5,7 @@ use crate::{Context, Input};
 use retrocast_domain::{Ask, Direction, Evidence, Finding, Severity};
 
 /// Starts a finding on a dataset in the window.
-pub(super) fn start(context: &Context, input: &Input, what: &str) -> Finding {
+pub(super) fn start_finding(context: &Context, input: &Input, what: &str) -> Finding {
     let subject = format!("dataset = {}", input.dataset.name);
     let mut finding = Finding::new(&context.stage, "quality", &subject, what);
     finding.method = METHOD.to_string();
@@ -25,7 +25,7 @@ pub(super) fn start(context: &Context, input: &Input, what: &str) -> Finding {
 }
 
 /// The period of a finding on all records: their first and last day in the job's time zone.
-pub(super) fn span(context: &Context, input: &Input) -> String {
+pub(super) fn period_of_records(context: &Context, input: &Input) -> String {
     let time = input.time.as_deref();
     let times = time.and_then(|time| input.times(time, &context.window.timezone).ok());
     let counts = times.as_deref().map_or(&[][..], |times| times.counts());

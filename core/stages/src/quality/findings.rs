@@ -1,13 +1,13 @@
 //! Findings on the defects of a dataset.
 
 use super::{
-    Params, alike,
-    completeness::Gap,
-    finding::{span, start},
+    Params,
+    completeness::EmptierColumn,
+    finding::{period_of_records, start_finding},
     gaps,
     judge::Quality,
     limits::{self, Shortfall},
-    shape,
+    lookalikes, shape,
     volume::VolumeBasis,
 };
 use crate::{Context, Input};
@@ -19,11 +19,11 @@ use retrocast_domain::{
 };
 
 /// Name of the finding on a silent source.
-pub(super) const STOPPED: &str = "records stopped";
+pub(super) const RECORDS_STOPPED: &str = "records stopped";
 /// Number of points below its limit from which a score is critical.
 const CRITICAL_POINTS: f64 = 20.0;
 
-/// All defects of one dataset.
+/// Reports all defects of one dataset.
 pub(super) fn findings(
     context: &Context,
     params: &Params,
@@ -32,90 +32,108 @@ pub(super) fn findings(
 ) -> Vec<Finding> {
     let mut found: Vec<Finding> = limits::flags(params, quality)
         .iter()
-        .map(|flag| flagged(context, input, quality, flag))
+        .map(|flag| shortfall_finding(context, input, quality, flag))
         .collect();
-    match gone_quiet(context, params, input, quality) {
+    match silence_finding(context, params, input, quality) {
         Some(finding) => found.push(finding),
         // A silent source also has fewer records; this is reported once.
-        None => found.extend(odd_volume(context, params, input, quality)),
+        None => found.extend(volume_finding(context, params, input, quality)),
     }
-    found.extend(gaps::finding(context, params, input, &quality.missing));
-    found.extend(alike::findings(context, params, input, &quality.survey));
-    found.extend(missing_values(context, input, quality));
+    found.extend(gaps::finding(context, params, input, &quality.gaps));
+    found.extend(lookalikes::findings(
+        context,
+        params,
+        input,
+        &quality.survey,
+    ));
+    found.extend(missing_values_finding(context, input, quality));
     found.extend(shape::finding(context, params, input));
-    found.extend(broken_files(context, input));
+    found.extend(broken_files_finding(context, input));
     found
 }
 
 /// The finding that a score or component is below its limit.
-fn flagged(context: &Context, input: &Input, quality: &Quality, flag: &Shortfall) -> Finding {
-    let Shortfall { part, value, limit } = *flag;
-    let Some(part) = part else {
-        return low_score(context, input, quality, value, limit);
+fn shortfall_finding(
+    context: &Context,
+    input: &Input,
+    quality: &Quality,
+    flag: &Shortfall,
+) -> Finding {
+    let Shortfall {
+        component,
+        value,
+        limit,
+    } = *flag;
+    let Some(component) = component else {
+        return score_finding(context, input, quality, value, limit);
     };
-    let what = format!("{} below its limit", part.name());
-    let mut finding = start(context, input, &what);
+    let what = format!("{} below its limit", component.name());
+    let mut finding = start_finding(context, input, &what);
     finding.magnitude = Some(Magnitude::point(value, "share"));
-    finding.baseline = Some(format!("the least asked for, {}", number::percent(limit)));
+    finding.baseline = Some(format!("the limit of {}", number::percent(limit)));
     finding.n = quality.records;
     finding.confidence = 1.0;
     finding.sentence = fill(
-        "{part} of {name} is {value}, below {limit}: {basis}.",
+        "{component} of {name} is {value}, below {limit}: {basis}.",
         &[
-            ("part", &crate::series::words::capitalised(part.name())),
+            (
+                "component",
+                &crate::series::words::capitalised(component.name()),
+            ),
             ("name", &quality.name),
             ("value", &number::percent(value)),
             ("limit", &number::percent(limit)),
-            ("basis", quality.basis(part)),
+            ("basis", quality.basis(component)),
         ],
     );
     finding.number("limit", limit)
 }
 
-fn low_score(
+/// The finding that the score is below its limit.
+fn score_finding(
     context: &Context,
     input: &Input,
     quality: &Quality,
     score: f64,
-    least: f64,
+    limit: f64,
 ) -> Finding {
-    let mut finding = start(context, input, "data quality score");
+    let mut finding = start_finding(context, input, "data quality score");
     finding.magnitude = Some(Magnitude::point(score, "points"));
-    finding.baseline = Some(format!("the least score asked for, {least}"));
+    finding.baseline = Some(format!("the limit of {limit}"));
     finding.n = quality.records;
-    if score < least - CRITICAL_POINTS {
+    if score < limit - CRITICAL_POINTS {
         finding.severity = Severity::Critical;
     }
-    let mut parts: Vec<(&str, f64)> = quality
-        .known()
-        .map(|(part, value)| (part.name(), value))
+    let mut components: Vec<(&str, f64)> = quality
+        .known_components()
+        .map(|(component, value)| (component.name(), value))
         .collect();
-    parts.sort_by(|a, b| a.1.total_cmp(&b.1));
-    let worst: Vec<String> = parts
+    components.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let worst: Vec<String> = components
         .iter()
         .take(2)
-        .filter(|(_, part)| *part < 1.0)
-        .map(|(name, part)| format!("{name} {}", number::percent(*part)))
+        .filter(|(_, value)| *value < 1.0)
+        .map(|(name, value)| format!("{name} {}", number::percent(*value)))
         .collect();
     finding.sentence = fill(
-        "Data quality of {name} is {score} of 100, below {least}; lowest: {worst}.",
+        "Data quality of {name} is {score} of 100, below {limit}; lowest: {worst}.",
         &[
             ("name", &quality.name),
             ("score", &limits::score_text(score)),
-            ("least", &number::sensible(least)),
+            ("limit", &number::sensible(limit)),
             ("worst", &number::list(&worst)),
         ],
     );
-    let parts = quality.known().map(|(part, value)| {
-        let numbers = serde_json::json!({"value": value, "weight": quality.weight(part)});
-        (part.name().to_string(), numbers)
+    let parts = quality.known_components().map(|(component, value)| {
+        let numbers = serde_json::json!({"value": value, "weight": quality.weight(component)});
+        (component.name().to_string(), numbers)
     });
     let parts: serde_json::Map<String, serde_json::Value> = parts.collect();
     finding.number("score", score).number("parts", parts)
 }
 
 /// The finding that the newest record is older than the source allows.
-fn gone_quiet(
+fn silence_finding(
     context: &Context,
     params: &Params,
     input: &Input,
@@ -123,18 +141,18 @@ fn gone_quiet(
 ) -> Option<Finding> {
     let silence = quality.silence.as_ref().filter(|s| s.is_quiet())?;
     let allowed = silence.allowed_hours?;
-    let mut finding = start(context, input, STOPPED);
+    let mut finding = start_finding(context, input, RECORDS_STOPPED);
     finding.magnitude = Some(Magnitude::point(silence.hours, "h"));
     finding.n = silence.active_days;
     finding.p = silence.p;
     finding.p_adjusted = silence.p.map(|p| (p * params.inputs.len() as f64).min(1.0));
     finding.confidence = finding.p_adjusted.map_or(0.95, |p| 1.0 - p);
     // Proven after correction, or declared by the contract.
-    let is_sure = silence.by_contract
+    let is_certain = silence.by_contract
         || finding
             .p_adjusted
-            .is_some_and(|p| p < super::rhythm::QUIET_P);
-    finding.severity = if is_sure {
+            .is_some_and(|p| p < super::silence::QUIET_P);
+    finding.severity = if is_certain {
         Severity::Critical
     } else {
         Severity::Warning
@@ -157,9 +175,9 @@ fn gone_quiet(
     } else {
         format!("its rhythm allows {}", duration(allowed))
     }];
-    if let Some([usual, long]) = silence.gaps {
+    if let Some([usual, long]) = silence.usual_hours {
         clauses.push(format!(
-            "between records there usually lie {}, rarely more than {}",
+            "the time between records is usually {}, rarely more than {}",
             duration(usual),
             duration(long)
         ));
@@ -167,7 +185,7 @@ fn gone_quiet(
     if let Some(p) = silence.p {
         clauses.push(format!(
             "the chance of such a silence under its own rhythm is {}",
-            chance(p)
+            format_probability(p)
         ));
     }
     finding.sentence = format!(
@@ -177,15 +195,15 @@ fn gone_quiet(
         clauses.join("; ")
     );
     finding.caveats =
-        vec!["A holiday that the source has not seen before looks like its end.".to_string()];
+        vec!["A holiday that the source has not had before looks like a stop.".to_string()];
     if params.inputs.len() > 1 && silence.p.is_some() {
         finding.caveats.push(format!(
-            "Corrected for {} looked at (Bonferroni).",
+            "Corrected for {} tested (Bonferroni).",
             plural(params.inputs.len() as u64, "dataset")
         ));
     }
     let [ends, as_silent] = silence.ends_before;
-    let [usual, long] = silence.gaps.unwrap_or([f64::NAN; 2]);
+    let [usual, long] = silence.usual_hours.unwrap_or([f64::NAN; 2]);
     Some(
         finding
             .number("last", silence.last.to_string())
@@ -199,7 +217,7 @@ fn gone_quiet(
 }
 
 /// Formats a probability; small ones only as a bound.
-fn chance(p: f64) -> String {
+fn format_probability(p: f64) -> String {
     if p < 0.000_1 {
         format!("below {}", number::percent(0.000_1))
     } else {
@@ -208,7 +226,7 @@ fn chance(p: f64) -> String {
 }
 
 /// The finding that there are fewer or more records than expected.
-fn odd_volume(
+fn volume_finding(
     context: &Context,
     params: &Params,
     input: &Input,
@@ -225,7 +243,7 @@ fn odd_volume(
     } else {
         "more records than usual"
     };
-    let mut finding = start(context, input, what);
+    let mut finding = start_finding(context, input, what);
     let ratio = volume.now as f64 / expected.mean.max(1.0);
     finding.magnitude = Some(Magnitude::point(ratio, "ratio"));
     finding.n = volume.now;
@@ -236,10 +254,10 @@ fn odd_volume(
     }
     let noun = context.window.spec.noun();
     let windows = plural(volume.before.len() as u64, noun);
-    let (now, words) = (params.counted(volume.now), expected.words());
-    match expected.from {
+    let (now, words) = (params.format_count(volume.now), expected.words());
+    match expected.basis {
         VolumeBasis::Contract => {
-            finding.baseline = Some("what the contract expects a day".to_string());
+            finding.baseline = Some("the number per day that the contract expects".to_string());
             finding.sentence = format!(
                 "{} has {now} in this {noun} where its contract expects {words}.",
                 quality.name
@@ -268,14 +286,15 @@ fn odd_volume(
     )
 }
 
-fn missing_values(context: &Context, input: &Input, quality: &Quality) -> Option<Finding> {
-    let Gap {
+/// The finding that a column lacks more values than before.
+fn missing_values_finding(context: &Context, input: &Input, quality: &Quality) -> Option<Finding> {
+    let EmptierColumn {
         column,
         now,
         usual: before,
         n,
-    } = quality.gaps.first()?;
-    let mut finding = start(context, input, &format!("values missing in {column}"));
+    } = quality.emptier.first()?;
+    let mut finding = start_finding(context, input, &format!("values missing in {column}"));
     let interval = retrocast_stats::test::wilson(now * *n as f64, *n as f64, 0.95);
     let [lower, upper] = interval;
     finding.magnitude = Some(Magnitude::interval95(*now, lower, upper, "share"));
@@ -288,11 +307,13 @@ fn missing_values(context: &Context, input: &Input, quality: &Quality) -> Option
     } else {
         Severity::Warning
     };
-    let more = quality.gaps.len() - 1;
+    let more = quality.emptier.len() - 1;
     let rest = if more == 0 {
         String::new()
     } else {
-        format!(" So do {}.", plural(more as u64, "more column"))
+        let verb = if more == 1 { "lacks" } else { "lack" };
+        let columns = plural(more as u64, "more column");
+        format!(" {columns} also {verb} more values than before.")
     };
     finding.sentence = fill(
         "{column} of {name} lacks {now} of its values in this {noun}; before, {before} were lacking.{rest}",
@@ -312,16 +333,17 @@ fn missing_values(context: &Context, input: &Input, quality: &Quality) -> Option
     )
 }
 
-fn broken_files(context: &Context, input: &Input) -> Option<Finding> {
+/// The finding that files could not be read completely.
+fn broken_files_finding(context: &Context, input: &Input) -> Option<Finding> {
     let source = input.source.as_ref()?;
     let (path, reason) = source.broken_files.first()?;
     let count = source.broken_files.len() as u64;
     // The chapter on data quality has the full path.
     let file = path.rsplit('/').next().unwrap_or(path);
-    let mut finding = start(context, input, "files that could not be read");
+    let mut finding = start_finding(context, input, "files that could not be read");
     finding.magnitude = Some(Magnitude::point(count as f64, "files"));
     finding.n = source.files;
-    finding.period = span(context, input);
+    finding.period = period_of_records(context, input);
     let template = match count {
         1 => "The file {file} of {name} could not be read to its end: {reason}.",
         _ => "{count} of {name} could not be read to their ends, such as {file}: {reason}.",
@@ -335,11 +357,11 @@ fn broken_files(context: &Context, input: &Input) -> Option<Finding> {
             ("reason", reason.trim_end_matches('.')),
         ],
     );
-    let (files, again) = match count {
+    let (files, request) = match count {
         1 => ("one file".to_string(), "have it delivered again in full"),
         _ => (plural(count, "file"), "have them delivered again in full"),
     };
     let happened = "could not be read to the end";
-    finding.ask = Some(Ask::new(files, happened, again));
+    finding.ask = Some(Ask::new(files, happened, request));
     Some(finding.number("broken_files", count))
 }

@@ -2,8 +2,8 @@
 
 use super::{
     Params,
-    finding::start,
-    rhythm::{DayEnds, Missing},
+    finding::start_finding,
+    silence::{DayEnds, Gap},
 };
 use crate::{Context, Input, times::Times};
 use retrocast_domain::{Finding, Magnitude, Severity, Window, number::plural};
@@ -12,72 +12,72 @@ use retrocast_domain::{Finding, Magnitude, Severity, Window, number::plural};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Gaps {
     /// Gaps since the start of the windows that figures are compared with.
-    pub(super) recent: Vec<Missing>,
+    pub(super) recent: Vec<Gap>,
     /// Earlier gaps.
-    older: Vec<Missing>,
+    older: Vec<Gap>,
     /// Number of days from the start of those windows, or from the first record, to the window's
     /// end.
-    compared: f64,
+    compared_days: f64,
 }
 
 impl Gaps {
     /// Finds the gaps before the newest record in the last 53 weeks.
-    pub(super) fn of(times: &Times, window: &Window, windows: u32) -> Self {
-        let Some(days) = DayEnds::of_times(times, window) else {
+    pub(super) fn find(times: &Times, window: &Window, windows: u32) -> Self {
+        let Some(days) = DayEnds::before_end(times, window) else {
             return Self::default();
         };
         let since = window.back(windows).start;
         let gaps = days.gaps.iter().copied();
-        let (recent, older) = gaps.partition(|gap: &Missing| gap.last >= since);
+        let (recent, older) = gaps.partition(|gap: &Gap| gap.last >= since);
         let begin = since.max(days.first);
         Self {
             recent,
             older,
-            compared: f64::from((window.end - begin).get_days().max(1)),
+            compared_days: f64::from((window.end - begin).get_days().max(1)),
         }
     }
 
-    /// Returns true if days of a window are in a gap.
-    pub(super) fn is_in(&self, window: &Window) -> bool {
+    /// Returns true if a day of a window is in a gap.
+    pub(super) fn overlap(&self, window: &Window) -> bool {
         let mut gaps = self.recent.iter().chain(&self.older);
         gaps.any(|gap| gap.first < window.end && gap.last >= window.start)
     }
 
     /// Share of the days of the window and of the compared windows that are not in a gap.
     pub(super) fn share(&self, window: &Window, windows: u32) -> f64 {
-        (1.0 - self.missing(window, windows) as f64 / self.compared.max(1.0)).max(0.0)
+        (1.0 - self.missing_days(window, windows) as f64 / self.compared_days.max(1.0)).max(0.0)
     }
 
     /// Number of days of the compared windows that are in a gap.
-    fn missing(&self, window: &Window, windows: u32) -> u64 {
+    fn missing_days(&self, window: &Window, windows: u32) -> u64 {
         let since = window.back(windows).start;
-        let within = |gap: &Missing| Missing {
+        let clip = |gap: &Gap| Gap {
             first: gap.first.max(since),
             last: gap.last,
         };
-        self.recent.iter().map(|gap| within(gap).days()).sum()
+        self.recent.iter().map(|gap| clip(gap).days()).sum()
     }
 
     /// The basis of the share: "no records on 20 of 63 days"; empty without a gap.
     pub(super) fn basis(&self, window: &Window, windows: u32) -> String {
-        match self.missing(window, windows) {
+        match self.missing_days(window, windows) {
             0 => String::new(),
             missing => format!(
                 "no records on {missing} of {}",
-                plural(self.compared as u64, "day")
+                plural(self.compared_days as u64, "day")
             ),
         }
     }
 
     /// Notices for the report, one sentence per gap.
     pub(super) fn notices(&self, name: &str, noun: &str) -> Vec<String> {
-        let sentence = |gap: &Missing| format!("No {noun} of {name} {}.", gap.words());
+        let sentence = |gap: &Gap| format!("No {noun} of {name} {}.", gap.words());
         self.recent.iter().map(sentence).collect()
     }
 
     /// Caveats on gaps before the compared windows.
     pub(super) fn caveats(&self, name: &str, noun: &str) -> Vec<String> {
-        let sentence = |gap: &Missing| format!("No {noun} of {name} {}.", gap.words());
+        let sentence = |gap: &Gap| format!("No {noun} of {name} {}.", gap.words());
         self.older.iter().map(sentence).collect()
     }
 }
@@ -91,7 +91,7 @@ pub(super) fn finding(
 ) -> Option<Finding> {
     let longest = gaps.recent.iter().max_by_key(|gap| gap.days())?;
     let days: u64 = gaps.recent.iter().map(|gap| gap.days()).sum();
-    let mut finding = start(context, input, "days without records");
+    let mut finding = start_finding(context, input, "days without records");
     finding.magnitude = Some(Magnitude::point(days as f64, "days"));
     finding.period = format!("{} to {}", longest.first, longest.last);
     finding.n = days;
@@ -110,8 +110,8 @@ pub(super) fn finding(
         longest.words()
     );
     finding.caveats = vec![
-        "Holidays that the source has not seen before look like a gap.".to_string(),
-        "If the absence of records means that nothing happened, say `silence = \"zero\"` under [expect] in the \
+        "Holidays that the source has not had before look like a gap.".to_string(),
+        "If the absence of records means that nothing happened, set `silence = \"zero\"` under [expect] in the \
          contract."
             .to_string(),
     ];

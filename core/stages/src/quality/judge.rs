@@ -2,10 +2,10 @@
 
 use super::{
     Params,
-    completeness::{Gap, completeness},
+    completeness::{EmptierColumn, completeness},
     gaps::Gaps,
-    rhythm::Silence,
     shape,
+    silence::Silence,
     survey::Survey,
     volume::Volume,
 };
@@ -20,7 +20,7 @@ use retrocast_domain::{
 
 /// A component of the score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum Component {
     Validity,
     Completeness,
     Freshness,
@@ -29,7 +29,7 @@ pub(super) enum Part {
     Shape,
 }
 
-impl Part {
+impl Component {
     /// All components, by weight.
     pub(super) const ALL: [Self; 6] = [
         Self::Validity,
@@ -87,50 +87,56 @@ pub(super) struct Quality {
     pub(super) in_window: Option<u64>,
     /// True if there is no record before the window's end.
     pub(super) is_empty: bool,
-    parts: [Assessment; 6],
+    components: [Assessment; 6],
     /// The contents of its columns.
     pub(super) survey: Survey,
     /// Columns with more missing values than usual, the worst first.
-    pub(super) gaps: Vec<Gap>,
+    pub(super) emptier: Vec<EmptierColumn>,
     pub(super) silence: Option<Silence>,
     /// Periods without records.
-    pub(super) missing: Gaps,
+    pub(super) gaps: Gaps,
     pub(super) volume: Option<Volume>,
 }
 
 impl Quality {
     /// The value of a component, if it is known.
-    pub(super) fn value(&self, part: Part) -> Option<f64> {
-        self.parts[part as usize].value
+    pub(super) fn value(&self, component: Component) -> Option<f64> {
+        self.components[component as usize].value
     }
 
     /// The basis of a component.
-    pub(super) fn basis(&self, part: Part) -> &str {
-        &self.parts[part as usize].basis
+    pub(super) fn basis(&self, component: Component) -> &str {
+        &self.components[component as usize].basis
     }
 
     /// The known components.
-    pub(super) fn known(&self) -> impl Iterator<Item = (Part, f64)> {
-        Part::ALL
+    pub(super) fn known_components(&self) -> impl Iterator<Item = (Component, f64)> {
+        Component::ALL
             .into_iter()
-            .filter_map(|part| Some((part, self.value(part)?)))
+            .filter_map(|component| Some((component, self.value(component)?)))
     }
 
     /// The weight of a component in the score; 0 if it is unknown.
-    pub(super) fn weight(&self, part: Part) -> f64 {
-        if self.value(part).is_none() {
+    pub(super) fn weight(&self, component: Component) -> f64 {
+        if self.value(component).is_none() {
             return 0.0;
         }
-        let all: f64 = self.known().map(|(part, _)| part.weight()).sum();
-        part.weight() / all
+        let all: f64 = self
+            .known_components()
+            .map(|(component, _)| component.weight())
+            .sum();
+        component.weight() / all
     }
 
     /// Weighted mean of the known components, from 0 to 100.
     pub(super) fn score(&self) -> Option<f64> {
-        let weight: f64 = self.known().map(|(part, _)| part.weight()).sum();
+        let weight: f64 = self
+            .known_components()
+            .map(|(component, _)| component.weight())
+            .sum();
         let sum: f64 = self
-            .known()
-            .map(|(part, value)| value * part.weight())
+            .known_components()
+            .map(|(component, value)| value * component.weight())
             .sum();
         (weight > 0.0).then(|| 100.0 * sum / weight)
     }
@@ -147,41 +153,41 @@ pub(super) fn judge(
         Some(time) => Some(input.times(time, &window.timezone)?),
         None => None,
     };
-    let always = params
+    let required = params
         .always_filled
         .get(&input.dataset.name)
         .map_or(&[][..], Vec::as_slice);
     let survey = Survey::read(context, input, times.as_deref())?;
-    let filled = completeness(input, &survey, always)?;
+    let completeness = completeness(input, &survey, required)?;
     let source = input.source.as_ref();
-    let nothing = Expectation::default();
-    let expectation = source.map_or(&nothing, |source| &source.expectation);
+    let no_expectation = Expectation::default();
+    let expectation = source.map_or(&no_expectation, |source| &source.expectation);
     // If the absence of records means that nothing happened, none are missing.
-    let is_zero = input.complete_until.is_some();
-    let silence = times
-        .as_deref()
-        .and_then(|times| Silence::of(times, window, expectation.fresh_hours, is_zero));
-    let missing = match &times {
-        Some(times) if !is_zero => Gaps::of(times, window, params.windows),
+    let silence_is_zero = input.complete_until.is_some();
+    let silence = times.as_deref().and_then(|times| {
+        Silence::measure(times, window, expectation.fresh_hours, silence_is_zero)
+    });
+    let gaps = match &times {
+        Some(times) if !silence_is_zero => Gaps::find(times, window, params.windows),
         _ => Gaps::default(),
     };
-    let volume = times
-        .as_deref()
-        .and_then(|times| Volume::of(times, window, params, expectation, is_zero, &missing));
-    let filled = filled.with_days(
-        missing.share(window, params.windows),
-        &missing.basis(window, params.windows),
+    let volume = times.as_deref().and_then(|times| {
+        Volume::compare(times, window, params, expectation, silence_is_zero, &gaps)
+    });
+    let completeness = completeness.with_days(
+        gaps.share(window, params.windows),
+        &gaps.basis(window, params.windows),
     );
-    let of_part = |part: Part| match part {
-        Part::Validity => validity(params, source),
-        Part::Completeness => Assessment::new(filled.share, &*filled.basis),
-        Part::Freshness => freshness(window, silence.as_ref(), later(window, source)),
-        Part::Volume => match &volume {
+    let assess = |component: Component| match component {
+        Component::Validity => validity(params, source),
+        Component::Completeness => Assessment::new(completeness.share, &*completeness.basis),
+        Component::Freshness => freshness(window, silence.as_ref(), last_day_after(window, source)),
+        Component::Volume => match &volume {
             Some(volume) => Assessment::new(volume.share(), volume.basis()),
             None => Assessment::default(),
         },
-        Part::Uniqueness => uniqueness(params, source),
-        Part::Shape => of_shape(params, source, survey.columns.len()),
+        Component::Uniqueness => uniqueness(params, source),
+        Component::Shape => assess_shape(params, source, survey.columns.len()),
     };
     Ok(Quality {
         name: input.dataset.name.clone(),
@@ -191,17 +197,17 @@ pub(super) fn judge(
             Some(_) => silence.is_none(),
             None => survey.records == 0,
         },
-        parts: Part::ALL.map(of_part),
-        gaps: filled.gaps,
+        components: Component::ALL.map(assess),
+        emptier: completeness.emptier,
         survey,
         silence,
-        missing,
+        gaps,
         volume,
     })
 }
 
-/// Number of refused records, for any reason.
-pub(super) fn quarantined(source: &SourceNote) -> u64 {
+/// Counts the refused records, for any reason.
+fn count_refused(source: &SourceNote) -> u64 {
     source.quarantined.iter().map(|(_, count)| count).sum()
 }
 
@@ -210,14 +216,14 @@ fn validity(params: &Params, source: Option<&SourceNote>) -> Assessment {
     let Some(source) = source.filter(|source| source.records > 0) else {
         return Assessment::default();
     };
-    let refused = quarantined(source);
+    let refused = count_refused(source);
     let valid = 1.0 - refused as f64 / source.records as f64;
     let broken = source.broken_files.len() as u64;
     let files = source.files.max(broken).max(1);
     let mut basis = format!(
         "{} of {} left out",
         number::count(refused),
-        params.counted(source.records)
+        params.format_count(source.records)
     );
     if broken > 0 {
         let all = plural(files, "file");
@@ -231,7 +237,7 @@ fn uniqueness(params: &Params, source: Option<&SourceNote>) -> Assessment {
     let Some(source) = source else {
         return Assessment::default();
     };
-    let valid = source.records.saturating_sub(quarantined(source));
+    let valid = source.records.saturating_sub(count_refused(source));
     if valid == 0 {
         return Assessment::default();
     }
@@ -255,7 +261,7 @@ fn uniqueness(params: &Params, source: Option<&SourceNote>) -> Assessment {
 const DAYS_FROM: f64 = 48.0;
 
 /// The day of the last record of a source, if it is not before the window's end.
-fn later(window: &Window, source: Option<&SourceNote>) -> Option<Date> {
+fn last_day_after(window: &Window, source: Option<&SourceNote>) -> Option<Date> {
     let [_, last] = source?.days(&window.timezone);
     last.filter(|last| *last >= window.end)
 }
@@ -282,12 +288,10 @@ fn freshness(window: &Window, silence: Option<&Silence>, later: Option<Date>) ->
     let basis = match (silence.allowed_hours, silence.by_contract) {
         (Some(allowed), true) => format!("{age}; the contract allows {}", hours(allowed)),
         (Some(allowed), false) => format!("{age}; its rhythm allows {}", hours(allowed)),
-        (None, _) if silence.is_zero => {
-            format!(
-                "{age}; the absence of records means that nothing happened, as the contract says"
-            )
+        (None, _) if silence.silence_is_zero => {
+            format!("{age}; by the contract, the absence of records means that nothing happened")
         }
-        (None, _) => format!("{age}; too few days with records to know a rhythm"),
+        (None, _) => format!("{age}; too few days with records to learn a rhythm"),
     };
     let basis = match later {
         Some(last) => format!(
@@ -299,14 +303,17 @@ fn freshness(window: &Window, silence: Option<&Silence>, later: Option<Date>) ->
     Assessment::new(silence.share(), basis)
 }
 
-fn of_shape(params: &Params, source: Option<&SourceNote>, fields: usize) -> Assessment {
+fn assess_shape(params: &Params, source: Option<&SourceNote>, fields: usize) -> Assessment {
     let Some(source) = source else {
         return Assessment::default();
     };
     let differences = shape::differences(params, source);
     let basis = if differences.is_empty() {
         let fields = plural(fields as u64, "field");
-        format!("{fields}, all as in the contract{}", shape::empty(source))
+        format!(
+            "{fields}, all as in the contract{}",
+            shape::describe_empty(source)
+        )
     } else {
         differences.join("; ")
     };
@@ -326,8 +333,8 @@ mod tests {
                 last: last.at(15, 38, 0, 0),
                 has_hours: true,
                 hours,
-                gaps: None,
-                is_zero: false,
+                usual_hours: None,
+                silence_is_zero: false,
                 allowed_hours: Some(allowed),
                 by_contract: true,
                 p: None,

@@ -2,7 +2,7 @@
 
 use super::{
     Params,
-    judge::{Part, Quality},
+    judge::{Component, Quality},
 };
 use crate::{Context, StageError};
 use retrocast_domain::number;
@@ -40,19 +40,22 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    pub(super) fn of(&self, part: Part) -> Option<f64> {
-        match part {
-            Part::Validity => self.validity,
-            Part::Completeness => self.completeness,
-            Part::Freshness => self.freshness,
-            Part::Volume => self.volume,
-            Part::Uniqueness => self.uniqueness,
-            Part::Shape => self.shape,
+    pub(super) fn get(&self, component: Component) -> Option<f64> {
+        match component {
+            Component::Validity => self.validity,
+            Component::Completeness => self.completeness,
+            Component::Freshness => self.freshness,
+            Component::Volume => self.volume,
+            Component::Uniqueness => self.uniqueness,
+            Component::Shape => self.shape,
         }
     }
 
     fn is_any_set(&self) -> bool {
-        self.score.is_some() || Part::ALL.iter().any(|part| self.of(*part).is_some())
+        self.score.is_some()
+            || Component::ALL
+                .iter()
+                .any(|component| self.get(*component).is_some())
     }
 }
 
@@ -60,7 +63,7 @@ impl Limits {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shortfall {
     /// The component, or the score if `None`.
-    pub(super) part: Option<Part>,
+    pub(super) component: Option<Component>,
     pub(super) value: f64,
     pub(super) limit: f64,
 }
@@ -68,15 +71,15 @@ pub(super) struct Shortfall {
 impl Shortfall {
     /// Describes it: "its score is 74.2 of 100, below 90", "its validity is 61.0 %, below 80 %".
     pub(super) fn words(&self) -> String {
-        match self.part {
+        match self.component {
             None => format!(
                 "its score is {} of 100, below {}",
                 score_text(self.value),
                 number::sensible(self.limit)
             ),
-            Some(part) => format!(
+            Some(component) => format!(
                 "its {} is {}, below {}",
-                part.name(),
+                component.name(),
                 number::percent(self.value),
                 number::percent(self.limit)
             ),
@@ -100,24 +103,24 @@ pub(super) fn flag_score(params: &Params) -> f64 {
     params.flag_below.score.unwrap_or(FLAG_SCORE)
 }
 
-/// Values below their limits, the score first.
+/// Finds the values below their limits, the score first.
 fn shortfalls(quality: &Quality, score: Option<f64>, limits: &Limits) -> Vec<Shortfall> {
-    let of_score = quality.score().zip(score);
-    let of_score = of_score.filter(|(value, limit)| value < limit);
-    let of_score = of_score.map(|(value, limit)| Shortfall {
-        part: None,
+    let score = quality.score().zip(score);
+    let score = score.filter(|(value, limit)| value < limit);
+    let score = score.map(|(value, limit)| Shortfall {
+        component: None,
         value,
         limit,
     });
-    let of_parts = quality.known().filter_map(|(part, value)| {
-        let limit = limits.of(part).filter(|limit| value < *limit)?;
+    let components = quality.known_components().filter_map(|(component, value)| {
+        let limit = limits.get(component).filter(|limit| value < *limit)?;
         Some(Shortfall {
-            part: Some(part),
+            component: Some(component),
             value,
             limit,
         })
     });
-    of_score.into_iter().chain(of_parts).collect()
+    score.into_iter().chain(components).collect()
 }
 
 /// The reasons for flagging a dataset.
@@ -133,7 +136,7 @@ pub(super) fn notice(params: &Params, quality: &Quality) -> Option<String> {
     }
     let words: Vec<String> = flags.iter().map(Shortfall::words).collect();
     Some(format!(
-        "Figures made from {} need care: {}{}.",
+        "Figures based on {} need caution: {}{}.",
         quality.name,
         number::list(&words),
         lowest(quality).map_or_else(String::new, |lowest| format!(" ({lowest})")),
@@ -142,12 +145,14 @@ pub(super) fn notice(params: &Params, quality: &Quality) -> Option<String> {
 
 /// The lowest component and its basis.
 fn lowest(quality: &Quality) -> Option<String> {
-    let (part, value) = quality.known().min_by(|a, b| a.1.total_cmp(&b.1))?;
+    let (component, value) = quality
+        .known_components()
+        .min_by(|a, b| a.1.total_cmp(&b.1))?;
     Some(format!(
         "lowest: {} {}, {}",
-        part.name(),
+        component.name(),
         number::percent(value),
-        quality.basis(part)
+        quality.basis(component)
     ))
 }
 

@@ -13,7 +13,7 @@ use retrocast_domain::{
 use retrocast_stats::test::{benjamini_hochberg, poisson_rate_ratio, wilson};
 use std::collections::BTreeMap;
 
-/// Significance level, and minimum number of records and ratio of a finding.
+/// Significance level, and minimum number of refused records and minimum ratio of a finding.
 const ALPHA: f64 = 0.01;
 const REFUSED_MIN: u64 = 10;
 const RATIO_MIN: f64 = 1.5;
@@ -22,8 +22,8 @@ const SHOWN_MAX: usize = 30;
 /// Maximum length of a value that counts as a name.
 const NAME_MAX: usize = 100;
 
-/// Records of one value of the column.
-pub(super) struct Value {
+/// Numbers of records with one value of the column.
+pub(super) struct ValueCounts {
     label: String,
     accepted: u64,
     refused: u64,
@@ -33,13 +33,13 @@ pub(super) struct Value {
     p_adjusted: f64,
 }
 
-impl Value {
-    fn all(&self) -> f64 {
+impl ValueCounts {
+    fn total(&self) -> f64 {
         (self.accepted + self.refused) as f64
     }
 
     fn share(&self) -> f64 {
-        self.refused as f64 / self.all().max(1.0)
+        self.refused as f64 / self.total().max(1.0)
     }
 }
 
@@ -48,13 +48,13 @@ pub(super) struct Origin {
     dataset: String,
     column: String,
     /// Values, those with the most refused records first.
-    values: Vec<Value>,
+    values: Vec<ValueCounts>,
     /// Number of refused records without the column.
     unknown: u64,
 }
 
-/// The origins for all sources with the column.
-pub(super) fn of_all(
+/// Counts the refused records by value for all sources with the column.
+pub(super) fn count_all(
     context: &Context,
     params: &Params,
     inputs: &Inputs,
@@ -69,32 +69,32 @@ pub(super) fn of_all(
             continue;
         };
         if input.has(column) {
-            origins.push(of(context, column, input)?);
+            origins.push(count_source(context, column, input)?);
         }
     }
     if origins.is_empty() {
         caveats.push(format!(
-            "No source has the column {column}, so records that were left out are not told apart."
+            "No source has the column {column}, so records that were left out are not grouped."
         ));
     }
-    correct(&mut origins);
+    adjust_p_values(&mut origins);
     for origin in origins.iter().filter(|origin| origin.unknown > 0) {
         caveats.push(format!(
-            "{} left out of {} do not say their {column}.",
+            "The {column} of {} left out of {} is not known.",
             plural(origin.unknown, "record"),
             origin.dataset
         ));
     }
     if origins.iter().any(|origin| !origin.values.is_empty()) {
         caveats.push(
-            "Records that were left out together, as by one bad release, count one by one."
+            "Records that were left out together, as by one bad release, are counted one by one."
                 .to_string(),
         );
     }
     Ok(origins)
 }
 
-fn of(context: &Context, column: &str, input: &Input) -> Result<Origin, StageError> {
+fn count_source(context: &Context, column: &str, input: &Input) -> Result<Origin, StageError> {
     let mut counts: BTreeMap<String, [u64; 2]> = BTreeMap::new();
     let by = [column.to_string()];
     let mut groups = frame::Groups::new(&by);
@@ -127,26 +127,26 @@ fn of(context: &Context, column: &str, input: &Input) -> Result<Origin, StageErr
         .values()
         .fold([0, 0], |sum, count| [sum[0] + count[0], sum[1] + count[1]]);
     let values = counts.into_iter().map(|(label, [accepted, refused])| {
-        let here = (accepted + refused) as f64;
-        let (others, rest) = (all[1] - refused, (all[0] + all[1]) as f64 - here);
+        let records = (accepted + refused) as f64;
+        let (refused_others, others) = (all[1] - refused, (all[0] + all[1]) as f64 - records);
         let ratio = poisson_rate_ratio(
             refused as f64,
-            here,
-            others as f64,
-            rest.max(f64::MIN_POSITIVE),
+            records,
+            refused_others as f64,
+            others.max(f64::MIN_POSITIVE),
             0.95,
         );
-        Value {
+        ValueCounts {
             label,
             accepted,
             refused,
             ratio: [ratio.estimate, ratio.lower, ratio.upper],
             // Without other values there is nothing to compare with.
-            p: if rest > 0.0 { ratio.p } else { 1.0 },
+            p: if others > 0.0 { ratio.p } else { 1.0 },
             p_adjusted: 1.0,
         }
     });
-    let mut values: Vec<Value> = values.collect();
+    let mut values: Vec<ValueCounts> = values.collect();
     values.sort_by(|a, b| {
         b.refused
             .cmp(&a.refused)
@@ -161,7 +161,7 @@ fn of(context: &Context, column: &str, input: &Input) -> Result<Origin, StageErr
 }
 
 /// Corrects for multiple testing over all values of all sources.
-fn correct(origins: &mut [Origin]) {
+fn adjust_p_values(origins: &mut [Origin]) {
     let all = || origins.iter().flat_map(|origin| &origin.values);
     let p: Vec<f64> = all().map(|value| value.p).collect();
     let mut adjusted = benjamini_hochberg(&p).into_iter();
@@ -175,13 +175,13 @@ fn is_later(context: &Context, input: &Input, raw: &str) -> bool {
     let Some(time) = input.time.as_deref().and_then(|time| value_in(raw, time)) else {
         return false;
     };
-    let end = &context.window;
+    let window = &context.window;
     match (
         time.parse::<jiff::Timestamp>(),
         time.parse::<jiff::civil::Date>(),
     ) {
-        (Ok(time), _) => time >= end.end_instant(),
-        (_, Ok(day)) => day >= end.end,
+        (Ok(time), _) => time >= window.end_instant(),
+        (_, Ok(day)) => day >= window.end,
         _ => false,
     }
 }
@@ -223,20 +223,21 @@ pub(super) fn findings(context: &Context, origins: &[Origin], inputs: &Inputs) -
         let Some(input) = inputs.get(&origin.dataset) else {
             continue;
         };
-        let stands_out = |value: &&Value| {
+        let exceeds_others = |value: &&ValueCounts| {
             value.p_adjusted < ALPHA && value.refused >= REFUSED_MIN && value.ratio[1] >= RATIO_MIN
         };
-        let values = origin.values.iter().filter(stands_out);
+        let values = origin.values.iter().filter(exceeds_others);
         found.extend(values.map(|value| finding(context, input, origin, value)));
     }
     found
 }
 
-fn finding(context: &Context, input: &Input, origin: &Origin, value: &Value) -> Finding {
-    let mut finding = finding::start(context, input, &format!("{} left out", origin.dataset));
+fn finding(context: &Context, input: &Input, origin: &Origin, value: &ValueCounts) -> Finding {
+    let mut finding =
+        finding::start_finding(context, input, &format!("{} left out", origin.dataset));
     finding.subject = format!("{} = {}", origin.column, value.label);
     finding.id = Finding::identity(&finding.kind, &finding.subject, &finding.what);
-    let [lower, upper] = wilson(value.refused as f64, value.all(), 0.95);
+    let [lower, upper] = wilson(value.refused as f64, value.total(), 0.95);
     let share = Magnitude::interval95(value.share(), lower, upper, "share");
     finding.magnitude = Some(share);
     finding.n = value.accepted + value.refused;
@@ -248,14 +249,15 @@ fn finding(context: &Context, input: &Input, origin: &Origin, value: &Value) -> 
     finding.method = "Ratio of the rates at which records are left out, Poisson's law, exact \
                       conditional p-value; Benjamini and Hochberg's correction"
         .to_string();
-    finding.period = finding::span(context, input);
+    finding.period = finding::period_of_records(context, input);
     finding.baseline = Some(format!("all other values of {}", origin.column));
     finding.evidence[0].filter = Some(format!(
         "{} = {}, with the records that were left out",
         origin.column, value.label
     ));
     finding.caveats = vec![
-        "Records that were left out together, as by one bad release, count one by one.".to_string(),
+        "Records that were left out together, as by one bad release, are counted one by one."
+            .to_string(),
     ];
     let [ratio, lower, upper] = value.ratio;
     let against = if ratio.is_finite() {
@@ -296,7 +298,7 @@ pub(super) fn table(origin: &Origin) -> Table {
     ];
     let mut table = Table::new(caption, &headings);
     for value in &origin.values {
-        let [lower, upper] = wilson(value.refused as f64, value.all().max(1.0), 0.95);
+        let [lower, upper] = wilson(value.refused as f64, value.total().max(1.0), 0.95);
         table.push([
             value.label.clone(),
             number::count(value.accepted + value.refused),

@@ -2,7 +2,7 @@
 
 use super::{
     Params,
-    judge::{Part, Quality},
+    judge::{Component, Quality},
     limits::{flag_score, flags, score_text},
 };
 use crate::{Context, Inputs, StageError};
@@ -41,11 +41,12 @@ pub(super) fn kpi(params: &Params, quality: &Quality) -> Kpi {
 }
 
 /// Formats a share; a dash if it is unknown.
-fn shown(share: Option<f64>) -> String {
+fn format_share(share: Option<f64>) -> String {
     share.map_or_else(|| "–".to_string(), number::percent)
 }
 
-pub(super) fn scores(params: &Params, judged: &[Quality]) -> Table {
+/// The table of the scores with their components.
+pub(super) fn scores_table(params: &Params, judged: &[Quality]) -> Table {
     let records = format!(">{}", params.noun());
     let headings = [
         "<dataset",
@@ -62,7 +63,7 @@ pub(super) fn scores(params: &Params, judged: &[Quality]) -> Table {
     let mut table = Table::new("Data quality by dataset.", &headings);
     for quality in judged {
         let [validity, completeness, freshness, volume, uniqueness, shape] =
-            Part::ALL.map(|part| shown(quality.value(part)));
+            Component::ALL.map(|component| format_share(quality.value(component)));
         table.push([
             quality.name.clone(),
             quality
@@ -85,7 +86,7 @@ pub(super) fn scores(params: &Params, judged: &[Quality]) -> Table {
 }
 
 /// The table of all components with weight, contribution and basis.
-pub(super) fn parts_table(params: &Params, judged: &[Quality]) -> Table {
+pub(super) fn components_table(params: &Params, judged: &[Quality]) -> Table {
     let headings = [
         "<dataset",
         "<part",
@@ -102,19 +103,19 @@ pub(super) fn parts_table(params: &Params, judged: &[Quality]) -> Table {
     let mut table = Table::new("Parts of the scores, with their weights.", headings);
     for quality in judged {
         let flags = flags(params, quality);
-        for part in Part::ALL {
-            let Some(value) = quality.value(part) else {
+        for component in Component::ALL {
+            let Some(value) = quality.value(component) else {
                 continue;
             };
-            let weight = quality.weight(part);
-            let limit = flags.iter().find(|flag| flag.part == Some(part));
+            let weight = quality.weight(component);
+            let limit = flags.iter().find(|flag| flag.component == Some(component));
             let mut row = vec![
                 quality.name.clone(),
-                part.name().to_string(),
+                component.name().to_string(),
                 number::percent(value),
                 number::percent(weight),
                 number::fixed(100.0 * weight * value, 1),
-                quality.basis(part).to_string(),
+                quality.basis(component).to_string(),
                 limit.map_or_else(String::new, |flag| {
                     format!("below {}", number::percent(flag.limit))
                 }),
@@ -127,7 +128,7 @@ pub(super) fn parts_table(params: &Params, judged: &[Quality]) -> Table {
 }
 
 /// The table of reasons for refused records, over all datasets.
-pub(super) fn reasons(params: &Params, inputs: &Inputs) -> Option<Table> {
+pub(super) fn refusals_table(params: &Params, inputs: &Inputs) -> Option<Table> {
     let records = crate::series::words::capitalised(params.noun());
     let mut table = Table::new(
         format!("{records} not counted, by reason."),
@@ -182,12 +183,12 @@ pub(super) fn chart(context: &Context, params: &Params, judged: &[Quality]) -> O
             .then_with(|| a.label.cmp(&b.label))
     });
     let low = bars.iter().filter(|bar| bar.highlight).count();
-    let least = number::sensible(flag_score(params));
+    let limit = number::sensible(flag_score(params));
     let title = match low {
-        0 => format!("All {} datasets score at least {least} of 100", bars.len()),
-        1 => format!("1 of {} datasets scores below {least} of 100", bars.len()),
+        0 => format!("All {} datasets score at least {limit} of 100", bars.len()),
+        1 => format!("1 of {} datasets scores below {limit} of 100", bars.len()),
         low => format!(
-            "{low} of {} score below {least} of 100",
+            "{low} of {} score below {limit} of 100",
             plural(bars.len() as u64, "dataset")
         ),
     };
@@ -211,7 +212,7 @@ pub(super) fn chart(context: &Context, params: &Params, judged: &[Quality]) -> O
     })
 }
 
-/// One row per dataset, for later stages.
+/// Builds the stage's dataset: one row per dataset that was judged.
 pub(super) fn frame_of(params: &Params, judged: &[Quality]) -> Result<DataFrame, StageError> {
     let names = judged.iter().map(|quality| quality.name.clone());
     let flagged = judged.iter().map(|q| !flags(params, q).is_empty());
@@ -222,9 +223,9 @@ pub(super) fn frame_of(params: &Params, judged: &[Quality]) -> Result<DataFrame,
             judged.iter().map(Quality::score).collect::<Vec<_>>(),
         ),
     ];
-    for part in Part::ALL {
-        let values: Vec<Option<f64>> = judged.iter().map(|q| q.value(part)).collect();
-        columns.push(Column::new(part.name().into(), values));
+    for component in Component::ALL {
+        let values: Vec<Option<f64>> = judged.iter().map(|q| q.value(component)).collect();
+        columns.push(Column::new(component.name().into(), values));
     }
     columns.push(Column::new("flagged".into(), flagged.collect::<Vec<_>>()));
     Ok(DataFrame::new(judged.len(), columns)?)

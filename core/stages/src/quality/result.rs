@@ -5,7 +5,7 @@ use retrocast_domain::result::{ResultTable, column};
 pub(super) const RESULT: ResultTable = ResultTable {
     name: "quality",
     title: "Quality scores",
-    description: "The dataset of a stage of kind quality: a row a dataset that was judged.",
+    description: "The dataset of a stage of kind quality: one row per dataset that was judged.",
     columns: &[
         column("dataset", "text", "", "Name of the dataset."),
         column("score", "number", "", "Score from 0 to 100."),
@@ -19,37 +19,37 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "completeness",
             "number",
             "share",
-            "Values present, against what is usual.",
+            "Values that are present, relative to what is usual.",
         ),
         column(
             "freshness",
             "number",
             "share",
-            "How recent the last record is, against what is usual.",
+            "Allowed age of the newest record divided by its age, at most 1.",
         ),
         column(
             "volume",
             "number",
             "share",
-            "Records of the window, against the windows before, when they dropped.",
+            "Number of records divided by the expected number, at most 1.",
         ),
         column(
             "uniqueness",
             "number",
             "share",
-            "Records whose key had not been seen.",
+            "Records whose key is not a duplicate.",
         ),
         column(
             "shape",
             "number",
             "share",
-            "Fields that are there and of the contract's type, none unknown.",
+            "Fields that match the contract, of those it lists and any others found.",
         ),
         column(
             "flagged",
             "boolean",
             "",
-            "Whether the score or one of its parts is below its limit.",
+            "True if the score or one of its components is below its limit.",
         ),
     ],
 };

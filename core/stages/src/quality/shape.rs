@@ -21,46 +21,46 @@ pub(super) fn share(source: &SourceNote, fields: usize) -> Option<f64> {
         let shares = fields.iter().map(|(_, n)| (*n as f64 / records).min(1.0));
         shares.sum::<f64>()
     };
-    let named = fields as f64;
-    let wrong = renamed(source) as f64 + weigh(&source.retyped_fields);
-    Some((1.0 - wrong / named).max(0.0) * named / (named + weigh(&source.unknown_fields)))
+    let listed = fields as f64;
+    let wrong = possibly_renamed(source) as f64 + weigh(&source.retyped_fields);
+    Some((1.0 - wrong / listed).max(0.0) * listed / (listed + weigh(&source.unknown_fields)))
 }
 
-/// Number of fields that no record has, but that may exist under another name. Only optional fields
-/// can be missing in all accepted records, and always being empty is allowed.
-fn renamed(source: &SourceNote) -> usize {
+/// Counts the fields that no record has, but that may exist under another name. Only optional
+/// fields can be missing in all accepted records, and always being empty is allowed.
+fn possibly_renamed(source: &SourceNote) -> usize {
     source.missing_fields.len().min(source.unknown_fields.len())
 }
 
 /// Lists empty fields, such as "; in no record: `old_path`", if nothing else differs.
-pub(super) fn empty(source: &SourceNote) -> String {
+pub(super) fn describe_empty(source: &SourceNote) -> String {
     if source.missing_fields.is_empty() {
         return String::new();
     }
-    format!("; in no record: {}", some(&source.missing_fields))
+    format!("; in no record: {}", list_some(&source.missing_fields))
 }
 
 /// Describes the differences; empty for none.
 pub(super) fn differences(params: &Params, source: &SourceNote) -> Vec<String> {
-    let counted = |(field, n): &(String, u64)| format!("{field} ({})", params.counted(*n));
+    let with_count = |(field, n): &(String, u64)| format!("{field} ({})", params.format_count(*n));
     let left_out =
-        |(field, n): &(String, u64)| format!("{field} ({} left out)", params.counted(*n));
+        |(field, n): &(String, u64)| format!("{field} ({} left out)", params.format_count(*n));
     let mut sentences = Vec::new();
     let mut add = |fields: Vec<String>, [one, many]: [&str; 2]| {
         if !fields.is_empty() {
-            let what = if fields.len() == 1 { one } else { many };
-            sentences.push(format!("{} {what}", some(&fields)));
+            let clause = if fields.len() == 1 { one } else { many };
+            sentences.push(format!("{} {clause}", list_some(&fields)));
         }
     };
     // A contract that refuses unlisted fields quarantines their records, and none is counted here.
     add(
-        source.unknown_fields.iter().map(counted).collect(),
+        source.unknown_fields.iter().map(with_count).collect(),
         [
             "is not in the contract, and no record was left out for it",
             "are not in the contract, and no record was left out for them",
         ],
     );
-    if renamed(source) > 0 {
+    if possibly_renamed(source) > 0 {
         let missing = source.missing_fields.clone();
         add(missing, ["is in no record", "are in no record"]);
     }
@@ -71,7 +71,8 @@ pub(super) fn differences(params: &Params, source: &SourceNote) -> Vec<String> {
     sentences
 }
 
-fn some(names: &[String]) -> String {
+/// Lists names, at most [`NAMED_MAX`] of them.
+fn list_some(names: &[String]) -> String {
     let shown = &names[..names.len().min(NAMED_MAX)];
     match names.len() - shown.len() {
         0 => number::list(shown),
@@ -84,19 +85,19 @@ fn some(names: &[String]) -> String {
 pub(super) fn finding(context: &Context, params: &Params, input: &Input) -> Option<Finding> {
     let source = input.source.as_ref()?;
     let share = share(source, input.columns().count()).filter(|share| *share < 1.0)?;
-    let missing = match renamed(source) {
+    let missing = match possibly_renamed(source) {
         0 => 0,
         _ => source.missing_fields.len(),
     };
     let differ = source.unknown_fields.len() + missing + source.retyped_fields.len();
-    let mut finding = finding::start(context, input, "fields differ from the contract");
+    let mut finding = finding::start_finding(context, input, "fields differ from the contract");
     finding.magnitude = Some(Magnitude::point(share, "share"));
     finding.n = source.records;
     finding.baseline = Some(format!("the contract {}", source.contract));
-    finding.period = finding::span(context, input);
+    finding.period = finding::period_of_records(context, input);
     // An unlisted field does not reduce the score.
-    let takes_away = missing > 0 || !source.retyped_fields.is_empty();
-    finding.severity = if takes_away {
+    let lowers_score = missing > 0 || !source.retyped_fields.is_empty();
+    finding.severity = if lowers_score {
         Severity::Notice
     } else {
         Severity::Info
@@ -107,7 +108,7 @@ pub(super) fn finding(context: &Context, params: &Params, input: &Input) -> Opti
         plural(differ as u64, "field"),
         input.dataset.name,
         if differ == 1 { "differs" } else { "differ" },
-        params.counted(source.records),
+        params.format_count(source.records),
         differences(params, source).join("; ")
     );
     Some(

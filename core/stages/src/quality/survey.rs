@@ -11,7 +11,7 @@ const VALUES_MAX: usize = 2_000;
 pub(super) struct Column {
     pub(super) name: String,
     /// Number of records without a value: in the window, and before it.
-    pub(super) lacking: [u64; 2],
+    pub(super) missing: [u64; 2],
     /// Number of records of each text; `None` for other types, or too many distinct texts.
     pub(super) texts: Option<BTreeMap<String, u64>>,
 }
@@ -45,7 +45,7 @@ pub(super) struct Survey {
     /// Number of records.
     pub(super) records: u64,
     /// Number of records in the window, and before it; without times, all count as in the window.
-    pub(super) of: [u64; 2],
+    pub(super) counts: [u64; 2],
     pub(super) columns: Vec<Column>,
 }
 
@@ -57,11 +57,11 @@ impl Survey {
     ) -> Result<Self, StageError> {
         let mut survey = Self {
             records: 0,
-            of: [0; 2],
+            counts: [0; 2],
             columns: (input.columns())
                 .map(|(name, dtype)| Column {
                     name: name.to_string(),
-                    lacking: [0; 2],
+                    missing: [0; 2],
                     texts: matches!(dtype, DataType::String).then(BTreeMap::new),
                 })
                 .collect(),
@@ -75,7 +75,7 @@ impl Survey {
             let times = time
                 .map(|(times, name)| times.of(piece, name))
                 .transpose()?;
-            let of: Vec<[bool; 2]> = match times {
+            let now_and_before: Vec<[bool; 2]> = match times {
                 Some(times) => times
                     .into_iter()
                     .map(|time| {
@@ -86,17 +86,18 @@ impl Survey {
                     .collect(),
                 None => vec![[true, false]; height],
             };
-            for [now, before] in &of {
-                survey.of[0] += u64::from(*now);
-                survey.of[1] += u64::from(*before);
+            for [now, before] in &now_and_before {
+                survey.counts[0] += u64::from(*now);
+                survey.counts[1] += u64::from(*before);
             }
             for column in &mut survey.columns {
                 let values = piece.frame.column(&column.name)?;
                 if values.null_count() > 0 {
-                    for (missing, [now, before]) in values.is_null().iter().zip(&of) {
-                        let missing = missing == Some(true);
-                        column.lacking[0] += u64::from(missing && *now);
-                        column.lacking[1] += u64::from(missing && *before);
+                    for (is_missing, [now, before]) in values.is_null().iter().zip(&now_and_before)
+                    {
+                        let is_missing = is_missing == Some(true);
+                        column.missing[0] += u64::from(is_missing && *now);
+                        column.missing[1] += u64::from(is_missing && *before);
                     }
                 }
                 column.count_texts(values);

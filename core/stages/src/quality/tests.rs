@@ -1,4 +1,4 @@
-//! Defects of records are found, and no others are reported.
+//! Defects of records are reported, and nothing else is.
 
 use super::*;
 use crate::series::test_data::{Noise, context, input, records};
@@ -34,18 +34,18 @@ pub(super) fn source(records: u64, bad: u64, duplicates: u64) -> SourceNote {
     }
 }
 
-pub(super) fn with(input: Input, mut params: Value) -> Result<Analysis, StageError> {
+pub(super) fn analyse_with(input: Input, mut params: Value) -> Result<Analysis, StageError> {
     let inputs = Inputs::from([("tickets".to_string(), input)]);
     params["inputs"] = json!(["tickets"]);
     run(&context("2026-11-16"), &params, &inputs)
 }
 
-pub(super) fn of(input: Input) -> Analysis {
-    with(input, json!({})).expect("an analysis")
+pub(super) fn analyse(input: Input) -> Analysis {
+    analyse_with(input, json!({})).expect("an analysis")
 }
 
-/// Twenty tickets per day and six on weekends, until `days` days after 3 August; the window ends
-/// after 105.
+/// Twenty tickets per day and six on weekends, for `days` days from 3 August; the window ends after
+/// 105 days.
 pub(super) fn tickets(seed: u64, days: usize) -> DataFrame {
     let mut noise = Noise(seed);
     records("2026-08-03", days, &["a"], |day, _| {
@@ -68,7 +68,7 @@ pub(super) fn plain(text: &str) -> String {
     text.replace(['\u{a0}', '\u{202f}'], " ")
 }
 
-pub(super) fn named<'a>(analysis: &'a Analysis, what: &str) -> &'a Finding {
+pub(super) fn finding_named<'a>(analysis: &'a Analysis, what: &str) -> &'a Finding {
     let mut all = analysis.cell.findings.iter();
     all.find(|finding| finding.what == what).expect("a finding")
 }
@@ -79,7 +79,7 @@ fn score(analysis: &Analysis) -> f64 {
 
 #[test]
 fn weights_add_up_to_one() {
-    let all: f64 = judge::Part::ALL.iter().map(|part| part.weight()).sum();
+    let all: f64 = judge::Component::ALL.iter().map(|one| one.weight()).sum();
     assert!((all - 1.0).abs() < 1e-12);
 }
 
@@ -88,7 +88,7 @@ fn good_data_has_a_full_score() {
     for seed in 0..30 {
         let mut input = input("tickets", tickets(seed, 105));
         input.source = Some(source(1700, 0, 0));
-        let analysis = of(input);
+        let analysis = analyse(input);
         check(&analysis, &[]);
         assert!((score(&analysis) - 100.0).abs() < 1e-9);
         assert!(analysis.cell.notices.is_empty());
@@ -96,7 +96,7 @@ fn good_data_has_a_full_score() {
 }
 
 #[test]
-fn bad_records_duplicates_and_broken_files_cost() {
+fn bad_records_duplicates_and_broken_files_lower_the_score() {
     let mut bad = input("tickets", tickets(1, 105));
     let mut note = source(1000, 400, 100);
     note.broken_files = vec![(
@@ -104,7 +104,7 @@ fn bad_records_duplicates_and_broken_files_cost() {
         "unexpected end".to_string(),
     )];
     bad.source = Some(note);
-    let analysis = of(bad);
+    let analysis = analyse(bad);
     check(
         &analysis,
         &["data quality score", "files that could not be read"],
@@ -128,13 +128,13 @@ fn bad_records_duplicates_and_broken_files_cost() {
     // Flags are reported first.
     assert_eq!(
         plain(&analysis.cell.notices[0]),
-        "Figures made from tickets need care: its score is 86.8 of 100, below 90 (lowest: \
+        "Figures based on tickets need caution: its score is 86.8 of 100, below 90 (lowest: \
          validity 54.0 %, 400 of 1000 records left out; 1 of 10 files not read to the end)."
     );
 }
 
 #[test]
-fn parts_below_their_limits_are_flagged_or_block_the_report() {
+fn components_below_their_limits_are_flagged_or_block_the_report() {
     let bad = || {
         let mut bad = input("tickets", tickets(1, 105));
         bad.source = Some(source(1000, 100, 0));
@@ -142,7 +142,7 @@ fn parts_below_their_limits_are_flagged_or_block_the_report() {
     };
     // Score: 100 - 25 x 0.1 = 97.5.
     let check = |params: Value, found: &[&str], blocked: Option<&str>| {
-        let analysis = with(bad(), params.clone());
+        let analysis = analyse_with(bad(), params.clone());
         match (analysis, blocked) {
             (Ok(analysis), None) => check(&analysis, found),
             (Err(error), Some(reason)) => {
@@ -183,31 +183,32 @@ fn parts_below_their_limits_are_flagged_or_block_the_report() {
     );
     // No record at all passes no limit.
     let empty = || input("tickets", tickets(1, 105).head(Some(0)));
-    let error = with(empty(), json!({"block_below": {"volume": 0.1}})).expect_err("blocked");
+    let error =
+        analyse_with(empty(), json!({"block_below": {"volume": 0.1}})).expect_err("blocked");
     assert!(
         error
             .to_string()
             .contains("has no record before the window's end")
     );
-    assert!(with(empty(), json!({})).is_ok());
+    assert!(analyse_with(empty(), json!({})).is_ok());
 }
 
 #[test]
-fn a_source_that_stopped_and_one_that_thinned_out() {
-    let stopped = of(input("tickets", tickets(1, 99)));
+fn stopped_and_thinned_out_sources_are_reported() {
+    let stopped = analyse(input("tickets", tickets(1, 99)));
     check(&stopped, &["data quality score", "records stopped"]);
     let mut noise = Noise(2);
     let thin = records("2026-08-03", 105, &["a"], |day, _| {
         noise.poisson(if day < 98 { 20.0 } else { 8.0 })
     });
     check(
-        &of(input("tickets", thin)),
+        &analyse(input("tickets", thin)),
         &["data quality score", "fewer records than usual"],
     );
 }
 
 #[test]
-fn values_that_are_missing_now_but_not_before() {
+fn newly_missing_values_are_reported() {
     let frame = tickets(1, 105);
     let n = frame.height();
     let filled: Vec<Option<i64>> = (0..n)
@@ -222,9 +223,9 @@ fn values_that_are_missing_now_but_not_before() {
             Column::new("never".into(), never),
         ])
         .expect("a frame");
-    let analysis = of(input("tickets", frame));
+    let analysis = analyse(input("tickets", frame));
     check(&analysis, &["values missing in minutes"]);
-    // Fields that were never filled are not missed: at, component, minutes, resolved.
+    // Fields that were never filled are not counted: at, component, minutes, resolved.
     let parts = &analysis.cell.tables[1].rows;
     assert_eq!(
         plain(&parts[0][5]),
@@ -234,13 +235,13 @@ fn values_that_are_missing_now_but_not_before() {
 }
 
 #[test]
-fn fields_that_differ_from_the_contract() {
+fn fields_that_differ_from_the_contract_are_reported() {
     let check = |edit: fn(&mut SourceNote), share: f64, sentence: &str, severity: Severity| {
         let mut drifted = input("tickets", tickets(1, 105));
         let mut note = source(1000, 0, 0);
         edit(&mut note);
         drifted.source = Some(note);
-        let analysis = of(drifted);
+        let analysis = analyse(drifted);
         let row = |row: &&Vec<String>| row[1] == "shape";
         let shape = analysis.cell.tables[1]
             .rows
@@ -251,13 +252,13 @@ fn fields_that_differ_from_the_contract() {
             plain(&shape[2]),
             plain(&retrocast_domain::number::percent(share))
         );
-        let finding = named(&analysis, "fields differ from the contract");
+        let finding = finding_named(&analysis, "fields differ from the contract");
         assert_eq!(plain(&finding.sentence), sentence);
         assert_eq!(finding.severity, severity);
         // All records are counted, not only those of the window.
         assert_eq!(finding.period, "2026-08-03 to 2026-11-15");
     };
-    // Two fields are named: at and component.
+    // The dataset has two fields: at and component.
     check(
         |note| note.unknown_fields = vec![("colour".to_string(), 1000)],
         2.0 / 3.0,
@@ -289,22 +290,22 @@ fn fields_that_differ_from_the_contract() {
 }
 
 #[test]
-fn an_empty_dataset_is_no_panic() {
+fn an_empty_dataset_has_no_score() {
     let empty = tickets(1, 105).head(Some(0));
     let mut empty = input("tickets", empty);
     empty.source = Some(source(0, 0, 0));
-    let analysis = of(empty);
+    let analysis = analyse(empty);
     assert_eq!(analysis.cell.kpis[0].value, None);
     check(&analysis, &[]);
 }
 
 #[test]
-fn an_optional_field_that_is_always_empty_costs_nothing() {
+fn an_empty_optional_field_does_not_lower_the_score() {
     let mut empty = input("tickets", tickets(1, 105));
     let mut note = source(1000, 0, 0);
     note.missing_fields = vec!["old_path".to_string()];
     empty.source = Some(note);
-    let analysis = of(empty);
+    let analysis = analyse(empty);
     check(&analysis, &[]);
     assert!((score(&analysis) - 100.0).abs() < 1e-9);
     let shape = &analysis.cell.tables[1].rows[5];
@@ -314,8 +315,8 @@ fn an_optional_field_that_is_always_empty_costs_nothing() {
     );
 }
 
-/// Tickets of 105 days without those from one day to before another.
-fn without(from: usize, to: usize) -> DataFrame {
+/// Tickets of 105 days, without those from day `from` to the day before `to`.
+fn tickets_without(from: usize, to: usize) -> DataFrame {
     let mut noise = Noise(3);
     records("2026-08-03", 105, &["a"], |day, _| {
         let count = noise.poisson(if day % 7 < 5 { 20.0 } else { 6.0 });
@@ -324,10 +325,10 @@ fn without(from: usize, to: usize) -> DataFrame {
 }
 
 #[test]
-fn a_gap_is_reported_and_is_no_rhythm() {
+fn a_gap_is_reported_and_excluded_from_the_pattern() {
     // 14 September to 4 October; the compared windows begin on 14 September.
-    let gap = of(input("tickets", without(42, 63)));
-    let finding = named(&gap, "days without records");
+    let gap = analyse(input("tickets", tickets_without(42, 63)));
+    let finding = finding_named(&gap, "days without records");
     assert_eq!(
         plain(&finding.sentence),
         "tickets has no records from 14 September to 4 October 2026 (21 days), which its own \
@@ -344,7 +345,7 @@ fn a_gap_is_reported_and_is_no_rhythm() {
     assert!(basis.any(has_silence));
     assert!(score(&gap) < 95.0, "{}", score(&gap));
     // Old gaps are a caveat.
-    let old = of(input("tickets", without(14, 28)));
+    let old = analyse(input("tickets", tickets_without(14, 28)));
     check(&old, &[]);
     let has_caveat = old
         .cell
@@ -352,8 +353,8 @@ fn a_gap_is_reported_and_is_no_rhythm() {
         .iter()
         .any(|c| c.contains("from 17 to 30 August 2026"));
     assert!(has_caveat, "{:?}", old.cell.caveats);
-    // Five days of silence after a gap of 21 are still an end.
-    let frame = without(42, 63);
+    // After a gap of 21 days, five days of silence are still reported.
+    let frame = tickets_without(42, 63);
     let at = frame
         .column("at")
         .expect("at")
@@ -364,16 +365,16 @@ fn a_gap_is_reported_and_is_no_rhythm() {
     let until = times.partition_point(|time| *time < last);
     let stopped = || input("tickets", frame.head(Some(until)));
     assert!(
-        of(stopped())
+        analyse(stopped())
             .cell
             .findings
             .iter()
             .any(|f| f.what == "records stopped")
     );
-    // If silence means zero, there is neither.
+    // If silence means zero, neither is reported.
     let mut zero = stopped();
     zero.complete_until = Some(jiff::civil::date(2026, 11, 16).at(0, 0, 0, 0));
-    let zero = of(zero);
+    let zero = analyse(zero);
     check(&zero, &[]);
     assert!(zero.cell.notices.is_empty() && (score(&zero) - 100.0).abs() < 1e-9);
 }
@@ -389,7 +390,7 @@ fn values_that_look_alike_are_reported() {
         let frame = frame
             .hstack(&[Column::new("team".into(), names)])
             .expect("a frame");
-        let analysis = of(input("tickets", frame));
+        let analysis = analyse(input("tickets", frame));
         let found = analysis.cell.findings.first();
         assert_eq!(found.is_some(), differ.is_some(), "{other:?}");
         if let (Some(found), Some((words, severity))) = (found, differ) {
@@ -420,14 +421,14 @@ fn values_that_look_alike_are_reported() {
 }
 
 #[test]
-fn of_many_values_that_look_alike_one_pair_is_an_example() {
+fn one_of_several_sets_of_lookalikes_is_the_example() {
     let frame = tickets(1, 105);
     let all = ["Jam tart", "jam tart", "Pea soup", "pea soup", "fig"];
     let names: Vec<&str> = (0..frame.height()).map(|i| all[i % 5]).collect();
     let frame = frame
         .hstack(&[Column::new("team".into(), names)])
         .expect("a frame");
-    let findings = of(input("tickets", frame)).cell.findings;
+    let findings = analyse(input("tickets", frame)).cell.findings;
     let found = findings
         .iter()
         .find(|found| found.what == "values alike in team");
@@ -438,7 +439,7 @@ fn of_many_values_that_look_alike_one_pair_is_an_example() {
 }
 
 #[test]
-fn a_score_reads_as_100_only_where_nothing_is_lost() {
+fn only_a_full_score_is_printed_as_100() {
     let check = |score: f64, want: &str| assert_eq!(limits::score_text(score), want);
     check(100.0, "100");
     check(100.0 - 1e-13, "100");
@@ -449,13 +450,18 @@ fn a_score_reads_as_100_only_where_nothing_is_lost() {
 }
 
 #[test]
-fn one_dataset_has_a_score_and_no_chart() {
-    assert!(of(input("tickets", tickets(1, 105))).cell.charts.is_empty());
+fn a_single_dataset_has_no_chart() {
+    assert!(
+        analyse(input("tickets", tickets(1, 105)))
+            .cell
+            .charts
+            .is_empty()
+    );
 }
 
 #[test]
 fn without_a_score_there_is_no_target() {
-    let analysis = of(input("tickets", tickets(1, 105).head(Some(0))));
+    let analysis = analyse(input("tickets", tickets(1, 105).head(Some(0))));
     let kpi = &analysis.cell.kpis[0];
     assert_eq!(
         (kpi.value, kpi.target, kpi.target_text.as_str()),
@@ -464,10 +470,10 @@ fn without_a_score_there_is_no_target() {
 }
 
 #[test]
-fn records_have_a_noun() {
+fn the_noun_of_the_records_is_used() {
     let mut builds = input("tickets", tickets(1, 105));
     builds.source = Some(source(1000, 400, 100));
-    let analysis = with(builds, json!({"noun": "builds"})).expect("an analysis");
+    let analysis = analyse_with(builds, json!({"noun": "builds"})).expect("an analysis");
     let parts = &analysis.cell.tables[1].rows;
     assert_eq!(plain(&parts[0][5]), "400 of 1000 builds left out");
     assert_eq!(analysis.cell.tables[0].columns[8].title, "builds");

@@ -28,7 +28,7 @@ pub(super) struct Volume {
     /// The expectation, if known.
     pub(super) expected: Option<ExpectedVolume>,
     /// True if few records mean that little happened, not that some are missing.
-    is_zero: bool,
+    silence_is_zero: bool,
     /// Noun for the records.
     noun: String,
 }
@@ -36,7 +36,7 @@ pub(super) struct Volume {
 /// The expected number for the window.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ExpectedVolume {
-    pub(super) from: VolumeBasis,
+    pub(super) basis: VolumeBasis,
     /// Mean; for a contract, the nearer limit.
     pub(super) mean: f64,
     pub(super) low: f64,
@@ -47,45 +47,49 @@ pub(super) struct ExpectedVolume {
 
 impl Volume {
     /// Compares the window with the contract or with the earlier windows.
-    pub(super) fn of(
+    pub(super) fn compare(
         times: &Times,
         window: &Window,
         params: &Params,
         expectation: &Expectation,
-        is_zero: bool,
-        missing: &Gaps,
+        silence_is_zero: bool,
+        gaps: &Gaps,
     ) -> Option<Self> {
-        let days = Days::of(times, window.end)?;
-        let now = days.count(window);
+        let days = Days::count(times, window.end)?;
+        let now = days.records_in(window);
         let before: Vec<Window> = (1..=params.windows)
             .rev()
             .map(|n| window.back(n))
             // Records rarely start at midnight.
             .filter(|window| window.start >= days.first.yesterday().unwrap_or(days.first))
-            .filter(|window| !missing.is_in(window))
+            .filter(|window| !gaps.overlap(window))
             .collect();
-        let expected = match by_contract(now, window, expectation) {
+        let expected = match expect_by_contract(now, window, expectation) {
             Some(expected) => Some(expected),
-            None => by_windows(&days, now, window, &before),
+            None => expect_by_windows(&days, now, window, &before),
         };
         Some(Self {
             now,
-            before: before.iter().map(|window| days.count(window)).collect(),
+            before: before
+                .iter()
+                .map(|window| days.records_in(window))
+                .collect(),
             expected,
-            is_zero,
+            silence_is_zero,
             noun: params.noun().to_string(),
         })
     }
 
-    /// Fewer than expected. Fewer than usual only counts if that means that some are missing.
+    /// Returns true if there are fewer records than expected. Fewer than in earlier windows only
+    /// counts if that means that some are missing.
     pub(super) fn is_low(&self) -> bool {
         self.expected.is_some_and(|e| {
-            let counts = e.from == VolumeBasis::Contract || !self.is_zero;
-            counts && (self.now as f64) < e.low
+            let is_defect = e.basis == VolumeBasis::Contract || !self.silence_is_zero;
+            is_defect && (self.now as f64) < e.low
         })
     }
 
-    /// More than expected.
+    /// Returns true if there are more records than expected.
     pub(super) fn is_high(&self) -> bool {
         self.expected.is_some_and(|e| (self.now as f64) > e.high)
     }
@@ -95,7 +99,7 @@ impl Volume {
     pub(super) fn share(&self) -> Option<f64> {
         let expected = self.expected?;
         let now = self.now as f64;
-        Some(match expected.from {
+        Some(match expected.basis {
             _ if self.is_low() => (now / expected.mean).min(1.0),
             VolumeBasis::Contract if self.is_high() => (expected.mean / now).min(1.0),
             _ => 1.0,
@@ -111,7 +115,7 @@ impl Volume {
                 plural(self.before.len() as u64, "window")
             );
         };
-        match expected.from {
+        match expected.basis {
             VolumeBasis::Contract => {
                 format!("{records}; the contract expects {}", expected.words())
             }
@@ -144,8 +148,12 @@ impl ExpectedVolume {
     }
 }
 
-/// The limits of the contract for the whole window.
-fn by_contract(now: u64, window: &Window, expectation: &Expectation) -> Option<ExpectedVolume> {
+/// Computes the limits of the contract for the whole window.
+fn expect_by_contract(
+    now: u64,
+    window: &Window,
+    expectation: &Expectation,
+) -> Option<ExpectedVolume> {
     let days = f64::from(window.days());
     let (min, max) = (expectation.daily_records_min, expectation.daily_records_max);
     if min.is_none() && max.is_none() {
@@ -154,7 +162,7 @@ fn by_contract(now: u64, window: &Window, expectation: &Expectation) -> Option<E
     let low = min.unwrap_or(0.0) * days;
     let high = max.map_or(f64::INFINITY, |max| max * days);
     Some(ExpectedVolume {
-        from: VolumeBasis::Contract,
+        basis: VolumeBasis::Contract,
         mean: if (now as f64) < low { low } else { high },
         low,
         high,
@@ -162,20 +170,25 @@ fn by_contract(now: u64, window: &Window, expectation: &Expectation) -> Option<E
     })
 }
 
-/// The records of the same weekdays in earlier windows.
-fn by_windows(days: &Days, now: u64, window: &Window, before: &[Window]) -> Option<ExpectedVolume> {
+/// Predicts the number of records from the same weekdays in earlier windows.
+fn expect_by_windows(
+    days: &Days,
+    now: u64,
+    window: &Window,
+    before: &[Window],
+) -> Option<ExpectedVolume> {
     let (mut sums, mut lengths) = ([0.0; 7], [0.0; 7]);
     for window in before {
         for day in days_of(window) {
-            sums[place(day)] += days.at(day) as f64;
-            lengths[place(day)] += 1.0;
+            sums[weekday_index(day)] += days.records_on(day) as f64;
+            lengths[weekday_index(day)] += 1.0;
         }
     }
     let usual = |window: &Window| -> f64 {
         let mean = |day: Date| {
-            let place = place(day);
-            if lengths[place] > 0.0 {
-                sums[place] / lengths[place]
+            let weekday = weekday_index(day);
+            if lengths[weekday] > 0.0 {
+                sums[weekday] / lengths[weekday]
             } else {
                 0.0
             }
@@ -184,12 +197,12 @@ fn by_windows(days: &Days, now: u64, window: &Window, before: &[Window]) -> Opti
     };
     let counts: Vec<(f64, f64)> = before
         .iter()
-        .map(|window| (days.count(window) as f64, usual(window)))
+        .map(|window| (days.records_in(window) as f64, usual(window)))
         .collect();
     let law = CountLaw::next(&counts, usual(window))?;
     let [low, high] = law.interval(LEVEL);
     Some(ExpectedVolume {
-        from: VolumeBasis::Windows,
+        basis: VolumeBasis::Windows,
         mean: law.mean,
         low,
         high,
@@ -197,7 +210,7 @@ fn by_windows(days: &Days, now: u64, window: &Window, before: &[Window]) -> Opti
     })
 }
 
-fn place(day: Date) -> usize {
+fn weekday_index(day: Date) -> usize {
     day.weekday().since(Weekday::Monday) as usize
 }
 
@@ -216,14 +229,14 @@ struct Days {
 }
 
 impl Days {
-    fn of(times: &Times, end: Date) -> Option<Self> {
+    fn count(times: &Times, end: Date) -> Option<Self> {
         let counts = times.counts().iter();
-        let known = counts.map(|(time, count)| (time.date(), count));
-        let known = || known.clone().take_while(|(day, _)| *day < end);
-        let (first, _) = known().next()?;
+        let by_day = counts.map(|(time, count)| (time.date(), count));
+        let by_day = || by_day.clone().take_while(|(day, _)| *day < end);
+        let (first, _) = by_day().next()?;
         let length = (end - first).get_days().max(0) as usize;
         let mut counts = vec![0; length];
-        for (day, records) in known() {
+        for (day, records) in by_day() {
             if let Some(count) = counts.get_mut((day - first).get_days().max(0) as usize) {
                 *count += records;
             }
@@ -231,14 +244,14 @@ impl Days {
         Some(Self { first, counts })
     }
 
-    fn at(&self, day: Date) -> u64 {
-        let place = usize::try_from((day - self.first).get_days()).ok();
-        place
-            .and_then(|place| self.counts.get(place).copied())
+    fn records_on(&self, day: Date) -> u64 {
+        let index = usize::try_from((day - self.first).get_days()).ok();
+        index
+            .and_then(|index| self.counts.get(index).copied())
             .unwrap_or(0)
     }
 
-    fn count(&self, window: &Window) -> u64 {
-        days_of(window).map(|day| self.at(day)).sum()
+    fn records_in(&self, window: &Window) -> u64 {
+        days_of(window).map(|day| self.records_on(day)).sum()
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 /// Params of `temporal_pattern`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("allOf" = needs_of_params()))]
+#[schemars(extend("allOf" = required_params()))]
 pub(super) struct Params {
     /// Dataset to read.
     #[schemars(extend("x-dataset" = true))]
@@ -46,7 +46,7 @@ pub(super) struct Params {
     #[serde(default)]
     pub(super) exposure: Option<Exposure>,
     /// Effects to test.
-    #[serde(default = "rhythms")]
+    #[serde(default = "default_effects")]
     pub(super) effects: Vec<EffectName>,
     /// Column of the volume in which a threshold is searched.
     #[serde(default)]
@@ -88,18 +88,18 @@ pub(super) struct Params {
 }
 
 /// Dependencies between params, as JSON Schema.
-fn needs_of_params() -> serde_json::Value {
-    let needs = |one: &str, other: &str| serde_json::json!({ "if": { "required": [one] }, "then": { "required": [other] } });
+fn required_params() -> serde_json::Value {
+    let require = |one: &str, other: &str| serde_json::json!({ "if": { "required": [one] }, "then": { "required": [other] } });
     serde_json::json!([
-        needs("split", "value"),
-        needs("event_column", "event_equals"),
-        needs("event_equals", "event_column"),
-        needs("filter_column", "filter_equals"),
-        needs("filter_equals", "filter_column"),
+        require("split", "value"),
+        require("event_column", "event_equals"),
+        require("event_equals", "event_column"),
+        require("filter_column", "filter_equals"),
+        require("filter_equals", "filter_column"),
     ])
 }
 
-fn rhythms() -> Vec<EffectName> {
+fn default_effects() -> Vec<EffectName> {
     vec![EffectName::Weekday, EffectName::Hour, EffectName::Month]
 }
 

@@ -1,7 +1,7 @@
 //! Reads records for the analyses of patterns.
 
 use super::{
-    Data, Group, Hour, Row,
+    Data, Group, Hour, Record,
     params::{Aggregate, Exposure, Params},
 };
 use crate::{
@@ -12,10 +12,14 @@ use crate::{
     times::Times,
 };
 use jiff::civil::{Date, DateTime};
-use retrocast_domain::{Cell, Evidence, number::plural, window::long};
+use retrocast_domain::{
+    Cell, Evidence,
+    number::{self, plural},
+    window::long,
+};
 use std::collections::BTreeMap;
 
-/// Maximum number of records that are analysed singly.
+/// Maximum number of records that are analysed individually.
 const SAMPLE_MAX: usize = 1_000_000;
 
 /// Reads the records of the dataset; the error is the reason why there are none to analyse.
@@ -47,7 +51,7 @@ pub(super) fn read<'a>(
     }
     caveats.extend(before_window(context, Period::Day, end.at(0, 0, 0, 0)));
     let aggregate = aggregate(params)?;
-    let reading = Reading {
+    let reader = RecordReader {
         context,
         params,
         input,
@@ -56,7 +60,7 @@ pub(super) fn read<'a>(
         days: [first, end],
         aggregate,
     };
-    let groups = largest(reading.groups(caveats)?, params, caveats);
+    let groups = keep_largest(reader.groups(caveats)?, params, caveats);
     if groups.is_empty() {
         return Ok(Err(format!(
             "no values: none of the {} of {} with a time can be used; check `value` and the filters",
@@ -88,8 +92,8 @@ pub(super) fn read<'a>(
     }))
 }
 
-/// Settings of reading the records.
-struct Reading<'a> {
+/// Reads the records of a dataset.
+struct RecordReader<'a> {
     context: &'a Context,
     params: &'a Params,
     input: &'a Input,
@@ -100,16 +104,16 @@ struct Reading<'a> {
     aggregate: Aggregate,
 }
 
-impl Reading<'_> {
+impl RecordReader<'_> {
     /// Reads the records once.
     fn groups(&self, caveats: &mut Vec<String>) -> Result<Vec<Group>, StageError> {
         let params = self.params;
         let mut labels = Groups::new(&params.by);
         let mut within_labels = Groups::new(&params.volume_within);
         let mut hours: Vec<BTreeMap<DateTime, Hour>> = Vec::new();
-        let is_wanted = params.volume.is_some() || params.split.is_some();
-        let mut sample = Sample::new(if is_wanted { SAMPLE_MAX } else { 0 });
-        let (mut timeless, mut unfit, mut unusable) = (0, 0, Unusable::default());
+        let needs_records = params.volume.is_some() || params.split.is_some();
+        let mut sample = Sample::new(if needs_records { SAMPLE_MAX } else { 0 });
+        let (mut timeless, mut without_value, mut unusable) = (0, 0, Unusable::default());
         self.input.each(&self.columns(), |piece| {
             self.context.stop.check();
             let matching = frame::matches(
@@ -144,7 +148,7 @@ impl Reading<'_> {
                     Aggregate::Sum | Aggregate::Mean => value.filter(|value| *value >= 0.0),
                 };
                 let Some(events) = events else {
-                    unfit += 1;
+                    without_value += 1;
                     continue;
                 };
                 let events = if is_event[row] { events } else { 0.0 };
@@ -158,7 +162,7 @@ impl Reading<'_> {
                 hour.records += 1;
                 hour.with_events += u64::from(events > 0.0);
                 hour.events += events;
-                let record = Row {
+                let record = Record {
                     time,
                     is_event: events > 0.0,
                     value,
@@ -176,8 +180,8 @@ impl Reading<'_> {
                 plural(timeless, "record")
             ));
         }
-        if unfit > 0 {
-            let records = plural(unfit, "record");
+        if without_value > 0 {
+            let records = plural(without_value, "record");
             caveats.push(format!(
                 "{records} without a value, or with a negative one, are left out."
             ));
@@ -187,16 +191,17 @@ impl Reading<'_> {
         let groups = labels.labels.into_iter().zip(hours).enumerate();
         Ok(groups
             .filter(|(_, (_, hours))| !hours.is_empty())
-            .map(|(number, (label, hours))| Group {
+            .map(|(index, (label, hours))| Group {
                 subject: crate::series::words::subject(&params.by, &label),
                 label,
                 records: hours.values().map(|hour| hour.records).sum(),
                 hours: hours.into_values().collect(),
-                rows: std::mem::take(&mut rows[number]),
+                rows: std::mem::take(&mut rows[index]),
             })
             .collect())
     }
 
+    /// The columns to read.
     fn columns(&self) -> Vec<&str> {
         let params = self.params;
         let named = [
@@ -216,10 +221,11 @@ impl Reading<'_> {
 /// the selection does not depend on their order.
 struct Sample {
     max: usize,
-    rows: Vec<(usize, Row)>,
-    seen: u64,
-    /// Records with hashes from this one on are left out.
-    below: u64,
+    rows: Vec<(usize, Record)>,
+    /// Number of all records.
+    records: u64,
+    /// Records with larger hashes are left out.
+    hash_max: u64,
 }
 
 impl Sample {
@@ -228,41 +234,40 @@ impl Sample {
         Self {
             max,
             rows: Vec::new(),
-            seen: 0,
-            below: u64::MAX,
+            records: 0,
+            hash_max: u64::MAX,
         }
     }
 
-    fn add(&mut self, group: usize, row: Row) {
+    fn add(&mut self, group: usize, row: Record) {
         if self.max == 0 {
             return;
         }
-        self.seen += 1;
-        if row.hash() > self.below {
+        self.records += 1;
+        if row.hash() > self.hash_max {
             return;
         }
         self.rows.push((group, row));
         if self.rows.len() > self.max {
-            self.below /= 2;
-            let below = self.below;
-            self.rows.retain(|(_, row)| row.hash() <= below);
+            self.hash_max /= 2;
+            let hash_max = self.hash_max;
+            self.rows.retain(|(_, row)| row.hash() <= hash_max);
         }
     }
 
     fn caveat(&self) -> Option<String> {
-        let shown = |n: u64| retrocast_domain::number::count(n);
-        (self.below < u64::MAX).then(|| {
+        (self.hash_max < u64::MAX).then(|| {
             format!(
-                "Of {} records {} were looked at one by one, chosen by a hash of what they hold.",
-                shown(self.seen),
-                shown(self.rows.len() as u64)
+                "Of {} records, {} were analysed individually, selected by a hash of their contents.",
+                number::count(self.records),
+                number::count(self.rows.len() as u64)
             )
         })
     }
 
     /// The rows of each group, in order of time.
-    fn rows(mut self, groups: usize) -> Vec<Vec<Row>> {
-        let mut rows: Vec<Vec<Row>> = Vec::new();
+    fn rows(mut self, groups: usize) -> Vec<Vec<Record>> {
+        let mut rows: Vec<Vec<Record>> = Vec::new();
         rows.resize_with(groups, Vec::new);
         self.rows.sort_by_key(|(_, row)| row.time);
         for (group, row) in self.rows {
@@ -272,7 +277,7 @@ impl Sample {
     }
 }
 
-impl Row {
+impl Record {
     /// Hash of the contents of a record, independent of the order of records.
     fn hash(&self) -> u64 {
         let bits = |value: Option<f64>| value.map_or(1, f64::to_bits);
@@ -295,6 +300,7 @@ impl Row {
     }
 }
 
+/// The aggregate of the job file, or the default.
 pub(super) fn aggregate(params: &Params) -> Result<Aggregate, StageError> {
     let error = |text: &str| Err(StageError::Other(text.to_string()));
     match (params.aggregate, &params.value) {
@@ -308,15 +314,16 @@ pub(super) fn aggregate(params: &Params) -> Result<Aggregate, StageError> {
     }
 }
 
+/// Describes the filter and the condition of events.
 pub(super) fn filter_words(params: &Params) -> String {
-    let one = |column: &Option<String>, equals: &[String]| {
+    let condition = |column: &Option<String>, equals: &[String]| {
         column
             .as_ref()
             .map(|column| format!("{column} is {}", equals.join(" or ")))
     };
     let parts: Vec<String> = [
-        one(&params.filter_column, &params.filter_equals),
-        one(&params.event_column, &params.event_equals),
+        condition(&params.filter_column, &params.filter_equals),
+        condition(&params.event_column, &params.event_equals),
     ]
     .into_iter()
     .flatten()
@@ -331,7 +338,7 @@ pub(super) fn measure(
     aggregate: Aggregate,
     per_record: bool,
 ) -> String {
-    let spoken = |name: &str| name.replace('_', " ");
+    let readable = |name: &str| name.replace('_', " ");
     if let Some(measure) = &params.measure {
         let is_share = aggregate == Aggregate::Count && per_record;
         let prefix = if is_share && !measure.contains("share") {
@@ -341,7 +348,7 @@ pub(super) fn measure(
         };
         return format!("{prefix}{measure}");
     }
-    let value = params.value.as_deref().map(spoken).unwrap_or_default();
+    let value = params.value.as_deref().map(readable).unwrap_or_default();
     match aggregate {
         Aggregate::Count if params.event_column.is_some() => {
             let events = params.event_equals.join(" or ");
@@ -359,17 +366,17 @@ pub(super) fn measure(
 }
 
 /// Keeps the groups with the most records, ordered by label.
-fn largest(mut groups: Vec<Group>, params: &Params, caveats: &mut Vec<String>) -> Vec<Group> {
+fn keep_largest(mut groups: Vec<Group>, params: &Params, caveats: &mut Vec<String>) -> Vec<Group> {
     groups.sort_by(|a, b| {
         b.records
             .cmp(&a.records)
             .then_with(|| a.label.cmp(&b.label))
     });
-    let left = groups.len().saturating_sub(params.groups_max);
-    if left > 0 {
+    let omitted = groups.len().saturating_sub(params.groups_max);
+    if omitted > 0 {
         let largest = plural(params.groups_max as u64, "largest group");
         caveats.push(format!(
-            "Only the {largest} were looked at; {left} smaller ones were not."
+            "Only the {largest} were analysed; {omitted} smaller ones were not."
         ));
         groups.truncate(params.groups_max);
     }
@@ -383,11 +390,11 @@ mod tests {
     use jiff::ToSpan;
 
     #[test]
-    fn the_same_records_are_chosen_in_any_order() {
-        let chosen = |order: &mut dyn Iterator<Item = i64>| {
+    fn the_sample_does_not_depend_on_the_order_of_records() {
+        let select = |order: &mut dyn Iterator<Item = i64>| {
             let mut sample = Sample::new(1_000);
             for n in order {
-                let row = Row {
+                let row = Record {
                     time: jiff::civil::date(2026, 1, 1).at(0, 0, 0, 0) + n.minutes(),
                     is_event: n % 10 == 0,
                     value: None,
@@ -399,19 +406,19 @@ mod tests {
             let caveat = sample.caveat();
             (sample.rows(1).remove(0), caveat)
         };
-        let ((forth, caveat), (back, _)) =
-            (chosen(&mut (0..30_000)), chosen(&mut (0..30_000).rev()));
-        let times = |rows: &[Row]| rows.iter().map(|row| row.time).collect::<Vec<_>>();
-        assert_eq!(times(&forth), times(&back));
-        assert!((500..=1_000).contains(&forth.len()), "{}", forth.len());
+        let ((forward, caveat), (backward, _)) =
+            (select(&mut (0..30_000)), select(&mut (0..30_000).rev()));
+        let times = |rows: &[Record]| rows.iter().map(|row| row.time).collect::<Vec<_>>();
+        assert_eq!(times(&forward), times(&backward));
+        assert!((500..=1_000).contains(&forward.len()), "{}", forward.len());
         assert!(caveat.is_some_and(|caveat| caveat.contains("Of 30")));
         // One in ten records is an event, also in the sample: within four standard errors.
-        let events = forth.iter().filter(|row| row.is_event).count() as f64;
-        let share = events / forth.len() as f64;
+        let events = forward.iter().filter(|row| row.is_event).count() as f64;
+        let share = events / forward.len() as f64;
         assert!(
-            (share - 0.1).abs() < 4.0 * (0.09 / forth.len() as f64).sqrt(),
+            (share - 0.1).abs() < 4.0 * (0.09 / forward.len() as f64).sqrt(),
             "{share}"
         );
-        assert_eq!(chosen(&mut (0..900)).0.len(), 900);
+        assert_eq!(select(&mut (0..900)).0.len(), 900);
     }
 }

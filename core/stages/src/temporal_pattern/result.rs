@@ -5,7 +5,7 @@ use retrocast_domain::result::{ResultTable, column};
 pub(super) const RESULT: ResultTable = ResultTable {
     name: "temporal_pattern",
     title: "Patterns in time",
-    description: "The dataset of a stage of kind temporal_pattern: a row an effect, category and group.",
+    description: "The dataset of a stage of kind temporal_pattern: one row per effect, category and group.",
     columns: &[
         column(
             "group",
@@ -17,21 +17,26 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "effect",
             "text",
             "",
-            "What the records are divided by, such as weekday or hour.",
+            "How the records are divided, such as by weekday or hour.",
         ),
-        column("category", "text", "", "Its value, such as Monday."),
-        column("events", "whole number", "records", "Events in it."),
+        column("category", "text", "", "The category, such as Monday."),
+        column(
+            "events",
+            "whole number",
+            "records",
+            "Number of events in the category.",
+        ),
         column(
             "exposure",
             "number",
             "",
-            "How much time, or how many records, the events are set against.",
+            "Time, or number of records, that the rate of events is computed for.",
         ),
         column(
             "ratio",
             "number",
             "ratio",
-            "Rate against that of all other categories.",
+            "Rate relative to the baseline of the effect.",
         ),
         column(
             "ratio_lower",

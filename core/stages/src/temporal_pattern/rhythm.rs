@@ -16,7 +16,7 @@ mod claims;
 mod present;
 
 use claims::{best_candidate, weekday_candidates};
-use present::{calendar, chart_of, rows_of, table_of};
+use present::{calendar, chart_against_all, empty_table, push_rows};
 
 /// Maximum number of charts of one effect; the table has all.
 const CHARTS_MAX: usize = 4;
@@ -28,7 +28,7 @@ const WORKING: [usize; 5] = [0, 1, 2, 3, 4];
 
 const WEEKEND: [usize; 2] = [5, 6];
 
-/// One effect: its blocks and categories of time, and their wording.
+/// One effect, such as that of weekdays: its blocks and categories of time, and their names.
 pub(super) struct Rhythm {
     pub(super) name: EffectName,
     pub(super) key: &'static str,
@@ -40,7 +40,7 @@ pub(super) struct Rhythm {
 }
 
 impl Rhythm {
-    fn of(name: EffectName) -> Option<Self> {
+    fn new(name: EffectName) -> Option<Self> {
         let (key, labels, all, block) = match name {
             EffectName::Weekday => (
                 "weekday",
@@ -91,15 +91,16 @@ impl Rhythm {
         }
     }
 
-    /// The time of some categories: "on Mondays", "between 14:00 and 16:00", "in March and April".
-    fn when(&self, categories: &[usize]) -> String {
+    /// Names the time of some categories: "on Mondays", "between 14:00 and 16:00", "in March and
+    /// April".
+    fn name_time(&self, categories: &[usize]) -> String {
         let labels = categories.iter().map(|category| &self.labels[*category]);
         match self.name {
             EffectName::Weekday => {
                 let days: Vec<String> = labels.map(|day| format!("{day}s")).collect();
                 format!("on {}", number::list(&days))
             }
-            EffectName::Hour => number::list(&self.spans(categories)),
+            EffectName::Hour => number::list(&self.hour_ranges(categories)),
             EffectName::Month | EffectName::Year => {
                 let months: Vec<&String> = labels.collect();
                 format!("in {}", number::list(&months))
@@ -107,8 +108,8 @@ impl Rhythm {
         }
     }
 
-    /// The same with the time zone, for hours.
-    fn in_zone(&self, data: &Data<'_>, when: &str) -> String {
+    /// Adds the time zone to hours.
+    fn add_zone(&self, data: &Data<'_>, when: &str) -> String {
         match self.name {
             EffectName::Hour => format!("{when} ({})", data.context.window.timezone),
             _ => when.to_string(),
@@ -116,21 +117,21 @@ impl Rhythm {
     }
 
     /// Hours as ranges, also across midnight: "between 14:00 and 16:00".
-    fn spans(&self, hours: &[usize]) -> Vec<String> {
+    fn hour_ranges(&self, hours: &[usize]) -> Vec<String> {
         let count = self.labels.len();
-        let holds = |hour: usize| hours.contains(&(hour % count));
-        let begins = hours.iter().filter(|hour| !holds(*hour + count - 1));
+        let contains = |hour: usize| hours.contains(&(hour % count));
+        let begins = hours.iter().filter(|hour| !contains(*hour + count - 1));
         begins
             .map(|&first| {
-                let end = (first + 1..first + count).find(|hour| !holds(*hour));
+                let end = (first + 1..first + count).find(|hour| !contains(*hour));
                 let end = end.unwrap_or(first) % count;
                 format!("between {} and {}", self.labels[first], self.labels[end])
             })
             .collect()
     }
 
-    /// Describes the data that it lacks.
-    fn missing(&self, data: &Data<'_>) -> Option<String> {
+    /// Describes the data that the effect needs and does not have.
+    fn missing_data(&self, data: &Data<'_>) -> Option<String> {
         match self.name {
             EffectName::Hour if !data.has_hours => Some("times have no hour".to_string()),
             EffectName::Month if data.days() < 730 => Some(format!(
@@ -158,27 +159,27 @@ pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
         .params
         .effects
         .iter()
-        .filter_map(|name| Rhythm::of(*name))
+        .filter_map(|name| Rhythm::new(*name))
     {
-        if let Some(missing) = rhythm.missing(data) {
-            found.missing.push(missing);
+        if let Some(reason) = rhythm.missing_data(data) {
+            found.skipped.push(reason);
             continue;
         }
-        let mut table = table_of(data, &rhythm);
+        let mut table = empty_table(data, &rhythm);
         let (mut fitted_groups, mut charts) = (0, 0);
         for group in &data.groups {
             let Some(fitted) = fit(data, &rhythm, group) else {
                 continue;
             };
             fitted_groups += 1;
-            rows_of(data, &rhythm, group, &fitted, &mut table, &mut found.lines);
+            push_rows(data, &rhythm, group, &fitted, &mut table, &mut found.rows);
             let chart = (charts < CHARTS_MAX).then(|| {
                 charts += 1;
-                let at = found.charts.len();
+                let index = found.charts.len();
                 found
                     .charts
-                    .push(chart_of(data, &rhythm, group, &fitted, at));
-                at
+                    .push(chart_against_all(data, &rhythm, group, &fitted, index));
+                index
             });
             let candidates = match rhythm.name {
                 EffectName::Weekday => weekday_candidates(data, &rhythm, group, &fitted, chart),
@@ -187,7 +188,7 @@ pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
             found.candidates.extend(candidates);
         }
         if fitted_groups == 0 {
-            found.missing.push(format!(
+            found.skipped.push(format!(
                 "{}s need at least {EVENTS_MIN} records",
                 rhythm.key
             ));
@@ -249,8 +250,8 @@ fn fit(data: &Data<'_>, rhythm: &Rhythm, group: &Group) -> Option<RhythmFit> {
             .map(|&category| rates.contrast(&[category], set, 0.95))
             .collect()
     };
-    let working = rhythm.name == EffectName::Weekday;
-    let against_working = if working {
+    let is_weekday = rhythm.name == EffectName::Weekday;
+    let against_working = if is_weekday {
         against(&WORKING)
     } else {
         Vec::new()

@@ -1,6 +1,6 @@
 //! Compares the median of a value before and after a day.
 
-use super::{Candidate, Data, Group, Line, Results};
+use super::{Candidate, Data, Group, ResultRow, Results};
 use crate::series::words::capitalised;
 use jiff::civil::Date;
 use retrocast_domain::{
@@ -27,7 +27,7 @@ struct Side {
 }
 
 impl Side {
-    fn of(values: Vec<f64>) -> Option<Self> {
+    fn new(values: Vec<f64>) -> Option<Self> {
         let values = sorted(&values);
         if values.len() < SIDE_MIN {
             return None;
@@ -51,7 +51,7 @@ impl Side {
     }
 }
 
-/// The change of the median, with its interval.
+/// Computes the change of the median, with its interval.
 fn change<'a>(before: &Side, after: &Side, unit: &'a str) -> ([f64; 3], Estimate<'a>) {
     let difference = after.median - before.median;
     // Zou and Donner (2008): the bounds of a difference from the bounds of its terms.
@@ -72,7 +72,7 @@ fn medians(before: &Side, after: &Side, unit: &str) -> [String; 2] {
 pub(super) fn analyse(data: &Data<'_>, day: Date, found: &mut Results) {
     let Some(column) = &data.params.value else {
         found
-            .missing
+            .skipped
             .push("a `split` needs a `value` column".to_string());
         return;
     };
@@ -94,14 +94,14 @@ pub(super) fn analyse(data: &Data<'_>, day: Date, found: &mut Results) {
         ],
     );
     for group in &data.groups {
-        let values = |from: bool| {
+        let side = |is_after: bool| {
             let rows = group
                 .rows
                 .iter()
-                .filter(|row| (row.time.date() >= day) == from);
-            Side::of(rows.filter_map(|row| row.value).collect())
+                .filter(|row| (row.time.date() >= day) == is_after);
+            Side::new(rows.filter_map(|row| row.value).collect())
         };
-        let (Some(before), Some(after)) = (values(false), values(true)) else {
+        let (Some(before), Some(after)) = (side(false), side(true)) else {
             continue;
         };
         let Some(test) = mann_whitney(&after.values, &before.values) else {
@@ -109,7 +109,7 @@ pub(super) fn analyse(data: &Data<'_>, day: Date, found: &mut Results) {
         };
         for (when, side) in [("before", &before), ("from", &after)] {
             let values = side.values.len() as f64;
-            found.lines.push(Line {
+            found.rows.push(ResultRow {
                 group: group.label.clone(),
                 effect: EFFECT,
                 category: format!("{when} {day}"),
@@ -132,7 +132,7 @@ pub(super) fn analyse(data: &Data<'_>, day: Date, found: &mut Results) {
             .push(candidate(data, group, day, &value, &before, &after, test.p));
     }
     if table.rows.is_empty() {
-        found.missing.push(format!(
+        found.skipped.push(format!(
             "a split needs {SIDE_MIN} values of {value} before and from {day}"
         ));
         return;
@@ -153,7 +153,8 @@ fn candidate(
     p: f64,
 ) -> Candidate {
     let unit = &data.params.unit;
-    let mut finding = data.finding("median_shift", group, &format!("median {value} from {day}"));
+    let mut finding =
+        data.start_finding("median_shift", group, &format!("median {value} from {day}"));
     finding.chapter = Chapter::Changes;
     let ([difference, low, high], estimate) = change(before, after, unit);
     finding.magnitude = Some(Magnitude::interval95(
@@ -167,8 +168,8 @@ fn candidate(
     } else {
         Direction::Down
     };
-    let bad = (difference >= 0.0) == data.params.lower_is_better;
-    finding.severity = if bad {
+    let is_worse = (difference >= 0.0) == data.params.lower_is_better;
+    finding.severity = if is_worse {
         Severity::Notice
     } else {
         Severity::Info
@@ -181,10 +182,10 @@ fn candidate(
         .push("Records are taken as independent of each other.".to_string());
     let [before_text, after_text] = medians(before, after, unit);
     finding.sentence = fill(
-        "The median {value}{of} is {after} since {day}, a date set in advance, and was {before} before: {claim}.",
+        "The median {value}{in_group} is {after} since {day}, a date set in advance, and was {before} before: {claim}.",
         &[
             ("value", value),
-            ("of", &data.of(group)),
+            ("in_group", &data.in_group(group)),
             ("day", &long(day)),
             ("after", &after_text),
             ("before", &before_text),
@@ -203,14 +204,14 @@ fn candidate(
         )
         .number("n_before", before.values.len() as u64)
         .number("n_after", after.values.len() as u64);
-    let large = before.median.abs() <= f64::EPSILON
+    let is_large = before.median.abs() <= f64::EPSILON
         || (difference / before.median).abs() >= data.params.change_min;
     Candidate {
         title: capitalised(value),
         p,
-        large,
+        is_large,
         finding,
         chart: None,
-        redrawn: None,
+        replacement: None,
     }
 }

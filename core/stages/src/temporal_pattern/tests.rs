@@ -1,4 +1,4 @@
-//! Real patterns are found, and no others.
+//! Real patterns are reported, and no others.
 
 use super::*;
 use crate::series::test_data::Noise;
@@ -43,7 +43,7 @@ const DAY: i64 = 86_400_000_000;
 /// Monday 5 January 2026.
 const START: i64 = 20_458 * DAY;
 
-/// Records whose number on a day is drawn around `rate`, spread over its hours.
+/// Records with a Poisson number on each day, of mean `rate`, spread over its hours.
 fn records(days: i64, mut rate: impl FnMut(i64) -> f64, seed: u64) -> DataFrame {
     let mut noise = Noise(seed);
     let mut micros = Vec::new();
@@ -70,7 +70,7 @@ fn check_message(cell: &Cell, want: &str) {
 }
 
 #[test]
-fn a_monday_effect_is_found_once_with_its_size() {
+fn a_monday_effect_is_reported_once_with_its_size() {
     for seed in 0..8 {
         let frame = records(
             182,
@@ -93,7 +93,7 @@ fn a_monday_effect_is_found_once_with_its_size() {
     }
 }
 
-/// No-break spaces and real minus signs as typed characters.
+/// Replaces no-break spaces and minus signs by typed characters.
 fn plain(text: &str) -> String {
     text.replace(['\u{a0}', '\u{202f}'], " ").replace('−', "-")
 }
@@ -108,8 +108,8 @@ fn bars(cell: &Cell) -> Vec<(String, f64)> {
 }
 
 #[test]
-fn a_title_says_what_its_bars_show_and_no_more() {
-    let mut seen = [0; 3];
+fn chart_titles_agree_with_their_bars() {
+    let mut cases = [0; 3];
     for seed in 0..12 {
         for monday in [0.5, 1.0, 1.3, 1.8] {
             for weekend in [0.3, 1.0, 1.9] {
@@ -127,7 +127,7 @@ fn a_title_says_what_its_bars_show_and_no_more() {
                 let extremes = [("least frequent", values[0]), ("most frequent", values[6])];
                 for (word, extreme) in extremes {
                     if named(word) {
-                        seen[0] += 1;
+                        cases[0] += 1;
                         let named = bars.iter().find(|bar| title.contains(&bar.0));
                         assert_eq!(named.expect(&title).1, extreme, "{title}: {bars:?}");
                     }
@@ -141,13 +141,13 @@ fn a_title_says_what_its_bars_show_and_no_more() {
                     cell.did
                 );
                 if title.contains("at weekends") {
-                    seen[1] += 1;
+                    cases[1] += 1;
                     let sides = bars[5..].iter().map(|bar| bar.1 > 1.0);
                     let rises = title.contains("more frequent") || title.contains("as frequent");
                     assert!(sides.clone().all(|side| side == rises), "{title}: {bars:?}");
                 }
                 if !is_reported {
-                    seen[2] += 1;
+                    cases[2] += 1;
                     let want = "Failures: no weekday effect of 10 % or more proven";
                     assert_eq!(title, want);
                 }
@@ -162,11 +162,11 @@ fn a_title_says_what_its_bars_show_and_no_more() {
             }
         }
     }
-    assert!(seen.iter().all(|times| *times > 5), "{seen:?}");
+    assert!(cases.iter().all(|times| *times > 5), "{cases:?}");
 }
 
-/// Records of 2024 and the days after it, `rate` a day.
-fn of_2024(days: i64, mut rate: impl FnMut(i64) -> f64, seed: u64) -> DataFrame {
+/// Records of `days` days from 1 January 2024, with a mean of `rate` per day.
+fn records_from_2024(days: i64, mut rate: impl FnMut(i64) -> f64, seed: u64) -> DataFrame {
     const NEW_YEAR: i64 = 19_723 * DAY;
     let mut noise = Noise(seed);
     let mut micros = Vec::new();
@@ -186,16 +186,17 @@ fn years_are_reported_with_the_interval_of_their_months() {
         level * if month(day) % 2 == 0 { 1.4 } else { 0.6 }
     };
     let cell = analyse(
-        of_2024(731, rate, 3),
+        records_from_2024(731, rate, 3),
         json!({"effects": ["year"]}),
         "2025-12-31",
     );
     assert_eq!(cell.findings.len(), 1, "{:#?}", cell.findings);
     let finding = &cell.findings[0];
-    let [honest, poisson] = ["ratio", "ratio_poisson"].map(|name| rounded(&finding.numbers[name]));
+    let [clustered, poisson] =
+        ["ratio", "ratio_poisson"].map(|name| rounded(&finding.numbers[name]));
     assert!(
-        honest[1] < poisson[1] - 0.2 && honest[2] > poisson[2] + 0.2,
-        "{honest:?}"
+        clustered[1] < poisson[1] - 0.2 && clustered[2] > poisson[2] + 0.2,
+        "{clustered:?}"
     );
     let sentence = plain(&finding.sentence);
     let percent = |ratio: f64| format!("{:.0}", 100.0 * (ratio - 1.0));
@@ -225,7 +226,7 @@ fn a_part_year_is_compared_with_the_same_part_of_the_year_before() {
     // Three times as many in the first half of each year: the half year is like the one before.
     let rate = |day: i64| if day % 366 < 182 { 12.0 } else { 4.0 };
     let cell = analyse(
-        of_2024(366 + 181, rate, 5),
+        records_from_2024(366 + 181, rate, 5),
         json!({"effects": ["year"]}),
         "2025-06-30",
     );
@@ -237,7 +238,7 @@ fn a_part_year_is_compared_with_the_same_part_of_the_year_before() {
     );
     let twice = |day: i64| rate(day) * if day < 366 { 1.0 } else { 2.0 };
     let cell = analyse(
-        of_2024(366 + 181, twice, 5),
+        records_from_2024(366 + 181, twice, 5),
         json!({"effects": ["year"]}),
         "2025-06-30",
     );
@@ -261,7 +262,7 @@ fn a_part_year_is_compared_with_the_same_part_of_the_year_before() {
 }
 
 #[test]
-fn the_table_has_what_the_sentence_says_of_the_lowest_day() {
+fn the_lowest_day_has_the_same_numbers_in_sentence_and_table() {
     let rate = |day: i64| match day % 7 {
         1 => 60.0,
         4 => 20.0,
@@ -310,8 +311,8 @@ fn rates_of_hours_are_per_hour_and_those_of_days_per_day() {
     assert_eq!(sum(days, 1), sum(hours, 1));
 }
 
-/// Labels and heights of the marked bars of the first chart, and of the other bars.
-fn marked(cell: &Cell) -> [Vec<(String, f64)>; 2] {
+/// Labels and heights of the highlighted bars of the first chart, and of the other bars.
+fn bars_by_highlight(cell: &Cell) -> [Vec<(String, f64)>; 2] {
     let ChartKind::Bars { bars, .. } = &cell.charts[0].kind else {
         panic!("{:?}", cell.charts[0].kind)
     };
@@ -334,7 +335,7 @@ fn by_hour(rate: impl Fn(i64) -> f64, seed: u64) -> DataFrame {
 }
 
 #[test]
-fn equals_are_named_together() {
+fn days_that_do_not_differ_are_named_together() {
     let mut together = 0;
     for seed in 0..12 {
         let day = |day: i64| match day % 7 {
@@ -347,8 +348,8 @@ fn equals_are_named_together() {
             "2026-07-05",
         );
         let title = plain(&cell.charts[0].title);
-        let [marked, others] = marked(&cell);
-        let labels: Vec<&str> = marked.iter().map(|bar| bar.0.as_str()).collect();
+        let [highlighted, others] = bars_by_highlight(&cell);
+        let labels: Vec<&str> = highlighted.iter().map(|bar| bar.0.as_str()).collect();
         if labels == ["Tuesday", "Wednesday"] {
             together += 1;
             let is_named = title.contains("on Tuesdays and Wednesdays");
@@ -361,7 +362,7 @@ fn equals_are_named_together() {
                 cell.findings
             );
         }
-        let high = marked.iter().map(|bar| bar.1).fold(0.0, f64::max);
+        let high = highlighted.iter().map(|bar| bar.1).fold(0.0, f64::max);
         let is_highest = others.iter().all(|bar| bar.1 < high);
         assert!(
             is_highest || title.contains("less frequent"),
@@ -372,7 +373,7 @@ fn equals_are_named_together() {
 }
 
 #[test]
-fn hours_are_named_as_spans() {
+fn neighbouring_hours_are_named_as_ranges() {
     let rate = |hour: i64| {
         if (14..=17).contains(&hour) { 0.5 } else { 0.15 }
     };
@@ -383,8 +384,8 @@ fn hours_are_named_as_spans() {
         let cell = analyse(by_hour(rate, seed * 17 + 3), params.clone(), "2026-03-25");
         let title = plain(&cell.charts[0].title);
         spans += usize::from(title.contains("frequent between 14:00 and 18:00"));
-        let [marked_bars, others] = marked(&cell);
-        let high = marked_bars.iter().map(|bar| bar.1).fold(0.0, f64::max);
+        let [highlighted, others] = bars_by_highlight(&cell);
+        let high = highlighted.iter().map(|bar| bar.1).fold(0.0, f64::max);
         assert!(others.iter().all(|bar| bar.1 < high), "{title}: {others:?}");
         let cell = analyse(by_hour(rate_at_night, seed * 17 + 3), params, "2026-03-25");
         let title = plain(&cell.charts[0].title);
@@ -407,7 +408,7 @@ fn bars_of(chart: &retrocast_domain::Chart) -> (Vec<f64>, &str) {
 }
 
 #[test]
-fn a_quiet_weekend_comes_before_the_days_that_it_sets_apart() {
+fn a_quiet_weekend_is_reported_before_busy_days() {
     let mut both = 0;
     for seed in 0..6 {
         let day = |day: i64| match day % 7 {
@@ -443,7 +444,7 @@ fn a_quiet_weekend_comes_before_the_days_that_it_sets_apart() {
                 && !sentence.contains("all days"),
             "{sentence}"
         );
-        // A tenth or two on working days is no half.
+        // 10 to 40 % more is less than the half from which a difference is a notice.
         assert_eq!(days.severity, Severity::Info);
         let ratio = days.magnitude.as_ref().expect("a ratio").value;
         assert!((1.1..1.4).contains(&ratio), "{ratio}");
@@ -452,7 +453,7 @@ fn a_quiet_weekend_comes_before_the_days_that_it_sets_apart() {
 }
 
 #[test]
-fn a_quiet_weekend_is_not_told_as_a_busy_weekday() {
+fn a_quiet_weekend_is_not_reported_as_busy_weekdays() {
     let frame = records(182, |day| if day % 7 >= 5 { 8.0 } else { 30.0 }, 99);
     let cell = analyse(frame, json!({"effects": ["weekday"]}), "2026-07-05");
     let whats: Vec<_> = cell
@@ -492,7 +493,7 @@ fn a_part_day_at_the_start_of_the_window_is_left_out_and_reported() {
     }
 }
 
-/// Seeds out of 100 in which records without any effect lead to a claim.
+/// Number of seeds, out of 100, with a claim on records without any effect.
 fn claims_without_rhythm(autocorrelation: f64, deviation: f64) -> usize {
     (0..100)
         .filter(|&seed| {
@@ -510,7 +511,7 @@ fn claims_without_rhythm(autocorrelation: f64, deviation: f64) -> usize {
 }
 
 #[test]
-fn a_rhythm_that_is_not_there_is_not_reported() {
+fn random_differences_of_weekdays_are_rarely_reported() {
     // 5 % of 100 and two standard errors.
     for (autocorrelation, deviation) in [(0.0, 0.0), (0.0, 0.4), (0.6, 0.3)] {
         let claims = claims_without_rhythm(autocorrelation, deviation);
@@ -518,7 +519,7 @@ fn a_rhythm_that_is_not_there_is_not_reported() {
     }
 }
 
-/// Seeds out of 60 in which four years without effect, at any hour, lead to a claim.
+/// Number of seeds, out of 60, with a claim on four years of records without any effect.
 fn claims_over_years(autocorrelation: f64, deviation: f64) -> usize {
     let params = json!({"effects": ["hour", "month", "year"], "alpha": 0.05});
     (0..60)
@@ -540,7 +541,7 @@ fn claims_over_years(autocorrelation: f64, deviation: f64) -> usize {
 }
 
 #[test]
-fn hours_months_and_years_without_a_rhythm_are_not_reported() {
+fn random_differences_of_hours_months_and_years_are_rarely_reported() {
     // 5 % of 60 and two standard errors.
     for (autocorrelation, deviation) in [(0.0, 0.0), (0.5, 0.4), (0.9, 0.15)] {
         let claims = claims_over_years(autocorrelation, deviation);
@@ -548,16 +549,17 @@ fn hours_months_and_years_without_a_rhythm_are_not_reported() {
     }
 }
 
-/// Executions with files and a status, `a_day` each day.
-fn executions(days: i64, a_day: i64, above: f64, seed: u64) -> DataFrame {
+/// Executions with files and a status, `per_day` each day; above 1200 files, they fail with
+/// probability `risk_above`.
+fn executions(days: i64, per_day: i64, risk_above: f64, seed: u64) -> DataFrame {
     let mut noise = Noise(seed);
     let (mut micros, mut files, mut status) = (Vec::new(), Vec::new(), Vec::new());
     for day in 0..days {
-        for i in 0..a_day {
+        for i in 0..per_day {
             let volume = (500.0 * (0.9 * noise.normal()).exp()).round();
-            let risk = if volume > 1200.0 { above } else { 0.03 };
+            let risk = if volume > 1200.0 { risk_above } else { 0.03 };
             let failed = noise.uniform() < risk;
-            micros.push(START + day * DAY + i * DAY / a_day);
+            micros.push(START + day * DAY + i * DAY / per_day);
             files.push(volume as i64);
             status.push(if failed { "failed" } else { "ok" });
         }
@@ -570,14 +572,14 @@ fn executions(days: i64, a_day: i64, above: f64, seed: u64) -> DataFrame {
     DataFrame::new(columns[0].len(), columns).unwrap()
 }
 
-fn limit() -> Value {
+fn params() -> Value {
     json!({"effects": [], "volume": "files", "event_column": "status", "event_equals": ["failed"]})
 }
 
 #[test]
-fn a_volume_threshold_is_found() {
+fn a_volume_threshold_is_reported() {
     for seed in 0..6 {
-        let cell = analyse(executions(120, 60, 0.1, seed + 1), limit(), "2026-05-04");
+        let cell = analyse(executions(120, 60, 0.1, seed + 1), params(), "2026-05-04");
         assert_eq!(cell.findings.len(), 1, "{:#?}", cell.findings);
         let finding = &cell.findings[0];
         assert_eq!(finding.kind, "volume_threshold", "{}", finding.sentence);
@@ -597,7 +599,7 @@ fn a_volume_threshold_is_found() {
             title.contains(" times) in records with more than 1"),
             "{title}"
         );
-        // No bar holds records from both sides of the threshold.
+        // No bar contains records from both sides of the threshold.
         let bars = bars(&cell);
         let is_highlighted = |label: &str| {
             finding.numbers["bars"]
@@ -609,13 +611,13 @@ fn a_volume_threshold_is_found() {
             let (low, high) = label.split_once(" to ").unwrap_or((label, label));
             let [low, high] =
                 [low, high].map(|end| end.replace('\u{202f}', "").parse::<f64>().unwrap());
-            assert_eq!(low > cut, high > cut, "{label} holds {cut}");
+            assert_eq!(low > cut, high > cut, "{label} contains {cut}");
             assert_eq!(is_highlighted(label), low > cut, "{label}");
         }
     }
     let none: usize = (0..10)
         .map(|seed| {
-            let cell = analyse(executions(60, 30, 0.03, seed), limit(), "2026-03-05");
+            let cell = analyse(executions(60, 30, 0.03, seed), params(), "2026-03-05");
             let is_open = cell.charts[0]
                 .title
                 .ends_with("no threshold of files proven");
@@ -632,7 +634,7 @@ fn a_volume_threshold_is_found() {
 }
 
 #[test]
-fn too_little_data_says_what_is_needed() {
+fn too_little_data_is_reported_with_what_is_needed() {
     let cell = analyse(records(9, |_| 9.0, 1), json!({}), "2026-01-13");
     check_message(&cell, "not enough: have 9\u{a0}days, need 28");
     let cell = analyse(records(0, |_| 9.0, 1), json!({}), "2026-01-13");
@@ -645,7 +647,7 @@ fn too_little_data_says_what_is_needed() {
 }
 
 #[test]
-fn wrong_params_are_refused_in_words() {
+fn invalid_params_are_rejected_with_a_reason() {
     let check = |params: Value, want: &str| {
         let mut params = params;
         params["input"] = json!("failures");
@@ -740,12 +742,12 @@ fn weekdays_of_real_incidents() {
         .iter()
         .find(|f| f.numbers.get("year") == Some(&json!(2025)))
         .unwrap();
-    // The published interval takes incidents as independent; the report's allows for clustering.
+    // The published interval assumes independent incidents; the report's allows for clustering.
     assert_eq!(rounded(&year.numbers["ratio_poisson"]), [1.61, 1.29, 2.02]);
-    let honest = rounded(&year.numbers["ratio"]);
+    let clustered = rounded(&year.numbers["ratio"]);
     assert!(
-        honest[0] == 1.61 && honest[1] <= 1.29 && honest[2] >= 2.02,
-        "{honest:?}"
+        clustered[0] == 1.61 && clustered[1] <= 1.29 && clustered[2] >= 2.02,
+        "{clustered:?}"
     );
     assert_eq!(
         rounded(&year.numbers["counts"]),

@@ -1,6 +1,6 @@
 //! Finds a volume above which the metric changes.
 
-use super::{Candidate, Data, Group, Line, Results, Row, words};
+use super::{Candidate, Data, Group, Record, ResultRow, Results, words};
 use crate::series::words::{capitalised, chart_id, group_seed};
 use retrocast_domain::{
     Ask, Chart, Direction, Estimate, Magnitude, Severity, Table, chart::Bar, estimate::levels,
@@ -24,17 +24,17 @@ const EVENTS_MIN: usize = 20;
 /// Minimum number of records on either side of a threshold.
 const SIDE_MIN: usize = 20;
 /// Minimum number of records in a typical stratum.
-const STRATUM_USUAL: usize = 8;
+const STRATUM_MIN: usize = 8;
 
 /// A record with a volume and an outcome.
 struct Point<'a> {
-    row: &'a Row,
+    record: &'a Record,
     volume: f64,
     outcome: f64,
 }
 
 pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
-    let volume = spoken(data);
+    let volume = volume_name(data);
     let mut tested = 0;
     let mut table = Table::new(
         format!("{} by {volume}", capitalised(&data.measure)),
@@ -57,7 +57,7 @@ pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
         {
             continue;
         }
-        let (strata, unit) = strata(&points);
+        let (strata, stratum) = strata(&points);
         let volumes: Vec<f64> = points.iter().map(|point| point.volume).collect();
         let outcomes: Vec<f64> = points.iter().map(|point| point.outcome).collect();
         let seed = group_seed(data.context.seed, &group.label);
@@ -65,9 +65,11 @@ pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
             continue;
         };
         tested += 1;
-        let ratio = ratio_of(data, &points, &strata, cut.cut);
-        found.lines.extend(lines(group, &points, cut.cut, ratio));
-        let [above, below] = sides(data, &cut, ratio.as_ref());
+        let ratio = ratio_above(data, &points, &strata, cut.cut);
+        found
+            .rows
+            .extend(result_rows(group, &points, cut.cut, ratio));
+        let [above, below] = side_levels(data, &cut, ratio.as_ref());
         table.push([
             group.label.clone(),
             number::sensible(cut.cut),
@@ -83,12 +85,12 @@ pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
                 .push(chart(data, group, &points, cut.cut, tested));
             found.charts.len() - 1
         });
-        found
-            .candidates
-            .push(candidate(data, group, &points, &strata, &cut, unit, chart));
+        found.candidates.push(candidate(
+            data, group, &points, &strata, &cut, stratum, chart,
+        ));
     }
     if tested == 0 {
-        found.missing.push(format!(
+        found.skipped.push(format!(
             "{volume} needs at least {RECORDS_MIN} records with {EVENTS_MIN} events among them"
         ));
         return;
@@ -98,7 +100,12 @@ pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
 }
 
 /// Both sides of a threshold as rows of the stage's dataset.
-fn lines(group: &Group, points: &[Point<'_>], cut: f64, ratio: Option<Comparison>) -> [Line; 2] {
+fn result_rows(
+    group: &Group,
+    points: &[Point<'_>],
+    cut: f64,
+    ratio: Option<Comparison>,
+) -> [ResultRow; 2] {
     [false, true].map(|is_above| {
         let side = points
             .iter()
@@ -107,7 +114,7 @@ fn lines(group: &Group, points: &[Point<'_>], cut: f64, ratio: Option<Comparison
             (events + point.outcome, records + 1.0)
         });
         let side = if is_above { "above" } else { "up to" };
-        Line {
+        ResultRow {
             group: group.label.clone(),
             effect: EFFECT,
             category: format!("{side} {cut}"),
@@ -120,7 +127,8 @@ fn lines(group: &Group, points: &[Point<'_>], cut: f64, ratio: Option<Comparison
     })
 }
 
-fn spoken(data: &Data<'_>) -> String {
+/// Name of the volume column in words.
+fn volume_name(data: &Data<'_>) -> String {
     data.params
         .volume
         .as_deref()
@@ -139,22 +147,23 @@ fn records_with(volume: &str, cut: &str, is_above: bool) -> String {
     }
 }
 
+/// The records of a group that have a volume and an outcome.
 fn points<'a>(data: &Data<'_>, group: &'a Group) -> Vec<Point<'a>> {
-    let value = |row: &Row| {
+    let value = |record: &Record| {
         if data.params.value.is_some() {
-            row.value
+            record.value
         } else {
-            Some(f64::from(row.is_event))
+            Some(f64::from(record.is_event))
         }
     };
     group
         .rows
         .iter()
-        .filter_map(|row| {
+        .filter_map(|record| {
             Some(Point {
-                row,
-                volume: row.volume?,
-                outcome: value(row)?,
+                record,
+                volume: record.volume?,
+                outcome: value(record)?,
             })
         })
         .collect()
@@ -164,40 +173,51 @@ fn points<'a>(data: &Data<'_>, group: &'a Group) -> Vec<Point<'a>> {
 /// months, else none.
 fn strata(points: &[Point<'_>]) -> (Vec<usize>, &'static str) {
     type Key = (i16, i16, usize);
-    let kinds: [(&'static str, fn(&Row) -> Key); 3] = [
-        ("day", |row| {
-            (row.time.year(), row.time.date().day_of_year(), row.within)
+    let kinds: [(&'static str, fn(&Record) -> Key); 3] = [
+        ("day", |record| {
+            (
+                record.time.year(),
+                record.time.date().day_of_year(),
+                record.within,
+            )
         }),
-        ("week", |row| {
-            let week = row.time.date().iso_week_date();
-            (week.year(), i16::from(week.week()), row.within)
+        ("week", |record| {
+            let week = record.time.date().iso_week_date();
+            (week.year(), i16::from(week.week()), record.within)
         }),
-        ("month", |row| {
-            (row.time.year(), i16::from(row.time.month()), row.within)
+        ("month", |record| {
+            (
+                record.time.year(),
+                i16::from(record.time.month()),
+                record.within,
+            )
         }),
     ];
     for (name, key) in kinds {
         let mut sizes: BTreeMap<Key, usize> = BTreeMap::new();
         for point in points {
-            *sizes.entry(key(point.row)).or_default() += 1;
+            *sizes.entry(key(point.record)).or_default() += 1;
         }
         // Size of the stratum of the median record.
-        let mut by_record: Vec<usize> = points.iter().map(|point| sizes[&key(point.row)]).collect();
+        let mut by_record: Vec<usize> = points
+            .iter()
+            .map(|point| sizes[&key(point.record)])
+            .collect();
         by_record.sort_unstable();
-        if by_record[by_record.len() / 2] >= STRATUM_USUAL {
+        if by_record[by_record.len() / 2] >= STRATUM_MIN {
             let ids: BTreeMap<Key, usize> =
                 sizes.keys().enumerate().map(|(i, k)| (*k, i)).collect();
             return (
-                points.iter().map(|point| ids[&key(point.row)]).collect(),
+                points.iter().map(|point| ids[&key(point.record)]).collect(),
                 name,
             );
         }
     }
-    (points.iter().map(|point| point.row.within).collect(), "")
+    (points.iter().map(|point| point.record.within).collect(), "")
 }
 
 /// The ratio of the level above the threshold to that up to it, as an estimate.
-fn in_words(data: &Data<'_>, ratio: &Comparison) -> Estimate<'static> {
+fn ratio_estimate(data: &Data<'_>, ratio: &Comparison) -> Estimate<'static> {
     let estimate = words::ratio(ratio, true);
     if data.params.value.is_none() {
         estimate.of_shares()
@@ -206,8 +226,8 @@ fn in_words(data: &Data<'_>, ratio: &Comparison) -> Estimate<'static> {
     }
 }
 
-/// Levels above the threshold and up to it.
-fn sides(data: &Data<'_>, cut: &Threshold, ratio: Option<&Comparison>) -> [String; 2] {
+/// Formats the levels above the threshold and up to it.
+fn side_levels(data: &Data<'_>, cut: &Threshold, ratio: Option<&Comparison>) -> [String; 2] {
     let unit = if data.params.value.is_none() {
         "share"
     } else {
@@ -216,37 +236,41 @@ fn sides(data: &Data<'_>, cut: &Threshold, ratio: Option<&Comparison>) -> [Strin
     let Some(ratio) = ratio else {
         return levels([cut.mean_above, cut.mean_below], None, unit);
     };
-    let [below, above] = in_words(data, ratio).levels([cut.mean_below, cut.mean_above], None, unit);
+    let [below, above] =
+        ratio_estimate(data, ratio).levels([cut.mean_below, cut.mean_above], None, unit);
     [above, below]
 }
 
 /// The ratio of the level above the threshold to that up to it, with records clustered in the
 /// strata (or independent without strata). `None` if a level is not positive.
-fn ratio_of(
+fn ratio_above(
     data: &Data<'_>,
     points: &[Point<'_>],
     strata: &[usize],
     cut: f64,
 ) -> Option<Comparison> {
-    let shares = data.params.value.is_none();
+    let is_share = data.params.value.is_none();
     if points.iter().any(|point| point.outcome < 0.0) {
         return None;
     }
-    let one = strata
+    let is_single_stratum = strata
         .first()
         .is_some_and(|first| strata.iter().all(|s| s == first));
     let mut clusters: BTreeMap<usize, [(f64, f64); 2]> = BTreeMap::new();
     for (i, (point, stratum)) in points.iter().zip(strata).enumerate() {
-        let cluster = clusters.entry(if one { i } else { *stratum }).or_default();
+        let cluster = clusters
+            .entry(if is_single_stratum { i } else { *stratum })
+            .or_default();
         let side = &mut cluster[usize::from(point.volume <= cut)];
         side.0 += point.outcome;
         side.1 += 1.0;
     }
     let clusters: Vec<_> = clusters.into_values().collect();
-    clustered_ratio(&clusters, shares)
+    clustered_ratio(&clusters, is_share)
 }
 
-fn level(data: &Data<'_>, value: f64) -> String {
+/// Formats a level: a share, or a value with its unit.
+fn format_level(data: &Data<'_>, value: f64) -> String {
     if data.params.value.is_none() {
         number::percent(value)
     } else {
@@ -260,57 +284,60 @@ fn candidate(
     points: &[Point<'_>],
     strata: &[usize],
     cut: &Threshold,
-    unit: &str,
+    stratum: &str,
     chart: Option<usize>,
 ) -> Candidate {
-    let volume = spoken(data);
-    let gradual = cut.is_steady();
-    let plural = words::verb(&data.measure) == "are";
-    let kind = if gradual {
+    let volume = volume_name(data);
+    let is_gradual = cut.is_steady();
+    let is_plural = words::verb(&data.measure) == "are";
+    let kind = if is_gradual {
         "volume_slope"
     } else {
         "volume_threshold"
     };
-    let mut finding = data.finding(kind, group, &format!("{} by {volume}", data.measure));
+    let mut finding = data.start_finding(kind, group, &format!("{} by {volume}", data.measure));
     finding.direction = if cut.z >= 0.0 {
         Direction::Up
     } else {
         Direction::Down
     };
-    let bad = (finding.direction == Direction::Up) == data.params.lower_is_better;
-    finding.severity = if bad {
+    let is_worse = (finding.direction == Direction::Up) == data.params.lower_is_better;
+    finding.severity = if is_worse {
         Severity::Warning
     } else {
         Severity::Info
     };
     let be = words::verb(&data.measure);
     let is_level = data.amounts || data.per_record;
-    let more = match (is_level, finding.direction) {
+    let comparative = match (is_level, finding.direction) {
         (true, Direction::Down) => "lower",
         (true, _) => "higher",
         (false, Direction::Down) => "less frequent",
         (false, _) => "more frequent",
     };
-    let happened = format!("{be} {more} above {} {volume}", number::sensible(cut.cut));
-    let todo = "find the cause";
-    finding.ask = Some(Ask::new(&data.measure, happened, todo));
+    let happened = format!(
+        "{be} {comparative} above {} {volume}",
+        number::sensible(cut.cut)
+    );
+    let request = "find the cause";
+    finding.ask = Some(Ask::new(&data.measure, happened, request));
     finding.n = points.len() as u64;
     finding.p = Some(cut.p);
     finding.baseline = Some(format!("{volume} up to {}", number::sensible(cut.cut)));
-    let ratio = ratio_of(data, points, strata, cut.cut);
+    let ratio = ratio_above(data, points, strata, cut.cut);
     finding.magnitude = match ratio {
         Some(r) => Some(Magnitude::interval95(r.estimate, r.lower, r.upper, "ratio")),
         None => Some(cut.mean_above / cut.mean_below)
             .filter(|ratio| ratio.is_finite())
             .map(|ratio| Magnitude::point(ratio, "ratio")),
     };
-    let share = data.params.value.is_none();
+    let is_share = data.params.value.is_none();
     // The direction must be the same within strata and over all of them.
-    let agrees = (cut.mean_above >= cut.mean_below) == (cut.z >= 0.0);
-    let is_large = finding.magnitude.as_ref().map_or(share, |ratio| {
+    let is_consistent = (cut.mean_above >= cut.mean_below) == (cut.z >= 0.0);
+    let is_large = finding.magnitude.as_ref().map_or(is_share, |ratio| {
         ratio.value.max(1e-9).ln().abs() >= (1.0 + data.params.change_min).ln()
     });
-    if unit.is_empty() {
+    if stratum.is_empty() {
         finding.caveats.push(
             "There are too few records a month to compare within months: a change over time that \
              comes with a change of volume could look the same."
@@ -319,31 +346,31 @@ fn candidate(
     } else {
         finding
             .caveats
-            .push(format!("Volumes are compared within the same {unit}."));
+            .push(format!("Volumes are compared within the same {stratum}."));
     }
-    let template = if gradual {
-        "{Measure}{of} {moves} with {volume}, from {below} up to {cut} to {above} above it{claim}; no \
+    let template = if is_gradual {
+        "{Measure}{in_group} {moves} with {volume}, from {below} up to {cut} to {above} above it{claim}; no \
          sharp threshold is proven."
     } else {
-        "{Measure}{of} {is} {above} in records {more} (95\u{a0}% interval of this threshold {bounds}), and \
+        "{Measure}{in_group} {is} {above} in records {more} (95\u{a0}% interval of this threshold {bounds}), and \
          {below} in records {less}{claim}."
     };
     let claim = ratio.map_or_else(String::new, |ratio| {
-        format!(": {}", in_words(data, &ratio).claim(""))
+        format!(": {}", ratio_estimate(data, &ratio).claim(""))
     });
-    let moves = match (cut.z >= 0.0, plural) {
+    let moves = match (cut.z >= 0.0, is_plural) {
         (true, true) => "rise",
         (true, false) => "rises",
         (false, true) => "fall",
         (false, false) => "falls",
     };
-    let [above, below] = sides(data, cut, ratio.as_ref());
+    let [above, below] = side_levels(data, cut, ratio.as_ref());
     let threshold = number::sensible(cut.cut);
     finding.sentence = fill(
         template,
         &[
             ("Measure", &capitalised(&data.measure)),
-            ("of", &data.of(group)),
+            ("in_group", &data.in_group(group)),
             ("moves", moves),
             ("is", words::verb(&data.measure)),
             ("volume", &volume),
@@ -374,46 +401,47 @@ fn candidate(
         finding = finding.number("event", data.filter_words.clone());
     }
     Candidate {
-        title: if gradual {
+        title: if is_gradual {
             format!(
                 "{}{} {moves} with {volume}",
                 capitalised(&data.measure),
-                data.of(group),
+                data.in_group(group),
             )
         } else {
             format!(
                 "{}{} {} in records {}",
                 capitalised(&data.measure),
-                data.of(group),
+                data.in_group(group),
                 ratio.map_or_else(
                     || moves.to_string(),
                     |ratio| format!(
                         "{} {}",
                         words::verb(&data.measure),
-                        in_words(data, &ratio).claim("")
+                        ratio_estimate(data, &ratio).claim("")
                     )
                 ),
                 records_with(&volume, &threshold, true)
             )
         },
         p: cut.p,
-        large: is_large && agrees,
+        is_large: is_large && is_consistent,
         finding,
         chart,
-        redrawn: None,
+        replacement: None,
     }
 }
 
 /// Records of similar volume.
-struct Class {
+struct VolumeClass {
     /// Range of its volumes.
     label: String,
     is_above: bool,
     outcomes: Vec<f64>,
 }
 
-/// Ten equally large classes of volume, with the class that contains the threshold split there.
-fn classes(points: &[Point<'_>], cut: f64) -> Vec<Class> {
+/// Divides the records into ten equally large classes of volume, and splits the class that contains
+/// the threshold.
+fn classes(points: &[Point<'_>], cut: f64) -> Vec<VolumeClass> {
     let volumes = sorted(&points.iter().map(|point| point.volume).collect::<Vec<_>>());
     let mut ends: Vec<f64> = (1..=10)
         .map(|i| volumes[(volumes.len() * i / 10).max(1) - 1])
@@ -433,7 +461,7 @@ fn classes(points: &[Point<'_>], cut: f64) -> Vec<Class> {
         .map(|(outcomes, span)| {
             let [low, high] = [span[0], span[span.len() - 1]];
             let [from, to] = [low, high].map(number::sensible);
-            Class {
+            VolumeClass {
                 label: if from == to {
                     to
                 } else {
@@ -458,7 +486,7 @@ fn chart(data: &Data<'_>, group: &Group, points: &[Point<'_>], cut: f64, at: usi
     let bars = classes(points, cut)
         .into_iter()
         .map(
-            |Class {
+            |VolumeClass {
                  label, outcomes, ..
              }| {
                 let value = mean(&outcomes);
@@ -468,24 +496,24 @@ fn chart(data: &Data<'_>, group: &Group, points: &[Point<'_>], cut: f64, at: usi
                     mean_interval(&outcomes, 0.95)
                 };
                 let bounds = interval.map_or_else(String::new, |[low, high]| {
-                    number::range(&level(data, low), &level(data, high))
+                    number::range(&format_level(data, low), &format_level(data, high))
                 });
                 let bar = Bar {
                     label,
                     value,
                     interval,
-                    text: level(data, value),
+                    text: format_level(data, value),
                     highlight: false,
                 };
                 (bar, bounds)
             },
         )
         .collect();
-    let volume = spoken(data);
+    let volume = volume_name(data);
     let title = format!(
         "{}{}: no threshold of {volume} proven",
         capitalised(&data.measure),
-        data.of(group)
+        data.in_group(group)
     );
     let id = chart_id(&data.context.stage, &format!("volume-{at}-{}", group.label));
     words::bars(

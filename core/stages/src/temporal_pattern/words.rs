@@ -30,7 +30,7 @@ pub(super) fn estimate(
 }
 
 /// Formats a count for a table: of records, or of events.
-pub(super) fn counted(data: &Data<'_>, events: f64, exposure: f64) -> String {
+pub(super) fn format_count(data: &Data<'_>, events: f64, exposure: f64) -> String {
     number::sensible(if data.per_record && data.amounts {
         exposure
     } else {
@@ -39,7 +39,7 @@ pub(super) fn counted(data: &Data<'_>, events: f64, exposure: f64) -> String {
 }
 
 /// Formats the rates of a table column.
-pub(super) fn rates(data: &Data<'_>, rates: &[f64]) -> Vec<String> {
+pub(super) fn format_rates(data: &Data<'_>, rates: &[f64]) -> Vec<String> {
     let each = |text: &dyn Fn(f64) -> String| rates.iter().map(|rate| text(*rate)).collect();
     match (data.per_record, data.amounts) {
         (true, true) => each(&|rate| number::with_unit(rate, &data.params.unit)),
@@ -48,7 +48,7 @@ pub(super) fn rates(data: &Data<'_>, rates: &[f64]) -> Vec<String> {
     }
 }
 
-/// Headings of both columns; the rate of records is `per` a day or an hour.
+/// Headings of the columns of counts and rates; `per` is the heading of a rate per time.
 pub(super) fn headings(data: &Data<'_>, per: &'static str) -> [&'static str; 2] {
     match (data.per_record, data.amounts) {
         (true, true) => [">Records", ">Mean"],
@@ -60,11 +60,11 @@ pub(super) fn headings(data: &Data<'_>, per: &'static str) -> [&'static str; 2] 
 
 /// The title of a chart without a proven claim that is large enough: "Tickets: no weekday effect of
 /// 10 % or more proven".
-pub(super) fn unproven(data: &Data<'_>, group: &Group, effect: &str) -> String {
-    let what = format!("{}{}", capitalised(&data.measure), data.of(group));
+pub(super) fn unproven_title(data: &Data<'_>, group: &Group, effect: &str) -> String {
+    let what = format!("{}{}", capitalised(&data.measure), data.in_group(group));
     if data.params.change_min > 0.0 {
-        let least = share(data.params.change_min);
-        format!("{what}: no {effect} of {least} or more proven")
+        let minimum = share(data.params.change_min);
+        format!("{what}: no {effect} of {minimum} or more proven")
     } else {
         format!("{what}: no {effect} proven")
     }
@@ -75,12 +75,12 @@ pub(super) fn highlight(chart: &mut Chart, finding: &Finding) {
     let ChartKind::Bars { bars, .. } = &mut chart.kind else {
         return;
     };
-    let Some(named) = finding.numbers.get("bars").and_then(|bars| bars.as_array()) else {
+    let Some(labels) = finding.numbers.get("bars").and_then(|bars| bars.as_array()) else {
         return;
     };
     for bar in bars {
         let label = Some(bar.label.as_str());
-        bar.highlight = named.iter().any(|name| name.as_str() == label);
+        bar.highlight = labels.iter().any(|name| name.as_str() == label);
     }
 }
 

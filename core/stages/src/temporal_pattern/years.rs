@@ -1,6 +1,6 @@
 //! Compares each year with the previous one; an incomplete year with the same part of it.
 
-use super::{Candidate, Data, Group, Line, Results, days_between, severity, words};
+use super::{Candidate, Data, Group, ResultRow, Results, days_between, severity, words};
 use crate::series::words::{capitalised, chart_id, uncorrected};
 use jiff::civil::{Date, date};
 use retrocast_domain::{
@@ -68,7 +68,7 @@ fn year_day(day: Date, year: i16) -> YearDay {
 }
 
 /// The day in a year; 1 March for a missing 29 February.
-fn in_year(year: i16, (month, day): YearDay) -> Date {
+fn date_in_year(year: i16, (month, day): YearDay) -> Date {
     if month > 12 {
         return next_year(year);
     }
@@ -76,7 +76,7 @@ fn in_year(year: i16, (month, day): YearDay) -> Date {
 }
 
 /// The compared part of a year.
-struct Part {
+struct YearPart {
     start: Date,
     end: Date,
     events: f64,
@@ -85,14 +85,14 @@ struct Part {
     months: Vec<(f64, f64)>,
 }
 
-impl Part {
-    fn of(data: &Data<'_>, group: &Group, year: i16, from: YearDay, to: YearDay) -> Self {
-        let (start, end) = (in_year(year, from), in_year(year, to));
+impl YearPart {
+    fn new(data: &Data<'_>, group: &Group, year: i16, from: YearDay, to: YearDay) -> Self {
+        let (start, end) = (date_in_year(year, from), date_in_year(year, to));
         let days = days_between(start, end).max(1) as f64;
         let mut months: Vec<(f64, f64)> = (1..=12)
             .map(|month| {
-                let first = in_year(year, (month, 1)).max(start);
-                let last = in_year(year, (month + 1, 1)).min(end);
+                let first = date_in_year(year, (month, 1)).max(start);
+                let last = date_in_year(year, (month + 1, 1)).min(end);
                 let exposure = if data.per_record || first >= last {
                     0.0
                 } else {
@@ -146,20 +146,21 @@ impl Part {
 
 /// A year and the previous one, limited to the part that records cover in both.
 struct Pair {
-    before: Part,
-    now: Part,
+    before: YearPart,
+    now: YearPart,
     is_part: bool,
     ratio: PeriodRatio,
 }
 
 impl Pair {
-    fn of(data: &Data<'_>, group: &Group, before: &Year, year: &Year) -> Option<Self> {
+    /// Compares a year with the previous one; `None` if too few events are in the common part.
+    fn compare(data: &Data<'_>, group: &Group, before: &Year, year: &Year) -> Option<Self> {
         let from = year_day(before.start, before.year).max(year_day(year.start, year.year));
         let to = year_day(before.end, before.year).min(year_day(year.end, year.year));
         if from >= to {
             return None;
         }
-        let part = |year: &Year| Part::of(data, group, year.year, from, to);
+        let part = |year: &Year| YearPart::new(data, group, year.year, from, to);
         let (before, now) = (part(before), part(year));
         if !data.amounts && (before.events < EVENTS_MIN || now.events < EVENTS_MIN) {
             return None;
@@ -187,9 +188,9 @@ impl Pair {
         words::estimate(data, &self.comparison(), proven)
     }
 
-    /// The comparison: "in 2025 than in 2024", "from 1 January to 20 August 2025 than in the same
+    /// Names what is compared: "in 2025 than in 2024", "from 1 January to 20 August 2025 than in the same
     /// part of 2024".
-    fn than(&self) -> String {
+    fn describe(&self) -> String {
         let (now, year) = (self.now.words(), self.before.start.year());
         if self.is_part {
             format!("from {now} than in the same part of {year}")
@@ -198,8 +199,8 @@ impl Pair {
         }
     }
 
-    /// Counts or rates of both years, the later first.
-    fn sizes(&self, data: &Data<'_>) -> [String; 2] {
+    /// Formats the counts or rates of both years, the later first.
+    fn format_sizes(&self, data: &Data<'_>) -> [String; 2] {
         let parts = [&self.now, &self.before];
         if !data.per_record {
             return levels(parts.map(|part| part.events), None, "");
@@ -221,15 +222,15 @@ impl Pair {
 pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
     if data.first.year() == data.end.yesterday().unwrap_or(data.end).year() {
         found
-            .missing
+            .skipped
             .push("years need records of 2 calendar years, there is 1".to_string());
         return;
     }
-    let [counted, rate] = words::headings(data, ">Per day");
+    let [count_heading, rate_heading] = words::headings(data, ">Per day");
     let mut columns = vec![
         "<Year",
-        counted,
-        rate,
+        count_heading,
+        rate_heading,
         "<Part compared",
         ">In it",
         ">Same part a year before",
@@ -242,19 +243,19 @@ pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
     }
     let mut table = Table::new(format!("{} by year", capitalised(&data.measure)), &columns);
     let mut compared = 0;
-    for (at, group) in data.groups.iter().enumerate() {
+    for (index, group) in data.groups.iter().enumerate() {
         let years = years(data, group);
-        let chart = (at < 3).then(|| {
-            found.charts.push(chart(data, group, &years, at));
+        let chart = (index < 3).then(|| {
+            found.charts.push(chart(data, group, &years, index));
             found.charts.len() - 1
         });
         let mut before: Option<&Year> = None;
         for (year, rate) in years.iter().zip(rates(data, &years)) {
-            let pair = before.and_then(|before| Pair::of(data, group, before, year));
+            let pair = before.and_then(|before| Pair::compare(data, group, before, year));
             table
                 .rows
                 .push(row(data, group, year, &rate, pair.as_ref()));
-            found.lines.push(Line {
+            found.rows.push(ResultRow {
                 group: group.label.clone(),
                 effect: "year",
                 category: year.label(),
@@ -282,7 +283,7 @@ pub(super) fn analyse(data: &Data<'_>, found: &mut Results) {
     found.tables.push(table.top(48));
 }
 
-/// The years that records cover. A complete year has exposure 1.
+/// Counts the events of the years that records cover. A complete year has exposure 1.
 fn years(data: &Data<'_>, group: &Group) -> Vec<Year> {
     let last = data.end.yesterday().unwrap_or(data.end).year();
     let mut years: Vec<Year> = (data.first.year()..=last)
@@ -320,7 +321,7 @@ fn next_year(year: i16) -> Date {
 /// Formats the rates of the years.
 fn rates(data: &Data<'_>, years: &[Year]) -> Vec<String> {
     let rates: Vec<f64> = years.iter().map(|year| year.rate(data)).collect();
-    words::rates(data, &rates)
+    words::format_rates(data, &rates)
 }
 
 fn row(
@@ -330,12 +331,12 @@ fn row(
     rate: &str,
     pair: Option<&Pair>,
 ) -> Vec<String> {
-    let count = words::counted(data, year.events, year.exposure);
+    let count = words::format_count(data, year.events, year.exposure);
     let mut row = vec![year.label(), count, rate.to_string()];
     row.extend(pair.map_or_else(
         || ["–"; 5].map(str::to_string),
         |pair| {
-            let [now, before] = pair.sizes(data);
+            let [now, before] = pair.format_sizes(data);
             let estimate = pair.estimate(data, false);
             let (change, bounds) = (estimate.signed(), estimate.signed_range());
             [pair.now.days(), now, before, change, bounds]
@@ -360,7 +361,7 @@ fn candidate(
     } = pair;
     let year_before = before.start.year();
     let what = format!("{} in {} against {year_before}", data.measure, year.year);
-    let mut finding = data.finding("year_rate", group, &what);
+    let mut finding = data.start_finding("year_rate", group, &what);
     finding.chapter = Chapter::Changes;
     finding.direction = if ratio.ratio >= 1.0 {
         Direction::Up
@@ -387,16 +388,16 @@ fn candidate(
             before.words()
         ));
     }
-    let [size, size_before] = pair.sizes(data);
+    let [size, size_before] = pair.format_sizes(data);
     let estimate = pair.estimate(data, true);
-    let whose = format!("{}{}", capitalised(&data.measure), data.of(group));
+    let subject = format!("{}{}", capitalised(&data.measure), data.in_group(group));
     let were = match words::verb(&data.measure) {
         "are" => "were",
         _ => "was",
     };
     finding.sentence = format!(
-        "{whose} {were} {}: {size} against {size_before}.",
-        estimate.claim(&pair.than()),
+        "{subject} {were} {}: {size} against {size_before}.",
+        estimate.claim(&pair.describe()),
     );
     let list = |f: fn(&Year) -> serde_json::Value| json!(years.iter().map(f).collect::<Vec<_>>());
     finding = finding
@@ -415,16 +416,16 @@ fn candidate(
         .number("part", list(|year| json!(year.is_part())))
         .number("bars", json!([year.label()]));
     Candidate {
-        title: format!("{whose} {were} {}", estimate.claim(&pair.than())),
+        title: format!("{subject} {were} {}", estimate.claim(&pair.describe())),
         p: ratio.p,
-        large: ratio.ratio.ln().abs() >= (1.0 + data.params.change_min).ln(),
+        is_large: ratio.ratio.ln().abs() >= (1.0 + data.params.change_min).ln(),
         finding,
         chart,
-        redrawn: None,
+        replacement: None,
     }
 }
 
-fn chart(data: &Data<'_>, group: &Group, years: &[Year], at: usize) -> retrocast_domain::Chart {
+fn chart(data: &Data<'_>, group: &Group, years: &[Year], index: usize) -> retrocast_domain::Chart {
     let bars = years
         .iter()
         .zip(rates(data, years))
@@ -439,8 +440,11 @@ fn chart(data: &Data<'_>, group: &Group, years: &[Year], at: usize) -> retrocast
             (bar, String::new())
         })
         .collect();
-    let title = words::unproven(data, group, "change from year to year");
-    let id = chart_id(&data.context.stage, &format!("year-{at}-{}", group.label));
+    let title = words::unproven_title(data, group, "change from year to year");
+    let id = chart_id(
+        &data.context.stage,
+        &format!("year-{index}-{}", group.label),
+    );
     let unit = if data.per_record {
         data.measure.clone()
     } else {

@@ -14,7 +14,7 @@ use retrocast_stats::{
 };
 
 /// Maximum relative change that is readable as an upper bound.
-const READABLE: f64 = 1e3;
+const READABLE_MAX: f64 = 1e3;
 
 /// The result of one group.
 pub(super) struct TrendTest {
@@ -22,7 +22,7 @@ pub(super) struct TrendTest {
     pub(super) line: Line,
     pub(super) p_adjusted: f64,
     /// True if the test, corrected for all groups, finds a trend in the direction of the line.
-    pub(super) is_tested: bool,
+    pub(super) is_significant: bool,
     pub(super) class: &'static str,
     /// Whether a step or the line describes the series better, with indices into the series.
     pub(super) shape: Option<Shape>,
@@ -35,12 +35,12 @@ impl TrendTest {
         let change = self.line.change().filter(|_| !is_share(unit));
         match change {
             Some([value, low, high]) => {
-                let interval = (high < READABLE).then_some([low, high]);
-                Estimate::relative(value, interval, self.is_tested)
+                let interval = (high < READABLE_MAX).then_some([low, high]);
+                Estimate::relative(value, interval, self.is_significant)
             }
             None => {
                 let [value, low, high] = self.line.difference();
-                Estimate::amount(value, Some([low, high]), unit, self.is_tested)
+                Estimate::amount(value, Some([low, high]), unit, self.is_significant)
             }
         }
     }
@@ -71,42 +71,41 @@ pub(super) fn classify(
     context: &Context,
     set: &SeriesSet,
     params: &Params,
-    need: usize,
-    counts: bool,
+    points_min: usize,
+    is_count: bool,
 ) -> Vec<Option<TrendTest>> {
     let season = set.period.season();
     let segment_min = default_segment(set.period);
-    let work = |group: &Group| -> Option<(Trend, Line, Vec<Option<f64>>)> {
+    let fit = |group: &Group| -> Option<(Trend, Line, Vec<Option<f64>>)> {
         let adjusted = seasonally_adjusted(&group.values, season);
         let trend = trend(&adjusted)?;
-        let line = Line::of(&trend, &group.values, season, set.adds_up, counts);
+        let line = Line::fit(&trend, &group.values, season, set.adds_up, is_count);
         Some((trend, line, adjusted))
     };
-    let tested = set.of_enough(context, |_| need, work);
-    let p: Vec<f64> = tested
+    let fits = set.of_enough(context, |_| points_min, fit);
+    let p: Vec<f64> = fits
         .iter()
         .flatten()
         .map(|(trend, ..)| trend.test.p)
         .collect();
     let mut corrected = benjamini_hochberg(&p).into_iter();
-    tested
-        .into_iter()
-        .map(|tested| {
-            let (trend, line, adjusted) = tested?;
+    fits.into_iter()
+        .map(|fit| {
+            let (trend, line, adjusted) = fit?;
             let p_adjusted = corrected.next().unwrap_or(1.0);
             let rises = line.slope()[0] > 0.0;
             let agrees = rises == (trend.test.s > 0.0);
             let mut tested = TrendTest {
                 p_adjusted,
-                is_tested: p_adjusted < params.alpha() && agrees,
+                is_significant: p_adjusted < params.alpha() && agrees,
                 class: "not proven",
                 shape: shape_of(&adjusted, segment_min),
                 test: trend.test,
                 line,
             };
             let change = tested.line.change();
-            // The interval is of the slope alone, and the test is corrected for all groups: both
-            // must hold.
+            // The interval is for this line alone, and the test is corrected for all groups: both
+            // must show a trend.
             tested.class = if tested.is_proven() {
                 if change.is_some_and(|[change, ..]| change.abs() < params.change_min) {
                     "small"
@@ -115,7 +114,7 @@ pub(super) fn classify(
                 } else {
                     "improving"
                 }
-            } else if is_volatile(&tested.line, &adjusted, counts) {
+            } else if is_volatile(&tested.line, &adjusted, is_count) {
                 "volatile"
             } else {
                 "not proven"
@@ -129,31 +128,32 @@ fn residuals(line: &Line, adjusted: &[Option<f64>]) -> Vec<f64> {
     adjusted
         .iter()
         .enumerate()
-        .filter_map(|(i, v)| Some((*v)? - line.at(i)))
+        .filter_map(|(i, v)| Some((*v)? - line.height(i)))
         .collect()
 }
 
-fn is_volatile(line: &Line, adjusted: &[Option<f64>], counts: bool) -> bool {
-    let mut away: Vec<f64> = residuals(line, adjusted).iter().map(|r| r.abs()).collect();
-    away.sort_by(f64::total_cmp);
-    let deviation = 1.4826 * away.get(away.len() / 2).copied().unwrap_or(0.0);
-    let mean = adjusted.iter().flatten().sum::<f64>() / away.len().max(1) as f64;
-    let expected = if counts {
+/// Returns true if the values scatter widely around the line.
+fn is_volatile(line: &Line, adjusted: &[Option<f64>], is_count: bool) -> bool {
+    let mut deviations: Vec<f64> = residuals(line, adjusted).iter().map(|r| r.abs()).collect();
+    deviations.sort_by(f64::total_cmp);
+    let spread = 1.4826 * deviations.get(deviations.len() / 2).copied().unwrap_or(0.0);
+    let mean = adjusted.iter().flatten().sum::<f64>() / deviations.len().max(1) as f64;
+    let expected = if is_count {
         2.0 * mean.max(0.0).sqrt()
     } else {
         0.0
     };
-    deviation > 0.3 * mean.abs() && deviation > expected
+    spread > 0.3 * mean.abs() && spread > expected
 }
 
 /// The shape of the known values, with indices into all values.
 fn shape_of(adjusted: &[Option<f64>], segment_min: usize) -> Option<Shape> {
-    let places = (0..adjusted.len()).filter(|i| adjusted[*i].is_some());
-    let places: Vec<usize> = places.collect();
+    let indices = (0..adjusted.len()).filter(|i| adjusted[*i].is_some());
+    let indices: Vec<usize> = indices.collect();
     let values: Vec<f64> = adjusted.iter().flatten().copied().collect();
     Some(match shape(&values, segment_min)? {
-        Shape::Step(at) => Shape::Step(places[at]),
-        Shape::Open(at) => Shape::Open(places[at]),
+        Shape::Step(at) => Shape::Step(indices[at]),
+        Shape::Open(at) => Shape::Open(indices[at]),
         Shape::Line => Shape::Line,
     })
 }

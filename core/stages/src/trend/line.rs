@@ -1,4 +1,4 @@
-//! The line of a group: straight or, for values that cannot be negative, one that never is.
+//! The line of a group: straight or, for values that cannot be negative, never below zero.
 
 use retrocast_stats::{
     positive_line::{Link, PositiveLine, positive_line},
@@ -7,7 +7,7 @@ use retrocast_stats::{
 
 /// The kind of line that describes a group.
 #[derive(Debug, Clone, PartialEq)]
-enum Shape {
+enum LineKind {
     Straight(TheilSen),
     Positive(PositiveLine),
 }
@@ -15,7 +15,7 @@ enum Shape {
 /// The line over the period in which a group has values.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Line {
-    shape: Shape,
+    kind: LineKind,
     /// Indices of the first and the last value.
     first: usize,
     last: usize,
@@ -27,7 +27,7 @@ impl Line {
     /// Fits the line of a group's `values`, whose season has `season` steps; `trend` is that of the
     /// values without the season. Counts and sums that are not negative get a quasi-Poisson line,
     /// and so do other values if the Theil-Sen line would become impossible.
-    pub(super) fn of(
+    pub(super) fn fit(
         trend: &Trend,
         values: &[Option<f64>],
         season: usize,
@@ -38,17 +38,17 @@ impl Line {
         let last = values.iter().rposition(Option::is_some).unwrap_or(first);
         let is_positive = values.iter().flatten().all(|value| *value >= 0.0);
         let straight = &trend.line;
-        let leaves = || {
+        let is_impossible = || {
             let mut present: Vec<f64> = values.iter().flatten().copied().collect();
             present.sort_by(f64::total_cmp);
             let median = present.get(present.len() / 2).copied().unwrap_or(0.0);
             straight.at(first) <= 0.25 * median || straight.at(last) <= 0.0
         };
-        let positive = (is_positive && (adds_up || leaves()))
+        let positive = (is_positive && (adds_up || is_impossible()))
             .then(|| positive_line(values, season, is_count))
             .flatten();
         Self {
-            shape: positive.map_or_else(|| Shape::Straight(straight.clone()), Shape::Positive),
+            kind: positive.map_or_else(|| LineKind::Straight(straight.clone()), LineKind::Positive),
             first,
             last,
             is_positive,
@@ -57,16 +57,16 @@ impl Line {
 
     /// Name of the method of the line and its interval.
     pub(super) fn method(&self) -> &'static str {
-        match &self.shape {
-            Shape::Straight(_) => "Theil-Sen",
-            Shape::Positive(_) => "quasi-Poisson",
+        match &self.kind {
+            LineKind::Straight(_) => "Theil-Sen",
+            LineKind::Positive(_) => "quasi-Poisson",
         }
     }
 
     pub(super) fn name(&self) -> &'static str {
-        match &self.shape {
-            Shape::Straight(_) => "Theil-Sen",
-            Shape::Positive(line) => match line.link {
+        match &self.kind {
+            LineKind::Straight(_) => "Theil-Sen",
+            LineKind::Positive(line) => match line.link {
                 Link::Log => "log-linear",
                 Link::Root => "square",
                 Link::Identity => "straight",
@@ -74,25 +74,25 @@ impl Line {
         }
     }
 
-    /// Height at an index; `None` outside the period.
-    pub(super) fn height(&self, position: usize) -> Option<f64> {
+    /// Height at an index; `None` outside of the period.
+    pub(super) fn height_within(&self, position: usize) -> Option<f64> {
         (self.first..=self.last)
             .contains(&position)
-            .then(|| self.at(position))
+            .then(|| self.height(position))
     }
 
     /// Height at any index, not negative if values are not.
-    pub(super) fn at(&self, position: usize) -> f64 {
-        match &self.shape {
-            Shape::Straight(line) if self.is_positive => line.at(position).max(0.0),
-            Shape::Straight(line) => line.at(position),
-            Shape::Positive(line) => line.at(position),
+    pub(super) fn height(&self, position: usize) -> f64 {
+        match &self.kind {
+            LineKind::Straight(line) if self.is_positive => line.at(position).max(0.0),
+            LineKind::Straight(line) => line.at(position),
+            LineKind::Positive(line) => line.at(position),
         }
     }
 
     /// Heights at the first and the last index.
     pub(super) fn ends(&self) -> [f64; 2] {
-        [self.at(self.first), self.at(self.last)]
+        [self.height(self.first), self.height(self.last)]
     }
 
     /// Number of steps from the first to the last, inclusive.
@@ -103,18 +103,18 @@ impl Line {
     /// Change from the first to the last index with its 95 % interval, in the values' unit.
     pub(super) fn difference(&self) -> [f64; 3] {
         let steps = self.length() - 1;
-        match &self.shape {
-            Shape::Straight(line) => {
+        match &self.kind {
+            LineKind::Straight(line) => {
                 let [low, high] = line.interval;
                 [line.slope, low, high].map(|slope| slope * steps as f64)
             }
-            Shape::Positive(line) => line.change.map(|change| change * line.at(self.first)),
+            LineKind::Positive(line) => line.change.map(|change| change * line.at(self.first)),
         }
     }
 
     /// The same relative to the level at the start; `None` if values or that level are negative.
     pub(super) fn change(&self) -> Option<[f64; 3]> {
-        let start = self.at(self.first);
+        let start = self.height(self.first);
         let difference = self.difference();
         (self.is_positive && start > 0.0).then(|| difference.map(|d| d / start))
     }

@@ -28,14 +28,14 @@ fn unit<'a>(set: &'a SeriesSet, params: &'a Params) -> &'a str {
 }
 
 /// Formats the levels at both ends of a line, with the digits from which its change follows.
-fn ends(set: &SeriesSet, params: &Params, result: &TrendTest) -> [String; 2] {
+fn end_levels(set: &SeriesSet, params: &Params, result: &TrendTest) -> [String; 2] {
     let [_, low, high] = result.line.difference();
     let estimate = result.estimate(unit(set, params));
     estimate.levels(result.line.ends(), Some((high - low) / 2.0), &params.unit)
 }
 
 /// Length of a line: "52 weeks".
-fn stretch(set: &SeriesSet, result: &TrendTest) -> String {
+fn duration(set: &SeriesSet, result: &TrendTest) -> String {
     plural(result.line.length() as u64, set.period.noun())
 }
 
@@ -123,8 +123,8 @@ pub(super) fn finding(
 /// The sentence: "Tickets per day in billing rose over 105 days: the fitted line rises from 6.1 to
 /// 9.8, 61 % higher (95 % interval ...)."
 fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &TrendTest) -> String {
-    let [start, end] = ends(set, params, result);
-    let open = match result.shape {
+    let [start, end] = end_levels(set, params, result);
+    let alternative = match result.shape {
         Some(Shape::Open(at)) => format!(
             "; a step around {} describes these {}s about as well",
             set.period.words(set.starts[at]),
@@ -132,43 +132,44 @@ fn sentence(set: &SeriesSet, params: &Params, group: &Group, result: &TrendTest)
         ),
         _ => String::new(),
     };
-    let (verb, verbs) = if result.line.slope()[0] > 0.0 {
+    let (verb, verb_now) = if result.line.slope()[0] > 0.0 {
         ("rose", "rises")
     } else {
         ("fell", "falls")
     };
     fill(
-        "{what}{whom} {verb} over {n}{step}: the fitted line {verbs} from {start} to {end}, {claim}{open}.",
+        "{what}{in_group} {verb} over {duration}{step}: the fitted line {verb_now} from {start} to {end}, \
+         {claim}{alternative}.",
         &[
             ("what", &words::capitalised(&set.measure)),
-            ("whom", &words::in_named(&params.by, &group.label)),
+            ("in_group", &words::in_named(&params.by, &group.label)),
             ("verb", verb),
-            ("verbs", verbs),
+            ("verb_now", verb_now),
             ("start", &start),
             ("end", &end),
-            ("n", &stretch(set, result)),
+            ("duration", &duration(set, result)),
             ("claim", &result.estimate(unit(set, params)).claim("")),
-            ("step", &in_a_step(set, result)),
-            ("open", &open),
+            ("step", &step_clause(set, result)),
+            ("alternative", &alternative),
         ],
     )
 }
 
-/// A movement that a step describes equally well may be over.
+/// Asks for an owner of a movement; one that a step describes equally well may be over.
 fn ask(set: &SeriesSet, result: &TrendTest, direction: Direction) -> Ask {
     let be = words::be(&set.measure);
-    let (goes, went) = match direction {
+    let (present, past) = match direction {
         Direction::Down => ("falling", "fell"),
         Direction::Up | Direction::None => ("rising", "rose"),
     };
     match result.shape {
-        Some(Shape::Open(_)) => Ask::new(&set.measure, went, "find out why"),
-        _ => Ask::new(&set.measure, format!("{be} {goes}"), "name an owner"),
+        Some(Shape::Open(_)) => Ask::new(&set.measure, past, "find out why"),
+        _ => Ask::new(&set.measure, format!("{be} {present}"), "name an owner"),
     }
 }
 
 /// ", in a step about January 2026 rather than gradually", if that describes the series better.
-fn in_a_step(set: &SeriesSet, result: &TrendTest) -> String {
+fn step_clause(set: &SeriesSet, result: &TrendTest) -> String {
     match result.shape {
         Some(Shape::Step(at)) => {
             let date = set.period.words(set.starts[at]);
@@ -180,7 +181,7 @@ fn in_a_step(set: &SeriesSet, result: &TrendTest) -> String {
 
 /// Indices of the groups: those with findings first, then by certainty, then by the size of the
 /// change.
-fn order(results: &[Option<TrendTest>]) -> Vec<usize> {
+fn sort_groups(results: &[Option<TrendTest>]) -> Vec<usize> {
     let rank = |result: &TrendTest| match result.class {
         "worsening" => 0,
         "improving" => 1,
@@ -202,8 +203,8 @@ fn order(results: &[Option<TrendTest>]) -> Vec<usize> {
     order
 }
 
-/// Describes the test behind a proof and the basis of the size: two methods, which may disagree.
-pub(super) fn rests_on(params: &Params, results: &[Option<TrendTest>]) -> String {
+/// Describes the method of the test and that of the size, which may disagree.
+pub(super) fn describe_methods(params: &Params, results: &[Option<TrendTest>]) -> String {
     let lines = results.iter().flatten().map(|result| result.line.method());
     let names: BTreeSet<&str> = lines.collect();
     let names: Vec<&str> = names.into_iter().collect();
@@ -218,21 +219,21 @@ pub(super) fn rests_on(params: &Params, results: &[Option<TrendTest>]) -> String
 const POINTS: &str = "percentage points";
 
 pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<TrendTest>]) -> Table {
-    let shown: Vec<&TrendTest> = order(results)
+    let shown: Vec<&TrendTest> = sort_groups(results)
         .into_iter()
         .filter_map(|i| results[i].as_ref())
         .collect();
     let slopes: Vec<f64> = shown.iter().map(|result| result.line.slope()[0]).collect();
     let (noun, slopes) = readable_slopes(set.period, &slopes);
     let mut slopes = slopes.into_iter();
-    let per = format!(">slope per {noun}");
+    let slope_heading = format!(">slope per {noun}");
     // The unit is printed once, in the heading, because it is longer than the numbers.
     let change = if is_share(&params.unit) {
         format!(">Change, {POINTS}")
     } else {
         ">change".to_string()
     };
-    let bare = |text: String| text.replace(POINTS, "").trim_end().to_string();
+    let without_unit = |text: String| text.replace(POINTS, "").trim_end().to_string();
     let mut table = Table::new(
         format!(
             "Trend of {}, {}{}.",
@@ -247,21 +248,21 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<TrendTes
             ">at the end",
             &change,
             ">95 % interval",
-            &per,
+            &slope_heading,
             ">adjusted p",
         ],
     );
-    for i in order(results) {
+    for i in sort_groups(results) {
         let Some(result) = &results[i] else { continue };
-        let [start, end] = ends(set, params, result);
+        let [start, end] = end_levels(set, params, result);
         let estimate = result.estimate(unit(set, params));
         table.push([
             set.groups[i].label.clone(),
             result.class.to_string(),
             start,
             end,
-            bare(estimate.signed()),
-            bare(estimate.signed_range()),
+            without_unit(estimate.signed()),
+            without_unit(estimate.signed_range()),
             slopes.next().unwrap_or_default(),
             number::p_bare(result.p_adjusted),
         ]);
@@ -290,13 +291,13 @@ fn readable_slopes(period: Period, slopes: &[f64]) -> (&'static str, Vec<String>
 }
 
 /// The title of a chart of one group: its change, if proven.
-fn headline(set: &SeriesSet, estimate: &Estimate<'_>, stretch: &str, step: &str) -> String {
+fn headline(set: &SeriesSet, estimate: &Estimate<'_>, duration: &str, step: &str) -> String {
     let what = words::capitalised(&set.measure);
     match (estimate.certainty(), estimate.range()) {
         (Certainty::Open, range) if range.is_empty() => format!("{what}: no trend proven"),
-        (Certainty::Open, range) => format!("{what}: no trend proven ({range} over {stretch})"),
+        (Certainty::Open, range) => format!("{what}: no trend proven ({range} over {duration})"),
         (Certainty::Likely, _) => format!(
-            "{what}: probably {} over {stretch}, not yet proven",
+            "{what}: probably {} over {duration}, not yet proven",
             estimate.size()
         ),
         (Certainty::Proven, range) => {
@@ -304,7 +305,7 @@ fn headline(set: &SeriesSet, estimate: &Estimate<'_>, stretch: &str, step: &str)
                 "" => range,
                 range => format!(" (95{}% interval {range})", number::NBSP),
             };
-            format!("{what}: {} over {stretch}{step}{range}", estimate.size())
+            format!("{what}: {} over {duration}{step}{range}", estimate.size())
         }
     }
 }
@@ -316,7 +317,7 @@ pub(super) fn chart(
     results: &[Option<TrendTest>],
 ) -> Option<Chart> {
     const PANELS: usize = 12;
-    let order: Vec<(&Group, &TrendTest)> = order(results)
+    let order: Vec<(&Group, &TrendTest)> = sort_groups(results)
         .into_iter()
         .filter_map(|i| Some((&set.groups[i], results[i].as_ref()?)))
         .collect();
@@ -328,8 +329,8 @@ pub(super) fn chart(
         _ if order.len() == 1 => headline(
             set,
             &first.estimate(unit(set, params)),
-            &stretch(set, first),
-            &in_a_step(set, first),
+            &duration(set, first),
+            &step_clause(set, first),
         ),
         0 => format!(
             "{}: no trend proven in {groups}",
@@ -345,7 +346,7 @@ pub(super) fn chart(
         .iter()
         .take(PANELS)
         .map(|(group, result)| {
-            let [start, end] = ends(set, params, result);
+            let [start, end] = end_levels(set, params, result);
             let heading = result.estimate(unit(set, params)).heading();
             let group = words::in_named(&params.by, &group.label);
             format!("the line{group} goes from {start} to {end}, {heading}")
@@ -353,7 +354,9 @@ pub(super) fn chart(
         .collect::<Vec<_>>()
         .join("; ");
     let kind = if let [(group, result)] = order[..] {
-        let line = (0..times.len()).map(|i| result.line.height(i)).collect();
+        let line = (0..times.len())
+            .map(|i| result.line.height_within(i))
+            .collect();
         ChartKind::Line {
             series: vec![
                 Series {
@@ -399,7 +402,7 @@ pub(super) fn chart(
     })
 }
 
-/// One row per group, for later stages.
+/// Builds the stage's dataset: one row per group that was tested.
 pub(super) fn frame_of(
     set: &SeriesSet,
     results: &[Option<TrendTest>],
@@ -412,10 +415,10 @@ pub(super) fn frame_of(
         .collect();
     let number =
         |get: fn(&TrendTest) -> f64| rows.iter().map(|(_, r)| get(r)).collect::<Vec<f64>>();
-    let change = |at: usize| -> Vec<Option<f64>> {
+    let change = |index: usize| -> Vec<Option<f64>> {
         let changes = rows.iter().map(|(_, r)| r.line.change());
         changes
-            .map(|change| Some(change?[at]).filter(|change| change.is_finite()))
+            .map(|change| Some(change?[index]).filter(|change| change.is_finite()))
             .collect()
     };
     Ok(df!(
@@ -439,7 +442,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slopes_are_over_a_time_in_which_they_can_be_read() {
+    fn slopes_are_per_a_readable_time() {
         let check = |period: Period, slopes: &[f64], noun: &str, want: &[&str]| {
             let (over, texts) = readable_slopes(period, slopes);
             assert_eq!(over, noun);

@@ -5,7 +5,7 @@ use retrocast_domain::result::{ResultTable, column};
 pub(super) const RESULT: ResultTable = ResultTable {
     name: "trend",
     title: "Trends",
-    description: "The dataset of a stage of kind trend: a row a group.",
+    description: "The dataset of a stage of kind trend: one row per group.",
     columns: &[
         column(
             "group",
@@ -17,7 +17,7 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "class",
             "text",
             "",
-            "How far a trend is proven: improving, worsening, small (below the least change reported), volatile or not proven.",
+            "How far a trend is proven: improving, worsening, small (below the minimum change of a finding), volatile or not proven.",
         ),
         column(
             "change",
@@ -35,24 +35,29 @@ pub(super) const RESULT: ResultTable = ResultTable {
         column(
             "slope",
             "number",
-            "of the measure, a period",
+            "of the measure, per period",
             "Mean change of the line.",
         ),
         column(
             "slope_low",
             "number",
-            "of the measure, a period",
+            "of the measure, per period",
             "Lower end of its 95 % interval.",
         ),
         column(
             "slope_high",
             "number",
-            "of the measure, a period",
+            "of the measure, per period",
             "Upper end.",
         ),
         column("tau", "number", "", "Kendall's tau."),
         column("p", "number", "", "p-value before correction."),
-        column("p_adjusted", "number", "", "p-value after it."),
-        column("n", "whole number", "periods", "Periods behind it."),
+        column("p_adjusted", "number", "", "p-value after correction."),
+        column(
+            "n",
+            "whole number",
+            "periods",
+            "Number of periods with a value.",
+        ),
     ],
 };

@@ -1,4 +1,4 @@
-//! Drifts are found, and noise is not reported.
+//! Drifts are reported, and noise is not.
 
 use super::*;
 use crate::series::test_data::{Noise, context, input, records, times};
@@ -6,7 +6,7 @@ use jiff::ToSpan;
 use polars::prelude::*;
 use retrocast_domain::{ChartKind, Direction};
 
-fn of(frame: DataFrame, params: &serde_json::Value) -> Analysis {
+fn analyse(frame: DataFrame, params: &serde_json::Value) -> Analysis {
     let inputs = Inputs::from([("metrics".to_string(), input("metrics", frame))]);
     run(&context("2026-11-16"), params, &inputs).expect("an analysis")
 }
@@ -51,9 +51,9 @@ fn params() -> serde_json::Value {
 }
 
 #[test]
-fn a_drifting_metric_is_found_and_nothing_else() {
+fn only_the_drifting_metric_is_reported() {
     for seed in 0..8 {
-        let analysis = of(memory(seed, 84, 0.15), &params());
+        let analysis = analyse(memory(seed, 84, 0.15), &params());
         let found = &analysis.cell.findings;
         assert_eq!(found.len(), 1, "seed {seed}: {found:#?}");
         let finding = &found[0];
@@ -68,11 +68,11 @@ fn a_drifting_metric_is_found_and_nothing_else() {
                 .expect("a flag")
         );
     }
-    let analysis = of(memory(1, 84, 0.15), &params());
+    let analysis = analyse(memory(1, 84, 0.15), &params());
     let finding = &analysis.cell.findings[0];
     let sentence = plain(&finding.sentence);
-    let begins = "Mean memory in search rose over 84 days: the fitted line rises from ";
-    assert!(sentence.starts_with(begins), "{sentence}");
+    let beginning = "Mean memory in search rose over 84 days: the fitted line rises from ";
+    assert!(sentence.starts_with(beginning), "{sentence}");
     // Percentages differ by percentage points.
     assert!(
         sentence.contains(" percentage points higher (95 % interval"),
@@ -81,12 +81,16 @@ fn a_drifting_metric_is_found_and_nothing_else() {
     let magnitude = finding.magnitude.as_ref().expect("a magnitude");
     assert_eq!(magnitude.unit, "percentage points");
     assert!((magnitude.value - 0.15 * 83.0).abs() < 4.0, "{magnitude:?}");
-    let note = "each interval is for its row alone, findings are corrected for all 4 groups.";
+    let ending = "each interval is for its row alone, findings are corrected for all 4 groups.";
     let caption = plain(&analysis.cell.tables[0].caption);
-    assert!(caption.ends_with(note), "{caption}");
-    let tested = "The p-value is that of the Mann-Kendall test, proven below 0.01; change and interval are \
+    assert!(caption.ends_with(ending), "{caption}");
+    let methods = "The p-value is that of the Mann-Kendall test, proven below 0.01; change and interval are \
                   those of a Theil-Sen line.";
-    assert!(analysis.cell.did.ends_with(tested), "{}", analysis.cell.did);
+    assert!(
+        analysis.cell.did.ends_with(methods),
+        "{}",
+        analysis.cell.did
+    );
     let table = &analysis.cell.tables[0];
     assert_eq!(table.columns[4].title, "Change, percentage points");
     let changes = table.rows.iter().map(|row| &row[4]);
@@ -111,7 +115,7 @@ fn flat_groups_make_few_false_claims() {
             noise.poisson(4.0 * weekday * f64::exp(wave[i]))
         });
         let params = serde_json::json!({"input": "metrics", "by": ["component"]});
-        families += usize::from(!of(frame, &params).cell.findings.is_empty());
+        families += usize::from(!analyse(frame, &params).cell.findings.is_empty());
     }
     assert!(
         families <= 6,
@@ -120,8 +124,8 @@ fn flat_groups_make_few_false_claims() {
 }
 
 #[test]
-fn too_little_data_says_what_is_needed() {
-    let status = of(memory(1, 9, 0.1), &params()).cell.status;
+fn too_little_data_is_reported_with_what_is_needed() {
+    let status = analyse(memory(1, 9, 0.1), &params()).cell.status;
     let CellStatus::NotEnough { message } = status else {
         panic!("{status:?}")
     };
@@ -131,13 +135,13 @@ fn too_little_data_says_what_is_needed() {
     );
 }
 
-/// No-break spaces and real minus signs as typed characters.
+/// Replaces no-break spaces and minus signs by typed characters.
 fn plain(text: &str) -> String {
     text.replace(['\u{a0}', '\u{202f}'], " ").replace('−', "-")
 }
 
 #[test]
-fn counts_that_fall_to_nothing_do_not_fall_below_it() {
+fn counts_that_fall_to_zero_do_not_fall_below_it() {
     // From 20 per day down to 1 in steps of one, then rarely any; the other group has one per
     // day.
     let frame = records("2026-04-30", 200, &["falling", "single"], |day, group| {
@@ -148,7 +152,7 @@ fn counts_that_fall_to_nothing_do_not_fall_below_it() {
         (20 - day.min(160) / 8).max(rare)
     });
     let params = serde_json::json!({"input": "metrics", "by": ["component"]});
-    let analysis = of(frame, &params);
+    let analysis = analyse(frame, &params);
     let found = &analysis.cell.findings;
     assert_eq!(found.len(), 1, "{found:#?}");
     let sentence = plain(&found[0].sentence);
@@ -183,8 +187,8 @@ fn counts_that_fall_to_nothing_do_not_fall_below_it() {
     assert_eq!(class.get(0), Some("improving"));
 }
 
-/// Class, title, and the start and end of the drawn line of the only group.
-fn drawn(analysis: &Analysis) -> (String, String, [f64; 2]) {
+/// Class, title, and the start and end of the line in the chart of the only group.
+fn class_title_and_ends(analysis: &Analysis) -> (String, String, [f64; 2]) {
     let chart = analysis.cell.charts.first();
     let chart = chart.unwrap_or_else(|| panic!("{:?}", analysis.cell));
     let ChartKind::Line { series, .. } = &chart.kind else {
@@ -197,17 +201,17 @@ fn drawn(analysis: &Analysis) -> (String, String, [f64; 2]) {
 }
 
 #[test]
-fn a_title_says_what_its_chart_draws_and_no_more() {
+fn chart_titles_agree_with_the_line_in_the_chart() {
     let params = serde_json::json!({"input": "metrics", "measure": "tickets", "period": "week"});
-    let mut seen = std::collections::BTreeSet::new();
+    let mut classes = std::collections::BTreeSet::new();
     for seed in 0..30 {
         for factor in [-1.5, -0.4, 0.0, 0.3, 1.5] {
             let mut noise = Noise(seed * 131 + 5);
             let frame = records("2026-01-05", 315, &["a"], |day, _| {
                 noise.poisson(6.0 * (factor * day as f64 / 315.0).exp())
             });
-            let analysis = of(frame, &params);
-            let (class, title, [start, end]) = drawn(&analysis);
+            let analysis = analyse(frame, &params);
+            let (class, title, [start, end]) = class_title_and_ends(&analysis);
             let is_proven = matches!(class.as_str(), "improving" | "worsening" | "small");
             assert_eq!(is_proven, !title.contains("proven"), "{class}: {title}");
             assert!(!is_proven || title.contains("(95 % interval "), "{title}");
@@ -231,14 +235,14 @@ fn a_title_says_what_its_chart_draws_and_no_more() {
             );
             let all = serde_json::to_string(&analysis.cell).expect("JSON");
             assert!(!all.contains("stable") && !all.contains("steady"), "{all}");
-            seen.insert(class);
+            classes.insert(class);
         }
     }
     assert!(
-        seen.contains("improving") && seen.contains("worsening"),
-        "{seen:?}"
+        classes.contains("improving") && classes.contains("worsening"),
+        "{classes:?}"
     );
-    assert!(seen.contains("not proven"), "{seen:?}");
+    assert!(classes.contains("not proven"), "{classes:?}");
 }
 
 #[test]
@@ -251,7 +255,7 @@ fn a_group_that_begins_later_has_a_line_from_there() {
         }
     });
     let params = serde_json::json!({"input": "metrics", "by": ["component"]});
-    let analysis = of(frame, &params);
+    let analysis = analyse(frame, &params);
     // One day is partial for "b": that of its first record.
     let alt = plain(&analysis.cell.charts[0].alt);
     assert!(alt.contains("not proven"), "{alt}");
@@ -275,9 +279,9 @@ fn unknown_params_and_columns_are_refused() {
 }
 
 #[test]
-fn no_trend_is_reported_whose_interval_holds_none() {
+fn reported_trends_have_intervals_that_exclude_zero() {
     for seed in 0..40 {
-        let analysis = of(memory(seed, 30, 0.05), &params());
+        let analysis = analyse(memory(seed, 30, 0.05), &params());
         for finding in &analysis.cell.findings {
             let magnitude = finding.magnitude.as_ref().expect("a magnitude");
             let (low, high) = (
@@ -294,7 +298,7 @@ fn no_trend_is_reported_whose_interval_holds_none() {
 }
 
 #[test]
-fn few_records_are_no_trend() {
+fn few_records_are_not_tested() {
     // One record per day for three days, and one from long ago.
     let at = [
         "0001-01-01T00:00:00",
@@ -304,7 +308,7 @@ fn few_records_are_no_trend() {
     ];
     let at: Vec<jiff::civil::DateTime> = at.iter().map(|t| t.parse().expect("a time")).collect();
     let frame = DataFrame::new(4, vec![times("at", &at)]).expect("a frame");
-    let status = of(frame, &serde_json::json!({"input": "metrics"}))
+    let status = analyse(frame, &serde_json::json!({"input": "metrics"}))
         .cell
         .status;
     let CellStatus::NotEnough { message } = status else {
@@ -318,7 +322,7 @@ fn few_records_are_no_trend() {
     let frame = records("2026-08-03", 105, &["a"], |day, _| {
         usize::from(day % 30 == 2)
     });
-    let status = of(frame, &serde_json::json!({"input": "metrics"}))
+    let status = analyse(frame, &serde_json::json!({"input": "metrics"}))
         .cell
         .status;
     let CellStatus::NotEnough { message } = status else {
@@ -330,8 +334,9 @@ fn few_records_are_no_trend() {
     );
 }
 
-/// Weekly values with autocorrelation .3 that rise by two standard deviations, or by three on a slope.
-fn rising(seed: u64, is_step: bool) -> DataFrame {
+/// Weekly values with autocorrelation 0.3 that rise by two standard deviations in a step, or by three
+/// on a slope.
+fn rising_series(seed: u64, is_step: bool) -> DataFrame {
     let mut noise = Noise(seed * 7919 + 13);
     let mut wave = noise.normal();
     let (mut at, mut value) = (Vec::new(), Vec::new());
@@ -350,23 +355,23 @@ fn rising(seed: u64, is_step: bool) -> DataFrame {
     DataFrame::new(at.len(), columns).expect("a frame")
 }
 
-/// Whether the trend and the shift of a series are consistent, and whether the trend reports
-/// the wrong form. `None` if neither is proven.
-fn stories(seed: u64, is_step: bool) -> Option<[bool; 2]> {
+/// True if the trend and the shift of a series are consistent, and true if the trend reports the
+/// wrong form. `None` if neither is proven.
+fn consistency(seed: u64, is_step: bool) -> Option<[bool; 2]> {
     let params = serde_json::json!({
         "input": "metrics", "value": "load", "period": "week", "periods_max": 104
     });
     let inputs = || {
         Inputs::from([(
             "metrics".to_string(),
-            input("metrics", rising(seed, is_step)),
+            input("metrics", rising_series(seed, is_step)),
         )])
     };
     let context = context("2026-11-16");
     let trend = run(&context, &params, &inputs()).expect("an analysis").cell;
     let shift = (crate::change_point::CHANGE_POINT.run)(&context, &params, &inputs());
     let shift = shift.expect("an analysis").cell;
-    let word = |cell: &Cell, is_trend: bool| {
+    let form = |cell: &Cell, is_trend: bool| {
         let finding = cell.findings.first()?;
         let contains = |text: &str| finding.sentence.contains(text);
         Some(match is_trend {
@@ -381,24 +386,25 @@ fn stories(seed: u64, is_step: bool) -> Option<[bool; 2]> {
             false => "step",
         })
     };
-    let words = [word(&trend, true), word(&shift, false)];
+    let forms = [form(&trend, true), form(&shift, false)];
     // Only "a step" and "a line" contradict each other.
-    let contradict = words.contains(&Some("step")) && words.contains(&Some("line"));
+    let contradict = forms.contains(&Some("step")) && forms.contains(&Some("line"));
     let wrong = if is_step { "line" } else { "step" };
-    (words != [None, None]).then_some([!contradict, words[0] == Some(wrong)])
+    (forms != [None, None]).then_some([!contradict, forms[0] == Some(wrong)])
 }
 
 /// Shares of series with consistent results, with a wrong trend, and with any result.
 fn rates(count: u64, is_step: bool) -> [f64; 3] {
     let all: Vec<[bool; 2]> = (0..count)
-        .filter_map(|seed| stories(seed, is_step))
+        .filter_map(|seed| consistency(seed, is_step))
         .collect();
-    let share = |at: usize| all.iter().filter(|story| story[at]).count() as f64 / all.len() as f64;
+    let share =
+        |index: usize| all.iter().filter(|flags| flags[index]).count() as f64 / all.len() as f64;
     [share(0), share(1), all.len() as f64 / count as f64]
 }
 
 #[test]
-fn a_trend_and_a_shift_of_one_series_tell_one_story() {
+fn the_trend_and_the_shift_of_a_series_are_consistent() {
     for is_step in [true, false] {
         let [agree, wrong, any] = rates(40, is_step);
         assert!(
@@ -410,22 +416,22 @@ fn a_trend_and_a_shift_of_one_series_tell_one_story() {
 
 #[test]
 #[ignore = "prints a table"]
-fn table_of_stories() {
+fn table_of_consistency() {
     for (name, is_step) in [("step", true), ("slope", false)] {
         let [agree, wrong, any] = rates(200, is_step);
-        eprintln!("{name}: agree {agree:.3}, wrong {wrong:.3}, told {any:.3}");
+        eprintln!("{name}: agree {agree:.3}, wrong {wrong:.3}, reported {any:.3}");
     }
 }
 
 #[test]
-fn the_ends_of_a_line_give_its_change() {
+fn printed_changes_follow_from_the_ends_of_the_line() {
     let params = serde_json::json!({"input": "metrics", "measure": "tickets", "period": "week"});
     for seed in 0..40 {
         let mut noise = Noise(seed * 131 + 5);
         let frame = records("2026-01-05", 315, &["a"], |day, _| {
             noise.poisson(1.0 * (day as f64 / 315.0).exp())
         });
-        let analysis = of(frame, &params);
+        let analysis = analyse(frame, &params);
         let row: Vec<String> = analysis.cell.tables[0].rows[0]
             .iter()
             .map(|t| plain(t))

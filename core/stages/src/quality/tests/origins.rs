@@ -1,9 +1,9 @@
-//! The origin of bad records is read from their raw text.
+//! The origin of refused records is read from their raw text.
 
 use super::*;
 
-/// Two components with 420 records each, and these texts of refused ones.
-fn refused(raw: &[String]) -> Input {
+/// Two components with 420 records each, and refused records with these texts.
+fn input_with_refused(raw: &[String]) -> Input {
     let frame = records("2026-10-05", 42, &["a", "b"], |_, _| 10);
     let mut input = input("tickets", frame);
     let count = raw.len() as u64;
@@ -19,16 +19,16 @@ fn lines(n: usize, raw: &str) -> Vec<String> {
 }
 
 #[test]
-fn values_are_read_from_whole_and_broken_records() {
+fn values_are_read_from_complete_and_truncated_records() {
     let check = |raw: &str, row: &[&str]| {
-        let input = refused(&lines(3, raw));
-        let analysis = with(input, json!({"by": "component"})).expect("an analysis");
+        let input = input_with_refused(&lines(3, raw));
+        let analysis = analyse_with(input, json!({"by": "component"})).expect("an analysis");
         let table = analysis.cell.tables.last().expect("a table");
         assert_eq!(table.caption, "Records of tickets left out, by component.");
-        let found = table.rows.iter().find(|found| found[2] == "3");
-        let found = found.map(|found| found[..3].to_vec());
-        let found = found.unwrap_or_default();
-        assert_eq!(found, row, "{raw}");
+        let printed = table.rows.iter().find(|printed| printed[2] == "3");
+        let printed = printed.map(|printed| printed[..3].to_vec());
+        let printed = printed.unwrap_or_default();
+        assert_eq!(printed, row, "{raw}");
     };
     check(r#"{"component": "a", "n": "x"}"#, &["a", "423", "3"]);
     check(
@@ -48,7 +48,7 @@ fn values_are_read_from_whole_and_broken_records() {
         r#"{"text": "\"component\" is", "component": "#,
         &["(not known)", "3", "3"],
     );
-    // Records after the window are not considered yet.
+    // Records after the window are not counted.
     check(r#"{"component": "a", "at": "2026-11-16T00:00:00Z"}"#, &[]);
     check(
         r#"{"component": "a", "at": "2026-11-15T23:59:59Z"}"#,
@@ -58,15 +58,15 @@ fn values_are_read_from_whole_and_broken_records() {
 }
 
 #[test]
-fn a_component_that_loses_more_than_others_is_found() {
+fn a_component_that_loses_more_than_others_is_reported() {
     let raw = |a: usize, b: usize| {
         let mut raw = lines(a, r#"{"component": "a"}"#);
         raw.extend(lines(b, r#"{"component": "b"}"#));
-        refused(&raw)
+        input_with_refused(&raw)
     };
     let check = |a: usize, b: usize, found: &[&str]| {
         let params = json!({"by": "component", "flag_below": {"score": 50}});
-        let analysis = with(raw(a, b), params).expect("an analysis");
+        let analysis = analyse_with(raw(a, b), params).expect("an analysis");
         super::check(&analysis, found);
         analysis
     };
@@ -86,8 +86,9 @@ fn a_component_that_loses_more_than_others_is_found() {
 }
 
 #[test]
-fn a_column_nobody_has_is_reported() {
-    let analysis = with(refused(&[]), json!({"by": "team"})).expect("an analysis");
+fn a_column_in_no_source_is_reported() {
+    let analysis =
+        analyse_with(input_with_refused(&[]), json!({"by": "team"})).expect("an analysis");
     assert!(
         analysis
             .cell

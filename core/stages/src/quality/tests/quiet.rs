@@ -1,7 +1,7 @@
 //! A source that stopped is reported soon, and one that is merely quiet is not.
 
 use super::*;
-use crate::quality::rhythm::Silence;
+use crate::quality::silence::Silence;
 use crate::series::test_data::{context, times};
 use crate::times::{Grain, Times};
 use jiff::{
@@ -10,8 +10,7 @@ use jiff::{
 };
 use retrocast_domain::Window;
 
-/// A source: whether it has a record in this hour of the day that is this many days after the
-/// first.
+/// A source with records at random times of working hours.
 struct Source {
     name: &'static str,
     /// Records on each day of the week, Monday first.
@@ -69,12 +68,12 @@ impl Source {
         let mut noise = Noise(seed);
         let mut records = Vec::new();
         for day in 0..days {
-            let rests = noise.uniform() < self.holidays;
+            let is_holiday = noise.uniform() < self.holidays;
             let count = noise.poisson(self.rate[(day % 7) as usize]);
             for _ in 0..count {
                 let minute = 9 * 60 + (noise.uniform() * 480.0) as i64;
                 let at = (FIRST + day.days()).at(0, 0, 0, 0);
-                if !rests {
+                if !is_holiday {
                     records.push(at + minute.minutes());
                 }
             }
@@ -82,43 +81,43 @@ impl Source {
         records
     }
 
-    /// Returns true if it is quiet at the end of this day.
+    /// Returns true if the source is quiet after this many days.
     fn is_quiet(records: &[DateTime], days: i64) -> bool {
         let end = FIRST + days.days();
         let window = Window::parse(&format!("{}..{end}", end - 7.days()), "UTC").expect("a window");
         let civil: Vec<_> = records.iter().copied().map(Some).collect();
         let times = Times::of_civil(&civil, Grain::Moment);
-        Silence::of(&times, &window, None, false).is_some_and(|silence| silence.is_quiet())
+        Silence::measure(&times, &window, None, false).is_some_and(|silence| silence.is_quiet())
     }
 }
 
-/// Trials of each source and length of history.
+/// Number of trials of each source and length of history.
 const TRIALS: u64 = 60;
 
 #[test]
 fn false_alarms_are_rare_on_every_day_of_the_week() {
     for source in SOURCES {
-        let (mut alarms, mut looks) = (0, 0);
+        let (mut alarms, mut checks) = (0, 0);
         for weeks in [8, 26, 52] {
             for seed in 0..TRIALS {
                 let days = 7 * weeks + 7;
                 let records = source.records(seed, days);
                 // Each day of the week is the end of a window once.
                 for end in days - 6..=days {
-                    looks += 1;
+                    checks += 1;
                     alarms += u32::from(Source::is_quiet(&records, end));
                 }
             }
         }
-        let rate = f64::from(alarms) / f64::from(looks);
+        let rate = f64::from(alarms) / f64::from(checks);
         assert!(rate <= 0.01, "{}: {rate}", source.name);
     }
 }
 
 #[test]
-fn what_stops_is_noticed_within_days_of_its_rhythm() {
+fn stopped_sources_are_reported_soon() {
     // Median days after the end of the last day with deliveries, with 52 weeks before.
-    let most = [
+    let delays_max = [
         ("weekdays only", 1),
         ("weekdays with holidays", 2),
         ("every day", 1),
@@ -127,27 +126,27 @@ fn what_stops_is_noticed_within_days_of_its_rhythm() {
         ("Mondays only", 14),
         ("two a month", 80),
     ];
-    for (source, (name, most)) in SOURCES.iter().zip(most) {
+    for (source, (name, delay_max)) in SOURCES.iter().zip(delays_max) {
         assert_eq!(source.name, name);
         let mut delays: Vec<i64> = (0..50)
             .map(|seed| {
                 // The last delivery is on a Wednesday.
                 let days = 7 * 52 + 3;
                 let records = source.records(seed, days);
-                let mut waits = 0..400;
-                waits
-                    .find(|wait| Source::is_quiet(&records, days + wait))
+                let mut delays = 0..400;
+                delays
+                    .find(|delay| Source::is_quiet(&records, days + delay))
                     .unwrap_or(400)
             })
             .collect();
         delays.sort_unstable();
         let median = delays[delays.len() / 2];
-        assert!(median <= most, "{name}: {median}");
+        assert!(median <= delay_max, "{name}: {median}");
     }
 }
 
 #[test]
-fn a_weekend_is_no_end_and_a_missed_friday_is() {
+fn a_weekend_is_not_reported_and_a_missed_friday_is() {
     // A year of working days to Friday 13 November, and to the Thursday before.
     let until = |last: Date| {
         let days = FIRST.series(1.day()).take_while(|day| *day <= last);
@@ -174,37 +173,37 @@ fn a_weekend_is_no_end_and_a_missed_friday_is() {
     assert_eq!(
         plain(&finding.sentence),
         "tickets has gone quiet: its last record is dated 12 November 2026, 16:30, 3 d 7 h before the \
-         window's end; its rhythm allows 2 d 7 h; between records there usually lie 60 min, rarely \
-         more than 2 d 17 h; the chance of such a silence under its own rhythm is 0.38 %."
+         window's end; its rhythm allows 2 d 7 h; the time between records is usually 60 min, \
+         rarely more than 2 d 17 h; the chance of such a silence under its own rhythm is 0.38 %."
     );
     assert_eq!(finding.numbers["as_silent_before"], json!(0));
     assert_eq!(finding.severity, Severity::Critical);
 }
 
 #[test]
-fn the_contract_decides_when_it_says_how_old_is_too_old() {
+fn the_maximum_age_of_the_contract_has_precedence() {
     let quiet = |hours: f64| {
         let mut fresh = input("tickets", tickets(1, 104));
         let mut note = source(1700, 0, 0);
         note.expectation.fresh_hours = Some(hours);
         fresh.source = Some(note);
         let params = json!({"flag_below": {"score": 0}});
-        with(fresh, params).expect("an analysis")
+        analyse_with(fresh, params).expect("an analysis")
     };
-    let is_found = |analysis: &Analysis| {
+    let is_reported = |analysis: &Analysis| {
         let mut found = analysis.cell.findings.iter();
         found.any(|finding| finding.what == "records stopped")
     };
-    assert!(!is_found(&quiet(72.0)));
+    assert!(!is_reported(&quiet(72.0)));
     let stale = quiet(12.0);
-    assert!(is_found(&stale));
-    let finding = named(&stale, "records stopped");
+    assert!(is_reported(&stale));
+    let finding = finding_named(&stale, "records stopped");
     assert!(finding.sentence.contains("the contract allows"));
     assert_eq!(finding.severity, Severity::Critical);
 }
 
 #[test]
-fn regular_deliveries_of_a_month_are_missed_when_one_is() {
+fn a_missed_monthly_delivery_is_reported() {
     let monthly = |months: i64| {
         let at: Vec<DateTime> = (0..months)
             .map(|n| (date(2025, 1, 1) + n.months()).at(6, 0, 0, 0))
@@ -212,7 +211,7 @@ fn regular_deliveries_of_a_month_are_missed_when_one_is() {
         let window = Window::parse("2026-W46", "UTC").expect("a window");
         let civil: Vec<_> = at.into_iter().map(Some).collect();
         let grain = Grain::Moment;
-        Silence::of(&Times::of_civil(&civil, grain), &window, None, false).expect("records")
+        Silence::measure(&Times::of_civil(&civil, grain), &window, None, false).expect("records")
     };
     // To 1 November, to 1 October.
     assert!(!monthly(23).is_quiet());
@@ -222,13 +221,13 @@ fn regular_deliveries_of_a_month_are_missed_when_one_is() {
 }
 
 #[test]
-fn days_without_a_time_last_to_their_end() {
+fn records_without_a_time_last_to_the_end_of_their_day() {
     let days = |last: Date| {
         let civil = FIRST.series(1.day()).take_while(|day| *day <= last);
         let civil: Vec<_> = civil.map(|day| Some(day.at(0, 0, 0, 0))).collect();
         let times = Times::of_civil(&civil, Grain::Day);
         let window = Window::parse("2026-W46", "Europe/London").expect("a window");
-        Silence::of(&times, &window, None, false).expect("records")
+        Silence::measure(&times, &window, None, false).expect("records")
     };
     let fresh = days(date(2026, 11, 15));
     assert!(fresh.hours == 0.0 && !fresh.is_quiet());

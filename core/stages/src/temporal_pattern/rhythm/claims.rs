@@ -3,7 +3,7 @@
 use super::{
     super::{Candidate, Data, EffectName, Group, severity, words},
     Rhythm, RhythmFit, WEEKEND, WORKING,
-    present::{chart_against_working, chart_of},
+    present::{chart_against_all, chart_against_working},
 };
 use crate::series::words::capitalised;
 use retrocast_domain::{Direction, Finding, Magnitude, number};
@@ -24,19 +24,17 @@ pub(super) fn best_candidate(
         .map(|c| c.map_or(1.0, |c| c.p))
         .collect();
     let adjusted = holm(&p);
-    let large = |c: &Comparison| (c.estimate.ln()).abs() >= (1.0 + data.params.change_min).ln();
-    let is_high = |category: usize| against(fitted, category).estimate > 1.0;
-    let holds = |category: usize| {
-        adjusted[category] < data.params.alpha && large(&against(fitted, category))
+    let is_large = |c: &Comparison| (c.estimate.ln()).abs() >= (1.0 + data.params.change_min).ln();
+    let is_high = |category: usize| compare_with_all(fitted, category).estimate > 1.0;
+    let is_proven = |category: usize| {
+        adjusted[category] < data.params.alpha && is_large(&compare_with_all(fitted, category))
     };
     // Of all categories that differ, the highest is reported; the lowest only if none is high.
     let rank = |category: usize| {
-        let size = if holds(category) {
-            against(fitted, category).estimate.ln().abs()
-        } else {
-            -p[category]
-        };
-        (holds(category) && is_high(category), holds(category), size)
+        let proven = is_proven(category);
+        let log_ratio = compare_with_all(fitted, category).estimate.ln().abs();
+        let size = if proven { log_ratio } else { -p[category] };
+        (proven && is_high(category), proven, size)
     };
     let best = (0..p.len())
         .max_by(|a, b| {
@@ -44,17 +42,17 @@ pub(super) fn best_candidate(
             a.0.cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.total_cmp(&b.2))
         })
         .unwrap_or(0);
-    let peers = (0..p.len()).filter(|c| holds(*c) && is_high(*c) == is_high(best));
-    let named = indistinguishable(data, fitted, best, peers);
+    let peers = (0..p.len()).filter(|c| is_proven(*c) && is_high(*c) == is_high(best));
+    let named = with_peers(data, fitted, best, peers);
     let all: Vec<usize> = (0..p.len()).collect();
-    let comparison = compared(fitted, &named, &all);
-    let when = rhythm.when(&named);
-    let base = than(&rhythm.in_zone(data, &when), rhythm.all);
+    let comparison = compare(fitted, &named, &all);
+    let when = rhythm.name_time(&named);
+    let base = than_average_over(&rhythm.add_zone(data, &when), rhythm.all);
     let mut claim = words::estimate(data, &comparison, true).claim(&base);
-    claim.push_str(&each(data, rhythm, &fitted.against_all, &named));
+    claim.push_str(&list_each(data, rhythm, &fitted.against_all, &named));
     let sentence = sentence(data, group, &claim);
     let what = format!("{} {when}", data.measure);
-    let mut finding = finding(data, rhythm, group, fitted, &comparison, &what);
+    let mut finding = start_finding(data, rhythm, group, fitted, &comparison, &what);
     finding.sentence = sentence;
     finding.p = Some(p[best]);
     finding = with_others(finding, fitted, &named);
@@ -62,39 +60,39 @@ pub(super) fn best_candidate(
         .number(rhythm.key, rhythm.labels[best].clone())
         .number("bars", labels(rhythm, &named));
     Candidate {
-        title: title(data, group, fitted, &named, &comparison, &average(&when)),
+        title: title(data, group, fitted, &named, &comparison, &than_mean(&when)),
         p: adjusted[best],
-        large: large(&comparison),
+        is_large: is_large(&comparison),
         finding,
         chart,
-        redrawn: None,
+        replacement: None,
     }
 }
 
-/// A category compared with all.
-fn against(fitted: &RhythmFit, category: usize) -> Comparison {
+/// Compares a category with all.
+fn compare_with_all(fitted: &RhythmFit, category: usize) -> Comparison {
     fitted.against_all[category].unwrap_or(NO_DIFFERENCE)
 }
 
-/// Several categories compared with others, which may include them.
-fn compared(fitted: &RhythmFit, categories: &[usize], others: &[usize]) -> Comparison {
+/// Compares several categories with others, which may include them.
+fn compare(fitted: &RhythmFit, categories: &[usize], others: &[usize]) -> Comparison {
     let contrast = fitted.rates.contrast(categories, others, 0.95);
     contrast.unwrap_or(NO_DIFFERENCE)
 }
 
-/// A category, and its peers that differ in the same direction and are not proven to differ less:
-/// naming one alone would deny the others. In calendar order.
-fn indistinguishable(
+/// Adds the peers of a category that are not proven to differ less: naming one alone would deny the
+/// others. In calendar order.
+fn with_peers(
     data: &Data<'_>,
     fitted: &RhythmFit,
     best: usize,
     peers: impl Iterator<Item = usize>,
 ) -> Vec<usize> {
-    let is_high = against(fitted, best).estimate > 1.0;
+    let is_high = compare_with_all(fitted, best).estimate > 1.0;
     let peers: Vec<usize> = peers.collect();
     // The best was selected among them, so this is a Bonferroni correction.
     let alpha = data.params.alpha / peers.len().saturating_sub(1).max(1) as f64;
-    let is_less = |peer: usize| {
+    let differs_less = |peer: usize| {
         if is_high {
             is_below(fitted, peer, best, alpha)
         } else {
@@ -103,7 +101,7 @@ fn indistinguishable(
     };
     let mut named: Vec<usize> = peers
         .into_iter()
-        .filter(|peer| *peer != best && !is_less(*peer))
+        .filter(|peer| *peer != best && !differs_less(*peer))
         .chain([best])
         .collect();
     named.sort_unstable();
@@ -115,9 +113,9 @@ fn labels(rhythm: &Rhythm, categories: &[usize]) -> serde_json::Value {
     json!(labels.collect::<Vec<_>>())
 }
 
-/// ": 58 % on Tuesdays and 53 % on Wednesdays" if a few are named together; empty for one, or for
+/// ", 58 % on Tuesdays and 53 % on Wednesdays" if a few are named together; empty for one, or for
 /// many.
-fn each(
+fn list_each(
     data: &Data<'_>,
     rhythm: &Rhythm,
     against: &[Option<Comparison>],
@@ -131,7 +129,7 @@ fn each(
         .map(|category| {
             let comparison = against[*category].unwrap_or(NO_DIFFERENCE);
             let size = words::estimate(data, &comparison, true).bare_size();
-            format!("{size} {}", rhythm.when(&[*category]))
+            format!("{size} {}", rhythm.name_time(&[*category]))
         })
         .collect();
     format!(", {}", number::list(&parts))
@@ -181,12 +179,12 @@ pub(super) fn weekday_candidates(
     let log = |c: Option<Comparison>| c.map_or(0.0, |c| c.estimate.max(1e-9).ln());
     let p_of = |c: Option<Comparison>| c.map_or(1.0, |c| c.p);
     let (all, working) = (&fitted.against_all, &fitted.against_working);
-    let least = log_threshold(data);
+    let log_min = log_threshold(data);
     // Working days are judged among themselves, so that a quiet weekend does not decide.
     let p: Vec<f64> = WORKING.iter().map(|&day| p_of(working[day])).collect();
     let adjusted = holm(&p);
-    let stands_out =
-        |day: usize| adjusted[day] < data.params.alpha && log(working[day]).abs() >= least;
+    let differs =
+        |day: usize| adjusted[day] < data.params.alpha && log(working[day]).abs() >= log_min;
     let strongest = |days: &[usize]| {
         days.iter()
             .copied()
@@ -195,74 +193,74 @@ pub(super) fn weekday_candidates(
     // The highest day is reported if it is above both means, else the day that differs most.
     let p_all = holm(&WORKING.map(|day| p_of(all[day])));
     let is_peak = |day: usize| {
-        log(all[day]) > 0.0 && log(working[day]) >= least && p_all[day] < 0.05 && p[day] < 0.05
+        log(all[day]) > 0.0 && log(working[day]) >= log_min && p_all[day] < 0.05 && p[day] < 0.05
     };
-    let distinct: Vec<usize> = WORKING.into_iter().filter(|day| stands_out(*day)).collect();
+    let distinct: Vec<usize> = WORKING.into_iter().filter(|day| differs(*day)).collect();
     let peaks: Vec<usize> = WORKING.into_iter().filter(|day| is_peak(*day)).collect();
-    let surest = WORKING
+    let most_certain = WORKING
         .into_iter()
         .min_by(|a, b| p[*a].total_cmp(&p[*b]))
         .unwrap_or(0);
     let day = match (distinct.is_empty(), strongest(&peaks)) {
         (false, Some(peak)) => peak,
-        (false, None) => strongest(&distinct).unwrap_or(surest),
-        (true, _) => surest,
+        (false, None) => strongest(&distinct).unwrap_or(most_certain),
+        (true, _) => most_certain,
     };
-    let holds = !distinct.is_empty();
+    let is_proven = !distinct.is_empty();
     let peers = if peaks.contains(&day) {
         &peaks
     } else {
         &distinct
     };
-    let same_side = |peer: &usize| log(working[*peer]) * log(working[day]) > 0.0;
-    let peers = peers.iter().copied().filter(same_side);
-    let days = indistinguishable(data, fitted, day, peers);
+    let is_same_side = |peer: &usize| log(working[*peer]) * log(working[day]) > 0.0;
+    let peers = peers.iter().copied().filter(is_same_side);
+    let days = with_peers(data, fitted, day, peers);
     // The lowest day is named if it is proven to be below each of the others, with the numbers of
     // the table.
     let lowest = WORKING
         .into_iter()
-        .filter(|low| holds && !days.contains(low) && log(working[day]) > 0.0)
+        .filter(|low| is_proven && !days.contains(low) && log(working[day]) > 0.0)
         .filter(|low| is_beyond_all(data, fitted, &[*low], &WORKING, false))
-        .find_map(|low| Some((low, working[low].filter(|_| log(working[low]) <= -least)?)))
+        .find_map(|low| Some((low, working[low].filter(|_| log(working[low]) <= -log_min)?)))
         .filter(|(_, c)| c.upper < 1.0);
-    let sure = (p[surest], adjusted[surest]);
+    let p_values = (p[most_certain], adjusted[most_certain]);
     // The weekend is compared with the working days that do not differ themselves.
-    let rest: Vec<usize> = WORKING
+    let others: Vec<usize> = WORKING
         .into_iter()
-        .filter(|d| !(holds && days.contains(d)))
+        .filter(|d| !(is_proven && days.contains(d)))
         .collect();
-    let sides = WEEKEND.map(|d| fitted.rates.contrast(&[d], &rest, 0.95));
+    let sides = WEEKEND.map(|d| fitted.rates.contrast(&[d], &others, 0.95));
     let same_side = log(sides[0]) * log(sides[1]) > 0.0;
     // If the weekend differs more than the days do, it is the reason why they differ from all days:
     // it comes first, and they are compared with working days.
     let weekend = fitted.rates.contrast(&WEEKEND, &WORKING, 0.95);
-    let of_working = log(fitted.rates.contrast(&days, &WORKING, 0.95));
+    let days_effect = log(fitted.rates.contrast(&days, &WORKING, 0.95));
     let is_weekend_larger = same_side
         && p_of(weekend) < data.params.alpha
-        && log(weekend) * of_working < 0.0
-        && log(weekend).abs() > of_working.abs();
+        && log(weekend) * days_effect < 0.0
+        && log(weekend).abs() > days_effect.abs();
     let named = NamedDays {
         days: &days,
-        of_working: is_weekend_larger,
+        working_first: is_weekend_larger,
         lowest,
     };
-    let mut claim = day_candidate(data, rhythm, group, fitted, chart, named, sure);
-    claim.large &= holds;
+    let mut claim = day_candidate(data, rhythm, group, fitted, chart, named, p_values);
+    claim.is_large &= is_proven;
     if let (true, Some(judged), Some(shown)) = (
         same_side,
-        fitted.rates.contrast(&WEEKEND, &rest, 0.95),
+        fitted.rates.contrast(&WEEKEND, &others, 0.95),
         weekend,
     ) {
         let mut weekend = weekend_candidate(data, rhythm, group, fitted, chart, &shown, &judged);
         // The baseline of the bars is that of the title.
-        weekend.redrawn = chart.map(|at| chart_against_working(data, rhythm, group, fitted, at));
+        weekend.replacement = chart.map(|i| chart_against_working(data, rhythm, group, fitted, i));
         // The last claim gives the chart its title: a day that differs, unless the weekend differs
         // more.
         return if is_weekend_larger {
-            claim.redrawn.clone_from(&weekend.redrawn);
+            claim.replacement.clone_from(&weekend.replacement);
             vec![claim, weekend]
         } else {
-            claim.redrawn = chart.map(|at| chart_of(data, rhythm, group, fitted, at));
+            claim.replacement = chart.map(|i| chart_against_all(data, rhythm, group, fitted, i));
             vec![weekend, claim]
         };
     }
@@ -271,22 +269,22 @@ pub(super) fn weekday_candidates(
         .iter()
         .zip(sides)
         .map(|(&day, side)| {
-            let same = log(side) * log(all[day]) > 0.0 && log(side).abs() >= least;
-            if same {
+            let is_same_side = log(side) * log(all[day]) > 0.0 && log(side).abs() >= log_min;
+            if is_same_side {
                 p_of(side).max(p_of(all[day]))
             } else {
                 1.0
             }
         })
         .collect();
-    let at = usize::from(p_single[1] < p_single[0]);
-    let sure = (p_single[at], (2.0 * p_single[at]).min(1.0));
+    let stronger = usize::from(p_single[1] < p_single[0]);
+    let p_values = (p_single[stronger], (2.0 * p_single[stronger]).min(1.0));
     let named = NamedDays {
-        days: &[WEEKEND[at]],
-        of_working: false,
+        days: &[WEEKEND[stronger]],
+        working_first: false,
         lowest: None,
     };
-    let single = day_candidate(data, rhythm, group, fitted, chart, named, sure);
+    let single = day_candidate(data, rhythm, group, fitted, chart, named, p_values);
     vec![single, claim]
 }
 
@@ -298,7 +296,7 @@ fn log_threshold(data: &Data<'_>) -> f64 {
 struct NamedDays<'a> {
     days: &'a [usize],
     /// True if they are compared with working days first, then with all days.
-    of_working: bool,
+    working_first: bool,
     /// The lowest working day, compared with working days.
     lowest: Option<(usize, Comparison)>,
 }
@@ -314,17 +312,17 @@ fn day_candidate(
 ) -> Candidate {
     let NamedDays {
         days,
-        of_working,
+        working_first,
         lowest,
     } = named;
     let strongest = days.iter().copied().max_by(|a, b| {
-        let log = |day: usize| against(fitted, day).estimate.max(1e-9).ln().abs();
+        let log = |day: usize| compare_with_all(fitted, day).estimate.max(1e-9).ln().abs();
         log(*a).total_cmp(&log(*b))
     });
     let strongest = strongest.unwrap_or(0);
-    let all = compared(fitted, days, &[0, 1, 2, 3, 4, 5, 6]);
-    let working = compared(fitted, days, &WORKING);
-    let when = rhythm.when(days);
+    let all = compare(fitted, days, &[0, 1, 2, 3, 4, 5, 6]);
+    let working = compare(fitted, days, &WORKING);
+    let when = rhythm.name_time(days);
     let lowest = lowest.map_or_else(String::new, |(low, c)| {
         format!(
             "; {} is the lowest, {} below the average of working days",
@@ -334,50 +332,50 @@ fn day_candidate(
     });
     let working_days = "working days, Monday to Friday";
     // One baseline per sentence; the table has both.
-    let (estimate, against, base) = if of_working {
+    let (estimate, against, base) = if working_first {
         (&working, &fitted.against_working, working_days)
     } else {
         (&all, &fitted.against_all, rhythm.all)
     };
     let claim = format!(
         "{}{}{lowest}",
-        words::estimate(data, estimate, true).claim(&than(&when, base)),
-        each(data, rhythm, against, days),
+        words::estimate(data, estimate, true).claim(&than_average_over(&when, base)),
+        list_each(data, rhythm, against, days),
     );
     let sentence = sentence(data, group, &claim);
     let what = format!("{} {when}", data.measure);
-    let mut finding = finding(data, rhythm, group, fitted, estimate, &what);
+    let mut finding = start_finding(data, rhythm, group, fitted, estimate, &what);
     finding = with_ratio(finding, "ratio_all", Some(all));
-    if of_working {
+    if working_first {
         finding.baseline = Some(working_days.to_string());
     }
     finding.sentence = sentence;
     finding.p = Some(p);
     finding = with_others(finding, fitted, days);
     finding = with_ratio(finding, "ratio_working", Some(working));
-    let of = [&fitted.against_all, &fitted.against_working].map(|against| against[strongest]);
-    finding = with_strongest(finding, "ratio_all", of[0], days);
-    finding = with_strongest(finding, "ratio_working", of[1], days)
+    finding = with_strongest(finding, "ratio_all", fitted.against_all[strongest], days);
+    let strongest_working = fitted.against_working[strongest];
+    finding = with_strongest(finding, "ratio_working", strongest_working, days)
         .number("weekday", rhythm.labels[strongest].clone())
         .number("bars", labels(rhythm, days));
     Candidate {
-        title: if of_working {
+        title: if working_first {
             let size = words::estimate(data, estimate, true);
             let size = size.claim(&format!("{when} than on the average working day"));
             statement(data, group, &size)
         } else {
-            title(data, group, fitted, days, estimate, &average(&when))
+            title(data, group, fitted, days, estimate, &than_mean(&when))
         },
         p: adjusted,
-        large: working.estimate.max(1e-9).ln().abs() >= log_threshold(data),
+        is_large: working.estimate.max(1e-9).ln().abs() >= log_threshold(data),
         finding,
         chart,
-        redrawn: None,
+        replacement: None,
     }
 }
 
-/// The claim on the weekend. `judged` excludes a working day that differs itself; `weekend` is its
-/// name for readers.
+/// The claim on the weekend. It is judged by `judged`, which excludes working days that differ
+/// themselves, and reported as `weekend`.
 fn weekend_candidate(
     data: &Data<'_>,
     rhythm: &Rhythm,
@@ -392,29 +390,29 @@ fn weekend_candidate(
     let claim = estimate.claim(than);
     let sentence = sentence(data, group, &claim);
     let what = format!("{} at weekends", data.measure);
-    let mut finding = finding(data, rhythm, group, fitted, weekend, &what);
+    let mut finding = start_finding(data, rhythm, group, fitted, weekend, &what);
     finding.baseline = Some("working days, Monday to Friday".to_string());
     finding.sentence = sentence;
     finding.p = Some(judged.p);
     finding = with_ratio(finding, "ratio_weekend", Some(*weekend))
         .number("bars", labels(rhythm, &WEEKEND));
     Candidate {
-        large: judged.estimate.max(1e-9).ln().abs() >= log_threshold(data),
+        is_large: judged.estimate.max(1e-9).ln().abs() >= log_threshold(data),
         p: judged.p,
         finding,
         chart,
-        redrawn: None,
+        replacement: None,
         title: statement(data, group, &claim),
     }
 }
 
 /// "on Mondays than on average over all days", for sentences.
-fn than(when: &str, all: &str) -> String {
+fn than_average_over(when: &str, all: &str) -> String {
     format!("{when} than on average over {all}")
 }
 
 /// "on Mondays than on average", for titles.
-fn average(when: &str) -> String {
+fn than_mean(when: &str) -> String {
     format!("{when} than on average")
 }
 
@@ -424,7 +422,7 @@ fn statement(data: &Data<'_>, group: &Group, claim: &str) -> String {
     format!(
         "{}{} {} {claim}",
         capitalised(&data.measure),
-        data.of(group),
+        data.in_group(group),
         words::verb(&data.measure)
     )
 }
@@ -488,7 +486,8 @@ fn title(
     statement(data, group, &format!("{claim} {when}"))
 }
 
-fn records(group: &Group, fitted: &RhythmFit) -> u64 {
+/// Number of records behind an effect.
+fn record_count(group: &Group, fitted: &RhythmFit) -> u64 {
     let events = fitted.rates.events.iter().sum::<f64>();
     if events.fract() == 0.0 && events <= group.records as f64 {
         events as u64
@@ -497,8 +496,8 @@ fn records(group: &Group, fitted: &RhythmFit) -> u64 {
     }
 }
 
-/// A finding with the numbers common to all effects.
-fn finding(
+/// Starts a finding with the numbers common to all effects.
+fn start_finding(
     data: &Data<'_>,
     rhythm: &Rhythm,
     group: &Group,
@@ -507,7 +506,7 @@ fn finding(
     what: &str,
 ) -> Finding {
     let kind = format!("{}_effect", rhythm.key);
-    let mut finding = data.finding(&kind, group, what);
+    let mut finding = data.start_finding(&kind, group, what);
     let ratio = comparison.estimate;
     finding.direction = if ratio >= 1.0 {
         Direction::Up
@@ -521,7 +520,7 @@ fn finding(
         comparison.upper,
         "ratio",
     ));
-    finding.n = records(group, fitted);
+    finding.n = record_count(group, fitted);
     finding.baseline = Some(rhythm.baseline());
     if fitted.rates.dispersion > 1.5 && !data.amounts {
         finding.caveats.push(format!(

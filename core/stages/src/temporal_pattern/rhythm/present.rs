@@ -3,7 +3,7 @@
 use super::{Rhythm, RhythmFit};
 use crate::{
     series::words::{capitalised, chart_id, uncorrected},
-    temporal_pattern::{Data, EffectName, Group, Line, words},
+    temporal_pattern::{Data, EffectName, Group, ResultRow, words},
 };
 use jiff::{ToSpan, civil::Date};
 use retrocast_domain::{
@@ -15,8 +15,9 @@ use retrocast_domain::{
 use retrocast_stats::test::Comparison;
 use std::collections::BTreeMap;
 
-pub(super) fn table_of(data: &Data<'_>, rhythm: &Rhythm) -> Table {
-    let [counted, rate] = words::headings(
+/// The table of an effect, without rows.
+pub(super) fn empty_table(data: &Data<'_>, rhythm: &Rhythm) -> Table {
+    let [count_heading, rate_heading] = words::headings(
         data,
         if is_hourly(rhythm) {
             ">Per hour"
@@ -27,8 +28,8 @@ pub(super) fn table_of(data: &Data<'_>, rhythm: &Rhythm) -> Table {
     let name = format!("<{}", capitalised(rhythm.key));
     let mut columns = vec![
         name.as_str(),
-        counted,
-        rate,
+        count_heading,
+        rate_heading,
         ">Against all",
         ">95 % interval",
     ];
@@ -57,13 +58,14 @@ fn is_hourly(rhythm: &Rhythm) -> bool {
     rhythm.name == EffectName::Hour
 }
 
-pub(super) fn rows_of(
+/// Adds the categories of a group to the table and to the stage's dataset.
+pub(super) fn push_rows(
     data: &Data<'_>,
     rhythm: &Rhythm,
     group: &Group,
     fitted: &RhythmFit,
     table: &mut Table,
-    lines: &mut Vec<Line>,
+    result_rows: &mut Vec<ResultRow>,
 ) {
     let change = |c: &Option<Comparison>| {
         let text = |c| words::estimate(data, &c, false).signed();
@@ -86,26 +88,29 @@ pub(super) fn rows_of(
             _ => f64::NAN,
         })
         .collect();
-    let rates = words::rates(data, &rates);
-    for (at, label) in rhythm.labels.iter().enumerate() {
-        let (events, exposure) = (fitted.rates.events[at], fitted.rates.exposure[at]);
-        let all = &fitted.against_all[at];
-        let count = words::counted(data, events, exposure);
+    let rates = words::format_rates(data, &rates);
+    for (category, label) in rhythm.labels.iter().enumerate() {
+        let (events, exposure) = (
+            fitted.rates.events[category],
+            fitted.rates.exposure[category],
+        );
+        let all = &fitted.against_all[category];
+        let count = words::format_count(data, events, exposure);
         let mut row = vec![
             label.clone(),
             count,
-            rates[at].clone(),
+            rates[category].clone(),
             change(all),
             bounds(all),
         ];
-        if let Some(working) = fitted.against_working.get(at) {
+        if let Some(working) = fitted.against_working.get(category) {
             row.extend([change(working), bounds(working)]);
         }
         if !data.params.by.is_empty() {
             row.insert(0, group.label.clone());
         }
         table.rows.push(row);
-        lines.push(Line {
+        result_rows.push(ResultRow {
             group: group.label.clone(),
             effect: rhythm.key,
             category: label.clone(),
@@ -116,16 +121,16 @@ pub(super) fn rows_of(
     }
 }
 
-/// The chart of an effect, by index: one bar per category, compared with all.
-pub(super) fn chart_of(
+/// The chart of an effect with this index: one bar per category, compared with all.
+pub(super) fn chart_against_all(
     data: &Data<'_>,
     rhythm: &Rhythm,
     group: &Group,
     fitted: &RhythmFit,
-    at: usize,
+    index: usize,
 ) -> Chart {
     let all = &fitted.against_all;
-    bars(data, rhythm, group, at, all, &rhythm.baseline())
+    bars(data, rhythm, group, index, all, &rhythm.baseline())
 }
 
 /// The same, compared with working days.
@@ -134,17 +139,24 @@ pub(super) fn chart_against_working(
     rhythm: &Rhythm,
     group: &Group,
     fitted: &RhythmFit,
-    at: usize,
+    index: usize,
 ) -> Chart {
     let baseline = "the mean of working days";
-    bars(data, rhythm, group, at, &fitted.against_working, baseline)
+    bars(
+        data,
+        rhythm,
+        group,
+        index,
+        &fitted.against_working,
+        baseline,
+    )
 }
 
 fn bars(
     data: &Data<'_>,
     rhythm: &Rhythm,
     group: &Group,
-    at: usize,
+    index: usize,
     against: &[Option<Comparison>],
     baseline: &str,
 ) -> Chart {
@@ -165,10 +177,10 @@ fn bars(
             (bar, interval)
         })
         .collect();
-    let title = words::unproven(data, group, &format!("{} effect", rhythm.key));
+    let title = words::unproven_title(data, group, &format!("{} effect", rhythm.key));
     let id = chart_id(
         &data.context.stage,
-        &format!("{}-{at}-{}", rhythm.key, group.label),
+        &format!("{}-{index}-{}", rhythm.key, group.label),
     );
     words::bars(id, title, "relative to the mean", bars, 1.0, baseline)
 }
@@ -190,7 +202,7 @@ pub(super) fn calendar(data: &Data<'_>) -> Chart {
     let most = days
         .iter()
         .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(a.0)));
-    let peak = most.map_or_else(String::new, |(day, sum)| {
+    let busiest = most.map_or_else(String::new, |(day, sum)| {
         let day = long(*day);
         format!(" The most on one day: {} on {day}.", number::sensible(*sum))
     });
@@ -199,7 +211,7 @@ pub(super) fn calendar(data: &Data<'_>) -> Chart {
         id: chart_id(&data.context.stage, "calendar"),
         unit: format!("{} per day", data.measure),
         alt: format!(
-            "Calendar, {}, a square a day, darker for more {}.{peak}",
+            "Calendar, {}, a square a day, darker for more {}.{busiest}",
             range(from, data.end.yesterday().unwrap_or(data.end)),
             data.measure
         ),

@@ -1,4 +1,5 @@
-//! Judges the silence of a source: its length, and its probability under the source's own pattern.
+//! Assesses the silence of a source: its length, and its probability under the source's own
+//! pattern.
 
 use crate::times::{Grain, Times};
 use jiff::{
@@ -19,10 +20,10 @@ const HISTORY_DAYS: i64 = 53 * 7;
 /// Minimum number of days with records, and of days from first to last, for a pattern.
 const ACTIVE_MIN: usize = 7;
 const SPAN_MIN: usize = 14;
-/// Share of weeks from which a weekday usually has records; and the maximum factor between the
-/// numbers of records of two weekdays that are pooled.
-const USUALLY: f64 = 0.5;
-const ALIKE: f64 = 2.0;
+/// Minimum share of weeks in which a weekday has records to count as usual; and the maximum factor
+/// between the numbers of records of two weekdays that are pooled.
+const USUAL_SHARE: f64 = 0.5;
+const POOLED_RATIO_MAX: f64 = 2.0;
 /// Maximum relative spread of regular gaps; and the minimum number of gaps.
 const REGULAR_SPREAD: f64 = 0.35;
 const GAPS_MIN: usize = 8;
@@ -33,7 +34,7 @@ const LOG_SPREAD_MIN: f64 = 0.1;
 const GAP_P: f64 = 1e-4;
 const GAP_DAYS: i64 = 3;
 /// Maximum silence to consider for the limit of a pattern, in days.
-const AHEAD_DAYS: i64 = 3650;
+const AHEAD_DAYS_MAX: i64 = 3650;
 
 const DAY_HOURS: f64 = 24.0;
 
@@ -47,9 +48,9 @@ pub(super) struct Silence {
     /// Hours from the newest record to the window's end.
     pub(super) hours: f64,
     /// Median and 99 % quantile of the time between records, in hours.
-    pub(super) gaps: Option<[f64; 2]>,
+    pub(super) usual_hours: Option<[f64; 2]>,
     /// True if the absence of records means that nothing happened.
-    pub(super) is_zero: bool,
+    pub(super) silence_is_zero: bool,
     /// Maximum age in hours, by the contract or by the pattern.
     pub(super) allowed_hours: Option<f64>,
     /// True if the contract decides.
@@ -63,40 +64,42 @@ pub(super) struct Silence {
 }
 
 impl Silence {
-    /// Silence at the window's end; `None` without a record before it. If the absence of records
-    /// means that nothing happened, only the contract decides whether it is too long.
-    pub(super) fn of(
+    /// Measures the silence at the window's end; `None` without a record before it. If the absence
+    /// of records means that nothing happened, only the contract decides whether it is too long.
+    pub(super) fn measure(
         times: &Times,
         window: &Window,
         fresh_hours: Option<f64>,
-        is_zero: bool,
+        silence_is_zero: bool,
     ) -> Option<Self> {
         let end = window.end.at(0, 0, 0, 0);
-        let recent = recent(times, window)?;
+        let recent = recent_times(times, window)?;
         let (last, _) = *recent.last()?;
         let has_hours = times.grain == Grain::Moment;
-        let mut days = DayEnds::of(recent, has_hours);
-        if !is_zero {
+        let mut days = DayEnds::group(recent, has_hours);
+        if !silence_is_zero {
             days.find_gaps();
         }
         let hours = hours_between(days.last_moment(), end);
-        let gaps = gaps(recent, &days.gaps);
-        let rhythm = days.rhythm(window.end, gaps.map_or(DAY_HOURS, |gaps| gaps[1]));
+        let usual_hours = usual_hours(recent, &days.gaps);
+        let verdict = days.assess(window.end, usual_hours.map_or(DAY_HOURS, |hours| hours[1]));
         let silences = days.silences_before(window.end);
         let as_silent = silences.iter().filter(|silence| **silence >= hours).count();
-        let by_rhythm = rhythm.map(|rhythm| {
+        let by_pattern = verdict.map(|verdict| {
             let longest = silences.iter().copied().fold(0.0, f64::max);
-            rhythm.allowed_hours.max(longest)
+            verdict.allowed_hours.max(longest)
         });
         Some(Self {
             last,
             has_hours,
             hours,
-            gaps,
-            is_zero,
-            allowed_hours: fresh_hours.or(by_rhythm.filter(|_| !is_zero)),
+            usual_hours,
+            silence_is_zero,
+            allowed_hours: fresh_hours.or(by_pattern.filter(|_| !silence_is_zero)),
             by_contract: fresh_hours.is_some(),
-            p: rhythm.filter(|_| !is_zero).map(|rhythm| rhythm.p),
+            p: verdict
+                .filter(|_| !silence_is_zero)
+                .map(|verdict| verdict.p),
             ends_before: [silences.len() as u64, as_silent as u64],
             active_days: days.active.len() as u64,
         })
@@ -110,7 +113,7 @@ impl Silence {
 
     /// The freshness component of the score.
     pub(super) fn share(&self) -> Option<f64> {
-        if self.is_zero && self.allowed_hours.is_none() {
+        if self.silence_is_zero && self.allowed_hours.is_none() {
             return Some(1.0);
         }
         let allowed = self.allowed_hours?;
@@ -124,17 +127,17 @@ impl Silence {
 
 /// A period of days without records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Missing {
+pub(super) struct Gap {
     pub(super) first: Date,
     pub(super) last: Date,
 }
 
-impl Missing {
+impl Gap {
     pub(super) fn days(self) -> u64 {
         u64::from((self.last - self.first).get_days().max(0).unsigned_abs()) + 1
     }
 
-    fn holds(self, day: Date) -> bool {
+    fn contains(self, day: Date) -> bool {
         self.first <= day && day <= self.last
     }
 
@@ -148,13 +151,13 @@ impl Missing {
     }
 }
 
-/// Returns true if a gap is at the same time of last year, as holidays are.
-fn is_last_years(gap: Missing, end: Date) -> bool {
-    let Ok(then) = end.checked_sub(364.days()) else {
+/// Returns true if a gap is at the same time of the previous year, as holidays are.
+fn is_a_year_earlier(gap: Gap, end: Date) -> bool {
+    let Ok(year_ago) = end.checked_sub(364.days()) else {
         return false;
     };
-    let near = |day: Date| (day - then).get_days().abs() <= 14;
-    near(gap.first) || near(gap.last) || gap.holds(then)
+    let is_near = |day: Date| (day - year_ago).get_days().abs() <= 14;
+    is_near(gap.first) || is_near(gap.last) || gap.contains(year_ago)
 }
 
 fn hours_between(from: DateTime, to: DateTime) -> f64 {
@@ -163,7 +166,7 @@ fn hours_between(from: DateTime, to: DateTime) -> f64 {
 
 /// The times of a year and a week up to the newest before the window's end, ascending, with the
 /// number of records of each; `None` if there are none.
-fn recent<'a>(times: &'a Times, window: &Window) -> Option<&'a [(DateTime, u64)]> {
+fn recent_times<'a>(times: &'a Times, window: &Window) -> Option<&'a [(DateTime, u64)]> {
     let end = window.end.at(0, 0, 0, 0);
     let counts = times.counts();
     let before = &counts[..counts.partition_point(|(time, _)| *time < end)];
@@ -173,20 +176,20 @@ fn recent<'a>(times: &'a Times, window: &Window) -> Option<&'a [(DateTime, u64)]
 }
 
 /// Median and 99 % quantile of the hours between distinct times of records, excluding gaps.
-fn gaps(times: &[(DateTime, u64)], missing: &[Missing]) -> Option<[f64; 2]> {
-    let is_missing = |time: &DateTime| {
+fn usual_hours(times: &[(DateTime, u64)], gaps: &[Gap]) -> Option<[f64; 2]> {
+    let precedes_gap = |time: &DateTime| {
         let next = time.date().tomorrow();
-        next.is_ok_and(|next| missing.iter().any(|gap| gap.first == next))
+        next.is_ok_and(|next| gaps.iter().any(|gap| gap.first == next))
     };
-    let mut gaps: Vec<f64> = times
+    let mut hours: Vec<f64> = times
         .windows(2)
         .map(|pair| [pair[0].0, pair[1].0])
-        .filter(|[before, after]| before.date() == after.date() || !is_missing(before))
+        .filter(|[before, after]| before.date() == after.date() || !precedes_gap(before))
         .map(|[before, after]| hours_between(before, after))
         .collect();
-    gaps.sort_by(f64::total_cmp);
-    let quantile = |p| describe::quantile_sorted(&gaps, p);
-    (!gaps.is_empty()).then(|| [quantile(0.5), quantile(0.99)])
+    hours.sort_by(f64::total_cmp);
+    let quantile = |p| describe::quantile_sorted(&hours, p);
+    (!hours.is_empty()).then(|| [quantile(0.5), quantile(0.99)])
 }
 
 /// The assessment of a silence.
@@ -205,16 +208,16 @@ pub(super) struct DayEnds {
     pub(super) first: Date,
     last: Date,
     /// Periods in which records are missing.
-    pub(super) gaps: Vec<Missing>,
+    pub(super) gaps: Vec<Gap>,
 }
 
 impl DayEnds {
-    /// Makes it from ascending times with their numbers of records, at least one.
-    fn of(times: &[(DateTime, u64)], has_hours: bool) -> Self {
+    /// Groups at least one time, in ascending order and with its number of records, by day.
+    fn group(times: &[(DateTime, u64)], has_hours: bool) -> Self {
         let mut active: Vec<(Date, f64)> = Vec::new();
         let mut records = [0.0; 7];
         for (time, count) in times {
-            records[place(time.date())] += *count as f64;
+            records[weekday_index(time.date())] += *count as f64;
             let hour = if has_hours {
                 hours_between(time.date().at(0, 0, 0, 0), *time)
             } else {
@@ -236,9 +239,9 @@ impl DayEnds {
     }
 
     /// The days before the window's end with their gaps; `None` without a record.
-    pub(super) fn of_times(times: &Times, window: &Window) -> Option<Self> {
-        let recent = recent(times, window)?;
-        let mut days = Self::of(recent, times.grain == Grain::Moment);
+    pub(super) fn before_end(times: &Times, window: &Window) -> Option<Self> {
+        let recent = recent_times(times, window)?;
+        let mut days = Self::group(recent, times.grain == Grain::Moment);
         days.find_gaps();
         Some(days)
     }
@@ -250,23 +253,23 @@ impl DayEnds {
         if self.active.len() < ACTIVE_MIN || self.span() < SPAN_MIN {
             return;
         }
-        let mut silences: Vec<Missing> = self
+        let mut silences: Vec<Gap> = self
             .active
             .windows(2)
             .filter_map(|pair| {
                 let (first, last) = (pair[0].0.tomorrow().ok()?, pair[1].0.yesterday().ok()?);
                 let days = i64::from((last - first).get_days()) + 1;
-                (days >= GAP_DAYS).then_some(Missing { first, last })
+                (days >= GAP_DAYS).then_some(Gap { first, last })
             })
             .collect();
         silences.sort_by_key(|gap| (std::cmp::Reverse(gap.days()), gap.first));
         for silence in silences {
             self.gaps.push(silence);
-            let mut sorts = Sorts::of(self);
+            let mut pattern = WeekdayPattern::learn(self);
             let mut p = 1.0;
             let mut day = silence.first;
-            while silence.holds(day) {
-                p *= sorts.one_more(place(day));
+            while silence.contains(day) {
+                p *= pattern.add_silent_day(weekday_index(day));
                 day = day.tomorrow().unwrap_or(Date::MAX);
             }
             if p >= GAP_P || self.is_regular() {
@@ -280,8 +283,8 @@ impl DayEnds {
 
     /// Returns true if most gaps have the same length, as for monthly deliveries.
     fn is_regular(&self) -> bool {
-        let sorts = Sorts::of(self);
-        !sorts.usual.contains(&true)
+        let pattern = WeekdayPattern::learn(self);
+        !pattern.usual.contains(&true)
     }
 
     fn last_hour(&self) -> f64 {
@@ -302,58 +305,59 @@ impl DayEnds {
     /// newest record are left out: the current silence is not its own precedent.
     fn silences_before(&self, end: Date) -> Vec<f64> {
         let silence = |weeks: i64| {
-            let now = end;
+            let window_end = end;
             let end = end.checked_sub((7 * weeks).days()).ok()?;
             let eve = end.yesterday().ok()?;
             let mut gaps = self.gaps.iter();
-            if gaps.any(|gap| gap.holds(eve) && !is_last_years(*gap, now)) {
+            if gaps.any(|gap| gap.contains(eve) && !is_a_year_earlier(*gap, window_end)) {
                 return None;
             }
-            let known = self.active.partition_point(|(day, _)| *day < end);
-            let (day, hour) = self.active.get(known.checked_sub(1)?)?;
+            let days_before = self.active.partition_point(|(day, _)| *day < end);
+            let (day, hour) = self.active.get(days_before.checked_sub(1)?)?;
             (end <= self.last).then(|| hours_between(moment(*day, *hour), end.at(0, 0, 0, 0)))
         };
         (1..=HISTORY_DAYS / 7).filter_map(silence).collect()
     }
 
-    /// Assesses the silence at the end of the day before `end`.
-    fn rhythm(&self, end: Date, gap: f64) -> Option<Verdict> {
+    /// Assesses the silence at the end of the day before `end`; `usual_max` is the 99 % quantile of
+    /// the hours between records.
+    fn assess(&self, end: Date, usual_max: f64) -> Option<Verdict> {
         if self.active.len() < ACTIVE_MIN || self.span() < SPAN_MIN {
             return None;
         }
-        let sorts = Sorts::of(self);
-        if !sorts.usual.contains(&true)
-            && let Some(verdict) = self.regular(end)
+        let pattern = WeekdayPattern::learn(self);
+        if !pattern.usual.contains(&true)
+            && let Some(verdict) = self.assess_regular(end)
         {
             return Some(verdict);
         }
-        Some(self.by_day(sorts, end, gap))
+        Some(self.assess_by_day(pattern, end, usual_max))
     }
 
-    /// Assesses day by day, by the share of similar days without a record. `gap` is the limit if
-    /// even the rest of the first day without a record is unusual.
-    fn by_day(&self, mut sorts: Sorts, end: Date, gap: f64) -> Verdict {
-        let mut p = sorts.rest_of_day(self, self.last, self.last_hour());
-        let (mut p_at_end, mut allowed, mut is_out) = (p, None, false);
-        for ahead in 1..=AHEAD_DAYS {
+    /// Assesses day by day, by the share of similar days without a record. `usual_max` is the limit
+    /// if even the rest of the day of the newest record is unusual.
+    fn assess_by_day(&self, mut pattern: WeekdayPattern, end: Date, usual_max: f64) -> Verdict {
+        let mut p = pattern.rest_of_day(self, self.last, self.last_hour());
+        let (mut p_at_end, mut allowed, mut is_exceeded) = (p, None, false);
+        for ahead in 1..=AHEAD_DAYS_MAX {
             let Ok(day) = self.last.checked_add(ahead.days()) else {
                 break;
             };
             // Here `p` is the probability of silence up to the start of this day.
-            let silent = hours_between(self.last_moment(), day.at(0, 0, 0, 0));
+            let silent_hours = hours_between(self.last_moment(), day.at(0, 0, 0, 0));
             if day <= end {
                 p_at_end = p;
             }
-            is_out |= p < QUIET_P;
-            if !is_out {
-                allowed = Some(silent);
+            is_exceeded |= p < QUIET_P;
+            if !is_exceeded {
+                allowed = Some(silent_hours);
             } else if allowed.is_none() {
-                allowed = Some(gap.min(silent));
+                allowed = Some(usual_max.min(silent_hours));
             }
-            if is_out && day >= end {
+            if is_exceeded && day >= end {
                 break;
             }
-            p *= sorts.one_more(place(day));
+            p *= pattern.add_silent_day(weekday_index(day));
         }
         Verdict {
             p: p_at_end,
@@ -362,7 +366,7 @@ impl DayEnds {
     }
 
     /// Assesses regular gaps, by Student's t on their logarithms.
-    fn regular(&self, end: Date) -> Option<Verdict> {
+    fn assess_regular(&self, end: Date) -> Option<Verdict> {
         let days = |from: Date, to: Date| f64::from((to - from).get_days());
         let gaps: Vec<f64> = self
             .active
@@ -378,13 +382,13 @@ impl DayEnds {
         let spread = describe::sd(&logs).max(LOG_SPREAD_MIN) * (1.0 + 1.0 / n).sqrt();
         // A record on the day of the end would make the gap this long.
         let t = (days(self.last, end).max(1.0).ln() - mean) / spread;
-        let both = t_p(t, n - 1.0);
+        let two_sided = t_p(t, n - 1.0);
         let longest = (mean + t_quantile(1.0 - QUIET_P, n - 1.0) * spread).exp();
         Some(Verdict {
             p: if t > 0.0 {
-                both / 2.0
+                two_sided / 2.0
             } else {
-                1.0 - both / 2.0
+                1.0 - two_sided / 2.0
             },
             allowed_hours: longest * DAY_HOURS - self.last_hour(),
         })
@@ -397,12 +401,12 @@ fn moment(day: Date, hour: f64) -> DateTime {
     start.checked_add(seconds.seconds()).unwrap_or(start)
 }
 
-fn place(day: Date) -> usize {
+fn weekday_index(day: Date) -> usize {
     day.weekday().since(Weekday::Monday) as usize
 }
 
-/// Weekdays by how usual records are on them.
-struct Sorts {
+/// The numbers of records and of active days by weekday.
+struct WeekdayPattern {
     /// True for weekdays that usually have records.
     usual: [bool; 7],
     /// Number of each weekday, and of those with records. Days of the silence are added as it
@@ -413,24 +417,24 @@ struct Sorts {
     mean: [f64; 7],
 }
 
-impl Sorts {
-    fn of(ends: &DayEnds) -> Self {
+impl WeekdayPattern {
+    fn learn(ends: &DayEnds) -> Self {
         let mut days = [0.0_f64; 7];
         // The first day has a record because the history starts with one, so it carries no
         // information.
         for n in 1..ends.span() {
-            days[(place(ends.first) + n) % 7] += 1.0;
+            days[(weekday_index(ends.first) + n) % 7] += 1.0;
         }
         for gap in &ends.gaps {
             for n in 0..gap.days() as usize {
-                days[(place(gap.first) + n) % 7] -= 1.0;
+                days[(weekday_index(gap.first) + n) % 7] -= 1.0;
             }
         }
         let mut active = [0.0_f64; 7];
         for (day, _) in ends.active.iter().skip(1) {
-            active[place(*day)] += 1.0;
+            active[weekday_index(*day)] += 1.0;
         }
-        let usual: [bool; 7] = std::array::from_fn(|i| active[i] >= USUALLY * days[i].max(1.0));
+        let usual: [bool; 7] = std::array::from_fn(|i| active[i] >= USUAL_SHARE * days[i].max(1.0));
         Self {
             usual,
             days,
@@ -439,26 +443,27 @@ impl Sorts {
         }
     }
 
-    /// Probability of one more whole day without records, given all days before it, including those
-    /// of the silence. So the joint probability reflects how little is known.
-    fn one_more(&mut self, place: usize) -> f64 {
-        let same = self.same(place);
-        let of = |counts: &[f64; 7]| same.iter().map(|i| counts[*i]).sum::<f64>();
-        let (days, active) = (of(&self.days), of(&self.active));
-        self.days[place] += 1.0;
+    /// Adds a whole day without records to the silence, and returns its probability given all days
+    /// before it, including those of the silence. So the joint probability reflects how little is
+    /// known.
+    fn add_silent_day(&mut self, weekday: usize) -> f64 {
+        let pooled = self.pooled_with(weekday);
+        let sum = |counts: &[f64; 7]| pooled.iter().map(|i| counts[*i]).sum::<f64>();
+        let (days, active) = (sum(&self.days), sum(&self.active));
+        self.days[weekday] += 1.0;
         share(days - active, days)
     }
 
-    /// Weekdays that are pooled with this one.
-    fn same(&self, place: usize) -> Vec<usize> {
-        let is_alike = |i: &usize| {
-            let (a, b) = (self.mean[*i], self.mean[place]);
-            self.usual[*i] && a <= ALIKE * b && b <= ALIKE * a
+    /// Weekdays that are pooled with this one, including itself.
+    fn pooled_with(&self, weekday: usize) -> Vec<usize> {
+        let is_similar = |i: &usize| {
+            let (a, b) = (self.mean[*i], self.mean[weekday]);
+            self.usual[*i] && a <= POOLED_RATIO_MAX * b && b <= POOLED_RATIO_MAX * a
         };
-        if self.usual[place] {
-            (0..7).filter(is_alike).collect()
+        if self.usual[weekday] {
+            (0..7).filter(is_similar).collect()
         } else {
-            vec![place]
+            vec![weekday]
         }
     }
 
@@ -468,18 +473,17 @@ impl Sorts {
         if hour >= DAY_HOURS {
             return 1.0;
         }
-        let same = self.same(place(day));
-        let all = same.iter().map(|i| self.days[*i]).sum::<f64>() - 1.0;
-        let later = ends
-            .active
-            .iter()
-            .skip(1)
-            .filter(|(other, at)| *other != day && *at > hour && same.contains(&place(*other)));
+        let pooled = self.pooled_with(weekday_index(day));
+        let all = pooled.iter().map(|i| self.days[*i]).sum::<f64>() - 1.0;
+        let later = ends.active.iter().skip(1).filter(|(other, last)| {
+            *other != day && *last > hour && pooled.contains(&weekday_index(*other))
+        });
         share(all - later.count() as f64, all)
     }
 }
 
-/// Share of cases with the current case included: never zero, and never less than observed.
+/// Share of cases with the current case included: never zero, and never less than the observed
+/// share.
 fn share(cases: f64, all: f64) -> f64 {
     (cases.max(0.0) + 1.0) / (all.max(0.0) + 1.0)
 }

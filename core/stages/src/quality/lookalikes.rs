@@ -2,7 +2,7 @@
 
 use super::{
     Params,
-    finding::{span, start},
+    finding::{period_of_records, start_finding},
     survey::Survey,
 };
 use crate::{Context, Input};
@@ -25,13 +25,13 @@ fn is_invisible(letter: char) -> bool {
 }
 
 /// Normalises a text to its appearance: composed, without invisible characters, spaces collapsed.
-fn appearance(text: &str) -> String {
+fn normalise(text: &str) -> String {
     let visible: String = text.nfc().filter(|letter| !is_invisible(*letter)).collect();
     let words: Vec<&str> = visible.split_whitespace().collect();
     words.join(" ")
 }
 
-/// Findings on columns with values that look alike.
+/// Reports columns with values that look alike.
 pub(super) fn findings(
     context: &Context,
     params: &Params,
@@ -46,12 +46,13 @@ pub(super) fn findings(
             if counts.len() as u64 * 2 > survey.records {
                 return None;
             }
-            of_column(context, params, input, &column.name, counts)
+            column_finding(context, params, input, &column.name, counts)
         })
         .collect()
 }
 
-fn of_column(
+/// The finding on one column, if it has values that look alike.
+fn column_finding(
     context: &Context,
     params: &Params,
     input: &Input,
@@ -60,20 +61,20 @@ fn of_column(
 ) -> Option<Finding> {
     let mut sets: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for text in counts.keys() {
-        sets.entry(appearance(text).to_lowercase())
+        sets.entry(normalise(text).to_lowercase())
             .or_default()
             .push(text);
     }
     let sets: Vec<(String, Vec<&str>)> = sets.into_iter().filter(|set| set.1.len() > 1).collect();
     let (_, first) = sets.first()?;
-    let is_invisible = |set: &[&str]| {
+    let looks_identical = |set: &[&str]| {
         set.iter()
-            .any(|a| set.iter().any(|b| a != b && appearance(a) == appearance(b)))
+            .any(|a| set.iter().any(|b| a != b && normalise(a) == normalise(b)))
     };
-    let hidden = sets.iter().find(|(_, set)| is_invisible(set));
-    let shown = hidden.map_or(first, |(_, set)| set);
-    let mut finding = start(context, input, &format!("values alike in {column}"));
-    finding.severity = if hidden.is_some() {
+    let identical = sets.iter().find(|(_, set)| looks_identical(set));
+    let example = identical.map_or(first, |(_, set)| set);
+    let mut finding = start_finding(context, input, &format!("values alike in {column}"));
+    finding.severity = if identical.is_some() {
         Severity::Warning
     } else {
         Severity::Notice
@@ -86,18 +87,18 @@ fn of_column(
     finding.direction = retrocast_domain::Direction::None;
     finding.magnitude = Some(Magnitude::point(sets.len() as f64, "sets of values"));
     finding.n = records;
-    finding.period = span(context, input);
+    finding.period = period_of_records(context, input);
     finding.confidence = 1.0;
-    let names: Vec<String> = shown
+    let names: Vec<String> = example
         .iter()
         .take(NAMED_MAX)
         .map(|text| {
-            let n = params.counted(counts.get(*text).copied().unwrap_or(0));
-            format!("{} ({n})", quoted(text))
+            let n = params.format_count(counts.get(*text).copied().unwrap_or(0));
+            format!("{} ({n})", quote(text))
         })
         .collect();
-    let all = params.counted(records);
-    let (several, where_from) = match sets.len() as u64 {
+    let all = params.format_count(records);
+    let (total, introduction) = match sets.len() as u64 {
         1 => (String::new(), String::new()),
         n => (
             format!(" ({} sets, {all} in all)", number::count(n)),
@@ -105,10 +106,10 @@ fn of_column(
         ),
     };
     finding.sentence = format!(
-        "Values of {column} in {} that differ only in {} count as different groups{several}: \
-         {where_from}{}.",
+        "Values of {column} in {} that differ only in {} count as different groups{total}: \
+         {introduction}{}.",
         input.dataset.name,
-        difference(shown),
+        describe_difference(example),
         list(&names)
     );
     Some(
@@ -118,8 +119,8 @@ fn of_column(
     )
 }
 
-/// A value in quotes, with invisible characters escaped.
-fn quoted(text: &str) -> String {
+/// Puts a value in quotes, with invisible characters escaped.
+fn quote(text: &str) -> String {
     let mut out = String::from("\"");
     for letter in text.chars() {
         if is_invisible(letter) || letter.is_control() || (letter.is_whitespace() && letter != ' ')
@@ -134,14 +135,14 @@ fn quoted(text: &str) -> String {
 }
 
 /// Describes the difference between values that look alike.
-fn difference(set: &[&str]) -> &'static str {
-    let all_same = |of: &dyn Fn(&str) -> String| {
-        let mut texts = set.iter().map(|text| of(text));
+fn describe_difference(set: &[&str]) -> &'static str {
+    let all_same = |simplify: &dyn Fn(&str) -> String| {
+        let mut texts = set.iter().map(|text| simplify(text));
         let first = texts.next();
         texts.all(|text| Some(text) == first)
     };
-    let blanks = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if all_same(&blanks) {
+    let collapse_blanks = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if all_same(&collapse_blanks) {
         "blanks"
     } else if all_same(&|text| text.to_lowercase()) {
         "upper and lower case"
