@@ -3,9 +3,9 @@
 //! # Method
 //! For each improvement in a register, the daily metric of its component is forecast from the days
 //! before the change, by regression on the weekday and on other components that correlated with
-//! this one before the change. Errors may be autocorrelated: models from independent noise over
-//! autoregressions of order one to a random walk, with and without a slope, are averaged by how
-//! well they explain all history before the change (Hoeting et al., 1999). The effect is the observed
+//! this one before the change. Errors may be autocorrelated: models that range from independent
+//! noise over autoregressions of order one to a random walk, with and without a slope, are averaged by
+//! how well they explain all history before the change (Hoeting et al., 1999). The effect is the observed
 //! minus the expected value over the days after, a counterfactual in the sense of Brodersen et al. (2015).
 //!
 //! The same estimator runs on earlier dates without a change (placebo in time). The spread of these
@@ -67,9 +67,9 @@ mod tests;
 mod worth;
 
 use calibration::Calibration;
-use measure::{Outcome, judge, line_of};
-use present::{Reporter, did};
-use register::{Improvement, WHOLE, read};
+use measure::{Outcome, find_group, judge};
+use present::{Reporter, summarise};
+use register::{ALL_RECORDS, Improvement, read_register};
 use tables::frame_of;
 
 /// The registered kind.
@@ -77,7 +77,7 @@ pub const EFFECTIVENESS: Kind = Kind {
     name: "effectiveness",
     chapter: Some(Chapter::Improvements),
     code_version: 7,
-    summary: "Measures what improvements did, against what was expected without them.",
+    summary: "Measures the effects of improvements against a forecast without them.",
     manual: include_str!("effectiveness.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
@@ -197,9 +197,9 @@ fn method(aggregate: Aggregate) -> String {
     )
 }
 
-/// Maximum number of days (the latest), and of components (the largest).
+/// Maximum number of days to analyse: the latest.
 const DAYS_MAX: usize = 1500;
-
+/// Maximum number of components to analyse: the largest.
 const GROUPS_MAX: usize = 200;
 
 fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {
@@ -207,11 +207,11 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     let records = input(inputs, &params.input)?;
     let register = input(inputs, &params.improvements)?;
     let mut notes = Vec::new();
-    let improvements = read(context, &params, register, &mut notes)?;
-    let is_whole = |one: &Improvement| one.component == WHOLE;
+    let improvements = read_register(context, &params, register, &mut notes)?;
+    let covers_all = |improvement: &Improvement| improvement.component == ALL_RECORDS;
     // Without components, only all records together can be analysed.
     let has_column = records.has(&params.component_column);
-    let by = if !has_column && !improvements.is_empty() && improvements.iter().all(is_whole) {
+    let by = if !has_column && !improvements.is_empty() && improvements.iter().all(covers_all) {
         Vec::new()
     } else {
         vec![params.component_column.clone()]
@@ -227,11 +227,10 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         groups_max: GROUPS_MAX,
         measure: params.measure.as_deref(),
     };
-    let mut lines = series::collect(context, records, &request)?;
-    if improvements.iter().any(is_whole) && line_of(&lines, WHOLE).is_none() {
+    let mut set = series::collect(context, records, &request)?;
+    if improvements.iter().any(covers_all) && find_group(&set, ALL_RECORDS).is_none() {
         let whole = Request { by: &[], ..request };
-        lines
-            .groups
+        set.groups
             .extend(series::collect(context, records, &whole)?.groups);
     }
     let mut cell = Cell::new(&context.stage, EFFECTIVENESS.name);
@@ -241,8 +240,8 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         context.title.clone()
     };
     cell.method = method(request.aggregate);
-    cell.did = "Wanted to judge improvements.".to_string();
-    if !lines.describe(&mut cell) {
+    cell.did = "Could not judge improvements.".to_string();
+    if !set.describe(&mut cell) {
         return Ok(Analysis { cell, frame: None });
     }
     cell.caveats.extend(notes);
@@ -256,14 +255,15 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         };
         return Ok(Analysis { cell, frame: None });
     }
-    let judged = judge(context, &params, &lines, &improvements);
+    let judged = judge(context, &params, &set, &improvements);
     let estimates = judged.iter().filter_map(|one| match &one.outcome {
         Outcome::Measured(measured) => Some(&measured.estimate),
         _ => None,
     });
-    cell.caveats.extend(Calibration::of(estimates).words());
+    cell.caveats
+        .extend(Calibration::from_estimates(estimates).sentence());
     let evidence = vec![
-        lines.evidence.clone(),
+        set.evidence.clone(),
         Evidence {
             dataset: register.dataset.name.clone(),
             version: register.dataset.version,
@@ -273,13 +273,13 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     let reporter = Reporter {
         context,
         params: &params,
-        lines: &lines,
+        set: &set,
         evidence,
         method: cell.method.clone(),
         noun: records.noun(),
     };
     let findings = judged.iter().map(|one| reporter.finding(one)).collect();
-    cell.did = did(&judged);
+    cell.did = summarise(&judged);
     if judged.len() > 1 {
         cell.caveats.push(
             "Each improvement is judged by itself: of 20 that do nothing, about one is called proven \
@@ -293,7 +293,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         .collect();
     cell.tables.push(reporter.table(&judged));
     cell.tables.extend(worth::table(&params, &cell.effects));
-    if params.unit_value.is_some() && !lines.adds_up && params.units_per_day.is_none() {
+    if params.unit_value.is_some() && !set.adds_up && params.units_per_day.is_none() {
         cell.caveats.push(worth::NO_UNITS.to_string());
     }
     cell.charts = judged
