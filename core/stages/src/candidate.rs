@@ -54,7 +54,7 @@ pub const CANDIDATE: Kind = Kind {
     manual: include_str!("candidate.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&RESULT),
-    reads: Reads::Pieces,
+    reads: Reads::Batches,
     ledger: &[],
     run,
 };
@@ -302,7 +302,7 @@ fn read_candidates(
     let optional = ["title", "component", "switch", "on"];
     let mut columns = vec!["id", "time"];
     columns.extend(optional.into_iter().filter(|name| changes.has(name)));
-    let rows = changes.whole(&columns)?;
+    let rows = changes.read_all(&columns)?;
     let texts = |name: &str| {
         if changes.has(name) {
             frame::texts(&rows, name)

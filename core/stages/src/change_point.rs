@@ -156,7 +156,7 @@ pub const CHANGE_POINT: Kind = Kind {
     manual: include_str!("change_point.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
-    reads: Reads::Pieces,
+    reads: Reads::Batches,
     ledger: &[],
     run,
 };

@@ -41,7 +41,7 @@ pub(super) fn read_register(
     ];
     let mut columns = vec!["id", "date"];
     columns.extend(optional.into_iter().filter(|name| register.has(name)));
-    let rows = register.whole(&columns)?;
+    let rows = register.read_all(&columns)?;
     let mut unusable = Unusable::default();
     let texts = |name: &str| {
         if register.has(name) {

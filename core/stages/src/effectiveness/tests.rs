@@ -290,7 +290,7 @@ fn a_verdict_does_not_depend_on_the_rest_of_the_register() {
 fn a_column_without_values_is_reported() {
     let frame = test_data::daily(&[("billing", counts(1, 15.0, 1.0))]);
     let columns: Vec<&str> = frame.columns().map(|(name, _)| name).collect();
-    let frame = frame.whole(&columns).expect("rows").frame;
+    let frame = frame.read_all(&columns).expect("rows").frame;
     let none = vec![None::<String>; frame.height()];
     let frame = frame.drop("component").unwrap();
     let frame = frame

@@ -3,7 +3,7 @@
 use super::params::{Aggregate, Every, Params};
 use crate::{
     Context, Input, StageError, frame,
-    rows::{Piece, Unusable},
+    rows::{Batch, Unusable},
     series::coverage::Coverage,
     times::{Grain, Times},
 };
@@ -64,19 +64,19 @@ impl Rows {
         let zone = TimeZone::get(timezone).map_err(|e| StageError::Other(e.to_string()))?;
         let times = input.times(time, timezone)?;
         let named = params.by.iter().chain(&params.values).map(String::as_str);
-        let piece = input.whole(&named.chain([time]).collect::<Vec<_>>())?;
-        let civil_times = times.of(&piece, time)?;
+        let batch = input.read_all(&named.chain([time]).collect::<Vec<_>>())?;
+        let civil_times = times.of(&batch, time)?;
         let has_days = match params.every {
             Every::Day | Every::Week => true,
             Every::Hour => false,
             Every::None => times.grain != Grain::Moment,
         };
-        let (ids, labels) = series(&piece, &params.by)?;
+        let (ids, labels) = series(&batch, &params.by)?;
         let mut unusable = Unusable::default();
         let columns: Vec<Vec<Option<f64>>> = params
             .values
             .iter()
-            .map(|name| frame::numbers(&piece, name, &mut unusable))
+            .map(|name| frame::numbers(&batch, name, &mut unusable))
             .collect::<Result<_, _>>()?;
         caveats.extend(unusable.caveats());
         let axis = Axis {
@@ -86,7 +86,7 @@ impl Rows {
         };
         let end = context.window.end.at(0, 0, 0, 0);
         let begin = history_start(context, params, &times, caveats);
-        let moments = moments(&piece, time, times.grain, &civil_times, &zone)?;
+        let moments = moments(&batch, time, times.grain, &civil_times, &zone)?;
         let mut records: Vec<Record> = Vec::with_capacity(ids.len());
         for (row, (civil, moment)) in civil_times.iter().zip(&moments).enumerate() {
             if let Some(civil) = civil.filter(|civil| (begin..end).contains(civil)) {
@@ -249,7 +249,8 @@ fn history_start(
     times: &Times,
     caveats: &mut Vec<String>,
 ) -> DateTime {
-    let coverage = Coverage::of(times, &context.window).filter(|_| params.every != Every::None);
+    let coverage =
+        Coverage::from_times(times, &context.window).filter(|_| params.every != Every::None);
     let Some(coverage) = coverage else {
         return DateTime::MIN;
     };
@@ -295,11 +296,11 @@ fn aggregate_period(
 }
 
 /// The series of each row, and the `by` values of each series, in order.
-fn series(piece: &Piece<'_>, by: &[String]) -> Result<(Vec<u32>, Vec<Label>), StageError> {
-    let rows = piece.frame.height();
+fn series(batch: &Batch<'_>, by: &[String]) -> Result<(Vec<u32>, Vec<Label>), StageError> {
+    let rows = batch.frame.height();
     let (mut ids, mut labels) = (vec![0_u32; rows], vec![Vec::new()]);
     for name in by {
-        let texts = frame::texts(piece, name)?;
+        let texts = frame::texts(batch, name)?;
         let mut known: BTreeMap<(u32, Option<&str>), u32> = BTreeMap::new();
         for (id, text) in ids.iter().zip(&texts) {
             known.entry((*id, text.as_deref())).or_default();
@@ -321,7 +322,7 @@ fn series(piece: &Piece<'_>, by: &[String]) -> Result<(Vec<u32>, Vec<Label>), St
 
 /// Microseconds since 1970 UTC of each row; for days, of midnight in the job's time zone.
 fn moments(
-    piece: &Piece<'_>,
+    batch: &Batch<'_>,
     name: &str,
     grain: Grain,
     civil: &[Option<DateTime>],
@@ -330,7 +331,7 @@ fn moments(
     let micros_of_day =
         |time: DateTime| zone.to_timestamp(time).map_or(0, Timestamp::as_microsecond);
     if grain == Grain::Moment {
-        let micros = frame::micros(piece, name)?;
+        let micros = frame::micros(batch, name)?;
         return Ok(micros.into_iter().map(Option::unwrap_or_default).collect());
     }
     Ok(civil

@@ -44,7 +44,7 @@ impl History {
 }
 
 fn read_scores(input: &Input) -> Result<History, StageError> {
-    let rows = input.whole(&[
+    let rows = input.read_all(&[
         "component",
         "score",
         "poor_times",

@@ -162,7 +162,7 @@ fn expected_effect(range: &[f64], measured: &[f64]) -> [f64; 3] {
 }
 
 fn read_earlier(input: &Input) -> Result<BTreeMap<String, Vec<EarlierRecommendation>>, StageError> {
-    let rows = input.whole(&["id", "window_end", "since", "times", "expires", "severity"])?;
+    let rows = input.read_all(&["id", "window_end", "since", "times", "expires", "severity"])?;
     let texts = |name| frame::texts(&rows, name);
     let (ids, since, expires, severity) = (
         texts("id")?,
@@ -208,7 +208,7 @@ fn parse_severity(word: Option<&str>) -> Severity {
 
 /// Reads the last improvement that follows each recommendation.
 fn read_registered(input: &Input) -> Result<BTreeMap<String, RegisteredImprovement>, StageError> {
-    let rows = input.whole(&["id", "state", "time", "recommendation"])?;
+    let rows = input.read_all(&["id", "state", "time", "recommendation"])?;
     let texts = |name| frame::texts(&rows, name);
     let (ids, states, recommendations) = (texts("id")?, texts("state")?, texts("recommendation")?);
     let times = frame::micros(&rows, "time")?;
@@ -243,7 +243,7 @@ fn collect_measured(
     // By improvement: category, verdict, relative effect. Later rows replace earlier ones.
     let mut last: BTreeMap<String, (String, String, Option<f64>)> = BTreeMap::new();
     if let Some(input) = input {
-        let rows = input.whole(&[
+        let rows = input.read_all(&[
             "improvement",
             "category",
             "verdict",
