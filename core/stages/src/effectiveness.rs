@@ -256,10 +256,12 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         return Ok(Analysis { cell, frame: None });
     }
     let judged = judge(context, &params, &set, &improvements);
-    let estimates = judged.iter().filter_map(|one| match &one.outcome {
-        Outcome::Measured(measured) => Some(&measured.estimate),
-        _ => None,
-    });
+    let estimates = judged
+        .iter()
+        .filter_map(|measurement| match &measurement.outcome {
+            Outcome::Measured(measured) => Some(&measured.estimate),
+            _ => None,
+        });
     cell.caveats
         .extend(Calibration::from_estimates(estimates).sentence());
     let evidence = vec![
@@ -278,7 +280,10 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         method: cell.method.clone(),
         noun: records.noun(),
     };
-    let findings = judged.iter().map(|one| reporter.finding(one)).collect();
+    let findings = judged
+        .iter()
+        .map(|measurement| reporter.finding(measurement))
+        .collect();
     cell.did = summarise(&judged);
     if judged.len() > 1 {
         cell.caveats.push(
@@ -289,7 +294,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     }
     cell.effects = judged
         .iter()
-        .filter_map(|one| reporter.effect(one))
+        .filter_map(|measurement| reporter.effect(measurement))
         .collect();
     cell.tables.push(reporter.table(&judged));
     cell.tables.extend(worth::table(&params, &cell.effects));
@@ -298,7 +303,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     }
     cell.charts = judged
         .iter()
-        .filter_map(|one| reporter.chart(one))
+        .filter_map(|measurement| reporter.chart(measurement))
         .collect();
     let frame = frame_of(&judged)?;
     Ok(Analysis {

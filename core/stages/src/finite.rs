@@ -146,13 +146,13 @@ mod tests {
     #[test]
     fn numbers_that_are_not_finite_are_removed() {
         let mut cell = Cell::new("a", "trend");
-        let mut one = Finding::new("a", "trend", "all", "x");
-        one.magnitude = Some(Magnitude::interval95(1.0, f64::NEG_INFINITY, 2.0, "ratio"));
-        one.p = Some(f64::NAN);
-        one.confidence = f64::NAN;
-        let mut other = one.clone();
+        let mut finding = Finding::new("a", "trend", "all", "x");
+        finding.magnitude = Some(Magnitude::interval95(1.0, f64::NEG_INFINITY, 2.0, "ratio"));
+        finding.p = Some(f64::NAN);
+        finding.confidence = f64::NAN;
+        let mut other = finding.clone();
         other.magnitude = Some(Magnitude::point(f64::NAN, "ratio"));
-        cell.findings = vec![one, other];
+        cell.findings = vec![finding, other];
         cell.charts.push(Chart {
             id: "c".to_string(),
             title: String::new(),

@@ -193,14 +193,14 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         context.title.clone()
     };
     cell.method = "100 points less deductions for findings, by severity".to_string();
-    let Some(worst) = all.first().map(|one| one.score) else {
+    let Some(worst) = all.first().map(|health| health.score) else {
         cell.did = "Found no component with findings or key figures.".to_string();
         return Ok(Analysis {
             cell: with_findings(cell, Vec::new()),
             frame: None,
         });
     };
-    let mean = all.iter().map(|one| one.score).sum::<f64>() / all.len() as f64;
+    let mean = all.iter().map(|health| health.score).sum::<f64>() / all.len() as f64;
     let overall = with_history(
         context,
         &history,
@@ -216,7 +216,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     );
     let findings = all
         .iter()
-        .filter_map(|one| finding(context, &params, one))
+        .filter_map(|health| finding(context, &params, health))
         .collect();
     all.insert(0, overall);
     cell.tables.push(score_table(&all));
@@ -259,34 +259,34 @@ fn with_history(
 }
 
 /// The finding on a component that is critical, or has needed attention for long.
-fn finding(context: &Context, params: &Params, one: &Health) -> Option<Finding> {
-    let is_long = one.poor_times >= params.escalate_after;
-    let severity = match (one.state, is_long) {
+fn finding(context: &Context, params: &Params, health: &Health) -> Option<Finding> {
+    let is_long = health.poor_times >= params.escalate_after;
+    let severity = match (health.state, is_long) {
         (HealthState::Critical, true) => Severity::Critical,
         (HealthState::Critical, false) | (HealthState::NeedsAttention, true) => Severity::Warning,
         _ => return None,
     };
-    let name = match one.component.as_str() {
+    let name = match health.component.as_str() {
         "all" => "Everything together",
         name => name,
     };
-    let happened = match one.state {
+    let happened = match health.state {
         HealthState::Critical => "is in critical health",
         _ => "needs attention",
     };
     let noun = context.window.spec.noun();
-    let duration = match one.poor_times {
+    let duration = match health.poor_times {
         0 | 1 => String::new(),
         times => format!(" for {} in a row", number::plural(times, noun)),
     };
-    let before = one.previous.map_or_else(String::new, |before| {
+    let before = health.previous.map_or_else(String::new, |before| {
         format!(", {} the {noun} before", number::fixed(before, 0))
     });
-    let parts: Vec<String> = one.parts.iter().map(format_part).collect();
-    let mut finding = Finding::new(&context.stage, HEALTH.name, &one.component, "health");
+    let parts: Vec<String> = health.parts.iter().map(format_part).collect();
+    let mut finding = Finding::new(&context.stage, HEALTH.name, &health.component, "health");
     finding.sentence = format!(
         "{name} {happened}{duration}: {} of 100 points{before} (less {}).",
-        number::fixed(one.score, 0),
+        number::fixed(health.score, 0),
         number::list(&parts)
     );
     finding.ask = Some(Ask::new(
@@ -297,8 +297,8 @@ fn finding(context: &Context, params: &Params, one: &Health) -> Option<Finding> 
     finding.direction = Direction::Down;
     finding.severity = severity;
     finding.confidence = 0.9;
-    finding.n = one.parts.iter().map(|part| part.findings).sum();
-    finding.magnitude = Some(Magnitude::point(one.score, "points"));
+    finding.n = health.parts.iter().map(|part| part.findings).sum();
+    finding.magnitude = Some(Magnitude::point(health.score, "points"));
     finding.method = "100 points less deductions for findings, by severity".to_string();
     let last = context.window.end.yesterday().unwrap_or(context.window.end);
     finding.period = format!("{} to {last}", context.window.start);
@@ -323,21 +323,22 @@ fn score_table(all: &[Health]) -> Table {
             "<early warning",
         ],
     );
-    for one in all {
-        let parts: Vec<String> = one.parts.iter().map(format_part).collect();
+    for health in all {
+        let parts: Vec<String> = health.parts.iter().map(format_part).collect();
         table.push([
-            one.component.clone(),
-            one.state.word().to_string(),
-            number::fixed(one.score, 0),
-            one.previous
+            health.component.clone(),
+            health.state.word().to_string(),
+            number::fixed(health.score, 0),
+            health
+                .previous
                 .map_or_else(|| "–".to_string(), |before| number::fixed(before, 0)),
             parts.join(", "),
-            match one.poor_times {
+            match health.poor_times {
                 0 => String::new(),
                 times => number::count(times),
             },
-            if one.falls >= FALLS_MIN {
-                format!("fell {} times in a row", number::count(one.falls))
+            if health.falls >= FALLS_MIN {
+                format!("fell {} times in a row", number::count(health.falls))
             } else {
                 String::new()
             },
@@ -370,10 +371,10 @@ fn risk_table(cells: &[Cell], all: &[Health]) -> Option<Table> {
     );
     for risk in risks {
         let name = group_of(&risk.subject);
-        let state = all.iter().find(|one| one.component == name);
+        let state = all.iter().find(|health| health.component == name);
         table.push([
             name.to_string(),
-            state.map_or_else(String::new, |one| one.state.word().to_string()),
+            state.map_or_else(String::new, |health| health.state.word().to_string()),
             risk.sentence.clone(),
             format!("{:?}", risk.severity).to_lowercase(),
             number::fixed(risk.confidence, 2),
@@ -387,20 +388,20 @@ fn chart(context: &Context, history: &History, all: &[Health]) -> Option<Chart> 
     let panels: Vec<Panel> = all
         .iter()
         .take(12)
-        .map(|one| {
-            let earlier = history.before(&context.window, &one.component);
+        .map(|health| {
+            let earlier = history.before(&context.window, &health.component);
             let earlier = &earlier[earlier.len().saturating_sub(PANEL_WINDOWS)..];
             let mut times: Vec<DateTime> = earlier.iter().map(|score| score.window_start).collect();
             let mut values: Vec<Option<f64>> =
                 earlier.iter().map(|score| Some(score.score)).collect();
             times.push(context.window.start.at(0, 0, 0, 0));
-            values.push(Some(one.score));
+            values.push(Some(health.score));
             Panel {
-                label: one.component.clone(),
+                label: health.component.clone(),
                 times,
                 values,
-                note: number::fixed(one.score, 0),
-                highlight: one.state.is_poor(),
+                note: number::fixed(health.score, 0),
+                highlight: health.state.is_poor(),
             }
         })
         .collect();

@@ -139,7 +139,10 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     cell.method =
         "rules on findings, ranked by expected effect × confidence × past success ÷ effort"
             .to_string();
-    let in_state = |state: RecommendationState| all.iter().filter(move |one| one.state == state);
+    let in_state = |state: RecommendationState| {
+        all.iter()
+            .filter(move |recommendation| recommendation.state == state)
+    };
     let open = in_state(RecommendationState::Open).count();
     cell.did = format!(
         "Answered {} with {}.",
@@ -160,7 +163,10 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
             in_state(RecommendationState::Open).take(params.top),
         ));
     }
-    let in_progress = || all.iter().filter(|one| one.state.is_in_progress());
+    let in_progress = || {
+        all.iter()
+            .filter(|recommendation| recommendation.state.is_in_progress())
+    };
     if in_progress().count() > 0 {
         cell.tables.push(progress_table(in_progress()));
     }
@@ -192,9 +198,9 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     let frame = result::frame(&all)?;
     // Beyond the limit, recommendations are only rows of the dataset, for later runs.
     let mut shown = 0;
-    all.retain(|one| {
-        shown += usize::from(one.state == RecommendationState::Open);
-        one.state != RecommendationState::Open || shown <= params.top
+    all.retain(|recommendation| {
+        shown += usize::from(recommendation.state == RecommendationState::Open);
+        recommendation.state != RecommendationState::Open || shown <= params.top
     });
     cell.recommendations = all;
     Ok(Analysis {
@@ -204,11 +210,11 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
 }
 
 /// Formats past success: "0.75: 2 of 2".
-fn format_past_success(one: &Recommendation) -> String {
-    let share = number::fixed(one.past.share(), 2);
-    match one.past.judged {
+fn format_past_success(recommendation: &Recommendation) -> String {
+    let share = number::fixed(recommendation.past.share(), 2);
+    match recommendation.past.judged {
         0 => format!("{share}: none measured yet"),
-        judged => format!("{share}: {} of {}", one.past.worked, judged),
+        judged => format!("{share}: {} of {}", recommendation.past.worked, judged),
     }
 }
 
@@ -227,15 +233,15 @@ fn ranking_table<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
             ">priority",
         ],
     );
-    for one in open {
+    for recommendation in open {
         table.push([
-            one.title.clone(),
-            one.category.clone(),
-            one.promise(),
-            number::fixed(one.confidence, 2),
-            format_past_success(one),
-            number::sensible(one.effort_days),
-            number::fixed(one.priority(), 1),
+            recommendation.title.clone(),
+            recommendation.category.clone(),
+            recommendation.promise(),
+            number::fixed(recommendation.confidence, 2),
+            format_past_success(recommendation),
+            number::sensible(recommendation.effort_days),
+            number::fixed(recommendation.priority(), 1),
         ]);
     }
     table
@@ -253,15 +259,15 @@ fn steps_table<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
         "<id",
     ];
     let mut table = Table::new("What to do, and why.", &columns);
-    for one in open {
+    for recommendation in open {
         table.push([
-            one.title.clone(),
-            one.evidence.clone(),
-            one.actions.join(" "),
-            one.risk.word().to_string(),
-            one.since.clone(),
-            one.expires.clone(),
-            one.id.clone(),
+            recommendation.title.clone(),
+            recommendation.evidence.clone(),
+            recommendation.actions.join(" "),
+            recommendation.risk.word().to_string(),
+            recommendation.since.clone(),
+            recommendation.expires.clone(),
+            recommendation.id.clone(),
         ]);
     }
     table
@@ -274,13 +280,13 @@ fn progress_table<'a>(in_progress: impl Iterator<Item = &'a Recommendation>) -> 
         "Recommendations that are on the register of improvements.",
         &columns,
     );
-    for one in in_progress {
+    for recommendation in in_progress {
         table.push([
-            one.title.clone(),
-            one.improvement.clone(),
-            one.state.word().to_string(),
-            one.since.clone(),
-            one.id.clone(),
+            recommendation.title.clone(),
+            recommendation.improvement.clone(),
+            recommendation.state.word().to_string(),
+            recommendation.since.clone(),
+            recommendation.id.clone(),
         ]);
     }
     table

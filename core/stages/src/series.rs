@@ -386,14 +386,14 @@ impl RecordReader<'_> {
         let mut groups = Groups::new(request.by);
         let mut tallied: Vec<Option<GroupTally>> = Vec::new();
         let (mut without, mut unusable) = (0u64, Unusable::default());
-        self.input.each(&columns, |piece| {
+        self.input.each(&columns, |batch| {
             self.context.stop.check();
-            let times = self.times.of(piece, self.time)?;
+            let times = self.times.of(batch, self.time)?;
             let values = match value {
-                Some(value) => frame::numbers(piece, value, &mut unusable)?,
+                Some(value) => frame::numbers(batch, value, &mut unusable)?,
                 None => vec![Some(1.0); times.len()],
             };
-            let numbers = groups.of(piece)?;
+            let numbers = groups.of(batch)?;
             tallied.resize_with(groups.labels.len(), || None);
             for ((time, value), group) in times.into_iter().zip(values).zip(numbers) {
                 let (time, value) = match (time, value) {

@@ -23,10 +23,10 @@ impl Calibration {
     pub(super) fn from_estimates<'a>(estimates: impl Iterator<Item = &'a Estimate>) -> Self {
         estimates
             .map(Self::from_estimate)
-            .fold(Self::default(), |all, one| Self {
-                dates: all.dates + one.dates,
-                fired: all.fired + one.fired,
-                independent: all.independent + one.independent,
+            .fold(Self::default(), |total, calibration| Self {
+                dates: total.dates + calibration.dates,
+                fired: total.fired + calibration.fired,
+                independent: total.independent + calibration.independent,
             })
     }
 

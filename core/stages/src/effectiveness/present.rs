@@ -25,7 +25,7 @@ pub(super) fn summarise(judged: &[Measurement]) -> String {
     let count = |wanted: Verdict| {
         judged
             .iter()
-            .filter(|one| match &one.outcome {
+            .filter(|measurement| match &measurement.outcome {
                 Outcome::Measured(measured) => measured.verdict == wanted,
                 Outcome::TooEarly(_) => wanted == Verdict::TooEarly,
                 Outcome::NotMeasured(_) => false,
@@ -47,7 +47,7 @@ pub(super) fn summarise(judged: &[Measurement]) -> String {
     .map(|(verdict, words)| (count(verdict), words));
     let missing = judged
         .iter()
-        .filter(|one| matches!(one.outcome, Outcome::NotMeasured(_)))
+        .filter(|measurement| matches!(measurement.outcome, Outcome::NotMeasured(_)))
         .count();
     let parts: Vec<String> = verdicts
         .into_iter()
@@ -101,8 +101,8 @@ impl Reporter<'_> {
         format!("{} to {}", day(from), day(to.max(from + 1) - 1))
     }
 
-    pub(super) fn finding(&self, one: &Measurement) -> Finding {
-        let improvement = one.improvement;
+    pub(super) fn finding(&self, measurement: &Measurement) -> Finding {
+        let improvement = measurement.improvement;
         let measure = self.measure(improvement);
         let what = format!("{} on {measure}", improvement.id);
         let subject = format!(
@@ -123,7 +123,7 @@ impl Reporter<'_> {
         if let Some(expected) = improvement.expected_relative {
             finding = finding.number("expected_relative", expected);
         }
-        match &one.outcome {
+        match &measurement.outcome {
             Outcome::Measured(measured) => self.add_effect(finding, improvement, measured),
             Outcome::TooEarly(message) => {
                 finding.sentence = fill(

@@ -19,15 +19,15 @@ const DAYS_IN_CHART: usize = 120;
 
 impl Reporter<'_> {
     /// The effect of an improvement; `None` if it could not be measured.
-    pub(super) fn effect(&self, one: &Measurement) -> Option<Effect> {
-        match &one.outcome {
+    pub(super) fn effect(&self, measurement: &Measurement) -> Option<Effect> {
+        match &measurement.outcome {
             Outcome::NotMeasured(_) => None,
             Outcome::TooEarly(_) => {
-                let mut effect = self.effect_without_result(one.improvement);
-                self.add_observed_means(one.improvement, &mut effect);
+                let mut effect = self.effect_without_result(measurement.improvement);
+                self.add_observed_means(measurement.improvement, &mut effect);
                 Some(effect)
             }
-            Outcome::Measured(measured) => Some(self.effect_of(one.improvement, measured)),
+            Outcome::Measured(measured) => Some(self.effect_of(measurement.improvement, measured)),
         }
     }
 
@@ -126,8 +126,8 @@ impl Reporter<'_> {
             ],
         );
         let dash = || "–".to_string();
-        for one in judged {
-            let improvement = one.improvement;
+        for measurement in judged {
+            let improvement = measurement.improvement;
             let mut row = [
                 format!("{}: {}", improvement.id, improvement.title),
                 improvement.component.clone(),
@@ -140,7 +140,7 @@ impl Reporter<'_> {
                 dash(),
                 "not measured".to_string(),
             ];
-            match &one.outcome {
+            match &measurement.outcome {
                 Outcome::TooEarly(_) => row[9] = Verdict::TooEarly.word().to_string(),
                 Outcome::NotMeasured(_) => {}
                 Outcome::Measured(measured) => {
@@ -162,11 +162,11 @@ impl Reporter<'_> {
         table.top(40)
     }
 
-    pub(super) fn chart(&self, one: &Measurement) -> Option<Chart> {
-        let Outcome::Measured(measured) = &one.outcome else {
+    pub(super) fn chart(&self, measurement: &Measurement) -> Option<Chart> {
+        let Outcome::Measured(measured) = &measurement.outcome else {
             return None;
         };
-        let improvement = one.improvement;
+        let improvement = measurement.improvement;
         let group = find_group(self.set, &improvement.component)?;
         let EffectMeasurement {
             begin, change, end, ..
@@ -259,7 +259,7 @@ pub(super) fn frame_of(judged: &[Measurement]) -> Result<DataFrame, StageError> 
     let numbers = |get: &dyn Fn(&EffectMeasurement) -> f64| {
         judged
             .iter()
-            .map(|one| match &one.outcome {
+            .map(|measurement| match &measurement.outcome {
                 Outcome::Measured(measured) => {
                     Some(get(measured)).filter(|value| value.is_finite())
                 }
@@ -267,20 +267,23 @@ pub(super) fn frame_of(judged: &[Measurement]) -> Result<DataFrame, StageError> 
             })
             .collect::<Vec<_>>()
     };
-    let verdict = |one: &Measurement| match &one.outcome {
+    let verdict = |measurement: &Measurement| match &measurement.outcome {
         Outcome::Measured(measured) => measured.verdict.word().to_string(),
         Outcome::TooEarly(_) => Verdict::TooEarly.word().to_string(),
         Outcome::NotMeasured(_) => "not measured".to_string(),
     };
     Ok(DataFrame::new_infer_height(vec![
-        Column::new("id".into(), texts(&|one| one.improvement.id.clone())),
+        Column::new(
+            "id".into(),
+            texts(&|measurement| measurement.improvement.id.clone()),
+        ),
         Column::new(
             "component".into(),
-            texts(&|one| one.improvement.component.clone()),
+            texts(&|measurement| measurement.improvement.component.clone()),
         ),
         Column::new(
             "date".into(),
-            texts(&|one| one.improvement.date.to_string()),
+            texts(&|measurement| measurement.improvement.date.to_string()),
         ),
         Column::new("before".into(), numbers(&|m| m.estimate.before)),
         Column::new("after".into(), numbers(&|m| m.estimate.after)),

@@ -51,14 +51,20 @@ pub(super) fn frame(all: &[Health]) -> Result<DataFrame, StageError> {
     let texts = |get: &dyn Fn(&Health) -> String| all.iter().map(get).collect::<Vec<_>>();
     let values = |get: &dyn Fn(&Health) -> Option<f64>| all.iter().map(get).collect::<Vec<_>>();
     Ok(DataFrame::new_infer_height(vec![
-        Column::new("component".into(), texts(&|one| one.component.clone())),
-        Column::new("score".into(), values(&|one| Some(one.score))),
-        Column::new("state".into(), texts(&|one| one.state.word().to_string())),
-        Column::new("previous".into(), values(&|one| one.previous)),
+        Column::new(
+            "component".into(),
+            texts(&|health| health.component.clone()),
+        ),
+        Column::new("score".into(), values(&|health| Some(health.score))),
+        Column::new(
+            "state".into(),
+            texts(&|health| health.state.word().to_string()),
+        ),
+        Column::new("previous".into(), values(&|health| health.previous)),
         Column::new(
             "poor_times".into(),
-            values(&|one| Some(one.poor_times as f64)),
+            values(&|health| Some(health.poor_times as f64)),
         ),
-        Column::new("falls".into(), values(&|one| Some(one.falls as f64))),
+        Column::new("falls".into(), values(&|health| Some(health.falls as f64))),
     ])?)
 }

@@ -37,7 +37,7 @@ fn score(context: &Context, inputs: Vec<Input>) -> Cell {
 fn health_of<'a>(cell: &'a Cell, component: &str) -> &'a Health {
     cell.health
         .iter()
-        .find(|one| one.component == component)
+        .find(|health| health.component == component)
         .unwrap()
 }
 
@@ -102,9 +102,9 @@ fn poor_health_escalates_and_falling_scores_are_early_warnings() {
                  falls: u64,
                  severity: Option<Severity>| {
         let cell = score(&context(poor()), vec![earlier_scores(rows)]);
-        let one = health_of(&cell, "billing");
+        let health = health_of(&cell, "billing");
         assert_eq!(
-            (one.score, one.poor_times, one.falls),
+            (health.score, health.poor_times, health.falls),
             (65.0, poor_times, falls),
             "{rows:?}"
         );

@@ -98,7 +98,9 @@ impl History {
         let is_worse = |time| severity_at(time).is_some_and(|earlier| severity > earlier);
         let is_expired = expires.parse::<Date>().is_ok_and(|last| window.end > last);
         let has_worsened = rows.first().is_some_and(|first| severity > first.severity);
-        let state = match registered.map(|one| (one.state.as_str(), one.time)) {
+        let state = match registered
+            .map(|improvement| (improvement.state.as_str(), improvement.time))
+        {
             Some(("proposed", _)) => RecommendationState::Proposed,
             Some(("accepted", _)) => RecommendationState::Accepted,
             Some(("implemented", _)) => RecommendationState::Implemented,
@@ -123,7 +125,9 @@ impl History {
             confidence: confidence(&answer.findings),
             past: measured.past,
             state,
-            improvement: improvement.map(|one| one.id.clone()).unwrap_or_default(),
+            improvement: improvement
+                .map(|improvement| improvement.id.clone())
+                .unwrap_or_default(),
             since,
             times,
             expires,
@@ -224,12 +228,12 @@ fn read_registered(input: &Input) -> Result<BTreeMap<String, RegisteredImproveme
         };
         let known = registered.get(recommendation);
         if known.is_none_or(|known| known.time < time) {
-            let one = RegisteredImprovement {
+            let improvement = RegisteredImprovement {
                 id: ids[i].clone().unwrap_or_default(),
                 state: state.clone(),
                 time,
             };
-            registered.insert(recommendation.clone(), one);
+            registered.insert(recommendation.clone(), improvement);
         }
     }
     Ok(registered)

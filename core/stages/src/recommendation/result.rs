@@ -82,18 +82,28 @@ pub(super) fn frame(all: &[Recommendation]) -> Result<DataFrame, StageError> {
         Column::new(name.into(), all.iter().map(get).collect::<Vec<_>>())
     };
     Ok(DataFrame::new_infer_height(vec![
-        text("id", &|one| one.id.clone()),
-        text("state", &|one| one.state.word().to_string()),
-        text("title", &|one| one.title.clone()),
-        text("category", &|one| one.category.clone()),
-        text("component", &|one| one.component.clone()),
+        text("id", &|recommendation| recommendation.id.clone()),
+        text("state", &|recommendation| {
+            recommendation.state.word().to_string()
+        }),
+        text("title", &|recommendation| recommendation.title.clone()),
+        text("category", &|recommendation| {
+            recommendation.category.clone()
+        }),
+        text("component", &|recommendation| {
+            recommendation.component.clone()
+        }),
         value("priority", &Recommendation::priority),
-        value("expected", &|one| one.expected[0]),
-        value("confidence", &|one| one.confidence),
-        value("past_success", &|one| one.past.share()),
-        value("effort_days", &|one| one.effort_days),
-        text("since", &|one| one.since.clone()),
-        text("expires", &|one| one.expires.clone()),
-        text("evidence", &|one| one.evidence.clone()),
+        value("expected", &|recommendation| recommendation.expected[0]),
+        value("confidence", &|recommendation| recommendation.confidence),
+        value("past_success", &|recommendation| {
+            recommendation.past.share()
+        }),
+        value("effort_days", &|recommendation| recommendation.effort_days),
+        text("since", &|recommendation| recommendation.since.clone()),
+        text("expires", &|recommendation| recommendation.expires.clone()),
+        text("evidence", &|recommendation| {
+            recommendation.evidence.clone()
+        }),
     ])?)
 }

@@ -135,7 +135,7 @@ pub(super) fn built_in_rules() -> Result<Vec<Rule>, StageError> {
 impl Condition {
     fn matches(&self, finding: &Finding) -> bool {
         let matches_any =
-            |list: &[String], text: &str| list.is_empty() || list.iter().any(|one| one == text);
+            |list: &[String], text: &str| list.is_empty() || list.iter().any(|item| item == text);
         let text = format!("{} {} {}", finding.what, finding.subject, finding.stage).to_lowercase();
         let words = self.words.iter().map(|word| word.to_lowercase());
         let has_word = self.words.is_empty() || words.into_iter().any(|word| text.contains(&word));

@@ -102,25 +102,32 @@ const WEEK: &str = "2026-W46";
 fn a_forecast_recommends_capacity_with_the_product_of_factors_as_priority() {
     let found = [finding("forecast", "db-1", Severity::Warning)];
     let all = recommend(&context(WEEK, &found), Vec::new(), default_params());
-    let [one] = all.as_slice() else {
+    let [recommendation] = all.as_slice() else {
         panic!("{all:?}");
     };
     assert_eq!(
-        one.title,
+        recommendation.title,
         "Add capacity for db-1 before its limit is reached"
     );
     assert_eq!(
-        (one.category.as_str(), one.component.as_str()),
+        (
+            recommendation.category.as_str(),
+            recommendation.component.as_str()
+        ),
         ("scaling", "db-1")
     );
-    assert_eq!(one.state, RecommendationState::Open);
+    assert_eq!(recommendation.state, RecommendationState::Open);
     assert_eq!(
-        (one.since.as_str(), one.times, one.expires.as_str()),
+        (
+            recommendation.since.as_str(),
+            recommendation.times,
+            recommendation.expires.as_str()
+        ),
         (WEEK, 1, "2027-01-11")
     );
-    assert_close(one.expected, [-0.35, -0.5, -0.2]);
-    assert!((one.priority() - 35.0 * 0.8 * 0.5 / 3.0).abs() < 1e-9);
-    assert_eq!(one.findings, [found[0].id.clone()]);
+    assert_close(recommendation.expected, [-0.35, -0.5, -0.2]);
+    assert!((recommendation.priority() - 35.0 * 0.8 * 0.5 / 3.0).abs() < 1e-9);
+    assert_eq!(recommendation.findings, [found[0].id.clone()]);
 }
 
 #[test]
