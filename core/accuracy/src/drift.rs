@@ -17,7 +17,7 @@ use std::{
 /// Number of distinct texts that are always categories; more are categories only if they are at most
 /// half as many as the rows.
 const CATEGORIES_ALWAYS: usize = 50;
-/// Texts that stand for a missing value, in lower case.
+/// Texts that denote a missing value, in lower case.
 const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "none"];
 
 /// The type of a column.
@@ -107,7 +107,7 @@ impl Table {
             if row.cells.len() != names.len() {
                 let (have, want) = (row.cells.len(), names.len());
                 let reason = format!("{have} cells where the first row has {want}");
-                let error = TableError::new(path, reason, "quote cells that hold commas");
+                let error = TableError::new(path, reason, "quote cells that contain commas");
                 return Err(error.with_line(row.line));
             }
             for (column, cell) in columns.iter_mut().zip(row.cells) {

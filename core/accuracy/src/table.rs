@@ -68,7 +68,7 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, TableError> {
         return Err(TableError::new(
             path,
             reason,
-            "split the file or take a sample",
+            "split the file or use a sample",
         ));
     }
     fs::read(path).map_err(unreadable)

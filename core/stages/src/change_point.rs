@@ -9,7 +9,7 @@
 //! date follows Bai (1997); intervals of means allow for autocorrelation.
 //!
 //! If a straight line describes a series better than steps, no shift is claimed, and the caveats
-//! say so: see `trend`. If a single shift is proven and a line describes the series as well or better
+//! report it: see `trend`. If a single shift is proven and a line describes the series as well or better
 //! (Schwarz's criterion with autoregressive errors), the finding says so. A few days of outage are not a
 //! shift: outliers are clipped before the search, and each level must last `segment_min` periods
 //! (default: 14 days, 5 weeks or 5 months).
@@ -83,7 +83,7 @@ struct Params {
     /// Unit of the values, such as "ms"; empty for counts.
     #[serde(default)]
     unit: String,
-    /// Whether lower values are better.
+    /// Set to false if higher values are better.
     #[serde(default = "default_lower_is_better")]
     lower_is_better: bool,
     /// Minimum number of periods on either side of a shift. Default: 14 days, 5 weeks or 5 months.
@@ -98,7 +98,7 @@ struct Params {
     #[serde(default)]
     #[schemars(range(min = 1e-4, max = 0.5))]
     alpha: Option<f64>,
-    /// Whether periods that the records cover only in part are left out or kept.
+    /// Treatment of periods that the records cover only in part.
     #[serde(default = "default_part_periods")]
     part_periods: PartPeriods,
     /// Maximum number of periods to look back.

@@ -14,7 +14,7 @@
 //! fewer days the models alone are used, and the report says so.
 //!
 //! An improvement "works" when its 95 % interval excludes zero on the intended side; the opposite is
-//! "harmful", and everything else is "not proven", which is no proof of no effect. Each improvement is
+//! "harmful", and everything else is "not proven", which does not prove that there is no effect. Each improvement is
 //! tested separately: of improvements without effect, one in twenty is called proven by chance, in either
 //! direction.
 //!
@@ -29,13 +29,13 @@
 //! and stay, the probability that the first of them comes so soon, about `1/(n + 1)`.
 //!
 //! If the days before the change, at least half as many as were used after it, were already at the
-//! level after it, as far from the earlier level as fewer than one in twenty earlier stretches of
+//! level after it, as far from the earlier level as fewer than one in twenty earlier runs of
 //! days, the report says so: something else may have moved the metric.
 //!
 //! With `unit_value`, the effect is given in money: gain per day = effect × value of a unit (× `units_per_day`
 //! where the metric is a mean or a share). Return on investment is that of the first year, if the effect
 //! lasts: (365 × gain per day − cost) ÷ cost, with the ends of the effect's interval. The total of several
-//! improvements takes their errors as independent.
+//! improvements assumes independent errors.
 //!
 //! An improvement whose component is `all` or empty applies to all records.
 //!
@@ -150,7 +150,7 @@ struct Params {
     /// Unit of the values, such as "ms"; empty for counts.
     #[serde(default)]
     unit: String,
-    /// Whether lower values are better, if the register does not say.
+    /// Set to false if higher values are better. An entry of the register takes precedence.
     #[serde(default = "default_true")]
     lower_is_better: bool,
     /// Value of one unit of the metric, such as the cost of one failure: effects are given in money as

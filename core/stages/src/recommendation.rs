@@ -97,7 +97,7 @@ struct Params {
     /// Rules of the job; they come before the built-in ones.
     #[serde(default)]
     rules: Vec<Rule>,
-    /// Whether the built-in rules are used.
+    /// Set to false to use only the rules of the job.
     #[serde(default = "default_true")]
     built_in: bool,
     /// Maximum number of open recommendations.
@@ -187,10 +187,10 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
             "were implemented and measured before",
         ),
     ];
-    for (state, one, many) in not_listed {
+    for (state, singular, plural) in not_listed {
         let n = in_state(state).count() as u64;
         if n > 0 {
-            let words = if n == 1 { one } else { many };
+            let words = if n == 1 { singular } else { plural };
             cell.caveats
                 .push(format!("{} {words}.", number::plural(n, "recommendation")));
         }

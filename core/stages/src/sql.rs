@@ -1,4 +1,4 @@
-//! A dataset made by a SQL query over other datasets.
+//! A dataset that is the result of a SQL query over other datasets.
 //!
 //! The query runs in Apache `DataFusion` and uses its dialect: joins, common table expressions, window
 //! functions, `date_trunc`, `unnest` of lists, and so on. Tables are the sources and stages of the job,
@@ -81,7 +81,7 @@ pub const SQL: Kind = Kind {
     name: "sql",
     chapter: Some(Chapter::Rows),
     code_version: 7,
-    summary: "A dataset made by a SQL query over other datasets.",
+    summary: "The result of a SQL query over other datasets.",
     manual: include_str!("sql.rs"),
     schema: || schemars::schema_for!(Params),
     result: None,

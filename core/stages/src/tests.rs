@@ -180,7 +180,7 @@ fn unproven_claims(cell: &Cell) -> Vec<String> {
         cell.findings
             .iter()
             .filter(lacks_advice)
-            .map(|f| format!("{}: no ask", f.what)),
+            .map(|f| format!("{}: no advice", f.what)),
     );
     wrong
 }

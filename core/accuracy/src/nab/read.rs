@@ -63,8 +63,13 @@ pub struct Corpus {
 /// ignored. Times are ISO 8601 dates and times, with `T` or a blank between them, or whole seconds since
 /// 1970.
 pub fn read(data: &Path, labels: &Path) -> Result<Corpus, Error> {
-    let text = fs::read_to_string(labels)
-        .map_err(|error| Error::new(labels, error, "give the JSON file of labelled windows"))?;
+    let text = fs::read_to_string(labels).map_err(|error| {
+        Error::new(
+            labels,
+            error,
+            "check the path of the JSON file of labelled windows",
+        )
+    })?;
     let entries = parse_labels(labels, &text)?;
     if entries.is_empty() {
         return Err(Error::new(
@@ -88,7 +93,7 @@ pub fn read(data: &Path, labels: &Path) -> Result<Corpus, Error> {
             return Err(located(Error::new(
                 labels,
                 format!("{name:?} is not in {}", data.display()),
-                "give the folder that these paths start from, or remove the entry",
+                "check the data folder that the paths start from, or remove the entry",
             )));
         }
         let (times, values) = read_series(&path)?;
@@ -253,7 +258,7 @@ fn rows_of_windows(
             _ => {
                 let wrong = Error::new(
                     path,
-                    format!("the window from {start:?} to {end:?} holds no row of {name:?}"),
+                    format!("the window from {start:?} to {end:?} contains no row of {name:?}"),
                     "correct its times, or remove it",
                 );
                 return Err(locate(wrong, text, start));
@@ -275,7 +280,7 @@ fn rows_of_windows(
 
 /// Appends the CSV files of a folder and its subfolders, as paths with `/` below the first folder.
 fn list_files(folder: &Path, prefix: &str, files: &mut Vec<String>) -> Result<(), Error> {
-    let failed = |error| Error::new(folder, error, "give a folder that can be read");
+    let failed = |error| Error::new(folder, error, "check the path and its permissions");
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
@@ -359,7 +364,7 @@ mod tests {
             (
                 ROWS,
                 "{\n \"a/z.csv\": []}",
-                "labels.json:2:2: \"a/z.csv\" is not in data; give the folder that these paths start from, or \
+                "labels.json:2:2: \"a/z.csv\" is not in data; check the data folder that the paths start from, or \
                  remove the entry",
             ),
             (
@@ -382,7 +387,7 @@ mod tests {
             (
                 ROWS,
                 r#"{"a/x.csv": [["2015-01-01", "2015-01-02"]]}"#,
-                "labels.json:1:15: the window from \"2015-01-01\" to \"2015-01-02\" holds no row of \
+                "labels.json:1:15: the window from \"2015-01-01\" to \"2015-01-02\" contains no row of \
                  \"a/x.csv\"; correct its times, or remove it",
             ),
             (

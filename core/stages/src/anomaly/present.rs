@@ -129,7 +129,7 @@ impl Reporter<'_> {
     }
 
     /// Severity of an event. A single step is critical only if people notice the deviation, it is
-    /// large, and it is recent, so that the reader can still act. An event without a bad direction
+    /// large, and it is recent, so that readers can still act. An event without a bad direction
     /// is never critical.
     pub(super) fn severity(&self, event: &Event, relative: f64) -> Severity {
         let per_day = self.set.period.per_day();
@@ -140,7 +140,7 @@ impl Reporter<'_> {
         if event.last < self.set.index_of(self.context.window.start) {
             Severity::Info
         } else if metric_type == MetricType::Other {
-            // A complete stop is harmful, whatever is measured.
+            // A complete stop is harmful for any metric.
             if is_large && (lasts || relative <= -1.0) {
                 Severity::Warning
             } else {

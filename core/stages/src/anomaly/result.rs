@@ -37,7 +37,7 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "anomalous",
             "true or false",
             "",
-            "Whether the period is reported as unusual.",
+            "True if the period is reported as unusual.",
         ),
     ],
 };

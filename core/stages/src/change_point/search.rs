@@ -24,7 +24,7 @@ pub(super) struct ShiftSearch {
     pub(super) indices: Vec<usize>,
     /// Shifts that remain after the correction over groups, with their corrected p-values.
     pub(super) shifts: Vec<(Shift, f64)>,
-    /// Whether steps or a line describe the series better.
+    /// The better description of the series: steps or a line.
     pub(super) shape: Option<Shape>,
 }
 

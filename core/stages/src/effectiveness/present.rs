@@ -53,7 +53,7 @@ pub(super) fn summarise(judged: &[Measurement]) -> String {
         .into_iter()
         .chain([(missing, ["could not be measured"; 2])])
         .filter(|(n, _)| *n > 0)
-        .map(|(n, [one, many])| format!("{n} {}", if n == 1 { one } else { many }))
+        .map(|(n, [singular, plural])| format!("{n} {}", if n == 1 { singular } else { plural }))
         .collect();
     match judged {
         [] => "No improvement was judged.".to_string(),

@@ -35,7 +35,7 @@ pub(super) struct Params {
     /// Unit of the values, such as "ms"; "records" for counts.
     #[serde(default)]
     pub(super) unit: String,
-    /// Whether features of a row may use the row's own value.
+    /// Set to true if features of a row may use the row's own value.
     #[serde(default)]
     pub(super) include_present: bool,
     /// Lags in rows, such as `[1, 7]`.
@@ -206,11 +206,11 @@ pub(super) enum CalendarName {
     Quarter,
     /// Year.
     Year,
-    /// Whether it is Saturday or Sunday.
+    /// True on Saturdays and Sundays.
     IsWeekend,
-    /// Whether it is the first day of a month.
+    /// True on the first day of a month.
     IsMonthStart,
-    /// Whether it is the last day of a month.
+    /// True on the last day of a month.
     IsMonthEnd,
 }
 

@@ -360,7 +360,7 @@ impl Axis {
     fn key(&self, civil: DateTime, moment: i64) -> i64 {
         match self.every {
             Every::Hour => {
-                // Start of the hour in local time, whatever the zone's offset.
+                // Start of the hour in local time, for any offset of the zone.
                 let seconds = i64::from(civil.minute()) * 60 + i64::from(civil.second());
                 moment - seconds * 1_000_000 - i64::from(civil.subsec_nanosecond()) / 1_000
             }

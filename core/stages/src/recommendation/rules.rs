@@ -9,14 +9,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Findings that a rule answers: all conditions hold; one that is absent always holds.
+/// Conditions of a rule: a finding must meet all of them; an absent one is always met.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Condition {
     /// Kinds of claims: `anomaly`, `change_point`, `trend`, `forecast`, `kpi`, `quality`, ...
     #[serde(default)]
     kinds: Vec<String>,
-    /// Words of which one is in the claim, its subject or the name of its stage, in any case.
+    /// Words, in any case: the claim, its subject or the name of its stage must contain one.
     #[serde(default)]
     words: Vec<String>,
     /// Stages.
@@ -97,7 +97,7 @@ pub(super) struct Rule {
     /// `{of}` and `{for}` are the group after that word, and nothing where there are no groups.
     #[schemars(length(min = 1, max = 200))]
     title: String,
-    /// Steps, as sentences, with the same places.
+    /// Steps, as sentences, with the same placeholders.
     #[serde(default)]
     actions: Vec<String>,
     /// Work in days. Default: 1.

@@ -139,9 +139,9 @@ fn findings_below_a_notice_are_ignored_and_equal_answers_merged() {
     let all = recommend(&context(WEEK, &found), Vec::new(), default_params());
     assert!(all.is_empty(), "a trend without a direction: {all:?}");
     let mut rising = [found[1].clone(), found[1].clone()];
-    for (one, severity) in rising.iter_mut().zip([Severity::Notice, Severity::Warning]) {
-        one.direction = retrocast_domain::Direction::Up;
-        one.severity = severity;
+    for (copy, severity) in rising.iter_mut().zip([Severity::Notice, Severity::Warning]) {
+        copy.direction = retrocast_domain::Direction::Up;
+        copy.severity = severity;
     }
     rising[1].id = "other".to_string();
     let all = recommend(&context(WEEK, &rising), Vec::new(), default_params());

@@ -72,7 +72,7 @@ fn a_quiet_weekend_is_zero_and_series_end_with_the_records() {
     assert_eq!(set(70).starts.len(), 70);
     assert_eq!(set(70).groups[0].values[68..], [Some(0.0), Some(0.0)]);
     assert_eq!(set(66).starts.len(), 66);
-    // Records that ended before the window give no series for it.
+    // If records end before the window, there is no series for it.
     let reason = set(54).empty_reason.expect("a reason");
     assert!(reason.contains("end on 25 September 2026"), "{reason}");
 }
