@@ -1,15 +1,15 @@
-//! Detection of anomalies, by three measures.
+//! Accuracy of anomaly detectors, by three measures.
 //!
-//! [`vus_pr`](crate::vus::vus_pr) and range F1 judge the scores of whole series, the score of the
-//! Numenta Anomaly Benchmark alerts as they would have come. So the default method is measured twice: by
-//! its vote over the whole series, and by the stream that sees earlier values only.
+//! [`vus_pr`](crate::vus::vus_pr) and range F1 judge scores that may use the whole series; the score of
+//! the Numenta Anomaly Benchmark judges alerts in the order of time. So the default method is measured
+//! twice: as a vote over the whole series, and as a stream that uses earlier values only.
 //!
-//! No method has a setting per series. The rules of the router and the views of the stream were chosen on
-//! made-up series with known deviations and on the benchmark itself, whose figures are therefore somewhat
-//! optimistic. With one folder of the benchmark left out at a time: the single method that is best on the
+//! No method has settings per series. The rules of the router and the views of the stream were chosen on
+//! synthetic series with known deviations and on the benchmark itself, so its figures are somewhat
+//! optimistic. With one folder of the benchmark left out at a time, the single method that is best on the
 //! other folders has a mean VUS-PR of 0.366 on the one left out, the router 0.465. The stream scores 57.9
 //! at the best threshold of the other folders, 62.7 at the threshold 0.5, which needs no labels, and 63.5
-//! at the best threshold of all, as the benchmark has it.
+//! at the best threshold of all folders, which the benchmark reports.
 
 use crate::{
     Error,
@@ -22,8 +22,8 @@ use retrocast_stats::detector::{Behaviour, Method, Stream, detect, natural_lengt
 use serde::Serialize;
 use std::path::Path;
 
-/// Score at which a detector raises an alert by itself: as is expected once in the series so far.
-const ALERT: f64 = 0.5;
+/// Threshold that needs no labels: a score this high is expected once in the series so far.
+const FIXED_THRESHOLD: f64 = 0.5;
 
 /// Measures of a method over all series.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -76,7 +76,7 @@ pub struct Mean {
 }
 
 impl Mean {
-    fn of(values: impl Iterator<Item = Option<f64>>) -> Self {
+    fn new(values: impl Iterator<Item = Option<f64>>) -> Self {
         let known: Vec<f64> = values.flatten().collect();
         let mean = known.iter().sum::<f64>() / known.len() as f64;
         Self {
@@ -93,17 +93,17 @@ pub struct FileResult {
     pub file: String,
     /// Number of rows.
     pub rows: usize,
-    /// The behaviour that the router recognised, `point` or `sequence`; missing for other methods.
+    /// Behaviour that the router recognised, `point` or `sequence`; missing for other methods.
     pub behaviour: Option<&'static str>,
     /// Alerts at the threshold of `nab.standard`.
     pub nab: Alerts,
-    /// Missing without windows.
+    /// VUS-PR; missing without windows.
     pub vus_pr: Option<f64>,
-    /// Missing without windows.
+    /// Range F1 at the best threshold; missing without windows.
     pub range_f1: Option<f64>,
 }
 
-/// Measures a method on every series that `labels` names, in parallel. See [`nab::read`] for the layout.
+/// Measures a method on every series that `labels` names, in parallel. See [`nab::read`] for the formats.
 pub fn evaluate_anomaly(
     data: &Path,
     labels: &Path,
@@ -121,17 +121,20 @@ pub fn evaluate_anomaly(
         (best, profile.scale(best.alerts.raw, best.alerts.windows))
     };
     let (best, standard) = optimum(Profile::STANDARD);
-    let at = |threshold: f64| -> Vec<Alerts> {
+    let score_at = |threshold: f64| -> Vec<Alerts> {
         let pairs = series.iter().zip(&alerts);
         pairs
             .map(|(series, alerts)| nab::score(series, alerts, threshold, &Profile::STANDARD))
             .collect()
     };
-    let fixed: f64 = at(ALERT).iter().map(|alerts| alerts.raw).sum();
+    let fixed_sum: f64 = score_at(FIXED_THRESHOLD)
+        .iter()
+        .map(|alerts| alerts.raw)
+        .sum();
     let files: Vec<FileResult> = series
         .iter()
         .zip(scores)
-        .zip(at(best.threshold))
+        .zip(score_at(best.threshold))
         .map(|((series, scores), alerts)| FileResult {
             file: series.name.clone(),
             rows: series.values.len(),
@@ -148,20 +151,20 @@ pub fn evaluate_anomaly(
             reward_low_fp: optimum(Profile::REWARD_LOW_FP).1,
             reward_low_fn: optimum(Profile::REWARD_LOW_FN).1,
             threshold: best.threshold.is_finite().then_some(best.threshold),
-            standard_fixed: Profile::STANDARD.scale(fixed, best.alerts.windows),
+            standard_fixed: Profile::STANDARD.scale(fixed_sum, best.alerts.windows),
             windows: best.alerts.windows,
             detected: best.alerts.detected,
             false_alarms: best.alerts.false_alarms,
             online: matches!(method, Method::Router | Method::WindowedGaussian),
         },
-        vus_pr: Mean::of(files.iter().map(|file| file.vus_pr)),
-        range_f1: Mean::of(files.iter().map(|file| file.range_f1)),
+        vus_pr: Mean::new(files.iter().map(|file| file.vus_pr)),
+        range_f1: Mean::new(files.iter().map(|file| file.range_f1)),
         files,
         unlabelled: corpus.unlabelled,
     })
 }
 
-/// Scores of one series, and what does not depend on the other series.
+/// Measures of one series that do not depend on other series, and its scores as alerts.
 struct Scores {
     behaviour: Option<&'static str>,
     alerts: Vec<f64>,
@@ -208,8 +211,8 @@ mod tests {
     use super::*;
     use std::fs;
 
-    /// Writes half-hourly values of a daily wave; some rows get another value.
-    fn write(path: &Path, rows: i32, changed: impl Fn(i32) -> Option<f64>) {
+    /// Writes half-hourly values of a daily wave; `changed` replaces the values of some rows.
+    fn write_series(path: &Path, rows: i32, changed: impl Fn(i32) -> Option<f64>) {
         let mut text = "timestamp,value\n".to_string();
         for row in 0..rows {
             let wave = 10.0 + (f64::from(row % 48) / 48.0 * std::f64::consts::TAU).sin();
@@ -224,11 +227,11 @@ mod tests {
     fn planted_outages_are_measured() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path();
-        write(&data.join("a.csv"), 2000, |row| {
+        write_series(&data.join("a.csv"), 2000, |row| {
             (1500..1540).contains(&row).then_some(0.0)
         });
-        write(&data.join("b.csv"), 1000, |_| None);
-        write(&data.join("c.csv"), 300, |_| None);
+        write_series(&data.join("b.csv"), 1000, |_| None);
+        write_series(&data.join("c.csv"), 300, |_| None);
         let labels = data.join("labels.json");
         // Row 1498 to row 1545.
         let window = r#"["1970-02-01 05:00:00", "1970-02-02 04:30:00"]"#;
@@ -250,9 +253,9 @@ mod tests {
     }
 
     #[test]
-    fn without_windows_there_is_no_score() {
+    fn series_without_windows_have_no_score() {
         let folder = tempfile::tempdir().unwrap();
-        write(&folder.path().join("a.csv"), 200, |_| None);
+        write_series(&folder.path().join("a.csv"), 200, |_| None);
         let labels = folder.path().join("labels.json");
         fs::write(&labels, r#"{"a.csv": []}"#).unwrap();
         let evaluation =

@@ -1,10 +1,10 @@
-//! Drift between two tables: column by column, and of the whole.
+//! Drift between two tables, per column and overall.
 //!
-//! Types are found from the cells of both tables. Times, row numbers and texts that are nearly all
-//! different are not compared: of two periods they always differ. Distances, tests and thresholds are
-//! those of [`retrocast_stats::drift`].
+//! Types are inferred from the cells of both tables. Times, row numbers and texts that are nearly all
+//! different are not compared, because they always differ between periods. Distances, tests and
+//! thresholds are those of [`retrocast_stats::drift`].
 
-use crate::table::{TableError, bytes, rows};
+use crate::table::{TableError, parse_rows, read_bytes};
 use jiff::{Timestamp, civil};
 use rayon::prelude::*;
 use retrocast_stats::drift::{COLUMNS, Comparison, compare_categories, compare_numbers};
@@ -14,9 +14,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Distinct texts that are always categories; more are, if they are at most half of the rows.
-const CATEGORIES: usize = 50;
-/// Texts that stand for a missing value, in lower case.
+/// Number of distinct texts that are always categories; more are categories only if they are at most
+/// half as many as the rows.
+const CATEGORIES_ALWAYS: usize = 50;
+/// Texts that denote a missing value, in lower case.
 const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "none"];
 
 /// The type of a column.
@@ -75,18 +76,18 @@ pub struct Table {
 }
 
 impl Table {
-    /// Reads a CSV file whose first row has the names of the columns.
+    /// Reads a CSV file whose first row names the columns.
     pub fn read(path: &Path) -> Result<Self, TableError> {
-        Self::parse(path, &bytes(path)?)
+        Self::parse(path, &read_bytes(path)?)
     }
 
-    /// Parses CSV text, which `path` names in errors.
+    /// Parses CSV text; `path` is for errors only.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, TableError> {
-        let mut rows = rows(path, bytes)?.into_iter();
+        let mut rows = parse_rows(path, bytes)?.into_iter();
         let advice = "the first row must name the columns, and others must follow";
         let header = rows
             .next()
-            .ok_or_else(|| TableError::of(path, "the file is empty", advice))?;
+            .ok_or_else(|| TableError::new(path, "the file is empty", advice))?;
         let mut names: Vec<String> = Vec::with_capacity(header.cells.len());
         for (i, name) in header.cells.into_iter().enumerate() {
             let name = if name.is_empty() {
@@ -96,8 +97,8 @@ impl Table {
             };
             if names.contains(&name) {
                 let reason = format!("two columns are named {name}");
-                let error = TableError::of(path, reason, "rename one of them");
-                return Err(error.line(header.line).column(i + 1));
+                let error = TableError::new(path, reason, "rename one of them");
+                return Err(error.with_line(header.line).with_column(i + 1));
             }
             names.push(name);
         }
@@ -106,15 +107,15 @@ impl Table {
             if row.cells.len() != names.len() {
                 let (have, want) = (row.cells.len(), names.len());
                 let reason = format!("{have} cells where the first row has {want}");
-                let error = TableError::of(path, reason, "quote cells that hold commas");
-                return Err(error.line(row.line));
+                let error = TableError::new(path, reason, "quote cells that contain commas");
+                return Err(error.with_line(row.line));
             }
             for (column, cell) in columns.iter_mut().zip(row.cells) {
                 column.push(cell);
             }
         }
         if columns.first().is_none_or(Vec::is_empty) {
-            return Err(TableError::of(path, "there are no rows", advice));
+            return Err(TableError::new(path, "there are no rows", advice));
         }
         Ok(Self {
             names,
@@ -142,9 +143,9 @@ pub fn compare(reference: &Table, current: &Table) -> Result<TableDrift, TableEr
         .filter_map(|(name, cells)| Some((name, &cells[..], current.column(name)?)))
         .collect();
     if pairs.is_empty() {
-        let reason = format!("no column is also in {}", reference.path.display());
-        let advice = "both files need a first row with the same names";
-        return Err(TableError::of(&current.path, reason, advice).line(1));
+        let reason = format!("no column in common with {}", reference.path.display());
+        let advice = "both files must name the same columns in their first row";
+        return Err(TableError::new(&current.path, reason, advice).with_line(1));
     }
     let columns: Vec<ColumnDrift> = pairs
         .par_iter()
@@ -172,12 +173,12 @@ pub fn compare(reference: &Table, current: &Table) -> Result<TableDrift, TableEr
 }
 
 fn compare_columns(name: &str, reference: &[String], current: &[String]) -> ColumnDrift {
-    let [a, b] = [reference, current].map(known);
+    let [a, b] = [reference, current].map(present_cells);
     let missing = [(reference, &a), (current, &b)]
-        .map(|(all, known)| 1.0 - known.len() as f64 / all.len().max(1) as f64);
+        .map(|(all, present)| 1.0 - present.len() as f64 / all.len().max(1) as f64);
     let column_type = column_type(&a, &b);
     let comparison = match column_type {
-        ColumnType::Number => compare_numbers(&numbers(&a), &numbers(&b)),
+        ColumnType::Number => compare_numbers(&parse_numbers(&a), &parse_numbers(&b)),
         ColumnType::Category => compare_categories(&a, &b),
         ColumnType::Time | ColumnType::Identifier => None,
     };
@@ -190,25 +191,25 @@ fn compare_columns(name: &str, reference: &[String], current: &[String]) -> Colu
 }
 
 /// Cells that are not missing.
-fn known(cells: &[String]) -> Vec<&str> {
+fn present_cells(cells: &[String]) -> Vec<&str> {
     let is_missing = |cell: &str| MISSING.iter().any(|text| cell.eq_ignore_ascii_case(text));
     let cells = cells.iter().map(String::as_str);
     cells.filter(|cell| !is_missing(cell)).collect()
 }
 
-fn number(cell: &str) -> Option<f64> {
+fn parse_number(cell: &str) -> Option<f64> {
     cell.parse().ok().filter(|value: &f64| value.is_finite())
 }
 
-fn numbers(cells: &[&str]) -> Vec<f64> {
-    cells.iter().filter_map(|cell| number(cell)).collect()
+fn parse_numbers(cells: &[&str]) -> Vec<f64> {
+    cells.iter().filter_map(|cell| parse_number(cell)).collect()
 }
 
 fn column_type(a: &[&str], b: &[&str]) -> ColumnType {
     let all = || a.iter().chain(b).copied();
-    if all().all(|cell| number(cell).is_some()) {
+    if all().all(|cell| parse_number(cell).is_some()) {
         let is_count = |cells: &[&str]| {
-            let values = numbers(cells);
+            let values = parse_numbers(cells);
             values.len() > 2 && values.windows(2).all(|pair| pair[1] - pair[0] == 1.0)
         };
         return if is_count(a) && is_count(b) {
@@ -226,7 +227,7 @@ fn column_type(a: &[&str], b: &[&str]) -> ColumnType {
         return ColumnType::Time;
     }
     let distinct: HashSet<&str> = all().collect();
-    if distinct.len() > CATEGORIES.max(usize::midpoint(a.len(), b.len())) {
+    if distinct.len() > CATEGORIES_ALWAYS.max(usize::midpoint(a.len(), b.len())) {
         ColumnType::Identifier
     } else {
         ColumnType::Category
@@ -243,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_found_from_the_cells() {
+    fn column_types_are_inferred_from_cells() {
         use ColumnType::{Category, Identifier, Number, Time};
         let lines = |shift: usize| -> String {
             (0..200)
@@ -259,10 +260,10 @@ mod tests {
                 })
                 .collect()
         };
-        let head = ",day,value,mood,key\n";
+        let header = ",day,value,mood,key\n";
         let drift = compare(
-            &table(&format!("{head}{}", lines(0))),
-            &table(&format!("{head}{}", lines(200))),
+            &table(&format!("{header}{}", lines(0))),
+            &table(&format!("{header}{}", lines(200))),
         )
         .unwrap();
         let types: Vec<ColumnType> = drift.columns.iter().map(|c| c.column_type).collect();
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn half_of_the_columns_decide() {
+    fn half_of_the_columns_must_drift() {
         let lines = |shift: usize| -> String {
             (0..100)
                 .map(|i| format!("{},{},NA\n", i * 7 % 11 + shift, i * 3 % 13))
@@ -302,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_place() {
+    fn errors_name_file_line_and_column() {
         let error = |text: &str| {
             Table::parse(Path::new("t.csv"), text.as_bytes())
                 .unwrap_err()
@@ -311,22 +312,22 @@ mod tests {
         assert!(error("").starts_with("t.csv: the file is empty"));
         assert!(error("a,a\n1,2\n").starts_with("t.csv:1, column 2: two columns are named a"));
         assert!(error("a,b\n1,2\n1,2,3\n").starts_with("t.csv:3: 3 cells where"));
-        let apart = compare(&table("a\n1\n"), &table("b\n1\n")).unwrap_err();
+        let error = compare(&table("a\n1\n"), &table("b\n1\n")).unwrap_err();
         assert!(
-            apart.to_string().contains("no column is also in"),
-            "{apart}"
+            error.to_string().contains("no column in common with"),
+            "{error}"
         );
     }
 
-    /// The figures are checked in `retrocast_stats::drift`; here they come out of files.
+    /// The tests of `retrocast_stats::drift` check the figures; this one reads them from files.
     #[test]
-    fn halves_of_taxi_rides_do_not_drift() {
+    fn two_halves_of_the_taxi_rides_do_not_drift() {
         let Some(folder) = std::env::var_os("RETROCAST_REAL_DATA") else {
             eprintln!("SKIPPED: nab/nyc_taxi: RETROCAST_REAL_DATA is not set");
             return;
         };
         let path = Path::new(&folder).join("nab/data/realKnownCause/nyc_taxi.csv");
-        let text = std::fs::read_to_string(path).expect("real data are there");
+        let text = std::fs::read_to_string(path).expect("the file of taxi rides");
         let lines: Vec<&str> = text.lines().collect();
         let half = |lines: &[&str]| table(&format!("timestamp,value\n{}\n", lines.join("\n")));
         let drift = compare(&half(&lines[1..5161]), &half(&lines[5161..])).unwrap();

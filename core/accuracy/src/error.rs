@@ -1,10 +1,10 @@
-//! The error of every measurement: where, why, and what to do.
+//! The error of every measurement: location, reason and remedy.
 
 use std::{fmt, path::PathBuf};
 
 /// Labelled data that cannot be read or scored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {reason}; {remedy}", Place(self))]
+#[error("{}: {reason}; {remedy}", Location(self))]
 pub struct Error {
     /// File or folder.
     pub path: PathBuf,
@@ -34,9 +34,9 @@ impl Error {
         }
     }
 
-    /// The same at a line and column.
+    /// Adds a line, and a column if known.
     #[must_use]
-    pub fn at(mut self, line: u64, column: Option<u64>) -> Self {
+    pub fn with_position(mut self, line: u64, column: Option<u64>) -> Self {
         self.line = Some(line);
         self.column = column;
         self
@@ -44,9 +44,9 @@ impl Error {
 }
 
 /// `path:line:column`, as far as known.
-struct Place<'a>(&'a Error);
+struct Location<'a>(&'a Error);
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for Location<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0.path.display())?;
         for number in [self.0.line, self.0.column].into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! F1 of ranges.
+//! Range-based F1.
 //!
 //! Tatbul et al., "Precision and Recall for Time Series", `NeurIPS` 2018, with the weights of TSB-AD:
 //! recall is 20 % existence and 80 % overlap, precision is overlap alone, every position of a range
@@ -9,7 +9,7 @@ use crate::vus::events;
 /// Share of existence in recall.
 const EXISTENCE: f64 = 0.2;
 
-/// F1 of alerts against labels, one of each per row, from 0 to 1.
+/// Range-based F1 of alerts against labels, one of each per row, from 0 to 1.
 pub fn range_f1(labels: &[bool], alerts: &[bool]) -> f64 {
     let recall = overlap(&events(labels), alerts, EXISTENCE);
     let precision = overlap(&events(alerts), labels, 0.0);
@@ -21,22 +21,25 @@ pub fn range_f1(labels: &[bool], alerts: &[bool]) -> f64 {
 }
 
 /// The greatest F1 over 100 equally spaced thresholds; alerts are above the threshold. `None` if no row
-/// is labelled. The threshold is chosen with the labels, so this is what a detector could reach at best.
+/// is labelled. The labels choose the threshold, so this is an upper bound for a detector.
 pub fn best_range_f1(labels: &[bool], scores: &[f64]) -> Option<f64> {
     if !labels.contains(&true) {
         return None;
     }
     let low = scores.iter().copied().fold(f64::INFINITY, f64::min);
     let high = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let at = |step: i32| low + (high - low) * f64::from(step) / 99.0;
+    let threshold = |step: i32| low + (high - low) * f64::from(step) / 99.0;
     let f1 = |step| {
-        let alerts: Vec<bool> = scores.iter().map(|score| *score > at(step)).collect();
+        let alerts: Vec<bool> = scores
+            .iter()
+            .map(|score| *score > threshold(step))
+            .collect();
         range_f1(labels, &alerts)
     };
     (0..100).map(f1).reduce(f64::max)
 }
 
-/// Mean reward of ranges by the rows of `others` within them.
+/// Mean reward of ranges for the rows of `others` within them.
 fn overlap(ranges: &[(usize, usize)], others: &[bool], existence: f64) -> f64 {
     let reward = |(first, last): &(usize, usize)| {
         let within = &others[*first..=*last];
@@ -62,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_are_rewarded_by_overlap() {
+    fn overlap_with_ranges_is_rewarded() {
         let labels = rows(&[(10, 19), (50, 59)]);
         assert_eq!(range_f1(&labels, &labels), 1.0);
         assert_eq!(range_f1(&labels, &rows(&[(80, 90)])), 0.0);

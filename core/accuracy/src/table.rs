@@ -1,4 +1,4 @@
-//! Tables of text in CSV files, with errors that name the place.
+//! Tables of text in CSV files, with errors that name line and column.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ const BYTES_MAX: u64 = 2 << 30;
 
 /// The reason why a file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}{}{}: {reason}; {advice}", file.display(), at(":", *line), column.as_ref().map_or(String::new(), |column| format!(", column {column}")))]
+#[error("{}{}{}: {reason}; {advice}", file.display(), line_suffix(*line), column.as_ref().map_or(String::new(), |column| format!(", column {column}")))]
 pub struct TableError {
     /// The file.
     pub file: PathBuf,
@@ -24,13 +24,13 @@ pub struct TableError {
     pub advice: String,
 }
 
-fn at(sign: &str, line: Option<u64>) -> String {
-    line.map_or(String::new(), |line| format!("{sign}{line}"))
+fn line_suffix(line: Option<u64>) -> String {
+    line.map_or(String::new(), |line| format!(":{line}"))
 }
 
 impl TableError {
     /// An error of a whole file.
-    pub(crate) fn of(file: &Path, reason: impl ToString, advice: impl ToString) -> Self {
+    pub(crate) fn new(file: &Path, reason: impl ToString, advice: impl ToString) -> Self {
         Self {
             file: file.to_path_buf(),
             line: None,
@@ -40,12 +40,12 @@ impl TableError {
         }
     }
 
-    pub(crate) fn line(mut self, line: u64) -> Self {
+    pub(crate) fn with_line(mut self, line: u64) -> Self {
         self.line = Some(line);
         self
     }
 
-    pub(crate) fn column(mut self, column: impl ToString) -> Self {
+    pub(crate) fn with_column(mut self, column: impl ToString) -> Self {
         self.column = Some(column.to_string());
         self
     }
@@ -58,25 +58,25 @@ pub(crate) struct Row {
     pub(crate) cells: Vec<String>,
 }
 
-/// The bytes of a file of acceptable size.
-pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, TableError> {
+/// Reads a file of acceptable size.
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, TableError> {
     let unreadable =
-        |error: std::io::Error| TableError::of(path, error, "check the path and its permissions");
+        |error: std::io::Error| TableError::new(path, error, "check the path and its permissions");
     let size = fs::metadata(path).map_err(unreadable)?.len();
     if size > BYTES_MAX {
-        let reason = format!("{size} bytes are too many");
-        return Err(TableError::of(
+        let reason = format!("the file has {size} bytes, more than {BYTES_MAX}");
+        return Err(TableError::new(
             path,
             reason,
-            "split the file or take a sample",
+            "split the file or use a sample",
         ));
     }
     fs::read(path).map_err(unreadable)
 }
 
-/// The rows of CSV text, which may have any number of cells; empty lines are left out. `path` names
-/// the text in errors.
-pub(crate) fn rows(path: &Path, bytes: &[u8]) -> Result<Vec<Row>, TableError> {
+/// Parses the rows of CSV text, with any number of cells each; empty lines are skipped. `path` is for
+/// errors only.
+pub(crate) fn parse_rows(path: &Path, bytes: &[u8]) -> Result<Vec<Row>, TableError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
@@ -91,8 +91,8 @@ pub(crate) fn rows(path: &Path, bytes: &[u8]) -> Result<Vec<Row>, TableError> {
             Ok(true) => {}
             Ok(false) => return Ok(rows),
             Err(error) => {
-                let error = TableError::of(path, error, "save the table as CSV");
-                return Err(error.line(line));
+                let error = TableError::new(path, error, "save the table as CSV");
+                return Err(error.with_line(line));
             }
         }
         // The reader counts empty lines before a row as part of it.
@@ -104,9 +104,9 @@ pub(crate) fn rows(path: &Path, bytes: &[u8]) -> Result<Vec<Row>, TableError> {
         let mut cells = Vec::with_capacity(record.len());
         for (i, cell) in record.iter().enumerate() {
             let text = std::str::from_utf8(cell).map_err(|_| {
-                TableError::of(path, "the text is not UTF-8", "save the table as UTF-8")
-                    .line(line)
-                    .column(i + 1)
+                TableError::new(path, "the text is not UTF-8", "save the table as UTF-8")
+                    .with_line(line)
+                    .with_column(i + 1)
             })?;
             cells.push(text.to_string());
         }
@@ -119,16 +119,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_know_their_lines_and_errors_their_place() {
+    fn rows_and_errors_have_line_numbers() {
         let path = Path::new("a.csv");
         let text = b"\xef\xbb\xbfname,x\n\n\"a\nb\",1\nc,2,3\n";
-        let read = rows(path, text).unwrap();
+        let read = parse_rows(path, text).unwrap();
         let lines: Vec<(u64, usize)> = read.iter().map(|row| (row.line, row.cells.len())).collect();
         assert_eq!(lines, [(1, 2), (3, 2), (5, 3)]);
         assert_eq!(read[0].cells[0], "name");
-        let error = rows(path, b"a,b\nc,\xff\n").unwrap_err();
+        let error = parse_rows(path, b"a,b\nc,\xff\n").unwrap_err();
         let expected = "a.csv:2, column 2: the text is not UTF-8; save the table as UTF-8";
         assert_eq!(error.to_string(), expected);
-        assert!(bytes(Path::new("/does/not/exist")).is_err());
+        assert!(read_bytes(Path::new("/does/not/exist")).is_err());
     }
 }

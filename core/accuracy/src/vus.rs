@@ -2,9 +2,9 @@
 //!
 //! Paparrizos et al., "Volume Under the Surface", PVLDB 15(11), 2022, as the TSB-AD benchmark computes
 //! it (Liu and Paparrizos, "The Elephant in the Room", `NeurIPS` 2024): the labels are extended on both
-//! sides by a buffer in which they fall from 1 with the square root of the distance, the area under
-//! precision and recall is taken at 250 thresholds, and averaged over all buffers from 0 to the length
-//! of a window.
+//! sides by a buffer in which they fall from 1 with the square root of the distance; the area under
+//! precision and recall is computed from 250 thresholds, and averaged over all buffers from 0 to the
+//! length of a window.
 
 /// Number of thresholds, at equal steps of rank.
 const THRESHOLDS: usize = 250;
@@ -21,7 +21,7 @@ pub fn vus_pr(labels: &[bool], scores: &[f64], window: usize) -> Option<f64> {
     let labelled: usize = events.iter().map(|(first, last)| last - first + 1).sum();
     let mut inside = vec![0.0; THRESHOLDS];
     for (first, last) in &events {
-        for rank in &ranks.of[*first..=*last] {
+        for rank in &ranks.by_row[*first..=*last] {
             inside[*rank] += 1.0;
         }
     }
@@ -32,10 +32,10 @@ pub fn vus_pr(labels: &[bool], scores: &[f64], window: usize) -> Option<f64> {
         let gained = gains(&events, &ranks, &mut buffer, width);
         let found = events_found(&events, &ranks, half);
         let (mut area, mut recall_before) = (0.0, 0.0);
-        for at in 0..THRESHOLDS {
-            let hits = inside[at] + gained[at];
-            let recall = (hits / (labelled as f64 + gained[at] / 2.0)).min(1.0) * found[at];
-            area += (recall - recall_before) * hits / ranks.predicted[at];
+        for i in 0..THRESHOLDS {
+            let hits = inside[i] + gained[i];
+            let recall = (hits / (labelled as f64 + gained[i] / 2.0)).min(1.0) * found[i];
+            area += (recall - recall_before) * hits / ranks.predicted[i];
             recall_before = recall;
         }
         area
@@ -55,10 +55,10 @@ pub(crate) fn events(labels: &[bool]) -> Vec<(usize, usize)> {
     events
 }
 
-/// When each row becomes an alert as the threshold falls.
+/// Ranks of rows: the order in which they become alerts as the threshold falls.
 struct Ranks {
     /// Index of the first threshold at or below the row's score.
-    of: Vec<usize>,
+    by_row: Vec<usize>,
     /// Number of alerts at each threshold.
     predicted: Vec<f64>,
 }
@@ -76,7 +76,7 @@ impl Ranks {
         thresholds[THRESHOLDS - 1] = descending[last];
         let first_at_or_below = |score: &f64| thresholds.partition_point(|t| t > score);
         Self {
-            of: scores.iter().map(first_at_or_below).collect(),
+            by_row: scores.iter().map(first_at_or_below).collect(),
             predicted: thresholds
                 .iter()
                 .map(|t| descending.partition_point(|score| score >= t) as f64)
@@ -86,12 +86,12 @@ impl Ranks {
 }
 
 fn accumulate(counts: &mut [f64]) {
-    for at in 1..counts.len() {
-        counts[at] += counts[at - 1];
+    for i in 1..counts.len() {
+        counts[i] += counts[i - 1];
     }
 }
 
-/// Weight of the alerts within the buffers at each threshold. `buffer` is zero before and after.
+/// Weight of the alerts within the buffers at each threshold. `buffer` is scratch space of zeros.
 fn gains(events: &[(usize, usize)], ranks: &Ranks, buffer: &mut [f64], width: usize) -> Vec<f64> {
     let mut gains = vec![0.0; THRESHOLDS];
     let (half, rows) = (width / 2, buffer.len());
@@ -106,13 +106,13 @@ fn gains(events: &[(usize, usize)], ranks: &Ranks, buffer: &mut [f64], width: us
             buffer[row] += (1.0 - distance as f64 / width as f64).sqrt();
         }
     }
-    // Rows of another event count there.
+    // Rows of another event are counted as part of it.
     for (first, last) in events {
         buffer[*first..=*last].fill(0.0);
     }
     for event in events {
         for (row, _) in around(*event) {
-            gains[ranks.of[row]] += buffer[row].min(1.0);
+            gains[ranks.by_row[row]] += buffer[row].min(1.0);
             buffer[row] = 0.0;
         }
     }
@@ -125,11 +125,17 @@ fn gains(events: &[(usize, usize)], ranks: &Ranks, buffer: &mut [f64], width: us
 fn events_found(events: &[(usize, usize)], ranks: &Ranks, half: usize) -> Vec<f64> {
     let mut found = vec![0.0; THRESHOLDS];
     let (mut count, mut rank) = (0.0, usize::MAX);
-    for (at, (first, last)) in events.iter().enumerate() {
-        let rows = first.saturating_sub(half)..(last + half + 1).min(ranks.of.len());
-        rank = rank.min(ranks.of[rows].iter().copied().min().unwrap_or(usize::MAX));
+    for (i, (first, last)) in events.iter().enumerate() {
+        let rows = first.saturating_sub(half)..(last + half + 1).min(ranks.by_row.len());
+        rank = rank.min(
+            ranks.by_row[rows]
+                .iter()
+                .copied()
+                .min()
+                .unwrap_or(usize::MAX),
+        );
         let is_apart = events
-            .get(at + 1)
+            .get(i + 1)
             .is_none_or(|(next, _)| last + half < next.saturating_sub(half));
         if is_apart {
             count += 1.0;
@@ -150,8 +156,8 @@ mod tests {
         (0..rows).map(is_labelled).collect()
     }
 
-    /// The definition, row by row, for every buffer and threshold.
-    fn slow(labels: &[bool], scores: &[f64], window: usize) -> f64 {
+    /// Computes the definition row by row, for every buffer and threshold.
+    fn vus_pr_by_definition(labels: &[bool], scores: &[f64], window: usize) -> f64 {
         let events = events(labels);
         let rows = labels.len();
         let mut descending = scores.to_vec();
@@ -161,7 +167,7 @@ mod tests {
             let half = width / 2;
             let weight: Vec<f64> = (0..rows)
                 .map(|row| {
-                    let of = |(first, last): &(usize, usize)| {
+                    let weight_near = |(first, last): &(usize, usize)| {
                         let distance = first.saturating_sub(row).max(row.saturating_sub(*last));
                         if distance == 0 {
                             1.0
@@ -171,13 +177,13 @@ mod tests {
                             0.0
                         }
                     };
-                    events.iter().map(of).sum::<f64>().min(1.0)
+                    events.iter().map(weight_near).sum::<f64>().min(1.0)
                 })
                 .collect();
             let mut before = 0.0;
             for k in 0..THRESHOLDS {
-                let at = (k as f64 * (rows - 1) as f64 / 249.0) as usize;
-                let alert: Vec<bool> = scores.iter().map(|s| *s >= descending[at]).collect();
+                let rank = (k as f64 * (rows - 1) as f64 / 249.0) as usize;
+                let alert: Vec<bool> = scores.iter().map(|s| *s >= descending[rank]).collect();
                 let hits: f64 = (0..rows).filter(|r| alert[*r]).map(|r| weight[r]).sum();
                 let size: f64 = (0..rows)
                     .filter(|r| labels[*r] || alert[*r])
@@ -206,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fast_sum_is_the_definition() {
+    fn cumulative_sums_match_the_definition() {
         for (rows, events) in [
             (300, vec![(50, 60), (70, 71), (200, 200)]),
             (120, vec![(0, 3), (110, 119)]),
@@ -216,14 +222,14 @@ mod tests {
             let scores: Vec<f64> = (0..rows).map(|row| ((row * 7919) % 97) as f64).collect();
             for window in [0, 1, 7, 30] {
                 let got = vus_pr(&labels, &scores, window).unwrap();
-                let want = slow(&labels, &scores, window);
+                let want = vus_pr_by_definition(&labels, &scores, window);
                 assert!((got - want).abs() < 1e-12, "{rows} {window}: {got} {want}");
             }
         }
     }
 
     #[test]
-    fn scores_equal_to_the_labels_are_near_one() {
+    fn scores_equal_to_the_labels_score_nearly_one() {
         let labels = labels(1000, &[(400, 449)]);
         let scores: Vec<f64> = labels
             .iter()

@@ -1,4 +1,4 @@
-//! Figures on the public series of the Numenta Anomaly Benchmark that were computed independently.
+//! Compares figures on the public series of the Numenta Anomaly Benchmark with published ones.
 
 use flate2::read::GzDecoder;
 use rayon::prelude::*;
@@ -9,7 +9,7 @@ use retrocast_accuracy::{
 use retrocast_stats::detector::{Method, Stream, detect, natural_length};
 use std::{fs, io::Read, path::PathBuf};
 
-/// The folder of the benchmark; `None`, and a word about it, without real data.
+/// The folder of the benchmark; `None` and a note on stderr without real data.
 fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("RETROCAST_REAL_DATA");
     if folder.is_none() {
@@ -69,9 +69,9 @@ fn stored_scores_have_the_published_result() {
     assert!((best.alerts.raw - total.raw).abs() < 1e-9, "{best:?}");
 }
 
-/// The stream sees no future, has one threshold for all series and no setting for any of them.
+/// The stream uses earlier values only, with one threshold and no setting per series.
 #[test]
-fn the_stream_reaches_sixty() {
+fn the_stream_scores_more_than_sixty() {
     let Some(folder) = folder() else { return };
     let corpus = corpus(&folder);
     let scores: Vec<Vec<f64>> = corpus
@@ -87,15 +87,15 @@ fn the_stream_reaches_sixty() {
     let best = nab::optimize(&corpus.series, &scores, &standard);
     let scaled = standard.scale(best.alerts.raw, best.alerts.windows);
     assert!(scaled.unwrap() > 62.0, "{scaled:?} {best:?}");
-    // The threshold that is meant to be used is nearly as good as the best one.
+    // The recommended threshold is nearly as good as the best one.
     let pairs = corpus.series.iter().zip(&scores);
     let raw = pairs.map(|(series, scores)| nab::score(series, scores, 0.5, &standard).raw);
     let fixed = standard.scale(raw.sum(), best.alerts.windows);
     assert!(fixed.unwrap() > 61.0, "{fixed:?}");
 }
 
-/// Series of which the first row is dropped are part of the TSB-AD benchmark, which publishes the VUS-PR
-/// of its methods on each.
+/// Series that are also part of the TSB-AD benchmark, there without their first row. It publishes the
+/// VUS-PR of its methods on each.
 const SHARED: [&str; 14] = [
     "realKnownCause/ec2_request_latency_system_failure",
     "realTraffic/occupancy_6005",

@@ -304,7 +304,7 @@ impl Executor for Work {
                     Reads::Query => stage::query(self, stage, inputs, ctx).await,
                     Reads::Findings => stage::findings(self, stage, inputs, ctx).await,
                     Reads::Nothing => stage::without_rows(stage, inputs, ctx),
-                    Reads::Pieces | Reads::All => stage::analyse(self, stage, inputs, ctx).await,
+                    Reads::Batches | Reads::All => stage::analyse(self, stage, inputs, ctx).await,
                 }
             }
         }

@@ -14,7 +14,7 @@
 //! adds. Neighbouring anomalous steps are one event.
 //!
 //! Without an event, the heading states how many steps are outside the band of 95 % of usual values, and
-//! how many are expected by chance: what is not proven unusual is not proven usual.
+//! how many are expected by chance, because steps that are not proven unusual are not proven usual.
 //!
 //! # Severity
 //! An event before the window is `info`. In the window, an event on the good side of its
@@ -47,7 +47,7 @@ mod result;
 #[cfg(test)]
 mod tests;
 
-use detect::examine;
+use detect::score_groups;
 use present::{Reporter, frame_of};
 
 /// The registered kind.
@@ -59,7 +59,7 @@ pub const ANOMALY: Kind = Kind {
     manual: include_str!("anomaly.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
-    reads: Reads::Pieces,
+    reads: Reads::Batches,
     ledger: &[],
     run,
 };
@@ -68,7 +68,7 @@ pub const ANOMALY: Kind = Kind {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Sides {
-    /// Too high and too low.
+    /// Too high or too low.
     #[default]
     Both,
     /// Too high only.
@@ -122,8 +122,8 @@ impl MetricType {
         }
     }
 
-    /// Returns true if people notice it at once: failed, waiting or missing work.
-    fn is_felt(self) -> bool {
+    /// Returns true if people notice a deviation at once: failed, waiting or missing work.
+    fn is_noticed(self) -> bool {
         matches!(self, Self::Throughput | Self::ErrorRate | Self::Latency)
     }
 }
@@ -202,7 +202,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         groups_max: GROUPS_MAX,
         measure: params.measure.as_deref(),
     };
-    let lines = series::collect(context, input, &request)?;
+    let set = series::collect(context, input, &request)?;
     let name = words::measure(
         params.measure.as_deref(),
         params.value.as_deref(),
@@ -210,44 +210,44 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     );
     let mut cell = Cell::new(&context.stage, ANOMALY.name);
     cell.title = if context.title.is_empty() {
-        format!("Unusual {}s: {name}", lines.period.noun())
+        format!("Unusual {}s: {name}", set.period.noun())
     } else {
         context.title.clone()
     };
     cell.method = METHOD.to_string();
-    cell.did = format!("Looked for unusual {}s of {name}.", lines.period.noun());
-    if !lines.describe(&mut cell) {
+    cell.did = format!("Looked for unusual {}s of {name}.", set.period.noun());
+    if !set.describe(&mut cell) {
         return Ok(Analysis { cell, frame: None });
     }
-    let Some(options) = options(params.period, &lines) else {
-        let missing = lines.not_enough(least(params.period).need());
+    let Some(options) = options(params.period, &set) else {
+        let message = set.not_enough(smallest_options(params.period).need());
         cell.status = CellStatus::NotEnough {
-            message: missing.unwrap_or_default(),
+            message: message.unwrap_or_default(),
         };
         return Ok(Analysis { cell, frame: None });
     };
-    lines.note_small(options.need(), &mut cell.caveats);
-    let examined = examine(context, &params, &lines, options);
-    let report = Reporter {
+    set.note_small(options.need(), &mut cell.caveats);
+    let scored = score_groups(context, &params, &set, options);
+    let reporter = Reporter {
         context,
         params: &params,
-        lines: &lines,
+        set: &set,
         name: &name,
         options,
     };
-    let findings: Vec<Finding> = examined
+    let findings: Vec<Finding> = scored
         .iter()
         .flat_map(|group| {
             group
                 .events
                 .iter()
-                .map(|event| report.finding(group, event))
+                .map(|event| reporter.finding(group, event))
         })
         .collect();
-    cell.did = report.did(&examined);
-    cell.tables.extend(report.table(&examined));
-    cell.charts = report.charts(&examined);
-    let frame = frame_of(&lines, &examined)?;
+    cell.did = reporter.summarise(&scored);
+    cell.tables.extend(reporter.table(&scored));
+    cell.charts = reporter.charts(&scored);
+    let frame = frame_of(&set, &scored)?;
     Ok(Analysis {
         cell: with_findings(cell, findings),
         frame: Some(frame),
@@ -256,9 +256,10 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
 
 const METHOD: &str = "Robust seasonal residual, smallest deviation over four windows, negative binomial \
                       or t tail, with a vote of an isolation forest (Liu, Ting and Zhou, 2008); \
-                      Bonferroni over all values looked at";
+                      Bonferroni over all tested values";
 
-fn least(step: Step) -> Options {
+/// The options that need the least history.
+fn smallest_options(step: Step) -> Options {
     match step {
         Step::Day => Options::DAILY,
         Step::Hour => Options::HOURLY_SHORT,
@@ -277,17 +278,14 @@ fn history_max(step: Step) -> usize {
 /// Maximum number of groups to analyse: the largest.
 const GROUPS_MAX: usize = 200;
 
-/// The options for the richest structure that some series supports.
-fn options(step: Step, lines: &SeriesSet) -> Option<Options> {
+/// The options for the richest structure for which some series has enough values.
+fn options(step: Step, set: &SeriesSet) -> Option<Options> {
     let all: &[Options] = match step {
         Step::Day => &[Options::DAILY],
         Step::Hour => &[Options::HOURLY, Options::HOURLY_SHORT],
     };
-    let supports = |need: usize| {
-        lines
-            .groups
-            .iter()
-            .any(|group| lines.is_enough(group, need))
-    };
-    all.iter().copied().find(|options| supports(options.need()))
+    let is_supported = |need: usize| set.groups.iter().any(|group| set.is_enough(group, need));
+    all.iter()
+        .copied()
+        .find(|options| is_supported(options.need()))
 }

@@ -1,4 +1,4 @@
-//! Candidates: effects of changes that nobody registered, such as deployments, merges and settings.
+//! Candidates: effects of changes outside of the register, such as deployments, merges and settings.
 //!
 //! ```toml
 //! [stage.deployments_seen]
@@ -9,19 +9,19 @@
 //! ```
 //!
 //! # Method
-//! Every change is tested on every series that it could touch: that of its `component` if it names one that
-//! there is, else all. A test asks for a step of the level at the date of the change that lasts until the next
-//! real one, beside the weekly season and autocorrelated noise. Changes of one `switch` that is turned on and
-//! off are measured together, as the difference between on and off.
+//! Every change is tested on every series that it could affect: the series of its `component` if that exists,
+//! else all. A test looks for a step of the level at the date of the change that lasts until the next actual
+//! step, in addition to the weekly season and autocorrelated noise. Changes of one `switch` that is turned on
+//! and off are measured together, as the difference between on and off.
 //!
 //! p-values are corrected for all changes and series (Benjamini and Hochberg, 1995), so that at most one in
 //! twenty of the reported effects is expected to be false (`fdr`). Changes too close to be separated are
 //! reported as one, with all their names.
 //!
 //! # Caveats
-//! A step at the date of a change is no proof that the change made it: whatever else happened on that day has
-//! the same date. An effect on a candidate is a reason to put it on the register, where it is measured against
-//! what was expected without it.
+//! A step at the date of a change does not prove that the change caused it: anything else that happened on
+//! that day has the same date. An effect of a candidate is a reason to add it to the register of improvements,
+//! where it is compared with a forecast without it.
 
 use crate::{
     Analysis, Context, Inputs, Kind, Reads, StageError, frame, input,
@@ -50,23 +50,24 @@ pub const CANDIDATE: Kind = Kind {
     name: "candidate",
     chapter: Some(Chapter::Improvements),
     code_version: 1,
-    summary: "Finds which changes nobody registered moved a measure.",
+    summary: "Finds unregistered changes that moved a measure.",
     manual: include_str!("candidate.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&RESULT),
-    reads: Reads::Pieces,
+    reads: Reads::Batches,
     ledger: &[],
     run,
 };
 
-/// Days, the latest, and groups, the largest.
+/// Maximum number of days to analyse: the latest.
 const DAYS_MAX: usize = 1500;
-/// Fewest days with values.
+/// Minimum number of days with values.
 const DAYS_MIN: usize = 30;
+/// Maximum number of groups to analyse: the largest.
 const GROUPS_MAX: usize = 200;
-/// Days before a change whose mean its effect is compared with.
-const BEFORE: usize = 28;
-/// Findings of a stage.
+/// Number of days before a change whose mean is the level before it.
+const DAYS_BEFORE: usize = 28;
+/// Maximum number of findings of a stage.
 const FINDINGS_MAX: usize = 20;
 
 const RESULT: ResultTable = ResultTable {
@@ -105,7 +106,7 @@ const RESULT: ResultTable = ResultTable {
             "p_adjusted",
             "number",
             "",
-            "The same corrected for all changes and series.",
+            "p-value corrected for all changes and series.",
         ),
     ],
 };
@@ -156,7 +157,7 @@ struct Params {
     fdr: f64,
 }
 
-/// A change that was made.
+/// A row of the dataset of changes.
 #[derive(Debug, Clone)]
 struct Candidate {
     id: String,
@@ -173,7 +174,7 @@ struct Effect {
     change: Option<usize>,
     /// Name of the switch.
     switch: String,
-    /// Number of times that the switch was turned.
+    /// Number of times that the switch was turned on or off.
     turns: usize,
     group: usize,
     effect: [f64; 3],
@@ -188,7 +189,7 @@ struct Effect {
 fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {
     let params: Params = serde_json::from_value(params.clone())?;
     let records = input(inputs, &params.input)?;
-    let made = input(inputs, &params.changes)?;
+    let changes = input(inputs, &params.changes)?;
     let request = Request {
         time: params.time.as_deref(),
         value: params.value.as_deref(),
@@ -200,19 +201,19 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         groups_max: GROUPS_MAX,
         measure: params.measure.as_deref(),
     };
-    let lines = series::collect(context, records, &request)?;
-    let candidates = candidates(context, made)?;
+    let set = series::collect(context, records, &request)?;
+    let candidates = read_candidates(context, changes)?;
     let mut cell = Cell::new(&context.stage, CANDIDATE.name);
     cell.title = if context.title.is_empty() {
-        "Changes nobody registered".to_string()
+        "Unregistered changes".to_string()
     } else {
         context.title.clone()
     };
     cell.method =
         "steps at the dates of changes, false discovery rate by Benjamini and Hochberg (1995)"
             .to_string();
-    cell.did = "Wanted to measure changes.".to_string();
-    if !lines.describe(&mut cell) {
+    cell.did = "Could not measure changes.".to_string();
+    if !set.describe(&mut cell) {
         return Ok(Analysis { cell, frame: None });
     }
     if candidates.is_empty() {
@@ -224,7 +225,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         };
         return Ok(Analysis { cell, frame: None });
     }
-    let longest = lines.groups.iter().map(series::Group::known).max();
+    let longest = set.groups.iter().map(series::Group::known).max();
     let longest = longest.unwrap_or(0);
     if longest < DAYS_MIN {
         cell.status = CellStatus::NotEnough {
@@ -235,15 +236,15 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         };
         return Ok(Analysis { cell, frame: None });
     }
-    let effects = effects(&lines, &candidates);
-    let mut found: Vec<&Effect> = effects
+    let effects = estimate_effects(&set, &candidates);
+    let mut significant: Vec<&Effect> = effects
         .iter()
         .filter(|effect| effect.adjusted <= params.fdr)
         .collect();
-    found.sort_by(|a, b| a.p.total_cmp(&b.p));
-    // Of changes that the data cannot separate one is reported, with the names of the others.
+    significant.sort_by(|a, b| a.p.total_cmp(&b.p));
+    // Changes that the data cannot separate are reported once, with all their names.
     let mut reported: BTreeSet<(usize, usize)> = BTreeSet::new();
-    found.retain(|effect| {
+    significant.retain(|effect| {
         let Some(change) = effect.change else {
             return true;
         };
@@ -255,7 +256,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     let reporter = Reporter {
         context,
         params: &params,
-        lines: &lines,
+        set: &set,
         candidates: &candidates,
         measure: words::measure(
             params.measure.as_deref(),
@@ -263,10 +264,10 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
             &records.noun(),
         ),
         evidence: vec![
-            lines.evidence.clone(),
+            set.evidence.clone(),
             Evidence {
-                dataset: made.dataset.name.clone(),
-                version: made.dataset.version,
+                dataset: changes.dataset.name.clone(),
+                version: changes.dataset.version,
                 filter: None,
             },
         ],
@@ -274,14 +275,14 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     cell.did = format!(
         "Tested {} on {} series: {} at a false discovery rate of {}.",
         number::plural(candidates.len() as u64, "change"),
-        number::count(lines.groups.len() as u64),
-        number::plural(found.len() as u64, "effect"),
+        number::count(set.groups.len() as u64),
+        number::plural(significant.len() as u64, "effect"),
         number::percent(params.fdr),
     );
-    if !found.is_empty() {
-        cell.tables.push(reporter.table(&found).top(60));
+    if !significant.is_empty() {
+        cell.tables.push(reporter.table(&significant).top(60));
     }
-    let findings = found
+    let findings = significant
         .iter()
         .take(FINDINGS_MAX)
         .map(|effect| reporter.finding(effect))
@@ -293,14 +294,17 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     })
 }
 
-/// The changes before the window's end, by time and id.
-fn candidates(context: &Context, made: &crate::Input) -> Result<Vec<Candidate>, StageError> {
+/// Reads the changes before the window's end, by time and id.
+fn read_candidates(
+    context: &Context,
+    changes: &crate::Input,
+) -> Result<Vec<Candidate>, StageError> {
     let optional = ["title", "component", "switch", "on"];
     let mut columns = vec!["id", "time"];
-    columns.extend(optional.into_iter().filter(|name| made.has(name)));
-    let rows = made.whole(&columns)?;
+    columns.extend(optional.into_iter().filter(|name| changes.has(name)));
+    let rows = changes.read_all(&columns)?;
     let texts = |name: &str| {
-        if made.has(name) {
+        if changes.has(name) {
             frame::texts(&rows, name)
         } else {
             Ok(vec![None; rows.frame.height()])
@@ -308,7 +312,7 @@ fn candidates(context: &Context, made: &crate::Input) -> Result<Vec<Candidate>, 
     };
     let (ids, titles, components) = (texts("id")?, texts("title")?, texts("component")?);
     let (switches, states) = (texts("switch")?, texts("on")?);
-    let times = made.times("time", &context.window.timezone)?;
+    let times = changes.times("time", &context.window.timezone)?;
     let times = times.of(&rows, "time")?;
     let mut candidates: Vec<Candidate> = (0..ids.len())
         .filter_map(|i| {
@@ -328,9 +332,10 @@ fn candidates(context: &Context, made: &crate::Input) -> Result<Vec<Candidate>, 
     Ok(candidates)
 }
 
-/// The effects of changes on the series that each could touch, corrected for all of them.
-fn effects(lines: &SeriesSet, candidates: &[Candidate]) -> Vec<Effect> {
-    let series: Vec<Series> = lines
+/// Estimates the effects of changes on the series that each could affect, with p-values corrected for
+/// all of them.
+fn estimate_effects(set: &SeriesSet, candidates: &[Candidate]) -> Vec<Effect> {
+    let series: Vec<Series> = set
         .groups
         .iter()
         .map(|group| Series {
@@ -338,21 +343,21 @@ fn effects(lines: &SeriesSet, candidates: &[Candidate]) -> Vec<Effect> {
             season: 7,
         })
         .collect();
-    let groups: BTreeMap<&str, usize> = (lines.groups.iter().enumerate())
-        .map(|(at, group)| (group.label.as_str(), at))
+    let groups: BTreeMap<&str, usize> = (set.groups.iter().enumerate())
+        .map(|(index, group)| (group.label.as_str(), index))
         .collect();
     let changes: Vec<Change> = candidates
         .iter()
         .map(|candidate| Change {
-            step: lines.index_of(candidate.date),
+            step: set.index_of(candidate.date),
             series: groups.get(candidate.component.as_str()).copied(),
             switch: (candidate.switch.as_ref()).map(|(kind, on)| Switch { kind, on: *on }),
         })
         .collect();
     let screened = screen(&series, &changes, Adjustment::default());
-    let own = screened.effects.into_iter().map(|found| {
+    let single = screened.effects.into_iter().map(|found| {
         let step = changes[found.change].step;
-        let before = &series[found.series].values[step.saturating_sub(BEFORE)..step];
+        let before = &series[found.series].values[step.saturating_sub(DAYS_BEFORE)..step];
         let known: Vec<f64> = before.iter().flatten().copied().collect();
         Effect {
             change: Some(found.change),
@@ -377,5 +382,5 @@ fn effects(lines: &SeriesSet, candidates: &[Candidate]) -> Vec<Effect> {
         adjusted: found.adjusted,
         inseparable: Vec::new(),
     });
-    own.chain(switches).collect()
+    single.chain(switches).collect()
 }

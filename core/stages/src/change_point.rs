@@ -9,7 +9,7 @@
 //! date follows Bai (1997); intervals of means allow for autocorrelation.
 //!
 //! If a straight line describes a series better than steps, no shift is claimed, and the caveats
-//! say so: see `trend`. If a single shift is proven and a line describes the series as well or better
+//! report it: see `trend`. If a single shift is proven and a line describes the series as well or better
 //! (Schwarz's criterion with autoregressive errors), the finding says so. A few days of outage are not a
 //! shift: outliers are clipped before the search, and each level must last `segment_min` periods
 //! (default: 14 days, 5 weeks or 5 months).
@@ -49,7 +49,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-use present::{Stretch, chart, finding, frame_of, table};
+use present::{GroupShift, chart, finding, frame_of, table};
 use search::{note_drifts, search_all};
 
 /// Params of `change_point`.
@@ -75,7 +75,7 @@ struct Params {
     #[serde(default)]
     aggregate: Option<Aggregate>,
     /// Length of a period.
-    #[serde(default = "day")]
+    #[serde(default = "default_period")]
     period: LongPeriod,
     /// Name of the metric, such as "failures". Default: from the column or dataset.
     #[serde(default)]
@@ -83,30 +83,30 @@ struct Params {
     /// Unit of the values, such as "ms"; empty for counts.
     #[serde(default)]
     unit: String,
-    /// Whether lower values are better.
-    #[serde(default = "yes")]
+    /// Set to false if higher values are better.
+    #[serde(default = "default_lower_is_better")]
     lower_is_better: bool,
     /// Minimum number of periods on either side of a shift. Default: 14 days, 5 weeks or 5 months.
     #[serde(default)]
     #[schemars(range(min = 2, max = 1000))]
     segment_min: Option<usize>,
     /// Maximum number of shifts per group.
-    #[serde(default = "three")]
+    #[serde(default = "default_shifts_max")]
     #[schemars(range(min = 1, max = 20))]
     shifts_max: usize,
     /// Probability of a false claim. Default: 0.05 for one series, 0.01 for many groups.
     #[serde(default)]
     #[schemars(range(min = 1e-4, max = 0.5))]
     alpha: Option<f64>,
-    /// Whether periods that the records cover only in part are left out or kept.
-    #[serde(default = "leave_out")]
+    /// Treatment of periods that the records cover only in part.
+    #[serde(default = "default_part_periods")]
     part_periods: PartPeriods,
     /// Maximum number of periods to look back.
-    #[serde(default = "a_year")]
+    #[serde(default = "default_periods_max")]
     #[schemars(range(min = 8, max = 10_000))]
     periods_max: usize,
     /// Maximum number of groups, the largest first.
-    #[serde(default = "thirty")]
+    #[serde(default = "default_groups_max")]
     #[schemars(range(min = 1, max = 10_000))]
     groups_max: usize,
 }
@@ -118,27 +118,27 @@ impl Params {
     }
 }
 
-fn day() -> LongPeriod {
+fn default_period() -> LongPeriod {
     LongPeriod::Day
 }
 
-fn yes() -> bool {
+fn default_lower_is_better() -> bool {
     true
 }
 
-fn three() -> usize {
+fn default_shifts_max() -> usize {
     3
 }
 
-fn leave_out() -> PartPeriods {
+fn default_part_periods() -> PartPeriods {
     PartPeriods::LeaveOut
 }
 
-fn a_year() -> usize {
+fn default_periods_max() -> usize {
     366
 }
 
-fn thirty() -> usize {
+fn default_groups_max() -> usize {
     30
 }
 
@@ -156,7 +156,7 @@ pub const CHANGE_POINT: Kind = Kind {
     manual: include_str!("change_point.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
-    reads: Reads::Pieces,
+    reads: Reads::Batches,
     ledger: &[],
     run,
 };
@@ -203,18 +203,18 @@ fn run(
     }
     set.note_small(need, &mut cell.caveats);
     let results = search_all(context, &set, &params, need, segment_min);
-    let mut found = Vec::new();
+    let mut findings = Vec::new();
     for (group, result) in set.groups.iter().zip(&results) {
         let Some(result) = result else { continue };
-        found.extend((0..result.shifts.len()).map(|i| {
-            let stretch = Stretch {
+        findings.extend((0..result.shifts.len()).map(|i| {
+            let group_shift = GroupShift {
                 set: &set,
                 params: &params,
                 group,
                 result,
                 shift: i,
             };
-            finding(context, &stretch)
+            finding(context, &group_shift)
         }));
         if !result.shifts.is_empty() {
             cell.charts
@@ -227,10 +227,10 @@ fn run(
         "Looked for shifts in the level of {} over {}: {}.",
         words::series_of(&params.by, results.iter().flatten().count(), &set.measure),
         plural(set.starts.len() as u64, period.noun()),
-        if found.is_empty() {
+        if findings.is_empty() {
             "none is proven".to_string()
         } else {
-            format!("{} proven", plural(found.len() as u64, "shift"))
+            format!("{} proven", plural(findings.len() as u64, "shift"))
         },
     );
     if cell.charts.is_empty() {
@@ -244,12 +244,12 @@ fn run(
                 .push(chart(context, &set, &params, group, result));
         }
     }
-    if !found.is_empty() {
+    if !findings.is_empty() {
         cell.tables.push(table(&set, &params, &results));
     }
     let frame = frame_of(&set, &results)?;
     Ok(Analysis {
-        cell: with_findings(cell, found),
+        cell: with_findings(cell, findings),
         frame: Some(frame),
     })
 }

@@ -3,9 +3,9 @@
 //! # Method
 //! For each improvement in a register, the daily metric of its component is forecast from the days
 //! before the change, by regression on the weekday and on other components that correlated with
-//! this one before the change. Errors may be autocorrelated: models from independent noise over
-//! autoregressions of order one to a random walk, with and without a slope, are averaged by how
-//! well they explain all history before the change (Hoeting et al., 1999). The effect is the observed
+//! this one before the change. Errors may be autocorrelated: models that range from independent
+//! noise over autoregressions of order one to a random walk, with and without a slope, are averaged by
+//! how well they explain all history before the change (Hoeting et al., 1999). The effect is the observed
 //! minus the expected value over the days after, a counterfactual in the sense of Brodersen et al. (2015).
 //!
 //! The same estimator runs on earlier dates without a change (placebo in time). The spread of these
@@ -14,7 +14,7 @@
 //! fewer days the models alone are used, and the report says so.
 //!
 //! An improvement "works" when its 95 % interval excludes zero on the intended side; the opposite is
-//! "harmful", and everything else is "not proven", which is no proof of no effect. Each improvement is
+//! "harmful", and everything else is "not proven", which does not prove that there is no effect. Each improvement is
 //! tested separately: of improvements without effect, one in twenty is called proven by chance, in either
 //! direction.
 //!
@@ -29,13 +29,13 @@
 //! and stay, the probability that the first of them comes so soon, about `1/(n + 1)`.
 //!
 //! If the days before the change, at least half as many as were used after it, were already at the
-//! level after it, as far from the earlier level as fewer than one in twenty earlier stretches of
+//! level after it, as far from the earlier level as fewer than one in twenty earlier runs of
 //! days, the report says so: something else may have moved the metric.
 //!
 //! With `unit_value`, the effect is given in money: gain per day = effect × value of a unit (× `units_per_day`
 //! where the metric is a mean or a share). Return on investment is that of the first year, if the effect
 //! lasts: (365 × gain per day − cost) ÷ cost, with the ends of the effect's interval. The total of several
-//! improvements takes their errors as independent.
+//! improvements assumes independent errors.
 //!
 //! An improvement whose component is `all` or empty applies to all records.
 //!
@@ -67,9 +67,9 @@ mod tests;
 mod worth;
 
 use calibration::Calibration;
-use measure::{Outcome, judge, line_of};
-use present::{Reporter, did};
-use register::{Improvement, WHOLE, read};
+use measure::{Outcome, find_group, judge};
+use present::{Reporter, summarise};
+use register::{ALL_RECORDS, Improvement, read_register};
 use tables::frame_of;
 
 /// The registered kind.
@@ -77,11 +77,11 @@ pub const EFFECTIVENESS: Kind = Kind {
     name: "effectiveness",
     chapter: Some(Chapter::Improvements),
     code_version: 7,
-    summary: "Measures what improvements did, against what was expected without them.",
+    summary: "Measures the effects of improvements against a forecast without them.",
     manual: include_str!("effectiveness.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
-    reads: Reads::Pieces,
+    reads: Reads::Batches,
     ledger: &[],
     run,
 };
@@ -150,7 +150,7 @@ struct Params {
     /// Unit of the values, such as "ms"; empty for counts.
     #[serde(default)]
     unit: String,
-    /// Whether lower values are better, if the register does not say.
+    /// Set to false if higher values are better. An entry of the register takes precedence.
     #[serde(default = "default_true")]
     lower_is_better: bool,
     /// Value of one unit of the metric, such as the cost of one failure: effects are given in money as
@@ -197,9 +197,9 @@ fn method(aggregate: Aggregate) -> String {
     )
 }
 
-/// Maximum number of days (the latest), and of components (the largest).
+/// Maximum number of days to analyse: the latest.
 const DAYS_MAX: usize = 1500;
-
+/// Maximum number of components to analyse: the largest.
 const GROUPS_MAX: usize = 200;
 
 fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {
@@ -207,11 +207,11 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     let records = input(inputs, &params.input)?;
     let register = input(inputs, &params.improvements)?;
     let mut notes = Vec::new();
-    let improvements = read(context, &params, register, &mut notes)?;
-    let is_whole = |one: &Improvement| one.component == WHOLE;
+    let improvements = read_register(context, &params, register, &mut notes)?;
+    let covers_all = |improvement: &Improvement| improvement.component == ALL_RECORDS;
     // Without components, only all records together can be analysed.
     let has_column = records.has(&params.component_column);
-    let by = if !has_column && !improvements.is_empty() && improvements.iter().all(is_whole) {
+    let by = if !has_column && !improvements.is_empty() && improvements.iter().all(covers_all) {
         Vec::new()
     } else {
         vec![params.component_column.clone()]
@@ -227,11 +227,10 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         groups_max: GROUPS_MAX,
         measure: params.measure.as_deref(),
     };
-    let mut lines = series::collect(context, records, &request)?;
-    if improvements.iter().any(is_whole) && line_of(&lines, WHOLE).is_none() {
+    let mut set = series::collect(context, records, &request)?;
+    if improvements.iter().any(covers_all) && find_group(&set, ALL_RECORDS).is_none() {
         let whole = Request { by: &[], ..request };
-        lines
-            .groups
+        set.groups
             .extend(series::collect(context, records, &whole)?.groups);
     }
     let mut cell = Cell::new(&context.stage, EFFECTIVENESS.name);
@@ -241,8 +240,8 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         context.title.clone()
     };
     cell.method = method(request.aggregate);
-    cell.did = "Wanted to judge improvements.".to_string();
-    if !lines.describe(&mut cell) {
+    cell.did = "Could not judge improvements.".to_string();
+    if !set.describe(&mut cell) {
         return Ok(Analysis { cell, frame: None });
     }
     cell.caveats.extend(notes);
@@ -256,14 +255,17 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         };
         return Ok(Analysis { cell, frame: None });
     }
-    let judged = judge(context, &params, &lines, &improvements);
-    let estimates = judged.iter().filter_map(|one| match &one.outcome {
-        Outcome::Measured(measured) => Some(&measured.estimate),
-        _ => None,
-    });
-    cell.caveats.extend(Calibration::of(estimates).words());
+    let judged = judge(context, &params, &set, &improvements);
+    let estimates = judged
+        .iter()
+        .filter_map(|measurement| match &measurement.outcome {
+            Outcome::Measured(measured) => Some(&measured.estimate),
+            _ => None,
+        });
+    cell.caveats
+        .extend(Calibration::from_estimates(estimates).sentence());
     let evidence = vec![
-        lines.evidence.clone(),
+        set.evidence.clone(),
         Evidence {
             dataset: register.dataset.name.clone(),
             version: register.dataset.version,
@@ -273,13 +275,16 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     let reporter = Reporter {
         context,
         params: &params,
-        lines: &lines,
+        set: &set,
         evidence,
         method: cell.method.clone(),
         noun: records.noun(),
     };
-    let findings = judged.iter().map(|one| reporter.finding(one)).collect();
-    cell.did = did(&judged);
+    let findings = judged
+        .iter()
+        .map(|measurement| reporter.finding(measurement))
+        .collect();
+    cell.did = summarise(&judged);
     if judged.len() > 1 {
         cell.caveats.push(
             "Each improvement is judged by itself: of 20 that do nothing, about one is called proven \
@@ -289,16 +294,16 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     }
     cell.effects = judged
         .iter()
-        .filter_map(|one| reporter.effect(one))
+        .filter_map(|measurement| reporter.effect(measurement))
         .collect();
     cell.tables.push(reporter.table(&judged));
     cell.tables.extend(worth::table(&params, &cell.effects));
-    if params.unit_value.is_some() && !lines.adds_up && params.units_per_day.is_none() {
+    if params.unit_value.is_some() && !set.adds_up && params.units_per_day.is_none() {
         cell.caveats.push(worth::NO_UNITS.to_string());
     }
     cell.charts = judged
         .iter()
-        .filter_map(|one| reporter.chart(one))
+        .filter_map(|measurement| reporter.chart(measurement))
         .collect();
     let frame = frame_of(&judged)?;
     Ok(Analysis {

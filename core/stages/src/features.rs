@@ -2,7 +2,7 @@
 //!
 //! Records become one series for each value of the `by` columns, with one row per hour, day or week in the
 //! job's time zone (`every`) and a column for each requested feature. The result is a dataset for stages
-//! that predict, explain or detect anomalies: they take it as `input` and name its columns, such as
+//! that predict, explain or detect anomalies: they use it as `input` and name its columns, such as
 //! `value = "failures_rolling_mean_28"`.
 //!
 //! # Rows
@@ -12,7 +12,7 @@
 //! weeks are calendar days and ISO weeks. The first and the last row may cover only a part of their
 //! period. With `every = "none"` the rows are used unchanged, ordered by time: for series that are
 //! already regular. Records at or after the end of the window are excluded. From regular series,
-//! isolated records long before all others are excluded, too: one of 1970 would add rows for half a
+//! isolated records long before all others are excluded, too: one from 1970 would add rows for half a
 //! century.
 //!
 //! A period without records is 0 for counts and sums and missing for other aggregates, unless `fill`
@@ -95,7 +95,7 @@ pub const FEATURES: Kind = Kind {
     name: "features",
     chapter: Some(Chapter::Other),
     code_version: 3,
-    summary: "Makes regular series with lags, rolling figures, calendar and holidays beside them.",
+    summary: "Makes regular series with lags, rolling statistics, calendar and holidays.",
     manual: include_str!("features.rs"),
     schema: || schemars::schema_for!(Params),
     result: None,
@@ -105,7 +105,7 @@ pub const FEATURES: Kind = Kind {
 };
 
 const METHOD: &str = "Regular series by aggregation; lags, rolling, expanding and exponentially \
-                      weighted figures of the values before; Gregorian calendar and rules of public \
+                      weighted statistics of earlier values; Gregorian calendar and rules of public \
                       holidays";
 
 fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {
@@ -115,7 +115,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     let mut cell = Cell::new(&context.stage, FEATURES.name);
     cell.title = format!("Features of {}", params.input.replace('_', " "));
     cell.method = METHOD.to_string();
-    cell.did = format!("Wanted to make features of {}.", params.input);
+    cell.did = format!("Could not make features of {}.", params.input);
     let rows = Rows::read(context, &params, input, &mut cell.caveats)?;
     cell.records = Some(rows.in_window);
     if rows.len() == 0 {
@@ -137,7 +137,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         params.input,
         number::count(rows.ranges.len() as u64) + " series",
         plural(rows.len() as u64, "row"),
-        params.every.words()
+        params.every.suffix()
     );
     let (table, frame) = assemble(&params, rows, features)?;
     cell.tables.push(table);
@@ -158,18 +158,18 @@ fn assemble(
     let own = columns.len();
     columns.extend(features.iter().map(|feature| feature.column.clone()));
     let mut names = std::collections::BTreeSet::new();
-    if let Some(twice) = columns.iter().find(|column| !names.insert(column.name())) {
+    if let Some(duplicate) = columns.iter().find(|column| !names.insert(column.name())) {
         return Err(StageError::Other(format!(
-            "two columns would be called {:?}; give the series another `name`, or name no column \
+            "two columns would be named {:?}; give the series another `name`, or name no column \
              like a feature",
-            twice.name()
+            duplicate.name()
         )));
     }
     let table = columns::table(params, &columns[..own], &features);
     Ok((table, DataFrame::new(height, columns)?))
 }
 
-/// A column of numbers.
+/// Makes a column of numbers.
 fn numbers(name: &str, values: Vec<Option<f64>>) -> Column {
     Column::new(name.into(), values)
 }

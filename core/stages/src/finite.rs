@@ -1,5 +1,5 @@
-//! Removes numbers from cells that are not finite: JSON cannot represent them, so a finding with
-//! one could not be read again.
+//! Removes numbers that are not finite from cells: JSON cannot represent them, so a finding with one
+//! could not be parsed.
 
 use retrocast_domain::{
     Cell, Chart, ChartKind, Finding, Verdict,
@@ -7,8 +7,8 @@ use retrocast_domain::{
 };
 
 /// Removes every number that is not finite from a cell.
-pub(crate) fn finite(cell: &mut Cell) {
-    cell.findings.iter_mut().for_each(finding);
+pub(crate) fn remove_non_finite(cell: &mut Cell) {
+    cell.findings.iter_mut().for_each(clean_finding);
     for kpi in &mut cell.kpis {
         let fields = [
             &mut kpi.value,
@@ -16,13 +16,13 @@ pub(crate) fn finite(cell: &mut Cell) {
             &mut kpi.baseline,
             &mut kpi.target,
         ];
-        fields.into_iter().for_each(keep);
-        kpi.history.iter_mut().for_each(keep);
+        fields.into_iter().for_each(keep_finite);
+        kpi.history.iter_mut().for_each(keep_finite);
         kpi.interval = kpi
             .interval
             .filter(|ends| ends.iter().all(|end| end.is_finite()));
     }
-    // An effect that cannot be computed is removed.
+    // Remove effects that could not be computed.
     cell.effects.retain(|effect| {
         let numbers = [
             effect.before,
@@ -30,11 +30,11 @@ pub(crate) fn finite(cell: &mut Cell) {
             effect.counterfactual,
             effect.placebo_p,
         ];
-        let all = numbers
+        let all_numbers = numbers
             .iter()
             .chain(&effect.absolute)
             .chain(&effect.relative);
-        effect.verdict == Verdict::TooEarly || all.copied().all(f64::is_finite)
+        effect.verdict == Verdict::TooEarly || all_numbers.copied().all(f64::is_finite)
     });
     for effect in &mut cell.effects {
         for number in [
@@ -47,40 +47,40 @@ pub(crate) fn finite(cell: &mut Cell) {
             }
         }
     }
-    cell.charts.iter_mut().for_each(chart);
+    cell.charts.iter_mut().for_each(clean_chart);
 }
 
-fn keep(value: &mut Option<f64>) {
+fn keep_finite(value: &mut Option<f64>) {
     *value = value.filter(|value| value.is_finite());
 }
 
-fn finding(finding: &mut Finding) {
+fn clean_finding(finding: &mut Finding) {
     if let Some(magnitude) = &mut finding.magnitude {
-        keep(&mut magnitude.lower);
-        keep(&mut magnitude.upper);
-        keep(&mut magnitude.level);
+        keep_finite(&mut magnitude.lower);
+        keep_finite(&mut magnitude.upper);
+        keep_finite(&mut magnitude.level);
     }
     finding.magnitude = finding.magnitude.take().filter(|m| m.value.is_finite());
-    keep(&mut finding.p);
-    keep(&mut finding.p_adjusted);
+    keep_finite(&mut finding.p);
+    keep_finite(&mut finding.p_adjusted);
     if !finding.confidence.is_finite() {
         finding.confidence = 0.0;
     }
 }
 
-fn chart(chart: &mut Chart) {
+fn clean_chart(chart: &mut Chart) {
     match &mut chart.kind {
         ChartKind::Line {
-            series: lines,
+            series,
             bands,
             markers,
             levels,
         } => {
-            lines.iter_mut().for_each(series);
-            bands.iter_mut().for_each(band);
+            series.iter_mut().for_each(clean_series);
+            bands.iter_mut().for_each(clean_band);
             markers
                 .iter_mut()
-                .for_each(|marker| keep(&mut marker.value));
+                .for_each(|marker| keep_finite(&mut marker.value));
             levels.retain(|level| level.value.is_finite());
         }
         ChartKind::Bars { bars, .. } => {
@@ -94,45 +94,48 @@ fn chart(chart: &mut Chart) {
         ChartKind::SmallMultiples { panels } => {
             panels
                 .iter_mut()
-                .for_each(|panel| panel.values.iter_mut().for_each(keep));
+                .for_each(|panel| panel.values.iter_mut().for_each(keep_finite));
         }
         ChartKind::CalendarHeat { days } => days.retain(|(_, value)| value.is_finite()),
         ChartKind::BeforeAfter {
             observed,
             counterfactual,
-            band: around,
+            band: interval,
             ..
         } => {
-            series(observed);
-            series(counterfactual);
-            band(around);
+            clean_series(observed);
+            clean_series(counterfactual);
+            clean_band(interval);
         }
-        ChartKind::Sparkline { values } => values.iter_mut().for_each(keep),
+        ChartKind::Sparkline { values } => values.iter_mut().for_each(keep_finite),
         ChartKind::Bullet { target, ranges, .. } => {
-            keep(target);
+            keep_finite(target);
             ranges.retain(|end| end.is_finite());
         }
     }
 }
 
-fn series(series: &mut Series) {
-    series.values.iter_mut().for_each(keep);
+fn clean_series(series: &mut Series) {
+    series.values.iter_mut().for_each(keep_finite);
 }
 
 /// Removes the times of a band at which an edge is missing.
-fn band(band: &mut Band) {
-    let known: Vec<bool> = band
+fn clean_band(band: &mut Band) {
+    let is_known: Vec<bool> = band
         .lower
         .iter()
         .zip(&band.upper)
         .map(|(lower, upper)| lower.is_finite() && upper.is_finite())
         .collect();
-    let mut at = known.iter();
-    band.times.retain(|_| at.next().copied().unwrap_or(false));
-    let mut at = known.iter();
-    band.lower.retain(|_| at.next().copied().unwrap_or(false));
-    let mut at = known.iter();
-    band.upper.retain(|_| at.next().copied().unwrap_or(false));
+    let mut flags = is_known.iter();
+    band.times
+        .retain(|_| flags.next().copied().unwrap_or(false));
+    let mut flags = is_known.iter();
+    band.lower
+        .retain(|_| flags.next().copied().unwrap_or(false));
+    let mut flags = is_known.iter();
+    band.upper
+        .retain(|_| flags.next().copied().unwrap_or(false));
 }
 
 #[cfg(test)]
@@ -141,15 +144,15 @@ mod tests {
     use retrocast_domain::Magnitude;
 
     #[test]
-    fn what_is_not_finite_is_left_out_and_the_rest_can_be_read_again() {
+    fn numbers_that_are_not_finite_are_removed() {
         let mut cell = Cell::new("a", "trend");
-        let mut one = Finding::new("a", "trend", "all", "x");
-        one.magnitude = Some(Magnitude::interval95(1.0, f64::NEG_INFINITY, 2.0, "ratio"));
-        one.p = Some(f64::NAN);
-        one.confidence = f64::NAN;
-        let mut other = one.clone();
+        let mut finding = Finding::new("a", "trend", "all", "x");
+        finding.magnitude = Some(Magnitude::interval95(1.0, f64::NEG_INFINITY, 2.0, "ratio"));
+        finding.p = Some(f64::NAN);
+        finding.confidence = f64::NAN;
+        let mut other = finding.clone();
         other.magnitude = Some(Magnitude::point(f64::NAN, "ratio"));
-        cell.findings = vec![one, other];
+        cell.findings = vec![finding, other];
         cell.charts.push(Chart {
             id: "c".to_string(),
             title: String::new(),
@@ -160,10 +163,10 @@ mod tests {
             },
             table: None,
         });
-        finite(&mut cell);
+        remove_non_finite(&mut cell);
         let text = serde_json::to_string(&cell).expect("JSON");
-        let again: Cell = serde_json::from_str(&text).expect("a cell");
-        assert_eq!(again, cell);
+        let parsed: Cell = serde_json::from_str(&text).expect("a cell");
+        assert_eq!(parsed, cell);
         let magnitude = cell.findings[0].magnitude.as_ref().expect("a magnitude");
         assert_eq!((magnitude.lower, magnitude.upper), (None, Some(2.0)));
         assert!(cell.findings[1].magnitude.is_none() && cell.findings[0].p.is_none());

@@ -58,7 +58,7 @@ pub const FORECAST: Kind = Kind {
     manual: include_str!("forecast.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
-    reads: Reads::Pieces,
+    reads: Reads::Batches,
     ledger: &[],
     run,
 };

@@ -1,10 +1,9 @@
-//! Extracts typed columns and groups from a batch of a dataset.
-//!
-//! The border between data frames and slices: numerics in `retrocast-stats` see only slices.
+//! Extracts typed columns and groups from a batch of a dataset: `retrocast-stats` computes with slices, not
+//! with data frames.
 
 use crate::{
     Input, StageError,
-    rows::{Piece, Unusable},
+    rows::{Batch, Unusable},
 };
 use polars::prelude::*;
 use serde::{Deserialize, Deserializer};
@@ -16,9 +15,9 @@ const SIZE_MAX: f64 = 1e60;
 const SIZE_MIN: f64 = 1e-60;
 
 /// The column with this name.
-pub fn column<'a>(piece: &'a Piece<'_>, name: &str) -> Result<&'a Column, StageError> {
-    let found = piece.frame.column(name);
-    found.map_err(|_| piece.input.no_column(name))
+pub fn column<'a>(batch: &'a Batch<'_>, name: &str) -> Result<&'a Column, StageError> {
+    let found = batch.frame.column(name);
+    found.map_err(|_| batch.input.no_column(name))
 }
 
 /// The error for a column of the wrong type.
@@ -42,8 +41,8 @@ pub fn time_column<'a>(input: &'a Input, named: Option<&'a str>) -> Result<&'a s
 }
 
 /// Microseconds since 1970 UTC of a column of timestamps or dates; dates start at midnight UTC.
-pub fn micros(piece: &Piece<'_>, name: &str) -> Result<Vec<Option<i64>>, StageError> {
-    let column = column(piece, name)?;
+pub fn micros(batch: &Batch<'_>, name: &str) -> Result<Vec<Option<i64>>, StageError> {
+    let column = column(batch, name)?;
     match column.dtype() {
         DataType::Datetime(..) | DataType::Date => {
             let cast = column.cast(&DataType::Datetime(TimeUnit::Microseconds, None))?;
@@ -51,25 +50,25 @@ pub fn micros(piece: &Piece<'_>, name: &str) -> Result<Vec<Option<i64>>, StageEr
             Ok(cast.i64()?.iter().collect())
         }
         DataType::Null => Ok(vec![None; column.len()]),
-        found => Err(wrong_type(piece.input, name, found, "a timestamp or date")),
+        found => Err(wrong_type(batch.input, name, found, "a timestamp or date")),
     }
 }
 
-/// Numbers of a column; booleans are 0 and 1. Unusable values (NaN, infinite, beyond 1e60) count as
+/// The numbers of a column; booleans are 0 and 1. Unusable values (NaN, infinite, beyond 1e60) count as
 /// missing and are recorded.
 pub fn numbers(
-    piece: &Piece<'_>,
+    batch: &Batch<'_>,
     name: &str,
     unusable: &mut Unusable,
 ) -> Result<Vec<Option<f64>>, StageError> {
-    let column = column(piece, name)?;
+    let column = column(batch, name)?;
     let dtype = column.dtype();
     // A column of nulls has no wrong type.
     if dtype.is_null() {
         return Ok(vec![None; column.len()]);
     }
     if !(dtype.is_primitive_numeric() || dtype.is_bool()) {
-        return Err(wrong_type(piece.input, name, dtype, "a number"));
+        return Err(wrong_type(batch.input, name, dtype, "a number"));
     }
     let mut left_out = 0;
     let values = column
@@ -90,31 +89,31 @@ pub fn numbers(
 }
 
 /// A column converted to text, with numbers and booleans formatted.
-fn as_text(piece: &Piece<'_>, name: &str) -> Result<Column, StageError> {
-    let column = column(piece, name)?;
+fn as_text(batch: &Batch<'_>, name: &str) -> Result<Column, StageError> {
+    let column = column(batch, name)?;
     if column.dtype().is_nested() {
-        return Err(wrong_type(piece.input, name, column.dtype(), "text"));
+        return Err(wrong_type(batch.input, name, column.dtype(), "text"));
     }
     Ok(column.cast(&DataType::String)?)
 }
 
 /// Texts of a column, with numbers and booleans formatted.
-pub fn texts(piece: &Piece<'_>, name: &str) -> Result<Vec<Option<String>>, StageError> {
-    let texts = as_text(piece, name)?;
+pub fn texts(batch: &Batch<'_>, name: &str) -> Result<Vec<Option<String>>, StageError> {
+    let texts = as_text(batch, name)?;
     let texts = texts.str()?.iter();
     Ok(texts.map(|text| text.map(str::to_string)).collect())
 }
 
-/// True for each row with one of these texts in a column; for all rows without a column.
+/// Returns for each row true if the column has one of these texts; true for all rows without a column.
 pub fn matches(
-    piece: &Piece<'_>,
+    batch: &Batch<'_>,
     name: Option<&str>,
     equals: &[String],
 ) -> Result<Vec<bool>, StageError> {
     let Some(name) = name else {
-        return Ok(vec![true; piece.frame.height()]);
+        return Ok(vec![true; batch.frame.height()]);
     };
-    let column = column(piece, name)?;
+    let column = column(batch, name)?;
     // Numbers are equal in any notation: 3 is 3.0.
     if column.dtype().is_float() {
         let numbers: Vec<f64> = equals.iter().filter_map(|text| text.parse().ok()).collect();
@@ -122,7 +121,7 @@ pub fn matches(
         let matches = |value: Option<f64>| value.is_some_and(|value| numbers.contains(&value));
         return Ok(cast.f64()?.iter().map(matches).collect());
     }
-    let texts = as_text(piece, name)?;
+    let texts = as_text(batch, name)?;
     let matches = |text: Option<&str>| text.is_some_and(|text| equals.iter().any(|e| e == text));
     Ok(texts.str()?.iter().map(matches).collect())
 }
@@ -140,69 +139,72 @@ pub fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>,
 /// The schema of [`values`].
 pub fn values_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     // Larger integers are not exact.
-    let most = (1_u64 << 53) as f64;
+    let limit = (1_u64 << 53) as f64;
     schemars::json_schema!({
         "type": "array",
-        "items": { "type": ["string", "boolean", "number"], "minimum": -most, "maximum": most },
+        "items": { "type": ["string", "boolean", "number"], "minimum": -limit, "maximum": limit },
     })
 }
 
 /// The groups of a dataset, numbered in the order of their first occurrence.
 pub struct Groups<'a> {
     by: &'a [String],
-    known: HashMap<String, usize>,
+    /// Number of each label.
+    numbers: HashMap<String, usize>,
     /// Values of the `by` columns joined by ` / `; "all" without such columns.
     pub labels: Vec<String>,
 }
 
 impl<'a> Groups<'a> {
+    /// Creates an empty list of groups by these columns.
     pub fn new(by: &'a [String]) -> Self {
         Self {
             by,
-            known: HashMap::new(),
+            numbers: HashMap::new(),
             labels: Vec::new(),
         }
     }
 
     /// The number of each row's group.
-    pub fn of(&mut self, piece: &Piece<'_>) -> Result<Vec<usize>, StageError> {
+    pub fn of(&mut self, batch: &Batch<'_>) -> Result<Vec<usize>, StageError> {
         let columns: Vec<Column> = (self.by.iter())
-            .map(|name| as_text(piece, name))
+            .map(|name| as_text(batch, name))
             .collect::<Result<_, _>>()?;
         if columns.is_empty() {
-            let all = self.number("all");
-            return Ok(vec![all; piece.frame.height()]);
+            let all = self.number_of("all");
+            return Ok(vec![all; batch.frame.height()]);
         }
         let texts: Vec<&StringChunked> =
             columns.iter().map(Column::str).collect::<Result<_, _>>()?;
         let mut rows: Vec<_> = texts.iter().map(|texts| texts.iter()).collect();
         let mut label = String::new();
-        Ok((0..piece.frame.height())
+        Ok((0..batch.frame.height())
             .map(|_| {
                 label.clear();
                 for (i, texts) in rows.iter_mut().enumerate() {
                     if i > 0 {
                         label.push_str(" / ");
                     }
-                    label.push_str(shown(texts.next().flatten()));
+                    label.push_str(visible_text(texts.next().flatten()));
                 }
-                self.number(&label)
+                self.number_of(&label)
             })
             .collect())
     }
 
-    fn number(&mut self, label: &str) -> usize {
-        if let Some(number) = self.known.get(label) {
+    /// The number of a group; a new label gets the next one.
+    fn number_of(&mut self, label: &str) -> usize {
+        if let Some(number) = self.numbers.get(label) {
             return *number;
         }
         let number = self.labels.len();
-        self.known.insert(label.to_string(), number);
+        self.numbers.insert(label.to_string(), number);
         self.labels.push(label.to_string());
         number
     }
 }
 
-fn shown(text: Option<&str>) -> &str {
+fn visible_text(text: Option<&str>) -> &str {
     match text {
         None => "(none)",
         Some(text) if text.trim().is_empty() => "(blank)",
@@ -212,5 +214,5 @@ fn shown(text: Option<&str>) -> &str {
 
 /// A visible name: "(none)" for a missing one, "(blank)" for a blank one.
 pub fn visible(text: Option<String>) -> String {
-    shown(text.as_deref()).to_string()
+    visible_text(text.as_deref()).to_string()
 }

@@ -7,9 +7,9 @@
 //! ```
 //!
 //! # Method
-//! A component begins with 100 points. Each finding about it takes points away: a notice 5, a warning 15, a
-//! critical one 30; a clearly missed target without a finding 10. One chapter of the report takes 40 points
-//! at most. Effects of improvements count only if they are harmful.
+//! A component begins with 100 points. Points are deducted for each finding about it: 5 for a notice, 15 for
+//! a warning, 30 for a critical one; 10 for a clearly missed target without a finding. At most 40 points are
+//! deducted for one chapter of the report. Effects of improvements count only if they are harmful.
 //!
 //! | score | state |
 //! |---|---|
@@ -20,12 +20,12 @@
 //!
 //! The overall score is halfway between the mean of the components and the worst of them. History comes from
 //! the ledger. A component that needs attention in `escalate_after` windows in a row becomes a warning, a
-//! critical one a critical finding. A score that fell in three windows in a row, and a forecast that asks for
+//! critical one a critical finding. A score that fell in three windows in a row, and a forecast that needs
 //! attention, are early warnings.
 //!
 //! # Caveats
-//! Points are a convention: they rank components and show a direction, and measure nothing by themselves. A
-//! component that no stage looks at has no score.
+//! Points are a convention: they rank components and show a direction, but measure nothing by themselves. A
+//! component without findings and key figures has no score.
 
 use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, with_findings};
 use jiff::civil::DateTime;
@@ -59,17 +59,17 @@ pub const HEALTH: Kind = Kind {
     run,
 };
 
-/// Points that a chapter takes at most.
+/// Maximum number of points deducted for a chapter.
 const CHAPTER_MAX: f64 = 40.0;
-/// Points of a target that is clearly missed, without a finding about it.
+/// Points deducted for a target that is clearly missed, without a finding about it.
 const MISSED_TARGET: f64 = 10.0;
-/// Windows in a row in which a score falls, for an early warning.
-const FALLS: u64 = 3;
-/// The component that stands for all of them.
+/// Number of windows in a row with a falling score that is an early warning.
+const FALLS_MIN: u64 = 3;
+/// Name of the overall score among those of components.
 const OVERALL: &str = "overall";
-/// Risks in the table.
+/// Maximum number of risks in the table.
 const RISKS_MAX: usize = 15;
-/// Windows of history in the chart.
+/// Maximum number of earlier windows in the chart.
 const PANEL_WINDOWS: usize = 26;
 
 fn default_escalate() -> u64 {
@@ -90,7 +90,7 @@ struct Params {
     escalate_after: u64,
 }
 
-/// Points that a finding takes; zero for what is no harm.
+/// Points deducted for a finding; zero if it reports no harm.
 fn points(finding: &Finding) -> f64 {
     let is_harm = match finding.chapter {
         Chapter::Improvements => finding.severity >= Severity::Warning,
@@ -119,13 +119,13 @@ fn chapter_name(chapter: Chapter) -> &'static str {
     }
 }
 
-/// What was taken from each component, by chapter: points and findings.
-type Taken<'a> = BTreeMap<&'a str, BTreeMap<&'static str, (f64, u64)>>;
+/// Deductions of each component by chapter: points, and number of findings.
+type Deductions<'a> = BTreeMap<&'a str, BTreeMap<&'static str, (f64, u64)>>;
 
-fn taken(cells: &[Cell]) -> Taken<'_> {
-    let mut taken = Taken::new();
-    let mut take = |subject, name, points: f64| {
-        let parts = taken.entry(group_of(subject)).or_default();
+fn deductions(cells: &[Cell]) -> Deductions<'_> {
+    let mut deductions = Deductions::new();
+    let mut deduct = |subject, name, points: f64| {
+        let parts = deductions.entry(group_of(subject)).or_default();
         if points > 0.0 {
             let part: &mut (f64, u64) = parts.entry(name).or_default();
             (part.0, part.1) = (part.0 + points, part.1 + 1);
@@ -133,7 +133,7 @@ fn taken(cells: &[Cell]) -> Taken<'_> {
     };
     for cell in cells {
         for finding in &cell.findings {
-            take(
+            deduct(
                 &finding.subject,
                 chapter_name(finding.chapter),
                 points(finding),
@@ -145,28 +145,28 @@ fn taken(cells: &[Cell]) -> Taken<'_> {
             } else {
                 0.0
             };
-            take(&kpi.subject, chapter_name(Chapter::Figures), points);
+            deduct(&kpi.subject, chapter_name(Chapter::Figures), points);
         }
     }
-    taken
+    deductions
 }
 
-/// Returns true if a key figure clearly misses its target and no finding says so.
+/// Returns true if a key figure clearly misses its target and no finding reports it.
 fn is_missed(kpi: &Kpi, findings: &[Finding]) -> bool {
-    let is_told = |finding: &Finding| {
+    let is_about = |finding: &Finding| {
         group_of(&finding.subject) == group_of(&kpi.subject)
             && finding
                 .what
                 .to_lowercase()
                 .contains(&kpi.name.to_lowercase())
     };
-    kpi.misses_target() && kpi.is_target_proven() && !findings.iter().any(is_told)
+    kpi.misses_target() && kpi.is_target_proven() && !findings.iter().any(is_about)
 }
 
 fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, StageError> {
     let params: Params = serde_json::from_value(params.clone())?;
     let history = History::read(inputs)?;
-    let mut all: Vec<Health> = taken(&context.cells)
+    let mut all: Vec<Health> = deductions(&context.cells)
         .into_iter()
         .map(|(component, parts)| {
             let parts: Vec<HealthPart> = parts
@@ -178,7 +178,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
                 })
                 .collect();
             let score = 100.0 - parts.iter().map(|part| part.points).sum::<f64>();
-            scored(context, &history, component, score.max(0.0), parts)
+            with_history(context, &history, component, score.max(0.0), parts)
         })
         .collect();
     all.sort_by(|a, b| {
@@ -192,16 +192,16 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     } else {
         context.title.clone()
     };
-    cell.method = "100 points less those of findings, by severity".to_string();
-    let Some(worst) = all.first().map(|one| one.score) else {
-        cell.did = "Found no component that another stage looks at.".to_string();
+    cell.method = "100 points less deductions for findings, by severity".to_string();
+    let Some(worst) = all.first().map(|health| health.score) else {
+        cell.did = "Found no component with findings or key figures.".to_string();
         return Ok(Analysis {
             cell: with_findings(cell, Vec::new()),
             frame: None,
         });
     };
-    let mean = all.iter().map(|one| one.score).sum::<f64>() / all.len() as f64;
-    let overall = scored(
+    let mean = all.iter().map(|health| health.score).sum::<f64>() / all.len() as f64;
+    let overall = with_history(
         context,
         &history,
         OVERALL,
@@ -216,11 +216,11 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     );
     let findings = all
         .iter()
-        .filter_map(|one| finding(context, &params, one))
+        .filter_map(|health| finding(context, &params, health))
         .collect();
     all.insert(0, overall);
-    cell.tables.push(scores(&all));
-    cell.tables.extend(risks(&context.cells, &all));
+    cell.tables.push(score_table(&all));
+    cell.tables.extend(risk_table(&context.cells, &all));
     cell.charts.extend(chart(context, &history, &all));
     let frame = result::frame(&all)?;
     cell.health = all;
@@ -230,8 +230,8 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     })
 }
 
-/// A score with what the windows before say of it.
-fn scored(
+/// Compares a score with those of earlier windows.
+fn with_history(
     context: &Context,
     history: &History,
     component: &str,
@@ -239,101 +239,106 @@ fn scored(
     parts: Vec<HealthPart>,
 ) -> Health {
     let state = HealthState::of(score);
-    let before = history.before(&context.window, component);
+    let before = history.previous(&context.window, component);
     Health {
         component: component.to_string(),
         score,
         state,
         parts,
-        previous: before.map(|past| past.score),
+        previous: before.map(|earlier| earlier.score),
         poor_times: if state.is_poor() {
-            before.map_or(0, |past| past.poor_times) + 1
+            before.map_or(0, |earlier| earlier.poor_times) + 1
         } else {
             0
         },
         falls: match before {
-            Some(past) if score < past.score => past.falls + 1,
+            Some(earlier) if score < earlier.score => earlier.falls + 1,
             _ => 0,
         },
     }
 }
 
-/// A component that is critical, or has needed attention for long.
-fn finding(context: &Context, params: &Params, one: &Health) -> Option<Finding> {
-    let is_long = one.poor_times >= params.escalate_after;
-    let severity = match (one.state, is_long) {
+/// The finding on a component that is critical, or has needed attention for long.
+fn finding(context: &Context, params: &Params, health: &Health) -> Option<Finding> {
+    let is_long = health.poor_times >= params.escalate_after;
+    let severity = match (health.state, is_long) {
         (HealthState::Critical, true) => Severity::Critical,
         (HealthState::Critical, false) | (HealthState::NeedsAttention, true) => Severity::Warning,
         _ => return None,
     };
-    let name = match one.component.as_str() {
+    let name = match health.component.as_str() {
         "all" => "Everything together",
         name => name,
     };
-    let happened = match one.state {
+    let happened = match health.state {
         HealthState::Critical => "is in critical health",
         _ => "needs attention",
     };
     let noun = context.window.spec.noun();
-    let row = match one.poor_times {
+    let duration = match health.poor_times {
         0 | 1 => String::new(),
         times => format!(" for {} in a row", number::plural(times, noun)),
     };
-    let before = one.previous.map_or_else(String::new, |before| {
+    let before = health.previous.map_or_else(String::new, |before| {
         format!(", {} the {noun} before", number::fixed(before, 0))
     });
-    let parts: Vec<String> = one.parts.iter().map(part_words).collect();
-    let mut finding = Finding::new(&context.stage, HEALTH.name, &one.component, "health");
+    let parts: Vec<String> = health.parts.iter().map(format_part).collect();
+    let mut finding = Finding::new(&context.stage, HEALTH.name, &health.component, "health");
     finding.sentence = format!(
-        "{name} {happened}{row}: {} of 100 points{before} (less {}).",
-        number::fixed(one.score, 0),
+        "{name} {happened}{duration}: {} of 100 points{before} (less {}).",
+        number::fixed(health.score, 0),
         number::list(&parts)
     );
-    finding.ask = Some(Ask::new(name, format!("{happened}{row}"), "name an owner"));
+    finding.ask = Some(Ask::new(
+        name,
+        format!("{happened}{duration}"),
+        "name an owner",
+    ));
     finding.direction = Direction::Down;
     finding.severity = severity;
     finding.confidence = 0.9;
-    finding.n = one.parts.iter().map(|part| part.findings).sum();
-    finding.magnitude = Some(Magnitude::point(one.score, "points"));
-    finding.method = "100 points less those of findings, by severity".to_string();
+    finding.n = health.parts.iter().map(|part| part.findings).sum();
+    finding.magnitude = Some(Magnitude::point(health.score, "points"));
+    finding.method = "100 points less deductions for findings, by severity".to_string();
     let last = context.window.end.yesterday().unwrap_or(context.window.end);
     finding.period = format!("{} to {last}", context.window.start);
     Some(finding)
 }
 
-/// "15 for events".
-fn part_words(part: &HealthPart) -> String {
+/// Formats a deduction: "15 for events".
+fn format_part(part: &HealthPart) -> String {
     format!("{} for {}", number::fixed(part.points, 0), part.name)
 }
 
-fn scores(all: &[Health]) -> Table {
+fn score_table(all: &[Health]) -> Table {
     let mut table = Table::new(
-        "Health of components, the worst first: 100 points less those of findings.",
+        "Health of components, the worst first: 100 points less deductions for findings.",
         &[
             "<component",
             "<state",
             ">points",
             ">before",
-            "<taken away",
+            "<deducted",
             ">poor in a row",
             "<early warning",
         ],
     );
-    for one in all {
-        let parts: Vec<String> = one.parts.iter().map(part_words).collect();
+    for health in all {
+        let parts: Vec<String> = health.parts.iter().map(format_part).collect();
         table.push([
-            one.component.clone(),
-            one.state.word().to_string(),
-            number::fixed(one.score, 0),
-            one.previous
+            health.component.clone(),
+            health.state.word().to_string(),
+            number::fixed(health.score, 0),
+            health
+                .previous
                 .map_or_else(|| "–".to_string(), |before| number::fixed(before, 0)),
             parts.join(", "),
-            match one.poor_times {
+            match health.poor_times {
                 0 => String::new(),
                 times => number::count(times),
             },
-            if one.falls >= FALLS {
-                format!("fell {} times in a row", number::count(one.falls))
+            if health.falls >= FALLS_MIN {
+                format!("fell {} times in a row", number::count(health.falls))
             } else {
                 String::new()
             },
@@ -342,8 +347,8 @@ fn scores(all: &[Health]) -> Table {
     table.top(60)
 }
 
-/// What may become worse: warnings, and forecasts that ask for attention.
-fn risks(cells: &[Cell], all: &[Health]) -> Option<Table> {
+/// The table of risks: warnings, and forecasts that need attention.
+fn risk_table(cells: &[Cell], all: &[Health]) -> Option<Table> {
     let is_risk = |finding: &&Finding| {
         let least = match finding.chapter {
             Chapter::Outlook => Severity::Notice,
@@ -361,15 +366,15 @@ fn risks(cells: &[Cell], all: &[Health]) -> Option<Table> {
     }
     risks.sort_by(|a, b| retrocast_domain::finding::by_importance(a, b));
     let mut table = Table::new(
-        "Risks: what is wrong or lies ahead, with the confidence in it.",
+        "Risks: present and expected problems, with the confidence in them.",
         &["<component", "<state", "<risk", "<severity", ">confidence"],
     );
     for risk in risks {
         let name = group_of(&risk.subject);
-        let state = all.iter().find(|one| one.component == name);
+        let state = all.iter().find(|health| health.component == name);
         table.push([
             name.to_string(),
-            state.map_or_else(String::new, |one| one.state.word().to_string()),
+            state.map_or_else(String::new, |health| health.state.word().to_string()),
             risk.sentence.clone(),
             format!("{:?}", risk.severity).to_lowercase(),
             number::fixed(risk.confidence, 2),
@@ -383,19 +388,20 @@ fn chart(context: &Context, history: &History, all: &[Health]) -> Option<Chart> 
     let panels: Vec<Panel> = all
         .iter()
         .take(12)
-        .map(|one| {
-            let pasts = history.of(&context.window, &one.component);
-            let pasts = &pasts[pasts.len().saturating_sub(PANEL_WINDOWS)..];
-            let mut times: Vec<DateTime> = pasts.iter().map(|past| past.window_start).collect();
-            let mut values: Vec<Option<f64>> = pasts.iter().map(|past| Some(past.score)).collect();
+        .map(|health| {
+            let earlier = history.before(&context.window, &health.component);
+            let earlier = &earlier[earlier.len().saturating_sub(PANEL_WINDOWS)..];
+            let mut times: Vec<DateTime> = earlier.iter().map(|score| score.window_start).collect();
+            let mut values: Vec<Option<f64>> =
+                earlier.iter().map(|score| Some(score.score)).collect();
             times.push(context.window.start.at(0, 0, 0, 0));
-            values.push(Some(one.score));
+            values.push(Some(health.score));
             Panel {
-                label: one.component.clone(),
+                label: health.component.clone(),
                 times,
                 values,
-                note: number::fixed(one.score, 0),
-                highlight: one.state.is_poor(),
+                note: number::fixed(health.score, 0),
+                highlight: health.state.is_poor(),
             }
         })
         .collect();

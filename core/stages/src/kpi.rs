@@ -148,7 +148,7 @@ pub const KPI: Kind = Kind {
     manual: include_str!("kpi.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
-    reads: Reads::Pieces,
+    reads: Reads::Batches,
     ledger: &[],
     run,
 };

@@ -1,4 +1,4 @@
-//! Every kind of analysis stage: rows in, an [`Analysis`] out.
+//! The kinds of analysis stages: each turns rows into an [`Analysis`].
 //!
 //! Each kind is one file in this folder: its documentation, its `Params`, its `run`, its tests. It
 //! is registered with one line in [`KINDS`]. Stages have no storage, clock or global randomness:
@@ -80,10 +80,9 @@ pub struct Input {
     /// The records from which these were selected by other criteria than time, and their time
     /// column: they determine the covered period.
     pub picked_from: Option<(String, Box<Input>)>,
-    /// The dataset with the same records, if queries pass all of them on; its name is used for
-    /// them.
+    /// Name of the dataset with the same records, if queries select all of them; reports use it.
     pub records_of: Option<String>,
-    /// Times that were read, by column and time zone.
+    /// Cache of times, by column and time zone.
     times: Arc<Mutex<BTreeMap<(String, String), Arc<times::Times>>>>,
 }
 
@@ -113,11 +112,11 @@ impl Input {
 /// Datasets by name.
 pub type Inputs = BTreeMap<String, Input>;
 
-/// The dataset with this name, which a param names.
+/// The input dataset that a param names.
 pub(crate) fn input<'a>(inputs: &'a Inputs, name: &str) -> Result<&'a Input, StageError> {
     inputs.get(name).ok_or_else(|| {
         StageError::Other(format!(
-            "no dataset {name:?} is given to the stage; name a source or a stage of the job"
+            "the stage has no input {name:?}; name a source or a stage of the job"
         ))
     })
 }
@@ -170,15 +169,15 @@ pub enum StageError {
 /// How a kind reads the rows of its inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reads {
-    /// In batches: its memory does not grow with the rows.
-    Pieces,
-    /// It keeps all rows, so its memory grows with them.
+    /// In batches: memory does not grow with the number of rows.
+    Batches,
+    /// All at once: memory grows with the number of rows.
     All,
-    /// The findings and effects of the stages that params name, and tables of the ledger; no rows of theirs.
+    /// No rows: findings and effects of the stages that params name, and tables of the ledger.
     Findings,
-    /// None of its own: its rows are those of the query in its params.
+    /// The rows of the query in its params.
     Query,
-    /// It reads no rows.
+    /// No rows.
     Nothing,
 }
 
@@ -188,7 +187,7 @@ pub struct Kind {
     pub name: &'static str,
     /// Chapter of its stages in reports; `None` for none.
     pub chapter: Option<Chapter>,
-    /// Increased whenever the same inputs could give another result.
+    /// Version of the code, increased whenever the same inputs could give another result.
     pub code_version: u32,
     /// Summary in one sentence.
     pub summary: &'static str,
@@ -205,7 +204,7 @@ pub struct Kind {
     pub reads: Reads,
     /// Tables of the ledger that it reads, such as `ledger.effects`: inputs of these names.
     pub ledger: &'static [&'static str],
-    /// Does the work.
+    /// Runs a stage.
     pub run: fn(&Context, &Value, &Inputs) -> Result<Analysis, StageError>,
 }
 
@@ -259,6 +258,6 @@ pub fn with_findings(mut cell: Cell, findings: Vec<Finding>) -> Cell {
     let mut cell = cell.in_chapter(chapter.unwrap_or_default());
     cell.findings
         .sort_by(retrocast_domain::finding::by_importance);
-    finite::finite(&mut cell);
+    finite::remove_non_finite(&mut cell);
     cell
 }

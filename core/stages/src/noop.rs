@@ -1,6 +1,6 @@
 //! A stage that does nothing: it reads no rows, writes no dataset and finds nothing.
 //!
-//! It measures the overhead of the engine: a job of such stages takes the time of planning,
+//! It measures the overhead of the engine: the run time of a job of such stages is that of planning,
 //! leases, journal and cached outcomes only. It is also a placeholder while a job is drafted:
 //! `retrocast plan` shows the graph before the stages are written. Reports omit it.
 //!
@@ -14,7 +14,7 @@
 //! None.
 //!
 //! # Caveats
-//! It has no rows: a stage of another kind that names one as its input fails.
+//! It has no rows: a stage of another kind with a `noop` stage as its input fails.
 
 use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, with_findings};
 use retrocast_domain::Cell;
@@ -27,7 +27,7 @@ pub const NOOP: Kind = Kind {
     name: "noop",
     chapter: None,
     code_version: 1,
-    summary: "Nothing: a placeholder, and the measure of what the engine itself costs.",
+    summary: "Does nothing: a placeholder, and a measure of the engine's overhead.",
     manual: include_str!("noop.rs"),
     schema: || schemars::schema_for!(Params),
     result: None,
@@ -43,7 +43,7 @@ struct Params {
     /// Sources and stages that run before this stage.
     #[serde(default)]
     #[schemars(extend("x-dataset" = true))]
-    #[expect(dead_code, reason = "only the graph follows from them")]
+    #[expect(dead_code, reason = "they only determine the graph")]
     inputs: Vec<String>,
 }
 
@@ -64,7 +64,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn it_does_nothing_and_says_nothing() {
+    fn it_returns_an_empty_cell() {
         let window = Window::parse("2026-W45", "UTC").expect("a window");
         let context = context_of("later", window);
         for params in [json!({}), json!({"inputs": ["tickets"]})] {

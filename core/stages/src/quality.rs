@@ -174,7 +174,7 @@ pub const QUALITY: Kind = Kind {
     manual: include_str!("quality.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
-    reads: Reads::Pieces,
+    reads: Reads::Batches,
     ledger: &[],
     run,
 };

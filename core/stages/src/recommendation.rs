@@ -1,4 +1,4 @@
-//! Recommendations: actions that answer the findings of other stages, ranked by what they promise.
+//! Recommendations: actions that answer the findings of other stages, ranked by their expected benefit.
 //!
 //! ```toml
 //! [stage.advice]
@@ -27,17 +27,17 @@
 //! two of them. Confidence is that of the finding. Past success is the mean of a Beta posterior after a
 //! uniform prior: (improvements of the category that work + 1) ÷ (all that were measured + 2).
 //!
-//! A recommendation has the same id in each run that makes it. What became of it is read from the register
-//! of improvements (`retrocast improvement propose ID --recommendation ID`): while it is proposed or
-//! accepted it is listed as such; a rejected one comes back only if its finding has become more severe or
-//! was gone in between; one that nobody answers expires.
+//! A recommendation has the same id in each run that makes it. Its state is read from the register of
+//! improvements (`retrocast improvement propose ID --recommendation ID`): while it is proposed or accepted
+//! it is listed with that state; a rejected one returns only if its finding has become more severe or was
+//! absent in between; one without an answer expires.
 //!
 //! The built-in rules cover configuration, resources, performance, scaling, alert thresholds, settings,
 //! workflow, quality, cost, message generation, enrichment, scraping and sync.
 //!
 //! # Caveats
-//! Rules know the kind and the words of a finding, not its cause. Ranges of built-in rules are rough until
-//! improvements of their category were measured.
+//! Rules match the kind and the words of a finding, not its cause. Ranges of built-in rules are rough until
+//! improvements of their category have been measured.
 
 use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, with_findings};
 use retrocast_domain::{
@@ -54,14 +54,14 @@ mod rules;
 mod tests;
 
 use history::History;
-use rules::{Rule, answers, built_in};
+use rules::{Rule, built_in_rules, match_findings};
 
 /// The registered kind.
 pub const RECOMMENDATION: Kind = Kind {
     name: "recommendation",
     chapter: Some(Chapter::Recommendations),
     code_version: 1,
-    summary: "Recommends actions that answer findings, ranked by what they promise.",
+    summary: "Recommends actions that answer findings, ranked by their expected benefit.",
     manual: include_str!("recommendation.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
@@ -97,7 +97,7 @@ struct Params {
     /// Rules of the job; they come before the built-in ones.
     #[serde(default)]
     rules: Vec<Rule>,
-    /// Whether the built-in rules are used.
+    /// Set to false to use only the rules of the job.
     #[serde(default = "default_true")]
     built_in: bool,
     /// Maximum number of open recommendations.
@@ -114,11 +114,11 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     let params: Params = serde_json::from_value(params.clone())?;
     let mut rules: Vec<Rule> = params.rules;
     if params.built_in {
-        rules.extend(built_in()?);
+        rules.extend(built_in_rules()?);
     }
     let history = History::read(context, inputs)?;
     let findings = context.cells.iter().flat_map(|cell| &cell.findings);
-    let mut all: Vec<Recommendation> = answers(&rules, findings)
+    let mut all: Vec<Recommendation> = match_findings(&rules, findings)
         .into_iter()
         .map(|answer| history.recommendation(context, answer, params.expires_days))
         .collect();
@@ -139,8 +139,11 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     cell.method =
         "rules on findings, ranked by expected effect × confidence × past success ÷ effort"
             .to_string();
-    let of = |state: RecommendationState| all.iter().filter(move |one| one.state == state);
-    let open = of(RecommendationState::Open).count();
+    let in_state = |state: RecommendationState| {
+        all.iter()
+            .filter(move |recommendation| recommendation.state == state)
+    };
+    let open = in_state(RecommendationState::Open).count();
     cell.did = format!(
         "Answered {} with {}.",
         number::plural(
@@ -155,15 +158,19 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     );
     if open > 0 {
         cell.tables
-            .push(ranking(of(RecommendationState::Open)).top(params.top));
-        cell.tables
-            .push(steps(of(RecommendationState::Open).take(params.top)));
+            .push(ranking_table(in_state(RecommendationState::Open)).top(params.top));
+        cell.tables.push(steps_table(
+            in_state(RecommendationState::Open).take(params.top),
+        ));
     }
-    let answered = || all.iter().filter(|one| one.state.is_in_progress());
-    if answered().count() > 0 {
-        cell.tables.push(progress(answered()));
+    let in_progress = || {
+        all.iter()
+            .filter(|recommendation| recommendation.state.is_in_progress())
+    };
+    if in_progress().count() > 0 {
+        cell.tables.push(progress_table(in_progress()));
     }
-    let silent = [
+    let not_listed = [
         (
             RecommendationState::Rejected,
             "was rejected and has no new evidence",
@@ -176,24 +183,24 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         ),
         (
             RecommendationState::Closed,
-            "was made and measured before",
-            "were made and measured before",
+            "was implemented and measured before",
+            "were implemented and measured before",
         ),
     ];
-    for (state, one, many) in silent {
-        let n = of(state).count() as u64;
+    for (state, singular, plural) in not_listed {
+        let n = in_state(state).count() as u64;
         if n > 0 {
-            let words = if n == 1 { one } else { many };
+            let words = if n == 1 { singular } else { plural };
             cell.caveats
                 .push(format!("{} {words}.", number::plural(n, "recommendation")));
         }
     }
     let frame = result::frame(&all)?;
-    // Beyond the limit a recommendation is a row for later runs, and nothing more.
+    // Beyond the limit, recommendations are only rows of the dataset, for later runs.
     let mut shown = 0;
-    all.retain(|one| {
-        shown += usize::from(one.state == RecommendationState::Open);
-        one.state != RecommendationState::Open || shown <= params.top
+    all.retain(|recommendation| {
+        shown += usize::from(recommendation.state == RecommendationState::Open);
+        recommendation.state != RecommendationState::Open || shown <= params.top
     });
     cell.recommendations = all;
     Ok(Analysis {
@@ -202,16 +209,17 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     })
 }
 
-fn past(one: &Recommendation) -> String {
-    let share = number::fixed(one.past.share(), 2);
-    match one.past.judged {
+/// Formats past success: "0.75: 2 of 2".
+fn format_past_success(recommendation: &Recommendation) -> String {
+    let share = number::fixed(recommendation.past.share(), 2);
+    match recommendation.past.judged {
         0 => format!("{share}: none measured yet"),
-        judged => format!("{share}: {} of {}", one.past.worked, judged),
+        judged => format!("{share}: {} of {}", recommendation.past.worked, judged),
     }
 }
 
-/// The open ones with the factors of their priority.
-fn ranking<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
+/// The table of open recommendations with the factors of their priority.
+fn ranking_table<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
     let mut table = Table::new(
         "Recommendations by priority: expected effect × confidence × past success of the category ÷ days of \
          work, in percent of the metric per day.",
@@ -225,22 +233,22 @@ fn ranking<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
             ">priority",
         ],
     );
-    for one in open {
+    for recommendation in open {
         table.push([
-            one.title.clone(),
-            one.category.clone(),
-            one.promise(),
-            number::fixed(one.confidence, 2),
-            past(one),
-            number::sensible(one.effort_days),
-            number::fixed(one.priority(), 1),
+            recommendation.title.clone(),
+            recommendation.category.clone(),
+            recommendation.promise(),
+            number::fixed(recommendation.confidence, 2),
+            format_past_success(recommendation),
+            number::sensible(recommendation.effort_days),
+            number::fixed(recommendation.priority(), 1),
         ]);
     }
     table
 }
 
-/// The steps of the open ones, with the finding that each answers.
-fn steps<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
+/// The table of the steps of open recommendations, with the finding that each answers.
+fn steps_table<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
     let columns = [
         "<recommendation",
         "<because",
@@ -251,40 +259,40 @@ fn steps<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
         "<id",
     ];
     let mut table = Table::new("What to do, and why.", &columns);
-    for one in open {
+    for recommendation in open {
         table.push([
-            one.title.clone(),
-            one.evidence.clone(),
-            one.actions.join(" "),
-            one.risk.word().to_string(),
-            one.since.clone(),
-            one.expires.clone(),
-            one.id.clone(),
+            recommendation.title.clone(),
+            recommendation.evidence.clone(),
+            recommendation.actions.join(" "),
+            recommendation.risk.word().to_string(),
+            recommendation.since.clone(),
+            recommendation.expires.clone(),
+            recommendation.id.clone(),
         ]);
     }
     table
 }
 
-/// Those that are on the register.
-fn progress<'a>(answered: impl Iterator<Item = &'a Recommendation>) -> Table {
+/// The table of recommendations on the register.
+fn progress_table<'a>(in_progress: impl Iterator<Item = &'a Recommendation>) -> Table {
     let columns = ["<recommendation", "<improvement", "<state", "<since", "<id"];
     let mut table = Table::new(
         "Recommendations that are on the register of improvements.",
         &columns,
     );
-    for one in answered {
+    for recommendation in in_progress {
         table.push([
-            one.title.clone(),
-            one.improvement.clone(),
-            one.state.word().to_string(),
-            one.since.clone(),
-            one.id.clone(),
+            recommendation.title.clone(),
+            recommendation.improvement.clone(),
+            recommendation.state.word().to_string(),
+            recommendation.since.clone(),
+            recommendation.id.clone(),
         ]);
     }
     table
 }
 
-/// The risk of a rule that names none.
+/// The risk of a rule without one.
 fn default_risk() -> Risk {
     Risk::Low
 }

@@ -15,7 +15,7 @@ pub trait RowSource: Send + Sync {
     fn read(
         &self,
         columns: &[&str],
-        take: &mut dyn FnMut(DataFrame) -> Result<(), StageError>,
+        consume: &mut dyn FnMut(DataFrame) -> Result<(), StageError>,
     ) -> Result<(), StageError>;
 }
 
@@ -25,8 +25,8 @@ pub struct Rows(Arc<dyn RowSource>);
 
 impl Rows {
     /// Wraps a source of rows.
-    pub fn new(stored: impl RowSource + 'static) -> Self {
-        Self(Arc::new(stored))
+    pub fn new(source: impl RowSource + 'static) -> Self {
+        Self(Arc::new(source))
     }
 }
 
@@ -57,8 +57,8 @@ struct FrameRows {
     schema: Schema,
 }
 
-/// Number of rows of a batch; few in tests, so that they have several batches.
-const PIECE_ROWS: usize = if cfg!(test) { 50 } else { 1 << 16 };
+/// Number of rows of a batch; small in tests, so that they have several batches.
+const BATCH_ROWS: usize = if cfg!(test) { 50 } else { 1 << 16 };
 
 impl RowSource for FrameRows {
     fn schema(&self) -> &Schema {
@@ -68,23 +68,23 @@ impl RowSource for FrameRows {
     fn read(
         &self,
         columns: &[&str],
-        take: &mut dyn FnMut(DataFrame) -> Result<(), StageError>,
+        consume: &mut dyn FnMut(DataFrame) -> Result<(), StageError>,
     ) -> Result<(), StageError> {
         let height = self.frame.height();
-        let chosen = columns.iter().copied();
-        let chosen: Result<Vec<_>, _> = chosen
+        let selected = columns.iter().copied();
+        let selected: Result<Vec<_>, _> = selected
             .map(|name| self.frame.column(name).cloned())
             .collect();
-        let frame = DataFrame::new(height, chosen?)?;
-        for start in (0..height.max(1)).step_by(PIECE_ROWS) {
-            take(frame.slice(start as i64, PIECE_ROWS))?;
+        let frame = DataFrame::new(height, selected?)?;
+        for start in (0..height.max(1)).step_by(BATCH_ROWS) {
+            consume(frame.slice(start as i64, BATCH_ROWS))?;
         }
         Ok(())
     }
 }
 
 /// A batch of rows of a dataset, with the requested columns.
-pub(crate) struct Piece<'a> {
+pub(crate) struct Batch<'a> {
     pub(crate) input: &'a Input,
     pub(crate) frame: DataFrame,
 }
@@ -105,36 +105,36 @@ impl Input {
     pub(crate) fn each<'a>(
         &'a self,
         columns: &[&str],
-        mut take: impl FnMut(&Piece<'a>) -> Result<(), StageError>,
+        mut consume: impl FnMut(&Batch<'a>) -> Result<(), StageError>,
     ) -> Result<(), StageError> {
-        let mut chosen: Vec<&str> = Vec::new();
+        let mut selected: Vec<&str> = Vec::new();
         for column in columns {
             if !self.has(column) {
                 return Err(self.no_column(column));
             }
-            if !chosen.contains(column) {
-                chosen.push(column);
+            if !selected.contains(column) {
+                selected.push(column);
             }
         }
-        let mut take = |frame| take(&Piece { input: self, frame });
-        self.rows.read(&chosen, &mut take)
+        let mut consume = |frame| consume(&Batch { input: self, frame });
+        self.rows.read(&selected, &mut consume)
     }
 
     /// Reads all rows at once: for small datasets, and for kinds that return rows.
-    pub(crate) fn whole(&self, columns: &[&str]) -> Result<Piece<'_>, StageError> {
-        let mut whole: Option<DataFrame> = None;
-        self.each(columns, |piece| {
-            match &mut whole {
+    pub(crate) fn read_all(&self, columns: &[&str]) -> Result<Batch<'_>, StageError> {
+        let mut all_rows: Option<DataFrame> = None;
+        self.each(columns, |batch| {
+            match &mut all_rows {
                 Some(frame) => {
-                    frame.vstack_mut(&piece.frame)?;
+                    frame.vstack_mut(&batch.frame)?;
                 }
-                None => whole = Some(piece.frame.clone()),
+                None => all_rows = Some(batch.frame.clone()),
             }
             Ok(())
         })?;
-        Ok(Piece {
+        Ok(Batch {
             input: self,
-            frame: whole.unwrap_or_default(),
+            frame: all_rows.unwrap_or_default(),
         })
     }
 
@@ -154,18 +154,18 @@ impl Input {
 pub(crate) struct Unusable(BTreeMap<String, u64>);
 
 impl Unusable {
+    /// Counts unusable values of a column.
     pub(crate) fn add(&mut self, column: &str, values: u64) {
         if values > 0 {
             *self.0.entry(column.to_string()).or_default() += values;
         }
     }
 
-    /// Caveats about them.
+    /// One caveat per column with unusable values.
     pub(crate) fn caveats(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(name, values)| {
             format!(
-                "{} of {name} cannot be computed with (not a number, infinite or beyond 1e60); counted \
-                 as missing.",
+                "{} of {name} not usable (not a number, infinite or beyond 1e60); counted as missing.",
                 retrocast_domain::number::plural(*values, "value")
             )
         })

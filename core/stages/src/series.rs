@@ -1,8 +1,8 @@
 //! Aggregates records to one series per group: a value for each hour, day, week or month.
 //!
 //! Shared by the stages that analyse time series. All groups have the same axis, of the periods
-//! that the records cover completely ([`coverage`]): if records begin or end within a day, that day
-//! has fewer of them only because of that. A group's values begin with its own first record. Counts
+//! that the records cover completely ([`coverage`]): a day in which records begin or end has fewer of
+//! them only for that reason. A group's values begin with its own first record. Counts
 //! and sums are 0 without records; other values are missing then.
 
 use crate::{
@@ -33,7 +33,7 @@ pub(crate) mod test_data;
 mod tests;
 pub(crate) mod words;
 
-use clock::Clocks;
+use clock::ClockChanges;
 use coverage::Coverage;
 use period::Period;
 use span::Span;
@@ -70,7 +70,7 @@ impl Aggregate {
         })
     }
 
-    fn of(self, tally: &Tally) -> f64 {
+    fn value_of(self, tally: &Tally) -> f64 {
         match self {
             Self::Count => tally.records as f64,
             Self::Sum => tally.sum,
@@ -159,8 +159,8 @@ pub(crate) struct SeriesSet {
     pub(crate) caveats: Vec<String>,
     /// Records with a time in the window.
     pub(crate) in_window: u64,
-    /// The reason why there is nothing to analyse.
-    pub(crate) nothing: Option<String>,
+    /// The reason why there is nothing to analyse; `None` if there is.
+    pub(crate) empty_reason: Option<String>,
 }
 
 impl SeriesSet {
@@ -214,12 +214,12 @@ impl SeriesSet {
     pub(crate) fn describe(&self, cell: &mut Cell) -> bool {
         cell.records = Some(self.in_window);
         cell.caveats.clone_from(&self.caveats);
-        if let Some(reason) = &self.nothing {
+        if let Some(reason) = &self.empty_reason {
             cell.status = CellStatus::NotEnough {
                 message: reason.clone(),
             };
         }
-        self.nothing.is_none()
+        self.empty_reason.is_none()
     }
 }
 
@@ -234,7 +234,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, value: f64, keep: bool) {
+    fn add(&mut self, value: f64, keep_value: bool) {
         self.max = if self.records == 0 {
             value
         } else {
@@ -242,7 +242,7 @@ impl Tally {
         };
         self.records += 1;
         self.sum += value;
-        if keep {
+        if keep_value {
             self.values.push(value);
         }
     }
@@ -250,6 +250,7 @@ impl Tally {
 
 /// The aggregated records of a group.
 struct GroupTally {
+    /// Number of the group among all groups of the dataset.
     number: usize,
     /// Number of its records since the start of the history.
     records: u64,
@@ -265,7 +266,7 @@ struct GroupTally {
 struct Tallies {
     /// Groups by label.
     groups: BTreeMap<String, GroupTally>,
-    clocks: Clocks,
+    clock_changes: ClockChanges,
 }
 
 /// Makes the series of all groups.
@@ -290,11 +291,11 @@ pub(crate) fn collect(
         },
         caveats: Vec::new(),
         in_window: times.in_window(&context.window),
-        nothing: None,
+        empty_reason: None,
     };
     let coverage = Coverage::of_input(input, time, &context.window)?;
     if let Some(reason) = need::nothing(context, input, time, &times, coverage.as_ref()) {
-        set.nothing = Some(reason);
+        set.empty_reason = Some(reason);
         return Ok(set);
     }
     let Some(coverage) = coverage else {
@@ -305,8 +306,8 @@ pub(crate) fn collect(
             "this aggregate needs a `value` column; without one use \"count\"".to_string(),
         ));
     }
-    let span = Span::of(&coverage, request);
-    let reading = Reading {
+    let span = Span::new(&coverage, request);
+    let reader = RecordReader {
         context,
         input,
         request,
@@ -315,10 +316,10 @@ pub(crate) fn collect(
         coverage: &coverage,
         span: &span,
     };
-    let mut tallies = reading.tallies(&mut set.caveats)?;
+    let mut tallies = reader.read(&mut set.caveats)?;
     if tallies.groups.is_empty() {
         let value = request.value.unwrap_or_default();
-        set.nothing = Some(format!(
+        set.empty_reason = Some(format!(
             "no value: none of the {} of {} with a time has a number in {value:?}; check the \
              column and its contract",
             plural(times.known(), "record"),
@@ -334,9 +335,9 @@ pub(crate) fn collect(
             context.window.words()
         ));
     }
-    let whole = span.whole(request.part_periods, &mut set.caveats);
+    let complete = span.complete_periods(request.part_periods, &mut set.caveats);
     keep_largest(&mut tallies.groups, request.groups_max, &mut set.caveats);
-    fill(request, &coverage, &tallies, &span, whole, &mut set);
+    add_groups(request, &coverage, &tallies, &span, complete, &mut set);
     if let Some(end) = set.end() {
         set.caveats
             .extend(before_window(context, request.period, end));
@@ -358,8 +359,8 @@ pub(crate) fn before_window(context: &Context, period: Period, end: DateTime) ->
     })
 }
 
-/// Settings of reading the records.
-struct Reading<'a> {
+/// Reads and aggregates the records of a dataset.
+struct RecordReader<'a> {
     context: &'a Context,
     input: &'a Input,
     request: &'a Request<'a>,
@@ -369,9 +370,9 @@ struct Reading<'a> {
     span: &'a Span,
 }
 
-impl Reading<'_> {
+impl RecordReader<'_> {
     /// Reads the records once.
-    fn tallies(&self, caveats: &mut Vec<String>) -> Result<Tallies, StageError> {
+    fn read(&self, caveats: &mut Vec<String>) -> Result<Tallies, StageError> {
         let (request, coverage, span) = (self.request, self.coverage, self.span);
         let value = request
             .value
@@ -380,18 +381,19 @@ impl Reading<'_> {
         let columns: Vec<&str> = by.chain([self.time]).chain(value).collect();
         let end = self.context.window.end.at(0, 0, 0, 0);
         let zone = &self.context.window.timezone;
-        let mut clocks = Clocks::of(zone, request, coverage.has_hours(), &span.starts);
+        let mut clock_changes =
+            ClockChanges::new(zone, request, coverage.has_hours(), &span.starts);
         let mut groups = Groups::new(request.by);
         let mut tallied: Vec<Option<GroupTally>> = Vec::new();
         let (mut without, mut unusable) = (0u64, Unusable::default());
-        self.input.each(&columns, |piece| {
+        self.input.each(&columns, |batch| {
             self.context.stop.check();
-            let times = self.times.of(piece, self.time)?;
+            let times = self.times.of(batch, self.time)?;
             let values = match value {
-                Some(value) => frame::numbers(piece, value, &mut unusable)?,
+                Some(value) => frame::numbers(batch, value, &mut unusable)?,
                 None => vec![Some(1.0); times.len()],
             };
-            let numbers = groups.of(piece)?;
+            let numbers = groups.of(batch)?;
             tallied.resize_with(groups.labels.len(), || None);
             for ((time, value), group) in times.into_iter().zip(values).zip(numbers) {
                 let (time, value) = match (time, value) {
@@ -405,20 +407,20 @@ impl Reading<'_> {
                 if time < coverage.first() {
                     continue;
                 }
-                let all = tallied[group].get_or_insert_with(|| GroupTally {
+                let group_tally = tallied[group].get_or_insert_with(|| GroupTally {
                     number: group,
                     records: 0,
                     first: time,
                     is_count: true,
                     periods: BTreeMap::new(),
                 });
-                all.records += 1;
-                all.first = all.first.min(time);
+                group_tally.records += 1;
+                group_tally.first = group_tally.first.min(time);
                 if let Some(position) = span.position(time) {
-                    all.is_count &= value.fract() == 0.0;
-                    let tally = all.periods.entry(position).or_default();
+                    group_tally.is_count &= value.fract() == 0.0;
+                    let tally = group_tally.periods.entry(position).or_default();
                     tally.add(value, request.aggregate == Aggregate::Median);
-                    clocks.note(group, position, time, value);
+                    clock_changes.add(group, position, time, value);
                 }
             }
             Ok(())
@@ -434,58 +436,61 @@ impl Reading<'_> {
         let groups = groups.filter_map(|(label, tallied)| Some((label, tallied?)));
         Ok(Tallies {
             groups: groups.collect(),
-            clocks,
+            clock_changes,
         })
     }
 }
 
-/// Fills the groups of a set.
-fn fill(
+/// Adds the series of all groups to a set.
+fn add_groups(
     request: &Request<'_>,
     coverage: &Coverage,
     tallies: &Tallies,
     span: &Span,
-    whole: std::ops::Range<usize>,
+    complete: std::ops::Range<usize>,
     set: &mut SeriesSet,
 ) {
     let starts = &span.starts;
     let mut scaled: BTreeSet<Date> = BTreeSet::new();
-    for (label, all) in &tallies.groups {
+    for (label, group) in &tallies.groups {
         // The period in which a group first appears after the others is also incomplete.
-        let own = span.period.floor(all.first);
-        let begins = own <= span.period.floor(coverage.first())
-            || starts.first().is_some_and(|start| own < *start);
+        let own_start = span.period.floor(group.first);
+        let begins_with_records = own_start <= span.period.floor(coverage.first())
+            || starts.first().is_some_and(|start| own_start < *start);
         let with_parts: Vec<Option<f64>> = starts
             .iter()
             .enumerate()
             .map(|(i, start)| {
-                let tally = all.periods.get(&i);
+                let tally = group.periods.get(&i);
                 if !request.aggregate.adds_up() {
-                    return tally.map(|tally| request.aggregate.of(tally));
+                    return tally.map(|tally| request.aggregate.value_of(tally));
                 }
-                if !begins && *start <= own && request.part_periods == PartPeriods::LeaveOut {
+                if !begins_with_records
+                    && *start <= own_start
+                    && request.part_periods == PartPeriods::LeaveOut
+                {
                     return None;
                 }
-                let sum = tally.map_or(0.0, |tally| request.aggregate.of(tally));
-                let mut usual = tallies.clocks.usual(all.number, i, sum)?;
-                if all.is_count && usual != sum {
-                    usual = usual.round();
+                let sum = tally.map_or(0.0, |tally| request.aggregate.value_of(tally));
+                let mut normalised = tallies.clock_changes.normalise(group.number, i, sum)?;
+                if group.is_count && normalised != sum {
+                    normalised = normalised.round();
                 }
-                if usual != sum && whole.contains(&i) {
+                if normalised != sum && complete.contains(&i) {
                     scaled.insert(start.date());
                 }
-                Some(usual)
+                Some(normalised)
             })
             .collect();
-        let periods = all.periods.range(whole.clone());
+        let periods = group.periods.range(complete.clone());
         set.groups.push(Group {
             subject: words::subject(request.by, label),
             label: label.clone(),
-            values: with_parts[whole.clone()].to_vec(),
+            values: with_parts[complete.clone()].to_vec(),
             with_parts,
             records: periods.clone().map(|(_, tally)| tally.records).sum(),
             active: periods.count(),
-            first: all.first,
+            first: group.first,
         });
     }
     if let Some(last) = scaled.last() {
@@ -495,8 +500,8 @@ fn fill(
             long(*last)
         ));
     }
-    set.parts_before = whole.start;
-    set.starts = starts[whole].to_vec();
+    set.parts_before = complete.start;
+    set.starts = starts[complete].to_vec();
 }
 
 /// Keeps the groups with the most records.
@@ -505,8 +510,8 @@ fn keep_largest(
     groups_max: usize,
     caveats: &mut Vec<String>,
 ) {
-    let left = groups.len().saturating_sub(groups_max);
-    if left > 0 {
+    let excess = groups.len().saturating_sub(groups_max);
+    if excess > 0 {
         let mut order: Vec<(u64, String)> = groups
             .iter()
             .map(|(label, group)| (group.records, label.clone()))
@@ -516,10 +521,10 @@ fn keep_largest(
             groups.remove(&label);
         }
         let largest = plural(groups_max as u64, "largest group");
-        let groups = plural(left as u64, "smaller one");
-        let verb = if left == 1 { "was" } else { "were" };
+        let groups = plural(excess as u64, "smaller one");
+        let verb = if excess == 1 { "was" } else { "were" };
         caveats.push(format!(
-            "Only the {largest} were looked at; {groups} {verb} not."
+            "Only the {largest} were analysed; {groups} {verb} not."
         ));
     }
     // A group without a record on the axis has no series.

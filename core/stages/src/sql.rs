@@ -1,4 +1,4 @@
-//! A dataset made by a SQL query over other datasets.
+//! A dataset that is the result of a SQL query over other datasets.
 //!
 //! The query runs in Apache `DataFusion` and uses its dialect: joins, common table expressions, window
 //! functions, `date_trunc`, `unnest` of lists, and so on. Tables are the sources and stages of the job,
@@ -50,7 +50,7 @@
 //! # Method
 //! Plain SQL without a statistical test, so these findings have neither interval nor p-value.
 
-use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, rows::Piece};
+use crate::{Analysis, Context, Inputs, Kind, Reads, StageError, rows::Batch};
 use jiff::{civil::Date, tz::TimeZone};
 use polars::prelude::*;
 use retrocast_domain::{
@@ -81,7 +81,7 @@ pub const SQL: Kind = Kind {
     name: "sql",
     chapter: Some(Chapter::Rows),
     code_version: 7,
-    summary: "A dataset made by a SQL query over other datasets.",
+    summary: "The result of a SQL query over other datasets.",
     manual: include_str!("sql.rs"),
     schema: || schemars::schema_for!(Params),
     result: None,
@@ -91,9 +91,9 @@ pub const SQL: Kind = Kind {
 };
 
 /// Maximum number of rows of the result in a report.
-const SHOWN: usize = 10;
+const ROWS_SHOWN: usize = 10;
 /// Maximum length of a value in a report, in characters.
-const SHOWN_CHARACTERS: usize = 60;
+const CHARACTERS_SHOWN: usize = 60;
 
 fn run(
     context: &Context,
@@ -102,19 +102,19 @@ fn run(
 ) -> Result<Analysis, StageError> {
     let params: Params = serde_json::from_value(params.clone())?;
     let input = inputs.get(RESULT).ok_or_else(|| {
-        StageError::Other("the result of the query did not come in; this is a defect".to_string())
+        StageError::Other("the result of the query is missing; this is a bug".to_string())
     })?;
     let names: Vec<&str> = input.columns().map(|(name, _)| name).collect();
-    let piece = input.whole(&names)?;
-    let frame = &piece.frame;
+    let batch = input.read_all(&names)?;
+    let frame = &batch.frame;
     // The input may be the first rows of a long result; the dataset has the number of all rows.
     let total = input.dataset.rows.max(frame.height() as u64);
     let rows = plural(total, "row");
     let columns = plural(frame.width() as u64, "column");
     let mut cell = Cell::new(&context.stage, SQL.name);
     cell.title = format!("Query: {}", context.stage.replace('_', " "));
-    let seen = RowCoverage::of(context, inputs)?;
-    cell.did = format!("Ran the query: {rows}, {columns}.{}", seen.unseen);
+    let coverage = RowCoverage::new(context, inputs)?;
+    cell.did = format!("Ran the query: {rows}, {columns}.{}", coverage.unseen);
     cell.method = "SQL (Apache DataFusion)".to_string();
     cell.query = Some(params.query.trim().to_string());
     if frame.height() == 0 {
@@ -122,7 +122,7 @@ fn run(
     }
     cell.tables.push(first_rows(frame, total, &zone(context)));
     if let Some(sentence) = &params.sentence {
-        cell.findings = sentences(context, &piece, sentence, seen.first)?;
+        cell.findings = sentences(context, &batch, sentence, coverage.first)?;
     }
     Ok(Analysis {
         cell,
@@ -130,16 +130,16 @@ fn run(
     })
 }
 
-/// The rows that a query saw of its tables with times.
+/// The rows that a query read of its tables with times.
 struct RowCoverage {
-    /// Numbers of rows that it did not see, one sentence each; empty if it saw all.
+    /// Sentences with numbers of rows that were hidden from it; empty if it read all.
     unseen: String,
-    /// Day of the first record that it saw.
+    /// Day of the first record that it read.
     first: Option<Date>,
 }
 
 impl RowCoverage {
-    fn of(context: &Context, inputs: &Inputs) -> Result<Self, StageError> {
+    fn new(context: &Context, inputs: &Inputs) -> Result<Self, StageError> {
         let (mut unseen, mut first) = (String::new(), None::<Date>);
         for input in inputs.values() {
             let Some(time) = &input.time else { continue };
@@ -175,27 +175,27 @@ fn last_day(context: &Context) -> Date {
 /// Makes a finding of each of the first rows.
 fn sentences(
     context: &Context,
-    piece: &Piece<'_>,
+    batch: &Batch<'_>,
     template: &str,
     first: Option<Date>,
 ) -> Result<Vec<Finding>, StageError> {
-    let (input, frame) = (piece.input, &piece.frame);
+    let (input, frame) = (batch.input, &batch.frame);
     for name in template
         .split('{')
         .skip(1)
         .filter_map(|rest| rest.split('}').next())
     {
-        crate::frame::column(piece, name)?;
+        crate::frame::column(batch, name)?;
     }
     let zone = &zone(context);
     let mut findings = Vec::new();
-    for row in 0..frame.height().min(SHOWN) {
+    for row in 0..frame.height().min(ROWS_SHOWN) {
         let values: Vec<(&str, String)> = frame
             .columns()
             .iter()
-            .map(|column| (column.name().as_str(), shown_value(column, row, zone)))
+            .map(|column| (column.name().as_str(), format_value(column, row, zone)))
             .collect();
-        let places: Vec<(&str, &str)> = values
+        let replacements: Vec<(&str, &str)> = values
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
@@ -205,7 +205,7 @@ fn sentences(
             .iter()
             .filter(|column| column.dtype().is_string());
         let subject: Vec<String> = texts
-            .map(|column| format!("{} = {}", column.name(), shown_value(column, row, zone)))
+            .map(|column| format!("{} = {}", column.name(), format_value(column, row, zone)))
             .collect();
         let subject = if subject.is_empty() {
             "all".to_string()
@@ -213,7 +213,7 @@ fn sentences(
             subject.join(", ")
         };
         let mut finding = Finding::new(&context.stage, "fact", &subject, template);
-        finding.sentence = fill(template, &places);
+        finding.sentence = fill(template, &replacements);
         finding.method = "SQL (Apache DataFusion)".to_string();
         let last = last_day(context);
         finding.period = match first {
@@ -229,7 +229,7 @@ fn sentences(
         for column in frame.columns() {
             finding
                 .numbers
-                .insert(column.name().to_string(), raw_value(column, row, zone));
+                .insert(column.name().to_string(), json_value(column, row, zone));
         }
         findings.push(finding);
     }
@@ -242,7 +242,7 @@ fn zone(context: &Context) -> TimeZone {
 }
 
 /// A value as JSON: a number, or the formatted text.
-fn raw_value(column: &Column, row: usize, zone: &TimeZone) -> serde_json::Value {
+fn json_value(column: &Column, row: usize, zone: &TimeZone) -> serde_json::Value {
     let Ok(value) = column.get(row) else {
         return serde_json::Value::Null;
     };
@@ -254,12 +254,12 @@ fn raw_value(column: &Column, row: usize, zone: &TimeZone) -> serde_json::Value 
         value if value.is_primitive_numeric() => value
             .try_extract::<f64>()
             .map_or(serde_json::Value::Null, Into::into),
-        _ => shown_value(column, row, zone).into(),
+        _ => format_value(column, row, zone).into(),
     }
 }
 
 fn first_rows(frame: &DataFrame, total: u64, zone: &TimeZone) -> Table {
-    let shown = frame.height().min(SHOWN);
+    let shown = frame.height().min(ROWS_SHOWN);
     let caption = match total as usize {
         0 => "The result has no rows.".to_string(),
         all if all == shown => format!("The result: {}.", plural(all as u64, "row")),
@@ -282,7 +282,7 @@ fn first_rows(frame: &DataFrame, total: u64, zone: &TimeZone) -> Table {
             frame
                 .columns()
                 .iter()
-                .map(|column| shown_value(column, row, zone))
+                .map(|column| format_value(column, row, zone))
                 .collect(),
         );
     }
@@ -292,7 +292,7 @@ fn first_rows(frame: &DataFrame, total: u64, zone: &TimeZone) -> Table {
 
 /// Returns true if the integers of a column are identifiers, such as ids and years, which have no
 /// thousands separators.
-fn is_name(column: &str) -> bool {
+fn is_identifier(column: &str) -> bool {
     const NAMES: [&str; 9] = [
         "id", "ids", "year", "number", "nr", "no", "key", "code", "port",
     ];
@@ -312,7 +312,7 @@ fn is_name(column: &str) -> bool {
 }
 
 /// Formats a value; times are local to the zone.
-fn shown_value(column: &Column, row: usize, zone: &TimeZone) -> String {
+fn format_value(column: &Column, row: usize, zone: &TimeZone) -> String {
     let text = match column.get(row) {
         Ok(AnyValue::Null) | Err(_) => return "–".to_string(),
         Ok(AnyValue::Float64(value)) => number::recorded(value),
@@ -320,24 +320,24 @@ fn shown_value(column: &Column, row: usize, zone: &TimeZone) -> String {
         Ok(AnyValue::String(text)) => text.to_string(),
         Ok(AnyValue::StringOwned(text)) => text.to_string(),
         Ok(AnyValue::Datetime(value, unit, _) | AnyValue::DatetimeOwned(value, unit, _)) => {
-            time_text(value, unit, zone)
+            format_time(value, unit, zone)
         }
         Ok(value) => match value.try_extract::<i64>() {
-            Ok(whole) if value.is_primitive_numeric() && is_name(column.name()) => {
+            Ok(whole) if value.is_primitive_numeric() && is_identifier(column.name()) => {
                 whole.to_string()
             }
             Ok(whole) if value.is_primitive_numeric() => number::integer(whole),
             _ => value.to_string(),
         },
     };
-    if text.chars().count() <= SHOWN_CHARACTERS {
+    if text.chars().count() <= CHARACTERS_SHOWN {
         return text;
     }
-    text.chars().take(SHOWN_CHARACTERS - 1).collect::<String>() + "…"
+    text.chars().take(CHARACTERS_SHOWN - 1).collect::<String>() + "…"
 }
 
 /// Formats a time in the zone: "2026-11-09" at midnight, else "2026-11-09 14:30".
-fn time_text(value: i64, unit: TimeUnit, zone: &TimeZone) -> String {
+fn format_time(value: i64, unit: TimeUnit, zone: &TimeZone) -> String {
     let micros = match unit {
         TimeUnit::Nanoseconds => value / 1000,
         TimeUnit::Microseconds => value,
@@ -361,21 +361,21 @@ mod tests {
     use crate::series::test_data::{context, input, times};
     use jiff::ToSpan;
 
-    fn of(frame: DataFrame) -> Analysis {
+    fn analyse(frame: DataFrame) -> Analysis {
         let inputs = Inputs::from([(RESULT.to_string(), input(RESULT, frame))]);
         let params = serde_json::json!({"query": " select 1 "});
         run(&context("2026-11-16"), &params, &inputs).expect("a result")
     }
 
     #[test]
-    fn the_first_rows_are_shown_and_the_frame_goes_on() {
+    fn the_first_rows_are_shown_and_all_are_returned() {
         let frame = df!(
             "component" => (0..12).map(|i| format!("c{i} {}", "x".repeat(i * 9))).collect::<Vec<_>>(),
             "failures" => (0..12i64).map(|i| (i % 3 > 0).then_some(i * 1000)).collect::<Vec<_>>(),
             "share" => (0..12).map(|i| f64::from(i) / 7.0).collect::<Vec<_>>(),
         )
         .expect("a frame");
-        let analysis = of(frame.clone());
+        let analysis = analyse(frame.clone());
         let table = &analysis.cell.tables[0];
         assert_eq!((table.rows.len(), table.more), (10, 2));
         assert_eq!(table.rows[0], ["c0 ", "–", "0"]);
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_become_sentences_and_their_text_is_not_read_again() {
+    fn rows_become_sentences_without_nested_placeholders() {
         let frame = df!("component" => ["{n}", "mail"], "n" => [3i64, 2]).expect("a frame");
         let inputs = Inputs::from([(RESULT.to_string(), input(RESULT, frame))]);
         let params = serde_json::json!({"query": "q", "sentence": "{component} failed {n} times."});
@@ -403,10 +403,10 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_a_query_did_not_see_are_counted() {
-        let run_on = |seen: i64| {
+    fn rows_hidden_from_a_query_are_counted() {
+        let run_with = |rows_read: i64| {
             let first = jiff::civil::date(2026, 11, 2).at(9, 0, 0, 0);
-            let at: Vec<_> = (0..seen).map(|i| first + i.days()).collect();
+            let at: Vec<_> = (0..rows_read).map(|i| first + i.days()).collect();
             let mut table = input(
                 "tickets",
                 DataFrame::new(at.len(), vec![times("at", &at)]).expect("a frame"),
@@ -427,18 +427,18 @@ mod tests {
                 cell.findings[0].period.clone(),
             )
         };
-        let (did, period) = run_on(9);
+        let (did, period) = run_with(9);
         let want = "Ran the query: 1 row, 1 column. It did not see 3 of the 12 rows of tickets, which lie \
                     after 15 November 2026, the end of the window.";
         assert_eq!(did, want);
         assert_eq!(period, "2026-11-02 to 2026-11-15");
-        assert_eq!(run_on(12).0, "Ran the query: 1 row, 1 column.");
+        assert_eq!(run_with(12).0, "Ran the query: 1 row, 1 column.");
     }
 
     #[test]
-    fn numbers_that_name_something_have_no_thousands() {
+    fn identifiers_have_no_thousands_separators() {
         let names = ["id", "ticket_id", "TicketId", "ID", "Year", "order number"];
-        assert!(names.into_iter().all(is_name));
+        assert!(names.into_iter().all(is_identifier));
         let amounts = [
             "failures",
             "paid",
@@ -447,13 +447,16 @@ mod tests {
             "total_of_ids_seen",
             "count",
         ];
-        assert!(!amounts.into_iter().any(is_name));
+        assert!(!amounts.into_iter().any(is_identifier));
         let frame = df!("ticket_id" => [10_001i64], "n" => [10_001i64]).expect("a frame");
-        assert_eq!(of(frame).cell.tables[0].rows, [["10001", "10\u{202f}001"]]);
+        assert_eq!(
+            analyse(frame).cell.tables[0].rows,
+            [["10001", "10\u{202f}001"]]
+        );
     }
 
     #[test]
-    fn times_are_those_of_the_jobs_zone() {
+    fn times_are_local_to_the_zone_of_the_job() {
         // 2026-06-28T22:00Z, which `date_trunc` gives in Berlin, and an hour and a half later.
         let times = Series::new(
             "at".into(),
@@ -475,9 +478,9 @@ mod tests {
     }
 
     #[test]
-    fn no_rows_and_wrong_params_are_reported() {
+    fn empty_results_and_unknown_params_are_reported() {
         let empty = df!("n" => Vec::<i64>::new()).expect("a frame");
-        assert_eq!(of(empty).cell.caveats, ["The query gave no rows."]);
+        assert_eq!(analyse(empty).cell.caveats, ["The query gave no rows."]);
         let wrong = serde_json::json!({"query": "", "sql": ""});
         assert!(run(&context("2026-11-16"), &wrong, &Inputs::new()).is_err());
     }

@@ -1,5 +1,5 @@
 //! Cancels an analysis after a timeout or when the run is cancelled. Threads cannot be stopped from
-//! outside, so long loops check regularly.
+//! outside, so long loops check a flag.
 
 use std::{fmt, panic, sync::Arc};
 
@@ -39,18 +39,18 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
-    fn a_parallel_loop_ends_early() {
-        let begun = Arc::new(AtomicUsize::new(0));
-        let seen = begun.clone();
-        let stop = Stop::when(move || seen.load(Ordering::Relaxed) >= 10);
-        let ended = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+    fn a_parallel_loop_is_cancelled() {
+        let started = Arc::new(AtomicUsize::new(0));
+        let observed = started.clone();
+        let stop = Stop::when(move || observed.load(Ordering::Relaxed) >= 10);
+        let result = panic::catch_unwind(panic::AssertUnwindSafe(|| {
             (0..100_000_usize).into_par_iter().for_each(|_| {
                 stop.check();
-                begun.fetch_add(1, Ordering::Relaxed);
+                started.fetch_add(1, Ordering::Relaxed);
             });
         }));
-        assert!(ended.unwrap_err().is::<Stopped>());
-        assert!(begun.load(Ordering::Relaxed) < 50_000);
+        assert!(result.unwrap_err().is::<Stopped>());
+        assert!(started.load(Ordering::Relaxed) < 50_000);
         Stop::default().check();
     }
 }

@@ -90,7 +90,7 @@ pub const TEMPORAL_PATTERN: Kind = Kind {
     manual: include_str!("temporal_pattern.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
-    reads: Reads::Pieces,
+    reads: Reads::Batches,
     ledger: &[],
     run,
 };

@@ -1,4 +1,4 @@
-//! Properties of every kind of stage: limits of params, and unusual records.
+//! Properties of every kind of stage: limits of params, and analyses of unusual records.
 
 use super::*;
 use crate::series::test_data::{self, context_of, input, times};
@@ -46,7 +46,7 @@ fn numbers_in_job_files_have_limits() {
 }
 
 /// Params with which each kind analyses the column "v" of "s", or counts of records.
-fn jobs() -> Vec<(&'static Kind, Value)> {
+fn all_jobs() -> Vec<(&'static Kind, Value)> {
     let mut jobs = Vec::new();
     for value in [None, Some("v")] {
         for kind in KINDS {
@@ -91,12 +91,12 @@ fn jobs() -> Vec<(&'static Kind, Value)> {
             jobs.push((*kind, params));
         }
     }
-    let odd = json!({"input": "s", "effects": [], "value": "v", "split": "2026-10-01"});
-    jobs.push((&temporal_pattern::TEMPORAL_PATTERN, odd));
-    let odd = json!({
+    let split = json!({"input": "s", "effects": [], "value": "v", "split": "2026-10-01"});
+    jobs.push((&temporal_pattern::TEMPORAL_PATTERN, split));
+    let volume = json!({
         "input": "s", "effects": [], "volume": "v", "event_column": "c", "event_equals": ["a"],
     });
-    jobs.push((&temporal_pattern::TEMPORAL_PATTERN, odd));
+    jobs.push((&temporal_pattern::TEMPORAL_PATTERN, volume));
     jobs
 }
 
@@ -143,7 +143,7 @@ fn texts_of(cell: &Cell) -> Vec<String> {
 }
 
 /// Finds texts that claim more than a missing proof allows, or have an unreadable number.
-fn wrong_words(cell: &Cell) -> Vec<String> {
+fn unproven_claims(cell: &Cell) -> Vec<String> {
     const CLAIMS: [&str; 11] = [
         "within chance",
         "usual range",
@@ -174,18 +174,19 @@ fn wrong_words(cell: &Cell) -> Vec<String> {
     };
     let mut wrong: Vec<String> = texts_of(cell).into_iter().filter(is_wrong).collect();
     // A warning contains advice.
-    let mute = |finding: &&Finding| finding.severity >= Severity::Warning && finding.ask.is_none();
+    let lacks_advice =
+        |finding: &&Finding| finding.severity >= Severity::Warning && finding.ask.is_none();
     wrong.extend(
         cell.findings
             .iter()
-            .filter(mute)
-            .map(|f| format!("{}: no ask", f.what)),
+            .filter(lacks_advice)
+            .map(|f| format!("{}: no advice", f.what)),
     );
     wrong
 }
 
 /// Checks that the dataset a kind returns has the columns of its declaration, in order.
-fn declared(kind: &Kind, analysis: &Analysis) {
+fn check_columns(kind: &Kind, analysis: &Analysis) {
     let (Some(result), Some(frame)) = (kind.result, &analysis.frame) else {
         return;
     };
@@ -196,11 +197,11 @@ fn declared(kind: &Kind, analysis: &Analysis) {
         let is_time = column == "day" && ["hour", "week", "month"].contains(&name);
         name == column || is_time || (column.ends_with('_') && name.starts_with(column))
     };
-    let place = |column: &str| names.iter().position(|name| is_named(name, column));
-    let places: Vec<Option<usize>> = result.columns.iter().map(|c| place(c.name)).collect();
+    let position = |column: &str| names.iter().position(|name| is_named(name, column));
+    let positions: Vec<Option<usize>> = result.columns.iter().map(|c| position(c.name)).collect();
     assert!(
-        places.iter().all(Option::is_some) && places.is_sorted(),
-        "{}: {places:?}",
+        positions.iter().all(Option::is_some) && positions.is_sorted(),
+        "{}: {positions:?}",
         kind.name
     );
     for name in &names {
@@ -210,7 +211,8 @@ fn declared(kind: &Kind, analysis: &Analysis) {
     }
 }
 
-fn survive(name: &str, rows: &[(DateTime, Option<&str>, Option<f64>)]) {
+/// Runs every kind on these records, and checks datasets, cells and texts.
+fn check_kinds(name: &str, rows: &[(DateTime, Option<&str>, Option<f64>)]) {
     let at: Vec<DateTime> = rows.iter().map(|row| row.0).collect();
     let columns = vec![
         times("at", &at),
@@ -229,19 +231,19 @@ fn survive(name: &str, rows: &[(DateTime, Option<&str>, Option<f64>)]) {
             ("s".to_string(), input("s", frame.clone())),
             ("imp".to_string(), improvements(day)),
         ]);
-        for (kind, params) in jobs() {
+        for (kind, params) in all_jobs() {
             if kind.name != "effectiveness" && day != "2026-10-01" {
                 continue;
             }
             let window = Window::parse("2026-W45", "Europe/London").expect("a window");
             let analysis = (kind.run)(&context_of("odd", window), &params, &inputs);
             let analysis = analysis.unwrap_or_else(|e| panic!("{name}, {}: {e}", kind.name));
-            declared(kind, &analysis);
+            check_columns(kind, &analysis);
             let cell = analysis.cell;
             let text = serde_json::to_string(&cell).expect("JSON");
-            let again: Result<Cell, _> = serde_json::from_str(&text);
-            assert!(again.is_ok(), "{name}, {}: {:?}", kind.name, again.err());
-            assert_eq!(again.ok(), Some(cell.clone()), "{name}, {}", kind.name);
+            let parsed: Result<Cell, _> = serde_json::from_str(&text);
+            assert!(parsed.is_ok(), "{name}, {}: {:?}", kind.name, parsed.err());
+            assert_eq!(parsed.ok(), Some(cell.clone()), "{name}, {}", kind.name);
             if rows.len() < 4 {
                 let tested = cell.findings.iter().filter(|finding| finding.p.is_some());
                 assert_eq!(
@@ -264,14 +266,14 @@ fn survive(name: &str, rows: &[(DateTime, Option<&str>, Option<f64>)]) {
                 assert!(is_silent, "{name}, {}", kind.name);
             }
             assert!(!cell.title.is_empty(), "{name}, {}", kind.name);
-            let wrong = wrong_words(&cell);
+            let wrong = unproven_claims(&cell);
             assert!(wrong.is_empty(), "{name}, {}: {wrong:#?}", kind.name);
         }
     }
 }
 
 #[test]
-fn every_kind_survives_odd_records() {
+fn every_kind_analyses_unusual_records() {
     let end: DateTime = "2026-11-08T10:00:00".parse().expect("a time");
     let days = |n: i64, value: fn(i64) -> Option<f64>, component: Option<&'static str>| {
         (0..n)
@@ -284,32 +286,32 @@ fn every_kind_survives_odd_records() {
         |i| Some([1e308, -1e308, 1e-308, f64::NAN][i as usize % 4]),
         Some("a"),
     );
-    survive("huge", &alternating);
+    check_kinds("huge", &alternating);
     alternating.truncate(3);
-    survive("three huge", &alternating);
-    survive("none", &[]);
-    survive("one", &days(1, |_| Some(1.0), Some("a")));
+    check_kinds("three huge", &alternating);
+    check_kinds("none", &[]);
+    check_kinds("one", &days(1, |_| Some(1.0), Some("a")));
     let mut three = days(2, |i| Some(i as f64), Some(""));
     three.push((first, Some("a"), Some(2.0)));
-    survive("three", &three);
-    survive("constant", &days(200, |_| Some(5.0), Some("a")));
-    survive("zero", &days(200, |_| Some(0.0), Some(" ")));
-    survive(
+    check_kinds("three", &three);
+    check_kinds("constant", &days(200, |_| Some(5.0), Some("a")));
+    check_kinds("zero", &days(200, |_| Some(0.0), Some(" ")));
+    check_kinds(
         "negative",
         &days(200, |i| Some(-((i % 7) as f64) - 1e-30), Some("a")),
     );
-    survive("nulls", &days(200, |_| None, None));
-    survive("infinite", &days(200, |_| Some(f64::INFINITY), Some("a")));
+    check_kinds("nulls", &days(200, |_| None, None));
+    check_kinds("infinite", &days(200, |_| Some(f64::INFINITY), Some("a")));
     let mut gap = days(100, |i| Some((i % 5) as f64), Some("a"));
     gap.push((first, Some("a"), Some(1.0)));
     gap.push((end - 4000.days(), Some("b"), Some(1.0)));
-    survive("gaps", &gap);
+    check_kinds("gaps", &gap);
 }
 
 /// Series of all sizes, with and without trend, step, outlier and silence: no kind claims more than
 /// is proven.
 #[test]
-fn no_text_claims_what_is_not_proven() {
+fn no_text_claims_more_than_is_proven() {
     let end: DateTime = "2026-11-08T10:00:00".parse().expect("a time");
     let mut noise = test_data::Noise(11);
     for round in 0..24 {
@@ -335,12 +337,12 @@ fn no_text_claims_what_is_not_proven() {
                 }
             }
         }
-        survive(&format!("round {round}"), &rows);
+        check_kinds(&format!("round {round}"), &rows);
     }
 }
 
 #[test]
-fn names_that_cannot_be_seen_are_shown() {
+fn missing_and_blank_names_are_visible() {
     let end: DateTime = "2026-11-08T10:00:00".parse().expect("a time");
     let names = [None, Some(""), Some("  "), Some("a")];
     let at: Vec<DateTime> = (0..400).map(|i: i64| end - (i * i % 97).days()).collect();

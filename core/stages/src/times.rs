@@ -1,6 +1,6 @@
 //! The times of a dataset's records, with the number of records at each.
 
-use crate::{Input, StageError, frame, rows::Piece};
+use crate::{Input, StageError, frame, rows::Batch};
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use polars::prelude::DataType;
 use retrocast_domain::Window;
@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 const DAY: i64 = 86_400_000_000;
 /// Maximum number of distinct times; with more, they are truncated to seconds, minutes or hours.
-const KEPT_MAX: usize = 1 << 20;
+const TIMES_MAX: usize = 1 << 20;
 const UNITS: [i64; 4] = [1, 1_000_000, 60_000_000, 3_600_000_000];
-/// Number of times that are sorted at once.
-const SORTED_TOGETHER: usize = 1 << 18;
+/// Number of unsorted times from which they are sorted and merged.
+const UNSORTED_MAX: usize = 1 << 18;
 
 /// The resolution of a time column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum Grain {
 /// days and keep their date in any zone: "2026-11-09" does not mean the evening before.
 #[derive(Debug)]
 pub struct Times {
-    /// Distinct times, ascending, with the number of records at each. With more than [`KEPT_MAX`]
+    /// Distinct times, ascending, with the number of records at each. With more than [`TIMES_MAX`]
     /// times they are truncated to seconds, minutes or hours, except the first and the last.
     counts: Vec<(DateTime, u64)>,
     /// Number of records without a time.
@@ -39,13 +39,14 @@ pub struct Times {
 }
 
 impl Times {
+    /// Reads a column in a time zone.
     fn read(input: &Input, name: &str, timezone: &str) -> Result<Self, StageError> {
         let zone = TimeZone::get(timezone).map_err(|error| StageError::Other(error.to_string()))?;
         let mut is_date = false;
         let mut counter = Counter::default();
-        input.each(&[name], |piece| {
-            is_date |= matches!(frame::column(piece, name)?.dtype(), DataType::Date);
-            frame::micros(piece, name)?
+        input.each(&[name], |batch| {
+            is_date |= matches!(frame::column(batch, name)?.dtype(), DataType::Date);
+            frame::micros(batch, name)?
                 .into_iter()
                 .for_each(|time| counter.add(time));
             Ok(())
@@ -54,7 +55,7 @@ impl Times {
         let micros = counter.finish();
         let is_utc = is_date || zone == TimeZone::UTC;
         let zone = if is_day { TimeZone::UTC } else { zone };
-        let counts = Self::on(&micros, &zone);
+        let counts = Self::in_zone(&micros, &zone);
         let midnight = |time: &(DateTime, u64)| time.0.time() == jiff::civil::Time::midnight();
         let grain = match is_day {
             true if is_utc => Grain::Day,
@@ -70,7 +71,8 @@ impl Times {
         })
     }
 
-    fn on(micros: &[(i64, u64)], zone: &TimeZone) -> Vec<(DateTime, u64)> {
+    /// Converts times to a time zone.
+    fn in_zone(micros: &[(i64, u64)], zone: &TimeZone) -> Vec<(DateTime, u64)> {
         let mut counts: Vec<(DateTime, u64)> = micros
             .iter()
             .filter_map(|(micros, count)| Some((civil(*micros, zone)?, *count)))
@@ -108,8 +110,8 @@ impl Times {
     }
 
     /// The time of each row of a batch.
-    pub fn of(&self, piece: &Piece<'_>, name: &str) -> Result<Vec<Option<DateTime>>, StageError> {
-        let micros = frame::micros(piece, name)?.into_iter();
+    pub fn of(&self, batch: &Batch<'_>, name: &str) -> Result<Vec<Option<DateTime>>, StageError> {
+        let micros = frame::micros(batch, name)?.into_iter();
         Ok(micros.map(|time| civil(time?, &self.zone)).collect())
     }
 
@@ -123,7 +125,7 @@ impl Times {
         }
         let without = counter.without;
         Self {
-            counts: Self::on(&counter.finish(), &zone),
+            counts: Self::in_zone(&counter.finish(), &zone),
             without,
             grain,
             zone,
@@ -140,16 +142,16 @@ impl Input {
     /// The times of a column in a time zone; read only once.
     pub(crate) fn times(&self, name: &str, timezone: &str) -> Result<Arc<Times>, StageError> {
         let key = (name.to_string(), timezone.to_string());
-        let known = || {
+        let cache = || {
             self.times
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner)
         };
-        if let Some(times) = known().get(&key) {
+        if let Some(times) = cache().get(&key) {
             return Ok(times.clone());
         }
         let times = Arc::new(Times::read(self, name, timezone)?);
-        known().insert(key, times.clone());
+        cache().insert(key, times.clone());
         Ok(times)
     }
 
@@ -163,10 +165,14 @@ impl Input {
 /// Counts times as they are read.
 struct Counter {
     /// Times that are not sorted yet.
-    new: Vec<i64>,
+    unsorted: Vec<i64>,
+    /// Distinct times, truncated to the unit, with the number of each.
     counts: Vec<(i64, u64)>,
+    /// Index of the unit in [`UNITS`].
     unit: usize,
+    /// First and last time.
     ends: Option<[i64; 2]>,
+    /// Number of records without a time.
     without: u64,
     /// True if all are midnight UTC.
     is_day: bool,
@@ -175,7 +181,7 @@ struct Counter {
 impl Default for Counter {
     fn default() -> Self {
         Self {
-            new: Vec::new(),
+            unsorted: Vec::new(),
             counts: Vec::new(),
             unit: 0,
             ends: None,
@@ -194,17 +200,17 @@ impl Counter {
         self.is_day &= time.rem_euclid(DAY) == 0;
         let [first, last] = self.ends.unwrap_or([time; 2]);
         self.ends = Some([first.min(time), last.max(time)]);
-        self.new.push(time);
-        if self.new.len() >= SORTED_TOGETHER {
+        self.unsorted.push(time);
+        if self.unsorted.len() >= UNSORTED_MAX {
             self.merge();
         }
     }
 
     /// Merges the unsorted times into the counts.
     fn merge(&mut self) {
-        self.new.sort_unstable();
+        self.unsorted.sort_unstable();
         let mut old = std::mem::take(&mut self.counts).into_iter().peekable();
-        let new = self.new.chunk_by(|a, b| a == b);
+        let new = self.unsorted.chunk_by(|a, b| a == b);
         let mut merged: Vec<(i64, u64)> = Vec::new();
         let unit = UNITS[self.unit];
         let mut push = |(time, count): (i64, u64)| {
@@ -221,9 +227,9 @@ impl Counter {
             push((times[0], times.len() as u64));
         }
         old.for_each(&mut push);
-        self.new.clear();
+        self.unsorted.clear();
         self.counts = merged;
-        if self.counts.len() > KEPT_MAX && self.unit + 1 < UNITS.len() {
+        if self.counts.len() > TIMES_MAX && self.unit + 1 < UNITS.len() {
             self.unit += 1;
             self.merge();
         }
@@ -246,30 +252,30 @@ impl Counter {
 mod tests {
     use super::*;
 
-    /// Counts of times made by a rule, and how many there were.
-    fn counted(times: impl Iterator<Item = i64>) -> Vec<(i64, u64)> {
+    /// Counts times.
+    fn count(times: impl Iterator<Item = i64>) -> Vec<(i64, u64)> {
         let mut counter = Counter::default();
         times.for_each(|time| counter.add(Some(time)));
         counter.finish()
     }
 
     #[test]
-    fn times_are_counted_whatever_their_order() {
-        let n = SORTED_TOGETHER as i64 * 2 + 17;
-        let counts = counted((0..n).map(|i| (i * 7_919) % 1_000));
+    fn times_are_counted_in_any_order() {
+        let n = UNSORTED_MAX as i64 * 2 + 17;
+        let counts = count((0..n).map(|i| (i * 7_919) % 1_000));
         assert_eq!(counts.len(), 1_000);
         assert!(counts.is_sorted());
         let all: u64 = counts.iter().map(|(_, count)| count).sum();
         assert_eq!(all, n as u64);
-        let few = counted([5, 3, 5].into_iter());
+        let few = count([5, 3, 5].into_iter());
         assert_eq!(few, [(3, 1), (5, 2)]);
     }
 
     #[test]
     fn many_times_are_counted_by_the_second() {
-        let n = KEPT_MAX as i64 + SORTED_TOGETHER as i64;
-        // Four per second, from a quarter of a second on.
-        let counts = counted((0..n).rev().map(|i| 250_000 + i * 250_000));
+        let n = TIMES_MAX as i64 + UNSORTED_MAX as i64;
+        // Four per second, the first after a quarter of a second.
+        let counts = count((0..n).rev().map(|i| 250_000 + i * 250_000));
         let all: u64 = counts.iter().map(|(_, count)| count).sum();
         assert_eq!(all, n as u64);
         assert!(counts.len() <= n as usize / 4 + 1, "{}", counts.len());

@@ -157,7 +157,7 @@ pub const TREND: Kind = Kind {
     manual: include_str!("trend.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
-    reads: Reads::Pieces,
+    reads: Reads::Batches,
     ledger: &[],
     run,
 };

@@ -12,7 +12,7 @@ use std::{
 /// A series and the windows in which it is anomalous.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabelledSeries {
-    /// Path below the data folder, as the labels have it.
+    /// Path below the data folder, as in the labels.
     pub name: String,
     /// Time of each row, without a time zone; times with an offset are in UTC.
     pub times: Vec<DateTime>,
@@ -23,7 +23,7 @@ pub struct LabelledSeries {
 }
 
 impl LabelledSeries {
-    /// For each row, whether it is in a window.
+    /// Returns for each row true if it is in a window.
     pub fn labels(&self) -> Vec<bool> {
         let mut labels = vec![false; self.values.len()];
         for (first, last) in &self.windows {
@@ -32,7 +32,7 @@ impl LabelledSeries {
         labels
     }
 
-    /// Rows a day at the most frequent distance of rows; `None` for less than two rows a day.
+    /// Number of rows per day at the median distance between rows; `None` if less than two.
     pub fn rows_per_day(&self) -> Option<usize> {
         let mut steps: Vec<i64> = self
             .times
@@ -50,7 +50,7 @@ impl LabelledSeries {
 /// All labelled series of a folder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Corpus {
-    /// Series with labels, in the order of the labels. A series may have no window.
+    /// Labelled series, in the order of the labels. A series may have no window.
     pub series: Vec<LabelledSeries>,
     /// CSV files in the folder that the labels do not name, sorted. They are not scored.
     pub unlabelled: Vec<String>,
@@ -63,8 +63,13 @@ pub struct Corpus {
 /// ignored. Times are ISO 8601 dates and times, with `T` or a blank between them, or whole seconds since
 /// 1970.
 pub fn read(data: &Path, labels: &Path) -> Result<Corpus, Error> {
-    let text = fs::read_to_string(labels)
-        .map_err(|error| Error::new(labels, error, "give the JSON file of labelled windows"))?;
+    let text = fs::read_to_string(labels).map_err(|error| {
+        Error::new(
+            labels,
+            error,
+            "check the path of the JSON file of labelled windows",
+        )
+    })?;
     let entries = parse_labels(labels, &text)?;
     if entries.is_empty() {
         return Err(Error::new(
@@ -88,7 +93,7 @@ pub fn read(data: &Path, labels: &Path) -> Result<Corpus, Error> {
             return Err(located(Error::new(
                 labels,
                 format!("{name:?} is not in {}", data.display()),
-                "give the folder that these paths start from, or remove the entry",
+                "check the data folder that the paths start from, or remove the entry",
             )));
         }
         let (times, values) = read_series(&path)?;
@@ -113,8 +118,8 @@ struct Entries(Vec<(String, Vec<[String; 2]>)>);
 
 impl<'de> Deserialize<'de> for Entries {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
+        struct EntriesVisitor;
+        impl<'de> Visitor<'de> for EntriesVisitor {
             type Value = Entries;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object of lists of [start, end]")
@@ -131,7 +136,7 @@ impl<'de> Deserialize<'de> for Entries {
                 Ok(Entries(entries))
             }
         }
-        deserializer.deserialize_map(InOrder)
+        deserializer.deserialize_map(EntriesVisitor)
     }
 }
 
@@ -143,20 +148,20 @@ fn parse_labels(path: &Path, text: &str) -> Result<Vec<(String, Vec<[String; 2]>
             &error,
             "write {\"folder/file.csv\": [[\"first time\", \"last time\"]]}",
         )
-        .at(error.line() as u64, Some(error.column() as u64))
+        .with_position(error.line() as u64, Some(error.column() as u64))
     })?;
     Ok(entries)
 }
 
-/// Adds the place where a text first occurs between quotation marks.
+/// Adds the position at which a quoted text first occurs.
 fn locate(error: Error, text: &str, quoted: &str) -> Error {
-    let Some(at) = text.find(&format!("\"{quoted}\"")) else {
+    let Some(start) = text.find(&format!("\"{quoted}\"")) else {
         return error;
     };
-    let before = &text[..at];
+    let before = &text[..start];
     let line = before.matches('\n').count() as u64 + 1;
     let column = before.chars().rev().take_while(|c| *c != '\n').count() as u64 + 1;
-    error.at(line, Some(column))
+    error.with_position(line, Some(column))
 }
 
 fn is_below(path: &Path) -> bool {
@@ -169,38 +174,44 @@ fn read_series(path: &Path) -> Result<(Vec<DateTime>, Vec<f64>), Error> {
     let failed = |error: csv::Error| {
         let line = error.position().map(csv::Position::line);
         let wrong = Error::new(path, error, REMEDY);
-        line.map_or(wrong.clone(), |line| wrong.at(line, None))
+        line.map_or(wrong.clone(), |line| wrong.with_position(line, None))
     };
     let mut reader = csv::ReaderBuilder::new().from_path(path).map_err(failed)?;
     let headers = reader.headers().map_err(failed)?.clone();
     let column = |name: &str| {
         let is_named = |header: &str| header.trim_start_matches('\u{feff}').trim() == name;
         let found = headers.iter().position(is_named);
-        found.ok_or_else(|| Error::new(path, format!("no column `{name}`"), REMEDY).at(1, None))
+        found.ok_or_else(|| {
+            Error::new(path, format!("no column `{name}`"), REMEDY).with_position(1, None)
+        })
     };
-    let (time_at, value_at) = (column("timestamp")?, column("value")?);
+    let (time_column, value_column) = (column("timestamp")?, column("value")?);
     let (mut times, mut values) = (Vec::new(), Vec::new());
     for row in reader.records() {
         let row = row.map_err(failed)?;
         let line = row.position().map_or(0, csv::Position::line);
-        let field = |at: usize| row.get(at).unwrap_or_default().trim();
-        let wrong = |at: usize, what: &str, remedy: &str| {
-            Error::new(path, format!("{:?} is not {what}", field(at)), remedy)
-                .at(line, Some(at as u64 + 1))
+        let field = |index: usize| row.get(index).unwrap_or_default().trim();
+        let error_in = |index: usize, expected: &str, remedy: &str| {
+            Error::new(
+                path,
+                format!("{:?} is not {expected}", field(index)),
+                remedy,
+            )
+            .with_position(line, Some(index as u64 + 1))
         };
-        times.push(parse_time(field(time_at)).ok_or_else(|| {
-            wrong(
-                time_at,
+        times.push(parse_time(field(time_column)).ok_or_else(|| {
+            error_in(
+                time_column,
                 "a time",
                 "write it as 2014-02-14 14:30:00, or as whole seconds since 1970",
             )
         })?);
-        let value = field(value_at).parse().ok();
+        let value = field(value_column).parse().ok();
         values.push(value.filter(|v: &f64| v.is_finite()).ok_or_else(|| {
-            wrong(
-                value_at,
+            error_in(
+                value_column,
                 "a finite number",
-                "fill gaps before, since rows without a value cannot be scored",
+                "fill gaps first: rows without a value cannot be scored",
             )
         })?);
     }
@@ -247,7 +258,7 @@ fn rows_of_windows(
             _ => {
                 let wrong = Error::new(
                     path,
-                    format!("the window from {start:?} to {end:?} holds no row of {name:?}"),
+                    format!("the window from {start:?} to {end:?} contains no row of {name:?}"),
                     "correct its times, or remove it",
                 );
                 return Err(locate(wrong, text, start));
@@ -269,11 +280,11 @@ fn rows_of_windows(
 
 /// Appends the CSV files of a folder and its subfolders, as paths with `/` below the first folder.
 fn list_files(folder: &Path, prefix: &str, files: &mut Vec<String>) -> Result<(), Error> {
-    let failed = |error| Error::new(folder, error, "give a folder that can be read");
+    let failed = |error| Error::new(folder, error, "check the path and its permissions");
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        // Links to folders are not followed, so that no link leads back.
+        // Links to folders are not followed, because they could form cycles.
         if entry.file_type().map_err(failed)?.is_dir() {
             list_files(&entry.path(), &format!("{name}/"), files)?;
         } else if name.ends_with(".csv") {
@@ -287,7 +298,7 @@ fn list_files(folder: &Path, prefix: &str, files: &mut Vec<String>) -> Result<()
 mod tests {
     use super::*;
 
-    /// Reads one file `a/x.csv` of rows with labels; the error as text, with paths shortened.
+    /// Reads the series `a/x.csv` and its labels; errors are texts with relative paths.
     fn check(csv: &str, labels: &str) -> Result<Corpus, String> {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
@@ -318,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_where_why_and_what_to_do() {
+    fn errors_name_position_reason_and_remedy() {
         let none = r#"{"a/x.csv": []}"#;
         for (csv, labels, want) in [
             (
@@ -330,13 +341,13 @@ mod tests {
             (
                 "timestamp,value\n2014-01-01,\n",
                 none,
-                "data/a/x.csv:2:2: \"\" is not a finite number; fill gaps before, since rows without a value \
+                "data/a/x.csv:2:2: \"\" is not a finite number; fill gaps first: rows without a value \
                  cannot be scored",
             ),
             (
                 "value,timestamp\n1,2014-01-01\nNaN,2014-01-02\n",
                 none,
-                "data/a/x.csv:3:1: \"NaN\" is not a finite number; fill gaps before, since rows without a \
+                "data/a/x.csv:3:1: \"NaN\" is not a finite number; fill gaps first: rows without a \
                  value cannot be scored",
             ),
             (
@@ -353,7 +364,7 @@ mod tests {
             (
                 ROWS,
                 "{\n \"a/z.csv\": []}",
-                "labels.json:2:2: \"a/z.csv\" is not in data; give the folder that these paths start from, or \
+                "labels.json:2:2: \"a/z.csv\" is not in data; check the data folder that the paths start from, or \
                  remove the entry",
             ),
             (
@@ -376,7 +387,7 @@ mod tests {
             (
                 ROWS,
                 r#"{"a/x.csv": [["2015-01-01", "2015-01-02"]]}"#,
-                "labels.json:1:15: the window from \"2015-01-01\" to \"2015-01-02\" holds no row of \
+                "labels.json:1:15: the window from \"2015-01-01\" to \"2015-01-02\" contains no row of \
                  \"a/x.csv\"; correct its times, or remove it",
             ),
             (

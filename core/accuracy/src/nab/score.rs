@@ -47,7 +47,7 @@ impl Profile {
     }
 }
 
-/// Outcome of one threshold.
+/// Alerts at one threshold, counted and scored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Alerts {
     /// Sum of gains and costs, not scaled.
@@ -99,10 +99,10 @@ pub fn optimize(series: &[LabelledSeries], scores: &[Vec<f64>], profile: &Profil
         threshold: f64::INFINITY,
         alerts: sweep.alerts,
     };
-    for (at, (row, offset)) in rows.iter().enumerate() {
+    for (i, (row, offset)) in rows.iter().enumerate() {
         sweep.add(row, *offset);
         let is_last_of_its_score = rows
-            .get(at + 1)
+            .get(i + 1)
             .is_none_or(|(next, _)| next.score != row.score);
         if is_last_of_its_score && sweep.alerts.raw > best.alerts.raw {
             best = Optimum {
@@ -127,19 +127,23 @@ fn scored_rows<'a>(
     scores: &'a [f64],
 ) -> impl Iterator<Item = Row> + 'a {
     let mut next = 0;
-    let rows = scores.iter().enumerate().map(move |(at, score)| {
-        while series.windows.get(next).is_some_and(|(_, last)| *last < at) {
+    let rows = scores.iter().enumerate().map(move |(row, score)| {
+        while series
+            .windows
+            .get(next)
+            .is_some_and(|(_, last)| *last < row)
+        {
             next += 1;
         }
-        let current = series.windows.get(next).filter(|(first, _)| *first <= at);
+        let current = series.windows.get(next).filter(|(first, _)| *first <= row);
         let weight = match (current, next.checked_sub(1)) {
             (Some((first, last)), _) => {
-                let position = (last - at + 1) as f64 / (last - first + 1) as f64;
+                let position = (last - row + 1) as f64 / (last - first + 1) as f64;
                 sigmoid(-position) / sigmoid(-1.0)
             }
             (None, Some(before)) => {
                 let (first, last) = series.windows[before];
-                let distance = (at - last) as f64 / (last - first) as f64;
+                let distance = (row - last) as f64 / (last - first) as f64;
                 if distance >= 3.0 {
                     -1.0
                 } else {
@@ -229,7 +233,7 @@ mod tests {
         }
     }
 
-    /// Raw score of alerts at rows, by hand in the comments of the test.
+    /// Checks the raw score of alerts at these rows; the comments of the test derive it by hand.
     fn check(windows: &[(usize, usize)], rows: &[usize], want: f64) {
         let mut scores = vec![0.0; 100];
         for row in rows {
@@ -252,20 +256,20 @@ mod tests {
             &[45],
             0.848_283_639_957_513 / 0.986_614_298_151_430_3,
         );
-        // Before any window, and far behind one: the whole cost. In probation: none.
+        // Before any window, and long after one: the full cost. In the probationary period: none.
         check(&window, &[40, 20], 1.0 - 0.11);
         check(&window, &[40, 90], 1.0 - 0.11);
         check(&window, &[40, 10], 1.0);
-        // Nine rows behind a window of ten: 2 / (1 + e^5) - 1.
+        // Nine rows after a window of ten: 2 / (1 + e^5) - 1.
         check(&window, &[40, 58], 1.0 - 0.11 * 0.986_614_298_151_430_3);
         // A window of one row has no length to measure a distance by.
         check(&[(40, 40)], &[40, 41], 1.0 - 0.11);
-        // A window within the probationary period is not there.
+        // A window within the probationary period does not count.
         check(&[(2, 9)], &[5], 0.0);
     }
 
     #[test]
-    fn the_best_threshold_is_one_for_all() {
+    fn one_threshold_is_best_for_all_series() {
         let both = [series(&[(40, 49)]), series(&[])];
         let mut scores = vec![vec![0.0; 100], vec![0.0; 100]];
         scores[0][40] = 0.6;

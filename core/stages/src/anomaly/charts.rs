@@ -12,8 +12,8 @@ use retrocast_stats::anomaly::Score;
 
 impl Reporter<'_> {
     /// One chart per group with events, the latest first; without events, the largest group's.
-    pub(super) fn charts(&self, examined: &[AnomalyScores]) -> Vec<Chart> {
-        let mut shown: Vec<&AnomalyScores> = examined
+    pub(super) fn charts(&self, scored: &[AnomalyScores]) -> Vec<Chart> {
+        let mut shown: Vec<&AnomalyScores> = scored
             .iter()
             .filter(|group| !group.events.is_empty())
             .collect();
@@ -21,22 +21,22 @@ impl Reporter<'_> {
             std::cmp::Reverse(group.events.iter().map(|event| event.last).max())
         });
         if shown.is_empty() {
-            shown.extend(examined.iter().max_by_key(|group| group.line.records));
+            shown.extend(scored.iter().max_by_key(|group| group.series.records));
         }
         shown.truncate(4);
         shown.into_iter().map(|group| self.chart(group)).collect()
     }
 
     fn chart(&self, group: &AnomalyScores) -> Chart {
-        let n = self.lines.starts.len();
-        let shown = 120 * self.lines.period.per_day().min(4);
+        let n = self.set.starts.len();
+        let shown = 120 * self.set.period.per_day().min(4);
         let earliest = group
             .events
             .iter()
             .map(|event| event.first.saturating_sub(28))
             .min();
         let from = n.saturating_sub(shown).min(earliest.unwrap_or(n));
-        let times: Vec<DateTime> = self.lines.starts[from..].to_vec();
+        let times: Vec<DateTime> = self.set.starts[from..].to_vec();
         let scores = &group.scores[from..];
         let known: Vec<(DateTime, &Score)> = times
             .iter()
@@ -50,7 +50,7 @@ impl Reporter<'_> {
                 (low, high)
             })
             .unzip();
-        let name = format!("{}{}", self.name, words::in_group(group.line));
+        let name = format!("{}{}", self.name, words::in_group(group.series));
         let title = match group.events.last() {
             None => format!(
                 "{}: {}",
@@ -70,12 +70,12 @@ impl Reporter<'_> {
             id: format!(
                 "{}-{}",
                 self.context.stage,
-                Finding::identity("chart", &group.line.subject, "anomaly")
+                Finding::identity("chart", &group.series.subject, "anomaly")
             ),
             alt: format!(
                 "{title}. {}, {}, with what was expected and the 95\u{a0}% band; {} marked.",
                 words::capitalised(&name),
-                self.lines.dates_in_words(from),
+                self.set.dates_in_words(from),
                 number::plural(group.events.len() as u64, "event")
             ),
             title,
@@ -85,7 +85,7 @@ impl Reporter<'_> {
                     Series {
                         name: self.name.to_string(),
                         times: times.clone(),
-                        values: group.line.values[from..].to_vec(),
+                        values: group.series.values[from..].to_vec(),
                         role: Role::Observed,
                     },
                     Series {
@@ -105,9 +105,9 @@ impl Reporter<'_> {
                     .events
                     .iter()
                     .map(|event| Marker {
-                        time: self.lines.starts[event.peak],
-                        value: group.line.values[event.peak],
-                        label: self.lines.period.iso(self.lines.starts[event.peak]),
+                        time: self.set.starts[event.peak],
+                        value: group.series.values[event.peak],
+                        label: self.set.period.iso(self.set.starts[event.peak]),
                     })
                     .collect(),
                 levels: Vec::new(),

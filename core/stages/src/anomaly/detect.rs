@@ -1,4 +1,4 @@
-//! Finds unusual steps: scores, isolation forest, corrected limits, events.
+//! Finds unusual steps by scores and an isolation forest, with corrected limits, and joins them to events.
 
 use super::{Params, Sides};
 use crate::{
@@ -10,9 +10,9 @@ use retrocast_stats::{
     isolation_forest::{self, IsolationForest},
 };
 
-/// The result of one group.
+/// Scores and events of one group.
 pub(super) struct AnomalyScores<'a> {
-    pub(super) line: &'a Group,
+    pub(super) series: &'a Group,
     pub(super) scores: Vec<Option<Score>>,
     pub(super) forest: Vec<f64>,
     pub(super) events: Vec<Event>,
@@ -20,9 +20,15 @@ pub(super) struct AnomalyScores<'a> {
 }
 
 impl AnomalyScores<'_> {
-    /// The band of 95 % of usual values; not below zero if no value is.
+    /// The band of 95 % of usual values; not below zero if no value is negative.
     pub(super) fn band(&self, score: &Score) -> [f64; 2] {
-        let floor = if self.line.values.iter().flatten().all(|value| *value >= 0.0) {
+        let floor = if self
+            .series
+            .values
+            .iter()
+            .flatten()
+            .all(|value| *value >= 0.0)
+        {
             0.0
         } else {
             f64::NEG_INFINITY
@@ -62,53 +68,57 @@ pub(super) struct Event {
 /// Score of the isolation forest above which a step is unusual.
 const FOREST_LIMIT: f64 = 0.6;
 
-/// First step of the analysed history, and first step of the window.
-pub(super) fn region(context: &Context, params: &Params, lines: &SeriesSet) -> (usize, usize) {
-    let window = lines.index_of(context.window.start);
+/// First analysed step, and first step of the window.
+pub(super) fn analysed_steps(
+    context: &Context,
+    params: &Params,
+    set: &SeriesSet,
+) -> (usize, usize) {
+    let window = set.index_of(context.window.start);
     let look_back = params.look_back.map_or(window, |days| {
-        lines
-            .starts
+        set.starts
             .len()
-            .saturating_sub(days as usize * lines.period.per_day())
+            .saturating_sub(days as usize * set.period.per_day())
     });
     (look_back.min(window), window)
 }
 
-pub(super) fn examine<'a>(
+/// Scores every group with enough steps, and finds its events.
+pub(super) fn score_groups<'a>(
     context: &Context,
     params: &Params,
-    lines: &'a SeriesSet,
+    set: &'a SeriesSet,
     options: Options,
 ) -> Vec<AnomalyScores<'a>> {
     let aggregate = params.aggregate();
-    let (from, window) = region(context, params, lines);
-    let work = |line: &'a Group| {
-        let scores = score(&line.values, quantity(aggregate, &line.values), options);
+    let (from, window) = analysed_steps(context, params, set);
+    let score_group = |series: &'a Group| {
+        let scores = score(&series.values, quantity(aggregate, &series.values), options);
         let points = features(&scores);
         let forest = IsolationForest::grow(
             &points,
             isolation_forest::Options::default(),
-            words::group_seed(context.seed, &line.label),
+            words::group_seed(context.seed, &series.label),
         );
         let forest = points.iter().map(|point| forest.score(point)).collect();
         Some(AnomalyScores {
-            line,
+            series,
             scores,
             forest,
             events: Vec::new(),
             step_counts: StepCounts::default(),
         })
     };
-    let examined = lines.of_enough(context, |_| options.need(), work);
-    let mut examined: Vec<AnomalyScores> = examined.into_iter().flatten().collect();
-    let tested = |range: std::ops::Range<usize>| -> usize {
-        examined
+    let scored = set.of_enough(context, |_| options.need(), score_group);
+    let mut scored: Vec<AnomalyScores> = scored.into_iter().flatten().collect();
+    let count_tested = |range: std::ops::Range<usize>| -> usize {
+        scored
             .iter()
             .map(|group| group.scores[range.clone()].iter().flatten().count())
             .sum()
     };
-    let n = lines.starts.len();
-    let (history, recent) = (tested(from..window), tested(window..n));
+    let n = set.starts.len();
+    let (history, recent) = (count_tested(from..window), count_tested(window..n));
     // With two regions, each gets half of the error rate.
     let share = if history > 0 { 2.0 } else { 1.0 };
     let corrections = Corrections {
@@ -117,16 +127,16 @@ pub(super) fn examine<'a>(
         history: history as f64 * share,
         recent: recent as f64 * share,
     };
-    for group in &mut examined {
-        (group.events, group.step_counts) = events(params, group, &corrections);
+    for group in &mut scored {
+        (group.events, group.step_counts) = find_events(params, group, &corrections);
     }
-    examined
+    scored
 }
 
-/// Counts are integers and not negative.
+/// Returns `Count` for sums that are all integers and not negative.
 fn quantity(aggregate: Aggregate, values: &[Option<f64>]) -> Quantity {
-    let whole = |value: &f64| *value >= 0.0 && value.fract() == 0.0;
-    if aggregate.adds_up() && values.iter().flatten().all(whole) {
+    let is_count = |value: &f64| *value >= 0.0 && value.fract() == 0.0;
+    if aggregate.adds_up() && values.iter().flatten().all(is_count) {
         Quantity::Count
     } else {
         Quantity::Continuous
@@ -142,7 +152,7 @@ struct Corrections {
 }
 
 impl Corrections {
-    fn of(&self, step: usize) -> f64 {
+    fn factor(&self, step: usize) -> f64 {
         if step >= self.window {
             self.recent
         } else {
@@ -151,7 +161,8 @@ impl Corrections {
     }
 }
 
-fn events(
+/// Joins neighbouring unusual steps of a group to events, and counts its steps.
+fn find_events(
     params: &Params,
     group: &AnomalyScores,
     corrections: &Corrections,
@@ -167,9 +178,9 @@ fn events(
         let Some(score) = group.scores[i] else {
             continue;
         };
-        let outside = score.value < score.low || score.value > score.high;
+        let is_outside = score.value < score.low || score.value > score.high;
         step_counts.steps += 1;
-        step_counts.outside += usize::from(outside);
+        step_counts.outside += usize::from(is_outside);
         let [low, high] = group.band(&score);
         step_counts.reach_zero += usize::from(low <= 0.0 && high >= 0.0);
         let up = score.z > 0.0;
@@ -177,17 +188,17 @@ fn events(
             continue;
         }
         let p = (score.p_up.min(score.p_down) * sides).min(1.0);
-        let p_adjusted = (p * corrections.of(i)).min(1.0);
+        let p_adjusted = (p * corrections.factor(i)).min(1.0);
         let agreed = group.forest[i] >= FOREST_LIMIT;
         let size = score.expected.abs().max(1e-12);
-        let large = (score.value - score.expected).abs() / size >= params.change_min;
-        let claimed =
-            outside && p_adjusted < params.alpha && (agreed || p_adjusted < params.alpha / 20.0);
-        step_counts.small += usize::from(claimed && !large);
+        let is_large = (score.value - score.expected).abs() / size >= params.change_min;
+        let is_claimed =
+            is_outside && p_adjusted < params.alpha && (agreed || p_adjusted < params.alpha / 20.0);
+        step_counts.small += usize::from(is_claimed && !is_large);
         // An unusual step next to a claimed one belongs to the same event.
         let is_next = events.last().is_some_and(|e| e.last + 1 == i && e.up == up);
-        let follows = outside && is_next && p < 1e-3;
-        if !(large && (claimed || follows)) {
+        let is_continued = is_outside && is_next && p < 1e-3;
+        if !(is_large && (is_claimed || is_continued)) {
             continue;
         }
         let event = Event {

@@ -1,8 +1,8 @@
-//! Words findings, sentences and tables on unusual steps.
+//! Formats unusual steps as findings, sentences and tables.
 
 use super::{
     ANOMALY, METHOD, MetricType, Params, Sides,
-    detect::{AnomalyScores, Event, StepCounts, region},
+    detect::{AnomalyScores, Event, StepCounts, analysed_steps},
 };
 use crate::{
     Context, StageError,
@@ -32,11 +32,11 @@ struct Amounts {
     band: String,
 }
 
-/// Words the results of the stage.
+/// Formats the results of the stage.
 pub(super) struct Reporter<'a> {
     pub(super) context: &'a Context,
     pub(super) params: &'a Params,
-    pub(super) lines: &'a SeriesSet,
+    pub(super) set: &'a SeriesSet,
     pub(super) name: &'a str,
     pub(super) options: Options,
 }
@@ -48,11 +48,15 @@ impl Reporter<'_> {
         let [low, high] = group.band(score);
         let is_whole = |value: &f64| value.fract() == 0.0;
         let is_count =
-            self.params.aggregate().adds_up() && group.line.values.iter().flatten().all(is_whole);
-        // The integers within the band; values outside the band are outside these, too.
-        let (least, most) = ((low - 1e-9).ceil(), (high + 1e-9).floor());
-        let is_whole = is_count && least <= most;
-        let bounds = if is_whole { [least, most] } else { [low, high] };
+            self.params.aggregate().adds_up() && group.series.values.iter().flatten().all(is_whole);
+        // Rounded to the integers within the band: the same values are outside.
+        let (lowest, highest) = ((low - 1e-9).ceil(), (high + 1e-9).floor());
+        let is_whole = is_count && lowest <= highest;
+        let bounds = if is_whole {
+            [lowest, highest]
+        } else {
+            [low, high]
+        };
         let width = bounds[1] - bounds[0];
         // From ten on, a count has decimals only if its change needs them.
         let width = match score.expected {
@@ -72,8 +76,8 @@ impl Reporter<'_> {
                 value
             },
             expected,
-            band: if is_whole && least == most {
-                levels([least], None, unit).concat()
+            band: if is_whole && lowest == highest {
+                levels([lowest], None, unit).concat()
             } else {
                 band
             },
@@ -94,6 +98,7 @@ impl Reporter<'_> {
         Estimate::relative(relative(score.expected), interval, true)
     }
 
+    /// The time of an event with its preposition: "on 12 November 2026".
     pub(super) fn when(&self, event: &Event) -> String {
         if event.first == event.last {
             format!("on {}", self.dates(event))
@@ -104,17 +109,17 @@ impl Reporter<'_> {
 
     /// The steps of an event: "12 November 2026", "10 to 12 November 2026".
     fn dates(&self, event: &Event) -> String {
-        let [first, last] = [event.first, event.last].map(|i| self.lines.starts[i]);
+        let [first, last] = [event.first, event.last].map(|i| self.set.starts[i]);
         if first == last {
-            self.lines.period.words(first)
+            self.set.period.words(first)
         } else {
-            self.lines.period.range(first, last)
+            self.set.period.range(first, last)
         }
     }
 
     /// The baseline of an event; it includes later steps only if there are enough.
     fn baseline(&self, event: &Event) -> String {
-        let after = self.lines.starts.len() - 1 - event.peak;
+        let after = self.set.starts.len() - 1 - event.peak;
         let when = if after >= self.options.short / 2 {
             "before and after"
         } else {
@@ -124,18 +129,18 @@ impl Reporter<'_> {
     }
 
     /// Severity of an event. A single step is critical only if people notice the deviation, it is
-    /// large, and it is recent, so that the reader can still act. An event without a bad direction
+    /// large, and it is recent, so that readers can still act. An event without a bad direction
     /// is never critical.
     pub(super) fn severity(&self, event: &Event, relative: f64) -> Severity {
-        let per_day = self.lines.period.per_day();
+        let per_day = self.set.period.per_day();
         let lasts = event.last - event.first + 1 >= LASTING_DAYS * per_day;
-        let is_recent = event.last + RECENT_DAYS * per_day >= self.lines.starts.len();
+        let is_recent = event.last + RECENT_DAYS * per_day >= self.set.starts.len();
         let is_large = relative.abs() >= LARGE;
         let metric_type = self.params.metric_type;
-        if event.last < self.lines.index_of(self.context.window.start) {
+        if event.last < self.set.index_of(self.context.window.start) {
             Severity::Info
         } else if metric_type == MetricType::Other {
-            // A complete stop is harmful, whatever is measured.
+            // A complete stop is harmful for any metric.
             if is_large && (lasts || relative <= -1.0) {
                 Severity::Warning
             } else {
@@ -143,7 +148,7 @@ impl Reporter<'_> {
             }
         } else if !metric_type.is_bad(event.up) {
             Severity::Notice
-        } else if is_large && (lasts || (is_recent && metric_type.is_felt())) {
+        } else if is_large && (lasts || (is_recent && metric_type.is_noticed())) {
             Severity::Critical
         } else {
             Severity::Warning
@@ -151,17 +156,17 @@ impl Reporter<'_> {
     }
 
     pub(super) fn finding(&self, group: &AnomalyScores, event: &Event) -> Finding {
-        let iso = |i: usize| self.lines.period.iso(self.lines.starts[i]);
+        let iso = |i: usize| self.set.period.iso(self.set.starts[i]);
         let kind = self.params.metric_type.event(event.up);
         let what = format!("{kind} of {} at {}", self.name, iso(event.first));
         let mut finding = Finding::new(
             &self.context.stage,
             ANOMALY.name,
-            &group.line.subject,
+            &group.series.subject,
             &what,
         );
-        let when = self.lines.period.words(self.lines.starts[event.first]);
-        let preposition = match self.lines.period {
+        let when = self.set.period.words(self.set.starts[event.first]);
+        let preposition = match self.set.period {
             Period::Hour | Period::Day => "on",
             Period::Week | Period::Month => "in",
         };
@@ -190,7 +195,7 @@ impl Reporter<'_> {
             level: Some(0.95),
             unit: self.unit(),
         });
-        finding.n = group.line.known() as u64;
+        finding.n = group.series.known() as u64;
         finding.p = Some(event.p);
         finding.p_adjusted = Some(event.p_adjusted);
         finding.method = format!(
@@ -203,15 +208,15 @@ impl Reporter<'_> {
         );
         finding.period = format!("{} to {}", iso(event.first), iso(event.last));
         finding.baseline = Some(self.baseline(event));
-        let mut evidence = self.lines.evidence.clone();
-        evidence.filter = Some(format!("{}; {}", group.line.subject, finding.period));
+        let mut evidence = self.set.evidence.clone();
+        evidence.filter = Some(format!("{}; {}", group.series.subject, finding.period));
         finding.evidence.push(evidence);
         finding.severity = self.severity(event, relative);
         finding.confidence = (1.0 - event.p_adjusted).clamp(0.5, 0.999);
-        if event.last + 1 == self.lines.starts.len() {
+        if event.last + 1 == self.set.starts.len() {
             finding.caveats.push(format!(
                 "It is the last {} of the window: whether it lasts is not known yet.",
-                self.lines.period.noun()
+                self.set.period.noun()
             ));
         }
         finding.sentence = self.sentence(group, event, &peak);
@@ -233,12 +238,13 @@ impl Reporter<'_> {
 
     pub(super) fn unit(&self) -> String {
         if self.params.unit.is_empty() {
-            format!("{} per {}", self.name, self.lines.period.noun())
+            format!("{} per {}", self.name, self.set.period.noun())
         } else {
             self.params.unit.clone()
         }
     }
 
+    /// Label of the axis of values.
     pub(super) fn axis(&self) -> String {
         match self.params.unit.as_str() {
             "" => self.unit(),
@@ -247,11 +253,11 @@ impl Reporter<'_> {
     }
 
     pub(super) fn sentence(&self, group: &AnomalyScores, event: &Event, peak: &Score) -> String {
-        let noun = self.lines.period.noun();
+        let noun = self.set.period.noun();
         let at_peak = if event.first == event.last {
             String::new()
         } else {
-            let peak = self.lines.period.words(self.lines.starts[event.peak]);
+            let peak = self.set.period.words(self.set.starts[event.peak]);
             format!(" on {peak}, the most unusual {noun}")
         };
         let amounts = self.amounts(group, peak);
@@ -266,7 +272,7 @@ impl Reporter<'_> {
              range, 95\u{a0}%: {band}).",
             &[
                 ("Name", &words::capitalised(self.name)),
-                ("group", &words::in_group(group.line)),
+                ("group", &words::in_group(group.series)),
                 ("were", were),
                 ("side", if event.up { "high" } else { "low" }),
                 ("when", &self.when(event)),
@@ -281,13 +287,13 @@ impl Reporter<'_> {
         )
     }
 
-    /// States that nothing is proven, and how many steps are outside the band: "no day in the window
+    /// States that no step is proven unusual, and how many are outside the band: "no day in the window
     /// is proven unusual (2 of 7 lie outside the 95 % band; chance alone gives about 0.4)".
     pub(super) fn none_proven(&self, step_counts: StepCounts) -> String {
-        let noun = self.lines.period.noun();
-        let (from, window) = region(self.context, self.params, self.lines);
+        let noun = self.set.period.noun();
+        let (from, window) = analysed_steps(self.context, self.params, self.set);
         let when = if from < window {
-            format!("since {}", self.lines.period.words(self.lines.starts[from]))
+            format!("since {}", self.set.period.words(self.set.starts[from]))
         } else {
             "in the window".to_string()
         };
@@ -321,7 +327,7 @@ impl Reporter<'_> {
                 number::fixed(0.05 * steps as f64, usize::from(steps < 200))
             ),
         };
-        // If zero is usual, silence cannot be unusual, and the result does not judge it.
+        // If zero is usual, a step without records cannot be unusual, and the text says so.
         let is_silence_judged =
             self.params.aggregate().adds_up() && self.params.direction != Sides::Up;
         let zero = match reach_zero {
@@ -339,15 +345,16 @@ impl Reporter<'_> {
         format!("no {noun} {when} is proven {unusual} ({outside_text}{zero})")
     }
 
-    pub(super) fn did(&self, examined: &[AnomalyScores]) -> String {
-        let (from, window) = region(self.context, self.params, self.lines);
-        let events: usize = examined.iter().map(|group| group.events.len()).sum();
-        let noun = self.lines.period.noun();
-        let steps = self.lines.starts.len();
+    /// Describes in a sentence what was tested, with the outcome.
+    pub(super) fn summarise(&self, scored: &[AnomalyScores]) -> String {
+        let (from, window) = analysed_steps(self.context, self.params, self.set);
+        let events: usize = scored.iter().map(|group| group.events.len()).sum();
+        let noun = self.set.period.noun();
+        let steps = self.set.starts.len();
         let outcome = match events {
             0 => {
                 let mut all = StepCounts::default();
-                for group in examined {
+                for group in scored {
                     all.steps += group.step_counts.steps;
                     all.outside += group.step_counts.outside;
                     all.small += group.step_counts.small;
@@ -361,7 +368,7 @@ impl Reporter<'_> {
         let groups = if self.params.by.is_empty() {
             String::new()
         } else {
-            format!(" in {}", number::plural(examined.len() as u64, "group"))
+            format!(" in {}", number::plural(scored.len() as u64, "group"))
         };
         let recent = if window > from {
             let recent = number::count((steps - window) as u64);
@@ -376,11 +383,11 @@ impl Reporter<'_> {
                 ("values", &number::plural((steps - from) as u64, noun)),
                 ("name", self.name),
                 ("groups", &groups),
-                ("dates", &self.lines.dates_in_words(from)),
+                ("dates", &self.set.dates_in_words(from)),
                 ("recent", &recent),
                 (
                     "rhythm",
-                    match self.options.period / self.lines.period.per_day() {
+                    match self.options.period / self.set.period.per_day() {
                         1 => "daily",
                         _ => "weekly",
                     },
@@ -391,16 +398,16 @@ impl Reporter<'_> {
     }
 
     /// The table of events, the latest first; `None` without events.
-    pub(super) fn table(&self, examined: &[AnomalyScores]) -> Option<Table> {
-        let (from, _) = region(self.context, self.params, self.lines);
-        let noun = self.lines.period.noun();
-        let steps = self.lines.starts.len() - from;
+    pub(super) fn table(&self, scored: &[AnomalyScores]) -> Option<Table> {
+        let (from, _) = analysed_steps(self.context, self.params, self.set);
+        let noun = self.set.period.noun();
+        let steps = self.set.starts.len() - from;
         let mut table = Table::new(
             format!(
                 "Unusual {noun}s of {} among the {} tested, {}.",
                 self.name,
                 number::plural(steps as u64, noun),
-                self.lines.dates_in_words(from)
+                self.set.dates_in_words(from)
             ),
             &[
                 "<group",
@@ -413,14 +420,14 @@ impl Reporter<'_> {
                 ">adjusted p",
             ],
         );
-        let mut rows: Vec<(&AnomalyScores, &Event)> = examined
+        let mut rows: Vec<(&AnomalyScores, &Event)> = scored
             .iter()
             .flat_map(|g| g.events.iter().map(move |e| (g, e)))
             .collect();
         rows.sort_by(|(a, x), (b, y)| {
             y.first
                 .cmp(&x.first)
-                .then_with(|| a.line.label.cmp(&b.line.label))
+                .then_with(|| a.series.label.cmp(&b.series.label))
         });
         for (group, event) in rows {
             let Some(peak) = group.scores[event.peak] else {
@@ -428,7 +435,7 @@ impl Reporter<'_> {
             };
             let amounts = self.amounts(group, &peak);
             table.push([
-                group.line.label.clone(),
+                group.series.label.clone(),
                 self.dates(event),
                 self.params.metric_type.event(event.up).replace('_', " "),
                 amounts.value,
@@ -443,18 +450,15 @@ impl Reporter<'_> {
 }
 
 /// One row per step and group with its score, for later stages.
-pub(super) fn frame_of(
-    lines: &SeriesSet,
-    examined: &[AnomalyScores],
-) -> Result<DataFrame, StageError> {
+pub(super) fn frame_of(set: &SeriesSet, scored: &[AnomalyScores]) -> Result<DataFrame, StageError> {
     let mut columns: (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     let mut numbers: [Vec<f64>; 4] = Default::default();
     let mut claimed = Vec::new();
-    for group in examined {
+    for group in scored {
         for (i, score) in group.scores.iter().enumerate() {
             let Some(score) = score else { continue };
-            columns.0.push(group.line.label.clone());
-            columns.1.push(lines.period.iso(lines.starts[i]));
+            columns.0.push(group.series.label.clone());
+            columns.1.push(set.period.iso(set.starts[i]));
             let row = [score.value, score.expected, score.z, group.forest[i]];
             numbers
                 .iter_mut()
@@ -466,7 +470,7 @@ pub(super) fn frame_of(
     let [value, expected, z, forest] = numbers;
     Ok(DataFrame::new_infer_height(vec![
         Column::new("group".into(), columns.0),
-        Column::new(lines.period.noun().into(), columns.1),
+        Column::new(set.period.noun().into(), columns.1),
         Column::new("value".into(), value),
         Column::new("expected".into(), expected),
         Column::new("z".into(), z),

@@ -5,7 +5,7 @@ use retrocast_domain::result::{ResultTable, column};
 pub(super) const RESULT: ResultTable = ResultTable {
     name: "anomaly",
     title: "Anomalies",
-    description: "The dataset of a stage of kind anomaly: a row a period and group.",
+    description: "The dataset of a stage of kind anomaly: a row for each period and group.",
     columns: &[
         column(
             "group",
@@ -17,10 +17,10 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "day",
             "time",
             "",
-            "Beginning of the period; the column is called hour, day, week or month, as the period is.",
+            "Beginning of the period; the column is named after the period: hour, day, week or month.",
         ),
-        column("value", "number", "of the measure", "What was seen."),
-        column("expected", "number", "of the measure", "What was expected."),
+        column("value", "number", "of the measure", "Observed value."),
+        column("expected", "number", "of the measure", "Expected value."),
         column(
             "z",
             "number",
@@ -37,7 +37,7 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "anomalous",
             "true or false",
             "",
-            "Whether the period is reported as unusual.",
+            "True if the period is reported as unusual.",
         ),
     ],
 };

@@ -8,7 +8,7 @@ use retrocast_domain::{Severity, Window};
 use serde_json::json;
 
 /// Integers around a weekly pattern, different for every group.
-fn rhythm(seed: u64, mean: f64) -> Vec<f64> {
+fn weekly_counts(seed: u64, mean: f64) -> Vec<f64> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut uniform = move || {
         state ^= state << 13;
@@ -39,10 +39,10 @@ fn analyse(series: &[(&str, Vec<f64>)], extra: Value) -> Analysis {
 }
 
 #[test]
-fn an_outage_in_history_is_found_where_it_is_asked_for() {
-    let mut hit = rhythm(3, 60.0);
-    hit[380] = 5.0;
-    let series = [("billing", hit), ("search", rhythm(4, 60.0))];
+fn look_back_finds_an_outage_before_the_window() {
+    let mut changed = weekly_counts(3, 60.0);
+    changed[380] = 5.0;
+    let series = [("billing", changed), ("search", weekly_counts(4, 60.0))];
     let quiet = analyse(&series, json!({}));
     assert!(quiet.cell.findings.is_empty());
     let extra = json!({"look_back": 400, "metric_type": "throughput"});
@@ -61,7 +61,7 @@ fn an_outage_in_history_is_found_where_it_is_asked_for() {
         "{}",
         finding.sentence
     );
-    check_words(&analysis);
+    check_texts(&analysis);
     let before_and_after = "the level of the weeks before and after, with the usual rhythm";
     assert_eq!(finding.baseline.as_deref(), Some(before_and_after));
     let [table] = &analysis.cell.tables[..] else {
@@ -77,22 +77,22 @@ fn an_outage_in_history_is_found_where_it_is_asked_for() {
 
 #[test]
 fn days_in_a_row_in_the_window_are_one_critical_event() {
-    let mut hit = rhythm(5, 40.0);
-    hit[415..418].iter_mut().for_each(|value| *value *= 4.0);
+    let mut changed = weekly_counts(5, 40.0);
+    changed[415..418].iter_mut().for_each(|value| *value *= 4.0);
     let extra = json!({"metric_type": "error_rate"});
-    let analysis = analyse(&[("billing", hit)], extra);
+    let analysis = analyse(&[("billing", changed)], extra);
     let [finding] = &analysis.cell.findings[..] else {
         panic!("{:?}", analysis.cell.findings)
     };
     assert_eq!(finding.period, "2026-11-11 to 2026-11-13");
     assert_eq!(finding.severity, Severity::Critical);
     assert_eq!(finding.numbers["type"], "error_rate_spike");
-    check_words(&analysis);
+    check_texts(&analysis);
     let only_down = json!({"direction": "down"});
-    let mut hit = rhythm(5, 40.0);
-    hit[416] *= 4.0;
+    let mut changed = weekly_counts(5, 40.0);
+    changed[416] *= 4.0;
     assert!(
-        analyse(&[("billing", hit)], only_down)
+        analyse(&[("billing", changed)], only_down)
             .cell
             .findings
             .is_empty()
@@ -109,7 +109,7 @@ fn noise_in_ten_groups_makes_no_claim() {
             .map(|(i, name)| {
                 (
                     name.as_str(),
-                    rhythm(100 + 10 * round + i as u64, 5.0 + 20.0 * i as f64),
+                    weekly_counts(100 + 10 * round + i as u64, 5.0 + 20.0 * i as f64),
                 )
             })
             .collect();
@@ -119,11 +119,11 @@ fn noise_in_ten_groups_makes_no_claim() {
             "{:?}",
             analysis.cell.findings
         );
-        check_words(&analysis);
+        check_texts(&analysis);
     }
 }
 
-/// The numbers between two words of a sentence.
+/// The numbers between two texts in a sentence.
 fn numbers_between(text: &str, from: &str, to: &str) -> Vec<f64> {
     let part = text.split_once(from).map_or("", |(_, rest)| rest);
     let part = part.split(to).next().unwrap_or_default();
@@ -132,9 +132,9 @@ fn numbers_between(text: &str, from: &str, to: &str) -> Vec<f64> {
         .collect()
 }
 
-/// Texts agree with charts: values of findings are outside the band, and headings count the
-/// points outside of it.
-fn check_words(analysis: &Analysis) {
+/// Checks that texts agree with charts: values of findings are outside the band, and headings count
+/// the points outside of it.
+fn check_texts(analysis: &Analysis) {
     use retrocast_domain::ChartKind;
     for finding in &analysis.cell.findings {
         let text = finding.sentence.replace('\u{a0}', " ");
@@ -171,19 +171,21 @@ fn check_words(analysis: &Analysis) {
             };
             *value < bands[0].lower[at] || *value > bands[0].upper[at]
         });
-        // There may be more analysed steps than drawn ones.
-        let drawn = outside.count();
+        // A chart may have fewer steps than were analysed.
+        let in_chart = outside.count();
         let counts = numbers_between(&title, "(", " the ");
         if title.contains("in the window") {
             let none = title.contains("none of 7 lies outside");
             assert!(none || counts.first().is_some_and(|n| *n >= 1.0), "{title}");
             assert!(
-                counts.first().is_none_or(|n| none || *n as usize <= drawn),
+                counts
+                    .first()
+                    .is_none_or(|n| none || *n as usize <= in_chart),
                 "{title}"
             );
         } else {
             assert!(
-                counts.first().is_some_and(|n| *n as usize >= drawn),
+                counts.first().is_some_and(|n| *n as usize >= in_chart),
                 "{title}"
             );
         }
@@ -191,8 +193,8 @@ fn check_words(analysis: &Analysis) {
 }
 
 #[test]
-fn headings_say_what_is_proven_and_what_lies_outside_the_band() {
-    let mut mild = rhythm(5, 60.0);
+fn headings_count_steps_outside_the_band() {
+    let mut mild = weekly_counts(5, 60.0);
     mild[416] = (mild[416] * 1.35).round();
     let analysis = analyse(&[("billing", mild)], json!({}));
     assert!(
@@ -200,7 +202,7 @@ fn headings_say_what_is_proven_and_what_lies_outside_the_band() {
         "{:#?}",
         analysis.cell.findings
     );
-    check_words(&analysis);
+    check_texts(&analysis);
     let title = analysis.cell.charts[0].title.replace('\u{a0}', " ");
     assert_eq!(
         title,
@@ -213,19 +215,25 @@ fn headings_say_what_is_proven_and_what_lies_outside_the_band() {
         analysis.cell.did
     );
     let without = "; it includes zero, so a day without failures cannot stand out)";
-    let rare = analyse(&[("billing", rhythm(5, 0.5))], json!({}));
+    let rare = analyse(&[("billing", weekly_counts(5, 0.5))], json!({}));
     assert!(
         rare.cell.charts[0].title.ends_with(without),
         "{}",
         rare.cell.charts[0].title
     );
-    let rare = analyse(&[("billing", rhythm(5, 0.5))], json!({"direction": "up"}));
+    let rare = analyse(
+        &[("billing", weekly_counts(5, 0.5))],
+        json!({"direction": "up"}),
+    );
     assert!(
         !rare.cell.charts[0].title.contains("without"),
         "{}",
         rare.cell.charts[0].title
     );
-    let analysis = analyse(&[("billing", rhythm(5, 60.0))], json!({"direction": "up"}));
+    let analysis = analyse(
+        &[("billing", weekly_counts(5, 60.0))],
+        json!({"direction": "up"}),
+    );
     let title = analysis.cell.charts[0].title.replace('\u{a0}', " ");
     let words =
         "no day in the window is proven unusually high (none of 7 lies outside the 95 % band)";
@@ -233,7 +241,7 @@ fn headings_say_what_is_proven_and_what_lies_outside_the_band() {
 }
 
 #[test]
-fn one_busy_day_is_not_as_bad_as_days_of_failures() {
+fn severity_depends_on_metric_type_and_duration() {
     use Severity::{Critical, Notice, Warning};
     // Days of the window that are multiplied by four.
     let cases = [
@@ -247,9 +255,11 @@ fn one_busy_day_is_not_as_bad_as_days_of_failures() {
         ("other", 416..420, Warning),
     ];
     for (metric_type, days, severity) in cases {
-        let mut hit = rhythm(5, 40.0);
-        hit[days.clone()].iter_mut().for_each(|value| *value *= 4.0);
-        let analysis = analyse(&[("billing", hit)], json!({"metric_type": metric_type}));
+        let mut changed = weekly_counts(5, 40.0);
+        changed[days.clone()]
+            .iter_mut()
+            .for_each(|value| *value *= 4.0);
+        let analysis = analyse(&[("billing", changed)], json!({"metric_type": metric_type}));
         let [finding] = &analysis.cell.findings[..] else {
             panic!("{metric_type} {days:?}: {:?}", analysis.cell.findings)
         };
@@ -258,10 +268,10 @@ fn one_busy_day_is_not_as_bad_as_days_of_failures() {
 }
 
 #[test]
-fn a_day_without_anything_is_a_warning_whatever_is_measured() {
-    let mut hit = rhythm(5, 40.0);
-    hit[419] = 0.0;
-    let analysis = analyse(&[("billing", hit)], json!({}));
+fn a_drop_to_zero_is_a_warning_for_any_metric() {
+    let mut changed = weekly_counts(5, 40.0);
+    changed[419] = 0.0;
+    let analysis = analyse(&[("billing", changed)], json!({}));
     assert_eq!(analysis.cell.findings[0].severity, Severity::Warning);
 }
 
@@ -278,8 +288,8 @@ fn little_history_is_reported() {
     );
 }
 
-/// `per_hour(hour of the week)` records on average in every hour of `weeks` weeks up to the window's
-/// end, in hours of UTC.
+/// Records in every hour of `weeks` weeks up to the window's end, in UTC: `per_hour` on average, computed
+/// from the hours to the end and a usual mean.
 fn hourly(seed: u64, weeks: i64, mut per_hour: impl FnMut(i64, f64) -> f64) -> DataFrame {
     let mut noise = Noise(seed);
     let end = jiff::civil::date(2026, 11, 16).at(0, 0, 0, 0);
@@ -306,7 +316,7 @@ fn analysis_of(frame: DataFrame, timezone: &str, extra: Value) -> Analysis {
 }
 
 #[test]
-fn an_outage_of_hours_is_found_and_nothing_else() {
+fn only_the_outage_of_hours_is_found() {
     // Three weeks distinguish the hours of a day, nine those of a week, too.
     for (seed, weeks) in [(1, 3), (2, 9)] {
         // Wednesday 11 November, 10:00 to 13:00.
@@ -330,7 +340,7 @@ fn an_outage_of_hours_is_found_and_nothing_else() {
         );
         assert!(finding.method.contains("Bonferroni"), "{}", finding.method);
         assert!(finding.p_adjusted > finding.p, "{finding:?}");
-        check_words(&analysis);
+        check_texts(&analysis);
     }
 }
 
@@ -352,7 +362,7 @@ fn usual_hours_make_few_claims() {
 }
 
 #[test]
-fn hours_that_come_twice_or_never_are_not_unusual() {
+fn repeated_and_skipped_hours_are_not_unusual() {
     for (window, timezone) in [("2026-W43", "Europe/London"), ("2026-W13", "Europe/London")] {
         let window = Window::parse(window, timezone).expect("a window");
         let end = window.end_instant();
@@ -374,7 +384,7 @@ fn hours_that_come_twice_or_never_are_not_unusual() {
 }
 
 #[test]
-fn days_in_which_records_begin_or_end_are_no_anomaly() {
+fn days_on_which_records_begin_or_end_are_not_anomalies() {
     let cases = [
         ("America/Los_Angeles", 0, 0),
         ("Asia/Tokyo", 0, 0),
@@ -406,7 +416,7 @@ fn days_in_which_records_begin_or_end_are_no_anomaly() {
 }
 
 #[test]
-fn three_records_are_too_few_whatever_lies_between() {
+fn three_records_are_too_few_for_any_period() {
     let dates = ["0001-01-01", "2026-11-07", "2026-11-09"];
     let at: Vec<jiff::civil::DateTime> = dates
         .iter()

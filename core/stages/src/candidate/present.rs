@@ -1,4 +1,4 @@
-//! Effects of candidates as a reader sees them: findings, a table, rows.
+//! Formats effects of candidates as findings, table and rows.
 
 use super::{CANDIDATE, Candidate, Effect, Params};
 use crate::{
@@ -10,11 +10,11 @@ use retrocast_domain::{
     window::long,
 };
 
-/// Words for what was found.
+/// Formats the results of the stage.
 pub(super) struct Reporter<'a> {
     pub(super) context: &'a Context,
     pub(super) params: &'a Params,
-    pub(super) lines: &'a SeriesSet,
+    pub(super) set: &'a SeriesSet,
     pub(super) candidates: &'a [Candidate],
     pub(super) measure: String,
     pub(super) evidence: Vec<Evidence>,
@@ -22,7 +22,7 @@ pub(super) struct Reporter<'a> {
 
 impl Reporter<'_> {
     pub(super) fn finding(&self, effect: &Effect) -> Finding {
-        let group = &self.lines.groups[effect.group];
+        let group = &self.set.groups[effect.group];
         let what = match effect.change {
             Some(change) => format!(
                 "{} after change {}",
@@ -32,13 +32,13 @@ impl Reporter<'_> {
         };
         let mut finding = Finding::new(&self.context.stage, CANDIDATE.name, &group.subject, &what);
         let rises = effect.effect[0] > 0.0;
-        let harms = rises == self.params.lower_is_better;
+        let is_harmful = rises == self.params.lower_is_better;
         finding.direction = if rises {
             Direction::Up
         } else {
             Direction::Down
         };
-        finding.severity = if harms {
+        finding.severity = if is_harmful {
             Severity::Warning
         } else {
             Severity::Notice
@@ -53,37 +53,37 @@ impl Reporter<'_> {
         finding.ask = Some(Ask::new(
             &what,
             "",
-            if harms {
+            if is_harmful {
                 "undo it or explain it"
             } else {
                 "put it on the register"
             },
         ));
-        let place = words::in_group(group);
+        let in_group = words::in_group(group);
         let measure = words::capitalised(&self.measure);
-        let be = words::be(&self.measure);
+        let verb = words::be(&self.measure);
         let size = self.estimate(effect).claim("than before");
         finding.sentence = match effect.change {
             Some(change) => {
                 let change = &self.candidates[change];
                 finding.period = format!("{} to {}", change.date, change.date);
-                let also: Vec<&str> = effect
+                let others: Vec<&str> = effect
                     .inseparable
                     .iter()
                     .map(|other| self.candidates[*other].id.as_str())
                     .collect();
-                let also = match also.as_slice() {
+                let others = match others.as_slice() {
                     [] => String::new(),
-                    also => format!("; {} cannot be told apart from it", number::list(also)),
+                    others => format!("; {} cannot be separated from it", number::list(others)),
                 };
                 format!(
-                    "{measure}{place} {be} {size} since {} on {}{also}.",
+                    "{measure}{in_group} {verb} {size} since {} on {}{others}.",
                     self.name(change),
                     long(change.date)
                 )
             }
             None => format!(
-                "{measure}{place} {be} {} while {} is on, over {}.",
+                "{measure}{in_group} {verb} {} while {} is on, over {}.",
                 self.estimate(effect).claim("than while it is off"),
                 effect.switch,
                 number::plural(effect.turns as u64, "turn")
@@ -98,19 +98,23 @@ impl Reporter<'_> {
     fn unit(&self) -> String {
         if !self.params.unit.is_empty() {
             self.params.unit.clone()
-        } else if self.lines.adds_up {
+        } else if self.set.adds_up {
             format!("{} per day", self.measure)
         } else {
             String::new()
         }
     }
 
-    /// The step relative to the level before, or as an amount where that is not above zero.
+    /// The step relative to the level before; as an amount if a level is not positive.
     fn estimate(&self, effect: &Effect) -> Estimate<'_> {
         let [value, low, high] = effect.effect;
         if effect.before > 0.0 && effect.before + value >= 0.0 {
-            let of = |amount: f64| amount / effect.before;
-            return Estimate::relative(of(value), Some([of(low), of(high)]), true);
+            let relative = |amount: f64| amount / effect.before;
+            return Estimate::relative(
+                relative(value),
+                Some([relative(low), relative(high)]),
+                true,
+            );
         }
         Estimate::amount(value, Some([low, high]), &self.params.unit, true)
     }
@@ -125,7 +129,7 @@ impl Reporter<'_> {
 
     pub(super) fn table(&self, found: &[&Effect]) -> Table {
         let mut table = Table::new(
-            "Changes after which the level is different, the surest first.",
+            "Changes after which the level is different, the most certain first.",
             &[
                 "<change",
                 "<group",
@@ -137,7 +141,7 @@ impl Reporter<'_> {
             ],
         );
         for effect in found {
-            let group = &self.lines.groups[effect.group].label;
+            let group = &self.set.groups[effect.group].label;
             let (name, date) = match effect.change {
                 Some(change) => {
                     let change = &self.candidates[change];
@@ -145,7 +149,7 @@ impl Reporter<'_> {
                 }
                 None => (format!("{} on", effect.switch), String::new()),
             };
-            let also: Vec<&str> = effect
+            let others: Vec<&str> = effect
                 .inseparable
                 .iter()
                 .map(|other| self.candidates[*other].id.as_str())
@@ -158,41 +162,43 @@ impl Reporter<'_> {
                 size.signed(),
                 size.signed_range(),
                 number::p_bare(effect.adjusted),
-                also.join(", "),
+                others.join(", "),
             ]);
         }
         table
     }
 
-    /// A row for each change and series.
+    /// The dataset: a row for each change and series.
     pub(super) fn frame(
         &self,
         effects: &[Effect],
     ) -> Result<polars::prelude::DataFrame, StageError> {
         use polars::prelude::{Column, DataFrame};
-        let text = |of: &dyn Fn(&Effect) -> String| effects.iter().map(of).collect::<Vec<_>>();
-        let value = |of: &dyn Fn(&Effect) -> f64| effects.iter().map(of).collect::<Vec<_>>();
+        let texts = |get: &dyn Fn(&Effect) -> String| effects.iter().map(get).collect::<Vec<_>>();
+        let numbers = |get: &dyn Fn(&Effect) -> f64| effects.iter().map(get).collect::<Vec<_>>();
         let change = |effect: &Effect| effect.change.map(|change| &self.candidates[change]);
         Ok(DataFrame::new_infer_height(vec![
             Column::new(
                 "change".into(),
-                text(&|one| {
-                    change(one).map_or_else(|| one.switch.clone(), |change| change.id.clone())
+                texts(&|effect| {
+                    change(effect).map_or_else(|| effect.switch.clone(), |change| change.id.clone())
                 }),
             ),
             Column::new(
                 "group".into(),
-                text(&|one| self.lines.groups[one.group].label.clone()),
+                texts(&|effect| self.set.groups[effect.group].label.clone()),
             ),
             Column::new(
                 "date".into(),
-                text(&|one| change(one).map_or_else(String::new, |change| change.date.to_string())),
+                texts(&|effect| {
+                    change(effect).map_or_else(String::new, |change| change.date.to_string())
+                }),
             ),
-            Column::new("effect".into(), value(&|one| one.effect[0])),
-            Column::new("effect_lower".into(), value(&|one| one.effect[1])),
-            Column::new("effect_upper".into(), value(&|one| one.effect[2])),
-            Column::new("p".into(), value(&|one| one.p)),
-            Column::new("p_adjusted".into(), value(&|one| one.adjusted)),
+            Column::new("effect".into(), numbers(&|effect| effect.effect[0])),
+            Column::new("effect_lower".into(), numbers(&|effect| effect.effect[1])),
+            Column::new("effect_upper".into(), numbers(&|effect| effect.effect[2])),
+            Column::new("p".into(), numbers(&|effect| effect.p)),
+            Column::new("p_adjusted".into(), numbers(&|effect| effect.adjusted)),
         ])?)
     }
 }

@@ -1,4 +1,4 @@
-//! A change that moves a series is found among many that do not.
+//! Finds the change that moved a series among many that did not.
 
 use super::*;
 use crate::series::test_data::{self, input, times};
@@ -7,7 +7,7 @@ use polars::prelude::{Column, DataFrame};
 use retrocast_domain::Severity;
 use serde_json::json;
 
-/// Daily counts with a weekly season; from a day on a factor applies.
+/// Daily counts with a weekly season; from the given day on a factor applies.
 fn counts(seed: u64, change: Option<(usize, f64)>) -> Vec<f64> {
     let mut random = test_data::Noise(seed);
     (0..420)
@@ -19,7 +19,7 @@ fn counts(seed: u64, change: Option<(usize, f64)>) -> Vec<f64> {
         .collect()
 }
 
-/// A change every ten days: id, days before the end.
+/// A change every ten days, whose id has the days before the end.
 fn changes(component: &str) -> crate::Input {
     let end = date(2026, 11, 16).at(10, 0, 0, 0);
     let days: Vec<i64> = (3..40).map(|i| i * 10).collect();
@@ -50,7 +50,7 @@ fn analyse(series: &[(&str, Vec<f64>)], component: &str) -> Cell {
 }
 
 #[test]
-fn what_moved_a_series_is_found_and_named() {
+fn the_change_that_moved_a_series_is_found() {
     // 420 days end on 15 November: day 320 is a hundred days before the end.
     let series = [
         ("billing", counts(1, Some((320, 0.75)))),
@@ -59,29 +59,29 @@ fn what_moved_a_series_is_found_and_named() {
     ];
     let cell = analyse(&series, "");
     assert_eq!(cell.findings.len(), 1, "{:?}", cell.findings);
-    let found = &cell.findings[0];
+    let finding = &cell.findings[0];
     assert_eq!(
-        (found.subject.as_str(), found.severity),
+        (finding.subject.as_str(), finding.severity),
         ("component = billing", Severity::Notice)
     );
     assert!(
-        found
+        finding
             .sentence
             .contains("since change d100 on 8 August 2026"),
         "{}",
-        found.sentence
+        finding.sentence
     );
     assert!(
-        found.sentence.contains("lower than before"),
+        finding.sentence.contains("lower than before"),
         "{}",
-        found.sentence
+        finding.sentence
     );
     // A change of another component is not tested on it.
     assert!(analyse(&series, "search").findings.is_empty());
 }
 
 #[test]
-fn nothing_is_found_where_nothing_changed() {
+fn series_without_a_step_make_few_claims() {
     let claims: usize = (0..20)
         .map(|seed| {
             let series = [
@@ -95,7 +95,7 @@ fn nothing_is_found_where_nothing_changed() {
 }
 
 #[test]
-fn without_changes_it_says_so() {
+fn an_empty_dataset_of_changes_is_reported() {
     let none = DataFrame::new_infer_height(vec![
         Column::new("id".into(), Vec::<String>::new()),
         times("time", &[]),

@@ -1,4 +1,4 @@
-//! Words findings, sentences, tables and charts on shifts.
+//! Formats shifts as findings, sentences, tables and charts.
 
 use super::{METHOD, Params, search::ShiftSearch};
 use crate::{
@@ -20,25 +20,30 @@ use retrocast_stats::{
     shape::Shape,
 };
 
-/// A shift with its group and context.
-pub(super) struct Stretch<'a> {
+/// A shift of a group, with everything that its texts need.
+pub(super) struct GroupShift<'a> {
     pub(super) set: &'a SeriesSet,
     pub(super) params: &'a Params,
     pub(super) group: &'a Group,
     pub(super) result: &'a ShiftSearch,
+    /// Index in `result.shifts`.
     pub(super) shift: usize,
 }
 
-impl Stretch<'_> {
+impl GroupShift<'_> {
     pub(super) fn shift(&self) -> &Shift {
         &self.result.shifts[self.shift].0
     }
 
     /// First day of the period at an index of the searched values.
     pub(super) fn day(&self, position: usize) -> Date {
-        let places = &self.result.places;
-        let place = places.get(position).or(places.last()).copied().unwrap_or(0);
-        self.set.day(place)
+        let indices = &self.result.indices;
+        let index = indices
+            .get(position)
+            .or(indices.last())
+            .copied()
+            .unwrap_or(0);
+        self.set.day(index)
     }
 
     /// The change with its interval, proven by the search: relative if no value is negative, else
@@ -49,7 +54,7 @@ impl Stretch<'_> {
         let (before, after) = (shift.before.mean, shift.after.mean);
         if let Some([ratio, low, high]) = shift.ratio.filter(|_| !self.is_share()) {
             Estimate::relative(ratio - 1.0, Some([low - 1.0, high - 1.0]), true)
-        } else if before > 0.0 && after == 0.0 && self.is_positive() && !self.is_share() {
+        } else if before > 0.0 && after == 0.0 && self.is_non_negative() && !self.is_share() {
             let relative = [low, high].map(|bound| bound / before);
             Estimate::relative(-1.0, Some(relative), true)
         } else {
@@ -72,7 +77,7 @@ impl Stretch<'_> {
     }
 
     /// Returns true if no value is negative.
-    fn is_positive(&self) -> bool {
+    fn is_non_negative(&self) -> bool {
         self.group
             .values
             .iter()
@@ -90,7 +95,7 @@ impl Stretch<'_> {
     }
 
     /// "; a gradual fall describes these weeks about as well", unless steps are clearly better.
-    fn or_gradual(&self) -> String {
+    fn gradual_alternative(&self) -> String {
         let how = match self.result.shape {
             Some(Shape::Line) => "better",
             Some(Shape::Open(_)) => "about as well",
@@ -114,12 +119,12 @@ impl Stretch<'_> {
 
     /// A level with its interval, which does not extend below zero if no value does.
     fn level(&self, level: &Level, mean: &str) -> String {
-        let least = if self.is_positive() {
+        let floor = if self.is_non_negative() {
             0.0
         } else {
             f64::NEG_INFINITY
         };
-        let [low, high] = level.interval.map(|bound| bound.max(least));
+        let [low, high] = level.interval.map(|bound| bound.max(floor));
         // The mean has the unit already.
         let unit = match self.params.unit.as_str() {
             "share" => "share",
@@ -131,19 +136,19 @@ impl Stretch<'_> {
 
     /// Mean of a level, including the incomplete period at its start or end.
     fn mean_with_parts(&self, level: &Level) -> f64 {
-        let places = &self.result.places;
+        let indices = &self.result.indices;
         let before = self.set.parts_before;
-        let place = |position: usize| places.get(position).map_or(0, |place| place + before);
+        let index = |position: usize| indices.get(position).map_or(0, |index| index + before);
         let start = if level.start == 0 {
             0
         } else {
-            place(level.start)
+            index(level.start)
         };
         let all = &self.group.with_parts;
-        let end = if level.end == places.len() {
+        let end = if level.end == indices.len() {
             all.len()
         } else {
-            place(level.end)
+            index(level.end)
         };
         let present: Vec<f64> = all[start..end].iter().flatten().copied().collect();
         present.iter().sum::<f64>() / present.len().max(1) as f64
@@ -152,7 +157,7 @@ impl Stretch<'_> {
     /// The date of the shift: "in January 2026", or "about January 2026" if it has an interval.
     fn when(&self) -> String {
         let (period, day) = (self.set.period, self.day(self.shift().position));
-        if self.between().is_empty() {
+        if self.date_interval().is_empty() {
             period.when(day)
         } else {
             format!("around {}", period.words(day))
@@ -161,7 +166,7 @@ impl Stretch<'_> {
 
     /// The interval of the date, " (95 % interval 10 to 15 October 2026)"; empty if the date is
     /// exact.
-    fn between(&self) -> String {
+    fn date_interval(&self) -> String {
         let [low, high] = self.shift().interval.map(|position| self.day(position));
         if low == high || self.set.period == Period::Month && low.first_of_month() == high {
             return String::new();
@@ -178,16 +183,16 @@ impl Stretch<'_> {
     }
 }
 
-pub(super) fn finding(context: &Context, stretch: &Stretch<'_>) -> Finding {
-    let Stretch {
+pub(super) fn finding(context: &Context, group_shift: &GroupShift<'_>) -> Finding {
+    let GroupShift {
         set,
         params,
         group,
         result,
         ..
-    } = *stretch;
-    let (shift, p_adjusted) = &result.shifts[stretch.shift];
-    let day = stretch.day(shift.position);
+    } = *group_shift;
+    let (shift, p_adjusted) = &result.shifts[group_shift.shift];
+    let day = group_shift.day(shift.position);
     let what = format!(
         "shift of {} in {}-{:02}",
         set.measure,
@@ -201,17 +206,22 @@ pub(super) fn finding(context: &Context, stretch: &Stretch<'_>) -> Finding {
     } else {
         Direction::Down
     };
-    let ratio = shift.ratio.filter(|_| !stretch.is_share());
+    let ratio = shift.ratio.filter(|_| !group_shift.is_share());
     finding.magnitude = Some(if let Some([ratio, low, high]) = ratio {
         Magnitude::interval95(ratio, low, high, "ratio")
     } else {
         let [step, low, high] = shift.difference;
-        Magnitude::interval95(step, low, high, number::unit_of_difference(stretch.unit()))
+        Magnitude::interval95(
+            step,
+            low,
+            high,
+            number::unit_of_difference(group_shift.unit()),
+        )
     });
-    let went = if rises { "rose" } else { "fell" };
-    let happened = format!("{went} in {} {}", month_name(day), day.year());
+    let verb = if rises { "rose" } else { "fell" };
+    let happened = format!("{verb} in {} {}", month_name(day), day.year());
     finding.ask = Some(Ask::new(&set.measure, happened, "find the cause"));
-    finding.n = result.places.len() as u64;
+    finding.n = result.indices.len() as u64;
     finding.p = Some(shift.p);
     finding.p_adjusted = Some(*p_adjusted);
     finding.method = METHOD.to_string();
@@ -222,11 +232,11 @@ pub(super) fn finding(context: &Context, stretch: &Stretch<'_>) -> Finding {
             (shift.before.end - shift.before.start) as u64,
             set.period.noun()
         ),
-        set.period.words(stretch.day(shift.before.start))
+        set.period.words(group_shift.day(shift.before.start))
     ));
     finding.evidence = vec![set.evidence.clone()];
     finding.confidence = 1.0 - p_adjusted;
-    finding.severity = if stretch.is_gradual() {
+    finding.severity = if group_shift.is_gradual() {
         Severity::Info
     } else {
         severity(context, params, day, rises)
@@ -239,28 +249,28 @@ pub(super) fn finding(context: &Context, stretch: &Stretch<'_>) -> Finding {
             number::fixed(result.found.autocorrelation, 2)
         ));
     }
-    finding.sentence = sentence(stretch);
-    numbers(finding, stretch)
+    finding.sentence = sentence(group_shift);
+    add_numbers(finding, group_shift)
 }
 
-/// Severity: recent shifts for the worse need attention, older ones are context.
+/// Severity: recent shifts for the worse need attention, older ones are for information.
 fn severity(context: &Context, params: &Params, day: Date, rises: bool) -> Severity {
-    let worse = rises == params.lower_is_better;
-    let recent = day >= context.window.back(4).start;
-    let now = day >= context.window.start - 7.days();
-    match (worse, now, recent) {
+    let is_worse = rises == params.lower_is_better;
+    let is_recent = day >= context.window.back(4).start;
+    let is_new = day >= context.window.start - 7.days();
+    match (is_worse, is_new, is_recent) {
         (true, true, _) => Severity::Warning,
         (true, false, true) | (false, true, _) => Severity::Notice,
         _ => Severity::Info,
     }
 }
 
-fn sentence(stretch: &Stretch<'_>) -> String {
-    let Stretch {
+fn sentence(group_shift: &GroupShift<'_>) -> String {
+    let GroupShift {
         set, params, group, ..
-    } = *stretch;
-    let shift = stretch.shift();
-    let [before, after] = stretch.means();
+    } = *group_shift;
+    let shift = group_shift.shift();
+    let [before, after] = group_shift.means();
     fill(
         "{what}{whom} {verb} {when}{between} from a mean of {before} to {after}: {claim}{or_gradual}.",
         &[
@@ -274,25 +284,26 @@ fn sentence(stretch: &Stretch<'_>) -> String {
                     "fell"
                 },
             ),
-            ("when", &stretch.when()),
-            ("between", &stretch.between()),
+            ("when", &group_shift.when()),
+            ("between", &group_shift.date_interval()),
             ("before", &before),
             ("after", &after),
-            ("claim", &stretch.estimate().claim("")),
-            ("or_gradual", &stretch.or_gradual()),
+            ("claim", &group_shift.estimate().claim("")),
+            ("or_gradual", &group_shift.gradual_alternative()),
         ],
     )
 }
 
-pub(super) fn numbers(finding: Finding, stretch: &Stretch<'_>) -> Finding {
-    let shift = stretch.shift();
+/// Adds the numbers of a shift to its finding.
+pub(super) fn add_numbers(finding: Finding, group_shift: &GroupShift<'_>) -> Finding {
+    let shift = group_shift.shift();
     let [low, high] = shift
         .interval
-        .map(|position| stretch.day(position).to_string());
-    let mean_before_with_part_periods = stretch.mean_with_parts(&shift.before);
-    let mean_after_with_part_periods = stretch.mean_with_parts(&shift.after);
+        .map(|position| group_shift.day(position).to_string());
+    let mean_before_with_part_periods = group_shift.mean_with_parts(&shift.before);
+    let mean_after_with_part_periods = group_shift.mean_with_parts(&shift.after);
     finding
-        .number("date", stretch.day(shift.position).to_string())
+        .number("date", group_shift.day(shift.position).to_string())
         .number("date_low", low)
         .number("date_high", high)
         .number("mean_before", shift.before.mean)
@@ -313,10 +324,10 @@ pub(super) fn numbers(finding: Finding, stretch: &Stretch<'_>) -> Finding {
         )
         .number("periods_before", shift.before.end - shift.before.start)
         .number("periods_after", shift.after.end - shift.after.start)
-        .number("period", stretch.set.period.noun())
+        .number("period", group_shift.set.period.noun())
         .number("statistic", shift.statistic)
-        .number("autocorrelation", stretch.result.found.autocorrelation)
-        .number("records", stretch.group.records)
+        .number("autocorrelation", group_shift.result.found.autocorrelation)
+        .number("records", group_shift.group.records)
 }
 
 pub(super) fn chart(
@@ -327,39 +338,41 @@ pub(super) fn chart(
     result: &ShiftSearch,
 ) -> Chart {
     let times = set.starts.clone();
-    let stretch = |shift| Stretch {
+    let group_shift = |shift| GroupShift {
         set,
         params,
         group,
         result,
         shift,
     };
-    let at = |position: usize| {
-        let place = result
-            .places
+    let time_of = |position: usize| {
+        let index = result
+            .indices
             .get(position)
             .copied()
             .unwrap_or(times.len().saturating_sub(1));
-        times[place]
+        times[index]
     };
-    let mut drawn = Vec::new();
+    let mut levels = Vec::new();
     let mut markers = Vec::new();
     for (i, (shift, _)) in result.shifts.iter().enumerate() {
-        let [before, after] = stretch(i).means();
+        let [before, after] = group_shift(i).means();
         let before = (i == 0).then_some((&shift.before, before));
         for (level, label) in before.into_iter().chain([(&shift.after, after)]) {
-            drawn.push(ChartLevel {
-                start: at(level.start),
-                end: at(level
-                    .end
-                    .saturating_sub(usize::from(level.end == result.places.len()))),
+            levels.push(ChartLevel {
+                start: time_of(level.start),
+                end: time_of(
+                    level
+                        .end
+                        .saturating_sub(usize::from(level.end == result.indices.len())),
+                ),
                 value: level.mean,
                 label,
             });
         }
-        let label = set.period.words(stretch(i).day(shift.position));
+        let label = set.period.words(group_shift(i).day(shift.position));
         markers.push(Marker {
-            time: at(shift.position),
+            time: time_of(shift.position),
             value: None,
             label,
         });
@@ -375,14 +388,14 @@ pub(super) fn chart(
             words::capitalised(&what)
         ),
         [(shift, _)] => {
-            let [before, after] = stretch(0).means();
+            let [before, after] = group_shift(0).means();
             let rises = shift.difference[0] > 0.0;
             format!(
                 "{} {} from {before} to {after} {}{}",
                 words::capitalised(&what),
                 if rises { "rose" } else { "fell" },
-                stretch(0).when(),
-                stretch(0).between()
+                group_shift(0).when(),
+                group_shift(0).date_interval()
             )
         }
         shifts => {
@@ -390,7 +403,7 @@ pub(super) fn chart(
             format!("The level of {what} shifted {count}")
         }
     };
-    let means: Vec<String> = drawn
+    let means: Vec<String> = levels
         .iter()
         .map(|level| format!("{} from {}", level.label, set.period.words(level.start)))
         .collect();
@@ -417,7 +430,7 @@ pub(super) fn chart(
             }],
             bands: Vec::new(),
             markers,
-            levels: drawn,
+            levels,
         },
         table: None,
     }
@@ -444,22 +457,22 @@ pub(super) fn table(set: &SeriesSet, params: &Params, results: &[Option<ShiftSea
     for (group, result) in set.groups.iter().zip(results) {
         let Some(result) = result else { continue };
         for (i, (shift, p)) in result.shifts.iter().enumerate() {
-            let stretch = Stretch {
+            let group_shift = GroupShift {
                 set,
                 params,
                 group,
                 result,
                 shift: i,
             };
-            let [low, high] = shift.interval.map(|position| stretch.day(position));
-            let estimate = stretch.estimate();
-            let [before, after] = stretch.means();
+            let [low, high] = shift.interval.map(|position| group_shift.day(position));
+            let estimate = group_shift.estimate();
+            let [before, after] = group_shift.means();
             table.push([
                 group.label.clone(),
-                set.period.words(stretch.day(shift.position)),
-                stretch.dates(low, high),
-                stretch.level(&shift.before, &before),
-                stretch.level(&shift.after, &after),
+                set.period.words(group_shift.day(shift.position)),
+                group_shift.dates(low, high),
+                group_shift.level(&shift.before, &before),
+                group_shift.level(&shift.after, &after),
                 estimate.signed(),
                 estimate.signed_range(),
                 number::p_bare(*p),
@@ -479,7 +492,7 @@ pub(super) fn frame_of(
     for (group, result) in set.groups.iter().zip(results) {
         let Some(result) = result else { continue };
         for (shift, p) in &result.shifts {
-            let day = set.day(result.places[shift.position]);
+            let day = set.day(result.indices[shift.position]);
             let days = epoch.until(day).map_or(0, |span| span.get_days());
             rows.push((group, days, shift, *p));
         }

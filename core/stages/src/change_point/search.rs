@@ -1,14 +1,11 @@
-//! Searches every group, and corrects over all of them.
+//! Searches every group for shifts, and corrects p-values over all groups.
 
 use super::Params;
 use crate::{
     Context,
     series::{Group, SeriesSet, words},
 };
-use retrocast_domain::{
-    Cell,
-    number::{self},
-};
+use retrocast_domain::{Cell, number};
 use retrocast_stats::{
     change_point::{Search, Shift, Shifts, mean_shifts},
     shape::{Shape, shape, shape_of_steps},
@@ -24,13 +21,14 @@ const SIMULATIONS: (usize, usize) = (999, 9999);
 pub(super) struct ShiftSearch {
     pub(super) found: Shifts,
     /// Index in the series of each value that is not missing.
-    pub(super) places: Vec<usize>,
+    pub(super) indices: Vec<usize>,
     /// Shifts that remain after the correction over groups, with their corrected p-values.
     pub(super) shifts: Vec<(Shift, f64)>,
-    /// Whether steps or a line describe the series better.
+    /// The better description of the series: steps or a line.
     pub(super) shape: Option<Shape>,
 }
 
+/// Adds a caveat that names the groups that a line describes better than steps.
 pub(super) fn note_drifts(cell: &mut Cell, set: &SeriesSet, results: &[Option<ShiftSearch>]) {
     let labels = |wanted: fn(&Option<ShiftSearch>) -> bool| -> Vec<&str> {
         let pairs = set.groups.iter().zip(results);
@@ -65,14 +63,15 @@ pub(super) fn search_all(
     need: usize,
     segment_min: usize,
 ) -> Vec<Option<ShiftSearch>> {
-    let wanted = 2.0 * set.groups.len() as f64 / params.alpha().max(1e-4);
-    let simulations = (wanted as usize).clamp(SIMULATIONS.0, SIMULATIONS.1);
+    let needed = 2.0 * set.groups.len() as f64 / params.alpha().max(1e-4);
+    let simulations = (needed as usize).clamp(SIMULATIONS.0, SIMULATIONS.1);
     let search = |group: &Group| -> Option<(Shifts, Vec<usize>, Vec<f64>)> {
         let adjusted = seasonally_adjusted(&group.values, set.period.season());
         let is_present = |i: &usize| group.values[*i].is_some();
-        let places: Vec<usize> = (0..group.values.len()).filter(is_present).collect();
-        let pick =
-            |from: &[Option<f64>]| -> Vec<f64> { places.iter().filter_map(|i| from[*i]).collect() };
+        let indices: Vec<usize> = (0..group.values.len()).filter(is_present).collect();
+        let present = |values: &[Option<f64>]| -> Vec<f64> {
+            indices.iter().filter_map(|i| values[*i]).collect()
+        };
         let search = Search {
             segment_min,
             shifts_max: params.shifts_max,
@@ -80,9 +79,9 @@ pub(super) fn search_all(
             simulations,
             seed: words::group_seed(context.seed, &group.label),
         };
-        let adjusted = pick(&adjusted);
-        let found = mean_shifts(&pick(&group.values), &adjusted, &search)?;
-        Some((found, places, adjusted))
+        let adjusted = present(&adjusted);
+        let found = mean_shifts(&present(&group.values), &adjusted, &search)?;
+        Some((found, indices, adjusted))
     };
     let found = set.of_enough(context, |_| need, search);
     // A group with shifts contributes each of them, one without contributes its best candidate.
@@ -102,7 +101,7 @@ pub(super) fn search_all(
     found
         .into_iter()
         .map(|found| {
-            let (found, places, adjusted) = found?;
+            let (found, indices, adjusted) = found?;
             let count = found.shifts.len().max(1);
             let corrected: Vec<f64> = corrected.by_ref().take(count).collect();
             let pairs = found.shifts.iter().cloned().zip(corrected);
@@ -117,7 +116,7 @@ pub(super) fn search_all(
             };
             Some(ShiftSearch {
                 found,
-                places,
+                indices,
                 shifts,
                 shape,
             })

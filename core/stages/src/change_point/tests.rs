@@ -1,11 +1,11 @@
-//! Real shifts are found, in simulated and in real records.
+//! Finds true shifts, in simulated and in real records.
 
 use super::*;
 use crate::series::test_data::{Noise, context, context_of, input, records, times};
 use jiff::{ToSpan, civil::Date};
 use polars::prelude::*;
 
-fn of(date: &str, frame: DataFrame, params: &serde_json::Value) -> Analysis {
+fn analyse(date: &str, frame: DataFrame, params: &serde_json::Value) -> Analysis {
     let inputs = Inputs::from([("tickets".to_string(), input("tickets", frame))]);
     run(&context(date), params, &inputs).expect("an analysis")
 }
@@ -24,19 +24,19 @@ fn tickets(seed: u64, factor: f64) -> DataFrame {
             } else {
                 1.0
             };
-            // An outage of three days that everybody feels.
+            // An outage of three days in all components.
             let outage = if (84..87).contains(&day) { 4.0 } else { 1.0 };
-            let luck = (0.2 * noise.normal()).exp();
-            noise.poisson(6.0 * weekday * level * outage * luck)
+            let variation = (0.2 * noise.normal()).exp();
+            noise.poisson(6.0 * weekday * level * outage * variation)
         },
     )
 }
 
 #[test]
-fn the_planted_shift_is_found_and_nothing_else() {
+fn only_the_planted_shift_is_found() {
     let params = serde_json::json!({"input": "tickets", "by": ["component"]});
     for seed in 0..10 {
-        let analysis = of("2026-11-16", tickets(seed, 1.8), &params);
+        let analysis = analyse("2026-11-16", tickets(seed, 1.8), &params);
         let found = &analysis.cell.findings;
         assert_eq!(found.len(), 1, "seed {seed}: {found:#?}");
         assert_eq!(found[0].subject, "component = billing");
@@ -56,7 +56,7 @@ fn series_without_a_shift_make_few_false_claims() {
     let params = serde_json::json!({"input": "tickets", "by": ["component"]});
     let claims = (100..140)
         .filter(|seed| {
-            !of("2026-11-16", tickets(*seed, 1.0), &params)
+            !analyse("2026-11-16", tickets(*seed, 1.0), &params)
                 .cell
                 .findings
                 .is_empty()
@@ -69,9 +69,9 @@ fn series_without_a_shift_make_few_false_claims() {
 }
 
 #[test]
-fn too_little_data_says_what_is_needed() {
+fn too_little_data_is_reported_with_the_need() {
     let params = serde_json::json!({"input": "tickets", "period": "month"});
-    let status = of("2026-11-16", tickets(1, 1.0), &params).cell.status;
+    let status = analyse("2026-11-16", tickets(1, 1.0), &params).cell.status;
     let CellStatus::NotEnough { message } = status else {
         panic!("{status:?}")
     };
@@ -102,13 +102,13 @@ fn incidents() -> Option<DataFrame> {
     Some(DataFrame::new(at.len(), vec![times("at", &at)]).expect("a frame"))
 }
 
-/// The single shift of the monthly counts of real incidents.
+/// Checks the single shift of the monthly counts of real incidents.
 fn check(frame: &DataFrame, part_periods: &str, months: u64, before: f64, after: f64) {
     let params = serde_json::json!({
         "input": "tickets", "period": "month", "measure": "incidents",
         "part_periods": part_periods
     });
-    let analysis = of("2026-08-24", frame.clone(), &params);
+    let analysis = analyse("2026-08-24", frame.clone(), &params);
     assert_eq!(analysis.cell.findings.len(), 1);
     let finding = &analysis.cell.findings[0];
     let near = |name: &str, want: f64| {
@@ -131,7 +131,7 @@ fn real_incidents_rose_in_january_2026() {
 }
 
 #[test]
-fn a_day_of_25_hours_is_no_shift() {
+fn a_day_of_25_hours_is_not_a_shift() {
     let window = retrocast_domain::Window::parse("2026-11-01", "America/Santiago").expect("a day");
     let end = window.end_instant();
     let at: Vec<jiff::civil::DateTime> = (0..200 * 24)
@@ -150,14 +150,14 @@ fn a_day_of_25_hours_is_no_shift() {
 }
 
 #[test]
-fn no_shift_is_reported_whose_interval_holds_none() {
+fn intervals_of_reported_shifts_exclude_zero() {
     // One outlier in a constant series: the search is certain of a date, but the means do not
     // differ.
-    for place in [20, 50, 80] {
+    for outlier_day in [20, 50, 80] {
         let frame = records("2026-08-03", 105, &["a"], |day, _| {
-            if day == place { 26 } else { 24 }
+            if day == outlier_day { 26 } else { 24 }
         });
-        let analysis = of(
+        let analysis = analyse(
             "2026-11-16",
             frame,
             &serde_json::json!({"input": "tickets"}),
@@ -177,7 +177,7 @@ fn no_shift_is_reported_whose_interval_holds_none() {
 }
 
 #[test]
-fn a_record_of_long_ago_makes_no_rise() {
+fn an_old_isolated_record_is_not_a_rise() {
     let mut at: Vec<jiff::civil::DateTime> = vec!["0001-01-01T00:00:00".parse().expect("a time")];
     let mut noise = Noise(3);
     for day in 0..105 {
@@ -186,7 +186,7 @@ fn a_record_of_long_ago_makes_no_rise() {
     }
     let frame = DataFrame::new(at.len(), vec![times("at", &at)]).expect("a frame");
     let params = serde_json::json!({"input": "tickets", "periods_max": 1000});
-    let analysis = of("2026-11-16", frame, &params);
+    let analysis = analyse("2026-11-16", frame, &params);
     assert!(
         analysis.cell.findings.is_empty(),
         "{:#?}",
@@ -200,7 +200,7 @@ fn a_record_of_long_ago_makes_no_rise() {
 }
 
 #[test]
-fn part_weeks_at_the_edges_are_no_shift() {
+fn incomplete_weeks_at_either_end_are_not_shifts() {
     let params = serde_json::json!({"input": "tickets", "period": "week"});
     for (first, days) in [
         ("2026-02-05", 284),
@@ -209,7 +209,7 @@ fn part_weeks_at_the_edges_are_no_shift() {
     ] {
         let mut noise = Noise(11);
         let frame = records(first, days, &["a"], |_, _| noise.poisson(20.0));
-        let analysis = of("2026-11-16", frame, &params);
+        let analysis = analyse("2026-11-16", frame, &params);
         assert!(
             analysis.cell.findings.is_empty(),
             "{first}: {:#?}",

@@ -1,16 +1,16 @@
-//! How often the test of effects fires on the user's own history, where nothing was changed.
+//! False positives of the test of effects on the metric's own history, where nothing was changed.
 
 use retrocast_domain::number;
 use retrocast_stats::{distribution::t_quantile, effect::Estimate, test::binomial_p};
 
 /// Level of the test.
 const ALPHA: f64 = 0.05;
-/// Share of placebo dates on which a test of that level may fire.
+/// Share of placebo dates on which a test of that level may fire without being unreliable.
 const TOLERATED: f64 = 0.07;
-/// Below this many independent placebo dates their share is not printed.
+/// Minimum number of independent placebo dates to report their share.
 const INDEPENDENT_MIN: f64 = 20.0;
 
-/// Placebo dates of all effects of a stage.
+/// Placebo dates of the effects of a stage, and on how many of them the test fired.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Calibration {
     dates: usize,
@@ -19,19 +19,18 @@ pub(super) struct Calibration {
 }
 
 impl Calibration {
-    /// Counts the placebo dates of all effects on which the corrected test would have called nothing an
-    /// effect.
-    pub(super) fn of<'a>(estimates: impl Iterator<Item = &'a Estimate>) -> Self {
+    /// Counts the placebo dates of all effects, and those on which the calibrated test claims an effect.
+    pub(super) fn from_estimates<'a>(estimates: impl Iterator<Item = &'a Estimate>) -> Self {
         estimates
-            .map(Self::of_one)
-            .fold(Self::default(), |all, one| Self {
-                dates: all.dates + one.dates,
-                fired: all.fired + one.fired,
-                independent: all.independent + one.independent,
+            .map(Self::from_estimate)
+            .fold(Self::default(), |total, calibration| Self {
+                dates: total.dates + calibration.dates,
+                fired: total.fired + calibration.fired,
+                independent: total.independent + calibration.independent,
             })
     }
 
-    pub(super) fn of_one(estimate: &Estimate) -> Self {
+    pub(super) fn from_estimate(estimate: &Estimate) -> Self {
         let calibration = &estimate.calibration;
         let limit = calibration.factor * t_quantile(1.0 - ALPHA / 2.0, calibration.freedom);
         Self {
@@ -51,15 +50,15 @@ impl Calibration {
 
     /// Returns true if the test fires more often than chance explains: its verdicts cannot be relied upon.
     pub(super) fn is_unreliable(self) -> bool {
-        // Dates that overlap count as often as they are independent.
+        // Overlapping dates count as fewer independent ones.
         let n = self.independent.round().min(self.dates as f64);
         self.independent >= INDEPENDENT_MIN
             && self.share() > TOLERATED
             && binomial_p((self.share() * n).round(), n, ALPHA) < ALPHA
     }
 
-    /// The share for the report.
-    pub(super) fn words(self) -> Option<String> {
+    /// The sentence on the share of false positives for the report.
+    pub(super) fn sentence(self) -> Option<String> {
         if self.independent < INDEPENDENT_MIN {
             return None;
         }
@@ -79,15 +78,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_test_that_fires_too_often_proves_nothing() {
-        let check = |dates, fired, independent, unreliable, has_text: bool| {
+    fn a_test_that_fires_too_often_is_unreliable() {
+        let check = |dates, fired, independent, is_unreliable, has_sentence: bool| {
             let calibration = Calibration {
                 dates,
                 fired,
                 independent,
             };
-            assert_eq!(calibration.is_unreliable(), unreliable, "{calibration:?}");
-            assert_eq!(calibration.words().is_some(), has_text, "{calibration:?}");
+            assert_eq!(
+                calibration.is_unreliable(),
+                is_unreliable,
+                "{calibration:?}"
+            );
+            assert_eq!(
+                calibration.sentence().is_some(),
+                has_sentence,
+                "{calibration:?}"
+            );
         };
         check(300, 15, 60.0, false, true);
         check(300, 25, 60.0, false, true);

@@ -1,10 +1,10 @@
-//! Measures the effect of an improvement: selects days and controls, and judges.
+//! Measures the effect of an improvement: selects days and controls, and gives a verdict.
 
 use super::{
     Controls, Params,
     calibration::Calibration,
-    onset::{Onset, onset},
-    register::{Improvement, WHOLE},
+    onset::{Onset, find_onset},
+    register::{ALL_RECORDS, Improvement},
 };
 use crate::{
     Context, frame,
@@ -25,14 +25,15 @@ pub(super) struct Measurement<'a> {
 
 /// The result of a measurement.
 pub(super) enum Outcome {
-    /// An effect, with the measured span of steps and caveats.
+    /// An effect was estimated.
     Measured(Box<EffectMeasurement>),
     /// Too few days after the change, or none in the data.
     TooEarly(String),
     /// No estimate is possible.
-    Not(String),
+    NotMeasured(String),
 }
 
+/// An effect, with the indices of the days that it was estimated from.
 pub(super) struct EffectMeasurement {
     pub(super) estimate: Estimate,
     pub(super) begin: usize,
@@ -48,9 +49,9 @@ pub(super) struct EffectMeasurement {
 /// Minimum number of days before a change, real or placebo.
 const PRE_MIN: usize = 42;
 
-/// The caveat of an effect whose test cannot be relied upon.
-const FIRES_TOO_OFTEN: &str = "The test fires too often on dates without a change in this metric, so that no effect of \
-                               it is called proven.";
+/// The caveat of an effect whose test is unreliable.
+const FIRES_TOO_OFTEN: &str = "The test fires too often on dates without a change in this metric, so no effect on it is \
+                               called proven.";
 
 /// Maximum number of controls of one improvement.
 const CONTROLS_MAX: usize = 3;
@@ -60,7 +61,7 @@ const CONTROLS_MAX: usize = 3;
 pub(super) fn judge<'a>(
     context: &Context,
     params: &Params,
-    lines: &SeriesSet,
+    set: &SeriesSet,
     improvements: &'a [Improvement],
 ) -> Vec<Measurement<'a>> {
     improvements
@@ -69,7 +70,7 @@ pub(super) fn judge<'a>(
             context.stop.check();
             Measurement {
                 improvement,
-                outcome: measure(params, lines, improvements, improvement),
+                outcome: measure(params, set, improvements, improvement),
             }
         })
         .collect()
@@ -82,8 +83,8 @@ const ALPHA: f64 = 0.05;
 /// the test rejects.
 fn verdict(estimate: &Estimate, lower_is_better: bool) -> Verdict {
     let [_, low, high] = estimate.absolute;
-    let sure = estimate.p < ALPHA;
-    match (high < 0.0 && sure, low > 0.0 && sure) {
+    let is_significant = estimate.p < ALPHA;
+    match (high < 0.0 && is_significant, low > 0.0 && is_significant) {
         (true, _) if lower_is_better => Verdict::Works,
         (_, true) if !lower_is_better => Verdict::Works,
         (true, _) | (_, true) => Verdict::Harmful,
@@ -93,28 +94,28 @@ fn verdict(estimate: &Estimate, lower_is_better: bool) -> Verdict {
 
 pub(super) fn measure(
     params: &Params,
-    lines: &SeriesSet,
+    set: &SeriesSet,
     all: &[Improvement],
     improvement: &Improvement,
 ) -> Outcome {
     let component = &improvement.component;
-    let Some(line) = line_of(lines, component) else {
-        return Outcome::Not(absent(lines, &params.component_column, component));
+    let Some(group) = find_group(set, component) else {
+        return Outcome::NotMeasured(missing_component(set, &params.component_column, component));
     };
-    if let Some(lack) = lack(lines, line, improvement) {
-        return Outcome::Not(lack);
+    if let Some(reason) = missing_data(set, group, improvement) {
+        return Outcome::NotMeasured(reason);
     }
-    let n = lines.starts.len();
-    let change = lines.index_of(improvement.date);
+    let n = set.starts.len();
+    let change = set.index_of(improvement.date);
     // Other improvements of the component limit the days before and after.
     let others: Vec<usize> = all
         .iter()
         .filter(|other| other.id != improvement.id && other.component == *component)
-        .map(|other| lines.index_of(other.date))
+        .map(|other| set.index_of(other.date))
         .collect();
     let mut caveats = Vec::new();
     let end = bound_after(params, change, n, &others, &mut caveats);
-    let days_after = line.values[change..end].iter().flatten().count();
+    let days_after = group.values[change..end].iter().flatten().count();
     if days_after < params.min_post as usize {
         return Outcome::TooEarly(format!(
             "{} of data after the change, {} needed",
@@ -122,38 +123,38 @@ pub(super) fn measure(
             params.min_post
         ));
     }
-    let history = line.begin();
+    let history = group.begin();
     let begin = bound_before(params, change, history, &others, &mut caveats);
     let controls = match params.controls {
         Controls::None => Vec::new(),
-        Controls::OtherComponents => controls(lines, line, all, begin, change, end),
+        Controls::OtherComponents => select_controls(set, group, all, begin, change, end),
     };
     if controls.is_empty() {
         caveats.push(
             match params.controls {
                 Controls::None => {
-                    "Uncontrolled: no control was asked for, so an outside event in \
-                                   the same days cannot be told from the improvement."
+                    "Uncontrolled: no control was requested, so an outside event in \
+                                   the same days cannot be distinguished from the improvement."
                 }
-                Controls::OtherComponents if lines.groups.len() < 2 => {
+                Controls::OtherComponents if set.groups.len() < 2 => {
                     "Uncontrolled: there is no other component to compare with, so an outside event in \
-                     the same days cannot be told from the improvement."
+                     the same days cannot be distinguished from the improvement."
                 }
                 Controls::OtherComponents => {
                     "Uncontrolled: no other component moved in step with this one before the change, \
-                     so an outside event in the same days cannot be told from the improvement."
+                     so an outside event in the same days cannot be distinguished from the improvement."
                 }
             }
             .to_string(),
         );
     }
-    let filled: Vec<Vec<f64>> = controls
+    let interpolated: Vec<Vec<f64>> = controls
         .iter()
         .map(|other| interpolate(&other.values))
         .collect();
-    let slices: Vec<&[f64]> = filled.iter().map(Vec::as_slice).collect();
+    let slices: Vec<&[f64]> = interpolated.iter().map(Vec::as_slice).collect();
     let design = Design {
-        values: &line.values,
+        values: &group.values,
         controls: &slices,
         change,
         end,
@@ -168,29 +169,29 @@ pub(super) fn measure(
             let mut measured = EffectMeasurement {
                 caveats: caveats.into_iter().chain(test_caveat(&estimate)).collect(),
                 verdict: verdict(&estimate, improvement.lower_is_better),
-                onset: onset(&line.values, begin, change, end),
+                onset: find_onset(&group.values, begin, change, end),
                 estimate,
                 begin,
                 change,
                 end,
-                controls: controls.iter().map(|line| line.label.clone()).collect(),
+                controls: controls.iter().map(|group| group.label.clone()).collect(),
             };
-            // Proof is taken from a test that fires too often on the metric's own history.
+            // A test that fires too often on the metric's own history proves nothing.
             if measured.verdict.is_proven()
-                && Calibration::of_one(&measured.estimate).is_unreliable()
+                && Calibration::from_estimate(&measured.estimate).is_unreliable()
             {
                 measured.verdict = Verdict::Unclear;
                 measured.caveats.push(FIRES_TOO_OFTEN.to_string());
             }
             Outcome::Measured(Box::new(measured))
         }
-        Err(error) => Outcome::Not(error.to_string()),
+        Err(error) => Outcome::NotMeasured(error.to_string()),
     }
 }
 
 /// The series of a component in the register.
-pub(super) fn line_of<'a>(lines: &'a SeriesSet, component: &str) -> Option<&'a Group> {
-    lines.groups.iter().find(|line| line.label == component)
+pub(super) fn find_group<'a>(set: &'a SeriesSet, component: &str) -> Option<&'a Group> {
+    set.groups.iter().find(|group| group.label == component)
 }
 
 /// The caveat for an unusual test.
@@ -218,12 +219,12 @@ fn test_caveat(estimate: &Estimate) -> Option<String> {
 }
 
 /// The reason why a component is not in the data.
-fn absent(lines: &SeriesSet, column: &str, component: &str) -> String {
-    let dataset = &lines.evidence.dataset;
-    if lines
+fn missing_component(set: &SeriesSet, column: &str, component: &str) -> String {
+    let dataset = &set.evidence.dataset;
+    if set
         .groups
         .iter()
-        .all(|line| line.label == frame::visible(None))
+        .all(|group| group.label == frame::visible(None))
     {
         return format!("the column {column:?} of {dataset} holds no value");
     }
@@ -231,23 +232,22 @@ fn absent(lines: &SeriesSet, column: &str, component: &str) -> String {
 }
 
 /// The reason why a component can never be estimated: no days before the change, or no records.
-fn lack(lines: &SeriesSet, line: &Group, improvement: &Improvement) -> Option<String> {
-    let change = lines.index_of(improvement.date);
-    let begin = line.begin();
-    let known = line.values[begin.min(change)..change]
+fn missing_data(set: &SeriesSet, group: &Group, improvement: &Improvement) -> Option<String> {
+    let change = set.index_of(improvement.date);
+    let begin = group.begin();
+    let known = group.values[begin.min(change)..change]
         .iter()
         .flatten()
         .count();
-    let name = &line.label;
-    if improvement.date <= line.first.date() || known == 0 {
+    let name = &group.label;
+    if improvement.date <= group.first.date() || known == 0 {
         return Some(format!(
             "the records of {name} that can be used begin on {}, so there is nothing before the \
              change to compare with; need {} before it",
             long(
-                lines
-                    .starts
+                set.starts
                     .get(begin)
-                    .map_or(line.first.date(), |start| start.date())
+                    .map_or(group.first.date(), |start| start.date())
             ),
             number::plural(PRE_MIN as u64, "day")
         ));
@@ -258,10 +258,10 @@ fn lack(lines: &SeriesSet, line: &Group, improvement: &Improvement) -> Option<St
             number::plural(known as u64, "day")
         ));
     }
-    (line.records < RECORDS_MIN).then(|| {
+    (group.records < RECORDS_MIN).then(|| {
         format!(
             "have {} of {name}, need {RECORDS_MIN}",
-            number::plural(line.records, "record")
+            number::plural(group.records, "record")
         )
     })
 }
@@ -293,7 +293,7 @@ fn bound_after(
         Some(_) => {
             caveats.push(
                 "Another improvement of the component came within the same days: their effects \
-                 cannot be told apart."
+                 cannot be separated."
                     .to_string(),
             );
             end
@@ -321,8 +321,8 @@ fn bound_before(
         Some(previous) if change - previous >= PRE_MIN => previous,
         Some(previous) => {
             caveats.push(format!(
-                "Another improvement of the component came {} before; its effect is part of what \
-                 was expected only in part.",
+                "Another improvement of the component came {} before; the expected values \
+                 include its effect only in part.",
                 number::plural((change - previous) as u64, "day")
             ));
             begin
@@ -331,23 +331,23 @@ fn bound_before(
     }
 }
 
-/// Other components that correlated with it before the change: correlation of the season-adjusted
-/// series, significant after correction for the number of candidates.
-pub(super) fn controls<'a>(
-    lines: &'a SeriesSet,
-    line: &Group,
+/// Selects other components whose season-adjusted series correlated with this one before the change,
+/// significantly after correction for the number of candidates.
+fn select_controls<'a>(
+    set: &'a SeriesSet,
+    group: &Group,
     all: &[Improvement],
     begin: usize,
     change: usize,
     end: usize,
 ) -> Vec<&'a Group> {
-    let changed = |label: &str| {
+    let is_changed = |label: &str| {
         all.iter().any(|other| {
-            other.component == label && (begin..end).contains(&lines.index_of(other.date))
+            other.component == label && (begin..end).contains(&set.index_of(other.date))
         })
     };
-    let adjusted = |line: &Group| {
-        let values = interpolate(&line.values[begin..change]);
+    let adjusted = |group: &Group| {
+        let values = interpolate(&group.values[begin..change]);
         if values.len() < PRE_MIN {
             return Vec::new();
         }
@@ -358,13 +358,13 @@ pub(super) fn controls<'a>(
             .map(|(value, season)| value - season)
             .collect::<Vec<_>>()
     };
-    let own = adjusted(line);
-    let candidates: Vec<&Group> = lines
+    let own = adjusted(group);
+    let candidates: Vec<&Group> = set
         .groups
         .iter()
-        .filter(|other| other.label != line.label && !changed(&other.label))
-        // The total is no control of its parts, nor are they of it.
-        .filter(|other| other.label != WHOLE && line.label != WHOLE)
+        .filter(|other| other.label != group.label && !is_changed(&other.label))
+        // The total cannot be a control of its parts, nor they of it.
+        .filter(|other| other.label != ALL_RECORDS && group.label != ALL_RECORDS)
         .filter(|other| other.values[begin..end].iter().all(Option::is_some))
         .collect();
     let limit = 2.6 + (candidates.len().max(1) as f64).ln() / 3.0;
@@ -377,7 +377,7 @@ pub(super) fn controls<'a>(
     scored
         .into_iter()
         .take(CONTROLS_MAX)
-        .map(|(_, line)| line)
+        .map(|(_, group)| group)
         .collect()
 }
 

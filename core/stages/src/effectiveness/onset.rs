@@ -7,24 +7,25 @@ use retrocast_stats::seasonal::{decompose, interpolate};
 pub(super) struct Onset {
     /// Index of the first of these days.
     pub(super) first: usize,
-    /// Mean of these days, and of the days before them.
+    /// Mean of these days.
     pub(super) mean: f64,
+    /// Mean of the days before them.
     pub(super) earlier: f64,
     /// True if these days and those after the change are all zero.
-    pub(super) is_none: bool,
+    pub(super) is_all_zero: bool,
 }
 
-/// Significance level of the departure of these days, from earlier days of the series.
-const CHANCE: f64 = 0.05;
+/// Significance level of the departure of these days from earlier days of the series.
+const ALPHA_BEFORE: f64 = 0.05;
 /// Significance level of the departure of the days after the change.
-const SHOWS: f64 = 0.2;
-/// Minimum share of the way from the level before to the level after that these days have covered.
-const SHARE: f64 = 0.5;
+const ALPHA_AFTER: f64 = 0.2;
+/// Minimum share of the difference between the levels before and after that these days show.
+const SHARE_MIN: f64 = 0.5;
 
-/// The days before the `change`, at least half as many as follow it up to `end`, that depart from
-/// those since `begin` as far as fewer than one in twenty earlier stretches do, and that have
-/// covered at least half of the way to the level after the change. `None` if there are none.
-pub(super) fn onset(
+/// Finds days before the `change`, at least half as many as follow it up to `end`, that depart from those
+/// since `begin` as far as fewer than one in twenty earlier runs of days do, and that show at least half
+/// of the difference to the level after the change.
+pub(super) fn find_onset(
     values: &[Option<f64>],
     begin: usize,
     change: usize,
@@ -51,11 +52,11 @@ pub(super) fn onset(
     let reference = sums[n - longest] / (n - longest) as f64;
     let after_mean = mean(&after);
     let side = (after_mean - mean(&before[..n - longest])).signum();
-    // The deviation of the days up to `at`, and the day since which it is largest.
-    let departure = |at: usize| {
+    // The largest deviation of the days up to `end_of_days`, and their number.
+    let departure = |end_of_days: usize| {
         (shortest..=longest)
             .map(|days| {
-                let sum = sums[at] - sums[at - days];
+                let sum = sums[end_of_days] - sums[end_of_days - days];
                 let days_f = days as f64;
                 (side * (sum - days_f * reference) / days_f.sqrt(), days)
             })
@@ -66,28 +67,30 @@ pub(super) fn onset(
         .filter_map(&departure)
         .map(|(score, _)| score)
         .collect();
-    // The days after the change must depart, too; otherwise nothing can have begun early.
+    // The days after the change must depart, too; otherwise there is no effect that began early.
     let is_rare = |score: f64, chance: f64| {
         let as_far = earlier.iter().filter(|other| **other >= score).count();
         ((1 + as_far) as f64) < chance * (1 + earlier.len()) as f64
     };
     let score_after = side * (after_mean - reference) * (after.len() as f64).sqrt();
     let is_zero = |values: &[f64]| values.iter().all(|value| *value == 0.0);
-    let is_none = is_zero(&after) && is_zero(&before[n - days..]);
-    let first = if is_none {
+    let is_all_zero = is_zero(&after) && is_zero(&before[n - days..]);
+    let first = if is_all_zero {
         before.iter().rposition(|value| *value != 0.0)? + 1
     } else {
         n - days
     };
     let [mean, earlier] = [mean(&before[first..]), mean(&before[..first])];
-    let has_moved = (mean - earlier) * side >= SHARE * (after_mean - earlier) * side;
-    let is_found =
-        score > 0.0 && is_rare(score, CHANCE) && is_rare(score_after, SHOWS) && has_moved;
+    let has_moved = (mean - earlier) * side >= SHARE_MIN * (after_mean - earlier) * side;
+    let is_found = score > 0.0
+        && is_rare(score, ALPHA_BEFORE)
+        && is_rare(score_after, ALPHA_AFTER)
+        && has_moved;
     is_found.then_some(Onset {
         first: begin + first,
         mean,
         earlier,
-        is_none,
+        is_all_zero,
     })
 }
 
@@ -101,37 +104,37 @@ mod tests {
     use crate::series::test_data::Noise;
 
     /// Daily counts that fall from one mean to another on day 300 of 330, or `early` days before.
-    fn found(seed: u64, means: [f64; 2], early: usize) -> Option<Onset> {
+    fn onset_of(seed: u64, means: [f64; 2], early: usize) -> Option<Onset> {
         let mut noise = Noise(seed);
         let mean = |day: usize| means[usize::from(day + early >= 300)];
         let counts = (0..330).map(|day| Some(noise.poisson(mean(day)) as f64));
         let counts: Vec<_> = counts.collect();
-        onset(&counts, 0, 300, 330)
+        find_onset(&counts, 0, 300, 330)
     }
 
     fn share(means: [f64; 2], early: usize) -> f64 {
-        let found = (1..=400).filter(|seed| found(*seed * 7919, means, early).is_some());
-        found.count() as f64 / 400.0
+        let with_onset = (1..=400).filter(|seed| onset_of(*seed * 7919, means, early).is_some());
+        with_onset.count() as f64 / 400.0
     }
 
     #[test]
-    fn an_effect_that_began_before_its_change_is_found_and_no_other() {
+    fn only_an_effect_that_began_early_is_found() {
         for means in [[0.6, 0.0], [5.0, 3.0], [12.0, 16.0]] {
             let [on_time, early] = [share(means, 0), share(means, 25)];
             assert!(on_time < 0.07, "{means:?}: {on_time}");
             assert!(early > 0.8, "{means:?}: {early}");
         }
-        let none = found(7919, [0.6, 0.0], 25).expect("an onset");
+        let onset = onset_of(7919, [0.6, 0.0], 25).expect("an onset");
         assert!(
-            none.is_none && none.mean == 0.0 && none.first <= 275,
-            "{none:?}"
+            onset.is_all_zero && onset.mean == 0.0 && onset.first <= 275,
+            "{onset:?}"
         );
     }
 
     #[test]
     fn a_short_or_constant_history_has_no_onset() {
-        assert_eq!(onset(&vec![Some(3.0); 60], 0, 30, 60), None);
-        assert_eq!(onset(&vec![Some(0.0); 330], 0, 300, 330), None);
-        assert_eq!(onset(&vec![None; 330], 0, 300, 330), None);
+        assert_eq!(find_onset(&vec![Some(3.0); 60], 0, 30, 60), None);
+        assert_eq!(find_onset(&vec![Some(0.0); 330], 0, 300, 330), None);
+        assert_eq!(find_onset(&vec![None; 330], 0, 300, 330), None);
     }
 }

@@ -1,10 +1,10 @@
-//! Words findings and sentences on effects.
+//! Formats effects as findings and sentences.
 
 use super::{
     Params,
     measure::{EffectMeasurement, Measurement, Outcome},
     onset::Onset,
-    register::{Improvement, WHOLE},
+    register::{ALL_RECORDS, Improvement},
 };
 use crate::{
     Context,
@@ -20,14 +20,15 @@ use retrocast_domain::{
 use retrocast_stats::effect::Test;
 use serde_json::Value;
 
-pub(super) fn did(judged: &[Measurement]) -> String {
+/// Describes in a sentence how many improvements have each verdict.
+pub(super) fn summarise(judged: &[Measurement]) -> String {
     let count = |wanted: Verdict| {
         judged
             .iter()
-            .filter(|one| match &one.outcome {
+            .filter(|measurement| match &measurement.outcome {
                 Outcome::Measured(measured) => measured.verdict == wanted,
                 Outcome::TooEarly(_) => wanted == Verdict::TooEarly,
-                Outcome::Not(_) => false,
+                Outcome::NotMeasured(_) => false,
             })
             .count()
     };
@@ -46,13 +47,13 @@ pub(super) fn did(judged: &[Measurement]) -> String {
     .map(|(verdict, words)| (count(verdict), words));
     let missing = judged
         .iter()
-        .filter(|one| matches!(one.outcome, Outcome::Not(_)))
+        .filter(|measurement| matches!(measurement.outcome, Outcome::NotMeasured(_)))
         .count();
     let parts: Vec<String> = verdicts
         .into_iter()
         .chain([(missing, ["could not be measured"; 2])])
         .filter(|(n, _)| *n > 0)
-        .map(|(n, [one, many])| format!("{n} {}", if n == 1 { one } else { many }))
+        .map(|(n, [singular, plural])| format!("{n} {}", if n == 1 { singular } else { plural }))
         .collect();
     match judged {
         [] => "No improvement was judged.".to_string(),
@@ -65,11 +66,11 @@ pub(super) fn did(judged: &[Measurement]) -> String {
     }
 }
 
-/// Words the results of the stage.
+/// Formats the results of the stage.
 pub(super) struct Reporter<'a> {
     pub(super) context: &'a Context,
     pub(super) params: &'a Params,
-    pub(super) lines: &'a SeriesSet,
+    pub(super) set: &'a SeriesSet,
     pub(super) evidence: Vec<Evidence>,
     pub(super) method: String,
     /// Noun for the records.
@@ -77,6 +78,7 @@ pub(super) struct Reporter<'a> {
 }
 
 impl Reporter<'_> {
+    /// Name of the metric of an improvement.
     pub(super) fn measure(&self, improvement: &Improvement) -> String {
         let register = (!improvement.metric.is_empty()).then_some(improvement.metric.as_str());
         let measure = self.params.measure.as_deref().or(register);
@@ -84,7 +86,7 @@ impl Reporter<'_> {
     }
 
     pub(super) fn unit(&self, improvement: &Improvement) -> String {
-        if self.params.unit.is_empty() && !self.lines.adds_up {
+        if self.params.unit.is_empty() && !self.set.adds_up {
             String::new()
         } else if self.params.unit.is_empty() {
             format!("{} per day", self.measure(improvement))
@@ -95,12 +97,12 @@ impl Reporter<'_> {
 
     /// First and last day of a span: "2026-07-01 to 2026-10-06".
     pub(super) fn span(&self, from: usize, to: usize) -> String {
-        let day = |i: usize| self.lines.starts[i].date();
+        let day = |i: usize| self.set.starts[i].date();
         format!("{} to {}", day(from), day(to.max(from + 1) - 1))
     }
 
-    pub(super) fn finding(&self, one: &Measurement) -> Finding {
-        let improvement = one.improvement;
+    pub(super) fn finding(&self, measurement: &Measurement) -> Finding {
+        let improvement = measurement.improvement;
         let measure = self.measure(improvement);
         let what = format!("{} on {measure}", improvement.id);
         let subject = format!(
@@ -121,8 +123,8 @@ impl Reporter<'_> {
         if let Some(expected) = improvement.expected_relative {
             finding = finding.number("expected_relative", expected);
         }
-        match &one.outcome {
-            Outcome::Measured(measured) => self.measured(finding, improvement, measured),
+        match &measurement.outcome {
+            Outcome::Measured(measured) => self.add_effect(finding, improvement, measured),
             Outcome::TooEarly(message) => {
                 finding.sentence = fill(
                     "{title} ({component}, {date}): too recent to judge, {message}.",
@@ -135,7 +137,7 @@ impl Reporter<'_> {
                 );
                 finding.number("verdict", Verdict::TooEarly.word())
             }
-            Outcome::Not(message) => {
+            Outcome::NotMeasured(message) => {
                 finding.caveats.push(format!("No estimate: {message}."));
                 finding.sentence = fill(
                     "{title} ({component}, {date}) could not be measured: {message}.",
@@ -151,7 +153,8 @@ impl Reporter<'_> {
         }
     }
 
-    pub(super) fn measured(
+    /// Adds a measured effect to a finding.
+    fn add_effect(
         &self,
         mut finding: Finding,
         improvement: &Improvement,
@@ -159,8 +162,8 @@ impl Reporter<'_> {
     ) -> Finding {
         let estimate = &measured.estimate;
         let verdict = measured.verdict;
-        let decided = verdict.is_proven();
-        finding.direction = match (decided, estimate.absolute[0] < 0.0) {
+        let is_proven = verdict.is_proven();
+        finding.direction = match (is_proven, estimate.absolute[0] < 0.0) {
             (false, _) => Direction::None,
             (true, true) => Direction::Down,
             (true, false) => Direction::Up,
@@ -184,7 +187,7 @@ impl Reporter<'_> {
             Verdict::Works => Severity::Notice,
             _ => Severity::Info,
         };
-        finding.confidence = if decided {
+        finding.confidence = if is_proven {
             (1.0 - estimate.p).min(0.99)
         } else {
             0.5
@@ -209,18 +212,18 @@ impl Reporter<'_> {
             .number("controls", measured.controls.clone())
     }
 
-    /// The component, such as " in billing"; empty for all records.
-    pub(super) fn place(improvement: &Improvement) -> String {
+    /// The component with its preposition, such as " in billing"; empty for all records.
+    pub(super) fn in_component(improvement: &Improvement) -> String {
         match improvement.component.as_str() {
-            WHOLE => String::new(),
+            ALL_RECORDS => String::new(),
             component => format!(" in {component}"),
         }
     }
 
-    /// Returns true if an expected count or amount is zero.
-    pub(super) fn is_none(&self, measured: &EffectMeasurement) -> bool {
+    /// Returns true if a count or amount is zero although more was expected.
+    pub(super) fn fell_to_zero(&self, measured: &EffectMeasurement) -> bool {
         let estimate = &measured.estimate;
-        self.lines.adds_up && estimate.after == 0.0 && estimate.counterfactual > 0.0
+        self.set.adds_up && estimate.after == 0.0 && estimate.counterfactual > 0.0
     }
 
     pub(super) fn sentence(
@@ -235,9 +238,9 @@ impl Reporter<'_> {
             Verdict::Harmful => "since it than expected without it",
             _ => "than expected without it",
         };
-        let found = effect.estimate();
-        let claim = found.as_ref().map(|found| found.claim(than));
-        let range = match found.as_ref().map(Estimate::range) {
+        let estimated = effect.estimate();
+        let claim = estimated.as_ref().map(|estimate| estimate.claim(than));
+        let range = match estimated.as_ref().map(Estimate::range) {
             None => String::new(),
             Some(range) if range.is_empty() => range,
             Some(range) => format!(" (95{}% interval {range})", number::NBSP),
@@ -253,7 +256,7 @@ impl Reporter<'_> {
         let scale = digits.iter().find(|(from, _)| total >= *from);
         let scale = scale.map_or(1.0, |(_, scale)| *scale);
         let total = number::recorded_with_unit((total * scale).round() / scale, &self.params.unit);
-        let template = match (measured.verdict, self.is_none(measured)) {
+        let template = match (measured.verdict, self.fell_to_zero(measured)) {
             (Verdict::Works, false) => {
                 "{title} works: {measure}{place} {are} {claim}, {after}{per} instead of {expected} \
                  over {days}.{onset}"
@@ -284,12 +287,12 @@ impl Reporter<'_> {
             &[
                 ("title", &improvement.title),
                 ("measure", &measure),
-                ("place", &Self::place(improvement)),
+                ("place", &Self::in_component(improvement)),
                 ("are", if measure.ends_with('s') { "are" } else { "is" }),
                 ("claim", &claim.unwrap_or_default()),
                 ("range", &range),
                 ("after", &after),
-                ("per", self.per()),
+                ("per", self.per_day()),
                 ("expected", &expected),
                 ("total", &total),
                 ("days", &number::plural(estimate.steps_after as u64, "day")),
@@ -300,19 +303,19 @@ impl Reporter<'_> {
                 (
                     "onset",
                     &measured.onset.as_ref().map_or_else(String::new, |onset| {
-                        self.onset(improvement, measured, onset)
+                        self.onset_sentence(improvement, measured, onset)
                     }),
                 ),
             ],
         )
     }
 
-    fn per(&self) -> &'static str {
-        if self.lines.adds_up { " a day" } else { "" }
+    fn per_day(&self) -> &'static str {
+        if self.set.adds_up { " a day" } else { "" }
     }
 
     /// The sentence on an effect that shows before its change.
-    fn onset(
+    fn onset_sentence(
         &self,
         improvement: &Improvement,
         measured: &EffectMeasurement,
@@ -326,7 +329,7 @@ impl Reporter<'_> {
             Some(high - low),
             &self.params.unit,
         );
-        let template = if onset.is_none && self.lines.adds_up {
+        let template = if onset.is_all_zero && self.set.adds_up {
             " No {measure}{place} {were} recorded from {first} on, {days} before the change, so the change \
              cannot have started this."
         } else {
@@ -338,23 +341,23 @@ impl Reporter<'_> {
             &[
                 ("measure", &measure),
                 ("Measure", &words::capitalised(&measure)),
-                ("place", &Self::place(improvement)),
+                ("place", &Self::in_component(improvement)),
                 ("were", if is_plural { "were" } else { "was" }),
                 ("them", if is_plural { "them" } else { "it" }),
-                ("first", &long(self.lines.starts[onset.first].date())),
+                ("first", &long(self.set.starts[onset.first].date())),
                 (
                     "days",
                     &number::plural((measured.change - onset.first) as u64, "day"),
                 ),
                 ("mean", &mean),
                 ("earlier", &earlier),
-                ("per", self.per()),
+                ("per", self.per_day()),
             ],
         )
     }
 }
 
-/// The test in the form of reports.
+/// Converts the test to that of reports.
 pub(super) fn effect_test(test: Test) -> EffectTest {
     match test {
         Test::Placebo => EffectTest::Placebo,

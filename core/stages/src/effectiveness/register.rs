@@ -1,4 +1,4 @@
-//! The register of improvements.
+//! Reads the register of improvements.
 
 use super::Params;
 use crate::{Context, Input, StageError, frame, rows::Unusable};
@@ -6,7 +6,7 @@ use jiff::civil::{Date, DateTime};
 use retrocast_domain::number;
 
 /// Component of improvements that apply to all records.
-pub(super) const WHOLE: &str = "all";
+pub(super) const ALL_RECORDS: &str = "all";
 
 /// An entry of the register.
 #[derive(Debug, Clone)]
@@ -19,12 +19,12 @@ pub(super) struct Improvement {
     pub(super) expected_relative: Option<f64>,
     pub(super) lower_is_better: bool,
     pub(super) category: String,
-    /// Cost of making it, in the currency of the stage.
+    /// Cost, in the currency of the stage.
     pub(super) cost: Option<f64>,
 }
 
 /// Reads the improvements of the metric dated before the window's end, by date and id.
-pub(super) fn read(
+pub(super) fn read_register(
     context: &Context,
     params: &Params,
     register: &Input,
@@ -41,7 +41,7 @@ pub(super) fn read(
     ];
     let mut columns = vec!["id", "date"];
     columns.extend(optional.into_iter().filter(|name| register.has(name)));
-    let rows = register.whole(&columns)?;
+    let rows = register.read_all(&columns)?;
     let mut unusable = Unusable::default();
     let texts = |name: &str| {
         if register.has(name) {
@@ -70,7 +70,7 @@ pub(super) fn read(
     let times = register.times("date", &context.window.timezone)?;
     let dates = times.of(&rows, "date")?;
     let (mut improvements, mut incomplete, mut later) = (Vec::new(), 0u64, 0u64);
-    let mut below_zero = 0u64;
+    let mut negative = 0u64;
     for i in 0..ids.len() {
         let metric = metrics[i].clone().unwrap_or_default();
         if params
@@ -81,7 +81,7 @@ pub(super) fn read(
             continue;
         }
         let component = components[i].clone().filter(|text| !text.trim().is_empty());
-        let component = component.unwrap_or_else(|| WHOLE.to_string());
+        let component = component.unwrap_or_else(|| ALL_RECORDS.to_string());
         let (Some(id), Some(date)) = (&ids[i], dates[i].map(DateTime::date)) else {
             incomplete += 1;
             continue;
@@ -91,7 +91,7 @@ pub(super) fn read(
             continue;
         }
         let cost = costs[i].filter(|cost| *cost >= 0.0);
-        below_zero += u64::from(cost.is_none() && costs[i].is_some());
+        negative += u64::from(cost.is_none() && costs[i].is_some());
         improvements.push(Improvement {
             id: frame::visible(Some(id.clone())),
             title: frame::visible(Some(titles[i].clone().unwrap_or_else(|| id.clone()))),
@@ -104,17 +104,17 @@ pub(super) fn read(
             cost,
         });
     }
-    if below_zero > 0 {
-        let costs = number::plural(below_zero, "cost");
-        caveats.push(format!("{costs} below zero left out."));
+    if negative > 0 {
+        let costs = number::plural(negative, "negative cost");
+        caveats.push(format!("{costs} left out."));
     }
     if incomplete > 0 {
-        let lines = number::plural(incomplete, "improvement");
-        caveats.push(format!("{lines} without id or date left out."));
+        let improvements = number::plural(incomplete, "improvement");
+        caveats.push(format!("{improvements} without id or date left out."));
     }
     if later > 0 {
-        let lines = number::plural(later, "improvement");
-        caveats.push(format!("{lines} dated after the window left out."));
+        let improvements = number::plural(later, "improvement");
+        caveats.push(format!("{improvements} dated after the window left out."));
     }
     improvements.sort_by(|a, b| a.date.cmp(&b.date).then_with(|| a.id.cmp(&b.id)));
     Ok(improvements)

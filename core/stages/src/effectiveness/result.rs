@@ -5,7 +5,7 @@ use retrocast_domain::result::{ResultTable, column};
 pub(super) const RESULT: ResultTable = ResultTable {
     name: "effectiveness",
     title: "Effects",
-    description: "The dataset of a stage of kind effectiveness: a row an improvement.",
+    description: "The dataset of a stage of kind effectiveness: a row for each improvement.",
     columns: &[
         column(
             "id",
@@ -13,12 +13,7 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "",
             "Identity of the improvement in the register.",
         ),
-        column(
-            "component",
-            "text",
-            "",
-            "The part of the product that was changed.",
-        ),
+        column("component", "text", "", "Component that was changed."),
         column("date", "text", "", "Day of the change."),
         column("before", "number", "of the measure", "Mean before."),
         column("after", "number", "of the measure", "Mean after."),
@@ -26,7 +21,7 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "counterfactual",
             "number",
             "of the measure",
-            "What the mean after it would have been without it.",
+            "Expected mean after the change without the improvement.",
         ),
         column(
             "relative",
@@ -40,13 +35,18 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "share",
             "Lower end of its 95 % interval.",
         ),
-        column("relative_upper", "number", "share", "Upper end."),
+        column(
+            "relative_upper",
+            "number",
+            "share",
+            "Upper end of its 95 % interval.",
+        ),
         column("placebo_p", "number", "", "p-value of the test."),
         column(
             "verdict",
             "text",
             "",
-            "Did it work: works, not proven, harmful, too early or not measured.",
+            "works, not proven, harmful, too early or not measured.",
         ),
     ],
 };

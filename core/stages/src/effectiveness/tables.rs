@@ -1,7 +1,7 @@
-//! Effects as data, tables, charts, and rows for later stages.
+//! Formats effects as data, tables, charts, and rows for later stages.
 
 use super::{
-    measure::{EffectMeasurement, Measurement, Outcome, line_of},
+    measure::{EffectMeasurement, Measurement, Outcome, find_group},
     present::{Reporter, effect_test},
     register::Improvement,
 };
@@ -15,18 +15,19 @@ use retrocast_domain::{
 };
 
 /// Number of days before a change that a chart shows.
-const DAYS_DRAWN: usize = 120;
+const DAYS_IN_CHART: usize = 120;
 
 impl Reporter<'_> {
-    pub(super) fn effect(&self, one: &Measurement) -> Option<Effect> {
-        match &one.outcome {
-            Outcome::Not(_) => None,
+    /// The effect of an improvement; `None` if it could not be measured.
+    pub(super) fn effect(&self, measurement: &Measurement) -> Option<Effect> {
+        match &measurement.outcome {
+            Outcome::NotMeasured(_) => None,
             Outcome::TooEarly(_) => {
-                let mut effect = self.unjudged(one.improvement);
-                self.without_counterfactual(one.improvement, &mut effect);
+                let mut effect = self.effect_without_result(measurement.improvement);
+                self.add_observed_means(measurement.improvement, &mut effect);
                 Some(effect)
             }
-            Outcome::Measured(measured) => Some(self.effect_of(one.improvement, measured)),
+            Outcome::Measured(measured) => Some(self.effect_of(measurement.improvement, measured)),
         }
     }
 
@@ -54,18 +55,18 @@ impl Reporter<'_> {
             controls: measured.controls.clone(),
             verdict: measured.verdict,
             worth: self.worth(improvement, measured),
-            ..self.unjudged(improvement)
+            ..self.effect_without_result(improvement)
         }
     }
 
     /// An effect without a result yet.
-    fn unjudged(&self, improvement: &Improvement) -> Effect {
+    fn effect_without_result(&self, improvement: &Improvement) -> Effect {
         let measure = self.measure(improvement);
         Effect {
             improvement: improvement.id.clone(),
             title: improvement.title.clone(),
             date: improvement.date.to_string(),
-            metric: format!("{measure}{}", Self::place(improvement)),
+            metric: format!("{measure}{}", Self::in_component(improvement)),
             unit: self.unit(improvement),
             lower_is_better: improvement.lower_is_better,
             before: 0.0,
@@ -86,30 +87,30 @@ impl Reporter<'_> {
         }
     }
 
-    /// Means and days of an improvement that cannot be judged yet. Its counterfactual is the mean
+    /// Adds means and days of an improvement that cannot be judged yet. Its counterfactual is the mean
     /// before the change, so that no effect is claimed.
-    fn without_counterfactual(&self, improvement: &Improvement, effect: &mut Effect) {
-        let Some(line) = line_of(self.lines, &improvement.component) else {
+    fn add_observed_means(&self, improvement: &Improvement, effect: &mut Effect) {
+        let Some(group) = find_group(self.set, &improvement.component) else {
             return;
         };
-        let change = self.lines.index_of(improvement.date).min(line.values.len());
+        let change = self.set.index_of(improvement.date).min(group.values.len());
         let begin = change.saturating_sub(self.params.pre_days as usize);
         let mean = |values: &[Option<f64>]| {
             let known: Vec<f64> = values.iter().flatten().copied().collect();
             let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
             (mean, known.len() as u64)
         };
-        (effect.before, effect.days_before) = mean(&line.values[begin..change]);
-        (effect.after, effect.days_after) = mean(&line.values[change..]);
+        (effect.before, effect.days_before) = mean(&group.values[begin..change]);
+        (effect.after, effect.days_after) = mean(&group.values[change..]);
         effect.counterfactual = effect.before;
     }
 
     pub(super) fn table(&self, judged: &[Measurement]) -> Table {
         let mut table = Table::new(
-            if self.lines.adds_up {
-                "Improvements and what they did; levels are per day."
+            if self.set.adds_up {
+                "Improvements and their effects; levels are per day."
             } else {
-                "Improvements and what they did."
+                "Improvements and their effects."
             },
             &[
                 "<improvement",
@@ -125,8 +126,8 @@ impl Reporter<'_> {
             ],
         );
         let dash = || "–".to_string();
-        for one in judged {
-            let improvement = one.improvement;
+        for measurement in judged {
+            let improvement = measurement.improvement;
             let mut row = [
                 format!("{}: {}", improvement.id, improvement.title),
                 improvement.component.clone(),
@@ -139,9 +140,9 @@ impl Reporter<'_> {
                 dash(),
                 "not measured".to_string(),
             ];
-            match &one.outcome {
+            match &measurement.outcome {
                 Outcome::TooEarly(_) => row[9] = Verdict::TooEarly.word().to_string(),
-                Outcome::Not(_) => {}
+                Outcome::NotMeasured(_) => {}
                 Outcome::Measured(measured) => {
                     let estimate = &measured.estimate;
                     let [_, low, high] = estimate.absolute;
@@ -161,35 +162,35 @@ impl Reporter<'_> {
         table.top(40)
     }
 
-    pub(super) fn chart(&self, one: &Measurement) -> Option<Chart> {
-        let Outcome::Measured(measured) = &one.outcome else {
+    pub(super) fn chart(&self, measurement: &Measurement) -> Option<Chart> {
+        let Outcome::Measured(measured) = &measurement.outcome else {
             return None;
         };
-        let improvement = one.improvement;
-        let line = line_of(self.lines, &improvement.component)?;
+        let improvement = measurement.improvement;
+        let group = find_group(self.set, &improvement.component)?;
         let EffectMeasurement {
             begin, change, end, ..
         } = **measured;
         // The estimate uses all history; a chart needs only the last months.
-        let first = begin.max(change.saturating_sub(DAYS_DRAWN));
-        let times = self.lines.starts[first..end].to_vec();
+        let first = begin.max(change.saturating_sub(DAYS_IN_CHART));
+        let times = self.set.starts[first..end].to_vec();
         let measure = self.measure(improvement);
         let estimate = &measured.estimate;
-        let floor = if line.values.iter().flatten().all(|value| *value >= 0.0) {
+        let floor = if group.values.iter().flatten().all(|value| *value >= 0.0) {
             0.0
         } else {
             f64::NEG_INFINITY
         };
         let found = self.effect_of(improvement, measured);
         let heading = match found.estimate() {
-            Some(found) if self.is_none(measured) => {
+            Some(found) if self.fell_to_zero(measured) => {
                 let days = number::plural(estimate.steps_after as u64, "day");
-                let doubt = if found.is_proven() {
+                let qualifier = if found.is_proven() {
                     ""
                 } else {
                     ", effect not proven"
                 };
-                format!("none in {days}{doubt}")
+                format!("none in {days}{qualifier}")
             }
             found => found.map_or_else(String::new, |found| found.claim("")),
         };
@@ -206,7 +207,7 @@ impl Reporter<'_> {
             alt: format!(
                 "{measure}{} from {}: {after} a day after the change on {}, {expected} expected without \
                  it.",
-                Self::place(improvement),
+                Self::in_component(improvement),
                 self.span(first, end),
                 improvement.date,
             ),
@@ -216,7 +217,7 @@ impl Reporter<'_> {
                 observed: Series {
                     name: measure.clone(),
                     times: times.clone(),
-                    values: line.values[first..end].to_vec(),
+                    values: group.values[first..end].to_vec(),
                     role: Role::Observed,
                 },
                 counterfactual: Series {
@@ -254,39 +255,52 @@ impl Reporter<'_> {
 
 /// One row per improvement, for later stages.
 pub(super) fn frame_of(judged: &[Measurement]) -> Result<DataFrame, StageError> {
-    let text =
-        |value: &dyn Fn(&Measurement) -> String| judged.iter().map(value).collect::<Vec<_>>();
-    let value = |of: &dyn Fn(&EffectMeasurement) -> f64| {
+    let texts = |get: &dyn Fn(&Measurement) -> String| judged.iter().map(get).collect::<Vec<_>>();
+    let numbers = |get: &dyn Fn(&EffectMeasurement) -> f64| {
         judged
             .iter()
-            .map(|one| match &one.outcome {
-                Outcome::Measured(measured) => Some(of(measured)).filter(|value| value.is_finite()),
+            .map(|measurement| match &measurement.outcome {
+                Outcome::Measured(measured) => {
+                    Some(get(measured)).filter(|value| value.is_finite())
+                }
                 _ => None,
             })
             .collect::<Vec<_>>()
     };
-    let verdict = |one: &Measurement| match &one.outcome {
+    let verdict = |measurement: &Measurement| match &measurement.outcome {
         Outcome::Measured(measured) => measured.verdict.word().to_string(),
         Outcome::TooEarly(_) => Verdict::TooEarly.word().to_string(),
-        Outcome::Not(_) => "not measured".to_string(),
+        Outcome::NotMeasured(_) => "not measured".to_string(),
     };
     Ok(DataFrame::new_infer_height(vec![
-        Column::new("id".into(), text(&|one| one.improvement.id.clone())),
+        Column::new(
+            "id".into(),
+            texts(&|measurement| measurement.improvement.id.clone()),
+        ),
         Column::new(
             "component".into(),
-            text(&|one| one.improvement.component.clone()),
+            texts(&|measurement| measurement.improvement.component.clone()),
         ),
-        Column::new("date".into(), text(&|one| one.improvement.date.to_string())),
-        Column::new("before".into(), value(&|m| m.estimate.before)),
-        Column::new("after".into(), value(&|m| m.estimate.after)),
+        Column::new(
+            "date".into(),
+            texts(&|measurement| measurement.improvement.date.to_string()),
+        ),
+        Column::new("before".into(), numbers(&|m| m.estimate.before)),
+        Column::new("after".into(), numbers(&|m| m.estimate.after)),
         Column::new(
             "counterfactual".into(),
-            value(&|m| m.estimate.counterfactual),
+            numbers(&|m| m.estimate.counterfactual),
         ),
-        Column::new("relative".into(), value(&|m| m.estimate.relative[0])),
-        Column::new("relative_lower".into(), value(&|m| m.estimate.relative[1])),
-        Column::new("relative_upper".into(), value(&|m| m.estimate.relative[2])),
-        Column::new("placebo_p".into(), value(&|m| m.estimate.p)),
-        Column::new("verdict".into(), text(&verdict)),
+        Column::new("relative".into(), numbers(&|m| m.estimate.relative[0])),
+        Column::new(
+            "relative_lower".into(),
+            numbers(&|m| m.estimate.relative[1]),
+        ),
+        Column::new(
+            "relative_upper".into(),
+            numbers(&|m| m.estimate.relative[2]),
+        ),
+        Column::new("placebo_p".into(), numbers(&|m| m.estimate.p)),
+        Column::new("verdict".into(), texts(&verdict)),
     ])?)
 }

@@ -1,4 +1,4 @@
-//! Effective improvements are distinguished from ineffective ones, and undecidable ones are not.
+//! Distinguishes effective improvements from ineffective ones, and leaves uncertain ones undecided.
 
 use super::*;
 use crate::Input;
@@ -73,7 +73,7 @@ const ROWS: [(&str, &str, &str); 3] = [
 ];
 
 #[test]
-fn what_works_is_distinguished_from_what_does_nothing() {
+fn effective_and_ineffective_improvements_are_distinguished() {
     for seed in 0..8 {
         let series = [
             ("billing", counts(3 * seed + 1, 15.0, 0.65)),
@@ -83,8 +83,8 @@ fn what_works_is_distinguished_from_what_does_nothing() {
         let analysis = analyse(&series, &ROWS);
         let effects = &analysis.cell.effects;
         let verdicts: Vec<Verdict> = effects.iter().map(|effect| effect.verdict).collect();
-        let wanted = [Verdict::Works, Verdict::Unclear, Verdict::TooEarly];
-        assert_eq!(verdicts, wanted, "seed {seed}: {effects:?}");
+        let expected = [Verdict::Works, Verdict::Unclear, Verdict::TooEarly];
+        assert_eq!(verdicts, expected, "seed {seed}: {effects:?}");
         assert_eq!(effects[0].days_after, 30);
         assert_eq!(analysis.cell.charts.len(), 2);
     }
@@ -92,19 +92,19 @@ fn what_works_is_distinguished_from_what_does_nothing() {
 
 /// One in twenty 95 % intervals misses the truth, so they are counted over many seeds.
 #[test]
-fn intervals_hold_the_planted_effect_as_often_as_they_say() {
-    let covered = |seed: u64| {
+fn intervals_cover_the_planted_effect_at_their_level() {
+    let is_covered = |seed: u64| {
         let series = [("billing", counts(3 * seed + 1, 15.0, 0.65))];
         let analysis = analyse(&series, &ROWS[..1]);
         let [_, low, high] = analysis.cell.effects[0].relative;
         low < -0.35 && -0.35 < high
     };
-    let covered = (0..100).filter(|seed| covered(*seed)).count();
+    let covered = (0..100).filter(|seed| is_covered(*seed)).count();
     assert!((90..=99).contains(&covered), "{covered} of 100");
 }
 
 #[test]
-fn sentences_never_say_because() {
+fn sentences_claim_no_cause() {
     let series = [
         ("billing", counts(1, 15.0, 0.6)),
         ("search", counts(2, 15.0, 1.0)),
@@ -151,7 +151,7 @@ fn an_empty_register_is_reported() {
 }
 
 #[test]
-fn dates_at_any_place_of_the_data_are_no_panic() {
+fn any_date_of_a_change_is_handled() {
     let end = jiff::civil::date(2026, 11, 16);
     let begin = end - 420.days();
     let dates = [
@@ -198,7 +198,7 @@ fn dates_at_any_place_of_the_data_are_no_panic() {
 }
 
 #[test]
-fn a_change_before_the_data_begin_is_not_called_early() {
+fn a_change_before_the_data_is_not_too_early() {
     let series = [
         ("billing", counts(1, 15.0, 1.0)),
         ("search", counts(2, 15.0, 1.0)),
@@ -235,13 +235,13 @@ fn a_change_of_the_last_days_is_too_early_to_judge() {
 }
 
 #[test]
-fn a_handful_of_records_is_not_measured() {
+fn very_few_records_are_not_measured() {
     // One, then three records within 420 days.
-    for places in [&[410][..], &[0, 200, 410]] {
-        let line: Vec<f64> = (0..420)
-            .map(|i| f64::from(u8::from(places.contains(&i))))
+    for days_with_records in [&[410][..], &[0, 200, 410]] {
+        let values: Vec<f64> = (0..420)
+            .map(|i| f64::from(u8::from(days_with_records.contains(&i))))
             .collect();
-        let days: Vec<jiff::civil::DateTime> = line
+        let days: Vec<jiff::civil::DateTime> = values
             .iter()
             .enumerate()
             .filter(|(_, value)| **value > 0.0)
@@ -290,7 +290,7 @@ fn a_verdict_does_not_depend_on_the_rest_of_the_register() {
 fn a_column_without_values_is_reported() {
     let frame = test_data::daily(&[("billing", counts(1, 15.0, 1.0))]);
     let columns: Vec<&str> = frame.columns().map(|(name, _)| name).collect();
-    let frame = frame.whole(&columns).expect("rows").frame;
+    let frame = frame.read_all(&columns).expect("rows").frame;
     let none = vec![None::<String>; frame.height()];
     let frame = frame.drop("component").unwrap();
     let frame = frame
@@ -326,7 +326,7 @@ fn step(levels: [f64; 2], before: i64) -> (String, Option<Verdict>) {
 }
 
 #[test]
-fn what_was_constant_and_changed_is_certain() {
+fn a_change_of_a_constant_metric_is_proven() {
     let (sentence, verdict) = step([3.0, 2.0], 98);
     assert_eq!(verdict, Some(Verdict::Works), "{sentence}");
     assert!(
@@ -352,7 +352,7 @@ fn what_was_constant_and_changed_is_certain() {
 }
 
 #[test]
-fn what_ended_before_the_change_is_reported() {
+fn an_effect_before_its_change_is_reported() {
     // Two in three weeks until 18 days before the change, none since.
     let change = jiff::civil::date(2026, 11, 16) - 14.days();
     let series: Vec<f64> = (0..400)
@@ -386,7 +386,7 @@ fn what_ended_before_the_change_is_reported() {
 }
 
 #[test]
-fn the_method_says_how_values_are_compared() {
+fn the_method_names_the_scale_of_values() {
     let method = analyse(&[("billing", counts(1, 15.0, 0.5))], &ROWS[..1])
         .cell
         .method;

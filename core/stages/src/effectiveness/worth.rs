@@ -3,7 +3,7 @@
 use super::{Params, measure::EffectMeasurement, present::Reporter, register::Improvement};
 use retrocast_domain::{Effect, Table, Worth, number};
 
-/// The caveat of a mean in money.
+/// The caveat of an effect on a mean, which has no value in money.
 pub(super) const NO_UNITS: &str = "No effect is given in money: the metric is a mean, and `units_per_day` does not say of how many records.";
 
 impl Reporter<'_> {
@@ -15,7 +15,7 @@ impl Reporter<'_> {
     ) -> Option<Worth> {
         let units = match self.params.units_per_day {
             Some(units) => units,
-            None if self.lines.adds_up => 1.0,
+            None if self.set.adds_up => 1.0,
             None => return None,
         };
         let value = self.params.unit_value? * units;
@@ -36,8 +36,8 @@ impl Reporter<'_> {
     }
 }
 
-/// "EUR 1 200".
-fn money(value: f64, currency: &str) -> String {
+/// Formats an amount: "EUR 1 200".
+fn format_money(value: f64, currency: &str) -> String {
     let decimals = if value.abs() < 100.0 { 2 } else { 0 };
     let amount = number::fixed(value, decimals);
     match currency {
@@ -46,13 +46,13 @@ fn money(value: f64, currency: &str) -> String {
     }
 }
 
-/// "EUR 120 (80 to 160)".
-fn with_interval([value, low, high]: [f64; 3], currency: &str) -> String {
-    let range = number::range(&money(low, ""), &money(high, ""));
-    format!("{} ({range})", money(value, currency))
+/// Formats an amount with its interval: "EUR 120 (80 to 160)".
+fn format_interval([value, low, high]: [f64; 3], currency: &str) -> String {
+    let range = number::range(&format_money(low, ""), &format_money(high, ""));
+    format!("{} ({range})", format_money(value, currency))
 }
 
-/// The sum of amounts whose errors are independent: ends lie as far from it as the root of the sum of squares.
+/// The sum of amounts with independent errors: the distances to its ends are roots of sums of squares.
 fn total(amounts: impl Iterator<Item = [f64; 3]>) -> [f64; 3] {
     let (mut sum, mut below, mut above) = (0.0, 0.0, 0.0);
     for [value, low, high] in amounts {
@@ -63,7 +63,7 @@ fn total(amounts: impl Iterator<Item = [f64; 3]>) -> [f64; 3] {
     [sum, sum - below.sqrt(), sum + above.sqrt()]
 }
 
-/// What the improvements are worth, with their total; `None` where no unit has a value.
+/// The table of effects in money, with their total; `None` if a unit of the metric has no value.
 pub(super) fn table(params: &Params, effects: &[Effect]) -> Option<Table> {
     let valued: Vec<(&Effect, &Worth)> = effects
         .iter()
@@ -75,7 +75,7 @@ pub(super) fn table(params: &Params, effects: &[Effect]) -> Option<Table> {
     let currency = params.currency.as_str();
     let dash = || "–".to_string();
     let mut table = Table::new(
-        "What the improvements are worth, with 95 % intervals; the return is that of the first year, if the \
+        "Value of the improvements, with 95 % intervals; the return is that of the first year, if the \
          effect lasts.",
         &[
             "<improvement",
@@ -99,9 +99,11 @@ pub(super) fn table(params: &Params, effects: &[Effect]) -> Option<Table> {
             effect
                 .effectiveness()
                 .map_or_else(dash, |share| number::fixed(share, 2)),
-            with_interval(worth.per_day, currency),
-            with_interval(worth.so_far, currency),
-            worth.cost.map_or_else(dash, |cost| money(cost, currency)),
+            format_interval(worth.per_day, currency),
+            format_interval(worth.so_far, currency),
+            worth
+                .cost
+                .map_or_else(dash, |cost| format_money(cost, currency)),
             worth.roi().map_or_else(dash, percent),
             worth
                 .payback_days()
@@ -114,18 +116,18 @@ pub(super) fn table(params: &Params, effects: &[Effect]) -> Option<Table> {
             "all together".to_string(),
             String::new(),
             String::new(),
-            with_interval(
+            format_interval(
                 total(valued.iter().map(|(_, worth)| worth.per_day)),
                 currency,
             ),
-            with_interval(
+            format_interval(
                 total(valued.iter().map(|(_, worth)| worth.so_far)),
                 currency,
             ),
             if costs.is_empty() {
                 dash()
             } else {
-                money(costs.iter().sum(), currency)
+                format_money(costs.iter().sum(), currency)
             },
             String::new(),
             String::new(),
@@ -139,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_of_a_total_are_independent() {
+    fn errors_of_a_total_add_as_squares() {
         let sum = total([[10.0, 7.0, 13.0], [5.0, 1.0, 9.0]].into_iter());
         assert_eq!(sum, [15.0, 10.0, 20.0]);
     }

@@ -28,7 +28,7 @@ impl CalendarName {
     }
 
     /// Definition and range of values.
-    fn words(self) -> (&'static str, &'static str) {
+    fn describe(self) -> (&'static str, &'static str) {
         match self {
             Self::Hour => ("hour of the day", "0 to 23"),
             Self::DayOfWeek => ("day of the week, Monday is 1", "1 to 7"),
@@ -46,12 +46,12 @@ impl CalendarName {
 
     /// The column for these times.
     fn column(self, times: &[DateTime]) -> Column {
-        let number = |of: fn(Date) -> i64| -> Column {
-            let values: Vec<i64> = times.iter().map(|time| of(time.date())).collect();
+        let number_column = |get: fn(Date) -> i64| -> Column {
+            let values: Vec<i64> = times.iter().map(|time| get(time.date())).collect();
             Column::new(self.name().into(), values)
         };
-        let truth = |of: fn(Date) -> bool| -> Column {
-            let values: Vec<bool> = times.iter().map(|time| of(time.date())).collect();
+        let flag_column = |get: fn(Date) -> bool| -> Column {
+            let values: Vec<bool> = times.iter().map(|time| get(time.date())).collect();
             Column::new(self.name().into(), values)
         };
         match self {
@@ -59,16 +59,16 @@ impl CalendarName {
                 let hours: Vec<i64> = times.iter().map(|time| i64::from(time.hour())).collect();
                 Column::new(self.name().into(), hours)
             }
-            Self::DayOfWeek => number(|day| day.weekday().to_monday_one_offset().into()),
-            Self::DayOfMonth => number(|day| day.day().into()),
-            Self::DayOfYear => number(|day| day.day_of_year().into()),
-            Self::WeekOfYear => number(|day| day.iso_week_date().week().into()),
-            Self::Month => number(|day| day.month().into()),
-            Self::Quarter => number(|day| ((day.month() - 1) / 3 + 1).into()),
-            Self::Year => number(|day| day.year().into()),
-            Self::IsWeekend => truth(|day| day.weekday().to_monday_zero_offset() >= 5),
-            Self::IsMonthStart => truth(|day| day.day() == 1),
-            Self::IsMonthEnd => truth(|day| day.day() == day.days_in_month()),
+            Self::DayOfWeek => number_column(|day| day.weekday().to_monday_one_offset().into()),
+            Self::DayOfMonth => number_column(|day| day.day().into()),
+            Self::DayOfYear => number_column(|day| day.day_of_year().into()),
+            Self::WeekOfYear => number_column(|day| day.iso_week_date().week().into()),
+            Self::Month => number_column(|day| day.month().into()),
+            Self::Quarter => number_column(|day| ((day.month() - 1) / 3 + 1).into()),
+            Self::Year => number_column(|day| day.year().into()),
+            Self::IsWeekend => flag_column(|day| day.weekday().to_monday_zero_offset() >= 5),
+            Self::IsMonthStart => flag_column(|day| day.day() == 1),
+            Self::IsMonthEnd => flag_column(|day| day.day() == day.days_in_month()),
         }
     }
 }
@@ -85,15 +85,15 @@ impl Cycle {
     }
 
     /// Elapsed fraction of the cycle at the start of the period, 0 to 1.
-    fn turn(self, time: DateTime) -> f64 {
+    fn fraction(self, time: DateTime) -> f64 {
         let day = time.date();
-        let past = |done: i16, of: i16| f64::from(done) / f64::from(of);
+        let ratio = |elapsed: i16, length: i16| f64::from(elapsed) / f64::from(length);
         match self {
-            Self::Hour => past(time.hour().into(), 24),
-            Self::DayOfWeek => past(day.weekday().to_monday_zero_offset().into(), 7),
-            Self::DayOfMonth => past((day.day() - 1).into(), day.days_in_month().into()),
-            Self::DayOfYear => past(day.day_of_year() - 1, day.days_in_year()),
-            Self::Month => past((day.month() - 1).into(), 12),
+            Self::Hour => ratio(time.hour().into(), 24),
+            Self::DayOfWeek => ratio(day.weekday().to_monday_zero_offset().into(), 7),
+            Self::DayOfMonth => ratio((day.day() - 1).into(), day.days_in_month().into()),
+            Self::DayOfYear => ratio(day.day_of_year() - 1, day.days_in_year()),
+            Self::Month => ratio((day.month() - 1).into(), 12),
         }
     }
 }
@@ -102,31 +102,36 @@ impl Cycle {
 pub(super) fn features(params: &Params, rows: &Rows) -> Vec<Feature> {
     let mut features = Vec::new();
     for name in &params.calendar {
-        let (words, unit) = name.words();
+        let (words, unit) = name.describe();
         features.push(Feature::new(name.column(&rows.civil), words, unit));
     }
     for cycle in &params.cyclic {
-        let turn = |of: fn(f64) -> f64| -> Vec<Option<f64>> {
-            let turns = rows.civil.iter().map(|time| cycle.turn(*time));
-            turns.map(|turn| Some(of(TAU * turn))).collect()
+        let apply = |function: fn(f64) -> f64| -> Vec<Option<f64>> {
+            let fractions = rows.civil.iter().map(|time| cycle.fraction(*time));
+            fractions
+                .map(|fraction| Some(function(TAU * fraction)))
+                .collect()
         };
         let words = cycle.name().replace('_', " ");
-        for (part, values) in [("sin", turn(f64::sin)), ("cos", turn(f64::cos))] {
-            let column = numbers(&format!("{}_{part}", cycle.name()), values);
-            let definition = format!("{} of the {words} as a place on a circle", part_words(part));
+        for (suffix, values) in [("sin", apply(f64::sin)), ("cos", apply(f64::cos))] {
+            let column = numbers(&format!("{}_{suffix}", cycle.name()), values);
+            let definition = format!(
+                "{} of the {words} as a position on a circle",
+                function_name(suffix)
+            );
             features.push(Feature::new(column, definition, "−1 to 1"));
         }
     }
     features
 }
 
-fn part_words(part: &str) -> &'static str {
-    if part == "sin" { "sine" } else { "cosine" }
+fn function_name(suffix: &str) -> &'static str {
+    if suffix == "sin" { "sine" } else { "cosine" }
 }
 
 /// Whole days since the latest of some ascending dates for each row's day; 0 on a date.
 pub(super) fn days_since(rows: &Rows, dates: &[Date]) -> Vec<Option<f64>> {
-    of_rows(rows, |day| {
+    map_days(rows, |day| {
         let known = dates.partition_point(|date| *date <= day);
         let latest = dates.get(known.checked_sub(1)?)?;
         Some((day_number(day) - day_number(*latest)) as f64)
@@ -135,14 +140,14 @@ pub(super) fn days_since(rows: &Rows, dates: &[Date]) -> Vec<Option<f64>> {
 
 /// Whole days until the next of some ascending dates for each row's day; 0 on a date.
 pub(super) fn days_until(rows: &Rows, dates: &[Date]) -> Vec<Option<f64>> {
-    of_rows(rows, |day| {
+    map_days(rows, |day| {
         let next = dates.get(dates.partition_point(|date| *date < day))?;
         Some((day_number(*next) - day_number(day)) as f64)
     })
 }
 
 /// Computes a feature of each row's day, once for consecutive rows of a day.
-fn of_rows(rows: &Rows, value_of: impl Fn(Date) -> Option<f64>) -> Vec<Option<f64>> {
+fn map_days(rows: &Rows, value_of: impl Fn(Date) -> Option<f64>) -> Vec<Option<f64>> {
     let mut last: Option<(Date, Option<f64>)> = None;
     let days = rows.civil.iter().map(|time| time.date());
     days.map(|day| match last {
@@ -157,7 +162,7 @@ fn of_rows(rows: &Rows, value_of: impl Fn(Date) -> Option<f64>) -> Vec<Option<f6
 }
 
 /// Features of the dates in the job file.
-pub(super) fn of_dates(params: &Params, rows: &Rows) -> Result<Vec<Feature>, StageError> {
+pub(super) fn date_features(params: &Params, rows: &Rows) -> Result<Vec<Feature>, StageError> {
     let mut features = Vec::new();
     for named in &params.dates {
         let mut dates: Vec<Date> = named

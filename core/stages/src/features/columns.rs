@@ -30,15 +30,15 @@ impl Feature {
 
 /// The table of all columns with definition, unit and share of missing values.
 pub(super) fn table(params: &Params, own: &[Column], features: &[Feature]) -> Table {
-    let headings = ["<column", "<what it is", "<unit", ">missing"];
+    let headings = ["<column", "<definition", "<unit", ">missing"];
     let mut table = Table::new("Columns of the dataset.", &headings);
     let missing = |column: &Column| {
         let share = column.null_count() as f64 / column.len().max(1) as f64;
         number::percent(share)
     };
-    for (place, column) in own.iter().enumerate() {
-        let (what, unit) = own_words(params, place);
-        table.push([column.name().to_string(), what, unit, missing(column)]);
+    for (index, column) in own.iter().enumerate() {
+        let (definition, unit) = describe_own_column(params, index);
+        table.push([column.name().to_string(), definition, unit, missing(column)]);
     }
     for feature in features {
         table.push([
@@ -52,30 +52,30 @@ pub(super) fn table(params: &Params, own: &[Column], features: &[Feature]) -> Ta
 }
 
 /// Definition and unit of the first columns: time, `by` columns, and the series' own values.
-fn own_words(params: &Params, place: usize) -> (String, String) {
+fn describe_own_column(params: &Params, index: usize) -> (String, String) {
     let noun = params.every.column();
-    if place == 0 {
+    if index == 0 {
         return match noun {
             Some(noun) => (format!("beginning of the {noun}"), "time".to_string()),
             None => ("time of the row".to_string(), "time".to_string()),
         };
     }
-    if place <= params.by.len() {
+    if index <= params.by.len() {
         return ("series".to_string(), "text".to_string());
     }
-    let of = match params.aggregate() {
+    let value = match params.aggregate() {
         _ if params.every == Every::None => "value of the row",
         Aggregate::Count => "number of records",
         Aggregate::Sum => "sum of the values",
         Aggregate::Mean => "mean of the values",
-        Aggregate::Min => "least value",
-        Aggregate::Max => "greatest value",
+        Aggregate::Min => "minimum of the values",
+        Aggregate::Max => "maximum of the values",
         Aggregate::Last => "last value",
         Aggregate::P95 => "95th percentile of the values",
     };
-    let what = match noun {
-        Some(noun) => format!("{of} in the {noun}"),
-        None => of.to_string(),
+    let definition = match noun {
+        Some(noun) => format!("{value} in the {noun}"),
+        None => value.to_string(),
     };
-    (what, params.unit().to_string())
+    (definition, params.unit().to_string())
 }

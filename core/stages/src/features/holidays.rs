@@ -1,5 +1,5 @@
-//! Features of public holidays: whether a row is one, which one, and the distance to the next and
-//! last.
+//! Features of public holidays: whether a row is one, its name, and the days to the next and since the
+//! latest one.
 
 use super::{
     Feature, Params,
@@ -16,11 +16,14 @@ use std::collections::BTreeMap;
 pub(super) mod rules;
 
 /// Names of holidays by day.
-type Days = BTreeMap<Date, Vec<String>>;
+type HolidayNames = BTreeMap<Date, Vec<String>>;
 
-/// The holidays of some years.
-fn days(holidays: &Holidays, years: std::ops::RangeInclusive<i16>) -> Result<Days, StageError> {
-    let mut days = Days::new();
+/// Collects the holidays of some years.
+fn collect_holidays(
+    holidays: &Holidays,
+    years: std::ops::RangeInclusive<i16>,
+) -> Result<HolidayNames, StageError> {
+    let mut days = HolidayNames::new();
     let mut add = |day: Date, name: &str| {
         let names = days.entry(day).or_default();
         if !names.iter().any(|known| known == name) {
@@ -29,7 +32,7 @@ fn days(holidays: &Holidays, years: std::ops::RangeInclusive<i16>) -> Result<Day
     };
     for country in &holidays.countries {
         for year in years.clone() {
-            for (day, name) in rules::of(*country, year) {
+            for (day, name) in rules::holidays_of(*country, year) {
                 add(day, name);
             }
         }
@@ -42,28 +45,28 @@ fn days(holidays: &Holidays, years: std::ops::RangeInclusive<i16>) -> Result<Day
 
 /// All features of holidays.
 pub(super) fn features(params: &Params, rows: &Rows) -> Result<Vec<Feature>, StageError> {
-    let mut features = super::calendar::of_dates(params, rows)?;
+    let mut features = super::calendar::date_features(params, rows)?;
     let Some(holidays) = &params.holidays else {
         return Ok(features);
     };
     let year = |time: Option<&jiff::civil::DateTime>| time.map_or(1970, |time| time.year());
     let (first, last) = (year(rows.civil.iter().min()), year(rows.civil.iter().max()));
-    let days = days(holidays, first.saturating_sub(1)..=last.saturating_add(1))?;
+    let days = collect_holidays(holidays, first.saturating_sub(1)..=last.saturating_add(1))?;
     let names: Vec<Option<String>> = rows
         .civil
         .iter()
-        .map(|time| name_of(&days, time.date(), params.every))
+        .map(|time| names_on(&days, time.date(), params.every))
         .collect();
     let is_holiday: Vec<bool> = names.iter().map(Option::is_some).collect();
     let dates: Vec<Date> = days.keys().copied().collect();
-    let which = if params.every == Every::Week {
+    let definition = if params.every == Every::Week {
         "whether a day of the week is a public holiday"
     } else {
         "whether it is a public holiday"
     };
     features.push(Feature::new(
         Column::new("is_holiday".into(), is_holiday),
-        which,
+        definition,
         "true or false",
     ));
     features.push(Feature::new(
@@ -85,7 +88,7 @@ pub(super) fn features(params: &Params, rows: &Rows) -> Result<Vec<Feature>, Sta
 }
 
 /// The holidays on a row's day, or in its week.
-fn name_of(days: &Days, day: Date, every: Every) -> Option<String> {
+fn names_on(days: &HolidayNames, day: Date, every: Every) -> Option<String> {
     let length = if every == Every::Week { 7 } else { 1 };
     let end = day.checked_add(i64::from(length).days()).ok()?;
     let names: Vec<&str> = days

@@ -35,100 +35,108 @@ impl FigureName {
         }
     }
 
-    fn words(self) -> &'static str {
+    fn describe(self) -> &'static str {
         match self {
             Self::Sum => "sum",
             Self::Mean => "mean",
-            Self::Min => "least",
-            Self::Max => "greatest",
+            Self::Min => "minimum",
+            Self::Max => "maximum",
             Self::Sd => "standard deviation",
         }
     }
 }
 
-/// A way to compute a feature of a series.
+/// The definition of a feature of earlier values.
 #[derive(Debug, Clone)]
-enum Recipe {
+enum FeatureSpec {
     Lag(usize),
     Difference(usize),
     Rolling {
         window: usize,
-        least: usize,
+        values_min: usize,
         figure: Figure,
         name: String,
         words: String,
     },
     Expanding(FigureName),
     Weighted(f64),
-    Same(SamePeriod),
+    SamePeriod(SamePeriod),
 }
 
 /// A number in a column's name: 90, or `0_5` for 0.5.
-fn part_of_name(number: f64) -> String {
+fn format_suffix(number: f64) -> String {
     let text = format!("{number:.6}");
     text.trim_end_matches('0')
         .trim_end_matches('.')
         .replace('.', "_")
 }
 
-fn recipes(params: &Params) -> Vec<Recipe> {
-    let mut recipes: Vec<Recipe> = Vec::new();
-    let lags = params.lags.iter().map(|n| Recipe::Lag(*n as usize));
-    recipes.extend(lags);
+fn feature_specs(params: &Params) -> Vec<FeatureSpec> {
+    let mut specs: Vec<FeatureSpec> = Vec::new();
+    let lags = params.lags.iter().map(|n| FeatureSpec::Lag(*n as usize));
+    specs.extend(lags);
     let differences = params.differences.iter();
-    recipes.extend(differences.map(|n| Recipe::Difference(*n as usize)));
+    specs.extend(differences.map(|n| FeatureSpec::Difference(*n as usize)));
     for rolling in &params.rolling {
         let window = rolling.window as usize;
-        let least = rolling.periods_min.map_or(window, |least| least as usize);
+        let values_min = rolling
+            .periods_min
+            .map_or(window, |minimum| minimum as usize);
         let named = rolling.figures.iter().map(|figure| {
-            let words = figure.words().to_string();
+            let words = figure.describe().to_string();
             (figure.figure(), figure.name().to_string(), words)
         });
         let quantiles = rolling.quantiles.iter().map(|q| {
-            let name = format!("q{}", part_of_name(q * 100.0));
+            let name = format!("q{}", format_suffix(q * 100.0));
             (Figure::Quantile(*q), name, format!("{q}-quantile"))
         });
-        recipes.extend(
+        specs.extend(
             named
                 .chain(quantiles)
-                .map(|(figure, name, words)| Recipe::Rolling {
+                .map(|(figure, name, words)| FeatureSpec::Rolling {
                     window,
-                    least,
+                    values_min,
                     figure,
                     name,
                     words,
                 }),
         );
     }
-    recipes.extend(params.expanding.iter().map(|f| Recipe::Expanding(*f)));
-    recipes.extend(params.half_lives.iter().map(|h| Recipe::Weighted(*h)));
-    recipes.extend(params.same_period.iter().map(|p| Recipe::Same(*p)));
-    recipes
+    specs.extend(params.expanding.iter().map(|f| FeatureSpec::Expanding(*f)));
+    specs.extend(params.half_lives.iter().map(|h| FeatureSpec::Weighted(*h)));
+    specs.extend(
+        params
+            .same_period
+            .iter()
+            .map(|p| FeatureSpec::SamePeriod(*p)),
+    );
+    specs
 }
 
 /// All features of earlier values.
 pub(super) fn features(context: &Context, params: &Params, rows: &Rows) -> Vec<Feature> {
-    let recipes = recipes(params);
-    let all: Vec<(&(String, Vec<Option<f64>>), &Recipe)> = rows
+    let specs = feature_specs(params);
+    let pairs: Vec<(&(String, Vec<Option<f64>>), &FeatureSpec)> = rows
         .values
         .iter()
-        .flat_map(|base| recipes.iter().map(move |recipe| (base, recipe)))
+        .flat_map(|base| specs.iter().map(move |spec| (base, spec)))
         .collect();
-    all.into_par_iter()
-        .map(|((base, values), recipe)| {
+    pairs
+        .into_par_iter()
+        .map(|((base, values), spec)| {
             context.stop.check();
-            let features = recipe.make(params, rows, values);
-            let name = format!("{base}_{}", recipe.name());
+            let features = spec.compute(params, rows, values);
+            let name = format!("{base}_{}", spec.name());
             Feature::new(
                 numbers(&name, features),
-                recipe.definition(params, base),
+                spec.definition(params, base),
                 params.unit(),
             )
         })
         .collect()
 }
 
-impl Recipe {
+impl FeatureSpec {
     /// The suffix of the column's name.
     fn name(&self) -> String {
         match self {
@@ -136,10 +144,10 @@ impl Recipe {
             Self::Difference(steps) => format!("diff_{steps}"),
             Self::Rolling { window, name, .. } => format!("rolling_{name}_{window}"),
             Self::Expanding(figure) => format!("expanding_{}", figure.name()),
-            Self::Weighted(half_life) => format!("ewm_{}", part_of_name(*half_life)),
-            Self::Same(SamePeriod::Week) => "last_week".to_string(),
-            Self::Same(SamePeriod::Year) => "last_year".to_string(),
-            Self::Same(SamePeriod::YearByWeekday) => "last_year_by_weekday".to_string(),
+            Self::Weighted(half_life) => format!("ewm_{}", format_suffix(*half_life)),
+            Self::SamePeriod(SamePeriod::Week) => "last_week".to_string(),
+            Self::SamePeriod(SamePeriod::Year) => "last_year".to_string(),
+            Self::SamePeriod(SamePeriod::YearByWeekday) => "last_year_by_weekday".to_string(),
         }
     }
 
@@ -152,8 +160,8 @@ impl Recipe {
                 format!("{n} {noun}s")
             }
         };
-        let known = if params.include_present {
-            format!("up to and with the {noun} itself")
+        let span = if params.include_present {
+            format!("up to and including the {noun} itself")
         } else {
             format!("before the {noun}")
         };
@@ -161,42 +169,42 @@ impl Recipe {
             Self::Lag(steps) => format!("{base} {} before", count(*steps)),
             Self::Difference(steps) => {
                 format!(
-                    "newest {base} {known}, minus the one {} before it",
+                    "newest {base} {span}, minus the one {} before it",
                     count(*steps)
                 )
             }
             Self::Rolling {
                 window,
-                least,
+                values_min,
                 words,
                 ..
             } => {
-                let fewest = if least == window {
+                let minimum = if values_min == window {
                     String::new()
                 } else {
-                    format!(", of {least} known at least")
+                    format!(", at least {values_min} known")
                 };
-                format!("{words} of {base} over {} {known}{fewest}", count(*window))
+                format!("{words} of {base} over {} {span}{minimum}", count(*window))
             }
             Self::Expanding(figure) => {
-                format!("{} of {base} over all {noun}s {known}", figure.words())
+                format!("{} of {base} over all {noun}s {span}", figure.describe())
             }
-            Self::Weighted(half_life) => format!(
-                "mean of {base} over all {noun}s {known}, weights halving every {half_life}"
-            ),
-            Self::Same(SamePeriod::Week) => format!("{base} at the same time 7 days before"),
-            Self::Same(SamePeriod::Year) if params.every == Every::Week => {
+            Self::Weighted(half_life) => {
+                format!("mean of {base} over all {noun}s {span}, weights halving every {half_life}")
+            }
+            Self::SamePeriod(SamePeriod::Week) => format!("{base} at the same time 7 days before"),
+            Self::SamePeriod(SamePeriod::Year) if params.every == Every::Week => {
                 format!("{base} 52 weeks before")
             }
-            Self::Same(SamePeriod::Year) => format!("{base} at the same date a year before"),
-            Self::Same(SamePeriod::YearByWeekday) => {
+            Self::SamePeriod(SamePeriod::Year) => format!("{base} at the same date a year before"),
+            Self::SamePeriod(SamePeriod::YearByWeekday) => {
                 format!("{base} at the same time 364 days before")
             }
         }
     }
 
     /// The feature's values for all rows.
-    fn make(&self, params: &Params, rows: &Rows, values: &[Option<f64>]) -> Vec<Option<f64>> {
+    fn compute(&self, params: &Params, rows: &Rows, values: &[Option<f64>]) -> Vec<Option<f64>> {
         let present = params.include_present;
         let mut features = Vec::with_capacity(values.len());
         for range in &rows.ranges {
@@ -206,19 +214,19 @@ impl Recipe {
                 Self::Difference(steps) => window::difference(series, *steps, present),
                 Self::Rolling {
                     window,
-                    least,
+                    values_min,
                     figure,
                     ..
-                } => window::rolling(series, *window, *least, *figure, present),
+                } => window::rolling(series, *window, *values_min, *figure, present),
                 Self::Expanding(figure) => window::expanding(series, 1, figure.figure(), present),
                 Self::Weighted(half_life) => window::weighted_mean(series, *half_life, present),
-                Self::Same(period) => range
+                Self::SamePeriod(period) => range
                     .clone()
                     .map(|row| {
                         let key = key_before(rows, params.every, *period, row)?;
                         let keys = &rows.keys[range.clone()];
-                        let at = keys.partition_point(|other| *other < key);
-                        series[at].filter(|_| keys[at] == key)
+                        let index = keys.partition_point(|other| *other < key);
+                        series[index].filter(|_| keys[index] == key)
                     })
                     .collect(),
             });

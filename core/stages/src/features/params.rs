@@ -35,7 +35,7 @@ pub(super) struct Params {
     /// Unit of the values, such as "ms"; "records" for counts.
     #[serde(default)]
     pub(super) unit: String,
-    /// Whether features of a row may use the row's own value.
+    /// Set to true if features of a row may use the row's own value.
     #[serde(default)]
     pub(super) include_present: bool,
     /// Lags in rows, such as `[1, 7]`.
@@ -99,12 +99,12 @@ impl Every {
     }
 
     /// Suffix for a sentence, such as " of a day each".
-    pub(super) fn words(self) -> &'static str {
+    pub(super) fn suffix(self) -> &'static str {
         match self {
             Self::Hour => " of an hour each",
             Self::Day => " of a day each",
             Self::Week => " of a week each",
-            Self::None => ", as they are",
+            Self::None => ", unchanged",
         }
     }
 }
@@ -206,11 +206,11 @@ pub(super) enum CalendarName {
     Quarter,
     /// Year.
     Year,
-    /// Whether it is Saturday or Sunday.
+    /// True on Saturdays and Sundays.
     IsWeekend,
-    /// Whether it is the first day of a month.
+    /// True on the first day of a month.
     IsMonthStart,
-    /// Whether it is the last day of a month.
+    /// True on the last day of a month.
     IsMonthEnd,
 }
 
@@ -242,7 +242,7 @@ pub(super) struct NamedDates {
     pub(super) dates: Vec<Day>,
 }
 
-/// A day as a job file writes it.
+/// A date in a job file, such as 2026-01-31.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Day(String);
@@ -262,7 +262,7 @@ impl JsonSchema for Day {
 }
 
 impl Day {
-    /// The day.
+    /// Parses the date.
     pub(super) fn date(&self) -> Result<Date, StageError> {
         let text = &self.0;
         text.parse().map_err(|_| {
@@ -325,8 +325,8 @@ impl Params {
         self.fill.map_or(adds_up, |fill| fill == Fill::Zero)
     }
 
-    /// Names of the series' own columns.
-    pub(super) fn bases(&self) -> Vec<String> {
+    /// Names of the columns of the series' own values.
+    pub(super) fn value_columns(&self) -> Vec<String> {
         if self.every == Every::None || self.aggregate() != Aggregate::Count {
             return self.values.clone();
         }
@@ -335,18 +335,18 @@ impl Params {
 
     /// Unit of the values.
     pub(super) fn unit(&self) -> &str {
-        let counts = self.every != Every::None && self.aggregate() == Aggregate::Count;
+        let is_count = self.every != Every::None && self.aggregate() == Aggregate::Count;
         match self.unit.as_str() {
-            "" if counts => "records",
+            "" if is_count => "records",
             unit => unit,
         }
     }
 
-    /// Checks that the schema cannot express.
+    /// Checks rules that the schema cannot express.
     pub(super) fn check(&self) -> Result<(), StageError> {
-        let fail = |text: &str| Err(StageError::Other(text.to_string()));
+        let fail = |message: &str| Err(StageError::Other(message.to_string()));
         if self.every == Every::None && self.values.is_empty() {
-            return fail("`every = \"none\"` takes rows as they are: name their `values`");
+            return fail("`every = \"none\"` uses rows unchanged: name their `values`");
         }
         if self.every != Every::None
             && self.values.is_empty()

@@ -3,7 +3,7 @@
 use super::params::{Aggregate, Every, Params};
 use crate::{
     Context, Input, StageError, frame,
-    rows::{Piece, Unusable},
+    rows::{Batch, Unusable},
     series::coverage::Coverage,
     times::{Grain, Times},
 };
@@ -17,7 +17,7 @@ use retrocast_domain::number::{self, plural};
 use retrocast_stats::describe::quantile;
 use std::{collections::BTreeMap, ops::Range};
 
-/// Maximum number of rows of the result; more are requested by mistake, such as hours of very many
+/// Maximum number of rows of the result. A request for more is a mistake, such as hours of very many
 /// series.
 const ROWS_MAX: usize = 10_000_000;
 const HOUR_MICROS: i64 = 3_600_000_000;
@@ -39,8 +39,9 @@ pub(super) struct Rows {
     pub(super) zone: TimeZone,
     /// Values of the `by` columns of each series.
     labels: Vec<Label>,
-    /// Name of the time column, and whether it contains days.
+    /// Name of the time column.
     time: String,
+    /// True if the time column contains days.
     pub(super) has_days: bool,
 }
 
@@ -63,19 +64,19 @@ impl Rows {
         let zone = TimeZone::get(timezone).map_err(|e| StageError::Other(e.to_string()))?;
         let times = input.times(time, timezone)?;
         let named = params.by.iter().chain(&params.values).map(String::as_str);
-        let piece = input.whole(&named.chain([time]).collect::<Vec<_>>())?;
-        let civil_times = times.of(&piece, time)?;
+        let batch = input.read_all(&named.chain([time]).collect::<Vec<_>>())?;
+        let civil_times = times.of(&batch, time)?;
         let has_days = match params.every {
             Every::Day | Every::Week => true,
             Every::Hour => false,
             Every::None => times.grain != Grain::Moment,
         };
-        let (ids, labels) = series(&piece, &params.by)?;
+        let (ids, labels) = series(&batch, &params.by)?;
         let mut unusable = Unusable::default();
         let columns: Vec<Vec<Option<f64>>> = params
             .values
             .iter()
-            .map(|name| frame::numbers(&piece, name, &mut unusable))
+            .map(|name| frame::numbers(&batch, name, &mut unusable))
             .collect::<Result<_, _>>()?;
         caveats.extend(unusable.caveats());
         let axis = Axis {
@@ -84,8 +85,8 @@ impl Rows {
             zone: zone.clone(),
         };
         let end = context.window.end.at(0, 0, 0, 0);
-        let begin = beginning(context, params, &times, caveats);
-        let moments = moments(&piece, time, times.grain, &civil_times, &zone)?;
+        let begin = history_start(context, params, &times, caveats);
+        let moments = moments(&batch, time, times.grain, &civil_times, &zone)?;
         let mut records: Vec<Record> = Vec::with_capacity(ids.len());
         for (row, (civil, moment)) in civil_times.iter().zip(&moments).enumerate() {
             if let Some(civil) = civil.filter(|civil| (begin..end).contains(civil)) {
@@ -94,13 +95,13 @@ impl Rows {
             }
         }
         records.sort_unstable();
-        note_timeless(&times, caveats);
+        note_missing_times(&times, caveats);
         let mut rows = Self {
             ranges: Vec::new(),
             civil: Vec::new(),
             keys: Vec::new(),
             values: params
-                .bases()
+                .value_columns()
                 .into_iter()
                 .map(|n| (n, Vec::new()))
                 .collect(),
@@ -111,8 +112,8 @@ impl Rows {
             has_days,
         };
         match params.every {
-            Every::None => rows.take(params, &records, &columns, &labels, caveats),
-            _ => rows.fill(params, &axis, &records, &columns, &labels)?,
+            Every::None => rows.copy_rows(params, &records, &columns, &labels, caveats),
+            _ => rows.fill_periods(params, &axis, &records, &columns, &labels)?,
         }
         rows.civil = rows.keys.iter().map(|key| axis.civil(*key)).collect();
         Ok(rows)
@@ -123,8 +124,8 @@ impl Rows {
         self.keys.len()
     }
 
-    /// Takes the rows unchanged.
-    fn take(
+    /// Adds the rows of the dataset unchanged.
+    fn copy_rows(
         &mut self,
         params: &Params,
         records: &[Record],
@@ -146,11 +147,11 @@ impl Rows {
             self.ranges.push(start..self.keys.len());
             self.labels.push(labels[chunk[0].0 as usize].clone());
         }
-        caveats.extend(self.irregular());
+        caveats.extend(self.irregular_steps());
     }
 
-    /// Makes one row for each period from a series' first record to the last record of all.
-    fn fill(
+    /// Adds one row for each period from a series' first record to the last record of all.
+    fn fill_periods(
         &mut self,
         params: &Params,
         axis: &Axis,
@@ -168,7 +169,7 @@ impl Rows {
             let (start, first) = (self.keys.len(), chunk[0].1);
             let length = ((last - first) / step + 1) as usize;
             if start + length > ROWS_MAX {
-                return Err(too_many(labels.len()));
+                return Err(too_many_rows(labels.len()));
             }
             self.keys
                 .extend((0..length as i64).map(|i| first + i * step));
@@ -176,11 +177,11 @@ impl Rows {
                 values.resize(start + length, empty);
             }
             for period in chunk.chunk_by(|a, b| a.1 == b.1) {
-                let at = start + ((period[0].1 - first) / step) as usize;
+                let row = start + ((period[0].1 - first) / step) as usize;
                 for (i, (_, values)) in self.values.iter_mut().enumerate() {
-                    values[at] = match aggregate {
+                    values[row] = match aggregate {
                         Aggregate::Count => Some(period.len() as f64),
-                        _ => of_period(aggregate, period, &columns[i]).or(empty),
+                        _ => aggregate_period(aggregate, period, &columns[i]).or(empty),
                     };
                 }
             }
@@ -190,8 +191,8 @@ impl Rows {
         Ok(())
     }
 
-    /// Describes irregular steps of unchanged rows.
-    fn irregular(&self) -> Option<String> {
+    /// The caveat on irregular steps of unchanged rows.
+    fn irregular_steps(&self) -> Option<String> {
         let mut steps: BTreeMap<i64, u64> = BTreeMap::new();
         for range in &self.ranges {
             for pair in self.keys[range.clone()].windows(2) {
@@ -201,10 +202,10 @@ impl Rows {
         let all: u64 = steps.values().sum();
         let usual = steps.values().max().copied().unwrap_or(0);
         (usual < all).then(|| {
-            let odd = plural(all - usual, "step");
+            let irregular = plural(all - usual, "step");
             let verb = if all - usual == 1 { "is" } else { "are" };
             format!(
-                "{odd} of {all} from one row to the next {verb} not of the usual length; lags and \
+                "{irregular} of {all} between rows {verb} not of the usual length; lags and \
                  windows count rows. Use `every` to make the series regular."
             )
         })
@@ -227,7 +228,7 @@ impl Rows {
     }
 }
 
-/// Makes a column of days or timestamps.
+/// Makes the time column: days or timestamps.
 fn time_column(name: &str, keys: &[i64], has_days: bool) -> Column {
     let (column, dtype) = if has_days {
         let days: Vec<i32> = keys.iter().map(|key| *key as i32).collect();
@@ -240,15 +241,16 @@ fn time_column(name: &str, keys: &[i64], has_days: bool) -> Column {
     column.cast(&dtype).unwrap_or(column)
 }
 
-/// Start of the history. A regular series would start at records so long before all others that
-/// they do not belong to it, such as those of 1970.
-fn beginning(
+/// Start of the history. It excludes isolated records long before all others, such as those of 1970, with
+/// which a regular series would begin.
+fn history_start(
     context: &Context,
     params: &Params,
     times: &Times,
     caveats: &mut Vec<String>,
 ) -> DateTime {
-    let coverage = Coverage::of(times, &context.window).filter(|_| params.every != Every::None);
+    let coverage =
+        Coverage::from_times(times, &context.window).filter(|_| params.every != Every::None);
     let Some(coverage) = coverage else {
         return DateTime::MIN;
     };
@@ -256,7 +258,7 @@ fn beginning(
     coverage.first()
 }
 
-fn too_many(series: usize) -> StageError {
+fn too_many_rows(series: usize) -> StageError {
     StageError::Other(format!(
         "the {} series would have more than {ROWS_MAX} rows; choose a longer period with `every`, or fewer \
          columns in `by`",
@@ -264,7 +266,7 @@ fn too_many(series: usize) -> StageError {
     ))
 }
 
-fn note_timeless(times: &Times, caveats: &mut Vec<String>) {
+fn note_missing_times(times: &Times, caveats: &mut Vec<String>) {
     let without = times.without;
     if without > 0 {
         let records = plural(without, "record");
@@ -273,8 +275,12 @@ fn note_timeless(times: &Times, caveats: &mut Vec<String>) {
     }
 }
 
-/// Aggregate of the known values of a period.
-fn of_period(aggregate: Aggregate, period: &[Record], column: &[Option<f64>]) -> Option<f64> {
+/// Aggregates the known values of a period.
+fn aggregate_period(
+    aggregate: Aggregate,
+    period: &[Record],
+    column: &[Option<f64>],
+) -> Option<f64> {
     let known = || period.iter().filter_map(|record| column[record.3 as usize]);
     let count = || known().count() as f64;
     known().next()?;
@@ -290,44 +296,48 @@ fn of_period(aggregate: Aggregate, period: &[Record], column: &[Option<f64>]) ->
 }
 
 /// The series of each row, and the `by` values of each series, in order.
-fn series(piece: &Piece<'_>, by: &[String]) -> Result<(Vec<u32>, Vec<Label>), StageError> {
-    let rows = piece.frame.height();
+fn series(batch: &Batch<'_>, by: &[String]) -> Result<(Vec<u32>, Vec<Label>), StageError> {
+    let rows = batch.frame.height();
     let (mut ids, mut labels) = (vec![0_u32; rows], vec![Vec::new()]);
     for name in by {
-        let texts = frame::texts(piece, name)?;
+        let texts = frame::texts(batch, name)?;
         let mut known: BTreeMap<(u32, Option<&str>), u32> = BTreeMap::new();
         for (id, text) in ids.iter().zip(&texts) {
             known.entry((*id, text.as_deref())).or_default();
         }
-        let mut finer = Vec::with_capacity(known.len());
-        for (number, ((id, text), place)) in known.iter_mut().enumerate() {
-            *place = number as u32;
+        let mut refined = Vec::with_capacity(known.len());
+        for (number, ((id, text), series_id)) in known.iter_mut().enumerate() {
+            *series_id = number as u32;
             let mut label: Label = labels[*id as usize].clone();
             label.push(text.map(str::to_string));
-            finer.push(label);
+            refined.push(label);
         }
         for (id, text) in ids.iter_mut().zip(&texts) {
             *id = known[&(*id, text.as_deref())];
         }
-        labels = finer;
+        labels = refined;
     }
     Ok((ids, labels))
 }
 
 /// Microseconds since 1970 UTC of each row; for days, of midnight in the job's time zone.
 fn moments(
-    piece: &Piece<'_>,
+    batch: &Batch<'_>,
     name: &str,
     grain: Grain,
     civil: &[Option<DateTime>],
     zone: &TimeZone,
 ) -> Result<Vec<i64>, StageError> {
-    let of_day = |time: DateTime| zone.to_timestamp(time).map_or(0, Timestamp::as_microsecond);
+    let micros_of_day =
+        |time: DateTime| zone.to_timestamp(time).map_or(0, Timestamp::as_microsecond);
     if grain == Grain::Moment {
-        let micros = frame::micros(piece, name)?;
+        let micros = frame::micros(batch, name)?;
         return Ok(micros.into_iter().map(Option::unwrap_or_default).collect());
     }
-    Ok(civil.iter().map(|time| time.map_or(0, of_day)).collect())
+    Ok(civil
+        .iter()
+        .map(|time| time.map_or(0, micros_of_day))
+        .collect())
 }
 
 /// Converts times to keys and back.
@@ -350,7 +360,7 @@ impl Axis {
     fn key(&self, civil: DateTime, moment: i64) -> i64 {
         match self.every {
             Every::Hour => {
-                // Start of the hour in local time, whatever the zone's offset.
+                // Start of the hour in local time, for any offset of the zone.
                 let seconds = i64::from(civil.minute()) * 60 + i64::from(civil.second());
                 moment - seconds * 1_000_000 - i64::from(civil.subsec_nanosecond()) / 1_000
             }

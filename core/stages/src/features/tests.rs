@@ -1,6 +1,6 @@
-//! Features match an independent computation, and none uses the future.
+//! Compares features with an independent computation, and checks that none uses the future.
 //!
-//! The files in `tests` were made by pandas 3.1 and the Python package holidays 0.109 from
+//! The files in `tests` were computed by pandas 3.1 and the Python package holidays 0.109 from
 //! records of a seeded generator: with `x` the regular series and `p = x.shift(1)`, `x.shift(n)`,
 //! `p - p.shift(n)`, `p.rolling(7)`, `p.expanding()`, `p.ewm(halflife=3)`; for features that may
 //! use the present, with `x` in place of `p`.
@@ -57,7 +57,7 @@ fn half_hours(from: &str, hours: i64) -> DataFrame {
 }
 
 #[test]
-fn hours_are_those_that_passed() {
+fn hours_are_elapsed_hours() {
     // The local days from midnight to midnight: 25 hours and 23.
     let check = |from: &str, hours: i64, window: &str, clock: &[f64]| {
         let params = json!({"every": "hour", "calendar": ["hour"], "lags": [24]});
@@ -76,7 +76,7 @@ fn hours_are_those_that_passed() {
 }
 
 #[test]
-fn days_and_weeks_are_those_of_the_zone_and_the_window_ends_them() {
+fn days_and_weeks_follow_the_time_zone_and_end_with_the_window() {
     // From Sunday 25 October, 00:30 summer time, which is Saturday in UTC.
     let frame = half_hours("2026-10-24T23:30:00", 24 * 9);
     let analysis = features_of(frame.clone(), "2026-10-31", json!({"every": "day"}));
@@ -93,7 +93,7 @@ fn days_and_weeks_are_those_of_the_zone_and_the_window_ends_them() {
 }
 
 #[test]
-fn the_same_time_a_year_before_knows_leap_years_and_weekdays() {
+fn same_period_handles_leap_years_and_weekdays() {
     let first: DateTime = "2023-01-01T12:00:00".parse().expect("a time");
     let rows: Vec<(DateTime, &str, Option<f64>)> = (0..800_i64)
         .map(|n| (first + n.days(), "a", Some(n as f64)))
@@ -121,7 +121,7 @@ fn the_same_time_a_year_before_knows_leap_years_and_weekdays() {
 }
 
 #[test]
-fn an_hour_that_never_was_has_no_value_a_week_later() {
+fn a_skipped_hour_has_no_value_a_week_later() {
     let frame = half_hours("2026-03-20T00:00:00", 24 * 17);
     let params = json!({"every": "hour", "same_period": ["week"], "calendar": ["hour"]});
     let analysis = features_of(frame, "2026-04-05", params);
@@ -131,15 +131,15 @@ fn an_hour_that_never_was_has_no_value_a_week_later() {
         .enumerate()
         .filter_map(|(row, value)| value.is_none().then_some(row))
         .collect();
-    // The first week, and 1 o'clock on Sunday 5 April: a week before, 1 o'clock was left out. That
-    // Sunday is the seventeenth day; by then one hour was skipped.
+    // The first week, and 1 o'clock on Sunday 5 April: a week earlier, 1 o'clock was skipped. That
+    // Sunday is the seventeenth day, and one hour was skipped before it.
     let sunday = 24 * 16 - 1 + 1;
     let expected: Vec<usize> = (0..24 * 7).chain([sunday]).collect();
     assert_eq!(missing, expected);
 }
 
 #[test]
-fn periods_without_records_are_filled_as_asked() {
+fn periods_without_records_are_filled_by_param() {
     let day = |n: i64| "2026-10-01T12:00:00".parse::<DateTime>().unwrap() + n.days();
     let rows = [
         (day(0), "a", Some(4.0)),
@@ -159,19 +159,19 @@ fn periods_without_records_are_filled_as_asked() {
         "n",
         &some([2.0, no, 1.0, 1.0]),
     );
-    let of = |aggregate: &str| json!({"values": ["minutes"], "aggregate": aggregate});
-    check(of("sum"), "minutes", &some([12.0, 0.0, 0.0, 1.0]));
-    check(of("mean"), "minutes", &some([6.0, no, no, 1.0]));
-    check(of("min"), "minutes", &some([4.0, no, no, 1.0]));
-    check(of("max"), "minutes", &some([8.0, no, no, 1.0]));
-    check(of("last"), "minutes", &some([8.0, no, no, 1.0]));
-    check(of("p95"), "minutes", &some([7.8, no, no, 1.0]));
-    let rows_as_they_are = json!({"values": ["minutes"], "every": "none", "lags": [1]});
-    check(rows_as_they_are, "minutes_lag_1", &some([no, 4.0, 8.0, no]));
+    let params_of = |aggregate: &str| json!({"values": ["minutes"], "aggregate": aggregate});
+    check(params_of("sum"), "minutes", &some([12.0, 0.0, 0.0, 1.0]));
+    check(params_of("mean"), "minutes", &some([6.0, no, no, 1.0]));
+    check(params_of("min"), "minutes", &some([4.0, no, no, 1.0]));
+    check(params_of("max"), "minutes", &some([8.0, no, no, 1.0]));
+    check(params_of("last"), "minutes", &some([8.0, no, no, 1.0]));
+    check(params_of("p95"), "minutes", &some([7.8, no, no, 1.0]));
+    let unchanged = json!({"values": ["minutes"], "every": "none", "lags": [1]});
+    check(unchanged, "minutes_lag_1", &some([no, 4.0, 8.0, no]));
 }
 
 #[test]
-fn dates_and_holidays_are_counted_from_and_to() {
+fn days_since_and_until_dates_and_holidays_are_counted() {
     let first: DateTime = "2026-12-23T12:00:00".parse().expect("a time");
     let rows: Vec<_> = (0..7_i64).map(|n| (first + n.days(), "a", None)).collect();
     let params = json!({
@@ -208,7 +208,7 @@ fn dates_and_holidays_are_counted_from_and_to() {
 }
 
 #[test]
-fn other_stages_name_its_columns() {
+fn other_stages_can_use_the_columns() {
     let mut noise = Noise(5);
     let first: DateTime = "2026-06-01T00:00:00".parse().expect("a time");
     let mut rows = Vec::new();
@@ -244,7 +244,7 @@ fn other_stages_name_its_columns() {
 }
 
 #[test]
-fn the_table_says_what_every_column_is() {
+fn the_table_describes_every_column() {
     let params = json!({
         "by": ["component"], "unit": "tickets", "lags": [1],
         "rolling": [{"window": 3, "quantiles": [0.9], "periods_min": 2}],
@@ -266,8 +266,8 @@ fn the_table_says_what_every_column_is() {
         "component | series | text | 0 %",
         "tickets | number of records in the day | tickets | 0 %",
         "tickets_lag_1 | tickets 1 day before | tickets | 20.0 %",
-        "tickets_rolling_q90_3 | 0.9-quantile of tickets over 3 days before the day, of 2 known at \
-         least | tickets | 40.0 %",
+        "tickets_rolling_q90_3 | 0.9-quantile of tickets over 3 days before the day, at least 2 \
+         known | tickets | 40.0 %",
         "tickets_ewm_0_5 | mean of tickets over all days before the day, weights halving every 0.5 | \
          tickets | 20.0 %",
         "is_month_end | whether it is the last of a month | true or false | 0 %",
@@ -286,7 +286,7 @@ fn the_table_says_what_every_column_is() {
 }
 
 #[test]
-fn what_cannot_be_made_is_reported() {
+fn invalid_params_are_reported() {
     let check = |mut params: Value, message: &str| {
         params["input"] = json!("tickets");
         let frame = half_hours("2026-10-01T00:00:00", 4);
@@ -303,10 +303,7 @@ fn what_cannot_be_made_is_reported() {
         "greater than the window",
     );
     check(json!({"rolling": [{"window": 2}]}), "needs `figures`");
-    check(
-        json!({"name": "day"}),
-        "two columns would be called \"day\"",
-    );
+    check(json!({"name": "day"}), "two columns would be named \"day\"");
     check(
         json!({"holidays": {"dates": [{"date": "soon", "name": "x"}]}}),
         "is not a day",
@@ -355,7 +352,7 @@ fn a_million_rows() {
 }
 
 #[test]
-fn records_of_another_age_make_no_rows() {
+fn isolated_old_records_add_no_rows() {
     let from: DateTime = "2026-10-01T00:30:00".parse().expect("a time");
     let mut rows: Vec<(DateTime, &str, Option<f64>)> = (0..40_i64)
         .map(|day| (from + day.days(), "a", Some(1.0)))
@@ -379,6 +376,6 @@ fn records_of_another_age_make_no_rows() {
     check("day", 40, true);
     check("hour", 39 * 24 + 1, true);
     check("week", 7, true);
-    // Unchanged rows have no axis to fill.
+    // Unchanged rows have no periods to fill.
     check("none", 41, false);
 }

@@ -5,12 +5,12 @@ use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use retrocast_domain::Window;
 use std::collections::BTreeMap;
 
-/// Table of the ledger.
+/// Name of the ledger table.
 pub(super) const TABLE: &str = "ledger.health";
 
 /// A score of an earlier window.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Past {
+pub(super) struct EarlierScore {
     pub(super) window_start: DateTime,
     window_end: Timestamp,
     pub(super) score: f64,
@@ -20,29 +20,31 @@ pub(super) struct Past {
 
 /// Scores by component, the oldest first.
 #[derive(Default)]
-pub(super) struct History(BTreeMap<String, Vec<Past>>);
+pub(super) struct History(BTreeMap<String, Vec<EarlierScore>>);
 
 impl History {
     pub(super) fn read(inputs: &Inputs) -> Result<Self, StageError> {
-        inputs.get(TABLE).map_or_else(|| Ok(Self::default()), read)
+        inputs
+            .get(TABLE)
+            .map_or_else(|| Ok(Self::default()), read_scores)
     }
 
     /// The score of the window that ends where this one begins.
-    pub(super) fn before(&self, window: &Window, component: &str) -> Option<&Past> {
-        let last = self.of(window, component).last()?;
+    pub(super) fn previous(&self, window: &Window, component: &str) -> Option<&EarlierScore> {
+        let last = self.before(window, component).last()?;
         (last.window_end == window.start_instant()).then_some(last)
     }
 
     /// The scores of the windows before this one.
-    pub(super) fn of(&self, window: &Window, component: &str) -> &[Past] {
+    pub(super) fn before(&self, window: &Window, component: &str) -> &[EarlierScore] {
         let start = window.start_instant();
         let all = self.0.get(component).map_or(&[][..], Vec::as_slice);
-        &all[..all.partition_point(|past| past.window_end <= start)]
+        &all[..all.partition_point(|score| score.window_end <= start)]
     }
 }
 
-fn read(input: &Input) -> Result<History, StageError> {
-    let rows = input.whole(&[
+fn read_scores(input: &Input) -> Result<History, StageError> {
+    let rows = input.read_all(&[
         "component",
         "score",
         "poor_times",
@@ -53,12 +55,13 @@ fn read(input: &Input) -> Result<History, StageError> {
     let components = frame::texts(&rows, "component")?;
     let mut unusable = Unusable::default();
     let mut numbers = |name: &str| frame::numbers(&rows, name, &mut unusable);
-    let (scores, poor, falls) = (numbers("score")?, numbers("poor_times")?, numbers("falls")?);
+    let (scores, poor_times, falls) =
+        (numbers("score")?, numbers("poor_times")?, numbers("falls")?);
     let (starts, ends) = (
         frame::micros(&rows, "window_start")?,
         frame::micros(&rows, "window_end")?,
     );
-    let mut history: BTreeMap<String, Vec<Past>> = BTreeMap::new();
+    let mut history: BTreeMap<String, Vec<EarlierScore>> = BTreeMap::new();
     for i in 0..components.len() {
         let (Some(component), Some(score), Some(start), Some(end)) =
             (&components[i], scores[i], starts[i], ends[i])
@@ -72,16 +75,19 @@ fn read(input: &Input) -> Result<History, StageError> {
             continue;
         };
         let count = |values: &[Option<f64>]| values[i].unwrap_or(0.0) as u64;
-        history.entry(component.clone()).or_default().push(Past {
-            window_start: start.to_zoned(TimeZone::UTC).datetime(),
-            window_end,
-            score,
-            poor_times: count(&poor),
-            falls: count(&falls),
-        });
+        history
+            .entry(component.clone())
+            .or_default()
+            .push(EarlierScore {
+                window_start: start.to_zoned(TimeZone::UTC).datetime(),
+                window_end,
+                score,
+                poor_times: count(&poor_times),
+                falls: count(&falls),
+            });
     }
-    for pasts in history.values_mut() {
-        pasts.sort_by_key(|past| past.window_end);
+    for earlier in history.values_mut() {
+        earlier.sort_by_key(|score| score.window_end);
     }
     Ok(History(history))
 }

@@ -1,4 +1,4 @@
-//! The columns of the dataset that the stage leaves.
+//! The columns of the stage's dataset.
 
 use crate::StageError;
 use polars::prelude::*;
@@ -10,9 +10,14 @@ use retrocast_domain::{
 pub(super) const RESULT: ResultTable = ResultTable {
     name: "health",
     title: "Health",
-    description: "The dataset of a stage of kind health: a row a component, and one overall.",
+    description: "The dataset of a stage of kind health: a row for each component, and one overall.",
     columns: &[
-        column("component", "text", "", "Component; overall for the whole."),
+        column(
+            "component",
+            "text",
+            "",
+            "Component; “overall” for all together.",
+        ),
         column("score", "number", "points", "0 to 100."),
         column(
             "state",
@@ -24,7 +29,7 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "previous",
             "number",
             "points",
-            "Score in the window before.",
+            "Score in the previous window.",
         ),
         column(
             "poor_times",
@@ -41,19 +46,25 @@ pub(super) const RESULT: ResultTable = ResultTable {
     ],
 };
 
-/// A row a component.
+/// The dataset: a row for each component.
 pub(super) fn frame(all: &[Health]) -> Result<DataFrame, StageError> {
-    let texts = |of: &dyn Fn(&Health) -> String| all.iter().map(of).collect::<Vec<_>>();
-    let values = |of: &dyn Fn(&Health) -> Option<f64>| all.iter().map(of).collect::<Vec<_>>();
+    let texts = |get: &dyn Fn(&Health) -> String| all.iter().map(get).collect::<Vec<_>>();
+    let values = |get: &dyn Fn(&Health) -> Option<f64>| all.iter().map(get).collect::<Vec<_>>();
     Ok(DataFrame::new_infer_height(vec![
-        Column::new("component".into(), texts(&|one| one.component.clone())),
-        Column::new("score".into(), values(&|one| Some(one.score))),
-        Column::new("state".into(), texts(&|one| one.state.word().to_string())),
-        Column::new("previous".into(), values(&|one| one.previous)),
+        Column::new(
+            "component".into(),
+            texts(&|health| health.component.clone()),
+        ),
+        Column::new("score".into(), values(&|health| Some(health.score))),
+        Column::new(
+            "state".into(),
+            texts(&|health| health.state.word().to_string()),
+        ),
+        Column::new("previous".into(), values(&|health| health.previous)),
         Column::new(
             "poor_times".into(),
-            values(&|one| Some(one.poor_times as f64)),
+            values(&|health| Some(health.poor_times as f64)),
         ),
-        Column::new("falls".into(), values(&|one| Some(one.falls as f64))),
+        Column::new("falls".into(), values(&|health| Some(health.falls as f64))),
     ])?)
 }

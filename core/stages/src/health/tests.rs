@@ -1,4 +1,4 @@
-//! Scores follow from findings, and history from the ledger.
+//! Checks that scores follow from findings, and history from the ledger.
 
 use super::*;
 use crate::{
@@ -34,21 +34,22 @@ fn score(context: &Context, inputs: Vec<Input>) -> Cell {
         .cell
 }
 
-fn of<'a>(cell: &'a Cell, component: &str) -> &'a Health {
+fn health_of<'a>(cell: &'a Cell, component: &str) -> &'a Health {
     cell.health
         .iter()
-        .find(|one| one.component == component)
+        .find(|health| health.component == component)
         .unwrap()
 }
 
-/// A row of the ledger for the component "billing": window's end, score, poor in a row, falls.
-fn past(rows: &[(&str, f64, f64, f64)]) -> Input {
+/// Rows of the ledger for the component "billing": window's end, score, poor windows in a row, falls in a
+/// row.
+fn earlier_scores(rows: &[(&str, f64, f64, f64)]) -> Input {
     let ends: Vec<DateTime> = rows.iter().map(|row| row.0.parse().unwrap()).collect();
     let starts: Vec<DateTime> = ends
         .iter()
         .map(|end| *end - jiff::ToSpan::days(7))
         .collect();
-    let values = |of: fn(&(&str, f64, f64, f64)) -> f64| rows.iter().map(of).collect::<Vec<_>>();
+    let values = |get: fn(&(&str, f64, f64, f64)) -> f64| rows.iter().map(get).collect::<Vec<_>>();
     let frame = DataFrame::new_infer_height(vec![
         Column::new("component".into(), vec!["billing"; rows.len()]),
         Column::new("score".into(), values(|row| row.1)),
@@ -61,7 +62,7 @@ fn past(rows: &[(&str, f64, f64, f64)]) -> Input {
 }
 
 #[test]
-fn findings_take_points_by_severity_and_a_chapter_takes_forty_at_most() {
+fn points_are_deducted_by_severity_and_at_most_forty_per_chapter() {
     let mut found = vec![
         finding(Chapter::Events, "billing", Severity::Warning),
         finding(Chapter::Changes, "billing", Severity::Notice),
@@ -71,22 +72,25 @@ fn findings_take_points_by_severity_and_a_chapter_takes_forty_at_most() {
     found.extend((0..3).map(|_| finding(Chapter::Events, "web", Severity::Critical)));
     let cell = score(&context(found), Vec::new());
     assert_eq!(
-        (of(&cell, "billing").score, of(&cell, "billing").state),
+        (
+            health_of(&cell, "billing").score,
+            health_of(&cell, "billing").state
+        ),
         (80.0, HealthState::Good)
     );
-    assert_eq!(of(&cell, "search").state, HealthState::Excellent);
+    assert_eq!(health_of(&cell, "search").state, HealthState::Excellent);
     assert_eq!(
-        (of(&cell, "web").score, of(&cell, "web").state),
+        (health_of(&cell, "web").score, health_of(&cell, "web").state),
         (60.0, HealthState::NeedsAttention)
     );
     // Halfway between the mean of 80, 100 and 60 and the worst.
     assert_eq!(cell.health[0].component, OVERALL);
-    assert_eq!(of(&cell, OVERALL).score, 70.0);
+    assert_eq!(health_of(&cell, OVERALL).score, 70.0);
     assert!(cell.findings.is_empty(), "{:?}", cell.findings);
 }
 
 #[test]
-fn what_stays_poor_escalates_and_what_falls_is_an_early_warning() {
+fn poor_health_escalates_and_falling_scores_are_early_warnings() {
     let poor = || {
         vec![
             finding(Chapter::Events, "billing", Severity::Critical),
@@ -97,10 +101,10 @@ fn what_stays_poor_escalates_and_what_falls_is_an_early_warning() {
                  poor_times: u64,
                  falls: u64,
                  severity: Option<Severity>| {
-        let cell = score(&context(poor()), vec![past(rows)]);
-        let one = of(&cell, "billing");
+        let cell = score(&context(poor()), vec![earlier_scores(rows)]);
+        let health = health_of(&cell, "billing");
         assert_eq!(
-            (one.score, one.poor_times, one.falls),
+            (health.score, health.poor_times, health.falls),
             (65.0, poor_times, falls),
             "{rows:?}"
         );
@@ -126,18 +130,18 @@ fn what_stays_poor_escalates_and_what_falls_is_an_early_warning() {
     );
     assert_eq!(cell.tables[0].rows[1][6], "fell 3 times in a row");
     assert_eq!(cell.charts.len(), 1);
-    // A window without a score breaks the row.
+    // A window without a score starts the count again.
     check(&[two], 1, 0, None);
-    // Critical is a warning at once.
+    // Critical health is a warning from the first window on.
     let mut worse = poor();
     worse.push(finding(Chapter::Outlook, "billing", Severity::Critical));
     let cell = score(&context(worse), Vec::new());
     assert_eq!(cell.findings[0].severity, Severity::Warning);
-    assert_eq!(of(&cell, "billing").state, HealthState::Critical);
+    assert_eq!(health_of(&cell, "billing").state, HealthState::Critical);
 }
 
 #[test]
-fn without_components_there_is_no_score() {
+fn no_components_give_no_scores() {
     let cell = score(&context(Vec::new()), Vec::new());
     assert!(cell.health.is_empty() && cell.tables.is_empty());
 }

@@ -1,4 +1,4 @@
-//! What the ledger knows: earlier recommendations, the register of improvements, measured effects.
+//! Reads the ledger: earlier recommendations, the register of improvements, measured effects.
 
 use super::rules::Answer;
 use crate::{Context, Input, Inputs, StageError, frame, rows::Unusable};
@@ -8,17 +8,17 @@ use retrocast_domain::{
 };
 use std::collections::BTreeMap;
 
-/// Tables of the ledger that the kind reads.
+/// Names of the ledger tables that the kind reads.
 pub(super) const RECOMMENDATIONS: &str = "ledger.recommendations";
 pub(super) const IMPROVEMENTS: &str = "ledger.improvements";
 pub(super) const EFFECTS: &str = "ledger.effects";
 
-/// Weight of a rule's range beside measured effects, in effects.
+/// Weight of a rule's range relative to one measured effect.
 const RULE_WEIGHT: f64 = 2.0;
 
 /// A recommendation of an earlier run.
 #[derive(Debug, Clone)]
-struct Earlier {
+struct EarlierRecommendation {
     window_end: Timestamp,
     since: String,
     times: u64,
@@ -26,9 +26,9 @@ struct Earlier {
     severity: Severity,
 }
 
-/// An improvement on the register that came of a recommendation.
+/// An improvement on the register that follows a recommendation.
 #[derive(Debug, Clone)]
-struct Registered {
+struct RegisteredImprovement {
     id: String,
     state: String,
     time: Timestamp,
@@ -36,36 +36,36 @@ struct Registered {
 
 /// Measured effects of a category.
 #[derive(Debug, Clone, Default)]
-struct Measured {
+struct MeasuredEffects {
     past: PastSuccess,
-    /// Relative effects, below zero where the metric became less.
+    /// Relative effects, negative if the metric fell.
     relative: Vec<f64>,
 }
 
-/// What is known from earlier runs and from people.
+/// Earlier recommendations, their improvements, and measured effects.
 pub(super) struct History {
     /// By id, oldest window first.
-    earlier: BTreeMap<String, Vec<Earlier>>,
-    registered: BTreeMap<String, Registered>,
-    measured: BTreeMap<String, Measured>,
+    earlier: BTreeMap<String, Vec<EarlierRecommendation>>,
+    registered: BTreeMap<String, RegisteredImprovement>,
+    measured: BTreeMap<String, MeasuredEffects>,
 }
 
 impl History {
     pub(super) fn read(context: &Context, inputs: &Inputs) -> Result<Self, StageError> {
         Ok(Self {
             earlier: match inputs.get(RECOMMENDATIONS) {
-                Some(input) => earlier(input)?,
+                Some(input) => read_earlier(input)?,
                 None => BTreeMap::new(),
             },
             registered: match inputs.get(IMPROVEMENTS) {
-                Some(input) => registered(input)?,
+                Some(input) => read_registered(input)?,
                 None => BTreeMap::new(),
             },
-            measured: measured(context, inputs.get(EFFECTS))?,
+            measured: collect_measured(context, inputs.get(EFFECTS))?,
         })
     }
 
-    /// The recommendation that answers findings, with its state.
+    /// Makes the recommendation of an answer, with its state.
     pub(super) fn recommendation(
         &self,
         context: &Context,
@@ -76,11 +76,11 @@ impl History {
         let first = answer.findings.first();
         let severity = first.map_or(Severity::Info, |finding| finding.severity);
         let rows = self.earlier.get(&id).map_or(&[][..], Vec::as_slice);
-        // It continues while no more than one window lies between two runs that make it.
+        // It continues an earlier one if at most one window is between them.
         let window = &context.window;
         let (start, end) = (window.start_instant(), window.end_instant());
-        let still = start - (end - start);
-        let last = rows.last().filter(|last| last.window_end >= still);
+        let earliest = start - (end - start);
+        let last = rows.last().filter(|last| last.window_end >= earliest);
         let (since, times, expires) = match last {
             Some(last) => (last.since.clone(), last.times + 1, last.expires.clone()),
             None => {
@@ -89,27 +89,27 @@ impl History {
                 (window.label(), 1, expires.to_string())
             }
         };
-        let came_back = last.is_none();
+        let is_new = last.is_none();
         let registered = self.registered.get(&id);
-        let was = |time: Timestamp| {
+        let severity_at = |time: Timestamp| {
             let before = rows.iter().rev().find(|row| row.window_end <= time);
             before.map(|row| row.severity)
         };
-        let is_worse = |time| was(time).is_some_and(|was| severity > was);
-        let is_late = expires.parse::<Date>().is_ok_and(|last| window.end > last);
-        let grew = rows.first().is_some_and(|first| severity > first.severity);
-        let state = match registered.map(|one| (one.state.as_str(), one.time)) {
+        let is_worse = |time| severity_at(time).is_some_and(|earlier| severity > earlier);
+        let is_expired = expires.parse::<Date>().is_ok_and(|last| window.end > last);
+        let has_worsened = rows.first().is_some_and(|first| severity > first.severity);
+        let state = match registered
+            .map(|improvement| (improvement.state.as_str(), improvement.time))
+        {
             Some(("proposed", _)) => RecommendationState::Proposed,
             Some(("accepted", _)) => RecommendationState::Accepted,
             Some(("implemented", _)) => RecommendationState::Implemented,
-            Some(("rejected", time)) if !came_back && !is_worse(time) => {
-                RecommendationState::Rejected
-            }
-            Some(("closed", _)) if !came_back => RecommendationState::Closed,
-            _ if is_late && !grew => RecommendationState::Expired,
+            Some(("rejected", time)) if !is_new && !is_worse(time) => RecommendationState::Rejected,
+            Some(("closed", _)) if !is_new => RecommendationState::Closed,
+            _ if is_expired && !has_worsened => RecommendationState::Expired,
             _ => RecommendationState::Open,
         };
-        let none = Measured::default();
+        let none = MeasuredEffects::default();
         let category = answer.rule.category.clone();
         let measured = self.measured.get(&category).unwrap_or(&none);
         let improvement = registered.filter(|_| state.is_in_progress());
@@ -118,14 +118,16 @@ impl History {
             actions: answer.actions(),
             rule: answer.rule.name.clone(),
             component: answer.component.to_string(),
-            metric: answer.about().to_string(),
+            metric: answer.metric().to_string(),
             effort_days: answer.rule.effort_days,
             risk: answer.rule.risk(),
-            expected: expected(&answer.rule.expected, &measured.relative),
+            expected: expected_effect(&answer.rule.expected, &measured.relative),
             confidence: confidence(&answer.findings),
             past: measured.past,
             state,
-            improvement: improvement.map(|one| one.id.clone()).unwrap_or_default(),
+            improvement: improvement
+                .map(|improvement| improvement.id.clone())
+                .unwrap_or_default(),
             since,
             times,
             expires,
@@ -150,8 +152,8 @@ fn confidence(findings: &[&Finding]) -> f64 {
     all.fold(0.0, f64::max).clamp(0.0, 1.0)
 }
 
-/// Middle and ends of a rule's range after the measured effects of its category.
-fn expected(range: &[f64], measured: &[f64]) -> [f64; 3] {
+/// The expected effect: a rule's range, updated with the measured effects of its category.
+fn expected_effect(range: &[f64], measured: &[f64]) -> [f64; 3] {
     let (low, high) = match range {
         [a, b] => (a.min(*b), a.max(*b)),
         _ => (0.0, 0.0),
@@ -163,8 +165,8 @@ fn expected(range: &[f64], measured: &[f64]) -> [f64; 3] {
     [mean, mean - half, mean + half]
 }
 
-fn earlier(input: &Input) -> Result<BTreeMap<String, Vec<Earlier>>, StageError> {
-    let rows = input.whole(&["id", "window_end", "since", "times", "expires", "severity"])?;
+fn read_earlier(input: &Input) -> Result<BTreeMap<String, Vec<EarlierRecommendation>>, StageError> {
+    let rows = input.read_all(&["id", "window_end", "since", "times", "expires", "severity"])?;
     let texts = |name| frame::texts(&rows, name);
     let (ids, since, expires, severity) = (
         texts("id")?,
@@ -174,7 +176,7 @@ fn earlier(input: &Input) -> Result<BTreeMap<String, Vec<Earlier>>, StageError> 
     );
     let times = frame::numbers(&rows, "times", &mut Unusable::default())?;
     let ends = frame::micros(&rows, "window_end")?;
-    let mut earlier: BTreeMap<String, Vec<Earlier>> = BTreeMap::new();
+    let mut earlier: BTreeMap<String, Vec<EarlierRecommendation>> = BTreeMap::new();
     for i in 0..ids.len() {
         let (Some(id), Some(end)) = (&ids[i], ends[i]) else {
             continue;
@@ -182,13 +184,16 @@ fn earlier(input: &Input) -> Result<BTreeMap<String, Vec<Earlier>>, StageError> 
         let Ok(window_end) = Timestamp::from_microsecond(end) else {
             continue;
         };
-        earlier.entry(id.clone()).or_default().push(Earlier {
-            window_end,
-            since: since[i].clone().unwrap_or_default(),
-            times: times[i].unwrap_or(1.0) as u64,
-            expires: expires[i].clone().unwrap_or_default(),
-            severity: severity_of(severity[i].as_deref()),
-        });
+        earlier
+            .entry(id.clone())
+            .or_default()
+            .push(EarlierRecommendation {
+                window_end,
+                since: since[i].clone().unwrap_or_default(),
+                times: times[i].unwrap_or(1.0) as u64,
+                expires: expires[i].clone().unwrap_or_default(),
+                severity: parse_severity(severity[i].as_deref()),
+            });
     }
     for rows in earlier.values_mut() {
         rows.sort_by_key(|row| row.window_end);
@@ -196,7 +201,7 @@ fn earlier(input: &Input) -> Result<BTreeMap<String, Vec<Earlier>>, StageError> 
     Ok(earlier)
 }
 
-fn severity_of(word: Option<&str>) -> Severity {
+fn parse_severity(word: Option<&str>) -> Severity {
     match word {
         Some("critical") => Severity::Critical,
         Some("warning") => Severity::Warning,
@@ -205,42 +210,44 @@ fn severity_of(word: Option<&str>) -> Severity {
     }
 }
 
-/// The last improvement that came of each recommendation.
-fn registered(input: &Input) -> Result<BTreeMap<String, Registered>, StageError> {
-    let rows = input.whole(&["id", "state", "time", "recommendation"])?;
+/// Reads the last improvement that follows each recommendation.
+fn read_registered(input: &Input) -> Result<BTreeMap<String, RegisteredImprovement>, StageError> {
+    let rows = input.read_all(&["id", "state", "time", "recommendation"])?;
     let texts = |name| frame::texts(&rows, name);
-    let (ids, states, of) = (texts("id")?, texts("state")?, texts("recommendation")?);
+    let (ids, states, recommendations) = (texts("id")?, texts("state")?, texts("recommendation")?);
     let times = frame::micros(&rows, "time")?;
-    let mut registered: BTreeMap<String, Registered> = BTreeMap::new();
+    let mut registered: BTreeMap<String, RegisteredImprovement> = BTreeMap::new();
     for i in 0..ids.len() {
-        let (Some(of), Some(state), Some(time)) = (&of[i], &states[i], times[i]) else {
+        let (Some(recommendation), Some(state), Some(time)) =
+            (&recommendations[i], &states[i], times[i])
+        else {
             continue;
         };
         let Ok(time) = Timestamp::from_microsecond(time) else {
             continue;
         };
-        let known = registered.get(of);
+        let known = registered.get(recommendation);
         if known.is_none_or(|known| known.time < time) {
-            let one = Registered {
+            let improvement = RegisteredImprovement {
                 id: ids[i].clone().unwrap_or_default(),
                 state: state.clone(),
                 time,
             };
-            registered.insert(of.clone(), one);
+            registered.insert(recommendation.clone(), improvement);
         }
     }
     Ok(registered)
 }
 
-/// The last measured effect of each improvement, by category: of earlier runs, and of this one.
-fn measured(
+/// Collects the last measured effect of each improvement, of earlier runs and of this one, by category.
+fn collect_measured(
     context: &Context,
     input: Option<&Input>,
-) -> Result<BTreeMap<String, Measured>, StageError> {
+) -> Result<BTreeMap<String, MeasuredEffects>, StageError> {
     // By improvement: category, verdict, relative effect. Later rows replace earlier ones.
     let mut last: BTreeMap<String, (String, String, Option<f64>)> = BTreeMap::new();
     if let Some(input) = input {
-        let rows = input.whole(&[
+        let rows = input.read_all(&[
             "improvement",
             "category",
             "verdict",
@@ -270,15 +277,15 @@ fn measured(
             (effect.category.clone(), verdict, relative),
         );
     }
-    let mut measured: BTreeMap<String, Measured> = BTreeMap::new();
+    let mut measured: BTreeMap<String, MeasuredEffects> = BTreeMap::new();
     for (category, verdict, relative) in last.into_values() {
         if category.is_empty() || verdict == "too_early" {
             continue;
         }
-        let of = measured.entry(category).or_default();
-        of.past.judged += 1;
-        of.past.worked += u64::from(verdict == "works");
-        of.relative.extend(relative);
+        let effects = measured.entry(category).or_default();
+        effects.past.judged += 1;
+        effects.past.worked += u64::from(verdict == "works");
+        effects.relative.extend(relative);
     }
     Ok(measured)
 }

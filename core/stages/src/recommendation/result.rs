@@ -1,4 +1,4 @@
-//! The columns of the dataset that the stage leaves.
+//! The columns of the stage's dataset.
 
 use crate::StageError;
 use polars::prelude::*;
@@ -10,13 +10,13 @@ use retrocast_domain::{
 pub(super) const RESULT: ResultTable = ResultTable {
     name: "recommendation",
     title: "Recommendations",
-    description: "The dataset of a stage of kind recommendation: a row a recommendation, in any state.",
+    description: "The dataset of a stage of kind recommendation: a row for each recommendation, in any state.",
     columns: &[
         column(
             "id",
             "text",
             "",
-            "Identity: equal in each run that makes it.",
+            "Identity, the same in each run that makes it.",
         ),
         column(
             "state",
@@ -51,12 +51,12 @@ pub(super) const RESULT: ResultTable = ResultTable {
             "",
             "Mean of the posterior share of the category's improvements that work.",
         ),
-        column("effort_days", "number", "days", "Work."),
+        column("effort_days", "number", "days", "Days of work."),
         column(
             "since",
             "text",
             "",
-            "Window of the first run of the present row of runs that make it.",
+            "Window of the first of the consecutive runs that make it.",
         ),
         column(
             "expires",
@@ -73,27 +73,37 @@ pub(super) const RESULT: ResultTable = ResultTable {
     ],
 };
 
-/// A row a recommendation.
+/// The dataset: a row for each recommendation.
 pub(super) fn frame(all: &[Recommendation]) -> Result<DataFrame, StageError> {
-    let text = |name: &str, of: &dyn Fn(&Recommendation) -> String| {
-        Column::new(name.into(), all.iter().map(of).collect::<Vec<_>>())
+    let text = |name: &str, get: &dyn Fn(&Recommendation) -> String| {
+        Column::new(name.into(), all.iter().map(get).collect::<Vec<_>>())
     };
-    let value = |name: &str, of: &dyn Fn(&Recommendation) -> f64| {
-        Column::new(name.into(), all.iter().map(of).collect::<Vec<_>>())
+    let value = |name: &str, get: &dyn Fn(&Recommendation) -> f64| {
+        Column::new(name.into(), all.iter().map(get).collect::<Vec<_>>())
     };
     Ok(DataFrame::new_infer_height(vec![
-        text("id", &|one| one.id.clone()),
-        text("state", &|one| one.state.word().to_string()),
-        text("title", &|one| one.title.clone()),
-        text("category", &|one| one.category.clone()),
-        text("component", &|one| one.component.clone()),
+        text("id", &|recommendation| recommendation.id.clone()),
+        text("state", &|recommendation| {
+            recommendation.state.word().to_string()
+        }),
+        text("title", &|recommendation| recommendation.title.clone()),
+        text("category", &|recommendation| {
+            recommendation.category.clone()
+        }),
+        text("component", &|recommendation| {
+            recommendation.component.clone()
+        }),
         value("priority", &Recommendation::priority),
-        value("expected", &|one| one.expected[0]),
-        value("confidence", &|one| one.confidence),
-        value("past_success", &|one| one.past.share()),
-        value("effort_days", &|one| one.effort_days),
-        text("since", &|one| one.since.clone()),
-        text("expires", &|one| one.expires.clone()),
-        text("evidence", &|one| one.evidence.clone()),
+        value("expected", &|recommendation| recommendation.expected[0]),
+        value("confidence", &|recommendation| recommendation.confidence),
+        value("past_success", &|recommendation| {
+            recommendation.past.share()
+        }),
+        value("effort_days", &|recommendation| recommendation.effort_days),
+        text("since", &|recommendation| recommendation.since.clone()),
+        text("expires", &|recommendation| recommendation.expires.clone()),
+        text("evidence", &|recommendation| {
+            recommendation.evidence.clone()
+        }),
     ])?)
 }

@@ -1,4 +1,4 @@
-//! Rules: which finding asks for which action.
+//! Rules that map findings to actions.
 
 use super::default_risk;
 use crate::StageError;
@@ -9,14 +9,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Findings that a rule answers: all conditions hold; one that is absent always holds.
+/// Conditions of a rule: a finding must meet all of them; an absent one is always met.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct When {
+pub(super) struct Condition {
     /// Kinds of claims: `anomaly`, `change_point`, `trend`, `forecast`, `kpi`, `quality`, ...
     #[serde(default)]
     kinds: Vec<String>,
-    /// Words of which one is in the claim, its subject or the name of its stage, in any case.
+    /// Words, in any case: the claim, its subject or the name of its stage must contain one.
     #[serde(default)]
     words: Vec<String>,
     /// Stages.
@@ -27,16 +27,16 @@ pub(super) struct When {
     subjects: Vec<String>,
     /// Direction of the change.
     #[serde(default)]
-    direction: Option<Way>,
+    direction: Option<ChangeDirection>,
     /// Minimum severity. Default: notice.
     #[serde(default)]
-    severity: Option<Least>,
+    severity: Option<MinimumSeverity>,
 }
 
 /// Direction of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Way {
+enum ChangeDirection {
     /// It is higher or rises.
     Up,
     /// It is lower or falls.
@@ -46,7 +46,7 @@ enum Way {
 /// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Least {
+enum MinimumSeverity {
     /// Good to know.
     Info,
     /// Worth a look this week.
@@ -57,13 +57,13 @@ enum Least {
     Critical,
 }
 
-impl From<Least> for Severity {
-    fn from(least: Least) -> Self {
-        match least {
-            Least::Info => Self::Info,
-            Least::Notice => Self::Notice,
-            Least::Warning => Self::Warning,
-            Least::Critical => Self::Critical,
+impl From<MinimumSeverity> for Severity {
+    fn from(minimum: MinimumSeverity) -> Self {
+        match minimum {
+            MinimumSeverity::Info => Self::Info,
+            MinimumSeverity::Notice => Self::Notice,
+            MinimumSeverity::Warning => Self::Warning,
+            MinimumSeverity::Critical => Self::Critical,
         }
     }
 }
@@ -71,7 +71,7 @@ impl From<Least> for Severity {
 /// Risk of making a change.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum RiskWord {
+enum RiskLevel {
     /// It is easily undone.
     Low,
     /// It may disturb others.
@@ -89,7 +89,7 @@ pub(super) struct Rule {
     pub(super) name: String,
     /// Findings that it answers.
     #[serde(default)]
-    when: When,
+    when: Condition,
     /// Category, such as configuration or scaling.
     #[schemars(length(min = 1, max = 64))]
     pub(super) category: String,
@@ -97,60 +97,60 @@ pub(super) struct Rule {
     /// `{of}` and `{for}` are the group after that word, and nothing where there are no groups.
     #[schemars(length(min = 1, max = 200))]
     title: String,
-    /// Steps, as sentences, with the same places.
+    /// Steps, as sentences, with the same placeholders.
     #[serde(default)]
     actions: Vec<String>,
     /// Work in days. Default: 1.
-    #[serde(default = "one")]
+    #[serde(default = "default_effort")]
     #[schemars(range(min = 0.1, max = 1000))]
     pub(super) effort_days: f64,
     /// Risk of making it. Default: low.
-    risk: Option<RiskWord>,
+    risk: Option<RiskLevel>,
     /// Range of the expected relative change of the metric: −0.3 for 30 % less. Default: −0.3 to −0.1.
-    #[serde(default = "modest")]
+    #[serde(default = "default_expected")]
     #[schemars(inner(range(min = -1, max = 10)), length(min = 2, max = 2))]
     pub(super) expected: Vec<f64>,
 }
 
-fn one() -> f64 {
+fn default_effort() -> f64 {
     1.0
 }
 
-fn modest() -> Vec<f64> {
+fn default_expected() -> Vec<f64> {
     vec![-0.3, -0.1]
 }
 
-/// The rules of the program, in the order in which they are tried.
+/// The file of built-in rules, in the order in which they are tried.
 #[derive(Deserialize)]
 struct Rules {
     rule: Vec<Rule>,
 }
 
-pub(super) fn built_in() -> Result<Vec<Rule>, StageError> {
+pub(super) fn built_in_rules() -> Result<Vec<Rule>, StageError> {
     let rules: Rules = toml::from_str(include_str!("rules.toml"))
         .map_err(|error| StageError::Other(format!("built-in rules: {error}")))?;
     Ok(rules.rule)
 }
 
-impl When {
-    fn holds(&self, finding: &Finding) -> bool {
-        let among =
-            |list: &[String], text: &str| list.is_empty() || list.iter().any(|one| one == text);
+impl Condition {
+    fn matches(&self, finding: &Finding) -> bool {
+        let matches_any =
+            |list: &[String], text: &str| list.is_empty() || list.iter().any(|item| item == text);
         let text = format!("{} {} {}", finding.what, finding.subject, finding.stage).to_lowercase();
         let words = self.words.iter().map(|word| word.to_lowercase());
         let has_word = self.words.is_empty() || words.into_iter().any(|word| text.contains(&word));
-        let way = match self.direction {
+        let has_direction = match self.direction {
             None => true,
-            Some(Way::Up) => finding.direction == Direction::Up,
-            Some(Way::Down) => finding.direction == Direction::Down,
+            Some(ChangeDirection::Up) => finding.direction == Direction::Up,
+            Some(ChangeDirection::Down) => finding.direction == Direction::Down,
         };
-        let least = self.severity.map_or(Severity::Notice, Severity::from);
-        among(&self.kinds, &finding.kind)
-            && among(&self.stages, &finding.stage)
-            && among(&self.subjects, group_of(&finding.subject))
+        let minimum = self.severity.map_or(Severity::Notice, Severity::from);
+        matches_any(&self.kinds, &finding.kind)
+            && matches_any(&self.stages, &finding.stage)
+            && matches_any(&self.subjects, group_of(&finding.subject))
             && has_word
-            && way
-            && finding.severity >= least
+            && has_direction
+            && finding.severity >= minimum
     }
 }
 
@@ -158,9 +158,9 @@ impl Rule {
     pub(super) fn risk(&self) -> Risk {
         match self.risk {
             None => default_risk(),
-            Some(RiskWord::Low) => Risk::Low,
-            Some(RiskWord::Medium) => Risk::Medium,
-            Some(RiskWord::High) => Risk::High,
+            Some(RiskLevel::Low) => Risk::Low,
+            Some(RiskLevel::Medium) => Risk::Medium,
+            Some(RiskLevel::High) => Risk::High,
         }
     }
 }
@@ -178,7 +178,7 @@ impl Answer<'_> {
     }
 
     /// The measure that its first finding is about.
-    pub(super) fn about(&self) -> &str {
+    pub(super) fn metric(&self) -> &str {
         let Some(first) = self.findings.first() else {
             return "";
         };
@@ -188,25 +188,25 @@ impl Answer<'_> {
         }
     }
 
-    /// A text of the rule about its first finding.
+    /// Replaces the placeholders in a text of the rule.
     fn fill(&self, text: &str) -> String {
         let group = Some(self.component).filter(|component| *component != "all");
         let with = |word: &str| group.map_or_else(String::new, |group| format!(" {word} {group}"));
-        let places = [
+        let placeholders = [
             ("{subject}", group.unwrap_or("all").to_string()),
             ("{in}", with("in")),
             ("{of}", with("of")),
             ("{for}", with("for")),
-            ("{what}", self.about().to_string()),
+            ("{what}", self.metric().to_string()),
         ];
-        // Read once from the left: a group may be called "{what}".
+        // One pass from the left, since a group may be named "{what}".
         let mut filled = String::new();
         let mut rest = text;
         while let Some(open) = rest.find('{') {
             filled.push_str(&rest[..open]);
             let tail = &rest[open..];
-            let place = places.iter().find(|(place, _)| tail.starts_with(place));
-            let (name, value) = place.map_or(("{", "{"), |(place, value)| (*place, value.as_str()));
+            let found = placeholders.iter().find(|(name, _)| tail.starts_with(name));
+            let (name, value) = found.map_or(("{", "{"), |(name, value)| (*name, value.as_str()));
             filled.push_str(value);
             rest = &tail[name.len()..];
         }
@@ -227,27 +227,29 @@ impl Answer<'_> {
     }
 }
 
-/// Each finding goes to the first rule that answers it; findings of one rule and component stay together.
-pub(super) fn answers<'a>(
+/// Assigns each finding to the first rule that matches it, and groups findings by rule and component.
+pub(super) fn match_findings<'a>(
     rules: &'a [Rule],
     findings: impl Iterator<Item = &'a Finding>,
 ) -> Vec<Answer<'a>> {
-    let mut found: BTreeMap<(usize, &str), Vec<&Finding>> = BTreeMap::new();
+    let mut matched: BTreeMap<(usize, &str), Vec<&Finding>> = BTreeMap::new();
     for finding in findings {
-        if let Some(at) = rules.iter().position(|rule| rule.when.holds(finding)) {
-            found
-                .entry((at, group_of(&finding.subject)))
+        if let Some(index) = rules.iter().position(|rule| rule.when.matches(finding)) {
+            matched
+                .entry((index, group_of(&finding.subject)))
                 .or_default()
                 .push(finding);
         }
     }
-    let answers = found.into_iter().map(|((at, component), mut findings)| {
-        findings.sort_by(|a, b| retrocast_domain::finding::by_importance(a, b));
-        Answer {
-            rule: &rules[at],
-            component,
-            findings,
-        }
-    });
+    let answers = matched
+        .into_iter()
+        .map(|((index, component), mut findings)| {
+            findings.sort_by(|a, b| retrocast_domain::finding::by_importance(a, b));
+            Answer {
+                rule: &rules[index],
+                component,
+                findings,
+            }
+        });
     answers.collect()
 }

@@ -1,4 +1,4 @@
-//! Recommendations over weeks: answered, rejected, expired, and ranked by what came of earlier ones.
+//! Recommendations over weeks: answered, rejected, expired, and ranked by effects of earlier ones.
 
 use super::*;
 use crate::{
@@ -26,16 +26,16 @@ fn context(window: &str, findings: &[Finding]) -> Context {
     context
 }
 
-fn moment(text: &str) -> DateTime {
+fn parse_time(text: &str) -> DateTime {
     text.parse().unwrap()
 }
 
-/// What earlier runs recommended: id, window's end, since, times, expires, severity.
+/// Recommendations of earlier runs: id, window's end, since, times, expires, severity.
 fn earlier(rows: &[(&str, &str, &str, f64, &str, &str)]) -> Input {
-    let text = |of: fn(&(&str, &str, &str, f64, &str, &str)) -> String| {
-        rows.iter().map(of).collect::<Vec<_>>()
+    let text = |get: fn(&(&str, &str, &str, f64, &str, &str)) -> String| {
+        rows.iter().map(get).collect::<Vec<_>>()
     };
-    let ends: Vec<DateTime> = rows.iter().map(|row| moment(row.1)).collect();
+    let ends: Vec<DateTime> = rows.iter().map(|row| parse_time(row.1)).collect();
     let counts: Vec<f64> = rows.iter().map(|row| row.3).collect();
     let frame = DataFrame::new_infer_height(vec![
         Column::new("id".into(), text(|row| row.0.to_string())),
@@ -50,8 +50,8 @@ fn earlier(rows: &[(&str, &str, &str, f64, &str, &str)]) -> Input {
 
 /// The register: recommendation, state, time.
 fn register(rows: &[(&str, &str, &str)]) -> Input {
-    let text = |of: fn(&(&str, &str, &str)) -> String| rows.iter().map(of).collect::<Vec<_>>();
-    let changed: Vec<DateTime> = rows.iter().map(|row| moment(row.2)).collect();
+    let text = |get: fn(&(&str, &str, &str)) -> String| rows.iter().map(get).collect::<Vec<_>>();
+    let changed: Vec<DateTime> = rows.iter().map(|row| parse_time(row.2)).collect();
     let frame = DataFrame::new_infer_height(vec![
         Column::new("id".into(), text(|row| format!("imp-{}", row.0))),
         Column::new("state".into(), text(|row| row.1.to_string())),
@@ -63,8 +63,9 @@ fn register(rows: &[(&str, &str, &str)]) -> Input {
 
 /// Measured effects: improvement, category, verdict, relative effect.
 fn effects(rows: &[(&str, &str, &str, f64)]) -> Input {
-    let text = |of: fn(&(&str, &str, &str, f64)) -> String| rows.iter().map(of).collect::<Vec<_>>();
-    let ends = vec![moment("2026-11-02T00:00:00"); rows.len()];
+    let text =
+        |get: fn(&(&str, &str, &str, f64)) -> String| rows.iter().map(get).collect::<Vec<_>>();
+    let ends = vec![parse_time("2026-11-02T00:00:00"); rows.len()];
     let relative: Vec<f64> = rows.iter().map(|row| row.3).collect();
     let frame = DataFrame::new_infer_height(vec![
         Column::new("improvement".into(), text(|row| row.0.to_string())),
@@ -84,12 +85,12 @@ fn recommend(context: &Context, inputs: Vec<Input>, params: Value) -> Vec<Recomm
     run(context, &params, &inputs).unwrap().cell.recommendations
 }
 
-fn plain() -> Value {
+fn default_params() -> Value {
     json!({"findings": ["outlook"]})
 }
 
 /// Checks numbers up to rounding.
-fn close(left: [f64; 3], right: [f64; 3]) {
+fn assert_close(left: [f64; 3], right: [f64; 3]) {
     for (left, right) in left.into_iter().zip(right) {
         assert!((left - right).abs() < 1e-9, "{left} {right}");
     }
@@ -98,52 +99,59 @@ fn close(left: [f64; 3], right: [f64; 3]) {
 const WEEK: &str = "2026-W46";
 
 #[test]
-fn a_forecast_asks_for_capacity_and_priority_is_the_product_of_its_factors() {
+fn a_forecast_recommends_capacity_with_the_product_of_factors_as_priority() {
     let found = [finding("forecast", "db-1", Severity::Warning)];
-    let all = recommend(&context(WEEK, &found), Vec::new(), plain());
-    let [one] = all.as_slice() else {
+    let all = recommend(&context(WEEK, &found), Vec::new(), default_params());
+    let [recommendation] = all.as_slice() else {
         panic!("{all:?}");
     };
     assert_eq!(
-        one.title,
+        recommendation.title,
         "Add capacity for db-1 before its limit is reached"
     );
     assert_eq!(
-        (one.category.as_str(), one.component.as_str()),
+        (
+            recommendation.category.as_str(),
+            recommendation.component.as_str()
+        ),
         ("scaling", "db-1")
     );
-    assert_eq!(one.state, RecommendationState::Open);
+    assert_eq!(recommendation.state, RecommendationState::Open);
     assert_eq!(
-        (one.since.as_str(), one.times, one.expires.as_str()),
+        (
+            recommendation.since.as_str(),
+            recommendation.times,
+            recommendation.expires.as_str()
+        ),
         (WEEK, 1, "2027-01-11")
     );
-    close(one.expected, [-0.35, -0.5, -0.2]);
-    assert!((one.priority() - 35.0 * 0.8 * 0.5 / 3.0).abs() < 1e-9);
-    assert_eq!(one.findings, [found[0].id.clone()]);
+    assert_close(recommendation.expected, [-0.35, -0.5, -0.2]);
+    assert!((recommendation.priority() - 35.0 * 0.8 * 0.5 / 3.0).abs() < 1e-9);
+    assert_eq!(recommendation.findings, [found[0].id.clone()]);
 }
 
 #[test]
-fn findings_below_a_notice_are_not_answered_and_equal_answers_are_one() {
+fn findings_below_a_notice_are_ignored_and_equal_answers_merged() {
     let found = [
         finding("forecast", "db-1", Severity::Info),
         finding("trend", "db-2", Severity::Notice),
     ];
-    let all = recommend(&context(WEEK, &found), Vec::new(), plain());
+    let all = recommend(&context(WEEK, &found), Vec::new(), default_params());
     assert!(all.is_empty(), "a trend without a direction: {all:?}");
     let mut rising = [found[1].clone(), found[1].clone()];
-    for (one, severity) in rising.iter_mut().zip([Severity::Notice, Severity::Warning]) {
-        one.direction = retrocast_domain::Direction::Up;
-        one.severity = severity;
+    for (copy, severity) in rising.iter_mut().zip([Severity::Notice, Severity::Warning]) {
+        copy.direction = retrocast_domain::Direction::Up;
+        copy.severity = severity;
     }
     rising[1].id = "other".to_string();
-    let all = recommend(&context(WEEK, &rising), Vec::new(), plain());
+    let all = recommend(&context(WEEK, &rising), Vec::new(), default_params());
     assert_eq!(all.len(), 1);
     assert_eq!(all[0].findings, ["other".to_string(), rising[0].id.clone()]);
     assert_eq!(all[0].severity, Severity::Warning);
 }
 
 #[test]
-fn rules_of_the_job_come_first_and_fill_their_places_once() {
+fn rules_of_the_job_come_first_and_placeholders_are_replaced_once() {
     let mut found = finding("forecast", "{what}", Severity::Warning);
     found.what = "{subject} memory".to_string();
     let params = json!({"findings": ["outlook"], "built_in": false, "rules": [{
@@ -153,12 +161,12 @@ fn rules_of_the_job_come_first_and_fill_their_places_once() {
     }]});
     let all = recommend(&context(WEEK, &[found]), Vec::new(), params);
     assert_eq!(all[0].title, "Help {what} with {subject} memory {other}");
-    close(all[0].expected, [-0.25, -0.4, -0.1]);
+    assert_close(all[0].expected, [-0.25, -0.4, -0.1]);
     assert_eq!(all[0].risk, Risk::High);
 }
 
 #[test]
-fn what_people_and_time_did_decides_the_state() {
+fn state_follows_from_the_register_and_time() {
     let id = Recommendation::identity("add-capacity", "db-1");
     let found = [finding("forecast", "db-1", Severity::Warning)];
     let last_week = (
@@ -171,13 +179,13 @@ fn what_people_and_time_did_decides_the_state() {
     );
     let check = |rows: &[_], registered: &[(&str, &str, &str)], expected: RecommendationState| {
         let inputs = vec![earlier(rows), register(registered)];
-        let all = recommend(&context(WEEK, &found), inputs, plain());
+        let all = recommend(&context(WEEK, &found), inputs, default_params());
         assert_eq!(all[0].state, expected, "{rows:?} {registered:?}");
         all[0].clone()
     };
-    let again = check(&[last_week], &[], RecommendationState::Open);
-    assert_eq!((again.since.as_str(), again.times), ("2026-W43", 4));
-    assert_eq!(again.expires, "2026-12-20");
+    let continued = check(&[last_week], &[], RecommendationState::Open);
+    assert_eq!((continued.since.as_str(), continued.times), ("2026-W43", 4));
+    assert_eq!(continued.expires, "2026-12-20");
     // After a longer gap it is a new one.
     let long_ago = (
         &*id,
@@ -187,16 +195,16 @@ fn what_people_and_time_did_decides_the_state() {
         "2026-10-01",
         "warning",
     );
-    let anew = check(&[long_ago], &[], RecommendationState::Open);
-    assert_eq!((anew.since.as_str(), anew.times), (WEEK, 1));
+    let restarted = check(&[long_ago], &[], RecommendationState::Open);
+    assert_eq!((restarted.since.as_str(), restarted.times), (WEEK, 1));
 
     let at = "2026-11-10T12:00:00";
-    let made = check(
+    let accepted = check(
         &[last_week],
         &[(&id, "accepted", at)],
         RecommendationState::Accepted,
     );
-    assert_eq!(made.improvement, format!("imp-{id}"));
+    assert_eq!(accepted.improvement, format!("imp-{id}"));
     check(
         &[last_week],
         &[(&id, "implemented", at)],
@@ -212,7 +220,7 @@ fn what_people_and_time_did_decides_the_state() {
         &[(&id, "rejected", at)],
         RecommendationState::Rejected,
     );
-    // New evidence: it is more severe than when it was rejected, or it was gone in between.
+    // New evidence: it is more severe than when it was rejected, or it was absent in between.
     let milder = (
         &*id,
         "2026-11-09T00:00:00",
@@ -249,15 +257,19 @@ fn what_people_and_time_did_decides_the_state() {
 }
 
 #[test]
-fn measured_effects_of_the_category_move_expectation_and_rank() {
+fn measured_effects_of_the_category_change_expectation_and_rank() {
     let found = [finding("forecast", "db-1", Severity::Warning)];
-    let of = |rows: &[(&str, &str, &str, f64)]| {
-        let all = recommend(&context(WEEK, &found), vec![effects(rows)], plain());
+    let recommend_after = |rows: &[(&str, &str, &str, f64)]| {
+        let all = recommend(
+            &context(WEEK, &found),
+            vec![effects(rows)],
+            default_params(),
+        );
         all[0].clone()
     };
-    let before = of(&[("a", "quality", "works", -0.9)]);
+    let before = recommend_after(&[("a", "quality", "works", -0.9)]);
     assert_eq!((before.past.judged, before.expected[0]), (0, -0.35));
-    let good = of(&[
+    let good = recommend_after(&[
         ("a", "scaling", "works", -0.55),
         ("b", "scaling", "works", -0.55),
         ("c", "scaling", "too_early", 0.0),
@@ -265,7 +277,7 @@ fn measured_effects_of_the_category_move_expectation_and_rank() {
     assert_eq!((good.past.worked, good.past.judged), (2, 2));
     assert!((good.expected[0] + 0.45).abs() < 1e-9, "{good:?}");
     assert!(good.priority() > before.priority());
-    let bad = of(&[
+    let bad = recommend_after(&[
         ("a", "scaling", "harmful", 0.2),
         ("b", "scaling", "unclear", 0.0),
     ]);
@@ -275,7 +287,7 @@ fn measured_effects_of_the_category_move_expectation_and_rank() {
 
 #[test]
 fn built_in_rules_cover_all_categories() {
-    let rules = built_in().unwrap();
+    let rules = built_in_rules().unwrap();
     for category in [
         "configuration",
         "resources",
@@ -306,7 +318,7 @@ fn built_in_rules_cover_all_categories() {
 }
 
 #[test]
-fn beyond_the_limit_nothing_is_shown_but_rows_stay() {
+fn recommendations_beyond_the_limit_are_only_rows() {
     let found: Vec<Finding> = (0..15)
         .map(|i| finding("forecast", &format!("db-{i}"), Severity::Warning))
         .collect();

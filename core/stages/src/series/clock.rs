@@ -1,8 +1,8 @@
 //! Corrects sums for hours that are repeated or skipped at clock changes.
 //!
-//! A day of 25 hours has too many records if records occur in the repeated hour; one record per day
-//! at noon is unaffected. So records of a repeated hour are weighted by its length, and for a
-//! skipped hour its usual amount is added.
+//! A day of 25 hours has too many records only if records occur in the repeated hour; one record per day
+//! at noon is unaffected. So records of a repeated hour are weighted by its length, and the usual amount of
+//! a skipped hour is added.
 
 use super::{Request, period::Period};
 use jiff::{civil::DateTime, tz::TimeZone};
@@ -15,22 +15,23 @@ pub(crate) fn hour_scale(start: DateTime, zone: &TimeZone) -> Option<f64> {
     let (Some(from), Some(to)) = (instant(start), instant(Period::Hour.after(start, 1))) else {
         return Some(1.0);
     };
-    let lasts = to.as_second() - from.as_second();
-    (lasts > 0).then(|| 3_600.0 / lasts as f64)
+    let seconds = to.as_second() - from.as_second();
+    (seconds > 0).then(|| 3_600.0 / seconds as f64)
 }
 
 /// A repeated or skipped hour.
-struct OddHour {
+struct ChangedHour {
     start: DateTime,
     scale: Option<f64>,
 }
 
 /// The clock changes within the periods of an axis.
-pub(super) struct Clocks {
+pub(super) struct ClockChanges {
     period: Period,
-    odd: BTreeMap<usize, Vec<OddHour>>,
+    /// Repeated and skipped hours by period.
+    by_period: BTreeMap<usize, Vec<ChangedHour>>,
     /// Hours of the day that are skipped on some day.
-    short: BTreeSet<i8>,
+    skipped: BTreeSet<i8>,
     /// Excess amounts of repeated hours, by group and period.
     surplus: BTreeMap<(usize, usize), f64>,
     /// Total amounts of hours that are sometimes skipped, by group and hour.
@@ -39,65 +40,71 @@ pub(super) struct Clocks {
     days: f64,
 }
 
-impl Clocks {
+impl ClockChanges {
     /// The clock changes within these periods; none for aggregates other than sums, or without
     /// times of day.
-    pub(super) fn of(
+    pub(super) fn new(
         timezone: &str,
         request: &Request<'_>,
         has_hours: bool,
         starts: &[DateTime],
     ) -> Self {
         let zone = TimeZone::get(timezone).unwrap_or(TimeZone::UTC);
-        let is_even = zone == TimeZone::UTC || request.period == Period::Month;
-        let mut clocks = Self {
+        let has_none = zone == TimeZone::UTC || request.period == Period::Month;
+        let mut changes = Self {
             period: request.period,
-            odd: BTreeMap::new(),
-            short: BTreeSet::new(),
+            by_period: BTreeMap::new(),
+            skipped: BTreeSet::new(),
             surplus: BTreeMap::new(),
             totals: BTreeMap::new(),
             days: 0.0,
         };
-        if is_even || !has_hours || !request.aggregate.adds_up() {
-            return clocks;
+        if has_none || !has_hours || !request.aggregate.adds_up() {
+            return changes;
         }
         for (position, start) in starts.iter().enumerate() {
-            let odd = odd_hours(request.period, *start, &zone);
-            let is_short = |hour: &&OddHour| hour.scale.is_none_or(|scale| scale > 1.0);
-            let short = odd.iter().filter(is_short).map(|hour| hour.start.hour());
-            clocks.short.extend(short);
-            if !odd.is_empty() {
-                clocks.odd.insert(position, odd);
+            let hours = changed_hours(request.period, *start, &zone);
+            let is_skipped = |hour: &&ChangedHour| hour.scale.is_none_or(|scale| scale > 1.0);
+            let skipped = hours
+                .iter()
+                .filter(is_skipped)
+                .map(|hour| hour.start.hour());
+            changes.skipped.extend(skipped);
+            if !hours.is_empty() {
+                changes.by_period.insert(position, hours);
             }
         }
         let seconds = starts.len() as f64 * request.period.seconds() as f64;
-        clocks.days = seconds / Period::Day.seconds() as f64;
-        clocks
+        changes.days = seconds / Period::Day.seconds() as f64;
+        changes
     }
 
-    /// Adds a record.
-    pub(super) fn note(&mut self, group: usize, position: usize, time: DateTime, amount: f64) {
-        if self.short.contains(&time.hour()) {
+    /// Adds a record with an amount.
+    pub(super) fn add(&mut self, group: usize, position: usize, time: DateTime, amount: f64) {
+        if self.skipped.contains(&time.hour()) {
             *self.totals.entry((group, time.hour())).or_default() += amount;
         }
         let hour = Period::Hour.floor(time);
-        for odd in self.odd.get(&position).into_iter().flatten() {
-            if let Some(scale) = odd.scale.filter(|scale| *scale < 1.0 && odd.start == hour) {
+        for changed in self.by_period.get(&position).into_iter().flatten() {
+            if let Some(scale) = changed
+                .scale
+                .filter(|scale| *scale < 1.0 && changed.start == hour)
+            {
                 *self.surplus.entry((group, position)).or_default() += (1.0 - scale) * amount;
             }
         }
     }
 
-    /// The sum in a period of usual length; `None` for an hour that never occurred.
-    pub(super) fn usual(&self, group: usize, position: usize, sum: f64) -> Option<f64> {
-        let Some(odd) = self.odd.get(&position) else {
+    /// Converts the sum of a period to a period of usual length; `None` for a skipped hour.
+    pub(super) fn normalise(&self, group: usize, position: usize, sum: f64) -> Option<f64> {
+        let Some(hours) = self.by_period.get(&position) else {
             return Some(sum);
         };
         let surplus = self.surplus.get(&(group, position)).copied().unwrap_or(0.0);
         if self.period == Period::Hour {
-            return odd[0].scale.map(|_| sum - surplus);
+            return hours[0].scale.map(|_| sum - surplus);
         }
-        let missing: f64 = odd
+        let missing: f64 = hours
             .iter()
             .map(|hour| {
                 let share = hour.scale.map_or(1.0, |scale| (1.0 - 1.0 / scale).max(0.0));
@@ -110,7 +117,7 @@ impl Clocks {
 }
 
 /// The repeated and skipped hours of a period.
-fn odd_hours(period: Period, start: DateTime, zone: &TimeZone) -> Vec<OddHour> {
+fn changed_hours(period: Period, start: DateTime, zone: &TimeZone) -> Vec<ChangedHour> {
     let end = period.after(start, 1);
     let instant = |time| {
         zone.to_timestamp(time)
@@ -124,7 +131,7 @@ fn odd_hours(period: Period, start: DateTime, zone: &TimeZone) -> Vec<OddHour> {
     while hour < end {
         let scale = hour_scale(hour, zone);
         if scale != Some(1.0) {
-            hours.push(OddHour { start: hour, scale });
+            hours.push(ChangedHour { start: hour, scale });
         }
         hour = Period::Hour.after(hour, 1);
     }
@@ -137,7 +144,7 @@ mod tests {
     use jiff::civil::date;
 
     #[test]
-    fn hours_come_twice_or_never() {
+    fn repeated_and_skipped_hours_have_a_scale() {
         let zone = TimeZone::get("Europe/London").expect("a zone");
         let check = |time: DateTime, want: Option<f64>| {
             assert_eq!(hour_scale(time, &zone), want, "{time}");
@@ -149,10 +156,10 @@ mod tests {
     }
 
     #[test]
-    fn only_periods_with_a_change_have_odd_hours() {
+    fn only_periods_with_a_clock_change_have_changed_hours() {
         let zone = TimeZone::get("Europe/London").expect("a zone");
         let count = |period: Period, day: jiff::civil::Date| {
-            odd_hours(period, day.at(0, 0, 0, 0), &zone).len()
+            changed_hours(period, day.at(0, 0, 0, 0), &zone).len()
         };
         assert_eq!(count(Period::Day, date(2026, 10, 25)), 1);
         assert_eq!(count(Period::Day, date(2026, 10, 24)), 0);

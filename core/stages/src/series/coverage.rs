@@ -2,7 +2,7 @@
 //!
 //! A period in which records begin or end has too few of them; it is incomplete and must not be
 //! compared with complete ones. A silence before the first record or after the last is compared
-//! with the same hours of the neighbouring weeks: if these had several records each, the records
+//! with the same hours of the neighbouring weeks: if those had several records each, the records
 //! had not begun yet, or had ended. If the source's contract declares `silence = "zero"`, a silence
 //! after the last record is never an end.
 
@@ -25,11 +25,11 @@ use retrocast_domain::{
 const DAY: i64 = 86_400;
 const WEEK: i64 = 7 * DAY;
 /// Number of weeks with which a silence is compared.
-const WEEKS: i64 = 8;
+const WEEKS_COMPARED: i64 = 8;
 /// Number of records expected in a silence from which the silence is not chance (1 %).
-const MISSED: f64 = 4.6;
+const EXPECTED_MIN: f64 = 4.6;
 /// Number of standard deviations of a period below which missing records are negligible.
-const HARMLESS: f64 = 0.5;
+const DEVIATION_MIN: f64 = 0.5;
 
 /// The covered period of records.
 pub(crate) struct Coverage {
@@ -61,8 +61,8 @@ fn seconds(time: DateTime) -> i64 {
 impl Coverage {
     /// The covered period of a dataset's records, from their times in a column and the declared
     /// completeness of the source; `None` without records before the window's end. For selected
-    /// records, the records from which they were selected decide: while those continue, the absence
-    /// of selected ones is zero, not missing.
+    /// records, it is that of the records from which they were selected: while those continue, the
+    /// absence of selected ones is zero, not missing.
     pub(crate) fn of_input(
         input: &Input,
         time: &str,
@@ -79,7 +79,7 @@ impl Coverage {
             ),
             None => (own, None),
         };
-        Ok(Self::of(&times, window).map(|coverage| Self {
+        Ok(Self::from_times(&times, window).map(|coverage| Self {
             complete_until: input.complete_until,
             picked,
             ..coverage
@@ -87,11 +87,11 @@ impl Coverage {
     }
 
     /// The covered period before the window's end, from times alone; `None` without records.
-    pub(crate) fn of(times: &Times, window: &Window) -> Option<Self> {
+    pub(crate) fn from_times(times: &Times, window: &Window) -> Option<Self> {
         let window_end = window.end.at(0, 0, 0, 0);
         let counts = times.counts();
         let sorted = &counts[..counts.partition_point(|(time, _)| *time < window_end)];
-        let begin = beginning(sorted, seconds(window_end));
+        let begin = history_start(sorted, seconds(window_end));
         let isolated = (begin > 0).then(|| {
             let left_out: u64 = sorted[..begin].iter().map(|(_, count)| count).sum();
             let records = plural(left_out, "record");
@@ -163,8 +163,8 @@ impl Coverage {
         self.bucket_end.unwrap_or(self.window_end)
     }
 
-    /// The time after which there are no records.
-    fn after_last(&self) -> DateTime {
+    /// The time from which on there are no records.
+    fn silence_start(&self) -> DateTime {
         match self.grain {
             Grain::Moment => self.last,
             Grain::Day | Grain::DayOfUtc => next_day(self.last.date()),
@@ -175,16 +175,18 @@ impl Coverage {
     /// source; or else the window's end; or, if a silence before that is significant, the end of
     /// the last record's period if that is complete, else the last record.
     pub(crate) fn end(&self, period: Period) -> DateTime {
-        let (end, after) = (self.limit(), self.after_last());
+        let (end, silence) = (self.limit(), self.silence_start());
         if let Some(until) = self.complete_until {
-            return until.max(after).min(end);
+            return until.max(silence).min(end);
         }
-        if after >= end || !self.is_missing(after, end, period, true) {
+        if silence >= end || !self.is_missing(silence, end, period, true) {
             return end;
         }
         let boundary = period.after(period.floor(self.last), 1);
-        if boundary > after && (boundary > end || self.is_missing(after, boundary, period, true)) {
-            after
+        if boundary > silence
+            && (boundary > end || self.is_missing(silence, boundary, period, true))
+        {
+            silence
         } else {
             boundary
         }
@@ -198,7 +200,7 @@ impl Coverage {
     /// The first completely covered day.
     pub(crate) fn first_day(&self) -> Date {
         let day = self.first.date();
-        if self.begins_whole(day.at(0, 0, 0, 0), Period::Day) {
+        if self.covers_first_period(day.at(0, 0, 0, 0), Period::Day) {
             day
         } else {
             day.tomorrow().unwrap_or(day)
@@ -207,7 +209,7 @@ impl Coverage {
 
     /// Returns true if the records cover the whole period that begins at `start` and contains the
     /// first record.
-    pub(crate) fn begins_whole(&self, start: DateTime, period: Period) -> bool {
+    pub(crate) fn covers_first_period(&self, start: DateTime, period: Period) -> bool {
         let first = match self.grain {
             Grain::Moment => self.first,
             Grain::Day | Grain::DayOfUtc => self.first.date().at(0, 0, 0, 0),
@@ -223,8 +225,8 @@ impl Coverage {
         let length = to - from;
         let (begin, end) = (seconds(self.first), seconds(self.last));
         let sign = if at_end { -1 } else { 1 };
-        let compared = |step: i64, most: i64| -> Vec<f64> {
-            (1..=most)
+        let counts_at = |step: i64, limit: i64| -> Vec<f64> {
+            (1..=limit)
                 .map(|n| sign * n * step)
                 .take_while(|shift| {
                     if at_end {
@@ -233,12 +235,12 @@ impl Coverage {
                         to + shift <= end + 1
                     }
                 })
-                .map(|shift| self.between(from + shift, to + shift))
+                .map(|shift| self.count_between(from + shift, to + shift))
                 .collect()
         };
-        let mut counts = compared(WEEK * (length + WEEK - 1).div_euclid(WEEK), WEEKS);
+        let mut counts = counts_at(WEEK * (length + WEEK - 1).div_euclid(WEEK), WEEKS_COMPARED);
         if counts.len() < 2 && length <= DAY {
-            counts = compared(DAY, WEEKS);
+            counts = counts_at(DAY, WEEKS_COMPARED);
         }
         if counts.is_empty() {
             return false;
@@ -249,17 +251,19 @@ impl Coverage {
         let records = self.seconds.last().map_or(0, |(_, records)| *records);
         let usual = records as f64 / (end - begin + 1).max(period.seconds()) as f64
             * period.seconds() as f64;
-        // The report is about the end of the window, which is excluded only if no earlier week had
-        // such a silence.
+        // The end of the window is what the report is about: it is excluded only if no earlier week had such
+        // a silence.
         let silent_max = if at_end { 0.0 } else { 0.25 };
-        expected >= MISSED && expected >= HARMLESS * usual.sqrt() && silent <= silent_max * n
+        expected >= EXPECTED_MIN
+            && expected >= DEVIATION_MIN * usual.sqrt()
+            && silent <= silent_max * n
     }
 
     /// Number of records from one time to before another.
-    fn between(&self, from: i64, to: i64) -> f64 {
+    fn count_between(&self, from: i64, to: i64) -> f64 {
         let before = |time: i64| {
-            let place = self.seconds.partition_point(|(other, _)| *other < time);
-            place.checked_sub(1).map_or(0, |last| self.seconds[last].1)
+            let index = self.seconds.partition_point(|(other, _)| *other < time);
+            index.checked_sub(1).map_or(0, |last| self.seconds[last].1)
         };
         (before(to) - before(from)) as f64
     }
@@ -267,27 +271,29 @@ impl Coverage {
     /// Caveats about start and end.
     pub(crate) fn caveats(&self, period: Period) -> Vec<String> {
         let mut caveats: Vec<String> = self.isolated.iter().cloned().collect();
-        let begins = self.first.date();
-        let begin = |day: Date| period.floor(day.at(0, 0, 0, 0));
+        let first_day = self.first.date();
+        let period_start = |day: Date| period.floor(day.at(0, 0, 0, 0));
         if let Some((all, first)) = self.picked.as_ref()
-            && begin(*first) > begin(begins)
+            && period_start(*first) > period_start(first_day)
         {
             caveats.push(format!(
                 "The {}s count from the first of all {all}, dated {}; the first of those picked is dated \
                  {}.",
                 period.noun(),
-                long(begins),
+                long(first_day),
                 long(*first)
             ));
         }
-        let (end, after) = (self.end(period), self.after_last());
-        if self.complete_until.is_some() && after < end && self.is_missing(after, end, period, true)
+        let (end, silence) = (self.end(period), self.silence_start());
+        if self.complete_until.is_some()
+            && silence < end
+            && self.is_missing(silence, end, period, true)
         {
             caveats.push(format!(
                 "No record after {}: counted as zero until {}, since the contract allows so long a \
                  silence.",
                 long(self.last.date()),
-                until(end)
+                format_end(end)
             ));
         }
         if Some(end) == self.bucket_end {
@@ -298,7 +304,7 @@ impl Coverage {
         } else if end < self.window_end && self.complete_until.is_some() {
             caveats.push(format!(
                 "The source is complete until {}, before the window ends.",
-                until(end)
+                format_end(end)
             ));
         } else if end < self.window_end {
             let last = long(self.last.date());
@@ -319,7 +325,7 @@ impl Coverage {
 }
 
 /// Formats an end: "the end of 11 October 2026", or the minute within a day.
-fn until(end: DateTime) -> String {
+fn format_end(end: DateTime) -> String {
     let day = end.date();
     if end == day.at(0, 0, 0, 0) {
         return format!("the end of {}", long(day.yesterday().unwrap_or(day)));
@@ -332,7 +338,7 @@ fn next_day(day: Date) -> DateTime {
 }
 
 /// Index of the first time of the history: isolated records long before all others are excluded.
-fn beginning(sorted: &[(DateTime, u64)], window_end: i64) -> usize {
+fn history_start(sorted: &[(DateTime, u64)], window_end: i64) -> usize {
     let mut days: Vec<ActiveDay> = Vec::new();
     let mut records = 0;
     for (position, (time, count)) in sorted.iter().enumerate() {
@@ -348,8 +354,8 @@ fn beginning(sorted: &[(DateTime, u64)], window_end: i64) -> usize {
     }
     let end = window_end.div_euclid(DAY);
     let mut begin = 0;
-    while let Some(cut) = after_isolated(&days[begin..], records, end) {
-        begin += cut;
+    while let Some(skipped) = skip_isolated(&days[begin..], records, end) {
+        begin += skipped;
     }
     days.get(begin).map_or(0, |day| day.position)
 }
@@ -365,7 +371,7 @@ struct ActiveDay {
 }
 
 /// Index of the latest day before which there are only isolated records.
-fn after_isolated(days: &[ActiveDay], records: u64, end: i64) -> Option<usize> {
+fn skip_isolated(days: &[ActiveDay], records: u64, end: i64) -> Option<usize> {
     /// Probability below which a silence is a gap.
     const CHANCE: f64 = 1e-4;
     /// Minimum number of days of a gap, and number of days from which a short history on either
@@ -401,11 +407,11 @@ mod tests {
     fn coverage(times: Vec<DateTime>) -> Coverage {
         let times: Vec<_> = times.into_iter().map(Some).collect();
         let times = Times::of_civil(&times, Grain::Moment);
-        Coverage::of(&times, &window("UTC")).expect("records")
+        Coverage::from_times(&times, &window("UTC")).expect("records")
     }
 
     /// Makes `a_day` records, evenly spread over the hours of each day, between two times.
-    fn even(from: DateTime, to: DateTime, a_day: i64) -> Vec<DateTime> {
+    fn evenly(from: DateTime, to: DateTime, a_day: i64) -> Vec<DateTime> {
         let (begin, end) = (seconds(from), seconds(to));
         let step = DAY / a_day;
         (begin..end)
@@ -424,45 +430,45 @@ mod tests {
     }
 
     #[test]
-    fn days_in_which_records_begin_or_end_are_part() {
+    fn days_on_which_records_begin_or_end_are_incomplete() {
         let (may, end) = (date(2026, 5, 4), date(2026, 11, 16));
         let midnight = |day: Date| day.at(0, 0, 0, 0);
         for a_day in [24, 96, 960] {
-            check(even(midnight(may), midnight(end), a_day), may, end);
+            check(evenly(midnight(may), midnight(end), a_day), may, end);
             check(
-                even(may.at(12, 0, 0, 0), midnight(end), a_day),
+                evenly(may.at(12, 0, 0, 0), midnight(end), a_day),
                 date(2026, 5, 5),
                 end,
             );
             check(
-                even(midnight(may), date(2026, 11, 15).at(12, 0, 0, 0), a_day),
+                evenly(midnight(may), date(2026, 11, 15).at(12, 0, 0, 0), a_day),
                 may,
                 date(2026, 11, 15),
             );
             check(
-                even(midnight(may), date(2026, 11, 12).at(6, 30, 0, 0), a_day),
+                evenly(midnight(may), date(2026, 11, 12).at(6, 30, 0, 0), a_day),
                 may,
                 date(2026, 11, 12),
             );
         }
         // With one record per day, a silence of a day is not significant, but one of two weeks is.
-        check(even(may.at(12, 0, 0, 0), midnight(end), 1), may, end);
+        check(evenly(may.at(12, 0, 0, 0), midnight(end), 1), may, end);
         check(
-            even(may.at(12, 0, 0, 0), date(2026, 11, 14).at(0, 0, 0, 0), 1),
+            evenly(may.at(12, 0, 0, 0), date(2026, 11, 14).at(0, 0, 0, 0), 1),
             may,
             end,
         );
         check(
-            even(may.at(12, 0, 0, 0), date(2026, 11, 2).at(0, 0, 0, 0), 1),
+            evenly(may.at(12, 0, 0, 0), date(2026, 11, 2).at(0, 0, 0, 0), 1),
             may,
             date(2026, 11, 2),
         );
     }
 
     #[test]
-    fn nights_and_weekends_are_no_end() {
+    fn nights_and_weekends_do_not_end_the_records() {
         let office = |from: Date, to: DateTime| -> Vec<DateTime> {
-            even(from.at(0, 0, 0, 0), to, 96)
+            evenly(from.at(0, 0, 0, 0), to, 96)
                 .into_iter()
                 .filter(|t| (9..17).contains(&t.hour()))
                 .filter(|t| t.weekday().to_monday_zero_offset() < 5)
@@ -483,9 +489,9 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_long_ago_is_not_the_beginning() {
+    fn an_old_isolated_record_does_not_start_the_history() {
         let recent = || {
-            even(
+            evenly(
                 date(2026, 5, 4).at(0, 0, 0, 0),
                 date(2026, 11, 16).at(0, 0, 0, 0),
                 4,
@@ -520,9 +526,9 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_is_complete_says_where_it_ends() {
+    fn a_complete_source_declares_the_end() {
         // Four records per day until 25 October, then nothing.
-        let times = even(
+        let times = evenly(
             date(2026, 5, 4).at(0, 0, 0, 0),
             date(2026, 10, 26).at(0, 0, 0, 0),
             4,
@@ -568,14 +574,14 @@ mod tests {
     }
 
     #[test]
-    fn days_of_utc_that_end_after_the_window_are_part() {
+    fn days_of_utc_that_end_after_the_window_are_incomplete() {
         let days: Vec<DateTime> = (0..200)
             .map(|n| (date(2026, 11, 15) - i64::from(n).days()).at(0, 0, 0, 0))
             .collect();
         let check = |timezone: &str, end: Date| {
             let times: Vec<_> = days.iter().copied().map(Some).collect();
             let times = Times::of_civil(&times, Grain::DayOfUtc);
-            let coverage = Coverage::of(&times, &window(timezone)).expect("records");
+            let coverage = Coverage::from_times(&times, &window(timezone)).expect("records");
             assert_eq!(coverage.end_day(), end, "{timezone}");
         };
         check("Asia/Tokyo", date(2026, 11, 15));

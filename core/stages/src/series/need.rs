@@ -5,9 +5,9 @@ use crate::{Context, Input, times::Times};
 use rayon::prelude::*;
 use retrocast_domain::{number::plural, window::long};
 
-/// Minimum number of records for a series of counts, and of periods with records; with fewer, any
-/// pattern is accidental.
+/// Minimum number of records for a series of counts; with fewer, any pattern is accidental.
 pub(crate) const RECORDS_MIN: u64 = 20;
+/// Minimum number of periods with records, for the same reason.
 pub(crate) const ACTIVE_MIN: usize = 8;
 
 /// The reason why there is nothing to analyse: no records, none with a time, none before the
@@ -43,9 +43,9 @@ pub(crate) fn nothing(
     if coverage.last() < start && coverage.end(Period::Day) <= start {
         let last = long(coverage.last().date());
         let advice = if coverage.complete_until().is_some() {
-            "have a newer export delivered".to_string()
+            "provide a newer export".to_string()
         } else {
-            "check whether the source still delivers; if the absence of records means that nothing happened, say \
+            "check whether the source still delivers; if the absence of records means that nothing happened, set \
              `silence = \"zero\"` under [expect] in its contract"
                 .to_string()
         };
@@ -59,7 +59,7 @@ pub(crate) fn nothing(
 impl SeriesSet {
     /// Returns true if a group has enough data for a method that needs this many periods.
     pub(crate) fn is_enough(&self, group: &Group, periods: usize) -> bool {
-        self.lacks(group, periods).is_none()
+        self.missing_data(group, periods).is_none()
     }
 
     /// Applies `work` to each group, in order; `None` for those with fewer periods than `needs`.
@@ -84,7 +84,7 @@ impl SeriesSet {
     }
 
     /// Describes what a group lacks: "have 9 days, need 21".
-    pub(crate) fn lacks(&self, group: &Group, periods: usize) -> Option<String> {
+    pub(crate) fn missing_data(&self, group: &Group, periods: usize) -> Option<String> {
         let noun = self.period.noun();
         let have = |n: usize, need: usize| format!("have {}, need {need}", plural(n as u64, noun));
         if group.known() < periods {
@@ -118,15 +118,15 @@ impl SeriesSet {
             .iter()
             .max_by_key(|group| (group.known().min(periods), group.records));
         let noun = self.period.noun();
-        let lacks = best
-            .and_then(|group| self.lacks(group, periods))
+        let missing = best
+            .and_then(|group| self.missing_data(group, periods))
             .unwrap_or_else(|| format!("have 0 {noun}s, need {periods}"));
         let advice = match self.period {
             Period::Hour | Period::Day => String::new(),
             Period::Week | Period::Month => format!(", or take a shorter period than {noun}s"),
         };
         Some(format!(
-            "not enough: {lacks}; keep more history in the source{advice}"
+            "not enough: {missing}; keep more history in the source{advice}"
         ))
     }
 
@@ -138,11 +138,11 @@ impl SeriesSet {
             .filter(|group| !self.is_enough(group, periods))
             .collect();
         let Some(first) = small.first() else { return };
-        let lacks = self.lacks(first, periods).unwrap_or_default();
+        let missing = self.missing_data(first, periods).unwrap_or_default();
         caveats.push(match small.len() {
-            1 => format!("{} is not looked at: {lacks}.", first.label),
+            1 => format!("{} is not analysed: {missing}.", first.label),
             n => format!(
-                "{} are not looked at for lack of records, such as {}: {lacks}.",
+                "{} are not analysed for lack of records, such as {}: {missing}.",
                 plural(n as u64, "group"),
                 first.label
             ),

@@ -108,7 +108,7 @@ impl Period {
         }
     }
 
-    /// The noun: "day".
+    /// Name of the period: "day".
     pub(crate) fn noun(self) -> &'static str {
         match self {
             Self::Hour => "hour",
@@ -197,7 +197,7 @@ mod tests {
     use jiff::civil::date;
 
     #[test]
-    fn ranges_name_no_part_of_a_date_twice() {
+    fn ranges_repeat_no_part_of_a_date() {
         let check = |period: Period, first: DateTime, last: DateTime, want: &str| {
             assert_eq!(period.range(first, last), want);
         };

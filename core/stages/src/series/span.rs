@@ -1,4 +1,4 @@
-//! The periods of the axis, and which of them are complete.
+//! The periods of a series, and which of them are complete.
 
 use super::{PartPeriods, Request, coverage::Coverage, period::Period};
 use jiff::civil::DateTime;
@@ -8,38 +8,41 @@ use retrocast_domain::{number, window::long};
 pub(super) struct Span {
     pub(super) starts: Vec<DateTime>,
     pub(super) end: DateTime,
-    pub(super) first_is_part: bool,
-    pub(super) last_is_part: bool,
+    pub(super) first_is_incomplete: bool,
+    pub(super) last_is_incomplete: bool,
     /// Time of the first record, if it is days after the start of a first period that counts as
     /// complete.
-    late_first: Option<DateTime>,
+    late_first_record: Option<DateTime>,
     pub(super) period: Period,
 }
 
 impl Span {
-    pub(super) fn of(coverage: &Coverage, request: &Request<'_>) -> Self {
+    pub(super) fn new(coverage: &Coverage, request: &Request<'_>) -> Self {
         let period = request.period;
         let end = coverage.end(period);
-        let front = period.floor(coverage.first());
+        let first_start = period.floor(coverage.first());
         let mut starts = Vec::new();
         let last_moment = end.checked_sub(jiff::ToSpan::nanosecond(1)).unwrap_or(end);
         let mut start = Some(period.floor(last_moment));
-        while let Some(at) = start.filter(|at| *at >= front) {
+        while let Some(time) = start.filter(|time| *time >= first_start) {
             if starts.len() >= request.periods_max.max(1) {
                 break;
             }
-            starts.push(at);
-            start = period.before(at);
+            starts.push(time);
+            start = period.before(time);
         }
         starts.reverse();
-        let begins_at_front = starts.first() == Some(&front);
-        let first_is_part = begins_at_front && !coverage.begins_whole(front, period);
+        let begins_at_first_record = starts.first() == Some(&first_start);
+        let first_is_incomplete =
+            begins_at_first_record && !coverage.covers_first_period(first_start, period);
         let first = coverage.first();
         Self {
-            first_is_part,
-            late_first: (begins_at_front && !first_is_part && first.date() > front.date())
-                .then_some(first),
-            last_is_part: starts
+            first_is_incomplete,
+            late_first_record: (begins_at_first_record
+                && !first_is_incomplete
+                && first.date() > first_start.date())
+            .then_some(first),
+            last_is_incomplete: starts
                 .last()
                 .is_some_and(|start| period.after(*start, 1) > end),
             starts,
@@ -51,37 +54,37 @@ impl Span {
     /// Index of a time's period, if it is on the axis and covered. The last record may be at the
     /// exact end of the covered period.
     pub(super) fn position(&self, time: DateTime) -> Option<usize> {
-        let is_covered = time < self.end || (self.last_is_part && time == self.end);
+        let is_covered = time < self.end || (self.last_is_incomplete && time == self.end);
         let after = self.starts.partition_point(|start| *start <= time);
         after.checked_sub(1).filter(|_| is_covered)
     }
 
-    /// Indices to analyse, with caveats.
-    pub(super) fn whole(
+    /// Range of the periods to analyse; adds caveats on incomplete ones.
+    pub(super) fn complete_periods(
         &self,
         part_periods: PartPeriods,
         caveats: &mut Vec<String>,
     ) -> std::ops::Range<usize> {
         let n = self.starts.len();
-        if let Some(first) = self.late_first {
+        if let Some(first) = self.late_first_record {
             caveats.push(format!(
                 "The first record is dated {}; {} counts as whole.",
                 long(first.date()),
                 self.period.words(self.starts[0])
             ));
         }
-        let mut parts = Vec::new();
-        if self.first_is_part {
-            parts.push(self.period.words(self.starts[0]));
+        let mut incomplete = Vec::new();
+        if self.first_is_incomplete {
+            incomplete.push(self.period.words(self.starts[0]));
         }
-        if self.last_is_part && n > usize::from(self.first_is_part) {
-            parts.push(self.period.words(self.starts[n - 1]));
+        if self.last_is_incomplete && n > usize::from(self.first_is_incomplete) {
+            incomplete.push(self.period.words(self.starts[n - 1]));
         }
-        if parts.is_empty() {
+        if incomplete.is_empty() {
             return 0..n;
         }
-        let names = number::list(&parts);
-        let they = if parts.len() == 1 {
+        let names = number::list(&incomplete);
+        let they = if incomplete.len() == 1 {
             "it is"
         } else {
             "they are"
@@ -93,7 +96,9 @@ impl Span {
             return 0..n;
         }
         caveats.push(format!("Records cover {names} in part; {they} left out."));
-        let start = usize::from(self.first_is_part).min(n);
-        start..n.saturating_sub(usize::from(self.last_is_part)).max(start)
+        let start = usize::from(self.first_is_incomplete).min(n);
+        start
+            ..n.saturating_sub(usize::from(self.last_is_incomplete))
+                .max(start)
     }
 }

@@ -26,6 +26,7 @@ impl Noise {
         (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
     }
 
+    /// Poisson distributed with this mean.
     pub(crate) fn poisson(&mut self, mean: f64) -> usize {
         let (limit, mut product, mut count) = ((-mean).exp(), self.uniform(), 0);
         while product > limit {
@@ -108,9 +109,9 @@ pub(crate) fn records(
 pub(crate) fn daily(series: &[(&str, Vec<f64>)]) -> Input {
     let end = jiff::civil::date(2026, 11, 16);
     let (mut days, mut groups, mut values) = (Vec::new(), Vec::new(), Vec::new());
-    for (group, line) in series {
-        for (i, value) in line.iter().enumerate() {
-            let day = end - ((line.len() - i) as i64).days();
+    for (group, group_values) in series {
+        for (i, value) in group_values.iter().enumerate() {
+            let day = end - ((group_values.len() - i) as i64).days();
             days.push(
                 day.at(0, 0, 0, 0)
                     .to_zoned(jiff::tz::TimeZone::UTC)

@@ -1,4 +1,4 @@
-//! Series cover the range of the records, and nothing beyond it.
+//! Checks that series cover the period of the records, and nothing beyond it.
 
 use super::test_data::{context, context_of, input, records, times};
 use super::*;
@@ -60,7 +60,7 @@ fn part_periods_are_left_out_or_kept() {
 }
 
 #[test]
-fn a_quiet_weekend_is_zero_but_the_end_of_records_is_the_end() {
+fn a_quiet_weekend_is_zero_and_series_end_with_the_records() {
     let weekdays = |day: usize| if day % 7 < 5 { 3 } else { 0 };
     let monday = "2026-08-03";
     let set = |days: usize| {
@@ -72,13 +72,13 @@ fn a_quiet_weekend_is_zero_but_the_end_of_records_is_the_end() {
     assert_eq!(set(70).starts.len(), 70);
     assert_eq!(set(70).groups[0].values[68..], [Some(0.0), Some(0.0)]);
     assert_eq!(set(66).starts.len(), 66);
-    // Records that ended before the window give no series for it.
-    let reason = set(54).nothing.expect("a reason");
+    // If records end before the window, there is no series for it.
+    let reason = set(54).empty_reason.expect("a reason");
     assert!(reason.contains("end on 25 September 2026"), "{reason}");
 }
 
 #[test]
-fn a_series_that_ends_within_the_first_day_of_the_window_is_looked_at() {
+fn a_series_that_ends_within_the_first_day_of_the_window_is_analysed() {
     let request = request(Period::Day, PartPeriods::LeaveOut);
     // The window is 9 to 15 November 2026; the export is made on its Monday.
     for (end, is_part) in [
@@ -87,7 +87,7 @@ fn a_series_that_ends_within_the_first_day_of_the_window_is_looked_at() {
     ] {
         let frame = hourly("2026-08-03T00:00:00", end, 1);
         let set = series_in(frame, "2026-W46", "UTC", &request);
-        assert_eq!(set.nothing, None, "{end}");
+        assert_eq!(set.empty_reason, None, "{end}");
         assert_eq!(set.starts.len(), 98, "{end}");
         assert!(set.groups[0].values.iter().all(|v| *v == Some(24.0)));
         let caveats = set.caveats.join(" ").replace('\u{a0}', " ");
@@ -114,7 +114,7 @@ fn a_series_that_ends_within_the_first_day_of_the_window_is_looked_at() {
 }
 
 #[test]
-fn silence_is_zero_where_the_source_says_so() {
+fn silence_is_zero_if_the_source_declares_it() {
     // Two records every third day until 15 August, then none.
     let frame = || {
         records("2026-01-05", 223, &["a"], |day, _| {
@@ -127,21 +127,23 @@ fn silence_is_zero_where_the_source_says_so() {
         input.complete_until = until.map(|time| time.parse().expect("a time"));
         collect(&context("2026-10-19"), &input, &request).expect("a set")
     };
-    let reason = set(None).nothing.expect("a reason");
+    let reason = set(None).empty_reason.expect("a reason");
     assert!(
         reason.contains("end on 15 August 2026") && reason.contains("`silence = \"zero\"`"),
         "{reason}"
     );
     let complete = set(Some("2026-11-02T08:00:00"));
-    assert_eq!((complete.nothing, complete.starts.len()), (None, 41));
+    assert_eq!((complete.empty_reason, complete.starts.len()), (None, 41));
     assert_eq!(complete.groups[0].values[32..], [Some(0.0); 9]);
     // An export of last week has no records of this week.
-    let reason = set(Some("2026-10-11T23:00:00")).nothing.expect("a reason");
+    let reason = set(Some("2026-10-11T23:00:00"))
+        .empty_reason
+        .expect("a reason");
     assert!(reason.contains("newer export"), "{reason}");
 }
 
 #[test]
-fn groups_have_their_subjects_and_the_smallest_are_left_out() {
+fn groups_have_subjects_and_the_smallest_are_left_out() {
     let frame = records("2026-09-01", 30, &["a", "b", "c"], |_, group| match group {
         "a" => 1,
         "b" => 3,
@@ -218,7 +220,7 @@ fn days_of_clock_changes_are_as_long_as_others() {
 }
 
 #[test]
-fn one_record_a_day_stays_one_when_the_clocks_change() {
+fn one_record_per_day_stays_one_at_clock_changes() {
     let request = request(Period::Day, PartPeriods::LeaveOut);
     let end = jiff::civil::date(2026, 11, 16);
     let at: Vec<DateTime> = (1..400)
@@ -242,9 +244,9 @@ fn one_record_a_day_stays_one_when_the_clocks_change() {
 }
 
 #[test]
-fn edges_in_any_zone_are_whole_or_left_out() {
+fn first_and_last_days_in_any_zone_are_complete_or_left_out() {
     let request = request(Period::Day, PartPeriods::LeaveOut);
-    // Whole days of UTC, read in other zones: the edges are part there.
+    // Complete days of UTC are incomplete at both ends in other zones.
     for zone in [
         "America/Los_Angeles",
         "Asia/Kolkata",
@@ -276,7 +278,7 @@ fn a_group_begins_with_its_own_records() {
 }
 
 #[test]
-fn what_is_missing_is_reported() {
+fn reasons_for_empty_series_are_reported() {
     let check = |frame: DataFrame, window: &str, value: Option<&str>, want: &str| {
         let mut request = request(Period::Day, PartPeriods::LeaveOut);
         if value.is_some() {
@@ -288,7 +290,7 @@ fn what_is_missing_is_reported() {
         assert!(!set.describe(&mut cell));
         assert!(matches!(cell.status, CellStatus::NotEnough { .. }));
         assert_eq!(cell.records, Some(if value.is_some() { 168 } else { 0 }));
-        let reason = set.nothing.expect("a reason").replace('\u{a0}', " ");
+        let reason = set.empty_reason.expect("a reason").replace('\u{a0}', " ");
         assert!(reason.contains(want), "{reason}");
         assert!(set.groups.is_empty());
     };
@@ -325,7 +327,7 @@ fn what_is_missing_is_reported() {
 }
 
 #[test]
-fn values_that_cannot_be_computed_with_are_missing() {
+fn unusable_values_are_missing() {
     let frame = hourly("2026-10-01T00:00:00", "2026-11-16T00:00:00", 1);
     let values: Vec<f64> = (0..frame.height())
         .map(|i| match i % 50 {
@@ -349,16 +351,14 @@ fn values_that_cannot_be_computed_with_are_missing() {
         set.groups[0].values
     );
     assert!(
-        set.caveats
-            .iter()
-            .any(|c| c.contains("cannot be computed with")),
+        set.caveats.iter().any(|c| c.contains("not usable")),
         "{:?}",
         set.caveats
     );
 }
 
 #[test]
-fn a_first_period_that_counts_as_whole_is_named_where_records_come_late_in_it() {
+fn a_late_first_record_in_a_complete_period_is_reported() {
     // Two records a week, the first on Wednesday 9 September 2026.
     let first = jiff::civil::date(2026, 9, 9).at(9, 0, 0, 0);
     let at: Vec<DateTime> = (0..18)
@@ -379,19 +379,19 @@ fn a_first_period_that_counts_as_whole_is_named_where_records_come_late_in_it() 
 }
 
 /// Records that were selected from others by their times only.
-fn picked(times: &[DateTime], all: &[DateTime]) -> Input {
-    let of = |name: &str, at: &[DateTime]| {
+fn selected(times: &[DateTime], all: &[DateTime]) -> Input {
+    let input_of = |name: &str, at: &[DateTime]| {
         let columns = vec![self::times("at", at)];
         input(name, DataFrame::new(at.len(), columns).expect("a frame"))
     };
     Input {
-        picked_from: Some(("at".to_string(), Box::new(of("tickets", all)))),
-        ..of("incidents", times)
+        picked_from: Some(("at".to_string(), Box::new(input_of("tickets", all)))),
+        ..input_of("incidents", times)
     }
 }
 
 #[test]
-fn silence_is_zero_as_long_as_what_was_picked_from_goes_on() {
+fn silence_is_zero_while_the_unselected_records_continue() {
     // To 16 November 2026: tickets come every hour, incidents on Mondays and Thursdays.
     let end = jiff::civil::date(2026, 11, 16);
     let hours: Vec<DateTime> = (0..24 * 70)
@@ -417,7 +417,7 @@ fn silence_is_zero_as_long_as_what_was_picked_from_goes_on() {
     };
     let date = jiff::civil::date;
     // The last incident is of Thursday 12 November: no more until Sunday, as the tickets show.
-    let set = daily(&picked(&incidents, &hours));
+    let set = daily(&selected(&incidents, &hours));
     assert_eq!(last(&set), (Some(date(2026, 11, 15)), Some(0.0)));
     assert!(
         !set.caveats.iter().any(|c| c.contains("picked")),
@@ -426,19 +426,22 @@ fn silence_is_zero_as_long_as_what_was_picked_from_goes_on() {
     );
     // The first incidents come a week after the first tickets, and this is reported.
     let late: Vec<DateTime> = incidents.iter().copied().skip(2).collect();
-    let set = daily(&picked(&late, &hours));
+    let set = daily(&selected(&late, &hours));
     let want = "The days count from the first of all tickets, dated 7 September 2026; the first of those \
                 picked is dated 14 September 2026.";
     assert!(set.caveats.iter().any(|c| c == want), "{:?}", set.caveats);
     // None since the beginning of November: still zeros, not an end.
     let quiet = until(&incidents, date(2026, 11, 1));
-    let set = daily(&picked(&quiet, &hours));
-    assert_eq!(set.nothing, None);
+    let set = daily(&selected(&quiet, &hours));
+    assert_eq!(set.empty_reason, None);
     assert_eq!(last(&set), (Some(date(2026, 11, 15)), Some(0.0)));
     // The tickets end on 11 November: so do the incidents, and nothing is reported about the days
     // after.
     let delivered = until(&hours, date(2026, 11, 12));
-    let set = daily(&picked(&until(&incidents, date(2026, 11, 12)), &delivered));
+    let set = daily(&selected(
+        &until(&incidents, date(2026, 11, 12)),
+        &delivered,
+    ));
     assert_eq!(last(&set).0, Some(date(2026, 11, 11)));
     assert!(
         set.caveats
@@ -449,7 +452,7 @@ fn silence_is_zero_as_long_as_what_was_picked_from_goes_on() {
     );
     // Two weeks without tickets: nothing is reported about the window.
     let ended = date(2026, 11, 1);
-    let set = daily(&picked(&until(&incidents, ended), &until(&hours, ended)));
-    let reason = set.nothing.expect("a reason");
+    let set = daily(&selected(&until(&incidents, ended), &until(&hours, ended)));
+    let reason = set.empty_reason.expect("a reason");
     assert!(reason.contains("end on 31 October 2026"), "{reason}");
 }

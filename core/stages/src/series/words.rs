@@ -1,4 +1,4 @@
-//! Words for series and their groups.
+//! Phrases for series and their groups.
 
 use super::{Aggregate, Group, Request, period::Period};
 use retrocast_domain::number;
@@ -14,9 +14,11 @@ pub(crate) fn subject(by: &[String], label: &str) -> String {
 
 /// The metric per period: "tickets per day", "median minutes".
 pub(crate) fn measure_per(request: &Request<'_>, records: &str) -> String {
-    let spoken = |name: &str| name.replace('_', " ");
+    let with_spaces = |name: &str| name.replace('_', " ");
     let named = request.measure.map(str::to_string);
-    let value = request.value.map_or_else(|| "values".to_string(), spoken);
+    let value = request
+        .value
+        .map_or_else(|| "values".to_string(), with_spaces);
     let noun = request.period.noun();
     match request.aggregate {
         Aggregate::Count => format!(
@@ -43,8 +45,8 @@ pub(crate) fn readable_time(period: Period, steepest: f64) -> (&'static str, f64
         (Period::Month.noun(), YEAR / 12.0),
         ("year", YEAR),
     ];
-    let own = all.iter().position(|(noun, _)| *noun == period.noun());
-    let longer = &all[own.unwrap_or(0)..];
+    let shortest = all.iter().position(|(noun, _)| *noun == period.noun());
+    let longer = &all[shortest.unwrap_or(0)..];
     let periods = |(noun, days): &(&'static str, f64)| (*noun, days / longer[0].1);
     longer
         .iter()
@@ -63,8 +65,8 @@ pub(crate) fn axis(measure: &str, unit: &str) -> String {
 }
 
 /// Name of the metric: the param, or the value column, or the noun for the records.
-pub(crate) fn measure(aggregate: Option<&str>, value: Option<&str>, records: &str) -> String {
-    aggregate.map_or_else(
+pub(crate) fn measure(named: Option<&str>, value: Option<&str>, records: &str) -> String {
+    named.map_or_else(
         || value.unwrap_or(records).replace('_', " "),
         str::to_string,
     )
@@ -123,8 +125,8 @@ pub(crate) fn share(value: f64) -> String {
     )
 }
 
-/// A note for a caption: among many comparisons, an interval that excludes "no difference" is no
-/// proof.
+/// A note for a caption: among many comparisons, an interval that excludes "no difference" proves
+/// nothing.
 pub(crate) fn uncorrected(groups: usize, noun: &str) -> String {
     if groups < 2 {
         return String::new();

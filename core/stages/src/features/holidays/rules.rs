@@ -11,11 +11,11 @@ use jiff::{
 };
 
 /// A day and its name.
-type Named = (Date, &'static str);
+type NamedDay = (Date, &'static str);
 
 /// The holidays of a country in a year, unordered. Substitute days are listed in addition to the
 /// holidays.
-pub(in crate::features) fn of(country: Country, year: i16) -> Vec<Named> {
+pub(in crate::features) fn holidays_of(country: Country, year: i16) -> Vec<NamedDay> {
     match country {
         Country::England => england(year),
         Country::UnitedStates => united_states(year),
@@ -29,12 +29,12 @@ fn day(year: i16, month: i8, day: i8) -> Date {
 }
 
 /// The `n`-th weekday of a month; the last for −1.
-fn nth(year: i16, month: i8, n: i8, weekday: Weekday) -> Date {
+fn nth_weekday(year: i16, month: i8, n: i8, weekday: Weekday) -> Date {
     let first = day(year, month, 1);
     first.nth_weekday_of_month(n, weekday).unwrap_or(first)
 }
 
-fn after(day: Date, days: i64) -> Date {
+fn add_days(day: Date, days: i64) -> Date {
     day.checked_add(days.days()).unwrap_or(day)
 }
 
@@ -43,21 +43,24 @@ fn is_weekend(day: Date) -> bool {
 }
 
 /// Bank holidays of England and Wales.
-fn england(year: i16) -> Vec<Named> {
+fn england(year: i16) -> Vec<NamedDay> {
     let sunday = easter(year);
     let new_year = day(year, 1, 1);
     let mut days = vec![
         (new_year, "New Year's Day"),
-        (after(sunday, -2), "Good Friday"),
-        (after(sunday, 1), "Easter Monday"),
-        (early_may(year), "Early May bank holiday"),
-        (spring(year), "Spring bank holiday"),
-        (nth(year, 8, -1, Weekday::Monday), "Summer bank holiday"),
+        (add_days(sunday, -2), "Good Friday"),
+        (add_days(sunday, 1), "Easter Monday"),
+        (early_may_holiday(year), "Early May bank holiday"),
+        (spring_holiday(year), "Spring bank holiday"),
+        (
+            nth_weekday(year, 8, -1, Weekday::Monday),
+            "Summer bank holiday",
+        ),
         (day(year, 12, 25), "Christmas Day"),
         (day(year, 12, 26), "Boxing Day"),
     ];
     if is_weekend(new_year) {
-        let monday = nth(year, 1, 1, Weekday::Monday);
+        let monday = nth_weekday(year, 1, 1, Weekday::Monday);
         days.push((monday, "New Year's Day (substitute)"));
     }
     // The substitute days of Christmas and Boxing Day are the next working days after both.
@@ -75,8 +78,8 @@ fn england(year: i16) -> Vec<Named> {
     days
 }
 
-/// Days that were proclaimed once.
-const ENGLAND_SPECIAL: &[Named] = &[
+/// Holidays that were proclaimed for a single year.
+const ENGLAND_SPECIAL: &[NamedDay] = &[
     (date(1981, 7, 29), "Royal wedding"),
     (date(1999, 12, 31), "Millennium"),
     (date(2002, 6, 3), "Golden Jubilee"),
@@ -87,33 +90,39 @@ const ENGLAND_SPECIAL: &[Named] = &[
     (date(2023, 5, 8), "Coronation of King Charles III"),
 ];
 
-fn early_may(year: i16) -> Date {
+fn early_may_holiday(year: i16) -> Date {
     match year {
         // The fiftieth and the seventy-fifth anniversary of the end of the war.
         1995 | 2020 => day(year, 5, 8),
-        _ => nth(year, 5, 1, Weekday::Monday),
+        _ => nth_weekday(year, 5, 1, Weekday::Monday),
     }
 }
 
-fn spring(year: i16) -> Date {
+fn spring_holiday(year: i16) -> Date {
     match year {
         2002 | 2012 => day(year, 6, 4),
         2022 => day(year, 6, 2),
-        _ => nth(year, 5, -1, Weekday::Monday),
+        _ => nth_weekday(year, 5, -1, Weekday::Monday),
     }
 }
 
 /// Federal holidays of the United States.
-fn united_states(year: i16) -> Vec<Named> {
+fn united_states(year: i16) -> Vec<NamedDay> {
     let mut days = vec![
-        (nth(year, 2, 3, Weekday::Monday), "Washington's Birthday"),
-        (nth(year, 5, -1, Weekday::Monday), "Memorial Day"),
-        (nth(year, 9, 1, Weekday::Monday), "Labor Day"),
-        (nth(year, 10, 2, Weekday::Monday), "Columbus Day"),
-        (nth(year, 11, 4, Weekday::Thursday), "Thanksgiving Day"),
+        (
+            nth_weekday(year, 2, 3, Weekday::Monday),
+            "Washington's Birthday",
+        ),
+        (nth_weekday(year, 5, -1, Weekday::Monday), "Memorial Day"),
+        (nth_weekday(year, 9, 1, Weekday::Monday), "Labor Day"),
+        (nth_weekday(year, 10, 2, Weekday::Monday), "Columbus Day"),
+        (
+            nth_weekday(year, 11, 4, Weekday::Thursday),
+            "Thanksgiving Day",
+        ),
     ];
     if year >= 1986 {
-        let king = nth(year, 1, 3, Weekday::Monday);
+        let king = nth_weekday(year, 1, 3, Weekday::Monday);
         days.push((king, "Birthday of Martin Luther King, Jr."));
     }
     let mut fixed = vec![
@@ -145,13 +154,13 @@ fn united_states(year: i16) -> Vec<Named> {
     if let Ok(next) = Date::new(year + 1, 1, 1)
         && next.weekday() == Weekday::Saturday
     {
-        days.push((after(next, -1), "New Year's Day (observed)"));
+        days.push((add_days(next, -1), "New Year's Day (observed)"));
     }
     for (date, name, observed) in fixed {
         days.push((date, name));
         match date.weekday() {
-            Weekday::Saturday if date.month() > 1 => days.push((after(date, -1), observed)),
-            Weekday::Sunday => days.push((after(date, 1), observed)),
+            Weekday::Saturday if date.month() > 1 => days.push((add_days(date, -1), observed)),
+            Weekday::Sunday => days.push((add_days(date, 1), observed)),
             _ => {}
         }
     }
@@ -159,15 +168,15 @@ fn united_states(year: i16) -> Vec<Named> {
 }
 
 /// Holidays of all German states.
-fn germany(year: i16) -> Vec<Named> {
+fn germany(year: i16) -> Vec<NamedDay> {
     let sunday = easter(year);
     let mut days = vec![
         (day(year, 1, 1), "Neujahr"),
-        (after(sunday, -2), "Karfreitag"),
-        (after(sunday, 1), "Ostermontag"),
+        (add_days(sunday, -2), "Karfreitag"),
+        (add_days(sunday, 1), "Ostermontag"),
         (day(year, 5, 1), "Tag der Arbeit"),
-        (after(sunday, 39), "Christi Himmelfahrt"),
-        (after(sunday, 50), "Pfingstmontag"),
+        (add_days(sunday, 39), "Christi Himmelfahrt"),
+        (add_days(sunday, 50), "Pfingstmontag"),
         (day(year, 12, 25), "Erster Weihnachtstag"),
         (day(year, 12, 26), "Zweiter Weihnachtstag"),
     ];
@@ -181,23 +190,23 @@ fn germany(year: i16) -> Vec<Named> {
 }
 
 /// National holidays of France.
-fn france(year: i16) -> Vec<Named> {
+fn france(year: i16) -> Vec<NamedDay> {
     let sunday = easter(year);
     let mut days = vec![
         (day(year, 1, 1), "Jour de l'an"),
-        (after(sunday, 1), "Lundi de Pâques"),
+        (add_days(sunday, 1), "Lundi de Pâques"),
         (day(year, 5, 1), "Fête du Travail"),
         (day(year, 5, 8), "Fête de la Victoire"),
-        (after(sunday, 39), "Ascension"),
+        (add_days(sunday, 39), "Ascension"),
         (day(year, 7, 14), "Fête nationale"),
         (day(year, 8, 15), "Assomption"),
         (day(year, 11, 1), "Toussaint"),
         (day(year, 11, 11), "Armistice"),
         (day(year, 12, 25), "Noël"),
     ];
-    // In these years it was a working day, for the benefit of the old and the disabled.
+    // From 2005 to 2007 it was a working day, for the benefit of old and disabled people.
     if !(2005..=2007).contains(&year) {
-        days.push((after(sunday, 50), "Lundi de Pentecôte"));
+        days.push((add_days(sunday, 50), "Lundi de Pentecôte"));
     }
     days
 }

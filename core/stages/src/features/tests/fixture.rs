@@ -4,7 +4,7 @@ use super::*;
 use crate::features::{holidays::rules, params::Country};
 
 /// The committed records from this time on.
-fn known_records(from: &str) -> DataFrame {
+fn records_since(from: &str) -> DataFrame {
     let rows: Vec<(DateTime, &str, Option<f64>)> = include_str!("records.csv")
         .lines()
         .skip(1)
@@ -26,8 +26,8 @@ fn check(frame: &DataFrame, file: &str) {
     let names: Vec<&str> = lines.next().expect("names").split(',').collect();
     let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
     assert_eq!(frame.height(), rows.len());
-    for (place, name) in names.iter().enumerate() {
-        let want = rows.iter().map(|row| row[place]);
+    for (index, name) in names.iter().enumerate() {
+        let want = rows.iter().map(|row| row[index]);
         if matches!(*name, "day" | "component") {
             let column = frame.column(name).expect("a column");
             let cast = column.cast(&DataType::String).expect("text");
@@ -43,17 +43,17 @@ fn check(frame: &DataFrame, file: &str) {
             } else {
                 want.parse().ok()
             };
-            let same = match (got, want) {
+            let is_equal = match (got, want) {
                 (Some(got), Some(want)) => (got - want).abs() <= 1e-9 * want.abs().max(1.0),
                 (got, want) => *got == want,
             };
-            assert!(same, "{name}, row {row}: {got:?} {want:?}");
+            assert!(is_equal, "{name}, row {row}: {got:?} {want:?}");
         }
     }
 }
 
 #[test]
-fn days_are_as_pandas_says() {
+fn daily_features_match_pandas() {
     let params = json!({
         "by": ["component"], "lags": [1, 7], "differences": [1, 7],
         "rolling": [{"window": 7, "figures": ["mean", "sd"], "quantiles": [0.9]}],
@@ -62,12 +62,12 @@ fn days_are_as_pandas_says() {
                      "is_weekend", "is_month_end"],
         "cyclic": ["day_of_week", "day_of_year"],
     });
-    let analysis = features_of(known_records("2026-10-01T00:00:00"), "2026-12-31", params);
+    let analysis = features_of(records_since("2026-10-01T00:00:00"), "2026-12-31", params);
     check(frame_of(&analysis), include_str!("daily.csv"));
 }
 
 #[test]
-fn hours_are_as_pandas_says_across_a_change_of_the_clocks() {
+fn hourly_features_match_pandas_across_a_clock_change() {
     let params = json!({
         "every": "hour", "values": ["minutes"], "aggregate": "mean", "include_present": true,
         "lags": [24], "differences": [1],
@@ -75,20 +75,20 @@ fn hours_are_as_pandas_says_across_a_change_of_the_clocks() {
         "expanding": ["min"], "half_lives": [2.5], "same_period": ["week"],
         "calendar": ["hour"], "cyclic": ["hour"],
     });
-    let records = known_records("2026-10-16T23:00:00");
+    let records = records_since("2026-10-16T23:00:00");
     let analysis = features_of(records, "2026-10-27", params);
     check(frame_of(&analysis), include_str!("hourly.csv"));
 }
 
 #[test]
-fn holidays_are_those_of_forty_years() {
+fn holidays_match_a_reference_of_forty_years() {
     for line in include_str!("holidays.csv").lines().skip(1) {
         let mut cells = line.split(',');
         let mut next = || cells.next().expect("a cell");
         let country: Country = serde_json::from_value(json!(next())).expect("a country");
         let year: i16 = next().parse().expect("a year");
         let want: Vec<&str> = next().split(' ').collect();
-        let mut got: Vec<String> = rules::of(country, year)
+        let mut got: Vec<String> = rules::holidays_of(country, year)
             .iter()
             .map(|(day, _)| day.strftime("%m-%d").to_string())
             .collect();

@@ -1,9 +1,9 @@
-//! No feature of the past uses the present or the future.
+//! Checks that features use neither the present nor the future.
 
 use super::*;
 
-/// Every feature that can be computed from values.
-fn everything(every: &str, present: bool) -> Value {
+/// Params of every feature that can be computed from values.
+fn all_features(every: &str, present: bool) -> Value {
     json!({
         "every": every, "by": ["component"], "values": ["minutes"], "aggregate": "mean",
         "include_present": present, "lags": [1, 3], "differences": [1, 2],
@@ -18,7 +18,7 @@ fn everything(every: &str, present: bool) -> Value {
 }
 
 /// Three weeks of records, a few a day, some without a value.
-fn random(noise: &mut Noise) -> Vec<(DateTime, &'static str, Option<f64>)> {
+fn random_records(noise: &mut Noise) -> Vec<(DateTime, &'static str, Option<f64>)> {
     let first: DateTime = "2026-09-01T00:00:00".parse().expect("a time");
     let mut rows = Vec::new();
     for day in 0..21_i64 {
@@ -33,7 +33,7 @@ fn random(noise: &mut Noise) -> Vec<(DateTime, &'static str, Option<f64>)> {
     rows
 }
 
-/// Rows of a result as text, by time and component, without the series' own column.
+/// Rows of a result as text, by time and component, without the series' own values.
 fn rows_of(frame: &DataFrame, time: &str) -> std::collections::BTreeMap<String, String> {
     let text = |name: &str| -> Vec<String> {
         let column = frame.column(name).expect("a column");
@@ -56,10 +56,10 @@ fn rows_of(frame: &DataFrame, time: &str) -> std::collections::BTreeMap<String, 
     .collect()
 }
 
-/// Counts the rows at or before a time that change if everything from that time on is changed.
-fn changes(every: &str, present: bool, seed: u64) -> usize {
+/// Counts the rows at or before a time that change if all records from that time on are changed.
+fn count_changed_rows(every: &str, present: bool, seed: u64) -> usize {
     let mut noise = Noise(seed);
-    let rows = random(&mut noise);
+    let rows = random_records(&mut noise);
     // The beginning of a day, in summer time.
     let day = 5 + (noise.uniform() * 14.0) as i64;
     let from = "2026-08-31T23:00:00".parse::<DateTime>().expect("a time") + day.days();
@@ -75,12 +75,12 @@ fn changes(every: &str, present: bool, seed: u64) -> usize {
         other.push((last, component, Some(7e5)));
     }
     let time = if every == "hour" { "hour" } else { "day" };
-    let of = |rows: &[_]| {
-        let analysis = features_of(records(rows), "2026-12-31", everything(every, present));
+    let compute = |rows: &[_]| {
+        let analysis = features_of(records(rows), "2026-12-31", all_features(every, present));
         rows_of(frame_of(&analysis), time)
     };
-    let (before, after) = (of(&rows), of(&other));
-    // Rows up to and including the one that begins at the change.
+    let (before, after) = (compute(&rows), compute(&other));
+    // Check rows up to and including the one that begins at the change.
     let end = if every == "hour" {
         format!("{} {}", from.date(), from.time())
     } else {
@@ -101,16 +101,20 @@ fn changes(every: &str, present: bool, seed: u64) -> usize {
 }
 
 #[test]
-fn what_comes_later_changes_nothing() {
+fn later_records_do_not_change_features() {
     for seed in 0..40 {
         for every in ["day", "hour"] {
-            assert_eq!(changes(every, false, seed), 0, "{every}, seed {seed}");
+            assert_eq!(
+                count_changed_rows(every, false, seed),
+                0,
+                "{every}, seed {seed}"
+            );
         }
     }
 }
 
 #[test]
-fn the_present_is_known_only_when_asked_for() {
+fn include_present_uses_the_row_itself() {
     // The same test detects changes when features may use their own row.
-    assert!((0..5).all(|seed| changes("day", true, seed) > 0));
+    assert!((0..5).all(|seed| count_changed_rows("day", true, seed) > 0));
 }
