@@ -257,7 +257,7 @@ pub fn line(delivery: &Delivery) -> String {
     let (report, to) = (&delivery.queued.report, &delivery.queued.recipient);
     format!(
         "{report} to {to}: {}",
-        terminal::line(&delivery.words(), 300)
+        terminal::line(&delivery.describe(), 300)
     )
 }
 
@@ -270,7 +270,7 @@ fn settings(workspace: &Workspace) -> anyhow::Result<Option<Settings>> {
     };
     let wrong = |error| WrongUsage(format!("{}: {error}", path.display()));
     let settings = Settings::parse(&text).map_err(wrong)?;
-    Ok(Some(settings.below(&workspace.root)))
+    Ok(Some(settings.with_base_folder(&workspace.root)))
 }
 
 /// The built-in templates, replaced by those of the folder where it has them.
