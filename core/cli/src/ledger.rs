@@ -47,8 +47,8 @@ impl JobLedger {
         let mut count = 0;
         for runs in missing.chunks(RUNS_AT_ONCE) {
             let publications = runs.iter().filter_map(|(folder, run)| {
-                let publication = rows::of(folder, run)
-                    .and_then(|rows| Ok(Publication::new(run.clone(), rows)?));
+                let publication =
+                    rows::of(folder, run).and_then(|rows| Ok(Publication::new(run.clone(), rows)?));
                 // An unreadable folder does not prevent the publication of the others.
                 publication
                     .inspect_err(|error| tracing::warn!("not in the ledger: {error:#}"))
