@@ -269,8 +269,8 @@ fn settings(workspace: &Workspace) -> anyhow::Result<Option<Settings>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).context(format!("cannot read {}", path.display())),
     };
-    let wrong = |error| WrongUsage(format!("{}: {error}", path.display()));
-    let settings = Settings::parse(&text).map_err(wrong)?;
+    let usage_error = |error| WrongUsage(format!("{}: {error}", path.display()));
+    let settings = Settings::parse(&text).map_err(usage_error)?;
     Ok(Some(settings.with_base_folder(&workspace.root)))
 }
 

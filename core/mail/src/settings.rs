@@ -210,19 +210,19 @@ impl Settings {
     }
 
     fn check(&self) -> Result<(), Error> {
-        let wrong = |text: String| Err(Error::Settings(text));
+        let invalid = |text: String| Err(Error::Settings(text));
         let server = &self.server;
         if !is_host(&server.host) {
-            return wrong(format!(
+            return invalid(format!(
                 "server.host: {:?} is not a host name; write one such as \"smtp.example.org\"",
                 server.host
             ));
         }
         if let Some(name) = server.hello.as_ref().filter(|name| !is_host(name)) {
-            return wrong(format!("server.hello: {name:?} is not a host name"));
+            return invalid(format!("server.hello: {name:?} is not a host name"));
         }
         if server.tls == Tls::LoopbackPlaintext && !is_loopback(&server.host) {
-            return wrong(format!(
+            return invalid(format!(
                 "server.tls: \"loopback-plaintext\" is only for this machine, and {} is not; \
                  use \"required\" or \"starttls\"",
                 server.host
@@ -230,7 +230,7 @@ impl Settings {
         }
         match &self.auth {
             Auth::None if !is_loopback(&server.host) => {
-                return wrong(format!(
+                return invalid(format!(
                     "auth is missing: {} is not this machine; set auth.kind to \"password\" or \
                      \"xoauth2\"",
                     server.host
@@ -238,24 +238,24 @@ impl Settings {
             }
             Auth::None => {}
             Auth::Password { user, .. } | Auth::Xoauth2 { user, .. } if !is_printable(user) => {
-                return wrong("auth.user must be printable and not empty".to_string());
+                return invalid("auth.user must be printable and not empty".to_string());
             }
             Auth::Password { .. } => {}
             Auth::Xoauth2 { token_url, .. } => check_token_url(token_url)?,
         }
         if let Some(link) = &self.link {
             if !matches!(link.scheme(), "https" | "http") || link.cannot_be_a_base() {
-                return wrong(format!(
+                return invalid(format!(
                     "link: {link} is not a web address; write one such as \
                      \"https://reports.example.org/\""
                 ));
             }
             if link.password().is_some() || !link.username().is_empty() {
-                return wrong("link must not contain a user or password".to_string());
+                return invalid("link must not contain a user or password".to_string());
             }
         }
         if let Some(list) = self.list_id.as_ref().filter(|list| !is_host(list)) {
-            return wrong(format!(
+            return invalid(format!(
                 "list_id: {list:?} is not a domain; write one such as \"reports.example.org\""
             ));
         }

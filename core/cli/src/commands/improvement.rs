@@ -240,13 +240,13 @@ impl Register {
     fn recommended(&self, all: bool, as_json: bool) -> anyhow::Result<()> {
         let recommended = self.runtime.block_on(self.ledger.recommendations())?;
         let newest = recommended.iter().map(|one| one.window_end).max();
-        let shown: Vec<&Recommended> = recommended
+        let listed: Vec<&Recommended> = recommended
             .iter()
             .filter(|one| all || (one.state == "open" && Some(one.window_end) == newest))
             .collect();
         if as_json {
-            let shown: Vec<Value> = shown.iter().map(|one| json!(one)).collect();
-            return print_json(&shown);
+            let listed: Vec<Value> = listed.iter().map(|one| json!(one)).collect();
+            return print_json(&listed);
         }
         let columns = [
             "id",
@@ -258,7 +258,7 @@ impl Register {
             "state",
             "title",
         ];
-        let rows = shown.iter().map(|one| {
+        let rows = listed.iter().map(|one| {
             let past = format!("{} of {}", one.past_worked, one.past_judged);
             let texts = [
                 one.id.clone(),
@@ -326,12 +326,12 @@ impl Register {
     fn list(&self, state: Option<&str>, as_json: bool) -> anyhow::Result<()> {
         let changes = self.changes()?;
         let all = register(&changes).into_values();
-        let shown: Vec<&Improvement> = all
+        let listed: Vec<&Improvement> = all
             .filter(|one| state.is_none_or(|state| one.state.name() == state))
             .collect();
         if as_json {
-            let shown: Vec<Value> = shown.iter().map(|one| json!(one)).collect();
-            return print_json(&shown);
+            let listed: Vec<Value> = listed.iter().map(|one| json!(one)).collect();
+            return print_json(&listed);
         }
         let columns = [
             "id",
@@ -342,7 +342,7 @@ impl Register {
             "owner",
             "title",
         ];
-        let rows = shown.iter().map(|one| {
+        let rows = listed.iter().map(|one| {
             let date = one.date.map_or_else(String::new, |date| date.to_string());
             let expected = one
                 .expected_relative

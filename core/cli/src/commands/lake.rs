@@ -188,8 +188,8 @@ fn find_dataset(runtime: &Runtime, lake: &Lake, text: &str) -> anyhow::Result<Da
     let (name, version) = match text.split_once('@') {
         None => (text, None),
         Some((name, version)) => {
-            let wrong = || WrongUsage(format!("{text:?}: expected NAME@VERSION"));
-            (name, Some(version.parse().map_err(|_| wrong())?))
+            let usage_error = || WrongUsage(format!("{text:?}: expected NAME@VERSION"));
+            (name, Some(version.parse().map_err(|_| usage_error())?))
         }
     };
     let names = runtime.block_on(lake.names())?;
@@ -201,8 +201,8 @@ fn find_dataset(runtime: &Runtime, lake: &Lake, text: &str) -> anyhow::Result<Da
             };
         return Err(WrongUsage(message).into());
     }
-    let found = runtime.block_on(lake.find(name, version));
-    Ok(found.map_err(|error| WrongUsage(error.to_string()))?)
+    let dataset = runtime.block_on(lake.find(name, version));
+    Ok(dataset.map_err(|error| WrongUsage(error.to_string()))?)
 }
 
 fn show(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow::Result<()> {

@@ -65,8 +65,8 @@ impl<'a> Runs<'a> {
         let mut jobs = BTreeSet::new();
         let on_window = self.runs.iter().filter(|(_, run)| run.window == window);
         let on_window = on_window.filter(|(_, run)| jobs.insert(&run.job));
-        let found: Vec<&Run> = ids.chain(job).chain(on_window).collect();
-        match found.as_slice() {
+        let matches: Vec<&Run> = ids.chain(job).chain(on_window).collect();
+        match matches.as_slice() {
             [] => Err(self.unknown(name)),
             [one] => Ok(one),
             several => {
@@ -190,13 +190,13 @@ mod tests {
             jobs: &jobs,
             archive: "reports",
         };
-        let found = all.resolve(text).map(|(_, run)| run.run.clone());
+        let resolved = all.resolve(text).map(|(_, run)| run.run.clone());
         let expected = expected.map(String::from).map_err(String::from);
-        assert_eq!(found, expected, "{text}");
+        assert_eq!(resolved, expected, "{text}");
     }
 
     #[test]
-    fn a_run_is_named_by_job_window_or_id() {
+    fn runs_are_found_by_job_window_and_id() {
         for (text, id) in [
             ("latest", "bb22"),
             ("weekly", "bb22"),

@@ -74,11 +74,11 @@ fn address(option: &str, location: &Path) -> Result<Option<Address>, WrongUsage>
     let Some((scheme, _)) = location.to_str().and_then(|text| text.split_once("://")) else {
         return Ok(None);
     };
-    let shown = without_credentials(&location.to_string_lossy());
+    let redacted = without_credentials(&location.to_string_lossy());
     match location.to_str().and_then(Address::of) {
         Some(address) => Ok(Some(address)),
         None => Err(WrongUsage(format!(
-            "{option} {shown}: this build does not support {scheme}://; use a folder, or an address \
+            "{option} {redacted}: this build does not support {scheme}://; use a folder, or an address \
              that begins with {}",
             SCHEMES
                 .iter()
@@ -91,8 +91,8 @@ fn address(option: &str, location: &Path) -> Result<Option<Address>, WrongUsage>
 
 fn bucket(option: &str, address: &Address) -> Result<Bucket, WrongUsage> {
     Bucket::open(address.clone()).map_err(|reason| {
-        let shown = without_credentials(&address.to_string());
-        WrongUsage(format!("{option} {shown}: {reason}"))
+        let redacted = without_credentials(&address.to_string());
+        WrongUsage(format!("{option} {redacted}: {reason}"))
     })
 }
 

@@ -263,7 +263,7 @@ const HOSTILE: &str = "x\r\nBcc: thief@example.org\r\n\r\n.\r\nbody \u{202e}\u{0
 
 #[test]
 fn hostile_text_is_escaped() {
-    let plain = message(&content_of(&report(), "complete"));
+    let harmless = message(&content_of(&report(), "complete"));
     let mut hostile = report();
     hostile.title = HOSTILE.to_string();
     hostile.period = HOSTILE.to_string();
@@ -278,7 +278,7 @@ fn hostile_text_is_escaped() {
     hostile.window = "a/../b".to_string();
     let message = message(&content_of(&hostile, "complete"));
     check_bytes(&message.bytes);
-    assert_eq!(header_names(&message), header_names(&plain));
+    assert_eq!(header_names(&message), header_names(&harmless));
     assert!(
         message.subject.chars().count() <= 120,
         "{}",
@@ -287,7 +287,7 @@ fn hostile_text_is_escaped() {
     let parsed = parse(&message);
     assert_eq!(parsed.subject(), Some(message.subject.as_str()));
     assert!(parsed.bcc().is_none());
-    assert_eq!(parsed.parts.len(), parse(&plain).parts.len());
+    assert_eq!(parsed.parts.len(), parse(&harmless).parts.len());
     let html = parsed.body_html(0).unwrap();
     assert!(!html.contains("<script") && html.contains("&lt;script&gt;"));
     assert!(!html.contains("\" onload=\"") && html.contains("{{ 7 * 7 }}"));

@@ -22,13 +22,13 @@ const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "none"];
 impl Table {
     /// Reads a file.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        let shown = path.display();
-        let size = std::fs::metadata(path).with_context(|| format!("cannot read {shown}"))?;
+        let file = path.display();
+        let size = std::fs::metadata(path).with_context(|| format!("cannot read {file}"))?;
         if size.len() > BYTES_MAX {
             let limit = BYTES_MAX / (1024 * 1024);
-            return Err(WrongUsage(format!("{shown} is larger than {limit} MiB")).into());
+            return Err(WrongUsage(format!("{file} is larger than {limit} MiB")).into());
         }
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read {shown}"))?;
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {file}"))?;
         Self::parse(path, &bytes)
     }
 
@@ -41,8 +41,8 @@ impl Table {
             .flexible(true)
             .trim(csv::Trim::All)
             .from_reader(bytes);
-        let shown = path.display().to_string();
-        let error_at = |line: u64, error: String| WrongUsage(format!("{shown}:{line}: {error}"));
+        let file = path.display().to_string();
+        let error_at = |line: u64, error: String| WrongUsage(format!("{file}:{line}: {error}"));
         let failed = |error: csv::Error| {
             let line = error.position().map_or(1, csv::Position::line);
             match error.kind() {
@@ -148,8 +148,11 @@ fn separator(bytes: &[u8]) -> u8 {
             }
         }
     }
-    let most = counts.iter().copied().max().unwrap_or(0);
-    let index = counts.iter().position(|count| *count == most).unwrap_or(0);
+    let maximum = counts.iter().copied().max().unwrap_or(0);
+    let index = counts
+        .iter()
+        .position(|count| *count == maximum)
+        .unwrap_or(0);
     SEPARATORS[index]
 }
 

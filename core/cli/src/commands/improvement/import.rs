@@ -92,11 +92,12 @@ pub(super) fn import(
     path: &Path,
     who: Option<String>,
 ) -> anyhow::Result<()> {
-    let wrong = |reason: String| WrongUsage(format!("{}: {reason}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    let file: RegisterFile = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    let usage_error = |reason: String| WrongUsage(format!("{}: {reason}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| usage_error(error.to_string()))?;
+    let file: RegisterFile =
+        toml::from_str(&text).map_err(|error| usage_error(error.to_string()))?;
     for entry in &file.improvement {
-        entry.check().map_err(wrong)?;
+        entry.check().map_err(usage_error)?;
     }
     for entry in file.improvement {
         import_entry(target, job, entry, who.clone())?;

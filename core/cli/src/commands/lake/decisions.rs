@@ -68,17 +68,17 @@ fn find_table(name: &str) -> Result<(&'static Noun, &'static str), WrongUsage> {
 /// Lists decisions, newest first.
 pub fn list(runtime: &Runtime, lake: &Lake, all: bool, as_json: bool) -> anyhow::Result<()> {
     let decisions = runtime.block_on(Ledger::new(lake).decisions())?;
-    let mut shown: Vec<&Decision> = if all {
+    let mut listed: Vec<&Decision> = if all {
         decisions.iter().collect()
     } else {
         present(&decisions).into_values().collect()
     };
-    shown.sort_by(|a, b| (b.time, &b.key).cmp(&(a.time, &a.key)));
+    listed.sort_by(|a, b| (b.time, &b.key).cmp(&(a.time, &a.key)));
     if as_json {
-        let shown: Vec<Value> = shown.iter().map(|decision| json!(decision)).collect();
-        return print_json(&shown);
+        let listed: Vec<Value> = listed.iter().map(|decision| json!(decision)).collect();
+        return print_json(&listed);
     }
-    let rows = shown.iter().map(|decision| {
+    let rows = listed.iter().map(|decision| {
         let time = format!("{:.0}", decision.time);
         let Decision {
             who,
