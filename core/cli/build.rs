@@ -8,7 +8,7 @@ fn main() {
     println!("cargo:rustc-env=RETROCAST_COMMIT={}", commit());
     if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
         println!("cargo:rustc-link-arg-bins=-Wl,--strip-all");
-        if loads_short_addresses() {
+        if supports_packed_relocations() {
             println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
         }
     }
@@ -24,7 +24,7 @@ fn commit() -> String {
     let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) else {
         return String::new();
     };
-    // The file that a commit changes, and the file that switching branches changes.
+    // A commit changes the file of the branch; switching branches changes HEAD.
     let branch = git(&["symbolic-ref", "--quiet", "HEAD"]);
     for name in ["HEAD"].into_iter().chain(branch.as_deref()) {
         let path = git(&["rev-parse", "--git-path", name]);
@@ -36,7 +36,7 @@ fn commit() -> String {
 }
 
 /// Returns true if the C library supports packed relocations: glibc does since 2.36.
-fn loads_short_addresses() -> bool {
+fn supports_packed_relocations() -> bool {
     if env::var("HOST") != env::var("TARGET") {
         return false;
     }

@@ -373,7 +373,7 @@ fn parameters_are_checked() {
         let ended = retrocast_in(scratch.path(), &arguments).expect(2);
         assert_stderr(
             &ended,
-            &["--date 2026-10-18 lies before the end of --window 2026-W42"],
+            &["--date 2026-10-18 is before the end of --window 2026-W42"],
         );
     }
 }

@@ -133,7 +133,7 @@ fn a_run_that_is_reported_to_stop_ends_in_order() {
         let scratch = Scratch::new();
         let (code, stderr) = interrupted_by(signal, scratch.path(), operations());
         assert_eq!(code, Some(1), "{stderr}");
-        assert!(stderr.contains("what is finished stays"), "{stderr}");
+        assert!(stderr.contains("reuses what is finished"), "{stderr}");
         assert!(!stderr.contains("panicked"), "{stderr}");
         let folder = runs(&scratch.join("reports"), "weekly-operations").remove(0);
         assert_eq!(json(&folder.join("run.json"))["status"], "cancelled");
@@ -309,7 +309,7 @@ ls reports/small
     assert_stderr(
         &ended,
         &[
-            "so nothing can be run",
+            "so nothing can run",
             "[retention]",
             "mailed ops@example.org",
         ],

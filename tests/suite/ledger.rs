@@ -383,7 +383,7 @@ fn decisions_are_seen_by_runs_that_are_dated_after_them() {
         retrocast_in(scratch.path(), &command)
     };
     let wrong = decide("nonsense", "dismissed", "a test").expect(2);
-    assert_stderr(&wrong, &["no run left id \"nonsense\" in ledger.findings"]);
+    assert_stderr(&wrong, &["ledger.findings has no id \"nonsense\""]);
     let wrong = decide(id, "dismissed", " ").expect(2);
     assert_stderr(&wrong, &["--why is empty"]);
     decide(id, "dismissed", "it's a load test").expect(0);

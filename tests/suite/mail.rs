@@ -176,8 +176,5 @@ fn a_scheduled_run_sends_its_report_once_and_tells_what_was_refused() {
     let run = newest.unwrap().display().to_string();
     let ended = retrocast_in(folder, &["deliver", &run]).expect(1);
     assert_eq!(count(), 1, "{}", ended.stdout);
-    assert_stderr(
-        &ended,
-        &["executive to ada@example.org: was accepted before"],
-    );
+    assert_stderr(&ended, &["executive to ada@example.org: already accepted"]);
 }

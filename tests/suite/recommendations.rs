@@ -160,7 +160,7 @@ fn a_recommendation_is_accepted_made_measured_and_changes_the_next_ones() {
     assert_stderr(
         &register(&["accept", "small", "b", "--recommendation", "none"]).expect(2),
         &[
-            "no run made a recommendation \"none\"",
+            "the ledger has no recommendation \"none\"",
             "improvement recommended small",
         ],
     );

@@ -98,7 +98,7 @@ fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
         "2026-09-20",
     ];
     register(&half).expect(0);
-    assert_stderr(&register(&half).expect(2), &["is on the register already"]);
+    assert_stderr(&register(&half).expect(2), &["is already on the register"]);
     assert_stderr(
         &register(&["implement", "small", "hafl"]).expect(2),
         &["did you mean \"half\"?"],
@@ -126,7 +126,7 @@ fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
     ];
     assert_stderr(
         &register(&before).expect(2),
-        &["the last change of half is of 2026-09-25"],
+        &["the last change of half is dated 2026-09-25"],
     );
     let early = ["close", "small", "half", "--who", "bea"];
     assert_stderr(

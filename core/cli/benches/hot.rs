@@ -1,12 +1,12 @@
-//! The hot parts, one by one, on inputs of the size a weekly job has. `cargo xtask bench` runs them
-//! and then whole jobs.
+//! Benchmarks of the most expensive steps, on inputs of the size that a weekly job has.
+//! `cargo xtask bench` runs them and then whole jobs.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use retrocast_stats::{anomaly, change_point, effect, forecast, isolation_forest};
 use std::hint::black_box;
 
-/// A year of days with a weekly season and a slow wave; no randomness, so all runs are alike.
-fn year(n: usize) -> Vec<f64> {
+/// Daily values with a weekly season and a slow wave; deterministic, so that runs are comparable.
+fn daily_values(n: usize) -> Vec<f64> {
     (0..n)
         .map(|day| {
             let season = if day % 7 == 0 { 1.7 } else { 1.0 };
@@ -17,17 +17,17 @@ fn year(n: usize) -> Vec<f64> {
         .collect()
 }
 
-fn some(values: &[f64]) -> Vec<Option<f64>> {
+fn without_gaps(values: &[f64]) -> Vec<Option<f64>> {
     values.iter().copied().map(Some).collect()
 }
 
 fn analysis(criterion: &mut Criterion) {
-    let values = some(&year(1000));
+    let values = without_gaps(&daily_values(1000));
     criterion.bench_function("anomaly: residual of 1000 days", |bencher| {
         let options = anomaly::Options::DAILY;
         bencher.iter(|| anomaly::score(black_box(&values), anomaly::Quantity::Count, options));
     });
-    let points: Vec<Vec<f64>> = year(1000).windows(4).map(<[f64]>::to_vec).collect();
+    let points: Vec<Vec<f64>> = daily_values(1000).windows(4).map(<[f64]>::to_vec).collect();
     criterion.bench_function("anomaly: isolation forest of 1000 points", |bencher| {
         bencher.iter(|| {
             let options = isolation_forest::Options::default();
@@ -35,7 +35,7 @@ fn analysis(criterion: &mut Criterion) {
             points.iter().map(|point| forest.score(point)).sum::<f64>()
         });
     });
-    let hundred = year(100);
+    let history = daily_values(100);
     criterion.bench_function("forecast: 100 days, 14 ahead, backtested", |bencher| {
         let options = forecast::Options {
             period: 7,
@@ -44,9 +44,9 @@ fn analysis(criterion: &mut Criterion) {
             total: 7,
             origins: 12,
         };
-        bencher.iter(|| forecast::forecast(black_box(&hundred), &options).is_ok());
+        bencher.iter(|| forecast::forecast(black_box(&history), &options).is_ok());
     });
-    let values = year(366);
+    let values = daily_values(366);
     criterion.bench_function("change point: 366 days", |bencher| {
         let search = change_point::Search::default();
         bencher.iter(|| change_point::mean_shifts(black_box(&values), &values, &search));
@@ -54,7 +54,7 @@ fn analysis(criterion: &mut Criterion) {
     criterion.bench_function(
         "effect: 120 days before, 30 after, with placebos",
         |bencher| {
-            let values = some(&year(420));
+            let values = without_gaps(&daily_values(420));
             bencher.iter(|| {
                 let design = effect::Design {
                     values: black_box(&values),
@@ -96,13 +96,13 @@ fn reports(criterion: &mut Criterion) {
         });
     }
     group.finish();
-    let drawings: Vec<_> = report.cells.iter().flat_map(|cell| &cell.charts).collect();
+    let charts: Vec<_> = report.cells.iter().flat_map(|cell| &cell.charts).collect();
     criterion.bench_function("report: its charts as SVG", |bencher| {
         let options = chart::Options::new(480.0, 8.0);
         bencher.iter(|| {
-            drawings
+            charts
                 .iter()
-                .map(|drawn| chart::svg(drawn, &options).len())
+                .map(|item| chart::svg(item, &options).len())
                 .sum::<usize>()
         });
     });

@@ -9,7 +9,7 @@ mod lake;
 pub use accuracy::{AnomalyArguments, DriftArguments};
 pub use contract::{ContractCommand, FormatArguments, FormatName};
 pub use effect::{EffectArguments, MethodArgument};
-pub use improvement::{About, Details, ImprovementCommand};
+pub use improvement::{ChangeArguments, Details, ImprovementCommand};
 pub use lake::{DecisionArguments, LakeCommand, SweepArguments};
 
 use clap::{Args, Parser, Subcommand};
@@ -59,10 +59,10 @@ pub struct Arguments {
     #[arg(long, global = true, value_name = "DIR", help_heading = "Folders")]
     pub templates: Option<PathBuf>,
     /// Location of datasets and cached outcomes: a folder, or `s3://BUCKET/PATH` [default: data/lake]
-    #[arg(long, global = true, value_name = "PLACE", help_heading = "Folders")]
+    #[arg(long, global = true, value_name = "LOCATION", help_heading = "Folders")]
     pub lake: Option<PathBuf>,
     /// Location of the archive: a folder, or `s3://BUCKET/PATH` [default: reports]
-    #[arg(long, global = true, value_name = "PLACE", help_heading = "Folders")]
+    #[arg(long, global = true, value_name = "LOCATION", help_heading = "Folders")]
     pub reports: Option<PathBuf>,
     /// Log more: -v for information, -vv for debug messages (or set `RUST_LOG`)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -141,7 +141,7 @@ The simulated records end yesterday, so that a run without options has a complet
         #[command(subcommand)]
         command: LakeCommand,
     },
-    /// Keep the register of improvements, whose effects runs measure
+    /// Maintain the register of improvements, whose effects runs measure
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Improvement {
         /// Command to run.
@@ -189,7 +189,7 @@ Examples:
         #[command(flatten)]
         job: JobArguments,
         #[command(flatten)]
-        again: AgainArguments,
+        force: ForceArguments,
         #[command(flatten)]
         resources: ResourceArguments,
     },
@@ -253,7 +253,7 @@ SIGTERM.")]
         #[command(flatten)]
         job: JobArguments,
         #[command(flatten)]
-        watching: WatchArguments,
+        options: WatchArguments,
         #[command(flatten)]
         resources: ResourceArguments,
     },
@@ -290,9 +290,9 @@ Examples:
   retrocast deliver weekly-operations/2026-W46 --report executive
   retrocast deliver latest --dry-run mail       write the messages to a folder, send nothing
 
-mail.toml in the workspace names sender and server. What a server accepted is not sent again; what
-was refused or given up is tried once more. The exit code is 0 when a server accepted all, 3 when
-some wait for another attempt, 1 when some were refused.")]
+mail.toml in the workspace names sender and server. Messages that a server accepted are not sent
+again; refused and given-up ones are tried once more. The exit code is 0 when a server accepted all,
+3 when some wait for another attempt, 1 when some were refused.")]
     Deliver {
         /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, its id, or a folder
         run: String,
@@ -303,10 +303,10 @@ some wait for another attempt, 1 when some were refused.")]
         #[arg(long, value_name = "DIR")]
         dry_run: Option<PathBuf>,
     },
-    /// Try the settings for mail
+    /// Check the settings for mail
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Mail {
-        /// What to do.
+        /// Command to run.
         #[command(subcommand)]
         command: MailCommand,
     },
@@ -373,8 +373,8 @@ Example:
         /// types add about half as many [default: about 7 000 per week]
         #[arg(long, value_name = "N")]
         records: Option<u64>,
-        /// Improvements on the register: 3 (one works, one does nothing, one is too recent) or 6 (two work,
-        /// two do nothing, one does harm, one is too recent)
+        /// Improvements on the register: 3 (one is effective, one has no effect, one is too recent) or 6 (two
+        /// are effective, two have no effect, one is harmful, one is too recent)
         #[arg(long, value_name = "N", default_value_t = 3, value_parser = three_or_six)]
         improvements: u32,
     },
@@ -390,7 +390,7 @@ Examples:
         subcommand_negates_reqs = true
     )]
     Evaluate {
-        /// Evaluation other than that of a run.
+        /// Evaluation of something other than a run.
         #[command(subcommand)]
         command: Option<EvaluateCommand>,
         /// File truth.json of the simulation
@@ -508,7 +508,7 @@ pub enum MailCommand {
     Check,
 }
 
-/// Program that starts the runs.
+/// Target of an exported schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ExportTo {
     /// Lines for a crontab
@@ -536,7 +536,7 @@ pub struct ResourceArguments {
     /// Disk space for spilled queries, in the same units as --memory
     #[arg(long, value_name = "SIZE", default_value = "10 GiB", value_parser = size)]
     pub spill: u64,
-    /// Send no mail, whatever the job says
+    /// Send no mail, even if the job says so
     #[arg(long)]
     pub no_mail: bool,
 }
@@ -553,9 +553,9 @@ pub struct WatchArguments {
     pub rounds: Option<u32>,
 }
 
-/// Nodes to run although nothing changed.
+/// Nodes to run even if nothing changed.
 #[derive(Debug, Args)]
-pub struct AgainArguments {
+pub struct ForceArguments {
     /// Run every node, even if nothing changed
     #[arg(long, conflicts_with = "from")]
     pub force: bool,
@@ -571,23 +571,23 @@ fn size(text: &str) -> Result<u64, String> {
     size::parse(text, MIB).ok_or_else(|| format!("{SIZE_HELP}; a number alone is MiB"))
 }
 
-/// Parses a size into bytes, within the range that a run supports.
+/// Parses the memory of a run into bytes, within the supported range.
 fn memory(text: &str) -> Result<u64, String> {
     let bytes = size(text)?;
-    let most = u64::from(u32::MAX) * MIB;
-    if (16 * MIB..=most).contains(&bytes) {
+    let maximum = u64::from(u32::MAX) * MIB;
+    if (16 * MIB..=maximum).contains(&bytes) {
         Ok(bytes)
     } else {
-        Err("a run needs at least 16 MiB and takes less than 4096 TiB".to_string())
+        Err("memory must be at least 16 MiB and less than 4096 TiB".to_string())
     }
 }
 
-/// Evaluations besides that of a run.
+/// Evaluations of something other than a run.
 #[derive(Debug, Subcommand)]
 pub enum EvaluateCommand {
     /// Measure the effect of a change from a CSV file
     Effect(EffectArguments),
-    /// Measure a detector of anomalies on labelled series
+    /// Measure an anomaly detector on labelled series
     Anomaly(AnomalyArguments),
     /// Compare two tables: which columns have drifted
     Drift(DriftArguments),
@@ -605,11 +605,11 @@ fn three_or_six(text: &str) -> Result<u32, String> {
 fn date(text: &str) -> Result<jiff::civil::Date, String> {
     const YEARS: std::ops::RangeInclusive<i16> = 1970..=9998;
     let date = text.trim().parse::<jiff::civil::Date>().ok();
-    let plain = text.trim().len() == "2026-11-16".len();
-    match date.filter(|_| plain) {
+    let has_no_time = text.trim().len() == "2026-11-16".len();
+    match date.filter(|_| has_no_time) {
         Some(date) if YEARS.contains(&date.year()) => Ok(date),
-        Some(_) => Err("years from 1970 to 9998 can be reported on".to_string()),
-        None => Err("write a day of the calendar such as 2026-11-16".to_string()),
+        Some(_) => Err("the year must be from 1970 to 9998".to_string()),
+        None => Err("write a date such as 2026-11-16".to_string()),
     }
 }
 

@@ -50,9 +50,9 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Explain { job, node, json } => plan::explain(&workspace, &job, &node, json),
         Command::Run {
             job,
-            again,
+            force,
             resources,
-        } => run::run(&workspace, &job, &again, &resources.into()),
+        } => run::run(&workspace, &job, &force, &resources.into()),
         Command::Rerun {
             run,
             as_recorded: _,
@@ -80,10 +80,10 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         }
         Command::Watch {
             job,
-            watching,
+            options,
             resources,
-        } => watch::watch(&workspace, &job, &watching, &resources.into()),
-        Command::Schedule { command } => scheduled(&workspace, command),
+        } => watch::watch(&workspace, &job, &options, &resources.into()),
+        Command::Schedule { command } => run_schedule(&workspace, command),
         Command::Status { job, check, json } => {
             status::status(&workspace, job.as_deref(), check, json)
         }
@@ -142,7 +142,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     }
 }
 
-fn scheduled(workspace: &Workspace, command: ScheduleCommand) -> anyhow::Result<Exit> {
+fn run_schedule(workspace: &Workspace, command: ScheduleCommand) -> anyhow::Result<Exit> {
     match command {
         ScheduleCommand::Run { job, resources } => {
             let options = schedule::ScheduleOptions {

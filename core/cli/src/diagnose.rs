@@ -22,22 +22,22 @@ pub fn exit(error: &anyhow::Error) -> Exit {
     }
 }
 
-/// An error with its causes, in one line.
+/// Formats an error with its causes in one line.
 pub fn in_one_line(error: &anyhow::Error) -> String {
-    parts(error).join(": ")
+    messages(error).join(": ")
 }
 
 /// The messages of an error and its causes, without repetition: many errors include their cause
 /// already.
-pub fn parts(error: &anyhow::Error) -> Vec<String> {
-    let mut parts: Vec<String> = Vec::new();
+pub fn messages(error: &anyhow::Error) -> Vec<String> {
+    let mut messages: Vec<String> = Vec::new();
     for cause in error.chain() {
         let text = cause.to_string();
-        if !parts.iter().any(|part| part.contains(&text)) {
-            parts.push(text);
+        if !messages.iter().any(|message| message.contains(&text)) {
+            messages.push(text);
         }
     }
-    parts
+    messages
 }
 
 #[cfg(test)]
@@ -46,15 +46,19 @@ mod tests {
     use std::io;
 
     #[test]
-    fn what_led_to_an_error_is_reported_once() {
-        let full = || io::Error::from(io::ErrorKind::StorageFull);
-        let named = EngineError::Write {
+    fn causes_are_reported_once() {
+        let disk_full = || io::Error::from(io::ErrorKind::StorageFull);
+        let with_path = EngineError::Write {
             path: "lake/a.lease".into(),
-            source: full(),
+            source: disk_full(),
         };
-        let message = in_one_line(&anyhow::Error::new(named));
-        assert_eq!(message, format!("cannot write lake/a.lease: {}", full()));
-        let bare = anyhow::Error::new(full()).context("cannot begin");
-        assert_eq!(in_one_line(&bare), format!("cannot begin: {}", full()));
+        let message = in_one_line(&anyhow::Error::new(with_path));
+        assert_eq!(
+            message,
+            format!("cannot write lake/a.lease: {}", disk_full())
+        );
+        let with_context = anyhow::Error::new(disk_full()).context("cannot begin");
+        let expected = format!("cannot begin: {}", disk_full());
+        assert_eq!(in_one_line(&with_context), expected);
     }
 }

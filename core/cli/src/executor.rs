@@ -24,8 +24,8 @@ use retrocast_store::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Executes nodes with the crates of this project.
-pub struct Work {
+/// Executes the nodes of a workspace's jobs.
+pub struct WorkspaceExecutor {
     workspace: Workspace,
     catalogue: Arc<Catalogue>,
     /// Memory and spill space for nodes.
@@ -35,10 +35,10 @@ pub struct Work {
     /// Runtime for queries.
     compute: tokio::runtime::Handle,
     /// Hashes of files, each computed once.
-    known: Hashes,
+    file_hashes: Hashes,
 }
 
-impl Work {
+impl WorkspaceExecutor {
     /// Makes an executor for a workspace.
     pub fn new(
         workspace: Workspace,
@@ -53,12 +53,12 @@ impl Work {
             pool,
             progress,
             compute,
-            known: Hashes::default(),
+            file_hashes: Hashes::default(),
         }
     }
 
     fn lake(&self, ctx: &RunContext) -> Result<Lake, Failure> {
-        Lake::new(&self.workspace.places.root, &ctx.job.name).map_err(failure)
+        Lake::new(&self.workspace.lake_locations.root, &ctx.job.name).map_err(failure)
     }
 
     fn sql(&self, ctx: &RunContext) -> Sql {
@@ -69,7 +69,7 @@ impl Work {
     }
 
     /// Reserves memory for a node, waiting until there is enough.
-    async fn share(
+    async fn reserve(
         &self,
         node: &Node,
         ctx: &RunContext,
@@ -78,14 +78,14 @@ impl Work {
         tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => Err(Failure::cancelled()),
-            share = self.pool.take(&node.name, bytes) => share.map_err(failure),
+            reservation = self.pool.take(&node.name, bytes) => reservation.map_err(failure),
         }
     }
 
     fn control(&self, ctx: &RunContext) -> Control {
         Control {
             threads: ctx.threads,
-            known: self.known.clone(),
+            known: self.file_hashes.clone(),
             hash_key: hash_key(&ctx.environment),
             ..Control::default()
         }
@@ -121,7 +121,11 @@ impl Work {
     }
 
     /// The filter for rows that a report on this window must not contain.
-    fn before(&self, source: &SourceSpec, ctx: &RunContext) -> Result<Option<TimeLimit>, Failure> {
+    fn time_limit(
+        &self,
+        source: &SourceSpec,
+        ctx: &RunContext,
+    ) -> Result<Option<TimeLimit>, Failure> {
         let contract = self.contract(&source.contract)?;
         let end = ctx.window.end_instant();
         Ok(contract.time.map(|column| TimeLimit {
@@ -150,16 +154,16 @@ impl Work {
             ..self.control(ctx)
         };
         let properties = properties(ctx, node);
-        let _share = self.share(node, ctx, self.pool.of_source()).await?;
+        let _reservation = self.reserve(node, ctx, self.pool.of_source()).await?;
         let ingested =
             retrocast_store::ingest(&spec, &self.workspace.root, &lake, &properties, &control)
                 .await
-                .map_err(|error| failure_of(node, error))?;
+                .map_err(|error| source_failure(node, error))?;
         let mut note = ingested.note;
-        // The uri as in the job file: no report contains the value of a secret.
+        // The uri as in the job file, so that no report contains the value of a secret.
         note.uri = retrocast_store::source::without_credentials(&source.uri);
         if note.records > 0 && note.accepted == 0 {
-            return Err(nothing_met(&note));
+            return Err(no_valid_record(&note));
         }
         let mut cell = retrocast_domain::Cell::new(node.short(), SOURCE);
         cell.title.clone_from(&node.title);
@@ -179,7 +183,7 @@ impl Work {
 }
 
 /// The failure of a source without any valid record.
-fn nothing_met(note: &retrocast_domain::report::SourceNote) -> Failure {
+fn no_valid_record(note: &retrocast_domain::report::SourceNote) -> Failure {
     let reasons: Vec<String> = note
         .quarantined
         .iter()
@@ -201,22 +205,22 @@ fn nothing_met(note: &retrocast_domain::report::SourceNote) -> Failure {
 
 /// Builds the CSV dialect of a source.
 fn dialect(source: &SourceSpec) -> Result<Dialect, Failure> {
-    let mark = |text: &Option<String>| text.as_ref()?.bytes().next();
+    let first_byte = |text: &Option<String>| text.as_ref()?.bytes().next();
     let dialect = Dialect {
-        delimiter: mark(&source.delimiter),
-        quote: mark(&source.quote).or(Dialect::AS_FOUND.quote),
-        comment: mark(&source.comment),
+        delimiter: first_byte(&source.delimiter),
+        quote: first_byte(&source.quote).or(Dialect::AS_FOUND.quote),
+        comment: first_byte(&source.comment),
         header: source.header.unwrap_or(true),
         columns: source.columns.clone(),
     };
     match dialect.check() {
         Ok(()) => Ok(dialect),
-        Err(reason) => Err(Failure::data(format!("its CSV cannot be read: {reason}"))),
+        Err(reason) => Err(Failure::data(format!("invalid CSV settings: {reason}"))),
     }
 }
 
-/// The days of dated files that a run on a window reads. Folders may be dated in another time zone,
-/// so there is one day more at either end.
+/// The days of dated files that a run on a window reads. Folders may be dated in another time zone, so
+/// the range has one more day at either end.
 pub fn days(source: &SourceSpec, window: &Window) -> Days {
     let first = match &source.history {
         Some(history) => before(window.start, history),
@@ -235,19 +239,19 @@ fn hash_key(environment: &retrocast_engine::Environment) -> Option<Arc<[u8]>> {
 
 /// Properties that are stored with each version of a dataset.
 fn properties(ctx: &RunContext, node: &Node) -> Properties {
-    let mut made_from = ctx.fingerprint.clone();
+    let mut fingerprint = ctx.fingerprint.clone();
     if ctx.forced {
-        // A forced run gets a new version.
-        made_from = format!("{made_from} {}", ctx.run);
+        // A forced run writes a new version.
+        fingerprint = format!("{fingerprint} {}", ctx.run);
     }
     Properties::from([
         ("run".to_string(), ctx.run.clone()),
         ("node".to_string(), node.name.clone()),
-        (retrocast_store::MADE_FROM.to_string(), made_from),
+        (retrocast_store::MADE_FROM.to_string(), fingerprint),
     ])
 }
 
-/// Converts an error of the store to a failure whose kind decides about retries.
+/// Converts an error of the store to a failure; its kind decides whether to retry.
 fn failure(error: StoreError) -> Failure {
     if matches!(error, StoreError::Cancelled) {
         return Failure::cancelled();
@@ -255,37 +259,38 @@ fn failure(error: StoreError) -> Failure {
     let message = error.to_string();
     match error.remedy() {
         Remedy::Retry => Failure::transient(message),
-        Remedy::FreeDisk => Failure::full(message).hint(MAKE_ROOM),
+        Remedy::FreeDisk => Failure::full(message).hint(FREE_DISK_SPACE),
         Remedy::Change => Failure::data(message),
     }
 }
 
-/// The same without the node's name in the message, for output that prints the name beside it.
-fn failure_of(node: &Node, error: StoreError) -> Failure {
+/// Converts an error of the store as [`failure`] does, and removes the node's name from the message:
+/// output prints it beside the message.
+fn source_failure(node: &Node, error: StoreError) -> Failure {
     let mut failure = failure(error);
-    let named = format!("source {:?}: ", node.short());
-    if let Some(rest) = failure.message.strip_prefix(&named) {
+    let prefix = format!("source {:?}: ", node.short());
+    if let Some(rest) = failure.message.strip_prefix(&prefix) {
         failure.message = rest.to_string();
     }
     failure
 }
 
 /// Advice for a full disk.
-pub const MAKE_ROOM: &str =
-    "make room on the disk and run the job again: what is finished is reused";
+pub const FREE_DISK_SPACE: &str =
+    "free disk space and run the job again: finished nodes are reused";
 
 #[async_trait]
-impl Executor for Work {
+impl Executor for WorkspaceExecutor {
     async fn source_identity(&self, node: &Node, ctx: &RunContext) -> Result<String, Failure> {
         let source = node
             .source()
-            .ok_or_else(|| Failure::bug(format!("{} is no source", node.name)))?;
+            .ok_or_else(|| Failure::bug(format!("{} is not a source", node.name)))?;
         let spec = self.spec(node, source, ctx)?;
         let lake = self.lake(ctx)?;
         let control = self.control(ctx);
         retrocast_store::source_identity(&spec, &self.workspace.root, &lake, &control)
             .await
-            .map_err(|error| failure_of(node, error))
+            .map_err(|error| source_failure(node, error))
     }
 
     async fn execute(
@@ -297,7 +302,7 @@ impl Executor for Work {
     ) -> Result<Outcome, Failure> {
         match &node.spec {
             NodeSpec::Source(source) => self.ingest(node, source, ctx).await,
-            NodeSpec::Report(report) => report::lay_out(self, node, report, inputs, ctx).await,
+            NodeSpec::Report(report) => report::render(self, node, report, inputs, ctx).await,
             NodeSpec::Stage { kind, params } => {
                 let stage = Stage::new(node, kind, params)?;
                 match stage.reads() {
@@ -311,11 +316,14 @@ impl Executor for Work {
     }
 
     async fn show(&self, node: &Node, outcome: &Outcome, ctx: &RunContext) {
-        let (Ok(lake), Some(rows)) = (self.lake(ctx), &outcome.cell.output) else {
+        let (Ok(lake), Some(dataset)) = (self.lake(ctx), &outcome.cell.output) else {
             return;
         };
-        if let Err(error) = lake.show(rows).await {
-            tracing::warn!("{}: the lake still shows other rows: {error}", node.name);
+        if let Err(error) = lake.show(dataset).await {
+            tracing::warn!(
+                "{}: the lake still shows another version: {error}",
+                node.name
+            );
         }
     }
 

@@ -1,5 +1,5 @@
-//! Frees space on a full disk: removes the oldest reports that the job file allows, and records
-//! that for the next report.
+//! Frees space on a full disk: removes old reports as the job file allows, and adds a notice to the
+//! next report.
 //!
 //! ```text
 //! lake/notices/<job>.json   notices for the next report of the job
@@ -29,8 +29,8 @@ pub fn free_space(workspace: &Workspace, job: &Job) -> anyhow::Result<bool> {
     match &notice {
         Some(notice) => terminal::message!("{notice} Trying once more."),
         None if job.retention.is_none() => terminal::message!(
-            "the job file allows no report to be removed; with [retention] keep = \"26 weeks\", \
-             older ones are removed"
+            "the job file does not allow reports to be removed; with [retention] keep = \"26 weeks\", \
+             older ones are"
         ),
         None => {}
     }
@@ -46,21 +46,25 @@ fn remove_old_reports(workspace: &Workspace, job: &Job) -> anyhow::Result<Option
     let today = jiff::Timestamp::now().in_tz(&job.timezone)?.date();
     let mut runs = runs(workspace, &job.name);
     let ends: BTreeSet<Date> = runs.iter().map(|run| run.window.end).collect();
-    let Some(newest) = ends.iter().rev().nth(retention.at_least as usize - 1) else {
+    let Some(oldest_required) = ends.iter().rev().nth(retention.at_least as usize - 1) else {
         return Ok(None);
     };
     let limit = retention.limit(today);
     runs.retain(|run| {
         run.window.end <= limit
-            && run.window.end < *newest
+            && run.window.end < *oldest_required
             && !Journal::is_being_written(&run.folder)
     });
     let unpublished = unpublished(workspace, &job.name);
     let (unpublished_runs, published): (Vec<_>, Vec<_>) =
         (runs.into_iter()).partition(|run| unpublished.contains(&run.folder));
     // Runs that the ledger could not store are removed last.
-    let is_lost = published.is_empty();
-    let runs = if is_lost { unpublished_runs } else { published };
+    let loses_findings = published.is_empty();
+    let runs = if loses_findings {
+        unpublished_runs
+    } else {
+        published
+    };
     let names: BTreeSet<String> = runs.iter().map(|run| run.run.clone()).collect();
     let Some(last) = runs
         .iter()
@@ -79,21 +83,21 @@ fn remove_old_reports(workspace: &Workspace, job: &Job) -> anyhow::Result<Option
             let _ = fs::remove_dir(window);
         }
     }
-    OutcomeStore::of_lake(&workspace.places.files).forget(&job.name, &names);
-    let unpublished_runs = if is_lost {
-        " What they found is not in the ledger."
+    OutcomeStore::of_lake(&workspace.lake_locations.files).forget(&job.name, &names);
+    let warning = if loses_findings {
+        " Their findings are not in the ledger."
     } else {
         ""
     };
     let notice = format!(
-        "The disk was full on {today}: {} on windows up to {} went, {} in all, as the job's \
-         retention ({}) allows.{unpublished_runs}",
+        "The disk was full on {today}: removed {} on windows up to {}, {} in total, as the job's \
+         retention ({}) allows.{warning}",
         plural(runs.len() as u64, "report"),
         last.label(),
         bytes(freed),
         retention.keep,
     );
-    note(workspace, &job.name, &notice)?;
+    add_notice(workspace, &job.name, &notice)?;
     Ok(Some(notice))
 }
 
@@ -102,7 +106,7 @@ fn unpublished(workspace: &Workspace, job: &str) -> BTreeSet<PathBuf> {
     let published = ledger::JobLedger::new(workspace, job).and_then(|ledger| {
         // On a full disk, some runs may not be published.
         if let Err(error) = ledger.publish(workspace, job) {
-            tracing::warn!("the ledger takes no run: {error:#}");
+            tracing::warn!("cannot publish runs in the ledger: {error:#}");
         }
         ledger.missing(workspace, job)
     });
@@ -130,24 +134,24 @@ fn runs(workspace: &Workspace, job: &str) -> Vec<RemovableRun> {
         .collect()
 }
 
-fn file(workspace: &Workspace, job: &str) -> PathBuf {
+fn notices_path(workspace: &Workspace, job: &str) -> PathBuf {
     workspace.lake.join("notices").join(format!("{job}.json"))
 }
 
 /// Operational notices for the next report of a job.
 pub fn notices(workspace: &Workspace, job: &str) -> Vec<String> {
-    let text = fs::read(file(workspace, job)).unwrap_or_default();
+    let text = fs::read(notices_path(workspace, job)).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
-fn note(workspace: &Workspace, job: &str, notice: &str) -> anyhow::Result<()> {
+fn add_notice(workspace: &Workspace, job: &str, notice: &str) -> anyhow::Result<()> {
     let mut all = notices(workspace, job);
     all.push(notice.to_string());
-    keep(workspace, job, &all)
+    write_notices(workspace, job, &all)
 }
 
-fn keep(workspace: &Workspace, job: &str, notices: &[String]) -> anyhow::Result<()> {
-    let path = file(workspace, job);
+fn write_notices(workspace: &Workspace, job: &str, notices: &[String]) -> anyhow::Result<()> {
+    let path = notices_path(workspace, job);
     let failed = || format!("cannot write {}", path.display());
     if notices.is_empty() {
         return match fs::remove_file(&path) {
@@ -163,7 +167,7 @@ fn keep(workspace: &Workspace, job: &str, notices: &[String]) -> anyhow::Result<
     fs::write(&path, serde_json::to_vec(notices)?).with_context(failed)
 }
 
-/// Removes the notices that the reports of a plan have printed.
+/// Removes the notices that the reports of a plan contain.
 pub fn clear_printed_notices(workspace: &Workspace, plan: &Plan) -> anyhow::Result<()> {
     let all = notices(workspace, &plan.job);
     let printed: BTreeSet<&str> = plan
@@ -172,13 +176,13 @@ pub fn clear_printed_notices(workspace: &Workspace, plan: &Plan) -> anyhow::Resu
         .filter_map(Node::report)
         .flat_map(|report| report.notices.iter().map(String::as_str))
         .collect();
-    let left: Vec<String> = all
+    let remaining: Vec<String> = all
         .iter()
         .filter(|notice| !printed.contains(notice.as_str()))
         .cloned()
         .collect();
-    if left.len() < all.len() {
-        keep(workspace, &plan.job, &left)?;
+    if remaining.len() < all.len() {
+        write_notices(workspace, &plan.job, &remaining)?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The ledger of a job: publishes finished runs, and selects the part that a run sees.
+//! The ledger of a job: publishes finished runs, and selects the rows that a run sees.
 
 mod rows;
 
@@ -35,7 +35,7 @@ impl JobLedger {
             .enable_all()
             .build()
             .context("cannot start threads")?;
-        let lake = Lake::new(&workspace.places.root, job)?;
+        let lake = Lake::new(&workspace.lake_locations.root, job)?;
         let ledger = Ledger::new(&lake);
         Ok(Self { runtime, ledger })
     }
@@ -47,11 +47,11 @@ impl JobLedger {
         let mut count = 0;
         for runs in missing.chunks(RUNS_AT_ONCE) {
             let publications = runs.iter().filter_map(|(folder, run)| {
-                let publication = rows::of(folder, run)
+                let publication = rows::read(folder, run)
                     .and_then(|rows| Ok(Publication::new(run.clone(), rows)?));
                 // An unreadable folder does not prevent the publication of the others.
                 publication
-                    .inspect_err(|error| tracing::warn!("not in the ledger: {error:#}"))
+                    .inspect_err(|error| tracing::warn!("cannot publish a run: {error:#}"))
                     .ok()
             });
             let publications: Vec<Publication> = publications.collect();
@@ -83,11 +83,11 @@ impl JobLedger {
             let key = run.finished.map(|end| key(&run.window, &run.run, end));
             key.is_some_and(|key| !published.contains(&key))
         };
-        let mut missing: Vec<_> = runs::of_job(workspace, job)
+        let mut missing: Vec<_> = runs::runs_of_job(workspace, job)
             .into_iter()
             .filter(|(_, run)| is_missing(run))
             .filter_map(|(folder, run)| {
-                let run = finished(&folder, &run)?;
+                let run = publishable(&folder, &run)?;
                 Some((folder, run))
             })
             .collect();
@@ -95,7 +95,7 @@ impl JobLedger {
         Ok(missing)
     }
 
-    /// The part of the ledger that a run on a window sees: the newest run of each of the job's
+    /// Selects the part of the ledger that a run on a window sees: the newest run of each of the job's
     /// windows that ended before it, and the decisions and improvements from before the run's date.
     pub fn view(&self, job: &Job, window: &Window, date: Date) -> anyhow::Result<LedgerView> {
         let (kind, start) = (job.window.to_string(), window.start_instant());
@@ -105,13 +105,13 @@ impl JobLedger {
         });
         let today = date.in_tz(&window.timezone)?.timestamp();
         let decisions = self.runtime.block_on(self.ledger.decisions())?;
-        let before = decisions.iter().filter(|decision| decision.time < today);
-        let mut decisions: Vec<String> = before.map(Decision::event).collect();
+        let earlier = decisions.iter().filter(|decision| decision.time < today);
+        let mut decisions: Vec<String> = earlier.map(Decision::event).collect();
         decisions.sort();
         let changes = self.runtime.block_on(self.ledger.improvements())?;
         let changes = changes.iter().filter(|change| change.time < today);
-        let last = register(changes).into_values();
-        let mut improvements: Vec<String> = last.map(Improvement::event).collect();
+        let latest = register(changes).into_values();
+        let mut improvements: Vec<String> = latest.map(Improvement::event).collect();
         improvements.sort();
         Ok(LedgerView {
             runs: runs
@@ -128,19 +128,19 @@ impl JobLedger {
     }
 }
 
-/// Publishes the finished runs of a job before something reads its ledger. Where it cannot be written, such as
-/// in a lake that is read-only, a warning says so and what is there is read.
+/// Publishes the finished runs of a job before something reads its ledger. Only warns if the ledger
+/// cannot be written, as in a read-only lake: its existing rows can still be read.
 pub fn publish_finished(workspace: &Workspace, job: &str) {
     let published =
         JobLedger::new(workspace, job).and_then(|ledger| ledger.publish(workspace, job));
     if let Err(error) = published {
-        let error = terminal::line(&format!("{error:#}"), 600);
-        terminal::message!("warning: the ledger of {job} lacks its last runs: {error}");
+        let error = terminal::truncate(&format!("{error:#}"), 600);
+        terminal::message!("warning: the last runs of {job} are not in its ledger: {error}");
     }
 }
 
-/// A run of the archive as a publication; `None` if it made no report.
-fn finished(folder: &Path, run: &RunSummary) -> Option<PublishedRun> {
+/// A run of the archive as the ledger stores it; `None` if it is unfinished or made no report.
+fn publishable(folder: &Path, run: &RunSummary) -> Option<PublishedRun> {
     if !run.status.has_reports() || !folder.join(REPORT).is_file() {
         return None;
     }

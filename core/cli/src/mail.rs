@@ -25,7 +25,7 @@ use std::{
 pub const SETTINGS: &str = "mail.toml";
 
 /// Settings for a dry run in a workspace without any.
-const SAMPLE: &str = "from = \"retrocast@localhost\"\n[server]\nhost = \"localhost\"\n\
+const SAMPLE_SETTINGS: &str = "from = \"retrocast@localhost\"\n[server]\nhost = \"localhost\"\n\
                       tls = \"loopback-plaintext\"\n";
 
 /// Composes and sends the mail of runs.
@@ -39,20 +39,20 @@ impl Mailer {
     /// Reads the settings; `None` in a workspace without any.
     pub fn new(workspace: &Workspace) -> anyhow::Result<Option<Self>> {
         let settings = settings(workspace)?;
-        let mailer = settings.map(|settings| Self::with(workspace, settings));
+        let mailer = settings.map(|settings| Self::from_settings(workspace, settings));
         mailer.transpose()
     }
 
-    /// The same, with sample settings for a dry run if the workspace has none.
+    /// Reads the settings for a dry run; uses sample settings if the workspace has none.
     pub fn for_preview(workspace: &Workspace) -> anyhow::Result<Self> {
         let settings = match settings(workspace)? {
             Some(settings) => settings,
-            None => Settings::parse(SAMPLE)?,
+            None => Settings::parse(SAMPLE_SETTINGS)?,
         };
-        Self::with(workspace, settings)
+        Self::from_settings(workspace, settings)
     }
 
-    fn with(workspace: &Workspace, settings: Settings) -> anyhow::Result<Self> {
+    fn from_settings(workspace: &Workspace, settings: Settings) -> anyhow::Result<Self> {
         Ok(Self {
             settings,
             templates: templates(workspace.templates.as_deref())?,
@@ -76,8 +76,8 @@ impl Mailer {
         reports: &[ReportSection],
     ) -> anyhow::Result<Vec<Message>> {
         let mut messages = Vec::new();
-        for (content, to) in self.contents(folder, reports)? {
-            for to in to {
+        for (content, recipients) in self.contents(folder, reports)? {
+            for to in recipients {
                 let (settings, templates) = (&self.settings, &self.templates);
                 let message = compose(settings, templates, &content, &to, Timestamp::now())?;
                 messages.push(message);
@@ -86,7 +86,7 @@ impl Mailer {
         Ok(messages)
     }
 
-    /// The contents of the mail for each of these reports that names recipients.
+    /// Reads the content and recipients of the mail for each of these reports that has recipients.
     fn contents(
         &self,
         folder: &Path,
@@ -100,35 +100,35 @@ impl Mailer {
             if report.to.is_empty() || (status.has_reports() && !page.is_file()) {
                 continue;
             }
-            let to = report.to.iter().map(|text| text.parse::<Address>());
-            let to = to.collect::<Result<_, _>>().map_err(WrongUsage)?;
+            let recipients = report.to.iter().map(|text| text.parse::<Address>());
+            let recipients = recipients.collect::<Result<_, _>>().map_err(WrongUsage)?;
             let limit = self.settings.attach_max_bytes();
             let content = Content::read(folder, &report.name, &self.fonts, limit)?;
-            contents.push((content, to));
+            contents.push((content, recipients));
         }
         Ok(contents)
     }
 
-    /// Adds the mail of a run to its outbox. Existing deliveries are unchanged, unless they are to
-    /// be tried `again`.
+    /// Adds the mail of a run to its outbox. With `requeue`, existing deliveries that no server accepted
+    /// become due again.
     fn enqueue(
         &self,
         outbox: &mut Outbox,
         folder: &Path,
         reports: &[ReportSection],
-        again: bool,
+        requeue: bool,
     ) -> anyhow::Result<()> {
-        for (content, to) in self.contents(folder, reports)? {
-            for to in to {
-                if !again && outbox.find(&content, &to).is_some() {
+        for (content, recipients) in self.contents(folder, reports)? {
+            for to in recipients {
+                if !requeue && outbox.find(&content, &to).is_some() {
                     continue;
                 }
                 let (settings, templates) = (&self.settings, &self.templates);
                 let now = Timestamp::now();
                 let added = outbox.enqueue(settings, templates, &content, &to, now)?;
-                if again && added == EnqueueResult::Accepted {
+                if requeue && added == EnqueueResult::Accepted {
                     let report = content.report();
-                    terminal::message!("{report} to {}: was accepted before", to.email);
+                    terminal::message!("{report} to {}: already accepted", to.email);
                 }
             }
         }
@@ -138,17 +138,17 @@ impl Mailer {
     /// Sends the selected deliveries, and reports each attempt.
     fn send(&self, outbox: &mut Outbox, selection: Selection) -> anyhow::Result<()> {
         let stop = signals::stop();
-        let stopped = || stop.is_cancelled();
+        let is_stopped = || stop.is_cancelled();
         let mut server = self.server()?;
         let tried = outbox.send(
             &self.settings,
             &mut server,
             selection,
             &Timestamp::now,
-            &stopped,
+            &is_stopped,
         )?;
         for delivery in tried.iter().filter_map(|id| outbox.deliveries().get(id)) {
-            terminal::message!("mail: {}", line(delivery));
+            terminal::message!("mail: {}", format_delivery(delivery));
         }
         Ok(())
     }
@@ -160,30 +160,30 @@ impl Mailer {
         folder: &Path,
         reports: &[ReportSection],
     ) -> anyhow::Result<Deliveries> {
-        self.pass(workspace, folder, |outbox| {
+        self.with_outbox(workspace, folder, |outbox| {
             self.enqueue(outbox, folder, reports, true)?;
             self.send(outbox, Selection::Open)
         })
     }
 
     /// Runs an operation on the outbox of a run, then uploads the folder to the archive.
-    fn pass(
+    fn with_outbox(
         &self,
         workspace: &Workspace,
         folder: &Path,
-        work: impl FnOnce(&mut Outbox) -> anyhow::Result<()>,
+        operation: impl FnOnce(&mut Outbox) -> anyhow::Result<()>,
     ) -> anyhow::Result<Deliveries> {
         let mut outbox = Outbox::open(folder)?;
-        let done = work(&mut outbox);
+        let result = operation(&mut outbox);
         let deliveries = outbox.deliveries().clone();
         drop(outbox);
         workspace.send()?;
-        done.map(|()| deliveries)
+        result.map(|()| deliveries)
     }
 }
 
 /// Sends the mail of a finished run, if its job file says so.
-pub fn after_run(workspace: &Workspace, job: &Job, folder: &Path, status: RunStatus) {
+pub fn send_after_run(workspace: &Workspace, job: &Job, folder: &Path, status: RunStatus) {
     let is_wanted = match job.send_mail {
         SendMail::Never => false,
         SendMail::Always => true,
@@ -194,9 +194,9 @@ pub fn after_run(workspace: &Workspace, job: &Job, folder: &Path, status: RunSta
     }
 }
 
-/// Notifies the recipients of a job's reports, once, of a failure that its administrator was
-/// alerted to.
-pub fn after_failure(workspace: &Workspace, job: &Job, folder: &Path) {
+/// Notifies the recipients of a job's reports, once, of a failure about which its administrator was
+/// alerted.
+pub fn notify_of_failure(workspace: &Workspace, job: &Job, folder: &Path) {
     if job.send_mail != SendMail::Never {
         send_new(workspace, job, folder);
     }
@@ -211,7 +211,7 @@ fn send_new(workspace: &Workspace, job: &Job, folder: &Path) {
             tracing::info!("no mail is sent: there is no {SETTINGS}");
             return Ok(());
         };
-        mailer.pass(workspace, folder, |outbox| {
+        mailer.with_outbox(workspace, folder, |outbox| {
             mailer.enqueue(outbox, folder, &job.reports, false)?;
             mailer.send(outbox, Selection::Due)
         })?;
@@ -225,7 +225,8 @@ pub fn retry(workspace: &Workspace, job: &str) {
     let now = Timestamp::now();
     let is_due = |folder: &PathBuf| {
         events_path(folder).is_file()
-            && Outbox::read(folder).is_ok_and(|all| all.iter().any(|one| one.is_due(now)))
+            && Outbox::read(folder)
+                .is_ok_and(|deliveries| deliveries.iter().any(|delivery| delivery.is_due(now)))
     };
     let folders = run_folders_of(&workspace.reports, job).into_iter();
     let due: Vec<PathBuf> = folders.filter(is_due).collect();
@@ -237,7 +238,7 @@ pub fn retry(workspace: &Workspace, job: &str) {
             return Ok(());
         };
         for folder in &due {
-            mailer.pass(workspace, folder, |outbox| {
+            mailer.with_outbox(workspace, folder, |outbox| {
                 mailer.send(outbox, Selection::Due)
             })?;
         }
@@ -252,12 +253,12 @@ fn report_error(sent: anyhow::Result<()>) {
     }
 }
 
-/// One line on a delivery: "executive to ada@example.org: accepted since ...".
-pub fn line(delivery: &Delivery) -> String {
+/// Formats a delivery in one line: "executive to ada@example.org: accepted since ...".
+pub fn format_delivery(delivery: &Delivery) -> String {
     let (report, to) = (&delivery.queued.report, &delivery.queued.recipient);
     format!(
         "{report} to {to}: {}",
-        terminal::line(&delivery.words(), 300)
+        terminal::truncate(&delivery.describe(), 300)
     )
 }
 
@@ -268,9 +269,9 @@ fn settings(workspace: &Workspace) -> anyhow::Result<Option<Settings>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).context(format!("cannot read {}", path.display())),
     };
-    let wrong = |error| WrongUsage(format!("{}: {error}", path.display()));
-    let settings = Settings::parse(&text).map_err(wrong)?;
-    Ok(Some(settings.below(&workspace.root)))
+    let usage_error = |error| WrongUsage(format!("{}: {error}", path.display()));
+    let settings = Settings::parse(&text).map_err(usage_error)?;
+    Ok(Some(settings.with_base_folder(&workspace.root)))
 }
 
 /// The built-in templates, replaced by those of the folder where it has them.

@@ -1,5 +1,5 @@
-//! `retrocast`: the composition root. Wires the crates together; holds messages, exit codes and
-//! progress, and no analysis.
+//! `retrocast`: the composition root. Connects the crates; contains messages, exit codes and progress,
+//! and no analysis.
 
 // These panic if the stream cannot be written; `terminal` does not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -8,8 +8,8 @@ mod allocator;
 mod arguments;
 mod commands;
 mod diagnose;
-mod events;
 mod executor;
+mod folder_watcher;
 mod housekeeping;
 mod ledger;
 mod mail;
@@ -31,7 +31,7 @@ pub enum Exit {
     Failed,
     /// 2: wrong usage, or an invalid job file.
     Usage,
-    /// 3: done, but something optional is missing.
+    /// 3: done, but an optional part is missing.
     Partial,
     /// 4: already running in another process.
     Busy,
@@ -40,15 +40,15 @@ pub enum Exit {
 impl Exit {
     /// The more severe of two results.
     #[must_use]
-    pub fn graver(self, other: Self) -> Self {
-        let gravity = |exit: Self| match exit {
+    pub fn more_severe(self, other: Self) -> Self {
+        let severity = |exit: Self| match exit {
             Self::Done => 0,
             Self::Partial => 1,
             Self::Busy => 2,
             Self::Usage => 3,
             Self::Failed => 4,
         };
-        if gravity(other) > gravity(self) {
+        if severity(other) > severity(self) {
             other
         } else {
             self
@@ -69,21 +69,21 @@ impl From<Exit> for ExitCode {
 }
 
 fn main() -> ExitCode {
-    allocator::share_pools();
+    allocator::limit_arenas();
     terminal::finish(run()).into()
 }
 
 fn run() -> Exit {
     let arguments = match arguments::Arguments::try_parse() {
         Ok(arguments) => arguments,
-        // Help and version arrive here, too, and go to stdout.
+        // Help and version are errors in clap, and go to stdout.
         Err(error) => {
             let printed = error.print();
             if error.use_stderr() {
                 return Exit::Usage;
             }
             if let Err(error) = printed {
-                terminal::remember(&error);
+                terminal::store_stdout_error(&error);
             }
             return Exit::Done;
         }
@@ -91,7 +91,7 @@ fn run() -> Exit {
     progress::init_tracing(arguments.verbose);
     match commands::dispatch(arguments) {
         Ok(exit) => exit,
-        // Reported at the end of the program.
+        // Reported when the program ends.
         Err(error) if error.is::<terminal::StdoutError>() => Exit::Done,
         Err(error) => {
             terminal::print_error(&error);

@@ -1,6 +1,6 @@
 //! Progress output of a run: a bar on a terminal, plain lines elsewhere, JSON on request.
 
-use crate::terminal::{self, clean};
+use crate::terminal::{self, escape_controls};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use retrocast_domain::number;
 use retrocast_engine::Progress;
@@ -24,12 +24,12 @@ pub fn init_tracing(verbose: u8) {
     let subscriber = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(crate::terminal::colour(std::io::stderr().is_terminal()))
-        // It would panic if stderr cannot be written.
+        // Logging an internal error would panic if stderr cannot be written.
         .log_internal_errors(false)
         .without_time();
     let filter = EnvFilter::try_from_default_env();
     let _ = match filter {
-        // The filter with directives takes memory that a quiet run can save.
+        // A filter with directives takes memory, which runs without logs need not spend.
         Err(_) if verbose == 0 => subscriber.with_max_level(tracing::Level::ERROR).try_init(),
         filter => subscriber
             .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new(level)))
@@ -37,7 +37,7 @@ pub fn init_tracing(verbose: u8) {
     };
 }
 
-/// The listener for this output: JSON lines, bars on a terminal, or plain lines.
+/// Chooses the listener: JSON lines, bars on a terminal, or plain lines.
 pub fn listener(json: bool, nodes: usize) -> Arc<dyn Progress> {
     if json {
         Arc::new(JsonLines)
@@ -65,16 +65,16 @@ struct Lines;
 
 impl Progress for Lines {
     fn event(&self, event: &Event) {
-        if let Some(line) = line(event) {
+        if let Some(line) = format_event(event) {
             terminal::message!("{line}");
         }
     }
 }
 
 /// Formats an event as text; `None` for events that are not shown.
-fn line(event: &Event) -> Option<String> {
+fn format_event(event: &Event) -> Option<String> {
     let node = event.node.as_deref().unwrap_or_default();
-    let message = clean(event.message.as_deref().unwrap_or_default());
+    let message = escape_controls(event.message.as_deref().unwrap_or_default());
     let rows = event
         .rows
         .map(|n| format!("  {}", number::plural(n, "row")))
@@ -97,7 +97,7 @@ fn line(event: &Event) -> Option<String> {
         EventKind::NodeSkipped => format!("{:<9}{node}: {message}", "skipped"),
         EventKind::NodeCancelled => format!("{:<9}{node}", "stopped"),
         EventKind::NodeWaiting => format!("{:<9}{node}: {message}", "waits"),
-        EventKind::RunResumed => format!("{:<9}run {node}, which broke off", "resumed"),
+        EventKind::RunResumed => format!("{:<9}run {node}, which was interrupted", "resumed"),
         EventKind::RunStarted | EventKind::NodeStarted | EventKind::RunFinished => return None,
     };
     Some(text.trim_end().to_string())
@@ -171,7 +171,7 @@ impl Progress for Bars {
             | EventKind::NodeWaiting
             | EventKind::NodeRetried => {}
         }
-        if let Some(line) = line(event) {
+        if let Some(line) = format_event(event) {
             let _ = self.all.println(line);
         }
     }

@@ -28,11 +28,12 @@ pub fn reconcile(workspace: &Workspace) -> Vec<(PathBuf, RunSummary)> {
 fn summary(folder: &Path) -> Option<RunSummary> {
     let summary = RunSummary::read(folder).ok();
     let summary = summary.filter(|summary| summary.status != RunStatus::Running);
-    summary.or_else(|| reconciled(folder).ok())
+    summary.or_else(|| summarise(folder).ok())
 }
 
-/// The same for one job; does not read the runs of others.
-pub fn of_job(workspace: &Workspace, job: &str) -> Vec<(PathBuf, RunSummary)> {
+/// The runs of one job with their current status, in no particular order; does not read the runs of
+/// others.
+pub fn runs_of_job(workspace: &Workspace, job: &str) -> Vec<(PathBuf, RunSummary)> {
     let folders = run_folders_of(&workspace.reports, job);
     let runs = folders.into_iter().filter_map(|folder| {
         let summary = summary(&folder)?;
@@ -41,8 +42,8 @@ pub fn of_job(workspace: &Workspace, job: &str) -> Vec<(PathBuf, RunSummary)> {
     runs.collect()
 }
 
-/// The summary of a run's folder; written to the folder if the run is over.
-pub fn reconciled(folder: &Path) -> anyhow::Result<RunSummary> {
+/// Summarises a run from its folder; writes the summary if the run has ended.
+pub fn summarise(folder: &Path) -> anyhow::Result<RunSummary> {
     let summary = RunSummary::of(folder)?;
     if summary.status != RunStatus::Running
         && let Err(error) = summary.write(folder)

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Cancelled by the first Ctrl-C or SIGTERM; the second ends the process at once.
+/// Returns a token that the first Ctrl-C or SIGTERM cancels; the second ends the process at once.
 pub fn stop() -> CancellationToken {
     static STOP: OnceLock<CancellationToken> = OnceLock::new();
     STOP.get_or_init(|| {
@@ -34,17 +34,16 @@ fn listen(stop: &CancellationToken) {
         let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
             return;
         };
-        let mut next = async || {
+        let mut next_signal = async || {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
         };
-        next().await;
-        terminal::message!("stopping; what is finished stays and is reused by the next run");
+        next_signal().await;
+        terminal::message!("stopping; the next run reuses what is finished");
         stop.cancel();
-        // A second signal ends the program at once.
-        next().await;
+        next_signal().await;
         std::process::exit(1);
     });
 }

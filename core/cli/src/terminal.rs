@@ -1,7 +1,7 @@
 //! All output to stdout and stderr.
 //!
-//! - Control characters in text from records are escaped ([`clean`]).
-//! - A write error of stdout (a full disk, a closed pipe) is stored. Active work continues, and the
+//! - Control characters in text from records are escaped ([`escape_controls`]).
+//! - A write error of stdout (a full disk, a closed pipe) is stored. The command continues, and the
 //!   program ends with that error ([`finish`]).
 //! - An error of stderr is ignored: it cannot be reported.
 
@@ -13,8 +13,8 @@ use std::{
     sync::OnceLock,
 };
 
-/// The error of an unwritable stdout. It is not an [`io::Error`] and has none as its source: a full
-/// stdout does not mean a full lake.
+/// A write error of stdout. It is not an [`io::Error`] and has none as its source, so that it is not
+/// mistaken for a full disk of the lake.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("cannot write to stdout: {message}")]
 pub struct StdoutError {
@@ -23,11 +23,11 @@ pub struct StdoutError {
 }
 
 /// The first write error of stdout.
-static FAILURE: OnceLock<StdoutError> = OnceLock::new();
+static STDOUT_ERROR: OnceLock<StdoutError> = OnceLock::new();
 
 /// Prints text to stdout, with control characters escaped.
 pub fn print(text: &str) -> Result<(), StdoutError> {
-    print_raw(&clean(text))
+    print_raw(&escape_controls(text))
 }
 
 /// Prints a value to stdout as JSON.
@@ -45,16 +45,16 @@ pub fn print_raw(text: &str) -> Result<(), StdoutError> {
         }
         out.flush()
     };
-    write().map_err(|error| remember(&error))
+    write().map_err(|error| store_stdout_error(&error))
 }
 
 /// Stores a write error of stdout, for [`finish`].
-pub fn remember(error: &io::Error) -> StdoutError {
+pub fn store_stdout_error(error: &io::Error) -> StdoutError {
     let error = StdoutError {
         kind: error.kind(),
         message: error.to_string(),
     };
-    FAILURE.get_or_init(|| error.clone());
+    STDOUT_ERROR.get_or_init(|| error.clone());
     error
 }
 
@@ -62,20 +62,20 @@ pub fn remember(error: &io::Error) -> StdoutError {
 /// the pipe, as in `retrocast list | head`, is not a failure.
 pub fn finish(exit: Exit) -> Exit {
     if let Err(error) = io::stdout().lock().flush() {
-        remember(&error);
+        store_stdout_error(&error);
     }
-    match FAILURE.get() {
+    match STDOUT_ERROR.get() {
         Some(error) if error.kind != ErrorKind::BrokenPipe => {
             print_error(&error.clone().into());
-            exit.graver(Exit::Failed)
+            exit.more_severe(Exit::Failed)
         }
         _ => exit,
     }
 }
 
 /// Returns true if a stream should be coloured: a terminal, unless colours are disabled.
-pub fn colour(terminal: bool) -> bool {
-    terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+pub fn colour(is_terminal: bool) -> bool {
+    is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Prints an error with its causes.
@@ -87,19 +87,19 @@ pub fn print_error(error: &anyhow::Error) {
         ("", "")
     };
     let mut out = stderr.lock();
-    for (n, part) in diagnose::parts(error).iter().enumerate() {
-        let part = clean(part);
+    for (n, message) in diagnose::messages(error).iter().enumerate() {
+        let message = escape_controls(message);
         let _ = match n {
-            0 => writeln!(out, "{bold}error:{plain} {part}"),
-            _ => writeln!(out, "  because: {part}"),
+            0 => writeln!(out, "{bold}error:{plain} {message}"),
+            _ => writeln!(out, "  because: {message}"),
         };
     }
 }
 
-/// Writes a line to stderr, without control characters.
+/// Writes a line to stderr, with control characters escaped.
 pub fn write_message(message: fmt::Arguments<'_>) {
     let message = message.to_string();
-    let _ = writeln!(io::stderr().lock(), "{}", clean(&message));
+    let _ = writeln!(io::stderr().lock(), "{}", escape_controls(&message));
 }
 
 /// Writes a line to stderr, like `eprintln!`, which panics if stderr is full.
@@ -122,43 +122,42 @@ fn width() -> Option<usize> {
 }
 
 /// Wraps a line to the width of the terminal; further lines are indented by `indent`.
-pub fn wrapped(line: &str, indent: usize) -> String {
-    wrap(line, indent, width())
+pub fn wrap(line: &str, indent: usize) -> String {
+    wrap_to_width(line, indent, width())
 }
 
 /// Minimum number of characters between the indent and the end of a line.
-const TEXT: usize = 24;
+const TEXT_WIDTH_MIN: usize = 24;
 
 /// Wraps a line at spaces, if there is a width.
-fn wrap(line: &str, indent: usize, width: Option<usize>) -> String {
+fn wrap_to_width(line: &str, indent: usize, width: Option<usize>) -> String {
     let Some(width) = width else {
         return line.to_string();
     };
-    let indent = indent.min(width.saturating_sub(TEXT));
+    let indent = indent.min(width.saturating_sub(TEXT_WIDTH_MIN));
     let (mut out, mut used) = (String::with_capacity(line.len()), 0);
-    for piece in line.split_inclusive(' ') {
-        let word = piece.trim_end_matches(' ').chars().count();
-        if word > 0 && used > indent && used + word > width {
+    for word in line.split_inclusive(' ') {
+        let length = word.trim_end_matches(' ').chars().count();
+        if length > 0 && used > indent && used + length > width {
             out.truncate(out.trim_end_matches(' ').len());
             out.push('\n');
             out.extend(std::iter::repeat_n(' ', indent));
             used = indent;
         }
-        out.push_str(piece);
-        used += piece.chars().count();
+        out.push_str(word);
+        used += word.chars().count();
     }
     out
 }
 
-/// Escapes control characters and bidirectional overrides visibly: `\u{1b}`. Line breaks and tabs
-/// are kept.
-pub fn clean(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unruly) {
+/// Escapes control characters and bidirectional overrides as `\u{1b}`, except line breaks and tabs.
+pub fn escape_controls(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if is_unruly(c) {
+        if is_unsafe(c) {
             out.extend(c.escape_unicode());
         } else {
             out.push(c);
@@ -167,25 +166,26 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Reserved length of the note about what was cut, in characters.
-const CUT: usize = 24;
+/// Reserved length of the note about omitted characters, in characters.
+const NOTE_LENGTH: usize = 24;
 
-/// Truncates a line to about `most` characters and notes how many were cut, unless the note would
-/// be longer.
-pub fn line(text: &str, most: usize) -> String {
+/// Joins the lines of a text and truncates it to `limit` characters, followed by a note on how many are
+/// omitted. A text that is hardly longer than its limit is unchanged.
+pub fn truncate(text: &str, limit: usize) -> String {
     let text = text.replace(['\n', '\r', '\t'], " ");
-    let all = text.chars().count();
-    if all <= most + CUT {
+    let length = text.chars().count();
+    if length <= limit + NOTE_LENGTH {
         return text;
     }
-    let start: String = text.chars().take(most).collect();
-    format!("{start}… ({} more characters)", all - most)
+    let start: String = text.chars().take(limit).collect();
+    format!("{start}… ({} more characters)", length - limit)
 }
 
-fn is_unruly(c: char) -> bool {
-    let turns = matches!(c,
+/// Returns true for characters that control the terminal or reorder text.
+fn is_unsafe(c: char) -> bool {
+    let reorders = matches!(c,
         '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    turns || (c.is_control() && c != '\n' && c != '\t')
+    reorders || (c.is_control() && c != '\n' && c != '\t')
 }
 
 #[cfg(test)]
@@ -193,32 +193,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_is_not_commanded_by_records() {
-        assert_eq!(clean("a\tb\nc – é 日本"), "a\tb\nc – é 日本");
-        assert_eq!(clean("\u{1b}[2J\r\u{7}"), "\\u{1b}[2J\\u{d}\\u{7}");
-        assert_eq!(clean("a\u{202e}cba"), "a\\u{202e}cba");
+    fn control_characters_are_escaped() {
+        assert_eq!(escape_controls("a\tb\nc – é 日本"), "a\tb\nc – é 日本");
+        assert_eq!(
+            escape_controls("\u{1b}[2J\r\u{7}"),
+            "\\u{1b}[2J\\u{d}\\u{7}"
+        );
+        assert_eq!(escape_controls("a\u{202e}cba"), "a\\u{202e}cba");
     }
 
     #[test]
-    fn lines_break_at_blanks_and_keep_their_indent() {
+    fn lines_wrap_at_spaces_with_an_indent() {
         let line =
             "run    stage.rhythm  the query changed since the run of Monday, and so did its input";
-        assert_eq!(wrap(line, 21, None), line);
-        assert_eq!(wrap(line, 21, Some(200)), line);
+        assert_eq!(wrap_to_width(line, 21, None), line);
+        assert_eq!(wrap_to_width(line, 21, Some(200)), line);
         let indent = " ".repeat(21);
-        let broken = [
+        let wrapped = [
             "run    stage.rhythm  the query changed since the run of".to_string(),
             format!("{indent}Monday, and so did its input"),
         ];
-        assert_eq!(wrap(line, 21, Some(61)), broken.join("\n"));
+        assert_eq!(wrap_to_width(line, 21, Some(61)), wrapped.join("\n"));
         // On a narrow terminal the indent shrinks, and a word that is too long has its own line.
         let long = "é".repeat(50);
-        let narrow = wrap(&format!("  warning   {long} end"), 12, Some(30));
+        let narrow = wrap_to_width(&format!("  warning   {long} end"), 12, Some(30));
         assert_eq!(narrow, format!("  warning\n      {long}\n      end"));
     }
 
     #[test]
-    fn a_full_stdout_is_not_a_full_disk() {
+    fn stdout_errors_are_not_io_errors() {
         let error = StdoutError {
             kind: ErrorKind::StorageFull,
             message: "no space".to_string(),
@@ -229,13 +232,13 @@ mod tests {
     }
 
     #[test]
-    fn long_lines_are_cut_and_say_so() {
-        assert_eq!(line("a\nb", 5), "a b");
+    fn long_lines_are_truncated_with_a_note() {
+        assert_eq!(truncate("a\nb", 5), "a b");
         assert_eq!(
-            line(&"é".repeat(35), 10),
+            truncate(&"é".repeat(35), 10),
             format!("{}… (25 more characters)", "é".repeat(10))
         );
         // The note would be as long as the text it replaces.
-        assert_eq!(line(&"é".repeat(34), 10), "é".repeat(34));
+        assert_eq!(truncate(&"é".repeat(34), 10), "é".repeat(34));
     }
 }

@@ -1,10 +1,10 @@
 //! Locations of jobs, templates, the lake and the archive.
 
-mod places;
+mod locations;
 
 use crate::{arguments::Arguments, diagnose::WrongUsage};
 use anyhow::Context as _;
-pub use places::LakePlaces;
+pub use locations::LakeLocations;
 use retrocast_engine::Mirror;
 use std::{
     path::{Path, PathBuf},
@@ -23,15 +23,15 @@ pub struct Workspace {
     pub jobs: PathBuf,
     /// Templates, if the folder exists.
     pub templates: Option<PathBuf>,
-    /// Lance datasets and cached outcomes.
-    pub places: LakePlaces,
+    /// Datasets, leases and cached outcomes.
+    pub lake_locations: LakeLocations,
     /// The lake's folder on this machine; for a lake in object storage, its cache.
     pub lake: PathBuf,
     /// The archive's folder on this machine.
     pub reports: PathBuf,
     /// The mirror of the archive, if it is in object storage.
     pub mirror: Option<Arc<Mirror>>,
-    /// Addresses of lake and archive as given, if they are not folders.
+    /// Addresses of lake and archive in object storage; `None` for folders.
     pub addresses: [Option<String>; 2],
 }
 
@@ -39,27 +39,27 @@ impl Workspace {
     /// Makes a workspace from the arguments; the default folders are in the current folder.
     pub fn new(arguments: &Arguments) -> Result<Self, WrongUsage> {
         // A folder given by option must exist; those that are only read are not created.
-        let named = [
+        let options = [
             ("--jobs", &arguments.jobs),
             ("--templates", &arguments.templates),
         ];
-        for (option, folder) in named {
+        for (option, folder) in options {
             if let Some(folder) = folder.as_ref().filter(|folder| !folder.is_dir()) {
                 let folder = folder.display();
                 return Err(WrongUsage(format!(
-                    "{option} {folder}: there is no such folder"
+                    "{option} {folder}: the folder does not exist"
                 )));
             }
         }
         if !arguments.workspace.is_dir() {
             let folder = arguments.workspace.display();
             return Err(WrongUsage(format!(
-                "--workspace {folder}: there is no such folder; `retrocast init {folder}` makes one"
+                "--workspace {folder}: the folder does not exist; `retrocast init {folder}` creates one"
             )));
         }
         let root = arguments.workspace.clone();
-        let folder = |given: &Option<PathBuf>, name: &str| {
-            given.clone().unwrap_or_else(|| {
+        let folder = |option: &Option<PathBuf>, name: &str| {
+            option.clone().unwrap_or_else(|| {
                 if root == Path::new(".") {
                     name.into()
                 } else {
@@ -68,11 +68,11 @@ impl Workspace {
             })
         };
         let templates = folder(&arguments.templates, "templates");
-        let places = places::lake("--lake", &folder(&arguments.lake, "data/lake"))?;
+        let lake_locations = locations::lake("--lake", &folder(&arguments.lake, "data/lake"))?;
         let (reports, mirror) =
-            places::archive("--reports", &folder(&arguments.reports, "reports"))?;
+            locations::archive("--reports", &folder(&arguments.reports, "reports"))?;
         let addresses = [
-            places
+            lake_locations
                 .files
                 .shared_store()
                 .map(|shared_store| shared_store.address()),
@@ -81,8 +81,8 @@ impl Workspace {
         Ok(Self {
             jobs: folder(&arguments.jobs, "jobs"),
             templates: (arguments.templates.is_some() || templates.is_dir()).then_some(templates),
-            lake: places.files.folder().to_path_buf(),
-            places,
+            lake: lake_locations.files.folder().to_path_buf(),
+            lake_locations,
             reports,
             mirror,
             addresses,
@@ -94,7 +94,7 @@ impl Workspace {
     /// one.
     pub fn fetch(&self) -> anyhow::Result<()> {
         match &self.mirror {
-            Some(mirror) => places::fetch(mirror, &self.places.files),
+            Some(mirror) => locations::fetch(mirror, &self.lake_locations.files),
             None => Ok(()),
         }
     }
@@ -111,8 +111,8 @@ impl Workspace {
 
     /// Reads the file of a job, given by name or path.
     pub fn job_file(&self, job: &str) -> anyhow::Result<(PathBuf, String)> {
-        let named = job.contains('/') || Path::new(job).extension().is_some_and(|e| e == "toml");
-        let path = if named {
+        let is_path = job.contains('/') || Path::new(job).extension().is_some_and(|e| e == "toml");
+        let path = if is_path {
             PathBuf::from(job)
         } else {
             self.jobs.join(format!("{job}.toml"))
@@ -121,42 +121,42 @@ impl Workspace {
         if size > JOB_BYTES_MAX {
             let path = path.display();
             let message =
-                format!("{path} has {size} bytes: a job file has at most {JOB_BYTES_MAX}");
+                format!("{path} has {size} bytes; the maximum for a job file is {JOB_BYTES_MAX}");
             return Err(WrongUsage(message).into());
         }
         match std::fs::read_to_string(&path) {
             Ok(text) => Ok((path, text)),
-            Err(error) => Err(WrongUsage(self.no_job(job, &path, &error)).into()),
+            Err(error) => Err(WrongUsage(self.describe_read_error(job, &path, &error)).into()),
         }
     }
 
-    /// Suggests jobs for an unknown name.
-    pub fn jobs_instead(&self, job: &str) -> String {
+    /// Suggests a job, or lists all, for an unknown name.
+    pub fn suggest_job(&self, job: &str) -> String {
         let names = self.job_names();
-        let near = names
+        let nearest = names
             .iter()
             .map(|name| (strsim::jaro_winkler(name, job), name))
-            .filter(|(nearness, _)| *nearness > 0.75)
+            .filter(|(similarity, _)| *similarity > 0.75)
             .max_by(|a, b| a.0.total_cmp(&b.0));
-        match near {
+        match nearest {
             Some((_, name)) => format!("did you mean {name:?}?"),
             None if names.is_empty() => format!(
                 "there are no jobs in {}; `retrocast init` writes a starter workspace",
                 self.jobs.display()
             ),
-            None => format!("jobs there: {}", names.join(", ")),
+            None => format!("jobs: {}", names.join(", ")),
         }
     }
 
-    fn no_job(&self, job: &str, path: &Path, error: &std::io::Error) -> String {
+    fn describe_read_error(&self, job: &str, path: &Path, error: &std::io::Error) -> String {
         if error.kind() == std::io::ErrorKind::InvalidData {
             return format!("{} is not text in UTF-8: save it as UTF-8", path.display());
         }
         if error.kind() != std::io::ErrorKind::NotFound {
             return format!("cannot read {}: {error}", path.display());
         }
-        let help = self.jobs_instead(job);
-        format!("no job {job:?}: {} is not there; {help}", path.display())
+        let help = self.suggest_job(job);
+        format!("no job {job:?}: {} does not exist; {help}", path.display())
     }
 
     /// Names of the jobs in the jobs folder, sorted.

@@ -37,14 +37,14 @@ impl FromStr for Address {
         let (name, email) = match text
             .trim()
             .strip_suffix('>')
-            .and_then(|t| t.split_once('<'))
+            .and_then(|rest| rest.split_once('<'))
         {
             Some((name, email)) => (name.trim().trim_matches('"'), email.trim()),
             None => ("", text.trim()),
         };
         if !is_mail_address(email) || name.chars().any(char::is_control) {
             return Err(format!(
-                "{text:?} is no mail address; write one such as \"reports@example.org\""
+                "{text:?} is not a mail address; write one such as \"reports@example.org\""
             ));
         }
         Ok(Self {

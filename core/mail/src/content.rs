@@ -1,4 +1,4 @@
-//! The content of a mail, before it is worded: a report, or the failure to make one.
+//! The content of a mail, before templates format it: a report, or the failure to make one.
 
 use crate::{
     Error,
@@ -86,7 +86,7 @@ pub(crate) struct KpiView {
     pub change: String,
     /// "better", "worse" or empty; empty unless the change is significant.
     pub judgement: &'static str,
-    /// The target and whether it was met, "target 95.0 %: met"; empty for none.
+    /// The target and its state, such as "target 95.0 %: met"; empty for none.
     pub target: String,
 }
 
@@ -156,17 +156,22 @@ impl Content {
             _ if size > attach_max => None,
             _ => Some(read(&folder.join(&name))?),
         };
-        let partial =
+        let is_partial =
             summary.status == RunStatus::Partial || report_file.status == ReportStatus::Partial;
-        let kind = if partial { Kind::Partial } else { Kind::Report };
-        // The wording of templates and program may change without making it another message.
+        let kind = if is_partial {
+            Kind::Partial
+        } else {
+            Kind::Report
+        };
+        // Independent of the wording of templates and program, so that a new wording does not send the
+        // report again.
         let hash = canonical::hash(&(kind, report, blake3::hash(&bytes).to_hex().as_str()));
         let (charts, pictures) = charts(&report_file, folder, fonts);
         let mut view = view(&report_file, kind, &summary.run, report);
         view.charts = charts;
         view.pdf = (size > 0).then(|| PdfView {
             name: file_name(&[&summary.job, &summary.window, report], "pdf"),
-            size: size_words(size),
+            size: format_size(size),
         });
         Ok(Self {
             view,
@@ -312,7 +317,7 @@ fn view(report: &Report, kind: Kind, run: &str, name: &str) -> View {
 
 fn kpi(kpi: &Kpi) -> KpiView {
     let short = |text: &str| one_line(text, NAME_MAX);
-    let better = match kpi.direction {
+    let is_better = match kpi.direction {
         _ if !kpi.significant => None,
         Direction::Up => Some(!kpi.lower_is_better),
         Direction::Down => Some(kpi.lower_is_better),
@@ -327,7 +332,7 @@ fn kpi(kpi: &Kpi) -> KpiView {
         text: short(&kpi.text),
         interval: short(&kpi.interval_text),
         change: short(&kpi.delta_text),
-        judgement: better.map_or("", |better| if better { "better" } else { "worse" }),
+        judgement: is_better.map_or("", |better| if better { "better" } else { "worse" }),
         target: match kpi.target_word() {
             "" => String::new(),
             word => short(&format!("target {}: {word}", kpi.target_text)),
@@ -344,18 +349,18 @@ fn severity_word(severity: Severity) -> &'static str {
     }
 }
 
-/// Draws the first chart of each stage with a headline, in their order, charts on the records
-/// themselves last. A chart that cannot be drawn is left out: its figures are in the sentences, and
-/// a picture must not delay a report.
+/// Draws the first chart of each stage with a headline, in the order of headlines; charts on data
+/// quality come last. A chart that cannot be drawn is omitted: its figures are in the sentences, and a
+/// picture must not delay a report.
 fn charts(report: &Report, folder: &Path, fonts: &Fonts) -> (Vec<ChartView>, Vec<Picture>) {
-    let mut seen = BTreeSet::new();
+    let mut unique = BTreeSet::new();
     let stages = report.headlines.iter().map(|finding| &finding.stage);
     let mut cells: Vec<&Cell> = stages
-        .filter(|stage| seen.insert(*stage))
+        .filter(|stage| unique.insert(*stage))
         .flat_map(|stage| report.cells.iter().filter(move |cell| cell.stage == *stage))
         .collect();
     cells.sort_by_key(|cell| cell.chapter == Chapter::Data);
-    let drawn = cells
+    let charts = cells
         .into_iter()
         .filter_map(|cell| cell.charts.first())
         .filter_map(|chart| {
@@ -369,7 +374,7 @@ fn charts(report: &Report, folder: &Path, fonts: &Fonts) -> (Vec<ChartView>, Vec
             };
             Some((view, picture))
         });
-    drawn.take(CHARTS_MAX).unzip()
+    charts.take(CHARTS_MAX).unzip()
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
@@ -383,13 +388,13 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
 /// A file name in characters that every file system accepts, such as
 /// "weekly-operations-2026-W46-executive.pdf".
 fn file_name(parts: &[&str], extension: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    let name: String = parts.join("-").chars().take(100).map(plain).collect();
+    let safe = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let name: String = parts.join("-").chars().take(100).map(safe).collect();
     format!("{name}.{extension}")
 }
 
 /// Formats a size, such as "1.4 MB".
-fn size_words(bytes: u64) -> String {
+fn format_size(bytes: u64) -> String {
     match bytes {
         0..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
         _ => format!("{:.1} MB", bytes as f64 / 1e6),

@@ -9,8 +9,8 @@ use retrocast_domain::canonical;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Waits between attempts, in minutes. After the last, the message is given up: two days cover a
-/// server's maintenance over a weekend, and a weekly report is stale after that.
+/// Waits between attempts, in minutes, about two days in total: they cover a server's maintenance over
+/// a weekend, and a weekly report is stale after that.
 const RETRY_MINUTES: [i64; 9] = [1, 5, 15, 60, 180, 360, 720, 720, 720];
 
 /// Maximum number of attempts.
@@ -35,8 +35,8 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EventKind {
-    /// To be sent. A second event of this kind requests another attempt after a refusal or after
-    /// giving up.
+    /// Queued. A second event of this kind requests another attempt after a refusal or after giving
+    /// up.
     Queued(QueuedMessage),
     /// An attempt began. Without a later event the process died, and the result is unknown.
     Attempted,
@@ -107,7 +107,7 @@ pub enum DeliveryState {
     Accepted,
     /// A server refused it permanently.
     Refused,
-    /// Not sent in all its attempts.
+    /// Not sent within the limits of attempts and age.
     GivenUp,
 }
 
@@ -164,13 +164,13 @@ impl Delivery {
         self.state.is_open() && (self.attempts >= ATTEMPTS_MAX || is_old)
     }
 
-    /// Describes the state: "accepted on 2026-11-16 09:00 UTC: 250 OK".
-    pub fn words(&self) -> String {
+    /// Describes the state: "accepted since 2026-11-16 09:00 UTC, 1 attempt: 250 OK".
+    pub fn describe(&self) -> String {
         let time = self.changed.strftime("%Y-%m-%d %H:%M UTC");
         let mut text = format!("{} since {time}", self.state.word());
         if self.attempts > 0 {
-            let times = retrocast_domain::number::plural(self.attempts.into(), "attempt");
-            text = format!("{text}, {times}");
+            let attempts = retrocast_domain::number::plural(self.attempts.into(), "attempt");
+            text = format!("{text}, {attempts}");
         }
         if !self.reply.is_empty() {
             text = format!("{text}: {}", self.reply);
@@ -193,13 +193,13 @@ impl Delivery {
         if !reply.is_empty() {
             self.reply = reply.to_string();
         }
-        let doubt = self.state == DeliveryState::InDoubt;
+        let was_in_doubt = self.state == DeliveryState::InDoubt;
         match &event.kind {
             EventKind::Queued(_) => {
                 self.attempts = 0;
                 self.since = event.time;
                 self.next = None;
-                if !doubt {
+                if !was_in_doubt {
                     self.state = DeliveryState::Waiting;
                 }
             }
@@ -227,8 +227,8 @@ impl Delivery {
 }
 
 fn next_attempt(now: Timestamp, attempts: u32) -> Option<Timestamp> {
-    let rung = (attempts.max(1) as usize - 1).min(RETRY_MINUTES.len() - 1);
-    now.checked_add(SignedDuration::from_mins(RETRY_MINUTES[rung]))
+    let index = (attempts.max(1) as usize - 1).min(RETRY_MINUTES.len() - 1);
+    now.checked_add(SignedDuration::from_mins(RETRY_MINUTES[index]))
         .ok()
 }
 
@@ -237,11 +237,11 @@ fn next_attempt(now: Timestamp, attempts: u32) -> Option<Timestamp> {
 pub struct Deliveries {
     list: Vec<Delivery>,
     #[serde(skip)]
-    places: BTreeMap<String, usize>,
+    index_by_id: BTreeMap<String, usize>,
 }
 
 impl Deliveries {
-    /// Folds events, in the order of writing.
+    /// Computes the states from events, in the order in which they were written.
     pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
         let mut all = Self::default();
         for event in events {
@@ -252,13 +252,14 @@ impl Deliveries {
 
     /// Applies an event; ignores events of messages that were never queued.
     pub fn apply(&mut self, event: &Event) {
-        if let Some(place) = self.places.get(&event.delivery) {
-            return self.list[*place].apply(event);
+        if let Some(index) = self.index_by_id.get(&event.delivery) {
+            return self.list[*index].apply(event);
         }
         let EventKind::Queued(queued) = &event.kind else {
             return;
         };
-        self.places.insert(event.delivery.clone(), self.list.len());
+        self.index_by_id
+            .insert(event.delivery.clone(), self.list.len());
         self.list.push(Delivery {
             id: event.delivery.clone(),
             queued: queued.clone(),
@@ -276,12 +277,12 @@ impl Deliveries {
         self.list.iter()
     }
 
-    /// Finds a delivery by identity.
+    /// The delivery with this identity.
     pub fn get(&self, id: &str) -> Option<&Delivery> {
-        self.places.get(id).map(|place| &self.list[*place])
+        self.index_by_id.get(id).map(|index| &self.list[*index])
     }
 
-    /// Returns true if some are still to be retried.
+    /// Returns true if any will be retried automatically.
     pub fn has_open(&self) -> bool {
         self.list.iter().any(|delivery| delivery.state.is_open())
     }
@@ -313,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_changes_what_was_accepted() {
+    fn accepted_deliveries_never_change() {
         let reason = || "lost".to_string();
         let later = [
             queued(),
@@ -340,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn events_of_what_was_never_queued_say_nothing() {
+    fn events_of_unknown_messages_are_ignored() {
         let all = Deliveries::fold(&[event(0, EventKind::Attempted)]);
         assert_eq!(all.iter().count(), 0);
     }

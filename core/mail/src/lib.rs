@@ -1,9 +1,9 @@
 //! Sends reports and failures as mail, each message once.
 //!
-//! Modules are in the order in which a message passes them. [`settings`] name sender and server.
-//! [`content`] collects the content of a run, with charts drawn by [`picture`]; [`template`] words
+//! Modules are in the order in which a message passes them. [`settings`] names sender and server.
+//! [`content`] collects the content of a run, with charts drawn by [`picture`]; [`template`] formats
 //! it; [`message`] composes the bytes. [`delivery`] is the state machine over append-only events.
-//! [`outbox`] keeps them in the run's folder and sends what is due through a [`transport`] such as
+//! [`outbox`] stores them in the run's folder and sends due messages through a [`transport`] such as
 //! [`smtp`], with access [`token`]s for providers that require them.
 //!
 //! SMTP cannot guarantee exactly-once delivery: if the connection is lost after the last byte of a
@@ -69,7 +69,7 @@ pub enum Error {
     /// The outbox cannot be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     File {
-        /// "read", "write" or "lock".
+        /// "read", "write", "open" or "lock".
         action: &'static str,
         /// The file.
         path: PathBuf,

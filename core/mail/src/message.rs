@@ -21,13 +21,13 @@ use retrocast_domain::canonical;
 use serde::Serialize;
 use std::error::Error as StdError;
 
-/// Maximum length of a subject, in characters: mail programs show fewer.
+/// Maximum length of a subject, in characters; mail programs show even fewer.
 const SUBJECT_MAX: usize = 120;
 
 /// A composed message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Identity of its delivery.
+    /// Identity of its delivery; see [`identity`].
     pub id: String,
     /// Its Message-ID, with angle brackets.
     pub message_id: String,
@@ -92,12 +92,12 @@ pub fn compose(
     let subject = templates.render("mail/subject.txt.j2", &values)?;
     let subject = one_line(&plain_spaces(&subject), SUBJECT_MAX);
     values.subject = &subject;
-    let words = match view.kind {
+    let template = match view.kind {
         Kind::Failure => "failure",
         Kind::Report | Kind::Partial => "report",
     };
-    let text = templates.render(&format!("mail/{words}.txt.j2"), &values)?;
-    let html = templates.render(&format!("mail/{words}.html.j2"), &values)?;
+    let text = templates.render(&format!("mail/{template}.txt.j2"), &values)?;
+    let html = templates.render(&format!("mail/{template}.html.j2"), &values)?;
 
     let boundary = |part: &str| format!("=_{part}_{id}");
     let html = SinglePart::builder()
@@ -129,12 +129,12 @@ pub fn compose(
         alternatives.multipart(page)
     };
     let body = match (pdf, &view.pdf) {
-        (Some(pdf), Some(named)) => MultiPart::mixed()
+        (Some(pdf), Some(pdf_view)) => MultiPart::mixed()
             .boundary(boundary("mail"))
             .multipart(alternatives)
             .singlepart(
                 base64_part("application/pdf")?
-                    .header(ContentDisposition::attachment(&named.name))
+                    .header(ContentDisposition::attachment(&pdf_view.name))
                     .body(pdf.clone()),
             ),
         _ => alternatives,
@@ -152,7 +152,7 @@ pub fn compose(
         .raw_header(header("List-ID", list)?)
         .raw_header(header("Auto-Submitted", "auto-generated".to_string())?)
         .multipart(body)
-        .map_err(unwritable)?;
+        .map_err(compose_error)?;
     Ok(Message {
         id,
         message_id,
@@ -163,30 +163,30 @@ pub fn compose(
     })
 }
 
-fn base64_part(media: &str) -> Result<SinglePartBuilder, Error> {
-    let media = ContentType::parse(media).map_err(unwritable)?;
-    let part = SinglePart::builder().header(media);
+fn base64_part(media_type: &str) -> Result<SinglePartBuilder, Error> {
+    let media_type = ContentType::parse(media_type).map_err(compose_error)?;
+    let part = SinglePart::builder().header(media_type);
     Ok(part.header(ContentTransferEncoding::Base64))
 }
 
 /// Formats a List-Id: "<weekly-operations.reports.example.org>" (RFC 2919).
 fn list_id(job: &str, domain: &str) -> String {
-    let plain = |c: char| {
+    let safe = |c: char| {
         if c.is_ascii_alphanumeric() {
             c.to_ascii_lowercase()
         } else {
             '-'
         }
     };
-    let name: String = job.chars().take(60).map(plain).collect();
+    let name: String = job.chars().take(60).map(safe).collect();
     format!("<{}.{domain}>", name.trim_matches('-'))
 }
 
 fn header(name: &str, value: String) -> Result<HeaderValue, Error> {
-    let name = HeaderName::new_from_ascii(name.to_string()).map_err(unwritable)?;
+    let name = HeaderName::new_from_ascii(name.to_string()).map_err(compose_error)?;
     Ok(HeaderValue::new(name, value))
 }
 
-fn unwritable(error: impl StdError) -> Error {
+fn compose_error(error: impl StdError) -> Error {
     Error::Message(error.to_string())
 }

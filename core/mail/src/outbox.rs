@@ -25,7 +25,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Maximum number of consecutive interruptions before a pass ends: each may have taken a minute.
+/// Maximum number of consecutive interruptions before a pass ends: each may take a minute.
 const INTERRUPTIONS_MAX: u32 = 3;
 
 /// Maximum length of a stored reply or reason, in characters.
@@ -36,7 +36,7 @@ const REPLY_MAX: usize = 400;
 pub enum EnqueueResult {
     /// It is new.
     New,
-    /// It existed and was refused, given up or waiting; it is due now.
+    /// It was refused, given up or waiting before; it is due now.
     Again,
     /// A server has accepted it already; it is not sent again.
     Accepted,
@@ -51,12 +51,12 @@ pub enum Selection {
     Open,
 }
 
-/// The prospect of other messages after a failed attempt.
+/// The prospect of other messages after an attempt.
 enum Prospect {
     Good,
     /// The connection broke; others may succeed.
     Fair,
-    /// No server accepts us; others would fail, too.
+    /// No server is available, or it rejects the login: others would fail, too.
     None,
 }
 
@@ -98,15 +98,15 @@ impl Outbox {
             sync_folder(folder).map_err(failed("write"))?;
         }
         let bytes = fs::read(&path).map_err(failed("read"))?;
-        let whole = bytes.iter().rposition(|byte| *byte == b'\n');
-        let whole = whole.map_or(0, |at| at + 1);
-        if whole < bytes.len() {
-            file.set_len(whole as u64).map_err(failed("write"))?;
+        let end = bytes.iter().rposition(|byte| *byte == b'\n');
+        let length = end.map_or(0, |end| end + 1);
+        if length < bytes.len() {
+            file.set_len(length as u64).map_err(failed("write"))?;
         }
         Ok(Self {
             folder: folder.to_path_buf(),
             file,
-            deliveries: Deliveries::fold(&events(&bytes[..whole])),
+            deliveries: Deliveries::fold(&events(&bytes[..length])),
         })
     }
 
@@ -134,7 +134,7 @@ impl Outbox {
         &self.deliveries
     }
 
-    /// Finds the delivery of this content to a recipient.
+    /// The delivery of this content to a recipient, if it was queued.
     pub fn find(&self, content: &Content, to: &Address) -> Option<&Delivery> {
         let (run, report) = (content.run(), content.report());
         let id = identity(run, report, &to.email, content.hash());
@@ -152,27 +152,27 @@ impl Outbox {
         now: Timestamp,
     ) -> Result<EnqueueResult, Error> {
         let id = identity(content.run(), content.report(), &to.email, content.hash());
-        let known = self.deliveries.get(&id).cloned();
-        if let Some(known) = known {
-            if known.state == DeliveryState::Accepted {
+        let existing = self.deliveries.get(&id).cloned();
+        if let Some(existing) = existing {
+            if existing.state == DeliveryState::Accepted {
                 return Ok(EnqueueResult::Accepted);
             }
-            if self.message(&known).is_err() {
-                let message = compose(settings, templates, content, to, known.queued.date)?;
-                if hash(&message.bytes) != known.queued.message {
+            if self.message(&existing).is_err() {
+                let message = compose(settings, templates, content, to, existing.queued.date)?;
+                if hash(&message.bytes) != existing.queued.message {
                     return Err(Error::Message(format!(
-                        "the message for {} is gone from {}, and its words have changed since",
+                        "the message for {} is missing from {}, and its wording has changed since",
                         to.email,
                         self.folder.display()
                     )));
                 }
-                self.keep(&id, &message.bytes)?;
+                self.store_message(&id, &message.bytes)?;
             }
-            self.append(now, &id, EventKind::Queued(known.queued))?;
+            self.append(now, &id, EventKind::Queued(existing.queued))?;
             return Ok(EnqueueResult::Again);
         }
         let message = compose(settings, templates, content, to, now)?;
-        self.keep(&id, &message.bytes)?;
+        self.store_message(&id, &message.bytes)?;
         let queued = QueuedMessage {
             run: content.run().to_string(),
             report: content.report().to_string(),
@@ -187,16 +187,16 @@ impl Outbox {
         Ok(EnqueueResult::New)
     }
 
-    /// Tries each selected delivery once, in the order of queueing. Ends when `stopped`, when no
-    /// server accepts us, or when connections break repeatedly; the remaining deliveries stay
-    /// unchanged. Returns the identities of those tried.
+    /// Tries each selected delivery once, in the order of queueing. Ends when `is_stopped` returns
+    /// true, when no server is available or accepts the login, or when connections break repeatedly;
+    /// the remaining deliveries are unchanged. Returns the identities of those tried.
     pub fn send(
         &mut self,
         settings: &Settings,
         transport: &mut dyn Transport,
         selection: Selection,
         now: &dyn Fn() -> Timestamp,
-        stopped: &dyn Fn() -> bool,
+        is_stopped: &dyn Fn() -> bool,
     ) -> Result<Vec<String>, Error> {
         // Makes the names of new messages durable.
         sync_folder(&self.folder).map_err(|source| Error::File {
@@ -205,22 +205,22 @@ impl Outbox {
             source,
         })?;
         let start = now();
-        let selected = |delivery: &&Delivery| match selection {
+        let is_selected = |delivery: &&Delivery| match selection {
             Selection::Due => delivery.is_due(start),
             Selection::Open => delivery.state.is_open(),
         };
-        let selected = self.deliveries.iter().filter(selected);
+        let selected = self.deliveries.iter().filter(is_selected);
         let selected: Vec<String> = selected.map(|delivery| delivery.id.clone()).collect();
         let mut tried = Vec::new();
-        let mut broken = 0;
+        let mut interruptions = 0;
         for id in selected {
-            if stopped() {
+            if is_stopped() {
                 break;
             }
-            if broken < INTERRUPTIONS_MAX {
-                broken = match self.attempt(settings, transport, &id, now)? {
+            if interruptions < INTERRUPTIONS_MAX {
+                interruptions = match self.attempt(settings, transport, &id, now)? {
                     Prospect::Good => 0,
-                    Prospect::Fair => broken + 1,
+                    Prospect::Fair => interruptions + 1,
                     Prospect::None => INTERRUPTIONS_MAX,
                 };
                 tried.push(id.clone());
@@ -253,33 +253,33 @@ impl Outbox {
             from: &settings.from.email,
             to: &delivery.queued.recipient,
         };
-        let short = |text: String| one_line(&text, REPLY_MAX);
+        let shorten = |text: String| one_line(&text, REPLY_MAX);
         let (kind, prospect) = match transport.send(envelope, &message) {
             Outcome::Accepted { reply } => {
-                let reply = short(reply);
+                let reply = shorten(reply);
                 (EventKind::Accepted { reply }, Prospect::Good)
             }
             Outcome::Refused { code, reply } => {
-                let reply = short(reply);
+                let reply = shorten(reply);
                 (EventKind::Refused { code, reply }, Prospect::Good)
             }
             Outcome::Deferred { reason } => {
-                let reason = short(reason);
+                let reason = shorten(reason);
                 (EventKind::Deferred { reason }, Prospect::None)
             }
             Outcome::Interrupted { reason } => {
-                let reason = short(reason);
+                let reason = shorten(reason);
                 (EventKind::Deferred { reason }, Prospect::Fair)
             }
             Outcome::Unknown { reason } => {
-                let reason = short(reason);
+                let reason = shorten(reason);
                 (EventKind::Unknown { reason }, Prospect::Fair)
             }
         };
         let is_accepted = matches!(kind, EventKind::Accepted { .. });
         self.append(now(), id, kind)?;
         if is_accepted {
-            // The message can be composed again: its hash is in the events.
+            // No longer needed: the message can be composed again, and its hash is in the events.
             let _ = fs::remove_file(self.message_path(id));
         }
         Ok(prospect)
@@ -291,8 +291,8 @@ impl Outbox {
             return Ok(());
         };
         let reason = match delivery.reply.as_str() {
-            "" => "no server took it in time".to_string(),
-            last => format!("no server took it in time; the last: {last}"),
+            "" => "no server accepted it in time".to_string(),
+            last => format!("no server accepted it in time; last reply: {last}"),
         };
         let reason = one_line(&reason, REPLY_MAX);
         self.append(now, id, EventKind::GivenUp { reason })
@@ -314,7 +314,7 @@ impl Outbox {
     }
 
     /// Stores the bytes of a message; its name is flushed before anything is sent.
-    fn keep(&self, id: &str, bytes: &[u8]) -> Result<(), Error> {
+    fn store_message(&self, id: &str, bytes: &[u8]) -> Result<(), Error> {
         let path = self.message_path(id);
         let written = File::create(&path)
             .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
@@ -326,7 +326,7 @@ impl Outbox {
     }
 
     fn append(&mut self, time: Timestamp, id: &str, kind: EventKind) -> Result<(), Error> {
-        let must_last = matches!(kind, EventKind::Attempted | EventKind::Accepted { .. });
+        let must_be_durable = matches!(kind, EventKind::Attempted | EventKind::Accepted { .. });
         let event = Event {
             time,
             delivery: id.to_string(),
@@ -339,7 +339,7 @@ impl Outbox {
                 self.file.write_all(&line)
             })
             .and_then(|()| {
-                if must_last {
+                if must_be_durable {
                     self.file.sync_data()
                 } else {
                     Ok(())

@@ -1,8 +1,7 @@
 //! Draws charts as PNG for mail: most mail programs do not show SVG.
 //!
-//! A picture has twice the pixels of its size in the page, a white background, and a palette:
-//! charts have flat colours with soft edges, so 256 colours look the same and save two thirds of
-//! the bytes.
+//! A picture has twice the pixels of its size in the page, a white background, and a palette of 256
+//! colours: charts have few colours, so they look the same, and the file is a third of the size.
 
 use crate::Error;
 use resvg::{
@@ -67,20 +66,20 @@ pub fn draw(svg: &str, fonts: &Fonts, width: u32) -> Result<Picture, Error> {
         )));
     }
     // External references are neither read nor fetched.
-    let closed = ImageHrefResolver {
+    let no_external_images = ImageHrefResolver {
         resolve_data: Box::new(|_, _, _| None),
         resolve_string: Box::new(|_, _| None),
     };
     let options = Options {
         fontdb: fonts.0.clone(),
-        image_href_resolver: closed,
+        image_href_resolver: no_external_images,
         ..Options::default()
     };
     let tree = Tree::from_str(svg, &options).map_err(|error| Error::Picture(error.to_string()))?;
     let size = tree.size();
     let zoom = (width as f32 / size.width()).min(HEIGHT_MAX / size.height());
-    let place = [size.width() * zoom, size.height() * zoom];
-    let pixels = place.map(|side| (side * SCALE).round().max(1.0) as u32);
+    let page_size = [size.width() * zoom, size.height() * zoom];
+    let pixels = page_size.map(|side| (side * SCALE).round().max(1.0) as u32);
     let mut pixmap = Pixmap::new(pixels[0], pixels[1])
         .ok_or_else(|| Error::Picture("the drawing has no size".to_string()))?;
     pixmap.fill(Color::WHITE);
@@ -100,13 +99,13 @@ pub fn draw(svg: &str, fonts: &Fonts, width: u32) -> Result<Picture, Error> {
         .map_err(|error| Error::Picture(format!("no PNG file can be written: {error}")))?;
     Ok(Picture {
         png,
-        width: place[0].round().max(1.0) as u32,
-        height: place[1].round().max(1.0) as u32,
+        width: page_size[0].round().max(1.0) as u32,
+        height: page_size[1].round().max(1.0) as u32,
     })
 }
 
 fn encode(colours: &[[u8; 3]], [width, height]: [u32; 2]) -> Result<Vec<u8>, png::EncodingError> {
-    let (palette, indices) = reduce(colours);
+    let (palette, indices) = build_palette(colours);
     let mut out = Vec::new();
     let mut encoder = png::Encoder::new(&mut out, width, height);
     encoder.set_color(png::ColorType::Indexed);
@@ -120,9 +119,9 @@ fn encode(colours: &[[u8; 3]], [width, height]: [u32; 2]) -> Result<Vec<u8>, png
     Ok(out)
 }
 
-/// Reduces colours to at most 256: neighbours in the colour cube become the most frequent of them,
-/// so flat areas keep their exact colour. Returns the palette and each pixel's index in it.
-fn reduce(colours: &[[u8; 3]]) -> (Vec<[u8; 3]>, Vec<u8>) {
+/// Reduces colours to at most 256: similar colours become the most frequent of them, so flat areas
+/// keep their exact colour. Returns the palette and each pixel's index in it.
+fn build_palette(colours: &[[u8; 3]]) -> (Vec<[u8; 3]>, Vec<u8>) {
     let mut counts: HashMap<[u8; 3], u64> = HashMap::new();
     for colour in colours {
         *counts.entry(*colour).or_default() += 1;
@@ -132,20 +131,20 @@ fn reduce(colours: &[[u8; 3]]) -> (Vec<[u8; 3]>, Vec<u8>) {
     for bits in 0..8 {
         let mut palette: Vec<[u8; 3]> = Vec::new();
         let mut cells: HashMap<[u8; 3], u8> = HashMap::new();
-        let mut places: HashMap<[u8; 3], u8> = HashMap::new();
+        let mut indices: HashMap<[u8; 3], u8> = HashMap::new();
         let fits = frequent.iter().all(|(colour, _)| {
             let cell = colour.map(|channel| channel >> bits);
-            let place = cells.get(&cell).copied().or_else(|| {
-                let place = u8::try_from(palette.len()).ok()?;
+            let index = cells.get(&cell).copied().or_else(|| {
+                let index = u8::try_from(palette.len()).ok()?;
                 palette.push(*colour);
-                cells.insert(cell, place);
-                Some(place)
+                cells.insert(cell, index);
+                Some(index)
             });
-            place.is_some_and(|place| places.insert(*colour, place).is_none())
+            index.is_some_and(|index| indices.insert(*colour, index).is_none())
         });
         if fits {
-            let place = |colour: &[u8; 3]| places.get(colour).copied().unwrap_or_default();
-            return (palette, colours.iter().map(place).collect());
+            let index = |colour: &[u8; 3]| indices.get(colour).copied().unwrap_or_default();
+            return (palette, colours.iter().map(index).collect());
         }
     }
     (vec![[0xff; 3]], vec![0; colours.len()])

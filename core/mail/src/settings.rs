@@ -72,14 +72,14 @@ impl Server {
     }
 }
 
-/// Encryption of a connection. There is no opportunistic mode: an attacker could disable it.
+/// Encryption of a connection. There is no opportunistic mode, because an attacker could disable it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tls {
     /// TLS from the first byte.
     #[default]
     Required,
-    /// TLS after the STARTTLS command; a server without it gets nothing.
+    /// TLS after the STARTTLS command; nothing is sent to a server without it.
     Starttls,
     /// None; only for this machine.
     LoopbackPlaintext,
@@ -97,7 +97,7 @@ pub enum Auth {
         /// Name of the account.
         user: String,
         /// Its password.
-        password: SecretPlace,
+        password: SecretLocation,
     },
     /// With an access token, fetched with client credentials (AUTH XOAUTH2; RFC 6749, 4.4).
     Xoauth2 {
@@ -108,7 +108,7 @@ pub enum Auth {
         /// Identity of the application.
         client_id: String,
         /// Its secret.
-        client_secret: SecretPlace,
+        client_secret: SecretLocation,
         /// Requested scope of the token.
         #[serde(default)]
         scope: Option<String>,
@@ -118,14 +118,14 @@ pub enum Auth {
 /// Location of a secret: `{ env = "NAME" }` or `{ file = "PATH" }`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "toml::Value")]
-pub enum SecretPlace {
+pub enum SecretLocation {
     /// An environment variable.
     Env(String),
     /// A file; its first line is the secret.
     File(PathBuf),
 }
 
-impl TryFrom<toml::Value> for SecretPlace {
+impl TryFrom<toml::Value> for SecretLocation {
     type Error = &'static str;
 
     /// The error does not contain the value, which may be the secret itself.
@@ -135,31 +135,33 @@ impl TryFrom<toml::Value> for SecretPlace {
         match entry.map(|(key, value)| (key.as_str(), value.as_str())) {
             Some(("env", Some(name))) => Ok(Self::Env(name.to_string())),
             Some(("file", Some(path))) => Ok(Self::File(path.into())),
-            _ => Err("a secret is given by its place: { env = \"NAME\" } or { file = \"PATH\" }"),
+            _ => {
+                Err("expected the location of a secret: { env = \"NAME\" } or { file = \"PATH\" }")
+            }
         }
     }
 }
 
-impl SecretPlace {
+impl SecretLocation {
     /// Reads the secret, from `environment` or its file.
     pub fn read(&self, environment: &dyn Fn(&str) -> Option<String>) -> Result<Secret, Error> {
-        let (text, place) = match self {
+        let (text, location) = match self {
             Self::Env(name) => {
                 let text = environment(name).ok_or_else(|| {
                     Error::Settings(format!("the environment variable {name} is not set"))
                 })?;
                 (text, format!("the environment variable {name}"))
             }
-            Self::File(path) => (read_small(path)?, path.display().to_string()),
+            Self::File(path) => (read_secret_file(path)?, path.display().to_string()),
         };
         match text.lines().next().map(str::trim) {
-            None | Some("") => Err(Error::Settings(format!("{place} is empty"))),
+            None | Some("") => Err(Error::Settings(format!("{location} is empty"))),
             Some(secret) => Ok(Secret(secret.to_string())),
         }
     }
 }
 
-fn read_small(path: &Path) -> Result<String, Error> {
+fn read_secret_file(path: &Path) -> Result<String, Error> {
     let failed = |source| Error::File {
         action: "read",
         path: path.to_path_buf(),
@@ -208,53 +210,53 @@ impl Settings {
     }
 
     fn check(&self) -> Result<(), Error> {
-        let wrong = |text: String| Err(Error::Settings(text));
+        let invalid = |text: String| Err(Error::Settings(text));
         let server = &self.server;
         if !is_host(&server.host) {
-            return wrong(format!(
-                "server.host: {:?} is no host name; write one such as \"smtp.example.org\"",
+            return invalid(format!(
+                "server.host: {:?} is not a host name; write one such as \"smtp.example.org\"",
                 server.host
             ));
         }
         if let Some(name) = server.hello.as_ref().filter(|name| !is_host(name)) {
-            return wrong(format!("server.hello: {name:?} is no host name"));
+            return invalid(format!("server.hello: {name:?} is not a host name"));
         }
         if server.tls == Tls::LoopbackPlaintext && !is_loopback(&server.host) {
-            return wrong(format!(
-                "server.tls: \"loopback-plaintext\" is only for this machine, and {} is another; \
+            return invalid(format!(
+                "server.tls: \"loopback-plaintext\" is only for this machine, and {} is not; \
                  use \"required\" or \"starttls\"",
                 server.host
             ));
         }
         match &self.auth {
             Auth::None if !is_loopback(&server.host) => {
-                return wrong(format!(
-                    "auth is missing: {} is another machine; set auth.kind to \"password\" or \
+                return invalid(format!(
+                    "auth is missing: {} is not this machine; set auth.kind to \"password\" or \
                      \"xoauth2\"",
                     server.host
                 ));
             }
             Auth::None => {}
             Auth::Password { user, .. } | Auth::Xoauth2 { user, .. } if !is_printable(user) => {
-                return wrong("auth.user must be printable and not empty".to_string());
+                return invalid("auth.user must be printable and not empty".to_string());
             }
             Auth::Password { .. } => {}
             Auth::Xoauth2 { token_url, .. } => check_token_url(token_url)?,
         }
         if let Some(link) = &self.link {
             if !matches!(link.scheme(), "https" | "http") || link.cannot_be_a_base() {
-                return wrong(format!(
-                    "link: {link} is no web address; write one such as \
+                return invalid(format!(
+                    "link: {link} is not a web address; write one such as \
                      \"https://reports.example.org/\""
                 ));
             }
             if link.password().is_some() || !link.username().is_empty() {
-                return wrong("link must not contain a user or password".to_string());
+                return invalid("link must not contain a user or password".to_string());
             }
         }
         if let Some(list) = self.list_id.as_ref().filter(|list| !is_host(list)) {
-            return wrong(format!(
-                "list_id: {list:?} is no domain; write one such as \"reports.example.org\""
+            return invalid(format!(
+                "list_id: {list:?} is not a domain; write one such as \"reports.example.org\""
             ));
         }
         Ok(())
@@ -262,15 +264,15 @@ impl Settings {
 
     /// Resolves relative paths of files against this folder.
     #[must_use]
-    pub fn below(mut self, folder: &Path) -> Self {
+    pub fn with_base_folder(mut self, folder: &Path) -> Self {
         let secret = match &mut self.auth {
             Auth::None => None,
             Auth::Password { password, .. } => Some(password),
             Auth::Xoauth2 { client_secret, .. } => Some(client_secret),
         };
-        let secret = secret.and_then(|place| match place {
-            SecretPlace::File(path) => Some(path),
-            SecretPlace::Env(_) => None,
+        let secret = secret.and_then(|location| match location {
+            SecretLocation::File(path) => Some(path),
+            SecretLocation::Env(_) => None,
         });
         for path in secret.into_iter().chain(&mut self.server.ca_file) {
             *path = folder.join(&*path);
@@ -293,10 +295,10 @@ impl Settings {
 
 /// Rejects addresses to which a client secret would be sent in plain text.
 fn check_token_url(url: &Url) -> Result<(), Error> {
-    let loopback = url.host_str().is_some_and(is_loopback);
+    let is_local = url.host_str().is_some_and(is_loopback);
     match url.scheme() {
         "https" => Ok(()),
-        "http" if loopback => Ok(()),
+        "http" if is_local => Ok(()),
         _ => Err(Error::Settings(format!(
             "auth.token_url: the secret would be sent unprotected to {}; use https",
             url.host_str().unwrap_or("this address")
@@ -306,19 +308,19 @@ fn check_token_url(url: &Url) -> Result<(), Error> {
 
 /// Returns true if a host is this machine, by address or reserved name (RFC 6761, 6.3).
 pub fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let address = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn is_host(text: &str) -> bool {
-    let label = |part: &str| {
+    let is_label = |part: &str| {
         !part.is_empty()
             && part.len() <= 63
             && !part.starts_with('-')
             && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
     };
-    text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(label))
+    text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(is_label))
 }
 
 fn is_printable(text: &str) -> bool {

@@ -48,7 +48,7 @@ pub struct Smtp {
     tls: Tls,
     parameters: Option<TlsParameters>,
     login: Login,
-    hello: ClientId,
+    greeting_name: ClientId,
     timeouts: Timeouts,
     connection: Option<SmtpConnection>,
 }
@@ -73,14 +73,14 @@ enum Login {
 
 /// The reason why a message was not accepted.
 enum Failure {
-    /// No connection, or no login.
-    Outside(String),
+    /// No connection, or the login failed.
+    NotConnected(String),
     /// The server's reply.
     Reply(u16, String),
     /// The connection was lost before the message was sent.
-    Before(String),
-    /// The connection was lost after that.
-    After(String),
+    LostBefore(String),
+    /// The connection was lost after the message was sent.
+    LostAfter(String),
 }
 
 /// The reason why a login failed.
@@ -130,7 +130,7 @@ impl Smtp {
             tls: server.tls,
             parameters,
             login,
-            hello: hello(server.hello.as_deref()),
+            greeting_name: greeting_name(server.hello.as_deref()),
             timeouts: Timeouts::default(),
             connection: None,
         })
@@ -153,7 +153,7 @@ impl Smtp {
 
     fn connect(&mut self) -> Result<SmtpConnection, String> {
         loop {
-            let mut connection = self.greet()?;
+            let mut connection = self.open_connection()?;
             match self.log_in(&mut connection) {
                 Ok(()) => return Ok(connection),
                 Err(error) => {
@@ -170,12 +170,12 @@ impl Smtp {
     }
 
     /// Opens a connection with the encryption of the settings.
-    fn greet(&self) -> Result<SmtpConnection, String> {
-        let place = format!("{}:{}", self.host, self.port);
-        let failed = |error: SmtpError| format!("no connection to {place}: {}", words(&error));
+    fn open_connection(&self) -> Result<SmtpConnection, String> {
+        let server = format!("{}:{}", self.host, self.port);
+        let failed = |error: SmtpError| format!("no connection to {server}: {}", describe(&error));
         let address = (self.host.as_str(), self.port);
         let timeout = Some(self.timeouts.command);
-        let open = |tls| SmtpConnection::connect(address, timeout, &self.hello, tls, None);
+        let open = |tls| SmtpConnection::connect(address, timeout, &self.greeting_name, tls, None);
         match (self.tls, &self.parameters) {
             (Tls::Required, Some(tls)) => open(Some(tls)).map_err(failed),
             (Tls::Starttls, Some(tls)) => {
@@ -183,26 +183,28 @@ impl Smtp {
                 if !connection.can_starttls() {
                     connection.abort();
                     return Err(format!(
-                        "{place} offers no STARTTLS, so nothing was sent to it"
+                        "{server} offers no STARTTLS, so nothing was sent to it"
                     ));
                 }
-                connection.starttls(tls, &self.hello).map_err(failed)?;
+                connection
+                    .starttls(tls, &self.greeting_name)
+                    .map_err(failed)?;
                 Ok(connection)
             }
             _ => {
-                // Resolved once, so that the checked address is the one that is connected to.
+                // Resolved once, so that the connection uses the addresses checked here.
                 let addresses = address.to_socket_addrs();
                 let addresses =
-                    addresses.map_err(|error| format!("no address of {place}: {error}"))?;
+                    addresses.map_err(|error| format!("no address of {server}: {error}"))?;
                 let local: Vec<_> = addresses
                     .filter(|address| address.ip().is_loopback())
                     .collect();
                 if local.is_empty() {
                     return Err(format!(
-                        "{place} is not on this machine, and nothing goes to another in plain text"
+                        "{server} is not on this machine; mail is sent in plain text to this machine only"
                     ));
                 }
-                SmtpConnection::connect(&local[..], timeout, &self.hello, None, None)
+                SmtpConnection::connect(&local[..], timeout, &self.greeting_name, None, None)
                     .map_err(failed)
             }
         }
@@ -213,7 +215,7 @@ impl Smtp {
             reason,
             is_stale: false,
         };
-        let place = format!("{}:{}", self.host, self.port);
+        let server = format!("{}:{}", self.host, self.port);
         let (mechanisms, user, secret, is_reused): (&[Mechanism], _, _, _) = match &mut self.login {
             Login::None => return Ok(()),
             Login::Password { user, password } => (
@@ -232,19 +234,19 @@ impl Smtp {
         if info.get_auth_mechanism(mechanisms).is_none() {
             let names: Vec<String> = mechanisms.iter().map(ToString::to_string).collect();
             let names = names.join(" or ");
-            return Err(error(format!("{place} offers no login by {names}")));
+            return Err(error(format!("{server} offers no login by {names}")));
         }
         let credentials = Credentials::new(user.clone(), secret.reveal().to_string());
         match connection.auth(mechanisms, &credentials) {
-            Ok(reply) if is_done(&reply) => Ok(()),
+            Ok(reply) if is_positive(&reply) => Ok(()),
             Ok(reply) => Err(error(format!(
-                "{place} did not let {user} in: {}",
+                "{server} refused the login of {user}: {}",
                 reply.code()
             ))),
             Err(failure) => Err(LoginError {
                 reason: format!(
-                    "{place} did not let {user} in: {}",
-                    redact(&words(&failure), &user, &secret)
+                    "{server} refused the login of {user}: {}",
+                    redact(&describe(&failure), &user, &secret)
                 ),
                 is_stale: is_reused,
             }),
@@ -259,7 +261,7 @@ impl Smtp {
         let (from, to) = (address(envelope.from)?, address(envelope.to)?);
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.connect().map_err(Failure::Outside)?,
+            None => self.connect().map_err(Failure::NotConnected)?,
         };
         let sent = transfer(&mut connection, from, to, message, self.timeouts);
         let is_usable = match &sent {
@@ -283,41 +285,45 @@ fn transfer(
     message: &[u8],
     timeouts: Timeouts,
 ) -> Result<String, Failure> {
-    let before = |error: SmtpError| failure(&error, Failure::Before);
-    let odd = |reply: &Response| Failure::Before(format!("unexpected reply {}", reply.code()));
+    let before = |error: SmtpError| failure(&error, Failure::LostBefore);
+    let unexpected =
+        |reply: &Response| Failure::LostBefore(format!("unexpected reply {}", reply.code()));
     for command in [
         Mail::new(Some(from), Vec::new()).to_string(),
         Rcpt::new(to, Vec::new()).to_string(),
     ] {
         let reply = connection.command(command).map_err(before)?;
-        if !is_done(&reply) {
-            return Err(odd(&reply));
+        if !is_positive(&reply) {
+            return Err(unexpected(&reply));
         }
     }
     let reply = connection.command(Data).map_err(before)?;
     if !reply.has_code(354) {
-        return Err(odd(&reply));
+        return Err(unexpected(&reply));
     }
-    let set = |connection: &mut SmtpConnection, time| {
-        let set = connection.set_timeout(Some(time));
-        set.map_err(|error| Failure::Before(error.to_string()))
+    let set_timeout = |connection: &mut SmtpConnection, timeout| {
+        let result = connection.set_timeout(Some(timeout));
+        result.map_err(|error| Failure::LostBefore(error.to_string()))
     };
-    set(connection, timeouts.message)?;
-    let reply = connection.command(in_transit(message));
-    let reply = reply.map_err(|error| failure(&error, Failure::After))?;
-    if !is_done(&reply) {
-        return Err(Failure::After(format!("unexpected reply {}", reply.code())));
+    set_timeout(connection, timeouts.message)?;
+    let reply = connection.command(encode_data(message));
+    let reply = reply.map_err(|error| failure(&error, Failure::LostAfter))?;
+    if !is_positive(&reply) {
+        return Err(Failure::LostAfter(format!(
+            "unexpected reply {}",
+            reply.code()
+        )));
     }
-    // The message is accepted, whatever happens to the connection.
-    let _ = set(connection, timeouts.command);
+    // The message is accepted, even if the connection fails now.
+    let _ = set_timeout(connection, timeouts.command);
     let text: Vec<&str> = reply.message().collect();
     Ok(format!("{} {}", reply.code(), text.join(" ")))
 }
 
-/// Formats a message for transmission: dots at the start of a line are doubled, and a single dot
-/// ends it (RFC 5321, 4.5.2). In one piece: a separate last dot would wait for the acknowledgement
-/// of the bytes before it.
-fn in_transit(message: &[u8]) -> String {
+/// Encodes a message for transmission: dots at the start of a line are doubled, and a single dot
+/// ends it (RFC 5321, 4.5.2). The final dot is not written separately: it would wait for the
+/// acknowledgement of the bytes before it.
+fn encode_data(message: &[u8]) -> String {
     let text = String::from_utf8_lossy(message);
     let dot = if text.starts_with('.') { "." } else { "" };
     let end = if text.ends_with("\r\n") { "" } else { "\r\n" };
@@ -328,19 +334,19 @@ impl Transport for Smtp {
     fn send(&mut self, envelope: Envelope<'_>, message: &[u8]) -> Outcome {
         let was_open = self.connection.is_some();
         let mut result = self.attempt(envelope, message);
-        // Servers close idle connections; that is no failure of the message.
-        if was_open && matches!(result, Err(Failure::Before(_) | Failure::Reply(421, _))) {
+        // Servers close idle connections; the message itself did not fail.
+        if was_open && matches!(result, Err(Failure::LostBefore(_) | Failure::Reply(421, _))) {
             self.connection = None;
             result = self.attempt(envelope, message);
         }
         match result {
             Ok(reply) => Outcome::Accepted { reply },
             Err(Failure::Reply(code, reply)) => Outcome::Refused { code, reply },
-            Err(Failure::Outside(reason)) => Outcome::Deferred { reason },
-            Err(Failure::Before(reason)) => Outcome::Interrupted {
+            Err(Failure::NotConnected(reason)) => Outcome::Deferred { reason },
+            Err(Failure::LostBefore(reason)) => Outcome::Interrupted {
                 reason: format!("the connection was lost before the message was sent: {reason}"),
             },
-            Err(Failure::After(reason)) => Outcome::Unknown {
+            Err(Failure::LostAfter(reason)) => Outcome::Unknown {
                 reason: format!("the reply to the message was lost: {reason}"),
             },
         }
@@ -377,32 +383,38 @@ fn tls_parameters(settings: &Settings) -> Result<TlsParameters, Error> {
 
 /// The name of this machine in the SMTP greeting: from the settings, else its host name, else an
 /// address (RFC 5321, 4.1.4).
-fn hello(name: Option<&str>) -> ClientId {
-    let own = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    let name = name.map(str::to_string).or_else(own).unwrap_or_default();
-    let is_name = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
+fn greeting_name(name: Option<&str>) -> ClientId {
+    let host_name = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = name
+        .map(str::to_string)
+        .or_else(host_name)
+        .unwrap_or_default();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
     match name.trim() {
-        name if !name.is_empty() && name.chars().all(is_name) => ClientId::Domain(name.to_string()),
+        name if !name.is_empty() && name.chars().all(is_plain) => {
+            ClientId::Domain(name.to_string())
+        }
         _ => ClientId::Ipv4(Ipv4Addr::LOCALHOST),
     }
 }
 
+/// Converts an error: the server's reply, or else a lost connection.
 fn failure(error: &SmtpError, lost: fn(String) -> Failure) -> Failure {
     match error.status() {
-        Some(code) => Failure::Reply(u16::from(code), words(error)),
-        None => lost(words(error)),
+        Some(code) => Failure::Reply(u16::from(code), describe(error)),
+        None => lost(describe(error)),
     }
 }
 
-fn is_done(reply: &Response) -> bool {
+fn is_positive(reply: &Response) -> bool {
     reply.code().severity == Severity::PositiveCompletion
 }
 
-fn words(error: &SmtpError) -> String {
+fn describe(error: &SmtpError) -> String {
     one_line(&error.to_string(), 400)
 }
 
-/// Removes a secret from a reply: a server may repeat what it was sent.
+/// Removes a secret from a reply, because a server may repeat the login command.
 fn redact(text: &str, user: &str, secret: &Secret) -> String {
     let secret = secret.reveal();
     let mut out = text.replace(secret, "…");
@@ -418,16 +430,16 @@ fn redact(text: &str, user: &str, secret: &Secret) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::in_transit;
+    use super::encode_data;
 
     #[test]
-    fn dots_do_not_end_a_message() {
-        for (message, want) in [
+    fn dots_in_messages_are_escaped() {
+        for (message, expected) in [
             ("a\r\n", "a\r\n.\r\n"),
             ("a", "a\r\n.\r\n"),
             (".\r\n.\r\n..b\r\n", "..\r\n..\r\n...b\r\n.\r\n"),
         ] {
-            assert_eq!(in_transit(message.as_bytes()), want);
+            assert_eq!(encode_data(message.as_bytes()), expected);
         }
     }
 }

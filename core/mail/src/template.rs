@@ -33,7 +33,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ),
 ];
 
-/// Maximum work of a template: an endless loop must not block a delivery.
+/// Maximum number of instructions of a template: an endless loop must not block a delivery.
 const FUEL: u64 = 1_000_000;
 
 /// Templates by path.
@@ -45,13 +45,13 @@ pub struct Templates {
 impl Templates {
     /// Returns the built-in templates.
     pub fn built_in() -> Self {
-        let own = |(name, text): &(&str, &str)| ((*name).to_string(), (*text).to_string());
+        let entry = |(name, text): &(&str, &str)| ((*name).to_string(), (*text).to_string());
         Self {
-            files: BUILT_IN.iter().map(own).collect(),
+            files: BUILT_IN.iter().map(entry).collect(),
         }
     }
 
-    /// Replaces one file, given by path below the templates folder.
+    /// Replaces the file with this path below the templates folder.
     #[must_use]
     pub fn with(mut self, name: &str, text: impl Into<String>) -> Self {
         self.files.insert(name.to_string(), text.into());
@@ -127,8 +127,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_verdict_is_shortened_to_its_first_clause() {
-        for (text, want) in [
+    fn verdicts_are_shortened_to_their_first_clause() {
+        for (text, expected) in [
             (
                 "This week needs attention: two warnings; none of the five changed.",
                 "needs attention: two warnings",
@@ -136,12 +136,12 @@ mod tests {
             ("This month cannot be judged.", "cannot be judged"),
             ("Nothing.", "Nothing"),
         ] {
-            assert_eq!(clause(text), want);
+            assert_eq!(clause(text), expected);
         }
     }
 
     #[test]
-    fn a_misspelt_value_is_an_error_with_its_place() {
+    fn unknown_values_and_endless_loops_are_errors() {
         let templates = Templates::built_in().with("mail/subject.txt.j2", "a\n{{ titel }}");
         let values = BTreeMap::from([("title", "x")]);
         let error = templates

@@ -1,9 +1,9 @@
-//! Tests of whole messages and of sending to servers that fail on purpose.
+//! Tests of whole messages and of sending to servers with injected faults.
 
-mod composing;
-mod faults;
 mod fixture;
-mod picturing;
-mod sending;
+mod message;
+mod outbox;
+mod picture;
 mod server;
-mod setting;
+mod settings;
+mod smtp;

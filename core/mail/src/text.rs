@@ -2,24 +2,24 @@
 
 use retrocast_domain::number::{NBSP, THIN};
 
-/// Replaces a character that is not shown.
+/// Replacement for a hidden character.
 const REPLACEMENT: char = '□';
 
 /// Returns a text in one line of at most `limit` characters. Characters that are hidden or reorder
-/// others are replaced. Runs of spaces become one, as in folded headers. A longer text is cut at a
-/// word and ends with an ellipsis.
+/// others are replaced. Consecutive spaces become one, as in folded headers. A longer text is
+/// truncated at a word and ends with an ellipsis.
 pub fn one_line(text: &str, limit: usize) -> String {
     let mut last = ' ';
-    let single = shown(text.trim()).filter(|c| {
+    let single_spaced = visible(text.trim()).filter(|c| {
         let is_new = *c != ' ' || last != ' ';
         last = *c;
         is_new
     });
-    cut(single, limit)
+    truncate(single_spaced, limit)
 }
 
-/// The characters of a text that are shown, with replacements.
-fn shown(text: &str) -> impl Iterator<Item = char> {
+/// The visible characters of a text; hidden ones are replaced or removed.
+fn visible(text: &str) -> impl Iterator<Item = char> {
     text.chars().filter_map(|c| match c {
         '\n' | '\r' | '\t' => Some(' '),
         // Removes characters that only affect the rendering of their neighbours.
@@ -29,32 +29,32 @@ fn shown(text: &str) -> impl Iterator<Item = char> {
     })
 }
 
-fn cut(text: impl Iterator<Item = char>, limit: usize) -> String {
-    let shown: Vec<char> = text.take(limit.saturating_add(1)).collect();
-    if shown.len() <= limit {
-        return shown.into_iter().collect();
+fn truncate(text: impl Iterator<Item = char>, limit: usize) -> String {
+    let chars: Vec<char> = text.take(limit.saturating_add(1)).collect();
+    if chars.len() <= limit {
+        return chars.into_iter().collect();
     }
-    let start = &shown[..limit.saturating_sub(1)];
+    let start = &chars[..limit.saturating_sub(1)];
     // A word boundary in the second half is preferred.
     let word = start.iter().rposition(|c| c.is_whitespace());
-    let end = word.filter(|at| *at > limit / 2).unwrap_or(start.len());
+    let end = word.filter(|end| *end > limit / 2).unwrap_or(start.len());
     let mut out: String = start[..end].iter().collect();
     out.truncate(out.trim_end_matches([' ', ',', ';', ':', NBSP]).len());
     out.push('…');
     out
 }
 
-/// The same for a text of several lines, at most `limit` characters in total.
+/// Cleans each line of a text in the same way; keeps at most `limit` characters in total.
 pub fn lines(text: &str, limit: usize) -> String {
     let mut out = String::new();
-    let mut left = limit;
+    let mut remaining = limit;
     for line in text.lines() {
-        if left == 0 {
+        if remaining == 0 {
             out.push_str("…\n");
             break;
         }
-        let line = cut(shown(line.trim_end()), left);
-        left = left.saturating_sub(line.chars().count() + 1);
+        let line = truncate(visible(line.trim_end()), remaining);
+        remaining = remaining.saturating_sub(line.chars().count() + 1);
         out.push_str(&line);
         out.push('\n');
     }
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_stays_one_and_short() {
+    fn texts_become_one_short_line() {
         assert_eq!(one_line(" a\r\nBcc: b\u{202e}\u{7} ", 80), "a Bcc: b□□");
         assert_eq!(one_line("one two three four", 12), "one two…");
         assert_eq!(one_line("one two three four", 18), "one two three four");

@@ -13,11 +13,11 @@ use ureq::{
 use url::Url;
 
 /// Timeout of a request.
-const LIMIT: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum size of a response, in bytes.
-const ANSWER_MAX: u64 = 256 << 10;
+const RESPONSE_MAX: u64 = 256 << 10;
 /// A token is renewed this long before it expires, so that it outlives a login.
-const MARGIN: Duration = Duration::from_secs(60);
+const RENEWAL_MARGIN: Duration = Duration::from_secs(60);
 
 /// Fetches tokens with client credentials and caches each until shortly before it expires.
 #[derive(Debug)]
@@ -35,13 +35,13 @@ pub struct TokenSource {
 pub struct Token {
     /// The token itself.
     pub secret: Secret,
-    /// True if it was fetched for an earlier login; then a refusal may only mean that it was
-    /// revoked.
+    /// True if it was fetched for an earlier login; a refusal may then mean that it was revoked.
     pub is_reused: bool,
 }
 
+/// A response of the token endpoint.
 #[derive(Deserialize)]
-struct Answer {
+struct TokenResponse {
     access_token: Option<String>,
     expires_in: Option<u64>,
     error: Option<String>,
@@ -55,7 +55,7 @@ impl TokenSource {
             .root_certs(RootCerts::PlatformVerifier)
             .build();
         let mut config = Agent::config_builder()
-            .timeout_global(Some(LIMIT))
+            .timeout_global(Some(REQUEST_TIMEOUT))
             .http_status_as_error(false)
             // No redirects: the secret is sent only to the configured address.
             .max_redirects(0)
@@ -86,7 +86,7 @@ impl TokenSource {
         }
         let (secret, lifetime) = self.fetch()?;
         self.cached = Instant::now()
-            .checked_add(lifetime.saturating_sub(MARGIN))
+            .checked_add(lifetime.saturating_sub(RENEWAL_MARGIN))
             .map(|end| (secret.clone(), end));
         Ok(Token {
             secret,
@@ -101,9 +101,9 @@ impl TokenSource {
 
     fn fetch(&self) -> Result<(Secret, Duration), String> {
         let host = self.url.host_str().unwrap_or_default();
-        let failed = |why: &str| {
-            let why = why.replace(self.client_secret.reveal(), "…");
-            format!("no access token from {host}: {}", one_line(&why, 300))
+        let failed = |reason: &str| {
+            let reason = reason.replace(self.client_secret.reveal(), "…");
+            format!("no access token from {host}: {}", one_line(&reason, 300))
         };
         let mut form = vec![
             ("grant_type", "client_credentials"),
@@ -119,12 +119,12 @@ impl TokenSource {
         let text = response
             .body_mut()
             .with_config()
-            .limit(ANSWER_MAX)
+            .limit(RESPONSE_MAX)
             .read_to_string()
             .map_err(|error| failed(&error.to_string()))?;
-        let answer: Option<Answer> = serde_json::from_str(&text).ok();
+        let answer: Option<TokenResponse> = serde_json::from_str(&text).ok();
         match answer {
-            Some(Answer {
+            Some(TokenResponse {
                 access_token: Some(token),
                 expires_in,
                 ..
@@ -133,16 +133,18 @@ impl TokenSource {
                 let lifetime = Duration::from_secs(expires_in.unwrap_or(300));
                 Ok((Secret::new(token), lifetime))
             }
-            Some(Answer {
+            Some(TokenResponse {
                 error: Some(error),
                 error_description,
                 ..
             }) => {
-                let more = error_description.unwrap_or_default();
-                Err(failed(format!("{error}: {more}").trim_end_matches(": ")))
+                let description = error_description.unwrap_or_default();
+                Err(failed(
+                    format!("{error}: {description}").trim_end_matches(": "),
+                ))
             }
             _ => Err(failed(&format!(
-                "the answer has status {status} and no token"
+                "the response has status {status} and no token"
             ))),
         }
     }

@@ -38,20 +38,20 @@ pub const DELIVERIES: &str = "deliveries.";
 pub fn is_mail(name: &str) -> bool {
     [ALERT, DELIVERIES]
         .iter()
-        .any(|start| name.starts_with(start))
+        .any(|prefix| name.starts_with(prefix))
 }
 
 /// Path of a chart's drawing in the run's folder, from its id. An id may contain names of groups
 /// from records.
 pub fn chart_file(id: &str) -> String {
-    let plain = |c: char| {
+    let safe = |c: char| {
         if c.is_ascii_alphanumeric() || "-_".contains(c) {
             c
         } else {
             '-'
         }
     };
-    format!("charts/{}.svg", id.chars().map(plain).collect::<String>())
+    format!("charts/{}.svg", id.chars().map(safe).collect::<String>())
 }
 
 /// An error in a file of a run's folder.
@@ -68,7 +68,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The content of a file is invalid.
-    #[error("{} cannot be understood: {source}", path.display())]
+    #[error("{} is invalid: {source}", path.display())]
     Content {
         /// The file.
         path: PathBuf,
@@ -133,12 +133,12 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let n = COUNT.fetch_add(1, Ordering::Relaxed);
-    let mut part = path.as_os_str().to_owned();
-    part.push(format!(".part-{}-{n}", std::process::id()));
-    let part = PathBuf::from(part);
-    let written = write_with_folder(&part, bytes).and_then(|()| fs::rename(&part, path));
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".part-{}-{n}", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    let written = write_with_folder(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
     written.inspect_err(|_| {
-        let _ = fs::remove_file(&part);
+        let _ = fs::remove_file(&temporary);
     })
 }
 

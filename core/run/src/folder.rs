@@ -1,4 +1,4 @@
-//! The contents of a run's folder, as far as its files exist.
+//! Reads the contents of a run's folder. Any file but the plan may be missing.
 
 use crate::{
     Error, Plan, RecordedPlan, RunOrigin, RunStatus, RunSummary,
@@ -22,7 +22,7 @@ pub enum NodeState {
     Failed(String),
     /// Skipped; with the reason.
     NotRun(String),
-    /// Not reached yet, or not before the run ended.
+    /// Not reached, or not yet.
     NotReached,
     /// Not in the plan.
     Absent,
@@ -119,21 +119,21 @@ impl RunFolder {
 
 /// Folders of all runs of an archive, by job, window and run.
 pub fn run_folders(archive: &Path) -> Vec<PathBuf> {
-    let jobs = folders(archive).into_iter();
-    jobs.flat_map(|job| runs_below(&job)).collect()
+    let jobs = subfolders(archive).into_iter();
+    jobs.flat_map(|job| run_folders_in(&job)).collect()
 }
 
 /// Folders of all runs of one job of an archive, by window and run.
 pub fn run_folders_of(archive: &Path, job: &str) -> Vec<PathBuf> {
-    runs_below(&archive.join(job))
+    run_folders_in(&archive.join(job))
 }
 
-fn runs_below(job: &Path) -> Vec<PathBuf> {
-    let windows = folders(job).into_iter();
-    windows.flat_map(|window| folders(&window)).collect()
+fn run_folders_in(job: &Path) -> Vec<PathBuf> {
+    let windows = subfolders(job).into_iter();
+    windows.flat_map(|window| subfolders(&window)).collect()
 }
 
-fn folders(folder: &Path) -> Vec<PathBuf> {
+fn subfolders(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut folders: Vec<_> = entries
         .map(|entry| entry.path())

@@ -1,4 +1,4 @@
-//! The journal: the events of a run, one JSON object per line, written as they happen.
+//! The journal: the events of a run, one JSON object per line, written when they occur.
 //!
 //! The writing process locks the file. The lock ends with the process, so a journal without an end
 //! and without a lock belongs to an interrupted run, and nothing has to be cleaned up. Events are
@@ -47,7 +47,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// Returns true if it is an event of a node, not of the run.
+    /// Returns true for an event of a node, false for one of the run.
     pub fn is_of_node(self) -> bool {
         !matches!(
             self,
@@ -110,8 +110,8 @@ impl Journal {
     pub fn create(folder: &Path) -> io::Result<Self> {
         let path = folder.join(JOURNAL);
         let file = File::options().create_new(true).append(true).open(path)?;
-        // Some network file systems have no locks; there, a run counts as active until the journal
-        // has its end.
+        // Some network file systems have no locks. There, locking fails and the journal is written
+        // without a lock.
         let _ = file.try_lock();
         Ok(Self { file })
     }
@@ -127,12 +127,12 @@ impl Journal {
             Err(TryLockError::Error(error)) => return Err(error),
         }
         let bytes = fs::read(&path)?;
-        if is_at_end(&bytes) {
+        if has_end_event(&bytes) {
             return Ok(None);
         }
-        let whole = whole_lines(&bytes).len();
-        if whole < bytes.len() {
-            file.set_len(whole as u64)?;
+        let length = whole_lines(&bytes).len();
+        if length < bytes.len() {
+            file.set_len(length as u64)?;
         }
         Ok(Some(Self { file }))
     }
@@ -145,7 +145,7 @@ impl Journal {
         self.file.write_all(&line)
     }
 
-    /// Another handle of the file, for flushing it in another thread.
+    /// Returns another handle of the file, for flushing it in another thread.
     pub fn file(&self) -> io::Result<File> {
         self.file.try_clone()
     }
@@ -170,8 +170,8 @@ impl Journal {
     /// The status of a run from the events of its journal. Without an end, the lock shows whether
     /// it is active.
     pub fn status(folder: &Path, events: &[Event]) -> RunStatus {
-        let mut ends = events.iter().rev();
-        let end = ends.find(|event| event.event == EventKind::RunFinished);
+        let mut newest_first = events.iter().rev();
+        let end = newest_first.find(|event| event.event == EventKind::RunFinished);
         match end.and_then(|event| event.status) {
             Some(status) => status,
             None if Self::is_being_written(folder) => RunStatus::Running,
@@ -181,7 +181,7 @@ impl Journal {
 
     /// Returns true if the run of a folder has ended.
     pub fn has_ended(folder: &Path) -> bool {
-        fs::read(folder.join(JOURNAL)).is_ok_and(|bytes| is_at_end(&bytes))
+        fs::read(folder.join(JOURNAL)).is_ok_and(|bytes| has_end_event(&bytes))
     }
 
     /// Returns true if a process is writing the journal of a run's folder.
@@ -196,11 +196,11 @@ impl Journal {
 /// The bytes of a journal without a truncated last line.
 fn whole_lines(bytes: &[u8]) -> &[u8] {
     let end = bytes.iter().rposition(|byte| *byte == b'\n');
-    &bytes[..end.map_or(0, |at| at + 1)]
+    &bytes[..end.map_or(0, |end| end + 1)]
 }
 
-/// Returns true if the last whole line is the end of the run.
-fn is_at_end(bytes: &[u8]) -> bool {
+/// Returns true if the last complete line is the end of the run.
+fn has_end_event(bytes: &[u8]) -> bool {
     let lines = whole_lines(bytes).trim_ascii_end();
     let last = lines.rsplit(|byte| *byte == b'\n').next();
     let last: Option<Event> = last.and_then(|line| serde_json::from_slice(line).ok());

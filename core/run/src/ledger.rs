@@ -49,10 +49,10 @@ impl LedgerView {
         }
     }
 
-    /// Keeps only what these tables show.
+    /// Keeps only the ids of rows in these tables.
     #[must_use]
     pub fn for_tables<'a>(mut self, tables: impl Iterator<Item = &'a String> + Clone) -> Self {
-        let reads = |wanted: &str| tables.clone().any(|table| table == wanted);
+        let reads = |name: &str| tables.clone().any(|table| table == name);
         if !reads(DECISIONS) {
             self.decisions.clear();
         }
@@ -66,7 +66,7 @@ impl LedgerView {
     }
 }
 
-/// Returns true for a table with events recorded by people, not results of runs.
+/// Returns true for a table of events that people record, not of results of runs.
 pub fn is_of_events(table: &str) -> bool {
     [DECISIONS, IMPROVEMENTS].contains(&table)
 }

@@ -85,13 +85,13 @@ pub struct Node {
     /// Title given in the job file; empty for none.
     #[serde(default)]
     pub title: String,
-    /// Its work: the keys `kind` and `config` in a plan's file.
+    /// What it does: the keys `kind` and `config` in a plan's file.
     #[serde(flatten)]
     pub spec: NodeSpec,
     /// Full names of the nodes it reads.
     #[serde(default)]
     pub inputs: Vec<String>,
-    /// Tables of the ledger it reads: `ledger.findings`.
+    /// Tables of the ledger that it reads, such as `ledger.findings`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ledger: Vec<String>,
     /// Version of its code.
@@ -107,13 +107,13 @@ pub struct Node {
     /// Number of retries; `None` for the run's default.
     #[serde(skip)]
     pub retries: Option<u32>,
-    /// Params for reports: those set, and the defaults of the others.
+    /// Params as reports show them: those set, and the defaults of the others.
     #[serde(skip)]
     pub param_lines: Vec<ParamLine>,
 }
 
 impl Node {
-    /// The name without its table: `rhythm`. Sources and stages share one namespace.
+    /// The name without the prefix of its kind: `rhythm`. Sources and stages share one namespace.
     pub fn short(&self) -> &str {
         short(&self.name)
     }
@@ -150,12 +150,12 @@ impl Node {
     }
 }
 
-/// The name of a node without its table.
+/// The name of a node without its prefix, such as `stage.`.
 pub fn short(name: &str) -> &str {
     name.split_once('.').map_or(name, |(_, short)| short)
 }
 
-/// The work of a node, with references resolved, except those to secrets.
+/// What a node does, with references resolved, except those to secrets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "KindAndConfig", into = "KindAndConfig")]
 pub enum NodeSpec {
@@ -165,7 +165,7 @@ pub enum NodeSpec {
     Stage {
         /// Kind of stage.
         kind: String,
-        /// Its params: a table, opaque to others than the kind.
+        /// Its params: a table that only the kind interprets.
         params: Value,
     },
     /// Lays out a report.
@@ -252,11 +252,11 @@ pub struct SourceSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<String>,
     /// True if the run fails when there are no files.
-    #[serde(default = "yes")]
+    #[serde(default = "required_by_default")]
     pub required: bool,
 }
 
-fn yes() -> bool {
+fn required_by_default() -> bool {
     true
 }
 

@@ -42,7 +42,7 @@ pub struct RunOrigin {
     /// The run it repeats.
     #[serde(default)]
     pub parent: Option<String>,
-    /// The part of the id that follows from the plan and the records.
+    /// The part of the id that depends only on the plan and the records.
     #[serde(default)]
     pub identity: String,
     /// Version of the program.
@@ -63,7 +63,7 @@ impl RunOrigin {
     }
 }
 
-/// The contents of a source at the time of the run.
+/// The records of a source at the time of the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum SourceRecords {
@@ -73,7 +73,7 @@ pub enum SourceRecords {
     Unreadable(String),
 }
 
-/// Prefix of an unreadable source; a hash has no colon.
+/// Prefix of the reason why a source is unreadable; a hash has no colon.
 const UNREADABLE: &str = "failed: ";
 
 impl fmt::Display for SourceRecords {

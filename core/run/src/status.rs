@@ -16,7 +16,7 @@ pub enum RunStatus {
     Cancelled,
     /// Active.
     Running,
-    /// Its process died; finished nodes can be reused.
+    /// Its process died; the outcomes of finished nodes can be reused.
     Interrupted,
 }
 

@@ -58,10 +58,10 @@ impl RunSummary {
         read_json(folder.join(SUMMARY))
     }
 
-    /// Finds the status of a run: from its summary, else from its journal and the lock on it.
+    /// Finds the status of a run in its summary, else in its journal and the lock on it.
     pub fn status_of(folder: &Path) -> Result<RunStatus, Error> {
         match Self::read(folder) {
-            // A process may have died after its run was over, but before the summary recorded that.
+            // A process may have died after its run ended, but before the summary recorded that.
             Ok(summary) if summary.status != RunStatus::Running => Ok(summary.status),
             _ => {
                 let events = Journal::read_or_empty(folder)?;
@@ -81,16 +81,16 @@ impl RunSummary {
         })
     }
 
-    /// Summarises a run's plan, journal and report. It depends on nothing else, so a process that
-    /// died after its run was over leaves the same summary as one that did not.
+    /// Summarises a run's plan, journal and report. It depends on nothing else, so the summary is the
+    /// same if the process died after the run ended and another process writes it.
     pub fn of(folder: &Path) -> Result<Self, Error> {
         let RecordedPlan { plan, origin } = RecordedPlan::read(folder)?;
         let events = Journal::read(folder)?;
         let end = events
             .iter()
             .rfind(|event| event.event == EventKind::RunFinished);
-        let of_nodes = events.iter().filter(|event| event.event.is_of_node());
-        let last: BTreeMap<&str, EventKind> = of_nodes
+        let node_events = events.iter().filter(|event| event.event.is_of_node());
+        let last: BTreeMap<&str, EventKind> = node_events
             .filter_map(|event| Some((event.node.as_deref()?, event.event)))
             .collect();
         let count = |kind| last.values().filter(|last| **last == kind).count() as u64;
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn written_summaries_are_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let summary: RunSummary = serde_json::from_str(
             r#"{"run":"r1","job":"weekly","window":"2026-W46","status":"partial"}"#,
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_status_is_refused_with_the_path() {
+    fn unknown_statuses_are_errors_with_the_path() {
         let folder = tempfile::tempdir().unwrap();
         let text = r#"{"run":"r1","job":"weekly","window":"2026-W46","status":"splendid"}"#;
         std::fs::write(folder.path().join("run.json"), text).unwrap();

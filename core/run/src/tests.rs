@@ -1,5 +1,4 @@
-//! Run folders that the program has written since 0.1.0 are read, and written back byte for
-//! byte.
+//! Run folders written by version 0.1.0 and later are read, and written back byte for byte.
 
 use super::*;
 use files::{JOURNAL, PLAN, SUMMARY};
@@ -13,7 +12,7 @@ const FILES: [(&str, &str); 3] = [
     (SUMMARY, include_str!("tests/run.json")),
 ];
 
-/// A folder with these files of a run.
+/// Makes a folder with some of the files of a run.
 fn folder(names: &[&str]) -> TempDir {
     let folder = tempdir().unwrap();
     for (name, text) in FILES.iter().filter(|(name, _)| names.contains(name)) {
@@ -27,29 +26,29 @@ fn read(folder: &Path, name: &str) -> String {
 }
 
 #[test]
-fn what_was_written_is_read_and_written_again_to_the_byte() {
-    let older = folder(&[PLAN, JOURNAL, SUMMARY]);
-    let again = folder(&[]);
-    let (older, again) = (older.path(), again.path());
-    RecordedPlan::read(older).unwrap().write(again).unwrap();
-    RunSummary::read(older).unwrap().write(again).unwrap();
-    let mut journal = Journal::create(again).unwrap();
-    for event in Journal::read(older).unwrap() {
+fn run_files_are_written_back_byte_for_byte() {
+    let original = folder(&[PLAN, JOURNAL, SUMMARY]);
+    let copy = folder(&[]);
+    let (original, copy) = (original.path(), copy.path());
+    RecordedPlan::read(original).unwrap().write(copy).unwrap();
+    RunSummary::read(original).unwrap().write(copy).unwrap();
+    let mut journal = Journal::create(copy).unwrap();
+    for event in Journal::read(original).unwrap() {
         journal.append(&event).unwrap();
     }
     for (name, text) in FILES {
-        assert_eq!(read(again, name), text, "{name}");
+        assert_eq!(read(copy, name), text, "{name}");
     }
     // The summary follows from plan and journal.
     assert_eq!(
-        RunSummary::of(older).unwrap(),
-        RunSummary::read(older).unwrap()
+        RunSummary::of(original).unwrap(),
+        RunSummary::read(original).unwrap()
     );
-    assert_eq!(RunSummary::status_of(older).unwrap(), RunStatus::Failed);
+    assert_eq!(RunSummary::status_of(original).unwrap(), RunStatus::Failed);
 }
 
 #[test]
-fn a_plan_knows_what_its_nodes_do() {
+fn recorded_plans_contain_nodes_and_source_records() {
     let folder = folder(&[PLAN]);
     let RecordedPlan { plan, origin } = RecordedPlan::read(folder.path()).unwrap();
     let costs = plan.node("source.costs").and_then(Node::source).unwrap();
@@ -63,7 +62,7 @@ fn a_plan_knows_what_its_nodes_do() {
     assert_eq!(earlier.findings[0].since, "2026-W45");
     assert_eq!(plan.node("stage.none"), None);
     let SourceRecords::Unreadable(reason) = &origin.records["source.costs"] else {
-        panic!("it could not be read");
+        panic!("source.costs is readable");
     };
     assert!(reason.starts_with("no file in "), "{reason}");
     assert!(matches!(
@@ -73,7 +72,7 @@ fn a_plan_knows_what_its_nodes_do() {
 }
 
 #[test]
-fn a_plan_that_lacks_what_a_source_needs_is_refused_with_the_path() {
+fn plans_with_a_missing_source_field_are_errors_with_the_path() {
     let folder = tempdir().unwrap();
     let text = FILES[0].1.replace("\"uri\"", "\"url\"");
     fs::write(folder.path().join(PLAN), text).unwrap();
@@ -85,14 +84,17 @@ fn a_plan_that_lacks_what_a_source_needs_is_refused_with_the_path() {
 }
 
 #[test]
-fn a_run_without_an_end_is_running_or_interrupted() {
+fn runs_without_an_end_event_are_running_or_interrupted() {
     let folder = folder(&[PLAN]);
     let folder = folder.path();
     let status = || RunSummary::of(folder).unwrap().status;
     let mut journal = Journal::create(folder).unwrap();
     let mut event = Event::new(Timestamp::UNIX_EPOCH, EventKind::RunStarted);
     journal.append(&event).unwrap();
-    assert!(Journal::create(folder).is_err(), "a journal is begun once");
+    assert!(
+        Journal::create(folder).is_err(),
+        "a journal is created once"
+    );
     assert_eq!(status(), RunStatus::Running);
     drop(journal);
     assert_eq!(status(), RunStatus::Interrupted);
@@ -113,7 +115,7 @@ fn a_run_without_an_end_is_running_or_interrupted() {
 }
 
 #[test]
-fn a_failure_that_was_overcome_is_none() {
+fn failures_before_a_successful_retry_are_not_reported() {
     let folder = folder(&[PLAN]);
     let mut journal = Journal::create(folder.path()).unwrap();
     let mut add = |kind, node: &str, message: &str| {

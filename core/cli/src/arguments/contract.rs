@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-/// Format of the records, where it does not follow from the files; the same keys as in a source.
+/// Format of the records, if it cannot be derived from the files; the same keys as in a source.
 #[derive(Debug, Args)]
 pub struct FormatArguments {
     /// Format of the records [default: from the file names]
@@ -43,7 +43,7 @@ Examples:
   retrocast contract infer export.csv --name ticket --out jobs/contracts/ticket.toml
   retrocast contract infer export.log --format csv --delimiter ';'
 
-A draft describes the records it was made from; comments mark what you must decide. Formats of times,
+A draft describes the records it was inferred from; comments mark what you must decide. Formats of times,
 numbers and missing values are declared where all records agree, with the evidence. Records are sampled
 evenly from all files.")]
     Infer {

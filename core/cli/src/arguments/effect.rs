@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// Where the outcome is, and what changed when.
+/// Location of the outcome, and the change.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
@@ -12,9 +12,9 @@ Examples:
   retrocast evaluate effect --csv daily.csv --time day --value errors \\
       --controls requests,latency --start 2026-03-02
 
-Method auto looks at the number of units and periods only. For a panel it takes synthetic difference in
-differences, where five or more units changed difp, and did where there is too little to weigh; for one
-series it takes a regression on season and controls.")]
+Method auto depends only on the number of units and periods. For a panel it is synthetic difference in
+differences (sdid), or difp if five or more units changed, or did if there are too few units or periods
+for weights; for one series it is a regression on season and controls.")]
 pub struct EffectArguments {
     /// CSV file with a header; comma, semicolon, tab or bar between cells
     #[arg(long, value_name = "FILE")]
@@ -25,13 +25,13 @@ pub struct EffectArguments {
     /// Column of the outcome
     #[arg(long, value_name = "COLUMN")]
     pub value: String,
-    /// Column of units, of a panel
+    /// Column of units, for a panel
     #[arg(long, value_name = "COLUMN", requires = "treated")]
     pub unit: Option<String>,
     /// Unit that was changed; may be repeated
     #[arg(long, value_name = "UNIT", requires = "unit")]
     pub treated: Vec<String>,
-    /// Columns that the change could not touch, of a single series
+    /// Columns that the change could not affect, for a single series
     #[arg(
         long,
         value_name = "COLUMNS",
@@ -54,7 +54,7 @@ pub struct EffectArguments {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum MethodArgument {
-    /// By the shape of the data
+    /// Chosen by the number of units and periods
     Auto,
     /// Difference in differences; needs --unit
     Did,

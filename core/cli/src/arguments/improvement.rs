@@ -7,7 +7,7 @@ use jiff::civil::Date;
 /// Commands on the register of improvements.
 #[derive(Debug, Subcommand)]
 pub enum ImprovementCommand {
-    /// Put an improvement on the register
+    /// Add an improvement to the register
     #[command(after_help = "\
 Examples:
   retrocast improvement propose weekly-operations cache-2026 --title 'Cache sessions' \\
@@ -16,11 +16,11 @@ Examples:
       --component worker --finding 8f3c2a91b0d4")]
     Propose {
         #[command(flatten)]
-        about: About,
+        request: ChangeArguments,
         #[command(flatten)]
         details: Details,
     },
-    /// Enter the improvements of a TOML file, for teams that keep their register in git
+    /// Import the improvements of a TOML file, for teams that keep their register in git
     #[command(after_help = "\
 Example of a file:
   [[improvement]]
@@ -33,13 +33,14 @@ Example of a file:
   date      = 2026-10-05
   cost      = 4000
 
-What the register has already is left as it is, so the same file can be entered again after each change.")]
+Adds missing improvements and updates the states of the others, so the same file can be imported again
+after each change.")]
     Import {
         /// Job: its name
         job: String,
         /// TOML file
         file: std::path::PathBuf,
-        /// Person or team that enters it [default: the current user]
+        /// Person or team that imports it [default: the current user]
         #[arg(long, value_name = "NAME", env = "USER", hide_env = true)]
         who: Option<String>,
     },
@@ -51,7 +52,7 @@ Examples:
     Recommended {
         /// Job: its name
         job: String,
-        /// Also those that are answered or expired
+        /// Include those that were accepted or rejected, or that expired
         #[arg(long)]
         all: bool,
         /// Print JSON
@@ -61,8 +62,8 @@ Examples:
     /// Record that an improvement will be made
     Accept {
         #[command(flatten)]
-        about: About,
-        /// Recommendation that is accepted: puts the improvement on the register first
+        request: ChangeArguments,
+        /// Recommendation to accept; the improvement is first added to the register
         #[arg(long, value_name = "ID")]
         recommendation: Option<String>,
     },
@@ -81,26 +82,26 @@ A job measures the improvements of the register with two stages:
   improvements = \"improvements\"")]
     Implement {
         #[command(flatten)]
-        about: About,
+        request: ChangeArguments,
         /// First day after the change [default: today]
         #[arg(long, value_name = "DATE", value_parser = date)]
         date: Option<Date>,
-        /// Cost of making it
-        #[arg(long, value_name = "AMOUNT", value_parser = amount)]
+        /// Cost of the improvement
+        #[arg(long, value_name = "AMOUNT", value_parser = cost)]
         cost: Option<f64>,
     },
     /// Record that an improvement will not be made
     Reject {
         #[command(flatten)]
-        about: About,
-        /// Recommendation that is rejected: puts the improvement on the register first
+        request: ChangeArguments,
+        /// Recommendation to reject; the improvement is first added to the register
         #[arg(long, value_name = "ID")]
         recommendation: Option<String>,
     },
     /// Record that the effect is known, and end its measurement
     Close {
         #[command(flatten)]
-        about: About,
+        request: ChangeArguments,
     },
     /// List improvements with their state
     List {
@@ -126,9 +127,9 @@ A job measures the improvements of the register with two stages:
     },
 }
 
-/// The improvement, and who changes its state when and why.
+/// A change of an improvement's state.
 #[derive(Debug, Args)]
-pub struct About {
+pub struct ChangeArguments {
     /// Job: its name
     pub job: String,
     /// Improvement: its id, of letters, digits, dots and dashes
@@ -139,15 +140,15 @@ pub struct About {
     /// Person or team that changes the state [default: the current user]
     #[arg(long, value_name = "NAME", env = "USER", hide_env = true)]
     pub who: Option<String>,
-    /// Day of the change of state, for entries made later [default: now]
+    /// Day of the change, if it is recorded later [default: now]
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub on: Option<Date>,
 }
 
-/// The intended change of an improvement.
+/// Details of a proposed improvement.
 #[derive(Debug, Default, Args)]
 pub struct Details {
-    /// Recommendation that it comes of: what is not given here is taken from it
+    /// Recommendation that it follows; options that are not given have the values of the recommendation
     #[arg(long, value_name = "ID")]
     pub recommendation: Option<String>,
     /// Title
@@ -156,7 +157,7 @@ pub struct Details {
     /// Category, such as configuration, resources, scaling, workflow or quality
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub category: String,
-    /// Person or team that makes it
+    /// Person or team that will make it
     #[arg(long, value_name = "NAME", default_value = "")]
     pub owner: String,
     /// Component that it changes [default: all]
@@ -166,7 +167,7 @@ pub struct Details {
     #[arg(long, value_name = "NAME", default_value = "")]
     pub metric: String,
     /// Expected change of the metric, such as -30% or 0.1
-    #[arg(long, value_name = "CHANGE", value_parser = share, allow_hyphen_values = true)]
+    #[arg(long, value_name = "CHANGE", value_parser = relative_change, allow_hyphen_values = true)]
     pub expect: Option<f64>,
     /// More of the metric is better; by default less is
     #[arg(long)]
@@ -174,13 +175,13 @@ pub struct Details {
     /// Link to a ticket or a change request
     #[arg(long, value_name = "URL", default_value = "")]
     pub link: String,
-    /// Finding that it answers: its id
+    /// Finding that it addresses: its id
     #[arg(long, value_name = "ID", default_value = "")]
     pub finding: String,
 }
 
-/// A relative change: "-30%" or "-0.3".
-fn share(text: &str) -> Result<f64, String> {
+/// Parses a relative change: "-30%" or "-0.3".
+fn relative_change(text: &str) -> Result<f64, String> {
     let (number, scale) = match text.trim().strip_suffix('%') {
         Some(number) => (number, 100.0),
         None => (text, 1.0),
@@ -191,12 +192,11 @@ fn share(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "write a relative change such as -30% or 0.1".to_string())
 }
 
-/// A cost: not negative.
-fn amount(text: &str) -> Result<f64, String> {
-    let amount = text.trim().parse::<f64>().ok();
-    amount
-        .filter(|amount| amount.is_finite() && *amount >= 0.0)
-        .ok_or_else(|| "write an amount such as 4000, not a negative one".to_string())
+/// Parses a cost, which must not be negative.
+fn cost(text: &str) -> Result<f64, String> {
+    let cost = text.trim().parse::<f64>().ok();
+    cost.filter(|cost| cost.is_finite() && *cost >= 0.0)
+        .ok_or_else(|| "write an amount such as 4000; it must not be negative".to_string())
 }
 
 #[cfg(test)]
@@ -204,19 +204,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_are_shares_or_percentages() {
-        assert_eq!(share("-30%"), Ok(-0.3));
-        assert_eq!(share("0.1"), Ok(0.1));
+    fn relative_changes_are_fractions_or_percentages() {
+        assert_eq!(relative_change("-30%"), Ok(-0.3));
+        assert_eq!(relative_change("0.1"), Ok(0.1));
         for wrong in ["", "-2", "NaN", "a third", "-30 percent"] {
-            assert!(share(wrong).is_err(), "{wrong}");
+            assert!(relative_change(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn costs_are_not_negative() {
-        assert_eq!(amount("4000"), Ok(4000.0));
+        assert_eq!(cost("4000"), Ok(4000.0));
         for wrong in ["-1", "inf", "", "4 000"] {
-            assert!(amount(wrong).is_err(), "{wrong}");
+            assert!(cost(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -104,7 +104,8 @@ Examples:
 #[derive(Debug, Args)]
 pub struct DecisionArguments {
     /// Table of the item: findings, kpis or effects
-    pub noun: String,
+    #[arg(value_name = "TABLE")]
+    pub table: String,
     /// Item: id of the finding, metric of the key figure, or id of the improvement
     pub key: String,
     /// Decision, such as accepted, dismissed or reopened

@@ -1,9 +1,9 @@
-//! Tests of option values, and of the commands that the pages show.
+//! Tests of option values, and of the commands in the documentation.
 
 use super::*;
 
 #[test]
-fn sizes_take_units_and_numbers_are_mib() {
+fn sizes_have_units_and_plain_numbers_are_mib() {
     for (text, bytes) in [
         ("512", 512 << 20),
         ("512MiB", 512 << 20),
@@ -16,19 +16,19 @@ fn sizes_take_units_and_numbers_are_mib() {
         assert_eq!(size(text), Ok(bytes), "{text}");
     }
     assert_eq!(size("0"), Ok(0));
-    for (text, words) in [
+    for (text, expected) in [
         ("15", "at least 16 MiB"),
         ("512 B", "at least 16 MiB"),
         ("much", "\"2 GiB\""),
         ("2 gigs", "a number alone is MiB"),
     ] {
         let error = memory(text).unwrap_err();
-        assert!(error.contains(words), "{text}: {error}");
+        assert!(error.contains(expected), "{text}: {error}");
     }
 }
 
-/// The words of a shell command, up to a comment, a pipe or a redirection.
-fn words(line: &str) -> Vec<String> {
+/// Splits a shell command into words, up to a comment, a pipe or a redirection.
+fn split_words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut quote = None;
@@ -58,11 +58,11 @@ fn documented_commands_parse() {
     let mut commands = 0;
     for page in pages {
         let text = std::fs::read_to_string(&page).unwrap();
-        // A command may go over several lines.
+        // A command may continue on the next line.
         let text = text.replace("\\\n", " ");
         let lines = text.lines().map(str::trim);
         for line in lines.filter(|line| line.starts_with("retrocast ")) {
-            if let Err(error) = Arguments::try_parse_from(words(line)) {
+            if let Err(error) = Arguments::try_parse_from(split_words(line)) {
                 panic!("{}: {line}\n{error}", page.display());
             }
             commands += 1;

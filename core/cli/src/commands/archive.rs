@@ -4,7 +4,7 @@ use super::{print, print_json, resolve::Runs};
 use crate::{
     Exit,
     diagnose::WrongUsage,
-    runs::{reconcile, reconciled},
+    runs::{reconcile, summarise},
     terminal,
     workspace::Workspace,
 };
@@ -29,7 +29,7 @@ pub fn write_summary(result: &RunResult) -> anyhow::Result<()> {
 /// Writes the failure report into a run's folder if a node that the reports need failed.
 pub fn write_failure(workspace: &Workspace, result: &RunResult) {
     let templates = workspace.templates.as_deref();
-    // A second error does not suppress the summary of the run.
+    // An error here must not prevent the summary of the run.
     if let Err(error) = retrocast_deliver::failure_report(&result.folder, templates) {
         tracing::error!("{error}");
     }
@@ -80,7 +80,7 @@ pub fn list(workspace: &Workspace, job: Option<&str>, as_json: bool) -> anyhow::
             run.job,
             run.window,
             run.run,
-            terminal::line(&run.headline, 160)
+            terminal::truncate(&run.headline, 160)
         );
     }
     if runs.is_empty() {
@@ -102,31 +102,31 @@ pub fn find(workspace: &Workspace, run: &str) -> anyhow::Result<PathBuf> {
         jobs: &workspace.job_names(),
         archive: &workspace.reports.display().to_string(),
     };
-    let found = runs.resolve(run).map_err(WrongUsage)?;
-    Ok(found.0.clone())
+    let (folder, _) = runs.resolve(run).map_err(WrongUsage)?;
+    Ok(folder.clone())
 }
 
 /// Reads a file from a run's folder; only runs that made a report have it.
 pub fn read<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let text = std::fs::read(path)
         .with_context(|| format!("cannot read {}: did the run make a report?", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("{} is not as expected", path.display()))
+    serde_json::from_slice(&text).with_context(|| format!("{} is invalid", path.display()))
 }
 
-/// Column at which findings and failures begin.
-const HANG: usize = 12;
+/// Column at which the text of findings and failures begins.
+const INDENT: usize = 12;
 
 pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<Exit> {
     let folder = find(workspace, run)?;
     let status = RunSummary::read(&folder).map(|summary| summary.status);
     // An interrupted run has no findings yet.
-    let broken = matches!(status, Ok(RunStatus::Interrupted))
+    let is_unfinished = matches!(status, Ok(RunStatus::Interrupted))
         || RunSummary::of(&folder)
             .is_ok_and(|run| [RunStatus::Running, RunStatus::Interrupted].contains(&run.status));
     // A failed run shows its failure report instead.
-    let failed = matches!(status, Ok(RunStatus::Failed | RunStatus::Cancelled));
+    let is_failed = matches!(status, Ok(RunStatus::Failed | RunStatus::Cancelled));
     let mut findings: Vec<Finding> = match read(&folder.join(FINDINGS)) {
-        Err(_) if broken || (failed && !as_json) => Vec::new(),
+        Err(_) if is_unfinished || (is_failed && !as_json) => Vec::new(),
         findings => findings?,
     };
     if as_json {
@@ -135,37 +135,40 @@ pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<E
     }
     let summary = match RunSummary::read(&folder) {
         Ok(summary) => summary,
-        Err(_) => reconciled(&folder)?,
+        Err(_) => summarise(&folder)?,
     };
     findings.sort_by(by_importance);
     let head = format!("{}, {} ({})", summary.title, summary.window, summary.period);
     let mut text = format!(
         "{}\nrun {} is {}, {}\n\n",
-        terminal::wrapped(&head, 0),
+        terminal::wrap(&head, 0),
         summary.run,
         summary.status.word(),
         folder.display()
     );
     if let Ok(report) = read::<Report>(&folder.join(REPORT)) {
-        let _ = writeln!(text, "{}\n", terminal::wrapped(&report.verdict, 0));
+        let _ = writeln!(text, "{}\n", terminal::wrap(&report.verdict, 0));
     }
     for finding in &findings {
         let severity = format!("{:?}", finding.severity).to_lowercase();
-        let line = format!("  {severity:<9} {}", terminal::line(&finding.sentence, 600));
-        let _ = writeln!(text, "{}", terminal::wrapped(&line, HANG));
+        let line = format!(
+            "  {severity:<9} {}",
+            terminal::truncate(&finding.sentence, 600)
+        );
+        let _ = writeln!(text, "{}", terminal::wrap(&line, INDENT));
     }
-    if broken {
+    if is_unfinished {
         text.push_str("  not finished: run the job again to resume\n");
     } else if findings.is_empty() {
         text.push_str("  no findings\n");
     }
-    failures(&mut text, &folder);
+    append_failures(&mut text, &folder);
     print(&text)?;
     Ok(Exit::Done)
 }
 
-/// Adds the failures of a run.
-fn failures(text: &mut String, folder: &Path) {
+/// Appends the failures of a run.
+fn append_failures(text: &mut String, folder: &Path) {
     let events = Journal::read(folder).unwrap_or_default();
     for event in events
         .iter()
@@ -173,7 +176,7 @@ fn failures(text: &mut String, folder: &Path) {
     {
         let node = event.node.as_deref().unwrap_or_default();
         let message = event.message.as_deref().unwrap_or_default();
-        let line = format!("  failed    {node}: {}", terminal::line(message, 600));
-        let _ = writeln!(text, "{}", terminal::wrapped(&line, HANG));
+        let line = format!("  failed    {node}: {}", terminal::truncate(message, 600));
+        let _ = writeln!(text, "{}", terminal::wrap(&line, INDENT));
     }
 }

@@ -34,7 +34,7 @@ struct WindowOutcome {
     window: String,
     run: String,
     status: RunStatus,
-    /// Nodes executed and reused; `None` if an earlier run had finished the window.
+    /// Numbers of nodes executed and reused; `None` if an earlier run is up to date.
     work: Option<(usize, usize)>,
 }
 
@@ -57,18 +57,19 @@ pub fn backfill(
         select: Vec::new(),
         until: Vec::new(),
     };
-    let Some(first) = job::planned(workspace, &arguments, job::Output::of_lines(resources.json))?
+    let Some(planned) =
+        job::load_and_plan(workspace, &arguments, job::Output::of_lines(resources.json))?
     else {
-        return Ok(job::unusable());
+        return Ok(job::invalid_exit());
     };
-    let mut windows = windows(&first.job, range);
-    let today = job::today(&first.job.timezone)?;
+    let mut windows = windows(&planned.job, range);
+    let today = job::today(&planned.job.timezone)?;
     let all = windows.len();
     windows.retain(|window| window.end <= today);
     if windows.len() < all {
         let n = plural((all - windows.len()) as u64, "window");
         terminal::message!(
-            "left out: {n} of the range that {} not over yet",
+            "skipped: {n} of the range that {} not over yet",
             if all - windows.len() == 1 {
                 "is"
             } else {
@@ -77,7 +78,7 @@ pub fn backfill(
         );
     }
     if windows.is_empty() {
-        let message = format!("no window of {job} that is over begins and ends in the range");
+        let message = format!("no complete window of {job} lies in the range");
         return Err(WrongUsage(message).into());
     }
     if windows.len() > range.limit {
@@ -85,14 +86,14 @@ pub fn backfill(
         let message = format!("the range has {n} windows, and --limit is {}", range.limit);
         return Err(WrongUsage(message).into());
     }
-    let (mut outcomes, mut busy, mut broken) = (Vec::new(), 0_u64, None);
+    let (mut outcomes, mut busy, mut failure) = (Vec::new(), 0_u64, None);
     for window in windows {
         // The run is dated the day after the window, as a scheduled run would have been.
         arguments.date = Some(window.end);
         arguments.window = Some(window.label());
         let output = job::Output::of_lines(resources.json);
-        let Some(planned) = job::planned_to_run(workspace, &arguments, output)? else {
-            return Ok(job::unusable());
+        let Some(planned) = job::plan_run(workspace, &arguments, output)? else {
+            return Ok(job::invalid_exit());
         };
         let window = planned.plan.label.clone();
         if let Some((_, summary)) = run::find_up_to_date(workspace, &planned)? {
@@ -106,14 +107,14 @@ pub fn backfill(
         }
         let result = match run::execute(workspace, &planned, resources, |_| {}) {
             Ok(result) => result,
-            // Another process runs this window; the others are run all the same.
+            // Another process runs this window; continue with the others.
             Err(error) if diagnose::exit(&error) == Exit::Busy => {
                 terminal::print_error(&error);
                 busy += 1;
                 continue;
             }
             Err(error) => {
-                broken = Some(error);
+                failure = Some(error);
                 break;
             }
         };
@@ -135,20 +136,20 @@ pub fn backfill(
         for one in &outcomes {
             let work = match one.work {
                 Some((executed, reused)) => format!("{executed} executed, {reused} reused"),
-                None => "there already".to_string(),
+                None => "up to date".to_string(),
             };
             let (window, status, run) = (&one.window, one.status.word(), &one.run);
             let _ = writeln!(text, "  {window:<22} {status:<12} {run:<12} {work}");
         }
         if busy > 0 {
             let busy = plural(busy, "window");
-            let _ = writeln!(text, "  {busy} left to the process that is at work there");
+            let _ = writeln!(text, "  {busy} already running in another process");
         }
         let _ = writeln!(text, "  archive {}", index.display());
         // A write error is reported when the program ends.
         let _ = print(&text);
     }
-    if let Some(error) = broken {
+    if let Some(error) = failure {
         return Err(error);
     }
     if busy > 0
@@ -158,8 +159,8 @@ pub fn backfill(
     {
         return Ok(Exit::Busy);
     }
-    let worst = outcomes.iter().map(|one| run::exit(one.status));
-    Ok(worst.fold(Exit::Done, Exit::graver))
+    let exits = outcomes.iter().map(|one| run::exit(one.status));
+    Ok(exits.fold(Exit::Done, Exit::more_severe))
 }
 
 /// The job's windows that lie entirely in the range, oldest first.
@@ -167,8 +168,8 @@ fn windows(job: &Job, range: &Range) -> Vec<Window> {
     let mut windows = Vec::new();
     let mut window = job.window.last_complete(range.to, &job.timezone);
     while window.start >= range.from {
-        let before = job.window.last_complete(window.start, &job.timezone);
-        windows.push(std::mem::replace(&mut window, before));
+        let previous = job.window.last_complete(window.start, &job.timezone);
+        windows.push(std::mem::replace(&mut window, previous));
     }
     windows.reverse();
     windows

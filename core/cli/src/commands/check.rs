@@ -29,32 +29,32 @@ pub fn check(
         )
     });
     let text = loaded.text.clone();
-    // The job first, then the requested window and nodes.
+    // Diagnostics with the texts to which they refer.
     let mut reported: Vec<(Vec<Diagnostic>, String)> = Vec::new();
-    let is_named =
+    let selects_run =
         arguments.window.is_some() || !arguments.select.is_empty() || !arguments.until.is_empty();
-    if !is_named {
+    if !selects_run {
         reported.push((loaded.checked.diagnostics.clone(), text.clone()));
     }
     let planned = job::plan_with_warnings(loaded, arguments, &mut |diagnostics, text| {
-        // A job that is only checked need not have everything that a run needs.
-        if is_named {
+        // Without a requested window or node, the job need not have everything that a run needs.
+        if selects_run {
             reported.push((diagnostics.to_vec(), text.to_string()));
         }
         Ok(())
     })?;
     if let Some(planned) = planned {
-        reported.push((without_files(workspace, &planned)?, text));
+        reported.push((missing_file_warnings(workspace, &planned)?, text));
     }
-    let of_level = |level: Level| {
+    let count_level = |level: Level| {
         let all = reported.iter().flat_map(|(diagnostics, _)| diagnostics);
         all.filter(|diagnostic| diagnostic.level == level).count() as u64
     };
-    let (errors, warnings) = (of_level(Level::Error), of_level(Level::Warning));
+    let (errors, warnings) = (count_level(Level::Error), count_level(Level::Warning));
     if as_json {
         let located = reported
             .iter()
-            .flat_map(|(diagnostics, text)| job::located(diagnostics, text));
+            .flat_map(|(diagnostics, text)| job::diagnostics_json(diagnostics, text));
         print_json(&located.collect::<Vec<_>>())?;
     } else {
         for (diagnostics, text) in &reported {
@@ -65,21 +65,24 @@ pub fn check(
         if !as_json {
             crate::terminal::message!("error: {} in {}", plural(errors, "mistake"), arguments.job);
         }
-        return Ok(job::unusable());
+        return Ok(job::invalid_exit());
     }
     if let Some(counts) = counts.filter(|_| !as_json) {
-        let wrong = match warnings {
+        let result = match warnings {
             0 => "nothing wrong".to_string(),
             warnings => plural(warnings, "warning"),
         };
-        print(&format!("{counts}; {wrong}"))?;
+        print(&format!("{counts}; {result}"))?;
     }
     Ok(Exit::Done)
 }
 
 /// Warns about required local sources whose uri matches no file. Object storage is not listed: a
 /// check does not wait for a network.
-fn without_files(workspace: &Workspace, planned: &PlannedRun) -> anyhow::Result<Vec<Diagnostic>> {
+fn missing_file_warnings(
+    workspace: &Workspace,
+    planned: &PlannedRun,
+) -> anyhow::Result<Vec<Diagnostic>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -99,7 +102,7 @@ fn without_files(workspace: &Workspace, planned: &PlannedRun) -> anyhow::Result<
             SourceError::NoFolder { folder, .. } => format!("there is no folder {folder:?} now"),
             SourceError::NoFile { file, .. } => format!("there is no file {file:?} now"),
             SourceError::NoMatch { folder, seen, .. } => {
-                format!("no file in {folder:?} fits now{seen}")
+                format!("no file in {folder:?} matches now{seen}")
             }
             _ => continue,
         };

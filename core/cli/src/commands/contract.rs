@@ -58,7 +58,7 @@ fn draft(
 ) -> anyhow::Result<Exit> {
     if let Some(out) = out.filter(|out| out.exists()) {
         let out = out.display();
-        let message = format!("{out} already exists; name another file, or remove it");
+        let message = format!("{out} already exists; use another file, or remove it");
         return Err(WrongUsage(message).into());
     }
     let stem = |path: &Path| Some(path.file_stem()?.to_str()?.to_string());
@@ -79,21 +79,21 @@ fn draft(
     let mut file = fs::File::create_new(out).with_context(failed)?;
     file.write_all(drafted.text.as_bytes())
         .with_context(failed)?;
-    let left: Vec<String> = [
+    let unparsed_or_refused: Vec<String> = [
         (drafted.broken, "could not be parsed"),
-        (drafted.unmet, "refused by it"),
+        (drafted.unmet, "refused by the draft"),
     ]
     .into_iter()
     .filter(|(records, _)| *records > 0)
-    .map(|(records, why)| format!(" ({} {why})", plural(records, "record")))
+    .map(|(records, reason)| format!(" ({} {reason})", plural(records, "record")))
     .collect();
     print(&format!(
-        "{}: a draft, made from {} in {}{}; read it, decide where it says so, then: \
+        "{}: a draft, inferred from {} in {}{}; read it, decide where it asks you to, then: \
          retrocast contract check {uri:?} --contract {}",
         out.display(),
         plural(drafted.records, "record"),
         plural(drafted.files, "file"),
-        left.concat(),
+        unparsed_or_refused.concat(),
         out.display(),
     ))?;
     Ok(Exit::Done)
@@ -121,7 +121,7 @@ fn check_records(
                 "error: {} in {file}",
                 plural(diagnostics.len() as u64, "mistake")
             );
-            return Ok(job::unusable());
+            return Ok(job::invalid_exit());
         }
         Err(error) => return Err(failed(error)),
     };
@@ -146,13 +146,13 @@ fn list(workspace: &Workspace, as_json: bool) -> anyhow::Result<Exit> {
     let folder = workspace.jobs.join("contracts");
     let mut contracts = Vec::new();
     for name in names(&folder) {
-        let read = Contract::read(&folder.join(format!("{name}.toml")));
-        contracts.push((name, read.map(|contract| contract.title)));
+        let result = Contract::read(&folder.join(format!("{name}.toml")));
+        contracts.push((name, result.map(|contract| contract.title)));
     }
     if as_json {
         let all: Vec<_> = contracts
             .iter()
-            .map(|(name, read)| match read {
+            .map(|(name, result)| match result {
                 Ok(title) => json!({ "name": name, "title": title }),
                 Err(error) => json!({ "name": name, "error": error.to_string() }),
             })
@@ -165,17 +165,17 @@ fn list(workspace: &Workspace, as_json: bool) -> anyhow::Result<Exit> {
         ))?;
     } else {
         let mut text = String::new();
-        for (name, read) in &contracts {
-            let words = match read {
+        for (name, result) in &contracts {
+            let title = match result {
                 Ok(title) => title.clone(),
                 Err(error) => format!("cannot be used: {error}"),
             };
-            let _ = writeln!(text, "{name:<24} {words}");
+            let _ = writeln!(text, "{name:<24} {title}");
         }
         print(&text)?;
     }
-    let sound = contracts.iter().all(|(_, read)| read.is_ok());
-    Ok(if sound { Exit::Done } else { Exit::Failed })
+    let all_valid = contracts.iter().all(|(_, result)| result.is_ok());
+    Ok(if all_valid { Exit::Done } else { Exit::Failed })
 }
 
 fn format_of(format: &FormatArguments) -> Option<Format> {
@@ -191,7 +191,7 @@ fn dialect(format: &FormatArguments) -> Result<Dialect, WrongUsage> {
     let delimiter = match format.delimiter.as_deref().map(str::as_bytes) {
         None => None,
         Some(b"\\t") => Some(b'\t'),
-        Some([mark]) => Some(*mark),
+        Some([byte]) => Some(*byte),
         Some(_) => {
             let message = "--delimiter: write one ASCII character, or \\t for a tab";
             return Err(WrongUsage(message.to_string()));
@@ -232,7 +232,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-/// Usage errors get exit code 2, transient errors code 1.
+/// Converts an error: usage errors get exit code 2, transient errors code 1.
 fn failed(error: SourceError) -> anyhow::Error {
     match error.remedy() {
         Remedy::Change => WrongUsage(error.to_string()).into(),
@@ -246,14 +246,18 @@ fn name_of(uri: &str) -> String {
         .rsplit('/')
         .map(|part| part.split('.').next().unwrap_or_default())
         .find(|part| !part.is_empty() && !part.contains(['*', '?', '[']));
-    let plain = |c: char| if c.is_alphanumeric() { c } else { '_' };
-    part.unwrap_or("record").chars().map(plain).collect()
+    let safe = |c: char| if c.is_alphanumeric() { c } else { '_' };
+    part.unwrap_or("record").chars().map(safe).collect()
 }
 
 /// The file of a contract, by its name or path.
 fn contract_file(workspace: &Workspace, contract: &str) -> anyhow::Result<PathBuf> {
     let path = Path::new(contract);
-    if contract.contains('/') || path.extension().is_some_and(|ending| ending == "toml") {
+    if contract.contains('/')
+        || path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+    {
         return Ok(path.to_path_buf());
     }
     let folder = workspace.jobs.join("contracts");
@@ -264,15 +268,15 @@ fn contract_file(workspace: &Workspace, contract: &str) -> anyhow::Result<PathBu
     let names = names(&folder);
     let help = match retrocast_domain::suggest::nearest(contract, names.iter().map(String::as_str))
     {
-        Some(suggestion) => format!("did you mean {suggestion:?}?"),
+        Some(nearest) => format!("did you mean {nearest:?}?"),
         None if names.is_empty() => {
             "there are none; `retrocast contract infer` drafts one".to_string()
         }
-        None => format!("contracts there: {}", names.join(", ")),
+        None => format!("contracts: {}", names.join(", ")),
     };
     let file = file.display();
     Err(WrongUsage(format!(
-        "no contract {contract:?}: {file} is not there; {help}"
+        "no contract {contract:?}: {file} does not exist; {help}"
     ))
     .into())
 }

@@ -14,7 +14,8 @@ use retrocast_mail::{Deliveries, DeliveryState};
 use retrocast_run::{RunSummary, files::JOB};
 use std::{fmt::Write as _, path::Path};
 
-/// Sends the reports of a run, or one of them; with `dry_run` writes the messages to that folder instead.
+/// Sends the reports of a run, or one of them; with `dry_run`, writes the messages to that folder
+/// instead.
 pub fn deliver(
     workspace: &Workspace,
     run: &str,
@@ -33,20 +34,20 @@ pub fn deliver(
     }
     if reports.iter().all(|report| report.to.is_empty()) {
         return Err(WrongUsage(
-            "no recipient: add to the job file, such as\n[report.executive]\n\
+            "no recipient: add one to the job file, such as\n[report.executive]\n\
              to = [\"ada@example.org\"]"
                 .to_string(),
         )
         .into());
     }
-    if let Some(to) = dry_run {
-        return write(&Mailer::for_preview(workspace)?, &folder, &reports, to);
+    if let Some(out) = dry_run {
+        return write(&Mailer::for_preview(workspace)?, &folder, &reports, out);
     }
     let mailer = Mailer::new(workspace)?.ok_or_else(|| no_settings(workspace))?;
     let deliveries = mailer.deliver(workspace, &folder, &reports)?;
     let mut text = String::new();
     for delivery in deliveries.iter() {
-        let _ = writeln!(text, "{}", mail::line(delivery));
+        let _ = writeln!(text, "{}", mail::format_delivery(delivery));
     }
     print(&text)?;
     Ok(exit(&deliveries))
@@ -77,7 +78,7 @@ fn exit(deliveries: &Deliveries) -> Exit {
         DeliveryState::Waiting | DeliveryState::InDoubt => Exit::Partial,
         DeliveryState::Refused | DeliveryState::GivenUp => Exit::Failed,
     });
-    exits.fold(Exit::Done, Exit::graver)
+    exits.fold(Exit::Done, Exit::more_severe)
 }
 
 /// The report sections of a run's job: from the current job file, which may have corrected
@@ -92,8 +93,8 @@ fn reports(workspace: &Workspace, folder: &Path) -> anyhow::Result<Vec<ReportSec
         select: Vec::new(),
         until: Vec::new(),
     };
-    let today = job::load(workspace, &arguments).ok();
-    if let Some(job) = today.and_then(|loaded| loaded.checked.job) {
+    let current = job::load(workspace, &arguments).ok();
+    if let Some(job) = current.and_then(|loaded| loaded.checked.job) {
         return Ok(job.reports);
     }
     let path = folder.join(JOB);
@@ -102,7 +103,7 @@ fn reports(workspace: &Workspace, folder: &Path) -> anyhow::Result<Vec<ReportSec
     let recorded = job::load_text(workspace, &workspace.jobs, &path, text, &arguments)?;
     let job = recorded.checked.job.ok_or_else(|| {
         WrongUsage(format!(
-            "{name} and {} cannot be used; `retrocast check {name}` says more",
+            "{name} and {} cannot be used; `retrocast check {name}` shows details",
             path.display()
         ))
     })?;
@@ -114,20 +115,20 @@ fn write(
     mailer: &Mailer,
     folder: &Path,
     reports: &[ReportSection],
-    to: &Path,
+    out: &Path,
 ) -> anyhow::Result<Exit> {
-    std::fs::create_dir_all(to).with_context(|| format!("cannot write {}", to.display()))?;
+    std::fs::create_dir_all(out).with_context(|| format!("cannot write {}", out.display()))?;
     let mut text = String::new();
     for message in mailer.messages(folder, reports)? {
-        let plain = |c: char| {
+        let safe = |c: char| {
             if c.is_ascii_alphanumeric() || c == '.' {
                 c
             } else {
                 '-'
             }
         };
-        let name: String = message.to.chars().map(plain).collect();
-        let path = to.join(format!("{name}-{}.eml", &message.id[..8]));
+        let name: String = message.to.chars().map(safe).collect();
+        let path = out.join(format!("{name}-{}.eml", &message.id[..8]));
         std::fs::write(&path, &message.bytes)
             .with_context(|| format!("cannot write {}", path.display()))?;
         let _ = writeln!(

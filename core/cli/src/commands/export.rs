@@ -9,34 +9,34 @@ use anyhow::Context as _;
 use retrocast_engine::schedule::export::{Call, cron, kubernetes, systemd};
 use std::path::{Path, PathBuf};
 
-/// Prints the texts, or writes them to a folder.
+/// Prints the configuration, or writes it to a folder.
 pub fn export(
     workspace: &Workspace,
     to: ExportTo,
-    named: &[String],
+    names: &[String],
     out: Option<&Path>,
     image: Option<String>,
 ) -> anyhow::Result<Exit> {
-    let found = scheduled(workspace, named)?;
+    let jobs = scheduled_jobs(workspace, names)?;
     let image = image.unwrap_or_else(|| run::BUILD.replace(' ', ":"));
     let program = std::env::current_exe().context("cannot find this program's file")?;
     let absolute = |path: &Path| {
         std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))
     };
     let root = absolute(&workspace.root)?;
-    let folders = folders(workspace, &root)?;
+    let folders = folder_options(workspace, &root)?;
     let writes = vec![
         root,
         absolute(&workspace.lake)?,
         absolute(&workspace.reports)?,
     ];
-    let calls: Vec<Call<'_>> = found
+    let calls: Vec<Call<'_>> = jobs
         .iter()
-        .map(|found| Call {
-            job: &found.job.name,
-            schedule: &found.schedule,
-            calendar: &found.calendar,
-            timezone: &found.job.timezone,
+        .map(|scheduled| Call {
+            job: &scheduled.job.name,
+            schedule: &scheduled.schedule,
+            calendar: &scheduled.calendar,
+            timezone: &scheduled.job.timezone,
             program: program.clone(),
             folders: folders.clone(),
             writes: writes.clone(),
@@ -54,10 +54,10 @@ pub fn export(
             .collect(),
     };
     let Some(out) = out else {
-        print(&shown(to, &files))?;
+        print(&join_files(to, &files))?;
         return Ok(Exit::Done);
     };
-    std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+    std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     for (name, text) in &files {
         let path = out.join(name);
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
@@ -67,14 +67,14 @@ pub fn export(
 }
 
 /// Returns the named jobs, all of which must have schedules, or else all jobs that have one.
-fn scheduled(workspace: &Workspace, named: &[String]) -> anyhow::Result<Vec<ScheduledJob>> {
+fn scheduled_jobs(workspace: &Workspace, names: &[String]) -> anyhow::Result<Vec<ScheduledJob>> {
     let mut all = Vec::new();
-    for name in schedule::chosen(workspace, named) {
+    for name in schedule::select_jobs(workspace, names) {
         match schedule::find(workspace, &name)? {
-            Lookup::Scheduled(found) => all.push(*found),
-            Lookup::Unscheduled if named.is_empty() => {}
+            Lookup::Scheduled(scheduled) => all.push(*scheduled),
+            Lookup::Unscheduled if names.is_empty() => {}
             Lookup::Unscheduled => return Err(schedule::unscheduled(&name).into()),
-            Lookup::Unusable(..) => {
+            Lookup::Invalid(..) => {
                 let message = format!("{name} cannot be used; `retrocast check {name}` shows why");
                 return Err(WrongUsage(message).into());
             }
@@ -86,8 +86,8 @@ fn scheduled(workspace: &Workspace, named: &[String]) -> anyhow::Result<Vec<Sche
     Ok(all)
 }
 
-/// Options with absolute paths, independent of the working directory.
-fn folders(workspace: &Workspace, root: &Path) -> anyhow::Result<Vec<String>> {
+/// Options for the workspace's folders as absolute paths, independent of the working directory.
+fn folder_options(workspace: &Workspace, root: &Path) -> anyhow::Result<Vec<String>> {
     let mut options = vec!["--workspace".to_string(), root.display().to_string()];
     let others: [(&str, Option<&PathBuf>, &str); 4] = [
         ("--jobs", Some(&workspace.jobs), "jobs"),
@@ -95,7 +95,7 @@ fn folders(workspace: &Workspace, root: &Path) -> anyhow::Result<Vec<String>> {
         ("--lake", Some(&workspace.lake), "data/lake"),
         ("--reports", Some(&workspace.reports), "reports"),
     ];
-    for (option, folder, usual) in others {
+    for (option, folder, default) in others {
         let [lake, reports] = &workspace.addresses;
         let address = match option {
             "--lake" => lake,
@@ -109,7 +109,7 @@ fn folders(workspace: &Workspace, root: &Path) -> anyhow::Result<Vec<String>> {
         let Some(folder) = folder else { continue };
         let folder = std::path::absolute(folder)
             .with_context(|| format!("cannot find {}", folder.display()))?;
-        if folder != root.join(usual) {
+        if folder != root.join(default) {
             options.push(option.to_string());
             options.push(folder.display().to_string());
         }
@@ -117,8 +117,8 @@ fn folders(workspace: &Workspace, root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(options)
 }
 
-/// Joins several files into one text, each under its name.
-fn shown(to: ExportTo, files: &[(String, String)]) -> String {
+/// Joins several files into one text; systemd units are preceded by their paths.
+fn join_files(to: ExportTo, files: &[(String, String)]) -> String {
     if to != ExportTo::Systemd {
         return files.iter().map(|(_, text)| text.as_str()).collect();
     }

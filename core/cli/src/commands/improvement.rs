@@ -1,4 +1,4 @@
-//! `retrocast improvement`: the register of improvements, kept in the ledger.
+//! `retrocast improvement`: the register of improvements, stored in the ledger.
 
 mod import;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Exit,
-    arguments::{About, Details, ImprovementCommand},
+    arguments::{ChangeArguments, Details, ImprovementCommand},
     diagnose::WrongUsage,
     ledger::publish_finished,
     workspace::Workspace,
@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use tokio::runtime::Runtime;
 
-/// Longest id of an improvement, in characters.
+/// Maximum length of an improvement's id, in characters.
 const ID_MAX: usize = 64;
 
 /// The register of a job.
@@ -36,15 +36,16 @@ struct Register {
 
 /// Runs a subcommand of `retrocast improvement`.
 pub fn improvement(workspace: &Workspace, command: ImprovementCommand) -> anyhow::Result<Exit> {
-    let change =
-        |about: &About, state| Register::open(workspace, &about.job)?.change(about, state, |_| ());
+    let change = |request: &ChangeArguments, state| {
+        Register::open(workspace, &request.job)?.change(request, state, |_| ())
+    };
     match command {
-        ImprovementCommand::Propose { about, details } => {
-            let register = Register::open(workspace, &about.job)?;
+        ImprovementCommand::Propose { request, details } => {
+            let register = Register::open(workspace, &request.job)?;
             if !details.finding.is_empty() || details.recommendation.is_some() {
-                publish_finished(workspace, &about.job);
+                publish_finished(workspace, &request.job);
             }
-            register.propose(&about, details)?;
+            register.propose(&request, details)?;
         }
         ImprovementCommand::Import { job, file, who } => {
             import::import(&Register::open(workspace, &job)?, &job, &file, who)?;
@@ -55,28 +56,32 @@ pub fn improvement(workspace: &Workspace, command: ImprovementCommand) -> anyhow
             register.recommended(all, json)?;
         }
         ImprovementCommand::Accept {
-            about,
+            request,
             recommendation,
-        } => answer(
+        } => decide(
             workspace,
-            &about,
+            &request,
             recommendation,
             ImprovementState::Accepted,
         )?,
         ImprovementCommand::Reject {
-            about,
+            request,
             recommendation,
-        } => answer(
+        } => decide(
             workspace,
-            &about,
+            &request,
             recommendation,
             ImprovementState::Rejected,
         )?,
-        ImprovementCommand::Close { about } => change(&about, ImprovementState::Closed)?,
-        ImprovementCommand::Implement { about, date, cost } => {
+        ImprovementCommand::Close { request } => change(&request, ImprovementState::Closed)?,
+        ImprovementCommand::Implement {
+            request,
+            date,
+            cost,
+        } => {
             let date = date.unwrap_or_else(|| Zoned::now().date());
-            Register::open(workspace, &about.job)?.change(
-                &about,
+            Register::open(workspace, &request.job)?.change(
+                &request,
                 ImprovementState::Implemented,
                 |improvement| {
                     improvement.date = Some(date);
@@ -94,37 +99,37 @@ pub fn improvement(workspace: &Workspace, command: ImprovementCommand) -> anyhow
     Ok(Exit::Done)
 }
 
-/// Accepts or rejects an improvement. One that comes of a recommendation is put on the register first.
-fn answer(
+/// Accepts or rejects an improvement. With a recommendation, first adds it to the register.
+fn decide(
     workspace: &Workspace,
-    about: &About,
+    request: &ChangeArguments,
     recommendation: Option<String>,
     state: ImprovementState,
 ) -> anyhow::Result<()> {
-    let register = Register::open(workspace, &about.job)?;
+    let register = Register::open(workspace, &request.job)?;
     if recommendation.is_some() {
-        publish_finished(workspace, &about.job);
+        publish_finished(workspace, &request.job);
         let details = Details {
             recommendation,
             ..Details::default()
         };
-        register.propose(about, details)?;
+        register.propose(request, details)?;
     }
-    register.change(about, state, |_| ())
+    register.change(request, state, |_| ())
 }
 
 impl Register {
     fn open(workspace: &Workspace, job: &str) -> anyhow::Result<Self> {
         if !workspace.job_names().iter().any(|known| known == job) {
-            let help = workspace.jobs_instead(job);
-            return Err(WrongUsage(format!("there is no job {job:?}: {help}")).into());
+            let help = workspace.suggest_job(job);
+            return Err(WrongUsage(format!("no job {job:?}; {help}")).into());
         }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .context("cannot start threads")?;
-        let lake = Lake::new(&workspace.places.root, job)?;
+        let lake = Lake::new(&workspace.lake_locations.root, job)?;
         Ok(Self {
             ledger: Ledger::new(&lake),
             runtime,
@@ -135,80 +140,87 @@ impl Register {
         Ok(self.runtime.block_on(self.ledger.improvements())?)
     }
 
-    fn propose(&self, about: &About, details: Details) -> anyhow::Result<()> {
+    fn propose(&self, request: &ChangeArguments, details: Details) -> anyhow::Result<()> {
         let changes = self.changes()?;
-        if register(&changes).contains_key(about.id.as_str()) {
-            let id = &about.id;
+        if register(&changes).contains_key(request.id.as_str()) {
+            let id = &request.id;
             let message = format!(
-                "{id:?} is on the register already; `retrocast improvement show {} {id}` shows it",
-                about.job
+                "{id:?} is already on the register; `retrocast improvement show {} {id}` shows it",
+                request.job
             );
             return Err(WrongUsage(message).into());
         }
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        if about.id.is_empty() || about.id.len() > ID_MAX || !about.id.chars().all(is_plain) {
+        if request.id.is_empty() || request.id.len() > ID_MAX || !request.id.chars().all(is_plain) {
             let message =
                 format!("an id has up to {ID_MAX} letters, digits, dots, dashes and underscores");
             return Err(WrongUsage(message).into());
         }
         if !details.finding.is_empty() {
-            let known = self.ledger.values(&FINDINGS, "id");
-            let known = self.runtime.block_on(known)?;
-            if !known.contains(&details.finding) {
+            let ids = self.ledger.values(&FINDINGS, "id");
+            let ids = self.runtime.block_on(ids)?;
+            if !ids.contains(&details.finding) {
                 let message = format!(
-                    "no run left a finding {:?}; `retrocast lake query {} 'select distinct id, sentence \
-                     from ledger.findings'` lists them",
-                    details.finding, about.job
+                    "the ledger has no finding {:?}; `retrocast lake query {} 'select distinct id, \
+                     sentence from ledger.findings'` lists them",
+                    details.finding, request.job
                 );
                 return Err(WrongUsage(message).into());
             }
         }
         let recommended = match &details.recommendation {
-            Some(id) => Some(self.recommendation(&about.job, id)?),
+            Some(id) => Some(self.recommendation(&request.job, id)?),
             None => None,
         };
-        let from = |given: &str, of: fn(&Recommended) -> &str| match (given, &recommended) {
-            ("", Some(recommended)) => of(recommended).to_string(),
-            (given, _) => given.to_string(),
-        };
+        let or_recommended =
+            |option: &str, field: fn(&Recommended) -> &str| match (option, &recommended) {
+                ("", Some(recommended)) => field(recommended).to_string(),
+                (option, _) => option.to_string(),
+            };
         let component = |one: &Recommended| match one.component.as_str() {
             "all" => String::new(),
             component => component.to_string(),
         };
-        let text = |argument: &str, text: &str| match text.trim() {
+        let optional_line = |argument: &str, text: &str| match text.trim() {
             "" => Ok(String::new()),
             text => one_line(argument, text),
         };
         let improvement = Improvement {
-            id: about.id.clone(),
+            id: request.id.clone(),
             state: ImprovementState::Proposed,
             time: Timestamp::UNIX_EPOCH,
             who: String::new(),
             why: String::new(),
             title: one_line(
                 "--title",
-                &from(&details.title.unwrap_or_default(), |one| &one.title),
+                &or_recommended(&details.title.unwrap_or_default(), |one| &one.title),
             )?,
-            category: text("--category", &from(&details.category, |one| &one.category))?,
-            owner: text("--owner", &details.owner)?,
+            category: optional_line(
+                "--category",
+                &or_recommended(&details.category, |one| &one.category),
+            )?,
+            owner: optional_line("--owner", &details.owner)?,
             component: match (details.component.as_str(), &recommended) {
                 ("", Some(recommended)) => component(recommended),
-                (given, _) => text("--component", given)?,
+                (option, _) => optional_line("--component", option)?,
             },
-            metric: text("--metric", &from(&details.metric, |one| &one.metric))?,
+            metric: optional_line(
+                "--metric",
+                &or_recommended(&details.metric, |one| &one.metric),
+            )?,
             expected_relative: details
                 .expect
                 .or(recommended.as_ref().map(|one| one.expected)),
             lower_is_better: Some(!details.higher_is_better),
             date: None,
             cost: None,
-            link: text("--link", &details.link)?,
-            finding: from(&details.finding, |one| {
+            link: optional_line("--link", &details.link)?,
+            finding: or_recommended(&details.finding, |one| {
                 one.finding.as_deref().unwrap_or_default()
             }),
             recommendation: details.recommendation.unwrap_or_default(),
         };
-        self.record(improvement, about, time_of(about, None)?)
+        self.record(improvement, request, time_of(request, None)?)
     }
 
     /// A recommendation of an earlier run.
@@ -217,24 +229,24 @@ impl Register {
         let ids: Vec<String> = all.iter().map(|one| one.id.clone()).collect();
         all.into_iter().find(|one| one.id == id).ok_or_else(|| {
             let help = match nearest(id, ids.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean {near:?}?"),
+                Some(nearest) => format!("did you mean {nearest:?}?"),
                 None => format!("`retrocast improvement recommended {job}` lists them"),
             };
-            WrongUsage(format!("no run made a recommendation {id:?}: {help}")).into()
+            WrongUsage(format!("the ledger has no recommendation {id:?}; {help}")).into()
         })
     }
 
-    /// Lists recommendations of the last run.
+    /// Lists the open recommendations of the newest window; with `all`, every recommendation.
     fn recommended(&self, all: bool, as_json: bool) -> anyhow::Result<()> {
         let recommended = self.runtime.block_on(self.ledger.recommendations())?;
-        let last = recommended.iter().map(|one| one.window_end).max();
-        let shown: Vec<&Recommended> = recommended
+        let newest = recommended.iter().map(|one| one.window_end).max();
+        let listed: Vec<&Recommended> = recommended
             .iter()
-            .filter(|one| all || (one.state == "open" && Some(one.window_end) == last))
+            .filter(|one| all || (one.state == "open" && Some(one.window_end) == newest))
             .collect();
         if as_json {
-            let shown: Vec<Value> = shown.iter().map(|one| json!(one)).collect();
-            return print_json(&shown);
+            let listed: Vec<Value> = listed.iter().map(|one| json!(one)).collect();
+            return print_json(&listed);
         }
         let columns = [
             "id",
@@ -246,7 +258,7 @@ impl Register {
             "state",
             "title",
         ];
-        let rows = shown.iter().map(|one| {
+        let rows = listed.iter().map(|one| {
             let past = format!("{} of {}", one.past_worked, one.past_judged);
             let texts = [
                 one.id.clone(),
@@ -272,54 +284,54 @@ impl Register {
     /// Changes the state of an improvement that is on the register.
     fn change(
         &self,
-        about: &About,
+        request: &ChangeArguments,
         state: ImprovementState,
-        with: impl FnOnce(&mut Improvement),
+        modify: impl FnOnce(&mut Improvement),
     ) -> anyhow::Result<()> {
         let changes = self.changes()?;
-        let mut improvement = find(&changes, &about.job, &about.id)?.clone();
+        let mut improvement = find(&changes, &request.job, &request.id)?.clone();
         if !state.may_follow(Some(improvement.state)) {
             let message = format!(
                 "{} is {}, so it cannot become {state}",
-                about.id, improvement.state
+                request.id, improvement.state
             );
             return Err(WrongUsage(message).into());
         }
-        let time = time_of(about, Some(improvement.time))?;
+        let time = time_of(request, Some(improvement.time))?;
         improvement.state = state;
-        with(&mut improvement);
-        self.record(improvement, about, time)
+        modify(&mut improvement);
+        self.record(improvement, request, time)
     }
 
     fn record(
         &self,
         mut improvement: Improvement,
-        about: &About,
+        request: &ChangeArguments,
         time: Timestamp,
     ) -> anyhow::Result<()> {
-        improvement.who = one_line("--who", about.who.as_deref().unwrap_or_default())?;
-        improvement.why = match about.why.trim() {
+        improvement.who = one_line("--who", request.who.as_deref().unwrap_or_default())?;
+        improvement.why = match request.why.trim() {
             "" => String::new(),
             why => one_line("--why", why)?,
         };
         improvement.time = time;
         self.runtime.block_on(self.ledger.record(&improvement))?;
         let Improvement { id, state, who, .. } = &improvement;
-        let on = improvement
+        let first_day = improvement
             .date
             .map_or_else(String::new, |date| format!(", first day {date}"));
-        Ok(print(&format!("{id}: {state}{on}, by {who}"))?)
+        Ok(print(&format!("{id}: {state}{first_day}, by {who}"))?)
     }
 
     fn list(&self, state: Option<&str>, as_json: bool) -> anyhow::Result<()> {
         let changes = self.changes()?;
         let all = register(&changes).into_values();
-        let shown: Vec<&Improvement> = all
+        let listed: Vec<&Improvement> = all
             .filter(|one| state.is_none_or(|state| one.state.name() == state))
             .collect();
         if as_json {
-            let shown: Vec<Value> = shown.iter().map(|one| json!(one)).collect();
-            return print_json(&shown);
+            let listed: Vec<Value> = listed.iter().map(|one| json!(one)).collect();
+            return print_json(&listed);
         }
         let columns = [
             "id",
@@ -330,7 +342,7 @@ impl Register {
             "owner",
             "title",
         ];
-        let rows = shown.iter().map(|one| {
+        let rows = listed.iter().map(|one| {
             let date = one.date.map_or_else(String::new, |date| date.to_string());
             let expected = one
                 .expected_relative
@@ -357,25 +369,25 @@ impl Register {
 
     fn show(&self, job: &str, id: &str, as_json: bool) -> anyhow::Result<()> {
         let changes = self.changes()?;
-        let now = find(&changes, job, id)?;
+        let current = find(&changes, job, id)?;
         let history: Vec<&Improvement> = changes.iter().filter(|one| one.id == id).collect();
         if as_json {
             return print_json(&history);
         }
-        let mut text = format!("{}: {}\n", now.id, now.title);
-        let date = now.date.map(|date| date.to_string());
+        let mut text = format!("{}: {}\n", current.id, current.title);
+        let date = current.date.map(|date| date.to_string());
         let facts = [
-            ("state", Some(now.state.to_string())),
+            ("state", Some(current.state.to_string())),
             ("first day", date),
-            ("component", Some(now.component.clone())),
-            ("metric", Some(now.metric.clone())),
-            ("expected", now.expected_relative.map(number::change)),
-            ("category", Some(now.category.clone())),
-            ("owner", Some(now.owner.clone())),
-            ("cost", now.cost.map(number::sensible)),
-            ("link", Some(now.link.clone())),
-            ("finding", Some(now.finding.clone())),
-            ("recommendation", Some(now.recommendation.clone())),
+            ("component", Some(current.component.clone())),
+            ("metric", Some(current.metric.clone())),
+            ("expected", current.expected_relative.map(number::change)),
+            ("category", Some(current.category.clone())),
+            ("owner", Some(current.owner.clone())),
+            ("cost", current.cost.map(number::sensible)),
+            ("link", Some(current.link.clone())),
+            ("finding", Some(current.finding.clone())),
+            ("recommendation", Some(current.recommendation.clone())),
         ];
         for (name, fact) in facts {
             if let Some(fact) = fact.filter(|fact| !fact.is_empty()) {
@@ -396,17 +408,17 @@ impl Register {
 
 /// The time of a change of state: now, or on the given day. It is after `last`, the improvement's
 /// previous change, so that changes on one day keep their order.
-fn time_of(about: &About, last: Option<Timestamp>) -> anyhow::Result<Timestamp> {
+fn time_of(request: &ChangeArguments, last: Option<Timestamp>) -> anyhow::Result<Timestamp> {
     let midnight = |day: Date| anyhow::Ok(day.in_tz("UTC")?.timestamp());
-    let (begin, end) = match about.on {
+    let (begin, end) = match request.on {
         Some(day) => (midnight(day)?, midnight(day.tomorrow()?)?),
         None => (Timestamp::now(), Timestamp::now()),
     };
     match last {
         Some(last) if last >= end => {
-            let id = &about.id;
+            let id = &request.id;
             let message =
-                format!("the last change of {id} is of {last:.0}: date this one after it");
+                format!("the last change of {id} is dated {last:.0}; date this change after it");
             Err(WrongUsage(message).into())
         }
         Some(last) if last >= begin => Ok(last.checked_add(1.microsecond())?),
@@ -423,7 +435,7 @@ fn find<'a>(
     let all = register(changes);
     all.get(id).copied().ok_or_else(|| {
         let help = match nearest(id, all.keys().copied()) {
-            Some(near) => format!("did you mean {near:?}?"),
+            Some(nearest) => format!("did you mean {nearest:?}?"),
             None => format!("`retrocast improvement list {job}` lists them"),
         };
         WrongUsage(format!("no improvement {id:?} is on the register; {help}"))

@@ -1,4 +1,4 @@
-//! `retrocast init`: a starter workspace that runs.
+//! `retrocast init`: writes a starter workspace with a job that can run.
 
 use super::{job, print};
 use crate::{Exit, diagnose::WrongUsage};
@@ -22,7 +22,7 @@ const FILES: &[(&str, &str)] = &[
 /// Weeks of simulated records.
 const WEEKS: u32 = 20;
 
-/// Writes a workspace whose simulated records end before `until`; today if it is not given.
+/// Writes a workspace whose simulated records end before `until`, by default today.
 pub fn init(folder: &Path, until: Option<Date>) -> anyhow::Result<Exit> {
     for (name, _) in FILES {
         let path = folder.join(name);
@@ -44,27 +44,27 @@ pub fn init(folder: &Path, until: Option<Date>) -> anyhow::Result<Exit> {
         };
         write().with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let usual = Config::default();
+    let defaults = Config::default();
     let config = Config {
         weeks: WEEKS,
         records_per_day: 400.0,
         until: match until {
             Some(until) => until,
-            None => job::today(&usual.timezone)?,
+            None => job::today(&defaults.timezone)?,
         },
         out: folder.join("data/raw/operations"),
-        ..usual
+        ..defaults
     };
     retrocast_simulate::simulate(&config)?;
     let date = until.map_or_else(String::new, |until| format!(" --date {until}"));
-    let go = if folder == Path::new(".") {
+    let cd_prefix = if folder == Path::new(".") {
         String::new()
     } else {
         format!("cd {} && ", folder.display())
     };
     print(&format!(
-        "wrote a workspace with the job \"hello\" and {WEEKS} weeks of made-up records up to {}\n\
-         next: {go}retrocast run hello{date}",
+        "wrote a workspace with the job \"hello\" and {WEEKS} weeks of simulated records up to {}\n\
+         next: {cd_prefix}retrocast run hello{date}",
         long(config.until.yesterday()?)
     ))?;
     Ok(Exit::Done)

@@ -3,7 +3,7 @@
 use super::{print_json, print_raw};
 use crate::{
     Exit,
-    arguments::{AgainArguments, JobArguments},
+    arguments::{ForceArguments, JobArguments},
     diagnose::WrongUsage,
     executor::{self, Catalogue},
     housekeeping, ledger, terminal,
@@ -28,8 +28,8 @@ use std::{
 /// Seed of a run: every random draw follows from it and the names of job and node.
 const SEED: u64 = 20_260_101;
 
-/// Maximum number of mistakes to print.
-const SHOWN_MAX: usize = 50;
+/// Maximum number of diagnostics to print.
+const DIAGNOSTICS_MAX: usize = 50;
 
 /// A job file that was read and checked.
 pub struct LoadedJob {
@@ -47,7 +47,7 @@ pub struct LedgerSource {
     workspace: Workspace,
     /// The recorded part, for a rerun.
     pub recorded: Option<LedgerView>,
-    /// True if finished runs that the ledger lacks are published first, as a run does.
+    /// True to first publish the finished runs that the ledger lacks, as for a run.
     pub publishes: bool,
 }
 
@@ -66,7 +66,7 @@ impl LedgerSource {
         read().map_err(|error| {
             let message = format!("the ledger cannot be read: {error:#}");
             let help =
-                "stages that read the ledger need it; run the job again when it can be reached";
+                "stages that read the ledger need it; run the job again when it is available";
             vec![Diagnostic::error(&job.file, message).help(help)]
         })
     }
@@ -74,8 +74,8 @@ impl LedgerSource {
 
 /// The previous report, which findings are compared with.
 pub enum EarlierSource {
-    /// The newest earlier report of the job in this archive.
-    In(PathBuf),
+    /// The newest earlier report in this folder of the job in the archive.
+    Archive(PathBuf),
     /// The report that a recorded run was compared with.
     Recorded(Option<EarlierReport>),
 }
@@ -83,7 +83,7 @@ pub enum EarlierSource {
 impl EarlierSource {
     fn report(self, window: &Window) -> Option<EarlierReport> {
         match self {
-            Self::In(job) => retrocast_deliver::earlier_report(&job, window),
+            Self::Archive(job) => retrocast_deliver::earlier_report(&job, window),
             Self::Recorded(report) => report,
         }
     }
@@ -129,7 +129,7 @@ pub fn load(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Result<L
         .filter(|folder| arguments.job.contains('/') && folder.join("contracts").is_dir())
         .unwrap_or(&workspace.jobs);
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    // The job's datasets are kept under its name.
+    // The job's datasets are stored under its name.
     retrocast_store::named(&name).map_err(|error| {
         let path = path.display();
         WrongUsage(format!("{path}: {error}; rename the file"))
@@ -159,7 +159,7 @@ fn load_as(
     let templates = executor::templates(workspace.templates.as_deref())?;
     let catalogue = Catalogue::new(jobs, &templates);
     let file = path.display().to_string();
-    let set = set(arguments)?;
+    let set = parse_params(arguments)?;
     let environment = process_environment();
     let options = CheckOptions {
         name,
@@ -173,7 +173,7 @@ fn load_as(
         text,
         checked,
         notices: housekeeping::notices(workspace, name),
-        earlier: EarlierSource::In(workspace.reports.join(name)),
+        earlier: EarlierSource::Archive(workspace.reports.join(name)),
         ledger: LedgerSource {
             workspace: workspace.clone(),
             recorded: None,
@@ -183,8 +183,8 @@ fn load_as(
     })
 }
 
-/// Plans a job; prints its mistakes and returns `None` if it is invalid.
-pub fn planned(
+/// Loads and plans a job; prints its mistakes and returns `None` if it is invalid.
+pub fn load_and_plan(
     workspace: &Workspace,
     arguments: &JobArguments,
     output: Output,
@@ -192,8 +192,8 @@ pub fn planned(
     plan(load(workspace, arguments)?, arguments, output)
 }
 
-/// The same for a run, which first publishes the finished runs that the ledger lacks.
-pub fn planned_to_run(
+/// Loads and plans a job to run it; first publishes the finished runs that the ledger lacks.
+pub fn plan_run(
     workspace: &Workspace,
     arguments: &JobArguments,
     output: Output,
@@ -213,8 +213,8 @@ pub fn plan(
     let planned = plan_with_warnings(loaded, arguments, &mut |diagnostics, text| {
         match output {
             Output::Text => print_diagnostics(diagnostics, text),
-            Output::Lines => print_lines(&located(diagnostics, text))?,
-            Output::Document => printed.extend(located(diagnostics, text)),
+            Output::Lines => print_lines(&diagnostics_json(diagnostics, text))?,
+            Output::Document => printed.extend(diagnostics_json(diagnostics, text)),
         }
         Ok(())
     })?;
@@ -269,10 +269,10 @@ pub fn plan_with_warnings(
         }
     };
     let date = match (arguments.date, &arguments.window) {
-        (None, Some(_)) => date_of(&window, today),
+        (None, Some(_)) => report_date(&window, today),
         _ => date,
     };
-    let set = set(arguments)?;
+    let set = parse_params(arguments)?;
     let select = [arguments.select.clone(), arguments.until.clone()].concat();
     let earlier = earlier.report(&window);
     let view = || ledger.view(&job, &window, date);
@@ -301,12 +301,12 @@ pub fn plan_with_warnings(
     }
 }
 
-/// Selects nodes to run although nothing changed: all, or some with their dependents.
-pub fn force(planned: &PlannedRun, again: &AgainArguments) -> Result<Force, WrongUsage> {
-    if again.force {
+/// Selects the nodes to run even if nothing changed: all, or some with their dependents.
+pub fn forced_nodes(planned: &PlannedRun, arguments: &ForceArguments) -> Result<Force, WrongUsage> {
+    if arguments.force {
         return Ok(Force::Everything);
     }
-    let names = plan::with_descendants(&planned.plan, &again.from);
+    let names = plan::with_descendants(&planned.plan, &arguments.from);
     match names {
         Ok(names) if names.is_empty() => Ok(Force::Nothing),
         Ok(names) => Ok(Force::Nodes(names)),
@@ -334,14 +334,14 @@ pub async fn listing_summary(
     Ok(retrocast_store::listing_summary(name, &uri, base, required, days).await?)
 }
 
-/// The date of a run on a named window: the day after it, as for a scheduled run, or today if the
-/// window is not over. So a run on an old window does not become the newest of the archive, and is
-/// the same run on whatever day it is requested.
-fn date_of(window: &Window, today: Date) -> Date {
+/// The date of a run on a given window: the day after it, as for a scheduled run, or today if the
+/// window is not over. So a run on an old window does not become the newest of the archive, and does
+/// not depend on the day on which it is requested.
+fn report_date(window: &Window, today: Date) -> Date {
     window.end.min(today)
 }
 
-/// Rejects a date before the end of a named window, since the date does not select the window then.
+/// Rejects a date before the end of a given window: the date only dates the report then.
 pub fn check_date(arguments: &JobArguments) -> Result<(), WrongUsage> {
     let (Some(date), Some(text)) = (arguments.date, &arguments.window) else {
         return Ok(());
@@ -355,8 +355,8 @@ pub fn check_date(arguments: &JobArguments) -> Result<(), WrongUsage> {
     }
     let (label, words) = (window.label(), window.words());
     Err(WrongUsage(format!(
-        "--date {date} lies before the end of --window {label} ({words}); beside --window the date is \
-         that of the report and chooses no window: leave one of them out, or give a date from {} on",
+        "--date {date} is before the end of --window {label} ({words}); with --window, the date only \
+         dates the report: omit one of them, or use a date from {} on",
         window.end
     )))
 }
@@ -366,7 +366,8 @@ pub fn today(timezone: &str) -> anyhow::Result<Date> {
     Ok(jiff::Timestamp::now().in_tz(timezone)?.date())
 }
 
-fn set(arguments: &JobArguments) -> Result<Vec<(String, String)>, WrongUsage> {
+/// Parses the params that `--set` gives.
+fn parse_params(arguments: &JobArguments) -> Result<Vec<(String, String)>, WrongUsage> {
     arguments
         .set
         .iter()
@@ -383,38 +384,35 @@ pub fn print_diagnostics(diagnostics: &[Diagnostic], text: &str) {
         return;
     }
     let stderr = std::io::stderr();
-    let shown = &diagnostics[..diagnostics.len().min(SHOWN_MAX)];
+    let shown = &diagnostics[..diagnostics.len().min(DIAGNOSTICS_MAX)];
     let rendered = render(shown, text, terminal::colour(stderr.is_terminal()));
     let mut out = stderr.lock();
     let _ = writeln!(out, "{}", rendered.trim_end());
     if shown.len() < diagnostics.len() {
         let more = diagnostics.len() - shown.len();
-        let _ = writeln!(
-            out,
-            "\nand {more} more like these; fix the first and check again"
-        );
+        let _ = writeln!(out, "\nand {more} more; fix these first and check again");
     }
 }
 
-/// Diagnostics with line and column, for programs.
-pub fn located(diagnostics: &[Diagnostic], text: &str) -> Vec<Value> {
-    let located = |diagnostic: &Diagnostic| {
-        let place = diagnostic.line_column(text);
+/// Diagnostics as JSON values with line and column.
+pub fn diagnostics_json(diagnostics: &[Diagnostic], text: &str) -> Vec<Value> {
+    let to_json = |diagnostic: &Diagnostic| {
+        let position = diagnostic.line_column(text);
         json!({
             "level": diagnostic.level,
             "message": diagnostic.message,
             "file": diagnostic.file,
-            "line": place.map(|place| place.0),
-            "column": place.map(|place| place.1),
+            "line": position.map(|position| position.0),
+            "column": position.map(|position| position.1),
             "label": diagnostic.label,
             "help": diagnostic.help,
         })
     };
-    diagnostics.iter().map(located).collect()
+    diagnostics.iter().map(to_json).collect()
 }
 
-/// The exit code of a job file that cannot be used.
-pub fn unusable() -> Exit {
+/// The exit code for an invalid job file.
+pub fn invalid_exit() -> Exit {
     Exit::Usage
 }
 
@@ -423,7 +421,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_named_window_dates_its_run() {
+    fn report_date_is_the_end_of_the_window_or_today() {
         let today: Date = "2026-11-18".parse().unwrap();
         for (window, date) in [
             ("1850-W01", "1850-01-07"),
@@ -432,7 +430,7 @@ mod tests {
         ] {
             let window = Window::parse(window, "Europe/London").unwrap();
             assert_eq!(
-                date_of(&window, today).to_string(),
+                report_date(&window, today).to_string(),
                 date,
                 "{}",
                 window.label()
@@ -441,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_beside_a_window_is_that_of_the_report() {
+    fn dates_before_the_end_of_a_given_window_are_errors() {
         let check = |date: &str, window: Option<&str>| {
             let checked = check_date(&JobArguments {
                 job: "weekly".to_string(),
@@ -457,12 +455,12 @@ mod tests {
         assert_eq!(check("2026-11-23", Some("2026-W42")), Ok(()));
         assert_eq!(check("2026-10-01", None), Ok(()));
         assert_eq!(check("2026-10-01", Some("nonsense")), Ok(()));
-        let refused = check("2026-10-18", Some("2026-W42")).unwrap_err();
+        let error = check("2026-10-18", Some("2026-W42")).unwrap_err();
         assert_eq!(
-            refused,
-            "--date 2026-10-18 lies before the end of --window 2026-W42 (12 to 18 October 2026); \
-             beside --window the date is that of the report and chooses no window: leave one of them \
-             out, or give a date from 2026-10-19 on"
+            error,
+            "--date 2026-10-18 is before the end of --window 2026-W42 (12 to 18 October 2026); with \
+             --window, the date only dates the report: omit one of them, or use a date from \
+             2026-10-19 on"
         );
     }
 }

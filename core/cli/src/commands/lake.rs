@@ -74,7 +74,7 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
         LakeCommand::List { json, .. } => list(&runtime, &lake, json)?,
         LakeCommand::Show { dataset, json, .. } => show(&runtime, &lake, &dataset, json)?,
         LakeCommand::Versions { dataset, json, .. } => versions(&runtime, &lake, &dataset, json)?,
-        LakeCommand::Gc { job, sweep } => clean(&runtime, workspace, &job, &lake, &sweep)?,
+        LakeCommand::Gc { job, sweep } => gc(&runtime, workspace, &job, &lake, &sweep)?,
         LakeCommand::Decide { decision, .. } => decisions::decide(&runtime, &lake, &decision)?,
         LakeCommand::Decisions { all, json, .. } => decisions::list(&runtime, &lake, all, json)?,
         LakeCommand::Query {
@@ -123,21 +123,21 @@ impl Drop for SpillFolder {
 }
 
 fn open(runtime: &Runtime, workspace: &Workspace, job: &str) -> anyhow::Result<Lake> {
-    let root = &workspace.places.root;
+    let root = &workspace.lake_locations.root;
     let lake = Lake::new(root, job).map_err(|error| WrongUsage(error.to_string()))?;
     if runtime.block_on(lake.names())?.is_empty() {
-        let help = if workspace.job_names().iter().any(|known| known == job) {
-            "run it, or name the lake with --lake".to_string()
+        let help = if workspace.job_names().iter().any(|name| name == job) {
+            "run it, or use --lake for a lake elsewhere".to_string()
         } else {
-            workspace.jobs_instead(job)
+            workspace.suggest_job(job)
         };
-        let message = format!("the job {job:?} has no datasets in {root}: {help}");
+        let message = format!("the job {job:?} has no datasets in {root}; {help}");
         return Err(WrongUsage(message).into());
     }
     Ok(lake)
 }
 
-/// Normalises a text of the user: one line, not empty.
+/// Trims a text of the user and checks that it is one line and not empty.
 pub(super) fn one_line(argument: &str, text: &str) -> Result<String, WrongUsage> {
     let text = text.trim();
     if text.is_empty() {
@@ -184,29 +184,29 @@ fn size(bytes: u64) -> String {
 }
 
 /// Finds a dataset by NAME or `NAME@VERSION`.
-fn named(runtime: &Runtime, lake: &Lake, text: &str) -> anyhow::Result<DatasetRef> {
+fn find_dataset(runtime: &Runtime, lake: &Lake, text: &str) -> anyhow::Result<DatasetRef> {
     let (name, version) = match text.split_once('@') {
         None => (text, None),
         Some((name, version)) => {
-            let wrong = || WrongUsage(format!("{text:?}: expected NAME@VERSION"));
-            (name, Some(version.parse().map_err(|_| wrong())?))
+            let usage_error = || WrongUsage(format!("{text:?}: expected NAME@VERSION"));
+            (name, Some(version.parse().map_err(|_| usage_error())?))
         }
     };
     let names = runtime.block_on(lake.names())?;
-    if !names.iter().any(|known| known == name) {
+    if !names.iter().any(|existing| existing == name) {
         let message =
             match retrocast_domain::suggest::nearest(name, names.iter().map(String::as_str)) {
-                Some(near) => format!("no dataset {name:?}; did you mean {near:?}?"),
-                None => format!("no dataset {name:?}; there are: {}", names.join(", ")),
+                Some(nearest) => format!("no dataset {name:?}; did you mean {nearest:?}?"),
+                None => format!("no dataset {name:?}; datasets: {}", names.join(", ")),
             };
         return Err(WrongUsage(message).into());
     }
-    let found = runtime.block_on(lake.find(name, version));
-    Ok(found.map_err(|error| WrongUsage(error.to_string()))?)
+    let dataset = runtime.block_on(lake.find(name, version));
+    Ok(dataset.map_err(|error| WrongUsage(error.to_string()))?)
 }
 
 fn show(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow::Result<()> {
-    let dataset = named(runtime, lake, text)?;
+    let dataset = find_dataset(runtime, lake, text)?;
     let schema = runtime.block_on(lake.schema(&dataset))?;
     let notes = runtime.block_on(lake.versions(&dataset.name))?;
     let note = notes
@@ -282,7 +282,7 @@ fn type_word(data_type: &DataType) -> String {
 }
 
 fn versions(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow::Result<()> {
-    let dataset = named(runtime, lake, text)?;
+    let dataset = find_dataset(runtime, lake, text)?;
     let mut notes = runtime.block_on(lake.versions(&dataset.name))?;
     if text.contains('@') {
         notes.retain(|note| note.version == dataset.version);
@@ -343,7 +343,7 @@ fn cited(reports: &Path, job: &str) -> BTreeMap<String, BTreeSet<u64>> {
     cited
 }
 
-fn clean(
+fn gc(
     runtime: &Runtime,
     workspace: &Workspace,
     job: &str,
@@ -383,7 +383,7 @@ fn clean(
             swept.kept.len()
         );
         if swept.compacted {
-            text.push_str(", small files written as few");
+            text.push_str(", small files compacted");
         }
         text.push('\n');
     }
@@ -394,7 +394,7 @@ fn clean(
             text,
             "nothing to remove: every version is new, newest or cited"
         ),
-        (_, true) => writeln!(text, "{} could go", plural(removed, "version")),
+        (_, true) => writeln!(text, "{} would be removed", plural(removed, "version")),
         (_, false) => writeln!(
             text,
             "{} removed, {} freed",
@@ -411,13 +411,19 @@ fn print_answer(answer: &Answer, csv: bool, as_json: bool) -> anyhow::Result<()>
         terminal::message!("warning: only the first {shown}; --rows N gives more");
     }
     if as_json {
-        let rows: Vec<Value> = answer.rows.iter().map(|row| object(answer, row)).collect();
+        let rows: Vec<Value> = answer
+            .rows
+            .iter()
+            .map(|row| row_object(answer, row))
+            .collect();
         return print_json(&rows);
     }
     if csv {
-        let mut text = line(answer.columns.iter().map(String::as_str));
+        let mut text = csv_line(answer.columns.iter().map(String::as_str));
         for row in &answer.rows {
-            text.push_str(&line(row.iter().map(|cell| cell.as_deref().unwrap_or(""))));
+            text.push_str(&csv_line(
+                row.iter().map(|cell| cell.as_deref().unwrap_or("")),
+            ));
         }
         return Ok(print_raw(&text)?);
     }
@@ -428,12 +434,12 @@ fn print_answer(answer: &Answer, csv: bool, as_json: bool) -> anyhow::Result<()>
     Ok(print(&text)?)
 }
 
-fn object(answer: &Answer, row: &[Option<String>]) -> Value {
+fn row_object(answer: &Answer, row: &[Option<String>]) -> Value {
     let cells = answer.columns.iter().zip(&answer.numbers).zip(row);
-    let cells = cells.map(|((name, number), cell)| {
+    let cells = cells.map(|((name, is_number), cell)| {
         let value = match cell {
             None => Value::Null,
-            Some(text) if *number => text.parse().unwrap_or_else(|_| Value::from(text.as_str())),
+            Some(text) if *is_number => text.parse().unwrap_or_else(|_| Value::from(text.as_str())),
             Some(text) => Value::from(text.as_str()),
         };
         (name.clone(), value)
@@ -442,12 +448,12 @@ fn object(answer: &Answer, row: &[Option<String>]) -> Value {
 }
 
 /// Formats a line of CSV; text that a spreadsheet would read as a formula is escaped.
-fn line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
+fn csv_line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
     let cells: Vec<String> = cells
         .map(|cell| {
-            let formula = cell.starts_with(['=', '+', '@', '\t', '\r'])
+            let is_formula = cell.starts_with(['=', '+', '@', '\t', '\r'])
                 || (cell.starts_with('-') && cell.parse::<f64>().is_err());
-            let cell = if formula {
+            let cell = if is_formula {
                 format!("'{cell}")
             } else {
                 cell.to_string()
@@ -464,13 +470,13 @@ fn line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
 
 /// Formats a table with columns as wide as their contents.
 pub(super) fn table(answer: &Answer) -> String {
-    let cut = |text: &str| terminal::line(text, CELL_WIDTH_MAX);
+    let truncate = |text: &str| terminal::truncate(text, CELL_WIDTH_MAX);
     let rows: Vec<Vec<String>> = answer
         .rows
         .iter()
         .map(|row| {
             row.iter()
-                .map(|cell| cut(cell.as_deref().unwrap_or("–")))
+                .map(|cell| truncate(cell.as_deref().unwrap_or("–")))
                 .collect()
         })
         .collect();
@@ -487,7 +493,7 @@ pub(super) fn table(answer: &Answer) -> String {
     for row in std::iter::once(&answer.columns).chain(&rows) {
         let cells = row.iter().zip(&widths).zip(&answer.numbers);
         let cells: Vec<String> = cells
-            .map(|((cell, &width), number)| match number {
+            .map(|((cell, &width), is_number)| match is_number {
                 true => format!("{cell:>width$}"),
                 false => format!("{cell:<width$}"),
             })
@@ -503,7 +509,7 @@ mod tests {
 
     #[test]
     fn texts_are_one_line() {
-        let check = |given: &str| one_line("--why", given).map_err(|error| error.to_string());
+        let check = |text: &str| one_line("--why", text).map_err(|error| error.to_string());
         assert_eq!(check(" a load test ").unwrap(), "a load test");
         assert_eq!(check(" ").unwrap_err(), "--why is empty");
         for wrong in ["a\nb", &"x".repeat(TEXT_MAX + 1)] {
@@ -512,9 +518,9 @@ mod tests {
     }
 
     #[test]
-    fn cells_of_csv_are_text_in_every_spreadsheet() {
+    fn csv_formulas_are_escaped() {
         let check = |cells: &[&str], expected: &str| {
-            assert_eq!(line(cells.iter().copied()), format!("{expected}\n"));
+            assert_eq!(csv_line(cells.iter().copied()), format!("{expected}\n"));
         };
         check(&["a", "b,c", "say \"x\""], "a,\"b,c\",\"say \"\"x\"\"\"");
         check(&["=1+1", "-5", "-x", "@a"], "'=1+1,-5,'-x,'@a");

@@ -25,29 +25,29 @@ pub fn kinds(name: Option<&str>) -> anyhow::Result<Exit> {
             .iter()
             .map(|kind| kind.name)
             .collect();
-        let near = retrocast_domain::suggest::nearest(name, names.iter().copied());
-        let help = near.map_or_else(
-            || format!("there are {}", names.join(", ")),
-            |near| format!("did you mean {near}?"),
+        let nearest = retrocast_domain::suggest::nearest(name, names.iter().copied());
+        let help = nearest.map_or_else(
+            || format!("kinds: {}", names.join(", ")),
+            |nearest| format!("did you mean {nearest}?"),
         );
         return Err(WrongUsage(format!("no stage kind {name:?}; {help}")).into());
     };
     let mut text = format!("# {}\n\n{}\n# Params\n\n", kind.name, kind.manual_page());
-    params(&mut text, &(kind.schema)().to_value());
+    append_params(&mut text, &(kind.schema)().to_value());
     text.push_str("\n# Keys of every stage\n\n");
-    params(&mut text, &retrocast_engine::job::common_stage_schema());
+    append_params(&mut text, &retrocast_engine::job::common_stage_schema());
     print(&text)?;
     Ok(Exit::Done)
 }
 
-/// Adds the keys of a table: whether they are required, their meaning and their values.
-fn params(text: &mut String, schema: &Value) {
+/// Appends the keys of a table: whether they are required, their meaning and their values.
+fn append_params(text: &mut String, schema: &Value) {
     let required: Vec<&str> = schema["required"]
         .as_array()
         .map(|names| names.iter().filter_map(|name| name.as_str()).collect())
         .unwrap_or_default();
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-        let state = if required.contains(&name.as_str()) {
+        let requirement = if required.contains(&name.as_str()) {
             "required".to_string()
         } else {
             match &property["default"] {
@@ -55,23 +55,23 @@ fn params(text: &mut String, schema: &Value) {
                 default => format!("default {default}"),
             }
         };
-        let words = property["description"]
+        let description = property["description"]
             .as_str()
             .unwrap_or_default()
             .replace('\n', " ");
-        let _ = writeln!(text, "{name} ({state})\n    {words}");
+        let _ = writeln!(text, "{name} ({requirement})\n    {description}");
         let mut choices = Vec::new();
-        choices_of(schema, property, &mut choices);
+        collect_choices(schema, property, &mut choices);
         if !choices.is_empty() {
             let _ = writeln!(text, "    One of: {}.", choices.join(", "));
         }
         let mut fields = Vec::new();
-        fields_of(schema, property, &mut fields);
+        collect_fields(schema, property, &mut fields);
         for (name, field) in fields {
-            let words = field["description"].as_str().unwrap_or_default();
-            let _ = writeln!(text, "    - {name}: {}", words.replace('\n', " "));
+            let description = field["description"].as_str().unwrap_or_default();
+            let _ = writeln!(text, "    - {name}: {}", description.replace('\n', " "));
             let mut choices = Vec::new();
-            choices_of(schema, field, &mut choices);
+            collect_choices(schema, field, &mut choices);
             if !choices.is_empty() {
                 let _ = writeln!(text, "      One of: {}.", choices.join(", "));
             }
@@ -81,33 +81,33 @@ fn params(text: &mut String, schema: &Value) {
 
 /// Resolves a part of a schema: itself, or the target of its reference.
 fn dereference<'a>(root: &'a Value, part: &'a Value) -> &'a Value {
-    let named = part["$ref"]
+    let reference = part["$ref"]
         .as_str()
-        .and_then(|name| name.rsplit('/').next());
-    named.map_or(part, |name| &root["$defs"][name])
+        .and_then(|path| path.rsplit('/').next());
+    reference.map_or(part, |name| &root["$defs"][name])
 }
 
 /// The alternatives of a value, or the items of a list.
-fn parts(part: &Value) -> impl Iterator<Item = &Value> {
-    let several = ["anyOf", "oneOf", "allOf"].map(|key| part[key].as_array());
-    let several = several.into_iter().flatten().flatten();
-    several.chain(part.get("items"))
+fn subschemas(part: &Value) -> impl Iterator<Item = &Value> {
+    let alternatives = ["anyOf", "oneOf", "allOf"].map(|key| part[key].as_array());
+    let alternatives = alternatives.into_iter().flatten().flatten();
+    alternatives.chain(part.get("items"))
 }
 
-/// Collects the texts that a value may be, if they are enumerated.
-fn choices_of(root: &Value, part: &Value, found: &mut Vec<String>) {
+/// Collects the allowed texts of a value, if they are enumerated.
+fn collect_choices(root: &Value, part: &Value, choices: &mut Vec<String>) {
     let part = dereference(root, part);
-    let named = part["enum"].as_array().into_iter().flatten();
-    let named = named.chain(part.get("const")).filter_map(Value::as_str);
-    found.extend(named.map(|name| format!("{name:?}")));
-    parts(part).for_each(|part| choices_of(root, part, found));
+    let texts = part["enum"].as_array().into_iter().flatten();
+    let texts = texts.chain(part.get("const")).filter_map(Value::as_str);
+    choices.extend(texts.map(|text| format!("{text:?}")));
+    subschemas(part).for_each(|part| collect_choices(root, part, choices));
 }
 
-/// Collects the fields of the tables that a value may be.
-fn fields_of<'a>(root: &'a Value, part: &'a Value, found: &mut Vec<(&'a String, &'a Value)>) {
+/// Collects the fields of a value that may be a table.
+fn collect_fields<'a>(root: &'a Value, part: &'a Value, fields: &mut Vec<(&'a String, &'a Value)>) {
     let part = dereference(root, part);
-    found.extend(part["properties"].as_object().into_iter().flatten());
-    parts(part).for_each(|part| fields_of(root, part, found));
+    fields.extend(part["properties"].as_object().into_iter().flatten());
+    subschemas(part).for_each(|part| collect_fields(root, part, fields));
 }
 
 /// Prints the JSON Schema of job files.

@@ -1,4 +1,4 @@
-//! `retrocast plan`: what a run would do, and why.
+//! `retrocast plan` and `retrocast explain`: which nodes a run would execute, and why.
 
 use super::{job, print, print_json, run};
 use crate::{
@@ -19,15 +19,16 @@ pub fn plan(
     as_graph: bool,
     as_json: bool,
 ) -> anyhow::Result<Exit> {
-    let Some(planned) = job::planned(workspace, arguments, job::Output::of_document(as_json))?
+    let Some(planned) =
+        job::load_and_plan(workspace, arguments, job::Output::of_document(as_json))?
     else {
-        return Ok(job::unusable());
+        return Ok(job::invalid_exit());
     };
     let quiet = progress::listener(true, 0);
-    let threads = run::runner(workspace, &planned, &run::INSPECTION, quiet, |_| {})?;
-    let decisions = threads
+    let engine = run::start_runner(workspace, &planned, &run::INSPECTION, quiet, |_| {})?;
+    let decisions = engine
         .runtime
-        .block_on(threads.runner.explain(&planned.job, &planned.plan));
+        .block_on(engine.runner.explain(&planned.job, &planned.plan));
     let plan = &planned.plan;
     if as_graph {
         let by_node: BTreeMap<&str, &Decision> = decisions
@@ -75,11 +76,11 @@ pub fn plan(
             node.kind(),
             decision.reasons.join("; ")
         );
-        let hang = width + 9;
-        let _ = writeln!(text, "{}", terminal::wrapped(&line, hang + 18));
+        let indent = width + 9;
+        let _ = writeln!(text, "{}", terminal::wrap(&line, indent + 18));
         if !inputs.is_empty() && !node.is_report() {
             let line = format!("{:>7}{:<width$}  reads {}", "", "", inputs.join(", "));
-            let _ = writeln!(text, "{}", terminal::wrapped(&line, hang + 6));
+            let _ = writeln!(text, "{}", terminal::wrap(&line, indent + 6));
         }
     }
     let reused = decisions
@@ -104,37 +105,38 @@ pub fn explain(
     node: &str,
     as_json: bool,
 ) -> anyhow::Result<Exit> {
-    let Some(planned) = job::planned(workspace, arguments, job::Output::of_document(as_json))?
+    let Some(planned) =
+        job::load_and_plan(workspace, arguments, job::Output::of_document(as_json))?
     else {
-        return Ok(job::unusable());
+        return Ok(job::invalid_exit());
     };
     let plan = &planned.plan;
-    let found = plan
+    let target = plan
         .nodes
         .iter()
-        .find(|known| known.name == node || known.short() == node);
-    let Some(found) = found else {
+        .find(|candidate| candidate.name == node || candidate.short() == node);
+    let Some(target) = target else {
         let names = plan
             .nodes
             .iter()
-            .flat_map(|known| [known.name.as_str(), known.short()]);
-        let near = retrocast_domain::suggest::nearest(node, names);
-        let help = near.map_or_else(
+            .flat_map(|candidate| [candidate.name.as_str(), candidate.short()]);
+        let nearest = retrocast_domain::suggest::nearest(node, names);
+        let help = nearest.map_or_else(
             || format!("`retrocast plan {}` lists them", plan.job),
-            |near| format!("did you mean {near}?"),
+            |nearest| format!("did you mean {nearest}?"),
         );
         return Err(WrongUsage(format!("{} has no node {node:?}; {help}", plan.job)).into());
     };
     let quiet = progress::listener(true, 0);
-    let threads = run::runner(workspace, &planned, &run::INSPECTION, quiet, |_| {})?;
-    let decisions = threads
+    let engine = run::start_runner(workspace, &planned, &run::INSPECTION, quiet, |_| {})?;
+    let decisions = engine
         .runtime
-        .block_on(threads.runner.explain(&planned.job, plan));
-    let upstream = upstream(plan, &found.name);
+        .block_on(engine.runner.explain(&planned.job, plan));
+    let upstream = upstream(plan, &target.name);
     let shown: Vec<&Decision> = decisions
         .iter()
         .filter(|decision| {
-            decision.node == found.name || (!decision.reuse && upstream.contains(&decision.node))
+            decision.node == target.name || (!decision.reuse && upstream.contains(&decision.node))
         })
         .rev()
         .collect();
@@ -154,14 +156,14 @@ pub fn explain(
             decision.node,
             decision.reasons.join("; ")
         );
-        let _ = writeln!(text, "{}", terminal::wrapped(&line, 2));
+        let _ = writeln!(text, "{}", terminal::wrap(&line, 2));
         for change in &decision.changes {
             let _ = writeln!(text, "  {}", change.part);
             let value = |value: &Option<String>| {
-                let none = || "(not there)".to_string();
+                let none = || "(none)".to_string();
                 value
                     .as_deref()
-                    .map_or_else(none, |value| terminal::line(value, 400))
+                    .map_or_else(none, |value| terminal::truncate(value, 400))
             };
             let _ = writeln!(text, "    was {}", value(&change.was));
             let _ = writeln!(text, "    is  {}", value(&change.is));

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Exit,
-    arguments::{AgainArguments, JobArguments},
+    arguments::{ForceArguments, JobArguments},
     diagnose::WrongUsage,
     workspace::Workspace,
 };
@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-fn read(workspace: &Workspace, run: &str) -> anyhow::Result<(PathBuf, RecordedPlan)> {
+fn find_recorded(workspace: &Workspace, run: &str) -> anyhow::Result<(PathBuf, RecordedPlan)> {
     let folder = archive::find(workspace, run)?;
     let recorded = RecordedPlan::read(&folder)?;
     Ok((folder, recorded))
@@ -39,7 +39,7 @@ fn earlier(plan: &Plan) -> job::EarlierSource {
     job::EarlierSource::Recorded(reports.find_map(|report| report.earlier.clone()))
 }
 
-/// The command line that would request the same run.
+/// The arguments that request the same run.
 fn arguments(plan: &Plan) -> JobArguments {
     let text = |value: &Value| {
         value
@@ -61,15 +61,15 @@ fn arguments(plan: &Plan) -> JobArguments {
 
 /// Repeats a run's window and params with the current job file and records.
 pub fn current(workspace: &Workspace, run: &str, resources: &RunResources) -> anyhow::Result<Exit> {
-    let (_, recorded) = read(workspace, run)?;
+    let (_, recorded) = find_recorded(workspace, run)?;
     let mut arguments = arguments(&recorded.plan);
     // The current job may have other nodes.
     arguments.select.clear();
-    let again = AgainArguments {
+    let force = ForceArguments {
         force: false,
         from: Vec::new(),
     };
-    run::run(workspace, &arguments, &again, resources)
+    run::run(workspace, &arguments, &force, resources)
 }
 
 /// Repeats a run with the recorded job file and the recorded dataset versions.
@@ -79,14 +79,11 @@ pub fn as_recorded(
     any_build: bool,
     resources: &RunResources,
 ) -> anyhow::Result<Exit> {
-    let (folder, recorded) = read(workspace, run)?;
+    let (folder, recorded) = find_recorded(workspace, run)?;
     if recorded.origin.build != BUILD && !any_build {
-        let (then, now) = (&recorded.origin.build, BUILD);
-        return Err(different(
-            &folder,
-            &format!("it was made by {then}, and this is {now}"),
-        )
-        .into());
+        let (old, new) = (&recorded.origin.build, BUILD);
+        let reason = format!("it was made by {old}, and this is {new}");
+        return Err(not_repeatable(&folder, &reason).into());
     }
     let path = folder.join(JOB);
     let text = std::fs::read_to_string(&path)
@@ -98,44 +95,44 @@ pub fn as_recorded(
     loaded.ledger.recorded.clone_from(&recorded.plan.ledger);
     let Some(planned) = job::plan(loaded, &arguments, job::Output::of_lines(resources.json))?
     else {
-        return Ok(job::unusable());
+        return Ok(job::invalid_exit());
     };
-    if !any_build && let Some(why) = changed(&recorded.plan, &planned.plan) {
-        return Err(different(&folder, &why).into());
+    if !any_build && let Some(reason) = describe_changes(&recorded.plan, &planned.plan) {
+        return Err(not_repeatable(&folder, &reason).into());
     }
     let sources = RecordedSources::read(&folder)
-        .with_context(|| format!("cannot read what {} was made from", folder.display()))?;
+        .with_context(|| format!("cannot read the recorded sources of {}", folder.display()))?;
     run::run_and_print(workspace, &planned, resources, |options| {
         options.recorded = Some(sources.clone());
     })
 }
 
-/// Describes how the nodes changed since the run was recorded.
-fn changed(recorded: &Plan, plan: &Plan) -> Option<String> {
+/// Describes how the nodes changed since the run was recorded; `None` if they did not.
+fn describe_changes(recorded: &Plan, plan: &Plan) -> Option<String> {
     let mut changes = BTreeSet::new();
-    for then in &recorded.nodes {
-        let name = &then.name;
-        let Some(now) = plan.node(name) else {
-            changes.insert(format!("{name} is gone"));
+    for old in &recorded.nodes {
+        let name = &old.name;
+        let Some(new) = plan.node(name) else {
+            changes.insert(format!("{name} no longer exists"));
             continue;
         };
-        if now.contract_hash != then.contract_hash {
+        if new.contract_hash != old.contract_hash {
             changes.insert(format!("the contract of {name} changed"));
         }
-        if now.code_version != then.code_version {
+        if new.code_version != old.code_version {
             changes.insert(format!("the code of {name} changed"));
         }
-        if (now.spec.config(), &now.inputs) != (then.spec.config(), &then.inputs) {
+        if (new.spec.config(), &new.inputs) != (old.spec.config(), &old.inputs) {
             changes.insert(format!("the config of {name} changed"));
         }
     }
     (!changes.is_empty()).then(|| changes.into_iter().collect::<Vec<_>>().join("; "))
 }
 
-fn different(folder: &Path, why: &str) -> WrongUsage {
+fn not_repeatable(folder: &Path, reason: &str) -> WrongUsage {
     WrongUsage(format!(
-        "{} cannot be run as recorded: {why}; --any-build does it nonetheless, --current takes what \
-         there is today",
+        "{} cannot be repeated as recorded: {reason}; --any-build repeats it anyway, --current uses the \
+         current job file and records",
         folder.display()
     ))
 }

@@ -6,7 +6,7 @@ use retrocast_run::RunSummary;
 use std::{collections::BTreeSet, path::PathBuf};
 
 /// Maximum number of names that a message lists.
-const LISTED: usize = 6;
+const NAMES_MAX: usize = 6;
 
 /// A run and its folder.
 pub type Run = (PathBuf, RunSummary);
@@ -26,22 +26,21 @@ impl<'a> Runs<'a> {
     /// Finds the run named by "latest", `JOB`, `WINDOW`, `JOB/WINDOW`, `JOB/WINDOW/RUN`,
     /// `JOB/latest` or a run id; the error lists the runs that exist.
     ///
-    /// Of the runs of a job, the one with the newest date is chosen, not the one that started last:
-    /// a run on an old window does not become the latest. Of the runs on one window, the last one is
-    /// chosen.
+    /// For a job, this is the run with the newest date, not the one that started last: a run on an old
+    /// window does not become the latest. For a window, it is the run that started last.
     pub fn resolve(self, text: &str) -> Result<&'a Run, String> {
         let parts: Vec<&str> = text.trim_end_matches('/').split('/').collect();
         match parts.as_slice() {
             ["latest"] => self.latest(|_| true),
-            [name] => return self.named(name),
+            [name] => return self.by_name(name),
             [job, "latest"] => self.latest(|run| run.job == *job),
             [job, part] => {
-                let window = label(part);
+                let window = window_label(part);
                 let mut of_job = self.runs.iter().filter(|(_, run)| run.job == *job);
                 of_job.find(|(_, run)| run.window == window || run.run == *part)
             }
             [job, window, id] => {
-                let window = label(window);
+                let window = window_label(window);
                 let mut runs = self.runs.iter();
                 runs.find(|(_, run)| run.job == *job && run.window == window && run.run == *id)
             }
@@ -51,23 +50,23 @@ impl<'a> Runs<'a> {
     }
 
     /// The run with the newest date; of several on that date, the last one started.
-    fn latest(self, which: impl Fn(&RunSummary) -> bool) -> Option<&'a Run> {
-        let runs = self.runs.iter().filter(|(_, run)| which(run));
+    fn latest(self, is_candidate: impl Fn(&RunSummary) -> bool) -> Option<&'a Run> {
+        let runs = self.runs.iter().filter(|(_, run)| is_candidate(run));
         // The first of equals, because runs are sorted newest first.
         runs.rev().max_by(|(_, a), (_, b)| a.date.cmp(&b.date))
     }
 
-    /// The run that a single word names: an id, a job or a window.
-    fn named(self, name: &str) -> Result<&'a Run, String> {
-        let window = label(name);
+    /// The run with this id, or the latest run of this job or window.
+    fn by_name(self, name: &str) -> Result<&'a Run, String> {
+        let window = window_label(name);
         let ids = self.runs.iter().filter(|(_, run)| run.run == name);
         let job = self.latest(|run| run.job == name);
         // The newest run of each job that has the window.
         let mut jobs = BTreeSet::new();
         let on_window = self.runs.iter().filter(|(_, run)| run.window == window);
         let on_window = on_window.filter(|(_, run)| jobs.insert(&run.job));
-        let found: Vec<&Run> = ids.chain(job).chain(on_window).collect();
-        match found.as_slice() {
+        let matches: Vec<&Run> = ids.chain(job).chain(on_window).collect();
+        match matches.as_slice() {
             [] => Err(self.unknown(name)),
             [one] => Ok(one),
             several => {
@@ -107,7 +106,7 @@ impl<'a> Runs<'a> {
         let candidates = jobs.iter().copied().chain(ids);
         let candidates = candidates.chain(paths.iter().map(String::as_str));
         let help = match nearest(text, candidates.chain(["latest"])) {
-            Some(near) => format!("did you mean {near:?}?"),
+            Some(name) => format!("did you mean {name:?}?"),
             None => {
                 let jobs = list(jobs.into_iter(), ", ");
                 format!("there are runs of {jobs}; `retrocast list` lists them")
@@ -117,8 +116,8 @@ impl<'a> Runs<'a> {
     }
 }
 
-/// The label of a window in folder names, such as 2026-W05 for 2026-W5; other texts are unchanged.
-fn label(text: &str) -> String {
+/// Normalises the label of a window, such as 2026-W5 to 2026-W05; other texts are unchanged.
+fn window_label(text: &str) -> String {
     Window::parse(text, "UTC").map_or_else(|_| text.to_string(), |window| window.label())
 }
 
@@ -128,16 +127,16 @@ fn path(run: &RunSummary) -> String {
 
 /// Distinct names, in the order of their first occurrence.
 fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut seen = BTreeSet::new();
-    names.filter(|name| seen.insert(*name)).collect()
+    let mut known = BTreeSet::new();
+    names.filter(|name| known.insert(*name)).collect()
 }
 
 /// Joins names in one line; those beyond the first few are counted.
-fn list<T: AsRef<str>>(names: impl ExactSizeIterator<Item = T>, between: &str) -> String {
-    let more = names.len().saturating_sub(LISTED);
-    let names: Vec<T> = names.take(LISTED).collect();
+fn list<T: AsRef<str>>(names: impl ExactSizeIterator<Item = T>, separator: &str) -> String {
+    let more = names.len().saturating_sub(NAMES_MAX);
+    let names: Vec<T> = names.take(NAMES_MAX).collect();
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-    let names = names.join(between);
+    let names = names.join(separator);
     match more {
         0 => names,
         more => format!("{names} and {more} more"),
@@ -191,13 +190,13 @@ mod tests {
             jobs: &jobs,
             archive: "reports",
         };
-        let found = all.resolve(text).map(|(_, run)| run.run.clone());
+        let resolved = all.resolve(text).map(|(_, run)| run.run.clone());
         let expected = expected.map(String::from).map_err(String::from);
-        assert_eq!(found, expected, "{text}");
+        assert_eq!(resolved, expected, "{text}");
     }
 
     #[test]
-    fn a_run_is_named_by_job_window_or_id() {
+    fn runs_are_found_by_job_window_and_id() {
         for (text, id) in [
             ("latest", "bb22"),
             ("weekly", "bb22"),
@@ -218,8 +217,8 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_run_or_several_is_answered_with_what_there_is() {
-        for (text, words) in [
+    fn unknown_and_ambiguous_names_list_existing_runs() {
+        for (text, message) in [
             (
                 "2026-W45",
                 "\"2026-W45\" may be hello/2026-W45/cc33 or weekly/2026-W45/ee55",
@@ -248,7 +247,7 @@ mod tests {
                  lists them",
             ),
         ] {
-            check(text, Err(words));
+            check(text, Err(message));
         }
         let none = Runs {
             runs: &[],

@@ -1,4 +1,4 @@
-//! `retrocast run`: from records to reports and the archive.
+//! `retrocast run`: runs a job and rebuilds the archive's pages.
 
 use super::{
     archive::{self, read},
@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     Exit,
-    arguments::{AgainArguments, JobArguments, ResourceArguments},
-    executor::{self, Work, coverage},
+    arguments::{ForceArguments, JobArguments, ResourceArguments},
+    executor::{self, WorkspaceExecutor, coverage},
     housekeeping, mail, progress, signals, terminal,
     workspace::Workspace,
 };
@@ -49,33 +49,33 @@ impl From<ResourceArguments> for RunResources {
         Self {
             json: arguments.json,
             threads: arguments.threads.map(usize::from),
-            memory: arguments.memory.unwrap_or_else(spare),
+            memory: arguments.memory.unwrap_or_else(default_memory),
             spill: arguments.spill,
             mail: !arguments.no_mail,
         }
     }
 }
 
-/// Default memory of a run: half of the free memory, which leaves the rest for uncounted allocations and
-/// other programs; 512 MiB if unknown.
-fn spare() -> u64 {
-    const LEAST: u64 = 64 << 20;
-    const UNKNOWN: u64 = 1 << 30;
-    let free = Machine::inspect(&[]).free_memory.unwrap_or(UNKNOWN);
-    (free / 2).max(LEAST)
+/// Default memory of a run: half of the free memory, which leaves the rest for uncounted allocations
+/// and other programs; 512 MiB if the free memory is unknown.
+fn default_memory() -> u64 {
+    const MINIMUM: u64 = 64 << 20;
+    const ASSUMED_FREE: u64 = 1 << 30;
+    let free = Machine::inspect(&[]).free_memory.unwrap_or(ASSUMED_FREE);
+    (free / 2).max(MINIMUM)
 }
 
 pub fn run(
     workspace: &Workspace,
     arguments: &JobArguments,
-    again: &AgainArguments,
+    force_arguments: &ForceArguments,
     resources: &RunResources,
 ) -> anyhow::Result<Exit> {
     let output = job::Output::of_lines(resources.json);
-    let Some(planned) = job::planned_to_run(workspace, arguments, output)? else {
-        return Ok(job::unusable());
+    let Some(planned) = job::plan_run(workspace, arguments, output)? else {
+        return Ok(job::invalid_exit());
     };
-    let force = job::force(&planned, again)?;
+    let force = job::forced_nodes(&planned, force_arguments)?;
     run_and_print(workspace, &planned, resources, |options| {
         options.force = force.clone();
     })
@@ -86,37 +86,37 @@ pub fn run_and_print(
     workspace: &Workspace,
     planned: &job::PlannedRun,
     resources: &RunResources,
-    set: impl Fn(&mut RunOptions),
+    configure: impl Fn(&mut RunOptions),
 ) -> anyhow::Result<Exit> {
     let end = planned.plan.window.end_instant();
     if end > jiff::Timestamp::now() && !resources.json {
-        terminal::message!("note: the window is not over; what is still to come counts as missing");
+        terminal::message!("note: the window is not over; records still to come count as missing");
     }
     let started = Instant::now();
-    let result = execute(workspace, planned, resources, set)?;
+    let result = execute(workspace, planned, resources, configure)?;
     let index = archive::rebuild(workspace)?;
     report_failures(&result);
-    // Rebuilt first, so that the links in a mail work.
+    // After rebuilding the archive, so that the links in a mail work.
     if resources.mail {
-        mail::after_run(workspace, &planned.job, &result.folder, result.status);
+        mail::send_after_run(workspace, &planned.job, &result.folder, result.status);
     }
     if !resources.json {
-        if let Some(warning) = outside(&result, &planned.plan) {
+        if let Some(warning) = window_warning(&result, &planned.plan) {
             terminal::message!("warning: {warning}");
         }
         let milliseconds = started.elapsed().as_millis() as u64;
         let address = workspace.addresses[1].as_deref();
         // A write error is reported when the program ends; it does not change the result of the
         // run.
-        let _ = print(&closing(&result, &index, address, milliseconds));
+        let _ = print(&format_summary(&result, &index, address, milliseconds));
     }
     Ok(exit(result.status))
 }
 
 /// Returns a warning if the records of a run are all before or after its window.
-fn outside(result: &RunResult, plan: &Plan) -> Option<String> {
+fn window_warning(result: &RunResult, plan: &Plan) -> Option<String> {
     let report: Report = read(&result.folder.join("report.json")).ok()?;
-    coverage::outside(&report.sources, &plan.window)
+    coverage::outside_message(&report.sources, &plan.window)
 }
 
 /// The exit code of a run.
@@ -134,14 +134,14 @@ pub fn execute(
     workspace: &Workspace,
     planned: &job::PlannedRun,
     resources: &RunResources,
-    set: impl Fn(&mut RunOptions),
+    configure: impl Fn(&mut RunOptions),
 ) -> anyhow::Result<RunResult> {
-    let first = attempt(workspace, planned, resources, &set);
+    let first = attempt(workspace, planned, resources, &configure);
     if !is_disk_full(&first) {
         return first;
     }
     if housekeeping::free_space(workspace, &planned.job)? {
-        attempt(workspace, planned, resources, &set)
+        attempt(workspace, planned, resources, &configure)
     } else {
         first
     }
@@ -169,23 +169,23 @@ fn attempt(
     workspace: &Workspace,
     planned: &job::PlannedRun,
     resources: &RunResources,
-    set: impl FnOnce(&mut RunOptions),
+    configure: impl FnOnce(&mut RunOptions),
 ) -> anyhow::Result<RunResult> {
     if !resources.json {
         let plan = &planned.plan;
         terminal::message!(
             "{}, window {} ({})",
-            terminal::line(&plan.title, 200),
+            terminal::truncate(&plan.title, 200),
             plan.label,
             plan.window.words()
         );
     }
     let listener = progress::listener(resources.json, planned.plan.nodes.len());
-    let Threads {
+    let RunEngine {
         runtime,
         compute,
         runner,
-    } = runner(workspace, planned, resources, listener, set)?;
+    } = start_runner(workspace, planned, resources, listener, configure)?;
     let result = runtime.block_on(runner.run(planned.job.clone(), planned.plan.clone()));
     // Nodes that ignore the cancellation must not delay the exit.
     runtime.shutdown_background();
@@ -208,40 +208,40 @@ pub const INSPECTION: RunResources = RunResources {
     mail: false,
 };
 
-/// The existing run of a plan, if it is complete and another one would be equal.
+/// Finds an existing run of a plan that is complete and that another run would only repeat.
 pub fn find_up_to_date(
     workspace: &Workspace,
     planned: &job::PlannedRun,
 ) -> anyhow::Result<Option<(PathBuf, RunSummary)>> {
     let quiet = progress::listener(true, 0);
-    let threads = runner(workspace, planned, &INSPECTION, quiet, |_| {})?;
-    let search = threads.runner.up_to_date(&planned.job, &planned.plan);
-    Ok(threads.runtime.block_on(search))
+    let engine = start_runner(workspace, planned, &INSPECTION, quiet, |_| {})?;
+    let search = engine.runner.up_to_date(&planned.job, &planned.plan);
+    Ok(engine.runtime.block_on(search))
 }
 
-/// The runtimes of a run: async threads, compute threads, and the runner.
-pub struct Threads {
+/// A runner with its runtimes for async work and for queries.
+pub struct RunEngine {
     pub runtime: Runtime,
     pub compute: Runtime,
     pub runner: Runner,
 }
 
-/// Starts threads and makes a runner; Ctrl-C and SIGTERM cancel its work.
-pub fn runner(
+/// Starts the runtimes and makes a runner, which Ctrl-C and SIGTERM cancel.
+pub fn start_runner(
     workspace: &Workspace,
     planned: &job::PlannedRun,
     resources: &RunResources,
     listener: Arc<dyn Progress>,
-    set: impl FnOnce(&mut RunOptions),
-) -> anyhow::Result<Threads> {
-    let mut options = RunOptions::new(&workspace.places.files, &workspace.reports, BUILD);
+    configure: impl FnOnce(&mut RunOptions),
+) -> anyhow::Result<RunEngine> {
+    let mut options = RunOptions::new(&workspace.lake_locations.files, &workspace.reports, BUILD);
     options.mirror.clone_from(&workspace.mirror);
     if let Some(threads) = resources.threads {
         options.threads = threads.max(1);
     }
     options.cancel = signals::stop().child_token();
-    set(&mut options);
-    // Fails if a pool exists already, which is fine.
+    configure(&mut options);
+    // Fails if a pool already exists, which does not matter.
     let _ = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads)
         .build_global();
@@ -258,22 +258,22 @@ pub fn runner(
         spill: resources.spill,
         folder: workspace.lake.join(".spill"),
     });
-    let work = Work::new(
+    let executor = WorkspaceExecutor::new(
         workspace.clone(),
         planned.catalogue.clone(),
         pool,
         listener.clone(),
         compute.handle().clone(),
     );
-    let runner = Runner::new(Arc::new(work), Arc::new(SystemClock), listener, options);
-    Ok(Threads {
+    let runner = Runner::new(Arc::new(executor), Arc::new(SystemClock), listener, options);
+    Ok(RunEngine {
         runtime,
         compute,
         runner,
     })
 }
 
-/// Prints each failure once; messages of nodes often begin with the node's name.
+/// Prints the failures. Messages of nodes often begin with the node's name, which is not repeated.
 pub fn report_failures(result: &RunResult) {
     for (node, failure) in &result.failed {
         if failure.kind == FailureKind::Cancelled {
@@ -286,10 +286,15 @@ pub fn report_failures(result: &RunResult) {
     }
 }
 
-fn closing(result: &RunResult, index: &Path, address: Option<&str>, milliseconds: u64) -> String {
+fn format_summary(
+    result: &RunResult,
+    index: &Path,
+    address: Option<&str>,
+    milliseconds: u64,
+) -> String {
     let word = match result.status {
         RunStatus::Complete => "is complete",
-        RunStatus::Partial => "is partial: something optional is missing",
+        RunStatus::Partial => "is partial: an optional part is missing",
         RunStatus::Cancelled => "was cancelled",
         _ => "failed",
     };

@@ -1,7 +1,7 @@
 //! `retrocast schedule tick` and `run`: run the jobs that are due.
 //!
-//! The archive is the only state: every check reads again which due times have been attempted. So
-//! it does not matter which process checks, how often, or whether another one checked before.
+//! The archive is the only state: every check reads which due times have been attempted. So any process
+//! can check, at any time and any number of times.
 
 mod notify;
 
@@ -58,19 +58,19 @@ pub struct ScheduledJob {
     pub calendar: Calendar,
 }
 
-/// The result of looking up a job's schedule.
+/// The result of reading a job's schedule.
 pub enum Lookup {
     Scheduled(Box<ScheduledJob>),
     Unscheduled,
-    /// Its mistakes, and the source text.
-    Unusable(Vec<Diagnostic>, String),
+    /// The job file is invalid: its mistakes, and its text.
+    Invalid(Vec<Diagnostic>, String),
 }
 
 /// Reads a job file and its schedule.
 pub fn find(workspace: &Workspace, name: &str) -> anyhow::Result<Lookup> {
     let loaded = job::load(workspace, &arguments(name))?;
     let Some(job) = loaded.checked.job else {
-        return Ok(Lookup::Unusable(loaded.checked.diagnostics, loaded.text));
+        return Ok(Lookup::Invalid(loaded.checked.diagnostics, loaded.text));
     };
     let Some(schedule) = job.schedule.clone() else {
         return Ok(Lookup::Unscheduled);
@@ -99,20 +99,20 @@ impl ScheduledJob {
 }
 
 /// The named jobs, or else all jobs.
-pub fn chosen(workspace: &Workspace, named: &[String]) -> Vec<String> {
-    if named.is_empty() {
+pub fn select_jobs(workspace: &Workspace, names: &[String]) -> Vec<String> {
+    if names.is_empty() {
         workspace.job_names()
     } else {
-        named.to_vec()
+        names.to_vec()
     }
 }
 
 /// Runs the due jobs once.
-pub fn tick(workspace: &Workspace, named: &[String], options: &ScheduleOptions) -> Exit {
+pub fn tick(workspace: &Workspace, names: &[String], options: &ScheduleOptions) -> Exit {
     let mut problems = ProblemLog::default();
     let mut worst = Exit::Done;
-    for name in chosen(workspace, named) {
-        let check = check_job(workspace, &name, !named.is_empty(), options, &mut problems);
+    for name in select_jobs(workspace, names) {
+        let check = check_job(workspace, &name, !names.is_empty(), options, &mut problems);
         let exit = match check {
             Ok(check) => check.exit,
             Err(error) => {
@@ -124,7 +124,7 @@ pub fn tick(workspace: &Workspace, named: &[String], options: &ScheduleOptions) 
             Exit::Busy if options.quiet => Exit::Done,
             exit => exit,
         };
-        worst = worst.graver(exit);
+        worst = worst.more_severe(exit);
         if signals::stop().is_cancelled() {
             break;
         }
@@ -135,44 +135,45 @@ pub fn tick(workspace: &Workspace, named: &[String], options: &ScheduleOptions) 
 /// Runs jobs when they are due, until stopped.
 pub fn run(
     workspace: &Workspace,
-    named: &[String],
+    names: &[String],
     options: &ScheduleOptions,
 ) -> anyhow::Result<Exit> {
     let stop = signals::stop();
-    for name in named {
+    for name in names {
         // Mistakes on the command line are reported at once; later errors do not end the loop.
         if let Lookup::Unscheduled = find(workspace, name)? {
             return Err(unscheduled(name).into());
         }
     }
-    if named.is_empty() {
+    if names.is_empty() {
         // A job file that is unreadable now may have a schedule once it is fixed.
-        let none = |name: &String| matches!(find(workspace, name), Ok(Lookup::Unscheduled));
-        if workspace.job_names().iter().all(none) {
+        let is_unscheduled =
+            |name: &String| matches!(find(workspace, name), Ok(Lookup::Unscheduled));
+        if workspace.job_names().iter().all(is_unscheduled) {
             return Err(none_scheduled(workspace).into());
         }
     }
-    let waiting = tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("cannot start to wait")?;
+        .context("cannot start a timer")?;
     let mut problems = ProblemLog::default();
     while !stop.is_cancelled() {
         let mut next: Option<Timestamp> = None;
-        for name in chosen(workspace, named) {
-            match check_job(workspace, &name, !named.is_empty(), options, &mut problems) {
-                Ok(check) => next = next.into_iter().chain(check.again).min(),
+        for name in select_jobs(workspace, names) {
+            match check_job(workspace, &name, !names.is_empty(), options, &mut problems) {
+                Ok(check) => next = next.into_iter().chain(check.next).min(),
                 Err(error) => problems.report(&name, "error", &diagnose::in_one_line(&error)),
             }
             if stop.is_cancelled() {
                 break;
             }
         }
-        let left = next.map(|next| next.duration_since(Timestamp::now()));
-        let left = left.map(|left| Duration::try_from(left).unwrap_or_default());
-        let sleep = left.unwrap_or(LONGEST_SLEEP);
+        let until_next = next.map(|next| next.duration_since(Timestamp::now()));
+        let until_next = until_next.map(|wait| Duration::try_from(wait).unwrap_or_default());
+        let sleep = until_next.unwrap_or(LONGEST_SLEEP);
         let sleep = sleep.clamp(SHORTEST_SLEEP, LONGEST_SLEEP);
-        waiting.block_on(async {
+        runtime.block_on(async {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(sleep) => {}
@@ -186,36 +187,37 @@ pub fn run(
 struct JobCheck {
     exit: Exit,
     /// Time of the next check, if it is known.
-    again: Option<Timestamp>,
+    next: Option<Timestamp>,
 }
 
 impl JobCheck {
-    fn end(exit: Exit) -> Self {
-        Self { exit, again: None }
+    fn without_next(exit: Exit) -> Self {
+        Self { exit, next: None }
     }
 }
 
-/// Runs the due times of a job, oldest first, unless another process does.
+/// Runs a job for its due times, oldest first, unless another process does. `is_named` is true for a job
+/// that the command line names.
 fn check_job(
     workspace: &Workspace,
     name: &str,
-    named: bool,
+    is_named: bool,
     options: &ScheduleOptions,
     problems: &mut ProblemLog,
 ) -> anyhow::Result<JobCheck> {
-    let found = match find(workspace, name)? {
-        Lookup::Scheduled(found) => found,
-        Lookup::Unscheduled if named => return Err(unscheduled(name).into()),
-        Lookup::Unscheduled => return Ok(JobCheck::end(Exit::Done)),
-        Lookup::Unusable(diagnostics, text) => {
+    let scheduled = match find(workspace, name)? {
+        Lookup::Scheduled(scheduled) => scheduled,
+        Lookup::Unscheduled if is_named => return Err(unscheduled(name).into()),
+        Lookup::Unscheduled => return Ok(JobCheck::without_next(Exit::Done)),
+        Lookup::Invalid(diagnostics, text) => {
             let text = render(&diagnostics, &text, false);
             problems.report(name, "cannot be used", text.trim_end());
-            return Ok(JobCheck::end(job::unusable()));
+            return Ok(JobCheck::without_next(job::invalid_exit()));
         }
     };
-    let response = match request_lease(workspace, &found) {
+    let response = match request_lease(workspace, &scheduled) {
         Err(error) if run::is_full(&error) => {
-            notify::of_full_disk(workspace, &found, &error, problems);
+            notify::send_full_disk_alert(workspace, &scheduled, &error, problems);
             return Err(error);
         }
         response => response?,
@@ -223,80 +225,80 @@ fn check_job(
     let _lease = match response {
         LeaseResponse::Granted(lease) => lease,
         LeaseResponse::Held(holder) => {
-            let who = holder.map_or_else(|| "another process".to_string(), |h| h.to_string());
+            let holder = holder.map_or_else(
+                || "another process".to_string(),
+                |holder| holder.to_string(),
+            );
             if !options.quiet {
-                problems.report(name, "is looked after by", &who);
+                problems.report(name, "is scheduled by", &holder);
             }
-            return Ok(JobCheck::end(Exit::Busy));
+            return Ok(JobCheck::without_next(Exit::Busy));
         }
     };
-    let (mut worst, mut done) = (Exit::Done, BTreeSet::new());
+    let (mut worst, mut tried) = (Exit::Done, BTreeSet::new());
     workspace.fetch()?;
     if options.resources.mail {
-        mail::retry(workspace, &found.job.name);
+        mail::retry(workspace, &scheduled.job.name);
     }
     loop {
-        let status = found.status(workspace);
+        let status = scheduled.status(workspace);
         for alert in &status.alerts {
-            notify::of_failures(&found, &status, alert, problems);
+            notify::send_failure_alert(&scheduled, &status, alert, problems);
             if options.resources.mail {
-                mail::after_failure(workspace, &found.job, &alert.attempt.folder);
+                mail::notify_of_failure(workspace, &scheduled.job, &alert.attempt.folder);
             }
         }
         if !status.alerts.is_empty() {
             workspace.send()?;
         }
         let mut open = status.open.iter();
-        let next = open.find(|open| is_to_run(open, options.again) && !done.contains(&open.due));
-        let Some(due) = next.map(|open| open.due) else {
+        let due_time =
+            open.find(|open| is_to_run(open, options.again) && !tried.contains(&open.due));
+        let Some(due) = due_time.map(|open| open.due) else {
             problems.clear(name);
-            // Due times that were tried just now wait for the next check, too.
-            let later = status.next_check.filter(|next| *next > Timestamp::now());
-            return Ok(JobCheck {
-                exit: worst,
-                again: later,
-            });
+            // Due times that were just tried wait for the next check, too.
+            let next = status.next_check.filter(|next| *next > Timestamp::now());
+            return Ok(JobCheck { exit: worst, next });
         };
-        done.insert(due);
-        let exit = match run_due(workspace, &found, due, options, problems) {
+        tried.insert(due);
+        let exit = match run_due(workspace, &scheduled, due, options, problems) {
             Err(error) if run::is_full(&error) => {
-                notify::of_full_disk(workspace, &found, &error, problems);
+                notify::send_full_disk_alert(workspace, &scheduled, &error, problems);
                 return Err(error);
             }
             exit => exit?,
         };
-        worst = worst.graver(exit.unwrap_or(Exit::Done));
+        worst = worst.more_severe(exit.unwrap_or(Exit::Done));
         if exit.is_none() || signals::stop().is_cancelled() {
-            return Ok(JobCheck::end(worst));
+            return Ok(JobCheck::without_next(worst));
         }
     }
 }
 
 /// Requests the lease on a job's schedule; on a full disk, once more after removing old reports.
-fn request_lease(workspace: &Workspace, found: &ScheduledJob) -> anyhow::Result<LeaseResponse> {
-    let place = Lease::of_schedule(&workspace.places.files, &found.job.name);
-    let request = || Lease::request(&place, "", Timestamp::now());
+fn request_lease(workspace: &Workspace, scheduled: &ScheduledJob) -> anyhow::Result<LeaseResponse> {
+    let path = Lease::of_schedule(&workspace.lake_locations.files, &scheduled.job.name);
+    let request = || Lease::request(&path, "", Timestamp::now());
     let response = match request() {
-        Err(error) if is_full(&error) && free_space(workspace, found) => request(),
+        Err(error) if is_full(&error) && free_space(workspace, scheduled) => request(),
         response => response,
     };
     response.map_err(|error| {
         let advice = if is_full(&error) { NOTHING_RUNS } else { "" };
-        let what = format!("cannot write {place}{advice}");
-        anyhow::Error::new(error).context(what)
+        anyhow::Error::new(error).context(format!("cannot write {path}{advice}"))
     })
 }
 
-/// Frees disk space; reports what prevented it. Returns true if there is more space now.
-fn free_space(workspace: &Workspace, found: &ScheduledJob) -> bool {
-    housekeeping::free_space(workspace, &found.job).unwrap_or_else(|error| {
+/// Frees disk space, and reports errors. Returns true if there is more space now.
+fn free_space(workspace: &Workspace, scheduled: &ScheduledJob) -> bool {
+    housekeeping::free_space(workspace, &scheduled.job).unwrap_or_else(|error| {
         terminal::print_error(&error);
         false
     })
 }
 
 /// Advice for a full disk.
-const NOTHING_RUNS: &str = ", so nothing can be run: make room on the disk";
+const NOTHING_RUNS: &str = ", so nothing can run: free disk space";
 
 fn is_to_run(open: &DueTime, again: bool) -> bool {
     match open.state {
@@ -310,41 +312,41 @@ fn is_to_run(open: &DueTime, again: bool) -> bool {
 /// attempt, and the next check tries again.
 fn run_due(
     workspace: &Workspace,
-    found: &ScheduledJob,
+    scheduled: &ScheduledJob,
     due: Timestamp,
     options: &ScheduleOptions,
     problems: &mut ProblemLog,
 ) -> anyhow::Result<Option<Exit>> {
-    let mut arguments = arguments(&found.name);
-    arguments.date = Some(found.calendar.date(due));
+    let mut arguments = arguments(&scheduled.name);
+    arguments.date = Some(scheduled.calendar.date(due));
     let resources = &options.resources;
     let output = job::Output::of_lines(resources.json);
-    let Some(planned) = job::planned_to_run(workspace, &arguments, output)? else {
-        return Ok(Some(job::unusable()));
+    let Some(planned) = job::plan_run(workspace, &arguments, output)? else {
+        return Ok(Some(job::invalid_exit()));
     };
-    let reasons = reasons(workspace, found, &planned.plan, due);
+    let reasons = unmet_conditions(workspace, scheduled, &planned.plan, due);
     if !reasons.is_empty() {
         if !options.quiet {
-            problems.report(&found.name, "waits", &reasons.join("; "));
+            problems.report(&scheduled.name, "waits", &reasons.join("; "));
         }
         return Ok(None);
     }
     let exit = run::run_and_print(workspace, &planned, resources, |options| {
         options.due = Some(due);
     })?;
-    // Nobody waits for this run: what reads the lake without this program finds it as well.
+    // Published at once, for programs that read the ledger directly.
     ledger::publish_finished(workspace, &planned.plan.job);
     Ok(Some(exit))
 }
 
 /// The unmet preconditions of a run.
-fn reasons(
+fn unmet_conditions(
     workspace: &Workspace,
-    found: &ScheduledJob,
+    scheduled: &ScheduledJob,
     plan: &Plan,
     due: Timestamp,
 ) -> Vec<String> {
-    let only_if = &found.schedule.only_if;
+    let only_if = &scheduled.schedule.only_if;
     let inputs = match only_if.fresh_within {
         Some(_) => match inputs(workspace, plan) {
             Ok(inputs) => inputs,
@@ -353,7 +355,7 @@ fn reasons(
         None => Vec::new(),
     };
     let machine = Machine::inspect(&[&workspace.lake, &workspace.reports]);
-    unmet(only_if, &machine, &inputs, due, found.calendar.zone())
+    unmet(only_if, &machine, &inputs, due, scheduled.calendar.zone())
 }
 
 /// Time of the newest file of each required source.
@@ -374,25 +376,29 @@ fn inputs(workspace: &Workspace, plan: &Plan) -> anyhow::Result<Vec<Input>> {
     sources.map(input).collect()
 }
 
-/// Prints problems of jobs, and repeats one only after it changed.
+/// Prints the problems of jobs, each again only after it changed.
 #[derive(Default)]
 struct ProblemLog {
     printed: BTreeMap<(String, &'static str), String>,
 }
 
 impl ProblemLog {
-    fn report(&mut self, job: &str, what: &'static str, why: &str) {
-        let key = (job.to_string(), what);
-        if self.printed.get(&key).is_none_or(|printed| printed != why) {
-            terminal::message!("{job} {what}: {why}");
-            self.printed.insert(key, why.to_string());
+    fn report(&mut self, job: &str, problem: &'static str, detail: &str) {
+        let key = (job.to_string(), problem);
+        if self
+            .printed
+            .get(&key)
+            .is_none_or(|printed| printed != detail)
+        {
+            terminal::message!("{job} {problem}: {detail}");
+            self.printed.insert(key, detail.to_string());
         }
     }
 
     /// Forgets the problems of a job that runs again.
     fn clear(&mut self, job: &str) {
         self.printed
-            .retain(|(named, what), _| named != job || *what == "cannot send the alert");
+            .retain(|(name, problem), _| name != job || *problem == "cannot send the alert");
     }
 }
 

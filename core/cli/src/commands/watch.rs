@@ -8,7 +8,7 @@ use crate::{
     Exit,
     arguments::{JobArguments, WatchArguments},
     diagnose,
-    events::Events,
+    folder_watcher::FolderWatcher,
     progress, signals, terminal,
     workspace::Workspace,
 };
@@ -28,51 +28,53 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 /// Pause between two checks of files that may still be written.
-const SETTLING: Duration = Duration::from_secs(1);
+const SETTLE_INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum wait for files that keep growing.
-const PATIENCE: Duration = Duration::from_secs(20);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Watches the sources until stopped.
 pub fn watch(
     workspace: &Workspace,
     arguments: &JobArguments,
-    watching: &WatchArguments,
+    options: &WatchArguments,
     resources: &RunResources,
 ) -> anyhow::Result<Exit> {
     let mut watch = Watch {
         workspace,
         arguments,
         resources,
-        every: Duration::from_secs(u64::from(watching.every)),
+        every: Duration::from_secs(u64::from(options.every)),
         stop: signals::stop(),
-        events: Events::new(),
-        waiting: tokio::runtime::Builder::new_multi_thread()
+        watcher: FolderWatcher::new(),
+        runtime: tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .context("cannot start threads")?,
         reported: BTreeMap::new(),
-        begun: false,
-        unusable: String::new(),
+        has_run: false,
+        invalid_text: String::new(),
     };
-    let mut seen: Option<String> = None;
+    let mut reported_hash: Option<String> = None;
     let (mut rounds, mut last_problem) = (0, String::new());
-    while !watch.stop.is_cancelled() && watching.rounds.is_none_or(|most| rounds < most) {
-        match watch.check(seen.as_deref())? {
-            CheckResult::Unusable if !watch.begun => return Ok(job::unusable()),
-            CheckResult::Unusable => {}
+    while !watch.stop.is_cancelled() && options.rounds.is_none_or(|limit| rounds < limit) {
+        match watch.check(reported_hash.as_deref())? {
+            CheckResult::Invalid if !watch.has_run => return Ok(job::invalid_exit()),
+            CheckResult::Invalid => {}
             CheckResult::Unavailable(problem) => {
                 if problem != last_problem {
                     terminal::message!("waiting: {problem}");
                     last_problem = problem;
                 }
             }
-            CheckResult::Ready(planned, listing_hash) if seen.as_ref() != Some(&listing_hash) => {
+            CheckResult::Ready(planned, listing_hash)
+                if reported_hash.as_ref() != Some(&listing_hash) =>
+            {
                 last_problem.clear();
                 // A failed round is repeated, even without changes.
-                if let Round::Done { run } = watch.round(&planned)? {
-                    seen = Some(listing_hash);
-                    rounds += u32::from(run);
+                if let RoundResult::Done { is_new_run } = watch.run_round(&planned)? {
+                    reported_hash = Some(listing_hash);
+                    rounds += u32::from(is_new_run);
                     continue;
                 }
             }
@@ -86,7 +88,7 @@ pub fn watch(
 /// The state of the sources at one time.
 enum CheckResult {
     /// The job file is invalid; its mistakes were printed.
-    Unusable,
+    Invalid,
     /// A source cannot be listed.
     Unavailable(String),
     /// The plan, and a hash of names, sizes and times of its files.
@@ -94,11 +96,14 @@ enum CheckResult {
 }
 
 /// The result of a round.
-enum Round {
-    /// The findings were reported; `run` if they are from a new run.
-    Done { run: bool },
+enum RoundResult {
+    /// The round is over.
+    Done {
+        /// True if the job ran; false if an existing run was up to date.
+        is_new_run: bool,
+    },
     /// It must be retried.
-    Again,
+    Retry,
 }
 
 struct Watch<'a> {
@@ -107,36 +112,37 @@ struct Watch<'a> {
     resources: &'a RunResources,
     every: Duration,
     stop: CancellationToken,
-    events: Events,
-    waiting: Runtime,
+    watcher: FolderWatcher,
+    runtime: Runtime,
     /// Sentences of the reported findings, by id.
     reported: BTreeMap<String, String>,
-    /// True if a round was run.
-    begun: bool,
-    /// The text of a job file whose mistakes were printed.
-    unusable: String,
+    /// True after the first run.
+    has_run: bool,
+    /// The text of the job file whose mistakes were printed last.
+    invalid_text: String,
 }
 
 impl Watch<'_> {
-    /// Reads the job file and lists its sources. Both, and the day, may have changed since `seen`.
-    fn check(&mut self, seen: Option<&str>) -> anyhow::Result<CheckResult> {
-        let Some(planned) = self.planned()? else {
-            return Ok(CheckResult::Unusable);
+    /// Reads the job file and lists its sources; `reported_hash` is that of the last reported listing.
+    fn check(&mut self, reported_hash: Option<&str>) -> anyhow::Result<CheckResult> {
+        let Some(planned) = self.plan()? else {
+            return Ok(CheckResult::Invalid);
         };
-        match self.listing_hash(&planned.plan, seen) {
+        match self.listing_hash(&planned.plan, reported_hash) {
             Ok(listing_hash) => Ok(CheckResult::Ready(Box::new(planned), listing_hash)),
             Err(problem) => Ok(CheckResult::Unavailable(problem)),
         }
     }
 
-    fn planned(&mut self) -> anyhow::Result<Option<job::PlannedRun>> {
+    /// Reads and plans the job, which may have changed, for the current window unless another is given.
+    fn plan(&mut self) -> anyhow::Result<Option<job::PlannedRun>> {
         let mut arguments = self.arguments.clone();
         let mut loaded = job::load(self.workspace, &arguments)?;
         loaded.ledger.publishes = true;
         // Mistakes in a job file are reported once, not at every check.
-        let is_known = self.unusable == loaded.text;
-        self.unusable.clone_from(&loaded.text);
-        if is_known {
+        let is_printed = self.invalid_text == loaded.text;
+        self.invalid_text.clone_from(&loaded.text);
+        if is_printed {
             loaded.checked.diagnostics.clear();
         }
         if let (Some(job), None) = (&loaded.checked.job, &arguments.window) {
@@ -154,16 +160,16 @@ impl Watch<'_> {
         )
     }
 
-    /// Hashes the listings of the sources; if the hash differs from `seen`, waits until files stop
-    /// growing.
-    fn listing_hash(&mut self, plan: &Plan, seen: Option<&str>) -> Result<String, String> {
-        let begun = Instant::now();
+    /// Hashes the listings of the sources. If the hash differs from `reported_hash`, waits until files
+    /// stop growing.
+    fn listing_hash(&mut self, plan: &Plan, reported_hash: Option<&str>) -> Result<String, String> {
+        let started = Instant::now();
         let mut last = self.list(plan)?;
-        if seen == Some(last.as_str()) {
+        if reported_hash == Some(last.as_str()) {
             return Ok(last);
         }
-        while begun.elapsed() < PATIENCE && !self.stop.is_cancelled() {
-            std::thread::sleep(SETTLING);
+        while started.elapsed() < SETTLE_TIMEOUT && !self.stop.is_cancelled() {
+            std::thread::sleep(SETTLE_INTERVAL);
             let next = self.list(plan)?;
             if next == last {
                 break;
@@ -178,10 +184,10 @@ impl Watch<'_> {
         for (name, source) in plan.sources() {
             let summary =
                 job::listing_summary(self.workspace, plan, (name, source), source.required);
-            let summary = self.waiting.block_on(summary);
+            let summary = self.runtime.block_on(summary);
             let summary = summary.map_err(|error| diagnose::in_one_line(&error))?;
             if let Some(folder) = &summary.folder {
-                self.events.follow(folder);
+                self.watcher.watch(folder);
             }
             let _ = write!(all, " {name}={}", summary.hash);
         }
@@ -189,38 +195,38 @@ impl Watch<'_> {
     }
 
     /// Runs the job unless its results are up to date, and reports findings.
-    fn round(&mut self, planned: &job::PlannedRun) -> anyhow::Result<Round> {
+    fn run_round(&mut self, planned: &job::PlannedRun) -> anyhow::Result<RoundResult> {
         let started = Instant::now();
-        // The files may be touched but unchanged, and another process may have run the job.
-        if self.begun
+        // Files may have new times but the same contents, and another process may have run the job.
+        if self.has_run
             && let Some((folder, summary)) = run::find_up_to_date(self.workspace, planned)?
         {
             self.report_findings(&summary.run, &folder, started.elapsed(), false)?;
-            return Ok(Round::Done { run: false });
+            return Ok(RoundResult::Done { is_new_run: false });
         }
         let result = match run::execute(self.workspace, planned, self.resources, |_| {}) {
             Ok(result) => result,
             // Another process runs the job, or the disk is full: both are temporary.
-            Err(error) if self.begun => {
-                let why = diagnose::in_one_line(&error);
-                terminal::message!("waiting: {why}");
-                return Ok(Round::Again);
+            Err(error) if self.has_run => {
+                let reason = diagnose::in_one_line(&error);
+                terminal::message!("waiting: {reason}");
+                return Ok(RoundResult::Retry);
             }
             Err(error) => return Err(error),
         };
-        self.begun = true;
+        self.has_run = true;
         run::report_failures(&result);
         archive::rebuild(self.workspace)?;
         if result.status.has_reports() {
             self.report_findings(&result.run, &result.folder, started.elapsed(), true)?;
-            return Ok(Round::Done { run: true });
+            return Ok(RoundResult::Done { is_new_run: true });
         }
-        let passes = |(_, failure): &(String, Failure)| failure.kind != FailureKind::Data;
-        Ok(if result.failed.iter().any(passes) {
-            Round::Again
+        let is_temporary = |(_, failure): &(String, Failure)| failure.kind != FailureKind::Data;
+        Ok(if result.failed.iter().any(is_temporary) {
+            RoundResult::Retry
         } else {
             // The same records would fail in the same way.
-            Round::Done { run: true }
+            RoundResult::Done { is_new_run: true }
         })
     }
 
@@ -229,17 +235,17 @@ impl Watch<'_> {
         &mut self,
         run: &str,
         folder: &Path,
-        took: Duration,
+        elapsed: Duration,
         always: bool,
     ) -> anyhow::Result<()> {
         let mut findings: Vec<Finding> = read(&folder.join("findings.json"))?;
         findings.sort_by(by_importance);
-        let now: BTreeSet<&str> = findings.iter().map(|finding| &*finding.id).collect();
+        let current: BTreeSet<&str> = findings.iter().map(|finding| &*finding.id).collect();
         let mut lines: Vec<(&str, &str, &Finding)> = Vec::new();
         for finding in &findings {
             match self.reported.get(&finding.id) {
                 None => lines.push(("new", &finding.id, finding)),
-                Some(before) if *before != finding.sentence => {
+                Some(sentence) if *sentence != finding.sentence => {
                     lines.push(("changed", &finding.id, finding));
                 }
                 Some(_) => {}
@@ -248,7 +254,7 @@ impl Watch<'_> {
         let resolved: Vec<&String> = self
             .reported
             .keys()
-            .filter(|id| !now.contains(id.as_str()))
+            .filter(|id| !current.contains(id.as_str()))
             .collect();
         if self.resources.json {
             for (what, _, finding) in &lines {
@@ -260,10 +266,10 @@ impl Watch<'_> {
         } else if always || !lines.is_empty() || !resolved.is_empty() {
             let count = |what: &str| lines.iter().filter(|line| line.0 == what).count() as u64;
             let mut text = format!(
-                "\n{} run {}, {}: {}, {} changed, {} gone\n",
+                "\n{} run {}, {}: {}, {} changed, {} resolved\n",
                 jiff::Zoned::now().strftime("%H:%M:%S"),
                 run,
-                progress::duration(took.as_millis() as u64),
+                progress::duration(elapsed.as_millis() as u64),
                 plural(count("new"), "new finding"),
                 count("changed"),
                 resolved.len(),
@@ -272,15 +278,15 @@ impl Watch<'_> {
                 let _ = writeln!(
                     text,
                     "  {what:<8} {}",
-                    terminal::line(&finding.sentence, 600)
+                    terminal::truncate(&finding.sentence, 600)
                 );
             }
             for id in &resolved {
                 let _ = writeln!(
                     text,
                     "  {:<8} {}",
-                    "gone",
-                    terminal::line(&self.reported[*id], 600)
+                    "resolved",
+                    terminal::truncate(&self.reported[*id], 600)
                 );
             }
             print(&text)?;
@@ -294,8 +300,8 @@ impl Watch<'_> {
 
     /// Waits for a change of files, the timeout, or a stop request.
     fn wait(&self, time: Duration) {
-        let changed = self.events.changed();
-        self.waiting.block_on(async {
+        let changed = self.watcher.changed();
+        self.runtime.block_on(async {
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 () = changed => {}

@@ -5,26 +5,26 @@ use retrocast_domain::{Window, report::SourceNote, window::long};
 
 /// Returns a message if a window is before or after all records; `None` if it is not, or if no
 /// source has times.
-pub fn outside(sources: &[SourceNote], window: &Window) -> Option<String> {
-    let (first, last) = covered(sources, window)?;
-    (window.end <= first || window.start > last).then(|| words(window, first, last))
+pub fn outside_message(sources: &[SourceNote], window: &Window) -> Option<String> {
+    let (first, last) = record_period(sources, window)?;
+    (window.end <= first || window.start > last).then(|| message(window, first, last))
 }
 
-/// The same for a window before all records only. After the last record there may have been nothing
-/// to record; stages decide that.
-pub fn before(sources: &[SourceNote], window: &Window) -> Option<String> {
-    let (first, last) = covered(sources, window)?;
-    let sentence = || format!("{}.", capital(&words(window, first, last)));
+/// Returns a sentence if a window is before all records. After the last record there may have been
+/// nothing to record; stages decide that.
+pub fn early_window_notice(sources: &[SourceNote], window: &Window) -> Option<String> {
+    let (first, last) = record_period(sources, window)?;
+    let sentence = || format!("{}.", capitalize(&message(window, first, last)));
     (window.end <= first).then(sentence)
 }
 
-fn words(window: &Window, first: Date, last: Date) -> String {
+fn message(window: &Window, first: Date, last: Date) -> String {
     let (label, period) = (window.label(), window.words());
     let (first, last) = (long(first), long(last));
     format!("no records in {label} ({period}): the records cover {first} to {last}")
 }
 
-fn capital(text: &str) -> String {
+fn capitalize(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(chars).collect()
@@ -32,7 +32,7 @@ fn capital(text: &str) -> String {
 }
 
 /// First and last day of all records with times, in the window's zone.
-fn covered(sources: &[SourceNote], window: &Window) -> Option<(Date, Date)> {
+fn record_period(sources: &[SourceNote], window: &Window) -> Option<(Date, Date)> {
     let zone = TimeZone::get(&window.timezone).ok()?;
     let day = |time: &str| Some(zone.to_datetime(time.parse::<Timestamp>().ok()?).date());
     let first = sources.iter().filter_map(|source| day(&source.first_time));
@@ -54,14 +54,14 @@ mod tests {
     }
 
     #[test]
-    fn a_window_outside_of_the_records_is_reported() {
+    fn windows_outside_of_the_records_are_reported() {
         let sources = [
             source("2026-01-01T00:00:00Z", "2026-11-08T23:30:00Z"),
             source("2025-07-03T09:00:00Z", "2026-10-01T09:00:00Z"),
             source("", ""),
         ];
-        let cover = "the records cover 3 July 2025 to 9 November 2026";
-        for (label, is_outside, noticed) in [
+        let record_period = "the records cover 3 July 2025 to 9 November 2026";
+        for (label, is_outside, is_early) in [
             ("1850-W01", true, true),
             ("2025-W26", true, true),
             ("2025-W27", false, false),
@@ -72,20 +72,20 @@ mod tests {
         ] {
             let window = Window::parse(label, "Europe/Berlin").unwrap();
             let period = window.words();
-            let words = format!("no records in {label} ({period}): {cover}");
+            let message = format!("no records in {label} ({period}): {record_period}");
             assert_eq!(
-                outside(&sources, &window),
-                is_outside.then_some(words.clone()),
+                outside_message(&sources, &window),
+                is_outside.then_some(message.clone()),
                 "{label}"
             );
-            let notice = format!("N{}.", &words[1..]);
+            let notice = format!("N{}.", &message[1..]);
             assert_eq!(
-                before(&sources, &window),
-                noticed.then_some(notice),
+                early_window_notice(&sources, &window),
+                is_early.then_some(notice),
                 "{label}"
             );
         }
         let window = Window::parse("1850-W01", "UTC").unwrap();
-        assert_eq!(outside(&[source("", "")], &window), None);
+        assert_eq!(outside_message(&[source("", "")], &window), None);
     }
 }

@@ -12,13 +12,13 @@ use std::{
     sync::Arc,
 };
 
-/// Increased whenever the same records and contract could give other rows.
+/// To be increased whenever the same records and contract could give different rows.
 const SOURCE_CODE_VERSION: u32 = 3;
 
 /// Kinds of stage and contracts.
 pub struct Catalogue {
     contracts: PathBuf,
-    /// Hash of the templates: reports are made again when it changes.
+    /// Hash of the templates: reports are rendered again when it changes.
     templates_hash: u32,
 }
 
@@ -68,11 +68,11 @@ impl Kinds for Catalogue {
         tables: &BTreeMap<String, TableSchema>,
         timezone: &str,
     ) -> Result<Option<TableSchema>, SqlError> {
-        let known = tables.iter().filter_map(|(name, schema)| {
+        let schemas = tables.iter().filter_map(|(name, schema)| {
             let schema = Arc::clone(schema).downcast::<Schema>().ok()?;
             Some((name.clone(), schema))
         });
-        match retrocast_store::sql::check(query, &known.collect::<Vec<_>>(), timezone) {
+        match retrocast_store::sql::check(query, &schemas.collect::<Vec<_>>(), timezone) {
             Ok(schema) => Ok(Some(schema)),
             Err(StoreError::Sql(error)) => Err(sql_error(error)),
             Err(error) => Err(SqlError {

@@ -1,6 +1,6 @@
-//! Report nodes: the cells of all stages become JSON, PDF, HTML and charts in the run's folder.
+//! Report nodes: renders the cells of all stages as JSON, PDF, HTML and charts in the run's folder.
 
-use super::{MAKE_ROOM, Work, coverage};
+use super::{FREE_DISK_SPACE, WorkspaceExecutor, coverage};
 use anyhow::Context as _;
 use retrocast_domain::{
     CellStatus, Chapter, Chart, Outcome, Report,
@@ -20,8 +20,8 @@ const CHART_WIDTH: f64 = 480.0;
 const CHART_FONT: f64 = 9.0;
 
 /// Renders a report and writes its files.
-pub async fn lay_out(
-    work: &Work,
+pub async fn render(
+    executor: &WorkspaceExecutor,
     node: &Node,
     spec: &ReportSpec,
     inputs: &BTreeMap<String, Arc<Outcome>>,
@@ -32,16 +32,16 @@ pub async fn lay_out(
         .find(|layout| layout.name() == node.short())
         .ok_or_else(|| Failure::bug(format!("no layout {:?}", node.short())))?;
     let report = assemble(node, spec, inputs, ctx);
-    // Versions cited by a report are tagged, so that no cleanup removes them.
-    let lake = work.lake(ctx)?;
+    // Versions that a report cites are tagged, so that no cleanup removes them.
+    let lake = executor.lake(ctx)?;
     let cited = lake.cite(&report.provenance.datasets).await;
     cited.map_err(super::failure)?;
-    let templates = templates(work.workspace.templates.as_deref())?;
+    let templates = templates(executor.workspace.templates.as_deref())?;
     let folder = ctx.folder.clone();
     let files = tokio::task::spawn_blocking(move || write(&report, layout, &templates, &folder))
         .await
         .map_err(|error| Failure::bug(error.to_string()))?
-        .map_err(|error| unwritten(&error))?;
+        .map_err(|error| write_failure(&error))?;
     let cell = retrocast_domain::Cell::new(node.short(), plan::REPORT);
     Ok(Outcome {
         cell,
@@ -52,13 +52,13 @@ pub async fn lay_out(
 }
 
 /// The failure of writing a report.
-fn unwritten(error: &anyhow::Error) -> Failure {
-    let full = error
+fn write_failure(error: &anyhow::Error) -> Failure {
+    let is_disk_full = error
         .chain()
         .any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(is_full));
     let message = format!("{error:#}");
-    if full {
-        return Failure::full(message).hint(MAKE_ROOM);
+    if is_disk_full {
+        return Failure::full(message).hint(FREE_DISK_SPACE);
     }
     Failure::data(message)
 }
@@ -127,7 +127,7 @@ fn assemble(
     report.notes.splice(0..0, spec.notices.iter().cloned());
     report
         .notices
-        .extend(coverage::before(&report.sources, &ctx.window));
+        .extend(coverage::early_window_notice(&report.sources, &ctx.window));
     report
 }
 
@@ -139,7 +139,7 @@ fn build(version: &str, commit: &str) -> String {
     }
 }
 
-/// The command line that makes the report again.
+/// The command line that repeats the run.
 fn command(ctx: &RunContext) -> String {
     let mut text = format!(
         "retrocast run {} --window {}",
@@ -160,16 +160,16 @@ fn command(ctx: &RunContext) -> String {
             let value = value
                 .as_str()
                 .map_or_else(|| value.to_string(), str::to_string);
-            let _ = write!(text, " --set {}", quoted(&format!("{name}={value}")));
+            let _ = write!(text, " --set {}", shell_quoted(&format!("{name}={value}")));
         }
     }
     text
 }
 
 /// Quotes an argument for a shell.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,@%+".contains(c);
-    if text.chars().all(plain) {
+fn shell_quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,@%+".contains(c);
+    if text.chars().all(is_plain) {
         return text.to_string();
     }
     format!("'{}'", text.replace('\'', "'\\''"))
@@ -222,10 +222,10 @@ fn write(
         ),
     ];
     let options = chart::Options::new(CHART_WIDTH, CHART_FONT);
-    for drawn in charts_of(report) {
+    for item in charts_of(report) {
         files.push((
-            chart_file(&drawn.id),
-            chart::svg(drawn, &options).into_bytes(),
+            chart_file(&item.id),
+            chart::svg(item, &options).into_bytes(),
         ));
     }
     // Two reports of one run may write `report.json` at the same time.
@@ -241,10 +241,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_programs_of_one_version_are_distinguished() {
-        let [one, other] = ["6c22f34", "f380d5b"].map(|commit| build("retrocast 0.1.0", commit));
-        assert_eq!(one, "retrocast 0.1.0 (6c22f34)");
-        assert_ne!(one, other);
+    fn builds_of_one_version_differ_by_commit() {
+        let [first, second] = ["6c22f34", "f380d5b"].map(|commit| build("retrocast 0.1.0", commit));
+        assert_eq!(first, "retrocast 0.1.0 (6c22f34)");
+        assert_ne!(first, second);
         assert_eq!(build("retrocast 0.1.0", ""), "retrocast 0.1.0");
     }
 }

@@ -16,15 +16,15 @@ pub struct LakeRows {
 }
 
 impl LakeRows {
-    /// Reads the columns; rows are read on demand, on a thread that may block.
+    /// Reads the schema; rows are read on demand, on a thread that may block.
     pub async fn new(lake: &Lake, dataset: &DatasetRef, scan: Scan) -> Result<Self, StoreError> {
-        let none = Scan {
+        let no_rows = Scan {
             limit: Some(0),
             ..scan.clone()
         };
         Ok(Self {
             schema: lake
-                .read_frame(dataset, &none)
+                .read_frame(dataset, &no_rows)
                 .await?
                 .schema()
                 .as_ref()
@@ -54,14 +54,14 @@ impl RowSource for LakeRows {
             ..self.scan.clone()
         };
         self.runtime.block_on(async {
-            let pieces = self
+            let batches = self
                 .lake
                 .frames(&self.dataset, &scan)
                 .await
                 .map_err(message)?;
-            let mut pieces = std::pin::pin!(pieces);
-            while let Some(piece) = pieces.next().await {
-                take(piece.map_err(message)?)?;
+            let mut batches = std::pin::pin!(batches);
+            while let Some(batch) = batches.next().await {
+                take(batch.map_err(message)?)?;
             }
             Ok(())
         })

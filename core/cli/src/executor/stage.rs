@@ -1,6 +1,6 @@
 //! Runs stages: reads datasets in batches, runs the analysis, writes its rows to the lake.
 
-use super::{Work, failure, properties, rows::LakeRows};
+use super::{WorkspaceExecutor, failure, properties, rows::LakeRows};
 use retrocast_domain::{Outcome, cell::DatasetRef, number::count, report::Expectation};
 use retrocast_engine::{
     Failure, LedgerView, RunContext,
@@ -14,12 +14,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// Maximum number of rows of a query that its cell shows.
 const RESULT_ROWS_SHOWN: u64 = 1000;
-/// Maximum number of nested queries that are followed from a dataset to its source.
+/// Maximum number of nested queries between a dataset and its source.
 const LINEAGE_MAX: usize = 16;
 /// Memory of an analysis, as a multiple of the rows that it keeps or of one batch.
 const WORKING_COPIES: u64 = 2;
 /// Maximum memory of an analysis that reads a dataset in batches, in bytes.
-const PIECES_MAX: u64 = 96 << 20;
+const BATCH_MEMORY_MAX: u64 = 96 << 20;
 
 /// A stage to run.
 #[derive(Clone, Copy)]
@@ -58,29 +58,36 @@ fn context(node: &Node, ctx: &RunContext) -> Context {
     }
 }
 
-/// The filter for rows of a source that a report on this window must not contain.
-fn before(work: &Work, name: &str, ctx: &RunContext) -> Result<Option<TimeLimit>, Failure> {
+/// The filter for rows of a source that a report on this window must not contain; `None` for other
+/// datasets.
+fn time_limit(
+    executor: &WorkspaceExecutor,
+    name: &str,
+    ctx: &RunContext,
+) -> Result<Option<TimeLimit>, Failure> {
     let source = ctx.plan.node(&format!("source.{name}"));
     let source = source.and_then(Node::source);
-    let before = source.map(|source| work.before(source, ctx)).transpose()?;
-    Ok(before.flatten())
+    let limit = source
+        .map(|source| executor.time_limit(source, ctx))
+        .transpose()?;
+    Ok(limit.flatten())
 }
 
 /// Runs a query over its tables; the result becomes a dataset.
 pub async fn query(
-    work: &Work,
+    executor: &WorkspaceExecutor,
     Stage { node, kind, params }: Stage<'_>,
     inputs: &BTreeMap<String, Arc<Outcome>>,
     ctx: &RunContext,
 ) -> Result<Outcome, Failure> {
-    let lake = work.lake(ctx)?;
+    let lake = executor.lake(ctx)?;
     let mut tables = Vec::new();
     for (name, outcome) in inputs {
         let Some(dataset) = outcome.datasets.first() else {
             continue;
         };
-        let before = before(work, name, ctx)?;
-        tables.push(SqlTable::dataset(name, dataset.clone(), before));
+        let limit = time_limit(executor, name, ctx)?;
+        tables.push(SqlTable::dataset(name, dataset.clone(), limit));
     }
     let view = ctx.plan.ledger.clone().unwrap_or_default();
     for table in &node.ledger {
@@ -88,12 +95,18 @@ pub async fn query(
     }
     let text = params["query"].as_str().unwrap_or_default();
     let properties = properties(ctx, node);
-    let (run, name, text) = (work.sql(ctx), node.short().to_string(), text.to_string());
+    let (sql, name, text) = (
+        executor.sql(ctx),
+        node.short().to_string(),
+        text.to_string(),
+    );
     let target = lake.clone();
-    let share = work.share(node, ctx, work.pool.of_query()).await?;
+    let reservation = executor
+        .reserve(node, ctx, executor.pool.of_query())
+        .await?;
     // DataFusion computes on the threads that poll it, so it must not run on those of the engine.
-    let query = work.compute.spawn(async move {
-        run.query_to_dataset(&target, &text, &tables, &name, &properties)
+    let query = executor.compute.spawn(async move {
+        sql.query_to_dataset(&target, &text, &tables, &name, &properties)
             .await
     });
     let stop = query.abort_handle();
@@ -106,27 +119,30 @@ pub async fn query(
             .map_err(|error| Failure::bug(error.to_string()))?
             .map_err(failure)?,
     };
-    drop(share);
-    let head = Scan {
+    drop(reservation);
+    let first_rows = Scan {
         limit: Some(RESULT_ROWS_SHOWN),
         ..Scan::default()
     };
-    let frame = lake.read_frame(&written, &head).await.map_err(failure)?;
+    let frame = lake
+        .read_frame(&written, &first_rows)
+        .await
+        .map_err(failure)?;
     let rows = written.rows;
     let input = Input::new(frame, written.clone());
-    let mut read = tables_with_times(work, inputs, ctx).await?;
-    read.insert(retrocast_stages::sql::RESULT.to_string(), input);
+    let mut tables = tables_with_times(executor, inputs, ctx).await?;
+    tables.insert(retrocast_stages::sql::RESULT.to_string(), input);
     let (stage, params) = (context(node, ctx), params.clone());
     // The times of the tables are read on a thread that may block.
-    let mut analysis = blocking(ctx, move || (kind.run)(&stage, &params, &read)).await?;
+    let mut analysis = run_blocking(ctx, move || (kind.run)(&stage, &params, &tables)).await?;
     debug_assert!(
         rows >= analysis
             .frame
             .as_ref()
             .map_or(0, |frame| frame.height() as u64)
     );
-    analysis.cell.caveats.extend(seen(node, &view));
-    Ok(finished(node, inputs, analysis.cell, vec![written]))
+    analysis.cell.caveats.extend(ledger_caveat(node, &view));
+    Ok(build_outcome(node, inputs, analysis.cell, vec![written]))
 }
 
 /// A table of the ledger as a query sees it.
@@ -138,37 +154,37 @@ fn ledger_table(table: &str, view: &LedgerView) -> Result<SqlTable, Failure> {
 
 /// Runs a kind that reads findings of stages and tables of the ledger.
 pub async fn findings(
-    work: &Work,
+    executor: &WorkspaceExecutor,
     Stage { node, kind, params }: Stage<'_>,
     inputs: &BTreeMap<String, Arc<Outcome>>,
     ctx: &RunContext,
 ) -> Result<Outcome, Failure> {
-    let lake = work.lake(ctx)?;
+    let lake = executor.lake(ctx)?;
     let view = ctx.plan.ledger.clone().unwrap_or_default();
-    let mut read = Inputs::new();
+    let mut ledger_tables = Inputs::new();
     for table in &node.ledger {
         let tables = [ledger_table(table, &view)?];
         let query = format!("select * from {table}");
-        let found = work.sql(ctx).query(&lake, &query, &tables).await;
-        let (schema, batches) = found.map_err(failure)?;
+        let result = executor.sql(ctx).query(&lake, &query, &tables).await;
+        let (schema, batches) = result.map_err(failure)?;
         let frame = retrocast_store::bridge::to_frame(&schema, &batches).map_err(failure)?;
         let dataset = DatasetRef {
             name: table.clone(),
             version: 0,
             rows: frame.height() as u64,
         };
-        read.insert(table.clone(), Input::new(frame, dataset));
+        ledger_tables.insert(table.clone(), Input::new(frame, dataset));
     }
     let mut stage = context(node, ctx);
     stage.cells = inputs.values().map(|input| input.cell.clone()).collect();
     let params = params.clone();
-    let analysis = blocking(ctx, move || (kind.run)(&stage, &params, &read)).await?;
-    let datasets = written(&lake, node, &analysis, ctx).await?;
-    Ok(finished(node, inputs, analysis.cell, datasets))
+    let analysis = run_blocking(ctx, move || (kind.run)(&stage, &params, &ledger_tables)).await?;
+    let datasets = write_rows(&lake, node, &analysis, ctx).await?;
+    Ok(build_outcome(node, inputs, analysis.cell, datasets))
 }
 
-/// Writes the rows that an analysis leaves.
-async fn written(
+/// Writes the rows of an analysis as a dataset, if it has any.
+async fn write_rows(
     lake: &Lake,
     node: &Node,
     analysis: &Analysis,
@@ -183,7 +199,7 @@ async fn written(
 }
 
 /// Runs a kind on a thread that may block.
-async fn blocking(
+async fn run_blocking(
     ctx: &RunContext,
     run: impl FnOnce() -> Result<Analysis, StageError> + Send + 'static,
 ) -> Result<Analysis, Failure> {
@@ -198,8 +214,8 @@ async fn blocking(
         .map_err(|error| Failure::data(error.to_string()))
 }
 
-/// The part of the ledger that a query read, as a sentence.
-fn seen(node: &Node, view: &LedgerView) -> Option<String> {
+/// Describes the part of the ledger that a query reads, as a sentence.
+fn ledger_caveat(node: &Node, view: &LedgerView) -> Option<String> {
     let tables = node.ledger.iter().filter(|table| !is_of_events(table));
     let tables: Vec<&str> = tables.map(String::as_str).collect();
     if tables.is_empty() {
@@ -218,9 +234,10 @@ fn seen(node: &Node, view: &LedgerView) -> Option<String> {
     })
 }
 
-/// The tables of a query that have a time column: its stage reports how many rows were cut off.
+/// Inputs for the tables of a query that have a time column: its stage reports how many rows are after
+/// the window.
 async fn tables_with_times(
-    work: &Work,
+    executor: &WorkspaceExecutor,
     inputs: &BTreeMap<String, Arc<Outcome>>,
     ctx: &RunContext,
 ) -> Result<Inputs, Failure> {
@@ -229,14 +246,14 @@ async fn tables_with_times(
         let Some(dataset) = outcome.datasets.first() else {
             continue;
         };
-        let Some((_, time)) = expectation(work, name, ctx, LINEAGE_MAX)? else {
+        let Some((_, time)) = expectation(executor, name, ctx, LINEAGE_MAX)? else {
             continue;
         };
         let scan = Scan {
-            before: before(work, name, ctx)?,
+            before: time_limit(executor, name, ctx)?,
             ..Scan::default()
         };
-        let rows = LakeRows::new(&work.lake(ctx)?, dataset, scan).await;
+        let rows = LakeRows::new(&executor.lake(ctx)?, dataset, scan).await;
         let mut input = Input::new(Rows::new(rows.map_err(failure)?), dataset.clone());
         input.time = Some(time);
         tables.insert(name.clone(), input);
@@ -244,7 +261,7 @@ async fn tables_with_times(
     Ok(tables)
 }
 
-/// Runs a kind that reads no rows, without a thread of its own.
+/// Runs a kind that reads no rows, on the calling thread.
 pub fn without_rows(
     Stage { node, kind, params }: Stage<'_>,
     inputs: &BTreeMap<String, Arc<Outcome>>,
@@ -252,63 +269,63 @@ pub fn without_rows(
 ) -> Result<Outcome, Failure> {
     let analysis = (kind.run)(&context(node, ctx), params, &Inputs::new())
         .map_err(|error| Failure::data(format!("{}: {error}", node.name)))?;
-    Ok(finished(node, inputs, analysis.cell, Vec::new()))
+    Ok(build_outcome(node, inputs, analysis.cell, Vec::new()))
 }
 
-/// Runs an analysis off the async threads.
+/// Runs an analysis of rows, outside of the async threads.
 pub async fn analyse(
-    work: &Work,
+    executor: &WorkspaceExecutor,
     Stage { node, kind, params }: Stage<'_>,
     inputs: &BTreeMap<String, Arc<Outcome>>,
     ctx: &RunContext,
 ) -> Result<Outcome, Failure> {
-    let lake = work.lake(ctx)?;
-    let shape = (kind.schema)().to_value();
-    let asks = asks_for_refused(&shape, params);
-    let (mut read, mut bytes) = (Inputs::new(), 0_u64);
+    let lake = executor.lake(ctx)?;
+    let schema = (kind.schema)().to_value();
+    let reads_refused = needs_refused_records(&schema, params);
+    let (mut tables, mut bytes) = (Inputs::new(), 0_u64);
     for (name, outcome) in inputs {
         let Some(dataset) = outcome.datasets.first() else {
             continue;
         };
-        let before = before(work, name, ctx)?;
-        let time = before.as_ref().map(|before| before.column.clone());
+        let limit = time_limit(executor, name, ctx)?;
+        let time = limit.as_ref().map(|limit| limit.column.clone());
         let scan = Scan {
-            before,
+            before: limit,
             ..Scan::default()
         };
-        bytes = bytes.saturating_add(matching_bytes(&lake, dataset, &scan, kind, params).await?);
+        bytes = bytes.saturating_add(estimate_memory(&lake, dataset, &scan, kind, params).await?);
         let rows = LakeRows::new(&lake, dataset, scan).await.map_err(failure)?;
         let mut input = Input::new(Rows::new(rows), dataset.clone());
         input.source.clone_from(&outcome.source);
         input.time = time;
-        input.picked_from = picked_from(work, name, outcome, ctx).await?;
+        input.picked_from = picked_from(executor, name, outcome, ctx).await?;
         input.records_of = records_of(name, ctx);
         // The quarantine of a source is its second dataset, if anything was refused.
-        let refused = outcome.datasets.get(1).filter(|_| asks);
+        let refused = outcome.datasets.get(1).filter(|_| reads_refused);
         if let Some(refused) = refused.filter(|_| outcome.source.is_some()) {
             let rows = LakeRows::new(&lake, refused, Scan::default()).await;
             input.refused = Some(Rows::new(rows.map_err(failure)?));
         }
-        read.insert(name.clone(), input);
+        tables.insert(name.clone(), input);
     }
-    let share = work.share(node, ctx, bytes).await?;
+    let reservation = executor.reserve(node, ctx, bytes).await?;
     // End of the period in which the absence of records means that nothing happened, if the
     // contract of the source declares it; for a window that is not over, at most the day of the
     // run.
     let expected: BTreeMap<String, (Expectation, String)> = inputs
         .keys()
         .filter_map(|name| {
-            let found = expectation(work, name, ctx, LINEAGE_MAX).transpose()?;
-            Some(found.map(|found| (name.clone(), found)))
+            let result = expectation(executor, name, ctx, LINEAGE_MAX).transpose()?;
+            Some(result.map(|expected| (name.clone(), expected)))
         })
         .collect::<Result<_, Failure>>()?;
     let (stage, params) = (context(node, ctx), params.clone());
     let end = ctx.window.end.min(ctx.date).at(0, 0, 0, 0);
-    let analysis = blocking(ctx, move || {
-        // Memory is released when the work has ended, even if its result is no longer needed.
-        let _share = share;
+    let analysis = run_blocking(ctx, move || {
+        // Memory is released when the analysis has ended, even if its result is no longer needed.
+        let _reservation = reservation;
         for (name, (expectation, time)) in &expected {
-            let Some(input) = read.get_mut(name) else {
+            let Some(input) = tables.get_mut(name) else {
                 continue;
             };
             let all = input.picked_from.as_ref();
@@ -318,14 +335,14 @@ pub async fn analyse(
                 input.complete_until = expectation.complete_until(last, end);
             }
         }
-        (kind.run)(&stage, &params, &read)
+        (kind.run)(&stage, &params, &tables)
     })
     .await?;
-    let datasets = written(&lake, node, &analysis, ctx).await?;
-    Ok(finished(node, inputs, analysis.cell, datasets))
+    let datasets = write_rows(&lake, node, &analysis, ctx).await?;
+    Ok(build_outcome(node, inputs, analysis.cell, datasets))
 }
 
-/// The query of a dataset, if it passes on single records.
+/// The query of a dataset, if it only selects single records.
 fn selection(name: &str, ctx: &RunContext) -> Option<Selection> {
     let node = ctx.plan.node(&format!("stage.{name}"))?;
     let NodeSpec::Stage { kind, params } = &node.spec else {
@@ -338,10 +355,10 @@ fn selection(name: &str, ctx: &RunContext) -> Option<Selection> {
         .then(|| retrocast_store::sql::selection(query))?
 }
 
-/// The dataset that holds the same records, if queries only pass all of them on.
+/// The dataset with the same records, if `name` is the result of queries that select all of them.
 fn records_of(name: &str, ctx: &RunContext) -> Option<String> {
-    let whole = |name: &str| selection(name, ctx).filter(Selection::is_whole);
-    let steps = std::iter::successors(whole(name), |selection| whole(&selection.table));
+    let select_all = |name: &str| selection(name, ctx).filter(Selection::is_whole);
+    let steps = std::iter::successors(select_all(name), |selection| select_all(&selection.table));
     steps
         .take(LINEAGE_MAX)
         .last()
@@ -350,7 +367,7 @@ fn records_of(name: &str, ctx: &RunContext) -> Option<String> {
 
 /// The dataset from which a query selected its records, and the time column of the result.
 async fn picked_from(
-    work: &Work,
+    executor: &WorkspaceExecutor,
     name: &str,
     outcome: &Outcome,
     ctx: &RunContext,
@@ -359,7 +376,7 @@ async fn picked_from(
         return Ok(None);
     };
     let all = &selection.table;
-    let Some((_, time)) = expectation(work, all, ctx, LINEAGE_MAX)? else {
+    let Some((_, time)) = expectation(executor, all, ctx, LINEAGE_MAX)? else {
         return Ok(None);
     };
     let dataset = outcome.cell.inputs.iter().find(|input| input.name == *all);
@@ -367,18 +384,18 @@ async fn picked_from(
         return Ok(None);
     };
     let scan = Scan {
-        before: before(work, all, ctx)?,
+        before: time_limit(executor, all, ctx)?,
         ..Scan::default()
     };
-    let rows = LakeRows::new(&work.lake(ctx)?, dataset, scan).await;
+    let rows = LakeRows::new(&executor.lake(ctx)?, dataset, scan).await;
     let mut input = Input::new(Rows::new(rows.map_err(failure)?), dataset.clone());
     input.time = Some(time);
     Ok(Some((column, Box::new(input))))
 }
 
-/// Reserves memory for the rows of a dataset: for those that the kind keeps, in the columns that
-/// its params name, or for batches.
-async fn matching_bytes(
+/// Estimates the memory for the rows of a dataset: all rows, in the columns that the params name, or one
+/// batch if the kind reads in batches.
+async fn estimate_memory(
     lake: &Lake,
     dataset: &DatasetRef,
     scan: &Scan,
@@ -389,60 +406,60 @@ async fn matching_bytes(
     if kind.reads == Reads::All {
         let schema = lake.schema(dataset).await.map_err(failure)?;
         let names = schema.fields().iter().map(|field| field.name().clone());
-        let named: Vec<String> = names.filter(|name| names_text(params, name)).collect();
-        scan.columns = (!named.is_empty()).then_some(named);
+        let columns: Vec<String> = names.filter(|name| contains_text(params, name)).collect();
+        scan.columns = (!columns.is_empty()).then_some(columns);
     }
     let bytes = lake.estimate(dataset, &scan).await.map_err(failure)?;
     let bytes = bytes.saturating_mul(WORKING_COPIES);
     Ok(if kind.reads == Reads::All {
         bytes
     } else {
-        bytes.min(PIECES_MAX)
+        bytes.min(BATCH_MEMORY_MAX)
     })
 }
 
-/// Returns true if params contain a text.
-fn names_text(params: &Value, text: &str) -> bool {
+/// Returns true if params contain a text as a value.
+fn contains_text(params: &Value, text: &str) -> bool {
     match params {
         Value::String(other) => other == text,
-        Value::Array(items) => items.iter().any(|item| names_text(item, text)),
-        Value::Object(map) => map.values().any(|item| names_text(item, text)),
+        Value::Array(items) => items.iter().any(|item| contains_text(item, text)),
+        Value::Object(map) => map.values().any(|item| contains_text(item, text)),
         _ => false,
     }
 }
 
-/// The expectations of the contract behind a dataset, and the dataset's time column. The dataset is
-/// a source, or queries pass its records on one by one.
+/// The expectations of the contract behind a dataset, and the dataset's time column. `None` unless the
+/// dataset is a source, or at most `steps` queries select single records of one.
 fn expectation(
-    work: &Work,
+    executor: &WorkspaceExecutor,
     name: &str,
     ctx: &RunContext,
     steps: usize,
 ) -> Result<Option<(Expectation, String)>, Failure> {
     let source = ctx.plan.node(&format!("source.{name}"));
     if let Some(source) = source.and_then(Node::source) {
-        let contract = work.contract(&source.contract)?;
+        let contract = executor.contract(&source.contract)?;
         return Ok(contract.time.map(|time| (contract.expect, time)));
     }
     let Some(selection) = selection(name, ctx).filter(|_| steps > 0) else {
         return Ok(None);
     };
-    let found = expectation(work, &selection.table, ctx, steps - 1)?;
-    Ok(found.and_then(|(expectation, time)| Some((expectation, selection.column(&time)?))))
+    let inner = expectation(executor, &selection.table, ctx, steps - 1)?;
+    Ok(inner.and_then(|(expectation, time)| Some((expectation, selection.column(&time)?))))
 }
 
-/// Returns true if a set param needs the refused records of sources.
-fn asks_for_refused(schema: &Value, config: &Value) -> bool {
+/// Returns true if a given param needs the refused records of sources.
+fn needs_refused_records(schema: &Value, params: &Value) -> bool {
     let properties = schema["properties"].as_object();
-    let mut asking = properties
+    let mut names = properties
         .into_iter()
         .flatten()
         .filter(|(_, property)| property["x-refused"] == true);
-    asking.any(|(name, _)| config.get(name).is_some_and(|value| !value.is_null()))
+    names.any(|(name, _)| params.get(name).is_some_and(|value| !value.is_null()))
 }
 
-/// Completes the outcome with what only the caller of a stage knows.
-fn finished(
+/// Builds the outcome of a stage: adds inputs, output, params, title and chapter to its cell.
+fn build_outcome(
     node: &Node,
     inputs: &BTreeMap<String, Arc<Outcome>>,
     mut cell: retrocast_domain::Cell,

@@ -17,9 +17,9 @@ use std::{collections::BTreeMap, path::Path};
 
 type Row = Map<String, Value>;
 
-/// The earlier report that a report was compared with.
+/// The part of a report file that contains the earlier report.
 #[derive(Deserialize)]
-struct EarlierRef {
+struct EarlierField {
     #[serde(default)]
     earlier: Option<EarlierReport>,
 }
@@ -29,11 +29,11 @@ pub fn window(folder: &Path) -> Option<Window> {
     Some(RecordedPlan::read(folder).ok()?.plan.window)
 }
 
-/// The ledger rows of a finished run, by table.
-pub fn of(folder: &Path, run: &PublishedRun) -> anyhow::Result<TableRows> {
+/// Reads the ledger rows of a finished run, by table.
+pub fn read(folder: &Path, run: &PublishedRun) -> anyhow::Result<TableRows> {
     let RecordedPlan { plan, origin } = RecordedPlan::read(folder)?;
     let findings: Vec<Finding> = read_json(folder.join(FINDINGS_FILE))?;
-    let EarlierRef { earlier } = read_json(folder.join(REPORT))?;
+    let EarlierField { earlier } = read_json(folder.join(REPORT))?;
     let cells = cells(folder, &plan)?;
     let figures = cells.iter().flat_map(|cell| {
         let figures = cell.kpis.iter();
@@ -61,12 +61,12 @@ pub fn of(folder: &Path, run: &PublishedRun) -> anyhow::Result<TableRows> {
         recommended.map(|one| recommendation(&cell.stage, one))
     });
     let status = json!({
-        "status": summary(folder)?, "date": plan.date.to_string(), "build": origin.build,
+        "status": status_word(folder)?, "date": plan.date.to_string(), "build": origin.build,
     });
     Ok(BTreeMap::from([
         (
             FINDINGS.name,
-            over_time(&run.window, &findings, earlier.as_ref(), &cells),
+            finding_rows(&run.window, &findings, earlier.as_ref(), &cells),
         ),
         (KPIS.name, figures.collect()),
         (EFFECTS.name, effects.collect()),
@@ -77,7 +77,7 @@ pub fn of(folder: &Path, run: &PublishedRun) -> anyhow::Result<TableRows> {
 }
 
 /// Status of the run, as a word.
-fn summary(folder: &Path) -> anyhow::Result<String> {
+fn status_word(folder: &Path) -> anyhow::Result<String> {
     let run = RunSummary::read(folder)
         .with_context(|| format!("cannot read the journal in {}", folder.display()))?;
     Ok(run.status.word().to_string())
@@ -94,26 +94,30 @@ fn cells(folder: &Path, plan: &Plan) -> anyhow::Result<Vec<Cell>> {
     cells.collect()
 }
 
-/// Rows of the findings, with the first window and number of runs that have them, and of the
+/// Rows of the findings, each with its first window and its number of consecutive runs, and of the
 /// resolved findings of the earlier report.
-fn over_time(
+fn finding_rows(
     window: &str,
     findings: &[Finding],
     earlier: Option<&EarlierReport>,
     cells: &[Cell],
 ) -> Vec<Row> {
-    let now = EarlierReport::new(window, findings, earlier);
+    let current = EarlierReport::new(window, findings, earlier);
     let mut rows: Vec<Row> = findings
         .iter()
         .filter_map(|finding| {
-            let known = now.find(finding)?;
-            let state = if known.times > 1 { "persisting" } else { "new" };
+            let tracked = current.find(finding)?;
+            let state = if tracked.times > 1 {
+                "persisting"
+            } else {
+                "new"
+            };
             let magnitude = finding.magnitude.as_ref();
             Some(row(json!({
                 "id": finding.id,
                 "state": state,
-                "since": known.since,
-                "times": known.times,
+                "since": tracked.since,
+                "times": tracked.times,
                 "stage": finding.stage,
                 "severity": finding.severity,
                 "sentence": finding.sentence,
@@ -260,20 +264,20 @@ mod tests {
             finding
         };
         let before = [
-            finding("stays", Severity::Info),
-            finding("goes", Severity::Notice),
-            finding("goes unseen", Severity::Info),
+            finding("persists", Severity::Info),
+            finding("disappears", Severity::Notice),
+            finding("info disappears", Severity::Info),
         ];
         let before = EarlierReport::new("2026-W44", &before, None);
         let now = [
-            finding("stays", Severity::Warning),
-            finding("comes", Severity::Info),
+            finding("persists", Severity::Warning),
+            finding("appears", Severity::Info),
         ];
         let mut cell = Cell::new("stage", "kpi");
         cell.findings = now.to_vec();
         let text = |row: &Row, name: &str| row[name].as_str().unwrap().to_string();
         let check = |earlier: Option<&EarlierReport>, cells: &[Cell], expected: &[&str]| {
-            let rows = over_time("2026-W45", &now, earlier, cells);
+            let rows = finding_rows("2026-W45", &now, earlier, cells);
             let reported = rows.iter().map(|row| {
                 let (state, since) = (text(row, "state"), text(row, "since"));
                 format!("{state} {since} {} {}", row["times"], text(row, "severity"))

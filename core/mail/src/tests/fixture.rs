@@ -1,4 +1,4 @@
-//! The folder of a finished run with a report.
+//! A sample run folder with a report, and values for it.
 
 use crate::{Content, FailureNotice, Fonts, Settings};
 use retrocast_domain::{
@@ -123,22 +123,22 @@ pub const SVG: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 4
 
 /// Writes the folder of a run with this report and status.
 pub fn write(folder: &Path, report: &Report, status: &str) {
-    let put = |name: &str, bytes: &[u8]| {
+    let write_file = |name: &str, bytes: &[u8]| {
         let path = folder.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     };
-    put("report.json", &serde_json::to_vec(report).unwrap());
-    put("executive.pdf", PDF);
+    write_file("report.json", &serde_json::to_vec(report).unwrap());
+    write_file("executive.pdf", PDF);
     for cell in &report.cells {
         for chart in &cell.charts {
-            put(&retrocast_run::files::chart_file(&chart.id), SVG.as_bytes());
+            write_file(&retrocast_run::files::chart_file(&chart.id), SVG.as_bytes());
         }
     }
     let summary = serde_json::json!({
         "run": "r1", "job": report.job, "window": report.window, "status": status,
     });
-    put("run.json", summary.to_string().as_bytes());
+    write_file("run.json", summary.to_string().as_bytes());
 }
 
 pub fn content_of(report: &Report, status: &str) -> Content {
@@ -147,7 +147,7 @@ pub fn content_of(report: &Report, status: &str) -> Content {
     Content::read(folder.path(), "executive", &fonts(), 10 << 20).unwrap()
 }
 
-/// A small content, for tests that send much.
+/// The short content of a failure, for tests that send many messages.
 pub fn failure(run: &str) -> Content {
     let notice = FailureNotice {
         job: "weekly-operations".to_string(),

@@ -12,7 +12,7 @@ use std::{
     thread::JoinHandle,
 };
 
-/// The step that a session has reached.
+/// A step of an SMTP session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     Connect,
@@ -24,44 +24,44 @@ pub enum Step {
     End,
 }
 
-/// How the server acts at a step.
+/// The server's action at a step.
 #[derive(Debug, Clone)]
-pub enum Act {
+pub enum Action {
     /// Accepts.
-    Good,
+    Accept,
     /// Replies with this line.
-    Say(String),
+    Reply(String),
     /// Closes the connection.
-    Drop,
-    /// At the end: keeps the message and closes the connection without a reply.
-    KeepAndDrop,
+    Close,
+    /// At the end: stores the message and closes the connection without a reply.
+    StoreAndClose,
     /// Does not reply until the client closes the connection.
     Hang,
 }
 
-/// A message the server kept.
+/// A message that the server stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
     pub to: String,
     pub data: Vec<u8>,
-    /// Whether the client was sent a reply.
+    /// True if the server sent a reply.
     pub replied: bool,
 }
 
-/// How the server is protected.
+/// Encryption of the server's connections.
 #[derive(Clone)]
-pub enum Guard {
+pub enum Encryption {
     Plain,
     Starttls(Arc<ServerConfig>),
     Implicit(Arc<ServerConfig>),
 }
 
-type Decide = Box<dyn FnMut(Step, &str) -> Act + Send>;
+type Decide = Box<dyn FnMut(Step, &str) -> Action + Send>;
 
 struct ServerState {
     received: Mutex<Vec<Received>>,
     lines: Mutex<Vec<String>>,
-    over: AtomicBool,
+    is_stopped: AtomicBool,
 }
 
 pub struct Server {
@@ -71,24 +71,24 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server with these mechanisms of AUTH, such as "PLAIN LOGIN"; none when empty.
-    pub fn start(guard: Guard, auth: &'static str, decide: Decide) -> Self {
+    /// Starts a server with these AUTH mechanisms, such as "PLAIN LOGIN"; empty for none.
+    pub fn start(encryption: Encryption, auth: &'static str, decide: Decide) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(ServerState {
             received: Mutex::default(),
             lines: Mutex::default(),
-            over: AtomicBool::new(false),
+            is_stopped: AtomicBool::new(false),
         });
-        let seen = state.clone();
+        let shared = state.clone();
         let thread = std::thread::spawn(move || {
             let mut decide = decide;
             for stream in listener.incoming() {
-                if seen.over.load(Ordering::SeqCst) {
+                if shared.is_stopped.load(Ordering::SeqCst) {
                     return;
                 }
                 // Some tests close connections early.
-                let _ = serve(stream.unwrap(), &guard, auth, &mut decide, &seen);
+                let _ = serve(stream.unwrap(), &encryption, auth, &mut decide, &shared);
             }
         });
         Self {
@@ -98,8 +98,8 @@ impl Server {
         }
     }
 
-    pub fn plain(decide: impl FnMut(Step, &str) -> Act + Send + 'static) -> Self {
-        Self::start(Guard::Plain, "", Box::new(decide))
+    pub fn plain(decide: impl FnMut(Step, &str) -> Action + Send + 'static) -> Self {
+        Self::start(Encryption::Plain, "", Box::new(decide))
     }
 
     pub fn received(&self) -> Vec<Received> {
@@ -114,7 +114,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.state.over.store(true, Ordering::SeqCst);
+        self.state.is_stopped.store(true, Ordering::SeqCst);
         let _ = TcpStream::connect(("127.0.0.1", self.port));
         let _ = self.thread.take().unwrap().join();
     }
@@ -130,26 +130,26 @@ fn secure(config: &Arc<ServerConfig>, tcp: &TcpStream) -> std::io::Result<Box<dy
 
 fn serve(
     tcp: TcpStream,
-    guard: &Guard,
+    encryption: &Encryption,
     auth: &str,
     decide: &mut Decide,
     state: &ServerState,
 ) -> std::io::Result<()> {
-    let stream: Box<dyn Stream> = match guard {
-        Guard::Implicit(config) => secure(config, &tcp)?,
+    let stream: Box<dyn Stream> = match encryption {
+        Encryption::Implicit(config) => secure(config, &tcp)?,
         _ => Box::new(tcp.try_clone()?),
     };
     let mut stream = BufReader::new(stream);
-    let mut is_secure = matches!(guard, Guard::Implicit(_));
+    let mut is_secure = matches!(encryption, Encryption::Implicit(_));
     let mut to = String::new();
     let mut pending = Some((Step::Connect, String::new(), "220 test ESMTP".to_string()));
     loop {
         if let Some((step, line, reply)) = pending.take() {
             match decide(step, &line) {
-                Act::Good => say(&mut stream, &format!("{reply}\r\n"))?,
-                Act::Say(reply) => say(&mut stream, &format!("{reply}\r\n"))?,
-                Act::Drop | Act::KeepAndDrop => return Ok(()),
-                Act::Hang => {
+                Action::Accept => write_reply(&mut stream, &format!("{reply}\r\n"))?,
+                Action::Reply(reply) => write_reply(&mut stream, &format!("{reply}\r\n"))?,
+                Action::Close | Action::StoreAndClose => return Ok(()),
+                Action::Hang => {
                     let _ = stream.read_to_end(&mut Vec::new());
                     return Ok(());
                 }
@@ -169,17 +169,17 @@ fn serve(
         match word.as_str() {
             "EHLO" => {
                 let mut text = String::from("250-test\r\n");
-                if matches!(guard, Guard::Starttls(_)) && !is_secure {
+                if matches!(encryption, Encryption::Starttls(_)) && !is_secure {
                     text.push_str("250-STARTTLS\r\n");
                 }
                 if !auth.is_empty() {
                     text.push_str(&format!("250-AUTH {auth}\r\n"));
                 }
-                say(&mut stream, &format!("{text}250 8BITMIME\r\n"))?;
+                write_reply(&mut stream, &format!("{text}250 8BITMIME\r\n"))?;
             }
             "STARTTLS" => {
-                say(&mut stream, "220 go\r\n")?;
-                if let Guard::Starttls(config) = guard {
+                write_reply(&mut stream, "220 go\r\n")?;
+                if let Encryption::Starttls(config) = encryption {
                     stream = BufReader::new(secure(config, &tcp)?);
                     is_secure = true;
                 }
@@ -195,59 +195,59 @@ fn serve(
                 pending = Some((Step::Rcpt, line, "250 ok".to_string()));
             }
             "DATA" => match decide(Step::Data, &to) {
-                Act::Good => {
-                    say(&mut stream, "354 go\r\n")?;
+                Action::Accept => {
+                    write_reply(&mut stream, "354 go\r\n")?;
                     let data = read_data(&mut stream)?;
-                    let act = decide(Step::End, &to);
-                    let keep = |replied| {
+                    let action = decide(Step::End, &to);
+                    let store = |replied| {
                         let (to, data) = (to.clone(), data.clone());
                         let received = Received { to, data, replied };
                         state.received.lock().unwrap().push(received);
                     };
-                    match act {
-                        Act::Good => {
-                            keep(true);
-                            say(&mut stream, "250 queued as 1\r\n")?;
+                    match action {
+                        Action::Accept => {
+                            store(true);
+                            write_reply(&mut stream, "250 queued as 1\r\n")?;
                         }
-                        Act::Say(reply) => say(&mut stream, &format!("{reply}\r\n"))?,
-                        Act::KeepAndDrop => {
-                            keep(false);
+                        Action::Reply(reply) => write_reply(&mut stream, &format!("{reply}\r\n"))?,
+                        Action::StoreAndClose => {
+                            store(false);
                             return Ok(());
                         }
-                        Act::Drop => return Ok(()),
-                        Act::Hang => {
-                            keep(false);
+                        Action::Close => return Ok(()),
+                        Action::Hang => {
+                            store(false);
                             let _ = stream.read_to_end(&mut Vec::new());
                             return Ok(());
                         }
                     }
                 }
-                Act::Say(reply) => {
-                    say(&mut stream, &format!("{reply}\r\n"))?;
+                Action::Reply(reply) => {
+                    write_reply(&mut stream, &format!("{reply}\r\n"))?;
                 }
-                Act::Hang => {
+                Action::Hang => {
                     let _ = stream.read_to_end(&mut Vec::new());
                     return Ok(());
                 }
-                Act::Drop | Act::KeepAndDrop => return Ok(()),
+                Action::Close | Action::StoreAndClose => return Ok(()),
             },
             "QUIT" => {
-                return say(&mut stream, "221 bye\r\n");
+                return write_reply(&mut stream, "221 bye\r\n");
             }
             _ => {
-                say(&mut stream, "250 ok\r\n")?;
+                write_reply(&mut stream, "250 ok\r\n")?;
             }
         }
     }
 }
 
-/// Writes everything at once, because small packets would be delayed.
-fn say(stream: &mut BufReader<Box<dyn Stream>>, text: &str) -> std::io::Result<()> {
+/// Writes a reply at once, because small packets would be delayed.
+fn write_reply(stream: &mut BufReader<Box<dyn Stream>>, text: &str) -> std::io::Result<()> {
     stream.get_mut().write_all(text.as_bytes())?;
     stream.get_mut().flush()
 }
 
-/// A message without its dots and its end.
+/// Reads a message up to the final dot, and removes the doubled dots.
 fn read_data(stream: &mut BufReader<Box<dyn Stream>>) -> std::io::Result<Vec<u8>> {
     let mut data = Vec::new();
     loop {
@@ -262,7 +262,8 @@ fn read_data(stream: &mut BufReader<Box<dyn Stream>>) -> std::io::Result<Vec<u8>
     }
 }
 
-/// A certificate authority of a test: its PEM text, and a server's configuration for a name.
+/// Creates a certificate authority: returns its PEM text, and the TLS configuration of a server with
+/// this name.
 pub fn authority(name: &str) -> (String, Arc<ServerConfig>) {
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -283,24 +284,25 @@ pub fn authority(name: &str) -> (String, Arc<ServerConfig>) {
     (issuer.pem(), Arc::new(config))
 }
 
-/// A server that answers each request with what a function makes of its body.
+/// A token server. A function of the request's number, from 1, returns status and body of each
+/// response.
 pub struct TokenServer {
     pub port: u16,
     pub bodies: Arc<Mutex<Vec<String>>>,
-    over: Arc<AtomicBool>,
+    is_stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl TokenServer {
-    pub fn start(mut answer: impl FnMut(usize) -> (u16, String) + Send + 'static) -> Self {
+    pub fn start(mut respond: impl FnMut(usize) -> (u16, String) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let bodies: Arc<Mutex<Vec<String>>> = Arc::default();
-        let over = Arc::new(AtomicBool::new(false));
-        let (seen, end) = (bodies.clone(), over.clone());
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let (shared_bodies, stopped) = (bodies.clone(), is_stopped.clone());
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming() {
-                if end.load(Ordering::SeqCst) {
+                if stopped.load(Ordering::SeqCst) {
                     return;
                 }
                 let mut stream = BufReader::new(stream.unwrap());
@@ -317,9 +319,9 @@ impl TokenServer {
                 }
                 let mut body = vec![0; length];
                 stream.read_exact(&mut body).unwrap();
-                let mut bodies = seen.lock().unwrap();
+                let mut bodies = shared_bodies.lock().unwrap();
                 bodies.push(String::from_utf8(body).unwrap());
-                let (status, text) = answer(bodies.len());
+                let (status, text) = respond(bodies.len());
                 let _ = write!(
                     stream.get_mut(),
                     "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\n\
@@ -332,7 +334,7 @@ impl TokenServer {
         Self {
             port,
             bodies,
-            over,
+            is_stopped,
             thread: Some(thread),
         }
     }
@@ -340,7 +342,7 @@ impl TokenServer {
 
 impl Drop for TokenServer {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::SeqCst);
+        self.is_stopped.store(true, Ordering::SeqCst);
         let _ = TcpStream::connect(("127.0.0.1", self.port));
         let _ = self.thread.take().unwrap().join();
     }

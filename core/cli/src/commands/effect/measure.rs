@@ -3,7 +3,7 @@
 use super::{
     Estimator,
     evaluation::{Alternative, Evaluation, Point, RankOfTreated, SegmentChanges, Verdict, Weight},
-    periods::{FORMS, Notation, Periods, Time},
+    periods::{Notation, Periods, SUPPORTED_FORMS, Time},
     table::Table,
 };
 use crate::{arguments::EffectArguments, diagnose::WrongUsage};
@@ -15,7 +15,7 @@ use retrocast_stats::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Maximum number of units: each is compared with each.
+/// Maximum number of units, because every pair of them is compared.
 const UNITS_MAX: usize = 1_000;
 
 /// Rows of the file with their times.
@@ -42,7 +42,7 @@ pub(super) fn evaluate_table(
     let start = rows.notation.parse(arguments.start.trim()).ok_or_else(|| {
         let start = &arguments.start;
         WrongUsage(format!(
-            "--start {start:?} is no time of the column; times are {FORMS}"
+            "--start {start:?} is not a time of the column; supported forms: {SUPPORTED_FORMS}"
         ))
     })?;
     let estimator = Estimator::of(arguments.method);
@@ -70,9 +70,10 @@ impl Rows {
         let read = |(line, cell): (u64, &str)| {
             let time = notation.parse(cell).ok_or_else(|| {
                 let column = &arguments.time;
-                let mistake =
-                    format!("{cell:?} in column {column:?} is no time; times are {FORMS}");
-                table.wrong(Some(line), &mistake)
+                let mistake = format!(
+                    "{cell:?} in column {column:?} is not a time; supported forms: {SUPPORTED_FORMS}"
+                );
+                table.error(Some(line), &mistake)
             })?;
             Ok((line, time))
         };
@@ -87,7 +88,7 @@ impl Rows {
     }
 
     /// The distinct times of all rows, ascending.
-    fn distinct(&self) -> Vec<Time> {
+    fn distinct_times(&self) -> Vec<Time> {
         let times: BTreeSet<Time> = self.times.iter().map(|(_, time)| *time).collect();
         times.into_iter().collect()
     }
@@ -99,45 +100,45 @@ impl Rows {
         method: SeriesMethod,
         reason: Option<String>,
     ) -> Result<Evaluation, WrongUsage> {
-        let periods = Periods::filled(&self.distinct());
-        let mut places = BTreeMap::new();
+        let periods = Periods::with_gaps(&self.distinct_times());
+        let mut row_of_period = BTreeMap::new();
         for (row, (line, time)) in self.times.iter().enumerate() {
-            if places.insert(periods.index(*time), row).is_some() {
+            if row_of_period.insert(periods.index(*time), row).is_some() {
                 let name = periods
                     .index(*time)
                     .map_or_else(String::new, |i| periods.name(i));
-                let mistake = format!("{name} occurs again; name the column of units with --unit");
-                return Err(self.table.wrong(Some(*line), &mistake));
+                let mistake = format!("{name} occurs twice; name the column of units with --unit");
+                return Err(self.table.error(Some(*line), &mistake));
             }
         }
-        let spread = |cells: &[Option<f64>]| -> Vec<Option<f64>> {
+        let by_period = |cells: &[Option<f64>]| -> Vec<Option<f64>> {
             (0..periods.times.len())
-                .map(|period| places.get(&Some(period)).and_then(|row| cells[*row]))
+                .map(|period| row_of_period.get(&Some(period)).and_then(|row| cells[*row]))
                 .collect()
         };
         let mut caveats = Vec::new();
         let mut controls = Vec::new();
         for name in &arguments.controls {
-            let cells = spread(&self.table.numbers(self.table.column(name)?)?);
+            let cells = by_period(&self.table.numbers(self.table.column(name)?)?);
             let missing = cells.iter().filter(|cell| cell.is_none()).count();
             if missing > 0 {
                 caveats.push(format!(
-                    "Column {name} has no value in {missing} of {} periods; they were filled by \
-                     straight lines.",
+                    "Column {name} has no value in {missing} of {} periods; they were filled by linear \
+                     interpolation.",
                     cells.len()
                 ));
             }
             controls.push(interpolate(&cells));
         }
-        let values = spread(&self.values);
+        let values = by_period(&self.values);
         let series = measure_series(&periods, &values, &controls, start, method)?;
         if controls.is_empty() {
             caveats.push(
-                "There is no control: what else changed at that time cannot be told from the change."
+                "There is no control: other changes at that time cannot be distinguished from this one."
                     .to_string(),
             );
         }
-        Ok(of_series(
+        Ok(series_evaluation(
             arguments, &periods, &values, start, series, reason, caveats,
         ))
     }
@@ -149,17 +150,17 @@ impl Rows {
         start: Time,
         estimator: Option<Estimator>,
     ) -> Result<Evaluation, WrongUsage> {
-        let periods = Periods::known(&self.distinct());
+        let periods = Periods::new(&self.distinct_times());
         let column = self.table.column(unit)?;
         let mut names: Vec<String> = Vec::new();
-        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut unit_indices: BTreeMap<&str, usize> = BTreeMap::new();
         let mut rows: Vec<Vec<Option<f64>>> = Vec::new();
-        let mut seen = BTreeSet::new();
+        let mut filled = BTreeSet::new();
         let cells = self.table.cells(column).zip(&self.times).zip(&self.values);
         for (((line, name), (_, time)), value) in cells {
-            let place = *places.entry(name).or_insert_with(|| {
+            let unit_index = *unit_indices.entry(name).or_insert_with(|| {
                 names.push(name.to_string());
-                // More units are refused below; their rows are not needed.
+                // Too many units are an error below, so their rows are not needed.
                 let periods = if names.len() > UNITS_MAX {
                     0
                 } else {
@@ -171,25 +172,26 @@ impl Rows {
             let Some(period) = periods.index(*time) else {
                 continue;
             };
-            if !seen.insert((place, period)) {
+            if !filled.insert((unit_index, period)) {
                 let mistake = format!("{name:?} has a second row for {}", periods.name(period));
-                return Err(self.table.wrong(Some(line), &mistake));
+                return Err(self.table.error(Some(line), &mistake));
             }
-            if place < UNITS_MAX {
-                rows[place][period] = *value;
+            if unit_index < UNITS_MAX {
+                rows[unit_index][period] = *value;
             }
         }
         if names.len() > UNITS_MAX {
             let mistake = format!(
-                "has {} units in column {unit:?}, at most {UNITS_MAX} are compared",
+                "has {} units in column {unit:?}; the maximum is {UNITS_MAX}",
                 names.len()
             );
-            return Err(self.table.wrong(None, &mistake));
+            return Err(self.table.error(None, &mistake));
         }
         let treated: Vec<&str> = arguments.treated.iter().map(String::as_str).collect();
         let change = periods.at_or_after(start);
-        let wrong = |error: PanelError| self.table.wrong(None, &describe(&error, &periods, &names));
-        let panel = Panel::new(names.clone(), &rows, &treated, change).map_err(wrong)?;
+        let usage_error =
+            |error: PanelError| self.table.error(None, &describe(&error, &periods, &names));
+        let panel = Panel::new(names.clone(), &rows, &treated, change).map_err(usage_error)?;
         let (method, reason) = match estimator {
             Some(Estimator::Panel(method)) => (method, None),
             None => {
@@ -215,12 +217,14 @@ impl Rows {
                 let caveats =
                     vec!["The control is the mean of the units without the change.".to_string()];
                 let evaluation =
-                    of_series(arguments, &periods, &values, start, series, None, caveats);
+                    series_evaluation(arguments, &periods, &values, start, series, None, caveats);
                 return Ok(evaluation);
             }
         };
-        let effect = panel::measure(&panel, method, None).map_err(wrong)?;
-        Ok(of_panel(arguments, &periods, change, effect, reason))
+        let effect = panel::measure(&panel, method, None).map_err(usage_error)?;
+        Ok(panel_evaluation(
+            arguments, &periods, change, effect, reason,
+        ))
     }
 }
 
@@ -239,16 +243,17 @@ fn describe(error: &PanelError, periods: &Periods, names: &[String]) -> String {
             periods.name(*first)
         ),
         PanelError::TreatedAbsent { name } => {
-            let near = retrocast_domain::suggest::nearest(name, names.iter().map(String::as_str));
-            let hint = near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+            let names = names.iter().map(String::as_str);
+            let nearest = retrocast_domain::suggest::nearest(name, names);
+            let hint = nearest.map_or_else(String::new, |name| format!("; did you mean {name:?}?"));
             format!("has no unit {name:?}{hint}")
         }
-        PanelError::StartOutside { .. } => outside(periods),
+        PanelError::StartOutside { .. } => start_after_end(periods),
         error => format!("gives no estimate: {error}"),
     }
 }
 
-fn outside(periods: &Periods) -> String {
+fn start_after_end(periods: &Periods) -> String {
     let last = periods.times.len().saturating_sub(1);
     format!(
         "ends with {}, before the start of the change",
@@ -277,7 +282,7 @@ fn finite(interval: [f64; 2]) -> [Option<f64>; 2] {
     interval.map(|bound| bound.is_finite().then_some(bound))
 }
 
-fn of_panel(
+fn panel_evaluation(
     arguments: &EffectArguments,
     periods: &Periods,
     change: usize,
@@ -362,7 +367,7 @@ fn of_panel(
     }
 }
 
-fn of_series(
+fn series_evaluation(
     arguments: &EffectArguments,
     periods: &Periods,
     values: &[Option<f64>],
@@ -385,8 +390,8 @@ fn of_series(
     };
     if estimate.test == Test::Model {
         caveats.push(format!(
-            "The estimate could not be tried at earlier dates: there are {} {} before the change, \
-             need {}. Its interval rests on a model of the noise alone.",
+            "The estimate could not be tested at earlier dates: there are {} {} before the change, \
+             {} are needed. Its interval relies only on a model of the noise.",
             estimate.steps_of_history,
             periods.cadence.unit(),
             estimate.placebo_steps

@@ -26,8 +26,8 @@ impl Notation {
     /// Detects the notation: `Count` if all cells are whole numbers, and not all of them are years
     /// or days of eight digits.
     pub(super) fn of<'c>(mut cells: impl Iterator<Item = &'c str> + Clone) -> Self {
-        let counts = cells.clone().all(|cell| cell.parse::<i64>().is_ok());
-        if counts && !cells.all(|cell| calendar(cell).is_some()) {
+        let are_numbers = cells.clone().all(|cell| cell.parse::<i64>().is_ok());
+        if are_numbers && !cells.all(|cell| parse_calendar(cell).is_some()) {
             Self::Count
         } else {
             Self::Calendar
@@ -38,28 +38,29 @@ impl Notation {
     pub(super) fn parse(self, cell: &str) -> Option<Time> {
         match self {
             Self::Count => cell.parse().ok().map(Time::Count),
-            Self::Calendar => calendar(cell).map(Time::Moment),
+            Self::Calendar => parse_calendar(cell).map(Time::Moment),
         }
     }
 }
 
-/// Supported forms of times, for messages.
-pub(super) const FORMS: &str =
+/// Supported notations of times, for messages.
+pub(super) const SUPPORTED_FORMS: &str =
     "2026-11-16, 2026-11-16T08:00, 16.11.2026, 2026-W46, 2026-11, 2026-Q4, 2026 or a whole number";
 
-fn calendar(cell: &str) -> Option<DateTime> {
-    if let Some(date) = day(cell) {
+/// Parses a time of the calendar.
+fn parse_calendar(cell: &str) -> Option<DateTime> {
+    if let Some(date) = parse_day(cell) {
         return Some(date.to_datetime(jiff::civil::Time::midnight()));
     }
-    let moment = cell.replacen(' ', "T", 1);
-    let at_zone = moment
+    let text = cell.replacen(' ', "T", 1);
+    let with_offset = text
         .parse::<jiff::Timestamp>()
-        .map(|at| jiff::tz::TimeZone::UTC.to_datetime(at));
-    at_zone.or_else(|_| moment.parse::<DateTime>()).ok()
+        .map(|timestamp| jiff::tz::TimeZone::UTC.to_datetime(timestamp));
+    with_offset.or_else(|_| text.parse::<DateTime>()).ok()
 }
 
-/// The first day of the period that a text names.
-fn day(cell: &str) -> Option<Date> {
+/// Parses the first day of a period.
+fn parse_day(cell: &str) -> Option<Date> {
     let digits = |text: &str| {
         let all = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         all.then(|| text.parse::<i16>().ok()).flatten()
@@ -101,54 +102,57 @@ pub(super) struct Periods {
     pub(super) cadence: Cadence,
     /// The time of each period in the data; `None` where it has no row.
     pub(super) times: Vec<Option<Time>>,
-    places: BTreeMap<Time, usize>,
+    /// Index of the period of each time.
+    indices: BTreeMap<Time, usize>,
 }
 
 impl Periods {
     /// Makes a period of each of the distinct ascending times, without filling gaps.
-    pub(super) fn known(times: &[Time]) -> Self {
+    pub(super) fn new(times: &[Time]) -> Self {
         let days: Option<Vec<i64>> = times
             .iter()
             .map(|time| match time {
-                Time::Moment(at) if at.time() == jiff::civil::Time::midnight() => Some(number(*at)),
+                Time::Moment(at) if at.time() == jiff::civil::Time::midnight() => {
+                    Some(day_number(*at))
+                }
                 _ => None,
             })
             .collect();
         Self {
             cadence: days.map_or(Cadence::Other, |days| Cadence::of(&days)),
             times: times.iter().copied().map(Some).collect(),
-            places: times.iter().copied().zip(0..).collect(),
+            indices: times.iter().copied().zip(0..).collect(),
         }
     }
 
-    /// The same, with the calendar periods that have no row filled in. Weeks are never taken for
-    /// days.
-    pub(super) fn filled(times: &[Time]) -> Self {
-        let known = Self::known(times);
+    /// Makes periods of the times, and adds the calendar periods between them that have no row. Weekly
+    /// times get weekly periods, not daily ones.
+    pub(super) fn with_gaps(times: &[Time]) -> Self {
+        let without_gaps = Self::new(times);
         let Some(first) = times.first() else {
-            return known;
+            return without_gaps;
         };
-        let index = |time: &Time| known.calendar_index(*first, *time);
-        let Some(indices) = times.iter().map(index).collect::<Option<Vec<i64>>>() else {
-            return known;
+        let index = |time: &Time| without_gaps.calendar_index(*first, *time);
+        let Some(calendar) = times.iter().map(index).collect::<Option<Vec<i64>>>() else {
+            return without_gaps;
         };
-        // Two times, such as two days of one month, would share a period.
-        if indices.windows(2).any(|pair| pair[0] >= pair[1]) {
-            return known;
+        // Two times, such as two days of one month, share a period.
+        if calendar.windows(2).any(|pair| pair[0] >= pair[1]) {
+            return without_gaps;
         }
-        let first = indices.first().copied().unwrap_or(0);
-        let count = indices.last().map_or(0, |last| last - first + 1);
-        let mut filled = vec![None; count as usize];
-        let mut places = BTreeMap::new();
-        for (index, time) in indices.iter().zip(times) {
-            let place = (index - first) as usize;
-            filled[place] = Some(*time);
-            places.insert(*time, place);
+        let first = calendar.first().copied().unwrap_or(0);
+        let count = calendar.last().map_or(0, |last| last - first + 1);
+        let mut all = vec![None; count as usize];
+        let mut indices = BTreeMap::new();
+        for (number, time) in calendar.iter().zip(times) {
+            let index = (number - first) as usize;
+            all[index] = Some(*time);
+            indices.insert(*time, index);
         }
         Self {
-            times: filled,
-            places,
-            ..known
+            times: all,
+            indices,
+            ..without_gaps
         }
     }
 
@@ -159,8 +163,8 @@ impl Periods {
         };
         let month = i64::from(at.year()) * 12 + i64::from(at.month()) - 1;
         match self.cadence {
-            Cadence::Day => Some(number(at)),
-            Cadence::Week => Some((number(at) - number(first)).div_euclid(7)),
+            Cadence::Day => Some(day_number(at)),
+            Cadence::Week => Some((day_number(at) - day_number(first)).div_euclid(7)),
             Cadence::Month => Some(month),
             Cadence::Quarter => Some(month.div_euclid(3)),
             Cadence::Year => Some(i64::from(at.year())),
@@ -170,13 +174,13 @@ impl Periods {
 
     /// Index of the first period at or after a time; the number of periods if there is none.
     pub(super) fn at_or_after(&self, time: Time) -> usize {
-        let next = self.places.range(time..).next();
-        next.map_or(self.times.len(), |(_, place)| *place)
+        let next = self.indices.range(time..).next();
+        next.map_or(self.times.len(), |(_, index)| *index)
     }
 
     /// Index of the period with exactly this time.
     pub(super) fn index(&self, time: Time) -> Option<usize> {
-        self.places.get(&time).copied()
+        self.indices.get(&time).copied()
     }
 
     /// Name of a period, written as in the file.
@@ -194,7 +198,7 @@ impl Periods {
 }
 
 /// Days since 1970.
-fn number(at: DateTime) -> i64 {
+fn day_number(at: DateTime) -> i64 {
     let epoch = jiff::civil::date(1970, 1, 1);
     i64::from(
         at.date()

@@ -1,7 +1,7 @@
-//! The evaluation of a change in plain words.
+//! Formats the evaluation of a change as text.
 
 use super::evaluation::{Alternative, Evaluation, Verdict, Weight};
-use crate::terminal::wrapped;
+use crate::terminal::wrap;
 use retrocast_domain::number::{list, p_value, sensible};
 
 /// Maximum number of names in a line; the others are counted.
@@ -11,7 +11,7 @@ const NAMES_MAX: usize = 5;
 pub(super) fn text(evaluation: &Evaluation) -> String {
     let mut lines = vec![verdict(evaluation), String::new()];
     let mut line = |head: &str, body: String| {
-        lines.push(wrapped(&format!("{head:<14}{body}"), 14));
+        lines.push(wrap(&format!("{head:<14}{body}"), 14));
     };
     line("Effect", effect(evaluation));
     line("Method", method(evaluation));
@@ -57,7 +57,7 @@ pub(super) fn text(evaluation: &Evaluation) -> String {
             .map(|one| one.name.as_str())
             .collect();
         let body = format!(
-            "{} to {} at {}, where nothing was changed",
+            "{} to {} at {}, when nothing was changed",
             sensible(low),
             sensible(high),
             list(&dates)
@@ -80,10 +80,10 @@ fn verdict(evaluation: &Evaluation) -> String {
         Verdict::Increase => format!("{subject} was higher from {from} on than expected."),
         Verdict::Decrease => format!("{subject} was lower from {from} on than expected."),
         Verdict::Unclear => format!(
-            "No effect on {subject} is shown from {from} on: chance alone may explain the difference."
+            "No effect on {subject} is detected from {from} on: chance alone may explain the difference."
         ),
     };
-    wrapped(&text, 0)
+    wrap(&text, 0)
 }
 
 fn effect(evaluation: &Evaluation) -> String {
@@ -107,7 +107,7 @@ fn method(evaluation: &Evaluation) -> String {
 }
 
 fn chance(evaluation: &Evaluation) -> String {
-    let how = match evaluation.inference.as_str() {
+    let inference = match evaluation.inference.as_str() {
         "placebo" => "judged by the same estimate for units without the change",
         "jackknife" => "judged by leaving each unit out in turn",
         "conformal" => "judged by moving residuals along time",
@@ -119,19 +119,19 @@ fn chance(evaluation: &Evaluation) -> String {
     };
     match &evaluation.rank {
         Some(rank) => format!(
-            "{how}; by the ratio of errors after and before place {} of {} units, p = {:.3} (at \
+            "{inference}; by the ratio of errors after and before, rank {} of {} units, p = {:.3} (at \
              least {:.3})",
             rank.rank, rank.units, rank.p_value, rank.least_p_value
         ),
-        None => how.to_string(),
+        None => inference.to_string(),
     }
 }
 
 fn weights(weights: &[Weight]) -> String {
-    let even = weights
+    let are_equal = weights
         .windows(2)
         .all(|pair| pair[0].weight == pair[1].weight);
-    if even && weights.len() > NAMES_MAX {
+    if are_equal && weights.len() > NAMES_MAX {
         return format!("{} with equal weights", weights.len());
     }
     let shown = weights.iter().take(NAMES_MAX);

@@ -22,13 +22,13 @@ const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "none"];
 impl Table {
     /// Reads a file.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        let shown = path.display();
-        let size = std::fs::metadata(path).with_context(|| format!("cannot read {shown}"))?;
+        let file = path.display();
+        let size = std::fs::metadata(path).with_context(|| format!("cannot read {file}"))?;
         if size.len() > BYTES_MAX {
             let limit = BYTES_MAX / (1024 * 1024);
-            return Err(WrongUsage(format!("{shown} is larger than {limit} MiB")).into());
+            return Err(WrongUsage(format!("{file} is larger than {limit} MiB")).into());
         }
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read {shown}"))?;
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {file}"))?;
         Self::parse(path, &bytes)
     }
 
@@ -41,13 +41,13 @@ impl Table {
             .flexible(true)
             .trim(csv::Trim::All)
             .from_reader(bytes);
-        let shown = path.display().to_string();
-        let at = |line: u64, error: String| WrongUsage(format!("{shown}:{line}: {error}"));
+        let file = path.display().to_string();
+        let error_at = |line: u64, error: String| WrongUsage(format!("{file}:{line}: {error}"));
         let failed = |error: csv::Error| {
             let line = error.position().map_or(1, csv::Position::line);
             match error.kind() {
-                csv::ErrorKind::Utf8 { .. } => at(line, "is not UTF-8".to_string()),
-                _ => at(line, error.to_string()),
+                csv::ErrorKind::Utf8 { .. } => error_at(line, "is not UTF-8".to_string()),
+                _ => error_at(line, error.to_string()),
             }
         };
         let header: Vec<String> = reader
@@ -61,8 +61,9 @@ impl Table {
             let record = record.map_err(failed)?;
             let line = record.position().map_or(0, csv::Position::line);
             if record.len() != header.len() {
-                let (have, need) = (record.len(), header.len());
-                return Err(at(line, format!("{have} cells, the header has {need}")).into());
+                let (cells, columns) = (record.len(), header.len());
+                let error = format!("{cells} cells, the header has {columns}");
+                return Err(error_at(line, error).into());
             }
             rows.push((line, record.iter().map(str::to_string).collect()));
         }
@@ -72,27 +73,25 @@ impl Table {
             rows,
         };
         if table.rows.is_empty() {
-            return Err(table
-                .wrong(None, "holds no records below its header")
-                .into());
+            return Err(table.error(None, "has no records below its header").into());
         }
         Ok(table)
     }
 
     /// Index of a column.
     pub(super) fn column(&self, name: &str) -> Result<usize, WrongUsage> {
-        let mut places = (0..self.header.len()).filter(|place| self.header[*place] == name);
-        match (places.next(), places.next()) {
-            (Some(place), None) => Ok(place),
-            (Some(_), Some(_)) => Err(self.wrong(None, &format!("has column {name:?} twice"))),
+        let mut indices = (0..self.header.len()).filter(|index| self.header[*index] == name);
+        match (indices.next(), indices.next()) {
+            (Some(index), None) => Ok(index),
+            (Some(_), Some(_)) => Err(self.error(None, &format!("has column {name:?} twice"))),
             (None, _) => {
                 let names: Vec<&str> = self.header.iter().map(String::as_str).collect();
-                let near = retrocast_domain::suggest::nearest(name, names.iter().copied());
-                let hint = near.map_or_else(
+                let nearest = retrocast_domain::suggest::nearest(name, names.iter().copied());
+                let hint = nearest.map_or_else(
                     || format!("columns: {}", names.join(", ")),
-                    |near| format!("did you mean {near:?}?"),
+                    |nearest| format!("did you mean {nearest:?}?"),
                 );
-                Err(self.wrong(None, &format!("has no column {name:?}; {hint}")))
+                Err(self.error(None, &format!("has no column {name:?}; {hint}")))
             }
         }
     }
@@ -113,9 +112,9 @@ impl Table {
                 }
                 let number = number(cell).ok_or_else(|| {
                     let name = &self.header[column];
-                    self.wrong(
+                    self.error(
                         Some(line),
-                        &format!("{cell:?} in column {name:?} is no number"),
+                        &format!("{cell:?} in column {name:?} is not a number"),
                     )
                 })?;
                 Ok(Some(number))
@@ -124,7 +123,7 @@ impl Table {
     }
 
     /// The error for a mistake at a line, or in the whole file.
-    pub(super) fn wrong(&self, line: Option<u64>, mistake: &str) -> WrongUsage {
+    pub(super) fn error(&self, line: Option<u64>, mistake: &str) -> WrongUsage {
         let path = self.path.display();
         WrongUsage(match line {
             Some(line) => format!("{path}:{line}: {mistake}"),
@@ -143,15 +142,18 @@ fn separator(bytes: &[u8]) -> u8 {
             b'\n' if !is_quoted => break,
             _ if is_quoted => {}
             _ => {
-                if let Some(place) = SEPARATORS.iter().position(|mark| mark == byte) {
-                    counts[place] += 1;
+                if let Some(index) = SEPARATORS.iter().position(|known| known == byte) {
+                    counts[index] += 1;
                 }
             }
         }
     }
-    let most = counts.iter().copied().max().unwrap_or(0);
-    let place = counts.iter().position(|count| *count == most).unwrap_or(0);
-    SEPARATORS[place]
+    let maximum = counts.iter().copied().max().unwrap_or(0);
+    let index = counts
+        .iter()
+        .position(|count| *count == maximum)
+        .unwrap_or(0);
+    SEPARATORS[index]
 }
 
 /// Parses a finite number with a decimal point or a decimal comma.

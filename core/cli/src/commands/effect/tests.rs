@@ -21,14 +21,14 @@ fn arguments() -> EffectArguments {
     }
 }
 
-fn measured(arguments: &EffectArguments, text: &str) -> Result<Evaluation, String> {
+fn evaluate(arguments: &EffectArguments, text: &str) -> Result<Evaluation, String> {
     let table = Table::parse(Path::new("data.csv"), text.as_bytes());
     let table = table.map_err(|error| error.to_string())?;
     evaluate_table(arguments, table).map_err(|error| error.to_string())
 }
 
-/// A value that varies from row to row deterministically.
-fn wobble(i: u32) -> f64 {
+/// A deterministic value that varies from row to row.
+fn noise(i: u32) -> f64 {
     f64::from(i * 7919 % 101) / 50.0
 }
 
@@ -37,8 +37,8 @@ fn weekly(change: u32, effect: f64) -> String {
     let first = jiff::civil::date(2025, 1, 6);
     for i in 0..60_u32 {
         let day = first.saturating_add(jiff::Span::new().weeks(i64::from(i)));
-        let (own, common) = (wobble(i), wobble(3 * i + 1));
-        let value = 50.0 + own + common + if i < change { 0.0 } else { effect };
+        let (noise, common) = (noise(i), noise(3 * i + 1));
+        let value = 50.0 + noise + common + if i < change { 0.0 } else { effect };
         let _ = writeln!(
             text,
             "{day};{};{common}",
@@ -49,7 +49,7 @@ fn weekly(change: u32, effect: f64) -> String {
 }
 
 #[test]
-fn a_weekly_series_stays_weekly() {
+fn weekly_series_have_weekly_periods() {
     let arguments = EffectArguments {
         controls: vec!["control".into()],
         start: "2025-12-01".into(),
@@ -60,7 +60,7 @@ fn a_weekly_series_stays_weekly() {
         .lines()
         .filter(|line| !line.starts_with("2025-03-10"))
         .fold(String::new(), |text, line| text + line + "\n");
-    let result = measured(&arguments, &text).unwrap();
+    let result = evaluate(&arguments, &text).unwrap();
     assert_eq!((result.periods, result.path.len()), ("weeks", 60));
     assert_eq!((result.periods_before, result.periods_after), (46, 13));
     assert_eq!(
@@ -82,8 +82,7 @@ fn states() -> String {
     for unit in 0..12_u32 {
         for year in 0..24_u32 {
             let effect = if unit == 4 && year >= 18 { -9.0 } else { 0.0 };
-            let value =
-                f64::from(40 + unit) + wobble(year) + wobble(31 * unit + 17 * year) + effect;
+            let value = f64::from(40 + unit) + noise(year) + noise(31 * unit + 17 * year) + effect;
             let _ = writeln!(text, "{},\"state, {unit}\",{value}", 1990 + year);
         }
     }
@@ -91,14 +90,14 @@ fn states() -> String {
 }
 
 #[test]
-fn a_panel_of_years_is_compared_between_units() {
+fn yearly_panels_are_compared_between_units() {
     let arguments = EffectArguments {
         unit: Some("unit".into()),
         treated: vec!["state, 4".into()],
         start: "2008".into(),
         ..arguments()
     };
-    let result = measured(&arguments, &states()).unwrap();
+    let result = evaluate(&arguments, &states()).unwrap();
     assert_eq!((result.method, result.verdict), ("sdid", Verdict::Decrease));
     assert!((result.estimate + 9.0).abs() < 1.5, "{}", result.estimate);
     assert_eq!((result.periods, result.start.as_str()), ("years", "2008"));
@@ -120,7 +119,7 @@ fn a_panel_of_years_is_compared_between_units() {
         assert!(!json[key].is_null(), "{key}");
     }
     for method in [MethodArgument::Did, MethodArgument::Structural] {
-        let result = measured(
+        let result = evaluate(
             &EffectArguments {
                 method,
                 ..arguments.clone()
@@ -135,7 +134,7 @@ fn a_panel_of_years_is_compared_between_units() {
 #[test]
 fn mistakes_name_file_and_line() {
     let check = |arguments: &EffectArguments, text: &str, part: &str| {
-        let error = measured(arguments, text).unwrap_err();
+        let error = evaluate(arguments, text).unwrap_err();
         assert!(error.contains(part), "{error}");
     };
     let one = EffectArguments {
@@ -147,7 +146,7 @@ fn mistakes_name_file_and_line() {
         "time,worth\n2025-01-06,1\n",
         "data.csv has no column \"value\"",
     );
-    check(&one, "time,value\n", "data.csv holds no records");
+    check(&one, "time,value\n", "data.csv has no records");
     check(
         &one,
         "time,value\n2025-01-06,1\n2025-01-07,1,2\n",

@@ -1,8 +1,8 @@
-//! `retrocast improvement import`: the register of a TOML file.
+//! `retrocast improvement import`: imports improvements from a TOML file.
 
 use super::{Register, find};
 use crate::{
-    arguments::{About, Details},
+    arguments::{ChangeArguments, Details},
     diagnose::WrongUsage,
 };
 use jiff::civil::Date;
@@ -18,7 +18,7 @@ struct RegisterFile {
     improvement: Vec<Entry>,
 }
 
-/// An improvement as its team wrote it.
+/// An `[[improvement]]` entry of a register file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
@@ -58,7 +58,7 @@ impl Entry {
         let text = date.to_string();
         let day = text.get(..10).unwrap_or(&text).parse();
         day.map(Some)
-            .map_err(|_| format!("{}: {text} is no date", self.id))
+            .map_err(|_| format!("{}: {text} is not a date", self.id))
     }
 
     /// Checks the values; the error names the entry.
@@ -71,42 +71,48 @@ impl Entry {
             .cost
             .is_some_and(|cost| !(cost.is_finite() && cost >= 0.0))
         {
-            return Err(format!("{id}: a cost is not below zero"));
+            return Err(format!("{id}: cost must not be negative"));
         }
         if self
             .expected
             .is_some_and(|expected| !(-1.0..=100.0).contains(&expected))
         {
             return Err(format!(
-                "{id}: an expected change is between -1 and 100, -0.3 for 30 % less"
+                "{id}: expected must be between -1 and 100, such as -0.3 for 30 % less"
             ));
         }
         self.date().map(|_| ())
     }
 }
 
-/// Enters what the register lacks.
+/// Adds missing improvements to the register, and updates the states of the others.
 pub(super) fn import(
-    to: &Register,
+    target: &Register,
     job: &str,
     path: &Path,
     who: Option<String>,
 ) -> anyhow::Result<()> {
-    let wrong = |reason: String| WrongUsage(format!("{}: {reason}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    let file: RegisterFile = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    let usage_error = |reason: String| WrongUsage(format!("{}: {reason}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| usage_error(error.to_string()))?;
+    let file: RegisterFile =
+        toml::from_str(&text).map_err(|error| usage_error(error.to_string()))?;
     for entry in &file.improvement {
-        entry.check().map_err(wrong)?;
+        entry.check().map_err(usage_error)?;
     }
     for entry in file.improvement {
-        enter(to, job, entry, who.clone())?;
+        import_entry(target, job, entry, who.clone())?;
     }
     Ok(())
 }
 
-/// Takes an improvement through its states up to the one in the file.
-fn enter(to: &Register, job: &str, entry: Entry, who: Option<String>) -> anyhow::Result<()> {
-    let about = About {
+/// Adds an improvement unless it exists, and records the changes up to its state in the file.
+fn import_entry(
+    target: &Register,
+    job: &str,
+    entry: Entry,
+    who: Option<String>,
+) -> anyhow::Result<()> {
+    let request = ChangeArguments {
         job: job.to_string(),
         id: entry.id.clone(),
         why: entry.why.clone(),
@@ -114,7 +120,7 @@ fn enter(to: &Register, job: &str, entry: Entry, who: Option<String>) -> anyhow:
         on: None,
     };
     let date = entry.date().map_err(WrongUsage)?;
-    if !register(&to.changes()?).contains_key(entry.id.as_str()) {
+    if !register(&target.changes()?).contains_key(entry.id.as_str()) {
         let details = Details {
             title: Some(entry.title.clone()),
             category: entry.category.clone(),
@@ -126,11 +132,11 @@ fn enter(to: &Register, job: &str, entry: Entry, who: Option<String>) -> anyhow:
             link: entry.link.clone(),
             ..Details::default()
         };
-        to.propose(&about, details)?;
+        target.propose(&request, details)?;
     }
-    let now = find(&to.changes()?, job, &entry.id)?.clone();
-    for state in way(now.state, entry.state) {
-        to.change(&about, state, |improvement: &mut Improvement| {
+    let current = find(&target.changes()?, job, &entry.id)?.state;
+    for state in transitions(current, entry.state) {
+        target.change(&request, state, |improvement: &mut Improvement| {
             improvement.date = date.or(improvement.date);
             improvement.cost = entry.cost.or(improvement.cost);
         })?;
@@ -138,16 +144,16 @@ fn enter(to: &Register, job: &str, entry: Entry, who: Option<String>) -> anyhow:
     Ok(())
 }
 
-/// The states between the present one and another.
-fn way(now: ImprovementState, then: ImprovementState) -> Vec<ImprovementState> {
+/// The allowed changes of state from one state to another.
+fn transitions(from: ImprovementState, to: ImprovementState) -> Vec<ImprovementState> {
     use ImprovementState::{Accepted, Closed, Implemented, Rejected};
-    match (now, then) {
-        (now, then) if now == then => Vec::new(),
+    match (from, to) {
+        (from, to) if from == to => Vec::new(),
         (Rejected, Implemented) => vec![Accepted, Implemented],
         (Rejected, Closed) => vec![Accepted, Implemented, Closed],
         (Implemented, Closed) => vec![Closed],
         (_, Closed) => vec![Implemented, Closed],
-        (_, then) => vec![then],
+        (_, to) => vec![to],
     }
 }
 
@@ -164,39 +170,39 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_or_its_mistakes_are_said() {
-        let made = entry("state = \"implemented\"\ndate = 2026-10-05\ncost = 4").unwrap();
-        assert_eq!(made.date(), Ok(Some(jiff::civil::date(2026, 10, 5))));
-        for (text, said) in [
+    fn invalid_entries_are_reported() {
+        let valid = entry("state = \"implemented\"\ndate = 2026-10-05\ncost = 4").unwrap();
+        assert_eq!(valid.date(), Ok(Some(jiff::civil::date(2026, 10, 5))));
+        for (text, expected) in [
             ("state = \"done\"", "unknown variant"),
             ("state = \"implemented\"", "needs its date"),
-            ("cost = -4", "not below zero"),
+            ("cost = -4", "must not be negative"),
             ("expected = -30", "between -1 and 100"),
             ("colour = 1", "unknown field"),
-            ("date = 10:00:00", "is no date"),
+            ("date = 10:00:00", "is not a date"),
         ] {
             let error = entry(text).err().expect(text);
-            assert!(error.contains(said), "{text}: {error}");
+            assert!(error.contains(expected), "{text}: {error}");
         }
     }
 
     #[test]
-    fn every_state_has_a_way_that_is_allowed() {
+    fn transitions_are_allowed() {
         use ImprovementState::{Accepted, Closed, Implemented, Proposed, Rejected};
-        for (now, then) in [
+        for (from, to) in [
             (Proposed, Closed),
             (Accepted, Implemented),
             (Rejected, Closed),
             (Proposed, Rejected),
             (Implemented, Closed),
         ] {
-            let mut state = now;
-            for next in way(now, then) {
+            let mut state = from;
+            for next in transitions(from, to) {
                 assert!(next.may_follow(Some(state)), "{state} to {next}");
                 state = next;
             }
-            assert_eq!(state, then);
+            assert_eq!(state, to);
         }
-        assert!(way(Accepted, Accepted).is_empty());
+        assert!(transitions(Accepted, Accepted).is_empty());
     }
 }

@@ -14,19 +14,19 @@ use tokio::runtime::Runtime;
 /// Records a decision.
 pub fn decide(runtime: &Runtime, lake: &Lake, arguments: &DecisionArguments) -> anyhow::Result<()> {
     let ledger = Ledger::new(lake);
-    let (noun, column) = noun(&arguments.noun)?;
-    let known = runtime.block_on(ledger.values(noun, column))?;
-    if !known.contains(&arguments.key) {
+    let (noun, column) = find_table(&arguments.table)?;
+    let keys = runtime.block_on(ledger.values(noun, column))?;
+    if !keys.contains(&arguments.key) {
         let key = &arguments.key;
-        let near = retrocast_domain::suggest::nearest(key, known.iter().map(String::as_str));
+        let nearest = retrocast_domain::suggest::nearest(key, keys.iter().map(String::as_str));
         let table = noun.table;
-        let help = match near {
-            Some(near) => format!("did you mean {near:?}?"),
+        let help = match nearest {
+            Some(nearest) => format!("did you mean {nearest:?}?"),
             None => format!(
                 "`retrocast lake query` with `select distinct {column} from {table}` lists them"
             ),
         };
-        let message = format!("no run left {column} {key:?} in {table}; {help}");
+        let message = format!("{table} has no {column} {key:?}; {help}");
         return Err(WrongUsage(message).into());
     }
     let who = arguments.who.as_deref().unwrap_or_default();
@@ -49,17 +49,17 @@ pub fn decide(runtime: &Runtime, lake: &Lake, arguments: &DecisionArguments) -> 
     Ok(print(&format!("{noun} {key}: {decision}, by {who}"))?)
 }
 
-/// The ledger table that a decision is about, and the column that identifies its rows.
-fn noun(name: &str) -> Result<(&'static Noun, &'static str), WrongUsage> {
-    let about = |noun: &&Noun| noun.identity.is_some();
-    let nouns = || ledger::NOUNS.iter().filter(about);
-    let found = nouns().find(|noun| noun.name == name);
-    found
+/// Finds the ledger table of a decision, and the column that identifies its items.
+fn find_table(name: &str) -> Result<(&'static Noun, &'static str), WrongUsage> {
+    let has_identity = |noun: &&Noun| noun.identity.is_some();
+    let nouns = || ledger::NOUNS.iter().filter(has_identity);
+    let table = nouns().find(|noun| noun.name == name);
+    table
         .and_then(|noun| Some((noun, noun.identity?)))
         .ok_or_else(|| {
             let names: Vec<&str> = nouns().map(|noun| noun.name).collect();
             WrongUsage(format!(
-                "{name:?} is nothing to decide about; use one of {}",
+                "decisions on {name:?} are not supported; use one of {}",
                 names.join(", ")
             ))
         })
@@ -68,17 +68,17 @@ fn noun(name: &str) -> Result<(&'static Noun, &'static str), WrongUsage> {
 /// Lists decisions, newest first.
 pub fn list(runtime: &Runtime, lake: &Lake, all: bool, as_json: bool) -> anyhow::Result<()> {
     let decisions = runtime.block_on(Ledger::new(lake).decisions())?;
-    let mut shown: Vec<&Decision> = if all {
+    let mut listed: Vec<&Decision> = if all {
         decisions.iter().collect()
     } else {
         present(&decisions).into_values().collect()
     };
-    shown.sort_by(|a, b| (b.time, &b.key).cmp(&(a.time, &a.key)));
+    listed.sort_by(|a, b| (b.time, &b.key).cmp(&(a.time, &a.key)));
     if as_json {
-        let shown: Vec<Value> = shown.iter().map(|decision| json!(decision)).collect();
-        return print_json(&shown);
+        let listed: Vec<Value> = listed.iter().map(|decision| json!(decision)).collect();
+        return print_json(&listed);
     }
-    let rows = shown.iter().map(|decision| {
+    let rows = listed.iter().map(|decision| {
         let time = format!("{:.0}", decision.time);
         let Decision {
             who,
@@ -106,10 +106,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decisions_are_about_what_runs_find() {
-        assert_eq!(noun("findings").unwrap().1, "id");
-        assert_eq!(noun("effects").unwrap().1, "improvement");
-        let wrong = noun("runs").unwrap_err().to_string();
-        assert!(wrong.contains("findings, kpis, effects"), "{wrong}");
+    fn decisions_need_a_table_with_identified_items() {
+        assert_eq!(find_table("findings").unwrap().1, "id");
+        assert_eq!(find_table("effects").unwrap().1, "improvement");
+        let error = find_table("runs").unwrap_err().to_string();
+        assert!(error.contains("findings, kpis, effects"), "{error}");
     }
 }

@@ -1,8 +1,8 @@
-//! The outbox sends each message once, whatever fails.
+//! The outbox sends each message once, despite failures.
 
 use super::{
     fixture::{failure, settings},
-    server::{Act, Server, Step},
+    server::{Action, Server, Step},
 };
 use crate::{
     Address, DeliveryState, EnqueueResult, Error, Outbox, Outcome, Selection, Smtp, Templates,
@@ -25,7 +25,7 @@ fn ada() -> Address {
     "ada@example.org".parse().unwrap()
 }
 
-/// A transport that gives prepared answers and keeps the messages.
+/// A transport that returns prepared outcomes and records the messages.
 #[derive(Default)]
 struct ScriptedTransport {
     outcomes: Vec<Outcome>,
@@ -81,7 +81,7 @@ fn enqueue(outbox: &mut Outbox, to: &Address, now: Timestamp) -> EnqueueResult {
     added.unwrap()
 }
 
-fn pass(outbox: &mut Outbox, transport: &mut dyn Transport, now: Timestamp) -> usize {
+fn send_due(outbox: &mut Outbox, transport: &mut dyn Transport, now: Timestamp) -> usize {
     let sent = outbox.send(&settings(25), transport, Selection::Due, &|| now, &|| false);
     sent.unwrap().len()
 }
@@ -91,20 +91,20 @@ fn state(folder: &Path) -> DeliveryState {
 }
 
 #[test]
-fn what_was_accepted_is_never_sent_again() {
+fn accepted_messages_are_never_sent_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut transport = ScriptedTransport::default();
     for day in 0..3 {
         let mut outbox = Outbox::open(folder.path()).unwrap();
         let now = after_minutes(day * 1440);
         let added = enqueue(&mut outbox, &ada(), now);
-        let want = if day == 0 {
+        let expected = if day == 0 {
             EnqueueResult::New
         } else {
             EnqueueResult::Accepted
         };
-        assert_eq!(added, want);
-        pass(&mut outbox, &mut transport, now);
+        assert_eq!(added, expected);
+        send_due(&mut outbox, &mut transport, now);
         outbox
             .send(
                 &settings(25),
@@ -118,7 +118,7 @@ fn what_was_accepted_is_never_sent_again() {
     assert_eq!(transport.sent.len(), 1);
     assert_eq!(state(folder.path()), DeliveryState::Accepted);
     let files = fs::read_dir(folder.path()).unwrap().count();
-    assert_eq!(files, 1, "the message itself is not kept twice");
+    assert_eq!(files, 1, "the message file is removed");
     let events = Outbox::events(folder.path()).unwrap();
     assert_eq!(events.len(), 3);
     let text = serde_json::to_string(&events[0]).unwrap();
@@ -136,52 +136,52 @@ fn what_was_accepted_is_never_sent_again() {
 }
 
 #[test]
-fn a_refusal_for_now_is_tried_again_later_and_one_for_good_is_not() {
+fn temporary_refusals_are_retried_and_permanent_ones_are_not() {
     let folder = tempfile::tempdir().unwrap();
     let mut outbox = Outbox::open(folder.path()).unwrap();
     enqueue(&mut outbox, &ada(), start());
     let mut transport = ScriptedTransport::new([refused(450), unknown(), refused(550)]);
     let mut tried = Vec::new();
     for minute in 0..60 {
-        if pass(&mut outbox, &mut transport, after_minutes(minute)) > 0 {
+        if send_due(&mut outbox, &mut transport, after_minutes(minute)) > 0 {
             tried.push(minute);
         }
     }
     assert_eq!(tried, [0, 1, 6]);
     assert_eq!(state(folder.path()), DeliveryState::Refused);
     let all = outbox.deliveries().clone();
-    let words = all.iter().next().unwrap().words();
+    let description = all.iter().next().unwrap().describe();
     assert!(
-        words.starts_with("refused since 2026-11-16 09:06 UTC, 3 attempts: 550 no"),
-        "{words}"
+        description.starts_with("refused since 2026-11-16 09:06 UTC, 3 attempts: 550 no"),
+        "{description}"
     );
-    assert!(!words.contains('\n'));
+    assert!(!description.contains('\n'));
     // Every attempt had the same bytes, and a person may request another attempt.
     assert_eq!(
         enqueue(&mut outbox, &ada(), after_minutes(100)),
         EnqueueResult::Again
     );
-    assert_eq!(pass(&mut outbox, &mut transport, after_minutes(100)), 1);
+    assert_eq!(send_due(&mut outbox, &mut transport, after_minutes(100)), 1);
     assert_eq!(state(folder.path()), DeliveryState::Accepted);
     assert_eq!(transport.sent.len(), 4);
     assert!(transport.sent.iter().all(|sent| *sent == transport.sent[0]));
 }
 
 #[test]
-fn what_nobody_takes_is_given_up() {
+fn messages_are_given_up_after_the_last_attempt() {
     let folder = tempfile::tempdir().unwrap();
     let mut outbox = Outbox::open(folder.path()).unwrap();
     enqueue(&mut outbox, &ada(), start());
     let mut transport = ScriptedTransport::new((0..50).map(|_| refused(451)));
     for hour in 0..200 {
-        pass(&mut outbox, &mut transport, after_minutes(hour * 60));
+        send_due(&mut outbox, &mut transport, after_minutes(hour * 60));
     }
     assert_eq!(state(folder.path()), DeliveryState::GivenUp);
     assert_eq!(transport.sent.len(), ATTEMPTS_MAX as usize);
 }
 
 #[test]
-fn without_a_server_others_are_not_tried_and_all_end_in_time() {
+fn without_a_server_one_message_is_tried_and_all_are_given_up_in_time() {
     let folder = tempfile::tempdir().unwrap();
     let mut outbox = Outbox::open(folder.path()).unwrap();
     for name in ["a", "b", "c"] {
@@ -189,9 +189,9 @@ fn without_a_server_others_are_not_tried_and_all_end_in_time() {
         enqueue(&mut outbox, &to, start());
     }
     let mut transport = ScriptedTransport::new((0..500).map(|_| deferred()));
-    assert_eq!(pass(&mut outbox, &mut transport, start()), 1);
+    assert_eq!(send_due(&mut outbox, &mut transport, start()), 1);
     for hour in 1..100 {
-        pass(&mut outbox, &mut transport, after_minutes(hour * 60));
+        send_due(&mut outbox, &mut transport, after_minutes(hour * 60));
     }
     let given_up = outbox.deliveries().iter();
     let given_up = given_up.filter(|delivery| delivery.state == DeliveryState::GivenUp);
@@ -200,29 +200,34 @@ fn without_a_server_others_are_not_tried_and_all_end_in_time() {
 }
 
 #[test]
-fn a_connection_that_breaks_at_one_does_not_hurt_the_others() {
+fn others_are_sent_after_a_lost_connection() {
     let folder = tempfile::tempdir().unwrap();
     let mut outbox = Outbox::open(folder.path()).unwrap();
     for name in ["a", "b", "c", "d", "e", "f"] {
         let to = format!("{name}@example.org").parse().unwrap();
         enqueue(&mut outbox, &to, start());
     }
-    let broken = || Outcome::Interrupted {
+    let interrupted = || Outcome::Interrupted {
         reason: "lost".to_string(),
     };
-    let mut transport =
-        ScriptedTransport::new([broken(), accepted(), broken(), unknown(), broken()]);
-    assert_eq!(pass(&mut outbox, &mut transport, start()), 5);
+    let mut transport = ScriptedTransport::new([
+        interrupted(),
+        accepted(),
+        interrupted(),
+        unknown(),
+        interrupted(),
+    ]);
+    assert_eq!(send_due(&mut outbox, &mut transport, start()), 5);
     let states: Vec<DeliveryState> = outbox.deliveries().iter().map(|one| one.state).collect();
     let waiting = DeliveryState::Waiting;
-    let doubt = DeliveryState::InDoubt;
+    let in_doubt = DeliveryState::InDoubt;
     assert_eq!(
         states,
         [
             waiting,
             DeliveryState::Accepted,
             waiting,
-            doubt,
+            in_doubt,
             waiting,
             waiting
         ]
@@ -230,12 +235,12 @@ fn a_connection_that_breaks_at_one_does_not_hurt_the_others() {
 }
 
 #[test]
-fn a_process_that_dies_leaves_doubt_and_the_same_message() {
+fn after_a_crash_the_same_bytes_are_sent_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut transport = ScriptedTransport::default();
     let mut outbox = Outbox::open(folder.path()).unwrap();
     enqueue(&mut outbox, &ada(), start());
-    pass(&mut outbox, &mut transport, start());
+    send_due(&mut outbox, &mut transport, start());
     drop(outbox);
     // The process died while it wrote that the message was accepted, and the message file still
     // existed.
@@ -257,19 +262,19 @@ fn a_process_that_dies_leaves_doubt_and_the_same_message() {
             after_minutes(5),
         )
         .unwrap_err();
-    assert!(error.to_string().contains("words have changed"), "{error}");
+    assert!(error.to_string().contains("wording has changed"), "{error}");
     assert_eq!(
         enqueue(&mut outbox, &ada(), after_minutes(5)),
         EnqueueResult::Again
     );
-    pass(&mut outbox, &mut transport, after_minutes(5));
+    send_due(&mut outbox, &mut transport, after_minutes(5));
     assert_eq!(transport.sent.len(), 2);
     assert_eq!(transport.sent[0], transport.sent[1]);
     assert_eq!(state(folder.path()), DeliveryState::Accepted);
 }
 
 #[test]
-fn a_message_that_was_changed_is_not_sent() {
+fn modified_message_files_are_not_sent() {
     let folder = tempfile::tempdir().unwrap();
     let mut outbox = Outbox::open(folder.path()).unwrap();
     enqueue(&mut outbox, &ada(), start());
@@ -277,13 +282,13 @@ fn a_message_that_was_changed_is_not_sent() {
     let mut message = message.filter(|entry| entry.file_name().to_string_lossy().ends_with(".eml"));
     fs::write(message.next().unwrap().path(), "Subject: spam\r\n\r\n").unwrap();
     let mut transport = ScriptedTransport::default();
-    pass(&mut outbox, &mut transport, start());
+    send_due(&mut outbox, &mut transport, start());
     assert!(transport.sent.is_empty());
     assert_eq!(state(folder.path()), DeliveryState::GivenUp);
 }
 
 #[test]
-fn a_stop_leaves_the_rest_for_later() {
+fn stopped_passes_leave_deliveries_waiting() {
     let folder = tempfile::tempdir().unwrap();
     let mut outbox = Outbox::open(folder.path()).unwrap();
     enqueue(&mut outbox, &ada(), start());
@@ -302,12 +307,12 @@ fn a_stop_leaves_the_rest_for_later() {
 }
 
 #[test]
-fn of_many_at_once_one_sends() {
+fn concurrent_senders_send_a_message_once() {
     let folder = tempfile::tempdir().unwrap();
     let first = Outbox::open(folder.path()).unwrap();
     assert!(matches!(Outbox::open(folder.path()), Err(Error::Busy(_))));
     drop(first);
-    let server = Server::plain(|_, _| Act::Good);
+    let server = Server::plain(|_, _| Action::Accept);
     let settings = settings(server.port);
     std::thread::scope(|scope| {
         for _ in 0..8 {
@@ -330,30 +335,30 @@ fn of_many_at_once_one_sends() {
     assert_eq!(server.received().len(), 1);
 }
 
-/// A random fault for a step of a session; most steps are good.
-fn fault(random: &mut ChaCha8Rng, step: Step) -> Act {
-    let say = |text: &str| Act::Say(text.to_string());
+/// Draws a random fault for a step of an SMTP session; most steps have none.
+fn fault(random: &mut ChaCha8Rng, step: Step) -> Action {
+    let reply = |text: &str| Action::Reply(text.to_string());
     let chance = random.random_range(0..100);
     match (step, chance) {
-        (Step::Connect, 0..6) => Act::Drop,
-        (Step::Connect, 6..10) => say("421 busy"),
-        (Step::Mail, 0..5) => say("451 try later"),
-        (Step::Mail, 5..8) => Act::Drop,
-        (Step::Rcpt, 0..6) => say("450 greylisted"),
-        (Step::Rcpt, 6..8) => say("550 no such user"),
-        (Step::Rcpt, 8..11) => Act::Drop,
-        (Step::Data, 0..4) => say("451 try later"),
-        (Step::Data, 4..8) => Act::Drop,
-        (Step::End, 0..6) => say("451 try later"),
-        (Step::End, 6..8) => say("554 refused"),
-        (Step::End, 8..14) => Act::Drop,
-        (Step::End, 14..24) => Act::KeepAndDrop,
-        _ => Act::Good,
+        (Step::Connect, 0..6) => Action::Close,
+        (Step::Connect, 6..10) => reply("421 busy"),
+        (Step::Mail, 0..5) => reply("451 try later"),
+        (Step::Mail, 5..8) => Action::Close,
+        (Step::Rcpt, 0..6) => reply("450 greylisted"),
+        (Step::Rcpt, 6..8) => reply("550 no such user"),
+        (Step::Rcpt, 8..11) => Action::Close,
+        (Step::Data, 0..4) => reply("451 try later"),
+        (Step::Data, 4..8) => Action::Close,
+        (Step::End, 0..6) => reply("451 try later"),
+        (Step::End, 6..8) => reply("554 refused"),
+        (Step::End, 8..14) => Action::Close,
+        (Step::End, 14..24) => Action::StoreAndClose,
+        _ => Action::Accept,
     }
 }
 
 #[test]
-fn random_faults_over_300_messages() {
+fn random_faults_lose_no_message() {
     let mut random = ChaCha8Rng::seed_from_u64(7);
     let faults = Mutex::new(ChaCha8Rng::seed_from_u64(8));
     let server = Server::plain(move |step, _| fault(&mut faults.lock().unwrap(), step));
@@ -364,11 +369,12 @@ fn random_faults_over_300_messages() {
     for to in &recipients {
         enqueue(outbox.as_mut().unwrap(), &to.parse().unwrap(), start());
     }
-    // Recipients whose accepted reply was forgotten because the process died before it was noted.
-    let mut forgotten: BTreeMap<String, usize> = BTreeMap::new();
+    // Number of acceptances per recipient that were lost because the process died before the event was
+    // on disk.
+    let mut unrecorded: BTreeMap<String, usize> = BTreeMap::new();
     let mut minute = 0;
     while outbox.as_ref().unwrap().deliveries().has_open() {
-        let open = outbox.as_mut().unwrap();
+        let opened = outbox.as_mut().unwrap();
         let mut smtp = Smtp::new(&settings, &|_| None).unwrap();
         let limit = random.random_range(1..60);
         let mut count = 0;
@@ -378,7 +384,7 @@ fn random_faults_over_300_messages() {
             stop.get() > limit
         };
         let now = after_minutes(minute);
-        count += open
+        count += opened
             .send(&settings, &mut smtp, Selection::Open, &|| now, &stopped)
             .unwrap()
             .len();
@@ -393,11 +399,11 @@ fn random_faults_over_300_messages() {
             if matches!(last.kind, crate::EventKind::Accepted { .. }) {
                 let all = Outbox::read(folder.path()).unwrap();
                 let delivery = all.get(&last.delivery).unwrap();
-                *forgotten
+                *unrecorded
                     .entry(delivery.queued.recipient.clone())
                     .or_default() += 1;
-                let cut = random.random_range(1..20);
-                fs::write(&path, &bytes[..bytes.len() - cut]).unwrap();
+                let lost = random.random_range(1..20);
+                fs::write(&path, &bytes[..bytes.len() - lost]).unwrap();
                 // The message file is removed only after that, so it exists.
                 let to = delivery.queued.recipient.parse().unwrap();
                 let date = delivery.queued.date;
@@ -408,41 +414,43 @@ fn random_faults_over_300_messages() {
             }
         }
         outbox = Some(Outbox::open(folder.path()).unwrap());
-        assert!(minute < 10_000, "there is no end");
+        assert!(minute < 10_000, "deliveries stay open");
     }
     let received = server.received();
     let all = outbox.unwrap().deliveries().clone();
-    let (mut once, mut again) = (0, 0);
+    let (mut sent_once, mut repeated) = (0, 0);
     for delivery in all.iter() {
         let to = &delivery.queued.recipient;
         let copies: Vec<_> = received
             .iter()
             .filter(|received| received.to == *to)
             .collect();
-        let forgot = forgotten.get(to).copied().unwrap_or(0);
-        let lost = copies.iter().filter(|received| !received.replied).count();
-        let replied = copies.len() - lost;
+        let unrecorded = unrecorded.get(to).copied().unwrap_or(0);
+        let without_reply = copies.iter().filter(|received| !received.replied).count();
+        let replied = copies.len() - without_reply;
         match delivery.state {
-            DeliveryState::Accepted => assert!(replied >= 1, "{to} has nothing"),
-            DeliveryState::Refused | DeliveryState::GivenUp => assert_eq!(replied, forgot, "{to}"),
+            DeliveryState::Accepted => assert!(replied >= 1, "{to} got no message"),
+            DeliveryState::Refused | DeliveryState::GivenUp => {
+                assert_eq!(replied, unrecorded, "{to}")
+            }
             other => panic!("{to} is {other:?}"),
         }
         assert!(
-            replied <= 1 + forgot,
-            "{to} has it {replied} times after {forgot} forgotten"
+            replied <= 1 + unrecorded,
+            "{to} got it {replied} times, {unrecorded} acceptances were lost"
         );
         // A second copy has the same bytes, and so the same Message-ID.
         assert!(
             copies.iter().all(|copy| copy.data == copies[0].data),
             "{to}"
         );
-        once += usize::from(copies.len() == 1);
-        again += usize::from(copies.len() > 1);
+        sent_once += usize::from(copies.len() == 1);
+        repeated += usize::from(copies.len() > 1);
     }
     assert_eq!(all.iter().count(), 300);
     // The test covers both cases: most messages were sent once, and some replies were lost.
     assert!(
-        once > 200 && again > 5 && !forgotten.is_empty(),
-        "{once} {again} {forgotten:?}"
+        sent_once > 200 && repeated > 5 && !unrecorded.is_empty(),
+        "{sent_once} {repeated} {unrecorded:?}"
     );
 }

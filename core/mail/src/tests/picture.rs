@@ -15,7 +15,7 @@ fn decode(png: &[u8]) -> (u32, u32, Vec<u8>, Vec<u8>) {
 }
 
 #[test]
-fn a_picture_has_twice_the_pixels_and_exact_colours() {
+fn picture_has_twice_the_pixels_and_exact_colours() {
     let picture = draw(SVG, &fonts(), 552).unwrap();
     assert_eq!(picture, draw(SVG, &fonts(), 552).unwrap());
     assert_eq!((picture.width, picture.height), (552, 230));
@@ -23,16 +23,16 @@ fn a_picture_has_twice_the_pixels_and_exact_colours() {
     assert_eq!((width, height), (1104, 460));
     assert!(palette.len() <= 3 * 256);
     let colour = |x: u32, y: u32| {
-        let at = usize::from(pixels[(y * width + x) as usize]) * 3;
-        [palette[at], palette[at + 1], palette[at + 2]]
+        let start = usize::from(pixels[(y * width + x) as usize]) * 3;
+        [palette[start], palette[start + 1], palette[start + 2]]
     };
     assert_eq!(colour(230, 90), [0x0b, 0x5f, 0xa5]);
     assert_eq!(colour(1, 1), [0xff; 3]);
-    // The words are drawn: there are dark pixels at their position.
+    // The text is drawn: there are dark pixels at its position.
     let ink = (0..300).filter(|x| colour(*x + 25, 320) == [0x1b, 0x24, 0x2c]);
     assert!(ink.count() > 10);
-    let bare = draw(SVG, &crate::Fonts::new([]), 552).unwrap();
-    assert_ne!(bare.png, picture.png);
+    let without_fonts = draw(SVG, &crate::Fonts::new([]), 552).unwrap();
+    assert_ne!(without_fonts.png, picture.png);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn many_colours_are_reduced() {
 }
 
 #[test]
-fn a_drawing_reads_no_file_and_has_no_endless_size() {
+fn external_files_are_not_read_and_height_is_limited() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("red.svg");
     let red = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"50\" height=\"50\"><rect \

@@ -1,4 +1,4 @@
-//! Messages, read by an independent parser.
+//! Composed messages, read by an independent parser.
 
 use super::fixture::*;
 use crate::{Address, Content, Message, Templates, compose};
@@ -38,14 +38,14 @@ fn check_bytes(bytes: &[u8]) {
     }
 }
 
-fn names(message: &Message) -> Vec<String> {
+fn header_names(message: &Message) -> Vec<String> {
     let parsed = parse(message);
     let headers = parsed.headers_raw().map(|(name, _)| name.to_string());
     headers.collect()
 }
 
 #[test]
-fn a_message_is_the_same_every_time() {
+fn composing_is_deterministic() {
     let content = content_of(&report(), "complete");
     let first = message(&content);
     assert_eq!(first, message(&content_of(&report(), "complete")));
@@ -69,17 +69,17 @@ fn a_message_is_the_same_every_time() {
             "{id}"
         );
     }
-    // With other wording it is still the same message.
+    // Another wording does not change the Message-ID.
     let templates = Templates::built_in().with("mail/subject.txt.j2", "new");
-    let again = compose(&settings(25), &templates, &content, &to(), date()).unwrap();
+    let reworded = compose(&settings(25), &templates, &content, &to(), date()).unwrap();
     assert_eq!(
-        (again.subject.as_str(), again.message_id),
+        (reworded.subject.as_str(), reworded.message_id),
         ("new", ids[0].clone())
     );
 }
 
 #[test]
-fn headers_say_what_it_is() {
+fn headers_describe_the_message() {
     let message = message(&content_of(&report(), "complete"));
     let subject = "Weekly operations review, 9 to 15 November 2026: needs attention: four warnings";
     assert_eq!(message.subject, subject);
@@ -112,7 +112,7 @@ fn headers_say_what_it_is() {
 }
 
 #[test]
-fn its_parts_are_text_page_pictures_and_pdf() {
+fn parts_are_text_html_pictures_and_pdf() {
     let message = message(&content_of(&report(), "complete"));
     let parsed = parse(&message);
     let kinds: Vec<String> = parsed
@@ -156,13 +156,13 @@ fn its_parts_are_text_page_pictures_and_pdf() {
 }
 
 #[test]
-fn page_and_text_tell_the_same_without_pictures() {
+fn html_and_text_have_the_same_content() {
     let message = message(&content_of(&report(), "complete"));
     let parsed = parse(&message);
     let html = parsed.body_html(0).unwrap();
     let text = parsed.body_text(0).unwrap();
     assert!(html.len() < 100_000);
-    for both in [
+    for part in [
         "This week needs attention",
         "Success rate of executions",
         "worse",
@@ -175,8 +175,8 @@ fn page_and_text_tell_the_same_without_pictures() {
     ] {
         let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let page = html.replace("&#x2f;", "/");
-        assert!(page.contains(both), "{both}\n{page}");
-        assert!(flat.contains(both), "{both}\n{text}");
+        assert!(page.contains(part), "{part}\n{page}");
+        assert!(flat.contains(part), "{part}\n{text}");
     }
     assert!(html.contains("alt=\"Bar chart: 62 % more failures on Mondays"));
     for forbidden in [
@@ -221,14 +221,14 @@ fn a_large_pdf_is_linked() {
 }
 
 #[test]
-fn a_partial_report_and_a_failure_say_so() {
-    let mut part = report();
+fn partial_reports_and_failures_are_labelled() {
+    let mut partial = report();
     let mut cell = retrocast_domain::Cell::new("outlook", "forecast");
     cell.status = retrocast_domain::CellStatus::Failed {
         message: "out of memory".to_string(),
     };
-    part.cells.push(cell);
-    let message = message(&content_of(&part, "partial"));
+    partial.cells.push(cell);
+    let message = message(&content_of(&partial, "partial"));
     assert!(
         message.subject.contains(": partial: needs attention"),
         "{}",
@@ -262,8 +262,8 @@ const HOSTILE: &str = "x\r\nBcc: thief@example.org\r\n\r\n.\r\nbody \u{202e}\u{0
      </script>{{ 7 * 7 }}\" onload=\"y =?utf-8?Q?x?= \u{65e5}\u{672c}\u{8a9e} \u{1f600} --=_mail";
 
 #[test]
-fn hostile_texts_stay_texts() {
-    let plain = message(&content_of(&report(), "complete"));
+fn hostile_text_is_escaped() {
+    let harmless = message(&content_of(&report(), "complete"));
     let mut hostile = report();
     hostile.title = HOSTILE.to_string();
     hostile.period = HOSTILE.to_string();
@@ -278,7 +278,7 @@ fn hostile_texts_stay_texts() {
     hostile.window = "a/../b".to_string();
     let message = message(&content_of(&hostile, "complete"));
     check_bytes(&message.bytes);
-    assert_eq!(names(&message), names(&plain));
+    assert_eq!(header_names(&message), header_names(&harmless));
     assert!(
         message.subject.chars().count() <= 120,
         "{}",
@@ -287,7 +287,7 @@ fn hostile_texts_stay_texts() {
     let parsed = parse(&message);
     assert_eq!(parsed.subject(), Some(message.subject.as_str()));
     assert!(parsed.bcc().is_none());
-    assert_eq!(parsed.parts.len(), parse(&plain).parts.len());
+    assert_eq!(parsed.parts.len(), parse(&harmless).parts.len());
     let html = parsed.body_html(0).unwrap();
     assert!(!html.contains("<script") && html.contains("&lt;script&gt;"));
     assert!(!html.contains("\" onload=\"") && html.contains("{{ 7 * 7 }}"));
@@ -299,8 +299,9 @@ fn hostile_texts_stay_texts() {
         .next()
         .unwrap();
     let link = link.replace("&#x2f;", "/");
-    let below = "https://reports.example.org/x/..%2Fx%20y%20Bcc:%20z/a%2F..%2Fb/r1/executive.html";
-    assert_eq!(link, below);
+    let expected =
+        "https://reports.example.org/x/..%2Fx%20y%20Bcc:%20z/a%2F..%2Fb/r1/executive.html";
+    assert_eq!(link, expected);
     for text in [html, parsed.body_text(0).unwrap()] {
         for hidden in ['\u{202e}', '\u{0}', '\u{7}'] {
             assert!(!text.contains(hidden), "{hidden:?}");
@@ -312,7 +313,7 @@ fn hostile_texts_stay_texts() {
 }
 
 #[test]
-fn endless_texts_make_no_endless_message() {
+fn long_texts_are_truncated() {
     let mut long = report();
     let word = "<&\u{65e5}> ".repeat(3000);
     long.title.clone_from(&word);
@@ -335,13 +336,13 @@ fn endless_texts_make_no_endless_message() {
 }
 
 #[test]
-fn a_quiet_report_without_charts_or_pdf_is_a_message_too() {
-    let mut quiet = report();
-    quiet.headlines.clear();
-    quiet.asks.clear();
-    quiet.kpis.clear();
+fn report_without_findings_charts_and_pdf_is_composed() {
+    let mut empty = report();
+    empty.headlines.clear();
+    empty.asks.clear();
+    empty.kpis.clear();
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &quiet, "complete");
+    write(folder.path(), &empty, "complete");
     std::fs::remove_file(folder.path().join("executive.pdf")).unwrap();
     let content = Content::read(folder.path(), "executive", &fonts(), 1).unwrap();
     let message = message(&content);

@@ -15,24 +15,24 @@ const CACHE: &str = "RETROCAST_CACHE";
 
 /// Locations of a job's datasets, leases and cached outcomes.
 #[derive(Debug, Clone)]
-pub struct LakePlaces {
+pub struct LakeLocations {
     /// Datasets.
     pub root: LakeRoot,
     /// Leases and cached outcomes.
     pub files: LakeFiles,
 }
 
-/// Opens the lake at a folder or address; `option` names it in errors.
-pub fn lake(option: &str, named: &Path) -> Result<LakePlaces, WrongUsage> {
-    let Some(address) = address(option, named)? else {
-        return Ok(LakePlaces {
-            root: LakeRoot::from(named),
-            files: LakeFiles::from(named),
+/// Resolves the lake at a folder or address. Errors contain `option`, the option that named it.
+pub fn lake(option: &str, location: &Path) -> Result<LakeLocations, WrongUsage> {
+    let Some(address) = address(option, location)? else {
+        return Ok(LakeLocations {
+            root: LakeRoot::from(location),
+            files: LakeFiles::from(location),
         });
     };
     let folder = cache(&address)?;
     let shared_store = Arc::new(bucket(option, &address)?);
-    Ok(LakePlaces {
+    Ok(LakeLocations {
         root: LakeRoot::Bucket {
             address,
             scratch: folder.join("staging"),
@@ -41,10 +41,14 @@ pub fn lake(option: &str, named: &Path) -> Result<LakePlaces, WrongUsage> {
     })
 }
 
-/// The archive at a folder or address: its local folder, and its mirror if it is in object storage.
-pub fn archive(option: &str, named: &Path) -> Result<(PathBuf, Option<Arc<Mirror>>), WrongUsage> {
-    let Some(address) = address(option, named)? else {
-        return Ok((named.to_path_buf(), None));
+/// Resolves the archive at a folder or address: its local folder, and its mirror if it is in object
+/// storage.
+pub fn archive(
+    option: &str,
+    location: &Path,
+) -> Result<(PathBuf, Option<Arc<Mirror>>), WrongUsage> {
+    let Some(address) = address(option, location)? else {
+        return Ok((location.to_path_buf(), None));
     };
     let folder = cache(&address)?;
     let shared_store = Arc::new(bucket(option, &address)?);
@@ -52,12 +56,12 @@ pub fn archive(option: &str, named: &Path) -> Result<(PathBuf, Option<Arc<Mirror
     Ok((folder, Some(mirror)))
 }
 
-/// Fetches what other machines added to an archive.
+/// Fetches the runs that other machines added to an archive.
 pub fn fetch(mirror: &Mirror, lake: &LakeFiles) -> anyhow::Result<()> {
     let active_runs = match lake.shared_store() {
         None => BTreeSet::new(),
         Some(shared_store) => lease::active_runs(&**shared_store)
-            .with_context(|| format!("cannot look who is at work in {}", shared_store.address()))?,
+            .with_context(|| format!("cannot list active runs in {}", shared_store.address()))?,
     };
     mirror
         .fetch(&active_runs)
@@ -66,16 +70,16 @@ pub fn fetch(mirror: &Mirror, lake: &LakeFiles) -> anyhow::Result<()> {
 }
 
 /// Parses an address of object storage; `None` for a folder.
-fn address(option: &str, named: &Path) -> Result<Option<Address>, WrongUsage> {
-    let Some((scheme, _)) = named.to_str().and_then(|text| text.split_once("://")) else {
+fn address(option: &str, location: &Path) -> Result<Option<Address>, WrongUsage> {
+    let Some((scheme, _)) = location.to_str().and_then(|text| text.split_once("://")) else {
         return Ok(None);
     };
-    let shown = without_credentials(&named.to_string_lossy());
-    match named.to_str().and_then(Address::of) {
+    let redacted = without_credentials(&location.to_string_lossy());
+    match location.to_str().and_then(Address::of) {
         Some(address) => Ok(Some(address)),
         None => Err(WrongUsage(format!(
-            "{option} {shown}: this build knows no {scheme}://; name a folder, or an address that \
-             begins with {}",
+            "{option} {redacted}: this build does not support {scheme}://; use a folder, or an address \
+             that begins with {}",
             SCHEMES
                 .iter()
                 .map(|scheme| format!("{scheme}://"))
@@ -87,8 +91,8 @@ fn address(option: &str, named: &Path) -> Result<Option<Address>, WrongUsage> {
 
 fn bucket(option: &str, address: &Address) -> Result<Bucket, WrongUsage> {
     Bucket::open(address.clone()).map_err(|reason| {
-        let shown = without_credentials(&address.to_string());
-        WrongUsage(format!("{option} {shown}: {reason}"))
+        let redacted = without_credentials(&address.to_string());
+        WrongUsage(format!("{option} {redacted}: {reason}"))
     })
 }
 
@@ -105,23 +109,23 @@ fn without_credentials(address: &str) -> String {
 /// The local folder for an address: below `RETROCAST_CACHE`, or in the system's cache folder.
 fn cache(address: &Address) -> Result<PathBuf, WrongUsage> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let below = variable(CACHE)
+    let base = variable(CACHE)
         .map(PathBuf::from)
         .or_else(|| variable("XDG_CACHE_HOME").map(|folder| Path::new(&folder).join("retrocast")))
         .or_else(|| variable("HOME").map(|home| Path::new(&home).join(".cache/retrocast")));
-    let below = below.ok_or_else(|| {
+    let base = base.ok_or_else(|| {
         WrongUsage(format!(
-            "{address} needs a folder of this machine for what is on its way: name one by {CACHE}"
+            "{address} needs a local cache folder: set the environment variable {CACHE}"
         ))
     })?;
-    // Readable, and different for each address.
+    // The name is readable; the hash makes it unique.
     let name: String = address
         .to_string()
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .collect();
     let hash = retrocast_domain::canonical::hash(&address.to_string());
-    Ok(below.join(format!("{name}-{}", &hash[..8])))
+    Ok(base.join(format!("{name}-{}", &hash[..8])))
 }
 
 #[cfg(test)]
@@ -129,10 +133,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_are_folders_and_unknown_storage_is_refused() {
-        let places = lake("--lake", Path::new("data/lake")).unwrap();
-        assert_eq!(places.root, LakeRoot::from(Path::new("data/lake")));
-        assert!(places.files.shared_store().is_none());
+    fn folders_are_local_and_unknown_schemes_are_errors() {
+        let locations = lake("--lake", Path::new("data/lake")).unwrap();
+        assert_eq!(locations.root, LakeRoot::from(Path::new("data/lake")));
+        assert!(locations.files.shared_store().is_none());
         let error = lake("--lake", Path::new("ftp://host/lake")).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("ftp://") && text.contains("s3://"), "{text}");

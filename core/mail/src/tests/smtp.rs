@@ -1,8 +1,8 @@
-//! Sending to servers that refuse, close the connection, wait, or have a wrong certificate.
+//! Sending to servers that refuse, close the connection, hang, or have an invalid certificate.
 
 use super::{
     fixture::{failure, settings},
-    server::{Act, Guard, Server, Step, TokenServer, authority},
+    server::{Action, Encryption, Server, Step, TokenServer, authority},
 };
 use crate::{
     Outcome, Settings, Smtp, Templates, Transport, compose, smtp::Timeouts, transport::Envelope,
@@ -35,21 +35,21 @@ fn client(settings: &Settings) -> Smtp {
         })
 }
 
-/// Acts in this way at one step, the first time only.
-fn once(at: Step, act: Act) -> impl FnMut(Step, &str) -> Act + Send + 'static {
-    let mut left = Some(act);
+/// Takes this action at one step, the first time only.
+fn once(at: Step, action: Action) -> impl FnMut(Step, &str) -> Action + Send + 'static {
+    let mut action = Some(action);
     move |step, _| {
         if step == at {
-            left.take().unwrap_or(Act::Good)
+            action.take().unwrap_or(Action::Accept)
         } else {
-            Act::Good
+            Action::Accept
         }
     }
 }
 
 #[test]
-fn a_message_arrives_as_it_was_composed() {
-    let server = Server::plain(|_, _| Act::Good);
+fn composed_bytes_are_received_unchanged() {
+    let server = Server::plain(|_, _| Action::Accept);
     let mut smtp = client(&settings(server.port));
     for to in ["ada@example.org", "bob@example.org"] {
         let outcome = send(&mut smtp, to);
@@ -86,81 +86,81 @@ fn a_message_arrives_as_it_was_composed() {
 }
 
 #[test]
-fn each_failure_is_known_for_what_it_is() {
-    let say = |text: &str| Act::Say(text.to_string());
-    for (step, act, want) in [
-        (Step::Connect, Act::Drop, "deferred"),
-        (Step::Connect, say("554 no service"), "deferred"),
-        (Step::Mail, say("450 busy"), "450"),
-        (Step::Mail, say("550 not you"), "550"),
-        (Step::Mail, Act::Drop, "interrupted"),
-        (Step::Rcpt, say("451 greylisted"), "451"),
-        (Step::Rcpt, say("550-no such\r\n550 user"), "550"),
-        (Step::Rcpt, Act::Drop, "interrupted"),
-        (Step::Data, say("452 full"), "452"),
-        (Step::Data, say("554 no"), "554"),
-        (Step::Data, say("250 odd"), "interrupted"),
-        (Step::Data, Act::Drop, "interrupted"),
-        (Step::End, say("451 try again"), "451"),
-        (Step::End, say("552 too large"), "552"),
-        (Step::End, say("354 odd"), "unknown"),
-        (Step::End, say("garbage"), "unknown"),
-        (Step::End, Act::Drop, "unknown"),
-        (Step::End, Act::KeepAndDrop, "unknown"),
+fn failures_are_classified_by_step_and_reply() {
+    let reply = |text: &str| Action::Reply(text.to_string());
+    for (step, action, expected) in [
+        (Step::Connect, Action::Close, "deferred"),
+        (Step::Connect, reply("554 no service"), "deferred"),
+        (Step::Mail, reply("450 busy"), "450"),
+        (Step::Mail, reply("550 not you"), "550"),
+        (Step::Mail, Action::Close, "interrupted"),
+        (Step::Rcpt, reply("451 greylisted"), "451"),
+        (Step::Rcpt, reply("550-no such\r\n550 user"), "550"),
+        (Step::Rcpt, Action::Close, "interrupted"),
+        (Step::Data, reply("452 full"), "452"),
+        (Step::Data, reply("554 no"), "554"),
+        (Step::Data, reply("250 odd"), "interrupted"),
+        (Step::Data, Action::Close, "interrupted"),
+        (Step::End, reply("451 try again"), "451"),
+        (Step::End, reply("552 too large"), "552"),
+        (Step::End, reply("354 odd"), "unknown"),
+        (Step::End, reply("garbage"), "unknown"),
+        (Step::End, Action::Close, "unknown"),
+        (Step::End, Action::StoreAndClose, "unknown"),
     ] {
-        let server = Server::plain(once(step, act.clone()));
+        let server = Server::plain(once(step, action.clone()));
         let mut smtp = client(&settings(server.port));
         let outcome = send(&mut smtp, "ada@example.org");
-        let got = match &outcome {
+        let actual = match &outcome {
             Outcome::Accepted { .. } => "accepted".to_string(),
             Outcome::Refused { code, .. } => code.to_string(),
             Outcome::Deferred { .. } => "deferred".to_string(),
             Outcome::Interrupted { .. } => "interrupted".to_string(),
             Outcome::Unknown { .. } => "unknown".to_string(),
         };
-        assert_eq!(got, want, "{step:?} {act:?}: {outcome:?}");
+        assert_eq!(actual, expected, "{step:?} {action:?}: {outcome:?}");
         let next = send(&mut smtp, "bob@example.org");
         assert!(
             matches!(next, Outcome::Accepted { .. }),
-            "{step:?} {act:?}: {next:?}"
+            "{step:?} {action:?}: {next:?}"
         );
     }
 }
 
 #[test]
-fn a_server_that_says_nothing_is_not_waited_for_for_ever() {
-    for (step, want) in [
+fn silent_servers_time_out() {
+    for (step, expected) in [
         (Step::Connect, "deferred"),
         (Step::Rcpt, "interrupted"),
         (Step::End, "unknown"),
     ] {
-        let server = Server::plain(once(step, Act::Hang));
-        let soon = Duration::from_millis(200);
+        let server = Server::plain(once(step, Action::Hang));
+        let timeout = Duration::from_millis(200);
         let timeouts = Timeouts {
-            command: soon,
-            message: soon,
+            command: timeout,
+            message: timeout,
         };
         let mut smtp = client(&settings(server.port)).with_timeouts(timeouts);
         let outcome = send(&mut smtp, "ada@example.org");
-        let got = match &outcome {
+        let actual = match &outcome {
             Outcome::Deferred { .. } => "deferred",
             Outcome::Interrupted { .. } => "interrupted",
             Outcome::Unknown { .. } => "unknown",
             _ => "another",
         };
-        assert_eq!(got, want, "{outcome:?}");
+        assert_eq!(actual, expected, "{outcome:?}");
     }
 }
 
 #[test]
-fn a_connection_that_was_closed_meanwhile_is_opened_again() {
+fn idle_connections_closed_by_the_server_are_reopened() {
     let mut mails = 0;
     let server = Server::plain(move |step, _| {
         mails += usize::from(step == Step::Mail);
         if step == Step::Mail && mails == 2 {
-            Act::Say("421 idle too long".to_string())
+            Action::Reply("421 idle too long".to_string())
         } else {
-            Act::Good
+            Action::Accept
         }
     });
     let mut smtp = client(&settings(server.port));
@@ -170,8 +170,14 @@ fn a_connection_that_was_closed_meanwhile_is_opened_again() {
     assert_eq!(server.received().len(), 2);
 }
 
-/// Settings for a protected server whose certificate is from an authority of the test.
-fn protected(folder: &std::path::Path, pem: &str, host: &str, port: u16, tls: &str) -> Settings {
+/// Settings for an encrypted server, with the certificate authority of the test.
+fn encrypted_settings(
+    folder: &std::path::Path,
+    pem: &str,
+    host: &str,
+    port: u16,
+    tls: &str,
+) -> Settings {
     let ca = folder.join("ca.pem");
     std::fs::write(&ca, pem).unwrap();
     Settings::parse(&format!(
@@ -183,15 +189,15 @@ fn protected(folder: &std::path::Path, pem: &str, host: &str, port: u16, tls: &s
 }
 
 #[test]
-fn tls_from_the_start_and_after_starttls() {
+fn messages_are_sent_with_tls_and_starttls() {
     let folder = tempfile::tempdir().unwrap();
     let (pem, config) = authority("localhost");
-    for (guard, tls) in [
-        (Guard::Implicit(config.clone()), "required"),
-        (Guard::Starttls(config), "starttls"),
+    for (encryption, tls) in [
+        (Encryption::Implicit(config.clone()), "required"),
+        (Encryption::Starttls(config), "starttls"),
     ] {
-        let server = Server::start(guard, "PLAIN LOGIN", Box::new(|_, _| Act::Good));
-        let settings = protected(folder.path(), &pem, "localhost", server.port, tls);
+        let server = Server::start(encryption, "PLAIN LOGIN", Box::new(|_, _| Action::Accept));
+        let settings = encrypted_settings(folder.path(), &pem, "localhost", server.port, tls);
         let outcome = send(&mut client(&settings), "ada@example.org");
         assert!(
             matches!(outcome, Outcome::Accepted { .. }),
@@ -206,32 +212,32 @@ fn tls_from_the_start_and_after_starttls() {
 }
 
 #[test]
-fn a_wrong_certificate_or_none_gets_nothing() {
+fn nothing_is_sent_without_a_valid_certificate() {
     let folder = tempfile::tempdir().unwrap();
-    let (pem, of_another) = authority("mail.example.org");
-    let (_, of_a_stranger) = authority("localhost");
-    for (guard, tls, want) in [
+    let (pem, wrong_name) = authority("mail.example.org");
+    let (_, untrusted) = authority("localhost");
+    for (encryption, tls, expected) in [
         (
-            Guard::Implicit(of_another.clone()),
+            Encryption::Implicit(wrong_name.clone()),
             "required",
             "certificate",
         ),
-        (Guard::Starttls(of_another), "starttls", "certificate"),
+        (Encryption::Starttls(wrong_name), "starttls", "certificate"),
         (
-            Guard::Implicit(of_a_stranger.clone()),
+            Encryption::Implicit(untrusted.clone()),
             "required",
             "certificate",
         ),
-        (Guard::Starttls(of_a_stranger), "starttls", "certificate"),
-        (Guard::Plain, "starttls", "no STARTTLS"),
+        (Encryption::Starttls(untrusted), "starttls", "certificate"),
+        (Encryption::Plain, "starttls", "no STARTTLS"),
     ] {
-        let server = Server::start(guard, "PLAIN", Box::new(|_, _| Act::Good));
-        let settings = protected(folder.path(), &pem, "localhost", server.port, tls);
+        let server = Server::start(encryption, "PLAIN", Box::new(|_, _| Action::Accept));
+        let settings = encrypted_settings(folder.path(), &pem, "localhost", server.port, tls);
         let outcome = send(&mut client(&settings), "ada@example.org");
         let Outcome::Deferred { reason } = &outcome else {
             panic!("{outcome:?}");
         };
-        assert!(reason.contains(want), "{reason}");
+        assert!(reason.contains(expected), "{reason}");
         let lines = server.lines();
         let sent = |line: &String| line.starts_with("AUTH") || line.starts_with("MAIL");
         assert!(!lines.iter().any(sent), "{lines:?}");
@@ -239,8 +245,8 @@ fn a_wrong_certificate_or_none_gets_nothing() {
 }
 
 #[test]
-fn nothing_goes_to_another_machine_in_plain_text() {
-    let server = Server::plain(|_, _| Act::Good);
+fn plain_text_is_only_sent_to_this_machine() {
+    let server = Server::plain(|_, _| Action::Accept);
     let mut settings = settings(server.port);
     // The settings would refuse this host, but the name of this machine could resolve to it.
     settings.server.host = "0.0.0.0".to_string();
@@ -250,16 +256,20 @@ fn nothing_goes_to_another_machine_in_plain_text() {
 }
 
 #[test]
-fn a_refused_login_defers_and_shows_no_secret() {
+fn refused_logins_are_deferred_without_showing_the_secret() {
     let folder = tempfile::tempdir().unwrap();
     let (pem, config) = authority("localhost");
     // A server that repeats what it was sent.
     let echo = |step, line: &str| match step {
-        Step::Auth => Act::Say(format!("535 5.7.8 cannot let in hunter2 {line}")),
-        _ => Act::Good,
+        Step::Auth => Action::Reply(format!("535 5.7.8 cannot let in hunter2 {line}")),
+        _ => Action::Accept,
     };
-    let server = Server::start(Guard::Implicit(config.clone()), "PLAIN", Box::new(echo));
-    let settings = protected(folder.path(), &pem, "localhost", server.port, "required");
+    let server = Server::start(
+        Encryption::Implicit(config.clone()),
+        "PLAIN",
+        Box::new(echo),
+    );
+    let settings = encrypted_settings(folder.path(), &pem, "localhost", server.port, "required");
     let outcome = send(&mut client(&settings), "ada@example.org");
     let Outcome::Deferred { reason } = &outcome else {
         panic!("{outcome:?}");
@@ -274,11 +284,11 @@ fn a_refused_login_defers_and_shows_no_secret() {
     );
 
     let server = Server::start(
-        Guard::Implicit(config),
+        Encryption::Implicit(config),
         "CRAM-MD5",
-        Box::new(|_, _| Act::Good),
+        Box::new(|_, _| Action::Accept),
     );
-    let settings = protected(folder.path(), &pem, "localhost", server.port, "required");
+    let settings = encrypted_settings(folder.path(), &pem, "localhost", server.port, "required");
     let error = client(&settings).check().unwrap_err();
     assert!(
         error.contains("offers no login by PLAIN or LOGIN"),
@@ -308,7 +318,7 @@ fn token_of(line: &str) -> String {
 }
 
 #[test]
-fn a_token_is_fetched_kept_and_renewed_when_it_is_refused() {
+fn tokens_are_cached_and_renewed_after_a_refusal() {
     let tokens = TokenServer::start(|n| {
         (
             200,
@@ -316,19 +326,23 @@ fn a_token_is_fetched_kept_and_renewed_when_it_is_refused() {
         )
     });
     let valid = Arc::new(Mutex::new("token-1"));
-    let (now, mut mails) = (valid.clone(), 0);
+    let (current, mut mails) = (valid.clone(), 0);
     let decide = move |step, line: &str| match step {
-        Step::Auth if token_of(line) != *now.lock().unwrap() => {
-            Act::Say("535 5.7.3 token expired".to_string())
+        Step::Auth if token_of(line) != *current.lock().unwrap() => {
+            Action::Reply("535 5.7.3 token expired".to_string())
         }
         Step::Mail => {
             mails += 1;
             // The server closes the connection, so there is a second login.
-            if mails == 2 { Act::Drop } else { Act::Good }
+            if mails == 2 {
+                Action::Close
+            } else {
+                Action::Accept
+            }
         }
-        _ => Act::Good,
+        _ => Action::Accept,
     };
-    let server = Server::start(Guard::Plain, "LOGIN XOAUTH2", Box::new(decide));
+    let server = Server::start(Encryption::Plain, "LOGIN XOAUTH2", Box::new(decide));
     let mut smtp = client(&with_token(server.port, tokens.port));
     let outcome = send(&mut smtp, "ada@example.org");
     assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}");
@@ -348,8 +362,8 @@ fn a_token_is_fetched_kept_and_renewed_when_it_is_refused() {
 }
 
 #[test]
-fn without_a_token_nothing_is_sent_and_no_secret_is_shown() {
-    for (status, answer, want) in [
+fn without_a_token_the_message_is_deferred_and_no_secret_is_shown() {
+    for (status, answer, expected) in [
         (
             401,
             "{\"error\":\"invalid_client\",\"error_description\":\"hunter2 is\\r\\n wrong\"}",
@@ -365,26 +379,30 @@ fn without_a_token_nothing_is_sent_and_no_secret_is_shown() {
         (302, "", "status 302"),
     ] {
         let tokens = TokenServer::start(move |_| (status, answer.to_string()));
-        let server = Server::start(Guard::Plain, "XOAUTH2", Box::new(|_, _| Act::Good));
+        let server = Server::start(
+            Encryption::Plain,
+            "XOAUTH2",
+            Box::new(|_, _| Action::Accept),
+        );
         let mut smtp = client(&with_token(server.port, tokens.port));
         let outcome = send(&mut smtp, "ada@example.org");
         let Outcome::Deferred { reason } = &outcome else {
             panic!("{outcome:?}");
         };
         assert!(
-            reason.contains(want) && !reason.contains("hunter2"),
+            reason.contains(expected) && !reason.contains("hunter2"),
             "{reason}"
         );
         assert!(server.received().is_empty());
         assert_eq!(tokens.bodies.lock().unwrap().len(), 1, "{answer}");
     }
-    // A token that is refused the first time it is used is not fetched again and again.
+    // If a new token is refused, no other is fetched.
     let tokens = TokenServer::start(|n| (200, format!("{{\"access_token\":\"token-{n}\"}}")));
     let refuse = |step, _: &str| match step {
-        Step::Auth => Act::Say("535 no".to_string()),
-        _ => Act::Good,
+        Step::Auth => Action::Reply("535 no".to_string()),
+        _ => Action::Accept,
     };
-    let server = Server::start(Guard::Plain, "XOAUTH2", Box::new(refuse));
+    let server = Server::start(Encryption::Plain, "XOAUTH2", Box::new(refuse));
     let outcome = send(
         &mut client(&with_token(server.port, tokens.port)),
         "ada@example.org",

@@ -9,22 +9,22 @@ use std::{
 use tokio::sync::Notify;
 
 /// Watches folders and their subfolders for changes.
-pub struct Events {
+pub struct FolderWatcher {
     changed: Arc<Notify>,
     #[cfg(target_os = "linux")]
     watches: Option<inotify::Watches>,
-    followed: BTreeSet<PathBuf>,
+    watched: BTreeSet<PathBuf>,
 }
 
-impl Events {
-    /// Makes a watcher of no folders.
+impl FolderWatcher {
+    /// Makes a watcher without folders.
     pub fn new() -> Self {
         let changed = Arc::new(Notify::new());
         Self {
             #[cfg(target_os = "linux")]
             watches: linux::listen(&changed),
             changed,
-            followed: BTreeSet::new(),
+            watched: BTreeSet::new(),
         }
     }
 
@@ -34,19 +34,19 @@ impl Events {
     }
 
     /// Watches a folder and its current subfolders. Call it again when folders were added.
-    pub fn follow(&mut self, folder: &Path) {
-        if self.followed.len() >= FOLDERS_MAX {
+    pub fn watch(&mut self, folder: &Path) {
+        if self.watched.len() >= FOLDERS_MAX {
             return;
         }
-        if !self.followed.contains(folder) {
+        if !self.watched.contains(folder) {
             #[cfg(target_os = "linux")]
             linux::add(self.watches.as_mut(), folder);
-            self.followed.insert(folder.to_path_buf());
+            self.watched.insert(folder.to_path_buf());
         }
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             // Symbolic links are not followed: they may form cycles.
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                self.follow(&entry.path());
+                self.watch(&entry.path());
             }
         }
     }
@@ -85,7 +85,7 @@ mod linux {
             | WatchMask::ONLYDIR;
         if let Some(Err(error)) = watches.map(|watches| watches.add(folder, changes)) {
             tracing::info!(
-                "{}: looked at every few seconds only: {error}",
+                "cannot watch {}, so it is listed regularly: {error}",
                 folder.display()
             );
         }
