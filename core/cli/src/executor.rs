@@ -310,7 +310,7 @@ impl Executor for Work {
         }
     }
 
-    async fn show(&self, node: &Node, outcome: &Outcome, ctx: &RunContext) {
+    async fn publish(&self, node: &Node, outcome: &Outcome, ctx: &RunContext) {
         let (Ok(lake), Some(rows)) = (self.lake(ctx), &outcome.cell.output) else {
             return;
         };
@@ -319,7 +319,7 @@ impl Executor for Work {
         }
     }
 
-    async fn usable(&self, _node: &Node, outcome: &Outcome, ctx: &RunContext) -> bool {
+    async fn is_usable(&self, _node: &Node, outcome: &Outcome, ctx: &RunContext) -> bool {
         if outcome.datasets.is_empty() {
             return true;
         }

@@ -71,7 +71,7 @@ fn address(option: &str, named: &Path) -> Result<Option<Address>, WrongUsage> {
         return Ok(None);
     };
     let shown = without_credentials(&named.to_string_lossy());
-    match named.to_str().and_then(Address::of) {
+    match named.to_str().and_then(Address::parse) {
         Some(address) => Ok(Some(address)),
         None => Err(WrongUsage(format!(
             "{option} {shown}: this build knows no {scheme}://; name a folder, or an address that \

@@ -350,7 +350,7 @@ impl<'a> SemanticCheck<'a> {
     fn ledger_of_kinds(&mut self) {
         for entry in entries(self.document, "stage") {
             let kind = entry.item.get("kind").and_then(Item::text);
-            let tables = kind.map_or_else(Vec::new, |kind| self.kinds().ledger_of(kind));
+            let tables = kind.map_or_else(Vec::new, |kind| self.kinds().ledger_tables_of(kind));
             if !tables.is_empty() {
                 let known = self.ledger.entry(entry.key.clone()).or_default();
                 known.extend(tables);
