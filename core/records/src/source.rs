@@ -101,7 +101,7 @@ impl Listing {
             let named = (source.to_string(), uri.to_string());
             let opening = tokio::task::spawn_blocking(move || git::list(&named.0, &named.1));
             (opening.await, None)
-        } else if let Some(address) = Address::of(uri) {
+        } else if let Some(address) = Address::parse(uri) {
             let named = (source.to_string(), uri.to_string());
             let listing = async move { bucket::list(&named.0, &named.1, &address, days).await };
             (storage::runtime().spawn(listing).await, None)
