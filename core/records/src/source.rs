@@ -97,7 +97,7 @@ impl Listing {
         required: bool,
         days: Option<Days>,
     ) -> Result<Self, SourceError> {
-        let (listing, folder) = if retrocast_history::RepositoryUri::is_meant_by(uri) {
+        let (listing, folder) = if retrocast_history::RepositoryUri::has_git_scheme(uri) {
             let named = (source.to_string(), uri.to_string());
             let opening = tokio::task::spawn_blocking(move || git::list(&named.0, &named.1));
             (opening.await, None)
