@@ -15,7 +15,7 @@ use crate::workspace::Workspace;
 use async_trait::async_trait;
 use jiff::civil::Date;
 use retrocast_domain::{Outcome, Window};
-use retrocast_engine::{Executor, Failure, Progress, RunContext, job::retention::before};
+use retrocast_engine::{Executor, Failure, Progress, RunContext, job::retention::subtract_period};
 use retrocast_run::{Node, NodeSpec, SourceSpec, plan::SOURCE};
 use retrocast_stages::Reads;
 use retrocast_store::{
@@ -219,7 +219,7 @@ fn dialect(source: &SourceSpec) -> Result<Dialect, Failure> {
 /// so there is one day more at either end.
 pub fn days(source: &SourceSpec, window: &Window) -> Days {
     let first = match &source.history {
-        Some(history) => before(window.start, history),
+        Some(history) => subtract_period(window.start, history),
         None => Date::MIN,
     };
     Days {

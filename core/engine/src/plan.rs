@@ -17,7 +17,7 @@ use crate::{
     executor::Environment,
     job::{
         CheckOptions, Job, ReportSection,
-        checker::{duration, entries},
+        checker::{entries, parse_duration},
         document::Item,
         elaborate::{Elaboration, elaborate},
         schema::COMMON_STAGE_KEYS,
@@ -300,7 +300,7 @@ impl CommonKeys {
             kind: text(kind),
             title: text(title),
             optional: optional.as_bool().unwrap_or(false),
-            timeout: timeout.as_str().and_then(duration),
+            timeout: timeout.as_str().and_then(parse_duration),
             retries: retries.as_u64().map(|n| n as u32),
         }
     }

@@ -27,7 +27,7 @@ pub enum CalendarError {
     #[error("{0}")]
     Cron(String),
     /// It matches no day.
-    #[error("no day of any year fits it")]
+    #[error("no day of any year matches it")]
     Never,
     /// The time zone is unknown.
     #[error("there is no time zone {0:?}")]
