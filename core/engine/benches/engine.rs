@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::civil::date;
 use retrocast_domain::{Cell, Outcome};
 use retrocast_engine::{
-    CheckOptions, Executor, Failure, Job, Kinds, LedgerView, PlanOptions, Progress, Quiet,
+    CheckOptions, Executor, Failure, Job, Kinds, LedgerView, NoProgress, PlanOptions, Progress,
     RunContext, RunOptions, Runner, SqlError, SystemClock, check, plan,
 };
 use retrocast_run::{Node, Plan};
@@ -165,7 +165,7 @@ fn measure(nodes: usize) -> Result<(), Box<dyn Error>> {
         let runner = Runner::new(
             Arc::new(NoOpExecutor),
             Arc::new(SystemClock),
-            Arc::new(Quiet),
+            Arc::new(NoProgress),
             options.clone(),
         );
         timed(phase, nodes, || {

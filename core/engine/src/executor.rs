@@ -134,11 +134,11 @@ pub trait Progress: Send + Sync {
     fn amount(&self, _node: &str, _records: u64, _bytes: u64) {}
 }
 
-/// Ignores all events.
+/// A listener that ignores all events.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Quiet;
+pub struct NoProgress;
 
-impl Progress for Quiet {
+impl Progress for NoProgress {
     fn event(&self, _event: &Event) {}
 }
 

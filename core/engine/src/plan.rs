@@ -496,10 +496,10 @@ stages = ["late"]
             plan(JOB).config_hash,
             plan_with(JOB, &set, &[]).unwrap().config_hash
         );
-        let same = [("least".to_string(), "3.0".to_string())];
+        let equal = [("least".to_string(), "3.0".to_string())];
         assert_eq!(
             plan(JOB).config_hash,
-            plan_with(JOB, &same, &[]).unwrap().config_hash
+            plan_with(JOB, &equal, &[]).unwrap().config_hash
         );
     }
 

@@ -1,5 +1,5 @@
 //! Writes the records of a repository to standard output: `records git+file:///srv/repo#commits`.
-//! Mirrors of repositories on servers are kept in the folder given second.
+//! Mirrors of repositories on servers are kept in the folder of the second argument.
 
 use retrocast_history::{Repository, RepositoryUri};
 use std::{

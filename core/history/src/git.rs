@@ -106,7 +106,7 @@ pub fn run<T>(
     let kill = || {
         let _ = kill_process_group(pid, Signal::KILL);
     };
-    let done = AtomicBool::new(false);
+    let finished = AtomicBool::new(false);
     let (value, message) = thread::scope(|scope| {
         let messages = scope.spawn(|| stderr.map(last_message).unwrap_or_default());
         scope.spawn(move || {
@@ -123,7 +123,7 @@ pub fn run<T>(
             }
         });
         let watch = scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
+            while !finished.load(Ordering::Relaxed) {
                 if cancel.load(Ordering::Relaxed) {
                     return kill();
                 }
@@ -138,7 +138,7 @@ pub fn run<T>(
             kill();
         }
         let message = messages.join().unwrap_or_default();
-        done.store(true, Ordering::Relaxed);
+        finished.store(true, Ordering::Relaxed);
         watch.thread().unpark();
         (value, message)
     });

@@ -149,7 +149,7 @@ impl<'a> Parts<'a> {
     }
 
     fn resolve(self) -> Result<RepositoryUri, String> {
-        // The repository is parsed first: a `/` or `?` in a password must not be taken for a query.
+        // The repository is parsed first: a `/` or `?` in a password does not start a query.
         let location = if self.scheme == "git+file" {
             parse_folder(self.rest)?
         } else {

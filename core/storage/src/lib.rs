@@ -204,10 +204,11 @@ fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
         }
         _ => {
             // An explicit endpoint without encryption is intended.
-            let plain = endpoint().is_some_and(|(_, endpoint)| endpoint.starts_with("http://"));
+            let allow_http =
+                endpoint().is_some_and(|(_, endpoint)| endpoint.starts_with("http://"));
             let builder = AmazonS3Builder::from_env()
                 .with_bucket_name(&address.bucket)
-                .with_client_options(client.with_allow_http(plain))
+                .with_client_options(client.with_allow_http(allow_http))
                 .with_http_connector(connector)
                 .with_retry(retry);
             Ok(Arc::new(builder.build()?))

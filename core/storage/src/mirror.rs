@@ -259,21 +259,21 @@ impl Mirror {
         items: &[T],
         work: impl Fn(&T) -> io::Result<R> + Sync,
     ) -> io::Result<Vec<R>> {
-        let (next, done) = (Mutex::new(items.iter()), Mutex::new(Vec::new()));
+        let (next, results) = (Mutex::new(items.iter()), Mutex::new(Vec::new()));
         let take = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
         std::thread::scope(|scope| {
             for _ in 0..MAX_TRANSFERS.min(items.len()) {
                 scope.spawn(|| {
                     while let Some(item) = take() {
                         let result = work(item);
-                        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                        done.push(result);
+                        let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+                        results.push(result);
                     }
                 });
             }
         });
-        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        done.into_iter().collect()
+        let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        results.into_iter().collect()
     }
 
     /// Locks the mirror during a synchronisation.
@@ -325,10 +325,10 @@ fn run_of(key: &str) -> Option<&str> {
 /// Returns true if a file of the shared store is to be fetched: not a page, and not outside the
 /// folder.
 fn is_fetched(key: &str) -> bool {
-    let plain = key
+    let is_inside = key
         .split('/')
         .all(|part| !part.is_empty() && !part.starts_with('.'));
-    plain && !is_page(key)
+    is_inside && !is_page(key)
 }
 
 /// Returns true for pages about many runs, and for the page of a run.

@@ -234,11 +234,11 @@ mod tests {
             if take_fault(&self.before) {
                 return Err(connection_reset());
             }
-            let done = self.inner.put_opts(location, payload, opts).await?;
+            let result = self.inner.put_opts(location, payload, opts).await?;
             if take_fault(&self.after) {
                 return Err(connection_reset());
             }
-            Ok(done)
+            Ok(result)
         }
 
         async fn put_multipart_opts(

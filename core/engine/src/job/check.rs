@@ -131,7 +131,7 @@ impl Checker<'_> {
             .map_err(|_| {
                 let help = suggest::nearest(text, ["week", "month", "quarter", "day"]).map_or_else(
                     || WINDOW_HELP.to_string(),
-                    |near| format!("did you mean \"{near}\"?"),
+                    |nearest| format!("did you mean \"{nearest}\"?"),
                 );
                 self.error(&item.span, format!("\"{text}\" is not a window"), help);
             })
@@ -181,12 +181,12 @@ impl Checker<'_> {
         if TimeZone::get(name).is_ok() {
             return name.to_string();
         }
-        let known: Vec<String> = jiff::tz::db()
+        let zones: Vec<String> = jiff::tz::db()
             .available()
             .map(|name| name.to_string())
             .collect();
-        let help = match suggest::nearest(name, known.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean \"{near}\"?"),
+        let help = match suggest::nearest(name, zones.iter().map(String::as_str)) {
+            Some(nearest) => format!("did you mean \"{nearest}\"?"),
             None => "use an IANA name such as \"Europe/London\" or \"UTC\"".to_string(),
         };
         self.error(&item.span, format!("\"{name}\" is not a time zone"), help);
@@ -338,13 +338,13 @@ impl Checker<'_> {
 
     fn parse_reports(&mut self, document: &Item) -> Vec<ReportSection> {
         let stages = keys(document, "stage");
-        let known: BTreeSet<&str> = stages.iter().map(String::as_str).collect();
+        let stage_names: BTreeSet<&str> = stages.iter().map(String::as_str).collect();
         let mut reports = Vec::new();
         for entry in entries(document, "report") {
             let list = |key: &str| entry.item.get(key).map(Item::items);
             for item in list("stages").unwrap_or_default() {
                 let Some(name) = item.text() else { continue };
-                if !known.contains(name) {
+                if !stage_names.contains(name) {
                     let help = suggest::help(name, stages.iter().map(String::as_str), "stages");
                     self.error(&item.span, format!("there is no stage `{name}`"), help);
                 }

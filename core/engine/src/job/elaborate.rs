@@ -87,11 +87,11 @@ pub(crate) fn elaborate(
     check.add_named_datasets(validation.datasets);
     check.check_columns(&validation.columns);
     check.add_ledger_tables_of_kinds();
-    let read: Vec<(&Query, BTreeSet<String>)> = queries
+    let tables: Vec<(&Query, BTreeSet<String>)> = queries
         .iter()
         .filter_map(|query| Some((query, check.read_tables(query)?)))
         .collect();
-    check.check_schemas(read);
+    check.check_schemas(tables);
     check.check_cycles();
     let SemanticCheck {
         inputs,
@@ -246,21 +246,21 @@ impl<'a> SemanticCheck<'a> {
     }
 
     fn check_contracts(&mut self) {
-        let mut read = BTreeSet::new();
+        let mut checked = BTreeSet::new();
         for entry in entries(self.document, "source") {
             let Some(item) = entry.item.get("contract") else {
                 continue;
             };
             let Some(name) = item.text() else { continue };
             if !self.kinds().contract_exists(name) {
-                let known = self.kinds().contract_names();
-                let help = suggest::help(name, known.iter().map(String::as_str), "contracts");
+                let names = self.kinds().contract_names();
+                let help = suggest::help(name, names.iter().map(String::as_str), "contracts");
                 self.error(
                     item.span.clone(),
                     format!("there is no contract `{name}`"),
                     help,
                 );
-            } else if read.insert(name) {
+            } else if checked.insert(name) {
                 self.diagnostics.extend(self.kinds().contract_errors(name));
             }
         }
@@ -354,8 +354,8 @@ impl<'a> SemanticCheck<'a> {
             let kind = entry.item.get("kind").and_then(Item::text);
             let tables = kind.map_or_else(Vec::new, |kind| self.kinds().ledger_tables_of(kind));
             if !tables.is_empty() {
-                let known = self.ledger.entry(entry.key.clone()).or_default();
-                known.extend(tables);
+                let read = self.ledger.entry(entry.key.clone()).or_default();
+                read.extend(tables);
             }
         }
     }
@@ -396,19 +396,19 @@ impl<'a> SemanticCheck<'a> {
         if jiff::tz::TimeZone::get(&timezone).is_err() {
             return;
         }
-        let mut known: BTreeMap<String, TableSchema> = entries(self.document, "source")
+        let mut schemas: BTreeMap<String, TableSchema> = entries(self.document, "source")
             .iter()
             .filter_map(|entry| {
                 let contract = entry.item.get("contract").and_then(Item::text)?;
                 Some((entry.key.clone(), self.kinds().contract_schema(contract)?))
             })
             .collect();
-        known.extend(self.kinds().ledger_tables());
+        schemas.extend(self.kinds().ledger_tables());
         // Unknown tables of each query, and the queries that wait for each table.
         let mut unknown = Vec::with_capacity(queries.len());
         let mut readers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (i, (_, tables)) in queries.iter().enumerate() {
-            let missing = tables.iter().filter(|table| !known.contains_key(*table));
+            let missing = tables.iter().filter(|table| !schemas.contains_key(*table));
             unknown.push(missing.clone().count());
             missing.for_each(|table| readers.entry(table).or_default().push(i));
         }
@@ -418,12 +418,12 @@ impl<'a> SemanticCheck<'a> {
             let Some(sql) = query.resolved.value.as_str() else {
                 continue;
             };
-            let read = tables
+            let inputs = tables
                 .iter()
-                .filter_map(|table| Some((table.clone(), known.get(table)?.clone())));
-            match (self.kinds()).sql_schema(sql, &read.collect(), &timezone) {
+                .filter_map(|table| Some((table.clone(), schemas.get(table)?.clone())));
+            match (self.kinds()).sql_schema(sql, &inputs.collect(), &timezone) {
                 Ok(Some(schema)) => {
-                    known.insert(query.stage.clone(), schema);
+                    schemas.insert(query.stage.clone(), schema);
                     for reader in readers.remove(query.stage.as_str()).unwrap_or_default() {
                         unknown[reader] -= 1;
                         if unknown[reader] == 0 {
@@ -469,16 +469,16 @@ impl<'a> SemanticCheck<'a> {
             return;
         };
         let mut paths: Vec<Vec<&str>> = vec![vec![first]];
-        let mut seen = BTreeSet::new();
-        let mut found = None;
-        while found.is_none() && !paths.is_empty() {
+        let mut visited = BTreeSet::new();
+        let mut cycle = None;
+        while cycle.is_none() && !paths.is_empty() {
             let mut longer = Vec::new();
             for path in paths {
                 let last = path[path.len() - 1];
                 for (input, _) in &self.inputs[last] {
                     if input == first {
-                        found.get_or_insert_with(|| path.clone());
-                    } else if members.contains(input) && seen.insert(input.clone()) {
+                        cycle.get_or_insert_with(|| path.clone());
+                    } else if members.contains(input) && visited.insert(input.clone()) {
                         let mut next = path.clone();
                         next.push(input);
                         longer.push(next);
@@ -487,7 +487,7 @@ impl<'a> SemanticCheck<'a> {
             }
             paths = longer;
         }
-        let Some(path) = found else { return };
+        let Some(path) = cycle else { return };
         let next = path.get(1).copied().unwrap_or(first);
         let span = self.inputs[first.as_str()]
             .iter()

@@ -90,27 +90,27 @@ enum Part<'a> {
 
 fn split(text: &str) -> Vec<(Span, Part<'_>)> {
     let mut parts = Vec::new();
-    let mut at = 0;
-    while at < text.len() {
-        let rest = &text[at..];
+    let mut offset = 0;
+    while offset < text.len() {
+        let rest = &text[offset..];
         let Some(open) = rest.find("${") else {
-            parts.push((at..text.len(), Part::Text(rest)));
+            parts.push((offset..text.len(), Part::Text(rest)));
             break;
         };
         let escaped = open > 0 && rest.as_bytes()[open - 1] == b'$';
         let text_end = if escaped { open - 1 } else { open };
         if text_end > 0 {
-            parts.push((at..at + text_end, Part::Text(&rest[..text_end])));
+            parts.push((offset..offset + text_end, Part::Text(&rest[..text_end])));
         }
         if escaped {
-            parts.push((at + text_end..at + open + 2, Part::Escape));
-            at += open + 2;
+            parts.push((offset + text_end..offset + open + 2, Part::Escape));
+            offset += open + 2;
         } else if let Some(close) = rest[open..].find('}') {
-            let span = at + open..at + open + close + 1;
-            at = span.end;
+            let span = offset + open..offset + open + close + 1;
+            offset = span.end;
             parts.push((span, Part::Reference(rest[open + 2..open + close].trim())));
         } else {
-            parts.push((at + open..text.len(), Part::Unclosed));
+            parts.push((offset + open..text.len(), Part::Unclosed));
             break;
         }
     }
@@ -134,7 +134,7 @@ impl Values<'_> {
                 let Some(param) = self.params.get(name) else {
                     let names = self.params.keys().map(String::as_str);
                     let help = match suggest::nearest(name, names) {
-                        Some(near) => format!("did you mean `${{params.{near}}}`?"),
+                        Some(nearest) => format!("did you mean `${{params.{nearest}}}`?"),
                         None => format!("declare it: [params.{name}] with a type and a default"),
                     };
                     return Err((format!("parameter `{name}` is not declared"), help));
@@ -254,10 +254,10 @@ pub fn resolve_query(text: &str, values: &Values<'_>) -> Result<Resolution, Vec<
             context = context.after_text(text);
         }
     }
-    replace_references(&parts, values, |at, replacement| {
+    replace_references(&parts, values, |offset, replacement| {
         let context = contexts
             .iter()
-            .find(|(start, _)| *start == at)
+            .find(|(start, _)| *start == offset)
             .map_or(Context::Code, |c| c.1);
         let quoted = |quotes: &str| {
             Err((
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_begins_at_local_midnight_also_when_clocks_change() {
+    fn windows_begin_at_local_midnight_despite_clock_changes() {
         check(
             "${window.start}",
             "2026-03-23T00:00:00Z",
@@ -547,10 +547,13 @@ mod tests {
             let text = "a = ${params.name} frm t";
             let resolved = resolve_query(text, values).unwrap();
             let query = resolved.value.as_str().unwrap();
-            let at = query.find("frm").unwrap();
-            assert_eq!(&text[resolved.original_range(at..at + 3)], "frm");
-            let at = query.find("drop").unwrap();
-            assert_eq!(&text[resolved.original_range(at..at + 4)], "${params.name}");
+            let start = query.find("frm").unwrap();
+            assert_eq!(&text[resolved.original_range(start..start + 3)], "frm");
+            let start = query.find("drop").unwrap();
+            assert_eq!(
+                &text[resolved.original_range(start..start + 4)],
+                "${params.name}"
+            );
         });
     }
 }

@@ -33,9 +33,9 @@ const CRON: &str = "cron = \"0 9 * * MON\"\n";
 
 #[test]
 fn missing_keys_have_defaults() {
-    let plain = schedule(CRON);
+    let defaults = schedule(CRON);
     assert_eq!(
-        plain,
+        defaults,
         Schedule {
             cron: "0 9 * * MON".to_string(),
             missed: Missed::Latest,
@@ -46,9 +46,12 @@ fn missing_keys_have_defaults() {
             only_if: OnlyIf::default(),
         }
     );
-    assert_eq!((plain.max_attempts(), plain.alert_after), (4, 3));
-    let none = schedule(&format!("{CRON}retry = []"));
-    assert_eq!((none.max_attempts(), none.alert_after), (1, 1));
+    assert_eq!((defaults.max_attempts(), defaults.alert_after), (4, 3));
+    let without_retry = schedule(&format!("{CRON}retry = []"));
+    assert_eq!(
+        (without_retry.max_attempts(), without_retry.alert_after),
+        (1, 1)
+    );
 }
 
 #[test]

@@ -257,7 +257,7 @@ pub fn job_schema(kinds: &dyn Kinds) -> Value {
 /// The schema with only the kinds that a document names, if all of them are known: most jobs use
 /// few, and every check builds the schema again.
 pub(super) fn schema_for(kinds: &dyn Kinds, document: &Item) -> Value {
-    let known = kinds.names();
+    let names = kinds.names();
     let stages = document.get("stage").map_or(&[][..], Item::entries);
     let named = stages
         .iter()
@@ -266,12 +266,12 @@ pub(super) fn schema_for(kinds: &dyn Kinds, document: &Item) -> Value {
         Some(named)
             if named
                 .iter()
-                .all(|kind| known.iter().any(|name| name == kind)) =>
+                .all(|kind| names.iter().any(|name| name == kind)) =>
         {
             let used: Vec<String> = named.into_iter().map(str::to_string).collect();
             schema_with(kinds, &used)
         }
-        _ => schema_with(kinds, &known),
+        _ => schema_with(kinds, &names),
     }
 }
 

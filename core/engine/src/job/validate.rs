@@ -196,20 +196,20 @@ impl<'a> Validator<'a> {
             return self.wrong_type("a table", item);
         };
         let names = || self.variants(schema, key).map(|(name, _)| name);
-        let Some(given) = item.get(key) else {
+        let Some(selector) = item.get(key) else {
             let error = self.error(
                 format!("missing key `{key}` in {}", self.table_name()),
                 &self.owner,
             );
-            let known: Vec<&str> = names().collect();
+            let allowed: Vec<&str> = names().collect();
             self.result
                 .diagnostics
-                .push(error.help(format!("{key} is one of {}", known.join(", "))));
+                .push(error.help(format!("{key} is one of {}", allowed.join(", "))));
             return;
         };
-        let Some(name) = given.text() else {
+        let Some(name) = selector.text() else {
             self.path.push(key.to_string());
-            self.wrong_type("a string", given);
+            self.wrong_type("a string", selector);
             self.path.pop();
             return;
         };
@@ -222,7 +222,7 @@ impl<'a> Validator<'a> {
         let error = self
             .error(
                 format!("unknown {key} `{name}` in {}", self.table_name()),
-                &given.span,
+                &selector.span,
             )
             .help(suggest::help(name, names(), "kinds"));
         self.result.diagnostics.push(error);
@@ -249,14 +249,14 @@ impl<'a> Validator<'a> {
         if allowed.contains(&&item.json()) {
             return;
         }
-        let known: Vec<&str> = allowed.iter().filter_map(|value| value.as_str()).collect();
+        let texts: Vec<&str> = allowed.iter().filter_map(|value| value.as_str()).collect();
         let error = self.error(
             format!("{} is not one of the allowed values", self.name()),
             &item.span,
         );
-        let near = item
+        let nearest = item
             .text()
-            .and_then(|text| suggest::nearest(text, known.iter().copied()));
+            .and_then(|text| suggest::nearest(text, texts.iter().copied()));
         let all = || {
             let all = allowed.iter().filter(|value| !value.is_null());
             format!(
@@ -264,7 +264,7 @@ impl<'a> Validator<'a> {
                 all.map(ToString::to_string).collect::<Vec<_>>().join(", ")
             )
         };
-        let help = near.map_or_else(all, |near| format!("did you mean \"{near}\"?"));
+        let help = nearest.map_or_else(all, |nearest| format!("did you mean \"{nearest}\"?"));
         self.result
             .diagnostics
             .push(error.label(format!("found {}", item.describe())).help(help));
@@ -292,10 +292,10 @@ impl<'a> Validator<'a> {
             }
             failed.push(attempt.result.diagnostics);
         }
-        let near: Vec<usize> = (0..branches.len())
+        let matching: Vec<usize> = (0..branches.len())
             .filter(|i| self.types(branches[*i]).iter().any(|kind| is_a(kind, item)))
             .collect();
-        if let [only] = near.as_slice() {
+        if let [only] = matching.as_slice() {
             self.result.diagnostics.append(&mut failed[*only]);
             return;
         }

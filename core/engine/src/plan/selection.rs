@@ -44,13 +44,13 @@ pub(super) fn selected_names(
             let names = nodes
                 .iter()
                 .flat_map(|node| [node.name.as_str(), node.short()]);
-            let near = suggest::nearest(glob, names);
-            let help = near.map_or_else(
+            let nearest = suggest::nearest(glob, names);
+            let help = nearest.map_or_else(
                 || {
                     let names: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
                     format!("nodes: {}", names.join(", "))
                 },
-                |near| format!("did you mean `{near}`?"),
+                |nearest| format!("did you mean `{nearest}`?"),
             );
             let options = "--select or --until";
             let error = Diagnostic::error(options, format!("there is no node `{glob}`"));

@@ -83,7 +83,7 @@ impl<T> GroupCommit<T> {
 mod tests {
     use super::*;
     use crate::{
-        executor::Quiet,
+        executor::NoProgress,
         test_support::{Folder, TestClock},
     };
     use futures::FutureExt as _;
@@ -93,7 +93,7 @@ mod tests {
         let journal = Journal::create(folder).unwrap();
         let clock = Arc::new(TestClock::default());
         GroupCommit::new(Arc::new(
-            Recorder::new(journal, clock, Arc::new(Quiet)).unwrap(),
+            Recorder::new(journal, clock, Arc::new(NoProgress)).unwrap(),
         ))
     }
 

@@ -61,7 +61,7 @@ impl Runner {
 mod tests {
     use super::*;
     use crate::{
-        executor::Quiet,
+        executor::NoProgress,
         run::{RunOptions, RunResult},
         test_support::{self, Folder, ScriptedExecutor, TestClock},
     };
@@ -78,7 +78,7 @@ mod tests {
         let mut options = RunOptions::new(folder.join("lake"), folder.join("reports"), "0.1.0");
         options.recorded = recorded;
         let clock = Arc::new(TestClock::default());
-        let runner = Runner::new(executor.clone(), clock, Arc::new(Quiet), options);
+        let runner = Runner::new(executor.clone(), clock, Arc::new(NoProgress), options);
         let (job, mut plan) = (
             test_support::job(test_support::JOB),
             test_support::plan(test_support::JOB),
@@ -102,13 +102,13 @@ mod tests {
 
         let recorded = RecordedSources::read(&first.folder).unwrap();
         assert_eq!(recorded.outcomes.len(), 2);
-        let again = run(&folder, &executor, "new", Some(recorded.clone())).await;
-        assert_eq!(again.status, RunStatus::Complete);
+        let rerun = run(&folder, &executor, "new", Some(recorded.clone())).await;
+        assert_eq!(rerun.status, RunStatus::Complete);
         assert_eq!(executor.take_executed(), [""; 0], "every outcome is cached");
         let datasets = |result: &RunResult| result.outcomes["source.tickets"].datasets.clone();
-        assert_eq!(datasets(&again), datasets(&first));
-        assert_ne!(datasets(&again), datasets(&newer));
-        let events = Journal::read(&again.folder).unwrap();
+        assert_eq!(datasets(&rerun), datasets(&first));
+        assert_ne!(datasets(&rerun), datasets(&newer));
+        let events = Journal::read(&rerun.folder).unwrap();
         let event = events
             .iter()
             .find(|event| event.node.as_deref() == Some("source.tickets"));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    executor::Quiet,
+    executor::NoProgress,
     test_support::{self, Action, Folder, ScriptedExecutor, TestClock},
 };
 use retrocast_run::Event;
@@ -11,7 +11,7 @@ fn runner(folder: &Path, executor: &Arc<ScriptedExecutor>) -> Runner {
     let mut options = RunOptions::new(folder.join("lake"), folder.join("reports"), "0.1.0");
     options.threads = 2;
     let clock = Arc::new(TestClock::default());
-    Runner::new(executor.clone(), clock, Arc::new(Quiet), options)
+    Runner::new(executor.clone(), clock, Arc::new(NoProgress), options)
 }
 
 async fn run_in(folder: &Path, executor: &Arc<ScriptedExecutor>) -> Result<RunResult, EngineError> {
@@ -102,10 +102,10 @@ async fn a_run_with_a_truncated_journal_is_resumed() {
     for cut in first..whole.len() {
         fs::write(&path, &whole[..cut]).unwrap();
         let executor = Arc::new(ScriptedExecutor::default());
-        let again = run_in(&folder, &executor).await.unwrap();
+        let rerun = run_in(&folder, &executor).await.unwrap();
         assert_eq!(executor.take_executed(), [""; 0], "cut at {cut}");
-        assert_eq!(again.folder, result.folder, "cut at {cut}");
-        assert_eq!(sums(&again), sums(&expected), "cut at {cut}");
+        assert_eq!(rerun.folder, result.folder, "cut at {cut}");
+        assert_eq!(sums(&rerun), sums(&expected), "cut at {cut}");
         let text = fs::read_to_string(&path).unwrap();
         let torn = text
             .lines()

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    executor::{FailureKind, Quiet},
+    executor::{FailureKind, NoProgress},
     test_support::{self, Action, Folder, ScriptedExecutor, TestClock},
 };
 use retrocast_domain::{Cell, CellStatus};
@@ -29,7 +29,8 @@ impl Setup {
         let mut options = RunOptions::new(folder.join("lake"), folder.join("reports"), "0.1.0");
         options.threads = 4;
         options.cancel = cancel;
-        let runner = Runner::new(executor.clone(), clock.clone(), Arc::new(Quiet), options);
+        let listener = Arc::new(NoProgress);
+        let runner = Runner::new(executor.clone(), clock.clone(), listener, options);
         Self {
             folder,
             executor,
@@ -226,7 +227,7 @@ async fn nodes_run_again_if_data_is_missing_or_if_forced() {
     let mut options = setup.runner.options.clone();
     options.force = Force::Everything;
     let executor = setup.executor.clone();
-    let runner = Runner::new(executor, setup.clock.clone(), Arc::new(Quiet), options);
+    let runner = Runner::new(executor, setup.clock.clone(), Arc::new(NoProgress), options);
     let (job, plan) = (
         test_support::job(test_support::JOB),
         test_support::plan(test_support::JOB),
@@ -258,7 +259,7 @@ async fn one_thread_gives_the_same_files() {
     let single = Runner::new(
         one.executor.clone(),
         one.clock.clone(),
-        Arc::new(Quiet),
+        Arc::new(NoProgress),
         options,
     );
     let single = single
@@ -452,9 +453,9 @@ async fn an_up_to_date_run_is_found_until_something_changes() {
     let (_, summary) = setup.runner.up_to_date(&job, &plan).await.unwrap();
     assert_eq!((summary.run, summary.status), (first.run, first.status));
     assert_eq!(requests() - before, 2, "one request per source");
-    let again = setup.run(test_support::JOB).await;
+    let rerun = setup.run(test_support::JOB).await;
     let (_, summary) = setup.runner.up_to_date(&job, &plan).await.unwrap();
-    assert_eq!(summary.run, again.run);
+    assert_eq!(summary.run, rerun.run);
     assert_eq!(
         summary.run,
         format!("{}-2", summary.run.trim_end_matches("-2"))
@@ -464,8 +465,8 @@ async fn an_up_to_date_run_is_found_until_something_changes() {
     other.window = plan.window.previous();
     other.label = other.window.label();
     assert_eq!(setup.runner.up_to_date(&job, &Arc::new(other)).await, None);
-    let others = ("source.tickets".to_string(), "others".to_string());
-    setup.executor.records.lock().unwrap().extend([others]);
+    let records = ("source.tickets".to_string(), "others".to_string());
+    setup.executor.records.lock().unwrap().extend([records]);
     assert_eq!(setup.runner.up_to_date(&job, &plan).await, None);
     let failed = Setup::new([("stage.rhythm", Action::Panic)]);
     failed.run(test_support::JOB).await;
@@ -521,18 +522,18 @@ async fn outcomes_of_a_cancelled_run_are_reused() {
     let runner = Runner::new(
         executor.clone(),
         setup.clock.clone(),
-        Arc::new(Quiet),
+        Arc::new(NoProgress),
         options,
     );
-    let again = runner
+    let rerun = runner
         .run(
             Arc::new(test_support::job(test_support::JOB)),
             Arc::new(test_support::plan(test_support::JOB)),
         )
         .await
         .unwrap();
-    assert_eq!(again.status, RunStatus::Complete);
-    assert_eq!(again.reused, executed);
+    assert_eq!(rerun.status, RunStatus::Complete);
+    assert_eq!(rerun.reused, executed);
 }
 
 #[tokio::test]

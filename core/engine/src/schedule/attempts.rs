@@ -141,7 +141,7 @@ fn attempts_of_run(folder: &Path) -> Vec<Attempt> {
 mod tests {
     use super::*;
     use crate::{
-        executor::{Failure, Quiet},
+        executor::{Failure, NoProgress},
         run::{RunOptions, Runner},
         test_support::{self, Action, Folder, ScriptedExecutor, TestClock},
     };
@@ -163,7 +163,7 @@ mod tests {
             options.due = due.map(|due| due.parse().unwrap());
             options.threads = 2;
             let executor = Arc::new(ScriptedExecutor::new(action));
-            let runner = Runner::new(executor, self.clock.clone(), Arc::new(Quiet), options);
+            let runner = Runner::new(executor, self.clock.clone(), Arc::new(NoProgress), options);
             let (job, plan) = (
                 test_support::job(test_support::JOB),
                 test_support::plan(test_support::JOB),

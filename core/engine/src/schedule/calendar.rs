@@ -279,18 +279,21 @@ mod tests {
     #[track_caller]
     fn check(cron: &str, zone: &str, after: &str, expected: &[&str]) {
         let calendar = Calendar::new(cron, zone).unwrap();
-        let mut at: Timestamp = after.parse().unwrap();
+        let mut instant: Timestamp = after.parse().unwrap();
         let mut due = Vec::new();
         for _ in expected {
-            at = calendar.next_after(at).unwrap();
-            due.push(at.to_zoned(calendar.zone().clone()));
+            instant = calendar.next_after(instant).unwrap();
+            due.push(instant.to_zoned(calendar.zone().clone()));
         }
         let rows: Vec<String> = due
             .iter()
             .map(|due| due.strftime("%m-%d %H:%M %:z").to_string())
             .collect();
         assert_eq!(rows, expected, "{cron} in {zone}");
-        let mut back: Vec<Timestamp> = calendar.backwards_from(at).take(expected.len()).collect();
+        let mut back: Vec<Timestamp> = calendar
+            .backwards_from(instant)
+            .take(expected.len())
+            .collect();
         back.reverse();
         let forward: Vec<Timestamp> = due.iter().map(jiff::Zoned::timestamp).collect();
         assert_eq!(back, forward, "{cron} in {zone}, backwards");

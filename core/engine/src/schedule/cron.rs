@@ -119,15 +119,15 @@ impl Field {
         let upper = text.to_ascii_uppercase();
         // The last Friday of a month is 5L, the second is 5#2, the weekday nearest to the first day
         // is 1W.
-        let plain = upper.split('#').next().unwrap_or_default();
-        let plain = plain.trim_end_matches(['L', 'W']);
-        if ["*", "?", ""].contains(&plain) && !upper.is_empty() {
+        let name = upper.split('#').next().unwrap_or_default();
+        let name = name.trim_end_matches(['L', 'W']);
+        if ["*", "?", ""].contains(&name) && !upper.is_empty() {
             return Some(0);
         }
-        if let Some(index) = self.names.iter().position(|name| *name == plain) {
+        if let Some(index) = self.names.iter().position(|known| *known == name) {
             return Some(index as u16 + self.min);
         }
-        let number = plain.parse::<u16>().ok()?;
+        let number = name.parse::<u16>().ok()?;
         (self.min..=self.max).contains(&number).then_some(number)
     }
 }

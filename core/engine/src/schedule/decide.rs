@@ -3,14 +3,15 @@
 //! - A due time is **fulfilled** by a complete or partial run that was started for it.
 //! - **Missed runs.** `none` and `latest` run the newest due time since the last fulfilled one,
 //!   `none` only within [`TOLERANCE`] of it; older ones are skipped, attempted or not. `all` runs
-//!   every due time since then, oldest first, and continues with older failed ones, up to `most` of
-//!   them, the newest. A job without attempts has missed nothing: only its newest due time is considered.
-//! - **Retries.** After a failed attempt the next one follows after the next of the job's waits,
-//!   counted from its end. If the attempt after the last wait fails, the due time is given up. An
-//!   interrupted run failed at its last event.
+//!   every due time since then, oldest first, and retries older failed ones, but only the newest
+//!   `most` of all these. A job without attempts has missed nothing: only its newest due time is
+//!   considered.
+//! - **Retries.** The next attempt follows a failed one after the next of the job's waits, counted
+//!   from the end of the failed one. If the attempt after the last wait fails, the due time is
+//!   given up. An interrupted run failed at its last event.
 //! - **Cancelled** runs start again at once: a machine that was stopped resumes its work. From
-//!   [`MAX_CANCELLATIONS`] cancellations on, the cause is not a person, and each further one counts as a
-//!   failure.
+//!   [`MAX_CANCELLATIONS`] cancellations on, the cause is not a person, and each further one counts
+//!   as a failure.
 //! - **Clocks that are set back.** Attempts with times later than now count: nothing runs twice. A
 //!   due time later than now does not affect earlier ones, so a clock that was wrong for a minute
 //!   does not stop a job for years.

@@ -258,13 +258,13 @@ mod tests {
             window: "2026-W46".to_string(),
             ended: "2026-11-16T12:00:00Z".parse().unwrap(),
         };
-        let words = |attempts: &[Attempt], now: &str| {
+        let status_line = |attempts: &[Attempt], now: &str| {
             let status = decide(&schedule, &calendar, attempts, now.parse().unwrap());
             calendar.status_words(&status, Some(&manual))
         };
         let by_hand = "last success 2026-11-16 12:00 GMT, started by hand, on 2026-W46";
         assert_eq!(
-            words(&[], "2026-11-16T09:30:00Z"),
+            status_line(&[], "2026-11-16T09:30:00Z"),
             format!(
                 "due 2026-11-16 09:00 GMT and not run yet, {by_hand}, no scheduled success yet, \
                  next due 2026-11-23 09:00 GMT"
@@ -272,7 +272,7 @@ mod tests {
         );
         let earlier = attempt("2026-11-16T09:01:00Z", RunStatus::Complete);
         assert_eq!(
-            words(&[earlier], "2026-11-16T13:00:00Z"),
+            status_line(&[earlier], "2026-11-16T13:00:00Z"),
             format!(
                 "{by_hand}, last scheduled success 2026-11-16 09:01 GMT, \
                  next due 2026-11-23 09:00 GMT"
@@ -280,7 +280,7 @@ mod tests {
         );
         let later = attempt("2026-11-16T12:30:00Z", RunStatus::Complete);
         assert_eq!(
-            words(&[later], "2026-11-16T13:00:00Z"),
+            status_line(&[later], "2026-11-16T13:00:00Z"),
             "last success 2026-11-16 12:30 GMT, next due 2026-11-23 09:00 GMT"
         );
     }

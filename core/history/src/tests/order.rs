@@ -59,16 +59,16 @@ fn oldest_first_and_parents_before_children() {
     ];
     let all = repo.records("");
     assert_eq!(subjects(&all), expected);
-    let mut seen: Vec<&Value> = Vec::new();
+    let mut earlier: Vec<&Value> = Vec::new();
     for record in &all {
         assert!(
             record["parents"]
                 .as_array()
                 .unwrap()
                 .iter()
-                .all(|parent| seen.contains(&parent))
+                .all(|parent| earlier.contains(&parent))
         );
-        seen.push(&record["id"]);
+        earlier.push(&record["id"]);
     }
 }
 

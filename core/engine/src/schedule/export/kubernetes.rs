@@ -22,8 +22,8 @@ const VOLUME: &str = "\
 # For `kubectl apply -f FILE`.
 #
 # The volume holds the workspace: jobs/ and templates/, which are copied there once, and lake and
-# archive, which the runs write. Use on several nodes at once needs `ReadWriteMany`, on storage
-# with working file locks.
+# archive, which the runs write. Several nodes at once need `ReadWriteMany`, on storage with
+# working file locks.
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata:

@@ -200,11 +200,11 @@ fn systemd_finds_the_program_of_a_unit() {
             .arg(&unit)
             .output();
         let stderr = String::from_utf8_lossy(&ended.unwrap().stderr).into_owned();
-        let ours: Vec<&str> = stderr
+        let errors: Vec<&str> = stderr
             .lines()
             .filter(|line| line.contains("retrocast"))
             .collect();
-        assert_eq!(ours, [""; 0], "{command}");
+        assert_eq!(errors, [""; 0], "{command}");
     }
 }
 
