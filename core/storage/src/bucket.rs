@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     fn bucket() -> Bucket {
-        Bucket::in_memory(Address::of("s3://records/lake/").unwrap())
+        Bucket::in_memory(Address::parse("s3://records/lake/").unwrap())
     }
 
     #[test]
