@@ -188,7 +188,7 @@ fn of_eight_at_once_one_runs() {
             let code = output.status.code().unwrap_or(-1);
             let stderr = String::from_utf8_lossy(&output.stderr);
             if code == 4 {
-                let named = "is being run for 2026-W46 already by ";
+                let named = "is already being run for 2026-W46 by ";
                 assert!(
                     stderr.contains(named) && stderr.contains("process "),
                     "{stderr}"

@@ -401,7 +401,7 @@ fn of_eight_machines_at_once_one_runs() {
                 let ended = ended.expect(4);
                 assert_stderr(
                     &ended,
-                    &["is being run for 2026-W46 already by ", "process "],
+                    &["is already being run for 2026-W46 by ", "process "],
                 );
             }
         }

@@ -58,7 +58,7 @@ fn what_is_due_is_run_once_and_tried_again_as_configured() {
     assert_eq!(failed, 1);
     let text = status(1);
     assert!(text.starts_with("tickets failing: "), "{text}");
-    assert!(text.contains("tried again from "), "{text}");
+    assert!(text.contains("next attempt at "), "{text}");
     assert_eq!(tick(0), (String::new(), 1), "an hour is not over");
 
     scratch.write("tickets/all.jsonl", TICKET);

@@ -15,7 +15,7 @@ use crate::workspace::Workspace;
 use async_trait::async_trait;
 use jiff::civil::Date;
 use retrocast_domain::{Outcome, Window};
-use retrocast_engine::{Executor, Failure, Progress, RunContext, job::retention::before};
+use retrocast_engine::{Executor, Failure, Progress, RunContext, job::retention::subtract_period};
 use retrocast_run::{Node, NodeSpec, SourceSpec, plan::SOURCE};
 use retrocast_stages::Reads;
 use retrocast_store::{
@@ -223,7 +223,7 @@ fn dialect(source: &SourceSpec) -> Result<Dialect, Failure> {
 /// the range has one more day at either end.
 pub fn days(source: &SourceSpec, window: &Window) -> Days {
     let first = match &source.history {
-        Some(history) => before(window.start, history),
+        Some(history) => subtract_period(window.start, history),
         None => Date::MIN,
     };
     Days {
@@ -315,7 +315,7 @@ impl Executor for WorkspaceExecutor {
         }
     }
 
-    async fn show(&self, node: &Node, outcome: &Outcome, ctx: &RunContext) {
+    async fn publish(&self, node: &Node, outcome: &Outcome, ctx: &RunContext) {
         let (Ok(lake), Some(dataset)) = (self.lake(ctx), &outcome.cell.output) else {
             return;
         };
@@ -327,7 +327,7 @@ impl Executor for WorkspaceExecutor {
         }
     }
 
-    async fn usable(&self, _node: &Node, outcome: &Outcome, ctx: &RunContext) -> bool {
+    async fn is_usable(&self, _node: &Node, outcome: &Outcome, ctx: &RunContext) -> bool {
         if outcome.datasets.is_empty() {
             return true;
         }

@@ -9,7 +9,7 @@ use crate::{ledger, terminal, workspace::Workspace};
 use anyhow::Context as _;
 use jiff::civil::Date;
 use retrocast_domain::{Window, number::plural};
-use retrocast_engine::{Job, OutcomeStore, schedule::conditions::bytes};
+use retrocast_engine::{Job, OutcomeStore, schedule::conditions::format_bytes};
 use retrocast_run::{Journal, Node, Plan, RecordedPlan, folder::run_folders_of};
 use retrocast_store::bytes_below;
 use std::{collections::BTreeSet, fs, path::PathBuf};
@@ -94,7 +94,7 @@ fn remove_old_reports(workspace: &Workspace, job: &Job) -> anyhow::Result<Option
          retention ({}) allows.{warning}",
         plural(runs.len() as u64, "report"),
         last.label(),
-        bytes(freed),
+        format_bytes(freed),
         retention.keep,
     );
     add_notice(workspace, &job.name, &notice)?;

@@ -104,7 +104,7 @@ impl Workspace {
         let Some(mirror) = &self.mirror else {
             return Ok(());
         };
-        let sent = mirror.send();
+        let sent = mirror.upload();
         let failed = || format!("cannot send to the archive {}", mirror.address());
         sent.map(|_| ()).with_context(failed)
     }

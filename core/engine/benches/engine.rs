@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::civil::date;
 use retrocast_domain::{Cell, Outcome};
 use retrocast_engine::{
-    CheckOptions, Executor, Failure, Job, Kinds, LedgerView, PlanOptions, Progress, Quiet,
+    CheckOptions, Executor, Failure, Job, Kinds, LedgerView, NoProgress, PlanOptions, Progress,
     RunContext, RunOptions, Runner, SqlError, SystemClock, check, plan,
 };
 use retrocast_run::{Node, Plan};
@@ -24,9 +24,9 @@ use std::{
 /// Number of nodes without dependencies on each other.
 const WIDTH: usize = 10;
 
-struct NoKinds;
+struct NoOpKinds;
 
-impl Kinds for NoKinds {
+impl Kinds for NoOpKinds {
     fn names(&self) -> Vec<String> {
         vec!["noop".to_string()]
     }
@@ -64,10 +64,10 @@ impl Kinds for NoKinds {
     }
 }
 
-struct Nothing;
+struct NoOpExecutor;
 
 #[async_trait]
-impl Executor for Nothing {
+impl Executor for NoOpExecutor {
     async fn source_identity(&self, _node: &Node, _ctx: &RunContext) -> Result<String, Failure> {
         Ok(String::new())
     }
@@ -104,7 +104,7 @@ fn job(text: &str) -> Result<Job, String> {
     let options = CheckOptions {
         name: "layers",
         file: "layers.toml",
-        kinds: &NoKinds,
+        kinds: &NoOpKinds,
         set: &[],
         environment: &|_| None,
     };
@@ -112,7 +112,7 @@ fn job(text: &str) -> Result<Job, String> {
     checked.job.ok_or(format!("{:?}", checked.diagnostics))
 }
 
-fn planned(job: &Job) -> Result<Plan, Box<dyn Error>> {
+fn build_plan(job: &Job) -> Result<Plan, Box<dyn Error>> {
     let today = date(2026, 11, 21);
     let options = PlanOptions {
         window: job.window_for(today, None).map_err(|e| e.message)?,
@@ -125,19 +125,19 @@ fn planned(job: &Job) -> Result<Plan, Box<dyn Error>> {
         ledger: &|| Ok(LedgerView::default()),
         environment: Arc::new(|_| None),
     };
-    plan::build(job, &NoKinds, &options).map_err(|errors| format!("{errors:?}").into())
+    plan::build(job, &NoOpKinds, &options).map_err(|errors| format!("{errors:?}").into())
 }
 
-fn timed<T>(what: &str, nodes: usize, work: impl FnOnce() -> T) -> T {
+fn timed<T>(phase: &str, nodes: usize, work: impl FnOnce() -> T) -> T {
     let start = Instant::now();
-    let done = work();
+    let result = work();
     let milliseconds = start.elapsed().as_secs_f64() * 1e3;
     let each = milliseconds / nodes as f64;
     println!(
-        "{nodes:>7} nodes  {what:<16} {milliseconds:>9.1} ms  {each:>7.3} ms a node   peak {:>5.1} MB",
+        "{nodes:>7} nodes  {phase:<16} {milliseconds:>9.1} ms  {each:>7.3} ms a node   peak {:>5.1} MB",
         peak_kib() as f64 / 1024.0
     );
-    done
+    result
 }
 
 /// The high-water mark of this process's resident memory, if the kernel reports it.
@@ -148,10 +148,10 @@ fn peak_kib() -> u64 {
         .unwrap_or(0)
 }
 
-fn runs(nodes: usize) -> Result<(), Box<dyn Error>> {
+fn measure(nodes: usize) -> Result<(), Box<dyn Error>> {
     let text = text(nodes);
     let job = Arc::new(timed("check", nodes, || job(&text))?);
-    let plan = Arc::new(timed("plan", nodes, || planned(&job))?);
+    let plan = Arc::new(timed("plan", nodes, || build_plan(&job))?);
     let folder = tempfile::tempdir()?;
     let options = RunOptions::new(
         folder.path().join("lake"),
@@ -161,34 +161,34 @@ fn runs(nodes: usize) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    for what in ["first run", "unchanged rerun", "unchanged rerun"] {
+    for phase in ["first run", "unchanged rerun", "unchanged rerun"] {
         let runner = Runner::new(
-            Arc::new(Nothing),
+            Arc::new(NoOpExecutor),
             Arc::new(SystemClock),
-            Arc::new(Quiet),
+            Arc::new(NoProgress),
             options.clone(),
         );
-        timed(what, nodes, || {
+        timed(phase, nodes, || {
             runtime.block_on(runner.run(job.clone(), plan.clone()))
         })?;
     }
     Ok(())
 }
 
-/// With numbers as arguments: makes runs of that many nodes, for profiling.
+/// With numbers as arguments: measures jobs of that many nodes, for profiling.
 fn main() -> Result<(), Box<dyn Error>> {
-    let given: Vec<usize> = std::env::args()
+    let node_counts: Vec<usize> = std::env::args()
         .filter_map(|text| text.parse().ok())
         .collect();
-    if !given.is_empty() && given != [100_000] {
-        return given.into_iter().try_for_each(runs);
+    if !node_counts.is_empty() && node_counts != [100_000] {
+        return node_counts.into_iter().try_for_each(measure);
     }
-    if given.is_empty() {
-        runs(100)?;
-        runs(1000)?;
+    if node_counts.is_empty() {
+        measure(100)?;
+        measure(1000)?;
     }
     let (nodes, text) = (100_000, text(100_000));
     let job = timed("check", nodes, || job(&text))?;
-    timed("plan", nodes, || planned(&job))?;
+    timed("plan", nodes, || build_plan(&job))?;
     Ok(())
 }

@@ -98,7 +98,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Executes nodes. Heavy work belongs off the async threads; [`RunContext::cancel`] is cancelled
+/// Executes nodes. CPU-bound work belongs off the async threads; [`RunContext::cancel`] is cancelled
 /// when the result is no longer needed.
 #[async_trait]
 pub trait Executor: Send + Sync {
@@ -116,12 +116,12 @@ pub trait Executor: Send + Sync {
         progress: &dyn Progress,
     ) -> Result<Outcome, Failure>;
 
-    /// Called when a source's cached outcome is reused: makes its version the visible one of the
-    /// source's dataset, as if it had run. Nothing else depends on it, so it cannot fail.
-    async fn show(&self, _node: &Node, _outcome: &Outcome, _ctx: &RunContext) {}
+    /// Called when a source's cached outcome is reused: makes its version the current one of the
+    /// source's dataset, as if the source had run. No node depends on that, so it cannot fail.
+    async fn publish(&self, _node: &Node, _outcome: &Outcome, _ctx: &RunContext) {}
 
     /// Returns true if the data of a cached outcome still exists. If not, the node runs again.
-    async fn usable(&self, _node: &Node, _outcome: &Outcome, _ctx: &RunContext) -> bool {
+    async fn is_usable(&self, _node: &Node, _outcome: &Outcome, _ctx: &RunContext) -> bool {
         true
     }
 }
@@ -134,20 +134,20 @@ pub trait Progress: Send + Sync {
     fn amount(&self, _node: &str, _records: u64, _bytes: u64) {}
 }
 
-/// Ignores all events.
+/// A listener that ignores all events.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Quiet;
+pub struct NoProgress;
 
-impl Progress for Quiet {
+impl Progress for NoProgress {
     fn event(&self, _event: &Event) {}
 }
 
-/// The current time, and sleeping.
+/// Provides the current time, and waits.
 #[async_trait]
 pub trait Clock: Send + Sync {
     /// The current time.
     fn now(&self) -> Timestamp;
-    /// Sleeps.
+    /// Waits for this time.
     async fn sleep(&self, duration: Duration);
 }
 
@@ -233,7 +233,7 @@ pub fn reveal(text: &str, environment: &Environment) -> Result<String, Failure> 
         };
         let name = &rest[name_start..name_start + length];
         let secret = environment(name).ok_or_else(|| {
-            Failure::data(format!("the secret {name} is not in the environment"))
+            Failure::data(format!("the secret {name} is not set in the environment"))
                 .hint(format!("set the environment variable {name}"))
         })?;
         out.push_str(&rest[..open]);
@@ -244,8 +244,8 @@ pub fn reveal(text: &str, environment: &Environment) -> Result<String, Failure> 
     Ok(out)
 }
 
-/// Derives a seed from words.
-pub fn seed_from(words: &[&str]) -> u64 {
-    let hash = blake3::hash(words.join("\u{1f}").as_bytes());
+/// Derives a seed from texts.
+pub fn seed_from(parts: &[&str]) -> u64 {
+    let hash = blake3::hash(parts.join("\u{1f}").as_bytes());
     u64::from_le_bytes(hash.as_bytes()[..8].try_into().unwrap_or_default())
 }

@@ -24,7 +24,7 @@ pub fn identity(fingerprint: &Fingerprint, outcome: &Outcome) -> String {
 }
 
 impl Components {
-    /// The components of a node. `records` identifies the records of a source; `inputs` are short
+    /// Collects the components of a node. `records` identifies the records of a source; `inputs` are short
     /// names with identities.
     pub fn new(
         node: &Node,
@@ -111,14 +111,14 @@ impl Components {
                 }
                 (Some(_), Some(_)) => format!("config changed: {key}"),
                 (None, _) => format!("config changed: {key} added"),
-                (_, None) => format!("config changed: {key} taken out"),
+                (_, None) => format!("config changed: {key} removed"),
             };
         }
         if let Some(input) = name.strip_prefix("input.") {
             return match (was, is) {
                 (Some(_), Some(_)) => format!("input {input} changed"),
                 (None, _) => format!("input {input} added"),
-                (_, None) => format!("input {input} taken out"),
+                (_, None) => format!("input {input} removed"),
             };
         }
         let label = |text: Option<&String>| {
@@ -166,7 +166,7 @@ mod tests {
     use retrocast_run::NodeSpec;
 
     #[test]
-    fn changes_are_described_in_words() {
+    fn changes_are_described() {
         let plan = test_support::plan(test_support::JOB);
         let node = plan.node("stage.rhythm").unwrap();
         let inputs = [("tickets".to_string(), "a".to_string())];

@@ -1,7 +1,7 @@
 //! A checked job file: its values need no further validation.
 //!
 //! [`check`] parses the text into a tree with spans ([`document`]), resolves references
-//! ([`references`]) to [`params`], checks it against its JSON [`schema`] ([`shape`]), and then
+//! ([`references`]) to [`params`], checks it against its JSON [`schema`] ([`validate`]), and then
 //! checks what a schema cannot express ([`elaborate`], [`schedule`], [`mod@check`]). All mistakes
 //! are reported at once.
 
@@ -17,7 +17,7 @@ pub mod mail;
 
 pub mod schema;
 
-pub mod shape;
+pub mod validate;
 
 pub mod elaborate;
 
@@ -113,7 +113,7 @@ pub struct Job {
     pub retention: Option<Retention>,
     /// The runs whose reports are sent as mail.
     pub send_mail: SendMail,
-    /// The params that it declares.
+    /// The declared params.
     pub params: BTreeMap<String, ParamSpec>,
     /// Names of sources, in the order of the file.
     pub sources: Vec<String>,
@@ -127,7 +127,7 @@ pub struct Job {
 
 impl Job {
     /// The window of a run: the explicit one, else the last complete one before the date.
-    #[expect(clippy::result_large_err, reason = "asked once a run")]
+    #[expect(clippy::result_large_err, reason = "called once per run")]
     pub fn window_for(&self, date: Date, explicit: Option<&str>) -> Result<Window, Diagnostic> {
         let error = |message: String| Diagnostic::error("--window", message).help(ONE_WINDOW_HELP);
         let Some(text) = explicit else {
@@ -159,18 +159,18 @@ impl Job {
 
     /// Values of the params for one run: the given ones, else the defaults.
     pub fn params_for(&self, set: &[(String, String)]) -> Result<Params, Vec<Diagnostic>> {
-        let (params, mut diagnostics) = values_of(&self.params, set);
+        let (params, mut diagnostics) = param_values(&self.params, set);
         for (name, param) in &params {
-            if param.value.is_none() && !set.iter().any(|(given, _)| given == name) {
+            if param.value.is_none() && !set.iter().any(|(key, _)| key == name) {
                 let spec = &self.params[name];
-                let about = if spec.description.is_empty() {
+                let hint = if spec.description.is_empty() {
                     spec.kind.words()
                 } else {
                     &spec.description
                 };
                 diagnostics.push(
                     Diagnostic::error(&self.file, format!("parameter `{name}` has no value"))
-                        .help(format!("set it: --set {name}=... ({about})")),
+                        .help(format!("set it: --set {name}=... ({hint})")),
                 );
             }
         }
@@ -183,7 +183,7 @@ impl Job {
 }
 
 /// Values of params, with the errors in the given ones.
-pub(crate) fn values_of(
+pub(crate) fn param_values(
     specs: &BTreeMap<String, ParamSpec>,
     set: &[(String, String)],
 ) -> (Params, Vec<Diagnostic>) {

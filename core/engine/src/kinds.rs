@@ -1,4 +1,4 @@
-//! The names that a job file may use; the composition root provides them.
+//! The stage kinds, tables and contracts that a job file may use; the composition root provides them.
 
 use retrocast_domain::Diagnostic;
 use serde_json::Value;
@@ -24,15 +24,15 @@ pub struct SqlError {
 /// Columns of a table with their types; opaque to the engine.
 pub type TableSchema = Arc<dyn Any + Send + Sync>;
 
-/// The names that a job file may use.
+/// The stage kinds, tables and contracts that a job file may use.
 pub trait Kinds: Send + Sync {
     /// Kinds of stage, in the order of the manual.
     fn names(&self) -> Vec<String>;
     /// JSON Schema of a kind's params. A property with `"x-dataset": true` names input datasets;
     /// one with `"x-column": "<property>"` names a column of the dataset the other property names.
     fn schema(&self, kind: &str) -> Option<Value>;
-    /// Increased whenever the same inputs could give another result. Also called with `source` and
-    /// `report`, the kinds of nodes that are not stages.
+    /// Version of a kind's code, increased whenever the same inputs could give a different result.
+    /// Also called with `source` and `report`, the kinds of nodes that are not stages.
     fn code_version(&self, kind: &str) -> u32;
     /// Tables that a query reads, in lower case unless quoted.
     fn sql_tables(&self, query: &str) -> Result<BTreeSet<String>, SqlError>;
@@ -51,14 +51,14 @@ pub trait Kinds: Send + Sync {
         BTreeMap::new()
     }
     /// Tables of the ledger that stages of a kind read.
-    fn ledger_of(&self, _kind: &str) -> Vec<String> {
+    fn ledger_tables_of(&self, _kind: &str) -> Vec<String> {
         Vec::new()
     }
     /// Returns true if there is a contract of this name.
     fn contract_exists(&self, name: &str) -> bool;
     /// Names of all contracts.
     fn contract_names(&self) -> Vec<String>;
-    /// Changes whenever the contract does.
+    /// Hash of a contract, which changes whenever the contract does.
     fn contract_hash(&self, name: &str) -> String;
     /// All errors of an existing contract, in the text of its file.
     fn contract_errors(&self, _name: &str) -> Vec<Diagnostic> {

@@ -37,7 +37,7 @@ query = "select * from known"
     }
 
     fn plan(text: &str, view: &LedgerView) -> Plan {
-        test_support::plan_seeing(text, &[], &[], view).unwrap()
+        test_support::plan_with_ledger(text, &[], &[], view).unwrap()
     }
 
     fn fingerprint(plan: &Plan, node: &str) -> String {
@@ -46,9 +46,10 @@ query = "select * from known"
     }
 
     #[test]
-    fn what_a_stage_sees_is_in_its_fingerprint_and_in_the_plan() {
+    fn fingerprint_and_plan_depend_on_the_ledger() {
         let (old, new) = (view("a", "x"), view("b", "x"));
-        let [first, again, other] = [&old, &view("a", "y"), &new].map(|view| plan(JOB, view));
+        let [first, other_decision, other_publication] =
+            [&old, &view("a", "y"), &new].map(|view| plan(JOB, view));
         assert_eq!(
             first.node("stage.known").unwrap().ledger,
             ["ledger.findings"]
@@ -57,11 +58,11 @@ query = "select * from known"
             first.node("stage.known").unwrap().inputs,
             ["source.tickets"]
         );
-        assert_eq!(first, again, "nobody reads decisions");
-        let of = |plan: &Plan| fingerprint(plan, "stage.known");
-        assert_ne!(of(&first), of(&other));
-        let of = |plan: &Plan| fingerprint(plan, "stage.tallied");
-        assert_eq!(of(&first), of(&other), "its input has another identity");
+        assert_eq!(first, other_decision, "no stage reads decisions");
+        let known = |plan: &Plan| fingerprint(plan, "stage.known");
+        assert_ne!(known(&first), known(&other_publication));
+        let tallied = |plan: &Plan| fingerprint(plan, "stage.tallied");
+        assert_eq!(tallied(&first), tallied(&other_publication));
         let recorded = serde_json::to_value(&first).unwrap()["ledger"].clone();
         let recorded: LedgerView = serde_json::from_value(recorded).unwrap();
         assert_eq!(
@@ -75,7 +76,7 @@ query = "select * from known"
     }
 
     #[test]
-    fn a_job_that_does_not_read_it_has_nothing_of_it() {
+    fn jobs_that_do_not_read_the_ledger_do_not_depend_on_it() {
         let text = JOB.replace("ledger.findings join ", "");
         let plans = [view("a", "x"), view("b", "y")].map(|view| plan(&text, &view));
         assert_eq!(plans[0], plans[1]);
@@ -84,22 +85,25 @@ query = "select * from known"
     }
 
     #[test]
-    fn no_stage_writes_into_it() {
+    fn stages_cannot_have_the_name_of_a_ledger_dataset() {
         let text = JOB.replace("[stage.tallied]", "[stage.ledger__runs]");
-        let found = test_support::checked(&text).diagnostics.remove(0);
+        let diagnostic = test_support::checked(&text).diagnostics.remove(0);
         let message = "`ledger__runs` is the name of a dataset of the ledger";
-        assert_eq!(found.message, message);
+        assert_eq!(diagnostic.message, message);
     }
 
     #[test]
-    fn a_table_that_is_not_there_is_placed() {
+    fn unknown_ledger_tables_are_reported_with_their_position() {
         let text = JOB.replace("ledger.findings", "ledger.finding");
-        let found = test_support::checked(&text).diagnostics.remove(0);
-        assert_eq!(found.message, "the ledger has no table `ledger.finding`");
+        let diagnostic = test_support::checked(&text).diagnostics.remove(0);
         assert_eq!(
-            found.help.as_deref(),
+            diagnostic.message,
+            "the ledger has no table `ledger.finding`"
+        );
+        assert_eq!(
+            diagnostic.help.as_deref(),
             Some("did you mean `ledger.findings`?")
         );
-        assert_eq!(&text[found.span.unwrap()], "ledger.finding");
+        assert_eq!(&text[diagnostic.span.unwrap()], "ledger.finding");
     }
 }

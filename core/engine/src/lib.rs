@@ -32,7 +32,8 @@ pub mod schedule;
 mod test_support;
 
 pub use executor::{
-    Clock, Environment, Executor, Failure, FailureKind, Progress, Quiet, RunContext, SystemClock,
+    Clock, Environment, Executor, Failure, FailureKind, NoProgress, Progress, RunContext,
+    SystemClock,
 };
 pub use fingerprint::{Components, Decision};
 pub use job::{CheckOptions, CheckedJob, Job, check, render};

@@ -11,7 +11,7 @@
 
 mod last;
 
-pub use last::Last;
+pub use last::LastFingerprints;
 
 use crate::fingerprint::Components;
 use jiff::Timestamp;
@@ -69,28 +69,28 @@ impl OutcomeStore {
     }
 
     /// The folder with the files of a record.
-    fn files_of(&self, fingerprint: &Fingerprint) -> PathBuf {
+    fn files_folder(&self, fingerprint: &Fingerprint) -> PathBuf {
         self.folder.join(&fingerprint.0)
     }
 
-    fn record_of(&self, fingerprint: &Fingerprint) -> PathBuf {
+    fn record_path(&self, fingerprint: &Fingerprint) -> PathBuf {
         self.folder.join(format!("{fingerprint}.json"))
     }
 
-    fn parts(&self) -> PathBuf {
+    fn temporary_folder(&self) -> PathBuf {
         self.folder.join(".parts")
     }
 
     /// The record of a fingerprint. A record that is damaged or lacks a file counts as missing: the
     /// node runs again and replaces it.
     pub fn get(&self, fingerprint: &Fingerprint) -> Option<Record> {
-        self.here(fingerprint).or_else(|| {
+        self.get_local(fingerprint).or_else(|| {
             self.fetch(fingerprint)
                 .inspect_err(|error| {
                     tracing::warn!("cannot fetch the outcome {fingerprint}: {error}");
                 })
                 .ok()?;
-            self.here(fingerprint)
+            self.get_local(fingerprint)
         })
     }
 
@@ -99,11 +99,11 @@ impl OutcomeStore {
         let Some(shared_store) = &self.shared_store else {
             return Ok(());
         };
-        let Some((text, _)) = shared_store.get(&key_of(fingerprint))? else {
+        let Some((text, _)) = shared_store.get(&record_key(fingerprint))? else {
             return Ok(());
         };
         let record: Record = serde_json::from_slice(&text)?;
-        let files = self.files_of(fingerprint);
+        let files = self.files_folder(fingerprint);
         for name in record.outcome.files.iter().filter(|name| is_inside(name)) {
             let Some((bytes, _)) = shared_store.get(&format!("outcomes/{fingerprint}/{name}"))?
             else {
@@ -111,36 +111,40 @@ impl OutcomeStore {
             };
             write_whole(&files.join(name), &bytes)?;
         }
-        write_whole(&self.record_of(fingerprint), &text)
+        write_whole(&self.record_path(fingerprint), &text)
     }
 
     /// The record of a fingerprint in the local folder.
-    fn here(&self, fingerprint: &Fingerprint) -> Option<Record> {
-        let text = fs::read(self.record_of(fingerprint)).ok()?;
+    fn get_local(&self, fingerprint: &Fingerprint) -> Option<Record> {
+        let text = fs::read(self.record_path(fingerprint)).ok()?;
         let record: Record = serde_json::from_slice(&text).ok()?;
-        let files = self.files_of(fingerprint);
-        let whole = record.fingerprint == *fingerprint
+        let files = self.files_folder(fingerprint);
+        let is_complete = record.fingerprint == *fingerprint
             && record.components.fingerprint() == *fingerprint
             && record
                 .outcome
                 .files
                 .iter()
                 .all(|name| is_inside(name) && files.join(name).is_file());
-        whole.then_some(record)
+        is_complete.then_some(record)
     }
 
     /// Removes the temporary files of dead processes.
     pub fn sweep(&self) {
-        for entry in fs::read_dir(self.parts()).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(self.temporary_folder())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             let name = entry.file_name();
             let writer = name
                 .to_str()
                 .and_then(|name| name.split('-').next()?.parse().ok());
             // If processes cannot be looked up, all temporary files are kept.
-            let dead = |pid: u32| {
+            let is_dead = |pid: u32| {
                 Path::new("/proc/self").exists() && !Path::new(&format!("/proc/{pid}")).exists()
             };
-            if writer.is_some_and(dead) {
+            if writer.is_some_and(is_dead) {
                 let path = entry.path();
                 let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
             }
@@ -163,18 +167,18 @@ impl OutcomeStore {
             if has_files && record.job == job && runs.contains(&record.run) {
                 let _ = fs::remove_dir_all(path.with_extension(""));
                 let _ = fs::remove_file(path);
-                self.forget_behind(&record);
+                self.forget_shared(&record);
             }
         }
     }
 
     /// Removes a record and then its files from the shared store. A failure only wastes space.
-    fn forget_behind(&self, record: &Record) {
+    fn forget_shared(&self, record: &Record) {
         let Some(shared_store) = &self.shared_store else {
             return;
         };
         let fingerprint = &record.fingerprint;
-        let _ = shared_store.delete(&key_of(fingerprint));
+        let _ = shared_store.delete(&record_key(fingerprint));
         for name in &record.outcome.files {
             let _ = shared_store.delete(&format!("outcomes/{fingerprint}/{name}"));
         }
@@ -183,55 +187,57 @@ impl OutcomeStore {
     /// Stores a record with its files from the run's folder; the record is written last, in the
     /// shared store, too.
     pub fn put(&self, record: &Record, run_folder: &Path) -> io::Result<()> {
-        self.put_here(record, run_folder)?;
+        self.put_local(record, run_folder)?;
         let Some(shared_store) = &self.shared_store else {
             return Ok(());
         };
         let fingerprint = &record.fingerprint;
         for name in &record.outcome.files {
-            let bytes = fs::read(self.files_of(fingerprint).join(name))?;
+            let bytes = fs::read(self.files_folder(fingerprint).join(name))?;
             shared_store.put(&format!("outcomes/{fingerprint}/{name}"), bytes)?;
         }
-        shared_store.put(&key_of(fingerprint), serde_json::to_vec(record)?)?;
+        shared_store.put(&record_key(fingerprint), serde_json::to_vec(record)?)?;
         Ok(())
     }
 
-    fn put_here(&self, record: &Record, run_folder: &Path) -> io::Result<()> {
+    fn put_local(&self, record: &Record, run_folder: &Path) -> io::Result<()> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let part = self.parts().join(format!("{}-{n}", std::process::id()));
-        let placed = self
-            .put_files(record, run_folder, &part)
-            .and_then(|()| self.put_record(record, &part));
-        if placed.is_err() {
-            let _ = fs::remove_file(&part).or_else(|_| fs::remove_dir_all(&part));
+        let temporary = self
+            .temporary_folder()
+            .join(format!("{}-{n}", std::process::id()));
+        let result = self
+            .put_files(record, run_folder, &temporary)
+            .and_then(|()| self.put_record(record, &temporary));
+        if result.is_err() {
+            let _ = fs::remove_file(&temporary).or_else(|_| fs::remove_dir_all(&temporary));
         }
-        placed
+        result
     }
 
-    fn put_record(&self, record: &Record, part: &Path) -> io::Result<()> {
-        write_with_folder(part, &serde_json::to_vec(record)?)?;
-        fs::rename(part, self.record_of(&record.fingerprint))
+    fn put_record(&self, record: &Record, temporary: &Path) -> io::Result<()> {
+        write_with_folder(temporary, &serde_json::to_vec(record)?)?;
+        fs::rename(temporary, self.record_path(&record.fingerprint))
     }
 
-    fn put_files(&self, record: &Record, run_folder: &Path, part: &Path) -> io::Result<()> {
+    fn put_files(&self, record: &Record, run_folder: &Path, temporary: &Path) -> io::Result<()> {
         if record.outcome.files.is_empty() {
             return Ok(());
         }
         for name in &record.outcome.files {
-            copy(name, run_folder, part)?;
+            copy(name, run_folder, temporary)?;
         }
         // An old record must not be found with the new files.
-        match fs::remove_file(self.record_of(&record.fingerprint)) {
+        match fs::remove_file(self.record_path(&record.fingerprint)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        place(part, &self.files_of(&record.fingerprint))
+        replace_folder(temporary, &self.files_folder(&record.fingerprint))
     }
 
     /// Copies the files of a record into a run's folder.
     pub fn restore(&self, record: &Record, run_folder: &Path) -> io::Result<()> {
-        let files = self.files_of(&record.fingerprint);
+        let files = self.files_folder(&record.fingerprint);
         record
             .outcome
             .files
@@ -239,9 +245,9 @@ impl OutcomeStore {
             .try_for_each(|name| copy(name, &files, run_folder))
     }
 
-    /// The last known identities of a job's nodes, from any machine.
-    pub fn last(&self, job: &str) -> Last {
-        let path = self.last_of(job);
+    /// Reads the last known fingerprints of a job's nodes, from any machine.
+    pub fn last(&self, job: &str) -> LastFingerprints {
+        let path = self.last_path(job);
         let shared = self
             .shared_store
             .as_ref()
@@ -249,23 +255,24 @@ impl OutcomeStore {
         if let Some(Ok(Some((text, _)))) = shared {
             let _ = write_whole(&path, &text);
         }
-        Last::read(path)
+        LastFingerprints::read(path)
     }
 
-    /// Uploads the last known identities. They are informational, so errors are ignored.
+    /// Uploads the last known fingerprints. They are informational, so errors are ignored.
     pub fn share_last(&self, job: &str) {
-        if let (Some(shared_store), Ok(text)) = (&self.shared_store, fs::read(self.last_of(job))) {
+        if let (Some(shared_store), Ok(text)) = (&self.shared_store, fs::read(self.last_path(job)))
+        {
             let _ = shared_store.put(&last_key(job), text);
         }
     }
 
-    fn last_of(&self, job: &str) -> PathBuf {
+    fn last_path(&self, job: &str) -> PathBuf {
         self.folder.join("last").join(format!("{job}.jsonl"))
     }
 }
 
 /// The name of a record in the shared store.
-fn key_of(fingerprint: &Fingerprint) -> String {
+fn record_key(fingerprint: &Fingerprint) -> String {
     format!("outcomes/{fingerprint}.json")
 }
 
@@ -274,12 +281,12 @@ fn last_key(job: &str) -> String {
 }
 
 /// Renames a complete folder to its final name, replacing an older one.
-fn place(part: &Path, folder: &Path) -> io::Result<()> {
+fn replace_folder(temporary: &Path, folder: &Path) -> io::Result<()> {
     for _ in 0..8 {
-        if fs::rename(part, folder).is_ok() {
+        if fs::rename(temporary, folder).is_ok() {
             return Ok(());
         }
-        let mut old = part.as_os_str().to_owned();
+        let mut old = temporary.as_os_str().to_owned();
         old.push("-old");
         match fs::rename(folder, &old) {
             Ok(()) => fs::remove_dir_all(&old)?,
@@ -287,7 +294,7 @@ fn place(part: &Path, folder: &Path) -> io::Result<()> {
             Err(error) => return Err(error),
         }
     }
-    fs::rename(part, folder)
+    fs::rename(temporary, folder)
 }
 
 /// Returns true if a relative name stays inside its folder.
@@ -336,10 +343,10 @@ mod tests {
     }
 
     #[test]
-    fn records_come_back_with_their_files_and_can_be_replaced() {
+    fn records_are_read_back_with_their_files_and_can_be_replaced() {
         let folder = test_support::Folder::new();
         let store = OutcomeStore::of_lake(&folder.join("lake").into());
-        let (run, again) = (folder.join("run"), folder.join("again"));
+        let (run, restored) = (folder.join("run"), folder.join("restored"));
         fs::create_dir_all(run.join("charts")).unwrap();
         fs::write(run.join("charts/a.svg"), "<svg/>").unwrap();
         let record = record(&["charts/a.svg"]);
@@ -348,17 +355,17 @@ mod tests {
             store.put(&record, &run).unwrap();
             assert_eq!(store.get(&record.fingerprint), Some(record.clone()));
         }
-        store.restore(&record, &again).unwrap();
+        store.restore(&record, &restored).unwrap();
         assert_eq!(
-            fs::read_to_string(again.join("charts/a.svg")).unwrap(),
+            fs::read_to_string(restored.join("charts/a.svg")).unwrap(),
             "<svg/>"
         );
-        let parts: Vec<_> = fs::read_dir(store.parts()).unwrap().collect();
+        let parts: Vec<_> = fs::read_dir(store.temporary_folder()).unwrap().collect();
         assert!(parts.is_empty(), "{parts:?}");
     }
 
     #[test]
-    fn outcomes_of_runs_that_went_are_forgotten_with_their_files() {
+    fn reports_of_removed_runs_are_removed_with_their_files() {
         let folder = test_support::Folder::new();
         let store = OutcomeStore::of_lake(&folder.join("lake").into());
         fs::create_dir_all(folder.join("run")).unwrap();
@@ -371,17 +378,20 @@ mod tests {
         assert_eq!(store.get(&record.fingerprint), Some(record.clone()));
         store.forget(&record.job, &runs);
         assert_eq!(store.get(&record.fingerprint), None);
-        assert!(!store.files_of(&record.fingerprint).exists());
+        assert!(!store.files_folder(&record.fingerprint).exists());
         let source = self::record(&[]);
         store.put(&source, &folder.join("run")).unwrap();
         store.forget(&source.job, &runs);
-        assert!(store.get(&source.fingerprint).is_some(), "others read it");
+        assert!(
+            store.get(&source.fingerprint).is_some(),
+            "outcomes of sources stay"
+        );
     }
 
     #[test]
-    fn what_one_machine_kept_another_finds() {
+    fn outcomes_are_shared_between_machines() {
         let folder = test_support::Folder::new();
-        let address = Address::of("s3://bucket").unwrap();
+        let address = Address::parse("s3://bucket").unwrap();
         let shared_store: Arc<dyn SharedStore> = Arc::new(Bucket::in_memory(address));
         let store = |machine: &str| {
             OutcomeStore::of_lake(&LakeFiles::shared(
@@ -406,37 +416,37 @@ mod tests {
             b"<svg/>"
         );
         assert_eq!(
-            other.last("review").of("stage.a"),
+            other.last("review").get("stage.a"),
             Some(&record.fingerprint)
         );
         other.forget(&record.job, &BTreeSet::from([record.run.clone()]));
         assert_eq!(store("c").get(&record.fingerprint), None);
         assert!(
             shared_store.list("outcomes/").unwrap().len() == 1,
-            "only what was known last"
+            "only the last fingerprints remain"
         );
     }
 
     #[test]
-    fn damaged_records_count_as_not_there() {
+    fn damaged_records_count_as_missing() {
         let folder = test_support::Folder::new();
         let store = OutcomeStore::of_lake(&folder.join("lake").into());
         fs::create_dir_all(folder.join("run")).unwrap();
         fs::write(folder.join("run/a.pdf"), "x").unwrap();
         let record = record(&["a.pdf"]);
         store.put(&record, &folder.join("run")).unwrap();
-        fs::remove_file(store.files_of(&record.fingerprint).join("a.pdf")).unwrap();
+        fs::remove_file(store.files_folder(&record.fingerprint).join("a.pdf")).unwrap();
         assert_eq!(store.get(&record.fingerprint), None);
         store.put(&record, &folder.join("run")).unwrap();
-        fs::write(store.record_of(&record.fingerprint), "{\"job\":").unwrap();
+        fs::write(store.record_path(&record.fingerprint), "{\"job\":").unwrap();
         assert_eq!(store.get(&record.fingerprint), None);
     }
 
     #[test]
-    fn what_a_dead_process_was_writing_is_swept_away() {
+    fn temporary_files_of_dead_processes_are_removed() {
         let folder = test_support::Folder::new();
         let store = OutcomeStore::of_lake(&folder.join("lake").into());
-        let part = |pid: u32| store.parts().join(format!("{pid}-0"));
+        let part = |pid: u32| store.temporary_folder().join(format!("{pid}-0"));
         // No process has the highest possible id.
         let (dead, alive) = (part(u32::MAX), part(std::process::id()));
         fs::create_dir_all(dead.join("charts")).unwrap();
@@ -446,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn files_stay_inside_the_folder() {
+    fn names_of_files_must_stay_inside_the_folder() {
         for name in ["../a", "/etc/passwd", "a/../../b", ""] {
             assert!(!is_inside(name), "{name}");
         }

@@ -6,18 +6,18 @@
 
 mod order;
 
-mod choice;
+mod selection;
 
 mod mermaid;
 
 pub use mermaid::mermaid;
-pub(crate) use order::{positions, readers};
+pub(crate) use order::{input_indices, readers};
 
 use crate::{
     executor::Environment,
     job::{
         CheckOptions, Job, ReportSection,
-        checker::{duration, entries},
+        checker::{entries, parse_duration},
         document::Item,
         elaborate::{Elaboration, elaborate},
         schema::COMMON_STAGE_KEYS,
@@ -25,14 +25,14 @@ use crate::{
     kinds::Kinds,
     ledger::LedgerView,
 };
-use choice::{chosen, select};
 use jiff::civil::Date;
-use order::in_order;
+use order::sort_topologically;
 use retrocast_domain::{Diagnostic, Level, ParamLine, Window, report::EarlierReport};
 use retrocast_run::{
     Node, NodeSpec, Plan, ReportSpec, SourceSpec,
     plan::{NodeIndex, REPORT, SOURCE},
 };
+use selection::{select, selected_names};
 use serde_json::{Map, Value};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -62,7 +62,7 @@ pub struct PlanOptions<'a> {
     pub environment: Environment,
 }
 
-/// Makes the plan of a job, or reports everything that prevents it.
+/// Makes the plan of a job, or reports all errors that prevent it.
 pub fn build(
     job: &Job,
     kinds: &dyn Kinds,
@@ -85,7 +85,7 @@ pub fn build(
     {
         return Err(elaborated.diagnostics);
     }
-    let nodes = in_order(nodes(job, kinds, &elaborated, options)?);
+    let nodes = sort_topologically(nodes(job, kinds, &elaborated, options)?);
     drop(elaborated);
     let nodes = select(nodes, options.select)?;
     let tables = nodes.iter().flat_map(|node| &node.ledger);
@@ -128,7 +128,7 @@ pub fn with_descendants(
         .iter()
         .map(|pattern| format!("{}+", pattern.trim_end_matches('+')))
         .collect();
-    chosen(&plan.nodes, &patterns)
+    selected_names(&plan.nodes, &patterns)
 }
 
 fn nodes(
@@ -159,10 +159,10 @@ fn nodes(
 }
 
 fn report(job: &Job, report: &ReportSection, kinds: &dyn Kinds, options: &PlanOptions<'_>) -> Node {
-    let chosen: Option<BTreeSet<&String>> = report.stages.as_ref().map(|all| all.iter().collect());
-    let chosen = |stage: &&String| chosen.as_ref().is_none_or(|all| all.contains(*stage));
+    let named: Option<BTreeSet<&String>> = report.stages.as_ref().map(|all| all.iter().collect());
+    let is_included = |stage: &&String| named.as_ref().is_none_or(|all| all.contains(*stage));
     let sources = job.sources.iter().map(|name| format!("source.{name}"));
-    let stages = job.stages.iter().filter(chosen);
+    let stages = job.stages.iter().filter(is_included);
     let stages = stages.map(|name| format!("stage.{name}"));
     Node {
         name: format!("report.{}", report.name),
@@ -192,11 +192,11 @@ fn report(job: &Job, report: &ReportSection, kinds: &dyn Kinds, options: &PlanOp
 
 fn source(job: &Job, name: &str, item: &Item, kinds: &dyn Kinds) -> Result<Node, Vec<Diagnostic>> {
     let mut config = object(item);
-    let common = Common::take(&mut config);
+    let common = CommonKeys::take(&mut config);
     config.entry("required").or_insert(true.into());
     let param_lines = config
         .iter()
-        .map(|(name, value)| line(name, value, true))
+        .map(|(name, value)| param_line(name, value, true))
         .collect();
     let spec: SourceSpec = serde_json::from_value(Value::Object(config)).map_err(|error| {
         let message = format!("the source {name:?} cannot be read: {error}");
@@ -217,11 +217,11 @@ fn source(job: &Job, name: &str, item: &Item, kinds: &dyn Kinds) -> Result<Node,
     })
 }
 
-/// Makes nodes from stages, with each lookup made once.
+/// Makes the nodes of stages; lookups are cached.
 struct Stages<'a> {
     kinds: &'a dyn Kinds,
-    /// Positions of sources and stages in the order of inputs, with the table of each.
-    places: BTreeMap<&'a str, (usize, &'static str)>,
+    /// Indices of sources and stages in the order of inputs, with the table of each.
+    indices: BTreeMap<&'a str, (usize, &'static str)>,
     /// Default params of each kind used so far.
     defaults: BTreeMap<String, BTreeMap<String, ParamLine>>,
 }
@@ -233,8 +233,8 @@ impl<'a> Stages<'a> {
         let all = sources.chain(stages).enumerate();
         Self {
             kinds,
-            places: all
-                .map(|(place, (name, table))| (name.as_str(), (place, table)))
+            indices: all
+                .map(|(index, (name, table))| (name.as_str(), (index, table)))
                 .collect(),
             defaults: BTreeMap::new(),
         }
@@ -242,12 +242,12 @@ impl<'a> Stages<'a> {
 
     fn node(&mut self, name: &str, item: &Item, read: &BTreeSet<&str>) -> Node {
         let mut config = object(item);
-        let common = Common::take(&mut config);
+        let common = CommonKeys::take(&mut config);
         let mut inputs: Vec<(usize, String)> = read
             .iter()
             .filter_map(|name| {
-                let (place, table) = self.places.get(name)?;
-                Some((*place, format!("{table}.{name}")))
+                let (index, table) = self.indices.get(name)?;
+                Some((*index, format!("{table}.{name}")))
             })
             .collect();
         inputs.sort_unstable();
@@ -283,7 +283,7 @@ fn object(item: &Item) -> Map<String, Value> {
 
 /// The keys of every node besides its own params.
 #[derive(Default)]
-struct Common {
+struct CommonKeys {
     kind: String,
     title: String,
     optional: bool,
@@ -291,7 +291,7 @@ struct Common {
     retries: Option<u32>,
 }
 
-impl Common {
+impl CommonKeys {
     fn take(config: &mut Map<String, Value>) -> Self {
         let mut values = COMMON_STAGE_KEYS.map(|key| config.remove(key).unwrap_or(Value::Null));
         let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
@@ -300,7 +300,7 @@ impl Common {
             kind: text(kind),
             title: text(title),
             optional: optional.as_bool().unwrap_or(false),
-            timeout: timeout.as_str().and_then(duration),
+            timeout: timeout.as_str().and_then(parse_duration),
             retries: retries.as_u64().map(|n| n as u32),
         }
     }
@@ -310,9 +310,11 @@ impl Common {
 fn defaults(schema: Option<&Value>) -> BTreeMap<String, ParamLine> {
     let properties = schema.and_then(|schema| schema["properties"].as_object());
     let properties = properties.into_iter().flatten();
-    let set = properties.filter_map(|(name, property)| Some((name, property.get("default")?)));
-    set.filter(|(_, default)| !default.is_null())
-        .map(|(name, default)| (name.clone(), line(name, default, false)))
+    let with_default =
+        properties.filter_map(|(name, property)| Some((name, property.get("default")?)));
+    with_default
+        .filter(|(_, default)| !default.is_null())
+        .map(|(name, default)| (name.clone(), param_line(name, default, false)))
         .collect()
 }
 
@@ -324,12 +326,12 @@ fn param_lines(
 ) -> Vec<ParamLine> {
     let mut lines = defaults.clone();
     for (name, value) in config.iter().filter(|(name, _)| *name != "query") {
-        lines.insert(name.clone(), line(name, value, true));
+        lines.insert(name.clone(), param_line(name, value, true));
     }
     lines.into_values().collect()
 }
 
-fn line(name: &str, value: &Value, set: bool) -> ParamLine {
+fn param_line(name: &str, value: &Value, set: bool) -> ParamLine {
     ParamLine {
         name: name.to_string(),
         value: toml_text(value),
@@ -388,7 +390,7 @@ stages = ["late"]
 "#;
 
     #[test]
-    fn a_long_chain_written_backwards_is_turned_round() {
+    fn a_long_chain_in_reverse_order_is_sorted() {
         use std::fmt::Write as _;
         const LENGTH: usize = 20_000;
         let mut text = JOB.to_string();
@@ -439,7 +441,7 @@ stages = ["late"]
     }
 
     #[test]
-    fn selection_brings_what_is_needed() {
+    fn selected_nodes_come_with_their_dependencies() {
         let check = |select: &[&str], expected: &[&str]| {
             let select: Vec<String> = select.iter().map(|s| (*s).to_string()).collect();
             let plan = plan_with(JOB, &[], &select).unwrap();
@@ -466,7 +468,7 @@ stages = ["late"]
         let error = plan_with(JOB, &[], &["lste".to_string()])
             .unwrap_err()
             .remove(0);
-        assert_eq!(error.message, "no node is called `lste`");
+        assert_eq!(error.message, "there is no node `lste`");
         assert_eq!(error.help.as_deref(), Some("did you mean `late`?"));
     }
 
@@ -494,15 +496,15 @@ stages = ["late"]
             plan(JOB).config_hash,
             plan_with(JOB, &set, &[]).unwrap().config_hash
         );
-        let same = [("least".to_string(), "3.0".to_string())];
+        let equal = [("least".to_string(), "3.0".to_string())];
         assert_eq!(
             plan(JOB).config_hash,
-            plan_with(JOB, &same, &[]).unwrap().config_hash
+            plan_with(JOB, &equal, &[]).unwrap().config_hash
         );
     }
 
     #[test]
-    fn params_without_a_value_are_asked_for() {
+    fn params_without_a_value_are_reported() {
         let text = JOB.replace("default = 3", "");
         assert!(job(&text).params["least"].default.is_none());
         let error = plan_with(&text, &[], &[]).unwrap_err().remove(0);

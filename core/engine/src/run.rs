@@ -19,10 +19,10 @@ use crate::{
     fingerprint::{Components, Decision, identity},
     job::Job,
     lease::{Holder, Lease, LeaseResponse, active_runs},
-    outcome_store::{Last, OutcomeStore, Record},
+    outcome_store::{LastFingerprints, OutcomeStore, Record},
 };
 use futures::FutureExt as _;
-use node_task::{Budget, Recorder, RetryLoop, panicked};
+use node_task::{Recorder, RetryBudget, RetryLoop, panic_failure};
 use retrocast_domain::{Outcome, canonical};
 use retrocast_run::{
     EventKind, Fingerprint, Journal, Node, Plan, RecordedPlan, RunOrigin, RunStatus, SourceRecords,
@@ -54,7 +54,7 @@ pub enum EngineError {
         source: io::Error,
     },
     /// Another process runs the same job and window.
-    #[error("{job} is being run for {window} already{}", busy_message(holder.as_deref()))]
+    #[error("{job} is already being run for {window}{}", busy_message(holder.as_deref()))]
     Held {
         /// Name of the job.
         job: String,
@@ -65,15 +65,15 @@ pub enum EngineError {
     },
     /// The lease was lost during the run.
     #[error(
-        "the lease {place} is no longer ours: another run has taken over, or the lake was replaced"
+        "this run lost the lease {lease}: another run has taken it over, or the lake was replaced"
     )]
     Lost {
         /// Location of the lease.
-        place: String,
+        lease: String,
     },
     /// The shared archive cannot be fetched or uploaded.
     #[error(
-        "the archive {address} cannot be kept: {source}; run the job again when it can be reached"
+        "the archive {address} cannot be synchronised: {source}; run the job again when it is reachable"
     )]
     Archive {
         /// Address of the archive.
@@ -81,23 +81,23 @@ pub enum EngineError {
         /// The cause.
         source: io::Error,
     },
-    /// A part of the engine itself ended unexpectedly.
-    #[error("the run broke off: {0}")]
-    Broken(String),
+    /// A task of the engine panicked.
+    #[error("internal error: {0}")]
+    Internal(String),
 }
 
 fn busy_message(holder: Option<&Holder>) -> String {
     holder.map_or_else(String::new, |holder| format!(" by {holder}"))
 }
 
-fn writing(path: &Path) -> impl FnOnce(io::Error) -> EngineError + '_ {
+fn write_error(path: &Path) -> impl FnOnce(io::Error) -> EngineError + '_ {
     move |source| EngineError::Write {
         path: path.to_path_buf(),
         source,
     }
 }
 
-fn archive_of(mirror: &Mirror) -> impl FnOnce(io::Error) -> EngineError {
+fn archive_error(mirror: &Mirror) -> impl FnOnce(io::Error) -> EngineError {
     let address = mirror.address();
     move |source| EngineError::Archive { address, source }
 }
@@ -142,7 +142,7 @@ pub struct RunOptions {
     pub force: Force,
     /// The sources of the repeated run, whose recorded state is used instead of the current one.
     pub recorded: Option<RecordedSources>,
-    /// The due time for which the run is made.
+    /// Due time of a scheduled run.
     pub due: Option<jiff::Timestamp>,
     /// Number of retries after a transient failure.
     pub retries: u32,
@@ -242,21 +242,23 @@ impl Runner {
     async fn decisions(&self, ctx: &RunContext, records: &Identities) -> Vec<Decision> {
         let plan = &ctx.plan;
         let last = self.store.last(&plan.job);
-        let mut known: BTreeMap<String, String> = BTreeMap::new();
+        let mut identities: BTreeMap<String, String> = BTreeMap::new();
         let mut decisions = Vec::new();
         for node in &plan.nodes {
             let inputs: Option<Vec<(String, String)>> = node
                 .inputs
                 .iter()
-                .map(|name| Some((short(name).to_string(), known.get(name)?.clone())))
+                .map(|name| Some((short(name).to_string(), identities.get(name)?.clone())))
                 .collect();
             let (decision, outcome) = match (records.get(&node.name), inputs) {
                 (Some(Err(failure)), _) => {
                     (run(node, vec![format!("cannot be read: {failure}")]), None)
                 }
                 (_, None) => {
-                    let missing = node.inputs.iter().filter(|name| !known.contains_key(*name));
-                    (run(node, waiting(&last, node, missing)), None)
+                    let is_missing = |name: &&String| !identities.contains_key(*name);
+                    let missing = node.inputs.iter().filter(is_missing);
+                    let is_new = last.get(&node.name).is_none();
+                    (run(node, input_reasons(is_new, missing)), None)
                 }
                 (records, Some(inputs)) => {
                     let records = records.and_then(|records| records.as_deref().ok());
@@ -266,7 +268,7 @@ impl Runner {
                 }
             };
             if let Some(record) = outcome {
-                known.insert(
+                identities.insert(
                     node.name.clone(),
                     identity(&record.fingerprint, &record.outcome),
                 );
@@ -283,31 +285,31 @@ impl Runner {
         ctx: &RunContext,
         parts: &Components,
         fingerprint: &Fingerprint,
-        last: &Last,
+        last: &LastFingerprints,
     ) -> (Decision, Option<Record>) {
         if self.options.force.covers(&node.name) {
-            return (run(node, vec!["asked to run it again".to_string()]), None);
+            return (run(node, vec!["forced".to_string()]), None);
         }
         if let Some(record) = self.store.get(fingerprint) {
-            if self.executor.usable(node, &record.outcome, ctx).await {
+            if self.executor.is_usable(node, &record.outcome, ctx).await {
                 return (reuse(node, "unchanged, reuse"), Some(record));
             }
-            return (run(node, vec!["what it wrote is gone".to_string()]), None);
+            return (run(node, vec!["its data is missing".to_string()]), None);
         }
-        if let Some(record) = self.as_recorded(node, ctx).await {
-            let why = "as the repeated run read it in, reuse";
+        if let Some(record) = self.recorded_outcome(node, ctx).await {
+            let why = "recorded by the repeated run, reuse";
             return (reuse(node, why), Some(record));
         }
-        let reason = match last.of(&node.name) {
+        let reason = match last.get(&node.name) {
             None => "new",
-            Some(last) if last == fingerprint => "its kept outcome is gone",
+            Some(last) if last == fingerprint => "its cached outcome is missing",
             Some(last) => match self.store.get(last) {
                 Some(old) => {
                     let mut decision = run(node, parts.changes(&old.components));
                     decision.changes = parts.differences(&old.components);
                     return (decision, None);
                 }
-                None => "changed, and what it was is gone",
+                None => "changed; its previous outcome is missing",
             },
         };
         (run(node, vec![reason.to_string()]), None)
@@ -343,24 +345,24 @@ impl Runner {
             return recorded.identities();
         }
         let sources = ctx.plan.nodes.iter().filter(|node| node.is_source());
-        let budget = &Budget::new(self.options.retry_budget);
+        let budget = &RetryBudget::new(self.options.retry_budget);
         let all = sources.map(|node| async move {
-            let hash = || async {
+            let read = || async {
                 let work = AssertUnwindSafe(self.executor.source_identity(node, ctx));
                 tokio::select! {
                     biased;
-                    done = work.catch_unwind() => done.unwrap_or_else(|p| Err(panicked(&*p))),
+                    done = work.catch_unwind() => done.unwrap_or_else(|p| Err(panic_failure(&*p))),
                     () = self.options.cancel.cancelled() => Err(Failure::cancelled()),
                 }
             };
-            let retrying = RetryLoop {
+            let retries = RetryLoop {
                 node,
                 clock: &*self.clock,
                 options: &self.options,
                 budget,
                 seed: ctx.seed,
             };
-            (node.name.clone(), retrying.run(|_| hash(), |_, _| ()).await)
+            (node.name.clone(), retries.run(|_| read(), |_, _| ()).await)
         });
         futures::future::join_all(all).await.into_iter().collect()
     }
@@ -371,15 +373,15 @@ impl Runner {
         let mut ctx = self.context(&job, &plan);
         let mut lease = self.lease(&plan)?;
         self.store.sweep();
-        let following = self.mirrored()?;
+        let upload = self.start_upload()?;
         let records = self.identities(&ctx).await;
-        let (journal, begun) = self.open_folder(&mut ctx, &records)?;
+        let (journal, start_event) = self.open_folder(&mut ctx, &records)?;
         lease
-            .name(&ctx.run)
-            .map_err(writing(self.options.lake.folder()))?;
+            .set_run(&ctx.run)
+            .map_err(write_error(self.options.lake.folder()))?;
         let recorder = Recorder::new(journal, self.clock.clone(), self.progress.clone());
-        let recorder = Arc::new(recorder.map_err(writing(&ctx.folder))?);
-        recorder.record_for_good(begun, |event| {
+        let recorder = Arc::new(recorder.map_err(write_error(&ctx.folder))?);
+        recorder.record_durably(start_event, |event| {
             event.node = Some(ctx.run.clone());
             event.message = Some(format!("lease {}", lease.token()));
         });
@@ -387,50 +389,49 @@ impl Runner {
         // Held until the end of the run is recorded.
         let lease = Arc::new(lease);
         let context = Arc::new(ctx);
-        let mut course = Scheduler::new(self, context, recorder.clone(), records, lease.clone());
-        course.complete().await?;
-        let result = course.result();
-        course.leave_findings(&result).await?;
-        recorder.record_for_good(EventKind::RunFinished, |event| {
+        let mut scheduler = Scheduler::new(self, context, recorder.clone(), records, lease.clone());
+        scheduler.run_all().await?;
+        let result = scheduler.result();
+        scheduler.write_findings(&result).await?;
+        recorder.record_durably(EventKind::RunFinished, |event| {
             event.status = Some(result.status);
             event.duration_ms = Some(milliseconds(started, self.clock.now()));
         });
         self.store.share_last(&plan.job);
         // Still under the lease: the next holder must see that this run is over.
-        if let Some((mirror, following)) = following {
-            following.end().map_err(archive_of(mirror))?;
+        if let Some((mirror, upload)) = upload {
+            upload.finish().map_err(archive_error(mirror))?;
         }
         drop(lease);
         match recorder.take_error() {
-            Some(error) => Err(writing(&result.folder.join(JOURNAL))(error)),
+            Some(error) => Err(write_error(&result.folder.join(JOURNAL))(error)),
             None => Ok(result),
         }
     }
 
     /// Fetches the files of other machines, and starts uploading the files of this run.
-    fn mirrored(&self) -> Result<Option<(&Mirror, RunUpload)>, EngineError> {
+    fn start_upload(&self) -> Result<Option<(&Mirror, RunUpload)>, EngineError> {
         let Some(mirror) = &self.options.mirror else {
             return Ok(None);
         };
-        let failed = archive_of(mirror);
-        let begin = || {
+        let start = || {
             let active_runs = match self.options.lake.shared_store() {
                 Some(shared_store) => active_runs(&**shared_store)?,
                 None => BTreeSet::new(),
             };
             mirror.fetch(&active_runs)?;
-            mirror.follow()
+            mirror.start_upload()
         };
-        begin()
-            .map(|following| Some((&**mirror, following)))
-            .map_err(failed)
+        start()
+            .map(|upload| Some((&**mirror, upload)))
+            .map_err(archive_error(mirror))
     }
 
     /// Requests the lease on the job's window.
     fn lease(&self, plan: &Plan) -> Result<Lease, EngineError> {
-        let place = Lease::of_window(&self.options.lake, &plan.job, &plan.label);
-        let response = Lease::request(&place, "", self.clock.now());
-        match response.map_err(writing(Path::new(&place.to_string())))? {
+        let path = Lease::of_window(&self.options.lake, &plan.job, &plan.label);
+        let response = Lease::request(&path, "", self.clock.now());
+        match response.map_err(write_error(Path::new(&path.to_string())))? {
             LeaseResponse::Granted(lease) => Ok(lease),
             LeaseResponse::Held(holder) => Err(EngineError::Held {
                 job: plan.job.clone(),
@@ -441,8 +442,8 @@ impl Runner {
     }
 
     /// Opens the run's folder and journal. The id is derived from the inputs, so that a repeated
-    /// run is recognised. If the newest run with this id died, it is resumed; otherwise a new
-    /// folder is created.
+    /// run is recognised. If the newest run with this id was interrupted, it is resumed; otherwise
+    /// a new folder is created.
     fn open_folder(
         &self,
         ctx: &mut RunContext,
@@ -462,12 +463,12 @@ impl Runner {
             plan: (*plan).clone(),
         };
         let windows = self.options.reports.join(&plan.job).join(&plan.label);
-        fs::create_dir_all(&windows).map_err(writing(&windows))?;
+        fs::create_dir_all(&windows).map_err(write_error(&windows))?;
         let (last, next) = last_and_next(&windows, &ctx.identity);
         if let Some(name) = &last {
             let folder = windows.join(name);
             record.origin.run.clone_from(name);
-            if let Some(journal) = reopen(&folder, &mut record).map_err(writing(&folder))? {
+            if let Some(journal) = reopen(&folder, &mut record).map_err(write_error(&folder))? {
                 (ctx.run, ctx.parent) = (name.clone(), record.origin.parent.clone());
                 ctx.folder = folder;
                 write_plan(ctx, &record)?;
@@ -475,10 +476,10 @@ impl Runner {
             }
         }
         let folder = windows.join(&next);
-        fs::create_dir(&folder).map_err(writing(&folder))?;
+        fs::create_dir(&folder).map_err(write_error(&folder))?;
         (record.origin.run, record.origin.parent) = (next.clone(), last.clone());
         (ctx.run, ctx.parent, ctx.folder) = (next, last, folder);
-        let journal = Journal::create(&ctx.folder).map_err(writing(&ctx.folder))?;
+        let journal = Journal::create(&ctx.folder).map_err(write_error(&ctx.folder))?;
         write_plan(ctx, &record)?;
         Ok((journal, EventKind::RunStarted))
     }
@@ -488,9 +489,9 @@ impl Runner {
 fn write_plan(ctx: &RunContext, record: &RecordedPlan) -> Result<(), EngineError> {
     record
         .write(&ctx.folder)
-        .map_err(writing(&ctx.folder.join(PLAN)))?;
+        .map_err(write_error(&ctx.folder.join(PLAN)))?;
     let path = ctx.folder.join(JOB);
-    write_whole(&path, ctx.job.text.as_bytes()).map_err(writing(&path))
+    write_whole(&path, ctx.job.text.as_bytes()).map_err(write_error(&path))
 }
 
 /// The identities of sources, in the form recorded by a plan.
@@ -535,8 +536,8 @@ fn identity_of(plan: &Plan, records: &BTreeMap<String, SourceRecords>) -> String
     hash[..8].to_string()
 }
 
-/// Opens the folder of a run of the same plan that died. The journal is kept, and the record gets
-/// the parent of that run. All other files are removed; they are restored from cached outcomes.
+/// Opens the folder of an interrupted run of the same plan. Its journal is kept, and the record
+/// gets its parent. All other files are removed; they are restored from cached outcomes.
 fn reopen(folder: &Path, record: &mut RecordedPlan) -> io::Result<Option<Journal>> {
     if Journal::has_ended(folder) {
         return Ok(None);
@@ -551,7 +552,7 @@ fn reopen(folder: &Path, record: &mut RecordedPlan) -> io::Result<Option<Journal
                 return Ok(None);
             }
         }
-        // It died before it wrote its plan.
+        // It was interrupted before it wrote its plan.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
@@ -575,9 +576,9 @@ fn reopen(folder: &Path, record: &mut RecordedPlan) -> io::Result<Option<Journal
     Ok(Some(journal))
 }
 
-/// The reason of a node to run because its inputs run.
-fn waiting<'a>(last: &Last, node: &Node, missing: impl Iterator<Item = &'a String>) -> Vec<String> {
-    if last.of(&node.name).is_none() {
+/// The reasons to run a node whose inputs run.
+fn input_reasons<'a>(is_new: bool, missing: impl Iterator<Item = &'a String>) -> Vec<String> {
+    if is_new {
         return vec!["new".to_string()];
     }
     missing
@@ -585,6 +586,7 @@ fn waiting<'a>(last: &Last, node: &Node, missing: impl Iterator<Item = &'a Strin
         .collect()
 }
 
+/// The decision to reuse the cached outcome of a node.
 fn reuse(node: &Node, reason: &str) -> Decision {
     Decision {
         node: node.name.clone(),
@@ -594,6 +596,7 @@ fn reuse(node: &Node, reason: &str) -> Decision {
     }
 }
 
+/// The decision to run a node.
 fn run(node: &Node, reasons: Vec<String>) -> Decision {
     Decision {
         node: node.name.clone(),

@@ -24,7 +24,7 @@ pub mod export;
 
 pub use attempts::{Attempt, ManualRun};
 pub use calendar::{Calendar, CalendarError};
-pub use conditions::unmet;
+pub use conditions::unmet_conditions;
 pub use decide::{DueAlert, DueTime, ScheduleStatus, State, decide};
 pub use machine::Machine;
 pub use words::{Health, health};

@@ -1,4 +1,4 @@
-//! Test doubles: kinds, a scripted executor, a clock that does not wait.
+//! Test doubles: stage kinds, a scripted executor, and a clock that does not wait.
 
 use crate::{
     executor::{Clock, Executor, Failure, Progress, RunContext},
@@ -71,9 +71,9 @@ impl Deref for Folder {
     }
 }
 
-pub struct TrialKinds;
+pub struct TestKinds;
 
-impl Kinds for TrialKinds {
+impl Kinds for TestKinds {
     fn names(&self) -> Vec<String> {
         ["sql", "count", "pair"].map(str::to_string).into()
     }
@@ -89,7 +89,7 @@ impl Kinds for TrialKinds {
                 "type": "object",
                 "description": "Counts.",
                 "properties": {
-                    "input": { "type": "string", "x-dataset": true, "description": "What to count." },
+                    "input": { "type": "string", "x-dataset": true, "description": "Dataset to count." },
                     "time": { "type": ["string", "null"], "x-column": "input" },
                     "least": { "type": "number", "default": 1, "minimum": 0, "maximum": 100 },
                     "by": { "type": "array", "items": { "type": "string" } },
@@ -129,9 +129,9 @@ impl Kinds for TrialKinds {
 
     fn sql_tables(&self, query: &str) -> Result<BTreeSet<String>, SqlError> {
         for (i, line) in query.lines().enumerate() {
-            if let Some(at) = line.find("frm") {
+            if let Some(offset) = line.find("frm") {
                 let message = "expected FROM, found: frm".to_string();
-                let column = line[..at].chars().count() + 1;
+                let column = line[..offset].chars().count() + 1;
                 return Err(SqlError {
                     message,
                     help: String::new(),
@@ -141,10 +141,10 @@ impl Kinds for TrialKinds {
             }
         }
         let words: Vec<&str> = query.split_whitespace().collect();
-        let named = words
+        let tables = words
             .windows(2)
             .filter(|pair| ["from", "join"].contains(&pair[0]));
-        Ok(named.map(|pair| pair[1].to_string()).collect())
+        Ok(tables.map(|pair| pair[1].to_string()).collect())
     }
 
     /// Accepts every column except `missing`.
@@ -155,11 +155,11 @@ impl Kinds for TrialKinds {
         _timezone: &str,
     ) -> Result<Option<TableSchema>, SqlError> {
         match query.find("missing") {
-            Some(at) => Err(SqlError {
+            Some(offset) => Err(SqlError {
                 message: "there is no column missing".to_string(),
                 help: "columns are: id".to_string(),
                 line: 1,
-                column: query[..at].chars().count() + 1,
+                column: query[..offset].chars().count() + 1,
             }),
             None => Ok(Some(Arc::new(()))),
         }
@@ -208,7 +208,7 @@ pub fn checked(text: &str) -> CheckedJob {
         &CheckOptions {
             name: "review",
             file: "jobs/review.toml",
-            kinds: &TrialKinds,
+            kinds: &TestKinds,
             set: &[],
             environment: &environment,
         },
@@ -229,11 +229,11 @@ pub fn plan_with(
     set: &[(String, String)],
     select: &[String],
 ) -> Result<Plan, Vec<Diagnostic>> {
-    plan_seeing(text, set, select, &LedgerView::default())
+    plan_with_ledger(text, set, select, &LedgerView::default())
 }
 
-/// The same for a run that sees this part of the ledger.
-pub fn plan_seeing(
+/// Makes the plan of a run that sees this part of the ledger.
+pub fn plan_with_ledger(
     text: &str,
     set: &[(String, String)],
     select: &[String],
@@ -251,7 +251,7 @@ pub fn plan_seeing(
         ledger: &|| Ok(view.clone()),
         environment: Arc::new(|name| (name == "RECORDS").then(|| "/records".to_string())),
     };
-    plan::build(&job, &TrialKinds, &options)
+    plan::build(&job, &TestKinds, &options)
 }
 
 pub fn names(plan: &Plan) -> Vec<&str> {
@@ -273,71 +273,71 @@ pub fn runs(archive: &Path) -> Vec<(PathBuf, RunSummary)> {
     runs
 }
 
-/// An instruction to the executor for a node.
+/// The scripted behaviour of a node.
 #[derive(Clone)]
-pub enum Order {
+pub enum Action {
     /// Fail this many times, with this failure.
     Fail(u32, Failure),
     /// Panic.
     Panic,
     /// Never return.
     Hang,
-    /// Stop when cancelled, and record that.
-    Wind(Arc<AtomicBool>),
+    /// Wait until cancelled, then set the flag and fail.
+    AwaitCancel(Arc<AtomicBool>),
     /// Cancel the run, then succeed.
     Cancel(tokio_util::sync::CancellationToken),
-    /// Wait until this many nodes wait.
-    Meet(Arc<tokio::sync::Barrier>),
+    /// Wait at the barrier, then succeed.
+    WaitForOthers(Arc<tokio::sync::Barrier>),
 }
 
-/// Follows its instructions and records what it did.
+/// Executes nodes as scripted, and records them.
 #[derive(Default)]
-pub struct TrialExecutor {
-    pub orders: BTreeMap<String, Order>,
+pub struct ScriptedExecutor {
+    pub actions: BTreeMap<String, Action>,
     pub records: Mutex<BTreeMap<String, String>>,
-    pub done: Mutex<Vec<String>>,
+    executed: Mutex<Vec<String>>,
     pub seen: Mutex<BTreeMap<String, BTreeMap<String, Arc<Outcome>>>>,
     versions: Mutex<BTreeMap<String, u64>>,
     /// Files to delete when a node runs.
-    pub sweep: Mutex<BTreeMap<String, std::path::PathBuf>>,
+    pub delete_files: Mutex<BTreeMap<String, std::path::PathBuf>>,
     /// Nodes whose datasets no longer exist.
     pub deleted: Mutex<BTreeSet<String>>,
     /// Number of requests for a source's identity.
-    pub looks: AtomicI64,
+    pub identity_requests: AtomicI64,
 }
 
-impl TrialExecutor {
-    pub fn new(orders: impl IntoIterator<Item = (&'static str, Order)>) -> Self {
-        let orders = orders
+impl ScriptedExecutor {
+    pub fn new(actions: impl IntoIterator<Item = (&'static str, Action)>) -> Self {
+        let actions = actions
             .into_iter()
-            .map(|(name, order)| (name.to_string(), order));
+            .map(|(name, action)| (name.to_string(), action));
         Self {
-            orders: orders.collect(),
+            actions: actions.collect(),
             ..Self::default()
         }
     }
 
     /// Returns the nodes executed since the last call, sorted.
-    pub fn take_done(&self) -> Vec<String> {
-        let mut done = std::mem::take(&mut *self.done.lock().unwrap());
-        done.sort();
-        done
+    pub fn take_executed(&self) -> Vec<String> {
+        let mut executed = std::mem::take(&mut *self.executed.lock().unwrap());
+        executed.sort();
+        executed
     }
 
-    fn tries(&self, name: &str) -> u32 {
-        self.done
+    fn attempts(&self, name: &str) -> u32 {
+        self.executed
             .lock()
             .unwrap()
             .iter()
-            .filter(|done| *done == name)
+            .filter(|executed| *executed == name)
             .count() as u32
     }
 }
 
 #[async_trait]
-impl Executor for TrialExecutor {
+impl Executor for ScriptedExecutor {
     async fn source_identity(&self, node: &Node, _ctx: &RunContext) -> Result<String, Failure> {
-        self.looks.fetch_add(1, Ordering::Relaxed);
+        self.identity_requests.fetch_add(1, Ordering::Relaxed);
         Ok(self
             .records
             .lock()
@@ -347,7 +347,7 @@ impl Executor for TrialExecutor {
             .unwrap_or_default())
     }
 
-    async fn usable(&self, node: &Node, _outcome: &Outcome, _ctx: &RunContext) -> bool {
+    async fn is_usable(&self, node: &Node, _outcome: &Outcome, _ctx: &RunContext) -> bool {
         !self.deleted.lock().unwrap().contains(&node.name)
     }
 
@@ -358,27 +358,27 @@ impl Executor for TrialExecutor {
         ctx: &RunContext,
         _progress: &dyn Progress,
     ) -> Result<Outcome, Failure> {
-        self.done.lock().unwrap().push(node.name.clone());
+        self.executed.lock().unwrap().push(node.name.clone());
         self.seen
             .lock()
             .unwrap()
             .insert(node.name.clone(), inputs.clone());
-        if let Some(path) = self.sweep.lock().unwrap().get(&node.name) {
+        if let Some(path) = self.delete_files.lock().unwrap().get(&node.name) {
             std::fs::remove_file(path).unwrap();
         }
-        match self.orders.get(&node.name) {
-            Some(Order::Fail(times, failure)) if self.tries(&node.name) <= *times => {
+        match self.actions.get(&node.name) {
+            Some(Action::Fail(times, failure)) if self.attempts(&node.name) <= *times => {
                 return Err(failure.clone());
             }
-            Some(Order::Panic) => panic!("as told"),
-            Some(Order::Hang) => std::future::pending().await,
-            Some(Order::Wind(down)) => {
+            Some(Action::Panic) => panic!("scripted panic"),
+            Some(Action::Hang) => std::future::pending().await,
+            Some(Action::AwaitCancel(stopped)) => {
                 ctx.cancel.cancelled().await;
-                down.store(true, Ordering::Relaxed);
+                stopped.store(true, Ordering::Relaxed);
                 return Err(Failure::cancelled());
             }
-            Some(Order::Cancel(token)) => token.cancel(),
-            Some(Order::Meet(barrier)) => {
+            Some(Action::Cancel(token)) => token.cancel(),
+            Some(Action::WaitForOthers(barrier)) => {
                 barrier.wait().await;
             }
             _ => {}
@@ -408,15 +408,15 @@ impl Executor for TrialExecutor {
 
 /// A clock that advances by a millisecond per reading, and by the full time of each sleep at once.
 #[derive(Default)]
-pub struct TrialClock {
-    looks: AtomicI64,
+pub struct TestClock {
+    readings: AtomicI64,
     pub slept: Mutex<Vec<Duration>>,
 }
 
 #[async_trait]
-impl Clock for TrialClock {
+impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        let milliseconds = self.looks.fetch_add(1, Ordering::Relaxed);
+        let milliseconds = self.readings.fetch_add(1, Ordering::Relaxed);
         Timestamp::from_millisecond(1_795_000_000_000 + milliseconds).unwrap()
     }
 

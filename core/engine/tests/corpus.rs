@@ -48,11 +48,11 @@ fn corpus() -> PathBuf {
 }
 
 #[test]
-fn the_corpus_is_survived() {
+fn the_corpus_causes_no_panic() {
     JOB.replay(&corpus());
 }
 
 #[test]
-fn damaged_job_files_are_survived() {
+fn damaged_job_files_cause_no_panic() {
     JOB.attack(&corpus(), 4000);
 }

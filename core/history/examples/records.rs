@@ -1,5 +1,5 @@
 //! Writes the records of a repository to standard output: `records git+file:///srv/repo#commits`.
-//! Mirrors of repositories on servers are kept in the folder given second.
+//! Mirrors of repositories on servers are kept in the folder of the second argument.
 
 use retrocast_history::{Repository, RepositoryUri};
 use std::{
@@ -17,20 +17,20 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let cache = arguments.get(1).map_or("target/mirrors", String::as_str);
-    let go = AtomicBool::new(false);
-    let begin = Instant::now();
+    let cancel = AtomicBool::new(false);
+    let start = Instant::now();
     let written = RepositoryUri::parse(uri)
-        .and_then(|uri| Repository::open(&uri, Path::new(cache), &go))
+        .and_then(|uri| Repository::open(&uri, Path::new(cache), &cancel))
         .and_then(|repository| {
-            let opened = begin.elapsed();
-            let count = repository.write(&mut BufWriter::new(stdout().lock()), &go)?;
+            let opened = start.elapsed();
+            let count = repository.write(&mut BufWriter::new(stdout().lock()), &cancel)?;
             Ok((repository.identity(), count, opened))
         });
     match written {
         Ok((identity, count, opened)) => {
-            let (opened, whole) = (opened.as_secs_f64(), begin.elapsed().as_secs_f64());
+            let (opened, total) = (opened.as_secs_f64(), start.elapsed().as_secs_f64());
             eprintln!(
-                "{count} records, identity {identity}, {whole:.2} s, {opened:.2} s of it to open"
+                "{count} records, identity {identity}, {total:.2} s, of which {opened:.2} s to open the repository"
             );
             ExitCode::SUCCESS
         }

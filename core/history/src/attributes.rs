@@ -70,11 +70,11 @@ fn is_valid(line: &[u8]) -> bool {
     let Some(folders) = path.strip_suffix(b".gitattributes") else {
         return false;
     };
-    let is_odd =
+    let is_forbidden =
         |name: &[u8]| matches!(name, b"" | b"." | b"..") || name.eq_ignore_ascii_case(b".git");
     match folders.strip_suffix(b"/") {
         _ if !line.starts_with(b"100") => false,
-        Some(folders) => !folders.split(|byte| *byte == b'/').any(is_odd),
+        Some(folders) => !folders.split(|byte| *byte == b'/').any(is_forbidden),
         None => folders.is_empty(),
     }
 }
@@ -84,10 +84,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_files_at_paths_of_an_index() {
-        let is = |mode: &str, path: &str| is_valid(format!("{mode} blob 1\t{path}\0").as_bytes());
+    fn only_attributes_files_at_valid_paths_are_accepted() {
+        let accepts =
+            |mode: &str, path: &str| is_valid(format!("{mode} blob 1\t{path}\0").as_bytes());
         for path in [".gitattributes", "a/.gitattributes", "a b/é/.gitattributes"] {
-            assert!(is("100644", path), "{path}");
+            assert!(accepts("100644", path), "{path}");
         }
         for path in [
             "a",
@@ -96,8 +97,10 @@ mod tests {
             "/.gitattributes",
             "a//.gitattributes",
         ] {
-            assert!(!is("100644", path), "{path}");
+            assert!(!accepts("100644", path), "{path}");
         }
-        assert!(!is("100644", "a/.GIT/.gitattributes") && !is("120000", ".gitattributes"));
+        assert!(
+            !accepts("100644", "a/.GIT/.gitattributes") && !accepts("120000", ".gitattributes")
+        );
     }
 }

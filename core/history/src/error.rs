@@ -82,7 +82,7 @@ pub enum HistoryError {
     },
     /// An object of the repository is missing or damaged.
     #[error(
-        "{uri} cannot be read: {reason}; look into it with `git fsck`, and complete a partial clone with \
+        "{uri} cannot be read: {reason}; check it with `git fsck`, and complete a partial clone with \
          `git fetch --refetch --no-filter`"
     )]
     Read {
@@ -93,7 +93,7 @@ pub enum HistoryError {
     },
     /// A commit changes more than git can compare within the limits.
     #[error(
-        "{uri}: commit {commit} {reason}, more than can be compared; leave it out with `since` in the uri"
+        "{uri}: commit {commit} {reason}, more than can be compared; exclude it with `since` in the uri"
     )]
     TooLarge {
         /// The repository.

@@ -1,6 +1,6 @@
 //! Runs the program `git`: its version, environment and limits.
 //!
-//! Repositories are hostile input, and git runs programs that configuration names. So no command
+//! Repositories are hostile input, and git runs programs that their configuration names. So no command
 //! reads the configuration of the machine, and objects are read through an [`ObjectReader`], which
 //! ignores the configuration of their repository. Only commands that talk to a server read the
 //! user's own configuration (see `mirror`).
@@ -25,19 +25,19 @@ pub type Version = (u32, u32);
 /// `GIT_CONFIG_GLOBAL` (2.32) is the newest, and is the version of the oldest systems in use.
 const OLDEST: Version = (2, 34);
 
-/// Older versions ignore a last line without a line feed when they compare files for a rename, so
-/// they find other renames in a few cases.
-pub const LAST_LINE_COUNTS: Version = (2, 44);
+/// The first version that compares a last line without a line feed when it looks for renames; older
+/// versions find other renames in a few cases.
+pub const COMPARES_LAST_LINE: Version = (2, 44);
 
 /// Memory limit of git while it compares a commit, in bytes: a tree that nests the same folders can
-/// stand for more files than any machine can hold.
-pub const MEMORY: u64 = if cfg!(test) { 128 << 20 } else { 4 << 30 };
+/// expand to more files than any machine can hold.
+pub const MEMORY_LIMIT: u64 = if cfg!(test) { 128 << 20 } else { 4 << 30 };
 
 /// Polling interval for cancellation.
-pub const POLL: Duration = Duration::from_millis(50);
+pub const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Maximum length of git's messages, in bytes; the end is kept, because it names the cause.
-const MESSAGE: usize = 2000;
+const MAX_MESSAGE_LENGTH: usize = 2000;
 
 /// The result of a command.
 pub struct Output<T> {
@@ -81,7 +81,7 @@ pub fn command(git_dir: &Path) -> Command {
 }
 
 /// Runs a command and passes its standard output to `read`. `input` goes to standard input, and
-/// limits the command's memory to [`MEMORY`]. If `read` fails or `cancel` is set, the command and
+/// limits the command's memory to [`MEMORY_LIMIT`]. If `read` fails or `cancel` is set, the command and
 /// its children are killed.
 pub fn run<T>(
     mut command: Command,
@@ -106,12 +106,12 @@ pub fn run<T>(
     let kill = || {
         let _ = kill_process_group(pid, Signal::KILL);
     };
-    let done = AtomicBool::new(false);
+    let finished = AtomicBool::new(false);
     let (value, message) = thread::scope(|scope| {
         let messages = scope.spawn(|| stderr.map(last_message).unwrap_or_default());
         scope.spawn(move || {
             if let (Some(mut stdin), Some(input)) = (stdin, input) {
-                let limit = Some(MEMORY);
+                let limit = Some(MEMORY_LIMIT);
                 let limit = Rlimit {
                     current: limit,
                     maximum: limit,
@@ -123,11 +123,11 @@ pub fn run<T>(
             }
         });
         let watch = scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
+            while !finished.load(Ordering::Relaxed) {
                 if cancel.load(Ordering::Relaxed) {
                     return kill();
                 }
-                thread::park_timeout(POLL);
+                thread::park_timeout(POLL_INTERVAL);
             }
         });
         let value = match stdout {
@@ -138,7 +138,7 @@ pub fn run<T>(
             kill();
         }
         let message = messages.join().unwrap_or_default();
-        done.store(true, Ordering::Relaxed);
+        finished.store(true, Ordering::Relaxed);
         watch.thread().unpark();
         (value, message)
     });
@@ -180,7 +180,7 @@ pub fn version(cancel: &AtomicBool) -> Result<Version, HistoryError> {
     let version = text(version, cancel)?.value;
     let found = parse_version(&version).filter(|found| *found >= OLDEST);
     found.ok_or_else(|| HistoryError::Git {
-        reason: format!("this machine has {version:?}"),
+        reason: format!("the installed git reports {version:?}"),
         oldest: OLDEST,
     })
 }
@@ -196,7 +196,7 @@ fn last_message(mut stderr: impl Read) -> String {
     let (mut tail, mut buffer) = (Vec::new(), [0; 4096]);
     while let Ok(length @ 1..) = stderr.read(&mut buffer) {
         tail.extend_from_slice(&buffer[..length]);
-        let excess = tail.len().saturating_sub(MESSAGE);
+        let excess = tail.len().saturating_sub(MAX_MESSAGE_LENGTH);
         tail.drain(..excess);
     }
     let text = String::from_utf8_lossy(&tail);
@@ -224,7 +224,7 @@ impl ObjectReader {
     /// Makes a reader of the objects in a folder; `format` is the hash algorithm of their names.
     pub fn new(objects: &Path, format: &str) -> Result<Self, HistoryError> {
         let git_dir = tempfile::tempdir()
-            .map_err(|error| HistoryError::io("making", &std::env::temp_dir(), &error))?;
+            .map_err(|error| HistoryError::io("creating", &std::env::temp_dir(), &error))?;
         // A commit-graph may contradict the commits, so it is ignored.
         let config = format!(
             "[core]
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_messages_is_kept() {
+    fn only_the_end_of_long_messages_is_kept() {
         let many = format!(
             "{}fatal: \u{1b}[31mlast\n",
             "warning: line\n".repeat(10_000)

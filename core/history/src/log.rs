@@ -2,7 +2,7 @@
 
 use crate::{
     HistoryError,
-    text::{exact, prose},
+    text::{to_text, to_unique_text},
 };
 use jiff::Timestamp;
 use std::{
@@ -131,21 +131,21 @@ impl Fields<'_> {
         }
         match end {
             Some(0) => Ok(true),
-            Some(_) => Err(cut_off()),
+            Some(_) => Err(unexpected_end()),
             None => Ok(false),
         }
     }
 
-    /// Takes the next field; an error at the end of the output.
-    fn take(&mut self) -> Result<Vec<u8>, HistoryError> {
+    /// Reads and returns the next field; an error at the end of the output.
+    fn next_field(&mut self) -> Result<Vec<u8>, HistoryError> {
         if self.advance()? {
             return Ok(std::mem::take(&mut self.field));
         }
-        Err(cut_off())
+        Err(unexpected_end())
     }
 
     fn unexpected(&self) -> HistoryError {
-        let field = prose(&self.field);
+        let field = to_text(&self.field);
         io::Error::other(format!("unexpected output of git: {field:?}")).into()
     }
 
@@ -187,24 +187,24 @@ impl Fields<'_> {
         let Some(id) = self.field.strip_prefix(START) else {
             return Err(self.unexpected());
         };
-        let id = prose(id);
-        let parents = prose(&self.take()?);
+        let id = to_text(id);
+        let parents = to_text(&self.next_field()?);
         Ok(Commit {
             id,
             parents: parents.split_whitespace().map(str::to_string).collect(),
             author: self.person()?,
             committer: self.person()?,
-            subject: prose(&self.take()?),
-            body: prose(self.take()?.trim_ascii_end()),
+            subject: to_text(&self.next_field()?),
+            body: to_text(self.next_field()?.trim_ascii_end()),
             files: Vec::new(),
         })
     }
 
     fn person(&mut self) -> Result<Person, HistoryError> {
         Ok(Person {
-            name: exact(&self.take()?),
-            email: exact(&self.take()?),
-            at: timestamp(&self.take()?),
+            name: to_unique_text(&self.next_field()?),
+            email: to_unique_text(&self.next_field()?),
+            at: timestamp(&self.next_field()?),
         })
     }
 
@@ -222,8 +222,10 @@ impl Fields<'_> {
             _ => return Err(self.unexpected()),
         };
         Ok(FileChange {
-            old_path: (change == "renamed").then(|| self.take()).transpose()?,
-            path: self.take()?,
+            old_path: (change == "renamed")
+                .then(|| self.next_field())
+                .transpose()?,
+            path: self.next_field()?,
             change,
             lines: None,
             is_submodule,
@@ -238,8 +240,8 @@ impl Fields<'_> {
         let lines = lines().zip(lines());
         let mut path = parts.next().unwrap_or_default().to_vec();
         if path.is_empty() {
-            self.take()?;
-            path = self.take()?;
+            self.next_field()?;
+            path = self.next_field()?;
         }
         match file {
             Some(file) if file.path == path => file.lines = lines,
@@ -249,7 +251,7 @@ impl Fields<'_> {
     }
 }
 
-fn cut_off() -> HistoryError {
+fn unexpected_end() -> HistoryError {
     io::Error::from(ErrorKind::UnexpectedEof).into()
 }
 
@@ -272,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_is_left_out() {
+    fn truncated_commits_are_left_out() {
         let files = "\n:000000 100644 0 1 A\0a\0:0 100644 0 1 R90\0b\0c\x001\t2\ta\0-\t-\t\0b\0c\0";
         let whole = format!("{HEAD}{files}{HEAD}");
         let expected = ["1 Some((1, 2)) None", "1"].map(str::to_string);
@@ -280,32 +282,36 @@ mod tests {
         for length in 0..whole.len() {
             let commits = parse(&whole[..length]).unwrap();
             // Without its files a commit looks complete; git's exit status shows that it is not.
-            let is_whole = commits.is_empty() || commits == expected[..1];
-            assert!(is_whole || length == HEAD.len(), "{length}: {commits:?}");
+            let is_prefix = commits.is_empty() || commits == expected[..1];
+            assert!(is_prefix || length == HEAD.len(), "{length}: {commits:?}");
         }
     }
 
     #[test]
-    fn what_git_does_not_print_is_an_error() {
-        for odd in [
+    fn unexpected_output_is_an_error() {
+        for invalid in [
             "x\0",
             "\n:0 0 0 1 U\0a\0",
             "1\t2\tb\0",
             "\n:0 0 0 1 A\0a\x001\t2\tb\0",
         ] {
-            let error = parse(&format!("{HEAD}{odd}")).unwrap_err();
+            let error = parse(&format!("{HEAD}{invalid}")).unwrap_err();
             assert!(
                 error.contains("unexpected output of git"),
-                "{odd:?}: {error}"
+                "{invalid:?}: {error}"
             );
         }
     }
 
     #[test]
-    fn times_that_no_calendar_has() {
+    fn invalid_times_become_1970() {
         assert_eq!(timestamp(b"12").as_second(), 12);
-        for odd in ["", "-5", "x", "99999999999999", "99999999999999999999"] {
-            assert_eq!(timestamp(odd.as_bytes()), Timestamp::UNIX_EPOCH, "{odd}");
+        for invalid in ["", "-5", "x", "99999999999999", "99999999999999999999"] {
+            assert_eq!(
+                timestamp(invalid.as_bytes()),
+                Timestamp::UNIX_EPOCH,
+                "{invalid}"
+            );
         }
     }
 }

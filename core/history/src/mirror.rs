@@ -3,7 +3,7 @@
 //!
 //! A fetch may be interrupted at any time; the next one resumes. A mirror gets its name when it is
 //! complete as an empty repository, packs when they are complete, and branches when their packs
-//! exist. A mirror that is damaged all the same is made again. It contains neither user nor
+//! exist. A damaged mirror is recreated. It contains neither user nor
 //! password.
 //!
 //! Only for requests to a server does git read the configuration of the machine and the user:
@@ -39,7 +39,7 @@ const CONFIGURATION: [&str; 8] = [
 ];
 
 /// A credential helper that prints two environment variables.
-const HELPER: &str = r#"!f() {
+const CREDENTIAL_HELPER: &str = r#"!f() {
     test "$1" = get || return 0
     printf 'username=%s\npassword=%s\n' "$RETROCAST_GIT_USER" "$RETROCAST_GIT_PASSWORD"
 }; f"#;
@@ -68,7 +68,7 @@ pub fn fetch(
 ) -> Result<(PathBuf, String), HistoryError> {
     let cache = fs::create_dir_all(cache)
         .and_then(|()| cache.canonicalize())
-        .map_err(|error| HistoryError::io("making", cache, &error))?;
+        .map_err(|error| HistoryError::io("creating", cache, &error))?;
     let server = Server {
         uri,
         url,
@@ -79,7 +79,7 @@ pub fn fetch(
         Some(branch) => format!("refs/heads/{branch}"),
         None => "HEAD".to_string(),
     };
-    let Some(id) = server.id(&source)? else {
+    let Some(id) = server.resolve(&source)? else {
         return Err(server.no_branch());
     };
     let format = if id.len() == 64 { "sha256" } else { "sha1" };
@@ -103,7 +103,7 @@ pub fn fetch(
         // ended.
         let stdin = lock.try_clone();
         fetch.stdin(Stdio::from(
-            stdin.map_err(|error| mirror.failed("locking", &error))?,
+            stdin.map_err(|error| mirror.io_error("locking", &error))?,
         ));
         server.text(fetch)?;
     }
@@ -147,7 +147,7 @@ impl Server<'_> {
                 .args(["-c", "credential.helper="])
                 .args([
                     "-c",
-                    &format!("credential.{scheme}://{host}.helper={HELPER}"),
+                    &format!("credential.{scheme}://{host}.helper={CREDENTIAL_HELPER}"),
                 ])
                 .env("RETROCAST_GIT_USER", &account.user)
                 .env("RETROCAST_GIT_PASSWORD", &account.password);
@@ -156,14 +156,18 @@ impl Server<'_> {
     }
 
     fn text(&self, command: Command) -> Result<String, HistoryError> {
-        let answer = git::text(command, self.cancel)?;
-        if answer.success {
-            return Ok(answer.value);
+        let output = git::text(command, self.cancel)?;
+        if output.success {
+            return Ok(output.value);
         }
         let uri = self.uri.to_string();
-        let mut reason = answer.message;
+        let mut reason = output.message;
         // Removes secrets that a server repeats in its reply.
-        for secret in self.account.iter().flat_map(|it| [&it.password, &it.user]) {
+        for secret in self
+            .account
+            .iter()
+            .flat_map(|account| [&account.password, &account.user])
+        {
             if !secret.is_empty() {
                 reason = reason.replace(secret.as_str(), "…");
             }
@@ -192,14 +196,15 @@ impl Server<'_> {
             self.url,
             pattern,
         ]);
-        let answer = self.text(command)?;
-        let lines = answer.lines().filter_map(|line| line.split_once('\t'));
+        let output = self.text(command)?;
+        let lines = output.lines().filter_map(|line| line.split_once('\t'));
         Ok(lines
             .map(|(id, name)| (id.to_string(), name.to_string()))
             .collect())
     }
 
-    fn id(&self, source: &str) -> Result<Option<String>, HistoryError> {
+    /// The id of a reference; `None` if the server does not have it.
+    fn resolve(&self, source: &str) -> Result<Option<String>, HistoryError> {
         // The pattern matches suffixes of names.
         let found = self
             .list(source)?
@@ -237,12 +242,12 @@ impl Mirror<'_> {
     fn lock(&self) -> Result<File, HistoryError> {
         let mut path = self.folder.clone().into_os_string();
         path.push(".lock");
-        let file = File::create(path).map_err(|error| self.failed("locking", &error))?;
+        let file = File::create(path).map_err(|error| self.io_error("locking", &error))?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) => std::thread::sleep(git::POLL),
-                Err(TryLockError::Error(error)) => return Err(self.failed("locking", &error)),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(git::POLL_INTERVAL),
+                Err(TryLockError::Error(error)) => return Err(self.io_error("locking", &error)),
             }
             if self.cancel.load(Ordering::Relaxed) {
                 return Err(HistoryError::Cancelled);
@@ -251,10 +256,10 @@ impl Mirror<'_> {
     }
 
     /// Prepares a mirror for fetching: keeps an existing one if its branches can be read, else
-    /// makes an empty one, moved to its path when complete.
+    /// creates an empty one, moved to its path when complete.
     fn prepare(&self, format: &str) -> Result<(), HistoryError> {
         if self.folder.exists() {
-            sweep(&self.folder).map_err(|error| self.failed("reading", &error))?;
+            remove_leftovers(&self.folder).map_err(|error| self.io_error("reading", &error))?;
             let check = ["rev-list", "--quiet", "--objects", "--no-walk", "--all"];
             if !self.folder.join("shallow").exists() && self.text(&check)?.success {
                 return Ok(());
@@ -270,9 +275,9 @@ impl Mirror<'_> {
             .arg(format!("--object-format={format}"));
         let output = git::text(init, self.cancel)?;
         if !output.success {
-            return Err(self.failed("making", &std::io::Error::other(output.message)));
+            return Err(self.io_error("creating", &std::io::Error::other(output.message)));
         }
-        fs::rename(&draft, &self.folder).map_err(|error| self.failed("making", &error))
+        fs::rename(&draft, &self.folder).map_err(|error| self.io_error("creating", &error))
     }
 
     fn text(&self, arguments: &[&str]) -> Result<git::Output<String>, HistoryError> {
@@ -284,25 +289,25 @@ impl Mirror<'_> {
     fn remove(&self, folder: &Path) -> Result<(), HistoryError> {
         match fs::remove_dir_all(folder) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(self.failed("removing", &error))
+                Err(self.io_error("removing", &error))
             }
             _ => Ok(()),
         }
     }
 
-    fn failed(&self, action: &'static str, error: &std::io::Error) -> HistoryError {
+    fn io_error(&self, action: &'static str, error: &std::io::Error) -> HistoryError {
         HistoryError::io(action, &self.folder, error)
     }
 }
 
 /// Removes what a killed fetch left behind: its locks and incomplete packs.
-fn sweep(folder: &Path) -> std::io::Result<()> {
+fn remove_leftovers(folder: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.as_encoded_bytes();
         if entry.file_type()?.is_dir() {
-            sweep(&entry.path())?;
+            remove_leftovers(&entry.path())?;
         } else if name.ends_with(b".lock") || name.starts_with(b"tmp_") || name.starts_with(b".tmp")
         {
             fs::remove_file(entry.path())?;

@@ -3,7 +3,7 @@
 
 use crate::{
     log::{Commit, FileChange},
-    text::exact,
+    text::to_unique_text,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -71,8 +71,8 @@ impl<'a> FileChangeRecord<'a> {
         Self {
             commit: &commit.id,
             committed_at: commit.committer.at,
-            path: exact(&file.path),
-            old_path: file.old_path.as_deref().map(exact),
+            path: to_unique_text(&file.path),
+            old_path: file.old_path.as_deref().map(to_unique_text),
             change: file.change,
             lines_added: file.lines.map(|(added, _)| added),
             lines_deleted: file.lines.map(|(_, deleted)| deleted),

@@ -1,9 +1,9 @@
-//! A repository opened at a certain commit, and its records.
+//! A repository opened at one commit, and its records.
 
 use crate::{
     HistoryError,
     attributes::{self, Attributes, MAX_FILES},
-    git::{self, MEMORY, ObjectReader},
+    git::{self, MEMORY_LIMIT, ObjectReader},
     log, mirror,
     record::{CommitRecord, FileChangeRecord, VERSION},
     uri::{Location, RecordKind, RepositoryUri},
@@ -26,14 +26,14 @@ use std::{
 };
 
 /// Number of commits per git process: it keeps in memory what it has read until it exits.
-const BATCH: usize = if cfg!(test) { 3 } else { 1000 };
+const BATCH_SIZE: usize = if cfg!(test) { 3 } else { 1000 };
 
 /// Maximum number of concurrent git processes.
-const WORKERS: usize = 8;
+const MAX_WORKERS: usize = 8;
 
-/// Size of a worker's buffers in bytes, and their maximum number while it waits for its turn.
-const PIECE: usize = 128 << 10;
-const PENDING: usize = 32;
+/// Size of a worker's chunks in bytes, and their maximum number while it waits for its turn.
+const CHUNK_SIZE: usize = 128 << 10;
+const MAX_PENDING: usize = 32;
 
 /// A repository, opened at the head commit of the branch.
 pub struct Repository {
@@ -100,7 +100,7 @@ impl Repository {
             .since()
             .map_or_else(|| "-".to_string(), |since| since.to_string());
         let kind = self.uri.kind().name();
-        let last_line = self.version >= git::LAST_LINE_COUNTS;
+        let last_line = self.version >= git::COMPARES_LAST_LINE;
         let text = format!(
             "retrocast history {VERSION}\n{kind}\n{}\n{since}\n{last_line}\n",
             self.head
@@ -125,23 +125,24 @@ impl Repository {
                 return Err(self.too_large(&self.head, format!("has more than {MAX_FILES} files")));
             }
         };
-        let workers = thread::available_parallelism().map_or(1, |cpus| cpus.get().min(WORKERS));
+        let workers = thread::available_parallelism().map_or(1, |cpus| cpus.get().min(MAX_WORKERS));
         thread::scope(|scope| {
-            let mut batches = commits.chunks(BATCH).map(|batch| {
-                let (sender, pieces) = mpsc::sync_channel(PENDING);
-                let mut out = BufWriter::with_capacity(PIECE, Pieces(sender));
+            let mut batches = commits.chunks(BATCH_SIZE).map(|batch| {
+                let (sender, chunks) = mpsc::sync_channel(MAX_PENDING);
+                let mut out = BufWriter::with_capacity(CHUNK_SIZE, ChunkSender(sender));
                 let git = log::arguments(index.command(&self.reader));
                 let worker = scope.spawn(move || self.write_batch(git, batch, &mut out, cancel));
-                (worker, pieces)
+                (worker, chunks)
             });
             let mut running: VecDeque<_> = batches.by_ref().take(workers).collect();
             let mut count = 0;
-            while let Some((worker, pieces)) = running.pop_front() {
-                for piece in pieces {
-                    out.write_all(&piece)?;
+            while let Some((worker, chunks)) = running.pop_front() {
+                for chunk in chunks {
+                    out.write_all(&chunk)?;
                 }
-                let stopped = |_| io::Error::other("reading the repository stopped");
-                count += worker.join().map_err(stopped)??;
+                let panicked =
+                    |_| io::Error::other("a worker panicked while reading the repository");
+                count += worker.join().map_err(panicked)??;
                 running.extend(batches.next());
             }
             out.flush()?;
@@ -186,7 +187,7 @@ impl Repository {
             .iter()
             .any(|text| output.message.contains(text))
         {
-            let reason = format!("takes more than {} MiB of memory", MEMORY >> 20);
+            let reason = format!("takes more than {} MiB of memory", MEMORY_LIMIT >> 20);
             return Err(self.too_large(ids.get(seen).unwrap_or(&""), reason));
         }
         Err(unreadable(&self.uri, output.message))
@@ -201,10 +202,10 @@ impl Repository {
     }
 }
 
-/// Passes on buffers, and waits while too many are pending. Fails when the receiver is gone.
-struct Pieces(SyncSender<Vec<u8>>);
+/// Sends chunks, and blocks while too many are pending. Fails when the receiver is dropped.
+struct ChunkSender(SyncSender<Vec<u8>>);
 
-impl Write for Pieces {
+impl Write for ChunkSender {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let sent = self.0.send(bytes.to_vec());
         sent.map(|()| bytes.len())
@@ -225,21 +226,21 @@ fn unreadable(uri: &RepositoryUri, message: String) -> HistoryError {
     let reason = Some(message).filter(|message| !message.is_empty());
     HistoryError::Read {
         uri: uri.to_string(),
-        reason: reason.unwrap_or_else(|| "git ended early".to_string()),
+        reason: reason.unwrap_or_else(|| "git exited early".to_string()),
     }
 }
 
 /// The git directory of a folder: its `.git`, which may be a file that names another folder, or the
 /// folder itself. Git would also search the parent folders.
 fn git_dir(uri: &RepositoryUri, folder: &Path) -> Result<PathBuf, HistoryError> {
-    let none = |reason: String| HistoryError::NoRepository {
+    let no_repository = |reason: String| HistoryError::NoRepository {
         uri: uri.to_string(),
         reason,
     };
     match fs::metadata(folder) {
         Ok(found) if found.is_dir() => {}
-        Ok(_) => return Err(none("it is a file".to_string())),
-        Err(error) => return Err(none(error.to_string())),
+        Ok(_) => return Err(no_repository("it is a file".to_string())),
+        Err(error) => return Err(no_repository(error.to_string())),
     }
     let inner = folder.join(".git");
     Ok(if inner.exists() {
@@ -264,14 +265,14 @@ fn reader(
         "objects",
     ]);
     command.args(["--show-object-format", "--is-shallow-repository"]);
-    let answer = git::bytes(command, cancel)?;
+    let output = git::bytes(command, cancel)?;
     // Split from the end, because the path may contain line feeds.
-    let mut lines = answer.value.rsplitn(3, |byte| *byte == b'\n');
+    let mut lines = output.value.rsplitn(3, |byte| *byte == b'\n');
     let (shallow, format, objects) = (lines.next(), lines.next(), lines.next());
-    let (true, Some(format), Some(objects)) = (answer.success, format, objects) else {
+    let (true, Some(format), Some(objects)) = (output.success, format, objects) else {
         return Err(HistoryError::NoRepository {
             uri: uri.to_string(),
-            reason: answer.message,
+            reason: output.message,
         });
     };
     if shallow == Some(b"true") {
@@ -289,28 +290,28 @@ fn resolve(
     refs: &[String],
     cancel: &AtomicBool,
 ) -> Result<String, HistoryError> {
-    let ask = |arguments: &[&str]| {
+    let run_git = |arguments: &[&str]| {
         let mut command = git::command(git_dir);
         command.args(arguments);
         git::text(command, cancel)
     };
     for name in refs {
-        let id = ask(&["rev-parse", "--verify", "--quiet", name])?;
+        let id = run_git(&["rev-parse", "--verify", "--quiet", name])?;
         if id.success {
             return Ok(id.value);
         }
     }
-    let shown = uri.to_string();
+    let uri_text = uri.to_string();
     Err(match uri.branch() {
         None => HistoryError::Empty {
-            uri: shown,
-            branch: ask(&["symbolic-ref", "--quiet", "--short", "HEAD"])?.value,
+            uri: uri_text,
+            branch: run_git(&["symbolic-ref", "--quiet", "--short", "HEAD"])?.value,
         },
         Some(branch) => {
             let format = "--format=%(refname:lstrip=2)";
-            let names = ask(&["for-each-ref", format, "refs/heads", "refs/remotes"])?.value;
+            let names = run_git(&["for-each-ref", format, "refs/heads", "refs/remotes"])?.value;
             let names: Vec<String> = names.lines().map(str::to_string).collect();
-            HistoryError::no_branch(shown, branch, &names)
+            HistoryError::no_branch(uri_text, branch, &names)
         }
     })
 }

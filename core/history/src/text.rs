@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// Converts text for people, such as a message: bytes that are not UTF-8 are written `\xHH`.
-pub fn prose(bytes: &[u8]) -> String {
+pub fn to_text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
@@ -16,11 +16,11 @@ pub fn prose(bytes: &[u8]) -> String {
 
 /// Converts names and paths so that distinct bytes give distinct text: bytes that are not UTF-8 are
 /// written `\xHH`, and a backslash that would read as such an escape is escaped, too.
-pub fn exact(bytes: &[u8]) -> String {
+pub fn to_unique_text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     let mut rest = bytes;
     while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
-        text.push_str(&prose(&rest[..at]));
+        text.push_str(&to_text(&rest[..at]));
         rest = &rest[at + 1..];
         if reads_as_escape(rest) {
             escape(&mut text, b'\\');
@@ -28,14 +28,14 @@ pub fn exact(bytes: &[u8]) -> String {
             text.push('\\');
         }
     }
-    text.push_str(&prose(rest));
+    text.push_str(&to_text(rest));
     text
 }
 
 /// Returns true if these bytes after a backslash would read as an escape.
 fn reads_as_escape(after: &[u8]) -> bool {
-    let capital = |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
-    after.len() >= 3 && after[0] == b'x' && after[1..3].iter().all(capital)
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
+    after.len() >= 3 && after[0] == b'x' && after[1..3].iter().all(is_digit)
 }
 
 fn escape(text: &mut String, byte: u8) {
@@ -48,18 +48,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_utf8_is_distinguished() {
-        assert_eq!(exact("Grüße.txt".as_bytes()), "Grüße.txt");
-        assert_eq!(exact(b"caf\xe9.txt"), "caf\\xE9.txt");
-        assert_eq!(exact(b"caf\\xE9.txt"), "caf\\x5CxE9.txt");
+    fn bytes_that_are_not_utf8_stay_distinguishable() {
+        assert_eq!(to_unique_text("Grüße.txt".as_bytes()), "Grüße.txt");
+        assert_eq!(to_unique_text(b"caf\xe9.txt"), "caf\\xE9.txt");
+        assert_eq!(to_unique_text(b"caf\\xE9.txt"), "caf\\x5CxE9.txt");
         assert_eq!(
-            exact(b"C:\\xe9\\new"),
+            to_unique_text(b"C:\\xe9\\new"),
             "C:\\xe9\\new",
-            "small digits are no escape"
+            "lower-case digits are not an escape"
         );
-        assert_eq!(exact(b"a\\"), "a\\");
-        assert_eq!(exact(b"\\\xe9"), "\\\\xE9");
-        assert_eq!(exact(b"\xff\xfe\xe2\x82"), "\\xFF\\xFE\\xE2\\x82");
-        assert_eq!(prose(b"say \\xE9 \xe9"), "say \\xE9 \\xE9");
+        assert_eq!(to_unique_text(b"a\\"), "a\\");
+        assert_eq!(to_unique_text(b"\\\xe9"), "\\\\xE9");
+        assert_eq!(to_unique_text(b"\xff\xfe\xe2\x82"), "\\xFF\\xFE\\xE2\\x82");
+        assert_eq!(to_text(b"say \\xE9 \xe9"), "say \\xE9 \\xE9");
     }
 }

@@ -62,16 +62,16 @@ impl RepositoryUri {
     /// `?branch=…&since=…` and `#commits` or `#file_changes`.
     pub fn parse(uri: &str) -> Result<Self, HistoryError> {
         let uri = uri.trim();
-        Parts::of(uri)
+        Parts::parse(uri)
             .and_then(Parts::resolve)
             .map_err(|reason| HistoryError::Uri {
-                uri: without_account(uri),
+                uri: redact_account(uri),
                 reason,
             })
     }
 
     /// Returns true if a URI has a git scheme, valid or not.
-    pub fn is_meant_by(uri: &str) -> bool {
+    pub fn has_git_scheme(uri: &str) -> bool {
         uri.trim_start().starts_with("git+")
     }
 
@@ -108,7 +108,7 @@ impl fmt::Display for RepositoryUri {
 impl fmt::Debug for RepositoryUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RepositoryUri")
-            .field("home", &self.to_string())
+            .field("repository", &self.to_string())
             .field("kind", &self.kind)
             .field("branch", &self.branch)
             .field("since", &self.since)
@@ -126,19 +126,19 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn of(uri: &'a str) -> Result<Self, String> {
+    fn parse(uri: &'a str) -> Result<Self, String> {
         let (scheme, rest) = uri
             .split_once("://")
             .ok_or("has no scheme; begin it with git+file://, git+https:// or git+http://")?;
         if !SCHEMES.contains(&scheme) {
             return Err(format!(
-                "begins with {scheme}://, which is not read{}; write git+file://, git+https:// or \
+                "begins with {scheme}://, which is not supported{}; use git+file://, git+https:// or \
                  git+http://, or clone the repository and name the clone",
                 did_you_mean(scheme, SCHEMES)
             ));
         }
-        let (rest, fragment) = cut(rest, '#');
-        let (rest, query) = cut(rest, '?');
+        let (rest, fragment) = split_at_first(rest, '#');
+        let (rest, query) = split_at_first(rest, '?');
         let parts = Self {
             scheme,
             rest,
@@ -149,23 +149,23 @@ impl<'a> Parts<'a> {
     }
 
     fn resolve(self) -> Result<RepositoryUri, String> {
-        // The repository is parsed first: a `/` or `?` in a password must not be taken for a query.
+        // The repository is parsed first: a `/` or `?` in a password does not start a query.
         let location = if self.scheme == "git+file" {
-            folder(self.rest)?
+            parse_folder(self.rest)?
         } else {
-            self.server()?
+            self.parse_server()?
         };
         let kind = match self.fragment {
             None | Some("commits") => RecordKind::Commits,
             Some("file_changes") => RecordKind::FileChanges,
             Some(other) => {
                 return Err(format!(
-                    "asks for {other:?}, which there is not{}; write #commits or #file_changes",
+                    "asks for {other:?}, which is not supported{}; use #commits or #file_changes",
                     did_you_mean(other, ["commits", "file_changes"])
                 ));
             }
         };
-        let (branch, since) = query(self.query)?;
+        let (branch, since) = parse_query(self.query)?;
         Ok(RepositoryUri {
             location,
             kind,
@@ -174,12 +174,12 @@ impl<'a> Parts<'a> {
         })
     }
 
-    fn server(&self) -> Result<Location, String> {
+    fn parse_server(&self) -> Result<Location, String> {
         let (authority, path) = self.rest.split_once('/').unwrap_or((self.rest, ""));
         let after_host = [Some(path), self.query, self.fragment];
         if after_host.iter().flatten().any(|part| part.contains('@')) {
             return Err(
-                "has an @ behind the host; write it %40 there, and in a user or password write / as %2F, \
+                "has an @ after the host; write it as %40 there, and in a user or password write / as %2F, \
                  ? as %3F, # as %23 and @ as %40"
                     .to_string(),
             );
@@ -195,9 +195,9 @@ impl<'a> Parts<'a> {
             return Err("names no repository on the host; write git+https://host/path".to_string());
         }
         if path.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err("has blanks in its path; write them %20".to_string());
+            return Err("has spaces in its path; write them as %20".to_string());
         }
-        let account = account.map(account_of).transpose()?;
+        let account = account.map(parse_account).transpose()?;
         if account.is_some() && self.scheme == "git+http" {
             return Err("would send the password unprotected; use git+https:// for it".to_string());
         }
@@ -209,24 +209,24 @@ impl<'a> Parts<'a> {
     }
 }
 
-fn folder(path: &str) -> Result<Location, String> {
+fn parse_folder(path: &str) -> Result<Location, String> {
     if !path.starts_with('/') {
         return Err("needs three slashes: git+file:///folder".to_string());
     }
-    let path = decoded(path)?;
+    let path = percent_decode(path)?;
     if path.contains(&0) {
-        return Err("holds a NUL character; remove it".to_string());
+        return Err("contains a NUL character; remove it".to_string());
     }
     Ok(Location::Folder(OsString::from_vec(path).into()))
 }
 
-fn account_of(written: &str) -> Result<Account, String> {
-    let text = |part: &str| {
-        String::from_utf8(decoded(part)?)
+fn parse_account(text: &str) -> Result<Account, String> {
+    let decode = |part: &str| {
+        String::from_utf8(percent_decode(part)?)
             .map_err(|_| "has a user or password that is not UTF-8".to_string())
     };
-    let (user, password) = written.split_once(':').unwrap_or((written, ""));
-    let (user, password) = (text(user)?, text(password)?);
+    let (user, password) = text.split_once(':').unwrap_or((text, ""));
+    let (user, password) = (decode(user)?, decode(password)?);
     if user.contains(char::is_control) || password.contains(char::is_control) {
         return Err("has a control character in its user or password; remove it".to_string());
     }
@@ -239,29 +239,29 @@ fn is_host(host: &str) -> bool {
         Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
         _ => (host, None),
     };
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let address = |c: char| c.is_ascii_hexdigit() || matches!(c, '.' | ':');
-    let named = match name
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let is_address = |c: char| c.is_ascii_hexdigit() || matches!(c, '.' | ':');
+    let is_named = match name
         .strip_prefix('[')
         .and_then(|name| name.strip_suffix(']'))
     {
-        Some(inner) => !inner.is_empty() && inner.chars().all(address),
-        None => !name.is_empty() && name.chars().all(plain),
+        Some(inner) => !inner.is_empty() && inner.chars().all(is_address),
+        None => !name.is_empty() && name.chars().all(is_name),
     };
-    named && port.is_none_or(|port| port.parse::<u16>().is_ok())
+    is_named && port.is_none_or(|port| port.parse::<u16>().is_ok())
 }
 
-fn query(query: Option<&str>) -> Result<(Option<String>, Option<Timestamp>), String> {
+fn parse_query(query: Option<&str>) -> Result<(Option<String>, Option<Timestamp>), String> {
     let (mut branch, mut since) = (None, None);
     for pair in query.into_iter().flat_map(|query| query.split('&')) {
         let (key, value) = pair
             .split_once('=')
-            .ok_or_else(|| format!("has {pair:?} behind the `?`; write key=value"))?;
-        let value = String::from_utf8(decoded(value)?)
+            .ok_or_else(|| format!("has {pair:?} after the `?`; write key=value"))?;
+        let value = String::from_utf8(percent_decode(value)?)
             .map_err(|_| format!("has a `{key}` that is not UTF-8"))?;
-        let twice = match key {
-            "branch" => branch.replace(branch_of(&value)?).is_some(),
-            "since" => since.replace(since_of(&value)?).is_some(),
+        let is_duplicate = match key {
+            "branch" => branch.replace(parse_branch(&value)?).is_some(),
+            "since" => since.replace(parse_since(&value)?).is_some(),
             _ => {
                 return Err(format!(
                     "has the unknown key `{key}`{}; there are `branch` and `since`",
@@ -269,56 +269,57 @@ fn query(query: Option<&str>) -> Result<(Option<String>, Option<Timestamp>), Str
                 ));
             }
         };
-        if twice {
+        if is_duplicate {
             return Err(format!("has `{key}` twice; keep one"));
         }
     }
     Ok((branch, since))
 }
 
-fn branch_of(value: &str) -> Result<String, String> {
+fn parse_branch(value: &str) -> Result<String, String> {
     let short = value.strip_prefix("refs/heads/").unwrap_or(value);
-    if !is_ref(short) {
+    if !is_valid_ref(short) {
         return Err(format!(
-            "has the branch {value:?}, which no branch can be called; name a branch, or leave `branch` out"
+            "has the invalid branch name {value:?}; name a branch, or leave `branch` out"
         ));
     }
     Ok(short.to_string())
 }
 
 /// Returns true if git accepts the name, by the rules of `git check-ref-format`.
-fn is_ref(name: &str) -> bool {
+fn is_valid_ref(name: &str) -> bool {
     let forbidden = |c: char| c.is_ascii_control() || " ~^:?*[\\".contains(c);
-    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
-    name.split('/').all(part)
+    let is_valid_part =
+        |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+    name.split('/').all(is_valid_part)
         && !name.contains(forbidden)
         && !name.contains("..")
         && !name.contains("@{")
         && !name.ends_with('.')
 }
 
-fn since_of(value: &str) -> Result<Timestamp, String> {
+fn parse_since(value: &str) -> Result<Timestamp, String> {
     let day = || {
         let date: Date = value.parse().ok()?;
-        let plain = value.len() == 10;
-        Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp()).filter(|_| plain)
+        let is_plain_day = value.len() == 10;
+        Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp()).filter(|_| is_plain_day)
     };
     value.parse().ok().or_else(day).ok_or_else(|| {
         format!(
-            "has the `since` {value:?}, which is no time; write a day such as 2025-01-31, or a time such \
+            "has the `since` {value:?}, which is not a time; write a day such as 2025-01-31, or a time such \
              as 2025-01-31T08:00:00Z"
         )
     })
 }
 
-/// Splits a text at the first mark; the second part is `None` without one.
-fn cut(text: &str, mark: char) -> (&str, Option<&str>) {
-    text.split_once(mark)
+/// Splits a text at the first separator; the second part is `None` without one.
+fn split_at_first(text: &str, separator: char) -> (&str, Option<&str>) {
+    text.split_once(separator)
         .map_or((text, None), |(before, after)| (before, Some(after)))
 }
 
 /// Decodes `%HH` to bytes.
-fn decoded(text: &str) -> Result<Vec<u8>, String> {
+fn percent_decode(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -333,7 +334,7 @@ fn decoded(text: &str) -> Result<Vec<u8>, String> {
         let byte = digits
             .filter(|digits| digits.chars().all(|c| c.is_ascii_hexdigit()))
             .and_then(|digits| u8::from_str_radix(digits, 16).ok())
-            .ok_or("has a % without two hexadecimal digits behind it; write a plain % as %25")?;
+            .ok_or("has a % without two hexadecimal digits after it; write a plain % as %25")?;
         bytes.push(byte);
         rest = &rest[2..];
     }
@@ -341,7 +342,7 @@ fn decoded(text: &str) -> Result<Vec<u8>, String> {
 }
 
 /// Removes what may be a user and a password from a URI, however invalid it is.
-fn without_account(uri: &str) -> String {
+fn redact_account(uri: &str) -> String {
     let is_folder = uri.starts_with("git+file://") || uri.starts_with("file://");
     match (uri.split_once("://"), uri.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, after))) if !is_folder => format!("{scheme}://…@{after}"),

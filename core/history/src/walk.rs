@@ -10,7 +10,7 @@ use std::{
 /// A commit.
 struct Node<'a> {
     id: &'a str,
-    at: Timestamp,
+    time: Timestamp,
     /// Index of its first parent in `Graph::parents`; they end where the next node's begin.
     parents: usize,
 }
@@ -34,7 +34,7 @@ pub fn order(list: &str, since: Option<Timestamp>) -> Option<Vec<&str>> {
     let selected = order
         .into_iter()
         .map(|index| &graph.nodes[index])
-        .filter(|node| since.is_none_or(|since| node.at >= since));
+        .filter(|node| since.is_none_or(|since| node.time >= since));
     Some(selected.map(|node| node.id).collect())
 }
 
@@ -42,7 +42,10 @@ impl<'a> Graph<'a> {
     fn parse(list: &'a str) -> Option<Self> {
         let words = |line: &'a str| line.split(' ').filter(|word| !word.is_empty());
         let ids = list.lines().filter_map(|line| words(line).nth(1));
-        let index: HashMap<&str, usize> = ids.enumerate().map(|(at, id)| (id, at)).collect();
+        let index: HashMap<&str, usize> = ids
+            .enumerate()
+            .map(|(position, id)| (id, position))
+            .collect();
         let mut graph = Self {
             nodes: Vec::with_capacity(index.len()),
             parents: Vec::with_capacity(index.len()),
@@ -50,7 +53,7 @@ impl<'a> Graph<'a> {
         for line in list.lines() {
             let mut words = words(line);
             graph.nodes.push(Node {
-                at: timestamp(words.next()?.as_bytes()),
+                time: timestamp(words.next()?.as_bytes()),
                 id: words.next()?,
                 parents: graph.parents.len(),
             });
@@ -75,7 +78,7 @@ impl<'a> Graph<'a> {
         let mut waiting: Vec<usize> = (0..self.nodes.len())
             .map(|n| self.parents(n).len())
             .collect();
-        let key = |index: usize| Reverse((self.nodes[index].at, self.nodes[index].id, index));
+        let key = |index: usize| Reverse((self.nodes[index].time, self.nodes[index].id, index));
         let mut ready: BinaryHeap<_> = (0..self.nodes.len())
             .filter(|index| waiting[*index] == 0)
             .map(key)
@@ -119,12 +122,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parents_then_times_then_ids() {
+    fn commits_are_ordered_by_parents_then_times_then_ids() {
         let list = "9 d c b\n1 c a\n5 b a\n5 e a\n7 a\n";
         assert_eq!(order(list, None), Some(vec!["a", "c", "b", "e", "d"]));
         let since = Timestamp::from_second(7).ok();
         assert_eq!(order(list, since), Some(vec!["a", "d"]));
         assert_eq!(order("", None), Some(Vec::new()));
-        assert_eq!(order("1 b a\n", None), None, "a history that is cut off");
+        assert_eq!(order("1 b a\n", None), None, "a truncated history");
     }
 }

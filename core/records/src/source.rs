@@ -97,11 +97,11 @@ impl Listing {
         required: bool,
         days: Option<Days>,
     ) -> Result<Self, SourceError> {
-        let (listing, folder) = if retrocast_history::RepositoryUri::is_meant_by(uri) {
+        let (listing, folder) = if retrocast_history::RepositoryUri::has_git_scheme(uri) {
             let owned = (source.to_string(), uri.to_string());
             let opening = tokio::task::spawn_blocking(move || git::list(&owned.0, &owned.1));
             (opening.await, None)
-        } else if let Some(address) = Address::of(uri) {
+        } else if let Some(address) = Address::parse(uri) {
             let owned = (source.to_string(), uri.to_string());
             let listing = async move { bucket::list(&owned.0, &owned.1, &address, days).await };
             (storage::runtime().spawn(listing).await, None)

@@ -2,7 +2,7 @@
 
 use crate::{
     Address, cause, open,
-    retrying::again,
+    retrying::retry,
     runtime,
     shared_store::{ETag, Entry, SharedStore},
 };
@@ -37,7 +37,7 @@ impl Bucket {
         })
     }
 
-    /// Objects in memory, which end with the process: for trials.
+    /// Creates a bucket in memory, for tests.
     pub fn in_memory(address: Address) -> Self {
         Self {
             address,
@@ -66,31 +66,31 @@ impl Bucket {
         receiver.recv().unwrap_or_else(|_| {
             Err(Error::Generic {
                 store: "storage",
-                source: "the request broke off".into(),
+                source: "the request was aborted".into(),
             })
         })
     }
 
-    /// The same for idempotent requests, which are repeated after an interrupted response.
-    fn again<T: Send + 'static, F>(
+    /// The same as `wait` for idempotent requests, which are retried after an interrupted response.
+    fn retry<T: Send + 'static, F>(
         &self,
         work: impl Fn(Arc<dyn ObjectStore>) -> F + Send + Sync + 'static,
     ) -> object_store::Result<T>
     where
         F: Future<Output = object_store::Result<T>> + Send + 'static,
     {
-        self.wait(|store| again(move || work(store.clone())))
+        self.wait(|store| retry(move || work(store.clone())))
     }
 
-    fn failed(&self, action: &str, name: &str, error: &Error) -> io::Error {
+    fn io_error(&self, action: &str, name: &str, error: &Error) -> io::Error {
         let kind = match error {
             Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
                 io::ErrorKind::PermissionDenied
             }
             _ => io::ErrorKind::Other,
         };
-        let place = self.address.join(name);
-        io::Error::new(kind, format!("{action} {place}: {}", cause(error)))
+        let address = self.address.join(name);
+        io::Error::new(kind, format!("{action} {address}: {}", cause(error)))
     }
 
     /// The `ETag` of an object that was written or read; its version id is stored.
@@ -103,7 +103,7 @@ impl Bucket {
         etag
     }
 
-    fn written(&self, name: &str, result: PutResult) -> ETag {
+    fn put_etag(&self, name: &str, result: PutResult) -> ETag {
         self.etag(name, result.e_tag, result.version)
     }
 
@@ -127,7 +127,7 @@ impl SharedStore for Bucket {
 
     fn get(&self, name: &str) -> io::Result<Option<(Vec<u8>, ETag)>> {
         let key = self.key(name);
-        let got = self.again(move |store| {
+        let got = self.retry(move |store| {
             let key = key.clone();
             async move {
                 let got = store.get(&key).await?;
@@ -141,18 +141,18 @@ impl SharedStore for Bucket {
                 Ok(Some((bytes.to_vec(), etag)))
             }
             Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(self.failed("reading", name, &error)),
+            Err(error) => Err(self.io_error("reading", name, &error)),
         }
     }
 
     fn put(&self, name: &str, bytes: Vec<u8>) -> io::Result<ETag> {
         let key = self.key(name);
-        let put = self.again(move |store| {
+        let put = self.retry(move |store| {
             let (key, bytes) = (key.clone(), bytes.clone());
             async move { store.put(&key, bytes.into()).await }
         });
-        put.map(|result| self.written(name, result))
-            .map_err(|error| self.failed("writing", name, &error))
+        put.map(|result| self.put_etag(name, result))
+            .map_err(|error| self.io_error("writing", name, &error))
     }
 
     fn put_if(
@@ -165,11 +165,11 @@ impl SharedStore for Bucket {
         let put =
             self.wait(|store| async move { store.put_opts(&key, bytes.into(), mode.into()).await });
         match put {
-            Ok(result) => Ok(Some(self.written(name, result))),
+            Ok(result) => Ok(Some(self.put_etag(name, result))),
             Err(
                 Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotFound { .. },
             ) => Ok(None),
-            Err(error) => Err(self.failed("writing", name, &error)),
+            Err(error) => Err(self.io_error("writing", name, &error)),
         }
     }
 
@@ -185,7 +185,7 @@ impl SharedStore for Bucket {
             let listed = store.list(Some(&below));
             listed.try_collect::<Vec<ObjectMeta>>().await
         });
-        let listed = listed.map_err(|error| self.failed("listing", folder, &error))?;
+        let listed = listed.map_err(|error| self.io_error("listing", folder, &error))?;
         let entry = |object: ObjectMeta| {
             let parts = object.location.prefix_match(&root)?;
             let names: Vec<String> = parts.map(|part| part.as_ref().to_string()).collect();
@@ -203,13 +203,13 @@ impl SharedStore for Bucket {
 
     fn delete(&self, name: &str) -> io::Result<()> {
         let key = self.key(name);
-        let deleted = self.again(move |store| {
+        let deleted = self.retry(move |store| {
             let key = key.clone();
             async move { store.delete(&key).await }
         });
         match deleted {
             Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(self.failed("removing", name, &error)),
+            Err(error) => Err(self.io_error("removing", name, &error)),
         }
     }
 }
@@ -219,11 +219,11 @@ mod tests {
     use super::*;
 
     fn bucket() -> Bucket {
-        Bucket::in_memory(Address::of("s3://records/lake/").unwrap())
+        Bucket::in_memory(Address::parse("s3://records/lake/").unwrap())
     }
 
     #[test]
-    fn names_are_below_the_address_and_what_is_not_there_is_none() {
+    fn names_are_relative_to_the_address_and_missing_objects_are_none() {
         let bucket = bucket();
         assert_eq!(bucket.get("leases/a/b.lease").unwrap(), None);
         let etag = bucket.put("leases/a/b.lease", b"1".to_vec()).unwrap();
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_wrote_first_stays() {
+    fn conditional_puts_do_not_overwrite_newer_content() {
         let bucket = bucket();
         let first = bucket.put_if("a", b"1".to_vec(), None).unwrap().unwrap();
         assert_eq!(bucket.put_if("a", b"2".to_vec(), None).unwrap(), None);

@@ -93,7 +93,7 @@ impl fmt::Display for LeasePath {
 pub enum LeaseResponse {
     /// Held by this process until it is dropped.
     Granted(Lease),
-    /// Held by another process: its holder, unless it has not written its name yet.
+    /// Held by another process: the holder, unless it has not written its name yet.
     Held(Option<Holder>),
 }
 
@@ -125,23 +125,23 @@ impl Lease {
 
     /// Requests a lease, without waiting: first among the processes of this machine, then among
     /// machines.
-    pub fn request(place: &LeasePath, run: &str, now: Timestamp) -> io::Result<LeaseResponse> {
-        let path = place.path();
+    pub fn request(lease_path: &LeasePath, run: &str, now: Timestamp) -> io::Result<LeaseResponse> {
+        let path = lease_path.path();
         let mut file = open(path)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(LeaseResponse::Held(held_by(path))),
+            Err(TryLockError::WouldBlock) => return Ok(LeaseResponse::Held(read_holder(path))),
             Err(TryLockError::Error(error)) => return Err(error),
         }
         let token = read(&mut file).map_or(0, |holder| holder.token) + 1;
         let mut holder = Holder {
             run: run.to_string(),
             pid: std::process::id(),
-            host: host(),
+            host: host_name(),
             since: now,
             token,
         };
-        let remote = match &place.remote {
+        let remote = match &lease_path.remote {
             None => None,
             Some((store, key)) => match remote::request(store, key, holder.clone())? {
                 remote::RemoteResponse::Held(holder) => return Ok(LeaseResponse::Held(holder)),
@@ -162,10 +162,10 @@ impl Lease {
     }
 
     /// Records the id of the run in the lease.
-    pub fn name(&mut self, run: &str) -> io::Result<()> {
+    pub fn set_run(&mut self, run: &str) -> io::Result<()> {
         self.holder.run = run.to_string();
         if let Some(remote) = &self.remote {
-            remote.name(run)?;
+            remote.set_run(run)?;
         }
         self.write()
     }
@@ -176,13 +176,13 @@ impl Lease {
     }
 
     /// Returns true if this process still holds it: the file at its path is the locked one, with
-    /// our token.
+    /// this lease's token.
     pub fn is_held(&self) -> bool {
         let id = |file: &File| file.metadata().map(|data| (data.dev(), data.ino())).ok();
-        let here = File::open(&self.path).is_ok_and(|mut file| {
+        let is_held_locally = File::open(&self.path).is_ok_and(|mut file| {
             id(&file) == id(&self.file) && read(&mut file).as_ref() == Some(&self.holder)
         });
-        here && self.remote.as_ref().is_none_or(RemoteLease::is_held)
+        is_held_locally && self.remote.as_ref().is_none_or(RemoteLease::is_held)
     }
 
     fn write(&mut self) -> io::Result<()> {
@@ -213,7 +213,7 @@ fn read(file: &mut File) -> Option<Holder> {
 }
 
 /// Reads the holder of a lease from its file. The holder may be writing it, so this retries.
-fn held_by(path: &Path) -> Option<Holder> {
+fn read_holder(path: &Path) -> Option<Holder> {
     for _ in 0..20 {
         let holder = File::open(path).ok().and_then(|mut file| read(&mut file));
         if holder.is_some() {
@@ -224,7 +224,7 @@ fn held_by(path: &Path) -> Option<Holder> {
     None
 }
 
-fn host() -> String {
+fn host_name() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| {
         std::env::var("HOSTNAME").map_err(|error| io::Error::new(io::ErrorKind::NotFound, error))
     });
@@ -243,21 +243,21 @@ mod tests {
         LakeFiles::from(&**folder)
     }
 
-    fn granted(place: &LeasePath) -> Lease {
-        match Lease::request(place, "1a", Timestamp::UNIX_EPOCH).unwrap() {
+    fn granted(lease_path: &LeasePath) -> Lease {
+        match Lease::request(lease_path, "1a", Timestamp::UNIX_EPOCH).unwrap() {
             LeaseResponse::Granted(lease) => lease,
             LeaseResponse::Held(holder) => panic!("held by {holder:?}"),
         }
     }
 
     #[test]
-    fn a_lease_has_one_holder_who_is_named() {
+    fn a_held_lease_names_its_holder() {
         let folder = Folder::new();
-        let place = Lease::of_window(&files(&folder), "review", "2026-W46");
-        let mut lease = granted(&place);
-        lease.name("1a2b3c4d").unwrap();
+        let lease_path = Lease::of_window(&files(&folder), "review", "2026-W46");
+        let mut lease = granted(&lease_path);
+        lease.set_run("1a2b3c4d").unwrap();
         let LeaseResponse::Held(Some(holder)) =
-            Lease::request(&place, "2", Timestamp::UNIX_EPOCH).unwrap()
+            Lease::request(&lease_path, "2", Timestamp::UNIX_EPOCH).unwrap()
         else {
             panic!("granted twice");
         };
@@ -269,33 +269,33 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_ends_with_its_holder_and_counts_hands() {
+    fn a_released_lease_is_granted_with_the_next_token() {
         let folder = Folder::new();
-        let place = Lease::of_node(&files(&folder), "review", "stage.rhythm");
-        drop(granted(&place));
-        let second = granted(&place);
+        let lease_path = Lease::of_node(&files(&folder), "review", "stage.rhythm");
+        drop(granted(&lease_path));
+        let second = granted(&lease_path);
         assert_eq!(second.token(), 2);
         assert!(second.is_held());
     }
 
     #[test]
-    fn a_lease_that_was_swept_away_is_not_held() {
+    fn a_lease_whose_file_was_removed_is_not_held() {
         let folder = Folder::new();
-        let place = Lease::of_window(&files(&folder), "review", "2026-W46");
-        let first = granted(&place);
-        fs::remove_file(place.path()).unwrap();
-        assert!(!first.is_held(), "its file is gone");
-        let second = granted(&place);
+        let lease_path = Lease::of_window(&files(&folder), "review", "2026-W46");
+        let first = granted(&lease_path);
+        fs::remove_file(lease_path.path()).unwrap();
+        assert!(!first.is_held(), "its file was removed");
+        let second = granted(&lease_path);
         assert!(!first.is_held() && second.is_held());
     }
 
     #[test]
-    fn damaged_files_do_no_harm() {
+    fn a_damaged_file_counts_as_free() {
         let folder = Folder::new();
-        let place = Lease::of_schedule(&files(&folder), "review");
-        fs::create_dir_all(place.path().parent().unwrap()).unwrap();
-        fs::write(place.path(), "{\"run\":").unwrap();
-        let lease = granted(&place);
+        let lease_path = Lease::of_schedule(&files(&folder), "review");
+        fs::create_dir_all(lease_path.path().parent().unwrap()).unwrap();
+        fs::write(lease_path.path(), "{\"run\":").unwrap();
+        let lease = granted(&lease_path);
         assert_eq!(lease.token(), 1);
         assert!(lease.is_held());
     }

@@ -1,12 +1,12 @@
-//! Storage that machines share: object storage by its address, and what is kept in it for others.
+//! Storage that machines share: object storage by its address, and the leases and archive in it.
 //!
 //! `s3://bucket/…`, and `gs://` and `az://` in builds that have them. Settings that are not in the address
 //! come from the environment, as for other tools: for S3 `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
 //! `AWS_SESSION_TOKEN`, `AWS_REGION` and `AWS_ENDPOINT_URL` (any compatible server; buckets are part of the
 //! path unless `AWS_VIRTUAL_HOSTED_STYLE_REQUEST` is true), or the role of the machine.
 //!
-//! An [`Address`] is opened as a store of objects ([`open`]) whose requests are repeated, or as a [`Bucket`],
-//! whose conditional puts carry the [`lease`]s. A [`mirror`] keeps a folder and a bucket equal.
+//! An [`Address`] is opened as a store of objects ([`open`]) whose requests are retried, or as a [`Bucket`],
+//! whose conditional puts carry the [`lease`]s. A [`mirror`] synchronises a folder and a bucket.
 
 pub mod shared_store;
 
@@ -42,11 +42,11 @@ pub const SCHEMES: &[&str] = &[
 ];
 
 /// Time for which a request is retried.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Timeout for a silent connection.
-const SILENCE: Duration = Duration::from_secs(20);
-/// Maximum number of attempts.
-const ATTEMPTS: usize = 12;
+const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Timeout for a connection without data.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
+/// Maximum number of retries.
+const MAX_RETRIES: usize = 12;
 /// Number of threads for requests.
 const THREADS: usize = 2;
 
@@ -63,7 +63,7 @@ pub struct Address {
 
 impl Address {
     /// Parses an address; `None` if its scheme is not supported.
-    pub fn of(uri: &str) -> Option<Self> {
+    pub fn parse(uri: &str) -> Option<Self> {
         let (scheme, rest) = uri.split_once("://")?;
         let scheme = scheme.to_ascii_lowercase();
         let scheme = if scheme == "s3a" {
@@ -115,18 +115,18 @@ impl fmt::Display for Address {
 
 /// Opens a bucket, once per process, so that connections are reused. The error gives the reason.
 pub fn open(address: &Address) -> Result<Arc<dyn ObjectStore>, String> {
-    static OPEN: OnceLock<Mutex<BTreeMap<String, Arc<dyn ObjectStore>>>> = OnceLock::new();
+    static STORES: OnceLock<Mutex<BTreeMap<String, Arc<dyn ObjectStore>>>> = OnceLock::new();
     if address.bucket.is_empty() || address.bucket.contains('@') {
         let scheme = &address.scheme;
         return Err(format!(
             "must name a bucket: {scheme}://BUCKET/PATH; credentials belong in the environment"
         ));
     }
-    let mut open = OPEN
+    let mut stores = STORES
         .get_or_init(Mutex::default)
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    if let Some(store) = open.get(&address.root()) {
+    if let Some(store) = stores.get(&address.root()) {
         return Ok(store.clone());
     }
     if address.scheme == "s3" {
@@ -137,7 +137,7 @@ pub fn open(address: &Address) -> Result<Arc<dyn ObjectStore>, String> {
         format!("names storage that cannot be opened: {reason}; check the environment")
     })?;
     let store: Arc<dyn ObjectStore> = Arc::new(RetryingStore::new(store));
-    open.insert(address.root(), store.clone());
+    stores.insert(address.root(), store.clone());
     Ok(store)
 }
 
@@ -154,8 +154,8 @@ fn endpoint() -> Option<(&'static str, String)> {
 fn check_endpoint() -> Result<(), String> {
     match endpoint() {
         Some((name, value)) if !is_endpoint(&value) => Err(format!(
-            "cannot be reached: {name} is {value:?} in the environment; it must be an address such as \
-             https://storage.example.com:9000, or not be set"
+            "cannot be reached: the environment variable {name} is {value:?}; set it to an address such as \
+             https://storage.example.com:9000, or unset it"
         )),
         _ => Ok(()),
     }
@@ -172,8 +172,8 @@ fn is_endpoint(value: &str) -> bool {
 
 fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
     let retry = object_store::RetryConfig {
-        max_retries: ATTEMPTS,
-        retry_timeout: PATIENCE,
+        max_retries: MAX_RETRIES,
+        retry_timeout: RETRY_TIMEOUT,
         ..object_store::RetryConfig::default()
     };
     // Requests run on their own threads, whatever thread they come from.
@@ -182,7 +182,7 @@ fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
         .with_connect_timeout(Duration::from_secs(10))
         // A large object may take long, as long as data arrives.
         .with_timeout_disabled()
-        .with_read_timeout(SILENCE);
+        .with_read_timeout(READ_TIMEOUT);
     match address.scheme.as_str() {
         #[cfg(feature = "gcp")]
         "gs" => {
@@ -204,10 +204,11 @@ fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
         }
         _ => {
             // An explicit endpoint without encryption is intended.
-            let plain = endpoint().is_some_and(|(_, endpoint)| endpoint.starts_with("http://"));
+            let allow_http =
+                endpoint().is_some_and(|(_, endpoint)| endpoint.starts_with("http://"));
             let builder = AmazonS3Builder::from_env()
                 .with_bucket_name(&address.bucket)
-                .with_client_options(client.with_allow_http(plain))
+                .with_client_options(client.with_allow_http(allow_http))
                 .with_http_connector(connector)
                 .with_retry(retry);
             Ok(Arc::new(builder.build()?))
@@ -240,7 +241,7 @@ pub fn cause(error: &object_store::Error) -> String {
     let message = cause.to_string();
     // The response of a server may be a whole page; its first line is enough.
     let line = message.lines().find(|line| !line.trim().is_empty());
-    line.unwrap_or("no reason was given")
+    line.unwrap_or("no reason given")
         .chars()
         .take(300)
         .collect()
@@ -251,24 +252,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_taken_apart() {
-        let address = Address::of("s3://records/tickets/**/*.jsonl.gz").unwrap();
+    fn addresses_are_parsed() {
+        let address = Address::parse("s3://records/tickets/**/*.jsonl.gz").unwrap();
         assert_eq!(address.root(), "s3://records");
         assert_eq!(address.key, "tickets/**/*.jsonl.gz");
-        assert_eq!(Address::of("S3A://b").unwrap().root(), "s3://b");
-        let lake = Address::of("s3://b/lake/").unwrap();
+        assert_eq!(Address::parse("S3A://b").unwrap().root(), "s3://b");
+        let lake = Address::parse("s3://b/lake/").unwrap();
         assert_eq!(lake.to_string(), "s3://b/lake");
         assert_eq!(lake.join("review").to_string(), "s3://b/lake/review");
         assert_eq!(
-            Address::of("s3://b").unwrap().join("x").to_string(),
+            Address::parse("s3://b").unwrap().join("x").to_string(),
             "s3://b/x"
         );
-        assert_eq!(Address::of("ftp://b/k"), None);
-        assert_eq!(Address::of("data/raw"), None);
+        assert_eq!(Address::parse("ftp://b/k"), None);
+        assert_eq!(Address::parse("data/raw"), None);
     }
 
     #[test]
-    fn an_endpoint_is_an_address() {
+    fn endpoints_are_validated() {
         for valid in ["http://127.0.0.1:9000", "https://storage.example.com/"] {
             assert!(is_endpoint(valid), "{valid}");
         }
@@ -286,7 +287,7 @@ mod tests {
 
     #[test]
     fn credentials_in_an_address_are_refused() {
-        let address = Address::of("s3://key:secret@bucket/a").unwrap();
+        let address = Address::parse("s3://key:secret@bucket/a").unwrap();
         let error = open(&address).unwrap_err();
         assert!(error.contains("environment") && !error.contains("secret"));
     }

@@ -6,7 +6,7 @@
 //! In a conflict the shared store wins, except for a journal: it is append-only, so the longer one
 //! is newer.
 //!
-//! Pages over many runs are derived. They are uploaded but not fetched: each machine rebuilds them
+//! Pages about many runs are derived. They are uploaded but not fetched: each machine rebuilds them
 //! before it uploads.
 //!
 //! ```text
@@ -36,10 +36,10 @@ use std::{
 
 const STATE: &str = ".mirror.json";
 const LOCK: &str = ".mirror.lock";
-/// Number of concurrent transfers.
-const AT_ONCE: usize = 16;
+/// Maximum number of concurrent transfers.
+const MAX_TRANSFERS: usize = 16;
 /// Interval of uploads during a run.
-const SENT_EVERY: Duration = Duration::from_secs(5);
+const UPLOAD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A local folder that is synchronised with a shared store.
 #[derive(Debug)]
@@ -53,19 +53,19 @@ pub struct Mirror {
 pub struct RunUpload {
     mirror: Arc<Mirror>,
     /// Dropped to stop the thread.
-    end: Option<Sender<()>>,
+    stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl RunUpload {
     /// Stops the thread and uploads the remaining changes.
-    pub fn end(mut self) -> io::Result<()> {
-        self.stop();
-        self.mirror.send().map(|_| ())
+    pub fn finish(mut self) -> io::Result<()> {
+        self.stop_thread();
+        self.mirror.upload().map(|_| ())
     }
 
-    fn stop(&mut self) {
-        self.end = None;
+    fn stop_thread(&mut self) {
+        self.stop = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -74,7 +74,7 @@ impl RunUpload {
 
 impl Drop for RunUpload {
     fn drop(&mut self) {
-        self.stop();
+        self.stop_thread();
     }
 }
 
@@ -89,7 +89,7 @@ struct SyncedFile {
 }
 
 /// Files by name, relative to the folder.
-type KnownFiles = BTreeMap<String, SyncedFile>;
+type SyncedFiles = BTreeMap<String, SyncedFile>;
 
 /// Number and size of the transferred files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -119,32 +119,32 @@ impl Mirror {
     /// a dead one.
     pub fn fetch(&self, active_runs: &BTreeSet<String>) -> io::Result<TransferCount> {
         let _lock = self.lock()?;
-        let mut known = self.known();
+        let mut synced = self.read_state();
         let entries = self.shared_store.list("")?;
-        let busy = |key: &str| {
+        let is_active = |key: &str| {
             run_of(key).is_some_and(|run| {
                 active_runs.contains(run) || Journal::is_being_written(&self.folder.join(run))
             })
         };
         let wanted: Vec<&Entry> = entries
             .iter()
-            .filter(|entry| is_fetched(&entry.key) && !busy(&entry.key))
+            .filter(|entry| is_fetched(&entry.key) && !is_active(&entry.key))
             .filter(|entry| {
-                let same = known.get(&entry.key);
+                let file = synced.get(&entry.key);
                 // A file that was removed locally is not fetched again; its removal is uploaded
                 // later.
-                same.is_none_or(|same| same.etag != entry.etag)
+                file.is_none_or(|file| file.etag != entry.etag)
             })
             .collect();
-        let fetched = self.all(&wanted, |entry| self.fetch_one(entry))?;
-        let mut moved = TransferCount::default();
-        for (key, same) in fetched.into_iter().flatten() {
-            moved.files += 1;
-            moved.bytes += same.size;
-            known.insert(key, same);
+        let fetched = self.map_concurrently(&wanted, |entry| self.fetch_one(entry))?;
+        let mut count = TransferCount::default();
+        for (key, file) in fetched.into_iter().flatten() {
+            count.files += 1;
+            count.bytes += file.size;
+            synced.insert(key, file);
         }
         let names: BTreeSet<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
-        let deleted: Vec<String> = known
+        let deleted: Vec<String> = synced
             .keys()
             .filter(|key| !names.contains(key.as_str()))
             .cloned()
@@ -152,63 +152,66 @@ impl Mirror {
         for key in deleted {
             let path = self.folder.join(&key);
             // Files changed locally since then are uploaded again.
-            if known.remove(&key).is_some_and(|same| is_as(&path, &same)) {
+            if synced
+                .remove(&key)
+                .is_some_and(|file| is_unchanged(&path, &file))
+            {
                 fs::remove_file(&path)?;
                 remove_empty(&self.folder, &path);
             }
         }
-        self.remember(&known)?;
-        Ok(moved)
+        self.write_state(&synced)?;
+        Ok(count)
     }
 
     /// Uploads new and changed files, and removes files remotely that were removed locally.
-    pub fn send(&self) -> io::Result<TransferCount> {
+    pub fn upload(&self) -> io::Result<TransferCount> {
         let _lock = self.lock()?;
-        let mut known = self.known();
-        let here = files_below(&self.folder)?;
-        let mut changed: Vec<&String> = here
+        let mut synced = self.read_state();
+        let local = files_below(&self.folder)?;
+        let mut changed: Vec<&String> = local
             .iter()
             .filter(|key| {
-                known
+                synced
                     .get(*key)
-                    .is_none_or(|same| !is_as(&self.folder.join(key), same))
+                    .is_none_or(|file| !is_unchanged(&self.folder.join(key), file))
             })
             .collect();
-        let mut moved = TransferCount::default();
+        let mut count = TransferCount::default();
         // Files that identify a complete run come after the files they refer to, and pages last.
         changed.sort_by_key(|key| (rank(key), (*key).clone()));
         for group in changed.chunk_by(|a, b| rank(a) == rank(b)) {
-            for (key, same) in self
-                .all(group, |key| self.send_one(key))?
+            for (key, file) in self
+                .map_concurrently(group, |key| self.upload_one(key))?
                 .into_iter()
                 .flatten()
             {
-                moved.files += 1;
-                moved.bytes += same.size;
-                known.insert(key, same);
+                count.files += 1;
+                count.bytes += file.size;
+                synced.insert(key, file);
             }
         }
-        let deleted: Vec<String> = known
+        let deleted: Vec<String> = synced
             .keys()
-            .filter(|key| !here.contains(*key))
+            .filter(|key| !local.contains(*key))
             .cloned()
             .collect();
         for key in deleted {
             self.shared_store.delete(&key)?;
-            known.remove(&key);
+            synced.remove(&key);
         }
-        self.remember(&known)?;
-        Ok(moved)
+        self.write_state(&synced)?;
+        Ok(count)
     }
 
-    /// Uploads changes every few seconds until the returned value is ended or dropped.
-    pub fn follow(self: &Arc<Self>) -> io::Result<RunUpload> {
+    /// Uploads changes every few seconds until the returned value is finished or dropped.
+    pub fn start_upload(self: &Arc<Self>) -> io::Result<RunUpload> {
         let mirror = self.clone();
-        let (end, ended) = mpsc::channel::<()>();
-        let follow = move || {
-            while ended.recv_timeout(SENT_EVERY) == Err(RecvTimeoutError::Timeout) {
+        let (stop, stopped) = mpsc::channel::<()>();
+        let upload = move || {
+            while stopped.recv_timeout(UPLOAD_INTERVAL) == Err(RecvTimeoutError::Timeout) {
                 // Uploads are repeated at the end, where an error fails the run.
-                if let Err(error) = mirror.send() {
+                if let Err(error) = mirror.upload() {
                     tracing::debug!("{error}");
                 }
             }
@@ -216,8 +219,8 @@ impl Mirror {
         let thread = std::thread::Builder::new().name("archive".to_string());
         Ok(RunUpload {
             mirror: self.clone(),
-            end: Some(end),
-            thread: Some(thread.spawn(follow)?),
+            stop: Some(stop),
+            thread: Some(thread.spawn(upload)?),
         })
     }
 
@@ -232,45 +235,45 @@ impl Mirror {
             return Ok(None);
         }
         write_whole(&path, &bytes)?;
-        let same = SyncedFile::of(&path, etag)?;
-        Ok(Some((entry.key.clone(), same)))
+        let file = SyncedFile::of(&path, etag)?;
+        Ok(Some((entry.key.clone(), file)))
     }
 
     /// Uploads a file; `None` if it was removed in the meantime.
-    fn send_one(&self, key: &str) -> io::Result<Option<(String, SyncedFile)>> {
+    fn upload_one(&self, key: &str) -> io::Result<Option<(String, SyncedFile)>> {
         let path = self.folder.join(key);
-        let read = SyncedFile::of(&path, ETag::new()).and_then(|same| Ok((same, fs::read(&path)?)));
-        let (mut same, bytes) = match read {
+        let read = SyncedFile::of(&path, ETag::new()).and_then(|file| Ok((file, fs::read(&path)?)));
+        let (mut file, bytes) = match read {
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
         // If the journal grew in the meantime, it is uploaded again next time.
-        same.etag = self.shared_store.put(key, bytes)?;
-        Ok(Some((key.to_string(), same)))
+        file.etag = self.shared_store.put(key, bytes)?;
+        Ok(Some((key.to_string(), file)))
     }
 
     /// Applies a function to all items concurrently; returns the first error.
-    fn all<T: Sync, R: Send>(
+    fn map_concurrently<T: Sync, R: Send>(
         &self,
-        of: &[T],
+        items: &[T],
         work: impl Fn(&T) -> io::Result<R> + Sync,
     ) -> io::Result<Vec<R>> {
-        let (next, done) = (Mutex::new(of.iter()), Mutex::new(Vec::new()));
+        let (next, results) = (Mutex::new(items.iter()), Mutex::new(Vec::new()));
         let take = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
         std::thread::scope(|scope| {
-            for _ in 0..AT_ONCE.min(of.len()) {
+            for _ in 0..MAX_TRANSFERS.min(items.len()) {
                 scope.spawn(|| {
                     while let Some(item) = take() {
                         let result = work(item);
-                        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                        done.push(result);
+                        let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+                        results.push(result);
                     }
                 });
             }
         });
-        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        done.into_iter().collect()
+        let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        results.into_iter().collect()
     }
 
     /// Locks the mirror during a synchronisation.
@@ -282,13 +285,13 @@ impl Mirror {
     }
 
     /// The last synchronised state; if unknown it is empty, and everything is compared again.
-    fn known(&self) -> KnownFiles {
+    fn read_state(&self) -> SyncedFiles {
         let text = fs::read(self.folder.join(STATE)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    fn remember(&self, known: &KnownFiles) -> io::Result<()> {
-        let text = serde_json::to_vec(known)?;
+    fn write_state(&self, synced: &SyncedFiles) -> io::Result<()> {
+        let text = serde_json::to_vec(synced)?;
         write_whole(&self.folder.join(STATE), &text)
     }
 }
@@ -309,8 +312,8 @@ fn modified(data: &fs::Metadata) -> i128 {
 }
 
 /// Returns true if a file is unchanged since the synchronisation.
-fn is_as(path: &Path, same: &SyncedFile) -> bool {
-    fs::metadata(path).is_ok_and(|data| data.len() == same.size && modified(&data) == same.modified)
+fn is_unchanged(path: &Path, file: &SyncedFile) -> bool {
+    fs::metadata(path).is_ok_and(|data| data.len() == file.size && modified(&data) == file.modified)
 }
 
 /// The run to which a file belongs: `<job>/<window>/<run>`.
@@ -322,13 +325,13 @@ fn run_of(key: &str) -> Option<&str> {
 /// Returns true if a file of the shared store is to be fetched: not a page, and not outside the
 /// folder.
 fn is_fetched(key: &str) -> bool {
-    let plain = key
+    let is_inside = key
         .split('/')
         .all(|part| !part.is_empty() && !part.starts_with('.'));
-    plain && !is_page(key)
+    is_inside && !is_page(key)
 }
 
-/// Returns true for pages over many runs, and for the page of a run.
+/// Returns true for pages about many runs, and for the page of a run.
 fn is_page(key: &str) -> bool {
     key == "feed.xml" || key == "index.html" || key.ends_with("/index.html")
 }
@@ -391,12 +394,12 @@ mod tests {
     use super::*;
     use crate::test_support::{Bucket, Folder};
 
-    struct World {
+    struct Setup {
         shared_store: Arc<dyn SharedStore>,
         folder: Folder,
     }
 
-    impl World {
+    impl Setup {
         fn new() -> Self {
             Self {
                 shared_store: Arc::new(Bucket::default()),
@@ -417,94 +420,101 @@ mod tests {
         }
     }
 
-    fn nobody() -> BTreeSet<String> {
+    fn no_active_runs() -> BTreeSet<String> {
         BTreeSet::new()
     }
 
     #[test]
-    fn what_one_machine_sends_another_fetches_once() {
-        let world = World::new();
-        let (a, b) = (world.machine("a"), world.machine("b"));
-        world.write("a/review/2026-W46/1a/charts/x.svg", "<svg/>");
-        world.write("a/review/2026-W46/1a/run.json", "{}");
-        world.write("a/review/2026-W46/1a/index.html", "page");
-        world.write("a/index.html", "front");
-        assert_eq!(a.send().unwrap().files, 4);
-        assert_eq!(a.send().unwrap(), TransferCount::default());
-        assert_eq!(b.fetch(&nobody()).unwrap().files, 2, "pages are made anew");
-        assert_eq!(b.fetch(&nobody()).unwrap(), TransferCount::default());
-        let chart = world.read("b/review/2026-W46/1a/charts/x.svg");
+    fn uploaded_files_are_fetched_once() {
+        let setup = Setup::new();
+        let (a, b) = (setup.machine("a"), setup.machine("b"));
+        setup.write("a/review/2026-W46/1a/charts/x.svg", "<svg/>");
+        setup.write("a/review/2026-W46/1a/run.json", "{}");
+        setup.write("a/review/2026-W46/1a/index.html", "page");
+        setup.write("a/index.html", "front");
+        assert_eq!(a.upload().unwrap().files, 4);
+        assert_eq!(a.upload().unwrap(), TransferCount::default());
+        assert_eq!(
+            b.fetch(&no_active_runs()).unwrap().files,
+            2,
+            "pages are not fetched"
+        );
+        assert_eq!(
+            b.fetch(&no_active_runs()).unwrap(),
+            TransferCount::default()
+        );
+        let chart = setup.read("b/review/2026-W46/1a/charts/x.svg");
         assert_eq!(chart.as_deref(), Some("<svg/>"));
-        assert_eq!(world.read("b/index.html"), None);
-        assert_eq!(b.send().unwrap(), TransferCount::default());
+        assert_eq!(setup.read("b/index.html"), None);
+        assert_eq!(b.upload().unwrap(), TransferCount::default());
     }
 
     #[test]
-    fn what_one_removes_goes_everywhere() {
-        let world = World::new();
-        let (a, b) = (world.machine("a"), world.machine("b"));
-        world.write("a/review/2026-W01/1a/run.json", "{}");
-        world.write("a/review/2026-W02/2b/run.json", "{}");
-        a.send().unwrap();
-        b.fetch(&nobody()).unwrap();
-        fs::remove_dir_all(world.folder.join("a/review/2026-W01")).unwrap();
-        a.send().unwrap();
-        b.fetch(&nobody()).unwrap();
-        assert_eq!(world.read("b/review/2026-W01/1a/run.json"), None);
-        assert!(!world.folder.join("b/review/2026-W01").exists());
-        assert!(world.read("b/review/2026-W02/2b/run.json").is_some());
+    fn removed_files_are_removed_on_other_machines() {
+        let setup = Setup::new();
+        let (a, b) = (setup.machine("a"), setup.machine("b"));
+        setup.write("a/review/2026-W01/1a/run.json", "{}");
+        setup.write("a/review/2026-W02/2b/run.json", "{}");
+        a.upload().unwrap();
+        b.fetch(&no_active_runs()).unwrap();
+        fs::remove_dir_all(setup.folder.join("a/review/2026-W01")).unwrap();
+        a.upload().unwrap();
+        b.fetch(&no_active_runs()).unwrap();
+        assert_eq!(setup.read("b/review/2026-W01/1a/run.json"), None);
+        assert!(!setup.folder.join("b/review/2026-W01").exists());
+        assert!(setup.read("b/review/2026-W02/2b/run.json").is_some());
     }
 
     #[test]
-    fn a_removal_is_sent_although_somebody_looked_before() {
-        let world = World::new();
-        let a = world.machine("a");
-        world.write("a/review/2026-W01/1a/run.json", "{}");
-        a.send().unwrap();
-        fs::remove_file(world.folder.join("a/review/2026-W01/1a/run.json")).unwrap();
-        a.fetch(&nobody()).unwrap();
-        a.send().unwrap();
-        assert_eq!(world.shared_store.list("").unwrap(), []);
+    fn a_removal_is_uploaded_after_a_fetch() {
+        let setup = Setup::new();
+        let a = setup.machine("a");
+        setup.write("a/review/2026-W01/1a/run.json", "{}");
+        a.upload().unwrap();
+        fs::remove_file(setup.folder.join("a/review/2026-W01/1a/run.json")).unwrap();
+        a.fetch(&no_active_runs()).unwrap();
+        a.upload().unwrap();
+        assert_eq!(setup.shared_store.list("").unwrap(), []);
     }
 
     #[test]
-    fn the_longer_journal_is_the_newer() {
-        let world = World::new();
-        let (a, b) = (world.machine("a"), world.machine("b"));
+    fn the_longer_journal_wins() {
+        let setup = Setup::new();
+        let (a, b) = (setup.machine("a"), setup.machine("b"));
         let path = |machine| format!("{machine}/review/2026-W46/1a/journal.jsonl");
-        world.write(&path("a"), "1\n");
-        a.send().unwrap();
-        b.fetch(&nobody()).unwrap();
+        setup.write(&path("a"), "1\n");
+        a.upload().unwrap();
+        b.fetch(&no_active_runs()).unwrap();
         // Machine `a` died after a line it could not upload; the other resumes and uploads two.
-        world.write(&path("a"), "1\n2\n");
-        a.fetch(&nobody()).unwrap();
-        assert_eq!(world.read(&path("a")).as_deref(), Some("1\n2\n"));
-        world.write(&path("b"), "1\n2b\n3\n");
-        b.send().unwrap();
-        a.fetch(&nobody()).unwrap();
-        assert_eq!(world.read(&path("a")).as_deref(), Some("1\n2b\n3\n"));
+        setup.write(&path("a"), "1\n2\n");
+        a.fetch(&no_active_runs()).unwrap();
+        assert_eq!(setup.read(&path("a")).as_deref(), Some("1\n2\n"));
+        setup.write(&path("b"), "1\n2b\n3\n");
+        b.upload().unwrap();
+        a.fetch(&no_active_runs()).unwrap();
+        assert_eq!(setup.read(&path("a")).as_deref(), Some("1\n2b\n3\n"));
     }
 
     #[test]
-    fn runs_that_others_are_at_work_on_are_left_out() {
-        let world = World::new();
-        let (a, b) = (world.machine("a"), world.machine("b"));
-        world.write("a/review/2026-W46/1a/plan.json", "{}");
-        world.write("a/review/2026-W45/0f/plan.json", "{}");
-        a.send().unwrap();
-        let busy = BTreeSet::from(["review/2026-W46/1a".to_string()]);
-        assert_eq!(b.fetch(&busy).unwrap().files, 1);
-        assert_eq!(world.read("b/review/2026-W46/1a/plan.json"), None);
-        assert_eq!(b.fetch(&nobody()).unwrap().files, 1);
+    fn active_runs_of_other_machines_are_not_fetched() {
+        let setup = Setup::new();
+        let (a, b) = (setup.machine("a"), setup.machine("b"));
+        setup.write("a/review/2026-W46/1a/plan.json", "{}");
+        setup.write("a/review/2026-W45/0f/plan.json", "{}");
+        a.upload().unwrap();
+        let active_runs = BTreeSet::from(["review/2026-W46/1a".to_string()]);
+        assert_eq!(b.fetch(&active_runs).unwrap().files, 1);
+        assert_eq!(setup.read("b/review/2026-W46/1a/plan.json"), None);
+        assert_eq!(b.fetch(&no_active_runs()).unwrap().files, 1);
     }
 
     #[test]
-    fn names_that_lead_out_of_the_folder_are_not_fetched() {
-        let world = World::new();
+    fn names_outside_the_folder_are_not_fetched() {
+        let setup = Setup::new();
         for key in ["../x", "review/../../x", "/etc/x", ".hidden", "a//b"] {
-            world.shared_store.put(key, b"x".to_vec()).unwrap();
+            setup.shared_store.put(key, b"x".to_vec()).unwrap();
         }
-        let moved = world.machine("b").fetch(&nobody()).unwrap();
-        assert_eq!(moved, TransferCount::default());
+        let count = setup.machine("b").fetch(&no_active_runs()).unwrap();
+        assert_eq!(count, TransferCount::default());
     }
 }

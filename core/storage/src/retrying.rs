@@ -2,11 +2,11 @@
 //!
 //! The client retries a conditional put if the server reports that it did not process it, but not
 //! if the connection breaks: the first attempt may have succeeded, and then the second would fail
-//! because of it. Here the object is read back. If it has our bytes, the put succeeded: every
-//! writer writes unique contents (holder and time).
+//! because of it. So the object is read back. If it has the bytes of this put, the put succeeded:
+//! every writer writes unique contents (holder and time).
 //!
-//! Nor does the client retry a page of a listing that breaks off. Here a listing is read completely
-//! before any of it is passed on, and read again if it breaks off.
+//! The client does not retry an interrupted page of a listing either. So a listing is read
+//! completely before any of it is returned, and retried if it is interrupted.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -24,7 +24,7 @@ use std::{fmt, ops::Range, sync::Arc, time::Duration};
 /// Maximum number of attempts after an interrupted response, and the pause before the second, which
 /// doubles each time.
 const ATTEMPTS: u32 = 6;
-const PAUSE: Duration = Duration::from_millis(100);
+const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// A store with reliable conditional puts and listings.
 #[derive(Debug)]
@@ -38,8 +38,8 @@ impl RetryingStore {
         Self { inner }
     }
 
-    /// Reads the object back and compares it with what we wrote.
-    async fn ours(&self, location: &Path, payload: &PutPayload) -> Result<Option<PutResult>> {
+    /// Reads the object back; `None` if it is not what this put wrote.
+    async fn read_back(&self, location: &Path, payload: &PutPayload) -> Result<Option<PutResult>> {
         let got = match self.inner.get(location).await {
             Err(Error::NotFound { .. }) => return Ok(None),
             got => got?,
@@ -49,15 +49,15 @@ impl RetryingStore {
         }
         let meta = got.meta.clone();
         let stored = got.bytes().await?;
-        let same = stored == Bytes::from(payload.clone());
-        Ok(same.then_some(PutResult {
+        let is_same = stored == Bytes::from(payload.clone());
+        Ok(is_same.then_some(PutResult {
             e_tag: meta.e_tag,
             version: meta.version,
             extensions: Extensions::default(),
         }))
     }
 
-    async fn put_on_condition(
+    async fn put_conditionally(
         &self,
         location: &Path,
         payload: PutPayload,
@@ -70,48 +70,48 @@ impl RetryingStore {
                 Ok(result) => return Ok(result),
                 Err(error) => error,
             };
-            let known = match self.ours(location, &payload).await {
+            let is_final = match self.read_back(location, &payload).await {
                 Ok(Some(result)) => return Ok(result),
-                Ok(None) => is_certain(&error),
-                // Unknown for now: the next attempt will show.
+                Ok(None) => is_permanent(&error),
+                // Unknown: the next attempt decides.
                 Err(_) => false,
             };
             attempt += 1;
-            if known || attempt == ATTEMPTS {
+            if is_final || attempt == ATTEMPTS {
                 return Err(error);
             }
-            pause(attempt).await;
+            back_off(attempt).await;
         }
     }
 }
 
-async fn pause(attempt: u32) {
-    tokio::time::sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
+async fn back_off(attempt: u32) {
+    tokio::time::sleep(BACK_OFF * 2_u32.pow(attempt - 1)).await;
 }
 
 /// Retries an idempotent request.
-pub(super) async fn again<T, F: Future<Output = Result<T>>>(ask: impl Fn() -> F) -> Result<T> {
+pub(super) async fn retry<T, F: Future<Output = Result<T>>>(request: impl Fn() -> F) -> Result<T> {
     for attempt in 1..ATTEMPTS {
-        match ask().await {
-            Err(error) if !is_certain(&error) => pause(attempt).await,
-            answer => return answer,
+        match request().await {
+            Err(error) if !is_permanent(&error) => back_off(attempt).await,
+            response => return response,
         }
     }
-    ask().await
+    request().await
 }
 
 /// Reads a listing completely before its first object is returned.
-fn whole(
+fn list_completely(
     list: impl Fn() -> BoxStream<'static, Result<ObjectMeta>> + Send + Sync + 'static,
 ) -> BoxStream<'static, Result<ObjectMeta>> {
-    stream::once(again(move || list().try_collect::<Vec<_>>()))
+    stream::once(retry(move || list().try_collect::<Vec<_>>()))
         .map_ok(|objects| stream::iter(objects.into_iter().map(Ok)))
         .try_flatten()
         .boxed()
 }
 
 /// Returns true if a retry would fail in the same way.
-fn is_certain(error: &Error) -> bool {
+fn is_permanent(error: &Error) -> bool {
     !matches!(error, Error::Generic { .. })
 }
 
@@ -133,7 +133,7 @@ impl ObjectStore for RetryingStore {
         match opts.mode {
             PutMode::Overwrite => self.inner.put_opts(location, payload, opts).await,
             PutMode::Create | PutMode::Update(_) => {
-                self.put_on_condition(location, payload, opts).await
+                self.put_conditionally(location, payload, opts).await
             }
         }
     }
@@ -163,7 +163,7 @@ impl ObjectStore for RetryingStore {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let (inner, prefix) = (self.inner.clone(), prefix.cloned());
-        whole(move || inner.list(prefix.as_ref()))
+        list_completely(move || inner.list(prefix.as_ref()))
     }
 
     fn list_with_offset(
@@ -172,11 +172,11 @@ impl ObjectStore for RetryingStore {
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
         let (inner, prefix, offset) = (self.inner.clone(), prefix.cloned(), offset.clone());
-        whole(move || inner.list_with_offset(prefix.as_ref(), &offset))
+        list_completely(move || inner.list_with_offset(prefix.as_ref(), &offset))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        again(|| self.inner.list_with_delimiter(prefix)).await
+        retry(|| self.inner.list_with_delimiter(prefix)).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
@@ -205,18 +205,18 @@ mod tests {
 
     impl fmt::Display for FaultyStore {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("breaking")
+            f.write_str("faulty")
         }
     }
 
-    fn is_due(count: &AtomicU32) -> bool {
-        let take = |left: u32| left.checked_sub(1);
+    fn take_fault(count: &AtomicU32) -> bool {
+        let decrement = |remaining: u32| remaining.checked_sub(1);
         count
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, decrement)
             .is_ok()
     }
 
-    fn broken() -> Error {
+    fn connection_reset() -> Error {
         Error::Generic {
             store: "test",
             source: "connection reset".into(),
@@ -231,14 +231,14 @@ mod tests {
             payload: PutPayload,
             opts: PutOptions,
         ) -> Result<PutResult> {
-            if is_due(&self.before) {
-                return Err(broken());
+            if take_fault(&self.before) {
+                return Err(connection_reset());
             }
-            let done = self.inner.put_opts(location, payload, opts).await?;
-            if is_due(&self.after) {
-                return Err(broken());
+            let result = self.inner.put_opts(location, payload, opts).await?;
+            if take_fault(&self.after) {
+                return Err(connection_reset());
             }
-            Ok(done)
+            Ok(result)
         }
 
         async fn put_multipart_opts(
@@ -262,16 +262,16 @@ mod tests {
 
         fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
             let listed = self.inner.list(prefix);
-            if is_due(&self.listings) {
-                let rest = stream::once(async { Err(broken()) });
+            if take_fault(&self.listings) {
+                let rest = stream::once(async { Err(connection_reset()) });
                 return listed.take(1).chain(rest).boxed();
             }
             listed
         }
 
         async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-            if is_due(&self.listings) {
-                return Err(broken());
+            if take_fault(&self.listings) {
+                return Err(connection_reset());
             }
             self.inner.list_with_delimiter(prefix).await
         }
@@ -287,11 +287,11 @@ mod tests {
             .await
     }
 
-    fn breaking(before: u32, after: u32) -> RetryingStore {
-        over(InMemory::new(), before, after, 0)
+    fn faulty(before: u32, after: u32) -> RetryingStore {
+        faulty_over(InMemory::new(), before, after, 0)
     }
 
-    fn over(inner: InMemory, before: u32, after: u32, listings: u32) -> RetryingStore {
+    fn faulty_over(inner: InMemory, before: u32, after: u32, listings: u32) -> RetryingStore {
         RetryingStore::new(Arc::new(FaultyStore {
             inner,
             before: before.into(),
@@ -301,12 +301,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_write_whose_answer_was_lost_was_ours() {
+    async fn a_put_whose_response_was_lost_succeeds() {
         for (before, after) in [(0, 1), (1, 0), (2, 1), (3, 0)] {
-            let store = breaking(before, after);
+            let store = faulty(before, after);
             let created = create(&store, "ours").await.unwrap();
-            let again = create(&store, "theirs").await.unwrap_err();
-            assert!(matches!(again, Error::AlreadyExists { .. }), "{again}");
+            let conflict = create(&store, "theirs").await.unwrap_err();
+            assert!(
+                matches!(conflict, Error::AlreadyExists { .. }),
+                "{conflict}"
+            );
             let mode = PutMode::Update(created.into());
             let path = Path::from("a");
             store
@@ -319,38 +322,38 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn somebody_elses_write_is_not_ours() {
-        let store = breaking(0, 0);
+    async fn a_put_of_another_writer_is_a_conflict() {
+        let store = faulty(0, 0);
         create(&store, "theirs").await.unwrap();
         let error = create(&store, "our's!").await.unwrap_err();
         assert!(matches!(error, Error::AlreadyExists { .. }), "{error}");
     }
 
     #[tokio::test]
-    async fn a_listing_that_breaks_off_is_read_again() {
-        for broken_off in [0, 1, 2] {
-            assert_eq!(names_listed(broken_off).await.unwrap(), [3, 2, 3]);
+    async fn an_interrupted_listing_is_retried() {
+        for faults in [0, 1, 2] {
+            assert_eq!(listed_counts(faults).await.unwrap(), [3, 2, 3]);
         }
-        assert!(names_listed(100).await.is_err());
+        assert!(listed_counts(100).await.is_err());
     }
 
-    async fn names_listed(broken_off: u32) -> Result<[usize; 3]> {
+    async fn listed_counts(faults: u32) -> Result<[usize; 3]> {
         let inner = InMemory::new();
         for name in ["d/a", "d/b", "d/c"] {
             inner.put(&Path::from(name), "x".into()).await?;
         }
-        let store = || over(inner.fork(), 0, 0, broken_off);
+        let store = || faulty_over(inner.fork(), 0, 0, faults);
         let (folder, first) = (Path::from("d"), Path::from("d/a"));
         let all = store().list(Some(&folder)).try_collect::<Vec<_>>().await?;
         let after = store().list_with_offset(Some(&folder), &first);
         let after = after.try_collect::<Vec<_>>().await?;
-        let here = store().list_with_delimiter(Some(&folder)).await?;
-        Ok([all.len(), after.len(), here.objects.len()])
+        let direct = store().list_with_delimiter(Some(&folder)).await?;
+        Ok([all.len(), after.len(), direct.objects.len()])
     }
 
     #[tokio::test]
-    async fn a_connection_that_stays_broken_is_reported() {
-        let error = create(&breaking(100, 0), "ours").await.unwrap_err();
+    async fn a_permanently_broken_connection_is_reported() {
+        let error = create(&faulty(100, 0), "ours").await.unwrap_err();
         assert!(error.to_string().contains("connection reset"), "{error}");
     }
 }

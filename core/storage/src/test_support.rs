@@ -1,4 +1,4 @@
-//! Test doubles: a folder, and object storage in memory that loses answers.
+//! Test doubles: a temporary folder, and object storage in memory that can lose responses.
 
 use crate::shared_store::{ETag, Entry, SharedStore};
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use std::{
     },
 };
 
-/// A folder that goes away.
+/// A temporary folder.
 pub struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -34,16 +34,16 @@ impl Deref for Folder {
 pub struct Bucket {
     objects: Mutex<BTreeMap<String, (Vec<u8>, u64)>>,
     writes: AtomicI64,
-    loses: AtomicBool,
+    loses_response: AtomicBool,
 }
 
 impl Bucket {
     /// Loses the response to the next write: the write succeeds, and the client retries it.
-    pub fn lose_next_answer(&self) {
-        self.loses.store(true, Ordering::SeqCst);
+    pub fn lose_next_response(&self) {
+        self.loses_response.store(true, Ordering::SeqCst);
     }
 
-    fn next(&self) -> u64 {
+    fn next_etag(&self) -> u64 {
         self.writes.fetch_add(1, Ordering::SeqCst) as u64
     }
 }
@@ -60,7 +60,7 @@ impl SharedStore for Bucket {
     }
 
     fn put(&self, key: &str, bytes: Vec<u8>) -> io::Result<ETag> {
-        let etag = self.next();
+        let etag = self.next_etag();
         let mut objects = self.objects.lock().unwrap();
         objects.insert(key.to_string(), (bytes, etag));
         Ok(etag.to_string())
@@ -72,14 +72,14 @@ impl SharedStore for Bucket {
         bytes: Vec<u8>,
         expected: Option<&ETag>,
     ) -> io::Result<Option<ETag>> {
-        let etag = self.next();
+        let etag = self.next_etag();
         let mut objects = self.objects.lock().unwrap();
         let current = objects.get(key).map(|(_, etag)| etag.to_string());
         if current.as_ref() != expected {
             return Ok(None);
         }
         objects.insert(key.to_string(), (bytes, etag));
-        let lost = self.loses.swap(false, Ordering::SeqCst);
+        let lost = self.loses_response.swap(false, Ordering::SeqCst);
         Ok((!lost).then(|| etag.to_string()))
     }
 

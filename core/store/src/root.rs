@@ -289,7 +289,7 @@ impl ObjectStoreProvider for Buckets {
         params: &ObjectStoreParams,
     ) -> lance::Result<LanceStore> {
         let wrong = |reason: String| lance::Error::invalid_input(format!("{base_path} {reason}"));
-        let address = Address::of(base_path.as_str())
+        let address = Address::parse(base_path.as_str())
             .ok_or_else(|| wrong("is no address of object storage".to_string()))?;
         let store = storage::open(&address).map_err(wrong)?;
         let ordered = true;

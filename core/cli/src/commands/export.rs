@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{Exit, arguments::ExportTo, diagnose::WrongUsage, workspace::Workspace};
 use anyhow::Context as _;
-use retrocast_engine::schedule::export::{Call, cron, kubernetes, systemd};
+use retrocast_engine::schedule::export::{ScheduledCommand, cron, kubernetes, systemd};
 use std::path::{Path, PathBuf};
 
 /// Prints the configuration, or writes it to a folder.
@@ -30,9 +30,9 @@ pub fn export(
         absolute(&workspace.lake)?,
         absolute(&workspace.reports)?,
     ];
-    let calls: Vec<Call<'_>> = jobs
+    let commands: Vec<ScheduledCommand<'_>> = jobs
         .iter()
-        .map(|scheduled| Call {
+        .map(|scheduled| ScheduledCommand {
             job: &scheduled.job.name,
             schedule: &scheduled.schedule,
             calendar: &scheduled.calendar,
@@ -45,9 +45,9 @@ pub fn export(
         })
         .collect();
     let files: Vec<(String, String)> = match to {
-        ExportTo::Cron => vec![("retrocast.crontab".to_string(), cron(&calls))],
-        ExportTo::Kubernetes => vec![("retrocast.yaml".to_string(), kubernetes(&calls))],
-        ExportTo::Systemd => calls
+        ExportTo::Cron => vec![("retrocast.crontab".to_string(), cron(&commands))],
+        ExportTo::Kubernetes => vec![("retrocast.yaml".to_string(), kubernetes(&commands))],
+        ExportTo::Systemd => commands
             .iter()
             .flat_map(systemd)
             .map(|unit| (unit.name, unit.text))

@@ -23,7 +23,8 @@ use retrocast_engine::{
     lease::LeaseResponse,
     render,
     schedule::{
-        Calendar, DueTime, Machine, State, attempts::attempts, conditions::Input, decide, unmet,
+        Calendar, DueTime, Machine, State, attempts::attempts, conditions::Input, decide,
+        unmet_conditions,
     },
 };
 use retrocast_run::Plan;
@@ -355,7 +356,7 @@ fn unmet_conditions(
         None => Vec::new(),
     };
     let machine = Machine::inspect(&[&workspace.lake, &workspace.reports]);
-    unmet(only_if, &machine, &inputs, due, scheduled.calendar.zone())
+    unmet_conditions(only_if, &machine, &inputs, due, scheduled.calendar.zone())
 }
 
 /// Time of the newest file of each required source.

@@ -91,7 +91,7 @@ impl Kinds for Catalogue {
             .collect()
     }
 
-    fn ledger_of(&self, kind: &str) -> Vec<String> {
+    fn ledger_tables_of(&self, kind: &str) -> Vec<String> {
         let tables = retrocast_stages::kind(kind).map_or(&[][..], |kind| kind.ledger);
         tables.iter().map(ToString::to_string).collect()
     }

@@ -75,7 +75,7 @@ fn address(option: &str, location: &Path) -> Result<Option<Address>, WrongUsage>
         return Ok(None);
     };
     let redacted = without_credentials(&location.to_string_lossy());
-    match location.to_str().and_then(Address::of) {
+    match location.to_str().and_then(Address::parse) {
         Some(address) => Ok(Some(address)),
         None => Err(WrongUsage(format!(
             "{option} {redacted}: this build does not support {scheme}://; use a folder, or an address \

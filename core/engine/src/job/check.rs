@@ -2,13 +2,13 @@
 
 use super::{
     CheckOptions, CheckedJob, Job, ReportSection,
-    checker::{Checker, duration, entries, keys},
+    checker::{Checker, entries, keys, parse_duration},
     document::{Entry, Item},
     elaborate::elaborate,
     mail::send_mail,
+    param_values,
     params::{ParamKind, ParamSpec},
-    retention::span,
-    values_of,
+    retention::parse_period,
 };
 use crate::ledger;
 use jiff::{civil::date, tz::TimeZone};
@@ -27,26 +27,26 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> CheckedJob {
         file: options.file,
         diagnostics: Vec::new(),
     };
-    let window = checker.window(&document);
-    let compare = checker.compare(&document, window);
-    let timezone = checker.timezone(&document);
-    let schedule = checker.schedule(&document, &timezone);
-    let retention = checker.retention(&document);
+    let window = checker.parse_window(&document);
+    let compare = checker.parse_compare(&document, window);
+    let timezone = checker.parse_timezone(&document);
+    let schedule = checker.parse_schedule(&document, &timezone);
+    let retention = checker.parse_retention(&document);
     let send_mail = send_mail(&document);
-    let params = checker.params(&document);
-    checker.names(&document);
-    let reports = checker.reports(&document);
+    let params = checker.parse_params(&document);
+    checker.check_names(&document);
+    let reports = checker.parse_reports(&document);
 
-    let (values, set_errors) = values_of(&params, options.set);
+    let (values, set_errors) = param_values(&params, options.set);
     checker.diagnostics.extend(set_errors);
     let sample = window
         .unwrap_or(WindowSpec::Week)
         .last_complete(date(2026, 1, 5), &timezone);
     let elaborated = elaborate(options, text, &document, &values, &sample);
     checker.diagnostics.extend(elaborated.diagnostics);
-    checker.unused_params(&document, &elaborated.used);
+    checker.warn_of_unused_params(&document, &elaborated.used);
 
-    let mut diagnostics = in_order(text, syntax, checker.diagnostics);
+    let mut diagnostics = sort_diagnostics(text, syntax, checker.diagnostics);
     let failed = diagnostics
         .iter()
         .any(|diagnostic| diagnostic.level == Level::Error);
@@ -78,7 +78,7 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> CheckedJob {
     });
     if job.as_ref().is_some_and(|job| job.reports.is_empty()) {
         diagnostics.push(
-            Diagnostic::error(options.file, "the job makes no report")
+            Diagnostic::error(options.file, "the job has no report")
                 .warning()
                 .help("add [report.executive] or [report.technical]"),
         );
@@ -86,50 +86,59 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> CheckedJob {
     CheckedJob { job, diagnostics }
 }
 
-/// Messages about missing keys, which a syntax error may have removed from the tree.
-const ABSENCE: [&str; 3] = ["missing key", "there is no", "parameter"];
+/// Beginnings of messages about missing keys, which a syntax error may have removed from the tree.
+const MISSING_MESSAGES: [&str; 3] = ["missing key", "there is no", "parameter"];
 
 /// Sorts diagnostics by location. Keys that a syntax error removed are not also reported as
 /// missing.
-fn in_order(text: &str, syntax: Vec<Diagnostic>, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+fn sort_diagnostics(
+    text: &str,
+    syntax: Vec<Diagnostic>,
+    found: Vec<Diagnostic>,
+) -> Vec<Diagnostic> {
     // Diagnostics of other files come last, in their own order.
-    let (elsewhere, mut found): (Vec<_>, Vec<_>) = found
+    let (other_files, mut found): (Vec<_>, Vec<_>) = found
         .into_iter()
         .partition(|diagnostic| diagnostic.text.is_some());
-    let line = |diagnostic: &Diagnostic| diagnostic.line_column(text).map(|place| place.0);
-    let torn: BTreeSet<Option<usize>> = syntax.iter().map(line).collect();
+    let line = |diagnostic: &Diagnostic| diagnostic.line_column(text).map(|(line, _)| line);
+    let broken_lines: BTreeSet<Option<usize>> = syntax.iter().map(line).collect();
     if !syntax.is_empty() {
-        let absent = |message: &str| ABSENCE.iter().any(|start| message.starts_with(start));
-        found
-            .retain(|diagnostic| !absent(&diagnostic.message) && !torn.contains(&line(diagnostic)));
+        let is_about_missing = |message: &str| {
+            MISSING_MESSAGES
+                .iter()
+                .any(|start| message.starts_with(start))
+        };
+        found.retain(|diagnostic| {
+            !is_about_missing(&diagnostic.message) && !broken_lines.contains(&line(diagnostic))
+        });
     }
     let mut all = syntax;
     all.extend(found);
     all.sort_by_key(|diagnostic| {
-        let place = diagnostic.span.as_ref().map(|span| (span.start, span.end));
-        (place, diagnostic.message.clone())
+        let span = diagnostic.span.as_ref().map(|span| (span.start, span.end));
+        (span, diagnostic.message.clone())
     });
     all.dedup();
-    all.extend(elsewhere);
+    all.extend(other_files);
     all
 }
 
 impl Checker<'_> {
-    fn window(&mut self, document: &Item) -> Option<WindowSpec> {
+    fn parse_window(&mut self, document: &Item) -> Option<WindowSpec> {
         let item = document.get("window")?;
         let text = item.text()?;
         text.parse()
             .map_err(|_| {
                 let help = suggest::nearest(text, ["week", "month", "quarter", "day"]).map_or_else(
                     || WINDOW_HELP.to_string(),
-                    |near| format!("did you mean \"{near}\"?"),
+                    |nearest| format!("did you mean \"{nearest}\"?"),
                 );
                 self.error(&item.span, format!("\"{text}\" is not a window"), help);
             })
             .ok()
     }
 
-    fn compare(&mut self, document: &Item, window: Option<WindowSpec>) -> Vec<Comparison> {
+    fn parse_compare(&mut self, document: &Item, window: Option<WindowSpec>) -> Vec<Comparison> {
         let unit = match window {
             Some(WindowSpec::Week) => "week",
             Some(WindowSpec::Month) => "month",
@@ -137,26 +146,23 @@ impl Checker<'_> {
             Some(WindowSpec::Day) => "day",
             _ => "window",
         };
-        let help = format!("use \"previous\" or such as \"4 {unit}s\"");
+        let help = format!("use \"previous\", or a number of {unit}s such as \"4 {unit}s\"");
         let mut all = Vec::new();
         for item in document.get("compare").map_or(&[][..], Item::items) {
             let Some(text) = item.text() else { continue };
             let Ok(comparison) = text.parse::<Comparison>() else {
-                self.error(
-                    &item.span,
-                    format!("\"{text}\" is nothing to compare with"),
-                    &help,
-                );
+                self.error(&item.span, format!("\"{text}\" is not a comparison"), &help);
                 continue;
             };
-            let given = text
+            let given_unit = text
                 .rsplit(' ')
                 .next()
                 .unwrap_or_default()
                 .trim_end_matches('s');
-            let fits = comparison == Comparison::Previous || given == "window" || given == unit;
-            if unit != "window" && !fits {
-                let message = format!("a {unit} is compared with {unit}s, not with {given}s");
+            let is_allowed =
+                comparison == Comparison::Previous || given_unit == "window" || given_unit == unit;
+            if unit != "window" && !is_allowed {
+                let message = format!("a {unit} is compared with {unit}s, not with {given_unit}s");
                 self.error(&item.span, message, &help);
                 continue;
             }
@@ -165,7 +171,7 @@ impl Checker<'_> {
         all
     }
 
-    fn timezone(&mut self, document: &Item) -> String {
+    fn parse_timezone(&mut self, document: &Item) -> String {
         let Some((item, name)) = document
             .get("timezone")
             .and_then(|item| Some((item, item.text()?)))
@@ -175,22 +181,22 @@ impl Checker<'_> {
         if TimeZone::get(name).is_ok() {
             return name.to_string();
         }
-        let known: Vec<String> = jiff::tz::db()
+        let zones: Vec<String> = jiff::tz::db()
             .available()
             .map(|name| name.to_string())
             .collect();
-        let help = match suggest::nearest(name, known.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean \"{near}\"?"),
+        let help = match suggest::nearest(name, zones.iter().map(String::as_str)) {
+            Some(nearest) => format!("did you mean \"{nearest}\"?"),
             None => "use an IANA name such as \"Europe/London\" or \"UTC\"".to_string(),
         };
         self.error(&item.span, format!("\"{name}\" is not a time zone"), help);
         "UTC".to_string()
     }
 
-    fn params(&mut self, document: &Item) -> BTreeMap<String, ParamSpec> {
+    fn parse_params(&mut self, document: &Item) -> BTreeMap<String, ParamSpec> {
         let mut params = BTreeMap::new();
         for entry in entries(document, "params") {
-            self.name(entry, "parameter");
+            self.check_name(entry, "parameter");
             let item = &entry.item;
             let Some(kind) = item.get("type").map(Item::json) else {
                 continue;
@@ -198,22 +204,24 @@ impl Checker<'_> {
             let Ok(kind) = serde_json::from_value::<ParamKind>(kind) else {
                 continue;
             };
-            let mut typed = |item: &Item| {
-                let value = kind.whole(item.json());
+            let mut parse = |item: &Item| {
+                let value = kind.normalise(item.json());
                 if kind.accepts(&value) {
                     return Some(value);
                 }
                 let words = kind.words();
-                let error =
-                    Diagnostic::error(self.file, format!("parameter `{}` is {words}", entry.key));
+                let error = Diagnostic::error(
+                    self.file,
+                    format!("parameter `{}` must be {words}", entry.key),
+                );
                 let label = format!("found {}", item.describe());
                 self.diagnostics
                     .push(error.at(item.span.clone()).label(label));
                 None
             };
-            let default = item.get("default").and_then(&mut typed);
+            let default = item.get("default").and_then(&mut parse);
             let allowed = item.get("allowed").map_or(&[][..], Item::items);
-            let allowed: Vec<Value> = allowed.iter().filter_map(typed).collect();
+            let allowed: Vec<Value> = allowed.iter().filter_map(parse).collect();
             let description = item
                 .get("description")
                 .and_then(Item::text)
@@ -225,7 +233,7 @@ impl Checker<'_> {
                 allowed,
             };
             if let (Some(default), Some(item)) = (&spec.default, item.get("default"))
-                && !spec.permits(default)
+                && !spec.allows(default)
             {
                 let allowed: Vec<String> = spec.allowed.iter().map(Value::to_string).collect();
                 let message = "the default is not one of the allowed values";
@@ -240,59 +248,62 @@ impl Checker<'_> {
         params
     }
 
-    /// Names become tables in queries and files on disk.
-    fn name(&mut self, entry: &Entry, what: &str) {
+    /// Checks a name, which becomes a table in queries and a file on disk.
+    fn check_name(&mut self, entry: &Entry, what: &str) {
         let name = &entry.key;
-        let plain = name
+        let is_valid = name
             .chars()
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
             && name.starts_with(|c: char| c.is_ascii_lowercase())
             && name.len() <= 64;
-        if !plain {
+        if !is_valid {
             let message = format!("`{name}` cannot be the name of a {what}");
-            let help = "use small letters, digits and _, a letter first, 64 characters at most";
+            let help = "use lower-case letters, digits and _, beginning with a letter, at most 64 characters";
             self.error(&entry.key_span, message, help);
         }
         if name.starts_with(ledger::DATASETS) {
             let message = format!("`{name}` is the name of a dataset of the ledger");
             let help = format!(
-                "names that begin with {} are taken: rename it",
+                "names that begin with {} are reserved: rename it",
                 ledger::DATASETS
             );
             self.error(&entry.key_span, message, help);
         }
     }
 
-    fn names(&mut self, document: &Item) {
+    fn check_names(&mut self, document: &Item) {
         for entry in entries(document, "source") {
-            self.name(entry, "source");
+            self.check_name(entry, "source");
         }
         let sources: BTreeSet<String> = keys(document, "source").into_iter().collect();
         for entry in entries(document, "stage") {
-            self.name(entry, "stage");
+            self.check_name(entry, "stage");
             if sources.contains(&entry.key) {
                 let message = format!("a source and a stage are both called `{}`", entry.key);
                 self.error(
                     &entry.key_span,
                     message,
-                    "their datasets share one space of names: rename one",
+                    "their datasets share one namespace: rename one",
                 );
             }
         }
         for entry in entries(document, "source") {
-            self.history(entry);
+            self.check_history(entry);
         }
         for table in ["source", "stage"] {
             for entry in entries(document, table) {
                 let Some(item) = entry.item.get("timeout") else {
                     continue;
                 };
-                if item.text().is_some_and(|text| duration(text).is_none()) {
+                if item
+                    .text()
+                    .is_some_and(|text| parse_duration(text).is_none())
+                {
                     let message = format!("{} is not a duration", item.describe());
                     self.error(
                         &item.span,
                         message,
-                        "use such as \"90 s\" or \"10 minutes\"",
+                        "use a duration such as \"90 s\" or \"10 minutes\"",
                     );
                 }
             }
@@ -300,16 +311,16 @@ impl Checker<'_> {
     }
 
     /// Checks `history`, which needs a dated uri.
-    fn history(&mut self, source: &Entry) {
+    fn check_history(&mut self, source: &Entry) {
         let Some(item) = source.item.get("history") else {
             return;
         };
-        if item.text().is_some_and(|text| span(text).is_none()) {
-            let message = format!("{} is not a time of whole days", item.describe());
+        if item.text().is_some_and(|text| parse_period(text).is_none()) {
+            let message = format!("{} is not a period of whole days", item.describe());
             self.error(
                 &item.span,
                 message,
-                "use such as \"60 weeks\" or \"2 years\"",
+                "use a period such as \"60 weeks\" or \"2 years\"",
             );
         }
         let uri = source
@@ -318,28 +329,28 @@ impl Checker<'_> {
             .and_then(Item::text)
             .unwrap_or_default();
         if !uri.contains("{year}") && !uri.contains("{date}") {
-            let message = "`history` needs days in the uri".to_string();
+            let message = "`history` needs dates in the uri".to_string();
             let help =
-                "write {date}, or {year}, {month} and {day}, where its folders or files have them";
+                "write {date}, or {year}, {month} and {day}, where its folders or files have dates";
             self.error(&item.span, message, help);
         }
     }
 
-    fn reports(&mut self, document: &Item) -> Vec<ReportSection> {
+    fn parse_reports(&mut self, document: &Item) -> Vec<ReportSection> {
         let stages = keys(document, "stage");
-        let known: BTreeSet<&str> = stages.iter().map(String::as_str).collect();
+        let stage_names: BTreeSet<&str> = stages.iter().map(String::as_str).collect();
         let mut reports = Vec::new();
         for entry in entries(document, "report") {
             let list = |key: &str| entry.item.get(key).map(Item::items);
             for item in list("stages").unwrap_or_default() {
                 let Some(name) = item.text() else { continue };
-                if !known.contains(name) {
+                if !stage_names.contains(name) {
                     let help = suggest::help(name, stages.iter().map(String::as_str), "stages");
                     self.error(&item.span, format!("there is no stage `{name}`"), help);
                 }
             }
             for item in list("to").unwrap_or_default() {
-                self.address(item, "one address an item, such as \"ada@example.org\"");
+                self.check_address(item, "one address per item, such as \"ada@example.org\"");
             }
             let texts = |key: &str| {
                 list(key).map(|items| {
@@ -365,14 +376,14 @@ impl Checker<'_> {
         reports
     }
 
-    fn unused_params(&mut self, document: &Item, used: &BTreeSet<String>) {
+    fn warn_of_unused_params(&mut self, document: &Item, used: &BTreeSet<String>) {
         for entry in entries(document, "params") {
             if !used.contains(&entry.key) {
                 let message = format!("parameter `{}` is never used", entry.key);
                 let warning = Diagnostic::error(self.file, message)
                     .at(entry.key_span.clone())
                     .warning();
-                let help = format!("refer to it as ${{params.{}}}, or leave it out", entry.key);
+                let help = format!("refer to it as ${{params.{}}}, or remove it", entry.key);
                 self.diagnostics.push(warning.help(help));
             }
         }

@@ -1,27 +1,27 @@
 use super::*;
-use crate::test_support::{self, JOB, TrialKinds, checked};
+use crate::test_support::{self, JOB, TestKinds, checked};
 use crate::{job::job_schema, render};
 
-/// Formats the diagnostics of a job file: location, message, marked text, advice.
+/// Formats the diagnostics of a job file: location, highlighted text, message, advice.
 fn messages(text: &str) -> Vec<String> {
     let diagnostics = checked(text).diagnostics;
     let line = |diagnostic: &Diagnostic| {
-        let place = diagnostic
+        let position = diagnostic
             .line_column(text)
             .map_or(String::new(), |(l, c)| format!("{l}:{c} "));
         let span = diagnostic.span.clone().unwrap_or_default();
-        let marked = text[span].lines().next().unwrap_or_default();
+        let highlighted = text[span].lines().next().unwrap_or_default();
         let help = diagnostic
             .help
             .as_deref()
             .map(|help| format!("; {help}"))
             .unwrap_or_default();
-        format!("{place}{marked}: {}{help}", diagnostic.message)
+        format!("{position}{highlighted}: {}{help}", diagnostic.message)
     };
     diagnostics.iter().map(line).collect()
 }
 
-/// One change to a good job file gives exactly these messages.
+/// Checks the messages after one change to a valid job file.
 #[track_caller]
 fn check(valid: &str, invalid: &str, expected: &[&str]) {
     let text = JOB.replacen(valid, invalid, 1);
@@ -55,7 +55,7 @@ kind = "anomly"
 [report.executive]
 "#;
 
-const SAID: &str = r#"error: "weak" is not a window
+const RENDERED: &str = r#"error: "weak" is not a window
  --> jobs/review.toml:2:10
   |
 2 | window = "weak"
@@ -113,12 +113,12 @@ error: unknown kind `anomly` in [stage.unusual]
 fn seven_mistakes_are_reported_at_once() {
     let checked = checked(MISTAKES);
     assert!(checked.job.is_none());
-    assert_eq!(render(&checked.diagnostics, MISTAKES, false), SAID);
+    assert_eq!(render(&checked.diagnostics, MISTAKES, false), RENDERED);
     assert!(render(&checked.diagnostics, MISTAKES, true).contains("\u{1b}["));
 }
 
 #[test]
-fn a_good_job_is_read() {
+fn a_valid_job_is_parsed() {
     let job = crate::test_support::job(JOB);
     assert_eq!(messages(JOB), [""; 0]);
     assert_eq!(job.sources, ["tickets", "metrics"]);
@@ -132,7 +132,7 @@ fn a_good_job_is_read() {
 }
 
 #[test]
-fn the_shape_is_checked() {
+fn keys_types_and_limits_are_checked() {
     check(
         "uri = \"tickets/*.jsonl\"\n",
         "",
@@ -205,7 +205,7 @@ fn the_shape_is_checked() {
 }
 
 #[test]
-fn names_are_checked_against_what_there_is() {
+fn unknown_names_are_reported() {
     check(
         "from tickets",
         "from tickts",
@@ -225,7 +225,7 @@ fn names_are_checked_against_what_there_is() {
         "stages = [\"rhythm\", ",
         "to = [\"a b\"]\nstages = [\"rythm\", ",
         &[
-            "28:7 \"a b\": string \"a b\" is not a mail address; one address an item, such as \
+            "28:7 \"a b\": string \"a b\" is not a mail address; one address per item, such as \
              \"ada@example.org\"",
             "29:11 \"rythm\": there is no stage `rythm`; did you mean `rhythm`?",
         ],
@@ -235,27 +235,27 @@ fn names_are_checked_against_what_there_is() {
         "[stage.tickets]",
         &[
             "24:8 tickets: a source and a stage are both called `tickets`; their datasets share one \
-           space of names: rename one",
+           namespace: rename one",
         ],
     );
     check(
         "[stage.load]",
         "[stage.\"Load 1\"]",
         &[
-            "24:8 \"Load 1\": `Load 1` cannot be the name of a stage; use small letters, digits and _, \
-           a letter first, 64 characters at most",
+            "24:8 \"Load 1\": `Load 1` cannot be the name of a stage; use lower-case letters, digits and _, \
+           beginning with a letter, at most 64 characters",
         ],
     );
 }
 
 #[test]
-fn circles_are_named() {
+fn cycles_are_reported() {
     check(
         "input = \"daily\"",
         "input = \"unusual\"",
         &[
             "22:9 \"unusual\": stages form a cycle: `unusual` reads `unusual`; let one of them \
-           read something else",
+           read another dataset",
         ],
     );
     let text = JOB
@@ -265,7 +265,7 @@ fn circles_are_named() {
         messages(&text),
         [
             "16:9 \"unusual\": stages form a cycle: `rhythm` reads `unusual`, `unusual` reads \
-          `daily`, `daily` reads `rhythm`; let one of them read something else"
+          `daily`, `daily` reads `rhythm`; let one of them read another dataset"
         ]
     );
 }
@@ -276,8 +276,7 @@ fn references_are_checked() {
         "> ${params.least}",
         "> ${params.lest}",
         &[
-            "5:9 least: parameter `least` is never used; refer to it as ${params.least}, or leave it \
-             out",
+            "5:9 least: parameter `least` is never used; refer to it as ${params.least}, or remove it",
             "19:42 ${params.lest}: parameter `lest` is not declared; did you mean `${params.least}`?",
         ],
     );
@@ -292,7 +291,7 @@ fn references_are_checked() {
     check(
         "default = 3",
         "default = \"x\"",
-        &["7:11 \"x\": parameter `least` is an integer"],
+        &["7:11 \"x\": parameter `least` must be an integer"],
     );
     check(
         "default = 3",
@@ -319,9 +318,9 @@ fn times_are_checked() {
         "window = \"week\"",
         "window = \"week\"\ncompare = [\"previous\", \"4 weeks\", \"4 months\", \"x\"]",
         &[
-            "4:35 \"4 months\": a week is compared with weeks, not with months; use \"previous\" or \
-             such as \"4 weeks\"",
-            "4:47 \"x\": \"x\" is nothing to compare with; use \"previous\" or such as \"4 weeks\"",
+            "4:35 \"4 months\": a week is compared with weeks, not with months; use \"previous\", or \
+             a number of weeks such as \"4 weeks\"",
+            "4:47 \"x\": \"x\" is not a comparison; use \"previous\", or a number of weeks such as \"4 weeks\"",
         ],
     );
     check(
@@ -337,17 +336,17 @@ fn times_are_checked() {
         "optional = true",
         "optional = true\ntimeout = \"soon\"\nretries = 11",
         &[
-            "24:11 \"soon\": string \"soon\" is not a duration; use such as \"90 s\" or \"10 minutes\"",
+            "24:11 \"soon\": string \"soon\" is not a duration; use a duration such as \"90 s\" or \"10 minutes\"",
             "25:11 11: `retries` must be at most 10",
         ],
     );
-    assert_eq!(duration("10 minutes").map(|d| d.as_secs()), Some(600));
-    assert_eq!(duration("90s").map(|d| d.as_secs()), Some(90));
-    assert_eq!(duration("0 s"), None);
+    assert_eq!(parse_duration("10 minutes").map(|d| d.as_secs()), Some(600));
+    assert_eq!(parse_duration("90s").map(|d| d.as_secs()), Some(90));
+    assert_eq!(parse_duration("0 s"), None);
 }
 
 #[test]
-fn a_history_is_a_time_before_days_that_the_uri_tells() {
+fn history_needs_a_period_and_a_dated_uri() {
     let dated = "uri = \"tickets/{date}/*.jsonl\"\nhistory = \"60 weeks\"";
     let plain = "uri = \"tickets/*.jsonl\"";
     let text = test_support::JOB.replace(plain, dated);
@@ -356,13 +355,16 @@ fn a_history_is_a_time_before_days_that_the_uri_tells() {
         let diagnostics = test_support::checked(text).diagnostics;
         diagnostics
             .into_iter()
-            .map(|diagnostics| diagnostics.message)
+            .map(|diagnostic| diagnostic.message)
             .collect()
     };
     let soon = messages(&text.replace("60 weeks", "soon"));
-    assert!(soon[0].ends_with("is not a time of whole days"), "{soon:?}");
+    assert!(
+        soon[0].ends_with("is not a period of whole days"),
+        "{soon:?}"
+    );
     let undated = messages(&text.replace("{date}", "*"));
-    assert_eq!(undated, ["`history` needs days in the uri"]);
+    assert_eq!(undated, ["`history` needs dates in the uri"]);
 }
 
 #[test]
@@ -398,7 +400,7 @@ fn values_given_on_the_command_line_are_checked() {
     let options = CheckOptions {
         name: "review",
         file: "review.toml",
-        kinds: &TrialKinds,
+        kinds: &TestKinds,
         set: &set,
         environment: &|_| None,
     };
@@ -411,8 +413,8 @@ fn values_given_on_the_command_line_are_checked() {
 }
 
 #[test]
-fn no_text_makes_the_checker_panic() {
-    let odd = [
+fn the_checker_does_not_panic() {
+    let fragments = [
         "\u{0}",
         "é",
         "[",
@@ -424,12 +426,12 @@ fn no_text_makes_the_checker_panic() {
         "\\u00",
         "'''",
     ];
-    for at in (0..JOB.len()).filter(|at| at % 7 == 0 && JOB.is_char_boundary(*at)) {
-        for text in odd {
-            let text = format!("{}{text}{}", &JOB[..at], &JOB[at..]);
+    for offset in (0..JOB.len()).filter(|offset| offset % 7 == 0 && JOB.is_char_boundary(*offset)) {
+        for fragment in fragments {
+            let text = format!("{}{fragment}{}", &JOB[..offset], &JOB[offset..]);
             render(&checked(&text).diagnostics, &text, true);
         }
-        render(&checked(&JOB[..at]).diagnostics, &JOB[..at], false);
+        render(&checked(&JOB[..offset]).diagnostics, &JOB[..offset], false);
     }
     for text in [
         "",
@@ -442,7 +444,7 @@ fn no_text_makes_the_checker_panic() {
 
 #[test]
 fn the_schema_has_every_kind_and_every_key() {
-    let schema = job_schema(&TrialKinds);
+    let schema = job_schema(&TestKinds);
     assert_eq!(schema["additionalProperties"], false);
     let count = &schema["$defs"]["stage.count"];
     assert_eq!(count["properties"]["unit"]["$ref"], "#/$defs/count.Unit");
@@ -456,8 +458,8 @@ fn the_schema_has_every_kind_and_every_key() {
         ]
     );
     let text = schema.to_string();
-    for (at, _) in text.match_indices("\"$ref\":\"#/$defs/") {
-        let name = text[at + 16..].split('"').next().unwrap();
+    for (start, _) in text.match_indices("\"$ref\":\"#/$defs/") {
+        let name = text[start + 16..].split('"').next().unwrap();
         assert!(schema["$defs"][name].is_object(), "{name} is not defined");
     }
 }
@@ -494,7 +496,7 @@ fn errors_of_contracts_are_reported_in_their_own_text() {
 }
 
 #[test]
-fn what_queries_name_is_looked_for_where_tables_are_known() {
+fn columns_of_queries_are_checked_where_tables_are_known() {
     let query = "select * from tickets where n > ${params.least}";
     check(
         query,

@@ -3,6 +3,7 @@
 use super::document::{Entry, Item, Span};
 use retrocast_domain::Diagnostic;
 
+/// The keys of a table, in the order of the file.
 pub(super) fn keys(document: &Item, table: &str) -> Vec<String> {
     entries(document, table)
         .iter()
@@ -10,6 +11,7 @@ pub(super) fn keys(document: &Item, table: &str) -> Vec<String> {
         .collect()
 }
 
+/// The entries of a table; empty if it does not exist.
 pub(crate) fn entries<'a>(document: &'a Item, table: &str) -> &'a [Entry] {
     document.get(table).map_or(&[], Item::entries)
 }
@@ -42,7 +44,7 @@ impl Checker<'_> {
     }
 
     /// Reports a text that is not a mail address.
-    pub(super) fn address(&mut self, item: &Item, help: &str) {
+    pub(super) fn check_address(&mut self, item: &Item, help: &str) {
         let Some(address) = item.text() else { return };
         if !retrocast_domain::is_mail_address(address) {
             let message = format!("{} is not a mail address", item.describe());
@@ -52,7 +54,7 @@ impl Checker<'_> {
 }
 
 /// Parses a duration such as "90 s".
-pub(crate) fn duration(text: &str) -> Option<std::time::Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<std::time::Duration> {
     text.parse::<jiff::SignedDuration>()
         .ok()?
         .try_into()

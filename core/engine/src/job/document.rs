@@ -95,7 +95,7 @@ impl Item {
     }
 
     /// The value at a path of keys.
-    pub fn at(&self, path: &[&str]) -> Option<&Item> {
+    pub fn get_path(&self, path: &[&str]) -> Option<&Item> {
         path.iter().try_fold(self, |item, key| item.get(key))
     }
 
@@ -143,7 +143,7 @@ fn syntax_error(file: &str, text: &str, error: &toml::de::Error) -> Diagnostic {
     };
     let mut diagnostic = Diagnostic::error(file, format!("not TOML: {message}"));
     if let Some(span) = error.span() {
-        diagnostic = diagnostic.at(visible(text, span));
+        diagnostic = diagnostic.at(at_least_one_character(text, span));
     }
     if let Some(label) = label {
         diagnostic = diagnostic.label(label);
@@ -152,7 +152,7 @@ fn syntax_error(file: &str, text: &str, error: &toml::de::Error) -> Diagnostic {
 }
 
 /// Extends a span to at least one character on its line, if the line has one.
-fn visible(text: &str, span: Span) -> Span {
+fn at_least_one_character(text: &str, span: Span) -> Span {
     let start = span.start.min(text.len());
     let end = span.end.clamp(start, text.len());
     if end > start || start == text.len() {
@@ -209,7 +209,7 @@ fn item(
                 .and_then(serde_json::Number::from_f64);
             let Some(number) = number else {
                 let error = Diagnostic::error(file, "not a finite number").at(span);
-                diagnostics.push(error.label("infinity and nan are not values a job can use"));
+                diagnostics.push(error.label("infinity and nan are not allowed"));
                 return None;
             };
             Node::Scalar(Value::Number(number))
@@ -265,32 +265,32 @@ fn offsets(raw: &str, value: &str) -> Option<Vec<usize>> {
     let (quote, literal) = [("\"\"\"", false), ("'''", true), ("\"", false), ("'", true)]
         .into_iter()
         .find(|(quote, _)| raw.starts_with(quote))?;
-    let mut at = quote.len();
+    let mut offset = quote.len();
     let end = raw.len().checked_sub(quote.len())?;
     if quote.len() == 3 {
-        at += ["\r\n", "\n"]
+        offset += ["\r\n", "\n"]
             .iter()
-            .find(|break_| raw[at..].starts_with(**break_))
-            .map_or(0, |b| b.len());
+            .find(|line_break| raw[offset..].starts_with(**line_break))
+            .map_or(0, |line_break| line_break.len());
     }
     let mut offsets = Vec::with_capacity(value.len() + 1);
     let mut rest = value.chars().peekable();
-    while at < end {
-        let next = raw[at..].chars().next()?;
+    while offset < end {
+        let next = raw[offset..].chars().next()?;
         let mut length = next.len_utf8();
         let mut decoded = Some(next);
         if next == '\\' && !literal {
-            (length, decoded) = escape(&raw[at..end])?;
-        } else if next == '\r' && raw[at..].starts_with("\r\n") && rest.peek() == Some(&'\n') {
+            (length, decoded) = escape(&raw[offset..end])?;
+        } else if next == '\r' && raw[offset..].starts_with("\r\n") && rest.peek() == Some(&'\n') {
             (length, decoded) = (2, Some('\n'));
         }
         if let Some(decoded) = decoded {
             if rest.next()? != decoded {
                 return None;
             }
-            offsets.extend(std::iter::repeat_n(at, decoded.len_utf8()));
+            offsets.extend(std::iter::repeat_n(offset, decoded.len_utf8()));
         }
-        at += length;
+        offset += length;
     }
     offsets.push(end);
     (rest.next().is_none() && offsets.len() == value.len() + 1).then_some(offsets)
@@ -325,7 +325,7 @@ fn escape(raw: &str) -> Option<(usize, Option<char>)> {
 mod tests {
     use super::*;
 
-    fn check(text: &str, needle: &str, place: &str) {
+    fn check(text: &str, needle: &str, expected: &str) {
         let (document, errors) = Item::parse("x.toml", text);
         assert_eq!(errors, []);
         let item = document.get("q").unwrap();
@@ -334,13 +334,13 @@ mod tests {
         let map = StringMap::new(text, item.span.clone(), value);
         assert_eq!(
             &text[map.locate(start..start + needle.len())],
-            place,
+            expected,
             "{text}"
         );
     }
 
     #[test]
-    fn places_inside_strings_are_found() {
+    fn positions_inside_strings_are_found() {
         check("q = \"select 1 frm t\"", "frm", "frm");
         check("q = 'select 1 frm t'", "frm", "frm");
         check("q = \"\"\"\nselect\n  1 frm t\"\"\"", "frm", "frm");
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn syntax_errors_do_not_hide_what_follows() {
+    fn parsing_continues_after_syntax_errors() {
         let (document, errors) =
             Item::parse("x", "a = \nb = 1\nb = 2\nc = 99999999999999999999\nd = 4");
         assert!(errors.len() >= 3, "{errors:#?}");

@@ -1,4 +1,4 @@
-//! Replaces the references of a job, checks its shape, and finds which stage reads which dataset.
+//! Replaces the references of a job, validates it, and finds the datasets that each stage reads.
 
 mod words;
 
@@ -9,7 +9,7 @@ use super::{
     params::Params,
     references::{ReferenceError, Resolution, Values, resolve, resolve_query},
     schema::schema_for,
-    shape::{NamedColumn, NamedDataset, Walk},
+    validate::{NamedColumn, NamedDataset, Validator},
 };
 use crate::{
     kinds::{Kinds, SqlError, TableSchema},
@@ -39,7 +39,7 @@ pub(crate) struct Elaboration {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Replaces references, checks the shape and finds the inputs of each stage.
+/// Replaces references, validates the tree and finds the inputs of each stage.
 pub(crate) fn elaborate(
     options: &CheckOptions<'_>,
     text: &str,
@@ -53,23 +53,23 @@ pub(crate) fn elaborate(
         environment: options.environment,
         used: RefCell::default(),
     };
-    let mut replacing = Replacing {
+    let mut replacer = ReferenceReplacer {
         options,
         text,
         values: &values,
         queries: Vec::new(),
         diagnostics: Vec::new(),
     };
-    let tree = replacing.document(document);
-    let Replacing {
+    let tree = replacer.replace_document(document);
+    let ReferenceReplacer {
         queries,
         diagnostics,
         ..
-    } = replacing;
+    } = replacer;
 
     let schema = schema_for(options.kinds, &tree);
-    let found = Walk::new(options.file, &schema).run(&tree);
-    let mut sense = SemanticCheck {
+    let validation = Validator::new(options.file, &schema).run(&tree);
+    let mut check = SemanticCheck {
         options,
         text,
         document: &tree,
@@ -82,23 +82,23 @@ pub(crate) fn elaborate(
         ledger: BTreeMap::new(),
         diagnostics,
     };
-    sense.diagnostics.extend(found.diagnostics);
-    sense.contracts();
-    sense.named_datasets(found.datasets);
-    sense.named_columns(&found.columns);
-    sense.ledger_of_kinds();
-    let read: Vec<(&Query, BTreeSet<String>)> = queries
+    check.diagnostics.extend(validation.diagnostics);
+    check.check_contracts();
+    check.add_named_datasets(validation.datasets);
+    check.check_columns(&validation.columns);
+    check.add_ledger_tables_of_kinds();
+    let tables: Vec<(&Query, BTreeSet<String>)> = queries
         .iter()
-        .filter_map(|query| Some((query, sense.query(query)?)))
+        .filter_map(|query| Some((query, check.read_tables(query)?)))
         .collect();
-    sense.meanings(read);
-    sense.circles();
+    check.check_schemas(tables);
+    check.check_cycles();
     let SemanticCheck {
         inputs,
         ledger,
         diagnostics,
         ..
-    } = sense;
+    } = check;
     Elaboration {
         tree,
         inputs,
@@ -116,7 +116,8 @@ struct Query {
     resolved: Resolution,
 }
 
-struct Replacing<'a> {
+/// Replaces references in sources and stages, and collects queries.
+struct ReferenceReplacer<'a> {
     options: &'a CheckOptions<'a>,
     text: &'a str,
     values: &'a Values<'a>,
@@ -124,8 +125,8 @@ struct Replacing<'a> {
     diagnostics: Vec<Diagnostic>,
 }
 
-impl Replacing<'_> {
-    fn document(&mut self, document: &Item) -> Item {
+impl ReferenceReplacer<'_> {
+    fn replace_document(&mut self, document: &Item) -> Item {
         let mut tree = document.clone();
         let Node::Table(tables) = &mut tree.node else {
             return tree;
@@ -138,7 +139,7 @@ impl Replacing<'_> {
             for entry in entries {
                 match name.as_str() {
                     "source" => self.replace(&mut entry.item),
-                    "stage" => self.stage(entry),
+                    "stage" => self.replace_stage(entry),
                     _ => {}
                 }
             }
@@ -146,7 +147,7 @@ impl Replacing<'_> {
         tree
     }
 
-    fn stage(&mut self, entry: &mut Entry) {
+    fn replace_stage(&mut self, entry: &mut Entry) {
         let is_sql = entry.item.get("kind").and_then(Item::text) == Some("sql");
         let Node::Table(params) = &mut entry.item.node else {
             return;
@@ -157,7 +158,7 @@ impl Replacing<'_> {
                     let raw = query.to_string();
                     let span = param.item.span.clone();
                     let resolved = resolve_query(&raw, self.values);
-                    if let Some(resolved) = self.settle(&mut param.item, &raw, resolved) {
+                    if let Some(resolved) = self.apply(&mut param.item, &raw, resolved) {
                         self.queries.push(Query {
                             stage: entry.key.clone(),
                             span,
@@ -176,7 +177,7 @@ impl Replacing<'_> {
             Node::Scalar(Value::String(text)) if text.contains("${") => {
                 let raw = text.clone();
                 let resolved = resolve(&raw, self.values);
-                self.settle(item, &raw, resolved);
+                self.apply(item, &raw, resolved);
             }
             Node::Array(items) => items.iter_mut().for_each(|item| self.replace(item)),
             Node::Table(entries) => entries
@@ -186,7 +187,8 @@ impl Replacing<'_> {
         }
     }
 
-    fn settle(
+    /// Replaces the value of an item by its resolution, or reports the errors.
+    fn apply(
         &mut self,
         item: &mut Item,
         raw: &str,
@@ -219,7 +221,7 @@ fn by_name<'a>(document: &'a Item, table: &str) -> BTreeMap<&'a str, &'a Item> {
         .collect()
 }
 
-/// Checks that a schema cannot express.
+/// Makes the checks that a schema cannot express.
 struct SemanticCheck<'a> {
     options: &'a CheckOptions<'a>,
     text: &'a str,
@@ -243,22 +245,22 @@ impl<'a> SemanticCheck<'a> {
         self.options.kinds
     }
 
-    fn contracts(&mut self) {
-        let mut read = BTreeSet::new();
+    fn check_contracts(&mut self) {
+        let mut checked = BTreeSet::new();
         for entry in entries(self.document, "source") {
             let Some(item) = entry.item.get("contract") else {
                 continue;
             };
             let Some(name) = item.text() else { continue };
             if !self.kinds().contract_exists(name) {
-                let known = self.kinds().contract_names();
-                let help = suggest::help(name, known.iter().map(String::as_str), "contracts");
+                let names = self.kinds().contract_names();
+                let help = suggest::help(name, names.iter().map(String::as_str), "contracts");
                 self.error(
                     item.span.clone(),
                     format!("there is no contract `{name}`"),
                     help,
                 );
-            } else if read.insert(name) {
+            } else if checked.insert(name) {
                 self.diagnostics.extend(self.kinds().contract_errors(name));
             }
         }
@@ -268,17 +270,17 @@ impl<'a> SemanticCheck<'a> {
         self.sources.contains_key(name) || self.stages.contains_key(name)
     }
 
-    fn no_dataset(&mut self, name: &str, span: Span) {
+    fn report_unknown_dataset(&mut self, name: &str, span: Span) {
         let in_file = |table| entries(self.document, table).iter();
         let names = in_file("source").chain(in_file("stage"));
         let help = suggest::help(name, names.map(|entry| entry.key.as_str()), "datasets");
         self.error(span, format!("there is no source or stage `{name}`"), help);
     }
 
-    fn named_datasets(&mut self, named: Vec<NamedDataset>) {
+    fn add_named_datasets(&mut self, named: Vec<NamedDataset>) {
         for NamedDataset { owner, name, span } in named {
             if !self.is_dataset(&name) {
-                self.no_dataset(&name, span);
+                self.report_unknown_dataset(&name, span);
             } else if let Some(inputs) = self.inputs.get_mut(&owner) {
                 inputs.push((name, span));
             }
@@ -286,16 +288,16 @@ impl<'a> SemanticCheck<'a> {
     }
 
     /// Checks that named columns exist. Only columns of sources are known before a run.
-    fn named_columns(&mut self, named: &[NamedColumn]) {
+    fn check_columns(&mut self, named: &[NamedColumn]) {
         for NamedColumn {
             owner,
-            of,
+            dataset_param,
             name,
             span,
         } in named
         {
             let text = |item: Option<&&'a Item>, key| item?.get(key)?.text();
-            let Some(dataset) = text(self.stages.get(owner.as_str()), of) else {
+            let Some(dataset) = text(self.stages.get(owner.as_str()), dataset_param) else {
                 continue;
             };
             let contract = text(self.sources.get(dataset), "contract");
@@ -315,8 +317,8 @@ impl<'a> SemanticCheck<'a> {
         }
     }
 
-    /// The tables that a query reads; `None` if it does not parse.
-    fn query(&mut self, query: &Query) -> Option<BTreeSet<String>> {
+    /// Records the tables that a query reads; `None` if it does not parse.
+    fn read_tables(&mut self, query: &Query) -> Option<BTreeSet<String>> {
         let sql = query.resolved.value.as_str()?;
         let tables = match self.kinds().sql_tables(sql) {
             Ok(tables) => tables,
@@ -325,7 +327,7 @@ impl<'a> SemanticCheck<'a> {
                 if error.help.is_empty() {
                     error.message = format!("not SQL: {}", error.message.trim());
                 }
-                self.wrong_query(query, sql, error);
+                self.report_query_error(query, sql, error);
                 return None;
             }
         };
@@ -333,12 +335,12 @@ impl<'a> SemanticCheck<'a> {
         for table in &tables {
             let span = find_word(sql, table).map_or_else(
                 || query.span.clone(),
-                |range| map.locate(query.resolved.original(range)),
+                |range| map.locate(query.resolved.original_range(range)),
             );
             if table.starts_with(LEDGER) {
-                self.ledger_table(&query.stage, table, span);
+                self.add_ledger_table(&query.stage, table, span);
             } else if !self.is_dataset(table) {
-                self.no_dataset(table, span);
+                self.report_unknown_dataset(table, span);
             } else if let Some(inputs) = self.inputs.get_mut(&query.stage) {
                 inputs.push((table.clone(), span));
             }
@@ -346,20 +348,20 @@ impl<'a> SemanticCheck<'a> {
         Some(tables)
     }
 
-    /// The tables of the ledger that stages read because of their kind.
-    fn ledger_of_kinds(&mut self) {
+    /// Records the tables of the ledger that stages read because of their kind.
+    fn add_ledger_tables_of_kinds(&mut self) {
         for entry in entries(self.document, "stage") {
             let kind = entry.item.get("kind").and_then(Item::text);
-            let tables = kind.map_or_else(Vec::new, |kind| self.kinds().ledger_of(kind));
+            let tables = kind.map_or_else(Vec::new, |kind| self.kinds().ledger_tables_of(kind));
             if !tables.is_empty() {
-                let known = self.ledger.entry(entry.key.clone()).or_default();
-                known.extend(tables);
+                let read = self.ledger.entry(entry.key.clone()).or_default();
+                read.extend(tables);
             }
         }
     }
 
-    /// A table of the ledger that a stage reads, or what there is when there is no such.
-    fn ledger_table(&mut self, stage: &str, table: &str, span: Span) {
+    /// Records a table of the ledger that a stage reads, or reports that it does not exist.
+    fn add_ledger_table(&mut self, stage: &str, table: &str, span: Span) {
         let known = self.kinds().ledger_tables();
         if known.contains_key(table) {
             let tables = self.ledger.entry(stage.to_string()).or_default();
@@ -371,13 +373,13 @@ impl<'a> SemanticCheck<'a> {
     }
 
     /// Reports an error in a query at its location in the file.
-    fn wrong_query(&mut self, query: &Query, sql: &str, error: SqlError) {
+    fn report_query_error(&mut self, query: &Query, sql: &str, error: SqlError) {
         let span = if error.line == 0 {
             query.span.clone()
         } else {
             let map = StringMap::new(self.text, query.span.clone(), &query.raw);
             let word = word_at(sql, error.line, error.column);
-            map.locate(query.resolved.original(word))
+            map.locate(query.resolved.original_range(word))
         };
         let mut diagnostic = Diagnostic::error(self.options.file, error.message).at(span);
         if !error.help.is_empty() {
@@ -388,27 +390,27 @@ impl<'a> SemanticCheck<'a> {
 
     /// Checks queries against the columns of their tables, in dependency order. If the columns of a
     /// table are unknown before a run, so are those of the result.
-    fn meanings(&mut self, queries: Vec<(&Query, BTreeSet<String>)>) {
+    fn check_schemas(&mut self, queries: Vec<(&Query, BTreeSet<String>)>) {
         let timezone = self.document.get("timezone").and_then(Item::text);
         let timezone = timezone.unwrap_or("UTC").to_string();
         if jiff::tz::TimeZone::get(&timezone).is_err() {
             return;
         }
-        let mut known: BTreeMap<String, TableSchema> = entries(self.document, "source")
+        let mut schemas: BTreeMap<String, TableSchema> = entries(self.document, "source")
             .iter()
             .filter_map(|entry| {
                 let contract = entry.item.get("contract").and_then(Item::text)?;
                 Some((entry.key.clone(), self.kinds().contract_schema(contract)?))
             })
             .collect();
-        known.extend(self.kinds().ledger_tables());
+        schemas.extend(self.kinds().ledger_tables());
         // Unknown tables of each query, and the queries that wait for each table.
         let mut unknown = Vec::with_capacity(queries.len());
         let mut readers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (i, (_, tables)) in queries.iter().enumerate() {
-            let open = tables.iter().filter(|table| !known.contains_key(*table));
-            unknown.push(open.clone().count());
-            open.for_each(|table| readers.entry(table).or_default().push(i));
+            let missing = tables.iter().filter(|table| !schemas.contains_key(*table));
+            unknown.push(missing.clone().count());
+            missing.for_each(|table| readers.entry(table).or_default().push(i));
         }
         let mut ready: Vec<usize> = (0..queries.len()).filter(|i| unknown[*i] == 0).collect();
         while let Some(i) = ready.pop() {
@@ -416,12 +418,12 @@ impl<'a> SemanticCheck<'a> {
             let Some(sql) = query.resolved.value.as_str() else {
                 continue;
             };
-            let read = tables
+            let inputs = tables
                 .iter()
-                .filter_map(|table| Some((table.clone(), known.get(table)?.clone())));
-            match (self.kinds()).sql_schema(sql, &read.collect(), &timezone) {
+                .filter_map(|table| Some((table.clone(), schemas.get(table)?.clone())));
+            match (self.kinds()).sql_schema(sql, &inputs.collect(), &timezone) {
                 Ok(Some(schema)) => {
-                    known.insert(query.stage.clone(), schema);
+                    schemas.insert(query.stage.clone(), schema);
                     for reader in readers.remove(query.stage.as_str()).unwrap_or_default() {
                         unknown[reader] -= 1;
                         if unknown[reader] == 0 {
@@ -430,51 +432,53 @@ impl<'a> SemanticCheck<'a> {
                     }
                 }
                 Ok(None) => {}
-                Err(error) => self.wrong_query(query, sql, error),
+                Err(error) => self.report_query_error(query, sql, error),
             }
         }
     }
 
-    fn circles(&mut self) {
+    /// Reports cycles among stages.
+    fn check_cycles(&mut self) {
         let names: Vec<&String> = self.inputs.keys().collect();
-        let places: BTreeMap<&String, usize> = names.iter().copied().zip(0..).collect();
+        let indices: BTreeMap<&String, usize> = names.iter().copied().zip(0..).collect();
         let mut graph = petgraph::graph::DiGraph::<usize, ()>::new();
         let nodes: Vec<_> = (0..names.len()).map(|i| graph.add_node(i)).collect();
         for (from, inputs) in self.inputs.values().enumerate() {
-            for to in inputs.iter().filter_map(|(input, _)| places.get(input)) {
+            for to in inputs.iter().filter_map(|(input, _)| indices.get(input)) {
                 graph.add_edge(nodes[from], nodes[*to], ());
             }
         }
         // Not recursive: a long chain of stages would overflow the stack.
-        let mut circles = Vec::new();
-        for part in petgraph::algo::kosaraju_scc(&graph) {
-            let itself = part.len() == 1 && graph.contains_edge(part[0], part[0]);
-            if part.len() < 2 && !itself {
+        let mut cycles = Vec::new();
+        for component in petgraph::algo::kosaraju_scc(&graph) {
+            let reads_itself =
+                component.len() == 1 && graph.contains_edge(component[0], component[0]);
+            if component.len() < 2 && !reads_itself {
                 continue;
             }
-            let members = part.iter().map(|node| names[graph[*node]].clone());
-            circles.push(members.collect::<BTreeSet<String>>());
+            let members = component.iter().map(|node| names[graph[*node]].clone());
+            cycles.push(members.collect::<BTreeSet<String>>());
         }
-        circles.iter().for_each(|members| self.circle(members));
+        cycles.iter().for_each(|members| self.report_cycle(members));
     }
 
     /// Reports one cycle among stages that all reach each other: the shortest through the first.
-    fn circle(&mut self, members: &BTreeSet<String>) {
+    fn report_cycle(&mut self, members: &BTreeSet<String>) {
         let order = keys(self.document, "stage");
         let Some(first) = order.iter().find(|name| members.contains(*name)) else {
             return;
         };
         let mut paths: Vec<Vec<&str>> = vec![vec![first]];
-        let mut seen = BTreeSet::new();
-        let mut found = None;
-        while found.is_none() && !paths.is_empty() {
+        let mut visited = BTreeSet::new();
+        let mut cycle = None;
+        while cycle.is_none() && !paths.is_empty() {
             let mut longer = Vec::new();
             for path in paths {
                 let last = path[path.len() - 1];
                 for (input, _) in &self.inputs[last] {
                     if input == first {
-                        found.get_or_insert_with(|| path.clone());
-                    } else if members.contains(input) && seen.insert(input.clone()) {
+                        cycle.get_or_insert_with(|| path.clone());
+                    } else if members.contains(input) && visited.insert(input.clone()) {
                         let mut next = path.clone();
                         next.push(input);
                         longer.push(next);
@@ -483,18 +487,18 @@ impl<'a> SemanticCheck<'a> {
             }
             paths = longer;
         }
-        let Some(path) = found else { return };
+        let Some(path) = cycle else { return };
         let next = path.get(1).copied().unwrap_or(first);
         let span = self.inputs[first.as_str()]
             .iter()
             .find(|(input, _)| input == next);
         let span = span.map_or(0..0, |(_, span)| span.clone());
-        let words: Vec<String> = path
+        let edges: Vec<String> = path
             .iter()
             .zip(path[1..].iter().copied().chain([first.as_str()]))
             .map(|(stage, input)| format!("`{stage}` reads `{input}`"))
             .collect();
-        let message = format!("stages form a cycle: {}", words.join(", "));
-        self.error(span, message, "let one of them read something else");
+        let message = format!("stages form a cycle: {}", edges.join(", "));
+        self.error(span, message, "let one of them read another dataset");
     }
 }

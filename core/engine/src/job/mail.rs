@@ -1,5 +1,5 @@
-//! The runs of a job that are sent as mail. Sender and server are not settings of a job, because its file must
-//! not contain secrets.
+//! Parses the `[mail]` section of a job file. Sender and server are not settings of a job, because
+//! its file must not contain secrets.
 
 use super::document::Item;
 use schemars::JsonSchema;
@@ -32,7 +32,7 @@ mod tests {
     use crate::test_support;
 
     #[test]
-    fn what_is_due_is_sent_unless_the_job_says_otherwise() {
+    fn scheduled_runs_are_sent_by_default() {
         assert_eq!(
             test_support::job(test_support::JOB).send_mail,
             SendMail::Scheduled

@@ -54,11 +54,11 @@ impl ParamKind {
             Self::Number => Value::Number(serde_json::Number::from_f64(text.parse().ok()?)?),
             Self::Boolean => Value::Bool(text.parse().ok()?),
         };
-        self.accepts(&value).then(|| self.whole(value))
+        self.accepts(&value).then(|| self.normalise(value))
     }
 
     /// Normalises a number: 3.0 and 3 are the same value, so that both give one fingerprint.
-    pub fn whole(self, value: Value) -> Value {
+    pub fn normalise(self, value: Value) -> Value {
         match value.as_f64() {
             Some(number)
                 if self == Self::Number && number.fract() == 0.0 && number.abs() < 9e15 =>
@@ -90,7 +90,7 @@ impl ParamSpec {
             .kind
             .parse(text)
             .ok_or_else(|| format!("expected {}, found {text:?}", self.kind.words()))?;
-        if self.permits(&value) {
+        if self.allows(&value) {
             return Ok(value);
         }
         let allowed: Vec<String> = self.allowed.iter().map(Value::to_string).collect();
@@ -98,7 +98,7 @@ impl ParamSpec {
     }
 
     /// Returns true if a value is allowed.
-    pub fn permits(&self, value: &Value) -> bool {
+    pub fn allows(&self, value: &Value) -> bool {
         self.allowed.is_empty() || self.allowed.contains(value)
     }
 }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_become_values() {
+    fn texts_are_parsed_by_type() {
         check(ParamKind::String, "17", Some("17".into()));
         check(ParamKind::Integer, "17", Some(17.into()));
         check(ParamKind::Integer, "17.5", None);

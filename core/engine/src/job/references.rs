@@ -45,11 +45,11 @@ pub struct Resolution {
     /// The value: of the param's type if the string is exactly one reference to it; `Null` if it
     /// contains a param without a value.
     pub value: Value,
-    pieces: Vec<Piece>,
+    segments: Vec<Segment>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct Piece {
+struct Segment {
     resolved: Span,
     original: Span,
     replaced: bool,
@@ -57,59 +57,60 @@ struct Piece {
 
 impl Resolution {
     /// The byte range in the original string of a byte range of the resolved one.
-    pub fn original(&self, range: Span) -> Span {
-        let place = |at: usize, end: bool| {
-            let piece = self.pieces.iter().find(|piece| {
-                if end {
-                    at <= piece.resolved.end
+    pub fn original_range(&self, range: Span) -> Span {
+        let translate = |offset: usize, is_end: bool| {
+            let segment = self.segments.iter().find(|segment| {
+                if is_end {
+                    offset <= segment.resolved.end
                 } else {
-                    at < piece.resolved.end
+                    offset < segment.resolved.end
                 }
             });
-            match piece.or(self.pieces.last()) {
-                Some(piece) if piece.replaced && end => piece.original.end,
-                Some(piece) if piece.replaced => piece.original.start,
-                Some(piece) => {
-                    let offset = at.saturating_sub(piece.resolved.start);
-                    (piece.original.start + offset).min(piece.original.end)
+            match segment.or(self.segments.last()) {
+                Some(segment) if segment.replaced && is_end => segment.original.end,
+                Some(segment) if segment.replaced => segment.original.start,
+                Some(segment) => {
+                    let distance = offset.saturating_sub(segment.resolved.start);
+                    (segment.original.start + distance).min(segment.original.end)
                 }
                 None => 0,
             }
         };
-        place(range.start, false)..place(range.end, true)
+        translate(range.start, false)..translate(range.end, true)
     }
 }
 
+/// A part of a string with references.
 enum Part<'a> {
     Text(&'a str),
     Escape,
     Reference(&'a str),
-    Open,
+    Unclosed,
 }
 
-fn parts(text: &str) -> Vec<(Span, Part<'_>)> {
+fn split(text: &str) -> Vec<(Span, Part<'_>)> {
     let mut parts = Vec::new();
-    let mut at = 0;
-    while at < text.len() {
-        let rest = &text[at..];
+    let mut offset = 0;
+    while offset < text.len() {
+        let rest = &text[offset..];
         let Some(open) = rest.find("${") else {
-            parts.push((at..text.len(), Part::Text(rest)));
+            parts.push((offset..text.len(), Part::Text(rest)));
             break;
         };
         let escaped = open > 0 && rest.as_bytes()[open - 1] == b'$';
         let text_end = if escaped { open - 1 } else { open };
         if text_end > 0 {
-            parts.push((at..at + text_end, Part::Text(&rest[..text_end])));
+            parts.push((offset..offset + text_end, Part::Text(&rest[..text_end])));
         }
         if escaped {
-            parts.push((at + text_end..at + open + 2, Part::Escape));
-            at += open + 2;
+            parts.push((offset + text_end..offset + open + 2, Part::Escape));
+            offset += open + 2;
         } else if let Some(close) = rest[open..].find('}') {
-            let span = at + open..at + open + close + 1;
-            at = span.end;
+            let span = offset + open..offset + open + close + 1;
+            offset = span.end;
             parts.push((span, Part::Reference(rest[open + 2..open + close].trim())));
         } else {
-            parts.push((at + open..text.len(), Part::Open));
+            parts.push((offset + open..text.len(), Part::Unclosed));
             break;
         }
     }
@@ -133,14 +134,14 @@ impl Values<'_> {
                 let Some(param) = self.params.get(name) else {
                     let names = self.params.keys().map(String::as_str);
                     let help = match suggest::nearest(name, names) {
-                        Some(near) => format!("did you mean `${{params.{near}}}`?"),
+                        Some(nearest) => format!("did you mean `${{params.{nearest}}}`?"),
                         None => format!("declare it: [params.{name}] with a type and a default"),
                     };
                     return Err((format!("parameter `{name}` is not declared"), help));
                 };
                 match &param.value {
                     Some(value) => {
-                        plain_value(value.as_str().unwrap_or_default(), body)?;
+                        reject_secret(value.as_str().unwrap_or_default(), body)?;
                         Ok(Replacement::Value(param.kind, value.clone()))
                     }
                     None => Ok(Replacement::Unknown),
@@ -159,7 +160,7 @@ impl Values<'_> {
             },
             "env" => match (self.environment)(name) {
                 Some(value) => {
-                    plain_value(&value, body)?;
+                    reject_secret(&value, body)?;
                     Ok(Replacement::Text(value))
                 }
                 None => Err((
@@ -170,7 +171,7 @@ impl Values<'_> {
             "secret" => match (self.environment)(name) {
                 Some(_) => Ok(Replacement::Secret(name.to_string())),
                 None => Err((
-                    format!("the secret `{name}` is not in the environment"),
+                    format!("the secret `{name}` is not set in the environment"),
                     format!("set the environment variable {name}"),
                 )),
             },
@@ -184,9 +185,9 @@ impl Values<'_> {
     }
 }
 
-/// Rejects a value that would later be taken for a reference to a secret: only the job file may
+/// Rejects a value that would later be read as a reference to a secret: only the job file may
 /// contain them.
-fn plain_value(value: &str, body: &str) -> Result<(), (String, String)> {
+fn reject_secret(value: &str, body: &str) -> Result<(), (String, String)> {
     if !value.contains(SECRET_OPEN) {
         return Ok(());
     }
@@ -196,9 +197,9 @@ fn plain_value(value: &str, body: &str) -> Result<(), (String, String)> {
 
 /// Replaces the references in a plain string.
 pub fn resolve(text: &str, values: &Values<'_>) -> Result<Resolution, Vec<ReferenceError>> {
-    let parts = parts(text);
+    let parts = split(text);
     if let [(range, Part::Reference(body))] = parts.as_slice() {
-        let piece = |length| Piece {
+        let segment = |length| Segment {
             resolved: 0..length,
             original: range.clone(),
             replaced: true,
@@ -208,17 +209,17 @@ pub fn resolve(text: &str, values: &Values<'_>) -> Result<Resolution, Vec<Refere
                 let length = value.as_str().map_or(0, str::len);
                 Ok(Resolution {
                     value,
-                    pieces: vec![piece(length)],
+                    segments: vec![segment(length)],
                 })
             }
-            Ok(other) => Ok(match plain(other) {
+            Ok(other) => Ok(match plain_text(other) {
                 Some(text) => Resolution {
-                    pieces: vec![piece(text.len())],
+                    segments: vec![segment(text.len())],
                     value: text.into(),
                 },
                 None => Resolution {
                     value: Value::Null,
-                    pieces: Vec::new(),
+                    segments: Vec::new(),
                 },
             }),
             Err((message, help)) => Err(vec![ReferenceError {
@@ -228,10 +229,10 @@ pub fn resolve(text: &str, values: &Values<'_>) -> Result<Resolution, Vec<Refere
             }]),
         };
     }
-    build(&parts, values, |_, replacement| Ok(plain(replacement)))
+    replace_references(&parts, values, |_, replacement| Ok(plain_text(replacement)))
 }
 
-fn plain(replacement: Replacement) -> Option<String> {
+fn plain_text(replacement: Replacement) -> Option<String> {
     match replacement {
         Replacement::Value(_, Value::String(text))
         | Replacement::Instant(text)
@@ -244,39 +245,39 @@ fn plain(replacement: Replacement) -> Option<String> {
 
 /// Replaces the references in a query by SQL literals.
 pub fn resolve_query(text: &str, values: &Values<'_>) -> Result<Resolution, Vec<ReferenceError>> {
-    let parts = parts(text);
+    let parts = split(text);
     let mut contexts = Vec::new();
     let mut context = Context::Code;
     for (span, part) in &parts {
         contexts.push((span.start, context));
         if let Part::Text(text) = part {
-            context = context.after(text);
+            context = context.after_text(text);
         }
     }
-    build(&parts, values, |at, replacement| {
+    replace_references(&parts, values, |offset, replacement| {
         let context = contexts
             .iter()
-            .find(|(start, _)| *start == at)
+            .find(|(start, _)| *start == offset)
             .map_or(Context::Code, |c| c.1);
         let quoted = |quotes: &str| {
             Err((
                 format!("a reference inside {quotes}"),
-                "its value is put in as a quoted literal: leave the quotes out, and join texts \
+                "its value is inserted as a quoted literal: remove the quotes, and join texts \
                  with ||"
                     .to_string(),
             ))
         };
         match context {
-            Context::Text => quoted("quotes"),
-            Context::Name => quoted("a quoted name"),
+            Context::StringLiteral => quoted("quotes"),
+            Context::QuotedName => quoted("a quoted name"),
             // Comments get no values: one with a line break would end the comment.
-            Context::Line | Context::Block => Ok(Some("?".to_string())),
-            Context::Code => literal(replacement),
+            Context::LineComment | Context::BlockComment => Ok(Some("?".to_string())),
+            Context::Code => sql_literal(replacement),
         }
     })
 }
 
-fn literal(replacement: Replacement) -> Result<Option<String>, (String, String)> {
+fn sql_literal(replacement: Replacement) -> Result<Option<String>, (String, String)> {
     let quote = |text: &str| format!("'{}'", text.replace('\'', "''"));
     Ok(Some(match replacement {
         Replacement::Value(ParamKind::Date, Value::String(date)) => {
@@ -292,7 +293,7 @@ fn literal(replacement: Replacement) -> Result<Option<String>, (String, String)>
         Replacement::Secret(_) => {
             return Err((
                 "a secret in a query".to_string(),
-                "queries are printed in reports; secrets belong into addresses of sources"
+                "queries are printed in reports; secrets belong in the addresses of sources"
                     .to_string(),
             ));
         }
@@ -305,23 +306,26 @@ fn literal(replacement: Replacement) -> Result<Option<String>, (String, String)>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Context {
     Code,
-    Text,
-    Name,
-    Line,
-    Block,
+    StringLiteral,
+    QuotedName,
+    LineComment,
+    BlockComment,
 }
 
 impl Context {
-    fn after(mut self, text: &str) -> Self {
+    /// The context after a text that follows.
+    fn after_text(mut self, text: &str) -> Self {
         let mut chars = text.chars().peekable();
         while let Some(next) = chars.next() {
             self = match (self, next) {
-                (Self::Code, '\'') => Self::Text,
-                (Self::Code, '"') => Self::Name,
-                (Self::Code, '-') if chars.peek() == Some(&'-') => Self::Line,
-                (Self::Code, '/') if chars.next_if_eq(&'*').is_some() => Self::Block,
-                (Self::Text, '\'') | (Self::Name, '"') | (Self::Line, '\n') => Self::Code,
-                (Self::Block, '*') if chars.next_if_eq(&'/').is_some() => Self::Code,
+                (Self::Code, '\'') => Self::StringLiteral,
+                (Self::Code, '"') => Self::QuotedName,
+                (Self::Code, '-') if chars.peek() == Some(&'-') => Self::LineComment,
+                (Self::Code, '/') if chars.next_if_eq(&'*').is_some() => Self::BlockComment,
+                (Self::StringLiteral, '\'')
+                | (Self::QuotedName, '"')
+                | (Self::LineComment, '\n') => Self::Code,
+                (Self::BlockComment, '*') if chars.next_if_eq(&'/').is_some() => Self::Code,
                 (same, _) => same,
             };
         }
@@ -329,19 +333,19 @@ impl Context {
     }
 }
 
-fn build(
+fn replace_references(
     parts: &[(Span, Part<'_>)],
     values: &Values<'_>,
-    mut text_of: impl FnMut(usize, Replacement) -> Result<Option<String>, (String, String)>,
+    mut to_text: impl FnMut(usize, Replacement) -> Result<Option<String>, (String, String)>,
 ) -> Result<Resolution, Vec<ReferenceError>> {
-    let (mut out, mut pieces, mut errors, mut known) =
+    let (mut out, mut segments, mut errors, mut is_known) =
         (String::new(), Vec::new(), Vec::new(), true);
     for (span, part) in parts {
         let start = out.len();
         match part {
             Part::Text(text) => out.push_str(text),
             Part::Escape => out.push_str("${"),
-            Part::Open => errors.push(ReferenceError {
+            Part::Unclosed => errors.push(ReferenceError {
                 range: span.clone(),
                 message: "a reference is not closed".to_string(),
                 help: "close it with }, or write $${ for a plain ${".to_string(),
@@ -349,10 +353,10 @@ fn build(
             Part::Reference(body) => {
                 match values
                     .lookup(body)
-                    .and_then(|replacement| text_of(span.start, replacement))
+                    .and_then(|replacement| to_text(span.start, replacement))
                 {
                     Ok(Some(text)) => out.push_str(&text),
-                    Ok(None) => known = false,
+                    Ok(None) => is_known = false,
                     Err((message, help)) => {
                         errors.push(ReferenceError {
                             range: span.clone(),
@@ -364,7 +368,7 @@ fn build(
             }
         }
         let replaced = !matches!(part, Part::Text(_));
-        pieces.push(Piece {
+        segments.push(Segment {
             resolved: start..out.len(),
             original: span.clone(),
             replaced,
@@ -373,12 +377,12 @@ fn build(
     if !errors.is_empty() {
         return Err(errors);
     }
-    let value = if known {
+    let value = if is_known {
         Value::String(out)
     } else {
         Value::Null
     };
-    Ok(Resolution { value, pieces })
+    Ok(Resolution { value, segments })
 }
 
 #[cfg(test)]
@@ -452,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_begins_at_local_midnight_also_when_clocks_change() {
+    fn windows_begin_at_local_midnight_despite_clock_changes() {
         check(
             "${window.start}",
             "2026-03-23T00:00:00Z",
@@ -466,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_not_known_make_the_whole_unknown() {
+    fn a_value_without_known_params_is_null() {
         with_values(|values| {
             assert_eq!(
                 resolve("a/${params.open}", values).unwrap().value,
@@ -495,13 +499,13 @@ mod tests {
     }
 
     #[test]
-    fn values_cannot_bring_secrets_in() {
+    fn values_cannot_contain_secrets() {
         let value = Value::from("${secret.HOME}");
         let param = Param {
             kind: ParamKind::String,
             value: Some(value),
         };
-        let params = Params::from([("sly".to_string(), param)]);
+        let params = Params::from([("hostile".to_string(), param)]);
         let window = Window::parse("2026-W13", "UTC").unwrap();
         let environment = |_: &str| Some("s3cret".to_string());
         let used = RefCell::default();
@@ -511,42 +515,45 @@ mod tests {
             environment: &environment,
             used,
         };
-        assert!(resolve("${params.sly}", &values).is_err());
-        assert!(resolve("a ${params.sly}", &values).is_err());
-        assert!(resolve_query("${params.sly}", &values).is_err());
+        assert!(resolve("${params.hostile}", &values).is_err());
+        assert!(resolve("a ${params.hostile}", &values).is_err());
+        assert!(resolve_query("${params.hostile}", &values).is_err());
     }
 
     #[test]
-    fn mistakes_are_placed() {
+    fn errors_have_a_position() {
         with_values(|values| {
-            let place = |text: &'static str| {
+            let error = |text: &'static str| {
                 let error = resolve_query(text, values).unwrap_err().remove(0);
                 (&text[error.range], error.message)
             };
-            assert_eq!(place("a '${params.name}'").1, "a reference inside quotes");
-            assert_eq!(place("a ${params.nmae} b").0, "${params.nmae}");
+            assert_eq!(error("a '${params.name}'").1, "a reference inside quotes");
+            assert_eq!(error("a ${params.nmae} b").0, "${params.nmae}");
             assert_eq!(
-                place("a ${nonsense} b").1,
+                error("a ${nonsense} b").1,
                 "`${nonsense}` is not a reference"
             );
-            assert_eq!(place("a ${params.name").1, "a reference is not closed");
+            assert_eq!(error("a ${params.name").1, "a reference is not closed");
             assert_eq!(
-                place("a ${env.NO} b").1,
+                error("a ${env.NO} b").1,
                 "environment variable `NO` is not set"
             );
         });
     }
 
     #[test]
-    fn places_are_translated_back() {
+    fn ranges_are_translated_back_to_the_original() {
         with_values(|values| {
             let text = "a = ${params.name} frm t";
             let resolved = resolve_query(text, values).unwrap();
             let query = resolved.value.as_str().unwrap();
-            let at = query.find("frm").unwrap();
-            assert_eq!(&text[resolved.original(at..at + 3)], "frm");
-            let at = query.find("drop").unwrap();
-            assert_eq!(&text[resolved.original(at..at + 4)], "${params.name}");
+            let start = query.find("frm").unwrap();
+            assert_eq!(&text[resolved.original_range(start..start + 3)], "frm");
+            let start = query.find("drop").unwrap();
+            assert_eq!(
+                &text[resolved.original_range(start..start + 4)],
+                "${params.name}"
+            );
         });
     }
 }

@@ -20,15 +20,15 @@ pub fn render(diagnostics: &[Diagnostic], text: &str, colour: bool) -> String {
         let text = diagnostic.text.as_deref().unwrap_or(text);
         let title = level.primary_title(diagnostic.message.as_str());
         let file = diagnostic.file.as_str();
-        let mut group = match marked(diagnostic, text) {
+        let mut group = match highlighted_span(diagnostic, text) {
             Some(span) => {
-                let mark = AnnotationKind::Primary
+                let annotation = AnnotationKind::Primary
                     .span(span)
                     .label(diagnostic.label.as_deref());
                 let snippet = Snippet::source(text)
                     .line_start(1)
                     .path(file)
-                    .annotation(mark);
+                    .annotation(annotation);
                 title.element(snippet)
             }
             None => Group::with_title(title).element(Origin::path(file)),
@@ -42,12 +42,12 @@ pub fn render(diagnostics: &[Diagnostic], text: &str, colour: bool) -> String {
     out
 }
 
-/// The span if it is within the text, limited to its first line: a marked query of forty lines
+/// The span if it is within the text, limited to its first line: a highlighted query of forty lines
 /// would hide the message.
-fn marked(diagnostic: &Diagnostic, text: &str) -> Option<Span> {
+fn highlighted_span(diagnostic: &Diagnostic, text: &str) -> Option<Span> {
     let span = diagnostic.span.clone()?;
-    let marked = text.get(span.clone())?;
-    let line = marked
+    let highlighted = text.get(span.clone())?;
+    let line = highlighted
         .split('\n')
         .next()
         .unwrap_or_default()

@@ -4,7 +4,7 @@ use super::{checker::Checker, document::Item};
 use jiff::{Span, civil::Date};
 
 /// Default number of newest windows that are always kept.
-const AT_LEAST: u32 = 4;
+const DEFAULT_AT_LEAST: u32 = 4;
 
 /// The reports that may be removed when the disk is full.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,43 +18,43 @@ pub struct Retention {
 impl Retention {
     /// Reports on windows that ended on this day or before may be removed.
     pub fn limit(&self, today: Date) -> Date {
-        before(today, &self.keep)
+        subtract_period(today, &self.keep)
     }
 }
 
-/// Subtracts a duration, as written in a job file, from a day; the earliest day if that underflows.
-pub fn before(day: Date, time: &str) -> Date {
-    span(time)
-        .and_then(|span| day.checked_sub(span).ok())
+/// Subtracts a period, as written in a job file, from a day; the earliest day if that underflows.
+pub fn subtract_period(day: Date, period: &str) -> Date {
+    parse_period(period)
+        .and_then(|period| day.checked_sub(period).ok())
         .unwrap_or(Date::MIN)
 }
 
-/// Parses a duration of whole days, such as "26 weeks".
-pub(super) fn span(text: &str) -> Option<Span> {
-    let span: Span = text.parse().ok()?;
+/// Parses a period of whole days, such as "26 weeks".
+pub(super) fn parse_period(text: &str) -> Option<Span> {
+    let period: Span = text.parse().ok()?;
     // Only whole days: a report may be removed from a certain day on.
     let day = jiff::civil::date(2000, 1, 1);
-    let moved = day.checked_sub(span).is_ok_and(|before| before < day);
-    (moved && span.is_positive()).then_some(span)
+    let is_at_least_a_day = day.checked_sub(period).is_ok_and(|before| before < day);
+    (is_at_least_a_day && period.is_positive()).then_some(period)
 }
 
 impl Checker<'_> {
-    pub(super) fn retention(&mut self, document: &Item) -> Option<Retention> {
+    pub(super) fn parse_retention(&mut self, document: &Item) -> Option<Retention> {
         let table = document.get("retention")?;
         let keep = table.get("keep")?;
         let text = keep.text()?;
-        if span(text).is_none() {
-            let message = format!("{} is not a time to keep reports", keep.describe());
+        if parse_period(text).is_none() {
+            let message = format!("{} is not a retention period", keep.describe());
             self.error(
                 &keep.span,
                 message,
-                "use such as \"26 weeks\" or \"2 years\"",
+                "use a period such as \"26 weeks\" or \"2 years\"",
             );
         }
         let at_least = table.get("at_least").and_then(|item| item.json().as_u64());
         Some(Retention {
             keep: text.to_string(),
-            at_least: at_least.map_or(AT_LEAST, |n| n as u32),
+            at_least: at_least.map_or(DEFAULT_AT_LEAST, |n| n as u32),
         })
     }
 }
@@ -65,7 +65,7 @@ mod tests {
     use jiff::civil::date;
 
     #[test]
-    fn reports_are_kept_as_long_as_configured() {
+    fn the_retention_period_is_parsed() {
         let text = format!("{}\n[retention]\nkeep = \"26 weeks\"\n", test_support::JOB);
         let retention = test_support::job(&text).retention.unwrap();
         assert_eq!(retention.at_least, 4);
@@ -74,7 +74,7 @@ mod tests {
         for wrong in ["soon", "-2 weeks", "5 hours", "0 days", "1ms", "1us"] {
             let text = format!("{}\n[retention]\nkeep = \"{wrong}\"\n", test_support::JOB);
             let diagnostics = test_support::checked(&text).diagnostics;
-            let end = "is not a time to keep reports";
+            let end = "is not a retention period";
             assert!(
                 diagnostics[0].message.ends_with(end),
                 "{wrong}: {}",

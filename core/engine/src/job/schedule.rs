@@ -1,7 +1,7 @@
 //! Parses the `[schedule]` section of a job file: due times and the handling of failures.
 
 use super::{
-    checker::{Checker, duration},
+    checker::{Checker, parse_duration},
     document::Item,
     size::{self, SIZE_HELP},
 };
@@ -10,18 +10,18 @@ use schemars::JsonSchema;
 use std::time::Duration;
 
 /// Default waits before retries of a due time.
-pub const RETRY: [&str; 3] = ["1 hour", "4 hours", "24 hours"];
+pub const DEFAULT_RETRY: [&str; 3] = ["1 hour", "4 hours", "24 hours"];
 /// Default maximum number of missed runs to catch up.
-pub const MOST: u32 = 10;
-/// Default number of failures before an alert, if a due time has that many attempts.
-pub const TELL_AFTER: u32 = 3;
+pub const DEFAULT_CATCH_UP_MAX: u32 = 10;
+/// Default number of failures before an alert; at most the number of attempts on a due time.
+pub const DEFAULT_ALERT_AFTER: u32 = 3;
 
 /// Schedule of the job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     /// Cron expression with five fields, in the job's time zone.
     pub cron: String,
-    /// Which missed runs to catch up.
+    /// Missed runs to catch up.
     pub missed: Missed,
     /// Maximum number of missed runs to catch up, with `Missed::All`.
     pub catch_up_max: u32,
@@ -37,12 +37,12 @@ pub struct Schedule {
 
 impl Schedule {
     /// Maximum number of attempts on a due time.
-    pub fn tries(&self) -> u32 {
+    pub fn max_attempts(&self) -> u32 {
         self.retry.len() as u32 + 1
     }
 }
 
-/// Which missed runs to catch up.
+/// Missed runs to catch up.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, JsonSchema,
 )]
@@ -70,14 +70,15 @@ pub struct OnlyIf {
     pub fresh_within: Option<Duration>,
 }
 
-const DURATION_HELP: &str = "use such as \"90 s\" or \"10 minutes\"; a day is \"24 hours\"";
+const DURATION_HELP: &str =
+    "use a duration such as \"90 s\" or \"10 minutes\"; a day is \"24 hours\"";
 
 impl Checker<'_> {
-    pub(super) fn schedule(&mut self, document: &Item, timezone: &str) -> Option<Schedule> {
+    pub(super) fn parse_schedule(&mut self, document: &Item, timezone: &str) -> Option<Schedule> {
         let table = document.get("schedule")?;
         let item = table.get("cron")?;
         let cron = item.text()?;
-        self.cron(cron, timezone, item);
+        self.check_cron(cron, timezone, item);
         let missed = table.get("missed").map(Item::json);
         let missed: Missed = missed
             .and_then(|value| serde_json::from_value(value).ok())
@@ -86,23 +87,26 @@ impl Checker<'_> {
             let number = table.get(key).and_then(|item| item.json().as_u64());
             number.map_or(default, |number| number as u32)
         };
-        let retry = self.ladder(table);
+        let retry = self.parse_retry(table);
         let schedule = Schedule {
             cron: cron.to_string(),
             missed,
-            catch_up_max: number("most", MOST),
-            admin: self.admin(table),
-            alert_after: number("tell_after", TELL_AFTER.min(retry.len() as u32 + 1)),
+            catch_up_max: number("most", DEFAULT_CATCH_UP_MAX),
+            admin: self.parse_admin(table),
+            alert_after: number(
+                "tell_after",
+                DEFAULT_ALERT_AFTER.min(retry.len() as u32 + 1),
+            ),
             retry,
-            only_if: self.only_if(table),
+            only_if: self.parse_only_if(table),
         };
-        self.idle_keys(table, &schedule);
+        self.warn_of_ineffective_keys(table, &schedule);
         Some(schedule)
     }
 
-    fn cron(&mut self, cron: &str, timezone: &str, item: &Item) {
+    fn check_cron(&mut self, cron: &str, timezone: &str, item: &Item) {
         let problem = if cron.chars().any(char::is_control) {
-            Some("it must stand in one line".to_string())
+            Some("it must be on one line".to_string())
         } else if cron.split_whitespace().count() == 5 {
             let calendar = Calendar::new(cron, timezone);
             calendar.err().map(|error| error.to_string())
@@ -119,26 +123,29 @@ impl Checker<'_> {
         }
     }
 
-    fn ladder(&mut self, table: &Item) -> Vec<Duration> {
+    fn parse_retry(&mut self, table: &Item) -> Vec<Duration> {
         let Some(retry) = table.get("retry") else {
-            return RETRY.iter().filter_map(|text| duration(text)).collect();
+            return DEFAULT_RETRY
+                .iter()
+                .filter_map(|text| parse_duration(text))
+                .collect();
         };
-        let rungs: Vec<_> = retry.items().iter().collect();
-        rungs
+        let waits: Vec<_> = retry.items().iter().collect();
+        waits
             .into_iter()
-            .filter_map(|item| self.duration(item))
+            .filter_map(|item| self.parse_duration(item))
             .collect()
     }
 
-    fn admin(&mut self, table: &Item) -> String {
+    fn parse_admin(&mut self, table: &Item) -> String {
         let Some(item) = table.get("admin") else {
             return String::new();
         };
-        self.address(item, "one address, such as \"ops@example.org\"");
+        self.check_address(item, "one address, such as \"ops@example.org\"");
         item.text().unwrap_or_default().to_string()
     }
 
-    fn only_if(&mut self, table: &Item) -> OnlyIf {
+    fn parse_only_if(&mut self, table: &Item) -> OnlyIf {
         let Some(table) = table.get("only_if") else {
             return OnlyIf::default();
         };
@@ -146,17 +153,21 @@ impl Checker<'_> {
             load_below: table
                 .get("load_below")
                 .and_then(|item| item.json().as_f64()),
-            free_disk: table.get("free_disk").and_then(|item| self.size(item)),
-            free_memory: table.get("free_memory").and_then(|item| self.size(item)),
+            free_disk: table
+                .get("free_disk")
+                .and_then(|item| self.parse_size(item)),
+            free_memory: table
+                .get("free_memory")
+                .and_then(|item| self.parse_size(item)),
             fresh_within: table
                 .get("fresh_within")
-                .and_then(|item| self.duration(item)),
+                .and_then(|item| self.parse_duration(item)),
         }
     }
 
-    fn duration(&mut self, item: &Item) -> Option<Duration> {
+    fn parse_duration(&mut self, item: &Item) -> Option<Duration> {
         let text = item.text()?;
-        let duration = duration(text);
+        let duration = parse_duration(text);
         if duration.is_none() {
             let message = format!("{} is not a duration", item.describe());
             self.error(&item.span, message, DURATION_HELP);
@@ -164,7 +175,7 @@ impl Checker<'_> {
         duration
     }
 
-    fn size(&mut self, item: &Item) -> Option<u64> {
+    fn parse_size(&mut self, item: &Item) -> Option<u64> {
         let text = item.text()?;
         let size = size::parse(text, 1).filter(|size| *size > 0);
         if size.is_none() {
@@ -175,7 +186,7 @@ impl Checker<'_> {
     }
 
     /// Reports keys without effect in combination with the others.
-    fn idle_keys(&mut self, table: &Item, schedule: &Schedule) {
+    fn warn_of_ineffective_keys(&mut self, table: &Item, schedule: &Schedule) {
         if let Some(item) = table.get("most")
             && schedule.missed != Missed::All
         {
@@ -183,7 +194,7 @@ impl Checker<'_> {
             self.warning(
                 &item.span,
                 message,
-                "set missed = \"all\", or leave `most` out",
+                "set missed = \"all\", or remove `most`",
             );
         }
     }

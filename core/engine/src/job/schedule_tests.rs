@@ -13,7 +13,7 @@ fn schedule(keys: &str) -> Schedule {
     test_support::job(&text(keys)).schedule.unwrap()
 }
 
-/// Checks the diagnostics of a schedule: marked text, message and advice.
+/// Checks the diagnostics of a schedule: highlighted text, message and advice.
 #[track_caller]
 fn check(keys: &str, expected: &[&str]) {
     let text = text(keys);
@@ -21,9 +21,9 @@ fn check(keys: &str, expected: &[&str]) {
     let messages: Vec<String> = diagnostics
         .iter()
         .map(|diagnostic| {
-            let marked = &text[diagnostic.span.clone().unwrap()];
+            let highlighted = &text[diagnostic.span.clone().unwrap()];
             let help = diagnostic.help.as_deref().unwrap_or("");
-            format!("{marked}: {}; {help}", diagnostic.message)
+            format!("{highlighted}: {}; {help}", diagnostic.message)
         })
         .collect();
     assert_eq!(messages, expected, "{keys}");
@@ -32,10 +32,10 @@ fn check(keys: &str, expected: &[&str]) {
 const CRON: &str = "cron = \"0 9 * * MON\"\n";
 
 #[test]
-fn what_is_not_set_has_defaults() {
-    let plain = schedule(CRON);
+fn missing_keys_have_defaults() {
+    let defaults = schedule(CRON);
     assert_eq!(
-        plain,
+        defaults,
         Schedule {
             cron: "0 9 * * MON".to_string(),
             missed: Missed::Latest,
@@ -46,9 +46,12 @@ fn what_is_not_set_has_defaults() {
             only_if: OnlyIf::default(),
         }
     );
-    assert_eq!((plain.tries(), plain.alert_after), (4, 3));
-    let none = schedule(&format!("{CRON}retry = []"));
-    assert_eq!((none.tries(), none.alert_after), (1, 1));
+    assert_eq!((defaults.max_attempts(), defaults.alert_after), (4, 3));
+    let without_retry = schedule(&format!("{CRON}retry = []"));
+    assert_eq!(
+        (without_retry.max_attempts(), without_retry.alert_after),
+        (1, 1)
+    );
 }
 
 #[test]
@@ -77,13 +80,13 @@ fn every_key_is_read() {
 }
 
 #[test]
-fn mistakes_are_reported_with_their_places() {
+fn mistakes_are_reported_with_their_position() {
     let not = "is not a schedule";
     let fields = "minute, hour, day of month, month, weekday, such as \"0 9 * * SUN\"";
     check(
         "cron = \"0 6 30 2 *\"",
         &[&format!(
-            "\"0 6 30 2 *\": \"0 6 30 2 *\" {not}: no day of any year fits it; {fields}"
+            "\"0 6 30 2 *\": \"0 6 30 2 *\" {not}: no day of any year matches it; {fields}"
         )],
     );
     check(
@@ -92,7 +95,7 @@ fn mistakes_are_reported_with_their_places() {
             &format!("\"later\": string \"later\" is not a duration; {DURATION_HELP}"),
             "\"ops\": string \"ops\" is not a mail address; one address, such as \"ops@example.org\"",
             "0: `most` has no effect unless all missed runs are caught up; \
-             set missed = \"all\", or leave `most` out",
+             set missed = \"all\", or remove `most`",
             "0: `most` must be at least 1; ",
         ],
     );

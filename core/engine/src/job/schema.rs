@@ -10,7 +10,7 @@ use super::{
     document::Item,
     mail::SendMail,
     params::ParamKind,
-    schedule::{MOST, Missed, RETRY},
+    schedule::{DEFAULT_CATCH_UP_MAX, DEFAULT_RETRY, Missed},
 };
 use crate::kinds::Kinds;
 use schemars::JsonSchema;
@@ -35,13 +35,13 @@ struct JobFile {
     /// Periods to compare the window with: "previous", or such as "4 weeks".
     compare: Option<Vec<String>>,
     /// IANA name of the time zone in which days begin, such as "Europe/London".
-    #[serde(default = "utc")]
+    #[serde(default = "default_timezone")]
     timezone: String,
     /// Schedule of the job.
     schedule: Option<ScheduleFile>,
     /// Reports that may be removed when the disk is full; by default none.
     retention: Option<RetentionFile>,
-    /// Which runs are sent as mail; `mail.toml` of the workspace says through which server.
+    /// Runs to send as mail; `mail.toml` of the workspace names the mail server.
     mail: Option<MailFile>,
     /// Parameters of the job, used as `${params.NAME}`.
     params: Option<BTreeMap<String, ParamFile>>,
@@ -53,7 +53,7 @@ struct JobFile {
     report: Option<ReportsFile>,
 }
 
-fn utc() -> String {
+fn default_timezone() -> String {
     "UTC".to_string()
 }
 
@@ -65,16 +65,16 @@ struct ScheduleFile {
     /// "0 9 * * SUN". A time that clocks skip is due as long after midnight as on other days; a time
     /// that occurs twice is due once, unless the job is due every hour.
     cron: String,
-    /// Which missed runs to catch up.
+    /// Missed runs to catch up.
     #[serde(default)]
     missed: Missed,
     /// Maximum number of missed runs to catch up when `missed` is "all": the newest.
-    #[serde(default = "most")]
+    #[serde(default = "default_most")]
     #[schemars(range(min = 1, max = 1000))]
     most: i64,
     /// Waits before the retries of a failed run, in order. After the last retry the run is given up
     /// until the next due time.
-    #[serde(default = "retry")]
+    #[serde(default = "default_retry")]
     #[schemars(length(max = 10))]
     retry: Vec<String>,
     /// Mail address for alerts about repeated failures; by default the job's owner.
@@ -87,12 +87,12 @@ struct ScheduleFile {
     only_if: Option<OnlyIfFile>,
 }
 
-fn most() -> i64 {
-    i64::from(MOST)
+fn default_most() -> i64 {
+    i64::from(DEFAULT_CATCH_UP_MAX)
 }
 
-fn retry() -> Vec<String> {
-    RETRY.map(str::to_string).into()
+fn default_retry() -> Vec<String> {
+    DEFAULT_RETRY.map(str::to_string).into()
 }
 
 /// Conditions that must hold before a run starts.
@@ -111,7 +111,7 @@ struct OnlyIfFile {
 }
 
 /// Reports that may be removed when the disk is full: a run removes the oldest of them, continues, and
-/// the next report says so.
+/// the next report mentions it.
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RetentionFile {
@@ -122,11 +122,11 @@ struct RetentionFile {
     at_least: Option<i64>,
 }
 
-/// Which runs are sent as mail to those that reports name.
+/// Runs to send as mail to the recipients of the reports.
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct MailFile {
-    /// Those that were due, all, or none.
+    /// Scheduled runs, all runs, or none.
     #[serde(default)]
     send: SendMail,
 }
@@ -167,14 +167,14 @@ struct SourceFile {
     /// Character at the start of comment lines in CSV.
     #[schemars(length(min = 1, max = 1))]
     comment: Option<String>,
-    /// Whether CSV has a header line with column names.
+    /// True if CSV has a header line with column names.
     header: Option<bool>,
     /// Column names of CSV, instead of those in the file.
     columns: Option<Vec<String>>,
     /// Time before the window for which daily files are read, such as "60 weeks"; by default all.
     history: Option<String>,
-    /// Whether the run fails when there are no files.
-    #[serde(default = "yes")]
+    /// True if the run fails when there are no files.
+    #[serde(default = "default_true")]
     required: bool,
     /// Timeout, such as "10 minutes".
     timeout: Option<String>,
@@ -183,7 +183,7 @@ struct SourceFile {
     retries: Option<i64>,
 }
 
-fn yes() -> bool {
+fn default_true() -> bool {
     true
 }
 
@@ -209,7 +209,7 @@ struct StageFile {
     kind: String,
     /// Title in the reports.
     title: Option<String>,
-    /// Whether reports are made without this stage when it fails.
+    /// True if reports are made without this stage when it fails.
     #[serde(default)]
     optional: bool,
     /// Timeout, such as "10 minutes".
@@ -254,10 +254,10 @@ pub fn job_schema(kinds: &dyn Kinds) -> Value {
     schema_with(kinds, &kinds.names())
 }
 
-/// The same with only the kinds that a document names, if all of them are known: most jobs use few,
-/// and every check builds the schema again.
+/// The schema with only the kinds that a document names, if all of them are known: most jobs use
+/// few, and every check builds the schema again.
 pub(super) fn schema_for(kinds: &dyn Kinds, document: &Item) -> Value {
-    let known = kinds.names();
+    let names = kinds.names();
     let stages = document.get("stage").map_or(&[][..], Item::entries);
     let named = stages
         .iter()
@@ -266,12 +266,12 @@ pub(super) fn schema_for(kinds: &dyn Kinds, document: &Item) -> Value {
         Some(named)
             if named
                 .iter()
-                .all(|kind| known.iter().any(|name| name == kind)) =>
+                .all(|kind| names.iter().any(|name| name == kind)) =>
         {
             let used: Vec<String> = named.into_iter().map(str::to_string).collect();
             schema_with(kinds, &used)
         }
-        _ => schema_with(kinds, &known),
+        _ => schema_with(kinds, &names),
     }
 }
 
@@ -286,11 +286,11 @@ fn schema_with(kinds: &dyn Kinds, names: &[String]) -> Value {
             continue;
         };
         rename_definitions(&mut params, kind);
-        if let Some(Value::Object(own)) = params
+        if let Some(Value::Object(kind_definitions)) = params
             .as_object_mut()
             .and_then(|params| params.remove("$defs"))
         {
-            for (name, definition) in own {
+            for (name, definition) in kind_definitions {
                 definitions.insert(format!("{kind}.{name}"), definition);
             }
         }

@@ -1,7 +1,7 @@
 //! Parses sizes: "500 MB", "2 GiB", "512M".
 
 /// The forms that [`parse`] accepts, for help messages.
-pub const SIZE_HELP: &str = "use such as \"500 MB\", \"2 GiB\" or \"2G\" (K, M, G and T are KiB, MiB, GiB \
+pub const SIZE_HELP: &str = "use a size such as \"500 MB\", \"2 GiB\" or \"2G\" (K, M, G and T are KiB, MiB, GiB \
                              and TiB)";
 
 /// Maximum size, in bytes; sums of sizes cannot overflow.
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_have_units() {
+    fn sizes_with_units_are_parsed() {
         let sizes = [
             ("2 GiB", Some(2 << 30)),
             ("2GiB", Some(2 << 30)),

@@ -1,4 +1,4 @@
-//! The last known identity of each node of a job, to describe what changed since.
+//! The last known fingerprint of each node of a job, to describe what changed since.
 //!
 //! The file has one line per node and change; the last line of a node counts. It is informational:
 //! if a line is lost in a power failure or to a second run, the stated reason for running a node is
@@ -20,48 +20,53 @@ struct Line {
     fingerprint: Fingerprint,
 }
 
-/// The fingerprints with which the outcomes of a job's nodes were last used.
+/// The last fingerprint of each of a job's nodes.
 #[derive(Debug)]
-pub struct Last {
+pub struct LastFingerprints {
     path: PathBuf,
-    known: BTreeMap<String, Fingerprint>,
+    fingerprints: BTreeMap<String, Fingerprint>,
     /// Opened at the first addition.
     file: Option<File>,
 }
 
-impl Last {
+impl LastFingerprints {
     /// Reads a file; unreadable lines are skipped.
     pub(super) fn read(path: PathBuf) -> Self {
         let text = fs::read_to_string(&path).unwrap_or_default();
         let lines = text
             .lines()
             .filter_map(|line| serde_json::from_str(line).ok());
-        let known = lines
+        let fingerprints = lines
             .map(|line: Line| (line.node, line.fingerprint))
             .collect();
         let file = None;
-        let last = Self { path, known, file };
+        let last = Self {
+            path,
+            fingerprints,
+            file,
+        };
         // A node that changes with each window adds a line per run, so the file is compacted now
         // and then.
-        if text.lines().count() > 8 * last.known.len() + 64 {
+        if text.lines().count() > 8 * last.fingerprints.len() + 64 {
             let _ = last.rewrite();
         }
         last
     }
 
-    /// The last known identity of a node.
-    pub fn of(&self, node: &str) -> Option<&Fingerprint> {
-        self.known.get(node)
+    /// The last known fingerprint of a node.
+    pub fn get(&self, node: &str) -> Option<&Fingerprint> {
+        self.fingerprints.get(node)
     }
 
     /// Records the current fingerprint of a node.
     pub fn set(&mut self, node: &str, fingerprint: &Fingerprint) -> io::Result<()> {
-        if self.of(node) == Some(fingerprint) {
+        if self.get(node) == Some(fingerprint) {
             return Ok(());
         }
         let line = line(node, fingerprint)?;
         self.file()?.write_all(&line)?;
-        self.known.insert(node.to_string(), fingerprint.clone());
+        self.fingerprints
+            .insert(node.to_string(), fingerprint.clone());
         Ok(())
     }
 
@@ -86,7 +91,7 @@ impl Last {
 
     fn rewrite(&self) -> io::Result<()> {
         let mut text = Vec::new();
-        for (node, fingerprint) in &self.known {
+        for (node, fingerprint) in &self.fingerprints {
             text.extend(line(node, fingerprint)?);
         }
         write_whole(&self.path, &text)
@@ -112,37 +117,41 @@ mod tests {
     }
 
     #[test]
-    fn the_last_line_of_a_node_counts_and_a_torn_one_does_not() {
+    fn the_last_complete_line_of_a_node_counts() {
         let folder = Folder::new();
         let path = folder.join("last/review.jsonl");
-        let mut last = Last::read(path.clone());
-        assert_eq!(last.of("stage.a"), None);
+        let mut last = LastFingerprints::read(path.clone());
+        assert_eq!(last.get("stage.a"), None);
         for n in 0..3 {
             last.set("stage.a", &fingerprint(n)).unwrap();
             last.set("stage.b", &fingerprint(7)).unwrap();
         }
         let text = fs::read_to_string(&path).unwrap();
-        assert_eq!(text.trim().lines().count(), 4, "only what is new: {text}");
+        assert_eq!(
+            text.trim().lines().count(),
+            4,
+            "only changes are written: {text}"
+        );
         fs::write(&path, format!("{text}{{\"node\":\"stage.a\",\"fing")).unwrap();
-        let mut last = Last::read(path.clone());
-        assert_eq!(last.of("stage.a"), Some(&fingerprint(2)));
+        let mut last = LastFingerprints::read(path.clone());
+        assert_eq!(last.get("stage.a"), Some(&fingerprint(2)));
         last.set("stage.c", &fingerprint(3)).unwrap();
-        let last = Last::read(path);
-        assert_eq!(last.of("stage.b"), Some(&fingerprint(7)));
-        assert_eq!(last.of("stage.c"), Some(&fingerprint(3)));
+        let last = LastFingerprints::read(path);
+        assert_eq!(last.get("stage.b"), Some(&fingerprint(7)));
+        assert_eq!(last.get("stage.c"), Some(&fingerprint(3)));
     }
 
     #[test]
-    fn old_lines_are_swept_away() {
+    fn old_lines_are_compacted() {
         let folder = Folder::new();
         let path = folder.join("review.jsonl");
-        let mut last = Last::read(path.clone());
+        let mut last = LastFingerprints::read(path.clone());
         for n in 0..100 {
             last.set("stage.a", &fingerprint(n)).unwrap();
         }
         for _ in 0..2 {
-            let last = Last::read(path.clone());
-            assert_eq!(last.of("stage.a"), Some(&fingerprint(99)));
+            let last = LastFingerprints::read(path.clone());
+            assert_eq!(last.get("stage.a"), Some(&fingerprint(99)));
         }
         assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
     }

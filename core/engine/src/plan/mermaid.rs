@@ -43,7 +43,7 @@ mod tests {
     use crate::{plan::tests::JOB, test_support::plan_with};
 
     #[test]
-    fn mermaid_draws_the_graph() {
+    fn a_plan_is_drawn_as_a_flowchart() {
         let plan = plan_with(JOB, &[], &["late".to_string()]).unwrap();
         let text = mermaid(&plan, |node| {
             node.is_source().then(|| "new \"x\"".to_string())

@@ -7,22 +7,22 @@ use std::{
 };
 
 /// Orders nodes so that each comes after its inputs; ties follow the order of the file.
-pub(super) fn in_order(nodes: Vec<Node>) -> Vec<Node> {
-    let inputs = positions(&nodes);
+pub(super) fn sort_topologically(nodes: Vec<Node>) -> Vec<Node> {
+    let inputs = input_indices(&nodes);
     let readers = readers(&inputs);
     let mut missing: Vec<usize> = inputs.iter().map(Vec::len).collect();
     let all = 0..nodes.len();
     let mut ready: BinaryHeap<Reverse<usize>> = all
         .clone()
-        .filter(|at| missing[*at] == 0)
+        .filter(|index| missing[*index] == 0)
         .map(Reverse)
         .collect();
     let mut waiting: Vec<Option<Node>> = nodes.into_iter().map(Some).collect();
     let mut ordered = Vec::with_capacity(waiting.len());
-    // Cycles were rejected before; if there were one, its nodes would come last.
-    while let Some(Reverse(at)) = ready.pop() {
-        ordered.extend(waiting[at].take());
-        for reader in &readers[at] {
+    // Cycles were rejected before; nodes of one would come last.
+    while let Some(Reverse(index)) = ready.pop() {
+        ordered.extend(waiting[index].take());
+        for reader in &readers[index] {
             missing[*reader] -= 1;
             if missing[*reader] == 0 {
                 ready.push(Reverse(*reader));
@@ -34,10 +34,10 @@ pub(super) fn in_order(nodes: Vec<Node>) -> Vec<Node> {
 }
 
 /// Indices of each node's inputs.
-pub(crate) fn positions(nodes: &[Node]) -> Vec<Vec<usize>> {
-    let places = places(nodes);
-    let place = |name: &String| places.get(name).copied();
-    let inputs = |node: &Node| node.inputs.iter().filter_map(place).collect();
+pub(crate) fn input_indices(nodes: &[Node]) -> Vec<Vec<usize>> {
+    let indices = indices_by_name(nodes);
+    let index = |name: &String| indices.get(name).copied();
+    let inputs = |node: &Node| node.inputs.iter().filter_map(index).collect();
     nodes.iter().map(inputs).collect()
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn readers(inputs: &[Vec<usize>]) -> Vec<Vec<usize>> {
 }
 
 /// Indices of nodes by full name.
-fn places(nodes: &[Node]) -> BTreeMap<String, usize> {
+fn indices_by_name(nodes: &[Node]) -> BTreeMap<String, usize> {
     let names = nodes.iter().map(|node| node.name.clone());
     names.zip(0..).collect()
 }

@@ -1,6 +1,6 @@
 //! Writes the cells of a run to its folder in the background.
 
-use super::{EngineError, writing};
+use super::{EngineError, write_error};
 use blake3::Hash;
 use retrocast_domain::Outcome;
 use retrocast_run::files::{CELLS, json_text};
@@ -15,15 +15,15 @@ use tokio::task::{JoinHandle, spawn_blocking};
 /// Hashes of files by name, relative to the run's folder.
 pub(super) type Hashes = BTreeMap<String, Hash>;
 
-/// Writes cells one by one.
-pub(super) struct Cells {
+/// Writes queued cells one after another.
+pub(super) struct CellWriter {
     sender: mpsc::Sender<(String, Arc<Outcome>)>,
     writer: JoinHandle<Result<Hashes, EngineError>>,
 }
 
-impl Cells {
+impl CellWriter {
     /// Starts the writer for the folder of a run.
-    pub(super) fn of(folder: &Path) -> Self {
+    pub(super) fn start(folder: &Path) -> Self {
         let folder = folder.to_path_buf();
         let (sender, receiver) = mpsc::channel();
         let writer = spawn_blocking(move || write_all(&folder, &receiver));
@@ -31,21 +31,21 @@ impl Cells {
     }
 
     /// Queues the cell of a node, given by short name.
-    pub(super) fn leave(&self, node: &str, outcome: Arc<Outcome>) {
+    pub(super) fn queue(&self, node: &str, outcome: Arc<Outcome>) {
         // The receiver is closed after a failure, which is reported at the end.
         let _ = self.sender.send((node.to_string(), outcome));
     }
 
-    /// Waits until all cells are written.
-    pub(super) async fn all(self) -> Result<Hashes, EngineError> {
+    /// Waits until all cells are written, and returns their hashes.
+    pub(super) async fn finish(self) -> Result<Hashes, EngineError> {
         drop(self.sender);
         self.writer
             .await
-            .map_err(|error| EngineError::Broken(error.to_string()))?
+            .map_err(|error| EngineError::Internal(error.to_string()))?
     }
 }
 
-/// Without a flush: a resumed run writes all cells again.
+/// Writes all cells, without a flush: a resumed run writes them again.
 fn write_all(
     folder: &Path,
     cells: &mpsc::Receiver<(String, Arc<Outcome>)>,
@@ -54,11 +54,11 @@ fn write_all(
     let cells_folder = folder.join(CELLS);
     for (node, outcome) in cells {
         if hashes.is_empty() {
-            fs::create_dir_all(&cells_folder).map_err(writing(&cells_folder))?;
+            fs::create_dir_all(&cells_folder).map_err(write_error(&cells_folder))?;
         }
         let path = cells_folder.join(format!("{node}.json"));
-        let text = json_text(&outcome.cell).map_err(writing(&path))?;
-        fs::write(&path, &text).map_err(writing(&path))?;
+        let text = json_text(&outcome.cell).map_err(write_error(&path))?;
+        fs::write(&path, &text).map_err(write_error(&path))?;
         hashes.insert(format!("{CELLS}/{node}.json"), blake3::hash(&text));
     }
     Ok(hashes)

@@ -1,4 +1,4 @@
-//! Group commit of journal lines: nodes that end while the disk is busy share the next flush.
+//! Group commit of journal lines: nodes that finish while the disk is busy share the next flush.
 
 use super::node_task::Recorder;
 use std::{
@@ -9,19 +9,19 @@ use std::{
 use tokio::task::JoinHandle;
 
 /// Maximum delay of a flush while nodes are running.
-const PATIENCE: Duration = Duration::from_millis(5);
+const MAX_DELAY: Duration = Duration::from_millis(5);
 
-/// Ends of nodes whose lines are written but not yet durable.
+/// Finished nodes whose lines are written but not yet durable.
 pub(super) struct GroupCommit<T> {
     recorder: Arc<Recorder>,
-    /// Ends for the next flush, and the arrival of the first.
+    /// Nodes for the next flush, and the time of the first.
     next: Vec<T>,
     since: Instant,
-    /// Ends covered by the current flush.
+    /// Nodes covered by the current flush.
     covered: Vec<T>,
     flush: Option<JoinHandle<(io::Result<()>, Duration)>>,
-    /// Maximum wait for further ends in the same flush: the duration of the last flush.
-    patience: Duration,
+    /// Maximum wait for further nodes in the same flush: the duration of the last flush.
+    delay: Duration,
 }
 
 impl<T> GroupCommit<T> {
@@ -32,31 +32,31 @@ impl<T> GroupCommit<T> {
             since: Instant::now(),
             covered: Vec::new(),
             flush: None,
-            patience: PATIENCE,
+            delay: MAX_DELAY,
         }
     }
 
-    /// Adds an end whose line is written.
-    pub(super) fn push(&mut self, end: T) {
+    /// Adds a node whose line is written.
+    pub(super) fn push(&mut self, node: T) {
         if self.next.is_empty() {
             self.since = Instant::now();
         }
-        self.next.push(end);
+        self.next.push(node);
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.next.is_empty() && self.flush.is_none()
     }
 
-    /// Returns ends whose lines are durable. While nodes are `working`, waits briefly for others to
-    /// share the flush. Cancel-safe.
-    pub(super) async fn on_disk(&mut self, working: bool) -> Vec<T> {
+    /// Returns nodes whose lines are durable. While other nodes are `running`, waits briefly for them
+    /// to share the flush. Cancel-safe.
+    pub(super) async fn next_durable(&mut self, running: bool) -> Vec<T> {
         if self.flush.is_none() {
             if self.next.is_empty() {
                 return std::future::pending().await;
             }
-            if working {
-                tokio::time::sleep_until((self.since + self.patience).into()).await;
+            if running {
+                tokio::time::sleep_until((self.since + self.delay).into()).await;
             }
             self.covered.append(&mut self.next);
             let recorder = self.recorder.clone();
@@ -68,10 +68,10 @@ impl<T> GroupCommit<T> {
         if let Some(flush) = &mut self.flush {
             let (flushed, took) = flush
                 .await
-                .unwrap_or_else(|error| (Err(io::Error::other(error)), PATIENCE));
-            self.patience = took.min(PATIENCE);
+                .unwrap_or_else(|error| (Err(io::Error::other(error)), MAX_DELAY));
+            self.delay = took.min(MAX_DELAY);
             if let Err(error) = flushed {
-                self.recorder.is_broken(error);
+                self.recorder.store_error(error);
             }
         }
         self.flush = None;
@@ -83,47 +83,47 @@ impl<T> GroupCommit<T> {
 mod tests {
     use super::*;
     use crate::{
-        executor::Quiet,
-        test_support::{Folder, TrialClock},
+        executor::NoProgress,
+        test_support::{Folder, TestClock},
     };
     use futures::FutureExt as _;
     use retrocast_run::Journal;
 
-    fn ends(folder: &Folder) -> GroupCommit<usize> {
+    fn group_commit(folder: &Folder) -> GroupCommit<usize> {
         let journal = Journal::create(folder).unwrap();
-        let clock = Arc::new(TrialClock::default());
+        let clock = Arc::new(TestClock::default());
         GroupCommit::new(Arc::new(
-            Recorder::new(journal, clock, Arc::new(Quiet)).unwrap(),
+            Recorder::new(journal, clock, Arc::new(NoProgress)).unwrap(),
         ))
     }
 
     #[tokio::test]
-    async fn an_end_that_comes_during_a_flush_waits_for_the_next() {
+    async fn nodes_added_during_a_flush_wait_for_the_next() {
         let folder = Folder::new();
-        let mut ends = ends(&folder);
-        ends.push(0);
-        ends.push(1);
-        let begun = ends.on_disk(false).now_or_never();
-        ends.push(2);
-        let first = match begun {
+        let mut commit = group_commit(&folder);
+        commit.push(0);
+        commit.push(1);
+        let first_poll = commit.next_durable(false).now_or_never();
+        commit.push(2);
+        let first = match first_poll {
             // The disk was faster than the test.
-            Some(ends) => ends,
-            None => ends.on_disk(false).await,
+            Some(nodes) => nodes,
+            None => commit.next_durable(false).await,
         };
         assert_eq!(first, [0, 1]);
-        assert!(!ends.is_empty());
-        assert_eq!(ends.on_disk(false).await, [2]);
-        assert!(ends.is_empty());
+        assert!(!commit.is_empty());
+        assert_eq!(commit.next_durable(false).await, [2]);
+        assert!(commit.is_empty());
     }
 
     #[tokio::test]
-    async fn nodes_at_work_put_a_flush_off_but_not_for_long() {
+    async fn running_nodes_delay_a_flush_briefly() {
         let folder = Folder::new();
-        let mut ends = ends(&folder);
-        ends.push(0);
+        let mut commit = group_commit(&folder);
+        commit.push(0);
         let start = Instant::now();
-        assert_eq!(ends.on_disk(true).await, [0]);
-        assert!(start.elapsed() >= PATIENCE);
-        assert!(ends.patience <= PATIENCE, "as long as the flush took");
+        assert_eq!(commit.next_durable(true).await, [0]);
+        assert!(start.elapsed() >= MAX_DELAY);
+        assert!(commit.delay <= MAX_DELAY, "as long as the flush took");
     }
 }

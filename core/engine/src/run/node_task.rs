@@ -1,6 +1,6 @@
 //! The execution of one node: timeout, retries, cancellation.
 
-use super::{EngineError, RunOptions, milliseconds, writing};
+use super::{EngineError, RunOptions, milliseconds, write_error};
 use crate::{
     executor::{Clock, Executor, Failure, FailureKind, Progress, RunContext, seed_from},
     fingerprint::Components,
@@ -29,7 +29,7 @@ pub(super) struct Recorder {
     pub(super) file: File,
     clock: Arc<dyn Clock>,
     progress: Arc<dyn Progress>,
-    broken: Mutex<Option<io::Error>>,
+    first_error: Mutex<Option<io::Error>>,
 }
 
 impl Recorder {
@@ -43,7 +43,7 @@ impl Recorder {
             journal: Mutex::new(journal),
             clock,
             progress,
-            broken: Mutex::default(),
+            first_error: Mutex::default(),
         })
     }
 
@@ -56,62 +56,62 @@ impl Recorder {
             .unwrap_or_else(PoisonError::into_inner)
             .append(&event);
         if let Err(error) = written {
-            self.is_broken(error);
+            self.store_error(error);
         }
         self.progress.event(&event);
     }
 
     /// Appends a line, and flushes it with all lines before it.
-    pub(super) fn record_for_good(&self, kind: EventKind, fill: impl FnOnce(&mut Event)) {
+    pub(super) fn record_durably(&self, kind: EventKind, fill: impl FnOnce(&mut Event)) {
         self.record(kind, fill);
         if let Err(error) = self.file.sync_data() {
-            self.is_broken(error);
+            self.store_error(error);
         }
     }
 
     /// Stores the error of an unwritable journal; the run reports it at the end.
-    pub(super) fn is_broken(&self, error: io::Error) {
-        let broken = self.broken.lock();
-        broken
+    pub(super) fn store_error(&self, error: io::Error) {
+        let first_error = self.first_error.lock();
+        first_error
             .unwrap_or_else(PoisonError::into_inner)
             .get_or_insert(error);
     }
 
     /// Returns the error that made the journal incomplete, if any.
     pub(super) fn take_error(&self) -> Option<io::Error> {
-        let broken = self.broken.lock();
-        broken.unwrap_or_else(PoisonError::into_inner).take()
+        let first_error = self.first_error.lock();
+        first_error.unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 /// The retry budget shared by all nodes of a run. Without it, while storage is down, every node
 /// would use all its retries one after the other.
 #[derive(Debug)]
-pub(super) struct Budget(AtomicU32);
+pub(super) struct RetryBudget(AtomicU32);
 
-impl Budget {
+impl RetryBudget {
     pub(super) fn new(retries: u32) -> Self {
         Self(AtomicU32::new(retries))
     }
 
-    /// Takes one retry, if any is left.
+    /// Takes one retry; false if none is left.
     fn take(&self) -> bool {
-        let one_less = |left: u32| left.checked_sub(1);
+        let decrement = |remaining: u32| remaining.checked_sub(1);
         self.0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, decrement)
             .is_ok()
     }
 }
 
 /// Maximum wait before a retry.
-const LONGEST_WAIT: Duration = Duration::from_mins(5);
+const MAX_WAIT: Duration = Duration::from_mins(5);
 
 /// Retries transient failures after a wait that doubles, with seeded jitter.
 pub(super) struct RetryLoop<'a> {
     pub(super) node: &'a Node,
     pub(super) clock: &'a dyn Clock,
     pub(super) options: &'a RunOptions,
-    pub(super) budget: &'a Budget,
+    pub(super) budget: &'a RetryBudget,
     pub(super) seed: u64,
 }
 
@@ -135,15 +135,12 @@ impl RetryLoop<'_> {
                 other => return other,
             };
             if !self.budget.take() {
-                let most = self.options.retry_budget;
-                let spent = format!(
-                    "{}; the run has used up its {most} retries",
+                let limit = self.options.retry_budget;
+                let message = format!(
+                    "{}; the run has used up its {limit} retries",
                     failure.message
                 );
-                return Err(Failure {
-                    message: spent,
-                    ..failure
-                });
+                return Err(Failure { message, ..failure });
             }
             let wait = self.wait(attempt);
             on_retry(&failure, wait);
@@ -159,25 +156,26 @@ impl RetryLoop<'_> {
     /// Half of the doubled wait, plus a random part of up to the same length.
     fn wait(&self, attempt: u32) -> Duration {
         let full = self.options.backoff.saturating_mul(1 << attempt.min(16));
-        let full = full.min(LONGEST_WAIT);
-        let words = [
+        let full = full.min(MAX_WAIT);
+        let seed_parts = [
             self.seed.to_string(),
             self.node.name.clone(),
             attempt.to_string(),
         ];
-        let random = seed_from(&words.each_ref().map(String::as_str));
+        let random = seed_from(&seed_parts.each_ref().map(String::as_str));
         full / 2 + full.mul_f64((random >> 11) as f64 / (1_u64 << 53) as f64) / 2
     }
 }
 
-pub(super) fn panicked(payload: &(dyn std::any::Any + Send)) -> Failure {
+/// The failure of a node that panicked.
+pub(super) fn panic_failure(payload: &(dyn std::any::Any + Send)) -> Failure {
     let text = payload
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| payload.downcast_ref::<&str>().copied())
         .unwrap_or("no message");
     Failure::bug(format!("internal error: {text}"))
-        .hint("this is a fault of the program: report it")
+        .hint("this is a bug in the program; please report it")
 }
 
 /// The execution of one node, with its retries and its timeout.
@@ -190,18 +188,18 @@ pub(super) struct NodeTask {
     pub(super) node: Node,
     pub(super) inputs: BTreeMap<String, Arc<Outcome>>,
     pub(super) parts: Components,
-    pub(super) budget: Arc<Budget>,
+    pub(super) budget: Arc<RetryBudget>,
     pub(super) fingerprint: Fingerprint,
     /// The lease on the job's window.
     pub(super) lease: Arc<Lease>,
 }
 
-/// The origin of an outcome.
-pub(super) enum OutcomeOrigin {
-    /// Made now, in this many milliseconds, and stored.
-    Now(Box<Outcome>, u64),
-    /// Made by another run while this one waited for the lease.
-    Elsewhere(Box<Record>),
+/// The result of a task.
+pub(super) enum TaskResult {
+    /// Computed in this many milliseconds, and stored.
+    Computed(Box<Outcome>, u64),
+    /// Computed by another run while this one waited for the lease.
+    ByOtherRun(Box<Record>),
     /// Failed, after this many milliseconds.
     Failed(Failure, u64),
 }
@@ -210,54 +208,54 @@ pub(super) enum OutcomeOrigin {
 const LEASE_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 impl NodeTask {
-    /// Makes the outcome and stores it. An error ends the run.
-    pub(super) async fn make(&self) -> Result<OutcomeOrigin, EngineError> {
+    /// Computes the outcome and stores it. An error ends the run.
+    pub(super) async fn run(&self) -> Result<TaskResult, EngineError> {
         let started = self.clock.now();
         let elapsed = || milliseconds(started, self.clock.now());
         // Reports write only to the run's own folder. The lease on a dataset is held until its
         // outcome is stored.
-        let mut _writing = None;
+        let mut _lease = None;
         if !self.node.is_report() {
-            match self.writing_lease().await {
-                Ok(lease) => _writing = Some(lease),
-                Err(failure) => return Ok(OutcomeOrigin::Failed(failure, elapsed())),
+            match self.dataset_lease().await {
+                Ok(lease) => _lease = Some(lease),
+                Err(failure) => return Ok(TaskResult::Failed(failure, elapsed())),
             }
-            if let Some(record) = self.stored_elsewhere().await {
-                return Ok(OutcomeOrigin::Elsewhere(Box::new(record)));
+            if let Some(record) = self.outcome_of_other_run().await {
+                return Ok(TaskResult::ByOtherRun(Box::new(record)));
             }
         }
-        let outcome = match self.work().await {
+        let outcome = match self.execute_with_retries().await {
             Ok(outcome) => outcome,
-            Err(failure) => return Ok(OutcomeOrigin::Failed(failure, elapsed())),
+            Err(failure) => return Ok(TaskResult::Failed(failure, elapsed())),
         };
         if let CellStatus::Failed { message } = &outcome.cell.status {
-            return Ok(OutcomeOrigin::Failed(
+            return Ok(TaskResult::Failed(
                 Failure::data(message.clone()),
                 elapsed(),
             ));
         }
-        self.keep(&outcome)?;
-        Ok(OutcomeOrigin::Now(Box::new(outcome), elapsed()))
+        self.store_outcome(&outcome)?;
+        Ok(TaskResult::Computed(Box::new(outcome), elapsed()))
     }
 
-    /// The outcome that another run made while this one waited for the lease.
-    async fn stored_elsewhere(&self) -> Option<Record> {
-        if self.forced() {
+    /// The outcome that another run computed while this one waited for the lease.
+    async fn outcome_of_other_run(&self) -> Option<Record> {
+        if self.is_forced() {
             return None;
         }
         let record = OutcomeStore::of_lake(&self.options.lake).get(&self.fingerprint)?;
         let usable = self
             .executor
-            .usable(&self.node, &record.outcome, &self.ctx)
+            .is_usable(&self.node, &record.outcome, &self.ctx)
             .await;
         usable.then_some(record)
     }
 
-    fn keep(&self, outcome: &Outcome) -> Result<(), EngineError> {
+    fn store_outcome(&self, outcome: &Outcome) -> Result<(), EngineError> {
         let (job, lake) = (&self.ctx.plan.job, &self.options.lake);
         if !self.lease.is_held() {
-            let place = Lease::of_window(lake, job, &self.ctx.plan.label).to_string();
-            return Err(EngineError::Lost { place });
+            let lease = Lease::of_window(lake, job, &self.ctx.plan.label).to_string();
+            return Err(EngineError::Lost { lease });
         }
         let record = Record {
             job: job.clone(),
@@ -270,21 +268,21 @@ impl NodeTask {
         };
         OutcomeStore::of_lake(lake)
             .put(&record, &self.ctx.folder)
-            .map_err(writing(lake.folder()))
+            .map_err(write_error(lake.folder()))
     }
 
-    fn forced(&self) -> bool {
+    fn is_forced(&self) -> bool {
         self.options.force.covers(&self.node.name)
     }
 
     /// The lease on the node's dataset; waits for runs on other windows that write it.
-    async fn writing_lease(&self) -> Result<Lease, Failure> {
-        let place = Lease::of_node(&self.options.lake, &self.ctx.plan.job, &self.node.name);
+    async fn dataset_lease(&self) -> Result<Lease, Failure> {
+        let path = Lease::of_node(&self.options.lake, &self.ctx.plan.job, &self.node.name);
         let mut is_reported = false;
         loop {
             let response =
-                Lease::request(&place, &self.ctx.run, self.clock.now()).map_err(|error| {
-                    Failure::transient(format!("cannot take the lease {place}: {error}"))
+                Lease::request(&path, &self.ctx.run, self.clock.now()).map_err(|error| {
+                    Failure::transient(format!("cannot acquire the lease {path}: {error}"))
                 })?;
             let holder = match response {
                 LeaseResponse::Granted(lease) => return Ok(lease),
@@ -306,8 +304,8 @@ impl NodeTask {
         }
     }
 
-    async fn work(&self) -> Result<Outcome, Failure> {
-        let retrying = RetryLoop {
+    async fn execute_with_retries(&self) -> Result<Outcome, Failure> {
+        let retry_loop = RetryLoop {
             node: &self.node,
             clock: &*self.clock,
             options: &self.options,
@@ -323,7 +321,7 @@ impl NodeTask {
                 ));
             });
         };
-        retrying.run(|_| self.attempt(), on_retry).await
+        retry_loop.run(|_| self.attempt(), on_retry).await
     }
 
     async fn attempt(&self) -> Result<Outcome, Failure> {
@@ -331,7 +329,7 @@ impl NodeTask {
         let ctx = RunContext {
             cancel: cancel.clone(),
             fingerprint: self.fingerprint.0.clone(),
-            forced: self.forced(),
+            forced: self.is_forced(),
             ..(*self.ctx).clone()
         };
         let progress = &*self.recorder.progress;
@@ -340,7 +338,7 @@ impl NodeTask {
             .execute(&self.node, &self.inputs, &ctx, progress);
         let work = AssertUnwindSafe(work)
             .catch_unwind()
-            .map(|done| done.unwrap_or_else(|payload| Err(panicked(&*payload))));
+            .map(|done| done.unwrap_or_else(|payload| Err(panic_failure(&*payload))));
         let timeout = async {
             match self.node.timeout {
                 Some(timeout) => self.clock.sleep(timeout).await,

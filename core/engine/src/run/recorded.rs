@@ -33,27 +33,27 @@ impl RecordedSources {
 
     /// The identities of the sources, in the form that a run needs.
     pub(super) fn identities(&self) -> Identities {
-        let known = self.records.iter().map(|(name, records)| {
+        let identities = self.records.iter().map(|(name, records)| {
             let records = match records {
                 SourceRecords::Hash(hash) => Ok(hash.clone()),
-                SourceRecords::Unreadable(reason) => {
-                    Err(Failure::data(format!("could not be read then: {reason}")))
-                }
+                SourceRecords::Unreadable(reason) => Err(Failure::data(format!(
+                    "could not be read by the repeated run: {reason}"
+                ))),
             };
             (name.clone(), records)
         });
-        known.collect()
+        identities.collect()
     }
 }
 
 impl Runner {
     /// The recorded outcome of a source. A changed contract or program is ignored: the dataset is
     /// the one that was reported on.
-    pub(super) async fn as_recorded(&self, node: &Node, ctx: &RunContext) -> Option<Record> {
+    pub(super) async fn recorded_outcome(&self, node: &Node, ctx: &RunContext) -> Option<Record> {
         let fingerprint = self.options.recorded.as_ref()?.outcomes.get(&node.name)?;
         let record = self.store.get(fingerprint)?;
-        let usable = self.executor.usable(node, &record.outcome, ctx).await;
-        (usable && record.node == node.name).then_some(record)
+        let is_usable = self.executor.is_usable(node, &record.outcome, ctx).await;
+        (is_usable && record.node == node.name).then_some(record)
     }
 }
 
@@ -61,9 +61,9 @@ impl Runner {
 mod tests {
     use super::*;
     use crate::{
-        executor::Quiet,
+        executor::NoProgress,
         run::{RunOptions, RunResult},
-        test_support::{self, Folder, TrialClock, TrialExecutor},
+        test_support::{self, Folder, ScriptedExecutor, TestClock},
     };
     use retrocast_run::RunStatus;
     use std::sync::Arc;
@@ -71,14 +71,14 @@ mod tests {
     /// Runs the job with this contract of tickets.
     async fn run(
         folder: &Folder,
-        executor: &Arc<TrialExecutor>,
+        executor: &Arc<ScriptedExecutor>,
         contract: &str,
         recorded: Option<RecordedSources>,
     ) -> RunResult {
         let mut options = RunOptions::new(folder.join("lake"), folder.join("reports"), "0.1.0");
         options.recorded = recorded;
-        let clock = Arc::new(TrialClock::default());
-        let runner = Runner::new(executor.clone(), clock, Arc::new(Quiet), options);
+        let clock = Arc::new(TestClock::default());
+        let runner = Runner::new(executor.clone(), clock, Arc::new(NoProgress), options);
         let (job, mut plan) = (
             test_support::job(test_support::JOB),
             test_support::plan(test_support::JOB),
@@ -89,31 +89,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_source_whose_contract_changed_comes_back_as_it_was() {
-        let (folder, executor) = (Folder::new(), Arc::new(TrialExecutor::default()));
+    async fn recorded_sources_are_reused_although_their_contract_changed() {
+        let (folder, executor) = (Folder::new(), Arc::new(ScriptedExecutor::default()));
         let first = run(&folder, &executor, "old", None).await;
-        executor.take_done();
+        executor.take_executed();
         // Records and contract have changed since, and a newer run has read them.
         let other = ("source.tickets".to_string(), "other".to_string());
         executor.records.lock().unwrap().extend([other]);
         let newer = run(&folder, &executor, "new", None).await;
         assert_ne!(newer.run, first.run);
-        executor.take_done();
+        executor.take_executed();
 
         let recorded = RecordedSources::read(&first.folder).unwrap();
         assert_eq!(recorded.outcomes.len(), 2);
-        let again = run(&folder, &executor, "new", Some(recorded.clone())).await;
-        assert_eq!(again.status, RunStatus::Complete);
-        assert_eq!(executor.take_done(), [""; 0], "all was made of it before");
+        let rerun = run(&folder, &executor, "new", Some(recorded.clone())).await;
+        assert_eq!(rerun.status, RunStatus::Complete);
+        assert_eq!(executor.take_executed(), [""; 0], "every outcome is cached");
         let datasets = |result: &RunResult| result.outcomes["source.tickets"].datasets.clone();
-        assert_eq!(datasets(&again), datasets(&first));
-        assert_ne!(datasets(&again), datasets(&newer));
-        let events = Journal::read(&again.folder).unwrap();
-        let events = events
+        assert_eq!(datasets(&rerun), datasets(&first));
+        assert_ne!(datasets(&rerun), datasets(&newer));
+        let events = Journal::read(&rerun.folder).unwrap();
+        let event = events
             .iter()
             .find(|event| event.node.as_deref() == Some("source.tickets"));
-        let events = events.unwrap().message.clone().unwrap();
-        assert_eq!(events, "as the repeated run read it in, reuse");
+        let message = event.unwrap().message.clone().unwrap();
+        assert_eq!(message, "recorded by the repeated run, reuse");
 
         // Without its dataset the run cannot be repeated; the error has advice.
         executor
@@ -129,6 +129,9 @@ mod tests {
         for words in ["no longer in the lake", "contract changed", "--current"] {
             assert!(message.contains(words), "{message}");
         }
-        assert!(!executor.take_done().contains(node), "nothing is read in");
+        assert!(
+            !executor.take_executed().contains(node),
+            "no records are read"
+        );
     }
 }

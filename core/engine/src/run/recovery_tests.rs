@@ -1,20 +1,20 @@
-//! Runs whose process died, and concurrent runs of the same job.
+//! Tests of interrupted runs, and of concurrent runs of the same job.
 
 use super::*;
 use crate::{
-    executor::Quiet,
-    test_support::{self, Folder, Order, TrialClock, TrialExecutor},
+    executor::NoProgress,
+    test_support::{self, Action, Folder, ScriptedExecutor, TestClock},
 };
 use retrocast_run::Event;
 
-fn runner(folder: &Path, executor: &Arc<TrialExecutor>) -> Runner {
+fn runner(folder: &Path, executor: &Arc<ScriptedExecutor>) -> Runner {
     let mut options = RunOptions::new(folder.join("lake"), folder.join("reports"), "0.1.0");
     options.threads = 2;
-    let clock = Arc::new(TrialClock::default());
-    Runner::new(executor.clone(), clock, Arc::new(Quiet), options)
+    let clock = Arc::new(TestClock::default());
+    Runner::new(executor.clone(), clock, Arc::new(NoProgress), options)
 }
 
-async fn run_in(folder: &Path, executor: &Arc<TrialExecutor>) -> Result<RunResult, EngineError> {
+async fn run_in(folder: &Path, executor: &Arc<ScriptedExecutor>) -> Result<RunResult, EngineError> {
     let (job, plan) = (
         test_support::job(test_support::JOB),
         test_support::plan(test_support::JOB),
@@ -24,12 +24,12 @@ async fn run_in(folder: &Path, executor: &Arc<TrialExecutor>) -> Result<RunResul
         .await
 }
 
-/// Starts a run, lets it proceed until nothing moves, and drops it with all its locks.
-async fn die(folder: &Path, hanging: &'static str) {
-    let executor = Arc::new(TrialExecutor::new([(hanging, Order::Hang)]));
+/// Starts a run, lets it proceed until `hanging` blocks it, and drops it with all its locks.
+async fn interrupt(folder: &Path, hanging: &'static str) {
+    let executor = Arc::new(ScriptedExecutor::new([(hanging, Action::Hang)]));
     let run = run_in(folder, &executor);
-    let died = tokio::time::timeout(Duration::from_millis(100), run).await;
-    assert!(died.is_err(), "{hanging} hangs");
+    let result = tokio::time::timeout(Duration::from_millis(100), run).await;
+    assert!(result.is_err(), "{hanging} hangs");
     // Abandoned tasks release their files when they are next polled.
     tokio::time::sleep(Duration::from_millis(20)).await;
 }
@@ -48,18 +48,18 @@ fn finished(events: &[Event]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_run_whose_process_died_is_gone_on_with() {
+async fn an_interrupted_run_is_resumed() {
     let undisturbed = Folder::new();
     let expected = run_in(&undisturbed, &Arc::default()).await.unwrap();
     for hanging in ["source.metrics", "stage.daily", "report.technical"] {
         let folder = Folder::new();
-        die(&folder, hanging).await;
+        interrupt(&folder, hanging).await;
         let runs = test_support::runs(&folder.join("reports"));
         assert_eq!(runs[0].1.status, RunStatus::Interrupted);
         fs::write(runs[0].0.join(".report.json.part-1-1"), "half").unwrap();
-        fs::write(runs[0].0.join("alert.sent"), "told").unwrap();
+        fs::write(runs[0].0.join("alert.sent"), "sent").unwrap();
 
-        let executor = Arc::new(TrialExecutor::default());
+        let executor = Arc::new(ScriptedExecutor::default());
         let result = run_in(&folder, &executor).await.unwrap();
         assert_eq!(
             (&result.run, result.status),
@@ -67,11 +67,11 @@ async fn a_run_whose_process_died_is_gone_on_with() {
         );
         assert_eq!(sums(&result), sums(&expected), "after {hanging}");
         let marker = fs::read_to_string(result.folder.join("alert.sent")).unwrap();
-        assert_eq!(marker, "told", "and no alert is sent again");
+        assert_eq!(marker, "sent", "no alert is sent again");
         let events = Journal::read(&result.folder).unwrap();
         let mut all: Vec<_> = expected.executed.clone();
         all.sort();
-        assert_eq!(finished(&events), all, "each node did its work once");
+        assert_eq!(finished(&events), all, "each node was executed once");
         let resumed = events
             .iter()
             .filter(|event| event.event == EventKind::RunResumed);
@@ -85,29 +85,27 @@ async fn a_run_whose_process_died_is_gone_on_with() {
 }
 
 #[tokio::test]
-async fn a_journal_cut_off_anywhere_is_gone_on_with() {
+async fn a_run_with_a_truncated_journal_is_resumed() {
     let undisturbed = Folder::new();
     let expected = run_in(&undisturbed, &Arc::default()).await.unwrap();
     let folder = Folder::new();
     let result = run_in(&folder, &Arc::default()).await.unwrap();
     let path = result.folder.join(JOURNAL);
     let whole = fs::read(&path).unwrap();
-    let ends: Vec<usize> = (0..whole.len())
-        .filter(|at| whole[*at] == b'\n')
-        .map(|at| at + 1)
+    let line_ends: Vec<usize> = (0..whole.len())
+        .filter(|index| whole[*index] == b'\n')
+        .map(|index| index + 1)
         .collect();
-    let first = ends[ends.len() - 4];
-    assert!(
-        whole.len() - first > 100,
-        "three records are cut at {first}"
-    );
+    // The last three lines are truncated at every byte.
+    let first = line_ends[line_ends.len() - 4];
+    assert!(whole.len() - first > 100, "{first}");
     for cut in first..whole.len() {
         fs::write(&path, &whole[..cut]).unwrap();
-        let executor = Arc::new(TrialExecutor::default());
-        let again = run_in(&folder, &executor).await.unwrap();
-        assert_eq!(executor.take_done(), [""; 0], "cut at {cut}");
-        assert_eq!(again.folder, result.folder, "cut at {cut}");
-        assert_eq!(sums(&again), sums(&expected), "cut at {cut}");
+        let executor = Arc::new(ScriptedExecutor::default());
+        let rerun = run_in(&folder, &executor).await.unwrap();
+        assert_eq!(executor.take_executed(), [""; 0], "cut at {cut}");
+        assert_eq!(rerun.folder, result.folder, "cut at {cut}");
+        assert_eq!(sums(&rerun), sums(&expected), "cut at {cut}");
         let text = fs::read_to_string(&path).unwrap();
         let torn = text
             .lines()
@@ -117,9 +115,9 @@ async fn a_journal_cut_off_anywhere_is_gone_on_with() {
 }
 
 #[tokio::test]
-async fn a_second_run_of_the_same_learns_who_holds_the_lease() {
+async fn a_concurrent_run_reports_the_holder_of_the_lease() {
     let folder = Folder::new();
-    let executor = Arc::new(TrialExecutor::new([("stage.rhythm", Order::Hang)]));
+    let executor = Arc::new(ScriptedExecutor::new([("stage.rhythm", Action::Hang)]));
     let first = run_in(&folder, &executor);
     tokio::pin!(first);
     let second = async {
@@ -131,7 +129,7 @@ async fn a_second_run_of_the_same_learns_who_holds_the_lease() {
         result = second => result.unwrap_err(),
     };
     let text = error.to_string();
-    let start = "review is being run for 2026-W46 already by run ";
+    let start = "review is already being run for 2026-W46 by run ";
     assert!(
         text.starts_with(start) && text.contains("process "),
         "{text}"
@@ -139,19 +137,22 @@ async fn a_second_run_of_the_same_learns_who_holds_the_lease() {
 }
 
 #[tokio::test]
-async fn a_run_whose_lease_was_swept_away_commits_nothing_more() {
+async fn a_run_that_lost_its_lease_commits_nothing() {
     let folder = Folder::new();
     let token = CancellationToken::new();
-    let executor = Arc::new(TrialExecutor::new([("stage.daily", Order::Cancel(token))]));
-    let place = Lease::of_window(&folder.join("lake").into(), "review", "2026-W46");
+    let executor = Arc::new(ScriptedExecutor::new([(
+        "stage.daily",
+        Action::Cancel(token),
+    )]));
+    let lease_path = Lease::of_window(&folder.join("lake").into(), "review", "2026-W46");
     executor
-        .sweep
+        .delete_files
         .lock()
         .unwrap()
-        .insert("stage.daily".to_string(), place.path().to_path_buf());
+        .insert("stage.daily".to_string(), lease_path.path().to_path_buf());
     let error = run_in(&folder, &executor).await.unwrap_err();
     assert!(
-        matches!(&error, EngineError::Lost { place: lost_place } if *lost_place == place.to_string()),
+        matches!(&error, EngineError::Lost { lease } if *lease == lease_path.to_string()),
         "{error}"
     );
 }

@@ -2,17 +2,17 @@
 
 use super::{
     EngineError, Identities, RunResult, Runner,
-    cells::{Cells, Hashes},
+    cells::{CellWriter, Hashes},
     group_commit::GroupCommit,
-    node_task::{Budget, NodeTask, OutcomeOrigin, Recorder},
-    writing,
+    node_task::{NodeTask, Recorder, RetryBudget, TaskResult},
+    write_error,
 };
 use crate::{
     executor::{Failure, FailureKind, RunContext},
     fingerprint::{Components, Decision, identity},
     lease::Lease,
-    outcome_store::{Last, Record},
-    plan::{positions, readers},
+    outcome_store::{LastFingerprints, Record},
+    plan::{input_indices, readers},
 };
 use retrocast_domain::{Cell, CellStatus, Finding, Outcome, canonical, report::SourceNote};
 use retrocast_run::{
@@ -53,20 +53,20 @@ pub(super) enum State {
     },
 }
 
-/// The result of executing a node.
-struct Work {
+/// A finished task of a node.
+struct FinishedTask {
     index: usize,
     fingerprint: Fingerprint,
-    result: Result<OutcomeOrigin, EngineError>,
+    result: Result<TaskResult, EngineError>,
 }
 
-/// The progress of one run.
+/// Schedules the nodes of one run, and tracks their states.
 pub(super) struct Scheduler<'a> {
     runner: &'a Runner,
     ctx: Arc<RunContext>,
     recorder: Arc<Recorder>,
     records: Identities,
-    last: Last,
+    last: LastFingerprints,
     states: Vec<State>,
     /// Indices in the plan of each node's inputs, and of the nodes that read it.
     inputs: Vec<Vec<usize>>,
@@ -75,10 +75,10 @@ pub(super) struct Scheduler<'a> {
     missing: Vec<usize>,
     /// Nodes that can start, the first in the plan on top.
     ready: BinaryHeap<Reverse<usize>>,
-    working: JoinSet<Work>,
-    budget: Arc<Budget>,
-    ends: GroupCommit<(usize, State)>,
-    cells: Cells,
+    running: JoinSet<FinishedTask>,
+    budget: Arc<RetryBudget>,
+    finished: GroupCommit<(usize, State)>,
+    cells: CellWriter,
     lease: Arc<Lease>,
 }
 
@@ -91,7 +91,7 @@ impl<'a> Scheduler<'a> {
         records: Identities,
         lease: Arc<Lease>,
     ) -> Self {
-        let inputs = positions(&ctx.plan.nodes);
+        let inputs = input_indices(&ctx.plan.nodes);
         let missing: Vec<usize> = inputs.iter().map(Vec::len).collect();
         let ready = (0..inputs.len()).filter(|index| missing[*index] == 0);
         Self {
@@ -103,34 +103,35 @@ impl<'a> Scheduler<'a> {
             ready: ready.map(Reverse).collect(),
             missing,
             inputs,
-            working: JoinSet::new(),
-            budget: Arc::new(Budget::new(runner.options.retry_budget)),
-            ends: GroupCommit::new(recorder.clone()),
-            cells: Cells::of(&ctx.folder),
+            running: JoinSet::new(),
+            budget: Arc::new(RetryBudget::new(runner.options.retry_budget)),
+            finished: GroupCommit::new(recorder.clone()),
+            cells: CellWriter::start(&ctx.folder),
             ctx,
             recorder,
             lease,
         }
     }
 
-    pub(super) async fn complete(&mut self) -> Result<(), EngineError> {
+    /// Runs, reuses or skips every node.
+    pub(super) async fn run_all(&mut self) -> Result<(), EngineError> {
         loop {
-            while self.working.len() < self.runner.options.threads.max(1)
+            while self.running.len() < self.runner.options.threads.max(1)
                 && let Some(Reverse(index)) = self.ready.pop()
             {
-                self.begin(index).await?;
+                self.start(index).await?;
             }
-            let working = !self.working.is_empty();
-            if !working && self.ends.is_empty() {
+            let is_running = !self.running.is_empty();
+            if !is_running && self.finished.is_empty() {
                 return Ok(());
             }
             tokio::select! {
                 biased;
-                Some(done) = self.working.join_next() => {
-                    self.finish(done.map_err(|error| EngineError::Broken(error.to_string()))?)?;
+                Some(done) = self.running.join_next() => {
+                    self.finish(done.map_err(|error| EngineError::Internal(error.to_string()))?)?;
                 }
-                ends = self.ends.on_disk(working) => {
-                    for (index, state) in ends {
+                durable = self.finished.next_durable(is_running) => {
+                    for (index, state) in durable {
                         self.settle(index, state);
                     }
                 }
@@ -143,8 +144,8 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Starts a node whose inputs are settled, or settles it at once.
-    async fn begin(&mut self, index: usize) -> Result<(), EngineError> {
-        if let Some((reason, soft)) = self.why_not(index) {
+    async fn start(&mut self, index: usize) -> Result<(), EngineError> {
+        if let Some((reason, soft)) = self.skip_reason(index) {
             self.skip(index, reason, soft);
             return Ok(());
         }
@@ -169,7 +170,7 @@ impl<'a> Scheduler<'a> {
             // A recorded rerun uses the recorded state, not the current one.
             if node.is_source() && self.runner.options.recorded.is_none() {
                 let executor = &self.runner.executor;
-                executor.show(&node, &record.outcome, &self.ctx).await;
+                executor.publish(&node, &record.outcome, &self.ctx).await;
             }
             if self.reuse(index, record, &decision)? {
                 return Ok(());
@@ -178,9 +179,9 @@ impl<'a> Scheduler<'a> {
         if node.is_source() && self.runner.options.recorded.is_some() {
             let why = decision.reasons.join("; ");
             let failure = Failure::data(format!(
-                "what it held then is no longer in the lake ({why})"
+                "its recorded dataset is no longer in the lake ({why})"
             ))
-            .hint("`retrocast rerun --current` takes what it holds now");
+            .hint("`retrocast rerun --current` reads its current records");
             self.fail(index, failure, 0);
             return Ok(());
         }
@@ -189,7 +190,7 @@ impl<'a> Scheduler<'a> {
             event.fingerprint = Some(fingerprint.clone());
             event.message = Some(decision.reasons.join("; "));
         });
-        let effort = NodeTask {
+        let task = NodeTask {
             executor: self.runner.executor.clone(),
             clock: self.runner.clock.clone(),
             options: self.runner.options.clone(),
@@ -202,9 +203,9 @@ impl<'a> Scheduler<'a> {
             lease: self.lease.clone(),
             budget: self.budget.clone(),
         };
-        self.working.spawn(async move {
-            let result = effort.make().await;
-            Work {
+        self.running.spawn(async move {
+            let result = task.run().await;
+            FinishedTask {
                 index,
                 fingerprint,
                 result,
@@ -215,7 +216,7 @@ impl<'a> Scheduler<'a> {
 
     /// The reason why a node whose inputs are settled is skipped, and whether reports are made all
     /// the same.
-    fn why_not(&self, index: usize) -> Option<(String, bool)> {
+    fn skip_reason(&self, index: usize) -> Option<(String, bool)> {
         if self.runner.options.cancel.is_cancelled() {
             return Some(("the run was cancelled".to_string(), false));
         }
@@ -252,15 +253,15 @@ impl<'a> Scheduler<'a> {
                 identities.push((key, identity.clone()));
                 continue;
             }
-            let outcome = self.skipped_outcome(*input, &self.states[*input]);
+            let outcome = self.placeholder_outcome(*input, &self.states[*input]);
             identities.push((key.clone(), canonical::hash(&outcome.cell)));
             outcomes.insert(key, outcome);
         }
         (outcomes, identities)
     }
 
-    /// The outcome of a skipped node: a cell with the reason.
-    fn skipped_outcome(&self, index: usize, state: &State) -> Arc<Outcome> {
+    /// The outcome of a failed or skipped node: a cell with the reason.
+    fn placeholder_outcome(&self, index: usize, state: &State) -> Arc<Outcome> {
         let node = self.node(index);
         let mut cell = Cell::new(node.short(), node.kind());
         cell.title.clone_from(&node.title);
@@ -308,39 +309,42 @@ impl<'a> Scheduler<'a> {
             event.rows = rows;
             event.message = Some(decision.reasons.join("; "));
         });
-        let state = self.done(index, &record.fingerprint, record.outcome, true);
+        let state = self.done_state(index, &record.fingerprint, record.outcome, true);
         self.settle(index, state);
         Ok(true)
     }
 
     fn remember(&mut self, node: &str, fingerprint: &Fingerprint) -> Result<(), EngineError> {
         let lake = self.runner.options.lake.folder();
-        self.last.set(node, fingerprint).map_err(writing(lake))
+        self.last.set(node, fingerprint).map_err(write_error(lake))
     }
 
-    fn finish(&mut self, work: Work) -> Result<(), EngineError> {
-        let Work {
+    fn finish(&mut self, task: FinishedTask) -> Result<(), EngineError> {
+        let FinishedTask {
             index,
             fingerprint,
             result,
-        } = work;
+        } = task;
         let (outcome, duration_ms) = match result? {
-            OutcomeOrigin::Now(outcome, duration_ms) => (*outcome, duration_ms),
-            OutcomeOrigin::Failed(failure, duration_ms) => {
+            TaskResult::Computed(outcome, duration_ms) => (*outcome, duration_ms),
+            TaskResult::Failed(failure, duration_ms) => {
                 self.fail(index, failure, duration_ms);
                 return Ok(());
             }
-            OutcomeOrigin::Elsewhere(record) => {
+            TaskResult::ByOtherRun(record) => {
                 let decision = Decision {
                     node: record.node.clone(),
                     reuse: true,
-                    reasons: vec![format!("made by run {} meanwhile, reuse", record.run)],
+                    reasons: vec![format!(
+                        "computed by run {} in the meantime, reuse",
+                        record.run
+                    )],
                     changes: Vec::new(),
                 };
                 if self.reuse(index, *record, &decision)? {
                     return Ok(());
                 }
-                let failure = Failure::transient("its outcome went away while it was looked at")
+                let failure = Failure::transient("its outcome was removed while it was being read")
                     .hint("run the job again");
                 self.fail(index, failure, 0);
                 return Ok(());
@@ -357,12 +361,12 @@ impl<'a> Scheduler<'a> {
             let remarks = remarks.filter(|remarks| !remarks.is_empty());
             event.message = remarks.map(|remarks| remarks.join("\n"));
         });
-        let state = self.done(index, &fingerprint, outcome, false);
-        self.ends.push((index, state));
+        let state = self.done_state(index, &fingerprint, outcome, false);
+        self.finished.push((index, state));
         Ok(())
     }
 
-    fn done(
+    fn done_state(
         &self,
         index: usize,
         fingerprint: &Fingerprint,
@@ -370,7 +374,7 @@ impl<'a> Scheduler<'a> {
         reused: bool,
     ) -> State {
         let outcome = Arc::new(outcome);
-        self.leave_cell(index, outcome.clone());
+        self.queue_cell(index, outcome.clone());
         State::Done {
             identity: identity(fingerprint, &outcome),
             outcome,
@@ -402,11 +406,12 @@ impl<'a> Scheduler<'a> {
             event.message = Some(failure.to_string());
         });
         let state = State::Failed { failure, soft };
-        self.leave_cell(index, self.skipped_outcome(index, &state));
-        self.ends.push((index, state));
+        self.queue_cell(index, self.placeholder_outcome(index, &state));
+        self.finished.push((index, state));
     }
 
-    /// Not flushed: after a power failure the same node would be skipped again.
+    /// Skips a node. The event is not flushed: after a power failure the same node would be skipped
+    /// again.
     fn skip(&mut self, index: usize, reason: String, soft: bool) {
         let node = self.node(index);
         self.recorder.record(EventKind::NodeSkipped, |event| {
@@ -414,14 +419,14 @@ impl<'a> Scheduler<'a> {
             event.message = Some(reason.clone());
         });
         let state = State::Skipped { reason, soft };
-        self.leave_cell(index, self.skipped_outcome(index, &state));
+        self.queue_cell(index, self.placeholder_outcome(index, &state));
         self.settle(index, state);
     }
 
-    fn leave_cell(&self, index: usize, outcome: Arc<Outcome>) {
+    fn queue_cell(&self, index: usize, outcome: Arc<Outcome>) {
         let node = self.node(index);
         if !node.is_report() {
-            self.cells.leave(node.short(), outcome);
+            self.cells.queue(node.short(), outcome);
         }
     }
 
@@ -475,7 +480,7 @@ impl<'a> Scheduler<'a> {
 
     /// Writes all findings in the order of the plan, and the hash of every file except the journal,
     /// which is still being written.
-    pub(super) async fn leave_findings(self, result: &RunResult) -> Result<(), EngineError> {
+    pub(super) async fn write_findings(self, result: &RunResult) -> Result<(), EngineError> {
         let findings: Vec<&Finding> = self
             .ctx
             .plan
@@ -486,11 +491,11 @@ impl<'a> Scheduler<'a> {
             .flat_map(|outcome| &outcome.cell.findings)
             .collect();
         let path = self.ctx.folder.join(FINDINGS);
-        write_json(&path, &findings).map_err(writing(&path))?;
-        let known = self.cells.all().await?;
-        let sums = checksums(&self.ctx.folder, &known).map_err(writing(&self.ctx.folder))?;
+        write_json(&path, &findings).map_err(write_error(&path))?;
+        let hashes = self.cells.finish().await?;
+        let sums = checksums(&self.ctx.folder, &hashes).map_err(write_error(&self.ctx.folder))?;
         let path = self.ctx.folder.join(CHECKSUMS);
-        write_whole(&path, sums.as_bytes()).map_err(writing(&path))
+        write_whole(&path, sums.as_bytes()).map_err(write_error(&path))
     }
 }
 
@@ -512,8 +517,8 @@ fn checksums(folder: &Path, known: &Hashes) -> io::Result<String> {
     }
     names.sort();
     let mut out = String::new();
-    let apart = |name: &str| [JOURNAL, CHECKSUMS].contains(&name) || is_mail(name);
-    for name in names.iter().filter(|name| !apart(name)) {
+    let is_excluded = |name: &str| [JOURNAL, CHECKSUMS].contains(&name) || is_mail(name);
+    for name in names.iter().filter(|name| !is_excluded(name)) {
         let hash = match known.get(name) {
             Some(hash) => *hash,
             None => blake3::hash(&fs::read(folder.join(name))?),

@@ -1,35 +1,36 @@
 use super::*;
 use crate::{
-    executor::{FailureKind, Quiet},
-    test_support::{self, Folder, Order, TrialClock, TrialExecutor},
+    executor::{FailureKind, NoProgress},
+    test_support::{self, Action, Folder, ScriptedExecutor, TestClock},
 };
 use retrocast_domain::{Cell, CellStatus};
 use retrocast_run::{Event, Plan, RunSummary};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-struct World {
+struct Setup {
     folder: Folder,
-    executor: Arc<TrialExecutor>,
-    clock: Arc<TrialClock>,
+    executor: Arc<ScriptedExecutor>,
+    clock: Arc<TestClock>,
     runner: Runner,
 }
 
-impl World {
-    fn new(orders: impl IntoIterator<Item = (&'static str, Order)>) -> Self {
-        Self::with(orders, CancellationToken::new())
+impl Setup {
+    fn new(actions: impl IntoIterator<Item = (&'static str, Action)>) -> Self {
+        Self::with(actions, CancellationToken::new())
     }
 
     fn with(
-        orders: impl IntoIterator<Item = (&'static str, Order)>,
+        actions: impl IntoIterator<Item = (&'static str, Action)>,
         cancel: CancellationToken,
     ) -> Self {
         let folder = Folder::new();
-        let executor = Arc::new(TrialExecutor::new(orders));
-        let clock = Arc::new(TrialClock::default());
+        let executor = Arc::new(ScriptedExecutor::new(actions));
+        let clock = Arc::new(TestClock::default());
         let mut options = RunOptions::new(folder.join("lake"), folder.join("reports"), "0.1.0");
         options.threads = 4;
         options.cancel = cancel;
-        let runner = Runner::new(executor.clone(), clock.clone(), Arc::new(Quiet), options);
+        let listener = Arc::new(NoProgress);
+        let runner = Runner::new(executor.clone(), clock.clone(), listener, options);
         Self {
             folder,
             executor,
@@ -49,10 +50,7 @@ impl World {
             .await
             .unwrap();
         let summary = RunSummary::of(&result.folder).unwrap();
-        assert_eq!(
-            summary.status, result.status,
-            "journal and result tell the same"
-        );
+        assert_eq!(summary.status, result.status, "journal and result agree");
         result
     }
 
@@ -81,13 +79,13 @@ const ALL: [&str; 8] = [
 
 #[tokio::test]
 async fn a_second_run_executes_nothing_and_has_the_same_reports() {
-    let world = World::new([]);
-    let first = world.run(test_support::JOB).await;
+    let setup = Setup::new([]);
+    let first = setup.run(test_support::JOB).await;
     assert_eq!(first.status, RunStatus::Complete);
-    assert_eq!(world.executor.take_done(), ALL);
-    let second = world.run(test_support::JOB).await;
+    assert_eq!(setup.executor.take_executed(), ALL);
+    let second = setup.run(test_support::JOB).await;
     assert_eq!(second.status, RunStatus::Complete);
-    assert_eq!(world.executor.take_done(), [""; 0]);
+    assert_eq!(setup.executor.take_executed(), [""; 0]);
     assert_eq!((second.executed.len(), second.reused.len()), (0, 8));
     assert_eq!(second.outcomes, first.outcomes);
     assert_eq!(second.run, format!("{}-2", first.run));
@@ -101,7 +99,7 @@ async fn a_second_run_executes_nothing_and_has_the_same_reports() {
         let text = fs::read(first.folder.join(name)).unwrap();
         assert_eq!(text, fs::read(second.folder.join(name)).unwrap(), "{name}");
     }
-    let runs = test_support::runs(&world.folder.join("reports"));
+    let runs = test_support::runs(&setup.folder.join("reports"));
     let parents: Vec<_> = runs.iter().map(|(_, run)| run.parent.clone()).collect();
     assert_eq!(parents, [Some(first.run.clone()), None]);
     assert_eq!(
@@ -111,10 +109,10 @@ async fn a_second_run_executes_nothing_and_has_the_same_reports() {
 }
 
 #[tokio::test]
-async fn what_changed_is_run_again_with_all_that_reads_it() {
-    let world = World::new([]);
+async fn changed_nodes_and_their_dependents_run_again() {
+    let setup = Setup::new([]);
     assert_eq!(
-        world
+        setup
             .reasons(test_support::plan(test_support::JOB), test_support::JOB)
             .await,
         [
@@ -128,13 +126,13 @@ async fn what_changed_is_run_again_with_all_that_reads_it() {
             "report.technical: new"
         ]
     );
-    world.run(test_support::JOB).await;
-    world.executor.take_done();
+    setup.run(test_support::JOB).await;
+    setup.executor.take_executed();
 
     let set = [("least".to_string(), "4".to_string())];
     let plan = test_support::plan_with(test_support::JOB, &set, &[]).unwrap();
     assert_eq!(
-        world.reasons(plan.clone(), test_support::JOB).await[2..6],
+        setup.reasons(plan.clone(), test_support::JOB).await[2..6],
         [
             "stage.rhythm: unchanged, reuse",
             "stage.daily: config changed: query \"select * from tickets where n > 3\" → \
@@ -143,28 +141,28 @@ async fn what_changed_is_run_again_with_all_that_reads_it() {
             "stage.load: unchanged, reuse",
         ]
     );
-    world.run_plan(test_support::JOB, plan).await;
+    setup.run_plan(test_support::JOB, plan).await;
     let expected = [
         "report.executive",
         "report.technical",
         "stage.daily",
         "stage.unusual",
     ];
-    assert_eq!(world.executor.take_done(), expected);
+    assert_eq!(setup.executor.take_executed(), expected);
 
-    world
+    setup
         .executor
         .records
         .lock()
         .unwrap()
         .insert("source.metrics".into(), "more".into());
     assert_eq!(
-        world
+        setup
             .reasons(test_support::plan(test_support::JOB), test_support::JOB)
             .await[1],
         "source.metrics: records changed"
     );
-    world.run(test_support::JOB).await;
+    setup.run(test_support::JOB).await;
     // The executive report reads every source, to report accepted and refused records.
     let expected = [
         "report.executive",
@@ -172,23 +170,23 @@ async fn what_changed_is_run_again_with_all_that_reads_it() {
         "source.metrics",
         "stage.load",
     ];
-    assert_eq!(world.executor.take_done(), expected);
+    assert_eq!(setup.executor.take_executed(), expected);
 }
 
 #[tokio::test]
 async fn another_window_runs_the_stages_on_the_same_records() {
-    let world = World::new([]);
-    world.run(test_support::JOB).await;
-    world.executor.take_done();
+    let setup = Setup::new([]);
+    setup.run(test_support::JOB).await;
+    setup.executor.take_executed();
     let mut plan = test_support::plan(test_support::JOB);
     plan.window = plan.window.previous();
     plan.label = plan.window.label();
-    let reasons = world.reasons(plan.clone(), test_support::JOB).await;
+    let reasons = setup.reasons(plan.clone(), test_support::JOB).await;
     assert_eq!(
         reasons[2],
         "stage.rhythm: config changed: window 2026-W46 → 2026-W45"
     );
-    let result = world.run_plan(test_support::JOB, plan).await;
+    let result = setup.run_plan(test_support::JOB, plan).await;
     assert!(
         result
             .folder
@@ -198,70 +196,70 @@ async fn another_window_runs_the_stages_on_the_same_records() {
 }
 
 #[tokio::test]
-async fn what_is_gone_or_asked_for_is_run_again() {
-    let world = World::new([]);
-    world.run(test_support::JOB).await;
-    world.executor.take_done();
-    let deleted = || world.executor.deleted.lock().unwrap();
+async fn nodes_run_again_if_data_is_missing_or_if_forced() {
+    let setup = Setup::new([]);
+    setup.run(test_support::JOB).await;
+    setup.executor.take_executed();
+    let deleted = || setup.executor.deleted.lock().unwrap();
     deleted().insert("stage.load".to_string());
-    let reasons = world
+    let reasons = setup
         .reasons(test_support::plan(test_support::JOB), test_support::JOB)
         .await;
-    assert_eq!(reasons[5], "stage.load: what it wrote is gone");
+    assert_eq!(reasons[5], "stage.load: its data is missing");
     assert_eq!(reasons[7], "report.technical: input load changed");
-    world.run(test_support::JOB).await;
+    setup.run(test_support::JOB).await;
     assert_eq!(
-        world.executor.take_done(),
+        setup.executor.take_executed(),
         ["report.technical", "stage.load"]
     );
     deleted().clear();
 
-    let outcomes = world.folder.join("lake/outcomes");
-    let last = world.runner.store.last("review");
-    let daily = last.of("stage.daily").unwrap();
+    let outcomes = setup.folder.join("lake/outcomes");
+    let last = setup.runner.store.last("review");
+    let daily = last.get("stage.daily").unwrap();
     fs::remove_file(outcomes.join(format!("{daily}.json"))).unwrap();
-    let reasons = world
+    let reasons = setup
         .reasons(test_support::plan(test_support::JOB), test_support::JOB)
         .await;
-    assert_eq!(reasons[3], "stage.daily: its kept outcome is gone");
+    assert_eq!(reasons[3], "stage.daily: its cached outcome is missing");
     assert_eq!(reasons[4], "stage.unusual: input daily changed");
 
-    let mut options = world.runner.options.clone();
+    let mut options = setup.runner.options.clone();
     options.force = Force::Everything;
-    let executor = world.executor.clone();
-    let runner = Runner::new(executor, world.clock.clone(), Arc::new(Quiet), options);
+    let executor = setup.executor.clone();
+    let runner = Runner::new(executor, setup.clock.clone(), Arc::new(NoProgress), options);
     let (job, plan) = (
         test_support::job(test_support::JOB),
         test_support::plan(test_support::JOB),
     );
     runner.run(Arc::new(job), Arc::new(plan)).await.unwrap();
-    assert_eq!(world.executor.take_done(), ALL);
+    assert_eq!(setup.executor.take_executed(), ALL);
 }
 
 #[tokio::test]
-async fn independent_nodes_are_worked_on_at_once() {
+async fn independent_nodes_run_concurrently() {
     let barrier = Arc::new(tokio::sync::Barrier::new(3));
-    let meet = || Order::Meet(barrier.clone());
-    let orders = [
-        ("stage.rhythm", meet()),
-        ("stage.daily", meet()),
-        ("stage.load", meet()),
+    let wait_for_others = || Action::WaitForOthers(barrier.clone());
+    let actions = [
+        ("stage.rhythm", wait_for_others()),
+        ("stage.daily", wait_for_others()),
+        ("stage.load", wait_for_others()),
     ];
     assert_eq!(
-        World::new(orders).run(test_support::JOB).await.status,
+        Setup::new(actions).run(test_support::JOB).await.status,
         RunStatus::Complete
     );
 }
 
 #[tokio::test]
 async fn one_thread_gives_the_same_files() {
-    let (one, many) = (World::new([]), World::new([]));
+    let (one, many) = (Setup::new([]), Setup::new([]));
     let mut options = one.runner.options.clone();
     options.threads = 1;
     let single = Runner::new(
         one.executor.clone(),
         one.clock.clone(),
-        Arc::new(Quiet),
+        Arc::new(NoProgress),
         options,
     );
     let single = single
@@ -284,34 +282,34 @@ async fn one_thread_gives_the_same_files() {
 #[tokio::test]
 async fn an_optional_failure_leaves_a_cell_and_a_partial_run() {
     let failure = Failure::data("no column `n`").hint("see the contract");
-    let world = World::new([("stage.unusual", Order::Fail(9, failure))]);
-    let result = world.run(test_support::JOB).await;
+    let setup = Setup::new([("stage.unusual", Action::Fail(9, failure))]);
+    let result = setup.run(test_support::JOB).await;
     assert_eq!(result.status, RunStatus::Partial);
     assert_eq!(result.failed.len(), 1);
-    let seen = world.executor.seen.lock().unwrap()["report.technical"]["unusual"].clone();
+    let seen = setup.executor.seen.lock().unwrap()["report.technical"]["unusual"].clone();
     let message = "no column `n`; see the contract".to_string();
     assert_eq!(seen.cell.status, CellStatus::Failed { message });
     let cell = fs::read(result.folder.join("cells/unusual.json")).unwrap();
     assert_eq!(serde_json::from_slice::<Cell>(&cell).unwrap(), seen.cell);
     // The failure is not cached: the node is retried, and the reports are unchanged.
-    world.executor.take_done();
+    setup.executor.take_executed();
     assert_eq!(
-        world.run(test_support::JOB).await.status,
+        setup.run(test_support::JOB).await.status,
         RunStatus::Partial
     );
-    assert_eq!(world.executor.take_done(), ["stage.unusual"]);
+    assert_eq!(setup.executor.take_executed(), ["stage.unusual"]);
 }
 
 #[tokio::test]
-async fn what_needs_an_optional_node_is_left_out_with_it() {
+async fn dependents_of_a_failed_optional_node_are_skipped() {
     let text = test_support::JOB
         .replace("query =", "optional = true\nquery =")
         .replace(
             "[stage.unusual]\nkind = \"count\"\ninput = \"daily\"\noptional = true",
             "[stage.unusual]\nkind = \"count\"\ninput = \"daily\"",
         );
-    let world = World::new([("stage.daily", Order::Fail(9, Failure::data("no")))]);
-    let result = world.run(&text).await;
+    let setup = Setup::new([("stage.daily", Action::Fail(9, Failure::data("no")))]);
+    let result = setup.run(&text).await;
     assert_eq!(result.status, RunStatus::Partial);
     assert_eq!(
         result.skipped,
@@ -324,9 +322,9 @@ async fn what_needs_an_optional_node_is_left_out_with_it() {
 }
 
 #[tokio::test]
-async fn a_failure_stops_what_needs_it_and_nothing_else() {
-    let world = World::new([("stage.rhythm", Order::Fail(9, Failure::data("no")))]);
-    let result = world.run(test_support::JOB).await;
+async fn a_failure_skips_only_dependents() {
+    let setup = Setup::new([("stage.rhythm", Action::Fail(9, Failure::data("no")))]);
+    let result = setup.run(test_support::JOB).await;
     assert_eq!(result.status, RunStatus::Failed);
     assert_eq!(
         result.executed,
@@ -354,30 +352,30 @@ async fn a_failure_stops_what_needs_it_and_nothing_else() {
 
 #[tokio::test]
 async fn a_panic_is_a_failure_that_names_the_node() {
-    let result = World::new([("stage.rhythm", Order::Panic)])
+    let result = Setup::new([("stage.rhythm", Action::Panic)])
         .run(test_support::JOB)
         .await;
     assert_eq!(result.status, RunStatus::Failed);
     assert_eq!(result.failed[0].0, "stage.rhythm");
     assert_eq!(result.failed[0].1.kind, FailureKind::Bug);
-    assert_eq!(result.failed[0].1.message, "internal error: as told");
+    assert_eq!(result.failed[0].1.message, "internal error: scripted panic");
 }
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again_after_growing_waits() {
-    let world = World::new([("stage.rhythm", Order::Fail(2, Failure::transient("busy")))]);
-    let result = world.run(test_support::JOB).await;
+async fn transient_failures_are_retried_with_back_off() {
+    let setup = Setup::new([("stage.rhythm", Action::Fail(2, Failure::transient("busy")))]);
+    let result = setup.run(test_support::JOB).await;
     assert_eq!(result.status, RunStatus::Complete);
     assert_eq!(
-        world
+        setup
             .executor
-            .take_done()
+            .take_executed()
             .iter()
             .filter(|n| *n == "stage.rhythm")
             .count(),
         3
     );
-    let slept: Vec<u128> = world
+    let slept: Vec<u128> = setup
         .clock
         .slept
         .lock()
@@ -397,27 +395,28 @@ async fn what_may_pass_is_tried_again_after_growing_waits() {
         .count();
     assert_eq!(retried, 2);
 
-    for (times, failure, tries) in [
+    for (times, failure, attempts) in [
         (9, Failure::transient("busy"), 3),
         (9, Failure::data("bad"), 1),
     ] {
-        let world = World::new([("stage.rhythm", Order::Fail(times, failure))]);
-        assert_eq!(world.run(test_support::JOB).await.status, RunStatus::Failed);
-        let done = world.executor.take_done();
+        let setup = Setup::new([("stage.rhythm", Action::Fail(times, failure))]);
+        assert_eq!(setup.run(test_support::JOB).await.status, RunStatus::Failed);
+        let ran = setup.executor.take_executed();
         assert_eq!(
-            done.iter().filter(|name| *name == "stage.rhythm").count(),
-            tries
+            ran.iter().filter(|name| *name == "stage.rhythm").count(),
+            attempts
         );
     }
 }
 
 #[tokio::test]
-async fn a_node_that_takes_too_long_is_given_up() {
+async fn a_node_that_exceeds_its_timeout_fails() {
     let text = test_support::JOB.replace(
         "[stage.rhythm]",
         "[stage.rhythm]\ntimeout = \"90 s\"\nretries = 0\noptional = true",
     );
-    let result = World::new([("stage.rhythm", Order::Hang)]).run(&text).await;
+    let setup = Setup::new([("stage.rhythm", Action::Hang)]);
+    let result = setup.run(&text).await;
     assert_eq!(result.status, RunStatus::Partial);
     assert_eq!(
         result.failed[0].1.to_string(),
@@ -426,37 +425,37 @@ async fn a_node_that_takes_too_long_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_node_out_of_time_gives_back_what_it_holds_before_the_next_try() {
+async fn a_timed_out_node_can_release_its_resources() {
     let text = test_support::JOB.replace(
         "[stage.rhythm]",
         "[stage.rhythm]\ntimeout = \"90 s\"\nretries = 0\noptional = true",
     );
-    let down = Arc::new(AtomicBool::new(false));
-    let result = World::new([("stage.rhythm", Order::Wind(down.clone()))])
+    let stopped = Arc::new(AtomicBool::new(false));
+    let result = Setup::new([("stage.rhythm", Action::AwaitCancel(stopped.clone()))])
         .run(&text)
         .await;
-    assert!(down.load(Ordering::Relaxed));
+    assert!(stopped.load(Ordering::Relaxed));
     let message = &result.failed[0].1.message;
     assert!(message.starts_with("took longer than"), "{message}");
 }
 
 #[tokio::test]
-async fn a_run_that_stands_is_found_until_something_changes() {
-    let world = World::new([]);
+async fn an_up_to_date_run_is_found_until_something_changes() {
+    let setup = Setup::new([]);
     let (job, plan) = (
         Arc::new(test_support::job(test_support::JOB)),
         Arc::new(test_support::plan(test_support::JOB)),
     );
-    assert_eq!(world.runner.up_to_date(&job, &plan).await, None);
-    let first = world.run(test_support::JOB).await;
-    let looks = || world.executor.looks.load(Ordering::Relaxed);
-    let before = looks();
-    let (_, summary) = world.runner.up_to_date(&job, &plan).await.unwrap();
+    assert_eq!(setup.runner.up_to_date(&job, &plan).await, None);
+    let first = setup.run(test_support::JOB).await;
+    let requests = || setup.executor.identity_requests.load(Ordering::Relaxed);
+    let before = requests();
+    let (_, summary) = setup.runner.up_to_date(&job, &plan).await.unwrap();
     assert_eq!((summary.run, summary.status), (first.run, first.status));
-    assert_eq!(looks() - before, 2, "each source is looked at once");
-    let again = world.run(test_support::JOB).await;
-    let (_, summary) = world.runner.up_to_date(&job, &plan).await.unwrap();
-    assert_eq!(summary.run, again.run);
+    assert_eq!(requests() - before, 2, "one request per source");
+    let rerun = setup.run(test_support::JOB).await;
+    let (_, summary) = setup.runner.up_to_date(&job, &plan).await.unwrap();
+    assert_eq!(summary.run, rerun.run);
     assert_eq!(
         summary.run,
         format!("{}-2", summary.run.trim_end_matches("-2"))
@@ -465,44 +464,44 @@ async fn a_run_that_stands_is_found_until_something_changes() {
     let mut other = (*plan).clone();
     other.window = plan.window.previous();
     other.label = other.window.label();
-    assert_eq!(world.runner.up_to_date(&job, &Arc::new(other)).await, None);
-    let others = ("source.tickets".to_string(), "others".to_string());
-    world.executor.records.lock().unwrap().extend([others]);
-    assert_eq!(world.runner.up_to_date(&job, &plan).await, None);
-    let failed = World::new([("stage.rhythm", Order::Panic)]);
+    assert_eq!(setup.runner.up_to_date(&job, &Arc::new(other)).await, None);
+    let records = ("source.tickets".to_string(), "others".to_string());
+    setup.executor.records.lock().unwrap().extend([records]);
+    assert_eq!(setup.runner.up_to_date(&job, &plan).await, None);
+    let failed = Setup::new([("stage.rhythm", Action::Panic)]);
     failed.run(test_support::JOB).await;
     assert_eq!(failed.runner.up_to_date(&job, &plan).await, None);
 }
 
 #[tokio::test]
-async fn all_nodes_together_have_a_budget_of_retries() {
-    let down = || Order::Fail(99, Failure::transient("storage is down"));
-    let mut world = World::new([
-        ("source.tickets", down()),
-        ("source.metrics", down()),
-        ("stage.rhythm", down()),
+async fn nodes_share_a_retry_budget() {
+    let fail = || Action::Fail(99, Failure::transient("storage is down"));
+    let mut setup = Setup::new([
+        ("source.tickets", fail()),
+        ("source.metrics", fail()),
+        ("stage.rhythm", fail()),
     ]);
-    world.runner.options.retry_budget = 3;
-    world.runner.options.retries = 2;
-    let result = world.run(test_support::JOB).await;
+    setup.runner.options.retry_budget = 3;
+    setup.runner.options.retries = 2;
+    let result = setup.run(test_support::JOB).await;
     assert_eq!(result.status, RunStatus::Failed);
     // Two first tries and three retries.
-    assert_eq!(world.executor.take_done().len(), 5);
-    let spent = result.failed.iter().filter(|(_, failure)| {
+    assert_eq!(setup.executor.take_executed().len(), 5);
+    let out_of_retries = result.failed.iter().filter(|(_, failure)| {
         failure.message == "storage is down; the run has used up its 3 retries"
     });
-    assert_eq!(spent.count(), 1);
+    assert_eq!(out_of_retries.count(), 1);
 }
 
 #[tokio::test]
-async fn a_cancelled_run_says_so_and_its_outcomes_are_reused() {
+async fn outcomes_of_a_cancelled_run_are_reused() {
     let cancel = CancellationToken::new();
-    let orders = [
-        ("stage.daily", Order::Cancel(cancel.clone())),
-        ("stage.load", Order::Hang),
+    let actions = [
+        ("stage.daily", Action::Cancel(cancel.clone())),
+        ("stage.load", Action::Hang),
     ];
-    let world = World::with(orders, cancel);
-    let result = world.run(test_support::JOB).await;
+    let setup = Setup::with(actions, cancel);
+    let result = setup.run(test_support::JOB).await;
     assert_eq!(result.status, RunStatus::Cancelled);
     let executed = [
         "source.tickets",
@@ -515,34 +514,34 @@ async fn a_cancelled_run_says_so_and_its_outcomes_are_reused() {
         result.failed,
         [("stage.load".to_string(), Failure::cancelled())]
     );
-    world.executor.take_done();
+    setup.executor.take_executed();
 
-    let mut options = world.runner.options.clone();
+    let mut options = setup.runner.options.clone();
     options.cancel = CancellationToken::new();
-    let executor = Arc::new(TrialExecutor::default());
+    let executor = Arc::new(ScriptedExecutor::default());
     let runner = Runner::new(
         executor.clone(),
-        world.clock.clone(),
-        Arc::new(Quiet),
+        setup.clock.clone(),
+        Arc::new(NoProgress),
         options,
     );
-    let again = runner
+    let rerun = runner
         .run(
             Arc::new(test_support::job(test_support::JOB)),
             Arc::new(test_support::plan(test_support::JOB)),
         )
         .await
         .unwrap();
-    assert_eq!(again.status, RunStatus::Complete);
-    assert_eq!(again.reused, executed);
+    assert_eq!(rerun.status, RunStatus::Complete);
+    assert_eq!(rerun.reused, executed);
 }
 
 #[tokio::test]
-async fn the_journal_tells_what_happened() {
-    let world = World::new([]);
+async fn the_journal_records_every_event() {
+    let setup = Setup::new([]);
     let plan = test_support::plan_with(test_support::JOB, &[], &["rhythm".to_string()]).unwrap();
-    let first = world.run_plan(test_support::JOB, plan.clone()).await;
-    let second = world.run_plan(test_support::JOB, plan).await;
+    let first = setup.run_plan(test_support::JOB, plan.clone()).await;
+    let second = setup.run_plan(test_support::JOB, plan).await;
     let lines = |result: &RunResult| -> Vec<String> {
         let events = Journal::read(&result.folder).unwrap();
         let line = |event: &Event| {
@@ -587,11 +586,11 @@ async fn the_journal_tells_what_happened() {
 
 #[tokio::test]
 async fn windows_begin_at_local_midnight() {
-    let world = World::new([]);
+    let setup = Setup::new([]);
     let job = test_support::job(test_support::JOB);
     let mut plan = test_support::plan(test_support::JOB);
     plan.window = job.window_for("2026-10-27".parse().unwrap(), None).unwrap();
-    let ctx = world
+    let ctx = setup
         .runner
         .context(&Arc::new(job.clone()), &Arc::new(plan));
     assert_eq!(
@@ -622,7 +621,7 @@ async fn windows_begin_at_local_midnight() {
 }
 
 #[tokio::test]
-async fn a_thousand_nodes_are_no_burden() {
+async fn a_job_with_a_thousand_nodes_completes() {
     use std::fmt::Write as _;
     let mut text = "title = \"Many\"\nwindow = \"week\"\n[source.tickets]\nuri = \"x\"\n\
                     contract = \"ticket\"\n[report.technical]\n"
@@ -638,7 +637,7 @@ async fn a_thousand_nodes_are_no_burden() {
             "[stage.s{i}]\nkind = \"count\"\ninput = \"{input}\"\n"
         );
     }
-    let world = World::new([]);
+    let setup = Setup::new([]);
     let start = std::time::Instant::now();
     let (job, plan) = (
         Arc::new(test_support::job(&text)),
@@ -648,10 +647,10 @@ async fn a_thousand_nodes_are_no_burden() {
         "1,000 stages: checked twice and planned in {:?}",
         start.elapsed()
     );
-    for words in ["first run", "unchanged rerun"] {
+    for phase in ["first run", "unchanged rerun"] {
         let start = std::time::Instant::now();
-        let result = world.runner.run(job.clone(), plan.clone()).await.unwrap();
-        eprintln!("1,000 stages: {words} in {:?}", start.elapsed());
+        let result = setup.runner.run(job.clone(), plan.clone()).await.unwrap();
+        eprintln!("1,000 stages: {phase} in {:?}", start.elapsed());
         assert_eq!(result.status, RunStatus::Complete);
     }
 }

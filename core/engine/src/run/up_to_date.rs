@@ -25,7 +25,7 @@ impl Runner {
             .then_some(newest)
     }
 
-    /// The newest run with this identity, if it is complete and was made by this build.
+    /// The newest run with this identity, if it is complete and was created by this build.
     fn newest(&self, plan: &Plan, identity: &str) -> Option<(PathBuf, RunSummary)> {
         let window = self.options.reports.join(&plan.job).join(&plan.label);
         let folder = window.join(last_and_next(&window, identity).0?);
@@ -35,10 +35,10 @@ impl Runner {
         } = RecordedPlan::read(&folder).ok()?;
         // Compares the serialised form: settings that are not in it, such as timeouts, do not
         // change outcomes.
-        let same = origin.build == self.options.build
+        let is_same = origin.build == self.options.build
             && (before.date, &before.compare) == (plan.date, &plan.compare)
             && json!(before.nodes) == json!(plan.nodes);
         let summary = RunSummary::of(&folder).ok()?;
-        (same && summary.status == RunStatus::Complete).then_some((folder, summary))
+        (is_same && summary.status == RunStatus::Complete).then_some((folder, summary))
     }
 }

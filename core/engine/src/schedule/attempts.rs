@@ -7,7 +7,7 @@ use retrocast_run::{
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// One attempt to run for a due time. A run that died and was resumed is several attempts.
+/// One attempt to run for a due time. A run that was interrupted and resumed is several attempts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Attempt {
     /// Its due time.
@@ -41,7 +41,10 @@ impl Attempt {
 /// folders are ignored.
 pub fn attempts(archive: &Path, job: &str) -> Vec<Attempt> {
     let folders = run_folders_of(archive, job);
-    let mut attempts: Vec<Attempt> = folders.iter().flat_map(|run| of_run(run)).collect();
+    let mut attempts: Vec<Attempt> = folders
+        .iter()
+        .flat_map(|run| attempts_of_run(run))
+        .collect();
     attempts.sort_by(|a, b| (a.started, a.due, &a.folder).cmp(&(b.started, b.due, &b.folder)));
     attempts
 }
@@ -73,7 +76,8 @@ pub fn last_manual_success(archive: &Path, job: &str) -> Option<ManualRun> {
     runs.max_by(|a, b| (a.ended, &a.run).cmp(&(b.ended, &b.run)))
 }
 
-fn of_run(folder: &Path) -> Vec<Attempt> {
+/// The attempts of one run: one for each time it was started or resumed.
+fn attempts_of_run(folder: &Path) -> Vec<Attempt> {
     let Ok(RunOrigin {
         run,
         due: Some(due),
@@ -85,20 +89,22 @@ fn of_run(folder: &Path) -> Vec<Attempt> {
     // The parent folder is that of the window.
     let window = folder.parent().and_then(Path::file_name);
     let window = window.unwrap_or_default().to_string_lossy();
-    let ended = |events: &[Event]| {
-        let mut ends = events.iter().map(|event| event.event);
-        ends.any(|event| event == EventKind::RunFinished)
+    let has_ended = |events: &[Event]| {
+        let mut kinds = events.iter().map(|event| event.event);
+        kinds.any(|event| event == EventKind::RunFinished)
     };
-    let read = || Journal::read(folder).unwrap_or_default();
-    let mut events = read();
-    let alive = !ended(&events) && Journal::is_being_written(folder);
-    if !alive && !ended(&events) {
+    let read_events = || Journal::read(folder).unwrap_or_default();
+    let mut events = read_events();
+    let is_alive = !has_ended(&events) && Journal::is_being_written(folder);
+    if !is_alive && !has_ended(&events) {
         // The run may have ended in the meantime.
-        events = read();
+        events = read_events();
     }
-    let begins =
+    let is_start =
         |event: &Event| matches!(event.event, EventKind::RunStarted | EventKind::RunResumed);
-    let starts: Vec<usize> = (0..events.len()).filter(|i| begins(&events[*i])).collect();
+    let starts: Vec<usize> = (0..events.len())
+        .filter(|i| is_start(&events[*i]))
+        .collect();
     let ends = starts.iter().skip(1).copied().chain([events.len()]);
     let parts = starts.iter().copied().zip(ends);
     let attempt = |(start, end): (usize, usize)| {
@@ -108,11 +114,11 @@ fn of_run(folder: &Path) -> Vec<Attempt> {
         let mut finish = finish.filter(|event| event.event == EventKind::RunFinished);
         let status = match finish.next().and_then(|event| event.status) {
             Some(status) => status,
-            None if alive && end == events.len() => RunStatus::Running,
+            None if is_alive && end == events.len() => RunStatus::Running,
             None => RunStatus::Interrupted,
         };
-        let failure = |event: &&Event| event.event == EventKind::NodeFailed;
-        let error = part.iter().find(failure).map(|event| {
+        let is_failure = |event: &&Event| event.event == EventKind::NodeFailed;
+        let error = part.iter().find(is_failure).map(|event| {
             let node = event.node.as_deref().unwrap_or_default();
             let message = event.message.as_deref().unwrap_or_default();
             format!("{node}: {message}")
@@ -135,29 +141,29 @@ fn of_run(folder: &Path) -> Vec<Attempt> {
 mod tests {
     use super::*;
     use crate::{
-        executor::{Failure, Quiet},
+        executor::{Failure, NoProgress},
         run::{RunOptions, Runner},
-        test_support::{self, Folder, Order, TrialClock, TrialExecutor},
+        test_support::{self, Action, Folder, ScriptedExecutor, TestClock},
     };
     use retrocast_run::files::PLAN;
     use std::{fs, sync::Arc, time::Duration};
 
     const DUE: &str = "2026-11-16T09:00:00Z";
 
-    struct Trial {
+    struct Setup {
         folder: Folder,
-        clock: Arc<TrialClock>,
+        clock: Arc<TestClock>,
     }
 
-    impl Trial {
-        /// Runs the job; false if the process dies, releasing its locks.
-        async fn run(&self, orders: Option<(&'static str, Order)>, due: Option<&str>) -> bool {
+    impl Setup {
+        /// Runs the job; false if the run hangs and is abandoned, which releases its locks.
+        async fn run(&self, action: Option<(&'static str, Action)>, due: Option<&str>) -> bool {
             let lake = self.folder.join("lake");
             let mut options = RunOptions::new(lake, self.archive(), "0.1.0");
             options.due = due.map(|due| due.parse().unwrap());
             options.threads = 2;
-            let executor = Arc::new(TrialExecutor::new(orders));
-            let runner = Runner::new(executor, self.clock.clone(), Arc::new(Quiet), options);
+            let executor = Arc::new(ScriptedExecutor::new(action));
+            let runner = Runner::new(executor, self.clock.clone(), Arc::new(NoProgress), options);
             let (job, plan) = (
                 test_support::job(test_support::JOB),
                 test_support::plan(test_support::JOB),
@@ -179,24 +185,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn attempts_are_what_runs_left() {
-        let trial = Trial {
+    async fn every_start_of_a_scheduled_run_is_an_attempt() {
+        let setup = Setup {
             folder: Folder::new(),
             clock: Arc::default(),
         };
-        assert_eq!(trial.attempts(), []);
+        assert_eq!(setup.attempts(), []);
         let failure = Failure::data("no rows");
-        let dies = Some(("stage.daily", Order::Hang));
-        let fails = Some(("report.executive", Order::Fail(9, failure)));
-        assert!(!trial.run(dies, Some(DUE)).await);
-        assert!(trial.run(fails, Some(DUE)).await);
-        assert!(trial.run(None, Some(DUE)).await);
-        assert_eq!(last_manual_success(&trial.archive(), "review"), None);
-        assert!(trial.run(None, None).await, "made for no due time");
-        let manual = last_manual_success(&trial.archive(), "review").unwrap();
+        let hanging = Some(("stage.daily", Action::Hang));
+        let failing = Some(("report.executive", Action::Fail(9, failure)));
+        assert!(!setup.run(hanging, Some(DUE)).await);
+        assert!(setup.run(failing, Some(DUE)).await);
+        assert!(setup.run(None, Some(DUE)).await);
+        assert_eq!(last_manual_success(&setup.archive(), "review"), None);
+        assert!(setup.run(None, None).await, "without a due time");
+        let manual = last_manual_success(&setup.archive(), "review").unwrap();
         assert_eq!(manual.window, "2026-W46");
 
-        let all = trial.attempts();
+        let all = setup.attempts();
         let statuses: Vec<RunStatus> = all.iter().map(|attempt| attempt.status).collect();
         let expected = [
             RunStatus::Interrupted,
@@ -204,7 +210,7 @@ mod tests {
             RunStatus::Complete,
         ];
         assert_eq!(statuses, expected);
-        assert_eq!(all[0].run, all[1].run, "the second went on with the first");
+        assert_eq!(all[0].run, all[1].run, "the second attempt resumed the run");
         assert_eq!(
             (all[0].error.as_deref(), all[1].error.as_deref()),
             (None, Some("report.executive: no rows"))
@@ -218,26 +224,26 @@ mod tests {
         let last = all.last().and_then(|attempt| attempt.ended);
         assert!(last.is_some_and(|last| last < manual.ended));
         assert_ne!(Some(&manual.run), all.last().map(|attempt| &attempt.run));
-        assert_eq!(attempts(&trial.archive(), "revie"), []);
+        assert_eq!(attempts(&setup.archive(), "revie"), []);
     }
 
     #[test]
-    fn a_run_that_is_written_is_under_way() {
+    fn a_run_with_an_open_journal_is_running() {
         let folder = Folder::new();
         let run = folder.join("review/2026-W46/1a");
         fs::create_dir_all(&run).unwrap();
         let plan = serde_json::json!({ "run": "1a", "label": "2026-W46", "due": DUE });
         fs::write(run.join(PLAN), plan.to_string()).unwrap();
         let mut journal = Journal::create(&run).unwrap();
-        let began = Event::new(DUE.parse().unwrap(), EventKind::RunStarted);
-        journal.append(&began).unwrap();
+        let start = Event::new(DUE.parse().unwrap(), EventKind::RunStarted);
+        journal.append(&start).unwrap();
         let status = || {
             let attempt = attempts(&folder, "review").remove(0);
             (attempt.status, attempt.ended)
         };
         assert_eq!(status(), (RunStatus::Running, None));
         drop(journal);
-        assert_eq!(status(), (RunStatus::Interrupted, Some(began.time)));
+        assert_eq!(status(), (RunStatus::Interrupted, Some(start.time)));
         fs::write(run.join(PLAN), "{\"run\": ").unwrap();
         assert_eq!(attempts(&folder, "review"), []);
     }

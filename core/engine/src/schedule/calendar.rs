@@ -17,8 +17,8 @@ use jiff::{
 };
 use std::collections::BTreeSet;
 
-/// Clocks have never changed by more than a day.
-const REACH: SignedDuration = SignedDuration::from_hours(26);
+/// Longer than any clock change: clocks have never changed by more than a day.
+const MAX_CLOCK_CHANGE: SignedDuration = SignedDuration::from_hours(26);
 
 /// An invalid cron expression.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum CalendarError {
     #[error("{0}")]
     Cron(String),
     /// It matches no day.
-    #[error("no day of any year fits it")]
+    #[error("no day of any year matches it")]
     Never,
     /// The time zone is unknown.
     #[error("there is no time zone {0:?}")]
@@ -45,16 +45,16 @@ pub struct Calendar {
 }
 
 impl Calendar {
-    /// Makes a calendar from a cron expression with five fields and a time zone.
+    /// Creates a calendar from a cron expression with five fields and a time zone.
     pub fn new(cron: &str, timezone: &str) -> Result<Self, CalendarError> {
         let cron: Cron = cron.parse().map_err(|error: croner::errors::CronError| {
-            let reported = || error.to_string().trim_end_matches('.').to_string();
-            CalendarError::Cron(explain(cron).unwrap_or_else(reported))
+            let original = || error.to_string().trim_end_matches('.').to_string();
+            CalendarError::Cron(explain(cron).unwrap_or_else(original))
         })?;
         let zone = TimeZone::get(timezone);
         let zone = zone.map_err(|_| CalendarError::Zone(timezone.to_string()))?;
-        let fits = |hour: &i8| cron.pattern.hour_match(*hour as u32).unwrap_or(false);
-        let hours: Vec<i8> = (0..24).filter(fits).collect();
+        let matches = |hour: &i8| cron.pattern.hour_match(*hour as u32).unwrap_or(false);
+        let hours: Vec<i8> = (0..24).filter(matches).collect();
         let minutes = minutes(&cron);
         let times = hours
             .iter()
@@ -65,7 +65,7 @@ impl Calendar {
             cron,
             zone,
         };
-        match calendar.after(Timestamp::UNIX_EPOCH) {
+        match calendar.next_after(Timestamp::UNIX_EPOCH) {
             Some(_) => Ok(calendar),
             None => Err(CalendarError::Never),
         }
@@ -82,20 +82,22 @@ impl Calendar {
     }
 
     /// The first due time after an instant.
-    pub fn after(&self, instant: Timestamp) -> Option<Timestamp> {
+    pub fn next_after(&self, instant: Timestamp) -> Option<Timestamp> {
         self.nearest(Direction::Forward, |due| due > instant, instant)
     }
 
     /// The last due time at or before an instant.
-    pub fn until(&self, instant: Timestamp) -> Option<Timestamp> {
+    pub fn last_until(&self, instant: Timestamp) -> Option<Timestamp> {
         self.nearest(Direction::Backward, |due| due <= instant, instant)
     }
 
     /// Due times at or before an instant, newest first. The expression is searched once per
     /// matching day, not once per due time.
-    pub fn back_from(&self, instant: Timestamp) -> impl Iterator<Item = Timestamp> {
+    pub fn backwards_from(&self, instant: Timestamp) -> impl Iterator<Item = Timestamp> {
         // No later day has a due time before the instant, whatever the clock changes.
-        let newest = instant.checked_add(REACH).unwrap_or(Timestamp::MAX);
+        let newest = instant
+            .checked_add(MAX_CLOCK_CHANGE)
+            .unwrap_or(Timestamp::MAX);
         let newest = self.zone.to_datetime(newest).date();
         let mut next = newest.tomorrow().ok().and_then(|day| self.day_before(day));
         let mut found = BTreeSet::new();
@@ -123,10 +125,13 @@ impl Calendar {
         let found = self.search(&midnight, Direction::Backward, false)?.date();
         let after = found.tomorrow().ok()?.at(0, 0, 0, 0);
         let after = self.zone.to_ambiguous_timestamp(after).later().ok()?;
-        let end = after.checked_add(REACH).unwrap_or(Timestamp::MAX);
-        let turned = self.zone.preceding(end).next();
-        let near = turned.is_some_and(|at| after.duration_since(at.timestamp()) <= REACH);
-        Some((found, if near { end } else { after }))
+        let end = after
+            .checked_add(MAX_CLOCK_CHANGE)
+            .unwrap_or(Timestamp::MAX);
+        let change = self.zone.preceding(end).next();
+        let is_near = change
+            .is_some_and(|change| after.duration_since(change.timestamp()) <= MAX_CLOCK_CHANGE);
+        Some((found, if is_near { end } else { after }))
     }
 
     /// Minutes of the hour with due times.
@@ -146,65 +151,75 @@ impl Calendar {
     }
 
     /// The next due time in a direction. Around clock changes, local times and instants differ in
-    /// order, so the surroundings of a change are searched, too.
+    /// order, so the times around a change are searched, too.
     fn nearest(
         &self,
         direction: Direction,
-        counts: impl Fn(Timestamp) -> bool,
+        is_wanted: impl Fn(Timestamp) -> bool,
         from: Timestamp,
     ) -> Option<Timestamp> {
         let forward = direction == Direction::Forward;
-        let mut at = self.wall(from, if forward { -1 } else { 1 })?;
+        let mut time = self.wall(from, if forward { -1 } else { 1 })?;
         let mut best: Option<Timestamp> = None;
         let mut inclusive = true;
         loop {
-            let Some(found) = self.search(&at, direction, inclusive) else {
+            let Some(found) = self.search(&time, direction, inclusive) else {
                 return best;
             };
-            (at, inclusive) = (found, false);
+            (time, inclusive) = (found, false);
             if let Some(best) = best {
                 let edge = self.wall(best, if forward { 1 } else { -1 })?;
-                if if forward { at > edge } else { at < edge } {
+                if if forward { time > edge } else { time < edge } {
                     return Some(best);
                 }
             }
-            let instants = self.instants(at).into_iter().flatten();
-            let better = |due: &Timestamp| {
+            let instants = self.instants(time).into_iter().flatten();
+            let is_better = |due: &Timestamp| {
                 best.is_none_or(|best| if forward { *due < best } else { *due > best })
             };
-            let near = instants.filter(|due| counts(*due)).filter(better);
-            best = if forward { near.min() } else { near.max() }.or(best);
+            let candidates = instants.filter(|due| is_wanted(*due)).filter(is_better);
+            best = if forward {
+                candidates.min()
+            } else {
+                candidates.max()
+            }
+            .or(best);
         }
     }
 
     /// The local time at an instant; `side` adds or subtracts the length of a nearby clock change.
     fn wall(&self, instant: Timestamp, side: i32) -> Option<DateTime> {
         let wall = self.zone.to_datetime(instant);
-        let end = instant.checked_add(REACH).unwrap_or(Timestamp::MAX);
-        let turned = self.zone.preceding(end).next().and_then(|change| {
-            let at = change.timestamp();
-            let away = instant.duration_since(at).abs();
-            let before = at.checked_sub(SignedDuration::from_secs(1)).ok()?;
-            let by = change.offset().seconds() - self.zone.to_offset(before).seconds();
-            let by = SignedDuration::from_secs(i64::from(by.abs()));
-            (away <= by).then_some(by)
+        let end = instant
+            .checked_add(MAX_CLOCK_CHANGE)
+            .unwrap_or(Timestamp::MAX);
+        let change = self.zone.preceding(end).next().and_then(|change| {
+            let time = change.timestamp();
+            let distance = instant.duration_since(time).abs();
+            let before = time.checked_sub(SignedDuration::from_secs(1)).ok()?;
+            let length = change.offset().seconds() - self.zone.to_offset(before).seconds();
+            let length = SignedDuration::from_secs(i64::from(length.abs()));
+            (distance <= length).then_some(length)
         });
-        turned.map_or(Some(wall), |by| wall.checked_add(by * side).ok())
+        change.map_or(Some(wall), |length| wall.checked_add(length * side).ok())
     }
 
     /// The instants of a local time: none, one or two.
     fn instants(&self, wall: DateTime) -> [Option<Timestamp>; 2] {
         let ambiguous = self.zone.to_ambiguous_timestamp(wall);
-        let twice = matches!(ambiguous.offset(), AmbiguousOffset::Fold { .. });
-        let second = ambiguous.later().ok().filter(|_| twice && self.every_hour);
+        let is_repeated = matches!(ambiguous.offset(), AmbiguousOffset::Fold { .. });
+        let second = ambiguous
+            .later()
+            .ok()
+            .filter(|_| is_repeated && self.every_hour);
         [ambiguous.compatible().ok(), second]
     }
 }
 
 /// Minutes of the hour that match an expression.
 fn minutes(cron: &Cron) -> Vec<u32> {
-    let fits = |minute: &u32| cron.pattern.minute_match(*minute).unwrap_or(false);
-    (0..60).filter(fits).collect()
+    let matches = |minute: &u32| cron.pattern.minute_match(*minute).unwrap_or(false);
+    (0..60).filter(matches).collect()
 }
 
 #[cfg(test)]
@@ -217,9 +232,9 @@ thread_local! {
 mod tests {
     use super::*;
 
-    /// Checks that searching by days finds the same due times as searching one by one.
+    /// Compares a search by days with a search for one due time after the other.
     #[test]
-    fn going_back_by_days_finds_the_same_as_one_by_one() {
+    fn searching_by_days_finds_the_same_due_times() {
         let crons = [
             "*/10 * * * *",
             "30 2 * * *",
@@ -229,7 +244,7 @@ mod tests {
         ];
         // Clock changes by an hour and by half an hour, a skipped day, a repeated day, and a change
         // at midnight.
-        let places = [
+        let cases = [
             ("Europe/London", "2026-03-30T00:10:00Z"),
             ("Europe/London", "2026-10-26T00:10:00Z"),
             ("Australia/Lord_Howe", "2026-04-05T12:00:00Z"),
@@ -240,20 +255,20 @@ mod tests {
             ("America/Sao_Paulo", "2018-02-18T12:00:00Z"),
             ("UTC", "2026-03-01T00:00:00Z"),
         ];
-        for (zone, end) in places {
+        for (zone, end) in cases {
             for cron in crons {
                 let calendar = Calendar::new(cron, zone).unwrap();
                 let end: Timestamp = end.parse().unwrap();
                 for hours in [0, 26] {
                     let from = end - SignedDuration::from_hours(hours);
                     let first = from - SignedDuration::from_hours(96);
-                    let mut due = calendar.until(from);
-                    for found in calendar.back_from(from) {
+                    let mut due = calendar.last_until(from);
+                    for found in calendar.backwards_from(from) {
                         assert_eq!(Some(found), due, "{cron} in {zone} from {from}");
                         if found < first {
                             break;
                         }
-                        due = calendar.until(found - SignedDuration::from_secs(1));
+                        due = calendar.last_until(found - SignedDuration::from_secs(1));
                     }
                 }
             }
@@ -264,25 +279,28 @@ mod tests {
     #[track_caller]
     fn check(cron: &str, zone: &str, after: &str, expected: &[&str]) {
         let calendar = Calendar::new(cron, zone).unwrap();
-        let mut at: Timestamp = after.parse().unwrap();
+        let mut instant: Timestamp = after.parse().unwrap();
         let mut due = Vec::new();
         for _ in expected {
-            at = calendar.after(at).unwrap();
-            due.push(at.to_zoned(calendar.zone().clone()));
+            instant = calendar.next_after(instant).unwrap();
+            due.push(instant.to_zoned(calendar.zone().clone()));
         }
         let rows: Vec<String> = due
             .iter()
             .map(|due| due.strftime("%m-%d %H:%M %:z").to_string())
             .collect();
         assert_eq!(rows, expected, "{cron} in {zone}");
-        let mut back: Vec<Timestamp> = calendar.back_from(at).take(expected.len()).collect();
+        let mut back: Vec<Timestamp> = calendar
+            .backwards_from(instant)
+            .take(expected.len())
+            .collect();
         back.reverse();
-        let forth: Vec<Timestamp> = due.iter().map(jiff::Zoned::timestamp).collect();
-        assert_eq!(back, forth, "{cron} in {zone}, backwards");
+        let forward: Vec<Timestamp> = due.iter().map(jiff::Zoned::timestamp).collect();
+        assert_eq!(back, forward, "{cron} in {zone}, backwards");
     }
 
     #[test]
-    fn a_skipped_time_is_due_as_long_after_midnight_as_ever() {
+    fn a_skipped_time_is_due_as_long_after_midnight_as_usual() {
         check(
             "30 2 * * *",
             "America/New_York",
@@ -328,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_comes_twice_is_due_once_unless_every_hour_is() {
+    fn a_repeated_time_is_due_once_unless_every_hour_is_due() {
         check(
             "30 0,1,2 * * *",
             "Europe/London",
@@ -355,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn days_of_months_and_weekdays() {
+    fn days_of_months_are_matched() {
         check(
             "0 18 LW * *",
             "Europe/London",

@@ -1,7 +1,7 @@
 //! Checks the conditions of a run before it starts.
 //!
 //! A due time with unmet conditions waits: that is not an attempt, and the next check decides
-//! again. Input is fresh if the newest file of every required source is, at the due time, at most
+//! again. Inputs are fresh if, at the due time, the newest file of every required source is at most
 //! as old as the job file allows; files written after the due time are fresh, too.
 
 use super::Machine;
@@ -18,7 +18,7 @@ pub struct Input {
 }
 
 /// Describes the unmet conditions, with times in the zone.
-pub fn unmet(
+pub fn unmet_conditions(
     only_if: &OnlyIf,
     machine: &Machine,
     inputs: &[Input],
@@ -32,11 +32,11 @@ pub fn unmet(
                 let each = load / f64::from(machine.processors.max(1));
                 if each >= limit {
                     reasons.push(format!(
-                        "the load is {each:.2} a processor, and load_below = {limit}"
+                        "the load per processor is {each:.2}, and load_below = {limit}"
                     ));
                 }
             }
-            None => reasons.push(unknown("load", "load_below")),
+            None => reasons.push(describe_unknown("load", "load_below")),
         }
     }
     let sizes = [
@@ -48,34 +48,39 @@ pub fn unmet(
             only_if.free_memory,
         ),
     ];
-    for (what, key, free, needed) in sizes {
+    for (resource, key, free, needed) in sizes {
         let Some(needed) = needed else { continue };
         match free {
             Some(free) if free < needed => {
-                let (free, needed) = (bytes(free), bytes(needed));
+                let (free, needed) = (format_bytes(free), format_bytes(needed));
                 reasons.push(format!(
-                    "{free} of {what} is free, and {key} = \"{needed}\""
+                    "free {resource} is {free}, and {key} = \"{needed}\""
                 ));
             }
             Some(_) => {}
-            None => reasons.push(unknown(&format!("free {what}"), key)),
+            None => reasons.push(describe_unknown(&format!("free {resource}"), key)),
         }
     }
     if let Some(within) = only_if.fresh_within {
         let within = SignedDuration::try_from(within).unwrap_or(SignedDuration::MAX);
         let stale = inputs
             .iter()
-            .filter_map(|input| stale(input, within, due, zone));
+            .filter_map(|input| describe_stale(input, within, due, zone));
         reasons.extend(stale);
     }
     reasons
 }
 
-fn unknown(what: &str, key: &str) -> String {
-    format!("the {what} cannot be read on this system; leave `{key}` out here")
+fn describe_unknown(resource: &str, key: &str) -> String {
+    format!("the {resource} cannot be read on this system; remove `{key}`")
 }
 
-fn stale(input: &Input, within: SignedDuration, due: Timestamp, zone: &TimeZone) -> Option<String> {
+fn describe_stale(
+    input: &Input,
+    within: SignedDuration,
+    due: Timestamp,
+    zone: &TimeZone,
+) -> Option<String> {
     let source = &input.source;
     let Some(newest) = input.newest else {
         return Some(format!("source `{source}` has no file yet"));
@@ -91,7 +96,7 @@ fn stale(input: &Input, within: SignedDuration, due: Timestamp, zone: &TimeZone)
 }
 
 /// Formats a size, rounded down: "1.5 GiB".
-pub fn bytes(bytes: u64) -> String {
+pub fn format_bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     let mut size = bytes as f64 / 1024.0;
     let mut unit = 0;
@@ -110,17 +115,17 @@ mod tests {
 
     const DUE: &str = "2026-11-16T09:00:00Z";
 
-    fn unmet_words(only_if: &OnlyIf, machine: &Machine, newest: Option<&str>) -> Vec<String> {
+    fn describe(only_if: &OnlyIf, machine: &Machine, newest: Option<&str>) -> Vec<String> {
         let input = Input {
             source: "tickets".to_string(),
             newest: newest.map(|time| time.parse().unwrap()),
         };
         let zone = TimeZone::get("Europe/London").unwrap();
-        unmet(only_if, machine, &[input], DUE.parse().unwrap(), &zone)
+        unmet_conditions(only_if, machine, &[input], DUE.parse().unwrap(), &zone)
     }
 
     #[test]
-    fn what_does_not_hold_is_reported() {
+    fn unmet_conditions_are_described() {
         let only_if = OnlyIf {
             load_below: Some(0.8),
             free_disk: Some(2 << 30),
@@ -134,11 +139,11 @@ mod tests {
             free_memory: Some(512 << 20),
         };
         assert_eq!(
-            unmet_words(&only_if, &machine, Some("2026-11-15T07:00:00Z")),
+            describe(&only_if, &machine, Some("2026-11-15T07:00:00Z")),
             [""; 0]
         );
         assert_eq!(
-            unmet_words(&only_if, &machine, Some("2027-01-01T00:00:00Z")),
+            describe(&only_if, &machine, Some("2027-01-01T00:00:00Z")),
             [""; 0]
         );
         let busy = Machine {
@@ -148,20 +153,20 @@ mod tests {
             free_memory: Some(100 << 20),
         };
         assert_eq!(
-            unmet_words(&only_if, &busy, Some("2026-11-15T06:59:59Z")),
+            describe(&only_if, &busy, Some("2026-11-15T06:59:59Z")),
             [
-                "the load is 0.80 a processor, and load_below = 0.8",
-                "1.9 GiB of disk is free, and free_disk = \"2 GiB\"",
-                "100 MiB of memory is free, and free_memory = \"512 MiB\"",
+                "the load per processor is 0.80, and load_below = 0.8",
+                "free disk is 1.9 GiB, and free_disk = \"2 GiB\"",
+                "free memory is 100 MiB, and free_memory = \"512 MiB\"",
                 "the newest file of source `tickets` was written 2026-11-15 06:59 GMT, more than \
                  26h before the run was due",
             ]
         );
-        assert_eq!(unmet_words(&OnlyIf::default(), &busy, None), [""; 0]);
+        assert_eq!(describe(&OnlyIf::default(), &busy, None), [""; 0]);
     }
 
     #[test]
-    fn what_cannot_be_known_does_not_hold() {
+    fn unknown_values_are_unmet_conditions() {
         let only_if = OnlyIf {
             free_memory: Some(1),
             load_below: Some(9.0),
@@ -169,10 +174,10 @@ mod tests {
             ..OnlyIf::default()
         };
         assert_eq!(
-            unmet_words(&only_if, &Machine::default(), None),
+            describe(&only_if, &Machine::default(), None),
             [
-                "the load cannot be read on this system; leave `load_below` out here",
-                "the free memory cannot be read on this system; leave `free_memory` out here",
+                "the load cannot be read on this system; remove `load_below`",
+                "the free memory cannot be read on this system; remove `free_memory`",
                 "source `tickets` has no file yet",
             ]
         );

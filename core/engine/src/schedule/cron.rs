@@ -4,7 +4,7 @@
 struct Field {
     name: &'static str,
     /// The name with its article.
-    one: &'static str,
+    with_article: &'static str,
     min: u16,
     max: u16,
     /// Names of values, such as weekdays.
@@ -14,28 +14,28 @@ struct Field {
 const FIELDS: [Field; 5] = [
     Field {
         name: "minute",
-        one: "a minute",
+        with_article: "a minute",
         min: 0,
         max: 59,
         names: &[],
     },
     Field {
         name: "hour",
-        one: "an hour",
+        with_article: "an hour",
         min: 0,
         max: 23,
         names: &[],
     },
     Field {
         name: "day of month",
-        one: "a day of the month",
+        with_article: "a day of the month",
         min: 1,
         max: 31,
         names: &[],
     },
     Field {
         name: "month",
-        one: "a month",
+        with_article: "a month",
         min: 1,
         max: 12,
         names: &[
@@ -44,7 +44,7 @@ const FIELDS: [Field; 5] = [
     },
     Field {
         name: "weekday",
-        one: "a weekday",
+        with_article: "a weekday",
         min: 0,
         max: 7,
         names: &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"],
@@ -56,13 +56,18 @@ pub(super) fn explain(expression: &str) -> Option<String> {
     let fields = expression.split_whitespace().zip(&FIELDS);
     fields
         .flat_map(|(text, field)| text.split(',').map(move |part| (part, field)))
-        .find_map(|(part, field)| field.problem(part))
+        .find_map(|(part, field)| field.find_error(part))
 }
 
 impl Field {
-    /// The error in one part of a list.
-    fn problem(&self, part: &str) -> Option<String> {
-        let Self { name, one, max, .. } = self;
+    /// Describes the error in one part of a list, if any.
+    fn find_error(&self, part: &str) -> Option<String> {
+        let Self {
+            name,
+            with_article,
+            max,
+            ..
+        } = self;
         let (range, step) = match part.split_once('/') {
             Some((range, step)) => (range, Some(step)),
             None => (part, None),
@@ -89,7 +94,7 @@ impl Field {
         let ends: Vec<&str> = range.split('-').collect();
         let values: Vec<Option<u16>> = ends.iter().map(|end| self.value(end)).collect();
         if let Some((end, _)) = ends.iter().zip(&values).find(|(_, value)| value.is_none()) {
-            return Some(format!("{name} {end}: {one} is {}", self.range()));
+            return Some(format!("{name} {end}: {with_article} is {}", self.range()));
         }
         match values.as_slice() {
             [Some(first), Some(last)] if first > last => Some(format!(
@@ -114,15 +119,15 @@ impl Field {
         let upper = text.to_ascii_uppercase();
         // The last Friday of a month is 5L, the second is 5#2, the weekday nearest to the first day
         // is 1W.
-        let plain = upper.split('#').next().unwrap_or_default();
-        let plain = plain.trim_end_matches(['L', 'W']);
-        if ["*", "?", ""].contains(&plain) && !upper.is_empty() {
+        let name = upper.split('#').next().unwrap_or_default();
+        let name = name.trim_end_matches(['L', 'W']);
+        if ["*", "?", ""].contains(&name) && !upper.is_empty() {
             return Some(0);
         }
-        if let Some(at) = self.names.iter().position(|name| *name == plain) {
-            return Some(at as u16 + self.min);
+        if let Some(index) = self.names.iter().position(|known| *known == name) {
+            return Some(index as u16 + self.min);
         }
-        let number = plain.parse::<u16>().ok()?;
+        let number = name.parse::<u16>().ok()?;
         (self.min..=self.max).contains(&number).then_some(number)
     }
 }
@@ -132,7 +137,7 @@ mod tests {
     use crate::schedule::{Calendar, CalendarError};
 
     #[test]
-    fn a_refused_expression_names_the_field_and_its_values() {
+    fn errors_name_the_field_and_its_values() {
         let cases = [
             ("61 9 * * *", "minute 61: a minute is 0 to 59"),
             ("0,75 9 * * *", "minute 75: a minute is 0 to 59"),
@@ -171,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn expressions_that_mean_something_are_not_explained_away() {
+    fn valid_expressions_have_no_error() {
         for cron in [
             "0 9 * * MON",
             "*/15 0-3,23 * jan-mar *",

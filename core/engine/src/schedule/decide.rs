@@ -1,17 +1,17 @@
 //! Decides which due times run now, wait, or are given up.
 //!
-//! - A due time is answered by a run that was made for it and is complete or partial.
-//! - A due time is answered by a run that was made for it and is complete or partial.
-//! - **Missed runs.** `none` and `latest` run the newest due time since the last answered one,
+//! - A due time is **fulfilled** by a complete or partial run that was started for it.
+//! - **Missed runs.** `none` and `latest` run the newest due time since the last fulfilled one,
 //!   `none` only within [`TOLERANCE`] of it; older ones are skipped, attempted or not. `all` runs
-//!   every due time since then, oldest first, and continues with older failed ones, up to `most` of
-//!   them, the newest. A job without attempts has missed nothing: only its newest due time counts.
-//! - **Retries.** After a failed attempt the next one follows after the next of the job's waits,
-//!   counted from its end. If the attempt after the last wait fails, the due time is given up. A
-//!   run whose process died failed at its last event.
+//!   every due time since then, oldest first, and retries older failed ones, but only the newest
+//!   `most` of all these. A job without attempts has missed nothing: only its newest due time is
+//!   considered.
+//! - **Retries.** The next attempt follows a failed one after the next of the job's waits, counted
+//!   from the end of the failed one. If the attempt after the last wait fails, the due time is
+//!   given up. An interrupted run failed at its last event.
 //! - **Cancelled** runs start again at once: a machine that was stopped resumes its work. From
-//!   [`PATIENCE`] cancellations on, the cause is not a person, and each further one counts as a
-//!   failure.
+//!   [`MAX_CANCELLATIONS`] cancellations on, the cause is not a person, and each further one counts
+//!   as a failure.
 //! - **Clocks that are set back.** Attempts with times later than now count: nothing runs twice. A
 //!   due time later than now does not affect earlier ones, so a clock that was wrong for a minute
 //!   does not stop a job for years.
@@ -28,11 +28,11 @@ pub const TOLERANCE: SignedDuration = SignedDuration::from_hours(1);
 /// Delay after which a job is overdue.
 pub const GRACE: SignedDuration = SignedDuration::from_hours(1);
 /// Number of cancellations of a due time before they count as failures.
-pub const PATIENCE: usize = 2;
+pub const MAX_CANCELLATIONS: usize = 2;
 /// Period in which a failure is reported even if the job has succeeded since.
-const RECENT: SignedDuration = SignedDuration::from_hours(24);
+const ALERT_PERIOD: SignedDuration = SignedDuration::from_hours(24);
 /// Maximum number of missed runs that are counted.
-const COUNTED: usize = 10_000;
+const MAX_COUNTED: usize = 10_000;
 
 /// The state of a due time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -53,7 +53,7 @@ pub enum State {
     TooLate,
 }
 
-/// An unanswered due time.
+/// An unfulfilled due time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DueTime {
     /// The due time.
@@ -70,7 +70,7 @@ pub struct DueTime {
 /// The status of a job's schedule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ScheduleStatus {
-    /// Unanswered due times, oldest first.
+    /// Unfulfilled due times, oldest first.
     pub open: Vec<DueTime>,
     /// Number of due times since the last success that will not run and were not given up, at most
     /// ten thousand.
@@ -79,13 +79,13 @@ pub struct ScheduleStatus {
     pub last_due: Option<Timestamp>,
     /// The next due time.
     pub next_due: Option<Timestamp>,
-    /// The last attempt that answered a due time.
+    /// The last attempt that fulfilled a due time.
     pub last_success: Option<Attempt>,
     /// The last attempt.
     pub last_attempt: Option<Attempt>,
     /// Number of failed attempts since the last success.
     pub failures: u32,
-    /// The oldest due time that should have been answered by now.
+    /// The oldest due time that should have been fulfilled by now.
     pub overdue: Option<Timestamp>,
     /// Time of the next check; now if something must run.
     #[serde(rename = "look_again")]
@@ -110,7 +110,7 @@ impl ScheduleStatus {
         self.open.iter().filter(|due| due.state == State::Now)
     }
 
-    /// The newest unanswered due time.
+    /// The newest unfulfilled due time.
     pub fn newest(&self) -> Option<&DueTime> {
         self.open.last()
     }
@@ -123,35 +123,35 @@ pub fn decide(
     attempts: &[Attempt],
     now: Timestamp,
 ) -> ScheduleStatus {
-    let tried = by_due(attempts);
-    let last_due = calendar.until(now);
-    let (chosen, passed_over, oldest) = match last_due {
-        Some(last) => chosen(schedule, calendar, &tried, last, now),
+    let attempts_by_due = by_due(attempts);
+    let last_due = calendar.last_until(now);
+    let (considered, passed_over, oldest) = match last_due {
+        Some(last) => considered_due_times(schedule, calendar, &attempts_by_due, last, now),
         None => (Vec::new(), 0, None),
     };
     let due_time = |due: &Timestamp| {
-        let attempts = tried.get(due).map_or(&[][..], Vec::as_slice);
+        let attempts = attempts_by_due.get(due).map_or(&[][..], Vec::as_slice);
         due_time(schedule, *due, attempts, now)
     };
-    let open: Vec<DueTime> = chosen.iter().map(due_time).collect();
+    let open: Vec<DueTime> = considered.iter().map(due_time).collect();
     let success = attempts.iter().filter(|attempt| attempt.succeeded());
     let success = success.max_by_key(|attempt| attempt.started);
     let last = attempts.iter().max_by_key(|attempt| attempt.started);
-    let streak = streak(&tried, success);
-    let next_due = calendar.after(now);
+    let streak = streak(&attempts_by_due, success);
+    let next_due = calendar.next_after(now);
     // The oldest due time counts, run or skipped: otherwise a job whose due times are closer than
     // the grace period would never be overdue.
     let running = open.iter().any(|open| open.state == State::Running);
     let overdue = oldest.filter(|oldest| !running && now.duration_since(*oldest) > GRACE);
-    let looks = open.iter().filter_map(|due| match due.state {
+    let check_times = open.iter().filter_map(|due| match due.state {
         State::Now => Some(now),
         State::Waits { until } => Some(until),
         _ => None,
     });
     ScheduleStatus {
         overdue,
-        next_check: looks.chain(next_due).min(),
-        alerts: alerts(schedule, &tried, &streak, now),
+        next_check: check_times.chain(next_due).min(),
+        alerts: alerts(schedule, &attempts_by_due, &streak, now),
         open,
         passed_over,
         last_due,
@@ -164,66 +164,76 @@ pub fn decide(
 
 /// Attempts by due time, each in the order of their start.
 fn by_due(attempts: &[Attempt]) -> BTreeMap<Timestamp, Vec<&Attempt>> {
-    let mut tried: BTreeMap<Timestamp, Vec<&Attempt>> = BTreeMap::new();
+    let mut attempts_by_due: BTreeMap<Timestamp, Vec<&Attempt>> = BTreeMap::new();
     for attempt in attempts {
-        tried.entry(attempt.due).or_default().push(attempt);
+        attempts_by_due
+            .entry(attempt.due)
+            .or_default()
+            .push(attempt);
     }
-    for attempts in tried.values_mut() {
+    for attempts in attempts_by_due.values_mut() {
         attempts.sort_by_key(|attempt| attempt.started);
     }
-    tried
+    attempts_by_due
 }
 
-fn is_answered(attempts: &[&Attempt]) -> bool {
+fn is_fulfilled(attempts: &[&Attempt]) -> bool {
     attempts.iter().any(|attempt| attempt.succeeded())
 }
 
-/// The newest answered due time that is not later than now.
-fn last_answered(tried: &BTreeMap<Timestamp, Vec<&Attempt>>, now: Timestamp) -> Option<Timestamp> {
-    let past = tried.range(..=now).rev();
-    let mut answered = past.filter(|(_, attempts)| is_answered(attempts));
-    answered.next().map(|(due, _)| *due)
+/// The newest fulfilled due time that is not later than now.
+fn last_fulfilled(
+    attempts_by_due: &BTreeMap<Timestamp, Vec<&Attempt>>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let past = attempts_by_due.range(..=now).rev();
+    let mut fulfilled = past.filter(|(_, attempts)| is_fulfilled(attempts));
+    fulfilled.next().map(|(due, _)| *due)
 }
 
-/// The due times to consider, oldest first; the number of skipped ones; and the oldest unanswered
+/// The due times to consider, oldest first; the number of skipped ones; and the oldest unfulfilled
 /// one.
-fn chosen(
+fn considered_due_times(
     schedule: &Schedule,
     calendar: &Calendar,
-    tried: &BTreeMap<Timestamp, Vec<&Attempt>>,
+    attempts_by_due: &BTreeMap<Timestamp, Vec<&Attempt>>,
     last: Timestamp,
     now: Timestamp,
 ) -> (Vec<Timestamp>, usize, Option<Timestamp>) {
-    let answered = last_answered(tried, now);
-    let first_tried = tried.keys().next().filter(|due| **due <= now);
-    // Due times of the calendar, newest first: since the last answered one, or else since the first
+    let fulfilled = last_fulfilled(attempts_by_due, now);
+    let first_attempted = attempts_by_due.keys().next().filter(|due| **due <= now);
+    // Due times of the calendar, newest first: since the last fulfilled one, or else since the first
     // attempted one, or else only the newest.
-    let counts = |due: &Timestamp| match (answered, first_tried) {
-        (Some(answered), _) => *due > answered,
+    let is_since_last = |due: &Timestamp| match (fulfilled, first_attempted) {
+        (Some(fulfilled), _) => *due > fulfilled,
         (None, Some(first)) => due >= first,
         (None, None) => true,
     };
-    let most = match (answered, first_tried) {
+    let limit = match (fulfilled, first_attempted) {
         (None, None) => 1,
-        _ => COUNTED,
+        _ => MAX_COUNTED,
     };
     let before = last.checked_sub(SignedDuration::from_secs(1));
     let before = before
         .into_iter()
-        .flat_map(|before| calendar.back_from(before));
-    let calendar = std::iter::once(last)
+        .flat_map(|before| calendar.backwards_from(before));
+    let calendar_due = std::iter::once(last)
         .chain(before)
-        .take_while(counts)
-        .take(most);
-    let unanswered = |due: &Timestamp| !tried.get(due).is_some_and(|all| is_answered(all));
-    let mut open: Vec<Timestamp> = calendar.filter(unanswered).collect();
+        .take_while(is_since_last)
+        .take(limit);
+    let unfulfilled = |due: &Timestamp| {
+        !attempts_by_due
+            .get(due)
+            .is_some_and(|all| is_fulfilled(all))
+    };
+    let mut open: Vec<Timestamp> = calendar_due.filter(unfulfilled).collect();
     // A due time with attempts counts, even if the calendar has changed since.
     let all = schedule.missed == Missed::All;
-    let tried = tried.range(..=now).filter(|(due, attempts)| {
-        let given_up = failed(attempts).len() >= schedule.tries() as usize;
-        !is_answered(attempts) && (counts(due) || (all && !given_up))
+    let attempted = attempts_by_due.range(..=now).filter(|(due, attempts)| {
+        let given_up = failed(attempts).len() >= schedule.max_attempts() as usize;
+        !is_fulfilled(attempts) && (is_since_last(due) || (all && !given_up))
     });
-    open.extend(tried.map(|(due, _)| *due));
+    open.extend(attempted.map(|(due, _)| *due));
     open.sort_unstable();
     open.dedup();
     let count = if all {
@@ -244,7 +254,7 @@ fn failed<'a>(attempts: &[&'a Attempt]) -> Vec<&'a Attempt> {
         RunStatus::Failed | RunStatus::Interrupted => true,
         RunStatus::Cancelled => {
             cancelled += 1;
-            cancelled > PATIENCE
+            cancelled > MAX_CANCELLATIONS
         }
         RunStatus::Complete | RunStatus::Partial | RunStatus::Running => false,
     });
@@ -253,10 +263,12 @@ fn failed<'a>(attempts: &[&'a Attempt]) -> Vec<&'a Attempt> {
 
 /// Failed attempts since the last success on any due time, in the order of their start.
 fn streak<'a>(
-    tried: &BTreeMap<Timestamp, Vec<&'a Attempt>>,
+    attempts_by_due: &BTreeMap<Timestamp, Vec<&'a Attempt>>,
     success: Option<&Attempt>,
 ) -> Vec<&'a Attempt> {
-    let all = tried.values().flat_map(|attempts| failed(attempts));
+    let all = attempts_by_due
+        .values()
+        .flat_map(|attempts| failed(attempts));
     let mut streak: Vec<&Attempt> = all
         .filter(|attempt| success.is_none_or(|success| attempt.started > success.started))
         .collect();
@@ -269,24 +281,24 @@ fn streak<'a>(
 /// before their waits are over: they never fail that often on one due time.
 fn alerts(
     schedule: &Schedule,
-    tried: &BTreeMap<Timestamp, Vec<&Attempt>>,
+    attempts_by_due: &BTreeMap<Timestamp, Vec<&Attempt>>,
     streak: &[&Attempt],
     now: Timestamp,
 ) -> Vec<DueAlert> {
-    let answered = last_answered(tried, now);
+    let fulfilled = last_fulfilled(attempts_by_due, now);
     let all = schedule.missed == Missed::All;
     let nth = (schedule.alert_after as usize).saturating_sub(1);
     let in_a_row = streak.get(nth).copied();
-    let alerts = tried.range(..=now).filter_map(|(due, attempts)| {
+    let alerts = attempts_by_due.range(..=now).filter_map(|(due, attempts)| {
         let failed = failed(attempts);
         let last = failed.last()?;
-        let recent = now.duration_since(last.ended.unwrap_or(last.started)) < RECENT;
-        let current = answered.is_none_or(|answered| *due > answered) || (all && recent);
+        let recent = now.duration_since(last.ended.unwrap_or(last.started)) < ALERT_PERIOD;
+        let current = fulfilled.is_none_or(|fulfilled| *due > fulfilled) || (all && recent);
         let in_a_row = in_a_row.filter(|attempt| attempt.due == *due);
-        let worth = failed.get(nth).copied().into_iter().chain(in_a_row);
-        let attempt = worth.min_by_key(|attempt| attempt.started)?;
+        let candidates = failed.get(nth).copied().into_iter().chain(in_a_row);
+        let attempt = candidates.min_by_key(|attempt| attempt.started)?;
         let failed = in_a_row.map_or(failed, |_| streak.to_vec());
-        (current && !is_answered(attempts)).then(|| DueAlert {
+        (current && !is_fulfilled(attempts)).then(|| DueAlert {
             attempt: attempt.clone(),
             failed: failed.into_iter().cloned().collect(),
         })

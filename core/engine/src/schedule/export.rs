@@ -1,7 +1,7 @@
-//! Configuration for cron, systemd and Kubernetes that calls the program regularly.
+//! Writes configuration for cron, systemd and Kubernetes that calls the program regularly.
 //!
-//! All of them only call `retrocast schedule tick` about every quarter of an hour, which checks
-//! what is due. So due times, time zones, retries and recovery from outages are the same
+//! All of them only call `retrocast schedule tick`, about every quarter of an hour, which runs what
+//! is due. So due times, time zones, retries and recovery from outages are the same
 //! everywhere, and follow from the job file alone. After an edit nothing needs to be exported
 //! again, unless the minute changes. Every due time coincides with a call: the minutes of the calls
 //! include those of the job, and offsets of time zones are whole quarters of an hour.
@@ -20,7 +20,7 @@ use std::{path::PathBuf, time::Duration};
 
 /// A scheduled job, and the command that runs it.
 #[derive(Debug, Clone)]
-pub struct Call<'a> {
+pub struct ScheduledCommand<'a> {
     /// Name of the job.
     pub job: &'a str,
     /// The schedule.
@@ -41,9 +41,9 @@ pub struct Call<'a> {
     pub image: String,
 }
 
-impl Call<'_> {
+impl ScheduledCommand<'_> {
     /// The words of the command line.
-    fn words(&self, options: &[&str]) -> Vec<String> {
+    fn command_line(&self, options: &[&str]) -> Vec<String> {
         let program = self.program.display().to_string();
         let folders = self.folders.iter().cloned();
         let options = options.iter().map(ToString::to_string);
@@ -56,20 +56,23 @@ impl Call<'_> {
     }
 
     /// Describes the due times for a comment.
-    fn due(&self) -> String {
+    fn describe_due(&self) -> String {
         format!("due \"{}\" in {}", self.schedule.cron, self.timezone)
     }
 
-    /// Minutes of the hour at which to check: those at which the job may be due, and more, so that
-    /// two checks are at most `longest` minutes apart, and at most the shortest wait of a retry.
+    /// Minutes of the hour at which to check: those at which the job may be due, and others, so that
+    /// checks are at most `longest` minutes apart, and at most the shortest wait before a retry.
     fn check_times(&self, longest: u32) -> CheckTimes {
         let waits = self.schedule.retry.iter().min();
         let shortest = waits.map_or(u64::MAX, Duration::as_secs) / 60;
-        let fits = |step: &u32| *step <= longest && u64::from(*step) <= shortest;
-        let step = [60, 30, 15, 10, 5].into_iter().find(fits).unwrap_or(1);
+        let is_short_enough = |step: &u32| *step <= longest && u64::from(*step) <= shortest;
+        let step = [60, 30, 15, 10, 5]
+            .into_iter()
+            .find(is_short_enough)
+            .unwrap_or(1);
         let due = self.calendar.minutes();
-        let falls = |minute: &u32| due.iter().any(|due| due % step == minute % step);
-        let minutes: Vec<u32> = (0..60).filter(falls).collect();
+        let is_checked = |minute: &u32| due.iter().any(|due| due % step == minute % step);
+        let minutes: Vec<u32> = (0..60).filter(is_checked).collect();
         CheckTimes { minutes, step }
     }
 }
@@ -96,7 +99,7 @@ impl CheckTimes {
     }
 
     /// Describes the frequency.
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         match 60 / self.minutes.len().max(1) {
             1 => "every minute".to_string(),
             60 => "every hour".to_string(),
@@ -113,20 +116,20 @@ impl CheckTimes {
     }
 }
 
-/// A name for units and objects: lowercase letters, digits and hyphens, at most `most` characters,
+/// A name for units and objects: lowercase letters, digits and hyphens, at most `max_length` characters,
 /// distinct for distinct jobs.
-fn name(job: &str, most: usize) -> String {
-    let plain = |c: char| match c.to_ascii_lowercase() {
+fn name(job: &str, max_length: usize) -> String {
+    let to_allowed = |c: char| match c.to_ascii_lowercase() {
         c if c.is_ascii_lowercase() || c.is_ascii_digit() => c,
         _ => '-',
     };
-    let name: String = format!("retrocast-{job}").chars().map(plain).collect();
+    let name: String = format!("retrocast-{job}").chars().map(to_allowed).collect();
     let name = name.trim_end_matches('-').to_string();
-    if name.len() <= most && name == format!("retrocast-{job}") {
+    if name.len() <= max_length && name == format!("retrocast-{job}") {
         return name;
     }
     let hash = blake3::hash(job.as_bytes()).to_hex();
-    format!("{}-{}", &name[..name.len().min(most - 9)], &hash[..8])
+    format!("{}-{}", &name[..name.len().min(max_length - 9)], &hash[..8])
 }
 
 #[cfg(test)]

@@ -20,23 +20,23 @@ impl Machine {
     pub fn inspect(folders: &[&Path]) -> Self {
         let read = |path: &str| fs::read_to_string(path).ok();
         let free = folders.iter().map(|folder| free_disk(folder));
-        let memory = read("/proc/meminfo").and_then(|text| available(&text));
-        let control_group = available_memory(
+        let memory = read("/proc/meminfo").and_then(|text| parse_mem_available(&text));
+        let container = free_in_container(
             read("/sys/fs/cgroup/memory.max").as_deref(),
             read("/sys/fs/cgroup/memory.current").as_deref(),
             read("/sys/fs/cgroup/memory.stat").as_deref(),
         );
         Self {
-            load: read("/proc/loadavg").and_then(|text| load(&text)),
+            load: read("/proc/loadavg").and_then(|text| parse_load(&text)),
             processors: read("/sys/devices/system/cpu/online")
-                .and_then(|text| processors(&text))
+                .and_then(|text| count_processors(&text))
                 .unwrap_or_else(|| {
                     std::thread::available_parallelism().map_or(1, |n| n.get() as u32)
                 }),
             free_disk: free
                 .collect::<Option<Vec<u64>>>()
                 .and_then(|all| all.into_iter().min()),
-            free_memory: memory.map(|free| free.min(control_group.unwrap_or(u64::MAX))),
+            free_memory: memory.map(|free| free.min(container.unwrap_or(u64::MAX))),
         }
     }
 }
@@ -50,12 +50,12 @@ fn free_disk(folder: &Path) -> Option<u64> {
 }
 
 /// Parses the first number of /proc/loadavg.
-fn load(text: &str) -> Option<f64> {
+fn parse_load(text: &str) -> Option<f64> {
     text.split_whitespace().next()?.parse().ok()
 }
 
 /// Parses `MemAvailable` of /proc/meminfo, in bytes.
-fn available(text: &str) -> Option<u64> {
+fn parse_mem_available(text: &str) -> Option<u64> {
     let rest = text
         .lines()
         .find_map(|line| line.strip_prefix("MemAvailable:"))?;
@@ -64,7 +64,7 @@ fn available(text: &str) -> Option<u64> {
 }
 
 /// Free bytes within a container's memory limit, file caches included; `None` without a limit.
-fn available_memory(max: Option<&str>, current: Option<&str>, stat: Option<&str>) -> Option<u64> {
+fn free_in_container(max: Option<&str>, current: Option<&str>, stat: Option<&str>) -> Option<u64> {
     let max: u64 = max?.trim().parse().ok()?;
     let current: u64 = current?.trim().parse().ok()?;
     let cache = stat.and_then(|stat| {
@@ -78,7 +78,7 @@ fn available_memory(max: Option<&str>, current: Option<&str>, stat: Option<&str>
 }
 
 /// Counts the processors in a list such as "0-3,8".
-fn processors(text: &str) -> Option<u32> {
+fn count_processors(text: &str) -> Option<u32> {
     let ranges = text.trim().split(',').map(|range| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
@@ -92,32 +92,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_as_linux_writes_them() {
-        assert_eq!(load("0.52 0.58 0.59 1/389 12345\n"), Some(0.52));
+    fn formats_of_linux_are_parsed() {
+        assert_eq!(parse_load("0.52 0.58 0.59 1/389 12345\n"), Some(0.52));
         let text = "MemTotal:       16384256 kB\nMemAvailable:    8123456 kB\nBuffers: 1 kB\n";
-        assert_eq!(available(text), Some(8_123_456 * 1024));
-        assert_eq!(available("MemTotal: 1 kB\n"), None);
-        assert_eq!(processors("0-3,8\n"), Some(5));
-        assert_eq!(processors("0\n"), Some(1));
-        assert_eq!(processors("3-0\n"), None);
+        assert_eq!(parse_mem_available(text), Some(8_123_456 * 1024));
+        assert_eq!(parse_mem_available("MemTotal: 1 kB\n"), None);
+        assert_eq!(count_processors("0-3,8\n"), Some(5));
+        assert_eq!(count_processors("0\n"), Some(1));
+        assert_eq!(count_processors("3-0\n"), None);
         let stat = "anon 7\ninactive_file 300\n";
         assert_eq!(
-            available_memory(Some("1000\n"), Some("900\n"), Some(stat)),
+            free_in_container(Some("1000\n"), Some("900\n"), Some(stat)),
             Some(400)
         );
         assert_eq!(
-            available_memory(Some("1000\n"), Some("1200\n"), None),
+            free_in_container(Some("1000\n"), Some("1200\n"), None),
             Some(0)
         );
         assert_eq!(
-            available_memory(Some("max\n"), Some("900\n"), Some(stat)),
+            free_in_container(Some("max\n"), Some("900\n"), Some(stat)),
             None
         );
     }
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn this_machine_has_something_to_spare() {
+    fn this_machine_has_free_resources() {
         let folder = crate::test_support::Folder::new();
         let machine = Machine::inspect(&[&folder, &folder.join("not/there/yet")]);
         assert!(machine.load.is_some_and(|load| load >= 0.0));

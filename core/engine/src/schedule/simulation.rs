@@ -21,77 +21,77 @@ const ZONES: [&str; 3] = ["Europe/London", "America/New_York", "Australia/Lord_H
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
-/// A schedule, and a plain function that matches local times.
+/// A schedule, and an independent function that matches its local times.
 struct Case {
     cron: &'static str,
-    fits: fn(DateTime) -> bool,
+    matches: fn(DateTime) -> bool,
     every_hour: bool,
 }
 
-fn at(wall: DateTime, hour: i8, minute: i8) -> bool {
+fn is_at(wall: DateTime, hour: i8, minute: i8) -> bool {
     (wall.hour(), wall.minute()) == (hour, minute)
 }
 
-fn last_weekday(wall: DateTime) -> bool {
-    let works = |day: DateTime| !matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday);
+fn is_last_weekday(wall: DateTime) -> bool {
+    let is_weekday = |day: DateTime| !matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday);
     let rest = (1..=31).map(|days| wall + days.days());
     let mut rest = rest.take_while(|day| day.month() == wall.month());
-    works(wall) && !rest.any(works)
+    is_weekday(wall) && !rest.any(is_weekday)
 }
 
 const CASES: [Case; 9] = [
     Case {
         cron: "0 9 * * MON",
-        fits: |wall| at(wall, 9, 0) && wall.weekday() == Weekday::Monday,
+        matches: |wall| is_at(wall, 9, 0) && wall.weekday() == Weekday::Monday,
         every_hour: false,
     },
     Case {
         cron: "30 2 * * *",
-        fits: |wall| at(wall, 2, 30),
+        matches: |wall| is_at(wall, 2, 30),
         every_hour: false,
     },
     Case {
         cron: "15 1,2,14 * * *",
-        fits: |wall| wall.minute() == 15 && [1, 2, 14].contains(&wall.hour()),
+        matches: |wall| wall.minute() == 15 && [1, 2, 14].contains(&wall.hour()),
         every_hour: false,
     },
     Case {
         cron: "45 1 * * SUN",
-        fits: |wall| at(wall, 1, 45) && wall.weekday() == Weekday::Sunday,
+        matches: |wall| is_at(wall, 1, 45) && wall.weekday() == Weekday::Sunday,
         every_hour: false,
     },
     Case {
         cron: "0 * * * *",
-        fits: |wall| wall.minute() == 0,
+        matches: |wall| wall.minute() == 0,
         every_hour: true,
     },
     Case {
         cron: "*/15 * * * *",
-        fits: |wall| wall.minute() % 15 == 0,
+        matches: |wall| wall.minute() % 15 == 0,
         every_hour: true,
     },
     Case {
         cron: "0 */2 * * *",
-        fits: |wall| wall.minute() == 0 && wall.hour() % 2 == 0,
+        matches: |wall| wall.minute() == 0 && wall.hour() % 2 == 0,
         every_hour: false,
     },
     Case {
         cron: "0 6 1 * *",
-        fits: |wall| at(wall, 6, 0) && wall.day() == 1,
+        matches: |wall| is_at(wall, 6, 0) && wall.day() == 1,
         every_hour: false,
     },
     Case {
         cron: "0 18 LW * *",
-        fits: |wall| at(wall, 18, 0) && last_weekday(wall),
+        matches: |wall| is_at(wall, 18, 0) && is_last_weekday(wall),
         every_hour: false,
     },
 ];
 
-/// A local minute, its instant, and whether it is a repetition.
+/// A local minute with its instant.
 struct Minute {
     wall: DateTime,
     instant: Timestamp,
-    again: bool,
+    is_repeated: bool,
 }
 
 /// Every local minute of 2026, including skipped ones, in local order.
@@ -111,7 +111,7 @@ fn year(zone: &TimeZone) -> Vec<Minute> {
             minutes.push(Minute {
                 wall: missing,
                 instant: instant + before,
-                again: false,
+                is_repeated: false,
             });
             missing += 1.minute();
         }
@@ -119,7 +119,7 @@ fn year(zone: &TimeZone) -> Vec<Minute> {
         minutes.push(Minute {
             wall,
             instant,
-            again: wall <= latest,
+            is_repeated: wall <= latest,
         });
         latest = latest.max(wall);
         instant += MINUTE;
@@ -127,11 +127,11 @@ fn year(zone: &TimeZone) -> Vec<Minute> {
     minutes
 }
 
-/// The due times of a year, by the plain function.
+/// The due times of a year, by the independent function.
 fn expected(case: &Case, year: &[Minute]) -> Vec<Timestamp> {
-    let due = year.iter().filter(|minute| (case.fits)(minute.wall));
+    let due = year.iter().filter(|minute| (case.matches)(minute.wall));
     let mut due: Vec<Timestamp> = due
-        .filter(|minute| case.every_hour || !minute.again)
+        .filter(|minute| case.every_hour || !minute.is_repeated)
         .map(|minute| minute.instant)
         .collect();
     due.sort_unstable();
@@ -140,20 +140,20 @@ fn expected(case: &Case, year: &[Minute]) -> Vec<Timestamp> {
 }
 
 /// A machine with a job, a clock and an archive.
-struct World {
+struct Simulation {
     schedule: Schedule,
     calendar: Calendar,
     archive: Vec<Attempt>,
     now: Timestamp,
     /// Duration of a run.
-    takes: SignedDuration,
+    run_duration: SignedDuration,
     /// Number of newest runs that the archive keeps.
-    keeps: usize,
+    archive_limit: usize,
     /// Status of the nth attempt.
-    fate: fn(usize) -> RunStatus,
+    outcome: fn(usize) -> RunStatus,
 }
 
-impl World {
+impl Simulation {
     fn new(cron: &str, zone: &str, now: &str) -> Self {
         let schedule = Schedule {
             cron: cron.to_string(),
@@ -171,14 +171,14 @@ impl World {
             schedule,
             archive: Vec::new(),
             now: now.parse().unwrap(),
-            takes: SignedDuration::from_mins(2),
-            keeps: usize::MAX,
-            fate: |_| RunStatus::Complete,
+            run_duration: SignedDuration::from_mins(2),
+            archive_limit: usize::MAX,
+            outcome: |_| RunStatus::Complete,
         }
     }
 
     fn status(&self) -> ScheduleStatus {
-        let newest = &self.archive[self.archive.len().saturating_sub(self.keeps)..];
+        let newest = &self.archive[self.archive.len().saturating_sub(self.archive_limit)..];
         decide(&self.schedule, &self.calendar, newest, self.now)
     }
 
@@ -191,12 +191,12 @@ impl World {
             };
             let n = self.archive.len();
             let started = self.now;
-            self.now += self.takes;
+            self.now += self.run_duration;
             self.archive.push(Attempt {
                 due,
                 started,
                 ended: Some(self.now),
-                status: (self.fate)(n),
+                status: (self.outcome)(n),
                 run: format!("{n:08x}"),
                 window: "2026-W46".to_string(),
                 folder: PathBuf::from(format!("{n}")),
@@ -206,7 +206,7 @@ impl World {
     }
 
     /// Checks at every possible change, and runs what is due.
-    fn follow(&mut self, end: Timestamp) {
+    fn advance_to(&mut self, end: Timestamp) {
         loop {
             match self.tick().next_check {
                 Some(next) if next < end => self.now = next,
@@ -244,27 +244,27 @@ const CHANGES: [(&str, &str); 2] = [
     ("2026-10-01T00:00:00Z", "2026-11-04T00:00:00Z"),
 ];
 
-/// Due times after one instant, up to another.
-fn part(due: &[Timestamp], start: Timestamp, end: Timestamp) -> Vec<Timestamp> {
-    let part = due.iter().copied().filter(|due| (start..end).contains(due));
-    part.skip(1).collect()
+/// Due times after the first one from `start` on, up to `end`.
+fn later_due_times(due: &[Timestamp], start: Timestamp, end: Timestamp) -> Vec<Timestamp> {
+    let due_times = due.iter().copied().filter(|due| (start..end).contains(due));
+    due_times.skip(1).collect()
 }
 
 #[test]
-fn a_year_runs_every_due_time_once_and_in_time() {
+fn every_due_time_of_a_year_runs_once_and_on_time() {
     std::thread::scope(|scope| {
         for zone in ZONES {
-            scope.spawn(move || a_year_in(zone));
+            scope.spawn(move || check_year(zone));
         }
     });
 }
 
-fn a_year_in(zone: &str) {
+fn check_year(zone: &str) {
     let year = year(&TimeZone::get(zone).unwrap());
     let whole = [(year[0].instant, year.last().unwrap().instant)];
     let changes = CHANGES.map(|(start, end)| (instant(start), instant(end)));
-    let again = year.iter().filter(|minute| minute.again).count();
-    assert_eq!(again, if zone == ZONES[2] { 30 } else { 60 }, "{zone}");
+    let repeated = year.iter().filter(|minute| minute.is_repeated).count();
+    assert_eq!(repeated, if zone == ZONES[2] { 30 } else { 60 }, "{zone}");
     for case in &CASES {
         let expected = expected(case, &year);
         let parts = if expected.len() > 10_000 {
@@ -273,16 +273,16 @@ fn a_year_in(zone: &str) {
             &whole[..]
         };
         for (start, end) in parts {
-            let mut world = World::new(case.cron, zone, "2026-01-01T00:00:00Z");
+            let mut simulation = Simulation::new(case.cron, zone, "2026-01-01T00:00:00Z");
             let first = expected.iter().find(|due| *due >= start);
-            (world.now, world.keeps) = (*first.unwrap(), 20);
-            world.follow(*end);
-            let expected = part(&expected, *start, *end);
-            let ran = &world.due()[1..];
+            (simulation.now, simulation.archive_limit) = (*first.unwrap(), 20);
+            simulation.advance_to(*end);
+            let expected = later_due_times(&expected, *start, *end);
+            let ran = &simulation.due()[1..];
             let differ = ran.iter().zip(&expected).find(|(ran, due)| ran != due);
             assert_eq!(differ, None, "{} in {zone}", case.cron);
             assert_eq!(ran.len(), expected.len(), "{} in {zone}", case.cron);
-            let mut all = world.archive.iter();
+            let mut all = simulation.archive.iter();
             let late = all.find(|attempt| attempt.started != attempt.due);
             assert_eq!(late, None, "{} in {zone}", case.cron);
         }
@@ -290,21 +290,25 @@ fn a_year_in(zone: &str) {
 }
 
 #[test]
-fn looks_at_fixed_minutes_run_every_due_time_once() {
+fn checks_at_fixed_minutes_run_every_due_time_once() {
     let case = &CASES[2];
     for zone in ZONES {
         let due = expected(case, &year(&TimeZone::get(zone).unwrap()));
         for (start, end) in CHANGES.map(|(start, end)| (instant(start), instant(end))) {
-            let mut world = World::new(case.cron, zone, "2026-01-01T00:00:00Z");
-            world.keeps = 20;
+            let mut simulation = Simulation::new(case.cron, zone, "2026-01-01T00:00:00Z");
+            simulation.archive_limit = 20;
             // Like cron: on the minute, however long the previous run took.
             let mut check = *due.iter().find(|due| **due >= start).unwrap();
             while check < end {
-                world.now = world.now.max(check);
-                world.tick();
+                simulation.now = simulation.now.max(check);
+                simulation.tick();
                 check += 15 * MINUTE;
             }
-            assert_eq!(world.due()[1..], part(&due, start, end), "{zone}");
+            assert_eq!(
+                simulation.due()[1..],
+                later_due_times(&due, start, end),
+                "{zone}"
+            );
         }
     }
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use retrocast_domain::number::plural;
 use serde::Serialize;
 
-/// The health of a job: whether it needs attention.
+/// The health of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
@@ -52,15 +52,15 @@ impl Calendar {
         let mut parts = Vec::new();
         if status.failures > 0 {
             let n = u64::from(status.failures);
-            let row = if n == 1 { "" } else { " in a row" };
-            parts.push(format!("{} failed{row}", plural(n, "attempt")));
-            let error = status.last_attempt.as_ref();
-            parts.extend(error.and_then(|attempt| attempt.error.clone()));
+            let in_a_row = if n == 1 { "" } else { " in a row" };
+            parts.push(format!("{} failed{in_a_row}", plural(n, "attempt")));
+            let last_attempt = status.last_attempt.as_ref();
+            parts.extend(last_attempt.and_then(|attempt| attempt.error.clone()));
         }
-        parts.extend(status.open.iter().map(|open| self.due_words(open)));
+        parts.extend(status.open.iter().map(|open| self.describe_due(open)));
         match status.passed_over {
             0 => {}
-            n => parts.push(format!("{} passed over", plural(n as u64, "missed run"))),
+            n => parts.push(format!("{} skipped", plural(n as u64, "missed run"))),
         }
         let scheduled = status.last_success.as_ref();
         let scheduled = scheduled.map(|attempt| attempt.ended.unwrap_or(attempt.started));
@@ -84,14 +84,14 @@ impl Calendar {
     }
 
     /// Describes the state of an open due time.
-    fn due_words(&self, open: &DueTime) -> String {
+    fn describe_due(&self, open: &DueTime) -> String {
         let due = self.words(open.due);
         match open.state {
             State::Now if open.attempts.is_empty() => format!("due {due} and not run yet"),
-            State::Now => format!("due {due}, to be tried again now"),
-            State::Running => format!("due {due}, under way"),
+            State::Now => format!("due {due}, to be retried now"),
+            State::Running => format!("due {due}, running"),
             State::Waits { until } => {
-                format!("due {due}, tried again from {}", self.words(until))
+                format!("due {due}, next attempt at {}", self.words(until))
             }
             State::GivenUp => format!("due {due}, given up"),
             State::TooLate => format!("due {due} and missed"),
@@ -104,14 +104,14 @@ impl Calendar {
         let state = open.find(|open| open.due == alert.attempt.due);
         match state.map(|open| open.state) {
             Some(State::Waits { until }) => {
-                format!("It is tried again from {}.", self.words(until))
+                format!("The next attempt is at {}.", self.words(until))
             }
-            Some(State::Now | State::Running) => "It is tried again now.".to_string(),
+            Some(State::Now | State::Running) => "The next attempt is now.".to_string(),
             _ => {
                 let next = status.next_due.map_or_else(String::new, |next| {
                     format!("; the job is due again {}", self.words(next))
                 });
-                format!("It is not tried again{next}.")
+                format!("There is no further attempt{next}.")
             }
         }
     }
@@ -143,7 +143,13 @@ mod tests {
 
     /// Checks the description of a job that is due on Mondays at nine.
     #[track_caller]
-    fn check(now: &str, missed: Missed, attempts: &[Attempt], health_is: Health, words: &str) {
+    fn check(
+        now: &str,
+        missed: Missed,
+        attempts: &[Attempt],
+        expected_health: Health,
+        expected: &str,
+    ) {
         let schedule = Schedule {
             cron: "0 9 * * MON".to_string(),
             missed,
@@ -156,18 +162,21 @@ mod tests {
         let calendar = Calendar::new(&schedule.cron, "Europe/London").unwrap();
         let status = decide(&schedule, &calendar, attempts, now.parse().unwrap());
         let text = calendar.status_words(&status, None).replace('\u{a0}', " ");
-        assert_eq!((health(&status), text.as_str()), (health_is, words));
+        assert_eq!(
+            (health(&status), text.as_str()),
+            (expected_health, expected)
+        );
         for alert in &status.alerts {
             let next = calendar.next_words(alert, &status);
             assert_eq!(
                 next,
-                "It is not tried again; the job is due again 2026-11-23 09:00 GMT."
+                "There is no further attempt; the job is due again 2026-11-23 09:00 GMT."
             );
         }
     }
 
     #[test]
-    fn a_line_says_how_a_job_stands() {
+    fn status_lines_describe_the_state_of_a_job() {
         use Missed::{Latest, None};
         use RunStatus::{Complete, Failed, Running};
         let day = |time: &str| format!("2026-11-16T{time}:00Z");
@@ -201,7 +210,7 @@ mod tests {
             Health::Failing,
             &format!(
                 "1 attempt failed, stage.rhythm: no rows, due 2026-11-16 09:00 GMT, \
-                 tried again from 2026-11-16 10:01 GMT, no success yet, {next}"
+                 next attempt at 2026-11-16 10:01 GMT, no success yet, {next}"
             ),
         );
         attempts.push(attempt(&day("10:01"), Failed));
@@ -220,7 +229,7 @@ mod tests {
             Latest,
             &[attempt(&day("09:00"), Running)],
             Health::Good,
-            &format!("due 2026-11-16 09:00 GMT, under way, no success yet, {next}"),
+            &format!("due 2026-11-16 09:00 GMT, running, no success yet, {next}"),
         );
         attempts.push(attempt(&day("11:00"), Complete));
         check(
@@ -249,13 +258,13 @@ mod tests {
             window: "2026-W46".to_string(),
             ended: "2026-11-16T12:00:00Z".parse().unwrap(),
         };
-        let words = |attempts: &[Attempt], now: &str| {
+        let status_line = |attempts: &[Attempt], now: &str| {
             let status = decide(&schedule, &calendar, attempts, now.parse().unwrap());
             calendar.status_words(&status, Some(&manual))
         };
         let by_hand = "last success 2026-11-16 12:00 GMT, started by hand, on 2026-W46";
         assert_eq!(
-            words(&[], "2026-11-16T09:30:00Z"),
+            status_line(&[], "2026-11-16T09:30:00Z"),
             format!(
                 "due 2026-11-16 09:00 GMT and not run yet, {by_hand}, no scheduled success yet, \
                  next due 2026-11-23 09:00 GMT"
@@ -263,7 +272,7 @@ mod tests {
         );
         let earlier = attempt("2026-11-16T09:01:00Z", RunStatus::Complete);
         assert_eq!(
-            words(&[earlier], "2026-11-16T13:00:00Z"),
+            status_line(&[earlier], "2026-11-16T13:00:00Z"),
             format!(
                 "{by_hand}, last scheduled success 2026-11-16 09:01 GMT, \
                  next due 2026-11-23 09:00 GMT"
@@ -271,7 +280,7 @@ mod tests {
         );
         let later = attempt("2026-11-16T12:30:00Z", RunStatus::Complete);
         assert_eq!(
-            words(&[later], "2026-11-16T13:00:00Z"),
+            status_line(&[later], "2026-11-16T13:00:00Z"),
             "last success 2026-11-16 12:30 GMT, next due 2026-11-23 09:00 GMT"
         );
     }

@@ -2,11 +2,11 @@
 
 use super::{
     fixture::{Fixture, error, records},
-    oracle::same_as_git,
+    oracle::compare_with_git,
 };
 
 #[test]
-fn what_is_no_repository_is_reported() {
+fn missing_repositories_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().display();
     let message = error(&format!("git+file://{path}/none"));
@@ -64,7 +64,7 @@ fn a_shallow_clone_is_refused() {
 }
 
 #[test]
-fn a_partial_clone_is_reported_when_something_is_missing() {
+fn an_incomplete_partial_clone_is_reported() {
     let mut repo = Fixture::new();
     repo.write("a", "1\n");
     repo.commit("one");
@@ -97,14 +97,14 @@ fn damage_is_reported_with_the_object() {
     std::fs::write(&file, "rubbish").unwrap();
     let message = error(&repo.uri(""));
     assert!(
-        message.contains(&id) && message.contains("; look into it with `git fsck`"),
+        message.contains(&id) && message.contains("; check it with `git fsck`"),
         "{message}"
     );
 }
 
 #[test]
 fn branches_stored_as_reftable_are_read() {
-    let mut repo = Fixture::with(&["--ref-format=reftable"]);
+    let mut repo = Fixture::with_arguments(&["--ref-format=reftable"]);
     repo.write("a", "1\n");
     repo.commit("one");
     assert_eq!(repo.records("").len(), 1);
@@ -129,7 +129,7 @@ fn replaced_objects_are_not_followed() {
 }
 
 #[test]
-fn commits_of_odd_programs_are_read() {
+fn malformed_commits_are_read() {
     let mut repo = Fixture::new();
     repo.write("a", "1\n");
     let parent = repo.commit("one");
@@ -153,13 +153,13 @@ fn commits_of_odd_programs_are_read() {
     assert_eq!(commits.len(), 7);
     assert_eq!(
         commits[4]["committed_at"], "1970-01-01T00:00:00Z",
-        "no calendar has it"
+        "an impossible time"
     );
     assert_eq!(commits[3]["author_email"], "a@b");
 }
 
 #[test]
-fn trees_of_odd_programs_are_read() {
+fn unusual_trees_are_read() {
     let mut repo = Fixture::new();
     repo.write("a", "1\n");
     repo.commit("one");
@@ -184,11 +184,11 @@ fn trees_of_odd_programs_are_read() {
     let commit = repo.object("commit", commit.as_bytes());
     repo.git(&["update-ref", "refs/heads/main", &commit]);
     assert_eq!(repo.files(&commit), ["a/../b added +1 -0", "b added +1 -0"]);
-    same_as_git(&repo.path);
+    compare_with_git(&repo.path);
 }
 
 #[test]
-fn a_tree_that_holds_itself_many_times_is_refused() {
+fn exponentially_nested_trees_are_refused() {
     let repo = Fixture::new();
     let mut id = repo.object("blob", b"bomb\n");
     let mut mode = "100644";
@@ -206,7 +206,7 @@ fn a_tree_that_holds_itself_many_times_is_refused() {
     repo.git(&["update-ref", "refs/heads/main", &commit]);
     let reason = error(&repo.uri(""));
     assert!(reason.contains("has more than 20000 files"), "{reason}");
-    // Behind a head that is not.
+    // Again with the nested tree in the parent of the head commit.
     let tree = repo.object("tree", b"");
     let head = format!("tree {tree}\nparent {commit}\nauthor {who}\ncommitter {who}\n\nnone\n");
     let head = repo.object("commit", head.as_bytes());

@@ -1,7 +1,7 @@
-//! Line counts of commits that git counts in particular ways: each commit is checked against
-//! known values, and the whole repository against git.
+//! Line counts in special cases: each commit is checked against known values, and the whole
+//! repository against git.
 
-use super::{fixture::Fixture, oracle::same_as_git};
+use super::{fixture::Fixture, oracle::compare_with_git};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 /// Lines `from..to`, each with a few words.
@@ -61,11 +61,11 @@ fn roots_list_all_files_and_merges_none() {
         (&record["is_merge"], &record["files_changed"]),
         (&true.into(), &0.into())
     );
-    assert_eq!(same_as_git(&repo.path).commits, 9);
+    assert_eq!(compare_with_git(&repo.path).commits, 9);
 }
 
 #[test]
-fn renames_are_found_where_git_finds_them() {
+fn renames_agree_with_git() {
     let mut repo = Fixture::new();
     repo.write("same", text(0, 30))
         .write("edited", text(100, 130))
@@ -98,21 +98,21 @@ fn renames_are_found_where_git_finds_them() {
             "void < empty renamed +0 -0",
         ]
     );
-    same_as_git(&repo.path);
+    compare_with_git(&repo.path);
 }
 
 #[test]
-fn too_many_files_are_not_compared_each_with_each() {
+fn renames_by_similarity_are_not_searched_among_too_many_files() {
     let mut repo = Fixture::new();
-    let side = 1001;
-    for n in 0..side {
+    let count = 1001;
+    for n in 0..count {
         repo.write(format!("old/{n}"), text(n * 7, n * 7 + 6));
     }
     repo.write("old/named.txt", text(90_000, 90_020))
         .write("old/exact", "the same\n");
     repo.commit("root");
     repo.remove("old");
-    for n in 0..side {
+    for n in 0..count {
         repo.write(format!("new/x{n}"), text(n * 7, n * 7 + 5));
     }
     repo.write("new/named.txt", text(90_000, 90_019))
@@ -126,13 +126,13 @@ fn too_many_files_are_not_compared_each_with_each() {
             "new/exactly < old/exact renamed +0 -0",
             "new/named.txt < old/named.txt renamed +0 -1"
         ],
-        "by contents and by name, but not by likeness"
+        "by contents and by name, but not by similarity"
     );
-    assert_eq!(same_as_git(&repo.path).files, 1003 + 2 + 2002);
+    assert_eq!(compare_with_git(&repo.path).files, 1003 + 2 + 2002);
 }
 
 #[test]
-fn modes_links_and_submodules() {
+fn modes_links_and_submodules_are_read() {
     let mut repo = Fixture::new();
     repo.write("run.sh", "echo\n")
         .write("page", "text\n")
@@ -157,7 +157,7 @@ fn modes_links_and_submodules() {
         ]
     );
     let other = "1234567890123456789012345678901234567890";
-    let second = "2234567890123456789012345678901234567890";
+    let another = "2234567890123456789012345678901234567890";
     let add = |id: &str, path: &str| {
         repo.git(&[
             "update-index",
@@ -177,7 +177,7 @@ fn modes_links_and_submodules() {
             &format!("160000,{id},{path}"),
         ]);
     };
-    add(second, "module");
+    add(another, "module");
     repo.git(&["update-index", "--force-remove", "sub/two"]);
     add(other, "sub/three");
     let moved = repo.commit_index("submodules move");
@@ -194,7 +194,7 @@ fn modes_links_and_submodules() {
         .iter()
         .filter(|record| record["is_submodule"] == true);
     assert_eq!(submodules.count(), 4);
-    same_as_git(&repo.path);
+    compare_with_git(&repo.path);
 }
 
 #[test]
@@ -220,11 +220,11 @@ fn files_become_folders_and_back() {
             "b/y deleted +0 -1",
         ]
     );
-    same_as_git(&repo.path);
+    compare_with_git(&repo.path);
 }
 
 #[test]
-fn line_ends_and_binary_files() {
+fn line_endings_and_binary_files_are_counted_as_by_git() {
     let mut repo = Fixture::new();
     let late_nul = [vec![b'a'; 8000], vec![0]].concat();
     let early_nul = [vec![b'a'; 7999], vec![0]].concat();
@@ -257,13 +257,13 @@ fn line_ends_and_binary_files() {
         ]
     );
     repo.rename("dos", "dos2").write("dos2", "a\r\nb\r\nc\r\n");
-    let renamed = repo.commit("ends of lines do not make another file");
+    let renamed = repo.commit("line endings");
     assert_eq!(repo.files(&renamed), ["dos2 < dos renamed +3 -3"]);
-    same_as_git(&repo.path);
+    compare_with_git(&repo.path);
 }
 
 #[test]
-fn attributes_of_the_head_say_what_is_binary() {
+fn attributes_of_the_head_declare_binary_files() {
     let mut repo = Fixture::new();
     repo.write("a.dat", "1\n")
         .write("b.gen", "1\n")
@@ -295,14 +295,14 @@ fn attributes_of_the_head_say_what_is_binary() {
             "sub/g.m added +1 -0",
         ]
     );
-    same_as_git(&repo.path);
+    compare_with_git(&repo.path);
     repo.git(&["rm", "-q", "--cached", ".gitattributes"]);
-    repo.commit_index("without them again, though they lie there");
+    repo.commit_index("attributes removed from the index");
     assert_eq!(repo.files(&root)[0], "a.dat added +1 -0");
 }
 
 #[test]
-fn names_and_messages_in_any_bytes() {
+fn names_and_messages_may_have_any_bytes() {
     let mut repo = Fixture::new();
     repo.write(b"caf\xe9.txt", "1\n")
         .write("Grüße/日本.txt", "1\n")
@@ -342,11 +342,11 @@ fn names_and_messages_in_any_bytes() {
     assert_eq!(commits[1]["authored_at"], "2020-09-13T12:26:40Z");
     assert_eq!(commits[2]["author"], "B\\xFF");
     assert_eq!(commits[2]["subject"], "raw \\xFF");
-    same_as_git(&repo.path);
+    compare_with_git(&repo.path);
 }
 
 #[test]
-fn messages_in_other_encodings() {
+fn messages_in_other_encodings_are_converted() {
     let mut repo = Fixture::new();
     repo.write("a", "1\n");
     let mut last = repo.commit("root");
@@ -369,17 +369,17 @@ fn messages_in_other_encodings() {
     for (record, (encoding, _, subject)) in records[1..].iter().zip(cases) {
         assert_eq!(record["subject"], subject, "{encoding}");
     }
-    same_as_git(&repo.path);
+    compare_with_git(&repo.path);
 }
 
 #[test]
-fn objects_may_be_named_by_sha_256() {
-    let mut repo = Fixture::with(&["--object-format=sha256"]);
+fn repositories_with_sha_256_are_read() {
+    let mut repo = Fixture::with_arguments(&["--object-format=sha256"]);
     repo.write("a", text(0, 20));
     repo.commit("root");
     repo.rename("a", "b").write("b", text(1, 20));
     let commit = repo.commit("renamed");
     assert_eq!(commit.len(), 64);
     assert_eq!(repo.files(&commit), ["b < a renamed +0 -1"]);
-    same_as_git(&repo.path);
+    compare_with_git(&repo.path);
 }

@@ -1,4 +1,4 @@
-//! Repositories made with `git` in temporary folders.
+//! Repositories created with `git` in temporary folders.
 
 use crate::{HistoryError, Repository, RepositoryUri};
 use serde_json::Value;
@@ -12,7 +12,7 @@ use std::{
 };
 
 /// A cancellation flag that is never set.
-pub static GO: AtomicBool = AtomicBool::new(false);
+pub static NOT_CANCELLED: AtomicBool = AtomicBool::new(false);
 
 /// `git`, independent of the configuration of this machine.
 pub fn git(folder: &Path) -> Command {
@@ -30,7 +30,7 @@ pub fn git(folder: &Path) -> Command {
     command
 }
 
-/// The standard output of a command, which must succeed.
+/// Runs a command, which must succeed, and returns its standard output.
 pub fn stdout_of(command: &mut Command) -> Vec<u8> {
     let output = command.output().unwrap();
     assert!(
@@ -51,11 +51,11 @@ pub struct Fixture {
 
 impl Fixture {
     pub fn new() -> Self {
-        Self::with(&[])
+        Self::with_arguments(&[])
     }
 
-    /// The same with more arguments for `git init`.
-    pub fn with(arguments: &[&str]) -> Self {
+    /// Creates a repository with more arguments for `git init`.
+    pub fn with_arguments(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("repo");
         let mut init = git(folder.path());
@@ -134,7 +134,7 @@ impl Fixture {
         self.git(&["rev-parse", "HEAD"])
     }
 
-    /// Makes an object from any bytes.
+    /// Writes an object with any bytes, and returns its id.
     pub fn object(&self, kind: &str, bytes: &[u8]) -> String {
         let mut command = self.command();
         command
@@ -160,12 +160,12 @@ impl Fixture {
     pub fn files(&self, commit: &str) -> Vec<String> {
         let all = self.records("#file_changes");
         let of_commit = all.iter().filter(|record| record["commit"] == commit);
-        of_commit.map(shown).collect()
+        of_commit.map(format_file).collect()
     }
 }
 
 /// Formats the record of a file as one line: `new < old renamed +1 -2`.
-fn shown(record: &Value) -> String {
+fn format_file(record: &Value) -> String {
     let path = record["path"].as_str().unwrap();
     let old = record["old_path"]
         .as_str()
@@ -177,17 +177,17 @@ fn shown(record: &Value) -> String {
     format!("{path}{old} {} {lines}", record["change"].as_str().unwrap())
 }
 
-/// The records that a URI names, with an empty cache.
+/// Reads the records of a URI, with an empty cache.
 pub fn records(uri: &str) -> Result<Vec<Value>, HistoryError> {
     let cache = tempfile::tempdir().unwrap();
-    let repository = Repository::open(&RepositoryUri::parse(uri)?, cache.path(), &GO)?;
-    written(&repository)
+    let repository = Repository::open(&RepositoryUri::parse(uri)?, cache.path(), &NOT_CANCELLED)?;
+    read_records(&repository)
 }
 
-/// The records that a repository gives.
-pub fn written(repository: &Repository) -> Result<Vec<Value>, HistoryError> {
+/// Reads the records of a repository.
+pub fn read_records(repository: &Repository) -> Result<Vec<Value>, HistoryError> {
     let mut out = Vec::new();
-    let count = repository.write(&mut out, &GO)?;
+    let count = repository.write(&mut out, &NOT_CANCELLED)?;
     let records: Vec<Value> = out
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())
@@ -197,7 +197,7 @@ pub fn written(repository: &Repository) -> Result<Vec<Value>, HistoryError> {
     Ok(records)
 }
 
-/// The error that reading a URI gives.
+/// Reads the records of a URI, and returns the error.
 pub fn error(uri: &str) -> String {
     records(uri).expect_err(uri).to_string()
 }

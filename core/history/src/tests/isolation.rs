@@ -2,8 +2,8 @@
 //! result.
 
 use super::{
-    fixture::{Fixture, GO, error, git, records, stdout_of},
-    web::{PASSWORD, Web},
+    fixture::{Fixture, NOT_CANCELLED, error, git, records, stdout_of},
+    web::{REQUIRE_PASSWORD, WebServer},
 };
 use crate::{Repository, RepositoryUri, mirror, uri::Account};
 use std::{
@@ -48,15 +48,15 @@ const HOOKS: [&str; 5] = [
     "pre-auto-gc",
 ];
 
-/// A repository whose configuration, hooks and attributes name programs that leave a file in `marks`.
-fn hostile(marks: &Path) -> Fixture {
+/// A repository whose configuration, hooks and attributes name programs that leave a file in `markers`.
+fn hostile(markers: &Path) -> Fixture {
     let mut repo = Fixture::new();
     repo.write("a", "1\n")
         .write(".gitattributes", "* diff=x filter=x\n");
     repo.commit("one");
     repo.write("a", "2\n");
     repo.commit("two");
-    let touch = |name: &str| format!("touch '{}'", marks.join(name).display());
+    let touch = |name: &str| format!("touch '{}'", markers.join(name).display());
     let program = |file: &Path, name: &str| {
         fs::write(file, format!("#!/bin/sh\n{}\n", touch(name))).unwrap();
         stdout_of(Command::new("chmod").arg("+x").arg(file));
@@ -94,7 +94,7 @@ fn hostile(marks: &Path) -> Fixture {
     repo
 }
 
-fn marks(folder: &Path) -> Vec<String> {
+fn markers(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap().flatten();
     entries
         .map(|entry| entry.file_name().display().to_string())
@@ -102,7 +102,7 @@ fn marks(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn programs_of_a_repository_do_not_run() {
+fn programs_named_by_a_repository_do_not_run() {
     let folder = tempfile::tempdir().unwrap();
     let repo = hostile(folder.path());
     fs::read_dir(folder.path())
@@ -119,16 +119,16 @@ fn programs_of_a_repository_do_not_run() {
     }
     assert!(error(&repo.uri("?branch=mian")).contains("did you mean"));
     assert_eq!(repo.files(&head), ["a modified +1 -1"]);
-    assert_eq!(marks(folder.path()), Vec::<String>::new());
-    // Git itself runs some of them, which proves that the marks work; others fail, and then git
+    assert_eq!(markers(folder.path()), Vec::<String>::new());
+    // Git itself runs some of them, which proves that the markers work; others fail, and then git
     // does, too.
     let difference = ["-c", "filter.x.process=", "diff", "HEAD~", "HEAD"];
     for arguments in [&difference[..], &["status"]] {
         git(&repo.path).args(arguments).output().unwrap();
     }
-    let ran = marks(folder.path());
+    let ran = markers(folder.path());
     for name in ["diff.external", "core.fsmonitor"] {
-        assert!(ran.iter().any(|mark| mark == name), "{name}: {ran:?}");
+        assert!(ran.iter().any(|marker| marker == name), "{name}: {ran:?}");
     }
 }
 
@@ -159,35 +159,35 @@ fn a_partial_clone_fetches_nothing() {
         });
     let reason = error(&repo.uri(""));
     assert!(reason.contains(&blob), "{reason}");
-    assert_eq!(marks(folder.path()), Vec::<String>::new());
+    assert_eq!(markers(folder.path()), Vec::<String>::new());
     let _ = git(&repo.path).args(["cat-file", "-p", &blob]).output();
-    assert_eq!(marks(folder.path()), ["remote.origin.uploadpack"]);
+    assert_eq!(markers(folder.path()), ["remote.origin.uploadpack"]);
 }
 
-/// Does the work of the tests below in a separate process, for which they choose the
+/// Not a test by itself: reads a URI in a separate process, for which the tests below choose the
 /// environment.
 #[test]
-fn child() {
+fn child_process() {
     let Ok(uri) = std::env::var("RETROCAST_TEST_URI") else {
         return;
     };
     let cache = tempfile::tempdir().unwrap();
     let written = RepositoryUri::parse(&uri)
-        .and_then(|uri| Repository::open(&uri, cache.path(), &GO))
+        .and_then(|uri| Repository::open(&uri, cache.path(), &NOT_CANCELLED))
         .and_then(|repository| {
             let mut out = Vec::new();
-            repository.write(&mut out, &GO).map(|_| out)
+            repository.write(&mut out, &NOT_CANCELLED).map(|_| out)
         });
     let answer = written.unwrap_or_else(|error| error.to_string().into_bytes());
     fs::write(std::env::var("RETROCAST_TEST_ANSWER").unwrap(), answer).unwrap();
 }
 
-/// The answer of `child`.
-fn answer(uri: &str, environment: &[(&str, &str)]) -> String {
+/// Reads a URI in `child_process`: its records, or the error.
+fn read_in_child(uri: &str, environment: &[(&str, &str)]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("answer");
     let Output { status, .. } = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "tests::isolation::child"])
+        .args(["--exact", "tests::isolation::child_process"])
         .env("RETROCAST_TEST_URI", uri)
         .env("RETROCAST_TEST_ANSWER", &file)
         .envs(environment.iter().copied())
@@ -198,7 +198,7 @@ fn answer(uri: &str, environment: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn the_machine_has_no_say_in_records() {
+fn the_configuration_of_the_machine_does_not_affect_records() {
     let mut repo = Fixture::new();
     repo.write("a é.x", "1\n2\n3\n4\n5\n");
     repo.write(".gitattributes", "*.x diff=mine\n");
@@ -207,7 +207,7 @@ fn the_machine_has_no_say_in_records() {
         .write("b.x", "1\n2\n3\n4\nsix\n");
     repo.commit("two");
     let uri = repo.uri("#file_changes");
-    let plain = answer(&uri, &[]);
+    let plain = read_in_child(&uri, &[]);
     assert!(plain.contains("renamed"), "{plain}");
     let location = tempfile::tempdir().unwrap();
     let attributes = location.path().join("attributes");
@@ -233,9 +233,9 @@ fn the_machine_has_no_say_in_records() {
         ("GIT_TRACE", "2"),
         ("GIT_REDIRECT_STDOUT", "off"),
     ];
-    assert_eq!(answer(&uri, &environment), plain);
+    assert_eq!(read_in_child(&uri, &environment), plain);
     for setting in environment {
-        assert_eq!(answer(&uri, &[setting]), plain, "{setting:?}");
+        assert_eq!(read_in_child(&uri, &[setting]), plain, "{setting:?}");
     }
 }
 
@@ -244,7 +244,7 @@ fn a_missing_or_old_git_is_reported() {
     let repo = Fixture::new();
     let folder = tempfile::tempdir().unwrap();
     let path = [("PATH", folder.path().to_str().unwrap())];
-    let missing = answer(&repo.uri(""), &path);
+    let missing = read_in_child(&repo.uri(""), &path);
     assert!(
         missing.starts_with("git cannot be run: No such file"),
         "{missing}"
@@ -256,46 +256,46 @@ fn a_missing_or_old_git_is_reported() {
     let program = folder.path().join("git");
     fs::write(&program, "#!/bin/sh\necho git version 2.30.2\n").unwrap();
     stdout_of(Command::new("chmod").arg("+x").arg(&program));
-    let old = answer(&repo.uri(""), &path);
+    let old = read_in_child(&repo.uri(""), &path);
     assert!(
-        old.starts_with("this machine has \"git version 2.30.2\"; install"),
+        old.starts_with("the installed git reports \"git version 2.30.2\"; install"),
         "{old}"
     );
 }
 
 #[test]
-fn the_helper_of_the_user_has_the_password() {
+fn credential_helpers_of_the_user_are_used() {
     let mut repo = Fixture::new();
     repo.write("a", "1\n");
     repo.commit("one");
-    let Some(web) = Web::start(repo.path.parent().unwrap()) else {
+    let Some(web) = WebServer::start(repo.path.parent().unwrap()) else {
         return;
     };
-    web.mood(PASSWORD);
+    web.set_behaviour(REQUIRE_PASSWORD);
     let uri = format!("git+http://{}/repo/.git", web.address);
     let location = tempfile::tempdir().unwrap();
-    let ask = || answer(&uri, &[("HOME", location.path().to_str().unwrap())]);
+    let read = || read_in_child(&uri, &[("HOME", location.path().to_str().unwrap())]);
     assert!(
-        ask().contains("requires authentication: could not read Username"),
+        read().contains("requires authentication: could not read Username"),
         "{}",
-        ask()
+        read()
     );
     let helper =
         "[credential]\nhelper = \"!f() { echo username=ann; echo password=s3cret; }; f\"\n";
     fs::write(location.path().join(".gitconfig"), helper).unwrap();
-    assert_eq!(ask().lines().count(), 1, "{}", ask());
-    assert!(ask().contains("\"subject\":\"one\""), "{}", ask());
+    assert_eq!(read().lines().count(), 1, "{}", read());
+    assert!(read().contains("\"subject\":\"one\""), "{}", read());
 }
 
 #[test]
-fn the_password_of_the_uri_reaches_its_host_alone() {
+fn the_password_of_a_uri_is_sent_to_its_host_only() {
     let mut repo = Fixture::new();
     repo.write("a", "1\n");
     repo.commit("one");
-    let Some(web) = Web::start(repo.path.parent().unwrap()) else {
+    let Some(web) = WebServer::start(repo.path.parent().unwrap()) else {
         return;
     };
-    web.mood(PASSWORD);
+    web.set_behaviour(REQUIRE_PASSWORD);
     let cache = tempfile::tempdir().unwrap();
     let fetch = |url: &str, password: &str| {
         let account = Account {
@@ -303,7 +303,7 @@ fn the_password_of_the_uri_reaches_its_host_alone() {
             password: password.to_string(),
         };
         let uri = RepositoryUri::parse(&format!("git+{url}")).unwrap();
-        mirror::fetch(&uri, url, Some(&account), cache.path(), &GO)
+        mirror::fetch(&uri, url, Some(&account), cache.path(), &NOT_CANCELLED)
     };
     let url = format!("http://{}/repo/.git", web.address);
     let (mirror, _) = fetch(&url, "s3cret").unwrap();

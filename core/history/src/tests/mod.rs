@@ -1,4 +1,4 @@
-//! Tests against the program `git` itself, which makes the repositories and reports their
+//! Tests against the program `git` itself, which creates the repositories and reports their
 //! contents.
 
 mod attack;
@@ -7,7 +7,7 @@ mod fixture;
 mod isolation;
 mod oracle;
 mod order;
-mod real;
+mod own_history;
 mod server;
 mod uri;
 mod web;

@@ -1,13 +1,13 @@
 //! Compares our records of a repository with the output of `git log --numstat -M`.
 
 use super::fixture::{git, records, stdout_of};
-use crate::text::{exact, prose};
+use crate::text::{to_text, to_unique_text};
 use serde_json::Value;
 use std::{collections::HashMap, path::Path};
 
-/// A commit as reported by git.
+/// A commit, from a record or from git.
 #[derive(Debug, PartialEq, Eq)]
-pub struct ExpectedCommit {
+pub struct ComparedCommit {
     id: String,
     parents: Vec<String>,
     authored: i64,
@@ -15,12 +15,12 @@ pub struct ExpectedCommit {
     names: [String; 4],
     subject: String,
     body: String,
-    files: Vec<Line>,
+    files: Vec<ComparedFile>,
 }
 
-/// A line of `--numstat` combined with its line of `--raw`.
+/// A changed file, from a record or from the lines of `--numstat` and `--raw`.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Line {
+pub struct ComparedFile {
     path: String,
     old_path: Option<String>,
     change: String,
@@ -36,17 +36,17 @@ pub struct CheckedCounts {
 }
 
 /// Compares every commit and every file of the branch that is checked out.
-pub fn same_as_git(repository: &Path) -> CheckedCounts {
+pub fn compare_with_git(repository: &Path) -> CheckedCounts {
     let uri = format!("git+file://{}", repository.display());
     let commits = records(&uri).unwrap();
-    let mut files: HashMap<String, Vec<Line>> = HashMap::new();
+    let mut files: HashMap<String, Vec<ComparedFile>> = HashMap::new();
     for record in records(&format!("{uri}#file_changes")).unwrap() {
         let commit = record["commit"].as_str().unwrap().to_string();
-        files.entry(commit).or_default().push(ours(&record));
+        files.entry(commit).or_default().push(file(&record));
     }
     let expected = expected(repository);
-    assert_eq!(commits.len(), expected.len(), "as many commits");
-    let mut by_id: HashMap<&str, &ExpectedCommit> = expected
+    assert_eq!(commits.len(), expected.len(), "number of commits");
+    let mut by_id: HashMap<&str, &ComparedCommit> = expected
         .iter()
         .map(|commit| (commit.id.as_str(), commit))
         .collect();
@@ -59,17 +59,17 @@ pub fn same_as_git(repository: &Path) -> CheckedCounts {
         actual.files = files.remove(&actual.id).unwrap_or_default();
         let expected = by_id
             .remove(actual.id.as_str())
-            .expect("a commit that git tells of");
+            .expect("a commit that git lists");
         for (actual, expected) in actual.files.iter().zip(&expected.files) {
             assert_eq!(actual, expected, "in commit {}", record["id"]);
         }
         assert_eq!(&actual, expected, "{}", repository.display());
-        let sum = |of: fn(&(u64, u64)) -> u64| -> u64 {
+        let sum = |select: fn(&(u64, u64)) -> u64| -> u64 {
             expected
                 .files
                 .iter()
                 .filter_map(|file| file.lines)
-                .map(|lines| of(&lines))
+                .map(|lines| select(&lines))
                 .sum()
         };
         assert_eq!(record["files_changed"], expected.files.len());
@@ -81,7 +81,7 @@ pub fn same_as_git(repository: &Path) -> CheckedCounts {
     }
     assert!(
         files.is_empty() && by_id.is_empty(),
-        "nothing is left on either side"
+        "both have the same commits"
     );
     checked
 }
@@ -95,9 +95,9 @@ fn text(record: &Value, key: &str) -> String {
     record[key].as_str().unwrap().to_string()
 }
 
-fn commit(record: &Value) -> ExpectedCommit {
+fn commit(record: &Value) -> ComparedCommit {
     let parents = record["parents"].as_array().unwrap();
-    ExpectedCommit {
+    ComparedCommit {
         id: text(record, "id"),
         parents: parents
             .iter()
@@ -113,12 +113,12 @@ fn commit(record: &Value) -> ExpectedCommit {
     }
 }
 
-fn ours(record: &Value) -> Line {
+fn file(record: &Value) -> ComparedFile {
     let lines = record["lines_added"]
         .as_u64()
         .zip(record["lines_deleted"].as_u64());
     assert_eq!(record["is_binary"], lines.is_none());
-    Line {
+    ComparedFile {
         path: text(record, "path"),
         old_path: record["old_path"].as_str().map(ToString::to_string),
         change: text(record, "change"),
@@ -128,7 +128,7 @@ fn ours(record: &Value) -> Line {
 }
 
 /// Runs git with the attributes of the commit at the head and default settings otherwise.
-fn expected(repository: &Path) -> Vec<ExpectedCommit> {
+fn expected(repository: &Path) -> Vec<ComparedCommit> {
     let run = |more: &[&str], format: &str| {
         let mut log = git(repository);
         log.args([
@@ -156,10 +156,10 @@ fn expected(repository: &Path) -> Vec<ExpectedCommit> {
     let expected = heads.map(|head| {
         let end = head.iter().rposition(|byte| *byte == 3).unwrap();
         let parts: Vec<&[u8]> = head[..end].split(|byte| *byte == 2).collect();
-        let part = |at: usize| exact(parts[at]);
+        let part = |index: usize| to_unique_text(parts[index]);
         let id = part(0);
         let files = lines(numbers[id.as_bytes()], raw[id.as_bytes()]);
-        ExpectedCommit {
+        ComparedCommit {
             parents: part(1)
                 .split_whitespace()
                 .map(ToString::to_string)
@@ -167,8 +167,8 @@ fn expected(repository: &Path) -> Vec<ExpectedCommit> {
             authored: part(2).parse().unwrap_or(0),
             committed: part(3).parse().unwrap_or(0),
             names: [part(4), part(5), part(6), part(7)],
-            subject: prose(parts[8]),
-            body: prose(parts[9].trim_ascii_end()),
+            subject: to_text(parts[8]),
+            body: to_text(parts[9].trim_ascii_end()),
             id,
             files,
         }
@@ -187,7 +187,7 @@ fn by_commit(output: &[u8]) -> HashMap<&[u8], &[u8]> {
         .collect()
 }
 
-fn lines(numbers: &[u8], raw: &[u8]) -> Vec<Line> {
+fn lines(numbers: &[u8], raw: &[u8]) -> Vec<ComparedFile> {
     let mut raw = fields(raw);
     let mut numbers = fields(numbers);
     let mut lines = Vec::new();
@@ -202,17 +202,17 @@ fn lines(numbers: &[u8], raw: &[u8]) -> Vec<Line> {
         let mut number = number.splitn(3, |byte| *byte == b'\t');
         let count = |part: &[u8]| std::str::from_utf8(part).unwrap().parse::<u64>().ok();
         let counts = count(number.next().unwrap()).zip(count(number.next().unwrap()));
-        let numbered = match number.next().unwrap() {
+        let numbered_path = match number.next().unwrap() {
             b"" => {
                 assert_eq!(numbers.next(), old_path);
                 numbers.next().unwrap()
             }
             path => path,
         };
-        assert_eq!(numbered, path);
-        lines.push(Line {
-            path: exact(path),
-            old_path: old_path.map(exact),
+        assert_eq!(numbered_path, path);
+        lines.push(ComparedFile {
+            path: to_unique_text(path),
+            old_path: old_path.map(to_unique_text),
             change: change(words[4]).to_string(),
             lines: counts,
             is_submodule: words[0] == "160000" || words[1] == "160000",
@@ -237,6 +237,6 @@ fn change(letter: &str) -> &str {
         "D" => "deleted",
         "R" => "renamed",
         "T" => "type_changed",
-        other => panic!("git says {other}"),
+        other => panic!("unexpected status {other}"),
     }
 }

@@ -1,6 +1,6 @@
-//! Which commits are recorded, in which order, and what the identity depends on.
+//! Tests of the selected commits, their order, and the identity.
 
-use super::fixture::{Fixture, GO, error, records, written};
+use super::fixture::{Fixture, NOT_CANCELLED, error, read_records, records};
 use crate::{Repository, RepositoryUri};
 use serde_json::Value;
 use std::{
@@ -32,11 +32,11 @@ fn branches() -> Fixture {
     repo.commit("2 main");
     repo.write("c", "2\n");
     repo.commit("4 main");
-    let right = repo.now;
+    let correct_time = repo.now;
     repo.now -= 90 * 86_400;
     repo.write("c", "3\n");
     repo.commit("slow clock");
-    repo.now = right + 7200;
+    repo.now = correct_time + 7200;
     repo.write("c", "4\n");
     repo.commit("6 after the slow clock");
     repo.git(&["merge", "-q", "-m", "7 merge", "side"]);
@@ -59,24 +59,24 @@ fn oldest_first_and_parents_before_children() {
     ];
     let all = repo.records("");
     assert_eq!(subjects(&all), expected);
-    let mut seen: Vec<&Value> = Vec::new();
+    let mut earlier: Vec<&Value> = Vec::new();
     for record in &all {
         assert!(
             record["parents"]
                 .as_array()
                 .unwrap()
                 .iter()
-                .all(|parent| seen.contains(&parent))
+                .all(|parent| earlier.contains(&parent))
         );
-        seen.push(&record["id"]);
+        earlier.push(&record["id"]);
     }
 }
 
 #[test]
-fn since_looks_behind_a_slow_clock() {
+fn since_includes_commits_on_both_sides_of_a_slow_clock() {
     let repo = branches();
     // "3 side" was committed at 2023-11-14T23:43:20Z.
-    let young = repo.records("?since=2023-11-14T23:43:20Z");
+    let recent = repo.records("?since=2023-11-14T23:43:20Z");
     let expected = [
         "3 side",
         "4 main",
@@ -84,19 +84,19 @@ fn since_looks_behind_a_slow_clock() {
         "6 after the slow clock",
         "7 merge",
     ];
-    assert_eq!(subjects(&young), expected);
+    assert_eq!(subjects(&recent), expected);
     let later = repo.records("?since=2023-11-14T23:43:21Z");
     assert_eq!(subjects(&later), expected[1..]);
     assert_eq!(
         repo.records("?since=2023-11-15T00:43:21%2B01:00").len(),
         4,
-        "zones are heeded"
+        "offsets are respected"
     );
     assert_eq!(repo.records("?since=2023-08-01").len(), 8);
     assert_eq!(repo.records("?since=2023-11-15").len(), 4);
     assert!(repo.records("?since=2024-01-01").is_empty());
     let files = repo.records("?since=2023-11-14T23:43:20Z#file_changes");
-    assert_eq!(files.len(), 4, "a merge has none");
+    assert_eq!(files.len(), 4, "a merge changes no files");
     assert_eq!(files[0]["path"], "b");
 }
 
@@ -128,7 +128,7 @@ fn the_identity_changes_with_the_records() {
     let mut repo = branches();
     let identity = |repo: &Fixture, suffix: &str| {
         let uri = RepositoryUri::parse(&repo.uri(suffix)).unwrap();
-        Repository::open(&uri, Path::new("/nowhere"), &GO)
+        Repository::open(&uri, Path::new("/nowhere"), &NOT_CANCELLED)
             .unwrap()
             .identity()
     };
@@ -143,11 +143,7 @@ fn the_identity_changes_with_the_records() {
         identity(&repo, "?since=2023-11-15T00:00:00Z")
     );
     repo.write("new", "1\n");
-    assert_eq!(
-        first,
-        identity(&repo, ""),
-        "what is not committed does not count"
-    );
+    assert_eq!(first, identity(&repo, ""), "uncommitted files do not count");
     repo.commit("8 more");
     assert_ne!(first, identity(&repo, ""));
 }
@@ -169,7 +165,9 @@ fn nothing_is_written_into_the_repository() {
 fn bare_repositories_worktrees_and_packs_are_read_alike() {
     let repo = branches();
     let uri = RepositoryUri::parse(&repo.uri("")).unwrap();
-    let actual = written(&Repository::open(&uri, Path::new("/nowhere"), &GO).unwrap()).unwrap();
+    let actual =
+        read_records(&Repository::open(&uri, Path::new("/nowhere"), &NOT_CANCELLED).unwrap())
+            .unwrap();
     let beside = |name: &str| repo.path.with_file_name(name);
     repo.git(&[
         "clone",
@@ -196,18 +194,18 @@ fn bare_repositories_worktrees_and_packs_are_read_alike() {
 }
 
 #[test]
-fn cancelling_ends_it() {
+fn cancelling_stops_writing() {
     let repo = branches();
-    let stop = AtomicBool::new(false);
+    let cancel = AtomicBool::new(false);
     let uri = RepositoryUri::parse(&repo.uri("")).unwrap();
-    let repository = Repository::open(&uri, Path::new("/nowhere"), &stop).unwrap();
-    stop.store(true, Ordering::Relaxed);
-    let result = repository.write(&mut Vec::new(), &stop);
+    let repository = Repository::open(&uri, Path::new("/nowhere"), &cancel).unwrap();
+    cancel.store(true, Ordering::Relaxed);
+    let result = repository.write(&mut Vec::new(), &cancel);
     assert_eq!(result.unwrap_err().to_string(), "cancelled");
 }
 
 #[test]
-fn a_repository_can_be_handed_to_another_thread() {
+fn repositories_can_be_sent_to_another_thread() {
     fn is_send<T: Send>() {}
     is_send::<Repository>();
 }

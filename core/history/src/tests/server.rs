@@ -1,8 +1,8 @@
 //! Repositories on a server are fetched and updated, and no partial download remains.
 
 use super::{
-    fixture::{Fixture, GO, written},
-    web::{ASK, BREAK, BUSY, NONE, SPOIL, STALL, WELL, Web},
+    fixture::{Fixture, NOT_CANCELLED, read_records},
+    web::{CORRUPT, NORMAL, NOT_FOUND, STALL, TRUNCATE, UNAUTHORIZED, UNAVAILABLE, WebServer},
 };
 use crate::{HistoryError, Repository, RepositoryUri};
 use serde_json::Value;
@@ -14,14 +14,14 @@ use std::{
 /// A repository with a server in front of it, and a cache.
 struct ServedRepository {
     repo: Fixture,
-    web: Web,
+    web: WebServer,
     cache: tempfile::TempDir,
 }
 
 impl ServedRepository {
     fn start(arguments: &[&str]) -> Option<Self> {
-        let mut repo = Fixture::with(arguments);
-        let web = Web::start(repo.path.parent().unwrap())?;
+        let mut repo = Fixture::with_arguments(arguments);
+        let web = WebServer::start(repo.path.parent().unwrap())?;
         for n in 0..40_u64 {
             let line = |m: u64| format!("{n} {m} {}\n", n * m * 2_654_435_761 % 1_000_003);
             repo.write(format!("file {n}"), (0..400).map(line).collect::<String>());
@@ -35,11 +35,15 @@ impl ServedRepository {
 
     fn open(&self, suffix: &str) -> Result<Repository, HistoryError> {
         let uri = format!("git+http://{}/repo/.git{suffix}", self.web.address);
-        Repository::open(&RepositoryUri::parse(&uri).unwrap(), self.cache.path(), &GO)
+        Repository::open(
+            &RepositoryUri::parse(&uri).unwrap(),
+            self.cache.path(),
+            &NOT_CANCELLED,
+        )
     }
 
     fn records(&self, suffix: &str) -> Vec<Value> {
-        written(&self.open(suffix).unwrap()).unwrap()
+        read_records(&self.open(suffix).unwrap()).unwrap()
     }
 
     fn error(&self, suffix: &str) -> HistoryError {
@@ -49,11 +53,11 @@ impl ServedRepository {
     /// Every file of the cache below the mirror's folder.
     fn files(&self) -> Vec<String> {
         let mut names = Vec::new();
-        let mut open = vec![self.cache.path().to_path_buf()];
-        while let Some(folder) = open.pop() {
+        let mut folders = vec![self.cache.path().to_path_buf()];
+        while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap().flatten() {
                 if entry.path().is_dir() {
-                    open.push(entry.path());
+                    folders.push(entry.path());
                 } else {
                     names.push(entry.path().display().to_string());
                 }
@@ -64,23 +68,26 @@ impl ServedRepository {
 
     fn packs(&self) -> usize {
         let files = self.files();
-        files.iter().filter(|name| is(name, "pack")).count()
+        files
+            .iter()
+            .filter(|name| has_extension(name, "pack"))
+            .count()
     }
 }
 
-fn is(name: &str, extension: &str) -> bool {
+fn has_extension(name: &str, extension: &str) -> bool {
     Path::new(name)
         .extension()
         .is_some_and(|found| found == extension)
 }
 
 #[test]
-fn a_server_is_cloned_once_and_then_brought_up_to_date() {
+fn a_repository_is_cloned_once_and_then_updated() {
     let Some(mut served) = ServedRepository::start(&[]) else {
         return;
     };
-    for what in ["", "#file_changes"] {
-        assert_eq!(served.records(what), served.repo.records(what));
+    for suffix in ["", "#file_changes"] {
+        assert_eq!(served.records(suffix), served.repo.records(suffix));
     }
     assert_eq!(served.packs(), 1);
     let (whole, first) = (served.web.sent(), served.open("").unwrap().identity());
@@ -91,9 +98,14 @@ fn a_server_is_cloned_once_and_then_brought_up_to_date() {
     let update = served.web.sent() - whole;
     assert!(
         update * 10 < whole,
-        "{update} bytes after {whole}: only what is new"
+        "{update} bytes after {whole}: only new objects"
     );
-    assert!(!served.files().iter().any(|name| is(name, "keep")));
+    assert!(
+        !served
+            .files()
+            .iter()
+            .any(|name| has_extension(name, "keep"))
+    );
     let config = std::fs::read_to_string(
         served
             .files()
@@ -117,7 +129,7 @@ fn branches_share_a_mirror_and_may_be_rewritten() {
     assert_eq!(
         served.records("")[1]["subject"],
         "on a",
-        "what is checked out"
+        "the branch that is checked out"
     );
     served
         .repo
@@ -135,15 +147,15 @@ fn branches_share_a_mirror_and_may_be_rewritten() {
 }
 
 #[test]
-fn an_interrupted_clone_is_taken_up_again() {
+fn an_interrupted_clone_is_retried() {
     let Some(served) = ServedRepository::start(&[]) else {
         return;
     };
-    for mood in [BREAK, SPOIL] {
-        served.web.mood(mood);
+    for behaviour in [TRUNCATE, CORRUPT] {
+        served.web.set_behaviour(behaviour);
         let error = served.error("");
         assert!(matches!(error, HistoryError::Fetch { .. }), "{error}");
-        assert_eq!(served.packs(), 0, "nothing half done counts");
+        assert_eq!(served.packs(), 0, "no incomplete pack is kept");
     }
     // Left over by a process that was killed.
     let config = served
@@ -153,26 +165,26 @@ fn an_interrupted_clone_is_taken_up_again() {
         .unwrap();
     let folder = Path::new(&config).parent().unwrap();
     std::fs::create_dir_all(folder.join("objects/pack")).unwrap();
-    for left in [
+    for name in [
         "objects/pack/.tmp123",
         "objects/pack/tmp_pack_123",
         "refs/retrocast/left.lock",
         "packed-refs.lock",
         "config.lock",
     ] {
-        std::fs::create_dir_all(folder.join(left).parent().unwrap()).unwrap();
-        std::fs::write(folder.join(left), "half").unwrap();
+        std::fs::create_dir_all(folder.join(name).parent().unwrap()).unwrap();
+        std::fs::write(folder.join(name), "half").unwrap();
     }
     std::fs::create_dir_all(folder.with_extension("new")).unwrap();
     std::fs::write(folder.with_extension("new").join("HEAD"), "").unwrap();
-    served.web.mood(WELL);
+    served.web.set_behaviour(NORMAL);
     assert_eq!(served.records(""), served.repo.records(""));
-    let is_left = |name: &String| name.ends_with("123") || name.ends_with("config.lock");
-    assert!(!served.files().iter().any(is_left));
+    let is_leftover = |name: &String| name.ends_with("123") || name.ends_with("config.lock");
+    assert!(!served.files().iter().any(is_leftover));
 }
 
 #[test]
-fn an_update_that_breaks_leaves_the_mirror_as_it_was() {
+fn an_interrupted_update_leaves_the_mirror_intact() {
     let Some(mut served) = ServedRepository::start(&[]) else {
         return;
     };
@@ -182,22 +194,22 @@ fn an_update_that_breaks_leaves_the_mirror_as_it_was() {
         .repo
         .write("more", (0..9000).map(line).collect::<String>());
     served.repo.commit("three");
-    served.web.mood(BREAK);
+    served.web.set_behaviour(TRUNCATE);
     served.error("");
-    served.web.mood(WELL);
+    served.web.set_behaviour(NORMAL);
     assert_eq!(served.records(""), served.repo.records(""));
 }
 
 #[test]
-fn a_damaged_mirror_is_made_anew() {
+fn a_damaged_mirror_is_recreated() {
     let Some(served) = ServedRepository::start(&[]) else {
         return;
     };
     served.records("");
     let damages: [fn(&str) -> bool; 3] = [
         |name| name.ends_with("/HEAD"),
-        |name| is(name, "idx"),
-        |name| is(name, "pack"),
+        |name| has_extension(name, "idx"),
+        |name| has_extension(name, "pack"),
     ];
     for damage in damages {
         for name in served.files().iter().filter(|name| damage(name)) {
@@ -209,7 +221,7 @@ fn a_damaged_mirror_is_made_anew() {
 }
 
 #[test]
-fn a_server_names_objects_by_sha_256() {
+fn a_repository_with_sha_256_is_fetched() {
     let Some(served) = ServedRepository::start(&["--object-format=sha256"]) else {
         return;
     };
@@ -218,12 +230,12 @@ fn a_server_names_objects_by_sha_256() {
 }
 
 #[test]
-fn what_a_server_refuses_is_reported() {
+fn errors_of_a_server_are_reported() {
     let Some(served) = ServedRepository::start(&[]) else {
         return;
     };
     let address = format!("http://{}/repo/.git", served.web.address);
-    served.web.mood(ASK);
+    served.web.set_behaviour(UNAUTHORIZED);
     let error = served.error("");
     assert!(matches!(error, HistoryError::Credentials { .. }), "{error}");
     assert!(
@@ -231,14 +243,14 @@ fn what_a_server_refuses_is_reported() {
             .to_string()
             .starts_with(&format!("{address} requires authentication: "))
     );
-    served.web.mood(NONE);
+    served.web.set_behaviour(NOT_FOUND);
     let error = served.error("");
     assert!(error.to_string().contains("not found"), "{error}");
-    served.web.mood(BUSY);
+    served.web.set_behaviour(UNAVAILABLE);
     let error = served.error("");
     assert!(error.to_string().contains("503"), "{error}");
     let uri = RepositoryUri::parse("git+http://127.0.0.1:1/repo").unwrap();
-    let error = Repository::open(&uri, served.cache.path(), &GO)
+    let error = Repository::open(&uri, served.cache.path(), &NOT_CANCELLED)
         .err()
         .unwrap();
     assert!(
@@ -252,14 +264,14 @@ fn what_a_server_refuses_is_reported() {
 #[test]
 fn an_empty_repository_on_a_server_is_reported() {
     let repo = Fixture::new();
-    let Some(web) = Web::start(repo.path.parent().unwrap()) else {
+    let Some(web) = WebServer::start(repo.path.parent().unwrap()) else {
         return;
     };
     let cache = tempfile::tempdir().unwrap();
     let uri = format!("git+http://{}/repo/.git", web.address);
     let open = |suffix: &str| {
         let uri = RepositoryUri::parse(&format!("{uri}{suffix}")).unwrap();
-        Repository::open(&uri, cache.path(), &GO)
+        Repository::open(&uri, cache.path(), &NOT_CANCELLED)
             .err()
             .unwrap()
             .to_string()
@@ -283,57 +295,59 @@ fn a_shallow_repository_on_a_server_is_refused_until_it_is_complete() {
     served.repo.git(&["clone", "-q", "--depth", "1", &from, to]);
     let uri = format!("git+http://{}/clone/.git", served.web.address);
     let uri = RepositoryUri::parse(&uri).unwrap();
-    let open = || Repository::open(&uri, served.cache.path(), &GO);
+    let open = || Repository::open(&uri, served.cache.path(), &NOT_CANCELLED);
     for _ in 0..2 {
         let message = open().err().unwrap().to_string();
         assert!(message.contains("is a shallow clone"), "{message}");
     }
     served.repo.git(&["-C", to, "fetch", "-q", "--unshallow"]);
-    assert_eq!(written(&open().unwrap()).unwrap().len(), 2);
+    assert_eq!(read_records(&open().unwrap()).unwrap().len(), 2);
 }
 
 #[test]
-fn cancelling_ends_a_fetch() {
+fn cancelling_stops_a_fetch() {
     let Some(served) = ServedRepository::start(&[]) else {
         return;
     };
     let uri = format!("git+http://{}/repo/.git", served.web.address);
-    let stop = AtomicBool::new(true);
+    let cancel = AtomicBool::new(true);
     let result = Repository::open(
         &RepositoryUri::parse(&uri).unwrap(),
         served.cache.path(),
-        &stop,
+        &cancel,
     );
     assert_eq!(result.err().unwrap().to_string(), "cancelled");
-    served.web.mood(STALL);
-    stop.store(false, Ordering::SeqCst);
+    served.web.set_behaviour(STALL);
+    cancel.store(false, Ordering::SeqCst);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while served.web.sent() == 0 {
                 std::thread::yield_now();
             }
-            stop.store(true, Ordering::SeqCst);
+            cancel.store(true, Ordering::SeqCst);
         });
         let result = Repository::open(
             &RepositoryUri::parse(&uri).unwrap(),
             served.cache.path(),
-            &stop,
+            &cancel,
         );
         assert_eq!(result.err().unwrap().to_string(), "cancelled");
     });
-    served.web.mood(WELL);
+    served.web.set_behaviour(NORMAL);
     assert_eq!(served.records("").len(), 2);
 }
 
 #[test]
-fn two_at_once_wait_for_each_other() {
+fn concurrent_fetches_wait_for_each_other() {
     let Some(served) = ServedRepository::start(&[]) else {
         return;
     };
     let uri = format!("git+http://{}/repo/.git", served.web.address);
     let uri = RepositoryUri::parse(&uri).unwrap();
-    let open =
-        || Repository::open(&uri, served.cache.path(), &GO).map(|repository| repository.head());
+    let open = || {
+        Repository::open(&uri, served.cache.path(), &NOT_CANCELLED)
+            .map(|repository| repository.head())
+    };
     let heads: Vec<String> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
         threads

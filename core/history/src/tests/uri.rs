@@ -2,12 +2,12 @@
 
 use crate::{RecordKind, RepositoryUri};
 
-fn wrong(uri: &str) -> String {
+fn parse_error(uri: &str) -> String {
     RepositoryUri::parse(uri).expect_err(uri).to_string()
 }
 
 #[test]
-fn uris_are_taken_apart() {
+fn uris_are_parsed() {
     let uri = RepositoryUri::parse("git+file:///srv/repo").unwrap();
     assert_eq!(uri.to_string(), "/srv/repo");
     assert_eq!(uri.kind(), RecordKind::Commits);
@@ -25,14 +25,15 @@ fn uris_are_taken_apart() {
     assert_eq!(uri.since().unwrap().to_string(), "2025-01-01T00:00:00Z");
     assert!(RepositoryUri::parse("git+http://[::1]:80/repo").is_ok());
     assert!(
-        RepositoryUri::is_meant_by("git+ssh://x") && !RepositoryUri::is_meant_by("data/*.jsonl")
+        RepositoryUri::has_git_scheme("git+ssh://x")
+            && !RepositoryUri::has_git_scheme("data/*.jsonl")
     );
 }
 
 #[test]
-fn mistakes_are_reported_with_what_to_do() {
+fn mistakes_are_reported_with_advice() {
     let cases = [
-        ("git+ssh://host/repo", "git+ssh://, which is not read"),
+        ("git+ssh://host/repo", "git+ssh://, which is not supported"),
         ("git+htps://host/repo", "did you mean `git+https`?"),
         ("/srv/repo", "has no scheme; begin it with git+file://"),
         (
@@ -42,10 +43,10 @@ fn mistakes_are_reported_with_what_to_do() {
         ("git+https:///repo", "has no valid host"),
         ("git+https://host:99999/repo", "has no valid host"),
         ("git+https://host", "names no repository on the host"),
-        ("git+https://host/a b", "has blanks in its path"),
+        ("git+https://host/a b", "has spaces in its path"),
         (
             "git+file:///r#comits",
-            "asks for \"comits\", which there is not, did you mean `commits`?",
+            "asks for \"comits\", which is not supported, did you mean `commits`?",
         ),
         ("git+file:///r#", "asks for \"\""),
         (
@@ -57,30 +58,30 @@ fn mistakes_are_reported_with_what_to_do() {
             "has the unknown key `depth`; there are `branch` and `since`",
         ),
         ("git+file:///r?branch", "write key=value"),
-        ("git+file:///r?branch=", "which no branch can be called"),
-        ("git+file:///r?branch=a..b", "which no branch can be called"),
+        ("git+file:///r?branch=", "has the invalid branch name"),
+        ("git+file:///r?branch=a..b", "has the invalid branch name"),
         (
             "git+file:///r?branch=a&branch=b",
             "has `branch` twice; keep one",
         ),
         (
             "git+file:///r?since=yesterday",
-            "which is no time; write a day such as 2025-01-31",
+            "which is not a time; write a day such as 2025-01-31",
         ),
-        ("git+file:///r?since=2025-02-30", "which is no time"),
+        ("git+file:///r?since=2025-02-30", "which is not a time"),
         (
             "git+file:///r?since=2025-01-01T00:00:00",
-            "which is no time",
+            "which is not a time",
         ),
         ("git+file:///r%2", "% without two hexadecimal digits"),
-        ("git+file:///r%00", "holds a NUL character"),
+        ("git+file:///r%00", "contains a NUL character"),
         (
             "git+http://user:word@host/repo",
             "would send the password unprotected",
         ),
     ];
     for (uri, expected) in cases {
-        let message = wrong(uri);
+        let message = parse_error(uri);
         assert!(message.contains(expected), "{uri}: {message}");
     }
 }
@@ -91,7 +92,7 @@ fn users_and_passwords_are_never_shown() {
     let shown = format!("{uri} {uri:?}");
     assert!(!shown.contains("ann") && !shown.contains("crt"), "{shown}");
     assert_eq!(uri.to_string(), "https://host/repo");
-    let wrong_ones = [
+    let invalid = [
         "git+https://ann:s3crt@host/repo#wrong",
         "git+https://ann:s3crt@host:x/repo",
         "git+https://ann:s3/crt@host/repo",
@@ -108,8 +109,8 @@ fn users_and_passwords_are_never_shown() {
         "git+https://ann:s3crt@host/repo?since=x",
         "git+https://ann:s3%crt@host/repo",
     ];
-    for uri in wrong_ones {
-        let message = wrong(uri);
+    for uri in invalid {
+        let message = parse_error(uri);
         let secret = ["ann", "s3", "crt"]
             .iter()
             .find(|secret| message.contains(**secret));

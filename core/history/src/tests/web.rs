@@ -1,4 +1,4 @@
-//! A small web server in front of `git http-backend`, which can be made to fail.
+//! A small web server in front of `git http-backend`, which can simulate failures.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -12,33 +12,33 @@ use std::{
 };
 
 /// The request is served.
-pub const WELL: usize = 0;
-/// The server asks for a password.
-pub const ASK: usize = 1;
-/// The connection ends in the middle of a pack.
-pub const BREAK: usize = 2;
+pub const NORMAL: usize = 0;
+/// The server requires authentication.
+pub const UNAUTHORIZED: usize = 1;
+/// The server closes the connection in the middle of a pack.
+pub const TRUNCATE: usize = 2;
 /// The server replies that the repository does not exist.
-pub const NONE: usize = 3;
+pub const NOT_FOUND: usize = 3;
 /// The server replies that it is temporarily unavailable.
-pub const BUSY: usize = 4;
-/// The server sends a pack with wrong last bytes.
-pub const SPOIL: usize = 5;
+pub const UNAVAILABLE: usize = 4;
+/// The server sends a pack with a wrong byte.
+pub const CORRUPT: usize = 5;
 
-/// The server requires ann's password, s3cret, and redirects requests below `elsewhere` and
+/// The server requires the password s3cret of ann, and redirects requests below `elsewhere` and
 /// `file`.
-pub const PASSWORD: usize = 6;
+pub const REQUIRE_PASSWORD: usize = 6;
 /// The server never answers.
 pub const STALL: usize = 7;
 
-/// A server of the repositories in a folder, until it is dropped.
-pub struct Web {
+/// A server of the repositories in a folder.
+pub struct WebServer {
     pub address: String,
-    mood: Arc<AtomicUsize>,
+    behaviour: Arc<AtomicUsize>,
     /// Number of bytes of packs that were sent.
     sent: Arc<AtomicUsize>,
 }
 
-impl Web {
+impl WebServer {
     /// Starts a server; `None` if git cannot serve.
     pub fn start(root: &Path) -> Option<Self> {
         let backend = Command::new("git").arg("--exec-path").output().ok()?;
@@ -54,26 +54,26 @@ impl Web {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let web = Self {
             address: listener.local_addr().unwrap().to_string(),
-            mood: Arc::new(AtomicUsize::new(WELL)),
+            behaviour: Arc::new(AtomicUsize::new(NORMAL)),
             sent: Arc::new(AtomicUsize::new(0)),
         };
-        let (mood, sent, root) = (
-            Arc::clone(&web.mood),
+        let (behaviour, sent, root) = (
+            Arc::clone(&web.behaviour),
             Arc::clone(&web.sent),
             root.to_path_buf(),
         );
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let mood = mood.load(Ordering::SeqCst);
+                let behaviour = behaviour.load(Ordering::SeqCst);
                 // Clients may close the connection early.
-                let _ = serve(stream, &backend, &root, mood, &sent);
+                let _ = serve(stream, &backend, &root, behaviour, &sent);
             }
         });
         Some(web)
     }
 
-    pub fn mood(&self, mood: usize) {
-        self.mood.store(mood, Ordering::SeqCst);
+    pub fn set_behaviour(&self, behaviour: usize) {
+        self.behaviour.store(behaviour, Ordering::SeqCst);
     }
 
     pub fn sent(&self) -> usize {
@@ -95,38 +95,40 @@ fn serve(
     mut stream: TcpStream,
     backend: &Path,
     root: &Path,
-    mood: usize,
+    behaviour: usize,
     sent: &AtomicUsize,
 ) -> std::io::Result<()> {
     let request = read(&stream)?;
     let port = stream.local_addr()?.port();
-    let to = |address: String| format!("302 Found\r\nLocation: {address}?{}", request.query);
-    let redirected = match request.path.strip_prefix("/elsewhere") {
-        Some(path) => to(format!("http://localhost:{port}{path}")),
-        None => to(format!("file://{}", root.display())),
+    let redirect = |address: String| format!("302 Found\r\nLocation: {address}?{}", request.query);
+    let redirection = match request.path.strip_prefix("/elsewhere") {
+        Some(path) => redirect(format!("http://localhost:{port}{path}")),
+        None => redirect(format!("file://{}", root.display())),
     };
-    let simple = match mood {
-        PASSWORD
+    let short_response = match behaviour {
+        REQUIRE_PASSWORD
             if request.path.starts_with("/elsewhere/") || request.path.starts_with("/file/") =>
         {
-            &redirected
+            &redirection
         }
         // ann:s3cret
-        PASSWORD if request.authorization == "Basic YW5uOnMzY3JldA==" => "",
+        REQUIRE_PASSWORD if request.authorization == "Basic YW5uOnMzY3JldA==" => "",
         STALL => {
             sent.fetch_add(1, Ordering::SeqCst);
             // Waits until git closes the connection.
             return stream.read(&mut [0]).map(drop);
         }
-        ASK | PASSWORD => "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"",
-        NONE => "404 Not Found",
-        BUSY => "503 Service Unavailable",
+        UNAUTHORIZED | REQUIRE_PASSWORD => {
+            "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\""
+        }
+        NOT_FOUND => "404 Not Found",
+        UNAVAILABLE => "503 Service Unavailable",
         _ => "",
     };
-    if !simple.is_empty() {
+    if !short_response.is_empty() {
         return write!(
             stream,
-            "HTTP/1.1 {simple}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            "HTTP/1.1 {short_response}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         );
     }
     let output = run(backend, root, &request)?;
@@ -147,9 +149,9 @@ fn serve(
     let mut body = body.to_vec();
     if is_pack {
         sent.fetch_add(length, Ordering::SeqCst);
-        match mood {
-            BREAK => body.truncate(length * 2 / 3),
-            SPOIL => body[length * 2 / 3] ^= 0x55,
+        match behaviour {
+            TRUNCATE => body.truncate(length * 2 / 3),
+            CORRUPT => body[length * 2 / 3] ^= 0x55,
             _ => {}
         }
     }

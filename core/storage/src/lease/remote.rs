@@ -25,7 +25,7 @@ use std::{
 /// Lifetime of a lease without renewal.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(60);
 /// Renewal interval.
-const RENEWED_EVERY: Duration = Duration::from_secs(15);
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(15);
 
 /// The contents of a lease object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ pub(crate) struct Claim {
 /// The identity of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Process {
-    /// The boot of the machine and the process namespace of the id.
+    /// Identifies the machine, its boot and the process namespace of the id.
     table: String,
     pid: u32,
     /// Start time in clock ticks since boot: process ids are reused.
@@ -55,22 +55,22 @@ impl Process {
     fn this() -> Self {
         let pid = std::process::id();
         Self {
-            table: table(),
+            table: process_table(),
             pid,
-            born: born(pid).unwrap_or_default(),
+            born: start_time(pid).unwrap_or_default(),
         }
     }
 
     /// Returns true if the process is known to be dead.
     fn is_dead(&self) -> bool {
         !self.table.is_empty()
-            && self.table == table()
-            && born(self.pid).as_deref() != Some(&self.born)
+            && self.table == process_table()
+            && start_time(self.pid).as_deref() != Some(&self.born)
     }
 }
 
 /// Identity of the machine, its boot and its process namespace; empty if unknown.
-fn table() -> String {
+fn process_table() -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id");
     let space = fs::read_link("/proc/self/ns/pid");
     match (boot, space) {
@@ -80,7 +80,7 @@ fn table() -> String {
 }
 
 /// The start time of a process; `None` if it does not exist.
-fn born(pid: u32) -> Option<String> {
+fn start_time(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
     // The program name is in parentheses and may contain anything.
     let (_, rest) = stat.rsplit_once(')')?;
@@ -93,7 +93,7 @@ fn born(pid: u32) -> Option<String> {
 }
 
 impl Claim {
-    fn of(holder: Holder, now: Timestamp) -> Self {
+    fn new(holder: Holder, now: Timestamp) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         Self {
             holder,
@@ -134,8 +134,8 @@ pub(super) enum RemoteResponse {
 pub(super) struct RemoteLease {
     object: Arc<Object>,
     /// Dropped to stop the thread.
-    end: Option<Sender<()>>,
-    renewing: Option<JoinHandle<()>>,
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -172,11 +172,11 @@ pub(super) fn request(
             Some(etag)
         }
     };
-    let claim = Claim::of(holder, now);
+    let claim = Claim::new(holder, now);
     let renewed = Instant::now();
     let etag = match store.put_if(key, claim.bytes()?, etag.as_ref())? {
         Some(etag) => etag,
-        // Ours, if the response to the first try was lost and the retry found the object.
+        // Granted after all, if only the response was lost and a retry found the object.
         None => match read(&**store, key)? {
             Some((Some(stored), etag)) if stored.is_same(&claim) => etag,
             Some((claim, _)) => return Ok(RemoteResponse::Held(claim.map(|claim| claim.holder))),
@@ -206,19 +206,19 @@ fn read(store: &dyn SharedStore, key: &str) -> io::Result<Option<(Option<Claim>,
 impl RemoteLease {
     fn new(object: Object) -> io::Result<Self> {
         let object = Arc::new(object);
-        let (end, ended) = mpsc::channel::<()>();
-        let renewed = object.clone();
+        let (stop, stopped) = mpsc::channel::<()>();
+        let renewed_object = object.clone();
         let renew = move || {
-            while ended.recv_timeout(RENEWED_EVERY) == Err(RecvTimeoutError::Timeout) {
+            while stopped.recv_timeout(RENEWAL_INTERVAL) == Err(RecvTimeoutError::Timeout) {
                 // A failed renewal is retried at the next interval, until the lease expires.
-                let _ = renewed.write(|_| ());
+                let _ = renewed_object.write(|_| ());
             }
         };
         let thread = std::thread::Builder::new().name("lease".to_string());
         Ok(Self {
             object,
-            end: Some(end),
-            renewing: Some(thread.spawn(renew)?),
+            stop: Some(stop),
+            thread: Some(thread.spawn(renew)?),
         })
     }
 
@@ -228,13 +228,13 @@ impl RemoteLease {
     }
 
     /// Records the id of the run in the lease.
-    pub fn name(&self, run: &str) -> io::Result<()> {
+    pub fn set_run(&self, run: &str) -> io::Result<()> {
         self.object
             .write(|claim| claim.holder.run = run.to_string())
     }
 
-    /// Returns true if the storage confirms that we hold it or, while the storage cannot be
-    /// reached, if the last renewal is recent enough.
+    /// Returns true if the storage confirms that this process holds it or, while the storage cannot
+    /// be reached, if the last renewal is recent enough.
     pub fn is_held(&self) -> bool {
         let state = self.object.state();
         if state.lost {
@@ -250,8 +250,8 @@ impl RemoteLease {
 
 impl Drop for RemoteLease {
     fn drop(&mut self) {
-        self.end = None;
-        if let Some(thread) = self.renewing.take() {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
         // If this fails, the lease expires a little later.
@@ -268,7 +268,7 @@ impl Object {
     fn write(&self, change: impl FnOnce(&mut Claim)) -> io::Result<()> {
         let mut state = self.state();
         if state.lost {
-            return Err(lost(&self.key));
+            return Err(lost_error(&self.key));
         }
         let mut claim = state.claim.clone();
         change(&mut claim);
@@ -283,7 +283,7 @@ impl Object {
                 Some((Some(stored), etag)) if stored == claim => etag,
                 _ => {
                     state.lost = true;
-                    return Err(lost(&self.key));
+                    return Err(lost_error(&self.key));
                 }
             },
         };
@@ -293,7 +293,7 @@ impl Object {
     }
 }
 
-fn lost(key: &str) -> io::Error {
+fn lost_error(key: &str) -> io::Error {
     io::Error::other(format!("the lease {key} was lost to another process"))
 }
 
@@ -306,7 +306,7 @@ pub fn active_runs(store: &dyn SharedStore) -> io::Result<BTreeSet<String>> {
         let Some((job, window)) = of_window(&entry.key) else {
             continue;
         };
-        // Compares the storage's clock with itself; our own clock may be wrong.
+        // Not written for so long that it has expired, whatever its content.
         if now.duration_since(entry.modified) > recent {
             continue;
         }
@@ -360,10 +360,10 @@ mod tests {
     }
 
     #[test]
-    fn one_holds_it_and_who_comes_next_counts_on() {
+    fn a_held_lease_is_refused_and_the_next_one_has_the_next_token() {
         let store: Arc<dyn SharedStore> = Arc::new(Bucket::default());
         let first = granted(&store);
-        first.name("1a2b").unwrap();
+        first.set_run("1a2b").unwrap();
         let RemoteResponse::Held(Some(holder)) =
             request(&store, "leases/review/2026-W46.lease", holder(2)).unwrap()
         else {
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_renewed_goes_to_the_next_and_the_old_holder_sees_it() {
+    fn an_expired_lease_is_granted_to_the_next_request() {
         let store: Arc<dyn SharedStore> = Arc::new(Bucket::default());
         let first = granted(&store);
         tamper(&store, |claim| {
@@ -387,13 +387,13 @@ mod tests {
         let second = granted(&store);
         assert_eq!(second.token(), 2);
         assert!(second.is_held() && !first.is_held());
-        assert!(first.name("1a2b").is_err());
+        assert!(first.set_run("1a2b").is_err());
         drop(first);
-        assert!(second.is_held(), "who lost it does not give it back");
+        assert!(second.is_held(), "the old holder does not release it");
     }
 
     #[test]
-    fn what_a_dead_process_of_this_machine_holds_is_free_at_once() {
+    fn the_lease_of_a_dead_local_process_is_granted_at_once() {
         let store: Arc<dyn SharedStore> = Arc::new(Bucket::default());
         let first = granted(&store);
         tamper(&store, |claim| claim.process.born = "0".to_string());
@@ -402,22 +402,22 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_lost_is_no_second_holder() {
+    fn a_lost_response_does_not_lose_the_lease() {
         let store = Arc::new(Bucket::default());
-        store.lose_next_answer();
+        store.lose_next_response();
         let shared: Arc<dyn SharedStore> = store.clone();
         let lease = granted(&shared);
-        store.lose_next_answer();
-        lease.name("1a2b").unwrap();
+        store.lose_next_response();
+        lease.set_run("1a2b").unwrap();
         assert!(lease.is_held());
     }
 
     #[test]
-    fn of_many_who_ask_at_once_one_gets_it() {
+    fn concurrent_requests_have_one_winner() {
         for _ in 0..60 {
             let store: Arc<dyn SharedStore> = Arc::new(Bucket::default());
-            let leases = std::thread::scope(|scope| {
-                let response: Vec<_> = (0..8)
+            let responses = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..8)
                     .map(|pid| {
                         let store = store.clone();
                         scope.spawn(move || {
@@ -425,10 +425,10 @@ mod tests {
                         })
                     })
                     .collect();
-                let leases = response.into_iter().map(|thread| thread.join().unwrap());
-                leases.collect::<Vec<_>>()
+                let responses = threads.into_iter().map(|thread| thread.join().unwrap());
+                responses.collect::<Vec<_>>()
             });
-            let granted = leases
+            let granted = responses
                 .iter()
                 .filter(|response| matches!(response, RemoteResponse::Granted(_)));
             assert_eq!(granted.count(), 1);
@@ -436,11 +436,14 @@ mod tests {
     }
 
     #[test]
-    fn those_at_work_are_known() {
+    fn active_runs_of_other_processes_are_listed() {
         let store: Arc<dyn SharedStore> = Arc::new(Bucket::default());
         let lease = granted(&store);
-        lease.name("1a2b").unwrap();
-        assert!(active_runs(&*store).unwrap().is_empty(), "that is us");
+        lease.set_run("1a2b").unwrap();
+        assert!(
+            active_runs(&*store).unwrap().is_empty(),
+            "its own run is not listed"
+        );
         tamper(&store, |claim| claim.process.table = "another".to_string());
         let runs = active_runs(&*store).unwrap();
         assert_eq!(runs, BTreeSet::from(["review/2026-W46/1a2b".to_string()]));

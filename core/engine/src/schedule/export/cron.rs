@@ -1,45 +1,45 @@
 //! Writes a crontab.
 
-use super::Call;
+use super::ScheduledCommand;
 
 /// Writes the crontab of these jobs.
-pub fn cron(calls: &[Call<'_>]) -> String {
+pub fn cron(commands: &[ScheduledCommand<'_>]) -> String {
     let mut text = String::from(
         "\
 # For `crontab -e`. A line in /etc/cron.d needs a user's name before the command.
 #
-# A line does not say when its job is due but how often to look: then what is due is run, what
-# failed is tried again, and what was missed while the machine was off is made up for as the job
-# file says. The job file has the time zone, too: no CRON_TZ is needed, and a change of clocks
-# neither skips a run nor doubles it. A job that is running is not started a second time.
+# The minutes are not the due times of a job but the times of its checks. A check runs what is due,
+# retries what failed, and catches up runs missed while the machine was off, as the job file
+# configures. The time zone is in the job file, too: no CRON_TZ is needed, and a clock change
+# neither skips nor repeats a run. A job that is running is not started a second time.
 #
-# With --quiet there is no output, and so cron sends no mail, unless something was run.
+# With --quiet there is no output, so cron sends no mail, unless a job was run.
 ",
     );
-    for call in calls {
-        let check_times = call.check_times(15);
-        let words: Vec<String> = call
-            .words(&["--quiet"])
+    for command in commands {
+        let check_times = command.check_times(15);
+        let words: Vec<String> = command
+            .command_line(&["--quiet"])
             .iter()
-            .map(|word| shell(word))
+            .map(|word| quote(word))
             .collect();
         text.push_str(&format!(
-            "\n# {}: {}; looks {}.\n{} * * * * {}\n",
-            call.job,
-            call.due(),
-            check_times.words(),
+            "\n# {}: {}; checked {}.\n{} * * * * {}\n",
+            command.job,
+            command.describe_due(),
+            check_times.describe(),
             check_times.cron(),
-            // In a crontab an unescaped % ends the command.
+            // In a crontab, an unescaped % ends the command.
             words.join(" ").replace('%', "\\%")
         ));
     }
     text
 }
 
-/// Quotes a word for the shell.
-fn shell(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
+/// Quotes a word for the shell, if necessary.
+fn quote(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
         word.to_string()
     } else {
         format!("'{}'", word.replace('\'', "'\\''"))

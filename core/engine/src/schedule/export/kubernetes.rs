@@ -1,19 +1,19 @@
 //! Writes cron jobs for Kubernetes.
 
-use super::{Call, name};
+use super::{ScheduledCommand, name};
 
 /// Maximum length of the name of a `CronJob`: Kubernetes appends eleven characters for a job, whose limit
 /// is 63.
-const MOST: usize = 52;
+const MAX_NAME_LENGTH: usize = 52;
 /// Mount path of the volume.
 const WORKSPACE: &str = "/workspace";
 
 /// Writes a volume, and a cron job for each of these jobs.
-pub fn kubernetes(calls: &[Call<'_>]) -> String {
+pub fn kubernetes(commands: &[ScheduledCommand<'_>]) -> String {
     let mut text = VOLUME.to_string();
-    for call in calls {
+    for command in commands {
         text.push_str("---\n");
-        text.push_str(&cron_job(call));
+        text.push_str(&cron_job(command));
     }
     text
 }
@@ -22,8 +22,8 @@ const VOLUME: &str = "\
 # For `kubectl apply -f FILE`.
 #
 # The volume holds the workspace: jobs/ and templates/, which are copied there once, and lake and
-# archive, which the runs write. More nodes than one at a time need `ReadWriteMany`, on storage
-# with working file locks.
+# archive, which the runs write. Several nodes at once need `ReadWriteMany`, on storage with
+# working file locks.
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata:
@@ -35,15 +35,15 @@ spec:
       storage: 20Gi
 ";
 
-fn cron_job(call: &Call<'_>) -> String {
-    let check_times = call.check_times(60);
+fn cron_job(command: &ScheduledCommand<'_>) -> String {
+    let check_times = command.check_times(60);
     let text = |text: &str| serde_json::Value::from(text).to_string();
     format!(
         "\
-# {job}: {due}; looks {often}.
+# {job}: {due}; checked {frequency}.
 #
-# The cron job does not say when the job is due but how often to look: then what is due is run,
-# what failed is tried again, and what was missed is made up for as the job file says.
+# The schedule below is not that of the job but of its checks. A check runs what is due, retries
+# what failed, and catches up missed runs, as the job file configures.
 apiVersion: batch/v1
 kind: CronJob
 metadata:
@@ -53,14 +53,14 @@ metadata:
 spec:
   schedule: {schedule}
   timeZone: {zone}
-  # A look that finds another at work has nothing to do; one that comes late does as well.
+  # A check is not needed while another is running; a late check is as good.
   concurrencyPolicy: Forbid
   startingDeadlineSeconds: 900
   successfulJobsHistoryLimit: 1
   failedJobsHistoryLimit: 3
   jobTemplate:
     spec:
-      # What failed is tried again by a later look, as the job file says.
+      # A later check retries what failed, as the job file configures.
       backoffLimit: 0
       template:
         metadata:
@@ -68,7 +68,7 @@ spec:
             app.kubernetes.io/name: retrocast
         spec:
           restartPolicy: Never
-          # Stopped, a run ends in order and is gone on with later.
+          # A stopped run ends cleanly and is resumed later.
           terminationGracePeriodSeconds: 90
           automountServiceAccountToken: false
           securityContext:
@@ -111,13 +111,13 @@ spec:
             - name: tmp
               emptyDir: {{}}
 ",
-        job = call.job,
-        due = call.due(),
-        often = check_times.words(),
-        name = name(call.job, MOST),
+        job = command.job,
+        due = command.describe_due(),
+        frequency = check_times.describe(),
+        name = name(command.job, MAX_NAME_LENGTH),
         schedule = text(&format!("{} * * * *", check_times.cron())),
-        zone = text(call.timezone),
-        image = text(&call.image),
-        argument = text(call.job),
+        zone = text(command.timezone),
+        image = text(&command.image),
+        argument = text(command.job),
     )
 }

@@ -1,6 +1,6 @@
 //! Writes a service and a timer for systemd.
 
-use super::{Call, name};
+use super::{ScheduledCommand, name};
 use std::path::Path;
 
 /// A unit file.
@@ -13,37 +13,39 @@ pub struct Unit {
 }
 
 /// Writes the service that checks what is due, and the timer that starts it.
-pub fn systemd(call: &Call<'_>) -> [Unit; 2] {
-    let name = name(call.job, 200);
+pub fn systemd(command: &ScheduledCommand<'_>) -> [Unit; 2] {
+    let name = name(command.job, 200);
     let unit = |kind: &str, text| Unit {
         name: format!("{name}.{kind}"),
         text,
     };
     [
-        unit("service", service(call)),
-        unit("timer", timer(call, &name)),
+        unit("service", service(command)),
+        unit("timer", timer(command, &name)),
     ]
 }
 
-fn service(call: &Call<'_>) -> String {
-    let command = command(&call.words(&[]));
-    let user = match &call.user {
-        Some(user) => format!("User={}\n", specifiers(user)),
+fn service(command: &ScheduledCommand<'_>) -> String {
+    let command_line = format_command_line(&command.command_line(&[]));
+    let user = match &command.user {
+        Some(user) => format!("User={}\n", escape_specifiers(user)),
         None => String::new(),
     };
-    let writes = outermost(&call.writes);
-    let writes: Vec<String> = writes.map(|path| quoted(&specifiers(&path))).collect();
+    let writes = outermost_folders(&command.writes);
+    let writes: Vec<String> = writes
+        .map(|path| quote(&escape_specifiers(&path)))
+        .collect();
     format!(
         "\
 [Unit]
-Description=Retrocast: what is due of {job}
+Description=Retrocast: runs of {job} that are due
 Documentation=man:systemd.timer(5)
 After=network-online.target
 Wants=network-online.target
 
 [Service]
 Type=oneshot
-ExecStart={command}
+ExecStart={command_line}
 {user}# 3: done, but something optional is missing. 4: already running in another process.
 SuccessExitStatus=3 4
 # A stopped run ends cleanly and is resumed later.
@@ -52,7 +54,7 @@ TimeoutStopSec=90
 Nice=5
 IOSchedulingClass=idle
 
-# It writes to its own folders and, to have mail sent, to the machine's queue, and nowhere else.
+# It writes only to its own folders and, to send mail, to the machine's mail queue.
 ProtectSystem=strict
 ReadWritePaths={writes} -/var/spool
 PrivateTmp=yes
@@ -60,8 +62,8 @@ ProtectHome=read-only
 ProtectControlGroups=yes
 UMask=0027
 
-# It needs no rights but its user's. The sendmail of Postfix and Exim takes on rights of its own:
-# where failures are to be told through one of these, remove all below this line.
+# It needs only the rights of its user. The sendmail programs of Postfix and Exim acquire others: if
+# one of these is to send alerts, remove all lines below.
 NoNewPrivileges=yes
 CapabilityBoundingSet=
 PrivateDevices=yes
@@ -79,52 +81,52 @@ MemoryDenyWriteExecute=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 ",
-        job = specifiers(call.job),
+        job = escape_specifiers(command.job),
         writes = writes.join(" "),
     )
 }
 
-fn timer(call: &Call<'_>, name: &str) -> String {
-    let check_times = call.check_times(15);
+fn timer(command: &ScheduledCommand<'_>, name: &str) -> String {
+    let check_times = command.check_times(15);
     let minutes = check_times.field(|first, step| format!("{first}/{step}"));
     format!(
         "\
-# {job}: {due}; looks {often}.
+# {job}: {due}; checked {frequency}.
 #
-# The timer does not say when the job is due but how often to look: then what is due is run, what
-# failed is tried again, and what was missed while the machine was off is made up for as the job
-# file says. The job file has the time zone, too, so a change of clocks neither skips a run nor
-# doubles it.
+# The times of the timer are not the due times of the job but those of its checks. A check runs what
+# is due, retries what failed, and catches up runs missed while the machine was off, as the job
+# file configures. The time zone is in the job file, too, so a clock change neither skips nor
+# repeats a run.
 
 [Unit]
-Description=Retrocast: looks what is due of {job_name}
+Description=Retrocast: checks whether {job_name} is due
 
 [Timer]
 OnCalendar=*-*-* *:{minutes}:00
 AccuracySec=10s
-# After the machine was off, looks at once.
+# After the machine was off, check at once.
 Persistent=yes
 Unit={name}.service
 
 [Install]
 WantedBy=timers.target
 ",
-        job = call.job,
-        job_name = specifiers(call.job),
-        due = call.due(),
-        often = check_times.words(),
+        job = command.job,
+        job_name = escape_specifiers(command.job),
+        due = command.describe_due(),
+        frequency = check_times.describe(),
     )
 }
 
 /// The folders that are not inside another one.
-fn outermost(folders: &[std::path::PathBuf]) -> impl Iterator<Item = String> {
-    let within = |folder: &Path| {
+fn outermost_folders(folders: &[std::path::PathBuf]) -> impl Iterator<Item = String> {
+    let is_inside_another = |folder: &Path| {
         let mut others = folders.iter().filter(|other| *other != folder);
         others.any(|other| folder.starts_with(other))
     };
     let mut all: Vec<String> = folders
         .iter()
-        .filter(|folder| !within(folder))
+        .filter(|folder| !is_inside_another(folder))
         .map(|folder| folder.display().to_string())
         .collect();
     all.sort();
@@ -133,21 +135,23 @@ fn outermost(folders: &[std::path::PathBuf]) -> impl Iterator<Item = String> {
 }
 
 /// Escapes %, which starts a specifier.
-fn specifiers(text: &str) -> String {
+fn escape_specifiers(text: &str) -> String {
     text.replace('%', "%%")
 }
 
 /// Formats a command line (systemd.service(5), "Command lines"). In the first word, the path of the
 /// program, a dollar sign is literal; in the others it starts a variable. Systemd rejects a path
 /// with quotes, backslashes or control characters, so a shell starts such a program.
-fn command(words: &[String]) -> String {
-    let argument = |word: &String| quoted(&specifiers(word).replace('$', "$$"));
-    let refused = |c: char| c.is_control() || "'\"\\".contains(c);
+fn format_command_line(words: &[String]) -> String {
+    let format_argument = |word: &String| quote(&escape_specifiers(word).replace('$', "$$"));
+    let is_rejected = |c: char| c.is_control() || "'\"\\".contains(c);
     let (first, rest) = match words.split_first() {
-        Some((program, rest)) if !program.contains(refused) => (quoted(&specifiers(program)), rest),
+        Some((program, rest)) if !program.contains(is_rejected) => {
+            (quote(&escape_specifiers(program)), rest)
+        }
         _ => (SHELL.to_string(), words),
     };
-    let rest = rest.iter().map(argument);
+    let rest = rest.iter().map(format_argument);
     std::iter::once(first)
         .chain(rest)
         .collect::<Vec<_>>()
@@ -158,9 +162,9 @@ fn command(words: &[String]) -> String {
 const SHELL: &str = r#"/bin/sh -c "exec \"$$0\" \"$$@\"""#;
 
 /// Quotes a word, with C-style escapes, if necessary.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@+%$".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
+fn quote(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@+%$".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_string();
     }
     let mut out = String::from("\"");

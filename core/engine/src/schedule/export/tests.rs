@@ -13,10 +13,15 @@ fn schedule(cron: &str, retry: &[u64]) -> Schedule {
     }
 }
 
-fn with<T>(job: &str, cron: &str, retry: &[u64], text: impl Fn(&Call<'_>) -> T) -> T {
+fn with_command<T>(
+    job: &str,
+    cron: &str,
+    retry: &[u64],
+    text: impl Fn(&ScheduledCommand<'_>) -> T,
+) -> T {
     let schedule = schedule(cron, retry);
     let calendar = Calendar::new(cron, "Europe/London").unwrap();
-    text(&Call {
+    text(&ScheduledCommand {
         job,
         schedule: &schedule,
         calendar: &calendar,
@@ -36,20 +41,20 @@ fn with<T>(job: &str, cron: &str, retry: &[u64], text: impl Fn(&Call<'_>) -> T) 
 }
 
 #[track_caller]
-fn check_times(cron: &str, retry: &[u64], longest: u32, expected: &str, words: &str) {
-    let (field, words_found) = with("review", cron, retry, |call| {
-        let check_times = call.check_times(longest);
-        (check_times.cron(), check_times.words())
+fn check_times(cron: &str, retry: &[u64], longest: u32, expected: &str, frequency: &str) {
+    let (field, described) = with_command("review", cron, retry, |command| {
+        let check_times = command.check_times(longest);
+        (check_times.cron(), check_times.describe())
     });
     assert_eq!(
-        (field.as_str(), words_found.as_str()),
-        (expected, words),
+        (field.as_str(), described.as_str()),
+        (expected, frequency),
         "{cron}"
     );
 }
 
 #[test]
-fn jobs_of_different_names_have_different_ones() {
+fn names_of_units_are_distinct() {
     let names = ["a_b", "a-b", "A-B", "a-b-", "a.b"].map(|job| super::name(job, 52));
     let different: std::collections::BTreeSet<_> = names.iter().collect();
     assert_eq!(different.len(), names.len(), "{names:?}");
@@ -59,7 +64,7 @@ fn jobs_of_different_names_have_different_ones() {
 }
 
 #[test]
-fn looks_fall_on_due_times() {
+fn checks_coincide_with_due_times() {
     let ladder = [60, 240, 1440];
     check_times("0 9 * * MON", &ladder, 15, "*/15", "every 15 minutes");
     check_times("7 9 * * MON", &ladder, 15, "7-59/15", "every 15 minutes");
@@ -86,9 +91,9 @@ fn looks_fall_on_due_times() {
 }
 
 #[test]
-fn a_line_for_cron() {
-    let text = with("review", "7 9 * * MON", &[60], |call| {
-        cron(std::slice::from_ref(call))
+fn a_crontab_has_a_line_per_job() {
+    let text = with_command("review", "7 9 * * MON", &[60], |command| {
+        cron(std::slice::from_ref(command))
     });
     let line = text.lines().last().unwrap();
     assert_eq!(
@@ -97,13 +102,13 @@ fn a_line_for_cron() {
          schedule tick review --quiet"
     );
     assert!(
-        text.contains("# review: due \"7 9 * * MON\" in Europe/London; looks every 15 minutes.")
+        text.contains("# review: due \"7 9 * * MON\" in Europe/London; checked every 15 minutes.")
     );
 }
 
 #[test]
-fn units_for_systemd() {
-    let [service, timer] = with("weekly-review", "7 9 * * MON", &[60], systemd);
+fn systemd_units_have_command_and_times() {
+    let [service, timer] = with_command("weekly-review", "7 9 * * MON", &[60], systemd);
     assert_eq!(service.name, "retrocast-weekly-review.service");
     assert_eq!(timer.name, "retrocast-weekly-review.timer");
     let has = |unit: &Unit, line: &str| {
@@ -128,11 +133,11 @@ fn units_for_systemd() {
 
 /// The command of a unit for a program at this path.
 fn command_of(program: &str) -> String {
-    let [service, _] = with("weekly-review", "7 9 * * MON", &[60], |call| {
+    let [service, _] = with_command("weekly-review", "7 9 * * MON", &[60], |command| {
         let program = program.into();
-        systemd(&Call {
+        systemd(&ScheduledCommand {
             program,
-            ..call.clone()
+            ..command.clone()
         })
     });
     let lines = service.text.lines();
@@ -143,7 +148,7 @@ fn command_of(program: &str) -> String {
 const REST: &str = "--workspace \"/srv/my \\\"50%%\\\" $$reports\" schedule tick weekly-review";
 
 #[test]
-fn the_program_of_a_unit_is_named_as_systemd_reads_it() {
+fn the_program_of_a_unit_is_escaped_for_systemd() {
     for (program, word) in [
         ("/opt/a$b/retrocast", "/opt/a$b/retrocast"),
         ("/opt/${USER}/retrocast", "\"/opt/${USER}/retrocast\""),
@@ -162,7 +167,7 @@ fn the_program_of_a_unit_is_named_as_systemd_reads_it() {
     }
 }
 
-/// Where it is installed, systemd finds programs with such names.
+/// Checks with systemd, where it is installed, that it finds programs with such names.
 #[cfg(target_os = "linux")]
 #[test]
 fn systemd_finds_the_program_of_a_unit() {
@@ -195,18 +200,18 @@ fn systemd_finds_the_program_of_a_unit() {
             .arg(&unit)
             .output();
         let stderr = String::from_utf8_lossy(&ended.unwrap().stderr).into_owned();
-        let ours: Vec<&str> = stderr
+        let errors: Vec<&str> = stderr
             .lines()
             .filter(|line| line.contains("retrocast"))
             .collect();
-        assert_eq!(ours, [""; 0], "{command}");
+        assert_eq!(errors, [""; 0], "{command}");
     }
 }
 
 #[test]
-fn cron_jobs_for_kubernetes() {
-    let text = with("weekly-review", "0 9 * * MON", &[60], |call| {
-        kubernetes(&[call.clone(), call.clone()])
+fn kubernetes_has_one_volume_and_a_cron_job_per_job() {
+    let text = with_command("weekly-review", "0 9 * * MON", &[60], |command| {
+        kubernetes(&[command.clone(), command.clone()])
     });
     assert_eq!(text.matches("kind: PersistentVolumeClaim\n").count(), 1);
     assert_eq!(text.matches("kind: CronJob\n").count(), 2);

@@ -1,4 +1,4 @@
-//! Tests of missed, failed, killed and cancelled runs, and of clocks that are set.
+//! Tests of missed, failed, interrupted and cancelled runs, and of clocks that are changed.
 
 use super::*;
 use crate::schedule::{State, calendar::SEARCHES};
@@ -6,21 +6,24 @@ use crate::schedule::{State, calendar::SEARCHES};
 /// Simulates an outage from one time to another, and returns the runs after it.
 #[track_caller]
 fn outage(cron: &str, missed: Missed, off: &str, on: &str, expected: &[&str]) {
-    let mut world = World::new(cron, "Europe/London", "2026-02-28T12:00:00Z");
-    world.schedule.missed = missed;
-    world.follow(instant(off));
-    let before = world.archive.len();
-    world.now = instant(on);
-    world.tick();
+    let mut simulation = Simulation::new(cron, "Europe/London", "2026-02-28T12:00:00Z");
+    simulation.schedule.missed = missed;
+    simulation.advance_to(instant(off));
+    let before = simulation.archive.len();
+    simulation.now = instant(on);
+    simulation.tick();
     assert_eq!(
-        world.attempts()[before..],
+        simulation.attempts()[before..],
         *expected,
         "{cron} {missed:?} {on}"
     );
     // Afterwards everything is normal again.
-    let (next, n) = (world.status().next_due.unwrap(), world.archive.len());
-    world.follow(next + MINUTE);
-    assert_eq!(world.due()[n..], [next]);
+    let (next, n) = (
+        simulation.status().next_due.unwrap(),
+        simulation.archive.len(),
+    );
+    simulation.advance_to(next + MINUTE);
+    assert_eq!(simulation.due()[n..], [next]);
 }
 
 #[test]
@@ -74,17 +77,17 @@ fn missed_runs_follow_the_policy() {
 }
 
 #[test]
-fn what_is_not_caught_up_is_counted_and_reported() {
-    let mut world = World::new("0 9 * * *", "Europe/London", "2026-03-01T12:00:00Z");
-    world.tick();
-    world.now = instant("2026-04-01T12:00:00Z");
-    let latest = world.status();
+fn runs_that_are_not_caught_up_are_counted() {
+    let mut simulation = Simulation::new("0 9 * * *", "Europe/London", "2026-03-01T12:00:00Z");
+    simulation.tick();
+    simulation.now = instant("2026-04-01T12:00:00Z");
+    let latest = simulation.status();
     assert_eq!((latest.open.len(), latest.passed_over), (1, 30));
-    world.schedule.missed = Missed::All;
-    let all = world.status();
+    simulation.schedule.missed = Missed::All;
+    let all = simulation.status();
     assert_eq!((all.open.len(), all.passed_over), (10, 21));
-    world.schedule.missed = Missed::None;
-    let none = world.status();
+    simulation.schedule.missed = Missed::None;
+    let none = simulation.status();
     assert_eq!((none.open[0].state, none.passed_over), (State::TooLate, 30));
     assert_eq!(none.next_check, none.next_due);
     assert_eq!(none.overdue, Some(instant("2026-03-02T09:00:00Z")));
@@ -92,15 +95,15 @@ fn what_is_not_caught_up_is_counted_and_reported() {
 
 /// Checks that months of unchecked due times cost one search per recent day, not one per minute.
 #[test]
-fn a_neglected_job_is_cheap_to_look_at() {
-    let mut world = World::new("* * * * *", "Europe/London", "2026-01-01T12:00:00Z");
-    world.takes = SignedDuration::from_secs(1);
-    world.tick();
-    world.schedule.missed = Missed::All;
+fn months_of_missed_runs_are_cheap_to_check() {
+    let mut simulation = Simulation::new("* * * * *", "Europe/London", "2026-01-01T12:00:00Z");
+    simulation.run_duration = SignedDuration::from_secs(1);
+    simulation.tick();
+    simulation.schedule.missed = Missed::All;
     for months in [1, 6] {
-        world.now = instant("2026-01-01T12:00:30Z") + months * 30 * 24 * HOUR;
+        simulation.now = instant("2026-01-01T12:00:30Z") + months * 30 * 24 * HOUR;
         let before = SEARCHES.get();
-        let status = world.status();
+        let status = simulation.status();
         let searches = SEARCHES.get() - before;
         assert_eq!((status.open.len(), status.passed_over), (10, 9_990));
         let newest = instant("2026-01-01T12:00:00Z") + months * 30 * 24 * HOUR;
@@ -112,16 +115,16 @@ fn a_neglected_job_is_cheap_to_look_at() {
 }
 
 #[test]
-fn a_job_nobody_looks_after_is_overdue_however_often_it_is_due() {
+fn a_job_without_checks_is_overdue_whatever_its_frequency() {
     for cron in ["0 9 * * *", "0 * * * *"] {
-        let mut world = World::new(cron, "Europe/London", "2026-04-13T08:00:30Z");
-        world.tick();
-        assert_eq!(world.status().overdue, None, "{cron}");
+        let mut simulation = Simulation::new(cron, "Europe/London", "2026-04-13T08:00:30Z");
+        simulation.tick();
+        assert_eq!(simulation.status().overdue, None, "{cron}");
         // Half a minute after a due time, a week later.
-        world.now = instant("2026-04-20T08:00:30Z");
+        simulation.now = instant("2026-04-20T08:00:30Z");
         for missed in [Missed::None, Missed::Latest, Missed::All] {
-            world.schedule.missed = missed;
-            assert!(world.status().overdue.is_some(), "{cron} {missed:?}");
+            simulation.schedule.missed = missed;
+            assert!(simulation.status().overdue.is_some(), "{cron} {missed:?}");
         }
     }
 }
@@ -129,22 +132,23 @@ fn a_job_nobody_looks_after_is_overdue_however_often_it_is_due() {
 #[test]
 fn a_job_that_never_ran_has_missed_nothing() {
     for missed in [Missed::None, Missed::Latest, Missed::All] {
-        let mut world = World::new("0 9 * * MON", "Europe/London", "2026-11-18T12:00:00Z");
-        world.schedule.missed = missed;
-        world.tick();
+        let mut simulation =
+            Simulation::new("0 9 * * MON", "Europe/London", "2026-11-18T12:00:00Z");
+        simulation.schedule.missed = missed;
+        simulation.tick();
         let expected: &[&str] = match missed {
             Missed::None => &[],
             _ => &["18 12:00 for 16 09:00"],
         };
-        assert_eq!(world.attempts(), expected, "{missed:?}");
+        assert_eq!(simulation.attempts(), expected, "{missed:?}");
     }
 }
 
 #[test]
-fn the_ladder_waits_as_configured_and_then_gives_up() {
-    let mut world = World::new("0 9 * * MON", "Europe/London", "2026-11-16T09:00:00Z");
-    world.takes = SignedDuration::from_mins(10);
-    world.fate = |n| {
+fn retries_wait_as_configured_and_then_end() {
+    let mut simulation = Simulation::new("0 9 * * MON", "Europe/London", "2026-11-16T09:00:00Z");
+    simulation.run_duration = SignedDuration::from_mins(10);
+    simulation.outcome = |n| {
         if n < 4 {
             RunStatus::Failed
         } else {
@@ -153,24 +157,24 @@ fn the_ladder_waits_as_configured_and_then_gives_up() {
     };
     let mut alerts = Vec::new();
     for _ in 0..4 {
-        world.tick();
-        let status = world.status();
+        simulation.tick();
+        let status = simulation.status();
         alerts.push((status.failures, status.alerts.len()));
         let open = status.newest().unwrap();
         if let State::Waits { until } = open.state {
-            let early = world.now.max(until - MINUTE);
-            world.now = early;
-            let n = world.archive.len();
-            world.tick();
-            assert_eq!(world.archive.len(), n, "not a minute early");
+            let early = simulation.now.max(until - MINUTE);
+            simulation.now = early;
+            let n = simulation.archive.len();
+            simulation.tick();
+            assert_eq!(simulation.archive.len(), n, "not a minute early");
             assert_eq!(status.next_check, Some(until));
-            world.now = until;
+            simulation.now = until;
         } else {
             assert_eq!(open.state, State::GivenUp);
         }
     }
     assert_eq!(
-        world.attempts(),
+        simulation.attempts(),
         [
             "16 09:00 for 16 09:00",
             "16 10:10 for 16 09:00",
@@ -179,11 +183,14 @@ fn the_ladder_waits_as_configured_and_then_gives_up() {
         ]
     );
     assert_eq!(alerts, [(1, 0), (2, 0), (3, 1), (4, 1)]);
-    let third = &world.status().alerts[0];
-    assert_eq!((&third.attempt, third.failed.len()), (&world.archive[2], 4));
-    world.follow(instant("2026-11-24T00:00:00Z"));
-    assert_eq!(world.attempts()[4..], ["23 09:00 for 23 09:00"]);
-    let status = world.status();
+    let third = &simulation.status().alerts[0];
+    assert_eq!(
+        (&third.attempt, third.failed.len()),
+        (&simulation.archive[2], 4)
+    );
+    simulation.advance_to(instant("2026-11-24T00:00:00Z"));
+    assert_eq!(simulation.attempts()[4..], ["23 09:00 for 23 09:00"]);
+    let status = simulation.status();
     assert_eq!(
         (status.failures, status.open.len(), status.alerts.len()),
         (0, 0, 0)
@@ -192,17 +199,17 @@ fn the_ladder_waits_as_configured_and_then_gives_up() {
 
 #[test]
 fn a_newer_due_time_ends_the_wait_of_an_older_one() {
-    let mut world = World::new("0 9 * * *", "Europe/London", "2026-11-16T09:00:00Z");
-    world.fate = |n| {
+    let mut simulation = Simulation::new("0 9 * * *", "Europe/London", "2026-11-16T09:00:00Z");
+    simulation.outcome = |n| {
         if n < 5 {
             RunStatus::Failed
         } else {
             RunStatus::Complete
         }
     };
-    world.follow(instant("2026-11-18T00:00:00Z"));
+    simulation.advance_to(instant("2026-11-18T00:00:00Z"));
     assert_eq!(
-        world.attempts(),
+        simulation.attempts(),
         [
             "16 09:00 for 16 09:00",
             "16 10:02 for 16 09:00",
@@ -213,18 +220,18 @@ fn a_newer_due_time_ends_the_wait_of_an_older_one() {
         ]
     );
     // With `all`, the older one waits for its retries.
-    world = World::new("0 9 * * *", "Europe/London", "2026-11-16T09:00:00Z");
-    world.schedule.missed = Missed::All;
-    world.fate = |n| {
+    simulation = Simulation::new("0 9 * * *", "Europe/London", "2026-11-16T09:00:00Z");
+    simulation.schedule.missed = Missed::All;
+    simulation.outcome = |n| {
         if n < 4 {
             RunStatus::Failed
         } else {
             RunStatus::Complete
         }
     };
-    world.follow(instant("2026-11-18T00:00:00Z"));
+    simulation.advance_to(instant("2026-11-18T00:00:00Z"));
     assert_eq!(
-        world.attempts()[3..],
+        simulation.attempts()[3..],
         [
             "17 09:00 for 17 09:00",
             "17 10:02 for 17 09:00",
@@ -234,14 +241,14 @@ fn a_newer_due_time_ends_the_wait_of_an_older_one() {
 }
 
 #[test]
-fn what_fails_at_every_due_time_is_reported_once() {
-    let mut world = World::new("0 * * * *", "Europe/London", "2026-11-16T09:00:00Z");
-    world.fate = |_| RunStatus::Failed;
+fn a_job_that_fails_at_every_due_time_has_one_alert() {
+    let mut simulation = Simulation::new("0 * * * *", "Europe/London", "2026-11-16T09:00:00Z");
+    simulation.outcome = |_| RunStatus::Failed;
     let mut alerts = Vec::new();
     for _ in 0..48 {
-        world.follow(world.now + HOUR);
+        simulation.advance_to(simulation.now + HOUR);
         alerts.extend(
-            world
+            simulation
                 .status()
                 .alerts
                 .into_iter()
@@ -249,16 +256,16 @@ fn what_fails_at_every_due_time_is_reported_once() {
         );
     }
     alerts.dedup();
-    assert_eq!(alerts, ["00000002"], "one in a row, whatever its due time");
+    assert_eq!(alerts, ["00000002"], "one alert for all failures in a row");
 }
 
 #[test]
-fn what_was_cancelled_is_run_again_at_once_but_not_for_ever() {
-    let mut world = World::new("0 9 * * MON", "Europe/London", "2026-11-16T09:00:00Z");
-    world.fate = |_| RunStatus::Cancelled;
-    world.follow(instant("2026-11-20T00:00:00Z"));
+fn cancelled_runs_restart_at_once_only_a_few_times() {
+    let mut simulation = Simulation::new("0 9 * * MON", "Europe/London", "2026-11-16T09:00:00Z");
+    simulation.outcome = |_| RunStatus::Cancelled;
+    simulation.advance_to(instant("2026-11-20T00:00:00Z"));
     assert_eq!(
-        world.attempts(),
+        simulation.attempts(),
         [
             "16 09:00 for 16 09:00",
             "16 09:02 for 16 09:00",
@@ -271,29 +278,29 @@ fn what_was_cancelled_is_run_again_at_once_but_not_for_ever() {
 }
 
 #[test]
-fn a_run_that_died_failed_at_its_last_sign_of_life() {
-    let mut world = World::new("0 9 * * MON", "Europe/London", "2026-11-16T09:00:00Z");
-    world.takes = SignedDuration::from_hours(3);
-    world.fate = |n| {
+fn an_interrupted_run_failed_at_its_last_event() {
+    let mut simulation = Simulation::new("0 9 * * MON", "Europe/London", "2026-11-16T09:00:00Z");
+    simulation.run_duration = SignedDuration::from_hours(3);
+    simulation.outcome = |n| {
         if n == 0 {
             RunStatus::Interrupted
         } else {
             RunStatus::Partial
         }
     };
-    world.follow(instant("2026-11-20T00:00:00Z"));
+    simulation.advance_to(instant("2026-11-20T00:00:00Z"));
     let expected = ["16 09:00 for 16 09:00", "16 13:00 for 16 09:00"];
-    assert_eq!(world.attempts(), expected);
+    assert_eq!(simulation.attempts(), expected);
 }
 
 #[test]
-fn one_that_is_under_way_is_left_alone() {
-    let mut world = World::new("0 9 * * MON", "Europe/London", "2026-11-16T09:00:00Z");
-    world.fate = |_| RunStatus::Running;
-    world.tick();
-    world.archive[0].ended = None;
-    world.now += 5 * HOUR;
-    let status = world.status();
+fn a_running_attempt_is_not_repeated() {
+    let mut simulation = Simulation::new("0 9 * * MON", "Europe/London", "2026-11-16T09:00:00Z");
+    simulation.outcome = |_| RunStatus::Running;
+    simulation.tick();
+    simulation.archive[0].ended = None;
+    simulation.now += 5 * HOUR;
+    let status = simulation.status();
     assert_eq!(status.open[0].state, State::Running);
     assert_eq!((status.overdue, status.failures), (None, 0));
 }
@@ -302,50 +309,54 @@ fn one_that_is_under_way_is_left_alone() {
 fn a_clock_that_is_set_back_runs_nothing_twice() {
     for cron in ["0 * * * *", "30 1 * * *", "0 9 * * MON"] {
         for missed in [Missed::None, Missed::Latest, Missed::All] {
-            let mut world = World::new(cron, "Europe/London", "2026-10-01T00:00:00Z");
-            world.schedule.missed = missed;
+            let mut simulation = Simulation::new(cron, "Europe/London", "2026-10-01T00:00:00Z");
+            simulation.schedule.missed = missed;
             for back in [1, 25, 24 * 9] {
-                world.follow(world.now + 24 * 12 * HOUR);
-                world.now -= back * HOUR;
-                world.tick();
-                assert!(world.status().failures == 0);
+                simulation.advance_to(simulation.now + 24 * 12 * HOUR);
+                simulation.now -= back * HOUR;
+                simulation.tick();
+                assert!(simulation.status().failures == 0);
             }
-            world.follow(world.now + 24 * 12 * HOUR);
-            let mut due = world.due();
+            simulation.advance_to(simulation.now + 24 * 12 * HOUR);
+            let mut due = simulation.due();
             let all = due.len();
             due.sort_unstable();
             due.dedup();
             assert_eq!(due.len(), all, "{cron} {missed:?}");
-            let until = world.now - MINUTE;
-            let mut every: Vec<Timestamp> = world.calendar.back_from(until).take(all).collect();
+            let until = simulation.now - MINUTE;
+            let mut every: Vec<Timestamp> = simulation
+                .calendar
+                .backwards_from(until)
+                .take(all)
+                .collect();
             every.reverse();
             let differ = due.iter().zip(&every).find(|(due, every)| due != every);
-            assert_eq!(differ, None, "{cron} {missed:?}: none is left out");
+            assert_eq!(differ, None, "{cron} {missed:?}: none is skipped");
         }
     }
 }
 
 #[test]
-fn a_clock_that_was_wrong_for_a_minute_silences_nobody() {
-    let mut world = World::new("0 9 * * *", "Europe/London", "2026-11-16T09:00:00Z");
-    world.tick();
-    world.now = instant("2036-11-16T12:00:00Z");
-    world.tick();
-    world.now = instant("2026-11-16T12:00:00Z");
-    world.follow(instant("2026-11-19T00:00:00Z"));
+fn a_clock_that_was_wrong_for_a_minute_does_not_stop_a_job() {
+    let mut simulation = Simulation::new("0 9 * * *", "Europe/London", "2026-11-16T09:00:00Z");
+    simulation.tick();
+    simulation.now = instant("2036-11-16T12:00:00Z");
+    simulation.tick();
+    simulation.now = instant("2026-11-16T12:00:00Z");
+    simulation.advance_to(instant("2026-11-19T00:00:00Z"));
     assert_eq!(
-        world.attempts()[2..],
+        simulation.attempts()[2..],
         ["17 09:00 for 17 09:00", "18 09:00 for 18 09:00"]
     );
 }
 
 #[test]
-fn another_calendar_does_not_run_what_is_past() {
-    let mut world = World::new("0 9 * * *", "Europe/London", "2026-11-10T09:00:00Z");
-    world.schedule.missed = Missed::All;
-    world.follow(instant("2026-11-16T09:30:00Z"));
-    let n = world.archive.len();
-    world.calendar = Calendar::new("0 8 * * *", "Europe/London").unwrap();
-    world.follow(instant("2026-11-17T12:00:00Z"));
-    assert_eq!(world.attempts()[n..], ["17 08:00 for 17 08:00"]);
+fn a_changed_calendar_does_not_run_earlier_due_times() {
+    let mut simulation = Simulation::new("0 9 * * *", "Europe/London", "2026-11-10T09:00:00Z");
+    simulation.schedule.missed = Missed::All;
+    simulation.advance_to(instant("2026-11-16T09:30:00Z"));
+    let n = simulation.archive.len();
+    simulation.calendar = Calendar::new("0 8 * * *", "Europe/London").unwrap();
+    simulation.advance_to(instant("2026-11-17T12:00:00Z"));
+    assert_eq!(simulation.attempts()[n..], ["17 08:00 for 17 08:00"]);
 }

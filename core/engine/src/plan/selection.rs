@@ -10,64 +10,64 @@ pub(super) fn select(nodes: Vec<Node>, patterns: &[String]) -> Result<Vec<Node>,
     if patterns.is_empty() {
         return Ok(nodes);
     }
-    let mut chosen = chosen(&nodes, patterns)?;
+    let mut selected = selected_names(&nodes, patterns)?;
     for node in nodes.iter().rev() {
-        if chosen.contains(&node.name) {
-            chosen.extend(node.inputs.iter().cloned());
+        if selected.contains(&node.name) {
+            selected.extend(node.inputs.iter().cloned());
         }
     }
     Ok(nodes
         .into_iter()
-        .filter(|node| chosen.contains(&node.name))
+        .filter(|node| selected.contains(&node.name))
         .collect())
 }
 
 /// Full names of the nodes that patterns select; `name+` adds the dependents.
-pub(super) fn chosen(
+pub(super) fn selected_names(
     nodes: &[Node],
     patterns: &[String],
 ) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
-    let mut chosen: BTreeSet<String> = BTreeSet::new();
+    let mut selected: BTreeSet<String> = BTreeSet::new();
     let mut diagnostics = Vec::new();
     for pattern in patterns {
-        // Dependencies are always included, so the `+` of `+name`, which other tools require, is
+        // Dependencies are always included, so the `+` of `+name`, which other programs require, is
         // ignored.
-        let bare = pattern.strip_prefix('+').unwrap_or(pattern);
-        let (bare, descendants) = bare
+        let glob = pattern.strip_prefix('+').unwrap_or(pattern);
+        let (glob, with_dependents) = glob
             .strip_suffix('+')
-            .map_or((bare, false), |bare| (bare, true));
+            .map_or((glob, false), |glob| (glob, true));
         let matching: Vec<&Node> = nodes
             .iter()
-            .filter(|node| matches(bare, &node.name) || matches(bare, node.short()))
+            .filter(|node| matches(glob, &node.name) || matches(glob, node.short()))
             .collect();
         if matching.is_empty() {
             let names = nodes
                 .iter()
                 .flat_map(|node| [node.name.as_str(), node.short()]);
-            let near = suggest::nearest(bare, names);
-            let help = near.map_or_else(
+            let nearest = suggest::nearest(glob, names);
+            let help = nearest.map_or_else(
                 || {
                     let names: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
                     format!("nodes: {}", names.join(", "))
                 },
-                |near| format!("did you mean `{near}`?"),
+                |nearest| format!("did you mean `{nearest}`?"),
             );
-            let place = "--select or --until";
-            let error = Diagnostic::error(place, format!("no node is called `{bare}`"));
+            let options = "--select or --until";
+            let error = Diagnostic::error(options, format!("there is no node `{glob}`"));
             diagnostics.push(error.help(help));
         }
         let mut reached: BTreeSet<String> = matching.iter().map(|node| node.name.clone()).collect();
-        if descendants {
+        if with_dependents {
             for node in nodes {
                 if node.inputs.iter().any(|input| reached.contains(input)) {
                     reached.insert(node.name.clone());
                 }
             }
         }
-        chosen.extend(reached);
+        selected.extend(reached);
     }
     if diagnostics.is_empty() {
-        Ok(chosen)
+        Ok(selected)
     } else {
         Err(diagnostics)
     }
@@ -84,8 +84,8 @@ fn matches(pattern: &str, name: &str) -> bool {
             p += 1;
         } else if p < pattern.len() && (pattern[p] == '?' || pattern[p] == name[n]) {
             (p, n) = (p + 1, n + 1);
-        } else if let Some((at, from)) = star {
-            (p, n, star) = (at + 1, from + 1, Some((at, from + 1)));
+        } else if let Some((star_at, from)) = star {
+            (p, n, star) = (star_at + 1, from + 1, Some((star_at, from + 1)));
         } else {
             return false;
         }

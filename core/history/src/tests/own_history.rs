@@ -1,11 +1,11 @@
-//! The history of this project itself, commit by commit and file by file, and the histories of
-//! the folders in `RETROCAST_HISTORIES`, which are separated by colons.
+//! Compares the records of this project's own history with git, and those of the folders in
+//! `RETROCAST_HISTORIES`, which are separated by colons.
 
-use super::{fixture::git, oracle::same_as_git};
+use super::{fixture::git, oracle::compare_with_git};
 use std::path::Path;
 
 #[test]
-fn this_project_is_read_as_git_reads_it() {
+fn records_of_this_project_agree_with_git() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let has_history = git(&root)
         .args(["rev-parse", "--is-shallow-repository"])
@@ -18,9 +18,9 @@ fn this_project_is_read_as_git_reads_it() {
         );
         return;
     }
-    let checked = same_as_git(&root);
+    let checked = compare_with_git(&root);
     eprintln!(
-        "{} commits with {} files are as git tells them",
+        "{} commits with {} files agree with git",
         checked.commits, checked.files
     );
     assert!(checked.commits > 0 && checked.files >= checked.commits);
@@ -29,7 +29,7 @@ fn this_project_is_read_as_git_reads_it() {
         .split(':')
     {
         if !other.is_empty() {
-            let checked = same_as_git(Path::new(other));
+            let checked = compare_with_git(Path::new(other));
             eprintln!(
                 "{other}: {} commits with {} files",
                 checked.commits, checked.files

@@ -29,7 +29,7 @@ pub struct NamedColumn {
     /// The stage with the param.
     pub owner: String,
     /// The param that names the dataset.
-    pub of: String,
+    pub dataset_param: String,
     /// The column.
     pub name: String,
     /// Span of the name.
@@ -38,7 +38,7 @@ pub struct NamedColumn {
 
 /// The result of checking a tree.
 #[derive(Debug, Default)]
-pub struct ShapeReport {
+pub struct Validation {
     /// The deviations from the schema.
     pub diagnostics: Vec<Diagnostic>,
     /// Values that name datasets.
@@ -48,32 +48,32 @@ pub struct ShapeReport {
 }
 
 /// Checks a tree against its schema.
-pub struct Walk<'a> {
+pub struct Validator<'a> {
     file: &'a str,
     schema: &'a Value,
     path: Vec<String>,
     /// Span of the name of the current table.
     owner: Span,
-    found: ShapeReport,
+    result: Validation,
 }
 
-impl<'a> Walk<'a> {
-    /// Makes a check against this schema.
+impl<'a> Validator<'a> {
+    /// Creates a validator for this schema.
     pub fn new(file: &'a str, schema: &'a Value) -> Self {
         Self {
             file,
             schema,
             path: Vec::new(),
             owner: 0..0,
-            found: ShapeReport::default(),
+            result: Validation::default(),
         }
     }
 
     /// Checks the whole tree.
-    pub fn run(mut self, item: &Item) -> ShapeReport {
+    pub fn run(mut self, item: &Item) -> Validation {
         self.owner = item.span.clone();
         self.check(self.schema, item);
-        self.found
+        self.result
     }
 
     fn error(&self, message: String, span: &Span) -> Diagnostic {
@@ -117,10 +117,10 @@ impl<'a> Walk<'a> {
         if matches!(item.node, Node::Scalar(Value::Null)) {
             return;
         }
-        self.note(schema, item);
+        self.collect_names(schema, item);
         let resolved = self.resolve(schema);
         if !std::ptr::eq(resolved, schema) {
-            self.note(resolved, item);
+            self.collect_names(resolved, item);
         }
         let schema = resolved;
         if let Some(key) = schema[DISCRIMINATOR].as_str() {
@@ -136,7 +136,7 @@ impl<'a> Walk<'a> {
         }
         for part in schema["allOf"].as_array().into_iter().flatten() {
             if let (Some(condition), Some(then)) = (part.get("if"), part.get("then")) {
-                if holds(condition, item) {
+                if meets_condition(condition, item) {
                     self.check_required(then, schema, item, &[]);
                 }
             } else {
@@ -153,7 +153,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn note(&mut self, schema: &Value, item: &Item) {
+    /// Collects the datasets and columns that a value names.
+    fn collect_names(&mut self, schema: &Value, item: &Item) {
         let is_dataset = schema["x-dataset"] == Value::Bool(true);
         let column_of = schema["x-column"].as_str();
         if !is_dataset && column_of.is_none() {
@@ -164,16 +165,16 @@ impl<'a> Walk<'a> {
         for item in std::iter::once(item).chain(item.items()) {
             let Some(name) = item.text() else { continue };
             if is_dataset {
-                self.found.datasets.push(NamedDataset {
+                self.result.datasets.push(NamedDataset {
                     owner: owner.to_string(),
                     name: name.to_string(),
                     span: item.span.clone(),
                 });
             }
-            if let Some(of) = column_of {
-                self.found.columns.push(NamedColumn {
+            if let Some(dataset_param) = column_of {
+                self.result.columns.push(NamedColumn {
                     owner: owner.to_string(),
-                    of: of.to_string(),
+                    dataset_param: dataset_param.to_string(),
                     name: name.to_string(),
                     span: item.span.clone(),
                 });
@@ -195,20 +196,20 @@ impl<'a> Walk<'a> {
             return self.wrong_type("a table", item);
         };
         let names = || self.variants(schema, key).map(|(name, _)| name);
-        let Some(given) = item.get(key) else {
+        let Some(selector) = item.get(key) else {
             let error = self.error(
                 format!("missing key `{key}` in {}", self.table_name()),
                 &self.owner,
             );
-            let known: Vec<&str> = names().collect();
-            self.found
+            let allowed: Vec<&str> = names().collect();
+            self.result
                 .diagnostics
-                .push(error.help(format!("{key} is one of {}", known.join(", "))));
+                .push(error.help(format!("{key} is one of {}", allowed.join(", "))));
             return;
         };
-        let Some(name) = given.text() else {
+        let Some(name) = selector.text() else {
             self.path.push(key.to_string());
-            self.wrong_type("a string", given);
+            self.wrong_type("a string", selector);
             self.path.pop();
             return;
         };
@@ -221,10 +222,10 @@ impl<'a> Walk<'a> {
         let error = self
             .error(
                 format!("unknown {key} `{name}` in {}", self.table_name()),
-                &given.span,
+                &selector.span,
             )
             .help(suggest::help(name, names(), "kinds"));
-        self.found.diagnostics.push(error);
+        self.result.diagnostics.push(error);
     }
 
     /// The values that a schema lists; `None` if it lists none.
@@ -248,14 +249,14 @@ impl<'a> Walk<'a> {
         if allowed.contains(&&item.json()) {
             return;
         }
-        let known: Vec<&str> = allowed.iter().filter_map(|value| value.as_str()).collect();
+        let texts: Vec<&str> = allowed.iter().filter_map(|value| value.as_str()).collect();
         let error = self.error(
             format!("{} is not one of the allowed values", self.name()),
             &item.span,
         );
-        let near = item
+        let nearest = item
             .text()
-            .and_then(|text| suggest::nearest(text, known.iter().copied()));
+            .and_then(|text| suggest::nearest(text, texts.iter().copied()));
         let all = || {
             let all = allowed.iter().filter(|value| !value.is_null());
             format!(
@@ -263,8 +264,8 @@ impl<'a> Walk<'a> {
                 all.map(ToString::to_string).collect::<Vec<_>>().join(", ")
             )
         };
-        let help = near.map_or_else(all, |near| format!("did you mean \"{near}\"?"));
-        self.found
+        let help = nearest.map_or_else(all, |nearest| format!("did you mean \"{nearest}\"?"));
+        self.result
             .diagnostics
             .push(error.label(format!("found {}", item.describe())).help(help));
     }
@@ -276,32 +277,32 @@ impl<'a> Walk<'a> {
             .collect();
         let mut failed = Vec::new();
         for branch in &branches {
-            let mut trial = Walk {
+            let mut attempt = Validator {
                 file: self.file,
                 schema: self.schema,
                 path: self.path.clone(),
                 owner: self.owner.clone(),
-                found: ShapeReport::default(),
+                result: Validation::default(),
             };
-            trial.check(branch, item);
-            if trial.found.diagnostics.is_empty() {
-                self.found.datasets.append(&mut trial.found.datasets);
-                self.found.columns.append(&mut trial.found.columns);
+            attempt.check(branch, item);
+            if attempt.result.diagnostics.is_empty() {
+                self.result.datasets.append(&mut attempt.result.datasets);
+                self.result.columns.append(&mut attempt.result.columns);
                 return;
             }
-            failed.push(trial.found.diagnostics);
+            failed.push(attempt.result.diagnostics);
         }
-        let near: Vec<usize> = (0..branches.len())
-            .filter(|i| self.types(branches[*i]).iter().any(|kind| fits(kind, item)))
+        let matching: Vec<usize> = (0..branches.len())
+            .filter(|i| self.types(branches[*i]).iter().any(|kind| is_a(kind, item)))
             .collect();
-        if let [only] = near.as_slice() {
-            self.found.diagnostics.append(&mut failed[*only]);
+        if let [only] = matching.as_slice() {
+            self.result.diagnostics.append(&mut failed[*only]);
             return;
         }
         let mut words: Vec<&str> = branches
             .iter()
             .flat_map(|branch| self.types(branch))
-            .map(type_words)
+            .map(type_name)
             .collect();
         words.dedup();
         self.wrong_type(&words.join(" or "), item);
@@ -328,10 +329,10 @@ impl<'a> Walk<'a> {
 
     fn check_type(&mut self, schema: &'a Value, item: &Item) -> bool {
         let types = self.types(schema);
-        if types.is_empty() || types.iter().any(|kind| fits(kind, item)) {
+        if types.is_empty() || types.iter().any(|kind| is_a(kind, item)) {
             return true;
         }
-        let words: Vec<&str> = types.iter().map(|kind| type_words(kind)).collect();
+        let words: Vec<&str> = types.iter().map(|kind| type_name(kind)).collect();
         self.wrong_type(&words.join(" or "), item);
         false
     }
@@ -340,23 +341,23 @@ impl<'a> Walk<'a> {
         let error = self
             .error(format!("{} must be {expected}", self.name()), &item.span)
             .label(format!("found {}", item.describe()));
-        self.found.diagnostics.push(error);
+        self.result.diagnostics.push(error);
     }
 
     fn check_limits(&mut self, schema: &Value, item: &Item) {
-        let (size, what) = match &item.node {
+        let (size, unit) = match &item.node {
             Node::Scalar(Value::Number(number)) => (number.as_f64().unwrap_or(0.0), ""),
             Node::Scalar(Value::String(text)) => (text.chars().count() as f64, "characters"),
             Node::Array(items) => (items.len() as f64, "items"),
             _ => return,
         };
         let limit = |key: &str| schema[key].as_f64();
-        let (low, high) = match what {
+        let (low, high) = match unit {
             "" => (limit("minimum"), limit("maximum")),
             "characters" => (limit("minLength"), limit("maxLength")),
             _ => (limit("minItems"), limit("maxItems")),
         };
-        let (above, below) = match what {
+        let (above, below) = match unit {
             "" => (limit("exclusiveMinimum"), limit("exclusiveMaximum")),
             _ => (None, None),
         };
@@ -372,7 +373,7 @@ impl<'a> Walk<'a> {
                 .map(|below| format!("less than {below}"))
         };
         let Some(problem) = problem else { return };
-        let (verb, unit) = match what {
+        let (verb, suffix) = match unit {
             "" => ("be", String::new()),
             // "at least 1 items" would be wrong.
             _ => (
@@ -380,23 +381,23 @@ impl<'a> Walk<'a> {
                 format!(
                     " {}",
                     if problem.ends_with(" 1") {
-                        what.trim_end_matches('s')
+                        unit.trim_end_matches('s')
                     } else {
-                        what
+                        unit
                     }
                 ),
             ),
         };
         let error = self.error(
-            format!("{} must {verb} {problem}{unit}", self.name()),
+            format!("{} must {verb} {problem}{suffix}", self.name()),
             &item.span,
         );
-        let found = if what.is_empty() {
+        let found = if unit.is_empty() {
             item.describe()
         } else {
-            format!("{size} {what}")
+            format!("{size} {unit}")
         };
-        self.found
+        self.result
             .diagnostics
             .push(error.label(format!("found {found}")));
     }
@@ -411,10 +412,10 @@ impl<'a> Walk<'a> {
         };
         if text.parse::<jiff::civil::Date>().is_err() {
             let error = self
-                .error(format!("{} must be a day", self.name()), &item.span)
+                .error(format!("{} must be a date", self.name()), &item.span)
                 .label(format!("found {}", item.describe()))
                 .help("write it as \"2026-01-31\"");
-            self.found.diagnostics.push(error);
+            self.result.diagnostics.push(error);
         }
     }
 
@@ -444,7 +445,7 @@ impl<'a> Walk<'a> {
                 (None, Value::Bool(false)) => {
                     suggestions.extend(suggest::nearest(key, keys(properties)));
                     let error = self.unknown_key(key, key_span, properties);
-                    self.found.diagnostics.push(error);
+                    self.result.diagnostics.push(error);
                     continue;
                 }
                 _ => continue,
@@ -474,7 +475,7 @@ impl<'a> Walk<'a> {
                 .as_str()
                 .unwrap_or("it is required");
             let about = about.split_whitespace().collect::<Vec<_>>().join(" ");
-            self.found
+            self.result
                 .diagnostics
                 .push(error.help(format!("{key}: {about}")));
         }
@@ -499,7 +500,7 @@ fn keys(properties: &Value) -> impl Iterator<Item = &str> {
 
 /// Returns true if a table meets a condition: it has the required keys, with values among those
 /// listed.
-fn holds(condition: &Value, item: &Item) -> bool {
+fn meets_condition(condition: &Value, item: &Item) -> bool {
     let required = condition["required"].as_array().into_iter().flatten();
     let mut required = required.filter_map(Value::as_str);
     let listed = condition["properties"].as_object().into_iter().flatten();
@@ -511,7 +512,7 @@ fn holds(condition: &Value, item: &Item) -> bool {
         })
 }
 
-fn fits(kind: &str, item: &Item) -> bool {
+fn is_a(kind: &str, item: &Item) -> bool {
     match (kind, &item.node) {
         ("string", Node::Scalar(Value::String(_)) | Node::Datetime(_))
         | ("boolean", Node::Scalar(Value::Bool(_)))
@@ -523,7 +524,7 @@ fn fits(kind: &str, item: &Item) -> bool {
     }
 }
 
-fn type_words(kind: &str) -> &str {
+fn type_name(kind: &str) -> &str {
     match kind {
         "string" => "a string",
         "boolean" => "true or false",
@@ -543,13 +544,13 @@ mod tests {
     /// Checks a text against a schema and returns the messages.
     fn messages(schema: &Value, text: &str) -> Vec<String> {
         let (item, _) = Item::parse("job.toml", text);
-        let found = Walk::new("job.toml", schema).run(&item);
-        let messages = found.diagnostics.into_iter();
+        let result = Validator::new("job.toml", schema).run(&item);
+        let messages = result.diagnostics.into_iter();
         messages.map(|diagnostic| diagnostic.message).collect()
     }
 
     #[test]
-    fn what_one_key_needs_of_others() {
+    fn conditionally_required_keys_are_reported() {
         let schema = json!({
             "type": "object",
             "properties": {
@@ -569,14 +570,14 @@ mod tests {
     }
 
     #[test]
-    fn days_are_days() {
+    fn dates_are_validated() {
         let schema = json!({
             "type": "object",
             "properties": { "split": { "type": ["string", "null"], "format": "date" } },
         });
         for bad in ["2026-02-30", "2026-13-01", "tomorrow"] {
             let text = format!("split = \"{bad}\"");
-            assert_eq!(messages(&schema, &text), ["`split` must be a day"], "{bad}");
+            assert_eq!(messages(&schema, &text), ["`split` must be a date"]);
         }
         assert!(messages(&schema, "split = \"2026-02-28\"").is_empty());
     }
