@@ -78,14 +78,14 @@ impl Work {
         tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => Err(Failure::cancelled()),
-            share = self.pool.take(&node.name, bytes) => share.map_err(failure),
+            share = self.pool.reserve(&node.name, bytes) => share.map_err(failure),
         }
     }
 
     fn control(&self, ctx: &RunContext) -> Control {
         Control {
             threads: ctx.threads,
-            known: self.known.clone(),
+            known_hashes: self.known.clone(),
             hash_key: hash_key(&ctx.environment),
             ..Control::default()
         }
@@ -142,7 +142,7 @@ impl Work {
         let name = node.name.clone();
         let progress = self.progress.clone();
         let control = Control {
-            anew: ctx.forced,
+            force: ctx.forced,
             cancel: ctx.cancel.clone(),
             progress: Some(Arc::new(move |amount: retrocast_store::Progress| {
                 progress.amount(&name, amount.records, amount.bytes);
@@ -150,7 +150,7 @@ impl Work {
             ..self.control(ctx)
         };
         let properties = properties(ctx, node);
-        let _share = self.share(node, ctx, self.pool.of_source()).await?;
+        let _share = self.share(node, ctx, self.pool.source_memory()).await?;
         let ingested =
             retrocast_store::ingest(&spec, &self.workspace.root, &lake, &properties, &control)
                 .await
@@ -314,7 +314,7 @@ impl Executor for Work {
         let (Ok(lake), Some(rows)) = (self.lake(ctx), &outcome.cell.output) else {
             return;
         };
-        if let Err(error) = lake.show(rows).await {
+        if let Err(error) = lake.make_newest(rows).await {
             tracing::warn!("{}: the lake still shows other rows: {error}", node.name);
         }
     }

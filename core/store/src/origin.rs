@@ -19,7 +19,7 @@ pub fn is_hidden(column: &str) -> bool {
 }
 
 /// Names of the columns that are not hidden.
-pub fn visible(schema: &Schema) -> Vec<String> {
+pub fn visible_columns(schema: &Schema) -> Vec<String> {
     let names = schema.fields().iter().map(|field| field.name().clone());
     names.filter(|name| !is_hidden(name)).collect()
 }

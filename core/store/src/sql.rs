@@ -52,7 +52,8 @@ use datafusion::{
     prelude::{SQLOptions, SessionConfig, SessionContext},
     sql::TableReference,
 };
-use explain::{explain, explain_in, explain_with};
+pub(crate) use explain::explain;
+use explain::{explain_in, explain_with};
 use futures::{StreamExt, TryStreamExt};
 use local_times::{LocalTimes, Stage};
 use numbers::{CheckedNumbers, null_for_nan};
@@ -75,11 +76,6 @@ pub struct Sql {
     pub pool: ResourcePool,
     /// The job's time zone, an IANA name.
     pub timezone: String,
-}
-
-/// Rewords a query error for the author of the query.
-pub(crate) fn explained(error: &DataFusionError) -> SqlError {
-    explain(error)
 }
 
 /// Memory for checking a query, in bytes.

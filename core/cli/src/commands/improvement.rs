@@ -18,7 +18,7 @@ use jiff::{Timestamp, ToSpan as _, Zoned, civil::Date};
 use retrocast_domain::{number, suggest::nearest};
 use retrocast_store::{
     Lake, Ledger,
-    ledger::{FINDINGS, Improvement, ImprovementState, Recommended, register},
+    ledger::{FINDINGS, Improvement, ImprovementState, PublishedRecommendation, register},
     maintenance::Answer,
 };
 use serde_json::{Value, json};
@@ -167,11 +167,12 @@ impl Register {
             Some(id) => Some(self.recommendation(&about.job, id)?),
             None => None,
         };
-        let from = |given: &str, of: fn(&Recommended) -> &str| match (given, &recommended) {
-            ("", Some(recommended)) => of(recommended).to_string(),
-            (given, _) => given.to_string(),
-        };
-        let component = |one: &Recommended| match one.component.as_str() {
+        let from =
+            |given: &str, of: fn(&PublishedRecommendation) -> &str| match (given, &recommended) {
+                ("", Some(recommended)) => of(recommended).to_string(),
+                (given, _) => given.to_string(),
+            };
+        let component = |one: &PublishedRecommendation| match one.component.as_str() {
             "all" => String::new(),
             component => component.to_string(),
         };
@@ -212,7 +213,7 @@ impl Register {
     }
 
     /// A recommendation of an earlier run.
-    fn recommendation(&self, job: &str, id: &str) -> anyhow::Result<Recommended> {
+    fn recommendation(&self, job: &str, id: &str) -> anyhow::Result<PublishedRecommendation> {
         let all = self.runtime.block_on(self.ledger.recommendations())?;
         let ids: Vec<String> = all.iter().map(|one| one.id.clone()).collect();
         all.into_iter().find(|one| one.id == id).ok_or_else(|| {
@@ -228,7 +229,7 @@ impl Register {
     fn recommended(&self, all: bool, as_json: bool) -> anyhow::Result<()> {
         let recommended = self.runtime.block_on(self.ledger.recommendations())?;
         let last = recommended.iter().map(|one| one.window_end).max();
-        let shown: Vec<&Recommended> = recommended
+        let shown: Vec<&PublishedRecommendation> = recommended
             .iter()
             .filter(|one| all || (one.state == "open" && Some(one.window_end) == last))
             .collect();

@@ -13,7 +13,7 @@ use retrocast_domain::suggest::nearest;
 use std::collections::BTreeSet;
 
 /// Rewords an error of the query engine for the author of the query.
-pub(super) fn explain(error: &DataFusionError) -> SqlError {
+pub(crate) fn explain(error: &DataFusionError) -> SqlError {
     explain_with(error, &[])
 }
 
