@@ -18,25 +18,17 @@ mod quarantine;
 mod reader;
 mod resolve;
 mod restore;
+mod streams;
 mod times;
 
 use crate::{
     contract::Contract,
-    dataset::{
-        BASE_VERSION, DeletedRows, Lake, MADE_FROM, PendingRows, Properties, Rows, Scan, Staging,
-    },
+    dataset::{BASE_VERSION, DeletedRows, Lake, MADE_FROM, PendingRows, Properties, Rows, Staging},
     error::{SourceError, StoreError},
     origin,
     source::{Days, Listing, ListingSummary, SourceFile, settled},
 };
-use arrow::array::{BooleanArray, RecordBatch};
-use arrow_schema::SchemaRef;
 use changes::Changes;
-use datafusion::{
-    error::DataFusionError, execution::SendableRecordBatchStream,
-    physical_plan::stream::RecordBatchStreamAdapter,
-};
-use futures::StreamExt;
 use key_ranges::KeyRanges;
 use manifest::{Counts, Object, SourceVersion};
 use reader::{Outgoing, Outputs, ReadResult, ReadTask};
@@ -51,6 +43,7 @@ use std::{
     path::Path,
     sync::Arc,
 };
+use streams::{receive_rows, rows_without};
 use times::Times;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -608,54 +601,6 @@ impl Increment<'_> {
                 .collect(),
         }))
     }
-}
-
-/// Batches for a writer, with an explicit end: a channel that just closes must not commit half a
-/// source.
-enum Message {
-    Rows(RecordBatch),
-    End,
-}
-
-/// The rows of a channel, as a stream for a writer.
-fn receive_rows(schema: SchemaRef, channel: mpsc::Receiver<Message>) -> SendableRecordBatchStream {
-    let stream = futures::stream::unfold(Some(channel), |channel| async move {
-        let mut channel = channel?;
-        match channel.recv().await {
-            Some(Message::Rows(batch)) => Some((Ok(batch), Some(channel))),
-            Some(Message::End) => None,
-            None => {
-                let error = DataFusionError::Execution("reading the source ended early".into());
-                Some((Err(error), None))
-            }
-        }
-    });
-    Box::pin(RecordBatchStreamAdapter::new(schema, stream))
-}
-
-/// Staged rows without the superseded ones.
-async fn rows_without(
-    staging: &Lake,
-    staged: &DatasetRef,
-    superseded: Rows,
-) -> Result<SendableRecordBatchStream, StoreError> {
-    let stream = staging.scan_all(staged, &Scan::default()).await?;
-    let schema = stream.schema();
-    let mut row = 0_u64;
-    let batches = stream.map(move |batch| {
-        let batch = batch?;
-        let (start, end) = (row, row + batch.num_rows() as u64);
-        row = end;
-        if superseded.between(start, end).next().is_none() {
-            return Ok(batch);
-        }
-        let keep: Vec<bool> = (start..end).map(|row| !superseded.contains(row)).collect();
-        Ok(arrow::compute::filter_record_batch(
-            &batch,
-            &BooleanArray::from(keep),
-        )?)
-    });
-    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The quarantine: refused records of all objects, as one dataset beside the rows.
 
-use super::{Message, receive_rows};
+use super::streams::{Message, receive_rows};
 use crate::{
     dataset::{
         DeletedRows, Lake, PendingRows, Properties, ROW_ADDRESS, RowSubset, Scan, dataset_error,

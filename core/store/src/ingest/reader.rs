@@ -1,10 +1,11 @@
 //! Reads objects, passes rows and refused records to the writers, and counts.
 
 use super::{
-    Control, Message, Progress, SourceSpec,
+    Control, Progress, SourceSpec,
     key_ranges::KeyRanges,
     keys::{KeyTable, Keys},
     manifest::Counts,
+    streams::Message,
     times::{self, Times},
 };
 use crate::{

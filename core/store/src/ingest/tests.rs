@@ -1,5 +1,5 @@
 use super::*;
-use crate::sql::{Sql, SqlTable};
+use crate::{Scan, Sql, SqlTable};
 use retrocast_records::read::RECORD_BYTES_MAX;
 use std::{fmt::Write as _, io::Write as _, path::PathBuf};
 
@@ -81,7 +81,7 @@ impl Bench {
     }
 }
 
-fn text_rows(batch: &RecordBatch) -> Vec<String> {
+fn text_rows(batch: &arrow::array::RecordBatch) -> Vec<String> {
     use arrow::util::display::{ArrayFormatter, FormatOptions};
     let options = FormatOptions::default().with_null("null");
     let columns: Vec<_> = batch
