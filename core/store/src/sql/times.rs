@@ -25,7 +25,7 @@ use datafusion::{
         Volatility,
     },
 };
-use jiff::Span;
+use jiff::{Span, civil::DateTime};
 use std::sync::Arc;
 
 /// The operation of a time function.
@@ -283,9 +283,7 @@ impl TimeFunction {
                     time_zone,
                 )
             }
-            Operation::Length => {
-                Arc::new(interval_lengths(cast_intervals(columns.first())?.as_ref())?)
-            }
+            Operation::Length => Arc::new(lengths(cast_intervals(columns.first())?.as_ref())?),
             Operation::Shift { back } => {
                 let clocks = Clocks::in_zone(time_zone)?;
                 let read = read_moments(time, &[], &clocks, false)?;
@@ -551,7 +549,7 @@ fn is_interval(data_type: &DataType) -> bool {
 }
 
 /// Lengths of intervals in microseconds; a day has 24 hours, a month has no length.
-fn interval_lengths(intervals: &dyn Array) -> Result<DurationMicrosecondArray> {
+fn lengths(intervals: &dyn Array) -> Result<DurationMicrosecondArray> {
     let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
     intervals.try_unary(|interval| {
         if interval.months != 0 {
@@ -727,8 +725,7 @@ fn parse_width(stride: IntervalMonthDayNano) -> Result<Width> {
 /// Start of a bin of some months, as a wall time.
 fn find_month_bin(local: i64, origin: i64, months: i64) -> Result<i64> {
     let (date, first) = (civil(local)?, civil(origin)?);
-    let month_number =
-        |date: jiff::civil::DateTime| i64::from(date.year()) * 12 + i64::from(date.month());
+    let month_number = |date: DateTime| i64::from(date.year()) * 12 + i64::from(date.month());
     let mut bin = (month_number(date) - month_number(first)).div_euclid(months);
     loop {
         let span = Span::new().try_months(bin * months);
@@ -746,8 +743,7 @@ fn try_map(
     moments: &TimestampMicrosecondArray,
     mut convert: impl FnMut(i64) -> Result<i64>,
 ) -> Result<TimestampMicrosecondArray> {
-    let converted = moments
-        .iter()
-        .map(|moment| moment.map(&mut convert).transpose());
+    let convert_row = |moment: Option<i64>| moment.map(&mut convert).transpose();
+    let converted = moments.iter().map(convert_row);
     converted.collect::<Result<_, DataFusionError>>()
 }
