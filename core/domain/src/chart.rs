@@ -54,10 +54,10 @@ pub struct Band {
     /// Times, ascending.
     pub times: Vec<DateTime>,
     /// Lower edge.
-    #[serde(deserialize_with = "crate::lenient::numbers")]
+    #[serde(deserialize_with = "crate::null_as_nan::numbers")]
     pub lower: Vec<f64>,
     /// Upper edge.
-    #[serde(deserialize_with = "crate::lenient::numbers")]
+    #[serde(deserialize_with = "crate::null_as_nan::numbers")]
     pub upper: Vec<f64>,
 }
 
@@ -78,7 +78,7 @@ pub struct Bar {
     /// Category.
     pub label: String,
     /// Value, drawn as the length.
-    #[serde(deserialize_with = "crate::lenient::number")]
+    #[serde(deserialize_with = "crate::null_as_nan::number")]
     pub value: f64,
     /// Interval, if there is one.
     pub interval: Option<[f64; 2]>,
@@ -178,7 +178,7 @@ pub struct Level {
     /// End.
     pub end: DateTime,
     /// Value.
-    #[serde(deserialize_with = "crate::lenient::number")]
+    #[serde(deserialize_with = "crate::null_as_nan::number")]
     pub value: f64,
     /// Label at its end.
     pub label: String,

@@ -238,7 +238,7 @@ fn scored(
     score: f64,
     parts: Vec<HealthPart>,
 ) -> Health {
-    let state = HealthState::of(score);
+    let state = HealthState::from_score(score);
     let before = history.before(&context.window, component);
     Health {
         component: component.to_string(),

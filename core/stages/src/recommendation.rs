@@ -229,7 +229,7 @@ fn ranking<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
         table.push([
             one.title.clone(),
             one.category.clone(),
-            one.promise(),
+            one.expected_effect(),
             number::fixed(one.confidence, 2),
             past(one),
             number::sensible(one.effort_days),
