@@ -61,7 +61,7 @@ pub struct Band {
     pub upper: Vec<f64>,
 }
 
-/// A mark at one time of a line chart.
+/// A marker at one time of a line chart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Marker {
     /// Time.
@@ -107,13 +107,13 @@ pub struct Panel {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "form", rename_all = "snake_case")]
 pub enum ChartKind {
-    /// Lines over time with bands and marks.
+    /// Lines over time with bands and markers.
     Line {
         /// Series, the most important first.
         series: Vec<Series>,
         /// Bands behind the lines.
         bands: Vec<Band>,
-        /// Marks and vertical rules.
+        /// Markers and vertical rules.
         markers: Vec<Marker>,
         /// Horizontal level steps, such as the means before and after a change point.
         levels: Vec<Level>,

@@ -40,7 +40,7 @@ pub fn fixed(value: f64, decimals: usize) -> String {
     if value.abs() >= LARGE {
         return power_of_ten(value);
     }
-    let text = rounded(value.abs(), decimals);
+    let text = round_half_up(value.abs(), decimals);
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let whole = whole
         .parse::<i64>()
@@ -60,7 +60,7 @@ pub fn fixed(value: f64, decimals: usize) -> String {
 
 /// The digits of a size with this many decimals. Halves are rounded up, based on the shortest
 /// decimal of the number: 0.615 becomes 0.62, although its binary form is less.
-fn rounded(size: f64, decimals: usize) -> String {
+fn round_half_up(size: f64, decimals: usize) -> String {
     let shortest = size.to_string();
     let halfway = shortest.split_once('.').and_then(|(whole, fraction)| {
         let shortened = fraction.strip_suffix('5')?;
@@ -85,7 +85,7 @@ fn power_of_ten(value: f64) -> String {
     let exact = format!("{:e}", value.abs());
     let (mantissa, exponent) = exact.split_once('e').unwrap_or((&exact, "0"));
     let power: i32 = exponent.parse().unwrap_or(0);
-    let (digits, power) = match rounded(mantissa.parse().unwrap_or(0.0), 1) {
+    let (digits, power) = match round_half_up(mantissa.parse().unwrap_or(0.0), 1) {
         digits if digits == "10.0" => ("1.0".to_string(), power + 1),
         digits => (digits, power),
     };

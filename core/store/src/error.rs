@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn query_errors_are_retried_only_after_freeing_disk_space() {
+    fn only_a_full_disk_is_recognised_in_query_errors() {
         let error = StoreError::from(SqlError::new("no field named timeoutx"));
         assert_eq!(error.remedy(), Remedy::Change);
         let error = StoreError::from(SqlError::new("No space left on device (os error 28)"));

@@ -33,7 +33,7 @@ pub fn with_origin(schema: &Schema) -> SchemaRef {
 }
 
 /// Adds the origin to rows of one object.
-pub fn add(
+pub fn add_origin(
     batch: &RecordBatch,
     schema: &SchemaRef,
     object: u32,

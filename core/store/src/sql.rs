@@ -66,7 +66,7 @@ use sums::ExactSum;
 const CATALOG: &str = "datafusion";
 /// Number of rows of a batch in a query.
 const BATCH_ROWS: usize = 8192;
-/// Allowed table functions, none of which reads anything.
+/// Allowed table functions; none of them reads files or tables.
 const TABLE_FUNCTIONS: [&str; 3] = ["generate_series", "range", "unnest"];
 
 /// Settings for running queries.
@@ -82,7 +82,7 @@ pub struct Sql {
 const CHECK_BYTES: u64 = 64 << 20;
 
 /// Plans a query over tables with these schemas in a time zone, exactly as a run does, and
-/// evaluates what does not depend on rows. Returns the schema of the result. Reads and writes
+/// evaluates constant expressions. Returns the schema of the result. Reads and writes
 /// nothing.
 pub fn check(
     sql: &str,

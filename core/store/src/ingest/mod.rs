@@ -199,7 +199,7 @@ async fn try_ingest(
         Some(times) => times,
         // Written by a build that did not store them.
         None => {
-            lake.remaining_times(&dataset, increment.time(), &DeletedRows::new())
+            lake.remaining_times(&dataset, increment.time_column(), &DeletedRows::new())
                 .await?
         }
     };
@@ -305,7 +305,7 @@ struct StagedRows {
 }
 
 impl Increment<'_> {
-    fn time(&self) -> Option<&str> {
+    fn time_column(&self) -> Option<&str> {
         self.spec.contract.time.as_deref()
     }
 
@@ -375,7 +375,7 @@ impl Increment<'_> {
         if !none_superseded {
             let superseded = &commit.superseded;
             times = staging
-                .staged_times(&staged, self.time(), superseded)
+                .staged_times(&staged, self.time_column(), superseded)
                 .await?;
             times::store(times, &mut commit.properties);
         }
@@ -410,7 +410,8 @@ impl Increment<'_> {
             .mark_superseded(base, staged.prepared, superseded)
             .await?;
         let new = if superseded.len() > 0 {
-            lake.pending_times(base, &prepared, self.time()).await?
+            lake.pending_times(base, &prepared, self.time_column())
+                .await?
         } else {
             commit.new_times
         };
@@ -418,7 +419,7 @@ impl Increment<'_> {
         let times = match bounds {
             Some(times) => times,
             None => {
-                let rest = lake.remaining_times(base, self.time(), &resolution.deleted);
+                let rest = lake.remaining_times(base, self.time_column(), &resolution.deleted);
                 times::union(rest.await?, new)
             }
         };

@@ -10,7 +10,7 @@ use retrocast_domain::{cell::DatasetRef, number::plural, report::SourceNote};
 use retrocast_records::{SkippedFile, contract::Personal};
 
 /// The sum of a count over all objects, by name.
-fn total(objects: &[Object], counted: fn(&Object) -> &FieldCounts) -> FieldCounts {
+fn totals(objects: &[Object], counted: fn(&Object) -> &FieldCounts) -> FieldCounts {
     let mut sum = FieldCounts::new();
     for (name, n) in objects.iter().flat_map(counted) {
         *sum.entry(name.clone()).or_default() += n;
@@ -19,8 +19,11 @@ fn total(objects: &[Object], counted: fn(&Object) -> &FieldCounts) -> FieldCount
 }
 
 /// The sum of a count over all objects, by name, the most frequent first.
-fn ranked(objects: &[Object], counted: fn(&Object) -> &FieldCounts) -> Vec<(String, u64)> {
-    let mut all: Vec<(String, u64)> = total(objects, counted).into_iter().collect();
+fn totals_by_frequency(
+    objects: &[Object],
+    counted: fn(&Object) -> &FieldCounts,
+) -> Vec<(String, u64)> {
+    let mut all: Vec<(String, u64)> = totals(objects, counted).into_iter().collect();
     all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     all
 }
@@ -36,7 +39,7 @@ pub(super) fn note(
 ) -> (SourceNote, Vec<String>) {
     let sum = |count: fn(&Object) -> u64| objects.iter().map(count).sum::<u64>();
     let accepted = sum(|object| object.counts.accepted);
-    let present = total(objects, |object| &object.counts.present);
+    let present = totals(objects, |object| &object.counts.present);
     let fields = spec.contract.fields.iter();
     let fields = fields.filter(|field| field.personal != Personal::Drop);
     let missing =
@@ -57,12 +60,12 @@ pub(super) fn note(
         files: (listing.files.len() + listing.skipped.len()) as u64,
         records: sum(|object| object.counts.records),
         accepted: dataset.rows,
-        quarantined: ranked(objects, |object| &object.counts.quarantined),
+        quarantined: totals_by_frequency(objects, |object| &object.counts.quarantined),
         duplicates: sum(|object| object.counts.superseded),
         broken_files: broken.iter().cloned().chain(skipped).collect(),
-        unknown_fields: ranked(objects, |object| &object.counts.unknown),
+        unknown_fields: totals_by_frequency(objects, |object| &object.counts.unknown),
         missing_fields: missing.map(|field| field.name.clone()).collect(),
-        retyped_fields: ranked(objects, |object| &object.counts.retyped),
+        retyped_fields: totals_by_frequency(objects, |object| &object.counts.retyped),
         expectation: spec.contract.expect.clone(),
         first_time: range.0,
         last_time: range.1,

@@ -177,7 +177,7 @@ impl ReadTask {
             });
         }
         result.rows += batch.num_rows() as u64;
-        let batch = origin::add(&batch, &self.schema, number, parsed.lines)?;
+        let batch = origin::add_origin(&batch, &self.schema, number, parsed.lines)?;
         outputs.rows.send(batch)
     }
 

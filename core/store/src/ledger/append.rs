@@ -113,7 +113,7 @@ impl Ledger {
         }
         let mut attempt = 0;
         loop {
-            let base = self.base(table).await?;
+            let base = self.ensure_dataset(table).await?;
             let existing = self.keys(table).await?;
             let missing = rows
                 .iter()
@@ -156,8 +156,8 @@ impl Ledger {
         appended.map(drop)
     }
 
-    /// The newest version of a table's dataset with all its columns; created if there is none.
-    async fn base(&self, table: &LedgerTable) -> Result<DatasetRef, StoreError> {
+    /// Returns the newest version of a table's dataset, after creating it or adding missing columns.
+    async fn ensure_dataset(&self, table: &LedgerTable) -> Result<DatasetRef, StoreError> {
         let name = table.dataset();
         let latest = match self.lake.latest(&name).await? {
             Some(latest) => latest,

@@ -73,7 +73,8 @@ pub(super) fn explain_with(error: &DataFusionError, functions: &[String]) -> Sql
         }
         root => {
             let text = root.strip_backtrace();
-            unknown_function(&text, functions).unwrap_or_else(|| SqlError::new(clean(&text)))
+            unknown_function(&text, functions)
+                .unwrap_or_else(|| SqlError::new(strip_engine_text(&text)))
         }
     };
     if let Some(span) = error.diagnostic().and_then(|diagnostic| diagnostic.span) {
@@ -121,7 +122,7 @@ fn explain_schema(error: &SchemaError) -> SqlError {
             SqlError::new(format!("several tables have a column {}", field.name()))
                 .help("qualify it with the name of a table, such as tickets.id")
         }
-        other => SqlError::new(clean(&other.to_string())),
+        other => SqlError::new(strip_engine_text(&other.to_string())),
     }
 }
 
@@ -136,7 +137,7 @@ fn list(names: &BTreeSet<&str>) -> String {
 }
 
 /// Removes prefixes and quoting that the engine adds to its messages.
-fn clean(text: &str) -> String {
+fn strip_engine_text(text: &str) -> String {
     let mut text = text.lines().next().unwrap_or_default().trim();
     for prefix in [
         "SQL error: ",

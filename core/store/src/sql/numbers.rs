@@ -98,7 +98,10 @@ impl AnalyzerRule for CheckedNumbers {
 /// because the engine's median of 1 and 2 is 1. Returns true if an argument changed.
 fn drop_nan(arguments: &mut [Expr], median: bool, schema: &DFSchema) -> bool {
     let mut changed = false;
-    for argument in arguments.iter_mut().filter(|argument| reads_rows(argument)) {
+    for argument in arguments
+        .iter_mut()
+        .filter(|argument| depends_on_row(argument))
+    {
         match argument.get_type(schema) {
             Ok(DataType::Float16 | DataType::Float32 | DataType::Float64) => {
                 *argument = ScalarUDF::from(WithoutNan::new()).call(vec![take(argument)]);
@@ -116,7 +119,7 @@ fn drop_nan(arguments: &mut [Expr], median: bool, schema: &DFSchema) -> bool {
 
 /// Returns true if a value depends on the row. Constants may have to stay unchanged, such as the
 /// 0.95 of a percentile.
-fn reads_rows(expr: &Expr) -> bool {
+fn depends_on_row(expr: &Expr) -> bool {
     let column = |expr: &Expr| matches!(expr, Expr::Column(_) | Expr::OuterReferenceColumn(..));
     expr.exists(|expr| Ok(column(expr))).unwrap_or(true)
 }
