@@ -132,8 +132,8 @@ pub struct Effect {
     pub worth: Option<Worth>,
 }
 
-/// An effect in money. Amounts are gains, below zero for losses: estimate, lower and upper end of the
-/// 95 % interval.
+/// An effect in money. Amounts are gains, below zero for losses: estimate, lower and upper end of
+/// the 95 % interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Worth {
     /// Currency, such as EUR; empty for none.
@@ -169,16 +169,16 @@ impl Worth {
 const RELATIVE_MAX: f64 = 10.0;
 
 impl Effect {
-    /// Measured effect relative to the expected one: 1 if it is as large as expected. `None` without an
-    /// expectation or an estimate.
+    /// Measured effect relative to the expected one: 1 if it is as large as expected. `None`
+    /// without an expectation or an estimate.
     pub fn effectiveness(&self) -> Option<f64> {
         let expected = self.expected_relative.filter(|expected| *expected != 0.0)?;
         let is_known = self.verdict != Verdict::TooEarly && self.counterfactual > 0.0;
         is_known.then(|| self.relative[0] / expected)
     }
 
-    /// The effect for reports: relative to the counterfactual, or as an amount if the counterfactual is
-    /// zero or small. `None` while it is too early for an estimate.
+    /// The effect for reports: relative to the counterfactual, or as an amount if the
+    /// counterfactual is zero or small. `None` while it is too early for an estimate.
     pub fn estimate(&self) -> Option<Estimate<'_>> {
         let [relative, low, high] = self.relative;
         let proven = self.verdict.is_proven();

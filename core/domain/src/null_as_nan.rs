@@ -1,5 +1,5 @@
-//! Deserializes numbers that were NaN or infinite when written: JSON has `null` instead. They become
-//! NaN, which is formatted as "n/a".
+//! Deserializes numbers that were NaN or infinite when written: JSON has `null` instead. They
+//! become NaN, which is formatted as "n/a".
 
 use serde::{Deserialize, Deserializer};
 

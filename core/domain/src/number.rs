@@ -244,7 +244,8 @@ pub fn p_value(p: f64) -> String {
     }
 }
 
-/// A p-value without the letter, for a column of a table, with a fixed number of decimals: `0.013`, `0.250`, `< 0.001`.
+/// A p-value without the letter, for a column of a table, with a fixed number of decimals: `0.013`,
+/// `0.250`, `< 0.001`.
 pub fn p_bare(p: f64) -> String {
     if p < 0.001 {
         format!("<{NBSP}0.001")

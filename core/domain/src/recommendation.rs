@@ -71,7 +71,7 @@ impl RecommendationState {
 pub struct PastSuccess {
     /// Number of improvements that work.
     pub worked: u64,
-    /// Number of all of them.
+    /// Number of improvements that were measured.
     pub judged: u64,
 }
 

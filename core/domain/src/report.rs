@@ -108,7 +108,8 @@ impl From<SerializedFinding> for EarlierFinding {
 }
 
 impl EarlierReport {
-    /// Summarises the findings of a report on a window; `before` is the earlier report of that report.
+    /// Summarises the findings of a report on a window; `before` is the earlier report of that
+    /// report.
     pub fn new(window: &str, findings: &[Finding], before: Option<&Self>) -> Self {
         let mut findings: Vec<EarlierFinding> = findings
             .iter()
@@ -146,8 +147,8 @@ impl EarlierReport {
         self.find(finding).is_some()
     }
 
-    /// Earlier findings that are resolved: their stages completed without finding them again. The most
-    /// severe first.
+    /// Earlier findings that are resolved: their stages completed without finding them again. The
+    /// most severe first.
     pub fn no_longer_found(&self, cells: &[Cell]) -> Vec<&EarlierFinding> {
         let is_searched = |finding: &&EarlierFinding| {
             let stages = cells.iter().filter(|cell| cell.stage == finding.stage);

@@ -126,8 +126,8 @@ impl ResourcePool {
         (self.limits.memory / 4).max(MIB)
     }
 
-    /// Reserves memory, in bytes, and waits until it is available. `requester` is named in the error
-    /// for a request above the limit.
+    /// Reserves memory, in bytes, and waits until it is available. `requester` is named in the
+    /// error for a request above the limit.
     pub async fn reserve(&self, requester: &str, bytes: u64) -> Result<Reservation, StoreError> {
         let (requested, limit) = (mib(bytes), mib(self.limits.memory));
         if requested > limit {

@@ -137,7 +137,8 @@ impl Sql {
         self.rows(lake, sql, tables, ColumnNames::Dataset).await
     }
 
-    /// Runs a query and streams its rows for display: names of columns need not be valid in a dataset.
+    /// Runs a query and streams its rows for display: names of columns need not be valid in a
+    /// dataset.
     pub async fn stream_for_display(
         &self,
         lake: &Lake,

@@ -16,9 +16,9 @@ use std::path::Path;
 const ROWS_PER_DELETION_MIN: u64 = 10;
 
 impl Lake {
-    /// Moves a staged dataset into this lake, without the superseded rows. `None`, with nothing done,
-    /// if there are so many superseded rows that rewriting the others is better. There must be no
-    /// dataset with this name yet.
+    /// Moves a staged dataset into this lake, without the superseded rows. `None`, with nothing
+    /// done, if there are so many superseded rows that rewriting the others is better. There must
+    /// be no dataset with this name yet.
     pub(crate) async fn adopt(
         &self,
         staging: &Lake,

@@ -156,9 +156,9 @@ impl KeyTable {
         self.folder.join(format!("keys-{partition}"))
     }
 
-    /// Passes each superseded row to `superseded`: among the rows with the same key, the one with the
-    /// largest `order` is kept and, among equal values, the last. With `return_kept`, returns the
-    /// kept rows.
+    /// Passes each superseded row to `superseded`: among the rows with the same key, the one with
+    /// the largest `order` is kept and, among equal values, the last. With `return_kept`, returns
+    /// the kept rows.
     pub fn resolve(
         mut self,
         return_kept: bool,
@@ -197,7 +197,8 @@ impl KeyTable {
     }
 }
 
-/// Adds a row, or passes it or the one that it replaces to `superseded`. Rows must be added in order.
+/// Adds a row, or passes it or the one that it replaces to `superseded`. Rows must be added in
+/// order.
 fn add_row(keys: &mut Keys, entry: &Entry, superseded: &mut dyn FnMut(u64)) {
     use std::collections::hash_map::Entry::{Occupied, Vacant};
     match keys.entry(entry.key()) {

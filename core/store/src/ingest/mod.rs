@@ -31,7 +31,7 @@ use crate::{
 use changes::Changes;
 use key_ranges::KeyRanges;
 use manifest::{Counts, Object, SourceVersion};
-use reader::{Outgoing, Outputs, ReadResult, ReadTask};
+use reader::{BatchSender, Outputs, ReadResult, ReadTask};
 use resolve::{Existing, Resolution};
 use retrocast_domain::{cell::DatasetRef, report::SourceNote};
 use retrocast_records::{
@@ -158,7 +158,8 @@ async fn try_ingest(
         .await?;
     let key = control.hash_key.as_deref();
     let meaning = manifest::meaning(spec, key);
-    // A process committed this version and died before recording it: use it even with `force`.
+    // If a process committed this version and died before recording it, it is used even with
+    // `force`.
     let made_from = properties.get(MADE_FROM);
     let is_committed =
         |last: &SourceVersion| made_from.is_some() && last.made_from.as_ref() == made_from;
@@ -449,7 +450,8 @@ impl Increment<'_> {
         Ok(files.collect::<Result<_, SourceError>>()?)
     }
 
-    /// Reads the files, and concurrently writes rows and refused records without committing the rows.
+    /// Reads the files, and concurrently writes rows and refused records without committing the
+    /// rows.
     async fn read(
         &self,
         files: &[(SourceFile, Format)],
@@ -481,8 +483,8 @@ impl Increment<'_> {
                 .map(|lake| lake.root().scratch().to_path_buf()),
         };
         let outputs = Outputs {
-            rows: Outgoing::new(name, rows_sender),
-            refused: Outgoing::new(name, refused_sender),
+            rows: BatchSender::new(name, rows_sender),
+            refused: BatchSender::new(name, refused_sender),
             existing: previous_rows.is_some().then(|| {
                 let unchanged = self.changes.unchanged.iter();
                 KeyRanges::new(unchanged.map(|object| (object.number, object.counts.key_range)))

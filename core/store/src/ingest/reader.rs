@@ -46,8 +46,8 @@ pub(super) struct ReadTask {
 
 /// Outputs of reading.
 pub(super) struct Outputs {
-    pub rows: Outgoing,
-    pub refused: Outgoing,
+    pub rows: BatchSender,
+    pub refused: BatchSender,
     /// The key ranges of the dataset's remaining objects, if there are any: duplicates with their
     /// rows are resolved later.
     pub existing: Option<KeyRanges>,
@@ -190,7 +190,7 @@ impl ReadTask {
 }
 
 /// Batches for a writer, with small ones combined.
-pub(super) struct Outgoing {
+pub(super) struct BatchSender {
     /// Name of the source, for messages.
     name: String,
     channel: mpsc::Sender<Message>,
@@ -199,7 +199,7 @@ pub(super) struct Outgoing {
     bytes: usize,
 }
 
-impl Outgoing {
+impl BatchSender {
     /// Creates an output without pending batches.
     pub fn new(name: &str, channel: mpsc::Sender<Message>) -> Self {
         Self {

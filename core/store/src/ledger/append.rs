@@ -37,9 +37,9 @@ pub struct Publication {
 
 impl Publication {
     /// Identifies the rows by the run and their content. The id of the run is not sufficient: after
-    /// its folder is removed, the next run on the same records gets the same id. The time at which it
-    /// finished is not included: a run that was interrupted and resumed has the same rows, and runs
-    /// that read them must keep the same plan.
+    /// its folder is removed, the next run on the same records gets the same id. The time at which
+    /// it finished is not included: a run that was interrupted and resumed has the same rows, and
+    /// runs that read them must keep the same plan.
     pub fn new(mut run: PublishedRun, rows: TableRows) -> Result<Self, StoreError> {
         let content = serde_json::to_vec(&rows).map_err(|error| write_error(&error))?;
         let mut hash = blake3::Hasher::new();
@@ -156,7 +156,8 @@ impl Ledger {
         appended.map(drop)
     }
 
-    /// Returns the newest version of a table's dataset, after creating it or adding missing columns.
+    /// Returns the newest version of a table's dataset, after creating it or adding missing
+    /// columns.
     async fn ensure_dataset(&self, table: &LedgerTable) -> Result<DatasetRef, StoreError> {
         let name = table.dataset();
         let latest = match self.lake.latest(&name).await? {

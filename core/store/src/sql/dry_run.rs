@@ -70,7 +70,8 @@ fn evaluate(expr: &Expr) -> Result<()> {
     physical.evaluate(&row).map(drop)
 }
 
-/// Evaluates the columns of projections over no rows, and compares their types with the planned ones.
+/// Evaluates the columns of projections over no rows, and compares their types with the planned
+/// ones.
 pub(super) fn check_types(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
     plan.apply(|node| {
         if let Some(projection) = node.downcast_ref::<ProjectionExec>() {

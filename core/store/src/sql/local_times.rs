@@ -450,8 +450,8 @@ fn retype_recursive_query(mut query: RecursiveQuery) -> Result<LogicalPlan> {
     LogicalPlan::RecursiveQuery(query).recompute_schema()
 }
 
-/// The argument of the function that converts to moments: a text, a day or a wall time. The error is
-/// the expression itself, if it is another one.
+/// The argument of the function that converts to moments: a text, a day or a wall time. The error
+/// is the expression itself, if it is another one.
 fn moment_argument(expr: Expr) -> std::result::Result<Expr, Expr> {
     match expr {
         Expr::ScalarFunction(mut function) if converts_to_moments(&function.func) => {

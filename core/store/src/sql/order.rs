@@ -43,7 +43,8 @@ fn has_order(plan: &LogicalPlan) -> bool {
     }
 }
 
-/// Returns true for a sort. A projection directly above it removes columns that only the sort needed.
+/// Returns true for a sort. A projection directly above it removes columns that only the sort
+/// needed.
 fn is_sort(plan: &LogicalPlan) -> bool {
     matches!(plan, LogicalPlan::Sort(_))
 }

@@ -1,8 +1,9 @@
 //! The SQL functions that parse, truncate and shift times, all in one time zone.
 //!
-//! They replace the query engine's own functions, which interpret a time without an offset sometimes
-//! as UTC and sometimes as local time, fail for local times that are skipped or repeated, and align
-//! the bins of `date_bin` to midnight UTC. The functions here return microseconds with a zone.
+//! They replace the query engine's own functions, which interpret a time without an offset
+//! sometimes as UTC and sometimes as local time, fail for local times that are skipped or repeated,
+//! and align the bins of `date_bin` to midnight UTC. The functions here return microseconds with a
+//! zone.
 
 use super::clocks::{Clocks, DAY, TimeText, civil, out_of_range, shorten, wall};
 use datafusion::{
