@@ -78,14 +78,14 @@ impl WorkspaceExecutor {
         tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => Err(Failure::cancelled()),
-            reservation = self.pool.take(&node.name, bytes) => reservation.map_err(failure),
+            reservation = self.pool.reserve(&node.name, bytes) => reservation.map_err(failure),
         }
     }
 
     fn control(&self, ctx: &RunContext) -> Control {
         Control {
             threads: ctx.threads,
-            known: self.file_hashes.clone(),
+            known_hashes: self.file_hashes.clone(),
             hash_key: hash_key(&ctx.environment),
             ..Control::default()
         }
@@ -146,7 +146,7 @@ impl WorkspaceExecutor {
         let name = node.name.clone();
         let progress = self.progress.clone();
         let control = Control {
-            anew: ctx.forced,
+            force: ctx.forced,
             cancel: ctx.cancel.clone(),
             progress: Some(Arc::new(move |amount: retrocast_store::Progress| {
                 progress.amount(&name, amount.records, amount.bytes);
@@ -154,7 +154,7 @@ impl WorkspaceExecutor {
             ..self.control(ctx)
         };
         let properties = properties(ctx, node);
-        let _reservation = self.reserve(node, ctx, self.pool.of_source()).await?;
+        let _reservation = self.reserve(node, ctx, self.pool.source_memory()).await?;
         let ingested =
             retrocast_store::ingest(&spec, &self.workspace.root, &lake, &properties, &control)
                 .await
@@ -319,7 +319,7 @@ impl Executor for WorkspaceExecutor {
         let (Ok(lake), Some(dataset)) = (self.lake(ctx), &outcome.cell.output) else {
             return;
         };
-        if let Err(error) = lake.show(dataset).await {
+        if let Err(error) = lake.make_newest(dataset).await {
             tracing::warn!(
                 "{}: the lake still shows another version: {error}",
                 node.name

@@ -10,7 +10,7 @@ use retrocast_engine::Job;
 use retrocast_run::{LedgerRun, LedgerView, RunSummary, files::REPORT};
 use retrocast_store::{
     Lake, Ledger,
-    ledger::{Decision, Improvement, Publication, PublishedRun, newest, register},
+    ledger::{Decision, Improvement, Publication, PublishedRun, newest_by_window, register},
 };
 use std::{
     collections::BTreeSet,
@@ -100,7 +100,7 @@ impl JobLedger {
     pub fn view(&self, job: &Job, window: &Window, date: Date) -> anyhow::Result<LedgerView> {
         let (kind, start) = (job.window.to_string(), window.start_instant());
         let runs = self.runtime.block_on(self.ledger.runs())?;
-        let runs = newest(runs, |run| {
+        let runs = newest_by_window(runs, |run| {
             run.window_kind == kind && run.window_end <= start
         });
         let today = date.in_tz(&window.timezone)?.timestamp();

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_has_one_hash() {
+    fn hash_list_equals_hash_of_the_list() {
         for list in [vec![], vec![("a", 1)], vec![("a", 1), ("b", 2)]] {
             assert_eq!(hash_list(&list), hash(&list));
         }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// Status of a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "WrittenStatus", into = "WrittenStatus")]
+#[serde(from = "SerializedStatus", into = "SerializedStatus")]
 pub enum CellStatus {
     /// Completed.
     Done,
@@ -44,7 +44,7 @@ impl CellStatus {
 /// Status of a stage as serialised: a skipped stage is a failed one with a reason.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
-enum WrittenStatus {
+enum SerializedStatus {
     Done,
     NotEnough { message: String },
     Failed { message: String },
@@ -53,12 +53,12 @@ enum WrittenStatus {
 /// Prefix of the message of a stage that was not started.
 const NOT_RUN: &str = "not run: ";
 
-impl From<WrittenStatus> for CellStatus {
-    fn from(status: WrittenStatus) -> Self {
+impl From<SerializedStatus> for CellStatus {
+    fn from(status: SerializedStatus) -> Self {
         match status {
-            WrittenStatus::Done => Self::Done,
-            WrittenStatus::NotEnough { message } => Self::NotEnough { message },
-            WrittenStatus::Failed { message } => match message.strip_prefix(NOT_RUN) {
+            SerializedStatus::Done => Self::Done,
+            SerializedStatus::NotEnough { message } => Self::NotEnough { message },
+            SerializedStatus::Failed { message } => match message.strip_prefix(NOT_RUN) {
                 Some(reason) => Self::NotRun {
                     reason: reason.to_string(),
                 },
@@ -68,7 +68,7 @@ impl From<WrittenStatus> for CellStatus {
     }
 }
 
-impl From<CellStatus> for WrittenStatus {
+impl From<CellStatus> for SerializedStatus {
     fn from(status: CellStatus) -> Self {
         match status {
             CellStatus::Done => Self::Done,
@@ -88,7 +88,7 @@ pub struct DatasetRef {
     pub name: String,
     /// Lance version.
     pub version: u64,
-    /// Rows at that version.
+    /// Number of rows at that version.
     pub rows: u64,
 }
 
@@ -196,7 +196,7 @@ pub struct Cell {
     pub title: String,
     /// Status.
     pub status: CellStatus,
-    /// What the stage did, in one or two sentences.
+    /// The work of the stage, in one or two sentences.
     pub did: String,
     /// The method and its source.
     pub method: String,
@@ -295,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stage_that_was_not_begun_is_written_as_before() {
+    fn a_stage_that_was_not_run_is_serialized_as_failed() {
         let status = CellStatus::NotRun {
             reason: "source.tickets failed".to_string(),
         };
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_is_met_or_missed_as_far_as_the_interval_says() {
+    fn targets_within_the_interval_are_not_clearly_met_or_missed() {
         let check = |value: Option<f64>, interval, lower_is_better: bool, want: &str| {
             let json = serde_json::json!({
                 "name": "x", "subject": "all", "value": value, "interval": interval, "unit": "share",

@@ -54,14 +54,14 @@ pub struct Band {
     /// Times, ascending.
     pub times: Vec<DateTime>,
     /// Lower edge.
-    #[serde(deserialize_with = "crate::lenient::numbers")]
+    #[serde(deserialize_with = "crate::null_as_nan::numbers")]
     pub lower: Vec<f64>,
     /// Upper edge.
-    #[serde(deserialize_with = "crate::lenient::numbers")]
+    #[serde(deserialize_with = "crate::null_as_nan::numbers")]
     pub upper: Vec<f64>,
 }
 
-/// A mark at one time of a line chart.
+/// A marker at one time of a line chart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Marker {
     /// Time.
@@ -78,7 +78,7 @@ pub struct Bar {
     /// Category.
     pub label: String,
     /// Value, drawn as the length.
-    #[serde(deserialize_with = "crate::lenient::number")]
+    #[serde(deserialize_with = "crate::null_as_nan::number")]
     pub value: f64,
     /// Interval, if there is one.
     pub interval: Option<[f64; 2]>,
@@ -107,13 +107,13 @@ pub struct Panel {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "form", rename_all = "snake_case")]
 pub enum ChartKind {
-    /// Lines over time with bands and marks.
+    /// Lines over time with bands and markers.
     Line {
         /// Series, the most important first.
         series: Vec<Series>,
         /// Bands behind the lines.
         bands: Vec<Band>,
-        /// Marks and vertical rules.
+        /// Markers and vertical rules.
         markers: Vec<Marker>,
         /// Horizontal level steps, such as the means before and after a change point.
         levels: Vec<Level>,
@@ -178,7 +178,7 @@ pub struct Level {
     /// End.
     pub end: DateTime,
     /// Value.
-    #[serde(deserialize_with = "crate::lenient::number")]
+    #[serde(deserialize_with = "crate::null_as_nan::number")]
     pub value: f64,
     /// Label at its end.
     pub label: String,

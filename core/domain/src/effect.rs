@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// The interval excludes zero in the wanted direction, with p below 0.05.
+    /// The interval excludes zero in the intended direction, with p below 0.05.
     Works,
-    /// The data do not decide.
+    /// The data support neither verdict.
     Unclear,
-    /// The interval excludes zero in the unwanted direction, with p below 0.05.
+    /// The interval excludes zero in the opposite direction, with p below 0.05.
     Harmful,
     /// Not enough days have passed.
     TooEarly,
@@ -78,9 +78,9 @@ impl EffectTest {
 pub struct Effect {
     /// Identity of the improvement in the register.
     pub improvement: String,
-    /// Its title, as its team wrote it.
+    /// Its title in the register.
     pub title: String,
-    /// Date of the change, ISO.
+    /// Date of the change, ISO 8601.
     pub date: String,
     /// Metric and component that it is meant to change.
     pub metric: String,
@@ -89,24 +89,24 @@ pub struct Effect {
     /// True if less of the metric is better.
     pub lower_is_better: bool,
     /// Mean in the pre-period.
-    #[serde(deserialize_with = "crate::lenient::number")]
+    #[serde(deserialize_with = "crate::null_as_nan::number")]
     pub before: f64,
     /// Mean in the post-period.
-    #[serde(deserialize_with = "crate::lenient::number")]
+    #[serde(deserialize_with = "crate::null_as_nan::number")]
     pub after: f64,
     /// Mean of the counterfactual in the post-period; the mean before while it is too early.
-    #[serde(deserialize_with = "crate::lenient::number")]
+    #[serde(deserialize_with = "crate::null_as_nan::number")]
     pub counterfactual: f64,
     /// after − counterfactual: estimate, lower and upper bound of the 95 % interval; zeros while it
     /// is too early. [`Effect::estimate`] is the form for reports.
-    #[serde(deserialize_with = "crate::lenient::three")]
+    #[serde(deserialize_with = "crate::null_as_nan::three")]
     pub absolute: [f64; 3],
     /// The same relative to the counterfactual (−0.3 = 30 % less); zeros if the counterfactual is
     /// not above zero, and while it is too early. [`Effect::estimate`] is the form for reports.
-    #[serde(deserialize_with = "crate::lenient::three")]
+    #[serde(deserialize_with = "crate::null_as_nan::three")]
     pub relative: [f64; 3],
     /// p-value of no effect.
-    #[serde(deserialize_with = "crate::lenient::number")]
+    #[serde(deserialize_with = "crate::null_as_nan::number")]
     pub placebo_p: f64,
     /// Basis of the p-value.
     #[serde(default)]
@@ -124,7 +124,7 @@ pub struct Effect {
     /// Category of the improvement, such as configuration or scaling; empty for none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub category: String,
-    /// The relative effect that its team expected.
+    /// The relative effect expected by its team.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_relative: Option<f64>,
     /// The effect in money, where a unit of the metric has a value.
@@ -132,8 +132,8 @@ pub struct Effect {
     pub worth: Option<Worth>,
 }
 
-/// An effect in money. Amounts are gains, below zero for losses: estimate, lower and upper end of the
-/// 95 % interval.
+/// An effect in money. Amounts are gains, below zero for losses: estimate, lower and upper end of
+/// the 95 % interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Worth {
     /// Currency, such as EUR; empty for none.
@@ -146,12 +146,12 @@ pub struct Worth {
     pub so_far: [f64; 3],
 }
 
-/// Days of the year over which a return is given.
+/// Days of the first year, over which the return on investment is computed.
 const YEAR: f64 = 365.0;
 
 impl Worth {
-    /// Return on investment of the first year, if the effect lasts: (gain − cost) ÷ cost. `None` without a
-    /// cost.
+    /// Return on investment of the first year, if the effect lasts: (gain − cost) ÷ cost. `None`
+    /// without a cost.
     pub fn roi(&self) -> Option<[f64; 3]> {
         let cost = self.cost.filter(|cost| *cost > 0.0)?;
         Some(self.per_day.map(|gain| (YEAR * gain - cost) / cost))
@@ -169,16 +169,16 @@ impl Worth {
 const RELATIVE_MAX: f64 = 10.0;
 
 impl Effect {
-    /// Measured effect relative to the expected one: 1 if it is as large as its team expected. `None` without
-    /// an expectation or an estimate.
+    /// Measured effect relative to the expected one: 1 if it is as large as expected. `None`
+    /// without an expectation or an estimate.
     pub fn effectiveness(&self) -> Option<f64> {
         let expected = self.expected_relative.filter(|expected| *expected != 0.0)?;
         let is_known = self.verdict != Verdict::TooEarly && self.counterfactual > 0.0;
         is_known.then(|| self.relative[0] / expected)
     }
 
-    /// The effect for people: relative to what was expected, or as an amount where little or nothing
-    /// was. `None` while it is too early for an estimate.
+    /// The effect for reports: relative to the counterfactual, or as an amount if the
+    /// counterfactual is zero or small. `None` while it is too early for an estimate.
     pub fn estimate(&self) -> Option<Estimate<'_>> {
         let [relative, low, high] = self.relative;
         let proven = self.verdict.is_proven();
@@ -209,7 +209,7 @@ mod tests {
     use crate::number::NBSP;
 
     #[test]
-    fn money_follows_from_the_gain_per_day() {
+    fn return_and_payback_follow_from_the_gain_per_day() {
         let mut worth = Worth {
             currency: "EUR".to_string(),
             cost: Some(730.0),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_estimated_has_no_estimate() {
+    fn estimates_depend_on_verdict_and_counterfactual() {
         let json = serde_json::json!({
             "improvement": "A", "title": "A", "date": "2026-10-05", "metric": "failures",
             "unit": "failures per day", "lower_is_better": true, "before": 4.0, "after": 6.0,

@@ -4,7 +4,7 @@
 //! "not proven", never "stable" or "no effect". Rounding happens here once, to the digits that the
 //! width of the interval supports, so that value and interval never disagree.
 
-use crate::number::{MINUS, NBSP, THIN, fixed, reads_zero, sensible, signed, with_noun};
+use crate::number::{MINUS, NBSP, THIN, fixed, only_zeros, sensible, signed, with_noun};
 
 /// How well the data support a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,9 +21,9 @@ pub enum Certainty {
 /// The scale on which a difference is given.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Scale<'a> {
-    /// A share of what it is compared with: −0.33 is 33 % lower.
+    /// A share of the compared level: −0.33 is 33 % lower.
     Relative,
-    /// The same between shares, as a factor: "20 % higher" could mean percentage points.
+    /// A factor between two shares: "20 % higher" could mean percentage points.
     Factor,
     /// A difference of shares, in percentage points.
     Points,
@@ -64,7 +64,7 @@ impl<'a> Estimate<'a> {
             tested: proven,
             counts: false,
         }
-        .ordered()
+        .with_ordered_bounds()
     }
 
     /// A difference between two shares, given in percentage points.
@@ -76,7 +76,7 @@ impl<'a> Estimate<'a> {
             tested: proven,
             counts: false,
         }
-        .ordered()
+        .with_ordered_bounds()
     }
 
     /// A difference in a unit, such as "min" or "failures per day".
@@ -92,7 +92,7 @@ impl<'a> Estimate<'a> {
             tested: proven,
             counts: false,
         }
-        .ordered()
+        .with_ordered_bounds()
     }
 
     /// Uses the words for events: "33 % less frequent" instead of "33 % lower".
@@ -110,7 +110,7 @@ impl<'a> Estimate<'a> {
     }
 
     /// Orders the bounds, and removes an interval with bounds that are not numbers.
-    fn ordered(mut self) -> Self {
+    fn with_ordered_bounds(mut self) -> Self {
         self.interval = self
             .interval
             .filter(|bounds| bounds.iter().all(|bound| !bound.is_nan()))
@@ -164,7 +164,7 @@ impl<'a> Estimate<'a> {
         let size = self.size();
         match than {
             "" => size,
-            than if self.is_times() || size == self.same() => {
+            than if self.is_factor() || size == self.no_difference() => {
                 format!("{size} {}", than.replacen("than", "as", 1))
             }
             than => format!("{size} {than}"),
@@ -187,26 +187,26 @@ impl<'a> Estimate<'a> {
         if !self.value.is_finite() {
             return "cannot be estimated".to_string();
         }
-        if self.is_times() {
+        if self.is_factor() {
             let adjective = if self.counts { "frequent" } else { "high" };
             return format!("{} times as {adjective}", self.factor(self.value));
         }
-        let text = self.text(self.value);
-        if reads_zero(&text) {
-            return self.same().to_string();
+        let text = self.unsigned_text(self.value);
+        if only_zeros(&text) {
+            return self.no_difference().to_string();
         }
-        format!("{text} {}", self.side(self.value))
+        format!("{text} {}", self.direction(self.value))
     }
 
     /// The size without its direction: "33 %", "2.1 min".
     pub fn bare_size(&self) -> String {
-        self.text(self.value)
+        self.unsigned_text(self.value)
     }
 
     /// The two levels of this difference, with the digits of [`levels`], and more if the printed
     /// levels would give another difference.
     pub fn levels(&self, values: [f64; 2], width: Option<f64>, unit: &str) -> [String; 2] {
-        levels_that(values, width, unit, |[from, to]| {
+        best_levels(values, width, unit, |[from, to]| {
             let value = match self.scale {
                 Scale::Relative | Scale::Factor => to / from - 1.0,
                 Scale::Points | Scale::Amount(_) => to - from,
@@ -218,36 +218,36 @@ impl<'a> Estimate<'a> {
         })
     }
 
-    /// The interval in the same words: "45 to 14 % lower", "12 % lower to 5 % higher"; empty if
+    /// The interval in words: "45 to 14 % lower", "12 % lower to 5 % higher"; empty if
     /// there is none or it has no width.
     pub fn range(&self) -> String {
         let Some([low, high]) = self.interval.filter(|[low, high]| low < high) else {
             return String::new();
         };
-        if self.is_times() {
-            let top = if high.is_finite() {
+        if self.is_factor() {
+            return if high.is_finite() {
                 format!("{} to {} times", self.factor(low), self.factor(high))
             } else {
                 format!("at least {} times", self.factor(low))
             };
-            return top;
         }
         match [low, high].map(f64::is_finite) {
             [false, false] => return String::new(),
-            [true, false] => return format!("at least {}", self.end(low)),
-            [false, true] => return format!("at most {}", self.end(high)),
+            [true, false] => return format!("at least {}", self.bound(low)),
+            [false, true] => return format!("at most {}", self.bound(high)),
             [true, true] => {}
         }
-        let [low_text, high_text] = [self.text(low), self.text(high)];
-        let zero = [&low_text, &high_text].map(|text| reads_zero(text));
+        let [low_text, high_text] = [self.unsigned_text(low), self.unsigned_text(high)];
+        let zero = [&low_text, &high_text].map(|text| only_zeros(text));
         match (low < 0.0, high > 0.0) {
             _ if zero == [true, true] => String::new(),
             // Both bounds have the same direction: the one farther from zero comes first if lower,
             // last if higher.
             (true, false) | (false, true) if !zero.contains(&true) => {
-                format!("{} to {high_text} {}", self.bare(low), self.side(low))
+                let (digits, direction) = (self.digits(low), self.direction(low));
+                format!("{digits} to {high_text} {direction}")
             }
-            _ => format!("{} to {}", self.end(low), self.end(high)),
+            _ => format!("{} to {}", self.bound(low), self.bound(high)),
         }
     }
 
@@ -259,7 +259,7 @@ impl<'a> Estimate<'a> {
         self.signed_text(self.value)
     }
 
-    /// The same with the decimals of the interval of `other`, for an estimate without one.
+    /// The signed value with the decimals of the interval of `other`, for an estimate without one.
     pub fn signed_like(&self, other: &Self) -> String {
         let interval = self.interval.or(other.interval);
         Self { interval, ..*self }.signed()
@@ -272,7 +272,7 @@ impl<'a> Estimate<'a> {
                 if self.scale == Scale::Factor {
                     return format!("{} to {}", self.factor(low), self.signed_text(high));
                 }
-                let low = signed(low * self.factor_of_scale(), self.decimals(low));
+                let low = signed(low * self.scale_factor(), self.decimals(low));
                 format!("{low} to {}", self.signed_text(high))
             }
             _ => String::new(),
@@ -280,15 +280,15 @@ impl<'a> Estimate<'a> {
     }
 
     /// A bound with its direction: "12 % lower".
-    fn end(&self, bound: f64) -> String {
-        let text = self.text(bound);
-        if reads_zero(&text) {
+    fn bound(&self, bound: f64) -> String {
+        let text = self.unsigned_text(bound);
+        if only_zeros(&text) {
             return "no difference".to_string();
         }
-        format!("{text} {}", self.side(bound))
+        format!("{text} {}", self.direction(bound))
     }
 
-    fn side(&self, value: f64) -> &'static str {
+    fn direction(&self, value: f64) -> &'static str {
         match (self.counts, value < 0.0) {
             (false, true) => "lower",
             (false, false) => "higher",
@@ -297,7 +297,7 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    fn same(&self) -> &'static str {
+    fn no_difference(&self) -> &'static str {
         if self.counts {
             "as frequent"
         } else {
@@ -305,10 +305,10 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    fn is_times(&self) -> bool {
+    fn is_factor(&self) -> bool {
         let factor = 1.0 + self.value;
-        let apart = self.interval.is_none_or(|[low, _]| low > 0.0);
-        let large = self.scale == Scale::Relative && factor >= TIMES_FROM && apart;
+        let excludes_none = self.interval.is_none_or(|[low, _]| low > 0.0);
+        let large = self.scale == Scale::Relative && factor >= TIMES_FROM && excludes_none;
         large || self.scale == Scale::Factor
     }
 
@@ -322,7 +322,7 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    fn factor_of_scale(&self) -> f64 {
+    fn scale_factor(&self) -> f64 {
         match self.scale {
             Scale::Relative | Scale::Factor | Scale::Points => 100.0,
             Scale::Amount(_) => 1.0,
@@ -336,7 +336,7 @@ impl<'a> Estimate<'a> {
         if self.scale == Scale::Relative && value == -1.0 {
             return 0;
         }
-        let scale = self.factor_of_scale();
+        let scale = self.scale_factor();
         let width = self.interval.map_or(f64::NAN, |[low, high]| high - low) * scale;
         let base = if width.is_finite() && width > 0.0 {
             decimals_of(width)
@@ -351,32 +351,32 @@ impl<'a> Estimate<'a> {
         }
         let size = value.abs() * scale;
         (base..=DECIMALS_MAX)
-            .find(|decimals| size < 1e-9 || !reads_zero(&fixed(size, *decimals)))
+            .find(|decimals| size < 1e-9 || !only_zeros(&fixed(size, *decimals)))
             .unwrap_or(base)
     }
 
     /// The size of a number without sign and unit.
-    fn bare(&self, value: f64) -> String {
-        fixed(value.abs() * self.factor_of_scale(), self.decimals(value))
+    fn digits(&self, value: f64) -> String {
+        fixed(value.abs() * self.scale_factor(), self.decimals(value))
     }
 
     /// The size of a number with its unit.
-    fn text(&self, value: f64) -> String {
+    fn unsigned_text(&self, value: f64) -> String {
         if self.scale == Scale::Factor {
             return format!("{}×", self.factor(value));
         }
-        with_noun(&self.bare(value), self.noun())
+        with_noun(&self.digits(value), self.unit())
     }
 
     fn signed_text(&self, value: f64) -> String {
         if self.scale == Scale::Factor {
-            return self.text(value);
+            return self.unsigned_text(value);
         }
-        let text = signed(value * self.factor_of_scale(), self.decimals(value));
-        with_noun(&text, self.noun())
+        let text = signed(value * self.scale_factor(), self.decimals(value));
+        with_noun(&text, self.unit())
     }
 
-    fn noun(&self) -> &'a str {
+    fn unit(&self) -> &'a str {
         match self.scale {
             Scale::Relative | Scale::Factor => "%",
             Scale::Points => "percentage points",
@@ -398,16 +398,16 @@ fn decimals_of(width: f64) -> usize {
 /// Formats compared levels with the same number of decimals: those that the narrower of their
 /// intervals supports, and enough to distinguish the levels.
 pub fn levels<const N: usize>(values: [f64; N], width: Option<f64>, unit: &str) -> [String; N] {
-    levels_that(values, width, unit, |_| 1)
+    best_levels(values, width, unit, |_| 1)
 }
 
-/// The same with up to [`EXTRA_MAX`] more decimals, as long as the printed numbers fit better with
-/// them.
-fn levels_that<const N: usize>(
+/// Formats levels with up to [`EXTRA_MAX`] more decimals, if the printed numbers then have a higher
+/// `score`.
+fn best_levels<const N: usize>(
     values: [f64; N],
     width: Option<f64>,
     unit: &str,
-    fit: impl Fn([f64; N]) -> u8,
+    score: impl Fn([f64; N]) -> u8,
 ) -> [String; N] {
     let (scale, noun) = match unit {
         "share" => (100.0, "%"),
@@ -429,16 +429,16 @@ fn levels_that<const N: usize>(
         let texts = scaled.map(|value| fixed(value, *decimals));
         (0..N).all(|i| (0..i).all(|j| !differ(i, j) || texts[i] != texts[j]))
     };
-    let fits = |decimals: &usize| {
+    let printed_score = |decimals: &usize| {
         let printed = scaled.map(|value| {
             let digits = fixed(value, *decimals).replace(THIN, "");
             digits.replace(MINUS, "-").parse()
         });
-        fit(printed.map(|number| number.unwrap_or(f64::NAN) / scale))
+        score(printed.map(|number| number.unwrap_or(f64::NAN) / scale))
     };
     let base = (base..=DECIMALS_MAX).find(distinguishes).unwrap_or(base);
     let decimals = (base..=DECIMALS_MAX.min(base + EXTRA_MAX))
-        .max_by_key(|decimals| (fits(decimals), std::cmp::Reverse(*decimals)))
+        .max_by_key(|decimals| (printed_score(decimals), std::cmp::Reverse(*decimals)))
         .unwrap_or(base);
     scaled.map(|value| with_noun(&level(value, decimals, noun), noun))
 }
@@ -472,7 +472,7 @@ pub fn level_with_interval(value: f64, interval: [f64; 2], unit: &str, whole: bo
     };
     let decimals = if whole {
         (base..=2)
-            .find(|decimals| !reads_zero(&fixed(value, *decimals)))
+            .find(|decimals| !only_zeros(&fixed(value, *decimals)))
             .unwrap_or(0)
     } else {
         base
@@ -493,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_says_what_is_proven_and_what_is_not() {
+    fn claims_state_whether_they_are_proven() {
         let relative = |value, low, high, proven| {
             plain(&Estimate::relative(value, Some([low, high]), proven).claim("than before"))
         };
@@ -562,7 +562,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_the_digits_of_their_interval_and_all_has_none() {
+    fn decimals_follow_from_the_interval() {
         let relative = |value, low, high, proven| {
             let estimate = Estimate::relative(value, Some([low, high]), proven);
             [
@@ -572,7 +572,7 @@ mod tests {
             ]
             .map(|text| plain(&text))
         };
-        // Nothing is proven, so a value near zero may print as zero.
+        // An unproven value near zero may print as zero.
         let open = [
             "0 %",
             "-59 to 0 %",
@@ -597,7 +597,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_have_signs() {
+    fn values_in_tables_are_signed() {
         let one = Estimate::relative(-0.33, Some([-0.45, -0.14]), true);
         assert_eq!(plain(&one.signed()), "-33 %");
         assert_eq!(plain(&one.signed_range()), "-45 to -14 %");
@@ -614,7 +614,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_frequent_and_shares_are_compared_by_factors() {
+    fn counts_and_shares_have_their_own_words() {
         let estimate = |value, low, high| Estimate::relative(value, Some([low, high]), true);
         let count = |value, low, high| {
             let claim = estimate(value, low, high).of_counts();
@@ -643,7 +643,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_share_their_digits_and_stay_apart() {
+    fn levels_have_equal_decimals_and_remain_distinct() {
         let check = |values: [f64; 2], width, unit, want: &str| {
             assert_eq!(plain(&levels(values, width, unit).join(" to ")), want);
         };
@@ -663,7 +663,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_follows_from_the_levels_beside_it_whatever_the_numbers() {
+    fn printed_changes_follow_from_the_printed_levels() {
         let mut random = numbers();
         for round in 0..20_000 {
             let from = 10f64.powf(random() * 6.0 - 2.0);
@@ -706,7 +706,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_have_the_digits_of_their_interval() {
+    fn levels_have_the_decimals_of_their_interval() {
         let check = |value, interval, unit, whole, want: [&str; 2]| {
             let got = level_with_interval(value, interval, unit, whole);
             assert_eq!(got.map(|text| plain(&text)), want);
@@ -754,7 +754,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_lies_within_its_printed_interval_whatever_the_numbers() {
+    fn printed_levels_are_within_their_printed_intervals() {
         let mut random = numbers();
         for round in 0..20_000 {
             let size = 10f64.powf(random() * 14.0 - 6.0);
@@ -775,7 +775,7 @@ mod tests {
     }
 
     #[test]
-    fn no_claim_exceeds_its_interval_whatever_the_numbers() {
+    fn claims_do_not_exceed_their_intervals() {
         let mut random = numbers();
         for round in 0..60_000 {
             let size = 10f64.powf(random() * 12.0 - 8.0);
@@ -806,7 +806,7 @@ mod tests {
                 }
                 let zero_signed = text.split([' ', '(']).any(|word| {
                     let number = word.trim_end_matches([')', ';', ',']);
-                    number.starts_with(['-', '+']) && reads_zero(&number[1..]) && number.len() > 1
+                    number.starts_with(['-', '+']) && only_zeros(&number[1..]) && number.len() > 1
                 });
                 assert!(!zero_signed, "signed zero in {}", context());
             }

@@ -12,7 +12,7 @@ pub enum Chapter {
     Data,
     /// Key figures of the window.
     Figures,
-    /// Unusual single times.
+    /// Anomalies at single times.
     Events,
     /// Shifts and drifts of levels.
     Changes,
@@ -22,7 +22,7 @@ pub enum Chapter {
     Outlook,
     /// Effects of improvements.
     Improvements,
-    /// Actions that are recommended.
+    /// Recommended actions.
     Recommendations,
     /// Anything else.
     #[default]
@@ -61,7 +61,7 @@ pub enum Severity {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Magnitude {
     /// The estimate.
-    #[serde(deserialize_with = "crate::lenient::number")]
+    #[serde(deserialize_with = "crate::null_as_nan::number")]
     pub value: f64,
     /// Lower bound of the interval.
     pub lower: Option<f64>,
@@ -150,7 +150,7 @@ pub struct Finding {
     pub chapter: Chapter,
     /// Subject: "component = billing", or "all".
     pub subject: String,
-    /// What is claimed, stable between runs: "failures on Monday".
+    /// The claim, stable between runs: "failures on Monday".
     pub what: String,
     /// Direction.
     pub direction: Direction,
@@ -173,7 +173,7 @@ pub struct Finding {
     /// Severity.
     pub severity: Severity,
     /// Confidence, 0 to 1.
-    #[serde(deserialize_with = "crate::lenient::number")]
+    #[serde(deserialize_with = "crate::null_as_nan::number")]
     pub confidence: f64,
     /// Limitations of the claim.
     pub caveats: Vec<String>,
@@ -247,9 +247,8 @@ impl Finding {
     }
 }
 
-/// Order of importance: most severe first; then hints on data quality last; then by confidence;
-/// then, of one kind and unit, the largest first; then by identity. Facts of one query keep their
-/// order.
+/// Order of importance: by severity; hints on data quality after other findings; by confidence;
+/// within a kind and unit, by size; by subject and claim. Facts of one query keep their order.
 pub fn by_importance(a: &Finding, b: &Finding) -> std::cmp::Ordering {
     let unit = |finding: &Finding| finding.magnitude.as_ref().map(|m| m.unit.clone());
     let size = |finding: &Finding| {
@@ -279,8 +278,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hints_on_the_data_come_after_what_the_report_is_about() {
-        let of = |kind: &str, severity, confidence| {
+    fn data_hints_come_after_other_findings() {
+        let new_finding = |kind: &str, severity, confidence| {
             let mut finding = Finding::new("s", kind, "all", kind);
             (finding.severity, finding.confidence) = (severity, confidence);
             if kind == "quality" {
@@ -289,10 +288,10 @@ mod tests {
             finding
         };
         let mut all = [
-            of("quality", Severity::Notice, 1.0),
-            of("year_rate", Severity::Notice, 0.97),
-            of("trend", Severity::Info, 0.99),
-            of("quality", Severity::Warning, 0.9),
+            new_finding("quality", Severity::Notice, 1.0),
+            new_finding("year_rate", Severity::Notice, 0.97),
+            new_finding("trend", Severity::Info, 0.99),
+            new_finding("quality", Severity::Warning, 0.9),
         ];
         all.sort_by(by_importance);
         let order = all.map(|finding| (finding.kind, finding.severity));
@@ -319,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn of_equals_the_largest_effect_comes_first() {
+    fn among_equal_findings_the_largest_effect_comes_first() {
         let finding = |subject: &str, value: f64, unit: &str| {
             let mut finding = Finding::new("s", "k", subject, "w");
             finding.magnitude = Some(Magnitude::point(value, unit));

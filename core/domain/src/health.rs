@@ -18,7 +18,7 @@ pub enum HealthState {
 
 impl HealthState {
     /// The state of a score.
-    pub fn of(score: f64) -> Self {
+    pub fn from_score(score: f64) -> Self {
         match score {
             score if score >= 90.0 => Self::Excellent,
             score if score >= 75.0 => Self::Good,
@@ -27,7 +27,7 @@ impl HealthState {
         }
     }
 
-    /// Its name for people.
+    /// Its name in reports.
     pub fn word(self) -> &'static str {
         match self {
             Self::Excellent => "excellent",
@@ -37,18 +37,18 @@ impl HealthState {
         }
     }
 
-    /// Returns true if somebody should look.
+    /// Returns true if the component needs attention or is critical.
     pub fn is_poor(self) -> bool {
         self >= Self::NeedsAttention
     }
 }
 
-/// Points that were taken from a score for one reason.
+/// Points deducted from a score for one reason.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HealthPart {
     /// Subject: "figures", "events", "changes", "outlook".
     pub name: String,
-    /// Points taken, above zero.
+    /// Deducted points, above zero.
     pub points: f64,
     /// Number of findings behind it.
     pub findings: u64,
@@ -61,14 +61,14 @@ pub struct Health {
     pub component: String,
     /// 0 to 100.
     pub score: f64,
-    /// State.
+    /// State, from the score.
     pub state: HealthState,
-    /// What was taken from 100; empty for the whole.
+    /// Deductions from 100; empty for the whole.
     pub parts: Vec<HealthPart>,
     /// Score in the window before.
     pub previous: Option<f64>,
-    /// Windows in a row, this one included, in which it needed attention or was critical.
+    /// Number of consecutive windows up to this one in which it needed attention or was critical.
     pub poor_times: u64,
-    /// Windows in a row, this one included, in which the score fell.
+    /// Number of consecutive windows up to this one in which the score fell.
     pub falls: u64,
 }

@@ -31,8 +31,8 @@ pub mod report;
 pub mod result;
 
 pub mod canonical;
-mod lenient;
 mod mail;
+mod null_as_nan;
 pub mod number;
 pub mod sentence;
 pub mod suggest;

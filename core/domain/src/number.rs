@@ -40,7 +40,7 @@ pub fn fixed(value: f64, decimals: usize) -> String {
     if value.abs() >= LARGE {
         return power_of_ten(value);
     }
-    let text = rounded(value.abs(), decimals);
+    let text = round_half_up(value.abs(), decimals);
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let whole = whole
         .parse::<i64>()
@@ -60,23 +60,23 @@ pub fn fixed(value: f64, decimals: usize) -> String {
 
 /// The digits of a size with this many decimals. Halves are rounded up, based on the shortest
 /// decimal of the number: 0.615 becomes 0.62, although its binary form is less.
-fn rounded(size: f64, decimals: usize) -> String {
+fn round_half_up(size: f64, decimals: usize) -> String {
     let shortest = size.to_string();
     let halfway = shortest.split_once('.').and_then(|(whole, fraction)| {
         let shortened = fraction.strip_suffix('5')?;
         (shortened.len() == decimals).then(|| format!("{whole}{shortened}"))
     });
-    let Some(below) = halfway.and_then(|digits| digits.parse::<u128>().ok()) else {
+    let Some(truncated) = halfway.and_then(|digits| digits.parse::<u128>().ok()) else {
         return format!("{size:.decimals$}");
     };
-    let mut digits = format!("{:0>width$}", below + 1, width = decimals + 1);
+    let mut digits = format!("{:0>width$}", truncated + 1, width = decimals + 1);
     if decimals > 0 {
         digits.insert(digits.len() - decimals, '.');
     }
     digits
 }
 
-/// From this size on, and below the reciprocal unless zero, a number is written as a power of ten.
+/// Numbers from `LARGE` on, and nonzero numbers below `SMALL`, are written with a power of ten.
 const LARGE: f64 = 1e12;
 const SMALL: f64 = 1e-4;
 
@@ -85,7 +85,7 @@ fn power_of_ten(value: f64) -> String {
     let exact = format!("{:e}", value.abs());
     let (mantissa, exponent) = exact.split_once('e').unwrap_or((&exact, "0"));
     let power: i32 = exponent.parse().unwrap_or(0);
-    let (digits, power) = match rounded(mantissa.parse().unwrap_or(0.0), 1) {
+    let (digits, power) = match round_half_up(mantissa.parse().unwrap_or(0.0), 1) {
         digits if digits == "10.0" => ("1.0".to_string(), power + 1),
         digits => (digits, power),
     };
@@ -95,7 +95,7 @@ fn power_of_ten(value: f64) -> String {
     } else {
         String::new()
     };
-    let raised: String = exponent
+    let superscript: String = exponent
         .chars()
         .map(|letter| match letter {
             '-' => '⁻',
@@ -111,7 +111,7 @@ fn power_of_ten(value: f64) -> String {
             _ => '⁰',
         })
         .collect();
-    format!("{sign}{digits}{NBSP}×{NBSP}10{raised}")
+    format!("{sign}{digits}{NBSP}×{NBSP}10{superscript}")
 }
 
 /// Formats a number with a sensible number of digits: 1 234, 84.5, 3.21, 0.0457; `1.2 × 10⁻⁷` if it
@@ -137,7 +137,7 @@ pub fn recorded(value: f64) -> String {
 }
 
 /// Returns true if all digits of a text are 0.
-pub(crate) fn reads_zero(text: &str) -> bool {
+pub(crate) fn only_zeros(text: &str) -> bool {
     !text.bytes().any(|b| (b'1'..=b'9').contains(&b))
 }
 
@@ -164,8 +164,11 @@ pub fn interval(lower: f64, upper: f64) -> String {
             3
         });
     let (low, high) = (fixed(lower, decimals), fixed(upper, decimals));
-    let vanishes = |value: f64, text: &str| value != 0.0 && reads_zero(text);
-    if (low == high && lower != upper) || vanishes(lower, &low) || vanishes(upper, &high) {
+    let rounds_to_zero = |value: f64, text: &str| value != 0.0 && only_zeros(text);
+    if (low == high && lower != upper)
+        || rounds_to_zero(lower, &low)
+        || rounds_to_zero(upper, &high)
+    {
         let [low, high] = two_with_unit([lower, upper], "");
         return format!("{low} to {high}");
     }
@@ -214,10 +217,10 @@ pub fn change(relative: f64) -> String {
     let decimals = usize::from(value.abs() < 10.0);
     let mut text = fixed(value, decimals);
     // A nonzero value is not printed as zero, unless it is negligible.
-    if reads_zero(&text) && value.abs() >= 1e-6 {
+    if only_zeros(&text) && value.abs() >= 1e-6 {
         text = sensible(value);
     }
-    let positive = !text.starts_with(MINUS) && !reads_zero(&text);
+    let positive = !text.starts_with(MINUS) && !only_zeros(&text);
     format!("{}{text}{NBSP}%", if positive { "+" } else { "" })
 }
 
@@ -241,8 +244,8 @@ pub fn p_value(p: f64) -> String {
     }
 }
 
-/// The same without the letter, for a column of a table, all with the same number of decimals:
-/// `0.013`, `0.250`, `< 0.001`.
+/// A p-value without the letter, for a column of a table, with a fixed number of decimals: `0.013`,
+/// `0.250`, `< 0.001`.
 pub fn p_bare(p: f64) -> String {
     if p < 0.001 {
         format!("<{NBSP}0.001")
@@ -255,7 +258,7 @@ pub fn p_bare(p: f64) -> String {
 /// non-negligible number needs.
 pub fn column(values: &[f64]) -> Vec<String> {
     let largest = values.iter().copied().filter(|value| value.is_finite());
-    let largest = largest.fold(0.0, |most: f64, value| most.max(value.abs()));
+    let largest = largest.fold(0.0, |max: f64, value| max.max(value.abs()));
     let sizes = values.iter().map(|value| value.abs());
     let decimals = sizes
         .filter(|size| size.is_finite() && *size >= largest * COLUMN_RANGE && *size > 0.0)
@@ -359,7 +362,7 @@ pub fn with_unit(value: f64, unit: &str) -> String {
     }
 }
 
-/// The same for an exact value: see [`recorded`].
+/// Formats an exact value with its unit; see [`recorded`].
 pub fn recorded_with_unit(value: f64, unit: &str) -> String {
     match unit {
         "share" | "min" | "ratio" => with_unit(value, unit),
@@ -411,8 +414,8 @@ pub fn two_with_unit(values: [f64; 2], unit: &str) -> [String; 2] {
         unit => (1.0, unit),
     };
     let digits = |decimals: usize| values.map(|value| fixed(value * scale, decimals));
-    let mut apart = (1..=9).map(digits).filter(|texts| texts[0] != texts[1]);
-    apart
+    let mut distinct = (1..=9).map(digits).filter(|texts| texts[0] != texts[1]);
+    distinct
         .next()
         .map_or(texts, |digits| digits.map(|text| with_noun(&text, noun)))
 }
@@ -444,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_recorded_keeps_its_decimals() {
+    fn recorded_values_keep_their_decimals() {
         let texts = [
             1319.49,
             12.5,
@@ -465,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_read_well() {
+    fn numbers_are_formatted_for_readers() {
         let cases: &[(String, &str)] = &[
             (integer(0), "0"),
             (integer(-1234), "-1234"),

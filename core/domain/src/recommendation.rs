@@ -1,4 +1,4 @@
-//! A recommendation: an action that answers findings, with its promise and its price.
+//! A recommendation: an action that answers findings, with its expected effect and its effort.
 
 use crate::{finding::Severity, number};
 use serde::{Deserialize, Serialize};
@@ -34,20 +34,20 @@ pub enum RecommendationState {
     Open,
     /// It is on the register of improvements.
     Proposed,
-    /// It is going to be made.
+    /// It will be implemented.
     Accepted,
-    /// It was made, and its effect is being measured.
+    /// It was implemented, and its effect is being measured.
     Implemented,
-    /// It was made, and its effect is known.
+    /// It was implemented, and its effect is known.
     Closed,
-    /// Somebody rejected it, and nothing new speaks for it.
+    /// Somebody rejected it, and there is no new evidence for it.
     Rejected,
-    /// Nobody answered it in time.
+    /// Nobody answered it before it expired.
     Expired,
 }
 
 impl RecommendationState {
-    /// Returns true if people have taken it up.
+    /// Returns true if it was proposed, accepted or implemented, and is not closed.
     pub fn is_in_progress(self) -> bool {
         matches!(self, Self::Proposed | Self::Accepted | Self::Implemented)
     }
@@ -69,9 +69,9 @@ impl RecommendationState {
 /// Earlier improvements of a category whose last measurement had enough days for a verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastSuccess {
-    /// Those that work.
+    /// Number of improvements that work.
     pub worked: u64,
-    /// All of them.
+    /// Number of improvements that were measured.
     pub judged: u64,
 }
 
@@ -95,13 +95,13 @@ pub struct Recommendation {
     pub category: String,
     /// Component that it changes; "all" for all.
     pub component: String,
-    /// The measure that it is meant to change.
+    /// The metric that it is meant to change.
     pub metric: String,
     /// Steps.
     pub actions: Vec<String>,
-    /// Work in days.
+    /// Effort in days.
     pub effort_days: f64,
-    /// Risk of making it.
+    /// Risk of the change.
     pub risk: Risk,
     /// Expected relative change of the metric: estimate, lower and upper end; −0.3 for 30 % less.
     pub expected: [f64; 3],
@@ -111,14 +111,14 @@ pub struct Recommendation {
     pub past: PastSuccess,
     /// State.
     pub state: RecommendationState,
-    /// Improvement on the register that came of it; empty for none.
+    /// Improvement on the register that resulted from it; empty for none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub improvement: String,
-    /// Window of the first run of the present row of runs that make it.
+    /// First window of the uninterrupted series of runs that make it.
     pub since: String,
-    /// Runs in that row.
+    /// Number of consecutive runs that make it.
     pub times: u64,
-    /// Last day on which it is recommended, ISO.
+    /// Last day on which it is recommended, ISO 8601.
     pub expires: String,
     /// Severity of the most severe finding.
     pub severity: Severity,
@@ -136,21 +136,21 @@ impl Recommendation {
     }
 
     /// The expected effect in words: "30 % less (10 to 50 %)".
-    pub fn promise(&self) -> String {
+    pub fn expected_effect(&self) -> String {
         let [expected, low, high] = self.expected;
         let word = if expected < 0.0 { "less" } else { "more" };
         // In the direction of the estimate, from the smaller end.
-        let [expected, mut ends] = [[expected, 0.0], [low, high]]
+        let [expected, mut bounds] = [[expected, 0.0], [low, high]]
             .map(|pair| pair.map(|share| if expected < 0.0 { -share } else { share }));
-        ends.sort_by(f64::total_cmp);
-        let [expected, low, high] = [expected[0], ends[0], ends[1]].map(|share| 100.0 * share);
+        bounds.sort_by(f64::total_cmp);
+        let [expected, low, high] = [expected[0], bounds[0], bounds[1]].map(|share| 100.0 * share);
         let range = number::range(&number::fixed(low, 0), &number::fixed(high, 0));
         let percent = number::fixed(expected, 0);
         format!("{percent}{0}% {word} ({range}{0}%)", number::NBSP)
     }
 
-    /// Percent of the metric gained per day of work, if the finding holds and it works as often as earlier
-    /// improvements of its category.
+    /// Expected gain per day of work, in percent of the metric: weighted by the confidence in the
+    /// finding and by the success of earlier improvements of its category.
     pub fn priority(&self) -> f64 {
         let gain = 100.0 * self.expected[0].abs() * self.confidence * self.past.share();
         gain / self.effort_days.max(0.1)
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn promises_are_whole_percentages() {
+    fn expected_effects_are_whole_percentages() {
         let mut one: Recommendation = serde_json::from_value(serde_json::json!({
             "id": "", "rule": "", "title": "", "category": "", "component": "", "metric": "", "actions": [],
             "effort_days": 1.0, "risk": "low", "expected": [-0.4, -0.6, -0.2], "confidence": 1.0,
@@ -170,10 +170,10 @@ mod tests {
             "severity": "notice", "findings": [], "evidence": "",
         }))
         .expect("a recommendation");
-        let promise = |one: &Recommendation| one.promise().replace(number::NBSP, " ");
-        assert_eq!(promise(&one), "40 % less (20 to 60 %)");
+        let effect = |one: &Recommendation| one.expected_effect().replace(number::NBSP, " ");
+        assert_eq!(effect(&one), "40 % less (20 to 60 %)");
         one.expected = [0.1, 0.05, 0.15];
-        assert_eq!(promise(&one), "10 % more (5 to 15 %)");
+        assert_eq!(effect(&one), "10 % more (5 to 15 %)");
     }
 
     #[test]

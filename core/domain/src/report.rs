@@ -29,7 +29,7 @@ pub struct Provenance {
     pub build: String,
     /// Hash of the resolved job.
     pub config_hash: String,
-    /// The command line that makes it again.
+    /// The command line that reproduces it.
     pub command: String,
     /// Every dataset with its version.
     pub datasets: Vec<DatasetRef>,
@@ -46,7 +46,7 @@ pub struct EarlierReport {
 
 /// A finding of the earlier report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "EarlierFindingRead")]
+#[serde(from = "SerializedFinding")]
 pub struct EarlierFinding {
     /// Its identity.
     pub id: String,
@@ -56,18 +56,18 @@ pub struct EarlierFinding {
     pub severity: Severity,
     /// The sentence.
     pub sentence: String,
-    /// Label of the first window from which on every report had the finding.
+    /// Label of the first window of the uninterrupted series of reports with the finding.
     pub since: String,
-    /// Number of these reports.
+    /// Number of reports in this series.
     pub times: u32,
 }
 
-/// The serialised forms: the current one, and the previous one, which was only the identity.
+/// The serialised forms: the current one, and an older one with the identity only.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum EarlierFindingRead {
+enum SerializedFinding {
     Identity(String),
-    Whole {
+    Complete {
         id: String,
         stage: String,
         severity: Severity,
@@ -77,10 +77,10 @@ enum EarlierFindingRead {
     },
 }
 
-impl From<EarlierFindingRead> for EarlierFinding {
-    fn from(read: EarlierFindingRead) -> Self {
+impl From<SerializedFinding> for EarlierFinding {
+    fn from(read: SerializedFinding) -> Self {
         match read {
-            EarlierFindingRead::Identity(id) => Self {
+            SerializedFinding::Identity(id) => Self {
                 id,
                 stage: String::new(),
                 severity: Severity::Info,
@@ -88,7 +88,7 @@ impl From<EarlierFindingRead> for EarlierFinding {
                 since: String::new(),
                 times: 1,
             },
-            EarlierFindingRead::Whole {
+            SerializedFinding::Complete {
                 id,
                 stage,
                 severity,
@@ -108,7 +108,8 @@ impl From<EarlierFindingRead> for EarlierFinding {
 }
 
 impl EarlierReport {
-    /// Summarises the findings of a report on a window; `before` is its own earlier report.
+    /// Summarises the findings of a report on a window; `before` is the earlier report of that
+    /// report.
     pub fn new(window: &str, findings: &[Finding], before: Option<&Self>) -> Self {
         let mut findings: Vec<EarlierFinding> = findings
             .iter()
@@ -138,7 +139,7 @@ impl EarlierReport {
         let found = self
             .findings
             .binary_search_by(|other| other.id.cmp(&finding.id));
-        found.ok().map(|at| &self.findings[at])
+        found.ok().map(|index| &self.findings[index])
     }
 
     /// Returns true if it had this finding.
@@ -146,7 +147,7 @@ impl EarlierReport {
         self.find(finding).is_some()
     }
 
-    /// Earlier findings that are resolved: their stages looked again and did not find them. The
+    /// Earlier findings that are resolved: their stages completed without finding them again. The
     /// most severe first.
     pub fn no_longer_found(&self, cells: &[Cell]) -> Vec<&EarlierFinding> {
         let is_searched = |finding: &&EarlierFinding| {
@@ -239,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reports_of_older_programs_name_findings_by_identity_alone() {
+    fn earlier_reports_with_identities_only_are_read() {
         let finding = Finding::new("s", "kpi", "all", "rate");
         let text = serde_json::json!({"window": "2026-W45", "findings": [finding.id]});
         let old: EarlierReport = serde_json::from_value(text).unwrap();

@@ -26,7 +26,7 @@ pub struct ResultColumn {
     pub description: &'static str,
 }
 
-/// A column.
+/// Creates a column.
 pub const fn column(
     name: &'static str,
     kind: &'static str,

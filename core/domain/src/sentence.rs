@@ -3,16 +3,17 @@
 /// Fills the `{name}` placeholders of a template.
 ///
 /// # Panics
-/// If the template names a placeholder that is not given: a bug in a stage, which its tests would
-/// find.
-pub fn fill(template: &str, places: &[(&str, &str)]) -> String {
+/// If a placeholder has no value: a bug in a stage, which its tests would find.
+pub fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut out = String::with_capacity(template.len() + 64);
     let mut rest = template;
     while let Some(open) = rest.find('{') {
         out.push_str(&rest[..open]);
-        let close = rest[open..].find('}').map_or(rest.len(), |at| open + at);
+        let close = rest[open..]
+            .find('}')
+            .map_or(rest.len(), |offset| open + offset);
         let name = &rest[open + 1..close];
-        let value = places.iter().find(|(place, _)| *place == name);
+        let value = values.iter().find(|(placeholder, _)| *placeholder == name);
         out.push_str(
             value
                 .unwrap_or_else(|| panic!("no value for {{{name}}} in {template:?}"))
@@ -29,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_filled_once_and_values_are_not_read_again() {
+    fn placeholders_in_values_are_not_filled() {
         assert_eq!(
             fill("{a} and {b}", &[("a", "{b}"), ("b", "2")]),
             "{b} and 2"

@@ -47,18 +47,18 @@ impl Expectation {
     const RARE_HOURS: f64 = 1440.0;
 
     /// The time up to which the absence of records after the `last` one means that nothing
-    /// happened, at most `end`; `None` if records may be missing. The contract foresees a silence
-    /// of up to `fresh_hours`; a longer one is known to be empty only up to that length.
+    /// happened, at most `end`; `None` if records may be missing. The contract expects a silence
+    /// of up to `fresh_hours`; in a longer one, records may be missing after that time.
     pub fn complete_until(&self, last: DateTime, end: DateTime) -> Option<DateTime> {
         let is_zero = self.silence == Silence::Zero
             || self
                 .fresh_hours
                 .is_some_and(|hours| hours >= Self::RARE_HOURS);
-        let foreseen = |hours: f64| {
+        let end_of_expected = |hours: f64| {
             let span = jiff::SignedDuration::try_from_secs_f64(hours * 3600.0).ok()?;
             last.checked_add(span).ok()
         };
-        let until = self.fresh_hours.and_then(foreseen);
+        let until = self.fresh_hours.and_then(end_of_expected);
         is_zero.then(|| until.map_or(end, |until| until.min(end)))
     }
 }
@@ -140,7 +140,7 @@ impl SourceNote {
                 n => format!(", and {} more", plural(n as u64, "file")),
             };
             remarks.push(format!(
-                "{file:?} could not be read whole: {reason}{others}"
+                "{file:?} could not be read completely: {reason}{others}"
             ));
         }
         let warnings = self.warnings.iter();
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn silence_is_zero_only_where_the_contract_says_so() {
+    fn silence_is_zero_only_if_the_contract_declares_it() {
         let time = |text: &str| text.parse::<DateTime>().expect("a time");
         let check = |silence: Silence, fresh_hours: Option<f64>, want: Option<&str>| {
             let expectation = Expectation {

@@ -8,17 +8,18 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|candidate| {
             let lower = candidate.to_lowercase();
             let edits = strsim::damerau_levenshtein(&name, &lower);
-            let likeness = strsim::jaro_winkler(&name, &lower);
-            (edits, likeness, candidate)
+            let similarity = strsim::jaro_winkler(&name, &lower);
+            (edits, similarity, candidate)
         })
-        .filter(|(edits, likeness, candidate)| {
-            *edits <= candidate.chars().count().min(name.chars().count()) / 3 || *likeness >= 0.88
+        .filter(|(edits, similarity, candidate)| {
+            *edits <= candidate.chars().count().min(name.chars().count()) / 3 || *similarity >= 0.88
         })
         .min_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(b.2)))
         .map(|(_, _, candidate)| candidate)
 }
 
-/// Advice for an unknown name: the nearest candidate, else all candidates.
+/// Advice for an unknown name: the nearest candidate, otherwise all candidates. `what` names the
+/// candidates, such as "known keys".
 pub fn help<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>, what: &str) -> String {
     let candidates: Vec<&str> = candidates.into_iter().collect();
     if let Some(near) = nearest(name, candidates.iter().copied()) {
@@ -40,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn near_misses() {
+    fn the_nearest_name_is_suggested() {
         let known = [
             "window",
             "timezone",

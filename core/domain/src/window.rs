@@ -61,8 +61,8 @@ pub struct WindowError {
 /// The texts that [`WindowSpec`] and explicit windows accept, for help messages.
 pub const WINDOW_HELP: &str = "use \"week\", \"month\", \"quarter\", \"day\" or \"14 days\"";
 /// Advice on naming one window.
-pub const ONE_WINDOW_HELP: &str = "name one that there is: 2026-W46, 2026-11, 2026-Q4, 2026-11-15, or \
-                                   2026-11-01..2026-11-16 with the later day left out; without \
+pub const ONE_WINDOW_HELP: &str = "write a window such as 2026-W46, 2026-11, 2026-Q4, 2026-11-15 or \
+                                   2026-11-01..2026-11-16, whose last day is excluded; without \
                                    --window it is the last complete one before --date";
 
 impl FromStr for WindowSpec {
@@ -144,11 +144,11 @@ impl WindowSpec {
         }
     }
 
-    /// The current window up to `date`, which is its last day.
+    /// The current window up to and including `date`.
     ///
     /// # Panics
     /// If the date is at the edge of the calendar (year ±9999).
-    pub fn under_way(self, date: Date, timezone: &str) -> Window {
+    pub fn current_until(self, date: Date, timezone: &str) -> Window {
         let end = date + 1.day();
         let start = match self {
             Self::Week => monday(date),
@@ -196,7 +196,7 @@ impl Window {
             text: text.to_string(),
         };
         let day = |text: &str| text.parse::<Date>().map_err(|_| error());
-        let make = |spec, start: Date, end: Date| {
+        let window = |spec, start: Date, end: Date| {
             Ok(Self {
                 spec,
                 start,
@@ -211,7 +211,7 @@ impl Window {
             if days < 1 {
                 return Err(error());
             }
-            return make(WindowSpec::Days(days as u32), start, end);
+            return window(WindowSpec::Days(days as u32), start, end);
         }
         if let Some((year, week)) = text.split_once("-W") {
             let year: i16 = year.parse().map_err(|_| error())?;
@@ -219,7 +219,7 @@ impl Window {
             let start = jiff::civil::ISOWeekDate::new(year, week, Weekday::Monday)
                 .map_err(|_| error())?
                 .date();
-            return make(WindowSpec::Week, start, start + 7.days());
+            return window(WindowSpec::Week, start, start + 7.days());
         }
         if let Some((year, quarter)) = text.split_once("-Q") {
             let year: i16 = year.parse().map_err(|_| error())?;
@@ -228,14 +228,14 @@ impl Window {
                 return Err(error());
             }
             let start = Date::new(year, quarter * 3 - 2, 1).map_err(|_| error())?;
-            return make(WindowSpec::Quarter, start, start + 3.months());
+            return window(WindowSpec::Quarter, start, start + 3.months());
         }
         if text.len() == 7 {
             let start = day(&format!("{text}-01"))?;
-            return make(WindowSpec::Month, start, start + 1.month());
+            return window(WindowSpec::Month, start, start + 1.month());
         }
         let start = day(text)?;
-        make(WindowSpec::Day, start, start + 1.day())
+        window(WindowSpec::Day, start, start + 1.day())
     }
 
     /// Number of civil days.
@@ -416,8 +416,8 @@ impl FromStr for Comparison {
             return Ok(Self::Previous);
         }
         let (n, unit) = text.trim().split_once(' ').ok_or_else(error)?;
-        let known = ["week", "month", "quarter", "day", "window"];
-        if !known.contains(&unit.trim().trim_end_matches('s')) {
+        let units = ["week", "month", "quarter", "day", "window"];
+        if !units.contains(&unit.trim().trim_end_matches('s')) {
             return Err(error());
         }
         match n.parse() {
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn last_complete_windows() {
+    fn the_last_complete_window_is_found() {
         check(
             "week",
             "2026-11-21",
@@ -523,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn comparisons() {
+    fn earlier_windows_are_found() {
         let window = WindowSpec::Month.last_complete(date(2026, 4, 2), "UTC");
         assert_eq!(window.previous().label(), "2026-02");
         assert_eq!(window.back(3).label(), "2025-12");
@@ -548,11 +548,11 @@ mod tests {
     }
 
     #[test]
-    fn windows_under_way_end_with_the_day() {
+    fn current_windows_end_with_the_date() {
         // A Saturday.
         let check = |spec: &str, label: &str| {
             let spec: WindowSpec = spec.parse().unwrap();
-            let window = spec.under_way(date(2026, 11, 21), "UTC");
+            let window = spec.current_until(date(2026, 11, 21), "UTC");
             assert_eq!(window.label(), label);
             assert_eq!(Window::parse(label, "UTC").unwrap(), window);
         };
@@ -564,7 +564,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_name_no_part_of_a_date_twice() {
+    fn ranges_do_not_repeat_parts_of_dates() {
         let check = |first: &str, last: &str, words: &str| {
             assert_eq!(range(first.parse().unwrap(), last.parse().unwrap()), words);
         };
@@ -583,7 +583,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_windows_are_refused() {
         for text in [
             "2026-W54",
             "2026-13",

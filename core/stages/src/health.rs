@@ -238,7 +238,7 @@ fn with_history(
     score: f64,
     parts: Vec<HealthPart>,
 ) -> Health {
-    let state = HealthState::of(score);
+    let state = HealthState::from_score(score);
     let before = history.previous(&context.window, component);
     Health {
         component: component.to_string(),

@@ -237,7 +237,7 @@ fn ranking_table<'a>(open: impl Iterator<Item = &'a Recommendation>) -> Table {
         table.push([
             recommendation.title.clone(),
             recommendation.category.clone(),
-            recommendation.promise(),
+            recommendation.expected_effect(),
             number::fixed(recommendation.confidence, 2),
             format_past_success(recommendation),
             number::sensible(recommendation.effort_days),

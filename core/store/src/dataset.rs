@@ -10,7 +10,7 @@ mod rows;
 mod staging;
 mod strict;
 
-pub(crate) use increment::{Part, ROW_ADDRESS};
+pub(crate) use increment::{ROW_ADDRESS, RowSubset};
 pub(crate) use rows::{DeletedRows, Rows};
 pub(crate) use staging::Staging;
 
@@ -48,7 +48,7 @@ pub const MADE_FROM: &str = "fingerprint";
 
 /// Property with the base version and the number of the first new object: the same inputs on
 /// another base make another version.
-pub(crate) const BEHIND: &str = "behind";
+pub(crate) const BASE_VERSION: &str = "behind";
 
 /// Maximum number of commit attempts if others write the same dataset, and the pause between them,
 /// which grows with each attempt.
@@ -62,7 +62,7 @@ const BATCH_ROWS: usize = 8192;
 /// The datasets of one job.
 #[derive(Clone)]
 pub struct Lake {
-    place: LakeRoot,
+    root: LakeRoot,
     session: Arc<Session>,
 }
 
@@ -96,7 +96,7 @@ impl TimeLimit {
     pub(crate) fn expression(&self, data_type: &DataType) -> Option<Expr> {
         let micros = self.end.as_microsecond();
         let limit = match data_type {
-            DataType::Date32 => ScalarValue::Date32(Some(self.first_day_left_out()?)),
+            DataType::Date32 => ScalarValue::Date32(Some(self.first_excluded_day()?)),
             DataType::Timestamp(TimeUnit::Microsecond, zone) => {
                 ScalarValue::TimestampMicrosecond(Some(micros), zone.clone())
             }
@@ -108,7 +108,7 @@ impl TimeLimit {
 
     /// The first excluded day, in days since 1970. A day counts as past once it has started in the
     /// job's time zone.
-    fn first_day_left_out(&self) -> Option<i32> {
+    fn first_excluded_day(&self) -> Option<i32> {
         let end = self.end.in_tz(&self.timezone).ok()?;
         let begins = end.start_of_day().ok()?;
         let first = if begins < end {
@@ -135,30 +135,30 @@ pub struct VersionNote {
 impl Lake {
     /// The lake of a job below `root`. Nothing is created before the first write.
     pub fn new(root: impl Into<LakeRoot>, job: &str) -> Result<Self, StoreError> {
-        named(job)?;
+        check_name(job)?;
         Ok(Self {
-            place: root.into().join(job)?,
+            root: root.into().join(job)?,
             session: session(),
         })
     }
 
     /// A local staging lake for rows that must not be visible yet.
     pub(crate) fn staging(&self, name: &str) -> Result<Staging, StoreError> {
-        named(name)?;
-        Staging::new(self.place.scratch(), name)
+        check_name(name)?;
+        Staging::new(self.root.scratch(), name)
     }
 
     /// A lake in this folder, with its own session, because caches are keyed by path and version.
     pub(crate) fn in_folder(folder: PathBuf) -> Self {
         Self {
-            place: LakeRoot::Folder(folder),
+            root: LakeRoot::Folder(folder),
             session: session(),
         }
     }
 
     /// Location of the job's datasets.
-    pub(crate) fn place(&self) -> &LakeRoot {
-        &self.place
+    pub(crate) fn root(&self) -> &LakeRoot {
+        &self.root
     }
 
     /// Writes a stream as a new version, by one commit. Others may write the same dataset
@@ -173,22 +173,22 @@ impl Lake {
         self.replace(name, prepared, properties).await
     }
 
-    /// The address of a dataset for Lance; creates the lake's folder.
-    fn make_folder(&self, name: &str) -> Result<String, StoreError> {
+    /// Creates the lake's folder, and returns the address of a dataset for Lance.
+    fn create_folder(&self, name: &str) -> Result<String, StoreError> {
         let uri = self.uri(name)?;
-        self.place.make()?;
+        self.root.create_folder()?;
         Ok(uri)
     }
 
     /// The address of a dataset for Lance.
     fn uri(&self, name: &str) -> Result<String, StoreError> {
-        named(name)?;
-        Ok(self.place.uri(name))
+        check_name(name)?;
+        Ok(self.root.uri(name))
     }
 
     /// The newest version, if it was made from the same inputs by a process that died before
     /// recording it. Writing it again would only give it another number.
-    async fn committed_before(
+    async fn committed_from_same_inputs(
         &self,
         name: &str,
         properties: &Properties,
@@ -203,15 +203,16 @@ impl Lake {
             .read_transaction_by_version(latest.version)
             .await
             .map_err(|error| dataset_error(name, "read", &error))?;
-        let before = transaction.and_then(|found| found.transaction_properties);
+        let before = transaction.and_then(|transaction| transaction.transaction_properties);
         let same = before.is_some_and(|before| {
-            before.get(MADE_FROM) == Some(made_from) && before.get(BEHIND) == properties.get(BEHIND)
+            before.get(MADE_FROM) == Some(made_from)
+                && before.get(BASE_VERSION) == properties.get(BASE_VERSION)
         });
         Ok(same.then_some(latest))
     }
 
     /// Commits written rows as the newest version. A version replaces the previous one completely,
-    /// so after a lost race ours simply follows.
+    /// so after a lost race, the commit is repeated on top of the other one.
     async fn commit(
         &self,
         name: &str,
@@ -226,7 +227,7 @@ impl Lake {
                 .await;
             match committed {
                 Err(error) if attempt < COMMIT_ATTEMPTS && is_commit_conflict(&error) => {
-                    if let Some(ours) = self.committed(name, &transaction).await? {
+                    if let Some(ours) = self.own_commit(name, &transaction).await? {
                         return Ok(ours);
                     }
                     attempt += 1;
@@ -243,7 +244,7 @@ impl Lake {
 
     /// The newest version, if it is from this transaction: the storage committed it, but the
     /// response was lost.
-    async fn committed(
+    async fn own_commit(
         &self,
         name: &str,
         transaction: &Transaction,
@@ -294,15 +295,15 @@ impl Lake {
         opened.map(Arc::new).map_err(|error| StoreError::NoDataset {
             name: dataset.name.clone(),
             version: dataset.version,
-            folder: self.place.to_string(),
-            reason: short(&error),
+            folder: self.root.to_string(),
+            reason: first_line(&error),
         })
     }
 
     /// The newest version, if there is one.
     pub async fn latest(&self, name: &str) -> Result<Option<DatasetRef>, StoreError> {
         let uri = self.uri(name)?;
-        if self.place.lacks(name) {
+        if self.root.is_known_missing(name) {
             return Ok(None);
         }
         let params = ReadParams {
@@ -349,7 +350,7 @@ impl Lake {
                 .read_transaction_by_version(version.version)
                 .await
                 .map_err(failed)?;
-            let properties = transaction.and_then(|found| found.transaction_properties);
+            let properties = transaction.and_then(|transaction| transaction.transaction_properties);
             notes.push(VersionNote {
                 version: version.version,
                 committed: jiff::Timestamp::from_microsecond(version.timestamp.timestamp_micros())
@@ -373,10 +374,9 @@ impl Lake {
         let failed = |error: lance::Error| dataset_error(&dataset.name, "read", &error);
         let mut scanner = opened.scan();
         scanner.scan_in_order(true).batch_size(BATCH_ROWS);
-        let columns = scan
-            .columns
-            .clone()
-            .unwrap_or_else(|| origin::visible(&arrow_schema::Schema::from(opened.schema())));
+        let columns = scan.columns.clone().unwrap_or_else(|| {
+            origin::visible_columns(&arrow_schema::Schema::from(opened.schema()))
+        });
         scanner.project(&columns).map_err(failed)?;
         if let Some(before) = &scan.before {
             let schema = arrow_schema::Schema::from(opened.schema());
@@ -490,28 +490,28 @@ pub(crate) fn dataset_error(name: &str, action: &'static str, error: &lance::Err
     StoreError::Dataset {
         name: name.to_string(),
         action,
-        reason: short(error),
+        reason: first_line(error),
     }
 }
 
 /// The first line of an error, without the source locations that Lance adds.
-fn short(error: &lance::Error) -> String {
+fn first_line(error: &lance::Error) -> String {
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();
-    without_places(line)
+    without_source_locations(line)
 }
 
 /// Removes the source locations of Rust files, such as `, /src/io.rs:44:9`.
-fn without_places(line: &str) -> String {
+fn without_source_locations(line: &str) -> String {
     let parts = line.split(", ").filter(|part| {
-        let place = part.split(".rs:").nth(1);
-        !place.is_some_and(|place| place.starts_with(|c: char| c.is_ascii_digit()))
+        let position = part.split(".rs:").nth(1);
+        !position.is_some_and(|position| position.starts_with(|c: char| c.is_ascii_digit()))
     });
     parts.collect::<Vec<_>>().join(", ")
 }
 
 /// Checks that a name is valid for jobs and datasets.
-pub fn named(name: &str) -> Result<(), StoreError> {
+pub fn check_name(name: &str) -> Result<(), StoreError> {
     let first = name
         .chars()
         .next()
@@ -532,20 +532,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_in_source_code_are_left_out() {
+    fn source_locations_are_removed() {
         let message = "LanceError(IO): Not found: a, b.manifest, /x/lance-14.0.2/src/io.rs:44:9, rust/c.rs:1:2";
         assert_eq!(
-            without_places(message),
+            without_source_locations(message),
             "LanceError(IO): Not found: a, b.manifest"
         );
         assert_eq!(
-            without_places("no place, in main.rs: none"),
+            without_source_locations("no place, in main.rs: none"),
             "no place, in main.rs: none"
         );
     }
 
     #[tokio::test]
-    async fn the_same_made_again_is_no_new_version() {
+    async fn same_inputs_make_no_new_version() {
         let folder = tempfile::tempdir().unwrap();
         let lake = Lake::new(folder.path(), "review").unwrap();
         let frame = polars::df!("n" => [1_i64, 2, 3]).unwrap();

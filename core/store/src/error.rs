@@ -34,7 +34,7 @@ pub enum StoreError {
         reason: String,
     },
     /// The dataset has no such version.
-    #[error("dataset {name:?} has no version {version}; there are: {existing}")]
+    #[error("dataset {name:?} has no version {version}; existing versions: {existing}")]
     NoVersion {
         /// Name of the dataset.
         name: String,
@@ -55,7 +55,7 @@ pub enum StoreError {
     },
     /// Another process wrote the dataset in the meantime.
     #[error("dataset {name:?} was written by another process in the meantime; run the job again")]
-    Overtaken {
+    WriteConflict {
         /// Name of the dataset.
         name: String,
     },
@@ -64,7 +64,7 @@ pub enum StoreError {
     Sql(#[from] SqlError),
     /// A column has a type that datasets and frames cannot store.
     #[error(
-        "column {column:?} has the type {found}, which datasets do not keep; cast it in the query"
+        "column {column:?} has the type {found}, which datasets cannot store; cast it in the query"
     )]
     ColumnType {
         /// Name of the column.
@@ -73,23 +73,23 @@ pub enum StoreError {
         found: String,
     },
     /// An Arrow operation failed.
-    #[error("rows could not be put together: {0}")]
+    #[error("rows could not be assembled: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
     /// A Polars operation failed.
-    #[error("rows could not be handed to the analysis: {0}")]
+    #[error("rows could not be converted for the analysis: {0}")]
     Polars(#[from] polars::prelude::PolarsError),
     /// Work that needs more memory than the limit.
     #[error(
-        "{what} needs about {needs} of memory, and there are {has} in all; raise --memory, or let an \
-         SQL stage pick the rows and columns that are looked at"
+        "{requester} needs about {requested} of memory, but the limit is {limit}; raise --memory, or \
+         select fewer rows and columns in an SQL stage"
     )]
     Memory {
         /// The work.
-        what: String,
+        requester: String,
         /// The required memory.
-        needs: String,
+        requested: String,
         /// The limit.
-        has: String,
+        limit: String,
     },
     /// An object storage operation failed.
     #[error("{action} {address:?}: {reason}")]
@@ -116,7 +116,7 @@ pub enum StoreError {
     Cancelled,
     /// A worker thread ended early; nothing was committed.
     #[error(
-        "reading source {name:?} stopped without a reason; nothing was written; please report this"
+        "reading source {name:?} stopped unexpectedly; nothing was written; please report this"
     )]
     Stopped {
         /// Name of the source.
@@ -164,7 +164,7 @@ impl StoreError {
 
 /// An error in a query, with its location if known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}{}{}", place(*.line, *.column), .help.as_ref().map_or(String::new(), |help| format!("; {help}")))]
+#[error("{message}{}{}", format_location(*.line, *.column), .help.as_ref().map_or(String::new(), |help| format!("; {help}")))]
 pub struct SqlError {
     /// One sentence, without a full stop.
     pub message: String,
@@ -195,7 +195,7 @@ impl SqlError {
     }
 }
 
-fn place(line: Option<u64>, column: Option<u64>) -> String {
+fn format_location(line: Option<u64>, column: Option<u64>) -> String {
     match (line, column) {
         (Some(line), Some(column)) => format!(" (line {line}, column {column} of the query)"),
         _ => String::new(),
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_that_speaks_of_time_outs_is_still_wrong() {
+    fn only_a_full_disk_is_recognised_in_query_errors() {
         let error = StoreError::from(SqlError::new("no field named timeoutx"));
         assert_eq!(error.remedy(), Remedy::Change);
         let error = StoreError::from(SqlError::new("No space left on device (os error 28)"));

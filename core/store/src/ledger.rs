@@ -12,19 +12,19 @@
 mod append;
 mod decisions;
 mod improvements;
-mod nouns;
 mod recommendations;
+mod schema;
 mod view;
 
 pub use append::{Publication, TableRows};
-pub use decisions::{Decision, present};
+pub use decisions::{Decision, decisions_in_force};
 pub use improvements::{Improvement, ImprovementState, register};
-pub use nouns::{
-    COMMON, DECISIONS, EFFECTS, FINDINGS, HEALTH, IMPROVEMENTS, KPIS, NOUNS, Noun, RECOMMENDATIONS,
-    RUNS, described, noun,
+pub use recommendations::PublishedRecommendation;
+pub use schema::{
+    COMMON, DECISIONS, EFFECTS, FINDINGS, HEALTH, IMPROVEMENTS, KPIS, LedgerTable, RECOMMENDATIONS,
+    RUNS, TABLES, data_dictionary, table,
 };
-pub use recommendations::Recommended;
-pub use view::{PublishedRun, newest};
+pub use view::{PublishedRun, newest_by_window};
 
 use crate::{
     dataset::{Lake, Scan},
@@ -33,7 +33,7 @@ use crate::{
 use arrow_schema::SchemaRef;
 use serde::de::DeserializeOwned;
 
-/// The schema of its tables in queries.
+/// The SQL schema that its tables belong to in queries.
 pub const SCHEMA: &str = "ledger";
 
 /// The ledger of a job.
@@ -49,8 +49,8 @@ impl Ledger {
     }
 
     /// All rows of a table, in the order of appending.
-    async fn rows<T: DeserializeOwned>(&self, noun: &Noun) -> Result<Vec<T>, StoreError> {
-        let Some(latest) = self.lake.latest(&noun.dataset()).await? else {
+    async fn rows<T: DeserializeOwned>(&self, table: &LedgerTable) -> Result<Vec<T>, StoreError> {
+        let Some(latest) = self.lake.latest(&table.dataset()).await? else {
             return Ok(Vec::new());
         };
         let (_, batches) = self.lake.read(&latest, &Scan::default()).await?;
@@ -62,24 +62,24 @@ impl Ledger {
             return Ok(Vec::new());
         }
         serde_json::from_slice(&text).map_err(|error| StoreError::Dataset {
-            name: noun.dataset(),
+            name: table.dataset(),
             action: "read",
             reason: error.to_string(),
         })
     }
 }
 
-/// The ledger table with this name in a query: `None` for a name outside the ledger, an error with the
-/// name for an unknown table of the ledger.
-pub(crate) fn noun_of_table(table: &str) -> Option<Result<&'static Noun, String>> {
-    let name = table.strip_prefix(SCHEMA)?.strip_prefix('.')?;
-    Some(noun(name).ok_or_else(|| name.to_string()))
+/// The ledger table with this name in a query: `None` for a name outside the ledger, an error with
+/// the name for an unknown table of the ledger.
+pub(crate) fn table_in_query(query_name: &str) -> Option<Result<&'static LedgerTable, String>> {
+    let name = query_name.strip_prefix(SCHEMA)?.strip_prefix('.')?;
+    Some(table(name).ok_or_else(|| name.to_string()))
 }
 
 /// Names of the ledger's tables in queries, with their columns.
 pub fn tables() -> Vec<(String, SchemaRef)> {
-    let tables = NOUNS.iter();
-    let tables = tables.map(|noun| (noun.table.to_string(), noun.shown_schema()));
+    let tables = TABLES.iter();
+    let tables = tables.map(|table| (table.query_name.to_string(), table.visible_schema()));
     tables.collect()
 }
 

@@ -27,7 +27,7 @@ pub mod resources;
 pub mod root;
 
 pub use arrow_schema::{DataType, Schema};
-pub use dataset::{Lake, MADE_FROM, Properties, Scan, TimeLimit, VersionNote, named};
+pub use dataset::{Lake, MADE_FROM, Properties, Scan, TimeLimit, VersionNote, check_name};
 pub use error::{Remedy, SqlError, StoreError};
 pub use ingest::{
     Control, Ingestion, Progress, SourceSpec, ingest, listing_summary, source_identity,

@@ -26,7 +26,7 @@ use std::collections::BTreeSet;
 const MANY_FRAGMENTS: usize = 32;
 const TAG: &str = "cited-";
 /// Number of existing versions listed in the error for an unknown one.
-const VERSIONS_TOLD: usize = 8;
+const VERSIONS_SHOWN: usize = 8;
 
 /// A dataset in a listing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,19 +58,19 @@ pub struct SweepReport {
 
 /// Options of a cleanup.
 #[derive(Debug, Clone, Copy)]
-pub struct Sweep {
+pub struct SweepOptions {
     /// Versions newer than this are kept.
     pub keep: SignedDuration,
     /// The current time.
     pub now: Timestamp,
     /// True for a dry run.
-    pub dry: bool,
+    pub dry_run: bool,
 }
 
 impl Lake {
     /// Names of all datasets, sorted.
     pub async fn names(&self) -> Result<Vec<String>, StoreError> {
-        Ok(self.place().names().await?.into_iter().collect())
+        Ok(self.root().names().await?.into_iter().collect())
     }
 
     /// Every dataset with its newest version.
@@ -80,7 +80,7 @@ impl Lake {
             if self.latest(&name).await?.is_some() {
                 let latest = self.find(&name, None).await?;
                 all.push(DatasetEntry {
-                    bytes: self.place().bytes(&name).await?,
+                    bytes: self.root().bytes(&name).await?,
                     version: latest.version,
                     rows: latest.rows,
                     name,
@@ -96,8 +96,8 @@ impl Lake {
         let missing = |version| StoreError::NoDataset {
             name: name.to_string(),
             version,
-            folder: self.place().to_string(),
-            reason: "there is none".to_string(),
+            folder: self.root().to_string(),
+            reason: "it does not exist".to_string(),
         };
         let Some(latest) = self.latest(name).await? else {
             return Err(missing(version.unwrap_or(1)));
@@ -105,7 +105,7 @@ impl Lake {
         let version = match version {
             Some(version) => Some(version),
             None => {
-                let named = ingest::manifest::named(self, name).await?;
+                let named = ingest::manifest::current_version(self, name).await?;
                 let named = named.map(|version| DatasetRef {
                     version,
                     ..latest.clone()
@@ -119,8 +119,8 @@ impl Lake {
         let Some(version) = version.filter(|version| *version != latest.version) else {
             return Ok(latest);
         };
-        let asked = DatasetRef { version, ..latest };
-        let opened = match self.open(&asked).await {
+        let requested = DatasetRef { version, ..latest };
+        let opened = match self.open(&requested).await {
             Ok(opened) => opened,
             Err(error) => {
                 let existing = self.versions(name).await?;
@@ -130,13 +130,13 @@ impl Lake {
                 return Err(StoreError::NoVersion {
                     name: name.to_string(),
                     version,
-                    existing: numbers(&existing),
+                    existing: format_versions(&existing),
                 });
             }
         };
         let rows = opened.count_rows(None).await;
         let rows = rows.map_err(|error| dataset_error(name, "read", &error))? as u64;
-        Ok(DatasetRef { rows, ..asked })
+        Ok(DatasetRef { rows, ..requested })
     }
 
     /// Tags versions that a report cites, which protects them from removal.
@@ -171,7 +171,7 @@ impl Lake {
         &self,
         name: &str,
         cited: &BTreeSet<u64>,
-        sweep: Sweep,
+        options: SweepOptions,
     ) -> Result<SweepReport, StoreError> {
         let failed = |error: lance::Error| dataset_error(name, "cleaned", &error);
         let mut swept = SweepReport {
@@ -181,25 +181,26 @@ impl Lake {
         let Some(mut latest) = self.latest(name).await? else {
             return Ok(swept);
         };
-        if !sweep.dry && self.compact(&latest).await? {
+        if !options.dry_run && self.compact(&latest).await? {
             swept.compacted = true;
             latest = self.latest(name).await?.unwrap_or(latest);
         }
         let needed = self.needed(name, latest.version).await?;
         let versions = self.versions(name).await?;
-        let stays = |note: &VersionNote| {
-            let age = sweep.now.duration_since(note.committed);
-            cited.contains(&note.version) || needed.contains(&note.version) || age < sweep.keep
+        let must_stay = |note: &VersionNote| {
+            let age = options.now.duration_since(note.committed);
+            cited.contains(&note.version) || needed.contains(&note.version) || age < options.keep
         };
-        let (remaining, removed): (Vec<_>, Vec<_>) = versions.iter().partition(|note| stays(note));
+        let (remaining, removed): (Vec<_>, Vec<_>) =
+            versions.iter().partition(|note| must_stay(note));
         swept.kept = remaining.iter().map(|note| note.version).collect();
         swept.removed = removed.iter().map(|note| note.version).collect();
-        if sweep.dry || swept.removed.is_empty() {
+        if options.dry_run || swept.removed.is_empty() {
             return Ok(swept);
         }
         let opened = self.open(&latest).await?;
         for version in &swept.removed {
-            // Cited by a report that no longer exists.
+            // The tag of a report that no longer exists.
             let _ = opened.tags().delete(&tag(*version)).await;
         }
         let policy = CleanupPolicyBuilder::default()
@@ -214,7 +215,7 @@ impl Lake {
         Ok(swept)
     }
 
-    /// Versions that the newest ones need: the manifest and quarantine that the rows name.
+    /// Versions that the newest version needs: the manifest and quarantine that its rows name.
     async fn needed(&self, name: &str, latest: u64) -> Result<BTreeSet<u64>, StoreError> {
         let mut needed = BTreeSet::from([latest]);
         let source = ["__manifest", "__quarantine"]
@@ -262,8 +263,8 @@ fn tag(version: u64) -> String {
 }
 
 /// Formats version numbers; if there are many, only the last.
-fn numbers(versions: &[VersionNote]) -> String {
-    let first = versions.len().saturating_sub(VERSIONS_TOLD);
+fn format_versions(versions: &[VersionNote]) -> String {
+    let first = versions.len().saturating_sub(VERSIONS_SHOWN);
     let shown: Vec<String> = versions[first..]
         .iter()
         .map(|note| note.version.to_string())
@@ -278,7 +279,7 @@ mod tests {
     use crate::dataset::{Properties, Scan};
 
     #[tokio::test]
-    async fn cited_versions_stay_and_others_go() {
+    async fn only_uncited_versions_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let lake = Lake::new(folder.path(), "review").unwrap();
         let mut versions = Vec::new();
@@ -294,23 +295,23 @@ mod tests {
         lake.cite(&versions[1..2]).await.unwrap();
         lake.cite(&versions[1..2]).await.unwrap();
         assert_eq!(lake.cited("numbers").await.unwrap(), BTreeSet::from([2]));
-        let sweep = |keep, dry| Sweep {
+        let options = |keep, dry_run| SweepOptions {
             keep,
             now: Timestamp::now(),
-            dry,
+            dry_run,
         };
         let cited = BTreeSet::from([2]);
         let none = SignedDuration::ZERO;
-        let young = sweep(SignedDuration::from_hours(1), false);
-        let swept = lake.sweep("numbers", &cited, young).await.unwrap();
+        let keep_recent = options(SignedDuration::from_hours(1), false);
+        let swept = lake.sweep("numbers", &cited, keep_recent).await.unwrap();
         assert_eq!(swept.removed, [0_u64; 0]);
-        let looked = lake
-            .sweep("numbers", &cited, sweep(none, true))
+        let dry_run = lake
+            .sweep("numbers", &cited, options(none, true))
             .await
             .unwrap();
-        assert_eq!((looked.removed, looked.kept), (vec![1, 3], vec![2, 4]));
+        assert_eq!((dry_run.removed, dry_run.kept), (vec![1, 3], vec![2, 4]));
         let swept = lake
-            .sweep("numbers", &cited, sweep(none, false))
+            .sweep("numbers", &cited, options(none, false))
             .await
             .unwrap();
         assert_eq!(swept.removed, [1, 3]);
@@ -321,7 +322,7 @@ mod tests {
         assert!(lake.exists(&versions[3]).await);
         // The report was removed, and with it the reason to keep the version.
         let swept = lake
-            .sweep("numbers", &BTreeSet::new(), sweep(none, false))
+            .sweep("numbers", &BTreeSet::new(), options(none, false))
             .await
             .unwrap();
         assert_eq!((swept.removed, swept.kept), (vec![2], vec![4]));

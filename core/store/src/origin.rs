@@ -19,7 +19,7 @@ pub fn is_hidden(column: &str) -> bool {
 }
 
 /// Names of the columns that are not hidden.
-pub fn visible(schema: &Schema) -> Vec<String> {
+pub fn visible_columns(schema: &Schema) -> Vec<String> {
     let names = schema.fields().iter().map(|field| field.name().clone());
     names.filter(|name| !is_hidden(name)).collect()
 }
@@ -33,7 +33,7 @@ pub fn with_origin(schema: &Schema) -> SchemaRef {
 }
 
 /// Adds the origin to rows of one object.
-pub fn add(
+pub fn add_origin(
     batch: &RecordBatch,
     schema: &SchemaRef,
     object: u32,

@@ -51,10 +51,10 @@ struct Disk {
 
 impl Disk {
     fn new(limits: &Limits) -> Result<Self, StoreError> {
-        sweep(&limits.folder);
+        remove_leftovers(&limits.folder);
         let folder = limits.folder.join(std::process::id().to_string());
         std::fs::create_dir_all(&folder)
-            .map_err(|error| StoreError::io("making the folder", &folder, &error))?;
+            .map_err(|error| StoreError::io("creating the folder", &folder, &error))?;
         let manager = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![folder.clone()]))
             .with_max_temp_directory_size(limits.spill)
@@ -73,8 +73,8 @@ impl Drop for Disk {
     }
 }
 
-/// Removes leftovers of dead processes, if processes can be looked up.
-fn sweep(folder: &Path) {
+/// Removes the folders of dead processes, if processes can be looked up.
+fn remove_leftovers(folder: &Path) {
     if !Path::new("/proc/self").exists() {
         return;
     }
@@ -117,29 +117,29 @@ impl ResourcePool {
     }
 
     /// Memory of one query before it spills, in bytes: half of the total, so that two can run.
-    pub fn of_query(&self) -> u64 {
+    pub fn query_memory(&self) -> u64 {
         (self.limits.memory / 2).max(MIB)
     }
 
     /// Memory for reading a source, in bytes.
-    pub fn of_source(&self) -> u64 {
+    pub fn source_memory(&self) -> u64 {
         (self.limits.memory / 4).max(MIB)
     }
 
-    /// Reserves memory, in bytes, and waits until it is available. `what` names the requester in
-    /// the error for a request above the limit.
-    pub async fn take(&self, what: &str, bytes: u64) -> Result<Reservation, StoreError> {
-        let (asked, all) = (mib(bytes), mib(self.limits.memory));
-        if asked > all {
+    /// Reserves memory, in bytes, and waits until it is available. `requester` is named in the
+    /// error for a request above the limit.
+    pub async fn reserve(&self, requester: &str, bytes: u64) -> Result<Reservation, StoreError> {
+        let (requested, limit) = (mib(bytes), mib(self.limits.memory));
+        if requested > limit {
             return Err(StoreError::Memory {
-                what: what.to_string(),
-                needs: format!("{asked} MiB"),
-                has: format!("{all} MiB"),
+                requester: requester.to_string(),
+                requested: format!("{requested} MiB"),
+                limit: format!("{limit} MiB"),
             });
         }
         // The semaphore is never closed.
         let permit = Arc::clone(&self.free)
-            .acquire_many_owned(asked as u32)
+            .acquire_many_owned(requested as u32)
             .await;
         Ok(Reservation {
             _permit: permit.ok(),
@@ -148,20 +148,20 @@ impl ResourcePool {
 
     /// The runtime of a query: its own memory, and the shared disk.
     pub(crate) fn runtime(&self) -> Result<Arc<RuntimeEnv>, StoreError> {
-        let pool = FairSpillPool::new(self.of_query() as usize);
+        let pool = FairSpillPool::new(self.query_memory() as usize);
         let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
         let mut runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))
             .with_disk_manager_builder(disk)
             .build()
             .map_err(|error| query_error(&error))?;
-        if let Some(disk) = &self.disk {
-            let mut disk = disk.lock().unwrap_or_else(PoisonError::into_inner);
-            let new_manager = match disk.take() {
-                Some(new_manager) => new_manager,
+        if let Some(shared) = &self.disk {
+            let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            let disk = match shared.take() {
+                Some(disk) => disk,
                 None => Disk::new(&self.limits)?,
             };
-            runtime.disk_manager = Arc::clone(&disk.insert(new_manager).manager);
+            runtime.disk_manager = Arc::clone(&shared.insert(disk).manager);
         }
         Ok(Arc::new(runtime))
     }
@@ -185,27 +185,27 @@ mod tests {
     };
 
     #[tokio::test]
-    async fn the_sum_of_what_is_taken_is_bounded() {
+    async fn concurrent_reservations_stay_within_the_limit() {
         let pool = ResourcePool::without_disk(10 * MIB);
-        let (now, most) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (reserved, peak) = (AtomicU64::new(0), AtomicU64::new(0));
         let work = (1..=40_u64).map(|n| {
-            let (pool, now, most) = (&pool, &now, &most);
+            let (pool, reserved, peak) = (&pool, &reserved, &peak);
             async move {
                 let bytes = (n % 10 + 1) * MIB;
-                let _share = pool.take("stage.a", bytes).await.unwrap();
-                let taken = now.fetch_add(bytes, Ordering::SeqCst) + bytes;
-                most.fetch_max(taken, Ordering::SeqCst);
+                let _reservation = pool.reserve("stage.a", bytes).await.unwrap();
+                let total = reserved.fetch_add(bytes, Ordering::SeqCst) + bytes;
+                peak.fetch_max(total, Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_millis(1)).await;
-                now.fetch_sub(bytes, Ordering::SeqCst);
+                reserved.fetch_sub(bytes, Ordering::SeqCst);
             }
         });
         futures::future::join_all(work).await;
-        let most = most.into_inner();
-        assert!(most <= 10 * MIB && most > 5 * MIB, "{most}");
+        let peak = peak.into_inner();
+        assert!(peak <= 10 * MIB && peak > 5 * MIB, "{peak}");
     }
 
     #[test]
-    fn what_was_spilled_goes_with_its_process() {
+    fn spill_folders_are_removed_with_their_processes() {
         let folder = tempfile::tempdir().unwrap();
         // No process has this id: the kernel's maximum is 2^22.
         let dead = folder.path().join("4999999");
@@ -217,7 +217,7 @@ mod tests {
             spill: MIB,
             folder: folder.path().to_path_buf(),
         });
-        assert!(dead.exists(), "nothing is done before a query runs");
+        assert!(dead.exists(), "no cleanup before the first query");
         let own = folder.path().join(std::process::id().to_string());
         let (_one, _two) = (pool.runtime().unwrap(), pool.clone().runtime().unwrap());
         assert!(own.is_dir() && alive.is_dir() && !dead.exists());
@@ -226,18 +226,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_will_never_fit_is_refused() {
+    async fn requests_above_the_limit_are_rejected() {
         let pool = ResourcePool::without_disk(10 * MIB);
-        let refused = pool
-            .take("stage.a", 11 * MIB)
+        let message = pool
+            .reserve("stage.a", 11 * MIB)
             .await
             .unwrap_err()
             .to_string();
         assert_eq!(
-            refused,
-            "stage.a needs about 11 MiB of memory, and there are 10 MiB in all; raise --memory, or \
-             let an SQL stage pick the rows and columns that are looked at"
+            message,
+            "stage.a needs about 11 MiB of memory, but the limit is 10 MiB; raise --memory, or \
+             select fewer rows and columns in an SQL stage"
         );
-        pool.take("stage.a", 10 * MIB).await.unwrap();
+        pool.reserve("stage.a", 10 * MIB).await.unwrap();
     }
 }

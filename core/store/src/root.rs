@@ -28,9 +28,9 @@ const METADATA_CACHE_BYTES: usize = 128 << 20;
 const INDEX_CACHE_BYTES: usize = 16 << 20;
 /// Folder of a dataset's manifests.
 const VERSIONS: &str = "_versions";
-/// Size of a part of a large object, in bytes; and the number of concurrent uploads.
+/// Size of a part of a large object, in bytes, and the number of parts uploaded concurrently.
 const PART_BYTES: usize = 8 << 20;
-const PARTS_AT_ONCE: usize = 4;
+const CONCURRENT_PARTS: usize = 4;
 
 /// Location of the lakes of all jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl LakeRoot {
     }
 
     /// Creates the folder; does nothing in object storage.
-    pub(crate) fn make(&self) -> Result<(), StoreError> {
+    pub(crate) fn create_folder(&self) -> Result<(), StoreError> {
         match self {
             Self::Folder(folder) => std::fs::create_dir_all(folder)
                 .map_err(|error| StoreError::io("creating the folder", folder, &error)),
@@ -111,8 +111,9 @@ impl LakeRoot {
         }
     }
 
-    /// Returns true if a dataset was certainly never written.
-    pub(crate) fn lacks(&self, name: &str) -> bool {
+    /// Returns true if a dataset is known not to exist. In object storage, this is never known
+    /// without a request.
+    pub(crate) fn is_known_missing(&self, name: &str) -> bool {
         match self {
             Self::Folder(folder) => !folder.join(format!("{name}.lance")).is_dir(),
             Self::Bucket { .. } => false,
@@ -132,7 +133,7 @@ impl LakeRoot {
                 let store = open(address)?;
                 let key = key(address);
                 let listed = store.list_with_delimiter(Some(&key)).await;
-                let listed = listed.map_err(|error| refused("listing", address, &error))?;
+                let listed = listed.map_err(|error| storage_error("listing", address, &error))?;
                 let prefixes = listed.common_prefixes.iter();
                 prefixes
                     .filter_map(|prefix| prefix.filename().map(str::to_string))
@@ -152,10 +153,10 @@ impl LakeRoot {
             return Ok(());
         };
         let address = address.join(&format!("{name}.lance"));
-        let failed = |error: object_store::Error| refused("writing", &address, &error);
-        let (target, below) = (open(&address)?, key(&address));
-        let here = LocalFileSystem::new_with_prefix(folder).map_err(failed)?;
-        let mut files: Vec<Key> = here
+        let failed = |error: object_store::Error| storage_error("writing", &address, &error);
+        let (target, prefix) = (open(&address)?, key(&address));
+        let local = LocalFileSystem::new_with_prefix(folder).map_err(failed)?;
+        let mut files: Vec<Key> = local
             .list(None)
             .map_ok(|file| file.location)
             .try_collect()
@@ -168,8 +169,8 @@ impl LakeRoot {
             } else {
                 PutMode::Overwrite
             };
-            let to = below.parts().chain(file.parts()).collect();
-            send(&here, &file, target.as_ref(), &to, mode)
+            let to = prefix.parts().chain(file.parts()).collect();
+            upload_file(&local, &file, target.as_ref(), &to, mode)
                 .await
                 .map_err(failed)?;
         }
@@ -188,23 +189,23 @@ impl LakeRoot {
                 sizes
                     .try_fold(0, |sum, size| async move { Ok(sum + size) })
                     .await
-                    .map_err(|error| refused("listing", &address, &error))
+                    .map_err(|error| storage_error("listing", &address, &error))
             }
         }
     }
 }
 
 /// Uploads a file as an object; a large one in parts.
-async fn send(
-    here: &LocalFileSystem,
+async fn upload_file(
+    local: &LocalFileSystem,
     file: &Key,
     target: &dyn ObjectStore,
     to: &Key,
     mode: PutMode,
 ) -> object_store::Result<()> {
-    let found = here.get(file).await?;
-    if found.meta.size <= PART_BYTES as u64 || mode == PutMode::Create {
-        let bytes = found.bytes().await?;
+    let opened = local.get(file).await?;
+    if opened.meta.size <= PART_BYTES as u64 || mode == PutMode::Create {
+        let bytes = opened.bytes().await?;
         return target
             .put_opts(to, bytes.into(), mode.into())
             .await
@@ -212,9 +213,9 @@ async fn send(
     }
     let upload = target.put_multipart(to).await?;
     let mut parts = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
-    let mut read = found.into_stream();
-    while let Some(bytes) = read.try_next().await? {
-        if let Err(error) = parts.wait_for_capacity(PARTS_AT_ONCE).await {
+    let mut chunks = opened.into_stream();
+    while let Some(bytes) = chunks.try_next().await? {
+        if let Err(error) = parts.wait_for_capacity(CONCURRENT_PARTS).await {
             // Otherwise the server would keep the parts.
             parts.abort().await?;
             return Err(error);
@@ -232,7 +233,11 @@ fn open(address: &Address) -> Result<Arc<dyn ObjectStore>, StoreError> {
     })
 }
 
-fn refused(action: &'static str, address: &Address, error: &object_store::Error) -> StoreError {
+fn storage_error(
+    action: &'static str,
+    address: &Address,
+    error: &object_store::Error,
+) -> StoreError {
     StoreError::Storage {
         action,
         address: address.to_string(),
@@ -268,7 +273,7 @@ fn absolute(path: &Path) -> Result<PathBuf, StoreError> {
 pub(crate) fn session() -> Arc<Session> {
     let registry = ObjectStoreRegistry::default();
     for scheme in storage::SCHEMES {
-        registry.insert(scheme, Arc::new(Buckets));
+        registry.insert(scheme, Arc::new(BucketProvider));
     }
     Arc::new(Session::new(
         INDEX_CACHE_BYTES,
@@ -279,10 +284,10 @@ pub(crate) fn session() -> Arc<Session> {
 
 /// Provides Lance with the clients of this program.
 #[derive(Debug)]
-struct Buckets;
+struct BucketProvider;
 
 #[async_trait::async_trait]
-impl ObjectStoreProvider for Buckets {
+impl ObjectStoreProvider for BucketProvider {
     async fn new_store(
         &self,
         base_path: Url,

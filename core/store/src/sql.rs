@@ -52,11 +52,12 @@ use datafusion::{
     prelude::{SQLOptions, SessionConfig, SessionContext},
     sql::TableReference,
 };
-use explain::{explain, explain_in, explain_with};
+pub(crate) use explain::explain;
+use explain::{explain_in, explain_with};
 use futures::{StreamExt, TryStreamExt};
 use local_times::{LocalTimes, Stage};
 use numbers::{CheckedNumbers, null_for_nan};
-use order::ordered;
+use order::sort_if_unordered;
 use retrocast_domain::cell::DatasetRef;
 use std::{collections::BTreeSet, sync::Arc};
 use sums::ExactSum;
@@ -65,7 +66,7 @@ use sums::ExactSum;
 const CATALOG: &str = "datafusion";
 /// Number of rows of a batch in a query.
 const BATCH_ROWS: usize = 8192;
-/// Allowed table functions, none of which reads anything.
+/// Allowed table functions; none of them reads files or tables.
 const TABLE_FUNCTIONS: [&str; 3] = ["generate_series", "range", "unnest"];
 
 /// Settings for running queries.
@@ -77,16 +78,11 @@ pub struct Sql {
     pub timezone: String,
 }
 
-/// Rewords a query error for the author of the query.
-pub(crate) fn explained(error: &DataFusionError) -> SqlError {
-    explain(error)
-}
-
 /// Memory for checking a query, in bytes.
 const CHECK_BYTES: u64 = 64 << 20;
 
 /// Plans a query over tables with these schemas in a time zone, exactly as a run does, and
-/// evaluates what does not depend on rows. Returns the schema of the result. Reads and writes
+/// evaluates constant expressions. Returns the schema of the result. Reads and writes
 /// nothing.
 pub fn check(
     sql: &str,
@@ -113,42 +109,43 @@ impl Sql {
             futures::executor::block_on(async {
                 let frame = plan(&context, sql).await?;
                 result_schema(frame.schema().as_arrow())?;
-                let (state, plan) = ordered(frame)?.into_parts();
-                let fails = |error| explain_in(&error, sql);
-                let optimized = state.optimize(&plan).map_err(fails)?;
-                dry_run::constants(&optimized).map_err(fails)?;
-                let physical = state.create_physical_plan(&plan).await.map_err(fails)?;
-                dry_run::types(&physical).map_err(fails)?;
+                let (state, plan) = sort_if_unordered(frame)?.into_parts();
+                let explained = |error| explain_in(&error, sql);
+                let optimized = state.optimize(&plan).map_err(explained)?;
+                dry_run::check_constants(&optimized).map_err(explained)?;
+                let physical = state.create_physical_plan(&plan).await.map_err(explained)?;
+                dry_run::check_types(&physical).map_err(explained)?;
                 result_schema(&physical.schema())
             })
         };
         std::thread::scope(|scope| {
             let thread = parse::large_stack_thread().spawn_scoped(scope, plan);
             thread
-                .map_err(parse::no_thread)?
+                .map_err(parse::thread_error)?
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
 
-    /// Runs a query and streams its rows, in an order that is always the same.
+    /// Runs a query and streams its rows, in a deterministic order.
     pub async fn stream(
         &self,
         lake: &Lake,
         sql: &str,
         tables: &[SqlTable],
     ) -> Result<SendableRecordBatchStream, StoreError> {
-        self.rows(lake, sql, tables, Names::Kept).await
+        self.rows(lake, sql, tables, ColumnNames::Dataset).await
     }
 
-    /// The same for display: the names of columns need not be valid in a dataset.
-    pub async fn shown(
+    /// Runs a query and streams its rows for display: names of columns need not be valid in a
+    /// dataset.
+    pub async fn stream_for_display(
         &self,
         lake: &Lake,
         sql: &str,
         tables: &[SqlTable],
     ) -> Result<SendableRecordBatchStream, StoreError> {
-        self.rows(lake, sql, tables, Names::Shown).await
+        self.rows(lake, sql, tables, ColumnNames::Display).await
     }
 
     async fn rows(
@@ -156,18 +153,18 @@ impl Sql {
         lake: &Lake,
         sql: &str,
         tables: &[SqlTable],
-        names: Names,
+        names: ColumnNames,
     ) -> Result<SendableRecordBatchStream, StoreError> {
         let context = self.context()?;
         for table in tables {
             let (provider, before) = table.provider(&context, lake).await?;
             self.register(&context, &table.name, provider, before)?;
         }
-        let (schema, plan) = planned(context.clone(), sql.to_string(), names).await?;
+        let (schema, plan) = plan_on_large_stack(context.clone(), sql.to_string(), names).await?;
         let rows = execute_stream(plan, context.task_ctx()).map_err(|error| explain(&error))?;
         let target_schema = schema.clone();
         let rows = rows.map(move |batch| {
-            stored(&batch?, &target_schema)
+            to_dataset_rows(&batch?, &target_schema)
                 .map_err(|error| DataFusionError::External(Box::new(error)))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
@@ -202,11 +199,11 @@ impl Sql {
         let schema = stream.schema();
         // The writer hides errors of its input, so the error of a failing query is stored here.
         let failure = Arc::new(std::sync::Mutex::new(None));
-        let keep = Arc::clone(&failure);
+        let shared_failure = Arc::clone(&failure);
         let rows = stream.map(move |batch| {
             batch.inspect_err(|error| {
                 let explained = explain(error);
-                *keep
+                *shared_failure
                     .lock()
                     .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(explained);
             })
@@ -233,14 +230,14 @@ impl Sql {
         options.sql_parser.collect_spans = true;
         let runtime = self.pool.runtime()?;
         let zone: Arc<str> = self.timezone.as_str().into();
-        let engine = Analyzer::new().rules;
+        let default_rules = Analyzer::new().rules;
         let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
-            vec![Arc::new(LocalTimes::new(&zone, Stage::Written))];
-        rules.extend(engine.iter().cloned());
+            vec![Arc::new(LocalTimes::new(&zone, Stage::Parsed))];
+        rules.extend(default_rules.iter().cloned());
         rules.push(Arc::new(LocalTimes::new(&zone, Stage::Coerced)));
         rules.push(Arc::new(CheckedNumbers));
         // Coerces types that the rules changed to a common type with their operands.
-        rules.extend(engine);
+        rules.extend(default_rules);
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(runtime)
@@ -282,7 +279,7 @@ impl Sql {
         Ok(())
     }
 
-    /// The table in the job's view: without later rows, in local time.
+    /// A view of a table without hidden columns and later rows, and with times in the job's zone.
     fn view(
         &self,
         context: &SessionContext,
@@ -301,86 +298,90 @@ impl Sql {
             .into_iter()
             .filter(|field| !origin::is_hidden(field.name()))
             .collect();
-        let shown: Vec<DataType> = fields
+        let local_types: Vec<DataType> = fields
             .iter()
-            .map(|field| local(field.data_type(), &self.timezone))
+            .map(|field| in_zone(field.data_type(), &self.timezone))
             .collect();
-        let same = fields.iter().map(|field| field.data_type());
-        if condition.is_none() && fields.len() == all && same.eq(&shown) {
+        let stored_types = fields.iter().map(|field| field.data_type());
+        if condition.is_none() && fields.len() == all && stored_types.eq(&local_types) {
             return Ok(provider);
         }
         let mut frame = context.read_table(provider)?;
         if let Some(condition) = condition {
             frame = frame.filter(condition)?;
         }
-        let columns = fields.into_iter().zip(shown).map(|(field, shown)| {
-            let column = ident(field.name());
-            if *field.data_type() == shown {
-                column
-            } else {
-                cast(column, shown).alias(field.name())
-            }
-        });
+        let columns = fields
+            .into_iter()
+            .zip(local_types)
+            .map(|(field, local_type)| {
+                let column = ident(field.name());
+                if *field.data_type() == local_type {
+                    column
+                } else {
+                    cast(column, local_type).alias(field.name())
+                }
+            });
         Ok(frame.select(columns.collect::<Vec<Expr>>())?.into_view())
     }
 }
 
 /// A type with its timestamps in a time zone.
-fn local(data_type: &DataType, timezone: &str) -> DataType {
-    let inside = |field: &Field| {
+fn in_zone(data_type: &DataType, timezone: &str) -> DataType {
+    let convert_child = |field: &Field| {
         Arc::new(
             field
                 .clone()
-                .with_data_type(local(field.data_type(), timezone)),
+                .with_data_type(in_zone(field.data_type(), timezone)),
         )
     };
     match data_type {
         DataType::Timestamp(_, Some(_)) => {
             DataType::Timestamp(TimeUnit::Microsecond, Some(timezone.into()))
         }
-        DataType::List(item) => DataType::List(inside(item)),
+        DataType::List(item) => DataType::List(convert_child(item)),
         DataType::Struct(fields) => {
-            DataType::Struct(fields.iter().map(|field| inside(field)).collect())
+            DataType::Struct(fields.iter().map(|field| convert_child(field)).collect())
         }
         other => other.clone(),
     }
 }
 
 /// Plans a query on a thread with a large stack; returns its schema and its physical plan.
-async fn planned(
+async fn plan_on_large_stack(
     context: SessionContext,
     sql: String,
-    names: Names,
+    names: ColumnNames,
 ) -> Result<(SchemaRef, Arc<dyn ExecutionPlan>), StoreError> {
     parse::check(&sql)?;
-    let (done, waiting) = tokio::sync::oneshot::channel();
+    let (sender, receiver) = tokio::sync::oneshot::channel();
     let runtime = tokio::runtime::Handle::current();
     let plan = async move {
         let frame = plan(&context, &sql).await?;
         let result = |schema: &Schema| match names {
-            Names::Kept => result_schema(schema),
-            Names::Shown => bridge::storable_schema(&apart(schema)),
+            ColumnNames::Dataset => result_schema(schema),
+            ColumnNames::Display => bridge::storable_schema(&with_unique_names(schema)),
         };
         result(frame.schema().as_arrow())?;
-        let physical = ordered(frame)?.create_physical_plan().await;
+        let physical = sort_if_unordered(frame)?.create_physical_plan().await;
         let physical = physical.map_err(|error| explain_in(&error, &sql))?;
         Ok((result(&physical.schema())?, physical))
     };
     let thread = move || {
-        // The receiver is gone if the run was cancelled.
-        let _ = done.send(runtime.block_on(plan));
+        // The receiver was dropped if the run was cancelled.
+        let _ = sender.send(runtime.block_on(plan));
     };
     parse::large_stack_thread()
         .spawn(thread)
-        .map_err(parse::no_thread)?;
-    waiting.await.unwrap_or_else(|_| {
-        let error = SqlError::new("the query could not be planned, for a defect of this program");
+        .map_err(parse::thread_error)?;
+    receiver.await.unwrap_or_else(|_| {
+        let error =
+            SqlError::new("the query could not be planned because of a bug in this program");
         Err(error.help("please report it with the query").into())
     })
 }
 
 /// Converts rows for a dataset: NaN becomes null.
-fn stored(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, StoreError> {
+fn to_dataset_rows(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, StoreError> {
     let batch = bridge::to_storable(batch, schema)?;
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let columns = batch.columns().iter().map(null_for_nan).collect();
@@ -415,15 +416,15 @@ fn functions(context: &SessionContext) -> Vec<String> {
 
 /// The use of a query's rows, which determines the rules for column names.
 #[derive(Debug, Clone, Copy)]
-enum Names {
+enum ColumnNames {
     /// A dataset.
-    Kept,
+    Dataset,
     /// A table for display.
-    Shown,
+    Display,
 }
 
 /// Makes the duplicate names of a schema unique.
-fn apart(schema: &Schema) -> Schema {
+fn with_unique_names(schema: &Schema) -> Schema {
     let mut seen = BTreeSet::new();
     let fields = schema.fields().iter().map(|field| {
         let numbered = (2..).map(|number| format!("{}_{number}", field.name()));
@@ -441,10 +442,12 @@ fn result_schema(schema: &Schema) -> Result<SchemaRef, StoreError> {
         let name = field.name();
         if !seen.insert(name) {
             let error = SqlError::new(format!("two columns of the result are named {name:?}"));
-            return Err(error.help("name them apart with AS").into());
+            return Err(error.help("give them different names with AS").into());
         }
         if name.is_empty() || name.contains('.') || name.starts_with("_row") {
-            let error = SqlError::new(format!("{name:?} cannot name a column of the result"));
+            let error = SqlError::new(format!(
+                "{name:?} is not a valid name for a column of the result"
+            ));
             return Err(error.help("give it a plain name with AS").into());
         }
     }

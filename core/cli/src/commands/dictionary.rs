@@ -39,7 +39,7 @@ pub fn dictionary(
     let results: Vec<_> = results()
         .into_iter()
         .chain(retrocast_stages::results())
-        .chain(ledger::described())
+        .chain(ledger::data_dictionary())
         .collect();
     let text = match format {
         DictionaryFormat::Html => html(&contracts, &results),

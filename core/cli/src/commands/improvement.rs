@@ -18,7 +18,7 @@ use jiff::{Timestamp, ToSpan as _, Zoned, civil::Date};
 use retrocast_domain::{number, suggest::nearest};
 use retrocast_store::{
     Lake, Ledger,
-    ledger::{FINDINGS, Improvement, ImprovementState, Recommended, register},
+    ledger::{FINDINGS, Improvement, ImprovementState, PublishedRecommendation, register},
     maintenance::Answer,
 };
 use serde_json::{Value, json};
@@ -173,11 +173,11 @@ impl Register {
             None => None,
         };
         let or_recommended =
-            |option: &str, field: fn(&Recommended) -> &str| match (option, &recommended) {
+            |option: &str, field: fn(&PublishedRecommendation) -> &str| match (option, &recommended) {
                 ("", Some(recommended)) => field(recommended).to_string(),
                 (option, _) => option.to_string(),
             };
-        let component = |one: &Recommended| match one.component.as_str() {
+        let component = |one: &PublishedRecommendation| match one.component.as_str() {
             "all" => String::new(),
             component => component.to_string(),
         };
@@ -224,7 +224,7 @@ impl Register {
     }
 
     /// A recommendation of an earlier run.
-    fn recommendation(&self, job: &str, id: &str) -> anyhow::Result<Recommended> {
+    fn recommendation(&self, job: &str, id: &str) -> anyhow::Result<PublishedRecommendation> {
         let all = self.runtime.block_on(self.ledger.recommendations())?;
         let ids: Vec<String> = all.iter().map(|one| one.id.clone()).collect();
         all.into_iter().find(|one| one.id == id).ok_or_else(|| {
@@ -240,7 +240,7 @@ impl Register {
     fn recommended(&self, all: bool, as_json: bool) -> anyhow::Result<()> {
         let recommended = self.runtime.block_on(self.ledger.recommendations())?;
         let newest = recommended.iter().map(|one| one.window_end).max();
-        let listed: Vec<&Recommended> = recommended
+        let listed: Vec<&PublishedRecommendation> = recommended
             .iter()
             .filter(|one| all || (one.state == "open" && Some(one.window_end) == newest))
             .collect();

@@ -130,7 +130,7 @@ pub fn load(workspace: &Workspace, arguments: &JobArguments) -> anyhow::Result<L
         .unwrap_or(&workspace.jobs);
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     // The job's datasets are stored under its name.
-    retrocast_store::named(&name).map_err(|error| {
+    retrocast_store::check_name(&name).map_err(|error| {
         let path = path.display();
         WrongUsage(format!("{path}: {error}; rename the file"))
     })?;

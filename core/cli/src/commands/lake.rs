@@ -21,7 +21,7 @@ use retrocast_run::folder::run_folders_of;
 use retrocast_store::{
     DataType, Lake, Limits, ResourcePool, Sql,
     ledger::SCHEMA,
-    maintenance::{Answer, Sweep},
+    maintenance::{Answer, SweepOptions},
 };
 use serde_json::{Value, json};
 use std::{
@@ -351,10 +351,10 @@ fn gc(
     arguments: &SweepArguments,
 ) -> anyhow::Result<()> {
     let cited = cited(&workspace.reports, job);
-    let sweep = Sweep {
+    let sweep = SweepOptions {
         keep: SignedDuration::from_hours(24 * i64::from(arguments.keep_days)),
         now: Timestamp::now(),
-        dry: arguments.dry_run,
+        dry_run: arguments.dry_run,
     };
     let none = BTreeSet::new();
     let mut all = Vec::new();

@@ -151,7 +151,7 @@ impl Watch<'_> {
                 None => job::today(&job.timezone)?,
             };
             arguments.date = Some(date);
-            arguments.window = Some(job.window.under_way(date, &job.timezone).label());
+            arguments.window = Some(job.window.current_until(date, &job.timezone).label());
         }
         job::plan(
             loaded,

@@ -102,7 +102,7 @@ pub async fn query(
     );
     let target = lake.clone();
     let reservation = executor
-        .reserve(node, ctx, executor.pool.of_query())
+        .reserve(node, ctx, executor.pool.query_memory())
         .await?;
     // DataFusion computes on the threads that poll it, so it must not run on those of the engine.
     let query = executor.compute.spawn(async move {
@@ -147,9 +147,9 @@ pub async fn query(
 
 /// A table of the ledger as a query sees it.
 fn ledger_table(table: &str, view: &LedgerView) -> Result<SqlTable, Failure> {
-    let noun = table.strip_prefix(LEDGER).and_then(ledger::noun);
-    let noun = noun.ok_or_else(|| Failure::bug(format!("the ledger has no {table}")))?;
-    Ok(SqlTable::ledger(noun, view.keys(table)))
+    let found = table.strip_prefix(LEDGER).and_then(ledger::table);
+    let found = found.ok_or_else(|| Failure::bug(format!("the ledger has no {table}")))?;
+    Ok(SqlTable::ledger(found, view.keys(table)))
 }
 
 /// Runs a kind that reads findings of stages and tables of the ledger.

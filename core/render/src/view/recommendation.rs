@@ -64,7 +64,7 @@ fn recommendation(one: &Recommendation) -> RecommendationView {
         promise: shorten(
             &format!(
                 "Expected: {}, for {days} of work at {} risk{past}.",
-                one.promise(),
+                one.expected_effect(),
                 one.risk.word(),
             ),
             200,

@@ -13,12 +13,12 @@ use retrocast_domain::cell::DatasetRef;
 use std::path::Path;
 
 /// Above one deleted row in this many, rewrite the rows instead of adding deletion marks.
-const MARKED_MOST: u64 = 10;
+const ROWS_PER_DELETION_MIN: u64 = 10;
 
 impl Lake {
-    /// Moves a staged dataset into this lake, without the superseded rows. `None`, with nothing done,
-    /// if there are so many superseded rows that rewriting the others is better. There must be no
-    /// dataset with this name yet.
+    /// Moves a staged dataset into this lake, without the superseded rows. `None`, with nothing
+    /// done, if there are so many superseded rows that rewriting the others is better. There must
+    /// be no dataset with this name yet.
     pub(crate) async fn adopt(
         &self,
         staging: &Lake,
@@ -26,18 +26,18 @@ impl Lake {
         superseded: &Rows,
         properties: &Properties,
     ) -> Result<Option<DatasetRef>, StoreError> {
-        if superseded.len() > staged.rows / MARKED_MOST {
+        if superseded.len() > staged.rows / ROWS_PER_DELETION_MIN {
             return Ok(None);
         }
         let mut last = staged.clone();
         if superseded.len() > 0 {
             let deleted = staging.addresses(staged, superseded).await?;
             last = staging
-                .extend(staged, PendingRows::nothing(), &deleted, properties)
+                .extend(staged, PendingRows::empty(), &deleted, properties)
                 .await?;
-            staging.forget(&last, staged.version).await?;
+            staging.remove_version(&last, staged.version).await?;
         }
-        self.take(staging, &last.name).await?;
+        self.move_from(staging, &last.name).await?;
         Ok(Some(last))
     }
 
@@ -66,8 +66,8 @@ impl Lake {
         Ok(deleted)
     }
 
-    /// Removes files that only an older version of a dataset has.
-    async fn forget(&self, dataset: &DatasetRef, version: u64) -> Result<(), StoreError> {
+    /// Removes an older version of a dataset, with the files that only it has.
+    async fn remove_version(&self, dataset: &DatasetRef, version: u64) -> Result<(), StoreError> {
         let failed = |error: lance::Error| dataset_error(&dataset.name, "cleaned", &error);
         let policy = CleanupPolicyBuilder::default()
             .versions(vec![version])
@@ -80,20 +80,20 @@ impl Lake {
 
     /// Moves the files of a dataset from a lake in a folder. The name must be unused; leftovers of
     /// a dead process are removed.
-    async fn take(&self, from: &Lake, name: &str) -> Result<(), StoreError> {
-        self.place().make()?;
+    async fn move_from(&self, source: &Lake, name: &str) -> Result<(), StoreError> {
+        self.root().create_folder()?;
         let folder = format!("{name}.lance");
-        let source = from.place().scratch().join(&folder);
-        match self.place() {
-            LakeRoot::Folder(here) => {
-                let here = here.join(&folder);
-                let left = from.place().scratch().join("left");
-                if here.exists() {
-                    rename(&here, &left)?;
+        let staged = source.root().scratch().join(&folder);
+        match self.root() {
+            LakeRoot::Folder(root) => {
+                let target = root.join(&folder);
+                if target.exists() {
+                    // The staging folder is removed after use, and this with it.
+                    rename(&target, &source.root().scratch().join("left"))?;
                 }
-                rename(&source, &here)
+                rename(&staged, &target)
             }
-            bucket @ LakeRoot::Bucket { .. } => bucket.upload(name, &source).await,
+            bucket @ LakeRoot::Bucket { .. } => bucket.upload(name, &staged).await,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Lake, PendingRows, Properties, Scan, dataset_error, is_commit_conflict, reference,
     rows::{DeletedRows, Rows},
-    strict::Next,
+    strict::SuccessorCommit,
 };
 use crate::{error::StoreError, origin};
 use arrow::{array::AsArray as _, datatypes::UInt32Type};
@@ -35,7 +35,7 @@ pub(crate) const ROW_ADDRESS: &str = "_rowaddr";
 const LOOK_BACK: u64 = 16;
 
 /// The rows of a dataset to read.
-pub(crate) enum Part<'a> {
+pub(crate) enum RowSubset<'a> {
     All,
     /// The rows of some objects.
     Objects(&'a BTreeSet<u32>),
@@ -45,11 +45,11 @@ pub(crate) enum Part<'a> {
 
 impl PendingRows {
     /// An empty set of rows to add.
-    pub(crate) fn nothing() -> Self {
-        Self::behind(Vec::new())
+    pub(crate) fn empty() -> Self {
+        Self::from_fragments(Vec::new())
     }
 
-    fn behind(fragments: Vec<Fragment>) -> Self {
+    fn from_fragments(fragments: Vec<Fragment>) -> Self {
         Self(TransactionBuilder::new(0, Operation::Append { fragments }).build())
     }
 
@@ -60,7 +60,7 @@ impl PendingRows {
             other => Err(StoreError::Dataset {
                 name: name.to_string(),
                 action: "written",
-                reason: format!("rows were prepared for {other}, not to be added"),
+                reason: format!("rows were prepared for {other}, not for appending"),
             }),
         }
     }
@@ -76,7 +76,7 @@ impl Lake {
         base: Option<&DatasetRef>,
     ) -> Result<PendingRows, StoreError> {
         let failed = |error: lance::Error| dataset_error(name, "written", &error);
-        let uri = self.make_folder(name)?;
+        let uri = self.create_folder(name)?;
         let params = WriteParams {
             mode: match base {
                 Some(_) => WriteMode::Append,
@@ -107,7 +107,7 @@ impl Lake {
         let PendingRows(transaction) = self.prepare(name, Box::pin(none), None).await?;
         let created = CommitBuilder::new(self.uri(name)?.as_str())
             .with_session(self.session.clone())
-            .with_commit_handler(Arc::new(Next::after(0)))
+            .with_commit_handler(Arc::new(SuccessorCommit::after(0)))
             .execute(transaction)
             .await;
         match created {
@@ -126,11 +126,11 @@ impl Lake {
         prepared: PendingRows,
         properties: &Properties,
     ) -> Result<DatasetRef, StoreError> {
-        if let Some(reference) = self.committed_before(name, properties).await? {
+        if let Some(reference) = self.committed_from_same_inputs(name, properties).await? {
             return Ok(reference);
         }
         let mut transaction = prepared.0;
-        transaction.transaction_properties = Some(remembered(properties));
+        transaction.transaction_properties = Some(to_transaction_properties(properties));
         let uri = self.uri(name)?;
         let written = self.commit(name, &uri, transaction).await?;
         reference(name, &written).await
@@ -138,7 +138,7 @@ impl Lake {
 
     /// Marks superseded prepared rows as deleted, by their numbers. The marks refer to the fragment
     /// numbers that the files get after those of `base`, as in [`extend`](Self::extend).
-    pub(crate) async fn leave_out(
+    pub(crate) async fn mark_superseded(
         &self,
         base: &DatasetRef,
         prepared: PendingRows,
@@ -149,25 +149,25 @@ impl Lake {
         }
         let dataset = self.open(base).await?;
         let next = dataset.manifest().max_fragment_id().map_or(0, |id| id + 1);
-        let (mut first, mut marked) = (0, Vec::new());
+        let (mut first, mut remaining) = (0, Vec::new());
         for (id, fragment) in (next..).zip(prepared.fragments(&base.name)?) {
             let mut fragment = fragment.clone();
             fragment.id = id;
-            let found = FileFragment::new(dataset.clone(), fragment);
+            let fragment = FileFragment::new(dataset.clone(), fragment);
             let failed = |error: lance::Error| dataset_error(&base.name, "written", &error);
-            let end = first + found.physical_rows().await.map_err(failed)? as u64;
+            let end = first + fragment.physical_rows().await.map_err(failed)? as u64;
             let deleted = superseded
                 .between(first, end)
                 .map(|row| (row - first) as u32);
-            let rest = found.extend_deletions(deleted).await.map_err(failed)?;
-            marked.extend(rest.map(|rest| rest.metadata().clone()));
+            let rest = fragment.extend_deletions(deleted).await.map_err(failed)?;
+            remaining.extend(rest.map(|rest| rest.metadata().clone()));
             first = end;
         }
-        Ok(PendingRows::behind(marked))
+        Ok(PendingRows::from_fragments(remaining))
     }
 
     /// Commits prepared rows appended to those of `base`, without the deleted rows: as the direct
-    /// successor of `base`, or not at all if another writer made that version.
+    /// successor of `base`, or not at all if another writer committed that version.
     pub(crate) async fn extend(
         &self,
         base: &DatasetRef,
@@ -180,13 +180,13 @@ impl Lake {
         let new_fragments = prepared.fragments(&base.name)?.to_vec();
         let (mut updated, mut removed) = (Vec::new(), Vec::new());
         for (fragment, offsets) in deleted {
-            let found = dataset.get_fragment(*fragment as usize);
-            let found = found.ok_or_else(|| StoreError::Dataset {
+            let opened = dataset.get_fragment(*fragment as usize);
+            let opened = opened.ok_or_else(|| StoreError::Dataset {
                 name: base.name.clone(),
                 action: "read",
                 reason: format!("it has no fragment {fragment}"),
             })?;
-            match found.extend_deletions(offsets.iter().copied()).await {
+            match opened.extend_deletions(offsets.iter().copied()).await {
                 Ok(Some(rest)) => updated.push(rest.metadata().clone()),
                 Ok(None) => removed.push(u64::from(*fragment)),
                 Err(error) => return Err(failed(error)),
@@ -204,18 +204,18 @@ impl Lake {
             updated_fragment_offsets: None,
         };
         let transaction = TransactionBuilder::new(dataset.version_id(), operation)
-            .transaction_properties(Some(remembered(properties)))
+            .transaction_properties(Some(to_transaction_properties(properties)))
             .build();
         let committed = CommitBuilder::new(dataset)
             .with_session(self.session.clone())
-            .with_commit_handler(Arc::new(Next::after(base.version)))
+            .with_commit_handler(Arc::new(SuccessorCommit::after(base.version)))
             .execute(transaction.clone())
             .await;
         let written = match committed {
-            Err(error) => match self.committed(&base.name, &transaction).await? {
-                Some(ours) => ours,
+            Err(error) => match self.own_commit(&base.name, &transaction).await? {
+                Some(own) => own,
                 None if is_commit_conflict(&error) => {
-                    return Err(StoreError::Overtaken {
+                    return Err(StoreError::WriteConflict {
                         name: base.name.clone(),
                     });
                 }
@@ -236,11 +236,11 @@ impl Lake {
     ) -> Result<bool, StoreError> {
         let version = dataset.version;
         let transaction = TransactionBuilder::new(latest.version, Operation::Restore { version })
-            .transaction_properties(Some(remembered(properties)))
+            .transaction_properties(Some(to_transaction_properties(properties)))
             .build();
         let committed = CommitBuilder::new(self.open(latest).await?)
             .with_session(self.session.clone())
-            .with_commit_handler(Arc::new(Next::after(latest.version)))
+            .with_commit_handler(Arc::new(SuccessorCommit::after(latest.version)))
             .execute(transaction)
             .await;
         match committed {
@@ -269,7 +269,7 @@ impl Lake {
         Ok(found.map(|(_, properties)| properties))
     }
 
-    /// The number of that version.
+    /// The number of the newest version up to this one that has the given property.
     pub(crate) async fn version_with(
         &self,
         dataset: &DatasetRef,
@@ -300,7 +300,7 @@ impl Lake {
         &self,
         dataset: &DatasetRef,
         columns: &[String],
-        part: Part<'_>,
+        subset: RowSubset<'_>,
     ) -> Result<
         impl futures::Stream<Item = lance::Result<arrow::array::RecordBatch>> + Unpin,
         StoreError,
@@ -310,9 +310,9 @@ impl Lake {
         let mut scanner = opened.scan();
         scanner.scan_in_order(true).with_row_address();
         scanner.project(columns).map_err(failed)?;
-        match part {
-            Part::All => {}
-            Part::Objects(objects) => {
+        match subset {
+            RowSubset::All => {}
+            RowSubset::Objects(objects) => {
                 let fragments = fragments_with(&opened, objects).await.map_err(failed)?;
                 scanner.with_fragments(fragments);
                 let objects = objects.iter().map(|object| lit(*object)).collect();
@@ -321,7 +321,7 @@ impl Lake {
                 // storage.
                 scanner.materialization_style(MaterializationStyle::AllLate);
             }
-            Part::Pending(prepared) => {
+            RowSubset::Pending(prepared) => {
                 scanner.with_fragments(prepared.fragments(&dataset.name)?.to_vec());
             }
         }
@@ -382,6 +382,6 @@ async fn transaction_properties(dataset: &Dataset, version: u64) -> Option<Prope
     )
 }
 
-fn remembered(properties: &Properties) -> Arc<HashMap<String, String>> {
+fn to_transaction_properties(properties: &Properties) -> Arc<HashMap<String, String>> {
     Arc::new(properties.clone().into_iter().collect())
 }

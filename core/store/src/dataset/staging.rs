@@ -44,7 +44,7 @@ impl Staging {
     /// Creates a staging for a source in a job's lake, after removing leftovers of dead processes.
     pub fn new(lake: &Path, name: &str) -> Result<Self, StoreError> {
         let parent = lake.join(PARENT);
-        clean(&parent);
+        remove_leftovers(&parent);
         let failed = |error: io::Error| StoreError::Io {
             action: "creating the folder",
             file: parent.display().to_string(),
@@ -64,7 +64,7 @@ impl Staging {
             }
         }
         Err(failed(io::Error::other(
-            "others keep removing what is made in it",
+            "other processes keep removing its contents",
         )))
     }
 }
@@ -86,22 +86,22 @@ fn claim(parent: &Path, name: &str) -> io::Result<Option<(PathBuf, File)>> {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let folder = parent.join(format!("{name}-{}-{number}", std::process::id()));
     std::fs::create_dir_all(parent)?;
-    let again = |error: io::Error| match error.kind() {
+    let retry_if_removed = |error: io::Error| match error.kind() {
         // The parent or the folder was removed by a process that found it empty; or another process
-        // with the same id, as in containers, was here.
+        // with the same id, as in containers, created the folder.
         ErrorKind::NotFound | ErrorKind::AlreadyExists => Ok(None),
         _ => Err(error),
     };
     if let Err(error) = std::fs::create_dir(&folder) {
-        return again(error);
+        return retry_if_removed(error);
     }
     let owner = match File::create(folder.join(OWNER)) {
         Ok(owner) => owner,
-        Err(error) => return again(error),
+        Err(error) => return retry_if_removed(error),
     };
     match owner.lock() {
         // A process that removes the folder holds the lock until it is removed.
-        Ok(()) if is_at(&owner, &folder.join(OWNER)) => Ok(Some((folder, owner))),
+        Ok(()) if is_same_file(&owner, &folder.join(OWNER)) => Ok(Some((folder, owner))),
         Ok(()) => Ok(None),
         // Without locks, leftovers cannot be recognised, so nothing is removed.
         Err(error) if error.kind() == ErrorKind::Unsupported => Ok(Some((folder, owner))),
@@ -110,19 +110,19 @@ fn claim(parent: &Path, name: &str) -> io::Result<Option<(PathBuf, File)>> {
 }
 
 /// Returns true if the open file is the one at the path.
-fn is_at(file: &File, path: &Path) -> bool {
-    let identity = |found: std::fs::Metadata| (found.dev(), found.ino());
+fn is_same_file(file: &File, path: &Path) -> bool {
+    let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
     match (file.metadata(), std::fs::metadata(path)) {
-        (Ok(open), Ok(opened)) => identity(open) == identity(opened),
+        (Ok(open), Ok(at_path)) => identity(open) == identity(at_path),
         _ => false,
     }
 }
 
 /// Removes leftovers of dead processes.
-fn clean(parent: &Path) {
+fn remove_leftovers(parent: &Path) {
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
         let folder = entry.path();
-        // Created if missing: then its owner died, or is about to create it and will try again.
+        // Created if missing: then its owner died, or is about to create it and will retry.
         let Ok(owner) = File::create(folder.join(OWNER)) else {
             continue;
         };
@@ -157,23 +157,23 @@ mod tests {
     }
 
     #[test]
-    fn what_a_dead_process_left_behind_is_removed_and_what_is_in_use_is_not() {
+    fn only_folders_of_dead_processes_are_removed() {
         let lake = tempfile::tempdir().unwrap();
-        let left = lake.path().join(PARENT).join("tickets-1-0");
-        std::fs::create_dir_all(left.join("tickets.lance/data")).unwrap();
-        std::fs::write(left.join(OWNER), "").unwrap();
-        let old = lake.path().join(PARENT).join("tickets");
-        std::fs::create_dir_all(&old).unwrap();
-        let used = Staging::new(lake.path(), "metrics").unwrap();
+        let leftover = lake.path().join(PARENT).join("tickets-1-0");
+        std::fs::create_dir_all(leftover.join("tickets.lance/data")).unwrap();
+        std::fs::write(leftover.join(OWNER), "").unwrap();
+        let without_owner = lake.path().join(PARENT).join("tickets");
+        std::fs::create_dir_all(&without_owner).unwrap();
+        let first = Staging::new(lake.path(), "metrics").unwrap();
         assert_eq!(folders(lake.path()), 1);
-        let another = Staging::new(lake.path(), "metrics").unwrap();
+        let second = Staging::new(lake.path(), "metrics").unwrap();
         assert_eq!(folders(lake.path()), 2);
-        drop((used, another));
+        drop((first, second));
         assert_eq!(folders(lake.path()), 0);
     }
 
     #[test]
-    fn many_at_once() {
+    fn concurrent_stagings_keep_their_folders() {
         let lake = tempfile::tempdir().unwrap();
         std::thread::scope(|scope| {
             for _ in 0..8 {

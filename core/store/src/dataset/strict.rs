@@ -17,12 +17,12 @@ use object_store::path::Path;
 /// Commits exactly one version by a conditional put, as Lance does in folders and in object
 /// storage.
 #[derive(Debug)]
-pub(super) struct Next {
+pub(super) struct SuccessorCommit {
     version: u64,
     storage: ConditionalPutCommitHandler,
 }
 
-impl Next {
+impl SuccessorCommit {
     /// Commits the direct successor of this version.
     pub fn after(version: u64) -> Self {
         Self {
@@ -33,7 +33,7 @@ impl Next {
 }
 
 #[async_trait::async_trait]
-impl CommitHandler for Next {
+impl CommitHandler for SuccessorCommit {
     fn is_version_not_found_definitive(&self) -> bool {
         self.storage.is_version_not_found_definitive()
     }
@@ -54,8 +54,8 @@ impl CommitHandler for Next {
     ) -> Result<ManifestLocation, CommitError> {
         if manifest.version != self.version {
             let reason = format!("version {} was committed by another writer", self.version);
-            let overtaken = Error::commit_conflict_source(self.version, reason.into());
-            return Err(CommitError::OtherError(overtaken));
+            let conflict = Error::commit_conflict_source(self.version, reason.into());
+            return Err(CommitError::OtherError(conflict));
         }
         self.storage
             .commit(

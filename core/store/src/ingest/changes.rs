@@ -12,18 +12,18 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Indices of the files to read, in order.
-    pub take: Vec<usize>,
+    pub to_read: Vec<usize>,
     /// Unchanged objects.
-    pub keep: Vec<Object>,
+    pub unchanged: Vec<Object>,
     /// Objects whose rows are deleted: replaced, removed, or to be read again.
-    pub drop: Vec<Object>,
-    /// Files with the same contents as another file, with the name of that.
+    pub deleted: Vec<Object>,
+    /// Names of files with the same contents as another file, with the name of the other file.
     pub copies: Vec<(String, String)>,
 }
 
-/// Format and compression of a file, from its name: the same bytes parsed in another way are other
+/// Format and compression of a file, from its name: the same bytes in another format are other
 /// records.
-type Reading = (Option<&'static str>, String);
+type FileFormat = (Option<&'static str>, String);
 
 fn reading(name: &str) -> Reading {
     let format = Format::from_name(name).map(|format| match format {
@@ -35,7 +35,7 @@ fn reading(name: &str) -> Reading {
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     let ending = match ending.to_ascii_lowercase() {
         // Two names of the same format.
-        same if same == "ndjson" => "jsonl".to_string(),
+        alias if alias == "ndjson" => "jsonl".to_string(),
         ending => ending,
     };
     (format, ending)
@@ -49,18 +49,18 @@ impl Changes {
     pub fn between(
         listing: &Listing,
         hashes: &[blake3::Hash],
-        known: &[Object],
+        previous: &[Object],
         keyed: bool,
     ) -> Self {
         let mut changes = Self::default();
-        let mut first: BTreeMap<(&[u8], Reading), &str> = BTreeMap::new();
-        let mut before: BTreeMap<(&str, String), &Object> = known
+        let mut first: BTreeMap<(&[u8], FileFormat), &str> = BTreeMap::new();
+        let mut before: BTreeMap<(&str, String), &Object> = previous
             .iter()
             .map(|object| ((object.path.as_str(), object.hash.clone()), object))
             .collect();
         let mut unchanged = Vec::new();
         for (index, (file, hash)) in listing.files.iter().zip(hashes).enumerate() {
-            let content = (hash.as_bytes().as_slice(), reading(&file.name));
+            let content = (hash.as_bytes().as_slice(), file_format(&file.name));
             if file.size > 0
                 && let Some(original) = first.get(&content)
             {
@@ -71,32 +71,32 @@ impl Changes {
             first.insert(content, &file.name);
             match before.remove(&(file.path.as_ref(), hash.to_hex().to_string())) {
                 Some(object) => unchanged.push((index, object)),
-                None => changes.take.push(index),
+                None => changes.to_read.push(index),
             }
         }
-        changes.drop = before.into_values().cloned().collect();
-        let resurface = keyed && !changes.drop.is_empty();
+        changes.deleted = before.into_values().cloned().collect();
+        let reread_superseded = keyed && !changes.deleted.is_empty();
         for (index, object) in unchanged {
-            if resurface && object.counts.superseded > 0 {
-                changes.take.push(index);
-                changes.drop.push(object.clone());
+            if reread_superseded && object.counts.superseded > 0 {
+                changes.to_read.push(index);
+                changes.deleted.push(object.clone());
             } else {
-                changes.keep.push(object.clone());
+                changes.unchanged.push(object.clone());
             }
         }
-        changes.take.sort_unstable();
-        changes.drop.sort_by_key(|object| object.number);
-        changes.keep.sort_by_key(|object| object.number);
+        changes.to_read.sort_unstable();
+        changes.deleted.sort_by_key(|object| object.number);
+        changes.unchanged.sort_by_key(|object| object.number);
         changes
     }
 
     /// Returns true if there are no changes.
-    pub fn none(&self) -> bool {
-        self.take.is_empty() && self.drop.is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.to_read.is_empty() && self.deleted.is_empty()
     }
 
     /// Numbers of the objects whose rows are deleted.
-    pub fn dropped(&self) -> BTreeSet<u32> {
-        self.drop.iter().map(|object| object.number).collect()
+    pub fn deleted_numbers(&self) -> BTreeSet<u32> {
+        self.deleted.iter().map(|object| object.number).collect()
     }
 }

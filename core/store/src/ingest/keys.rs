@@ -13,10 +13,10 @@ use std::{
 };
 
 /// Number of partitions; a power of two.
-const PARTS: usize = 256;
+const PARTITIONS: usize = 256;
 /// Maximum number of entries in memory: 96 MiB. The partitions then have a capacity of 128 MiB,
 /// since 12 288 entries of a partition fit into 16 384 slots.
-const HELD_MAX: usize = 3 << 20;
+const ENTRIES_MAX: usize = 3 << 20;
 /// Size of an entry in a file, in bytes.
 const ENTRY_BYTES: usize = 32;
 
@@ -52,7 +52,7 @@ pub(super) type Keys = HashMap<u128, KeyRow, std::hash::BuildHasherDefault<First
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
     key: [u64; 2],
-    seen: KeyRow,
+    data: KeyRow,
 }
 
 impl Entry {
@@ -60,29 +60,29 @@ impl Entry {
         u128::from(self.key[0]) << 64 | u128::from(self.key[1])
     }
 
-    fn bytes(&self) -> [u8; ENTRY_BYTES] {
+    fn to_bytes(self) -> [u8; ENTRY_BYTES] {
         let words = [
             self.key[0],
             self.key[1],
-            self.seen.row,
-            self.seen.order as u64,
+            self.data.row,
+            self.data.order as u64,
         ];
         let mut bytes = [0; ENTRY_BYTES];
-        for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
-            place.copy_from_slice(&word.to_le_bytes());
+        for (slot, word) in bytes.chunks_exact_mut(8).zip(words) {
+            slot.copy_from_slice(&word.to_le_bytes());
         }
         bytes
     }
 
-    fn of(bytes: &[u8; ENTRY_BYTES]) -> Self {
-        let word = |at: usize| {
+    fn from_bytes(bytes: &[u8; ENTRY_BYTES]) -> Self {
+        let word = |index: usize| {
             let mut word = [0; 8];
-            word.copy_from_slice(&bytes[8 * at..8 * at + 8]);
+            word.copy_from_slice(&bytes[8 * index..8 * index + 8]);
             u64::from_le_bytes(word)
         };
         Self {
             key: [word(0), word(1)],
-            seen: KeyRow {
+            data: KeyRow {
                 row: word(2),
                 order: word(3) as i64,
             },
@@ -92,7 +92,7 @@ impl Entry {
 
 /// The keys of all rows read, in the order of the rows.
 pub(super) struct KeyTable {
-    parts: Vec<Vec<Entry>>,
+    partitions: Vec<Vec<Entry>>,
     in_memory: usize,
     in_memory_max: usize,
     /// Folder for spilled files.
@@ -101,14 +101,14 @@ pub(super) struct KeyTable {
 }
 
 impl KeyTable {
-    /// Makes an empty set; `folder` is for spilled files and removed by the caller.
+    /// Creates an empty table; `folder` is for spilled files and is removed by the caller.
     pub fn new(folder: &Path) -> Self {
-        Self::with_capacity(folder, HELD_MAX)
+        Self::with_capacity(folder, ENTRIES_MAX)
     }
 
     fn with_capacity(folder: &Path, in_memory_max: usize) -> Self {
         Self {
-            parts: vec![Vec::new(); PARTS],
+            partitions: vec![Vec::new(); PARTITIONS],
             in_memory: 0,
             in_memory_max,
             folder: folder.to_path_buf(),
@@ -120,9 +120,9 @@ impl KeyTable {
     pub fn add(&mut self, first: u64, keys: &[u128], order: &[i64]) -> Result<(), StoreError> {
         for (offset, key) in keys.iter().enumerate() {
             let key = [(key >> 64) as u64, *key as u64];
-            self.parts[key[0] as usize % PARTS].push(Entry {
+            self.partitions[key[0] as usize % PARTITIONS].push(Entry {
                 key,
-                seen: KeyRow {
+                data: KeyRow {
                     row: first + offset as u64,
                     order: order.get(offset).copied().unwrap_or(0),
                 },
@@ -138,10 +138,10 @@ impl KeyTable {
     fn spill(&mut self) -> Result<(), StoreError> {
         self.spilled = true;
         self.in_memory = 0;
-        for number in 0..PARTS {
-            let mut bytes = Vec::with_capacity(self.parts[number].len() * ENTRY_BYTES);
-            for entry in self.parts[number].drain(..) {
-                bytes.extend_from_slice(&entry.bytes());
+        for number in 0..PARTITIONS {
+            let mut bytes = Vec::with_capacity(self.partitions[number].len() * ENTRY_BYTES);
+            for entry in self.partitions[number].drain(..) {
+                bytes.extend_from_slice(&entry.to_bytes());
             }
             let path = self.file(number);
             let opened = File::options().create(true).append(true).open(&path);
@@ -152,27 +152,28 @@ impl KeyTable {
         Ok(())
     }
 
-    fn file(&self, part: usize) -> PathBuf {
-        self.folder.join(format!("keys-{part}"))
+    fn file(&self, partition: usize) -> PathBuf {
+        self.folder.join(format!("keys-{partition}"))
     }
 
-    /// Passes on the superseded rows: of the rows with the same key the latest is kept, and of
-    /// equally late ones the last. With `wanted`, returns the kept rows.
+    /// Passes each superseded row to `superseded`: among the rows with the same key, the one with
+    /// the largest `order` is kept and, among equal values, the last. With `return_kept`, returns
+    /// the kept rows.
     pub fn resolve(
         mut self,
-        wanted: bool,
+        return_kept: bool,
         superseded: &mut dyn FnMut(u64),
     ) -> Result<Keys, StoreError> {
         let mut all = Keys::default();
         let mut keys = Keys::default();
-        for number in 0..PARTS {
+        for number in 0..PARTITIONS {
             if self.spilled {
-                self.read(number, &mut |entry| note(&mut keys, entry, superseded))?;
+                self.read(number, &mut |entry| add_row(&mut keys, entry, superseded))?;
             }
-            for entry in std::mem::take(&mut self.parts[number]) {
-                note(&mut keys, &entry, superseded);
+            for entry in std::mem::take(&mut self.partitions[number]) {
+                add_row(&mut keys, &entry, superseded);
             }
-            if wanted {
+            if return_kept {
                 all.extend(keys.drain());
             } else {
                 keys.clear();
@@ -182,31 +183,32 @@ impl KeyTable {
     }
 
     /// Reads the spilled entries of a partition and removes the file.
-    fn read(&self, part: usize, each: &mut dyn FnMut(&Entry)) -> Result<(), StoreError> {
-        let path = self.file(part);
+    fn read(&self, partition: usize, visit: &mut dyn FnMut(&Entry)) -> Result<(), StoreError> {
+        let path = self.file(partition);
         let failed = |error: io::Error| StoreError::io("reading the file", &path, &error);
         let mut file = BufReader::with_capacity(256 << 10, File::open(&path).map_err(failed)?);
         let entries = fs::metadata(&path).map_err(failed)?.len() / ENTRY_BYTES as u64;
         let mut bytes = [0; ENTRY_BYTES];
         for _ in 0..entries {
             file.read_exact(&mut bytes).map_err(failed)?;
-            each(&Entry::of(&bytes));
+            visit(&Entry::from_bytes(&bytes));
         }
         fs::remove_file(&path).map_err(failed)
     }
 }
 
-/// Adds a row; rows must be added in order.
-fn note(keys: &mut Keys, entry: &Entry, superseded: &mut dyn FnMut(u64)) {
+/// Adds a row, or passes it or the one that it replaces to `superseded`. Rows must be added in
+/// order.
+fn add_row(keys: &mut Keys, entry: &Entry, superseded: &mut dyn FnMut(u64)) {
     use std::collections::hash_map::Entry::{Occupied, Vacant};
     match keys.entry(entry.key()) {
         Vacant(empty) => {
-            empty.insert(entry.seen);
+            empty.insert(entry.data);
         }
-        Occupied(mut slot) if slot.get().order <= entry.seen.order => {
-            superseded(slot.insert(entry.seen).row);
+        Occupied(mut slot) if slot.get().order <= entry.data.order => {
+            superseded(slot.insert(entry.data).row);
         }
-        Occupied(_) => superseded(entry.seen.row),
+        Occupied(_) => superseded(entry.data.row),
     }
 }
 
@@ -217,7 +219,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[test]
-    fn the_latest_and_then_the_last_counts_whether_or_not_there_is_room() {
+    fn the_latest_row_of_a_key_wins_with_and_without_spilling() {
         let folder = tempfile::tempdir().unwrap();
         // Keys in few partitions, and orders that rise and fall.
         let keys: Vec<u128> = (0..5000_u128).map(|n| (n * 7919 % 1500) << 63).collect();
@@ -228,20 +230,20 @@ mod tests {
             *best = (*best).max((*order, row));
         }
         for capacity in [1, 1000, 1 << 20] {
-            let mut gathered = KeyTable::with_capacity(folder.path(), capacity);
+            let mut table = KeyTable::with_capacity(folder.path(), capacity);
             for start in (0..keys.len()).step_by(700) {
                 let end = (start + 700).min(keys.len());
-                gathered
+                table
                     .add(start as u64, &keys[start..end], &order[start..end])
                     .unwrap();
             }
             let mut superseded = Rows::default();
-            let counts = gathered.resolve(true, &mut |row| superseded.insert(row));
-            let counts = counts.unwrap();
-            assert_eq!(counts.len(), expected.len());
+            let kept = table.resolve(true, &mut |row| superseded.insert(row));
+            let kept = kept.unwrap();
+            assert_eq!(kept.len(), expected.len());
             for (key, (order, row)) in &expected {
                 assert_eq!(
-                    counts.get(key).map(|seen| (seen.order, seen.row)),
+                    kept.get(key).map(|found| (found.order, found.row)),
                     Some((*order, *row))
                 );
             }

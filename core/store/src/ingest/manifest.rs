@@ -58,7 +58,7 @@ pub struct Counts {
     pub broken: Option<String>,
     /// Smallest and largest position of a key, see [`retrocast_records::read::key::positions`]; `None`
     /// if unknown.
-    pub places: Option<(u128, u128)>,
+    pub key_range: Option<(u128, u128)>,
 }
 
 /// An object that was read.
@@ -149,13 +149,13 @@ impl SourceVersion {
             quarantine,
             objects: batches.iter().flat_map(objects).collect(),
             made_from: properties.get(MADE_FROM).cloned(),
-            times: times::remembered(&properties),
+            times: times::load(&properties),
             meaning: properties.get(MEANING).cloned().unwrap_or_default(),
         }))
     }
 
     /// Returns true if its records were read with the same contract, formats and hash key.
-    pub fn means(&self, meaning: &str) -> bool {
+    pub fn has_meaning(&self, meaning: &str) -> bool {
         self.meaning == meaning
     }
 
@@ -193,7 +193,7 @@ pub(super) struct VersionDatasets {
 
 impl VersionDatasets {
     /// The datasets named by the properties of a version; `None` if it is not from a source.
-    pub fn of(source: &str, properties: &Properties) -> Option<Self> {
+    pub fn from_properties(source: &str, properties: &Properties) -> Option<Self> {
         let version = properties.get(MANIFEST)?.parse().ok()?;
         Some(Self {
             manifest: DatasetRef {
@@ -218,13 +218,13 @@ impl VersionDatasets {
 
 /// The version of a quarantine or manifest that belongs to the newest rows of its source; a newer
 /// one may be from a process that died before its rows were committed. `None` if the dataset is
-/// neither, or none is named.
-pub(crate) async fn named(lake: &Lake, dataset: &str) -> Result<Option<u64>, StoreError> {
-    let parts = [manifest_name, quarantine_name].map(|of| {
-        let source = dataset.strip_suffix(&of(""))?;
-        (of(source) == dataset).then_some(source)
+/// neither, or if the rows name none.
+pub(crate) async fn current_version(lake: &Lake, dataset: &str) -> Result<Option<u64>, StoreError> {
+    let sources = [manifest_name, quarantine_name].map(|name_of| {
+        let source = dataset.strip_suffix(&name_of(""))?;
+        (name_of(source) == dataset).then_some(source)
     });
-    let Some(source) = parts.into_iter().flatten().next() else {
+    let Some(source) = sources.into_iter().flatten().next() else {
         return Ok(None);
     };
     let Some(rows) = lake.latest(source).await? else {
@@ -309,9 +309,11 @@ fn batch(objects: &[Object]) -> Result<RecordBatch, StoreError> {
         Arc::new(StringArray::from_iter_values(texts))
     };
     let broken = objects.iter().map(|object| object.counts.broken.as_deref());
-    let place = |value: fn((u128, u128)) -> u128| -> ArrayRef {
-        let places = objects.iter().map(|object| object.counts.places.map(value));
-        let texts = places.map(|place| place.map(|place| format!("{place:032x}")));
+    let bound = |value: fn((u128, u128)) -> u128| -> ArrayRef {
+        let bounds = objects
+            .iter()
+            .map(|object| object.counts.key_range.map(value));
+        let texts = bounds.map(|bound| bound.map(|bound| format!("{bound:032x}")));
         Arc::new(texts.collect::<StringArray>())
     };
     Ok(RecordBatch::try_new(
@@ -337,8 +339,8 @@ fn batch(objects: &[Object]) -> Result<RecordBatch, StoreError> {
             counted(|counts| &counts.retyped),
             counted(|counts| &counts.present),
             Arc::new(broken.collect::<StringArray>()),
-            place(|places| places.0),
-            place(|places| places.1),
+            bound(|range| range.0),
+            bound(|range| range.1),
         ],
     )?)
 }
@@ -356,7 +358,7 @@ fn objects(batch: &RecordBatch) -> Vec<Object> {
         serde_json::from_str(&text(column, row)).unwrap_or_default()
     };
     // Earlier manifests have no positions.
-    let place = |column: usize, row: usize| {
+    let bound = |column: usize, row: usize| {
         let texts = batch.columns().get(column)?.as_string_opt::<i32>()?;
         u128::from_str_radix(texts.value(row), 16).ok()
     };
@@ -381,7 +383,7 @@ fn objects(batch: &RecordBatch) -> Vec<Object> {
                 retyped: counted(13, row),
                 present: counted(14, row),
                 broken: Some(text(15, row)).filter(|text| !text.is_empty()),
-                places: place(16, row).zip(place(17, row)),
+                key_range: bound(16, row).zip(bound(17, row)),
             },
         })
         .collect()
@@ -392,7 +394,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn objects_come_back_as_they_were_written() {
+    fn objects_survive_a_round_trip() {
         let counted = |name: &str, n| FieldCounts::from([(name.to_string(), n)]);
         let objects = vec![
             Object {
@@ -413,7 +415,7 @@ mod tests {
                     retyped: counted("minutes", 1),
                     present: counted("id", 3),
                     broken: Some("corrupt deflate stream".into()),
-                    places: Some((7, u128::MAX)),
+                    key_range: Some((7, u128::MAX)),
                 },
             },
             Object::default(),

@@ -2,40 +2,36 @@
 //! and commits once.
 //!
 //! ```text
-//! listing + manifest -> changes -> take (read, check, count) -> resolve (keys) -> one commit
+//! listing + manifest -> changes -> reader (read, check, count) -> resolve (keys) -> one commit
 //! ```
 //!
-//! The commit of the rows is decisive: it names the versions of manifest and quarantine that belong
-//! to it. A process that dies before it leaves unreferenced files, and one that dies after it
-//! leaves nothing to do.
+//! Only the commit of the rows counts: it names the versions of manifest and quarantine that belong
+//! to it. A process that dies before it leaves unreferenced files; one that dies after it has
+//! finished its work.
 
 mod changes;
+mod key_ranges;
 mod keys;
 pub mod manifest;
 mod note;
-mod refused;
+mod quarantine;
+mod reader;
 mod resolve;
-mod show;
-mod take;
+mod restore;
+mod streams;
 mod times;
-mod touched;
 
 use crate::{
     contract::Contract,
-    dataset::{BEHIND, DeletedRows, Lake, MADE_FROM, PendingRows, Properties, Rows, Scan, Staging},
+    dataset::{BASE_VERSION, DeletedRows, Lake, MADE_FROM, PendingRows, Properties, Rows, Staging},
     error::{SourceError, StoreError},
     origin,
     source::{Days, Listing, ListingSummary, SourceFile, is_settled},
 };
-use arrow::array::{BooleanArray, RecordBatch};
-use arrow_schema::SchemaRef;
 use changes::Changes;
-use datafusion::{
-    error::DataFusionError, execution::SendableRecordBatchStream,
-    physical_plan::stream::RecordBatchStreamAdapter,
-};
-use futures::StreamExt;
+use key_ranges::KeyRanges;
 use manifest::{Counts, Object, SourceVersion};
+use reader::{BatchSender, Outputs, ReadResult, ReadTask};
 use resolve::{Existing, Resolution};
 use retrocast_domain::{cell::DatasetRef, report::SourceNote};
 use retrocast_records::{
@@ -47,11 +43,10 @@ use std::{
     path::Path,
     sync::Arc,
 };
-use take::{Outgoing, Outputs, ReadResult, ReadTask};
+use streams::{receive_rows, rows_without};
 use times::Times;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use touched::KeyRanges;
 
 /// Changed when the same records could give other rows: then every source is read again.
 const INGEST: &str = "ingest 4";
@@ -91,10 +86,10 @@ pub struct Progress {
 pub struct Control {
     /// Number of parsing threads; 0 means one.
     pub threads: usize,
-    /// True if everything is read again.
-    pub anew: bool,
+    /// True to read everything again.
+    pub force: bool,
     /// Known hashes of files.
-    pub known: Hashes,
+    pub known_hashes: Hashes,
     /// Key for hashing personal data.
     pub hash_key: Option<Arc<[u8]>>,
     /// Cancels the work before anything is committed.
@@ -138,15 +133,15 @@ pub async fn ingest(
 ) -> Result<Ingestion, StoreError> {
     let mut attempt = 1;
     loop {
-        match once(spec, base, lake, properties, control).await {
-            Err(StoreError::Overtaken { .. }) if attempt < ATTEMPTS => attempt += 1,
-            done => return done,
+        match try_ingest(spec, base, lake, properties, control).await {
+            Err(StoreError::WriteConflict { .. }) if attempt < ATTEMPTS => attempt += 1,
+            result => return result,
         }
     }
 }
 
 /// Makes one attempt; fails if another process commits at the same time.
-async fn once(
+async fn try_ingest(
     spec: &SourceSpec,
     base: &Path,
     lake: &Lake,
@@ -156,24 +151,31 @@ async fn once(
     let listing = Listing::find(&spec.name, &spec.uri, base, spec.required, spec.days).await?;
     let last = SourceVersion::read(lake, &spec.name).await?;
     if let Some(last) = &last {
-        last.add_hashes_to(&control.known);
+        last.add_hashes_to(&control.known_hashes);
     }
-    let hashes = listing.hashes(control.threads, &control.known).await?;
+    let hashes = listing
+        .hashes(control.threads, &control.known_hashes)
+        .await?;
     let key = control.hash_key.as_deref();
     let meaning = manifest::meaning(spec, key);
-    // Made by a process that died before recording it, so it exists, even if a new version was
-    // requested.
+    // If a process committed this version and died before recording it, it is used even with
+    // `force`.
     let made_from = properties.get(MADE_FROM);
-    let done = |last: &SourceVersion| made_from.is_some() && last.made_from.as_ref() == made_from;
-    let start = last.filter(|last| last.means(&meaning) && (!control.anew || done(last)));
+    let is_committed =
+        |last: &SourceVersion| made_from.is_some() && last.made_from.as_ref() == made_from;
+    let start =
+        last.filter(|last| last.has_meaning(&meaning) && (!control.force || is_committed(last)));
     let objects = start.as_ref().map_or(&[][..], |last| &last.objects[..]);
     let keyed = !spec.contract.key.is_empty();
     let changes = Changes::between(&listing, &hashes, objects, keyed);
-    let next = objects.iter().map(|object| object.number + 1).max();
-    let next = next.unwrap_or(0);
-    let behind = start.as_ref().map_or(0, |last| last.rows.version);
+    let next_number = objects.iter().map(|object| object.number + 1).max();
+    let next_number = next_number.unwrap_or(0);
+    let base_version = start.as_ref().map_or(0, |last| last.rows.version);
     let mut properties = properties.clone();
-    properties.insert(BEHIND.to_string(), format!("{behind} {next}"));
+    properties.insert(
+        BASE_VERSION.to_string(),
+        format!("{base_version} {next_number}"),
+    );
     let increment = Increment {
         spec,
         listing: &listing,
@@ -183,7 +185,7 @@ async fn once(
         control,
         meaning: &meaning,
         changes: &changes,
-        next,
+        next_number,
     };
     let CommittedVersion {
         rows: dataset,
@@ -191,18 +193,18 @@ async fn once(
         objects,
         times,
     } = match start {
-        Some(last) if changes.none() => last.into(),
-        start => increment.make(start).await?,
+        Some(last) if changes.is_empty() => last.into(),
+        start => increment.read_and_commit(start).await?,
     };
     let times = match times {
         Some(times) => times,
         // Written by a build that did not store them.
         None => {
-            lake.times_without(&dataset, increment.time(), &DeletedRows::new())
+            lake.remaining_times(&dataset, increment.time_column(), &DeletedRows::new())
                 .await?
         }
     };
-    let range = times::words(times, &spec.contract);
+    let range = times::format_range(times, &spec.contract);
     let (mut note, mut warnings) = note::note(spec, &listing, &objects, &changes, &dataset, range);
     if let Some(warning) = personal::warning(&spec.contract, &spec.name, key) {
         note.warnings.push(warning.clone());
@@ -216,8 +218,8 @@ async fn once(
     })
 }
 
-/// A hash of all the source would read: equal exactly when ingest would give the same result.
-/// Unchanged files that are in `lake` are not read for it.
+/// A hash of all records that the source would read: equal exactly when ingest would give the same
+/// result. Unchanged files that were ingested before are not read.
 pub async fn source_identity(
     spec: &SourceSpec,
     base: &Path,
@@ -226,9 +228,11 @@ pub async fn source_identity(
 ) -> Result<String, StoreError> {
     let listing = Listing::find(&spec.name, &spec.uri, base, spec.required, spec.days).await?;
     if let Some(last) = SourceVersion::read(lake, &spec.name).await? {
-        last.add_hashes_to(&control.known);
+        last.add_hashes_to(&control.known_hashes);
     }
-    let records = listing.identity(control.threads, &control.known).await?;
+    let records = listing
+        .identity(control.threads, &control.known_hashes)
+        .await?;
     // With another key, the hashes of personal data differ.
     let key = pseudonyms::key_id(control.hash_key.as_deref());
     Ok(match key.filter(|_| personal::is_hashed(&spec.contract)) {
@@ -237,7 +241,7 @@ pub async fn source_identity(
     })
 }
 
-/// Identifies a source by its listing: cheap enough for every few seconds.
+/// Identifies a source by its listing: cheap enough to call every few seconds.
 pub async fn listing_summary(
     name: &str,
     uri: &str,
@@ -249,7 +253,7 @@ pub async fn listing_summary(
     Ok(listing.summary())
 }
 
-/// An increment being made.
+/// The inputs of an increment.
 struct Increment<'a> {
     spec: &'a SourceSpec,
     listing: &'a Listing,
@@ -260,7 +264,7 @@ struct Increment<'a> {
     meaning: &'a str,
     changes: &'a Changes,
     /// The number of the first new object.
-    next: u32,
+    next_number: u32,
 }
 
 /// A committed version of a source.
@@ -283,12 +287,12 @@ impl From<SourceVersion> for CommittedVersion {
     }
 }
 
-/// The versions to commit together with the rows.
+/// The data of a commit, besides the staged rows.
 struct Commit {
     /// New rows that are superseded.
     superseded: Rows,
     /// First and last time of all new rows.
-    taken: Times,
+    new_times: Times,
     properties: Properties,
 }
 
@@ -302,37 +306,45 @@ struct StagedRows {
 }
 
 impl Increment<'_> {
-    fn time(&self) -> Option<&str> {
+    fn time_column(&self) -> Option<&str> {
         self.spec.contract.time.as_deref()
     }
 
     /// Reads and commits new records.
-    async fn make(&self, last: Option<SourceVersion>) -> Result<CommittedVersion, StoreError> {
+    async fn read_and_commit(
+        &self,
+        last: Option<SourceVersion>,
+    ) -> Result<CommittedVersion, StoreError> {
         let files = self.files()?;
-        let numbers: Vec<u32> = (self.next..).take(files.len()).collect();
-        let (mut taken, waiting, quarantine) = self.take(&files, &numbers, last.as_ref()).await?;
-        let mut carried = self.changes.keep.clone();
+        let numbers: Vec<u32> = (self.next_number..).take(files.len()).collect();
+        let (mut read_result, staged, quarantine) =
+            self.read(&files, &numbers, last.as_ref()).await?;
+        let mut unchanged = self.changes.unchanged.clone();
         let resolution = match &last {
-            Some(last) => self.resolve(last, &files, &mut taken, &mut carried).await?,
+            Some(last) => {
+                self.resolve(last, &files, &mut read_result, &mut unchanged)
+                    .await?
+            }
             None => Resolution::default(),
         };
-        let counts = std::mem::take(&mut taken.counts);
-        let objects = self.objects(carried, &files, &numbers, counts);
-        self.something_readable(&objects)?;
-        let listed = manifest::write(self.lake, &self.spec.name, &objects, self.properties).await?;
+        let counts = std::mem::take(&mut read_result.counts);
+        let objects = self.objects(unchanged, &files, &numbers, counts);
+        self.require_readable_file(&objects)?;
+        let manifest =
+            manifest::write(self.lake, &self.spec.name, &objects, self.properties).await?;
         let commit = Commit {
-            superseded: taken.superseded,
-            taken: taken.times,
+            superseded: read_result.superseded,
+            new_times: read_result.times,
             properties: manifest::properties(
                 self.properties,
                 self.meaning,
-                &listed,
+                &manifest,
                 quarantine.as_ref(),
             ),
         };
         let (rows, times) = match &last {
-            None => self.begin(waiting, commit).await?,
-            Some(last) => self.add(waiting, commit, last, resolution).await?,
+            None => self.commit_first(staged, commit).await?,
+            Some(last) => self.append(staged, commit, last, resolution).await?,
         };
         Ok(CommittedVersion {
             rows,
@@ -343,28 +355,30 @@ impl Increment<'_> {
     }
 
     /// Commits rows as a first version.
-    async fn begin(
+    async fn commit_first(
         &self,
-        waiting: StagedRows,
+        staged: StagedRows,
         mut commit: Commit,
     ) -> Result<(DatasetRef, Times), StoreError> {
         let (lake, name) = (self.lake, &self.spec.name);
-        let StagedRows { prepared, staging } = waiting;
+        let StagedRows { prepared, staging } = staged;
         let Some(staging) = staging else {
-            times::remember(commit.taken, &mut commit.properties);
+            times::store(commit.new_times, &mut commit.properties);
             let rows = lake.replace(name, prepared, &commit.properties).await?;
-            return Ok((rows, commit.taken));
+            return Ok((rows, commit.new_times));
         };
-        let mut times = commit.taken;
-        let all_count = commit.superseded.len() == 0;
-        if all_count {
-            times::remember(times, &mut commit.properties);
+        let mut times = commit.new_times;
+        let none_superseded = commit.superseded.len() == 0;
+        if none_superseded {
+            times::store(times, &mut commit.properties);
         }
         let staged = staging.replace(name, prepared, &commit.properties).await?;
-        if !all_count {
+        if !none_superseded {
             let superseded = &commit.superseded;
-            times = staging.times_of(&staged, self.time(), superseded).await?;
-            times::remember(times, &mut commit.properties);
+            times = staging
+                .staged_times(&staged, self.time_column(), superseded)
+                .await?;
+            times::store(times, &mut commit.properties);
         }
         let Commit {
             superseded,
@@ -378,36 +392,39 @@ impl Increment<'_> {
         {
             return Ok((adopted, times));
         }
-        let rows = without(&staging, &staged, superseded).await?;
+        let rows = rows_without(&staging, &staged, superseded).await?;
         let prepared = lake.prepare(name, rows, None).await?;
         Ok((lake.replace(name, prepared, &properties).await?, times))
     }
 
     /// Commits rows appended to those of the previous version, without the deleted rows.
-    async fn add(
+    async fn append(
         &self,
-        waiting: StagedRows,
+        staged: StagedRows,
         mut commit: Commit,
         last: &SourceVersion,
         resolution: Resolution,
     ) -> Result<(DatasetRef, Times), StoreError> {
         let (lake, base) = (self.lake, &last.rows);
         let superseded = &commit.superseded;
-        let prepared = lake.leave_out(base, waiting.prepared, superseded).await?;
+        let prepared = lake
+            .mark_superseded(base, staged.prepared, superseded)
+            .await?;
         let new = if superseded.len() > 0 {
-            lake.times_behind(base, &prepared, self.time()).await?
+            lake.pending_times(base, &prepared, self.time_column())
+                .await?
         } else {
-            commit.taken
+            commit.new_times
         };
-        let bounds = last.times.and_then(|_| resolution.bounds.with(new));
+        let bounds = last.times.and_then(|_| resolution.bounds.union(new));
         let times = match bounds {
             Some(times) => times,
             None => {
-                let rest = lake.times_without(base, self.time(), &resolution.deleted);
-                times::both(rest.await?, new)
+                let rest = lake.remaining_times(base, self.time_column(), &resolution.deleted);
+                times::union(rest.await?, new)
             }
         };
-        times::remember(times, &mut commit.properties);
+        times::store(times, &mut commit.properties);
         let rows = lake.extend(base, prepared, &resolution.deleted, &commit.properties);
         Ok((rows.await?, times))
     }
@@ -426,33 +443,34 @@ impl Increment<'_> {
         };
         let files = self
             .changes
-            .take
+            .to_read
             .iter()
             .map(|index| &self.listing.files[*index]);
         let files = files.map(|file| Ok((file.clone(), format_of(file)?)));
         Ok(files.collect::<Result<_, SourceError>>()?)
     }
 
-    /// Reads the files; rows and refused records are written meanwhile, but not committed.
-    async fn take(
+    /// Reads the files, and concurrently writes rows and refused records without committing the
+    /// rows.
+    async fn read(
         &self,
         files: &[(SourceFile, Format)],
         numbers: &[u32],
         last: Option<&SourceVersion>,
     ) -> Result<(ReadResult, StagedRows, Option<DatasetRef>), StoreError> {
-        let old = last.map(|last| &last.rows);
-        let refused = last.and_then(|last| last.quarantine.as_ref());
+        let previous_rows = last.map(|last| &last.rows);
+        let previous_quarantine = last.and_then(|last| last.quarantine.as_ref());
         let name = &self.spec.name;
         let schema = origin::with_origin(&self.spec.contract.schema());
-        let (rows_in, rows_out) = mpsc::channel(4);
-        let (refused_in, refused_out) = mpsc::channel(4);
+        let (rows_sender, rows_receiver) = mpsc::channel(4);
+        let (refused_sender, refused_receiver) = mpsc::channel(4);
         // Removed when dropped, also after a cancellation.
         let staging = if self.spec.contract.key.is_empty() {
             None
         } else {
             Some(self.lake.staging(name)?)
         };
-        let taking = ReadTask {
+        let task = ReadTask {
             spec: self.spec.clone(),
             listing: self.listing.clone(),
             files: files.to_vec(),
@@ -462,49 +480,51 @@ impl Increment<'_> {
             schema: schema.clone(),
             spill: staging
                 .as_ref()
-                .map(|lake| lake.place().scratch().to_path_buf()),
+                .map(|lake| lake.root().scratch().to_path_buf()),
         };
-        let ways = Outputs {
-            rows: Outgoing::new(name, rows_in),
-            refused: Outgoing::new(name, refused_in),
-            beside: old.is_some().then(|| {
-                let carried = self.changes.keep.iter();
-                KeyRanges::new(carried.map(|object| (object.number, object.counts.places)))
+        let outputs = Outputs {
+            rows: BatchSender::new(name, rows_sender),
+            refused: BatchSender::new(name, refused_sender),
+            existing: previous_rows.is_some().then(|| {
+                let unchanged = self.changes.unchanged.iter();
+                KeyRanges::new(unchanged.map(|object| (object.number, object.counts.key_range)))
             }),
         };
-        let reading = tokio::task::spawn_blocking(move || taking.run(ways));
-        let rows = received(schema, rows_out);
+        let reading = tokio::task::spawn_blocking(move || task.run(outputs));
+        let rows = receive_rows(schema, rows_receiver);
         let writing = async {
             let prepared = match &staging {
-                Some(staging) if old.is_none() => staging.prepare(name, rows, None).await?,
-                _ => self.lake.prepare(name, rows, old).await?,
+                Some(staging) if previous_rows.is_none() => {
+                    staging.prepare(name, rows, None).await?
+                }
+                _ => self.lake.prepare(name, rows, previous_rows).await?,
             };
             Ok(StagedRows { prepared, staging })
         };
         let quarantine = quarantine_name(name);
         let (lake, properties) = (self.lake, self.properties);
-        let dropped = self.changes.dropped();
-        let (taken, written, refused) = tokio::join!(
+        let deleted = self.changes.deleted_numbers();
+        let (read_result, staged, written_quarantine) = tokio::join!(
             reading,
             writing,
-            refused::write(
+            quarantine::write(
                 lake,
                 &quarantine,
-                refused,
-                &dropped,
-                refused_out,
+                previous_quarantine,
+                &deleted,
+                refused_receiver,
                 properties
             ),
         );
         let stopped = |_| StoreError::Stopped { name: name.clone() };
-        let taken = match taken.map_err(stopped)? {
-            // The reader stops if the writer does; then the writer has the cause.
-            Err(StoreError::Stopped { .. }) if written.is_err() => {
-                return Err(written.err().unwrap_or(StoreError::Cancelled));
+        let read_result = match read_result.map_err(stopped)? {
+            // The reader stops if the writer fails; then the writer has the cause.
+            Err(StoreError::Stopped { .. }) if staged.is_err() => {
+                return Err(staged.err().unwrap_or(StoreError::Cancelled));
             }
             other => other?,
         };
-        Ok((taken, written?, refused?))
+        Ok((read_result, staged?, written_quarantine?))
     }
 
     /// Resolves duplicates among new rows and rows of the dataset.
@@ -512,7 +532,7 @@ impl Increment<'_> {
         &self,
         last: &SourceVersion,
         files: &[(SourceFile, Format)],
-        taken: &mut ReadResult,
+        read_result: &mut ReadResult,
         objects: &mut [Object],
     ) -> Result<Resolution, StoreError> {
         let paths: BTreeMap<u32, String> = objects
@@ -523,16 +543,16 @@ impl Increment<'_> {
             .iter()
             .map(|(file, _)| file.path.to_string())
             .collect();
-        let dropped: BTreeSet<u32> = self.changes.dropped();
+        let deleted: BTreeSet<u32> = self.changes.deleted_numbers();
         let existing = Existing {
             lake: self.lake,
             rows: &last.rows,
             contract: &self.spec.contract,
-            dropped: &dropped,
+            deleted: &deleted,
             paths: &paths,
             times: last.times.flatten(),
         };
-        existing.resolve(taken, &new_paths, objects).await
+        existing.resolve(read_result, &new_paths, objects).await
     }
 
     /// All objects of the new version.
@@ -553,7 +573,9 @@ impl Increment<'_> {
                 size: file.size,
                 modified: if is_settled(file) { modified } else { 0 },
                 etag: file.etag.clone().unwrap_or_default(),
-                hash: self.hashes[self.changes.take[index]].to_hex().to_string(),
+                hash: self.hashes[self.changes.to_read[index]]
+                    .to_hex()
+                    .to_string(),
                 run: run.clone(),
                 counts,
             });
@@ -562,7 +584,7 @@ impl Increment<'_> {
     }
 
     /// Fails if no file was readable: an empty dataset would mean that there were no records.
-    fn something_readable(&self, objects: &[Object]) -> Result<(), StoreError> {
+    fn require_readable_file(&self, objects: &[Object]) -> Result<(), StoreError> {
         let records: u64 = objects.iter().map(|object| object.counts.records).sum();
         let broken = objects.iter().filter_map(|object| {
             Some(retrocast_records::SkippedFile {
@@ -582,53 +604,6 @@ impl Increment<'_> {
                 .collect(),
         }))
     }
-}
-
-/// Batches for a writer, with an explicit end: a channel that just closes must not commit half a
-/// source.
-enum Message {
-    Rows(RecordBatch),
-    End,
-}
-
-fn received(schema: SchemaRef, channel: mpsc::Receiver<Message>) -> SendableRecordBatchStream {
-    let stream = futures::stream::unfold(Some(channel), |channel| async move {
-        let mut channel = channel?;
-        match channel.recv().await {
-            Some(Message::Rows(batch)) => Some((Ok(batch), Some(channel))),
-            Some(Message::End) => None,
-            None => {
-                let early = DataFusionError::Execution("reading the source ended early".into());
-                Some((Err(early), None))
-            }
-        }
-    });
-    Box::pin(RecordBatchStreamAdapter::new(schema, stream))
-}
-
-/// Staged rows without the superseded ones.
-async fn without(
-    staging: &Lake,
-    staged: &DatasetRef,
-    superseded: Rows,
-) -> Result<SendableRecordBatchStream, StoreError> {
-    let stream = staging.scan_all(staged, &Scan::default()).await?;
-    let schema = stream.schema();
-    let mut row = 0_u64;
-    let batches = stream.map(move |batch| {
-        let batch = batch?;
-        let (start, end) = (row, row + batch.num_rows() as u64);
-        row = end;
-        if superseded.between(start, end).next().is_none() {
-            return Ok(batch);
-        }
-        let keep: Vec<bool> = (start..end).map(|row| !superseded.contains(row)).collect();
-        Ok(arrow::compute::filter_record_batch(
-            &batch,
-            &BooleanArray::from(keep),
-        )?)
-    });
-    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use retrocast_domain::{cell::DatasetRef, number::plural, report::SourceNote};
 use retrocast_records::{SkippedFile, contract::Personal};
 
 /// The sum of a count over all objects, by name.
-fn total(objects: &[Object], counted: fn(&Object) -> &FieldCounts) -> FieldCounts {
+fn totals(objects: &[Object], counted: fn(&Object) -> &FieldCounts) -> FieldCounts {
     let mut sum = FieldCounts::new();
     for (name, n) in objects.iter().flat_map(counted) {
         *sum.entry(name.clone()).or_default() += n;
@@ -18,9 +18,12 @@ fn total(objects: &[Object], counted: fn(&Object) -> &FieldCounts) -> FieldCount
     sum
 }
 
-/// The same, the most frequent first.
-fn ranked(objects: &[Object], counted: fn(&Object) -> &FieldCounts) -> Vec<(String, u64)> {
-    let mut all: Vec<(String, u64)> = total(objects, counted).into_iter().collect();
+/// The sum of a count over all objects, by name, the most frequent first.
+fn totals_by_frequency(
+    objects: &[Object],
+    counted: fn(&Object) -> &FieldCounts,
+) -> Vec<(String, u64)> {
+    let mut all: Vec<(String, u64)> = totals(objects, counted).into_iter().collect();
     all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     all
 }
@@ -34,9 +37,9 @@ pub(super) fn note(
     dataset: &DatasetRef,
     range: (String, String),
 ) -> (SourceNote, Vec<String>) {
-    let sum = |of: fn(&Object) -> u64| objects.iter().map(of).sum::<u64>();
+    let sum = |count: fn(&Object) -> u64| objects.iter().map(count).sum::<u64>();
     let accepted = sum(|object| object.counts.accepted);
-    let present = total(objects, |object| &object.counts.present);
+    let present = totals(objects, |object| &object.counts.present);
     let fields = spec.contract.fields.iter();
     let fields = fields.filter(|field| field.personal != Personal::Drop);
     let missing =
@@ -57,16 +60,16 @@ pub(super) fn note(
         files: (listing.files.len() + listing.skipped.len()) as u64,
         records: sum(|object| object.counts.records),
         accepted: dataset.rows,
-        quarantined: ranked(objects, |object| &object.counts.quarantined),
+        quarantined: totals_by_frequency(objects, |object| &object.counts.quarantined),
         duplicates: sum(|object| object.counts.superseded),
         broken_files: broken.iter().cloned().chain(skipped).collect(),
-        unknown_fields: ranked(objects, |object| &object.counts.unknown),
+        unknown_fields: totals_by_frequency(objects, |object| &object.counts.unknown),
         missing_fields: missing.map(|field| field.name.clone()).collect(),
-        retyped_fields: ranked(objects, |object| &object.counts.retyped),
+        retyped_fields: totals_by_frequency(objects, |object| &object.counts.retyped),
         expectation: spec.contract.expect.clone(),
         first_time: range.0,
         last_time: range.1,
-        warnings: copies(spec, changes),
+        warnings: copy_warning(spec, changes),
     };
     let mut warnings = warnings(&note, &broken, &listing.skipped);
     warnings.extend(note.warnings.iter().cloned());
@@ -74,14 +77,14 @@ pub(super) fn note(
 }
 
 /// The warning about files that are copies of others.
-fn copies(spec: &SourceSpec, changes: &Changes) -> Vec<String> {
+fn copy_warning(spec: &SourceSpec, changes: &Changes) -> Vec<String> {
     if let [(copy, original), rest @ ..] = changes.copies.as_slice() {
         let others = match rest.len() {
             0 => String::new(),
-            n => format!(", and {} more the same way", plural(n as u64, "file")),
+            n => format!("; the same applies to {} more", plural(n as u64, "file")),
         };
         return vec![format!(
-            "{copy:?} of source {:?} holds exactly what {original:?} does: its records were taken \
+            "{copy:?} of source {:?} has the same content as {original:?}: its records are counted \
              once{others}.",
             spec.name
         )];
@@ -98,11 +101,11 @@ fn warnings(
     let (name, uri, contract) = (&note.name, &note.uri, &note.contract);
     if note.files == 0 {
         out.push(format!(
-            "Source {name:?} has no files: nothing fits {uri:?}."
+            "Source {name:?} has no files: no file matches {uri:?}."
         ));
     } else if note.records == 0 && note.broken_files.is_empty() {
         out.push(format!(
-            "Source {name:?} holds no records, although {uri:?} has files."
+            "Source {name:?} contains no records, although files match {uri:?}."
         ));
     } else if note.accepted == 0 && note.records > 0 {
         let why = note
@@ -110,7 +113,7 @@ fn warnings(
             .first()
             .map_or("unknown", |(reason, _)| reason.as_str());
         out.push(format!(
-            "No record of source {name:?} meets the contract {contract:?} ({} seen; most often: {why}). \
+            "No record of source {name:?} meets the contract {contract:?} ({} read; most frequent reason: {why}). \
              Is it the right contract?",
             note.records
         ));

@@ -6,12 +6,12 @@
 
 use super::{
     manifest::Object,
-    take::ReadResult,
+    reader::ReadResult,
     times::{self, TimeBounds, Times},
 };
 use crate::{
     contract::Contract,
-    dataset::{DeletedRows, Lake, Part, ROW_ADDRESS, dataset_error},
+    dataset::{DeletedRows, Lake, ROW_ADDRESS, RowSubset, dataset_error},
     error::StoreError,
     origin,
 };
@@ -28,15 +28,15 @@ use std::{
 };
 
 /// Number of batches of the dataset that are hashed concurrently.
-const HASHED_AT_ONCE: usize = 4;
+const CONCURRENT_HASHES: usize = 4;
 
-/// The rows of the dataset.
+/// The rows of the dataset before the increment.
 pub(super) struct Existing<'a> {
     pub lake: &'a Lake,
     pub rows: &'a DatasetRef,
     pub contract: &'a Contract,
     /// Objects whose rows are deleted in any case.
-    pub dropped: &'a BTreeSet<u32>,
+    pub deleted: &'a BTreeSet<u32>,
     /// Paths of the remaining objects.
     pub paths: &'a BTreeMap<u32, String>,
     /// First and last time of its rows; `None` if unknown.
@@ -54,23 +54,23 @@ pub(super) struct Resolution {
 
 impl Existing<'_> {
     /// Finds the rows to delete, and marks rows of the increment that older rows supersede. Updates
-    /// the counts of objects that lose rows.
+    /// the counts of objects with newly superseded rows.
     pub async fn resolve(
         &self,
-        taken: &mut ReadResult,
+        read_result: &mut ReadResult,
         new_paths: &[String],
         objects: &mut [Object],
     ) -> Result<Resolution, StoreError> {
         let mut resolution = Resolution {
             deleted: DeletedRows::new(),
-            bounds: TimeBounds::of(self.times),
+            bounds: TimeBounds::new(self.times),
         };
-        let keyed = !taken.keys.is_empty();
-        let mut numbers = self.dropped.clone();
+        let keyed = !read_result.keys.is_empty();
+        let mut affected = self.deleted.clone();
         if keyed {
-            numbers.extend(&taken.touched);
+            affected.extend(&read_result.overlapping);
         }
-        if numbers.is_empty() {
+        if affected.is_empty() {
             return Ok(resolution);
         }
         let mut columns = vec![origin::OBJECT.to_string()];
@@ -79,22 +79,25 @@ impl Existing<'_> {
             columns.extend(self.contract.latest.clone());
         }
         columns.extend(self.contract.time.clone());
-        let mut named = BTreeSet::new();
-        columns.retain(|column| named.insert(column.clone()));
-        let mut lost: BTreeMap<u32, u64> = BTreeMap::new();
+        let mut unique = BTreeSet::new();
+        columns.retain(|column| unique.insert(column.clone()));
+        let mut newly_superseded: BTreeMap<u32, u64> = BTreeMap::new();
         let key: Arc<[String]> = if keyed {
             self.contract.key.clone().into()
         } else {
             Arc::default()
         };
-        let all = self.paths.len() + self.dropped.len();
-        let part = if numbers.len() < all {
-            Part::Objects(&numbers)
+        let all = self.paths.len() + self.deleted.len();
+        let subset = if affected.len() < all {
+            RowSubset::Objects(&affected)
         } else {
-            Part::All
+            RowSubset::All
         };
-        let stream = self.lake.scan_addresses(self.rows, &columns, part).await?;
-        // Hashing is most of the work; the order of the batches is kept.
+        let stream = self
+            .lake
+            .scan_addresses(self.rows, &columns, subset)
+            .await?;
+        // Hashing is most of the work; the order of the batches is preserved.
         let mut hashed = stream
             .map(|batch| {
                 let (key, name) = (Arc::clone(&key), self.rows.name.clone());
@@ -104,16 +107,24 @@ impl Existing<'_> {
                     Ok::<_, StoreError>((batch, keys))
                 })
             })
-            .buffered(HASHED_AT_ONCE);
-        while let Some(done) = hashed.next().await {
+            .buffered(CONCURRENT_HASHES);
+        while let Some(result) = hashed.next().await {
             let stopped = |_| StoreError::Stopped {
                 name: self.rows.name.clone(),
             };
-            let (batch, keys) = done.map_err(stopped)??;
-            self.compare_batch(&batch, &keys, taken, new_paths, &mut resolution, &mut lost)?;
+            let (batch, keys) = result.map_err(stopped)??;
+            self.compare_batch(
+                &batch,
+                &keys,
+                read_result,
+                new_paths,
+                &mut resolution,
+                &mut newly_superseded,
+            )?;
         }
         for object in objects {
-            object.counts.superseded += lost.get(&object.number).copied().unwrap_or(0);
+            let count = newly_superseded.get(&object.number).copied();
+            object.counts.superseded += count.unwrap_or(0);
         }
         Ok(resolution)
     }
@@ -122,10 +133,10 @@ impl Existing<'_> {
         &self,
         batch: &RecordBatch,
         keys: &[u128],
-        taken: &mut ReadResult,
+        read_result: &mut ReadResult,
         new_paths: &[String],
         resolution: &mut Resolution,
-        lost: &mut BTreeMap<u32, u64>,
+        newly_superseded: &mut BTreeMap<u32, u64>,
     ) -> Result<(), StoreError> {
         let column = |name: &str| column(batch, name, &self.rows.name);
         let objects = column(origin::OBJECT)?;
@@ -137,28 +148,28 @@ impl Existing<'_> {
             _ => Vec::new(),
         };
         let times = match &self.contract.time {
-            Some(time) => times::of_rows(column(time)?.as_ref()),
+            Some(time) => times::row_times(column(time)?.as_ref()),
             None => Vec::new(),
         };
         for row in 0..batch.num_rows() {
             let object = objects.value(row);
-            let goes = self.dropped.contains(&object) || {
+            let is_deleted = self.deleted.contains(&object) || {
                 let order = orders.get(row).copied().unwrap_or(0);
-                let superseded = keys
-                    .get(row)
-                    .is_some_and(|key| self.is_superseded(*key, order, object, taken, new_paths));
+                let superseded = keys.get(row).is_some_and(|key| {
+                    self.is_superseded(*key, order, object, read_result, new_paths)
+                });
                 if superseded {
-                    *lost.entry(object).or_default() += 1;
+                    *newly_superseded.entry(object).or_default() += 1;
                 }
                 superseded
             };
-            if goes {
+            if is_deleted {
                 let address = addresses.value(row);
                 let fragment = (address >> 32) as u32;
                 let offsets = resolution.deleted.entry(fragment).or_default();
                 offsets.push(address as u32);
                 if let Some(time) = times.get(row).copied().flatten() {
-                    resolution.bounds.lose(time);
+                    resolution.bounds.delete(time);
                 }
             }
         }
@@ -172,19 +183,19 @@ impl Existing<'_> {
         key: u128,
         order: i64,
         object: u32,
-        taken: &mut ReadResult,
+        read_result: &mut ReadResult,
         new_paths: &[String],
     ) -> bool {
-        let Some(new) = taken.keys.get(&key).copied() else {
+        let Some(new) = read_result.keys.get(&key).copied() else {
             return false;
         };
         let old_path = self.paths.get(&object).map_or("", String::as_str);
-        let new_path = new_paths[taken.object_of(new.row)].as_str();
+        let new_path = new_paths[read_result.object_of(new.row)].as_str();
         if (order, old_path) <= (new.order, new_path) {
             return true;
         }
-        taken.keys.remove(&key);
-        taken.supersede(new.row);
+        read_result.keys.remove(&key);
+        read_result.supersede(new.row);
         false
     }
 }

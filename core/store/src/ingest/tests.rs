@@ -1,5 +1,5 @@
 use super::*;
-use crate::sql::{Sql, SqlTable};
+use crate::{Scan, Sql, SqlTable};
 use retrocast_records::read::RECORD_BYTES_MAX;
 use std::{fmt::Write as _, io::Write as _, path::PathBuf};
 
@@ -81,7 +81,7 @@ impl Bench {
     }
 }
 
-fn text_rows(batch: &RecordBatch) -> Vec<String> {
+fn text_rows(batch: &arrow::array::RecordBatch) -> Vec<String> {
     use arrow::util::display::{ArrayFormatter, FormatOptions};
     let options = FormatOptions::default().with_null("null");
     let columns: Vec<_> = batch
@@ -111,7 +111,7 @@ const GOOD: &[u8] =
 {\"id\":\"2\",\"at\":\"2026-01-02T00:00:00+01:00\"}\n";
 
 #[test]
-fn records_arrive_in_order_with_counts() {
+fn rows_are_in_order_of_files_and_lines_with_counts() {
     let bench = Bench::new(&[
         ("raw/a.jsonl", GOOD),
         (
@@ -154,7 +154,7 @@ fn records_arrive_in_order_with_counts() {
 }
 
 #[test]
-fn of_one_key_the_last_counts() {
+fn the_last_record_of_a_key_wins() {
     let mut one = String::new();
     for (id, minutes) in [(1, 1), (2, 2), (1, 3), (3, 4)] {
         writeln!(
@@ -180,7 +180,7 @@ fn of_one_key_the_last_counts() {
 }
 
 #[test]
-fn a_second_ingest_is_a_second_version_and_the_first_stays() {
+fn each_ingest_of_changed_files_makes_a_version() {
     let bench = Bench::new(&[("a.jsonl", GOOD)]);
     let first = bench.ingest("a.jsonl").unwrap().dataset;
     std::fs::write(
@@ -202,7 +202,7 @@ fn a_second_ingest_is_a_second_version_and_the_first_stays() {
 }
 
 #[test]
-fn csv_with_everything_that_spreadsheets_do() {
+fn csv_exported_by_spreadsheets_is_read() {
     let text = "\u{feff}id;at;minutes;tags;\r\n\
         1;2026-01-01 10:00:00;1.5;\"[\"\"a\"\"]\";x\r\n\
         \"2;b\";2026-01-01T00:00:00Z;;;x\r\n\
@@ -231,7 +231,7 @@ fn csv_with_everything_that_spreadsheets_do() {
 }
 
 #[test]
-fn an_open_quote_costs_one_line() {
+fn an_unclosed_quote_rejects_one_line() {
     let text = "id,at\n1,2026-01-01T00:00:00Z\n\"2,2026-01-01T00:00:00Z\n3,2026-01-01T00:00:00Z\n";
     let bench = Bench::new(&[("a.csv", text.as_bytes())]);
     let found = bench.ingest("a.csv").unwrap();
@@ -243,7 +243,7 @@ fn an_open_quote_costs_one_line() {
     );
 }
 
-/// Checks the note and the first refused record of one hostile file.
+/// Checks the counts and the most frequent reason for refusal of one malformed file.
 fn check(name: &str, bytes: &[u8], accepted: u64, reason: &str, broken: &str) {
     let bench = Bench::new(&[(name, bytes)]);
     let found = bench.ingest(name).unwrap();
@@ -268,7 +268,7 @@ fn check(name: &str, bytes: &[u8], accepted: u64, reason: &str, broken: &str) {
 }
 
 #[test]
-fn hostile_files() {
+fn malformed_files_are_reported() {
     let mut many = Vec::new();
     for n in 0..20_000 {
         writeln!(
@@ -282,7 +282,7 @@ fn hostile_files() {
     let found = bench.ingest("cut.jsonl.gz").unwrap();
     assert!(
         found.note.accepted > 1000,
-        "what could be read is kept: {:?}",
+        "records before the cut are ingested: {:?}",
         found.note
     );
     assert_eq!(found.note.broken_files.len(), 1);
@@ -343,7 +343,7 @@ fn hostile_files() {
 }
 
 #[test]
-fn times_that_cannot_be_are_refused_unless_the_contract_wants_them() {
+fn times_out_of_range_are_refused_unless_the_contract_allows_them() {
     let lines = |times: &[&str]| -> Vec<u8> {
         let line = |(id, at): (usize, &&str)| format!("{{\"id\":\"{id}\",\"at\":\"{at}\"}}\n");
         times
@@ -374,7 +374,7 @@ fn times_that_cannot_be_are_refused_unless_the_contract_wants_them() {
         "{refused:?}"
     );
     assert!(refused[3].contains("is after the latest allowed, 2099-12-31T23:59:59.999999Z"));
-    // The contract has the last word, and only the record's time has limits of its own accord.
+    // Limits in the contract take precedence; by default, only the record's time has limits.
     let check = |contract: &str, accepted: u64| {
         let spec = Bench::spec("a.jsonl", contract);
         let found = bench.ingest_with(&spec, &Control::default()).unwrap();
@@ -390,7 +390,7 @@ fn times_that_cannot_be_are_refused_unless_the_contract_wants_them() {
 }
 
 #[test]
-fn lines_beyond_the_limit_are_left_out_whole() {
+fn lines_above_the_length_limit_are_refused() {
     let long = "x".repeat(RECORD_BYTES_MAX + 5);
     let text = format!(
         "{{\"id\":\"1\",\"at\":\"2026-01-01T00:00:00Z\"}}\n{{\"id\":\"{long}\"}}\n\
@@ -405,7 +405,7 @@ fn lines_beyond_the_limit_are_left_out_whole() {
 }
 
 #[test]
-fn cancelling_leaves_nothing() {
+fn a_cancelled_ingest_commits_nothing() {
     let bench = Bench::new(&[("a.jsonl", GOOD)]);
     let control = Control::default();
     control.cancel.cancel();
@@ -423,7 +423,7 @@ fn cancelling_leaves_nothing() {
 }
 
 #[test]
-fn rows_are_the_same_with_any_number_of_threads() {
+fn rows_do_not_depend_on_the_number_of_threads() {
     let mut files = Vec::new();
     for file in 0..3 {
         let mut text = String::new();
@@ -469,7 +469,7 @@ fn real_data() -> Option<PathBuf> {
 }
 
 #[test]
-fn real_incidents_with_their_updates() {
+fn real_incidents_are_ingested_with_their_updates() {
     let Some(data) = real_data() else { return };
     let bench = Bench::new(&[]);
     let contract = r#"
@@ -544,7 +544,7 @@ type = "string"
     );
 }
 
-mod adopted;
-mod behind;
+mod adopt;
+mod commits;
 mod increments;
 mod sources;

@@ -1,12 +1,14 @@
 //! The first and the last time of a dataset's rows, without reading all of them for every
 //! increment.
 //!
-//! Each version stores them. Those of the next version follow from them, from the times of the
-//! increment, and from whether a row at either end was deleted.
+//! Each version stores them. Those of the next version are derived from them and the times of the
+//! increment, unless a row at either bound was deleted.
 
 use crate::{
     contract::Contract,
-    dataset::{DeletedRows, Lake, Part, PendingRows, Properties, ROW_ADDRESS, Rows, dataset_error},
+    dataset::{
+        DeletedRows, Lake, PendingRows, Properties, ROW_ADDRESS, RowSubset, Rows, dataset_error,
+    },
     error::StoreError,
 };
 use arrow::{
@@ -24,8 +26,8 @@ const TIMES: &str = "times";
 /// First and last time in microseconds since 1970 UTC; `None` if no row has a time.
 pub(super) type Times = Option<(i64, i64)>;
 
-/// The range that covers both.
-pub(super) fn both(a: Times, b: Times) -> Times {
+/// The range that covers both ranges.
+pub(super) fn union(a: Times, b: Times) -> Times {
     match (a, b) {
         (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
         (a, b) => a.or(b),
@@ -33,13 +35,13 @@ pub(super) fn both(a: Times, b: Times) -> Times {
 }
 
 /// Stores the times of a version's rows in its properties.
-pub(super) fn remember(times: Times, properties: &mut Properties) {
+pub(super) fn store(times: Times, properties: &mut Properties) {
     let text = times.map_or(String::new(), |(first, last)| format!("{first} {last}"));
     properties.insert(TIMES.to_string(), text);
 }
 
 /// The stored times; `None` if there are none.
-pub(super) fn remembered(properties: &Properties) -> Option<Times> {
+pub(super) fn load(properties: &Properties) -> Option<Times> {
     let text = properties.get(TIMES)?;
     if text.is_empty() {
         return Some(None);
@@ -52,48 +54,48 @@ pub(super) fn remembered(properties: &Properties) -> Option<Times> {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct TimeBounds {
     times: Times,
-    lost: (bool, bool),
+    deleted: (bool, bool),
 }
 
 impl TimeBounds {
     /// Starts without deleted rows.
-    pub fn of(times: Times) -> Self {
+    pub fn new(times: Times) -> Self {
         Self {
             times,
-            lost: (false, false),
+            deleted: (false, false),
         }
     }
 
     /// Records the deletion of a row with this time.
-    pub fn lose(&mut self, time: i64) {
+    pub fn delete(&mut self, time: i64) {
         if let Some((first, last)) = self.times {
-            self.lost.0 |= time <= first;
-            self.lost.1 |= time >= last;
+            self.deleted.0 |= time <= first;
+            self.deleted.1 |= time >= last;
         }
     }
 
     /// Combines the times with new ones; `None` if a bound is unknown.
-    pub fn with(self, new: Times) -> Option<Times> {
-        let all = both(self.times, new);
+    pub fn union(self, new: Times) -> Option<Times> {
+        let all = union(self.times, new);
         let covered = |reaches: fn((i64, i64), (i64, i64)) -> bool| {
             new.zip(all).is_some_and(|(new, all)| reaches(new, all))
         };
-        let first = !self.lost.0 || covered(|new, all| new.0 == all.0);
-        let last = !self.lost.1 || covered(|new, all| new.1 == all.1);
+        let first = !self.deleted.0 || covered(|new, all| new.0 == all.0);
+        let last = !self.deleted.1 || covered(|new, all| new.1 == all.1);
         (first && last).then_some(all)
     }
 }
 
 impl Lake {
     /// The times of staged rows without the superseded ones, given by number.
-    pub(super) async fn times_of(
+    pub(super) async fn staged_times(
         &self,
         staged: &DatasetRef,
         time: Option<&str>,
         superseded: &Rows,
     ) -> Result<Times, StoreError> {
         let mut number = 0;
-        self.times_where(staged, Part::All, time, |_| {
+        self.scan_times(staged, RowSubset::All, time, |_| {
             number += 1;
             !superseded.contains(number - 1)
         })
@@ -101,42 +103,42 @@ impl Lake {
     }
 
     /// The times of rows prepared to follow those of a dataset.
-    pub(super) async fn times_behind(
+    pub(super) async fn pending_times(
         &self,
         base: &DatasetRef,
         prepared: &PendingRows,
         time: Option<&str>,
     ) -> Result<Times, StoreError> {
-        self.times_where(base, Part::Pending(prepared), time, |_| true)
+        self.scan_times(base, RowSubset::Pending(prepared), time, |_| true)
             .await
     }
 
     /// The times of a dataset's rows without the deleted ones.
-    pub(super) async fn times_without(
+    pub(super) async fn remaining_times(
         &self,
         rows: &DatasetRef,
         time: Option<&str>,
         deleted: &DeletedRows,
     ) -> Result<Times, StoreError> {
-        self.times_where(rows, Part::All, time, |address| {
+        self.scan_times(rows, RowSubset::All, time, |address| {
             let offsets = deleted.get(&((address >> 32) as u32));
             offsets.is_none_or(|offsets| offsets.binary_search(&(address as u32)).is_err())
         })
         .await
     }
 
-    async fn times_where(
+    async fn scan_times(
         &self,
         dataset: &DatasetRef,
-        part: Part<'_>,
+        subset: RowSubset<'_>,
         time: Option<&str>,
-        mut counts: impl FnMut(u64) -> bool,
+        mut is_included: impl FnMut(u64) -> bool,
     ) -> Result<Times, StoreError> {
         let Some(time) = time else {
             return Ok(None);
         };
         let columns = [time.to_string()];
-        let mut stream = self.scan_addresses(dataset, &columns, part).await?;
+        let mut stream = self.scan_addresses(dataset, &columns, subset).await?;
         let mut all = None;
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(|error| dataset_error(&dataset.name, "read", &error))?;
@@ -148,7 +150,7 @@ impl Lake {
                 .as_primitive::<UInt64Type>()
                 .values()
                 .iter()
-                .map(|address| counts(*address))
+                .map(|address| is_included(*address))
                 .collect();
             let range = if remaining.iter().all(|remaining| *remaining) {
                 time_range(column.as_ref())
@@ -156,14 +158,14 @@ impl Lake {
                 let remaining = arrow::compute::filter(column, &remaining.into())?;
                 time_range(remaining.as_ref())
             };
-            all = both(all, range);
+            all = union(all, range);
         }
         Ok(all)
     }
 }
 
 /// Formats both times as ISO 8601; those of a column of days as days; empty without times.
-pub(super) fn words(times: Times, contract: &Contract) -> (String, String) {
+pub(super) fn format_range(times: Times, contract: &Contract) -> (String, String) {
     let field = contract.time.as_ref().and_then(|name| {
         let mut fields = contract.fields.iter();
         fields.find(|field| field.name == *name)
@@ -181,7 +183,7 @@ pub(super) fn words(times: Times, contract: &Contract) -> (String, String) {
 }
 
 /// The time of each row of a time column.
-pub(super) fn of_rows(column: &dyn Array) -> Vec<Option<i64>> {
+pub(super) fn row_times(column: &dyn Array) -> Vec<Option<i64>> {
     times(column).map_or_else(Vec::new, |times| times.iter().collect())
 }
 
@@ -190,21 +192,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_remembered_comes_back() {
+    fn stored_times_are_loaded() {
         for times in [None, Some((-5, 7))] {
             let mut properties = Properties::new();
-            assert_eq!(remembered(&properties), None);
-            remember(times, &mut properties);
-            assert_eq!(remembered(&properties), Some(times));
+            assert_eq!(load(&properties), None);
+            store(times, &mut properties);
+            assert_eq!(load(&properties), Some(times));
         }
     }
 
     #[test]
-    fn ends_that_are_gone_tell_nothing_but_where_new_rows_reach_further() {
+    fn bounds_with_deleted_rows_are_unknown_unless_new_rows_reach_them() {
         let after = |deleted: &[i64], new: Times| {
-            let mut ends = TimeBounds::of(Some((10, 20)));
-            deleted.iter().for_each(|time| ends.lose(*time));
-            ends.with(new)
+            let mut bounds = TimeBounds::new(Some((10, 20)));
+            deleted.iter().for_each(|time| bounds.delete(*time));
+            bounds.union(new)
         };
         assert_eq!(after(&[], None), Some(Some((10, 20))));
         assert_eq!(after(&[15], Some((12, 30))), Some(Some((10, 30))));
@@ -214,8 +216,8 @@ mod tests {
         assert_eq!(after(&[10], Some((12, 30))), None);
         assert_eq!(after(&[10], Some((9, 11))), Some(Some((9, 20))));
         assert_eq!(after(&[10, 20], None), None);
-        let mut none = TimeBounds::of(None);
-        none.lose(3);
-        assert_eq!(none.with(Some((1, 2))), Some(Some((1, 2))));
+        let mut none = TimeBounds::new(None);
+        none.delete(3);
+        assert_eq!(none.union(Some((1, 2))), Some(Some((1, 2))));
     }
 }

@@ -1,8 +1,8 @@
 //! Publishes each run once, by one commit per table, even with concurrent publishers.
 
 use super::{
-    Ledger, Noun, PublishedRun,
-    nouns::{NOUNS, POSITION, PUBLICATION, RUNS},
+    Ledger, LedgerTable, PublishedRun,
+    schema::{POSITION, PUBLICATION, RUNS, TABLES},
 };
 use crate::{
     dataset::{DeletedRows, Properties, Scan},
@@ -36,11 +36,12 @@ pub struct Publication {
 }
 
 impl Publication {
-    /// Identifies the rows by the run and their content. The id of the run is not sufficient: after its folder
-    /// is removed, the next run on the same records gets the same id. Nor is the time at which it finished part
-    /// of it: a run that was interrupted and resumed has the same rows, and whoever reads them the same plan.
+    /// Identifies the rows by the run and their content. The id of the run is not sufficient: after
+    /// its folder is removed, the next run on the same records gets the same id. The time at which
+    /// it finished is not included: a run that was interrupted and resumed has the same rows, and
+    /// runs that read them must keep the same plan.
     pub fn new(mut run: PublishedRun, rows: TableRows) -> Result<Self, StoreError> {
-        let content = serde_json::to_vec(&rows).map_err(|error| unwritten(&error))?;
+        let content = serde_json::to_vec(&rows).map_err(|error| write_error(&error))?;
         let mut hash = blake3::Hasher::new();
         for part in [run.window.as_bytes(), run.run.as_bytes(), &content] {
             hash.update(&(part.len() as u64).to_le_bytes()).update(part);
@@ -50,8 +51,12 @@ impl Publication {
     }
 
     /// The rows of a table with the common columns added.
-    fn rows_of(&self, noun: &Noun, common: &Map<String, Value>) -> Vec<Map<String, Value>> {
-        let own = match self.rows.get(noun.name) {
+    fn table_rows(
+        &self,
+        table: &LedgerTable,
+        common: &Map<String, Value>,
+    ) -> Vec<Map<String, Value>> {
+        let own = match self.rows.get(table.name) {
             Some(rows) => rows.as_slice(),
             None => &[],
         };
@@ -80,27 +85,27 @@ impl Ledger {
             return Ok(0);
         }
         let mut count = 0;
-        for noun in NOUNS.iter().filter(|noun| noun.of_runs) {
+        for table in TABLES.iter().filter(|table| table.published_by_runs) {
             let rows = new.iter().map(|(key, publication, common)| {
-                let rows = publication.rows_of(noun, common);
+                let rows = publication.table_rows(table, common);
                 ((*key).clone(), rows)
             });
-            count = self.append(noun, rows.collect()).await?;
-            if let Some(latest) = self.lake.latest(&noun.dataset()).await? {
+            count = self.append(table, rows.collect()).await?;
+            if let Some(latest) = self.lake.latest(&table.dataset()).await? {
                 // Every run adds a file: without compaction, a query would open hundreds after a
-                // few years. If the compaction meets another publisher it fails, and the next
-                // publication repeats it.
+                // few years. If the compaction conflicts with another publisher it fails, and the
+                // next publication repeats it.
                 let _ = self.lake.compact(&latest).await;
             }
         }
         Ok(count)
     }
 
-    /// Appends the rows of the keys that a table lacks, all by one commit; returns the number of
+    /// Appends the rows of the keys that a table lacks, all by one commit. Returns the number of
     /// those keys.
     pub(super) async fn append(
         &self,
-        noun: &Noun,
+        table: &LedgerTable,
         rows: Vec<(String, Vec<Map<String, Value>>)>,
     ) -> Result<usize, StoreError> {
         if rows.iter().all(|(_, rows)| rows.is_empty()) {
@@ -108,8 +113,8 @@ impl Ledger {
         }
         let mut attempt = 0;
         loop {
-            let base = self.base(noun).await?;
-            let existing = self.keys(noun).await?;
+            let base = self.ensure_dataset(table).await?;
+            let existing = self.keys(table).await?;
             let missing = rows
                 .iter()
                 .filter(|(key, rows)| !existing.contains(key) && !rows.is_empty());
@@ -118,9 +123,9 @@ impl Ledger {
                 return Ok(0);
             }
             let all: Vec<&Map<String, Value>> = missing.flat_map(|(_, rows)| rows).collect();
-            let batch = batch(&noun.schema(), &all)?;
+            let batch = batch(&table.schema(), &all)?;
             match self.commit(&base, batch, &keys.join(" ")).await {
-                Err(StoreError::Overtaken { .. }) if attempt < ATTEMPTS => {
+                Err(StoreError::WriteConflict { .. }) if attempt < ATTEMPTS => {
                     attempt += 1;
                     tokio::time::sleep(PAUSE * attempt).await;
                 }
@@ -130,8 +135,8 @@ impl Ledger {
         }
     }
 
-    /// Commits rows as the direct successor of `base`, or not at all if another publisher made that
-    /// version.
+    /// Commits rows as the direct successor of `base`, or not at all if another publisher committed
+    /// that version.
     async fn commit(
         &self,
         base: &DatasetRef,
@@ -151,15 +156,16 @@ impl Ledger {
         appended.map(drop)
     }
 
-    /// The newest version of a table's dataset with all its columns; created if there is none.
-    async fn base(&self, noun: &Noun) -> Result<DatasetRef, StoreError> {
-        let name = noun.dataset();
+    /// Returns the newest version of a table's dataset, after creating it or adding missing
+    /// columns.
+    async fn ensure_dataset(&self, table: &LedgerTable) -> Result<DatasetRef, StoreError> {
+        let name = table.dataset();
         let latest = match self.lake.latest(&name).await? {
             Some(latest) => latest,
-            None => self.lake.create(&name, noun.schema()).await?,
+            None => self.lake.create(&name, table.schema()).await?,
         };
         let stored = self.lake.schema(&latest).await?;
-        let declared = noun.schema();
+        let declared = table.schema();
         let fields = declared.fields().iter();
         let new = fields.filter(|field| stored.field_with_name(field.name()).is_err());
         let new: Vec<_> = new.cloned().collect();
@@ -174,17 +180,21 @@ impl Ledger {
         self.lake
             .latest(&name)
             .await?
-            .ok_or(StoreError::Overtaken { name })
+            .ok_or(StoreError::WriteConflict { name })
     }
 
     /// The keys of a table's rows.
-    pub(super) async fn keys(&self, noun: &Noun) -> Result<BTreeSet<String>, StoreError> {
-        self.values(noun, noun.key()).await
+    pub(super) async fn keys(&self, table: &LedgerTable) -> Result<BTreeSet<String>, StoreError> {
+        self.values(table, table.key()).await
     }
 
-    /// The texts in a column of a table, over all runs or events.
-    pub async fn values(&self, noun: &Noun, column: &str) -> Result<BTreeSet<String>, StoreError> {
-        let Some(latest) = self.lake.latest(&noun.dataset()).await? else {
+    /// The distinct texts in a column of a table, over all runs or events.
+    pub async fn values(
+        &self,
+        table: &LedgerTable,
+        column: &str,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let Some(latest) = self.lake.latest(&table.dataset()).await? else {
             return Ok(BTreeSet::new());
         };
         let scan = Scan {
@@ -192,21 +202,21 @@ impl Ledger {
             ..Scan::default()
         };
         let (_, batches) = self.lake.read(&latest, &scan).await?;
-        let mut keys = BTreeSet::new();
+        let mut values = BTreeSet::new();
         for batch in &batches {
             let texts = batch.column(0).as_string_opt::<i32>();
             let texts = texts.ok_or_else(|| StoreError::Dataset {
                 name: latest.name.clone(),
                 action: "read",
-                reason: format!("the column {column} holds no text"),
+                reason: format!("the column {column} does not contain text"),
             })?;
-            keys.extend(texts.iter().flatten().map(str::to_string));
+            values.extend(texts.iter().flatten().map(str::to_string));
         }
-        Ok(keys)
+        Ok(values)
     }
 }
 
-pub(super) fn unwritten(error: &serde_json::Error) -> StoreError {
+pub(super) fn write_error(error: &serde_json::Error) -> StoreError {
     StoreError::Dataset {
         name: RUNS.dataset(),
         action: "written",

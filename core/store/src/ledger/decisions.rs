@@ -1,6 +1,6 @@
 //! Decisions of people as events, and the decisions in force.
 
-use super::{Ledger, nouns::DECISIONS};
+use super::{Ledger, schema::DECISIONS};
 use crate::error::StoreError;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,7 @@ impl Ledger {
 
 /// The decisions in force: the last one for each table and key. `decisions` are in order, oldest
 /// first.
-pub fn present(decisions: &[Decision]) -> BTreeMap<(&str, &str), &Decision> {
+pub fn decisions_in_force(decisions: &[Decision]) -> BTreeMap<(&str, &str), &Decision> {
     let mut state = BTreeMap::new();
     for decision in decisions {
         state.insert((&*decision.noun, &*decision.key), decision);

@@ -1,6 +1,6 @@
 //! The register of improvements: events, each with the complete new state of an improvement.
 
-use super::{Ledger, nouns::IMPROVEMENTS};
+use super::{Ledger, schema::IMPROVEMENTS};
 use crate::error::StoreError;
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
@@ -13,11 +13,11 @@ use std::{collections::BTreeMap, fmt};
 pub enum ImprovementState {
     /// Suggested.
     Proposed,
-    /// To be made.
+    /// To be implemented.
     Accepted,
-    /// Not to be made.
+    /// Not to be implemented.
     Rejected,
-    /// Made, on its date.
+    /// Implemented, on its date.
     Implemented,
     /// No longer measured, because its effect is known.
     Closed,
@@ -77,7 +77,7 @@ pub struct Improvement {
     /// Category, such as configuration or scaling.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub category: String,
-    /// Person or team that makes it.
+    /// Person or team that implements it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub owner: String,
     /// Component that it changes; empty for all.
@@ -95,7 +95,7 @@ pub struct Improvement {
     /// First day after the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub date: Option<Date>,
-    /// Cost of making it, in the currency of the job's users.
+    /// Cost of implementing it, in the currency of the job's users.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<f64>,
     /// Link to a ticket or a change request.
@@ -104,7 +104,7 @@ pub struct Improvement {
     /// Id of the finding that it answers.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub finding: String,
-    /// Recommendation that it came of.
+    /// Recommendation that led to it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub recommendation: String,
 }
@@ -114,13 +114,13 @@ impl Improvement {
     pub fn event(&self) -> String {
         // With the precision of the dataset.
         let time = self.time.as_microsecond();
-        let mut columns = self.texts();
+        let mut columns = self.fields();
         columns.insert("time".to_string(), time.into());
         let text = Value::Object(columns).to_string();
         blake3::hash(text.as_bytes()).to_hex()[..16].to_string()
     }
 
-    fn texts(&self) -> Map<String, Value> {
+    fn fields(&self) -> Map<String, Value> {
         match serde_json::to_value(self) {
             Ok(Value::Object(columns)) => columns,
             _ => Map::new(),
@@ -128,7 +128,7 @@ impl Improvement {
     }
 
     fn columns(&self) -> Map<String, Value> {
-        let mut columns = self.texts();
+        let mut columns = self.fields();
         columns.insert("event".to_string(), self.event().into());
         columns
     }
@@ -149,8 +149,7 @@ impl Ledger {
     }
 }
 
-/// The register after these changes, which are in order, oldest first: the last change of each
-/// improvement.
+/// Folds changes, oldest first, to the register: the last change of each improvement.
 pub fn register<'a>(
     changes: impl IntoIterator<Item = &'a Improvement>,
 ) -> BTreeMap<&'a str, &'a Improvement> {

@@ -1,14 +1,14 @@
-//! Recommendations of earlier runs, as people ask for them.
+//! The current recommendations, from the runs in the ledger.
 
-use super::{Ledger, nouns::RECOMMENDATIONS, view::newest};
+use super::{Ledger, schema::RECOMMENDATIONS, view::newest_by_window};
 use crate::error::StoreError;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A recommendation as a run made it.
+/// A recommendation as a run published it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Recommended {
+pub struct PublishedRecommendation {
     /// Identity: equal in each run that makes it.
     pub id: String,
     /// Its state at that time, such as open.
@@ -19,7 +19,7 @@ pub struct Recommended {
     pub category: String,
     /// Component that it changes; "all" for all.
     pub component: String,
-    /// Measure that it is meant to change.
+    /// Metric that it is meant to change.
     pub metric: String,
     /// Percent of the metric per day of work.
     pub priority: f64,
@@ -31,11 +31,11 @@ pub struct Recommended {
     pub past_worked: u64,
     /// Earlier improvements of the category that were measured.
     pub past_judged: u64,
-    /// Work in days.
+    /// Effort in days.
     pub effort_days: f64,
     /// Risk: low, medium or high.
     pub risk: String,
-    /// Window of the first run of the present row of runs that make it.
+    /// First window of the uninterrupted series of runs that make it.
     pub since: String,
     /// Last day on which it is recommended.
     pub expires: String,
@@ -55,22 +55,22 @@ pub struct Recommended {
 }
 
 impl Ledger {
-    /// Recommendations as the newest run of the newest window made each, by priority.
-    pub async fn recommendations(&self) -> Result<Vec<Recommended>, StoreError> {
-        let shown = newest(self.runs().await?, |_| true);
-        let shown: Vec<String> = shown.iter().map(|run| run.publication.clone()).collect();
-        let rows: Vec<Recommended> = self.rows(&RECOMMENDATIONS).await?;
-        let mut last: BTreeMap<String, Recommended> = BTreeMap::new();
+    /// Each recommendation as published by the newest run of its last window, by priority.
+    pub async fn recommendations(&self) -> Result<Vec<PublishedRecommendation>, StoreError> {
+        let visible = newest_by_window(self.runs().await?, |_| true);
+        let visible: Vec<String> = visible.iter().map(|run| run.publication.clone()).collect();
+        let rows: Vec<PublishedRecommendation> = self.rows(&RECOMMENDATIONS).await?;
+        let mut last: BTreeMap<String, PublishedRecommendation> = BTreeMap::new();
         for row in rows
             .into_iter()
-            .filter(|row| shown.contains(&row.publication))
+            .filter(|row| visible.contains(&row.publication))
         {
             let known = last.get(&row.id);
             if known.is_none_or(|known| known.window_end < row.window_end) {
                 last.insert(row.id.clone(), row);
             }
         }
-        let mut all: Vec<Recommended> = last.into_values().collect();
+        let mut all: Vec<PublishedRecommendation> = last.into_values().collect();
         all.sort_by(|a, b| {
             b.priority
                 .total_cmp(&a.priority)

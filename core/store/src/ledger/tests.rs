@@ -1,5 +1,5 @@
-use super::{nouns::PUBLICATION, *};
-use crate::{ResourcePool, Sql, SqlTable, dataset::Properties, maintenance::Sweep, sql};
+use super::{schema::PUBLICATION, *};
+use crate::{ResourcePool, Sql, SqlTable, dataset::Properties, maintenance::SweepOptions, sql};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,8 +33,10 @@ fn row(value: Value) -> Map<String, Value> {
 }
 
 /// A publication of a run: one finding per name.
-fn publication(run: PublishedRun, found: &[&str]) -> Publication {
-    let findings = found.iter().map(|id| row(json!({"id": id, "times": 1})));
+fn publication(run: PublishedRun, finding_ids: &[&str]) -> Publication {
+    let findings = finding_ids
+        .iter()
+        .map(|id| row(json!({"id": id, "times": 1})));
     let status = row(json!({"status": "complete", "date": "2026-01-12", "build": "test"}));
     let rows = BTreeMap::from([
         (FINDINGS.name, findings.collect::<Vec<_>>()),
@@ -43,7 +45,7 @@ fn publication(run: PublishedRun, found: &[&str]) -> Publication {
     Publication::new(run, rows).unwrap()
 }
 
-/// The rows that a query over the ledger gives, as text.
+/// Runs a query over the ledger and returns its rows as text.
 async fn ask(lake: &Lake, query: &str) -> Vec<String> {
     let sql = Sql {
         pool: ResourcePool::without_disk(64 << 20),
@@ -56,19 +58,19 @@ async fn ask(lake: &Lake, query: &str) -> Vec<String> {
         .collect()
 }
 
-const FOUND: &str = "select \"window\", run, id from ledger.findings";
+const QUERY: &str = "select \"window\", run, id from ledger.findings";
 
 #[tokio::test]
 async fn a_run_is_published_once() {
     let (_folder, lake) = lake();
     let ledger = Ledger::new(&lake);
-    assert_eq!(ask(&lake, FOUND).await, [""; 0], "nothing is there yet");
+    assert_eq!(ask(&lake, QUERY).await, [""; 0], "no rows yet");
     let first = publication(run(2, "a", 9), &["leak", "outage"]);
     let publications = [first.clone()];
     assert_eq!(ledger.publish(&publications).await.unwrap(), 1);
     assert_eq!(ledger.publish(&publications).await.unwrap(), 0);
     let expected = ["2026-W02 a leak", "2026-W02 a outage"];
-    assert_eq!(ask(&lake, FOUND).await, expected);
+    assert_eq!(ask(&lake, QUERY).await, expected);
     assert_eq!(
         lake.list().await.unwrap().len(),
         2,
@@ -78,46 +80,50 @@ async fn a_run_is_published_once() {
     let resumed = publication(run(2, "a", 11), &["leak", "outage"]);
     assert_eq!(ledger.publish(&[resumed]).await.unwrap(), 0);
     // A run without findings is still a run, and names alone do not identify one.
-    let again = publication(run(2, "a", 12), &[]);
-    let both = [first, again];
+    let rerun = publication(run(2, "a", 12), &[]);
+    let both = [first, rerun];
     assert_eq!(ledger.publish(&both).await.unwrap(), 1);
     assert_eq!(ledger.runs().await.unwrap(), both.map(|one| one.run));
-    assert_eq!(ask(&lake, FOUND).await, [""; 0], "the newest found nothing");
+    assert_eq!(
+        ask(&lake, QUERY).await,
+        [""; 0],
+        "the newest run has no findings"
+    );
 }
 
 #[tokio::test]
-async fn what_died_half_way_is_completed_and_not_seen_before() {
+async fn interrupted_publication_is_invisible_until_completed() {
     let (_folder, lake) = lake();
     let ledger = Ledger::new(&lake);
     let whole = publication(run(2, "a", 9), &["leak"]);
     let key = whole.run.publication.clone();
     // The process dies after it wrote the findings and before it wrote the run.
-    let mut found = whole.run.columns().unwrap();
-    found.extend(row(json!({"id": "leak", "times": 1, "position": 0})));
-    let rows = vec![(key, vec![found])];
+    let mut finding = whole.run.columns().unwrap();
+    finding.extend(row(json!({"id": "leak", "times": 1, "position": 0})));
+    let rows = vec![(key, vec![finding])];
     assert_eq!(ledger.append(&FINDINGS, rows).await.unwrap(), 1);
-    assert_eq!(ask(&lake, FOUND).await, [""; 0]);
+    assert_eq!(ask(&lake, QUERY).await, [""; 0]);
     assert_eq!(ledger.publish(&[whole]).await.unwrap(), 1);
-    assert_eq!(ask(&lake, FOUND).await, ["2026-W02 a leak"]);
+    assert_eq!(ask(&lake, QUERY).await, ["2026-W02 a leak"]);
     let all = ask(&lake, "select count(*) from ledger__findings").await;
     assert_eq!(all, ["1"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_that_publish_at_once_each_run_is_there_once() {
+async fn concurrent_publishers_publish_each_run_once() {
     let (folder, _) = lake();
     let publications: Vec<Publication> = (2..6)
         .map(|week| publication(run(week, "a", 9), &["leak", "outage"]))
         .collect();
     let mut tasks = tokio::task::JoinSet::new();
     for first in 0..4 {
-        let mut mine = publications.clone();
-        mine.rotate_left(first);
+        let mut rotated = publications.clone();
+        rotated.rotate_left(first);
         // Another process: only the storage is shared.
         let lake = Lake::new(folder.path(), "weekly").unwrap();
         tasks.spawn(async move {
             let ledger = Ledger::new(&lake);
-            for one in mine {
+            for one in rotated {
                 ledger.publish(&[one]).await.unwrap();
             }
         });
@@ -130,7 +136,7 @@ async fn of_many_that_publish_at_once_each_run_is_there_once() {
 }
 
 #[tokio::test]
-async fn the_newest_run_of_each_window_counts() {
+async fn queries_see_the_newest_run_of_each_window() {
     let (_folder, lake) = lake();
     let ledger = Ledger::new(&lake);
     let published = [
@@ -143,15 +149,15 @@ async fn the_newest_run_of_each_window_counts() {
         let one = std::slice::from_ref(one);
         assert_eq!(ledger.publish(one).await.unwrap(), 1);
     }
-    // By window, in whatever order they were published.
+    // Ordered by window, not by publication.
     let expected = [
         "2026-W02 late two, again",
         "2026-W03 b three",
         "2026-W04 c four",
     ];
-    assert_eq!(ask(&lake, FOUND).await, expected);
+    assert_eq!(ask(&lake, QUERY).await, expected);
     let start = run(4, "", 0).window_start;
-    let seen = newest(ledger.runs().await.unwrap(), |run| run.window_end <= start);
+    let seen = newest_by_window(ledger.runs().await.unwrap(), |run| run.window_end <= start);
     let names: Vec<&str> = seen.iter().map(|run| &*run.run).collect();
     assert_eq!(names, ["late", "b"]);
     // A stage sees the runs that its plan names, also later.
@@ -168,7 +174,7 @@ async fn the_newest_run_of_each_window_counts() {
 }
 
 #[tokio::test]
-async fn what_people_decide_is_folded() {
+async fn the_last_decision_on_a_key_is_in_force() {
     let (_folder, lake) = lake();
     let ledger = Ledger::new(&lake);
     let decision = |hour: u32, key: &str, decision: &str| Decision {
@@ -179,27 +185,27 @@ async fn what_people_decide_is_folded() {
         decision: decision.to_string(),
         why: "it's known".to_string(),
     };
-    let recommendations = [
+    let recorded = [
         decision(2, "leak", "reopened"),
         decision(1, "leak", "dismissed"),
         decision(3, "outage", "accepted"),
     ];
-    for one in recommendations.iter().chain(&recommendations[..1]) {
+    for one in recorded.iter().chain(&recorded[..1]) {
         ledger.decide(one).await.unwrap();
     }
     let all = ledger.decisions().await.unwrap();
     assert_eq!(
         all,
         [
-            recommendations[1].clone(),
-            recommendations[0].clone(),
-            recommendations[2].clone()
+            recorded[1].clone(),
+            recorded[0].clone(),
+            recorded[2].clone()
         ]
     );
-    let state = present(&all);
-    let of = |key: &str| &*state[&("findings", key)].decision;
+    let state = decisions_in_force(&all);
+    let decision_on = |key: &str| &*state[&("findings", key)].decision;
     assert_eq!(
-        (of("leak"), of("outage"), state.len()),
+        (decision_on("leak"), decision_on("outage"), state.len()),
         ("reopened", "accepted", 2)
     );
     let query = "select key, decision from ledger.decisions where who = 'ann'";
@@ -208,32 +214,32 @@ async fn what_people_decide_is_folded() {
 }
 
 #[tokio::test]
-async fn cleaning_up_loses_no_row() {
+async fn cleanup_keeps_all_rows() {
     let (_folder, lake) = lake();
     let ledger = Ledger::new(&lake);
     for week in 2..40 {
         let one = publication(run(week, "a", 9), &["leak"]);
         ledger.publish(&[one]).await.unwrap();
     }
-    let before = ask(&lake, FOUND).await;
+    let before = ask(&lake, QUERY).await;
     assert_eq!(before.len(), 38);
-    let sweep = Sweep {
+    let options = SweepOptions {
         keep: SignedDuration::ZERO,
         now: Timestamp::now(),
-        dry: false,
+        dry_run: false,
     };
     for name in lake.names().await.unwrap() {
-        let swept = lake.sweep(&name, &BTreeSet::new(), sweep).await.unwrap();
+        let swept = lake.sweep(&name, &BTreeSet::new(), options).await.unwrap();
         assert!(swept.kept.len() <= 1, "{swept:?}");
     }
-    assert_eq!(ask(&lake, FOUND).await, before);
+    assert_eq!(ask(&lake, QUERY).await, before);
     let one = publication(run(40, "a", 9), &["leak"]);
     assert_eq!(ledger.publish(&[one]).await.unwrap(), 1);
-    assert_eq!(ask(&lake, FOUND).await.len(), 39);
+    assert_eq!(ask(&lake, QUERY).await.len(), 39);
 }
 
 #[tokio::test]
-async fn a_ledger_of_an_older_program_gets_the_columns_that_are_new() {
+async fn columns_declared_later_are_added_to_an_older_ledger() {
     let (_folder, lake) = lake();
     let ledger = Ledger::new(&lake);
     ledger
@@ -255,7 +261,7 @@ async fn a_ledger_of_an_older_program_gets_the_columns_that_are_new() {
 }
 
 #[tokio::test]
-async fn tables_that_are_not_there_are_reported_with_those_that_are() {
+async fn unknown_tables_are_reported_with_suggestions() {
     let (_folder, lake) = lake();
     let sql = Sql {
         pool: ResourcePool::without_disk(64 << 20),
@@ -287,15 +293,15 @@ async fn tables_that_are_not_there_are_reported_with_those_that_are() {
 
 #[test]
 fn every_column_is_described_and_named_once() {
-    for noun in NOUNS {
-        let names: Vec<&str> = noun.shown().map(|column| column.name).collect();
+    for table in TABLES {
+        let names: Vec<&str> = table.visible_columns().map(|column| column.name).collect();
         let unique: BTreeSet<&&str> = names.iter().collect();
         assert_eq!(unique.len(), names.len(), "{names:?}");
-        for column in noun.shown() {
+        for column in table.visible_columns() {
             assert!(column.description.ends_with('.'), "{}", column.name);
         }
-        let schema = noun.schema();
-        let keys = noun.identity.into_iter().chain([noun.key()]);
+        let schema = table.schema();
+        let keys = table.identity.into_iter().chain([table.key()]);
         assert!(
             keys.into_iter()
                 .all(|key| schema.field_with_name(key).is_ok())

@@ -1,10 +1,10 @@
 //! Runs in the ledger, and the selection of those that a run on a later window sees.
 
 use super::{
-    Improvement, Ledger, Noun,
-    append::unwritten,
-    nouns::{IMPROVEMENTS, RUNS},
+    Improvement, Ledger, LedgerTable,
+    append::write_error,
     register,
+    schema::{IMPROVEMENTS, RUNS},
 };
 use crate::error::StoreError;
 use jiff::Timestamp;
@@ -37,7 +37,7 @@ pub struct PublishedRun {
 impl PublishedRun {
     /// The common columns of its rows.
     pub(super) fn columns(&self) -> Result<Map<String, Value>, StoreError> {
-        let columns = serde_json::to_value(self).map_err(|error| unwritten(&error))?;
+        let columns = serde_json::to_value(self).map_err(|error| write_error(&error))?;
         match columns {
             Value::Object(columns) => Ok(columns),
             _ => Ok(Map::new()),
@@ -55,34 +55,34 @@ impl Ledger {
 impl Ledger {
     /// The keys of the current rows: those of the newest run of each window, the last change of
     /// each improvement, and all other events.
-    pub async fn present_keys(&self, noun: &Noun) -> Result<Vec<String>, StoreError> {
-        if noun.of_runs {
-            let runs = newest(self.runs().await?, |_| true);
+    pub async fn current_keys(&self, table: &LedgerTable) -> Result<Vec<String>, StoreError> {
+        if table.published_by_runs {
+            let runs = newest_by_window(self.runs().await?, |_| true);
             return Ok(runs.into_iter().map(|run| run.publication).collect());
         }
-        if noun.name == IMPROVEMENTS.name {
+        if table.name == IMPROVEMENTS.name {
             let changes = self.improvements().await?;
             return Ok(register(&changes)
                 .into_values()
                 .map(Improvement::event)
                 .collect());
         }
-        Ok(self.keys(noun).await?.into_iter().collect())
+        Ok(self.keys(table).await?.into_iter().collect())
     }
 }
 
-/// Of the runs accepted by `counts`, the one of each window that finished last, ordered by the end
-/// of the window.
-pub fn newest(
+/// Selects, among the runs that `is_visible` accepts, the one of each window that finished last,
+/// ordered by the end of the window.
+pub fn newest_by_window(
     runs: Vec<PublishedRun>,
-    counts: impl Fn(&PublishedRun) -> bool,
+    is_visible: impl Fn(&PublishedRun) -> bool,
 ) -> Vec<PublishedRun> {
     let mut windows: BTreeMap<(Timestamp, Timestamp, String), PublishedRun> = BTreeMap::new();
-    for run in runs.into_iter().filter(counts) {
+    for run in runs.into_iter().filter(is_visible) {
         let window = (run.window_end, run.window_start, run.window.clone());
         let newer = windows
             .get(&window)
-            .is_none_or(|known| (known.finished, &known.run) < (run.finished, &run.run));
+            .is_none_or(|other| (other.finished, &other.run) < (run.finished, &run.run));
         if newer {
             windows.insert(window, run);
         }

@@ -30,33 +30,33 @@ pub struct Answer {
 }
 
 impl Lake {
-    /// Runs a query and returns at most `most` rows. A table may have a version: `tickets@42`.
-    pub async fn ask(&self, sql: &Sql, query: &str, most: usize) -> Result<Answer, StoreError> {
+    /// Runs a query and returns at most `limit` rows. A table may have a version: `tickets@42`.
+    pub async fn ask(&self, sql: &Sql, query: &str, limit: usize) -> Result<Answer, StoreError> {
         let zone = TimeZone::get(&sql.timezone).map_err(|_| {
-            SqlError::new(format!("{:?} is no time zone", sql.timezone))
-                .help("they are named such as UTC or Europe/Berlin")
+            SqlError::new(format!("{:?} is not a time zone", sql.timezone))
+                .help("write an IANA name, such as UTC or Europe/Berlin")
         })?;
-        let query = quoted_versions(query);
+        let query = quote_versions(query);
         let mut tables = Vec::new();
         for name in sql::tables(&query)? {
-            if let Some(noun) = ledger::noun_of_table(&name) {
-                let noun = noun.map_err(|name| no_noun(&name))?;
-                let keys = Ledger::new(self).present_keys(noun).await?;
-                tables.push(SqlTable::ledger(noun, keys));
+            if let Some(table) = ledger::table_in_query(&name) {
+                let table = table.map_err(|name| unknown_ledger_table(&name))?;
+                let keys = Ledger::new(self).current_keys(table).await?;
+                tables.push(SqlTable::ledger(table, keys));
                 continue;
             }
             let (dataset, version) = match name.split_once('@') {
-                Some((dataset, version)) => (dataset, Some(number(&name, version)?)),
+                Some((dataset, version)) => (dataset, Some(parse_version(&name, version)?)),
                 None => (name.as_str(), None),
             };
-            let known = self.names().await?;
-            if !known.iter().any(|known| known == dataset) {
-                return Err(unknown(dataset, &known).into());
+            let existing = self.names().await?;
+            if !existing.iter().any(|name| name == dataset) {
+                return Err(unknown_dataset(dataset, &existing).into());
             }
             let dataset = self.find(dataset, version).await?;
             tables.push(SqlTable::dataset(name, dataset, None));
         }
-        let mut stream = sql.shown(self, &query, &tables).await?;
+        let mut stream = sql.stream_for_display(self, &query, &tables).await?;
         let schema = stream.schema();
         let fields = schema.fields().iter();
         let mut answer = Answer {
@@ -66,10 +66,10 @@ impl Lake {
             more: false,
         };
         while let Some(batch) = stream.next().await {
-            let batch = batch.map_err(|error| sql::explained(&error))?;
-            let remaining = most - answer.rows.len();
+            let batch = batch.map_err(|error| sql::explain(&error))?;
+            let remaining = limit - answer.rows.len();
             answer.more = batch.num_rows() > remaining;
-            answer.rows.extend(texts(
+            answer.rows.extend(format_rows(
                 &batch.slice(0, remaining.min(batch.num_rows())),
                 &zone,
             )?);
@@ -81,60 +81,66 @@ impl Lake {
     }
 }
 
-fn no_noun(name: &str) -> SqlError {
-    let names = ledger::NOUNS.iter().map(|noun| noun.name);
+fn unknown_ledger_table(name: &str) -> SqlError {
+    let names = ledger::TABLES.iter().map(|table| table.name);
     let help = match (
         name.split_once('@'),
         retrocast_domain::suggest::nearest(name, names.clone()),
     ) {
         (Some((name, version)), _) => {
-            format!("all that was published up to a version is in ledger__{name}@{version}")
+            format!("to read a version, including superseded runs, write ledger__{name}@{version}")
         }
         (_, Some(near)) => format!("did you mean \"ledger.{near}\"?"),
-        _ => format!("the ledger has: {}", names.collect::<Vec<_>>().join(", ")),
+        _ => format!(
+            "tables of the ledger: {}",
+            names.collect::<Vec<_>>().join(", ")
+        ),
     };
     SqlError::new(format!("there is no table \"ledger.{name}\"")).help(help)
 }
 
-fn number(name: &str, version: &str) -> Result<u64, SqlError> {
+fn parse_version(name: &str, version: &str) -> Result<u64, SqlError> {
     version.parse().map_err(|_| {
-        SqlError::new(format!("{name:?} is no version of a dataset"))
-            .help("write the number behind the @, such as tickets@42")
+        SqlError::new(format!("{name:?} is not a version of a dataset"))
+            .help("expected NAME@VERSION, such as tickets@42")
     })
 }
 
-fn unknown(name: &str, known: &[String]) -> SqlError {
-    let shown: Vec<&str> = known.iter().map(String::as_str).collect();
-    let help = match retrocast_domain::suggest::nearest(name, shown.iter().copied()) {
+fn unknown_dataset(name: &str, existing: &[String]) -> SqlError {
+    let existing: Vec<&str> = existing.iter().map(String::as_str).collect();
+    let help = match retrocast_domain::suggest::nearest(name, existing.iter().copied()) {
         Some(near) => format!("did you mean {near:?}?"),
-        None if shown.is_empty() => "the lake of this job is empty; run the job".to_string(),
-        None => format!("there are: {}", shown.join(", ")),
+        None if existing.is_empty() => "the lake of this job is empty; run the job".to_string(),
+        None => format!("datasets: {}", existing.join(", ")),
     };
     SqlError::new(format!("there is no dataset {name:?}")).help(help)
 }
 
-fn texts(batch: &RecordBatch, zone: &TimeZone) -> Result<Vec<Vec<Option<String>>>, StoreError> {
+fn format_rows(
+    batch: &RecordBatch,
+    zone: &TimeZone,
+) -> Result<Vec<Vec<Option<String>>>, StoreError> {
     let columns = batch
         .columns()
         .iter()
         .map(|column| match column.data_type() {
-            DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => Ok(moments(column, zone)),
-            _ => plain(column),
+            DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => Ok(format_times(column, zone)),
+            _ => format_values(column),
         });
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
     let row = |row: usize| columns.iter().map(|cells| cells[row].clone()).collect();
     Ok((0..batch.num_rows()).map(row).collect())
 }
 
-fn plain(column: &ArrayRef) -> Result<Vec<Option<String>>, StoreError> {
+fn format_values(column: &ArrayRef) -> Result<Vec<Option<String>>, StoreError> {
     let options = FormatOptions::default();
-    let shown = ArrayFormatter::try_new(column.as_ref(), &options)?;
-    let cell = |row| (!column.is_null(row)).then(|| shown.value(row).to_string());
+    let formatter = ArrayFormatter::try_new(column.as_ref(), &options)?;
+    let cell = |row| (!column.is_null(row)).then(|| formatter.value(row).to_string());
     Ok((0..column.len()).map(cell).collect())
 }
 
 /// Formats times in the zone, with their offset from UTC.
-fn moments(column: &ArrayRef, zone: &TimeZone) -> Vec<Option<String>> {
+fn format_times(column: &ArrayRef, zone: &TimeZone) -> Vec<Option<String>> {
     let moments = column.as_primitive::<TimestampMicrosecondType>();
     let cell = |micros: Option<i64>| {
         let Ok(moment) = Timestamp::from_microsecond(micros?) else {
@@ -152,7 +158,7 @@ fn moments(column: &ArrayRef, zone: &TimeZone) -> Vec<Option<String>> {
 }
 
 /// Quotes each `name@version` in a query. Strings, quoted names and comments are unchanged.
-fn quoted_versions(query: &str) -> String {
+fn quote_versions(query: &str) -> String {
     let mut out = String::with_capacity(query.len() + 8);
     let mut rest = query;
     while let Some(c) = rest.chars().next() {
@@ -163,8 +169,8 @@ fn quoted_versions(query: &str) -> String {
             c if c.is_alphanumeric() || c == '_' => {
                 let part = |c: char| c.is_alphanumeric() || c == '_';
                 let word = rest.find(|c| !part(c)).unwrap_or(rest.len());
-                let behind = &rest[word..];
-                let version = behind.strip_prefix('@').map_or(0, |version| {
+                let suffix = &rest[word..];
+                let version = suffix.strip_prefix('@').map_or(0, |version| {
                     version.find(|c: char| !part(c)).unwrap_or(version.len())
                 });
                 if version > 0 {
@@ -190,7 +196,7 @@ mod tests {
 
     #[test]
     fn versions_become_part_of_the_name() {
-        let check = |query: &str, expected: &str| assert_eq!(quoted_versions(query), expected);
+        let check = |query: &str, expected: &str| assert_eq!(quote_versions(query), expected);
         check("select * from tickets@42", "select * from \"tickets@42\"");
         check(
             "select a from t@1 x join t@2 y on x.a=y.a",
@@ -204,19 +210,19 @@ mod tests {
     }
 
     #[test]
-    fn a_dataset_is_asked_as_it_was() {
+    fn queries_read_earlier_versions() {
         let folder = tempfile::tempdir().unwrap();
         let lake = Lake::new(folder.path(), "review").unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .unwrap();
-        let ask = |query: &str, most| {
+        let ask = |query: &str, limit| {
             let sql = Sql {
                 pool: ResourcePool::without_disk(64 << 20),
                 timezone: "UTC".to_string(),
             };
-            runtime.block_on(lake.ask(&sql, query, most))
+            runtime.block_on(lake.ask(&sql, query, limit))
         };
         let frames = [
             polars::df!("n" => [1_i64, 2], "s" => [Some("a"), None]).unwrap(),
@@ -237,8 +243,8 @@ mod tests {
         );
         let both = "select a.n, b.n as old from numbers a cross join numbers@1 b order by 2";
         assert_eq!(ask(both, 10).unwrap().rows.len(), 2);
-        let cut = ask("select n from numbers@1", 1).unwrap();
-        assert!(cut.more && cut.rows.len() == 1);
+        let limited = ask("select n from numbers@1", 1).unwrap();
+        assert!(limited.more && limited.rows.len() == 1);
         let message = ask("select * from numbrs", 1).unwrap_err().to_string();
         assert!(message.contains("did you mean \"numbers\""), "{message}");
         let message = ask("select * from numbers@9", 1).unwrap_err().to_string();

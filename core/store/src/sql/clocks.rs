@@ -32,7 +32,7 @@ pub(super) struct Clocks {
 
 impl Clocks {
     /// The clocks of a zone by IANA name, or of an offset such as `+02:00`.
-    pub fn of(name: &str) -> Result<Self> {
+    pub fn in_zone(name: &str) -> Result<Self> {
         static PARSER: DateTimeParser = DateTimeParser::new();
         let zone = TimeZone::get(name).or_else(|_| PARSER.parse_time_zone(name));
         let zone = zone.map_err(|_| {
@@ -60,10 +60,10 @@ impl Clocks {
 
     /// The moment of a wall time with this offset from UTC, if the zone had that offset then: it
     /// selects one of the two moments of a repeated wall time.
-    pub fn moment_near(&self, wall: i64, offset: i64) -> Result<i64> {
-        let near = wall - offset;
-        if self.offset(near)? == offset {
-            return Ok(near);
+    pub fn moment_with_offset(&self, wall: i64, offset: i64) -> Result<i64> {
+        let moment = wall - offset;
+        if self.offset(moment)? == offset {
+            return Ok(moment);
         }
         self.moment(wall)
     }
@@ -83,7 +83,7 @@ pub(super) fn wall(civil: DateTime) -> Result<i64> {
 
 /// The error for a time out of range.
 pub(super) fn out_of_range(_: jiff::Error) -> DataFusionError {
-    DataFusionError::Execution("a time is not within the years -9999 to 9999".to_string())
+    DataFusionError::Execution("a time is outside the years -9999 to 9999".to_string())
 }
 
 /// A parsed time.
@@ -91,7 +91,7 @@ pub(super) fn out_of_range(_: jiff::Error) -> DataFusionError {
 pub(super) enum TimeText {
     /// A moment, for a text with an offset or a zone.
     Moment(i64),
-    /// A wall time, for a text without.
+    /// A wall time, for a text without either.
     Wall(i64),
 }
 
@@ -151,11 +151,11 @@ impl TimeText {
 
 /// The start of a text, for a message.
 pub(super) fn shorten(text: &str) -> String {
-    const LONGEST: usize = 60;
-    if text.chars().count() <= LONGEST {
+    const CHARACTERS_MAX: usize = 60;
+    if text.chars().count() <= CHARACTERS_MAX {
         return text.to_string();
     }
-    text.chars().take(LONGEST).chain(['…']).collect()
+    text.chars().take(CHARACTERS_MAX).chain(['…']).collect()
 }
 
 #[cfg(test)]
@@ -168,11 +168,11 @@ mod tests {
 
     #[test]
     fn wall_times_become_moments() {
-        let check = |zone: &str, shown: &str, moment: &str| {
-            let clocks = Clocks::of(zone).unwrap();
-            let read = TimeText::parse(shown).unwrap();
+        let check = |zone: &str, local: &str, moment: &str| {
+            let clocks = Clocks::in_zone(zone).unwrap();
+            let read = TimeText::parse(local).unwrap();
             let found = read.moment(&clocks).unwrap();
-            assert_eq!(found, micros(moment), "{zone} {shown}");
+            assert_eq!(found, micros(moment), "{zone} {local}");
         };
         check("UTC", "2026-11-17 09:17:00", "2026-11-17T09:17:00Z");
         check(
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_are_those_of_strptime() {
+    fn texts_are_parsed_with_strptime_formats() {
         let check = |format: &str, text: &str, expected: Option<TimeText>| {
             assert_eq!(
                 TimeText::parse_with(text, format),
@@ -222,9 +222,9 @@ mod tests {
             );
         };
         let at = micros("2026-11-17T09:17:00Z");
-        let tool = "%d/%b/%y %I:%M %p";
-        check(tool, "17/Nov/26 9:17 AM", Some(TimeText::Wall(at)));
-        check(tool, "17/Nov/26", None);
+        let format = "%d/%b/%y %I:%M %p";
+        check(format, "17/Nov/26 9:17 AM", Some(TimeText::Wall(at)));
+        check(format, "17/Nov/26", None);
         check("%Y", "17/Nov/26 9:17 AM", None);
         check(
             "%d.%m.%Y",
@@ -240,16 +240,19 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_chooses_between_two_passes() {
-        let clocks = Clocks::of("Europe/Berlin").unwrap();
-        let shown = micros("2026-10-25T02:30:00Z");
+    fn an_offset_selects_one_of_two_repeated_times() {
+        let clocks = Clocks::in_zone("Europe/Berlin").unwrap();
+        let local = micros("2026-10-25T02:30:00Z");
         let hour = 3_600_000_000;
         let check = |offset: i64, moment: &str| {
-            assert_eq!(clocks.moment_near(shown, offset).unwrap(), micros(moment));
+            assert_eq!(
+                clocks.moment_with_offset(local, offset).unwrap(),
+                micros(moment)
+            );
         };
         check(2 * hour, "2026-10-25T00:30:00Z");
         check(hour, "2026-10-25T01:30:00Z");
         check(5 * hour, "2026-10-25T00:30:00Z");
-        assert!(Clocks::of("Europe/Atlantis").is_err());
+        assert!(Clocks::in_zone("Europe/Atlantis").is_err());
     }
 }

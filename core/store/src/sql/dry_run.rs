@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// Evaluates the expressions that do not depend on rows and remain after optimisation: the
 /// optimiser leaves failing constants to the execution.
-pub(super) fn constants(plan: &LogicalPlan) -> Result<()> {
+pub(super) fn check_constants(plan: &LogicalPlan) -> Result<()> {
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
@@ -28,7 +28,7 @@ pub(super) fn constants(plan: &LogicalPlan) -> Result<()> {
                 if !is_constant(expr)? {
                     return Ok(TreeNodeRecursion::Continue);
                 }
-                compute(expr)?;
+                evaluate(expr)?;
                 Ok(TreeNodeRecursion::Jump)
             })
         })
@@ -38,27 +38,27 @@ pub(super) fn constants(plan: &LogicalPlan) -> Result<()> {
 
 /// Returns true if an expression is made of literals only, and is deterministic.
 fn is_constant(expr: &Expr) -> Result<bool> {
-    let computes = |expr: &Expr| {
+    let is_operation = |expr: &Expr| {
         matches!(
             expr,
             Expr::ScalarFunction(_) | Expr::Cast(_) | Expr::BinaryExpr(_) | Expr::Negative(_)
         )
     };
-    if !computes(expr) {
+    if !is_operation(expr) {
         return Ok(false);
     }
-    let varies = expr.exists(|part| {
+    let depends_on_input = expr.exists(|part| {
         Ok(match part {
             Expr::ScalarFunction(function) => {
                 function.func.signature().volatility != Volatility::Immutable
             }
-            part => !computes(part) && !matches!(part, Expr::Literal(..)),
+            part => !is_operation(part) && !matches!(part, Expr::Literal(..)),
         })
     })?;
-    Ok(!varies)
+    Ok(!depends_on_input)
 }
 
-fn compute(expr: &Expr) -> Result<()> {
+fn evaluate(expr: &Expr) -> Result<()> {
     let schema = DFSchema::empty();
     let physical = create_physical_expr(expr, &schema, &ExecutionProps::new())?;
     let options = datafusion::arrow::record_batch::RecordBatchOptions::new();
@@ -70,8 +70,9 @@ fn compute(expr: &Expr) -> Result<()> {
     physical.evaluate(&row).map(drop)
 }
 
-/// Computes the columns of projections over no rows, and compares their types with the planned ones.
-pub(super) fn types(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
+/// Evaluates the columns of projections over no rows, and compares their types with the planned
+/// ones.
+pub(super) fn check_types(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
     plan.apply(|node| {
         if let Some(projection) = node.downcast_ref::<ProjectionExec>() {
             let input = projection.input().schema();
@@ -79,14 +80,14 @@ pub(super) fn types(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
             for column in projection.expr() {
                 let planned = column.expr.data_type(&input)?;
                 // Functions may fail for zero rows; only successful results are compared.
-                let Ok(found) = column.expr.evaluate(&rows) else {
+                let Ok(result) = column.expr.evaluate(&rows) else {
                     continue;
                 };
-                if found.data_type() != planned {
+                if result.data_type() != planned {
                     return plan_err!(
-                        "column {} would be {} and not {planned}; cast it",
+                        "column {} would have the type {} instead of {planned}; cast it",
                         column.alias,
-                        found.data_type()
+                        result.data_type()
                     );
                 }
             }

@@ -13,11 +13,11 @@ use retrocast_domain::suggest::nearest;
 use std::collections::BTreeSet;
 
 /// Rewords an error of the query engine for the author of the query.
-pub(super) fn explain(error: &DataFusionError) -> SqlError {
+pub(crate) fn explain(error: &DataFusionError) -> SqlError {
     explain_with(error, &[])
 }
 
-/// The same with the text of the query, in which an unsupported subquery is located.
+/// Rewords an error, and locates an unsupported subquery in the text of the query.
 pub(super) fn explain_in(error: &DataFusionError, sql: &str) -> SqlError {
     let mut out = explain(error);
     let root = error.find_root();
@@ -32,8 +32,8 @@ pub(super) fn explain_in(error: &DataFusionError, sql: &str) -> SqlError {
     };
     out.message = format!("{what} cannot be computed here");
     (out.line, out.column) = (None, None);
-    if let Some(place) = keyword.and_then(|keyword| place_of(sql, keyword)) {
-        (out.line, out.column) = (Some(place.line), Some(place.column));
+    if let Some(location) = keyword.and_then(|keyword| locate_keyword(sql, keyword)) {
+        (out.line, out.column) = (Some(location.line), Some(location.column));
     }
     out.help(
         "use it as a condition of WHERE that compares columns with =, or join the rows of the \
@@ -42,14 +42,14 @@ pub(super) fn explain_in(error: &DataFusionError, sql: &str) -> SqlError {
 }
 
 /// Locates a keyword that occurs once in a query.
-fn place_of(sql: &str, keyword: &str) -> Option<Location> {
+fn locate_keyword(sql: &str, keyword: &str) -> Option<Location> {
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location();
-    let mut places = tokens.ok()?.into_iter().filter(|found| {
-        matches!(&found.token, Token::Word(word)
+    let mut matches = tokens.ok()?.into_iter().filter(|token| {
+        matches!(&token.token, Token::Word(word)
             if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(keyword))
     });
-    let place = places.next()?;
-    places.next().is_none().then_some(place.span.start)
+    let first = matches.next()?;
+    matches.next().is_none().then_some(first.span.start)
 }
 
 fn is_ambiguous(error: &DataFusionError) -> bool {
@@ -59,7 +59,7 @@ fn is_ambiguous(error: &DataFusionError) -> bool {
     matches!(**error, SchemaError::AmbiguousReference { .. })
 }
 
-/// The same with the names of all functions.
+/// Rewords an error, given the names of all functions for suggestions.
 pub(super) fn explain_with(error: &DataFusionError, functions: &[String]) -> SqlError {
     let mut out = match error.find_root() {
         DataFusionError::SchemaError(schema, _) => explain_schema(schema),
@@ -68,17 +68,18 @@ pub(super) fn explain_with(error: &DataFusionError, functions: &[String]) -> Sql
                 .help("read fewer rows or columns, or raise --memory or --spill")
         }
         DataFusionError::ResourcesExhausted(_) => {
-            SqlError::new("the query needs more memory than it may take, which is half of --memory")
+            SqlError::new("the query needs more memory than its limit, which is half of --memory")
                 .help("read fewer rows or columns, or raise --memory")
         }
         root => {
             let text = root.strip_backtrace();
-            no_function(&text, functions).unwrap_or_else(|| SqlError::new(clean(&text)))
+            unknown_function(&text, functions)
+                .unwrap_or_else(|| SqlError::new(strip_engine_text(&text)))
         }
     };
-    if let Some(span) = error.diagnostic().and_then(|found| found.span) {
+    if let Some(span) = error.diagnostic().and_then(|diagnostic| diagnostic.span) {
         (out.line, out.column) = (Some(span.start.line), Some(span.start.column));
-    } else if let Some((message, line, column)) = located(&out.message) {
+    } else if let Some((message, line, column)) = split_location(&out.message) {
         out = SqlError {
             message,
             line: Some(line),
@@ -90,12 +91,12 @@ pub(super) fn explain_with(error: &DataFusionError, functions: &[String]) -> Sql
 }
 
 /// Rewords "Invalid function 'cuont'. Did you mean 'cot'?", with a better suggestion.
-fn no_function(text: &str, functions: &[String]) -> Option<SqlError> {
+fn unknown_function(text: &str, functions: &[String]) -> Option<SqlError> {
     let (_, rest) = text.split_once("Invalid function '")?;
     let (name, _) = rest.split_once('\'')?;
     let error = SqlError::new(format!("there is no function {name}"));
     Some(match nearest(name, functions.iter().map(String::as_str)) {
-        Some(meant) => error.help(format!("did you mean {meant}?")),
+        Some(near) => error.help(format!("did you mean {near}?")),
         None => error,
     })
 }
@@ -111,17 +112,17 @@ fn explain_schema(error: &SchemaError) -> SqlError {
                 .iter()
                 .find(|name| name.eq_ignore_ascii_case(field.name()));
             let help = match (same, nearest(field.name(), names.iter().copied())) {
-                (Some(same), _) => format!("capital letters count inside quotes: write \"{same}\""),
-                (None, Some(meant)) => format!("did you mean {meant}?"),
+                (Some(same), _) => format!("names without quotes are lowercase: write \"{same}\""),
+                (None, Some(near)) => format!("did you mean {near}?"),
                 (None, None) => format!("columns are: {}", list(&names)),
             };
             SqlError::new(format!("there is no column {}", field.flat_name())).help(help)
         }
         SchemaError::AmbiguousReference { field } => {
             SqlError::new(format!("several tables have a column {}", field.name()))
-                .help("write the table's name and a full stop before it")
+                .help("qualify it with the name of a table, such as tickets.id")
         }
-        other => SqlError::new(clean(&other.to_string())),
+        other => SqlError::new(strip_engine_text(&other.to_string())),
     }
 }
 
@@ -135,8 +136,8 @@ fn list(names: &BTreeSet<&str>) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-/// Removes what the engine adds around its messages.
-fn clean(text: &str) -> String {
+/// Removes prefixes and quoting that the engine adds to its messages.
+fn strip_engine_text(text: &str) -> String {
     let mut text = text.lines().next().unwrap_or_default().trim();
     for prefix in [
         "SQL error: ",
@@ -172,7 +173,7 @@ fn clean(text: &str) -> String {
 }
 
 /// Splits "…at Line: 1, Column: 5" off a message.
-fn located(message: &str) -> Option<(String, u64, u64)> {
+fn split_location(message: &str) -> Option<(String, u64, u64)> {
     let (before, after) = message.split_once(" at Line: ")?;
     let (line, column) = after.split_once(", Column: ")?;
     let column: String = column.chars().take_while(char::is_ascii_digit).collect();

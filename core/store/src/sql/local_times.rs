@@ -1,4 +1,4 @@
-//! Gives times without a zone one meaning: local time in the job's time zone.
+//! Interprets times without a zone as local time in the job's time zone.
 //!
 //! The query engine has two types of times, with a zone and without. Comparing them, storing them
 //! and writing literals follow different rules, so the same text could mean two moments in one
@@ -33,7 +33,7 @@ use datafusion::{
 use std::{any::Any, mem::take, sync::Arc};
 
 /// Functions whose arguments are coerced to one type.
-const ALIKE: [&str; 7] = [
+const COERCING_FUNCTIONS: [&str; 7] = [
     "coalesce", "nullif", "nvl", "ifnull", "nvl2", "greatest", "least",
 ];
 
@@ -41,7 +41,7 @@ const ALIKE: [&str; 7] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     /// After parsing.
-    Written,
+    Parsed,
     /// After type coercion.
     Coerced,
 }
@@ -74,21 +74,20 @@ impl LocalTimes {
         Self::moment(value, &self.zone, false)
     }
 
-    fn node(&self, plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    fn rewrite_node(&self, plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         match plan {
-            LogicalPlan::TableScan(scan) if self.stage == Stage::Written => self.scan(scan),
+            LogicalPlan::TableScan(scan) if self.stage == Stage::Parsed => self.scan(scan),
             LogicalPlan::Values(mut values) => {
                 let schema = DFSchema::empty();
                 for value in values.values.iter_mut().flatten() {
-                    let changed =
-                        take(value).transform_up(|expr| self.expression(expr, &schema))?;
+                    let changed = take(value).transform_up(|expr| self.rewrite(expr, &schema))?;
                     *value = changed.data;
                 }
                 let values = LogicalPlanBuilder::values(values.values)?.build()?;
                 Ok(Transformed::yes(values))
             }
-            LogicalPlan::RecursiveQuery(query) if self.stage == Stage::Written => {
-                recursive(query).map(Transformed::yes)
+            LogicalPlan::RecursiveQuery(query) if self.stage == Stage::Parsed => {
+                retype_recursive_query(query).map(Transformed::yes)
             }
             LogicalPlan::Union(union) => {
                 TypeCoercionRewriter::coerce_union(union).map(Transformed::yes)
@@ -98,7 +97,7 @@ impl LocalTimes {
                 let names = NamePreserver::new(&plan);
                 plan.map_expressions(|expr| {
                     let name = names.save(&expr);
-                    let changed = expr.transform_up(|expr| self.expression(expr, &schema))?;
+                    let changed = expr.transform_up(|expr| self.rewrite(expr, &schema))?;
                     Ok(changed.update_data(|expr| name.restore(expr)))
                 })?
                 .map_data(LogicalPlan::recompute_schema)
@@ -113,24 +112,24 @@ impl LocalTimes {
         if !schema
             .fields()
             .iter()
-            .any(|field| is_bare(field.data_type()))
+            .any(|field| has_no_zone(field.data_type()))
         {
             return Ok(Transformed::no(plan));
         }
         let columns = schema.iter().map(|(table, field)| {
             let column = Expr::Column(Column::new(table.cloned(), field.name()));
-            if is_bare(field.data_type()) {
+            if has_no_zone(field.data_type()) {
                 self.local_moment(column)
                     .alias_qualified(table.cloned(), field.name())
             } else {
                 column
             }
         });
-        let shown = Projection::try_new(columns.collect(), Arc::new(plan))?;
-        Ok(Transformed::yes(LogicalPlan::Projection(shown)))
+        let projection = Projection::try_new(columns.collect(), Arc::new(plan))?;
+        Ok(Transformed::yes(LogicalPlan::Projection(projection)))
     }
 
-    fn expression(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    fn rewrite(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         let kind = |expr: &Expr| expr.get_type(schema).ok();
         match expr {
             Expr::Cast(Cast { expr, field }) => Ok(self.cast(*expr, field, false, schema)?),
@@ -141,24 +140,28 @@ impl LocalTimes {
                 mut right,
             }) => {
                 let mut changed = false;
-                if self.stage == Stage::Written && (compares(op) || op == Operator::Minus) {
-                    let both = vec![left.as_mut(), right.as_mut()];
-                    changed = self.harmonize(both, compares(op), schema);
+                if self.stage == Stage::Parsed && (is_comparison(op) || op == Operator::Minus) {
+                    let operands = vec![left.as_mut(), right.as_mut()];
+                    changed = self.convert_to_moments(operands, is_comparison(op), schema);
                 }
                 let kinds = (kind(&left), kind(&right));
                 let back = op == Operator::Minus;
-                let shifts = back || op == Operator::Plus;
+                let is_shift = back || op == Operator::Plus;
                 match kinds {
                     // The engine would consider 36 hours shorter than a day.
-                    (Some(DataType::Duration(_)), Some(DataType::Interval(_))) if compares(op) => {
-                        *right = self.measure(take(&mut *right));
+                    (Some(DataType::Duration(_)), Some(DataType::Interval(_)))
+                        if is_comparison(op) =>
+                    {
+                        *right = self.interval_length(take(&mut *right));
                         changed = true;
                     }
-                    (Some(DataType::Interval(_)), Some(DataType::Duration(_))) if compares(op) => {
-                        *left = self.measure(take(&mut *left));
+                    (Some(DataType::Interval(_)), Some(DataType::Duration(_)))
+                        if is_comparison(op) =>
+                    {
+                        *left = self.interval_length(take(&mut *left));
                         changed = true;
                     }
-                    (Some(DataType::Timestamp(..)), Some(DataType::Interval(_))) if shifts => {
+                    (Some(DataType::Timestamp(..)), Some(DataType::Interval(_))) if is_shift => {
                         return Ok(Transformed::yes(self.shift(*left, *right, back)));
                     }
                     (Some(DataType::Interval(_)), Some(DataType::Timestamp(..)))
@@ -171,39 +174,41 @@ impl LocalTimes {
                 let expr = Expr::BinaryExpr(BinaryExpr { left, op, right });
                 Ok(self.with_zone(expr, changed, schema))
             }
-            Expr::Between(mut between) if self.stage == Stage::Written => {
+            Expr::Between(mut between) if self.stage == Stage::Parsed => {
                 let (low, high) = (between.low.as_mut(), between.high.as_mut());
-                let changed = self.harmonize(vec![between.expr.as_mut(), low, high], true, schema);
-                Ok(transformed(Expr::Between(between), changed))
+                let changed =
+                    self.convert_to_moments(vec![between.expr.as_mut(), low, high], true, schema);
+                Ok(with_change(Expr::Between(between), changed))
             }
-            Expr::InList(mut list) if self.stage == Stage::Written => {
+            Expr::InList(mut list) if self.stage == Stage::Parsed => {
                 let mut all = vec![list.expr.as_mut()];
                 all.extend(list.list.iter_mut());
-                let changed = self.harmonize(all, true, schema);
-                Ok(transformed(Expr::InList(list), changed))
+                let changed = self.convert_to_moments(all, true, schema);
+                Ok(with_change(Expr::InList(list), changed))
             }
-            Expr::Case(mut case) if self.stage == Stage::Written => {
-                let mut when: Vec<&mut Expr> = case.expr.as_deref_mut().into_iter().collect();
-                let has_value = !when.is_empty();
-                let mut then: Vec<&mut Expr> = case.else_expr.as_deref_mut().into_iter().collect();
+            Expr::Case(mut case) if self.stage == Stage::Parsed => {
+                let mut conditions: Vec<&mut Expr> = case.expr.as_deref_mut().into_iter().collect();
+                let has_value = !conditions.is_empty();
+                let mut results: Vec<&mut Expr> =
+                    case.else_expr.as_deref_mut().into_iter().collect();
                 for (condition, result) in &mut case.when_then_expr {
                     if has_value {
-                        when.push(condition.as_mut());
+                        conditions.push(condition.as_mut());
                     }
-                    then.push(result.as_mut());
+                    results.push(result.as_mut());
                 }
-                let mut changed = self.harmonize(when, true, schema);
-                changed |= self.harmonize(then, false, schema);
-                Ok(transformed(Expr::Case(case), changed))
+                let mut changed = self.convert_to_moments(conditions, true, schema);
+                changed |= self.convert_to_moments(results, false, schema);
+                Ok(with_change(Expr::Case(case), changed))
             }
-            Expr::ScalarFunction(function) if self.stage == Stage::Written => {
+            Expr::ScalarFunction(function) if self.stage == Stage::Parsed => {
                 self.function(function, schema)
             }
             expr => Ok(Transformed::no(expr)),
         }
     }
 
-    /// A cast to a time or a day, in the job's zone.
+    /// Rewrites a cast to a time or a day, in the job's zone.
     fn cast(
         &self,
         value: Expr,
@@ -219,7 +224,7 @@ impl LocalTimes {
                 Expr::Cast(Cast::new(expr, to))
             }
         };
-        let same = |value: Expr| {
+        let unchanged = |value: Expr| {
             let expr = Box::new(value);
             Transformed::no(if lenient {
                 Expr::TryCast(TryCast::new_from_field(expr, Arc::clone(&field)))
@@ -228,7 +233,7 @@ impl LocalTimes {
             })
         };
         let Ok(from) = value.get_type(schema) else {
-            return Ok(same(value));
+            return Ok(unchanged(value));
         };
         let (unit, zone) = match field.data_type() {
             DataType::Timestamp(unit, zone) => (*unit, zone.as_ref()),
@@ -238,25 +243,25 @@ impl LocalTimes {
                 let day = TimeFunction::new(name, operation, Arc::clone(&self.zone));
                 return Ok(Transformed::yes(ScalarUDF::from(day).call(vec![value])));
             }
-            _ => return Ok(same(value)),
+            _ => return Ok(unchanged(value)),
         };
-        let written = self.stage == Stage::Written;
-        if let (true, Some(zone)) = (written, zone) {
-            Clocks::of(zone)?;
+        let parsed = self.stage == Stage::Parsed;
+        if let (true, Some(zone)) = (parsed, zone) {
+            Clocks::in_zone(zone)?;
         }
         // The default of nanoseconds ends in the year 2262.
         let unit = match unit {
-            TimeUnit::Nanosecond if written => TimeUnit::Microsecond,
+            TimeUnit::Nanosecond if parsed => TimeUnit::Microsecond,
             unit => unit,
         };
         let to = match zone {
             Some(zone) => DataType::Timestamp(unit, Some(Arc::clone(zone))),
             None => DataType::Timestamp(unit, Some(Arc::clone(&self.zone))),
         };
-        let by = zone.unwrap_or(&self.zone);
+        let target_zone = zone.unwrap_or(&self.zone);
         let read = |value: Expr| {
-            let moment = Self::moment(value, by, lenient);
-            Transformed::yes(if to == moment_type(by) {
+            let moment = Self::moment(value, target_zone, lenient);
+            Transformed::yes(if to == moment_type(target_zone) {
                 moment
             } else {
                 cast(moment, to.clone())
@@ -264,34 +269,35 @@ impl LocalTimes {
         };
         Ok(match from {
             _ if is_text(&from) => read(value),
-            DataType::Date32 | DataType::Date64 if written || zone.is_some() => read(value),
-            DataType::Timestamp(_, None) if written || zone.is_some() => read(value),
-            DataType::Timestamp(_, Some(_)) if !written && zone.is_none() => {
+            DataType::Date32 | DataType::Date64 if parsed || zone.is_some() => read(value),
+            DataType::Timestamp(_, None) if parsed || zone.is_some() => read(value),
+            DataType::Timestamp(_, Some(_)) if !parsed && zone.is_none() => {
                 return plan_err!(
-                    "a day is put together with a time; make a time of it: cast(day as timestamp)"
+                    "a date is combined with a time; convert the date: cast(day as timestamp)"
                 );
             }
             // A literal directly before `at time zone` is read in that zone.
-            DataType::Timestamp(_, Some(ref shown))
-                if written && *shown == self.zone && by != shown =>
+            DataType::Timestamp(_, Some(ref literal_zone))
+                if parsed && *literal_zone == self.zone && target_zone != literal_zone =>
             {
-                match bare_argument(value) {
+                match moment_argument(value) {
                     Ok(text) => read(text),
                     Err(value) => Transformed::yes(cast(value, to)),
                 }
             }
-            DataType::Timestamp(_, Some(_)) if written && to == from => Transformed::yes(value),
-            DataType::Timestamp(_, Some(_)) if written => Transformed::yes(cast(value, to)),
+            DataType::Timestamp(_, Some(_)) if parsed && to == from => Transformed::yes(value),
+            DataType::Timestamp(_, Some(_)) if parsed => Transformed::yes(cast(value, to)),
             // The engine reads a number as seconds, but only one of 64 bits.
-            _ if written && from.is_numeric() => Transformed::yes(match field.data_type() {
+            _ if parsed && from.is_numeric() => Transformed::yes(match field.data_type() {
                 DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-                    let seconds = DataType::Timestamp(TimeUnit::Second, Some(Arc::clone(by)));
+                    let seconds =
+                        DataType::Timestamp(TimeUnit::Second, Some(Arc::clone(target_zone)));
                     cast(cast(cast(value, DataType::Int64), seconds), to)
                 }
                 _ => cast(value, to),
             }),
-            DataType::Null if written => Transformed::yes(cast(value, to)),
-            _ => same(value),
+            DataType::Null if parsed => Transformed::yes(cast(value, to)),
+            _ => unchanged(value),
         })
     }
 
@@ -303,20 +309,20 @@ impl LocalTimes {
     ) -> Result<Transformed<Expr>> {
         let name = function.func.name().to_string();
         let mut changed = false;
-        let place = match name.as_str() {
+        let time_index = match name.as_str() {
             "date_part" => Some(1),
             "to_char" => Some(0),
             _ => None,
         };
-        if let Some(time) = place.and_then(|place| function.args.get_mut(place)) {
+        if let Some(time) = time_index.and_then(|index| function.args.get_mut(index)) {
             let kind = time.get_type(schema);
             if kind.is_ok_and(|kind| is_text(&kind)) {
                 *time = self.local_moment(take(time));
                 changed = true;
             }
         }
-        if ALIKE.contains(&name.as_str()) {
-            changed |= self.harmonize(function.args.iter_mut().collect(), false, schema);
+        if COERCING_FUNCTIONS.contains(&name.as_str()) {
+            changed |= self.convert_to_moments(function.args.iter_mut().collect(), false, schema);
         }
         let expr = Expr::ScalarFunction(function);
         if matches!(name.as_str(), "arrow_cast" | "arrow_try_cast") {
@@ -343,14 +349,14 @@ impl LocalTimes {
     /// Gives the result of a function or of arithmetic a zone, in microseconds.
     fn with_zone(&self, expr: Expr, changed: bool, schema: &DFSchema) -> Transformed<Expr> {
         if self.stage == Stage::Coerced {
-            return transformed(expr, changed);
+            return with_change(expr, changed);
         }
         match expr.get_type(schema) {
             Ok(DataType::Timestamp(_, None)) => Transformed::yes(self.local_moment(expr)),
             Ok(DataType::Timestamp(TimeUnit::Nanosecond, Some(zone))) => {
                 Transformed::yes(Expr::Cast(Cast::new(Box::new(expr), moment_type(&zone))))
             }
-            _ => transformed(expr, changed),
+            _ => with_change(expr, changed),
         }
     }
 
@@ -362,14 +368,19 @@ impl LocalTimes {
     }
 
     /// An interval in the type of the difference of two times.
-    fn measure(&self, interval: Expr) -> Expr {
+    fn interval_length(&self, interval: Expr) -> Expr {
         let length = TimeFunction::new("length_of", Operation::Length, Arc::clone(&self.zone));
         ScalarUDF::from(length).call(vec![interval])
     }
 
-    /// Converts days, and with `of_texts` texts, to moments if there are moments among the
-    /// expressions.
-    fn harmonize(&self, all: Vec<&mut Expr>, of_texts: bool, schema: &DFSchema) -> bool {
+    /// Converts days, and with `include_texts` texts, to moments if any of the expressions is a
+    /// moment. Returns true if an expression changed.
+    fn convert_to_moments(
+        &self,
+        all: Vec<&mut Expr>,
+        include_texts: bool,
+        schema: &DFSchema,
+    ) -> bool {
         let kind = |expr: &Expr| expr.get_type(schema).ok();
         let is_moment = |expr: &Expr| matches!(kind(expr), Some(DataType::Timestamp(..)));
         if !all.iter().any(|expr| is_moment(expr)) {
@@ -377,12 +388,12 @@ impl LocalTimes {
         }
         let mut changed = false;
         for expr in all {
-            let meets = match kind(expr) {
+            let is_convertible = match kind(expr) {
                 Some(DataType::Date32 | DataType::Date64) => true,
-                Some(kind) => of_texts && is_text(&kind),
+                Some(kind) => include_texts && is_text(&kind),
                 None => false,
             };
-            if meets {
+            if is_convertible {
                 *expr = self.local_moment(take(expr));
                 changed = true;
             }
@@ -397,29 +408,29 @@ impl AnalyzerRule for LocalTimes {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(|plan| self.node(plan))
+        plan.transform_up_with_subqueries(|plan| self.rewrite_node(plan))
             .map(|changed| changed.data)
     }
 }
 
 /// Updates the recursive term of a recursive query to the new type of its first term.
-fn recursive(mut query: RecursiveQuery) -> Result<LogicalPlan> {
-    let given = Arc::clone(query.static_term.schema().inner());
+fn retype_recursive_query(mut query: RecursiveQuery) -> Result<LogicalPlan> {
+    let first_schema = Arc::clone(query.static_term.schema().inner());
     let term = Arc::unwrap_or_clone(query.recursive_term).transform_up(|plan| {
         let LogicalPlan::TableScan(scan) = plan else {
             return Ok(Transformed::no(plan));
         };
         let provider = source_as_provider(&scan.source)?;
         let table: &dyn Any = provider.as_ref();
-        let is_own = table.downcast_ref::<CteWorkTable>();
-        let Some(table) = is_own.filter(|table| table.name() == query.name) else {
+        let work_table = table.downcast_ref::<CteWorkTable>();
+        let Some(table) = work_table.filter(|table| table.name() == query.name) else {
             return Ok(Transformed::no(LogicalPlan::TableScan(scan)));
         };
         let fields = table.schema();
-        let fields = fields.fields().iter().zip(given.fields());
-        let fields = fields.map(|(field, given)| {
+        let fields = fields.fields().iter().zip(first_schema.fields());
+        let fields = fields.map(|(field, first)| {
             let field = field.as_ref().clone();
-            field.with_data_type(given.data_type().clone())
+            field.with_data_type(first.data_type().clone())
         });
         let table = CteWorkTable::new(
             &query.name,
@@ -439,11 +450,11 @@ fn recursive(mut query: RecursiveQuery) -> Result<LogicalPlan> {
     LogicalPlan::RecursiveQuery(query).recompute_schema()
 }
 
-/// The argument that a function of ours converts to a moment: a text, day or wall time; the
-/// expression itself if it is another one.
-fn bare_argument(expr: Expr) -> std::result::Result<Expr, Expr> {
+/// The argument of the function that converts to moments: a text, a day or a wall time. The error
+/// is the expression itself, if it is another one.
+fn moment_argument(expr: Expr) -> std::result::Result<Expr, Expr> {
     match expr {
-        Expr::ScalarFunction(mut function) if reads(&function.func) => {
+        Expr::ScalarFunction(mut function) if converts_to_moments(&function.func) => {
             match (function.args.pop(), function.args.is_empty()) {
                 (Some(value), true) => Ok(value),
                 (value, _) => {
@@ -457,13 +468,13 @@ fn bare_argument(expr: Expr) -> std::result::Result<Expr, Expr> {
 }
 
 /// Returns true for the function that converts to moments.
-fn reads(function: &ScalarUDF) -> bool {
+fn converts_to_moments(function: &ScalarUDF) -> bool {
     let function: &dyn Any = function.inner().as_ref();
     let function = function.downcast_ref::<TimeFunction>();
     function.is_some_and(|function| matches!(function.operation(), Operation::Read { .. }))
 }
 
-fn transformed(expr: Expr, changed: bool) -> Transformed<Expr> {
+fn with_change(expr: Expr, changed: bool) -> Transformed<Expr> {
     if changed {
         Transformed::yes(expr)
     } else {
@@ -472,7 +483,7 @@ fn transformed(expr: Expr, changed: bool) -> Transformed<Expr> {
 }
 
 /// Returns true if values of a type are times without a zone.
-fn is_bare(data_type: &DataType) -> bool {
+fn has_no_zone(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Timestamp(_, None))
 }
 
@@ -480,7 +491,7 @@ fn is_time(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Timestamp(..))
 }
 
-fn compares(op: Operator) -> bool {
+fn is_comparison(op: Operator) -> bool {
     matches!(
         op,
         Operator::Eq

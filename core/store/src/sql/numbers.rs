@@ -1,9 +1,9 @@
 //! Exact arithmetic: integers never wrap around, and NaN is a missing value.
 //!
 //! The query engine computes with 64 bits and drops overflowing bits in sums and products, and the
-//! minimum of 1 and NaN depends on the order of rows. Here, integers that do not fit are errors
-//! that name the expression, a sum is exact whatever its intermediate values, and aggregates ignore
-//! NaN like null.
+//! minimum of 1 and NaN depends on the order of rows. Here, an overflow is an error that names the
+//! expression, a sum is exact whatever its intermediate values, and aggregates ignore NaN like
+//! null.
 
 use super::clocks::shorten;
 use datafusion::{
@@ -35,24 +35,24 @@ use std::{any::Any, mem::take, sync::Arc};
 pub(super) struct CheckedNumbers;
 
 impl CheckedNumbers {
-    fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    fn rewrite_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         let schema = merge_schema(&plan.inputs());
         let names = NamePreserver::new(&plan);
         plan.map_expressions(|expr| {
             let name = names.save(&expr);
-            let changed = expr.transform_up(|expr| Ok(Self::expression(expr, &schema)))?;
+            let changed = expr.transform_up(|expr| Ok(Self::rewrite(expr, &schema)))?;
             Ok(changed.update_data(|expr| name.restore(expr)))
         })?
         .map_data(LogicalPlan::recompute_schema)
     }
 
-    fn expression(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    fn rewrite(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
         let kind = |expr: &Expr| expr.get_type(schema).ok();
         match expr {
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-                let whole = kind(&left).filter(DataType::is_integer);
-                let same = whole.is_some() && whole == kind(&right);
-                match Arithmetic::of(op).filter(|_| same) {
+                let integer = kind(&left).filter(DataType::is_integer);
+                let is_same = integer.is_some() && integer == kind(&right);
+                match Arithmetic::from_operator(op).filter(|_| is_same) {
                     Some(arithmetic) => {
                         Transformed::yes(CheckedArithmetic::call(arithmetic, *left, *right))
                     }
@@ -60,8 +60,8 @@ impl CheckedNumbers {
                 }
             }
             Expr::Negative(value) => match kind(&value).filter(DataType::is_signed_integer) {
-                Some(whole) => {
-                    let zero = Expr::Cast(Cast::new(Box::new(lit(0_i64)), whole));
+                Some(integer) => {
+                    let zero = Expr::Cast(Cast::new(Box::new(lit(0_i64)), integer));
                     Transformed::yes(CheckedArithmetic::call(Arithmetic::Minus, zero, *value))
                 }
                 None => Transformed::no(Expr::Negative(value)),
@@ -69,7 +69,7 @@ impl CheckedNumbers {
             Expr::AggregateFunction(mut aggregate) => {
                 let median = aggregate.func.name() == "median";
                 let changed = drop_nan(&mut aggregate.params.args, median, schema);
-                transformed(Expr::AggregateFunction(aggregate), changed)
+                with_change(Expr::AggregateFunction(aggregate), changed)
             }
             Expr::WindowFunction(mut window) => {
                 let WindowFunctionDefinition::AggregateUDF(aggregate) = &window.fun else {
@@ -77,7 +77,7 @@ impl CheckedNumbers {
                 };
                 let median = aggregate.name() == "median";
                 let changed = drop_nan(&mut window.params.args, median, schema);
-                transformed(Expr::WindowFunction(window), changed)
+                with_change(Expr::WindowFunction(window), changed)
             }
             expr => Transformed::no(expr),
         }
@@ -90,22 +90,25 @@ impl AnalyzerRule for CheckedNumbers {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(Self::node)
+        plan.transform_up_with_subqueries(Self::rewrite_node)
             .map(|changed| changed.data)
     }
 }
 
-/// The arguments of an aggregate without NaN; those of a median as fractions, because the engine's
-/// median of 1 and 2 is 1.
+/// Replaces NaN by null in the arguments of an aggregate, and casts those of a median to double,
+/// because the engine's median of 1 and 2 is 1. Returns true if an argument changed.
 fn drop_nan(arguments: &mut [Expr], median: bool, schema: &DFSchema) -> bool {
     let mut changed = false;
-    for argument in arguments.iter_mut().filter(|argument| reads_rows(argument)) {
+    for argument in arguments
+        .iter_mut()
+        .filter(|argument| depends_on_row(argument))
+    {
         match argument.get_type(schema) {
             Ok(DataType::Float16 | DataType::Float32 | DataType::Float64) => {
                 *argument = ScalarUDF::from(WithoutNan::new()).call(vec![take(argument)]);
                 changed = true;
             }
-            Ok(whole) if median && whole.is_integer() => {
+            Ok(integer) if median && integer.is_integer() => {
                 *argument = Expr::Cast(Cast::new(Box::new(take(argument)), DataType::Float64));
                 changed = true;
             }
@@ -117,12 +120,12 @@ fn drop_nan(arguments: &mut [Expr], median: bool, schema: &DFSchema) -> bool {
 
 /// Returns true if a value depends on the row. Constants may have to stay unchanged, such as the
 /// 0.95 of a percentile.
-fn reads_rows(expr: &Expr) -> bool {
+fn depends_on_row(expr: &Expr) -> bool {
     let column = |expr: &Expr| matches!(expr, Expr::Column(_) | Expr::OuterReferenceColumn(..));
     expr.exists(|expr| Ok(column(expr))).unwrap_or(true)
 }
 
-fn transformed(expr: Expr, changed: bool) -> Transformed<Expr> {
+fn with_change(expr: Expr, changed: bool) -> Transformed<Expr> {
     if changed {
         Transformed::yes(expr)
     } else {
@@ -139,7 +142,7 @@ enum Arithmetic {
 }
 
 impl Arithmetic {
-    fn of(op: Operator) -> Option<Self> {
+    fn from_operator(op: Operator) -> Option<Self> {
         match op {
             Operator::Plus => Some(Self::Plus),
             Operator::Minus => Some(Self::Minus),
@@ -266,7 +269,7 @@ impl ScalarUDFImpl for WithoutNan {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
-            [of] => Ok(of.clone()),
+            [data_type] => Ok(data_type.clone()),
             _ => internal_err!("without_nan takes one number"),
         }
     }
@@ -285,7 +288,7 @@ impl ScalarUDFImpl for WithoutNan {
 
 /// A column with NaN replaced by null.
 pub(super) fn null_for_nan(values: &ArrayRef) -> ArrayRef {
-    fn of<T: ArrowPrimitiveType>(values: &ArrayRef) -> ArrayRef {
+    fn replace<T: ArrowPrimitiveType>(values: &ArrayRef) -> ArrayRef {
         let numbers = values.as_primitive::<T>();
         let is_nan = |number: &T::Native| number.partial_cmp(number).is_none();
         if !numbers.values().iter().any(is_nan) {
@@ -297,9 +300,9 @@ pub(super) fn null_for_nan(values: &ArrayRef) -> ArrayRef {
         Arc::new(values.collect::<PrimitiveArray<T>>())
     }
     match values.data_type() {
-        DataType::Float16 => of::<Float16Type>(values),
-        DataType::Float32 => of::<Float32Type>(values),
-        DataType::Float64 => of::<Float64Type>(values),
+        DataType::Float16 => replace::<Float16Type>(values),
+        DataType::Float32 => replace::<Float32Type>(values),
+        DataType::Float64 => replace::<Float64Type>(values),
         _ => Arc::clone(values),
     }
 }

@@ -1,4 +1,4 @@
-//! The order of rows: that of the query, else that of the dataset, or by all columns.
+//! The order of rows: that of the query, otherwise that of the dataset, or by all columns.
 
 use super::explain::explain;
 use crate::{error::SqlError, ledger};
@@ -12,8 +12,8 @@ use datafusion::{
     sql::TableReference,
 };
 
-/// Sorts by all columns if the query leaves the order open.
-pub(super) fn ordered(frame: DataFrame) -> Result<DataFrame, SqlError> {
+/// Sorts by all columns if the query does not determine the order.
+pub(super) fn sort_if_unordered(frame: DataFrame) -> Result<DataFrame, SqlError> {
     if has_order(frame.logical_plan()) {
         return Ok(frame);
     }
@@ -37,20 +37,22 @@ fn has_order(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Sort(_) => true,
         LogicalPlan::Limit(limit) => has_order(&limit.input),
-        LogicalPlan::Projection(projection) if holds_sort(&projection.input) => true,
+        LogicalPlan::Projection(projection) if is_sort(&projection.input) => true,
         LogicalPlan::SubqueryAlias(alias) => has_order(&alias.input),
-        other => only_picks(other),
+        other => only_selects(other),
     }
 }
 
-/// A projection directly above a sort removes columns that only the sort needed.
-fn holds_sort(plan: &LogicalPlan) -> bool {
+/// Returns true for a sort. A projection directly above it removes columns that only the sort
+/// needed.
+fn is_sort(plan: &LogicalPlan) -> bool {
     matches!(plan, LogicalPlan::Sort(_))
 }
 
-fn only_picks(plan: &LogicalPlan) -> bool {
-    let mut picks = true;
-    let walked = plan.apply(|node| {
+/// Returns true if the plan only selects rows and columns of datasets.
+fn only_selects(plan: &LogicalPlan) -> bool {
+    let mut selects = true;
+    let visited = plan.apply(|node| {
         // A view is an alias of its plan.
         let table = match node {
             LogicalPlan::TableScan(scan) => Some(&scan.table_name),
@@ -59,8 +61,8 @@ fn only_picks(plan: &LogicalPlan) -> bool {
         };
         // Rows of the ledger are in the order of publication, which differs if an older window was
         // run again.
-        picks &= table.and_then(TableReference::schema) != Some(ledger::SCHEMA);
-        picks &= matches!(
+        selects &= table.and_then(TableReference::schema) != Some(ledger::SCHEMA);
+        selects &= matches!(
             node,
             LogicalPlan::Projection(_)
                 | LogicalPlan::Filter(_)
@@ -69,11 +71,11 @@ fn only_picks(plan: &LogicalPlan) -> bool {
                 | LogicalPlan::TableScan(_)
                 | LogicalPlan::Unnest(_)
         );
-        Ok(if picks {
+        Ok(if selects {
             TreeNodeRecursion::Continue
         } else {
             TreeNodeRecursion::Stop
         })
     });
-    walked.is_ok() && picks
+    visited.is_ok() && selects
 }

@@ -24,7 +24,7 @@ use datafusion::{
 };
 use std::{collections::BTreeSet, ops::ControlFlow};
 
-/// Maximum length of a query, in bytes; far more than people write.
+/// Maximum length of a query, in bytes; far more than people write by hand.
 const QUERY_BYTES_MAX: usize = 256 << 10;
 /// Maximum nesting of expressions. A chain such as `a or b or c` counts once per operator.
 const DEPTH_MAX: usize = 256;
@@ -39,7 +39,7 @@ pub fn tables(sql: &str) -> Result<BTreeSet<String>, SqlError> {
         let statement = parse(sql)?;
         let resolved = resolve_table_references(&statement, true);
         resolved
-            .map(|found| found.0)
+            .map(|(tables, _)| tables)
             .map_err(|error| explain(&error))
     })?;
     references
@@ -66,20 +66,23 @@ pub(super) fn check(sql: &str) -> Result<(), SqlError> {
 }
 
 /// Applies a function to the parsed query; `None` for a text that is not a query.
-pub(super) fn parsed<T: Send>(sql: &str, of: impl FnOnce(Parsed) -> Option<T> + Send) -> Option<T> {
-    with_large_stack(sql, |sql| Ok(of(parse(sql)?)))
+pub(super) fn with_parsed<T: Send>(
+    sql: &str,
+    inspect: impl FnOnce(Parsed) -> Option<T> + Send,
+) -> Option<T> {
+    with_large_stack(sql, |sql| Ok(inspect(parse(sql)?)))
         .ok()
         .flatten()
 }
 
-/// Runs a function on a thread with a stack for any query of the allowed length.
+/// Runs a function on a thread whose stack suffices for any query of the allowed length.
 fn with_large_stack<T: Send>(
     sql: &str,
     work: impl FnOnce(&str) -> Result<T, SqlError> + Send,
 ) -> Result<T, SqlError> {
     if sql.len() > QUERY_BYTES_MAX {
         let message = format!(
-            "the query has {} KiB, {} are allowed",
+            "the query has {} KiB, at most {} are allowed",
             sql.len() >> 10,
             QUERY_BYTES_MAX >> 10
         );
@@ -88,14 +91,14 @@ fn with_large_stack<T: Send>(
     std::thread::scope(|scope| {
         let thread = large_stack_thread()
             .spawn_scoped(scope, || work(sql))
-            .map_err(no_thread)?;
+            .map_err(thread_error)?;
         thread
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
-/// A thread with a stack for any query.
+/// A thread whose stack suffices for any query.
 pub(super) fn large_stack_thread() -> std::thread::Builder {
     std::thread::Builder::new()
         .name("query".to_string())
@@ -103,7 +106,7 @@ pub(super) fn large_stack_thread() -> std::thread::Builder {
 }
 
 /// The error if such a thread cannot be started.
-pub(super) fn no_thread(error: std::io::Error) -> SqlError {
+pub(super) fn thread_error(error: std::io::Error) -> SqlError {
     SqlError::new(format!("no thread can be started for the query: {error}"))
         .help("allow the program more memory or threads")
 }
@@ -118,16 +121,16 @@ fn parse(sql: &str) -> Result<Parsed, SqlError> {
         }
         _ => explain(&error),
     })?;
-    let only = "a query is one SELECT, with WITH before it if need be";
+    let rule = "a query is one SELECT, optionally preceded by WITH";
     let (first, more) = (statements.pop_front(), statements.len());
     match first {
-        None => Err(SqlError::new("the query is empty").help(only)),
+        None => Err(SqlError::new("the query is empty").help(rule)),
         Some(_) if more > 0 => {
-            Err(SqlError::new(format!("there are {} statements", more + 1)).help(only))
+            Err(SqlError::new(format!("there are {} statements", more + 1)).help(rule))
         }
         Some(Parsed::Statement(statement)) if matches!(*statement, Statement::Query(_)) => {
-            let mut guard = Guard::default();
-            match statement.visit(&mut guard) {
+            let mut validator = QueryValidator::default();
+            match statement.visit(&mut validator) {
                 ControlFlow::Break(error) => Err(*error),
                 ControlFlow::Continue(()) => Ok(Parsed::Statement(statement)),
             }
@@ -139,20 +142,20 @@ fn parse(sql: &str) -> Result<Parsed, SqlError> {
                 .next()
                 .unwrap_or_default()
                 .to_uppercase();
-            Err(SqlError::new(format!("{verb} is not allowed")).help(only))
+            Err(SqlError::new(format!("{verb} is not allowed")).help(rule))
         }
     }
 }
 
-fn too_deep(place: Option<Location>) -> SqlError {
+fn too_deep(location: Option<Location>) -> SqlError {
     let message = "the query is nested too deep";
-    let help = "let a stage of its own do a part of it, or use IN (…) instead of many ORs";
-    located(SqlError::new(message).help(help), place)
+    let help = "move a part of it to another stage, or use IN (…) instead of many ORs";
+    with_location(SqlError::new(message).help(help), location)
 }
 
-fn located(mut error: SqlError, place: Option<Location>) -> SqlError {
-    if let Some(place) = place.filter(|place| place.line > 0) {
-        (error.line, error.column) = (Some(place.line), Some(place.column));
+fn with_location(mut error: SqlError, location: Option<Location>) -> SqlError {
+    if let Some(location) = location.filter(|location| location.line > 0) {
+        (error.line, error.column) = (Some(location.line), Some(location.column));
     }
     error
 }
@@ -165,7 +168,7 @@ fn deepest_bracket(sql: &str) -> Option<Location> {
         match token.token {
             Token::LParen | Token::LBracket | Token::LBrace => {
                 depth += 1;
-                if deepest.is_none_or(|(most, _)| depth > most) {
+                if deepest.is_none_or(|(deepest_depth, _)| depth > deepest_depth) {
                     deepest = Some((depth, token.span.start));
                 }
             }
@@ -173,30 +176,30 @@ fn deepest_bracket(sql: &str) -> Option<Location> {
             _ => {}
         }
     }
-    deepest.map(|(_, place)| place)
+    deepest.map(|(_, location)| location)
 }
 
-/// Rejects table functions that could read something, statements inside the query, and queries that
-/// are too large for the planner.
+/// Rejects table functions that could read files, statements inside the query, and queries that are
+/// too large for the planner.
 #[derive(Default)]
-struct Guard {
+struct QueryValidator {
     depth: usize,
     parts: usize,
 }
 
-impl Guard {
-    fn part(&mut self, place: impl FnOnce() -> Location) -> ControlFlow<Box<SqlError>> {
+impl QueryValidator {
+    fn count_part(&mut self, location: impl FnOnce() -> Location) -> ControlFlow<Box<SqlError>> {
         self.parts += 1;
         if self.parts <= PARTS_MAX {
             return ControlFlow::Continue(());
         }
         let message = format!("the query has more than {PARTS_MAX} SELECTs and tables");
-        let error = SqlError::new(message).help("let stages of their own do parts of it");
-        ControlFlow::Break(Box::new(located(error, Some(place()))))
+        let error = SqlError::new(message).help("move parts of it to other stages");
+        ControlFlow::Break(Box::new(with_location(error, Some(location()))))
     }
 }
 
-impl Visitor for Guard {
+impl Visitor for QueryValidator {
     // Boxed: the visitor is recursive, and its results are on the stack.
     type Break = Box<SqlError>;
 
@@ -214,11 +217,11 @@ impl Visitor for Guard {
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Box<SqlError>> {
-        self.part(|| select.select_token.0.span.start)
+        self.count_part(|| select.select_token.0.span.start)
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Box<SqlError>> {
-        self.part(|| factor.span().start)?;
+        self.count_part(|| factor.span().start)?;
         let name = match factor {
             TableFactor::Table {
                 name,
@@ -243,7 +246,7 @@ impl Visitor for Guard {
         match statement {
             Statement::Query(_) => ControlFlow::Continue(()),
             _ => ControlFlow::Break(Box::new(SqlError::new(
-                "the query holds another statement than SELECT",
+                "the query contains a statement other than SELECT",
             ))),
         }
     }

@@ -1,4 +1,4 @@
-//! Recognises queries that pass on the records of one dataset one by one.
+//! Recognises queries that only select rows and columns of one dataset.
 
 use super::parse;
 use datafusion::sql::{
@@ -20,16 +20,16 @@ pub struct Selection {
 
 /// The selection of a query; `None` if it joins, groups, limits or otherwise combines rows.
 pub fn selection(sql: &str) -> Option<Selection> {
-    parse::parsed(sql, |statement| match statement {
+    parse::with_parsed(sql, |statement| match statement {
         Parsed::Statement(statement) => match *statement {
-            Statement::Query(query) => of_query(*query),
+            Statement::Query(query) => from_query(*query),
             _ => None,
         },
         _ => None,
     })
 }
 
-fn of_query(query: Query) -> Option<Selection> {
+fn from_query(query: Query) -> Option<Selection> {
     let is_plain = query.with.is_none()
         && query.limit_clause.is_none()
         && query.fetch.is_none()
@@ -63,33 +63,33 @@ fn of_query(query: Query) -> Option<Selection> {
     let [ObjectNamePart::Identifier(table)] = name.0.as_slice() else {
         return None;
     };
-    let table = name_of(table);
+    let table = normalized_name(table);
     (is_plain && !combines && from.joins.is_empty()).then_some(Selection { table, select })
 }
 
 impl Selection {
-    /// Returns true if all rows are passed on.
+    /// Returns true if all rows are selected.
     pub fn is_whole(&self) -> bool {
         self.select.selection.is_none()
     }
 
     /// Name of this unchanged column in the result; `None` if it is missing, or if rows are
     /// selected by it.
-    pub fn column(&self, of: &str) -> Option<String> {
-        let is_picked_by = self.select.selection.as_ref().is_some_and(|filter| {
-            let mut mentions = Mentions(of);
+    pub fn column(&self, name: &str) -> Option<String> {
+        let is_filtered_by = self.select.selection.as_ref().is_some_and(|filter| {
+            let mut mentions = Mentions(name);
             filter.visit(&mut mentions).is_break()
         });
-        if is_picked_by {
+        if is_filtered_by {
             return None;
         }
         self.select.projection.iter().find_map(|item| match item {
             SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) => {
-                keeps_all(options).then(|| of.to_string())
+                selects_all(options).then(|| name.to_string())
             }
-            SelectItem::UnnamedExpr(expr) => is_column(expr, of).then(|| of.to_string()),
+            SelectItem::UnnamedExpr(expr) => is_column(expr, name).then(|| name.to_string()),
             SelectItem::ExprWithAlias { expr, alias } => {
-                is_column(expr, of).then(|| name_of(alias))
+                is_column(expr, name).then(|| normalized_name(alias))
             }
             SelectItem::ExprWithAliases { .. } => None,
         })
@@ -97,7 +97,7 @@ impl Selection {
 }
 
 /// Returns true if a wildcard selects all columns under their own names.
-fn keeps_all(options: &WildcardAdditionalOptions) -> bool {
+fn selects_all(options: &WildcardAdditionalOptions) -> bool {
     options.opt_ilike.is_none()
         && options.opt_exclude.is_none()
         && options.opt_except.is_none()
@@ -106,8 +106,8 @@ fn keeps_all(options: &WildcardAdditionalOptions) -> bool {
         && options.opt_alias.is_none()
 }
 
-/// The meaning of an unquoted name.
-fn name_of(ident: &Ident) -> String {
+/// The name that an identifier means: unquoted identifiers are lowercase.
+fn normalized_name(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
         None => ident.value.to_lowercase(),
@@ -116,13 +116,15 @@ fn name_of(ident: &Ident) -> String {
 
 fn is_column(expr: &Expr, name: &str) -> bool {
     match expr {
-        Expr::Identifier(ident) => name_of(ident) == name,
-        Expr::CompoundIdentifier(parts) => parts.last().is_some_and(|part| name_of(part) == name),
+        Expr::Identifier(ident) => normalized_name(ident) == name,
+        Expr::CompoundIdentifier(parts) => parts
+            .last()
+            .is_some_and(|part| normalized_name(part) == name),
         _ => false,
     }
 }
 
-/// Stops at the first mention of a column.
+/// Stops at the first reference to a column.
 struct Mentions<'a>(&'a str);
 
 impl Visitor for Mentions<'_> {
@@ -142,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_queries_that_pass_on_records_are_selections() {
+    fn queries_that_combine_rows_are_not_selections() {
         let check = |sql: &str, want: Option<(&str, &str)>| {
             let found = selection(sql).and_then(|found| {
                 let column = found.column("opened")?;

@@ -303,10 +303,10 @@ impl Accumulator for SlidingDistinct {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        internal_err!("a window that slides has no state to hand on")
+        internal_err!("a sliding window has no state for merging")
     }
 
     fn merge_batch(&mut self, _states: &[ArrayRef]) -> Result<()> {
-        internal_err!("a window that slides takes no state")
+        internal_err!("a sliding window cannot merge states")
     }
 }

@@ -1,10 +1,10 @@
 //! The tables of queries: datasets of the job, and tables of its ledger.
 
-use super::{BATCH_ROWS, explained};
+use super::{BATCH_ROWS, explain::explain};
 use crate::{
     dataset::{Lake, TimeLimit},
     error::StoreError,
-    ledger::Noun,
+    ledger::LedgerTable,
 };
 use datafusion::{
     common::ScalarValue,
@@ -39,7 +39,7 @@ pub enum SqlRows {
     /// The rows of a table of the ledger.
     Ledger {
         /// The table.
-        noun: &'static Noun,
+        table: &'static LedgerTable,
         /// Keys of the publications or events whose rows the query sees.
         keys: Vec<String>,
     },
@@ -59,10 +59,10 @@ impl SqlTable {
     }
 
     /// A table of the ledger.
-    pub fn ledger(noun: &'static Noun, keys: Vec<String>) -> Self {
+    pub fn ledger(table: &'static LedgerTable, keys: Vec<String>) -> Self {
         Self {
-            name: noun.table.to_string(),
-            rows: SqlRows::Ledger { noun, keys },
+            name: table.query_name.to_string(),
+            rows: SqlRows::Ledger { table, keys },
         }
     }
 
@@ -76,7 +76,9 @@ impl SqlTable {
             SqlRows::Dataset { dataset, before } => {
                 (provider(lake.open(dataset).await?), before.as_ref())
             }
-            SqlRows::Ledger { noun, keys } => (published(context, lake, noun, keys).await?, None),
+            SqlRows::Ledger { table, keys } => {
+                (ledger_rows(context, lake, table, keys).await?, None)
+            }
         })
     }
 }
@@ -86,21 +88,21 @@ fn provider(dataset: Arc<Dataset>) -> Arc<dyn TableProvider> {
 }
 
 /// The rows of a ledger table with these keys.
-async fn published(
+async fn ledger_rows(
     context: &SessionContext,
     lake: &Lake,
-    noun: &Noun,
+    table: &LedgerTable,
     keys: &[String],
 ) -> Result<Arc<dyn TableProvider>, StoreError> {
-    let shown = noun.shown_schema();
-    let latest = lake.latest(&noun.dataset()).await?;
+    let visible = table.visible_schema();
+    let latest = lake.latest(&table.dataset()).await?;
     let Some(latest) = latest.filter(|_| !keys.is_empty()) else {
-        return Ok(Arc::new(EmptyTable::new(shown)));
+        return Ok(Arc::new(EmptyTable::new(visible)));
     };
     let provider = provider(lake.open(&latest).await?);
     let table_schema = provider.schema();
     let keys = keys.iter().map(|key| lit(key.as_str())).collect();
-    let columns = shown.fields().iter().map(|field| {
+    let columns = visible.fields().iter().map(|field| {
         // Datasets that an older program wrote lack columns that were declared later.
         match table_schema.field_with_name(field.name()) {
             Ok(_) => ident(field.name()),
@@ -109,8 +111,8 @@ async fn published(
     });
     let view = || {
         let rows = context.read_table(provider)?;
-        let rows = rows.filter(ident(noun.key()).in_list(keys, false))?;
+        let rows = rows.filter(ident(table.key()).in_list(keys, false))?;
         Ok(rows.select(columns.collect::<Vec<_>>())?.into_view())
     };
-    view().map_err(|error: DataFusionError| explained(&error).into())
+    view().map_err(|error: DataFusionError| explain(&error).into())
 }

@@ -34,15 +34,15 @@ fn batch(rows: usize) -> RecordBatch {
 
 impl Bench {
     fn new(rows: usize, threads: usize) -> Self {
-        Self::holding(batch(rows), threads)
+        Self::with_batch(batch(rows), threads)
     }
 
     /// A bench with a table `tickets` of these columns.
-    fn of(columns: Vec<(&str, ArrayRef)>) -> Self {
-        Self::holding(RecordBatch::try_from_iter(columns).unwrap(), 1)
+    fn with_columns(columns: Vec<(&str, ArrayRef)>) -> Self {
+        Self::with_batch(RecordBatch::try_from_iter(columns).unwrap(), 1)
     }
 
-    fn holding(batch: RecordBatch, threads: usize) -> Self {
+    fn with_batch(batch: RecordBatch, threads: usize) -> Self {
         let rows = batch.num_rows();
         let folder = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -125,7 +125,7 @@ fn text(batches: &[RecordBatch]) -> Vec<String> {
 }
 
 #[test]
-fn tables_of_a_query() {
+fn tables_of_a_query_are_found() {
     let check = |sql: &str, expected: &[&str]| {
         let found: Vec<String> = tables(sql).unwrap().into_iter().collect();
         assert_eq!(found, expected, "{sql}");
@@ -149,7 +149,7 @@ fn tables_of_a_query() {
 }
 
 #[test]
-fn what_is_not_a_query_is_refused() {
+fn texts_other_than_queries_are_refused() {
     let check = |sql: &str, words: &str| {
         let error = tables(sql).unwrap_err().to_string();
         assert!(error.contains(words), "{sql}: {error}");
@@ -219,7 +219,7 @@ fn sums_and_order_do_not_depend_on_threads_or_memory() {
 }
 
 #[test]
-fn a_query_that_only_picks_keeps_the_order_of_the_dataset() {
+fn selections_keep_the_order_of_the_dataset() {
     let bench = Bench::new(20_000, 4);
     let rows = bench
         .query(
@@ -244,7 +244,7 @@ fn a_query_that_only_picks_keeps_the_order_of_the_dataset() {
 }
 
 #[test]
-fn large_sorts_go_to_disk() {
+fn large_sorts_spill_to_disk() {
     let bench = Bench::new(300_000, 2);
     let query = "select at, component, minutes from tickets order by component, minutes desc";
     let sql = bench.sql("UTC", 6 << 20);
@@ -256,7 +256,7 @@ fn large_sorts_go_to_disk() {
 }
 
 #[test]
-fn later_rows_are_not_seen() {
+fn rows_after_the_time_limit_are_excluded() {
     let mut bench = Bench::new(48, 2);
     let SqlRows::Dataset { before, .. } = &mut bench.tables[0].rows else {
         panic!("the bench has a dataset");
@@ -274,7 +274,7 @@ fn later_rows_are_not_seen() {
 }
 
 #[test]
-fn mistakes_are_explained() {
+fn errors_are_explained() {
     let bench = Bench::new(3, 1);
     let check = |query: &str, words: &str| {
         let error = bench.query("UTC", query).unwrap_err();
@@ -303,7 +303,7 @@ fn mistakes_are_explained() {
     );
     check(
         "select a.at, b.at from tickets a join tickets b on a.at = b.at",
-        "name them apart with AS",
+        "give them different names with AS",
     );
     check(
         "select nosuch(at) as x from tickets",

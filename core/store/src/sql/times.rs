@@ -1,8 +1,9 @@
 //! The SQL functions that parse, truncate and shift times, all in one time zone.
 //!
-//! They replace the query engine's own, which read a time without an offset as UTC in one place and
-//! as local time in another, fail for local times that are skipped or repeated, and align the bins
-//! of `date_bin` to midnight UTC. All of these return microseconds with a zone.
+//! They replace the query engine's own functions, which interpret a time without an offset
+//! sometimes as UTC and sometimes as local time, fail for local times that are skipped or repeated,
+//! and align the bins of `date_bin` to midnight UTC. The functions here return microseconds with a
+//! zone.
 
 use super::clocks::{Clocks, DAY, TimeText, civil, out_of_range, shorten, wall};
 use datafusion::{
@@ -25,7 +26,7 @@ use datafusion::{
         Volatility,
     },
 };
-use jiff::Span;
+use jiff::{Span, civil::DateTime};
 use std::sync::Arc;
 
 /// The operation of a time function.
@@ -33,12 +34,12 @@ use std::sync::Arc;
 pub(super) enum Operation {
     /// Converts a text (with optional formats), a day or a local time to a moment.
     Read {
-        /// Gives null for unreadable values.
+        /// Returns null for unreadable values.
         lenient: bool,
     },
     /// Converts a text (with optional formats) to a day.
     ReadDay {
-        /// Gives null for unreadable values.
+        /// Returns null for unreadable values.
         lenient: bool,
     },
     /// The same as `Read`, but numbers are counts of a unit since 1970 UTC.
@@ -134,7 +135,7 @@ impl TimeFunction {
     }
 
     /// Index of the time argument.
-    pub fn place_of_time(&self) -> usize {
+    pub fn time_index(&self) -> usize {
         match self.operation {
             Operation::Truncate | Operation::Bin => 1,
             _ => 0,
@@ -147,7 +148,7 @@ impl TimeFunction {
     }
 
     /// Minimum and maximum number of arguments.
-    fn arguments(&self) -> (usize, usize) {
+    fn argument_counts(&self) -> (usize, usize) {
         match self.operation {
             Operation::Read { .. }
             | Operation::ReadDay { .. }
@@ -161,8 +162,8 @@ impl TimeFunction {
     }
 
     /// Returns true if the function accepts a time of this type.
-    fn takes(&self, data_type: &DataType) -> bool {
-        let numbers = matches!(
+    fn accepts(&self, data_type: &DataType) -> bool {
+        let accepts_numbers = matches!(
             self.operation,
             Operation::FromUnits { .. } | Operation::FromUnixTime | Operation::ToUnixTime
         );
@@ -175,7 +176,7 @@ impl TimeFunction {
             }
             text if is_text(text) => self.operation != Operation::FromUnixTime,
             number if number.is_numeric() => {
-                numbers || matches!(self.operation, Operation::ReadDay { .. })
+                accepts_numbers || matches!(self.operation, Operation::ReadDay { .. })
             }
             _ => false,
         }
@@ -208,15 +209,15 @@ impl TimeFunction {
     }
 
     fn evaluate(&self, columns: &[ArrayRef], arguments: &[ColumnarValue]) -> Result<ArrayRef> {
-        let Some(time) = columns.get(self.place_of_time()) else {
+        let Some(time) = columns.get(self.time_index()) else {
             return internal_err!("{} has no time", self.name);
         };
         let rest = columns.get(1..).unwrap_or_default();
-        let clocks = Clocks::of(&self.zone)?;
+        let clocks = Clocks::in_zone(&self.zone)?;
         let with_zone = |moments: TimestampMicrosecondArray, zone: &Arc<str>| -> ArrayRef {
             Arc::new(moments.with_timezone(Arc::clone(zone)))
         };
-        let of_time = self.zone_of(time.data_type());
+        let time_zone = self.zone_of(time.data_type());
         Ok(match self.operation {
             Operation::Read { lenient } => {
                 with_zone(read_moments(time, rest, &clocks, lenient)?, &self.zone)
@@ -251,10 +252,10 @@ impl TimeFunction {
             }
             Operation::ToLocalTime => {
                 let read = read_moments(time, &[], &clocks, false)?;
-                if *of_time == self.zone {
+                if *time_zone == self.zone {
                     return Ok(with_zone(read, &self.zone));
                 }
-                let zone_clocks = Clocks::of(of_time)?;
+                let zone_clocks = Clocks::in_zone(time_zone)?;
                 let read: TimestampMicrosecondArray =
                     read.try_unary(|moment| clocks.moment(zone_clocks.wall(moment)?))?;
                 with_zone(read, &self.zone)
@@ -263,12 +264,12 @@ impl TimeFunction {
                 let Some(unit) = arguments.first().and_then(constant_text) else {
                     return exec_err!("the unit of date_trunc must be a text such as 'day'");
                 };
-                let clocks = Clocks::of(of_time)?;
+                let clocks = Clocks::in_zone(time_zone)?;
                 let read = read_moments(time, &[], &clocks, false)?;
-                with_zone(truncate(&read, Unit::parse(&unit)?, &clocks)?, of_time)
+                with_zone(truncate(&read, Unit::parse(&unit)?, &clocks)?, time_zone)
             }
             Operation::Bin => {
-                let clocks = Clocks::of(of_time)?;
+                let clocks = Clocks::in_zone(time_zone)?;
                 let read = read_moments(time, &[], &clocks, false)?;
                 let origins = columns.get(2);
                 let origins = origins.map(|origins| read_moments(origins, &[], &clocks, false));
@@ -280,15 +281,15 @@ impl TimeFunction {
                         origins.transpose()?.as_ref(),
                         &clocks,
                     )?,
-                    of_time,
+                    time_zone,
                 )
             }
-            Operation::Length => Arc::new(measure(cast_intervals(columns.first())?.as_ref())?),
+            Operation::Length => Arc::new(lengths(cast_intervals(columns.first())?.as_ref())?),
             Operation::Shift { back } => {
-                let clocks = Clocks::of(of_time)?;
+                let clocks = Clocks::in_zone(time_zone)?;
                 let read = read_moments(time, &[], &clocks, false)?;
                 let by = cast_intervals(columns.get(1))?;
-                with_zone(shift(&read, by.as_ref(), back, &clocks)?, of_time)
+                with_zone(shift(&read, by.as_ref(), back, &clocks)?, time_zone)
             }
         })
     }
@@ -313,22 +314,22 @@ impl ScalarUDFImpl for TimeFunction {
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
         let fields = arguments.arg_fields;
-        let (least, most) = self.arguments();
-        let Some(time) = fields.get(self.place_of_time()) else {
-            return plan_err!("{} takes at least {least} arguments", self.name);
+        let (min, max) = self.argument_counts();
+        let Some(time) = fields.get(self.time_index()) else {
+            return plan_err!("{} takes at least {min} arguments", self.name);
         };
-        if !(least..=most).contains(&fields.len()) {
-            return plan_err!("{} takes at most {most} arguments", self.name);
+        if !(min..=max).contains(&fields.len()) {
+            return plan_err!("{} takes at most {max} arguments", self.name);
         }
         let time = time.data_type();
-        let bins_day = matches!(self.operation, Operation::Truncate | Operation::Bin);
-        if bins_day && is_time_of_day(time) {
+        let has_width = matches!(self.operation, Operation::Truncate | Operation::Bin);
+        if has_width && is_time_of_day(time) {
             return Ok(Arc::new(Field::new(self.name, time.clone(), true)));
         }
-        if !self.takes(time) {
-            return plan_err!("{} takes no values of type {time}", self.name);
+        if !self.accepts(time) {
+            return plan_err!("{} does not accept values of type {time}", self.name);
         }
-        if bins_day && let Some(field) = fields.first() {
+        if has_width && let Some(field) = fields.first() {
             let constant = arguments.scalar_arguments.first().copied().flatten();
             self.check_width(field.data_type(), constant)?;
         }
@@ -341,7 +342,7 @@ impl ScalarUDFImpl for TimeFunction {
                 let Some(zone) = zone.and_then(|zone| zone.try_as_str().flatten()) else {
                     return plan_err!("the zone of from_unixtime must be a text");
                 };
-                Clocks::of(zone)?;
+                Clocks::in_zone(zone)?;
                 moment_type(&zone.into())
             }
             Operation::Truncate | Operation::Bin | Operation::Shift { .. } => {
@@ -353,7 +354,7 @@ impl ScalarUDFImpl for TimeFunction {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let time = arguments.args.get(self.place_of_time());
+        let time = arguments.args.get(self.time_index());
         if time.is_some_and(|time| is_time_of_day(&time.data_type())) {
             let engine = match self.operation {
                 Operation::Bin => datetime::date_bin(),
@@ -361,11 +362,11 @@ impl ScalarUDFImpl for TimeFunction {
             };
             return engine.invoke_with_args(arguments);
         }
-        let constant = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
-        let constant = arguments.args.iter().all(constant);
+        let is_scalar = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
+        let is_constant = arguments.args.iter().all(is_scalar);
         let columns = ColumnarValue::values_to_arrays(&arguments.args)?;
         let result = self.evaluate(&columns, &arguments.args)?;
-        if constant {
+        if is_constant {
             return ScalarValue::try_from_array(&result, 0).map(ColumnarValue::Scalar);
         }
         Ok(ColumnarValue::Array(result))
@@ -410,10 +411,10 @@ fn read_moments(
             let column = cast_exactly(column, &DataType::Date32)?;
             // Consecutive days are often equal.
             let mut last = None;
-            let begin = |day: Option<i32>| -> Result<Option<i64>> {
+            let start_of_day = |day: Option<i32>| -> Result<Option<i64>> {
                 let Some(day) = day else { return Ok(None) };
                 match last {
-                    Some((same, moment)) if same == day => Ok(Some(moment)),
+                    Some((last_day, moment)) if last_day == day => Ok(Some(moment)),
                     _ => {
                         let moment = clocks.moment(i64::from(day) * DAY)?;
                         last = Some((day, moment));
@@ -424,7 +425,7 @@ fn read_moments(
             column
                 .as_primitive::<Date32Type>()
                 .iter()
-                .map(begin)
+                .map(start_of_day)
                 .collect()
         }
         DataType::Null => Ok(TimestampMicrosecondArray::new_null(column.len())),
@@ -460,7 +461,7 @@ fn read_texts<T>(
     column: &ArrayRef,
     formats: &[ArrayRef],
     lenient: bool,
-    meaning: impl Fn(TimeText) -> Result<T>,
+    convert: impl Fn(TimeText) -> Result<T>,
 ) -> Result<Vec<Option<T>>> {
     let column = cast_exactly(column, &DataType::Utf8)?;
     let column = column.as_string::<i32>();
@@ -474,27 +475,28 @@ fn read_texts<T>(
             return Ok(None);
         }
         let text = column.value(row);
-        let mut known = formats.iter().filter(|formats| formats.is_valid(row));
-        let found = if formats.is_empty() {
+        let mut row_formats = formats.iter().filter(|formats| formats.is_valid(row));
+        let parsed = if formats.is_empty() {
             TimeText::parse(text)
         } else {
-            known.find_map(|formats| TimeText::parse_with(text, formats.value(row)))
+            row_formats.find_map(|formats| TimeText::parse_with(text, formats.value(row)))
         };
-        let found = match found {
-            Some(found) => meaning(found),
+        let converted = match parsed {
+            Some(parsed) => convert(parsed),
             None => exec_err!(
-                "{:?} is no time {}",
+                "{:?} {}",
                 shorten(text),
                 if formats.is_empty() {
-                    "that can be read; give its format: to_timestamp(text, '%d/%m/%Y %H:%M')"
+                    "cannot be read as a time; give its format: \
+                     to_timestamp(text, '%d/%m/%Y %H:%M')"
                 } else {
-                    "of the given format"
+                    "does not match the given format"
                 }
             ),
         };
-        match found {
+        match converted {
             Err(_) if lenient => Ok(None),
-            found => found.map(Some),
+            converted => converted.map(Some),
         }
     };
     (0..column.len()).map(read).collect()
@@ -502,15 +504,15 @@ fn read_texts<T>(
 
 /// Converts counts of a unit since 1970 UTC to moments.
 fn convert_units(column: &ArrayRef, nanoseconds: i64) -> Result<TimestampMicrosecondArray> {
-    let is_whole = column.data_type().is_integer();
+    let is_integer = column.data_type().is_integer();
     let checked = |moment: Option<i64>| -> Result<i64> {
         let moment = moment.map(jiff::Timestamp::from_microsecond);
         match moment {
             Some(moment) => Ok(moment.map_err(out_of_range)?.as_microsecond()),
-            None => exec_err!("a time is not within the years -9999 to 9999"),
+            None => exec_err!("a time is outside the years -9999 to 9999"),
         }
     };
-    if is_whole {
+    if is_integer {
         let column = cast_exactly(column, &DataType::Int64)?;
         let column = column.as_primitive::<Int64Type>();
         return column.try_unary(|count| {
@@ -538,17 +540,17 @@ fn cast_intervals(column: Option<&ArrayRef>) -> Result<ArrayRef> {
     cast_exactly(column, &DataType::Interval(IntervalUnit::MonthDayNano))
 }
 
-/// Returns true for the types of intervals, and of texts that may be intervals.
+/// Returns true for the types of intervals, and of texts, which may contain intervals.
 fn is_interval(data_type: &DataType) -> bool {
-    let is = matches!(
+    let is_interval_type = matches!(
         data_type,
         DataType::Interval(_) | DataType::Duration(_) | DataType::Null
     );
-    is || is_text(data_type)
+    is_interval_type || is_text(data_type)
 }
 
 /// Lengths of intervals in microseconds; a day has 24 hours, a month has no length.
-fn measure(intervals: &dyn Array) -> Result<DurationMicrosecondArray> {
+fn lengths(intervals: &dyn Array) -> Result<DurationMicrosecondArray> {
     let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
     intervals.try_unary(|interval| {
         if interval.months != 0 {
@@ -577,17 +579,17 @@ fn shift(
         if by.months != 0 || by.days != 0 {
             let months = Span::new().try_months(i64::from(by.months) * sign);
             let days = Span::new().try_days(i64::from(by.days) * sign);
-            let shown = civil(clocks.wall(moment)?)?
+            let local = civil(clocks.wall(moment)?)?
                 .checked_add(months.map_err(out_of_range)?)
-                .and_then(|shown| shown.checked_add(days?))
+                .and_then(|local| local.checked_add(days?))
                 .map_err(out_of_range)?;
-            moment = clocks.moment(wall(shown)?)?;
+            moment = clocks.moment(wall(local)?)?;
         }
         let rest = i128::from(by.nanoseconds) * i128::from(sign);
         let moment = i128::from(moment) + rest.div_euclid(1000);
         match i64::try_from(moment) {
             Ok(moment) => clocks.offset(moment).map(|_| Some(moment)),
-            Err(_) => exec_err!("a time is not within the years -9999 to 9999"),
+            Err(_) => exec_err!("a time is outside the years -9999 to 9999"),
         }
     };
     moments.iter().zip(by.iter()).map(shift).collect()
@@ -619,8 +621,8 @@ impl Unit {
             "year" => Self::Months(12),
             _ => {
                 return exec_err!(
-                    "date_trunc knows no {:?}; units are year, quarter, month, week, day, hour, \
-                     minute, second, millisecond and microsecond",
+                    "unknown unit {:?} of date_trunc; units are year, quarter, month, week, day, \
+                     hour, minute, second, millisecond and microsecond",
                     shorten(unit)
                 );
             }
@@ -637,24 +639,24 @@ fn truncate(
     let mut last = None;
     let truncate = |moment: i64| -> Result<i64> {
         let offset = clocks.offset(moment)?;
-        let shown = moment + offset;
-        let day = shown.div_euclid(DAY);
+        let local = moment + offset;
+        let day = local.div_euclid(DAY);
         let begin = match unit {
             Unit::Short(micros) => {
-                return clocks.moment_near(shown.div_euclid(micros) * micros, offset);
+                return clocks.moment_with_offset(local.div_euclid(micros) * micros, offset);
             }
             Unit::Day => day * DAY,
             // 1970 began on a Thursday.
             Unit::Week => (day - (day + 3).rem_euclid(7)) * DAY,
             Unit::Months(months) => {
-                let date = civil(shown)?.date();
+                let date = civil(local)?.date();
                 let month = (date.month() - 1) / months * months + 1;
                 wall(jiff::civil::date(date.year(), month, 1).at(0, 0, 0, 0))?
             }
         };
         // Consecutive moments are often on one day.
         match last {
-            Some((same, moment)) if same == begin => Ok(moment),
+            Some((last_begin, moment)) if last_begin == begin => Ok(moment),
             _ => {
                 let moment = clocks.moment(begin)?;
                 last = Some((begin, moment));
@@ -662,7 +664,7 @@ fn truncate(
             }
         }
     };
-    try_each(moments, truncate)
+    try_map(moments, truncate)
 }
 
 /// The start of each moment's bin. Bins are counted in local time from their origin, by default the
@@ -681,18 +683,18 @@ fn assign_bins(
         }
         let (moment, stride) = (moments.value(row), strides.value(row));
         let offset = clocks.offset(moment)?;
-        let shown = moment + offset;
+        let local = moment + offset;
         let origin = match origins {
             Some(origins) => clocks.wall(origins.value(row))?,
             None => 0,
         };
         let begin = match parse_width(stride)? {
-            Width::Months(months) => find_month_bin(shown, origin, months)?,
+            Width::Months(months) => find_month_bin(local, origin, months)?,
             Width::Micros(micros) => {
-                let begin = origin + (shown - origin).div_euclid(micros) * micros;
+                let begin = origin + (local - origin).div_euclid(micros) * micros;
                 // A bin of whole days begins once, even if its first hour is repeated.
                 if micros % DAY != 0 {
-                    return clocks.moment_near(begin, offset).map(Some);
+                    return clocks.moment_with_offset(begin, offset).map(Some);
                 }
                 begin
             }
@@ -713,7 +715,7 @@ fn parse_width(stride: IntervalMonthDayNano) -> Result<Width> {
     let micros = i64::from(stride.days).checked_mul(DAY);
     let micros = micros.and_then(|days| days.checked_add(stride.nanoseconds / 1000));
     match (stride.months, micros) {
-        (_, None) => exec_err!("a bin cannot be so wide"),
+        (_, None) => exec_err!("the width of a bin is too large"),
         (0, Some(micros @ 1..)) => Ok(Width::Micros(micros)),
         (1.., Some(0)) => Ok(Width::Months(i64::from(stride.months))),
         (1.., Some(1..)) => exec_err!("date_bin takes months, or days and hours, not both"),
@@ -722,15 +724,15 @@ fn parse_width(stride: IntervalMonthDayNano) -> Result<Width> {
 }
 
 /// Start of a bin of some months, as a wall time.
-fn find_month_bin(shown: i64, origin: i64, months: i64) -> Result<i64> {
-    let (at, first) = (civil(shown)?, civil(origin)?);
-    let number = |of: jiff::civil::DateTime| i64::from(of.year()) * 12 + i64::from(of.month());
-    let mut bin = (number(at) - number(first)).div_euclid(months);
+fn find_month_bin(local: i64, origin: i64, months: i64) -> Result<i64> {
+    let (date, first) = (civil(local)?, civil(origin)?);
+    let month_number = |date: DateTime| i64::from(date.year()) * 12 + i64::from(date.month());
+    let mut bin = (month_number(date) - month_number(first)).div_euclid(months);
     loop {
         let span = Span::new().try_months(bin * months);
         let begin = first.checked_add(span.map_err(out_of_range)?);
         let begin = wall(begin.map_err(out_of_range)?)?;
-        if begin <= shown {
+        if begin <= local {
             return Ok(begin);
         }
         bin -= 1;
@@ -738,12 +740,11 @@ fn find_month_bin(shown: i64, origin: i64, months: i64) -> Result<i64> {
 }
 
 /// Applies a stateful function to each moment.
-fn try_each(
+fn try_map(
     moments: &TimestampMicrosecondArray,
-    mut each: impl FnMut(i64) -> Result<i64>,
+    mut convert: impl FnMut(i64) -> Result<i64>,
 ) -> Result<TimestampMicrosecondArray> {
-    let each = moments
-        .iter()
-        .map(|moment| moment.map(&mut each).transpose());
-    each.collect::<Result<_, DataFusionError>>()
+    let convert_row = |moment: Option<i64>| moment.map(&mut convert).transpose();
+    let converted = moments.iter().map(convert_row);
+    converted.collect::<Result<_, DataFusionError>>()
 }

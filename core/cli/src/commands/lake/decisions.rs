@@ -5,7 +5,7 @@ use crate::{arguments::DecisionArguments, diagnose::WrongUsage};
 use jiff::Timestamp;
 use retrocast_store::{
     Lake, Ledger,
-    ledger::{self, Decision, Noun, present},
+    ledger::{self, Decision, LedgerTable, decisions_in_force},
     maintenance::Answer,
 };
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ pub fn decide(runtime: &Runtime, lake: &Lake, arguments: &DecisionArguments) -> 
     if !keys.contains(&arguments.key) {
         let key = &arguments.key;
         let nearest = retrocast_domain::suggest::nearest(key, keys.iter().map(String::as_str));
-        let table = noun.table;
+        let table = noun.query_name;
         let help = match nearest {
             Some(nearest) => format!("did you mean {nearest:?}?"),
             None => format!(
@@ -50,9 +50,9 @@ pub fn decide(runtime: &Runtime, lake: &Lake, arguments: &DecisionArguments) -> 
 }
 
 /// Finds the ledger table of a decision, and the column that identifies its items.
-fn find_table(name: &str) -> Result<(&'static Noun, &'static str), WrongUsage> {
-    let has_identity = |noun: &&Noun| noun.identity.is_some();
-    let nouns = || ledger::NOUNS.iter().filter(has_identity);
+fn find_table(name: &str) -> Result<(&'static LedgerTable, &'static str), WrongUsage> {
+    let has_identity = |noun: &&LedgerTable| noun.identity.is_some();
+    let nouns = || ledger::TABLES.iter().filter(has_identity);
     let table = nouns().find(|noun| noun.name == name);
     table
         .and_then(|noun| Some((noun, noun.identity?)))
@@ -71,7 +71,7 @@ pub fn list(runtime: &Runtime, lake: &Lake, all: bool, as_json: bool) -> anyhow:
     let mut listed: Vec<&Decision> = if all {
         decisions.iter().collect()
     } else {
-        present(&decisions).into_values().collect()
+        decisions_in_force(&decisions).into_values().collect()
     };
     listed.sort_by(|a, b| (b.time, &b.key).cmp(&(a.time, &a.key)));
     if as_json {

@@ -1,4 +1,4 @@
-//! However records arrive, the lake has the same rows as after one clean pass over them.
+//! The rows of the lake do not depend on how the records arrived.
 
 use super::*;
 use std::{collections::BTreeSet, fs, path::Path};
@@ -10,7 +10,7 @@ const PLAIN: &str = "title = \"T\"\ntime = \"at\"\n\
     [field.id]\ntype = \"string\"\n[field.rev]\ntype = \"integer\"\n[field.text]\ntype = \"string\"\n\
     [field.at]\ntype = \"timestamp\"\n";
 
-/// A small generator of numbers, equal on all platforms (Steele et al., `SplitMix64`).
+/// A small pseudo-random number generator, equal on all platforms (Steele et al., `SplitMix64`).
 struct Numbers(u64);
 
 impl Numbers {
@@ -27,7 +27,7 @@ impl Numbers {
     }
 }
 
-/// Lines of records: each key several times, and a few that no contract accepts.
+/// Lines of records: each key several times, and a few that the contracts refuse.
 fn lines(numbers: &mut Numbers) -> Vec<String> {
     let mut lines = Vec::new();
     for key in 0..40 {
@@ -64,13 +64,13 @@ fn rows(bench: &Bench, lake: &Lake) -> Vec<String> {
     rows
 }
 
-/// Ingests the folder; with `patience`, cancels after this many steps.
-fn take(
+/// Ingests the folder; with `limit_micros`, drops the work after this time.
+fn ingest_raw(
     bench: &Bench,
     lake: &Lake,
     contract: &str,
     run: &str,
-    patience: Option<u64>,
+    limit_micros: Option<u64>,
 ) -> Option<Ingestion> {
     let spec = SourceSpec {
         required: false,
@@ -79,7 +79,7 @@ fn take(
     let properties = Properties::from([("run".to_string(), run.to_string())]);
     let control = Control::default();
     let work = ingest(&spec, bench.folder.path(), lake, &properties, &control);
-    let Some(micros) = patience else {
+    let Some(micros) = limit_micros else {
         return Some(bench.runtime.block_on(work).unwrap());
     };
     // On separate threads, which end with it: a killed process does nothing more.
@@ -89,19 +89,19 @@ fn take(
         .build()
         .unwrap();
     let limit = std::time::Duration::from_micros(micros);
-    let ended = runtime.block_on(async { tokio::time::timeout(limit, work).await });
+    let result = runtime.block_on(async { tokio::time::timeout(limit, work).await });
     drop(runtime);
-    ended.ok().map(Result::unwrap)
+    result.ok().map(Result::unwrap)
 }
 
-fn consistent(bench: &Bench, lake: &Lake, found: &Ingestion) {
+fn check_consistency(bench: &Bench, lake: &Lake, found: &Ingestion) {
     let note = &found.note;
     let rows = rows(bench, lake);
     let times = rows.iter().filter_map(|row| row.rsplit('|').next());
     let mut times: Vec<&str> = times.filter(|time| *time != "null").collect();
     times.sort_unstable();
-    let ends = [times.first(), times.last()].map(|time| time.copied().unwrap_or_default());
-    assert_eq!([note.first_time.as_str(), note.last_time.as_str()], ends);
+    let range = [times.first(), times.last()].map(|time| time.copied().unwrap_or_default());
+    assert_eq!([note.first_time.as_str(), note.last_time.as_str()], range);
     let refused: u64 = note.quarantined.iter().map(|(_, n)| n).sum();
     assert_eq!(
         note.records,
@@ -109,12 +109,12 @@ fn consistent(bench: &Bench, lake: &Lake, found: &Ingestion) {
         "{note:?}"
     );
     assert_eq!(note.accepted, found.dataset.rows);
-    assert_eq!(refused_places(bench, lake, found), refused);
+    assert_eq!(count_refused(bench, lake, found), refused);
 }
 
-/// The number of quarantined records; checks that each is of an existing file, and none is
-/// there twice.
-fn refused_places(bench: &Bench, lake: &Lake, found: &Ingestion) -> u64 {
+/// The number of quarantined records; checks that each is from an existing file and that none is a
+/// duplicate.
+fn count_refused(bench: &Bench, lake: &Lake, found: &Ingestion) -> u64 {
     let Some(quarantine) = &found.quarantine else {
         return 0;
     };
@@ -132,14 +132,14 @@ fn refused_places(bench: &Bench, lake: &Lake, found: &Ingestion) -> u64 {
         let file = row.split('|').next().unwrap();
         assert!(bench.folder.path().join(file).exists(), "{row}");
     }
-    let places: BTreeSet<&String> = rows.iter().collect();
-    assert_eq!(places.len(), rows.len(), "{rows:?}");
+    let unique: BTreeSet<&String> = rows.iter().collect();
+    assert_eq!(unique.len(), rows.len(), "{rows:?}");
     assert_eq!(rows.len() as u64, quarantine.rows);
     quarantine.rows
 }
 
-/// Files that together contain every line; with `doubled`, some lines are in several files.
-fn scatter(numbers: &mut Numbers, lines: &[String], doubled: bool) -> Vec<(String, String)> {
+/// Files that together contain every line; with `duplicated`, some lines are in several files.
+fn scatter(numbers: &mut Numbers, lines: &[String], duplicated: bool) -> Vec<(String, String)> {
     let count = 2 + numbers.below(5);
     let mut files: Vec<(String, String)> = (0..count)
         .map(|n| {
@@ -152,7 +152,7 @@ fn scatter(numbers: &mut Numbers, lines: &[String], doubled: bool) -> Vec<(Strin
         .collect();
     for line in lines {
         files[numbers.below(count)].1.push_str(line);
-        if doubled && numbers.below(4) == 0 {
+        if duplicated && numbers.below(4) == 0 {
             files[numbers.below(count)].1.push_str(line);
         }
     }
@@ -165,22 +165,22 @@ fn put(root: &Path, name: &str, text: &str) {
     fs::write(path, text).unwrap();
 }
 
-fn check(seed: u64, contract: &str, doubled: bool) {
+fn check(seed: u64, contract: &str, duplicated: bool) {
     let mut numbers = Numbers(seed);
     let lines = lines(&mut numbers);
     let bench = Bench::new(&[("raw/all.jsonl", lines.concat().as_bytes())]);
     let root = bench.folder.path();
     let clean = Lake::new(&root.join("clean"), "job").unwrap();
-    consistent(
+    check_consistency(
         &bench,
         &clean,
-        &take(&bench, &clean, contract, "clean", None).unwrap(),
+        &ingest_raw(&bench, &clean, contract, "clean", None).unwrap(),
     );
     let expected = rows(&bench, &clean);
     fs::remove_dir_all(root.join("raw")).unwrap();
 
     let lake = Lake::new(&root.join("lake"), "job").unwrap();
-    let files = scatter(&mut numbers, &lines, doubled);
+    let files = scatter(&mut numbers, &lines, duplicated);
     let mut done: BTreeSet<usize> = BTreeSet::new();
     for step in 0.. {
         let index = numbers.below(files.len());
@@ -205,22 +205,23 @@ fn check(seed: u64, contract: &str, doubled: bool) {
                 done.insert(index);
             }
         }
-        let patience = (numbers.below(2) == 0).then(|| numbers.below(40_000) as u64);
+        let limit_micros = (numbers.below(2) == 0).then(|| numbers.below(40_000) as u64);
         if !root.join("raw").exists() {
             continue;
         }
-        if let Some(found) = take(&bench, &lake, contract, &format!("r{step}"), patience) {
-            consistent(&bench, &lake, &found);
+        if let Some(found) = ingest_raw(&bench, &lake, contract, &format!("r{step}"), limit_micros)
+        {
+            check_consistency(&bench, &lake, &found);
         }
         if done.len() == files.len() {
             break;
         }
     }
-    // Files that were copied there meanwhile stay: they contain nothing new.
-    consistent(
+    // Copies stay: they contain nothing new.
+    check_consistency(
         &bench,
         &lake,
-        &take(&bench, &lake, contract, "last", None).unwrap(),
+        &ingest_raw(&bench, &lake, contract, "last", None).unwrap(),
     );
     assert_eq!(rows(&bench, &lake), expected, "seed {seed}");
     let versions = bench
@@ -228,31 +229,31 @@ fn check(seed: u64, contract: &str, doubled: bool) {
         .block_on(lake.versions("tickets"))
         .unwrap()
         .len();
-    consistent(
+    check_consistency(
         &bench,
         &lake,
-        &take(&bench, &lake, contract, "again", None).unwrap(),
+        &ingest_raw(&bench, &lake, contract, "again", None).unwrap(),
     );
     let after = bench
         .runtime
         .block_on(lake.versions("tickets"))
         .unwrap()
         .len();
-    assert_eq!(after, versions, "nothing new makes no version");
+    assert_eq!(after, versions, "without changes there is no new version");
 }
 
 #[test]
-fn records_of_keys_arrive_in_any_order_split_doubled_and_cut() {
+fn keyed_records_may_arrive_in_any_order_duplicated_and_truncated() {
     (0..12).for_each(|seed| check(seed, KEYED, true));
 }
 
 #[test]
-fn records_without_keys_arrive_in_any_order_split_and_cut() {
+fn records_without_keys_may_arrive_in_any_order_and_truncated() {
     (100..110).for_each(|seed| check(seed, PLAIN, false));
 }
 
 #[test]
-fn a_week_more_reads_that_week() {
+fn only_new_files_are_read() {
     let week = |n: usize| -> String {
         let line = |i| format!("{{\"id\":\"{n}-{i}\",\"rev\":1,\"text\":\"x\"}}\n");
         (0..50).map(line).collect()
@@ -275,7 +276,7 @@ fn a_week_more_reads_that_week() {
         file.set_modified(old).unwrap();
     }
     let lake = bench.lake();
-    take(&bench, &lake, KEYED, "year", None).unwrap();
+    ingest_raw(&bench, &lake, KEYED, "year", None).unwrap();
     // Files that were ingested need not even be readable.
     for (name, _) in &weeks {
         fs::remove_file(root.join(name)).unwrap();
@@ -284,7 +285,7 @@ fn a_week_more_reads_that_week() {
         file.set_modified(old).unwrap();
     }
     put(root, "raw/62.jsonl", &week(62));
-    let found = take(&bench, &lake, KEYED, "week", None).unwrap();
+    let found = ingest_raw(&bench, &lake, KEYED, "week", None).unwrap();
     assert_eq!(
         (found.note.records, found.note.accepted),
         (53 * 50, 53 * 50)

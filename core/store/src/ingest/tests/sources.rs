@@ -1,8 +1,10 @@
+//! Sources with unreadable, missing or special files, and concurrent ingests.
+
 use super::*;
 
 #[test]
-fn a_source_of_nothing_but_broken_files_fails_and_names_them() {
-    let torn = zstd::encode_all(&GOOD.repeat(1000)[..], 1).unwrap();
+fn a_source_with_only_broken_files_fails() {
+    let truncated = zstd::encode_all(&GOOD.repeat(1000)[..], 1).unwrap();
     let check = |name: &str, bytes: &[u8], words: &str| {
         let empty: &[u8] = b"";
         let bench = Bench::new(&[(name, bytes), ("empty.jsonl", empty)]);
@@ -20,13 +22,13 @@ fn a_source_of_nothing_but_broken_files_fails_and_names_them() {
     };
     check("not.jsonl.gz", GOOD, "gzip");
     check("not.jsonl.zst", GOOD, "frame");
-    check("torn.jsonl.zst", &torn[..20], "cut off");
+    check("torn.jsonl.zst", &truncated[..20], "cut off");
     check("latin.csv", b"id,n\xe9\n1,2\n", "not UTF-8");
     check("twice.csv", b"id,id\n1,2\n", "in columns 1 and 2");
 }
 
 #[test]
-fn what_is_no_file_is_left_out_or_refused() {
+fn pipes_devices_and_broken_links_are_skipped_or_refused() {
     use std::os::unix::{ffi::OsStrExt, fs::symlink, net::UnixListener};
     let bench = Bench::new(&[("raw/a.jsonl", GOOD), ("other/b.jsonl", b"")]);
     let raw = bench.folder.path().join("raw");
@@ -51,9 +53,9 @@ fn what_is_no_file_is_left_out_or_refused() {
     let found = bench.ingest("raw/**/*.jsonl*").unwrap();
     // Once, even if several links lead to it; and the target of `up` is read.
     assert_eq!(found.note.records, 2);
-    // All of it is in the report.
-    let left_out = found.note.broken_files.len();
-    assert_eq!((found.note.files, left_out), (2 + 10, 10));
+    // All skipped files are in the report.
+    let skipped = found.note.broken_files.len();
+    assert_eq!((found.note.files, skipped), (2 + 10, 10));
     let warnings = found.warnings.join("\n");
     for words in [
         "\"raw/pipe.jsonl\" was left out of source \"tickets\": it is a pipe, not a file.",
@@ -84,7 +86,7 @@ fn what_is_no_file_is_left_out_or_refused() {
 }
 
 #[test]
-fn sources_that_are_not_there() {
+fn missing_sources_are_errors_unless_optional() {
     let bench = Bench::new(&[("raw/a.txt", b"")]);
     let check = |uri: &str, words: &str| {
         let error = bench.ingest(uri).unwrap_err().to_string();
@@ -102,8 +104,8 @@ fn sources_that_are_not_there() {
     assert!(bench.rows(&found.dataset).is_empty());
 }
 
-/// Ingests all of `names` concurrently, each `times` times, and checks that each has its rows.
-fn at_once(names: &[&str], times: usize) {
+/// Ingests all of `names` concurrently, each `times` times, and checks the rows of each.
+fn ingest_concurrently(names: &[&str], times: usize) {
     let mut text = String::new();
     for n in 0..2000 {
         let id = n % 1500;
@@ -163,11 +165,11 @@ fn at_once(names: &[&str], times: usize) {
 }
 
 #[test]
-fn the_same_source_can_be_read_by_several_at_once() {
-    at_once(&["tickets"], 6);
+fn one_source_can_be_ingested_concurrently() {
+    ingest_concurrently(&["tickets"], 6);
 }
 
 #[test]
-fn several_sources_can_be_read_at_once() {
-    at_once(&["tickets", "metrics", "pipelines", "decisions"], 2);
+fn several_sources_can_be_ingested_concurrently() {
+    ingest_concurrently(&["tickets", "metrics", "pipelines", "decisions"], 2);
 }

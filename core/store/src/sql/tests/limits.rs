@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn queries_that_are_too_deep_or_long_are_refused_at_their_place() {
+fn queries_that_are_too_deep_or_long_are_refused_with_a_location() {
     let bench = Bench::new(1, 1);
     let schema = [("tickets".to_string(), batch(1).schema())];
     let refused = |query: String, words: &str| {
@@ -14,7 +14,7 @@ fn queries_that_are_too_deep_or_long_are_refused_at_their_place() {
         assert_eq!(bench.query("UTC", &query).unwrap_err(), message);
     };
     let sum = |n: usize| vec!["1"; n].join(" + ");
-    let deep = "nested too deep (line 2, column 3 of the query); let a stage of its own";
+    let deep = "nested too deep (line 2, column 3 of the query); move a part of it";
     refused(format!("select\n  {} as x", sum(20_000)), deep);
     refused(
         format!(
@@ -62,7 +62,7 @@ fn queries_that_are_too_deep_or_long_are_refused_at_their_place() {
     );
     refused(
         format!("select '{}' as x", "x".repeat(300_000)),
-        "the query has 292 KiB, 256 are",
+        "the query has 292 KiB, at most 256 are",
     );
 }
 

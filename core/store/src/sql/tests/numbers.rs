@@ -8,18 +8,18 @@ const QUARTER: i64 = 1 << 62;
 /// `tickets(id, bytes, part, grp)`: three quarters of the greatest integer, and fractions with
 /// a NaN.
 fn bench(descending: bool) -> Bench {
-    let turn = |mut rows: Vec<f64>| {
+    let arrange = |mut rows: Vec<f64>| {
         if descending {
             rows.reverse();
         }
         rows
     };
-    Bench::of(vec![
+    Bench::with_columns(vec![
         ("id", Arc::new(Int64Array::from(vec![1, 2, 3]))),
         ("bytes", Arc::new(Int64Array::from(vec![QUARTER; 3]))),
         (
             "part",
-            Arc::new(Float64Array::from(turn(vec![f64::NAN, 1.0, 3.0]))),
+            Arc::new(Float64Array::from(arrange(vec![f64::NAN, 1.0, 3.0]))),
         ),
         ("zero", Arc::new(Float64Array::from(vec![0.0; 3]))),
         ("grp", Arc::new(StringArray::from(vec!["g"; 3]))),
@@ -27,7 +27,7 @@ fn bench(descending: bool) -> Bench {
 }
 
 #[test]
-fn what_goes_beyond_64_bits_is_an_error_that_names_the_expression() {
+fn an_overflow_is_an_error_that_names_the_expression() {
     let bench = bench(false);
     for (query, words) in [
         (
@@ -85,7 +85,7 @@ fn what_goes_beyond_64_bits_is_an_error_that_names_the_expression() {
 }
 
 #[test]
-fn what_fits_is_exact() {
+fn results_without_overflow_are_exact() {
     let bench = bench(false);
     for (query, expected) in [
         (
@@ -134,12 +134,12 @@ fn what_fits_is_exact() {
     }
     // Partial sums may overflow, the sum may not.
     let rows = Int64Array::from(vec![i64::MAX, i64::MAX, -i64::MAX, -i64::MAX, 7]);
-    let bench = Bench::of(vec![("n", Arc::new(rows))]);
+    let bench = Bench::with_columns(vec![("n", Arc::new(rows))]);
     bench.check_rows("UTC", "select sum(n) as x from tickets", &["7"]);
 }
 
 #[test]
-fn nan_is_missing_in_whatever_order_rows_come() {
+fn nan_is_missing_in_any_order_of_rows() {
     for descending in [false, true] {
         let bench = bench(descending);
         for part in ["part", "part + zero", "zero / zero + part"] {

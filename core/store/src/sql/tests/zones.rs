@@ -16,7 +16,7 @@ const WEEKS: [(&str, &str, &str); 8] = [
 ];
 
 #[test]
-fn instants_compare_rightly_in_every_zone() {
+fn comparisons_are_correct_in_every_zone() {
     for (zone, first, last) in WEEKS {
         let instant = |day: &str| {
             let day: jiff::civil::Date = day.parse().unwrap();
@@ -68,20 +68,20 @@ fn instants_compare_rightly_in_every_zone() {
         assert_eq!(found, expected, "{zone} {first}");
         let days = "select cast(at as date) as day, count(*) as n from tickets group by 1";
         let days = bench.query(zone, days).unwrap();
-        let of_day = days.iter().find(|row| row.starts_with(first)).unwrap();
+        let first_day = days.iter().find(|row| row.starts_with(first)).unwrap();
         if last.ends_with(&format!("{:02}", first[8..].parse::<u8>().unwrap() + 1)) {
-            assert_eq!(*of_day, format!("{first}|{inside}"), "{zone}");
+            assert_eq!(*first_day, format!("{first}|{inside}"), "{zone}");
         }
     }
 }
 
 #[test]
-fn times_inside_of_lists_are_local_too() {
+fn times_inside_lists_are_local_too() {
     let at: ArrayRef =
         Arc::new(TimestampMicrosecondArray::from(vec![1_782_858_600_000_000]).with_timezone("UTC"));
-    let of = at.data_type().clone();
+    let data_type = at.data_type().clone();
     let parts = arrow::array::StructArray::from(vec![(
-        Arc::new(Field::new("at", of, true)),
+        Arc::new(Field::new("at", data_type, true)),
         Arc::clone(&at),
     )]);
     let list = arrow::array::ListArray::new(
@@ -112,15 +112,15 @@ fn times_inside_of_lists_are_local_too() {
 }
 
 #[test]
-fn dates_end_with_the_local_day() {
-    let check = |zone: &str, end: &str, first_left_out: i32| {
+fn date_limits_follow_the_local_day() {
+    let check = |zone: &str, end: &str, first_excluded: i32| {
         let before = TimeLimit {
             column: "day".into(),
             end: end.parse().unwrap(),
             timezone: zone.into(),
         };
         let text = before.expression(&DataType::Date32).unwrap().to_string();
-        let day = jiff::civil::date(2026, 6, first_left_out as i8);
+        let day = jiff::civil::date(2026, 6, first_excluded as i8);
         assert!(text.contains(&day.to_string()), "{zone} {end}: {text}");
     };
     check("UTC", "2026-06-29T00:00:00Z", 29);

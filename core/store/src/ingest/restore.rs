@@ -1,6 +1,6 @@
 //! Makes the rows of a reused source visible in the lake again.
 
-use super::{manifest, quarantine_name, refused};
+use super::{manifest, quarantine, quarantine_name};
 use crate::{
     dataset::{Lake, MADE_FROM, Properties},
     error::StoreError,
@@ -17,19 +17,20 @@ impl Lake {
     /// Only versions that a report cites are restored, because these are not removed concurrently,
     /// and only together with the manifest and the quarantine that they name. Otherwise nothing
     /// changes: this only affects what the lake shows.
-    pub async fn show(&self, dataset: &DatasetRef) -> Result<(), StoreError> {
+    pub async fn make_newest(&self, dataset: &DatasetRef) -> Result<(), StoreError> {
         let Some(latest) = self.latest(&dataset.name).await? else {
             return Ok(());
         };
         let Some(mut properties) = self.properties_of(dataset).await? else {
             return Ok(());
         };
-        let Some(named) = manifest::VersionDatasets::of(&dataset.name, &properties) else {
+        let Some(datasets) = manifest::VersionDatasets::from_properties(&dataset.name, &properties)
+        else {
             return Ok(());
         };
-        if !self.is_shown(dataset, &latest, &properties).await? {
+        if !self.is_newest(dataset, &latest, &properties).await? {
             if !self.cited(&dataset.name).await?.contains(&dataset.version)
-                || !named.exist(self).await
+                || !datasets.exist(self).await
             {
                 return Ok(());
             }
@@ -39,15 +40,15 @@ impl Lake {
                 return Ok(());
             }
         }
-        if named.quarantine.is_none() {
-            refused::clear(self, &quarantine_name(&dataset.name)).await?;
+        if datasets.quarantine.is_none() {
+            quarantine::clear(self, &quarantine_name(&dataset.name)).await?;
         }
         Ok(())
     }
 
     /// Returns true if the newest rows are those of this version: it is the newest, or a compaction
     /// or a restoration of it.
-    async fn is_shown(
+    async fn is_newest(
         &self,
         dataset: &DatasetRef,
         latest: &DatasetRef,
@@ -57,11 +58,11 @@ impl Lake {
             return Ok(true);
         }
         let newest = self.properties_with(latest, manifest::MANIFEST).await?;
-        let parts = [manifest::MANIFEST, MADE_FROM];
+        let names = [manifest::MANIFEST, MADE_FROM];
         Ok(newest.is_some_and(|newest| {
-            parts
+            names
                 .iter()
-                .all(|part| newest.get(*part) == properties.get(*part))
+                .all(|name| newest.get(*name) == properties.get(*name))
         }))
     }
 }

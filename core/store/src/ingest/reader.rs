@@ -1,11 +1,12 @@
 //! Reads objects, passes rows and refused records to the writers, and counts.
 
 use super::{
-    Control, Message, Progress, SourceSpec,
+    Control, Progress, SourceSpec,
+    key_ranges::KeyRanges,
     keys::{KeyTable, Keys},
     manifest::Counts,
+    streams::Message,
     times::{self, Times},
-    touched::KeyRanges,
 };
 use crate::{
     contract::Contract,
@@ -23,8 +24,8 @@ use retrocast_records::{
 use std::{collections::BTreeSet, path::PathBuf};
 use tokio::sync::mpsc;
 
-/// Number of rows, and bytes, from which a batch is passed on alone. Each batch costs the writer
-/// work and memory, so those of many small objects are combined.
+/// Minimum number of rows or bytes of a batch for the writer. Each batch costs the writer work and
+/// memory, so those of many small objects are combined.
 const BATCH_ROWS: usize = 4096;
 const BATCH_BYTES: usize = 4 << 20;
 
@@ -45,11 +46,11 @@ pub(super) struct ReadTask {
 
 /// Outputs of reading.
 pub(super) struct Outputs {
-    pub rows: Outgoing,
-    pub refused: Outgoing,
-    /// The remaining objects of the dataset, if there are any: duplicates with their rows are
-    /// resolved later.
-    pub beside: Option<KeyRanges>,
+    pub rows: BatchSender,
+    pub refused: BatchSender,
+    /// The key ranges of the dataset's remaining objects, if there are any: duplicates with their
+    /// rows are resolved later.
+    pub existing: Option<KeyRanges>,
 }
 
 /// Result of reading objects.
@@ -68,7 +69,7 @@ pub(super) struct ReadResult {
     /// First and last time of all rows.
     pub times: Times,
     /// Objects of the dataset that may have a row with one of the keys.
-    pub touched: BTreeSet<u32>,
+    pub overlapping: BTreeSet<u32>,
 }
 
 impl ReadResult {
@@ -86,13 +87,13 @@ impl ReadResult {
 }
 
 impl ReadTask {
-    /// Reads everything. Blocks.
-    pub fn run(self, mut ways: Outputs) -> Result<ReadResult, StoreError> {
-        let mut taken = ReadResult {
+    /// Reads all objects. Blocks.
+    pub fn run(self, mut outputs: Outputs) -> Result<ReadResult, StoreError> {
+        let mut result = ReadResult {
             counts: vec![Counts::default(); self.files.len()],
             ..ReadResult::default()
         };
-        let mut gathered = self.spill.as_deref().map(KeyTable::new);
+        let mut key_table = self.spill.as_deref().map(KeyTable::new);
         let mut progress = Progress::default();
         let reading = Reading {
             listing: &self.listing,
@@ -106,79 +107,82 @@ impl ReadTask {
         };
         reading.run(&mut |event| match event {
             ReadEvent::End { file, broken } => {
-                taken.counts[file].broken = broken;
+                result.counts[file].broken = broken;
                 Ok(())
             }
             ReadEvent::Records(parsed) => {
                 progress.records += parsed.records;
                 progress.bytes += parsed.bytes;
-                self.pass_on(parsed, &mut taken, gathered.as_mut(), &mut ways)?;
+                self.write_block(parsed, &mut result, key_table.as_mut(), &mut outputs)?;
                 if let Some(listener) = &self.control.progress {
                     listener(progress);
                 }
                 Ok::<(), StoreError>(())
             }
         })?;
-        taken.starts.resize(self.files.len(), taken.rows);
-        ways.refused.end()?;
-        ways.rows.end()?;
-        if let Some(gathered) = gathered {
-            taken.keys =
-                gathered.resolve(ways.beside.is_some(), &mut |row| taken.supersede(row))?;
+        result.starts.resize(self.files.len(), result.rows);
+        outputs.refused.end()?;
+        outputs.rows.end()?;
+        if let Some(key_table) = key_table {
+            let return_kept = outputs.existing.is_some();
+            result.keys = key_table.resolve(return_kept, &mut |row| result.supersede(row))?;
         }
-        taken.touched = ways
-            .beside
-            .map(|beside| beside.objects())
+        result.overlapping = outputs
+            .existing
+            .map(|existing| existing.overlapping())
             .unwrap_or_default();
-        Ok(taken)
+        Ok(result)
     }
 
-    fn pass_on(
+    /// Sends the rows and refused records of a block to the writers, and updates the result.
+    fn write_block(
         &self,
         parsed: ParsedBlock,
-        taken: &mut ReadResult,
-        gathered: Option<&mut KeyTable>,
-        ways: &mut Outputs,
+        result: &mut ReadResult,
+        key_table: Option<&mut KeyTable>,
+        outputs: &mut Outputs,
     ) -> Result<(), StoreError> {
         let (file, number) = (parsed.file, self.numbers[parsed.file]);
         // Objects without rows begin where the next one does.
-        taken
+        result
             .starts
-            .resize(taken.starts.len().max(file + 1), taken.rows);
-        count(&parsed, &self.spec.contract, &mut taken.counts[file]);
+            .resize(result.starts.len().max(file + 1), result.rows);
+        count(&parsed, &self.spec.contract, &mut result.counts[file]);
         if !parsed.refused.is_empty() {
             let name = &self.files[file].0.name;
             let rows = quarantine::batch(&self.spec.name, name, &parsed.refused)?;
-            let rows = super::refused::with_object(&rows, number)?;
-            ways.refused.send(rows)?;
+            let rows = super::quarantine::with_object(&rows, number)?;
+            outputs.refused.send(rows)?;
         }
         let Some(batch) = parsed.batch else {
             return Ok(());
         };
         let time = self.spec.contract.time.as_deref();
         let times = time.and_then(|name| read::time_range(batch.column_by_name(name)?.as_ref()));
-        taken.times = times::both(taken.times, times);
-        if let Some(gathered) = gathered {
-            gathered.add(taken.rows, &parsed.keys, &parsed.order)?;
-            let places = self.places(&batch)?;
-            if let Some(beside) = &mut ways.beside {
-                places.iter().for_each(|place| beside.touch(*place));
+        result.times = times::union(result.times, times);
+        if let Some(key_table) = key_table {
+            key_table.add(result.rows, &parsed.keys, &parsed.order)?;
+            let positions = self.key_positions(&batch)?;
+            if let Some(existing) = &mut outputs.existing {
+                positions
+                    .iter()
+                    .for_each(|position| existing.add(*position));
             }
-            let known = taken.counts[file].places.into_iter();
-            let all = known.flat_map(|(least, greatest)| [least, greatest]);
-            let all = all.chain(places);
-            taken.counts[file].places = all.fold(None, |range, place| match range {
-                None => Some((place, place)),
-                Some((least, greatest)) => Some((least.min(place), greatest.max(place))),
+            let bounds = result.counts[file].key_range.into_iter();
+            let all = bounds.flat_map(|(least, greatest)| [least, greatest]);
+            let all = all.chain(positions);
+            result.counts[file].key_range = all.fold(None, |range, position| match range {
+                None => Some((position, position)),
+                Some((least, greatest)) => Some((least.min(position), greatest.max(position))),
             });
         }
-        taken.rows += batch.num_rows() as u64;
-        let batch = origin::add(&batch, &self.schema, number, parsed.lines)?;
-        ways.rows.send(batch)
+        result.rows += batch.num_rows() as u64;
+        let batch = origin::add_origin(&batch, &self.schema, number, parsed.lines)?;
+        outputs.rows.send(batch)
     }
 
     /// The positions of the rows' keys.
-    fn places(&self, batch: &RecordBatch) -> Result<Vec<u128>, StoreError> {
+    fn key_positions(&self, batch: &RecordBatch) -> Result<Vec<u128>, StoreError> {
         let first = self.spec.contract.key.first();
         let column = first.and_then(|name| batch.column_by_name(name));
         Ok(column.map(key::positions).transpose()?.unwrap_or_default())
@@ -186,7 +190,7 @@ impl ReadTask {
 }
 
 /// Batches for a writer, with small ones combined.
-pub(super) struct Outgoing {
+pub(super) struct BatchSender {
     /// Name of the source, for messages.
     name: String,
     channel: mpsc::Sender<Message>,
@@ -195,8 +199,8 @@ pub(super) struct Outgoing {
     bytes: usize,
 }
 
-impl Outgoing {
-    /// Nothing is on its way yet.
+impl BatchSender {
+    /// Creates an output without pending batches.
     pub fn new(name: &str, channel: mpsc::Sender<Message>) -> Self {
         Self {
             name: name.to_string(),
@@ -223,11 +227,11 @@ impl Outgoing {
         let Some(first) = batches.first() else {
             return Ok(());
         };
-        let together = match batches.len() {
+        let combined = match batches.len() {
             1 => first.clone(),
             _ => arrow::compute::concat_batches(&first.schema(), &batches)?,
         };
-        self.send_message(Message::Rows(together))
+        self.send_message(Message::Rows(combined))
     }
 
     /// Sends the rest, and the end marker.
@@ -255,7 +259,7 @@ fn count(parsed: &ParsedBlock, contract: &Contract, counts: &mut Counts) {
         let (reason, field) = (row.violation.reason, &row.violation.field);
         *counts.quarantined.entry(reason.text().into()).or_default() += 1;
         if reason == quarantine::Reason::WrongType && !field.is_empty() {
-            read::count_unknown(&mut counts.retyped, &without_places(field), 1);
+            read::count_unknown(&mut counts.retyped, &without_indices(field), 1);
         }
     }
     let Some(batch) = &parsed.batch else { return };
@@ -267,7 +271,7 @@ fn count(parsed: &ParsedBlock, contract: &Contract, counts: &mut Counts) {
 }
 
 /// Removes indices from a path: `updates[2].at` becomes `updates[].at`.
-fn without_places(field: &str) -> String {
+fn without_indices(field: &str) -> String {
     let mut out = String::new();
     let mut inside = false;
     for c in field.chars() {
@@ -284,21 +288,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_in_lists_are_one_field() {
-        assert_eq!(without_places("updates[12].at"), "updates[].at");
-        assert_eq!(without_places("a.b"), "a.b");
-        assert_eq!(without_places("a[1][2]"), "a[][]");
+    fn items_of_a_list_are_one_field() {
+        assert_eq!(without_indices("updates[12].at"), "updates[].at");
+        assert_eq!(without_indices("a.b"), "a.b");
+        assert_eq!(without_indices("a[1][2]"), "a[][]");
     }
 
     #[test]
     fn rows_belong_to_the_object_that_began_last() {
-        let taken = ReadResult {
+        let result = ReadResult {
             counts: vec![Counts::default(); 4],
             starts: vec![0, 3, 3, 5],
             rows: 6,
             ..ReadResult::default()
         };
-        let objects: Vec<usize> = (0..6).map(|row| taken.object_of(row)).collect();
+        let objects: Vec<usize> = (0..6).map(|row| result.object_of(row)).collect();
         assert_eq!(objects, [0, 0, 0, 2, 2, 3]);
     }
 }

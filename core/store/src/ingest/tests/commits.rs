@@ -1,4 +1,4 @@
-//! Increments, and writers that lose a race.
+//! Commits: increments, the quarantine, restored versions, and writers that lose a race.
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn line(id: u32, rev: u32, day: u32) -> String {
     format!("{{\"id\":\"{id}\",\"rev\":{rev},\"at\":\"2026-01-{day:02}T00:00:00Z\"}}\n")
 }
 
-/// A record that no contract here accepts.
+/// A record that the contracts of these tests refuse.
 fn broken(id: u32) -> String {
     format!("{{\"id\":\"{id}\",\"rev\":\"x\"}}\n")
 }
@@ -34,7 +34,7 @@ impl Bench {
             .collect()
     }
 
-    fn take(&self, contract: &str) -> Ingestion {
+    fn ingest_raw(&self, contract: &str) -> Ingestion {
         let spec = Self::spec("raw/*.jsonl", contract);
         self.ingest_with(&spec, &Control::default()).unwrap()
     }
@@ -59,14 +59,14 @@ impl Bench {
 fn an_increment_writes_its_own_rows_once() {
     let first = line(1, 1, 5) + &line(2, 1, 6) + &broken(3);
     let bench = Bench::new(&[("raw/1.jsonl", first.as_bytes())]);
-    bench.take(LATEST);
+    bench.ingest_raw(LATEST);
     let before = ["tickets", "tickets__quarantine"].map(|name| bench.data(name));
     assert_eq!([before[0].len(), before[1].len()], [1, 1]);
 
-    // One row is outdone by its neighbour, another one by an older row.
+    // One row is superseded by the next one, another one by an older row.
     let second = line(7, 1, 20) + &line(7, 2, 10) + &line(1, 0, 30) + &broken(8);
     bench.put("raw/2.jsonl", &second);
-    let found = bench.take(LATEST);
+    let found = bench.ingest_raw(LATEST);
     let after = ["tickets", "tickets__quarantine"].map(|name| bench.data(name));
     assert_eq!([after[0].len(), after[1].len()], [2, 2]);
     assert!(before[0].is_subset(&after[0]) && before[1].is_subset(&after[1]));
@@ -80,23 +80,23 @@ fn an_increment_writes_its_own_rows_once() {
     );
     assert_eq!((found.dataset.rows, found.note.duplicates), (3, 2));
     // Superseded rows do not count for the times.
-    let ends = (
+    let range = (
         found.note.first_time.as_str(),
         found.note.last_time.as_str(),
     );
-    assert_eq!(ends, ("2026-01-05T00:00:00Z", "2026-01-10T00:00:00Z"));
+    assert_eq!(range, ("2026-01-05T00:00:00Z", "2026-01-10T00:00:00Z"));
     assert_eq!(found.quarantine.unwrap().rows, 2);
 
-    // Rows of which none counts.
+    // All new rows are superseded.
     bench.put("raw/3.jsonl", &(line(1, 0, 1) + &line(2, 0, 31)));
-    let found = bench.take(LATEST);
+    let found = bench.ingest_raw(LATEST);
     assert_eq!((found.dataset.rows, found.note.duplicates), (3, 4));
     assert_eq!(bench.rows(&found.dataset).len(), 3);
     assert_eq!(found.note.last_time, "2026-01-10T00:00:00Z");
 
     // A superseded row reappears when its successor is deleted.
     std::fs::remove_file(bench.folder.path().join("raw/1.jsonl")).unwrap();
-    let found = bench.take(LATEST);
+    let found = bench.ingest_raw(LATEST);
     let mut rows = bench.rows(&found.dataset);
     rows.sort();
     assert_eq!(
@@ -114,15 +114,15 @@ fn an_increment_writes_its_own_rows_once() {
 }
 
 #[test]
-fn a_quarantine_that_the_rows_do_not_name_is_not_added_to() {
+fn an_unreferenced_quarantine_is_not_extended() {
     let first = line(1, 1, 5) + &broken(3);
     let bench = Bench::new(&[("raw/1.jsonl", first.as_bytes())]);
-    let found = bench.take(PLAIN);
-    // A process that died left a version with more in it.
+    let found = bench.ingest_raw(PLAIN);
+    // A process that died left a version with more records.
     let quarantine = found.quarantine.unwrap();
     let scan = Scan::default();
     let lake = bench.lake();
-    let left = async {
+    let leftover = async {
         let rows = lake.scan_all(&quarantine, &scan).await?;
         let more = lake
             .prepare(&quarantine.name, rows, Some(&quarantine))
@@ -130,10 +130,10 @@ fn a_quarantine_that_the_rows_do_not_name_is_not_added_to() {
         lake.extend(&quarantine, more, &DeletedRows::new(), &Properties::new())
             .await
     };
-    assert_eq!(bench.runtime.block_on(left).unwrap().rows, 2);
+    assert_eq!(bench.runtime.block_on(leftover).unwrap().rows, 2);
 
     bench.put("raw/2.jsonl", &(line(2, 1, 6) + &broken(4) + &broken(5)));
-    let found = bench.take(PLAIN);
+    let found = bench.ingest_raw(PLAIN);
     let expected = [
         format!("raw/1.jsonl|2|{}", broken(3).trim_end()),
         format!("raw/2.jsonl|2|{}", broken(4).trim_end()),
@@ -141,41 +141,41 @@ fn a_quarantine_that_the_rows_do_not_name_is_not_added_to() {
     ];
     assert_eq!(bench.refused(&found), expected);
 
-    // With the objects go their records, and with the last record the quarantine.
+    // Records of removed objects are removed, and without records there is no quarantine.
     bench.put("raw/2.jsonl", &line(2, 1, 6));
-    assert_eq!(bench.refused(&bench.take(PLAIN)), expected[..1]);
+    assert_eq!(bench.refused(&bench.ingest_raw(PLAIN)), expected[..1]);
     std::fs::remove_file(bench.folder.path().join("raw/1.jsonl")).unwrap();
-    let found = bench.take(PLAIN);
+    let found = bench.ingest_raw(PLAIN);
     assert_eq!((found.quarantine, found.dataset.rows), (None, 1));
     // Readers of the newest version see that it is empty.
     let newest = lake.latest("tickets__quarantine");
     assert_eq!(bench.runtime.block_on(newest).unwrap().unwrap().rows, 0);
     bench.put("raw/3.jsonl", &broken(6));
-    assert_eq!(bench.refused(&bench.take(PLAIN)).len(), 1);
+    assert_eq!(bench.refused(&bench.ingest_raw(PLAIN)).len(), 1);
 }
 
 #[test]
-fn what_another_contract_refused_is_not_shown_any_more() {
+fn records_refused_by_an_older_contract_are_removed() {
     let bench = Bench::new(&[("raw/1.jsonl", (line(1, 1, 5) + &broken(3)).as_bytes())]);
-    assert_eq!(bench.take(PLAIN).quarantine.unwrap().rows, 1);
-    let mended = PLAIN.replace("integer", "string");
+    assert_eq!(bench.ingest_raw(PLAIN).quarantine.unwrap().rows, 1);
+    let corrected = PLAIN.replace("integer", "string");
     std::fs::write(bench.folder.path().join("raw/1.jsonl"), broken(3)).unwrap();
-    let found = bench.take(&mended);
+    let found = bench.ingest_raw(&corrected);
     assert_eq!((found.quarantine, found.dataset.rows), (None, 1));
-    let shown = bench.lake();
-    let shown = bench
+    let lake = bench.lake();
+    let quarantine = bench
         .runtime
-        .block_on(shown.find("tickets__quarantine", None));
-    assert_eq!(shown.unwrap().rows, 0);
+        .block_on(lake.find("tickets__quarantine", None));
+    assert_eq!(quarantine.unwrap().rows, 0);
 }
 
 #[test]
-fn what_a_process_that_died_refused_is_neither_shown_nor_counted() {
+fn records_refused_by_a_dead_process_are_ignored() {
     let bench = Bench::new(&[("raw/a.jsonl", (line(1, 1, 5) + &broken(3)).as_bytes())]);
     let lake = bench.lake();
     let spec = Bench::spec("raw/*.jsonl", PLAIN);
     // As in the engine: the same records have the same fingerprint.
-    let take = |records: &str, dies: bool| {
+    let ingest_records = |records: &str, dies: bool| {
         let made_from = (MADE_FROM.to_string(), records.to_string());
         let properties = Properties::from([made_from]);
         let control = Control::default();
@@ -202,29 +202,36 @@ fn what_a_process_that_died_refused_is_neither_shown_nor_counted() {
         }
         Some(found.unwrap())
     };
-    let shown = || {
-        let shown = bench
+    let quarantined = || {
+        let quarantine = bench
             .runtime
             .block_on(lake.find("tickets__quarantine", None));
-        shown.unwrap().rows
+        quarantine.unwrap().rows
     };
     let remove = |name: &str| std::fs::remove_file(bench.folder.path().join(name)).unwrap();
-    take("a", false);
+    ingest_records("a", false);
     let b = line(2, 1, 5) + &broken(4);
     bench.put("raw/b.jsonl", &b);
-    take("a b", true);
-    assert_eq!(shown(), 1, "b is not in the lake");
+    ingest_records("a b", true);
+    assert_eq!(quarantined(), 1, "b is not in the lake");
     remove("raw/b.jsonl");
     bench.put("raw/c.jsonl", &line(5, 1, 5));
-    take("a c", false);
-    assert_eq!(shown(), 1);
+    ingest_records("a c", false);
+    assert_eq!(quarantined(), 1);
     // The dead process stored b under another number.
     remove("raw/c.jsonl");
     bench.put("raw/b.jsonl", &b);
-    assert_eq!(take("a b", false).unwrap().quarantine.unwrap().rows, 2);
+    assert_eq!(
+        ingest_records("a b", false)
+            .unwrap()
+            .quarantine
+            .unwrap()
+            .rows,
+        2
+    );
     remove("raw/b.jsonl");
     bench.put("raw/d.jsonl", &line(6, 1, 5));
-    let found = take("a d", false).unwrap();
+    let found = ingest_records("a d", false).unwrap();
     assert_eq!(found.dataset.rows, 2);
     assert_eq!(
         bench.refused(&found),
@@ -233,15 +240,15 @@ fn what_a_process_that_died_refused_is_neither_shown_nor_counted() {
 }
 
 #[test]
-fn rows_of_an_older_version_are_shown_again_and_added_to() {
+fn an_older_version_becomes_the_newest_and_is_extended() {
     let bench = Bench::new(&[("raw/1.jsonl", (line(1, 1, 5) + &broken(3)).as_bytes())]);
     let lake = bench.lake();
-    let one = bench.take(LATEST).dataset;
+    let one = bench.ingest_raw(LATEST).dataset;
     bench.put(
         "raw/2.jsonl",
         &(line(1, 2, 6) + &line(2, 1, 7) + &broken(4)),
     );
-    let two = bench.take(LATEST).dataset;
+    let two = bench.ingest_raw(LATEST).dataset;
     let newest = || {
         bench
             .runtime
@@ -249,28 +256,24 @@ fn rows_of_an_older_version_are_shown_again_and_added_to() {
             .unwrap()
             .unwrap()
     };
-    bench.runtime.block_on(lake.show(&two)).unwrap();
+    bench.runtime.block_on(lake.make_newest(&two)).unwrap();
     assert_eq!(newest(), two, "nothing to do");
-    bench.runtime.block_on(lake.show(&one)).unwrap();
-    assert_eq!(
-        newest(),
-        two,
-        "what no report cites may be gone at any moment"
-    );
+    bench.runtime.block_on(lake.make_newest(&one)).unwrap();
+    assert_eq!(newest(), two, "uncited versions may be removed at any time");
     let cited = [one.clone()];
     bench.runtime.block_on(lake.cite(&cited)).unwrap();
-    bench.runtime.block_on(lake.show(&one)).unwrap();
-    let shown = newest();
-    assert_eq!((shown.version, shown.rows), (3, 1));
-    assert_eq!(bench.rows(&shown), ["1|1|2026-01-05T00:00:00Z"]);
+    bench.runtime.block_on(lake.make_newest(&one)).unwrap();
+    let restored = newest();
+    assert_eq!((restored.version, restored.rows), (3, 1));
+    assert_eq!(bench.rows(&restored), ["1|1|2026-01-05T00:00:00Z"]);
     let refused = bench
         .runtime
         .block_on(lake.find("tickets__quarantine", None));
     assert_eq!(refused.unwrap().rows, 1);
-    bench.runtime.block_on(lake.show(&one)).unwrap();
-    assert_eq!(newest(), shown, "it is shown already");
+    bench.runtime.block_on(lake.make_newest(&one)).unwrap();
+    assert_eq!(newest(), restored, "it is the newest already");
     // The files of both exist: the second one is read again.
-    let found = bench.take(LATEST);
+    let found = bench.ingest_raw(LATEST);
     assert_eq!(found.dataset.rows, 2);
     assert_eq!(
         bench.rows(&found.dataset),
@@ -280,29 +283,29 @@ fn rows_of_an_older_version_are_shown_again_and_added_to() {
 }
 
 #[test]
-fn rows_that_name_no_quarantine_are_shown_with_none() {
+fn restoring_rows_without_a_quarantine_clears_it() {
     let bench = Bench::new(&[("raw/1.jsonl", line(1, 1, 5).as_bytes())]);
     let lake = bench.lake();
-    let one = bench.take(PLAIN).dataset;
+    let one = bench.ingest_raw(PLAIN).dataset;
     bench.put("raw/2.jsonl", &(line(2, 1, 6) + &broken(4)));
-    let two = bench.take(PLAIN).dataset;
+    let two = bench.ingest_raw(PLAIN).dataset;
     bench
         .runtime
         .block_on(lake.cite(&[one.clone(), two.clone()]))
         .unwrap();
-    let refused = || {
-        let shown = bench
+    let quarantined = || {
+        let quarantine = bench
             .runtime
             .block_on(lake.find("tickets__quarantine", None));
-        shown.unwrap().rows
+        quarantine.unwrap().rows
     };
-    assert_eq!(refused(), 1);
-    bench.runtime.block_on(lake.show(&one)).unwrap();
-    assert_eq!(refused(), 0);
-    bench.runtime.block_on(lake.show(&two)).unwrap();
-    assert_eq!(refused(), 1);
+    assert_eq!(quarantined(), 1);
+    bench.runtime.block_on(lake.make_newest(&one)).unwrap();
+    assert_eq!(quarantined(), 0);
+    bench.runtime.block_on(lake.make_newest(&two)).unwrap();
+    assert_eq!(quarantined(), 1);
     // If the objects it names are deleted, nothing is restored and nothing fails.
-    bench.runtime.block_on(lake.show(&one)).unwrap();
+    bench.runtime.block_on(lake.make_newest(&one)).unwrap();
     std::fs::remove_file(bench.folder.path().join("raw/2.jsonl")).unwrap();
     let manifests = bench
         .folder
@@ -321,14 +324,17 @@ fn rows_that_name_no_quarantine_are_shown_with_none() {
         newest.unwrap().unwrap()
     };
     let before = newest();
-    bench.runtime.block_on(bench.lake().show(&two)).unwrap();
+    bench
+        .runtime
+        .block_on(bench.lake().make_newest(&two))
+        .unwrap();
     assert_eq!(newest(), before);
-    let found = bench.take(PLAIN);
+    let found = bench.ingest_raw(PLAIN);
     assert_eq!((found.dataset.rows, found.note.records), (1, 1));
 }
 
 #[test]
-fn another_key_makes_other_records_of_personal_data() {
+fn the_identity_of_hashed_records_depends_on_the_key() {
     let hashed = "title = \"T\"\n[field.id]\ntype = \"string\"\npersonal = \"hash\"\n";
     let bench = Bench::new(&[("raw/1.jsonl", line(1, 1, 5).as_bytes())]);
     let identity = |contract: &str, key: Option<&[u8]>| {
@@ -339,8 +345,8 @@ fn another_key_makes_other_records_of_personal_data() {
         let spec = Bench::spec("raw/*.jsonl", contract);
         let root = bench.folder.path();
         let lake = bench.lake();
-        let asked = source_identity(&spec, root, &lake, &control);
-        bench.runtime.block_on(asked).unwrap()
+        let identity = source_identity(&spec, root, &lake, &control);
+        bench.runtime.block_on(identity).unwrap()
     };
     let [none, one, other] = [None, Some(&b"one"[..]), Some(b"other")].map(|k| identity(hashed, k));
     assert!(none != one && one != other && none != other);
@@ -349,9 +355,9 @@ fn another_key_makes_other_records_of_personal_data() {
 }
 
 #[test]
-fn who_is_overtaken_commits_nothing() {
+fn a_writer_that_loses_the_race_commits_nothing() {
     let bench = Bench::new(&[("raw/1.jsonl", line(1, 1, 5).as_bytes())]);
-    let base = bench.take(PLAIN).dataset;
+    let base = bench.ingest_raw(PLAIN).dataset;
     let lake = bench.lake();
     let add = async |properties: &Properties| {
         let rows = lake.scan_all(&base, &Scan::default()).await?;
@@ -365,7 +371,7 @@ fn who_is_overtaken_commits_nothing() {
         .block_on(async { (add(&none).await, add(&none).await) });
     assert_eq!(first.unwrap().version, base.version + 1);
     assert!(
-        matches!(second, Err(StoreError::Overtaken { .. })),
+        matches!(second, Err(StoreError::WriteConflict { .. })),
         "{second:?}"
     );
     let newest = bench
@@ -377,17 +383,17 @@ fn who_is_overtaken_commits_nothing() {
 }
 
 #[test]
-fn several_that_take_the_same_at_once_double_nothing() {
+fn concurrent_increments_duplicate_no_rows() {
     let first: String = (0..20).map(|id| line(id, 1, 5)).collect::<String>() + &broken(90);
     let bench = Bench::new(&[("raw/1.jsonl", first.as_bytes())]);
-    bench.take(PLAIN);
+    bench.ingest_raw(PLAIN);
     let spec = Bench::spec("raw/*.jsonl", PLAIN);
     for round in 2..8_u32 {
         let more: String = (0..20).map(|id| line(id, round, 5)).collect();
         bench.put(&format!("raw/{round}.jsonl"), &(more + &broken(90)));
         std::thread::scope(|scope| {
             for _ in 0..6 {
-                scope.spawn(|| bench.take(PLAIN));
+                scope.spawn(|| bench.ingest_raw(PLAIN));
             }
         });
         let found = bench.ingest_with(&spec, &Control::default()).unwrap();

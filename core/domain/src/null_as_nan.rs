@@ -1,5 +1,5 @@
-//! Reads numbers that were NaN or infinite when written: JSON has `null` for them. They become NaN,
-//! which number formats print as "n/a".
+//! Deserializes numbers that were NaN or infinite when written: JSON has `null` instead. They
+//! become NaN, which is formatted as "n/a".
 
 use serde::{Deserialize, Deserializer};
 
@@ -26,15 +26,15 @@ mod tests {
     use crate::{Finding, Magnitude, chart::Band, number::sensible};
 
     #[test]
-    fn what_was_no_number_can_be_read() {
+    fn null_is_read_as_nan() {
         let mut finding = Finding::new("a", "trend", "all", "x");
         finding.magnitude = Some(Magnitude::point(f64::NAN, "ratio"));
         finding.confidence = f64::INFINITY;
         let text = serde_json::to_string(&finding).expect("JSON");
-        let again: Finding = serde_json::from_str(&text).expect("a finding");
-        let magnitude = again.magnitude.expect("a magnitude");
+        let parsed: Finding = serde_json::from_str(&text).expect("a finding");
+        let magnitude = parsed.magnitude.expect("a magnitude");
         assert_eq!(sensible(magnitude.value), "n/a");
-        assert!(again.confidence.is_nan());
+        assert!(parsed.confidence.is_nan());
         let band = r#"{"name": "b", "times": [], "lower": [null, 1.0], "upper": [2.0, null]}"#;
         let band: Band = serde_json::from_str(band).expect("a band");
         assert!(band.lower[0].is_nan() && band.upper[1].is_nan() && band.lower[1] == 1.0);

@@ -1,5 +1,5 @@
-//! The tables of the ledger with their columns. A new one is a constant here and an entry of
-//! [`NOUNS`].
+//! The tables of the ledger with their columns. To add one, define a constant here
+//! and list it in [`TABLES`].
 
 mod answers;
 
@@ -19,11 +19,11 @@ const FLAG: &str = "true or false";
 
 /// A table of the ledger: an append-only dataset.
 #[derive(Debug, Clone, Copy)]
-pub struct Noun {
+pub struct LedgerTable {
     /// Name: `findings`.
     pub name: &'static str,
     /// Name in queries: `ledger.findings`.
-    pub table: &'static str,
+    pub query_name: &'static str,
     /// Title.
     pub title: &'static str,
     /// Meaning of a row.
@@ -31,7 +31,7 @@ pub struct Noun {
     /// Its own columns, in order.
     pub columns: &'static [ResultColumn],
     /// True if runs publish it; otherwise its rows are single events.
-    pub of_runs: bool,
+    pub published_by_runs: bool,
     /// The column that identifies the subject of a decision, stable between runs.
     pub identity: Option<&'static str>,
 }
@@ -66,24 +66,24 @@ pub(super) const POSITION: &str = "position";
 pub(super) const EVENT: &str = "event";
 
 /// Finished runs.
-pub const RUNS: Noun = Noun {
+pub const RUNS: LedgerTable = LedgerTable {
     name: "runs",
-    table: "ledger.runs",
+    query_name: "ledger.runs",
     title: "Runs",
-    description: "Finished runs that made their reports.",
+    description: "Finished runs whose reports were written.",
     columns: &[
         column("status", TEXT, "", "Status: complete or partial."),
         column("date", DAY, "", "Date of the run."),
-        column("build", TEXT, "", "Program that made it."),
+        column("build", TEXT, "", "Version of the program."),
     ],
-    of_runs: true,
+    published_by_runs: true,
     identity: None,
 };
 
 /// Findings, including resolved ones.
-pub const FINDINGS: Noun = Noun {
+pub const FINDINGS: LedgerTable = LedgerTable {
     name: "findings",
-    table: "ledger.findings",
+    query_name: "ledger.findings",
     title: "Findings over time",
     description: "Findings of each run, and resolved findings of the previous run.",
     columns: &[
@@ -156,14 +156,14 @@ pub const FINDINGS: Noun = Noun {
         column("period", TEXT, "", "Period of the claim."),
         column("baseline", TEXT, "", "Baseline of the comparison."),
     ],
-    of_runs: true,
+    published_by_runs: true,
     identity: Some("id"),
 };
 
 /// Key figures.
-pub const KPIS: Noun = Noun {
+pub const KPIS: LedgerTable = LedgerTable {
     name: "kpis",
-    table: "ledger.kpis",
+    query_name: "ledger.kpis",
     title: "Key figures over time",
     description: "Key figures of each run.",
     columns: &[
@@ -228,14 +228,14 @@ pub const KPIS: Noun = Noun {
         ),
         column("n", COUNT, "", "Number of records behind the value."),
     ],
-    of_runs: true,
+    published_by_runs: true,
     identity: Some("metric"),
 };
 
 /// Effects of improvements.
-pub const EFFECTS: Noun = Noun {
+pub const EFFECTS: LedgerTable = LedgerTable {
     name: "effects",
-    table: "ledger.effects",
+    query_name: "ledger.effects",
     title: "Effects over time",
     description: "Effects of improvements, as measured by each run.",
     columns: &[
@@ -337,12 +337,12 @@ pub const EFFECTS: Noun = Noun {
         ),
         column("currency", TEXT, "", "Currency of the gain and the cost."),
     ],
-    of_runs: true,
+    published_by_runs: true,
     identity: Some("improvement"),
 };
 
-/// All nouns. Runs publish in this order, with [`RUNS`] last.
-pub const NOUNS: &[Noun] = &[
+/// All tables. Runs publish in this order, with [`RUNS`] last.
+pub const TABLES: &[LedgerTable] = &[
     FINDINGS,
     KPIS,
     EFFECTS,
@@ -354,36 +354,42 @@ pub const NOUNS: &[Noun] = &[
 ];
 
 /// The table with this name.
-pub fn noun(name: &str) -> Option<&'static Noun> {
-    NOUNS.iter().find(|noun| noun.name == name)
+pub fn table(name: &str) -> Option<&'static LedgerTable> {
+    TABLES.iter().find(|table| table.name == name)
 }
 
-impl Noun {
+impl LedgerTable {
     /// Name of its dataset.
     pub fn dataset(&self) -> String {
         format!("ledger__{}", self.name)
     }
 
-    /// The column that identifies existing rows, and selects the rows that a run sees.
+    /// The column that identifies existing rows and selects the rows that a run sees.
     pub(crate) fn key(&self) -> &'static str {
-        if self.of_runs { PUBLICATION } else { EVENT }
+        if self.published_by_runs {
+            PUBLICATION
+        } else {
+            EVENT
+        }
     }
 
     /// The columns visible in queries.
-    pub fn shown(&self) -> impl Iterator<Item = &'static ResultColumn> {
-        let common = if self.of_runs { COMMON } else { &[] };
+    pub fn visible_columns(&self) -> impl Iterator<Item = &'static ResultColumn> {
+        let common = if self.published_by_runs { COMMON } else { &[] };
         common.iter().chain(self.columns)
     }
 
     /// The schema of the visible columns.
-    pub fn shown_schema(&self) -> SchemaRef {
-        Arc::new(Schema::new(self.shown().map(field).collect::<Vec<_>>()))
+    pub fn visible_schema(&self) -> SchemaRef {
+        Arc::new(Schema::new(
+            self.visible_columns().map(field).collect::<Vec<_>>(),
+        ))
     }
 
     /// The schema of its dataset.
     pub(crate) fn schema(&self) -> SchemaRef {
-        let mut fields: Vec<Field> = self.shown().map(field).collect();
-        if self.of_runs {
+        let mut fields: Vec<Field> = self.visible_columns().map(field).collect();
+        if self.published_by_runs {
             fields.push(Field::new(PUBLICATION, DataType::Utf8, true));
         }
         Arc::new(Schema::new(fields))
@@ -392,20 +398,20 @@ impl Noun {
 
 /// Entries of the data dictionary: the common columns of all tables that runs publish, and each
 /// table.
-pub fn described() -> Vec<ResultTable> {
+pub fn data_dictionary() -> Vec<ResultTable> {
     let common = ResultTable {
         name: "ledger",
         title: "The ledger",
         description: "First columns of each table of the ledger except ledger.decisions and ledger.improvements.",
         columns: COMMON,
     };
-    let nouns = NOUNS.iter().map(|noun| ResultTable {
-        name: noun.table,
-        title: noun.title,
-        description: noun.description,
-        columns: noun.columns,
+    let tables = TABLES.iter().map(|table| ResultTable {
+        name: table.query_name,
+        title: table.title,
+        description: table.description,
+        columns: table.columns,
     });
-    std::iter::once(common).chain(nouns).collect()
+    std::iter::once(common).chain(tables).collect()
 }
 
 fn field(column: &ResultColumn) -> Field {

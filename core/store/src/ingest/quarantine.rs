@@ -1,8 +1,10 @@
 //! The quarantine: refused records of all objects, as one dataset beside the rows.
 
-use super::{Message, received};
+use super::streams::{Message, receive_rows};
 use crate::{
-    dataset::{DeletedRows, Lake, Part, PendingRows, Properties, ROW_ADDRESS, Scan, dataset_error},
+    dataset::{
+        DeletedRows, Lake, PendingRows, Properties, ROW_ADDRESS, RowSubset, Scan, dataset_error,
+    },
     error::StoreError,
     origin,
 };
@@ -17,13 +19,13 @@ use datafusion::{
 };
 use futures::StreamExt as _;
 use retrocast_domain::cell::DatasetRef;
-use retrocast_records::read::quarantine;
+use retrocast_records::read::quarantine::schema as record_schema;
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::mpsc;
 
 /// Schema of a quarantine dataset, with the object of each record.
 fn schema() -> SchemaRef {
-    let mut fields = quarantine::schema().fields().to_vec();
+    let mut fields = record_schema().fields().to_vec();
     fields.push(Arc::new(Field::new(origin::OBJECT, DataType::UInt32, true)));
     Arc::new(Schema::new(fields))
 }
@@ -42,7 +44,7 @@ pub(super) async fn write(
     lake: &Lake,
     name: &str,
     before: Option<&DatasetRef>,
-    dropped: &BTreeSet<u32>,
+    deleted_objects: &BTreeSet<u32>,
     mut channel: mpsc::Receiver<Message>,
     properties: &Properties,
 ) -> Result<Option<DatasetRef>, StoreError> {
@@ -54,22 +56,23 @@ pub(super) async fn write(
     let Some(before) = before else {
         let all = match first {
             Some(first) => with_first(first, channel),
-            // Left behind by another contract, or by a process that died.
-            None if lake.latest(name).await?.is_some_and(|left| left.rows > 0) => nothing(),
+            // Rows of another contract, or of a process that died.
+            None if lake.latest(name).await?.is_some_and(|old| old.rows > 0) => no_rows(),
             None => return Ok(None),
         };
         return lake.write(name, all, properties).await.map(Some);
     };
-    let deleted_rows = deleted_rows(lake, before, dropped).await?;
-    if first.is_none() && deleted_rows.is_empty() {
+    let deleted = deleted_rows(lake, before, deleted_objects).await?;
+    if first.is_none() && deleted.is_empty() {
         return Ok(Some(before.clone()));
     }
     if lake.latest(name).await?.as_ref() != Some(before) {
-        // A version that the rows do not name, made by a compaction or by a process that died.
-        let remaining_rows = remaining_rows(lake, before, dropped).await?;
+        // The rows do not reference the newest version: it was written by a compaction, or by a
+        // process that died.
+        let remaining = remaining_rows(lake, before, deleted_objects).await?;
         let all: SendableRecordBatchStream = match first {
-            Some(first) => chained(remaining_rows, with_first(first, channel)),
-            None => remaining_rows,
+            Some(first) => chain(remaining, with_first(first, channel)),
+            None => remaining,
         };
         return lake.write(name, all, properties).await.map(Some);
     }
@@ -78,17 +81,17 @@ pub(super) async fn write(
             let rows = with_first(first, channel);
             lake.prepare(name, rows, Some(before)).await?
         }
-        None => PendingRows::nothing(),
+        None => PendingRows::empty(),
     };
-    lake.extend(before, new, &deleted_rows, properties)
+    lake.extend(before, new, &deleted, properties)
         .await
         .map(Some)
 }
 
-/// Writes an empty version of a quarantine that no rows name.
+/// Writes an empty version of a quarantine that the newest rows do not reference.
 pub(super) async fn clear(lake: &Lake, name: &str) -> Result<(), StoreError> {
-    if lake.latest(name).await?.is_some_and(|left| left.rows > 0) {
-        lake.write(name, nothing(), &Properties::new()).await?;
+    if lake.latest(name).await?.is_some_and(|old| old.rows > 0) {
+        lake.write(name, no_rows(), &Properties::new()).await?;
     }
     Ok(())
 }
@@ -97,15 +100,15 @@ pub(super) async fn clear(lake: &Lake, name: &str) -> Result<(), StoreError> {
 fn with_first(first: RecordBatch, channel: mpsc::Receiver<Message>) -> SendableRecordBatchStream {
     let first = futures::stream::once(async { Ok(first) });
     let first = Box::pin(RecordBatchStreamAdapter::new(schema(), first));
-    chained(first, received(schema(), channel))
+    chain(first, receive_rows(schema(), channel))
 }
 
-fn nothing() -> SendableRecordBatchStream {
+fn no_rows() -> SendableRecordBatchStream {
     let none = futures::stream::empty();
     Box::pin(RecordBatchStreamAdapter::new(schema(), none))
 }
 
-fn chained(
+fn chain(
     first: SendableRecordBatchStream,
     then: SendableRecordBatchStream,
 ) -> SendableRecordBatchStream {
@@ -116,48 +119,45 @@ fn chained(
 async fn deleted_rows(
     lake: &Lake,
     before: &DatasetRef,
-    dropped: &BTreeSet<u32>,
+    deleted_objects: &BTreeSet<u32>,
 ) -> Result<DeletedRows, StoreError> {
-    let mut deleted_rows = DeletedRows::new();
-    if dropped.is_empty() {
-        return Ok(deleted_rows);
+    let mut deleted = DeletedRows::new();
+    if deleted_objects.is_empty() {
+        return Ok(deleted);
     }
     let columns = [origin::OBJECT.to_string()];
-    let part = Part::Objects(dropped);
-    let mut rows = lake.scan_addresses(before, &columns, part).await?;
+    let subset = RowSubset::Objects(deleted_objects);
+    let mut rows = lake.scan_addresses(before, &columns, subset).await?;
     while let Some(batch) = rows.next().await {
         let batch = batch.map_err(|error| dataset_error(&before.name, "read", &error))?;
         let Some(addresses) = batch.column_by_name(ROW_ADDRESS) else {
             continue;
         };
         for address in addresses.as_primitive::<UInt64Type>().values() {
-            let offsets = deleted_rows.entry((address >> 32) as u32).or_default();
+            let offsets = deleted.entry((address >> 32) as u32).or_default();
             offsets.push(*address as u32);
         }
     }
-    Ok(deleted_rows)
+    Ok(deleted)
 }
 
 /// The refused records of remaining objects.
 async fn remaining_rows(
     lake: &Lake,
     before: &DatasetRef,
-    dropped: &BTreeSet<u32>,
+    deleted_objects: &BTreeSet<u32>,
 ) -> Result<SendableRecordBatchStream, StoreError> {
-    let dropped = dropped.clone();
+    let deleted_objects = deleted_objects.clone();
     let rows = lake.scan_all(before, &Scan::default()).await?;
-    let remaining_rows = rows.map(move |batch| {
+    let remaining = rows.map(move |batch| {
         let batch = batch?;
         let objects = batch.column(batch.num_columns() - 1);
         let objects = objects.as_primitive::<UInt32Type>();
         let keep: BooleanArray = objects
             .iter()
-            .map(|object| Some(object.is_some_and(|object| !dropped.contains(&object))))
+            .map(|object| Some(object.is_some_and(|object| !deleted_objects.contains(&object))))
             .collect();
         Ok(arrow::compute::filter_record_batch(&batch, &keep)?)
     });
-    Ok(Box::pin(RecordBatchStreamAdapter::new(
-        schema(),
-        remaining_rows,
-    )))
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema(), remaining)))
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-/// Objects by the positions of their keys, and the positions seen.
+/// The key ranges of objects, and the parts of them in which new keys were seen.
 #[derive(Debug, Default)]
 pub(super) struct KeyRanges {
     /// The positions at which the set of overlapping objects changes, in order.
@@ -18,11 +18,11 @@ pub(super) struct KeyRanges {
 }
 
 impl KeyRanges {
-    /// Makes the set of objects, without any key seen.
+    /// Creates the set of objects, before any key is seen.
     pub fn new(objects: impl Iterator<Item = (u32, Option<(u128, u128)>)>) -> Self {
         let objects: Vec<_> = objects.collect();
-        let ends = objects.iter().filter_map(|(_, places)| *places);
-        let mut bounds: Vec<u128> = ends
+        let ranges = objects.iter().filter_map(|(_, range)| *range);
+        let mut bounds: Vec<u128> = ranges
             .flat_map(|(least, greatest)| [Some(least), greatest.checked_add(1)])
             .flatten()
             .collect();
@@ -36,33 +36,30 @@ impl KeyRanges {
     }
 
     /// Records a key at this position.
-    pub fn touch(&mut self, place: u128) {
-        let from = self.bounds.partition_point(|bound| *bound <= place);
-        if from > 0 {
-            self.seen[from - 1] = true;
+    pub fn add(&mut self, position: u128) {
+        let next = self.bounds.partition_point(|bound| *bound <= position);
+        if next > 0 {
+            self.seen[next - 1] = true;
         }
     }
 
-    /// The objects that may have a row with a key that was seen.
-    pub fn objects(&self) -> BTreeSet<u32> {
-        // Number of positions seen before each bound.
+    /// The objects whose key range contains a key that was seen.
+    pub fn overlapping(&self) -> BTreeSet<u32> {
+        // Number of intervals with a key that was seen, before each bound.
         let mut before = Vec::with_capacity(self.seen.len() + 1);
         before.push(0);
         for seen in &self.seen {
             before.push(before[before.len() - 1] + u32::from(*seen));
         }
-        let at = |place: u128| self.bounds.partition_point(|bound| *bound < place);
-        let is_touched = |places: Option<(u128, u128)>| {
-            places.is_none_or(|(least, greatest)| {
-                let end = greatest.checked_add(1).map_or(self.bounds.len(), at);
-                before[end] > before[at(least)]
+        let index = |position: u128| self.bounds.partition_point(|bound| *bound < position);
+        let overlaps = |range: Option<(u128, u128)>| {
+            range.is_none_or(|(least, greatest)| {
+                let end = greatest.checked_add(1).map_or(self.bounds.len(), index);
+                before[end] > before[index(least)]
             })
         };
-        let touched = self
-            .objects
-            .iter()
-            .filter(|(_, places)| is_touched(*places));
-        touched.map(|(object, _)| *object).collect()
+        let overlapping = self.objects.iter().filter(|(_, range)| overlaps(*range));
+        overlapping.map(|(object, _)| *object).collect()
     }
 }
 
@@ -71,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn touched_are_those_whose_keys_surround_one() {
+    fn objects_overlap_if_their_range_contains_a_key() {
         let objects = [
             (0, Some((10, 20))),
             (1, Some((21, 30))),
@@ -92,16 +89,16 @@ mod tests {
             vec![u128::MAX, 0],
             vec![14, 30],
         ] {
-            let mut touched = KeyRanges::new(objects.into_iter());
-            keys.iter().for_each(|key| touched.touch(*key));
-            let is_in = |places: Option<(u128, u128)>| {
-                places.is_none_or(|(least, greatest)| {
+            let mut ranges = KeyRanges::new(objects.into_iter());
+            keys.iter().for_each(|key| ranges.add(*key));
+            let overlaps = |range: Option<(u128, u128)>| {
+                range.is_none_or(|(least, greatest)| {
                     keys.iter().any(|key| (least..=greatest).contains(key))
                 })
             };
-            let expected = objects.iter().filter(|(_, places)| is_in(*places));
+            let expected = objects.iter().filter(|(_, range)| overlaps(*range));
             let expected: BTreeSet<u32> = expected.map(|(object, _)| *object).collect();
-            assert_eq!(touched.objects(), expected, "{keys:?}");
+            assert_eq!(ranges.overlapping(), expected, "{keys:?}");
         }
     }
 }

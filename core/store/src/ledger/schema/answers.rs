@@ -1,14 +1,14 @@
-//! Nouns of answers to findings: health, recommendations, decisions, improvements.
+//! Ledger tables of health, recommendations, decisions and improvements.
 
-use super::{COUNT, DAY, EVENT, FLAG, NUMBER, Noun, TEXT, TIME};
+use super::{COUNT, DAY, EVENT, FLAG, LedgerTable, NUMBER, TEXT, TIME};
 use retrocast_domain::result::column;
 
 /// Health of components.
-pub const HEALTH: Noun = Noun {
+pub const HEALTH: LedgerTable = LedgerTable {
     name: "health",
-    table: "ledger.health",
+    query_name: "ledger.health",
     title: "Health over time",
-    description: "Score of each component, and overall.",
+    description: "Score of each component and of the whole.",
     columns: &[
         column("stage", TEXT, "", "Stage that scored it."),
         column("component", TEXT, "", "Component; overall for the whole."),
@@ -23,23 +23,23 @@ pub const HEALTH: Noun = Noun {
             "poor_times",
             COUNT,
             "windows",
-            "Windows in a row in which it needed attention or was critical.",
+            "Number of consecutive windows in which it needed attention or was critical.",
         ),
         column(
             "falls",
             COUNT,
             "windows",
-            "Windows in a row in which the score fell.",
+            "Number of consecutive windows in which the score fell.",
         ),
     ],
-    of_runs: true,
+    published_by_runs: true,
     identity: None,
 };
 
 /// Recommendations, in any state.
-pub const RECOMMENDATIONS: Noun = Noun {
+pub const RECOMMENDATIONS: LedgerTable = LedgerTable {
     name: "recommendations",
-    table: "ledger.recommendations",
+    query_name: "ledger.recommendations",
     title: "Recommendations over time",
     description: "Recommendations of each run with their state at that time.",
     columns: &[
@@ -65,7 +65,7 @@ pub const RECOMMENDATIONS: Noun = Noun {
             "",
             "Component that it changes; all for all.",
         ),
-        column("metric", TEXT, "", "Measure that it is meant to change."),
+        column("metric", TEXT, "", "Metric that it is meant to change."),
         column(
             "priority",
             NUMBER,
@@ -98,16 +98,21 @@ pub const RECOMMENDATIONS: Noun = Noun {
             "",
             "Earlier improvements of the category that were measured.",
         ),
-        column("effort_days", NUMBER, "days", "Work."),
+        column("effort_days", NUMBER, "days", "Effort."),
         column("risk", TEXT, "", "Risk: low, medium or high."),
         column("severity", TEXT, "", "Severity of the most severe finding."),
         column(
             "since",
             TEXT,
             "",
-            "Window of the first run of the present row of runs that make it.",
+            "First window of the uninterrupted series of runs that make it.",
         ),
-        column("times", COUNT, "runs", "Runs in that row."),
+        column(
+            "times",
+            COUNT,
+            "runs",
+            "Number of consecutive runs that make it.",
+        ),
         column("expires", TEXT, "", "Last day on which it is recommended."),
         column(
             "finding",
@@ -117,14 +122,14 @@ pub const RECOMMENDATIONS: Noun = Noun {
         ),
         column("evidence", TEXT, "", "Sentence of that finding."),
     ],
-    of_runs: true,
+    published_by_runs: true,
     identity: Some("id"),
 };
 
 /// Decisions of people.
-pub const DECISIONS: Noun = Noun {
+pub const DECISIONS: LedgerTable = LedgerTable {
     name: "decisions",
-    table: "ledger.decisions",
+    query_name: "ledger.decisions",
     title: "Decisions",
     description: "Decisions of people, one event each; the last one on a key is in force.",
     columns: &[
@@ -151,14 +156,14 @@ pub const DECISIONS: Noun = Noun {
         column("why", TEXT, "", "Reason."),
         column(EVENT, TEXT, "", "Identity of the event."),
     ],
-    of_runs: false,
+    published_by_runs: false,
     identity: None,
 };
 
 /// The register of improvements.
-pub const IMPROVEMENTS: Noun = Noun {
+pub const IMPROVEMENTS: LedgerTable = LedgerTable {
     name: "improvements",
-    table: "ledger.improvements",
+    query_name: "ledger.improvements",
     title: "Register of improvements",
     description: "Improvements after each change of state; queries see the last state of each.",
     columns: &[
@@ -179,7 +184,7 @@ pub const IMPROVEMENTS: Noun = Noun {
             "",
             "Category, such as configuration or scaling.",
         ),
-        column("owner", TEXT, "", "Person or team that makes it."),
+        column("owner", TEXT, "", "Person or team that implements it."),
         column("component", TEXT, "", "Component; null for all."),
         column("metric", TEXT, "", "Metric that it is meant to change."),
         column(
@@ -195,17 +200,12 @@ pub const IMPROVEMENTS: Noun = Noun {
             "Whether less of the metric is better.",
         ),
         column("date", DAY, "", "First day after the change."),
-        column("cost", NUMBER, "", "Cost of making it."),
+        column("cost", NUMBER, "", "Cost of implementing it."),
         column("link", TEXT, "", "Link to a ticket or a change request."),
         column("finding", TEXT, "", "Finding that it answers."),
-        column(
-            "recommendation",
-            TEXT,
-            "",
-            "Recommendation that it came of.",
-        ),
+        column("recommendation", TEXT, "", "Recommendation that led to it."),
         column(EVENT, TEXT, "", "Identity of the event."),
     ],
-    of_runs: false,
+    published_by_runs: false,
     identity: None,
 };

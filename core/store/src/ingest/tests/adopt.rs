@@ -4,8 +4,8 @@ use super::*;
 
 /// Lines with these ids; minutes are the position in the list.
 fn lines(ids: impl IntoIterator<Item = u32>) -> String {
-    let line = |(place, id): (usize, u32)| {
-        format!("{{\"id\":\"{id}\",\"at\":\"2026-01-01T00:00:00Z\",\"minutes\":{place}}}\n")
+    let line = |(index, id): (usize, u32)| {
+        format!("{{\"id\":\"{id}\",\"at\":\"2026-01-01T00:00:00Z\",\"minutes\":{index}}}\n")
     };
     ids.into_iter().enumerate().map(line).collect()
 }
@@ -31,7 +31,7 @@ fn is_clean(bench: &Bench) -> bool {
 }
 
 #[test]
-fn few_rows_that_do_not_count_stay_in_the_files_unseen() {
+fn few_superseded_rows_are_marked_as_deleted() {
     // Of 103 rows, the last three supersede three others.
     let text = lines((0..100).chain([5, 50, 95]));
     let bench = Bench::new(&[("raw/1.jsonl", text.as_bytes())]);
@@ -54,9 +54,9 @@ fn few_rows_that_do_not_count_stay_in_the_files_unseen() {
         .join("lake/job/tickets.lance/_deletions");
     assert_eq!(std::fs::read_dir(deletions).unwrap().count(), 1);
 
-    // The same again is nothing new; more takes the place of what was there.
-    let again = bench.ingest("raw/*.jsonl").unwrap();
-    assert_eq!(again.dataset, found.dataset);
+    // The same records make no new version; new records supersede older ones.
+    let repeated = bench.ingest("raw/*.jsonl").unwrap();
+    assert_eq!(repeated.dataset, found.dataset);
     let more = lines([7, 50]);
     std::fs::write(bench.folder.path().join("raw/2.jsonl"), more).unwrap();
     let found = bench.ingest("raw/*.jsonl").unwrap();
@@ -75,7 +75,7 @@ fn few_rows_that_do_not_count_stay_in_the_files_unseen() {
 }
 
 #[test]
-fn where_a_dataset_is_rows_are_written_again_as_its_next_version() {
+fn rows_of_an_existing_dataset_are_rewritten_as_its_next_version() {
     let text = lines(0..40);
     let bench = Bench::new(&[("raw/1.jsonl", text.as_bytes())]);
     let first = bench.ingest("raw/*.jsonl").unwrap().dataset;
@@ -83,7 +83,7 @@ fn where_a_dataset_is_rows_are_written_again_as_its_next_version() {
     for (text, duplicates, rows) in [(lines(0..30), 0, 30), (lines((0..30).chain([3])), 1, 30)] {
         std::fs::write(bench.folder.path().join("raw/1.jsonl"), text).unwrap();
         let control = Control {
-            anew: true,
+            force: true,
             ..Control::default()
         };
         let spec = Bench::spec("raw/*.jsonl", TICKET);
@@ -101,21 +101,21 @@ fn where_a_dataset_is_rows_are_written_again_as_its_next_version() {
 }
 
 #[test]
-fn what_a_process_left_behind_is_not_taken_for_rows() {
+fn leftover_files_of_a_dead_process_are_removed() {
     let text = lines((0..100).chain([5]));
     let bench = Bench::new(&[("raw/1.jsonl", text.as_bytes())]);
-    let left = bench.folder.path().join("lake/job/tickets.lance/data");
-    std::fs::create_dir_all(&left).unwrap();
-    std::fs::write(left.join("left.lance"), "half").unwrap();
+    let leftover = bench.folder.path().join("lake/job/tickets.lance/data");
+    std::fs::create_dir_all(&leftover).unwrap();
+    std::fs::write(leftover.join("left.lance"), "half").unwrap();
     let found = bench.ingest("raw/*.jsonl").unwrap();
     assert_eq!(found.dataset.rows, 100);
     assert_eq!(pairs(&bench, &found.dataset).len(), 100);
-    assert!(!left.join("left.lance").exists());
+    assert!(!leftover.join("left.lance").exists());
     assert!(is_clean(&bench));
 }
 
 #[test]
-fn of_many_rows_that_do_not_count_none_stays_in_the_files() {
+fn datasets_with_many_superseded_rows_are_rewritten() {
     let text = lines((0..100).chain(0..50));
     let bench = Bench::new(&[("raw/1.jsonl", text.as_bytes())]);
     let found = bench.ingest("raw/*.jsonl").unwrap();
