@@ -164,9 +164,9 @@ fn no_page_contradicts_another_about_decisions() {
     let mut report = sample();
     let all = |report: &Report| texts(report, Layout::Executive).concat().concat();
     assert!(!report.asks.is_empty());
-    assert!(!all(&report).contains("Nothing: no finding"));
+    assert!(!all(&report).contains("None: no finding"));
     report.asks.clear();
-    assert!(all(&report).contains("Nothing: no finding of this period needs a decision."));
+    assert!(all(&report).contains("None: no finding of this period needs a decision."));
 }
 
 #[test]
