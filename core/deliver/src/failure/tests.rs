@@ -168,7 +168,9 @@ fn pages_link_to_the_last_report_and_to_the_failure() {
     rebuild(archive.root.path()).unwrap();
     let page = archive.read(FAILURE_PAGE);
     assert!(page.contains("<h1>No new report for 9 to 15 November 2026</h1>"));
-    assert!(page.contains("An earlier run</a> created a report for the same window on 16 November"));
+    assert!(
+        page.contains("An earlier run</a> created a report for the same window on 16 November")
+    );
     let run = archive.read("index.html");
     assert!(run.contains("href=\"failure.html\""), "{run}");
     for text in [page, run] {
@@ -233,12 +235,6 @@ fn an_empty_journal_is_enough() {
     );
     assert!(text.contains("last report  none\n"), "{text}");
     let page = archive.read(FAILURE_PAGE);
-    assert!(
-        page.contains("This job has no earlier report."),
-        "{page}"
-    );
-    assert!(
-        page.contains("None: the whole job is run again."),
-        "{page}"
-    );
+    assert!(page.contains("This job has no earlier report."), "{page}");
+    assert!(page.contains("None: the whole job is run again."), "{page}");
 }

@@ -18,7 +18,7 @@ pub(crate) struct Stroke {
 
 impl Stroke {
     /// One line has the accent colour; others are distinguished by weight, dash and name.
-    pub(crate) fn of(role: Role, index: usize, font: f64) -> Self {
+    pub(crate) fn for_role(role: Role, index: usize, font: f64) -> Self {
         let (ink, label, width, dash) = match role {
             Role::Observed if index == 0 => (Ink::Accent, Ink::Accent, 0.21, false),
             Role::Observed => (Ink::Text, Ink::Text, 0.13, false),
@@ -46,7 +46,7 @@ pub(crate) struct Key {
     pub stroke: Option<Stroke>,
 }
 
-/// Writes the key above a narrow plot; returns its lower end, in points.
+/// Draws the key above a narrow plot; returns its lower end, in points.
 pub(crate) fn key_rows(canvas: &mut Canvas, keys: &[Key], top: f64) -> f64 {
     let font = canvas.font;
     let sample = font * 1.5;
