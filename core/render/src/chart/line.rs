@@ -364,11 +364,7 @@ fn write_first_free(
         let rect = style.text_box(*x, *y, text, plot.right.max(plot.left + 1.0));
         inside(&rect) && areas.is_free(&rect)
     });
-    let (style, x, y) = free.or(if is_required {
-        candidates.first()
-    } else {
-        None
-    })?;
+    let (style, x, y) = free.or_else(|| candidates.first().filter(|_| is_required))?;
     let rect = style.text_box(*x, *y, text, plot.right.max(plot.left + 1.0));
     let start = Style {
         anchor: Anchor::Start,
