@@ -185,7 +185,7 @@ fn the_verdict_counts_findings_and_failures() {
     };
     assert_eq!(
         verdict(WindowSpec::Month, &inputs),
-        "No record was accepted for this month, so nothing can be said about it."
+        "No record was accepted for this month, so it cannot be judged."
     );
 }
 
@@ -303,7 +303,7 @@ fn a_window_without_records_is_reported() {
     let empty = [cell(Some(0)), cell(None)];
     assert_eq!(
         verdict_with(&empty, 0),
-        "No record falls in this week, so nothing can be said about it: no record has a time."
+        "No record falls in this week, so it cannot be judged: no record has a time."
     );
     let mut old = source("tickets");
     old.first_time = "2026-05-04T08:00:00Z".to_string();
@@ -319,7 +319,7 @@ fn a_window_without_records_is_reported() {
     };
     assert_eq!(
         verdict(WindowSpec::Week, &inputs),
-        "No record falls in this week, so nothing can be said about it: the records are from 4 May \
+        "No record falls in this week, so it cannot be judged: the records are from 4 May \
          to 31 July 2026."
     );
     assert_eq!(

@@ -35,12 +35,12 @@ pub(super) fn verdict(spec: WindowSpec, inputs: &VerdictInputs) -> String {
     let noun = spec.noun();
     let sources = inputs.sources;
     if !sources.is_empty() && sources.iter().all(|source| source.accepted == 0) {
-        return format!("No record was accepted for this {noun}, so nothing can be said about it.");
+        return format!("No record was accepted for this {noun}, so it cannot be judged.");
     }
     if has_no_records(inputs.cells, sources) {
         let reason = period_of_records(sources, inputs.timezone);
         let none = capitalise(&spec.without_records());
-        return format!("{none}, so nothing can be said about it{reason}.");
+        return format!("{none}, so it cannot be judged{reason}.");
     }
     let count_of = |severity| {
         let all = findings(inputs.cells).into_iter();
@@ -67,9 +67,9 @@ pub(super) fn verdict(spec: WindowSpec, inputs: &VerdictInputs) -> String {
 /// Returns true if no stage found a record in the window, unless silence means that nothing
 /// happened.
 pub fn has_no_records(cells: &[Cell], sources: &[SourceNote]) -> bool {
-    let mut known = cells.iter().filter_map(|cell| cell.records).peekable();
+    let mut counts = cells.iter().filter_map(|cell| cell.records).peekable();
     let is_silence_zero = sources.iter().any(counts_silence_as_zero);
-    known.peek().is_some() && !is_silence_zero && known.all(|records| records == 0)
+    counts.peek().is_some() && !is_silence_zero && counts.all(|records| records == 0)
 }
 
 /// Returns true if the absence of records of a source means that nothing happened.
@@ -121,7 +121,7 @@ fn lead_without_alarms(noun: &str, inputs: &VerdictInputs) -> String {
     }
 }
 
-/// Writes small numbers as words.
+/// Formats small numbers as words.
 fn number_word(n: u64) -> String {
     const WORDS: [&str; 13] = [
         "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",

@@ -108,7 +108,7 @@ fn draw_horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         canvas.text(origin, top + font * 0.8, style, &label);
         top += font * 1.3;
     }
-    let (row, thick) = (font * 1.95, font * 1.2);
+    let (row, thickness) = (font * 1.95, font * 1.2);
     let bottom = top + row * shown.len() as f64;
     for (i, bar) in shown.iter().enumerate() {
         let middle = top + row * (i as f64 + 0.5);
@@ -130,8 +130,8 @@ fn draw_horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
             continue;
         };
         let (start, end) = (
-            (origin, middle - thick / 2.0),
-            (x(value), middle + thick / 2.0),
+            (origin, middle - thickness / 2.0),
+            (x(value), middle + thickness / 2.0),
         );
         canvas.rect(start, end, ink(bar), 0.0);
         let (mut least, mut most) = (value.min(parts.baseline), value.max(parts.baseline));
@@ -166,16 +166,16 @@ fn finite_interval(bar: &Bar) -> Option<[f64; 2]> {
 /// Draws an interval as a thin line with end strokes.
 fn whisker(canvas: &mut Canvas, a: (f64, f64), b: (f64, f64), cap: f64) {
     let flat = (a.1 - b.1).abs() < 1e-9;
-    let wide = canvas.font * 0.12;
-    for (ink, extra) in [(Ink::Paper, wide * 1.6), (Ink::Text, 0.0)] {
-        canvas.line(a, b, ink, wide + extra);
+    let width = canvas.font * 0.12;
+    for (ink, extra) in [(Ink::Paper, width * 1.6), (Ink::Text, 0.0)] {
+        canvas.line(a, b, ink, width + extra);
         for (x, y) in [a, b] {
             let (from, to) = if flat {
                 ((x, y - cap), (x, y + cap))
             } else {
                 ((x - cap, y), (x + cap, y))
             };
-            canvas.line(from, to, ink, wide + extra);
+            canvas.line(from, to, ink, width + extra);
         }
     }
 }
@@ -231,7 +231,7 @@ fn draw_vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
     let all_fit = parts.bars.iter().all(|bar| fits(&bar.text));
     let labelled = labelled_bars(parts, slot, font * 0.92);
     let stride = label_stride(parts.bars, slot, font);
-    let wide = (slot * 0.68).min(font * 5.0);
+    let bar_width = (slot * 0.68).min(font * 5.0);
     let mut areas = LabelAreas::default();
     for (i, bar) in parts.bars.iter().enumerate() {
         let middle = left + slot * (i as f64 + 0.5);
@@ -250,13 +250,13 @@ fn draw_vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
             continue;
         };
         let (from, to) = (
-            (middle - wide / 2.0, origin),
-            (middle + wide / 2.0, y(value)),
+            (middle - bar_width / 2.0, origin),
+            (middle + bar_width / 2.0, y(value)),
         );
         canvas.rect(from, to, ink(bar), 0.0);
         areas.add(Rect::between(from, to));
         if let Some([a, b]) = finite_interval(bar) {
-            let cap = (wide * 0.2).min(font * 0.28);
+            let cap = (bar_width * 0.2).min(font * 0.28);
             whisker(&mut canvas, (middle, y(a)), (middle, y(b)), cap);
             areas.add(Rect::between((middle - cap, y(a)), (middle + cap, y(b))));
         }

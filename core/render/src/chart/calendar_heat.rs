@@ -130,15 +130,15 @@ fn block(
     for week in weeks.0..=weeks.1 {
         let x = grid.left + (week - weeks.0) as f64 * grid.cell;
         if let Some(text) = month_label(week, week == weeks.0, span.1) {
-            let wide = text_width(&text, size, false);
-            if x >= next_free && x + wide <= canvas.width {
+            let label_width = text_width(&text, size, false);
+            if x >= next_free && x + label_width <= canvas.width {
                 canvas.text(
                     x,
                     top + font,
                     Style::new(size, Ink::Muted, Anchor::Start),
                     &text,
                 );
-                next_free = x + wide + size * 0.6;
+                next_free = x + label_width + size * 0.6;
             }
         }
         for weekday in 0..7 {

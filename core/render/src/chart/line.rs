@@ -252,8 +252,8 @@ fn runs(plot: &Plot, times: &[DateTime], values: &[Option<f64>]) -> Vec<Vec<(f64
 
 /// Reduces a line to at most four points per point of width: first, lowest, highest and last.
 fn reduce_points(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let wide = points.last().map_or(0.0, |p| p.0) - points[0].0;
-    if (points.len() as f64) < (wide * 2.0).max(64.0) {
+    let span = points.last().map_or(0.0, |p| p.0) - points[0].0;
+    if (points.len() as f64) < (span * 2.0).max(64.0) {
         return points.to_vec();
     }
     let mut out = Vec::new();

@@ -29,19 +29,19 @@ pub(crate) fn draw(unit: &str, panels: &[Panel], options: &Options) -> (Canvas, 
     let gutter = value_axis_width(axis, format, font);
     let columns = columns(canvas.width, font, shown.len());
     let gap = font * 2.0;
-    let wide = (canvas.width - gutter - gap * (columns as f64 - 1.0)) / columns as f64;
-    let tall = font * 5.2;
+    let panel_width = (canvas.width - gutter - gap * (columns as f64 - 1.0)) / columns as f64;
+    let panel_height = font * 5.2;
     let top = unit_line(&mut canvas, unit, 0.0);
-    let row_height = font * 2.1 + tall + font * 0.7;
+    let row_height = font * 2.1 + panel_height + font * 0.7;
     let rows = shown.len().div_ceil(columns).max(1);
     for (i, panel) in shown.iter().enumerate() {
         let (row, column) = (i / columns, i % columns);
-        let left = gutter + column as f64 * (wide + gap);
+        let left = gutter + column as f64 * (panel_width + gap);
         let head = top + row as f64 * row_height;
-        let (top, bottom) = (head + font * 2.1, head + font * 2.1 + tall);
+        let (top, bottom) = (head + font * 2.1, head + font * 2.1 + panel_height);
         let plot = Plot {
             left,
-            right: left + wide - font * 0.3,
+            right: left + panel_width - font * 0.3,
             top,
             bottom,
             from,

@@ -55,8 +55,8 @@ pub(crate) fn key_rows(canvas: &mut Canvas, keys: &[Key], top: f64) -> f64 {
     for key in keys.iter().filter(|key| !key.name.trim().is_empty()) {
         let size = font * 0.92;
         let name = shorten(&key.name, canvas.width - sample - font * 0.5, size, false);
-        let wide = sample + font * 0.45 + text_width(&name, size, false);
-        if x > 0.0 && x + wide > canvas.width {
+        let entry_width = sample + font * 0.45 + text_width(&name, size, false);
+        if x > 0.0 && x + entry_width > canvas.width {
             (x, baseline) = (0.0, baseline + font * 1.35);
         }
         let y = baseline - font * 0.3;

@@ -156,18 +156,18 @@ impl Style {
 
     /// The box of a text with this style, moved inside a drawing of this width.
     pub(crate) fn text_box(&self, x: f64, baseline: f64, text: &str, width: f64) -> Rect {
-        let wide = text_width(text, self.size, self.bold);
+        let own_width = text_width(text, self.size, self.bold);
         let left = match self.anchor {
             Anchor::Start => x,
-            Anchor::Middle => x - wide / 2.0,
-            Anchor::End => x - wide,
+            Anchor::Middle => x - own_width / 2.0,
+            Anchor::End => x - own_width,
         };
-        let left = left.min(width - wide).max(0.0);
+        let left = left.min(width - own_width).max(0.0);
         let (top, bottom) = (baseline - 0.8 * self.size, baseline + 0.25 * self.size);
         Rect {
             left,
             top,
-            right: left + wide,
+            right: left + own_width,
             bottom,
         }
     }
@@ -190,7 +190,7 @@ impl Canvas {
         }
     }
 
-    pub(crate) fn line(&mut self, from: (f64, f64), to: (f64, f64), ink: Ink, wide: f64) {
+    pub(crate) fn line(&mut self, from: (f64, f64), to: (f64, f64), ink: Ink, width: f64) {
         let _ = writeln!(
             self.body,
             "<path d=\"M{} {}L{} {}\" {} stroke-width=\"{}\"/>",
@@ -199,11 +199,11 @@ impl Canvas {
             num(to.0),
             num(to.1),
             ink.stroke(),
-            num(wide)
+            num(width)
         );
     }
 
-    pub(crate) fn dashed(&mut self, from: (f64, f64), to: (f64, f64), ink: Ink, wide: f64) {
+    pub(crate) fn dashed(&mut self, from: (f64, f64), to: (f64, f64), ink: Ink, width: f64) {
         let _ = writeln!(
             self.body,
             "<path d=\"M{} {}L{} {}\" {} stroke-width=\"{}\" stroke-dasharray=\"2 2\"/>",
@@ -212,11 +212,11 @@ impl Canvas {
             num(to.0),
             num(to.1),
             ink.stroke(),
-            num(wide)
+            num(width)
         );
     }
 
-    pub(crate) fn polyline(&mut self, points: &[(f64, f64)], ink: Ink, wide: f64, dash: bool) {
+    pub(crate) fn polyline(&mut self, points: &[(f64, f64)], ink: Ink, width: f64, dash: bool) {
         if points.is_empty() {
             return;
         }
@@ -234,7 +234,7 @@ impl Canvas {
             "<path d=\"{}\" {} stroke-width=\"{}\" stroke-linejoin=\"round\" stroke-linecap=\"{}\"{dash}/>",
             path(points),
             ink.stroke(),
-            num(wide),
+            num(width),
             if dash.is_empty() { "round" } else { "butt" },
         );
     }

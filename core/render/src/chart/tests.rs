@@ -80,19 +80,19 @@ fn text_boxes(drawing: &str) -> Vec<(String, [f64; 4])> {
         let element = ("text".to_string(), pairs(attributes));
         let content = unescape(rest.split_once("</text>").unwrap().0);
         let size = attribute(&element, "font-size").unwrap();
-        let wide = text::text_width(&content, size, attributes.contains("font-weight"));
+        let width = text::text_width(&content, size, attributes.contains("font-weight"));
         let x = attribute(&element, "x").unwrap();
         let left = if attributes.contains("\"end\"") {
-            x - wide
+            x - width
         } else if attributes.contains("\"middle\"") {
-            x - wide / 2.0
+            x - width / 2.0
         } else {
             x
         };
         let y = attribute(&element, "y").unwrap();
         out.push((
             content,
-            [left, y - 0.72 * size, left + wide, y + 0.2 * size],
+            [left, y - 0.72 * size, left + width, y + 0.2 * size],
         ));
     }
     out

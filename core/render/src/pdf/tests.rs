@@ -75,7 +75,7 @@ fn all_failed() -> Report {
     report.status = retrocast_domain::ReportStatus::Partial;
     for i in 0..40 {
         let mut cell = Cell::new(&format!("stage_{i}"), "trend");
-        let message = format!("the disk is full: {}", "no room left ".repeat(80));
+        let message = format!("the disk is full: {}", "no space left ".repeat(80));
         report.notes.push(message.clone());
         cell.status = CellStatus::Failed { message };
         report.cells.push(cell);

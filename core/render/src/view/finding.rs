@@ -52,7 +52,7 @@ pub(super) fn finding(
     shared_caveats: &[String],
     earlier: Option<&EarlierReport>,
 ) -> FindingView {
-    let own = finding
+    let own_caveats = finding
         .caveats
         .iter()
         .filter(|caveat| !shared_caveats.contains(caveat));
@@ -66,7 +66,7 @@ pub(super) fn finding(
     FindingView {
         sentence: shorten(&finding.sentence, LONG_SENTENCE),
         meta: parts.join(" · "),
-        caveats: own.cloned().collect(),
+        caveats: own_caveats.cloned().collect(),
         ..headline(finding, None)
     }
 }

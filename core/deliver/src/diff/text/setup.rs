@@ -143,7 +143,7 @@ pub(super) fn nodes(page: &mut Page, difference: &Difference) {
         }
     }
     let show = |(states, message, nodes): &(Pair<&str>, String, Vec<String>)| {
-        let was = match states.old {
+        let before = match states.old {
             "done" => String::new(),
             old => format!(", {old} before"),
         };
@@ -154,7 +154,7 @@ pub(super) fn nodes(page: &mut Page, difference: &Difference) {
         };
         (
             states.new.to_string(),
-            format!("{}{was}{message}", list(nodes)),
+            format!("{}{before}{message}", list(nodes)),
         )
     };
     page.list(
