@@ -1,8 +1,8 @@
 //! Sends one mail to the owner of a job when a run that was due failed or could not start.
 //!
-//! The message is written to the run's folder before it is sent, so nothing is lost
-//! on a machine without mail. It is passed to the machine's own `sendmail`: relay and password are settings
-//! of the machine, not of job files.
+//! The message is written to the run's folder before it is sent, so nothing is lost on a machine
+//! without mail. It is passed to the machine's own `sendmail`: relay and password are settings of
+//! the machine, not of job files.
 //!
 //! On a full disk the message is sent without being stored. An empty file, which needs no space,
 //! records by its name that it was sent. If that cannot be created either, every check sends the

@@ -1,4 +1,5 @@
-//! Builds a [`Report`] from the cells of a run: selects, orders and words the contents.
+//! Builds a [`Report`] from the cells of a run: selects and orders the contents, and formats its
+//! sentences.
 //!
 //! Nothing is computed here that a stage could compute, except counts. Every sentence follows from
 //! the data alone, so the same run always gives the same text.

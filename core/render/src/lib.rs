@@ -1,8 +1,8 @@
 //! Builds a [`Report`] from cells, and renders it as PDF or HTML.
 //!
-//! [`assemble`] selects findings and writes texts, [`sanitise`] makes texts printable, [`view`] formats
-//! numbers, [`chart`] draws charts, [`skeleton`] orders the sections, and [`pdf`] lays out a document
-//! in the closed [`world`].
+//! [`assemble`] selects findings and writes texts, [`sanitise`] makes texts printable, [`view`]
+//! formats numbers, [`chart`] draws charts, [`skeleton`] orders the sections, and [`pdf`] lays out a
+//! document in the closed [`world`].
 //! Text from records is always data, never part of a template.
 
 use retrocast_domain::Report;

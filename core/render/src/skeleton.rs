@@ -1,9 +1,9 @@
 //! The trusted skeleton of a printed report: its sections, in order.
 //!
-//! A skeleton is a minijinja template that becomes a Typst file. It gets no text from records. Even if
-//! it got one, that would remain text: every value is written as a Typst string in which all characters
-//! except letters, digits and spaces are escaped, so that they have no meaning in markup or code. No
-//! value can be marked as safe.
+//! A skeleton is a minijinja template that becomes a Typst file. It gets no text from records. Even
+//! if it got one, that would remain text: every value is written as a Typst string in which all
+//! characters except letters, digits and spaces are escaped, so that they have no meaning in markup
+//! or code. No value can be marked as safe.
 
 use crate::{Error, Layout, Templates, view};
 use minijinja::{Environment, UndefinedBehavior, Value, context, value::ValueKind};

@@ -150,7 +150,8 @@ fn header_text(text: &str, indent: usize) -> String {
     }
 }
 
-/// Splits a text into encoded words of whole characters, one per line; `first_width` is the width left on the first line.
+/// Splits a text into encoded words of whole characters, one per line; `first_width` is the width
+/// left on the first line.
 fn encode_words(text: &str, first_width: usize) -> String {
     const OPEN: &str = "=?utf-8?Q?";
     let mut lines = vec![String::from(OPEN)];

@@ -156,7 +156,7 @@ pub(super) fn compare(runs: &Pair<RunFolder>, effects: &[ImprovementVerdicts]) -
         match found.old.get(key) {
             Some(old) => both.push((key.0.clone(), (*old).clone(), (*finding).clone())),
             None => {
-                new.extend(comparable(key, finding, &runs.old, false).map(|f| (key.0.clone(), f)))
+                new.extend(comparable(key, finding, &runs.old, false).map(|f| (key.0.clone(), f)));
             }
         }
     }

@@ -68,7 +68,8 @@ pub(super) fn later_records(sources: &[SourceNote], timezone: &str, date: Date) 
     });
     let note = |(source, last): (&SourceNote, Date)| {
         format!(
-            "{}: the newest record is dated {}, which is after the date of this report, {}; records dated after the period are not counted.",
+            "{}: the newest record is dated {}, which is after the date of this report, {}; records \
+             dated after the period are not counted.",
             source.name,
             long(last),
             long(date)
