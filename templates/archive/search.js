@@ -1,11 +1,11 @@
-// Hides the runs whose words do not hold every word that is looked for. Everything it needs is on the
-// page; without it, the page shows all runs.
+// Hides the runs that do not contain every search term. It needs only the text of the page; without
+// it, the page shows all runs.
 (function () {
   "use strict";
   var box = document.getElementById("search");
   if (!box) return;
   var field = box.querySelector("input");
-  var told = box.querySelector("[role=status]");
+  var result = box.querySelector("[role=status]");
   function plain(text) {
     return text.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").replace(/\s+/g, " ").toLowerCase();
   }
@@ -28,7 +28,7 @@
       part.open = words.length > 0;
       part.hidden = !part.querySelector(".run:not([hidden])");
     });
-    told.textContent = words.length === 0 ? "" : found === 0 ? "No run matches." :
+    result.textContent = words.length === 0 ? "" : found === 0 ? "No run matches." :
       found + " of " + runs.length + (runs.length === 1 ? " run" : " runs");
   }
   field.addEventListener("input", show);

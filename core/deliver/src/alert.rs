@@ -1,8 +1,8 @@
 //! Sends one mail to the owner of a job when a run that was due failed or could not start.
 //!
-//! The message is written to the run's folder before it is sent, so on a machine without mail
-//! nothing is lost. It is passed to the machine's own `sendmail`: relay and password are settings
-//! of the machine, not of job files.
+//! The message is written to the run's folder before it is sent, so nothing is lost on a machine
+//! without mail. It is passed to the machine's own `sendmail`: relay and password are settings of
+//! the machine, not of job files.
 //!
 //! On a full disk the message is sent without being stored. An empty file, which needs no space,
 //! records by its name that it was sent. If that cannot be created either, every check sends the
@@ -12,8 +12,9 @@ mod message;
 mod sendmail;
 
 use crate::{
-    Error, replace,
+    Error,
     words::{clean, clean_lines},
+    write_atomically,
 };
 use jiff::Timestamp;
 use message::Message;
@@ -36,9 +37,9 @@ pub const MESSAGE: &str = "alert.eml";
 pub const SENT: &str = "alert.sent";
 
 /// Timeout of the mail program.
-const LIMIT: Duration = Duration::from_secs(60);
-/// Polling interval while waiting for a lock.
-const PAUSE: Duration = Duration::from_millis(20);
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// Polling interval while waiting for a lock or for the mail program.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The contents of an alert to the owner of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -89,30 +90,30 @@ pub fn alert(
     alert: &Alert,
     stopped: &dyn Fn() -> bool,
 ) -> Result<AlertOutcome, Error> {
-    let place = NoteFolder {
+    let target = AlertFolder {
         folder,
         is_run: true,
     };
-    alert_by_machine(place, alert, stopped)
+    send_by_sendmail(target, alert, stopped)
 }
 
-/// The same for a run that could not start and so has no folder. It is recorded in another folder,
-/// if that exists.
+/// Like [`alert`], for a run that could not start and so has no folder. The alert is recorded in
+/// another folder, if that exists.
 pub fn alert_without_run(
     folder: &Path,
     alert: &Alert,
     stopped: &dyn Fn() -> bool,
 ) -> Result<AlertOutcome, Error> {
-    let place = NoteFolder {
+    let target = AlertFolder {
         folder,
         is_run: false,
     };
-    alert_by_machine(place, alert, stopped)
+    send_by_sendmail(target, alert, stopped)
 }
 
-/// Folder of the record that an alert was sent.
+/// The folder in which an alert is recorded.
 #[derive(Clone, Copy)]
-struct NoteFolder<'a> {
+struct AlertFolder<'a> {
     folder: &'a Path,
     /// True if it is the folder of the run that the alert is about.
     is_run: bool,
@@ -122,36 +123,36 @@ struct NoteFolder<'a> {
 struct SendFunctions<'a> {
     from: &'a str,
     program: &'a dyn Fn() -> Result<PathBuf, String>,
-    limit: Duration,
+    timeout: Duration,
     stopped: &'a dyn Fn() -> bool,
     write: &'a dyn Fn(&Path, &str) -> Result<(), Error>,
 }
 
-fn alert_by_machine(
-    place: NoteFolder<'_>,
+fn send_by_sendmail(
+    target: AlertFolder<'_>,
     alert: &Alert,
     stopped: &dyn Fn() -> bool,
 ) -> Result<AlertOutcome, Error> {
-    let own = std::env::var_os(sendmail::VARIABLE).filter(|path| !path.is_empty());
-    let search = std::env::var_os("PATH").unwrap_or_default();
+    let configured = std::env::var_os(sendmail::VARIABLE).filter(|path| !path.is_empty());
+    let search_path = std::env::var_os("PATH").unwrap_or_default();
     let functions = SendFunctions {
         from: &message::sender(),
-        program: &|| sendmail::find(own.as_deref(), &search),
-        limit: LIMIT,
+        program: &|| sendmail::find(configured.as_deref(), &search_path),
+        timeout: TIMEOUT,
         stopped,
-        write: &replace,
+        write: &write_atomically,
     };
-    alert_with(place, alert, &functions)
+    send_with(target, alert, &functions)
 }
 
-fn alert_with(
-    place: NoteFolder<'_>,
+fn send_with(
+    target: AlertFolder<'_>,
     alert: &Alert,
     functions: &SendFunctions<'_>,
 ) -> Result<AlertOutcome, Error> {
-    let folder = place.folder;
+    let folder = target.folder;
     let identity = canonical::hash(&(&alert.to, &alert.job, &alert.window, &alert.due));
-    let _lock = lock(place, functions.stopped)?;
+    let _lock = lock(target, functions.stopped)?;
     let now = Timestamp::now();
     let message = Message {
         from: functions.from,
@@ -159,7 +160,7 @@ fn alert_with(
         subject: &subject(alert),
         date: now,
         identity: &identity,
-        body: &body(place.is_run.then_some(folder), alert),
+        body: &body(target.is_run.then_some(folder), alert),
     };
     let mut sent = Sent {
         time: now.to_string(),
@@ -167,35 +168,35 @@ fn alert_with(
         to: alert.to.clone(),
         alert: identity.clone(),
     };
-    if let Some(before) = sent_before(folder, &sent) {
-        return Ok(AlertOutcome::AlreadySent(before));
+    if let Some(earlier) = read_sent_record(folder, &sent) {
+        return Ok(AlertOutcome::AlreadySent(earlier));
     }
     let not_sent = |message: Option<PathBuf>, why| Error::Mail { message, why };
     let text = message.text().map_err(|why| not_sent(None, why))?;
     let path = folder.join(MESSAGE);
     let message_path = match (functions.write)(&path, &text) {
         Ok(()) => Some(path),
-        Err(error) if error.is_full() || !place.is_run => None,
+        Err(error) if error.is_full() || !target.is_run => None,
         Err(error) => return Err(error),
     };
-    let handed = (functions.program)()
-        .and_then(|program| sendmail::send(&program, &text, functions.limit, functions.stopped));
-    handed.map_err(|why| not_sent(message_path, why))?;
+    let result = (functions.program)()
+        .and_then(|program| sendmail::send(&program, &text, functions.timeout, functions.stopped));
+    result.map_err(|why| not_sent(message_path, why))?;
     sent.time = Timestamp::now().to_string();
-    note(place, &sent, functions)?;
+    record_sent(target, &sent, functions)?;
     Ok(AlertOutcome::Sent(sent))
 }
 
 /// Locks the folder until an alert is sent, so that two processes do not send it twice. On file
 /// systems without locks, the message id identifies the duplicate.
-fn lock(place: NoteFolder<'_>, stopped: &dyn Fn() -> bool) -> Result<Option<File>, Error> {
-    let file = match File::open(place.folder) {
+fn lock(target: AlertFolder<'_>, stopped: &dyn Fn() -> bool) -> Result<Option<File>, Error> {
+    let file = match File::open(target.folder) {
         Ok(file) => file,
-        Err(_) if !place.is_run => return Ok(None),
+        Err(_) if !target.is_run => return Ok(None),
         Err(source) => {
             return Err(Error::File {
                 what: "open",
-                path: place.folder.to_path_buf(),
+                path: target.folder.to_path_buf(),
                 source,
             });
         }
@@ -207,14 +208,18 @@ fn lock(place: NoteFolder<'_>, stopped: &dyn Fn() -> bool) -> Result<Option<File
                 why: "another process is sending it, and this one was asked to stop".to_string(),
             });
         }
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(POLL_INTERVAL);
     }
     Ok(Some(file))
 }
 
-/// Records that an alert was sent; on a full disk in the name of an empty file.
-fn note(place: NoteFolder<'_>, sent: &Sent, functions: &SendFunctions<'_>) -> Result<(), Error> {
-    let marker = place.folder.join(SENT);
+/// Records that an alert was sent; on a full disk by the name of an empty file.
+fn record_sent(
+    target: AlertFolder<'_>,
+    sent: &Sent,
+    functions: &SendFunctions<'_>,
+) -> Result<(), Error> {
+    let marker = target.folder.join(SENT);
     let text = json_text(sent).map_err(|source| Error::File {
         what: "write",
         path: marker.clone(),
@@ -222,24 +227,24 @@ fn note(place: NoteFolder<'_>, sent: &Sent, functions: &SendFunctions<'_>) -> Re
     })?;
     let text = String::from_utf8_lossy(&text);
     match (functions.write)(&marker, &text) {
-        Err(error) if error.is_full() || !place.is_run => {
-            // The message is sent even if that cannot be recorded.
-            let _ = File::create(marker_on_full_disk(place.folder, &sent.alert));
+        Err(error) if error.is_full() || !target.is_run => {
+            // The message was sent, even if that cannot be recorded.
+            let _ = File::create(marker_on_full_disk(target.folder, &sent.alert));
             Ok(())
         }
-        noted => noted,
+        result => result,
     }
 }
 
-/// The empty file that records that an alert was sent.
+/// Path of the empty file that records a sent alert on a full disk.
 fn marker_on_full_disk(folder: &Path, alert: &str) -> PathBuf {
     folder.join(format!("alert.{alert}.sent"))
 }
 
 /// Reads the record that this alert was sent before; an unreadable record counts as none.
-fn sent_before(folder: &Path, now: &Sent) -> Option<Sent> {
-    let empty = std::fs::metadata(marker_on_full_disk(folder, &now.alert));
-    if let Ok(modified) = empty.and_then(|data| data.modified()) {
+fn read_sent_record(folder: &Path, now: &Sent) -> Option<Sent> {
+    let marker = std::fs::metadata(marker_on_full_disk(folder, &now.alert));
+    if let Ok(modified) = marker.and_then(|data| data.modified()) {
         let time =
             Timestamp::try_from(modified).map_or_else(|_| String::new(), |time| time.to_string());
         return Some(Sent {
@@ -248,8 +253,8 @@ fn sent_before(folder: &Path, now: &Sent) -> Option<Sent> {
         });
     }
     let text = std::fs::read(folder.join(SENT)).ok()?;
-    let before: Sent = serde_json::from_slice(&text).ok()?;
-    (before.alert == now.alert).then_some(before)
+    let earlier: Sent = serde_json::from_slice(&text).ok()?;
+    (earlier.alert == now.alert).then_some(earlier)
 }
 
 fn subject(alert: &Alert) -> String {
@@ -267,7 +272,7 @@ fn body(run: Option<&Path>, alert: &Alert) -> String {
     let failure = failure.map(|text| clean_lines(&String::from_utf8_lossy(&text), 20_000));
     let failure = failure.unwrap_or_default();
     let mut text = format!(
-        "The report {} for {} was due {} and could not be made.\n",
+        "The report {} for {} was due {} and could not be created.\n",
         clean(&alert.job, 200),
         clean(&alert.window, 60),
         clean(&alert.due, 60),
@@ -276,13 +281,13 @@ fn body(run: Option<&Path>, alert: &Alert) -> String {
     if !alert.attempts.is_empty() {
         let tried = plural(alert.attempts.len() as u64, "attempt");
         let _ = writeln!(text, "\n{tried}:");
-        for (times, error) in grouped(&alert.attempts) {
+        for (times, error) in group_by_error(&alert.attempts) {
             let _ = writeln!(text, "  {}: {error}", list(&times));
         }
     }
     if let Some(folder) = run {
-        let place = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
-        let _ = writeln!(text, "\nFolder of the run: {}", place.display());
+        let path = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
+        let _ = writeln!(text, "\nFolder of the run: {}", path.display());
     }
     let mut text = text.replace([NBSP, THIN], " ");
     if !failure.is_empty() {
@@ -291,8 +296,8 @@ fn body(run: Option<&Path>, alert: &Alert) -> String {
     text
 }
 
-/// Groups attempts that failed alike, with all their times.
-fn grouped(attempts: &[(String, String)]) -> Vec<(Vec<String>, String)> {
+/// Groups attempts with the same error, with all their times.
+fn group_by_error(attempts: &[(String, String)]) -> Vec<(Vec<String>, String)> {
     let mut groups: Vec<(Vec<String>, String)> = Vec::new();
     for (time, error) in attempts {
         let (time, error) = (clean(time, 60), clean(error, 600));

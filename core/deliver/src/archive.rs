@@ -5,10 +5,10 @@
 
 use crate::{
     Error,
-    entries::{JobEntry, OddEntry, RunEntry},
+    entries::{InvalidEntry, JobEntry, RunEntry},
     folders::folders,
     pages::Pages,
-    replace,
+    write_atomically,
 };
 use retrocast_run::RunSummary;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub fn rebuild(root: &Path) -> Result<PathBuf, Error> {
     rebuild_with(root, None)
 }
 
-/// The same with templates from a folder: files in `<templates>/archive` replace the built-in ones.
+/// Like [`rebuild`], but files in `<templates>/archive` replace the built-in templates.
 pub fn rebuild_with(root: &Path, templates: Option<&Path>) -> Result<PathBuf, Error> {
     let pages = Pages::new(templates)?;
     std::fs::create_dir_all(root).map_err(|source| Error::File {
@@ -29,32 +29,32 @@ pub fn rebuild_with(root: &Path, templates: Option<&Path>) -> Result<PathBuf, Er
         path: root.to_path_buf(),
         source,
     })?;
-    let (jobs, odd) = scan(root)?;
+    let (jobs, invalid) = scan(root)?;
     for job in &jobs {
         for run in &job.runs {
             write_if_changed(&run.folder.join("index.html"), &pages.run(run, &job.title)?)?;
         }
-        let here: Vec<&OddEntry> = odd
+        let of_job: Vec<&InvalidEntry> = invalid
             .iter()
-            .filter(|odd| odd.job == job.folder_name)
+            .filter(|entry| entry.job == job.folder_name)
             .collect();
         write_if_changed(
             &root.join(&job.folder_name).join("index.html"),
-            &pages.job(job, &here)?,
+            &pages.job(job, &of_job)?,
         )?;
     }
     let front = root.join("index.html");
-    write_if_changed(&front, &pages.front(&jobs, &odd)?)?;
+    write_if_changed(&front, &pages.front(&jobs, &invalid)?)?;
     write_if_changed(&root.join(FEED), &pages.feed(&jobs)?)?;
     Ok(front)
 }
 
 /// Finds every run below the root by job, and folders that look like runs but are not.
-fn scan(root: &Path) -> Result<(Vec<JobEntry>, Vec<OddEntry>), Error> {
-    let (mut jobs, mut odd) = (Vec::new(), Vec::new());
+fn scan(root: &Path) -> Result<(Vec<JobEntry>, Vec<InvalidEntry>), Error> {
+    let (mut jobs, mut invalid) = (Vec::new(), Vec::new());
     for (job_name, job_path) in folders(root)? {
         let mut runs = Vec::new();
-        let odd_before = odd.len();
+        let invalid_before = invalid.len();
         for (window_name, window_path) in folders(&job_path)? {
             for (run_name, folder) in folders(&window_path)? {
                 let path = format!("{job_name}/{window_name}/{run_name}");
@@ -67,10 +67,10 @@ fn scan(root: &Path) -> Result<(Vec<JobEntry>, Vec<OddEntry>), Error> {
                 match entry {
                     Ok(run) => runs.push(run),
                     Err(error) => {
-                        odd.push(OddEntry {
+                        invalid.push(InvalidEntry {
                             job: job_name.clone(),
                             path,
-                            reason: reason(&error),
+                            reason: describe(&error),
                         });
                     }
                 }
@@ -78,9 +78,9 @@ fn scan(root: &Path) -> Result<(Vec<JobEntry>, Vec<OddEntry>), Error> {
         }
         if !runs.is_empty() {
             jobs.push(JobEntry::new(job_name, runs));
-        } else if odd.len() == odd_before {
-            let reason = "holds no runs".to_string();
-            odd.push(OddEntry {
+        } else if invalid.len() == invalid_before {
+            let reason = "contains no runs".to_string();
+            invalid.push(InvalidEntry {
                 path: job_name.clone(),
                 job: job_name,
                 reason,
@@ -92,10 +92,10 @@ fn scan(root: &Path) -> Result<(Vec<JobEntry>, Vec<OddEntry>), Error> {
             .cmp(&a.newest())
             .then_with(|| a.folder_name.cmp(&b.folder_name))
     });
-    Ok((jobs, odd))
+    Ok((jobs, invalid))
 }
 
-fn reason(error: &retrocast_run::Error) -> String {
+fn describe(error: &retrocast_run::Error) -> String {
     match error {
         error if error.is_missing() => "has no run.json".to_string(),
         retrocast_run::Error::File { source, .. } => format!("run.json cannot be read: {source}"),
@@ -108,7 +108,7 @@ fn write_if_changed(path: &Path, text: &str) -> Result<(), Error> {
     if std::fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
         return Ok(());
     }
-    replace(path, text)
+    write_atomically(path, text)
 }
 
 #[cfg(test)]
@@ -135,7 +135,7 @@ mod tests {
         }
     }
 
-    fn put(root: &Path, summary: &RunSummary) -> PathBuf {
+    fn write_run(root: &Path, summary: &RunSummary) -> PathBuf {
         let folder = root
             .join(&summary.job)
             .join(&summary.window)
@@ -184,17 +184,17 @@ mod tests {
     }
 
     #[test]
-    fn no_runs_is_a_page_too() {
+    fn an_archive_without_runs_has_a_front_page() {
         let root = tempfile::tempdir().unwrap();
         let front = rebuild(&root.path().join("new")).unwrap();
         assert!(read(front).contains("No runs yet"));
     }
 
     #[test]
-    fn runs_stand_newest_first_with_working_links() {
+    fn runs_are_listed_newest_first_with_working_links() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path();
-        put(
+        write_run(
             root,
             &summary("r1", "weekly", "2026-W45", "2026-11-09", RunStatus::Partial),
         );
@@ -205,8 +205,8 @@ mod tests {
             "2026-11-16",
             RunStatus::Complete,
         );
-        let folder = put(root, &newest);
-        put(
+        let folder = write_run(root, &newest);
+        write_run(
             root,
             &summary("r0", "monthly", "2026-10", "2026-11-01", RunStatus::Failed),
         );
@@ -222,12 +222,13 @@ mod tests {
         std::fs::write(folder.join("journal.jsonl"), journal.join("\n")).unwrap();
         let front = rebuild(root).unwrap();
         let text = read(&front);
-        let at = |what: &str| {
-            text.find(what)
-                .unwrap_or_else(|| panic!("{what} is missing"))
+        let position = |wanted: &str| {
+            text.find(wanted)
+                .unwrap_or_else(|| panic!("{wanted} is missing"))
         };
-        assert!(at("2026-W46") < at("2026-W45") && at("2026-W45") < at("2026-10"));
-        assert!(at("Title of weekly") < at("Title of monthly"));
+        assert!(position("2026-W46") < position("2026-W45"));
+        assert!(position("2026-W45") < position("2026-10"));
+        assert!(position("Title of weekly") < position("Title of monthly"));
         let run = read(folder.join("index.html"));
         for want in [
             "source.tickets",
@@ -249,9 +250,9 @@ mod tests {
     }
 
     #[test]
-    fn a_rebuild_without_news_writes_nothing() {
+    fn a_rebuild_without_changes_writes_nothing() {
         let root = tempfile::tempdir().unwrap();
-        let folder = put(
+        let folder = write_run(
             root.path(),
             &summary("r1", "weekly", "2026-W45", "2026-11-09", RunStatus::Partial),
         );
@@ -266,9 +267,9 @@ mod tests {
     }
 
     #[test]
-    fn a_rerun_supersedes_visibly() {
+    fn a_rerun_supersedes_the_earlier_run() {
         let root = tempfile::tempdir().unwrap();
-        put(
+        write_run(
             root.path(),
             &summary(
                 "r1",
@@ -287,25 +288,25 @@ mod tests {
         );
         rerun.started = "2026-11-12T10:00:00Z".parse().ok();
         rerun.parent = Some("r1".to_string());
-        put(root.path(), &rerun);
+        write_run(root.path(), &rerun);
         let text = read(rebuild(root.path()).unwrap());
         assert_eq!(text.matches("superseded").count(), 1);
         assert!(text.find("rerun").unwrap() < text.find("superseded").unwrap());
     }
 
     #[test]
-    fn hostile_words_and_odd_folders_do_no_harm() {
+    fn hostile_texts_are_escaped_and_invalid_folders_are_listed() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path();
         let mut hostile = summary("r1", "weekly", "2026-W45", "2026-11-09", RunStatus::Failed);
-        let words = "</title><script>alert(1)</script>\u{202e}\u{7}{{ 7 * 7 }}";
-        hostile.title = words.to_string();
-        hostile.headline = format!("{words}{}", "x".repeat(1 << 20));
-        hostile.error = Some(words.to_string());
-        let folder = put(root, &hostile);
-        let odd = root.join("a \"b\" <c>#?%/w/run 1");
-        std::fs::create_dir_all(&odd).unwrap();
-        std::fs::write(odd.join("run.json"), "{\"run\":").unwrap();
+        let hostile_text = "</title><script>alert(1)</script>\u{202e}\u{7}{{ 7 * 7 }}";
+        hostile.title = hostile_text.to_string();
+        hostile.headline = format!("{hostile_text}{}", "x".repeat(1 << 20));
+        hostile.error = Some(hostile_text.to_string());
+        let folder = write_run(root, &hostile);
+        let broken = root.join("a \"b\" <c>#?%/w/run 1");
+        std::fs::create_dir_all(&broken).unwrap();
+        std::fs::write(broken.join("run.json"), "{\"run\":").unwrap();
         let strange = root.join("a \"b\" <c>#?%/w/run 2&");
         std::fs::create_dir_all(&strange).unwrap();
         summary("run 2&", "strange", "w", "2026-11-01", RunStatus::Running)
@@ -316,7 +317,7 @@ mod tests {
         let front = rebuild(root).unwrap();
         let text = read(&front);
         assert!(text.contains("run.json is broken") && text.contains("has no run.json"));
-        assert!(text.contains("holds no runs"));
+        assert!(text.contains("contains no runs"));
         assert!(text.len() < 60_000, "{}", text.len());
         for page in [
             front,
@@ -325,9 +326,13 @@ mod tests {
             strange.join("index.html"),
         ] {
             let text = read(&page);
-            let own = text.matches("<script nonce=").count();
-            assert_eq!(text.matches("<script").count(), own, "no script but ours");
-            assert!(own <= 1 && !text.contains('\u{202e}') && !text.contains('\u{7}'));
+            let with_nonce = text.matches("<script nonce=").count();
+            assert_eq!(
+                text.matches("<script").count(),
+                with_nonce,
+                "no script but the search"
+            );
+            assert!(with_nonce <= 1 && !text.contains('\u{202e}') && !text.contains('\u{7}'));
             assert!(!text.contains(" style=") && !text.contains("src="));
             check_links(&page);
         }
@@ -352,12 +357,12 @@ mod tests {
     }
 
     #[test]
-    fn the_feed_names_finished_runs_and_never_changes_by_itself() {
+    fn the_feed_lists_finished_runs_with_stable_ids() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path();
         let mut old = summary("r1", "weekly", "2026-W45", "2026-11-09", RunStatus::Partial);
         old.title = "</title>&\u{0}\u{202e}]]>".to_string();
-        put(root, &old);
+        write_run(root, &old);
         let newest = summary(
             "r2",
             "weekly",
@@ -365,15 +370,15 @@ mod tests {
             "2026-11-16",
             RunStatus::Complete,
         );
-        put(root, &newest);
-        let under_way = summary("r3", "weekly", "2026-W47", "2026-11-23", RunStatus::Running);
-        put(root, &under_way);
-        let odd = summary("r 4", "monthly", "2026-10", "", RunStatus::Failed);
-        let odd = put(root, &odd).join("run.json");
-        let text = read(&odd)
+        write_run(root, &newest);
+        let running = summary("r3", "weekly", "2026-W47", "2026-11-23", RunStatus::Running);
+        write_run(root, &running);
+        let undated = summary("r 4", "monthly", "2026-10", "", RunStatus::Failed);
+        let undated = write_run(root, &undated).join("run.json");
+        let text = read(&undated)
             .replace(r#""date": """#, r#""date": "soon""#)
             .replace(r#""started": """#, r#""started": "once""#);
-        std::fs::write(odd, text).unwrap();
+        std::fs::write(undated, text).unwrap();
         rebuild(root).unwrap();
         let feed = read(root.join("feed.xml"));
         check_xml(&feed);
@@ -386,9 +391,9 @@ mod tests {
             let parts = text.split("<id>").skip(1);
             parts.map(|part| part[..45].to_string()).collect()
         };
-        // The same archive copied elsewhere, after another run: the identities are unchanged.
+        // The same archive copied elsewhere, after another run: the ids are unchanged.
         let elsewhere = tempfile::tempdir().unwrap();
-        put(elsewhere.path(), &newest);
+        write_run(elsewhere.path(), &newest);
         rebuild(elsewhere.path()).unwrap();
         let other = ids(&read(elsewhere.path().join("feed.xml")));
         assert_eq!(other[..], ids(&feed)[..2]);
@@ -402,7 +407,7 @@ mod tests {
             let window = format!("2026-W{week:02}");
             let mut run = summary("r1", "weekly", &window, "2026-01-01", RunStatus::Complete);
             run.headline = format!("Headline of week {week}.");
-            put(root, &run);
+            write_run(root, &run);
         }
         let text = read(rebuild(root).unwrap());
         for week in 1..=9 {

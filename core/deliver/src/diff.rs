@@ -13,7 +13,7 @@ mod text;
 use crate::Error;
 use config::Config;
 use figures::Figure;
-use findings::{Findings, Judgement};
+use findings::{Findings, ImprovementVerdicts};
 use inputs::Input;
 use retrocast_run::{NodeState, RunFolder, RunStatus};
 use serde::Serialize;
@@ -73,7 +73,7 @@ pub struct NodeChange {
     pub node: String,
     /// "done", "not enough", "failed", "not run" or "not reached".
     pub state: Pair<&'static str>,
-    /// Its message; empty for none.
+    /// Its message; empty if there is none.
     pub message: Pair<String>,
 }
 
@@ -93,7 +93,7 @@ pub struct Difference {
     /// Findings, except those on improvements.
     pub findings: Findings,
     /// The verdicts on improvements.
-    pub effects: Vec<Judgement>,
+    pub effects: Vec<ImprovementVerdicts>,
     /// Files that could not be read and are left out, one sentence each.
     pub unreadable: Vec<String>,
 }
@@ -104,7 +104,7 @@ pub fn diff(old: &Path, new: &Path) -> Result<Difference, Error> {
         old: RunFolder::read(old)?,
         new: RunFolder::read(new)?,
     };
-    let effects = findings::judgements(&runs);
+    let effects = findings::improvement_verdicts(&runs);
     Ok(Difference {
         config: config::compare(&runs),
         nodes: node_changes(&runs),
@@ -173,8 +173,8 @@ fn describe_state(state: &NodeState) -> (&'static str, &str) {
     }
 }
 
-/// The parts of two lists between their common prefix and suffix.
-fn differing<'a, T: PartialEq>(a: &'a [T], b: &'a [T]) -> [&'a [T]; 2] {
+/// Removes the common prefix and suffix of two lists.
+fn strip_common_ends<'a, T: PartialEq>(a: &'a [T], b: &'a [T]) -> [&'a [T]; 2] {
     let same = |(a, b): &(&T, &T)| a == b;
     let first = a.iter().zip(b).take_while(same).count();
     let (a, b) = (&a[first..], &b[first..]);

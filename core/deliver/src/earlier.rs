@@ -31,25 +31,25 @@ pub fn earlier_report(job: &Path, window: &Window) -> Option<EarlierReport> {
 }
 
 fn newest(window: &Path) -> Option<EarlierReport> {
-    // A process may have died after its run was over, but before the summary recorded that.
-    let is_made = |path: &Path| RunSummary::status_of(path).is_ok_and(RunStatus::has_reports);
+    // A process may have died after its run ended, but before the summary recorded that.
+    let has_reports = |path: &Path| RunSummary::status_of(path).is_ok_and(RunStatus::has_reports);
     let summary = |path: &Path| {
         let mut run = RunSummary::read(path).ok()?;
-        let ended = || Some(Journal::read_or_empty(path).ok()?.pop()?.time);
-        run.finished = run.finished.or_else(ended);
+        let end_time = || Some(Journal::read_or_empty(path).ok()?.pop()?.time);
+        run.finished = run.finished.or_else(end_time);
         Some(run)
     };
     let mut runs: Vec<(RunSummary, std::path::PathBuf)> = folders(window)
         .ok()?
         .into_iter()
-        .filter(|(_, path)| is_made(path))
+        .filter(|(_, path)| has_reports(path))
         .filter_map(|(_, path)| Some((summary(&path)?, path)))
         .collect();
     runs.sort_by(|(a, _), (b, _)| (&b.finished, &b.run).cmp(&(&a.finished, &a.run)));
     runs.into_iter().find_map(|(run, path)| {
         let findings: Vec<Finding> = read_json(path.join(FINDINGS)).ok()?;
-        let compared: Option<EarlierRef> = read_json(path.join(REPORT)).ok();
-        let before = compared.and_then(|compared| compared.earlier);
+        let report: Option<EarlierRef> = read_json(path.join(REPORT)).ok();
+        let before = report.and_then(|report| report.earlier);
         Some(EarlierReport::new(&run.window, &findings, before.as_ref()))
     })
 }
@@ -60,9 +60,9 @@ mod tests {
     use retrocast_run::files::SUMMARY;
 
     #[test]
-    fn a_finding_knows_since_when_reports_have_it() {
+    fn findings_keep_their_first_report_and_their_number_of_reports() {
         let job = tempfile::tempdir().unwrap();
-        let of = |label: &str| {
+        let earlier_than = |label: &str| {
             let window = Window::parse(label, "UTC").unwrap();
             earlier_report(job.path(), &window)
         };
@@ -77,7 +77,7 @@ mod tests {
                 .iter()
                 .map(|what| Finding::new("s", "kpi", "all", what));
             let found: Vec<Finding> = found.collect();
-            let report = serde_json::json!({"earlier": of(window)});
+            let report = serde_json::json!({"earlier": earlier_than(window)});
             for (name, value) in [
                 (SUMMARY, summary),
                 (FINDINGS, serde_json::to_value(found).unwrap()),
@@ -90,7 +90,7 @@ mod tests {
         run("2026-W44", &["leak", "outage"]);
         run("2026-W45", &["outage"]);
         run("2026-W46", &["leak", "outage"]);
-        let known = of("2026-W47").unwrap();
+        let known = earlier_than("2026-W47").unwrap();
         let check = |what: &str, since: &str, times: u32| {
             let found = known.find(&Finding::new("s", "kpi", "all", what)).unwrap();
             assert_eq!((&*found.since, found.times), (since, times), "{what}");
@@ -100,11 +100,11 @@ mod tests {
         check("outage", "2026-W44", 3);
         // A rebuilt older report keeps its contents.
         run("2026-W45", &["outage"]);
-        assert_eq!(of("2026-W47").unwrap(), known);
+        assert_eq!(earlier_than("2026-W47").unwrap(), known);
     }
 
     #[test]
-    fn the_newest_complete_run_of_the_window_before_is_taken() {
+    fn the_newest_complete_run_of_the_previous_window_is_chosen() {
         let archive = tempfile::tempdir().unwrap();
         let job = archive.path().join("weekly");
         let run = |window: &str, run: &str, status: &str, finished: &str| {
@@ -131,7 +131,7 @@ mod tests {
         let end = r#"{"time":"2026-11-30T09:00:00Z","event":"run_finished","status":"complete"}"#;
         std::fs::write(journal, end).unwrap();
         run("2026-W48", "h", "running", "2026-11-30T10:00:00Z");
-        let of = |label: &str| {
+        let earlier_than = |label: &str| {
             let window = Window::parse(label, "UTC").unwrap();
             earlier_report(&job, &window)
         };
@@ -139,11 +139,11 @@ mod tests {
             let findings = [Finding::new("s", "kpi", "all", run)];
             Some(EarlierReport::new(window, &findings, None))
         };
-        assert_eq!(of("2026-W46"), found("c", "2026-W45"));
-        assert_eq!(of("2026-W47"), found("e", "2026-W46"));
-        assert_eq!(of("2026-W48"), found("e", "2026-W46"));
-        assert_eq!(of("2026-W50"), found("g", "2026-W48"));
-        assert_eq!(of("2026-W44"), None);
+        assert_eq!(earlier_than("2026-W46"), found("c", "2026-W45"));
+        assert_eq!(earlier_than("2026-W47"), found("e", "2026-W46"));
+        assert_eq!(earlier_than("2026-W48"), found("e", "2026-W46"));
+        assert_eq!(earlier_than("2026-W50"), found("g", "2026-W48"));
+        assert_eq!(earlier_than("2026-W44"), None);
         assert_eq!(
             earlier_report(
                 &archive.path().join("none"),

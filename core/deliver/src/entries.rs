@@ -1,4 +1,4 @@
-//! The entries of the archive: jobs with their runs, and other entries.
+//! The entries of the archive: jobs with their runs, and folders that are not runs.
 
 use crate::words::{clean, encode};
 use jiff::{Timestamp, civil::Date};
@@ -24,9 +24,9 @@ pub(crate) struct JobEntry {
     pub runs: Vec<RunEntry>,
 }
 
-/// A folder among the runs that is not a run.
+/// A folder among the runs that is not a readable run.
 #[derive(Debug)]
-pub(crate) struct OddEntry {
+pub(crate) struct InvalidEntry {
     pub job: String,
     pub path: String,
     pub reason: String,
@@ -56,19 +56,19 @@ impl JobEntry {
             (summary.date, summary.started, run.names.clone())
         };
         runs.sort_by_key(|run| std::cmp::Reverse(key(run)));
-        let mut seen: Vec<String> = Vec::new();
+        let mut windows_with_report: Vec<String> = Vec::new();
         for run in &mut runs {
-            run.superseded = seen.contains(&run.names[1]);
+            run.superseded = windows_with_report.contains(&run.names[1]);
             // A run without a report replaces no other.
             if run.summary.status.has_reports() && !run.superseded {
-                seen.push(run.names[1].clone());
+                windows_with_report.push(run.names[1].clone());
             }
         }
-        let named = runs
+        let run_title = runs
             .iter()
             .map(|run| run.summary.title.trim())
             .find(|title| !title.is_empty());
-        let title = named.unwrap_or(&folder_name).to_string();
+        let title = run_title.unwrap_or(&folder_name).to_string();
         Self {
             folder_name,
             title,
@@ -76,8 +76,8 @@ impl JobEntry {
         }
     }
 
-    /// The title, or the folder's name.
-    pub(crate) fn shown_title(&self) -> String {
+    /// The title for a page.
+    pub(crate) fn display_title(&self) -> String {
         clean(&self.title, 200)
     }
 

@@ -3,12 +3,12 @@
 //!
 //! Both are derived from the run's folder and its neighbours, so they can be rebuilt at any time.
 
-mod before;
 mod clock;
+mod earlier_runs;
 mod facts;
 mod text;
 
-use crate::{Error, pages::Pages, replace};
+use crate::{Error, pages::Pages, write_atomically};
 use facts::Failure;
 use retrocast_run::{
     RunStatus, RunSummary,
@@ -24,14 +24,14 @@ pub fn failure_report(folder: &Path, templates: Option<&Path>) -> Result<Vec<Pat
         return Ok(Vec::new());
     }
     let failure = Failure::read(folder)?;
-    let page = folder.join(FAILURE_PAGE);
-    replace(
-        &page,
+    let page_path = folder.join(FAILURE_PAGE);
+    write_atomically(
+        &page_path,
         &Pages::new(templates)?.failure(&serde_json::json!(failure))?,
     )?;
-    let plain = folder.join(FAILURE_TEXT);
-    replace(&plain, &text::text(&failure))?;
-    Ok(vec![page, plain])
+    let text_path = folder.join(FAILURE_TEXT);
+    write_atomically(&text_path, &text::text(&failure))?;
+    Ok(vec![page_path, text_path])
 }
 
 #[cfg(test)]

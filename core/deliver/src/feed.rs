@@ -62,7 +62,7 @@ pub(crate) fn view(jobs: &[JobEntry]) -> FeedView {
 
 fn entry((time, job, run): (Timestamp, &JobEntry, &RunEntry)) -> EntryView {
     let status = run.summary.status.word();
-    let mark = match run.summary.status {
+    let status_note = match run.summary.status {
         RunStatus::Complete => String::new(),
         _ => format!(" ({status})"),
     };
@@ -73,7 +73,7 @@ fn entry((time, job, run): (Timestamp, &JobEntry, &RunEntry)) -> EntryView {
         .filter(|(name, ..)| run.folder.join(name).is_file());
     EntryView {
         id: identity(&run.names.each_ref().map(String::as_str)),
-        title: format!("{}, {window}{mark}", job.shown_title()),
+        title: format!("{}, {window}{status_note}", job.display_title()),
         updated: time.to_string(),
         summary: run.headline(),
         job: clean(&job.folder_name, 120),
@@ -91,14 +91,14 @@ fn entry((time, job, run): (Timestamp, &JobEntry, &RunEntry)) -> EntryView {
     }
 }
 
-/// End time of a run, if known.
+/// End time of a run, else its start or its date; 1970 if none is known.
 fn updated(run: &RunEntry) -> Timestamp {
     let summary = &run.summary;
-    let day = || Some(summary.date?.to_zoned(TimeZone::UTC).ok()?.timestamp());
+    let run_date = || Some(summary.date?.to_zoned(TimeZone::UTC).ok()?.timestamp());
     summary
         .finished
         .or(summary.started)
-        .or_else(day)
+        .or_else(run_date)
         .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 

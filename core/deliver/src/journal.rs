@@ -26,30 +26,30 @@ pub(crate) fn nodes(folder: &Path) -> Result<Vec<NodeView>, Error> {
         rows: Option<u64>,
         duration_ms: Option<u64>,
     }
-    let mut found: Vec<Node> = Vec::new();
-    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    let mut nodes: Vec<Node> = Vec::new();
+    let mut indices: BTreeMap<String, usize> = BTreeMap::new();
     for event in Journal::read_or_empty(folder)? {
         let (Some(name), Some(outcome)) = (event.node, outcome(event.event)) else {
             continue;
         };
-        let at = *places.entry(name.clone()).or_insert_with(|| {
-            found.push(Node {
+        let index = *indices.entry(name.clone()).or_insert_with(|| {
+            nodes.push(Node {
                 name,
                 ..Node::default()
             });
-            found.len() - 1
+            nodes.len() - 1
         });
-        let node = &mut found[at];
+        let node = &mut nodes[index];
         node.outcome = outcome;
         node.rows = event.rows.or(node.rows);
         node.duration_ms = event.duration_ms.or(node.duration_ms);
     }
-    let longest = found
+    let longest = nodes
         .iter()
         .filter_map(|node| node.duration_ms)
         .max()
         .unwrap_or(0);
-    Ok(found
+    Ok(nodes
         .into_iter()
         .map(|node| NodeView {
             name: clean(&node.name, 120),

@@ -3,8 +3,8 @@
 use retrocast_domain::number::count;
 use std::fmt::Write as _;
 
-/// Maximum number of entries of a list.
-pub(crate) const SHOWN: usize = 20;
+/// Maximum number of printed entries of a list.
+pub(crate) const ENTRIES_MAX: usize = 20;
 /// Minimum and maximum indent of the text of an entry.
 const INDENT: [usize; 2] = [12, 36];
 
@@ -36,9 +36,9 @@ impl Page {
         self.indented("", text);
     }
 
-    /// The same with an indent.
+    /// Like [`Page::paragraph`], with an indent.
     pub(crate) fn indented(&mut self, indent: &str, text: &str) {
-        for line in wrapped(text, self.width - indent.len()) {
+        for line in wrap(text, self.width - indent.len()) {
             self.line(&format!("{indent}{line}"));
         }
     }
@@ -54,15 +54,15 @@ impl Page {
         self.entries(entries);
     }
 
-    /// The same without a heading.
+    /// Like [`Page::list`], without a heading.
     pub(crate) fn entries(&mut self, entries: &[(String, String)]) {
-        let shown = &entries[..entries.len().min(SHOWN)];
+        let shown = &entries[..entries.len().min(ENTRIES_MAX)];
         let widest = shown.iter().map(|(label, _)| label.chars().count()).max();
         let indent = (widest.unwrap_or(0) + 4).clamp(INDENT[0], INDENT[1]);
         for (label, text) in shown {
             self.entry(label, text, indent);
         }
-        self.more(entries.len());
+        self.note_hidden(entries.len());
     }
 
     fn entry(&mut self, label: &str, text: &str, indent: usize) {
@@ -78,16 +78,17 @@ impl Page {
             self.line(&head);
         }
         for line in text.lines() {
-            for part in wrapped(line, self.width - indent) {
+            for part in wrap(line, self.width - indent) {
                 self.line(&format!("{head}{part}"));
                 head.clone_from(&pad);
             }
         }
     }
 
-    pub(crate) fn more(&mut self, number: usize) {
-        if number > SHOWN {
-            let more = count((number - SHOWN) as u64);
+    /// Adds the number of entries beyond the printed ones, if there are more.
+    pub(crate) fn note_hidden(&mut self, total: usize) {
+        if total > ENTRIES_MAX {
+            let more = count((total - ENTRIES_MAX) as u64);
             self.line(&format!("  and {more} more"));
         }
     }
@@ -99,7 +100,7 @@ pub(crate) fn arrow(old: &str, new: &str) -> String {
 }
 
 /// Formats rows with right-aligned columns of equal width; empty columns take no space.
-pub(crate) fn aligned<const N: usize>(rows: &[[String; N]], right: &[usize]) -> Vec<String> {
+pub(crate) fn align<const N: usize>(rows: &[[String; N]], right: &[usize]) -> Vec<String> {
     let width = |column: usize| {
         rows.iter()
             .map(|row| row[column].chars().count())
@@ -127,7 +128,7 @@ pub(crate) fn aligned<const N: usize>(rows: &[[String; N]], right: &[usize]) -> 
 }
 
 /// Wraps a text at spaces; a longer word has its own line.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         let used = lines.last().map_or(0, |line| line.chars().count());

@@ -1,4 +1,4 @@
-//! Delivery of a run: the archive that keeps every run browsable, and alerts about failures.
+//! Delivers runs: an archive of all runs, comparisons of two runs, and alerts about failures.
 //!
 //! The archive consists of static pages beside the files they link to. It is rebuilt from the
 //! folders alone, so it can be copied, moved or served by any web server, and read without the
@@ -44,7 +44,7 @@ pub enum Error {
         /// The cause.
         source: std::io::Error,
     },
-    /// A file of a run cannot be used.
+    /// A file of a run cannot be read or parsed.
     #[error(transparent)]
     Run(#[from] retrocast_run::Error),
     /// A mail cannot be sent.
@@ -55,20 +55,20 @@ pub enum Error {
         /// The reason and advice.
         why: String,
     },
-    /// A template is wrong.
+    /// A template is invalid.
     #[error("template {name}, line {line}: {detail}")]
     Template {
         /// Name of the template.
         name: String,
         /// Line of the template.
         line: usize,
-        /// The error.
+        /// The error message.
         detail: String,
     },
 }
 
 /// Writes a file atomically.
-pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Error> {
+pub(crate) fn write_atomically(path: &Path, text: &str) -> Result<(), Error> {
     write_whole(path, text.as_bytes()).map_err(|source| Error::File {
         what: "write",
         path: path.to_path_buf(),

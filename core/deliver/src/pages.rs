@@ -2,7 +2,7 @@
 
 use crate::{
     Error,
-    entries::{JobEntry, OddEntry, RunEntry},
+    entries::{InvalidEntry, JobEntry, RunEntry},
     feed,
     journal::nodes,
     words::{clean, encode, minute},
@@ -152,8 +152,8 @@ impl Pages {
         environment.set_syntax(syntax);
         let (mut style, mut script) = (String::new(), String::new());
         for (name, default) in DEFAULTS {
-            let own = templates.map(|folder| folder.join("archive").join(name));
-            let text = match own.filter(|path| path.is_file()) {
+            let custom = templates.map(|folder| folder.join("archive").join(name));
+            let text = match custom.filter(|path| path.is_file()) {
                 Some(path) => std::fs::read_to_string(&path).map_err(|source| Error::File {
                     what: "read",
                     path,
@@ -175,7 +175,11 @@ impl Pages {
     }
 
     /// The front page: the newest runs of each job, and short entries for older ones.
-    pub(crate) fn front(&self, jobs: &[JobEntry], odd: &[OddEntry]) -> Result<String, Error> {
+    pub(crate) fn front(
+        &self,
+        jobs: &[JobEntry],
+        invalid: &[InvalidEntry],
+    ) -> Result<String, Error> {
         let runs: usize = jobs.iter().map(|job| job.runs.len()).sum();
         let views: Vec<serde_json::Value> = jobs.iter().map(job_view).collect();
         let summary = format!(
@@ -183,10 +187,10 @@ impl Pages {
             plural(runs as u64, "run"),
             plural(jobs.len() as u64, "job")
         );
-        let odd = odd_views(odd.iter());
+        let invalid = invalid_views(invalid.iter());
         self.render(
             "index.html.j2",
-            &serde_json::json!({ "jobs": views, "summary": summary, "odd": odd }),
+            &serde_json::json!({ "jobs": views, "summary": summary, "odd": invalid }),
         )
     }
 
@@ -198,23 +202,23 @@ impl Pages {
     }
 
     /// All runs of a job, by year.
-    pub(crate) fn job(&self, job: &JobEntry, odd: &[&OddEntry]) -> Result<String, Error> {
+    pub(crate) fn job(&self, job: &JobEntry, invalid: &[&InvalidEntry]) -> Result<String, Error> {
         let years = job.runs.chunk_by(|a, b| year(a) == year(b)).map(|runs| {
             let views: Vec<RunView> = runs.iter().map(view).collect();
             serde_json::json!({ "name": year(&runs[0]), "runs": views })
         });
         let data = serde_json::json!({
             "job": {
-                "title": job.shown_title(),
+                "title": job.display_title(),
                 "summary": format!("{}, newest first.", plural(job.runs.len() as u64, "run")),
                 "years": years.collect::<Vec<_>>(),
             },
-            "odd": odd_views(odd.iter().copied()),
+            "odd": invalid_views(invalid.iter().copied()),
         });
         self.render("job.html.j2", &data)
     }
 
-    /// One run: its reports, its stages, its facts.
+    /// One run: its reports, stages and facts.
     pub(crate) fn run(&self, run: &RunEntry, job_title: &str) -> Result<String, Error> {
         let mut view = view(run);
         if view.title.is_empty() {
@@ -249,7 +253,7 @@ fn job_view(job: &JobEntry) -> serde_json::Value {
     let listed = &earlier[..earlier.len().min(EARLIER_RUNS)];
     let more = earlier.len() - listed.len();
     serde_json::json!({
-        "title": job.shown_title(),
+        "title": job.display_title(),
         "href": format!("{}/", encode(&job.folder_name)),
         "runs": recent.iter().map(view).collect::<Vec<_>>(),
         "earlier": listed.iter().map(view).collect::<Vec<_>>(),
@@ -261,9 +265,9 @@ fn job_view(job: &JobEntry) -> serde_json::Value {
     })
 }
 
-fn odd_views<'a>(odd: impl Iterator<Item = &'a OddEntry>) -> Vec<serde_json::Value> {
-    odd.map(|odd| {
-        serde_json::json!({ "path": clean(&odd.path, 200), "reason": clean(&odd.reason, 300) })
+fn invalid_views<'a>(entries: impl Iterator<Item = &'a InvalidEntry>) -> Vec<serde_json::Value> {
+    entries.map(|entry| {
+        serde_json::json!({ "path": clean(&entry.path, 200), "reason": clean(&entry.reason, 300) })
     })
     .collect()
 }
@@ -278,7 +282,7 @@ fn year(run: &RunEntry) -> String {
 
 fn view(run: &RunEntry) -> RunView {
     let summary = &run.summary;
-    let existing = |files: &[(&str, &'static str)]| -> Vec<Link> {
+    let existing_links = |files: &[(&str, &'static str)]| -> Vec<Link> {
         let found = files
             .iter()
             .filter(|(name, _)| run.folder.join(name).is_file());
@@ -293,7 +297,7 @@ fn view(run: &RunEntry) -> RunView {
         .iter()
         .map(|(title, files)| ReportFiles {
             title,
-            files: existing(files),
+            files: existing_links(files),
         })
         .filter(|report| !report.files.is_empty());
     RunView {
@@ -322,7 +326,7 @@ fn view(run: &RunEntry) -> RunView {
         },
         rerun: summary.parent.is_some(),
         superseded: run.superseded,
-        files: existing(&SHORT_LINKS),
+        files: existing_links(&SHORT_LINKS),
         reports: reports.collect(),
     }
 }

@@ -9,7 +9,7 @@ pub(crate) fn minute(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-/// Replaces a character that is not shown.
+/// Replacement for characters that must not be shown.
 const REPLACEMENT: char = '□';
 
 /// Replaces characters that are invisible or reorder others, and truncates a long text with a note.
@@ -29,16 +29,16 @@ pub(crate) fn clean(text: &str, limit: usize) -> String {
     out
 }
 
-/// The same for a text of several lines; line breaks are kept.
+/// Like [`clean`], for a text of several lines; keeps line breaks.
 pub(crate) fn clean_lines(text: &str, limit: usize) -> String {
     let mut out = String::new();
-    let mut left = limit;
+    let mut remaining = limit;
     for line in text.lines() {
         let start = line.len() - line.trim_start_matches(' ').len();
-        let line = format!("{}{}", &line[..start.min(40)], clean(line, left));
-        left = left.saturating_sub(line.chars().count());
+        let line = format!("{}{}", &line[..start.min(40)], clean(line, remaining));
+        remaining = remaining.saturating_sub(line.chars().count());
         out.push_str(line.trim_end());
-        if left == 0 {
+        if remaining == 0 {
             break;
         }
         out.push('\n');
@@ -69,7 +69,7 @@ pub(crate) fn encode(name: &str) -> String {
 }
 
 /// The text, or another if it is empty.
-pub(crate) fn or(text: String, other: &str) -> String {
+pub(crate) fn non_empty_or(text: String, other: &str) -> String {
     if text.is_empty() {
         clean(other, 200)
     } else {
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_be_hidden_is_seen() {
+    fn hidden_characters_are_replaced() {
         assert_eq!(clean("\u{202e}evil\u{202c} \u{1b}[31m", 99), "□evil□ □[31m");
         assert_eq!(clean("a\u{200b}b\u{fffe}", 99), "a□b□");
         assert_eq!(clean(" two\nlines ", 99), "two lines");
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_is_counted() {
+    fn truncated_characters_are_counted() {
         let long = clean(&"x".repeat(1 << 20), 3).replace(['\u{a0}', '\u{202f}'], " ");
         assert_eq!(long, "xxx… (1 048 573 more characters)");
         assert_eq!(clean("xxxx", 3), "xxx… (1\u{a0}more character)");
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn names_become_links() {
+    fn names_are_percent_encoded() {
         assert_eq!(encode("2026-W46"), "2026-W46");
         assert_eq!(encode("a b/%ü"), "a%20b%2F%25%C3%BC");
     }

@@ -1,4 +1,5 @@
-//! Makes a [`Report`] from the cells of a run: selects, orders and words the contents.
+//! Builds a [`Report`] from the cells of a run: selects and orders the contents, and formats its
+//! sentences.
 //!
 //! Nothing is computed here that a stage could compute, except counts. Every sentence follows from
 //! the data alone, so the same run always gives the same text.
@@ -12,8 +13,8 @@ mod verdict;
 mod tests;
 
 pub use asks::ask_for;
-pub(crate) use headlines::stories;
-pub use headlines::{printed, sorted};
+pub(crate) use headlines::uncovered_findings;
+pub use headlines::{printed_count, sort_by_importance};
 pub use notes::{without_name, without_prefix};
 pub use verdict::{POOR_SHARE, has_no_records};
 
@@ -32,7 +33,7 @@ const KPIS_MAX: usize = 6;
 
 /// The inputs of a report.
 #[derive(Debug, Clone)]
-pub struct Assembly {
+pub struct ReportInputs {
     /// Name of the job (its file name).
     pub job: String,
     /// Title of the job.
@@ -55,9 +56,9 @@ pub struct Assembly {
     pub provenance: Provenance,
 }
 
-/// Makes the report of a run.
-pub fn report(assembly: Assembly) -> Report {
-    let Assembly {
+/// Builds the report of a run.
+pub fn report(inputs: ReportInputs) -> Report {
+    let ReportInputs {
         job,
         title,
         owner,
@@ -68,26 +69,26 @@ pub fn report(assembly: Assembly) -> Report {
         plan,
         earlier,
         provenance,
-    } = assembly;
+    } = inputs;
     cells.sort_by_key(|cell| cell.chapter);
     let status = status(&cells, &plan);
     headlines::demote_covered(&mut cells);
     let mut kpis = key_figures(&cells);
-    let are_more = kpis.len() > KPIS_MAX;
+    let has_more_kpis = kpis.len() > KPIS_MAX;
     kpis.truncate(KPIS_MAX);
     let effects: Vec<Effect> = cells.iter().flat_map(|cell| cell.effects.clone()).collect();
-    let ordered = headlines::in_order(&cells, earlier.as_ref(), Some(&window));
+    let ordered = headlines::order_findings(&cells, earlier.as_ref(), Some(&window));
     let headlines = headlines::headlines(&ordered);
     // If the first page has requests, it also has the notices that they are about.
     let notices = notes::notices(&cells, &sources, &window);
-    let asks = asks::asks(&ordered[..printed(&headlines)], &effects, &notices);
+    let asks = asks::asks(&ordered[..printed_count(&headlines)], &effects, &notices);
     let mut notes = notes::notes(&cells, &sources, &plan, &window);
     notes.extend(notes::later_records(&sources, &window.timezone, date));
-    let facts = verdict::Facts {
+    let verdict_inputs = verdict::VerdictInputs {
         cells: &cells,
         sources: &sources,
         kpis: &kpis,
-        are_more,
+        has_more_kpis,
         effects: &effects,
         asks: asks.len(),
         notices: &notices,
@@ -99,7 +100,7 @@ pub fn report(assembly: Assembly) -> Report {
         period: window.words(),
         timezone: window.timezone.clone(),
         date: date.to_string(),
-        verdict: verdict::verdict(window.spec, &facts),
+        verdict: verdict::verdict(window.spec, &verdict_inputs),
         headlines,
         notices,
         earlier,
@@ -139,20 +140,20 @@ pub fn findings(cells: &[Cell]) -> Vec<&Finding> {
 /// Key figures: those of all records first, then those of single groups. Scores of data quality are
 /// not figures of the operations, so they are only shown if there is nothing else.
 fn key_figures(cells: &[Cell]) -> Vec<Kpi> {
-    let of = |is_quality: bool| {
+    let kpis_of = |is_quality: bool| {
         let cells = cells.iter();
         let cells = cells.filter(move |cell| (cell.chapter == Chapter::Data) == is_quality);
         cells.flat_map(|cell| &cell.kpis)
     };
-    let mut all: Vec<&Kpi> = of(false).collect();
+    let mut all: Vec<&Kpi> = kpis_of(false).collect();
     if all.is_empty() {
-        all = of(true).collect();
+        all = kpis_of(true).collect();
     }
     let mut seen = BTreeSet::new();
-    let overall = |kpi: &Kpi| kpi.subject.is_empty() || kpi.subject.starts_with("all");
+    let is_overall = |kpi: &Kpi| kpi.subject.is_empty() || kpi.subject.starts_with("all");
     all.iter()
-        .filter(|kpi| overall(kpi))
-        .chain(all.iter().filter(|kpi| !overall(kpi)))
+        .filter(|kpi| is_overall(kpi))
+        .chain(all.iter().filter(|kpi| !is_overall(kpi)))
         .filter(|kpi| seen.insert((kpi.name.clone(), kpi.subject.clone())))
         .map(|kpi| (*kpi).clone())
         .collect()
@@ -160,7 +161,7 @@ fn key_figures(cells: &[Cell]) -> Vec<Kpi> {
 
 /// True if the change of a key figure is an improvement, false if it is a deterioration; `None` if
 /// it is insignificant.
-pub fn good_news(kpi: &Kpi) -> Option<bool> {
+pub fn is_improvement(kpi: &Kpi) -> Option<bool> {
     match kpi.direction {
         _ if !kpi.significant => None,
         Direction::None => None,

@@ -8,7 +8,7 @@ use crate::{
     Error, Layout, Templates,
     chart::{self, Options},
     sanitise,
-    view::{self, WORD},
+    view::{self, SPARKLINE_WIDTH},
 };
 use minijinja::{
     AutoEscape, Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig, value::Serde,
@@ -45,7 +45,7 @@ pub fn report(report: &Report, layout: Layout) -> Result<String, Error> {
     report_with(report, layout, &Templates::built_in())
 }
 
-/// The same with these templates: the files below `html/`.
+/// Like [`report`], with the templates below `html/`.
 pub fn report_with(
     report: &Report,
     layout: Layout,
@@ -54,10 +54,10 @@ pub fn report_with(
     let nonce = canonical::hash(report);
     // Browsers have some glyph for every character, so only invisible ones are removed.
     let (report, changes) = sanitise::report(report, &|_| true)?;
-    let drawn = Counter::new(0u32);
+    let drawing_count = Counter::new(0u32);
     let draw = |chart: &Chart, width: f64| {
-        drawn.set(drawn.get() + 1);
-        figure(chart, width, drawn.get())
+        drawing_count.set(drawing_count.get() + 1);
+        figure(chart, width, drawing_count.get())
     };
     let printed = view::view(&report, changes.sentences(), &draw);
     let drawings: BTreeMap<String, Value> = printed
@@ -82,20 +82,20 @@ pub fn report_with(
         })
     };
     page().map_err(|error| Error::Template {
-        message: located(&error),
+        message: with_location(&error),
     })
 }
 
-/// An error with its location: "template html/base.html.j2, line 7: undefined value".
-fn located(error: &minijinja::Error) -> String {
-    let place = match (error.name(), error.line()) {
+/// Formats an error with its location: "template html/base.html.j2, line 7: undefined value".
+fn with_location(error: &minijinja::Error) -> String {
+    let location = match (error.name(), error.line()) {
         (Some(name), Some(line)) => format!("template {name}, line {line}"),
         (Some(name), None) => format!("template {name}"),
         _ => "template".to_string(),
     };
     match error.detail() {
-        Some(detail) => format!("{place}: {}: {detail}", error.kind()),
-        None => format!("{place}: {}", error.kind()),
+        Some(detail) => format!("{location}: {}: {detail}", error.kind()),
+        None => format!("{location}: {}", error.kind()),
     }
 }
 
@@ -117,11 +117,11 @@ fn environment(templates: &Templates) -> Result<Environment<'static>, minijinja:
     Ok(environment)
 }
 
-/// A chart as HTML: both drawings, and the data table, which is folded.
+/// A chart as HTML: both drawings, and the data table, which is collapsed.
 fn figure(chart: &Chart, width: f64, number: u32) -> String {
-    if width <= WORD || matches!(chart.kind, ChartKind::Sparkline { .. }) {
-        let mark = format!("-{number}");
-        return chart::svg(chart, &Options::new(92.0, 8.0).height(24.0).suffix(&mark));
+    if width <= SPARKLINE_WIDTH || matches!(chart.kind, ChartKind::Sparkline { .. }) {
+        let suffix = format!("-{number}");
+        return chart::svg(chart, &Options::new(92.0, 8.0).height(24.0).suffix(&suffix));
     }
     let full = width > 100.0;
     let (wide, font) = if full { (880.0, 12.5) } else { (440.0, 12.0) };
@@ -150,7 +150,7 @@ fn data_table(title: &str, table: &Table) -> String {
     if !title.is_empty() {
         let _ = write!(out, "<caption>{}</caption>", chart::escape(title));
     }
-    let side = |column: usize| match table.columns.get(column).map(|c| c.align) {
+    let class = |column: usize| match table.columns.get(column).map(|c| c.align) {
         Some(Align::Right) => " class=\"number\"",
         _ => "",
     };
@@ -159,7 +159,7 @@ fn data_table(title: &str, table: &Table) -> String {
         let _ = write!(
             out,
             "<th scope=\"col\"{}>{}</th>",
-            side(i),
+            class(i),
             chart::escape(&column.title)
         );
     }
@@ -168,7 +168,7 @@ fn data_table(title: &str, table: &Table) -> String {
         out.push_str("<tr>");
         for (i, text) in row.iter().take(table.columns.len()).enumerate() {
             let text = chart::escape(&view::shorten(text, 240));
-            let _ = write!(out, "<td{}>{text}</td>", side(i));
+            let _ = write!(out, "<td{}>{text}</td>", class(i));
         }
         out.push_str("</tr>");
     }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_the_same_every_time_and_ask_for_nothing() {
+    fn pages_are_deterministic_and_self_contained() {
         for layout in [Layout::Executive, Layout::Technical] {
             let text = page(layout);
             assert_eq!(text, page(layout));
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_texts_stand_as_plain_text() {
+    fn hostile_texts_are_escaped() {
         let text = page(Layout::Technical);
         assert!(text.contains("&lt;script&gt;alert(1)"));
         assert!(
@@ -229,12 +229,12 @@ mod tests {
     }
 
     #[test]
-    fn every_anchor_has_its_place_once() {
+    fn ids_are_unique_and_links_have_targets() {
         for layout in [Layout::Executive, Layout::Technical] {
             let text = page(layout);
             let values = |name: &str| -> Vec<String> {
-                let mark = format!(" {name}=\"");
-                text.split(&mark)
+                let prefix = format!(" {name}=\"");
+                text.split(&prefix)
                     .skip(1)
                     .map(|s| s.split('"').next().unwrap().to_string())
                     .collect()
@@ -255,9 +255,10 @@ mod tests {
     }
 
     #[test]
-    fn own_templates_replace_the_built_in_and_errors_say_where() {
-        let own = Templates::built_in().with("html/executive.html.j2", "one\n{{ report.titel }}");
-        let error = report_with(&sample::sample(), Layout::Executive, &own).unwrap_err();
+    fn custom_templates_replace_built_in_ones_and_errors_have_locations() {
+        let custom =
+            Templates::built_in().with("html/executive.html.j2", "one\n{{ report.titel }}");
+        let error = report_with(&sample::sample(), Layout::Executive, &custom).unwrap_err();
         let text = error.to_string();
         assert!(
             text.starts_with("template html/executive.html.j2, line 2: "),

@@ -1,7 +1,8 @@
-//! Makes a [`Report`] from cells, and renders it as PDF or HTML.
+//! Builds a [`Report`] from cells, and renders it as PDF or HTML.
 //!
-//! [`assemble`] selects findings and writes texts, [`sanitise`] makes texts printable, [`view`] formats numbers,
-//! [`chart`] draws, [`skeleton`] orders the sections, [`pdf`] lays out in the closed [`world`].
+//! [`assemble`] selects findings and writes texts, [`sanitise`] makes texts printable, [`view`]
+//! formats numbers, [`chart`] draws charts, [`skeleton`] orders the sections, and [`pdf`] lays out a
+//! document in the closed [`world`].
 //! Text from records is always data, never part of a template.
 
 use retrocast_domain::Report;
@@ -115,13 +116,17 @@ const BUILT_IN: &[(&str, &str)] = &[
 impl Templates {
     /// The built-in templates.
     pub fn built_in() -> Self {
-        let own = |(name, text): &(&str, &str)| ((*name).to_string(), (*text).to_string());
+        let to_owned = |(name, text): &(&str, &str)| ((*name).to_string(), (*text).to_string());
         Self {
-            files: BUILT_IN.iter().chain(html::BUILT_IN).map(own).collect(),
+            files: BUILT_IN
+                .iter()
+                .chain(html::BUILT_IN)
+                .map(to_owned)
+                .collect(),
         }
     }
 
-    /// Adds or replaces a file, given by path below the templates folder.
+    /// Adds or replaces a file, by its path below the templates folder.
     #[must_use]
     pub fn with(mut self, name: &str, text: impl Into<String>) -> Self {
         self.files.insert(name.to_string(), text.into());

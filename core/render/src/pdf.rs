@@ -51,7 +51,7 @@ fn attempt(
     templates: &Templates,
     covered: &dyn Fn(char) -> bool,
 ) -> Result<Vec<u8>, Error> {
-    let _forget = Forget::later();
+    let _eviction = CacheEviction::when_dropped();
     let files = files(report, layout, templates, covered)?;
     let document = compile(&files)?;
     let identity = format!("retrocast/{}/{}/{layout:?}", report.job, report.window);
@@ -80,31 +80,31 @@ fn files(
         skeleton::render(report, layout, templates)?,
     );
     world::Files::new("/main.typ", sources, files).ok_or_else(|| Error::Template {
-        message: "a template's name is not a path".to_string(),
+        message: "the name of a template is not a valid path".to_string(),
     })
 }
 
-/// Evicts Typst's global cache when dropped, also after a failed export; it would grow with every
-/// report.
-struct Forget;
+/// Evicts Typst's global cache when dropped, also after a failed export; otherwise it would grow with
+/// every report.
+struct CacheEviction;
 
 /// Number of reports being rendered.
-static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
-/// Number of reports after which unused cache entries are evicted. A run renders two reports at
+static ACTIVE: AtomicUsize = AtomicUsize::new(0);
+/// Number of evictions after which an unused cache entry is removed. A run renders two reports at
 /// once, and evicting everything after the first would slow down the other.
-const KEPT_FOR: usize = 4;
+const MAX_AGE: usize = 4;
 
-impl Forget {
-    fn later() -> Self {
-        UNDER_WAY.fetch_add(1, Ordering::Relaxed);
+impl CacheEviction {
+    fn when_dropped() -> Self {
+        ACTIVE.fetch_add(1, Ordering::Relaxed);
         Self
     }
 }
 
-impl Drop for Forget {
+impl Drop for CacheEviction {
     fn drop(&mut self) {
-        let is_last = UNDER_WAY.fetch_sub(1, Ordering::Relaxed) == 1;
-        comemo::evict(if is_last { 0 } else { KEPT_FOR });
+        let is_last = ACTIVE.fetch_sub(1, Ordering::Relaxed) == 1;
+        comemo::evict(if is_last { 0 } else { MAX_AGE });
     }
 }
 
@@ -140,7 +140,7 @@ fn layout_error(files: &world::Files, errors: &[SourceDiagnostic]) -> Error {
         .iter()
         .filter(|error| error.severity == Severity::Error)
         .map(|error| {
-            let place = error.span.id().and_then(|id| {
+            let location = error.span.id().and_then(|id| {
                 let range = files.range(error.span)?;
                 let source = files.source(id).ok()?;
                 let (line, column) = source.lines().byte_to_line_column(range.start)?;
@@ -152,7 +152,7 @@ fn layout_error(files: &world::Files, errors: &[SourceDiagnostic]) -> Error {
                 .iter()
                 .map(|hint| format!(" (hint: {})", hint.v))
                 .collect();
-            format!("{}{}{hints}", place.unwrap_or_default(), error.message)
+            format!("{}{}{hints}", location.unwrap_or_default(), error.message)
         })
         .collect();
     Error::Layout { messages }
@@ -162,11 +162,11 @@ fn layout_error(files: &world::Files, errors: &[SourceDiagnostic]) -> Error {
 fn draw(chart: &Chart, width: f64) -> String {
     let options = chart::Options::new(
         width * POINTS_PER_MILLIMETRE,
-        if width < view::WIDE { 6.6 } else { 7.2 },
+        if width < view::FULL_WIDTH { 6.6 } else { 7.2 },
     );
     let options = match &chart.kind {
         // Charts of one kind that are side by side have the same height.
-        ChartKind::Line { .. } if width < view::WIDE => options.height(132.0),
+        ChartKind::Line { .. } if width < view::FULL_WIDTH => options.height(132.0),
         _ => options,
     };
     chart::svg(chart, &options)

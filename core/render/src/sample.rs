@@ -6,7 +6,7 @@ mod analyses;
 mod effects;
 mod figures;
 
-use crate::assemble::{Assembly, report};
+use crate::assemble::{ReportInputs, report};
 use analyses::{change_point, outlook, rhythm, unusual};
 use effects::{broken, effectiveness, hostile, too_short};
 use figures::{key_figures, quality, sql};
@@ -17,7 +17,7 @@ use retrocast_domain::{
     report::{PlanNode, Provenance, SourceNote},
 };
 
-/// Texts in records that must stay text everywhere.
+/// Texts in records that must never be interpreted as code or markup.
 pub const HOSTILE: &[&str] = &[
     "#read(\"secret.txt\")",
     "</script><script>alert(1)</script>",
@@ -31,7 +31,7 @@ pub const HOSTILE: &[&str] = &[
 
 /// The sample report.
 pub fn sample() -> Report {
-    report(Assembly {
+    report(ReportInputs {
         job: "weekly-operations".to_string(),
         title: "Weekly operations review".to_string(),
         owner: "platform@example.org".to_string(),

@@ -1,5 +1,5 @@
 //! Makes text from records printable: characters that no bundled font covers are replaced by a
-//! visible sign, and counted.
+//! visible placeholder, and counted.
 //!
 //! A PDF/A file must not contain a character without a glyph, so a single emoji in a title would
 //! otherwise prevent the whole report.
@@ -32,27 +32,21 @@ impl Changes {
     pub fn sentences(&self) -> Vec<String> {
         let mut sentences = Vec::new();
         if self.characters > 0 {
-            let verb = if self.characters == 1 {
-                "stands"
-            } else {
-                "stand"
-            };
+            let verb = if self.characters == 1 { "is" } else { "are" };
             sentences.push(format!(
-                "{} in {} could not be printed and {verb} as {REPLACEMENT}.",
+                "{} in {} could not be printed and {verb} replaced by {REPLACEMENT}.",
                 plural(self.characters, "character"),
                 plural(self.texts, "text")
             ));
         }
         if self.cut > 0 {
             let (verb, reason) = if self.cut == 1 {
-                ("was", "it runs")
+                ("was", "it is too long or has no break")
             } else {
-                ("were", "they run")
+                ("were", "they are too long or have no break")
             };
             let texts = plural(self.cut, "text");
-            sentences.push(format!(
-                "{texts} {verb} cut with … because {reason} too long or without a break."
-            ));
+            sentences.push(format!("{texts} {verb} cut with … because {reason}."));
         }
         sentences
     }
@@ -64,22 +58,22 @@ pub fn report(
     covered: &dyn Fn(char) -> bool,
 ) -> Result<(Report, Changes), serde_json::Error> {
     let mut value = serde_json::to_value(report)?;
-    let mut walk = Walk {
+    let mut sanitiser = Sanitiser {
         covered,
         changes: Changes::default(),
         seen: BTreeSet::new(),
     };
-    walk.value(&mut value, "");
-    Ok((serde_json::from_value(value)?, walk.changes))
+    sanitiser.value(&mut value, "");
+    Ok((serde_json::from_value(value)?, sanitiser.changes))
 }
 
-struct Walk<'a> {
+struct Sanitiser<'a> {
     covered: &'a dyn Fn(char) -> bool,
     changes: Changes,
     seen: BTreeSet<String>,
 }
 
-impl Walk<'_> {
+impl Sanitiser<'_> {
     fn value(&mut self, value: &mut Value, key: &str) {
         match value {
             Value::String(text) => {
@@ -89,7 +83,7 @@ impl Walk<'_> {
                 }
             }
             Value::Array(items) => items.iter_mut().for_each(|item| self.value(item, key)),
-            // Keys of numbers are named by stages and not printed.
+            // Keys are names from stages and are not printed.
             Value::Object(map) => map
                 .iter_mut()
                 .for_each(|(key, value)| self.value(value, key)),
@@ -128,7 +122,7 @@ pub fn printable(
             '\n' if keeps_lines => '\n',
             '\n' | '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => ' ',
             c if is_invisible(c) => continue,
-            c if is_refused(c) || !covered(c) => {
+            c if is_forbidden(c) || !covered(c) => {
                 replaced += 1;
                 REPLACEMENT
             }
@@ -164,7 +158,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// Characters that could hide or reorder text, or that an archival file must not contain.
-fn is_refused(c: char) -> bool {
+fn is_forbidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{61c}' | '\u{202a}'..='\u{202e}'
@@ -183,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_printed_is_seen() {
+    fn unprintable_characters_are_replaced() {
         check("plain é — 支払い", "plain é — 支払い", 0);
         check("😀 ok", "□ ok", 1);
         check("a\u{7}b\u{0}c", "a□b□c", 2);
@@ -199,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn endless_texts_are_cut() {
+    fn long_texts_are_cut() {
         let (text, _, cut) = printable(&"x".repeat(1_000_000), &|_| true, false);
         assert!(cut);
         assert_eq!(text.chars().count(), UNBROKEN_MAX + 1);
@@ -228,19 +222,19 @@ mod tests {
 
     #[test]
     fn equal_texts_count_once() {
-        let mut walk = Walk {
+        let mut sanitiser = Sanitiser {
             covered: &|c| c.is_ascii(),
             changes: Changes::default(),
             seen: BTreeSet::new(),
         };
         let mut value = serde_json::json!({"a": ["é", "é", "ü😀"], "b": "plain"});
-        walk.value(&mut value, "");
+        sanitiser.value(&mut value, "");
         assert_eq!(
             value,
             serde_json::json!({"a": ["□", "□", "□□"], "b": "plain"})
         );
         assert_eq!(
-            walk.changes,
+            sanitiser.changes,
             Changes {
                 characters: 3,
                 texts: 2,
@@ -248,8 +242,8 @@ mod tests {
             }
         );
         assert_eq!(
-            walk.changes.sentences(),
-            ["3\u{a0}characters in 2\u{a0}texts could not be printed and stand as □."]
+            sanitiser.changes.sentences(),
+            ["3\u{a0}characters in 2\u{a0}texts could not be printed and are replaced by □."]
         );
     }
 }

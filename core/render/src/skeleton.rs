@@ -1,23 +1,23 @@
 //! The trusted skeleton of a printed report: its sections, in order.
 //!
-//! A skeleton is a minijinja template that becomes a Typst file. It gets no text from records. If
-//! one got into it all the same, it would stay text: every value is written as a Typst string in
-//! which all characters except letters, digits and spaces are escaped, so that they have no meaning
-//! in markup or code. No value can be marked as safe.
+//! A skeleton is a minijinja template that becomes a Typst file. It gets no text from records. Even
+//! if it got one, that would remain text: every value is written as a Typst string in which all
+//! characters except letters, digits and spaces are escaped, so that they have no meaning in markup
+//! or code. No value can be marked as safe.
 
 use crate::{Error, Layout, Templates, view};
 use minijinja::{Environment, UndefinedBehavior, Value, context, value::ValueKind};
 use retrocast_domain::Report;
 use std::fmt::Write as _;
 
-/// Maximum number of steps of a skeleton; a sensible one needs a few thousand.
+/// Maximum number of steps of a skeleton; the built-in ones need a few thousand.
 const FUEL: u64 = 1_000_000;
 
 /// Renders the main Typst file of a report.
 pub fn render(report: &Report, layout: Layout, templates: &Templates) -> Result<String, Error> {
     let file = layout.skeleton();
     let text = templates.text(file).ok_or_else(|| Error::Template {
-        message: format!("{file}: there is no such template"),
+        message: format!("{file}: template not found"),
     })?;
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -26,7 +26,7 @@ pub fn render(report: &Report, layout: Layout, templates: &Templates) -> Result<
         let literal = literal(value).ok_or_else(|| {
             minijinja::Error::new(
                 minijinja::ErrorKind::BadEscape,
-                "only texts, whole numbers and true or false may stand in a skeleton",
+                "a skeleton may contain only texts, integers and booleans",
             )
         })?;
         out.write_str(&literal).map_err(minijinja::Error::from)
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_skeleton_says_where() {
+    fn errors_in_a_skeleton_have_file_and_line() {
         let check = |text: &str, want: &str| {
             let templates = Templates::built_in().with("executive.typ.j2", text);
             let error = render(&sample(), Layout::Executive, &templates).unwrap_err();

@@ -55,12 +55,12 @@ pub fn draw(plan: &[PlanNode]) -> Option<StageMap> {
     let columns = columns(plan);
     let is_node = |slot: &&Slot| matches!(slot, Slot::Node(_));
     let rows = |column: &Vec<Slot>| column.iter().filter(is_node).count();
-    let most = columns.iter().map(rows).max().unwrap_or(0);
-    if most == 0 || most > ROWS_MAX || columns.len() > COLUMNS_MAX {
+    let rows_max = columns.iter().map(rows).max().unwrap_or(0);
+    if rows_max == 0 || rows_max > ROWS_MAX || columns.len() > COLUMNS_MAX {
         return None;
     }
-    let tall = |column: &Vec<Slot>| column.iter().map(|slot| slot.height()).sum::<f64>();
-    let height = columns.iter().map(tall).fold(0.0, f64::max) + 6.0;
+    let column_height = |column: &Vec<Slot>| column.iter().map(|slot| slot.height()).sum::<f64>();
+    let height = columns.iter().map(column_height).fold(0.0, f64::max) + 6.0;
     let gap = if columns.len() >= 5 { 22.0 } else { 42.0 };
     let width = ((WIDTH - gap * (columns.len() as f64 - 1.0)) / columns.len() as f64).min(128.0);
     let step = if columns.len() > 1 {
@@ -69,46 +69,52 @@ pub fn draw(plan: &[PlanNode]) -> Option<StageMap> {
         0.0
     };
     // Vertical centres of the boxes and lanes of each column.
-    let mut middles: Vec<BTreeMap<&str, f64>> = Vec::new();
+    let mut centres: Vec<BTreeMap<&str, f64>> = Vec::new();
     for column in &columns {
-        let mut top = (height - tall(column)) / 2.0;
-        let mut all = BTreeMap::new();
+        let mut top = (height - column_height(column)) / 2.0;
+        let mut by_name = BTreeMap::new();
         for slot in column {
-            all.insert(slot.name(), top + slot.height() / 2.0);
+            by_name.insert(slot.name(), top + slot.height() / 2.0);
             top += slot.height();
         }
-        middles.push(all);
+        centres.push(by_name);
     }
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
          width=\"{WIDTH}\" height=\"{height}\" font-family=\"Inter\">"
     );
-    let nodes = columns.iter().enumerate().flat_map(|(at, column)| {
+    let nodes = columns.iter().enumerate().flat_map(|(index, column)| {
         column.iter().filter_map(move |slot| match slot {
-            Slot::Node(node) => Some((at, *node)),
+            Slot::Node(node) => Some((index, *node)),
             Slot::Lane(_) => None,
         })
     });
-    let level: BTreeMap<&str, usize> = nodes
+    let column_of: BTreeMap<&str, usize> = nodes
         .clone()
-        .map(|(at, node)| (node.name.as_str(), at))
+        .map(|(index, node)| (node.name.as_str(), index))
         .collect();
     for (to, node) in nodes.clone() {
         for input in &node.inputs {
-            let Some(&from) = level.get(input.as_str()).filter(|from| **from < to) else {
+            let Some(&from) = column_of.get(input.as_str()).filter(|from| **from < to) else {
                 continue;
             };
-            let target = middles[to].get(node.name.as_str());
-            let lanes = (from..to).map(|at| middles[at].get(input.as_str()));
+            let target = centres[to].get(node.name.as_str());
+            let lanes = (from..to).map(|column| centres[column].get(input.as_str()));
             let stops: Option<Vec<f64>> =
                 lanes.chain([target]).map(Option::<&f64>::copied).collect();
             let line = stops.map(|stops| edge(from, &stops, step, width));
             svg.push_str(&line.unwrap_or_default());
         }
     }
-    for (at, node) in nodes {
-        if let Some(middle) = middles[at].get(node.name.as_str()) {
-            shape(&mut svg, node, at as f64 * step, middle - BOX / 2.0, width);
+    for (index, node) in nodes {
+        if let Some(centre) = centres[index].get(node.name.as_str()) {
+            draw_node(
+                &mut svg,
+                node,
+                index as f64 * step,
+                centre - BOX / 2.0,
+                width,
+            );
         }
     }
     svg.push_str("</svg>");
@@ -118,46 +124,51 @@ pub fn draw(plan: &[PlanNode]) -> Option<StageMap> {
     })
 }
 
-/// Nodes by longest path from a node without inputs, with the lanes that pass them.
+/// Assigns nodes to columns by longest path from a node without inputs, and adds the lanes that pass
+/// them.
 fn columns(plan: &[PlanNode]) -> Vec<Vec<Slot<'_>>> {
-    let mut level: BTreeMap<&str, usize> = plan.iter().map(|n| (n.name.as_str(), 0)).collect();
+    let mut depths: BTreeMap<&str, usize> = plan.iter().map(|n| (n.name.as_str(), 0)).collect();
     // As many rounds as nodes suffice for every acyclic plan.
     for _ in 0..plan.len() {
         for node in plan {
             let inputs = node
                 .inputs
                 .iter()
-                .filter_map(|input| level.get(input.as_str()));
+                .filter_map(|input| depths.get(input.as_str()));
             let deepest = inputs.max().map_or(0, |deepest| deepest + 1);
-            level.insert(&node.name, deepest.min(COLUMNS_MAX + 1));
+            depths.insert(&node.name, deepest.min(COLUMNS_MAX + 1));
         }
     }
-    let count = level.values().max().map_or(0, |deepest| deepest + 1);
+    let count = depths.values().max().map_or(0, |deepest| deepest + 1);
     let mut columns: Vec<Vec<Slot>> = vec![Vec::new(); count];
     // The last column in which each node is read.
     let mut last: BTreeMap<&str, usize> = BTreeMap::new();
     for node in plan {
-        let at = level[node.name.as_str()];
-        columns[at].push(Slot::Node(node));
+        let column = depths[node.name.as_str()];
+        columns[column].push(Slot::Node(node));
         for input in &node.inputs {
-            let reach = last.entry(input).or_default();
-            *reach = at.max(*reach);
+            let last_column = last.entry(input).or_default();
+            *last_column = column.max(*last_column);
         }
     }
-    for (name, reach) in last {
-        if let Some(from) = level.get(name) {
-            for column in columns.iter_mut().take(reach).skip(from + 1) {
+    for (name, last_column) in last {
+        if let Some(from) = depths.get(name) {
+            for column in columns.iter_mut().take(last_column).skip(from + 1) {
                 column.push(Slot::Lane(name));
             }
         }
     }
-    let mut place: BTreeMap<&str, f64> = BTreeMap::new();
+    let mut positions: BTreeMap<&str, f64> = BTreeMap::new();
     for column in &mut columns {
         let mean = |slot: &Slot| {
-            let of = |name: &str| place.get(name).copied();
+            let position = |name: &str| positions.get(name).copied();
             let known: Vec<f64> = match slot {
-                Slot::Node(node) => node.inputs.iter().filter_map(|name| of(name)).collect(),
-                Slot::Lane(name) => of(name).into_iter().collect(),
+                Slot::Node(node) => node
+                    .inputs
+                    .iter()
+                    .filter_map(|name| position(name))
+                    .collect(),
+                Slot::Lane(name) => position(name).into_iter().collect(),
             };
             if known.is_empty() {
                 0.0
@@ -170,7 +181,7 @@ fn columns(plan: &[PlanNode]) -> Vec<Vec<Slot<'_>>> {
         let rows = keyed.len() as f64;
         *column = keyed.into_iter().map(|(_, slot)| slot).collect();
         for (y, slot) in column.iter().enumerate() {
-            place.insert(slot.name(), (y as f64 + 0.5) / rows);
+            positions.insert(slot.name(), (y as f64 + 0.5) / rows);
         }
     }
     columns
@@ -179,23 +190,23 @@ fn columns(plan: &[PlanNode]) -> Vec<Vec<Slot<'_>>> {
 /// A line from a box through lanes to another box; `stops` are the heights, one per column from
 /// `from` on.
 fn edge(from: usize, stops: &[f64], step: f64, width: f64) -> String {
-    let right = |at: usize| (from + at) as f64 * step + width;
-    let mut path = format!("M{:.1} {:.1}", right(0), stops[0]);
-    for (at, pair) in stops.windows(2).enumerate() {
-        let (left, [y, next]) = ((from + at + 1) as f64 * step, [pair[0], pair[1]]);
-        let middle = f64::midpoint(right(at), left);
+    let right_edge = |column: usize| (from + column) as f64 * step + width;
+    let mut path = format!("M{:.1} {:.1}", right_edge(0), stops[0]);
+    for (column, pair) in stops.windows(2).enumerate() {
+        let (left, [y, next]) = ((from + column + 1) as f64 * step, [pair[0], pair[1]]);
+        let middle = f64::midpoint(right_edge(column), left);
         let _ = write!(
             path,
             "C{middle:.1} {y:.1} {middle:.1} {next:.1} {left:.1} {next:.1}"
         );
-        if at + 2 < stops.len() {
-            let _ = write!(path, "H{:.1}", right(at + 1));
+        if column + 2 < stops.len() {
+            let _ = write!(path, "H{:.1}", right_edge(column + 1));
         }
     }
     format!("<path d=\"{path}\" fill=\"none\" stroke=\"#B8C2CC\" stroke-width=\"0.7\"/>")
 }
 
-fn shape(svg: &mut String, node: &PlanNode, x: f64, y: f64, width: f64) {
+fn draw_node(svg: &mut String, node: &PlanNode, x: f64, y: f64, width: f64) {
     let (fill, stroke) = match (node.status.as_str(), node.kind.as_str()) {
         ("failed", _) => ("#FBEBE9", "#B3261E"),
         ("not enough", _) => ("#FFF6E0", "#8A5A00"),
@@ -289,12 +300,12 @@ mod tests {
         // The edge from a to c has a lane beside b.
         assert_eq!(names, [vec!["a"], vec!["b", "a"], vec!["c"]]);
         let map = draw(&plan).expect("a map").svg;
-        let through = |line: &&str| line.contains('H');
-        assert_eq!(map.split("<path").filter(through).count(), 1, "{map}");
+        let has_lane = |line: &&str| line.contains('H');
+        assert_eq!(map.split("<path").filter(has_lane).count(), 1, "{map}");
     }
 
     #[test]
-    fn hostile_names_stay_text_and_cycles_end() {
+    fn hostile_names_are_escaped_and_cycles_terminate() {
         let plan = [
             node("a</text><script>", &["b"]),
             node("b", &["a</text><script>"]),

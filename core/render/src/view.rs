@@ -15,16 +15,19 @@ use crate::words::shorten_to_sentence;
 pub use crate::words::{date_parts, shorten};
 
 use crate::{
-    assemble::{POOR_SHARE, ask_for, findings, has_no_records, printed, sorted, stories},
+    assemble::{
+        POOR_SHARE, ask_for, findings, has_no_records, printed_count, sort_by_importance,
+        uncovered_findings,
+    },
     stage_map,
-    words::{capital, words_of_date},
+    words::{capitalise, long_date},
 };
 use cell::{CellView, MethodView};
 use data::{PlanView, ProvenanceView, SourceView};
 use effect::EffectView;
 use finding::FindingView;
 use kpi::KpiView;
-use recommendation::Recommended;
+use recommendation::RecommendationsView;
 use retrocast_domain::{
     Cell, Chapter, Chart, ChartKind, Finding, Report, ReportStatus, Severity, Window,
     number::{percent, plural},
@@ -36,11 +39,11 @@ use std::collections::BTreeMap;
 /// Points per millimetre.
 pub const POINTS_PER_MILLIMETRE: f64 = 72.0 / 25.4;
 /// Width of a chart that fills the text column, in millimetres.
-pub const WIDE: f64 = 170.0;
+pub const FULL_WIDTH: f64 = 170.0;
 /// Width of a chart that shares the column with another, in millimetres.
-pub const HALF: f64 = 81.0;
+pub const HALF_WIDTH: f64 = 81.0;
 /// Width of a sparkline, in millimetres.
-pub const WORD: f64 = 20.0;
+pub const SPARKLINE_WIDTH: f64 = 20.0;
 
 const CHARTS_MAX: usize = 6;
 const FORECASTS_MAX: usize = 3;
@@ -52,10 +55,10 @@ const TABLE_ROWS_MAX: usize = 10;
 const TABLE_ROWS_WHOLE: usize = 24;
 const FINDINGS_MAX: usize = 24;
 
-/// Maximum length of a sentence on the pages with a fixed number, in characters.
-const SHORT: usize = 400;
+/// Maximum length of a sentence where the number of pages is limited, in characters.
+const SHORT_SENTENCE: usize = 400;
 /// Maximum length of a sentence elsewhere, in characters.
-const LONG: usize = 600;
+const LONG_SENTENCE: usize = 600;
 
 /// Draws a chart with a width in millimetres.
 pub type Draw<'a> = dyn Fn(&Chart, f64) -> String + 'a;
@@ -81,7 +84,7 @@ pub struct View {
     kpis: Vec<KpiView>,
     /// Headlines on the first page.
     headlines: Vec<FindingView>,
-    /// Number of warnings among all headlines, printed or not.
+    /// Number of warnings among all headlines, including those that are not printed.
     alarms: usize,
     /// Comparison with the earlier report: "2 of these 3 are new since the report on 2026-W45.";
     /// empty without one.
@@ -96,10 +99,10 @@ pub struct View {
     /// The effects in short form, for the improvements page.
     ledger: Vec<EffectView>,
     /// Open recommendations.
-    recommendations: Recommended,
-    /// True if improvements were looked for.
+    recommendations: RecommendationsView,
+    /// True if a stage measured improvements.
     measured: bool,
-    /// The drawing of one improvement, for the short ledger.
+    /// The chart of the first improvement, for the short ledger.
     proof: Option<ChartView>,
     notes: Vec<String>,
     findings: Vec<FindingView>,
@@ -156,10 +159,11 @@ struct ChartView {
 
 /// Formats a report for print; `extra_notes` come before the report's own notes.
 pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedView {
-    let named = report.effects.iter();
     let mut drawings = Drawings {
         draw,
-        improvements: named
+        improvements: report
+            .effects
+            .iter()
             .map(|effect| (effect.improvement.as_str(), effect.title.as_str()))
             .collect(),
         files: BTreeMap::new(),
@@ -185,7 +189,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
     let earlier = report.earlier.as_ref();
     let window = Window::parse(&report.window, &report.timezone).ok();
     let all = findings(&report.cells).into_iter().cloned().collect();
-    let all = sorted(all, earlier, window.as_ref());
+    let all = sort_by_importance(all, earlier, window.as_ref());
     let resolved = earlier.map_or_else(Vec::new, |earlier| earlier.no_longer_found(&report.cells));
     let forecasts: Vec<&Finding> = all.iter().filter(|finding| is_forecast(finding)).collect();
     let view = View {
@@ -198,7 +202,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
             .map_or_else(|| "the period before".to_string(), Window::before),
         period: report.period.clone(),
         timezone: report.timezone.clone(),
-        date: words_of_date(&report.date),
+        date: long_date(&report.date),
         date_parts: date_parts(&report.date),
         partial: report.status == ReportStatus::Partial,
         health: health(report),
@@ -206,7 +210,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
         notices: report
             .notices
             .iter()
-            .map(|notice| shorten_to_sentence(notice, SHORT))
+            .map(|notice| shorten_to_sentence(notice, SHORT_SENTENCE))
             .collect(),
         news: news(report, &resolved),
         gone: resolved
@@ -221,7 +225,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
         headlines: report
             .headlines
             .iter()
-            .take(printed(&report.headlines))
+            .take(printed_count(&report.headlines))
             .map(|finding| finding::headline(finding, earlier))
             .collect(),
         alarms: report
@@ -240,7 +244,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
                     .position(|f| ask_for(f).as_ref() == Some(ask)),
             })
             .collect(),
-        charts: drawings.page(performance_charts(&report.cells, &report.headlines)),
+        charts: drawings.add_pairs(performance_charts(&report.cells, &report.headlines)),
         forecasts: forecasts
             .iter()
             .take(FORECASTS_MAX)
@@ -268,12 +272,12 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
             .collect(),
         methods: cell::methods(&report.cells),
         provenance: data::provenance(report),
-        proof: proof(&report.cells)
+        proof: first_improvement_chart(&report.cells)
             .filter(|_| ledger.len() <= PROOF_EFFECTS_MAX)
-            .map(|chart| drawings.add(chart, WIDE, true)),
+            .map(|chart| drawings.add(chart, FULL_WIDTH, true)),
         ledger,
         effects,
-        recommendations: recommendation::recommended(&report.cells),
+        recommendations: recommendation::view(&report.cells),
         measured: has_effects(report),
         glossary: Vec::new(),
     };
@@ -306,7 +310,7 @@ impl Drawings<'_> {
         };
         ChartView {
             path,
-            title: capital(&shorten(&self.titled(&chart.title), 180)),
+            title: capitalise(&shorten(&self.with_title(&chart.title), 180)),
             unit: shorten(&chart.unit, 60),
             alt: shorten(alt, 1500),
             wide,
@@ -315,18 +319,18 @@ impl Drawings<'_> {
         }
     }
 
-    /// Charts in pairs side by side; the last of an odd number in full width.
-    fn page(&mut self, charts: Vec<(usize, &Chart)>) -> Vec<ChartView> {
-        let page = charts.into_iter().map(|(rank, chart)| ChartView {
+    /// Adds charts that are printed in pairs, each also in full width for the last of an odd number.
+    fn add_pairs(&mut self, charts: Vec<(usize, &Chart)>) -> Vec<ChartView> {
+        let views = charts.into_iter().map(|(rank, chart)| ChartView {
             rank,
-            wide_path: Some(self.file((self.draw)(chart, WIDE))),
-            ..self.add(chart, HALF, false)
+            wide_path: Some(self.file((self.draw)(chart, FULL_WIDTH))),
+            ..self.add(chart, HALF_WIDTH, false)
         });
-        page.collect()
+        views.collect()
     }
 
-    /// Adds its team's title to the id of an improvement in "IMP-001: works".
-    fn titled(&self, title: &str) -> String {
+    /// Adds the title of an improvement to its id in a chart title such as "IMP-001: works".
+    fn with_title(&self, title: &str) -> String {
         let parts = title.split_once(':');
         let known = parts.and_then(|(id, rest)| Some((id, self.improvements.get(id)?, rest)));
         match known {
@@ -360,7 +364,7 @@ impl Drawings<'_> {
 /// single improvements, of data quality, and of movements that another stage covers are only in the
 /// technical report.
 fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usize, &'a Chart)> {
-    let fits = |chart: &&Chart| {
+    let is_eligible = |chart: &&Chart| {
         !matches!(
             chart.kind,
             ChartKind::BeforeAfter { .. } | ChartKind::Sparkline { .. }
@@ -370,35 +374,35 @@ fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usiz
         let first = headlines.iter().position(|f| f.stage == cell.stage);
         first.unwrap_or(usize::MAX)
     };
-    let stories = stories(findings(cells));
-    let has_story = |cell: &Cell| {
-        cell.findings.is_empty() || stories.iter().any(|finding| finding.stage == cell.stage)
+    let uncovered = uncovered_findings(findings(cells));
+    let is_shown = |cell: &Cell| {
+        cell.findings.is_empty() || uncovered.iter().any(|finding| finding.stage == cell.stage)
     };
-    let mut by_weight: Vec<&Cell> = cells
+    let mut by_rank: Vec<&Cell> = cells
         .iter()
-        .filter(|cell| cell.chapter != Chapter::Data && has_story(cell))
+        .filter(|cell| cell.chapter != Chapter::Data && is_shown(cell))
         .collect();
-    by_weight.sort_by_key(|cell| rank(cell));
-    let per_cell: Vec<Vec<&Chart>> = by_weight
+    by_rank.sort_by_key(|cell| rank(cell));
+    let per_cell: Vec<Vec<&Chart>> = by_rank
         .into_iter()
-        .map(|cell| cell.charts.iter().filter(fits).collect())
+        .map(|cell| cell.charts.iter().filter(is_eligible).collect())
         .collect();
-    let deepest = per_cell.iter().map(Vec::len).max().unwrap_or(0);
-    let ranked = (0..deepest).flat_map(|rank| per_cell.iter().filter_map(move |c| c.get(rank)));
+    let most_charts = per_cell.iter().map(Vec::len).max().unwrap_or(0);
+    let ranked = (0..most_charts).flat_map(|rank| per_cell.iter().filter_map(move |c| c.get(rank)));
     let ranked = ranked.copied().take(CHARTS_MAX).enumerate();
     let mut chosen: Vec<(usize, &Chart)> = ranked.collect();
-    let place = |chart: &Chart| {
+    let position = |chart: &Chart| {
         let all = cells.iter().flat_map(|cell| &cell.charts);
         all.into_iter()
             .position(|other| other.id == chart.id)
             .unwrap_or(usize::MAX)
     };
-    chosen.sort_by_key(|(_, chart)| place(chart));
+    chosen.sort_by_key(|(_, chart)| position(chart));
     chosen
 }
 
-/// The first chart of an improvement in the order of its stage.
-fn proof(cells: &[Cell]) -> Option<&Chart> {
+/// The first chart of an improvement, in the order of the stages.
+fn first_improvement_chart(cells: &[Cell]) -> Option<&Chart> {
     let mut charts = cells.iter().flat_map(|cell| &cell.charts);
     charts.find(|chart| matches!(chart.kind, ChartKind::BeforeAfter { .. }))
 }
@@ -428,7 +432,7 @@ fn news(report: &Report, resolved: &[&EarlierFinding]) -> String {
     let Some(earlier) = &report.earlier else {
         return String::new();
     };
-    let shown = &report.headlines[..printed(&report.headlines)];
+    let shown = &report.headlines[..printed_count(&report.headlines)];
     let new = shown.iter().filter(|finding| !earlier.has(finding)).count();
     let window = &earlier.window;
     let news = match (new, shown.len()) {
@@ -464,11 +468,11 @@ fn health(report: &Report) -> Health {
     };
     let empty = report.sources.iter().any(|source| source.accepted == 0)
         || has_no_records(&report.cells, &report.sources);
-    let judges = report
+    let data_cells = report
         .cells
         .iter()
         .filter(|cell| cell.chapter == Chapter::Data);
-    let alarms = judges.flat_map(|cell| &cell.findings);
+    let alarms = data_cells.flat_map(|cell| &cell.findings);
     let alarms = alarms.filter(|finding| finding.severity >= Severity::Warning);
     let is_critical = |finding: &Finding| finding.severity == Severity::Critical;
     let level = if share < POOR_SHARE || empty || alarms.clone().any(is_critical) {
@@ -486,14 +490,14 @@ fn health(report: &Report) -> Health {
         "no sources read".to_string()
     } else {
         let sources = plural(report.sources.len() as u64, "source");
-        // The reason for alarms in spite of good records.
-        let but = match alarms.count() as u64 {
+        // Explains a level below "good" if nearly all records are accepted.
+        let reason = match alarms.count() as u64 {
             0 if report.notices.is_empty() => String::new(),
             0 => "; some are missing".to_string(),
             n => format!("; {} about the data", plural(n, "warning")),
         };
         format!(
-            "{} of {} accepted, {sources}{but}",
+            "{} of {} accepted, {sources}{reason}",
             percent(share),
             plural(records, "record")
         )
@@ -514,7 +518,7 @@ mod tests {
     use retrocast_domain::{cell::CellStatus, report::EarlierReport};
 
     #[test]
-    fn a_page_without_room_keeps_the_charts_of_the_headlines() {
+    fn charts_of_headlines_have_the_highest_rank() {
         let report = crate::sample::sample();
         let first = |headlines: &[Finding]| -> (String, String) {
             let stage = |chart: &Chart| {
@@ -539,7 +543,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_report_before_had_is_distinguished_from_news_and_from_what_is_gone() {
+    fn known_new_and_resolved_findings_are_distinguished() {
         let mut report = crate::sample::sample();
         let stage = report
             .cells
@@ -549,7 +553,7 @@ mod tests {
         let mut resolved = Finding::new(&stage, "anomaly", "component = mail", "outage");
         resolved.severity = Severity::Warning;
         resolved.sentence = "Mail was down.".to_string();
-        // A stage that failed leaves its earlier findings open.
+        // A failed stage does not resolve its earlier findings.
         let mut silent = Finding::new("not there", "anomaly", "all", "outage");
         silent.severity = Severity::Warning;
         let known = report.headlines[0].clone();
@@ -561,7 +565,7 @@ mod tests {
             |finding: &FindingView| serde_json::to_value(finding).expect("json")["meta"].clone();
         let headline = meta(&view.headlines[0]).to_string();
         assert!(
-            headline.contains("in each of the 2 reports before, since 2026-W44"),
+            headline.contains("in each of the 2 previous reports, since 2026-W44"),
             "{headline}"
         );
         assert!(meta(&view.headlines[1]).to_string().contains("new"));
@@ -575,7 +579,7 @@ mod tests {
     }
 
     #[test]
-    fn data_that_alarms_or_ends_early_is_not_good() {
+    fn data_with_warnings_or_missing_records_is_not_good() {
         let mut report = crate::sample::sample();
         report.notices.clear();
         report.status = ReportStatus::Complete;
@@ -606,33 +610,33 @@ mod tests {
     }
 
     #[test]
-    fn any_chart_can_have_the_whole_width() {
+    fn every_paired_chart_has_a_full_width_drawing() {
         let report = crate::sample::sample();
         let mut drawings = Drawings {
             draw: &|_: &Chart, width: f64| width.to_string(),
             improvements: BTreeMap::new(),
             files: BTreeMap::new(),
         };
-        let charts = drawings.page(performance_charts(&report.cells, &[]));
+        let charts = drawings.add_pairs(performance_charts(&report.cells, &[]));
         assert!(charts.len() > 1);
         for chart in charts {
             let wide = chart.wide_path.unwrap_or_default();
-            assert_eq!(drawings.files[&wide], WIDE.to_string());
-            assert_eq!(drawings.files[&chart.path], HALF.to_string());
+            assert_eq!(drawings.files[&wide], FULL_WIDTH.to_string());
+            assert_eq!(drawings.files[&chart.path], HALF_WIDTH.to_string());
         }
     }
 
     #[test]
-    fn charts_of_improvements_have_their_names() {
+    fn chart_titles_contain_the_title_of_the_improvement() {
         let drawings = Drawings {
             draw: &|_, _| String::new(),
             improvements: [("IMP-001", "Retry with back-off")].into(),
             files: BTreeMap::new(),
         };
         assert_eq!(
-            drawings.titled("IMP-001: works (−34 %)"),
+            drawings.with_title("IMP-001: works (−34 %)"),
             "Retry with back-off (IMP-001): works (−34 %)"
         );
-        assert_eq!(drawings.titled("Executions: low"), "Executions: low");
+        assert_eq!(drawings.with_title("Executions: low"), "Executions: low");
     }
 }

@@ -6,8 +6,8 @@ use retrocast_domain::{
     window::{long, month_name},
 };
 
-/// The reason of a refusal in words, for readers who do not know the names of the classes.
-pub(crate) fn refusal(reason: &str) -> &str {
+/// Describes why records were left out, for readers who do not know the names of the reasons.
+pub(crate) fn describe_violation(reason: &str) -> &str {
     match reason {
         "missing required" => "a required field is missing",
         "not allowed" => "a value is not allowed",
@@ -22,18 +22,18 @@ pub(crate) fn refusal(reason: &str) -> &str {
 /// Placeholder for an empty or blank name.
 pub(crate) const BLANK: &str = "(blank)";
 
-/// The name, or a placeholder if it is blank.
-pub(crate) fn named(name: &str) -> String {
-    let empty = |text: &str| text.chars().all(char::is_whitespace);
+/// The name, with a placeholder for a blank name or value.
+pub(crate) fn visible_name(name: &str) -> String {
+    let is_blank = |text: &str| text.chars().all(char::is_whitespace);
     match name.rsplit_once(" =") {
-        Some((what, value)) if empty(value) => format!("{what} = {BLANK}"),
-        _ if empty(name) => BLANK.to_string(),
+        Some((what, value)) if is_blank(value) => format!("{what} = {BLANK}"),
+        _ if is_blank(name) => BLANK.to_string(),
         _ => name.to_string(),
     }
 }
 
 /// The text with an initial capital, unless it starts with a name or a symbol.
-pub(crate) fn capital(text: &str) -> String {
+pub(crate) fn capitalise(text: &str) -> String {
     let word = text.split(' ').next().unwrap_or_default();
     let plain = word.len() > 1 && word.bytes().all(|b| b.is_ascii_lowercase());
     match text.chars().next() {
@@ -56,11 +56,11 @@ pub(crate) fn dates_in_words(text: &str) -> String {
         let span = span.zip(words.get(i + 2).and_then(|word| date(word)));
         let (text, last) = match (span, date(words[i])) {
             (Some((from, to)), _) => (period(from, to), i + 2),
-            (None, Some(day)) => (brief(day), i),
+            (None, Some(day)) => (format_short_date(day), i),
             (None, None) => (words[i].to_string(), i),
         };
-        let stops = date(words[last]).map_or("", |_| &words[last][10..]);
-        out.push(format!("{text}{stops}"));
+        let punctuation = date(words[last]).map_or("", |_| &words[last][10..]);
+        out.push(format!("{text}{punctuation}"));
         i = last + 1;
     }
     out.join(" ")
@@ -69,19 +69,19 @@ pub(crate) fn dates_in_words(text: &str) -> String {
 /// Formats a period: "9 to 15 Nov 2026", "28 Sep to 4 Oct 2026".
 fn period(from: Date, to: Date) -> String {
     if from == to {
-        brief(from)
+        format_short_date(from)
     } else if (from.year(), from.month()) == (to.year(), to.month()) {
-        format!("{} to {}", from.day(), brief(to))
+        format!("{} to {}", from.day(), format_short_date(to))
     } else if from.year() == to.year() {
         let month: String = month_name(from).chars().take(3).collect();
-        format!("{}{NBSP}{month} to {}", from.day(), brief(to))
+        format!("{}{NBSP}{month} to {}", from.day(), format_short_date(to))
     } else {
-        format!("{} to {}", brief(from), brief(to))
+        format!("{} to {}", format_short_date(from), format_short_date(to))
     }
 }
 
 /// Formats a date: "5 Oct 2026".
-pub(crate) fn brief(date: Date) -> String {
+pub(crate) fn format_short_date(date: Date) -> String {
     let month: String = month_name(date).chars().take(3).collect();
     format!("{}{NBSP}{month}{NBSP}{}", date.day(), date.year())
 }
@@ -94,7 +94,7 @@ fn minute(time: &str) -> String {
         .collect()
 }
 
-/// The same in a time zone; a day without a time is unchanged.
+/// Like [`minute`], in a time zone; a day without a time is unchanged.
 pub(crate) fn minute_in(time: &str, timezone: &str) -> String {
     let moment = time.parse::<jiff::Timestamp>().ok();
     let local = moment.and_then(|moment| moment.in_tz(timezone).ok());
@@ -114,14 +114,15 @@ pub fn date_parts(date: &str) -> [i64; 3] {
     ]
 }
 
-pub(crate) fn words_of_date(date: &str) -> String {
+/// Formats an ISO date: "5 October 2026".
+pub(crate) fn long_date(date: &str) -> String {
     date.parse().map_or_else(|_| date.to_string(), long)
 }
 
 /// Formats an ISO date: "5 Oct 2026".
 pub(crate) fn short_date(date: &str) -> String {
     date.parse()
-        .map_or_else(|_| shorten(date, 20), |date: Date| brief(date))
+        .map_or_else(|_| shorten(date, 20), |date: Date| format_short_date(date))
 }
 
 /// The first `limit` characters, cut at a word boundary if one is near, with an ellipsis.
@@ -140,7 +141,7 @@ pub fn shorten(text: &str, limit: usize) -> String {
     )
 }
 
-/// The same, but cut after a sentence if one ends in the second half of the limit.
+/// Like [`shorten`], but cut after a sentence if one ends in the second half of the limit.
 pub fn shorten_to_sentence(text: &str, limit: usize) -> String {
     let Some((end, _)) = text.char_indices().nth(limit) else {
         return text.to_string();
@@ -156,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_text_ends_with_a_sentence_where_it_can() {
+    fn long_texts_are_cut_after_a_sentence_if_possible() {
         let text = "The first sentence is here. The second is much longer than it should be.";
         assert_eq!(shorten_to_sentence(text, 40), "The first sentence is here.");
         assert_eq!(shorten_to_sentence(text, 200), text);
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn shortening_ends_at_a_word_and_shows_it() {
+    fn shortened_texts_end_at_a_word_with_an_ellipsis() {
         assert_eq!(shorten("short", 10), "short");
         assert_eq!(
             shorten("one, two, three four", 12),
@@ -177,9 +178,9 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_long_or_short() {
-        assert_eq!(words_of_date("2026-11-15"), "15 November 2026");
-        assert_eq!(words_of_date("soon"), "soon");
+    fn dates_have_a_long_and_a_short_form() {
+        assert_eq!(long_date("2026-11-15"), "15 November 2026");
+        assert_eq!(long_date("soon"), "soon");
         assert_eq!(short_date("2026-09-21"), "21\u{a0}Sep\u{a0}2026");
         assert_eq!(date_parts("soon"), [1970, 1, 1]);
         assert_eq!(minute("2026-11-15T23:59:59Z"), "2026-11-15 23:59");
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_and_periods_inside_texts() {
+    fn dates_and_periods_in_texts_are_formatted() {
         let check = |text: &str, want: &str| {
             assert_eq!(dates_in_words(text).replace('\u{a0}', " "), want);
         };
@@ -208,8 +209,8 @@ mod tests {
     }
 
     #[test]
-    fn names_can_be_seen() {
-        let check = |name: &str, want: &str| assert_eq!(named(name), want);
+    fn blank_names_get_a_placeholder() {
+        let check = |name: &str, want: &str| assert_eq!(visible_name(name), want);
         check("billing", "billing");
         check("", "(blank)");
         check(" \t\u{a0}", "(blank)");
@@ -218,8 +219,8 @@ mod tests {
     }
 
     #[test]
-    fn sentences_begin_with_a_capital_and_names_keep_theirs() {
-        let check = |text: &str, want: &str| assert_eq!(capital(text), want);
+    fn words_are_capitalised_and_names_are_not() {
+        let check = |text: &str, want: &str| assert_eq!(capitalise(text), want);
         check("more incidents in 2026", "More incidents in 2026");
         check("incident_reports by day", "incident_reports by day");
         check("p, adjusted", "p, adjusted");

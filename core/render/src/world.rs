@@ -43,12 +43,11 @@ pub fn font_files() -> impl Iterator<Item = &'static [u8]> {
     FONT_FILES.iter().copied()
 }
 
-/// A set of characters as bits: a font's own table would have to be read from its start for each
-/// lookup.
+/// A set of characters as bits, because a lookup in a font's own table reads it from the start.
 struct Characters(Vec<u64>);
 
 impl Characters {
-    fn of(fonts: impl Iterator<Item = Font>) -> Self {
+    fn from_fonts(fonts: impl Iterator<Item = Font>) -> Self {
         let mut bits = vec![0; (char::MAX as usize + 1).div_ceil(64)];
         for code in fonts.flat_map(|font| font.info().coverage.iter().collect::<Vec<u32>>()) {
             if let Some(word) = bits.get_mut(code as usize / 64) {
@@ -82,9 +81,9 @@ static SHARED: LazyLock<SharedAssets> = LazyLock::new(|| {
     SharedAssets {
         library: LazyHash::new(Library::default()),
         book: LazyHash::new(FontBook::from_fonts(&fonts)),
-        covered: Characters::of(fonts.iter().cloned()),
+        covered: Characters::from_fonts(fonts.iter().cloned()),
         // All styles of the text font have the same characters.
-        covered_by_text_font: Characters::of(fonts.iter().take(1).cloned()),
+        covered_by_text_font: Characters::from_fonts(fonts.iter().take(1).cloned()),
         fonts,
     }
 });
@@ -94,7 +93,7 @@ pub fn covered(c: char) -> bool {
     SHARED.covered.contains(c)
 }
 
-/// The same without combining marks: on a letter from another font, some cannot be placed.
+/// Like [`covered`], without combining marks: on a letter from another font, some cannot be placed.
 pub fn covered_without_marks(c: char) -> bool {
     let mark = matches!(c,
         '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{591}'..='\u{5c7}'
@@ -123,7 +122,7 @@ fn file_id(path: &str) -> Option<FileId> {
 }
 
 impl Files {
-    /// Makes a world with the main file `main`; `None` if a path is invalid.
+    /// Creates a world with the main file `main`; `None` if a path is invalid.
     pub fn new(
         main: &str,
         sources: BTreeMap<String, String>,
@@ -142,7 +141,7 @@ impl Files {
         })
     }
 
-    fn refuse(id: FileId) -> FileError {
+    fn file_error(id: FileId) -> FileError {
         match id.get().root() {
             VirtualRoot::Project => {
                 FileError::NotFound(PathBuf::from(id.get().vpath().get_without_slash()))
@@ -172,12 +171,12 @@ impl World for Files {
 
     fn source(&self, id: FileId) -> FileResult<Source> {
         let source = Self::path(id).and_then(|path| self.sources.get(path));
-        source.cloned().ok_or_else(|| Self::refuse(id))
+        source.cloned().ok_or_else(|| Self::file_error(id))
     }
 
     fn file(&self, id: FileId) -> FileResult<Bytes> {
         let file = Self::path(id).and_then(|path| self.others.get(path));
-        file.cloned().ok_or_else(|| Self::refuse(id))
+        file.cloned().ok_or_else(|| Self::file_error(id))
     }
 
     fn font(&self, index: usize) -> Option<Font> {
@@ -194,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fonts_cover_what_reports_and_records_hold() {
+    fn fonts_cover_the_characters_of_reports_and_records() {
         let needed = "Aé−…–“”□▲▼■→×±≥≤≈ · Ωж 中文 日本語 かな カナ 한국어 😀🚀 שלום مرحبا नमस्ते ไทย";
         for c in needed.chars().chain(['\u{a0}', '\u{202f}', '\u{200b}']) {
             assert!(covered(c), "{c:?} U+{:04X}", c as u32);
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn every_font_file_is_read_and_named() {
+    fn every_font_file_is_loaded() {
         let families: Vec<&str> = SHARED
             .fonts
             .iter()
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_nothing_outside() {
+    fn files_outside_the_world_are_not_found() {
         let files = Files::new("/main.typ", BTreeMap::new(), BTreeMap::new());
         let files = files.unwrap_or_else(|| panic!("a good path"));
         for path in ["/etc/passwd", "/main.typ", "/../secret"] {

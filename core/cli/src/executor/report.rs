@@ -106,7 +106,7 @@ fn assemble(
             cells.push(cell.in_chapter(chapter.unwrap_or(Chapter::Rows)));
         }
     }
-    let mut report = assemble::report(assemble::Assembly {
+    let mut report = assemble::report(assemble::ReportInputs {
         job: ctx.job.name.clone(),
         title: spec.title.clone(),
         owner: ctx.job.owner.clone(),

@@ -28,8 +28,8 @@ pub(super) struct Message<'a> {
 impl Message<'_> {
     /// Formats the message; the error names an invalid address.
     pub(super) fn text(&self) -> Result<String, String> {
-        let from = addresses(self.from).map_err(|why| format!("{SENDER}: {why}"))?;
-        let to = addresses(self.to)?;
+        let from = parse_addresses(self.from).map_err(|why| format!("{SENDER}: {why}"))?;
+        let to = parse_addresses(self.to)?;
         let date = self.date.to_zoned(TimeZone::UTC);
         let mut text = String::new();
         let mut header = |name: &str, value: &str| {
@@ -37,7 +37,7 @@ impl Message<'_> {
         };
         header("From", &from.join(",\n "));
         header("To", &to.join(",\n "));
-        header("Subject", &words(self.subject, "Subject: ".len()));
+        header("Subject", &header_text(self.subject, "Subject: ".len()));
         header(
             "Date",
             &date.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string(),
@@ -55,7 +55,9 @@ impl Message<'_> {
 
     /// The message id, equal for equal alerts, so that mail systems recognise duplicates.
     pub(super) fn message_id(&self) -> String {
-        let domain = addresses(self.from).ok().and_then(|mut all| all.pop());
+        let domain = parse_addresses(self.from)
+            .ok()
+            .and_then(|mut all| all.pop());
         let domain = domain.as_deref().and_then(|from| from.rsplit_once('@'));
         let domain = domain.map_or("localhost", |(_, domain)| domain.trim_end_matches('>'));
         format!("<retrocast.{}@{domain}>", self.identity)
@@ -66,14 +68,14 @@ impl Message<'_> {
 pub(super) fn sender() -> String {
     let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
     variable(SENDER).unwrap_or_else(|| {
-        let word = |text: String| {
+        let first_line = |text: String| {
             let first = text.lines().next().unwrap_or_default().trim().to_string();
             (!first.is_empty()).then_some(first)
         };
         // The first file has the mail name of this machine, if it exists.
         let host = ["/etc/mailname", "/proc/sys/kernel/hostname"]
             .iter()
-            .find_map(|path| word(std::fs::read_to_string(path).ok()?))
+            .find_map(|path| first_line(std::fs::read_to_string(path).ok()?))
             .or_else(|| variable("HOSTNAME"));
         let user = variable("USER").or_else(|| variable("LOGNAME"));
         let sender = format!(
@@ -81,7 +83,7 @@ pub(super) fn sender() -> String {
             user.as_deref().unwrap_or("retrocast"),
             host.as_deref().unwrap_or("localhost")
         );
-        match addresses(&sender) {
+        match parse_addresses(&sender) {
             Ok(_) => sender,
             Err(_) => "Retrocast <retrocast@localhost>".to_string(),
         }
@@ -89,34 +91,32 @@ pub(super) fn sender() -> String {
 }
 
 /// Parses addresses separated by commas; the error names the invalid one.
-fn addresses(text: &str) -> Result<Vec<String>, String> {
+fn parse_addresses(text: &str) -> Result<Vec<String>, String> {
     let parts = text.split([',', ';']).map(str::trim);
     let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
     if parts.is_empty() {
-        return Err(
-            "nobody is named to write to; set `owner` in the job file, such as \
+        return Err("no recipient; set `owner` in the job file, such as \
                     \"operations@example.org\""
-                .to_string(),
-        );
+            .to_string());
     }
     if parts.len() > RECIPIENTS_MAX {
         return Err(format!(
-            "{} addresses are more than {RECIPIENTS_MAX}; write to a mailing list",
+            "{} addresses exceed the limit of {RECIPIENTS_MAX}; use a mailing list",
             parts.len()
         ));
     }
-    parts.into_iter().map(address).collect()
+    parts.into_iter().map(format_address).collect()
 }
 
 /// Formats "name@example.org" or "Name <name@example.org>" for a header.
-fn address(text: &str) -> Result<String, String> {
+fn format_address(text: &str) -> Result<String, String> {
     let (name, plain) = match text.strip_suffix('>').and_then(|t| t.split_once('<')) {
-        Some((name, plain)) => (unquoted(name.trim()), plain.trim()),
+        Some((name, plain)) => (strip_quotes(name.trim()), plain.trim()),
         None => ("", text),
     };
     if !is_mail_address(plain) {
         return Err(format!(
-            "{:?} is no mail address; write one such as \"operations@example.org\"",
+            "{:?} is not a mail address; write one such as \"operations@example.org\"",
             clean(text, 120)
         ));
     }
@@ -124,12 +124,14 @@ fn address(text: &str) -> Result<String, String> {
     Ok(match name {
         "" => plain.to_string(),
         // An encoded name needs no quotes.
-        name if !name.chars().all(simple) => format!("{}\n <{plain}>", encoded(name, WIDTH / 2)),
+        name if !name.chars().all(simple) => {
+            format!("{}\n <{plain}>", encode_words(name, WIDTH / 2))
+        }
         name => format!("{} <{plain}>", clean(name, 60)),
     })
 }
 
-fn unquoted(name: &str) -> &str {
+fn strip_quotes(name: &str) -> &str {
     let inner = name
         .strip_prefix('"')
         .and_then(|name| name.strip_suffix('"'));
@@ -138,21 +140,22 @@ fn unquoted(name: &str) -> &str {
 
 /// Formats the text of a header: unchanged if it is short and plain, else as encoded words (RFC
 /// 2047).
-fn words(text: &str, indent: usize) -> String {
+fn header_text(text: &str, indent: usize) -> String {
     let text = clean(text, 400);
     let plain = text.chars().all(|c| c == ' ' || c.is_ascii_graphic());
     if plain && indent + text.len() <= WIDTH && !text.contains("=?") {
         text
     } else {
-        encoded(&text, WIDTH - indent)
+        encode_words(&text, WIDTH - indent)
     }
 }
 
-/// Encoded words of whole characters, one per line; `first` is the space left on the first line.
-fn encoded(text: &str, first: usize) -> String {
+/// Splits a text into encoded words of whole characters, one per line; `first_width` is the width
+/// left on the first line.
+fn encode_words(text: &str, first_width: usize) -> String {
     const OPEN: &str = "=?utf-8?Q?";
     let mut lines = vec![String::from(OPEN)];
-    let mut width = first.min(WIDTH - 1);
+    let mut width = first_width.min(WIDTH - 1);
     let text = clean(text, 400);
     for c in text.chars() {
         let mut unit = String::new();

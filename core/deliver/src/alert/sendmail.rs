@@ -1,6 +1,6 @@
 //! Finds the machine's `sendmail` program and passes it a message within a time limit.
 
-use super::PAUSE;
+use super::POLL_INTERVAL;
 use crate::words::clean;
 use std::{
     ffi::OsStr,
@@ -16,25 +16,29 @@ use std::{
 /// Environment variable with the path of the program.
 pub(super) const VARIABLE: &str = "RETROCAST_SENDMAIL";
 /// Usual locations, for callers whose PATH does not include them, such as a timer.
-const PLACES: [&str; 2] = ["/usr/sbin/sendmail", "/usr/lib/sendmail"];
+const USUAL_PATHS: [&str; 2] = ["/usr/sbin/sendmail", "/usr/lib/sendmail"];
 /// Maximum length of the program's output that is read, in bytes.
 const STDERR_MAX: u64 = 4096;
 
 /// Finds the program: the configured one, else the first in the search path, else in the usual
 /// locations.
-pub(super) fn find(own: Option<&OsStr>, search: &OsStr) -> Result<PathBuf, String> {
-    find_in(own, search, &PLACES)
+pub(super) fn find(configured: Option<&OsStr>, search_path: &OsStr) -> Result<PathBuf, String> {
+    find_in(configured, search_path, &USUAL_PATHS)
 }
 
-fn find_in(own: Option<&OsStr>, search: &OsStr, places: &[&str]) -> Result<PathBuf, String> {
-    if let Some(path) = own {
+fn find_in(
+    configured: Option<&OsStr>,
+    search_path: &OsStr,
+    usual_paths: &[&str],
+) -> Result<PathBuf, String> {
+    if let Some(path) = configured {
         return Ok(PathBuf::from(path));
     }
-    let named = std::env::split_paths(search)
+    let on_search_path = std::env::split_paths(search_path)
         .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join("sendmail"));
-    let usual = places.iter().map(PathBuf::from);
-    named
+    let usual = usual_paths.iter().map(PathBuf::from);
+    on_search_path
         .chain(usual)
         .find(|path| path.is_file())
         .ok_or_else(|| {
@@ -50,7 +54,7 @@ fn find_in(own: Option<&OsStr>, search: &OsStr, places: &[&str]) -> Result<PathB
 pub(super) fn send(
     program: &Path,
     message: &str,
-    limit: Duration,
+    timeout: Duration,
     stopped: &dyn Fn() -> bool,
 ) -> Result<(), String> {
     let name = program.display();
@@ -67,36 +71,42 @@ pub(super) fn send(
         // Its own process group, so that its children can be killed with it.
         .process_group(0)
         .spawn()
-        .map_err(|error| format!("cannot start {name}: {error}; {VARIABLE} may name another"))?;
-    let (written, stderr) = talk(&mut child, message);
-    let Some(status) = wait(&mut child, limit, stopped) else {
-        end(&mut child);
+        .map_err(|error| {
+            format!("cannot start {name}: {error}; set {VARIABLE} to use another program")
+        })?;
+    let (written, stderr) = start_io(&mut child, message);
+    let Some(status) = wait(&mut child, timeout, stopped) else {
+        kill(&mut child);
         if stopped() {
             return Err(format!(
-                "{name} had not ended when this program was asked to stop, and was stopped with it"
+                "{name} was still running when this program was asked to stop, and was stopped with it"
             ));
         }
-        let seconds = limit.as_secs_f64();
+        let seconds = timeout.as_secs_f64();
         return Err(format!(
-            "{name} did not end within {seconds} s and was stopped; see whether the mail relay \
-             answers"
+            "{name} did not end within {seconds} s and was stopped; check that the mail \
+             relay answers"
         ));
     };
     // Its children may still hold the pipes; its own output is complete.
-    let patience = Duration::from_secs(1);
+    let pipe_timeout = Duration::from_secs(1);
     if !status.success() {
-        let stderr = stderr.recv_timeout(patience).unwrap_or_default();
-        return Err(format!("{name} {}{}", ending(status), quoted(&stderr)));
+        let stderr = stderr.recv_timeout(pipe_timeout).unwrap_or_default();
+        return Err(format!(
+            "{name} {}{}",
+            describe_exit(status),
+            describe_stderr(&stderr)
+        ));
     }
-    match written.recv_timeout(patience) {
+    match written.recv_timeout(pipe_timeout) {
         Ok(true) => Ok(()),
         _ => Err(format!("{name} ended without reading the whole message")),
     }
 }
 
-/// Writes to and reads from a program while waiting for its exit: one that reads nothing, or prints
-/// a lot, must not block the caller.
-fn talk(child: &mut Child, message: &str) -> (mpsc::Receiver<bool>, mpsc::Receiver<String>) {
+/// Starts threads that write to a program and read from it: one that reads nothing, or prints a lot,
+/// must not block the caller.
+fn start_io(child: &mut Child, message: &str) -> (mpsc::Receiver<bool>, mpsc::Receiver<String>) {
     let (written_sender, written) = mpsc::channel();
     let (stderr_sender, stderr) = mpsc::channel();
     if let Some(mut input) = child.stdin.take() {
@@ -117,19 +127,19 @@ fn talk(child: &mut Child, message: &str) -> (mpsc::Receiver<bool>, mpsc::Receiv
     (written, stderr)
 }
 
-fn wait(child: &mut Child, limit: Duration, stopped: &dyn Fn() -> bool) -> Option<ExitStatus> {
-    let until = Instant::now() + limit;
+fn wait(child: &mut Child, timeout: Duration, stopped: &dyn Fn() -> bool) -> Option<ExitStatus> {
+    let until = Instant::now() + timeout;
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Some(status),
-            Ok(None) if Instant::now() < until && !stopped() => thread::sleep(PAUSE),
+            Ok(None) if Instant::now() < until && !stopped() => thread::sleep(POLL_INTERVAL),
             _ => return None,
         }
     }
 }
 
 /// Kills a program and its children.
-fn end(child: &mut Child) {
+fn kill(child: &mut Child) {
     let group = format!("-{}", child.id());
     let _ = Command::new("kill")
         .args(["-KILL", "--", &group])
@@ -139,18 +149,18 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-fn ending(status: ExitStatus) -> String {
+fn describe_exit(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with code {code}"),
-        (None, Some(signal)) => format!("was ended by signal {signal}"),
-        (None, None) => "ended oddly".to_string(),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "ended with an unknown status".to_string(),
     }
 }
 
 /// The program's output after a colon; advice if it printed nothing.
-fn quoted(stderr: &str) -> String {
+fn describe_stderr(stderr: &str) -> String {
     match clean(stderr, 400).as_str() {
-        "" => " and gave no reason; the log of the mail system may have one".to_string(),
+        "" => " without an error message; see the log of the mail system".to_string(),
         stderr => format!(": {stderr}"),
     }
 }
@@ -160,22 +170,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_program_is_the_one_that_was_set_else_the_first_that_is_there() {
+    fn the_configured_program_comes_first_then_the_search_path() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sendmail");
-        let search = folder.path().as_os_str();
-        let own = OsStr::new("/opt/mail");
-        assert_eq!(find_in(Some(own), search, &[]), Ok(PathBuf::from(own)));
-        let none = find_in(None, search, &[]).unwrap_err();
+        let search_path = folder.path().as_os_str();
+        let configured = OsStr::new("/opt/mail");
+        assert_eq!(
+            find_in(Some(configured), search_path, &[]),
+            Ok(PathBuf::from(configured))
+        );
+        let none = find_in(None, search_path, &[]).unwrap_err();
         assert!(
             none.contains(VARIABLE) && none.contains("install"),
             "{none}"
         );
         std::fs::write(&path, "").unwrap();
-        assert_eq!(find_in(None, search, &[]), Ok(path.clone()));
+        assert_eq!(find_in(None, search_path, &[]), Ok(path.clone()));
         // A relative folder depends on the current folder.
         assert!(find_in(None, OsStr::new(".:"), &[]).is_err());
-        let place = path.to_str().unwrap();
-        assert_eq!(find_in(None, OsStr::new(""), &[place]), Ok(path.clone()));
+        let usual_path = path.to_str().unwrap();
+        assert_eq!(
+            find_in(None, OsStr::new(""), &[usual_path]),
+            Ok(path.clone())
+        );
     }
 }

@@ -43,27 +43,27 @@ impl Machine {
         Self { folder }
     }
 
-    fn send(&self, alert: &Alert, limit: Duration) -> Result<AlertOutcome, Error> {
-        self.send_until(alert, limit, &|| false)
+    fn send(&self, alert: &Alert, timeout: Duration) -> Result<AlertOutcome, Error> {
+        self.send_until(alert, timeout, &|| false)
     }
 
     fn send_until(
         &self,
         alert: &Alert,
-        limit: Duration,
+        timeout: Duration,
         stopped: &dyn Fn() -> bool,
     ) -> Result<AlertOutcome, Error> {
         let program = || Ok(self.folder.path().join("sendmail"));
         let functions = SendFunctions {
-            limit,
+            timeout,
             stopped,
             ..self.functions(&program)
         };
-        alert_with(self.run(), alert, &functions)
+        send_with(self.run(), alert, &functions)
     }
 
-    fn run(&self) -> NoteFolder<'_> {
-        NoteFolder {
+    fn run(&self) -> AlertFolder<'_> {
+        AlertFolder {
             folder: self.folder.path(),
             is_run: true,
         }
@@ -73,9 +73,9 @@ impl Machine {
         SendFunctions {
             from: FROM,
             program,
-            limit: SOON,
+            timeout: LONG_TIMEOUT,
             stopped: &|| false,
-            write: &replace,
+            write: &write_atomically,
         }
     }
 
@@ -88,10 +88,10 @@ impl Machine {
     }
 }
 
-const SOON: Duration = Duration::from_secs(20);
+const LONG_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Decodes a quoted-printable text like a mail program.
-fn decoded(text: &str) -> String {
+fn decode(text: &str) -> String {
     let text = text.replace("=\n", "");
     let (mut out, bytes) = (Vec::new(), text.as_bytes());
     let mut i = 0;
@@ -110,11 +110,11 @@ fn decoded(text: &str) -> String {
 #[test]
 fn an_alert_is_sent_once() {
     let machine = Machine::new("echo \"$@\" >> arguments; cat >> received");
-    let AlertOutcome::Sent(sent) = machine.send(&example(), SOON).unwrap() else {
+    let AlertOutcome::Sent(sent) = machine.send(&example(), LONG_TIMEOUT).unwrap() else {
         panic!("not sent");
     };
     assert_eq!(
-        machine.send(&example(), SOON).unwrap(),
+        machine.send(&example(), LONG_TIMEOUT).unwrap(),
         AlertOutcome::AlreadySent(sent.clone())
     );
     assert_eq!(machine.read("arguments"), "-t -i\n");
@@ -134,7 +134,7 @@ fn an_alert_is_sent_once() {
         assert!(head.lines().any(|have| have == line), "{line}\n{head}");
     }
     assert!(sent.message_id.ends_with("@machine.example>"));
-    let body = decoded(body).replace('\u{a0}', " ");
+    let body = decode(body).replace('\u{a0}', " ");
     assert!(body.contains("3 attempts:\n  09:00 and 09:05: no file matches\n  09:20: timed out\n"));
     assert!(body.contains("Nothing more is tried"));
 
@@ -143,23 +143,23 @@ fn an_alert_is_sent_once() {
         ..example()
     };
     assert!(matches!(
-        machine.send(&other, SOON).unwrap(),
+        machine.send(&other, LONG_TIMEOUT).unwrap(),
         AlertOutcome::Sent(_)
     ));
     assert_eq!(machine.read("arguments"), "-t -i\n-t -i\n");
 }
 
 #[test]
-fn what_is_known_of_the_failure_goes_along() {
+fn the_failure_report_is_included() {
     let machine = Machine::new("cat > received");
     fs::write(
         machine.folder.path().join(FAILURE_TEXT),
         "What failed\n  source.tickets\u{1b}[2J\n",
     )
     .unwrap();
-    machine.send(&example(), SOON).unwrap();
+    machine.send(&example(), LONG_TIMEOUT).unwrap();
     let received = machine.read("received");
-    let body = decoded(received.split_once("\n\n").unwrap().1);
+    let body = decode(received.split_once("\n\n").unwrap().1);
     assert!(
         body.contains("What failed\n  source.tickets□[2J\n"),
         "{body}"
@@ -167,25 +167,28 @@ fn what_is_known_of_the_failure_goes_along() {
 }
 
 #[test]
-fn a_program_that_fails_leaves_the_message_and_is_asked_again() {
+fn after_a_failure_the_message_is_stored_and_sent_again() {
     let machine =
-        Machine::new("cat > /dev/null; [ -e mended ] && exit 0; echo 'relay is down' >&2; exit 75");
-    let error = machine.send(&example(), SOON).unwrap_err().to_string();
+        Machine::new("cat > /dev/null; [ -e fixed ] && exit 0; echo 'relay is down' >&2; exit 75");
+    let error = machine
+        .send(&example(), LONG_TIMEOUT)
+        .unwrap_err()
+        .to_string();
     assert!(
         error.contains("code 75: relay is down") && error.contains(MESSAGE),
         "{error}"
     );
     assert!(machine.has(MESSAGE) && !machine.has(SENT));
-    fs::write(machine.folder.path().join("mended"), "").unwrap();
+    fs::write(machine.folder.path().join("fixed"), "").unwrap();
     assert!(matches!(
-        machine.send(&example(), SOON).unwrap(),
+        machine.send(&example(), LONG_TIMEOUT).unwrap(),
         AlertOutcome::Sent(_)
     ));
     assert!(machine.has(SENT));
 }
 
 #[test]
-fn a_program_that_hangs_is_ended_with_all_it_started() {
+fn a_hanging_program_is_killed_with_its_children() {
     let machine = Machine::new("sleep 300 & echo $! > child; wait");
     let begun = Instant::now();
     let mut long = example();
@@ -213,26 +216,32 @@ fn a_program_that_hangs_is_ended_with_all_it_started() {
 }
 
 #[test]
-fn a_program_asked_to_stop_waits_for_no_mail() {
+fn sending_ends_when_asked_to_stop() {
     let machine = Machine::new("touch begun; sleep 300");
     let begun = Instant::now();
     let stopped = || machine.has("begun");
-    let error = machine.send_until(&example(), SOON, &stopped).unwrap_err();
+    let error = machine
+        .send_until(&example(), LONG_TIMEOUT, &stopped)
+        .unwrap_err();
     let error = error.to_string();
     assert!(
         error.contains("was stopped with it") && error.contains(MESSAGE),
         "{error}"
     );
-    assert!(begun.elapsed() < SOON / 2);
-    assert!(!machine.has(SENT), "the next look tries again");
+    assert!(begun.elapsed() < LONG_TIMEOUT / 2);
+    assert!(!machine.has(SENT), "the next check sends it again");
 
     fs::remove_file(machine.folder.path().join("begun")).unwrap();
-    let error = machine.send_until(&example(), SOON, &|| true).unwrap_err();
+    let error = machine
+        .send_until(&example(), LONG_TIMEOUT, &|| true)
+        .unwrap_err();
     assert!(error.to_string().contains("was not started"), "{error}");
     // Another process sends the same alert and hangs.
     let other = File::open(machine.folder.path()).unwrap();
     other.lock().unwrap();
-    let error = machine.send_until(&example(), SOON, &|| true).unwrap_err();
+    let error = machine
+        .send_until(&example(), LONG_TIMEOUT, &|| true)
+        .unwrap_err();
     assert!(error.to_string().contains("another process"), "{error}");
     assert!(!machine.has("begun"));
 }
@@ -247,7 +256,7 @@ fn full(path: &Path, _: &str) -> Result<(), Error> {
 }
 
 #[test]
-fn a_full_disk_keeps_nobody_from_being_told_once() {
+fn on_a_full_disk_an_alert_is_sent_once() {
     for is_run in [true, false] {
         let machine = Machine::new("cat > /dev/null; echo x >> called");
         let program = || Ok(machine.folder.path().join("sendmail"));
@@ -255,15 +264,15 @@ fn a_full_disk_keeps_nobody_from_being_told_once() {
             write: &full,
             ..machine.functions(&program)
         };
-        let place = NoteFolder {
+        let target = AlertFolder {
             is_run,
             ..machine.run()
         };
-        let AlertOutcome::Sent(sent) = alert_with(place, &example(), &functions).unwrap() else {
+        let AlertOutcome::Sent(sent) = send_with(target, &example(), &functions).unwrap() else {
             panic!("not sent");
         };
         assert!(!machine.has(MESSAGE) && !machine.has(SENT));
-        let AlertOutcome::AlreadySent(before) = alert_with(place, &example(), &functions).unwrap()
+        let AlertOutcome::AlreadySent(before) = send_with(target, &example(), &functions).unwrap()
         else {
             panic!("sent twice");
         };
@@ -274,25 +283,25 @@ fn a_full_disk_keeps_nobody_from_being_told_once() {
             ..example()
         };
         assert!(matches!(
-            alert_with(place, &other, &functions),
+            send_with(target, &other, &functions),
             Ok(AlertOutcome::Sent(_))
         ));
     }
 }
 
 #[test]
-fn a_run_without_a_folder_is_reported_too() {
+fn an_alert_needs_no_run_folder() {
     let machine = Machine::new("cat > received");
     let program = || Ok(machine.folder.path().join("sendmail"));
     let nowhere = machine.folder.path().join("nowhere");
-    let place = NoteFolder {
+    let target = AlertFolder {
         folder: &nowhere,
         is_run: false,
     };
-    let outcome = alert_with(place, &example(), &machine.functions(&program)).unwrap();
+    let outcome = send_with(target, &example(), &machine.functions(&program)).unwrap();
     assert!(matches!(outcome, AlertOutcome::Sent(_)));
     let received = machine.read("received");
-    let body = decoded(received.split_once("\n\n").unwrap().1);
+    let body = decode(received.split_once("\n\n").unwrap().1);
     assert!(
         body.contains("2026-W46") && !body.contains("Folder of the run"),
         "{body}"
@@ -300,33 +309,33 @@ fn a_run_without_a_folder_is_reported_too() {
 }
 
 #[test]
-fn a_program_that_reads_nothing_has_taken_nothing() {
+fn a_program_must_read_the_whole_message() {
     let machine = Machine::new("exec 0<&-; sleep 0.2; exit 0");
     let mut long = example();
     long.attempts = (0..2000)
         .map(|i| (i.to_string(), format!("{i}{}", "x".repeat(500))))
         .collect();
-    let error = machine.send(&long, SOON).unwrap_err().to_string();
+    let error = machine.send(&long, LONG_TIMEOUT).unwrap_err().to_string();
     assert!(error.contains("without reading"), "{error}");
     assert!(!machine.has(SENT));
 }
 
 #[test]
-fn without_a_program_the_message_stays_and_what_to_do_is_reported() {
+fn a_missing_program_is_reported_and_the_message_stored() {
     let folder = tempfile::tempdir().unwrap();
     let missing = || sendmail::find(Some("/nowhere/sendmail".as_ref()), "".as_ref());
     let functions = SendFunctions {
         from: FROM,
         program: &missing,
-        limit: SOON,
+        timeout: LONG_TIMEOUT,
         stopped: &|| false,
-        write: &replace,
+        write: &write_atomically,
     };
-    let place = NoteFolder {
+    let target = AlertFolder {
         folder: folder.path(),
         is_run: true,
     };
-    let error = alert_with(place, &example(), &functions).unwrap_err();
+    let error = send_with(target, &example(), &functions).unwrap_err();
     let error = error.to_string();
     for want in ["/nowhere/sendmail", sendmail::VARIABLE, MESSAGE] {
         assert!(error.contains(want), "{error}");
@@ -335,7 +344,7 @@ fn without_a_program_the_message_stays_and_what_to_do_is_reported() {
 }
 
 #[test]
-fn what_records_say_never_becomes_a_header_or_an_end() {
+fn hostile_texts_cannot_add_headers_or_end_the_message() {
     let machine = Machine::new("cat > received");
     let hostile = Alert {
         to: "Größe, Inc <a@example.org>; \"Bcc: x\" <b@example.org>".to_string(),
@@ -350,16 +359,19 @@ fn what_records_say_never_becomes_a_header_or_an_end() {
     };
     // "Größe" alone is not an address: a name with a comma has to be quoted, otherwise it is
     // split.
-    let error = machine.send(&hostile, SOON).unwrap_err().to_string();
+    let error = machine
+        .send(&hostile, LONG_TIMEOUT)
+        .unwrap_err()
+        .to_string();
     assert!(
-        error.contains("Größe") && error.contains("no mail address"),
+        error.contains("Größe") && error.contains("not a mail address"),
         "{error}"
     );
     let hostile = Alert {
         to: "Größe <a@example.org>; \"Bcc: x\" <b@example.org>".to_string(),
         ..hostile
     };
-    machine.send(&hostile, SOON).unwrap();
+    machine.send(&hostile, LONG_TIMEOUT).unwrap();
     let text = machine.read("received");
     assert!(text.is_ascii() && !text.contains('\r'));
     assert!(
@@ -388,7 +400,7 @@ fn what_records_say_never_becomes_a_header_or_an_end() {
     );
     assert!(head.contains("<a@example.org>,\n ") && head.contains("<b@example.org>"));
     assert!(!head.contains("Bcc:") && head.contains("=?utf-8?Q?"));
-    let body = decoded(body);
+    let body = decode(body);
     assert!(
         body.contains("From me = 100 % □") && body.contains("□today"),
         "{body}"
@@ -396,7 +408,7 @@ fn what_records_say_never_becomes_a_header_or_an_end() {
 }
 
 #[test]
-fn only_addresses_are_written_to() {
+fn invalid_addresses_are_rejected() {
     let machine = Machine::new("touch called; cat > /dev/null");
     for to in [
         "",
@@ -412,7 +424,7 @@ fn only_addresses_are_written_to() {
             to: to.to_string(),
             ..example()
         };
-        let error = machine.send(&alert, SOON).unwrap_err().to_string();
+        let error = machine.send(&alert, LONG_TIMEOUT).unwrap_err().to_string();
         assert!(error.contains("operations@example.org"), "{to}: {error}");
         assert!(!error.contains("kept"), "nothing was written: {error}");
         assert!(!machine.has(MESSAGE));

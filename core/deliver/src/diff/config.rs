@@ -6,11 +6,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Place of settings that do not belong to a node.
+/// Value of [`Setting::place`] for the program.
 pub const PROGRAM: &str = "program";
+/// Value of [`Setting::place`] for the job.
 pub(super) const JOB: &str = "job";
 /// Key of the job's name.
 pub(super) const NAME: &str = "name";
+/// Value of [`Setting::place`] for the params.
 const PARAMS: &str = "params";
 
 /// A key whose value differs.
@@ -40,17 +42,17 @@ pub struct Config {
 impl Config {
     /// Returns true if both runs had the same setup, except for the window.
     pub fn is_same_job(&self) -> bool {
-        let own = self.settings.iter().all(|setting| setting.place == PROGRAM);
-        own && self.added.is_empty() && self.removed.is_empty()
+        let are_of_program = self.settings.iter().all(|setting| setting.place == PROGRAM);
+        are_of_program && self.added.is_empty() && self.removed.is_empty()
     }
 
-    /// Returns true if only params differ.
-    pub fn is_same_but_params(&self) -> bool {
-        let params = |setting: &Setting| [PROGRAM, PARAMS].contains(&setting.place.as_str());
-        self.settings.iter().all(params) && self.added.is_empty() && self.removed.is_empty()
+    /// Returns true if both runs had the same setup, except for the window and params.
+    pub fn is_same_apart_from_params(&self) -> bool {
+        let is_exempt = |setting: &Setting| [PROGRAM, PARAMS].contains(&setting.place.as_str());
+        self.settings.iter().all(is_exempt) && self.added.is_empty() && self.removed.is_empty()
     }
 
-    /// Returns true if the same program made both.
+    /// Returns true if both runs used the same program.
     pub fn is_same_program(&self) -> bool {
         self.settings.iter().all(|setting| setting.place != PROGRAM)
     }
@@ -85,21 +87,21 @@ pub(super) fn compare(runs: &Pair<RunFolder>) -> Config {
         plans.map(|plan| json!(plan.window.timezone)),
     );
     add(JOB, "seed", plans.map(|plan| plan.seed.into()));
-    for name in names(old.params.keys(), new.params.keys()) {
+    for name in all_keys(old.params.keys(), new.params.keys()) {
         let value = |plan: &&Plan| plan.params.get(name).cloned().unwrap_or_default();
         add(PARAMS, name, plans.map(value));
     }
     let nodes = plans.map(|plan| by_name(plan));
     let references = References::new(old, new);
-    let mut codes = BTreeSet::new();
+    let mut compared_kinds = BTreeSet::new();
     for node in &new.nodes {
-        let Some(was) = nodes.old.get(node.name.as_str()) else {
+        let Some(old) = nodes.old.get(node.name.as_str()) else {
             continue;
         };
         // The code version is that of the kind: one line for all of its nodes.
-        if was.kind() == node.kind() && codes.insert(node.kind()) {
-            let code = [was, node].map(|node| Value::from(node.code_version));
-            let [old, new] = code;
+        if old.kind() == node.kind() && compared_kinds.insert(node.kind()) {
+            let versions = [old, node].map(|node| Value::from(node.code_version));
+            let [old, new] = versions;
             add(
                 PROGRAM,
                 &format!("code of {}", node.kind()),
@@ -108,19 +110,19 @@ pub(super) fn compare(runs: &Pair<RunFolder>) -> Config {
         }
     }
     for node in &new.nodes {
-        if let Some(was) = nodes.old.get(node.name.as_str()) {
-            node_settings(was, node, &references, &mut settings);
+        if let Some(old) = nodes.old.get(node.name.as_str()) {
+            compare_nodes(old, node, &references, &mut settings);
         }
     }
-    let only = |plan: &Plan, other: &BTreeMap<&str, &Node>| -> Vec<String> {
+    let only_in = |plan: &Plan, other: &BTreeMap<&str, &Node>| -> Vec<String> {
         let names = plan.nodes.iter().map(|node| node.name.clone());
         names
             .filter(|name| !other.contains_key(name.as_str()))
             .collect()
     };
     Config {
-        added: only(new, &nodes.old),
-        removed: only(old, &nodes.new),
+        added: only_in(new, &nodes.old),
+        removed: only_in(old, &nodes.new),
         settings,
         text_differs: runs.old.job_file != runs.new.job_file,
     }
@@ -134,52 +136,70 @@ fn by_name(plan: &Plan) -> BTreeMap<&str, &Node> {
 }
 
 /// Keys of both maps, sorted.
-fn names<'a>(
+fn all_keys<'a>(
     a: impl Iterator<Item = &'a String>,
     b: impl Iterator<Item = &'a String>,
 ) -> BTreeSet<&'a String> {
     a.chain(b).collect()
 }
 
-fn node_settings(was: &Node, is: &Node, references: &References, out: &mut Vec<Setting>) {
+/// Adds the settings of a node whose values differ.
+fn compare_nodes(
+    old_node: &Node,
+    new_node: &Node,
+    references: &References,
+    out: &mut Vec<Setting>,
+) {
     let before = out.len();
-    let mut walk = |key: &str, old: Value, new: Value| {
+    let mut compare = |key: &str, old: Value, new: Value| {
         let (old, new) = (
             (!old.is_null()).then_some(old),
             (!new.is_null()).then_some(new),
         );
-        walk(&is.name, key, old.as_ref(), new.as_ref(), references, out);
+        compare_values(
+            &new_node.name,
+            key,
+            old.as_ref(),
+            new.as_ref(),
+            references,
+            out,
+        );
     };
-    walk("kind", was.kind().into(), is.kind().into());
-    if !is.is_report() {
-        walk("title", was.title.clone().into(), is.title.clone().into());
+    compare("kind", old_node.kind().into(), new_node.kind().into());
+    if !new_node.is_report() {
+        let title = |node: &Node| Value::from(node.title.clone());
+        compare("title", title(old_node), title(new_node));
     }
-    walk("", of_job(was), of_job(is));
-    if !is.is_source() {
+    compare("", job_config(old_node), job_config(new_node));
+    if !new_node.is_source() {
         // Sources have the key "required" instead.
-        walk("optional", was.optional.into(), is.optional.into());
+        compare(
+            "optional",
+            old_node.optional.into(),
+            new_node.optional.into(),
+        );
     }
     let contract = |node: &Node| node.source().map(|source| source.contract.clone());
-    if contract(was) == contract(is) {
-        let hashes = [was, is].map(|node| Value::from(node.contract_hash.clone()));
+    if contract(old_node) == contract(new_node) {
+        let hashes = [old_node, new_node].map(|node| Value::from(node.contract_hash.clone()));
         let [old, new] = hashes;
-        walk("contract's content", old, new);
+        compare("contract's content", old, new);
     }
     // The inputs of a node follow from its keys, except those of reports, which read everything.
-    if out.len() == before && !is.is_report() && was.inputs != is.inputs {
+    if out.len() == before && !new_node.is_report() && old_node.inputs != new_node.inputs {
         out.push(Setting {
-            place: is.name.clone(),
+            place: new_node.name.clone(),
             key: "inputs".to_string(),
             value: Pair {
-                old: Some(was.inputs.clone().into()),
-                new: Some(is.inputs.clone().into()),
+                old: Some(old_node.inputs.clone().into()),
+                new: Some(new_node.inputs.clone().into()),
             },
         });
     }
 }
 
 /// Adds the settings below a key whose values differ.
-fn walk(
+fn compare_values(
     place: &str,
     key: &str,
     old: Option<&Value>,
@@ -194,8 +214,8 @@ fn walk(
     match (old, new) {
         (Some(old), Some(new)) if references.explain(old, new) => {}
         (Some(Value::Object(old)), Some(Value::Object(new))) => {
-            for name in names(old.keys(), new.keys()) {
-                walk(
+            for name in all_keys(old.keys(), new.keys()) {
+                compare_values(
                     place,
                     &below(name),
                     old.get(name),
@@ -211,7 +231,7 @@ fn walk(
             for (i, (old, new)) in old.iter().zip(new).enumerate() {
                 let name = new.get("name").and_then(Value::as_str);
                 let name = name.map_or_else(|| (i + 1).to_string(), str::to_string);
-                walk(place, &below(&name), Some(old), Some(new), references, out);
+                compare_values(place, &below(&name), Some(old), Some(new), references, out);
             }
         }
         (None, None) => {}
@@ -295,16 +315,16 @@ impl References {
         };
         for (i, pair) in self.texts.iter().enumerate() {
             // NUL does not occur in job files.
-            let place = format!("\u{0}{i}\u{0}");
-            old = old.replace(&pair.old, &place);
-            new = new.replace(&pair.new, &place);
+            let placeholder = format!("\u{0}{i}\u{0}");
+            old = old.replace(&pair.old, &placeholder);
+            new = new.replace(&pair.new, &placeholder);
         }
         old == new
     }
 }
 
 /// A node's config without the earlier report, which differs from run to run.
-fn of_job(node: &Node) -> Value {
+fn job_config(node: &Node) -> Value {
     let mut config = node.spec.config().into_owned();
     if let Some(config) = config.as_object_mut().filter(|_| node.is_report()) {
         config.remove("earlier");

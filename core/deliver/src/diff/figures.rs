@@ -40,12 +40,12 @@ pub struct Figure {
 
 impl Figure {
     /// Returns true if the values differ as printed.
-    pub fn moved(&self) -> bool {
+    pub fn is_changed(&self) -> bool {
         !self.text.is_same()
     }
 
     /// Returns true if only one run met the target.
-    pub fn crossed(&self) -> bool {
+    pub fn has_crossed_target(&self) -> bool {
         let Pair { old, new } = self.on_target;
         old.is_some() && new.is_some() && old != new
     }
@@ -55,7 +55,7 @@ impl Figure {
 pub(super) fn compare(runs: &Pair<RunFolder>) -> Vec<Figure> {
     let kpis = runs.map(kpis);
     let find = |list: &[(Key, Kpi)], key: &Key| {
-        let mut found = list.iter().filter(|(known, _)| known == key);
+        let mut found = list.iter().filter(|(other, _)| other == key);
         found.next().map(|(_, kpi)| kpi.clone())
     };
     let mut keys: Vec<Key> = Vec::new();
@@ -79,8 +79,8 @@ pub(super) fn compare(runs: &Pair<RunFolder>) -> Vec<Figure> {
         let rank = |figure: &Figure| {
             (
                 figure.beyond_chance != Some(true),
-                !figure.crossed(),
-                !figure.moved(),
+                !figure.has_crossed_target(),
+                !figure.is_changed(),
             )
         };
         rank(a).cmp(&rank(b)).then(b_weight.total_cmp(a_weight))
@@ -117,8 +117,8 @@ fn figure((stage, name, subject): Key, kpis: &Pair<Option<&Kpi>>, compared: bool
     let lower = kpis.new.or(kpis.old).is_some_and(|kpi| kpi.lower_is_better);
     let on_target = |kpi: Option<&Kpi>| {
         let kpi = kpi?;
-        let known = kpi.value.zip(kpi.target);
-        known.map(|_| !kpi.misses_target())
+        let value_and_target = kpi.value.zip(kpi.target);
+        value_and_target.map(|_| !kpi.misses_target())
     };
     Figure {
         change: values
@@ -184,8 +184,8 @@ fn weight(kpis: &Pair<Option<&Kpi>>) -> f64 {
     let (Some(a), Some(b)) = (old.value, new.value) else {
         return f64::MAX;
     };
-    let half = |kpi: &Kpi| kpi.interval.map(|[low, high]| (high - low) / 2.0);
-    let scale = match (half(old), half(new)) {
+    let half_width = |kpi: &Kpi| kpi.interval.map(|[low, high]| (high - low) / 2.0);
+    let scale = match (half_width(old), half_width(new)) {
         (Some(a), Some(b)) => a.hypot(b),
         _ => a.abs().max(b.abs()),
     };

@@ -1,6 +1,6 @@
 //! Findings of two runs, matched by identity, and verdicts on improvements.
 
-use super::{Pair, differing};
+use super::{Pair, strip_common_ends};
 use retrocast_domain::{
     Effect, Finding, Severity, Verdict,
     finding::by_importance,
@@ -79,8 +79,8 @@ pub struct Findings {
 
 /// The verdicts of two runs on an improvement.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Judgement {
-    /// Node that judged it.
+pub struct ImprovementVerdicts {
+    /// Node that measured it.
     pub node: String,
     /// Identity of the improvement in the register.
     pub improvement: String,
@@ -88,7 +88,7 @@ pub struct Judgement {
     pub title: String,
     /// The intended metric.
     pub metric: String,
-    /// Verdicts; `None` if not judged.
+    /// Verdicts; `None` if the run has none.
     pub verdict: Pair<Option<Verdict>>,
     /// Its relative effect: estimate, lower, upper.
     pub relative: Pair<Option<[f64; 3]>>,
@@ -98,9 +98,9 @@ pub struct Judgement {
     pub compared: bool,
 }
 
-impl Judgement {
+impl ImprovementVerdicts {
     /// Returns true if both runs have a verdict, and the verdicts differ.
-    pub fn is_judged_otherwise(&self) -> bool {
+    pub fn is_judged_differently(&self) -> bool {
         self.verdict.old.is_some() && self.verdict.new.is_some() && !self.verdict.is_same()
     }
 }
@@ -111,16 +111,16 @@ const CHANGE_MIN: f64 = 0.1;
 type Key = (String, String, usize);
 
 /// Findings by node, identity and, for repeated claims, number.
-fn keyed<'a>(run: &'a RunFolder, effects: &[Judgement]) -> BTreeMap<Key, &'a Finding> {
+fn by_key<'a>(run: &'a RunFolder, effects: &[ImprovementVerdicts]) -> BTreeMap<Key, &'a Finding> {
     let mut found = BTreeMap::new();
-    let judged = run.findings().filter(|(node, finding)| {
-        let id = improvement(finding);
-        let is_measured = |effect: &Judgement| {
+    let without_verdict = run.findings().filter(|(node, finding)| {
+        let id = improvement_id(finding);
+        let is_measured = |effect: &ImprovementVerdicts| {
             effect.compared && effect.node == *node && Some(effect.improvement.as_str()) == id
         };
         !effects.iter().any(is_measured)
     });
-    for (node, finding) in judged {
+    for (node, finding) in without_verdict {
         let mut key = (node.to_string(), finding.id.clone(), 0);
         while found.contains_key(&key) {
             key.2 += 1;
@@ -130,8 +130,8 @@ fn keyed<'a>(run: &'a RunFolder, effects: &[Judgement]) -> BTreeMap<Key, &'a Fin
     found
 }
 
-/// The improvement that a finding is about.
-fn improvement(finding: &Finding) -> Option<&str> {
+/// Identity of the improvement that a finding is about.
+fn improvement_id(finding: &Finding) -> Option<&str> {
     let is_effect = finding.kind == "effect";
     finding
         .numbers
@@ -140,11 +140,11 @@ fn improvement(finding: &Finding) -> Option<&str> {
         .filter(|_| is_effect)
 }
 
-pub(super) fn compare(runs: &Pair<RunFolder>, effects: &[Judgement]) -> Findings {
-    let found = runs.map(|run| keyed(run, effects));
+pub(super) fn compare(runs: &Pair<RunFolder>, effects: &[ImprovementVerdicts]) -> Findings {
+    let found = runs.map(|run| by_key(run, effects));
     let mut out = Findings::default();
     let mut not_compared: BTreeMap<(String, bool), u64> = BTreeMap::new();
-    let mut alone = |key: &Key, finding: &Finding, other: &RunFolder, in_new: bool| {
+    let mut comparable = |key: &Key, finding: &Finding, other: &RunFolder, in_new: bool| {
         if covers(other, &key.0, in_new) {
             return Some(finding.clone());
         }
@@ -155,12 +155,14 @@ pub(super) fn compare(runs: &Pair<RunFolder>, effects: &[Judgement]) -> Findings
     for (key, finding) in &found.new {
         match found.old.get(key) {
             Some(old) => both.push((key.0.clone(), (*old).clone(), (*finding).clone())),
-            None => new.extend(alone(key, finding, &runs.old, false).map(|f| (key.0.clone(), f))),
+            None => {
+                new.extend(comparable(key, finding, &runs.old, false).map(|f| (key.0.clone(), f)));
+            }
         }
     }
     for (key, finding) in &found.old {
         if !found.new.contains_key(key) {
-            resolved.extend(alone(key, finding, &runs.new, true).map(|f| (key.0.clone(), f)));
+            resolved.extend(comparable(key, finding, &runs.new, true).map(|f| (key.0.clone(), f)));
         }
     }
     new.sort_by(|a, b| by_importance(&a.1, &b.1));
@@ -232,7 +234,7 @@ fn compare_finding(node: &str, old: &Finding, new: &Finding) -> PersistingFindin
             .as_ref()
             .map(|size| size.unit.clone())
             .unwrap_or_default(),
-        was: was(old, new),
+        was: outdated_part(old, new),
         other_figures: old.magnitude != new.magnitude || old.numbers != new.numbers,
         before: old.sentence.clone(),
     }
@@ -263,7 +265,7 @@ fn has_changed(old: &Finding, new: &Finding) -> bool {
 
 /// The outdated part of the old sentence: the figure, if both sentences print it in the same form,
 /// else the words from the first to the last difference.
-fn was(old: &Finding, new: &Finding) -> String {
+fn outdated_part(old: &Finding, new: &Finding) -> String {
     if let (Some(a), Some(b)) = (&old.magnitude, &new.magnitude)
         && a.unit == b.unit
     {
@@ -282,7 +284,7 @@ fn was(old: &Finding, new: &Finding) -> String {
     let words = |finding: &Finding| -> Vec<String> {
         finding.sentence.split(' ').map(str::to_string).collect()
     };
-    let text = differing(&words(old), &words(new))[0].join(" ");
+    let text = strip_common_ends(&words(old), &words(new))[0].join(" ");
     // Removes an unclosed parenthesis.
     let text = match text.rsplit_once('(') {
         Some((before, inside)) if !inside.contains(')') && !before.is_empty() => before,
@@ -292,7 +294,7 @@ fn was(old: &Finding, new: &Finding) -> String {
 }
 
 /// The verdicts of two runs on improvements, in the order of the newer one.
-pub(super) fn judgements(runs: &Pair<RunFolder>) -> Vec<Judgement> {
+pub(super) fn improvement_verdicts(runs: &Pair<RunFolder>) -> Vec<ImprovementVerdicts> {
     let effects = runs.map(|run| {
         let all = run.in_order().flat_map(|(node, cell)| {
             cell.effects
@@ -312,15 +314,15 @@ pub(super) fn judgements(runs: &Pair<RunFolder>) -> Vec<Judgement> {
     let mut out = Vec::new();
     for (node, effect) in effects.new.iter().chain(&effects.old) {
         let pair = effects.map(|list| find(list, node, effect));
-        let known = |judgement: &Judgement| {
-            judgement.node == *node
-                && judgement.improvement == effect.improvement
-                && judgement.metric == effect.metric
+        let is_listed = |other: &ImprovementVerdicts| {
+            other.node == *node
+                && other.improvement == effect.improvement
+                && other.metric == effect.metric
         };
-        if out.iter().any(known) {
+        if out.iter().any(is_listed) {
             continue;
         }
-        out.push(Judgement {
+        out.push(ImprovementVerdicts {
             node: node.clone(),
             improvement: effect.improvement.clone(),
             title: effect.title.clone(),
@@ -346,7 +348,7 @@ pub(super) fn judgements(runs: &Pair<RunFolder>) -> Vec<Judgement> {
 fn sentence(run: &RunFolder, node: &str, effect: &Effect) -> String {
     run.findings()
         .find(|(from, finding)| {
-            *from == node && improvement(finding) == Some(effect.improvement.as_str())
+            *from == node && improvement_id(finding) == Some(effect.improvement.as_str())
         })
         .map_or_else(
             || effect.title.clone(),

@@ -80,14 +80,14 @@ impl Run {
     }
 }
 
-fn compared(old: &Run, new: &Run) -> Difference {
+fn compare_runs(old: &Run, new: &Run) -> Difference {
     old.write();
     new.write();
     diff(old.folder.path(), new.folder.path()).unwrap()
 }
 
 /// The text with plain spaces and minus signs.
-fn plain(difference: &Difference) -> String {
+fn plain_text(difference: &Difference) -> String {
     difference
         .text()
         .replace(['\u{a0}', '\u{202f}'], " ")
@@ -141,7 +141,7 @@ fn effect(improvement: &str, verdict: Verdict) -> Effect {
 }
 
 #[test]
-fn two_weeks_of_a_job_differ_as_a_person_would_say() {
+fn two_weeks_of_a_job_are_compared() {
     let (mut old, mut new) = (Run::new("r1", 45), Run::new("r2", 46));
     old.cell("figures").findings = vec![
         finding("latency", 100.0, Severity::Notice),
@@ -179,25 +179,26 @@ fn two_weeks_of_a_job_differ_as_a_person_would_say() {
     };
     old.cell("effects").findings = vec![claim("I-1")];
     new.cell("effects").findings = vec![claim("I-1"), claim("I-3")];
-    let difference = compared(&old, &new);
-    let text = plain(&difference);
+    let difference = compare_runs(&old, &new);
+    let text = plain_text(&difference);
     let expected = "\
 Weekly review (weekly)
 from  2026-W45  2 to 8 November 2026   run r1, complete
 to    2026-W46  9 to 15 November 2026  run r2, complete
 
-1 finding is new, 1 is gone, 2 changed and 1 stands, with figures that moved within their intervals.
+1 finding is new, 1 is resolved, 2 changed and 1 persists, with figures that moved within their
+intervals.
 2 of 2 figures moved, 1 of them more than chance would explain.
-1 improvement is judged for the first time, 1 is judged otherwise and 1 is judged as before.
+1 improvement is judged for the first time, 1 is judged differently and 1 is judged as before.
 The same job, program and records.
 
 New findings
   critical  queue is 9 ms now.
 
-Findings that are gone
+Resolved findings
   info      restarts is 3 ms now.
 
-Findings that changed
+Changed findings
   warning   memory is 50 ms now.
             before: notice
   notice    latency is 150 ms now.
@@ -216,10 +217,10 @@ Improvements
         difference.config.settings.is_empty(),
         "the query differs by its window alone"
     );
-    let machine = serde_json::to_value(&difference).unwrap();
-    assert_eq!(machine["findings"]["unchanged"][0]["value"]["new"], 7.5);
-    assert_eq!(machine["metrics"][0]["beyond_chance"], true);
-    assert_eq!(machine["effects"].as_array().unwrap().len(), 3);
+    let value = serde_json::to_value(&difference).unwrap();
+    assert_eq!(value["findings"]["unchanged"][0]["value"]["new"], 7.5);
+    assert_eq!(value["metrics"][0]["beyond_chance"], true);
+    assert_eq!(value["effects"].as_array().unwrap().len(), 3);
 
     // In the other direction, the same test compares the same two windows.
     let back = diff(new.folder.path(), old.folder.path()).unwrap();
@@ -229,16 +230,16 @@ Improvements
 }
 
 #[test]
-fn a_run_and_its_repetition_do_not_differ() {
+fn a_run_does_not_differ_from_itself() {
     let mut run = Run::new("r1", 45);
     run.cell("figures").findings = vec![finding("latency", 100.0, Severity::Notice)];
     run.cell("figures").kpis = vec![kpi("Failures", 100.0, None, false)];
-    let text = plain(&compared(&run, &run));
+    let text = plain_text(&compare_runs(&run, &run));
     assert!(text.ends_with("complete\n\nNothing differs.\n"), "{text}");
 }
 
 #[test]
-fn what_a_run_did_not_come_to_is_neither_new_nor_gone() {
+fn findings_of_stages_that_a_run_did_not_reach_are_not_compared() {
     let (mut old, mut new) = (Run::new("r1", 45), Run::new("r2", 46));
     for run in [&mut old, &mut new] {
         run.cell("figures").kpis = vec![kpi("Failures", 100.0, None, false)];
@@ -261,10 +262,10 @@ fn what_a_run_did_not_come_to_is_neither_new_nor_gone() {
     let difference = diff(old.folder.path(), new.folder.path()).unwrap();
     assert_eq!(difference.runs.new.status, RunStatus::Interrupted);
     assert!(difference.findings.resolved.is_empty() && difference.findings.new.is_empty());
-    let text = plain(&difference);
+    let text = plain_text(&difference);
     for want in [
         "2 findings are not compared: the second run has no results of stage.figures and stage.recent.",
-        "  tickets   the second run did not take them in",
+        "  tickets   the second run did not read them",
         "  failed    source.tickets: tickets: no file matches /data/*.jsonl",
         "  not run   stage.figures and stage.effects",
         "  not reached  stage.recent",
@@ -279,18 +280,18 @@ fn what_a_run_did_not_come_to_is_neither_new_nor_gone() {
 }
 
 #[test]
-fn too_little_data_takes_nothing_away_and_what_comes_with_more_is_new() {
+fn too_little_data_resolves_no_findings() {
     let (mut old, mut new) = (Run::new("r1", 45), Run::new("r2", 46));
     new.cell("figures").findings = vec![finding("latency", 100.0, Severity::Notice)];
     old.cell("figures").status = CellStatus::NotEnough {
         message: "have 9 days, need 21".to_string(),
     };
-    let difference = compared(&old, &new);
+    let difference = compare_runs(&old, &new);
     assert_eq!(difference.findings.new.len(), 1);
     let back = diff(new.folder.path(), old.folder.path()).unwrap();
     assert!(back.findings.resolved.is_empty());
     assert_eq!(back.findings.not_compared[0].findings, 1);
-    let text = plain(&back);
+    let text = plain_text(&back);
     assert!(
         text.contains("  not enough  stage.figures: have 9 days, need 21\n"),
         "{text}"
@@ -298,7 +299,7 @@ fn too_little_data_takes_nothing_away_and_what_comes_with_more_is_new() {
 }
 
 #[test]
-fn keys_nodes_params_and_program_that_differ_are_named_once() {
+fn differing_settings_are_listed_once() {
     let (old, mut new) = (Run::new("r1", 45), Run::new("r2", 45));
     new.plan["params"] = json!({"records": "/other"});
     new.plan["build"] = json!("retrocast 2");
@@ -312,7 +313,7 @@ fn keys_nodes_params_and_program_that_differ_are_named_once() {
     new.node("stage.figures")["config"]["metrics"][0]["target"] = json!(0.95);
     new.node("stage.figures")["code_version"] = json!(3);
     new.node("stage.effects")["name"] = json!("stage.works");
-    let difference = compared(&old, &new);
+    let difference = compare_runs(&old, &new);
     let places: Vec<_> = difference
         .config
         .settings
@@ -329,7 +330,7 @@ fn keys_nodes_params_and_program_that_differ_are_named_once() {
             "stage.figures metrics.Failures.target",
         ]
     );
-    let text = plain(&difference);
+    let text = plain_text(&difference);
     for want in [
         "The job, the program and the records of tickets differ.",
         "  version      retrocast 1 → retrocast 2\n  code of kpi  2 → 3\n",
@@ -337,7 +338,7 @@ fn keys_nodes_params_and_program_that_differ_are_named_once() {
         "- limit 5\n",
         "+ order by 1\n",
         "0.9 → 0.95\n",
-        "other records, as many as before",
+        "different records, the same number",
     ] {
         assert!(text.contains(want), "{want}\n{text}");
     }
@@ -348,10 +349,10 @@ fn keys_nodes_params_and_program_that_differ_are_named_once() {
 }
 
 #[test]
-fn runs_of_two_jobs_are_compared_and_that_is_reported() {
+fn a_comparison_of_two_jobs_says_so() {
     let (old, mut new) = (Run::new("r1", 45), Run::new("r2", 45));
     new.plan["job"] = json!("monthly");
-    let text = plain(&compared(&old, &new));
+    let text = plain_text(&compare_runs(&old, &new));
     assert!(text.starts_with("from  weekly   2026-W45"), "{text}");
     assert!(text.contains("These are runs of two jobs"), "{text}");
     assert!(
@@ -361,7 +362,7 @@ fn runs_of_two_jobs_are_compared_and_that_is_reported() {
 }
 
 #[test]
-fn hostile_text_is_data_and_what_cannot_be_read_is_named() {
+fn hostile_texts_are_escaped_and_unreadable_files_are_named() {
     let (mut old, mut new) = (Run::new("r1", 45), Run::new("r2", 46));
     let hostile = "a\u{1b}[2Jb\nNew findings\n  critical  forged\u{202e}";
     new.plan["title"] = json!(hostile);
@@ -374,7 +375,7 @@ fn hostile_text_is_data_and_what_cannot_be_read_is_named() {
     new.write();
     fs::write(old.folder.path().join("cells/effects.json"), "{").unwrap();
     let difference = diff(old.folder.path(), new.folder.path()).unwrap();
-    let text = plain(&difference);
+    let text = plain_text(&difference);
     assert_eq!(text.matches("\nNew findings\n").count(), 1, "{text}");
     assert!(
         !text.contains(['\u{1b}', '\u{202e}']) && text.len() < 6000,

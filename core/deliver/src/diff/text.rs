@@ -6,10 +6,10 @@ mod summary;
 use super::{
     Difference, Pair, Side,
     figures::Figure,
-    findings::{Claim, Judgement, PersistingFinding},
+    findings::{Claim, ImprovementVerdicts, PersistingFinding},
 };
 use crate::{
-    layout::{Page, SHOWN, aligned},
+    layout::{ENTRIES_MAX, Page, align},
     words::clean,
 };
 use retrocast_domain::Severity;
@@ -19,16 +19,16 @@ const WIDTH: usize = 100;
 
 pub(super) fn text(difference: &Difference) -> String {
     let mut page = Page::new(WIDTH);
-    heads(&mut page, &difference.runs);
+    run_headings(&mut page, &difference.runs);
     for sentence in summary::summary(difference) {
         page.paragraph(&sentence);
     }
     let findings = &difference.findings;
     claims(&mut page, "New findings", &findings.new);
-    claims(&mut page, "Findings that are gone", &findings.resolved);
+    claims(&mut page, "Resolved findings", &findings.resolved);
     changed(&mut page, &findings.changed);
     figures(&mut page, &difference.metrics, &difference.runs);
-    judgements(&mut page, &difference.effects);
+    improvements(&mut page, &difference.effects);
     setup::records(&mut page, &difference.inputs);
     setup::settings(&mut page, difference);
     setup::nodes(&mut page, difference);
@@ -41,7 +41,7 @@ pub(super) fn text(difference: &Difference) -> String {
 }
 
 /// The two runs, one per line, after the job if it is the same.
-fn heads(page: &mut Page, runs: &Pair<Side>) {
+fn run_headings(page: &mut Page, runs: &Pair<Side>) {
     let same_job = runs.old.job == runs.new.job;
     if same_job {
         let (title, job) = (clean(&runs.new.title, 120), clean(&runs.new.job, 80));
@@ -66,13 +66,13 @@ fn heads(page: &mut Page, runs: &Pair<Side>) {
             format!("run {}, {status}", clean(&side.run, 60)),
         ]
     });
-    for row in aligned(&rows, &[]) {
+    for row in align(&rows, &[]) {
         page.line(&row);
     }
     page.blank();
 }
 
-fn word(severity: Severity) -> &'static str {
+fn severity_word(severity: Severity) -> &'static str {
     match severity {
         Severity::Info => "info",
         Severity::Notice => "notice",
@@ -92,7 +92,7 @@ fn entries<T>(
 fn claims(page: &mut Page, title: &str, claims: &[Claim]) {
     let show = |claim: &Claim| {
         (
-            word(claim.severity).to_string(),
+            severity_word(claim.severity).to_string(),
             clean(&claim.sentence, 600),
         )
     };
@@ -104,7 +104,7 @@ fn changed(page: &mut Page, changed: &[PersistingFinding]) {
         let mut text = clean(&persisting.claim.sentence, 600);
         let mut was = clean(&persisting.was, 300);
         if !persisting.severities.is_same() {
-            let severity = word(persisting.severities.old);
+            let severity = severity_word(persisting.severities.old);
             was = if was.is_empty() {
                 severity.to_string()
             } else {
@@ -114,17 +114,17 @@ fn changed(page: &mut Page, changed: &[PersistingFinding]) {
         if !was.is_empty() {
             text = format!("{text}\nbefore: {was}");
         }
-        (word(persisting.claim.severity).to_string(), text)
+        (severity_word(persisting.claim.severity).to_string(), text)
     };
-    page.list("Findings that changed", &entries(changed.iter(), show));
+    page.list("Changed findings", &entries(changed.iter(), show));
 }
 
 fn figures(page: &mut Page, figures: &[Figure], runs: &Pair<Side>) {
-    let moved: Vec<&Figure> = figures
+    let changed: Vec<&Figure> = figures
         .iter()
-        .filter(|figure| figure.moved() && figure.compared)
+        .filter(|figure| figure.is_changed() && figure.compared)
         .collect();
-    if moved.is_empty() {
+    if changed.is_empty() {
         return;
     }
     let same_window = runs.old.window == runs.new.window;
@@ -136,7 +136,7 @@ fn figures(page: &mut Page, figures: &[Figure], runs: &Pair<Side>) {
         String::new(),
         String::new(),
     ]];
-    for figure in moved.iter().take(SHOWN) {
+    for figure in changed.iter().take(ENTRIES_MAX) {
         let name = clean(&figure.name, 60);
         let text = figure.text.map(|text| {
             if text.is_empty() {
@@ -157,10 +157,10 @@ fn figures(page: &mut Page, figures: &[Figure], runs: &Pair<Side>) {
         ]);
     }
     page.blank();
-    for row in aligned(&rows, &[1, 2, 3]) {
+    for row in align(&rows, &[1, 2, 3]) {
         page.line(&row);
     }
-    page.more(moved.len());
+    page.note_hidden(changed.len());
 }
 
 /// Notes on a change besides its size.
@@ -173,26 +173,26 @@ fn notes(figure: &Figure) -> String {
             None => "proven".to_string(),
         });
     }
-    if figure.crossed() {
-        let met = if figure.on_target.new == Some(true) {
+    if figure.has_crossed_target() {
+        let state = if figure.on_target.new == Some(true) {
             "met now"
         } else {
             "missed now"
         };
-        notes.push(format!("target {} {met}", clean(&figure.target, 30)));
+        notes.push(format!("target {} {state}", clean(&figure.target, 30)));
     }
     notes.join(", ")
 }
 
-fn judgements(page: &mut Page, effects: &[Judgement]) {
+fn improvements(page: &mut Page, effects: &[ImprovementVerdicts]) {
     let shown = effects
         .iter()
         .filter(|effect| effect.compared && !effect.verdict.is_same());
-    let show = |effect: &Judgement| {
+    let show = |effect: &ImprovementVerdicts| {
         let verdict = match (effect.verdict.old, effect.verdict.new) {
             (Some(old), Some(_)) => format!("was {}", old.word()),
             (None, _) => "new".to_string(),
-            (_, None) => "gone".to_string(),
+            (_, None) => "no longer judged".to_string(),
         };
         (verdict, clean(&effect.sentence, 600))
     };

@@ -11,7 +11,7 @@ pub(super) struct Zone {
 }
 
 impl Zone {
-    pub(super) fn of(plan: &Plan) -> Self {
+    pub(super) fn of_plan(plan: &Plan) -> Self {
         let name = plan.window.timezone.as_str();
         match TimeZone::get(name) {
             Ok(zone) => Self {
@@ -25,18 +25,18 @@ impl Zone {
         }
     }
 
-    fn at(&self, time: Timestamp) -> Zoned {
+    fn local(&self, time: Timestamp) -> Zoned {
         time.to_zoned(self.zone.clone())
     }
 
     /// "09:01:07".
-    pub(super) fn clock(&self, time: Timestamp) -> String {
-        self.at(time).strftime("%H:%M:%S").to_string()
+    pub(super) fn time_of_day(&self, time: Timestamp) -> String {
+        self.local(time).strftime("%H:%M:%S").to_string()
     }
 
     /// "on 16 November 2026 at 09:01 (Europe/London)".
-    pub(super) fn full(&self, time: Timestamp) -> String {
-        let time = self.at(time);
+    pub(super) fn date_and_time(&self, time: Timestamp) -> String {
+        let time = self.local(time);
         format!(
             "on {} at {} ({})",
             long(time.date()),

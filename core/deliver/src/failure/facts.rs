@@ -1,12 +1,12 @@
 //! The facts about a failed run, read from its folder, for a page and a text.
 
 use super::{
-    before::{EarlierRun, before},
     clock::Zone,
+    earlier_runs::{self, EarlierRun},
 };
 use crate::{
     Error,
-    words::{clean, or},
+    words::{clean, non_empty_or},
 };
 use jiff::Timestamp;
 use retrocast_domain::number::{count, plural};
@@ -21,7 +21,7 @@ const PARTS: usize = 6;
 /// Files of a run to link to.
 const FILES: [&str; 3] = ["journal.jsonl", "plan.json", "job.toml"];
 
-/// A failure in words; the field names are those of the template.
+/// A failed run, formatted; the field names are those of the template.
 #[derive(Debug, Serialize)]
 pub(super) struct Failure {
     pub headline: String,
@@ -33,26 +33,26 @@ pub(super) struct Failure {
     pub owner: String,
     /// "failed on 16 November 2026 at 09:01 (Europe/London)"; empty if unknown.
     pub ended: String,
-    pub faults: Vec<Fault>,
+    pub faults: Vec<FailedNode>,
     pub todo: String,
     pub command: String,
     /// The last report of the job before the run.
     pub last: Option<EarlierRun>,
-    /// The last report on this window before the run, if it is another one.
+    /// The last report on this window before the run, if it differs from `last`.
     pub earlier: Option<EarlierRun>,
-    /// Reports that were not made.
+    /// Reports that were not created.
     pub reports: Vec<String>,
     /// Other nodes that were not run.
     pub skipped: Vec<String>,
     pub finished: Vec<String>,
     pub finished_text: String,
-    pub events: Vec<Line>,
+    pub events: Vec<JournalLine>,
     pub files: Vec<&'static str>,
 }
 
 /// A node that failed.
 #[derive(Debug, Serialize)]
-pub(super) struct Fault {
+pub(super) struct FailedNode {
     pub node: String,
     /// Time, number of attempts, and whether the reports need the node.
     pub facts: String,
@@ -63,7 +63,7 @@ pub(super) struct Fault {
 
 /// A line of the journal.
 #[derive(Debug, Serialize)]
-pub(super) struct Line {
+pub(super) struct JournalLine {
     pub time: String,
     pub event: &'static str,
     pub node: String,
@@ -74,23 +74,23 @@ impl Failure {
     pub(super) fn read(folder: &Path) -> Result<Self, Error> {
         let RecordedPlan { plan, origin } = RecordedPlan::read(folder)?;
         let events = Journal::read_or_empty(folder)?;
-        let zone = Zone::of(&plan);
-        let fates = fates(&events);
-        let with = |kinds: &[EventKind]| -> Vec<&Node> {
-            let is_so = |node: &&Node| {
-                let fate = fates.get(node.name.as_str());
-                fate.is_some_and(|event| kinds.contains(&event.event))
+        let zone = Zone::of_plan(&plan);
+        let final_events = final_events(&events);
+        let ended_with = |kinds: &[EventKind]| -> Vec<&Node> {
+            let is_match = |node: &&Node| {
+                let last = final_events.get(node.name.as_str());
+                last.is_some_and(|event| kinds.contains(&event.event))
             };
-            plan.nodes.iter().filter(is_so).collect()
+            plan.nodes.iter().filter(is_match).collect()
         };
-        let done = with(&[EventKind::NodeFinished, EventKind::NodeReused]);
-        let reached = |node: &&Node| !done.iter().any(|done| done.name == node.name);
-        let failed = with(&[EventKind::NodeFailed]);
-        let faults: Vec<Fault> = failed
+        let done = ended_with(&[EventKind::NodeFinished, EventKind::NodeReused]);
+        let is_not_done = |node: &&Node| !done.iter().any(|done| done.name == node.name);
+        let failed = ended_with(&[EventKind::NodeFailed]);
+        let faults: Vec<FailedNode> = failed
             .iter()
-            .map(|node| fault(node, &events, &fates, &zone))
+            .map(|node| failed_node(node, &events, &final_events, &zone))
             .collect();
-        let missing = plan.nodes.iter().filter(reached);
+        let missing = plan.nodes.iter().filter(is_not_done);
         let (reports, others): (Vec<&Node>, Vec<&Node>) =
             missing.partition(|node| node.is_report());
         let names = |nodes: &[&Node]| -> Vec<String> {
@@ -100,24 +100,28 @@ impl Failure {
             .into_iter()
             .filter(|node| !failed.iter().any(|failed| failed.name == node.name))
             .collect();
-        let own = place(folder);
-        let (last, earlier) = before(folder, &own, started(folder, &events), &zone);
+        let folder_names = folder_names(folder);
+        let (last, earlier) =
+            earlier_runs::find(folder, &folder_names, start_time(folder, &events), &zone);
         let period = plan.window.words();
-        let replaced = [&last, &earlier]
+        let has_report = [&last, &earlier]
             .into_iter()
             .flatten()
-            .any(|before| before.same_window);
-        let new = if replaced { "new " } else { "" };
+            .any(|run| run.same_window);
+        let new = if has_report { "new " } else { "" };
         Ok(Self {
             headline: format!("No {new}report for {period}"),
-            title: or(clean(&plan.title, 200), &plan.job),
+            title: non_empty_or(clean(&plan.title, 200), &plan.job),
             period,
             window: clean(&plan.label, 60),
             run: clean(&origin.run, 80),
             owner: clean(&plan.owner, 200),
-            ended: ended(&events, &zone),
-            todo: todo(failed.len(), done.len()),
-            command: format!("retrocast rerun {} --current", quoted(&own.join("/"))),
+            ended: end_text(&events, &zone),
+            todo: next_step(failed.len(), done.len()),
+            command: format!(
+                "retrocast rerun {} --current",
+                shell_quoted(&folder_names.join("/"))
+            ),
             reports: reports
                 .iter()
                 .map(|node| report_name(node, &plan))
@@ -125,7 +129,7 @@ impl Failure {
             skipped: names(&skipped),
             finished: names(&done),
             finished_text: finished_text(done.len()),
-            events: tail(&events, &zone),
+            events: last_lines(&events, &zone),
             files: FILES
                 .into_iter()
                 .filter(|name| folder.join(name).is_file())
@@ -139,7 +143,7 @@ impl Failure {
 }
 
 /// Names of the job's, the window's and the run's folder.
-fn place(folder: &Path) -> [String; 3] {
+fn folder_names(folder: &Path) -> [String; 3] {
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
     let mut names = folder
         .iter()
@@ -151,7 +155,7 @@ fn place(folder: &Path) -> [String; 3] {
 }
 
 /// Quotes a word for a shell's command line.
-fn quoted(word: &str) -> String {
+fn shell_quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     if !word.is_empty() && !word.starts_with('-') && word.chars().all(plain) {
         return word.to_string();
@@ -160,44 +164,51 @@ fn quoted(word: &str) -> String {
 }
 
 /// The last event of each node that ends it.
-fn fates(events: &[Event]) -> BTreeMap<&str, &Event> {
-    let ends = [
+fn final_events(events: &[Event]) -> BTreeMap<&str, &Event> {
+    let final_kinds = [
         EventKind::NodeFinished,
         EventKind::NodeReused,
         EventKind::NodeFailed,
         EventKind::NodeSkipped,
         EventKind::NodeCancelled,
     ];
-    let endings = events.iter().filter(|event| ends.contains(&event.event));
-    endings
+    let final_events = events
+        .iter()
+        .filter(|event| final_kinds.contains(&event.event));
+    final_events
         .filter_map(|event| Some((event.node.as_deref()?, event)))
         .collect()
 }
 
-fn fault(node: &Node, events: &[Event], fates: &BTreeMap<&str, &Event>, zone: &Zone) -> Fault {
-    let event = fates.get(node.name.as_str());
+fn failed_node(
+    node: &Node,
+    events: &[Event],
+    final_events: &BTreeMap<&str, &Event>,
+    zone: &Zone,
+) -> FailedNode {
+    let event = final_events.get(node.name.as_str());
     let message = event.map(|event| message_of(event)).unwrap_or_default();
     let mut parts = message
         .splitn(PARTS, "; ")
-        .map(|part| capital(&clean(part, 1200)));
+        .map(|part| capitalise(&clean(part, 1200)));
     let message = parts.next().filter(|text| !text.is_empty());
     let is_retry = |event: &&Event| {
         event.event == EventKind::NodeRetried && event.node.as_deref() == Some(&node.name)
     };
-    let tries = events.iter().filter(is_retry);
+    let retries = events.iter().filter(is_retry);
     let mut facts = Vec::new();
-    facts.extend(event.map(|event| zone.clock(event.time)));
-    match tries.count() {
+    facts.extend(event.map(|event| zone.time_of_day(event.time)));
+    match retries.count() {
         0 => {}
-        again => facts.push(format!("tried {}", plural(again as u64 + 1, "time"))),
+        retries => facts.push(format!("tried {}", plural(retries as u64 + 1, "time"))),
     }
     if node.optional {
         facts.push("optional: reports do without it".to_string());
     }
-    Fault {
+    FailedNode {
         node: clean(&node.name, 120),
         facts: facts.join(", "),
-        message: message.unwrap_or_else(|| "It gave no reason.".to_string()),
+        message: message.unwrap_or_else(|| "No reason was reported.".to_string()),
         advice: parts.collect(),
     }
 }
@@ -211,7 +222,7 @@ fn message_of(event: &Event) -> &str {
         .unwrap_or(message)
 }
 
-fn capital(text: &str) -> String {
+fn capitalise(text: &str) -> String {
     let mut letters = text.chars();
     match letters.next() {
         Some(first) => first.to_uppercase().chain(letters).collect(),
@@ -228,7 +239,7 @@ fn report_name(node: &Node, plan: &Plan) -> String {
     }
 }
 
-fn todo(failed: usize, done: usize) -> String {
+fn next_step(failed: usize, done: usize) -> String {
     let first = match failed {
         0 => "Look at the end of the journal".to_string(),
         1 => "Fix the cause above".to_string(),
@@ -237,42 +248,41 @@ fn todo(failed: usize, done: usize) -> String {
     };
     let reuse_note = match done {
         0 => "",
-        _ => "; what is finished is not run a second time",
+        _ => "; finished nodes are not run again",
     };
     format!("{first}, then run the same window again{reuse_note}:")
 }
 
 fn finished_text(done: usize) -> String {
     match done {
-        1 => "One node is finished; its result is kept and used as long as its records and config \
-              stay what they are."
+        1 => "One node is finished; its result is reused as long as its records and config do not \
+              change."
             .to_string(),
         n => format!(
-            "{} are finished; their results are kept and used as long as records and config stay \
-             what they are.",
+            "{} are finished; their results are reused as long as records and config do not change.",
             plural(n as u64, "node")
         ),
     }
 }
 
-fn started(folder: &Path, events: &[Event]) -> Option<Timestamp> {
+fn start_time(folder: &Path, events: &[Event]) -> Option<Timestamp> {
     let summary = RunSummary::read(folder).ok();
     let started = summary.and_then(|summary| summary.started);
     started.or_else(|| Some(events.first()?.time))
 }
 
-fn ended(events: &[Event], zone: &Zone) -> String {
-    let end = events.last().map(|event| zone.full(event.time));
+fn end_text(events: &[Event], zone: &Zone) -> String {
+    let end = events.last().map(|event| zone.date_and_time(event.time));
     end.map(|end| format!("failed {end}")).unwrap_or_default()
 }
 
 /// The last lines of the journal.
-fn tail(events: &[Event], zone: &Zone) -> Vec<Line> {
+fn last_lines(events: &[Event], zone: &Zone) -> Vec<JournalLine> {
     let lines = events[events.len().saturating_sub(EVENTS)..].iter();
     lines
-        .map(|event| Line {
-            time: zone.clock(event.time),
-            event: word(event.event),
+        .map(|event| JournalLine {
+            time: zone.time_of_day(event.time),
+            event: event_word(event.event),
             node: clean(event.node.as_deref().unwrap_or_default(), 80),
             message: match (message_of(event), event.rows) {
                 ("", Some(rows)) => plural(rows, "row"),
@@ -282,7 +292,7 @@ fn tail(events: &[Event], zone: &Zone) -> Vec<Line> {
         .collect()
 }
 
-fn word(event: EventKind) -> &'static str {
+fn event_word(event: EventKind) -> &'static str {
     match event {
         EventKind::RunStarted => "run started",
         EventKind::RunResumed => "run resumed",

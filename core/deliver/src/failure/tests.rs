@@ -10,7 +10,7 @@ struct Archive {
     folder: PathBuf,
 }
 
-const SAID: &str = "source.tickets: no file matches /data/*.jsonl; put them there; fix the uri";
+const MESSAGE: &str = "source.tickets: no file matches /data/*.jsonl; put them there; fix the uri";
 
 impl Archive {
     fn new(title: &str, message: &str) -> Self {
@@ -70,13 +70,13 @@ impl Archive {
         ];
         fs::write(folder.join("journal.jsonl"), lines.join("\n")).unwrap();
         let archive = Self { root, folder };
-        archive.summary("2026-W46/r3", "failed", "2026-11-16T08:00:00Z", title);
+        archive.write_summary("2026-W46/r3", "failed", "2026-11-16T08:00:00Z", title);
         archive
     }
 
-    fn summary(&self, place: &str, status: &str, started: &str, title: &str) {
-        let (window, run) = place.split_once('/').unwrap();
-        let folder = self.root.path().join("weekly").join(place);
+    fn write_summary(&self, path: &str, status: &str, started: &str, title: &str) {
+        let (window, run) = path.split_once('/').unwrap();
+        let folder = self.root.path().join("weekly").join(path);
         fs::create_dir_all(&folder).unwrap();
         let summary: Value = json!({"run": run, "job": "weekly", "title": title, "window": window,
             "period": format!("the days of {window}"), "status": status, "started": started,
@@ -92,13 +92,13 @@ impl Archive {
 }
 
 #[test]
-fn the_text_says_what_failed_what_is_missing_and_how_to_go_on() {
-    let archive = Archive::new("Weekly review", SAID);
-    archive.summary("2026-W44/r1", "complete", "2026-11-02T08:00:00Z", "");
-    archive.summary("2026-W45/r2", "partial", "2026-11-09T08:00:00Z", "");
-    archive.summary("2026-W45/r9", "failed", "2026-11-10T08:00:00Z", "");
+fn the_text_reports_failures_missing_reports_and_next_steps() {
+    let archive = Archive::new("Weekly review", MESSAGE);
+    archive.write_summary("2026-W44/r1", "complete", "2026-11-02T08:00:00Z", "");
+    archive.write_summary("2026-W45/r2", "partial", "2026-11-09T08:00:00Z", "");
+    archive.write_summary("2026-W45/r9", "failed", "2026-11-10T08:00:00Z", "");
     // Written later: this run did not exist when the other one failed.
-    archive.summary("2026-W47/r4", "complete", "2026-11-23T08:00:00Z", "");
+    archive.write_summary("2026-W47/r4", "complete", "2026-11-23T08:00:00Z", "");
     let files = failure_report(&archive.folder, None).unwrap();
     assert_eq!(
         files,
@@ -114,8 +114,8 @@ No report for 9 to 15 November 2026: Weekly review
   window       2026-W46
   owner        ops@example.org
   run          r3, failed on 16 November 2026 at 09:00 (Europe/Paris)
-  last report  2026-W45 (the days of 2026-W45), made on 9 November 2026 at
-               09:00 (Europe/Paris)
+  last report  2026-W45 (the days of 2026-W45), created on 9 November 2026
+               at 09:00 (Europe/Paris)
 
 What failed
   source.tickets (09:00:04, tried 2 times)
@@ -126,8 +126,8 @@ What failed
     Gone
 
 What to do
-Fix both of these, then run the same window again; what is finished is not
-run a second time:
+Fix both of these, then run the same window again; finished nodes are not
+run again:
 
   retrocast rerun weekly/2026-W46/r3 --current
 
@@ -135,9 +135,9 @@ What is missing
   reports   executive
   not run   stage.rates
 
-What is finished
-One node is finished; its result is kept and used as long as its records and
-config stay what they are: source.calls.
+Finished nodes
+One node is finished; its result is reused as long as its records and config
+do not change: source.calls.
 
 The end of the journal
   09:00:01  started      source.tickets: new
@@ -156,19 +156,21 @@ The end of the journal
     assert_eq!(
         (archive.read(FAILURE_PAGE), archive.read(FAILURE_TEXT)),
         (page, text),
-        "made again, the same"
+        "rebuilding changes nothing"
     );
 }
 
 #[test]
-fn the_page_leads_to_the_last_report_and_the_runs_page_leads_to_it() {
-    let archive = Archive::new("Weekly review", SAID);
-    archive.summary("2026-W46/r2", "complete", "2026-11-16T06:00:00Z", "");
+fn pages_link_to_the_last_report_and_to_the_failure() {
+    let archive = Archive::new("Weekly review", MESSAGE);
+    archive.write_summary("2026-W46/r2", "complete", "2026-11-16T06:00:00Z", "");
     failure_report(&archive.folder, None).unwrap();
     rebuild(archive.root.path()).unwrap();
     let page = archive.read(FAILURE_PAGE);
     assert!(page.contains("<h1>No new report for 9 to 15 November 2026</h1>"));
-    assert!(page.contains("An earlier run</a> made a report for the same window on 16 November"));
+    assert!(
+        page.contains("An earlier run</a> created a report for the same window on 16 November")
+    );
     let run = archive.read("index.html");
     assert!(run.contains("href=\"failure.html\""), "{run}");
     for text in [page, run] {
@@ -185,8 +187,8 @@ fn the_page_leads_to_the_last_report_and_the_runs_page_leads_to_it() {
 
 #[test]
 fn a_run_that_did_not_fail_gets_no_report() {
-    let archive = Archive::new("Weekly review", SAID);
-    archive.summary("2026-W46/r3", "partial", "2026-11-16T08:00:00Z", "");
+    let archive = Archive::new("Weekly review", MESSAGE);
+    archive.write_summary("2026-W46/r3", "partial", "2026-11-16T08:00:00Z", "");
     assert!(failure_report(&archive.folder, None).unwrap().is_empty());
     assert!(
         !archive.folder.join(FAILURE_PAGE).exists() && !archive.folder.join(FAILURE_TEXT).exists()
@@ -194,7 +196,7 @@ fn a_run_that_did_not_fail_gets_no_report() {
 }
 
 #[test]
-fn hostile_words_are_shown_and_do_nothing() {
+fn hostile_texts_are_escaped() {
     let words = "</title><script>alert(1)</script>{{ 7 * 7 }}\u{202e}\u{1b}[2J\nBcc: x";
     let message = format!("{words}{}", "x".repeat(1 << 20));
     let archive = Archive::new(words, &message);
@@ -222,8 +224,8 @@ fn hostile_words_are_shown_and_do_nothing() {
 }
 
 #[test]
-fn a_journal_that_says_little_is_enough() {
-    let archive = Archive::new("Weekly review", SAID);
+fn an_empty_journal_is_enough() {
+    let archive = Archive::new("Weekly review", MESSAGE);
     fs::write(archive.folder.join("journal.jsonl"), "").unwrap();
     failure_report(&archive.folder, None).unwrap();
     let text = archive.read(FAILURE_TEXT);
@@ -231,14 +233,8 @@ fn a_journal_that_says_little_is_enough() {
         text.contains("The journal names no node that failed."),
         "{text}"
     );
-    assert!(text.contains("last report  none before"), "{text}");
+    assert!(text.contains("last report  none\n"), "{text}");
     let page = archive.read(FAILURE_PAGE);
-    assert!(
-        page.contains("This job has made no report before."),
-        "{page}"
-    );
-    assert!(
-        page.contains("Nothing: the whole job is run again."),
-        "{page}"
-    );
+    assert!(page.contains("This job has no earlier report."), "{page}");
+    assert!(page.contains("None: the whole job is run again."), "{page}");
 }

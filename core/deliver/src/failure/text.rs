@@ -1,6 +1,6 @@
 //! Formats a failure as plain text, for the body of a mail.
 
-use super::{before::EarlierRun, facts::Failure};
+use super::{earlier_runs::EarlierRun, facts::Failure};
 use crate::layout::Page;
 use retrocast_domain::number::{NBSP, THIN, list};
 
@@ -22,21 +22,21 @@ pub(super) fn text(failure: &Failure) -> String {
     }
     let run = [failure.run.as_str(), failure.ended.as_str()];
     facts.push(("run", run.join(", ").trim_end_matches(", ").to_string()));
-    facts.push(("last report", since(failure.last.as_ref())));
+    facts.push(("last report", describe_run(failure.last.as_ref())));
     if failure.earlier.is_some() {
-        facts.push(("this window", since(failure.earlier.as_ref())));
+        facts.push(("this window", describe_run(failure.earlier.as_ref())));
     }
-    page.entries(&labelled(facts));
+    page.entries(&label_entries(facts));
     page.blank();
     page.line("What failed");
-    for fault in &failure.faults {
-        let facts = match fault.facts.as_str() {
+    for failed in &failure.faults {
+        let facts = match failed.facts.as_str() {
             "" => String::new(),
             facts => format!(" ({facts})"),
         };
-        page.indented("  ", &format!("{}{facts}", fault.node));
-        page.indented("    ", &fault.message);
-        for line in &fault.advice {
+        page.indented("  ", &format!("{}{facts}", failed.node));
+        page.indented("    ", &failed.message);
+        for line in &failed.advice {
             page.indented("    ", line);
         }
     }
@@ -54,10 +54,10 @@ pub(super) fn text(failure: &Failure) -> String {
             missing.push((label, list(names)));
         }
     }
-    page.list("What is missing", &labelled(missing));
+    page.list("What is missing", &label_entries(missing));
     if !failure.finished.is_empty() {
         page.blank();
-        page.line("What is finished");
+        page.line("Finished nodes");
         let heading = failure.finished_text.trim_end_matches('.');
         page.paragraph(&format!("{heading}: {}.", list(&failure.finished)));
     }
@@ -74,21 +74,16 @@ pub(super) fn text(failure: &Failure) -> String {
     page.text.replace([NBSP, THIN], " ")
 }
 
-fn labelled(pairs: Vec<(&str, String)>) -> Vec<(String, String)> {
+fn label_entries(pairs: Vec<(&str, String)>) -> Vec<(String, String)> {
     pairs
         .into_iter()
         .map(|(label, text)| (label.to_string(), text))
         .collect()
 }
 
-fn since(before: Option<&EarlierRun>) -> String {
-    before.map_or_else(
-        || "none before".to_string(),
-        |before| {
-            format!(
-                "{} ({}), made {}",
-                before.window, before.period, before.created
-            )
-        },
+fn describe_run(run: Option<&EarlierRun>) -> String {
+    run.map_or_else(
+        || "none".to_string(),
+        |run| format!("{} ({}), created {}", run.window, run.period, run.created),
     )
 }

@@ -244,14 +244,14 @@ fn partial_reports_and_failures_are_labelled() {
     assert!(
         message
             .subject
-            .ends_with("not made: source.tickets: no file matches"),
+            .ends_with("failed: source.tickets: no file matches"),
         "{}",
         message.subject
     );
     let parsed = parse(&message);
     for text in [parsed.body_text(0).unwrap(), parsed.body_html(0).unwrap()] {
         assert!(
-            text.contains("could not be made") && text.contains("What failed"),
+            text.contains("could not be created") && text.contains("What failed"),
             "{text}"
         );
     }

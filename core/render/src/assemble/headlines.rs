@@ -2,7 +2,7 @@
 //! groups with the same finding.
 
 use super::findings;
-use crate::words::named;
+use crate::words::visible_name;
 use jiff::civil::Date;
 use retrocast_domain::{
     Cell, Chapter, Finding, Severity, Window,
@@ -15,28 +15,32 @@ use std::{cmp::Reverse, collections::BTreeSet};
 /// Maximum number of headlines in a report.
 pub(super) const HEADLINES_MAX: usize = 8;
 /// Number of headlines that the first page prints, unless more of them are alarms.
-const PRINTED: usize = 3;
+const PRINTED_MIN: usize = 3;
 const PRINTED_MAX: usize = 5;
 /// Maximum number of groups named in one line; the others are counted.
 const NAMED_MAX: usize = 3;
 
-/// All findings with content in order of importance, one per story, with equal ones of several
+/// Orders findings with a sentence by importance, without covered ones and with equal ones of several
 /// groups merged.
-pub(super) fn in_order(
+pub(super) fn order_findings(
     cells: &[Cell],
     earlier: Option<&EarlierReport>,
     window: Option<&Window>,
 ) -> Vec<Finding> {
-    sorted(merged(stories(findings(cells))), earlier, window)
+    sort_by_importance(
+        merge_groups(uncovered_findings(findings(cells))),
+        earlier,
+        window,
+    )
 }
 
 /// Orders findings by importance: alarms before notices, the report's subject before hints on data
 /// quality, new findings before known ones, findings within the window before those that only touch
-/// it, and figures that people notice before lasting changes of level, these before other signs of
+/// it, and figures that people notice before lasting changes of level, and those before other signs of
 /// trouble. Among equals, the first of each stage and kind comes first, so that a noisy stage
 /// cannot fill the page. Rows of queries, which have no test, come last among informational
 /// findings.
-pub fn sorted(
+pub fn sort_by_importance(
     findings: Vec<Finding>,
     earlier: Option<&EarlierReport>,
     window: Option<&Window>,
@@ -51,7 +55,7 @@ pub fn sorted(
     let mut ranked: Vec<(bool, Finding)> = repeats.into_iter().zip(findings).collect();
     ranked.sort_by_cached_key(|(repeat, finding)| {
         (
-            Reverse(Alarm::of(finding.severity)),
+            Reverse(Prominence::of(finding.severity)),
             finding.chapter == Chapter::Rows,
             finding.is_data_hint(),
             is_known(finding),
@@ -78,9 +82,9 @@ fn is_within(finding: &Finding, window: &Window) -> bool {
     })
 }
 
-/// Removes the alarm from findings that another alarm covers.
+/// Lowers findings that another one covers to notices.
 pub(super) fn demote_covered(cells: &mut [Cell]) {
-    let uncovered: BTreeSet<(String, String)> = stories(findings(cells))
+    let uncovered: BTreeSet<(String, String)> = uncovered_findings(findings(cells))
         .into_iter()
         .map(|finding| (finding.stage.clone(), finding.id.clone()))
         .collect();
@@ -93,9 +97,9 @@ pub(super) fn demote_covered(cells: &mut [Cell]) {
 }
 
 /// Removes findings that another one covers: a rise, if a finding states that the series will reach
-/// its limit, or when it stepped up. A trend and a step of one series are two readings of one
-/// movement, each of which mentions the other; the more severe one is kept.
-pub(crate) fn stories(findings: Vec<&Finding>) -> Vec<&Finding> {
+/// its limit, or when it stepped up. A trend and a step of one series describe the same movement, and
+/// each mentions the other; the more severe one is kept.
+pub(crate) fn uncovered_findings(findings: Vec<&Finding>) -> Vec<&Finding> {
     let is_covered = |i: usize, finding: &Finding| {
         let Some((rank, series)) = movement(finding) else {
             return false;
@@ -129,36 +133,36 @@ fn movement(finding: &Finding) -> Option<(u8, &str)> {
 }
 
 /// Number of headlines that the first page prints: all alarms, as far as there is space.
-pub fn printed(headlines: &[Finding]) -> usize {
+pub fn printed_count(headlines: &[Finding]) -> usize {
     let alarms = headlines.iter().filter(|f| f.severity >= Severity::Warning);
     alarms
         .count()
-        .clamp(PRINTED, PRINTED_MAX)
+        .clamp(PRINTED_MIN, PRINTED_MAX)
         .min(headlines.len())
 }
 
 /// Selects the headlines: all findings from notices upwards, as far as there is space, and
 /// informational ones if there are too few.
 pub(super) fn headlines(ordered: &[Finding]) -> Vec<Finding> {
-    let news = ordered.iter().filter(|f| f.severity > Severity::Info);
-    let count = news.count().clamp(PRINTED, HEADLINES_MAX);
+    let notable = ordered.iter().filter(|f| f.severity > Severity::Info);
+    let count = notable.count().clamp(PRINTED_MIN, HEADLINES_MAX);
     ordered.iter().take(count).cloned().collect()
 }
 
 /// Prominence of a finding on the first page.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Alarm {
-    None,
-    Look,
-    Act,
+enum Prominence {
+    Low,
+    Medium,
+    High,
 }
 
-impl Alarm {
+impl Prominence {
     fn of(severity: Severity) -> Self {
         match severity {
-            Severity::Info => Self::None,
-            Severity::Notice => Self::Look,
-            Severity::Warning | Severity::Critical => Self::Act,
+            Severity::Info => Self::Low,
+            Severity::Notice => Self::Medium,
+            Severity::Warning | Severity::Critical => Self::High,
         }
     }
 }
@@ -198,7 +202,7 @@ fn relative_size(finding: &Finding) -> f64 {
 
 /// Merges findings of several groups that are otherwise equal. Forecasts and effects are not
 /// merged: each group has its own figures.
-fn merged(findings: Vec<&Finding>) -> Vec<Finding> {
+fn merge_groups(findings: Vec<&Finding>) -> Vec<Finding> {
     let mut out: Vec<(Finding, Vec<String>)> = Vec::new();
     for finding in findings {
         if finding.sentence.is_empty() {
@@ -215,7 +219,7 @@ fn merged(findings: Vec<&Finding>) -> Vec<Finding> {
                 )
         };
         match out.iter_mut().find(|(first, _)| same(first)) {
-            Some((_, others)) => others.push(named(group_of(&finding.subject))),
+            Some((_, others)) => others.push(visible_name(group_of(&finding.subject))),
             None => out.push((finding.clone(), Vec::new())),
         }
     }
@@ -263,12 +267,12 @@ mod tests {
                 ..Cell::new(&finding.stage, &finding.kind)
             })
             .collect();
-        let chosen = headlines(&in_order(&cells, earlier, None));
+        let chosen = headlines(&order_findings(&cells, earlier, None));
         chosen.into_iter().map(|finding| finding.sentence).collect()
     }
 
     #[test]
-    fn what_people_feel_comes_before_one_busy_day_and_what_is_new_before_what_is_known() {
+    fn harmful_and_new_findings_come_first() {
         use Severity::{Critical, Notice, Warning};
         let busy = finding("anomaly", Critical, "db-1", "busy day");
         let rate = finding("kpi", Warning, "all", "failure rate doubled");
@@ -290,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_in_the_window_comes_first() {
+    fn findings_within_the_window_come_first() {
         let window = Window::parse("2026-W46", "UTC").expect("a window");
         let mut long = finding("volume_threshold", Severity::Warning, "all", "long ago");
         long.period = "2025-09-22 to 2026-11-15".to_string();
@@ -300,7 +304,7 @@ mod tests {
         (old.period, old.what) = ("2026-11-08".to_string(), "old drop".to_string());
         let order = |findings: &[&Finding]| -> Vec<String> {
             let findings = findings.iter().map(|finding| (*finding).clone()).collect();
-            let order = sorted(findings, None, Some(&window)).into_iter();
+            let order = sort_by_importance(findings, None, Some(&window)).into_iter();
             order.map(|finding| finding.what).collect()
         };
         assert_eq!(order(&[&long, &drop]), ["drop", "long ago"]);
@@ -308,32 +312,35 @@ mod tests {
     }
 
     #[test]
-    fn a_rise_and_where_it_leads_are_one_story() {
+    fn a_rise_and_its_consequence_are_one_headline() {
         use Severity::{Notice, Warning};
-        let on = "service = worker";
-        let of = |kind: &str, severity: Severity, subject: &str| {
+        let worker = "service = worker";
+        let finding_on = |kind: &str, severity: Severity, subject: &str| {
             let mut finding = finding(kind, severity, subject, "x");
             finding.ask = Some(Ask::new("memory in use", "moves", "name an owner"));
             finding
         };
-        let rise = of("trend", Warning, on);
-        let step = of("change_point", Notice, on);
-        let limit = of("forecast", Warning, on);
-        let other = of("trend", Warning, "service = api");
+        let rise = finding_on("trend", Warning, worker);
+        let step = finding_on("change_point", Notice, worker);
+        let limit = finding_on("forecast", Warning, worker);
+        let other = finding_on("trend", Warning, "service = api");
         let sentences = |all: &[&Finding]| -> Vec<String> {
-            let uncovered = stories(all.to_vec()).into_iter();
+            let uncovered = uncovered_findings(all.to_vec()).into_iter();
             uncovered
                 .map(|finding| format!("{} {}", finding.kind, finding.subject))
                 .collect()
         };
         assert_eq!(
             sentences(&[&rise, &limit, &other, &step]),
-            [format!("forecast {on}"), "trend service = api".to_string()]
+            [
+                format!("forecast {worker}"),
+                "trend service = api".to_string()
+            ]
         );
-        assert_eq!(sentences(&[&rise, &step]), [format!("trend {on}")]);
+        assert_eq!(sentences(&[&rise, &step]), [format!("trend {worker}")]);
         let mut old = step.clone();
         old.severity = Severity::Info;
-        assert_eq!(sentences(&[&rise, &old]), [format!("trend {on}")]);
+        assert_eq!(sentences(&[&rise, &old]), [format!("trend {worker}")]);
         // A milder finding does not cover a more severe one, and a fall does not cover a rise.
         let mut mild = limit.clone();
         mild.severity = Notice;
@@ -345,12 +352,17 @@ mod tests {
 
     #[test]
     fn the_page_prints_all_alarms_up_to_five() {
-        let of = |alarms: usize, others: usize| {
+        let printed_of = |alarms: usize, others: usize| {
             let alarm = finding("kpi", Severity::Warning, "all", "alarm");
             let other = finding("kpi", Severity::Notice, "all", "other");
-            printed(&[vec![alarm; alarms], vec![other; others]].concat())
+            printed_count(&[vec![alarm; alarms], vec![other; others]].concat())
         };
-        let cases = [of(0, 2), of(1, 7), of(4, 2), of(7, 1)];
+        let cases = [
+            printed_of(0, 2),
+            printed_of(1, 7),
+            printed_of(4, 2),
+            printed_of(7, 1),
+        ];
         assert_eq!(cases, [2, 3, 4, 5]);
     }
 
@@ -375,22 +387,22 @@ mod tests {
 
     #[test]
     fn equal_findings_of_many_groups_are_one_line() {
-        let of = |n: usize| -> Vec<Finding> {
+        let spikes = |n: usize| -> Vec<Finding> {
             let subjects = (0..n).map(|i| format!("component = c{i:02}"));
             subjects
                 .map(|subject| finding("anomaly", Severity::Warning, &subject, "spike"))
                 .collect()
         };
         assert_eq!(
-            sentences(&of(16), None),
+            sentences(&spikes(16), None),
             ["spike in component = c00. Likewise c01, c02, c03 and 12 others."]
         );
         assert_eq!(
-            sentences(&of(2), None),
+            sentences(&spikes(2), None),
             ["spike in component = c00. Likewise c01."]
         );
         assert_eq!(
-            sentences(&of(5), None),
+            sentences(&spikes(5), None),
             ["spike in component = c00. Likewise c01, c02, c03 and one other."]
         );
     }

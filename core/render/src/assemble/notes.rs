@@ -1,7 +1,7 @@
 //! Notes on data and method for the reader, as sentences.
 
 use super::title;
-use crate::words::{capital, refusal};
+use crate::words::{capitalise, describe_violation};
 use jiff::civil::Date;
 use retrocast_domain::{
     Cell, CellStatus, Window,
@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 const NAMED_MAX: usize = 3;
 
 /// Lists the first few items in words, and counts the others.
-pub(super) fn some_of(items: &[String], total: u64, noun: &str) -> String {
+pub(super) fn list_first(items: &[String], total: u64, noun: &str) -> String {
     let shown: Vec<String> = items.iter().take(NAMED_MAX).cloned().collect();
     let hidden = total.saturating_sub(shown.len() as u64);
     if hidden == 0 {
@@ -66,15 +66,16 @@ pub(super) fn later_records(sources: &[SourceNote], timezone: &str, date: Date) 
         let [_, last] = source.days(timezone);
         Some((source, last.filter(|last| *last > date)?))
     });
-    let say = |(source, last): (&SourceNote, Date)| {
+    let note = |(source, last): (&SourceNote, Date)| {
         format!(
-            "{}: the newest record is dated {}, which is after the date of this report, {}; what is dated after the period does not count.",
+            "{}: the newest record is dated {}, which is after the date of this report, {}; records \
+             dated after the period are not counted.",
             source.name,
             long(last),
             long(date)
         )
     };
-    later.map(say).collect()
+    later.map(note).collect()
 }
 
 pub(super) fn notes(
@@ -84,7 +85,7 @@ pub(super) fn notes(
     window: &Window,
 ) -> Vec<String> {
     let mut notes: Vec<String> = sources.iter().flat_map(source_notes).collect();
-    notes.extend(without_records(cells, sources, plan, window));
+    notes.extend(missing_record_notes(cells, sources, plan, window));
     for cell in cells {
         let name = title(cell);
         match &cell.status {
@@ -109,19 +110,19 @@ pub(super) fn notes(
     notes
 }
 
-/// The names of the sources that a node of the plan reads, directly or through other nodes.
-fn sources_of<'a>(plan: &'a [PlanNode], name: &str, seen: &mut BTreeSet<&'a str>) {
+/// Collects the nodes that a node of the plan reads, directly or through other nodes.
+fn collect_inputs<'a>(plan: &'a [PlanNode], name: &str, seen: &mut BTreeSet<&'a str>) {
     let node = plan.iter().find(|node| node.name == name);
     for input in node.iter().flat_map(|node| &node.inputs) {
         if seen.insert(input) {
-            sources_of(plan, input, seen);
+            collect_inputs(plan, input, seen);
         }
     }
 }
 
-/// The sources without a record in the window, and the stages that found none for another reason,
+/// Notes on sources without a record in the window, and on stages that found none for another reason,
 /// such as a filter.
-fn without_records(
+fn missing_record_notes(
     cells: &[Cell],
     sources: &[SourceNote],
     plan: &[PlanNode],
@@ -137,7 +138,7 @@ fn without_records(
     let mut titles = Vec::new();
     for cell in cells.iter().filter(is_empty) {
         let mut read = BTreeSet::new();
-        sources_of(plan, &format!("stage.{}", cell.stage), &mut read);
+        collect_inputs(plan, &format!("stage.{}", cell.stage), &mut read);
         let empty = outside.iter().map(|source| source.name.as_str());
         let empty: Vec<&str> = empty
             .filter(|name| read.contains(format!("source.{name}").as_str()))
@@ -152,15 +153,15 @@ fn without_records(
         .iter()
         .filter(|source| named.contains(source.name.as_str()))
     {
-        let none = capital(&window.spec.without_records_of(&source.name));
+        let none = capitalise(&window.spec.without_records_of(&source.name));
         let [_, last] = source.days(&window.timezone);
         let last = last.filter(|last| *last < window.start);
         let newest = last.map(|last| format!("; the last is dated {}", long(last)));
         notes.push(format!("{none}{}.", newest.unwrap_or_default()));
     }
     if !titles.is_empty() {
-        let none = capital(&window.spec.without_records());
-        let stages = some_of(&titles, titles.len() as u64, "stage");
+        let none = capitalise(&window.spec.without_records());
+        let stages = list_first(&titles, titles.len() as u64, "stage");
         notes.push(format!("{none} for {stages}."));
     }
     notes
@@ -171,7 +172,7 @@ pub fn without_prefix(message: &str) -> &str {
     message.strip_prefix("not enough: ").unwrap_or(message)
 }
 
-/// Removes the name of the stage from a failure's message, because the surrounding text has it.
+/// Removes the name of the stage from a failure message, because the surrounding text has it.
 pub fn without_name<'a>(cell: &Cell, message: &'a str) -> &'a str {
     let name = format!("stage.{}: ", cell.stage);
     message.strip_prefix(&name).unwrap_or(message)
@@ -187,7 +188,7 @@ pub(super) fn source_notes(source: &SourceNote) -> Vec<String> {
         .collect();
     if !broken.is_empty() {
         let files = plural(broken.len() as u64, "file");
-        let named = some_of(&broken, broken.len() as u64, "file");
+        let named = list_first(&broken, broken.len() as u64, "file");
         notes.push(format!(
             "{name}: {files} could not be read to {}: {named}.",
             if broken.len() == 1 {
@@ -205,7 +206,7 @@ pub(super) fn source_notes(source: &SourceNote) -> Vec<String> {
     if !unknown.is_empty() {
         let fields = plural(unknown.len() as u64, "field");
         let verb = if unknown.len() == 1 { "is" } else { "are" };
-        let named = some_of(&unknown, unknown.len() as u64, "field");
+        let named = list_first(&unknown, unknown.len() as u64, "field");
         notes.push(format!(
             "{name}: {fields} {verb} not in the contract: {named}."
         ));
@@ -230,14 +231,18 @@ fn read_note(source: &SourceNote) -> String {
     let mut text = format!("{name}: {records} in {files}, {share} accepted");
     let refused: u64 = source.quarantined.iter().map(|(_, n)| n).sum();
     if let [(reason, n)] = source.quarantined.as_slice() {
-        text.push_str(&format!("; {} left out ({})", count(*n), refusal(reason)));
+        text.push_str(&format!(
+            "; {} left out ({})",
+            count(*n),
+            describe_violation(reason)
+        ));
     } else if refused > 0 {
         let words: Vec<String> = source
             .quarantined
             .iter()
-            .map(|(reason, n)| format!("{} ({})", count(*n), refusal(reason)))
+            .map(|(reason, n)| format!("{} ({})", count(*n), describe_violation(reason)))
             .collect();
-        let named = some_of(&words, words.len() as u64, "reason");
+        let named = list_first(&words, words.len() as u64, "reason");
         text.push_str(&format!("; {} left out: {named}", count(refused)));
     }
     if source.duplicates > 0 {
@@ -247,7 +252,7 @@ fn read_note(source: &SourceNote) -> String {
     text
 }
 
-/// The last part of an address; the chapter on data quality has all of it.
+/// The last part of an address; the chapter on data quality has the full address.
 fn file_name(address: &str) -> &str {
     let name = address.rsplit('/').next();
     name.filter(|name| !name.is_empty()).unwrap_or(address)

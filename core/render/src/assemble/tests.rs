@@ -1,12 +1,12 @@
 use super::{
-    headlines::{HEADLINES_MAX, headlines, in_order},
-    verdict::{Facts, effect_clause, verdict},
+    headlines::{HEADLINES_MAX, headlines, order_findings},
+    verdict::{VerdictInputs, effect_clause, verdict},
     *,
 };
 use retrocast_domain::{Ask, CellStatus, Severity, Verdict, WindowSpec};
 
 fn chosen(cells: &[Cell]) -> Vec<Finding> {
-    headlines(&in_order(cells, None, None))
+    headlines(&order_findings(cells, None, None))
 }
 
 fn plain(text: &str) -> String {
@@ -78,7 +78,7 @@ fn one_noisy_stage_cannot_fill_the_page() {
 }
 
 /// Severities of the headlines of one stage each.
-fn ranks(severities: &[Severity]) -> Vec<Severity> {
+fn severities(severities: &[Severity]) -> Vec<Severity> {
     let cells: Vec<Cell> = severities
         .iter()
         .enumerate()
@@ -91,9 +91,9 @@ fn ranks(severities: &[Severity]) -> Vec<Severity> {
 }
 
 #[test]
-fn facts_that_are_good_to_know_only_fill_the_page() {
+fn informational_findings_only_fill_the_page() {
     use Severity::{Critical, Info, Notice, Warning};
-    let check = |found: &[Severity], expected: &[Severity]| assert_eq!(ranks(found), expected);
+    let check = |found: &[Severity], expected: &[Severity]| assert_eq!(severities(found), expected);
     check(&[], &[]);
     check(&[Info; 5], &[Info; 3]);
     check(&[Info, Info, Info, Warning], &[Warning, Info, Info]);
@@ -109,7 +109,7 @@ fn facts_that_are_good_to_know_only_fill_the_page() {
 }
 
 #[test]
-fn a_second_warning_of_a_stage_stands_before_any_fact() {
+fn all_warnings_come_before_informational_findings() {
     let warnings = ["one", "two", "three"];
     let warnings = warnings.map(|what| finding("unusual", "anomaly", Severity::Warning, what));
     let mut row = finding("counts", "fact", Severity::Info, "a row");
@@ -130,16 +130,16 @@ fn a_second_warning_of_a_stage_stands_before_any_fact() {
 
 fn verdict_with(cells: &[Cell], asks: usize) -> String {
     let sources = [source("tickets")];
-    let facts = Facts {
+    let inputs = VerdictInputs {
         cells,
         sources: &sources,
         kpis: &[],
         effects: &[],
         asks,
         timezone: "UTC",
-        ..Facts::default()
+        ..VerdictInputs::default()
     };
-    plain(&verdict(WindowSpec::Week, &facts))
+    plain(&verdict(WindowSpec::Week, &inputs))
 }
 
 fn with_status(stage: &str, status: CellStatus) -> Cell {
@@ -160,7 +160,7 @@ fn failed(stage: &str, message: &str) -> Cell {
 }
 
 #[test]
-fn verdict_counts_what_the_data_says() {
+fn the_verdict_counts_findings_and_failures() {
     assert_eq!(
         verdict_with(&[], 0),
         "This week nothing was found that needs a decision."
@@ -174,23 +174,23 @@ fn verdict_counts_what_the_data_says() {
         accepted: 0,
         ..source("tickets")
     }];
-    let facts = Facts {
+    let inputs = VerdictInputs {
         cells: &[],
         sources: &empty,
         kpis: &[],
         effects: &[],
         asks: 0,
         timezone: "UTC",
-        ..Facts::default()
+        ..VerdictInputs::default()
     };
     assert_eq!(
-        verdict(WindowSpec::Month, &facts),
-        "No record was accepted for this month, so nothing can be said about it."
+        verdict(WindowSpec::Month, &inputs),
+        "No record was accepted for this month, so it cannot be judged."
     );
 }
 
 #[test]
-fn much_that_was_set_aside_is_in_the_verdict_and_so_is_what_was_not_compared() {
+fn the_verdict_mentions_many_refused_records_and_uncompared_figures() {
     let kpi = |previous| Kpi {
         name: "Score".to_string(),
         subject: "all".to_string(),
@@ -218,22 +218,22 @@ fn much_that_was_set_aside_is_in_the_verdict_and_so_is_what_was_not_compared() {
             quarantined: vec![("wrong type".to_string(), refused)],
             ..source("tickets")
         }];
-        let facts = Facts {
+        let inputs = VerdictInputs {
             cells: &[],
             sources: &sources,
             kpis,
             effects: &[],
             asks: 0,
             timezone: "UTC",
-            ..Facts::default()
+            ..VerdictInputs::default()
         };
-        plain(&verdict(WindowSpec::Week, &facts))
+        plain(&verdict(WindowSpec::Week, &inputs))
     };
     let calm = "This week nothing was found that needs a decision";
     assert_eq!(verdict_text(5, &[]), format!("{calm}."));
     assert_eq!(
         verdict_text(14, &[]),
-        format!("{calm}: 14.0 % of the records were left out, so all figures rest on the others.")
+        format!("{calm}: 14.0 % of the records were left out, so figures are based on the others.")
     );
     assert_eq!(
         verdict_text(0, &[kpi(None)]),
@@ -249,20 +249,20 @@ fn much_that_was_set_aside_is_in_the_verdict_and_so_is_what_was_not_compared() {
         verdict_text(0, &[kpi(None), kpi(Some(90.0))]),
         format!("{calm}: neither of the two key figures shows a proven change.")
     );
-    let more = Facts {
+    let more = VerdictInputs {
         kpis: &[kpi(Some(90.0)), kpi(Some(90.0))],
-        are_more: true,
+        has_more_kpis: true,
         timezone: "UTC",
-        ..Facts::default()
+        ..VerdictInputs::default()
     };
     assert_eq!(
         verdict(WindowSpec::Week, &more),
         format!("{calm}: neither of the two key figures on this page shows a proven change.")
     );
     let notices = ["The records end on Wednesday.".to_string()];
-    let short = Facts {
+    let short = VerdictInputs {
         notices: &notices,
-        ..Facts::default()
+        ..VerdictInputs::default()
     };
     assert_eq!(
         verdict(WindowSpec::Week, &short),
@@ -303,23 +303,23 @@ fn a_window_without_records_is_reported() {
     let empty = [cell(Some(0)), cell(None)];
     assert_eq!(
         verdict_with(&empty, 0),
-        "No record falls in this week, so nothing can be said about it: no record has a time."
+        "No record falls in this week, so it cannot be judged: no record has a time."
     );
     let mut old = source("tickets");
     old.first_time = "2026-05-04T08:00:00Z".to_string();
     old.last_time = "2026-07-31T10:00:00Z".to_string();
-    let facts = Facts {
+    let inputs = VerdictInputs {
         cells: &empty,
         sources: std::slice::from_ref(&old),
         kpis: &[],
         effects: &[],
         asks: 0,
         timezone: "UTC",
-        ..Facts::default()
+        ..VerdictInputs::default()
     };
     assert_eq!(
-        verdict(WindowSpec::Week, &facts),
-        "No record falls in this week, so nothing can be said about it: the records are from 4 May \
+        verdict(WindowSpec::Week, &inputs),
+        "No record falls in this week, so it cannot be judged: the records are from 4 May \
          to 31 July 2026."
     );
     assert_eq!(
@@ -358,33 +358,33 @@ fn a_window_without_records_is_reported() {
     let mut rare = source("incidents");
     rare.last_time = "2026-09-16T10:00:00Z".to_string();
     rare.expectation.fresh_hours = Some(20_000.0);
-    let facts = Facts {
+    let inputs = VerdictInputs {
         sources: &[rare],
-        ..facts
+        ..inputs
     };
-    assert!(verdict(WindowSpec::Week, &facts).starts_with("This week nothing was found"));
+    assert!(verdict(WindowSpec::Week, &inputs).starts_with("This week nothing was found"));
     let some = [cell(Some(0)), cell(Some(1))];
     assert!(verdict_with(&some, 0).starts_with("This week nothing was found"));
 }
 
 #[test]
-fn verdict_does_not_judge_what_nobody_looked_at() {
+fn the_verdict_judges_only_what_stages_analysed() {
     let message = "not enough: have 2 days, need 21".to_string();
     let short = with_status("a", CellStatus::NotEnough { message });
     let failed_cell = failed("b", "no");
-    let left = not_run("c", "stage.b failed");
+    let skipped = not_run("c", "stage.b failed");
     let done = Cell::new("d", "trend");
     assert_eq!(
         verdict_with(&[short.clone(), cell("rows", "sql", Vec::new())], 0),
         "This week cannot be judged."
     );
     assert_eq!(
-        verdict_with(&[short, failed_cell.clone(), left.clone()], 0),
+        verdict_with(&[short, failed_cell.clone(), skipped.clone()], 0),
         "This week cannot be judged: one stage failed and one was not run, so the report is partial."
     );
     assert_eq!(
-        verdict_with(&[done, failed_cell, left.clone(), left], 0),
-        "In what could be looked at of this week, nothing was found that needs a decision: one stage \
+        verdict_with(&[done, failed_cell, skipped.clone(), skipped], 0),
+        "In the part of this week that could be analysed, nothing was found that needs a decision: one stage \
          failed and two were not run, so the report is partial."
     );
 }
@@ -395,7 +395,7 @@ fn verdict_and_asks_do_not_contradict_each_other() {
 }
 
 #[test]
-fn asks_say_what_to_do() {
+fn requests_name_event_and_action() {
     let ask = |subject: &str, ask: Ask| {
         let mut finding = finding("s", "trend", Severity::Warning, "x");
         (finding.subject, finding.ask) = (subject.to_string(), Some(ask));
@@ -430,7 +430,7 @@ fn asks_say_what_to_do() {
 }
 
 #[test]
-fn missing_records_are_asked_about_once() {
+fn missing_records_lead_to_one_request() {
     let notices = ["The records end on Wednesday.".to_string()];
     let asks = asks::asks(&[], &[], &notices);
     assert!(
@@ -448,7 +448,7 @@ fn missing_records_are_asked_about_once() {
 }
 
 #[test]
-fn a_window_that_lacks_its_last_days_is_reported_where_no_stage_looks() {
+fn missing_last_days_are_reported_if_no_stage_checks_them() {
     let window = Window::parse("2026-W47", "Europe/London").expect("a window");
     let texts = |last: &str, cells: &[Cell]| {
         let mut source = source("builds");
@@ -477,7 +477,7 @@ fn a_window_that_lacks_its_last_days_is_reported_where_no_stage_looks() {
 }
 
 #[test]
-fn verdict_tells_of_improvements() {
+fn the_verdict_summarises_improvements() {
     let check = |verdicts: &[Verdict], want: &str| {
         let effect = crate::sample::sample().effects[0].clone();
         let controls = vec!["billing".to_string()];
@@ -566,16 +566,16 @@ fn records_after_the_date_of_the_report_are_reported() {
         texts("Europe/London"),
         [
             "incidents: the newest record is dated 11 August 2026, which is after the date of this \
-             report, 10 August 2026; what is dated after the period does not count."
+             report, 10 August 2026; records dated after the period are not counted."
         ]
     );
 }
 
 #[test]
-fn scores_of_the_data_are_key_figures_only_where_there_are_no_others() {
+fn data_scores_are_key_figures_only_without_others() {
     let sample = crate::sample::sample();
     let kpi = &sample.kpis[0];
-    let of = |kind: &str, name: &str| Cell {
+    let with_kpi = |kind: &str, name: &str| Cell {
         kpis: vec![Kpi {
             name: name.to_string(),
             ..kpi.clone()
@@ -587,9 +587,9 @@ fn scores_of_the_data_are_key_figures_only_where_there_are_no_others() {
         let kpis = key_figures(cells).into_iter();
         kpis.map(|kpi| kpi.name).collect()
     };
-    let both = [of("quality", "Data quality score"), of("kpi", "Failures")];
+    let both = [with_kpi("quality", "Score"), with_kpi("kpi", "Failures")];
     assert_eq!(names(&both), ["Failures"]);
-    assert_eq!(names(&both[..1]), ["Data quality score"]);
+    assert_eq!(names(&both[..1]), ["Score"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! Words the verdict of a report: one sentence from counts of the findings.
+//! The verdict of a report: one sentence from counts of the findings.
 
-use super::{findings, good_news};
-use crate::words::capital;
+use super::{findings, is_improvement};
+use crate::words::capitalise;
 use jiff::civil::DateTime;
 use retrocast_domain::{
     Cell, CellStatus, Chapter, Effect, Kpi, Severity, Verdict, WindowSpec,
@@ -13,14 +13,14 @@ use retrocast_domain::{
 /// Share of accepted records below which the data is poor.
 pub const POOR_SHARE: f64 = 0.95;
 
-/// The counts behind the verdict.
+/// The inputs of the verdict.
 #[derive(Default)]
-pub(super) struct Facts<'a> {
+pub(super) struct VerdictInputs<'a> {
     pub cells: &'a [Cell],
     pub sources: &'a [SourceNote],
     /// The printed key figures, and whether there are more.
     pub kpis: &'a [Kpi],
-    pub are_more: bool,
+    pub has_more_kpis: bool,
     pub effects: &'a [Effect],
     /// Number of requests to the reader.
     pub asks: usize,
@@ -31,31 +31,31 @@ pub(super) struct Facts<'a> {
 }
 
 /// The verdict, as one sentence.
-pub(super) fn verdict(spec: WindowSpec, facts: &Facts) -> String {
+pub(super) fn verdict(spec: WindowSpec, inputs: &VerdictInputs) -> String {
     let noun = spec.noun();
-    let sources = facts.sources;
+    let sources = inputs.sources;
     if !sources.is_empty() && sources.iter().all(|source| source.accepted == 0) {
-        return format!("No record was accepted for this {noun}, so nothing can be said about it.");
+        return format!("No record was accepted for this {noun}, so it cannot be judged.");
     }
-    if has_no_records(facts.cells, sources) {
-        let reason = where_records_are(sources, facts.timezone);
-        let none = capital(&spec.without_records());
-        return format!("{none}, so nothing can be said about it{reason}.");
+    if has_no_records(inputs.cells, sources) {
+        let reason = period_of_records(sources, inputs.timezone);
+        let none = capitalise(&spec.without_records());
+        return format!("{none}, so it cannot be judged{reason}.");
     }
-    let of = |severity| {
-        let all = findings(facts.cells).into_iter();
+    let count_of = |severity| {
+        let all = findings(inputs.cells).into_iter();
         all.filter(|finding| finding.severity == severity).count() as u64
     };
-    let (critical, warning) = (of(Severity::Critical), of(Severity::Warning));
+    let (critical, warning) = (count_of(Severity::Critical), count_of(Severity::Warning));
     let lead = match (critical, warning) {
         (1.., _) => format!("This {noun} needs attention now"),
         (0, 1..) => format!("This {noun} needs attention"),
-        (0, 0) => calm(noun, facts),
+        (0, 0) => lead_without_alarms(noun, inputs),
     };
     let mut clauses: Vec<String> = alarm_clause(critical, warning).into_iter().collect();
-    clauses.extend(kpi_clause(facts, noun));
-    clauses.extend(effect_clause(facts.effects));
-    clauses.extend(failure_clause(facts.cells));
+    clauses.extend(kpi_clause(inputs, noun));
+    clauses.extend(effect_clause(inputs.effects));
+    clauses.extend(failure_clause(inputs.cells));
     clauses.extend(refused_clause(sources));
     if clauses.is_empty() {
         format!("{lead}.")
@@ -67,9 +67,9 @@ pub(super) fn verdict(spec: WindowSpec, facts: &Facts) -> String {
 /// Returns true if no stage found a record in the window, unless silence means that nothing
 /// happened.
 pub fn has_no_records(cells: &[Cell], sources: &[SourceNote]) -> bool {
-    let mut known = cells.iter().filter_map(|cell| cell.records).peekable();
+    let mut counts = cells.iter().filter_map(|cell| cell.records).peekable();
     let is_silence_zero = sources.iter().any(counts_silence_as_zero);
-    known.peek().is_some() && !is_silence_zero && known.all(|records| records == 0)
+    counts.peek().is_some() && !is_silence_zero && counts.all(|records| records == 0)
 }
 
 /// Returns true if the absence of records of a source means that nothing happened.
@@ -80,7 +80,7 @@ fn counts_silence_as_zero(source: &SourceNote) -> bool {
 }
 
 /// The reason for an empty report: the period of the existing records.
-fn where_records_are(sources: &[SourceNote], timezone: &str) -> String {
+fn period_of_records(sources: &[SourceNote], timezone: &str) -> String {
     let days = || sources.iter().map(|source| source.days(timezone));
     let first = days().filter_map(|[first, _]| first).min();
     let last = days().filter_map(|[_, last]| last).max();
@@ -96,33 +96,33 @@ fn where_records_are(sources: &[SourceNote], timezone: &str) -> String {
     }
 }
 
-/// The start of the verdict without alarms. The absence of findings proves nothing, so it describes
-/// what was found, and only if stages could look.
-fn calm(noun: &str, facts: &Facts) -> String {
-    let cells = facts.cells;
-    let failed = |cell: &Cell| cell.status.is_failed();
-    let mut judges = cells
+/// The start of the verdict without alarms. The absence of findings proves nothing, so it only states
+/// that nothing was found, and only if stages had enough data.
+fn lead_without_alarms(noun: &str, inputs: &VerdictInputs) -> String {
+    let cells = inputs.cells;
+    let has_failed = |cell: &Cell| cell.status.is_failed();
+    let mut judging_cells = cells
         .iter()
         .filter(|cell| cell.chapter != Chapter::Rows)
         .peekable();
-    let what = if facts.asks == 0 {
+    let what = if inputs.asks == 0 {
         "nothing was found that needs a decision"
     } else {
         "nothing was found that needs attention"
     };
-    if judges.peek().is_some() && judges.all(|cell| cell.status != CellStatus::Done) {
+    if judging_cells.peek().is_some() && judging_cells.all(|cell| cell.status != CellStatus::Done) {
         format!("This {noun} cannot be judged")
-    } else if cells.iter().any(failed) {
-        format!("In what could be looked at of this {noun}, {what}")
-    } else if !facts.notices.is_empty() {
+    } else if cells.iter().any(has_failed) {
+        format!("In the part of this {noun} that could be analysed, {what}")
+    } else if !inputs.notices.is_empty() {
         format!("As far as the records of this {noun} go, {what}")
     } else {
         format!("This {noun} {what}")
     }
 }
 
-/// Writes small numbers as words.
-fn word(n: u64) -> String {
+/// Formats small numbers as words.
+fn number_word(n: u64) -> String {
     const WORDS: [&str; 13] = [
         "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
         "eleven", "twelve",
@@ -137,10 +137,10 @@ fn be(n: u64) -> &'static str {
 }
 
 /// "one warning", "three warnings".
-fn several(n: u64, noun: &str) -> String {
+fn count_in_words(n: u64, noun: &str) -> String {
     format!(
         "{} {}",
-        word(n),
+        number_word(n),
         if n == 1 {
             noun.to_string()
         } else {
@@ -152,42 +152,43 @@ fn several(n: u64, noun: &str) -> String {
 fn alarm_clause(critical: u64, warning: u64) -> Option<String> {
     match (critical, warning) {
         (0, 0) => None,
-        (0, n) => Some(several(n, "warning")),
-        (n, 0) => Some(several(n, "critical finding")),
+        (0, n) => Some(count_in_words(n, "warning")),
+        (n, 0) => Some(count_in_words(n, "critical finding")),
         (c, w) => Some(format!(
             "{} and {}",
-            several(c, "critical finding"),
-            several(w, "warning")
+            count_in_words(c, "critical finding"),
+            count_in_words(w, "warning")
         )),
     }
 }
 
 /// Summarises the key figures of the first page.
-fn kpi_clause(facts: &Facts, noun: &str) -> Option<String> {
-    let kpis = facts.kpis;
+fn kpi_clause(inputs: &VerdictInputs, noun: &str) -> Option<String> {
+    let kpis = inputs.kpis;
     let total = kpis.len() as u64;
     if total == 0 {
         return None;
     }
-    let shown = if facts.are_more {
+    let shown = if inputs.has_more_kpis {
         "key figures on this page"
     } else {
         "key figures"
     };
-    let of = |test: &dyn Fn(&Kpi) -> bool| kpis.iter().filter(|kpi| test(kpi)).count() as u64;
+    let count_where =
+        |test: &dyn Fn(&Kpi) -> bool| kpis.iter().filter(|kpi| test(kpi)).count() as u64;
     let of_all = |n: u64| match total {
         1 => "the key figure".to_string(),
-        _ => format!("{} of the {} {shown}", word(n), word(total)),
+        _ => format!("{} of the {} {shown}", number_word(n), number_word(total)),
     };
     let none = match total {
         2 => format!("neither of the two {shown}"),
-        _ => format!("none of the {} {shown}", word(total)),
+        _ => format!("none of the {} {shown}", number_word(total)),
     };
-    let better = of(&|kpi| good_news(kpi) == Some(true));
-    let worse = of(&|kpi| good_news(kpi) == Some(false));
-    let missed = of(&|kpi| kpi.misses_target() && kpi.is_target_proven());
+    let better = count_where(&|kpi| is_improvement(kpi) == Some(true));
+    let worse = count_where(&|kpi| is_improvement(kpi) == Some(false));
+    let missed = count_where(&|kpi| kpi.misses_target() && kpi.is_target_proven());
     // A figure without a previous value was not tested for a change.
-    let compared = of(&|kpi| kpi.value.is_some() && kpi.previous.is_some());
+    let compared = count_where(&|kpi| kpi.value.is_some() && kpi.previous.is_some());
     let mut text = match (better, worse, total) {
         (0, 0, 1) if compared == 0 => {
             format!("the key figure has no value in the {noun} before to compare with")
@@ -203,7 +204,7 @@ fn kpi_clause(facts: &Facts, noun: &str) -> Option<String> {
             "{} {} better and {} {} worse than before",
             of_all(b),
             be(b),
-            word(w),
+            number_word(w),
             be(w)
         ),
     };
@@ -211,7 +212,7 @@ fn kpi_clause(facts: &Facts, noun: &str) -> Option<String> {
         0 => {}
         _ if total == 1 => text.push_str(" and misses its target"),
         1 => text.push_str(", and one misses its target"),
-        n => text.push_str(&format!(", and {} miss their targets", word(n))),
+        n => text.push_str(&format!(", and {} miss their targets", number_word(n))),
     }
     Some(text)
 }
@@ -223,44 +224,44 @@ fn refused_clause(sources: &[SourceNote]) -> Option<String> {
     let share = refused.map(|(_, n)| n).sum::<u64>() as f64 / records.max(1) as f64;
     (share > 1.0 - POOR_SHARE).then(|| {
         let refused = percent(share);
-        format!("{refused} of the records were left out, so all figures rest on the others")
+        format!("{refused} of the records were left out, so figures are based on the others")
     })
 }
 
-/// Explains "uncontrolled" before the table that defines it.
+/// Printed instead of "uncontrolled", which only a later table explains.
 const OTHER_CAUSES: &str = "other causes not ruled out";
 
 pub(super) fn effect_clause(effects: &[Effect]) -> Option<String> {
-    let of = |verdict| {
+    let count_of = |verdict| {
         effects
             .iter()
             .filter(|effect| effect.verdict == verdict)
             .count() as u64
     };
-    let say = |verdict, one: &str, many: &str| {
-        let n = of(verdict);
-        (n > 0).then(|| format!("{} {}", word(n), if n == 1 { one } else { many }))
+    let clause = |verdict, one: &str, many: &str| {
+        let n = count_of(verdict);
+        (n > 0).then(|| format!("{} {}", number_word(n), if n == 1 { one } else { many }))
     };
     let works = effects.iter().filter(|e| e.verdict == Verdict::Works);
     let uncontrolled = works.filter(|effect| effect.controls.is_empty()).count() as u64;
-    let works = say(Verdict::Works, "works", "work").map(|works| match uncontrolled {
+    let works = clause(Verdict::Works, "works", "work").map(|works| match uncontrolled {
         0 => works,
-        n if n == of(Verdict::Works) => format!("{works} ({OTHER_CAUSES})"),
-        n => format!("{works} (for {}, {OTHER_CAUSES})", word(n)),
+        n if n == count_of(Verdict::Works) => format!("{works} ({OTHER_CAUSES})"),
+        n => format!("{works} (for {}, {OTHER_CAUSES})", number_word(n)),
     });
     let parts: Vec<String> = [
         works,
-        say(
+        clause(
             Verdict::Harmful,
             "was followed by a change for the worse",
             "were followed by a change for the worse",
         ),
-        say(
+        clause(
             Verdict::Unclear,
             "has no proven effect",
             "have no proven effect",
         ),
-        say(
+        clause(
             Verdict::TooEarly,
             "is too recent to judge",
             "are too recent to judge",
@@ -275,17 +276,21 @@ pub(super) fn effect_clause(effects: &[Effect]) -> Option<String> {
             "the {}",
             parts.concat().replacen("one", "improvement", 1)
         )),
-        // All are alike: "of two improvements two are unclear" would be redundant.
+        // With one verdict for all, "of two improvements two are unclear" would be redundant.
         n if parts.len() == 1 => {
             let (_, what) = parts[0].split_once(' ')?;
             let all = if n == 2 {
                 "both improvements".to_string()
             } else {
-                format!("all {}", several(n, "improvement"))
+                format!("all {}", count_in_words(n, "improvement"))
             };
             Some(format!("{all} {what}"))
         }
-        n => Some(format!("of {} {}", several(n, "improvement"), list(&parts))),
+        n => Some(format!(
+            "of {} {}",
+            count_in_words(n, "improvement"),
+            list(&parts)
+        )),
     }
 }
 
@@ -301,12 +306,12 @@ fn failure_clause(cells: &[Cell]) -> Option<String> {
     let be = if not_run == 1 { "was" } else { "were" };
     let what = match (failed, not_run) {
         (0, 0) => return None,
-        (n, 0) => format!("{} failed", several(n, "stage")),
-        (0, n) => format!("{} {be} not run", several(n, "stage")),
+        (n, 0) => format!("{} failed", count_in_words(n, "stage")),
+        (0, n) => format!("{} {be} not run", count_in_words(n, "stage")),
         (n, m) => format!(
             "{} failed and {} {be} not run",
-            several(n, "stage"),
-            word(m)
+            count_in_words(n, "stage"),
+            number_word(m)
         ),
     };
     Some(format!("{what}, so the report is partial"))

@@ -5,7 +5,7 @@ use super::{
     plot::{LabelAreas, unit_line, value_axis_width},
     scale::{Axis, Format, drawable},
     svg::{Anchor, Canvas, Ink, Rect, Style},
-    text::{name, shorten, shorten_apart, text_width},
+    text::{label_name, shorten, shorten_distinct, text_width},
 };
 use retrocast_domain::chart::Bar;
 
@@ -24,7 +24,7 @@ pub(crate) struct Parts<'a> {
 pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
     let baseline = drawable(Some(parts.baseline)).unwrap_or(0.0);
     let named = parts.bars.iter().map(|bar| Bar {
-        label: name(&bar.label),
+        label: label_name(&bar.label),
         ..bar.clone()
     });
     let bars: Vec<Bar> = named.collect();
@@ -33,16 +33,15 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         bars: &bars,
         ..parts
     };
-    if parts.horizontal || crowded(parts, options) {
-        horizontal(unit, parts, options)
+    if parts.horizontal || needs_horizontal(parts, options) {
+        draw_horizontal(unit, parts, options)
     } else {
-        vertical(unit, parts, options)
+        draw_vertical(unit, parts, options)
     }
 }
 
-/// Returns true if there are few bars, with names too long for labels below them; then the bars are
-/// horizontal.
-fn crowded(parts: Parts, options: &Options) -> bool {
+/// Returns true if there are few bars and their names are too long for labels below them.
+fn needs_horizontal(parts: Parts, options: &Options) -> bool {
     let slot = (options.width_pt - options.font_pt * 5.0) / parts.bars.len().max(1) as f64;
     let widest = parts
         .bars
@@ -55,11 +54,11 @@ fn crowded(parts: Parts, options: &Options) -> bool {
             )
         })
         .fold(0.0, f64::max);
-    let numbered = parts.bars.iter().all(|bar| bar.label.chars().count() <= 5);
-    widest > slot && !numbered && parts.bars.len() <= ROWS_MAX
+    let are_short = parts.bars.iter().all(|bar| bar.label.chars().count() <= 5);
+    widest > slot && !are_short && parts.bars.len() <= ROWS_MAX
 }
 
-fn reach(parts: Parts) -> impl Iterator<Item = f64> {
+fn drawn_values(parts: Parts) -> impl Iterator<Item = f64> {
     parts.bars.iter().flat_map(move |bar| {
         let ends = bar.interval.unwrap_or([bar.value; 2]);
         [
@@ -82,7 +81,7 @@ fn ink(bar: &Bar) -> Ink {
     }
 }
 
-fn horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
+fn draw_horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
     let mut canvas = Canvas::new(options.width_pt, options.font_pt);
     let font = canvas.font;
     let shown = &parts.bars[..parts.bars.len().min(ROWS_MAX)];
@@ -93,7 +92,7 @@ fn horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
     };
     let names = widest(&mut shown.iter().map(|b| b.label.as_str()), true).min(canvas.width * 0.36);
     let texts = widest(&mut shown.iter().map(|b| b.text.as_str()), true).min(canvas.width * 0.26);
-    let (low, high) = super::scale::extent(reach(parts)).unwrap_or((0.0, 1.0));
+    let (low, high) = super::scale::extent(drawn_values(parts)).unwrap_or((0.0, 1.0));
     let span = if high > low { high - low } else { 1.0 };
     // Labels of bars that point left are to the left of them, and need space there.
     let leftward = shown.iter().any(|bar| bar.value < parts.baseline);
@@ -109,14 +108,14 @@ fn horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
         canvas.text(origin, top + font * 0.8, style, &label);
         top += font * 1.3;
     }
-    let (row, thick) = (font * 1.95, font * 1.2);
+    let (row, thickness) = (font * 1.95, font * 1.2);
     let bottom = top + row * shown.len() as f64;
     for (i, bar) in shown.iter().enumerate() {
         let middle = top + row * (i as f64 + 0.5);
         let mut style = Style::new(font, Ink::Text, Anchor::Start);
         style.bold = bar.highlight;
         let all = shown.iter().map(|bar| bar.label.as_str());
-        let name = shorten_apart(&bar.label, all, names + font * 0.2, font, bar.highlight);
+        let name = shorten_distinct(&bar.label, all, names + font * 0.2, font, bar.highlight);
         canvas.text(0.0, middle + font * 0.35, style, &name);
         let Some(value) = drawable(Some(bar.value)) else {
             canvas.text(
@@ -131,8 +130,8 @@ fn horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
             continue;
         };
         let (start, end) = (
-            (origin, middle - thick / 2.0),
-            (x(value), middle + thick / 2.0),
+            (origin, middle - thickness / 2.0),
+            (x(value), middle + thickness / 2.0),
         );
         canvas.rect(start, end, ink(bar), 0.0);
         let (mut least, mut most) = (value.min(parts.baseline), value.max(parts.baseline));
@@ -167,29 +166,29 @@ fn finite_interval(bar: &Bar) -> Option<[f64; 2]> {
 /// Draws an interval as a thin line with end strokes.
 fn whisker(canvas: &mut Canvas, a: (f64, f64), b: (f64, f64), cap: f64) {
     let flat = (a.1 - b.1).abs() < 1e-9;
-    let wide = canvas.font * 0.12;
-    for (ink, extra) in [(Ink::Paper, wide * 1.6), (Ink::Text, 0.0)] {
-        canvas.line(a, b, ink, wide + extra);
+    let width = canvas.font * 0.12;
+    for (ink, extra) in [(Ink::Paper, width * 1.6), (Ink::Text, 0.0)] {
+        canvas.line(a, b, ink, width + extra);
         for (x, y) in [a, b] {
             let (from, to) = if flat {
                 ((x, y - cap), (x, y + cap))
             } else {
                 ((x - cap, y), (x + cap, y))
             };
-            canvas.line(from, to, ink, wide + extra);
+            canvas.line(from, to, ink, width + extra);
         }
     }
 }
 
 /// The highlighted bars whose labels fit side by side, the farthest from the baseline first.
-fn labelled(parts: Parts, slot: f64, size: f64) -> Vec<usize> {
-    let far = |i: &usize| (parts.bars[*i].value - parts.baseline).abs();
+fn labelled_bars(parts: Parts, slot: f64, size: f64) -> Vec<usize> {
+    let distance = |i: &usize| (parts.bars[*i].value - parts.baseline).abs();
     let width = |i: usize| text_width(&parts.bars[i].text, size, true) + size * 0.3;
     let bars = parts.bars.iter().enumerate();
     let mut order: Vec<usize> = bars
         .filter_map(|(i, bar)| bar.highlight.then_some(i))
         .collect();
-    order.sort_by(|a, b| far(b).total_cmp(&far(a)));
+    order.sort_by(|a, b| distance(b).total_cmp(&distance(a)));
     let mut apart: Vec<usize> = Vec::new();
     for i in order {
         let is_apart = |other: &usize| {
@@ -202,11 +201,11 @@ fn labelled(parts: Parts, slot: f64, size: f64) -> Vec<usize> {
     apart
 }
 
-fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
+fn draw_vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
     let mut canvas = Canvas::new(options.width_pt, options.font_pt);
     let font = canvas.font;
     let format = Format::of_unit(unit);
-    let axis = Axis::around(reach(parts), 4);
+    let axis = Axis::around(drawn_values(parts), 4);
     let left = value_axis_width(axis, format, font);
     let right = canvas.width - font * 0.4;
     let slot = (right - left) / parts.bars.len().max(1) as f64;
@@ -215,7 +214,7 @@ fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
         .height_pt
         .unwrap_or((options.width_pt * 0.3).clamp(font * 13.0, font * 20.0));
     let bottom = top + (height - top - font * 2.2).max(font * 6.0);
-    let y = |value: f64| bottom - axis.at(value) * (bottom - top);
+    let y = |value: f64| bottom - axis.fraction(value) * (bottom - top);
 
     for tick in axis.ticks() {
         canvas.line((left, y(tick)), (right, y(tick)), Ink::Grid, 0.6);
@@ -230,18 +229,18 @@ fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
     let origin = y(parts.baseline.clamp(axis.low, axis.high));
     let fits = |text: &str| text_width(text, font * 0.92, true) + font * 0.3 <= slot;
     let all_fit = parts.bars.iter().all(|bar| fits(&bar.text));
-    let labelled = labelled(parts, slot, font * 0.92);
-    let every = label_stride(parts.bars, slot, font);
-    let wide = (slot * 0.68).min(font * 5.0);
+    let labelled = labelled_bars(parts, slot, font * 0.92);
+    let stride = label_stride(parts.bars, slot, font);
+    let bar_width = (slot * 0.68).min(font * 5.0);
     let mut areas = LabelAreas::default();
     for (i, bar) in parts.bars.iter().enumerate() {
         let middle = left + slot * (i as f64 + 0.5);
-        if i % every == 0 {
+        if i % stride == 0 {
             let mut style = Style::new(font * 0.92, Ink::Text, Anchor::Middle);
             style.bold = bar.highlight;
             let name = shorten(
                 &bar.label,
-                (slot * every as f64).max(font * 2.0),
+                (slot * stride as f64).max(font * 2.0),
                 font * 0.92,
                 bar.highlight,
             );
@@ -251,13 +250,13 @@ fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
             continue;
         };
         let (from, to) = (
-            (middle - wide / 2.0, origin),
-            (middle + wide / 2.0, y(value)),
+            (middle - bar_width / 2.0, origin),
+            (middle + bar_width / 2.0, y(value)),
         );
         canvas.rect(from, to, ink(bar), 0.0);
         areas.add(Rect::between(from, to));
         if let Some([a, b]) = finite_interval(bar) {
-            let cap = (wide * 0.2).min(font * 0.28);
+            let cap = (bar_width * 0.2).min(font * 0.28);
             whisker(&mut canvas, (middle, y(a)), (middle, y(b)), cap);
             areas.add(Rect::between((middle - cap, y(a)), (middle + cap, y(b))));
         }
@@ -285,11 +284,11 @@ fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
         let under = below + font * 1.1;
         let first = (value < parts.baseline && under < bottom).then_some(under);
         let over = (0..8).map(|step| above - font * (0.4 + 0.6 * f64::from(step)));
-        let place = first.into_iter().chain(over).find(|baseline| {
-            let rect = style.place(middle, *baseline, &text, canvas.width);
+        let free = first.into_iter().chain(over).find(|baseline| {
+            let rect = style.text_box(middle, *baseline, &text, canvas.width);
             rect.top >= 0.0 && areas.is_free(&rect)
         });
-        if let Some(baseline) = place {
+        if let Some(baseline) = free {
             areas.add(canvas.text(middle, baseline, style, &text));
         }
     }
@@ -307,7 +306,7 @@ fn vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
     (canvas, bottom + font * 2.2)
 }
 
-/// The distance of labelled bars, in bars, such that names fit below them.
+/// The distance between labelled bars, in bars, so that names fit below them.
 fn label_stride(bars: &[Bar], slot: f64, font: f64) -> usize {
     let widest = bars
         .iter()
@@ -327,7 +326,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_of_neighbours_do_not_cover_each_other() {
+    fn labels_of_neighbours_do_not_overlap() {
         let bar = |value: f64, highlight| Bar {
             label: String::new(),
             value,
@@ -349,7 +348,7 @@ mod tests {
             baseline_label: "",
             horizontal: false,
         };
-        assert_eq!(labelled(parts, 10.0, 10.0), [1, 4]);
-        assert_eq!(labelled(parts, 100.0, 10.0), [1, 2, 4, 0]);
+        assert_eq!(labelled_bars(parts, 10.0, 10.0), [1, 4]);
+        assert_eq!(labelled_bars(parts, 100.0, 10.0), [1, 2, 4, 0]);
     }
 }

@@ -4,8 +4,8 @@ use super::{
     Options,
     line::{draw_band, draw_series},
     plot::{
-        EndLabel, Flag, LabelAreas, Plot, draw_flags, end_label_width, end_labels, finest, lanes,
-        lanes_height, time_axis_height, time_extent, unit_line, value_axis_width,
+        EndLabel, Flag, LabelAreas, Plot, assign_lanes, draw_flags, end_label_width, end_labels,
+        lanes_height, smallest_gap, time_axis_height, time_extent, unit_line, value_axis_width,
     },
     scale::{Axis, Format, drawable, seconds},
     stroke::{Key, Stroke, is_narrow, key_rows},
@@ -59,7 +59,7 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     } else {
         canvas.width - end_label_width(&names, font, canvas.width * 0.26)
     };
-    let plain = Plot {
+    let base = Plot {
         left,
         right,
         top: 0.0,
@@ -68,12 +68,12 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         to,
         axis: upper_axis,
     };
-    let change = plain.x(seconds(parts.change));
+    let change = base.x(seconds(parts.change));
     let flag = Flag {
         x: change,
         text: parts.change_label.to_string(),
     };
-    let placed = lanes(&[flag], canvas.width, font);
+    let placed = assign_lanes(&[flag], canvas.width, font);
 
     let mut top = unit_line(&mut canvas, unit, 0.0);
     if narrow {
@@ -87,28 +87,28 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     let upper = Plot {
         top,
         bottom: top + plot_height * 0.68,
-        ..plain
+        ..base
     };
     let lower_top = upper.bottom + font * 2.6;
     let lower = Plot {
         top: lower_top,
         bottom: lower_top + plot_height * 0.32,
         axis: lower_axis,
-        ..plain
+        ..base
     };
 
     let mut areas = LabelAreas::default();
     upper.value_axis(&mut canvas, format);
-    let below = if narrow {
+    let lower_title = if narrow {
         total_text.clone()
     } else {
         cumulative_unit(unit)
     };
-    unit_line(&mut canvas, &below, upper.bottom + font * 0.4);
+    unit_line(&mut canvas, &lower_title, upper.bottom + font * 0.4);
     lower.value_axis(&mut canvas, format);
     lower.time_axis(
         &mut canvas,
-        finest([parts.observed.times.as_slice()].into_iter()),
+        smallest_gap([parts.observed.times.as_slice()].into_iter()),
     );
     draw_band(&mut canvas, &upper, parts.band);
     canvas.line((change, upper.top), (change, lower.bottom), Ink::Axis, 0.8);
@@ -124,7 +124,7 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         } else {
             Role::Expected
         };
-        let stroke = Stroke::of(role, i, font);
+        let stroke = Stroke::for_role(role, i, font);
         draw_series(
             &mut canvas,
             &upper,
@@ -172,7 +172,7 @@ fn cumulative_unit(unit: &str) -> String {
 fn keys(parts: Parts, font: f64) -> Vec<Key> {
     let line = |series: &Series, role, i| Key {
         name: series.name.clone(),
-        stroke: Some(Stroke::of(role, i, font)),
+        stroke: Some(Stroke::for_role(role, i, font)),
     };
     vec![
         line(parts.observed, Role::Observed, 0),
@@ -253,7 +253,7 @@ fn draw_effect(
     let mut area = points.clone();
     area.extend([(last.0, plot.y(0.0)), (first.0, plot.y(0.0))]);
     canvas.area(&area, Ink::Accent, 0.14);
-    let stroke = Stroke::of(Role::Observed, 0, font);
+    let stroke = Stroke::for_role(Role::Observed, 0, font);
     draw_series(canvas, plot, &effect.times, &effect.values, stroke, areas);
     canvas.dot(*last, font * 0.28, Ink::Accent);
     let label = EndLabel {

@@ -74,15 +74,15 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     canvas.text(right + font * 0.8, middle + font * 0.4, style, &text);
     let axis = Axis::nice(low, high, 4);
     let small = Style::new(font * 0.85, Ink::Muted, Anchor::Middle);
-    let mut free = f64::NEG_INFINITY;
+    let mut next_free = f64::NEG_INFINITY;
     for tick in axis
         .ticks()
         .into_iter()
         .filter(|t| (low..=high).contains(t))
     {
         let words = format.tick(tick, axis.step);
-        let place = small.place(x(tick), 0.0, &words, canvas.width);
-        if place.left > free {
+        let text_box = small.text_box(x(tick), 0.0, &words, canvas.width);
+        if text_box.left > next_free {
             canvas.line(
                 (x(tick), top + tall),
                 (x(tick), top + tall + font * 0.3),
@@ -90,7 +90,7 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
                 0.6,
             );
             canvas.text(x(tick), top + tall + font * 1.25, small, &words);
-            free = place.right + font * 0.4;
+            next_free = text_box.right + font * 0.4;
         }
     }
     (canvas, top + tall + font * 1.7)

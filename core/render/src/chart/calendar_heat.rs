@@ -23,7 +23,7 @@ pub(crate) fn draw(unit: &str, days: &[(Date, f64)], options: &Options) -> (Canv
     let top = unit_line(&mut canvas, unit, 0.0);
     let values: BTreeMap<i64, f64> = days
         .iter()
-        .filter_map(|(day, value)| Some((number_of(*day), drawable(Some(*value))?)))
+        .filter_map(|(day, value)| Some((day_number(*day), drawable(Some(*value))?)))
         .collect();
     let (Some(first), Some(last)) = (values.keys().next(), values.keys().last()) else {
         let style = Style::new(font, Ink::Muted, Anchor::Start);
@@ -32,7 +32,7 @@ pub(crate) fn draw(unit: &str, days: &[(Date, f64)], options: &Options) -> (Canv
     };
     let last_week = week_of(*last);
     let first_week = week_of(*first).max(last_week - WEEKS_MAX + 1);
-    let classes = Classes::of(&values);
+    let classes = Classes::from_values(&values);
     let grid = Grid::fit(canvas.width, font, (last_week - first_week + 1) as usize);
     let mut y = top;
     let mut week = first_week;
@@ -55,7 +55,7 @@ pub(crate) fn draw(unit: &str, days: &[(Date, f64)], options: &Options) -> (Canv
 }
 
 /// Days since Monday 5 January 1970.
-fn number_of(day: Date) -> i64 {
+fn day_number(day: Date) -> i64 {
     date(1970, 1, 5)
         .until(day)
         .map_or(0, |span| i64::from(span.get_days()))
@@ -80,15 +80,13 @@ struct Grid {
 impl Grid {
     fn fit(width: f64, font: f64, weeks: usize) -> Self {
         let left = font * 1.5;
-        let width_left = width - left;
-        let least = font * 0.95;
+        let available = width - left;
+        let cell_min = font * 0.95;
         // Long spans are split into rows of equal length, at most a year each.
-        let most = ((width_left / least) as usize).clamp(1, 53);
-        let rows = weeks.div_ceil(most);
+        let weeks_max = ((available / cell_min) as usize).clamp(1, 53);
+        let rows = weeks.div_ceil(weeks_max);
         let per_row = weeks.div_ceil(rows.max(1)).max(1);
-        let cell = (width_left / per_row as f64)
-            .min(font * 1.7)
-            .max(font * 0.4);
+        let cell = (available / per_row as f64).min(font * 1.7).max(font * 0.4);
         Self {
             left,
             cell,
@@ -114,11 +112,11 @@ fn block(
     let size = font * 0.92;
     let head = top + font * 1.5;
     let gap = (grid.cell * 0.1).min(1.2);
-    let roomy = grid.cell >= font * 1.05;
+    let shows_all_weekdays = grid.cell >= font * 1.05;
     for (i, name) in WEEKDAYS
         .iter()
         .enumerate()
-        .filter(|(i, _)| roomy || i % 2 == 0)
+        .filter(|(i, _)| shows_all_weekdays || i % 2 == 0)
     {
         let y = head + grid.cell * (i as f64 + 0.5) + size * 0.35;
         canvas.text(
@@ -128,19 +126,19 @@ fn block(
             &name[..1],
         );
     }
-    let mut free = 0.0;
+    let mut next_free = 0.0;
     for week in weeks.0..=weeks.1 {
         let x = grid.left + (week - weeks.0) as f64 * grid.cell;
         if let Some(text) = month_label(week, week == weeks.0, span.1) {
-            let wide = text_width(&text, size, false);
-            if x >= free && x + wide <= canvas.width {
+            let label_width = text_width(&text, size, false);
+            if x >= next_free && x + label_width <= canvas.width {
                 canvas.text(
                     x,
                     top + font,
                     Style::new(size, Ink::Muted, Anchor::Start),
                     &text,
                 );
-                free = x + wide + size * 0.6;
+                next_free = x + label_width + size * 0.6;
             }
         }
         for weekday in 0..7 {
@@ -154,7 +152,7 @@ fn block(
                     let ink = Ink::Heat(classes.class(*value));
                     canvas.rect((x, y), (x + side, y + side), ink, gap.min(1.0));
                 }
-                None => canvas.hollow(x, y, side),
+                None => canvas.empty_square(x, y, side),
             }
         }
     }
@@ -189,16 +187,16 @@ struct Classes {
 }
 
 impl Classes {
-    fn of(values: &BTreeMap<i64, f64>) -> Self {
+    fn from_values(values: &BTreeMap<i64, f64>) -> Self {
         let mut sorted: Vec<f64> = values.values().copied().collect();
         sorted.sort_by(f64::total_cmp);
-        let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share).round() as usize];
-        let (low, high) = (at(0.0), at(1.0));
+        let quantile = |share: f64| sorted[((sorted.len() - 1) as f64 * share).round() as usize];
+        let (low, high) = (quantile(0.0), quantile(1.0));
         let steps = [0.2, 0.4, 0.6, 0.8];
-        let skewed = high - low > 4.0 * (at(0.75) - low).max(f64::MIN_POSITIVE);
+        let skewed = high - low > 4.0 * (quantile(0.75) - low).max(f64::MIN_POSITIVE);
         let edges = if skewed {
             // The top class starts at the 95th percentile, so that peaks are visible.
-            [at(0.3), at(0.6), at(0.85), at(0.95)]
+            [quantile(0.3), quantile(0.6), quantile(0.85), quantile(0.95)]
         } else {
             steps.map(|share| low + (high - low) * share)
         };
@@ -267,9 +265,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_month_is_named_that_has_no_day() {
+    fn only_months_with_days_are_named() {
         // Friday 31 July 2026 and the following day.
-        let last = number_of(date(2026, 7, 31));
+        let last = day_number(date(2026, 7, 31));
         let label = |last| month_label(week_of(last), false, last);
         assert_eq!(label(last), None);
         assert_eq!(label(last + 1).as_deref(), Some("Aug"));
@@ -279,7 +277,7 @@ mod tests {
     fn the_legend_names_each_value_once() {
         let labels = |values: &[f64]| -> Vec<String> {
             let days = (0..).zip(values.iter().copied()).collect();
-            let classes = Classes::of(&days);
+            let classes = Classes::from_values(&days);
             let ranges = classes.ranges.values();
             ranges.map(|[a, b]| range_label(*a, *b)).collect()
         };

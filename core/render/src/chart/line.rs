@@ -1,23 +1,24 @@
-//! Line charts, with bands, levels, marks, and names at the ends of lines.
+//! Line charts, with bands, levels, markers, and names at the ends of lines.
 
 use super::{
     Options,
     plot::{
-        EndLabel, Flag, LabelAreas, Plot, draw_flags, end_label_width, end_labels, finest, lanes,
-        lanes_height, moved_apart, time_axis_height, time_extent, unit_line, value_axis_width,
+        EndLabel, Flag, LabelAreas, Plot, assign_lanes, draw_flags, end_label_width, end_labels,
+        lanes_height, move_apart, smallest_gap, time_axis_height, time_extent, unit_line,
+        value_axis_width,
     },
     scale::{Axis, Format, drawable, seconds},
     stroke::{Key, Stroke, is_narrow, key_rows},
     svg::{Anchor, Canvas, Ink, Rect, Style},
-    text::{mark, shorten},
+    text::{marker_label, shorten},
 };
 use jiff::civil::DateTime;
 use retrocast_domain::chart::{Band, Level, Marker, Series};
 
 /// Maximum number of named lines; more would be illegible.
-const NAMED_LINES: usize = 8;
+const NAMED_LINES_MAX: usize = 8;
 /// Maximum number of labels at points; more would hide the line.
-const NAMED_POINTS: usize = 12;
+const NAMED_POINTS_MAX: usize = 12;
 
 /// The parts of a line chart.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +39,7 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         let lines = parts
             .series
             .iter()
-            .take(NAMED_LINES)
+            .take(NAMED_LINES_MAX)
             .map(|s| s.name.as_str());
         lines
             .chain(parts.bands.iter().map(|b| b.name.as_str()))
@@ -49,7 +50,7 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     let height = options
         .height_pt
         .unwrap_or((options.width_pt * 0.3).clamp(font * 15.0, font * 21.0));
-    let narrow = named && (is_narrow(options) || ends_meet(parts, axis, font, height));
+    let narrow = named && (is_narrow(options) || ends_collide(parts, axis, font, height));
     let names = if narrow { Vec::new() } else { names };
     let (from, to) = time_extent(times(parts));
     let mut plot = Plot {
@@ -67,10 +68,10 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         .filter(|marker| marker.value.and_then(|v| drawable(Some(v))).is_none())
         .map(|marker| Flag {
             x: plot.x(seconds(marker.time)),
-            text: mark(&marker.label),
+            text: marker_label(&marker.label),
         })
         .collect();
-    let placed = lanes(&flags, canvas.width, font);
+    let placed = assign_lanes(&flags, canvas.width, font);
     let mut top = unit_line(&mut canvas, unit, 0.0);
     if narrow {
         top = key_rows(&mut canvas, &keys(parts, font), top);
@@ -81,23 +82,23 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     plot.value_axis(&mut canvas, format);
     plot.time_axis(
         &mut canvas,
-        finest(parts.series.iter().map(|s| s.times.as_slice())),
+        smallest_gap(parts.series.iter().map(|s| s.times.as_slice())),
     );
     for band in parts.bands {
         draw_band(&mut canvas, &plot, band);
     }
-    let silent = parts
+    let unlabelled = parts
         .markers
         .iter()
         .filter(|m| m.value.is_none() && m.label.trim().is_empty());
-    for marker in silent {
+    for marker in unlabelled {
         let x = plot.x(seconds(marker.time));
         canvas.dashed((x, plot.top), (x, plot.bottom), Ink::Axis, 0.6);
     }
     draw_flags(&mut canvas, &plot, &placed, plot.bottom);
     let mut areas = LabelAreas::default();
     for (i, series) in parts.series.iter().enumerate().rev() {
-        let stroke = Stroke::of(series.role, i, font);
+        let stroke = Stroke::for_role(series.role, i, font);
         draw_series(
             &mut canvas,
             &plot,
@@ -119,10 +120,10 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
 
 /// Returns true if names at the ends of lines would have to be moved so far that it is unclear to
 /// which line each belongs.
-fn ends_meet(parts: Parts, axis: Axis, font: f64, height: f64) -> bool {
+fn ends_collide(parts: Parts, axis: Axis, font: f64, height: f64) -> bool {
     let (_, to) = time_extent(times(parts));
     let plot_height = (height - font * 7.0).max(font * 8.0);
-    let y = |value: f64| (1.0 - axis.at(value)) * plot_height;
+    let y = |value: f64| (1.0 - axis.fraction(value)) * plot_height;
     let lines = parts.series.iter().filter_map(|series| {
         let pairs = series.times.iter().zip(&series.values);
         let (time, value) = pairs
@@ -133,9 +134,9 @@ fn ends_meet(parts: Parts, axis: Axis, font: f64, height: f64) -> bool {
     let bands = parts.bands.iter().filter_map(band_end).map(y);
     let mut ends: Vec<(f64, f64)> = lines.chain(bands).map(|y| (y, font * 1.3)).collect();
     ends.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let places = moved_apart(&ends, (-font * 0.5, plot_height + font * 0.8));
-    let mut moves = places.iter().zip(&ends);
-    moves.any(|(place, (end, _))| (place - end).abs() > font * 1.2)
+    let centres = move_apart(&ends, (-font * 0.5, plot_height + font * 0.8));
+    let mut moves = centres.iter().zip(&ends);
+    moves.any(|(centre, (end, _))| (centre - end).abs() > font * 1.2)
 }
 
 /// The value at which the name of a band is placed, near the upper edge.
@@ -150,10 +151,10 @@ fn keys(parts: Parts, font: f64) -> Vec<Key> {
         .series
         .iter()
         .enumerate()
-        .take(NAMED_LINES)
+        .take(NAMED_LINES_MAX)
         .map(|(i, series)| Key {
             name: series.name.clone(),
-            stroke: Some(Stroke::of(series.role, i, font)),
+            stroke: Some(Stroke::for_role(series.role, i, font)),
         });
     let bands = parts.bands.iter().map(|band| Key {
         name: band.name.clone(),
@@ -171,19 +172,19 @@ fn values(parts: Parts) -> impl Iterator<Item = f64> {
         .bands
         .iter()
         .flat_map(|b| b.lower.iter().chain(&b.upper));
-    let marks = parts.markers.iter().filter_map(|m| drawable(m.value));
+    let markers = parts.markers.iter().filter_map(|m| drawable(m.value));
     let levels = parts.levels.iter().map(|l| &l.value);
     lines
         .chain(bands.chain(levels).filter_map(|v| drawable(Some(*v))))
-        .chain(marks)
+        .chain(markers)
 }
 
 fn times(parts: Parts<'_>) -> impl Iterator<Item = &DateTime> {
     let lines = parts.series.iter().flat_map(|s| s.times.iter());
     let bands = parts.bands.iter().flat_map(|b| b.times.iter());
-    let marks = parts.markers.iter().map(|m| &m.time);
+    let markers = parts.markers.iter().map(|m| &m.time);
     let levels = parts.levels.iter().flat_map(|l| [&l.start, &l.end]);
-    lines.chain(bands).chain(marks).chain(levels)
+    lines.chain(bands).chain(markers).chain(levels)
 }
 
 /// Draws a line with its gaps; a point between two gaps becomes a dot.
@@ -199,27 +200,27 @@ pub(crate) fn draw_series(
         if let [only] = run[..] {
             canvas.dot(only, stroke.width * 1.2, stroke.ink);
         } else {
-            let points = thin(&run);
-            cover(&points, canvas.font, areas);
+            let points = reduce_points(&run);
+            reserve_area(&points, canvas.font, areas);
             canvas.polyline(&points, stroke.ink, stroke.width, stroke.dash);
         }
     }
 }
 
-/// Marks the area of a line as occupied, in boxes small enough to follow it closely.
-fn cover(points: &[(f64, f64)], font: f64, areas: &mut LabelAreas) {
+/// Reserves the area of a line, in boxes small enough to follow it closely.
+fn reserve_area(points: &[(f64, f64)], font: f64, areas: &mut LabelAreas) {
     if points.len() > 400 {
         return;
     }
     for pair in points.windows(2) {
         let (a, b) = (pair[0], pair[1]);
         let pieces = (((a.1 - b.1).abs() / (font * 0.5)).ceil() as usize).clamp(1, 60);
-        let at = |i: usize| {
+        let position = |i: usize| {
             let share = i as f64 / pieces as f64;
             (a.0 + (b.0 - a.0) * share, a.1 + (b.1 - a.1) * share)
         };
         for i in 0..pieces {
-            let (from, to) = (at(i), at(i + 1));
+            let (from, to) = (position(i), position(i + 1));
             areas.add(Rect {
                 left: from.0,
                 right: to.0.max(from.0 + 0.1),
@@ -249,10 +250,10 @@ fn runs(plot: &Plot, times: &[DateTime], values: &[Option<f64>]) -> Vec<Vec<(f64
     out
 }
 
-/// At most four points per point of width: first, lowest, highest and last.
-fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let wide = points.last().map_or(0.0, |p| p.0) - points[0].0;
-    if (points.len() as f64) < (wide * 2.0).max(64.0) {
+/// Reduces a line to at most four points per point of width: first, lowest, highest and last.
+fn reduce_points(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let span = points.last().map_or(0.0, |p| p.0) - points[0].0;
+    if (points.len() as f64) < (span * 2.0).max(64.0) {
         return points.to_vec();
     }
     let mut out = Vec::new();
@@ -296,17 +297,17 @@ pub(crate) fn draw_band(canvas: &mut Canvas, plot: &Plot, band: &Band) {
         canvas.line(*top, *bottom, Ink::Band, canvas.font * 0.2);
         return;
     }
-    let (mut ring, mut low) = (thin_if_any(&upper), thin_if_any(&lower));
+    let (mut ring, mut low) = (reduce_if_any(&upper), reduce_if_any(&lower));
     low.reverse();
     ring.extend(low);
     canvas.area(&ring, Ink::Band, 0.24);
 }
 
-fn thin_if_any(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+fn reduce_if_any(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     if points.is_empty() {
         Vec::new()
     } else {
-        thin(points)
+        reduce_points(points)
     }
 }
 
@@ -328,30 +329,30 @@ fn draw_levels(canvas: &mut Canvas, plot: &Plot, levels: &[Level], areas: &mut L
             anchor: Anchor::End,
             ..style
         };
-        let mut places = Vec::new();
+        let mut candidates = Vec::new();
         for step in 0..6 {
             let away = font * 1.2 * f64::from(step);
             let (above, below) = (y - font * 0.4 - away, y + font * 1.15 + away);
-            places.extend([
+            candidates.extend([
                 (style, a, above),
                 (end, b, above),
                 (style, a, below),
                 (end, b, below),
             ]);
         }
-        write_first_free(canvas, plot, &places, &text, areas, true);
+        write_first_free(canvas, plot, &candidates, &text, areas, true);
     }
 }
 
-/// Writes a text at the first free position; with `must`, at the first position if none is free.
-/// Returns the position.
+/// Writes a text at the first free position; if none is free, at the first one if it `is_required`.
+/// Returns its box.
 fn write_first_free(
     canvas: &mut Canvas,
     plot: &Plot,
-    places: &[(Style, f64, f64)],
+    candidates: &[(Style, f64, f64)],
     text: &str,
     areas: &mut LabelAreas,
-    must: bool,
+    is_required: bool,
 ) -> Option<Rect> {
     if text.is_empty() {
         return None;
@@ -359,12 +360,12 @@ fn write_first_free(
     let inside = |rect: &Rect| {
         rect.top >= plot.top - canvas.font && rect.bottom <= plot.bottom && rect.left >= plot.left
     };
-    let free = places.iter().find(|(style, x, y)| {
-        let rect = style.place(*x, *y, text, plot.right.max(plot.left + 1.0));
+    let free = candidates.iter().find(|(style, x, y)| {
+        let rect = style.text_box(*x, *y, text, plot.right.max(plot.left + 1.0));
         inside(&rect) && areas.is_free(&rect)
     });
-    let (style, x, y) = free.or(if must { places.first() } else { None })?;
-    let rect = style.place(*x, *y, text, plot.right.max(plot.left + 1.0));
+    let (style, x, y) = free.or_else(|| candidates.first().filter(|_| is_required))?;
+    let rect = style.text_box(*x, *y, text, plot.right.max(plot.left + 1.0));
     let start = Style {
         anchor: Anchor::Start,
         ..*style
@@ -391,9 +392,14 @@ fn draw_points(canvas: &mut Canvas, plot: &Plot, markers: &[Marker], areas: &mut
             bottom: at.1 + reach,
         });
     }
-    for (marker, (x, y)) in points.iter().take(NAMED_POINTS) {
+    for (marker, (x, y)) in points.iter().take(NAMED_POINTS_MAX) {
         let size = font * 0.92;
-        let text = shorten(&mark(&marker.label), canvas.width * 0.36, size, true);
+        let text = shorten(
+            &marker_label(&marker.label),
+            canvas.width * 0.36,
+            size,
+            true,
+        );
         let style = |anchor| Style::new(size, Ink::Warning, anchor).bold().halo();
         let (start, middle, end) = (
             style(Anchor::Start),
@@ -401,7 +407,7 @@ fn draw_points(canvas: &mut Canvas, plot: &Plot, markers: &[Marker], areas: &mut
             style(Anchor::End),
         );
         let side = font * 0.95;
-        let mut places = vec![
+        let mut candidates = vec![
             (start, x + side, y + size * 0.3),
             (end, x - side, y + size * 0.3),
             (middle, *x, y - font),
@@ -409,12 +415,12 @@ fn draw_points(canvas: &mut Canvas, plot: &Plot, markers: &[Marker], areas: &mut
         ];
         for step in 1..6 {
             let away = font * (1.0 + 1.2 * f64::from(step));
-            places.push((start, x + side, y - away));
-            places.push((end, x - side, y - away));
-            places.push((start, x + side, y + away + size));
-            places.push((end, x - side, y + away + size));
+            candidates.push((start, x + side, y - away));
+            candidates.push((end, x - side, y - away));
+            candidates.push((start, x + side, y + away + size));
+            candidates.push((end, x - side, y + away + size));
         }
-        let Some(rect) = write_first_free(canvas, plot, &places, &text, areas, false) else {
+        let Some(rect) = write_first_free(canvas, plot, &candidates, &text, areas, false) else {
             continue;
         };
         // A leader connects a label with its distant point.
@@ -444,13 +450,13 @@ fn line_labels(
 ) -> Vec<EndLabel> {
     let font = canvas.font;
     let mut labels = Vec::new();
-    for (i, series) in parts.series.iter().enumerate().take(NAMED_LINES) {
+    for (i, series) in parts.series.iter().enumerate().take(NAMED_LINES_MAX) {
         let pairs = series.times.iter().zip(&series.values);
         let last = pairs
             .filter_map(|(t, v)| Some((seconds(*t), drawable(*v)?)))
             .max_by(|a, b| a.0.total_cmp(&b.0));
         let Some((time, value)) = last else { continue };
-        let stroke = Stroke::of(series.role, i, font);
+        let stroke = Stroke::for_role(series.role, i, font);
         let at = (plot.x(time), plot.y(value));
         if i == 0 && !stroke.dash {
             canvas.dot(at, font * 0.28, stroke.ink);
@@ -463,7 +469,7 @@ fn line_labels(
                 ..Style::new(font, stroke.label, Anchor::End)
             }
             .halo();
-            let places: Vec<_> = (1..8)
+            let candidates: Vec<_> = (1..8)
                 .flat_map(|step| {
                     let away = font * (0.2 + 0.6 * f64::from(step));
                     [
@@ -472,7 +478,7 @@ fn line_labels(
                     ]
                 })
                 .collect();
-            if write_first_free(canvas, plot, &places, &series.name, areas, false).is_some() {
+            if write_first_free(canvas, plot, &candidates, &series.name, areas, false).is_some() {
                 continue;
             }
             canvas.dashed(
@@ -513,7 +519,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thinning_keeps_extremes() {
+    fn reducing_points_keeps_extremes() {
         let points: Vec<(f64, f64)> = (0..100_000)
             .map(|i| {
                 (
@@ -522,9 +528,9 @@ mod tests {
                 )
             })
             .collect();
-        let thin = thin(&points);
-        assert!(thin.len() <= 404, "{}", thin.len());
-        assert!(thin.iter().any(|p| p.1 == -99.0));
-        assert!(thin.windows(2).all(|w| w[0].0 <= w[1].0));
+        let reduced = reduce_points(&points);
+        assert!(reduced.len() <= 404, "{}", reduced.len());
+        assert!(reduced.iter().any(|p| p.1 == -99.0));
+        assert!(reduced.windows(2).all(|w| w[0].0 <= w[1].0));
     }
 }

@@ -31,7 +31,7 @@ impl Plot {
     }
 
     pub(crate) fn y(&self, value: f64) -> f64 {
-        self.bottom - self.axis.at(value) * (self.bottom - self.top)
+        self.bottom - self.axis.fraction(value) * (self.bottom - self.top)
     }
 
     /// Draws gridlines, with the numbers of the value axis to their left.
@@ -48,21 +48,21 @@ impl Plot {
     }
 
     /// Draws ticks and labels of the time axis below the plot, in at most two lines.
-    pub(crate) fn time_axis(&self, canvas: &mut Canvas, finest: f64) {
+    pub(crate) fn time_axis(&self, canvas: &mut Canvas, smallest_gap: f64) {
         let size = canvas.font * 0.92;
         let count = ((self.right - self.left) / (size * 4.6)) as usize;
         let style = Style::new(size, Ink::Muted, Anchor::Middle);
-        let mut free = [f64::NEG_INFINITY; 2];
-        for tick in time_ticks(self.from, self.to, count.min(12), finest) {
-            let x = self.x(tick.at);
+        let mut next_free = [f64::NEG_INFINITY; 2];
+        for tick in time_ticks(self.from, self.to, count.min(12), smallest_gap) {
+            let x = self.x(tick.seconds);
             let low = self.bottom + canvas.font * 0.35;
             canvas.line((x, self.bottom), (x, low), Ink::Axis, 0.6);
             for (row, text) in [&tick.label, &tick.below].into_iter().enumerate() {
                 let baseline = self.bottom + canvas.font * (1.35 + 1.15 * row as f64);
-                let place = style.place(x, baseline, text, canvas.width);
-                if !text.is_empty() && place.left > free[row] {
+                let text_box = style.text_box(x, baseline, text, canvas.width);
+                if !text.is_empty() && text_box.left > next_free[row] {
                     canvas.text(x, baseline, style, text);
-                    free[row] = place.right + size * 0.5;
+                    next_free[row] = text_box.right + size * 0.5;
                 }
             }
         }
@@ -99,15 +99,15 @@ pub(crate) fn time_extent<'a>(times: impl Iterator<Item = &'a DateTime>) -> (f64
     extent(times.map(|t| seconds(*t))).unwrap_or((0.0, 0.0))
 }
 
-/// The smallest distance between neighbours over all lines, in seconds.
-pub(crate) fn finest<'a>(lines: impl Iterator<Item = &'a [DateTime]>) -> f64 {
+/// The smallest distance between neighbouring points of all lines, in seconds.
+pub(crate) fn smallest_gap<'a>(lines: impl Iterator<Item = &'a [DateTime]>) -> f64 {
     let gaps = lines.flat_map(|times| times.windows(2).map(|w| seconds(w[1]) - seconds(w[0])));
     gaps.filter(|gap| *gap > 0.0)
         .fold(f64::INFINITY, f64::min)
         .min(400.0 * 86_400.0)
 }
 
-/// The areas that labels and marks cover.
+/// The areas that are covered by labels, lines and other shapes.
 #[derive(Debug, Default)]
 pub(crate) struct LabelAreas(Vec<Rect>);
 
@@ -171,7 +171,7 @@ pub(crate) fn end_labels(
         .map(|(_, lines, _)| lines.len() as f64 * line + font * 0.15);
     let wanted: Vec<(f64, f64)> = blocks.iter().map(|block| block.2).zip(heights).collect();
     let range = (plot.top - font * 0.5, plot.bottom + font * 0.8);
-    for (block, y) in blocks.iter_mut().zip(moved_apart(&wanted, range)) {
+    for (block, y) in blocks.iter_mut().zip(move_apart(&wanted, range)) {
         block.2 = y;
     }
     for (label, lines, y) in &blocks {
@@ -188,21 +188,22 @@ pub(crate) fn end_labels(
     }
 }
 
-/// The centres of blocks, given with their heights from top to bottom, moved apart within a range.
-pub(crate) fn moved_apart(blocks: &[(f64, f64)], range: (f64, f64)) -> Vec<f64> {
-    let mut places: Vec<f64> = Vec::new();
+/// Moves the centres of blocks apart within a range; blocks are centres and heights, from top to
+/// bottom.
+pub(crate) fn move_apart(blocks: &[(f64, f64)], range: (f64, f64)) -> Vec<f64> {
+    let mut centres: Vec<f64> = Vec::new();
     let mut edge = range.0;
     for (y, height) in blocks {
-        let place = y.max(edge + height / 2.0);
-        edge = place + height / 2.0;
-        places.push(place);
+        let centre = y.max(edge + height / 2.0);
+        edge = centre + height / 2.0;
+        centres.push(centre);
     }
     let mut edge = range.1;
-    for (place, (_, height)) in places.iter_mut().zip(blocks).rev() {
-        *place = place.min(edge - height / 2.0);
-        edge = *place - height / 2.0;
+    for (centre, (_, height)) in centres.iter_mut().zip(blocks).rev() {
+        *centre = centre.min(edge - height / 2.0);
+        edge = *centre - height / 2.0;
     }
-    places
+    centres
 }
 
 /// A vertical rule with a label above it.
@@ -212,11 +213,11 @@ pub(crate) struct Flag {
     pub text: String,
 }
 
-/// Flags with their lanes, lane 0 next to the plot.
+/// Assigns flags to lanes, lane 0 next to the plot.
 ///
-/// They are placed from right to left, each in the lowest free lane, so that a rule only passes
+/// Flags are placed from right to left, each in the lowest free lane, so that a rule only passes
 /// labels that begin to its right.
-pub(crate) fn lanes(flags: &[Flag], width: f64, font: f64) -> Vec<(Flag, usize, Rect)> {
+pub(crate) fn assign_lanes(flags: &[Flag], width: f64, font: f64) -> Vec<(Flag, usize, Rect)> {
     let mut order: Vec<Flag> = flags.to_vec();
     order.sort_by(|a, b| b.x.total_cmp(&a.x).then_with(|| a.text.cmp(&b.text)));
     let mut placed: Vec<(Flag, usize, Rect)> = Vec::new();
@@ -226,20 +227,20 @@ pub(crate) fn lanes(flags: &[Flag], width: f64, font: f64) -> Vec<(Flag, usize, 
             continue;
         }
         let style = flag_style(&flag, width, font);
-        let mut place = style.place(flag_x(&flag, style, font), 0.0, &flag.text, width);
-        (place.top, place.bottom) = (0.0, 1.0);
-        let gap = Rect {
-            left: place.left - font * 0.6,
-            right: place.right + font * 0.6,
-            ..place
+        let mut text_box = style.text_box(flag_x(&flag, style, font), 0.0, &flag.text, width);
+        (text_box.top, text_box.bottom) = (0.0, 1.0);
+        let with_margin = Rect {
+            left: text_box.left - font * 0.6,
+            right: text_box.right + font * 0.6,
+            ..text_box
         };
         let lane = (0..3).find(|lane| {
             !placed
                 .iter()
-                .any(|(_, other, rect)| other == lane && rect.overlaps(&gap))
+                .any(|(_, other, rect)| other == lane && rect.overlaps(&with_margin))
         });
         if let Some(lane) = lane {
-            placed.push((flag, lane, place));
+            placed.push((flag, lane, text_box));
         }
     }
     placed

@@ -9,7 +9,7 @@ use retrocast_domain::{
     chart::{Band, Bar, Level, Marker, Panel, Role, Series},
 };
 
-/// A title that would do harm as markup.
+/// A title that would break or misuse markup.
 pub(crate) const HOSTILE: &str =
     "</title></text><script>alert(1)</script>\u{7}\u{202e}& \"q\" 'q' #read(\"x\") ]]> 漢字 😀";
 
@@ -350,7 +350,7 @@ pub(crate) fn bullet() -> Chart {
 }
 
 /// One chart of each kind.
-pub(crate) fn each() -> Vec<Chart> {
+pub(crate) fn one_of_each() -> Vec<Chart> {
     vec![
         forecast(),
         anomalies(),
@@ -367,7 +367,7 @@ pub(crate) fn each() -> Vec<Chart> {
 }
 
 /// Charts with extreme or hostile data.
-pub(crate) fn worst() -> Vec<Chart> {
+pub(crate) fn extreme() -> Vec<Chart> {
     let long = "word ".repeat(40_000);
     let mut out = Vec::new();
     for values in [
@@ -387,7 +387,7 @@ pub(crate) fn worst() -> Vec<Chart> {
         }
     }
     for (i, chart) in out.iter_mut().enumerate() {
-        chart.id = format!("worst-{i}");
+        chart.id = format!("extreme-{i}");
     }
     out
 }

@@ -33,14 +33,14 @@ impl Format {
     /// Formats a tick with the decimals that the step needs.
     pub(crate) fn tick(self, value: f64, step: f64) -> String {
         match self {
-            Format::Percent => format!("{}{NBSP}%", plain(value * 100.0, step * 100.0)),
-            Format::Ratio => format!("{}×", plain(value, step)),
-            Format::Plain => plain(value, step),
+            Format::Percent => format!("{}{NBSP}%", format_plain(value * 100.0, step * 100.0)),
+            Format::Ratio => format!("{}×", format_plain(value, step)),
+            Format::Plain => format_plain(value, step),
         }
     }
 }
 
-fn plain(value: f64, step: f64) -> String {
+fn format_plain(value: f64, step: f64) -> String {
     let size = value.abs().max(step);
     if !(1e-6..1e15).contains(&size) {
         return if value == 0.0 {
@@ -105,7 +105,7 @@ impl Axis {
                 (low - pad, high + pad)
             };
         }
-        // Of several numbers of ticks, the one that wastes least of the height.
+        // Chooses the number of ticks that wastes the least height.
         let waste = |axis: &Self| (axis.high - axis.low) / (high - low);
         let all = (count..=count + 2).map(|n| Self::nice(low, high, n));
         all.min_by(|a, b| waste(a).total_cmp(&waste(b)))
@@ -154,7 +154,7 @@ impl Axis {
     }
 
     /// Position of a value between 0 (low) and 1 (high), clamped.
-    pub(crate) fn at(&self, value: f64) -> f64 {
+    pub(crate) fn fraction(&self, value: f64) -> f64 {
         let span = self.high - self.low;
         if span > 0.0 {
             ((value - self.low) / span).clamp(0.0, 1.0)
@@ -196,10 +196,10 @@ fn day_of(seconds: f64) -> Option<Date> {
         .ok()
 }
 
-/// A tick of a time axis; `below` is the year or day, if it changes there.
+/// A tick of a time axis, in seconds since 1970; `below` is the year or day, if it changes there.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TimeTick {
-    pub at: f64,
+    pub seconds: f64,
     pub label: String,
     pub below: String,
 }
@@ -251,7 +251,7 @@ impl Step {
     }
 
     fn ticks(self, low: f64, high: f64) -> Vec<f64> {
-        let even = |every: f64, offset: f64| {
+        let multiples = |every: f64, offset: f64| {
             let first = ((low - offset) / every).ceil();
             (0..200)
                 .map(|i| (first + f64::from(i)) * every + offset)
@@ -259,9 +259,9 @@ impl Step {
                 .collect()
         };
         match self {
-            Step::Minutes(_) | Step::Days(_) => even(self.seconds(), 0.0),
+            Step::Minutes(_) | Step::Days(_) => multiples(self.seconds(), 0.0),
             // The first Monday of 1970 was the 5th of January.
-            Step::Weeks(_) => even(self.seconds(), 4.0 * 86_400.0),
+            Step::Weeks(_) => multiples(self.seconds(), 4.0 * 86_400.0),
             Step::Months(n) => months(low, high, n),
             Step::Years(n) => years(low, high, n),
         }
@@ -304,19 +304,25 @@ fn years(low: f64, high: f64, every: i16) -> Vec<f64> {
         .collect()
 }
 
-/// Ticks from `low` to `high`, as dense as `labels_max` labels allow, but not denser than the data, whose
-/// points are `finest` seconds apart.
-pub(crate) fn time_ticks(low: f64, high: f64, labels_max: usize, finest: f64) -> Vec<TimeTick> {
+/// Ticks from `low` to `high`, as dense as `labels_max` labels allow, but not denser
+/// than the data, whose points are at least `smallest_gap` seconds apart.
+pub(crate) fn time_ticks(
+    low: f64,
+    high: f64,
+    labels_max: usize,
+    smallest_gap: f64,
+) -> Vec<TimeTick> {
     let labels_max = labels_max.max(2);
     for step in STEPS {
-        if (high - low) / step.seconds() > labels_max as f64 || step.seconds() < finest * 0.9 {
+        if (high - low) / step.seconds() > labels_max as f64 || step.seconds() < smallest_gap * 0.9
+        {
             continue;
         }
-        let at = step.ticks(low, high);
-        if at.len() <= labels_max && at.len() >= 2 {
-            return labelled(&at, step);
+        let times = step.ticks(low, high);
+        if times.len() <= labels_max && times.len() >= 2 {
+            return label_ticks(&times, step);
         }
-        if at.len() < 2 {
+        if times.len() < 2 {
             break;
         }
     }
@@ -325,12 +331,13 @@ pub(crate) fn time_ticks(low: f64, high: f64, labels_max: usize, finest: f64) ->
     } else {
         vec![low]
     };
-    labelled(&ends, Step::Days(1))
+    label_ticks(&ends, Step::Days(1))
 }
 
-fn labelled(at: &[f64], step: Step) -> Vec<TimeTick> {
+fn label_ticks(times: &[f64], step: Step) -> Vec<TimeTick> {
     let mut last = String::new();
-    at.iter()
+    times
+        .iter()
         .filter_map(|t| {
             let day = day_of(*t)?;
             let month = &month_name(day)[..3];
@@ -357,7 +364,7 @@ fn labelled(at: &[f64], step: Step) -> Vec<TimeTick> {
             };
             last = below;
             Some(TimeTick {
-                at: *t,
+                seconds: *t,
                 label,
                 below: shown,
             })
@@ -379,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn axes_are_nice() {
+    fn axes_end_on_round_numbers() {
         check(&[3.0, 97.0], 0.0, 100.0, 50.0);
         check(&[3.0, 55.0], 0.0, 60.0, 20.0);
         check(&[12.0, 38.0], 0.0, 40.0, 10.0);
@@ -391,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn ticks_stay_few_whatever_the_values() {
+    fn the_number_of_ticks_is_limited() {
         for values in [
             vec![1e100, -1e100],
             vec![1e15, 1e15 + 1e-3],
@@ -403,12 +410,16 @@ mod tests {
             let ticks = axis.ticks();
             assert!((1..=12).contains(&ticks.len()), "{values:?}: {ticks:?}");
             assert!(ticks.iter().all(|t| t.is_finite()));
-            assert!(values.iter().all(|v| (0.0..=1.0).contains(&axis.at(*v))));
+            assert!(
+                values
+                    .iter()
+                    .all(|v| (0.0..=1.0).contains(&axis.fraction(*v)))
+            );
         }
     }
 
     #[test]
-    fn tick_texts() {
+    fn ticks_have_the_decimals_of_their_step() {
         for (format, value, step, want) in [
             (Format::Plain, 0.25, 0.05, "0.25"),
             (Format::Plain, 12_000.0, 2000.0, "12 000"),
@@ -426,9 +437,9 @@ mod tests {
         assert_eq!(of_unit("tickets per day"), "1.1");
     }
 
-    fn check_time(low: &str, high: &str, labels_max: usize, finest: f64, want: &str) {
+    fn check_time(low: &str, high: &str, labels_max: usize, smallest_gap: f64, want: &str) {
         let parse = |text: &str| seconds(text.parse::<DateTime>().unwrap());
-        let ticks = time_ticks(parse(low), parse(high), labels_max, finest);
+        let ticks = time_ticks(parse(low), parse(high), labels_max, smallest_gap);
         let text: Vec<String> = ticks
             .iter()
             .map(|t| format!("{} {}", t.label, t.below).trim().replace(NBSP, " "))
@@ -437,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_counted_in_calendar_units() {
+    fn time_ticks_follow_the_calendar() {
         check_time(
             "2026-11-09T00:00",
             "2026-11-10T00:00",

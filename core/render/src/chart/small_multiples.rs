@@ -3,11 +3,13 @@
 use super::{
     Options,
     line::draw_series,
-    plot::{LabelAreas, Plot, finest, time_axis_height, time_extent, unit_line, value_axis_width},
+    plot::{
+        LabelAreas, Plot, smallest_gap, time_axis_height, time_extent, unit_line, value_axis_width,
+    },
     scale::{Axis, Format, drawable, seconds},
     stroke::Stroke,
     svg::{Anchor, Canvas, Ink, Style},
-    text::{name, shorten, shorten_apart, text_width},
+    text::{label_name, shorten, shorten_distinct, text_width},
 };
 use retrocast_domain::chart::{Panel, Role};
 
@@ -27,19 +29,19 @@ pub(crate) fn draw(unit: &str, panels: &[Panel], options: &Options) -> (Canvas, 
     let gutter = value_axis_width(axis, format, font);
     let columns = columns(canvas.width, font, shown.len());
     let gap = font * 2.0;
-    let wide = (canvas.width - gutter - gap * (columns as f64 - 1.0)) / columns as f64;
-    let tall = font * 5.2;
+    let panel_width = (canvas.width - gutter - gap * (columns as f64 - 1.0)) / columns as f64;
+    let panel_height = font * 5.2;
     let top = unit_line(&mut canvas, unit, 0.0);
-    let row_height = font * 2.1 + tall + font * 0.7;
+    let row_height = font * 2.1 + panel_height + font * 0.7;
     let rows = shown.len().div_ceil(columns).max(1);
     for (i, panel) in shown.iter().enumerate() {
         let (row, column) = (i / columns, i % columns);
-        let left = gutter + column as f64 * (wide + gap);
+        let left = gutter + column as f64 * (panel_width + gap);
         let head = top + row as f64 * row_height;
-        let (top, bottom) = (head + font * 2.1, head + font * 2.1 + tall);
+        let (top, bottom) = (head + font * 2.1, head + font * 2.1 + panel_height);
         let plot = Plot {
             left,
-            right: left + wide - font * 0.3,
+            right: left + panel_width - font * 0.3,
             top,
             bottom,
             from,
@@ -48,7 +50,7 @@ pub(crate) fn draw(unit: &str, panels: &[Panel], options: &Options) -> (Canvas, 
         };
         heading(&mut canvas, panel, shown, &plot, head + font * 1.2);
         grid(&mut canvas, &plot, format, column == 0);
-        let stroke = Stroke::of(
+        let stroke = Stroke::for_role(
             if panel.highlight || none_highlighted(shown) {
                 Role::Observed
             } else {
@@ -81,7 +83,10 @@ pub(crate) fn draw(unit: &str, panels: &[Panel], options: &Options) -> (Canvas, 
             canvas.dot((plot.x(seconds(time)), plot.y(value)), font * 0.3, ink);
         }
         if i + columns >= shown.len() {
-            plot.time_axis(&mut canvas, finest([panel.times.as_slice()].into_iter()));
+            plot.time_axis(
+                &mut canvas,
+                smallest_gap([panel.times.as_slice()].into_iter()),
+            );
         }
     }
     let mut height = top + rows as f64 * row_height + time_axis_height(font) - font * 0.7;
@@ -110,18 +115,18 @@ fn heading(canvas: &mut Canvas, panel: &Panel, all: &[Panel], plot: &Plot, basel
     let font = canvas.font;
     let plot_width = plot.right - plot.left;
     // A short name leaves more space for the note.
-    let named = text_width(&name(&panel.label), font, true) + font;
-    let note_width_max = plot_width - named.min(plot_width * 0.45);
+    let name_width = text_width(&label_name(&panel.label), font, true) + font;
+    let note_width_max = plot_width - name_width.min(plot_width * 0.45);
     let note = shorten(&panel.note, note_width_max, font * 0.92, false);
     let note_width = if note.is_empty() {
         0.0
     } else {
         text_width(&note, font * 0.92, false) + font
     };
-    let named: Vec<String> = all.iter().map(|panel| name(&panel.label)).collect();
-    let others = named.iter().map(String::as_str);
-    let name = shorten_apart(
-        &name(&panel.label),
+    let names: Vec<String> = all.iter().map(|panel| label_name(&panel.label)).collect();
+    let others = names.iter().map(String::as_str);
+    let name = shorten_distinct(
+        &label_name(&panel.label),
         others,
         plot_width - note_width,
         font,

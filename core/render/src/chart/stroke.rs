@@ -18,7 +18,7 @@ pub(crate) struct Stroke {
 
 impl Stroke {
     /// One line has the accent colour; others are distinguished by weight, dash and name.
-    pub(crate) fn of(role: Role, index: usize, font: f64) -> Self {
+    pub(crate) fn for_role(role: Role, index: usize, font: f64) -> Self {
         let (ink, label, width, dash) = match role {
             Role::Observed if index == 0 => (Ink::Accent, Ink::Accent, 0.21, false),
             Role::Observed => (Ink::Text, Ink::Text, 0.13, false),
@@ -46,7 +46,7 @@ pub(crate) struct Key {
     pub stroke: Option<Stroke>,
 }
 
-/// Writes the key above a narrow plot; returns its lower end, in points.
+/// Draws the key above a narrow plot; returns its lower end, in points.
 pub(crate) fn key_rows(canvas: &mut Canvas, keys: &[Key], top: f64) -> f64 {
     let font = canvas.font;
     let sample = font * 1.5;
@@ -55,8 +55,8 @@ pub(crate) fn key_rows(canvas: &mut Canvas, keys: &[Key], top: f64) -> f64 {
     for key in keys.iter().filter(|key| !key.name.trim().is_empty()) {
         let size = font * 0.92;
         let name = shorten(&key.name, canvas.width - sample - font * 0.5, size, false);
-        let wide = sample + font * 0.45 + text_width(&name, size, false);
-        if x > 0.0 && x + wide > canvas.width {
+        let entry_width = sample + font * 0.45 + text_width(&name, size, false);
+        if x > 0.0 && x + entry_width > canvas.width {
             (x, baseline) = (0.0, baseline + font * 1.35);
         }
         let y = baseline - font * 0.3;

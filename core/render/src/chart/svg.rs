@@ -6,7 +6,7 @@
 use super::text::{escape, shorten, text_width};
 use std::fmt::Write as _;
 
-/// The role of a mark, which decides its colour in both palettes.
+/// The role of a shape or text, which decides its colour in both palettes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ink {
     /// Prominent text.
@@ -86,7 +86,7 @@ pub fn dark_css() -> String {
     css
 }
 
-/// Side of its point on which a text is placed.
+/// The part of a text that is at its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Anchor {
     Start,
@@ -154,20 +154,20 @@ impl Style {
         self
     }
 
-    /// The position of a text with this style, moved inside a drawing of this width.
-    pub(crate) fn place(&self, x: f64, baseline: f64, text: &str, width: f64) -> Rect {
-        let wide = text_width(text, self.size, self.bold);
+    /// The box of a text with this style, moved inside a drawing of this width.
+    pub(crate) fn text_box(&self, x: f64, baseline: f64, text: &str, width: f64) -> Rect {
+        let own_width = text_width(text, self.size, self.bold);
         let left = match self.anchor {
             Anchor::Start => x,
-            Anchor::Middle => x - wide / 2.0,
-            Anchor::End => x - wide,
+            Anchor::Middle => x - own_width / 2.0,
+            Anchor::End => x - own_width,
         };
-        let left = left.min(width - wide).max(0.0);
+        let left = left.min(width - own_width).max(0.0);
         let (top, bottom) = (baseline - 0.8 * self.size, baseline + 0.25 * self.size);
         Rect {
             left,
             top,
-            right: left + wide,
+            right: left + own_width,
             bottom,
         }
     }
@@ -190,7 +190,7 @@ impl Canvas {
         }
     }
 
-    pub(crate) fn line(&mut self, from: (f64, f64), to: (f64, f64), ink: Ink, wide: f64) {
+    pub(crate) fn line(&mut self, from: (f64, f64), to: (f64, f64), ink: Ink, width: f64) {
         let _ = writeln!(
             self.body,
             "<path d=\"M{} {}L{} {}\" {} stroke-width=\"{}\"/>",
@@ -199,11 +199,11 @@ impl Canvas {
             num(to.0),
             num(to.1),
             ink.stroke(),
-            num(wide)
+            num(width)
         );
     }
 
-    pub(crate) fn dashed(&mut self, from: (f64, f64), to: (f64, f64), ink: Ink, wide: f64) {
+    pub(crate) fn dashed(&mut self, from: (f64, f64), to: (f64, f64), ink: Ink, width: f64) {
         let _ = writeln!(
             self.body,
             "<path d=\"M{} {}L{} {}\" {} stroke-width=\"{}\" stroke-dasharray=\"2 2\"/>",
@@ -212,11 +212,11 @@ impl Canvas {
             num(to.0),
             num(to.1),
             ink.stroke(),
-            num(wide)
+            num(width)
         );
     }
 
-    pub(crate) fn polyline(&mut self, points: &[(f64, f64)], ink: Ink, wide: f64, dash: bool) {
+    pub(crate) fn polyline(&mut self, points: &[(f64, f64)], ink: Ink, width: f64, dash: bool) {
         if points.is_empty() {
             return;
         }
@@ -234,7 +234,7 @@ impl Canvas {
             "<path d=\"{}\" {} stroke-width=\"{}\" stroke-linejoin=\"round\" stroke-linecap=\"{}\"{dash}/>",
             path(points),
             ink.stroke(),
-            num(wide),
+            num(width),
             if dash.is_empty() { "round" } else { "butt" },
         );
     }
@@ -271,7 +271,7 @@ impl Canvas {
     }
 
     /// Draws an outlined square for a missing value.
-    pub(crate) fn hollow(&mut self, x: f64, y: f64, size: f64) {
+    pub(crate) fn empty_square(&mut self, x: f64, y: f64, size: f64) {
         let _ = writeln!(
             self.body,
             "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" {} stroke-width=\"0.5\"/>",
@@ -310,10 +310,10 @@ impl Canvas {
         );
     }
 
-    /// Writes a text inside the drawing; returns its position.
+    /// Writes a text inside the drawing; returns its box.
     pub(crate) fn text(&mut self, x: f64, baseline: f64, style: Style, text: &str) -> Rect {
         let text = shorten(text, self.width, style.size, style.bold);
-        let rect = style.place(x, baseline, &text, self.width);
+        let rect = style.text_box(x, baseline, &text, self.width);
         if text.is_empty() {
             return rect;
         }
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_readable_on_both_pages() {
+    fn texts_have_enough_contrast_in_both_palettes() {
         let paper = PALETTE.iter().find(|(ink, ..)| *ink == Ink::Paper).unwrap();
         for (ink, name, light, dark) in PALETTE {
             if matches!(
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_short_and_always_numbers() {
+    fn coordinates_are_short_and_finite() {
         for (value, want) in [
             (1.0, "1"),
             (-0.001, "0"),

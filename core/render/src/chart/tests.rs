@@ -1,4 +1,4 @@
-//! Properties of every chart, for any form and data.
+//! Properties of charts of every kind, for any data.
 
 use super::{Options, samples, text};
 use retrocast_domain::{
@@ -15,7 +15,7 @@ fn elements(text: &str) -> Vec<(String, Vec<(String, String)>)> {
             "stray > in {:?}",
             &rest[..at.min(80)]
         );
-        let end = at + rest[at..].find('>').expect("every < has its >");
+        let end = at + rest[at..].find('>').expect("every < is closed");
         let tag = &rest[at + 1..end];
         assert!(!tag.contains('<'), "{tag}");
         if let Some(name) = tag.strip_prefix('/') {
@@ -72,27 +72,27 @@ fn unescape(text: &str) -> String {
         .replace("&amp;", "&")
 }
 
-/// Every text with its box, read from the file.
-fn words(drawing: &str) -> Vec<(String, [f64; 4])> {
+/// Every text of a drawing with its box.
+fn text_boxes(drawing: &str) -> Vec<(String, [f64; 4])> {
     let mut out = Vec::new();
     for part in drawing.split("<text ").skip(1) {
         let (attributes, rest) = part.split_once('>').unwrap();
         let element = ("text".to_string(), pairs(attributes));
         let content = unescape(rest.split_once("</text>").unwrap().0);
         let size = attribute(&element, "font-size").unwrap();
-        let wide = text::text_width(&content, size, attributes.contains("font-weight"));
+        let width = text::text_width(&content, size, attributes.contains("font-weight"));
         let x = attribute(&element, "x").unwrap();
         let left = if attributes.contains("\"end\"") {
-            x - wide
+            x - width
         } else if attributes.contains("\"middle\"") {
-            x - wide / 2.0
+            x - width / 2.0
         } else {
             x
         };
         let y = attribute(&element, "y").unwrap();
         out.push((
             content,
-            [left, y - 0.72 * size, left + wide, y + 0.2 * size],
+            [left, y - 0.72 * size, left + width, y + 0.2 * size],
         ));
     }
     out
@@ -126,7 +126,7 @@ fn check(chart: &retrocast_domain::Chart, options: &Options) {
         attribute(&elements[0], "height").unwrap(),
     );
     assert!((width - options.width_pt).abs() < 0.01 && height > 0.0);
-    for (content, [left, top, right, bottom]) in words(&text) {
+    for (content, [left, top, right, bottom]) in text_boxes(&text) {
         let inside = left >= -0.1 && top >= -0.1 && right <= width + 0.1 && bottom <= height + 0.1;
         assert!(
             inside,
@@ -147,8 +147,8 @@ fn check(chart: &retrocast_domain::Chart, options: &Options) {
 }
 
 #[test]
-fn every_form_is_sound_at_every_width() {
-    for chart in samples::each() {
+fn every_kind_is_valid_at_every_width() {
+    for chart in samples::one_of_each() {
         for options in [
             Options::default(),
             Options::new(720.0, 12.0),
@@ -160,22 +160,22 @@ fn every_form_is_sound_at_every_width() {
 }
 
 #[test]
-fn the_worst_data_is_drawn_too() {
-    for chart in samples::worst() {
+fn extreme_data_is_drawn() {
+    for chart in samples::extreme() {
         check(&chart, &Options::default());
         check(&chart, &Options::new(120.0, 11.0));
     }
 }
 
 #[test]
-fn words_do_not_cover_each_other() {
-    for chart in samples::each() {
+fn texts_do_not_overlap() {
+    for chart in samples::one_of_each() {
         for options in [
             Options::default(),
             Options::new(720.0, 12.0),
             Options::new(340.0, 11.5),
         ] {
-            let all = words(&super::svg(&chart, &options));
+            let all = text_boxes(&super::svg(&chart, &options));
             for (i, (a, ra)) in all.iter().enumerate() {
                 for (b, rb) in &all[i + 1..] {
                     let apart = ra[2] <= rb[0] + 0.6
@@ -193,7 +193,7 @@ fn words_do_not_cover_each_other() {
     }
 }
 
-/// Boxes of the straight lines of one piece in an SVG file.
+/// Bounding boxes of the straight lines of a class in an SVG file.
 fn straight_lines(drawing: &str, class: &str) -> Vec<[f64; 4]> {
     let elements = elements(drawing);
     let is_line = |element: &&(String, Vec<(String, String)>)| {
@@ -216,7 +216,7 @@ fn straight_lines(drawing: &str, class: &str) -> Vec<[f64; 4]> {
 }
 
 #[test]
-fn values_stand_clear_of_all_bars_and_intervals() {
+fn values_do_not_overlap_bars_or_intervals() {
     // A highlighted bar beside one with a higher interval.
     let values = [
         (1.0, 0.2),
@@ -250,29 +250,29 @@ fn values_stand_clear_of_all_bars_and_intervals() {
             Options::new(720.0, 9.0),
         ] {
             let drawing = super::svg(&chart, &options);
-            let mut marks = straight_lines(&drawing, "stroke-text");
-            assert_eq!(marks.len(), 24 * 3, "an interval and its ends");
+            let mut shapes = straight_lines(&drawing, "stroke-text");
+            assert_eq!(shapes.len(), 24 * 3, "an interval and its ends");
             for bar in elements(&drawing).iter().filter(|e| e.0 == "rect") {
                 let get = |name| attribute(bar, name).unwrap();
                 if attribute(bar, "rx").is_none() {
                     let (x, y) = (get("x"), get("y"));
-                    marks.push([x, y, x + get("width"), y + get("height")]);
+                    shapes.push([x, y, x + get("width"), y + get("height")]);
                 }
             }
-            let texts: Vec<_> = words(&drawing)
+            let texts: Vec<_> = text_boxes(&drawing)
                 .into_iter()
                 .filter(|(text, _)| text.starts_with('+'))
                 .collect();
             assert!(texts.len() > 3, "{texts:?}");
             for (text, at) in &texts {
-                for mark in &marks {
-                    let apart = at[2] <= mark[0]
-                        || mark[2] <= at[0]
-                        || at[3] <= mark[1]
-                        || mark[3] <= at[1];
+                for shape in &shapes {
+                    let apart = at[2] <= shape[0]
+                        || shape[2] <= at[0]
+                        || at[3] <= shape[1]
+                        || shape[3] <= at[1];
                     assert!(
                         apart,
-                        "{text} at {at:?} on {mark:?}, {horizontal}, {}",
+                        "{text} at {at:?} on {shape:?}, {horizontal}, {}",
                         options.width_pt
                     );
                 }
@@ -282,8 +282,8 @@ fn values_stand_clear_of_all_bars_and_intervals() {
 }
 
 #[test]
-fn names_of_lines_that_end_close_together_stand_in_a_key() {
-    let ends = |names: [f64; 3]| {
+fn lines_that_end_close_together_are_named_in_a_key() {
+    let are_named_at_ends = |values: [f64; 3]| {
         let mut chart = samples::forecast();
         let ChartKind::Line { series, bands, .. } = &mut chart.kind else {
             panic!("a chart with a line");
@@ -291,7 +291,7 @@ fn names_of_lines_that_end_close_together_stand_in_a_key() {
         bands.clear();
         let times = series[0].times.clone();
         *series = (0..)
-            .zip(names)
+            .zip(values)
             .map(|(i, end)| Series {
                 name: format!("line {i}"),
                 values: times.iter().map(|_| Some(end)).collect(),
@@ -300,13 +300,13 @@ fn names_of_lines_that_end_close_together_stand_in_a_key() {
             })
             .collect();
         let drawing = super::svg(&chart, &Options::default());
-        let all = words(&drawing);
+        let all = text_boxes(&drawing);
         let named = all.iter().filter(|(text, _)| text.starts_with("line "));
         let left = named.map(|(_, at)| at[0]).fold(f64::INFINITY, f64::min);
         left > Options::default().width_pt / 2.0
     };
-    assert!(ends([0.0, 50.0, 100.0]), "at the ends");
-    assert!(!ends([0.0, 99.0, 100.0]), "in a key");
+    assert!(are_named_at_ends([0.0, 50.0, 100.0]), "at the ends");
+    assert!(!are_named_at_ends([0.0, 99.0, 100.0]), "in a key");
 }
 
 #[test]
@@ -324,7 +324,7 @@ fn bar_lengths_are_proportional() {
 }
 
 #[test]
-fn bars_have_the_accent_only_where_a_finding_is_about_them() {
+fn only_highlighted_bars_have_the_accent() {
     let colours = |is_claimed: bool| {
         let mut chart = samples::components();
         if let ChartKind::Bars { bars, .. } = &mut chart.kind {
@@ -345,7 +345,7 @@ fn bars_have_the_accent_only_where_a_finding_is_about_them() {
 }
 
 #[test]
-fn bars_around_one_point_both_ways() {
+fn bars_extend_to_both_sides_of_the_baseline() {
     let text = super::svg(&samples::weekdays(), &Options::default());
     let elements = elements(&text);
     let bars: Vec<_> = elements
@@ -356,7 +356,7 @@ fn bars_around_one_point_both_ways() {
     let origin = get(0, "y") + get(0, "height");
     assert!(
         (get(6, "y") - origin).abs() < 0.02,
-        "a bar below 1 hangs from the line of 1"
+        "a bar below 1 starts at the baseline"
     );
     assert!((get(0, "height") / get(6, "height") - 0.73 / 0.52).abs() < 0.01);
 }
@@ -364,7 +364,7 @@ fn bars_around_one_point_both_ways() {
 #[test]
 fn cumulative_effect_is_the_sum() {
     let text = super::svg(&samples::effect(), &Options::default());
-    let label = words(&text)
+    let label = text_boxes(&text)
         .into_iter()
         .map(|w| w.0)
         .collect::<Vec<_>>()
@@ -381,7 +381,7 @@ fn the_same_chart_twice_on_a_page_has_two_identifiers() {
 }
 
 #[test]
-fn keys_of_bands_on_each_other_are_distinguished() {
+fn keys_of_overlapping_bands_are_distinguished() {
     let swatches = |bands: usize| {
         let mut chart = samples::forecast();
         let ChartKind::Line { bands: all, .. } = &mut chart.kind else {

@@ -3,7 +3,7 @@
 //! Widths come from a table of Inter, the font of the reports, so that a drawing is the same on
 //! every machine, whatever its fonts.
 
-use crate::words::named;
+use crate::words::visible_name;
 
 /// Escapes a text for XML, and removes control and direction characters.
 pub(crate) fn escape(text: &str) -> String {
@@ -54,22 +54,22 @@ pub(crate) fn identifier(text: &str) -> String {
 }
 
 /// The name of a bar or a panel; a placeholder if it is blank.
-pub(crate) fn name(text: &str) -> String {
-    let seen = text.chars().take(400);
-    let seen: String = seen
+pub(crate) fn label_name(text: &str) -> String {
+    let letters = text.chars().take(400);
+    let printable: String = letters
         .filter(|c| !is_hidden(*c) || c.is_whitespace())
         .collect();
-    named(&seen)
+    visible_name(&printable)
 }
 
-/// The label of a mark; dates are formatted for readers.
-pub(crate) fn mark(text: &str) -> String {
+/// The label of a marker; dates are formatted for readers.
+pub(crate) fn marker_label(text: &str) -> String {
     text.trim()
         .parse()
-        .map_or_else(|_| text.to_string(), crate::words::brief)
+        .map_or_else(|_| text.to_string(), crate::words::format_short_date)
 }
 
-/// The text, or as much of it as fits, with an ellipsis.
+/// Shortens a text to a width, with an ellipsis.
 pub(crate) fn shorten(text: &str, width: f64, size: f64, bold: bool) -> String {
     // No readable text is longer; hostile megabytes are cut before they are measured.
     let cut: String = text
@@ -100,7 +100,7 @@ pub(crate) fn shorten(text: &str, width: f64, size: f64, bold: bool) -> String {
 
 /// Shortens a name at its end, or in its middle if only the end distinguishes it from others, as in
 /// "request 10001" and "request 10002".
-pub(crate) fn shorten_apart<'a>(
+pub(crate) fn shorten_distinct<'a>(
     text: &str,
     mut others: impl Iterator<Item = &'a str>,
     width: f64,
@@ -116,15 +116,15 @@ pub(crate) fn shorten_apart<'a>(
     let letters: Vec<char> = text.chars().filter(|c| !is_hidden(*c)).take(400).collect();
     let width_left = width - text_width("…", size, bold);
     let advance = |c: &char| advance(*c, bold) * size * RESERVE;
-    let tail = longest(letters.iter().rev().map(advance), width_left * 0.6);
+    let tail = count_fitting(letters.iter().rev().map(advance), width_left * 0.6);
     let used: f64 = letters.iter().rev().take(tail).map(advance).sum();
-    let head = longest(letters.iter().map(advance), width_left - used);
+    let head = count_fitting(letters.iter().map(advance), width_left - used);
     let [head, tail] = [&letters[..head], &letters[letters.len() - tail..]].map(String::from_iter);
     format!("{}…{}", head.trim_end(), tail.trim_start())
 }
 
 /// Number of items that fit side by side, from their widths.
-fn longest(widths: impl Iterator<Item = f64>, width_left: f64) -> usize {
+fn count_fitting(widths: impl Iterator<Item = f64>, width_left: f64) -> usize {
     widths
         .scan(0.0, |used, width| {
             *used += width;
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hostile_text_is_text() {
+    fn hostile_texts_are_escaped_and_cut() {
         assert_eq!(
             escape("</text><script>\u{7}\u{202e}&'\""),
             "&lt;/text&gt;&lt;script&gt;&amp;&#39;&quot;"
@@ -221,13 +221,13 @@ mod tests {
     }
 
     #[test]
-    fn names_that_differ_at_their_end_stay_apart() {
+    fn names_that_differ_at_their_end_stay_distinct() {
         let names = [
             "request of customer 10001",
             "request of customer 10002",
             "other",
         ];
-        let short = |name: &str| shorten_apart(name, names.into_iter(), 90.0, 10.0, false);
+        let short = |name: &str| shorten_distinct(name, names.into_iter(), 90.0, 10.0, false);
         assert_ne!(short(names[0]), short(names[1]));
         assert!(short(names[0]).ends_with("10001"), "{}", short(names[0]));
         assert!(text_width(&short(names[0]), 10.0, false) <= 90.0);
@@ -235,12 +235,15 @@ mod tests {
     }
 
     #[test]
-    fn names_are_seen_and_dates_are_read() {
-        assert_eq!(name("\u{200b} \u{202e}"), "(blank)");
-        assert_eq!(name(""), "(blank)");
-        assert_eq!(name("billing"), "billing");
-        assert_eq!(mark("2026-11-12").replace('\u{a0}', " "), "12 Nov 2026");
-        assert_eq!(mark("IMP-001"), "IMP-001");
+    fn blank_names_get_a_placeholder_and_dates_are_formatted() {
+        assert_eq!(label_name("\u{200b} \u{202e}"), "(blank)");
+        assert_eq!(label_name(""), "(blank)");
+        assert_eq!(label_name("billing"), "billing");
+        assert_eq!(
+            marker_label("2026-11-12").replace('\u{a0}', " "),
+            "12 Nov 2026"
+        );
+        assert_eq!(marker_label("IMP-001"), "IMP-001");
     }
 
     #[test]

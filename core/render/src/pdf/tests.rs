@@ -15,7 +15,7 @@ fn count(haystack: &[u8], needle: &[u8]) -> usize {
 }
 
 #[test]
-fn both_layouts_are_made_and_repeat_byte_for_byte() {
+fn both_layouts_render_deterministically() {
     for layout in Layout::ALL {
         let one = build(&sample(), layout);
         assert!(one.starts_with(b"%PDF-1.7"));
@@ -32,7 +32,7 @@ fn both_layouts_are_made_and_repeat_byte_for_byte() {
     }
 }
 
-/// The texts of each page as they are laid out, a line for each run of one font.
+/// The texts of each page as they are laid out, one for each run of glyphs.
 fn texts(report: &Report, layout: Layout) -> Vec<Vec<String>> {
     fn collect(frame: &Frame, out: &mut Vec<String>) {
         for (_, item) in frame.items() {
@@ -75,7 +75,7 @@ fn all_failed() -> Report {
     report.status = retrocast_domain::ReportStatus::Partial;
     for i in 0..40 {
         let mut cell = Cell::new(&format!("stage_{i}"), "trend");
-        let message = format!("the disk is full: {}", "no room left ".repeat(80));
+        let message = format!("the disk is full: {}", "no space left ".repeat(80));
         report.notes.push(message.clone());
         cell.status = CellStatus::Failed { message };
         report.cells.push(cell);
@@ -84,7 +84,7 @@ fn all_failed() -> Report {
 }
 
 #[test]
-fn the_executive_report_has_three_pages_at_most_and_a_note() {
+fn the_executive_report_has_at_most_three_pages_and_a_note() {
     let check = |what: &str, report: &Report| {
         let pages = texts(report, Layout::Executive).len();
         assert!((1..=4).contains(&pages), "{what}: {pages} pages");
@@ -92,7 +92,7 @@ fn the_executive_report_has_three_pages_at_most_and_a_note() {
     assert_eq!(
         texts(&empty(), Layout::Executive).len(),
         1,
-        "no page about nothing"
+        "no page without content"
     );
     check("sample", &sample());
     check(
@@ -119,7 +119,7 @@ fn the_executive_report_has_three_pages_at_most_and_a_note() {
 }
 
 #[test]
-fn what_is_copied_from_a_report_is_what_was_written() {
+fn copied_text_equals_the_original() {
     let hash = "9c1185a5c5e9fc54612808977ee8f548".repeat(2);
     let path = "/srv/records/2026/11/decisions-2026-11-10-cut.jsonl.gz";
     let name = "storefront.checkout_service.payment-adapter";
@@ -160,17 +160,17 @@ fn what_is_copied_from_a_report_is_what_was_written() {
 }
 
 #[test]
-fn no_page_contradicts_another_about_decisions() {
+fn the_first_page_says_if_no_decision_is_needed() {
     let mut report = sample();
     let all = |report: &Report| texts(report, Layout::Executive).concat().concat();
     assert!(!report.asks.is_empty());
-    assert!(!all(&report).contains("Nothing: no finding"));
+    assert!(!all(&report).contains("None: no finding"));
     report.asks.clear();
-    assert!(all(&report).contains("Nothing: no finding of this period needs a decision."));
+    assert!(all(&report).contains("None: no finding of this period needs a decision."));
 }
 
 #[test]
-fn the_first_page_says_that_there_are_more_warnings() {
+fn the_first_page_mentions_further_warnings() {
     let mut report = empty();
     let warning = Finding {
         severity: Severity::Warning,
@@ -185,7 +185,7 @@ fn the_first_page_says_that_there_are_more_warnings() {
 }
 
 #[test]
-fn directors_get_the_verdict_and_analysts_also_p() {
+fn only_the_technical_report_prints_p_values_and_hashes() {
     for (layout, expected) in [(Layout::Executive, false), (Layout::Technical, true)] {
         let runs = texts(&sample(), layout).concat();
         assert!(runs.iter().any(|run| run == "Verdict"));
@@ -199,7 +199,7 @@ fn directors_get_the_verdict_and_analysts_also_p() {
 }
 
 #[test]
-fn the_data_note_has_a_page_of_its_own_only_where_no_other_has_room() {
+fn the_data_note_has_its_own_page_only_if_no_other_has_space() {
     let mut report = sample();
     report.effects.clear();
     report
@@ -228,7 +228,7 @@ fn the_data_note_has_a_page_of_its_own_only_where_no_other_has_room() {
 }
 
 #[test]
-fn a_partial_report_says_so_on_every_page() {
+fn every_page_of_a_partial_report_is_marked() {
     let mut report = sample();
     for (status, expected) in [
         (retrocast_domain::ReportStatus::Partial, true),
@@ -317,7 +317,7 @@ fn crowded(words: &str) -> Report {
 
 #[test]
 fn hostile_texts_do_not_change_the_structure() {
-    let shape = |text: &str| {
+    let structure = |text: &str| {
         let mut report = sample();
         let mut cell = Cell::new("one", "command");
         cell.title = text.to_string();
@@ -331,9 +331,9 @@ fn hostile_texts_do_not_change_the_structure() {
         let bytes = build(&report, Layout::Technical);
         (pages(&bytes), count(&bytes, b"/AFRelationship"))
     };
-    let plain = shape("A plain text");
+    let plain = structure("A plain text");
     for text in HOSTILE {
-        assert_eq!(shape(text), plain, "{text:?}");
+        assert_eq!(structure(text), plain, "{text:?}");
     }
 }
 
@@ -343,7 +343,7 @@ fn every_covered_character_can_be_printed() {
         .filter(|c| world::covered_without_marks(*c))
         .collect();
     assert!(all.len() > 20_000, "{}", all.len());
-    // If characters are not joined, some of them are enough.
+    // Beyond the scripts that join characters, a sample is enough.
     let printed: Vec<char> = all
         .into_iter()
         .enumerate()
@@ -401,7 +401,7 @@ fn gallery() {
 }
 
 #[test]
-fn marks_piled_on_letters_of_other_fonts_do_not_stop_a_report() {
+fn combining_marks_on_letters_of_other_fonts_do_not_fail_a_report() {
     let mut report = sample();
     report.title =
         "Z\u{5c7}a\u{591}l\u{20dd}g\u{301}\u{302}\u{303}o \u{5b0}\u{64b}中\u{5c1}".to_string();

@@ -164,7 +164,7 @@ pub(super) fn unusual() -> Cell {
         .collect();
     let critical = sentence("billing", spikes[0].1, 118, 31, 62);
     let warning = sentence("search", spikes[1].1, 44, 9, 27);
-    let of = |subject, severity, sentence| Claim {
+    let spike = |subject, severity, sentence| Claim {
         stage: "unusual",
         kind: "anomaly",
         subject,
@@ -188,13 +188,13 @@ pub(super) fn unusual() -> Cell {
         ]),
         findings: vec![
             claim(
-                &of("component = billing", Severity::Critical, &critical),
+                &spike("component = billing", Severity::Critical, &critical),
                 Some(Magnitude::interval95(2.4, 1.9, 3.8, "ratio")),
                 364,
                 Some(0.000_01),
             ),
             claim(
-                &of("component = search", Severity::Warning, &warning),
+                &spike("component = search", Severity::Warning, &warning),
                 Some(Magnitude::interval95(1.9, 1.4, 2.6, "ratio")),
                 364,
                 Some(0.004),

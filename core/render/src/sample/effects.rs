@@ -16,7 +16,7 @@ pub(super) fn effect(
 ) -> Effect {
     let before = 36.4;
     let counterfactual = 35.1;
-    let of = |share: f64| share * counterfactual;
+    let to_absolute = |share: f64| share * counterfactual;
     Effect {
         improvement: title.to_lowercase().replace(' ', "-"),
         title: title.to_string(),
@@ -25,9 +25,9 @@ pub(super) fn effect(
         unit: "failures per day".to_string(),
         lower_is_better: true,
         before,
-        after: counterfactual + of(relative[0]),
+        after: counterfactual + to_absolute(relative[0]),
         counterfactual,
-        absolute: relative.map(of),
+        absolute: relative.map(to_absolute),
         relative,
         placebo_p: p,
         test: retrocast_domain::EffectTest::Placebo,

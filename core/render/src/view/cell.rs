@@ -1,14 +1,15 @@
 //! Formats the result of a stage.
 
 use super::{
-    ChartView, Drawings, HALF, POINTS_PER_MILLIMETRE, TABLE_ROWS_MAX, TABLE_ROWS_WHOLE, WIDE,
+    ChartView, Drawings, FULL_WIDTH, HALF_WIDTH, POINTS_PER_MILLIMETRE, TABLE_ROWS_MAX,
+    TABLE_ROWS_WHOLE,
     effect::{self, EffectView},
     finding::{self, FindingView},
     kpi::{self, KpiView},
 };
 use crate::assemble::{self, without_name, without_prefix};
 use crate::chart::text::text_width;
-use crate::words::{capital, named, shorten};
+use crate::words::{capitalise, shorten, visible_name};
 use retrocast_domain::{
     Align, Cell, CellStatus, Chapter, ChartKind, Table, cell::DatasetRef, number::plural,
 };
@@ -77,10 +78,10 @@ pub(super) struct MethodView {
 pub(super) fn cell(cell: &Cell, drawings: &mut Drawings) -> CellView {
     let (status, status_words, message) = status(cell);
     // A single chart has the full width; of several, only those that need it.
-    let lone = cell.charts.len() == 1;
+    let is_single = cell.charts.len() == 1;
     let charts = cell.charts.iter().map(|chart| {
-        let wide = lone || needs_width(&chart.kind);
-        drawings.add(chart, if wide { WIDE } else { HALF }, wide)
+        let wide = is_single || needs_width(&chart.kind);
+        drawings.add(chart, if wide { FULL_WIDTH } else { HALF_WIDTH }, wide)
     });
     CellView {
         stage: cell.stage.clone(),
@@ -135,13 +136,13 @@ pub(super) fn cell(cell: &Cell, drawings: &mut Drawings) -> CellView {
             .iter()
             .filter(|table| cell.chapter == Chapter::Rows || !table.rows.is_empty())
             .flat_map(|table| {
-                let rest = where_rest_is(table, cell.output.as_ref());
-                parts(
-                    self::table(table, cell.chapter == Chapter::Rows, &rest),
-                    &rest,
+                let location = full_table_location(table, cell.output.as_ref());
+                split_wide(
+                    self::table(table, cell.chapter == Chapter::Rows, &location),
+                    &location,
                 )
             })
-            .map(fitted)
+            .map(fit_columns)
             .collect(),
         caveats: sentences(&cell.caveats),
     }
@@ -181,7 +182,7 @@ fn needs_width(kind: &ChartKind) -> bool {
 
 /// The location of the complete table: the report's data, or the stage's dataset if the stage
 /// passed on only its first rows.
-fn where_rest_is(table: &Table, output: Option<&DatasetRef>) -> String {
+fn full_table_location(table: &Table, output: Option<&DatasetRef>) -> String {
     match output {
         Some(output) if table.more > 0 => format!("{}@{}", output.name, output.version),
         _ => "report.json".to_string(),
@@ -199,26 +200,18 @@ fn dataset(dataset: &DatasetRef) -> String {
 }
 
 /// Formats a table. With `raw`, headings are names of columns, and values are unchanged.
-fn table(table: &Table, raw: bool, rest: &str) -> TableView {
+fn table(table: &Table, raw: bool, location: &str) -> TableView {
     let rows = match table.rows.len() {
         rows if rows <= TABLE_ROWS_WHOLE && table.more == 0 => rows,
         _ => TABLE_ROWS_MAX,
     };
     let shown = table.clone().top(rows);
-    let names = |column: usize| {
-        let text = shown
-            .columns
-            .get(column)
-            .is_some_and(|c| c.align == Align::Left);
-        text && (raw || column == 0)
-    };
-    let is_figure = |column: usize| {
-        let align = shown.columns.get(column).map(|c| c.align);
-        align == Some(Align::Right)
-    };
-    let word = |column: usize, text: &String| match shorten(text, 240) {
-        text if names(column) => named(&text),
-        text if is_figure(column) || is_date(&text) => unbroken(&text),
+    let align = |column: usize| shown.columns.get(column).map(|c| c.align);
+    let is_name = |column: usize| align(column) == Some(Align::Left) && (raw || column == 0);
+    let is_figure = |column: usize| align(column) == Some(Align::Right);
+    let format_cell = |column: usize, text: &String| match shorten(text, 240) {
+        text if is_name(column) => visible_name(&text),
+        text if is_figure(column) || is_date(&text) => join_figures(&text),
         text => text,
     };
     TableView {
@@ -231,7 +224,7 @@ fn table(table: &Table, raw: bool, rest: &str) -> TableView {
                 title: if raw {
                     shorten(&column.title, 60)
                 } else {
-                    capital(&shorten(&column.title, 60))
+                    capitalise(&shorten(&column.title, 60))
                 },
                 align: match column.align {
                     Align::Left => "left",
@@ -245,14 +238,17 @@ fn table(table: &Table, raw: bool, rest: &str) -> TableView {
             .iter()
             .map(|row| {
                 // A row of the wrong length must not shift the following rows.
-                let cells = row.iter().enumerate().map(|(i, text)| word(i, text));
+                let cells = row.iter().enumerate().map(|(i, text)| format_cell(i, text));
                 let padded = cells.chain(std::iter::repeat(String::new()));
                 padded.take(shown.columns.len()).collect()
             })
             .collect(),
         more: match shown.more {
             0 => String::new(),
-            n => format!("{} not shown; all are in {rest}.", plural(n, "further row")),
+            n => format!(
+                "{} not shown; all are in {location}.",
+                plural(n, "further row")
+            ),
         },
     }
 }
@@ -264,7 +260,7 @@ fn is_date(text: &str) -> bool {
 
 /// Joins figures with their units and intervals by no-break spaces; lines break between words or
 /// before an interval.
-fn unbroken(text: &str) -> String {
+fn join_figures(text: &str) -> String {
     let is_word = |word: &str| word != "to" && word.chars().all(char::is_alphabetic);
     let ends_clause = |word: &str| word.ends_with([':', ',', ';']);
     let mut out = String::new();
@@ -283,7 +279,7 @@ fn unbroken(text: &str) -> String {
 /// Font sizes of table text and headings, and the padding, in points, as in the templates.
 const TABLE_TEXT: f64 = 7.6;
 const TABLE_HEAD: f64 = 7.0;
-const BETWEEN: f64 = 10.0;
+const COLUMN_GAP: f64 = 10.0;
 /// Length from which the templates may break a word, in letters.
 const BREAKABLE_LETTERS: usize = 16;
 /// Maximum number of rows of a table that stays in one piece.
@@ -291,16 +287,16 @@ const WHOLE_ROWS_MAX: usize = 8;
 
 /// Fits the widths of columns: their natural widths if all fit, else the widest shrink, but not
 /// below their longest word.
-fn fitted(mut table: TableView) -> TableView {
+fn fit_columns(mut table: TableView) -> TableView {
     table.breakable = table.rows.len() > WHOLE_ROWS_MAX;
-    let width = WIDE * POINTS_PER_MILLIMETRE;
+    let width = FULL_WIDTH * POINTS_PER_MILLIMETRE;
     let widths = |table: &TableView, width: &dyn Fn(&str, f64, bool) -> f64| -> Vec<f64> {
         let column = |(i, column): (usize, &ColumnView)| {
             let texts = table
                 .rows
                 .iter()
                 .map(|row| width(&row[i], TABLE_TEXT, false));
-            texts.fold(width(&column.title, TABLE_HEAD, true), f64::max) + BETWEEN
+            texts.fold(width(&column.title, TABLE_HEAD, true), f64::max) + COLUMN_GAP
         };
         table.columns.iter().enumerate().map(column).collect()
     };
@@ -308,20 +304,20 @@ fn fitted(mut table: TableView) -> TableView {
     if natural.iter().sum::<f64>() <= width {
         return table;
     }
-    let mut least = widths(&table, &widest_word);
-    let mut shares = shared(width, &natural, &least);
+    let mut minimums = widths(&table, &widest_word);
+    let mut shares = share_width(width, &natural, &minimums);
     while shares.is_none() {
-        // Figures have to break, too, the widest first.
+        // Allows figures to break, too, the widest first.
         let is_whole = |i: &usize| table.rows.iter().any(|row| row[*i].contains('\u{a0}'));
-        let columns = (0..least.len()).filter(is_whole);
-        let Some(widest) = columns.max_by(|a, b| least[*a].total_cmp(&least[*b])) else {
+        let columns = (0..minimums.len()).filter(is_whole);
+        let Some(widest) = columns.max_by(|a, b| minimums[*a].total_cmp(&minimums[*b])) else {
             break;
         };
         for row in &mut table.rows {
             row[widest] = row[widest].replace('\u{a0}', " ");
         }
-        least = widths(&table, &widest_word);
-        shares = shared(width, &natural, &least);
+        minimums = widths(&table, &widest_word);
+        shares = share_width(width, &natural, &minimums);
     }
     for (column, width) in table.columns.iter_mut().zip(shares.iter().flatten()) {
         column.width = Some(*width);
@@ -351,11 +347,11 @@ fn line_width(text: &str, size: f64, bold: bool) -> f64 {
 
 /// Widths of columns: the widest share the space equally, but none is below its minimum; `None` if
 /// not even the minimums fit.
-fn shared(width: f64, natural: &[f64], least: &[f64]) -> Option<Vec<f64>> {
+fn share_width(width: f64, natural: &[f64], minimums: &[f64]) -> Option<Vec<f64>> {
     let capped = |cap: f64| -> Vec<f64> {
-        let columns = natural.iter().zip(least);
+        let columns = natural.iter().zip(minimums);
         columns
-            .map(|(natural, least)| natural.min(cap).max(*least))
+            .map(|(natural, minimum)| natural.min(cap).max(*minimum))
             .collect()
     };
     let fits = |widths: &[f64]| widths.iter().sum::<f64>() <= width;
@@ -385,13 +381,13 @@ const COLUMNS_MAX: usize = 10;
 const PARTS_MAX: usize = 4;
 
 /// Maximum number of rows of a wide table that is transposed.
-const TURNED_ROWS_MAX: usize = 3;
+const TRANSPOSED_ROWS_MAX: usize = 3;
 /// Maximum number of lines of a transposed table.
-const TURNED_LINES_MAX: usize = 60;
+const TRANSPOSED_LINES_MAX: usize = 60;
 
 /// Transposes a table; the first column, which names the rows, becomes the headings.
-fn turned(table: TableView, rest: &str) -> TableView {
-    let hidden = table.columns.len().saturating_sub(TURNED_LINES_MAX + 1);
+fn transpose(table: TableView, location: &str) -> TableView {
+    let hidden = table.columns.len().saturating_sub(TRANSPOSED_LINES_MAX + 1);
     let names = table.rows.iter().map(|row| ColumnView {
         title: shorten(&row[0], 60),
         align: "right",
@@ -407,27 +403,27 @@ fn turned(table: TableView, rest: &str) -> TableView {
     let columns = table.columns.iter().enumerate().skip(1);
     TableView {
         breakable: false,
-        rows: columns.take(TURNED_LINES_MAX).map(line).collect(),
+        rows: columns.take(TRANSPOSED_LINES_MAX).map(line).collect(),
         columns: std::iter::once(name).chain(names).collect(),
-        more: with_hidden_columns(hidden, &table.more, rest),
+        more: with_hidden_columns(hidden, &table.more, location),
         caption: table.caption,
     }
 }
 
 /// Describes the hidden columns and rows of a table.
-fn with_hidden_columns(hidden: usize, more: &str, rest: &str) -> String {
+fn with_hidden_columns(hidden: usize, more: &str, location: &str) -> String {
     if hidden == 0 {
         return more.to_string();
     }
     let columns = plural(hidden as u64, "further column");
-    format!("{columns} not shown; all are in {rest}. {more}")
+    format!("{columns} not shown; all are in {location}. {more}")
         .trim_end()
         .to_string()
 }
 
 /// Splits a table that is wider than a page: transposed if it has few rows, else in parts below
 /// each other, each with the first column.
-fn parts(table: TableView, rest: &str) -> Vec<TableView> {
+fn split_wide(table: TableView, location: &str) -> Vec<TableView> {
     let width = |column: usize| {
         let longest = |text: &String| text.chars().count();
         let cells = table
@@ -445,19 +441,20 @@ fn parts(table: TableView, rest: &str) -> Vec<TableView> {
     if n <= COLUMNS_MAX || (0..n).map(width).sum::<usize>() <= LETTERS_MAX {
         return vec![table];
     }
-    if (1..=TURNED_ROWS_MAX).contains(&table.rows.len()) {
-        return vec![turned(table, rest)];
+    if (1..=TRANSPOSED_ROWS_MAX).contains(&table.rows.len()) {
+        return vec![transpose(table, location)];
     }
     let first = width(0);
     let mut groups: Vec<Vec<usize>> = vec![Vec::new()];
     let mut used = first;
     for column in 1..n {
-        let here = width(column);
-        if used + here > LETTERS_MAX && groups.last().is_some_and(|group| !group.is_empty()) {
+        let column_width = width(column);
+        if used + column_width > LETTERS_MAX && groups.last().is_some_and(|group| !group.is_empty())
+        {
             groups.push(Vec::new());
             used = first;
         }
-        used += here;
+        used += column_width;
         if let Some(group) = groups.last_mut() {
             group.push(column);
         }
@@ -491,7 +488,7 @@ fn parts(table: TableView, rest: &str) -> Vec<TableView> {
         })
         .collect();
     if let Some(last) = parts.last_mut() {
-        last.more = with_hidden_columns(hidden, &table.more, rest);
+        last.more = with_hidden_columns(hidden, &table.more, location);
     }
     parts
 }
@@ -520,7 +517,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blank_names_are_seen_and_missing_values_are_not_invented() {
+    fn blank_names_get_a_placeholder_and_missing_values_stay_empty() {
         let mut rows = Table::new("The result: 3 rows.", &["component", "note", ">failures"]);
         rows.push(["billing".into(), "–".into(), "3".into()]);
         rows.push([String::new(), " \u{a0}".into(), String::new()]);
@@ -537,7 +534,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hours_of_a_day_are_shown_whole() {
+    fn a_table_of_24_rows_is_shown_completely() {
         for (rows, shown) in [(24, 24), (25, 10)] {
             let mut hours = Table::new("Hours.", &["<hour", ">records"]);
             (0..rows).for_each(|hour| hours.push([format!("{hour}:00"), "7".to_string()]));
@@ -548,13 +545,13 @@ mod tests {
     }
 
     #[test]
-    fn a_table_wider_than_a_page_comes_in_parts() {
+    fn a_table_wider_than_a_page_is_split_or_transposed() {
         let titles: Vec<String> = (0..40).map(|i| format!(">a column {i}")).collect();
         let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
         let mut wide = Table::new("Wide", &titles);
         let row: Vec<String> = (0..40).map(|i| format!("value-{i}")).collect();
         wide.rows = vec![row; 5];
-        let shown = parts(table(&wide, false, "t@2"), "t@2");
+        let shown = split_wide(table(&wide, false, "t@2"), "t@2");
         assert_eq!(shown.len(), PARTS_MAX);
         assert!(shown.iter().all(|part| part.rows[0][0] == "value-0"));
         assert!(
@@ -571,16 +568,16 @@ mod tests {
             shown[3].more
         );
         wide.rows.truncate(2);
-        let turned = parts(table(&wide, false, "t@2"), "t@2");
-        assert_eq!((turned.len(), turned[0].rows.len()), (1, 39));
-        assert_eq!(turned[0].columns[1].title, "value-0");
-        assert_eq!(turned[0].rows[6], ["a column 7", "value-7", "value-7"]);
+        let transposed = split_wide(table(&wide, false, "t@2"), "t@2");
+        assert_eq!((transposed.len(), transposed[0].rows.len()), (1, 39));
+        assert_eq!(transposed[0].columns[1].title, "value-0");
+        assert_eq!(transposed[0].rows[6], ["a column 7", "value-7", "value-7"]);
         let narrow = Table::new("Narrow", &titles[..6]);
-        assert_eq!(parts(table(&narrow, false, "t@2"), "t@2").len(), 1);
+        assert_eq!(split_wide(table(&narrow, false, "t@2"), "t@2").len(), 1);
     }
 
     #[test]
-    fn what_is_not_shown_is_where_the_note_says() {
+    fn the_note_names_the_location_of_hidden_rows() {
         let mut rows = Table::new("Rows.", &[">n"]);
         (0..40).for_each(|i| rows.push([i.to_string()]));
         let output = DatasetRef {
@@ -589,8 +586,8 @@ mod tests {
             rows: 40,
         };
         let note = |rows: &Table| {
-            let rest = where_rest_is(rows, Some(&output));
-            table(rows, true, &rest).more.replace('\u{a0}', " ")
+            let location = full_table_location(rows, Some(&output));
+            table(rows, true, &location).more.replace('\u{a0}', " ")
         };
         // The report's data has the rows that a stage passed on, but no others.
         assert_eq!(
@@ -605,7 +602,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_stay_in_one_line_where_words_can_give_way() {
+    fn figures_stay_on_one_line_if_other_columns_can_shrink() {
         let mut wide = Table::new(
             "Wide",
             &["Group", ">Change (95 % interval)", ">Before", "Basis"],
@@ -618,11 +615,11 @@ mod tests {
             "95 to 97 min".into(),
             basis,
         ]);
-        let shown = fitted(table(&wide, false, "report.json"));
+        let shown = fit_columns(table(&wide, false, "report.json"));
         assert_eq!(shown.rows[0][1], "+0.5\u{a0}% (−0.8\u{a0}to\u{a0}+1.9)");
         assert_eq!(shown.rows[0][2], "95\u{a0}to\u{a0}97\u{a0}min");
         assert_eq!(
-            unbroken("+2 percentage points (1 to 3)"),
+            join_figures("+2 percentage points (1 to 3)"),
             "+2\u{a0}percentage points (1\u{a0}to\u{a0}3)"
         );
         let widths: Vec<f64> = shown
@@ -630,19 +627,19 @@ mod tests {
             .iter()
             .filter_map(|column| column.width)
             .collect();
-        let width = WIDE * POINTS_PER_MILLIMETRE;
+        let width = FULL_WIDTH * POINTS_PER_MILLIMETRE;
         assert!(
             (widths.iter().sum::<f64>() - width).abs() < 0.01,
             "{widths:?}"
         );
         for (row, width) in shown.rows[0].iter().zip(&widths).take(3) {
             assert!(
-                line_width(row, TABLE_TEXT, false) + BETWEEN <= *width,
+                line_width(row, TABLE_TEXT, false) + COLUMN_GAP <= *width,
                 "{row}: {widths:?}"
             );
         }
         assert_eq!(
-            unbroken("95.0 %: met, but not clearly"),
+            join_figures("95.0 %: met, but not clearly"),
             "95.0\u{a0}%: met, but not clearly"
         );
         // If space is too small, figures shrink, too, and columns do not overlap.
@@ -651,12 +648,12 @@ mod tests {
         full.push(std::array::from_fn::<String, 7, _>(|_| {
             "+0.5 percent of 100 records (−0.8 to +1.9)".to_string()
         }));
-        let shown = fitted(table(&full, false, "report.json"));
+        let shown = fit_columns(table(&full, false, "report.json"));
         let widths: Vec<f64> = shown.columns.iter().filter_map(|c| c.width).collect();
         assert_eq!(widths.len(), 7);
         assert!(widths.iter().sum::<f64>() <= width + 0.01, "{widths:?}");
-        assert_eq!(shared(10.0, &[9.0, 9.0], &[6.0, 6.0]), None);
-        let narrow = shared(10.0, &[9.0, 2.0], &[3.0, 2.0]).expect("room");
+        assert_eq!(share_width(10.0, &[9.0, 9.0], &[6.0, 6.0]), None);
+        let narrow = share_width(10.0, &[9.0, 2.0], &[3.0, 2.0]).expect("widths that fit");
         assert!(
             (narrow[0] - 8.0).abs() < 1e-6 && narrow[1] == 2.0,
             "{narrow:?}"
@@ -664,21 +661,21 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_that_was_not_run_did_not_fail() {
+    fn a_stage_that_was_not_run_is_not_reported_as_failed() {
         let mut cell = Cell::new("after", "trend");
-        let mut say = |ended: CellStatus| {
-            cell.status = ended;
+        let mut describe = |new_status: CellStatus| {
+            cell.status = new_status;
             let (_, words, message) = status(&cell);
             format!("{words}: {message}")
         };
         assert_eq!(
-            say(CellStatus::NotRun {
+            describe(CellStatus::NotRun {
                 reason: "stage.one failed".to_string()
             }),
             "This stage was not run: stage.one failed"
         );
         assert_eq!(
-            say(CellStatus::Failed {
+            describe(CellStatus::Failed {
                 message: "stage.after: no memory".to_string()
             }),
             "This stage failed: no memory"

@@ -1,7 +1,7 @@
 //! Formats the plan, the sources and the provenance.
 
 use super::TABLE_ROWS_MAX;
-use crate::words::{minute_in, refusal, shorten};
+use crate::words::{describe_violation, minute_in, shorten};
 use retrocast_domain::{
     Report,
     number::{count, percent},
@@ -78,8 +78,8 @@ pub(super) fn source(source: &SourceNote, timezone: &str) -> SourceView {
         },
         reasons: {
             let reasons = source.quarantined.iter();
-            let worded = reasons.map(|(reason, n)| (refusal(reason).to_string(), *n));
-            counted(&worded.collect::<Vec<_>>())
+            let described = reasons.map(|(reason, n)| (describe_violation(reason).to_string(), *n));
+            counted(&described.collect::<Vec<_>>())
         },
         broken: source
             .broken_files
@@ -109,7 +109,7 @@ pub(super) fn provenance(report: &Report) -> ProvenanceView {
         build: provenance.build.clone(),
         config_hash: provenance.config_hash.clone(),
         command: provenance.command.clone(),
-        command_lines: wrapped(&provenance.command),
+        command_lines: wrap_command(&provenance.command),
         datasets: provenance
             .datasets
             .iter()
@@ -128,7 +128,7 @@ pub(super) fn provenance(report: &Report) -> ProvenanceView {
 const COMMAND_LINE: usize = 76;
 
 /// Wraps a command into lines that can be copied into a shell, with breaks only between arguments.
-fn wrapped(command: &str) -> String {
+fn wrap_command(command: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     for (i, argument) in command.split(" --").enumerate() {
         let argument = match i {
@@ -153,10 +153,10 @@ mod tests {
     #[test]
     fn a_command_breaks_between_its_arguments() {
         let short = "retrocast run weekly --window 2026-W46";
-        assert_eq!(wrapped(short), short);
+        assert_eq!(wrap_command(short), short);
         let path = format!("--set records={}", "/a/long/path".repeat(8));
         let long = format!("{short} --date 2026-11-16 {path} --seed 1");
-        let lines = wrapped(&long);
+        let lines = wrap_command(&long);
         assert_eq!(
             lines,
             format!("{short} --date 2026-11-16 \\\n  {path} \\\n  --seed 1")

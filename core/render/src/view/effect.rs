@@ -1,6 +1,6 @@
 //! Formats effects of improvements.
 
-use crate::words::{short_date, shorten, words_of_date};
+use crate::words::{long_date, short_date, shorten};
 use retrocast_domain::{
     Effect, Estimate, Verdict,
     estimate::levels,
@@ -36,9 +36,9 @@ pub(super) struct EffectView {
 }
 
 pub(super) fn effect(effect: &Effect, limit: usize) -> EffectView {
-    // Nothing was estimated yet, and a zero would look like an estimate.
+    // Nothing is estimated yet, and a zero would look like an estimate.
     let early = effect.verdict == Verdict::TooEarly;
-    let known = move |text: String| if early { "–".to_string() } else { text };
+    let or_dash = move |text: String| if early { "–".to_string() } else { text };
     let estimate = effect.estimate();
     let [absolute, lower, upper] = effect.absolute;
     let unit = "";
@@ -50,27 +50,27 @@ pub(super) fn effect(effect: &Effect, limit: usize) -> EffectView {
     );
     let width = Some(upper - lower).filter(|_| !early);
     // The effect is relative to the counterfactual: the level before need not differ from it.
-    let [before] = levels([effect.before], width, unit).map(known);
+    let [before] = levels([effect.before], width, unit).map(or_dash);
     let [after, counterfactual] =
-        levels([effect.after, effect.counterfactual], width, unit).map(known);
+        levels([effect.after, effect.counterfactual], width, unit).map(or_dash);
     EffectView {
         title: shorten(&effect.title, limit),
         id: effect.improvement.clone(),
-        date: words_of_date(&effect.date),
+        date: long_date(&effect.date),
         date_short: short_date(&effect.date),
-        metric: shorten(&measured(&effect.metric, &effect.unit), limit + 40),
+        metric: shorten(&metric_with_unit(&effect.metric, &effect.unit), limit + 40),
         before,
         after,
         counterfactual,
         relative: estimate.map_or_else(|| "–".to_string(), |estimate| estimate.signed()),
         relative_interval: estimate.map_or_else(String::new, |estimate| estimate.signed_range()),
-        absolute: known(amount.signed()),
+        absolute: or_dash(amount.signed()),
         absolute_interval: if early {
             String::new()
         } else {
             amount.signed_range()
         },
-        p: known(p_bare(effect.placebo_p)),
+        p: or_dash(p_bare(effect.placebo_p)),
         placebos: match (effect.placebos, early) {
             (_, true) => "–".to_string(),
             (0, false) => effect.test.word().to_string(),
@@ -96,8 +96,8 @@ pub(super) fn effect(effect: &Effect, limit: usize) -> EffectView {
     }
 }
 
-/// A metric with its unit, without repeating the noun.
-fn measured(metric: &str, unit: &str) -> String {
+/// Formats a metric with its unit, without repeating the noun.
+fn metric_with_unit(metric: &str, unit: &str) -> String {
     let noun = unit.split(" per ").next().unwrap_or_default();
     let same = !noun.is_empty() && metric.starts_with(noun);
     match unit.get(noun.len()..).map(str::trim_start) {
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_that_are_compared_have_equal_digits() {
+    fn compared_levels_have_equal_decimals() {
         let mut one = crate::sample::sample().effects[0].clone();
         (one.before, one.after, one.counterfactual) = (18.31, 12.0, 18.0);
         let view = effect(&one, 60);
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_unit_does_not_repeat_its_metric() {
-        let check = |metric, unit, want| assert_eq!(measured(metric, unit), want);
+        let check = |metric, unit, want| assert_eq!(metric_with_unit(metric, unit), want);
         check(
             "failures in billing",
             "failures per day",

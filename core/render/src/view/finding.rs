@@ -1,6 +1,6 @@
 //! Formats findings.
 
-use super::{LONG, SHORT};
+use super::{LONG_SENTENCE, SHORT_SENTENCE};
 use crate::words::{dates_in_words, shorten, shorten_to_sentence};
 use retrocast_domain::{
     Chapter, Finding, Severity,
@@ -20,7 +20,7 @@ pub(super) struct FindingView {
     caveats: Vec<String>,
 }
 
-/// The period of a finding. Findings on records have days only.
+/// The period of a finding; for findings on data, the days of the records.
 fn period(finding: &Finding) -> String {
     let days = dates_in_words(&finding.period);
     if finding.chapter == Chapter::Data && !days.is_empty() {
@@ -29,11 +29,11 @@ fn period(finding: &Finding) -> String {
     days
 }
 
-/// Marks an effect without controls if its caveats do not fit.
-fn uncontrolled(finding: &Finding) -> Option<String> {
+/// "uncontrolled" for an effect without controls, where its caveats are not printed.
+fn uncontrolled_note(finding: &Finding) -> Option<String> {
     let mut caveats = finding.caveats.iter();
-    let is_so = caveats.any(|caveat| caveat.starts_with("Uncontrolled"));
-    is_so.then(|| "uncontrolled".to_string())
+    let is_uncontrolled = caveats.any(|caveat| caveat.starts_with("Uncontrolled"));
+    is_uncontrolled.then(|| "uncontrolled".to_string())
 }
 
 fn severity(severity: Severity) -> (&'static str, &'static str) {
@@ -49,24 +49,24 @@ fn severity(severity: Severity) -> (&'static str, &'static str) {
 /// all findings.
 pub(super) fn finding(
     finding: &Finding,
-    stated: &[String],
+    shared_caveats: &[String],
     earlier: Option<&EarlierReport>,
 ) -> FindingView {
-    let own = finding
+    let own_caveats = finding
         .caveats
         .iter()
-        .filter(|caveat| !stated.contains(caveat));
+        .filter(|caveat| !shared_caveats.contains(caveat));
     // A repeated forecast is not new.
-    let known = mark(
+    let novelty = novelty(
         finding,
         earlier.filter(|_| finding.severity > Severity::Info),
     );
-    let parts = known.into_iter().chain([finding_meta(finding)]);
+    let parts = novelty.into_iter().chain([finding_meta(finding)]);
     let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
     FindingView {
-        sentence: shorten(&finding.sentence, LONG),
+        sentence: shorten(&finding.sentence, LONG_SENTENCE),
         meta: parts.join(" · "),
-        caveats: own.cloned().collect(),
+        caveats: own_caveats.cloned().collect(),
         ..headline(finding, None)
     }
 }
@@ -74,13 +74,13 @@ pub(super) fn finding(
 /// A finding for decision makers: the sentence, the period, and whether it is new.
 pub(super) fn headline(finding: &Finding, earlier: Option<&EarlierReport>) -> FindingView {
     let (severity, severity_word) = severity(finding.severity);
-    let mut meta: Vec<String> = mark(finding, earlier).into_iter().collect();
+    let mut meta: Vec<String> = novelty(finding, earlier).into_iter().collect();
     if !finding.period.is_empty() {
         meta.push(period(finding));
     }
-    meta.extend(uncontrolled(finding));
+    meta.extend(uncontrolled_note(finding));
     FindingView {
-        sentence: shorten_to_sentence(&finding.sentence, SHORT),
+        sentence: shorten_to_sentence(&finding.sentence, SHORT_SENTENCE),
         severity,
         severity_word,
         meta: meta.join(" · "),
@@ -89,12 +89,12 @@ pub(super) fn headline(finding: &Finding, earlier: Option<&EarlierReport>) -> Fi
     }
 }
 
-/// Marks a finding as new, or with the time since when it is known; `None` without an earlier
+/// Describes a finding as new, or lists the earlier reports that have it; `None` without an earlier
 /// report.
-fn mark(finding: &Finding, earlier: Option<&EarlierReport>) -> Option<String> {
+fn novelty(finding: &Finding, earlier: Option<&EarlierReport>) -> Option<String> {
     let earlier = earlier?;
     Some(match earlier.find(finding) {
-        Some(known) => since(known, &earlier.window),
+        Some(known) => describe_earlier(known, &earlier.window),
         None => "new".to_string(),
     })
 }
@@ -104,7 +104,7 @@ pub(super) fn resolved(known: &EarlierFinding, window: &str) -> FindingView {
     let (severity, severity_word) = severity(known.severity);
     let times = known.times;
     FindingView {
-        sentence: shorten(&known.sentence, LONG),
+        sentence: shorten(&known.sentence, LONG_SENTENCE),
         severity,
         severity_word,
         meta: if times < 2 {
@@ -117,14 +117,14 @@ pub(super) fn resolved(known: &EarlierFinding, window: &str) -> FindingView {
     }
 }
 
-/// Describes earlier reports: "also in the report on 2026-W45", "in each of the last 4 reports,
-/// since 2026-W42".
-pub(super) fn since(known: &EarlierFinding, window: &str) -> String {
+/// Describes earlier reports: "also in the report on 2026-W45", "in each of the 4 previous
+/// reports, since 2026-W42".
+fn describe_earlier(known: &EarlierFinding, window: &str) -> String {
     if known.times < 2 {
         format!("also in the report on {window}")
     } else {
         let (times, since) = (known.times, &known.since);
-        format!("in each of the {times} reports before, since {since}")
+        format!("in each of the {times} previous reports, since {since}")
     }
 }
 
@@ -154,7 +154,7 @@ fn finding_meta(finding: &Finding) -> String {
         (true, false) => parts.push(format!("against {baseline}")),
         (true, true) => {}
     }
-    parts.extend(uncontrolled(finding));
+    parts.extend(uncontrolled_note(finding));
     shorten(&parts.join(" · "), 260)
 }
 
@@ -186,7 +186,7 @@ mod tests {
     use retrocast_domain::Magnitude;
 
     #[test]
-    fn an_interval_is_given_once() {
+    fn an_interval_is_printed_once() {
         let mut finding = Finding::new("s", "anomaly", "all", "x");
         let unit = "executions per day";
         finding.magnitude = Some(Magnitude::interval95(-188.2, -238.4, -137.9, unit));
@@ -209,20 +209,20 @@ mod tests {
     }
 
     #[test]
-    fn what_works_uncontrolled_says_so_on_the_first_page() {
+    fn uncontrolled_effects_are_marked_on_the_first_page() {
         let mut finding = Finding::new("s", "effect", "all", "x");
         finding.caveats = vec!["Uncontrolled: no other component moved in step.".to_string()];
         assert_eq!(headline(&finding, None).meta, "uncontrolled");
-        let stated = finding.caveats.clone();
+        let shared = finding.caveats.clone();
         finding.caveats.push("Only here.".to_string());
         assert_eq!(
-            super::finding(&finding, &stated, None).caveats,
+            super::finding(&finding, &shared, None).caveats,
             ["Only here."]
         );
     }
 
     #[test]
-    fn days_of_records_are_not_days_of_what_is_wrong_with_them_and_files_are_counted_as_files() {
+    fn findings_on_data_have_the_days_of_the_records_and_count_files() {
         let mut finding = Finding::new(
             "s",
             "quality",

@@ -14,19 +14,19 @@ const TERMS: &[Term] = &[
     Term {
         name: "Window",
         words: &["window", "windows"],
-        meaning: "the days that are reported on, in the job's time zone",
+        meaning: "the days that the report covers, in the job's time zone",
     },
     Term {
         name: "Baseline",
         words: &["baseline"],
-        meaning: "the windows before that one, taken together",
+        meaning: "the windows before the current one, combined",
     },
     Term {
         name: "Interval",
         words: &["interval", "intervals"],
         meaning: "the range of values that the data supports: in 95 of 100 such analyses, a 95 % \
-                  interval holds the true value; for what was counted in full, that is the level \
-                  around which single periods scatter by chance",
+                  interval contains the true value; for complete counts, that is the level around \
+                  which single periods scatter by chance",
     },
     Term {
         name: "Not proven",
@@ -41,7 +41,7 @@ const TERMS: &[Term] = &[
     Term {
         name: "Adjusted p",
         words: &["adjusted p"],
-        meaning: "the same, corrected for the number of tests made",
+        meaning: "p, corrected for the number of tests",
     },
     Term {
         name: "Severity",
@@ -58,21 +58,21 @@ const TERMS: &[Term] = &[
     Term {
         name: "Control",
         words: &["control", "controls", "uncontrolled"],
-        meaning: "a comparable series that the change did not touch; “uncontrolled” means that none \
-                  moved in step before the change, or that there was none, so an outside event in the same days cannot be told from the effect of the \
-                  change",
+        meaning: "a comparable series that the change did not affect; “uncontrolled” means that none \
+                  moved in step before the change, or that there was none, so an outside event on \
+                  the same days cannot be distinguished from the effect of the change",
     },
     Term {
         name: "Placebo date",
         words: &["placebo date", "placebo dates"],
-        meaning: "a date at which nothing was changed; how far estimates at such dates spread corrects \
+        meaning: "a date at which nothing was changed; the spread of estimates at such dates corrects \
                   the interval of the real one",
     },
     Term {
         name: "MASE",
         words: &["mase"],
-        meaning: "the mean absolute error of a forecast, divided by that of repeating the season before \
-                  within the history that it learned from (Hyndman and Koehler, 2006)",
+        meaning: "the mean absolute error of a forecast, divided by that of repeating the previous \
+                  season in the training history (Hyndman and Koehler, 2006)",
     },
     Term {
         name: "Left out",
@@ -88,10 +88,10 @@ const TERMS: &[Term] = &[
 ];
 
 /// Returns true if a text contains the words as whole words.
-fn has(text: &str, words: &str) -> bool {
+fn contains_words(text: &str, words: &str) -> bool {
     let is_letter = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
-    text.match_indices(words).any(|(at, _)| {
-        let (before, after) = (&text[..at], &text[at + words.len()..]);
+    text.match_indices(words).any(|(start, _)| {
+        let (before, after) = (&text[..start], &text[start + words.len()..]);
         !is_letter(before.chars().next_back()) && !is_letter(after.chars().next())
     })
 }
@@ -114,7 +114,7 @@ pub(super) fn glossary(view: &Value, headings: &[&str]) -> Vec<[&'static str; 2]
     let occurs = |words: &&str| match *words {
         // A letter may mean anything within a text, but as a heading it is a probability.
         "p" => all.iter().any(|text| text == "p"),
-        words => all.iter().any(|text| has(text, words)),
+        words => all.iter().any(|text| contains_words(text, words)),
     };
     TERMS
         .iter()

@@ -1,8 +1,8 @@
 //! Formats key figures.
 
-use super::{ChartView, Drawings, WORD};
-use crate::assemble::good_news;
-use crate::words::{named, shorten};
+use super::{ChartView, Drawings, SPARKLINE_WIDTH};
+use crate::assemble::is_improvement;
+use crate::words::{shorten, visible_name};
 use retrocast_domain::{
     Chart, ChartKind, Direction, Kpi,
     number::{NBSP, count, plural, with_unit},
@@ -46,7 +46,7 @@ pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
             },
             table: None,
         };
-        drawings.add(&chart, WORD, false)
+        drawings.add(&chart, SPARKLINE_WIDTH, false)
     });
     let is_same = kpi.direction == Direction::None && kpi.value.is_some() && kpi.previous.is_some();
     // A change printed as "0 %" has no direction.
@@ -60,7 +60,7 @@ pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
         (false, true) => "about the same as before",
         (false, false) => kpi.delta_text.as_str(),
     };
-    let (tone, tone_word) = match good_news(kpi) {
+    let (tone, tone_word) = match is_improvement(kpi) {
         Some(true) => ("good", "better"),
         Some(false) => ("bad", "worse"),
         None if is_nearly_same || kpi.direction == Direction::None => ("steady", ""),
@@ -76,7 +76,7 @@ pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
         name: shorten(&kpi.name, 48),
         subject: match kpi.subject.as_str() {
             "all" | "" => String::new(),
-            subject => named(&shorten(subject, 40)),
+            subject => visible_name(&shorten(subject, 40)),
         },
         text: shorten(number, 30),
         noun: shorten(noun, 30),
@@ -100,14 +100,14 @@ pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
 }
 
 fn spark_alt(kpi: &Kpi) -> String {
-    let known: Vec<f64> = kpi.history.iter().flatten().copied().collect();
-    let (Some(first), Some(last)) = (known.first(), known.last()) else {
+    let values: Vec<f64> = kpi.history.iter().flatten().copied().collect();
+    let (Some(first), Some(last)) = (values.first(), values.last()) else {
         return String::new();
     };
     format!(
         "{} over the last {}: from {} to {}.",
         kpi.name,
-        plural(known.len() as u64, "window"),
+        plural(values.len() as u64, "window"),
         with_unit(*first, &kpi.unit),
         with_unit(*last, &kpi.unit)
     )

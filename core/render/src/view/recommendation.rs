@@ -1,4 +1,4 @@
-//! Recommendations in words.
+//! Formats recommendations.
 
 use crate::words::{shorten, shorten_to_sentence};
 use retrocast_domain::{Cell, Recommendation, RecommendationState, number};
@@ -13,20 +13,20 @@ struct RecommendationView {
     promise: String,
 }
 
-/// Open recommendations on the improvements page.
+/// Maximum number of open recommendations on the improvements page.
 const SHOWN_MAX: usize = 3;
 
 /// The open recommendations of a report.
 #[derive(Debug, Serialize)]
-pub(super) struct Recommended {
+pub(super) struct RecommendationsView {
     shown: Vec<RecommendationView>,
     /// Number of further ones.
     more: u64,
 }
 
-pub(super) fn recommended(cells: &[Cell]) -> Recommended {
+pub(super) fn view(cells: &[Cell]) -> RecommendationsView {
     let open = open(cells);
-    Recommended {
+    RecommendationsView {
         shown: open
             .iter()
             .take(SHOWN_MAX)

@@ -4,8 +4,8 @@ use super::{
     super::{
         Difference, NodeChange, Pair,
         config::{JOB, NAME, PROGRAM, Setting},
-        differing,
         inputs::{Input, SourceIntake},
+        strip_common_ends,
     },
     entries,
 };
@@ -17,13 +17,13 @@ use retrocast_domain::number::{change, count, list, plural};
 use serde_json::Value;
 
 /// Maximum number of differing lines shown of a long value.
-const LINES: usize = 8;
+const LINES_MAX: usize = 8;
 
 pub(super) fn records(page: &mut Page, inputs: &[Input]) {
     let show = |input: &Input| (clean(&input.source, 60), input_text(input));
-    let mut message = entries(inputs.iter(), show);
-    message.retain(|(_, text)| !text.is_empty());
-    page.list("Records", &message);
+    let mut shown = entries(inputs.iter(), show);
+    shown.retain(|(_, text)| !text.is_empty());
+    page.list("Records", &shown);
 }
 
 /// The differences between the records read from a source; empty for none.
@@ -49,18 +49,18 @@ fn input_text(input: &Input) -> String {
     add("in the window", &|intake| intake.in_window);
     add("accepted", &|intake| intake.accepted);
     add("set aside", &|intake| intake.quarantined);
-    add("seen before", &|intake| intake.duplicates);
+    add("duplicates", &|intake| intake.duplicates);
     add("files", &|intake| intake.files);
     add("broken files", &|intake| intake.broken_files);
     let missing = match (old.accepted, new.accepted) {
-        (_, None) => "the second run did not take them in",
-        (None, _) => "the first run did not take them in",
+        (_, None) => "the second run did not read them",
+        (None, _) => "the first run did not read them",
         _ => "",
     };
     match (input.same_records, old.version, new.version) {
         _ if !missing.is_empty() => parts.push(missing.to_string()),
         (Some(true), ..) => {}
-        _ if parts.is_empty() => parts.push("other records, as many as before".to_string()),
+        _ if parts.is_empty() => parts.push("different records, the same number".to_string()),
         (_, Some(a), Some(b)) if a != b => {
             parts.push(format!("version {}", arrow(&count(a), &count(b))));
         }
@@ -115,13 +115,13 @@ fn value_text(setting: &Setting) -> String {
 /// The lines of two texts between their common beginning and end.
 fn lines_text(old: &str, new: &str) -> String {
     let texts = Pair { old, new }.map(|text| text.lines().collect::<Vec<_>>());
-    let [old, new] = differing(&texts.old, &texts.new);
+    let [old, new] = strip_common_ends(&texts.old, &texts.new);
     let mut lines = Vec::new();
     for (sign, text) in [("-", old), ("+", new)] {
-        let shown = text.iter().take(LINES);
+        let shown = text.iter().take(LINES_MAX);
         lines.extend(shown.map(|line| format!("{sign} {}", clean(line, 90))));
-        if text.len() > LINES {
-            let more = plural((text.len() - LINES) as u64, "line");
+        if text.len() > LINES_MAX {
+            let more = plural((text.len() - LINES_MAX) as u64, "line");
             lines.push(format!("{sign} … and {more} more"));
         }
     }
@@ -143,7 +143,7 @@ pub(super) fn nodes(page: &mut Page, difference: &Difference) {
         }
     }
     let show = |(states, message, nodes): &(Pair<&str>, String, Vec<String>)| {
-        let was = match states.old {
+        let before = match states.old {
             "done" => String::new(),
             old => format!(", {old} before"),
         };
@@ -154,10 +154,13 @@ pub(super) fn nodes(page: &mut Page, difference: &Difference) {
         };
         (
             states.new.to_string(),
-            format!("{}{was}{message}", list(nodes)),
+            format!("{}{before}{message}", list(nodes)),
         )
     };
-    page.list("Nodes that ended otherwise", &entries(groups.iter(), show));
+    page.list(
+        "Nodes with different results",
+        &entries(groups.iter(), show),
+    );
 }
 
 /// The message of the second run on a node, without the node's name; empty if another node's

@@ -3,7 +3,7 @@
 use super::super::{
     Difference, Pair,
     figures::Figure,
-    findings::{Judgement, PersistingFinding},
+    findings::{ImprovementVerdicts, PersistingFinding},
 };
 use crate::words::clean;
 use retrocast_domain::number::{count, list, plural};
@@ -13,23 +13,26 @@ pub(super) fn summary(difference: &Difference) -> Vec<String> {
     let mut out = Vec::new();
     let Pair { old, new } = &difference.runs;
     if old.job != new.job {
-        out.push("These are runs of two jobs: what has the same name in both is compared.".into());
+        out.push(
+            "These are runs of two jobs: only items with the same name in both are compared."
+                .into(),
+        );
     }
-    if is_nothing(difference) {
+    if is_unchanged(difference) {
         return vec!["Nothing differs.".to_string()];
     }
-    out.extend(of_findings(difference));
-    out.extend(not_compared(difference));
-    out.extend(of_figures(&difference.metrics));
-    out.extend(of_judgements(&difference.effects));
-    out.push(of_setup(difference));
+    out.extend(findings_sentence(difference));
+    out.extend(not_compared_sentence(difference));
+    out.extend(figures_sentence(&difference.metrics));
+    out.extend(verdicts_sentence(&difference.effects));
+    out.push(setup_sentence(difference));
     out
 }
 
 /// Returns true if setup, inputs and results are equal.
-fn is_nothing(difference: &Difference) -> bool {
+fn is_unchanged(difference: &Difference) -> bool {
     let (config, findings) = (&difference.config, &difference.findings);
-    let stand = |persisting: &PersistingFinding| persisting.other_figures;
+    let has_other_figures = |persisting: &PersistingFinding| persisting.other_figures;
     config.is_same_job()
         && config.is_same_program()
         && difference.runs.old.window == difference.runs.new.window
@@ -39,20 +42,20 @@ fn is_nothing(difference: &Difference) -> bool {
             .all(|input| input.same_records == Some(true))
         && difference.nodes.is_empty()
         && findings.new.len() + findings.resolved.len() + findings.changed.len() == 0
-        && !findings.unchanged.iter().any(stand)
-        && !difference.metrics.iter().any(Figure::moved)
+        && !findings.unchanged.iter().any(has_other_figures)
+        && !difference.metrics.iter().any(Figure::is_changed)
         && difference
             .effects
             .iter()
             .all(|effect| effect.relative.is_same() && effect.verdict.is_same())
 }
 
-fn of_findings(difference: &Difference) -> Option<String> {
+fn findings_sentence(difference: &Difference) -> Option<String> {
     let findings = &difference.findings;
-    let stand = findings.unchanged.len();
+    let unchanged = findings.unchanged.len();
     let counts = [
         (findings.new.len(), "new"),
-        (findings.resolved.len(), "gone"),
+        (findings.resolved.len(), "resolved"),
     ];
     let mut parts: Vec<String> = Vec::new();
     for (n, word) in counts.iter().filter(|(n, _)| *n > 0) {
@@ -80,18 +83,22 @@ fn of_findings(difference: &Difference) -> Option<String> {
         .count();
     let figures = match moved {
         0 => String::new(),
-        n if n == stand => ", with figures that moved within their intervals".to_string(),
+        n if n == unchanged => ", with figures that moved within their intervals".to_string(),
         n => format!(
             ", {} with figures that moved within their intervals",
             count(n as u64)
         ),
     };
-    if stand > 0 {
-        let verb = if stand == 1 { "stands" } else { "stand" };
-        let subject = if parts.is_empty() {
-            plural(stand as u64, "finding")
+    if unchanged > 0 {
+        let verb = if unchanged == 1 {
+            "persists"
         } else {
-            count(stand as u64)
+            "persist"
+        };
+        let subject = if parts.is_empty() {
+            plural(unchanged as u64, "finding")
+        } else {
+            count(unchanged as u64)
         };
         parts.push(format!("{subject} {verb}{figures}"));
     }
@@ -103,7 +110,7 @@ fn of_findings(difference: &Difference) -> Option<String> {
 }
 
 /// Describes findings that are neither new nor resolved, because only one run looked for them.
-fn not_compared(difference: &Difference) -> Option<String> {
+fn not_compared_sentence(difference: &Difference) -> Option<String> {
     let all = &difference.findings.not_compared;
     let findings: u64 = all.iter().map(|stage| stage.findings).sum();
     if findings == 0 {
@@ -116,7 +123,8 @@ fn not_compared(difference: &Difference) -> Option<String> {
             .map(|stage| clean(&stage.node, 60))
             .collect();
         let word = if in_new { "second" } else { "first" };
-        (!names.is_empty()).then(|| format!("the {word} run has no results of {}", some(&names)))
+        (!names.is_empty())
+            .then(|| format!("the {word} run has no results of {}", list_first(&names)))
     };
     let reasons: Vec<String> = [side(false), side(true)].into_iter().flatten().collect();
     let verb = if findings == 1 { "is" } else { "are" };
@@ -128,16 +136,16 @@ fn not_compared(difference: &Difference) -> Option<String> {
 }
 
 /// Lists the first few names and counts the others.
-fn some(names: &[String]) -> String {
-    const FEW: usize = 4;
-    if names.len() <= FEW {
+fn list_first(names: &[String]) -> String {
+    const NAMES_MAX: usize = 4;
+    if names.len() <= NAMES_MAX {
         return list(names);
     }
-    let more = format!("{} more", names.len() - FEW + 1);
-    list(&[&names[..FEW - 1], &[more]].concat())
+    let more = format!("{} more", names.len() - NAMES_MAX + 1);
+    list(&[&names[..NAMES_MAX - 1], &[more]].concat())
 }
 
-fn of_figures(figures: &[Figure]) -> Option<String> {
+fn figures_sentence(figures: &[Figure]) -> Option<String> {
     let both: Vec<&Figure> = figures
         .iter()
         .filter(|figure| figure.value.old.is_some() && figure.value.new.is_some())
@@ -145,23 +153,23 @@ fn of_figures(figures: &[Figure]) -> Option<String> {
     if both.is_empty() {
         return None;
     }
-    let moved = both.iter().filter(|figure| figure.moved()).count();
-    let of = plural(both.len() as u64, "figure");
+    let moved = both.iter().filter(|figure| figure.is_changed()).count();
+    let total = plural(both.len() as u64, "figure");
     if moved == 0 {
         return Some(match both.len() {
-            1 => "The one figure is the same.".to_string(),
-            _ => format!("All {of} are the same."),
+            1 => "The only figure is the same.".to_string(),
+            _ => format!("All {total} are the same."),
         });
     }
     let tested = both
         .iter()
         .filter(|figure| figure.beyond_chance.is_some())
         .count();
-    let clear = both
+    let significant = both
         .iter()
         .filter(|figure| figure.beyond_chance == Some(true))
         .count();
-    let chance = match (tested, clear) {
+    let chance = match (tested, significant) {
         (0, _) => String::new(),
         (_, 0) => ", none of them more than chance would explain".to_string(),
         (_, n) => format!(
@@ -169,13 +177,15 @@ fn of_figures(figures: &[Figure]) -> Option<String> {
             count(n as u64)
         ),
     };
-    Some(format!("{} of {of} moved{chance}.", count(moved as u64)))
+    Some(format!("{} of {total} moved{chance}.", count(moved as u64)))
 }
 
-fn of_judgements(effects: &[Judgement]) -> Option<String> {
-    let compared: Vec<&Judgement> = effects.iter().filter(|effect| effect.compared).collect();
-    let number =
-        |f: &dyn Fn(&Judgement) -> bool| compared.iter().filter(|effect| f(effect)).count() as u64;
+fn verdicts_sentence(effects: &[ImprovementVerdicts]) -> Option<String> {
+    let compared: Vec<&ImprovementVerdicts> =
+        effects.iter().filter(|effect| effect.compared).collect();
+    let number = |f: &dyn Fn(&ImprovementVerdicts) -> bool| {
+        compared.iter().filter(|effect| f(effect)).count() as u64
+    };
     let groups = [
         (
             number(&|effect| effect.verdict.old.is_none()),
@@ -185,7 +195,10 @@ fn of_judgements(effects: &[Judgement]) -> Option<String> {
             number(&|effect| effect.verdict.new.is_none()),
             "no longer judged",
         ),
-        (number(&Judgement::is_judged_otherwise), "judged otherwise"),
+        (
+            number(&ImprovementVerdicts::is_judged_differently),
+            "judged differently",
+        ),
         (
             number(&|effect| effect.verdict.is_same()),
             "judged as before",
@@ -204,7 +217,7 @@ fn of_judgements(effects: &[Judgement]) -> Option<String> {
 }
 
 /// Describes which of job, program and records are the same.
-fn of_setup(difference: &Difference) -> String {
+fn setup_sentence(difference: &Difference) -> String {
     let config = &difference.config;
     let others: Vec<String> = difference
         .inputs
@@ -220,7 +233,7 @@ fn of_setup(difference: &Difference) -> String {
             other.push(what);
         }
     };
-    let job = if config.is_same_but_params() {
+    let job = if config.is_same_apart_from_params() {
         "the params"
     } else {
         "the job"
@@ -235,7 +248,7 @@ fn of_setup(difference: &Difference) -> String {
         add(
             others.is_empty(),
             "records",
-            format!("the records of {}", some(&others)),
+            format!("the records of {}", list_first(&others)),
         );
     }
     let singular = matches!(other.as_slice(), [one] if one == "the job" || one == "the program");

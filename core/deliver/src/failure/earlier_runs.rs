@@ -1,9 +1,9 @@
-//! Finds the reports that were made before a run failed.
+//! Finds the last runs with reports before a run failed.
 
 use super::clock::Zone;
 use crate::{
     folders::folders,
-    words::{clean, encode, or},
+    words::{clean, encode, non_empty_or},
 };
 use jiff::Timestamp;
 use retrocast_run::RunSummary;
@@ -19,13 +19,13 @@ pub(super) struct EarlierRun {
     pub period: String,
     #[serde(rename = "made")]
     pub created: String,
-    /// True if it is on the window of the failed run.
+    /// True if it covers the window of the failed run.
     pub same_window: bool,
 }
 
-/// The last report of the job before a run began, and the last one on the run's window if that is
-/// another.
-pub(super) fn before(
+/// Finds the job's last run with reports before a run began, and the last one on the run's window if
+/// that is another.
+pub(super) fn find(
     folder: &Path,
     [_, window, run]: &[String; 3],
     began: Option<Timestamp>,
@@ -49,24 +49,24 @@ pub(super) fn before(
             if began.is_some_and(|began| time > began) {
                 continue;
             }
-            let before = EarlierRun {
+            let earlier_run = EarlierRun {
                 href: format!(
                     "../../{}/{}/index.html",
                     encode(&other_window),
                     encode(&other_run)
                 ),
                 window: other_window.clone(),
-                period: or(clean(&summary.period, 120), &other_window),
-                created: zone.full(time),
+                period: non_empty_or(clean(&summary.period, 120), &other_window),
+                created: zone.date_and_time(time),
                 same_window: other_window == *window,
             };
-            found.push((time, before));
+            found.push((time, earlier_run));
         }
     }
     found.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.href.cmp(&b.1.href)));
-    let last = found.first().map(|(_, before)| before.clone());
-    let mut others = found.into_iter().map(|(_, before)| before).skip(1);
-    let has_own = last.as_ref().is_some_and(|before| before.same_window);
-    let earlier = others.find(|before| before.same_window && !has_own);
+    let last = found.first().map(|(_, run)| run.clone());
+    let mut others = found.into_iter().map(|(_, run)| run).skip(1);
+    let is_last_on_window = last.as_ref().is_some_and(|run| run.same_window);
+    let earlier = others.find(|run| run.same_window && !is_last_on_window);
     (last, earlier)
 }
