@@ -293,10 +293,10 @@ impl ObjectStoreProvider for BucketProvider {
         base_path: Url,
         params: &ObjectStoreParams,
     ) -> lance::Result<LanceStore> {
-        let wrong = |reason: String| lance::Error::invalid_input(format!("{base_path} {reason}"));
+        let invalid = |reason: String| lance::Error::invalid_input(format!("{base_path} {reason}"));
         let address = Address::parse(base_path.as_str())
-            .ok_or_else(|| wrong("is no address of object storage".to_string()))?;
-        let store = storage::open(&address).map_err(wrong)?;
+            .ok_or_else(|| invalid("is not an address in object storage".to_string()))?;
+        let store = storage::open(&address).map_err(invalid)?;
         let ordered = true;
         let constant_parts = false;
         Ok(LanceStore::new(

@@ -25,7 +25,7 @@ pub struct Changes {
 /// records.
 type FileFormat = (Option<&'static str>, String);
 
-fn reading(name: &str) -> Reading {
+fn file_format(name: &str) -> FileFormat {
     let format = Format::from_name(name).map(|format| match format {
         Format::Jsonl => "jsonl",
         Format::Json => "json",
