@@ -13,10 +13,12 @@
 //! skipped by the filter.
 
 mod family;
+mod linear;
 
 pub(crate) use family::{Family, Line, Regression};
 
 use crate::describe::{mean, sd};
+use linear::{backward, cholesky, dot, forward};
 
 /// A model of the errors, in units of their variance without the random walk.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,6 +34,8 @@ pub struct Model {
     /// Prior standard deviation of a slope of the level per step, in units of the errors'; infinite
     /// for a flat prior, `None` for no slope.
     pub slope: Option<f64>,
+    /// Prior standard deviation of the waves of a long season, in units of the errors'; `None` for a flat prior.
+    pub waves: Option<f64>,
     /// Posterior weight.
     pub weight: f64,
 }
@@ -98,31 +102,51 @@ const SHARES: [(f64, f64); 4] = [(1.0, 1.0), (0.5, 0.35), (0.25, 0.2), (0.1, 0.1
 /// these.
 const WALKS: [f64; 8] = [0.02, 0.04, 0.07, 0.12, 0.2, 0.35, 0.6, 1.2];
 const MEMORIES_BESIDE: [f64; 3] = [0.0, 0.3, 0.6];
-/// Prior weight of a random walk for a year of values, and its growth with their number: the longer
-/// a series, the likelier that its level moved. Chosen by simulation (see the tests of
-/// [`crate::effect`]).
-const WALK_WEIGHT: f64 = 0.5;
-const YEAR: f64 = 365.0;
-/// The same in addition to autocorrelated errors, relative to independent errors.
+/// Prior weights of memories above a bound: most metrics return to their level within days.
+const LONG_WEIGHTS: [(f64, f64); 2] = [(0.9, 0.2), (0.7, 0.7)];
+/// Prior weights of a random walk: in 365 values, where it grows with their third power, and in a year, where it
+/// grows with its square up to a year; the larger one is taken. The longer a series, the likelier that its level
+/// moved. That of a slope grows with the years, up to two. Chosen by simulation (see the tests of [`crate::effect`]
+/// and the example `effect_calibration`).
+const WALK_BY_STEPS: f64 = 0.4;
+const WALK_BY_YEARS: f64 = 0.2;
+const SLOPE_WEIGHT: f64 = 0.12;
+const YEARS_MAX: f64 = 2.0;
+/// Days of a year.
+pub(crate) const DAYS: f64 = 365.0;
+/// Prior weight of a random walk on top of autocorrelated errors, relative to independent errors.
 const BESIDE_MEMORY: f64 = 0.5;
-/// Prior weight of errors without memory.
-const WHITE_WEIGHT: f64 = 2.0;
-/// Prior standard deviation of the slope per step, in units of the errors', and its prior odds:
-/// most operational metrics do not rise or fall for months.
+/// Prior weight of errors without memory, per value, and its bounds: few values hardly show their memory.
+const WHITE_WEIGHT: f64 = 0.03;
+const WHITE_WEIGHTS: std::ops::RangeInclusive<f64> = 1.0..=15.0;
+/// Prior standard deviation of the slope of days, per step, in units of the errors'. Errors of longer
+/// steps are means, which vary less.
 const SLOPE_SD: f64 = 0.01;
-const SLOPE_WEIGHT: f64 = 0.05;
-/// Models with less than this share of the largest weight are left out.
-const WEIGHT_MIN: f64 = 0.01;
+/// Models with less than this share of the best one's weight are left out (Occam's window: Madigan and
+/// Raftery, 1994), since many unlikely ones together would widen every interval.
+const WEIGHT_MIN: f64 = 0.02;
+/// Longest memory of errors for which an effect is the coefficient of a step. With longer ones that
+/// weighs the first days after the change far more than the others.
+const STEP_MEMORY_MAX: f64 = 0.65;
+/// Longest season with an effect for each of its steps; of longer ones the first waves are fitted.
+const PHASES_MAX: usize = 31;
+const WAVES: usize = 3;
+/// Prior standard deviations of the first wave of a long season, with prior weights; of wave `h` it is as many times
+/// smaller. The smallest one means that there is no such season.
+const WAVE_SDS: [(f64, f64); 2] = [(WAVE_SD, 0.5), (1e-3, 0.5)];
+const WAVE_SD: f64 = 1.0;
 
-/// The grid, with prior weights for a series of `n` values.
-fn grid(n: usize) -> impl Iterator<Item = Model> {
+/// The grid, with prior weights for a series of `n` values, of which a year has `year`.
+fn grid(n: usize, year: f64) -> impl Iterator<Item = Model> {
+    let years = (n as f64 / year).min(YEARS_MAX);
     let white = Model {
         memory: 0.0,
         moving: 0.0,
         walking: 0.0,
         fixed: 1.0,
         slope: None,
-        weight: WHITE_WEIGHT,
+        waves: None,
+        weight: (WHITE_WEIGHT * n as f64).clamp(*WHITE_WEIGHTS.start(), *WHITE_WEIGHTS.end()),
     };
     let errors = move |memory: f64, share: f64| Model {
         memory,
@@ -130,14 +154,19 @@ fn grid(n: usize) -> impl Iterator<Item = Model> {
         fixed: 1.0 - share,
         ..white
     };
+    let long = |memory: f64| {
+        let weight = LONG_WEIGHTS.iter().find(|(above, _)| memory > *above);
+        weight.map_or(1.0, |(_, weight)| *weight)
+    };
     let returning = MEMORIES.into_iter().flat_map(move |memory| {
         let shares = if memory < 0.5 { &SHARES[..1] } else { &SHARES };
         shares.iter().map(move |(share, weight)| Model {
-            weight: weight * if memory > 0.9 { 0.4 } else { 1.0 },
+            weight: weight * long(memory),
             ..errors(memory, *share)
         })
     });
-    let walk_weight = WALK_WEIGHT * (n as f64 / YEAR).powi(2);
+    let walk_weight =
+        (WALK_BY_STEPS * (n as f64 / DAYS).powi(3)).max(WALK_BY_YEARS * years.min(1.0).powi(2));
     let walks = MEMORIES_BESIDE.into_iter().flat_map(move |memory| {
         let (share, weight) = if memory > 0.0 {
             (1.0, BESIDE_MEMORY * walk_weight)
@@ -155,32 +184,50 @@ fn grid(n: usize) -> impl Iterator<Item = Model> {
         .chain(returning)
         .chain(walks)
         .collect();
-    let sloped = level.clone().into_iter().map(|model| Model {
-        slope: Some(SLOPE_SD),
-        weight: model.weight * SLOPE_WEIGHT,
+    let sd = SLOPE_SD * (DAYS / year).sqrt();
+    let sloped = level.clone().into_iter().map(move |model| Model {
+        slope: Some(sd),
+        weight: model.weight * SLOPE_WEIGHT * years,
         ..model
     });
     level.into_iter().chain(sloped)
 }
 
-/// Regressors, one row per step: constant, season, controls, slope. The season is coded as
-/// deviations that sum to zero; the slope counts steps from the end of the training values.
+/// Regressors, one row a step: constant, season, controls, slope. The season is coded as deviations
+/// that sum to zero, a long one as sines and cosines; the slope counts steps from the end of the training values.
 struct Rows {
     width: usize,
     values: Vec<f64>,
 }
 
+/// Number of regressors of a season.
+pub(crate) fn season_size(period: usize) -> usize {
+    if period > PHASES_MAX {
+        2 * WAVES
+    } else {
+        period.max(1) - 1
+    }
+}
+
 impl Rows {
     fn new(controls: &[&[f64]], period: usize, train: usize, steps: usize) -> Self {
-        let phases = period.max(1) - 1;
+        let phases = season_size(period);
         let width = 2 + phases + controls.len();
         let mut values = vec![0.0; width * steps];
         let scales: Vec<(f64, f64)> = controls.iter().map(|c| scale(&c[..train])).collect();
         for (i, row) in values.chunks_exact_mut(width).enumerate() {
             row[0] = 1.0;
-            match i % (phases + 1) {
-                phase if phase < phases => row[1 + phase] = 1.0,
-                _ => row[1..=phases].fill(-1.0),
+            if period > PHASES_MAX {
+                for (h, pair) in row[1..=phases].chunks_exact_mut(2).enumerate() {
+                    let turn =
+                        std::f64::consts::TAU * ((h + 1) * (i % period)) as f64 / period as f64;
+                    (pair[0], pair[1]) = (turn.sin(), turn.cos());
+                }
+            } else {
+                match i % (phases + 1) {
+                    phase if phase < phases => row[1 + phase] = 1.0,
+                    _ => row[1..=phases].fill(-1.0),
+                }
             }
             for ((slot, control), (mean, sd)) in
                 row[1 + phases..].iter_mut().zip(controls).zip(&scales)
@@ -203,10 +250,6 @@ impl Rows {
 fn scale(values: &[f64]) -> (f64, f64) {
     let sd = sd(values);
     (mean(values), if sd > 0.0 { sd } else { 1.0 })
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// A regression with independent errors: the Cholesky factor of its normal equations.
@@ -298,10 +341,20 @@ fn fit(model: &Model, values: &[Option<f64>], rows: &Rows, keep: bool) -> Option
         spread.advance(model);
     }
     let mut prior = 0.0;
-    if let Some(sd) = model.slope.filter(|sd| sd.is_finite()) {
-        squares[size * size - 1] += sd.powi(-2);
+    let mut expect = |at: usize, sd: f64| {
+        squares[at * size + at] += sd.powi(-2);
         seen += 1.0;
-        prior = -sd.ln();
+        prior -= sd.ln();
+    };
+    if let Some(sd) = model.slope.filter(|sd| sd.is_finite()) {
+        expect(size - 1, sd);
+    }
+    if let Some(sd) = model.waves {
+        for wave in 0..WAVES {
+            let sd = sd / (wave + 1) as f64;
+            expect(1 + 2 * wave, sd);
+            expect(2 + 2 * wave, sd);
+        }
     }
     let log_determinant = cholesky(&mut squares, size)?;
     let halfway = forward(&squares, &products);
@@ -323,54 +376,11 @@ fn fit(model: &Model, values: &[Option<f64>], rows: &Rows, keep: bool) -> Option
     })
 }
 
-/// Factors a symmetric matrix, given by its lower triangle, in place; returns the logarithm of its
-/// determinant, or `None` if it is singular.
-fn cholesky(matrix: &mut [f64], size: usize) -> Option<f64> {
-    let mut log_determinant = 0.0;
-    for i in 0..size {
-        let (above, line) = matrix.split_at_mut(i * size);
-        for (j, other) in above.chunks_exact(size).enumerate() {
-            line[j] = (line[j] - dot(&line[..j], &other[..j])) / other[j];
-        }
-        let rest = line[i] - dot(&line[..i], &line[..i]);
-        if rest <= line[i] * 1e-10 {
-            return None;
-        }
-        line[i] = rest.sqrt();
-        log_determinant += rest.ln();
-    }
-    Some(log_determinant)
-}
-
-/// Solves `L x = b`.
-fn forward(triangle: &[f64], b: &[f64]) -> Vec<f64> {
-    let size = b.len();
-    let mut x = b.to_vec();
-    for i in 0..size {
-        let line = &triangle[i * size..=i * size + i];
-        x[i] = (x[i] - dot(&line[..i], &x)) / line[i];
-    }
-    x
-}
-
-/// Solves `L' x = b`.
-fn backward(triangle: &[f64], b: &[f64]) -> Vec<f64> {
-    let size = b.len();
-    let mut x = b.to_vec();
-    for i in (0..size).rev() {
-        x[i] /= triangle[i * size + i];
-        for j in 0..i {
-            x[j] -= triangle[i * size + j] * x[i];
-        }
-    }
-    x
-}
-
 /// Weighs the models by their likelihood. The controls are at least as long as the values.
 ///
 /// With too few values for a regression, there is no model.
 pub fn weigh(values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Vec<Model> {
-    weigh_among(grid(values.len()), values, controls, period)
+    weigh_among(grid(values.len(), DAYS), values, controls, period)
 }
 
 fn weigh_among(
@@ -380,7 +390,19 @@ fn weigh_among(
     period: usize,
 ) -> Vec<Model> {
     let rows = Rows::new(controls, period, values.len(), values.len());
+    let seasons: Vec<(Option<f64>, f64)> = if period > PHASES_MAX {
+        WAVE_SDS.map(|(sd, weight)| (Some(sd), weight)).to_vec()
+    } else {
+        vec![(None, 1.0)]
+    };
     let scored: Vec<(f64, Model)> = models
+        .flat_map(|model| {
+            seasons.iter().map(move |(waves, weight)| Model {
+                waves: *waves,
+                weight: model.weight * weight,
+                ..model
+            })
+        })
         .filter_map(|model| {
             let fit = fit(&model, values, &rows, false)?;
             Some((fit.log_likelihood + model.weight.ln(), model))
@@ -430,7 +452,7 @@ pub fn forecast(
         .iter()
         .max_by(|(a, _), (b, _)| a.weight.total_cmp(&b.weight));
     if let Some((_, fit)) = likeliest.filter(|_| in_detail) {
-        let first = period.max(1);
+        let first = 1 + season_size(period);
         let scales = controls.iter().map(|control| scale(&control[..train]).1);
         whole.controls = scales
             .enumerate()
@@ -471,6 +493,50 @@ pub fn forecast(
         }
     }
     (!whole.parts.is_empty()).then_some(whole)
+}
+
+/// Replaces the parts of a forecast from `values[..train]` by those of a step at `train`, where errors
+/// forget soon.
+///
+/// A forecast weighs all steps after the change the same. Where the effect is the same on each, those
+/// that their neighbours tell less of count more (generalised least squares), and both sides tell the
+/// variance of the errors.
+fn replace_by_step(
+    models: &[Model],
+    values: &[Option<f64>],
+    controls: &[&[f64]],
+    period: usize,
+    train: usize,
+    parts: &mut [Part],
+) {
+    let step: Vec<f64> = (0..values.len())
+        .map(|i| f64::from(u8::from(i >= train)))
+        .collect();
+    let mut with_step: Vec<&[f64]> = vec![&step];
+    with_step.extend(controls);
+    let rows = Rows::new(&with_step, period, values.len(), values.len());
+    let (at, sd) = (1 + season_size(period), scale(&step).1);
+    let after: Vec<f64> = values[train..].iter().flatten().copied().collect();
+    for (model, part) in models.iter().zip(parts) {
+        if model.memory > STEP_MEMORY_MAX || model.walking > 0.0 {
+            continue;
+        }
+        let Some(fit) = fit(model, values, &rows, false) else {
+            continue;
+        };
+        let mut unit = vec![0.0; fit.coefficients.len()];
+        unit[at] = 1.0;
+        let half = forward(&fit.triangle, &unit);
+        let variance = fit.variance * dot(&half, &half) / (sd * sd);
+        let noise = part.noise.min(variance);
+        *part = Part {
+            weight: part.weight,
+            mean: mean(&after) - fit.coefficients[at] / sd,
+            learned: variance - noise,
+            noise,
+            freedom: fit.freedom,
+        };
+    }
 }
 
 /// The coefficient of a regressor that was divided by `sd`.

@@ -23,8 +23,8 @@ pub use constant::constant_p;
 
 use crate::{
     count::CountLaw,
-    counterfactual::{Family, Forecast, Part, Regression, forecast, weigh},
-    distribution::{t_p, t_quantile},
+    counterfactual::{DAYS, Family, Forecast, Part, Regression, forecast, season_size, weigh},
+    distribution::{normal_quantile, t_p, t_quantile},
 };
 use constant::Pattern;
 
@@ -147,10 +147,10 @@ impl Values {
     }
 }
 
-/// The spread of estimates at dates without a change, in units of their own standard errors.
+/// The spread of estimates at dates without a change, as standard normal values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calibration {
-    /// The estimates, in units of their standard errors, oldest first.
+    /// The estimates as standard normal values, by their p-values, oldest first.
     pub placebos: Vec<f64>,
     /// Approximate number of independent periods among them.
     pub independent: f64,
@@ -174,9 +174,12 @@ impl Default for Calibration {
 
 /// Minimum number of non-overlapping placebo periods for a correction.
 const INDEPENDENT_MIN: usize = 4;
-/// Weight of the models' own standard error, in placebo periods.
-const MODEL_PERIODS: f64 = 5.0;
-/// Significance level of intervals and verdicts.
+/// Placebo periods that the models' own standard error is worth.
+const MODEL_PERIODS: f64 = 15.0;
+/// p-values of placebos below this one count as it.
+const PLACEBO_P_MIN: f64 = 1e-15;
+
+/// Level of intervals and verdicts.
 const ALPHA: f64 = 0.05;
 
 /// The reason why there is no estimate.
@@ -197,7 +200,7 @@ pub enum EffectError {
 
 /// Measures the effect of a change.
 pub fn estimate(design: &Design) -> Result<Estimate, EffectError> {
-    estimate_by(&Regression, design)
+    estimate_by(&Regression { year: DAYS }, design)
 }
 
 /// The same with the expectation from another family of models.
@@ -217,7 +220,7 @@ pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Esti
     let steps_before = before.iter().flatten().count();
     let need = design
         .pre_min
-        .max(design.period + design.controls.len() + 4);
+        .max(season_size(design.period) + design.controls.len() + 5);
     if steps_before < need {
         return Err(EffectError::Before {
             have: steps_before,
@@ -256,11 +259,19 @@ pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Esti
     } else {
         design.history.min(design.begin)
     };
-    let models = family.weigh(
-        &design.values[learn..design.change],
-        &cut(design.controls, learn, design.change),
-        design.period,
-    );
+    let models = if is_step::<F>(design) {
+        let step: Vec<f64> = (learn..design.end)
+            .map(|i| f64::from(u8::from(i >= design.change)))
+            .collect();
+        family.weigh(&design.values[learn..design.end], &[&step], design.period)
+    } else {
+        let controls = cut(design.controls, learn, design.change);
+        family.weigh(
+            &design.values[learn..design.change],
+            &controls,
+            design.period,
+        )
+    };
     let (begin, change, end) = (design.begin, design.change, design.end);
     let Some(mut result) = at(family, design, &models, begin, change, end, true) else {
         return Err(EffectError::Before {
@@ -388,6 +399,12 @@ impl Estimate {
     }
 }
 
+/// Returns true if the effect is estimated as a step. With controls it is not: their coefficients would depend on how
+/// the effect grows or fades after the change.
+fn is_step<F: Family>(design: &Design) -> bool {
+    F::HAS_STEP && design.controls.is_empty()
+}
+
 /// The forecast of `change..end` from `begin..change`.
 fn at<F: Family>(
     family: &F,
@@ -404,14 +421,27 @@ fn at<F: Family>(
         .collect();
     let controls = cut(design.controls, begin, end);
     let values = &design.values[begin..change];
-    family.forecast(
+    let mut result = family.forecast(
         models,
         values,
         &controls,
         design.period,
         &counted,
         in_detail,
-    )
+    )?;
+    // A model that could not be fitted has no part.
+    if is_step::<F>(design) && result.parts.len() == models.len() {
+        let (values, train) = (&design.values[begin..end], change - begin);
+        family.refine(
+            models,
+            values,
+            &controls,
+            design.period,
+            train,
+            &mut result.parts,
+        );
+    }
+    Some(result)
 }
 
 /// Variance of the expectation due to controls that moved beyond their earlier range.
@@ -488,7 +518,12 @@ fn calibration<F: Family>(family: &F, design: &Design, models: &[F::Model]) -> C
         let (expected, variance) = result.moments();
         if variance > 0.0 {
             let mean = after.iter().flatten().sum::<f64>() / seen as f64;
-            placebos.push((mean - expected) / variance.sqrt());
+            let p = result.average(|part| {
+                let error = (part.learned + part.noise).sqrt();
+                t_p((mean - part.mean) / error, part.freedom)
+            });
+            let size = normal_quantile(1.0 - p.max(PLACEBO_P_MIN) / 2.0);
+            placebos.push(size.copysign(mean - expected));
         }
     }
     placebos.reverse();

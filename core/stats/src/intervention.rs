@@ -5,7 +5,7 @@
 //! [`crate::effect`] for all of them.
 
 use crate::{
-    counterfactual::{Family, Line, Regression},
+    counterfactual::{DAYS, Family, Line, Regression, season_size},
     distribution::t_quantile,
     effect::{Design, EffectError, Estimate, estimate_by},
     seasonal::{interpolate, is_seasonal},
@@ -74,7 +74,18 @@ impl Cadence {
         }
     }
 
-    /// Plural noun of the periods.
+    /// Number of periods in a year; that of days where the distance is not known.
+    fn year(self) -> f64 {
+        match self {
+            Self::Day | Self::Other => DAYS,
+            Self::Week => 52.0,
+            Self::Month => 12.0,
+            Self::Quarter => 4.0,
+            Self::Year => 1.0,
+        }
+    }
+
+    /// Name of a number of periods.
     pub fn unit(self) -> &'static str {
         match self {
             Self::Day => "days",
@@ -193,12 +204,14 @@ pub fn measure(
     }
     let before = interpolate(&values[..change.min(need)]);
     let usual = cadence.season();
-    let season = if is_seasonal(&before, usual) {
+    let season = if is_seasonal(&before, usual)
+        || (usual > 31 && change >= 2 * usual && method != SeriesMethod::Structural)
+    {
         usual
     } else {
         1
     };
-    let coefficients = season + controls.len() + 4;
+    let coefficients = season_size(season) + controls.len() + 5;
     let design = Design {
         values,
         controls,
@@ -211,7 +224,12 @@ pub fn measure(
         others: &[],
     };
     let estimate = match method {
-        SeriesMethod::Regression => estimate_by(&Regression, &design),
+        SeriesMethod::Regression => estimate_by(
+            &Regression {
+                year: cadence.year(),
+            },
+            &design,
+        ),
         SeriesMethod::Structural => estimate_by(&Structural, &design),
         SeriesMethod::Interrupted => estimate_by(&Line, &design),
     };

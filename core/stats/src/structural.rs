@@ -473,6 +473,7 @@ mod tests {
                 walking: level * level,
                 fixed,
                 slope: None,
+                waves: None,
                 weight: 1.0,
             };
             let mut counted = [true; 10];

@@ -1,16 +1,32 @@
 //! Families of models that a forecast averages over.
 
-use super::{Forecast, Model, forecast, grid, weigh, weigh_among};
+use super::{DAYS, Forecast, Model, Part, forecast, grid, replace_by_step, weigh_among};
 
 /// A family of models of a series, averaged over its members.
 pub(crate) trait Family {
     /// A member of the family with its weight.
     type Model;
 
+    /// True if [`Family::refine`] treats an effect as a step: then the values after the change, too, show the noise.
+    const HAS_STEP: bool = false;
+
     /// The members, weighted by how well they explain the values. Controls are at least as long as
     /// these; `period` is the length of the season, 1 for none. Empty if no member can be fitted.
     fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize)
     -> Vec<Self::Model>;
+
+    /// Replaces the parts of a forecast from `values[..train]` by better ones that also know the values
+    /// after it. A family that has none keeps them.
+    fn refine(
+        &self,
+        _models: &[Self::Model],
+        _values: &[Option<f64>],
+        _controls: &[&[f64]],
+        _period: usize,
+        _train: usize,
+        _parts: &mut [Part],
+    ) {
+    }
 
     /// Expected values after `values`, see [`forecast`].
     fn forecast(
@@ -24,15 +40,31 @@ pub(crate) trait Family {
     ) -> Option<Forecast>;
 }
 
-/// Regression on season and controls with autocorrelated errors and an optional random walk of the
-/// level.
-pub(crate) struct Regression;
+/// Regression on season and controls with autocorrelated errors, whose level may wander.
+pub(crate) struct Regression {
+    /// Number of steps in a year.
+    pub(crate) year: f64,
+}
 
 impl Family for Regression {
     type Model = Model;
 
+    const HAS_STEP: bool = true;
+
     fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Vec<Model> {
-        weigh(values, controls, period)
+        weigh_among(grid(values.len(), self.year), values, controls, period)
+    }
+
+    fn refine(
+        &self,
+        models: &[Model],
+        values: &[Option<f64>],
+        controls: &[&[f64]],
+        period: usize,
+        train: usize,
+        parts: &mut [Part],
+    ) {
+        replace_by_step(models, values, controls, period, train, parts);
     }
 
     fn forecast(
@@ -56,7 +88,7 @@ impl Family for Line {
     type Model = Model;
 
     fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize) -> Vec<Model> {
-        let models = grid(values.len())
+        let models = grid(values.len(), DAYS)
             .filter(|model| model.slope.is_none() && model.walking == 0.0)
             .map(|model| Model {
                 slope: Some(f64::INFINITY),

@@ -15,6 +15,7 @@ fn model(memory: f64, moving: f64, fixed: f64) -> Model {
         walking: 0.0,
         fixed,
         slope: None,
+        waves: None,
         weight: 1.0,
     }
 }
