@@ -72,7 +72,7 @@ impl Tree {
         code: &[String],
         read: &dyn Fn(&str) -> Option<String>,
     ) -> usize {
-        let current = self.modules.len();
+        let id = self.modules.len();
         self.modules.push(Module {
             file: file.to_string(),
             parent,
@@ -96,10 +96,8 @@ impl Tree {
                         .into_iter()
                         .find_map(|file| Some((read(&file)?, file)));
                     if let Some((text, file)) = file {
-                        let child = self.add_file(&file, &subfolder, Some(current), &text, read);
-                        self.modules[current]
-                            .children
-                            .insert(name.to_string(), child);
+                        let child = self.add_file(&file, &subfolder, Some(id), &text, read);
+                        self.modules[id].children.insert(name.to_string(), child);
                     }
                     index += 2;
                 }
@@ -108,30 +106,24 @@ impl Tree {
                     let end = find_closing(code, index + 2);
                     let subfolder = format!("{folder}/{name}");
                     let inside = &code[index + 3..end];
-                    let child = self.add_module(file, &subfolder, Some(current), inside, read);
-                    self.modules[current]
-                        .children
-                        .insert(name.to_string(), child);
+                    let child = self.add_module(file, &subfolder, Some(id), inside, read);
+                    self.modules[id].children.insert(name.to_string(), child);
                     index = end;
                 }
                 "use" => {
                     let end = (index..code.len())
                         .find(|index| token(*index) == ";")
                         .unwrap_or(code.len());
-                    self.modules[current].add_use(&[], &code[index + 1..end]);
+                    self.modules[id].add_use(&[], &code[index + 1..end]);
                     index = end;
                 }
                 "macro_rules" if depth == 0 => {
-                    self.modules[current]
-                        .items
-                        .insert(token(index + 2).to_string());
+                    self.modules[id].items.insert(token(index + 2).to_string());
                 }
                 "fn" | "struct" | "enum" | "union" | "trait" | "type" | "const" | "static"
                     if depth == 0 && is_word(token(index + 1)) =>
                 {
-                    self.modules[current]
-                        .items
-                        .insert(token(index + 1).to_string());
+                    self.modules[id].items.insert(token(index + 1).to_string());
                 }
                 word if is_word(word) && (index == 0 || token(index - 1) != "::") => {
                     let mut path = vec![word.to_string()];
@@ -139,13 +131,13 @@ impl Tree {
                         path.push(token(index + 2).to_string());
                         index += 2;
                     }
-                    self.modules[current].paths.insert(path);
+                    self.modules[id].paths.insert(path);
                 }
                 _ => {}
             }
             index += 1;
         }
-        current
+        id
     }
 
     /// Resolves a path in a module; empty if it is not in this crate. `open` holds the imports being
@@ -269,9 +261,8 @@ impl Tree {
             .iter()
             .filter(|(file, others)| others.contains(*file))
             .map(|(file, others)| {
-                let reaches_back =
-                    |other: &&&str| reached.get(**other).is_some_and(|r| r.contains(file));
-                others.iter().filter(reaches_back).copied().collect()
+                let mutual = |other: &&&str| reached.get(**other).is_some_and(|r| r.contains(file));
+                others.iter().filter(mutual).copied().collect()
             })
             .collect();
         let cycle = |component: BTreeSet<&str>| Cycle {

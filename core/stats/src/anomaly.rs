@@ -111,7 +111,7 @@ pub fn score(values: &[Option<f64>], quantity: Quantity, options: Options) -> Ve
 
 /// Combines the experts: the least surprised one decides in each direction.
 fn combine(value: f64, i: usize, experts: &[Expert]) -> Option<Score> {
-    let judgements: Vec<(f64, Tails)> = experts
+    let views: Vec<(f64, Tails)> = experts
         .iter()
         .filter_map(|expert| expert.expected[i].map(|mean| (mean, expert.tails(value, mean))))
         .collect();
@@ -121,19 +121,16 @@ fn combine(value: f64, i: usize, experts: &[Expert]) -> Option<Score> {
     let has_future = experts
         .iter()
         .any(|expert| !expert.view.past && expert.expected[i].is_some());
-    if judgements.is_empty() || !(has_past || has_future) {
+    if views.is_empty() || !(has_past || has_future) {
         return None;
     }
-    let p_up = judgements
-        .iter()
-        .map(|(_, tails)| tails.up)
-        .fold(0.0, f64::max);
-    let p_down = judgements
+    let p_up = views.iter().map(|(_, tails)| tails.up).fold(0.0, f64::max);
+    let p_down = views
         .iter()
         .map(|(_, tails)| tails.down)
         .fold(0.0, f64::max);
     let is_up = p_up < p_down;
-    let (expected, tails) = judgements
+    let (expected, tails) = views
         .iter()
         .max_by(|(_, a), (_, b)| {
             if is_up {

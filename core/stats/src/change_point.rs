@@ -103,42 +103,30 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
     if n < fewest(m) || adjusted.len() != n {
         return None;
     }
-    let clipped = clip_outliers(adjusted, m);
-    let whole = best_split(&clipped, m)?;
-    let p = simulated_p(&clipped, &whole, search);
-    let single = RhoPosterior::estimate(n, whole.rho, search).mean();
+    let clean = clip_outliers(adjusted, m);
+    let whole = best_split(&clean, m)?;
+    let p = simulated_p(&clean, &whole, search);
+    let single = RhoPosterior::new(n, whole.rho, search).mean();
     let mut positions = Vec::new();
     let mut drifts = false;
-    split(
-        &clipped,
-        0,
-        search.alpha,
-        search,
-        &mut positions,
-        &mut drifts,
-    );
+    split(&clean, 0, search.alpha, search, &mut positions, &mut drifts);
     positions.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     positions.truncate(search.shifts_max.max(1));
-    let mut positions: Vec<usize> = positions
-        .into_iter()
-        .map(|(position, _)| position)
-        .collect();
+    let mut positions: Vec<usize> = positions.into_iter().map(|split| split.0).collect();
     positions.sort_unstable();
-    let tested = refine(&clipped, &mut positions, search);
+    let tested = refine(&clean, &mut positions, search);
     let edges: Vec<usize> = std::iter::once(0)
         .chain(positions.iter().copied())
         .chain(std::iter::once(n))
         .collect();
     // With one shift removed, the others would still look like autocorrelation.
     let autocorrelation = if positions.len() > 1 {
-        let observed = residual_autocorrelation(&clipped, &edges);
-        RhoPosterior::estimate(n, observed, search)
-            .mean()
-            .min(single)
+        let observed = residual_autocorrelation(&clean, &edges);
+        RhoPosterior::new(n, observed, search).mean().min(single)
     } else {
         single
     };
-    let noise = long_run_variance(&clipped, &edges, autocorrelation);
+    let noise = long_run_variance(&clean, &edges, autocorrelation);
     // One quantile for levels and their differences, so that their intervals agree.
     let effective = n as f64 * (1.0 - autocorrelation) / (1.0 + autocorrelation);
     let quantile = t_quantile(0.975, (effective - (edges.len() - 1) as f64).max(2.0));
@@ -152,7 +140,7 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
         .enumerate()
         .map(|(i, (statistic, p))| {
             let edges = [edges[i], edges[i + 1], edges[i + 2]];
-            describe(values, &clipped, edges, &spread, statistic, p)
+            describe(values, &clean, edges, &spread, statistic, p)
         })
         .collect();
     Some(Shifts {
@@ -244,15 +232,14 @@ pub(crate) fn clip_outliers(values: &[f64], m: usize) -> Vec<f64> {
         .zip(values)
         .map(|(level, value)| level.unwrap_or(*value))
         .collect();
-    let deviations: Vec<f64> = values.iter().zip(&level).map(|(v, l)| v - l).collect();
-    let limit =
-        2.5 * 1.4826 * median_of(&mut deviations.iter().map(|d| d.abs()).collect::<Vec<_>>());
+    let offsets: Vec<f64> = values.iter().zip(&level).map(|(v, l)| v - l).collect();
+    let limit = 2.5 * 1.4826 * median_of(&mut offsets.iter().map(|d| d.abs()).collect::<Vec<_>>());
     if limit <= 0.0 {
         return values.to_vec();
     }
     let mut out = Vec::with_capacity(values.len());
     let indices: Vec<usize> = (0..values.len()).collect();
-    let is_gross = |i: usize| deviations[i].abs() > 2.0 * limit;
+    let is_gross = |i: usize| offsets[i].abs() > 2.0 * limit;
     for run in indices.chunk_by(|a, b| is_gross(*a) == is_gross(*b)) {
         let is_spike = is_gross(run[0]) && 2 * run.len() < m;
         out.extend(run.iter().map(|i| {
@@ -260,7 +247,7 @@ pub(crate) fn clip_outliers(values: &[f64], m: usize) -> Vec<f64> {
                 + if is_spike {
                     0.0
                 } else {
-                    deviations[*i].clamp(-limit, limit)
+                    offsets[*i].clamp(-limit, limit)
                 }
         }));
     }
@@ -282,7 +269,7 @@ fn simulated_p(values: &[f64], observed: &Split, search: &Search) -> f64 {
     const HIGHER_MAX: usize = 40;
     let n = values.len();
     let m = search.segment_min.max(2);
-    let posterior = RhoPosterior::estimate(n, observed.rho, search);
+    let posterior = RhoPosterior::new(n, observed.rho, search);
     let plausible = posterior.plausible();
     let mut noise = Noise::new(search.seed ^ 0x5eed);
     let (mut higher, mut compared) = (0usize, 0usize);
@@ -317,7 +304,7 @@ struct RhoPosterior {
 }
 
 impl RhoPosterior {
-    fn estimate(n: usize, observed: f64, search: &Search) -> Self {
+    fn new(n: usize, observed: f64, search: &Search) -> Self {
         let m = search.segment_min.max(2);
         let mut posterior = Self {
             observed,

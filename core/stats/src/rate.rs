@@ -5,7 +5,7 @@
 //! for a pattern; within a block the categories share its total (a Poisson log-linear model fitted
 //! by iterative proportional fitting, Deming and Stephan 1940).
 //!
-//! Records cluster: an outage causes many of them on one day. So variances are at least those of (1) the
+//! Records cluster: an outage causes many on one day. So variances are at least those of (1) the
 //! Poisson model, (2) the quasi-Poisson model with Pearson's dispersion (`McCullagh` and Nelder
 //! 1989, chapter 6) and (3) the sandwich estimator with blocks as clusters and neighbouring blocks
 //! correlated (Newey and West 1987, one lag). Overall tests are F tests with the degrees of freedom
@@ -194,15 +194,11 @@ impl BlockRates {
             / weight
     }
 
-    /// Rate of `categories` relative to that of `baseline` (which may include them), with its interval.
+    /// Rate of the categories `group` relative to those of `baseline`, which may include them, with its
+    /// interval.
     /// `None` if one side has no exposure, or `baseline` has no events.
-    pub fn contrast(
-        &self,
-        categories: &[usize],
-        baseline: &[usize],
-        level: f64,
-    ) -> Option<Comparison> {
-        let (rate, reference) = (self.mean_rate(categories), self.mean_rate(baseline));
+    pub fn contrast(&self, group: &[usize], baseline: &[usize], level: f64) -> Option<Comparison> {
+        let (rate, reference) = (self.mean_rate(group), self.mean_rate(baseline));
         if !rate.is_finite() || !reference.is_finite() || reference <= 0.0 {
             return None;
         }
@@ -210,10 +206,10 @@ impl BlockRates {
         let df = (self.blocks - 1) as f64;
         let t = t_quantile(0.5 + level / 2.0, df);
         if ratio <= 0.0 {
-            return Some(self.contrast_without_events(categories, reference, t, df));
+            return Some(self.zero_contrast(group, reference, t, df));
         }
         let mut weights = vec![0.0; self.events.len()];
-        for (set, sign) in [(categories, 1.0), (baseline, -1.0)] {
+        for (set, sign) in [(group, 1.0), (baseline, -1.0)] {
             let total: f64 = set
                 .iter()
                 .map(|&c| self.exposure[c] * self.relative[c])
@@ -228,16 +224,10 @@ impl BlockRates {
 
     /// The contrast of categories without events; the upper bound is the largest ratio that a score test
     /// does not reject.
-    fn contrast_without_events(
-        &self,
-        categories: &[usize],
-        reference: f64,
-        t: f64,
-        df: f64,
-    ) -> Comparison {
+    fn zero_contrast(&self, group: &[usize], reference: f64, t: f64, df: f64) -> Comparison {
         let total: f64 = self.events.iter().sum();
         let total_exposure: f64 = self.exposure.iter().sum();
-        let exposure: f64 = categories.iter().map(|&c| self.exposure[c]).sum();
+        let exposure: f64 = group.iter().map(|&c| self.exposure[c]).sum();
         let expected = total * exposure / total_exposure * reference;
         Comparison {
             estimate: 0.0,
@@ -644,10 +634,7 @@ mod tests {
             assert!((1.3..2.2).contains(&monday.estimate), "{monday:?}");
             covered += usize::from((monday.lower..monday.upper).contains(&1.7));
         }
-        assert!(
-            covered >= 90,
-            "{covered} of 100 intervals contain the truth"
-        );
+        assert!(covered >= 90, "{covered} of 100 intervals cover 1.7");
     }
 
     #[test]
@@ -731,16 +718,15 @@ mod tests {
 
     #[test]
     fn clustered_sides_are_not_treated_as_independent() {
-        // 60 days with 10 records on each side; on bad days more fail on both sides.
+        // 60 days with 10 records on each side; the share of failures varies by day and side.
         let mut random = ChaCha8Rng::seed_from_u64(11);
         let (mut covered, tries) = (0, 300);
         let mut widths = [0.0; 2];
         for _ in 0..tries {
             let clusters: Vec<[(f64, f64); 2]> = (0..60)
                 .map(|_| {
-                    // Each side of a day has its own level.
-                    let luck = [(); 2].map(|()| (0.8 * normal(&mut random)).exp());
-                    [0, 1].map(|side| (poisson(&mut random, 2.0 * luck[side]).min(10.0), 10.0))
+                    let level = [(); 2].map(|()| (0.8 * normal(&mut random)).exp());
+                    [0, 1].map(|side| (poisson(&mut random, 2.0 * level[side]).min(10.0), 10.0))
                 })
                 .collect();
             let ratio = clustered_ratio(&clusters, true).unwrap();
@@ -749,10 +735,7 @@ mod tests {
             widths[0] += (ratio.upper / ratio.lower).ln();
             widths[1] += 2.0 * 1.96 * (4.0 / events).sqrt();
         }
-        assert!(
-            covered as f64 / f64::from(tries) > 0.92,
-            "{covered} of {tries}"
-        );
+        assert!(covered as f64 / f64::from(tries) > 0.92, "{covered}");
         assert!(widths[0] > 1.2 * widths[1], "{widths:?}");
         assert!(clustered_ratio(&[[(1.0, 2.0), (1.0, 2.0)]], true).is_none());
         assert!(clustered_ratio(&[[(1.0, 2.0), (0.0, 2.0)]; 9], true).is_none());
