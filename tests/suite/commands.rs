@@ -378,9 +378,9 @@ fn parameters_are_checked() {
     for command in ["run", "plan", "check"] {
         let both = ["--window", "2026-W42", "--date", "2026-10-18"];
         let arguments = [&[command, "weekly-operations", "--jobs", &jobs], &both[..]].concat();
-        let result = retrocast_in(scratch.path(), &arguments).expect(2);
+        let ended = retrocast_in(scratch.path(), &arguments).expect(2);
         assert_stderr(
-            &result,
+            &ended,
             &["--date 2026-10-18 lies before the end of --window 2026-W42"],
         );
     }

@@ -402,9 +402,9 @@ fn one_of_eight_concurrent_machines_runs() {
             if result.code == 0 {
                 successes += 1;
             } else {
-                let result = result.expect(4);
+                let ended = result.expect(4);
                 assert_stderr(
-                    &result,
+                    &ended,
                     &["is being run for 2026-W46 already by ", "process "],
                 );
             }

@@ -82,7 +82,7 @@ fn an_improvement_is_proposed_accepted_implemented_measured_and_closed() {
     let empty = runs(&scratch.join("reports"), "small").remove(0);
     assert!(effects(&empty).is_empty());
 
-    let propose = [
+    let half = [
         "propose",
         "small",
         "half",
@@ -97,11 +97,8 @@ fn an_improvement_is_proposed_accepted_implemented_measured_and_closed() {
         "--on",
         "2026-09-20",
     ];
-    register(&propose).expect(0);
-    assert_stderr(
-        &register(&propose).expect(2),
-        &["is on the register already"],
-    );
+    register(&half).expect(0);
+    assert_stderr(&register(&half).expect(2), &["is on the register already"]);
     assert_stderr(
         &register(&["implement", "small", "hafl"]).expect(2),
         &["did you mean \"half\"?"],
@@ -118,7 +115,7 @@ fn an_improvement_is_proposed_accepted_implemented_measured_and_closed() {
         "2026-09-25",
     ];
     register(&accept).expect(0);
-    let backdated = [
+    let before = [
         "reject",
         "small",
         "half",
@@ -128,7 +125,7 @@ fn an_improvement_is_proposed_accepted_implemented_measured_and_closed() {
         "2026-09-24",
     ];
     assert_stderr(
-        &register(&backdated).expect(2),
+        &register(&before).expect(2),
         &["the last change of half is of 2026-09-25"],
     );
     let premature = ["close", "small", "half", "--who", "bea"];

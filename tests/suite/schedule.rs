@@ -59,7 +59,7 @@ fn a_due_job_is_run_once_and_retried_after_failure() {
     let text = status(1);
     assert!(text.starts_with("tickets failing: "), "{text}");
     assert!(text.contains("tried again from "), "{text}");
-    assert_eq!(tick(0), (String::new(), 1), "less than an hour has passed");
+    assert_eq!(tick(0), (String::new(), 1), "an hour is not over");
 
     scratch.write("tickets/all.jsonl", TICKET);
     retrocast_in(folder, &["schedule", "tick", "tickets", "--again"]).expect(0);
