@@ -9,7 +9,6 @@ mod suite {
     mod demo;
     mod failures;
     mod incidents;
-    mod killed;
     mod lake;
     mod ledger;
     mod mail;
@@ -18,9 +17,10 @@ mod suite {
     mod pages;
     mod python_readers;
     mod recommendations;
+    mod recovery;
     mod register;
     mod schedule;
     mod truth;
-    mod watching;
+    mod watch;
     mod zones;
 }

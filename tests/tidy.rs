@@ -1,12 +1,11 @@
-//! Rules for the project itself. Every rule is checked here, since unchecked rules are not
-//! followed.
+//! Rules for the source code of the project, its documentation and its commits.
 
-#[path = "tidy/circles.rs"]
-mod circles;
+#[path = "tidy/cycles.rs"]
+mod cycles;
 #[path = "tidy/guards.rs"]
 mod guards;
 
-use circles::{Circle, circles};
+use cycles::{Cycle, cycles};
 use std::{
     collections::BTreeSet,
     fs,
@@ -25,7 +24,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Files of the project: what git tracks, or everything when this is not a checkout.
+/// Files of the project: those that git tracks.
 fn tracked() -> Vec<String> {
     let output = Command::new("git")
         .args(["ls-files"])
@@ -41,7 +40,7 @@ fn tracked() -> Vec<String> {
 }
 
 /// The crates that may use heavy dependencies. The other crates must not depend on them.
-const HEAVY: &[(&str, &[&str])] = &[
+const HEAVY_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("polars", &["stages", "store"]),
     ("polars-arrow", &["store"]),
     ("arrow", &["records", "store"]),
@@ -62,7 +61,7 @@ const HEAVY: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn heavy_dependencies_stay_where_they_belong() {
+fn only_listed_crates_have_heavy_dependencies() {
     let mut wrong = Vec::new();
     for entry in fs::read_dir(root().join("core")).unwrap() {
         let path = entry.unwrap().path();
@@ -75,7 +74,7 @@ fn heavy_dependencies_stay_where_they_belong() {
         }
         for line in manifest.lines() {
             let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
-            let allowed = HEAVY.iter().find(|(heavy, _)| *heavy == name);
+            let allowed = HEAVY_DEPENDENCIES.iter().find(|(heavy, _)| *heavy == name);
             if allowed.is_some_and(|(_, crates)| !crates.contains(&crate_name.as_str())) {
                 wrong.push(format!("core/{crate_name} depends on {name}"));
             }
@@ -85,7 +84,7 @@ fn heavy_dependencies_stay_where_they_belong() {
 }
 
 #[test]
-fn crates_depend_on_those_before_them_only() {
+fn crates_depend_on_allowed_crates_only() {
     for (name, allowed) in [
         ("domain", &[][..]),
         ("stats", &["retrocast-domain"]),
@@ -130,36 +129,36 @@ fn crates_depend_on_those_before_them_only() {
     }
 }
 
-/// Known circles of files that still have to be broken. Do not add any.
-const CIRCLES: &[&[&str]] = &[];
+/// Known dependency cycles that remain to be removed. Do not add any.
+const KNOWN_CYCLES: &[&[&str]] = &[];
 
 #[test]
-fn files_use_each_other_in_no_circle() {
+fn files_have_no_dependency_cycles() {
     let read = |path: &str| fs::read_to_string(root().join(path)).ok();
     let roots = tracked()
         .into_iter()
         .filter(|file| file.ends_with("/src/lib.rs") || file.ends_with("/src/main.rs"));
-    let found: Vec<Circle> = roots.flat_map(|root| circles(&root, &read)).collect();
-    let is_known = |circle: &Circle, known: &[&str]| circle.files.iter().eq(known);
+    let found: Vec<Cycle> = roots.flat_map(|root| cycles(&root, &read)).collect();
+    let is_known = |cycle: &Cycle, known: &[&str]| cycle.files.iter().eq(known);
     let mut wrong: Vec<String> = found
         .iter()
-        .filter(|circle| !CIRCLES.iter().any(|known| is_known(circle, known)))
-        .map(|circle| {
-            let files: Vec<&str> = circle.files.iter().map(String::as_str).collect();
+        .filter(|cycle| !KNOWN_CYCLES.iter().any(|known| is_known(cycle, known)))
+        .map(|cycle| {
+            let files: Vec<&str> = cycle.files.iter().map(String::as_str).collect();
             format!(
-                "{} use each other in a circle:\n  {}",
+                "{} form a dependency cycle:\n  {}",
                 files.join(", "),
-                circle.ties.join("\n  ")
+                cycle.uses.join("\n  ")
             )
         })
         .collect();
     wrong.extend(
-        CIRCLES
+        KNOWN_CYCLES
             .iter()
-            .filter(|known| !found.iter().any(|circle| is_known(circle, known)))
+            .filter(|known| !found.iter().any(|cycle| is_known(cycle, known)))
             .map(|known| {
                 format!(
-                    "{} are no such circle any more: take it off CIRCLES",
+                    "{} form no cycle any more: remove it from KNOWN_CYCLES",
                     known.join(", ")
                 )
             }),
@@ -178,12 +177,12 @@ fn pages() -> Vec<String> {
 }
 
 #[test]
-fn paths_named_by_the_pages_exist() {
+fn paths_and_links_in_pages_exist() {
     assert!(pages().len() > 10, "pages are missing: {:?}", pages());
     for page in pages() {
         let text = read(&page);
         let mut missing = BTreeSet::new();
-        // Every second piece between backticks is code; those with a slash and no blank are paths.
+        // Every second part between backticks is code; code with a slash and without spaces is a path.
         for code in text.split('`').skip(1).step_by(2) {
             let is_path = code.contains('/')
                 && !code.contains([' ', '<', '*', '\n', ':', '$', '"', '{'])
@@ -202,8 +201,8 @@ fn paths_named_by_the_pages_exist() {
         let folder = Path::new(&page).parent().unwrap().to_path_buf();
         for target in text.split("](").skip(1) {
             let target = target.split([')', '#']).next().unwrap();
-            let is_elsewhere = target.contains("://") || target.starts_with("reports/");
-            if !is_elsewhere && !root().join(&folder).join(target).exists() {
+            let is_external = target.contains("://") || target.starts_with("reports/");
+            if !is_external && !root().join(&folder).join(target).exists() {
                 missing.insert(target.to_string());
             }
         }
@@ -227,10 +226,10 @@ fn every_stage_file_is_registered_and_documented() {
         };
         let text = read(&file);
         let constant = format!("pub const {}: Kind = Kind", name.to_uppercase());
-        let registered = lib.contains(&format!("&{name}::{}", name.to_uppercase()));
+        let is_registered = lib.contains(&format!("&{name}::{}", name.to_uppercase()));
         if !text.contains(&constant) {
             assert!(
-                !registered,
+                !is_registered,
                 "{file} is registered but has no constant of its name"
             );
             continue;
@@ -240,13 +239,13 @@ fn every_stage_file_is_registered_and_documented() {
             lib.contains(&format!("mod {name};")),
             "{file} is not a module of lib.rs"
         );
-        assert!(registered, "{file} is not registered in KINDS");
+        assert!(is_registered, "{file} is not registered in KINDS");
         assert!(
             text.starts_with("//! "),
             "{file} does not begin with documentation"
         );
         assert!(text.contains("#[cfg(test)]"), "{file} has no tests");
-        // The params of a large kind are in a file of their own in its folder.
+        // The params of a large kind are in a separate file in its folder.
         let params = format!("core/stages/src/{name}/params.rs");
         let params = tracked().contains(&params).then(|| read(&params));
         assert!(
@@ -254,14 +253,14 @@ fn every_stage_file_is_registered_and_documented() {
                 .as_ref()
                 .unwrap_or(&text)
                 .contains("deny_unknown_fields"),
-            "{file} would swallow unknown params"
+            "{file} would ignore unknown params"
         );
     }
     assert!(checked >= 10, "only {checked} stage kinds were found");
 }
 
 #[test]
-fn no_machine_path_and_no_registry_stands_in_a_file() {
+fn files_contain_no_machine_paths_or_registries() {
     let needles = [
         "/ro\u{6f}t/",
         "/wor\u{6b}/",
@@ -285,7 +284,7 @@ fn no_machine_path_and_no_registry_stands_in_a_file() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The platform the tests run on; packages for other platforms may not be downloaded.
+/// The platform the tests run on; packages for other platforms may not have been downloaded.
 fn host() -> String {
     let output = Command::new("rustc").arg("-vV").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -296,8 +295,8 @@ fn host() -> String {
 }
 
 #[test]
-fn licences_of_dependencies_are_known_and_free() {
-    const GOOD: &[&str] = &[
+fn licences_of_dependencies_are_allowed() {
+    const ALLOWED: &[&str] = &[
         "MIT",
         "Apache-2.0",
         "Apache-2.0 WITH LLVM-exception",
@@ -342,15 +341,15 @@ fn licences_of_dependencies_are_known_and_free() {
             .as_str()
             .unwrap_or("")
             .replace('/', " OR ");
-        // An expression is fine when one of its alternatives is made of known parts only.
-        let fine = licence.split(" OR ").any(|alternative| {
+        // An expression is allowed if all parts of one of its alternatives are.
+        let is_allowed = licence.split(" OR ").any(|alternative| {
             !alternative.is_empty()
                 && alternative
                     .split(" AND ")
-                    .all(|part| GOOD.contains(&part.trim().trim_matches(['(', ')'])))
+                    .all(|part| ALLOWED.contains(&part.trim().trim_matches(['(', ')'])))
         });
-        let ours_by_file = package["license_file"].is_string();
-        if !fine && !ours_by_file {
+        let has_licence_file = package["license_file"].is_string();
+        if !is_allowed && !has_licence_file {
             wrong.push(format!(
                 "{} {}: {licence:?}",
                 package["name"], package["version"]
@@ -373,19 +372,20 @@ fn rust_files() -> Vec<(String, String)> {
 
 #[test]
 fn no_file_is_too_long() {
-    let wrong = guards::lengths(&rust_files());
+    let wrong = guards::check_lengths(&rust_files());
     assert!(wrong.is_empty(), "{wrong}");
 }
 
 #[test]
-fn no_word_has_to_be_decoded() {
-    // The list of these words itself contains them.
+fn files_use_no_listed_words() {
+    // The list of words is in `tests/tidy`.
     let files = tracked().into_iter().filter(|path| {
-        let ends = [".rs", ".md", ".toml", ".j2", ".typ"];
-        ends.iter().any(|end| path.ends_with(end)) && !path.starts_with("tests/tidy")
+        let extensions = [".rs", ".md", ".toml", ".j2", ".typ"];
+        extensions.iter().any(|extension| path.ends_with(extension))
+            && !path.starts_with("tests/tidy")
     });
     let wrong: String = files
-        .map(|path| guards::words(&path, &read(&path)))
+        .map(|path| guards::check_words(&path, &read(&path)))
         .collect();
     assert!(wrong.is_empty(), "{wrong}");
 }
@@ -395,7 +395,7 @@ fn tests_neither_print_nor_sleep() {
     let files = rust_files().into_iter();
     let wrong: String = files
         .filter(|(path, _)| !path.starts_with("tests/tidy"))
-        .map(|(path, text)| guards::prints_and_sleeps(&path, &text))
+        .map(|(path, text)| guards::check_prints_and_sleeps(&path, &text))
         .collect();
     assert!(wrong.is_empty(), "{wrong}");
 }

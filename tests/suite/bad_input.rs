@@ -26,7 +26,7 @@ fn workspace() -> Scratch {
     workspace_of("small", JOB)
 }
 
-fn run(scratch: &Scratch) -> Ended {
+fn run(scratch: &Scratch) -> CommandResult {
     retrocast_in(scratch.path(), &["run", "small", "--date", "2026-11-16"])
 }
 
@@ -43,40 +43,40 @@ fn source_note(scratch: &Scratch) -> serde_json::Value {
 }
 
 #[test]
-fn a_missing_source_fails_and_says_where_it_looked() {
+fn a_missing_source_fails_and_names_the_searched_path() {
     let scratch = workspace();
-    let ended = run(&scratch).expect(1);
-    assert_stderr(&ended, &["source.tickets", "records"]);
+    let result = run(&scratch).expect(1);
+    assert_stderr(&result, &["source.tickets", "records"]);
 }
 
 #[test]
 fn a_folder_instead_of_a_file_is_reported() {
     let scratch = workspace();
     std::fs::create_dir_all(scratch.join("records/folder.jsonl")).unwrap();
-    let ended = run(&scratch).expect(1);
-    assert_stderr(&ended, &["records"]);
+    let result = run(&scratch).expect(1);
+    assert_stderr(&result, &["records"]);
     let job = JOB.replace("records/*", "records");
     scratch.write("jobs/small.toml", job);
-    let ended = run(&scratch).expect(1);
-    assert_stderr(&ended, &["records", "folder"]);
+    let result = run(&scratch).expect(1);
+    assert_stderr(&result, &["records", "folder"]);
 }
 
 #[test]
-fn an_empty_source_gives_a_report_that_says_so() {
+fn an_empty_source_gives_a_report_with_no_records() {
     let scratch = workspace();
     scratch.write("records/a.jsonl", "");
-    let ended = run(&scratch);
+    let result = run(&scratch);
     assert!(
-        matches!(ended.code, 0 | 3),
+        matches!(result.code, 0 | 3),
         "{}{}",
-        ended.stdout,
-        ended.stderr
+        result.stdout,
+        result.stderr
     );
     assert_eq!(source_note(&scratch)["records"], 0);
 }
 
 #[test]
-fn a_corrupt_gzip_keeps_what_could_be_read_and_is_reported() {
+fn readable_records_of_a_corrupt_gzip_are_kept_and_it_is_reported() {
     let scratch = workspace();
     let text: String = (0..5000).map(line).collect();
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -85,12 +85,12 @@ fn a_corrupt_gzip_keeps_what_could_be_read_and_is_reported() {
     scratch.write("records/a.jsonl.gz", &bytes[..bytes.len() / 2]);
     scratch.write("records/b.jsonl", line(9001));
     scratch.write("records/c.jsonl.gz", b"this is not gzip at all");
-    let ended = run(&scratch);
+    let result = run(&scratch);
     assert!(
-        matches!(ended.code, 0 | 3),
+        matches!(result.code, 0 | 3),
         "{}{}",
-        ended.stdout,
-        ended.stderr
+        result.stdout,
+        result.stderr
     );
     let note = source_note(&scratch);
     let accepted = note["accepted"].as_u64().unwrap();
@@ -99,16 +99,16 @@ fn a_corrupt_gzip_keeps_what_could_be_read_and_is_reported() {
 }
 
 #[test]
-fn a_contract_that_nothing_meets_is_reported_with_the_reason() {
+fn a_contract_that_no_record_meets_is_reported_with_the_reason() {
     let scratch = workspace();
     scratch.write("records/a.jsonl", "{\"number\": 1}\n{\"number\": 2}\n");
-    let ended = run(&scratch);
-    assert_ne!(ended.code, 0, "{}", ended.stdout);
-    assert_stderr(&ended, &["tickets", "missing"]);
+    let result = run(&scratch);
+    assert_ne!(result.code, 0, "{}", result.stdout);
+    assert_stderr(&result, &["tickets", "missing"]);
 }
 
 #[test]
-fn every_kind_of_bad_record_is_set_aside_and_the_rest_goes_on() {
+fn bad_records_are_quarantined_and_the_rest_is_read() {
     let scratch = workspace();
     let mut bytes: Vec<u8> = (0..100).map(line).collect::<String>().into_bytes();
     bytes.extend_from_slice(b"{\"id\": 1\n");
@@ -124,20 +124,20 @@ fn every_kind_of_bad_record_is_set_aside_and_the_rest_goes_on() {
     let note = source_note(&scratch);
     assert_eq!(note["accepted"], 100, "{note}");
     assert_eq!(note["duplicates"], 1, "{note}");
-    let left_out: u64 = note["quarantined"]
+    let quarantined: u64 = note["quarantined"]
         .as_array()
         .unwrap()
         .iter()
         .map(|pair| pair[1].as_u64().unwrap())
         .sum();
-    assert_eq!(left_out, 7, "{note}");
+    assert_eq!(quarantined, 7, "{note}");
 }
 
 #[test]
-fn a_job_that_is_not_there_is_answered_with_a_suggestion() {
+fn an_unknown_job_gets_a_suggestion() {
     let scratch = workspace();
-    let ended = retrocast_in(scratch.path(), &["run", "smal"]).expect(2);
-    assert_stderr(&ended, &["did you mean \"small\"?"]);
-    let ended = retrocast_in(Path::new("."), &["--workspace", "/nowhere", "run", "x"]).expect(2);
-    assert_stderr(&ended, &["retrocast init"]);
+    let result = retrocast_in(scratch.path(), &["run", "smal"]).expect(2);
+    assert_stderr(&result, &["did you mean \"small\"?"]);
+    let result = retrocast_in(Path::new("."), &["--workspace", "/nowhere", "run", "x"]).expect(2);
+    assert_stderr(&result, &["retrocast init"]);
 }

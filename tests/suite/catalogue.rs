@@ -1,5 +1,5 @@
-//! Every type of record in the catalogue of contracts, from files to a report: the accepted and
-//! refused records are those that the simulation counted.
+//! Every record type of the catalogue, from files to a report: the numbers of accepted and
+//! quarantined records match those that the simulation counted.
 
 use super::support::*;
 use serde_json::Value;
@@ -8,9 +8,9 @@ use std::{collections::BTreeMap, path::Path};
 /// Simulates sixteen weeks, enough for a register of improvements, with few records.
 fn simulate_all(out: &Path) {
     let out = out.display().to_string();
-    let words = "--seed 2 --weeks 16 --until 2026-11-16 --records 12000";
+    let options = "--seed 2 --weeks 16 --until 2026-11-16 --records 12000";
     let mut arguments = vec!["simulate", out.as_str()];
-    arguments.extend(words.split(' '));
+    arguments.extend(options.split(' '));
     retrocast_in(Path::new("."), &arguments).expect(0);
 }
 
@@ -36,7 +36,7 @@ fn counts(value: &Value) -> BTreeMap<String, u64> {
 }
 
 #[test]
-fn every_type_of_record_is_taken_in_as_planted() {
+fn every_record_type_is_ingested_as_planted() {
     let scratch = Scratch::new();
     let records = scratch.join("operations");
     simulate_all(&records);
@@ -62,14 +62,14 @@ fn every_type_of_record_is_taken_in_as_planted() {
     }
 }
 
-/// Rows of the table of a stage, as the report shows them.
+/// Rows of a stage's table, as formatted in the report.
 fn rows(run: &Path, stage: &str) -> Vec<Vec<String>> {
     let cell = json(&run.join("cells").join(format!("{stage}.json")));
     serde_json::from_value(cell["tables"][0]["rows"].clone()).unwrap()
 }
 
 #[test]
-fn records_that_name_others_find_them() {
+fn references_between_records_are_complete() {
     let scratch = Scratch::new();
     let records = scratch.join("operations");
     simulate_all(&records);
@@ -85,7 +85,7 @@ fn records_that_name_others_find_them() {
 }
 
 #[test]
-fn the_dictionary_has_every_contract() {
+fn the_dictionary_contains_every_contract() {
     let scratch = Scratch::new();
     let jobs = root().join("jobs").display().to_string();
     let file = scratch.join("dictionary.html");

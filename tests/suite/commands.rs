@@ -1,4 +1,4 @@
-//! Every command, called as a user does.
+//! Every command, called as users call it.
 
 use super::support::*;
 use std::{
@@ -21,10 +21,14 @@ fn init_writes_a_workspace_that_runs() {
         .collect();
     assert!(jobs.iter().any(|entry| entry.file_name() == "hello.toml"));
     retrocast_in(&folder, &["check", "hello"]).expect(0);
-    // The simulated records reach up to today, so the week before today has a full report.
-    let ended = retrocast_in(&folder, &["run", "hello"]).expect(0);
-    assert!(ended.stdout.contains("executive.pdf"), "{}", ended.stdout);
-    assert!(!ended.stderr.contains("no records in"), "{}", ended.stderr);
+    // The simulated records end yesterday, so the last week has a full report.
+    let result = retrocast_in(&folder, &["run", "hello"]).expect(0);
+    assert!(result.stdout.contains("executive.pdf"), "{}", result.stdout);
+    assert!(
+        !result.stderr.contains("no records in"),
+        "{}",
+        result.stderr
+    );
     let run = runs(&folder.join("reports"), "hello").remove(0);
     for stage in json(&run.join("report.json"))["plan"].as_array().unwrap() {
         assert_eq!(stage["status"], "done", "{stage}");
@@ -36,11 +40,11 @@ fn init_writes_a_workspace_that_runs() {
 }
 
 #[test]
-fn a_starter_of_one_date_is_the_same_whenever_it_is_made() {
+fn init_with_the_same_date_writes_the_same_records() {
     let scratch = Scratch::new();
     let truth = |name: &str| {
-        let ended = retrocast_in(scratch.path(), &["init", name, "--until", "2026-07-02"]);
-        let stdout = ended.expect(0).stdout;
+        let result = retrocast_in(scratch.path(), &["init", name, "--until", "2026-07-02"]);
+        let stdout = result.expect(0).stdout;
         assert!(stdout.contains("up to 1 July 2026"), "{stdout}");
         assert!(stdout.contains("run hello --date 2026-07-02"), "{stdout}");
         fs::read(scratch.join(name).join("data/raw/operations/truth.json")).unwrap()
@@ -49,7 +53,7 @@ fn a_starter_of_one_date_is_the_same_whenever_it_is_made() {
 }
 
 #[test]
-fn plan_list_and_show_speak_of_the_same_run() {
+fn list_show_and_diff_find_the_same_run() {
     let (scratch, run) = demo();
     let id = run.file_name().unwrap().to_str().unwrap();
     let list = retrocast_in(scratch.path(), &["list"]).expect(0);
@@ -63,7 +67,7 @@ fn plan_list_and_show_speak_of_the_same_run() {
     let shown = retrocast_in(scratch.path(), &["show", id, "--json"]).expect(0);
     let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
     assert_eq!(shown.as_array().unwrap(), &findings(run));
-    // A job, a window and both mean their newest run, wherever a run is named.
+    // In place of a run, a job, a window or both stand for their newest run.
     for names in [
         &[][..],
         &["weekly-operations"],
@@ -95,37 +99,41 @@ const SMALL: &str = "title = \"Small\"\nwindow = \"day\"\n\
                      [stage.all]\nkind = \"sql\"\nquery = \"select count(*) as n from tickets\"\n\
                      [report.technical]\n";
 
-/// A workspace with that job after a run for that day, started by hand.
-fn with_a_run() -> Scratch {
+/// A workspace with that job, after a run for that day, started by hand.
+fn workspace_after_run() -> Scratch {
     let scratch = workspace_of("small", SMALL);
     let record = "{\"id\": 1, \"at\": \"2026-01-06T10:00:00Z\"}\n";
     scratch.write("tickets.jsonl", record);
     let run = ["run", "small", "--window", "2026-01-06"];
-    let ended = retrocast_in(scratch.path(), &run).expect(0);
-    assert!(!ended.stderr.contains("no records in"), "{}", ended.stderr);
+    let result = retrocast_in(scratch.path(), &run).expect(0);
+    assert!(
+        !result.stderr.contains("no records in"),
+        "{}",
+        result.stderr
+    );
     scratch
 }
 
-/// The same workspace, made once, after one more run for a week long ago.
+/// The same workspace, created once, after one more run for a week without records.
 fn small() -> &'static Scratch {
-    static MADE: OnceLock<Scratch> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let scratch = with_a_run();
+    static WORKSPACE: OnceLock<Scratch> = OnceLock::new();
+    WORKSPACE.get_or_init(|| {
+        let scratch = workspace_after_run();
         let run = ["run", "small", "--window", "1850-W01"];
-        let ended = retrocast_in(scratch.path(), &run).expect(0);
+        let result = retrocast_in(scratch.path(), &run).expect(0);
         let period = "31 December 1849 to 6 January 1850";
         let cover = "the records cover 6 January 2026 to 6 January 2026";
         assert_stderr(
-            &ended,
+            &result,
             &[&format!("no records in 1850-W01 ({period}): {cover}")],
         );
         scratch
     })
 }
 
-/// A run for a window without records says so, also in its report, and is not the latest run.
+/// A run for a window without records reports this, also in its report, and is not the latest run.
 #[test]
-fn a_window_of_long_ago_is_reported_and_is_not_the_latest() {
+fn a_window_without_records_is_reported_and_is_not_the_latest() {
     let scratch = small();
     let show = |run: &str| {
         retrocast_in(scratch.path(), &["show", run])
@@ -145,7 +153,7 @@ fn a_window_of_long_ago_is_reported_and_is_not_the_latest() {
 }
 
 #[test]
-fn a_run_started_by_hand_is_a_success() {
+fn status_lists_a_manual_success() {
     let stdout = retrocast_in(small().path(), &["status"]).expect(0).stdout;
     assert!(stdout.contains(", started by hand, on "), "{stdout}");
     assert!(stdout.contains("no scheduled success yet"), "{stdout}");
@@ -159,26 +167,26 @@ fn a_run_started_by_hand_is_a_success() {
     );
 }
 
-/// Every file and folder in a folder, with the time of its last change.
-fn below(folder: &Path) -> BTreeMap<String, SystemTime> {
+/// The paths below a folder, with their modification times.
+fn modification_times(folder: &Path) -> BTreeMap<String, SystemTime> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap().flatten() {
         let path = entry.path();
         if path.is_dir() {
-            all.extend(below(&path));
+            all.extend(modification_times(&path));
         }
-        let changed = entry.metadata().unwrap().modified().unwrap();
-        all.insert(path.display().to_string(), changed);
+        let modified = entry.metadata().unwrap().modified().unwrap();
+        all.insert(path.display().to_string(), modified);
     }
     all
 }
 
-/// Read-only commands work on a read-only lake: they write nothing there.
+/// Read-only commands write nothing to the lake.
 #[test]
-fn looking_into_a_lake_writes_nothing_there() {
-    let scratch = with_a_run();
+fn reading_a_lake_writes_nothing_to_it() {
+    let scratch = workspace_after_run();
     let lake = scratch.join("data/lake");
-    let before = below(&lake);
+    let before = modification_times(&lake);
     for command in [
         &["query", "small", "select count(*) from tickets order by 1"][..],
         &["list", "small"],
@@ -186,12 +194,12 @@ fn looking_into_a_lake_writes_nothing_there() {
         &["versions", "small", "tickets"],
     ] {
         retrocast_in(scratch.path(), &[&["lake"], command].concat()).expect(0);
-        assert_eq!(below(&lake), before, "{command:?}");
+        assert_eq!(modification_times(&lake), before, "{command:?}");
     }
 }
 
-/// Runs the program with redirected streams: the exit code, and stderr if it was piped.
-fn streams(arguments: &[&str], stdout: Stdio, stderr: Stdio) -> (Option<i32>, String) {
+/// Runs the program with redirected streams; returns the exit code, and stderr if it was piped.
+fn run_redirected(arguments: &[&str], stdout: Stdio, stderr: Stdio) -> (Option<i32>, String) {
     let child = Command::new(program())
         .args(arguments)
         .current_dir(small().path())
@@ -209,8 +217,8 @@ fn streams(arguments: &[&str], stdout: Stdio, stderr: Stdio) -> (Option<i32>, St
 /// If the output cannot be written, the exit code is 1; if messages cannot be written, nothing
 /// changes.
 #[test]
-fn streams_that_cannot_be_written_end_no_run_in_the_middle() {
-    let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
+fn unwritable_streams_do_not_interrupt_a_run() {
+    let full_device = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
     let run = ["run", "small", "--window", "2026-01-06"];
     let run_json = [&run[..], &["--json"]].concat();
     for arguments in [
@@ -223,7 +231,7 @@ fn streams_that_cannot_be_written_end_no_run_in_the_middle() {
         &run,
         &run_json,
     ] {
-        let (code, stderr) = streams(arguments, full(), Stdio::piped());
+        let (code, stderr) = run_redirected(arguments, full_device(), Stdio::piped());
         assert_eq!(code, Some(1), "{arguments:?}: {stderr}");
         assert!(
             stderr.contains("cannot write to stdout: "),
@@ -236,29 +244,29 @@ fn streams_that_cannot_be_written_end_no_run_in_the_middle() {
         );
     }
     for arguments in [&run[..], &run_json, &["list"], &["plan", "small"]] {
-        let (code, _) = streams(arguments, Stdio::null(), full());
+        let (code, _) = run_redirected(arguments, Stdio::null(), full_device());
         assert_eq!(code, Some(0), "{arguments:?}");
     }
-    let (code, _) = streams(&["check", "nothing"], Stdio::null(), full());
+    let (code, _) = run_redirected(&["check", "nothing"], Stdio::null(), full_device());
     assert_eq!(code, Some(2));
-    let (code, _) = streams(&run, full(), full());
+    let (code, _) = run_redirected(&run, full_device(), full_device());
     assert_eq!(code, Some(1));
 }
 
-/// A reader that closes the pipe, as in `| head`, is no failure.
+/// A reader that closes the pipe, as in `| head`, does not make the command fail.
 #[test]
-fn a_reader_that_went_away_is_no_failure() {
+fn a_closed_pipe_is_not_a_failure() {
     let run = ["run", "small", "--window", "2026-01-05", "--json"];
     for arguments in [&["list"][..], &["kinds", "trend"], &["--help"], &run] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let (code, stderr) = streams(arguments, writer.into(), Stdio::piped());
+        let (code, stderr) = run_redirected(arguments, writer.into(), Stdio::piped());
         assert_eq!((code, stderr.as_str()), (Some(0), ""), "{arguments:?}");
     }
 }
 
 #[test]
-fn plan_gives_reasons_and_a_graph() {
+fn plan_prints_reasons_and_a_graph() {
     let (scratch, _) = demo();
     let jobs = root().join("jobs").display().to_string();
     let set = format!("records={}", operations().display());
@@ -284,16 +292,16 @@ fn plan_gives_reasons_and_a_graph() {
 }
 
 #[test]
-fn events_as_json_lines() {
+fn run_prints_events_as_json_lines() {
     let scratch = Scratch::new();
-    let ended = run_job(
+    let result = run_job(
         &scratch,
         "weekly-operations",
         operations(),
         &["--date", "2026-11-16", "--json"],
     )
     .expect(0);
-    let events: Vec<serde_json::Value> = ended
+    let events: Vec<serde_json::Value> = result
         .stdout
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -301,12 +309,12 @@ fn events_as_json_lines() {
     assert!(
         events.iter().any(|event| event["event"] == "run_finished"),
         "{}",
-        ended.stdout
+        result.stdout
     );
 }
 
 #[test]
-fn completions_schema_and_kinds_are_there() {
+fn completions_schema_and_kinds_are_printed() {
     let here = std::path::Path::new(".");
     for shell in ["bash", "zsh", "fish"] {
         let text = retrocast_in(here, &["completions", shell]).expect(0).stdout;
@@ -318,7 +326,7 @@ fn completions_schema_and_kinds_are_there() {
     let committed = json(&root().join("jobs/job.schema.json"));
     assert!(
         committed == schema,
-        "jobs/job.schema.json is old: run `cargo xtask bless`"
+        "jobs/job.schema.json is outdated: run `cargo xtask bless`"
     );
     let kinds = retrocast_in(here, &["kinds"]).expect(0).stdout;
     for kind in [
@@ -363,10 +371,10 @@ fn parameters_are_checked() {
         (["--spill", "2 gigs"], "a number alone is MiB"),
         (["--select", "stage.nothing"], "stage.nothing"),
     ] {
-        let ended = retrocast_in(scratch.path(), &[&base[..], &more[..]].concat()).expect(2);
-        assert!(ended.stderr.contains(words), "{more:?}: {}", ended.stderr);
+        let result = retrocast_in(scratch.path(), &[&base[..], &more[..]].concat()).expect(2);
+        assert!(result.stderr.contains(words), "{more:?}: {}", result.stderr);
     }
-    // With a window, the date is that of the report, and must come after the window.
+    // Together with a window, the date is that of the report, and must be after the window.
     for command in ["run", "plan", "check"] {
         let both = ["--window", "2026-W42", "--date", "2026-10-18"];
         let arguments = [&[command, "weekly-operations", "--jobs", &jobs], &both[..]].concat();

@@ -1,11 +1,11 @@
-//! The main job from records to archive: reuse, reproducible bytes, and the files of a run
+//! The main job from records to archive: reuse, reproducible results, and the files of a run
 //! folder.
 
 use super::support::*;
 use std::{fs, path::Path};
 
 const DATE: &[&str] = &["--date", "2026-11-16"];
-const PRODUCTS: &[&str] = &[
+const OUTPUT_FILES: &[&str] = &[
     "executive.pdf",
     "technical.pdf",
     "executive.html",
@@ -15,9 +15,9 @@ const PRODUCTS: &[&str] = &[
 ];
 
 #[test]
-fn a_run_folder_holds_what_the_design_says() {
+fn a_run_folder_contains_every_output() {
     let (scratch, run) = demo();
-    for name in PRODUCTS
+    for name in OUTPUT_FILES
         .iter()
         .chain(&["plan.json", "journal.jsonl", "run.json"])
     {
@@ -47,8 +47,8 @@ fn a_run_folder_holds_what_the_design_says() {
     }
 }
 
-fn same_products(a: &Path, b: &Path) {
-    for name in PRODUCTS {
+fn assert_same_outputs(a: &Path, b: &Path) {
+    for name in OUTPUT_FILES {
         let (left, right) = (
             fs::read(a.join(name)).unwrap(),
             fs::read(b.join(name)).unwrap(),
@@ -63,13 +63,13 @@ fn same_products(a: &Path, b: &Path) {
 }
 
 #[test]
-fn a_second_run_reuses_every_node_and_leaves_the_same_bytes() {
+fn a_second_run_reuses_every_node_and_writes_the_same_bytes() {
     let scratch = Scratch::new();
     let first = run_job(&scratch, "weekly-operations", operations(), DATE).expect(0);
     let again = run_job(&scratch, "weekly-operations", operations(), DATE).expect(0);
     let runs = runs(&scratch.join("reports"), "weekly-operations");
     assert_eq!(runs.len(), 2, "{}\n{}", first.stdout, again.stdout);
-    same_products(&runs[0], &runs[1]);
+    assert_same_outputs(&runs[0], &runs[1]);
     let second = runs
         .iter()
         .map(|run| json(&run.join("run.json")))
@@ -80,47 +80,47 @@ fn a_second_run_reuses_every_node_and_leaves_the_same_bytes() {
 }
 
 #[test]
-fn one_thread_and_two_give_the_same_bytes() {
-    let products = ["1", "2"].map(|threads| {
+fn the_number_of_threads_does_not_change_the_bytes() {
+    let runs_by_threads = ["1", "2"].map(|threads| {
         let scratch = Scratch::new();
         let more = [DATE, &["--threads", threads]].concat();
         run_job(&scratch, "weekly-operations", operations(), &more).expect(0);
         let run = runs(&scratch.join("reports"), "weekly-operations").remove(0);
         (scratch, run)
     });
-    same_products(&products[0].1, &products[1].1);
+    assert_same_outputs(&runs_by_threads[0].1, &runs_by_threads[1].1);
     assert_eq!(
-        products[0].1.file_name(),
-        products[1].1.file_name(),
+        runs_by_threads[0].1.file_name(),
+        runs_by_threads[1].1.file_name(),
         "the run's id differs"
     );
 }
 
 #[test]
-fn what_was_left_out_is_counted_exactly_as_it_was_planted() {
+fn quarantined_records_are_counted_exactly() {
     let (_, run) = demo();
     let truth = json(&operations().join("truth.json"));
     let report = json(&run.join("report.json"));
     let mut planted = 0;
     for source in report["sources"].as_array().unwrap() {
         let name = source["name"].as_str().unwrap();
-        let seen: serde_json::Map<String, serde_json::Value> = source["quarantined"]
+        let reported: serde_json::Map<String, serde_json::Value> = source["quarantined"]
             .as_array()
             .unwrap()
             .iter()
             .map(|pair| (pair[0].as_str().unwrap().to_string(), pair[1].clone()))
             .collect();
-        let planted_here = &truth["sources"][name];
+        let expected = &truth["sources"][name];
         assert_eq!(
-            &seen,
-            planted_here["quarantined"].as_object().unwrap(),
+            &reported,
+            expected["quarantined"].as_object().unwrap(),
             "{name}"
         );
         for count in ["records", "accepted", "duplicates"] {
-            assert_eq!(source[count], planted_here[count], "{count} of {name}");
+            assert_eq!(source[count], expected[count], "{count} of {name}");
         }
-        let expected: u64 = seen.values().map(|n| n.as_u64().unwrap()).sum();
-        planted += expected;
+        let quarantined: u64 = reported.values().map(|n| n.as_u64().unwrap()).sum();
+        planted += quarantined;
     }
     assert!(
         planted > 10,

@@ -1,4 +1,4 @@
-//! Runs on a failing machine: no memory, a full disk, a signal, a clock that jumps. Each ends
+//! Runs on a failing machine: out of memory, a full disk, a signal, a clock that jumps. Each ends
 //! cleanly, and no finished work is lost.
 
 use super::support::*;
@@ -44,47 +44,47 @@ fn workspace(more: &str, tickets: u32) -> Scratch {
     scratch
 }
 
-fn run(scratch: &Scratch, more: &[&str]) -> Ended {
+fn run(scratch: &Scratch, more: &[&str]) -> CommandResult {
     let mut arguments = vec!["run", "small", "--date", "2026-11-16"];
     arguments.extend(more);
     retrocast_in(scratch.path(), &arguments)
 }
 
 #[test]
-fn a_query_that_needs_more_memory_than_there_is_says_so() {
+fn a_query_that_exceeds_its_memory_is_reported() {
     let stage = r#"
 [stage.all]
 kind = "sql"
 query = "select length(string_agg(repeat('x', 60), ',')) as n from tickets"
 "#;
     let scratch = workspace(stage, 300_000);
-    let ended = run(&scratch, &["--memory", "16"]).expect(1);
-    assert_stderr(&ended, &["stage.all", "memory", "--memory"]);
+    let result = run(&scratch, &["--memory", "16"]).expect(1);
+    assert_stderr(&result, &["stage.all", "memory", "--memory"]);
     let folder = runs(&scratch.join("reports"), "small").remove(0);
     assert_eq!(json(&folder.join("run.json"))["status"], "failed");
     let text = fs::read_to_string(folder.join("failure.txt")).unwrap();
     assert!(text.contains("stage.all"), "{text}");
     // With enough memory it resumes.
-    let ended = run(&scratch, &["--memory", "512"]).expect(0);
-    assert!(ended.stdout.contains("reused"), "{}", ended.stdout);
+    let result = run(&scratch, &["--memory", "512"]).expect(0);
+    assert!(result.stdout.contains("reused"), "{}", result.stdout);
 }
 
 #[test]
-fn what_does_not_fit_is_spilled_as_far_as_allowed_and_comes_out_the_same() {
+fn large_queries_spill_to_disk_within_the_limit_and_give_the_same_result() {
     let stage = r#"
 [stage.sorted]
 kind = "sql"
 query = "select id, repeat('x', 100) as padding from tickets order by padding, id desc"
 "#;
     let scratch = workspace(stage, 300_000);
-    let ended = run(&scratch, &["--memory", "32", "--spill", "1"]).expect(1);
-    assert_stderr(&ended, &["stage.sorted", "disk", "--spill"]);
+    let result = run(&scratch, &["--memory", "32", "--spill", "1"]).expect(1);
+    assert_stderr(&result, &["stage.sorted", "disk", "--spill"]);
     run(&scratch, &["--memory", "32"]).expect(0);
     assert_eq!(entries(&scratch.join("data/lake/.spill")), 0);
-    let spilled = sums(&scratch);
-    let roomy = workspace(stage, 300_000);
-    run(&roomy, &["--memory", "2048"]).expect(0);
-    assert_eq!(spilled, sums(&roomy));
+    let spilled = checksums(&scratch);
+    let in_memory = workspace(stage, 300_000);
+    run(&in_memory, &["--memory", "2048"]).expect(0);
+    assert_eq!(spilled, checksums(&in_memory));
 }
 
 fn entries(folder: &Path) -> usize {
@@ -92,29 +92,29 @@ fn entries(folder: &Path) -> usize {
 }
 
 /// Hashes of the files of the last run.
-fn sums(scratch: &Scratch) -> Vec<String> {
+fn checksums(scratch: &Scratch) -> Vec<String> {
     let runs = runs(&scratch.join("reports"), "small");
     let text = fs::read_to_string(runs.last().unwrap().join("checksums.b3")).unwrap();
-    let of_content = |line: &&str| !line.contains("plan.json");
+    let is_content = |line: &&str| !line.contains("plan.json");
     text.lines()
-        .filter(of_content)
+        .filter(is_content)
         .map(str::to_string)
         .collect()
 }
 
-/// Sends a signal to an active run; returns its output and its exit code.
-fn interrupted_by(signal: &str, folder: &Path, records: &Path) -> (Option<i32>, String) {
+/// Sends a signal to an active run; returns its exit code and its stderr.
+fn interrupt_run(signal: &str, folder: &Path, records: &Path) -> (Option<i32>, String) {
     let command = ["run", "weekly-operations", "--date", "2026-11-16"];
     let child = begin(&command, folder, records);
-    // Once some nodes are finished, but not all.
+    // Wait until some nodes have finished, but not all.
     let journal = || {
         let windows = folder.join("reports/weekly-operations/2026-W46");
         let run = fs::read_dir(windows).ok()?.next()?.ok()?.path();
         fs::read_to_string(run.join("journal.jsonl")).ok()
     };
-    let until = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while !journal().is_some_and(|text| text.contains("node_finished")) {
-        assert!(Instant::now() < until, "no node was finished");
+        assert!(Instant::now() < deadline, "no node finished");
         std::thread::sleep(Duration::from_millis(2));
     }
     let killed = Command::new("kill")
@@ -128,10 +128,10 @@ fn interrupted_by(signal: &str, folder: &Path, records: &Path) -> (Option<i32>, 
 }
 
 #[test]
-fn a_run_that_is_reported_to_stop_ends_in_order() {
+fn a_signalled_run_ends_cleanly() {
     for signal in ["-INT", "-TERM"] {
         let scratch = Scratch::new();
-        let (code, stderr) = interrupted_by(signal, scratch.path(), operations());
+        let (code, stderr) = interrupt_run(signal, scratch.path(), operations());
         assert_eq!(code, Some(1), "{stderr}");
         assert!(stderr.contains("reuses what is finished"), "{stderr}");
         assert!(!stderr.contains("panicked"), "{stderr}");
@@ -149,10 +149,10 @@ fn a_run_that_is_reported_to_stop_ends_in_order() {
     }
 }
 
-/// All times in a run's files are moved to 2031, as if the clock had been ahead and then been
-/// set back.
+/// All times in a run's files are moved to 2031, as if the clock had been ahead and was then set
+/// back.
 #[test]
-fn a_clock_that_was_set_back_does_no_harm() {
+fn a_clock_that_was_set_back_does_not_prevent_reuse() {
     let scratch = workspace("", 2000);
     run(&scratch, &[]).expect(0);
     let first = runs(&scratch.join("reports"), "small").remove(0);
@@ -178,16 +178,17 @@ fn a_clock_that_was_set_back_does_no_harm() {
     run(&scratch, &[]).expect(0);
 }
 
-/// Runs a script with a disk of this size mounted at `disk` in the scratch folder.
-fn on_small_disk(test: &str, scratch: &Scratch, size: &str, script: &str) -> Option<Ended> {
+/// Runs a script on a disk of this size, mounted at `disk` in the scratch folder; `None` if the
+/// machine does not allow that.
+fn on_small_disk(test: &str, scratch: &Scratch, size: &str, script: &str) -> Option<CommandResult> {
     let disk = scratch.join("disk");
     fs::create_dir_all(&disk).unwrap();
-    let mounted = format!(
+    let mount_and_run = format!(
         "mount -t tmpfs -o size={size} tmpfs {0} || exit 77\ncd {0}\n{script}",
         disk.display()
     );
     let output = Command::new("unshare")
-        .args(["-rm", "sh", "-c", &mounted])
+        .args(["-rm", "sh", "-c", &mount_and_run])
         .env("RETROCAST", program())
         .env("WORKSPACE", scratch.path())
         .env("NO_COLOR", "1")
@@ -197,24 +198,24 @@ fn on_small_disk(test: &str, scratch: &Scratch, size: &str, script: &str) -> Opt
         skipped(test, "unshare is not installed");
         return None;
     };
-    let ended = Ended {
+    let result = CommandResult {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     };
-    if ended.code == 77 || ended.stderr.contains("unshare:") {
+    if result.code == 77 || result.stderr.contains("unshare:") {
         skipped(test, "this machine does not let a test mount a disk");
         return None;
     }
-    Some(ended)
+    Some(result)
 }
 
 #[test]
-fn a_full_disk_is_reported_and_the_run_goes_on_when_there_is_room() {
+fn a_run_resumes_after_a_full_disk_is_freed() {
     let scratch = workspace("", 3000);
     let script = r#"
 run="$RETROCAST --workspace $WORKSPACE --lake lake --reports reports run small --date 2026-11-16"
-# Room for the datasets, not for the reports.
+# Space for the datasets, not for the reports.
 head -c 20M /dev/zero > ballast
 truncate -s -300K ballast
 $run; echo "code $?"
@@ -222,10 +223,10 @@ rm ballast
 $run; echo "code $?"
 ls reports/small/2026-W46/*/executive.pdf
 "#;
-    let Some(ended) = on_small_disk("a full disk", &scratch, "8m", script) else {
+    let Some(result) = on_small_disk("a full disk", &scratch, "8m", script) else {
         return;
     };
-    let codes: Vec<&str> = ended
+    let codes: Vec<&str> = result
         .stdout
         .lines()
         .filter(|line| line.starts_with("code"))
@@ -234,37 +235,37 @@ ls reports/small/2026-W46/*/executive.pdf
         codes,
         ["code 1", "code 0"],
         "{}\n{}",
-        ended.stdout,
-        ended.stderr
+        result.stdout,
+        result.stderr
     );
     let words = ["No space left on device", "the disk is full", "[retention]"];
-    assert_stderr(&ended, &words);
-    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+    assert_stderr(&result, &words);
+    assert!(!result.stderr.contains("panicked"), "{}", result.stderr);
 }
 
 #[test]
-fn old_reports_make_room_where_the_job_file_says_so() {
+fn old_reports_are_deleted_on_a_full_disk_if_the_job_allows_it() {
     let scratch = workspace("\n[retention]\nkeep = \"1 week\"\nat_least = 1\n", 3000);
     let script = r#"
-do="$RETROCAST --workspace $WORKSPACE --lake lake --reports reports"
-$do backfill small --from 2026-08-03 --to 2026-11-09 > told || cat told
+retrocast="$RETROCAST --workspace $WORKSPACE --lake lake --reports reports"
+$retrocast backfill small --from 2026-08-03 --to 2026-11-09 > output || cat output
 before=$(ls reports/small | grep -c W)
-# Fill what is left but for a little.
+# Leave only a little space free.
 head -c 64M /dev/zero > ballast
 truncate -s -100K ballast
-$do run small --date 2026-11-16; echo "code $?"
+$retrocast run small --date 2026-11-16; echo "code $?"
 after=$(ls reports/small | grep -c W)
 echo "windows $before $after"
-$do run small --window 2026-W45; echo "code $?"
+$retrocast run small --window 2026-W45; echo "code $?"
 cat reports/small/2026-W45/*/report.json
 echo
-$do lake query small 'select count(*) as published from ledger.runs' --csv
+$retrocast lake query small 'select count(*) as published from ledger.runs' --csv
 "#;
-    let Some(ended) = on_small_disk("room on a full disk", &scratch, "32m", script) else {
+    let Some(result) = on_small_disk("retention on a full disk", &scratch, "32m", script) else {
         return;
     };
-    let (out, stderr) = (&ended.stdout, &ended.stderr);
-    assert_stderr(&ended, &["The disk was full on", "Trying once more"]);
+    let (out, stderr) = (&result.stdout, &result.stderr);
+    assert_stderr(&result, &["The disk was full on", "Trying once more"]);
     assert_eq!(out.matches("code 0").count(), 2, "{out}\n{stderr}");
     let windows = out.lines().find(|line| line.starts_with("windows"));
     let counts: Vec<u32> = windows
@@ -283,7 +284,7 @@ $do lake query small 'select count(*) as published from ledger.runs' --csv
 }
 
 #[test]
-fn a_full_disk_on_which_nothing_can_begin_is_reported_by_mail() {
+fn a_full_disk_on_which_no_run_can_start_is_reported_by_mail() {
     let schedule = "\n[schedule]\ncron = \"0 0 1 1 *\"\nadmin = \"ops@example.org\"\n";
     let scratch = workspace(schedule, 10);
     let script = r#"
@@ -298,16 +299,16 @@ head -c 20M /dev/zero > ballast
 $tick; echo "code $?"
 $tick; echo "code $?"
 rm ballast
-$tick > told 2>&1 || cat told
+$tick > output 2>&1 || cat output
 ls reports/small
 "#;
-    let Some(ended) = on_small_disk("nothing on a full disk", &scratch, "8m", script) else {
+    let Some(result) = on_small_disk("mail about a full disk", &scratch, "8m", script) else {
         return;
     };
-    let (out, stderr) = (&ended.stdout, &ended.stderr);
+    let (out, stderr) = (&result.stdout, &result.stderr);
     assert_eq!(out.matches("code 1").count(), 2, "{out}\n{stderr}");
     assert_stderr(
-        &ended,
+        &result,
         &[
             "so nothing can run",
             "[retention]",
@@ -316,7 +317,7 @@ ls reports/small
     );
     let mail = fs::read_to_string(scratch.join("mail")).unwrap();
     let subject = "Subject: Report small is missing for ";
-    assert_eq!(mail.matches(subject).count(), 1, "told once: {mail}");
-    // With free space again, the due time is answered like any other.
+    assert_eq!(mail.matches(subject).count(), 1, "mailed once: {mail}");
+    // Once space is free, the due run is made like any other.
     assert!(out.contains("-W"), "{out}\n{stderr}");
 }

@@ -1,12 +1,12 @@
-//! Real incidents of a hosting service: `findings.json` holds figures that were computed
-//! independently of this project.
+//! Real incidents of a hosting service: `findings.json` contains the published figures, which were
+//! computed independently of this project.
 
 use super::support::*;
 use serde_json::Value;
 
-/// The numbers of the only finding for which `is` holds.
-fn numbers<'a>(findings: &'a [Value], what: &str, is: impl Fn(&Value) -> bool) -> &'a Value {
-    let found: Vec<&Value> = findings.iter().filter(|finding| is(finding)).collect();
+/// The numbers of the first finding that matches.
+fn numbers<'a>(findings: &'a [Value], what: &str, matches: impl Fn(&Value) -> bool) -> &'a Value {
+    let found: Vec<&Value> = findings.iter().filter(|finding| matches(finding)).collect();
     let kinds: Vec<_> = findings
         .iter()
         .map(|finding| {
@@ -24,19 +24,19 @@ fn numbers<'a>(findings: &'a [Value], what: &str, is: impl Fn(&Value) -> bool) -
     &found[0]["numbers"]
 }
 
-fn near(value: &Value, expected: f64, tolerance: f64) {
-    let got = value
+fn assert_near(value: &Value, expected: f64, tolerance: f64) {
+    let number = value
         .as_f64()
         .unwrap_or_else(|| panic!("{value} is not a number"));
     assert!(
-        (got - expected).abs() <= tolerance,
-        "{got} instead of {expected}"
+        (number - expected).abs() <= tolerance,
+        "{number}, not {expected}"
     );
 }
 
 #[test]
-fn published_figures_stand_in_the_findings() {
-    let Some(data) = real_data("published_figures_stand_in_the_findings") else {
+fn findings_contain_the_published_figures() {
+    let Some(data) = real_data("findings_contain_the_published_figures") else {
         return;
     };
     let scratch = Scratch::new();
@@ -60,12 +60,12 @@ fn published_figures_stand_in_the_findings() {
         tuesday["counts"],
         serde_json::json!([150.0, 181.0, 174.0, 151.0, 96.0, 28.0, 21.0])
     );
-    near(&tuesday["chi_square"], 237.02, 0.005);
-    near(&tuesday["df"], 6.0, 0.0);
-    near(&tuesday["chi_square_working"], 29.61, 0.005);
-    near(&tuesday["df_working"], 4.0, 0.0);
-    near(&tuesday["ratio_all"][0], 1.58, 0.01);
-    near(&tuesday["ratio_working"][0], 1.20, 0.01);
+    assert_near(&tuesday["chi_square"], 237.02, 0.005);
+    assert_near(&tuesday["df"], 6.0, 0.0);
+    assert_near(&tuesday["chi_square_working"], 29.61, 0.005);
+    assert_near(&tuesday["df_working"], 4.0, 0.0);
+    assert_near(&tuesday["ratio_all"][0], 1.58, 0.01);
+    assert_near(&tuesday["ratio_working"][0], 1.20, 0.01);
 
     let years = numbers(&findings, "2025", |finding| {
         finding["kind"] == "year_rate" && finding["numbers"]["year"] == 2025
@@ -74,25 +74,26 @@ fn published_figures_stand_in_the_findings() {
         years["counts"],
         serde_json::json!([101.0, 164.0, 124.0, 200.0, 212.0])
     );
-    near(&years["count"], 200.0, 0.0);
-    near(&years["count_before"], 124.0, 0.0);
-    // The published interval takes incidents as independent; the report's allows for clustering.
-    near(&years["ratio_poisson"][0], 1.61, 0.01);
-    near(&years["ratio_poisson"][1], 1.29, 0.01);
-    near(&years["ratio_poisson"][2], 2.02, 0.01);
-    near(&years["ratio"][0], 1.61, 0.01);
-    let honest = [1, 2].map(|at| years["ratio"][at].as_f64().expect("a number"));
+    assert_near(&years["count"], 200.0, 0.0);
+    assert_near(&years["count_before"], 124.0, 0.0);
+    // The published interval assumes independent incidents; that of the report is wider, because
+    // it allows for clustering.
+    assert_near(&years["ratio_poisson"][0], 1.61, 0.01);
+    assert_near(&years["ratio_poisson"][1], 1.29, 0.01);
+    assert_near(&years["ratio_poisson"][2], 2.02, 0.01);
+    assert_near(&years["ratio"][0], 1.61, 0.01);
+    let interval = [1, 2].map(|bound| years["ratio"][bound].as_f64().expect("a number"));
     assert!(
-        1.0 < honest[0] && honest[0] <= 1.29 && honest[1] >= 2.02,
-        "{honest:?}"
+        1.0 < interval[0] && interval[0] <= 1.29 && interval[1] >= 2.02,
+        "{interval:?}"
     );
 
-    let level = numbers(&findings, "the level", |finding| {
+    let shift = numbers(&findings, "the shift", |finding| {
         finding["kind"] == "change_point"
     });
-    assert_eq!(level["date"], "2026-01-01");
-    near(&level["mean_before"], 12.8, 0.05);
-    near(&level["mean_after"], 26.5, 0.05);
+    assert_eq!(shift["date"], "2026-01-01");
+    assert_near(&shift["mean_before"], 12.8, 0.05);
+    assert_near(&shift["mean_after"], 26.5, 0.05);
     let shifts = findings
         .iter()
         .filter(|finding| finding["kind"] == "change_point")
@@ -102,8 +103,8 @@ fn published_figures_stand_in_the_findings() {
     let durations = numbers(&findings, "durations", |finding| {
         finding["numbers"]["median_before"].is_array()
     });
-    near(&durations["median_before"][0], 59.0, 0.0);
-    near(&durations["median_after"][0], 84.0, 0.0);
+    assert_near(&durations["median_before"][0], 59.0, 0.0);
+    assert_near(&durations["median_after"][0], 84.0, 0.0);
 
     for (component, incidents) in [("Actions", 226), ("Copilot", 134), ("Pull Requests", 130)] {
         let row = numbers(&findings, component, |finding| {

@@ -1,5 +1,4 @@
-//! The lake shows the rows that the last run read, and none that were fixed, removed or not
-//! committed.
+//! The lake contains the rows that the last run read, without outdated, removed or uncommitted ones.
 
 use super::support::*;
 use std::process::Command;
@@ -29,7 +28,7 @@ fn workspace() -> Scratch {
     scratch
 }
 
-fn run(scratch: &Scratch) -> Ended {
+fn run(scratch: &Scratch) -> CommandResult {
     retrocast_in(scratch.path(), &["run", "small", "--date", "2026-11-16"]).expect(0)
 }
 
@@ -37,33 +36,33 @@ fn line(mail: &str, n: &str) -> String {
     format!("{{\"mail\":\"{mail}@example.org\",\"n\":{n},\"ip\":\"192.0.2.7\"}}\n")
 }
 
-/// The answer to a query as CSV, without its header.
+/// The result of a query as CSV, without its header.
 fn ask(scratch: &Scratch, query: &str) -> Vec<String> {
-    let asked = ["lake", "query", "small", query, "--csv"];
-    let answer = retrocast_in(scratch.path(), &asked).expect(0).stdout;
-    answer.lines().skip(1).map(str::to_string).collect()
+    let arguments = ["lake", "query", "small", query, "--csv"];
+    let csv = retrocast_in(scratch.path(), &arguments).expect(0).stdout;
+    csv.lines().skip(1).map(str::to_string).collect()
 }
 
 #[test]
-fn what_was_mended_is_taken_in_and_leaves_the_quarantine() {
+fn fixed_records_are_ingested_and_leave_the_quarantine() {
     let scratch = workspace();
     scratch.write("records/a.jsonl", line("a", "1.0") + &line("b", "\"x\""));
     let ran = run(&scratch);
     assert_stderr(&ran, &["1\u{a0}record was set aside: wrong type 1"]);
-    let refused = "select file, line from tickets__quarantine";
-    assert_eq!(ask(&scratch, refused), ["records/a.jsonl,2"]);
+    let quarantine = "select file, line from tickets__quarantine";
+    assert_eq!(ask(&scratch, quarantine), ["records/a.jsonl,2"]);
     // The contract is fixed: the record is ingested without further action.
     scratch.write("jobs/contracts/ticket.toml", contract("json"));
     run(&scratch);
-    assert_eq!(ask(&scratch, refused), [""; 0]);
+    assert_eq!(ask(&scratch, quarantine), [""; 0]);
     assert_eq!(ask(&scratch, "select count(*) from tickets"), ["2"]);
-    // Or the records are.
+    // The same happens if the record is fixed instead.
     scratch.write("jobs/contracts/ticket.toml", contract("integer"));
     run(&scratch);
-    assert_eq!(ask(&scratch, refused), ["records/a.jsonl,2"]);
+    assert_eq!(ask(&scratch, quarantine), ["records/a.jsonl,2"]);
     scratch.write("records/a.jsonl", line("a", "1") + &line("b", "2"));
     run(&scratch);
-    assert_eq!(ask(&scratch, refused), [""; 0]);
+    assert_eq!(ask(&scratch, quarantine), [""; 0]);
     assert_eq!(
         ask(&scratch, "select n from tickets order by n"),
         ["1", "2"]
@@ -71,7 +70,7 @@ fn what_was_mended_is_taken_in_and_leaves_the_quarantine() {
 }
 
 #[test]
-fn the_lake_shows_what_the_last_run_read_also_when_that_was_reused() {
+fn the_lake_matches_the_last_run_also_if_its_source_was_reused() {
     let scratch = workspace();
     let one = line("a", "1");
     scratch.write("records/a.jsonl", &one);
@@ -86,7 +85,7 @@ fn the_lake_shows_what_the_last_run_read_also_when_that_was_reused() {
     assert_eq!(ask(&scratch, rows), ["1"]);
     let versions = || ask(&scratch, "select count(*) from tickets__manifest");
     assert_eq!(versions(), ["1"]);
-    // A version that is already the newest is not made again.
+    // No new version is committed if the newest one is already correct.
     let before = retrocast_in(scratch.path(), &["lake", "versions", "small", "tickets"]);
     run(&scratch);
     let after = retrocast_in(scratch.path(), &["lake", "versions", "small", "tickets"]);
@@ -98,7 +97,7 @@ fn the_lake_shows_what_the_last_run_read_also_when_that_was_reused() {
 }
 
 #[test]
-fn another_key_hashes_personal_data_anew() {
+fn a_new_key_changes_the_hashes_of_personal_data() {
     let scratch = workspace();
     scratch.write("records/a.jsonl", line("a", "1"));
     let ran = run(&scratch);
@@ -106,14 +105,14 @@ fn another_key_hashes_personal_data_anew() {
     let mails = || ask(&scratch, "select mail, ip from tickets");
     let unkeyed = mails();
     let keyed = |key: &str| {
-        let ended = Command::new(program())
+        let result = Command::new(program())
             .args(["run", "small", "--date", "2026-11-16"])
             .current_dir(scratch.path())
             .env("RETROCAST_HASH_KEY", key)
             .output()
             .unwrap();
-        assert!(ended.status.success());
-        assert!(!String::from_utf8_lossy(&ended.stderr).contains("RETROCAST_HASH_KEY"));
+        assert!(result.status.success());
+        assert!(!String::from_utf8_lossy(&result.stderr).contains("RETROCAST_HASH_KEY"));
         mails()
     };
     let one = keyed("a text that is long enough to be a key, 1");

@@ -1,4 +1,4 @@
-//! The ledger: findings over twelve weeks, the view of stages and users, and decisions.
+//! The ledger: findings over twelve weeks, queries by stages and users, and decisions.
 
 use super::support::*;
 use jiff::civil::Date;
@@ -20,11 +20,11 @@ const BACKFILL: &[&str] = &[
     "2026-11-16",
 ];
 
-/// The answer to a query over a job's lake.
+/// The rows of a query over a job's lake.
 fn ask(folder: &Path, job: &str, query: &str) -> Vec<Value> {
-    let asked = ["lake", "query", job, query, "--json", "--rows", "100000"];
-    let answer = retrocast_in(folder, &asked).expect(0).stdout;
-    serde_json::from_str(&answer).unwrap()
+    let arguments = ["lake", "query", job, query, "--json", "--rows", "100000"];
+    let rows = retrocast_in(folder, &arguments).expect(0).stdout;
+    serde_json::from_str(&rows).unwrap()
 }
 
 /// A row of `ledger.findings`.
@@ -36,7 +36,7 @@ struct LedgerFinding {
     since: String,
     times: u64,
     /// Kind, subject and statement; empty if the finding is resolved.
-    about: [String; 3],
+    statement: [String; 3],
     severity: String,
 }
 
@@ -51,7 +51,7 @@ fn ledger_findings(folder: &Path) -> Vec<LedgerFinding> {
         state: text(row, "state"),
         since: text(row, "since"),
         times: row["times"].as_u64().unwrap(),
-        about: ["kind", "subject", "what"].map(|name| text(row, name)),
+        statement: ["kind", "subject", "what"].map(|name| text(row, name)),
         severity: text(row, "severity"),
     });
     rows.collect()
@@ -63,11 +63,11 @@ fn backfill(folder: &Path, records: &Path) {
     assert_eq!(output.status.code(), Some(0), "{stderr}");
 }
 
-/// Counts the runs whose journals have an end.
+/// Counts the runs that are finished according to their journals.
 fn finished_runs(folder: &Path) -> usize {
     let base = folder.join("reports").join(OPERATIONS);
-    let below = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
-    let runs = below(&base).flat_map(|window| below(&window.path()).collect::<Vec<_>>());
+    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    let runs = entries(&base).flat_map(|window| entries(&window.path()).collect::<Vec<_>>());
     runs.filter(|run| {
         let journal = fs::read_to_string(run.path().join("journal.jsonl"));
         journal.is_ok_and(|text| text.contains("\"run_finished\""))
@@ -75,14 +75,14 @@ fn finished_runs(folder: &Path) -> usize {
     .count()
 }
 
-/// Starts a backfill, kills the process when the fifth run has ended and may not be published
-/// yet, reruns two weeks, and completes the backfill.
-fn backfill_with_accidents(scratch: &Scratch, records: &Path) {
+/// Starts a backfill, kills it once the fifth run has finished, which may not be published yet,
+/// reruns two weeks, and completes the backfill.
+fn backfill_with_interruptions(scratch: &Scratch, records: &Path) {
     let folder = scratch.path();
     let mut child = begin(BACKFILL, folder, records);
-    let patience = Instant::now() + Duration::from_secs(600);
+    let deadline = Instant::now() + Duration::from_secs(600);
     while finished_runs(folder) < 5 && child.try_wait().unwrap().is_none() {
-        assert!(Instant::now() < patience, "five runs take too long");
+        assert!(Instant::now() < deadline, "five runs take too long");
         std::thread::sleep(Duration::from_millis(1));
     }
     child.kill().unwrap();
@@ -96,40 +96,42 @@ fn backfill_with_accidents(scratch: &Scratch, records: &Path) {
     backfill(folder, records);
 }
 
-/// The week of a day: 2026-W41.
+/// The ISO week of a day, such as 2026-W41.
 fn week_of(day: Date) -> String {
     let week = day.iso_week_date();
     format!("{}-W{:02}", week.year(), week.week())
 }
 
-/// States agree with the rows: new the first time, persisting with all runs since, resolved when a run
-/// no longer has a finding of the previous one.
-fn states_follow_from_the_rows(rows: &[LedgerFinding], weeks: &[String]) {
-    let mut before: BTreeMap<&str, (&str, u64)> = BTreeMap::new();
+/// Checks that a finding is new in its first week, persisting in the following ones, and resolved in
+/// the first week without it.
+fn check_state_transitions(rows: &[LedgerFinding], weeks: &[String]) {
+    let mut previous: BTreeMap<&str, (&str, u64)> = BTreeMap::new();
     for week in weeks {
-        let of_week = || rows.iter().filter(|row| row.window == *week);
-        let found: Vec<&LedgerFinding> = of_week().filter(|row| row.state != "resolved").collect();
-        let mut now = BTreeMap::new();
+        let rows_of_week = || rows.iter().filter(|row| row.window == *week);
+        let found: Vec<&LedgerFinding> = rows_of_week()
+            .filter(|row| row.state != "resolved")
+            .collect();
+        let mut current = BTreeMap::new();
         for row in &found {
-            let expected = match before.get(&*row.id) {
+            let expected = match previous.get(&*row.id) {
                 Some((since, times)) => ("persisting", *since, times + 1),
                 None => ("new", week.as_str(), 1),
             };
             let reported = (row.state.as_str(), row.since.as_str(), row.times);
             assert_eq!(reported, expected, "{row:?}");
-            now.insert(&*row.id, (expected.1, expected.2));
+            current.insert(&*row.id, (expected.1, expected.2));
         }
-        for row in of_week().filter(|row| row.state == "resolved") {
+        for row in rows_of_week().filter(|row| row.state == "resolved") {
             let reported = (row.since.as_str(), row.times);
-            assert_eq!(before.get(&*row.id), Some(&reported), "{row:?}");
-            assert!(!now.contains_key(&*row.id), "{row:?}");
+            assert_eq!(previous.get(&*row.id), Some(&reported), "{row:?}");
+            assert!(!current.contains_key(&*row.id), "{row:?}");
         }
-        before = now;
+        previous = current;
     }
 }
 
-/// A planted fact is new in its first week, persists from then on and is not resolved.
-fn states_are_as_planted(rows: &[LedgerFinding], weeks: &[String], truth: &Value) {
+/// Checks that a planted fact is new in its first week, persists from then on, and is not resolved.
+fn check_planted_facts(rows: &[LedgerFinding], weeks: &[String], truth: &Value) {
     let day = |fact: &Value| -> Option<Date> { fact["date"].as_str()?.parse().ok() };
     for fact in truth["facts"].as_array().unwrap() {
         let subject = match &fact["subject"] {
@@ -141,7 +143,7 @@ fn states_are_as_planted(rows: &[LedgerFinding], weeks: &[String], truth: &Value
             _ => "all".to_string(),
         };
         let name = fact["id"].as_str().unwrap();
-        // A kind that claims it, and words of the claim.
+        // The kind of finding that reports it, and words of its statement.
         let (kind, words) = match fact["kind"].as_str().unwrap() {
             "weekday_effect" => ("weekday_effect", "failure tickets on Mondays".to_string()),
             "volume_threshold" => ("volume_threshold", "failed executions".to_string()),
@@ -159,29 +161,34 @@ fn states_are_as_planted(rows: &[LedgerFinding], weeks: &[String], truth: &Value
             "drift" => ("trend", "memory in use".to_string()),
             _ => ("effect", format!("{name} on")),
         };
-        let about: Vec<&LedgerFinding> = rows
+        let matching: Vec<&LedgerFinding> = rows
             .iter()
-            .filter(|row| row.about[0] == kind && row.about[2].contains(&words))
-            .filter(|row| row.about[1] == subject || fact["subject"]["column"] == "type")
+            .filter(|row| row.statement[0] == kind && row.statement[2].contains(&words))
+            .filter(|row| row.statement[1] == subject || fact["subject"]["column"] == "type")
             .collect();
-        let message = |what: &str| format!("{name}: {what}: {about:#?}");
-        assert!(!about.is_empty(), "{}", message("not found"));
-        let ids: BTreeSet<&str> = about.iter().map(|row| &*row.id).collect();
+        let message = |what: &str| format!("{name}: {what}: {matching:#?}");
+        assert!(!matching.is_empty(), "{}", message("not found"));
+        let ids: BTreeSet<&str> = matching.iter().map(|row| &*row.id).collect();
         assert_eq!(ids.len(), 1, "{}", message("more than one"));
         // Earlier facts are new in the first week; a drift is found once it is large enough.
-        let begun = day(fact)
+        let expected_first = day(fact)
             .map_or_else(|| weeks[0].clone(), week_of)
             .max(weeks[0].clone());
-        let first = &about[0].window;
+        let first = &matching[0].window;
         if kind == "trend" {
-            assert!(*first > begun, "{}", message("found too early"));
+            assert!(*first > expected_first, "{}", message("found too early"));
         } else {
-            assert_eq!(*first, begun, "{}", message("not found at once"));
+            assert_eq!(
+                *first,
+                expected_first,
+                "{}",
+                message("not found in its first week")
+            );
         }
         let expected = weeks.iter().filter(|week| *week >= first);
-        let found = about.iter().map(|row| &row.window);
+        let found = matching.iter().map(|row| &row.window);
         assert!(found.eq(expected), "{}", message("not in all weeks since"));
-        for (n, row) in (1..).zip(&about) {
+        for (n, row) in (1..).zip(&matching) {
             let state = if n == 1 { "new" } else { "persisting" };
             let reported = (row.state.as_str(), &row.since, row.times);
             assert_eq!(reported, (state, first, n), "{name}");
@@ -192,14 +199,16 @@ fn states_are_as_planted(rows: &[LedgerFinding], weeks: &[String], truth: &Value
                 .any(|row| row.state == "resolved" && ids.contains(&*row.id))
         );
     }
-    // A day with too few records is a finding of its week, and resolved in the next.
+    // A day with too few records is a finding in its week, and resolved in the next.
     let outage = truth["facts"].as_array().unwrap().iter();
     let outage = outage
         .filter(|fact| fact["id"] == "outage-pipelines")
         .find_map(day);
     let week = week_of(outage.unwrap());
     let few = rows.iter().find(|row| {
-        row.window == week && row.about[0] == "quality" && row.about[2].contains("fewer records")
+        row.window == week
+            && row.statement[0] == "quality"
+            && row.statement[2].contains("fewer records")
     });
     let few = few.expect("too few records");
     let all: Vec<_> = rows.iter().filter(|row| row.id == few.id).collect();
@@ -219,13 +228,13 @@ fn findings_of_twelve_weeks_are_new_persisting_and_resolved_as_planted() {
     let weeks: Vec<String> = windows.into_iter().collect();
     let expected: Vec<String> = (35..=46).map(|week| format!("2026-W{week}")).collect();
     assert_eq!(weeks, expected);
-    states_follow_from_the_rows(&rows, &weeks);
-    states_are_as_planted(&rows, &weeks, &json(&records.join("truth.json")));
-    backfill_with_accidents(&interrupted, records);
+    check_state_transitions(&rows, &weeks);
+    check_planted_facts(&rows, &weeks, &json(&records.join("truth.json")));
+    backfill_with_interruptions(&interrupted, records);
     assert_eq!(ledger_findings(interrupted.path()), rows);
     let query = "select count(*) as n, count(distinct publication) as runs from ledger__runs";
     let published = &ask(interrupted.path(), OPERATIONS, query)[0];
-    // Each finished run is there once, whether its own process published it or a later one.
+    // Each finished run is published once, by its own process or by a later one.
     let finished = finished_runs(interrupted.path());
     assert!(finished >= 14, "{finished}");
     assert_eq!(
@@ -236,10 +245,10 @@ fn findings_of_twelve_weeks_are_new_persisting_and_resolved_as_planted() {
                  group by 1, 2, 3 having count(*) > 1";
     assert_eq!(ask(interrupted.path(), OPERATIONS, query), [Value::Null; 0]);
 
-    // The next run publishes the runs that a lost or outdated ledger lacks.
+    // The next run publishes the runs that are missing in a lost or outdated ledger.
     let lake = interrupted.join("data/lake").join(OPERATIONS);
-    for noun in ["findings", "kpis", "effects", "runs"] {
-        fs::remove_dir_all(lake.join(format!("ledger__{noun}.lance"))).unwrap();
+    for table in ["findings", "kpis", "effects", "runs"] {
+        fs::remove_dir_all(lake.join(format!("ledger__{table}.lance"))).unwrap();
     }
     run_job(&interrupted, OPERATIONS, records, &["--window", "2026-W46"]).expect(0);
     assert_eq!(ledger_findings(interrupted.path()), rows);
@@ -277,12 +286,12 @@ fn ticket(id: u32, day: &str) -> String {
     format!("{{\"id\":{id},\"at\":\"{day}T12:00:00Z\"}}\n")
 }
 
-fn run(scratch: &Scratch, window: &str, more: &[&str]) -> Ended {
+fn run(scratch: &Scratch, window: &str, more: &[&str]) -> CommandResult {
     let command = [&["run", "small", "--window", window][..], more].concat();
     retrocast_in(scratch.path(), &command).expect(0)
 }
 
-/// The earlier runs that the stage `seen` of the last run read.
+/// The earlier runs that the stage `seen` read in the last run.
 fn seen(scratch: &Scratch) -> Vec<String> {
     let rows = ask(
         scratch.path(),
@@ -298,20 +307,20 @@ fn seen(scratch: &Scratch) -> Vec<String> {
 }
 
 /// Hashes of the results of a run.
-fn sums(run: &Path) -> Vec<String> {
+fn checksums(run: &Path) -> Vec<String> {
     let text = fs::read_to_string(run.join("checksums.b3")).unwrap();
     let lines = text.lines().filter(|line| !line.ends_with("plan.json"));
     lines.map(str::to_string).collect()
 }
 
 #[test]
-fn a_stage_sees_the_newest_run_of_each_earlier_week_and_reruns_see_the_same() {
+fn a_stage_reads_the_newest_run_of_each_earlier_week_also_in_reruns() {
     let scratch = workspace_of("small", SMALL);
     let days = ["2026-01-06", "2026-01-13", "2026-01-14", "2026-01-20"];
     let lines: String = (1..).zip(days).map(|(id, day)| ticket(id, day)).collect();
     scratch.write("records/a.jsonl", &lines);
     run(&scratch, "2026-W02", &[]);
-    assert_eq!(seen(&scratch), [""; 0], "there is nothing before it");
+    assert_eq!(seen(&scratch), [""; 0], "no earlier week");
     run(&scratch, "2026-W03", &[]);
     let one = "2026-W02 | 1 tickets came in. | none";
     assert_eq!(seen(&scratch), [one]);
@@ -341,28 +350,28 @@ fn a_stage_sees_the_newest_run_of_each_earlier_week_and_reruns_see_the_same() {
     let three = "2026-W03 | 3 tickets came in. | none";
     assert_eq!(seen(&scratch), [one, three]);
 
-    // An exact rerun of the first run of the third week has the same results, whatever was
-    // published since, both from the cache and recomputed.
+    // An exact rerun of the first run of the third week has the same results in spite of later
+    // publications, both from the cache and recomputed.
     let name = first.file_name().unwrap().to_str().unwrap();
     let rerun = || retrocast_in(scratch.path(), &["rerun", name]).expect(0);
     assert_stderr(&rerun(), &["reused   stage.seen"]);
-    assert_eq!(sums(&newest()), sums(&first));
-    assert!(forget(&scratch.join("data/lake/outcomes"), "stage.seen") > 0);
+    assert_eq!(checksums(&newest()), checksums(&first));
+    assert!(remove_outcomes(&scratch.join("data/lake/outcomes"), "stage.seen") > 0);
     assert_stderr(&rerun(), &["done     stage.seen"]);
     assert_eq!(seen(&scratch), [one, two]);
 }
 
 /// Removes the cached outcomes of a node and returns their number.
-fn forget(folder: &Path, node: &str) -> usize {
+fn remove_outcomes(folder: &Path, node: &str) -> usize {
     let mut count = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            count += forget(&path, node);
+            count += remove_outcomes(&path, node);
             continue;
         }
-        let journal = fs::read_to_string(&path).unwrap_or_default();
-        if journal.contains(&format!("\"node\":\"{node}\"")) {
+        let outcome = fs::read_to_string(&path).unwrap_or_default();
+        if outcome.contains(&format!("\"node\":\"{node}\"")) {
             fs::remove_file(path).unwrap();
             count += 1;
         }
@@ -371,7 +380,7 @@ fn forget(folder: &Path, node: &str) -> usize {
 }
 
 #[test]
-fn decisions_are_seen_by_runs_that_are_dated_after_them() {
+fn runs_read_decisions_made_before_their_date() {
     let scratch = workspace_of("small", SMALL);
     scratch.write("records/a.jsonl", ticket(1, "2026-01-06"));
     run(&scratch, "2026-W02", &[]);
@@ -394,14 +403,14 @@ fn decisions_are_seen_by_runs_that_are_dated_after_them() {
         let listed: Vec<Value> = serde_json::from_str(&listed).unwrap();
         let texts = listed
             .iter()
-            .map(|one| format!("{} by {}: {}", one["decision"], one["who"], one["why"]));
+            .map(|row| format!("{} by {}: {}", row["decision"], row["who"], row["why"]));
         texts.collect::<Vec<_>>()
     };
     let last = "\"reopened\" by \"ann\": \"it was none\"";
-    assert_eq!(list(&[]), [last], "the last one is in force");
+    assert_eq!(list(&[]), [last], "the last decision is in force");
     assert_eq!(list(&["--all"]).len(), 2);
 
-    // A run dated before the decisions does not see them; one dated after them does.
+    // A run dated before the decisions does not read them; one dated after them does.
     run(&scratch, "2026-W03", &[]);
     assert_eq!(seen(&scratch), ["2026-W02 | 1 tickets came in. | none"]);
     let tomorrow = jiff::Zoned::now()
@@ -416,7 +425,7 @@ fn decisions_are_seen_by_runs_that_are_dated_after_them() {
     let expected = ["dismissed", "reopened"];
     let expected = expected.map(|word| format!("2026-W02 | 1 tickets came in. | {word}"));
     assert_eq!(decided, expected);
-    // Cleaning up removes versions, but no rows.
+    // Garbage collection removes versions, but no rows.
     let count = "select count(*) as n from ledger.findings";
     let before = ask(scratch.path(), "small", count);
     assert_eq!(before[0]["n"], 2);
@@ -427,7 +436,7 @@ fn decisions_are_seen_by_runs_that_are_dated_after_them() {
 }
 
 #[test]
-fn mistakes_about_the_ledger_are_placed_before_a_run() {
+fn unknown_ledger_tables_and_columns_are_reported_by_check() {
     let wrong = SMALL.replace("ledger.findings f", "ledger.finding f");
     let scratch = workspace_of("small", &wrong);
     let checked = retrocast_in(scratch.path(), &["check", "small"]).expect(2);

@@ -1,4 +1,5 @@
-//! Mail by the command line: messages as files, a scheduled run that sends its reports once, refusals.
+//! Mail from the command line: messages as files, a scheduled run that sends its reports once, and
+//! refused recipients.
 
 use super::support::*;
 use std::{
@@ -41,7 +42,7 @@ fn workspace() -> Scratch {
 /// Messages that a server accepted, with their recipients.
 type Accepted = Arc<Mutex<Vec<(String, String)>>>;
 
-/// Starts a server on this machine that refuses the recipient "refused" for good, and returns its port.
+/// Starts a local server that permanently refuses the recipient "refused", and returns its port.
 fn server() -> (u16, Accepted) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -49,7 +50,7 @@ fn server() -> (u16, Accepted) {
     let messages = Arc::clone(&accepted);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // A client that goes away ends its own session.
+            // An error, such as a closed connection, ends only its own session.
             let _ = session(&stream, &messages);
         }
     });
@@ -109,8 +110,8 @@ fn messages_are_written_to_a_folder_without_a_server() {
     let scratch = workspace();
     let folder = scratch.path();
     retrocast_in(folder, &["run", "tickets", "--date", "2026-01-06"]).expect(0);
-    let ended = retrocast_in(folder, &["deliver", "latest", "--dry-run", "mail"]).expect(0);
-    let listed = &ended.stdout;
+    let result = retrocast_in(folder, &["deliver", "latest", "--dry-run", "mail"]).expect(0);
+    let listed = &result.stdout;
     assert!(
         listed.contains("ada-example.org-") && listed.contains("refused-example.org-"),
         "{listed}"
@@ -133,27 +134,27 @@ fn messages_are_written_to_a_folder_without_a_server() {
         assert!(text.contains(part), "{part}: {text:.2000}");
     }
 
-    let ended = retrocast_in(folder, &["deliver", "latest"]).expect(2);
-    assert_stderr(&ended, &["mail.toml", "host = "]);
-    let ended = retrocast_in(folder, &["deliver", "latest", "--report", "technical"]).expect(2);
-    assert_stderr(&ended, &["no report \"technical\"; reports: executive"]);
+    let result = retrocast_in(folder, &["deliver", "latest"]).expect(2);
+    assert_stderr(&result, &["mail.toml", "host = "]);
+    let result = retrocast_in(folder, &["deliver", "latest", "--report", "technical"]).expect(2);
+    assert_stderr(&result, &["no report \"technical\"; reports: executive"]);
 }
 
 #[test]
-fn a_scheduled_run_sends_its_report_once_and_tells_what_was_refused() {
+fn a_scheduled_run_sends_its_report_once_and_reports_refusals() {
     let scratch = workspace();
     let folder = scratch.path();
     let (port, accepted) = server();
     scratch.write("mail.toml", settings(port));
     retrocast_in(folder, &["mail", "check"]).expect(0);
-    // A run by hand sends nothing unless it is asked to.
+    // A run started by hand sends nothing unless requested.
     retrocast_in(folder, &["run", "tickets", "--date", "2026-01-06"]).expect(0);
     assert!(accepted.lock().unwrap().is_empty());
 
-    let ended = retrocast_in(folder, &["schedule", "tick"]).expect(0);
-    assert_stderr(&ended, &["executive to ada@example.org: accepted"]);
+    let result = retrocast_in(folder, &["schedule", "tick"]).expect(0);
+    assert_stderr(&result, &["executive to ada@example.org: accepted"]);
     let count = || accepted.lock().unwrap().len();
-    assert_eq!(count(), 1, "{}", ended.stderr);
+    assert_eq!(count(), 1, "{}", result.stderr);
     let (to, message) = accepted.lock().unwrap()[0].clone();
     assert!(
         to.contains("ada@example.org") && message.contains("Subject: "),
@@ -168,7 +169,7 @@ fn a_scheduled_run_sends_its_report_once_and_tells_what_was_refused() {
         assert!(status.stdout.contains(words), "{words}: {}", status.stdout);
     }
 
-    // Nothing is sent twice, by the schedule or by hand; what was refused is tried again when asked.
+    // Nothing is sent twice, by the schedule or by hand; refused recipients are retried on request.
     retrocast_in(folder, &["schedule", "tick"]).expect(0);
     let newest = runs(&scratch.join("reports"), "tickets")
         .into_iter()

@@ -31,9 +31,9 @@ fn seven_mistakes_are_seven_located_errors() {
     let scratch = Scratch::new();
     scratch.write("jobs/wrong.toml", JOB);
     scratch.write("jobs/contracts/ticket.toml", CONTRACT);
-    let ended = retrocast_in(scratch.path(), &["check", "wrong"]).expect(2);
-    let text = format!("{}{}", ended.stdout, ended.stderr);
-    for (place, words) in [
+    let result = retrocast_in(scratch.path(), &["check", "wrong"]).expect(2);
+    let text = format!("{}{}", result.stdout, result.stderr);
+    for (location, words) in [
         ("wrong.toml:2:10", "fortnight"),
         ("wrong.toml:3:12", "Europe/Lundon"),
         ("wrong.toml:4:1", "colour"),
@@ -42,34 +42,38 @@ fn seven_mistakes_are_seven_located_errors() {
         ("wrong.toml:16:9", "did you mean `tickets`?"),
         ("wrong.toml:17:8", "`time` must be a string"),
     ] {
-        assert!(text.contains(place), "no error at {place}:\n{text}");
-        assert!(text.contains(words), "{words:?} is not said:\n{text}");
+        assert!(text.contains(location), "no error at {location}:\n{text}");
+        assert!(text.contains(words), "{words:?} is missing:\n{text}");
     }
     assert_eq!(
         text.matches("error:").count(),
         8,
-        "7 errors and a closing line:\n{text}"
+        "7 errors and a summary:\n{text}"
     );
 }
 
 #[test]
-fn a_run_of_a_wrong_job_ends_with_the_same_errors_and_code() {
+fn run_and_plan_report_the_errors_of_an_invalid_job() {
     let scratch = Scratch::new();
     scratch.write("jobs/wrong.toml", JOB);
     scratch.write("jobs/contracts/ticket.toml", CONTRACT);
     for command in ["run", "plan"] {
-        let ended = retrocast_in(scratch.path(), &[command, "wrong"]).expect(2);
-        assert!(ended.stderr.contains("wrong.toml:11:8"), "{}", ended.stderr);
+        let result = retrocast_in(scratch.path(), &[command, "wrong"]).expect(2);
+        assert!(
+            result.stderr.contains("wrong.toml:11:8"),
+            "{}",
+            result.stderr
+        );
     }
     assert!(
         !scratch.join("reports").exists(),
-        "a wrong job left something behind"
+        "an invalid job wrote a report"
     );
 }
 
-/// Output for programs is JSON from the first byte to the last, also for an invalid job.
+/// With `--json`, the whole output is JSON, also for an invalid job.
 #[test]
-fn mistakes_are_reported_to_programs_in_the_form_of_their_command() {
+fn errors_are_part_of_the_json_output() {
     let scratch = Scratch::new();
     scratch.write("jobs/wrong.toml", JOB);
     scratch.write("jobs/contracts/ticket.toml", CONTRACT);
@@ -100,7 +104,7 @@ fn mistakes_are_reported_to_programs_in_the_form_of_their_command() {
 }
 
 #[test]
-fn a_cycle_is_named() {
+fn a_cycle_is_reported() {
     let scratch = Scratch::new();
     scratch.write(
         "jobs/round.toml",
@@ -108,8 +112,8 @@ fn a_cycle_is_named() {
          [stage.a]\nkind = \"sql\"\nquery = \"select * from b\"\n\
          [stage.b]\nkind = \"sql\"\nquery = \"select * from a\"\n",
     );
-    let ended = retrocast_in(scratch.path(), &["check", "round"]).expect(2);
-    let text = format!("{}{}", ended.stdout, ended.stderr);
+    let result = retrocast_in(scratch.path(), &["check", "round"]).expect(2);
+    let text = format!("{}{}", result.stdout, result.stderr);
     assert!(
         text.contains("a cycle: `a` reads `b`, `b` reads `a`"),
         "{text}"
@@ -123,13 +127,13 @@ fn a_mistake_in_sql_is_located_inside_the_query() {
         "jobs/sql.toml",
         "title = \"SQL\"\nwindow = \"week\"\n\n[stage.a]\nkind = \"sql\"\nquery = \"\"\"\nselect 1\nfrom from x\n\"\"\"\n",
     );
-    let ended = retrocast_in(scratch.path(), &["check", "sql"]).expect(2);
-    let text = format!("{}{}", ended.stdout, ended.stderr);
+    let result = retrocast_in(scratch.path(), &["check", "sql"]).expect(2);
+    let text = format!("{}{}", result.stdout, result.stderr);
     assert!(text.contains("sql.toml:8:"), "{text}");
 }
 
-/// Checks a valid job over the contract `ticket` with another contract or query.
-fn checked(contract: &[u8], query: &str) -> Ended {
+/// Checks a valid job with this contract `ticket` and this query.
+fn check_job(contract: &[u8], query: &str) -> CommandResult {
     let scratch = Scratch::new();
     let job = format!(
         "title = \"Small\"\nwindow = \"week\"\n[source.tickets]\nuri = \"x.jsonl\"\n\
@@ -144,17 +148,17 @@ fn checked(contract: &[u8], query: &str) -> Ended {
 #[test]
 fn contracts_are_checked_with_the_job() {
     let query = "select count(*) as n from tickets";
-    checked(CONTRACT.as_bytes(), query).expect(0);
+    check_job(CONTRACT.as_bytes(), query).expect(0);
     let wrong = |contract: &[u8], words: &[&str]| {
-        let ended = checked(contract, query).expect(2);
+        let result = check_job(contract, query).expect(2);
         for word in words {
-            assert!(ended.stderr.contains(word), "{word}:\n{}", ended.stderr);
+            assert!(result.stderr.contains(word), "{word}:\n{}", result.stderr);
         }
         assert_eq!(
-            ended.stderr.matches("error:").count(),
+            result.stderr.matches("error:").count(),
             words.len() / 2 + 1,
             "{}",
-            ended.stderr
+            result.stderr
         );
     };
     wrong(
@@ -187,9 +191,9 @@ fn contracts_are_checked_with_the_job() {
 #[test]
 fn queries_are_checked_against_the_columns_of_contracts() {
     let wrong = |query: &str, words: &[&str]| {
-        let ended = checked(CONTRACT.as_bytes(), query).expect(2);
+        let result = check_job(CONTRACT.as_bytes(), query).expect(2);
         for word in words {
-            assert!(ended.stderr.contains(word), "{word}:\n{}", ended.stderr);
+            assert!(result.stderr.contains(word), "{word}:\n{}", result.stderr);
         }
     };
     wrong(
@@ -217,20 +221,24 @@ fn queries_are_checked_against_the_columns_of_contracts() {
         "select cast('seven' as integer) as n from tickets",
         &["small.toml:", "Cannot cast string 'seven'"],
     );
-    let ended = checked(
+    let result = check_job(
         CONTRACT.as_bytes(),
         "select id, count(*) as n from tickets group by id",
     )
     .expect(0);
-    // There is no file of records yet either, which is not an error.
+    // That there are no records yet either is not an error.
     for words in ["warning: there is no", "small.toml:4:7", "required = false"] {
-        assert!(ended.stderr.contains(words), "{words}:\n{}", ended.stderr);
+        assert!(result.stderr.contains(words), "{words}:\n{}", result.stderr);
     }
-    assert!(ended.stdout.contains("1\u{a0}warning"), "{}", ended.stdout);
+    assert!(
+        result.stdout.contains("1\u{a0}warning"),
+        "{}",
+        result.stdout
+    );
 }
 
 #[test]
-fn a_schedule_names_the_field_that_cannot_be() {
+fn an_invalid_schedule_names_the_wrong_field() {
     for (cron, words) in [
         ("61 9 * * *", "minute 61: a minute is 0 to 59"),
         (
@@ -244,7 +252,7 @@ fn a_schedule_names_the_field_that_cannot_be() {
              kind = \"sql\"\nquery = \"select 1 as n\"\n[report.technical]\n"
         );
         scratch.write("jobs/late.toml", job);
-        let ended = retrocast_in(scratch.path(), &["check", "late"]).expect(2);
-        assert_stderr(&ended, &["late.toml:4:8", words]);
+        let result = retrocast_in(scratch.path(), &["check", "late"]).expect(2);
+        assert_stderr(&result, &["late.toml:4:8", words]);
     }
 }

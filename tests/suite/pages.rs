@@ -1,4 +1,4 @@
-//! The PDFs and pages as read by other programs.
+//! PDFs and HTML pages, read by other programs.
 
 use super::support::*;
 use std::{fs, process::Command};
@@ -14,8 +14,8 @@ fn command(name: &str, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn pdfs_are_tagged_and_say_what_they_conform_to() {
-    if !tool("pdfs_are_tagged", "pdfinfo") {
+fn pdfs_are_tagged_and_declare_their_conformance() {
+    if !tool("pdfs_are_tagged_and_declare_their_conformance", "pdfinfo") {
         return;
     }
     let (_, run) = demo();
@@ -59,8 +59,8 @@ fn pdfs_are_tagged_and_say_what_they_conform_to() {
 }
 
 #[test]
-fn the_attached_report_is_the_runs() {
-    if !tool("the_attached_report_is_the_runs", "pdfdetach") {
+fn pdfs_contain_the_report_of_the_run() {
+    if !tool("pdfs_contain_the_report_of_the_run", "pdfdetach") {
         return;
     }
     let (_, run) = demo();
@@ -80,14 +80,14 @@ fn the_attached_report_is_the_runs() {
 }
 
 #[test]
-fn sentences_come_out_in_reading_order() {
-    if !tool("sentences_come_out_in_reading_order", "pdftotext") {
+fn sentences_are_in_reading_order() {
+    if !tool("sentences_are_in_reading_order", "pdftotext") {
         return;
     }
     let (_, run) = demo();
     let report = json(&run.join("report.json"));
     let path = run.join("executive.pdf").display().to_string();
-    let text = flat(&command("pdftotext", &[&path, "-"]));
+    let text = without_spaces(&command("pdftotext", &[&path, "-"]));
     let mut from = 0;
     let headlines = report["headlines"].as_array().unwrap();
     let sentences = headlines
@@ -95,50 +95,53 @@ fn sentences_come_out_in_reading_order() {
         .take(3)
         .map(|finding| finding["sentence"].as_str().unwrap());
     for sentence in std::iter::once(report["verdict"].as_str().unwrap()).chain(sentences) {
-        let sentence = flat(sentence);
-        let at = text[from..].find(&sentence);
+        let sentence = without_spaces(sentence);
+        let position = text[from..].find(&sentence);
         assert!(
-            at.is_some(),
+            position.is_some(),
             "{sentence:?} is not in the text after byte {from}:\n{text}"
         );
-        from += at.unwrap();
+        from += position.unwrap();
     }
 }
 
-/// Text without the spaces and line breaks of the layout.
-fn flat(text: &str) -> String {
+/// Removes spaces, line breaks and soft hyphens, which depend on the layout.
+fn without_spaces(text: &str) -> String {
     text.chars()
         .filter(|c| !c.is_whitespace() && *c != '\u{ad}')
         .collect()
 }
 
 #[test]
-fn hostile_text_stands_as_text() {
-    if !tool("hostile_text_stands_as_text", "pdftotext") {
+fn hostile_text_is_escaped() {
+    if !tool("hostile_text_is_escaped", "pdftotext") {
         return;
     }
     let (_, run) = demo();
     let path = run.join("technical.pdf").display().to_string();
-    let pdf = flat(&command("pdftotext", &[&path, "-"]));
+    let pdf = without_spaces(&command("pdftotext", &[&path, "-"]));
     let html = fs::read_to_string(run.join("technical.html")).unwrap();
     for hostile in ["#read(\"secret.txt\")", "</script>", "=cmd('calc')"] {
-        assert!(pdf.contains(&flat(hostile)), "{hostile} is not in the PDF");
+        assert!(
+            pdf.contains(&without_spaces(hostile)),
+            "{hostile} is not in the PDF"
+        );
         let escaped = hostile
             .replace('<', "&lt;")
             .replace('>', "&gt;")
             .replace('"', "&quot;");
         let escaped = escaped.replace('\'', "&#x27;");
-        let other = escaped.replace('/', "&#x2f;");
+        let with_slashes = escaped.replace('/', "&#x2f;");
         assert!(
-            html.contains(&escaped) || html.contains(&other),
+            html.contains(&escaped) || html.contains(&with_slashes),
             "{hostile} is not in the HTML"
         );
     }
-    assert!(!html.contains("<script"), "a script tag stands in the HTML");
+    assert!(!html.contains("<script"), "the HTML contains a script tag");
 }
 
 #[test]
-fn html_asks_for_nothing_from_outside() {
+fn html_loads_no_external_resources() {
     let (scratch, run) = demo();
     for path in [
         run.join("executive.html"),
@@ -187,7 +190,7 @@ fn pages_fit_a_phone() {
         scratch.join("reports/index.html"),
     ] {
         let html = fs::read_to_string(&path).unwrap();
-        // The probe replaces the policy that forbids scripts, in a copy.
+        // A copy with a script; it must not have the policy that forbids scripts.
         let probe = html
             .replace("Content-Security-Policy", "x-policy")
             .replace("</body>", PROBE);

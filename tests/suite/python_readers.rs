@@ -5,7 +5,8 @@ use super::support::*;
 use serde_json::{Value, json};
 use std::{ffi::OsString, path::Path, process::Command};
 
-/// Names a Python with pylance, polars and `DuckDB`, as `.ci/run` installs them.
+/// Variable with the path of a Python that has pylance, polars and `DuckDB`, as installed by
+/// `.ci/run`.
 const PYTHON: &str = "RETROCAST_READERS_PYTHON";
 
 /// The Python; if it is missing, prints that the test was skipped.
@@ -18,8 +19,8 @@ fn python(test: &str) -> Option<OsString> {
     python
 }
 
-/// The contents of a job's datasets as read by Python.
-fn found(python: &OsString, folder: &Path, questions: &Value) -> Vec<Value> {
+/// Reads a job's datasets in Python; the questions and answers are described in the script.
+fn read_in_python(python: &OsString, folder: &Path, questions: &Value) -> Vec<Value> {
     let output = Command::new(python)
         .arg(root().join("tests/suite/readers.py.txt"))
         .arg(folder)
@@ -32,18 +33,18 @@ fn found(python: &OsString, folder: &Path, questions: &Value) -> Vec<Value> {
     answers.as_array().unwrap().clone()
 }
 
-/// The contents of a lake as shown by the program.
+/// Runs a `lake` command with `--json`.
 fn lake(scratch: &Scratch, command: &str, job: &str, arguments: &[&str]) -> Value {
     let jobs = root().join("jobs").display().to_string();
     let mut all = vec!["lake", command, job];
     all.extend(arguments);
     all.push("--json");
-    // A scratch workspace with jobs runs these; others run those of the project.
+    // Without jobs of its own, the workspace uses those of the project.
     if !scratch.join("jobs").is_dir() {
         all.extend(["--jobs", &jobs]);
     }
-    let ended = retrocast_in(scratch.path(), &all).expect(0);
-    serde_json::from_str(&ended.stdout).unwrap()
+    let result = retrocast_in(scratch.path(), &all).expect(0);
+    serde_json::from_str(&result.stdout).unwrap()
 }
 
 fn column_names(shown: &Value) -> Vec<&str> {
@@ -54,7 +55,7 @@ fn column_names(shown: &Value) -> Vec<&str> {
 }
 
 /// Checks that each reader found these rows, this sum and this last time.
-fn agree(answer: &Value, expected: &Value, what: &str) {
+fn assert_agree(answer: &Value, expected: &Value, what: &str) {
     assert_eq!(answer["pylance_rows"], expected["rows"], "{what}");
     let readers = answer["readers"].as_object().unwrap();
     assert_eq!(readers.len(), 5);
@@ -64,16 +65,18 @@ fn agree(answer: &Value, expected: &Value, what: &str) {
         let (found, sum) = (found["sum"].as_f64(), expected["sum"].as_f64());
         assert_eq!(found.is_some(), sum.is_some(), "{what}: {reader}");
         // The order of addition differs.
-        let near = |found: f64, sum: f64| (found - sum).abs() <= 1e-9 * sum.abs();
+        let is_near = |found: f64, sum: f64| (found - sum).abs() <= 1e-9 * sum.abs();
         assert!(
-            found.zip(sum).is_none_or(|(found, sum)| near(found, sum)),
-            "{what}: {reader} adds up to {found:?}, the program to {sum:?}"
+            found
+                .zip(sum)
+                .is_none_or(|(found, sum)| is_near(found, sum)),
+            "{what}: the sum of {reader} is {found:?}, not {sum:?}"
         );
     }
 }
 
 #[test]
-fn every_dataset_of_a_job_opens_in_python() {
+fn python_reads_every_dataset_of_a_job() {
     let Some(python) = python("datasets in Python") else {
         return;
     };
@@ -86,11 +89,11 @@ fn every_dataset_of_a_job_opens_in_python() {
         .iter()
         .map(|dataset| json!({ "dataset": dataset["name"] }));
     let folder = scratch.join("data/lake").join(job);
-    let answers = found(&python, &folder, &questions.collect());
+    let answers = read_in_python(&python, &folder, &questions.collect());
     assert_eq!(answers.len(), listed.len());
     for (dataset, answer) in listed.iter().zip(&answers) {
         let name = dataset["name"].as_str().unwrap();
-        agree(answer, &json!({ "rows": dataset["rows"] }), name);
+        assert_agree(answer, &json!({ "rows": dataset["rows"] }), name);
         assert_eq!(answer["version"], dataset["version"], "{name}");
         // Two more columns than `lake show` shows: the object and the line of each row.
         let columns = answer["columns"].as_array().unwrap().iter();
@@ -104,7 +107,7 @@ fn every_dataset_of_a_job_opens_in_python() {
 }
 
 #[test]
-fn python_adds_up_to_what_the_program_does() {
+fn python_computes_the_same_sums() {
     let Some(python) = python("sums in Python") else {
         return;
     };
@@ -123,13 +126,13 @@ fn python_adds_up_to_what_the_program_does() {
         |(dataset, number, time)| json!({ "dataset": dataset, "number": number, "time": time }),
     );
     let folder = scratch.join("data/lake").join(job);
-    let answers = found(&python, &folder, &json!(questions));
+    let answers = read_in_python(&python, &folder, &json!(questions));
     for ((dataset, number, time), answer) in asked.into_iter().zip(&answers) {
         let last = time.map_or("null".to_string(), |time| format!("max({time})"));
         let query =
             format!("select count(*) as rows, sum({number}) as sum, {last} as last from {dataset}");
         let expected = lake(scratch, "query", job, &[&query]);
-        agree(answer, &expected[0], dataset);
+        assert_agree(answer, &expected[0], dataset);
         assert_ne!(expected[0]["sum"], json!(0), "{dataset}");
     }
 }
@@ -149,7 +152,7 @@ query = "select count(*) as tickets from tickets"
 [report.executive]
 "#;
 
-/// Tickets of these numbers.
+/// Tickets with these numbers.
 fn tickets(numbers: std::ops::RangeInclusive<u32>) -> String {
     numbers
         .map(|id| format!("{{\"id\": {id}, \"at\": \"2026-11-10T{id:02}:00:00Z\"}}\n"))
@@ -157,7 +160,7 @@ fn tickets(numbers: std::ops::RangeInclusive<u32>) -> String {
 }
 
 #[test]
-fn python_finds_a_dataset_as_it_was() {
+fn python_reads_earlier_versions() {
     let Some(python) = python("versions in Python") else {
         return;
     };
@@ -181,7 +184,7 @@ fn python_finds_a_dataset_as_it_was() {
         json!({ "dataset": "tickets", "version": version, "number": "id", "time": "at" })
     });
     let folder = scratch.join("data/lake/numbers");
-    let answers = found(&python, &folder, &json!(questions));
+    let answers = read_in_python(&python, &folder, &json!(questions));
     let versions = lake(&scratch, "versions", "numbers", &["tickets"]);
     assert_eq!(versions.as_array().unwrap().len(), 2);
     for ((version, table, number, sum), answer) in asked.iter().zip(&answers) {
@@ -189,7 +192,7 @@ fn python_finds_a_dataset_as_it_was() {
             format!("select count(*) as rows, sum(id) as sum, max(at) as last from {table}");
         let expected = lake(&scratch, "query", "numbers", &[&query]);
         let what = version.to_string();
-        agree(answer, &expected[0], &what);
+        assert_agree(answer, &expected[0], &what);
         assert_eq!(expected[0]["sum"], json!(sum), "{what}");
         assert_eq!(answer["version"], json!(number), "{what}");
         assert_eq!(answer["versions"], json!([1, 2]), "{what}");

@@ -1,4 +1,4 @@
-//! From a finding to a measured improvement, week by week, by the command line.
+//! From a finding to a measured improvement, week by week, from the command line.
 
 use super::support::*;
 use jiff::{ToSpan, civil::date};
@@ -66,8 +66,8 @@ type = "timestamp"
 type = "string"
 "#;
 
-/// Tickets a day: those of billing double on 3 August and fall back on 5 October, those of search double
-/// on 7 September and stay.
+/// Daily tickets: those of billing double on 3 August and fall back on 5 October, those of search
+/// double on 7 September for good.
 fn records() -> String {
     let (mut text, mut id) = (String::new(), 0);
     let mut day = date(2026, 3, 2);
@@ -95,9 +95,9 @@ fn records() -> String {
     text
 }
 
-/// The recommendations of the newest run on a window, by component.
-fn recommended(scratch: &Scratch, window: &str) -> Vec<Value> {
-    let report = json(&newest(scratch, window).join("report.json"));
+/// The recommendations of the newest run on a window.
+fn recommendations(scratch: &Scratch, window: &str) -> Vec<Value> {
+    let report = json(&newest_run(scratch, window).join("report.json"));
     let cells = report["cells"].as_array().unwrap();
     let advice = cells.iter().find(|cell| cell["stage"] == "advice").unwrap();
     advice["recommendations"]
@@ -106,7 +106,7 @@ fn recommended(scratch: &Scratch, window: &str) -> Vec<Value> {
         .unwrap_or_default()
 }
 
-fn newest(scratch: &Scratch, window: &str) -> std::path::PathBuf {
+fn newest_run(scratch: &Scratch, window: &str) -> std::path::PathBuf {
     let folder = scratch.join("reports/small").join(window);
     let runs = std::fs::read_dir(folder).unwrap();
     let mut runs: Vec<_> = runs
@@ -117,9 +117,10 @@ fn newest(scratch: &Scratch, window: &str) -> std::path::PathBuf {
     runs.pop().unwrap()
 }
 
-fn of<'a>(all: &'a [Value], component: &str) -> &'a Value {
-    let found = all.iter().find(|one| one["component"] == component);
-    found.unwrap_or_else(|| panic!("nothing for {component}: {all:?}"))
+fn for_component<'a>(recommendations: &'a [Value], component: &str) -> &'a Value {
+    let mut all = recommendations.iter();
+    all.find(|recommendation| recommendation["component"] == component)
+        .unwrap_or_else(|| panic!("nothing for {component}: {recommendations:?}"))
 }
 
 fn run(folder: &Path, day: &str) {
@@ -127,7 +128,7 @@ fn run(folder: &Path, day: &str) {
 }
 
 #[test]
-fn a_recommendation_is_accepted_made_measured_and_changes_the_next_ones() {
+fn a_recommendation_is_accepted_implemented_and_measured() {
     let scratch = workspace_of("small", JOB);
     scratch.write("jobs/contracts/ticket.toml", CONTRACT);
     scratch.write("records/all.jsonl", records());
@@ -135,10 +136,10 @@ fn a_recommendation_is_accepted_made_measured_and_changes_the_next_ones() {
     let register =
         |arguments: &[&str]| retrocast_in(folder, &[&["improvement"], arguments].concat());
 
-    // Two components shifted: both are answered.
+    // Two components shifted: each gets a recommendation.
     run(folder, "2026-09-21");
-    let first = recommended(&scratch, "2026-W38");
-    let billing = of(&first, "billing").clone();
+    let first = recommendations(&scratch, "2026-W38");
+    let billing = for_component(&first, "billing").clone();
     assert_eq!(billing["title"], "Cache what billing asks for");
     assert_eq!(
         (&billing["state"], &billing["since"]),
@@ -153,7 +154,7 @@ fn a_recommendation_is_accepted_made_measured_and_changes_the_next_ones() {
     assert!(
         listed
             .iter()
-            .any(|one| one["id"] == id && one["past_judged"] == 0),
+            .any(|row| row["id"] == id && row["past_judged"] == 0),
         "{listed:?}"
     );
 
@@ -176,19 +177,22 @@ fn a_recommendation_is_accepted_made_measured_and_changes_the_next_ones() {
         "2026-09-22",
     ];
     register(&accept).expect(0);
-    let search = of(&first, "search")["id"].as_str().unwrap().to_string();
+    let search = for_component(&first, "search")["id"]
+        .as_str()
+        .unwrap()
+        .to_string();
 
     run(folder, "2026-09-28");
-    let second = recommended(&scratch, "2026-W39");
-    let accepted = of(&second, "billing");
+    let second = recommendations(&scratch, "2026-W39");
+    let accepted = for_component(&second, "billing");
     assert_eq!(
         (&accepted["state"], &accepted["times"]),
         (&"accepted".into(), &2.into())
     );
     assert_eq!(accepted["improvement"], "cache-billing");
-    assert_eq!(of(&second, "search")["state"], "open");
+    assert_eq!(for_component(&second, "search")["state"], "open");
 
-    let make = [
+    let implement = [
         "implement",
         "small",
         "cache-billing",
@@ -201,11 +205,11 @@ fn a_recommendation_is_accepted_made_measured_and_changes_the_next_ones() {
         "--on",
         "2026-10-05",
     ];
-    register(&make).expect(0);
+    register(&implement).expect(0);
     for day in ["2026-10-12", "2026-10-19", "2026-10-26", "2026-11-02"] {
         run(folder, day);
     }
-    let report = json(&newest(&scratch, "2026-W44").join("report.json"));
+    let report = json(&newest_run(&scratch, "2026-W44").join("report.json"));
     let effect = &report["effects"][0];
     assert_eq!(
         (&effect["verdict"], &effect["category"]),
@@ -227,10 +231,13 @@ fn a_recommendation_is_accepted_made_measured_and_changes_the_next_ones() {
     ];
     register(&close).expect(0);
 
-    // What is known of the category changes what the next one promises, and its rank.
+    // The measured effect lowers the expected effect of the same category.
     run(folder, "2026-11-09");
-    let last = recommended(&scratch, "2026-W45");
-    let (before, after) = (of(&second, "search"), of(&last, "search"));
+    let last = recommendations(&scratch, "2026-W45");
+    let (before, after) = (
+        for_component(&second, "search"),
+        for_component(&last, "search"),
+    );
     assert_eq!(after["id"], search.as_str());
     assert_eq!(after["past"], serde_json::json!({"worked": 1, "judged": 1}));
     assert!(
@@ -238,16 +245,19 @@ fn a_recommendation_is_accepted_made_measured_and_changes_the_next_ones() {
         "{after}"
     );
     let technical =
-        std::fs::read_to_string(newest(&scratch, "2026-W45").join("technical.html")).unwrap();
+        std::fs::read_to_string(newest_run(&scratch, "2026-W45").join("technical.html")).unwrap();
     let technical = technical.replace('\u{a0}', " ");
-    assert!(technical.contains("0.67: 1 of 1"), "the reason is printed");
+    assert!(
+        technical.contains("0.67: 1 of 1"),
+        "no reason in the report"
+    );
     let executive =
-        std::fs::read_to_string(newest(&scratch, "2026-W39").join("executive.html")).unwrap();
+        std::fs::read_to_string(newest_run(&scratch, "2026-W39").join("executive.html")).unwrap();
     assert!(executive.contains("Cache what search asks for."));
 
-    // The second week again is as it was.
+    // A new run of the second week has the same recommendations.
     retrocast_in(folder, &["run", "small", "--date", "2026-09-28", "--force"]).expect(0);
-    assert_eq!(recommended(&scratch, "2026-W39"), second);
+    assert_eq!(recommendations(&scratch, "2026-W39"), second);
     let health =
         "select count(distinct window) as weeks from ledger.health where component = 'overall'";
     let weeks = retrocast_in(folder, &["lake", "query", "small", health, "--csv"])
@@ -255,7 +265,7 @@ fn a_recommendation_is_accepted_made_measured_and_changes_the_next_ones() {
         .stdout;
     assert_eq!(weeks, "weeks\n7\n");
 
-    // A rejected one stays away while nothing is new.
+    // A rejected recommendation stays rejected while its findings do not change.
     let reject = [
         "reject",
         "small",
@@ -270,7 +280,7 @@ fn a_recommendation_is_accepted_made_measured_and_changes_the_next_ones() {
     register(&reject).expect(0);
     run(folder, "2026-11-16");
     assert_eq!(
-        of(&recommended(&scratch, "2026-W46"), "search")["state"],
+        for_component(&recommendations(&scratch, "2026-W46"), "search")["state"],
         "rejected"
     );
 }

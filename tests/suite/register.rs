@@ -1,4 +1,4 @@
-//! The register of improvements: from a proposal to a measured effect, by the command line.
+//! The register of improvements: from a proposal to a measured effect, from the command line.
 
 use super::support::*;
 use jiff::{ToSpan, civil::date};
@@ -38,7 +38,7 @@ type = "timestamp"
 type = "string"
 "#;
 
-/// Daily tickets of two components; those of billing fall to half from 5 October on.
+/// Daily tickets of two components; those of billing halve on 5 October.
 fn records() -> String {
     let (mut text, mut id) = (String::new(), 0);
     let mut day = date(2026, 5, 4);
@@ -66,7 +66,7 @@ fn effects(run: &std::path::Path) -> Vec<Value> {
 }
 
 #[test]
-fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
+fn an_improvement_is_proposed_accepted_implemented_measured_and_closed() {
     let scratch = workspace_of("small", JOB);
     scratch.write("jobs/contracts/ticket.toml", CONTRACT);
     scratch.write("records/all.jsonl", records());
@@ -128,12 +128,12 @@ fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
         &register(&before).expect(2),
         &["the last change of half is dated 2026-09-25"],
     );
-    let early = ["close", "small", "half", "--who", "bea"];
+    let premature = ["close", "small", "half", "--who", "bea"];
     assert_stderr(
-        &register(&early).expect(2),
+        &register(&premature).expect(2),
         &["half is accepted, so it cannot become closed"],
     );
-    let make = [
+    let implement = [
         "implement",
         "small",
         "half",
@@ -146,9 +146,9 @@ fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
         "--on",
         "2026-10-05",
     ];
-    register(&make).expect(0);
+    register(&implement).expect(0);
     // An improvement that is only proposed is not measured.
-    let other = [
+    let propose_other = [
         "propose",
         "small",
         "other",
@@ -159,7 +159,7 @@ fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
         "--on",
         "2026-10-01",
     ];
-    register(&other).expect(0);
+    register(&propose_other).expect(0);
 
     // Changes on the same day keep their order.
     for (command, state) in [("reject", "rejected"), ("accept", "accepted")] {
@@ -183,12 +183,12 @@ fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
     let relative = found[0]["relative"][0].as_f64().expect("a relative effect");
     assert!((-0.55..-0.35).contains(&relative), "{found:?}");
 
-    // Person, time and reason are kept.
+    // The register contains person, time and reason of each change.
     let listed = register(&["list", "small", "--json"]).expect(0).stdout;
     let listed: Vec<Value> = serde_json::from_str(&listed).unwrap();
     let states: Vec<_> = listed
         .iter()
-        .map(|one| one["state"].as_str().unwrap())
+        .map(|improvement| improvement["state"].as_str().unwrap())
         .collect();
     assert_eq!(states, ["implemented", "accepted"]);
     let shown = register(&["show", "small", "half"]).expect(0).stdout;
@@ -200,7 +200,7 @@ fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
         assert!(shown.contains(part), "{part:?} is not in\n{shown}");
     }
 
-    // Later decisions change no earlier report.
+    // Later changes of the register do not change earlier reports.
     let close = [
         "close",
         "small",
@@ -220,5 +220,8 @@ fn an_improvement_is_proposed_accepted_made_measured_and_closed() {
     let all = runs(&scratch.join("reports"), "small");
     let last = all.last().expect("a run");
     assert!(last.to_string_lossy().contains("2026-W46"), "{all:?}");
-    assert!(effects(last).is_empty(), "a closed one is measured no more");
+    assert!(
+        effects(last).is_empty(),
+        "a closed improvement was measured"
+    );
 }

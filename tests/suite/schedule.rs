@@ -1,4 +1,4 @@
-//! Schedules from the command line: each due run is made once, also with several schedulers.
+//! Schedules from the command line: each due run is made once, and failed runs are retried.
 
 use super::support::*;
 use std::{
@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A job that is due at the beginning of every year, so it is always overdue.
+/// A job that is due at the beginning of every year, so it is overdue without a run.
 const JOB: &str = r#"
 title = "Tickets"
 window = "day"
@@ -38,7 +38,7 @@ fn workspace() -> Scratch {
 }
 
 #[test]
-fn what_is_due_is_run_once_and_tried_again_as_configured() {
+fn a_due_job_is_run_once_and_retried_after_failure() {
     let scratch = workspace();
     let folder = scratch.path();
     let count = || runs(&scratch.join("reports"), "tickets").len();
@@ -48,8 +48,8 @@ fn what_is_due_is_run_once_and_tried_again_as_configured() {
             .stdout
     };
     let tick = |code| {
-        let ended = retrocast_in(folder, &["schedule", "tick"]).expect(code);
-        (ended.stdout, count())
+        let result = retrocast_in(folder, &["schedule", "tick"]).expect(code);
+        (result.stdout, count())
     };
     assert!(status(1).starts_with("tickets overdue: due "));
 
@@ -66,24 +66,23 @@ fn what_is_due_is_run_once_and_tried_again_as_configured() {
     assert_eq!(count(), 2);
     let text = status(0);
     assert!(text.starts_with("tickets good: last success "), "{text}");
-    assert_eq!(tick(0), (String::new(), 2), "it is answered");
-    let newest = runs(&scratch.join("reports"), "tickets").into_iter();
-    for run in newest {
+    assert_eq!(tick(0), (String::new(), 2), "nothing is due any more");
+    for run in runs(&scratch.join("reports"), "tickets") {
         let due = json(&run.join("plan.json"))["due"].clone();
         assert!(due.as_str().unwrap().ends_with("-01-01T00:00:00Z"), "{due}");
     }
 }
 
 #[test]
-fn a_broken_job_file_stops_no_other() {
+fn an_invalid_job_file_does_not_stop_other_jobs() {
     let scratch = workspace();
     scratch.write("tickets/all.jsonl", TICKET);
     scratch.write("jobs/a.toml", JOB.replace("0 0 1 1 *", "0 0 30 2 *"));
-    let ended = retrocast_in(scratch.path(), &["schedule", "tick"]).expect(2);
+    let result = retrocast_in(scratch.path(), &["schedule", "tick"]).expect(2);
     assert!(
-        ended.stderr.contains("no day of any year"),
+        result.stderr.contains("no day of any year"),
         "{}",
-        ended.stderr
+        result.stderr
     );
     assert_eq!(runs(&scratch.join("reports"), "tickets").len(), 1);
     let status = retrocast_in(scratch.path(), &["status", "--check"]).expect(1);
@@ -93,7 +92,7 @@ fn a_broken_job_file_stops_no_other() {
 }
 
 #[test]
-fn a_loop_runs_what_is_due_and_ends_when_signalled() {
+fn schedule_run_makes_due_runs_until_signalled() {
     let scratch = workspace();
     scratch.write("tickets/all.jsonl", TICKET);
     let mut child = Command::new(program())
@@ -107,11 +106,11 @@ fn a_loop_runs_what_is_due_and_ends_when_signalled() {
         let status = retrocast_in(scratch.path(), &["status", "--check"]);
         status.code == 0
     };
-    wait(Duration::from_secs(120), is_good);
+    wait_until(Duration::from_secs(120), is_good);
     let pid = child.id().to_string();
     let status = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
     assert!(status.success());
-    wait(Duration::from_secs(20), || {
+    wait_until(Duration::from_secs(20), || {
         child.try_wait().unwrap().is_some()
     });
     assert_eq!(child.wait().unwrap().code(), Some(0));
@@ -119,62 +118,62 @@ fn a_loop_runs_what_is_due_and_ends_when_signalled() {
 }
 
 #[track_caller]
-fn wait(most: Duration, mut until: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !until() {
-        assert!(begun.elapsed() < most, "nothing came of it");
+fn wait_until(timeout: Duration, mut is_true: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_true() {
+        assert!(started.elapsed() < timeout, "timed out");
         std::thread::sleep(Duration::from_millis(100));
     }
 }
 
-/// Exports call this program with these folders.
+/// Exports call the program with the folders of this workspace.
 #[test]
 fn exports_call_the_program() {
     let scratch = workspace();
     let folder = scratch.path().canonicalize().unwrap();
     let call = format!("--workspace {} schedule tick tickets", folder.display());
-    for to in ["cron", "systemd", "kubernetes"] {
-        let text = retrocast_in(&folder, &["schedule", "export", to])
+    for format in ["cron", "systemd", "kubernetes"] {
+        let text = retrocast_in(&folder, &["schedule", "export", format])
             .expect(0)
             .stdout;
-        let has = match to {
+        let has_call = match format {
             "kubernetes" => {
                 text.contains("kind: CronJob") && text.contains("\"tick\", \"tickets\"")
             }
             _ => text.contains(&call),
         };
-        assert!(has, "{text}");
+        assert!(has_call, "{text}");
     }
     retrocast_in(
         &folder,
         &["schedule", "export", "systemd", "--out", "units"],
     )
     .expect(0);
-    verify(&folder.join("units"));
+    verify_units(&folder.join("units"));
 }
 
-/// systemd accepts the units.
-fn verify(units: &Path) {
+/// Checks that systemd accepts the units.
+fn verify_units(units: &Path) {
     let test = "exports_call_the_program";
     if !tool(test, "systemd-analyze") {
         return;
     }
     let timer = units.join("retrocast-tickets.timer");
-    let ended = Command::new("systemd-analyze")
+    let result = Command::new("systemd-analyze")
         .arg("verify")
         .arg(&timer)
         .output()
         .unwrap();
-    let stderr = String::from_utf8_lossy(&ended.stderr).into_owned();
-    let ours: Vec<&str> = stderr
+    let stderr = String::from_utf8_lossy(&result.stderr).into_owned();
+    let messages: Vec<&str> = stderr
         .lines()
         .filter(|line| line.contains("retrocast"))
         .collect();
-    assert_eq!(ours, [""; 0]);
+    assert_eq!(messages, [""; 0]);
 }
 
 #[test]
-fn without_any_schedule_that_is_reported() {
+fn a_missing_schedule_is_reported() {
     let scratch = workspace();
     let schedule = "[schedule]\ncron = \"0 0 1 1 *\"\n";
     scratch.write("jobs/tickets.toml", JOB.replace(schedule, ""));
@@ -182,8 +181,8 @@ fn without_any_schedule_that_is_reported() {
         let stdout = retrocast_in(scratch.path(), arguments).expect(0).stdout;
         assert_eq!(stdout, "no job in jobs has a schedule\n");
     }
-    let ended = retrocast_in(scratch.path(), &["schedule", "run"]).expect(2);
+    let result = retrocast_in(scratch.path(), &["schedule", "run"]).expect(2);
     for words in ["no job in jobs has a schedule", "[schedule]", "cron = "] {
-        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+        assert!(result.stderr.contains(words), "{}", result.stderr);
     }
 }

@@ -1,4 +1,4 @@
-//! A scratch workspace, the program, and the results of its runs.
+//! Scratch folders, calls of the program, and the results of its runs.
 
 use serde_json::Value;
 use std::{
@@ -16,7 +16,7 @@ pub fn root() -> PathBuf {
         .unwrap()
 }
 
-/// A folder that is removed with the value.
+/// A temporary folder, removed when dropped.
 pub struct Scratch(tempfile::TempDir);
 
 impl Scratch {
@@ -42,13 +42,13 @@ impl Scratch {
 }
 
 /// The result of a command.
-pub struct Ended {
+pub struct CommandResult {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
 }
 
-impl Ended {
+impl CommandResult {
     /// Returns the result after checking its exit code.
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(
@@ -64,12 +64,12 @@ impl Ended {
 /// The tested program: the one built with the tests, unless `RETROCAST_PROGRAM` names another,
 /// such as a released one.
 pub fn program() -> PathBuf {
-    let named = std::env::var_os("RETROCAST_PROGRAM");
-    named.map_or_else(|| env!("CARGO_BIN_EXE_retrocast").into(), PathBuf::from)
+    let program = std::env::var_os("RETROCAST_PROGRAM");
+    program.map_or_else(|| env!("CARGO_BIN_EXE_retrocast").into(), PathBuf::from)
 }
 
 /// Runs the program in a folder.
-pub fn retrocast_in(folder: &Path, arguments: &[&str]) -> Ended {
+pub fn retrocast_in(folder: &Path, arguments: &[&str]) -> CommandResult {
     let output: Output = Command::new(program())
         .args(arguments)
         .current_dir(folder)
@@ -77,7 +77,7 @@ pub fn retrocast_in(folder: &Path, arguments: &[&str]) -> Ended {
         .env("NO_COLOR", "1")
         .output()
         .unwrap();
-    Ended {
+    CommandResult {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -85,7 +85,7 @@ pub fn retrocast_in(folder: &Path, arguments: &[&str]) -> Ended {
 }
 
 /// Runs one of the project's own jobs with lake and archive in a scratch folder.
-pub fn run_job(scratch: &Scratch, job: &str, records: &Path, more: &[&str]) -> Ended {
+pub fn run_job(scratch: &Scratch, job: &str, records: &Path, more: &[&str]) -> CommandResult {
     let set = format!("records={}", records.display());
     let jobs = root().join("jobs");
     let templates = root().join("templates");
@@ -127,7 +127,7 @@ type = "timestamp"
 required = true
 "#;
 
-/// A workspace with one job, whose contract `ticket` is that of numbered tickets.
+/// A workspace with one job and a contract `ticket` for numbered tickets.
 pub fn workspace_of(name: &str, job: &str) -> Scratch {
     let scratch = Scratch::new();
     scratch.write(&format!("jobs/{name}.toml"), job);
@@ -136,10 +136,10 @@ pub fn workspace_of(name: &str, job: &str) -> Scratch {
 }
 
 /// Checks that stderr contains all these texts.
-pub fn assert_stderr(ended: &Ended, words: &[&str]) {
+pub fn assert_stderr(result: &CommandResult, words: &[&str]) {
     for word in words {
-        let stderr = &ended.stderr;
-        assert!(stderr.contains(word), "{word:?} is not said:\n{stderr}");
+        let stderr = &result.stderr;
+        assert!(stderr.contains(word), "{word:?} is missing:\n{stderr}");
     }
 }
 
@@ -169,10 +169,10 @@ pub fn findings(run: &Path) -> Vec<Value> {
     json(&run.join("findings.json")).as_array().unwrap().clone()
 }
 
-/// Simulated records of 60 weeks, made once for all tests that only read them.
+/// Simulated records of 60 weeks, shared by all tests that only read them.
 pub fn operations() -> &'static Path {
-    static MADE: OnceLock<(Scratch, PathBuf)> = OnceLock::new();
-    let (_, path) = MADE.get_or_init(|| {
+    static RECORDS: OnceLock<(Scratch, PathBuf)> = OnceLock::new();
+    let (_, path) = RECORDS.get_or_init(|| {
         let scratch = Scratch::new();
         let path = scratch.join("operations");
         simulate(&path, 1);
@@ -198,10 +198,10 @@ pub fn simulate(out: &Path, seed: u64) {
     retrocast_in(Path::new("."), &arguments).expect(0);
 }
 
-/// A finished demo run on [`operations`], made once: its scratch folder and its run folder.
+/// A finished demo run on [`operations`], shared by tests: its scratch folder and its run folder.
 pub fn demo() -> (&'static Scratch, &'static Path) {
-    static MADE: OnceLock<(Scratch, PathBuf)> = OnceLock::new();
-    let (scratch, run) = MADE.get_or_init(|| {
+    static RUN: OnceLock<(Scratch, PathBuf)> = OnceLock::new();
+    let (scratch, run) = RUN.get_or_init(|| {
         let scratch = Scratch::new();
         run_job(
             &scratch,
@@ -216,20 +216,20 @@ pub fn demo() -> (&'static Scratch, &'static Path) {
     (scratch, run)
 }
 
-/// The folder of real data; if it is missing, prints that the test was skipped. In CI it must
-/// exist.
+/// The folder of real data; if it is not set, prints that the test is skipped. In CI it must be set.
 pub fn real_data(test: &str) -> Option<PathBuf> {
     let Some(path) = std::env::var_os("RETROCAST_REAL_DATA") else {
         skipped(
             test,
-            "RETROCAST_REAL_DATA is not set; data/README.md says where the data is",
+            "RETROCAST_REAL_DATA is not set; data/README.md describes the data",
         );
         return None;
     };
     Some(PathBuf::from(path))
 }
 
-/// Returns true if a tool is installed; prints a warning if not. In CI it must be.
+/// Returns true if a program is installed; prints that the test is skipped if not. In CI it must be
+/// installed.
 pub fn tool(test: &str, name: &str) -> bool {
     let is_installed = Command::new(name).arg("--version").output().is_ok()
         || Command::new(name).arg("-v").output().is_ok();
@@ -239,7 +239,7 @@ pub fn tool(test: &str, name: &str) -> bool {
     is_installed
 }
 
-/// Prints a warning that a test was skipped. In CI it must run.
+/// Prints that a test is skipped; fails in CI, where every test must run.
 pub fn skipped(test: &str, why: &str) {
     assert!(
         std::env::var_os("CI").is_none_or(|ci| ci != "true"),

@@ -1,4 +1,4 @@
-//! Planted facts are found, and no others.
+//! A run on simulated records finds the planted facts and makes no false claims.
 
 use super::support::*;
 
@@ -14,21 +14,21 @@ fn check(seed: u64) {
     )
     .expect(0);
     let truth = records.join("truth.json").display().to_string();
-    let ended = retrocast_in(scratch.path(), &["evaluate", &truth, "latest", "--json"]).expect(0);
-    let verdict: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let result = retrocast_in(scratch.path(), &["evaluate", &truth, "latest", "--json"]).expect(0);
+    let evaluation: serde_json::Value = serde_json::from_str(&result.stdout).unwrap();
     assert_eq!(
-        verdict["missed"].as_array().unwrap().len(),
+        evaluation["missed"].as_array().unwrap().len(),
         0,
-        "seed {seed}: {verdict:#}"
+        "seed {seed}: {evaluation:#}"
     );
     assert_eq!(
-        verdict["false_claims"].as_array().unwrap().len(),
+        evaluation["false_claims"].as_array().unwrap().len(),
         0,
-        "seed {seed}: {verdict:#}"
+        "seed {seed}: {evaluation:#}"
     );
     assert!(
-        verdict["found"].as_array().unwrap().len() >= 7,
-        "seed {seed}: {verdict:#}"
+        evaluation["found"].as_array().unwrap().len() >= 7,
+        "seed {seed}: {evaluation:#}"
     );
 }
 

@@ -1,5 +1,5 @@
 //! Windows in time zones: queries between `${window.start}` and `${window.end}` count the same
-//! records as the analyses count in the window.
+//! records as analyses of the window.
 
 use super::support::*;
 
@@ -42,8 +42,9 @@ kind = "count"
 [report.technical]
 "#;
 
-/// Counts of a week in a zone, from records every quarter of an hour for three weeks around it.
-fn counts(zone: &str, week: &str, monday: &str) {
+/// Checks the counts of a week in a zone; there is a record every quarter of an hour in three weeks
+/// around it.
+fn check_counts(zone: &str, week: &str, monday: &str) {
     let scratch = workspace_of("zones", &JOB.replace("ZONE", zone));
     let monday: jiff::civil::Date = monday.parse().unwrap();
     let instant = |days: i64| {
@@ -74,7 +75,7 @@ fn counts(zone: &str, week: &str, monday: &str) {
         figures.contains(&expected.to_string()),
         "{zone} {week}: not {expected}: {figures}"
     );
-    // Seven days by the clocks of the zone, named by their own dates.
+    // Seven days in the time of the zone, with their dates.
     let days = cell("days");
     let days = days["tables"][0]["rows"].as_array().unwrap();
     assert_eq!(days.len(), 7, "{zone} {week}: {days:?}");
@@ -95,27 +96,27 @@ fn counts(zone: &str, week: &str, monday: &str) {
 
 #[test]
 fn a_week_in_summer() {
-    counts("Europe/Berlin", "2026-W27", "2026-06-29");
-    counts("America/New_York", "2026-W27", "2026-06-29");
+    check_counts("Europe/Berlin", "2026-W27", "2026-06-29");
+    check_counts("America/New_York", "2026-W27", "2026-06-29");
 }
 
 #[test]
 fn weeks_in_which_clocks_change() {
-    counts("Europe/Berlin", "2026-W13", "2026-03-23");
-    counts("Europe/Berlin", "2026-W43", "2026-10-19");
-    counts("Australia/Lord_Howe", "2026-W40", "2026-09-28");
+    check_counts("Europe/Berlin", "2026-W13", "2026-03-23");
+    check_counts("Europe/Berlin", "2026-W43", "2026-10-19");
+    check_counts("Australia/Lord_Howe", "2026-W40", "2026-09-28");
 }
 
 #[test]
-fn a_zone_of_half_hours_and_none_at_all() {
-    counts("Asia/Kolkata", "2026-W27", "2026-06-29");
-    counts("UTC", "2026-W27", "2026-06-29");
+fn zones_with_half_hours_and_without_offset() {
+    check_counts("Asia/Kolkata", "2026-W27", "2026-06-29");
+    check_counts("UTC", "2026-W27", "2026-06-29");
 }
 
-/// A text without a zone is a local time of the job's zone in the query that reads it, in the
-/// dataset that stores it, and in the analysis of that dataset.
+/// A timestamp as text without a zone is in the job's zone: in the query that parses it, in the
+/// dataset that contains it, and in the analysis of that dataset.
 #[test]
-fn a_text_means_the_same_time_in_every_stage() {
+fn texts_without_zone_are_in_the_zone_of_the_job() {
     let job = r#"title = "Texts"
 window = "week"
 timezone = "America/New_York"
@@ -156,7 +157,7 @@ metrics = [{ name = "Tickets", kind = "count" }]
                     type = \"string\"\n[field.at]\ntype = \"timestamp\"\n[field.loc]\n\
                     type = \"string\"\n";
     scratch.write("jobs/contracts/ticket.toml", contract);
-    // At both ends of the week, where five hours would make another one.
+    // At both ends of the week, where an error of five hours would change the week.
     scratch.write(
         "records/a.jsonl",
         "{\"id\": \"1\", \"at\": \"2026-11-16T05:10:00Z\", \"loc\": \"2026-11-16 00:10:00\"}\n\

@@ -1,8 +1,8 @@
-//! Rules for the source text: length of files, words, and tests that print or sleep.
+//! Rules for the source text: length of files, unclear words, and tests that print or sleep.
 
 use std::{fmt::Write as _, ops::Range};
 
-/// Most lines of code in a file, without blank lines and comments.
+/// Maximum number of lines of code in a file, without blank lines and comments.
 pub const LINES_MAX: usize = 500;
 
 /// A long file may become this much shorter before its entry must be updated.
@@ -34,20 +34,20 @@ pub const LONG: &[(&str, usize)] = &[
 ];
 
 /// Files whose tests may sleep, because they test the passing of time.
-pub const SLEEPING: &[&str] = &[
+pub const MAY_SLEEP: &[&str] = &[
     "core/deliver/src/alert/tests.rs",
     "core/engine/src/run/recovery_tests.rs",
     "core/engine/src/schedule/attempts.rs",
     "core/store/src/resources.rs",
     "tests/suite/failures.rs",
-    "tests/suite/killed.rs",
+    "tests/suite/recovery.rs",
     "tests/suite/ledger.rs",
     "tests/suite/schedule.rs",
-    "tests/suite/watching.rs",
+    "tests/suite/watch.rs",
 ];
 
-/// Words that readers must decode, and the words to write instead.
-pub const WORDS: &[(&str, &str)] = &[
+/// Unclear words, and the words to write instead.
+pub const UNCLEAR_WORDS: &[(&str, &str)] = &[
     ("is told", "is reported, is known"),
     ("are told", "are reported"),
     ("was told", "was reported, was asked"),
@@ -66,50 +66,53 @@ pub fn lines_of_code(text: &str) -> usize {
     text.lines().map(str::trim).filter(is_code).count()
 }
 
-/// Describes the files that are too long or whose entries are outdated.
-pub fn lengths(files: &[(String, String)]) -> String {
+/// Describes files that are too long and entries of [`LONG`] that are outdated.
+pub fn check_lengths(files: &[(String, String)]) -> String {
     let mut wrong = String::new();
     for (path, text) in files {
         let lines = lines_of_code(text);
-        let known = LONG.iter().find(|(long, _)| long == path);
-        let _ = match known {
+        let entry = LONG.iter().find(|(long, _)| long == path);
+        let _ = match entry {
             None if lines > LINES_MAX => writeln!(
                 wrong,
-                "{path} has {lines} lines of code, the limit is {LINES_MAX}: divide it"
+                "{path} has {lines} lines of code, the limit is {LINES_MAX}: split it"
             ),
             Some((_, allowed)) if lines > *allowed => {
                 writeln!(wrong, "{path} grew from {allowed} to {lines} lines of code")
             }
             Some(_) if lines <= LINES_MAX => {
-                writeln!(wrong, "{path} is short enough now: take it off LONG")
+                writeln!(wrong, "{path} is short enough now: remove it from LONG")
             }
             Some((_, allowed)) if lines + SLACK < *allowed => {
-                writeln!(wrong, "{path} has {lines} lines now: write that into LONG")
+                writeln!(
+                    wrong,
+                    "{path} has {lines} lines now: update its entry in LONG"
+                )
             }
             _ => Ok(()),
         };
     }
     for (path, _) in LONG {
         if !files.iter().any(|(file, _)| file == path) {
-            let _ = writeln!(wrong, "{path} does not exist: take it off LONG");
+            let _ = writeln!(wrong, "{path} does not exist: remove it from LONG");
         }
     }
     wrong
 }
 
-/// The places where words of the list are used.
-pub fn words(path: &str, text: &str) -> String {
+/// Describes the uses of [`UNCLEAR_WORDS`].
+pub fn check_words(path: &str, text: &str) -> String {
     let mut wrong = String::new();
     let is_letter = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
-    for (at, line) in text.lines().enumerate() {
+    for (index, line) in text.lines().enumerate() {
         let lower = line.to_lowercase();
-        for (word, instead) in WORDS {
+        for (word, instead) in UNCLEAR_WORDS {
             let found = lower.match_indices(word).any(|(start, _)| {
                 let (before, after) = (&lower[..start], &lower[start + word.len()..]);
                 !is_letter(before.chars().next_back()) && !is_letter(after.chars().next())
             });
             if found {
-                let _ = writeln!(wrong, "{path}:{}: {word:?}: write {instead:?}", at + 1);
+                let _ = writeln!(wrong, "{path}:{}: {word:?}: write {instead:?}", index + 1);
             }
         }
     }
@@ -124,39 +127,41 @@ pub fn test_lines(path: &str, text: &str) -> Range<usize> {
     if name == "tests.rs" || name.ends_with("_tests.rs") || path.contains("tests/") {
         return 0..all;
     }
-    let begin = text.lines().position(|line| line.trim() == "#[cfg(test)]");
-    begin.unwrap_or(all)..all
+    let first = text.lines().position(|line| line.trim() == "#[cfg(test)]");
+    first.unwrap_or(all)..all
 }
 
-/// Tests that print, or that sleep without being named in [`SLEEPING`].
-pub fn prints_and_sleeps(path: &str, text: &str) -> String {
+/// Describes tests that print, or that sleep without being listed in [`MAY_SLEEP`].
+pub fn check_prints_and_sleeps(path: &str, text: &str) -> String {
     let mut wrong = String::new();
     let tests = test_lines(path, text);
-    for (at, line) in text.lines().enumerate() {
+    for (index, line) in text.lines().enumerate() {
         let line = line.trim();
-        if !tests.contains(&at) || line.starts_with("//") {
+        if !tests.contains(&index) || line.starts_with("//") {
             continue;
         }
-        // Skipped tests say so on standard error.
+        // Skipped tests report it on stderr, which is allowed.
         if line.starts_with("println!(") || line.starts_with("print!(") || line.contains("dbg!(") {
-            let _ = writeln!(wrong, "{path}:{}: a test prints", at + 1);
+            let _ = writeln!(wrong, "{path}:{}: a test prints", index + 1);
         }
-        if line.contains("sleep(") && !SLEEPING.contains(&path) {
-            let _ = writeln!(wrong, "{path}:{}: a test sleeps", at + 1);
+        if line.contains("sleep(") && !MAY_SLEEP.contains(&path) {
+            let _ = writeln!(wrong, "{path}:{}: a test sleeps", index + 1);
         }
     }
     wrong
 }
 
 #[test]
-fn the_rules_find_what_they_are_for() {
+fn violations_are_found() {
     let long = format!("{}// a comment\n", "let x = 1;\n".repeat(LINES_MAX + 1));
-    assert!(lengths(&[("core/x.rs".to_string(), long)]).starts_with("core/x.rs has 501 lines"));
+    assert!(
+        check_lengths(&[("core/x.rs".to_string(), long)]).starts_with("core/x.rs has 501 lines")
+    );
     let sentence = format!("// It is {} once.", "told");
-    assert!(words("a.rs", &sentence).starts_with("a.rs:1: \"is told\""));
-    assert_eq!(words("a.rs", "// We recommend it."), "");
+    assert!(check_words("a.rs", &sentence).starts_with("a.rs:1: \"is told\""));
+    assert_eq!(check_words("a.rs", "// We recommend it."), "");
     let test = "fn f() {}\n#[cfg(test)]\nmod tests {\n    println!(\"x\");\n    sleep(1);\n}\n";
     let wrong = "a.rs:4: a test prints\na.rs:5: a test sleeps\n";
-    assert_eq!(prints_and_sleeps("a.rs", test), wrong);
-    assert_eq!(prints_and_sleeps("a.rs", "println!(\"x\");"), "");
+    assert_eq!(check_prints_and_sleeps("a.rs", test), wrong);
+    assert_eq!(check_prints_and_sleeps("a.rs", "println!(\"x\");"), "");
 }

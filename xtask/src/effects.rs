@@ -1,5 +1,5 @@
-//! Benchmarks the measurement of effects: one series after another, compared with Python packages, and 200
-//! improvements of a job at once.
+//! Benchmarks the measurement of effects: one series after another, compared with Python packages,
+//! and 200 improvements in one job.
 
 use crate::{
     measure::{self, Measurement},
@@ -8,16 +8,16 @@ use crate::{
 use std::{env, fmt::Write as _, fs, path::Path, process::Command};
 
 const USAGE: &str = "usage: cargo xtask bench effects [--series N] [--no-peers]";
-/// Packages of each comparison, its own first.
+/// Python packages of each comparison; the first is the compared one.
 const PEERS: [&[&str]; 2] = [
     &["pycausalimpact==0.1.1"],
     &["tfcausalimpact==0.0.19", "tf-keras"],
 ];
 const SCRIPT: &str = include_str!("effects/causalimpact.py.txt");
-/// Days of a series, and those before the change.
+/// Number of days of a series, and of those before the change.
 const DAYS: i64 = 150;
-const BEFORE: i64 = 120;
-/// Improvements of the job.
+const DAYS_BEFORE: i64 = 120;
+/// Number of improvements in the job.
 const IMPROVEMENTS: usize = 200;
 
 /// `cargo xtask bench effects`.
@@ -36,12 +36,12 @@ pub fn bench(arguments: &[String]) -> Result<(), String> {
     }
     let folder = env::temp_dir().join(format!("retrocast-bench-{}", std::process::id()));
     fs::create_dir_all(folder.join("series")).map_err(|error| error.to_string())?;
-    let done = one_by_one(&folder, series, with_peers).and_then(|()| together(&folder));
-    let swept = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
-    done.and(swept)
+    let result = measure_each(&folder, series, with_peers).and_then(|()| measure_job(&folder));
+    let removed = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
+    result.and(removed)
 }
 
-/// Random numbers of a seed: `SplitMix64`, summed to about normal ones.
+/// Random numbers (`SplitMix64`); sums of them are approximately normal.
 struct Random(u64);
 
 impl Random {
@@ -58,22 +58,23 @@ impl Random {
     }
 }
 
-/// The day of a number, from 1 January 2026; no year is longer than that here.
+/// The date this many days after 1 January 2025, without leap years.
 fn day(number: i64) -> String {
     const MONTHS: [i64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let (mut year, mut rest) = (2025, number);
+    let (mut year, mut remaining) = (2025, number);
     loop {
         for (month, days) in MONTHS.iter().enumerate() {
-            if rest < *days {
-                return format!("{year}-{:02}-{:02}", month + 1, rest + 1);
+            if remaining < *days {
+                return format!("{year}-{:02}-{:02}", month + 1, remaining + 1);
             }
-            rest -= days;
+            remaining -= days;
         }
         year += 1;
     }
 }
 
-/// A weekly season and autocorrelated noise, shared by half with a control; 10 less after the change.
+/// A series and its control: a weekly season and autocorrelated noise, half of which is shared; the
+/// series is 10 less after the change.
 fn values(seed: u64, days: i64, change: i64) -> Vec<(f64, f64)> {
     let mut random = Random(seed);
     let (mut shared, mut own) = (0.0, 0.0);
@@ -91,21 +92,21 @@ fn values(seed: u64, days: i64, change: i64) -> Vec<(f64, f64)> {
         .collect()
 }
 
-fn told(name: &str, seconds: f64, more: &str) {
-    println!("{name:<28} {seconds:>9.3} s   {more}");
+fn print_row(name: &str, seconds: f64, note: &str) {
+    println!("{name:<28} {seconds:>9.3} s   {note}");
 }
 
-fn one_by_one(folder: &Path, series: usize, with_peers: bool) -> Result<(), String> {
+fn measure_each(folder: &Path, series: usize, with_peers: bool) -> Result<(), String> {
     let files = folder.join("series");
     for seed in 0..series {
         let mut text = String::from("day,y,x\n");
-        for (i, (y, x)) in values(seed as u64, DAYS, BEFORE).iter().enumerate() {
+        for (i, (y, x)) in values(seed as u64, DAYS, DAYS_BEFORE).iter().enumerate() {
             let _ = writeln!(text, "{},{y:.4},{x:.4}", day(i as i64));
         }
         let path = files.join(format!("{seed:04}.csv"));
         fs::write(path, text).map_err(|error| error.to_string())?;
     }
-    let start = day(BEFORE);
+    let start = day(DAYS_BEFORE);
     let log = folder.join("log");
     let mut seconds = 0.0;
     for seed in 0..series {
@@ -127,10 +128,10 @@ fn one_by_one(folder: &Path, series: usize, with_peers: bool) -> Result<(), Stri
         seconds += measure::once(&mut command, &log)?.seconds;
     }
     let each = seconds / series as f64;
-    told(
+    print_row(
         "evaluate effect, a series",
         each,
-        "a process each, its start included",
+        "one process per series, including its start",
     );
     for packages in PEERS.iter().filter(|_| with_peers) {
         let packages: Vec<String> = packages.iter().map(ToString::to_string).collect();
@@ -138,8 +139,8 @@ fn one_by_one(folder: &Path, series: usize, with_peers: bool) -> Result<(), Stri
         let environment =
             match venv::environment(&packages[0].replace("==", "-effects-"), &packages) {
                 Ok(environment) => environment,
-                Err(why) => {
-                    println!("LEFT OUT: {name}: {why}");
+                Err(error) => {
+                    println!("SKIPPED: {name}: {error}");
                     continue;
                 }
             };
@@ -157,16 +158,16 @@ fn one_by_one(folder: &Path, series: usize, with_peers: bool) -> Result<(), Stri
             .filter_map(|word| word.parse().ok())
             .collect();
         let [theirs, effect] = numbers.as_slice() else {
-            let why = String::from_utf8_lossy(&output.stderr);
+            let stderr = String::from_utf8_lossy(&output.stderr);
             println!(
-                "LEFT OUT: {name}: {}",
-                why.lines().last().unwrap_or_default()
+                "SKIPPED: {name}: {}",
+                stderr.lines().last().unwrap_or_default()
             );
             continue;
         };
         let theirs = theirs / series.min(5) as f64;
         let times = theirs / each;
-        told(
+        print_row(
             &name,
             theirs,
             &format!("a series, {times:.0} times our time; mean effect {effect:.1}"),
@@ -176,7 +177,7 @@ fn one_by_one(folder: &Path, series: usize, with_peers: bool) -> Result<(), Stri
 }
 
 /// A job with an improvement in each of 200 components.
-fn together(folder: &Path) -> Result<(), String> {
+fn measure_job(folder: &Path) -> Result<(), String> {
     let days = 400;
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
@@ -231,10 +232,10 @@ fn together(folder: &Path) -> Result<(), String> {
         seconds, peak_kib, ..
     } = measure::once(&mut command, &folder.join("log"))?;
     let peak = peak_kib / 1024;
-    told(
+    print_row(
         "200 improvements, a job",
         seconds,
-        &format!("reading and report included; peak {peak} MiB"),
+        &format!("including ingest and report; peak {peak} MiB"),
     );
     Ok(())
 }

@@ -19,22 +19,21 @@ const WIDTH: usize = 10;
 const NODES: usize = 1000;
 /// Number of stages of the job that is only planned.
 const PLANNED: usize = 100_000;
-/// Number of measurements of each.
+/// Number of repetitions of each measurement.
 const TIMES: usize = 7;
 
 /// `cargo xtask bench engine`.
 pub fn bench(arguments: &[String]) -> Result<(), String> {
     let with_peers = match arguments {
         [] => true,
-        [only] if only == "--no-peers" => false,
+        [argument] if argument == "--no-peers" => false,
         _ => return Err("usage: cargo xtask bench engine [--no-peers]".to_string()),
     };
-    // Below the target folder: creating files is slow where many were just deleted, as in the
-    // folder for temporary files. Everything is removed at the end.
+    // Not in the folder for temporary files: creating files is slow where many were just deleted.
     let folder = target().join(format!("bench-engine-{}", std::process::id()));
-    let done = measure_all(&folder, with_peers);
-    let swept = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
-    done.and(swept)
+    let result = measure_all(&folder, with_peers);
+    let removed = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
+    result.and(removed)
 }
 
 fn measure_all(folder: &Path, with_peers: bool) -> Result<(), String> {
@@ -42,8 +41,8 @@ fn measure_all(folder: &Path, with_peers: bool) -> Result<(), String> {
     if load > 0.5 {
         println!("THE MACHINE IS BUSY (load {load:.1}): all figures are too high\n");
     }
-    println!("{:<32} {:>9} {:>9} {:>11}", "", "least", "median", "peak");
-    let launch = Series::of(TIMES, |_| {
+    println!("{:<32} {:>9} {:>9} {:>11}", "", "minimum", "median", "peak");
+    let launch = Series::measure(TIMES, |_| {
         fs::create_dir_all(folder).map_err(|error| error.to_string())?;
         measure::once(
             Command::new(program()).arg("--version"),
@@ -51,14 +50,14 @@ fn measure_all(folder: &Path, with_peers: bool) -> Result<(), String> {
         )
     })?;
     print_row("launch", &launch);
-    let (first, again) = runs(folder, NODES, TIMES)?;
+    let (first, rerun) = measure_runs(folder, NODES, TIMES)?;
     print_row(&format!("{NODES} nodes, first run"), &first);
-    print_row(&format!("{NODES} nodes, unchanged rerun"), &again);
+    print_row(&format!("{NODES} nodes, unchanged rerun"), &rerun);
     let large = Workspace::new(folder.join("planned"), PLANNED)?;
-    let planned = Series::of(TIMES, |_| large.measure("plan"))?;
+    let planned = Series::measure(TIMES, |_| large.measure("plan"))?;
     print_row(&format!("{PLANNED} nodes, plan"), &planned);
     let each = first.median() / NODES as f64;
-    println!("{:<32} {:>19.3} ms", "first run, a node", each);
+    println!("{:<32} {:>19.3} ms", "first run, per node", each);
     if with_peers {
         println!();
         peers::compare(folder)?;
@@ -69,21 +68,21 @@ fn measure_all(folder: &Path, with_peers: bool) -> Result<(), String> {
 fn print_row(name: &str, series: &Series) {
     println!(
         "{name:<32} {:>6.0} ms {:>6.0} ms {:>7.1} MiB",
-        series.least(),
+        series.minimum(),
         series.median(),
         series.peak_kib as f64 / 1024.0
     );
 }
 
 /// First runs, each in its own workspace, and reruns of the last of them.
-fn runs(folder: &Path, nodes: usize, times: usize) -> Result<(Series, Series), String> {
+fn measure_runs(folder: &Path, nodes: usize, times: usize) -> Result<(Series, Series), String> {
     let mut workspaces = (0..times)
         .map(|i| Workspace::new(folder.join(format!("{nodes}-{i}")), nodes))
         .collect::<Result<Vec<_>, _>>()?;
-    let first = Series::of(times, |i| workspaces[i].measure("run"))?;
+    let first = Series::measure(times, |i| workspaces[i].measure("run"))?;
     let last = workspaces.pop().ok_or("nothing to measure")?;
-    let again = Series::of(times, |_| last.measure("run"))?;
-    Ok((first, again))
+    let rerun = Series::measure(times, |_| last.measure("run"))?;
+    Ok((first, rerun))
 }
 
 /// A workspace with one job.
@@ -96,7 +95,7 @@ impl Workspace {
         let jobs = folder.join("jobs");
         fs::create_dir_all(&jobs).map_err(|error| format!("{}: {error}", jobs.display()))?;
         let job = jobs.join("layers.toml");
-        fs::write(&job, text(nodes)).map_err(|error| format!("{}: {error}", job.display()))?;
+        fs::write(&job, job_text(nodes)).map_err(|error| format!("{}: {error}", job.display()))?;
         Ok(Self { folder })
     }
 
@@ -110,7 +109,7 @@ impl Workspace {
 }
 
 /// A job with layers of stages: each reads the one above it.
-fn text(nodes: usize) -> String {
+fn job_text(nodes: usize) -> String {
     let mut text = "title = \"Layers\"\nwindow = \"week\"\n".to_string();
     for i in 0..nodes {
         let _ = write!(text, "\n[stage.n{i}]\nkind = \"noop\"\n");

@@ -1,8 +1,8 @@
 //! Benchmarks the main job as a whole process, compared with the same figures from data frames in
 //! Python.
 //!
-//! The others read the same files and compute the figures from which the stages start. They make no
-//! tests, forecasts or reports and store nothing, so they do less.
+//! The scripts read the same files and compute the figures that the stages start from. They do less:
+//! no tests, forecasts or reports, and they store nothing.
 
 use crate::{
     measure::{self, Measurement},
@@ -11,7 +11,7 @@ use crate::{
 use std::{env, fs, path::Path, process::Command};
 
 const USAGE: &str = "usage: cargo xtask bench figures [--records N] [--no-peers]";
-/// Name, packages (its own first) and program of each comparison.
+/// Name, packages (the compared one first) and script of each comparison.
 const PEERS: [(&str, &[&str], &str); 2] = [
     (
         "polars",
@@ -41,27 +41,27 @@ pub fn bench(arguments: &[String]) -> Result<(), String> {
     }
     let folder = env::temp_dir().join(format!("retrocast-bench-{}", std::process::id()));
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let done = compare(&folder, records, with_peers);
-    let swept = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
-    done.and(swept)
+    let result = compare(&folder, records, with_peers);
+    let removed = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
+    result.and(removed)
 }
 
 fn compare(folder: &Path, records: u64, with_peers: bool) -> Result<(), String> {
     let raw = folder.join("raw");
     let log = folder.join("log");
-    let print_row = |name: &str, measured: Measurement, more: &str| {
+    let print_row = |name: &str, measured: Measurement, note: &str| {
         let (seconds, peak) = (measured.seconds, measured.peak_kib / 1024);
-        println!("{name:<28} {seconds:>8.2} s   peak {peak:>6} MiB   {more}");
+        println!("{name:<28} {seconds:>8.2} s   peak {peak:>6} MiB   {note}");
         measured
     };
-    let ours = |arguments: &[&str]| {
+    let measure_ours = |arguments: &[&str]| {
         let mut command = Command::new(program());
         measure::once(command.args(arguments).current_dir(root()), &log)
     };
     let raw_text = raw.display().to_string();
     let count = records.to_string();
     let simulate = ["simulate", &raw_text, "--weeks", "60", "--records", &count];
-    print_row("simulate", ours(&simulate)?, "");
+    print_row("simulate", measure_ours(&simulate)?, "");
     let [lake, reports] = ["lake", "reports"].map(|name| folder.join(name).display().to_string());
     let set = format!("records={raw_text}");
     let mut job = vec!["run", "weekly-operations", "--date", "2026-11-16"];
@@ -70,20 +70,20 @@ fn compare(folder: &Path, records: u64, with_peers: bool) -> Result<(), String> 
     if load > 0.5 {
         println!("THE MACHINE IS BUSY (load {load:.1}): all figures are too high");
     }
-    let cold = print_row("main job, cold", ours(&job)?, "");
-    let warm = print_row("main job, unchanged", ours(&job)?, "");
+    let cold = print_row("main job, cold", measure_ours(&job)?, "");
+    let warm = print_row("main job, unchanged", measure_ours(&job)?, "");
     println!(
-        "{records} records asked for, {:.0} records/s; unchanged {:.1} times faster",
+        "{records} records requested, {:.0} records/s; the unchanged run is {:.1} times as fast",
         records as f64 / cold.seconds,
         cold.seconds / warm.seconds
     );
     for (name, packages, script) in PEERS.iter().filter(|_| with_peers) {
         let packages: Vec<String> = packages.iter().map(ToString::to_string).collect();
-        let place = packages[0].replace("==", "-figures-");
-        let environment = match venv::environment(&place, &packages) {
+        let folder_name = packages[0].replace("==", "-figures-");
+        let environment = match venv::environment(&folder_name, &packages) {
             Ok(environment) => environment,
-            Err(why) => {
-                println!("LEFT OUT: {name}: {why}");
+            Err(error) => {
+                println!("SKIPPED: {name}: {error}");
                 continue;
             }
         };
@@ -95,8 +95,8 @@ fn compare(folder: &Path, records: u64, with_peers: bool) -> Result<(), String> 
         let counts = fs::read_to_string(folder.join("counts")).unwrap_or_default();
         let times = measured.seconds / cold.seconds;
         let memory = measured.peak_kib as f64 / cold.peak_kib as f64;
-        let more = format!("{times:.1} times our time, {memory:.1} times our memory; {counts}");
-        print_row(&packages[0].replace("==", " "), measured, &more);
+        let note = format!("{times:.1} times our time, {memory:.1} times our memory; {counts}");
+        print_row(&packages[0].replace("==", " "), measured, &note);
     }
     Ok(())
 }

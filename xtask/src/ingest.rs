@@ -1,5 +1,5 @@
-//! Benchmarks ingest with whole processes: the same files with our reader and with others, and the
-//! cost of one more week.
+//! Benchmarks ingest with whole processes: the same files with Retrocast and with other readers, and
+//! the cost of one more week.
 
 mod peers;
 mod records;
@@ -8,8 +8,8 @@ use crate::{
     measure::{self, Measurement, Series},
     program, target,
 };
-use peers::{PEERS, Ready, fresh};
-use records::{Form, WEEKS};
+use peers::{InstalledPeer, PEERS, create_empty};
+use records::{Format, WEEKS};
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
@@ -35,7 +35,7 @@ struct Options {
 }
 
 impl Options {
-    fn of(arguments: &[String]) -> Result<Self, String> {
+    fn parse(arguments: &[String]) -> Result<Self, String> {
         let mut options = Self {
             gigabytes: 1.0,
             times: 3,
@@ -59,8 +59,8 @@ impl Options {
                 _ => return Err(USAGE.to_string()),
             }
         }
-        let known = |form: &String| ["jsonl", "csv", "parquet"].contains(&form.as_str());
-        if options.forms.iter().all(known) {
+        let is_known = |form: &String| ["jsonl", "csv", "parquet"].contains(&form.as_str());
+        if options.forms.iter().all(is_known) {
             Ok(options)
         } else {
             Err(USAGE.to_string())
@@ -70,17 +70,17 @@ impl Options {
 
 /// `cargo xtask bench ingest`.
 pub fn bench(arguments: &[String]) -> Result<(), String> {
-    let options = Options::of(arguments)?;
+    let options = Options::parse(arguments)?;
     let folder = target().join(format!("bench-ingest-{}", std::process::id()));
-    let done = Bench::new(&folder, options).and_then(|bench| bench.all());
-    let swept = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
-    done.and(swept)
+    let result = Bench::new(&folder, options).and_then(|bench| bench.run());
+    let removed = fs::remove_dir_all(&folder).map_err(|error| error.to_string());
+    result.and(removed)
 }
 
 struct Bench {
     folder: PathBuf,
     options: Options,
-    peers: Vec<Ready>,
+    peers: Vec<InstalledPeer>,
 }
 
 /// One line of the table.
@@ -92,12 +92,12 @@ struct Row {
 
 impl Bench {
     fn new(folder: &Path, options: Options) -> Result<Self, String> {
-        fresh(folder)?;
+        create_empty(folder)?;
         let mut peers = Vec::new();
         for peer in PEERS.iter().filter(|_| options.with_peers) {
-            match peer.ready() {
-                Ok(ready) => peers.push(ready),
-                Err(why) => println!("LEFT OUT: {why}"),
+            match peer.install() {
+                Ok(installed) => peers.push(installed),
+                Err(error) => println!("SKIPPED: {error}"),
             }
         }
         Ok(Self {
@@ -107,7 +107,7 @@ impl Bench {
         })
     }
 
-    fn all(&self) -> Result<(), String> {
+    fn run(&self) -> Result<(), String> {
         let records = (self.options.gigabytes * 1e9) as u64 / RECORD_BYTES / WEEKS;
         for form in &self.options.forms {
             if !self.write(form, records)? {
@@ -118,7 +118,7 @@ impl Bench {
                 println!("THE MACHINE IS BUSY (load {load:.1}): all figures are too high");
             }
             self.compare(form)?;
-            self.week_more(form)?;
+            self.measure_increment(form)?;
             fs::remove_dir_all(self.folder.join(form)).map_err(|error| error.to_string())?;
         }
         Ok(())
@@ -126,48 +126,48 @@ impl Bench {
 
     /// Writes the files of all weeks; false if no writer is available.
     fn write(&self, form: &str, records: u64) -> Result<bool, String> {
-        let parquet = form == "parquet";
+        let is_parquet = form == "parquet";
         let duckdb = self.peers.iter().find(|peer| peer.name.contains("DuckDB"));
-        if parquet && duckdb.is_none() {
-            println!("LEFT OUT: Parquet, whose files DuckDB writes");
+        if is_parquet && duckdb.is_none() {
+            println!("SKIPPED: Parquet, because its files are written with DuckDB");
             return Ok(false);
         }
-        let text = if parquet { "jsonl" } else { form };
-        let (from, to) = (self.folder.join(text), self.folder.join(form));
-        fresh(&from)?;
-        fresh(&to)?;
+        let written_form = if is_parquet { "jsonl" } else { form };
+        let (from, to) = (self.folder.join(written_form), self.folder.join(form));
+        create_empty(&from)?;
+        create_empty(&to)?;
         for week in 1..=WEEKS + 1 {
-            let path = records::week(&from, week, text);
-            let kind = if text == "csv" {
-                Form::Csv
+            let path = records::week_path(&from, week, written_form);
+            let format = if written_form == "csv" {
+                Format::Csv
             } else {
-                Form::Jsonl
+                Format::Jsonl
             };
-            records::write(&path, kind, week, (week - 1) * records, records)
+            records::write(&path, format, week, (week - 1) * records, records)
                 .map_err(|error| format!("{}: {error}", path.display()))?;
         }
-        if let Some(duckdb) = duckdb.filter(|_| parquet) {
+        if let Some(duckdb) = duckdb.filter(|_| is_parquet) {
             duckdb.write_parquet(&self.folder, &self.folder.join("work"))?;
             fs::remove_dir_all(&from).map_err(|error| error.to_string())?;
         }
-        // With an old modification time, because recently written files are read again.
+        // An old modification time, because recently written files are read again in any case.
         let old = SystemTime::now() - Duration::from_secs(3600);
         for week in 1..=WEEKS + 1 {
             File::options()
                 .append(true)
-                .open(records::week(&to, week, form))
+                .open(records::week_path(&to, week, form))
                 .and_then(|file| file.set_modified(old))
                 .map_err(|error| error.to_string())?;
         }
         // The last week is the increment.
-        let last = records::week(&to, WEEKS + 1, form);
-        fs::rename(last, self.later(form)).map_err(|error| error.to_string())?;
+        let last = records::week_path(&to, WEEKS + 1, form);
+        fs::rename(last, self.increment(form)).map_err(|error| error.to_string())?;
         Ok(true)
     }
 
-    /// Folder of the last week.
-    fn later(&self, form: &str) -> PathBuf {
-        self.folder.join(form).join("later")
+    /// Path of the last week's file until it is ingested.
+    fn increment(&self, form: &str) -> PathBuf {
+        self.folder.join(form).join("increment")
     }
 
     fn files(&self, form: &str) -> PathBuf {
@@ -180,7 +180,7 @@ impl Bench {
         let work = self.folder.join("work");
         let mut rows = Vec::new();
         let mut counts = (0, 0);
-        let series = Series::of(times, |_| {
+        let series = Series::measure(times, |_| {
             let workspace = Workspace::new(&work)?;
             let measured = workspace.run(&files, threads)?;
             counts = workspace.counts()?;
@@ -192,9 +192,9 @@ impl Bench {
             counts,
         });
         for peer in &self.peers {
-            let series = Series::of(times, |_| {
-                let (measured, found) = peer.read(&files, form, threads, &work)?;
-                counts = found;
+            let series = Series::measure(times, |_| {
+                let (measured, peer_counts) = peer.read(&files, form, threads, &work)?;
+                counts = peer_counts;
                 Ok(measured)
             });
             match series {
@@ -203,7 +203,7 @@ impl Bench {
                     series,
                     counts,
                 }),
-                Err(why) => println!("LEFT OUT: {}: {why}", peer.name),
+                Err(error) => println!("SKIPPED: {}: {error}", peer.name),
             }
         }
         self.print_rows(form, &rows)
@@ -214,7 +214,7 @@ impl Bench {
         let Options { times, threads, .. } = self.options;
         println!(
             "\n{form}: {:.2} GB in {WEEKS} files; {threads} threads each; whole processes, median \
-             (least) of {times}",
+             (minimum) of {times}",
             bytes as f64 / 1e9
         );
         println!(
@@ -234,7 +234,7 @@ impl Bench {
                 "{:<16} {:>8.1} ({:>7.1}) {:>8.0} {:>8.0} MiB {:>8} {:>14} {:>12}",
                 row.name,
                 median / 1e3,
-                row.series.least() / 1e3,
+                row.series.minimum() / 1e3,
                 bytes as f64 / median / 1e3,
                 row.series.peak_kib as f64 / 1024.0,
                 ratio,
@@ -243,9 +243,9 @@ impl Bench {
             );
         }
         println!(
-            "ratio: how many times as fast as the fastest of the others. All check the same and"
+            "ratio: speed relative to the fastest of the others. All check the same contract and count"
         );
-        println!("count what they refuse; Retrocast also keeps it, with file, line and reason.");
+        println!("refused records; Retrocast also stores them, with file, line and reason.");
         match rows.iter().find(|row| row.counts != rows[0].counts) {
             Some(row) => Err(format!(
                 "{} kept and refused {:?} records, Retrocast {:?}",
@@ -257,24 +257,24 @@ impl Bench {
 
     /// Ingests all weeks but the last, then the last one, then nothing new; and the last one into
     /// an empty lake.
-    fn week_more(&self, form: &str) -> Result<(), String> {
+    fn measure_increment(&self, form: &str) -> Result<(), String> {
         let (files, threads) = (self.files(form), self.options.threads);
         let workspace = Workspace::new(&self.folder.join("work"))?;
         let full = workspace.run(&files, threads)?;
-        let last = records::week(&self.folder.join(form), WEEKS + 1, form);
-        fs::rename(self.later(form), &last).map_err(|error| error.to_string())?;
+        let last = records::week_path(&self.folder.join(form), WEEKS + 1, form);
+        fs::rename(self.increment(form), &last).map_err(|error| error.to_string())?;
         let week = workspace.run(&files, threads)?;
         let unchanged = workspace.run(&files, threads)?;
-        let alone = Workspace::new(&self.folder.join("work"))?.run(&last, threads)?;
+        let week_alone = Workspace::new(&self.folder.join("work"))?.run(&last, threads)?;
         println!(
             "\n{:<26} {:>10} {:>16} {:>10} {:>10}",
-            "one week more", "seconds", "bytes read", "of full", "peak"
+            "one more week", "seconds", "bytes read", "of full", "peak"
         );
         for (name, run) in [
             ("full load, 52 weeks", full),
             ("week 53", week),
             ("nothing new", unchanged),
-            ("week 53 in an empty lake", alone),
+            ("week 53 in an empty lake", week_alone),
         ] {
             println!(
                 "{name:<26} {:>10.2} {:>13.1} MB {:>8.1} % {:>6.0} MiB",
@@ -284,7 +284,7 @@ impl Bench {
                 run.peak_kib as f64 / 1024.0
             );
         }
-        println!("bytes read: what the process asked the kernel for (rchar of /proc/PID/io)");
+        println!("bytes read: by system calls (rchar of /proc/PID/io)");
         Ok(())
     }
 }
@@ -296,7 +296,7 @@ struct Workspace {
 
 impl Workspace {
     fn new(folder: &Path) -> Result<Self, String> {
-        fresh(folder)?;
+        create_empty(folder)?;
         let contracts = folder.join("jobs/contracts");
         fs::create_dir_all(&contracts)
             .and_then(|()| fs::write(folder.join("jobs/load.toml"), JOB))
@@ -328,15 +328,15 @@ impl Workspace {
             .map_err(|error| error.to_string())?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok((
-            rows_of(&text, "tickets"),
-            rows_of(&text, "tickets__quarantine"),
+            parse_rows(&text, "tickets"),
+            parse_rows(&text, "tickets__quarantine"),
         ))
     }
 }
 
 /// The number of rows of a dataset in a listing: `NAME  VERSION  ROWS  SIZE UNIT`, aligned by
 /// spaces. A number may contain narrow spaces.
-fn rows_of(listing: &str, name: &str) -> u64 {
+fn parse_rows(listing: &str, name: &str) -> u64 {
     let line = listing
         .lines()
         .find(|line| line.split(' ').next() == Some(name));
@@ -350,7 +350,7 @@ fn rows_of(listing: &str, name: &str) -> u64 {
 }
 
 fn bytes_in(folder: &Path, form: &str) -> u64 {
-    let files = (1..=WEEKS).map(|week| records::week(folder, week, form));
+    let files = (1..=WEEKS).map(|week| records::week_path(folder, week, form));
     files
         .filter_map(|path| fs::metadata(path).ok())
         .map(|meta| meta.len())
@@ -366,20 +366,22 @@ mod tests {
         let listing = "dataset              version       rows     size\n\
             tickets                    1  1\u{a0}656\u{a0}651  91.9\u{a0}MB\n\
             tickets__quarantine        1     34\u{a0}019   3.1\u{a0}MB\n";
-        assert_eq!(rows_of(listing, "tickets"), 1_656_651);
-        assert_eq!(rows_of(listing, "tickets__quarantine"), 34_019);
-        assert_eq!(rows_of(listing, "ticket"), 0);
+        assert_eq!(parse_rows(listing, "tickets"), 1_656_651);
+        assert_eq!(parse_rows(listing, "tickets__quarantine"), 34_019);
+        assert_eq!(parse_rows(listing, "ticket"), 0);
     }
 
     #[test]
     fn options_are_checked() {
-        let of = |text: &str| {
+        let parse = |text: &str| {
             let words: Vec<String> = text.split_whitespace().map(String::from).collect();
-            Options::of(&words)
+            Options::parse(&words)
         };
-        let options = of("--gigabytes 0.5 --times 1 --forms csv,jsonl --no-peers").unwrap();
+        let options = parse("--gigabytes 0.5 --times 1 --forms csv,jsonl --no-peers").unwrap();
         assert!((options.gigabytes - 0.5).abs() < 1e-9 && !options.with_peers);
         assert_eq!(options.forms, ["csv", "jsonl"]);
-        assert!(of("--gigabytes").is_err() && of("--forms xml").is_err() && of("x y").is_err());
+        assert!(
+            parse("--gigabytes").is_err() && parse("--forms xml").is_err() && parse("x y").is_err()
+        );
     }
 }

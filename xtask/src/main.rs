@@ -20,7 +20,7 @@ use std::{
 const HELP: &str = "\
 Usage: cargo xtask <command>
 
-  demo            simulate a company's records, run the weekly job on them, print where the reports are
+  demo            simulate a company's records, run the weekly job on them, print the report paths
   run JOB [...]   build and run `retrocast run JOB ...`
   test [...]      run every test (arguments are passed to cargo test)
   ci              format, lints, tests: the checks that a change must pass
@@ -32,7 +32,7 @@ Usage: cargo xtask <command>
   bless           regenerate jobs/job.schema.json
   gallery         regenerate the sample reports in reports/ from real records
   package         archive and Debian package of the program, its pages and example jobs
-  new-stage NAME  write and register a stage kind, and print what is left to do
+  new-stage NAME  write and register a stage kind, and print the next steps
 
 Examples:
   cargo xtask demo
@@ -49,10 +49,10 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let command = arguments.remove(0);
-    if let Err(error) = tidy_times::settle(&root()) {
+    if let Err(error) = tidy_times::fix_times(&root()) {
         eprintln!("xtask: {error}");
     }
-    let done = match command.as_str() {
+    let result = match command.as_str() {
         "demo" => demo(&arguments),
         "run" => build().and_then(|()| retrocast(&[&["run".to_string()], &arguments[..]].concat())),
         "test" => test(&arguments),
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
         "new-stage" => new_stage(&arguments),
         other => Err(format!("no command {other:?}; see `cargo xtask help`")),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("xtask: {message}");
@@ -85,7 +85,7 @@ fn cargo(arguments: &[&str]) -> Result<(), String> {
     let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_string());
     let mut command = Command::new(cargo);
     for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(is_of_this_package) {
+        if name.to_str().is_some_and(describes_package) {
             command.env_remove(name);
         }
     }
@@ -95,7 +95,7 @@ fn cargo(arguments: &[&str]) -> Result<(), String> {
 /// Returns true for variables in which cargo describes the running package. If inherited, they
 /// would rerun build scripts that read them (such as that of `ring`) in every clone, and recompile
 /// all of Lance.
-fn is_of_this_package(variable: &str) -> bool {
+fn describes_package(variable: &str) -> bool {
     ["CARGO_PKG_", "CARGO_MANIFEST_"]
         .iter()
         .any(|prefix| variable.starts_with(prefix))
@@ -120,7 +120,7 @@ fn run(command: &mut Command) -> Result<(), String> {
     }
 }
 
-/// Builds the workspace; all other commands use the result.
+/// Builds the workspace in release mode.
 fn build() -> Result<(), String> {
     cargo(&["build", "--release", "--workspace"])
 }
@@ -145,13 +145,13 @@ fn retrocast(arguments: &[String]) -> Result<(), String> {
     run(Command::new(program()).args(arguments).current_dir(root()))
 }
 
-/// Simulates and runs; the date is fixed, so that the demo is reproducible to the byte.
+/// Simulates records and runs the weekly job; the date is fixed, so that the bytes are reproducible.
 fn demo(arguments: &[String]) -> Result<(), String> {
     build()?;
     let seed = arguments
         .iter()
         .position(|argument| argument == "--seed")
-        .and_then(|at| arguments.get(at + 1).cloned())
+        .and_then(|index| arguments.get(index + 1).cloned())
         .unwrap_or_else(|| "1".to_string());
     let words = |text: &str| -> Vec<String> { text.split(' ').map(str::to_string).collect() };
     let records = root().join("data/raw/operations");
@@ -206,7 +206,7 @@ fn ci() -> Result<(), String> {
     Ok(())
 }
 
-/// Runs the benchmarks of the hot parts and the engine, and the main job; or only the named one.
+/// Runs the named benchmark, or the hot parts, the engine and the main job.
 fn bench(arguments: &[String]) -> Result<(), String> {
     build()?;
     match arguments.first().map(String::as_str) {
@@ -268,6 +268,6 @@ fn new_stage(arguments: &[String]) -> Result<(), String> {
         );
     fs::write(&registry, text).map_err(|error| error.to_string())?;
     println!("registered it in {}", registry.display());
-    println!("left to do: the method and its source, its findings, and tests");
+    println!("next steps: the method and its source, its findings, and tests");
     Ok(())
 }

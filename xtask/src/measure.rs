@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Interval between measurements of a process's memory.
-const LOOK: Duration = Duration::from_millis(1);
+/// Interval between samples of a process's memory.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The measurement of a process.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +23,8 @@ pub struct Measurement {
     pub read_bytes: u64,
 }
 
-/// Runs a command to its end. Its output goes to a file, whose end is printed after a failure.
+/// Runs a command. Its stderr is written to a file, whose last lines are part of the error after a
+/// failure.
 pub fn once(command: &mut Command, log: &Path) -> Result<Measurement, String> {
     let name = format!("{command:?}").replace('"', "");
     let message = |error: std::io::Error| format!("{name}: {error}");
@@ -33,14 +34,14 @@ pub fn once(command: &mut Command, log: &Path) -> Result<Measurement, String> {
     let mut child = command.stderr(file).spawn().map_err(message)?;
     let (process, ended) = (child.id(), AtomicBool::new(false));
     let (status, seconds, (peak_kib, read_bytes)) = thread::scope(|scope| {
-        let watch = scope.spawn(|| watch_until(process, &ended));
+        let sampler = scope.spawn(|| sample_until(process, &ended));
         let status = child.wait();
         let seconds = start.elapsed().as_secs_f64();
         ended.store(true, Ordering::Relaxed);
-        (status, seconds, watch.join().unwrap_or((0, 0)))
+        (status, seconds, sampler.join().unwrap_or((0, 0)))
     });
     let status = status.map_err(message)?;
-    // 3: done, but an optional part is missing.
+    // Code 3: success, but an optional part is missing.
     if !matches!(status.code(), Some(0 | 3)) {
         let stderr = fs::read_to_string(log).unwrap_or_default();
         let lines: Vec<&str> = stderr.trim().lines().collect();
@@ -54,13 +55,13 @@ pub fn once(command: &mut Command, log: &Path) -> Result<Measurement, String> {
     })
 }
 
-/// The kernel's high-water mark of a process's resident memory, in KiB, and the bytes it read.
-fn watch_until(process: u32, ended: &AtomicBool) -> (u64, u64) {
+/// Samples the peak resident memory of a process, in KiB, and the bytes it read, until it has ended.
+fn sample_until(process: u32, ended: &AtomicBool) -> (u64, u64) {
     let (mut peak, mut read) = (0, 0);
     while !ended.load(Ordering::Relaxed) {
         peak = peak.max(proc_value(process, "status", "VmHWM:"));
         read = read.max(proc_value(process, "io", "rchar:"));
-        thread::sleep(LOOK);
+        thread::sleep(SAMPLE_INTERVAL);
     }
     (peak, read)
 }
@@ -84,29 +85,33 @@ pub struct Series {
 
 impl Series {
     /// Repeats a measurement.
-    pub fn of(
+    pub fn measure(
         times: usize,
         mut once: impl FnMut(usize) -> Result<Measurement, String>,
     ) -> Result<Self, String> {
-        let all = (0..times).map(&mut once).collect::<Result<Vec<_>, _>>()?;
-        let mut times: Vec<f64> = all.iter().map(|one| one.seconds * 1e3).collect();
+        let measurements = (0..times).map(&mut once).collect::<Result<Vec<_>, _>>()?;
+        let mut times: Vec<f64> = measurements
+            .iter()
+            .map(|measurement| measurement.seconds * 1e3)
+            .collect();
         times.sort_by(f64::total_cmp);
-        let peak_kib = all.iter().map(|one| one.peak_kib).max().unwrap_or(0);
+        let peaks = measurements.iter().map(|measurement| measurement.peak_kib);
+        let peak_kib = peaks.max().unwrap_or(0);
         Ok(Self { times, peak_kib })
     }
 
     /// The shortest time, in milliseconds.
-    pub fn least(&self) -> f64 {
+    pub fn minimum(&self) -> f64 {
         self.times.first().copied().unwrap_or(0.0)
     }
 
-    /// The median time, in milliseconds; the longer of two middle ones.
+    /// The median time, in milliseconds; the longer of the two middle times of an even number.
     pub fn median(&self) -> f64 {
         self.times.get(self.times.len() / 2).copied().unwrap_or(0.0)
     }
 }
 
-/// Average number of processes that waited for a processor in the last minute.
+/// Load average of the last minute.
 pub fn load() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ')
@@ -120,9 +125,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_series_has_a_least_and_a_middle() {
+    fn a_series_has_a_minimum_and_a_median() {
         let seconds = [0.003, 0.001, 0.002];
-        let series = Series::of(3, |i| {
+        let series = Series::measure(3, |i| {
             Ok(Measurement {
                 seconds: seconds[i],
                 peak_kib: i as u64,
@@ -130,13 +135,13 @@ mod tests {
             })
         });
         let series = series.unwrap();
-        assert!((series.least() - 1.0).abs() < 1e-9);
+        assert!((series.minimum() - 1.0).abs() < 1e-9);
         assert!((series.median() - 2.0).abs() < 1e-9);
         assert_eq!(series.peak_kib, 2);
     }
 
     #[test]
-    fn a_process_that_fails_is_reported_with_what_it_said() {
+    fn a_failed_process_is_reported_with_its_stderr() {
         let log = std::env::temp_dir().join(format!("xtask-measure-{}", std::process::id()));
         let mut command = Command::new("sh");
         let error = once(command.args(["-c", "echo why >&2; exit 7"]), &log).unwrap_err();

@@ -1,10 +1,10 @@
-//! `cargo xtask package`: what users get who do not build: an archive, a Debian package, and the
-//! folder for the container image.
+//! `cargo xtask package`: binary packages: an archive, a Debian package, and the folder for the
+//! container image.
 
 use crate::{build, gallery::copy, program, root, run, target};
 use std::{fs, path::Path, process::Command};
 
-/// Files beside the program.
+/// Files and folders that are packaged with the program.
 const PAGES: [&str; 3] = ["README.md", "LICENSE-APACHE", "LICENSE-MIT"];
 const FOLDERS: [(&str, &str); 2] = [("core/docs", "docs"), ("jobs", "jobs")];
 
@@ -20,7 +20,7 @@ pub fn package() -> Result<(), String> {
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(|error| error.to_string())?;
     }
-    fill(&tree.join("bin"), &tree)?;
+    copy_files(&tree.join("bin"), &tree)?;
     let archive = folder.join(format!("{name}.tar.gz"));
     // Owners and file order of this machine must not affect the archive.
     run(Command::new("tar")
@@ -35,26 +35,26 @@ pub fn package() -> Result<(), String> {
         .arg("-C")
         .arg(&folder)
         .arg(&name))?;
-    say(&archive)?;
+    print_size(&archive)?;
     if Command::new("dpkg-deb").arg("--version").output().is_err() {
-        println!("no dpkg-deb here: no Debian package");
+        println!("dpkg-deb is not installed: no Debian package");
         return Ok(());
     }
     debian(&folder, version, machine)
 }
 
 /// Copies the program to `bin` and everything else to `share`.
-fn fill(bin: &Path, share: &Path) -> Result<(), String> {
+fn copy_files(bin: &Path, share: &Path) -> Result<(), String> {
     for folder in [bin, share] {
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
-    let file = |from: &Path, to: &Path| {
+    let copy_file = |from: &Path, to: &Path| {
         let copied = fs::copy(from, to);
         copied.map_err(|error| format!("{}: {error}", from.display()))
     };
-    file(&program(), &bin.join("retrocast"))?;
+    copy_file(&program(), &bin.join("retrocast"))?;
     for page in PAGES {
-        file(&root().join(page), &share.join(page))?;
+        copy_file(&root().join(page), &share.join(page))?;
     }
     for (from, to) in FOLDERS {
         copy(&root().join(from), &share.join(to))?;
@@ -69,7 +69,7 @@ fn debian(folder: &Path, version: &str, machine: &str) -> Result<(), String> {
         other => other,
     };
     let tree = folder.join("debian");
-    fill(&tree.join("usr/bin"), &tree.join("usr/share/doc/retrocast"))?;
+    copy_files(&tree.join("usr/bin"), &tree.join("usr/share/doc/retrocast"))?;
     let control = tree.join("DEBIAN");
     fs::create_dir_all(&control).map_err(|error| error.to_string())?;
     let text = format!(
@@ -85,10 +85,10 @@ fn debian(folder: &Path, version: &str, machine: &str) -> Result<(), String> {
         .args(["--root-owner-group", "--build"])
         .arg(&tree)
         .arg(&file))?;
-    say(&file)
+    print_size(&file)
 }
 
-fn say(file: &Path) -> Result<(), String> {
+fn print_size(file: &Path) -> Result<(), String> {
     let bytes = fs::metadata(file).map_err(|error| error.to_string())?.len();
     println!("wrote {} ({} MB)", file.display(), bytes / 1_000_000);
     Ok(())

@@ -1,8 +1,8 @@
 //! Gives the files of the local `protobuf-src` crate a fixed modification time.
 //!
-//! Cargo judges a local crate by the modification times of its files, which are new in every clone.
-//! All of Lance depends on this crate and would be compiled again. With a fixed time a shared
-//! target folder stays warm.
+//! Cargo rebuilds a local crate if the modification times of its files change, as in every clone. All
+//! of Lance depends on this crate and would be compiled again. With fixed times a shared target
+//! folder can be reused.
 
 use std::{
     fs::{self, File},
@@ -12,23 +12,23 @@ use std::{
 };
 
 /// 2026-01-01T00:00:00Z.
-const FIXED: Duration = Duration::from_secs(1_767_225_600);
+const FIXED_TIME: Duration = Duration::from_secs(1_767_225_600);
 
 /// Sets the time of every file of the crate.
-pub fn settle(root: &Path) -> io::Result<()> {
-    settle_folder(&root.join("xtask/protobuf-src"))
+pub fn fix_times(root: &Path) -> io::Result<()> {
+    fix_folder(&root.join("xtask/protobuf-src"))
 }
 
-fn settle_folder(folder: &Path) -> io::Result<()> {
+fn fix_folder(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            settle_folder(&path)?;
+            fix_folder(&path)?;
         } else {
             File::options()
                 .append(true)
                 .open(&path)?
-                .set_modified(SystemTime::UNIX_EPOCH + FIXED)?;
+                .set_modified(SystemTime::UNIX_EPOCH + FIXED_TIME)?;
         }
     }
     Ok(())

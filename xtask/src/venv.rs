@@ -7,19 +7,20 @@ use std::{
     process::Command,
 };
 
-/// The folder of an environment with these packages, such as `luigi==3.8.1`; created if missing.
+/// Returns the folder of an environment with these packages, such as `luigi==3.8.1`; creates it if
+/// missing.
 pub fn environment(name: &str, packages: &[String]) -> Result<PathBuf, String> {
     let peers = target().join("peers");
     let folder = peers.join(name);
-    // Written last, so that an interrupted installation is repeated.
-    let ready = folder.join("ready");
-    if ready.exists() {
+    // The marker is written last, so that an interrupted installation is repeated.
+    let marker = folder.join("ready");
+    if marker.exists() {
         return Ok(folder);
     }
     println!("installing {name}");
     fs::create_dir_all(&peers).map_err(|error| error.to_string())?;
     install(&folder, packages, &peers.join(format!("{name}.log")))?;
-    fs::write(ready, "").map_err(|error| error.to_string())?;
+    fs::write(marker, "").map_err(|error| error.to_string())?;
     Ok(folder)
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 use toml::Table;
 
-/// The contract with this name.
+/// Reads the contract with this name.
 pub(crate) fn contract(name: &str) -> Table {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../jobs/contracts");
     let text = std::fs::read_to_string(folder.join(format!("{name}.toml"))).unwrap();
@@ -32,11 +32,11 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The readable part of a file, and whether that is all of it.
+/// Reads a file up to the first error; returns true as well if there was none.
 pub(crate) fn content(path: &Path) -> (Vec<u8>, bool) {
     let bytes = std::fs::read(path).unwrap();
     let mut out = Vec::new();
-    let whole = match path.extension().and_then(|e| e.to_str()) {
+    let is_complete = match path.extension().and_then(|e| e.to_str()) {
         Some("gz") => flate2::read::MultiGzDecoder::new(&bytes[..])
             .read_to_end(&mut out)
             .is_ok(),
@@ -49,7 +49,7 @@ pub(crate) fn content(path: &Path) -> (Vec<u8>, bool) {
             true
         }
     };
-    (out, whole)
+    (out, is_complete)
 }
 
 /// Counts the records of a folder with an independent reader, and returns the accepted ones.
@@ -65,14 +65,14 @@ pub(crate) fn audit(folder: &Path, contract: &Table) -> (SourceTruth, Vec<Value>
     let fields = contract["field"].as_table().unwrap();
     for path in files(folder) {
         truth.files += 1;
-        let (bytes, whole) = content(&path);
-        truth.broken_files += u64::from(!whole);
+        let (bytes, is_complete) = content(&path);
+        truth.broken_files += u64::from(!is_complete);
         let is_csv = path.to_string_lossy().contains(".csv");
         let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
         let header = Header::read(bytes);
-        for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if line.is_empty() || (is_csv && at == 0) {
+            if line.is_empty() || (is_csv && index == 0) {
                 continue;
             }
             truth.records += 1;
@@ -151,13 +151,13 @@ impl Header {
 
 /// Converts a cell of CSV to a value.
 fn value(kind: &str, cell: String) -> Result<Value, &'static str> {
-    let found = match kind {
+    let value = match kind {
         _ if cell.is_empty() => Some(Value::Null),
         "number" => cell.parse::<f64>().ok().map(Value::from),
         "integer" => cell.parse::<i64>().ok().map(Value::from),
         _ => Some(Value::from(cell)),
     };
-    found.ok_or(reason::WRONG_TYPE)
+    value.ok_or(reason::WRONG_TYPE)
 }
 
 /// Checks that the record's time is plausible.
@@ -175,7 +175,7 @@ fn check_time(record: &Value, contract: &Table) -> Result<(), &'static str> {
     }
 }
 
-/// The first reason why a record does not conform to its fields.
+/// Checks that a record conforms to its fields; the error is the first reason why not.
 pub(crate) fn check_fields(record: &Value, fields: &Table) -> Result<(), &'static str> {
     let names: BTreeSet<&String> = fields.keys().collect();
     for name in names {
@@ -193,7 +193,7 @@ pub(crate) fn check_fields(record: &Value, fields: &Table) -> Result<(), &'stati
 }
 
 fn check_value(value: &Value, field: &Table, kind: &str) -> Result<(), &'static str> {
-    let right = match kind {
+    let has_type = match kind {
         "string" => value.is_string(),
         "integer" => value.is_i64(),
         "number" => value.is_number(),
@@ -223,7 +223,7 @@ fn check_value(value: &Value, field: &Table, kind: &str) -> Result<(), &'static 
                 .try_for_each(|item| check_value(item, field, inner));
         }
     };
-    if !right {
+    if !has_type {
         return Err(reason::WRONG_TYPE);
     }
     let bound = |name: &str| {
@@ -239,11 +239,11 @@ fn check_value(value: &Value, field: &Table, kind: &str) -> Result<(), &'static 
         return Err(reason::OUT_OF_RANGE);
     }
     if let Some(text) = value.as_str() {
-        if bound("max_length").is_some_and(|most| text.chars().count() as f64 > most) {
+        if bound("max_length").is_some_and(|max| text.chars().count() as f64 > max) {
             return Err(reason::TOO_LONG);
         }
         if let Some(allowed) = field.get("allowed").and_then(toml::Value::as_array)
-            && !allowed.iter().any(|one| one.as_str() == Some(text))
+            && !allowed.iter().any(|value| value.as_str() == Some(text))
         {
             return Err(reason::NOT_ALLOWED);
         }

@@ -84,13 +84,13 @@ impl Clock {
         }
         let second = second.rem_euclid(86_400);
         out.extend_from_slice(self.date.as_bytes());
-        for (mark, value) in [
+        for (separator, value) in [
             (b'T', second / 3600),
             (b':', second / 60 % 60),
             (b':', second % 60),
         ] {
             let value = value as u8;
-            out.extend_from_slice(&[mark, b'0' + value / 10, b'0' + value % 10]);
+            out.extend_from_slice(&[separator, b'0' + value / 10, b'0' + value % 10]);
         }
         out.push(b'Z');
     }
@@ -102,7 +102,7 @@ mod tests {
     use jiff::civil::date;
 
     #[test]
-    fn clock_changes_make_short_and_long_days() {
+    fn days_of_clock_changes_are_short_or_long() {
         let days = days(date(2026, 11, 2), 217, "Europe/London").unwrap();
         let hours = |date: Date| days.iter().find(|day| day.date == date).unwrap().seconds / 3600;
         assert_eq!(hours(date(2026, 10, 25)), 25);

@@ -1,4 +1,4 @@
-//! The other record types of the catalogue: about as much data as the first five, in fewer records.
+//! The other record types of the catalogue: about as many bytes as the first five, in fewer records.
 //! They follow from the first five: steps and resources from executions, alerts from metrics,
 //! failures and incidents, component logs from decisions.
 //!
@@ -32,12 +32,12 @@ pub(crate) struct CatalogueInputs {
 pub(crate) fn write(
     root: &Path,
     company: &Company,
-    known: &CatalogueInputs,
+    inputs: &CatalogueInputs,
     seed: u64,
     compress: bool,
 ) -> Result<Vec<(&'static str, SourceTruth)>, Error> {
     let incidents = incidents::draw(company, seed);
-    let causes = (&known.faults[..], &known.streaks[..], &incidents[..]);
+    let causes = (&inputs.faults[..], &inputs.streaks[..], &incidents[..]);
     let mut sources = vec![
         configurations::write(root, company, seed, compress)?,
         events::write(root, company, seed, compress)?,
@@ -47,7 +47,7 @@ pub(crate) fn write(
     sources.extend(tasks::write(
         root,
         company,
-        (&incidents, &known.task_tickets),
+        (&incidents, &inputs.task_tickets),
         seed,
         compress,
     )?);

@@ -1,6 +1,6 @@
 //! The simulated company: its people, the number of events per day, and the planted facts.
 //!
-//! Everything is drawn here once from the seed; the record types only follow it. Counts are
+//! Everything is drawn here once from the seed; the writers of records only follow it. Counts are
 //! gamma-Poisson around a level that is constant except for the planted facts, so that any other
 //! finding is a false claim.
 
@@ -48,8 +48,8 @@ const SAMPLES_PER_DAY: f64 = 24.0;
 /// Share of records that violate their contract.
 pub(crate) const HOSTILE_SHARE: f64 = 0.0015;
 /// Share of records that are written twice.
-pub(crate) const REPEAT_SHARE: f64 = 0.0008;
-/// Share of records that are days late.
+pub(crate) const DUPLICATE_SHARE: f64 = 0.0008;
+/// Share of records in the file of a later day.
 pub(crate) const LATE_SHARE: f64 = 0.002;
 
 /// Components of the product. One name is a formula in a spreadsheet.
@@ -71,7 +71,7 @@ pub(crate) struct Component {
     pub per_day: [f64; 3],
 }
 
-/// The usual levels of a service's metrics.
+/// The mean levels of a service's metrics.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     pub name: &'static str,
@@ -107,13 +107,13 @@ pub(crate) struct Improvement {
     pub from: usize,
     pub date: Date,
     pub expected_relative: f64,
-    /// What it does to failure tickets: -0.3 for 30 % less, 0 for nothing.
+    /// Relative effect on failure tickets: -0.3 for 30 % fewer, 0 for none.
     pub effect: f64,
 }
 
-/// Improvements on the register: id, title, owner and the relative effect that the owner expects. Two texts
-/// are hostile.
-const LINES: [(&str, &str, &str, f64); 6] = [
+/// Improvements on the register: id, title, owner and the relative effect that the owner expects.
+/// Two texts are hostile.
+const REGISTER: [(&str, &str, &str, f64); 6] = [
     (
         "IMP-001",
         "Retry failed imports with back-off 再試行",
@@ -131,17 +131,17 @@ const LINES: [(&str, &str, &str, f64); 6] = [
     ("IMP-005", "Clearer words in forms", "design", -0.1),
     ("IMP-006", "Shorter timeouts", "platform", -0.2),
 ];
-/// Random stream of the improvements beyond the first three.
-const MORE_IMPROVEMENTS: u64 = 77;
+/// Number of the random stream of the improvements beyond the first three.
+const EXTRA_IMPROVEMENTS_STREAM: u64 = 77;
 
-/// The company and what is planted in its operations.
+/// The company and the facts planted in its operations.
 pub(crate) struct Company {
     pub days: Vec<Day>,
     pub scale: f64,
     pub samples_per_day: i64,
     pub components: Vec<Component>,
     pub services: Vec<Service>,
-    pub monday: f64,
+    pub monday_factor: f64,
     pub threshold_files: u64,
     pub failure_share: [f64; 2],
     pub shift: Option<Shift>,
@@ -195,7 +195,7 @@ impl Company {
         let improved_days = 35 + random.below(4);
         let ineffective_days = 35 + random.below(4);
         let points_per_day = 0.24 + 0.01 * random.below(4) as f64;
-        let monday = 1.6 + 0.05 * random.below(5) as f64;
+        let monday_factor = 1.6 + 0.05 * random.below(5) as f64;
         let threshold_files = 1100 + 50 * random.below(5) as u64;
         let outage_days = 37 + random.below(6);
         let dip_days = 3 + random.below(5);
@@ -227,7 +227,7 @@ impl Company {
             improvements: Vec::new(),
             components,
             services,
-            monday,
+            monday_factor,
             threshold_files,
             failure_share: [0.03, 0.09],
             outage_volume: 0.15,
@@ -240,31 +240,31 @@ impl Company {
                 (order[2], from_end(ineffective_days), 0.0),
                 (order[3], from_end(4), 0.0),
             ];
-            company.register(&LINES[..3], &plan);
+            company.register(&REGISTER[..3], &plan);
         }
         if config.improvements > 3 && long_enough(16) {
-            // From a stream of their own: the company without them stays as it is.
-            let mut random = Random::new(config.seed, MORE_IMPROVEMENTS);
+            // They use their own random stream, so that the rest of the company does not change.
+            let mut random = Random::new(config.seed, EXTRA_IMPROVEMENTS_STREAM);
             let mut from = || from_end(32 + random.below(20));
             let plan = [
                 (order[4], from(), -0.35),
                 (order[5], from(), 0.0),
                 (order[6], from(), 0.4),
             ];
-            company.register(&LINES[3..], &plan);
+            company.register(&REGISTER[3..], &plan);
         }
         company.set_scale(config);
         Ok(company)
     }
 
-    /// Enters improvements on the register: component, first day, effect.
+    /// Adds improvements to the register; `plan` holds their component, first day and effect.
     fn register(
         &mut self,
-        lines: &[(&'static str, &'static str, &'static str, f64)],
+        entries: &[(&'static str, &'static str, &'static str, f64)],
         plan: &[(usize, Option<usize>, f64)],
     ) {
         for ((id, title, owner, expected_relative), (component, from, effect)) in
-            lines.iter().zip(plan)
+            entries.iter().zip(plan)
         {
             if let Some(from) = *from {
                 self.improvements.push(Improvement {
@@ -284,19 +284,19 @@ impl Company {
     /// Sets the scale so that the expected number of records is the requested one.
     fn set_scale(&mut self, config: &Config) {
         let days = self.days.len() as f64;
-        let wanted = match config.records {
+        let requested = match config.records {
             Some(records) => records as f64,
             None => config.records_per_day * days,
         };
-        let per_day = wanted / days;
+        let per_day = requested / days;
         let samples = (SAMPLES_PER_DAY * per_day / 1000.0)
             .round()
             .clamp(2.0, 86_400.0);
         self.samples_per_day = samples as i64;
-        let extra = 1.0 + HOSTILE_SHARE + REPEAT_SHARE;
+        let extra = 1.0 + HOSTILE_SHARE + DUPLICATE_SHARE;
         let metrics = samples * self.services.len() as f64 * days;
         let counted: f64 = self.days.iter().map(|day| self.expected(day)).sum();
-        self.scale = ((wanted / extra - metrics) / counted).max(0.01);
+        self.scale = ((requested / extra - metrics) / counted).max(0.01);
     }
 
     /// Expected number of records of a day at scale 1, without metrics.
@@ -319,7 +319,7 @@ impl Company {
         let level = TICKETS_PER_DAY / total;
         let mut mean = self.components[component].per_day[kind] * level * self.scale;
         if kind == 0 && day.weekday == 0 {
-            mean *= self.monday;
+            mean *= self.monday_factor;
         }
         if let Some(shift) = self.shift
             && shift.component == component
@@ -327,9 +327,10 @@ impl Company {
         {
             mean *= shift.factor;
         }
-        for line in &self.improvements {
-            if kind == 0 && line.component == component && day.index >= line.from {
-                mean *= 1.0 + line.effect;
+        for improvement in &self.improvements {
+            let applies = improvement.component == component && day.index >= improvement.from;
+            if kind == 0 && applies {
+                mean *= 1.0 + improvement.effect;
             }
         }
         mean
@@ -364,8 +365,8 @@ impl Company {
         level * volume * outage
     }
 
-    /// Drift of a service's memory up to a day, in percentage points.
-    pub(crate) fn drifted(&self, day: &Day, service: usize) -> f64 {
+    /// Rise of a service's memory up to a day by the drift, in percentage points.
+    pub(crate) fn memory_drift(&self, day: &Day, service: usize) -> f64 {
         match self.drift {
             Some(drift) if drift.service == service && day.index >= drift.from => {
                 drift.points_per_day * (day.index - drift.from + 1) as f64

@@ -4,9 +4,9 @@ use crate::{
     Error,
     calendar::{Clock, Day},
     catalogue::logs::{Decision, Logs},
-    company::{COUNT_SHAPE, Company, DECISION_KINDS, HOSTILE_SHARE, LATE_SHARE, REPEAT_SHARE},
+    company::{COUNT_SHAPE, Company, DECISION_KINDS, DUPLICATE_SHARE, HOSTILE_SHARE, LATE_SHARE},
     hostile::{self, Flaw},
-    output::{Feed, Layout, Packing, Style, quoted},
+    output::{Codec, Feed, FileFormat, Layout, quoted},
     random::Random,
     truth::{SourceTruth, reason},
 };
@@ -29,18 +29,18 @@ const PAYLOAD_SHARE: f64 = 0.05;
 /// Index of `sync` in [`DECISION_KINDS`].
 const SYNC: usize = 3;
 /// Number of records of one day in a truncated gzip file.
-const CUT_FILE_LINES: usize = 5;
+const TRUNCATED_FILE_LINES: usize = 5;
 
 const FLAWS: [Flaw; 9] = [
     Flaw::Value("confidence", "1.7", reason::OUT_OF_RANGE),
-    Flaw::Cut,
+    Flaw::Truncated,
     Flaw::Value("outcome", "\"maybe\"", reason::NOT_ALLOWED),
     Flaw::Value("tokens", "\"many\"", reason::WRONG_TYPE),
     Flaw::Value("tokens", "12.5", reason::WRONG_TYPE),
-    Flaw::Without("kind"),
-    Flaw::Deep,
+    Flaw::MissingField("kind"),
+    Flaw::DeepNesting,
     Flaw::Value("latency_ms", "-1", reason::OUT_OF_RANGE),
-    Flaw::Long("summary"),
+    Flaw::LongText("summary"),
 ];
 
 /// Writes all decisions under `root/decisions`, and the logs of their components.
@@ -56,38 +56,38 @@ pub(crate) fn write(
     let mut feed = Feed::new(root, "decisions", "jsonl", None, Layout::Daily, last);
     let mut logs = Logs::new(root, seed, compress, days);
     let mut writer = Writer::new();
-    let mut moments: Vec<(i64, u8)> = Vec::new();
+    let mut times: Vec<(i64, u8)> = Vec::new();
     let mut line = Vec::with_capacity(512);
-    let mut turn = 0;
+    let mut flaws_so_far = 0;
     for day in days {
-        feed.open(day, || Style {
-            packing: if compress {
-                Packing::Zstandard
+        feed.open(day, || FileFormat {
+            codec: if compress {
+                Codec::Zstandard
             } else {
-                Packing::Plain
+                Codec::Plain
             },
-            open_end: day.weekday == 6,
-            ..Style::plain()
+            no_final_newline: day.weekday == 6,
+            ..FileFormat::plain()
         })?;
         logs.open(day)?;
-        draw_moments(company, day, &mut random, &mut moments);
-        let mut cut = Vec::new();
-        let cut_today = day.index + 6 == days.len();
-        for (at, &(second, kind)) in moments.iter().enumerate() {
+        draw_times(company, day, &mut random, &mut times);
+        let mut truncated = Vec::new();
+        let truncate_today = day.index + 6 == days.len();
+        for (index, &(second, kind)) in times.iter().enumerate() {
             line.clear();
             let kind = usize::from(kind);
-            let marks = writer.decision(&mut random, day.start + second, kind, true, &mut line);
-            logs.decision(day, &marks.decision)?;
-            feed.truth.hostile_texts += u64::from(marks.hostile);
-            if marks.trace {
+            let record = writer.decision(&mut random, day.start + second, kind, true, &mut line);
+            logs.decision(day, &record.decision)?;
+            feed.truth.hostile_texts += u64::from(record.hostile);
+            if record.trace {
                 *feed
                     .truth
                     .unknown_fields
                     .entry("trace".to_string())
                     .or_default() += 1;
             }
-            if cut_today && at < CUT_FILE_LINES {
-                cut.push(line.clone());
+            if truncate_today && index < TRUNCATED_FILE_LINES {
+                truncated.push(line.clone());
                 continue;
             }
             if random.chance(LATE_SHARE) {
@@ -97,22 +97,22 @@ pub(crate) fn write(
             }
             feed.accept(&line)?;
             // Records with an unlisted field are not duplicated, so that their count is exact.
-            if random.chance(REPEAT_SHARE) && !marks.trace {
+            if random.chance(DUPLICATE_SHARE) && !record.trace {
                 let delay = random.below(2);
                 feed.repeat(day, delay, &line)?;
             }
         }
-        if !cut.is_empty() {
-            feed.truncated_file(day, &cut)?;
+        if !truncated.is_empty() {
+            feed.truncated_file(day, &truncated)?;
         }
-        let expected = moments.len() as f64 * HOSTILE_SHARE;
-        let all = day.index + 7 == days.len();
-        hostile::scatter(
+        let expected = times.len() as f64 * HOSTILE_SHARE;
+        let every_flaw = day.index + 7 == days.len();
+        hostile::write_flawed_records(
             &mut feed,
             &mut random,
-            &mut turn,
+            &mut flaws_so_far,
             expected,
-            all,
+            every_flaw,
             &FLAWS,
             |random, out| {
                 let second = day.start + random.below(day.seconds as usize) as i64;
@@ -127,18 +127,19 @@ pub(crate) fn write(
     Ok(sources)
 }
 
-fn draw_moments(company: &Company, day: &Day, random: &mut Random, moments: &mut Vec<(i64, u8)>) {
-    moments.clear();
+fn draw_times(company: &Company, day: &Day, random: &mut Random, times: &mut Vec<(i64, u8)>) {
+    times.clear();
     let mean = company.decisions(day);
     for (kind, (_, share)) in DECISION_KINDS.iter().enumerate() {
         for _ in 0..random.overdispersed(mean * share, COUNT_SHAPE) {
-            moments.push((random.below(day.seconds as usize) as i64, kind as u8));
+            times.push((random.below(day.seconds as usize) as i64, kind as u8));
         }
     }
-    moments.sort_unstable();
+    times.sort_unstable();
 }
 
-struct Marks {
+/// A decision with the properties of its record.
+struct DecisionRecord {
     decision: Decision,
     hostile: bool,
     trace: bool,
@@ -146,7 +147,7 @@ struct Marks {
 
 struct Writer {
     clock: Clock,
-    next: u64,
+    next_number: u64,
     summaries: Vec<String>,
     hostile_summaries: Vec<String>,
 }
@@ -155,7 +156,7 @@ impl Writer {
     fn new() -> Self {
         Self {
             clock: Clock::default(),
-            next: 1,
+            next_number: 1,
             summaries: SUMMARIES.iter().map(|text| quoted(text)).collect(),
             hostile_summaries: hostile::TEXTS.iter().map(|text| quoted(text)).collect(),
         }
@@ -166,9 +167,9 @@ impl Writer {
         random: &mut Random,
         second: i64,
         kind: usize,
-        may_carry_more: bool,
+        allow_extra_fields: bool,
         out: &mut Vec<u8>,
-    ) -> Marks {
+    ) -> DecisionRecord {
         let hostile = random.chance(HOSTILE_SUMMARY_SHARE);
         let texts = if hostile {
             &self.hostile_summaries
@@ -176,7 +177,7 @@ impl Writer {
             &self.summaries
         };
         let summary = random.pick(texts);
-        let trace = may_carry_more && random.chance(TRACE_SHARE);
+        let trace = allow_extra_fields && random.chance(TRACE_SHARE);
         let confidence = 1.0 - 0.5 * random.unit().powi(2);
         let outcome = match random.unit() {
             share if share < 0.92 => "accepted",
@@ -185,8 +186,8 @@ impl Writer {
         };
         let tokens = random.log_normal(700.0, 0.5).round();
         let latency = random.log_normal(900.0, 0.4).round();
-        let number = self.next;
-        self.next += 1;
+        let number = self.next_number;
+        self.next_number += 1;
         let _ = write!(out, "{{\"id\":\"D-{number:08}\",\"time\":\"");
         self.clock.write(second, out);
         let _ = write!(
@@ -198,7 +199,7 @@ impl Writer {
         if trace {
             out.extend_from_slice(b",\"trace\":{\"span\":\"7f3a\",\"level\":2}");
         }
-        if may_carry_more && random.chance(PAYLOAD_SHARE) {
+        if allow_extra_fields && random.chance(PAYLOAD_SHARE) {
             let _ = write!(
                 out,
                 ",\"payload\":{{\"records\":{},\"source\":{{\"page\":null,\"tags\":[\"a\",1]}}}}",
@@ -213,7 +214,7 @@ impl Writer {
             outcome,
             latency_ms: latency,
         };
-        Marks {
+        DecisionRecord {
             decision,
             hostile,
             trace,

@@ -4,24 +4,24 @@
 //!
 //! 1. **Found.** Kind, source, subject, direction, date and size match a planted fact.
 //! 2. **Implied.** It is another consequence of a planted fact, or of a pattern allowed by design:
-//!    - the Monday effect lowers the other weekdays against the mean of all days, and shows in each
-//!      component and, diluted, in all tickets together;
-//!    - a shift of one component shows as change point, trend, month and year effect of that
+//!    - the Monday effect lowers the other weekdays relative to the mean of all days, and appears in
+//!      each component and, diluted, in all tickets together;
+//!    - a shift of one component appears as change point, trend, month and year effect of that
 //!      component and of all components together, and as anomalies until detectors have adapted;
 //!    - an improvement that works is such a shift downwards;
-//!    - an outage shows as an anomaly in each part of the source, and in key figures whose window or
+//!    - an outage appears as an anomaly in each part of the source, and in key figures whose window or
 //!      baseline includes the day;
-//!    - a drifting metric shows as trend, change point, anomaly, month effect, key figure, forecast
+//!    - a drifting metric appears as trend, change point, anomaly, month effect, key figure, forecast
 //!      and capacity finding of its service, and of all services together;
-//!    - the threshold shows in each pipeline;
-//!    - the weekend shows as weekday effect of pipelines and decisions.
+//!    - the threshold appears in each pipeline;
+//!    - the weekend appears as weekday effect of pipelines and decisions.
 //! 3. **Informational.** It claims no effect: data quality, a forecast within its limits, the level
 //!    of a key figure, an improvement with an unclear effect.
 //! 4. **False claim.** Its kind claims an effect, and no planted fact supports it.
 //! 5. **Unjudged.** Its kind is unknown here.
 //!
-//! Improvements are judged by their verdicts. The one that works must have that verdict, with an
-//! estimate that matches; the one that does nothing must be called neither working nor harmful.
+//! Improvements are judged by their verdicts. An improvement that works must have that verdict, with
+//! an estimate that matches; one without effect must be called neither working nor harmful.
 
 use crate::truth::{Fact, FactKind, Truth};
 use claim::Claim;
@@ -40,7 +40,7 @@ mod tests;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evaluation {
     /// Planted facts with the finding or effect that shows them.
-    pub found: Vec<ShownFact>,
+    pub found: Vec<FoundFact>,
     /// Planted facts that no finding shows.
     pub missed: Vec<MissedFact>,
     /// Claims without a planted fact.
@@ -59,7 +59,7 @@ pub struct Evaluation {
 
 /// A planted fact that was found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ShownFact {
+pub struct FoundFact {
     /// Id of the fact.
     pub fact: String,
     /// The fact as a sentence.
@@ -86,7 +86,7 @@ pub struct MissedFact {
 pub struct FalseClaim {
     /// Id of the finding.
     pub finding: String,
-    /// Stage that made it.
+    /// Stage that reported it.
     pub stage: String,
     /// Kind of the finding.
     pub kind: String,
@@ -94,7 +94,7 @@ pub struct FalseClaim {
     pub subject: String,
     /// The claim as a sentence.
     pub sentence: String,
-    /// The reason why it does not count, if it is near a fact.
+    /// Why it does not count, if it is near a fact.
     pub why: String,
 }
 
@@ -151,8 +151,7 @@ pub fn evaluate(
     effects: &[Effect],
     sources: &[SourceNote],
 ) -> Evaluation {
-    let improvements = improvements(truth, effects);
-    let mut shown: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+    let mut found: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
     let mut near: BTreeMap<&str, String> = BTreeMap::new();
     let mut evaluation = Evaluation {
         found: Vec::new(),
@@ -161,17 +160,17 @@ pub fn evaluate(
         implied: Vec::new(),
         informational: 0,
         unjudged: Vec::new(),
-        improvements,
+        improvements: check_improvements(truth, effects),
         sources: sources
             .iter()
-            .filter_map(|note| source(truth, note))
+            .filter_map(|note| check_source(truth, note))
             .collect(),
     };
     for finding in findings {
         match judge(truth, &Claim::read(truth, finding), effects) {
             Judgement::Shows(facts) => {
                 for fact in facts {
-                    shown.entry(fact).or_default().push(finding);
+                    found.entry(fact).or_default().push(finding);
                 }
             }
             Judgement::Implied(why) => {
@@ -193,7 +192,7 @@ pub fn evaluate(
                     subject: finding.subject.clone(),
                     sentence: sentence(finding),
                     why: nearest.map_or_else(
-                        || "nothing planted is behind it".to_string(),
+                        || "no planted fact explains it".to_string(),
                         |(fact, why)| format!("near {fact}, but {why}"),
                     ),
                 });
@@ -205,15 +204,15 @@ pub fn evaluate(
         }
     }
     for fact in &truth.facts {
-        settle(fact, &shown, &near, effects, &mut evaluation);
+        add_outcome(fact, &found, &near, effects, &mut evaluation);
     }
     evaluation
 }
 
-/// Adds a fact to the found or missed ones.
-fn settle(
+/// Adds a fact to the found or missed facts.
+fn add_outcome(
     fact: &Fact,
-    shown: &BTreeMap<&str, Vec<&Finding>>,
+    found: &BTreeMap<&str, Vec<&Finding>>,
     near: &BTreeMap<&str, String>,
     effects: &[Effect],
     evaluation: &mut Evaluation,
@@ -237,7 +236,7 @@ fn settle(
             .iter()
             .filter(|effect| effect.improvement == fact.id)
             .count();
-        evaluation.found.push(ShownFact {
+        evaluation.found.push(FoundFact {
             fact: fact.id.clone(),
             what: fact.what.clone(),
             by: check.verdict.clone(),
@@ -245,8 +244,8 @@ fn settle(
         });
         return;
     }
-    match shown.get(fact.id.as_str()) {
-        Some(findings) => evaluation.found.push(ShownFact {
+    match found.get(fact.id.as_str()) {
+        Some(findings) => evaluation.found.push(FoundFact {
             fact: fact.id.clone(),
             what: fact.what.clone(),
             by: sentence(findings[0]),
@@ -256,7 +255,7 @@ fn settle(
             fact: fact.id.clone(),
             what: fact.what.clone(),
             hint: near.get(fact.id.as_str()).map_or_else(
-                || "no finding comes near".to_string(),
+                || "no finding is near it".to_string(),
                 |near| format!("near: {near}"),
             ),
         }),
@@ -272,8 +271,8 @@ fn sentence(finding: &Finding) -> String {
     }
 }
 
-/// The verdicts against the truth, in the order of the register.
-fn improvements(truth: &Truth, effects: &[Effect]) -> Vec<ImprovementCheck> {
+/// Compares the verdicts with the truth, in the order of the register.
+fn check_improvements(truth: &Truth, effects: &[Effect]) -> Vec<ImprovementCheck> {
     truth
         .facts
         .iter()
@@ -310,24 +309,24 @@ fn improvements(truth: &Truth, effects: &[Effect]) -> Vec<ImprovementCheck> {
 
 /// Returns true if the estimate is near the size, or its interval contains it.
 fn fits(fact: &Fact, effect: &Effect) -> bool {
-    let [estimate, one, other] = effect.relative;
-    fact.admits(estimate) || (one.min(other)..=one.max(other)).contains(&fact.size)
+    let [estimate, bound, other_bound] = effect.relative;
+    fact.admits(estimate) || (bound.min(other_bound)..=bound.max(other_bound)).contains(&fact.size)
 }
 
 fn verdict_text(effect: &Effect) -> String {
-    let [estimate, one, other] = effect.relative.map(|share| share * 100.0);
+    let [estimate, bound, other_bound] = effect.relative.map(|share| share * 100.0);
     format!(
         "{}, {estimate:+.0} % ({:+.0} to {:+.0} %), p {:.3}",
         effect.verdict.word(),
-        one.min(other),
-        one.max(other),
+        bound.min(other_bound),
+        bound.max(other_bound),
         effect.placebo_p
     )
 }
 
 /// Compares the record counts of a source with the truth; `None` for a source that was not
 /// simulated.
-fn source(truth: &Truth, note: &SourceNote) -> Option<SourceCheck> {
+fn check_source(truth: &Truth, note: &SourceNote) -> Option<SourceCheck> {
     let truth = truth.sources.get(&note.name)?;
     let reported: BTreeMap<&str, u64> = note
         .quarantined
@@ -361,11 +360,11 @@ fn source(truth: &Truth, note: &SourceNote) -> Option<SourceCheck> {
         ));
     }
     for (field, planted) in &truth.unknown_fields {
-        let seen = note.unknown_fields.iter().find(|(name, _)| name == field);
+        let reported = note.unknown_fields.iter().find(|(name, _)| name == field);
         counts.push((
             format!("field {field}"),
             *planted,
-            seen.map_or(0, |(_, count)| *count),
+            reported.map_or(0, |(_, count)| *count),
         ));
     }
     let differences: Vec<_> = counts

@@ -12,34 +12,35 @@ use std::collections::BTreeMap;
 impl Company {
     /// Names in records, by source and column.
     pub(crate) fn names() -> BTreeMap<String, BTreeMap<String, Vec<String>>> {
-        let owned = |names: &[&str]| names.iter().map(|n| (*n).to_string()).collect::<Vec<_>>();
-        let components = owned(&COMPONENTS);
+        let to_strings =
+            |names: &[&str]| names.iter().map(|n| (*n).to_string()).collect::<Vec<_>>();
+        let components = to_strings(&COMPONENTS);
         let columns = |pairs: Vec<(&str, Vec<String>)>| {
             pairs
                 .into_iter()
                 .map(|(column, names)| (column.to_string(), names))
                 .collect()
         };
-        let kinds = owned(&DECISION_KINDS.map(|(kind, _)| kind));
+        let kinds = to_strings(&DECISION_KINDS.map(|(kind, _)| kind));
         BTreeMap::from([
             (
                 "tickets".to_string(),
                 columns(vec![
                     ("component", components.clone()),
-                    ("type", owned(&TICKET_TYPES)),
+                    ("type", to_strings(&TICKET_TYPES)),
                 ]),
             ),
             ("decisions".to_string(), columns(vec![("kind", kinds)])),
             (
                 "pipelines".to_string(),
                 columns(vec![
-                    ("pipeline", owned(&PIPELINES)),
+                    ("pipeline", to_strings(&PIPELINES)),
                     ("component", components),
                 ]),
             ),
             (
                 "metrics".to_string(),
-                columns(vec![("service", owned(&SERVICES))]),
+                columns(vec![("service", to_strings(&SERVICES))]),
             ),
         ])
     }
@@ -75,12 +76,16 @@ impl Company {
             facts.push(self.outage_fact("dip-pipelines", "pipelines", day, self.dip_volume));
         }
         facts.extend(self.drift.map(|drift| self.drift_fact(drift)));
-        facts.extend(self.improvements.iter().map(|line| self.effect_fact(line)));
+        facts.extend(
+            self.improvements
+                .iter()
+                .map(|improvement| self.effect_fact(improvement)),
+        );
         facts
     }
 
     fn monday_fact(&self) -> Fact {
-        let ratio = self.monday;
+        let ratio = self.monday_factor;
         let all_days = ratio / ((ratio + 6.0) / 7.0);
         let working_days = ratio / ((ratio + 4.0) / 5.0);
         Fact {
@@ -227,30 +232,33 @@ impl Company {
         }
     }
 
-    fn effect_fact(&self, line: &Improvement) -> Fact {
-        let size = rounded(line.effect);
-        let name = self.components[line.component].name;
+    fn effect_fact(&self, improvement: &Improvement) -> Fact {
+        let size = rounded(improvement.effect);
+        let name = self.components[improvement.component].name;
         let what = if size == 0.0 {
-            format!("{} does nothing to failure tickets of {name}", line.id)
+            format!(
+                "{} does nothing to failure tickets of {name}",
+                improvement.id
+            )
         } else {
             format!(
                 "{} changes failure tickets of {name} by {:.0} %",
-                line.id,
+                improvement.id,
                 size * 100.0
             )
         };
         Fact {
-            id: line.id.to_string(),
+            id: improvement.id.to_string(),
             kind: match size {
                 size if size < 0.0 => FactKind::Effect,
                 size if size > 0.0 => FactKind::Harm,
                 _ => FactKind::NoEffect,
             },
             source: "tickets".into(),
-            subject: Some(self.component(line.component)),
+            subject: Some(self.component(improvement.component)),
             measure: "failure tickets per day".into(),
             what,
-            date: Some(line.date),
+            date: Some(improvement.date),
             end: None,
             size,
             unit: "relative".into(),

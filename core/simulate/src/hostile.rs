@@ -25,35 +25,35 @@ pub(crate) const TEXTS: [&str; 18] = [
     "<img src=x onerror=alert(1)>",
 ];
 
-/// A way in which a line of JSON violates its contract.
+/// How a line of JSON violates its contract.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Flaw {
     /// The second half of the line is missing.
-    Cut,
+    Truncated,
     /// The line is a message of another program.
     Garbage,
     /// A text holds bytes that are not UTF-8.
-    BadText(&'static str),
+    InvalidUtf8(&'static str),
     /// A text holds a raw null byte.
     RawNull(&'static str),
     /// A new field `payload`, valid by the contract, is nested deeper than parsers allow.
-    Deep,
-    /// The value of a field is this JSON text.
+    DeepNesting,
+    /// The value of a field is this JSON text; the third text is the reason for quarantine.
     Value(&'static str, &'static str, &'static str),
     /// A field is missing.
-    Without(&'static str),
+    MissingField(&'static str),
     /// A text is a million characters long.
-    Long(&'static str),
+    LongText(&'static str),
 }
 
 /// More than the 128 levels at which JSON parsers stop.
 const DEPTH: usize = 200;
 
 impl Flaw {
-    /// The line with the flaw, and the reason why it is refused.
-    pub(crate) fn spoil(self, line: &str) -> (Vec<u8>, &'static str) {
+    /// Returns the line with the flaw, and the reason for quarantine.
+    pub(crate) fn apply(self, line: &str) -> (Vec<u8>, &'static str) {
         match self {
-            Flaw::Cut => {
+            Flaw::Truncated => {
                 let mut end = line.len() / 2;
                 while !line.is_char_boundary(end) {
                     end += 1;
@@ -64,15 +64,15 @@ impl Flaw {
                 b"ERROR upstream closed the connection (104)".to_vec(),
                 reason::BROKEN,
             ),
-            Flaw::BadText(key) => {
-                let mut spoiled = with_value(line, key, "\"caf?\"");
-                if let Some(at) = spoiled.windows(4).position(|bytes| bytes == b"caf?") {
-                    spoiled[at + 3] = 0xe9;
+            Flaw::InvalidUtf8(key) => {
+                let mut flawed = with_value(line, key, "\"caf?\"");
+                if let Some(at) = flawed.windows(4).position(|bytes| bytes == b"caf?") {
+                    flawed[at + 3] = 0xe9;
                 }
-                (spoiled, reason::INVALID_TEXT)
+                (flawed, reason::INVALID_TEXT)
             }
             Flaw::RawNull(key) => (with_value(line, key, "\"a\0b\""), reason::BROKEN),
-            Flaw::Deep => {
+            Flaw::DeepNesting => {
                 let open = "[".repeat(DEPTH);
                 let close = "]".repeat(DEPTH);
                 let rest = line.strip_prefix('{').unwrap_or(line);
@@ -82,8 +82,8 @@ impl Flaw {
                 )
             }
             Flaw::Value(key, value, reason) => (with_value(line, key, value), reason),
-            Flaw::Without(key) => (without(line, key), reason::MISSING),
-            Flaw::Long(key) => {
+            Flaw::MissingField(key) => (without(line, key), reason::MISSING),
+            Flaw::LongText(key) => {
                 let value = format!("\"{}\"", "long ".repeat(200_000));
                 (with_value(line, key, &value), reason::TOO_LONG)
             }
@@ -134,34 +134,34 @@ fn value_length(text: &str) -> usize {
     bytes.len()
 }
 
-/// Writes a day's share of flawed lines. Flaws alternate; on the first day of the last week each
-/// occurs once, however few records there are. `make` writes a new valid line.
-pub(crate) fn scatter(
+/// Writes a day's share of flawed lines; `flaws_so_far` makes the flaws alternate. With `every_flaw`,
+/// each of them occurs once more. `write_valid` writes a new valid line.
+pub(crate) fn write_flawed_records(
     feed: &mut Feed,
     random: &mut Random,
-    turn: &mut usize,
+    flaws_so_far: &mut usize,
     expected: f64,
-    all: bool,
+    every_flaw: bool,
     flaws: &[Flaw],
-    mut make: impl FnMut(&mut Random, &mut Vec<u8>),
+    mut write_valid: impl FnMut(&mut Random, &mut Vec<u8>),
 ) -> Result<(), Error> {
     let count = random.poisson(expected) as usize;
     let mut line = Vec::new();
     let mut write = |feed: &mut Feed, random: &mut Random, flaw: Flaw| {
         line.clear();
-        make(random, &mut line);
-        let (spoiled, reason) = flaw.spoil(&String::from_utf8_lossy(&line));
-        feed.reject(&spoiled, reason)
+        write_valid(random, &mut line);
+        let (flawed, reason) = flaw.apply(&String::from_utf8_lossy(&line));
+        feed.reject(&flawed, reason)
     };
     for _ in 0..count {
-        let flaw = flaws[*turn % flaws.len()];
-        *turn += 1;
-        // Texts of a million characters occur once, not each time.
-        if !matches!(flaw, Flaw::Long(_)) {
+        let flaw = flaws[*flaws_so_far % flaws.len()];
+        *flaws_so_far += 1;
+        // Texts of a million characters occur only once.
+        if !matches!(flaw, Flaw::LongText(_)) {
             write(feed, random, flaw)?;
         }
     }
-    if all {
+    if every_flaw {
         for flaw in flaws {
             write(feed, random, *flaw)?;
         }
@@ -176,7 +176,7 @@ mod tests {
     const LINE: &str = r#"{"id":"T-1","n":4.5,"title":"a \"quoted\", {x}","tags":["x"]}"#;
 
     fn check(flaw: Flaw, expected_start: &str, expected_reason: &str, is_json: bool) {
-        let (line, reason) = flaw.spoil(LINE);
+        let (line, reason) = flaw.apply(LINE);
         let text = String::from_utf8_lossy(&line);
         assert!(text.starts_with(expected_start), "{text}");
         assert_eq!(reason, expected_reason);
@@ -188,8 +188,8 @@ mod tests {
     }
 
     #[test]
-    fn flaws_are_what_they_say() {
-        check(Flaw::Cut, r#"{"id":"T-1""#, reason::BROKEN, false);
+    fn flaws_change_json_as_documented() {
+        check(Flaw::Truncated, r#"{"id":"T-1""#, reason::BROKEN, false);
         check(Flaw::Garbage, "ERROR", reason::BROKEN, false);
         check(
             Flaw::RawNull("title"),
@@ -198,12 +198,17 @@ mod tests {
             false,
         );
         check(
-            Flaw::BadText("title"),
+            Flaw::InvalidUtf8("title"),
             r#"{"id":"T-1","n":4.5,"title":"caf"#,
             reason::INVALID_TEXT,
             false,
         );
-        check(Flaw::Deep, r#"{"payload":[[[["#, reason::BROKEN, false);
+        check(
+            Flaw::DeepNesting,
+            r#"{"payload":[[[["#,
+            reason::BROKEN,
+            false,
+        );
         check(
             Flaw::Value("n", "\"x\"", reason::WRONG_TYPE),
             r#"{"id":"T-1","n":"x","#,
@@ -216,9 +221,14 @@ mod tests {
             reason::WRONG_TYPE,
             true,
         );
-        check(Flaw::Without("id"), r#"{"n":4.5"#, reason::MISSING, true);
         check(
-            Flaw::Long("title"),
+            Flaw::MissingField("id"),
+            r#"{"n":4.5"#,
+            reason::MISSING,
+            true,
+        );
+        check(
+            Flaw::LongText("title"),
             r#"{"id":"T-1","n":4.5,"title":"long long"#,
             reason::TOO_LONG,
             true,

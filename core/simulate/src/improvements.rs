@@ -19,17 +19,17 @@ pub(crate) fn write(root: &Path, company: &Company) -> Result<SourceTruth, Error
     let mut lines: Vec<String> = company
         .improvements
         .iter()
-        .map(|line| {
+        .map(|improvement| {
             format!(
                 "{{\"id\":{},\"title\":{},\"owner\":{},\"component\":{},\
                  \"metric\":\"failures\",\"date\":\"{}\",\"expected_relative\":{},\
                  \"lower_is_better\":true}}",
-                quoted(line.id),
-                quoted(line.title),
-                quoted(line.owner),
-                quoted(company.components[line.component].name),
-                line.date,
-                line.expected_relative
+                quoted(improvement.id),
+                quoted(improvement.title),
+                quoted(improvement.owner),
+                quoted(company.components[improvement.component].name),
+                improvement.date,
+                improvement.expected_relative
             )
         })
         .collect();

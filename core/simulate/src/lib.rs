@@ -5,8 +5,8 @@
 //! improvements to a folder, including hostile records, and the [`truth::Truth`] about them: the
 //! planted facts with their sizes, and the exact number of invalid records by reason. The other
 //! record types of the catalogue follow from those: steps of the executions, alerts, incidents,
-//! tasks and more. [`evaluate`] compares findings with that truth: found facts, and claims without
-//! one.
+//! tasks and more. [`evaluate`] compares findings with that truth: which facts were found, and which
+//! claims are false.
 //!
 //! The seed determines everything. Records are streamed: one day is in memory at a time.
 
@@ -46,8 +46,8 @@ pub use truth::{Fact, FactKind, Truth};
 const WEEKS_MIN: u32 = 1;
 const WEEKS_MAX: u32 = 1040;
 /// Minimum and maximum number of records per day.
-const A_DAY_MIN: f64 = 50.0;
-const A_DAY_MAX: f64 = 1e7;
+const PER_DAY_MIN: f64 = 50.0;
+const PER_DAY_MAX: f64 = 1e7;
 
 /// Settings of a simulation.
 #[derive(Debug, Clone)]
@@ -112,9 +112,9 @@ pub struct Summary {
 /// An error of a simulation or an evaluation.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The folder contains something else.
+    /// The folder contains files but no simulation.
     #[error(
-        "{} holds files that no simulation wrote (there is no truth.json); \
+        "{} contains files that no simulation wrote (there is no truth.json); \
          choose an empty or new folder", .path.display()
     )]
     Occupied {
@@ -130,7 +130,7 @@ pub enum Error {
     /// The number of records is out of range.
     #[error(
         "{records} records in {days} days cannot be simulated: use at least {} \
-         ({A_DAY_MIN} a day) and at most {}", A_DAY_MIN * f64::from(*days), A_DAY_MAX * f64::from(*days)
+         ({PER_DAY_MIN} a day) and at most {}", PER_DAY_MIN * f64::from(*days), PER_DAY_MAX * f64::from(*days)
     )]
     Records {
         /// Requested number of records.
@@ -152,10 +152,10 @@ pub enum Error {
         /// Requested name.
         timezone: String,
     },
-    /// The folder holds files that no simulation wrote.
+    /// The folder contains a simulation and further files.
     #[error(
-        "{} holds {file:?}{others}, which no simulation made and which would be gone; move it away, or \
-         simulate into another folder", .path.display()
+        "{} contains {file:?}{others}, which no simulation wrote and which would be deleted; move it \
+         elsewhere, or simulate into another folder", .path.display()
     )]
     ForeignFiles {
         /// Folder.
@@ -214,8 +214,8 @@ impl Error {
 pub fn simulate(config: &Config) -> Result<Summary, Error> {
     check(config)?;
     let company = company::Company::draw(config)?;
-    let staging = beside(&config.out, "partial");
-    remove(&staging)?;
+    let staging = sibling_path(&config.out, "partial");
+    remove_folder(&staging)?;
     std::fs::create_dir_all(&staging).map_err(|e| Error::write(&staging, e))?;
     let truth = match write_all(&staging, &company, config) {
         Ok(truth) => truth,
@@ -224,7 +224,7 @@ pub fn simulate(config: &Config) -> Result<Summary, Error> {
             return Err(error);
         }
     };
-    put_in_place(&staging, &config.out)?;
+    replace_folder(&staging, &config.out)?;
     let total = |count: fn(&truth::SourceTruth) -> u64| truth.sources.values().map(count).sum();
     Ok(Summary {
         out: config.out.clone(),
@@ -243,12 +243,12 @@ fn check(config: &Config) -> Result<(), Error> {
         });
     }
     let days = config.weeks * 7;
-    let a_day = config
+    let per_day = config
         .records
         .map_or(config.records_per_day, |n| n as f64 / f64::from(days));
-    if !(A_DAY_MIN..=A_DAY_MAX).contains(&a_day) {
+    if !(PER_DAY_MIN..=PER_DAY_MAX).contains(&per_day) {
         return Err(Error::Records {
-            records: a_day * f64::from(days),
+            records: per_day * f64::from(days),
             days,
         });
     }
@@ -271,13 +271,13 @@ fn check(config: &Config) -> Result<(), Error> {
     if !config.out.exists() {
         return Ok(());
     }
-    let strangers = ownership::strangers(&config.out).map_err(|source| Error::Io {
+    let foreign_files = ownership::foreign_files(&config.out).map_err(|source| Error::Io {
         action: "read",
         path: config.out.clone(),
         source,
     })?;
-    let mut strangers = strangers.into_iter();
-    match (strangers.next(), strangers.count() as u64) {
+    let mut foreign_files = foreign_files.into_iter();
+    match (foreign_files.next(), foreign_files.count() as u64) {
         (None, _) => Ok(()),
         (Some(file), more) => Err(Error::ForeignFiles {
             path: config.out.clone(),
@@ -298,13 +298,13 @@ fn write_all(root: &Path, company: &company::Company, config: &Config) -> Result
         let pipelines = scope.spawn(|| pipelines::write(root, company, seed, compress));
         let metrics = metrics::write(root, company, seed, compress);
         (
-            joined(tickets),
-            joined(decisions),
-            joined(pipelines),
+            join_thread(tickets),
+            join_thread(decisions),
+            join_thread(pipelines),
             metrics,
         )
     });
-    let ((tickets, task_tickets), (pipelines, traced), (metrics, faults)) =
+    let ((tickets, task_tickets), (pipelines, traces), (metrics, faults)) =
         (tickets?, pipelines?, metrics?);
     let mut sources = vec![
         ("tickets", tickets),
@@ -313,13 +313,13 @@ fn write_all(root: &Path, company: &company::Company, config: &Config) -> Result
         ("improvements", improvements::write(root, company)?),
     ];
     sources.extend(decisions?);
-    sources.extend(traced.sources);
-    let known = catalogue::CatalogueInputs {
+    sources.extend(traces.sources);
+    let inputs = catalogue::CatalogueInputs {
         faults,
-        streaks: traced.streaks,
+        streaks: traces.streaks,
         task_tickets,
     };
-    sources.extend(catalogue::write(root, company, &known, seed, compress)?);
+    sources.extend(catalogue::write(root, company, &inputs, seed, compress)?);
     let truth = Truth {
         schema: 1,
         seed,
@@ -342,38 +342,38 @@ fn write_all(root: &Path, company: &company::Company, config: &Config) -> Result
     })?;
     text.push('\n');
     std::fs::write(&path, text).map_err(|e| Error::write(&path, e))?;
-    ownership::note(root).map_err(|e| Error::write(root, e))?;
+    ownership::record_files(root).map_err(|e| Error::write(root, e))?;
     Ok(truth)
 }
 
 /// Joins a thread; its panic is propagated.
-fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+fn join_thread<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread
         .join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// A path beside another, so that renaming is atomic.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// A path in the same folder, so that renaming is atomic.
+fn sibling_path(path: &Path, suffix: &str) -> PathBuf {
     let name = path
         .file_name()
         .map_or_else(|| "out".into(), |name| name.to_string_lossy());
     path.with_file_name(format!(".{name}.{suffix}"))
 }
 
-fn remove(path: &Path) -> Result<(), Error> {
+fn remove_folder(path: &Path) -> Result<(), Error> {
     match std::fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::write(path, error)),
         _ => Ok(()),
     }
 }
 
-fn put_in_place(staging: &Path, out: &Path) -> Result<(), Error> {
-    let old = beside(out, "old");
-    remove(&old)?;
+fn replace_folder(staging: &Path, out: &Path) -> Result<(), Error> {
+    let old = sibling_path(out, "old");
+    remove_folder(&old)?;
     if out.exists() {
         std::fs::rename(out, &old).map_err(|e| Error::write(out, e))?;
     }
     std::fs::rename(staging, out).map_err(|e| Error::write(out, e))?;
-    remove(&old)
+    remove_folder(&old)
 }

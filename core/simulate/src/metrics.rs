@@ -1,11 +1,11 @@
-//! System metrics of services, sampled regularly, as CSV, one file per week.
+//! System metrics of services, sampled at regular intervals, as CSV, one file per week.
 
 use crate::{
     Error,
     calendar::{Clock, Day},
-    catalogue::alerts::{Fault, Watch},
-    company::{Company, HOSTILE_SHARE, LATE_SHARE, REPEAT_SHARE, Service},
-    output::{Feed, Layout, Packing, Style},
+    catalogue::alerts::{Fault, FaultDetector},
+    company::{Company, DUPLICATE_SHARE, HOSTILE_SHARE, LATE_SHARE, Service},
+    output::{Codec, Feed, FileFormat, Layout},
     random::Random,
     truth::{SourceTruth, reason},
 };
@@ -17,7 +17,7 @@ const HEADER: &str = "service,time,cpu_percent,memory_percent,latency_ms,error_r
 /// Correlation of samples that are an hour apart.
 const HOURLY_CORRELATION: f64 = 0.6;
 
-/// Column, replacement text, and the reason why the record is refused.
+/// Column, replacement text, and the reason for quarantine.
 const FLAWS: [(usize, &str, &str); 8] = [
     (2, "140.5", reason::OUT_OF_RANGE),
     (2, "warm", reason::WRONG_TYPE),
@@ -42,29 +42,29 @@ pub(crate) fn write(
     let mut random = Random::new(seed, STREAM);
     let mut feed = Feed::new(root, "metrics", "csv", Some(HEADER), Layout::Weekly, last);
     let mut sampler = Sampler::new(company);
-    let mut watch = Watch::new();
+    let mut detector = FaultDetector::new();
     let mut line = Vec::with_capacity(128);
-    let mut turn = 0;
+    let mut flaws_so_far = 0;
     for day in days {
         let even = (day.index / 7) % 2 == 0;
-        feed.open(day, || Style {
-            packing: match (compress && day.index + 14 <= last, even) {
-                (false, _) => Packing::Plain,
-                (true, false) => Packing::Gzip,
-                (true, true) => Packing::Zstandard,
+        feed.open(day, || FileFormat {
+            codec: match (compress && day.index + 14 <= last, even) {
+                (false, _) => Codec::Plain,
+                (true, false) => Codec::Gzip,
+                (true, true) => Codec::Zstandard,
             },
-            mark: !even,
+            byte_order_mark: !even,
             carriage_return: even,
-            open_end: false,
+            no_final_newline: false,
         })?;
         for step in 0..company.samples_per_day {
             let second = day.start + step * day.seconds / company.samples_per_day;
             for (index, service) in company.services.iter().enumerate() {
-                let drift = company.drifted(day, index);
+                let drift = company.memory_drift(day, index);
                 sampler.sample(&mut random, index, service, second, drift);
                 let [_, observed @ ..] = sampler.values;
-                let usual = [service.latency_ms, service.error_rate];
-                watch.sample(second, index, observed, usual);
+                let normal = [service.latency_ms, service.error_rate];
+                detector.sample(second, index, observed, normal);
                 sampler.row(None, &mut line);
                 if random.chance(LATE_SHARE) {
                     let delay = 7 + random.below(7);
@@ -72,7 +72,7 @@ pub(crate) fn write(
                     continue;
                 }
                 feed.accept(&line)?;
-                if random.chance(REPEAT_SHARE) {
+                if random.chance(DUPLICATE_SHARE) {
                     let delay = random.below(9);
                     feed.repeat(day, delay, &line)?;
                 }
@@ -84,23 +84,30 @@ pub(crate) fn write(
             count += FLAWS.len();
         }
         for _ in 0..count {
-            flawed(&mut feed, day, &mut random, &mut sampler, turn, &mut line)?;
-            turn += 1;
+            write_flawed(
+                &mut feed,
+                day,
+                &mut random,
+                &mut sampler,
+                flaws_so_far,
+                &mut line,
+            )?;
+            flaws_so_far += 1;
         }
     }
     feed.close()?;
-    Ok((feed.truth, watch.faults))
+    Ok((feed.truth, detector.faults))
 }
 
-fn flawed(
+fn write_flawed(
     feed: &mut Feed,
     day: &Day,
     random: &mut Random,
     sampler: &mut Sampler,
-    turn: usize,
+    flaws_so_far: usize,
     line: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    let (column, text, reason) = FLAWS[turn % FLAWS.len()];
+    let (column, text, reason) = FLAWS[flaws_so_far % FLAWS.len()];
     sampler.second = day.start + random.below(day.seconds as usize) as i64;
     sampler.row(Some((column, text)), line);
     feed.reject(line, reason)
@@ -150,9 +157,9 @@ impl Sampler {
         second: i64,
         drift: f64,
     ) {
-        let fresh = (1.0 - self.correlation.powi(2)).sqrt();
+        let innovation = (1.0 - self.correlation.powi(2)).sqrt();
         for noise in &mut self.noise[index] {
-            *noise = self.correlation * *noise + fresh * random.normal();
+            *noise = self.correlation * *noise + innovation * random.normal();
         }
         let [cpu, memory, latency, errors] = self.noise[index];
         self.service = index;
@@ -173,7 +180,9 @@ impl Sampler {
                 out.push(b',');
             }
             match (replaced, column) {
-                (Some((at, text)), _) if at == column => out.extend_from_slice(text.as_bytes()),
+                (Some((index, text)), _) if index == column => {
+                    out.extend_from_slice(text.as_bytes())
+                }
                 (_, 0) => out.extend_from_slice(self.names[self.service].as_bytes()),
                 (_, 1) => self.clock.write(self.second, out),
                 (_, 5) => drop(write!(out, "{:.5}", self.values[3])),

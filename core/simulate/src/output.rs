@@ -16,18 +16,18 @@ pub(crate) fn quoted(text: &str) -> String {
 
 /// Compression of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Packing {
+pub(crate) enum Codec {
     Plain,
     Gzip,
     Zstandard,
 }
 
-impl Packing {
+impl Codec {
     fn extension(self) -> &'static str {
         match self {
-            Packing::Plain => "",
-            Packing::Gzip => ".gz",
-            Packing::Zstandard => ".zst",
+            Codec::Plain => "",
+            Codec::Gzip => ".gz",
+            Codec::Zstandard => ".zst",
         }
     }
 }
@@ -39,12 +39,12 @@ enum Sink {
 }
 
 impl Sink {
-    fn open(path: &Path, packing: Packing) -> io::Result<Self> {
+    fn open(path: &Path, codec: Codec) -> io::Result<Self> {
         let file = BufWriter::with_capacity(1 << 16, File::create(path)?);
-        Ok(match packing {
-            Packing::Plain => Sink::Plain(file),
-            Packing::Gzip => Sink::Gzip(GzEncoder::new(file, Compression::fast())),
-            Packing::Zstandard => Sink::Zstandard(zstd::Encoder::new(file, 1)?),
+        Ok(match codec {
+            Codec::Plain => Sink::Plain(file),
+            Codec::Gzip => Sink::Gzip(GzEncoder::new(file, Compression::fast())),
+            Codec::Zstandard => Sink::Zstandard(zstd::Encoder::new(file, 1)?),
         })
     }
 
@@ -75,35 +75,36 @@ pub(crate) enum Layout {
 
 /// Format of a file, apart from its records.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Style {
-    pub packing: Packing,
+pub(crate) struct FileFormat {
+    pub codec: Codec,
     /// True if it begins with a byte-order mark.
-    pub mark: bool,
+    pub byte_order_mark: bool,
     /// True if lines end with carriage return and line feed.
     pub carriage_return: bool,
     /// True if the last line has no line break.
-    pub open_end: bool,
+    pub no_final_newline: bool,
 }
 
-impl Style {
+impl FileFormat {
     pub(crate) const fn plain() -> Self {
-        Self::packed(Packing::Plain)
+        Self::with_codec(Codec::Plain)
     }
 
-    pub(crate) const fn packed(packing: Packing) -> Self {
+    pub(crate) const fn with_codec(codec: Codec) -> Self {
         Self {
-            packing,
-            mark: false,
+            codec,
+            byte_order_mark: false,
             carriage_return: false,
-            open_end: false,
+            no_final_newline: false,
         }
     }
 }
 
-struct Part {
+/// A file being written.
+struct OpenFile {
     path: PathBuf,
     sink: Sink,
-    style: Style,
+    file_format: FileFormat,
     lines: u64,
     buffer: Vec<u8>,
 }
@@ -111,11 +112,11 @@ struct Part {
 /// Size of blocks passed to the compressor, in bytes.
 const BLOCK_BYTES: usize = 1 << 16;
 
-impl Part {
+impl OpenFile {
     fn line(&mut self, line: &[u8]) -> io::Result<()> {
         if self.lines > 0 {
             self.buffer
-                .extend_from_slice(if self.style.carriage_return {
+                .extend_from_slice(if self.file_format.carriage_return {
                     b"\r\n"
                 } else {
                     b"\n"
@@ -124,28 +125,28 @@ impl Part {
         self.buffer.extend_from_slice(line);
         self.lines += 1;
         if self.buffer.len() >= BLOCK_BYTES {
-            self.drain()
+            self.flush_buffer()
         } else {
             Ok(())
         }
     }
 
-    fn drain(&mut self) -> io::Result<()> {
+    fn flush_buffer(&mut self) -> io::Result<()> {
         self.sink.write_all(&self.buffer)?;
         self.buffer.clear();
         Ok(())
     }
 
     fn finish(mut self) -> io::Result<()> {
-        if self.lines > 0 && !self.style.open_end {
+        if self.lines > 0 && !self.file_format.no_final_newline {
             self.buffer
-                .extend_from_slice(if self.style.carriage_return {
+                .extend_from_slice(if self.file_format.carriage_return {
                     b"\r\n"
                 } else {
                     b"\n"
                 });
         }
-        self.drain()?;
+        self.flush_buffer()?;
         self.sink.finish()
     }
 }
@@ -157,8 +158,8 @@ pub(crate) struct Feed {
     extension: &'static str,
     header: Option<&'static str>,
     layout: Layout,
-    part: Option<Part>,
-    opened: Option<jiff::civil::Date>,
+    file: Option<OpenFile>,
+    file_date: Option<jiff::civil::Date>,
     /// Lines for the file of a later day, by index of that day.
     delayed: BTreeMap<usize, Vec<Vec<u8>>>,
     last_index: usize,
@@ -167,7 +168,7 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// Makes a writer for a source under `root/name/`.
+    /// Creates a writer for a source under `root/name/`.
     pub(crate) fn new(
         root: &Path,
         name: &'static str,
@@ -182,43 +183,47 @@ impl Feed {
             extension,
             header,
             layout,
-            part: None,
-            opened: None,
+            file: None,
+            file_date: None,
             delayed: BTreeMap::new(),
             last_index,
             truth: SourceTruth::default(),
         }
     }
 
-    /// Starts a day: opens a new file if one begins, and writes the lines held back for it.
-    pub(crate) fn open(&mut self, day: &Day, style: impl Fn() -> Style) -> Result<(), Error> {
+    /// Starts a day: opens a new file if one begins, and writes the lines delayed until it.
+    pub(crate) fn open(
+        &mut self,
+        day: &Day,
+        file_format: impl Fn() -> FileFormat,
+    ) -> Result<(), Error> {
         let date = match self.layout {
             Layout::Daily => day.date,
             Layout::Weekly => day.monday(),
             Layout::Monthly => day.date.first_of_month(),
         };
-        if self.opened != Some(date) {
+        if self.file_date != Some(date) {
             self.close()?;
-            let style = style();
-            let path = self.path(date, "", style.packing.extension())?;
-            let sink = Sink::open(&path, style.packing).map_err(|e| Error::write(&path, e))?;
+            let file_format = file_format();
+            let path = self.path(date, "", file_format.codec.extension())?;
+            let sink = Sink::open(&path, file_format.codec).map_err(|e| Error::write(&path, e))?;
             let mut buffer = Vec::with_capacity(BLOCK_BYTES + 4096);
-            if style.mark {
+            if file_format.byte_order_mark {
                 buffer.extend_from_slice("\u{feff}".as_bytes());
             }
-            let mut part = Part {
+            let mut file = OpenFile {
                 path,
                 sink,
-                style,
+                file_format,
                 lines: 0,
                 buffer,
             };
             if let Some(header) = self.header {
-                part.line(header.as_bytes())
-                    .map_err(|e| Error::write(&part.path, e))?;
+                file.line(header.as_bytes())
+                    .map_err(|e| Error::write(&file.path, e))?;
             }
-            self.part = Some(part);
-            self.opened = Some(date);
+            self.file = Some(file);
+            self.file_date = Some(date);
             self.truth.files += 1;
         }
         for line in self.delayed.remove(&day.index).unwrap_or_default() {
@@ -227,24 +232,29 @@ impl Feed {
         Ok(())
     }
 
-    fn path(&self, date: jiff::civil::Date, suffix: &str, packed: &str) -> Result<PathBuf, Error> {
+    fn path(
+        &self,
+        date: jiff::civil::Date,
+        suffix: &str,
+        compression: &str,
+    ) -> Result<PathBuf, Error> {
         let folder = self
             .root
             .join(self.name)
             .join(date.strftime("%Y/%m").to_string());
         std::fs::create_dir_all(&folder).map_err(|e| Error::write(&folder, e))?;
         Ok(folder.join(format!(
-            "{}-{date}{suffix}.{}{packed}",
+            "{}-{date}{suffix}.{}{compression}",
             self.name, self.extension
         )))
     }
 
     fn line(&mut self, line: &[u8]) -> Result<(), Error> {
         self.truth.bytes += line.len() as u64 + 1;
-        let Some(part) = self.part.as_mut() else {
+        let Some(file) = self.file.as_mut() else {
             return Ok(());
         };
-        part.line(line).map_err(|e| Error::write(&part.path, e))
+        file.line(line).map_err(|e| Error::write(&file.path, e))
     }
 
     /// Writes a valid record.
@@ -254,7 +264,7 @@ impl Feed {
         self.line(line)
     }
 
-    /// Holds a valid record back for the file of a later day.
+    /// Delays a valid record until the file of a later day.
     pub(crate) fn accept_late(
         &mut self,
         day: &Day,
@@ -301,7 +311,7 @@ impl Feed {
         self.line(b"")
     }
 
-    /// Writes an empty file beside that of the day.
+    /// Writes an additional empty file for the day.
     pub(crate) fn empty_file(&mut self, day: &Day) -> Result<(), Error> {
         let path = self.path(day.date, "-empty", "")?;
         self.truth.files += 1;
@@ -337,10 +347,10 @@ impl Feed {
 
     /// Closes the current file.
     pub(crate) fn close(&mut self) -> Result<(), Error> {
-        match self.part.take() {
-            Some(part) => {
-                let path = part.path.clone();
-                part.finish().map_err(|e| Error::write(&path, e))
+        match self.file.take() {
+            Some(file) => {
+                let path = file.path.clone();
+                file.finish().map_err(|e| Error::write(&path, e))
             }
             None => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! Records which files of a folder a simulation wrote: other files are never replaced.
+//! Lists the files that a simulation wrote to its folder, so that other files are never replaced.
 
 use std::{
     collections::BTreeSet,
@@ -9,22 +9,22 @@ use std::{
 /// File with the list of the simulation's files, one per line.
 const LIST: &str = ".simulated";
 
-/// Records the existing files.
-pub fn note(root: &Path) -> io::Result<()> {
+/// Lists the existing files as those of the simulation.
+pub fn record_files(root: &Path) -> io::Result<()> {
     let names: Vec<String> = files(root)?.into_iter().collect();
     fs::write(root.join(LIST), names.join("\n") + "\n")
 }
 
-/// Files that were added by others since; none without a list.
-pub fn strangers(root: &Path) -> io::Result<Vec<String>> {
-    let noted = match fs::read_to_string(root.join(LIST)) {
+/// Files that are not on the list; empty without a list.
+pub fn foreign_files(root: &Path) -> io::Result<Vec<String>> {
+    let listed = match fs::read_to_string(root.join(LIST)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        noted => noted?,
+        listed => listed?,
     };
-    let noted: BTreeSet<&str> = noted.lines().chain([LIST]).collect();
-    let found = files(root)?.into_iter();
-    Ok(found
-        .filter(|name| !noted.contains(name.as_str()))
+    let listed: BTreeSet<&str> = listed.lines().chain([LIST]).collect();
+    let existing = files(root)?.into_iter();
+    Ok(existing
+        .filter(|name| !listed.contains(name.as_str()))
         .collect())
 }
 
@@ -51,17 +51,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_came_later_is_strange() {
+    fn files_added_later_are_foreign() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         fs::create_dir_all(root.join("a/b")).unwrap();
         fs::write(root.join("a/b/1"), "").unwrap();
         fs::write(root.join("2"), "").unwrap();
-        assert_eq!(strangers(root).unwrap(), [""; 0]);
-        note(root).unwrap();
-        assert_eq!(strangers(root).unwrap(), [""; 0]);
+        assert_eq!(foreign_files(root).unwrap(), [""; 0]);
+        record_files(root).unwrap();
+        assert_eq!(foreign_files(root).unwrap(), [""; 0]);
         fs::remove_file(root.join("2")).unwrap();
         fs::write(root.join("a/mine"), "").unwrap();
-        assert_eq!(strangers(root).unwrap(), ["a/mine"]);
+        assert_eq!(foreign_files(root).unwrap(), ["a/mine"]);
     }
 }

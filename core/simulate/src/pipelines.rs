@@ -3,10 +3,10 @@
 use crate::{
     Error,
     calendar::Clock,
-    catalogue::traces::{Execution, TraceTables, Traces},
-    company::{COUNT_SHAPE, Company, HOSTILE_SHARE, LATE_SHARE, PIPELINES, REPEAT_SHARE},
+    catalogue::traces::{Execution, TraceSummary, Traces},
+    company::{COUNT_SHAPE, Company, DUPLICATE_SHARE, HOSTILE_SHARE, LATE_SHARE, PIPELINES},
     hostile::{self, Flaw},
-    output::{Feed, Layout, Packing, Style, quoted},
+    output::{Codec, Feed, FileFormat, Layout, quoted},
     random::Random,
     truth::{SourceTruth, reason},
 };
@@ -24,7 +24,7 @@ const ERRORS: [&str; 5] = [
 
 const FLAWS: [Flaw; 8] = [
     Flaw::Value("files", "-3", reason::OUT_OF_RANGE),
-    Flaw::Cut,
+    Flaw::Truncated,
     Flaw::Value("status", "\"green\"", reason::NOT_ALLOWED),
     Flaw::Value("files", "\"12\"", reason::WRONG_TYPE),
     Flaw::Value("duration_s", "null", reason::MISSING),
@@ -39,7 +39,7 @@ pub(crate) fn write(
     company: &Company,
     seed: u64,
     compress: bool,
-) -> Result<(SourceTruth, TraceTables), Error> {
+) -> Result<(SourceTruth, TraceSummary), Error> {
     let days = &company.days;
     let mut random = Random::new(seed, STREAM);
     let mut feed = Feed::new(
@@ -52,30 +52,30 @@ pub(crate) fn write(
     );
     let mut traces = Traces::new(root, seed, compress, days);
     let mut writer = Writer::new();
-    let mut moments: Vec<(i64, u8)> = Vec::new();
+    let mut times: Vec<(i64, u8)> = Vec::new();
     let mut line = Vec::with_capacity(512);
-    let mut turn = 0;
+    let mut flaws_so_far = 0;
     for day in days {
         let odd = (day.index / 7) % 2 == 1;
-        feed.open(day, || Style {
-            packing: match (compress, odd) {
-                (false, _) => Packing::Plain,
-                (true, false) => Packing::Gzip,
-                (true, true) => Packing::Zstandard,
+        feed.open(day, || FileFormat {
+            codec: match (compress, odd) {
+                (false, _) => Codec::Plain,
+                (true, false) => Codec::Gzip,
+                (true, true) => Codec::Zstandard,
             },
             carriage_return: odd,
-            ..Style::plain()
+            ..FileFormat::plain()
         })?;
         traces.open(day)?;
-        moments.clear();
+        times.clear();
         let mean = company.executions(day);
         for pipeline in 0..PIPELINES.len() {
             for _ in 0..random.overdispersed(mean, COUNT_SHAPE) {
-                moments.push((random.below(day.seconds as usize) as i64, pipeline as u8));
+                times.push((random.below(day.seconds as usize) as i64, pipeline as u8));
             }
         }
-        moments.sort_unstable();
-        for &(second, pipeline) in &moments {
+        times.sort_unstable();
+        for &(second, pipeline) in &times {
             line.clear();
             let second = day.start + second;
             let execution = writer.execution(
@@ -93,19 +93,19 @@ pub(crate) fn write(
                 continue;
             }
             feed.accept(&line)?;
-            if random.chance(REPEAT_SHARE) {
+            if random.chance(DUPLICATE_SHARE) {
                 let delay = random.below(9);
                 feed.repeat(day, delay, &line)?;
             }
         }
-        let expected = moments.len() as f64 * HOSTILE_SHARE;
-        let all = day.index + 7 == days.len();
-        hostile::scatter(
+        let expected = times.len() as f64 * HOSTILE_SHARE;
+        let every_flaw = day.index + 7 == days.len();
+        hostile::write_flawed_records(
             &mut feed,
             &mut random,
-            &mut turn,
+            &mut flaws_so_far,
             expected,
-            all,
+            every_flaw,
             &FLAWS,
             |random, out| {
                 let second = day.start + random.below(day.seconds as usize) as i64;
@@ -120,7 +120,7 @@ pub(crate) fn write(
 
 struct Writer {
     clock: Clock,
-    next: u64,
+    next_number: u64,
     names: Vec<String>,
     errors: Vec<String>,
 }
@@ -129,7 +129,7 @@ impl Writer {
     fn new() -> Self {
         Self {
             clock: Clock::default(),
-            next: 1,
+            next_number: 1,
             names: PIPELINES.iter().map(|name| quoted(name)).collect(),
             errors: ERRORS.iter().map(|text| quoted(text)).collect(),
         }
@@ -149,8 +149,8 @@ impl Writer {
         let duration = 20.0 + files as f64 * random.log_normal(0.05, 0.3);
         let component = random.pick(&company.components).name;
         let error = random.below(ERRORS.len());
-        let number = self.next;
-        self.next += 1;
+        let number = self.next_number;
+        self.next_number += 1;
         let _ = write!(out, "{{\"id\":\"P-{number:08}\",\"started_at\":\"");
         self.clock.write(second, out);
         let _ = write!(

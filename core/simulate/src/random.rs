@@ -13,7 +13,7 @@ pub(crate) struct Random {
 }
 
 impl Random {
-    /// Makes the stream with this number for a seed.
+    /// Creates the stream with this number for a seed.
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         generator.set_stream(stream);
@@ -123,8 +123,8 @@ impl Random {
             if k < 0.0 || (us < 0.013 && v > us) {
                 continue;
             }
-            let left = v.ln() + inverse_alpha.ln() - (a / (us * us) + b).ln();
-            if left <= k * mean.ln() - mean - ln_factorial(k) {
+            let log_ratio = v.ln() + inverse_alpha.ln() - (a / (us * us) + b).ln();
+            if log_ratio <= k * mean.ln() - mean - ln_factorial(k) {
                 return k as u64;
             }
         }
@@ -155,16 +155,20 @@ mod tests {
         let mut random = Random::new(5, 1);
         let values: Vec<f64> = (0..40_000).map(|_| draw(&mut random)).collect();
         let n = values.len() as f64;
-        let found = values.iter().sum::<f64>() / n;
-        let spread = values.iter().map(|v| (v - found).powi(2)).sum::<f64>() / (n - 1.0);
+        let sample_mean = values.iter().sum::<f64>() / n;
+        let sample_variance = values
+            .iter()
+            .map(|v| (v - sample_mean).powi(2))
+            .sum::<f64>()
+            / (n - 1.0);
         let error = (variance / n).sqrt();
         assert!(
-            (found - mean).abs() < 4.5 * error,
-            "{name}: mean {found}, not {mean}"
+            (sample_mean - mean).abs() < 4.5 * error,
+            "{name}: mean {sample_mean}, not {mean}"
         );
         assert!(
-            (spread / variance - 1.0).abs() < 0.06,
-            "{name}: variance {spread}, not {variance}"
+            (sample_variance / variance - 1.0).abs() < 0.06,
+            "{name}: variance {sample_variance}, not {variance}"
         );
     }
 

@@ -49,7 +49,7 @@ fn bytes(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 #[test]
-fn one_seed_gives_one_set_of_bytes() {
+fn same_seed_gives_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path(), 3, 10);
     simulate(&config).unwrap();
@@ -62,8 +62,8 @@ fn one_seed_gives_one_set_of_bytes() {
     })
     .unwrap();
     assert!(first != bytes(&config.out));
-    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
-    assert_eq!(left.len(), 1, "{left:?}");
+    let remaining: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(remaining.len(), 1, "{remaining:?}");
 }
 
 /// CRC-32 of names and contents. Files are decompressed first, so that a new version of the
@@ -78,9 +78,9 @@ fn checksum(folder: &Path, source: &str) -> u32 {
     sum.sum()
 }
 
-/// Published results on these five tables stay valid when other tables are added.
+/// Published results depend on the bytes of these five tables.
 #[test]
-fn the_first_five_tables_stay_as_they_are() {
+fn the_first_five_tables_do_not_change() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config {
         records_per_day: 200.0,
@@ -132,11 +132,11 @@ fn check_counts(seed: u64, compress: bool) {
             planted.accepted + planted.duplicates + quarantined
         );
         for (field, count) in &planted.unknown_fields {
-            let with = records
+            let with_field = records
                 .iter()
                 .filter(|record| record.get(field).is_some())
                 .count();
-            assert_eq!(with as u64, *count, "{source} {field}");
+            assert_eq!(with_field as u64, *count, "{source} {field}");
         }
     }
     let tickets = &summary.truth.sources["tickets"];
@@ -145,7 +145,7 @@ fn check_counts(seed: u64, compress: bool) {
 }
 
 #[test]
-fn the_truth_counts_what_is_in_the_files() {
+fn truth_counts_match_the_files() {
     check_counts(1, true);
     check_counts(2, false);
 }
@@ -164,9 +164,12 @@ fn records(config: &Config, source: &str, contract: &str, time: &str) -> Vec<(Da
         .collect()
 }
 
-fn near(what: &str, found: f64, planted: f64, tolerance: f64) {
-    let off = (found / planted - 1.0).abs();
-    assert!(off < tolerance, "{what}: found {found}, planted {planted}");
+fn assert_near(what: &str, found: f64, planted: f64, tolerance: f64) {
+    let error = (found / planted - 1.0).abs();
+    assert!(
+        error < tolerance,
+        "{what}: found {found}, planted {planted}"
+    );
 }
 
 fn per_day(records: &[(Date, Value)], days: i32, keep: impl Fn(Date, &Value) -> bool) -> f64 {
@@ -182,7 +185,7 @@ fn days_between(from: Date, to: Date) -> i32 {
 }
 
 #[test]
-fn planted_sizes_are_in_the_tickets() {
+fn tickets_have_the_planted_sizes() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path(), 11, 60);
     let truth = simulate(&config).unwrap().truth;
@@ -191,7 +194,7 @@ fn planted_sizes_are_in_the_tickets() {
     let monday = |day: Date| day.weekday() == jiff::civil::Weekday::Monday;
     let mondays = per_day(&tickets, 60, |day, r| monday(day) && is_failure(r));
     let others = per_day(&tickets, 360, |day, r| !monday(day) && is_failure(r));
-    near(
+    assert_near(
         "Monday",
         mondays / others,
         truth.fact("monday").unwrap().size,
@@ -199,23 +202,24 @@ fn planted_sizes_are_in_the_tickets() {
     );
     let questions = per_day(&tickets, 60, |day, r| monday(day) && !is_failure(r));
     let other_questions = per_day(&tickets, 360, |day, r| !monday(day) && !is_failure(r));
-    near("other tickets on Mondays", questions, other_questions, 0.06);
+    assert_near("other tickets on Mondays", questions, other_questions, 0.06);
 
     let ratio = |fact: &Fact, failures_only: bool| {
         let date = fact.date.unwrap();
-        let of = |r: &Value| r["component"] == fact.value() && (!failures_only || is_failure(r));
+        let matches =
+            |r: &Value| r["component"] == fact.value() && (!failures_only || is_failure(r));
         let before = days_between(truth.start, date);
-        let before = per_day(&tickets, before, |day, r| day < date && of(r));
+        let before = per_day(&tickets, before, |day, r| day < date && matches(r));
         let after = days_between(date, truth.until);
-        per_day(&tickets, after, |day, r| day >= date && of(r)) / before
+        per_day(&tickets, after, |day, r| day >= date && matches(r)) / before
     };
     let shift = truth.fact("shift").unwrap();
-    near("shift", ratio(shift, false), shift.size, 0.06);
+    assert_near("shift", ratio(shift, false), shift.size, 0.06);
     let works = truth.fact("IMP-001").unwrap();
-    near("improvement", ratio(works, true), 1.0 + works.size, 0.15);
+    assert_near("improvement", ratio(works, true), 1.0 + works.size, 0.15);
     let nothing = truth.fact("IMP-002").unwrap();
     assert_eq!(nothing.size, 0.0);
-    near(
+    assert_near(
         "improvement without effect",
         ratio(nothing, true),
         1.0,
@@ -224,7 +228,7 @@ fn planted_sizes_are_in_the_tickets() {
 }
 
 #[test]
-fn planted_sizes_are_in_the_executions_and_metrics() {
+fn executions_and_metrics_have_the_planted_sizes() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path(), 12, 60);
     let truth = simulate(&config).unwrap().truth;
@@ -239,21 +243,21 @@ fn planted_sizes_are_in_the_executions_and_metrics() {
             .iter()
             .filter(|(_, run)| run["status"] == "failed")
             .count();
-        near(
+        assert_near(
             name,
             failed as f64 / side.len() as f64,
             threshold.numbers[name],
             0.08,
         );
     }
-    let usual = per_day(&runs, 300, |day, _| !is_weekend(day));
+    let workday = per_day(&runs, 300, |day, _| !is_weekend(day));
     for id in ["outage-pipelines", "dip-pipelines"] {
         let fact = truth.fact(id).unwrap();
         let that_day = per_day(&runs, 1, |day, _| Some(day) == fact.date);
-        near(id, that_day / usual, fact.size, 0.3);
+        assert_near(id, that_day / workday, fact.size, 0.3);
     }
     let weekend = per_day(&runs, 120, |day, _| is_weekend(day));
-    near("weekend", weekend / usual, company::WEEKEND_VOLUME, 0.05);
+    assert_near("weekend", weekend / workday, company::WEEKEND_VOLUME, 0.05);
 
     let drift = truth.fact("drift").unwrap();
     let samples = records(&config, "metrics", "metric_sample", "time");
@@ -265,14 +269,14 @@ fn planted_sizes_are_in_the_executions_and_metrics() {
             .collect();
         values.iter().sum::<f64>() / values.len() as f64
     };
-    near(
+    assert_near(
         "before the drift",
         memory(truth.start),
         drift.numbers["base"],
         0.03,
     );
     let last = truth.until.yesterday().unwrap();
-    near("at the end", memory(last), drift.numbers["at_end"], 0.03);
+    assert_near("at the end", memory(last), drift.numbers["at_end"], 0.03);
 }
 
 fn is_weekend(day: Date) -> bool {
@@ -280,9 +284,9 @@ fn is_weekend(day: Date) -> bool {
 }
 
 #[test]
-fn the_number_of_records_is_met() {
+fn the_requested_number_of_records_is_written() {
     let folder = tempfile::tempdir().unwrap();
-    // Days vary, so a short simulation may be further off.
+    // Days vary, so the number is less exact in a short simulation.
     for (records, weeks, tolerance) in [(30_000_u64, 4, 0.03), (200_000, 60, 0.01)] {
         let config = Config {
             records: Some(records),
@@ -290,16 +294,17 @@ fn the_number_of_records_is_met() {
         };
         let summary = simulate(&config).unwrap();
         let sources = CONTRACTS.map(|(source, _)| summary.truth.sources[source].records);
-        let (task_tickets, more) = sources.split_at(FIRST_FIVE);
-        let [task_tickets, more] = [task_tickets, more].map(|part| part.iter().sum::<u64>() as f64);
-        near("records", task_tickets, records as f64, tolerance);
-        // The records of the other tables come in addition, about half as many.
-        near("records on top", more, 0.55 * task_tickets, 0.2);
-        assert_eq!(summary.records as f64, task_tickets + more);
+        let (requested, additional) = sources.split_at(FIRST_FIVE);
+        let [requested, additional] =
+            [requested, additional].map(|counts| counts.iter().sum::<u64>() as f64);
+        assert_near("records", requested, records as f64, tolerance);
+        // The other tables have about half as many records again.
+        assert_near("additional records", additional, 0.55 * requested, 0.2);
+        assert_eq!(summary.records as f64, requested + additional);
     }
 }
 
-fn refused(config: &Config, words: &str) {
+fn assert_rejected(config: &Config, words: &str) {
     let error = simulate(config).unwrap_err();
     assert!(
         error.is_wrong_usage() && error.to_string().contains(words),
@@ -308,17 +313,17 @@ fn refused(config: &Config, words: &str) {
 }
 
 #[test]
-fn what_cannot_be_simulated_is_refused() {
+fn invalid_requests_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path(), 1, 2);
-    refused(
+    assert_rejected(
         &Config {
             weeks: 0,
             ..config.clone()
         },
         "0 weeks cannot be simulated: use at least 1",
     );
-    refused(
+    assert_rejected(
         &Config {
             records: Some(3),
             ..config.clone()
@@ -326,14 +331,14 @@ fn what_cannot_be_simulated_is_refused() {
         "3 records in 14 days cannot be simulated: use at least 700 (50 a day)",
     );
     let timezone = "Europe/Nowhere".to_string();
-    refused(
+    assert_rejected(
         &Config {
             timezone,
             ..config.clone()
         },
         "is not a time zone",
     );
-    refused(
+    assert_rejected(
         &Config {
             until: Date::MIN,
             ..config.clone()
@@ -342,6 +347,6 @@ fn what_cannot_be_simulated_is_refused() {
     );
     std::fs::create_dir_all(&config.out).unwrap();
     std::fs::write(config.out.join("letter.txt"), "dear").unwrap();
-    refused(&config, "no simulation wrote");
+    assert_rejected(&config, "no simulation wrote");
     assert!(config.out.join("letter.txt").is_file());
 }

@@ -3,9 +3,9 @@
 use crate::{
     Error,
     calendar::Clock,
-    company::{Company, HOSTILE_SHARE, LATE_SHARE, REPEAT_SHARE, TICKET_TYPES},
+    company::{Company, DUPLICATE_SHARE, HOSTILE_SHARE, LATE_SHARE, TICKET_TYPES},
     hostile::{self, Flaw},
-    output::{Feed, Layout, Packing, Style, quoted},
+    output::{Codec, Feed, FileFormat, Layout, quoted},
     random::Random,
     truth::{SourceTruth, reason},
 };
@@ -45,9 +45,9 @@ const BODIES: [&str; 4] = [
 const HOSTILE_TITLE_SHARE: f64 = 0.005;
 
 const FLAWS: [Flaw; 15] = [
-    Flaw::Cut,
+    Flaw::Truncated,
     Flaw::Value("component", "17", reason::WRONG_TYPE),
-    Flaw::Without("id"),
+    Flaw::MissingField("id"),
     Flaw::Value("minutes_to_resolve", "-5", reason::OUT_OF_RANGE),
     Flaw::Value("severity", "\"catastrophic\"", reason::NOT_ALLOWED),
     Flaw::Garbage,
@@ -55,11 +55,11 @@ const FLAWS: [Flaw; 15] = [
     Flaw::RawNull("title"),
     Flaw::Value("minutes_to_resolve", "\"two hours\"", reason::WRONG_TYPE),
     Flaw::Value("title", "{\"text\":\"nested\"}", reason::WRONG_TYPE),
-    Flaw::BadText("title"),
+    Flaw::InvalidUtf8("title"),
     Flaw::Value("type", "\"=cmd()\"", reason::NOT_ALLOWED),
     Flaw::Value("created_at", "\"yesterday at noon\"", reason::WRONG_TYPE),
     Flaw::Value("minutes_to_resolve", "1e300", reason::OUT_OF_RANGE),
-    Flaw::Long("body"),
+    Flaw::LongText("body"),
 ];
 
 /// One ticket in this many may lead to a task.
@@ -80,37 +80,37 @@ pub(crate) fn write(
     let mut random = Random::new(seed, STREAM);
     let mut feed = Feed::new(root, "tickets", "jsonl", None, Layout::Daily, last);
     let mut writer = Writer::new();
-    let mut moments: Vec<(i64, u8, u8)> = Vec::new();
+    let mut times: Vec<(i64, u8, u8)> = Vec::new();
     let mut task_tickets = Vec::new();
     let mut line = Vec::with_capacity(1024);
-    let mut turn = 0;
+    let mut flaws_so_far = 0;
     for day in days {
         let recent = day.index + 14 > last;
-        feed.open(day, || Style {
-            packing: if compress && !recent {
-                Packing::Gzip
+        feed.open(day, || FileFormat {
+            codec: if compress && !recent {
+                Codec::Gzip
             } else {
-                Packing::Plain
+                Codec::Plain
             },
-            mark: day.weekday == 0,
-            ..Style::plain()
+            byte_order_mark: day.weekday == 0,
+            ..FileFormat::plain()
         })?;
-        moments.clear();
+        times.clear();
         for component in 0..company.components.len() {
             for kind in 0..TICKET_TYPES.len() {
                 let mean = company.tickets(day, component, kind);
                 for _ in 0..random.overdispersed(mean, crate::company::COUNT_SHAPE) {
                     let second = random.below(day.seconds as usize) as i64;
-                    moments.push((second, component as u8, kind as u8));
+                    times.push((second, component as u8, kind as u8));
                 }
             }
         }
-        moments.sort_unstable();
-        for &(second, component, kind) in &moments {
+        times.sort_unstable();
+        for &(second, component, kind) in &times {
             line.clear();
             let name = company.components[usize::from(component)].name;
-            if writer.next.is_multiple_of(TASK_TICKET_EVERY) {
-                task_tickets.push((day.start + second, writer.next));
+            if writer.next_number.is_multiple_of(TASK_TICKET_EVERY) {
+                task_tickets.push((day.start + second, writer.next_number));
             }
             let hostile = writer.ticket(
                 &mut random,
@@ -126,19 +126,19 @@ pub(crate) fn write(
                 continue;
             }
             feed.accept(&line)?;
-            if random.chance(REPEAT_SHARE) {
+            if random.chance(DUPLICATE_SHARE) {
                 let delay = random.below(3);
                 feed.repeat(day, delay, &line)?;
             }
         }
-        let expected = moments.len() as f64 * HOSTILE_SHARE;
-        let all = day.index + 7 == days.len();
-        hostile::scatter(
+        let expected = times.len() as f64 * HOSTILE_SHARE;
+        let every_flaw = day.index + 7 == days.len();
+        hostile::write_flawed_records(
             &mut feed,
             &mut random,
-            &mut turn,
+            &mut flaws_so_far,
             expected,
-            all,
+            every_flaw,
             &FLAWS,
             |random, out| {
                 let second = day.start + random.below(day.seconds as usize) as i64;
@@ -160,7 +160,7 @@ pub(crate) fn write(
 /// Formats lines, with a cache of escaped texts.
 struct Writer {
     clock: Clock,
-    next: u64,
+    next_number: u64,
     titles: Vec<String>,
     hostile_titles: Vec<String>,
     bodies: Vec<String>,
@@ -169,14 +169,14 @@ struct Writer {
 
 impl Writer {
     fn new() -> Self {
-        let all = |texts: &[&str]| texts.iter().map(|text| quoted(text)).collect();
+        let quote_all = |texts: &[&str]| texts.iter().map(|text| quoted(text)).collect();
         Self {
             clock: Clock::default(),
-            next: 1,
-            titles: all(&TITLES),
-            hostile_titles: all(&hostile::TEXTS),
-            bodies: all(&BODIES),
-            tags: all(&TAGS),
+            next_number: 1,
+            titles: quote_all(&TITLES),
+            hostile_titles: quote_all(&hostile::TEXTS),
+            bodies: quote_all(&BODIES),
+            tags: quote_all(&TAGS),
         }
     }
 
@@ -200,11 +200,16 @@ impl Writer {
         let open = random.chance(0.02);
         let plan = random.pick(&PLANS);
         let customer = random.below(4000);
-        let (first, other) = (random.below(self.tags.len()), random.below(self.tags.len()));
+        let (first_tag, second_tag) =
+            (random.below(self.tags.len()), random.below(self.tags.len()));
         let body = random.pick(&self.bodies);
         let status = if open { "open" } else { "resolved" };
-        let _ = write!(out, "{{\"id\":\"T-{:08}\",\"created_at\":\"", self.next);
-        self.next += 1;
+        let _ = write!(
+            out,
+            "{{\"id\":\"T-{:08}\",\"created_at\":\"",
+            self.next_number
+        );
+        self.next_number += 1;
         self.clock.write(second, out);
         let _ = write!(
             out,
@@ -220,7 +225,7 @@ impl Writer {
             out,
             ",\"title\":{title},\"body\":{body},\"tags\":[{},{}],\
              \"customer\":{{\"id\":\"C-{customer:04}\",\"plan\":\"{plan}\"}},\"updates\":[",
-            self.tags[first], self.tags[other]
+            self.tags[first_tag], self.tags[second_tag]
         );
         out.extend_from_slice(b"{\"at\":\"");
         self.clock.write(second, out);

@@ -55,7 +55,7 @@ pub enum FactKind {
 }
 
 impl FactKind {
-    /// Returns true for what an improvement does, or does not do.
+    /// Returns true for the effect of an improvement, or its lack of effect.
     pub fn is_improvement(self) -> bool {
         matches!(self, Self::Effect | Self::NoEffect | Self::Harm)
     }
@@ -78,7 +78,7 @@ pub struct Fact {
     pub what: String,
     /// First day on which it holds; `None` for always.
     pub date: Option<Date>,
-    /// Day after the last on which it holds; `None` without an end.
+    /// Day after the last on which it holds; `None` if it does not end.
     pub end: Option<Date>,
     /// Size, in `unit`.
     pub size: f64,
@@ -126,12 +126,12 @@ pub struct SourceTruth {
     pub accepted: u64,
     /// Number of invalid records by reason.
     pub quarantined: BTreeMap<String, u64>,
-    /// Number of lines whose key occurs on another line, too.
+    /// Number of valid lines beyond the first of each key.
     pub duplicates: u64,
     /// Number of files with truncated compressed data; all of their lines in `records` are
     /// readable.
     pub broken_files: u64,
-    /// Number of records in a later file than that of their day.
+    /// Number of records in the file of a later day.
     pub late: u64,
     /// Number of blank lines.
     pub blank_lines: u64,
@@ -148,7 +148,7 @@ pub struct SourceTruth {
 pub mod reason {
     /// The line is not JSON.
     pub const BROKEN: &str = "broken JSON";
-    /// The line of CSV has another number of cells than the header.
+    /// The line of CSV does not have the number of cells of the header.
     pub const BROKEN_CSV: &str = "broken CSV";
     /// The line is not UTF-8.
     pub const INVALID_TEXT: &str = "invalid UTF-8";

@@ -1,4 +1,4 @@
-//! Values that neither their past nor their future explains.
+//! Anomalies: values that neither their past nor their future explains.
 //!
 //! After the season is removed robustly, up to four experts predict each value: from a short and a
 //! long window before it, and the same after it, never using the value itself. Each expert is
@@ -19,12 +19,12 @@ use statrs::distribution::{
     ContinuousCDF, DiscreteCDF, NegativeBinomial, Normal, Poisson, StudentsT,
 };
 
-/// The type of the values.
+/// Type of the values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quantity {
     /// Numbers of events: integers, not negative.
     Count,
-    /// Anything else.
+    /// Other numbers.
     Continuous,
 }
 
@@ -109,19 +109,19 @@ pub fn score(values: &[Option<f64>], quantity: Quantity, options: Options) -> Ve
         .collect()
 }
 
-/// Combines the least surprised expert of either side.
+/// Combines the experts: the least surprised one decides in each direction.
 fn combine(value: f64, i: usize, experts: &[Expert]) -> Option<Score> {
     let views: Vec<(f64, Tails)> = experts
         .iter()
         .filter_map(|expert| expert.expected[i].map(|mean| (mean, expert.tails(value, mean))))
         .collect();
-    let past = experts
+    let has_past = experts
         .iter()
         .any(|expert| expert.view.past && expert.expected[i].is_some());
-    let future = experts
+    let has_future = experts
         .iter()
         .any(|expert| !expert.view.past && expert.expected[i].is_some());
-    if views.is_empty() || !(past || future) {
+    if views.is_empty() || !(has_past || has_future) {
         return None;
     }
     let p_up = views.iter().map(|(_, tails)| tails.up).fold(0.0, f64::max);
@@ -129,11 +129,11 @@ fn combine(value: f64, i: usize, experts: &[Expert]) -> Option<Score> {
         .iter()
         .map(|(_, tails)| tails.down)
         .fold(0.0, f64::max);
-    let up = p_up < p_down;
+    let is_up = p_up < p_down;
     let (expected, tails) = views
         .iter()
         .max_by(|(_, a), (_, b)| {
-            if up {
+            if is_up {
                 a.up.total_cmp(&b.up)
             } else {
                 a.down.total_cmp(&b.down)
@@ -148,7 +148,7 @@ fn combine(value: f64, i: usize, experts: &[Expert]) -> Option<Score> {
         high: expected + tails.half_width,
         p_up,
         p_down,
-        z: if up { score } else { -score },
+        z: if is_up { score } else { -score },
     })
 }
 
@@ -180,9 +180,9 @@ impl Season {
     }
 
     fn offsets(values: &[f64], options: Options) -> Self {
-        let parts = decompose(values, options.period);
+        let decomposition = decompose(values, options.period);
         Self {
-            pattern: parts.season[..options.period].to_vec(),
+            pattern: decomposition.season[..options.period].to_vec(),
         }
     }
 
@@ -305,12 +305,12 @@ impl View {
             i + 1..(i + 1 + length).min(n)
         };
         // A long window is only useful if it has more values than the short one.
-        let fewest = if self.long {
+        let length_min = if self.long {
             options.short + options.short / 2
         } else {
             options.short / 2
         };
-        (range.len() >= fewest).then_some(range)
+        (range.len() >= length_min).then_some(range)
     }
 }
 
@@ -360,7 +360,7 @@ impl Expert {
                     Quantity::Count => {
                         (clipped_mean(values, season, range) * season.at(i)).max(0.02)
                     }
-                    // A line through hundreds of values costs much and gains little.
+                    // A line through hundreds of values is slow and hardly better than the median.
                     Quantity::Continuous if view.long && options.long <= 60 => {
                         line_at(&adjusted, range, i) + season.at(i)
                     }
@@ -403,15 +403,15 @@ impl Expert {
             .collect();
         let middle = (quantile(&sizes, 0.5) / 0.6745).max(1.0);
         let tail = quantile(&sizes, 0.95) / (middle * 0.6745);
-        // The ratio of both is itself uncertain. Counts have their own distribution for the tail,
-        // so only the excess beyond the uncertainty counts as heavy; other values have no such
-        // distribution, so the uncertainty makes their tails heavier.
-        let doubt = match self.quantity {
+        // The ratio of the quantiles is itself uncertain. Counts have a distribution with a tail of
+        // its own, so only an excess beyond the uncertainty makes it heavier; other values have no
+        // such distribution, so the uncertainty makes their tails heavier.
+        let uncertainty = match self.quantity {
             Quantity::Count => 5.0 / (sizes.len() as f64).sqrt(),
             Quantity::Continuous => -0.1,
         };
         self.stretch = middle;
-        self.freedom = heavy_tail(tail - doubt);
+        self.freedom = heavy_tail(tail - uncertainty);
     }
 
     /// Normal score of a value before the correction for tails; positive above the expectation.
@@ -457,8 +457,7 @@ impl Expert {
             .and_then(|freedom| StudentsT::new(0.0, 1.0, freedom).ok())
         {
             Some(t) => {
-                // The same centre: the quartile of t is farther out than that of the normal
-                // distribution.
+                // Scaled to the quartiles of the normal distribution.
                 let scale = t.inverse_cdf(0.75) / 0.6745;
                 t.sf(score * scale)
             }
@@ -470,14 +469,14 @@ impl Expert {
 /// Mean of squared residuals over the variance given by `law`, without the largest 2 %.
 fn dispersion(pairs: &[(f64, f64)], law: impl Fn(f64) -> f64) -> f64 {
     // Mean of a squared standard normal value whose size is below the 98th percentile.
-    const KEPT: f64 = 0.873;
+    const TRIMMED_MEAN: f64 = 0.873;
     let mut squares: Vec<f64> = pairs
         .iter()
         .map(|(value, mean)| (value - mean).powi(2) / law(*mean))
         .collect();
     squares.sort_by(f64::total_cmp);
-    let keep = ((squares.len() as f64 * 0.98).floor() as usize).max(1);
-    squares[..keep].iter().sum::<f64>() / keep as f64 / KEPT
+    let count = ((squares.len() as f64 * 0.98).floor() as usize).max(1);
+    squares[..count].iter().sum::<f64>() / count as f64 / TRIMMED_MEAN
 }
 
 /// The `a` with which the variance `mean + a mean²` explains the residuals; 0 if the mean alone
@@ -554,7 +553,7 @@ fn heavy_tail(ratio: f64) -> Option<f64> {
     TABLE
         .iter()
         .rev()
-        .find(|(least, _)| ratio >= *least)
+        .find(|(ratio_min, _)| ratio >= *ratio_min)
         .map(|(_, freedom)| *freedom)
 }
 
@@ -624,12 +623,12 @@ mod tests {
         for seed in 0..runs {
             let values = make(&mut Random::seeded(seed));
             let scores = score(&values, quantity, Options::DAILY);
-            let least = scores
+            let smallest = scores
                 .iter()
                 .flatten()
                 .map(|s| s.p_up.min(s.p_down))
                 .fold(1.0, f64::min);
-            claims += usize::from(least * 2.0 * 420.0 < 0.05);
+            claims += usize::from(smallest * 2.0 * 420.0 < 0.05);
         }
         claims as f64 / runs as f64
     }
@@ -654,7 +653,7 @@ mod tests {
     }
 
     #[test]
-    fn wandering_and_drifting_metrics_make_no_claims() {
+    fn autocorrelated_and_drifting_metrics_make_no_claims() {
         let rate = false_claims(Quantity::Continuous, |random| {
             let mut noise = 0.0;
             daily(|i| {
@@ -675,7 +674,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_is_no_anomaly_once_its_future_is_known() {
+    fn a_step_is_not_an_anomaly_once_its_future_is_known() {
         let rate = false_claims(Quantity::Count, |random| {
             daily(|i| random.poisson(if i < 250 { 12.0 } else { 24.0 } * week(i)))
         });
@@ -683,22 +682,22 @@ mod tests {
         assert!(rate <= 0.06, "{rate}");
     }
 
-    /// Checks that an outage of some days is found, at its place and nowhere else.
-    fn check_outage(mean: f64, left: f64, days: std::ops::Range<usize>) {
+    /// Checks that anomalies are found on the days of an outage, and on no others.
+    fn check_outage(mean: f64, remaining: f64, days: std::ops::Range<usize>) {
         for seed in 0..20 {
             let mut random = Random::seeded(1000 + seed);
             let values = daily(|i| {
-                let factor = if days.contains(&i) { left } else { 1.0 };
+                let factor = if days.contains(&i) { remaining } else { 1.0 };
                 random.poisson(mean * week(i) * factor)
             });
             let scores = score(&values, Quantity::Count, Options::DAILY);
-            let called: Vec<usize> = (0..420)
+            let anomalies: Vec<usize> = (0..420)
                 .filter(|i| scores[*i].is_some_and(|s| s.p_down * 2.0 * 420.0 < 0.01))
                 .collect();
-            assert!(!called.is_empty(), "seed {seed}: missed");
+            assert!(!anomalies.is_empty(), "seed {seed}: missed");
             assert!(
-                called.iter().all(|i| days.contains(i)),
-                "seed {seed}: {called:?}"
+                anomalies.iter().all(|i| days.contains(i)),
+                "seed {seed}: {anomalies:?}"
             );
         }
     }
@@ -712,7 +711,7 @@ mod tests {
     }
 
     #[test]
-    fn too_short_a_series_has_no_scores() {
+    fn short_series_have_no_scores() {
         let values = vec![Some(1.0); 41];
         assert!(
             score(&values, Quantity::Count, Options::DAILY)
@@ -722,7 +721,7 @@ mod tests {
     }
 
     #[test]
-    fn constant_series_do_not_break() {
+    fn constant_series_have_finite_scores() {
         let mut values = vec![Some(5.0); 100];
         values[50] = None;
         let scores = score(&values, Quantity::Continuous, Options::DAILY);

@@ -4,7 +4,7 @@
 //! if neighbours are correlated. So the statistic is compared with the result of the same search in
 //! simulated series without a shift, of the same length and autocorrelation. That autocorrelation
 //! is estimated after the best shift is removed, and corrected for bias by simulation, including
-//! its uncertainty: otherwise a shift would hide itself, or noise would pass for one.
+//! its uncertainty: otherwise a shift would look like autocorrelation, or noise like a shift.
 
 use crate::distribution::t_quantile;
 use crate::trend::{median_of, running_median};
@@ -90,7 +90,7 @@ pub struct Shifts {
 
 /// Finds shifts of the mean of an evenly spaced series.
 ///
-/// `adjusted` is searched (the seasonally adjusted series, or `values` again); means are taken from
+/// `adjusted` is searched (the seasonally adjusted series, or `values` again); means are those of
 /// `values`. Outliers from a running median are clipped before the search, so that a day of outage
 /// is not a new level. Further shifts are searched on either side of a found one (binary
 /// segmentation, Vostrikova 1981), each time with half of the remaining error rate; then indices
@@ -103,30 +103,30 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
     if n < fewest(m) || adjusted.len() != n {
         return None;
     }
-    let drawn = draw_in_outliers(adjusted, m);
-    let whole = best_split(&drawn, m)?;
-    let p = simulated_p(&drawn, &whole, search);
-    let single = NoiseShape::of(n, whole.rho, search).mean();
+    let clean = clip_outliers(adjusted, m);
+    let whole = best_split(&clean, m)?;
+    let p = simulated_p(&clean, &whole, search);
+    let single = RhoPosterior::new(n, whole.rho, search).mean();
     let mut positions = Vec::new();
     let mut drifts = false;
-    split(&drawn, 0, search.alpha, search, &mut positions, &mut drifts);
+    split(&clean, 0, search.alpha, search, &mut positions, &mut drifts);
     positions.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     positions.truncate(search.shifts_max.max(1));
-    let mut positions: Vec<usize> = positions.into_iter().map(|(at, _)| at).collect();
+    let mut positions: Vec<usize> = positions.into_iter().map(|split| split.0).collect();
     positions.sort_unstable();
-    let tested = refine(&drawn, &mut positions, search);
+    let tested = refine(&clean, &mut positions, search);
     let edges: Vec<usize> = std::iter::once(0)
         .chain(positions.iter().copied())
         .chain(std::iter::once(n))
         .collect();
     // With one shift removed, the others would still look like autocorrelation.
     let autocorrelation = if positions.len() > 1 {
-        let seen = residual_autocorrelation(&drawn, &edges);
-        NoiseShape::of(n, seen, search).mean().min(single)
+        let observed = residual_autocorrelation(&clean, &edges);
+        RhoPosterior::new(n, observed, search).mean().min(single)
     } else {
         single
     };
-    let noise = long_run_variance(&drawn, &edges, autocorrelation);
+    let noise = long_run_variance(&clean, &edges, autocorrelation);
     // One quantile for levels and their differences, so that their intervals agree.
     let effective = n as f64 * (1.0 - autocorrelation) / (1.0 + autocorrelation);
     let quantile = t_quantile(0.975, (effective - (edges.len() - 1) as f64).max(2.0));
@@ -140,7 +140,7 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
         .enumerate()
         .map(|(i, (statistic, p))| {
             let edges = [edges[i], edges[i + 1], edges[i + 2]];
-            describe(values, &drawn, edges, &spread, statistic, p)
+            describe(values, &clean, edges, &spread, statistic, p)
         })
         .collect();
     Some(Shifts {
@@ -165,7 +165,7 @@ pub(crate) struct Split {
     /// First-order autocorrelation of the residuals, not corrected for bias.
     rho: f64,
     /// Remaining sum of squares.
-    left: f64,
+    residual_squares: f64,
 }
 
 /// Finds the split with the smallest remaining sum of squares; `None` for a constant segment.
@@ -184,18 +184,18 @@ pub(crate) fn best_split(values: &[f64], m: usize) -> Option<Split> {
         }
     }
     let total: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    let left = (total - best).max(0.0);
+    let residual_squares = (total - best).max(0.0);
     if total <= f64::EPSILON * mean.abs().max(1.0) {
         return None;
     }
     let rho = residual_autocorrelation(values, &[0, at, n]);
-    let variance = left.max(total * 1e-9) / (n as f64 - 2.0);
+    let variance = residual_squares.max(total * 1e-9) / (n as f64 - 2.0);
     let long_run = variance * (1.0 + rho.max(0.0)) / (1.0 - rho.max(0.0)).max(0.02);
     Some(Split {
         at,
         statistic: (best / long_run).sqrt(),
         rho,
-        left,
+        residual_squares,
     })
 }
 
@@ -211,9 +211,9 @@ fn residuals(values: &[f64], edges: &[usize]) -> Vec<f64> {
 }
 
 fn residual_autocorrelation(values: &[f64], edges: &[usize]) -> f64 {
-    let left = residuals(values, edges);
-    let square: f64 = left.iter().map(|v| v * v).sum();
-    let product: f64 = left.windows(2).map(|w| w[0] * w[1]).sum();
+    let residuals = residuals(values, edges);
+    let square: f64 = residuals.iter().map(|v| v * v).sum();
+    let product: f64 = residuals.windows(2).map(|w| w[0] * w[1]).sum();
     if square > 0.0 {
         (product / square).clamp(-0.98, 0.98)
     } else {
@@ -225,29 +225,29 @@ fn residual_autocorrelation(values: &[f64], edges: &[usize]) -> f64 {
 /// farther from it than two and a half robust standard deviations are moved to that distance; those
 /// farther than five, in runs shorter than half a segment, to the median itself (after Hampel
 /// 1974): a new level lasts longer.
-pub(crate) fn draw_in_outliers(values: &[f64], m: usize) -> Vec<f64> {
-    let there: Vec<Option<f64>> = values.iter().copied().map(Some).collect();
-    let level: Vec<f64> = running_median(&there, 2 * m + 1)
+pub(crate) fn clip_outliers(values: &[f64], m: usize) -> Vec<f64> {
+    let known: Vec<Option<f64>> = values.iter().copied().map(Some).collect();
+    let level: Vec<f64> = running_median(&known, 2 * m + 1)
         .iter()
         .zip(values)
         .map(|(level, value)| level.unwrap_or(*value))
         .collect();
-    let away: Vec<f64> = values.iter().zip(&level).map(|(v, l)| v - l).collect();
-    let limit = 2.5 * 1.4826 * median_of(&mut away.iter().map(|a| a.abs()).collect::<Vec<_>>());
+    let offsets: Vec<f64> = values.iter().zip(&level).map(|(v, l)| v - l).collect();
+    let limit = 2.5 * 1.4826 * median_of(&mut offsets.iter().map(|d| d.abs()).collect::<Vec<_>>());
     if limit <= 0.0 {
         return values.to_vec();
     }
     let mut out = Vec::with_capacity(values.len());
-    let places: Vec<usize> = (0..values.len()).collect();
-    let is_gross = |i: usize| away[i].abs() > 2.0 * limit;
-    for run in places.chunk_by(|a, b| is_gross(*a) == is_gross(*b)) {
+    let indices: Vec<usize> = (0..values.len()).collect();
+    let is_gross = |i: usize| offsets[i].abs() > 2.0 * limit;
+    for run in indices.chunk_by(|a, b| is_gross(*a) == is_gross(*b)) {
         let is_spike = is_gross(run[0]) && 2 * run.len() < m;
         out.extend(run.iter().map(|i| {
             level[*i]
                 + if is_spike {
                     0.0
                 } else {
-                    away[*i].clamp(-limit, limit)
+                    offsets[*i].clamp(-limit, limit)
                 }
         }));
     }
@@ -266,11 +266,11 @@ const GRID: [f64; 11] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
 /// high for that reason. Simulation stops early once the p-value is known to be large (Besag and
 /// Clifford 1991).
 fn simulated_p(values: &[f64], observed: &Split, search: &Search) -> f64 {
-    const ENOUGH: usize = 40;
+    const HIGHER_MAX: usize = 40;
     let n = values.len();
     let m = search.segment_min.max(2);
-    let noise_shape = NoiseShape::of(n, observed.rho, search);
-    let plausible = noise_shape.plausible();
+    let posterior = RhoPosterior::new(n, observed.rho, search);
+    let plausible = posterior.plausible();
     let mut noise = Noise::new(search.seed ^ 0x5eed);
     let (mut higher, mut compared) = (0usize, 0usize);
     for _ in 0..search.simulations * 8 {
@@ -278,13 +278,13 @@ fn simulated_p(values: &[f64], observed: &Split, search: &Search) -> f64 {
         let Some(split) = best_split(&noise.autoregressive(n, rho), m) else {
             continue;
         };
-        if (split.rho - noise_shape.seen).abs() > noise_shape.nearness {
+        if (split.rho - posterior.observed).abs() > posterior.tolerance {
             continue;
         }
         compared += 1;
         higher += usize::from(split.statistic >= observed.statistic);
-        if higher == ENOUGH {
-            return ENOUGH as f64 / compared as f64;
+        if higher == HIGHER_MAX {
+            return HIGHER_MAX as f64 / compared as f64;
         }
         if compared == search.simulations {
             break;
@@ -294,24 +294,24 @@ fn simulated_p(values: &[f64], observed: &Split, search: &Search) -> f64 {
 }
 
 /// The distribution of the true autocorrelation given its estimate, for a length and a search.
-struct NoiseShape {
+struct RhoPosterior {
     /// The estimate; at least that of independent values.
-    seen: f64,
+    observed: f64,
     /// Estimates that are closer than this count as equal.
-    nearness: f64,
+    tolerance: f64,
     /// Weight of each value of the grid given the estimate; they sum to 1.
     weights: [f64; GRID.len()],
 }
 
-impl NoiseShape {
-    fn of(n: usize, seen: f64, search: &Search) -> Self {
+impl RhoPosterior {
+    fn new(n: usize, observed: f64, search: &Search) -> Self {
         let m = search.segment_min.max(2);
-        let mut shape = Self {
-            seen,
-            nearness: f64::INFINITY,
+        let mut posterior = Self {
+            observed,
+            tolerance: f64::INFINITY,
             weights: [0.0; GRID.len()],
         };
-        for (weight, rho) in shape.weights.iter_mut().zip(GRID) {
+        for (weight, rho) in posterior.weights.iter_mut().zip(GRID) {
             let mut noise = Noise::new(search.seed ^ 0xb1a5);
             let estimates: Vec<f64> = (0..60)
                 .filter_map(|_| best_split(&noise.autoregressive(n, rho), m))
@@ -323,18 +323,18 @@ impl NoiseShape {
                 (estimates.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / count).sqrt();
             // Negative autocorrelation is treated as independence, which is conservative.
             if rho == 0.0 {
-                shape.seen = seen.max(mean);
+                posterior.observed = observed.max(mean);
             }
-            shape.nearness = shape.nearness.min(deviation / 2.0);
-            *weight = (-((shape.seen - mean) / deviation).powi(2) / 2.0).exp() / deviation;
+            posterior.tolerance = posterior.tolerance.min(deviation / 2.0);
+            *weight = (-((posterior.observed - mean) / deviation).powi(2) / 2.0).exp() / deviation;
         }
-        let total: f64 = shape.weights.iter().sum();
+        let total: f64 = posterior.weights.iter().sum();
         if total > 0.0 {
-            shape.weights = shape.weights.map(|weight| weight / total);
+            posterior.weights = posterior.weights.map(|weight| weight / total);
         } else {
-            shape.weights[GRID.len() - 1] = 1.0;
+            posterior.weights[GRID.len() - 1] = 1.0;
         }
-        shape
+        posterior
     }
 
     /// Values of the grid with a non-negligible weight.
@@ -373,7 +373,7 @@ fn split(
     if simulated_p(values, &best, search) > alpha {
         return;
     }
-    if line_is_better(values, best.left, m) {
+    if line_is_better(values, best.residual_squares, m) {
         *drifts |= found.is_empty() && offset == 0;
         return;
     }
@@ -388,17 +388,17 @@ fn split(
 fn line_is_better(values: &[f64], one_step: f64, m: usize) -> bool {
     let n = values.len() as f64;
     let criterion =
-        |left: f64, parameters: f64| n * (left / n).max(1e-12).ln() + parameters * n.ln();
-    let line = line_left(values);
+        |squares: f64, parameters: f64| n * (squares / n).max(1e-12).ln() + parameters * n.ln();
+    let line = line_residual_squares(values);
     if line >= one_step {
         return false;
     }
     // A step has a position in addition to its two levels, a line has two parameters.
-    criterion(two_steps_left(values, m), 5.0) >= criterion(line, 2.0)
+    criterion(two_steps_residual_squares(values, m), 5.0) >= criterion(line, 2.0)
 }
 
 /// Sum of squares around the least-squares line.
-fn line_left(values: &[f64]) -> f64 {
+fn line_residual_squares(values: &[f64]) -> f64 {
     let n = values.len() as f64;
     let middle = (n - 1.0) / 2.0;
     let mean = values.iter().sum::<f64>() / n;
@@ -412,7 +412,7 @@ fn line_left(values: &[f64]) -> f64 {
 }
 
 /// Smallest sum of squares around three levels.
-fn two_steps_left(values: &[f64], m: usize) -> f64 {
+fn two_steps_residual_squares(values: &[f64], m: usize) -> f64 {
     let mut sums = vec![(0.0, 0.0)];
     let mut last = (0.0, 0.0);
     for v in values {
@@ -443,10 +443,10 @@ fn refine(values: &[f64], positions: &mut Vec<usize>, search: &Search) -> Vec<(f
         for i in 0..positions.len() {
             let start = if i == 0 { 0 } else { positions[i - 1] };
             let end = positions.get(i + 1).copied().unwrap_or(values.len());
-            let stretch = &values[start..end];
-            if let Some(best) = best_split(stretch, m).filter(|_| stretch.len() >= 2 * m) {
+            let segment = &values[start..end];
+            if let Some(best) = best_split(segment, m).filter(|_| segment.len() >= 2 * m) {
                 positions[i] = start + best.at;
-                tested.push((best.statistic, simulated_p(stretch, &best, search)));
+                tested.push((best.statistic, simulated_p(segment, &best, search)));
             } else {
                 tested.push((0.0, 1.0));
             }
@@ -469,9 +469,9 @@ fn refine(values: &[f64], positions: &mut Vec<usize>, search: &Search) -> Vec<(f
 
 /// Variance of one value, times the inflation of the variance of a mean by autocorrelation.
 fn long_run_variance(values: &[f64], edges: &[usize], rho: f64) -> f64 {
-    let left = residuals(values, edges);
-    let freedom = (left.len() as f64 - (edges.len() as f64 - 1.0)).max(1.0);
-    let variance = left.iter().map(|v| v * v).sum::<f64>() / freedom;
+    let residuals = residuals(values, edges);
+    let freedom = (residuals.len() as f64 - (edges.len() as f64 - 1.0)).max(1.0);
+    let variance = residuals.iter().map(|v| v * v).sum::<f64>() / freedom;
     variance * (1.0 + rho) / (1.0 - rho)
 }
 
@@ -581,12 +581,12 @@ impl Noise {
 
     /// A stationary first-order autoregressive series with variance 1.
     pub(crate) fn autoregressive(&mut self, n: usize, rho: f64) -> Vec<f64> {
-        let fresh = (1.0 - rho * rho).sqrt();
+        let innovation = (1.0 - rho * rho).sqrt();
         let mut last = self.normal();
         (0..n)
             .map(|_| {
                 let value = last;
-                last = rho * last + fresh * self.normal();
+                last = rho * last + innovation * self.normal();
                 value
             })
             .collect()
@@ -670,7 +670,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn two_shifts_are_told_apart_and_a_spike_is_none() {
+    fn two_shifts_are_separated_and_a_spike_is_not_a_shift() {
         let mut noise = Noise::new(3);
         let level = |i: usize| {
             if i < 60 {
@@ -697,7 +697,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn levels_and_their_difference_have_one_spread() {
+    fn intervals_of_levels_and_difference_agree() {
         let mut noise = Noise::new(5);
         for (at, n) in [(46, 53), (20, 80), (70, 120)] {
             let mut values = noise.autoregressive(n, 0.4);
@@ -729,13 +729,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn too_little_or_constant_data_gives_nothing() {
+    fn short_or_constant_series_have_no_shifts() {
         let settings = Search::default();
         assert!(mean_shifts(&[1.0; 27], &[1.0; 27], &settings).is_none());
         assert!(mean_shifts(&[1.0; 60], &[1.0; 60], &settings).is_none());
     }
 
-    /// Checks the share of series without a shift in which one is claimed at 5 %.
+    /// Checks the share of series without a shift in which a shift is claimed at 5 %.
     fn check(n: usize, rho: f64, poisson: Option<f64>, bound: f64) {
         let mut noise = Noise::new(n as u64 * 17 + (rho * 100.0) as u64);
         let tries = 200u64;

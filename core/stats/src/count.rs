@@ -1,10 +1,10 @@
-//! Predictive distribution of a count, given earlier counts of the same kind.
+//! Predictive distribution of a count, from earlier counts of the same kind.
 //!
 //! Counts of windows vary more than by chance alone: the negative binomial distribution has the
 //! variance mean + dispersion × mean² (Cameron and Trivedi, 2013, chapter 3). From a handful of
 //! windows its parameters are uncertain. So the dispersion of the returned distribution includes
 //! three parts: the moment estimate of the dispersion, the error of the estimated mean, and the
-//! factor by which Student's t is wider than the normal distribution, since the variance was
+//! factor by which Student's t is wider than the normal distribution, because the variance is
 //! estimated from few values.
 
 use crate::distribution::{chi_square_upper, normal_quantile, t_quantile};
@@ -27,30 +27,30 @@ pub struct CountLaw {
 }
 
 impl CountLaw {
-    /// The distribution of a count with this exposure, given earlier `(count, exposure)`. `None`
-    /// with fewer than [`BEFORE_MIN`] of them, or if they are all zero.
+    /// Predicts a count with this exposure from earlier pairs `(count, exposure)`. `None` with fewer
+    /// than [`BEFORE_MIN`] of them, or if all counts are zero.
     pub fn next(before: &[(f64, f64)], exposure: f64) -> Option<Self> {
         let known: Vec<(f64, f64)> = before.iter().copied().filter(|b| b.1 > 0.0).collect();
         let m = known.len() as f64;
         let total: f64 = known.iter().map(|b| b.0).sum();
-        let exposed: f64 = known.iter().map(|b| b.1).sum();
+        let total_exposure: f64 = known.iter().map(|b| b.1).sum();
         if known.len() < BEFORE_MIN || total <= 0.0 || exposure <= 0.0 {
             return None;
         }
-        let rate = total / exposed;
+        let rate = total / total_exposure;
         // Relative variance of the counts around their expectation by exposure.
         let squares = known
             .iter()
             .map(|(count, exposure)| exposure * (count / (exposure * rate) - 1.0).powi(2));
-        let relative = squares.sum::<f64>() / exposed * m / (m - 1.0);
+        let relative = squares.sum::<f64>() / total_exposure * m / (m - 1.0);
         let dispersion = (relative - m / total).max(0.0);
         let mean = rate * exposure;
-        let wider = t_quantile(0.5 + LEVEL / 2.0, m - 1.0) / normal_quantile(0.5 + LEVEL / 2.0);
-        // Errors of the mean: of counting, and of the windows' own levels.
+        let widening = t_quantile(0.5 + LEVEL / 2.0, m - 1.0) / normal_quantile(0.5 + LEVEL / 2.0);
+        // The second term is the variance of the mean: from counting, and from the windows' levels.
         let variance = (1.0 / mean + dispersion) + (1.0 / total + dispersion / m);
         Some(Self {
             mean,
-            dispersion: (wider.powi(2) * variance - 1.0 / mean).max(0.0),
+            dispersion: (widening.powi(2) * variance - 1.0 / mean).max(0.0),
         })
     }
 
@@ -66,13 +66,13 @@ impl CountLaw {
             let x = 2.0 * (count + 0.5) / (self.mean * relative);
             return 1.0 - chi_square_upper(x, 2.0 / relative);
         }
-        let whole = count as u64;
+        let integer = count as u64;
         if self.dispersion * self.mean < 1e-6 {
-            return Poisson::new(self.mean).map_or(f64::NAN, |law| law.cdf(whole));
+            return Poisson::new(self.mean).map_or(f64::NAN, |law| law.cdf(integer));
         }
         let size = 1.0 / self.dispersion;
         let share = 1.0 / (1.0 + self.dispersion * self.mean);
-        NegativeBinomial::new(size, share).map_or(f64::NAN, |law| law.cdf(whole))
+        NegativeBinomial::new(size, share).map_or(f64::NAN, |law| law.cdf(integer))
     }
 
     /// The smallest count whose cumulative probability reaches `probability`.
@@ -98,7 +98,7 @@ impl CountLaw {
         [self.quantile(tail), self.quantile(1.0 - tail)]
     }
 
-    /// Normal score of a count, where one half of the count's own probability counts as below
+    /// Normal score of a count, with half of the count's own probability added to the lower tail
     /// (mid-p: Lancaster, 1961).
     pub fn score(&self, count: f64) -> f64 {
         let below = f64::midpoint(self.at_most(count), self.at_most(count - 1.0));
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn tails_are_those_of_the_laws() {
+    fn tails_agree_with_published_distributions() {
         // R: ppois(3, 10); pnbinom(3, size = 2, mu = 10); qnbinom(c(.005, .995), size = 2, mu = 10).
         let poisson = CountLaw {
             mean: 10.0,
@@ -163,9 +163,9 @@ mod tests {
     }
 
     #[test]
-    fn too_little_says_nothing() {
-        let some = [(3.0, 1.0); 3];
-        assert_eq!(CountLaw::next(&some, 1.0), None);
+    fn too_few_counts_give_no_distribution() {
+        let too_few = [(3.0, 1.0); 3];
+        assert_eq!(CountLaw::next(&too_few, 1.0), None);
         assert_eq!(CountLaw::next(&[(0.0, 1.0); 8], 1.0), None);
         assert_eq!(CountLaw::next(&[(3.0, 1.0); 8], 0.0), None);
     }
@@ -189,12 +189,12 @@ mod tests {
     }
 
     #[test]
-    fn one_count_in_a_hundred_lies_outside() {
+    fn one_count_in_a_hundred_is_outside() {
         for windows in [4, 8, 26] {
             for mean in [0.5, 3.0, 20.0, 500.0] {
                 for dispersion in [0.0, 0.02, 0.2] {
                     let share = alarms(windows, mean, dispersion);
-                    // For skewed counts from few windows, at most three in a hundred.
+                    // Skewed counts from few windows reach three in a hundred.
                     assert!(share <= 0.03, "{windows} {mean} {dispersion}: {share}");
                 }
             }
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fall_to_a_third_is_seen() {
+    fn a_fall_to_a_third_is_outside() {
         let before: Vec<(f64, f64)> = [130.0, 118.0, 141.0, 125.0, 133.0, 122.0, 128.0, 137.0]
             .map(|count| (count, 5.0))
             .to_vec();

@@ -37,10 +37,10 @@ pub fn quantile_sorted(sorted: &[f64], probability: f64) -> f64 {
     if sorted.is_empty() {
         return f64::NAN;
     }
-    let at = probability.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
-    let below = at.floor() as usize;
+    let position = probability.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
+    let below = position.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);
-    sorted[below] + (at - below as f64) * (sorted[above] - sorted[below])
+    sorted[below] + (position - below as f64) * (sorted[above] - sorted[below])
 }
 
 /// Quantile of values in any order, see [`quantile_sorted`].
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_are_those_of_r() {
+    fn quantiles_agree_with_r() {
         // quantile(c(1, 3, 3.5, 10), c(0, .1, .25, .5, .9, 1)) in R.
         let values = [3.5, 1.0, 10.0, 3.0];
         let want = [1.0, 1.6, 2.5, 3.25, 8.05, 10.0];

@@ -1,4 +1,4 @@
-//! Overdispersion: how much more the values of windows vary than for independent records.
+//! Overdispersion: how much more the values of windows vary than with independent records.
 //!
 //! Records cluster: a bad day has many failures. So the variance of a window's value under
 //! independence is multiplied by a factor, which is estimated twice. *Between* windows it is the
@@ -6,19 +6,19 @@
 //! all effects but has few degrees of freedom. *Within* windows it is the dispersion of their days
 //! around the level of the window and the weekday (quasi-likelihood, `McCullagh` and Nelder 1989,
 //! chapter 9), inflated for the correlation of neighbouring days; it has many degrees of freedom
-//! but ignores variation common to a whole window. [`combined`] joins both.
+//! but ignores variation common to a whole window. [`combined`] combines both.
 
 use crate::distribution::chi_square_upper;
 
 /// Minimum number of pairs of successive windows for estimating their dispersion.
 pub const PAIRS_MIN: usize = 4;
-/// Significance level at which windows differ more than their days explain; stricter with few
-/// pairs. This and the degrees of freedom that the days contribute are chosen by simulation (see
+/// Significance level of the test whether windows differ more than their days explain; stricter with
+/// few pairs. This and the degrees of freedom that the days contribute are chosen by simulation (see
 /// the tests).
-const DIFFER: f64 = 0.15;
-const DIFFER_FEW: f64 = 0.02;
-/// Degrees of freedom that the days contribute to the windows.
-const LENT: f64 = 12.0;
+const DIFFER_ALPHA: f64 = 0.15;
+const DIFFER_ALPHA_FEW: f64 = 0.02;
+/// Maximum degrees of freedom that the days contribute to the windows.
+const DAYS_DF_MAX: f64 = 12.0;
 /// Minimum number of degrees of freedom of days.
 const DAYS_DF_MIN: f64 = 4.0;
 /// Maximum correlation of neighbouring days to allow for.
@@ -48,7 +48,7 @@ pub struct Part {
     pub variance: f64,
 }
 
-/// How levels of windows and of weekdays combine.
+/// How the levels of windows and of weekdays combine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rhythm {
     /// They multiply, and the variance grows with the expected sum: counts and amounts.
@@ -66,8 +66,8 @@ pub struct Dispersion {
     pub df: f64,
 }
 
-/// The factor from differences of successive windows, in order of time or reversed. `None` without
-/// two known neighbours.
+/// Estimates the factor from the differences of successive windows, in order of time or reversed;
+/// returns the number of pairs as well. `None` without two known neighbours.
 pub fn between(levels: &[Option<Level>]) -> Option<(Dispersion, usize)> {
     let squares: Vec<f64> = levels
         .windows(2)
@@ -81,36 +81,36 @@ pub fn between(levels: &[Option<Level>]) -> Option<(Dispersion, usize)> {
     if squares.is_empty() {
         return None;
     }
-    // Neighbouring differences share a window (von Kamat 1958: variance of the statistic).
+    // Neighbouring differences share a window; variance of the statistic by Kamat (1958).
     let df = 2.0 * pairs * pairs / (3.0 * pairs - 1.0);
     let factor = squares.iter().sum::<f64>() / pairs;
     Some((Dispersion { factor, df }, squares.len()))
 }
 
-/// The factor from the parts of windows, each in order of time. `None` with too few of them.
+/// Estimates the factor from the parts of windows, in order of time. `None` with too few of them.
 pub fn within(windows: &[Vec<Part>], rhythm: Rhythm) -> Option<Dispersion> {
     let slots = windows.iter().flatten().map(|part| part.slot + 1).max()?;
-    let fit = Fit::of(windows, slots, rhythm);
+    let fit = Fit::new(windows, slots, rhythm);
     // Residuals with their scales, one list per window.
     let residuals: Vec<Vec<(f64, f64)>> = windows
         .iter()
         .enumerate()
-        .map(|(at, parts)| {
-            let expected = parts.iter().map(|part| (part, fit.expect(at, part)));
+        .map(|(window, parts)| {
+            let expected = parts.iter().map(|part| (part, fit.expect(window, part)));
             expected
                 .filter(|(_, (_, scale))| *scale > 0.0)
                 .map(|(part, (expected, scale))| (part.sum - expected, scale))
                 .collect()
         })
         .collect();
-    let all = || residuals.iter().flatten();
-    let used = all().count() as f64;
+    let all_residuals = || residuals.iter().flatten();
+    let used = all_residuals().count() as f64;
     let levels = residuals.iter().filter(|list| !list.is_empty()).count() as f64;
     let in_use = |slot: &usize| {
         let mut parts = windows.iter().enumerate();
-        parts.any(|(at, parts)| {
-            let mut of_slot = parts.iter().filter(|part| part.slot == *slot);
-            of_slot.any(|part| fit.expect(at, part).1 > 0.0)
+        parts.any(|(window, parts)| {
+            let mut parts = parts.iter().filter(|part| part.slot == *slot);
+            parts.any(|part| fit.expect(window, part).1 > 0.0)
         })
     };
     let df = used - levels - (0..slots).filter(in_use).count() as f64 + 1.0;
@@ -118,21 +118,23 @@ pub fn within(windows: &[Vec<Part>], rhythm: Rhythm) -> Option<Dispersion> {
     if df < DAYS_DF_MIN || variance <= 0.0 {
         return None;
     }
-    // Large days weigh in the sum of a window in proportion to their variance.
-    let squares: f64 = all().map(|(residual, _)| residual * residual).sum();
+    // Days contribute to the sum of a window in proportion to their variance.
+    let squares: f64 = all_residuals()
+        .map(|(residual, _)| residual * residual)
+        .sum();
     let dispersion = squares * used / df / variance;
-    let scales: f64 = all().map(|(_, scale)| scale).sum();
-    let scales_squared: f64 = all().map(|(_, scale)| scale * scale).sum();
+    let scales: f64 = all_residuals().map(|(_, scale)| scale).sum();
+    let scales_squared: f64 = all_residuals().map(|(_, scale)| scale * scale).sum();
     let df = df * scales * scales / scales_squared / used;
     let correlation = correlation(&residuals);
-    let longer = (1.0 + correlation) / (1.0 - correlation);
+    let inflation = (1.0 + correlation) / (1.0 - correlation);
     Some(Dispersion {
-        factor: dispersion * longer,
-        df: (df / longer).max(1.0),
+        factor: dispersion * inflation,
+        df: (df / inflation).max(1.0),
     })
 }
 
-/// Correlation of neighbouring residuals, as far as it is significant.
+/// Correlation of neighbouring residuals, minus one standard error.
 fn correlation(residuals: &[Vec<(f64, f64)>]) -> f64 {
     let standard: Vec<Vec<f64>> = residuals
         .iter()
@@ -147,8 +149,8 @@ fn correlation(residuals: &[Vec<(f64, f64)>]) -> f64 {
         return 0.0;
     }
     let products: f64 = neighbours().map(|pair| pair[0] * pair[1]).sum();
-    // Residuals around the mean of a window are less correlated than the errors; one standard error
-    // is subtracted as chance.
+    // Residuals around the mean of a window are less correlated than the errors; correlations of one
+    // standard error occur by chance.
     let bias = 1.0 / ((used / levels).max(2.0) - 1.0);
     let correlation = products / pairs / (squares / used) + bias - 1.0 / pairs.sqrt();
     correlation.clamp(0.0, CORRELATION_MAX)
@@ -166,15 +168,15 @@ pub fn combined(
             let few = pairs < PAIRS_MIN;
             let level = days.factor.max(1.0);
             let chance = chi_square_upper(windows.factor / level * windows.df, windows.df);
-            if chance < if few { DIFFER_FEW } else { DIFFER } {
+            if chance < if few { DIFFER_ALPHA_FEW } else { DIFFER_ALPHA } {
                 return Some(windows.at_least_one());
             }
             if few {
                 return Some(days.at_least_one());
             }
-            let lent = LENT.min(days.df);
-            let df = lent + windows.df;
-            let factor = (lent * level + windows.df * windows.factor) / df;
+            let days_df = DAYS_DF_MAX.min(days.df);
+            let df = days_df + windows.df;
+            let factor = (days_df * level + windows.df * windows.factor) / df;
             Some(Dispersion { factor, df }.at_least_one())
         }
         (Some((windows, PAIRS_MIN..)), None) => Some(windows.at_least_one()),
@@ -183,7 +185,7 @@ pub fn combined(
 }
 
 impl Dispersion {
-    /// Records vary at least as much as independent ones; only the excess is uncertain.
+    /// Sets the factor to at least 1; only the excess over 1 is uncertain.
     fn at_least_one(self) -> Self {
         let factor = self.factor.max(1.0);
         Self {
@@ -201,7 +203,7 @@ struct Fit {
 }
 
 impl Fit {
-    fn of(windows: &[Vec<Part>], slots: usize, rhythm: Rhythm) -> Self {
+    fn new(windows: &[Vec<Part>], slots: usize, rhythm: Rhythm) -> Self {
         let start = match rhythm {
             Rhythm::Multiplies => 1.0,
             Rhythm::AddsUp => 0.0,
@@ -212,14 +214,16 @@ impl Fit {
             slots: vec![start; slots],
         };
         for _ in 0..ROUNDS {
-            for (at, parts) in windows.iter().enumerate() {
-                fit.levels[at] = fit.level(parts.iter().map(|part| (part, fit.slots[part.slot])));
+            for (window, parts) in windows.iter().enumerate() {
+                fit.levels[window] =
+                    fit.level(parts.iter().map(|part| (part, fit.slots[part.slot])));
             }
             for slot in 0..slots {
-                let all = windows.iter().enumerate();
-                let of_slot = all.flat_map(|(at, parts)| parts.iter().map(move |part| (at, part)));
-                let of_slot = of_slot.filter(|(_, part)| part.slot == slot);
-                fit.slots[slot] = fit.level(of_slot.map(|(at, part)| (part, fit.levels[at])));
+                let windows = windows.iter().enumerate();
+                let parts = windows
+                    .flat_map(|(window, parts)| parts.iter().map(move |part| (window, part)));
+                let parts = parts.filter(|(_, part)| part.slot == slot);
+                fit.slots[slot] = fit.level(parts.map(|(window, part)| (part, fit.levels[window])));
             }
         }
         fit
@@ -305,7 +309,7 @@ mod tests {
 
     /// Settings of simulated weekly figures.
     #[derive(Debug, Clone, Copy)]
-    struct World {
+    struct Simulation {
         /// Mean number of records on a working day; weekends have a fifth.
         mean: f64,
         /// Variance of the gamma level of a day, and of a week.
@@ -314,58 +318,58 @@ mod tests {
         /// Correlation of the levels of neighbouring weeks.
         correlation: f64,
         /// Kind of the figure.
-        what: What,
+        kind: FigureKind,
     }
 
     #[derive(Debug, Clone, Copy, PartialEq)]
-    enum What {
+    enum FigureKind {
         Count,
-        /// One in ten, in batches with varying shares.
+        /// Share of one in ten, in batches with varying shares.
         Share,
         /// Sum of log-normal values with this standard deviation of the logarithm.
         Sum(f64),
     }
 
     /// Windows, newest first; the level of the newest is multiplied by `factor`.
-    fn windows(world: World, earlier: usize, factor: f64, seed: u64) -> Vec<Vec<Part>> {
+    fn windows(simulation: Simulation, earlier: usize, factor: f64, seed: u64) -> Vec<Vec<Part>> {
         let random = &mut ChaCha8Rng::seed_from_u64(seed);
         let mut state = normal(random);
         let mut windows: Vec<Vec<Part>> = (0..=earlier)
             .map(|week| {
-                let rho = world.correlation;
+                let rho = simulation.correlation;
                 state = rho * state + (1.0 - rho * rho).sqrt() * normal(random);
-                let spread = (1.0 + world.week).ln();
+                let spread = (1.0 + simulation.week).ln();
                 let week_level = (spread.sqrt() * state - spread / 2.0).exp();
                 let lift = if week == earlier { factor } else { 1.0 };
                 (0..7)
                     .map(|slot| {
-                        let usual = if slot < 5 {
-                            world.mean
+                        let mean = if slot < 5 {
+                            simulation.mean
                         } else {
-                            world.mean / 5.0
+                            simulation.mean / 5.0
                         };
-                        let level = week_level * gamma(random, world.day);
+                        let level = week_level * gamma(random, simulation.day);
                         let part = |sum, exposure, variance| Part {
                             slot,
                             sum,
                             exposure,
                             variance,
                         };
-                        match world.what {
-                            What::Count => {
-                                let n = poisson(random, usual * level * lift);
+                        match simulation.kind {
+                            FigureKind::Count => {
+                                let n = poisson(random, mean * level * lift);
                                 part(n, 1.0, n)
                             }
-                            What::Share => {
-                                let n = poisson(random, usual);
+                            FigureKind::Share => {
+                                let n = poisson(random, mean);
                                 let share = (0.1 * level * lift).min(1.0);
                                 let hits = (0..n as usize)
                                     .filter(|_| random.random::<f64>() < share)
                                     .count();
                                 part(hits as f64, n, 0.09 * n)
                             }
-                            What::Sum(deviation) => {
-                                let n = poisson(random, usual * level * lift);
+                            FigureKind::Sum(deviation) => {
+                                let n = poisson(random, mean * level * lift);
                                 let values: Vec<f64> = (0..n as usize)
                                     .map(|_| (deviation * normal(random)).exp())
                                     .collect();
@@ -382,8 +386,8 @@ mod tests {
     }
 
     /// p-value of the newest window compared with the previous one, as in the stage `kpi`.
-    fn p(windows: &[Vec<Part>], what: What) -> f64 {
-        let share = what == What::Share;
+    fn p(windows: &[Vec<Part>], kind: FigureKind) -> f64 {
+        let share = kind == FigureKind::Share;
         let levels: Vec<Option<Level>> = windows
             .iter()
             .map(|parts| {
@@ -415,28 +419,28 @@ mod tests {
     }
 
     /// Share of simulated series with a claim at 5 %.
-    fn claims(world: World, earlier: usize, factor: f64, runs: u64) -> f64 {
+    fn claims(simulation: Simulation, earlier: usize, factor: f64, runs: u64) -> f64 {
         let claims = (0..runs).filter(|run| {
             let seed = run * 7919 + earlier as u64;
-            p(&windows(world, earlier, factor, seed), world.what) < 0.05
+            p(&windows(simulation, earlier, factor, seed), simulation.kind) < 0.05
         });
         claims.count() as f64 / runs as f64
     }
 
-    const COUNTS: World = World {
+    const COUNTS: Simulation = Simulation {
         mean: 20.0,
         day: 0.0,
         week: 0.0,
         correlation: 0.0,
-        what: What::Count,
+        kind: FigureKind::Count,
     };
 
     /// Measured with 4000 simulated series each; at 5 % the standard error is 0.35 %.
     #[test]
-    fn changes_that_are_not_there_are_claimed_as_often_as_they_may_be() {
-        let check = |name: &str, world: World, earlier: &[usize]| {
+    fn false_claims_stay_at_the_level() {
+        let check = |name: &str, simulation: Simulation, earlier: &[usize]| {
             for &earlier in earlier {
-                let share = claims(world, earlier, 1.0, 4000);
+                let share = claims(simulation, earlier, 1.0, 4000);
                 eprintln!("{name}, {earlier} earlier windows: {share:.3}");
                 assert!(
                     (0.025..=0.07).contains(&share),
@@ -448,7 +452,7 @@ mod tests {
         check("Poisson", COUNTS, &all);
         check(
             "few",
-            World {
+            Simulation {
                 mean: 3.0,
                 ..COUNTS
             },
@@ -456,59 +460,59 @@ mod tests {
         );
         check(
             "many",
-            World {
+            Simulation {
                 mean: 200.0,
                 ..COUNTS
             },
             &all,
         );
-        let days = World { day: 0.1, ..COUNTS };
+        let days = Simulation { day: 0.1, ..COUNTS };
         check("negative binomial days", days, &all);
-        check("wild days", World { day: 0.5, ..COUNTS }, &all);
+        check("wild days", Simulation { day: 0.5, ..COUNTS }, &all);
         // Days do not show the variation common to a whole week, and few weeks are not enough to
         // estimate it.
         for week in [0.01, 0.03, 0.1] {
-            let weeks = World {
+            let weeks = Simulation {
                 week,
                 correlation: 0.3,
                 ..days
             };
             check("weeks correlated 0.3", weeks, &[8, 11]);
         }
-        let share = World {
+        let share = Simulation {
             mean: 100.0,
-            what: What::Share,
+            kind: FigureKind::Share,
             ..COUNTS
         };
         check("share", share, &all);
-        check("share in batches", World { day: 0.3, ..share }, &all);
-        let sum = World {
-            what: What::Sum(1.0),
+        check("share in batches", Simulation { day: 0.3, ..share }, &all);
+        let sum = Simulation {
+            kind: FigureKind::Sum(1.0),
             ..COUNTS
         };
         check("skewed sum", sum, &all);
-        check("skewed sum of days", World { day: 0.2, ..sum }, &all);
+        check("skewed sum of days", Simulation { day: 0.2, ..sum }, &all);
     }
 
     #[test]
-    fn changes_that_are_there_are_found() {
+    fn real_changes_are_found() {
         // A test of two Poisson counts at 5 % detects 100 -> 150 in 88 % of cases, and 100 -> 160
         // in 96 %.
-        let world = World {
+        let simulation = Simulation {
             mean: 100.0 / 5.4,
             ..COUNTS
         };
         for earlier in [2, 4, 8, 11] {
-            let [half, more] = [1.5, 1.6].map(|factor| claims(world, earlier, factor, 4000));
+            let [half, more] = [1.5, 1.6].map(|factor| claims(simulation, earlier, factor, 4000));
             eprintln!("{earlier} earlier windows: {half:.3}, {more:.3}");
             assert!(half > 0.77 && more > 0.88, "{earlier}: {half}, {more}");
         }
         // The newest count is 150, the previous 100, the others are Poisson counts.
         for earlier in [4, 8, 11] {
             let found = (0..2000).filter(|seed| {
-                let mut windows = windows(world, earlier, 1.0, *seed);
-                for (at, total) in [(0, 150.0), (1, 100.0)] {
-                    let parts = &mut windows[at];
+                let mut windows = windows(simulation, earlier, 1.0, *seed);
+                for (window, total) in [(0, 150.0), (1, 100.0)] {
+                    let parts = &mut windows[window];
                     let mut sum: f64 = parts.iter().map(|part| part.sum).sum();
                     let mut slot = 0;
                     while sum != total {
@@ -521,7 +525,7 @@ mod tests {
                         slot = (slot + 1) % 5;
                     }
                 }
-                p(&windows, What::Count) < 0.05
+                p(&windows, FigureKind::Count) < 0.05
             });
             let found = found.count() as f64 / 2000.0;
             eprintln!("100 -> 150 as counted, {earlier} earlier windows: {found:.3}");
@@ -530,7 +534,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_is_not() {
+    fn too_few_data_give_no_factor() {
         let level = |value| {
             Some(Level {
                 value,
@@ -550,11 +554,11 @@ mod tests {
         };
         assert!(within(&[vec![part], vec![part]], Rhythm::Multiplies).is_none());
         assert!(within(&[], Rhythm::AddsUp).is_none());
-        let nothing = Part {
+        let empty = Part {
             sum: 0.0,
             variance: 0.0,
             ..part
         };
-        assert!(within(&vec![vec![nothing; 7]; 4], Rhythm::Multiplies).is_none());
+        assert!(within(&vec![vec![empty; 7]; 4], Rhythm::Multiplies).is_none());
     }
 }

@@ -62,7 +62,7 @@ pub fn chi_square_quantile(probability: f64, df: f64) -> f64 {
     if probability <= 0.0 || df <= 0.0 {
         return 0.0;
     }
-    // Start of Wilson and Hilferty (1931).
+    // Approximation of Wilson and Hilferty (1931) as start.
     let h = 2.0 / (9.0 * df);
     let mut x = (df * (1.0 - h + normal_quantile(probability) * h.sqrt()).powi(3)).max(1e-8);
     let (mut low, mut high) = (0.0, f64::INFINITY);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn distributions_are_those_of_r() {
+    fn distributions_agree_with_r() {
         check(normal_quantile(0.975), 1.959_964, 1e-6);
         check(t_quantile(0.975, 10.0), 2.228_139, 1e-5);
         check(t_p(2.228_139, 10.0), 0.05, 1e-6);

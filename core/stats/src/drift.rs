@@ -1,12 +1,12 @@
-//! Distances between two samples of one column, and the rule for when a column has drifted.
+//! Distances between two samples of one column, and the rules by which a column has drifted.
 //!
 //! Definitions and thresholds are those of Evidently: a reference of up to 1,000 rows is tested
-//! (Kolmogorov-Smirnov for numbers, chi-square for categories, z for shares of two) at 5 %; above,
-//! where a test finds every trifle, a distance of 0.1 decides (Wasserstein over the standard deviation
+//! (Kolmogorov-Smirnov for numbers, chi-square for categories, z for two categories) at 5 %; above,
+//! where tests find even negligible differences, a distance of 0.1 decides (Wasserstein over the standard deviation
 //! of the reference for numbers, Jensen-Shannon for categories). Logarithms are natural.
 //!
-//! The columns are judged one by one: a change of how columns depend on each other is not seen, and
-//! tests at 5 % find drift in one of twenty columns that have none.
+//! Columns are compared one by one: a change of the dependence between columns is not detected, and
+//! tests at 5 % report drift in one of twenty columns without drift.
 
 use crate::{
     describe::{mean, sorted},
@@ -20,13 +20,13 @@ use std::collections::BTreeMap;
 pub const TESTED_MAX: usize = 1000;
 /// p-value below which a tested column has drifted.
 pub const P: f64 = 0.05;
-/// Distance from which on a column with a larger reference has drifted.
+/// Distance from which a column with a larger reference has drifted.
 pub const DISTANCE: f64 = 0.1;
-/// Share of drifted columns from which on the data set has drifted.
+/// Share of drifted columns from which the data set has drifted.
 pub const COLUMNS: f64 = 0.5;
-/// Up to this many distinct numbers in the reference, each is a bin of its own.
-const BINNED_FROM: usize = 20;
-/// Up to this many distinct numbers in the reference, numbers are categories.
+/// Up to this many distinct numbers in the reference, each number is a bin.
+const VALUE_BINS_MAX: usize = 20;
+/// Up to this many distinct numbers in the reference, numbers are compared as categories.
 const CATEGORIES_MAX: usize = 5;
 
 /// The measure that decides about a column.
@@ -52,7 +52,7 @@ pub struct Comparison {
     pub measure: Measure,
     /// True if the column has drifted by that measure.
     pub drifted: bool,
-    /// p-value of the test that fits the column's type, whether or not it decides.
+    /// p-value of the test for the column's type, whether or not it decides.
     pub p: f64,
     /// Largest difference of the distribution functions (numbers).
     pub ks: Option<f64>,
@@ -81,11 +81,11 @@ pub struct Distances {
 }
 
 impl Distances {
-    /// Distances of counts over the same bins. PSI and KL, which cannot take empty bins, fill them
+    /// Distances of counts over the same bins. PSI and KL, which are undefined for empty bins, fill them
     /// with a share of 1e-4, or a millionth of the smallest share if that is smaller.
-    pub fn of(reference: &[f64], current: &[f64]) -> Self {
+    pub fn new(reference: &[f64], current: &[f64]) -> Self {
         let (p, q) = (shares(reference), shares(current));
-        let (filled_p, filled_q) = (filled(&p), filled(&q));
+        let (filled_p, filled_q) = (fill_empty(&p), fill_empty(&q));
         let sum = |a: &[f64], b: &[f64], term: &dyn Fn(f64, f64) -> f64| -> f64 {
             a.iter().zip(b).map(|(a, b)| term(*a, *b)).sum()
         };
@@ -95,11 +95,11 @@ impl Distances {
             f64::midpoint(entropy(p, m), entropy(q, m))
         };
         let overlap = sum(&p, &q, &|p, q| (p * q).sqrt());
-        // Entropies are of shares that sum to one, which filled ones do not.
-        let (one_p, one_q) = (shares(&filled_p), shares(&filled_q));
+        // Entropies need shares that sum to one, unlike the filled ones.
+        let (normalised_p, normalised_q) = (shares(&filled_p), shares(&filled_q));
         Self {
             psi: sum(&filled_p, &filled_q, &|p, q| (p - q) * (p / q).ln()),
-            kl: sum(&one_p, &one_q, &entropy).max(0.0),
+            kl: sum(&normalised_p, &normalised_q, &entropy).max(0.0),
             jensen_shannon: sum(&p, &q, &middle).max(0.0).sqrt(),
             hellinger: (1.0 - overlap).max(0.0).sqrt(),
         }
@@ -111,10 +111,14 @@ fn shares(counts: &[f64]) -> Vec<f64> {
     counts.iter().map(|count| count / total).collect()
 }
 
-fn filled(shares: &[f64]) -> Vec<f64> {
+fn fill_empty(shares: &[f64]) -> Vec<f64> {
     let positive = shares.iter().copied().filter(|share| *share > 0.0);
-    let least = positive.fold(f64::INFINITY, f64::min);
-    let fill = if least <= 1e-4 { least / 1e6 } else { 1e-4 };
+    let smallest = positive.fold(f64::INFINITY, f64::min);
+    let fill = if smallest <= 1e-4 {
+        smallest / 1e6
+    } else {
+        1e-4
+    };
     let fill = |share: &f64| if *share > 0.0 { *share } else { fill };
     shares.iter().map(fill).collect()
 }
@@ -129,11 +133,11 @@ pub fn compare_numbers(reference: &[f64], current: &[f64]) -> Option<Comparison>
     distinct.dedup();
     let by_value = || {
         counts(
-            reference.iter().copied().map(key),
-            current.iter().copied().map(key),
+            reference.iter().copied().map(category_key),
+            current.iter().copied().map(category_key),
         )
     };
-    let [p, q] = if distinct.len() > BINNED_FROM {
+    let [p, q] = if distinct.len() > VALUE_BINS_MAX {
         histograms(&reference, &current)
     } else {
         by_value()
@@ -141,7 +145,7 @@ pub fn compare_numbers(reference: &[f64], current: &[f64]) -> Option<Comparison>
     let distance = wasserstein(&reference, &current) / deviation(&reference).max(1e-3);
     let (ks, p_value) = kolmogorov_smirnov(&reference, &current);
     let mut comparison = if distinct.len() <= CATEGORIES_MAX {
-        judged(&by_value(), reference.len())
+        compare_counts(&by_value(), reference.len())
     } else {
         let (measure, drifted) = if reference.len() <= TESTED_MAX {
             (Measure::KolmogorovSmirnov, p_value < P)
@@ -156,7 +160,7 @@ pub fn compare_numbers(reference: &[f64], current: &[f64]) -> Option<Comparison>
             chi_square: None,
             z: None,
             wasserstein: None,
-            distances: Distances::of(&p, &q),
+            distances: Distances::new(&p, &q),
         }
     };
     comparison.ks = Some(ks);
@@ -164,8 +168,8 @@ pub fn compare_numbers(reference: &[f64], current: &[f64]) -> Option<Comparison>
     Some(comparison)
 }
 
-/// A number as a category: zeros of both signs are the same.
-fn key(value: f64) -> u64 {
+/// A number as a category; zeros of both signs are equal.
+fn category_key(value: f64) -> u64 {
     (value + 0.0).to_bits()
 }
 
@@ -175,7 +179,7 @@ pub fn compare_categories(reference: &[&str], current: &[&str]) -> Option<Compar
         return None;
     }
     let counts = counts(reference.iter(), current.iter());
-    Some(judged(&counts, reference.len()))
+    Some(compare_counts(&counts, reference.len()))
 }
 
 fn counts<K: Ord>(
@@ -188,9 +192,9 @@ fn counts<K: Ord>(
     [0, 1].map(|side| cells.values().map(|cell| cell[side]).collect())
 }
 
-/// Judges counts of categories.
-fn judged([reference, current]: &[Vec<f64>; 2], rows: usize) -> Comparison {
-    let distances = Distances::of(reference, current);
+/// Compares counts of categories.
+fn compare_counts([reference, current]: &[Vec<f64>; 2], rows: usize) -> Comparison {
+    let distances = Distances::new(reference, current);
     let is_new = reference
         .iter()
         .zip(current)
@@ -240,7 +244,7 @@ fn deviation(values: &[f64]) -> f64 {
     (squares.sum::<f64>() / values.len() as f64).sqrt()
 }
 
-/// Counts over bins of one width by Sturges' rule (1926) over both samples, which are ascending.
+/// Counts of two ascending samples over common bins of equal width (Sturges' rule, 1926).
 fn histograms(reference: &[f64], current: &[f64]) -> [Vec<f64>; 2] {
     let ends = |values: &[f64]| (values[0], values[values.len() - 1]);
     let ((a, b), (c, d)) = (ends(reference), ends(current));
@@ -265,12 +269,12 @@ pub fn wasserstein(a: &[f64], b: &[f64]) -> f64 {
     let mut last = f64::NAN;
     while i < a.len() || j < b.len() {
         let from_a = j == b.len() || (i < a.len() && a[i] <= b[j]);
-        let here = if from_a { a[i] } else { b[j] };
+        let value = if from_a { a[i] } else { b[j] };
         if i + j > 0 {
             let gap = i as f64 / a.len() as f64 - j as f64 / b.len() as f64;
-            area += gap.abs() * (here - last);
+            area += gap.abs() * (value - last);
         }
-        last = here;
+        last = value;
         if from_a {
             i += 1;
         } else {
@@ -286,11 +290,11 @@ pub fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> (f64, f64) {
     let (n, m) = (a.len(), b.len());
     let (mut i, mut j, mut largest) = (0, 0, 0.0f64);
     while i < n && j < m {
-        let here = a[i].min(b[j]);
-        while i < n && a[i] <= here {
+        let value = a[i].min(b[j]);
+        while i < n && a[i] <= value {
             i += 1;
         }
-        while j < m && b[j] <= here {
+        while j < m && b[j] <= value {
             j += 1;
         }
         largest = largest.max((i as f64 / n as f64 - j as f64 / m as f64).abs());
@@ -316,8 +320,8 @@ pub fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> (f64, f64) {
     )
 }
 
-/// Share of the orders of two samples whose distribution functions are nowhere less than `largest`
-/// apart: paths over the grid that touch the bound, each step weighted by its probability.
+/// Probability that the distribution functions of two samples differ by at least `largest` somewhere:
+/// paths over the grid that touch the bound, each step weighted by its probability.
 fn exact_p(n: usize, m: usize, largest: f64) -> f64 {
     let bound = largest - 1e-9;
     let outside = |i: usize, j: usize| (i as f64 / n as f64 - j as f64 / m as f64).abs() >= bound;
@@ -342,33 +346,36 @@ fn exact_p(n: usize, m: usize, largest: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn repeated<'a>(counts: &[(&'a str, usize)]) -> Vec<&'a str> {
+    fn repeat_names<'a>(counts: &[(&'a str, usize)]) -> Vec<&'a str> {
         let repeat = |(name, n): &(&'a str, usize)| vec![*name; *n];
         counts.iter().flat_map(repeat).collect()
     }
 
-    fn close(got: f64, expected: f64, digit: f64) {
+    fn assert_close(got: f64, expected: f64, digit: f64) {
         assert!((got - expected).abs() <= digit / 2.0, "{got} {expected}");
     }
 
     /// Figures of Evidently's unit tests.
     #[test]
-    fn published_figures_of_counts() {
+    fn published_figures_of_counts_are_met() {
         let names = ["a", "b", "c", "d", "e", "f"];
-        let of = |counts: [usize; 6]| -> Vec<&str> {
-            repeated(&names.into_iter().zip(counts).collect::<Vec<_>>())
+        let sample = |counts: [usize; 6]| -> Vec<&str> {
+            repeat_names(&names.into_iter().zip(counts).collect::<Vec<_>>())
         };
-        let (reference, current) = (of([16, 18, 16, 14, 12, 12]), of([16, 16, 16, 16, 16, 8]));
+        let (reference, current) = (
+            sample([16, 18, 16, 14, 12, 12]),
+            sample([16, 16, 16, 16, 16, 8]),
+        );
         let comparison = compare_categories(&reference, &current).unwrap();
-        close(comparison.p, 0.67309, 1e-5);
+        assert_close(comparison.p, 0.67309, 1e-5);
         // Printed without rounding.
-        close(comparison.distances.hellinger, 0.068_125, 1e-5);
+        assert_close(comparison.distances.hellinger, 0.068_125, 1e-5);
         assert_eq!(comparison.measure, Measure::ChiSquare);
         assert!(!comparison.drifted);
     }
 
     #[test]
-    fn the_size_of_the_reference_decides_what_is_measured() {
+    fn the_size_of_the_reference_decides_the_measure() {
         let ramp = |n: usize, shift: f64| -> Vec<f64> {
             (0..n).map(|i| (i * 37 % 101) as f64 + shift).collect()
         };
@@ -376,7 +383,7 @@ mod tests {
         assert_eq!(small.measure, Measure::KolmogorovSmirnov);
         let large = compare_numbers(&ramp(1001, 0.0), &ramp(1001, 2.9)).unwrap();
         assert_eq!(large.measure, Measure::Wasserstein);
-        close(large.wasserstein.unwrap(), 2.9 / 29.15, 1e-3);
+        assert_close(large.wasserstein.unwrap(), 2.9 / 29.15, 1e-3);
         assert!(!large.drifted);
         assert!(
             compare_numbers(&ramp(1001, 0.0), &ramp(1001, 3.0))
@@ -388,7 +395,7 @@ mod tests {
         };
         let shares = compare_numbers(&coin(100, 50), &coin(100, 65)).unwrap();
         assert_eq!(shares.measure, Measure::Share);
-        close(shares.p, 0.0319, 1e-4);
+        assert_close(shares.p, 0.0319, 1e-4);
         let large = compare_numbers(&coin(2000, 1000), &coin(2000, 1300)).unwrap();
         assert_eq!(large.measure, Measure::JensenShannon);
         let new = compare_categories(&["a", "b", "a"], &["c", "a", "b"]).unwrap();
@@ -402,29 +409,29 @@ mod tests {
     fn small_samples_have_exact_p_values() {
         let (statistic, p) = kolmogorov_smirnov(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]);
         assert_eq!(statistic, 1.0);
-        close(p, 0.1, 1e-12);
+        assert_close(p, 0.1, 1e-12);
         let (statistic, p) = kolmogorov_smirnov(&[1.0, 2.0, 5.0], &[4.0, 6.0, 7.0]);
-        close(statistic, 2.0 / 3.0, 1e-12);
-        close(p, 0.6, 1e-12);
+        assert_close(statistic, 2.0 / 3.0, 1e-12);
+        assert_close(p, 0.6, 1e-12);
         assert_eq!(kolmogorov_smirnov(&[1.0; 5], &[1.0; 9]), (0.0, 1.0));
         // Exact and asymptotic p-values meet.
         let ramp = |n: usize, shift: f64| (0..n).map(|i| i as f64 / n as f64 + shift).collect();
         let (a, b): (Vec<f64>, Vec<f64>) = (ramp(1000, 0.0), ramp(1000, 0.05));
         let (d, p) = kolmogorov_smirnov(&a, &b);
         let z: f64 = d * 500f64.sqrt();
-        close(p, 2.0 * (-2.0 * z * z).exp(), 0.02);
+        assert_close(p, 2.0 * (-2.0 * z * z).exp(), 0.02);
     }
 
     #[test]
-    fn areas_between_distribution_functions() {
-        close(wasserstein(&[0.0, 1.0, 3.0], &[5.0, 6.0, 8.0]), 5.0, 1e-12);
-        close(wasserstein(&[0.0, 1.0], &[0.0]), 0.5, 1e-12);
+    fn wasserstein_is_the_area_between_distribution_functions() {
+        assert_close(wasserstein(&[0.0, 1.0, 3.0], &[5.0, 6.0, 8.0]), 5.0, 1e-12);
+        assert_close(wasserstein(&[0.0, 1.0], &[0.0]), 0.5, 1e-12);
         assert_eq!(wasserstein(&[2.0, 2.0], &[2.0]), 0.0);
     }
 
     /// The first against the second half of the taxi rides of the Numenta benchmark.
     #[test]
-    fn published_figures_of_taxi_rides() {
+    fn published_figures_of_taxi_rides_are_met() {
         let Some(folder) = std::env::var_os("RETROCAST_REAL_DATA") else {
             eprintln!("SKIPPED: nab/nyc_taxi: RETROCAST_REAL_DATA is not set");
             return;
@@ -438,12 +445,12 @@ mod tests {
             .collect();
         let comparison = compare_numbers(&values[..5160], &values[5160..]).unwrap();
         eprintln!("{comparison:?}");
-        close(comparison.distances.psi, 0.0347, 1e-4);
-        close(comparison.distances.kl, 0.0170, 1e-4);
-        close(comparison.distances.jensen_shannon, 0.0665, 1e-4);
-        close(comparison.wasserstein.unwrap(), 0.0701, 1e-4);
-        close(comparison.ks.unwrap(), 0.04341, 1e-5);
-        close(comparison.p, 1.2e-4, 1e-5);
+        assert_close(comparison.distances.psi, 0.0347, 1e-4);
+        assert_close(comparison.distances.kl, 0.0170, 1e-4);
+        assert_close(comparison.distances.jensen_shannon, 0.0665, 1e-4);
+        assert_close(comparison.wasserstein.unwrap(), 0.0701, 1e-4);
+        assert_close(comparison.ks.unwrap(), 0.04341, 1e-5);
+        assert_close(comparison.p, 1.2e-4, 1e-5);
         assert!(!comparison.drifted);
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Liu, Ting and Zhou, "Isolation Forest", ICDM 2008: trees on small samples drawn without
 //! replacement, cut at a uniform value of a uniform feature, grown to the average depth of the
-//! sample; score `2^(-E[h(x)] / c(n))`. Around 0.5 nothing is unusual; above 0.6 is suspicious.
-//! Trees come from a seeded generator, so the same data and seed give the same scores.
+//! sample; score `2^(-E[h(x)] / c(n))`. Scores around 0.5 are normal, above 0.6 suspicious. Trees are
+//! drawn with a seed, so the same data and seed give the same scores.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -109,7 +109,7 @@ fn split(
     random: &mut ChaCha8Rng,
     nodes: &mut Vec<Node>,
 ) {
-    let at = nodes.len();
+    let index = nodes.len();
     nodes.push(Node::Leaf { size: rows.len() });
     if rows.len() <= 1 || depth >= limit {
         return;
@@ -142,7 +142,7 @@ fn split(
     split(points, left, depth + 1, limit, random, nodes);
     let right_at = nodes.len();
     split(points, right, depth + 1, limit, random, nodes);
-    nodes[at] = Node::Cut {
+    nodes[index] = Node::Cut {
         feature,
         cut,
         right: right_at,
@@ -150,16 +150,20 @@ fn split(
 }
 
 fn path_length(nodes: &[Node], point: &[f64]) -> f64 {
-    let (mut at, mut depth) = (0, 0.0);
+    let (mut index, mut depth) = (0, 0.0);
     loop {
-        match nodes[at] {
+        match nodes[index] {
             Node::Leaf { size } => return depth + average_path_length(size),
             Node::Cut {
                 feature,
                 cut,
                 right,
             } => {
-                at = if point[feature] < cut { at + 1 } else { right };
+                index = if point[feature] < cut {
+                    index + 1
+                } else {
+                    right
+                };
                 depth += 1.0;
             }
         }
@@ -171,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn path_length_of_256_points_is_the_papers() {
+    fn path_length_of_256_points_agrees_with_the_paper() {
         assert!((average_path_length(256) - 10.2448).abs() < 5e-5);
         assert_eq!(average_path_length(2), 1.0);
         assert_eq!(average_path_length(1), 0.0);
@@ -198,17 +202,17 @@ mod tests {
             }
         }
         assert!(above / 20_000.0 > 0.99, "AUC {}", above / 20_000.0);
-        let again = IsolationForest::grow(&points, Options::default(), 42);
+        let regrown = IsolationForest::grow(&points, Options::default(), 42);
         assert!(
             points
                 .iter()
                 .zip(&scores)
-                .all(|(point, score)| again.score(point) == *score)
+                .all(|(point, score)| regrown.score(point) == *score)
         );
     }
 
     #[test]
-    fn degenerate_data_do_not_stand_out() {
+    fn degenerate_data_have_normal_scores() {
         let forest = IsolationForest::grow(&[], Options::default(), 1);
         assert_eq!(forest.score(&[1.0]), 0.5);
         let same = vec![vec![3.0]; 50];

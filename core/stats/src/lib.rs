@@ -1,5 +1,5 @@
-//! Numerics over slices: tests, detectors, forecasters. No data frames, no I/O, no clock;
-//! randomness is seeded.
+//! Statistics of slices: tests, detectors, forecasters. No data frames, no I/O, no clock; random
+//! numbers are seeded.
 
 pub mod count;
 pub mod describe;

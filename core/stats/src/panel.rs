@@ -1,13 +1,12 @@
 //! The effect of a change on some units of a panel, compared with the units without the change.
 //!
-//! A panel holds one outcome of several units (states, sites, services) over the same periods. Every
+//! A panel contains one outcome of several units (states, sites, services) over the same periods. Every
 //! estimator compares the treated units with a weighted average of the others, the donors, and the
 //! periods after the change with a weighted average of those before it ([`Method`]). The estimate is the
 //! average effect per period after the change (the effect on the treated).
 //!
-//! Significance is judged by the result of the same estimator where nothing was changed
-//! ([`Inference`]). The interval and the p-value come from one distribution, so they never
-//! disagree.
+//! Significance is assessed by comparison with estimates where nothing was changed ([`Inference`]). The
+//! interval and the p-value come from one distribution, so they always agree.
 
 mod choice;
 mod conformal;
@@ -85,11 +84,11 @@ impl Method {
 /// Method of inference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inference {
-    /// Donors take the place of the treated units (Arkhangelsky et al., 2021, algorithm 4): the
-    /// mean square of these estimates is the variance, and Student's t has one degree of freedom
-    /// less than there are donors. Assumes that treated units and donors have equal noise.
+    /// The effect is estimated with donors in place of the treated units (Arkhangelsky et al., 2021,
+    /// algorithm 4): the mean square of these estimates is the variance, and Student's t has one
+    /// degree of freedom less than there are donors. Assumes that treated units and donors have equal noise.
     Placebo,
-    /// Each unit is left out in turn, with the weights kept (algorithm 3 there), with
+    /// Each unit is left out in turn, with the same weights (algorithm 3 there), with
     /// Satterthwaite's degrees of freedom. The noise of the treated units may differ, but there
     /// must be several of them.
     Jackknife,
@@ -141,14 +140,14 @@ pub struct PanelEffect {
     pub standard_error: Option<f64>,
     /// Degrees of freedom of Student's t; infinite if it is not used.
     pub freedom: f64,
-    /// Rank of the treated units among all, if each donor could take their place.
+    /// Rank of a single treated unit among all units.
     pub rank: Option<Rank>,
     /// Weight of each donor, largest first; zeros are left out.
     pub unit_weights: Vec<(String, f64)>,
     /// Weight of each period before the change; all zero for a synthetic control.
     pub time_weights: Vec<f64>,
-    /// Root mean square difference to the counterfactual before the change, around its mean if the
-    /// method allows for another level.
+    /// Root mean square difference to the counterfactual before the change, around the mean difference
+    /// if the method allows for another level.
     pub pre_rmse: f64,
     /// Mean of the treated units per period.
     pub observed: Vec<f64>,
@@ -167,8 +166,8 @@ pub struct PanelEffect {
     pub caveats: Vec<Caveat>,
 }
 
-/// Interval and p-value from one distribution.
-struct Judged {
+/// Interval and p-value, from one distribution.
+struct Significance {
     interval: [f64; 2],
     p: f64,
     standard_error: Option<f64>,
@@ -179,7 +178,7 @@ struct Judged {
 const ALPHA: f64 = 0.05;
 
 impl Panel {
-    /// Makes a panel from `rows[i]`, the series of `names[i]` with one value per period, and
+    /// Creates a panel from `rows[i]`, the series of `names[i]` with one value per period, and
     /// `start`, the index of the first period after the change.
     pub fn new(
         names: Vec<String>,
@@ -196,11 +195,11 @@ impl Panel {
         if names.len() < 2 {
             return Err(PanelError::Units { have: names.len() });
         }
-        let mut seen = std::collections::HashSet::new();
-        if let Some(name) = names.iter().find(|name| !seen.insert(name.as_str())) {
+        let mut known = std::collections::HashSet::new();
+        if let Some(name) = names.iter().find(|name| !known.insert(name.as_str())) {
             return Err(PanelError::Duplicate { name: name.clone() });
         }
-        if let Some(name) = treated.iter().find(|name| !seen.contains(**name)) {
+        if let Some(name) = treated.iter().find(|name| !known.contains(**name)) {
             return Err(PanelError::TreatedAbsent {
                 name: (*name).to_string(),
             });
@@ -223,7 +222,7 @@ impl Panel {
         let rows = rows
             .iter()
             .zip(&names)
-            .map(|(row, name)| complete(row, name, periods))
+            .map(|(row, name)| require_complete(row, name, periods))
             .collect::<Result<Vec<_>, _>>()?;
         let panel = Self {
             names,
@@ -286,8 +285,12 @@ impl Panel {
     }
 }
 
-/// Converts a series without gaps; the error describes its gaps.
-fn complete(row: &[Option<f64>], name: &str, periods: usize) -> Result<Vec<f64>, PanelError> {
+/// Requires that a series has no gaps; the error describes them.
+fn require_complete(
+    row: &[Option<f64>],
+    name: &str,
+    periods: usize,
+) -> Result<Vec<f64>, PanelError> {
     if row.len() != periods {
         return Err(PanelError::Length {
             unit: name.to_string(),
@@ -308,8 +311,8 @@ fn complete(row: &[Option<f64>], name: &str, periods: usize) -> Result<Vec<f64>,
     Ok(row.iter().flatten().copied().collect())
 }
 
-/// Measures the effect on the treated units by a method, with the given inference, or else the one
-/// that suits the panel ([`choice::inference`]).
+/// Measures the effect on the treated units by a method, with the given inference or the one that
+/// suits the panel ([`choice::inference`]).
 pub fn measure(
     panel: &Panel,
     method: Method,
@@ -326,21 +329,21 @@ pub fn measure(
     let sample = panel.sample();
     let fit = sample.fit(method, &panel.donors, &panel.treated);
     let placebos = match inference {
-        // The spread of the treated units suffices, and many sets of donors would take long.
+        // Jackknife needs no placebos, and with several treated units there are many of them.
         Inference::Jackknife => Vec::new(),
         Inference::Placebo | Inference::Conformal => interval::placebos(panel, method),
     };
-    let judged = interval::judge(panel, method, &fit, &placebos, inference)?;
+    let significance = interval::significance(panel, method, &fit, &placebos, inference)?;
     let rank = interval::rank(panel, method, &fit);
     let caveats = caveats(panel, &fit, &placebos, inference);
     Ok(PanelEffect {
         method,
         estimate: fit.estimate,
-        interval: judged.interval,
-        p: judged.p,
+        interval: significance.interval,
+        p: significance.p,
         inference,
-        standard_error: judged.standard_error,
-        freedom: judged.freedom,
+        standard_error: significance.standard_error,
+        freedom: significance.freedom,
         rank,
         unit_weights: named_weights(panel, &fit),
         leave_one_out: sensitivity::leave_one_out(panel, method, &fit),
@@ -355,7 +358,7 @@ pub fn measure(
     })
 }
 
-/// Donors with their weights, largest first; equal ones in the order of the panel.
+/// Donors with their weights, largest first; equal weights in the order of the panel.
 fn named_weights(panel: &Panel, fit: &Fit) -> Vec<(String, f64)> {
     let mut weights: Vec<(String, f64)> = panel
         .donors
@@ -368,8 +371,8 @@ fn named_weights(panel: &Panel, fit: &Fit) -> Vec<(String, f64)> {
     weights
 }
 
-/// Minimum number of placebos for judging a fit.
-const FIT_DONORS: usize = 5;
+/// Minimum number of placebos for assessing a fit.
+const FIT_PLACEBOS_MIN: usize = 5;
 
 fn caveats(panel: &Panel, fit: &Fit, placebos: &[Placebo], inference: Inference) -> Vec<Caveat> {
     let mut caveats = Vec::new();
@@ -383,7 +386,7 @@ fn caveats(panel: &Panel, fit: &Fit, placebos: &[Placebo], inference: Inference)
         caveats.push(Caveat::FewPeriods { periods, floor });
     }
     let fits: Vec<f64> = placebos.iter().map(|placebo| placebo.pre_rmse).collect();
-    if fits.len() >= FIT_DONORS {
+    if fits.len() >= FIT_PLACEBOS_MIN {
         let typical = crate::describe::median(&fits);
         if fit.pre_rmse > 2.0 * typical {
             caveats.push(Caveat::PoorFit {

@@ -1,5 +1,5 @@
-//! Lines through values that cannot be negative, such as counts. Unlike a straight line through a
-//! fall, they do not end below zero.
+//! Lines through values that cannot be negative, such as counts: unlike a straight line, they stay
+//! above zero.
 
 use crate::distribution::t_quantile;
 use crate::trend::{TREND_MIN, inflation, median_of};
@@ -27,7 +27,7 @@ impl PositiveLine {
         self.link.mean(predictor).max(0.0)
     }
 
-    /// Width of the interval on a logarithmic scale.
+    /// Width of the interval of the change on a logarithmic scale.
     fn log_width(&self) -> f64 {
         self.change[2].ln_1p() - self.change[1].ln_1p()
     }
@@ -73,15 +73,16 @@ impl Link {
 /// Maximum number of iterations of the fit; it usually needs ten.
 const ROUNDS: usize = 200;
 /// Number of robust standard deviations beyond which values are clipped.
-const GROSS: f64 = 5.0;
+const OUTLIER: f64 = 5.0;
 /// Maximum number of rounds of clipping; each starts from a better line.
-const DRAWN_MAX: usize = 5;
+const CLIPPING_ROUNDS: usize = 5;
 /// Maximum width of another line's interval, relative to the log-linear line's.
 const WIDER_MAX: f64 = 1.25;
 
 /// The quasi-Poisson line of values that are not negative (`McCullagh` and Nelder 1989, chapters 6
 /// and 9), with a factor for each phase of a season of `period` steps. Of a log-linear, a
-/// square-root and a straight line, the one with the least deviance that stays clearly above zero.
+/// square-root and a straight line, it is the one with the smallest deviance that stays clearly above
+/// zero.
 ///
 /// The variance is that of the values around the line, inflated by the autocorrelation of the
 /// residuals as in [`trend`](crate::trend::trend); for counts it is at least that of independent
@@ -99,28 +100,28 @@ pub fn positive_line(
     }
     let seasonal = period >= 2 && values.len() >= 3 * period;
     let phases = if seasonal { period } else { 1 };
-    let (mut drawn, mut fit) = (values.to_vec(), Fit::of(values, phases, Link::Log)?);
-    for _ in 0..DRAWN_MAX {
-        let nearer = fit.draw_in(values);
-        if nearer == drawn {
+    let (mut clipped, mut fit) = (values.to_vec(), Fit::new(values, phases, Link::Log)?);
+    for _ in 0..CLIPPING_ROUNDS {
+        let reclipped = fit.clip_outliers(values);
+        if reclipped == clipped {
             break;
         }
-        fit = Fit::of(&nearer, phases, Link::Log)?;
-        drawn = nearer;
+        fit = Fit::new(&reclipped, phases, Link::Log)?;
+        clipped = reclipped;
     }
-    let log = fit.line(&drawn, is_count)?;
-    let (mut best, mut deviance) = (log.clone(), fit.deviance(&drawn));
+    let log = fit.line(&clipped, is_count)?;
+    let (mut best, mut deviance) = (log.clone(), fit.deviance(&clipped));
     for link in [Link::Root, Link::Identity] {
-        let Some(other) = Fit::of(&drawn, phases, link) else {
+        let Some(other) = Fit::new(&clipped, phases, link) else {
             continue;
         };
-        let Some(line) = other.line(&drawn, is_count) else {
+        let Some(line) = other.line(&clipped, is_count) else {
             continue;
         };
         // Near zero, only logarithms measure the distance of a level from zero.
         let is_near_zero = line.log_width() > WIDER_MAX * log.log_width();
-        if !is_near_zero && other.deviance(&drawn) < deviance {
-            (best, deviance) = (line, other.deviance(&drawn));
+        if !is_near_zero && other.deviance(&clipped) < deviance {
+            (best, deviance) = (line, other.deviance(&clipped));
         }
     }
     Some(best)
@@ -141,7 +142,7 @@ impl Fit {
     /// Fits by Fisher scoring, alternating with proportional fitting of the factors of the phases.
     /// `None` if the fit does not converge to a line above zero, as when all values but one are
     /// zero.
-    fn of(values: &[Option<f64>], phases: usize, link: Link) -> Option<Self> {
+    fn new(values: &[Option<f64>], phases: usize, link: Link) -> Option<Self> {
         let count = values.iter().flatten().count() as f64;
         let mean = values.iter().flatten().sum::<f64>() / count;
         if mean <= 0.0 || !mean.is_finite() {
@@ -156,12 +157,12 @@ impl Fit {
             factors: vec![1.0; phases],
         };
         for _ in 0..ROUNDS {
-            let moved = fit.season(values).max(fit.step(values));
-            let is_endless = link == Link::Log && (fit.slope * length).abs() > 60.0;
-            if !moved.is_finite() || is_endless {
+            let change = fit.scale_season(values).max(fit.step(values));
+            let diverges = link == Link::Log && (fit.slope * length).abs() > 60.0;
+            if !change.is_finite() || diverges {
                 return None;
             }
-            if moved < 1e-9 {
+            if change < 1e-9 {
                 return Some(fit);
             }
         }
@@ -187,7 +188,7 @@ impl Fit {
     }
 
     /// Scales the factor of each phase to match its total; returns the largest change of a factor.
-    fn season(&mut self, values: &[Option<f64>]) -> f64 {
+    fn scale_season(&mut self, values: &[Option<f64>]) -> f64 {
         let phases = self.factors.len();
         if phases == 1 {
             return 0.0;
@@ -213,12 +214,12 @@ impl Fit {
                 self.slope *= factor;
             }
         }
-        let mut moved: f64 = 0.0;
+        let mut change: f64 = 0.0;
         for (factor, before) in self.factors.iter_mut().zip(before) {
             *factor /= mean;
-            moved = moved.max((*factor - before).abs());
+            change = change.max((*factor - before).abs());
         }
-        moved
+        change
     }
 
     /// Fisher information of level and slope for independent counts, and the score: `[ll, ls, ss]`,
@@ -233,14 +234,14 @@ impl Fit {
             information[0] += weight;
             information[1] += weight * x;
             information[2] += weight * x * x;
-            let pull = (value - expected) * derivative / expected;
-            score[0] += pull;
-            score[1] += pull * x;
+            let contribution = (value - expected) * derivative / expected;
+            score[0] += contribution;
+            score[1] += contribution * x;
         }
         (information, score)
     }
 
-    /// One step of Fisher scoring with limited length; returns its size relative to the predictor.
+    /// Makes one step of Fisher scoring with limited length; returns its size relative to the predictor.
     fn step(&mut self, values: &[Option<f64>]) -> f64 {
         let ([ll, ls, ss], [l, s]) = self.information(values);
         let determinant = ll * ss - ls * ls;
@@ -256,7 +257,7 @@ impl Fit {
         let scale = if self.link == Link::Log {
             1.0
         } else {
-            // The line stays above zero: a step takes at most half of the remaining distance.
+            // A step covers at most half of the distance to zero, so that the line stays above it.
             let ends = [-reach, reach].map(|x| self.level + self.slope * x);
             ends[0].min(ends[1]).max(f64::MIN_POSITIVE) * 0.5
         };
@@ -276,16 +277,16 @@ impl Fit {
         let squares: f64 = residuals.iter().flatten().map(|r| r * r).sum();
         let used = self.factors.iter().filter(|factor| **factor > 0.0).count() as f64;
         let freedom = (n - used - 1.0).max(1.0);
-        let (dispersion, least) = (squares / freedom, f64::from(is_count));
-        // Without ranks: those of many zeros follow the line.
+        let (dispersion, dispersion_min) = (squares / freedom, f64::from(is_count));
+        // The raw residuals, not their ranks: with many zeros, the ranks themselves follow the line.
         let inflation = inflation(&residuals, n as usize);
         let (change, variance) = self.log_change(values)?;
-        let error = (variance * (dispersion * inflation).max(least)).sqrt();
+        let error = (variance * (dispersion * inflation).max(dispersion_min)).sqrt();
         let half = t_quantile(0.975, (n / inflation - 2.0).max(2.0)) * error;
         half.is_finite().then(|| PositiveLine {
             link: self.link,
             change: [change, change - half, change + half].map(f64::exp_m1),
-            dispersion: dispersion.max(least),
+            dispersion: dispersion.max(dispersion_min),
             level: self.level,
             slope: self.slope,
             middle: self.middle,
@@ -334,23 +335,23 @@ impl Fit {
         residuals
     }
 
-    /// The values, with those far from the line clipped as long as they are few.
-    fn draw_in(&self, values: &[Option<f64>]) -> Vec<Option<f64>> {
+    /// Clips values far from the line, unless there are many of them.
+    fn clip_outliers(&self, values: &[Option<f64>]) -> Vec<Option<f64>> {
         let residuals = self.residuals(values);
         let mut sizes: Vec<f64> = residuals.iter().flatten().map(|r| r.abs()).collect();
-        let limit = GROSS * 1.4826 * median_of(&mut sizes);
-        let is_gross = |r: &Option<f64>| r.is_some_and(|r| r.abs() > limit);
-        let gross = residuals.iter().filter(|r| is_gross(r)).count();
-        if limit <= 0.0 || gross > 1 + values.len() / 50 {
+        let limit = OUTLIER * 1.4826 * median_of(&mut sizes);
+        let is_outlier = |r: &Option<f64>| r.is_some_and(|r| r.abs() > limit);
+        let outliers = residuals.iter().filter(|r| is_outlier(r)).count();
+        if limit <= 0.0 || outliers > 1 + values.len() / 50 {
             return values.to_vec();
         }
-        let mut drawn = values.to_vec();
-        for (i, residual) in residuals.iter().enumerate().filter(|(_, r)| is_gross(r)) {
+        let mut clipped = values.to_vec();
+        for (i, residual) in residuals.iter().enumerate().filter(|(_, r)| is_outlier(r)) {
             let expected = self.expected(i);
-            let away = limit.copysign(residual.unwrap_or(0.0)) * expected.sqrt();
-            drawn[i] = Some((expected + away).max(0.0));
+            let deviation = limit.copysign(residual.unwrap_or(0.0)) * expected.sqrt();
+            clipped[i] = Some((expected + deviation).max(0.0));
         }
-        drawn
+        clipped
     }
 }
 
@@ -403,12 +404,12 @@ mod tests {
         );
         values[137] = Some(900.0);
         let outage = positive_line(&values, 7, true).expect("a line");
-        let moved = outage.change[0] - calm.change[0];
-        assert!(moved.abs() < 0.4, "{outage:?} {calm:?}");
+        let difference = outage.change[0] - calm.change[0];
+        assert!(difference.abs() < 0.4, "{outage:?} {calm:?}");
     }
 
     #[test]
-    fn what_has_no_positive_line_has_none() {
+    fn unsuitable_values_return_none() {
         let mut alone = vec![0.0; 30];
         alone[0] = 5.0;
         for values in [vec![0.0; 30], vec![1.0; 4], vec![-1.0; 30], alone] {
@@ -429,7 +430,7 @@ mod tests {
 
     /// Checks the coverage of the interval for the change of counts with correlated levels.
     #[test]
-    fn intervals_of_positive_lines_hold_the_change() {
+    fn intervals_of_positive_lines_contain_the_change() {
         for (n, rho, mean, deviation) in [
             (30, 0.0, 2.0, 0.0),
             (60, 0.0, 0.4, 0.0),
@@ -439,7 +440,7 @@ mod tests {
             let mut noise = Noise::new(n as u64 * 7 + (rho * 100.0) as u64);
             let slope = -1.0 / n as f64;
             let tries = 400;
-            let mut held = 0;
+            let mut covered = 0;
             for _ in 0..tries {
                 let levels = noise.autoregressive(n, rho);
                 let values: Vec<Option<f64>> = levels
@@ -454,9 +455,9 @@ mod tests {
                     continue;
                 };
                 let truth = (slope * (n - 1) as f64).exp_m1();
-                held += usize::from(line.change[1] <= truth && truth <= line.change[2]);
+                covered += usize::from(line.change[1] <= truth && truth <= line.change[2]);
             }
-            let coverage = held as f64 / f64::from(tries);
+            let coverage = covered as f64 / f64::from(tries);
             assert!(coverage >= 0.91, "n {n} rho {rho} mean {mean}: {coverage}");
         }
     }
@@ -464,7 +465,7 @@ mod tests {
     #[test]
     fn trends_of_few_counts_are_found_at_their_level() {
         // Many ties: most pairs of such counts have no slope, but the line has one.
-        for (n, mean, fall, least, most) in [
+        for (n, mean, fall, share_min, share_max) in [
             (52, 2.0, 0.0, 0.0, 0.07),
             (366, 0.3, 0.0, 0.0, 0.07),
             (52, 2.0, 1.0, 0.3, 1.0),
@@ -485,7 +486,7 @@ mod tests {
             }
             let share = claims as f64 / f64::from(tries);
             assert!(
-                (least..=most).contains(&share),
+                (share_min..=share_max).contains(&share),
                 "n {n} fall {fall}: {share}"
             );
         }

@@ -1,4 +1,4 @@
-//! Rates by category: how much more frequent events are on Mondays, at noon, or in March.
+//! Rates by category: how much more frequent events are on Mondays, at noon or in March.
 //!
 //! Counts form a table of blocks by categories: weeks by weekdays, days by hours, years by months.
 //! Each block has its own level, so a trend or a shift of the level over the blocks is not mistaken
@@ -194,10 +194,11 @@ impl BlockRates {
             / weight
     }
 
-    /// Rate of the categories `of` relative to that of `against` (which may include them), with its
-    /// interval. `None` if one side has no exposure, or `against` has no events.
-    pub fn contrast(&self, of: &[usize], against: &[usize], level: f64) -> Option<Comparison> {
-        let (rate, reference) = (self.mean_rate(of), self.mean_rate(against));
+    /// Rate of the categories `group` relative to those of `baseline`, which may include them, with its
+    /// interval.
+    /// `None` if one side has no exposure, or `baseline` has no events.
+    pub fn contrast(&self, group: &[usize], baseline: &[usize], level: f64) -> Option<Comparison> {
+        let (rate, reference) = (self.mean_rate(group), self.mean_rate(baseline));
         if !rate.is_finite() || !reference.is_finite() || reference <= 0.0 {
             return None;
         }
@@ -205,10 +206,10 @@ impl BlockRates {
         let df = (self.blocks - 1) as f64;
         let t = t_quantile(0.5 + level / 2.0, df);
         if ratio <= 0.0 {
-            return Some(self.contrast_of_none(of, reference, t, df));
+            return Some(self.zero_contrast(group, reference, t, df));
         }
         let mut weights = vec![0.0; self.events.len()];
-        for (set, sign) in [(of, 1.0), (against, -1.0)] {
+        for (set, sign) in [(group, 1.0), (baseline, -1.0)] {
             let total: f64 = set
                 .iter()
                 .map(|&c| self.exposure[c] * self.relative[c])
@@ -221,13 +222,13 @@ impl BlockRates {
         Some(log_normal(ratio, error, df, t))
     }
 
-    /// The contrast of categories without events: the interval ends where a score test would still
-    /// accept.
-    fn contrast_of_none(&self, of: &[usize], reference: f64, t: f64, df: f64) -> Comparison {
+    /// The contrast of categories without events; the upper bound is the largest ratio that a score test
+    /// does not reject.
+    fn zero_contrast(&self, group: &[usize], reference: f64, t: f64, df: f64) -> Comparison {
         let total: f64 = self.events.iter().sum();
-        let whole: f64 = self.exposure.iter().sum();
-        let exposure: f64 = of.iter().map(|&c| self.exposure[c]).sum();
-        let expected = total * exposure / whole * reference;
+        let total_exposure: f64 = self.exposure.iter().sum();
+        let exposure: f64 = group.iter().map(|&c| self.exposure[c]).sum();
+        let expected = total * exposure / total_exposure * reference;
         Comparison {
             estimate: 0.0,
             lower: 0.0,
@@ -259,7 +260,7 @@ impl BlockRates {
         (self.dispersion * quasi).max(long_run_sum(&influence))
     }
 
-    /// Tests whether the rates of these categories differ at all.
+    /// Tests whether the rates of these categories differ.
     pub fn overall(&self, counts: &BlockCounts, categories: &[usize]) -> Option<Overall> {
         let part = counts.only(categories);
         let fit = Self::fit(&part)?;
@@ -364,7 +365,7 @@ fn relative_rates(events: &[f64], exposure: &[f64], width: usize) -> Vec<f64> {
     let exposure_sum: Vec<f64> = (0..width).map(|c| sum(exposure, c)).collect();
     for _ in 0..200 {
         let fitted = expected(events, exposure, &relative);
-        let mut moved: f64 = 0.0;
+        let mut change: f64 = 0.0;
         for c in 0..width {
             let fitted = sum(&fitted, c);
             let factor = if fitted > 0.0 {
@@ -373,11 +374,11 @@ fn relative_rates(events: &[f64], exposure: &[f64], width: usize) -> Vec<f64> {
                 0.0
             };
             if relative[c] > 0.0 && factor > 0.0 {
-                moved = moved.max((factor - 1.0).abs());
+                change = change.max((factor - 1.0).abs());
             }
             relative[c] *= factor;
         }
-        if moved < 1e-10 {
+        if change < 1e-10 {
             break;
         }
     }
@@ -485,8 +486,8 @@ fn log_normal(ratio: f64, error: f64, df: f64, t: f64) -> Comparison {
 /// Compares the rates of two sides within the same clusters, such as the records of a day above and
 /// below a limit. Each cluster gives `(events, exposure)` of both sides.
 ///
-/// The log-normal 95 % interval has the variance of the clusters (sandwich); for `shares` (events
-/// are some of the records of the exposure) at least that of independent records. `None` without
+/// The log-normal 95 % interval uses the variance between clusters (sandwich); for `shares` (events are
+/// a part of the records counted as exposure) at least that of independent records. `None` without
 /// events on both sides, or with fewer than two clusters.
 pub fn clustered_ratio(clusters: &[[(f64, f64); 2]], shares: bool) -> Option<Comparison> {
     let total = |side: usize| {
@@ -500,17 +501,17 @@ pub fn clustered_ratio(clusters: &[[(f64, f64); 2]], shares: bool) -> Option<Com
         return None;
     }
     let rates = sides.map(|(events, exposure)| events / exposure);
-    let away = |cluster: &[(f64, f64); 2], side: usize| {
+    let influence = |cluster: &[(f64, f64); 2], side: usize| {
         let (events, exposure) = cluster[side];
         (events - rates[side] * exposure) / sides[side].0
     };
     let squares: f64 = clusters
         .iter()
-        .map(|cluster| (away(cluster, 0) - away(cluster, 1)).powi(2))
+        .map(|cluster| (influence(cluster, 0) - influence(cluster, 1)).powi(2))
         .sum();
     let independent: f64 = (0..2).map(|i| (1.0 - rates[i]).max(0.0) / sides[i].0).sum();
-    let least = if shares { independent } else { 0.0 };
-    let error = (squares * used / (used - 1.0)).max(least).sqrt();
+    let variance_min = if shares { independent } else { 0.0 };
+    let error = (squares * used / (used - 1.0)).max(variance_min).sqrt();
     let ratio = rates[0] / rates[1];
     let df = used - 1.0;
     Some(log_normal(ratio, error, df, t_quantile(0.975, df)))
@@ -585,7 +586,7 @@ mod tests {
 
     /// Checks the share of series without a pattern in which one is claimed at 5 %, and in which
     /// the interval of Monday's ratio misses the truth.
-    fn check_level(noise: Noise, weeks: usize, mean: f64, most: f64) {
+    fn check_level(noise: Noise, weeks: usize, mean: f64, share_max: f64) {
         let (mut claims, mut misses) = (0, 0);
         let runs = 400;
         for seed in 0..runs {
@@ -604,12 +605,12 @@ mod tests {
             share(claims),
             share(misses)
         );
-        assert!(share(claims) <= most, "{} claims", share(claims));
-        assert!(share(misses) <= most, "{} misses", share(misses));
+        assert!(share(claims) <= share_max, "{} claims", share(claims));
+        assert!(share(misses) <= share_max, "{} misses", share(misses));
     }
 
     #[test]
-    fn a_rhythm_that_is_not_there_is_not_claimed() {
+    fn false_claims_of_a_pattern_stay_at_the_level() {
         // 400 runs at 5 %: 0.05 + 2 standard errors = 0.072.
         for (weeks, mean) in [(12, 20.0), (26, 5.0), (52, 0.5), (104, 40.0)] {
             check_level(Noise::Poisson, weeks, mean, 0.075);
@@ -622,7 +623,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rhythm_that_is_there_is_found_with_its_size() {
+    fn a_planted_pattern_is_found_with_its_size() {
         let mut covered = 0;
         for seed in 0..100 {
             let counts = weekly(&series(seed, 26 * 7, 20.0, Noise::Overdispersed(0.1), 1.7));
@@ -633,11 +634,11 @@ mod tests {
             assert!((1.3..2.2).contains(&monday.estimate), "{monday:?}");
             covered += usize::from((monday.lower..monday.upper).contains(&1.7));
         }
-        assert!(covered >= 90, "{covered} of 100 intervals hold the truth");
+        assert!(covered >= 90, "{covered} of 100 intervals cover 1.7");
     }
 
     #[test]
-    fn an_outage_on_one_monday_is_no_rhythm() {
+    fn an_outage_on_one_monday_is_not_a_pattern() {
         let mut days = series(3, 26 * 7, 20.0, Noise::Poisson, 1.0);
         days[70] += 600.0;
         let counts = weekly(&days);
@@ -681,7 +682,7 @@ mod tests {
 
     #[test]
     fn the_unit_of_amounts_does_not_matter() {
-        let fitted = |unit: f64| {
+        let ratio_in = |unit: f64| {
             let mut random = ChaCha8Rng::seed_from_u64(4);
             let mut amounts = BlockCounts::amounts(26, 7);
             for day in 0..182 {
@@ -692,7 +693,7 @@ mod tests {
             let fit = BlockRates::fit(&amounts).unwrap();
             fit.contrast(&[0], &ALL[1..], 0.95).unwrap()
         };
-        let (minutes, hours) = (fitted(1.0), fitted(1.0 / 60.0));
+        let (minutes, hours) = (ratio_in(1.0), ratio_in(1.0 / 60.0));
         assert!(
             (minutes.lower - hours.lower).abs() < 1e-9,
             "{minutes:?} {hours:?}"
@@ -701,8 +702,8 @@ mod tests {
     }
 
     #[test]
-    fn years_hold_their_level_under_autocorrelation() {
-        for (rho, sd, most) in [(0.0, 0.0, 0.075), (0.0, 0.4, 0.075), (0.5, 0.3, 0.09)] {
+    fn false_claims_on_years_stay_at_the_level_under_autocorrelation() {
+        for (rho, sd, share_max) in [(0.0, 0.0, 0.075), (0.0, 0.4, 0.075), (0.5, 0.3, 0.09)] {
             let mut claims = 0;
             for seed in 0..400 {
                 let months = series(seed, 24, 12.0, Noise::Autocorrelated(rho, sd), 1.0);
@@ -711,38 +712,37 @@ mod tests {
                 claims += usize::from(ratio.p < 0.05);
             }
             eprintln!("years, rho {rho}: {}", claims as f64 / 400.0);
-            assert!(claims as f64 / 400.0 <= most, "{claims} of 400");
+            assert!(claims as f64 / 400.0 <= share_max, "{claims} of 400");
         }
     }
 
     #[test]
-    fn sides_of_bad_days_are_not_taken_as_independent() {
-        // 60 days with 10 records on each side; on bad days more fail on both sides.
+    fn clustered_sides_are_not_treated_as_independent() {
+        // 60 days with 10 records on each side; the share of failures varies by day and side.
         let mut random = ChaCha8Rng::seed_from_u64(11);
-        let (mut held, tries) = (0, 300);
+        let (mut covered, tries) = (0, 300);
         let mut widths = [0.0; 2];
         for _ in 0..tries {
             let clusters: Vec<[(f64, f64); 2]> = (0..60)
                 .map(|_| {
-                    // The bad luck of a day affects one side.
-                    let luck = [(); 2].map(|()| (0.8 * normal(&mut random)).exp());
-                    [0, 1].map(|side| (poisson(&mut random, 2.0 * luck[side]).min(10.0), 10.0))
+                    let level = [(); 2].map(|()| (0.8 * normal(&mut random)).exp());
+                    [0, 1].map(|side| (poisson(&mut random, 2.0 * level[side]).min(10.0), 10.0))
                 })
                 .collect();
             let ratio = clustered_ratio(&clusters, true).unwrap();
-            held += usize::from((ratio.lower..ratio.upper).contains(&1.0));
+            covered += usize::from((ratio.lower..ratio.upper).contains(&1.0));
             let events: f64 = clusters.iter().map(|c| c[0].0 + c[1].0).sum();
             widths[0] += (ratio.upper / ratio.lower).ln();
             widths[1] += 2.0 * 1.96 * (4.0 / events).sqrt();
         }
-        assert!(held as f64 / f64::from(tries) > 0.92, "{held} of {tries}");
+        assert!(covered as f64 / f64::from(tries) > 0.92, "{covered}");
         assert!(widths[0] > 1.2 * widths[1], "{widths:?}");
         assert!(clustered_ratio(&[[(1.0, 2.0), (1.0, 2.0)]], true).is_none());
         assert!(clustered_ratio(&[[(1.0, 2.0), (0.0, 2.0)]; 9], true).is_none());
     }
 
     #[test]
-    fn the_honest_interval_of_years_is_the_clustered_one() {
+    fn clustered_intervals_are_wider_than_plain_ones() {
         // Months of one year vary by a factor of four: records are not independent.
         let year = |level: f64| -> Vec<(f64, f64)> {
             (0..12)
@@ -761,7 +761,7 @@ mod tests {
     }
 
     #[test]
-    fn years_of_the_github_incidents() {
+    fn years_of_the_github_incidents_have_the_published_ratio() {
         // 124 and 200 incidents, evenly spread: the published interval.
         let year = |n: f64| vec![(n / 12.0, 1.0 / 12.0); 12];
         let ratio = period_ratio(&year(124.0), &year(200.0), false).unwrap();

@@ -1,6 +1,6 @@
 //! Decides whether a series changed in a step or along a line.
 
-use crate::change_point::{best_split, draw_in_outliers, fewest};
+use crate::change_point::{best_split, clip_outliers, fewest};
 
 /// The shape that describes a series better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,33 +25,33 @@ const CLEAR: f64 = 2.0;
 ///
 /// `None` if the series is too short for a step, or constant.
 pub fn shape(values: &[f64], segment_min: usize) -> Option<Shape> {
-    let drawn = drawn(values, segment_min)?;
-    let at = best_split(&drawn, segment_min.max(2))?.at;
-    Some(compare(&drawn, &[at]))
+    let clipped = clip(values, segment_min)?;
+    let at = best_split(&clipped, segment_min.max(2))?.at;
+    Some(compare(&clipped, &[at]))
 }
 
 /// The same with steps at these indices, at least one.
 pub fn shape_of_steps(values: &[f64], positions: &[usize], segment_min: usize) -> Option<Shape> {
-    let drawn = drawn(values, segment_min)?;
-    (!positions.is_empty()).then(|| compare(&drawn, positions))
+    let clipped = clip(values, segment_min)?;
+    (!positions.is_empty()).then(|| compare(&clipped, positions))
 }
 
-fn drawn(values: &[f64], segment_min: usize) -> Option<Vec<f64>> {
+fn clip(values: &[f64], segment_min: usize) -> Option<Vec<f64>> {
     let m = segment_min.max(2);
-    (values.len() >= fewest(m)).then(|| draw_in_outliers(values, m))
+    (values.len() >= fewest(m)).then(|| clip_outliers(values, m))
 }
 
-fn compare(drawn: &[f64], positions: &[usize]) -> Shape {
-    let gain = gain_of_steps(drawn, positions);
-    let rooted = if drawn.iter().all(|value| *value >= 0.0) {
-        let roots: Vec<f64> = drawn.iter().map(|value| value.sqrt()).collect();
+fn compare(clipped: &[f64], positions: &[usize]) -> Shape {
+    let gain = gain_of_steps(clipped, positions);
+    let gain_of_roots = if clipped.iter().all(|value| *value >= 0.0) {
+        let roots: Vec<f64> = clipped.iter().map(|value| value.sqrt()).collect();
         gain_of_steps(&roots, positions)
     } else {
         gain
     };
-    if gain.min(rooted) > CLEAR {
+    if gain.min(gain_of_roots) > CLEAR {
         Shape::Step(positions[0])
-    } else if gain.max(rooted) < -CLEAR {
+    } else if gain.max(gain_of_roots) < -CLEAR {
         Shape::Line
     } else {
         Shape::Open(positions[0])
@@ -70,8 +70,8 @@ fn gain_of_steps(values: &[f64], positions: &[usize]) -> f64 {
     }
     let steps = deviance(values, |i| levels[i]);
     let line = deviance(values, |i| i as f64);
-    // A step has a position in addition to its two levels. Each further one adds a level and a
-    // position, which counts twice because it was selected from the rest of the series.
+    // A step has a position in addition to its two levels. Each further step adds a level and a
+    // position; the position counts twice because it was selected.
     line - steps - (3 * positions.len() - 2) as f64 * (n as f64).ln()
 }
 
@@ -80,7 +80,7 @@ fn gain_of_steps(values: &[f64], positions: &[usize]) -> f64 {
 fn deviance(values: &[f64], x: impl Fn(usize) -> f64) -> f64 {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
-    let of = |rho: f64| {
+    let deviance_at = |rho: f64| {
         let first = 1.0 - rho * rho;
         let mut sums = [0.0; 6];
         for (i, value) in values.iter().enumerate() {
@@ -105,11 +105,11 @@ fn deviance(values: &[f64], x: impl Fn(usize) -> f64) -> f64 {
             (cy * xx - xy * cx) / determinant,
             (xy * cc - cy * cx) / determinant,
         );
-        let left = (yy - level * cy - slope * xy).max(1e-9 * yy);
-        n * (left / n).max(f64::MIN_POSITIVE).ln() - first.ln()
+        let squares = (yy - level * cy - slope * xy).max(1e-9 * yy);
+        n * (squares / n).max(f64::MIN_POSITIVE).ln() - first.ln()
     };
     (0..10)
-        .map(|tenths| of(f64::from(tenths) / 10.0))
+        .map(|tenths| deviance_at(f64::from(tenths) / 10.0))
         .fold(f64::INFINITY, f64::min)
 }
 
@@ -128,12 +128,12 @@ mod tests {
             for (i, value) in values.iter_mut().enumerate() {
                 *value += size * rise(i as f64 / 104.0);
             }
-            let place = match shape(&values, 5).expect("a shape") {
+            let index = match shape(&values, 5).expect("a shape") {
                 Shape::Step(_) => 0,
                 Shape::Line => 1,
                 Shape::Open(_) => 2,
             };
-            found[place] += 100.0 / count as f64;
+            found[index] += 100.0 / count as f64;
         }
         found
     }
@@ -143,7 +143,7 @@ mod tests {
     const RAMP: fn(f64) -> f64 = |at| 1.5 * at;
 
     #[test]
-    fn steps_and_lines_are_told_apart() {
+    fn steps_and_lines_are_distinguished() {
         let [step, line, _] = shapes(200, 2.0, STEP);
         assert!(step > 75.0 && line <= 10.0, "steps: {step} {line}");
         let [step, line, _] = shapes(200, 2.0, RAMP);

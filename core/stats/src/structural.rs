@@ -49,11 +49,11 @@ const ERRORS: [(f64, f64, f64); 10] = [
     (0.95, 0.5, 0.35),
     (0.95, 0.75, 0.2),
 ];
-/// Innovations of the level; and autocorrelations of errors in addition to these, since larger ones
-/// are indistinguishable.
+/// Innovations of the level, and the errors combined with them: larger autocorrelations cannot be
+/// distinguished from a moving level.
 const LEVELS: [f64; 8] = [0.02, 0.04, 0.07, 0.12, 0.2, 0.4, 0.8, 2.0];
-const BESIDE: [(f64, f64, f64); 3] = [(0.0, 1.0, 1.0), (0.3, 0.0, 0.5), (0.6, 0.0, 0.5)];
-/// Prior weight of each moving level for a year of values, which grows with their number as in
+const LEVEL_ERRORS: [(f64, f64, f64); 3] = [(0.0, 1.0, 1.0), (0.3, 0.0, 0.5), (0.6, 0.0, 0.5)];
+/// Prior weight of each moving level for a year of values; it grows with their number as in
 /// [`crate::counterfactual`].
 const LEVEL_WEIGHT: f64 = 0.5;
 const YEAR: f64 = 365.0;
@@ -67,20 +67,21 @@ const SLOPES: [(Option<f64>, f64); 4] = [
 /// Innovations of the seasonal effects, with prior weights.
 const SEASONS: [(f64, f64); 2] = [(0.0, 1.0), (0.05, 0.3)];
 /// Flat prior variance, and that of the slope, in units of the variance of the errors.
-const UNKNOWN: f64 = 1e4;
-const SLOPE: f64 = 0.01 * 0.01;
+const FLAT_VARIANCE: f64 = 1e4;
+const SLOPE_VARIANCE: f64 = 0.01 * 0.01;
 /// Models with less than this share of the largest weight are left out.
 const WEIGHT_MIN: f64 = 0.01;
 
 /// The grid, with prior weights for a series of `n` values.
 fn grid(n: usize, period: usize) -> Vec<Model> {
     let moving = LEVEL_WEIGHT * (n as f64 / YEAR).powi(2);
-    let still = ERRORS.map(|errors| (0.0, errors, 1.0));
+    let constant = ERRORS.map(|errors| (0.0, errors, 1.0));
     let levels = LEVELS
         .iter()
-        .flat_map(|level| BESIDE.map(|errors| (*level, errors, moving)));
+        .flat_map(|level| LEVEL_ERRORS.map(|errors| (*level, errors, moving)));
     let mut models = Vec::new();
-    for (level, (memory, fixed, errors_weight), level_weight) in still.into_iter().chain(levels) {
+    for (level, (memory, fixed, errors_weight), level_weight) in constant.into_iter().chain(levels)
+    {
         for (slope, slope_weight) in SLOPES {
             for (season, season_weight) in &SEASONS[..if period > 1 { 2 } else { 1 }] {
                 models.push(Model {
@@ -191,8 +192,8 @@ impl Model {
     fn move_season(covariance: &mut [f64], size: usize, phases: usize, variance: f64) {
         for i in 0..phases {
             for j in 0..phases {
-                let own = f64::from(u8::from(i == j)) - 1.0 / phases as f64;
-                covariance[(SEASON_AT + i) * size + SEASON_AT + j] += variance * own;
+                let centred = f64::from(u8::from(i == j)) - 1.0 / phases as f64;
+                covariance[(SEASON_AT + i) * size + SEASON_AT + j] += variance * centred;
             }
         }
     }
@@ -222,14 +223,18 @@ impl Model {
         let (size, phases) = (scaled.size(), scaled.phases());
         let mut state = vec![0.0; size];
         let mut covariance = vec![0.0; size * size];
-        covariance[LEVEL_AT * (size + 1)] = UNKNOWN;
-        covariance[SLOPE_AT * (size + 1)] = if self.slope.is_some() { SLOPE } else { 0.0 };
+        covariance[LEVEL_AT * (size + 1)] = FLAT_VARIANCE;
+        covariance[SLOPE_AT * (size + 1)] = if self.slope.is_some() {
+            SLOPE_VARIANCE
+        } else {
+            0.0
+        };
         covariance[MEMORY_AT * (size + 1)] = 1.0 - self.fixed;
-        Self::move_season(&mut covariance, size, phases, UNKNOWN);
+        Self::move_season(&mut covariance, size, phases, FLAT_VARIANCE);
         for i in SEASON_AT + phases..size {
-            covariance[i * size + i] = UNKNOWN;
+            covariance[i * size + i] = FLAT_VARIANCE;
         }
-        let (mut squares, mut log_variances, mut seen) = (0.0, 0.0, 0.0);
+        let (mut squares, mut log_variances, mut count) = (0.0, 0.0, 0.0);
         let mut predicted = Vec::with_capacity(scaled.values.len());
         for (step, value) in scaled.values.iter().enumerate() {
             let row = scaled.row(step);
@@ -252,12 +257,12 @@ impl Model {
                 }
                 squares += error * error / variance;
                 log_variances += variance.ln();
-                seen += 1.0;
+                count += 1.0;
             }
             self.advance(&mut state, &mut covariance, phases);
         }
         // Each flat prior takes one degree of freedom.
-        let freedom = seen - (1 + phases.saturating_sub(1) + scaled.controls.len()) as f64;
+        let freedom = count - (1 + phases.saturating_sub(1) + scaled.controls.len()) as f64;
         (freedom >= 1.0 && squares > 0.0).then(|| Filtered {
             state,
             covariance,
@@ -401,8 +406,8 @@ impl Family for Structural {
             }
         }
         for (step, weight, mean, variance) in ahead {
-            let apart = mean - forecast.mean[step];
-            forecast.variance[step] += weight * (variance + apart * apart);
+            let deviation = mean - forecast.mean[step];
+            forecast.variance[step] += weight * (variance + deviation * deviation);
         }
         let likeliest = fits
             .iter()
@@ -416,7 +421,7 @@ impl Family for Structural {
 
 fn coefficients(scaled: &Scaled, filtered: &Filtered) -> Vec<Coefficient> {
     let (size, first) = (scaled.size(), SEASON_AT + scaled.phases());
-    let of = |(i, (_, _, scale)): (usize, &(&[f64], f64, f64))| {
+    let coefficient = |(i, (_, _, scale)): (usize, &(&[f64], f64, f64))| {
         let value = filtered.state[first + i];
         let variance = filtered.variance * filtered.covariance[(first + i) * (size + 1)];
         let square = value * value / variance.max(f64::MIN_POSITIVE);
@@ -425,7 +430,12 @@ fn coefficients(scaled: &Scaled, filtered: &Filtered) -> Vec<Coefficient> {
             share: square / (square + filtered.freedom),
         }
     };
-    scaled.controls.iter().enumerate().map(of).collect()
+    scaled
+        .controls
+        .iter()
+        .enumerate()
+        .map(coefficient)
+        .collect()
 }
 
 #[cfg(test)]
@@ -433,7 +443,7 @@ mod tests {
     use super::*;
     use crate::counterfactual;
 
-    const STILL: Model = Model {
+    const CONSTANT: Model = Model {
         level: 0.0,
         slope: None,
         season: 0.0,
@@ -465,7 +475,7 @@ mod tests {
                 level,
                 memory,
                 fixed,
-                ..STILL
+                ..CONSTANT
             };
             let same = counterfactual::Model {
                 memory,
@@ -483,27 +493,27 @@ mod tests {
                 .unwrap();
             let want =
                 counterfactual::forecast(&[same], &values, &[&control], 4, &counted, true).unwrap();
-            let near = |got: f64, want: f64| {
+            let check = |got: f64, want: f64| {
                 assert!(
                     (got - want).abs() <= 2e-3 * want.abs(),
                     "{model:?}: {got} {want}"
                 );
             };
             let (part, other) = (got.parts[0], want.parts[0]);
-            near(part.mean, other.mean);
-            near(part.noise, other.noise);
-            near(part.learned, other.learned);
+            check(part.mean, other.mean);
+            check(part.noise, other.noise);
+            check(part.learned, other.learned);
             assert_eq!(part.freedom, other.freedom);
-            near(got.mean[7], want.mean[7]);
-            near(got.variance[7], want.variance[7]);
-            near(got.controls[0].value, want.controls[0].value);
-            near(got.controls[0].share, want.controls[0].share);
+            check(got.mean[7], want.mean[7]);
+            check(got.variance[7], want.variance[7]);
+            check(got.controls[0].value, want.controls[0].value);
+            check(got.controls[0].share, want.controls[0].share);
         }
     }
 
-    /// A growing season is followed, and a constant one is recognised.
+    /// Models follow a growing season, and recognise a constant one.
     #[test]
-    fn a_season_that_drifts_is_followed() {
+    fn changing_seasons_are_recognised() {
         let grown = |i: usize| 100.0 + [4.0, -4.0, 1.0, -1.0][i % 4] * (1.0 + i as f64 / 20.0);
         let values: Vec<Option<f64>> = (0..80).map(|i| Some(grown(i) + 0.02 * noise(i))).collect();
         let models = Structural.weigh(&values, &[], 4);

@@ -62,13 +62,13 @@ pub fn chi_square_independence(rows: &[Vec<f64>]) -> ChiSquare {
             }
         }
     }
-    let used = |sums: &[f64]| {
+    let freedom = |sums: &[f64]| {
         sums.iter()
             .filter(|sum| **sum > 0.0)
             .count()
             .saturating_sub(1)
     };
-    let df = (used(&row_sums) * used(&column_sums)) as f64;
+    let df = (freedom(&row_sums) * freedom(&column_sums)) as f64;
     ChiSquare {
         statistic,
         df,
@@ -267,9 +267,9 @@ pub fn mann_whitney(a: &[f64], b: &[f64]) -> Option<MannWhitney> {
     let u = ranks[..a.len()].iter().sum::<f64>() - na * (na + 1.0) / 2.0;
     let n = na + nb;
     let variance = na * nb / 12.0 * (n + 1.0 - ties / (n * (n - 1.0)).max(1.0));
-    let away = ((u - na * nb / 2.0).abs() - 0.5).max(0.0);
+    let distance = ((u - na * nb / 2.0).abs() - 0.5).max(0.0);
     let p = if variance > 0.0 {
-        normal_p(away / variance.sqrt())
+        normal_p(distance / variance.sqrt())
     } else {
         1.0
     };
@@ -332,40 +332,42 @@ pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
     let m = p_values.len() as f64;
     let order = ascending(p_values);
     let mut adjusted = vec![1.0; p_values.len()];
-    let mut least: f64 = 1.0;
+    let mut smallest: f64 = 1.0;
     for (rank, &i) in order.iter().enumerate().rev() {
-        least = least.min(known(p_values[i]) * m / (rank + 1) as f64);
-        adjusted[i] = least;
+        smallest = smallest.min(finite_p(p_values[i]) * m / (rank + 1) as f64);
+        adjusted[i] = smallest;
     }
     adjusted
 }
 
-/// The same for tests that depend on each other in any way (Benjamini and Yekutieli, 2001).
+/// Adjusts p-values like [`benjamini_hochberg`], for tests with any dependence (Benjamini and Yekutieli,
+/// 2001).
 pub fn benjamini_yekutieli(p_values: &[f64]) -> Vec<f64> {
     let factor: f64 = (1..=p_values.len()).map(|rank| 1.0 / rank as f64).sum();
     let adjusted = benjamini_hochberg(p_values).into_iter();
     adjusted.map(|p| (p * factor).min(1.0)).collect()
 }
 
-/// p-values adjusted so that the chance of any false claim stays below the level (Holm, 1979).
-/// NaN counts as 1.
+/// Adjusts p-values so that the probability of any false claim stays below the level (Holm, 1979). NaN
+/// counts as 1.
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut adjusted = vec![1.0; p_values.len()];
-    let mut most: f64 = 0.0;
+    let mut largest: f64 = 0.0;
     for (rank, &i) in ascending(p_values).iter().enumerate() {
-        most = most.max((known(p_values[i]) * (p_values.len() - rank) as f64).min(1.0));
-        adjusted[i] = most;
+        largest = largest.max((finite_p(p_values[i]) * (p_values.len() - rank) as f64).min(1.0));
+        adjusted[i] = largest;
     }
     adjusted
 }
 
-fn known(p: f64) -> f64 {
+/// A p-value between 0 and 1; NaN counts as 1.
+fn finite_p(p: f64) -> f64 {
     if p.is_nan() { 1.0 } else { p.clamp(0.0, 1.0) }
 }
 
 fn ascending(p_values: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
-    order.sort_by(|&i, &j| known(p_values[i]).total_cmp(&known(p_values[j])));
+    order.sort_by(|&i, &j| finite_p(p_values[i]).total_cmp(&finite_p(p_values[j])));
     order
 }
 
@@ -378,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn weekdays_of_the_github_incidents() {
+    fn weekdays_and_years_of_the_github_incidents() {
         let counts = [150.0, 181.0, 174.0, 151.0, 96.0, 28.0, 21.0];
         let all = chi_square_fit(&counts, &[1.0; 7]);
         check(all.statistic, 237.02, 0.005);
@@ -394,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn published_counts() {
+    fn tests_of_counts_agree_with_publications() {
         // scipy.stats.chisquare([16, 18, 16, 14, 12, 12], [16, 16, 16, 16, 16, 8]), from its manual.
         let a = [16.0, 18.0, 16.0, 14.0, 12.0, 12.0];
         let b = [16.0, 16.0, 16.0, 16.0, 16.0, 8.0];
@@ -417,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn published_shares() {
+    fn intervals_of_shares_agree_with_publications() {
         // Newcombe (1998), table II: 56/70 against 48/80, method 10: 0.0524 to 0.3339.
         let difference = newcombe(56.0, 70.0, 48.0, 80.0, 0.95);
         check(difference.estimate, 0.2, 1e-12);
@@ -430,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn measurements() {
+    fn tests_of_measurements_agree_with_r() {
         // Student's sleep data, t.test(extra ~ group) in R: t = -1.8608, df = 17.776, p = 0.07939.
         let a = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0];
         let b = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4];
@@ -447,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn corrections_are_those_of_r() {
+    fn corrections_agree_with_r() {
         let p = [0.01, 0.02, 0.03, 0.04, 0.05];
         assert!(
             benjamini_hochberg(&p)
@@ -462,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn permutations_are_seeded_and_count_themselves() {
+    fn permutation_p_values_include_the_observed_order() {
         let values: Vec<f64> = (0..20).map(f64::from).collect();
         let rising = |x: &[f64]| x.iter().enumerate().map(|(i, x)| i as f64 * x).sum::<f64>();
         check(permutation_p(&values, 199, 7, rising), 1.0 / 200.0, 1e-12);

@@ -19,11 +19,11 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 /// Maximum number of rows for shuffling.
 pub const SHUFFLED_MAX: usize = 20_000;
 /// Maximum number of candidate cuts of the test.
-const CUTS: usize = 80;
+const CUTS_MAX: usize = 80;
 /// Number of permutations or draws for the p-value.
 const DRAWS: usize = 1999;
 /// 95 % point of the likelihood-ratio statistic of a threshold (Hansen 2000, table I).
-const HANSEN: f64 = 7.35;
+const LIKELIHOOD_RATIO_MAX: f64 = 7.35;
 
 /// The best cut with its evidence.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,13 +74,13 @@ impl Rows {
             residuals: Vec::with_capacity(order.len()),
             bounds: vec![0],
         };
-        for at in 1..=order.len() {
-            if at == order.len() || strata[order[at]] != strata[order[at - 1]] {
+        for end in 1..=order.len() {
+            if end == order.len() || strata[order[end]] != strata[order[end - 1]] {
                 let start = rows.bounds[rows.bounds.len() - 1];
-                let part = &rows.outcomes[start..at];
+                let part = &rows.outcomes[start..end];
                 let mean = part.iter().sum::<f64>() / part.len() as f64;
                 rows.residuals.extend(part.iter().map(|y| y - mean));
-                rows.bounds.push(at);
+                rows.bounds.push(end);
             }
         }
         rows
@@ -156,7 +156,8 @@ fn suffix_sums(bins: &[f64]) -> Vec<f64> {
     sums
 }
 
-fn bins_of(volumes: &[f64], cuts: &[f64]) -> Vec<usize> {
+/// For each volume, the number of cuts below it.
+fn assign_bins(volumes: &[f64], cuts: &[f64]) -> Vec<usize> {
     volumes
         .iter()
         .map(|volume| cuts.partition_point(|cut| cut < volume))
@@ -177,7 +178,7 @@ fn largest(sums: &[f64], variances: &[f64]) -> Option<(usize, f64)> {
     for (j, (sum, variance)) in sums.iter().zip(variances).enumerate() {
         if *variance > 0.0 {
             let z = sum / variance.sqrt();
-            if best.is_none_or(|(_, most)| z.abs() > most.abs()) {
+            if best.is_none_or(|(_, largest)| z.abs() > largest.abs()) {
                 best = Some((j, z));
             }
         }
@@ -203,16 +204,16 @@ pub fn threshold(
     }
     let rows = Rows::new(volumes, outcomes, strata);
     let cuts = candidate_cuts(&ordered, margin);
-    let bins = bins_of(&rows.volumes, &cuts);
+    let bins = assign_bins(&rows.volumes, &cuts);
     let covariance = rows.covariance(&bins, cuts.len(), n <= SHUFFLED_MAX);
     let variances = diagonal(&covariance, cuts.len());
     let sums = sums_above(&rows.residuals, &bins, cuts.len());
     let (coarse, z) = largest(&sums, &variances)?;
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let draws = if n <= SHUFFLED_MAX {
-        shuffled(&rows, &bins, &variances, &mut random)
+        shuffled_maxima(&rows, &bins, &variances, &mut random)
     } else {
-        gaussian(&covariance, cuts.len(), &mut random)
+        gaussian_maxima(&covariance, cuts.len(), &mut random)
     };
     let at_least = draws
         .iter()
@@ -225,20 +226,20 @@ pub fn threshold(
     } else {
         p
     };
-    let fine = refined_cuts(&ordered, &cuts, coarse, margin);
-    Some(located(&rows, &fine, p))
+    let cuts = refined_cuts(&ordered, &cuts, coarse, margin);
+    Some(locate(&rows, &cuts, p))
 }
 
 fn candidate_cuts(ordered: &[f64], margin: usize) -> Vec<f64> {
     let n = ordered.len();
-    let (least, most) = (ordered[margin - 1], ordered[n - margin - 1]);
-    let mut cuts: Vec<f64> = (1..=CUTS)
+    let (lowest, highest) = (ordered[margin - 1], ordered[n - margin - 1]);
+    let mut cuts: Vec<f64> = (1..=CUTS_MAX)
         .map(|i| {
-            let probability = i as f64 / (CUTS + 1) as f64;
+            let probability = i as f64 / (CUTS_MAX + 1) as f64;
             ordered[((n - 1) as f64 * probability) as usize]
         })
-        .chain([least, most])
-        .filter(|cut| (least..=most).contains(cut) && *cut < ordered[n - 1])
+        .chain([lowest, highest])
+        .filter(|cut| (lowest..=highest).contains(cut) && *cut < ordered[n - 1])
         .collect();
     cuts.sort_by(f64::total_cmp);
     cuts.dedup();
@@ -271,7 +272,12 @@ fn diagonal(covariance: &[f64], cuts: usize) -> Vec<f64> {
 }
 
 /// Largest standardised sums after shuffling outcomes within strata.
-fn shuffled(rows: &Rows, bins: &[usize], variances: &[f64], random: &mut ChaCha8Rng) -> Vec<f64> {
+fn shuffled_maxima(
+    rows: &Rows,
+    bins: &[usize],
+    variances: &[f64],
+    random: &mut ChaCha8Rng,
+) -> Vec<f64> {
     let mut residuals = rows.residuals.clone();
     (0..DRAWS)
         .map(|_| {
@@ -285,7 +291,7 @@ fn shuffled(rows: &Rows, bins: &[usize], variances: &[f64], random: &mut ChaCha8
 }
 
 /// Largest standardised values of draws from the Gaussian process with this covariance.
-fn gaussian(covariance: &[f64], cuts: usize, random: &mut ChaCha8Rng) -> Vec<f64> {
+fn gaussian_maxima(covariance: &[f64], cuts: usize, random: &mut ChaCha8Rng) -> Vec<f64> {
     let factor = cholesky_of_correlation(covariance, cuts);
     (0..DRAWS)
         .map(|_| {
@@ -329,8 +335,8 @@ fn cholesky_of_correlation(covariance: &[f64], n: usize) -> Vec<f64> {
 }
 
 /// The best of the refined cuts, with its interval.
-fn located(rows: &Rows, cuts: &[f64], p: f64) -> Threshold {
-    let bins = bins_of(&rows.volumes, cuts);
+fn locate(rows: &Rows, cuts: &[f64], p: f64) -> Threshold {
+    let bins = assign_bins(&rows.volumes, cuts);
     let variances = diagonal(&rows.covariance(&bins, cuts.len(), true), cuts.len());
     let sums = sums_above(&rows.residuals, &bins, cuts.len());
     let (best, z) = largest(&sums, &variances).unwrap_or((0, 0.0));
@@ -363,20 +369,21 @@ fn located(rows: &Rows, cuts: &[f64], p: f64) -> Threshold {
 }
 
 /// Interval of the cuts that are indistinguishable from the best one: those whose squared statistic
-/// is lower by at most [`HANSEN`]. A bootstrap of the cut does not keep its level.
+/// is lower by at most [`LIKELIHOOD_RATIO_MAX`]. A bootstrap of the cut does not keep its level.
 fn cut_interval(cuts: &[f64], sums: &[f64], variances: &[f64], z: f64, n: usize) -> [f64; 2] {
-    let left = (1.0 - z * z / n as f64).max(0.1);
+    let unexplained = (1.0 - z * z / n as f64).max(0.1);
     let mut near = sums
         .iter()
         .zip(variances)
         .enumerate()
         .filter(|(_, (sum, variance))| {
-            **variance > 0.0 && (z * z - *sum * *sum / *variance) / left <= HANSEN
+            **variance > 0.0
+                && (z * z - *sum * *sum / *variance) / unexplained <= LIKELIHOOD_RATIO_MAX
         })
-        .map(|(at, _)| at);
+        .map(|(index, _)| index);
     let first = near.next().unwrap_or(0);
     let last = near.next_back().unwrap_or(first);
-    // Only some volumes were tried: the cut may be anywhere up to the next one on either side.
+    // Only some volumes are candidates: the cut may be anywhere up to the next candidate on either side.
     [
         cuts[first.saturating_sub(1)],
         cuts[(last + 1).min(cuts.len() - 1)],
@@ -387,18 +394,18 @@ fn cut_interval(cuts: &[f64], sums: &[f64], variances: &[f64], z: f64, n: usize)
 mod tests {
     use super::*;
 
-    /// Makes `a_day` runs on each of `days` days; `risk` is the probability of failure by volume
+    /// Simulates `per_day` runs on each of `days` days; `risk` is the probability of failure by volume
     /// and day.
     fn runs(
         seed: u64,
         days: usize,
-        a_day: usize,
+        per_day: usize,
         risk: impl Fn(f64, usize) -> f64,
     ) -> (Vec<f64>, Vec<f64>, Vec<usize>) {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let (mut volumes, mut outcomes, mut strata) = (Vec::new(), Vec::new(), Vec::new());
         for day in 0..days {
-            for _ in 0..a_day {
+            for _ in 0..per_day {
                 // Volumes grow by half over the period.
                 let growth = 1.0 + 0.5 * day as f64 / days as f64;
                 let volume = (600.0 * growth * (0.5 * normal(&mut random)).exp()).round();
@@ -415,13 +422,13 @@ mod tests {
         threshold(&data.0, &data.1, &data.2, 20, seed).unwrap()
     }
 
-    fn check_planted(a_day: usize) {
-        let mut held = 0;
+    fn check_planted(per_day: usize) {
+        let mut covered = 0;
         for seed in 0..20 {
             let data = runs(
                 seed,
                 120,
-                a_day,
+                per_day,
                 |v, _| if v > 1200.0 { 0.15 } else { 0.03 },
             );
             let found = find(&data, seed);
@@ -429,10 +436,10 @@ mod tests {
             assert!((found.cut - 1200.0).abs() < 120.0, "{found:?}");
             assert!((found.mean_below - 0.03).abs() < 0.01, "{found:?}");
             let [lower, upper] = found.cut_interval;
-            held += usize::from(lower <= 1200.0 && 1200.0 <= upper);
+            covered += usize::from(lower <= 1200.0 && 1200.0 <= upper);
         }
-        eprintln!("{a_day} runs a day: {held} of 20 intervals hold the cut");
-        assert!(held >= 18, "{held} of 20 intervals hold the cut");
+        eprintln!("{per_day} runs per day: {covered} of 20 intervals contain the cut");
+        assert!(covered >= 18, "{covered} of 20 intervals contain the cut");
     }
 
     #[test]
@@ -443,16 +450,16 @@ mod tests {
     }
 
     /// Checks the share of claims at 5 % without a threshold.
-    fn check_level(name: &str, a_day: usize, seeds: u64, risk: impl Fn(f64, usize) -> f64) {
+    fn check_level(name: &str, per_day: usize, seeds: u64, risk: impl Fn(f64, usize) -> f64) {
         let claims = (0..seeds)
-            .filter(|&seed| find(&runs(seed, 60, a_day, &risk), seed).p < 0.05)
+            .filter(|&seed| find(&runs(seed, 60, per_day, &risk), seed).p < 0.05)
             .count();
         eprintln!("{name}: {claims} of {seeds}");
         assert!(claims as f64 <= seeds as f64 * 0.05 + 2.2 * (seeds as f64 * 0.0475).sqrt());
     }
 
     #[test]
-    fn a_threshold_that_is_not_there_is_not_claimed() {
+    fn false_claims_stay_at_the_level() {
         check_level("even", 20, 200, |_, _| 0.05);
         check_level(
             "bad days",
@@ -465,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_rise_is_not_called_a_threshold() {
+    fn a_steady_rise_is_not_a_threshold() {
         let steady = (0..20)
             .filter(|&seed| {
                 find(&runs(seed, 120, 40, |v, _| (v / 8000.0).min(1.0)), seed).is_steady()
@@ -483,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn same_seed_same_answer() {
+    fn the_same_seed_gives_the_same_result() {
         let data = runs(1, 60, 20, |v, _| if v > 900.0 { 0.2 } else { 0.05 });
         assert_eq!(find(&data, 9), find(&data, 9));
     }

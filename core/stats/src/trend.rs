@@ -3,8 +3,8 @@
 //! The test uses signs only. The line is straight ([`TheilSen`]) or, for values that cannot be
 //! negative, one that stays above zero ([`PositiveLine`](crate::positive_line::PositiveLine)).
 //!
-//! Operational series are autocorrelated, and a test that assumes independence finds a trend in
-//! every slow wave. So all variances here are inflated by the autocorrelation of the residuals from
+//! Operational series are autocorrelated, and a test that assumes independence finds a trend in every
+//! slow fluctuation. So all variances are inflated by the autocorrelation of the residuals from
 //! the trend.
 
 use crate::distribution::{t_p, t_quantile};
@@ -64,9 +64,9 @@ pub const TREND_MIN: usize = 8;
 /// Mann-Kendall test and Theil-Sen line of a series; missing values are `None`.
 ///
 /// The variance of the test is inflated by the rank autocorrelation of the residuals from the line
-/// (Hamed and Rao 1998), in two ways, of which the larger counts: the significant lags as they are,
-/// and the first lag, corrected for its bias in short series (Marriott and Pope 1954), extended as
-/// a first-order process (Yue and Wang 2004). The test statistic is referred to Student's t with
+/// (Hamed and Rao 1998): by the larger of two estimates, one from all significant lags, and one from
+/// the first lag, corrected for its bias in short series (Marriott and Pope 1954) and extended as a
+/// first-order process (Yue and Wang 2004). The test statistic is referred to Student's t with
 /// the effective number of values. The interval of the slope (Sen 1968) uses the same variance, so
 /// test and interval agree.
 ///
@@ -167,13 +167,13 @@ fn slope_interval(slopes: &mut [f64], half_width: f64) -> [f64; 2] {
 pub(crate) fn inflation(scores: &[Option<f64>], n: usize) -> f64 {
     let size = n as f64;
     let weight = |lag: usize| {
-        let left = size - lag as f64;
-        left * (left - 1.0) * (left - 2.0)
+        let pairs = size - lag as f64;
+        pairs * (pairs - 1.0) * (pairs - 2.0)
     };
     let total = size * (size - 1.0) * (size - 2.0);
     let lags = n.saturating_sub(3);
     let limit = 1.96 / size.sqrt();
-    let seen: f64 = (1..=lags.min(n / 3))
+    let significant: f64 = (1..=lags.min(n / 3))
         .filter_map(|lag| {
             autocorrelation(scores, lag)
                 .filter(|r| r.abs() > limit)
@@ -183,10 +183,10 @@ pub(crate) fn inflation(scores: &[Option<f64>], n: usize) -> f64 {
         .sum();
     let first = autocorrelation(scores, 1).unwrap_or(0.0);
     let unbiased = ((first + 2.0 / size) / (1.0 - 4.0 / size)).clamp(0.0, 0.98);
-    let carried: f64 = (1..=lags)
+    let first_order: f64 = (1..=lags)
         .map(|lag| weight(lag) * unbiased.powi(lag as i32))
         .sum();
-    1.0 + 2.0 / total * seen.max(carried).max(0.0)
+    1.0 + 2.0 / total * significant.max(first_order).max(0.0)
 }
 
 /// Mid-ranks of the known values.
@@ -209,9 +209,9 @@ fn ranks(values: &[Option<f64>]) -> Vec<Option<f64>> {
 /// Autocorrelation of a series at a lag, over the known pairs; `None` without any, or if all values
 /// are equal.
 pub fn autocorrelation(values: &[Option<f64>], lag: usize) -> Option<f64> {
-    let there: Vec<f64> = values.iter().flatten().copied().collect();
-    let mean = there.iter().sum::<f64>() / there.len() as f64;
-    let square = there.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / there.len() as f64;
+    let known: Vec<f64> = values.iter().flatten().copied().collect();
+    let mean = known.iter().sum::<f64>() / known.len() as f64;
+    let square = known.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / known.len() as f64;
     let mut sum = 0.0;
     let mut pairs = 0usize;
     for (a, b) in values.iter().zip(values.get(lag..)?) {
@@ -238,14 +238,14 @@ pub fn seasonally_adjusted(values: &[Option<f64>], period: usize) -> Vec<Option<
     let level = running_median(values, period);
     let mut pattern: Vec<f64> = (0..period)
         .map(|phase| {
-            let mut left: Vec<f64> = (phase..values.len())
+            let mut remainders: Vec<f64> = (phase..values.len())
                 .step_by(period)
                 .filter_map(|i| Some(values[i]? - level[i]?))
                 .collect();
-            if left.is_empty() {
+            if remainders.is_empty() {
                 0.0
             } else {
-                median_of(&mut left)
+                median_of(&mut remainders)
             }
         })
         .collect();
@@ -296,14 +296,14 @@ mod tests {
     use super::*;
     use crate::change_point::{Noise, tests::NILE};
 
-    fn of(values: &[f64]) -> Trend {
+    fn trend_of(values: &[f64]) -> Trend {
         trend(&values.iter().copied().map(Some).collect::<Vec<_>>()).expect("a trend")
     }
 
     #[test]
     fn statistic_and_slope_of_small_series() {
         // Signs and variance computed by hand.
-        let t = of(&[10.0, 15.0, 14.0, 20.0, 18.0, 25.0, 23.0, 30.0, 28.0, 35.0]);
+        let t = trend_of(&[10.0, 15.0, 14.0, 20.0, 18.0, 25.0, 23.0, 30.0, 28.0, 35.0]);
         assert_eq!(t.test.s, 37.0);
         assert!(
             (t.test.variance - 125.0).abs() < 1e-9,
@@ -330,14 +330,14 @@ mod tests {
     #[test]
     fn the_nile_fell() {
         // Sum of signs and median slope, computed independently.
-        let t = of(&NILE);
+        let t = trend_of(&NILE);
         assert_eq!(t.test.s, -1387.0);
         assert!((t.line.slope + 2.6).abs() < 1e-9, "{t:?}");
         assert!(t.test.inflation > 1.5, "{t:?}");
     }
 
     #[test]
-    fn gaps_and_weekly_patterns_do_no_harm() {
+    fn gaps_and_weekly_patterns_do_not_change_the_trend() {
         let mut noise = Noise::new(5);
         let values: Vec<Option<f64>> = (0..120)
             .map(|i| {
@@ -356,7 +356,7 @@ mod tests {
         );
     }
 
-    /// Checks the share of series without a trend in which one is claimed at 5 %, and the coverage
+    /// Checks the share of series without a trend in which a trend is claimed at 5 %, and the coverage
     /// of the interval of a real slope.
     fn check(n: usize, rho: f64, poisson: bool, bound: f64) {
         let mut noise = Noise::new(n as u64 * 31 + (rho * 100.0) as u64);

@@ -3,7 +3,7 @@
 //! Every function returns a value for each index `i`. `present` includes the value at `i`; without
 //! it only earlier values are used, so that features never contain the value to predict. Missing
 //! values are `None`; statistics over a window ignore them, as pandas does, and are `None` if fewer
-//! than `least` values are known.
+//! than `values_min` values are known.
 
 use crate::describe::quantile_sorted;
 
@@ -26,7 +26,7 @@ pub enum Figure {
 
 impl Figure {
     /// The statistic of known values; `None` if there are too few.
-    fn of(self, known: &mut [f64]) -> Option<f64> {
+    fn compute(self, known: &mut [f64]) -> Option<f64> {
         let n = known.len() as f64;
         if known.is_empty() {
             return None;
@@ -51,7 +51,7 @@ impl Figure {
     }
 }
 
-/// The value `steps` rows earlier.
+/// The values `steps` rows earlier.
 pub fn lag(values: &[Option<f64>], steps: usize) -> Vec<Option<f64>> {
     let shifted = std::iter::repeat_n(None, steps.min(values.len()));
     shifted
@@ -72,7 +72,7 @@ pub fn difference(values: &[Option<f64>], steps: usize, present: bool) -> Vec<Op
 pub fn rolling(
     values: &[Option<f64>],
     window: usize,
-    least: usize,
+    values_min: usize,
     figure: Figure,
     present: bool,
 ) -> Vec<Option<f64>> {
@@ -82,25 +82,25 @@ pub fn rolling(
             let end = i + usize::from(present);
             known.clear();
             known.extend(values[end.saturating_sub(window)..end].iter().flatten());
-            if known.len() < least {
+            if known.len() < values_min {
                 return None;
             }
-            figure.of(&mut known)
+            figure.compute(&mut known)
         })
         .collect()
 }
 
-/// A statistic of all values so far, in one pass: variance by Welford's method (1962). Not for
-/// quantiles, which would need all values again at each step.
+/// A statistic of all values so far, in one pass: variance by Welford's method (1962). `None` for
+/// quantiles, which cannot be computed in one pass.
 pub fn expanding(
     values: &[Option<f64>],
-    least: usize,
+    values_min: usize,
     figure: Figure,
     present: bool,
 ) -> Vec<Option<f64>> {
     let (mut n, mut sum, mut mean, mut squares) = (0_usize, 0.0, 0.0, 0.0);
     let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
-    let so_far = |value: Option<f64>| {
+    let add = |value: Option<f64>| {
         if let Some(value) = value {
             n += 1;
             let before: f64 = value - mean;
@@ -117,27 +117,27 @@ pub fn expanding(
             Figure::Sd if n > 1 => (squares / (n - 1) as f64).sqrt(),
             Figure::Sd | Figure::Quantile(_) => return None,
         };
-        (n >= least.max(1)).then_some(value)
+        (n >= values_min.max(1)).then_some(value)
     };
-    let figures: Vec<Option<f64>> = values.iter().copied().map(so_far).collect();
+    let figures: Vec<Option<f64>> = values.iter().copied().map(add).collect();
     lag(&figures, usize::from(!present))
 }
 
 /// Mean of all values so far, with weights that halve every `half_life` rows. Missing values count
 /// as rows.
 pub fn weighted_mean(values: &[Option<f64>], half_life: f64, present: bool) -> Vec<Option<f64>> {
-    let keep = 0.5_f64.powf(1.0 / half_life);
+    let decay = 0.5_f64.powf(1.0 / half_life);
     let (mut sum, mut weight) = (0.0, 0.0);
-    let so_far = |value: &Option<f64>| {
-        sum *= keep;
-        weight *= keep;
+    let add = |value: &Option<f64>| {
+        sum *= decay;
+        weight *= decay;
         if let Some(value) = value {
             sum += value;
             weight += 1.0;
         }
         (weight > 0.0).then(|| sum / weight)
     };
-    let means: Vec<Option<f64>> = values.iter().map(so_far).collect();
+    let means: Vec<Option<f64>> = values.iter().map(add).collect();
     lag(&means, usize::from(!present))
 }
 
@@ -166,33 +166,36 @@ mod tests {
     }
 
     #[test]
-    fn figures_are_those_of_the_definitions() {
+    fn figures_agree_with_their_definitions() {
         let some = |values: [f64; 7]| values.map(|v: f64| v.is_finite().then_some(v));
-        let no = f64::NAN;
-        check(&lag(&VALUES, 2), &some([no, no, 2.0, 4.0, no, 9.0, 1.0]));
+        let none = f64::NAN;
+        check(
+            &lag(&VALUES, 2),
+            &some([none, none, 2.0, 4.0, none, 9.0, 1.0]),
+        );
         check(&lag(&VALUES, 9), &[None; 7]);
         check(
             &difference(&VALUES, 1, true),
-            &some([no, 2.0, no, no, -8.0, 4.0, 0.0]),
+            &some([none, 2.0, none, none, -8.0, 4.0, 0.0]),
         );
         check(
             &difference(&VALUES, 1, false),
-            &some([no, no, 2.0, no, no, -8.0, 4.0]),
+            &some([none, none, 2.0, none, none, -8.0, 4.0]),
         );
-        let rolled = |figure, least, present| rolling(&VALUES, 3, least, figure, present);
+        let rolled = |figure, values_min, present| rolling(&VALUES, 3, values_min, figure, present);
         check(
             &rolled(Figure::Sum, 2, true),
-            &some([no, 6.0, 6.0, 13.0, 10.0, 15.0, 11.0]),
+            &some([none, 6.0, 6.0, 13.0, 10.0, 15.0, 11.0]),
         );
         check(
             &rolled(Figure::Mean, 3, false),
-            &some([no, no, no, no, no, no, 5.0]),
+            &some([none, none, none, none, none, none, 5.0]),
         );
         check(
             &rolled(Figure::Sd, 1, false),
             &some([
-                no,
-                no,
+                none,
+                none,
                 2f64.sqrt(),
                 2f64.sqrt(),
                 12.5f64.sqrt(),
@@ -206,13 +209,13 @@ mod tests {
         );
         check(
             &expanding(&VALUES, 1, Figure::Max, false),
-            &some([no, 2.0, 4.0, 4.0, 9.0, 9.0, 9.0]),
+            &some([none, 2.0, 4.0, 4.0, 9.0, 9.0, 9.0]),
         );
         check(
             &expanding(&VALUES, 2, Figure::Mean, true),
-            &some([no, 3.0, 3.0, 5.0, 4.0, 4.2, 26.0 / 6.0]),
+            &some([none, 3.0, 3.0, 5.0, 4.0, 4.2, 26.0 / 6.0]),
         );
-        // Weights 1, ½, ¼ ...: (4 + 2/2) / 1.5; the missing value ages both.
+        // Weights 1, ½, ¼ ...: (4 + 2/2) / 1.5; a missing value lowers the weights of both, too.
         check(
             &weighted_mean(&VALUES[..4], 1.0, true),
             &[
@@ -225,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn expanding_is_rolling_over_everything() {
+    fn expanding_equals_rolling_over_all_values() {
         let values: Vec<Option<f64>> = (0..200)
             .map(|i| (i % 7 != 3).then(|| f64::from(i * i % 53) + 1e6))
             .collect();

@@ -4,13 +4,13 @@ use std::panic::{set_hook, take_hook};
 
 libfuzzer_sys::fuzz_target!(
     init: {
-        // A panic of the library on a damaged file is caught and reported. A panic of our own code
+        // A panic of a library on a damaged file is caught and reported as an error. Any other panic
         // is a defect.
-        let ends = take_hook();
+        let default_hook = take_hook();
         set_hook(Box::new(move |panic| {
-            let place = panic.location().map_or("", |place| place.file());
-            if !place.contains("/parquet-") && !place.contains("/arrow-") {
-                ends(panic);
+            let file = panic.location().map_or("", |location| location.file());
+            if !file.contains("/parquet-") && !file.contains("/arrow-") {
+                default_hook(panic);
             }
         }));
     },

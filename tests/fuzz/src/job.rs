@@ -4,9 +4,9 @@ use retrocast_engine::{CheckOptions, Kinds, SqlError, check, render};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-struct SomeKinds;
+struct TestKinds;
 
-impl Kinds for SomeKinds {
+impl Kinds for TestKinds {
     fn names(&self) -> Vec<String> {
         ["sql", "count"].map(str::to_string).into()
     }
@@ -38,8 +38,8 @@ impl Kinds for SomeKinds {
 
     fn sql_tables(&self, query: &str) -> Result<BTreeSet<String>, SqlError> {
         let words: Vec<&str> = query.split_whitespace().collect();
-        let named = words.windows(2).filter(|pair| pair[0] == "from");
-        Ok(named.map(|pair| pair[1].to_string()).collect())
+        let tables = words.windows(2).filter(|pair| pair[0] == "from");
+        Ok(tables.map(|pair| pair[1].to_string()).collect())
     }
 
     fn contract_exists(&self, name: &str) -> bool {
@@ -61,19 +61,19 @@ pub fn job(data: &[u8]) {
     let options = CheckOptions {
         name: "fuzz",
         file: "fuzz.toml",
-        kinds: &SomeKinds,
+        kinds: &TestKinds,
         set: &[],
         environment: &|_| None,
     };
     let checked = check(&text, &options);
     assert!(checked.job.is_some() || !checked.diagnostics.is_empty());
-    for found in &checked.diagnostics {
-        if let Some(span) = &found.span {
-            let text = found.text.as_deref().unwrap_or(&text);
+    for diagnostic in &checked.diagnostics {
+        if let Some(span) = &diagnostic.span {
+            let text = diagnostic.text.as_deref().unwrap_or(&text);
             assert!(
                 text.get(span.clone()).is_some(),
-                "the error has a place: {}",
-                found.message
+                "the location is outside the text: {}",
+                diagnostic.message
             );
         }
     }

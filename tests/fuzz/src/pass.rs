@@ -1,5 +1,5 @@
-//! Runs a target without a fuzzer: on its corpus, and on inputs made from it by seeded changes.
-//! No input may cause a panic, or take much time or memory.
+//! Runs a target without a fuzzer: on its corpus, and on inputs derived from it by seeded mutations.
+//! No input may cause a panic, or need much time or memory.
 
 use std::{
     fmt::Write as _,
@@ -9,14 +9,14 @@ use std::{
 };
 
 /// Length in bytes of the longest generated input.
-const INPUT_BYTES: usize = 16 << 10;
-/// Maximum processor time for one input, in a build without optimisation. It is the time of the
-/// thread, so the load of the machine does not matter.
-const NANOSECONDS: u64 = 10_000_000_000;
-/// Maximum memory of the process: several zstd windows of 128 MiB, and the rest.
-const MEMORY_KIB: u64 = 1 << 20;
+const MAX_INPUT_BYTES: usize = 16 << 10;
+/// Maximum CPU time for one input, in nanoseconds, in a build without optimisation. It is the time
+/// of the thread, so it does not depend on the load of the machine.
+const MAX_NANOSECONDS: u64 = 10_000_000_000;
+/// Maximum memory of the process: several zstd windows of 128 MiB, and everything else.
+const MAX_MEMORY_KIB: u64 = 1 << 20;
 /// Bytes with a meaning in one of the formats.
-const MARKS: &[u8] = b"\0\n\r\t \"',;:#-+.019eE[]{}\\\x7f\x80\xc0\xed\xff=$";
+const SPECIAL_BYTES: &[u8] = b"\0\n\r\t \"',;:#-+.019eE[]{}\\\x7f\x80\xc0\xed\xff=$";
 
 /// A fuzz target.
 pub struct Target {
@@ -32,21 +32,21 @@ impl Target {
     /// Runs every input of the corpus.
     pub fn replay(&self, corpus: &Path) {
         for (name, input) in self.inputs(corpus) {
-            self.survive(&input, &name);
+            self.run_checked(&input, &name);
         }
     }
 
     /// Runs this many inputs derived from the corpus.
     pub fn attack(&self, corpus: &Path, inputs: usize) {
         let seeds = self.inputs(corpus);
-        let mut chance = Chance(0x5EED);
+        let mut random = Random(0x5EED);
         for number in 0..inputs {
-            let mut input = chance.one_of(&seeds).1.clone();
-            for _ in 0..=chance.below(4) {
-                self.change(&mut input, &seeds, &mut chance);
+            let mut input = random.one_of(&seeds).1.clone();
+            for _ in 0..=random.below(4) {
+                self.mutate(&mut input, &seeds, &mut random);
             }
-            input.truncate(INPUT_BYTES);
-            self.survive(&input, &format!("input {number}"));
+            input.truncate(MAX_INPUT_BYTES);
+            self.run_checked(&input, &format!("input {number}"));
         }
     }
 
@@ -63,52 +63,60 @@ impl Target {
         inputs
     }
 
-    /// Runs one input, and prints its name if it panics.
-    fn survive(&self, input: &[u8], name: &str) {
+    /// Runs one input, checks its time and memory, and prints it if it panics.
+    fn run_checked(&self, input: &[u8], name: &str) {
         let before = processor_time();
-        let ended = catch_unwind(AssertUnwindSafe(|| (self.run)(input)));
-        let taken = processor_time().saturating_sub(before);
-        let memory = most_memory();
-        if let Err(panic) = ended {
-            eprintln!("{} does not survive {name}: {}", self.name, shown(input));
+        let outcome = catch_unwind(AssertUnwindSafe(|| (self.run)(input)));
+        let nanoseconds = processor_time().saturating_sub(before);
+        let memory = peak_memory();
+        if let Err(panic) = outcome {
+            eprintln!("{} panics on {name}: {}", self.name, byte_string(input));
             resume_unwind(panic);
         }
-        let what = || format!("{}: {name}: {}", self.name, shown(input));
-        assert!(taken < NANOSECONDS, "{taken} ns for {}", what());
-        assert!(memory < MEMORY_KIB, "{memory} KiB after {}", what());
+        let description = || format!("{}: {name}: {}", self.name, byte_string(input));
+        assert!(
+            nanoseconds < MAX_NANOSECONDS,
+            "{nanoseconds} ns for {}",
+            description()
+        );
+        assert!(
+            memory < MAX_MEMORY_KIB,
+            "{memory} KiB after {}",
+            description()
+        );
     }
 
-    /// Changes an input in one of the ways in which files are damaged or manipulated.
-    fn change(&self, input: &mut Vec<u8>, seeds: &[(String, Vec<u8>)], chance: &mut Chance) {
-        let (start, end) = chance.range(input.len());
-        match chance.below(8) {
-            0 if start < input.len() => input[start] ^= 1 << chance.below(8),
-            1 if start < input.len() => input[start] = *chance.one_of(MARKS),
+    /// Changes an input as files may be damaged or manipulated.
+    fn mutate(&self, input: &mut Vec<u8>, seeds: &[(String, Vec<u8>)], random: &mut Random) {
+        let (start, end) = random.range(input.len());
+        match random.below(8) {
+            0 if start < input.len() => input[start] ^= 1 << random.below(8),
+            1 if start < input.len() => input[start] = *random.one_of(SPECIAL_BYTES),
             2 => drop(input.drain(start..end)),
-            // Doubled, or repeated many times.
+            // A part is doubled, or repeated many times.
             3 => {
-                let times = [1, 1, 1, 3, 200][chance.below(5)];
-                let again = input[start..end.min(start + INPUT_BYTES / times)].repeat(times);
-                input.splice(start..start, again);
+                let times = [1, 1, 1, 3, 200][random.below(5)];
+                let repeated = input[start..end.min(start + MAX_INPUT_BYTES / times)].repeat(times);
+                input.splice(start..start, repeated);
             }
             // The beginning of this input and the end of another.
             4 => {
-                let other = &chance.one_of(seeds).1;
-                let (from, _) = chance.range(other.len());
+                let other = &random.one_of(seeds).1;
+                let (from, _) = random.range(other.len());
                 input.truncate(start);
                 input.extend_from_slice(&other[from..]);
             }
-            5 => drop(input.splice(start..start, chance.one_of(self.words).bytes())),
-            6 => drop(input.splice(start..end, chance.one_of(self.words).bytes())),
-            _ => input.insert(start, *chance.one_of(MARKS)),
+            5 => drop(input.splice(start..start, random.one_of(self.words).bytes())),
+            6 => drop(input.splice(start..end, random.one_of(self.words).bytes())),
+            _ => input.insert(start, *random.one_of(SPECIAL_BYTES)),
         }
     }
 }
 
 /// Random numbers that are the same in every run (`SplitMix64`).
-struct Chance(u64);
+struct Random(u64);
 
-impl Chance {
+impl Random {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -129,8 +137,8 @@ impl Chance {
     /// A range of bytes within this length; it may be empty.
     fn range(&mut self, length: usize) -> (usize, usize) {
         let start = self.below(length + 1);
-        let most = [4, 16, 64, length][self.below(4)].min(length - start);
-        (start, start + self.below(most + 1))
+        let longest = [4, 16, 64, length][self.below(4)].min(length - start);
+        (start, start + self.below(longest + 1))
     }
 }
 
@@ -142,15 +150,15 @@ fn processor_time() -> u64 {
 }
 
 /// Peak memory of this process in KiB; 0 where the system does not report it.
-fn most_memory() -> u64 {
+fn peak_memory() -> u64 {
     let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let number = line.and_then(|line| line.split_whitespace().next());
     number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-/// An input as the text of a byte string.
-fn shown(input: &[u8]) -> String {
+/// An input as a Rust byte string.
+fn byte_string(input: &[u8]) -> String {
     let mut out = String::from("b\"");
     for byte in input {
         let _ = write!(out, "{}", byte.escape_ascii());

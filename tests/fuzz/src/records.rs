@@ -1,4 +1,4 @@
-//! Reads hostile bytes under all kinds of contracts, and checks what holds for any bytes.
+//! Reads hostile bytes with all kinds of contracts, and checks properties that hold for any input.
 //!
 //! In each function the first bytes of the input determine how the rest is read.
 
@@ -8,19 +8,19 @@ use retrocast_records::{
 };
 use std::io::Read;
 
-/// Every type, every limit, personal data, defaults.
+/// A contract with every type, every limit, personal data and defaults.
 const CONTRACT: &str = include_str!("../contract.toml");
-/// Records for contracts that are the input.
+/// Records for the contracts that are inputs.
 const RECORDS: &str = concat!(
     r#"{"id":"a","n":1,"at":"2026-01-01T00:00:00Z","tags":["x"]}"#,
     "\n{}\n"
 );
 
-/// The contract with this treatment of fields that it does not name.
+/// The contract with this treatment of unknown fields.
 fn contract(unknown: u8) -> Contract {
     let unknown = ["count", "keep", "refuse"][usize::from(unknown % 3)];
     let text = format!("unknown = \"{unknown}\"\n{CONTRACT}");
-    contracts::parse("fuzz", "fuzz.toml", &text).expect("the contract is sound")
+    contracts::parse("fuzz", "fuzz.toml", &text).expect("the contract is valid")
 }
 
 /// JSON records, one per line, compressed or not.
@@ -29,7 +29,7 @@ pub fn jsonl(data: &[u8]) {
         return;
     };
     let dialect = Dialect::AS_FOUND;
-    read_in_pieces(bytes, first >> 2, Format::Jsonl, &dialect, &contract(first));
+    read_in_chunks(bytes, first >> 2, Format::Jsonl, &dialect, &contract(first));
 }
 
 /// Arrays of JSON records, and records over several lines.
@@ -38,16 +38,16 @@ pub fn json_array(data: &[u8]) {
         return;
     };
     let (dialect, contract) = (Dialect::AS_FOUND, contract(first));
-    let output = read_in_pieces(bytes, first >> 2, Format::Json, &dialect, &contract);
-    // An array according to another parser has all its items here, however it is written.
+    let output = read_in_chunks(bytes, first >> 2, Format::Json, &dialect, &contract);
+    // If another parser reads an array, all its items are read here, too, also when reformatted.
     if let Ok(array @ serde_json::Value::Array(_)) = serde_json::from_slice(bytes) {
         let items = array.as_array().map_or(0, Vec::len);
         assert_eq!(output.rows.len() + output.refused.len(), items);
         assert_eq!(output.broken, None);
         let pretty = serde_json::to_string_pretty(&array).expect("it was JSON");
-        let again = read(pretty.as_bytes(), Format::Json, &dialect, &contract);
-        assert_eq!(again.rows.len() + again.refused.len(), items);
-        assert_eq!(again.broken, None);
+        let reread = read(pretty.as_bytes(), Format::Json, &dialect, &contract);
+        assert_eq!(reread.rows.len() + reread.refused.len(), items);
+        assert_eq!(reread.broken, None);
     }
 }
 
@@ -64,7 +64,7 @@ pub fn csv(data: &[u8]) {
         columns: (second & 0x40 != 0)
             .then(|| ["id", "n", "tags", "z"].map(str::to_string).to_vec()),
     };
-    read_in_pieces(bytes, first >> 2, Format::Csv, &dialect, &contract(first));
+    read_in_chunks(bytes, first >> 2, Format::Csv, &dialect, &contract(first));
 }
 
 /// Parquet files.
@@ -87,11 +87,15 @@ pub fn contract_file(data: &[u8]) {
                 &contract,
             );
         }
-        Err(found) => {
-            assert!(!found.is_empty());
-            for found in found {
-                let is_located = found.span.is_none_or(|span| text.get(span).is_some());
-                assert!(is_located, "the error has a place: {}", found.message);
+        Err(diagnostics) => {
+            assert!(!diagnostics.is_empty());
+            for diagnostic in diagnostics {
+                let is_located = diagnostic.span.is_none_or(|span| text.get(span).is_some());
+                assert!(
+                    is_located,
+                    "the location is outside the text: {}",
+                    diagnostic.message
+                );
             }
         }
     }
@@ -108,10 +112,10 @@ struct ReadOutput {
     broken: Option<String>,
 }
 
-/// Gives at most this many of its bytes per read.
-struct Dribble<'a>(&'a [u8], usize);
+/// A reader that returns at most this many bytes per read.
+struct ChunkedReader<'a>(&'a [u8], usize);
 
-impl Read for Dribble<'_> {
+impl Read for ChunkedReader<'_> {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
         let n = self.1.min(out.len());
         self.0.read(&mut out[..n])
@@ -120,34 +124,34 @@ impl Read for Dribble<'_> {
 
 /// Reads bytes, and checks the result.
 fn read(bytes: &[u8], format: Format, dialect: &Dialect, contract: &Contract) -> ReadOutput {
-    let events = from_bytes(bytes, format, dialect, contract).expect("batches can be made");
-    gather(events, contract)
+    let events = from_bytes(bytes, format, dialect, contract).expect("batches can be built");
+    collect_events(events, contract)
 }
 
-/// Reads also in pieces of `piece` bytes, which must give the same result.
-fn read_in_pieces(
+/// Reads at once and in chunks, which must give the same result.
+fn read_in_chunks(
     bytes: &[u8],
-    piece: u8,
+    chunk_size: u8,
     format: Format,
     dialect: &Dialect,
     contract: &Contract,
 ) -> ReadOutput {
     let whole = read(bytes, format, dialect, contract);
-    let dribble = Dribble(bytes, usize::from(piece) + 1);
-    let events = from_reader(dribble, format, dialect, contract).expect("batches can be made");
-    let pieces = gather(events, contract);
+    let chunked = ChunkedReader(bytes, usize::from(chunk_size) + 1);
+    let events = from_reader(chunked, format, dialect, contract).expect("batches can be built");
+    let from_chunks = collect_events(events, contract);
     // The output of a decoder before it fails depends on the size of the reads.
-    if !is_packed(bytes) {
-        assert_eq!(whole, pieces);
+    if !is_compressed(bytes) {
+        assert_eq!(whole, from_chunks);
     }
     whole
 }
 
-fn is_packed(bytes: &[u8]) -> bool {
+fn is_compressed(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x1f\x8b") || bytes.starts_with(b"\x28\xb5\x2f\xfd")
 }
 
-fn gather(events: Vec<ReadEvent>, contract: &Contract) -> ReadOutput {
+fn collect_events(events: Vec<ReadEvent>, contract: &Contract) -> ReadOutput {
     let mut output = ReadOutput {
         rows: Vec::new(),
         keys: Vec::new(),
@@ -155,13 +159,13 @@ fn gather(events: Vec<ReadEvent>, contract: &Contract) -> ReadOutput {
         broken: None,
     };
     let mut last = 0;
-    let mut ended = false;
+    let mut has_ended = false;
     for event in events {
-        assert!(!ended, "nothing follows the end");
+        assert!(!has_ended, "an event follows the end");
         match event {
             ReadEvent::End { broken, .. } => {
                 output.broken = broken;
-                ended = true;
+                has_ended = true;
             }
             ReadEvent::Records(parsed) => {
                 let rows = match &parsed.batch {
@@ -178,10 +182,10 @@ fn gather(events: Vec<ReadEvent>, contract: &Contract) -> ReadOutput {
                 }
                 let refused = parsed.refused.iter().map(|row| row.line);
                 let mut lines: Vec<u64> = parsed.lines.iter().copied().chain(refused).collect();
-                assert!(parsed.lines.is_sorted(), "lines rise");
+                assert!(parsed.lines.is_sorted(), "lines are sorted");
                 assert!(
                     parsed.refused.is_sorted_by_key(|row| row.line),
-                    "lines rise"
+                    "lines are sorted"
                 );
                 lines.sort_unstable();
                 if let (Some(first), Some(end)) = (lines.first(), lines.last()) {
@@ -204,6 +208,6 @@ fn gather(events: Vec<ReadEvent>, contract: &Contract) -> ReadOutput {
             }
         }
     }
-    assert!(ended, "the end is reported");
+    assert!(has_ended, "the end is not reported");
     output
 }

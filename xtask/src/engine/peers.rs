@@ -1,9 +1,9 @@
 //! Runs the same no-op tasks with other schedulers on the same machine.
 //!
-//! Each is installed at a fixed version in its own virtual environment below the target folder. One
-//! that cannot be installed is reported as skipped.
+//! Each is installed at a fixed version in its own virtual environment below the target folder.
+//! Schedulers that cannot be installed are reported as skipped.
 
-use super::{WIDTH, runs};
+use super::{WIDTH, measure_runs};
 use crate::{
     measure::{self, Measurement, Series},
     venv,
@@ -16,23 +16,23 @@ use std::{
 
 /// Number of tasks of the comparison.
 const TASKS: usize = 100;
-/// Number of measurements of each.
+/// Number of repetitions of each measurement.
 const TIMES: usize = 3;
 
 /// Another scheduler.
 struct Peer {
-    /// Name; the package has it in lower case.
+    /// Name; in lower case, the name of the package.
     name: &'static str,
     version: &'static str,
     /// Isolation between tasks.
     isolation: &'static str,
-    /// The tasks: file name, and text with `{n}` and `{width}`.
+    /// File name of the script, and its text with `{n}` and `{width}`.
     script: (&'static str, &'static str),
     /// Program of the virtual environment, with arguments.
     program: &'static str,
     arguments: &'static [&'static str],
     /// True if finished tasks are skipped.
-    reruns: bool,
+    skips_finished: bool,
 }
 
 const PEERS: [Peer; 3] = [
@@ -43,16 +43,16 @@ const PEERS: [Peer; 3] = [
         script: ("layers.py", include_str!("peers/luigi.py.txt")),
         program: "python",
         arguments: &["layers.py"],
-        reruns: true,
+        skips_finished: true,
     },
     Peer {
         name: "Snakemake",
         version: "9.27.1",
-        isolation: "process a task",
+        isolation: "process per task",
         script: ("Snakefile", include_str!("peers/snakemake.txt")),
         program: "snakemake",
         arguments: &["--cores", "1", "--quiet", "all"],
-        reruns: true,
+        skips_finished: true,
     },
     Peer {
         name: "Dagster",
@@ -61,59 +61,59 @@ const PEERS: [Peer; 3] = [
         script: ("layers.py", include_str!("peers/dagster.py.txt")),
         program: "python",
         arguments: &["layers.py"],
-        reruns: false,
+        skips_finished: false,
     },
 ];
 
 /// Measures all schedulers and prints one table.
 pub fn compare(folder: &Path) -> Result<(), String> {
-    let (first, again) = runs(folder, TASKS, TIMES)?;
+    let (first, rerun) = measure_runs(folder, TASKS, TIMES)?;
     let ours = Row {
         name: "Retrocast".to_string(),
         isolation: "one process",
         first,
-        again: Some(again),
+        rerun: Some(rerun),
     };
     let mut rows = Vec::new();
     for peer in &PEERS {
         match peer.measure(folder) {
             Ok(row) => rows.push(row),
-            Err(why) => println!("LEFT OUT: {} {}: {why}", peer.name, peer.version),
+            Err(error) => println!("SKIPPED: {} {}: {error}", peer.name, peer.version),
         }
     }
     println!(
-        "{TASKS} no-op tasks in layers of {WIDTH}, whole processes, median (least) of {TIMES}"
+        "{TASKS} no-op tasks in layers of {WIDTH}, whole processes, median (minimum) of {TIMES}"
     );
     println!(
         "{:<18} {:<14} {:>18} {:>10} {:>8} {:>18} {:>8} {:>10}",
-        "", "isolation", "first run", "ms a task", "ratio", "unchanged rerun", "ratio", "peak"
+        "", "isolation", "first run", "ms per task", "ratio", "unchanged rerun", "ratio", "peak"
     );
     for row in std::iter::once(&ours).chain(&rows) {
         println!("{}", row.table_row(&ours));
     }
     println!(
-        "ratio: how many times as long as Retrocast. Retrocast's journal is flushed to the disk;"
+        "ratio: time relative to Retrocast. Retrocast flushes its journal to the disk; Dagster"
     );
-    println!("Dagster keeps its record in SQLite and leaves nothing out, Luigi keeps none.");
+    println!("records runs in SQLite and skips no finished task; Luigi records nothing.");
     Ok(())
 }
 
-/// The measurement of one scheduler.
+/// The measurements of one scheduler.
 struct Row {
     name: String,
     isolation: &'static str,
     first: Series,
-    again: Option<Series>,
+    rerun: Option<Series>,
 }
 
 impl Row {
     fn table_row(&self, ours: &Self) -> String {
-        let time = |series: &Series| format!("{:.0} ({:.0}) ms", series.median(), series.least());
+        let time = |series: &Series| format!("{:.0} ({:.0}) ms", series.median(), series.minimum());
         let ratio = |theirs: &Series, ours: &Series| {
             let ratio = theirs.median() / ours.median();
             format!("{ratio:.1}")
         };
-        let again = self.again.as_ref();
+        let rerun = self.rerun.as_ref();
         let none = || "-".to_string();
         format!(
             "{:<18} {:<14} {:>18} {:>10.2} {:>8} {:>18} {:>8} {:>6.0} MiB",
@@ -122,9 +122,9 @@ impl Row {
             time(&self.first),
             self.first.median() / TASKS as f64,
             ratio(&self.first, &ours.first),
-            again.map_or_else(none, time),
-            again
-                .zip(ours.again.as_ref())
+            rerun.map_or_else(none, time),
+            rerun
+                .zip(ours.rerun.as_ref())
                 .map_or_else(none, |(theirs, ours)| ratio(theirs, ours)),
             self.first.peak_kib as f64 / 1024.0
         )
@@ -135,16 +135,16 @@ impl Peer {
     fn measure(&self, folder: &Path) -> Result<Row, String> {
         let environment = self.environment()?;
         let work = |i: usize| folder.join(format!("{}-{i}", self.name));
-        let first = Series::of(TIMES, |i| {
+        let first = Series::measure(TIMES, |i| {
             self.prepare(&work(i))?;
             self.run(&environment, &work(i))
         })?;
-        let again = || Series::of(TIMES, |_| self.run(&environment, &work(TIMES - 1)));
+        let rerun = || Series::measure(TIMES, |_| self.run(&environment, &work(TIMES - 1)));
         Ok(Row {
             name: format!("{} {}", self.name, self.version),
             isolation: self.isolation,
             first,
-            again: self.reruns.then(again).transpose()?,
+            rerun: self.skips_finished.then(rerun).transpose()?,
         })
     }
 
@@ -175,7 +175,7 @@ impl Peer {
         command
             .args(self.arguments)
             .current_dir(work)
-            // Snakemake keeps a cache in the home folder, and Dagster its history.
+            // Snakemake stores its cache in the home folder, and Dagster its history.
             .env("HOME", work.join("home"))
             .env("DAGSTER_HOME", work.join("home"));
         let measured = measure::once(&mut command, &work.join("log"))?;

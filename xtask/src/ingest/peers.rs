@@ -1,4 +1,4 @@
-//! Other readers of tables, each as a short program for the same task.
+//! Other readers, each with a short script for the same task.
 
 use crate::{
     measure::{self, Measurement},
@@ -13,7 +13,7 @@ use std::{
 /// Another reader.
 pub struct Peer {
     name: &'static str,
-    /// Its packages, its own first.
+    /// Its packages; the first is the reader itself.
     packages: &'static [&'static str],
     script: &'static str,
 }
@@ -38,7 +38,7 @@ pub const PEERS: [Peer; 3] = [
 ];
 
 /// An installed reader.
-pub struct Ready {
+pub struct InstalledPeer {
     /// Name and version.
     pub name: String,
     environment: PathBuf,
@@ -46,24 +46,24 @@ pub struct Ready {
 }
 
 impl Peer {
-    /// Installs it; the error is the reason why that failed.
-    pub fn ready(&self) -> Result<Ready, String> {
+    /// Installs it; the error names it.
+    pub fn install(&self) -> Result<InstalledPeer, String> {
         let version = self.packages[0].split("==").nth(1).unwrap_or_default();
         let name = format!("{} {version}", self.name);
         let packages: Vec<String> = self.packages.iter().map(ToString::to_string).collect();
         let folder = self.packages[0].replace("==", "-");
         match venv::environment(&folder, &packages) {
-            Ok(environment) => Ok(Ready {
+            Ok(environment) => Ok(InstalledPeer {
                 name,
                 environment,
                 script: self.script,
             }),
-            Err(why) => Err(format!("{name}: {why}")),
+            Err(error) => Err(format!("{name}: {error}")),
         }
     }
 }
 
-impl Ready {
+impl InstalledPeer {
     /// Reads files; returns the measurement, the rows kept and the records refused.
     pub fn read(
         &self,
@@ -72,7 +72,7 @@ impl Ready {
         threads: usize,
         work: &Path,
     ) -> Result<(Measurement, (u64, u64)), String> {
-        fresh(work)?;
+        create_empty(work)?;
         let mut command = self.command(self.script, work)?;
         command.arg(files).arg(form).arg(threads.to_string());
         let measured = measure::once(&mut command, &work.join("log"))?;
@@ -85,7 +85,7 @@ impl Ready {
 
     /// Converts the JSON Lines in a folder to Parquet, with `DuckDB`.
     pub fn write_parquet(&self, folder: &Path, work: &Path) -> Result<(), String> {
-        fresh(work)?;
+        create_empty(work)?;
         let mut command = self.command(include_str!("parquet.py.txt"), work)?;
         measure::once(command.arg(folder), &work.join("log")).map(drop)
     }
@@ -100,7 +100,7 @@ impl Ready {
 }
 
 /// Creates an empty folder.
-pub fn fresh(folder: &Path) -> Result<(), String> {
+pub fn create_empty(folder: &Path) -> Result<(), String> {
     let message = |error: std::io::Error| format!("{}: {error}", folder.display());
     if folder.exists() {
         fs::remove_dir_all(folder).map_err(message)?;

@@ -95,33 +95,39 @@ const WEEK_SECONDS: u64 = 7 * 86_400;
 
 /// Format of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum Format {
     /// One JSON object per line.
     Jsonl,
     /// Comma-separated values with a header.
     Csv,
 }
 
-/// The file of a week.
-pub fn week(folder: &Path, number: u64, ending: &str) -> PathBuf {
-    folder.join(format!("week-{number:02}.{ending}"))
+/// The path of a week's file.
+pub fn week_path(folder: &Path, number: u64, extension: &str) -> PathBuf {
+    folder.join(format!("week-{number:02}.{extension}"))
 }
 
 /// Writes the records of one week, of which the first has the number `first`; returns their size in
 /// bytes.
-pub fn write(path: &Path, form: Form, number: u64, first: u64, records: u64) -> io::Result<u64> {
+pub fn write(
+    path: &Path,
+    format: Format,
+    number: u64,
+    first: u64,
+    records: u64,
+) -> io::Result<u64> {
     let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    if form == Form::Csv {
+    if format == Format::Csv {
         out.write_all(
             b"id,customer,service,channel,priority,opened,closed,reopened,cost,score,subject\n",
         )?;
     }
     let mut subject = String::new();
     for index in first..first + records {
-        let ticket = Ticket::of(index, number, index - first, records, &mut subject);
-        match form {
-            Form::Jsonl => ticket.json(&mut out)?,
-            Form::Csv => ticket.csv(&mut out)?,
+        let ticket = Ticket::draw(index, number, index - first, records, &mut subject);
+        match format {
+            Format::Jsonl => ticket.json(&mut out)?,
+            Format::Csv => ticket.csv(&mut out)?,
         }
     }
     out.flush()?;
@@ -145,35 +151,41 @@ struct Ticket<'a> {
 }
 
 impl<'a> Ticket<'a> {
-    /// The record with this index in a week of `records` records.
-    fn of(index: u64, week: u64, place: u64, records: u64, subject: &'a mut String) -> Self {
-        let mut dice = Dice(index);
+    /// Draws the record with this index, in a week of `records` records.
+    fn draw(
+        index: u64,
+        week: u64,
+        index_in_week: u64,
+        records: u64,
+        subject: &'a mut String,
+    ) -> Self {
+        let mut random = Random(index);
         let opened =
-            FIRST_DAY * 86_400 + (week - 1) * WEEK_SECONDS + place * WEEK_SECONDS / records;
-        let closed = (dice.below(10) > 0).then(|| opened + 600 + dice.below(400_000));
+            FIRST_DAY * 86_400 + (week - 1) * WEEK_SECONDS + index_in_week * WEEK_SECONDS / records;
+        let closed = (random.below(10) > 0).then(|| opened + 600 + random.below(400_000));
         subject.clear();
-        for word in 0..6 + dice.below(5) {
+        for word in 0..6 + random.below(5) {
             if word > 0 {
                 subject.push(' ');
             }
-            subject.push_str(dice.of(&WORDS));
+            subject.push_str(random.pick(&WORDS));
         }
-        let repeats = dice.below(200) == 0 && index > 5_000;
-        let back = dice.below(5_000);
+        let is_repeated = random.below(200) == 0 && index > 5_000;
+        let distance = random.below(5_000);
         let mut ticket = Self {
-            id: if repeats { index - back } else { index },
-            customer: dice.below(100_000),
-            service: dice.of(&SERVICES),
-            channel: (dice.below(20) > 0).then(|| dice.of(&CHANNELS)),
-            priority: 1 + dice.below(5),
+            id: if is_repeated { index - distance } else { index },
+            customer: random.below(100_000),
+            service: random.pick(&SERVICES),
+            channel: (random.below(20) > 0).then(|| random.pick(&CHANNELS)),
+            priority: 1 + random.below(5),
             opened: Some(opened),
             closed,
-            reopened: dice.below(10) == 0,
-            cents: dice.below(2_000_000) as i64,
-            score: (dice.below(3) == 0).then(|| 1 + dice.below(10)),
+            reopened: random.below(10) == 0,
+            cents: random.below(2_000_000) as i64,
+            score: (random.below(3) == 0).then(|| 1 + random.below(10)),
             subject,
         };
-        match dice.below(200) {
+        match random.below(200) {
             0 => ticket.service = "unknown",
             1 => ticket.priority = 9,
             2 => ticket.opened = None,
@@ -195,12 +207,12 @@ impl<'a> Ticket<'a> {
         }
         write!(out, r#","priority":{},"opened":"#, self.priority)?;
         match self.opened {
-            Some(at) => write!(out, r#""{}""#, Moment(at))?,
+            Some(at) => write!(out, r#""{}""#, Timestamp(at))?,
             None => write!(out, "null")?,
         }
         write!(out, r#","closed":"#)?;
         match self.closed {
-            Some(at) => write!(out, r#""{}""#, Moment(at))?,
+            Some(at) => write!(out, r#""{}""#, Timestamp(at))?,
             None => write!(out, "null")?,
         }
         let (euros, cents) = (self.cents / 100, self.cents.abs() % 100);
@@ -217,7 +229,7 @@ impl<'a> Ticket<'a> {
     }
 
     fn csv(&self, out: &mut impl Write) -> io::Result<()> {
-        let text = |moment: Option<u64>| moment.map(|at| Moment(at).to_string());
+        let text = |seconds: Option<u64>| seconds.map(|at| Timestamp(at).to_string());
         let (euros, cents) = (self.cents / 100, self.cents.abs() % 100);
         writeln!(
             out,
@@ -238,18 +250,19 @@ impl<'a> Ticket<'a> {
 }
 
 /// Formats seconds since 1970.
-struct Moment(u64);
+struct Timestamp(u64);
 
-impl std::fmt::Display for Moment {
+impl std::fmt::Display for Timestamp {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         let (days, seconds) = (self.0 / 86_400, self.0 % 86_400);
         // Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days.
         let days = days + 719_468;
-        let (era, of_era) = (days / 146_097, days % 146_097);
-        let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year + year / 4 - year / 100);
-        let shifted = (5 * of_year + 2) / 153;
-        let day = of_year - (153 * shifted + 2) / 5 + 1;
+        let (era, day_of_era) = (days / 146_097, days % 146_097);
+        let year =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
+        let shifted = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * shifted + 2) / 5 + 1;
         let month = if shifted < 10 {
             shifted + 3
         } else {
@@ -267,18 +280,18 @@ impl std::fmt::Display for Moment {
 }
 
 /// `SplitMix64` (Steele, Lea, Flood 2014), restarted for each record.
-struct Dice(u64);
+struct Random(u64);
 
-impl Dice {
-    fn below(&mut self, sides: u64) -> u64 {
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % sides
+        (z ^ (z >> 31)) % limit
     }
 
-    fn of<'a>(&mut self, all: &[&'a str]) -> &'a str {
+    fn pick<'a>(&mut self, all: &[&'a str]) -> &'a str {
         all[self.below(all.len() as u64) as usize]
     }
 }
@@ -288,22 +301,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_calendar_dates() {
+    fn timestamps_are_calendar_dates() {
         let first = FIRST_DAY * 86_400;
-        assert_eq!(Moment(first).to_string(), "2025-01-06T00:00:00Z");
+        assert_eq!(Timestamp(first).to_string(), "2025-01-06T00:00:00Z");
         assert_eq!(
-            Moment(first + 52 * WEEK_SECONDS).to_string(),
+            Timestamp(first + 52 * WEEK_SECONDS).to_string(),
             "2026-01-05T00:00:00Z"
         );
     }
 
     #[test]
-    fn records_are_the_same_in_both_forms() {
+    fn records_are_the_same_in_both_formats() {
         let folder = std::env::temp_dir().join(format!("xtask-records-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let (json, csv) = (week(&folder, 3, "jsonl"), week(&folder, 3, "csv"));
-        write(&json, Form::Jsonl, 3, 70_000, 1_000).unwrap();
-        write(&csv, Form::Csv, 3, 70_000, 1_000).unwrap();
+        let (json, csv) = (week_path(&folder, 3, "jsonl"), week_path(&folder, 3, "csv"));
+        write(&json, Format::Jsonl, 3, 70_000, 1_000).unwrap();
+        write(&csv, Format::Csv, 3, 70_000, 1_000).unwrap();
         let (json, csv) = (fs::read_to_string(json), fs::read_to_string(csv));
         let (json, csv) = (json.unwrap(), csv.unwrap());
         assert_eq!((json.lines().count(), csv.lines().count()), (1_000, 1_001));

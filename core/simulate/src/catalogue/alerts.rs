@@ -3,7 +3,7 @@
 
 use super::{
     incidents::Incident,
-    row::{Row, Shape},
+    row::{RecordFormat, Row},
     table::{Spec, Table},
     traces::Streak,
 };
@@ -11,7 +11,7 @@ use crate::{
     Error,
     company::{Company, PIPELINES, SERVICES},
     hostile::Flaw,
-    output::{Layout, Packing, Style},
+    output::{Codec, FileFormat, Layout},
     random::Random,
     truth::{SourceTruth, reason},
 };
@@ -19,35 +19,35 @@ use std::path::Path;
 
 /// Memory in use from which an alert is raised, in percent.
 pub(crate) const MEMORY_LIMIT: f64 = 80.0;
-/// Latency from which an alert is raised, relative to the service's usual level.
+/// Latency from which an alert is raised, relative to the service's normal level.
 pub(crate) const LATENCY_FACTOR: f64 = 1.4;
-/// Error rate from which an alert is raised, relative to the service's usual level.
+/// Error rate from which an alert is raised, relative to the service's normal level.
 pub(crate) const ERROR_FACTOR: f64 = 2.0;
 /// Maximum time from the start of an incident to its alerts, in seconds.
-const STORM: usize = 1800;
+const MAX_ALERT_DELAY_S: usize = 1800;
 /// Number of recent incidents that an alert may belong to.
-const RECENT: usize = 32;
+const RECENT_INCIDENTS: usize = 32;
 
 const FLAWS: [Flaw; 8] = [
     Flaw::Value("severity", "\"page\"", reason::NOT_ALLOWED),
     Flaw::Value("raised_at", "\"25 o'clock\"", reason::WRONG_TYPE),
-    Flaw::Without("rule"),
-    Flaw::Cut,
+    Flaw::MissingField("rule"),
+    Flaw::Truncated,
     Flaw::Value("consecutive", "0", reason::OUT_OF_RANGE),
     Flaw::Value("value", "\"high\"", reason::WRONG_TYPE),
-    Flaw::BadText("message"),
+    Flaw::InvalidUtf8("message"),
     Flaw::Garbage,
 ];
 const SPEC: Spec = Spec {
     name: "alerts",
     stream: 21,
-    shape: Shape::Json,
+    format: RecordFormat::Json,
     header: None,
     layout: Layout::Weekly,
-    style: Style {
-        mark: true,
+    file_format: FileFormat {
+        byte_order_mark: true,
         carriage_return: true,
-        ..Style::packed(Packing::Plain)
+        ..FileFormat::with_codec(Codec::Plain)
     },
     delay: 9,
     flaws: &FLAWS,
@@ -87,54 +87,53 @@ pub(crate) struct Fault {
     pub metric: Metric,
     pub value: f64,
     pub limit: f64,
-    /// Time of the first sample within the limit again, in seconds since 1970.
-    pub over: Option<i64>,
+    /// Time of the first later sample within the limit, in seconds since 1970.
+    pub ended: Option<i64>,
 }
 
 /// Finds faults in the samples of metrics as they are written.
-pub(crate) struct Watch {
+pub(crate) struct FaultDetector {
     /// Index of the active fault by service and metric.
-    lasting: [[Option<usize>; 3]; SERVICES.len()],
+    active: [[Option<usize>; 3]; SERVICES.len()],
     pub faults: Vec<Fault>,
 }
 
-impl Watch {
+impl FaultDetector {
     pub(crate) fn new() -> Self {
         Self {
-            lasting: [[None; 3]; SERVICES.len()],
+            active: [[None; 3]; SERVICES.len()],
             faults: Vec::new(),
         }
     }
 
-    /// Adds a sample of memory, latency and errors, with the usual latency and errors of the
+    /// Adds a sample of memory, latency and errors, with the normal latency and errors of the
     /// service.
     pub(crate) fn sample(
         &mut self,
         second: i64,
         service: usize,
         [memory, latency, errors]: [f64; 3],
-        [usual_latency, usual_errors]: [f64; 2],
+        [normal_latency, normal_errors]: [f64; 2],
     ) {
         let metrics = [
             (Metric::Memory, memory, MEMORY_LIMIT),
-            (Metric::Latency, latency, usual_latency * LATENCY_FACTOR),
-            (Metric::Errors, errors, usual_errors * ERROR_FACTOR),
+            (Metric::Latency, latency, normal_latency * LATENCY_FACTOR),
+            (Metric::Errors, errors, normal_errors * ERROR_FACTOR),
         ];
-        for ((metric, value, limit), lasting) in metrics.into_iter().zip(&mut self.lasting[service])
-        {
+        for ((metric, value, limit), active) in metrics.into_iter().zip(&mut self.active[service]) {
             if value <= limit {
-                if let Some(at) = lasting.take() {
-                    self.faults[at].over = Some(second);
+                if let Some(index) = active.take() {
+                    self.faults[index].ended = Some(second);
                 }
-            } else if lasting.is_none() {
-                *lasting = Some(self.faults.len());
+            } else if active.is_none() {
+                *active = Some(self.faults.len());
                 self.faults.push(Fault {
                     second,
                     service,
                     metric,
                     value,
                     limit,
-                    over: None,
+                    ended: None,
                 });
             }
         }
@@ -169,7 +168,7 @@ fn triggers<'a>(
     );
     for incident in incidents {
         for _ in 0..3 + random.poisson(2.0 * incident.services.len() as f64) {
-            let second = incident.second + random.below(STORM) as i64;
+            let second = incident.second + random.below(MAX_ALERT_DELAY_S) as i64;
             let service = *random.pick(&incident.services);
             all.push((second, Trigger::Incident(incident, service)));
         }
@@ -195,16 +194,17 @@ pub(crate) fn write(
     for day in days {
         table.open(day)?;
         let end = day.start + day.seconds;
-        while let Some((at, (second, trigger))) = rest.next_if(|(_, (second, _))| *second < end) {
-            let begun = incidents.partition_point(|incident| incident.second <= second);
-            let recent = &incidents[begun.saturating_sub(RECENT)..begun];
-            let of_incident = recent.iter().find(|incident| match trigger {
+        while let Some((index, (second, trigger))) = rest.next_if(|(_, (second, _))| *second < end)
+        {
+            let started = incidents.partition_point(|incident| incident.second <= second);
+            let recent = &incidents[started.saturating_sub(RECENT_INCIDENTS)..started];
+            let related = recent.iter().find(|incident| match trigger {
                 Trigger::Fault(fault) => incident.covers(second, fault.service),
                 Trigger::Streak(_) => false,
                 Trigger::Incident(cause, _) => cause.id == incident.id,
             });
-            let id = format!("A-{:08}", at + 1);
-            let incident = of_incident.map(|incident| incident.id.as_str());
+            let id = format!("A-{:08}", index + 1);
+            let incident = related.map(|incident| incident.id.as_str());
             let row = alert(&mut table.random, &id, (second, trigger), incident, until);
             table.put(day, row)?;
         }
@@ -216,7 +216,7 @@ pub(crate) fn write(
 /// The fields of an alert that depend on its trigger.
 struct AlertFields {
     rule: &'static str,
-    thing: &'static str,
+    subject: &'static str,
     source: &'static str,
     severity: &'static str,
     service: Option<&'static str>,
@@ -233,7 +233,7 @@ impl AlertFields {
         let column = fault.metric.column();
         Self {
             rule: fault.metric.rule(),
-            thing: service,
+            subject: service,
             source: "metrics",
             severity: "warning",
             service: Some(service),
@@ -249,7 +249,7 @@ impl AlertFields {
         let failures = streak.failures;
         Self {
             rule: "pipeline-fails",
-            thing: pipeline,
+            subject: pipeline,
             source: "pipelines",
             severity: if failures > 2 { "critical" } else { "warning" },
             service: None,
@@ -264,7 +264,7 @@ impl AlertFields {
         let service = SERVICES[service];
         Self {
             rule: "no-answer",
-            thing: service,
+            subject: service,
             source: "incident",
             severity: if incident.severity == "minor" {
                 "warning"
@@ -287,48 +287,48 @@ fn alert(
     incident: Option<&str>,
     until: i64,
 ) -> Row {
-    let about = match trigger {
+    let fields = match trigger {
         Trigger::Fault(fault) => AlertFields::fault(fault),
         Trigger::Streak(streak) => AlertFields::streak(streak),
         Trigger::Incident(incident, service) => AlertFields::incident(incident, service),
     };
-    let over = second + random.log_normal(1300.0, 0.8) as i64;
-    let over = (over < until).then_some(over);
+    let resolved = second + random.log_normal(1300.0, 0.8) as i64;
+    let resolved = (resolved < until).then_some(resolved);
     let acknowledged = random
         .chance(0.6)
         .then(|| second + 20 + random.below(600) as i64);
     let suppressed = incident.is_some() && random.chance(0.3);
-    let status = match (suppressed, over) {
+    let status = match (suppressed, resolved) {
         (true, _) => "suppressed",
         (_, Some(_)) => "resolved",
         _ => "firing",
     };
-    let hostile = about
+    let hostile = fields
         .pipeline
         .is_some_and(|name| PIPELINES[4..].contains(&name));
     Row::new()
         .text("id", id)
         .time("raised_at", second)
-        .maybe_time("resolved_at", over)
+        .maybe_time("resolved_at", resolved)
         .maybe_time("acknowledged_at", acknowledged.filter(|_| !suppressed))
         .text("status", status)
-        .text("severity", about.severity)
-        .text("rule", about.rule)
-        .text("fingerprint", format!("{}/{}", about.rule, about.thing))
-        .text("source", about.source)
-        .maybe_text("service", about.service)
-        .maybe_text("pipeline", about.pipeline)
-        .maybe_text("metric", about.metric.map(|(name, ..)| name))
+        .text("severity", fields.severity)
+        .text("rule", fields.rule)
+        .text("fingerprint", format!("{}/{}", fields.rule, fields.subject))
+        .text("source", fields.source)
+        .maybe_text("service", fields.service)
+        .maybe_text("pipeline", fields.pipeline)
+        .maybe_text("metric", fields.metric.map(|(name, ..)| name))
         .maybe_raw(
             "value",
-            about.metric.map(|(_, value, _)| format!("{value:.5}")),
+            fields.metric.map(|(_, value, _)| format!("{value:.5}")),
         )
         .maybe_raw(
             "threshold",
-            about.metric.map(|(.., limit)| format!("{limit:.5}")),
+            fields.metric.map(|(.., limit)| format!("{limit:.5}")),
         )
-        .maybe_raw("consecutive", about.failures)
+        .maybe_raw("consecutive", fields.failures)
         .maybe_text("incident_id", incident)
-        .text("message", about.message)
+        .text("message", fields.message)
         .hostile(hostile)
 }

@@ -1,7 +1,7 @@
-//! Configurations of the pipelines: one from before the first day, and a new version now and then.
+//! Configurations of the pipelines: one on the first day, and a new version now and then.
 
 use super::{
-    row::{Row, Shape},
+    row::{RecordFormat, Row},
     table::{Spec, Table},
     traces::STEPS,
 };
@@ -9,7 +9,7 @@ use crate::{
     Error,
     company::{Company, PIPELINES},
     hostile::Flaw,
-    output::{Layout, Packing, Style, quoted},
+    output::{Codec, FileFormat, Layout, quoted},
     random::Random,
     truth::{SourceTruth, reason},
 };
@@ -22,17 +22,17 @@ const AUTHORS: [&str; 4] = ["Ana Ruiz", "Bo Lindqvist", "Chidi Okafor", "=cmd('a
 const FLAWS: [Flaw; 5] = [
     Flaw::Value("parallel", "0", reason::OUT_OF_RANGE),
     Flaw::Value("active", "\"perhaps\"", reason::WRONG_TYPE),
-    Flaw::Without("version"),
+    Flaw::MissingField("version"),
     Flaw::Value("expected_success_share", "97.5", reason::OUT_OF_RANGE),
-    Flaw::Cut,
+    Flaw::Truncated,
 ];
 const SPEC: Spec = Spec {
     name: "pipeline_configurations",
     stream: 18,
-    shape: Shape::Json,
+    format: RecordFormat::Json,
     header: None,
     layout: Layout::Monthly,
-    style: Style::packed(Packing::Plain),
+    file_format: FileFormat::with_codec(Codec::Plain),
     delay: 40,
     flaws: &FLAWS,
 };

@@ -1,21 +1,21 @@
 //! Integration events: exchanges of one to three events between systems.
 
 use super::{
-    row::{Row, Shape},
+    row::{RecordFormat, Row},
     table::{Spec, Table},
 };
 use crate::{
     Error,
     company::{COUNT_SHAPE, Company},
     hostile::{Flaw, TEXTS},
-    output::{Layout, Packing, Style},
+    output::{Codec, FileFormat, Layout},
     random::Random,
     truth::{SourceTruth, reason},
 };
 use std::path::Path;
 
-/// Exchanges per day at scale 1.
-const PER_DAY: f64 = 26.0;
+/// Mean number of exchanges per day at scale 1.
+const EXCHANGES_PER_DAY: f64 = 26.0;
 const TYPES: [&str; 4] = [
     "webhook_received",
     "api_call",
@@ -40,23 +40,23 @@ const HOSTILE_SHARE: f64 = 0.01;
 
 const FLAWS: [Flaw; 8] = [
     Flaw::Value("status", "\"ok\"", reason::NOT_ALLOWED),
-    Flaw::Without("source_system"),
+    Flaw::MissingField("source_system"),
     Flaw::Value("duration_ms", "-3", reason::OUT_OF_RANGE),
     Flaw::Value("attempts", "\"three\"", reason::WRONG_TYPE),
-    Flaw::Cut,
+    Flaw::Truncated,
     Flaw::Value("time", "\"2199-01-01T00:00:00Z\"", reason::OUT_OF_RANGE),
-    Flaw::BadText("target_system"),
-    Flaw::Deep,
+    Flaw::InvalidUtf8("target_system"),
+    Flaw::DeepNesting,
 ];
 const SPEC: Spec = Spec {
     name: "integration_events",
     stream: 25,
-    shape: Shape::Json,
+    format: RecordFormat::Json,
     header: None,
     layout: Layout::Weekly,
-    style: Style {
-        open_end: true,
-        ..Style::packed(Packing::Zstandard)
+    file_format: FileFormat {
+        no_final_newline: true,
+        ..FileFormat::with_codec(Codec::Zstandard)
     },
     delay: 9,
     flaws: &FLAWS,
@@ -77,7 +77,7 @@ pub(crate) fn write(
         let mut moments = Vec::new();
         for _ in 0..table
             .random
-            .overdispersed(PER_DAY * company.scale, COUNT_SHAPE)
+            .overdispersed(EXCHANGES_PER_DAY * company.scale, COUNT_SHAPE)
         {
             moments.push(day.start + table.random.below(day.seconds as usize) as i64);
         }
@@ -107,7 +107,7 @@ fn event(random: &mut Random, number: u64, exchange: u64, second: i64) -> Row {
     let from = random.below(SYSTEMS.len());
     let to = (from + 1 + random.below(SYSTEMS.len() - 1)) % SYSTEMS.len();
     let error = *random.pick(&ERRORS);
-    let again = random.chance(0.04);
+    let is_retried = random.chance(0.04);
     let payload = serde_json::json!({ "order": random.below(100_000), "note": note });
     Row::new()
         .text("id", format!("E-{number:08}"))
@@ -117,7 +117,7 @@ fn event(random: &mut Random, number: u64, exchange: u64, second: i64) -> Row {
         .maybe_text("target_system", random.chance(0.9).then_some(SYSTEMS[to]))
         .text("status", status)
         .raw("duration_ms", random.log_normal(180.0, 0.6).round())
-        .raw("attempts", 1 + u8::from(again))
+        .raw("attempts", 1 + u8::from(is_retried))
         .raw("size_bytes", random.log_normal(2500.0, 1.0).round())
         .text("correlation_id", format!("X-{exchange:08}"))
         .maybe_text("error", (status != "success").then_some(error))

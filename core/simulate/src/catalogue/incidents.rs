@@ -1,15 +1,15 @@
-//! Incidents: the planted outage, short day and drift as people would report them, and a few small
-//! random ones that cause only their own alerts.
+//! Incidents: reports of the planted outage, dip and drift, and a few small random ones that cause
+//! only their own alerts.
 
 use super::{
-    row::{Row, Shape, stamp},
+    row::{RecordFormat, Row, format_timestamp},
     table::{Spec, Table},
 };
 use crate::{
     Error,
     company::{COMPONENTS, Company, SERVICES},
     hostile::{Flaw, TEXTS},
-    output::{Layout, Packing, Style, quoted},
+    output::{Codec, FileFormat, Layout, quoted},
     random::Random,
     truth::{SourceTruth, reason},
 };
@@ -43,21 +43,21 @@ const HOSTILE_TITLE_SHARE: f64 = 0.1;
 
 const FLAWS: [Flaw; 8] = [
     Flaw::Value("severity", "\"sev-1\"", reason::NOT_ALLOWED),
-    Flaw::Without("component"),
+    Flaw::MissingField("component"),
     Flaw::Value("minutes_to_resolve", "-20", reason::OUT_OF_RANGE),
     Flaw::Value("started_at", "\"last night\"", reason::WRONG_TYPE),
-    Flaw::Cut,
+    Flaw::Truncated,
     Flaw::Value("customers_affected", "\"all of them\"", reason::WRONG_TYPE),
-    Flaw::Long("resolution"),
+    Flaw::LongText("resolution"),
     Flaw::Garbage,
 ];
 const SPEC: Spec = Spec {
     name: "incidents",
     stream: 20,
-    shape: Shape::Json,
+    format: RecordFormat::Json,
     header: None,
     layout: Layout::Monthly,
-    style: Style::packed(Packing::Plain),
+    file_format: FileFormat::with_codec(Codec::Plain),
     delay: 35,
     flaws: &FLAWS,
 };
@@ -93,23 +93,23 @@ impl Incident {
 /// Draws all incidents, in order of their start.
 pub(crate) fn draw(company: &Company, seed: u64) -> Vec<Incident> {
     let mut random = Random::new(seed, DRAW_STREAM);
-    let mut incidents = planted(company, &mut random);
+    let mut incidents = draw_planted(company, &mut random);
     for day in &company.days {
         // The first day has one, so that the shortest simulation has one.
         let at_least = u64::from(day.index == 0);
         for _ in 0..random.poisson(PER_DAY).max(at_least) {
             let second = day.start + random.below(day.seconds as usize) as i64;
-            incidents.push(small(&mut random, second));
+            incidents.push(draw_small(&mut random, second));
         }
     }
     incidents.sort_by_key(|incident| incident.second);
-    for (at, incident) in incidents.iter_mut().enumerate() {
-        incident.id = format!("INC-{:04}", at + 1);
+    for (index, incident) in incidents.iter_mut().enumerate() {
+        incident.id = format!("INC-{:04}", index + 1);
     }
     incidents
 }
 
-fn planted(company: &Company, random: &mut Random) -> Vec<Incident> {
+fn draw_planted(company: &Company, random: &mut Random) -> Vec<Incident> {
     let mut incidents = Vec::new();
     let mut add = |day: usize, title, severity, hours: f64, services: Vec<usize>, cause| {
         let day = &company.days[day];
@@ -153,7 +153,7 @@ fn planted(company: &Company, random: &mut Random) -> Vec<Incident> {
     incidents
 }
 
-fn small(random: &mut Random, second: i64) -> Incident {
+fn draw_small(random: &mut Random, second: i64) -> Incident {
     let title = if random.chance(HOSTILE_TITLE_SHARE) {
         *random.pick(&TEXTS)
     } else {
@@ -196,7 +196,9 @@ pub(crate) fn write(
     let mut rest = incidents.iter().peekable();
     for day in days {
         table.open(day)?;
-        while let Some(incident) = rest.next_if(|one| one.second < day.start + day.seconds) {
+        while let Some(incident) =
+            rest.next_if(|incident| incident.second < day.start + day.seconds)
+        {
             let row = row(&mut table.random, incident, until);
             table.put(day, row)?;
         }
@@ -210,8 +212,12 @@ fn row(random: &mut Random, incident: &Incident, until: i64) -> Row {
     // A short incident may end before it would be noticed.
     let noticed = noticed.min(incident.end());
     let acknowledged = (noticed + 30 + random.below(900) as i64).min(incident.end());
-    let over = (incident.end() < until).then_some(incident.end());
-    let services: Vec<&str> = incident.services.iter().map(|at| SERVICES[*at]).collect();
+    let resolved = (incident.end() < until).then_some(incident.end());
+    let services: Vec<&str> = incident
+        .services
+        .iter()
+        .map(|index| SERVICES[*index])
+        .collect();
     let (cause, resolution) = CAUSES[incident.cause];
     let mut updates = vec![
         update(noticed, "investigating", "Somebody is looking at it."),
@@ -221,17 +227,24 @@ fn row(random: &mut Random, incident: &Incident, until: i64) -> Row {
             "It is known where it comes from.",
         ),
     ];
-    updates.extend(over.map(|end| update(end, "resolved", "It is over.")));
+    updates.extend(resolved.map(|end| update(end, "resolved", "It is over.")));
     Row::new()
         .text("id", incident.id.as_str())
         .text("title", incident.title)
         .text("severity", incident.severity)
-        .text("status", if over.is_some() { "resolved" } else { "open" })
+        .text(
+            "status",
+            if resolved.is_some() {
+                "resolved"
+            } else {
+                "open"
+            },
+        )
         .time("started_at", incident.second)
         .time("detected_at", noticed)
         .time("acknowledged_at", acknowledged)
-        .maybe_time("resolved_at", over)
-        .maybe_raw("minutes_to_resolve", over.map(|_| incident.minutes))
+        .maybe_time("resolved_at", resolved)
+        .maybe_raw("minutes_to_resolve", resolved.map(|_| incident.minutes))
         .text(
             "detected_by",
             *random.pick(&["alert", "alert", "customer", "colleague"]),
@@ -241,12 +254,12 @@ fn row(random: &mut Random, incident: &Incident, until: i64) -> Row {
         .text("lead", *random.pick(&LEADS))
         .raw("customers_affected", incident.customers)
         .text("root_cause", cause)
-        .maybe_text("resolution", over.map(|_| resolution))
+        .maybe_text("resolution", resolved.map(|_| resolution))
         .raw("updates", format!("[{}]", updates.join(",")))
         .hostile(TEXTS.contains(&incident.title))
 }
 
 fn update(second: i64, status: &str, message: &str) -> String {
-    let (at, message) = (stamp(second), quoted(message));
+    let (at, message) = (format_timestamp(second), quoted(message));
     format!("{{\"at\":\"{at}\",\"status\":\"{status}\",\"message\":{message}}}")
 }

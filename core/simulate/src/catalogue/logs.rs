@@ -1,7 +1,7 @@
-//! The logs of the AI components: details of every fourth decision, under the decision's id.
+//! The logs of the AI components: details of every fourth decision, with the decision's id.
 
 use super::{
-    row::{Row, Shape},
+    row::{RecordFormat, Row},
     table::{Spec, Table},
 };
 use crate::{
@@ -9,14 +9,14 @@ use crate::{
     calendar::Day,
     company::DECISION_KINDS,
     hostile::Flaw,
-    output::{Layout, Packing, Style, quoted},
+    output::{Codec, FileFormat, Layout, quoted},
     random::Random,
     truth::{SourceTruth, reason},
 };
 use std::path::Path;
 
-/// One decision in this many is in its component's log.
-const TOLD_EVERY: u64 = 4;
+/// One decision in this many is logged by its component.
+const LOGGED_EVERY: u64 = 4;
 const NAMES: [&str; 4] = [
     "Mara Voss",
     "J. O'Neil",
@@ -40,20 +40,20 @@ const MESSAGE_FLAWS: [Flaw; 6] = [
     Flaw::Value("quality_score", "101", reason::OUT_OF_RANGE),
     Flaw::Value("approved", "\"perhaps\"", reason::WRONG_TYPE),
     Flaw::Value("channel", "\"fax\"", reason::NOT_ALLOWED),
-    Flaw::Cut,
+    Flaw::Truncated,
     Flaw::Value("success", "null", reason::MISSING),
-    Flaw::Long("template"),
+    Flaw::LongText("template"),
 ];
 const ENRICHMENT_FLAWS: [Flaw; 5] = [
     Flaw::Value("fields_filled", "-1", reason::OUT_OF_RANGE),
     Flaw::Value("confidence", "\"high\"", reason::WRONG_TYPE),
     Flaw::Value("method", "\"guess\"", reason::NOT_ALLOWED),
-    Flaw::Without("id"),
+    Flaw::MissingField("id"),
     Flaw::Garbage,
 ];
 const SCRAPING_FLAWS: [Flaw; 5] = [
     Flaw::Value("http_status", "1000", reason::OUT_OF_RANGE),
-    Flaw::Without("site"),
+    Flaw::MissingField("site"),
     Flaw::Value("blocked", "2", reason::WRONG_TYPE),
     Flaw::RawNull("site"),
     Flaw::Value("time", "\"today\"", reason::WRONG_TYPE),
@@ -61,19 +61,19 @@ const SCRAPING_FLAWS: [Flaw; 5] = [
 const SYNC_FLAWS: [Flaw; 5] = [
     Flaw::Value("operation", "\"upsert\"", reason::NOT_ALLOWED),
     Flaw::Value("conflicts", "0.5", reason::WRONG_TYPE),
-    Flaw::Cut,
-    Flaw::Without("system"),
+    Flaw::Truncated,
+    Flaw::MissingField("system"),
     Flaw::Value("latency_ms", "1e8", reason::OUT_OF_RANGE),
 ];
 
-const fn spec(name: &'static str, stream: u64, packing: Packing, flaws: &'static [Flaw]) -> Spec {
+const fn spec(name: &'static str, stream: u64, codec: Codec, flaws: &'static [Flaw]) -> Spec {
     Spec {
         name,
         stream,
-        shape: Shape::Json,
+        format: RecordFormat::Json,
         header: None,
         layout: Layout::Weekly,
-        style: Style::packed(packing),
+        file_format: FileFormat::with_codec(codec),
         delay: 9,
         flaws,
     }
@@ -81,10 +81,10 @@ const fn spec(name: &'static str, stream: u64, packing: Packing, flaws: &'static
 
 /// The logs, in the order of [`DECISION_KINDS`].
 const SPECS: [Spec; 4] = [
-    spec("message_generations", 26, Packing::Gzip, &MESSAGE_FLAWS),
-    spec("enrichments", 27, Packing::Zstandard, &ENRICHMENT_FLAWS),
-    spec("scrapings", 28, Packing::Plain, &SCRAPING_FLAWS),
-    spec("syncs", 29, Packing::Gzip, &SYNC_FLAWS),
+    spec("message_generations", 26, Codec::Gzip, &MESSAGE_FLAWS),
+    spec("enrichments", 27, Codec::Zstandard, &ENRICHMENT_FLAWS),
+    spec("scrapings", 28, Codec::Plain, &SCRAPING_FLAWS),
+    spec("syncs", 29, Codec::Gzip, &SYNC_FLAWS),
 ];
 
 /// A decision, as in the decision log.
@@ -98,7 +98,7 @@ pub(crate) struct Decision {
     pub latency_ms: f64,
 }
 
-/// Collects the decisions as they are written.
+/// The logs being written.
 pub(crate) struct Logs {
     tables: [Table; DECISION_KINDS.len()],
 }
@@ -116,7 +116,7 @@ impl Logs {
 
     /// Adds the next decision.
     pub(crate) fn decision(&mut self, day: &Day, decision: &Decision) -> Result<(), Error> {
-        if !decision.number.is_multiple_of(TOLD_EVERY) {
+        if !decision.number.is_multiple_of(LOGGED_EVERY) {
             return Ok(());
         }
         let table = &mut self.tables[decision.kind];
@@ -142,7 +142,7 @@ impl Logs {
 }
 
 impl Decision {
-    /// The first fields of every log.
+    /// A row with the first fields of every log.
     fn row(&self) -> Row {
         Row::new()
             .text("id", format!("D-{:08}", self.number))
@@ -154,8 +154,8 @@ impl Decision {
         self.outcome != "rejected"
     }
 
-    /// The last fields of every log.
-    fn ended(&self, random: &mut Random, row: Row) -> Row {
+    /// Adds the last fields of every log.
+    fn with_result(&self, random: &mut Random, row: Row) -> Row {
         let error = *random.pick(&ERRORS);
         let level = if self.outcome == "accepted" {
             82.0
@@ -173,8 +173,9 @@ impl Decision {
     }
 }
 
-/// The customer or company of a message or a fact, and whether its name is hostile.
-fn subject(random: &mut Random) -> (String, bool) {
+/// Draws the customer of a message or an enrichment, as JSON; returns true as well if a name is
+/// hostile.
+fn draw_customer(random: &mut Random) -> (String, bool) {
     let (name, company) = (*random.pick(&NAMES), *random.pick(&COMPANIES));
     let industry = *random.pick(&INDUSTRIES);
     let hostile = name.contains("--") || company.starts_with('=');
@@ -184,7 +185,7 @@ fn subject(random: &mut Random) -> (String, bool) {
 }
 
 fn message(random: &mut Random, decision: &Decision) -> Row {
-    let (subject, hostile) = subject(random);
+    let (subject, hostile) = draw_customer(random);
     let edited = match decision.outcome {
         "accepted" => 0.0,
         _ => random.between(0.02, 0.6),
@@ -208,14 +209,14 @@ fn message(random: &mut Random, decision: &Decision) -> Row {
         .raw("characters", characters)
         .raw("approved", decision.succeeded())
         .raw("edited_share", format!("{edited:.2}"));
-    decision.ended(random, row).hostile(hostile)
+    decision.with_result(random, row).hostile(hostile)
 }
 
 fn enrichment(random: &mut Random, decision: &Decision) -> Row {
-    let (subject, hostile) = subject(random);
-    let wanted = 3 + random.below(8);
+    let (subject, hostile) = draw_customer(random);
+    let requested = 3 + random.below(8);
     let filled = if decision.succeeded() {
-        1 + random.below(wanted)
+        1 + random.below(requested)
     } else {
         0
     };
@@ -226,19 +227,19 @@ fn enrichment(random: &mut Random, decision: &Decision) -> Row {
             "method",
             *random.pick(&["register", "search", "website", "model"]),
         )
-        .raw("fields_wanted", wanted)
+        .raw("fields_wanted", requested)
         .raw("fields_filled", filled)
         .raw(
             "confidence",
             format!("{:.2}", 1.0 - 0.5 * random.unit().powi(2)),
         );
-    decision.ended(random, row).hostile(hostile)
+    decision.with_result(random, row).hostile(hostile)
 }
 
 fn scraping(random: &mut Random, decision: &Decision) -> Row {
-    let wanted = 1 + random.below(40);
+    let requested = 1 + random.below(40);
     let read = if decision.succeeded() {
-        wanted - random.below(wanted / 4 + 1)
+        requested - random.below(requested / 4 + 1)
     } else {
         0
     };
@@ -249,12 +250,12 @@ fn scraping(random: &mut Random, decision: &Decision) -> Row {
         .row()
         .text("site", site)
         .text("method", *random.pick(&["sitemap", "search", "links"]))
-        .raw("pages_wanted", wanted)
+        .raw("pages_wanted", requested)
         .raw("pages_read", read)
         .raw("size_bytes", size.round())
         .raw("http_status", if blocked { 403 } else { 200 })
         .raw("blocked", blocked);
-    decision.ended(random, row)
+    decision.with_result(random, row)
 }
 
 fn sync(random: &mut Random, decision: &Decision) -> Row {
@@ -278,5 +279,5 @@ fn sync(random: &mut Random, decision: &Decision) -> Row {
         .raw("records_read", read)
         .raw("records_written", written)
         .raw("conflicts", random.below(3));
-    decision.ended(random, row)
+    decision.with_result(random, row)
 }

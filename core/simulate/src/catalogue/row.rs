@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 /// Output format of a table.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Shape {
+pub(crate) enum RecordFormat {
     /// One JSON object per line.
     Json,
     /// CSV with this delimiter and a header.
@@ -16,7 +16,7 @@ pub(crate) enum Shape {
 #[derive(Debug, Clone)]
 enum Cell {
     Text(String),
-    /// A number, `true`, or raw JSON.
+    /// A number, `true`, `false`, or raw JSON.
     Raw(String),
     Null,
 }
@@ -67,12 +67,12 @@ impl Row {
 
     /// Adds an instant, in seconds since 1970.
     pub(crate) fn time(self, name: &'static str, second: i64) -> Self {
-        self.text(name, stamp(second))
+        self.text(name, format_timestamp(second))
     }
 
     /// Adds an instant, or null.
     pub(crate) fn maybe_time(self, name: &'static str, second: Option<i64>) -> Self {
-        self.maybe_text(name, second.map(stamp))
+        self.maybe_text(name, second.map(format_timestamp))
     }
 
     /// Sets whether it contains a text designed to break programs.
@@ -88,10 +88,10 @@ impl Row {
     }
 
     /// Formats the record as a line without a line break.
-    pub(crate) fn line(&self, shape: Shape) -> Vec<u8> {
-        match shape {
-            Shape::Json => self.json(),
-            Shape::Csv(delimiter) => joined(&self.csv_cells(delimiter), delimiter),
+    pub(crate) fn line(&self, format: RecordFormat) -> Vec<u8> {
+        match format {
+            RecordFormat::Json => self.json(),
+            RecordFormat::Csv(delimiter) => join_cells(&self.csv_cells(delimiter), delimiter),
         }
     }
 
@@ -121,57 +121,57 @@ impl Row {
         cells.collect()
     }
 
-    /// Formats the record with a flaw, and returns the reason why it is refused.
-    pub(crate) fn spoiled(&self, shape: Shape, flaw: Flaw) -> (Vec<u8>, &'static str) {
-        let delimiter = match shape {
-            Shape::Json => return flaw.spoil(&String::from_utf8_lossy(&self.json())),
-            Shape::Csv(delimiter) => delimiter,
+    /// Formats the record with a flaw, and returns the reason for quarantine as well.
+    pub(crate) fn flawed_line(&self, format: RecordFormat, flaw: Flaw) -> (Vec<u8>, &'static str) {
+        let delimiter = match format {
+            RecordFormat::Json => return flaw.apply(&String::from_utf8_lossy(&self.json())),
+            RecordFormat::Csv(delimiter) => delimiter,
         };
         let mut cells = self.csv_cells(delimiter);
-        let at = |key: &str| self.cells.iter().position(|(name, _)| *name == key);
-        let mut put = |key: &str, text: String| {
-            if let Some(at) = at(key) {
-                cells[at] = text;
+        let column = |key: &str| self.cells.iter().position(|(name, _)| *name == key);
+        let mut replace = |key: &str, text: String| {
+            if let Some(column) = column(key) {
+                cells[column] = text;
             }
         };
         let reason = match flaw {
             Flaw::Value(key, text, reason) => {
-                put(key, text.to_string());
+                replace(key, text.to_string());
                 reason
             }
-            Flaw::Without(key) => {
-                put(key, String::new());
+            Flaw::MissingField(key) => {
+                replace(key, String::new());
                 reason::MISSING
             }
-            Flaw::Long(key) => {
-                put(key, "long ".repeat(200_000));
+            Flaw::LongText(key) => {
+                replace(key, "long ".repeat(200_000));
                 reason::TOO_LONG
             }
-            Flaw::BadText(key) => {
-                put(key, "caf?".to_string());
-                let mut line = joined(&cells, delimiter);
+            Flaw::InvalidUtf8(key) => {
+                replace(key, "caf?".to_string());
+                let mut line = join_cells(&cells, delimiter);
                 if let Some(at) = line.windows(4).position(|bytes| bytes == b"caf?") {
                     line[at + 3] = 0xe9;
                 }
                 return (line, reason::INVALID_TEXT);
             }
             // CSV has no nesting, so the remaining flaw is a line with too few cells.
-            Flaw::Cut | Flaw::Garbage | Flaw::RawNull(_) | Flaw::Deep => {
+            Flaw::Truncated | Flaw::Garbage | Flaw::RawNull(_) | Flaw::DeepNesting => {
                 cells.truncate(self.cells.len() / 2);
                 reason::BROKEN_CSV
             }
         };
-        (joined(&cells, delimiter), reason)
+        (join_cells(&cells, delimiter), reason)
     }
 }
 
-fn joined(cells: &[String], delimiter: char) -> Vec<u8> {
+fn join_cells(cells: &[String], delimiter: char) -> Vec<u8> {
     cells.join(&delimiter.to_string()).into_bytes()
 }
 
 /// Formats an instant, in seconds since 1970.
-pub(crate) fn stamp(second: i64) -> String {
-    Timestamp::from_second(second).map_or_else(|_| String::new(), |at| at.to_string())
+pub(crate) fn format_timestamp(second: i64) -> String {
+    Timestamp::from_second(second).map_or_else(|_| String::new(), |time| time.to_string())
 }
 
 #[cfg(test)]
@@ -187,36 +187,36 @@ mod tests {
             .time("at", 1_794_211_530)
     }
 
-    fn line(shape: Shape) -> String {
-        String::from_utf8(row().line(shape)).unwrap()
+    fn line(format: RecordFormat) -> String {
+        String::from_utf8(row().line(format)).unwrap()
     }
 
     #[test]
-    fn a_record_is_json_or_csv() {
+    fn records_are_formatted_as_json_or_csv() {
         assert_eq!(
-            line(Shape::Json),
+            line(RecordFormat::Json),
             r#"{"id":"T-1","title":"a \"b\"; c","n":4.5,"error":null,"at":"2026-11-09T08:05:30Z"}"#
         );
         assert_eq!(
-            line(Shape::Csv(';')),
+            line(RecordFormat::Csv(';')),
             r#"T-1;"a ""b""; c";4.5;;2026-11-09T08:05:30Z"#
         );
     }
 
     #[test]
-    fn flaws_of_csv_are_what_they_say() {
-        let spoiled = |flaw| {
-            let (line, reason) = row().spoiled(Shape::Csv(','), flaw);
+    fn flaws_change_csv_as_documented() {
+        let flawed = |flaw| {
+            let (line, reason) = row().flawed_line(RecordFormat::Csv(','), flaw);
             (String::from_utf8_lossy(&line).into_owned(), reason)
         };
-        let (line, reason) = spoiled(Flaw::Value("n", "many", reason::WRONG_TYPE));
+        let (line, reason) = flawed(Flaw::Value("n", "many", reason::WRONG_TYPE));
         assert_eq!(line, "T-1,\"a \"\"b\"\"; c\",many,,2026-11-09T08:05:30Z");
         assert_eq!(reason, reason::WRONG_TYPE);
         assert_eq!(
-            spoiled(Flaw::Cut),
+            flawed(Flaw::Truncated),
             ("T-1,\"a \"\"b\"\"; c\"".into(), reason::BROKEN_CSV)
         );
-        assert_eq!(spoiled(Flaw::Without("id")).1, reason::MISSING);
-        assert!(spoiled(Flaw::BadText("title")).0.contains("caf\u{fffd}"));
+        assert_eq!(flawed(Flaw::MissingField("id")).1, reason::MISSING);
+        assert!(flawed(Flaw::InvalidUtf8("title")).0.contains("caf\u{fffd}"));
     }
 }

@@ -1,12 +1,12 @@
 //! Writes a table to files: adds late, duplicate and invalid records, and counts all of them.
 
-use super::row::{Row, Shape};
+use super::row::{RecordFormat, Row};
 use crate::{
     Error,
     calendar::Day,
-    company::{LATE_SHARE, REPEAT_SHARE},
+    company::{DUPLICATE_SHARE, LATE_SHARE},
     hostile::Flaw,
-    output::{Feed, Layout, Packing, Style},
+    output::{Codec, Feed, FileFormat, Layout},
     random::Random,
     truth::SourceTruth,
 };
@@ -22,11 +22,11 @@ pub(crate) struct Spec {
     pub name: &'static str,
     /// Number of the table's random stream.
     pub stream: u64,
-    pub shape: Shape,
+    pub format: RecordFormat,
     /// Column names, for CSV.
     pub header: Option<&'static str>,
     pub layout: Layout,
-    pub style: Style,
+    pub file_format: FileFormat,
     /// Maximum delay of a late record, in days.
     pub delay: usize,
     /// Kinds of flaws of invalid records.
@@ -39,7 +39,9 @@ pub(crate) struct Table {
     feed: Feed,
     /// Random numbers of the table, shared with the code that fills it.
     pub random: Random,
-    turn: usize,
+    /// Number of flaws so far; the kinds alternate.
+    flaws: usize,
+    /// Number of records of the current day.
     today: usize,
     last: Option<Row>,
     compress: bool,
@@ -47,9 +49,9 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new(root: &Path, spec: Spec, seed: u64, compress: bool, days: &[Day]) -> Self {
-        let extension = match spec.shape {
-            Shape::Json => "jsonl",
-            Shape::Csv(_) => "csv",
+        let extension = match spec.format {
+            RecordFormat::Json => "jsonl",
+            RecordFormat::Csv(_) => "csv",
         };
         let last = days.len() - 1;
         let feed = Feed::new(root, spec.name, extension, spec.header, spec.layout, last);
@@ -57,7 +59,7 @@ impl Table {
             random: Random::new(seed, spec.stream),
             spec,
             feed,
-            turn: 0,
+            flaws: 0,
             today: 0,
             last: None,
             compress,
@@ -67,18 +69,21 @@ impl Table {
     /// Starts a day.
     pub(crate) fn open(&mut self, day: &Day) -> Result<(), Error> {
         self.today = 0;
-        let packing = if self.compress {
-            self.spec.style.packing
+        let codec = if self.compress {
+            self.spec.file_format.codec
         } else {
-            Packing::Plain
+            Codec::Plain
         };
-        let style = self.spec.style;
-        self.feed.open(day, || Style { packing, ..style })
+        let file_format = self.spec.file_format;
+        self.feed.open(day, || FileFormat {
+            codec,
+            ..file_format
+        })
     }
 
-    /// Writes a valid record, some of them late or twice.
+    /// Writes a valid record; some are late or duplicated.
     pub(crate) fn put(&mut self, day: &Day, row: Row) -> Result<(), Error> {
-        let line = row.line(self.spec.shape);
+        let line = row.line(self.spec.format);
         self.today += 1;
         self.feed.truth.hostile_texts += u64::from(row.hostile);
         self.last = Some(row);
@@ -87,7 +92,7 @@ impl Table {
             return self.feed.accept_late(day, delay, &line);
         }
         self.feed.accept(&line)?;
-        if self.random.chance(REPEAT_SHARE) {
+        if self.random.chance(DUPLICATE_SHARE) {
             let delay = self.random.below(self.spec.delay);
             self.feed.repeat(day, delay, &line)?;
         }
@@ -95,8 +100,8 @@ impl Table {
     }
 
     /// Writes a newer state of an earlier record, some days later.
-    pub(crate) fn put_again(&mut self, day: &Day, delay: usize, row: &Row) -> Result<(), Error> {
-        self.feed.repeat(day, delay, &row.line(self.spec.shape))
+    pub(crate) fn put_update(&mut self, day: &Day, delay: usize, row: &Row) -> Result<(), Error> {
+        self.feed.repeat(day, delay, &row.line(self.spec.format))
     }
 
     /// Ends a day with its share of invalid records. On the first day of the last week each kind of
@@ -107,10 +112,10 @@ impl Table {
             return Ok(());
         };
         for _ in 0..count {
-            let flaw = self.spec.flaws[self.turn % self.spec.flaws.len()];
-            self.turn += 1;
-            // Texts of a million characters occur once, not each time.
-            if !matches!(flaw, Flaw::Long(_)) {
+            let flaw = self.spec.flaws[self.flaws % self.spec.flaws.len()];
+            self.flaws += 1;
+            // Texts of a million characters occur only once.
+            if !matches!(flaw, Flaw::LongText(_)) {
                 self.reject(&last, flaw)?;
             }
         }
@@ -118,13 +123,13 @@ impl Table {
             for flaw in self.spec.flaws {
                 self.reject(&last, *flaw)?;
             }
-            self.feed.repeat(day, 0, &last.line(self.spec.shape))?;
+            self.feed.repeat(day, 0, &last.line(self.spec.format))?;
         }
         Ok(())
     }
 
     fn reject(&mut self, row: &Row, flaw: Flaw) -> Result<(), Error> {
-        let (line, reason) = row.spoiled(self.spec.shape, flaw);
+        let (line, reason) = row.flawed_line(self.spec.format, flaw);
         self.feed.reject(&line, reason)
     }
 

@@ -1,9 +1,9 @@
 //! Tasks, their attempts, and the links between tasks. Tasks come from plans, tickets and
-//! incidents; one in ten is exported before it is done, and again some days later.
+//! incidents; one in ten is exported as open first, and in its final state some days later.
 
 use super::{
     incidents::Incident,
-    row::{Row, Shape},
+    row::{RecordFormat, Row},
     table::{Spec, Table},
 };
 use crate::{
@@ -11,22 +11,22 @@ use crate::{
     calendar::Day,
     company::{COMPONENTS, COUNT_SHAPE, Company},
     hostile::{Flaw, TEXTS},
-    output::{Layout, Packing, Style},
+    output::{Codec, FileFormat, Layout},
     tickets::TaskTicket,
     truth::{SourceTruth, reason},
 };
 use std::path::Path;
 
-/// Tasks per working day at scale 1; there are none on other days.
-const PER_DAY: f64 = 22.0;
-/// Share of tasks that are exported before they are done.
-const UNDER_WAY_SHARE: f64 = 0.1;
+/// Mean number of tasks per working day at scale 1; there are none on other days.
+const TASKS_PER_DAY: f64 = 22.0;
+/// Share of tasks that are exported as open first.
+const EARLY_EXPORT_SHARE: f64 = 0.1;
 /// Share of tasks that are not started for months.
-const PARKED_SHARE: f64 = 0.06;
+const POSTPONED_SHARE: f64 = 0.06;
 /// Share of tasks linked to an earlier one.
-const TIED_SHARE: f64 = 0.35;
+const LINKED_SHARE: f64 = 0.35;
 /// Number of preceding tasks that a task can be linked to.
-const TIE_REACH: usize = 60;
+const LINK_REACH: usize = 60;
 /// Number of preceding tickets that a task can come from.
 const TICKET_REACH: usize = 10;
 /// Share of accepted tasks with a hostile title.
@@ -59,46 +59,46 @@ const ERRORS: [&str; 5] = [
 const TASK_FLAWS: [Flaw; 10] = [
     Flaw::Value("priority", "9", reason::OUT_OF_RANGE),
     Flaw::Value("status", "\"nearly done\"", reason::NOT_ALLOWED),
-    Flaw::Cut,
-    Flaw::Without("title"),
+    Flaw::Truncated,
+    Flaw::MissingField("title"),
     Flaw::Value("estimated_min", "\"2 days\"", reason::WRONG_TYPE),
     Flaw::Value("priority", "1.5", reason::WRONG_TYPE),
     Flaw::Value("updated_at", "null", reason::MISSING),
-    Flaw::BadText("title"),
-    Flaw::Long("description"),
+    Flaw::InvalidUtf8("title"),
+    Flaw::LongText("description"),
     Flaw::RawNull("title"),
 ];
 const TASKS: Spec = Spec {
     name: "tasks",
     stream: 22,
-    shape: Shape::Json,
+    format: RecordFormat::Json,
     header: None,
     layout: Layout::Weekly,
-    style: Style::packed(Packing::Gzip),
+    file_format: FileFormat::with_codec(Codec::Gzip),
     delay: 9,
     flaws: &TASK_FLAWS,
 };
 
 const EXECUTION_FLAWS: [Flaw; 7] = [
-    Flaw::Cut,
+    Flaw::Truncated,
     Flaw::Value("attempt", "0", reason::OUT_OF_RANGE),
     Flaw::Value("status", "done", reason::NOT_ALLOWED),
-    Flaw::Without("task_id"),
+    Flaw::MissingField("task_id"),
     Flaw::Value("duration_s", "1h", reason::WRONG_TYPE),
     Flaw::Value("started_at", "soon", reason::WRONG_TYPE),
-    Flaw::BadText("executor"),
+    Flaw::InvalidUtf8("executor"),
 ];
 const EXECUTIONS: Spec = Spec {
     name: "task_executions",
     stream: 23,
-    shape: Shape::Csv(','),
+    format: RecordFormat::Csv(','),
     header: Some(
         "id,task_id,attempt,started_at,ended_at,status,duration_s,executor,cpu_s,memory_mb,error",
     ),
     layout: Layout::Weekly,
-    style: Style {
+    file_format: FileFormat {
         carriage_return: true,
-        ..Style::packed(Packing::Zstandard)
+        ..FileFormat::with_codec(Codec::Zstandard)
     },
     delay: 9,
     flaws: &EXECUTION_FLAWS,
@@ -106,17 +106,17 @@ const EXECUTIONS: Spec = Spec {
 
 const DEPENDENCY_FLAWS: [Flaw; 4] = [
     Flaw::Value("kind", "parent", reason::NOT_ALLOWED),
-    Flaw::Without("dependent_task_id"),
-    Flaw::Cut,
+    Flaw::MissingField("dependent_task_id"),
+    Flaw::Truncated,
     Flaw::Value("created_at", "2026-02-30", reason::WRONG_TYPE),
 ];
 const DEPENDENCIES: Spec = Spec {
     name: "task_dependencies",
     stream: 24,
-    shape: Shape::Csv(','),
+    format: RecordFormat::Csv(','),
     header: Some("parent_task_id,dependent_task_id,kind,created_at"),
     layout: Layout::Monthly,
-    style: Style::packed(Packing::Plain),
+    file_format: FileFormat::with_codec(Codec::Plain),
     delay: 40,
     flaws: &DEPENDENCY_FLAWS,
 };
@@ -128,8 +128,8 @@ struct TaskTables<'a> {
     dependencies: Table,
     incidents: &'a [Incident],
     tickets: &'a [TaskTicket],
-    /// For each task so far, true if it waits for months.
-    parked: Vec<bool>,
+    /// For each task so far, true if it is not started for months.
+    postponed: Vec<bool>,
     /// Number of the last task.
     number: usize,
     /// Number of the last attempt.
@@ -147,31 +147,31 @@ pub(crate) fn write(
 ) -> Result<[(&'static str, SourceTruth); 3], Error> {
     let days = &company.days;
     let table = |spec| Table::new(root, spec, seed, compress, days);
-    let mut board = TaskTables {
+    let mut tables = TaskTables {
         tasks: table(TASKS),
         executions: table(EXECUTIONS),
         dependencies: table(DEPENDENCIES),
         incidents,
         tickets,
-        parked: Vec::new(),
+        postponed: Vec::new(),
         number: 0,
         attempt: 0,
         until: days.last().map_or(0, |day| day.start + day.seconds),
     };
     for day in days {
-        board.day(day, company)?;
+        tables.day(day, company)?;
         for table in [
-            &mut board.tasks,
-            &mut board.executions,
-            &mut board.dependencies,
+            &mut tables.tasks,
+            &mut tables.executions,
+            &mut tables.dependencies,
         ] {
             table.end(day, days)?;
         }
     }
     Ok([
-        board.tasks.close()?,
-        board.executions.close()?,
-        board.dependencies.close()?,
+        tables.tasks.close()?,
+        tables.executions.close()?,
+        tables.dependencies.close()?,
     ])
 }
 
@@ -179,12 +179,12 @@ pub(crate) fn write(
 struct Task {
     id: String,
     created: i64,
-    begun: i64,
+    started: i64,
     /// End, in seconds since 1970; after the simulation for open tasks.
     ended: i64,
     attempts: usize,
     cancelled: bool,
-    under_way: bool,
+    exported_early: bool,
     row: Row,
     estimated: f64,
 }
@@ -204,7 +204,7 @@ impl TaskTables<'_> {
         let count = self
             .tasks
             .random
-            .overdispersed(PER_DAY * company.scale, COUNT_SHAPE);
+            .overdispersed(TASKS_PER_DAY * company.scale, COUNT_SHAPE);
         let random = &mut self.tasks.random;
         let mut moments: Vec<i64> = (0..count)
             .map(|_| day.start + random.below(day.seconds as usize) as i64)
@@ -212,36 +212,38 @@ impl TaskTables<'_> {
         moments.sort_unstable();
         for second in moments {
             self.number += 1;
-            let waits = self.tie(day, second)?;
-            let task = self.draw(second, waits);
+            let is_blocked = self.link(day, second)?;
+            let task = self.draw(second, is_blocked);
             self.put(day, &task)?;
             self.attempts(day, &task)?;
         }
         Ok(())
     }
 
-    fn draw(&mut self, created: i64, waits: bool) -> Task {
+    fn draw(&mut self, created: i64, is_blocked: bool) -> Task {
         let number = self.number;
         // The last incident before the task, if it is of the last three days.
-        let begun = self.incidents.partition_point(|one| one.second <= created);
-        let cause = self.incidents[..begun].last();
-        let cause = cause.filter(|one| created - one.second < 3 * 86_400);
+        let before = self
+            .incidents
+            .partition_point(|incident| incident.second <= created);
+        let cause = self.incidents[..before].last();
+        let cause = cause.filter(|incident| created - incident.second < 3 * 86_400);
         // One of the last tickets before the task.
-        let opened = self
+        let before = self
             .tickets
             .partition_point(|(second, _)| *second <= created);
-        let tickets = &self.tickets[opened.saturating_sub(TICKET_REACH)..opened];
+        let tickets = &self.tickets[before.saturating_sub(TICKET_REACH)..before];
         let random = &mut self.tasks.random;
         let hostile = random.chance(HOSTILE_TITLE_SHARE);
         let title = *random.pick(if hostile { &TEXTS[..] } else { &TITLES[..] });
         let estimated = (random.log_normal(180.0, 0.7) / 15.0).ceil() * 15.0;
-        let mut begins = created + random.log_normal(86_400.0, 0.8) as i64;
-        let is_parked = waits || random.chance(PARKED_SHARE);
-        self.parked.push(is_parked);
-        if is_parked {
-            begins += 90 * 86_400;
+        let mut starts = created + random.log_normal(86_400.0, 0.8) as i64;
+        let is_postponed = is_blocked || random.chance(POSTPONED_SHARE);
+        self.postponed.push(is_postponed);
+        if is_postponed {
+            starts += 90 * 86_400;
         }
-        let ends = begins + (estimated * 60.0 * random.log_normal(1.1, 0.4)) as i64;
+        let ends = starts + (estimated * 60.0 * random.log_normal(1.1, 0.4)) as i64;
         let from_incident = cause.filter(|_| random.chance(0.4));
         let from_ticket = (!tickets.is_empty() && random.chance(0.3)).then(|| random.pick(tickets));
         let (source, source_id) = match (from_incident, from_ticket) {
@@ -273,11 +275,11 @@ impl TaskTables<'_> {
         Task {
             id: format!("TASK-{number:06}"),
             created,
-            begun: begins,
+            started: starts,
             ended: ends,
             attempts: 1 + usize::from(random.chance(0.25)) + usize::from(random.chance(0.1)),
             cancelled: random.chance(0.05),
-            under_way: random.chance(UNDER_WAY_SHARE),
+            exported_early: random.chance(EARLY_EXPORT_SHARE),
             row,
             estimated,
         }
@@ -288,27 +290,27 @@ impl TaskTables<'_> {
     fn put(&mut self, day: &Day, task: &Task) -> Result<(), Error> {
         let last = if task.ended < self.until {
             let status = if task.cancelled { "cancelled" } else { "done" };
-            let took = (task.ended - task.begun) as f64 / 60.0;
-            task.state(status, task.ended, (!task.cancelled).then_some(took))
-        } else if task.begun < self.until {
-            task.state("in_progress", task.begun, None)
+            let minutes = (task.ended - task.started) as f64 / 60.0;
+            task.state(status, task.ended, (!task.cancelled).then_some(minutes))
+        } else if task.started < self.until {
+            task.state("in_progress", task.started, None)
         } else {
             task.state("open", task.created, None)
         };
-        if !task.under_way {
+        if !task.exported_early {
             return self.tasks.put(day, last);
         }
         self.tasks
             .put(day, task.state("open", task.created, None))?;
         let delay = 1 + self.tasks.random.below(6);
-        self.tasks.put_again(day, delay, &last)
+        self.tasks.put_update(day, delay, &last)
     }
 
     /// Writes the attempts: the last one ends with the task's result, the others failed.
     fn attempts(&mut self, day: &Day, task: &Task) -> Result<(), Error> {
-        let length = (task.ended - task.begun) / task.attempts as i64;
+        let length = (task.ended - task.started) / task.attempts as i64;
         for attempt in 1..=task.attempts {
-            let from = task.begun + length * (attempt as i64 - 1);
+            let from = task.started + length * (attempt as i64 - 1);
             if from >= self.until {
                 break;
             }
@@ -347,33 +349,36 @@ impl TaskTables<'_> {
     }
 
     /// Links some tasks to an earlier one; returns true if the task has to wait for it.
-    fn tie(&mut self, day: &Day, second: i64) -> Result<bool, Error> {
+    fn link(&mut self, day: &Day, second: i64) -> Result<bool, Error> {
         let random = &mut self.dependencies.random;
-        if self.number < 2 || !random.chance(TIED_SHARE) {
+        if self.number < 2 || !random.chance(LINKED_SHARE) {
             return Ok(false);
         }
-        let back = 1 + random.below(TIE_REACH.min(self.number - 1));
+        let distance = 1 + random.below(LINK_REACH.min(self.number - 1));
         let kind = match random.unit() {
             share if share < 0.6 => "blocks",
             share if share < 0.9 => "relates_to",
             _ => "duplicates",
         };
         let row = Row::new()
-            .text("parent_task_id", format!("TASK-{:06}", self.number - back))
+            .text(
+                "parent_task_id",
+                format!("TASK-{:06}", self.number - distance),
+            )
             .text("dependent_task_id", format!("TASK-{:06}", self.number))
             .text("kind", kind)
             .time("created_at", second);
         self.dependencies.put(day, row)?;
-        Ok(kind == "blocks" && self.parked[self.number - back - 1])
+        Ok(kind == "blocks" && self.postponed[self.number - distance - 1])
     }
 }
 
 impl Task {
-    fn state(&self, status: &str, updated: i64, took: Option<f64>) -> Row {
+    fn state(&self, status: &str, updated: i64, minutes: Option<f64>) -> Row {
         self.row
             .clone()
             .text("status", status)
             .time("updated_at", updated)
-            .maybe_raw("actual_min", took.map(|took| format!("{took:.0}")))
+            .maybe_raw("actual_min", minutes.map(|minutes| format!("{minutes:.0}")))
     }
 }

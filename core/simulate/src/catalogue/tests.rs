@@ -1,4 +1,4 @@
-//! The tables are consistent with each other.
+//! Checks that the tables are consistent with each other.
 
 use crate::{Config, audit, simulate, truth::SourceTruth};
 use serde_json::Value;
@@ -48,19 +48,25 @@ impl Simulation {
         }
     }
 
-    fn of(&self, source: &str) -> &[Value] {
+    fn records_of(&self, source: &str) -> &[Value] {
         &self.records[source]
     }
 
     fn values(&self, source: &str, field: &str) -> BTreeSet<&str> {
-        let records = self.of(source).iter();
+        let records = self.records_of(source).iter();
         records
             .filter_map(|record| record[field].as_str())
             .collect()
     }
 
-    /// Every value of a field is a value of another table's field; there are at least `least`.
-    fn refers(&self, (source, field): (&str, &str), (other, key): (&str, &str), least: usize) {
+    /// Checks that every value of a field is a value of another table's field, and that there are
+    /// at least `at_least` values.
+    fn assert_references(
+        &self,
+        (source, field): (&str, &str),
+        (other, key): (&str, &str),
+        at_least: usize,
+    ) {
         let (named, existing) = (self.values(source, field), self.values(other, key));
         let missing: Vec<_> = named.difference(&existing).collect();
         assert!(
@@ -68,8 +74,8 @@ impl Simulation {
             "{source}.{field}: {missing:?} are not in {other}"
         );
         assert!(
-            named.len() >= least,
-            "{source}.{field}: {} named",
+            named.len() >= at_least,
+            "{source}.{field}: {} values",
             named.len()
         );
     }
@@ -81,34 +87,34 @@ fn second(record: &Value, field: &str) -> i64 {
 }
 
 #[test]
-fn records_refer_to_records_that_are_there() {
+fn references_point_to_existing_records() {
     let all = Simulation::new(6);
-    all.refers(
+    all.assert_references(
         ("step_executions", "execution_id"),
         ("pipelines", "id"),
         1500,
     );
-    all.refers(("resource_usage", "execution_id"), ("pipelines", "id"), 750);
+    all.assert_references(("resource_usage", "execution_id"), ("pipelines", "id"), 750);
     let configured = ("pipeline_configurations", "pipeline");
-    all.refers(("pipelines", "pipeline"), configured, 6);
-    all.refers(("alerts", "pipeline"), configured, 4);
-    all.refers(("alerts", "incident_id"), ("incidents", "id"), 4);
-    all.refers(("task_executions", "task_id"), ("tasks", "id"), 400);
-    all.refers(
+    all.assert_references(("pipelines", "pipeline"), configured, 6);
+    all.assert_references(("alerts", "pipeline"), configured, 4);
+    all.assert_references(("alerts", "incident_id"), ("incidents", "id"), 4);
+    all.assert_references(("task_executions", "task_id"), ("tasks", "id"), 400);
+    all.assert_references(
         ("task_dependencies", "parent_task_id"),
         ("tasks", "id"),
         120,
     );
-    all.refers(
+    all.assert_references(
         ("task_dependencies", "dependent_task_id"),
         ("tasks", "id"),
         120,
     );
     for log in ["message_generations", "enrichments", "scrapings", "syncs"] {
-        all.refers((log, "id"), ("decisions", "id"), 200);
+        all.assert_references((log, "id"), ("decisions", "id"), 200);
     }
     let [mut incidents, mut tickets] = [0, 0];
-    for task in all.of("tasks") {
+    for task in all.records_of("tasks") {
         let (table, count) = match task["source"].as_str().unwrap() {
             "incident" => ("incidents", &mut incidents),
             "ticket" => ("tickets", &mut tickets),
@@ -117,25 +123,24 @@ fn records_refer_to_records_that_are_there() {
         *count += 1;
         let id = task["source_id"].as_str().unwrap();
         let cause = all
-            .of(table)
+            .records_of(table)
             .iter()
             .find(|cause| cause["id"] == id)
             .unwrap();
-        let before = cause
+        let time_field = cause
             .get("created_at")
             .map_or("started_at", |_| "created_at");
         assert!(
-            second(cause, before) <= second(task, "created_at"),
+            second(cause, time_field) <= second(task, "created_at"),
             "{task}"
         );
     }
     assert!(incidents > 10 && tickets > 60, "{incidents} {tickets}");
 }
 
-/// Steps are within their execution, after the steps they depend on; together they take as long
-/// as it.
+/// Steps start after the steps they depend on, and together take as long as their execution.
 #[test]
-fn steps_make_up_their_execution() {
+fn steps_take_the_duration_of_their_execution() {
     let all = Simulation::new(2);
     let runs: BTreeMap<&str, &Value> = all
         .of("pipelines")
@@ -143,7 +148,7 @@ fn steps_make_up_their_execution() {
         .map(|run| (run["id"].as_str().unwrap(), run))
         .collect();
     let mut steps: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
-    for step in all.of("step_executions") {
+    for step in all.records_of("step_executions") {
         let run = step["execution_id"].as_str().unwrap();
         steps.entry(run).or_default().push(step);
     }
@@ -169,43 +174,48 @@ fn steps_make_up_their_execution() {
                     assert!(second(earlier, "ended_at") <= second(step, "started_at"));
                 }
             }
-            let Some(took) = step["duration_s"].as_f64() else {
+            let Some(duration) = step["duration_s"].as_f64() else {
                 continue;
             };
             let from = (second(step, "started_at") - second(run, "started_at")) as f64;
-            longest = longest.max(from + took);
+            longest = longest.max(from + duration);
         }
-        let took = run["duration_s"].as_f64().unwrap();
-        assert!((longest - took).abs() < 1.1, "{longest} {run}");
+        let duration = run["duration_s"].as_f64().unwrap();
+        assert!((longest - duration).abs() < 1.1, "{longest} {run}");
     }
     assert!(failures > 10, "{failures}");
 }
 
 /// Planted facts of the first five tables appear in the others.
 #[test]
-fn alerts_and_incidents_follow_from_what_is_planted() {
+fn alerts_and_incidents_show_planted_facts() {
     let all = Simulation::new(16);
-    let with = |source: &str, field: &str, value: &str| {
-        let records = all.of(source).iter();
+    let count = |source: &str, field: &str, value: &str| {
+        let records = all.records_of(source).iter();
         records.filter(|record| record[field] == value).count()
     };
     // The drift exceeds 80 % in its last weeks; the usual level of memory is far below.
-    assert!(with("alerts", "rule", "memory-high") > 10);
-    assert!(with("alerts", "rule", "latency-above-usual") > 60);
-    assert!(with("alerts", "rule", "pipeline-fails") > 25);
-    assert_eq!(with("incidents", "severity", "critical"), 1);
-    for alert in all.of("alerts") {
+    assert!(count("alerts", "rule", "memory-high") > 10);
+    assert!(count("alerts", "rule", "latency-above-usual") > 60);
+    assert!(count("alerts", "rule", "pipeline-fails") > 25);
+    assert_eq!(count("incidents", "severity", "critical"), 1);
+    for alert in all.records_of("alerts") {
         if let [Some(value), Some(limit)] = ["value", "threshold"].map(|f| alert[f].as_f64()) {
             assert!(value > limit, "{alert}");
         }
     }
-    let active = all.of("pipeline_configurations").iter();
-    assert_eq!(active.filter(|one| one["active"] == true).count(), 6);
+    let active = all.records_of("pipeline_configurations").iter();
+    assert_eq!(
+        active
+            .filter(|configuration| configuration["active"] == true)
+            .count(),
+        6
+    );
 }
 
-/// Every table has unfit, repeated and hostile records, however short the simulation.
+/// Every table has invalid and duplicate records, even in a short simulation.
 #[test]
-fn every_table_is_hostile() {
+fn every_table_has_invalid_and_duplicate_records() {
     let all = Simulation::new(1);
     for (name, source) in &all.sources {
         if name == "improvements" {

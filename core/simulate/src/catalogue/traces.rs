@@ -2,7 +2,7 @@
 //! CSV. Every fifth execution is traced, every tenth measured.
 
 use super::{
-    row::{Row, Shape},
+    row::{RecordFormat, Row},
     table::{Spec, Table},
 };
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     calendar::Day,
     company::PIPELINES,
     hostile::Flaw,
-    output::{Layout, Packing, Style},
+    output::{Codec, FileFormat, Layout},
     random::Random,
     truth::{SourceTruth, reason},
 };
@@ -35,8 +35,8 @@ const MEASURED_EVERY: u64 = 10;
 
 const STEP_FLAWS: [Flaw; 8] = [
     Flaw::Value("status", "\"green\"", reason::NOT_ALLOWED),
-    Flaw::Cut,
-    Flaw::Without("execution_id"),
+    Flaw::Truncated,
+    Flaw::MissingField("execution_id"),
     Flaw::Value("duration_s", "-0.5", reason::OUT_OF_RANGE),
     Flaw::Value("position", "\"first\"", reason::WRONG_TYPE),
     Flaw::Value("position", "0", reason::OUT_OF_RANGE),
@@ -50,10 +50,10 @@ const STEP_FLAWS: [Flaw; 8] = [
 const STEPS_SPEC: Spec = Spec {
     name: "step_executions",
     stream: 16,
-    shape: Shape::Json,
+    format: RecordFormat::Json,
     header: None,
     layout: Layout::Daily,
-    style: Style::packed(Packing::Gzip),
+    file_format: FileFormat::with_codec(Codec::Gzip),
     delay: 5,
     flaws: &STEP_FLAWS,
 };
@@ -61,25 +61,25 @@ const STEPS_SPEC: Spec = Spec {
 const USAGE_FLAWS: [Flaw; 7] = [
     Flaw::Value("usage_percent", "170", reason::OUT_OF_RANGE),
     Flaw::Value("usage_percent", "55,5", reason::WRONG_TYPE),
-    Flaw::Cut,
+    Flaw::Truncated,
     Flaw::Value("resource", "gpu", reason::NOT_ALLOWED),
-    Flaw::Without("usage_percent"),
-    Flaw::BadText("host"),
+    Flaw::MissingField("usage_percent"),
+    Flaw::InvalidUtf8("host"),
     Flaw::Value("amount", "=1+1", reason::WRONG_TYPE),
 ];
 const USAGE_SPEC: Spec = Spec {
     name: "resource_usage",
     stream: 17,
     // The format of spreadsheets in locales with a decimal comma.
-    shape: Shape::Csv(';'),
+    format: RecordFormat::Csv(';'),
     header: Some(
         "execution_id;resource;measured_at;pipeline;host;usage_percent;peak_percent;amount;\
          amount_unit",
     ),
     layout: Layout::Weekly,
-    style: Style {
-        mark: true,
-        ..Style::packed(Packing::Zstandard)
+    file_format: FileFormat {
+        byte_order_mark: true,
+        ..FileFormat::with_codec(Codec::Zstandard)
     },
     delay: 9,
     flaws: &USAGE_FLAWS,
@@ -97,7 +97,7 @@ pub(crate) struct Execution {
     pub error: Option<&'static str>,
 }
 
-/// Consecutive failures of one pipeline, from the second on.
+/// Two or more consecutive failures of one pipeline.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Streak {
     /// End of the last failure, in seconds since 1970.
@@ -106,7 +106,7 @@ pub(crate) struct Streak {
     pub failures: u32,
 }
 
-/// Collects the executions of pipelines as they are written.
+/// The tables of steps and resources being written, and the consecutive failures so far.
 pub(crate) struct Traces {
     steps: Table,
     usage: Table,
@@ -114,8 +114,8 @@ pub(crate) struct Traces {
     streaks: Vec<Streak>,
 }
 
-/// The counts of its tables, and consecutive failures.
-pub(crate) struct TraceTables {
+/// The counts of both tables, and the consecutive failures.
+pub(crate) struct TraceSummary {
     pub sources: [(&'static str, SourceTruth); 2],
     pub streaks: Vec<Streak>,
 }
@@ -168,8 +168,8 @@ impl Traces {
         self.usage.end(day, days)
     }
 
-    pub(crate) fn close(self) -> Result<TraceTables, Error> {
-        Ok(TraceTables {
+    pub(crate) fn close(self) -> Result<TraceSummary, Error> {
+        Ok(TraceSummary {
             sources: [self.steps.close()?, self.usage.close()?],
             streaks: self.streaks,
         })
@@ -192,23 +192,25 @@ fn spans(random: &mut Random, duration: f64) -> [[f64; 2]; 4] {
 
 fn steps(random: &mut Random, run: &Execution) -> Vec<Row> {
     let mut spans = spans(random, run.duration);
-    let broken = random.below(4);
-    let is_skipped = |at| run.error.is_some() && at > broken && !(broken == 1 && at == 2);
-    // The steps that are not skipped fill the execution's time.
-    let ends = (0..4).filter(|at| !is_skipped(*at)).map(|at| spans[at][1]);
+    let failing = random.below(4);
+    let is_skipped = |step| run.error.is_some() && step > failing && !(failing == 1 && step == 2);
+    // The steps that are not skipped take the execution's whole duration.
+    let ends = (0..4)
+        .filter(|step| !is_skipped(*step))
+        .map(|step| spans[step][1]);
     let stretch = run.duration / ends.fold(f64::MIN_POSITIVE, f64::max);
-    spans = spans.map(|span| span.map(|at| at * stretch));
+    spans = spans.map(|span| span.map(|second| second * stretch));
     let names = STEPS[run.pipeline];
-    let needed: [&[usize]; 4] = [&[], &[0], &[0], &[1, 2]];
+    let dependencies: [&[usize]; 4] = [&[], &[0], &[0], &[1, 2]];
     let mut records = run.files * 120;
     (0..4)
-        .map(|at| {
-            let failed = run.error.is_some() && at == broken;
-            let skipped = is_skipped(at);
-            let [from, to] = spans[at];
-            let took = (!skipped).then_some(to - from);
+        .map(|position| {
+            let failed = run.error.is_some() && position == failing;
+            let skipped = is_skipped(position);
+            let [from, to] = spans[position];
+            let duration = (!skipped).then_some(to - from);
             let read = records;
-            if !skipped && at != 2 {
+            if !skipped && position != 2 {
                 records = (records as f64 * random.between(0.9, 1.0)) as u64;
             }
             let status = match (failed, skipped) {
@@ -216,20 +218,29 @@ fn steps(random: &mut Random, run: &Execution) -> Vec<Row> {
                 (_, true) => "skipped",
                 _ => "ok",
             };
-            let depends_on: Vec<&str> = needed[at].iter().map(|step| names[*step]).collect();
-            let again = random.chance(0.03);
+            let depends_on: Vec<&str> = dependencies[position]
+                .iter()
+                .map(|step| names[*step])
+                .collect();
+            let is_retried = random.chance(0.03);
             Row::new()
-                .text("id", format!("P-{:08}/{}", run.number, at + 1))
+                .text("id", format!("P-{:08}/{}", run.number, position + 1))
                 .text("execution_id", format!("P-{:08}", run.number))
                 .text("pipeline", PIPELINES[run.pipeline])
-                .text("step", names[at])
-                .raw("position", at + 1)
+                .text("step", names[position])
+                .raw("position", position + 1)
                 .list("depends_on", &depends_on)
                 .time("started_at", run.second + from as i64)
-                .maybe_time("ended_at", took.map(|_| run.second + to as i64))
-                .maybe_raw("duration_s", took.map(|took| format!("{took:.1}")))
+                .maybe_time("ended_at", duration.map(|_| run.second + to as i64))
+                .maybe_raw(
+                    "duration_s",
+                    duration.map(|duration| format!("{duration:.1}")),
+                )
                 .text("status", status)
-                .raw("attempts", if skipped { 0 } else { 1 + u8::from(again) })
+                .raw(
+                    "attempts",
+                    if skipped { 0 } else { 1 + u8::from(is_retried) },
+                )
                 .maybe_raw("records_in", (!skipped).then_some(read))
                 .maybe_raw("records_out", (status == "ok").then_some(records))
                 .maybe_text("error", run.error.filter(|_| failed))

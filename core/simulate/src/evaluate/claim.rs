@@ -8,13 +8,14 @@ use jiff::{ToSpan, civil::Date};
 use retrocast_domain::{Finding, window::WEEKDAYS};
 use serde_json::Value;
 
-/// Maximum number of days by which the compared windows of a key figure reach back.
+/// Maximum number of days that a key figure and its baseline look back.
 const COMPARED_DAYS: i64 = 35;
+
 /// The sources, names, dates and sizes in a finding.
 pub(super) struct Claim<'a> {
     pub finding: &'a Finding,
     pub kind: &'a str,
-    /// Sources that it may be about; one if that is certain.
+    /// Sources that it may be about; one if that is unambiguous.
     pub sources: Vec<&'static str>,
     /// Names of components, services and the like in its subject.
     pub names: Vec<String>,
@@ -32,11 +33,12 @@ pub(super) struct Claim<'a> {
     pub compared_from: Option<Date>,
     pub until: Date,
 }
+
 impl<'a> Claim<'a> {
     /// Reads a finding.
     pub fn read(truth: &Truth, finding: &'a Finding) -> Self {
         let subject = format!("{} {}", finding.subject, finding.what);
-        let sources = sources_of(finding);
+        let sources = find_sources(finding);
         let mut names = Vec::new();
         let mut ticket_type = None;
         for (source, columns) in &truth.names {
@@ -46,7 +48,7 @@ impl<'a> Claim<'a> {
             for (column, values) in columns {
                 for value in values {
                     if column == "type" {
-                        if mentions(&subject, value) || mentions(&data_of(finding), value) {
+                        if mentions(&subject, value) || mentions(&describe_data(finding), value) {
                             ticket_type = Some(value.clone());
                         }
                     } else if !names.contains(value) && mentions(&finding.subject, value) {
@@ -57,10 +59,10 @@ impl<'a> Claim<'a> {
         }
         Self {
             kind: finding.kind.as_str(),
-            measure: measure_of(finding),
-            weekday: weekday_of(finding),
-            dates: dates_of(finding),
-            coarseness: coarseness_of(finding),
+            measure: find_measure(finding),
+            weekday: find_weekday(finding),
+            dates: find_dates(finding),
+            coarseness: find_coarseness(finding),
             compared_from: truth.until.checked_sub(COMPARED_DAYS.days()).ok(),
             until: truth.until,
             finding,
@@ -84,7 +86,7 @@ pub(super) fn mentions(text: &str, name: &str) -> bool {
 }
 
 /// The parts of a finding that name its data: datasets, filters and stage.
-fn data_of(finding: &Finding) -> String {
+fn describe_data(finding: &Finding) -> String {
     let mut text = finding.stage.replace('_', " ");
     for evidence in &finding.evidence {
         text.push(' ');
@@ -98,7 +100,7 @@ fn data_of(finding: &Finding) -> String {
         .replace("requests", "request")
 }
 
-/// Words that identify a source, the most certain first.
+/// Words that identify a source, the most specific first.
 const SOURCE_WORDS: [(&str, &str); 14] = [
     ("pipeline", "pipelines"),
     ("execution", "pipelines"),
@@ -117,9 +119,9 @@ const SOURCE_WORDS: [(&str, &str); 14] = [
 ];
 
 /// The sources of a finding: by its datasets and stage, else by its words, else all.
-fn sources_of(finding: &Finding) -> Vec<&'static str> {
+fn find_sources(finding: &Finding) -> Vec<&'static str> {
     let texts = [
-        data_of(finding).to_lowercase(),
+        describe_data(finding).to_lowercase(),
         format!("{} {}", finding.subject, finding.what).to_lowercase(),
         finding.sentence.to_lowercase(),
     ];
@@ -132,12 +134,12 @@ fn sources_of(finding: &Finding) -> Vec<&'static str> {
 }
 
 /// The column of the metrics table that a finding is about.
-fn measure_of(finding: &Finding) -> Option<&'static str> {
+fn find_measure(finding: &Finding) -> Option<&'static str> {
     let text = format!(
         "{} {} {} {}",
         finding.what,
         finding.subject,
-        data_of(finding),
+        describe_data(finding),
         finding.sentence
     )
     .to_lowercase();
@@ -153,7 +155,7 @@ fn measure_of(finding: &Finding) -> Option<&'static str> {
     .map(|(_, measure)| measure)
 }
 
-fn weekday_of(finding: &Finding) -> Option<usize> {
+fn find_weekday(finding: &Finding) -> Option<usize> {
     let texts = [&finding.what, &finding.subject, &finding.sentence];
     if let Some(Value::String(day)) = finding.numbers.get("weekday")
         && let Some(at) = WEEKDAYS.iter().position(|weekday| weekday == day)
@@ -174,22 +176,22 @@ fn weekday_of(finding: &Finding) -> Option<usize> {
     })
 }
 
-/// Parses a day or month in a number: "2026-10-12", "2026-10-12T00:00:00", "2026-10".
-fn day(value: &Value) -> Option<Date> {
+/// Parses a day or month: "2026-10-12", "2026-10-12T00:00:00", "2026-10".
+fn parse_day(value: &Value) -> Option<Date> {
     let text = value.as_str()?;
-    let first = text.get(..10).and_then(|day| day.parse().ok());
-    first.or_else(|| format!("{}-01", text.get(..7)?).parse().ok())
+    let day = text.get(..10).and_then(|day| day.parse().ok());
+    day.or_else(|| format!("{}-01", text.get(..7)?).parse().ok())
 }
 
 /// First and last day of a finding's period.
-fn dates_of(finding: &Finding) -> Option<(Date, Date)> {
+fn find_dates(finding: &Finding) -> Option<(Date, Date)> {
     let keys = [
         "date", "day", "time", "peak", "start", "end", "change", "at", "from", "to",
     ];
     let named = keys
         .iter()
         .filter_map(|key| finding.numbers.get(*key))
-        .filter_map(day);
+        .filter_map(parse_day);
     let mut dates: Vec<Date> = named.collect();
     if dates.is_empty() {
         dates = finding
@@ -202,7 +204,7 @@ fn dates_of(finding: &Finding) -> Option<(Date, Date)> {
     Some((*dates.iter().min()?, *dates.iter().max()?))
 }
 
-fn coarseness_of(finding: &Finding) -> i64 {
+fn find_coarseness(finding: &Finding) -> i64 {
     match finding.numbers.get("period").and_then(Value::as_str) {
         Some("week") => 7,
         Some("month") => 31,
@@ -221,7 +223,7 @@ pub(super) fn text_numbers_of(finding: &Finding) -> impl Iterator<Item = &str> {
     finding.numbers.values().filter_map(Value::as_str)
 }
 
-/// All ratios in a finding: by name, as its magnitude, and of after to before.
+/// All ratios in a finding: its numbers with that name, its magnitude, and after divided by before.
 pub(super) fn ratios_of(finding: &Finding) -> Vec<f64> {
     // A ratio is a single number or the first of estimate, lower and upper bound.
     let first = |value: &Value| {

@@ -6,14 +6,16 @@ use jiff::{ToSpan, civil::Date};
 use retrocast_domain::{Direction, Effect};
 use serde_json::Value;
 
-/// Number of days in which detectors may still report a lasting shift, and in which an anomaly may
-/// follow from a date.
+/// Number of days after a lasting shift in which detectors may still report anomalies.
 const ADAPTATION_DAYS: i64 = 42;
 
 pub(super) enum Judgement<'a> {
+    /// It shows the facts with these ids.
     Shows(Vec<&'a str>),
+    /// It follows from planted facts, for this reason.
     Implied(String),
     Informational,
+    /// A false claim, with the nearest fact and why it does not match.
     False(Option<(&'a str, String)>),
     Unjudged,
 }
@@ -43,7 +45,7 @@ pub(super) fn judge<'a>(truth: &'a Truth, claim: &Claim, effects: &[Effect]) -> 
     let mut implied = None;
     let mut near = None;
     for fact in &truth.facts {
-        match claim.against(fact) {
+        match claim.compare(fact) {
             Match::Shows => shows.push(fact.id.as_str()),
             Match::Implied(why) => {
                 implied = implied.or_else(|| Some(format!("{}: {why}", fact.id)));
@@ -58,7 +60,7 @@ pub(super) fn judge<'a>(truth: &'a Truth, claim: &Claim, effects: &[Effect]) -> 
     if let Some(why) = implied {
         return Judgement::Implied(why);
     }
-    if let Some(why) = claim.allowed(truth) {
+    if let Some(why) = claim.allowed_pattern(truth) {
         return Judgement::Implied(why);
     }
     if claim.is_informational(effects) {
@@ -83,7 +85,7 @@ enum Match {
 }
 
 impl Claim<'_> {
-    fn against(&self, fact: &Fact) -> Match {
+    fn compare(&self, fact: &Fact) -> Match {
         if !self.sources.contains(&fact.source.as_str()) {
             return Match::No;
         }
@@ -108,7 +110,7 @@ impl Claim<'_> {
     }
 
     /// Returns true if its dates, within the tolerance, overlap `first..=last`.
-    fn touches(&self, first: Date, last: Date, tolerance: i64) -> bool {
+    fn overlaps(&self, first: Date, last: Date, tolerance: i64) -> bool {
         let Some((from, to)) = self.dates else {
             return false;
         };
@@ -142,7 +144,7 @@ impl Claim<'_> {
                         fact.size_range
                     ))
                 } else {
-                    Match::Implied("Mondays are higher in each part and, diluted, in the whole")
+                    Match::Implied("Mondays are higher in each part and, diluted, in the total")
                 }
             }
             (Some(0), Direction::Down) => Match::Near("Mondays are higher, not lower".to_string()),
@@ -157,22 +159,22 @@ impl Claim<'_> {
         if self.kind != "volume_threshold" {
             return Match::No;
         }
-        let cuts = numbers_of(self.finding, &["threshold", "cut", "volume", "files"]);
-        let cut = cuts.first().copied().or_else(|| {
+        let thresholds = numbers_of(self.finding, &["threshold", "cut", "volume", "files"]);
+        let threshold = thresholds.first().copied().or_else(|| {
             let magnitude = self.finding.magnitude.as_ref()?;
             (!matches!(magnitude.unit.as_str(), "ratio" | "share" | "points"))
                 .then_some(magnitude.value)
         });
         let up = self.finding.direction != Direction::Down;
-        match cut {
-            Some(cut) if fact.admits(cut) && up => {
+        match threshold {
+            Some(threshold) if fact.admits(threshold) && up => {
                 if self.is_about_all() {
                     Match::Shows
                 } else {
                     Match::Implied("the threshold holds in each pipeline")
                 }
             }
-            Some(cut) => Match::Near(format!("the threshold found is {cut}")),
+            Some(threshold) => Match::Near(format!("the threshold found is {threshold}")),
             None => Match::Near("it names no threshold".to_string()),
         }
     }
@@ -189,7 +191,7 @@ impl Claim<'_> {
     }
 
     fn dated_shift(&self, fact: &Fact, date: Date) -> Match {
-        if !self.touches(date, date, fact.date_tolerance_days) {
+        if !self.overlaps(date, date, fact.date_tolerance_days) {
             return Match::Near(format!("its date is {}", self.dates_text()));
         }
         let ratios = ratios_of(self.finding);
@@ -210,21 +212,21 @@ impl Claim<'_> {
             return Match::No;
         }
         match self.kind {
-            "change_point" if same_direction && self.touches(date, date, 21) => {
-                Match::Implied("the shift of one component in the whole")
+            "change_point" if same_direction && self.overlaps(date, date, 21) => {
+                Match::Implied("the shift of one component in the total")
             }
             "trend" if same_direction => Match::Implied("a shift moves the trend"),
             "month_effect" | "year_rate" => Match::Implied("months after the shift differ"),
             "anomaly" if same_direction => {
                 let end = date.checked_add(ADAPTATION_DAYS.days()).unwrap_or(date);
-                if self.touches(date, end, 1) {
+                if self.overlaps(date, end, 1) {
                     Match::Implied("detectors had not adapted to the shift")
                 } else {
                     Match::No
                 }
             }
             "kpi" if same_direction && self.is_within_compared(date) => {
-                Match::Implied("the baseline holds days before the shift")
+                Match::Implied("the baseline contains days before the shift")
             }
             _ => Match::No,
         }
@@ -235,7 +237,7 @@ impl Claim<'_> {
             return Match::No;
         };
         match self.kind {
-            "anomaly" if self.touches(date, date, fact.date_tolerance_days) => {
+            "anomaly" if self.overlaps(date, date, fact.date_tolerance_days) => {
                 if self.finding.direction == Direction::Down {
                     Match::Shows
                 } else {
@@ -245,7 +247,7 @@ impl Claim<'_> {
             "kpi" if self.is_within_compared(date) && !self.is_share() => {
                 Match::Implied("the day is in the window or its baseline")
             }
-            "source_quiet" if self.touches(date, date, 1) => {
+            "source_quiet" if self.overlaps(date, date, 1) => {
                 Match::Implied("few records came on that day")
             }
             _ => Match::No,
@@ -282,7 +284,7 @@ impl Claim<'_> {
             }
             "change_point" | "anomaly" | "drift" if about || all => {
                 let first = fact.date.unwrap_or(self.until);
-                if self.dates.is_none() || self.touches(first, self.until, 7) {
+                if self.dates.is_none() || self.overlaps(first, self.until, 7) {
                     Match::Implied("a drift looks like a step or like unusual days")
                 } else {
                     Match::Near(format!("its date is {}", self.dates_text()))
@@ -322,7 +324,7 @@ impl Claim<'_> {
         self.follows_from_shift(fact, date, expected)
     }
 
-    fn allowed(&self, truth: &Truth) -> Option<String> {
+    fn allowed_pattern(&self, truth: &Truth) -> Option<String> {
         let pattern = truth.allowed.iter().find(|allowed| {
             allowed.kind == self.kind && self.sources.contains(&allowed.source.as_str())
         })?;

@@ -3,8 +3,8 @@
 use super::Evaluation;
 use std::fmt;
 
-/// Cuts a line at a width, in characters.
-fn cut(text: &str, width: usize) -> String {
+/// Shortens a line to a width, in characters.
+fn shorten(text: &str, width: usize) -> String {
     let text = text.replace(|c: char| c.is_control(), " ");
     if text.chars().count() <= width {
         return text;
@@ -22,34 +22,48 @@ impl fmt::Display for Evaluation {
             self.found.len()
         )?;
         for found in &self.found {
-            writeln!(f, "  found   {:<18} {}", found.fact, cut(&found.what, 90))?;
-            writeln!(f, "          {:<18} by: {}", "", cut(&found.by, 110))?;
+            writeln!(
+                f,
+                "  found   {:<18} {}",
+                found.fact,
+                shorten(&found.what, 90)
+            )?;
+            writeln!(f, "          {:<18} by: {}", "", shorten(&found.by, 110))?;
         }
         for missed in &self.missed {
-            writeln!(f, "  MISSED  {:<18} {}", missed.fact, cut(&missed.what, 90))?;
-            writeln!(f, "          {:<18} {}", "", cut(&missed.hint, 160))?;
+            writeln!(
+                f,
+                "  MISSED  {:<18} {}",
+                missed.fact,
+                shorten(&missed.what, 90)
+            )?;
+            writeln!(f, "          {:<18} {}", "", shorten(&missed.hint, 160))?;
         }
         writeln!(f, "false claims       {}", self.false_claims.len())?;
         for claim in &self.false_claims {
-            let kind = cut(&claim.kind, 18);
+            let kind = shorten(&claim.kind, 18);
             writeln!(
                 f,
                 "  FALSE   {kind:<18} {} [{}]",
-                cut(&claim.sentence, 140),
+                shorten(&claim.sentence, 140),
                 claim.stage
             )?;
-            writeln!(f, "          {:<18} {}", "", cut(&claim.why, 110))?;
+            writeln!(f, "          {:<18} {}", "", shorten(&claim.why, 110))?;
         }
         let right = self.improvements.iter().filter(|check| check.ok).count();
         writeln!(
             f,
-            "improvements       {right} of {} judged right",
+            "improvements       {right} of {} judged correctly",
             self.improvements.len()
         )?;
         for check in &self.improvements {
-            let mark = if check.ok { "right" } else { "WRONG" };
+            let label = if check.ok { "right" } else { "WRONG" };
             let (id, truth) = (&check.improvement, &check.truth);
-            writeln!(f, "  {mark}   {id:<18} {truth}; verdict: {}", check.verdict)?;
+            writeln!(
+                f,
+                "  {label}   {id:<18} {truth}; verdict: {}",
+                check.verdict
+            )?;
         }
         if !self.sources.is_empty() {
             let right = self.sources.iter().filter(|check| check.ok).count();
@@ -68,13 +82,13 @@ impl fmt::Display for Evaluation {
                 )?;
             }
         }
-        let (implied, plain) = (self.implied.len(), self.informational);
+        let (implied, informational) = (self.implied.len(), self.informational);
         writeln!(
             f,
-            "other findings     {implied} implied by what was planted, {plain} claim nothing"
+            "other findings     {implied} implied by what was planted, {informational} claim no effect"
         )?;
         for line in &self.unjudged {
-            writeln!(f, "  of unknown kind    {}", cut(line, 120))?;
+            writeln!(f, "  of unknown kind    {}", shorten(line, 120))?;
         }
         let verdict = if self.passed() { "passed" } else { "FAILED" };
         writeln!(f, "result             {verdict}")

@@ -1,4 +1,4 @@
-//! Hand-made findings against a drawn company.
+//! Evaluates hand-made findings of a drawn company.
 
 use super::{
     claim::Claim,
@@ -62,14 +62,14 @@ fn component(fact: &Fact) -> String {
 
 /// Checks the judgement of a finding: "shows ...", "implied", "plain", "false" or "unjudged".
 fn check(truth: &Truth, finding: &Finding, expected: &str) {
-    let found = match judge(truth, &Claim::read(truth, finding), &[]) {
+    let judgement = match judge(truth, &Claim::read(truth, finding), &[]) {
         Judgement::Shows(facts) => format!("shows {}", facts.join(" ")),
         Judgement::Implied(_) => "implied".to_string(),
         Judgement::Informational => "plain".to_string(),
         Judgement::False(_) => "false".to_string(),
         Judgement::Unjudged => "unjudged".to_string(),
     };
-    assert_eq!(found, expected, "{finding:?}");
+    assert_eq!(judgement, expected, "{finding:?}");
 }
 
 #[test]
@@ -155,48 +155,57 @@ fn shifts_of_a_component() {
     let truth = truth();
     let shift = truth.fact("shift").unwrap();
     let date = shift.date.unwrap();
-    let of = |kind: &str, subject: &str, up| finding(kind, "daily_tickets", subject, "tickets", up);
+    let claim =
+        |kind: &str, subject: &str, up| finding(kind, "daily_tickets", subject, "tickets", up);
     let about = component(shift);
     let later = |days: i64| date.checked_add(days.days()).unwrap();
     check(
         &truth,
         &on(
-            ratio(of("change_point", &about, true), shift.size),
+            ratio(claim("change_point", &about, true), shift.size),
             later(3),
         ),
         "shows shift",
     );
     check(
         &truth,
-        &on(of("change_point", &about, true), later(30)),
+        &on(claim("change_point", &about, true), later(30)),
         "false",
     );
     check(
         &truth,
-        &on(of("change_point", &about, false), date),
+        &on(claim("change_point", &about, false), date),
         "false",
     );
     check(
         &truth,
-        &on(of("change_point", "all", true), later(9)),
+        &on(claim("change_point", "all", true), later(9)),
         "implied",
     );
-    check(&truth, &of("trend", &about, true), "implied");
-    check(&truth, &of("month_effect", &about, true), "implied");
+    check(&truth, &claim("trend", &about, true), "implied");
+    check(&truth, &claim("month_effect", &about, true), "implied");
     check(
         &truth,
-        &on(of("anomaly", &about, true), later(5)),
+        &on(claim("anomaly", &about, true), later(5)),
         "implied",
     );
-    check(&truth, &on(of("anomaly", &about, true), later(60)), "false");
+    check(
+        &truth,
+        &on(claim("anomaly", &about, true), later(60)),
+        "false",
+    );
     let other = truth.names["tickets"]["component"]
         .iter()
         .find(|name| truth.facts.iter().all(|fact| fact.value() != *name))
         .unwrap();
     let other = format!("component = {other}");
-    check(&truth, &on(of("change_point", &other, true), date), "false");
-    check(&truth, &of("trend", &other, true), "false");
-    check(&truth, &of("kpi", "all", true), "false");
+    check(
+        &truth,
+        &on(claim("change_point", &other, true), date),
+        "false",
+    );
+    check(&truth, &claim("trend", &other, true), "false");
+    check(&truth, &claim("kpi", "all", true), "false");
 }
 
 #[test]
@@ -305,9 +314,9 @@ fn effect(fact: &Fact, verdict: Verdict, relative: [f64; 3]) -> Effect {
     }
 }
 
-/// Checks that improvements are judged correctly with these verdicts on the working and the idle
-/// one.
-fn check_verdicts(works: (Verdict, f64), idle: Verdict, expected: [bool; 2]) {
+/// Checks whether these verdicts count as correct: on the improvement that works, with its estimate,
+/// and on the ineffective one.
+fn check_verdicts(works: (Verdict, f64), ineffective: Verdict, expected: [bool; 2]) {
     let truth = truth();
     let estimate = works.1;
     let effects = [
@@ -316,9 +325,13 @@ fn check_verdicts(works: (Verdict, f64), idle: Verdict, expected: [bool; 2]) {
             works.0,
             [estimate, estimate - 0.1, estimate + 0.1],
         ),
-        effect(truth.fact("IMP-002").unwrap(), idle, [-0.05, -0.15, 0.05]),
+        effect(
+            truth.fact("IMP-002").unwrap(),
+            ineffective,
+            [-0.05, -0.15, 0.05],
+        ),
     ];
-    let checks = improvements(&truth, &effects);
+    let checks = check_improvements(&truth, &effects);
     assert_eq!([checks[0].ok, checks[1].ok], expected, "{checks:?}");
     assert_eq!(checks[2].verdict, "no verdict");
     assert!(!checks[2].ok);
@@ -333,7 +346,7 @@ fn verdicts_on_improvements() {
 }
 
 #[test]
-fn accounts_of_records_are_compared() {
+fn record_counts_are_compared() {
     let truth = truth();
     let mut note = SourceNote {
         name: "tickets".to_string(),
@@ -363,18 +376,18 @@ fn accounts_of_records_are_compared() {
 }
 
 #[test]
-fn the_table_can_be_read() {
+fn table_lists_found_missed_and_false() {
     let truth = truth();
     let monday = truth.fact("monday").unwrap();
-    let right = finding(
+    let shown = finding(
         "weekday_effect",
         "daily_failures",
         "all",
         "failures on Monday",
         true,
     );
-    let right = ratio(right, monday.numbers["ratio_all_days"]);
-    let wrong = finding(
+    let shown = ratio(shown, monday.numbers["ratio_all_days"]);
+    let unsupported = finding(
         "trend",
         "daily_metrics",
         "service = api",
@@ -398,14 +411,14 @@ fn the_table_can_be_read() {
             [0.0, 0.0, 0.0],
         ),
     ];
-    let evaluation = evaluate(&truth, &[right, wrong], &effects, &[]);
+    let evaluation = evaluate(&truth, &[shown, unsupported], &effects, &[]);
     let text = evaluation.to_string();
     for line in [
         "planted facts      4 of 10 found",
         "  found   monday             failure tickets are",
         "  MISSED  shift              daily tickets of",
         "  FALSE   trend              trend of service = api: cpu_percent [stage]",
-        "improvements       3 of 3 judged right",
+        "improvements       3 of 3 judged correctly",
         "result             FAILED",
     ] {
         assert!(text.contains(line), "no {line:?} in\n{text}");

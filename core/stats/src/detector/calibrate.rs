@@ -1,28 +1,29 @@
 //! Turns the raw scores of a detector into probabilities, and probabilities into scores from 0 to 1.
 //!
-//! Below the 95 % quantile of the earlier raw scores, the probability of a score as large or larger is
-//! their share. Above it the excess is taken as exponential, so that a score beyond all earlier ones
-//! gets a probability too (peaks over threshold: Pickands, 1975; for streams Siffer et al., KDD 2017,
+//! Up to the 95 % quantile of the earlier raw scores, the probability of a score is the share of them
+//! that are as large or larger. Above it the excess is modelled as exponential, so that a score beyond
+//! all earlier ones has a probability, too (peaks over threshold: Pickands, 1975; for streams Siffer et al., KDD 2017,
 //! who also fit the weight of the tail; here it is fixed).
 
 use std::collections::VecDeque;
 
 /// Share of raw scores whose excess is fitted.
 const TAIL: f64 = 0.05;
-/// Earlier raw scores without which nothing is known.
-const LEAST: usize = 50;
+/// Minimum number of earlier raw scores.
+const SCORES_MIN: usize = 50;
 
 /// Score of a surprisal `-ln p` among `n` values, from 0 to 1.
 ///
-/// 0.5 is a value as is expected once in `n`, 2/3 once in `n` squared, 3/4 once in `n` cubed. So scores
-/// of all methods mean the same, and their mean is a vote. The order of surprisals is kept.
+/// 0.5 is a value that is expected once in `n` values, 2/3 once in `n` squared, 3/4 once in `n` cubed.
+/// So scores of all methods have the same meaning, and their mean is a vote. The order of surprisals
+/// is kept.
 pub fn score(surprisal: f64, n: usize) -> f64 {
     let unit = (n.max(2) as f64).ln();
     let surprisal = surprisal.clamp(0.0, f64::MAX / 2.0);
     surprisal / (surprisal + unit)
 }
 
-/// `-ln p` of the raw scores of a whole series, each among all of them.
+/// `-ln p` of each raw score of a series among all of them.
 pub(super) fn surprisals(raw: &[f64]) -> Vec<f64> {
     let sorted = crate::describe::sorted(raw);
     let tail = Tail::new(&sorted);
@@ -31,7 +32,7 @@ pub(super) fn surprisals(raw: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// The same as scores from 0 to 1.
+/// Converts the raw scores of a series to scores from 0 to 1.
 pub(super) fn calibrate(raw: &[f64]) -> Vec<f64> {
     let surprisals = surprisals(raw).into_iter();
     surprisals
@@ -39,25 +40,25 @@ pub(super) fn calibrate(raw: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// Where the tail starts, and the mean excess in it.
+/// The start of the tail, and the mean excess in it.
 struct Tail {
     start: f64,
     excess: f64,
 }
 
 impl Tail {
-    /// Of ascending values, at least one.
+    /// Fits the tail of ascending values, at least one.
     fn new(sorted: &[f64]) -> Self {
-        let at = ((1.0 - TAIL) * sorted.len() as f64) as usize;
-        let above = &sorted[(at + 1).min(sorted.len())..];
-        let start = sorted.get(at).copied().unwrap_or(0.0);
+        let index = ((1.0 - TAIL) * sorted.len() as f64) as usize;
+        let above = &sorted[(index + 1).min(sorted.len())..];
+        let start = sorted.get(index).copied().unwrap_or(0.0);
         let sum: f64 = above.iter().map(|value| value - start).sum();
         let mean = sum / above.len().max(1) as f64;
-        // Where no tail is known, a thousandth of its start keeps the surprisal finite.
-        let least = 1e-3 * start.abs() + f64::MIN_POSITIVE.sqrt();
+        // Without an excess, a thousandth of the start keeps the surprisal finite.
+        let excess_min = 1e-3 * start.abs() + f64::MIN_POSITIVE.sqrt();
         Self {
             start,
-            excess: mean.max(least),
+            excess: mean.max(excess_min),
         }
     }
 
@@ -70,7 +71,7 @@ impl Tail {
     }
 }
 
-/// Calibrates raw scores one by one, each by those before it.
+/// Calibrates raw scores one by one, each among those before it.
 #[derive(Debug, Clone)]
 pub(super) struct Calibration {
     recent: SortedRing,
@@ -83,16 +84,17 @@ impl Calibration {
         }
     }
 
-    /// `-ln p` of a raw score; `None` while too few are known.
+    /// `-ln p` of a raw score; `None` after too few.
     pub(super) fn surprisal(&mut self, raw: f64) -> Option<f64> {
         let sorted = self.recent.sorted();
-        let surprisal = (sorted.len() >= LEAST).then(|| Tail::new(sorted).surprisal(raw, sorted));
+        let surprisal =
+            (sorted.len() >= SCORES_MIN).then(|| Tail::new(sorted).surprisal(raw, sorted));
         self.recent.push(raw);
         surprisal
     }
 }
 
-/// The last values, in order of time and of size.
+/// The last values, in order of time and in ascending order.
 #[derive(Debug, Clone)]
 pub(super) struct SortedRing {
     capacity: usize,
@@ -117,13 +119,13 @@ impl SortedRing {
         if self.in_time.len() == self.capacity
             && let Some(oldest) = self.in_time.pop_front()
         {
-            let at = self
+            let index = self
                 .sorted
                 .partition_point(|v| v.total_cmp(&oldest).is_lt());
-            self.sorted.remove(at);
+            self.sorted.remove(index);
         }
-        let at = self.sorted.partition_point(|v| v.total_cmp(&value).is_lt());
-        self.sorted.insert(at, value);
+        let index = self.sorted.partition_point(|v| v.total_cmp(&value).is_lt());
+        self.sorted.insert(index, value);
         self.in_time.push_back(value);
     }
 }
@@ -133,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scores_say_how_rare_a_value_is() {
+    fn scores_follow_from_surprisal_and_length() {
         for (surprisal, n, want) in [
             (0.0, 100, 0.0),
             (-1.0, 100, 0.0),
@@ -146,7 +148,7 @@ mod tests {
                 "{surprisal} {n}"
             );
         }
-        // The order is kept where probabilities are far below the least number.
+        // The order is kept where probabilities are too small for a float.
         assert!(score(1e6, 100) > score(0.999e6, 100) && score(1e6, 100) < 1.0);
     }
 
@@ -158,23 +160,23 @@ mod tests {
             .collect();
         raw.push(12.0);
         let scores = calibrate(&raw);
-        for (at, surprisal) in [
+        for (index, surprisal) in [
             (1000, 0.5_f64.ln().abs()),
             (1980, 100_f64.ln()),
             (2000, 12.0),
         ] {
             let want = score(surprisal, 2001);
             assert!(
-                (scores[at] - want).abs() < 0.02,
-                "{at}: {} {want}",
-                scores[at]
+                (scores[index] - want).abs() < 0.02,
+                "{index}: {} {want}",
+                scores[index]
             );
         }
         assert!(scores.windows(2).all(|pair| pair[0] <= pair[1]));
     }
 
     #[test]
-    fn a_ring_forgets_the_oldest() {
+    fn a_full_ring_drops_the_oldest() {
         let mut ring = SortedRing::new(3);
         for value in [5.0, 1.0, -0.0, 0.0, 1.0] {
             ring.push(value);
@@ -184,7 +186,7 @@ mod tests {
         let surprisals: Vec<_> = (0..60)
             .map(|i| calibration.surprisal(f64::from(i % 7)))
             .collect();
-        assert!(surprisals[..LEAST].iter().all(Option::is_none));
-        assert!(surprisals[LEAST..].iter().all(Option::is_some));
+        assert!(surprisals[..SCORES_MIN].iter().all(Option::is_none));
+        assert!(surprisals[SCORES_MIN..].iter().all(Option::is_some));
     }
 }

@@ -1,14 +1,15 @@
-//! Isolation forest on subsequences: how few cuts set a subsequence apart.
+//! Isolation forest on subsequences: how few random cuts separate a subsequence from the others.
 //!
 //! Liu, Ting and Zhou, "Isolation Forest", ICDM 2008, on subsequences of 100 values as in TSB-AD. See
 //! [`isolation_forest`](crate::isolation_forest). The forest is seeded by the series.
 //!
-//! Limits: each cut looks at one value of the subsequence, so extremes and levels count, shape hardly.
+//! Limits: each cut uses one value of the subsequence, so it finds extremes and levels, but hardly
+//! unusual shapes.
 
 use super::subsequence::centred;
 use crate::isolation_forest::{IsolationForest, Options};
 
-/// Most subsequences that the forest is grown on, at equal distances.
+/// Maximum number of subsequences that the forest is grown on, at equal distances.
 const SAMPLE_MAX: usize = 16_384;
 /// Length of a subsequence.
 pub(super) const LENGTH: usize = 100;
@@ -34,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_outage_stands_out_every_time() {
+    fn an_outage_has_the_highest_score() {
         let mut values: Vec<f64> = (0..800).map(|i| 10.0 + f64::from(i * 7919 % 101)).collect();
         values[400..430].fill(0.0);
         let scores = forest(&values, 20);

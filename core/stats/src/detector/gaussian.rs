@@ -1,26 +1,26 @@
-//! Windowed Gaussian: how far a value is in the tail of the values before it.
+//! Windowed Gaussian: tail probability of a value among the values before it.
 //!
 //! The baseline of the Numenta Anomaly Benchmark (Lavin and Ahmad, ICMLA 2015): mean and standard
 //! deviation of the last 1,000 values. Only earlier values are used.
 //!
-//! Limits: knows neither season nor shape, and takes heavy tails for anomalies.
+//! Limits: it ignores season and shape, and reports values of heavy tails as anomalies.
 
 use super::calibrate::score;
 
-/// Values that mean and deviation are taken of.
+/// Number of earlier values that mean and standard deviation are computed from.
 const LENGTH: usize = 1000;
 
 /// Score of each value, from 0 to 1, by the probability of a value as far from the mean of earlier ones.
 pub(super) fn scores(values: &[f64]) -> Vec<f64> {
     let distances = windowed_gaussian(values).into_iter().enumerate();
     distances
-        .map(|(at, distance)| score(surprisal(distance), at))
+        .map(|(index, distance)| score(surprisal(distance), index))
         .collect()
 }
 
-/// `-ln p` of a normal value as many standard deviations from the mean, on either side.
+/// `-ln p` of a normal value at least this many standard deviations from the mean, on either side.
 fn surprisal(distance: f64) -> f64 {
-    // Beyond this the probability is the first term of its asymptotic series, to two digits and more.
+    // Beyond this, the first term of the asymptotic series is exact to at least two digits.
     const FAR: f64 = 20.0;
     let x = distance / std::f64::consts::SQRT_2;
     if distance < FAR {
@@ -32,26 +32,27 @@ fn surprisal(distance: f64) -> f64 {
 
 /// Distance of each value from the mean of earlier ones in standard deviations.
 pub fn windowed_gaussian(values: &[f64]) -> Vec<f64> {
-    // Sums about the first value lose little to rounding when the level is high.
+    // Differences from the first value avoid rounding errors when the level is high.
     let origin = values.first().copied().unwrap_or(0.0);
     let centred: Vec<f64> = values.iter().map(|value| value - origin).collect();
     let (mut sum, mut squares) = (0.0, 0.0);
     let mut scores = Vec::with_capacity(values.len());
-    for (at, value) in centred.iter().enumerate() {
-        let count = at.min(LENGTH) as f64;
+    for (index, value) in centred.iter().enumerate() {
+        let count = index.min(LENGTH) as f64;
         let mean = sum / count.max(1.0);
         let variance: f64 = squares / count.max(1.0) - mean * mean;
         let sd = variance.max(0.0).sqrt().max(1e-6 * (1.0 + mean.abs()));
-        scores.push(if at < 2 {
+        scores.push(if index < 2 {
             0.0
         } else {
             (value - mean).abs() / sd
         });
         sum += value;
         squares += value * value;
-        if at >= LENGTH {
-            sum -= centred[at - LENGTH];
-            squares -= centred[at - LENGTH] * centred[at - LENGTH];
+        if index >= LENGTH {
+            let oldest = centred[index - LENGTH];
+            sum -= oldest;
+            squares -= oldest * oldest;
         }
     }
     scores
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn far_tails_continue_the_near_ones() {
+    fn surprisal_is_continuous_at_the_switch() {
         assert!((surprisal(1.96) - 20_f64.ln()).abs() < 1e-3);
         let (near, far) = (surprisal(19.999), surprisal(20.001));
         assert!(near < far && far - near < 0.05, "{near} {far}");

@@ -2,12 +2,12 @@
 //!
 //! Yairi, Kato and Hori, "Fault detection by mining association rules from house-keeping data", i-SAIRAS
 //! 2001, as in `TimeEval` (Schmidl, Wenig and Papenbrock, PVLDB 15(9), 2022): k-means with 20 centres
-//! over all subsequences; the score of a value is the mean distance of the subsequences that hold it.
+//! over all subsequences; the score of a value is the mean distance of the subsequences that contain it.
 //! Centres are found on at most 4,096 subsequences at equal distances, from a k-means++ start (Arthur
 //! and Vassilvitskii, 2007) seeded by the series.
 //!
-//! Limits: a repeated anomaly gets a centre of its own; the level counts, so a shift of level is an
-//! anomaly until a centre follows it.
+//! Limits: a repeated anomaly gets its own centre; distances include the level, so a shift of the
+//! level is an anomaly unless a centre represents the new level.
 
 use super::subsequence::averaged;
 use rand::{RngExt, SeedableRng};
@@ -56,7 +56,7 @@ fn centres(sample: &[&[f64]], seed: u64) -> Vec<Vec<f64>> {
             }
         }
         for ((centre, sum), count) in centres.iter_mut().zip(sums).zip(counts) {
-            // A centre without subsequences stays where it is.
+            // A centre without subsequences does not move.
             if count > 0.0 {
                 *centre = sum.iter().map(|sum| sum / count).collect();
             }
@@ -65,7 +65,8 @@ fn centres(sample: &[&[f64]], seed: u64) -> Vec<Vec<f64>> {
     centres
 }
 
-/// Each next centre is drawn with the square of the distance from the centres before it.
+/// Draws each next centre with a probability proportional to the squared distance from the nearest
+/// earlier centre.
 fn first_centres(sample: &[&[f64]], seed: u64) -> Vec<Vec<f64>> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut centres = vec![sample[random.random_range(0..sample.len())].to_vec()];
@@ -79,23 +80,23 @@ fn first_centres(sample: &[&[f64]], seed: u64) -> Vec<Vec<f64>> {
         if total <= 0.0 || !total.is_finite() {
             break;
         }
-        let mut left = random.random::<f64>() * total;
+        let mut remaining = random.random::<f64>() * total;
         let drawn = distances.iter().position(|distance| {
-            left -= distance;
-            left < 0.0
+            remaining -= distance;
+            remaining < 0.0
         });
         centres.push(sample[drawn.unwrap_or(0)].to_vec());
     }
     centres
 }
 
-/// Index of the nearest centre and the square of its distance.
+/// Index of the nearest centre, and its squared distance.
 fn nearest(centres: &[Vec<f64>], subsequence: &[f64]) -> (usize, f64) {
     let mut best = (0, f64::INFINITY);
-    for (at, centre) in centres.iter().enumerate() {
+    for (index, centre) in centres.iter().enumerate() {
         let mut distance = 0.0;
-        for (some, others) in subsequence.chunks(16).zip(centre.chunks(16)) {
-            for (a, b) in some.iter().zip(others) {
+        for (values, means) in subsequence.chunks(16).zip(centre.chunks(16)) {
+            for (a, b) in values.iter().zip(means) {
                 distance += (a - b) * (a - b);
             }
             if distance >= best.1 {
@@ -103,7 +104,7 @@ fn nearest(centres: &[Vec<f64>], subsequence: &[f64]) -> (usize, f64) {
             }
         }
         if distance < best.1 {
-            best = (at, distance);
+            best = (index, distance);
         }
     }
     best
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flat_subsequence_in_a_wave_stands_out_every_time() {
+    fn a_flat_subsequence_in_a_wave_has_the_highest_score() {
         let mut values: Vec<f64> = (0..2000).map(|i| (f64::from(i) * 0.2).sin()).collect();
         values[1000..1040].fill(0.0);
         let scores = kmeans(&values, 31);

@@ -1,11 +1,11 @@
 //! Matrix profile: distance of each subsequence from the most similar other one.
 //!
 //! Yeh et al., "Matrix Profile I", ICDM 2016, computed along the diagonals (Zhu et al., "Matrix Profile
-//! II", ICDM 2016): subsequences are standardised, so level and amplitude do not count, only shape.
+//! II", ICDM 2016): subsequences are standardised, so only their shape matters, not level or amplitude.
 //! Subsequences that overlap by more than half are not compared.
 //!
-//! Limits: the cost grows with the square of the number of values; an anomaly that occurs twice has a
-//! similar other; noise at rest has a shape as unusual as any.
+//! Limits: the cost grows with the square of the number of values; an anomaly that occurs twice is not
+//! found; where a series only has noise, all shapes are unusual.
 
 use super::subsequence::centred;
 
@@ -43,7 +43,7 @@ pub fn matrix_profile(values: &[f64], length: usize) -> Vec<f64> {
             }
             let correlation = match (sds[row] <= flat, sds[other] <= flat) {
                 (true, true) => 1.0,
-                // Half-way: the shape of a flat subsequence is unlike any, but not the opposite of it.
+                // A flat subsequence is neither similar to others nor their opposite.
                 (true, false) | (false, true) => 0.5,
                 (false, false) => {
                     (products / size - means[row] * means[other]) / (sds[row] * sds[other])
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_profile_is_the_distance_by_definition() {
+    fn the_profile_agrees_with_its_definition() {
         let values: Vec<f64> = (0..60).map(|i| f64::from(i * i * 7919 % 101)).collect();
         let length = 8;
         let standard: Vec<Vec<f64>> = values

@@ -1,7 +1,7 @@
 //! Detectors of anomalies in series of numbers, and their choice by the behaviour of the series.
 //!
-//! Every method takes evenly spaced finite values and returns one score per value. [`detect`] looks at
-//! the whole series, [`Stream`] at earlier values only. Scores are calibrated: see [`score`].
+//! Every method takes evenly spaced finite values and returns one score per value. [`detect`] uses the
+//! whole series, [`Stream`] only earlier values. Scores are calibrated: see [`score`].
 
 mod calibrate;
 mod forest;
@@ -23,7 +23,7 @@ pub use subsequence::natural_length;
 
 use calibrate::calibrate;
 
-/// Greatest size of a value; greater ones count as this, so that squares are finite.
+/// Maximum magnitude of a value; larger values are clamped, so that squares are finite.
 const SIZE_MAX: f64 = 1e100;
 
 /// Method of detection.
@@ -39,13 +39,13 @@ pub enum Method {
     MatrixProfile,
     /// Distance from typical subsequences.
     KMeans,
-    /// What stands out from the usual spectrum.
+    /// Deviation from the smoothed spectrum.
     SpectralResidual,
     /// Isolation forest on subsequences.
     IsolationForest,
-    /// Distance from level and season.
+    /// Distance from level plus season.
     SeasonalResidual,
-    /// Tail of the earlier values, and of no others.
+    /// Tail probability among earlier values only.
     WindowedGaussian,
 }
 
@@ -83,8 +83,8 @@ impl std::str::FromStr for Method {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|method| method.name() == text);
-        found.ok_or_else(|| {
+        let method = Self::ALL.into_iter().find(|method| method.name() == text);
+        method.ok_or_else(|| {
             let names: Vec<&str> = Self::ALL.iter().map(|method| method.name()).collect();
             format!("no method {text:?}; write one of {}", names.join(", "))
         })
@@ -93,12 +93,12 @@ impl std::str::FromStr for Method {
 
 /// Scores each value of a whole series from 0 to 1.
 ///
-/// `season` is the number of values in a day or another known period. Same values, same scores.
+/// `season` is the number of values in a day or another known period. The scores are reproducible.
 pub fn detect(values: &[f64], season: Option<usize>, method: Method) -> Vec<f64> {
     if values.is_empty() {
         return Vec::new();
     }
-    let values = &bounded(values)[..];
+    let values = &clamp(values)[..];
     match method {
         Method::Router => route(values, season).1,
         Method::SubPca => calibrate(&sub_pca::sub_pca(values, natural_length(values))),
@@ -115,12 +115,12 @@ pub fn detect(values: &[f64], season: Option<usize>, method: Method) -> Vec<f64>
     }
 }
 
-fn bounded(values: &[f64]) -> Vec<f64> {
-    let bounded = values.iter().map(|value| value.clamp(-SIZE_MAX, SIZE_MAX));
-    bounded.collect()
+fn clamp(values: &[f64]) -> Vec<f64> {
+    let clamped = values.iter().map(|value| value.clamp(-SIZE_MAX, SIZE_MAX));
+    clamped.collect()
 }
 
-/// Seed of everything random: a hash of the values (FNV-1a: Fowler, Noll and Vo).
+/// Seed of random numbers: a hash of the values (FNV-1a: Fowler, Noll and Vo).
 fn seed(values: &[f64]) -> u64 {
     let bytes = values
         .iter()

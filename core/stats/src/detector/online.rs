@@ -1,17 +1,17 @@
-//! Scores values as they arrive, by earlier values only.
+//! Scores values as they arrive, from earlier values only.
 //!
-//! Three views ask how far a value is from the nearest comparable one seen before: among the last 5,000
+//! Three views measure the distance to the nearest comparable earlier value: among the last 5,000
 //! values; among values at about the same time of earlier days; and, with the values just before it,
 //! among recent subsequences of five. Each distance is calibrated by its own history, and the
-//! probabilities are combined as those of independent tests (Fisher, 1925).
+//! probabilities are combined like those of independent tests (Fisher, 1925).
 //!
 //! Distance to the nearest neighbours is the score of Ramaswamy, Rastogi and Shim, SIGMOD 2000; on
 //! streams with conformal calibration Burnaev and Ishimtsev, "Conformalized density- and distance-based
-//! anomaly detection in time-series data", 2016, from where also the dead time after an alert comes.
+//! anomaly detection in time-series data", 2016, which also introduced the dead time after an alert.
 //!
 //! Limits: the views are not independent, so probabilities are somewhat too small; a slow drift is never
-//! far from what was just seen; the first days of a series are judged without a season. The cost per
-//! value does not depend on the length of the series; 14 seasons are kept in memory.
+//! far from recent values; the first days of a series are scored without a season. The cost per value
+//! does not depend on the length of the series; 14 seasons are stored.
 
 use super::{
     calibrate::{Calibration, SortedRing, score},
@@ -19,53 +19,54 @@ use super::{
 };
 use std::collections::VecDeque;
 
-/// Values that the first view remembers.
+/// Number of values that the first view stores.
 const VALUES: usize = 5000;
-/// Values of a subsequence, subsequences remembered, and neighbours of which the mean distance is taken.
+/// Length of a subsequence, number of stored subsequences, and number of nearest neighbours whose
+/// distances are averaged.
 const SUBSEQUENCE: usize = 5;
 const SUBSEQUENCES: usize = 1000;
 const NEIGHBOURS: usize = 5;
-/// Subsequences before the third view has an opinion.
-const SUBSEQUENCES_LEAST: usize = 100;
-/// Days that the second view looks back.
+/// Minimum number of subsequences for the third view.
+const SUBSEQUENCES_MIN: usize = 100;
+/// Number of seasons that the second view looks back.
 const SEASONS: usize = 14;
-/// Longest season that is found, and the number of values at which it is first looked for; then at each
-/// doubling.
+/// Longest season that is detected, and number of values at which it is first searched for; the search
+/// is repeated whenever that number has doubled.
 const SEASON_MAX: usize = 303;
-const SEASON_LEAST: usize = 500;
-/// Values after an alert during which only a higher score is a new one.
+const SEASON_SEARCH_MIN: usize = 500;
+/// Number of values after an alert in which only a higher score is a new alert.
 const DEAD_TIME: usize = 200;
 
 /// Score of one value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Verdict {
-    /// From 0 to 1; at 0.5 a value as is expected once in the series so far. See
+    /// From 0 to 1; 0.5 is a value that is expected once in the series so far. See
     /// [`score`](super::score).
     pub score: f64,
-    /// The same, but 0 for 200 values after a score that was as high: one incident is one alert,
-    /// whatever the threshold.
+    /// The score, but 0 for 200 values after a score that was at least as high: one incident is one
+    /// alert, at any threshold.
     pub alert: f64,
 }
 
-/// A detector that is fed one value after the other.
+/// A detector that scores one value after the other.
 #[derive(Debug, Clone)]
 pub struct Stream {
     season: Option<usize>,
-    /// Values so far.
+    /// Number of values so far.
     count: usize,
     values: SortedRing,
     by_value: Calibration,
-    /// Enough values for the second and third view, the newest last.
+    /// Values of the second and third view, newest last.
     recent: VecDeque<f64>,
     by_phase: Calibration,
     by_subsequence: Calibration,
-    /// Number and score of the newest alert. Earlier ones were lower or are over.
-    newest: Option<(usize, f64)>,
+    /// Index and score of the newest alert; earlier ones were lower or have expired.
+    newest_alert: Option<(usize, f64)>,
 }
 
 impl Stream {
-    /// `season` is the number of values in a day, or in another known period. Without one, or until it
-    /// has passed, a season is looked for in the values.
+    /// `season` is the number of values in a day or in another known period. Without one, or until it
+    /// has passed, a season is searched for in the values.
     pub fn new(season: Option<usize>) -> Self {
         Self {
             season: season.filter(|season| *season > 1),
@@ -75,7 +76,7 @@ impl Stream {
             recent: VecDeque::new(),
             by_phase: Calibration::new(),
             by_subsequence: Calibration::new(),
-            newest: None,
+            newest_alert: None,
         }
     }
 
@@ -89,15 +90,15 @@ impl Stream {
             self.subsequence_distance(value)
                 .and_then(|raw| self.by_subsequence.surprisal(raw)),
         ];
-        self.remember(value);
-        let score = score(combined(&views), self.count);
+        self.store(value);
+        let score = score(combine(&views), self.count);
         Verdict {
             score,
             alert: self.alert(score),
         }
     }
 
-    fn remember(&mut self, value: f64) {
+    fn store(&mut self, value: f64) {
         let season = self.season.unwrap_or(SEASON_MAX).max(SEASON_MAX);
         while self.recent.len() >= SEASONS * season + half_width(season) {
             self.recent.pop_front();
@@ -105,8 +106,8 @@ impl Stream {
         self.recent.push_back(value);
         self.values.push(value);
         self.count += 1;
-        let is_due = self.count.is_multiple_of(SEASON_LEAST)
-            && (self.count / SEASON_LEAST).is_power_of_two();
+        let is_due = self.count.is_multiple_of(SEASON_SEARCH_MIN)
+            && (self.count / SEASON_SEARCH_MIN).is_power_of_two();
         if is_due && self.season.is_none_or(|season| self.count < season) {
             let recent = self.newest_values(SEASONS * SEASON_MAX);
             let length = natural_length(&recent);
@@ -148,7 +149,7 @@ impl Stream {
         let mut subsequence = [value; SUBSEQUENCE];
         subsequence[..SUBSEQUENCE - 1].copy_from_slice(before);
         let others = earlier.windows(SUBSEQUENCE);
-        if others.len() < SUBSEQUENCES_LEAST {
+        if others.len() < SUBSEQUENCES_MIN {
             return None;
         }
         let mut nearest = [f64::INFINITY; NEIGHBOURS];
@@ -165,16 +166,16 @@ impl Stream {
     }
 
     fn alert(&mut self, score: f64) -> f64 {
-        let is_known = |(at, alert)| self.count <= at + DEAD_TIME && alert >= score;
-        if self.newest.is_some_and(is_known) {
+        let is_covered = |(index, alert)| self.count <= index + DEAD_TIME && alert >= score;
+        if self.newest_alert.is_some_and(is_covered) {
             return 0.0;
         }
-        self.newest = Some((self.count, score));
+        self.newest_alert = Some((self.count, score));
         score
     }
 }
 
-/// Values before and after the same time that are about the same time: an hour of a day.
+/// Number of values before and after a time of day that count as the same time: an hour.
 fn half_width(season: usize) -> usize {
     (season / 24).clamp(1, 12)
 }
@@ -187,8 +188,8 @@ fn nearest(sorted: &[f64], value: f64) -> Option<f64> {
     below.into_iter().chain(above).reduce(f64::min)
 }
 
-/// `-ln p` of independent surprisals together: their sum has a gamma distribution.
-fn combined(views: &[Option<f64>]) -> f64 {
+/// Combines independent surprisals to one `-ln p`: their sum has a gamma distribution.
+fn combine(views: &[Option<f64>]) -> f64 {
     let known: Vec<f64> = views.iter().copied().flatten().collect();
     let sum: f64 = known.iter().sum();
     let mut term = 1.0;
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn later_values_change_no_verdict() {
+    fn later_values_do_not_change_verdicts() {
         let mut values = days(7000);
         let before = verdicts(&values[..6500]);
         values[6500..].fill(1e6);
@@ -228,20 +229,20 @@ mod tests {
     }
 
     #[test]
-    fn values_unlike_earlier_ones_are_alerts() {
-        for (what, at, change) in [
+    fn unusual_values_are_alerts() {
+        for (name, index, change) in [
             ("a spike", 3000, vec![4.0]),
-            // Noon at midnight: usual as a value, and as a subsequence, but not at this time.
+            // Noon at midnight: a common value and subsequence, but not at this time.
             ("the wrong time", 3036, days(24)[6..18].to_vec()),
         ] {
             let mut values = days(4000);
-            values[at..at + change.len()].copy_from_slice(&change);
+            values[index..index + change.len()].copy_from_slice(&change);
             let verdicts = verdicts(&values);
             let alerts: Vec<usize> = (1000..4000)
                 .filter(|at| verdicts[*at].alert >= 0.5)
                 .collect();
-            assert!(alerts.contains(&at), "{what}: {alerts:?}");
-            assert!(alerts.len() <= 2, "{what}: {alerts:?}");
+            assert!(alerts.contains(&index), "{name}: {alerts:?}");
+            assert!(alerts.len() <= 2, "{name}: {alerts:?}");
         }
     }
 
@@ -269,7 +270,7 @@ mod tests {
         for _ in 0..1000 {
             assert!(stream.push(7.0).score < 0.5);
         }
-        // The first change of a flat series is beyond doubt, and finite.
+        // The first change of a flat series has a high and finite score.
         for value in [8.0, 1e300, -1e300] {
             let verdict = stream.push(value);
             assert!(verdict.score > 0.9 && verdict.score <= 1.0, "{verdict:?}");
@@ -290,9 +291,9 @@ mod tests {
 
     #[test]
     fn independent_surprisals_add_up() {
-        assert_eq!(combined(&[None, None]), 0.0);
-        assert!((combined(&[Some(3.0), None]) - 3.0).abs() < 1e-12);
+        assert_eq!(combine(&[None, None]), 0.0);
+        assert!((combine(&[Some(3.0), None]) - 3.0).abs() < 1e-12);
         // Fisher: -2 sum ln p has a chi-squared distribution; p = e^-4 (1 + 4) for two of e^-2.
-        assert!((combined(&[Some(2.0), Some(2.0)]) - (4.0 - 5.0_f64.ln())).abs() < 1e-12);
+        assert!((combine(&[Some(2.0), Some(2.0)]) - (4.0 - 5.0_f64.ln())).abs() < 1e-12);
     }
 }

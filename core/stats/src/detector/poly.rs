@@ -1,4 +1,4 @@
-//! POLY: how far a subsequence is from the polynomial through its surroundings.
+//! POLY: distance of a subsequence from a polynomial fitted to its surroundings.
 //!
 //! Li, Ma and Mei, "A unifying method for outlier and change detection in data streams based on local
 //! polynomial fitting", PAKDD 2007, as in TSB-UAD (Paparrizos et al., PVLDB 15(8), 2022): the series is
@@ -35,8 +35,8 @@ pub fn poly(values: &[f64], length: usize) -> Vec<f64> {
         };
         let squares: f64 = (from..to)
             .map(|at| {
-                let place = from as f64 + (at - from) as f64 * step;
-                let expected = evaluate(&polynomial, (place - centre) / scale);
+                let position = from as f64 + (at - from) as f64 * step;
+                let expected = evaluate(&polynomial, (position - centre) / scale);
                 (values[at] - expected).powi(2)
             })
             .sum();
@@ -45,7 +45,7 @@ pub fn poly(values: &[f64], length: usize) -> Vec<f64> {
     scores
 }
 
-/// The rows that the polynomial at a subsequence is fitted to, cut to the series.
+/// The rows that the polynomial at a subsequence is fitted to, within the series.
 fn surroundings(from: usize, range: usize, rows: usize) -> std::ops::Range<usize> {
     let half = range / 2;
     if from + half >= rows {
@@ -57,8 +57,8 @@ fn surroundings(from: usize, range: usize, rows: usize) -> std::ops::Range<usize
     }
 }
 
-/// Coefficients of the least-squares polynomial, by the normal equations in -1 to 1; `None` for too few
-/// points.
+/// Coefficients of the least-squares polynomial from the normal equations, for x from -1 to 1; `None`
+/// for too few points.
 fn fit(points: impl Iterator<Item = (f64, f64)>) -> Option<[f64; DEGREE + 1]> {
     let mut moments = [0.0; 2 * DEGREE + 1];
     let mut right = [0.0; DEGREE + 1];
@@ -89,8 +89,8 @@ fn fit(points: impl Iterator<Item = (f64, f64)>) -> Option<[f64; DEGREE + 1]> {
         }
     }
     for i in (0..=DEGREE).rev() {
-        let known: f64 = (i + 1..=DEGREE).map(|j| left[i][j] * right[j]).sum();
-        right[i] = (right[i] - known) / left[i][i];
+        let sum: f64 = (i + 1..=DEGREE).map(|j| left[i][j] * right[j]).sum();
+        right[i] = (right[i] - sum) / left[i][i];
     }
     Some(right)
 }
@@ -107,10 +107,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_polynomial_has_no_deviation_but_a_step_has() {
+    fn a_polynomial_has_low_scores_and_a_step_high_ones() {
         let curve = |i: i32| (f64::from(i) / 500.0 - 1.0).powi(4) - f64::from(i) / 300.0;
         let mut values: Vec<f64> = (0..1000).map(curve).collect();
-        // Short subsequences: the points of the published program are off by at most one step.
+        // In short subsequences the points of the published program are off by at most one step.
         assert!(poly(&values, 20).iter().all(|score| *score < 0.01));
         for value in &mut values[600..620] {
             *value += 5.0;
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn short_series_have_no_score() {
+    fn short_series_have_one_score_per_value() {
         for rows in 0..8 {
             assert_eq!(poly(&vec![1.0; rows], 5).len(), rows);
         }

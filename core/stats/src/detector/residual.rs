@@ -1,28 +1,31 @@
-//! Seasonal residual: distance from the usual value at this phase of the season.
+//! Seasonal residual: distance from the expected value at this phase of the season.
 //!
-//! Level and season are taken out by medians (see [`decompose`](crate::seasonal::decompose)), so an
-//! outage bends neither; the score is the distance in robust standard deviations (Rousseeuw and Croux,
+//! Level and season are removed by medians (see [`decompose`](crate::seasonal::decompose)), so an
+//! outage distorts neither; the score is the distance in robust standard deviations (Rousseeuw and Croux,
 //! 1993).
 //!
-//! Limits: needs three seasons, or else judges by the level alone; a season that changes its shape
+//! Limits: with fewer than three seasons only the level is removed; a season that changes its shape
 //! leaves residuals.
 
 use super::subsequence::{is_rhythmic, natural_length};
 use crate::{describe::mad, seasonal::decompose_within};
 
-/// Values on either side of the running level where there is no season.
-const HALF: usize = 25;
+/// Half width of the running level without a season.
+const HALF_WIDTH: usize = 25;
 
-/// Raw score of each value. `season` is the number of values in a period; without a usable one, it is
-/// looked for in the values.
+/// Raw score of each value. `season` is the number of values in a period; if it is missing or too long,
+/// a season is searched for in the values.
 pub fn seasonal_residual(values: &[f64], season: Option<usize>) -> Vec<f64> {
     let known = season.filter(|season| *season > 1 && 3 * season <= values.len());
     let length = natural_length(values);
     let season = known.or_else(|| is_rhythmic(values, length).then_some(length));
-    let half = season.map_or(HALF, |season| (season / 2).max(HALF));
-    let parts = decompose_within(values, season.unwrap_or(1), half);
-    let scale = mad(&parts.remainder);
-    let sizes = parts.remainder.iter().map(|rest| rest.abs());
+    let half = season.map_or(HALF_WIDTH, |season| (season / 2).max(HALF_WIDTH));
+    let decomposition = decompose_within(values, season.unwrap_or(1), half);
+    let scale = mad(&decomposition.remainder);
+    let sizes = decomposition
+        .remainder
+        .iter()
+        .map(|remainder| remainder.abs());
     if scale > 0.0 {
         sizes.map(|size| size / scale).collect()
     } else {
@@ -35,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_usual_value_depends_on_the_phase() {
+    fn expected_values_depend_on_the_phase() {
         let value = |i: i32| f64::from(i % 24) + f64::from(i * 7919 % 101) / 100.0;
         let mut values: Vec<f64> = (0..480).map(value).collect();
         values[240] = 12.0;

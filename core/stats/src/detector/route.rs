@@ -1,12 +1,13 @@
 //! The choice of methods by the behaviour of a series.
 //!
-//! No method wins everywhere: where single values deviate, distances from the values around are best,
-//! elsewhere distances between subsequences (Liu and Paparrizos, `NeurIPS` 2024; Schmidl, Wenig and
-//! Papenbrock, PVLDB 15(9), 2022). What kind a series is shows in the differences of its values from
-//! those around: single deviating values are few, short, and far beyond a tail that is light otherwise.
+//! No method is best for all series: where single values deviate, distances from neighbouring values are
+//! best, elsewhere distances between subsequences (Liu and Paparrizos, `NeurIPS` 2024; Schmidl, Wenig
+//! and Papenbrock, PVLDB 15(9), 2022). The kind of a series is recognised by the differences of its
+//! values from their neighbours: single deviating values are few, isolated, and far beyond an otherwise
+//! light tail.
 //!
-//! Limits: the rules were set on made-up series of both kinds and on a part of the Numenta Anomaly
-//! Benchmark; a series with deviations of both kinds ranks single values first.
+//! Limits: the rules were chosen on synthetic series of both kinds and on a part of the Numenta Anomaly
+//! Benchmark; in a series with deviations of both kinds, single values rank first.
 
 use super::{
     calibrate::{score, surprisals},
@@ -21,42 +22,42 @@ use crate::{
 /// The kind of deviations that a series shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Behaviour {
-    /// Single values far from those around.
+    /// Single values far from their neighbours.
     Point,
     /// Subsequences unlike the others.
     Sequence,
 }
 
-/// Values on either side that a value is compared with.
-const AROUND: usize = 3;
-/// Quantile of the differences where their usual tail ends.
+/// Number of values on either side that a value is compared with.
+const NEIGHBOURS: usize = 3;
+/// Quantile of the differences up to which the tail is considered normal.
 const TAIL: f64 = 0.975;
-/// Greatest ratio of that quantile to the median of a light tail: 3.3 for the normal, 5.3 for the
+/// Maximum ratio of that quantile to the median for a light tail: 3.3 for the normal, 5.3 for the
 /// Laplace distribution.
 const LIGHT_TAIL: f64 = 6.0;
-/// How far beyond the quantile single values show the behaviour, as a factor: 6.7 standard deviations of
-/// normal noise. Once it is known, less is enough.
+/// Multiple of the quantile beyond which single values show the behaviour: 6.7 standard deviations of
+/// normal noise. Once the behaviour is known, a smaller multiple suffices.
 const FAR_BEYOND: f64 = 3.0;
 const BEYOND: f64 = 1.5;
-/// Greatest share of values far beyond, and length of their runs.
+/// Maximum share of such values, and median length of their runs.
 const SHARE_MAX: f64 = 0.01;
 const RUN_MAX: f64 = 2.0;
-/// Longest season that is used: the minutes of a day. Longer ones cost too much.
+/// Longest season that is used: the minutes of a day. Longer seasons would be too slow.
 const SEASON_MAX: usize = 1440;
-/// Least number of values that a vote is smoothed over: shorter seasons are noise of the measurement,
-/// and incidents last longer.
+/// Minimum number of values that a vote is smoothed over: shorter seasons are measurement noise, and
+/// incidents last longer.
 const SMOOTH_MIN: usize = 50;
 
 /// Recognises the behaviour of a series from its values alone, and scores each value from 0 to 1 by the
 /// methods that suit it. `season` is the number of values in a day or another known period.
 pub fn route(values: &[f64], season: Option<usize>) -> (Behaviour, Vec<f64>) {
-    let values = &super::bounded(values)[..];
+    let values = &super::clamp(values)[..];
     let season = season.filter(|season| *season <= SEASON_MAX);
     let differences = differences(values, season);
     let behaviour = behaviour(&differences);
     let mut vote = vote(values, season);
     if behaviour == Behaviour::Point {
-        put_first(&mut vote, &differences);
+        rank_single_values_first(&mut vote, &differences);
     }
     let scores = vote.iter().map(|surprisal| score(*surprisal, values.len()));
     (behaviour, scores.collect())
@@ -64,9 +65,9 @@ pub fn route(values: &[f64], season: Option<usize>) -> (Behaviour, Vec<f64>) {
 
 /// `-ln p` of each value by its subsequence, smoothed.
 ///
-/// Where subsequences repeat each other, their shape decides (`KMeansAD`). Elsewhere the vote is the
-/// mean over three methods that fail in different ways: POLY sees levels and trends, `KMeansAD` shapes,
-/// the isolation forest extremes.
+/// Where subsequences repeat, their shape decides (`KMeansAD`). Elsewhere the vote is the mean of three
+/// methods that fail in different ways: POLY detects levels and trends, `KMeansAD` shapes, and the
+/// isolation forest extremes.
 fn vote(values: &[f64], season: Option<usize>) -> Vec<f64> {
     let length = natural_length(values);
     let mut lengths = season.into_iter().chain([length]);
@@ -82,12 +83,12 @@ fn vote(values: &[f64], season: Option<usize>) -> Vec<f64> {
     smoothed(&means, length.max(SMOOTH_MIN))
 }
 
-/// Gives values that deviate from those around their own surprisal, and all others less: the vote,
-/// scaled down where it is not below.
-fn put_first(vote: &mut [f64], differences: &[f64]) {
-    let beyond = BEYOND * quantile_sorted(&sorted(differences), TAIL);
+/// Ranks single deviating values first: they get their own surprisal, and the votes of all others are
+/// scaled to be lower.
+fn rank_single_values_first(vote: &mut [f64], differences: &[f64]) {
+    let threshold = BEYOND * quantile_sorted(&sorted(differences), TAIL);
     let single = surprisals(differences);
-    let deviates = |at: &usize| differences[*at] > beyond;
+    let deviates = |at: &usize| differences[*at] > threshold;
     let least = (0..vote.len())
         .filter(deviates)
         .map(|at| single[at])
@@ -107,7 +108,7 @@ fn put_first(vote: &mut [f64], differences: &[f64]) {
     }
 }
 
-/// Distance of each value from the median of those around it, after the season.
+/// Distance of each value from the median of its neighbours, after removing the season.
 fn differences(values: &[f64], season: Option<usize>) -> Vec<f64> {
     let candidates = [season, Some(natural_length(values))];
     let season = candidates
@@ -116,16 +117,16 @@ fn differences(values: &[f64], season: Option<usize>) -> Vec<f64> {
         .find(|season| is_seasonal(values, *season));
     let rest: Vec<f64> = match season {
         Some(season) => {
-            let parts = decompose_within(values, season, (season / 2).max(2 * AROUND));
-            let pairs = values.iter().zip(&parts.season);
+            let decomposition = decompose_within(values, season, (season / 2).max(2 * NEIGHBOURS));
+            let pairs = values.iter().zip(&decomposition.season);
             pairs.map(|(value, season)| value - season).collect()
         }
         None => values.to_vec(),
     };
     (0..rest.len())
         .map(|at| {
-            let before = &rest[at.saturating_sub(AROUND)..at];
-            let after = &rest[at + 1..(at + 1 + AROUND).min(rest.len())];
+            let before = &rest[at.saturating_sub(NEIGHBOURS)..at];
+            let after = &rest[at + 1..(at + 1 + NEIGHBOURS).min(rest.len())];
             let around = [before, after].concat();
             if around.is_empty() {
                 0.0
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn heavy_tails_are_no_points() {
+    fn heavy_tails_are_not_points() {
         // Every tenth value is anything up to a thousand.
         let values: Vec<f64> = (0..2000)
             .map(|i| {

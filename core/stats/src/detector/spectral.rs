@@ -1,16 +1,16 @@
-//! Spectral residual: what stands out from the usual spectrum.
+//! Spectral residual: deviation from the smoothed spectrum.
 //!
 //! Ren et al., "Time-Series Anomaly Detection Service at Microsoft", KDD 2019: the logarithm of the
-//! amplitude spectrum minus its running mean, transformed back, is large where the series does what its
-//! other parts do not. As in TSB-AD over the whole series, with a running mean over 100 frequencies. The
-//! series is mirrored at its end, up to a power of two, so that the jump from its end to its start is no
-//! anomaly.
+//! amplitude spectrum minus its running mean, transformed back, is large where the series differs from
+//! its other parts. As in TSB-AD it is computed over the whole series, with a running mean over 100
+//! frequencies. The series is mirrored at its end, up to a power of two, so that the jump from its end
+//! to its start is not an anomaly.
 //!
 //! Limits: finds single points and steps; long anomalies only at their edges.
 
 use std::f64::consts::TAU;
 
-/// Frequencies of the running mean.
+/// Number of frequencies of the running mean.
 const FREQUENCIES: usize = 100;
 
 /// Raw score of each value.
@@ -34,16 +34,16 @@ pub fn spectral_residual(values: &[f64]) -> Vec<f64> {
     }
     let floor = 1e-12 * greatest;
     let logs: Vec<f64> = amplitudes.iter().map(|a| a.max(floor).ln()).collect();
-    let usual = super::subsequence::smoothed(&logs, FREQUENCIES.min(size));
-    for ((c, amplitude), usual) in spectrum.iter_mut().zip(&amplitudes).zip(&usual) {
-        // Amplitude exp(log - usual) with the old phase, conjugated: the inverse transform by the
-        // forward one.
-        let factor = (-usual).exp() * amplitude.max(floor) / amplitude.max(f64::MIN_POSITIVE);
+    let smooth = super::subsequence::smoothed(&logs, FREQUENCIES.min(size));
+    for ((c, amplitude), smooth) in spectrum.iter_mut().zip(&amplitudes).zip(&smooth) {
+        // Amplitude exp(log - smooth) with the old phase, conjugated, so that the forward transform
+        // inverts it.
+        let factor = (-smooth).exp() * amplitude.max(floor) / amplitude.max(f64::MIN_POSITIVE);
         *c = Complex(c.0 * factor, -c.1 * factor);
     }
     transform(&mut spectrum);
-    let back = spectrum.iter().take(rows);
-    back.map(|c| c.0.hypot(c.1) / size as f64).collect()
+    let series = spectrum.iter().take(rows);
+    series.map(|c| c.0.hypot(c.1) / size as f64).collect()
 }
 
 /// Real and imaginary part.
@@ -54,15 +54,15 @@ struct Complex(f64, f64);
 fn transform(values: &mut [Complex]) {
     let size = values.len();
     let bits = size.trailing_zeros();
-    for at in 0..size {
-        let mirrored = at.reverse_bits() >> (usize::BITS - bits);
-        if at < mirrored {
-            values.swap(at, mirrored);
+    for index in 0..size {
+        let mirrored = index.reverse_bits() >> (usize::BITS - bits);
+        if index < mirrored {
+            values.swap(index, mirrored);
         }
     }
     let mut half = 1;
     while half < size {
-        let turns: Vec<Complex> = (0..half)
+        let twiddles: Vec<Complex> = (0..half)
             .map(|k| {
                 let angle = -TAU * k as f64 / (2 * half) as f64;
                 Complex(angle.cos(), angle.sin())
@@ -70,8 +70,11 @@ fn transform(values: &mut [Complex]) {
             .collect();
         for block in values.chunks_exact_mut(2 * half) {
             let (even, odd) = block.split_at_mut(half);
-            for ((a, b), turn) in even.iter_mut().zip(odd).zip(&turns) {
-                let turned = Complex(b.0 * turn.0 - b.1 * turn.1, b.0 * turn.1 + b.1 * turn.0);
+            for ((a, b), twiddle) in even.iter_mut().zip(odd).zip(&twiddles) {
+                let turned = Complex(
+                    b.0 * twiddle.0 - b.1 * twiddle.1,
+                    b.0 * twiddle.1 + b.1 * twiddle.0,
+                );
                 *b = Complex(a.0 - turned.0, a.1 - turned.1);
                 *a = Complex(a.0 + turned.0, a.1 + turned.1);
             }
@@ -85,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_transform_is_the_sum_by_definition() {
+    fn the_transform_agrees_with_its_definition() {
         let values: Vec<f64> = (0..16).map(|i| f64::from(i * i % 7)).collect();
         let mut fast: Vec<Complex> = values.iter().map(|v| Complex(*v, 0.0)).collect();
         transform(&mut fast);
@@ -98,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spike_in_a_wave_stands_out() {
+    fn a_spike_in_a_wave_has_the_highest_score() {
         let mut values: Vec<f64> = (0..1500).map(|i| (f64::from(i) * 0.1).sin()).collect();
         values[700] += 2.0;
         let scores = spectral_residual(&values);

@@ -5,8 +5,8 @@
 //! subsequence is the sum of its distances to all components of length one, each divided by the share of
 //! variance that the component explains. Rare directions weigh most.
 //!
-//! Limits: the cost grows with the square of the length; every subsequence belongs to the sample, so an
-//! anomaly that is repeated often becomes a component.
+//! Limits: the cost grows with the square of the length; components are fitted to all subsequences, so
+//! an anomaly that is often repeated becomes a component.
 
 use super::subsequence::centred;
 
@@ -45,7 +45,7 @@ pub fn sub_pca(values: &[f64], length: usize) -> Vec<f64> {
     centred(&scores, length)
 }
 
-/// Mean and standard deviation of each column of the subsequences; 1 where there is no deviation.
+/// Mean and standard deviation of each column of the subsequences; 1 for a constant column.
 fn columns(values: &[f64], length: usize) -> (Vec<f64>, Vec<f64>) {
     let count = values.len() - length + 1;
     (0..length)
@@ -59,8 +59,8 @@ fn columns(values: &[f64], length: usize) -> (Vec<f64>, Vec<f64>) {
         .unzip()
 }
 
-/// Matrix of the products of the standardised columns. Columns of one distance differ by two products
-/// only, so the cost is that of the first row and of the matrix.
+/// Matrix of the products of the standardised columns. Neighbouring entries of a diagonal differ by two
+/// products only, so only the first row is summed.
 fn correlations(values: &[f64], length: usize, means: &[f64], sds: &[f64]) -> Vec<Vec<f64>> {
     let count = values.len() - length + 1;
     let middle = crate::describe::mean(values);
@@ -84,7 +84,7 @@ fn correlations(values: &[f64], length: usize, means: &[f64], sds: &[f64]) -> Ve
     matrix
 }
 
-/// Eigenvalues and vectors of length one of a symmetric matrix; the greatest component of each vector is
+/// Eigenvalues and unit eigenvectors of a symmetric matrix; the component with the largest magnitude is
 /// positive.
 ///
 /// Householder reduction and the implicit QL algorithm (Bowdler et al., 1968; EISPACK `tred2` and
@@ -95,8 +95,8 @@ fn correlations(values: &[f64], length: usize, means: &[f64], sds: &[f64]) -> Ve
 )]
 fn eigen(mut a: Vec<Vec<f64>>) -> Vec<(f64, Vec<f64>)> {
     let n = a.len();
-    let (mut diagonal, mut beside) = tridiagonal(&mut a);
-    // From here on the rows of `a` are the vectors.
+    let (mut diagonal, mut subdiagonal) = tridiagonal(&mut a);
+    // After the transposition, the rows of `a` are the vectors.
     for i in 0..n {
         for j in 0..i {
             let (upper, lower) = (a[i][j], a[j][i]);
@@ -104,7 +104,7 @@ fn eigen(mut a: Vec<Vec<f64>>) -> Vec<(f64, Vec<f64>)> {
             a[j][i] = upper;
         }
     }
-    diagonalize(&mut a, &mut diagonal, &mut beside);
+    diagonalize(&mut a, &mut diagonal, &mut subdiagonal);
     let components = diagonal.into_iter().zip(a);
     components
         .map(|(value, mut vector)| {
@@ -122,19 +122,19 @@ fn eigen(mut a: Vec<Vec<f64>>) -> Vec<(f64, Vec<f64>)> {
         .collect()
 }
 
-/// Reduces a symmetric matrix to three diagonals: returns the main one and the one beside it (from index
-/// 1), and leaves the transformation in `a`.
+/// Reduces a symmetric matrix to a tridiagonal one: returns its diagonal and its subdiagonal (from index
+/// 1), and writes the transformation to `a`.
 #[expect(
     clippy::needless_range_loop,
     reason = "rows and columns are indexed as in the source of the method"
 )]
 fn tridiagonal(a: &mut [Vec<f64>]) -> (Vec<f64>, Vec<f64>) {
     let n = a.len();
-    let (mut diagonal, mut beside) = (vec![0.0; n], vec![0.0; n]);
+    let (mut diagonal, mut subdiagonal) = (vec![0.0; n], vec![0.0; n]);
     for i in (1..n).rev() {
         let scale: f64 = a[i][..i].iter().map(|x| x.abs()).sum();
         if i == 1 || scale == 0.0 {
-            beside[i] = a[i][i - 1];
+            subdiagonal[i] = a[i][i - 1];
             continue;
         }
         let mut h = 0.0;
@@ -144,7 +144,7 @@ fn tridiagonal(a: &mut [Vec<f64>]) -> (Vec<f64>, Vec<f64>) {
         }
         let f = a[i][i - 1];
         let g = if f >= 0.0 { -h.sqrt() } else { h.sqrt() };
-        beside[i] = scale * g;
+        subdiagonal[i] = scale * g;
         h -= f * g;
         a[i][i - 1] = f - g;
         let row = a[i].clone();
@@ -153,14 +153,14 @@ fn tridiagonal(a: &mut [Vec<f64>]) -> (Vec<f64>, Vec<f64>) {
             a[j][i] = row[j] / h;
             let before: f64 = (0..=j).map(|k| a[j][k] * row[k]).sum();
             let after: f64 = (j + 1..i).map(|k| a[k][j] * row[k]).sum();
-            beside[j] = (before + after) / h;
-            sum += beside[j] * row[j];
+            subdiagonal[j] = (before + after) / h;
+            sum += subdiagonal[j] * row[j];
         }
         let half = sum / (h + h);
         for j in 0..i {
-            beside[j] -= half * row[j];
+            subdiagonal[j] -= half * row[j];
             for k in 0..=j {
-                a[j][k] -= row[j] * beside[k] + beside[j] * row[k];
+                a[j][k] -= row[j] * subdiagonal[k] + subdiagonal[j] * row[k];
             }
         }
         diagonal[i] = h;
@@ -188,40 +188,40 @@ fn tridiagonal(a: &mut [Vec<f64>]) -> (Vec<f64>, Vec<f64>) {
             a[j][i] = 0.0;
         }
     }
-    (diagonal, beside)
+    (diagonal, subdiagonal)
 }
 
 /// Turns the diagonals into eigenvalues and the rows of `vectors` into eigenvectors.
-fn diagonalize(vectors: &mut [Vec<f64>], diagonal: &mut [f64], beside: &mut [f64]) {
+fn diagonalize(vectors: &mut [Vec<f64>], diagonal: &mut [f64], subdiagonal: &mut [f64]) {
     const ROUNDS_MAX: usize = 60;
     let n = diagonal.len();
-    beside.rotate_left(1);
-    if let Some(last) = beside.last_mut() {
+    subdiagonal.rotate_left(1);
+    if let Some(last) = subdiagonal.last_mut() {
         *last = 0.0;
     }
     for l in 0..n {
         for _ in 0..ROUNDS_MAX {
             let is_small = |m: &usize| {
                 let around = diagonal[*m].abs() + diagonal[*m + 1].abs();
-                beside[*m].abs() <= f64::EPSILON * around
+                subdiagonal[*m].abs() <= f64::EPSILON * around
             };
             let m = (l..n - 1).find(is_small).unwrap_or(n - 1);
             if m == l {
                 break;
             }
-            let mut g = (diagonal[l + 1] - diagonal[l]) / (2.0 * beside[l]);
+            let mut g = (diagonal[l + 1] - diagonal[l]) / (2.0 * subdiagonal[l]);
             let mut r = g.hypot(1.0);
-            g = diagonal[m] - diagonal[l] + beside[l] / (g + r.copysign(g));
+            g = diagonal[m] - diagonal[l] + subdiagonal[l] / (g + r.copysign(g));
             let (mut s, mut c, mut p) = (1.0, 1.0, 0.0);
             let mut is_split = false;
             for i in (l..m).rev() {
-                let f = s * beside[i];
-                let b = c * beside[i];
+                let f = s * subdiagonal[i];
+                let b = c * subdiagonal[i];
                 r = f.hypot(g);
-                beside[i + 1] = r;
+                subdiagonal[i + 1] = r;
                 if r == 0.0 {
                     diagonal[i + 1] -= p;
-                    beside[m] = 0.0;
+                    subdiagonal[m] = 0.0;
                     is_split = true;
                     break;
                 }
@@ -241,8 +241,8 @@ fn diagonalize(vectors: &mut [Vec<f64>], diagonal: &mut [f64], beside: &mut [f64
             }
             if !is_split {
                 diagonal[l] -= p;
-                beside[l] = g;
-                beside[m] = 0.0;
+                subdiagonal[l] = g;
+                subdiagonal[m] = 0.0;
             }
         }
     }
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_break_of_the_rhythm_stands_out() {
+    fn a_break_of_the_rhythm_has_the_highest_score() {
         let mut values: Vec<f64> = (0..1000)
             .map(|i| (f64::from(i) * 0.3).sin() + f64::from(i * 7919 % 101) / 500.0)
             .collect();

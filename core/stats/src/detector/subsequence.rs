@@ -1,6 +1,6 @@
 //! Subsequences of a series, of equal length.
 
-/// Longest part of a series that the autocorrelation is taken of.
+/// Maximum number of values that the autocorrelation is computed from.
 const VALUES_MAX: usize = 20_000;
 /// Length of subsequences when the autocorrelation has no peak.
 const DEFAULT: usize = 125;
@@ -15,16 +15,16 @@ pub fn natural_length(values: &[f64]) -> usize {
     let greatest = peaks
         .filter(|(_, three)| three[1] > three[0] && three[1] > three[2])
         .max_by(|(_, a), (_, b)| a[1].total_cmp(&b[1]))
-        .map(|(at, _)| at + 1);
+        .map(|(index, _)| index + 1);
     match greatest {
-        Some(at) if (3..=300).contains(&at) => at + BASE,
+        Some(index) if (3..=300).contains(&index) => index + BASE,
         _ => DEFAULT,
     }
 }
 
-/// Returns true if subsequences of this length repeat each other: the autocorrelation at the length is
-/// above 1/2, and by more than 1/2 above that at the least similar shorter lag. Subsequences of less
-/// than 16 values have no shape that could repeat.
+/// Returns true if subsequences of this length repeat: the autocorrelation at this lag is above 1/2, and
+/// more than 1/2 above the smallest one at a shorter lag. Subsequences of fewer than 16 values have no
+/// shape that could repeat.
 pub(super) fn is_rhythmic(values: &[f64], length: usize) -> bool {
     const LENGTH_MIN: usize = 16;
     const SIMILAR: f64 = 0.5;
@@ -36,7 +36,7 @@ pub(super) fn is_rhythmic(values: &[f64], length: usize) -> bool {
     length >= LENGTH_MIN && *peak > SIMILAR * whole && peak - least > SIMILAR * whole
 }
 
-/// Sums of products of the first 20,000 values, centred, with those some lags later.
+/// Sums of the products of the first 20,000 values, centred, with the values at each lag.
 fn products(values: &[f64], lags: std::ops::Range<usize>) -> Vec<f64> {
     let values = &values[..values.len().min(VALUES_MAX)];
     let mean = crate::describe::mean(values);
@@ -50,8 +50,8 @@ fn products(values: &[f64], lags: std::ops::Range<usize>) -> Vec<f64> {
         .collect()
 }
 
-/// Scores of subsequences as scores of values: each value gets that of the subsequence around it, the
-/// ends that of the first and last subsequence.
+/// Converts scores of subsequences to scores of values: each value gets the score of the subsequence
+/// around it; values at the ends get that of the first or last subsequence.
 pub(super) fn centred(scores: &[f64], length: usize) -> Vec<f64> {
     let (Some(first), Some(last)) = (scores.first(), scores.last()) else {
         return Vec::new();
@@ -63,8 +63,8 @@ pub(super) fn centred(scores: &[f64], length: usize) -> Vec<f64> {
     out
 }
 
-/// Scores of subsequences as scores of values: each value gets the mean over all subsequences that hold
-/// it.
+/// Converts scores of subsequences to scores of values: each value gets the mean over all subsequences
+/// that contain it.
 pub(super) fn averaged(scores: &[f64], length: usize) -> Vec<f64> {
     let sums = running_sums(scores);
     (0..scores.len() + length - 1)
@@ -90,7 +90,7 @@ pub(super) fn smoothed(values: &[f64], length: usize) -> Vec<f64> {
     (0..values.len()).map(mean).collect()
 }
 
-/// Sum of the values before each index, and of all.
+/// Sum of the values before each index, and of all values.
 fn running_sums(values: &[f64]) -> Vec<f64> {
     let mut sums = vec![0.0];
     let mut sum = 0.0;
@@ -113,14 +113,14 @@ mod tests {
         assert_eq!(natural_length(&[1.0]), DEFAULT);
         assert_eq!(natural_length(&[]), DEFAULT);
         assert!(is_rhythmic(&wave, 50) && !is_rhythmic(&wave, 75));
-        // What changes slowly is similar to itself at every short lag.
+        // A slow series is similar to itself at every short lag.
         let slow: Vec<f64> = (0..2000).map(|i| (f64::from(i) / 2000.0).fract()).collect();
         assert!(!is_rhythmic(&slow, 50));
         assert!(!is_rhythmic(&[1.0; 300], 50) && !is_rhythmic(&[], 50));
     }
 
     #[test]
-    fn subsequences_become_values() {
+    fn scores_of_subsequences_become_scores_of_values() {
         assert_eq!(centred(&[1.0, 2.0, 3.0], 3), [1.0, 1.0, 2.0, 3.0, 3.0]);
         assert_eq!(centred(&[1.0, 2.0], 4), [1.0, 1.0, 1.0, 2.0, 2.0]);
         assert_eq!(averaged(&[1.0, 2.0, 6.0], 2), [1.0, 1.5, 4.0, 6.0]);

@@ -14,25 +14,25 @@ pub struct Choice {
 /// Reasons for a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// Too few periods to learn weights from.
+    /// Too few periods to estimate weights.
     FewPeriods {
         /// Number of periods before the change.
         before: usize,
     },
-    /// Too few donors for weights to differ.
+    /// Too few donors for different weights.
     FewDonors {
         /// Number of donors.
         donors: usize,
     },
-    /// With many treated units, their average can be followed closely. In simulations in which they
+    /// With many treated units, donors can follow their average closely. In simulations in which they
     /// react to common shocks more than donors do, the ridge of synthetic difference in differences
-    /// leaves a part of these that a jackknife misses: it claimed an effect in 10 to 17 % of cases
-    /// without one, the demeaned synthetic control in 4 to 5 %, with the same error.
+    /// leaves a part of the shocks that a jackknife ignores: it claimed an effect in 10 to 17 % of
+    /// cases without one, the demeaned synthetic control in 4 to 5 %, with the same error.
     ManyTreated {
         /// Number of treated units.
         treated: usize,
     },
-    /// Enough donors and periods for weights of both.
+    /// Enough donors and periods to weight both.
     Enough {
         /// Number of donors.
         donors: usize,
@@ -50,9 +50,9 @@ const JACKKNIFE_MIN: usize = 5;
 /// Minimum number of donors for placebos, unless there are too few periods for shifts in time to
 /// reach the 5 % level.
 const PLACEBOS_MIN: usize = 5;
-const PERIODS_OF_SHIFTS: usize = 20;
+const SHIFT_PERIODS_MIN: usize = 20;
 
-/// Chooses a method by the shape of the panel, regardless of the values after the change.
+/// Chooses a method by the dimensions of the panel, regardless of its values.
 pub fn choose(panel: &Panel) -> Choice {
     let (donors, treated, before) = (panel.donors(), panel.treated(), panel.before());
     let (method, reason) = if before < PERIODS_MIN {
@@ -77,16 +77,16 @@ pub fn choose(panel: &Panel) -> Choice {
     Choice { method, reason }
 }
 
-/// The inference for a panel and a method. A jackknife of a synthetic control would treat the
+/// Chooses the inference for a panel and a method. A jackknife of a synthetic control would treat the
 /// levels of the treated units as noise.
 pub(super) fn inference(panel: &Panel, method: Method) -> Inference {
     let (donors, treated) = (panel.donors(), panel.treated());
-    let enough = treated.min(donors) >= JACKKNIFE_MIN;
-    if enough && method != Method::SyntheticControl {
+    let allows_jackknife = treated.min(donors) >= JACKKNIFE_MIN;
+    if allows_jackknife && method != Method::SyntheticControl {
         Inference::Jackknife
     } else if donors >= PLACEBOS_MIN.max(treated + 1) {
         Inference::Placebo
-    } else if panel.periods() >= PERIODS_OF_SHIFTS || donors < (treated + 1).max(2) {
+    } else if panel.periods() >= SHIFT_PERIODS_MIN || donors < (treated + 1).max(2) {
         Inference::Conformal
     } else {
         Inference::Placebo

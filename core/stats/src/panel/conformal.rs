@@ -1,7 +1,7 @@
 //! The conformal test over time by Chernozhukov, Wüthrich and Zhu (2021), and its inversion.
 
 use super::{
-    ALPHA, Judged, Method, Panel,
+    ALPHA, Method, Panel, Significance,
     estimate::{DonorWeights, Fit, Sample},
 };
 
@@ -12,10 +12,10 @@ const FAR: usize = 16;
 
 /// Interval of the effects that the test does not reject, and p-value of no effect.
 ///
-/// A permutation test may reject an effect but not a larger one. So the p-value is the largest p-value
-/// among zero and the tested effects beyond zero, as seen from the estimate; then it agrees with the
-/// interval.
-pub(super) fn judge(panel: &Panel, method: Method, fit: &Fit) -> Judged {
+/// A permutation test may reject an effect but not a more distant one. So the p-value is the largest
+/// p-value of zero and the tested effects beyond zero, as seen from the estimate; then it agrees with
+/// the interval.
+pub(super) fn significance(panel: &Panel, method: Method, fit: &Fit) -> Significance {
     let unit = 0.5 * panel.noise().max(fit.pre_rmse).max(f64::MIN_POSITIVE);
     let near = (0..=NEAR).map(|i| i as f64 * unit);
     let far = (1..=FAR).map(|i| NEAR as f64 * unit * 2f64.powi(i as i32));
@@ -23,13 +23,13 @@ pub(super) fn judge(panel: &Panel, method: Method, fit: &Fit) -> Judged {
     let (mut interval, mut p) = ([fit.estimate; 2], 1.0);
     for (bound, sign) in interval.iter_mut().zip([-1.0, 1.0]) {
         let mut distances = distances.clone();
-        // Zero itself is tested, and the p-value is taken over zero and beyond.
+        // Zero itself is tested, too.
         let zero = -fit.estimate * sign;
         if zero >= 0.0 {
             distances.push(zero);
             distances.sort_by(f64::total_cmp);
         }
-        let at = |distance: f64| {
+        let p_at = |distance: f64| {
             let effect = if distance == zero {
                 0.0
             } else {
@@ -37,22 +37,22 @@ pub(super) fn judge(panel: &Panel, method: Method, fit: &Fit) -> Judged {
             };
             p_value(panel, method, effect)
         };
-        let tried: Vec<f64> = distances.iter().map(|distance| at(*distance)).collect();
+        let p_values: Vec<f64> = distances.iter().map(|distance| p_at(*distance)).collect();
         if zero >= 0.0 {
             let beyond = distances
                 .iter()
-                .zip(&tried)
+                .zip(&p_values)
                 .filter(|(distance, _)| **distance >= zero);
             p = beyond.map(|(_, p)| *p).fold(0.0, f64::max);
         }
-        *bound = match tried.iter().rposition(|p| *p > ALPHA) {
+        *bound = match p_values.iter().rposition(|p| *p > ALPHA) {
             None => fit.estimate,
             Some(last) if last + 1 == distances.len() => sign * f64::INFINITY,
             Some(last) => {
                 let (mut inside, mut outside) = (distances[last], distances[last + 1]);
                 for _ in 0..20 {
                     let middle = f64::midpoint(inside, outside);
-                    if at(middle) > ALPHA {
+                    if p_at(middle) > ALPHA {
                         inside = middle;
                     } else {
                         outside = middle;
@@ -66,7 +66,7 @@ pub(super) fn judge(panel: &Panel, method: Method, fit: &Fit) -> Judged {
             }
         };
     }
-    Judged {
+    Significance {
         interval,
         p,
         standard_error: None,
@@ -93,7 +93,7 @@ fn p_value(panel: &Panel, method: Method, effect: f64) -> f64 {
     let sample = Sample { rows: &rows, ..all };
     let donors: Vec<usize> = (0..n).collect();
     let weights = DonorWeights::new(&sample, method, sample.end, panel.treated());
-    let (weights, _) = weights.of(&donors, &[n]);
+    let (weights, _) = weights.fit(&donors, &[n]);
     let mut residuals = sample.effect(&donors, &[n], weights, Vec::new()).gaps();
     if method != Method::SyntheticControl {
         let mean = residuals.iter().sum::<f64>() / residuals.len() as f64;
@@ -105,6 +105,6 @@ fn p_value(panel: &Panel, method: Method, effect: f64) -> f64 {
         block.sum::<f64>().abs()
     };
     // Rounding must not break ties, in particular of the statistic with itself.
-    let own = sum(0) * (1.0 - 1e-9);
-    (0..periods).filter(|shift| sum(*shift) >= own).count() as f64 / periods as f64
+    let observed = sum(0) * (1.0 - 1e-9);
+    (0..periods).filter(|shift| sum(*shift) >= observed).count() as f64 / periods as f64
 }

@@ -2,7 +2,7 @@
 
 use super::Inference;
 
-/// The reason why there is no panel, or no estimate.
+/// An error of a panel or of its estimate.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PanelError {
     /// There are fewer than two units.
@@ -78,7 +78,7 @@ pub enum PanelError {
         /// Number of periods of the first unit.
         need: usize,
     },
-    /// The treated series never changes.
+    /// The treated series is constant.
     #[error("the values of {unit:?} are the same in every period")]
     Constant {
         /// The unit.
@@ -92,9 +92,9 @@ pub enum PanelError {
     Inference {
         /// The inference.
         inference: Inference,
-        /// Noun for what there are too few of.
+        /// Plural noun for the missing items, such as "units".
         what: &'static str,
-        /// Number of these.
+        /// Number of them.
         have: usize,
         /// Minimum number.
         need: usize,

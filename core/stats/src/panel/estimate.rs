@@ -29,7 +29,7 @@ pub(super) struct Fit {
 }
 
 /// Ridge of weights in units of the noise, only to make the solution unique.
-const TINY: f64 = 1e-6;
+const MINIMAL_RIDGE: f64 = 1e-6;
 
 /// Computes the donor weights of a method over the first `periods` of the rows, for any donors and
 /// treated units.
@@ -43,7 +43,7 @@ impl DonorWeights {
         let after = sample.end - sample.start;
         let ridge = match method {
             Method::SyntheticDifferenceInDifferences => ((treated * after) as f64).powf(0.25),
-            _ => TINY,
+            _ => MINIMAL_RIDGE,
         };
         let rows: Vec<&[f64]> = sample.rows.iter().map(|row| &row[..periods]).collect();
         let intercept = method != Method::SyntheticControl;
@@ -54,8 +54,8 @@ impl DonorWeights {
         }
     }
 
-    /// Weights and their duality gap.
-    pub(super) fn of(&self, donors: &[usize], treated: &[usize]) -> (Vec<f64>, f64) {
+    /// Fits the weights; returns their duality gap as well.
+    pub(super) fn fit(&self, donors: &[usize], treated: &[usize]) -> (Vec<f64>, f64) {
         match &self.columns {
             None => (vec![1.0 / donors.len() as f64; donors.len()], 0.0),
             Some(columns) => {
@@ -87,13 +87,13 @@ impl Sample<'_> {
         path
     }
 
-    /// The estimate of a method.
+    /// Estimates the effect by a method.
     pub(super) fn fit(&self, method: Method, donors: &[usize], treated: &[usize]) -> Fit {
         let weights = DonorWeights::new(self, method, self.start, treated.len());
         self.fit_with(method, &weights, donors, treated)
     }
 
-    /// The same with donor weights prepared for the sample.
+    /// Estimates the effect with donor weights prepared for the sample.
     pub(super) fn fit_with(
         &self,
         method: Method,
@@ -101,7 +101,7 @@ impl Sample<'_> {
         donors: &[usize],
         treated: &[usize],
     ) -> Fit {
-        let (unit_weights, unit_gap) = weights.of(donors, treated);
+        let (unit_weights, unit_gap) = weights.fit(donors, treated);
         let (time_weights, time_gap) = self.time_weights(method, donors);
         let mut fit = self.effect(donors, treated, unit_weights, time_weights);
         fit.duality_gap = unit_gap.max(time_gap);
@@ -138,14 +138,14 @@ impl Sample<'_> {
                 columns.push(donors.iter().map(after).collect());
                 let columns: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
                 let from: Vec<usize> = (0..before).collect();
-                let ridge = (TINY * self.noise).powi(2);
+                let ridge = (MINIMAL_RIDGE * self.noise).powi(2);
                 let weights = Columns::new(&columns, true).fit(&from, &[before], ridge);
                 (weights.values, weights.gap)
             }
         }
     }
 
-    /// The effect from given weights.
+    /// Estimates the effect with given weights.
     pub(super) fn effect(
         &self,
         donors: &[usize],

@@ -1,14 +1,14 @@
 //! Inference: intervals, p-values and ranks of an estimate.
 
 use super::{
-    ALPHA, Inference, Judged, Method, Panel, PanelError, conformal,
+    ALPHA, Inference, Method, Panel, PanelError, Significance, conformal,
     estimate::{DonorWeights, Fit},
 };
 use crate::distribution::{t_p, t_quantile};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-/// An estimate with donors in place of the treated units; they are not donors in it.
+/// An estimate with donors in place of the treated units; these do not serve as donors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Placebo {
     /// The donors, as many as there are treated units.
@@ -22,8 +22,8 @@ pub struct Placebo {
 /// Rank of the single treated unit among all units, by the ratio of root mean square differences to
 /// the counterfactual after and before the change (Abadie, Diamond and Hainmueller, 2010).
 ///
-/// Each unit in turn takes the place of the treated one, which is then a donor. So the p-value is
-/// exact if the change had no effect and any unit was equally likely to be changed.
+/// The ratio is computed for each unit as if it had been treated, with the treated unit as a donor. So
+/// the p-value is exact if the change had no effect and every unit was equally likely to be changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rank {
     /// Number of units with at least this ratio, including the treated unit.
@@ -38,13 +38,13 @@ pub struct Rank {
     pub floor: f64,
 }
 
-/// Maximum number of placebos; of more, this many are drawn.
+/// Maximum number of placebos; if there are more, this many are drawn.
 const PLACEBOS_MAX: usize = 200;
-/// Seed of the draws, which are from the donors in the order of their values.
+/// Seed of the draws from the donors, ordered by their values.
 const SEED: u64 = 1;
 
-/// Estimates with donors in place of the treated units: all of them, or a draw that depends only on
-/// the values. Empty if no donor would be left.
+/// Estimates with sets of donors in place of the treated units: all sets, or a draw that depends only
+/// on the values. Empty if no donor would remain.
 pub(super) fn placebos(panel: &Panel, method: Method) -> Vec<Placebo> {
     let sample = panel.sample();
     let weights = DonorWeights::new(&sample, method, panel.start, panel.treated());
@@ -104,14 +104,14 @@ fn subsets(panel: &Panel, size: usize) -> Vec<Vec<usize>> {
 }
 
 /// Interval and p-value by the given inference.
-pub(super) fn judge(
+pub(super) fn significance(
     panel: &Panel,
     method: Method,
     fit: &Fit,
     placebos: &[Placebo],
     inference: Inference,
-) -> Result<Judged, PanelError> {
-    let lacks = |what, have, need| PanelError::Inference {
+) -> Result<Significance, PanelError> {
+    let too_few = |what, have, need| PanelError::Inference {
         inference,
         what,
         have,
@@ -121,7 +121,7 @@ pub(super) fn judge(
         Inference::Placebo => {
             if placebos.len() < 2 {
                 let need = panel.treated() + 1;
-                return Err(lacks(
+                return Err(too_few(
                     "units without the change",
                     panel.donors(),
                     need.max(2),
@@ -129,37 +129,41 @@ pub(super) fn judge(
             }
             let squares = placebos.iter().map(|placebo| placebo.estimate.powi(2));
             let variance = squares.sum::<f64>() / placebos.len() as f64;
-            Ok(by_t(fit.estimate, variance, panel.donors() as f64 - 1.0))
+            Ok(student_t(
+                fit.estimate,
+                variance,
+                panel.donors() as f64 - 1.0,
+            ))
         }
         Inference::Jackknife => {
             if panel.treated() < 2 {
-                return Err(lacks("units with the change", panel.treated(), 2));
+                return Err(too_few("units with the change", panel.treated(), 2));
             }
-            let carrying = fit
+            let weighted = fit
                 .unit_weights
                 .iter()
                 .filter(|weight| **weight > 0.0)
                 .count();
-            if carrying < 2 {
-                return Err(lacks(
+            if weighted < 2 {
+                return Err(too_few(
                     "units without the change that carry weight",
-                    carrying,
+                    weighted,
                     2,
                 ));
             }
             let (variance, freedom) = jackknife(panel, fit);
-            Ok(by_t(fit.estimate, variance, freedom))
+            Ok(student_t(fit.estimate, variance, freedom))
         }
-        Inference::Conformal => Ok(conformal::judge(panel, method, fit)),
+        Inference::Conformal => Ok(conformal::significance(panel, method, fit)),
     }
 }
 
 /// Relative error below which an estimate is only rounding.
 const ROUNDING: f64 = 1e-9;
 
-/// Interval and p-value by Student's t. If nothing varies without the change, the p-value is that
-/// of the first rank among as many as there are degrees of freedom.
-fn by_t(estimate: f64, variance: f64, freedom: f64) -> Judged {
+/// Interval and p-value by Student's t. If the placebos do not vary, the p-value is that of the first
+/// rank among the units.
+fn student_t(estimate: f64, variance: f64, freedom: f64) -> Significance {
     let error = variance.sqrt();
     let varies = error > ROUNDING * estimate.abs();
     let p = if varies {
@@ -174,7 +178,7 @@ fn by_t(estimate: f64, variance: f64, freedom: f64) -> Judged {
     } else {
         f64::INFINITY
     };
-    Judged {
+    Significance {
         interval: [estimate - half, estimate + half],
         p,
         standard_error: Some(error),
@@ -194,8 +198,8 @@ fn jackknife(panel: &Panel, fit: &Fit) -> (f64, f64) {
             .estimate
     };
     let drop = |units: &[usize], i: usize| -> Vec<usize> {
-        let kept = units.iter().enumerate().filter(|(j, _)| *j != i);
-        kept.map(|(_, unit)| *unit).collect()
+        let others = units.iter().enumerate().filter(|(j, _)| *j != i);
+        others.map(|(_, unit)| *unit).collect()
     };
     let treated: Vec<f64> = (0..panel.treated())
         .map(|i| {
@@ -219,7 +223,7 @@ fn jackknife(panel: &Panel, fit: &Fit) -> (f64, f64) {
         let squares = estimates.iter().map(|estimate| (estimate - mean).powi(2));
         (n - 1.0) / n * squares.sum::<f64>()
     };
-    let parts = [share(&treated), share(&donors)];
+    let variances = [share(&treated), share(&donors)];
     let effective = 1.0
         / fit
             .unit_weights
@@ -227,11 +231,11 @@ fn jackknife(panel: &Panel, fit: &Fit) -> (f64, f64) {
             .map(|weight| weight * weight)
             .sum::<f64>();
     let freedoms = [treated.len() as f64 - 1.0, (effective - 1.0).max(1.0)];
-    let variance = parts[0] + parts[1];
-    let spread: f64 = parts
+    let variance = variances[0] + variances[1];
+    let spread: f64 = variances
         .iter()
         .zip(freedoms)
-        .map(|(part, freedom)| part * part / freedom)
+        .map(|(variance, freedom)| variance * variance / freedom)
         .sum();
     let freedom = if spread > 0.0 {
         variance * variance / spread
@@ -255,7 +259,7 @@ pub(super) fn rank(panel: &Panel, method: Method, fit: &Fit) -> Option<Rank> {
             0.0
         }
     };
-    let own = ratio(fit);
+    let observed = ratio(fit);
     let placebos = subsets(panel, 1);
     if placebos.is_empty() {
         return None;
@@ -268,13 +272,13 @@ pub(super) fn rank(panel: &Panel, method: Method, fit: &Fit) -> Option<Rank> {
             .filter(|d| *d != units[0])
             .collect();
         others.push(treated);
-        ratio(&sample.fit_with(method, &weights, &others, units)) >= own
+        ratio(&sample.fit_with(method, &weights, &others, units)) >= observed
     });
     let (rank, units) = (1 + at_least.count(), 1 + placebos.len());
     Some(Rank {
         rank,
         units,
-        ratio: own,
+        ratio: observed,
         p: rank as f64 / units as f64,
         floor: 1.0 / units as f64,
     })

@@ -1,4 +1,4 @@
-//! Sensitivity checks: estimates that should be near the estimate, or near zero.
+//! Sensitivity checks: estimates that should be near the main estimate, or near zero.
 
 use super::{
     Method, Panel,
@@ -28,7 +28,7 @@ const DONORS_MAX: usize = 30;
 /// Maximum number of earlier starts.
 const STARTS_MAX: usize = 5;
 
-/// The estimate without each of the donors that have weight, by weight.
+/// The estimates without each of the donors that have weight, largest weight first.
 pub(super) fn leave_one_out(panel: &Panel, method: Method, fit: &Fit) -> Vec<LeaveOneOut> {
     if panel.donors() < 2 {
         return Vec::new();
@@ -64,8 +64,8 @@ pub(super) fn leave_one_out(panel: &Panel, method: Method, fit: &Fit) -> Vec<Lea
         .collect()
 }
 
-/// The estimate at up to five earlier starts, evenly spread over the later half of the periods
-/// before the change, each with as many periods after it as the change has, or as are left.
+/// The estimates at up to five earlier starts, evenly spread over the later half of the periods before
+/// the change, each followed by as many periods as the change, or as many as remain before it.
 pub(super) fn backdated(panel: &Panel, method: Method) -> Vec<BackdatedStart> {
     let first = (panel.start / 2).max(method.periods_before());
     if first >= panel.start {
@@ -78,7 +78,7 @@ pub(super) fn backdated(panel: &Panel, method: Method) -> Vec<BackdatedStart> {
         .map(|i| first + (last.saturating_sub(first)) * i / (count - 1).max(1))
         .collect();
     starts.dedup();
-    let at = |start: usize| {
+    let estimate_at = |start: usize| {
         let sample = Sample {
             start,
             end: (start + after).min(panel.start),
@@ -90,5 +90,5 @@ pub(super) fn backdated(panel: &Panel, method: Method) -> Vec<BackdatedStart> {
             estimate: fit.estimate,
         }
     };
-    starts.into_iter().map(at).collect()
+    starts.into_iter().map(estimate_at).collect()
 }

@@ -22,7 +22,7 @@ const STEPS_MAX: usize = 200_000;
 const TOLERANCE: f64 = 1e-9;
 
 impl Columns {
-    /// Makes a problem from columns of equal length. With `intercept` each column is centred, so
+    /// Creates a problem from columns of equal length. With `intercept` each column is centred, so
     /// that a target may have another level.
     pub(super) fn new(columns: &[&[f64]], intercept: bool) -> Self {
         let (n, rows) = (
@@ -95,8 +95,8 @@ impl Columns {
                 (rise, curve.max(1e-12 * scale))
             };
             let movable = (0..n).filter(|j| weights[*j] > 0.0 && *j != to);
-            let widest = movable.clone().map(|j| pair(j).0).fold(0.0, f64::max);
-            if widest <= TOLERANCE * scale {
+            let largest_rise = movable.clone().map(|j| pair(j).0).fold(0.0, f64::max);
+            if largest_rise <= TOLERANCE * scale {
                 break;
             }
             let gain = |j: usize| {
@@ -104,33 +104,33 @@ impl Columns {
                 let step = (rise / curve).min(weights[j]);
                 rise * step - 0.5 * curve * step * step
             };
-            let Some(away) = movable
+            let Some(donor) = movable
                 .filter(|j| pair(*j).0 > 0.0)
                 .max_by(|a, b| gain(*a).total_cmp(&gain(*b)))
             else {
                 break;
             };
-            let (rise, curve) = pair(away);
+            let (rise, curve) = pair(donor);
             let step = rise / curve;
-            let step = if step >= weights[away] {
-                std::mem::replace(&mut weights[away], 0.0)
+            let step = if step >= weights[donor] {
+                std::mem::replace(&mut weights[donor], 0.0)
             } else {
-                weights[away] -= step;
+                weights[donor] -= step;
                 step
             };
             weights[to] += step;
-            let row_away = self.row(from[away]);
+            let row_donor = self.row(from[donor]);
             for (slope, k) in slopes.iter_mut().zip(from) {
-                *slope += step * (row_to[*k] - row_away[*k]);
+                *slope += step * (row_to[*k] - row_donor[*k]);
             }
             slopes[to] += step * ridge;
-            slopes[away] -= step * ridge;
+            slopes[donor] -= step * ridge;
         }
-        let least = slopes.iter().copied().fold(f64::INFINITY, f64::min);
+        let smallest = slopes.iter().copied().fold(f64::INFINITY, f64::min);
         let gap: f64 = weights
             .iter()
             .zip(&slopes)
-            .map(|(weight, slope)| weight * (slope - least))
+            .map(|(weight, slope)| weight * (slope - smallest))
             .sum();
         Weights {
             values: weights,
@@ -145,7 +145,7 @@ mod tests {
 
     /// In one dimension, 0.25 * 0 + 0.75 * 4 is 3.
     #[test]
-    fn a_target_inside_the_hull_is_met() {
+    fn a_target_inside_the_hull_is_reproduced() {
         let columns: [&[f64]; 3] = [&[0.0, 1.0], &[4.0, 1.0], &[3.0, 1.0]];
         let result = Columns::new(&columns, false).fit(&[0, 1], &[2], 0.0);
         assert!(
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_outside_of_the_hull_takes_the_nearest_column() {
+    fn a_target_outside_of_the_hull_uses_the_nearest_column() {
         let columns: [&[f64]; 3] = [&[0.0, 0.0], &[4.0, 1.0], &[9.0, 2.0]];
         let result = Columns::new(&columns, false).fit(&[0, 1], &[2], 0.0);
         assert_eq!(result.values, [0.0, 1.0]);
@@ -166,7 +166,7 @@ mod tests {
     /// With a dominating ridge the weights are equal; otherwise, for two columns, they have a
     /// closed form.
     #[test]
-    fn a_ridge_draws_weights_together() {
+    fn a_ridge_makes_weights_more_equal() {
         let columns: [&[f64]; 3] = [&[0.0, 2.0], &[4.0, 2.0], &[4.0, 2.0]];
         let columns = Columns::new(&columns, false);
         let even = columns.fit(&[0, 1], &[2], 1e9).values;

@@ -13,15 +13,15 @@ pub(super) struct Noise {
     pub(super) freedom: f64,
 }
 
-/// Largest order.
+/// Maximum order.
 const ORDER_MAX: usize = 5;
-/// Largest sum of coefficients: beyond it a level is no longer defined.
+/// Maximum sum of coefficients: at 1, the series has no level.
 const MEMORY_MAX: f64 = 0.95;
 
 impl Noise {
-    /// The noise of order one from differences, which steps of the level hardly touch: those of an
-    /// autoregression have an autocorrelation of `(memory - 1) / 2`.
-    pub(super) fn of_differences(values: &[f64]) -> Self {
+    /// Estimates noise of order one from differences, which steps of the level hardly affect: those of
+    /// an autoregression have an autocorrelation of `(memory - 1) / 2`.
+    pub(super) fn from_differences(values: &[f64]) -> Self {
         let differences: Vec<f64> = values.windows(2).map(|pair| pair[1] - pair[0]).collect();
         let covariances = autocovariances(&differences, 1);
         let memory = (1.0 + 2.0 * covariances[1] / covariances[0].max(f64::MIN_POSITIVE))
@@ -30,23 +30,23 @@ impl Noise {
         Self::new(vec![memory], variance, values.len() as f64)
     }
 
-    /// The noise of residuals that `coefficients` were fitted to, with the order of least AIC.
-    pub(super) fn of(rest: &[f64], coefficients: usize) -> Self {
-        let n = rest.len() as f64;
-        let covariances = autocovariances(rest, ORDER_MAX);
+    /// Estimates the noise from residuals after fitting `coefficients`, with the order of smallest AIC.
+    pub(super) fn from_residuals(residuals: &[f64], coefficients: usize) -> Self {
+        let n = residuals.len() as f64;
+        let covariances = autocovariances(residuals, ORDER_MAX);
         let mut best = (f64::INFINITY, Vec::new(), covariances[0]);
         let (mut memory, mut variance): (Vec<f64>, f64) = (Vec::new(), covariances[0]);
         for order in 0..=ORDER_MAX {
             if order > 0 {
                 // Levinson's recursion.
-                let known: f64 = memory
+                let explained: f64 = memory
                     .iter()
                     .zip(covariances[1..order].iter().rev())
                     .map(|(a, c)| a * c)
                     .sum();
-                let partial = (covariances[order] - known) / variance.max(f64::MIN_POSITIVE);
-                let turned: Vec<f64> = memory.iter().rev().copied().collect();
-                for (slot, other) in memory.iter_mut().zip(&turned) {
+                let partial = (covariances[order] - explained) / variance.max(f64::MIN_POSITIVE);
+                let reversed: Vec<f64> = memory.iter().rev().copied().collect();
+                for (slot, other) in memory.iter_mut().zip(&reversed) {
                     *slot -= partial * other;
                 }
                 memory.push(partial);
@@ -59,7 +59,7 @@ impl Noise {
         }
         let (_, mut memory, variance) = best;
         let freedom = (n - (coefficients + memory.len()) as f64).max(1.0);
-        // Residuals have less memory than the errors (Kendall, 1954).
+        // Residuals are less autocorrelated than the errors (Kendall, 1954).
         if let Some(first) = memory.first_mut() {
             *first += (1.0 + 3.0 * first.abs() + coefficients as f64 * 0.5) / n;
         }
@@ -73,9 +73,9 @@ impl Noise {
                 .iter_mut()
                 .for_each(|value| *value *= MEMORY_MAX / sum);
         }
-        let left = 1.0 - memory.iter().sum::<f64>();
-        // The relative error of the variance of a mean, by that of an autoregression of order one.
-        let freedom = n * left / (2.0 * (2.0 - left).max(left)) / memory.len().max(1) as f64;
+        let gain = 1.0 - memory.iter().sum::<f64>();
+        // From the relative error of the variance of a mean, for an autoregression of order one.
+        let freedom = n * gain / (2.0 * (2.0 - gain).max(gain)) / memory.len().max(1) as f64;
         Self {
             memory,
             variance,
@@ -83,26 +83,26 @@ impl Noise {
         }
     }
 
-    /// The share of a step of the level that innovations show after 0, 1, 2, ... periods; the last one
-    /// holds from then on.
+    /// The share of a step of the level that innovations contain after 0, 1, 2, ... periods; the last
+    /// one applies from then on.
     pub(super) fn response(&self) -> Vec<f64> {
-        let mut left = 1.0;
+        let mut share = 1.0;
         std::iter::once(1.0)
             .chain(self.memory.iter().map(|value| {
-                left -= value;
-                left
+                share -= value;
+                share
             }))
             .collect()
     }
 
-    /// The innovations of values, the first of them as they are expected to be.
+    /// The innovations of values; the first ones, whose predecessors are unknown, are set to the level.
     pub(super) fn innovations(&self, values: &[f64]) -> Vec<f64> {
         let order = self.memory.len();
-        let left = 1.0 - self.memory.iter().sum::<f64>();
+        let gain = 1.0 - self.memory.iter().sum::<f64>();
         (0..values.len())
             .map(|i| {
                 if i < order {
-                    return left * values[i];
+                    return gain * values[i];
                 }
                 let before = self.memory.iter().zip(values[..i].iter().rev());
                 values[i] - before.map(|(memory, value)| memory * value).sum::<f64>()
@@ -111,10 +111,10 @@ impl Noise {
     }
 }
 
-/// Autocovariances of values around their mean, at lags up to `most`.
-fn autocovariances(values: &[f64], most: usize) -> Vec<f64> {
+/// Autocovariances of values around their mean, at lags up to `lag_max`.
+fn autocovariances(values: &[f64], lag_max: usize) -> Vec<f64> {
     let centre = mean(values);
-    (0..=most)
+    (0..=lag_max)
         .map(|lag| {
             let later = values.get(lag..).unwrap_or_default();
             let pairs = values.iter().zip(later);
@@ -123,12 +123,12 @@ fn autocovariances(values: &[f64], most: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Values without their season, which is written to `season`: means by phase around the mean, where
-/// there are three rounds of it.
+/// Removes the season from values, and writes it to `season`: means by phase around the mean. Needs at
+/// least three periods.
 pub(super) fn without_season(values: &[f64], season: &mut [f64], period: usize) -> Vec<f64> {
     season.fill(0.0);
     if period > 1 && values.len() >= 3 * period {
-        // A level that moves is no season: values count by their distance from the mean of a round.
+        // Distances from the running mean of a period, so that the season excludes shifts of the level.
         let sums: Vec<f64> = std::iter::once(0.0)
             .chain(values.iter().scan(0.0, |sum, value| {
                 *sum += value;
@@ -136,22 +136,22 @@ pub(super) fn without_season(values: &[f64], season: &mut [f64], period: usize) 
             }))
             .collect();
         let n = values.len();
-        let around = |i: usize| {
+        let running_mean = |i: usize| {
             let first = i.saturating_sub(period / 2).min(n - period);
             (sums[first + period] - sums[first]) / period as f64
         };
-        let of_phase: Vec<f64> = (0..period)
+        let phase_means: Vec<f64> = (0..period)
             .map(|phase| {
-                let rest: Vec<f64> = (phase..n)
+                let distances: Vec<f64> = (phase..n)
                     .step_by(period)
-                    .map(|i| values[i] - around(i))
+                    .map(|i| values[i] - running_mean(i))
                     .collect();
-                mean(&rest)
+                mean(&distances)
             })
             .collect();
-        let centre = mean(&of_phase);
+        let centre = mean(&phase_means);
         for (i, slot) in season.iter_mut().enumerate() {
-            *slot = of_phase[i % period] - centre;
+            *slot = phase_means[i % period] - centre;
         }
     }
     values

@@ -10,20 +10,20 @@ pub(super) struct Step {
     pub(super) error: f64,
     pub(super) freedom: f64,
     pub(super) p: f64,
-    /// The likeliest of the dates that cannot be told apart, or the date itself.
+    /// The most likely of the dates that cannot be distinguished, or the date itself.
     pub(super) head: usize,
     /// Other dates that explain the same step.
     pub(super) inseparable: Vec<usize>,
 }
 
-/// Periods on both sides of a date beyond which the level may have moved for other reasons.
+/// Maximum number of periods compared on each side of a date.
 const WINDOW: usize = 90;
-/// Fewest periods between a date and the next step.
-const APART_MIN: usize = 3;
-/// Share of the probability of dates that those hold which cannot be told apart.
+/// Minimum number of periods between a date and the next step.
+const DISTANCE_MIN: usize = 3;
+/// Total probability of the dates that cannot be distinguished.
 const CREDIBLE: f64 = 0.95;
 
-/// Coefficient of a step, its standard error, and by how much it lowers the squares.
+/// Coefficient of a step, its standard error, and its squared t statistic.
 #[derive(Clone, Copy)]
 struct Fit {
     effect: f64,
@@ -58,35 +58,36 @@ impl<'a> Search<'a> {
 
     /// Generalised least squares of a level and a step at `date` over `begin..end`.
     fn fit(&self, begin: usize, date: usize, end: usize) -> Option<Fit> {
-        if date < begin + APART_MIN || date + APART_MIN > end {
+        if date < begin + DISTANCE_MIN || date + DISTANCE_MIN > end {
             return None;
         }
         let (n, after) = ((end - begin) as f64, end - date);
         let (first, last) = self.response.split_at(self.response.len() - 1);
-        let left = last[0];
+        let final_share = last[0];
         let first = &first[..first.len().min(after)];
-        let rest = (after - first.len()) as f64;
-        let both = left * (first.iter().sum::<f64>() + rest * left);
-        let step = first.iter().map(|share| share * share).sum::<f64>() + rest * left * left;
-        let of_level = left * (self.sums[end] - self.sums[begin]);
-        let shown = first.iter().zip(&self.innovations[date..]);
-        let of_step = shown.map(|(share, value)| share * value).sum::<f64>()
-            + left * (self.sums[end] - self.sums[date + first.len()]);
-        let level = n * left * left;
-        // What of the step the level does not explain.
-        let own = step - both * both / level;
-        if own <= 1e-9 * step {
+        let remaining = (after - first.len()) as f64;
+        let cross = final_share * (first.iter().sum::<f64>() + remaining * final_share);
+        let step = first.iter().map(|share| share * share).sum::<f64>()
+            + remaining * final_share * final_share;
+        let level_product = final_share * (self.sums[end] - self.sums[begin]);
+        let step_values = first.iter().zip(&self.innovations[date..]);
+        let step_product = step_values.map(|(share, value)| share * value).sum::<f64>()
+            + final_share * (self.sums[end] - self.sums[date + first.len()]);
+        let level = n * final_share * final_share;
+        // The part of the step that is orthogonal to the level.
+        let orthogonal = step - cross * cross / level;
+        if orthogonal <= 1e-9 * step {
             return None;
         }
-        let effect = (of_step - both * of_level / level) / own;
+        let effect = (step_product - cross * level_product / level) / orthogonal;
         Some(Fit {
             effect,
-            error: (self.noise.variance / own).sqrt(),
-            square: effect * effect * own / self.noise.variance.max(f64::MIN_POSITIVE),
+            error: (self.noise.variance / orthogonal).sqrt(),
+            square: effect * effect * orthogonal / self.noise.variance.max(f64::MIN_POSITIVE),
         })
     }
 
-    /// The range around a date that has no other step, at most a window on each side.
+    /// The range around a date without another step, at most a window on each side.
     fn range(&self, steps: &[usize], date: usize) -> (usize, usize) {
         let before = steps
             .iter()
@@ -110,10 +111,11 @@ impl<'a> Search<'a> {
         t_p(fit.square.sqrt(), self.noise.freedom)
     }
 
-    /// Steps among `dates` whose p-value is below `level`, given those found with other noise.
-    pub(super) fn find(&self, dates: &[usize], before: &[usize], level: f64) -> Vec<usize> {
-        let mut steps = self.prune(dates, before.to_vec(), level);
-        // Each step takes three periods at least, so this ends.
+    /// Finds steps among `dates` whose p-value is below `level`, starting from `steps` found with an
+    /// earlier estimate of the noise.
+    pub(super) fn find(&self, dates: &[usize], steps: &[usize], level: f64) -> Vec<usize> {
+        let mut steps = self.prune(dates, steps.to_vec(), level);
+        // Steps are at least three periods apart, so the loop ends.
         loop {
             let best = dates
                 .iter()
@@ -136,12 +138,12 @@ impl<'a> Search<'a> {
         for i in 0..steps.len() {
             let date = steps.remove(i);
             let (begin, end) = self.range(steps, date);
-            let best = self.likely(dates, begin, end).into_iter().next();
+            let best = self.rank_dates(dates, begin, end).into_iter().next();
             steps.insert(i, best.map_or(date, |(date, _)| date));
         }
     }
 
-    /// Steps without those that are not certain given the others, the least certain first.
+    /// Removes steps that are not significant given the others, the least significant first.
     pub(super) fn prune(&self, dates: &[usize], mut steps: Vec<usize>, level: f64) -> Vec<usize> {
         loop {
             let p = |i: usize| {
@@ -163,55 +165,56 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Dates between `begin` and `end` by how likely one step is at them, the likeliest first, with
-    /// their probabilities. Empty where there is none.
-    fn likely(&self, dates: &[usize], begin: usize, end: usize) -> Vec<(usize, f64)> {
+    /// Dates between `begin` and `end` with the probabilities that a step is there, the most likely
+    /// first.
+    fn rank_dates(&self, dates: &[usize], begin: usize, end: usize) -> Vec<(usize, f64)> {
         let between = dates.iter().filter(|date| (begin + 1..end).contains(date));
-        let mut likely: Vec<(usize, f64)> = between
+        let mut ranked: Vec<(usize, f64)> = between
             .filter_map(|date| Some((*date, self.fit(begin, *date, end)?.square)))
             .collect();
-        likely.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        let best = likely.first().map_or(0.0, |(_, square)| *square);
-        let total: f64 = likely
+        ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let best = ranked.first().map_or(0.0, |(_, square)| *square);
+        let total: f64 = ranked
             .iter()
             .map(|(_, square)| ((square - best) / 2.0).exp())
             .sum();
-        for (_, square) in &mut likely {
+        for (_, square) in &mut ranked {
             *square = ((*square - best) / 2.0).exp() / total;
         }
-        likely
+        ranked
     }
 
-    /// The test of each date between the steps. Dates that may hold a step instead of the one found are
-    /// tested without it.
+    /// Tests each date between the steps. Dates that may be the true date of a step are tested without
+    /// that step.
     pub(super) fn test(&self, dates: &[usize], steps: &[usize]) -> Vec<Step> {
-        // The step that each date competes for, and the others that do.
-        let mut group: Vec<Option<(usize, Vec<usize>)>> = vec![None; dates.len()];
+        // For each date, the step that it may explain, and all dates that may.
+        let mut groups: Vec<Option<(usize, Vec<usize>)>> = vec![None; dates.len()];
         for i in 0..steps.len() {
             let mut others = steps.to_vec();
             let head = others.remove(i);
             let (begin, end) = self.range(&others, head);
             let mut members = vec![head];
-            let mut held = 0.0;
-            for (date, probability) in self.likely(dates, begin, end) {
-                if held >= CREDIBLE {
+            let mut total = 0.0;
+            for (date, probability) in self.rank_dates(dates, begin, end) {
+                if total >= CREDIBLE {
                     break;
                 }
-                held += probability;
+                total += probability;
                 if date != head {
                     members.push(date);
                 }
             }
-            // Too close to the step for any test.
-            let close = |date: &&usize| date.abs_diff(head) < APART_MIN && !members.contains(date);
+            // Dates too close to the step for a test.
+            let close =
+                |date: &&usize| date.abs_diff(head) < DISTANCE_MIN && !members.contains(date);
             let close: Vec<usize> = dates.iter().filter(close).copied().collect();
             members.extend(close);
             members.sort_unstable();
             for member in &members {
-                if let Ok(at) = dates.binary_search(member)
-                    && (group[at].is_none() || *member == head)
+                if let Ok(index) = dates.binary_search(member)
+                    && (groups[index].is_none() || *member == head)
                 {
-                    group[at] = Some((head, members.clone()));
+                    groups[index] = Some((head, members.clone()));
                 }
             }
         }
@@ -232,11 +235,11 @@ impl<'a> Search<'a> {
                 inseparable: members,
             }
         };
-        dates.iter().zip(group).map(test).collect()
+        dates.iter().zip(groups).map(test).collect()
     }
 }
 
-/// Mean of the values between steps, one a period.
+/// Mean of the values between steps, for each period.
 pub(super) fn levels(values: &[f64], steps: &[usize]) -> Vec<f64> {
     let mut levels = Vec::with_capacity(values.len());
     let mut begin = 0;
@@ -251,7 +254,8 @@ pub(super) fn levels(values: &[f64], steps: &[usize]) -> Vec<f64> {
     levels
 }
 
-/// Fits each kind given the others that are likely to have an effect, around the levels between steps.
+/// Fits each kind given the others that are likely to have an effect, relative to the levels between
+/// steps.
 pub(super) fn fit_kinds(kinds: &mut [Kind], values: &[f64], steps: &[usize], noise: &Noise) {
     for i in 0..kinds.len() {
         let others = kinds
@@ -263,7 +267,7 @@ pub(super) fn fit_kinds(kinds: &mut [Kind], values: &[f64], steps: &[usize], noi
             let states = rest.iter_mut().zip(&kind.state);
             states.for_each(|(value, state)| *value -= kind.effect[0] * state);
         }
-        let around = |values: &[f64]| -> Vec<f64> {
+        let without_levels = |values: &[f64]| -> Vec<f64> {
             let values = noise.innovations(values);
             values
                 .iter()
@@ -271,7 +275,7 @@ pub(super) fn fit_kinds(kinds: &mut [Kind], values: &[f64], steps: &[usize], noi
                 .map(|(value, level)| value - level)
                 .collect()
         };
-        let (state, rest) = (around(&kinds[i].state), around(&rest));
+        let (state, rest) = (without_levels(&kinds[i].state), without_levels(&rest));
         let square: f64 = state.iter().map(|value| value * value).sum();
         let product: f64 = state.iter().zip(&rest).map(|(a, b)| a * b).sum();
         let kind = &mut kinds[i];

@@ -9,20 +9,20 @@ fn normal(random: &mut ChaCha8Rng) -> f64 {
     (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
 }
 
-/// Days of level 100 with a weekly season and noise of standard deviation 10 and autocorrelation .5,
-/// plus `added` on each.
-fn days(seed: u64, n: usize, added: impl Fn(usize) -> f64) -> Vec<Option<f64>> {
+/// Daily values of level 100 with a weekly season and noise of standard deviation 10 and
+/// autocorrelation .5, plus `effect` of each day.
+fn daily_values(seed: u64, n: usize, effect: impl Fn(usize) -> f64) -> Vec<Option<f64>> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut noise = 10.0 * normal(&mut random);
     (0..n)
         .map(|i| {
             noise = 0.5 * noise + 10.0 * 0.75_f64.sqrt() * normal(&mut random);
-            Some(100.0 + WEEK[i % 7] + noise + added(i))
+            Some(100.0 + WEEK[i % 7] + noise + effect(i))
         })
         .collect()
 }
 
-fn own(steps: impl IntoIterator<Item = usize>) -> Vec<Change<'static>> {
+fn single_changes(steps: impl IntoIterator<Item = usize>) -> Vec<Change<'static>> {
     let change = |step| Change {
         step,
         series: None,
@@ -31,7 +31,7 @@ fn own(steps: impl IntoIterator<Item = usize>) -> Vec<Change<'static>> {
     steps.into_iter().map(change).collect()
 }
 
-fn screened(all: &[Vec<Option<f64>>], changes: &[Change]) -> Screening {
+fn screen_all(all: &[Vec<Option<f64>>], changes: &[Change]) -> Screening {
     let series: Vec<Series> = all
         .iter()
         .map(|values| Series { values, season: 7 })
@@ -39,7 +39,7 @@ fn screened(all: &[Vec<Option<f64>>], changes: &[Change]) -> Screening {
     screen(&series, changes, Adjustment::default())
 }
 
-fn claimed(screening: &Screening) -> Vec<&ChangeEffect> {
+fn claims(screening: &Screening) -> Vec<&ChangeEffect> {
     screening
         .effects
         .iter()
@@ -49,20 +49,22 @@ fn claimed(screening: &Screening) -> Vec<&ChangeEffect> {
 
 #[test]
 fn changes_without_effect_are_not_claimed() {
-    let changes = own((20..780).step_by(5));
+    let changes = single_changes((20..780).step_by(5));
     let mut wrong = 0;
     for seed in 0..40 {
-        let all: Vec<_> = (0..5).map(|i| days(100 * seed + i, 800, |_| 0.0)).collect();
-        let screening = screened(&all, &changes);
+        let all: Vec<_> = (0..5)
+            .map(|i| daily_values(100 * seed + i, 800, |_| 0.0))
+            .collect();
+        let screening = screen_all(&all, &changes);
         assert_eq!(screening.effects.len(), 5 * changes.len());
-        wrong += usize::from(!claimed(&screening).is_empty());
+        wrong += usize::from(!claims(&screening).is_empty());
     }
     assert!(wrong <= 4, "{wrong} of 40");
 }
 
 #[test]
-fn steps_are_found_and_only_they() {
-    let changes = own((20..780).step_by(10));
+fn only_planted_steps_are_found() {
+    let changes = single_changes((20..780).step_by(10));
     let (mut found, mut wrong) = (0, 0);
     for seed in 0..20 {
         // Each lasts until the next.
@@ -72,8 +74,8 @@ fn steps_are_found_and_only_they() {
             500.. => 20.0,
             _ => 0.0,
         };
-        let screening = screened(&[days(seed, 800, steps)], &changes);
-        let claims = claimed(&screening);
+        let screening = screen_all(&[daily_values(seed, 800, steps)], &changes);
+        let claims = claims(&screening);
         for real in [200, 320, 500] {
             let hit = claims
                 .iter()
@@ -95,23 +97,23 @@ fn steps_are_found_and_only_they() {
 
 #[test]
 fn the_size_of_a_step_is_measured() {
-    let changes = own([60, 150, 240]);
-    let held = (0..60)
+    let changes = single_changes([60, 150, 240]);
+    let covered = (0..60)
         .filter(|seed| {
             let step = |i: usize| if i >= 150 { -20.0 } else { 0.0 };
-            let screening = screened(&[days(*seed, 300, step)], &changes);
+            let screening = screen_all(&[daily_values(*seed, 300, step)], &changes);
             let [_, low, high] = screening.effects[1].effect;
             low <= -20.0 && -20.0 <= high
         })
         .count();
-    assert!(held >= 52, "{held} of 60");
+    assert!(covered >= 52, "{covered} of 60");
 }
 
 #[test]
-fn changes_on_neighbouring_days_are_not_told_apart() {
+fn changes_on_neighbouring_days_are_inseparable() {
     let step = |i: usize| if i >= 150 { -20.0 } else { 0.0 };
-    let changes = own([60, 150, 151, 240]);
-    let screening = screened(&[days(1, 300, step)], &changes);
+    let changes = single_changes([60, 150, 151, 240]);
+    let screening = screen_all(&[daily_values(1, 300, step)], &changes);
     let [far, first, second, _] = &screening.effects[..] else {
         panic!("{screening:?}");
     };
@@ -122,12 +124,12 @@ fn changes_on_neighbouring_days_are_not_told_apart() {
     assert!(first.adjusted < 0.05 && first.adjusted == second.adjusted);
     assert!(far.inseparable.is_empty() && far.adjusted > 0.05, "{far:?}");
     // Two changes of one day are one date.
-    let screening = screened(&[days(1, 300, step)], &own([150, 150]));
+    let screening = screen_all(&[daily_values(1, 300, step)], &single_changes([150, 150]));
     assert_eq!(screening.effects[0].inseparable, [1]);
     assert_eq!(screening.effects[0].adjusted, screening.effects[1].adjusted);
 }
 
-/// A switch that does a tenth, too little for one date, is seen over all of them.
+/// A switch with an effect of a tenth is found over all its dates, though it is too small for one.
 #[test]
 fn switches_of_a_kind_are_measured_together() {
     let on = |i: usize| (i / 40) % 2 == 1;
@@ -144,29 +146,29 @@ fn switches_of_a_kind_are_measured_together() {
             switch: switch(40 * i),
         })
         .collect();
-    let (mut with, mut without) = (0, 0);
+    let (mut found, mut false_claims) = (0, 0);
     for seed in 0..40 {
         for effect in [-10.0, 0.0] {
-            let values = days(seed, 800, |i| if on(i) { effect } else { 0.0 });
-            let screening = screened(&[values], &changes);
+            let values = daily_values(seed, 800, |i| if on(i) { effect } else { 0.0 });
+            let screening = screen_all(&[values], &changes);
             assert!(screening.effects.is_empty());
             let [kind] = &screening.kinds[..] else {
                 panic!("{screening:?}");
             };
             assert_eq!((kind.kind.as_str(), kind.changes), ("cache", 19));
             let count = if effect == 0.0 {
-                &mut without
+                &mut false_claims
             } else {
-                &mut with
+                &mut found
             };
             *count += usize::from(kind.adjusted < 0.05);
         }
     }
-    assert!(with >= 36 && without <= 5, "{with} {without}");
+    assert!(found >= 36 && false_claims <= 5, "{found} {false_claims}");
 }
 
 #[test]
-fn a_series_of_nothing_is_no_panic() {
+fn degenerate_series_do_not_panic() {
     let constant = vec![Some(3.0); 100];
     let short = vec![Some(1.0); 5];
     let unknown = vec![None; 100];
@@ -176,7 +178,7 @@ fn a_series_of_nothing_is_no_panic() {
         .map(|i| (i % 2 == 0).then_some(f64::from(i)))
         .collect();
     let all = [constant, short, unknown, huge, missing, Vec::new()];
-    let mut changes = own([0, 1, 2, 50, 50, 99, 100, usize::MAX]);
+    let mut changes = single_changes([0, 1, 2, 50, 50, 99, 100, usize::MAX]);
     changes.push(Change {
         step: 40,
         series: None,
@@ -204,5 +206,5 @@ fn a_series_of_nothing_is_no_panic() {
         screen(&[], &changes, Adjustment::default()),
         Screening::default()
     );
-    assert!(screened(&all, &[]).effects.is_empty());
+    assert!(screen_all(&all, &[]).effects.is_empty());
 }

@@ -34,16 +34,19 @@ inputs = ["tickets"]
 [report.executive]
 "#;
 
-/// Tickets of the ten weeks before 16 November 2026: `a_day` per day, and another number per
-/// day in the last week.
-fn tickets(a_day: u32, in_the_last_week: u32) -> String {
+/// Tickets of the ten weeks before 16 November 2026; the last week has its own number per day.
+fn tickets(per_day: u32, per_day_in_last_week: u32) -> String {
     let mut text = String::new();
     let first = jiff::civil::date(2026, 9, 7);
     let mut id = 0;
     for day in 0..70_u32 {
         let date = first + jiff::Span::new().days(day);
-        let several = if day < 63 { a_day } else { in_the_last_week };
-        for n in 0..several {
+        let count = if day < 63 {
+            per_day
+        } else {
+            per_day_in_last_week
+        };
+        for n in 0..count {
             id += 1;
             text += &format!(
                 "{{\"id\": {id}, \"at\": \"{date}T{:02}:{:02}:00Z\"}}\n",
@@ -69,7 +72,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn begin(folder: &Path, arguments: &[&str]) -> Self {
+    fn start(folder: &Path, arguments: &[&str]) -> Self {
         let mut child = Command::new(program())
             .args(arguments)
             .current_dir(folder)
@@ -84,7 +87,7 @@ impl Watch {
         std::thread::spawn(move || {
             for line in BufReader::new(out).lines() {
                 let Ok(line) = line else { break };
-                // Numbers are tied to their units.
+                // No-break spaces separate numbers and units.
                 if sender.send(line.replace('\u{a0}', " ")).is_err() {
                     break;
                 }
@@ -95,11 +98,11 @@ impl Watch {
     }
 
     /// Waits at most a minute for a line that contains this text.
-    fn until(&mut self, words: &str) -> String {
+    fn wait_for(&mut self, words: &str) -> String {
         loop {
             let next = self.lines.recv_timeout(Duration::from_mins(1));
             let Ok(line) = next else {
-                panic!("{words:?} was not said:\n{}", self.seen.join("\n"));
+                panic!("{words:?} was not printed:\n{}", self.seen.join("\n"));
             };
             self.seen.push(line.clone());
             if line.contains(words) {
@@ -120,32 +123,28 @@ impl Drop for Watch {
 fn new_records_are_reported_within_a_minute() {
     let scratch = workspace();
     let arguments = ["watch", "tickets", "--window", "2026-W46"];
-    let mut watch = Watch::begin(scratch.path(), &arguments);
-    watch.until("run ");
-    // In a folder that does not exist yet, written in two steps.
+    let mut watch = Watch::start(scratch.path(), &arguments);
+    watch.wait_for("run ");
+    // The new file is in a new folder, and is written in two steps.
     let text = tickets(0, 60).replace("\"id\": ", "\"id\": 90000");
-    let (one, two) = text.split_at(text.len() / 2);
-    let path = scratch.write("records/later/second.jsonl", one);
+    let (first_half, second_half) = text.split_at(text.len() / 2);
+    let path = scratch.write("records/later/second.jsonl", first_half);
     std::thread::sleep(Duration::from_millis(300));
-    fs::write(&path, format!("{one}{two}")).unwrap();
-    let line = watch.until("  new ");
+    fs::write(&path, format!("{first_half}{second_half}")).unwrap();
+    let line = watch.wait_for("  new ");
     assert!(
         line.contains("Tickets rose to 560 records from 140"),
         "{line}"
     );
 
-    // Files that were touched but not changed are not reported; meanwhile the job file may be
-    // edited.
+    // Files rewritten with the same content are not reported; a change of the job file takes effect.
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text).unwrap();
     let job = JOB.replace("name = \"tickets\"", "name = \"all tickets\"");
     scratch.write("jobs/tickets.toml", job);
     scratch.write("records/later/third.jsonl", "");
-    watch.until("All tickets rose to 560 records from 140");
-    assert!(
-        watch.child.try_wait().unwrap().is_none(),
-        "it keeps watching"
-    );
+    watch.wait_for("All tickets rose to 560 records from 140");
+    assert!(watch.child.try_wait().unwrap().is_none(), "watch ended");
     let status = Command::new("kill")
         .args(["-TERM", &watch.child.id().to_string()])
         .status()
@@ -155,7 +154,7 @@ fn new_records_are_reported_within_a_minute() {
 }
 
 #[test]
-fn the_difference_between_two_weeks_is_what_a_person_would_call_it() {
+fn diff_describes_the_changes_between_two_weeks() {
     let scratch = workspace();
     scratch.write("records/first.jsonl", tickets(20, 55));
     for week in ["2026-W45", "2026-W46"] {
@@ -174,7 +173,7 @@ fn the_difference_between_two_weeks_is_what_a_person_would_call_it() {
         "Tickets rose to 385 records from 140",
         "The same job, program and records.",
     ] {
-        assert!(text.contains(words), "{words:?} is not said:\n{text}");
+        assert!(text.contains(words), "{words:?} is missing:\n{text}");
     }
     let json = retrocast_in(scratch.path(), &["diff", &names[0], &names[1], "--json"]).expect(0);
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();

@@ -1,27 +1,27 @@
-//! Circles of files: files of one crate that use each other's items in a cycle, so that none of
-//! them can be read or changed without the others.
+//! Dependency cycles: files of one crate that use each other's items, so that none of them can be
+//! read or changed without the others.
 //!
-//! The rule: the items that the files of a crate name define a directed graph of files. A
-//! module may use its children, and they may use the items of it and of the modules above it: a
-//! stage kind and its parts belong together. Otherwise the graph must be acyclic. Code under
+//! A file depends on the files that define the items it names. A module may use its children, and
+//! they may use the items of it and of the modules above it: a stage kind and its parts belong
+//! together. Otherwise the graph of files must be acyclic. Code under
 //! `#[cfg(test)]` is ignored, and a re-exported item counts for the file that defines it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Files that use each other in a cycle, with the names that each uses from another.
 #[derive(Debug, PartialEq)]
-pub struct Circle {
+pub struct Cycle {
     pub files: BTreeSet<String>,
-    pub ties: Vec<String>,
+    pub uses: Vec<String>,
 }
 
-/// Finds the circles among the modules below `root`, the path of a `lib.rs` or `main.rs`.
-pub fn circles(root: &str, read: &dyn Fn(&str) -> Option<String>) -> Vec<Circle> {
+/// Finds the cycles among the modules below `root`, the path of a `lib.rs` or `main.rs`.
+pub fn cycles(root: &str, read: &dyn Fn(&str) -> Option<String>) -> Vec<Cycle> {
     let mut tree = Tree::default();
     let folder = root.rsplit_once('/').map_or("", |(folder, _)| folder);
     let text = read(root).unwrap_or_default();
     tree.add_file(root, folder, None, &text, read);
-    tree.circles()
+    tree.cycles()
 }
 
 type Path = Vec<String>;
@@ -72,7 +72,7 @@ impl Tree {
         code: &[String],
         read: &dyn Fn(&str) -> Option<String>,
     ) -> usize {
-        let this = self.modules.len();
+        let id = self.modules.len();
         self.modules.push(Module {
             file: file.to_string(),
             parent,
@@ -82,65 +82,66 @@ impl Tree {
             globs: Vec::new(),
             paths: BTreeSet::new(),
         });
-        let at = |index: usize| code.get(index).map_or("", String::as_str);
+        let token = |index: usize| code.get(index).map_or("", String::as_str);
         let mut depth = 0_usize;
         let mut index = 0;
         while index < code.len() {
-            match at(index) {
+            match token(index) {
                 "{" | "(" | "[" => depth += 1,
                 "}" | ")" | "]" => depth = depth.saturating_sub(1),
-                "mod" if at(index + 2) == ";" => {
-                    let name = at(index + 1);
-                    let below = format!("{folder}/{name}");
-                    let found = [format!("{below}.rs"), format!("{below}/mod.rs")]
+                "mod" if token(index + 2) == ";" => {
+                    let name = token(index + 1);
+                    let subfolder = format!("{folder}/{name}");
+                    let file = [format!("{subfolder}.rs"), format!("{subfolder}/mod.rs")]
                         .into_iter()
                         .find_map(|file| Some((read(&file)?, file)));
-                    if let Some((text, file)) = found {
-                        let child = self.add_file(&file, &below, Some(this), &text, read);
-                        self.modules[this].children.insert(name.to_string(), child);
+                    if let Some((text, file)) = file {
+                        let child = self.add_file(&file, &subfolder, Some(id), &text, read);
+                        self.modules[id].children.insert(name.to_string(), child);
                     }
                     index += 2;
                 }
-                "mod" if at(index + 2) == "{" => {
-                    let name = at(index + 1);
-                    let end = closing(code, index + 2);
-                    let below = format!("{folder}/{name}");
+                "mod" if token(index + 2) == "{" => {
+                    let name = token(index + 1);
+                    let end = find_closing(code, index + 2);
+                    let subfolder = format!("{folder}/{name}");
                     let inside = &code[index + 3..end];
-                    let child = self.add_module(file, &below, Some(this), inside, read);
-                    self.modules[this].children.insert(name.to_string(), child);
+                    let child = self.add_module(file, &subfolder, Some(id), inside, read);
+                    self.modules[id].children.insert(name.to_string(), child);
                     index = end;
                 }
                 "use" => {
                     let end = (index..code.len())
-                        .find(|index| at(*index) == ";")
+                        .find(|index| token(*index) == ";")
                         .unwrap_or(code.len());
-                    self.modules[this].add_use(&[], &code[index + 1..end]);
+                    self.modules[id].add_use(&[], &code[index + 1..end]);
                     index = end;
                 }
                 "macro_rules" if depth == 0 => {
-                    self.modules[this].items.insert(at(index + 2).to_string());
+                    self.modules[id].items.insert(token(index + 2).to_string());
                 }
                 "fn" | "struct" | "enum" | "union" | "trait" | "type" | "const" | "static"
-                    if depth == 0 && is_word(at(index + 1)) =>
+                    if depth == 0 && is_word(token(index + 1)) =>
                 {
-                    self.modules[this].items.insert(at(index + 1).to_string());
+                    self.modules[id].items.insert(token(index + 1).to_string());
                 }
-                word if is_word(word) && (index == 0 || at(index - 1) != "::") => {
+                word if is_word(word) && (index == 0 || token(index - 1) != "::") => {
                     let mut path = vec![word.to_string()];
-                    while at(index + 1) == "::" && is_word(at(index + 2)) {
-                        path.push(at(index + 2).to_string());
+                    while token(index + 1) == "::" && is_word(token(index + 2)) {
+                        path.push(token(index + 2).to_string());
                         index += 2;
                     }
-                    self.modules[this].paths.insert(path);
+                    self.modules[id].paths.insert(path);
                 }
                 _ => {}
             }
             index += 1;
         }
-        this
+        id
     }
 
-    /// Resolves a path in a module; `None` if it leads out of the crate.
+    /// Resolves a path in a module; empty if it is not in this crate. `open` holds the imports being
+    /// resolved, since imports may be cyclic.
     fn resolve(
         &self,
         module: usize,
@@ -171,7 +172,7 @@ impl Tree {
         });
         match module {
             Some(module) => {
-                // From here on the path names what is in that module, never a crate.
+                // The rest of the path is relative to that module; it cannot name a crate.
                 let path = [&["self".to_string()], rest].concat();
                 self.resolve(module, &path, open)
             }
@@ -213,10 +214,11 @@ impl Tree {
         found
     }
 
-    fn is_above(&self, above: &str, module: usize) -> bool {
+    /// Returns true if a module above this one is in `file`.
+    fn is_above(&self, file: &str, module: usize) -> bool {
         let mut next = self.modules[module].parent;
         while let Some(parent) = next {
-            if self.modules[parent].file == above {
+            if self.modules[parent].file == file {
                 return true;
             }
             next = self.modules[parent].parent;
@@ -224,7 +226,7 @@ impl Tree {
         false
     }
 
-    fn circles(&self) -> Vec<Circle> {
+    fn cycles(&self) -> Vec<Cycle> {
         let mut uses: BTreeMap<&str, BTreeMap<&str, BTreeSet<String>>> = BTreeMap::new();
         for (index, module) in self.modules.iter().enumerate() {
             let imports = module.imports.iter().map(|(_, path)| path);
@@ -233,8 +235,8 @@ impl Tree {
                     if let Target::Item { module: to, name } = target {
                         let to = self.modules[to].file.as_str();
                         if to != module.file && !self.is_above(to, index) {
-                            let ties = uses.entry(&module.file).or_default();
-                            ties.entry(to).or_default().insert(name);
+                            let used = uses.entry(&module.file).or_default();
+                            used.entry(to).or_default().insert(name);
                         }
                     }
                 }
@@ -255,27 +257,27 @@ impl Tree {
                 (*file, reached)
             })
             .collect();
-        let rings: BTreeSet<BTreeSet<&str>> = reached
+        let components: BTreeSet<BTreeSet<&str>> = reached
             .iter()
             .filter(|(file, others)| others.contains(*file))
             .map(|(file, others)| {
-                let back = |other: &&&str| reached.get(**other).is_some_and(|r| r.contains(file));
-                others.iter().filter(back).copied().collect()
+                let mutual = |other: &&&str| reached.get(**other).is_some_and(|r| r.contains(file));
+                others.iter().filter(mutual).copied().collect()
             })
             .collect();
-        let circle = |ring: BTreeSet<&str>| Circle {
-            ties: ring
+        let cycle = |component: BTreeSet<&str>| Cycle {
+            uses: component
                 .iter()
                 .flat_map(|from| uses[from].iter().map(move |(to, names)| (from, to, names)))
-                .filter(|(_, to, _)| ring.contains(*to))
+                .filter(|(_, to, _)| component.contains(*to))
                 .map(|(from, to, names)| {
                     let names: Vec<_> = names.iter().map(String::as_str).collect();
                     format!("{from} uses {} of {to}", names.join(", "))
                 })
                 .collect(),
-            files: ring.into_iter().map(str::to_string).collect(),
+            files: component.into_iter().map(str::to_string).collect(),
         };
-        rings.into_iter().map(circle).collect()
+        components.into_iter().map(cycle).collect()
     }
 }
 
@@ -290,7 +292,8 @@ impl Module {
     fn add_branch(&mut self, mut path: Path, branch: &[String]) {
         for (index, token) in branch.iter().enumerate() {
             match token.as_str() {
-                "::" if path.is_empty() => return, // The name of a crate follows.
+                // The name of a crate follows.
+                "::" if path.is_empty() => return,
                 "::" => {}
                 "{" => return self.add_use(&path, &branch[index + 1..closing(branch, index)]),
                 "*" => return self.globs.push(path),
@@ -321,7 +324,7 @@ fn branches(tree: &[String]) -> Vec<&[String]> {
 }
 
 /// The index of the bracket that closes the one at `open`.
-fn closing(code: &[String], open: usize) -> usize {
+fn find_closing(code: &[String], open: usize) -> usize {
     let mut depth = 0_usize;
     for (index, token) in code.iter().enumerate().skip(open) {
         match token.as_str() {
@@ -363,8 +366,8 @@ fn end_of_item(code: &[String], mut index: usize) -> usize {
             "use" | "const" | "static" | "let" => ends_with_block = false,
             "fn" => ends_with_block = true,
             ";" => return index + 1,
-            "{" if ends_with_block => return closing(code, index) + 1,
-            "{" | "(" | "[" => index = closing(code, index),
+            "{" if ends_with_block => return find_closing(code, index) + 1,
+            "{" | "(" | "[" => index = find_closing(code, index),
             "}" => return index,
             _ => {}
         }
@@ -473,16 +476,16 @@ fn end_of_comment(text: &[char], mut index: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn found(files: &[(&str, &str)]) -> Vec<Circle> {
-        circles("src/lib.rs", &|path| {
-            let found = files.iter().find(|(name, _)| *name == path);
-            found.map(|(_, text)| text.to_string())
+    fn find_cycles(files: &[(&str, &str)]) -> Vec<Cycle> {
+        cycles("src/lib.rs", &|path| {
+            let file = files.iter().find(|(name, _)| *name == path);
+            file.map(|(_, text)| text.to_string())
         })
     }
 
     #[test]
-    fn a_ring_is_found_through_what_is_exported_again() {
-        let circles = found(&[
+    fn cycles_through_reexports_are_found() {
+        let cycles = find_cycles(&[
             ("src/lib.rs", "mod read; mod source; pub use read::Read;"),
             (
                 "src/read/mod.rs",
@@ -498,12 +501,12 @@ mod tests {
             ),
         ]);
         assert_eq!(
-            circles,
-            [Circle {
+            cycles,
+            [Cycle {
                 files: ["src/read/json.rs", "src/source.rs"]
                     .map(str::to_string)
                     .into(),
-                ties: vec![
+                uses: vec![
                     "src/read/json.rs uses Source of src/source.rs".to_string(),
                     "src/source.rs uses Json, Read of src/read/json.rs".to_string(),
                 ],
@@ -512,8 +515,8 @@ mod tests {
     }
 
     #[test]
-    fn a_module_and_its_parts_are_one_thing() {
-        let circles = found(&[
+    fn a_module_and_its_children_may_use_each_other() {
+        let cycles = find_cycles(&[
             ("src/lib.rs", "mod a; mod b; pub struct Root;"),
             ("src/a.rs", "mod part; pub struct A; fn f() { part::g() }"),
             (
@@ -522,11 +525,11 @@ mod tests {
             ),
             ("src/b.rs", "fn f(_: crate::a::A) {}"),
         ]);
-        assert_eq!(circles, []);
+        assert_eq!(cycles, []);
     }
 
     #[test]
-    fn tests_comments_and_strings_tie_nothing() {
+    fn tests_comments_and_strings_are_ignored() {
         let text = r##"
             pub struct B;
             /* /* crate::a::A */ crate::a::A */ // crate::a::A
@@ -542,8 +545,8 @@ mod tests {
         "##;
         let a = ("src/a.rs", "pub struct A; fn f(_: crate::b::B) {}");
         let lib = ("src/lib.rs", "mod a; mod b;");
-        assert_eq!(found(&[lib, a, ("src/b.rs", text)]), []);
+        assert_eq!(find_cycles(&[lib, a, ("src/b.rs", text)]), []);
         let text = format!("{text} fn f(_: crate::a::A) {{}}");
-        assert_eq!(found(&[lib, a, ("src/b.rs", &text)]).len(), 1);
+        assert_eq!(find_cycles(&[lib, a, ("src/b.rs", &text)]).len(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! Runs that are killed at any moment, and concurrent runs.
+//! Recovery of killed runs, and concurrent runs.
 
 use super::support::{Scratch, begin, json, retrocast_in, root, runs};
 use serde_json::Value;
@@ -24,14 +24,14 @@ const BACKFILL: &[&str] = &[
     "2026-11-16",
 ];
 
-/// Waits for the end of a process, which must succeed.
-fn end(child: Child) {
+/// Waits for a process, which must succeed.
+fn wait_for_success(child: Child) {
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{stderr}");
 }
 
-/// Enough records for a run of a few seconds.
+/// Simulates records for a run of a few seconds.
 pub fn few_records(scratch: &Scratch) -> std::path::PathBuf {
     let out = scratch.join("records");
     let folder = out.display().to_string();
@@ -42,50 +42,50 @@ pub fn few_records(scratch: &Scratch) -> std::path::PathBuf {
 
 /// Hashes of the results of a run: plan, findings, cells with the versions of their datasets,
 /// PDFs.
-fn sums(run: &Path) -> String {
+fn checksums(run: &Path) -> String {
     fs::read_to_string(run.join("checksums.b3")).unwrap()
 }
 
 /// Number of these events per node in the journal.
-fn count(run: &Path, event: &str) -> BTreeMap<String, u32> {
+fn count_events(run: &Path, event: &str) -> BTreeMap<String, u32> {
     let mut counts = BTreeMap::new();
     for line in fs::read_to_string(run.join("journal.jsonl"))
         .unwrap()
         .lines()
     {
-        let event_row: Value = serde_json::from_str(line).unwrap();
-        if event_row["event"] == event {
+        let row: Value = serde_json::from_str(line).unwrap();
+        if row["event"] == event {
             *counts
-                .entry(event_row["node"].as_str().unwrap().to_string())
+                .entry(row["node"].as_str().unwrap().to_string())
                 .or_default() += 1;
         }
     }
     counts
 }
 
-/// A run is killed at random moments until it finishes, repeatedly. `RETROCAST_KILLS` sets the
-/// number of kills; default 25.
+/// A run is killed repeatedly until it finishes. `RETROCAST_KILLS` sets the number of kills;
+/// default 25.
 #[test]
-fn killed_at_any_moment_the_result_is_the_same() {
-    kill_over_and_over(RUN, 1, asked("RETROCAST_KILLS", 25));
+fn a_killed_run_has_the_same_result() {
+    kill_repeatedly(RUN, 1, number_from_environment("RETROCAST_KILLS", 25));
 }
 
 /// The same for a backfill; half as many kills, unless `RETROCAST_KILLS` is set.
 #[test]
-fn a_backfill_killed_at_any_moment_leaves_the_same() {
-    kill_over_and_over(BACKFILL, 3, asked("RETROCAST_KILLS", 12));
+fn a_killed_backfill_has_the_same_results() {
+    kill_repeatedly(BACKFILL, 3, number_from_environment("RETROCAST_KILLS", 12));
 }
 
-fn asked(variable: &str, default: u32) -> u32 {
+fn number_from_environment(variable: &str, default: u32) -> u32 {
     std::env::var(variable).map_or(default, |text| {
         text.parse()
-            .unwrap_or_else(|_| panic!("{variable} is a number"))
+            .unwrap_or_else(|_| panic!("{variable} is not a number"))
     })
 }
 
 /// Number of finished runs.
-fn ended(world: &Path) -> usize {
-    let base = world.join("reports").join(JOB);
+fn count_finished_runs(workspace: &Path) -> usize {
+    let base = workspace.join("reports").join(JOB);
     let folders = |folder: &Path| -> Vec<PathBuf> {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).collect()
@@ -102,43 +102,43 @@ fn ended(world: &Path) -> usize {
 
 /// A command that was killed repeatedly has the same results as an undisturbed one, and no
 /// finished node runs again.
-fn kill_over_and_over(command: &[&str], windows: usize, kills: u32) {
+fn kill_repeatedly(command: &[&str], windows: usize, kills: u32) {
     let scratch = Scratch::new();
     let records = few_records(&scratch);
     let undisturbed = Scratch::new();
-    let begun = Instant::now();
-    end(begin(command, undisturbed.path(), &records));
-    let whole = begun.elapsed();
+    let started = Instant::now();
+    wait_for_success(begin(command, undisturbed.path(), &records));
+    let duration = started.elapsed();
     let expected = runs(&undisturbed.join("reports"), JOB);
     assert_eq!(expected.len(), windows);
 
     let (mut killed, mut campaigns, mut resumed) = (0, 0, 0);
-    // Moments spread over the run, the same each time: multiples of the golden ratio.
-    let mut moment = 0.0_f64;
+    // Kills are spread over the run, and reproducible: multiples of the golden ratio.
+    let mut fraction = 0.0_f64;
     while killed < kills {
         campaigns += 1;
-        let world = Scratch::new();
+        let workspace = Scratch::new();
         loop {
-            let mut child = begin(command, world.path(), &records);
-            moment = (moment + 0.618_033_988_749_895).fract();
-            let until = Instant::now() + whole.mul_f64(moment);
-            while Instant::now() < until && child.try_wait().unwrap().is_none() {
+            let mut child = begin(command, workspace.path(), &records);
+            fraction = (fraction + 0.618_033_988_749_895).fract();
+            let deadline = Instant::now() + duration.mul_f64(fraction);
+            while Instant::now() < deadline && child.try_wait().unwrap().is_none() {
                 std::thread::sleep(Duration::from_millis(1));
             }
             if killed >= kills || child.try_wait().unwrap().is_some() {
-                end(child);
+                wait_for_success(child);
                 break;
             }
             child.kill().unwrap();
             child.wait().unwrap();
             killed += 1;
-            // Killed after the last run was over: there is nothing to resume.
-            if ended(world.path()) == windows {
-                retrocast_in(world.path(), &["list"]).expect(0);
+            // Killed after the last run had finished: there is nothing to resume.
+            if count_finished_runs(workspace.path()) == windows {
+                retrocast_in(workspace.path(), &["list"]).expect(0);
                 break;
             }
         }
-        let found = runs(&world.join("reports"), JOB);
+        let found = runs(&workspace.join("reports"), JOB);
         let names = |runs: &[PathBuf]| -> Vec<_> {
             runs.iter()
                 .map(|run| run.components().rev().take(2).collect::<PathBuf>())
@@ -146,42 +146,48 @@ fn kill_over_and_over(command: &[&str], windows: usize, kills: u32) {
         };
         assert_eq!(names(&found), names(&expected), "campaign {campaigns}");
         for (found, expected) in found.iter().zip(&expected) {
-            assert_eq!(sums(found), sums(expected), "campaign {campaigns}");
-            assert_eq!(json(&found.join("run.json"))["status"], "complete");
-            let finished = count(found, "node_finished");
-            let twice: Vec<_> = finished.iter().filter(|(_, times)| **times > 1).collect();
-            assert!(
-                twice.is_empty(),
-                "worked on again though finished: {twice:?}"
+            assert_eq!(
+                checksums(found),
+                checksums(expected),
+                "campaign {campaigns}"
             );
-            let reused = count(found, "node_reused");
-            let mut nodes = count(expected, "node_finished");
-            nodes.append(&mut count(expected, "node_reused"));
+            assert_eq!(json(&found.join("run.json"))["status"], "complete");
+            let finished = count_events(found, "node_finished");
+            let repeated: Vec<_> = finished.iter().filter(|(_, times)| **times > 1).collect();
+            assert!(
+                repeated.is_empty(),
+                "finished nodes ran again: {repeated:?}"
+            );
+            let reused = count_events(found, "node_reused");
+            let mut nodes = count_events(expected, "node_finished");
+            nodes.append(&mut count_events(expected, "node_reused"));
             assert!(nodes.len() > 20, "{nodes:?}");
             let is_complete = nodes
                 .keys()
                 .all(|node| finished.contains_key(node) || reused.contains_key(node));
-            assert!(is_complete, "the journal tells of every node");
-            resumed += count(found, "run_resumed").values().sum::<u32>();
+            assert!(is_complete, "the journal lacks a node");
+            resumed += count_events(found, "run_resumed").values().sum::<u32>();
         }
     }
     eprintln!("{killed} kills in {campaigns} runs, resumed {resumed} times");
     // A backfill may be killed between two runs.
     assert!(
         resumed * 2 > killed || windows > 1,
-        "most kills hit a run that had begun: {resumed} of {killed}"
+        "most kills hit an unstarted run: only {resumed} of {killed} resumed"
     );
 }
 
-/// Eight processes start the same job at once: one runs, the others report its holder.
+/// Eight processes start the same job at once: one runs, the others report which process it is.
 #[test]
-fn of_eight_at_once_one_runs() {
+fn one_of_eight_concurrent_processes_runs() {
     let scratch = Scratch::new();
     let records = few_records(&scratch);
-    let rounds = asked("RETROCAST_ROUNDS", 5);
+    let rounds = number_from_environment("RETROCAST_ROUNDS", 5);
     for round in 1..=rounds {
-        let world = Scratch::new();
-        let children: Vec<Child> = (0..8).map(|_| begin(RUN, world.path(), &records)).collect();
+        let workspace = Scratch::new();
+        let children: Vec<Child> = (0..8)
+            .map(|_| begin(RUN, workspace.path(), &records))
+            .collect();
         let mut codes = BTreeMap::new();
         for child in children {
             let output = child.wait_with_output().unwrap();
@@ -197,18 +203,17 @@ fn of_eight_at_once_one_runs() {
             *codes.entry(code).or_insert(0) += 1;
         }
         assert_eq!(codes, BTreeMap::from([(0, 1), (4, 7)]), "round {round}");
-        assert_eq!(runs(&world.join("reports"), JOB).len(), 1);
+        assert_eq!(runs(&workspace.join("reports"), JOB).len(), 1);
     }
 }
 
-/// Two windows are run at the same time: both write the datasets of the same sources, which are
-/// written once.
+/// Concurrent runs of two windows read the same sources, each of which is ingested once.
 #[test]
-fn two_windows_at_once_share_their_sources() {
+fn concurrent_windows_share_their_sources() {
     let scratch = Scratch::new();
     let records = few_records(&scratch);
-    let world = Scratch::new();
-    let first = begin(RUN, world.path(), &records);
+    let workspace = Scratch::new();
+    let first = begin(RUN, workspace.path(), &records);
     let jobs = root().join("jobs").display().to_string();
     let templates = root().join("templates").display().to_string();
     let set = format!("records={}", records.display());
@@ -224,9 +229,9 @@ fn two_windows_at_once_share_their_sources() {
         "--templates",
         &templates,
     ];
-    retrocast_in(world.path(), &arguments).expect(0);
-    end(first);
-    let found = runs(&world.join("reports"), JOB);
+    retrocast_in(workspace.path(), &arguments).expect(0);
+    wait_for_success(first);
+    let found = runs(&workspace.join("reports"), JOB);
     assert_eq!(found.len(), 2);
     for source in [
         "tickets",
@@ -238,8 +243,13 @@ fn two_windows_at_once_share_their_sources() {
         let name = format!("source.{source}");
         let reads: u32 = found
             .iter()
-            .map(|run| count(run, "node_finished").get(&name).copied().unwrap_or(0))
+            .map(|run| {
+                count_events(run, "node_finished")
+                    .get(&name)
+                    .copied()
+                    .unwrap_or(0)
+            })
             .sum();
-        assert_eq!(reads, 1, "{name} is read in once");
+        assert_eq!(reads, 1, "{name} is ingested once");
     }
 }
