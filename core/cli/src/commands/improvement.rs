@@ -172,11 +172,13 @@ impl Register {
             Some(id) => Some(self.recommendation(&request.job, id)?),
             None => None,
         };
-        let or_recommended =
-            |option: &str, field: fn(&PublishedRecommendation) -> &str| match (option, &recommended) {
-                ("", Some(recommended)) => field(recommended).to_string(),
-                (option, _) => option.to_string(),
-            };
+        let or_recommended = |option: &str, field: fn(&PublishedRecommendation) -> &str| match (
+            option,
+            &recommended,
+        ) {
+            ("", Some(recommended)) => field(recommended).to_string(),
+            (option, _) => option.to_string(),
+        };
         let component = |one: &PublishedRecommendation| match one.component.as_str() {
             "all" => String::new(),
             component => component.to_string(),
