@@ -225,7 +225,7 @@ impl Sql {
         let options = config.options_mut();
         // The reservation of a sort for merging spilled data must be within the limit.
         options.execution.sort_spill_reservation_bytes =
-            (10 << 20).min(self.pool.of_query() as usize / 8);
+            (10 << 20).min(self.pool.query_memory() as usize / 8);
         options.execution.time_zone = Some(self.timezone.clone());
         options.sql_parser.collect_spans = true;
         let runtime = self.pool.runtime()?;

@@ -325,7 +325,7 @@ fn run_due(
     let Some(planned) = job::plan_run(workspace, &arguments, output)? else {
         return Ok(Some(job::invalid_exit()));
     };
-    let reasons = unmet_conditions(workspace, scheduled, &planned.plan, due);
+    let reasons = reasons_to_wait(workspace, scheduled, &planned.plan, due);
     if !reasons.is_empty() {
         if !options.quiet {
             problems.report(&scheduled.name, "waits", &reasons.join("; "));
@@ -340,8 +340,8 @@ fn run_due(
     Ok(Some(exit))
 }
 
-/// The unmet preconditions of a run.
-fn unmet_conditions(
+/// The unmet conditions of a run that is due.
+fn reasons_to_wait(
     workspace: &Workspace,
     scheduled: &ScheduledJob,
     plan: &Plan,
