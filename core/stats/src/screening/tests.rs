@@ -208,3 +208,49 @@ fn degenerate_series_do_not_panic() {
     );
     assert!(screen_all(&all, &[]).effects.is_empty());
 }
+
+#[test]
+#[ignore = "a table for people; takes half a minute"]
+fn table_of_a_thousand_changes_on_twenty_series() {
+    let days = 1500;
+    let changes = single_changes((0..1000).map(|i| 30 + i * 1440 / 1000));
+    // Every planted step lasts 150 days, and is 20 % of the level.
+    let is_low = |i: usize| (200..1400).contains(&i) && (i - 200) / 150 % 2 == 0;
+    for effect in [0.0, -20.0] {
+        let begin = std::time::Instant::now();
+        let all: Vec<_> = (0..20)
+            .map(|seed| daily_values(seed, days, |i| if is_low(i) { effect } else { 0.0 }))
+            .collect();
+        let screening = screen_all(&all, &changes);
+        let claims = claims(&screening);
+        let is_step = |i: usize| i > 0 && is_low(i) != is_low(i - 1);
+        let names_a_step = |claim: &&&ChangeEffect| {
+            let named = claim.inseparable.iter().chain([&claim.change]);
+            named.map(|change| changes[*change].step).any(|step| {
+                // Half of the days have no change.
+                is_step(step) || is_step(step + 1) || is_step(step.saturating_sub(1))
+            })
+        };
+        let right = claims.iter().filter(names_a_step).count();
+        let steps: Vec<usize> = (0..days).filter(|i| is_step(*i)).collect();
+        let found = (0..20)
+            .flat_map(|series| steps.iter().map(move |step| (series, *step)))
+            .filter(|(series, step)| {
+                claims.iter().any(|claim| {
+                    let named = claim.inseparable.iter().chain([&claim.change]);
+                    claim.series == *series
+                        && named
+                            .map(|change| changes[*change].step)
+                            .any(|at| at.abs_diff(*step) <= 1)
+                })
+            })
+            .count();
+        eprintln!(
+            "effect {effect}: {} claims, {} of them false, {found} of {} steps found, {:.1} s",
+            claims.len(),
+            claims.len() - right,
+            20 * steps.len(),
+            begin.elapsed().as_secs_f64()
+        );
+    }
+}
