@@ -8,6 +8,9 @@
 //! how well they explain all history before the change (Hoeting et al., 1999). The effect is the observed
 //! minus the expected value over the days after, a counterfactual in the sense of Brodersen et al. (2015).
 //!
+//! Without controls, and where errors forget within days, the effect is a step that is estimated from both sides by
+//! generalised least squares.
+//!
 //! The same estimator runs on earlier dates without a change (placebo in time). The spread of these
 //! estimates, in units of their standard errors, calibrates the standard error of the real one. This needs
 //! 42 days before the change plus four times the number of days used after it: 162 for 30 days. With
@@ -76,7 +79,7 @@ use tables::frame_of;
 pub const EFFECTIVENESS: Kind = Kind {
     name: "effectiveness",
     chapter: Some(Chapter::Improvements),
-    code_version: 7,
+    code_version: 8,
     summary: "Measures the effects of improvements against a forecast without them.",
     manual: include_str!("effectiveness.rs"),
     schema: || schemars::schema_for!(Params),

@@ -1,9 +1,10 @@
 //! The effect of a change: observed minus expected.
 //!
 //! The expectation is a forecast ([`crate::counterfactual`]) from the values before the change,
-//! with controls that the change could not affect. The estimate is the mean after the change minus
-//! its expectation; `p` and the interval come from the same weighted mixture of Student's t
-//! distributions, one per model of the errors, so that they never disagree.
+//! with controls that the change could not affect. Without controls and where errors soon forget, the
+//! effect is a step instead: the coefficient of generalised least squares over both sides, which gives
+//! days that their neighbours predict less weight. `p` and the interval come from the same weighted
+//! mixture of Student's t distributions, one per model of the errors, so that they never disagree.
 //!
 //! An interval of a model is only as good as the model. So the same estimator is also run at
 //! earlier dates without a change (placebo in time): the spread of these estimates, in units of
