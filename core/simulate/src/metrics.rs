@@ -181,7 +181,7 @@ impl Sampler {
             }
             match (replaced, column) {
                 (Some((index, text)), _) if index == column => {
-                    out.extend_from_slice(text.as_bytes())
+                    out.extend_from_slice(text.as_bytes());
                 }
                 (_, 0) => out.extend_from_slice(self.names[self.service].as_bytes()),
                 (_, 1) => self.clock.write(self.second, out),

@@ -431,7 +431,7 @@ fn random_faults_lose_no_message() {
         match delivery.state {
             DeliveryState::Accepted => assert!(replied >= 1, "{to} got no message"),
             DeliveryState::Refused | DeliveryState::GivenUp => {
-                assert_eq!(replied, unrecorded, "{to}")
+                assert_eq!(replied, unrecorded, "{to}");
             }
             other => panic!("{to} is {other:?}"),
         }

@@ -143,7 +143,7 @@ fn references_point_to_existing_records() {
 fn steps_take_the_duration_of_their_execution() {
     let all = Simulation::new(2);
     let runs: BTreeMap<&str, &Value> = all
-        .of("pipelines")
+        .records_of("pipelines")
         .iter()
         .map(|run| (run["id"].as_str().unwrap(), run))
         .collect();

@@ -215,7 +215,7 @@ fn table_of_a_thousand_changes_on_twenty_series() {
     let days = 1500;
     let changes = single_changes((0..1000).map(|i| 30 + i * 1440 / 1000));
     // Every planted step lasts 150 days, and is 20 % of the level.
-    let is_low = |i: usize| (200..1400).contains(&i) && (i - 200) / 150 % 2 == 0;
+    let is_low = |i: usize| (200..1400).contains(&i) && ((i - 200) / 150).is_multiple_of(2);
     for effect in [0.0, -20.0] {
         let begin = std::time::Instant::now();
         let all: Vec<_> = (0..20)
