@@ -1,4 +1,4 @@
-//! Forecasts of a series without its seasons, with the seasons put back.
+//! Forecasts of the season-adjusted series, with the seasons restored.
 
 use super::{Arima, Ets, Forecaster};
 use crate::seasonal::{Smoothing, smooth_with};
@@ -12,9 +12,9 @@ pub enum Rest {
     Arima,
 }
 
-/// STL with each season in turn, a forecast of the rest, and the last seasons again (MSTL; Bandara,
-/// Hyndman and Bergmeir, 2021). Seasons that a history does not hold twice are left out. The last
-/// season is repeated, so that a season which grows with the level is not forecast to grow.
+/// STL with each season in turn, a forecast of the season-adjusted series, and the last seasons
+/// restored (MSTL; Bandara, Hyndman and Bergmeir, 2021). Seasons that a history does not contain
+/// twice are left out. A season that grows with the level is not extrapolated to grow.
 #[derive(Debug, Clone)]
 pub struct Decomposed {
     seasons: Vec<usize>,
@@ -22,8 +22,8 @@ pub struct Decomposed {
     rest: Rest,
 }
 
-/// Seasons over which an evolving season is smoothed, more for each further season (the defaults of
-/// R's `mstl`).
+/// Number of seasons over which an evolving season is smoothed, and how many more for each further
+/// one (the defaults of R's `mstl`).
 const WINDOW: usize = 11;
 const WINDOW_STEP: usize = 4;
 
@@ -64,7 +64,7 @@ impl Decomposed {
                 parts.iter().zip(&seasons).map(last).sum()
             })
             .collect();
-        (!seasons.is_empty()).then_some((adjusted, ahead))
+        Some((adjusted, ahead))
     }
 }
 

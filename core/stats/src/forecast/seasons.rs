@@ -5,21 +5,24 @@ use crate::seasonal::is_seasonal;
 
 /// Maximum number of seasons.
 const SEASONS_MAX: usize = 2;
-/// Correlation of a season's pattern in the first and in the second half from which on it is there.
+/// Maximum length of a season that is searched for.
+const SEASON_MAX: usize = 1_000;
+/// Minimum correlation of a season's patterns in the first and in the second half.
 const RECURS: f64 = 0.6;
 
-/// The seasons in a series, ascending: `period`, unless it is 1, and others that are found.
+/// Finds the seasons in a series, ascending: `period`, unless it is 1, and others.
 ///
-/// A season is found where means by phase, after a moving average over one season, explain most by
-/// the Bayesian information criterion (Schwarz, 1978), where the autocorrelation at its period is
-/// significant, and where both halves of the series show the same pattern. Three seasons must fit
-/// into the series; a season that is no whole number of steps is not found.
+/// A season is found if means by phase, after a moving average over one season, explain most by
+/// the Bayesian information criterion (Schwarz, 1978), if the autocorrelation at its period is
+/// significant, and if both halves of the series have the same pattern. A second season must be a
+/// multiple or a divisor of the first, as in a calendar. Limits: the series must contain three
+/// seasons; a season is a whole number of steps, at most [`SEASON_MAX`].
 pub fn seasons(values: &[f64], period: usize) -> Vec<usize> {
     let mut found: Vec<usize> = Vec::new();
     let mut rest = values.to_vec();
     if period > 1 {
         found.push(period);
-        // A shorter season within the known one is found on the series itself.
+        // A shorter season within the known one is part of its pattern.
         let inner = (3..period).filter(|p| period.is_multiple_of(*p) && is_seasonal(values, *p));
         if let Some(inner) = best(values, inner) {
             found.insert(0, inner);
@@ -28,9 +31,14 @@ pub fn seasons(values: &[f64], period: usize) -> Vec<usize> {
         rest = without_season(&rest, period);
     }
     while found.len() < SEASONS_MAX {
-        let known = found.clone();
-        let is_new = |p: &usize| known.iter().all(|k| !p.is_multiple_of(*k) || *p >= 2 * k);
-        let Some(next) = best(&rest, (3..=values.len() / 3).filter(is_new)) else {
+        let known = found.last().copied();
+        let nests = |p: &usize| known.is_none_or(|known| *p > known && p.is_multiple_of(known));
+        let longest = SEASON_MAX.min(values.len() / 3);
+        // Rounding errors have no season.
+        if size(&rest) <= 1e-12 * size(values) {
+            break;
+        }
+        let Some(next) = best(&rest, (3..=longest).filter(nests)) else {
             break;
         };
         rest = without_season(&rest, next);
@@ -41,13 +49,18 @@ pub fn seasons(values: &[f64], period: usize) -> Vec<usize> {
     found
 }
 
-/// The candidate with the least criterion, if it is a season.
+/// Sum of squares.
+fn size(values: &[f64]) -> f64 {
+    values.iter().map(|value| value * value).sum()
+}
+
+/// The candidate with the smallest criterion, if it is a season.
 fn best(values: &[f64], candidates: impl Iterator<Item = usize>) -> Option<usize> {
     let n = values.len() as f64;
     let score = |period: usize| {
         let detrended = detrended(values, period);
-        let total: f64 = detrended.iter().map(|value| value * value).sum();
-        let (pattern, _) = pattern(&detrended, period, 0);
+        let total = size(&detrended);
+        let pattern = pattern(&detrended, period, 0);
         let rest: f64 = detrended
             .iter()
             .enumerate()
@@ -62,35 +75,35 @@ fn best(values: &[f64], candidates: impl Iterator<Item = usize>) -> Option<usize
     (score < 0.0 && is_seasonal(values, period) && recurs(values, period)).then_some(period)
 }
 
-/// The series less its moving average over one period; zero where there is none.
+/// The series minus its moving average over one period; zero at the ends, which have none.
 fn detrended(values: &[f64], period: usize) -> Vec<f64> {
     let level = centred_average(values, period);
     let less = |(value, level): (&f64, &Option<f64>)| level.map_or(0.0, |level| value - level);
     values.iter().zip(&level).map(less).collect()
 }
 
-/// Means by phase, and from which values; `offset` is the position of the first.
-fn pattern(values: &[f64], period: usize, offset: usize) -> (Vec<f64>, Vec<f64>) {
+/// Means by phase; `offset` is the phase of the first value.
+fn pattern(values: &[f64], period: usize, offset: usize) -> Vec<f64> {
     let (mut sums, mut counts) = (vec![0.0; period], vec![0.0f64; period]);
     for (i, value) in values.iter().enumerate() {
         sums[(i + offset) % period] += value;
         counts[(i + offset) % period] += 1.0;
     }
     let means = sums.iter().zip(&counts).map(|(sum, n)| sum / n.max(1.0));
-    (means.collect(), counts)
+    means.collect()
 }
 
 fn recurs(values: &[f64], period: usize) -> bool {
     let detrended = detrended(values, period);
     let middle = values.len() / 2;
-    let (a, _) = pattern(&detrended[..middle], period, 0);
-    let (b, _) = pattern(&detrended[middle..], period, middle);
+    let a = pattern(&detrended[..middle], period, 0);
+    let b = pattern(&detrended[middle..], period, middle);
     let product = |x: &[f64], y: &[f64]| -> f64 { x.iter().zip(y).map(|(x, y)| x * y).sum() };
     product(&a, &b) >= RECURS * (product(&a, &a) * product(&b, &b)).sqrt()
 }
 
 fn without_season(values: &[f64], period: usize) -> Vec<f64> {
-    let (pattern, _) = pattern(&detrended(values, period), period, 0);
+    let pattern = pattern(&detrended(values, period), period, 0);
     let less = |(i, value): (usize, &f64)| value - pattern[i % period];
     values.iter().enumerate().map(less).collect()
 }
