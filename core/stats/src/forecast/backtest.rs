@@ -38,23 +38,6 @@ impl Backtest {
         self.mean_error() / scale
     }
 
-    /// The MASE with decaying weights: half the weight for each `half_life` steps earlier.
-    pub fn recent_mase(&self, scale: f64, origins: &[usize], half_life: usize) -> f64 {
-        let last = origins.last().copied().unwrap_or(0);
-        let (mut total, mut weights) = (0.0, 0.0);
-        for (row, origin) in self.errors.iter().zip(origins) {
-            let weight = 0.5f64.powf((last - origin) as f64 / half_life.max(1) as f64);
-            let mean = row.iter().map(|error| error.abs()).sum::<f64>() / row.len().max(1) as f64;
-            total += weight * mean;
-            weights += weight;
-        }
-        if weights > 0.0 {
-            total / weights / scale
-        } else {
-            f64::INFINITY
-        }
-    }
-
     /// Symmetric mean absolute percentage error between 0 and 2.
     pub fn smape(&self) -> f64 {
         let observed: Vec<f64> = self.observed.iter().flatten().copied().collect();
@@ -151,7 +134,7 @@ pub fn backtest(
     record(&forecasts, &histories, values)
 }
 
-/// The backtest and the forecast from the end of the series, as it is `now`.
+/// Returns the backtest and the forecast from the end of the cleaned series, `now`.
 pub(super) fn continued(
     forecaster: &dyn Forecaster,
     histories: &[Vec<f64>],

@@ -1,14 +1,15 @@
-//! Conformal intervals, and what they allow for that no backtest shows.
+//! Conformal intervals and medians, and allowances for errors that no backtest contains.
 
 use super::{Band, Cleaned, backtest::conformal_half_width, is_constant};
 use crate::describe::median;
+use std::ops::Range;
 
 /// Additional width of intervals, independent of the backtest: for outliers, and for the rounding
 /// of values.
 pub(super) struct Allowance {
-    /// Observed values minus usual ones: zero but for the outliers.
+    /// Observed values minus usual ones: zero except for outliers.
     deviations: Vec<f64>,
-    /// Deviation of the outliers at the end, which may last.
+    /// Deviation of the outliers at the end, which may continue.
     open: f64,
     /// Rounding of the values; 0 if all are equal.
     resolution: f64,
@@ -43,7 +44,8 @@ impl Allowance {
     }
 }
 
-/// The rounding of values: a power of ten up to 1, or, if none fits, almost zero; 0 if all are equal.
+/// The rounding of the values: a power of ten up to 1 or, if none fits, almost zero; 0 if all are
+/// equal.
 pub(super) fn resolution(values: &[f64]) -> f64 {
     if is_constant(values) {
         return 0.0;
@@ -60,8 +62,8 @@ pub(super) fn resolution(values: &[f64]) -> f64 {
     scale.map_or(least, f64::recip)
 }
 
-/// Errors in units of what they would be now: they grow with the square root of the level, as those of
-/// counts do, which is halfway between errors that do not grow and errors that are a percentage.
+/// Errors scaled to the present level: they grow with its square root, as those of counts do, halfway
+/// between constant errors and constant percentages.
 pub(super) struct Scaled {
     pub(super) errors: Vec<Vec<f64>>,
     /// Size of errors at each origin, relative to now.
@@ -94,8 +96,38 @@ impl Scaled {
     }
 }
 
-/// Conformal band: errors of neighbouring steps (up to three on each side) are pooled, and the width
-/// never shrinks with the horizon.
+/// The steps whose errors are pooled with those of a step: up to three on each side.
+fn neighbours(step: usize, horizon: usize) -> Range<usize> {
+    let near = (horizon / 4).clamp(1, 3);
+    step.saturating_sub(near)..(step + near + 1).min(horizon)
+}
+
+/// Medians of the distributions of which `mean` has the expected values, from the errors of the
+/// backtest, rounded as the values are.
+pub(super) fn medians(
+    mean: &[f64],
+    scaled: &Scaled,
+    allowance: &Allowance,
+    floor: f64,
+) -> Vec<f64> {
+    let unit = allowance.resolution.max(f64::MIN_POSITIVE);
+    let median_at = |(step, expected): (usize, &f64)| {
+        let steps = neighbours(step, mean.len());
+        let values = scaled.errors.iter().flat_map(|row| &row[steps.clone()]);
+        let middle = median(&values.map(|error| expected + error).collect::<Vec<_>>());
+        let units = middle / unit;
+        let rounded = if units.abs() < 1e15 {
+            units.round() * unit
+        } else {
+            middle
+        };
+        rounded.max(floor)
+    };
+    mean.iter().enumerate().map(median_at).collect()
+}
+
+/// Conformal band: errors of neighbouring steps are pooled, and the width does not decrease with the
+/// horizon.
 pub(super) fn band(
     mean: &[f64],
     scaled: &Scaled,
@@ -106,9 +138,8 @@ pub(super) fn band(
     let errors = &scaled.errors;
     let [down, up] = allowance.over(1, level);
     let horizon = mean.len();
-    let near = (horizon / 4).clamp(1, 3);
     let pooled = |step: usize, without: Option<usize>| -> Vec<f64> {
-        let steps = step.saturating_sub(near)..(step + near + 1).min(horizon);
+        let steps = neighbours(step, horizon);
         errors
             .iter()
             .enumerate()

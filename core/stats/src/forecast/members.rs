@@ -1,41 +1,45 @@
-//! The forecasters that take part.
+//! The forecasters that the combination selects from.
 
 use super::{
     Arima, Croston, Decomposed, Drift, DynamicTheta, Ets, Forecaster, Level, Rest, SeasonalMean,
     SeasonalNaive, Theta, Tsb, ets::SEASON_MAX,
 };
 
-/// The forecasters that [`super::forecast`] chooses from. Seasons ascend; `period` is the one that
-/// matters most, and 1 is none.
+/// The forecasters that [`super::forecast`] selects from. Seasons ascend; `period` is the main one, and
+/// 1 is none. Counts that are often zero (`is_rare`) have forecasters of a mean: methods that follow
+/// the last values or a median would expect nothing.
 pub fn standard(period: usize, seasons: &[usize], is_rare: bool) -> Vec<Box<dyn Forecaster>> {
-    let mut all: Vec<Box<dyn Forecaster>> = vec![
-        Box::new(Level { period }),
-        Box::new(Drift { period }),
-        Box::new(Theta { period }),
-        Box::new(DynamicTheta { period }),
-        Box::new(Ets::PLAIN),
-        Box::new(Arima {
-            period,
-            exact: false,
-        }),
-    ];
+    let mut all: Vec<Box<dyn Forecaster>> = vec![Box::new(Level { period })];
     if period > 1 {
-        all.push(Box::new(SeasonalNaive { period }));
         all.push(Box::new(SeasonalMean { period }));
-        all.push(Box::new(Decomposed::new(seasons, false, Rest::Ets)));
-        all.push(Box::new(Decomposed::new(seasons, true, Rest::Ets)));
-        all.push(Box::new(Decomposed::new(seasons, true, Rest::Arima)));
-        if period <= SEASON_MAX {
-            all.push(Box::new(Ets {
-                period,
-                exact: false,
-            }));
-        }
     }
     if is_rare {
         all.push(Box::new(Croston { corrected: false }));
         all.push(Box::new(Croston { corrected: true }));
         all.push(Box::new(Tsb));
+        return all;
+    }
+    all.push(Box::new(Drift { period }));
+    all.push(Box::new(Theta { period }));
+    all.push(Box::new(DynamicTheta { period }));
+    all.push(Box::new(Ets::PLAIN));
+    all.push(Box::new(Arima {
+        period,
+        exact: false,
+    }));
+    if period > 1 {
+        all.push(Box::new(SeasonalNaive { period }));
+    }
+    if (2..=SEASON_MAX).contains(&period) {
+        all.push(Box::new(Ets {
+            period,
+            exact: false,
+        }));
+    }
+    if !seasons.is_empty() {
+        all.push(Box::new(Decomposed::new(seasons, false, Rest::Ets)));
+        all.push(Box::new(Decomposed::new(seasons, true, Rest::Ets)));
+        all.push(Box::new(Decomposed::new(seasons, true, Rest::Arima)));
     }
     all
 }
@@ -88,7 +92,8 @@ mod tests {
         let broken: Vec<f64> = (0..60)
             .map(|i| if i == 9 { f64::NAN } else { 1.0 })
             .collect();
-        for forecaster in standard(7, &[7], true) {
+        let rare = standard(7, &[7], true);
+        for forecaster in standard(7, &[7], false).into_iter().chain(rare) {
             for series in [&zeros[..], &spike, &zeros[..1], &huge, &broken] {
                 // Overflow is detected later; nothing panics here.
                 let is_sane = series.iter().all(|value| value.abs() < 1e100);

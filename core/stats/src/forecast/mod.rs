@@ -1,14 +1,19 @@
-//! Forecasting with a record: forecasters are chosen by how they did on the past, and intervals come
-//! from the errors they made there.
+//! Forecasting with a backtest: forecasters are selected by their past errors, from which intervals
+//! are computed, too.
 //!
 //! [`forecast`] runs every [`Forecaster`] from a number of earlier origins (rolling-origin backtest;
 //! Tashman, 2000), scores it by MASE (Hyndman and Koehler, 2006), and combines up to eight that are
 //! close to the best: at each step the mean of the middle half of their forecasts, a trimmed mean
-//! (Jose and Winkler, 2008). The same combination's own errors at each horizon give split-conformal intervals with the finite-sample quantile (Vovk et al., 2005; Stankeviciute
-//! et al., 2021): no distribution is assumed, and coverage is measured and reported.
+//! (Jose and Winkler, 2008). The same combination's own errors at each horizon give split-conformal
+//! intervals with the finite-sample quantile (Vovk et al., 2005; Stankeviciute et al., 2021): no
+//! distribution is assumed, and coverage is measured and reported.
+//!
+//! Counts that are often zero are forecast by their rate, with forecasters scored by squared errors,
+//! which are smallest at the mean; absolute ones would be smallest at zero (Kolassa, 2016).
 //!
 //! Forecasters see the series without its isolated outliers ([`clean`]), at every origin without
-//! those that were known then; their errors are relative to the original series. Intervals allow
+//! those that were known then; their errors are relative to the original series, and errors on
+//! outliers do not count in their scores. Intervals allow
 //! for outliers at the rate of the series, and are never narrower than the rounding of the values,
 //! unless all values are the same.
 
@@ -42,8 +47,8 @@ pub use theta::{DynamicTheta, Theta};
 
 use crate::describe::median;
 use backtest::continued;
-use combination::{Candidate, chosen, combined, combined_errors};
-use intervals::{Allowance, Scaled, band};
+use combination::{Candidate, Criterion, Loss, chosen, combined, combined_errors};
+use intervals::{Allowance, Scaled, band, medians};
 
 /// Settings of a forecast.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,7 +74,7 @@ pub struct Member {
     pub mase: f64,
     /// Symmetric mean absolute percentage error, 0 to 2.
     pub smape: f64,
-    /// Its share in the combination, over all steps; 0 when it is left out.
+    /// Its share in the combination, over all steps; 0 if it is left out.
     pub weight: f64,
 }
 
@@ -91,6 +96,9 @@ pub struct Band {
 pub struct Outlook {
     /// Expected value per step.
     pub mean: Vec<f64>,
+    /// Median per step, which has the smallest absolute error: the expected value, except for counts
+    /// that are often zero.
+    pub median: Vec<f64>,
     /// One band per level, in the requested order.
     pub bands: Vec<Band>,
     /// Expected sum over the first steps.
@@ -185,10 +193,23 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
         period: options.period,
     };
     let naive = backtest(&naive, &known, values, options.horizon).ok_or(ForecastError::None)?;
-    let recent =
-        |record: &Backtest| record.recent_mase(scale, &origins, HALF_LIFE * options.period);
-    let seasons = seasons(values, options.period);
-    let is_rare = intermittent::is_intermittent(values);
+    let is_rare = intermittent::is_intermittent(values, options.period);
+    let mut is_outlier = vec![false; values.len()];
+    for i in &cleaned.outliers {
+        is_outlier[*i] = true;
+    }
+    let criterion = Criterion {
+        origins: &origins,
+        is_outlier,
+        scale,
+        half_life: HALF_LIFE * options.period,
+        loss: if is_rare {
+            Loss::Squared
+        } else {
+            Loss::Absolute
+        },
+    };
+    let seasons = seasons(&cleaned.values, options.period);
     let mut candidates: Vec<Candidate> = standard(options.period, &seasons, is_rare)
         .into_iter()
         .filter_map(|one| {
@@ -201,7 +222,7 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
             )?;
             Some(Candidate {
                 name: one.name(),
-                score: recent(&record),
+                score: criterion.score(&record),
                 record,
                 point,
             })
@@ -233,7 +254,13 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
         .collect();
     let record = Backtest::of(values, &origins, &errors);
     let allowance = Allowance::of(values, &cleaned);
+    let median = if is_rare {
+        medians(&mean, &scaled, &allowance, floor)
+    } else {
+        mean.clone()
+    };
     Ok(Outlook {
+        median,
         bands: options
             .levels
             .iter()
@@ -272,8 +299,8 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
     })
 }
 
-/// Seasons after which the errors at an origin count half as much for the choice: what did well
-/// before a change of regime may not do well after it.
+/// Number of seasons after which the weight of an origin's errors is halved: success before a
+/// change of regime may not continue after it.
 const HALF_LIFE: usize = 12;
 
 fn is_constant(values: &[f64]) -> bool {
@@ -282,7 +309,7 @@ fn is_constant(values: &[f64]) -> bool {
     values.iter().all(same)
 }
 
-/// The typical size of the last season's values, for limits on silly forecasts.
+/// The typical size of the last season's values, for limits on absurd forecasts.
 fn typical(values: &[f64], period: usize) -> f64 {
     let recent = &values[values.len().saturating_sub(4 * period.max(7))..];
     median(&recent.iter().map(|value| value.abs()).collect::<Vec<_>>())
@@ -439,6 +466,25 @@ mod tests {
         let [low, high] = outlook.total_intervals[1];
         assert!((low - 168.0).abs() < 1e-6 && (high - 168.0).abs() < 1e-6);
         assert!(outlook.constant);
+    }
+
+    #[test]
+    fn rare_counts_are_forecast_by_their_rate() {
+        let options = Options {
+            period: 7,
+            horizon: 28,
+            levels: vec![0.95],
+            total: 7,
+            origins: 24,
+        };
+        // One event in 31 days.
+        let values: Vec<f64> = (0..200)
+            .map(|i| f64::from(u8::from(i * 7919 % 31 == 3)))
+            .collect();
+        let outlook = forecast(&values, &options).unwrap();
+        assert!((outlook.total - 7.0 / 31.0).abs() < 0.1, "{outlook:?}");
+        assert!(outlook.mean.iter().all(|value| *value > 0.0));
+        assert!(outlook.median.iter().all(|value| *value == 0.0));
     }
 
     #[test]
