@@ -9,14 +9,14 @@
 use super::{Forecaster, minimise::minimise, typical};
 use crate::seasonal::line;
 
-/// Longest season of a model: longer ones have more states than series can tell.
+/// Longest season of a model; longer ones have too many states to estimate.
 pub const SEASON_MAX: usize = 24;
-/// Exponential smoothing forgets: more values (and three seasons) change nothing but the time it takes.
+/// Maximum number of values used, if not exact: exponential smoothing forgets, and more only take time.
 const VALUES_MAX: usize = 126;
-/// Likelihoods computed for the weights alone.
+/// Maximum number of likelihoods computed for the weights alone.
 const EVALUATIONS: usize = 160;
-/// Weights at which the search starts. The likelihood may have two peaks: one where the season
-/// changes fast, and one where it hardly does and the level changes instead.
+/// Weights at which the search starts. The likelihood may have two peaks: one with a season that
+/// changes fast, and one with a stable season and a level that changes instead.
 const QUICK: [f64; 3] = [0.4, 0.05, 0.1];
 const STEADY: [f64; 3] = [0.7, 0.01, 0.01];
 
@@ -68,8 +68,8 @@ impl Form {
         all
     }
 
-    /// Smoothing weights, damping, initial states (of a season one less than there are) and the
-    /// variance.
+    /// Number of parameters: smoothing weights, damping, initial states (of a season one less than
+    /// its length) and the variance.
     fn parameters(self, period: usize) -> usize {
         let trend = match self.trend {
             Trend::None => 0,
@@ -185,7 +185,7 @@ impl States {
     }
 }
 
-/// Mean of what is left of the moving average, by phase, over the first five seasons.
+/// Mean deviation from the moving average, by phase, over the first five seasons.
 fn first_season(values: &[f64], period: usize, multiplicative: bool) -> Vec<f64> {
     let few = &values[..values.len().min(5 * period)];
     let level = super::forecasters::centred_average(few, period);
@@ -381,7 +381,7 @@ impl States {
 pub struct Ets {
     /// Length of the season; 1 for none.
     pub period: usize,
-    /// Estimate initial states by maximum likelihood and use the whole history, as R's `ets` does. A
+    /// Estimate initial states by maximum likelihood and use the whole history, as R's `ets` does: a
     /// hundred times slower, and rarely better.
     pub exact: bool,
 }
@@ -424,7 +424,7 @@ impl Ets {
         Form::all(positive, self.has_season(values.len()))
     }
 
-    /// A forecast from one of these forms, and the form; `None` for silly ones.
+    /// Forecasts with the best of these forms and returns it too; `None` if the fit diverges.
     fn continued(
         &self,
         history: &[f64],
@@ -447,7 +447,7 @@ impl Ets {
         let permitted = forms.filter(|forms| forms.iter().all(|form| all.contains(form)));
         let fitted = self.fit(values, permitted.unwrap_or(&all))?;
         let point = fitted.forecast(horizon);
-        // A runaway fit is no forecast.
+        // Rejects a diverging fit.
         let limit = 10.0 * typical(values, 7).max(high.abs().max(low.abs()));
         point
             .iter()
@@ -469,7 +469,7 @@ impl Forecaster for Ets {
         Some(self.continued(history, horizon, None)?.0)
     }
 
-    /// Chooses the form from the first history and again when it has doubled; between, only
+    /// Chooses the form for the first history, and again when its length has doubled; in between, only
     /// weights are estimated.
     fn forecasts(&self, histories: &[&[f64]], horizon: usize) -> Option<Vec<Vec<f64>>> {
         let mut chosen: Option<(Form, usize)> = None;

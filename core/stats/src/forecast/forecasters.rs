@@ -10,8 +10,8 @@ pub trait Forecaster: Send + Sync {
     /// The next `horizon` values; `None` if the history is too short.
     fn forecast(&self, history: &[f64], horizon: usize) -> Option<Vec<f64>>;
 
-    /// The same for several histories, each the beginning of the next: what is costly to choose may
-    /// be kept from one to the next. `None` if there is no forecast for one of them.
+    /// Forecasts several histories, each the beginning of the next, so that costly choices may be
+    /// kept from one to the next. `None` if one of them has no forecast.
     fn forecasts(&self, histories: &[&[f64]], horizon: usize) -> Option<Vec<Vec<f64>>> {
         let each = histories.iter();
         each.map(|history| self.forecast(history, horizon))
@@ -109,11 +109,11 @@ impl Forecaster for Drift {
         }
         let (intercept, slope) = line(recent);
         let line = (0..horizon).map(|step| intercept + slope * (recent.len() + step) as f64);
-        Some(adjusted.put_back(line))
+        Some(adjusted.restore(line))
     }
 }
 
-/// A series without its season, and how to put it back.
+/// A series without its season, and the pattern to restore it.
 pub(super) struct Adjusted {
     pub(super) values: Vec<f64>,
     /// Factors or offsets for the steps after the series.
@@ -167,7 +167,7 @@ impl Adjusted {
         }
     }
 
-    pub(super) fn put_back(&self, values: impl Iterator<Item = f64>) -> Vec<f64> {
+    pub(super) fn restore(&self, values: impl Iterator<Item = f64>) -> Vec<f64> {
         values
             .enumerate()
             .map(|(step, value)| {
@@ -182,7 +182,8 @@ impl Adjusted {
     }
 }
 
-/// Centred moving average over one period; two averages in the middle of each other when it is even.
+/// Centred moving average over one period; for an even one, the average of two neighbouring
+/// averages.
 pub(super) fn centred_average(values: &[f64], period: usize) -> Vec<Option<f64>> {
     let half = period / 2;
     (0..values.len())

@@ -1,7 +1,7 @@
 //! Minimisation without derivatives.
 
-/// The least value that Nelder and Mead's simplex (1965) finds from `start`, with first steps of these
-/// sizes, and where it is. Values that are not numbers count as infinite. Stops when the simplex's
+/// Minimises by Nelder and Mead's simplex (1965) from `start`, with first steps of these sizes, and
+/// returns the point and its value. Values that are not numbers count as infinite. Stops when the simplex's
 /// values differ by less than 1e-8 of their size, or after `evaluations`.
 pub(super) fn minimise(
     target: impl Fn(&[f64]) -> f64,
@@ -78,7 +78,7 @@ pub(super) fn minimise(
 mod tests {
     use super::*;
 
-    /// Rosenbrock's valley has its least value, 0, at (1, 1).
+    /// Rosenbrock's valley has its minimum, 0, at (1, 1).
     #[test]
     fn a_curved_valley_is_followed_to_its_end() {
         let valley = |x: &[f64]| 100.0 * (x[1] - x[0] * x[0]).powi(2) + (1.0 - x[0]).powi(2);

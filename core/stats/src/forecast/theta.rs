@@ -26,11 +26,12 @@ impl Forecaster for Theta {
         let n = adjusted.values.len() as f64;
         let start = (1.0 - (1.0 - alpha).powf(n)) / alpha;
         let line = (0..horizon).map(|step| level + slope / 2.0 * (step as f64 + start));
-        Some(adjusted.put_back(line))
+        Some(adjusted.restore(line))
     }
 }
 
-/// The smoothing weight with the least squared one-step error, by golden section, and the last level.
+/// The smoothing weight with the smallest squared one-step error, by golden-section search, and the
+/// last level.
 pub(super) fn smoothing(values: &[f64]) -> (f64, f64) {
     let run = |alpha: f64| {
         let mut level = values[0];
@@ -58,8 +59,8 @@ pub(super) fn smoothing(values: &[f64]) -> (f64, f64) {
 
 /// The dynamic optimised Theta model on the season-adjusted series: weight of the line, smoothing and
 /// first level are estimated, and the line follows the series (Fiorucci, Pellegrini, Louzada,
-/// Petropoulos and Koehler, 2016). The line is one over all values: after a change of slope the model
-/// is slow.
+/// Petropoulos and Koehler, 2016). One line runs through all values, so the model reacts slowly
+/// to a change of slope.
 #[derive(Debug, Clone, Copy)]
 pub struct DynamicTheta {
     /// Length of the season.
@@ -93,7 +94,7 @@ impl Forecaster for DynamicTheta {
             model.add(expected);
             expected
         });
-        Some(adjusted.put_back(steps))
+        Some(adjusted.restore(steps))
     }
 }
 

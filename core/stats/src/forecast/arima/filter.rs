@@ -1,6 +1,6 @@
 //! The Kalman filter of an ARMA process with innovations of variance 1 (Harvey, 1989).
 
-/// States of the filter: what is expected of the next steps.
+/// States of the filter: the expected values of the next steps.
 pub(super) struct Filter {
     /// Autoregressive coefficients, as many as there are states.
     ar: Vec<f64>,
@@ -8,18 +8,18 @@ pub(super) struct Filter {
     response: Vec<f64>,
     /// Expected states.
     expected: Vec<f64>,
-    /// Their covariance, by rows, until it has become that of one innovation.
+    /// Their covariance, by rows, until it has converged to that of one innovation.
     covariance: Option<Vec<f64>>,
-    /// Values that are not judged, if the likelihood is conditional on those before.
+    /// Number of first values without a likelihood, if it is conditional on them.
     skipped: usize,
 }
 
-/// The filter is steady when the variance of its error exceeds that of an innovation by less.
+/// The filter is steady if the variance of its error exceeds that of an innovation by less than this.
 const STEADY: f64 = 1e-9;
 
 impl Filter {
-    /// A filter before its first value: with the covariance of a process that has always been
-    /// (`exact`), or with zeros before the series.
+    /// A filter before its first value: with the stationary covariance of the process (`exact`), or
+    /// with zeros before the series.
     pub(super) fn new(ar: &[f64], ma: &[f64], exact: bool) -> Self {
         let states = ar.len().max(ma.len() + 1);
         let mut phi = ar.to_vec();
@@ -37,14 +37,14 @@ impl Filter {
         }
     }
 
-    /// Takes values minus their mean and returns minus twice the log-likelihood at the best variance,
-    /// up to a constant.
+    /// Filters the values and returns minus twice the log-likelihood at the best variance, up to a
+    /// constant.
     pub(super) fn run(&mut self, values: &[f64], mean: f64) -> f64 {
         let states = self.ar.len();
         let (mut squares, mut sizes) = (0.0, 0.0);
         for (i, value) in values.iter().enumerate() {
             let error = value - mean - self.expected[0];
-            let judged = i >= self.skipped;
+            let counted = i >= self.skipped;
             match &mut self.covariance {
                 Some(covariance) => {
                     let variance = covariance[0];
@@ -71,7 +71,7 @@ impl Filter {
                     }
                 }
                 None => {
-                    if judged {
+                    if counted {
                         squares += error * error;
                     }
                     let first = value - mean;
@@ -85,8 +85,8 @@ impl Filter {
             }
         }
         let n = values.len() as f64;
-        let judged = values.len().saturating_sub(self.skipped) as f64;
-        n * (squares.max(1e-300) / judged).ln() + sizes
+        let counted = values.len().saturating_sub(self.skipped) as f64;
+        n * (squares.max(1e-300) / counted).ln() + sizes
     }
 
     /// Expected values of the next steps.
@@ -105,7 +105,7 @@ impl Filter {
     }
 }
 
-/// The covariance one step later: what the value has told goes, an innovation comes.
+/// Advances the covariance by one step: removes what the value explained, adds an innovation.
 fn advance(covariance: &mut [f64], gain: &[f64], ar: &[f64], response: &[f64]) {
     // The first state is known now, so only the others keep a covariance.
     let states = ar.len();
@@ -123,8 +123,7 @@ fn advance(covariance: &mut [f64], gain: &[f64], ar: &[f64], response: &[f64]) {
     }
 }
 
-/// The covariance `P = T P Tᵀ + R Rᵀ` of a process that has always been, by doubling the time since
-/// its beginning.
+/// The stationary covariance `P = T P Tᵀ + R Rᵀ`, by doubling the number of steps.
 fn initial(ar: &[f64], response: &[f64], is_average: bool) -> Vec<f64> {
     let n = ar.len();
     let mut covariance = vec![0.0; n * n];

@@ -2,7 +2,7 @@
 //!
 //! Differences are chosen by the strength of the season and by the test of Kwiatkowski, Phillips,
 //! Schmidt and Shin (1992), the other orders by the stepwise search of Hyndman and Khandakar (2008).
-//! The likelihood is exact, by the Kalman filter (Harvey, 1989), or, to be fast, conditional on zeros
+//! The likelihood is exact, by the Kalman filter (Harvey, 1989), or, for speed, conditional on zeros
 //! before the series. Limits: one season, of at most [`SEASON_MAX`] values; no regressors; only point
 //! forecasts.
 
@@ -13,9 +13,9 @@ use super::{Forecaster, ets::SEASON_MAX, minimise::minimise, typical};
 use filter::Filter;
 use search::{choose, differences};
 
-/// More values than this change nothing but the time it takes, unless the likelihood is exact.
+/// Maximum number of values used, unless the likelihood is exact.
 const VALUES_MAX: usize = 600;
-/// Roots of the polynomials closer to one than this are of models that hardly exist.
+/// Minimum distance of the roots of the polynomials from zero; closer ones are almost unit roots.
 const ROOT: f64 = 1.01;
 
 /// Orders of a model: autoregressive, differences, moving average, without and with a season.
@@ -122,8 +122,8 @@ struct Coefficients {
     ar: Vec<f64>,
     ma: Vec<f64>,
     mean: f64,
-    /// No root is close to one.
-    sound: bool,
+    /// True if no root is close to the unit circle.
+    stable: bool,
 }
 
 impl Coefficients {
@@ -135,7 +135,7 @@ impl Coefficients {
         let (seasonal_ma, rest) = rest.split_at(order.seasonal_ma);
         let parts = [ar, seasonal_ar, ma, seasonal_ma].map(stationary);
         let far = ROOT.powi(period as i32);
-        let sound = [ROOT, far, ROOT, far]
+        let stable = [ROOT, far, ROOT, far]
             .iter()
             .zip(&parts)
             .all(|(distance, part)| is_stationary(part, *distance));
@@ -145,7 +145,7 @@ impl Coefficients {
             ar: negative(&product(&ar, &seasonal_ar, period)),
             ma: product(&ma, &seasonal_ma, period),
             mean: rest.first().copied().unwrap_or(0.0),
-            sound,
+            stable,
         }
     }
 }
@@ -159,7 +159,7 @@ struct Fitted {
 }
 
 impl Fitted {
-    /// Estimates a model; `None` if the series is too short for it, or it hardly exists.
+    /// Estimates a model; `None` if the series is too short for it, or a root is almost a unit root.
     fn of(order: Order, values: &[f64], period: usize, exact: bool) -> Option<Self> {
         let differenced = apply(&difference_polynomial(order, period), values);
         let (n, k) = (differenced.len() as f64, (order.parameters() + 1) as f64);
@@ -197,7 +197,7 @@ impl Fitted {
         }
         let coefficients = Coefficients::at(order, period, &x);
         let criterion = value + 2.0 * k * n / (n - k - 1.0);
-        (criterion.is_finite() && coefficients.sound).then_some(Self {
+        (criterion.is_finite() && coefficients.stable).then_some(Self {
             order,
             coefficients,
             criterion,
@@ -239,8 +239,8 @@ impl Arima {
         }
     }
 
-    /// A forecast from a model of this order, or from the best, and the order; `None` for silly
-    /// ones.
+    /// Forecasts with a model of this order, or of the best one, and returns the order too; `None` if
+    /// the fit diverges.
     fn continued(
         &self,
         history: &[f64],
@@ -282,8 +282,8 @@ impl Forecaster for Arima {
         Some(self.continued(history, horizon, None)?.0)
     }
 
-    /// Chooses the orders from the first history and again when it has doubled; between, only
-    /// coefficients are estimated.
+    /// Chooses the orders for the first history, and again when its length has doubled; in between,
+    /// only coefficients are estimated.
     fn forecasts(&self, histories: &[&[f64]], horizon: usize) -> Option<Vec<Vec<f64>>> {
         let mut chosen: Option<(Order, usize)> = None;
         histories

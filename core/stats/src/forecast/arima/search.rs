@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 /// Largest orders without and with a season.
 const MOST: [usize; 2] = [5, 2];
-/// The same where the likelihood is not exact: many histories are fitted, and soon.
+/// Largest orders if the likelihood is not exact, for speed.
 const MOST_QUICK: [usize; 2] = [3, 1];
 /// Strength of the season from which on it is differenced.
 const STRENGTH: f64 = 0.64;
@@ -42,7 +42,7 @@ fn is_constant(values: &[f64]) -> bool {
     values.windows(2).all(|pair| pair[0] == pair[1])
 }
 
-/// Share of the season in what varies around the level (Wang, Smith and Hyndman, 2006).
+/// Share of the season in the variation around the level (Wang, Smith and Hyndman, 2006).
 fn strength(values: &[f64], period: usize) -> f64 {
     let Some(parts) = smooth_with(values, period, Smoothing::Evolving(11)) else {
         return 0.0;
@@ -83,8 +83,8 @@ fn kpss(values: &[f64]) -> f64 {
     }
 }
 
-/// The model with the least criterion that steps from four first ones reach: each step changes one or
-/// two orders by one, or the constant.
+/// Searches for the model with the smallest criterion, from the best of five first ones: each step
+/// changes one or two orders by one, or the constant.
 pub(super) fn choose(
     (difference, seasonal_difference): (usize, usize),
     values: &[f64],
