@@ -1,7 +1,7 @@
 //! Conformal intervals and medians, and allowances for errors that no backtest contains.
 
 use super::{Band, Cleaned, backtest::conformal_half_width, is_constant};
-use crate::describe::median;
+use crate::{describe::median, distribution::normal_quantile};
 use std::ops::Range;
 
 /// Additional width of intervals, independent of the backtest: for outliers, and for the rounding
@@ -93,6 +93,51 @@ impl Scaled {
             errors: scaled.collect(),
             sizes,
         }
+    }
+}
+
+/// Errors of the sum over the first steps.
+pub(super) struct SumErrors {
+    /// Absolute error at each origin.
+    sizes: Vec<f64>,
+    /// Root mean square of the errors without those on outliers.
+    usual: f64,
+    /// Number of sums that do not overlap.
+    disjoint: f64,
+}
+
+impl SumErrors {
+    pub(super) fn of(
+        scaled: &Scaled,
+        origins: &[usize],
+        is_outlier: &[bool],
+        steps: usize,
+    ) -> Self {
+        let errors = &scaled.errors;
+        let sum = |row: &Vec<f64>| row[..steps].iter().sum::<f64>().abs();
+        let usual = |(row, origin): (&Vec<f64>, &usize)| {
+            let steps = row[..steps].iter().zip(&is_outlier[*origin..]);
+            let usual = steps.filter(|(_, is_outlier)| !**is_outlier);
+            usual.map(|(error, _)| error).sum::<f64>().powi(2)
+        };
+        let squares: f64 = errors.iter().zip(origins).map(usual).sum();
+        let reach = origins.last().zip(origins.first());
+        let reach = reach.map_or(0, |(last, first)| last - first);
+        Self {
+            sizes: errors.iter().map(sum).collect(),
+            usual: (squares / errors.len().max(1) as f64).sqrt(),
+            disjoint: (reach / steps + 1).min(errors.len().max(1)) as f64,
+        }
+    }
+
+    /// Half the width of the interval: the conformal one and, if there are too few disjoint sums for
+    /// its quantile, at least that of a normal distribution.
+    pub(super) fn half_width(&self, level: f64) -> f64 {
+        let half = conformal_half_width(&self.sizes, level);
+        if level * (self.disjoint + 1.0) <= self.disjoint {
+            return half;
+        }
+        half.max(self.usual * normal_quantile(f64::midpoint(level, 1.0)))
     }
 }
 

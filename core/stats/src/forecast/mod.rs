@@ -48,7 +48,7 @@ pub use theta::{DynamicTheta, Theta};
 use crate::describe::median;
 use backtest::continued;
 use combination::{Candidate, Criterion, Loss, chosen, combined, combined_errors};
-use intervals::{Allowance, Scaled, band, medians};
+use intervals::{Allowance, Scaled, SumErrors, band, medians};
 
 /// Settings of a forecast.
 #[derive(Debug, Clone, PartialEq)]
@@ -247,11 +247,7 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
     let total_steps = options.total.clamp(1, options.horizon);
     let total = mean[..total_steps].iter().sum();
     let scaled = Scaled::of(&errors, &histories, &cleaned.values, options.period);
-    let total_errors: Vec<f64> = scaled
-        .errors
-        .iter()
-        .map(|row| row[..total_steps].iter().sum::<f64>().abs())
-        .collect();
+    let sum_errors = SumErrors::of(&scaled, &origins, &criterion.is_outlier, total_steps);
     let record = Backtest::of(values, &origins, &errors);
     let allowance = Allowance::of(values, &cleaned);
     let median = if is_rare {
@@ -271,7 +267,7 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
             .levels
             .iter()
             .map(|level| {
-                let half = conformal_half_width(&total_errors, *level);
+                let half = sum_errors.half_width(*level);
                 let [down, up] = allowance.over(total_steps, *level);
                 [(total - half.max(down)).max(floor), total + half.max(up)]
             })
