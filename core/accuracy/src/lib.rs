@@ -8,6 +8,8 @@ pub mod nab;
 pub mod range_f1;
 pub mod vus;
 
+pub mod forecasts;
+
 pub mod drift;
 
 pub use error::Error;

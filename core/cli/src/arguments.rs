@@ -6,7 +6,7 @@ mod effect;
 mod improvement;
 mod lake;
 
-pub use accuracy::{AnomalyArguments, DriftArguments};
+pub use accuracy::{AnomalyArguments, DriftArguments, ForecastArguments};
 pub use contract::{ContractCommand, FormatArguments, FormatName};
 pub use effect::{EffectArguments, MethodArgument};
 pub use improvement::{ChangeArguments, Details, ImprovementCommand};
@@ -385,6 +385,7 @@ Examples:
   retrocast evaluate data/raw/operations/truth.json latest
   retrocast evaluate effect --help
   retrocast evaluate anomaly --help
+  retrocast evaluate forecast --help
   retrocast evaluate drift last_month.csv this_month.csv",
         args_conflicts_with_subcommands = true,
         subcommand_negates_reqs = true
@@ -589,6 +590,8 @@ pub enum EvaluateCommand {
     Effect(EffectArguments),
     /// Measure an anomaly detector on labelled series
     Anomaly(AnomalyArguments),
+    /// Measure forecasts with the values that came after them
+    Forecast(ForecastArguments),
     /// Compare two tables: which columns have drifted
     Drift(DriftArguments),
 }

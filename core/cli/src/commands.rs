@@ -118,6 +118,10 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             ..
         } => accuracy::anomaly(&arguments),
         Command::Evaluate {
+            command: Some(EvaluateCommand::Forecast(arguments)),
+            ..
+        } => accuracy::forecast(&arguments),
+        Command::Evaluate {
             command: Some(EvaluateCommand::Drift(arguments)),
             ..
         } => accuracy::drift(&arguments),

@@ -1,12 +1,18 @@
 //! Forecasts of the next windows, with intervals that were tested on the past.
 //!
 //! # Method
-//! Seven forecasters (recent mean, seasonal naive, seasonal mean, seasonal line, Theta, exponential
-//! smoothing, STL with exponential smoothing) each forecast from up to 24 earlier dates. Their errors
-//! (MASE; Hyndman and Koehler, 2006) select and weight them. The errors of the combination at each
+//! Twelve forecasters (recent mean, seasonal naive, seasonal mean, seasonal line, Theta and its dynamic
+//! form, exponential smoothing with and without a season, ARIMA, and STL, with a constant or a changing
+//! season, before exponential smoothing or ARIMA) each forecast from up to 24 earlier dates. Their errors
+//! (MASE; Hyndman and Koehler, 2006), without those on exceptional days, select up to eight, and the
+//! middle half of their forecasts is averaged. The errors of the combination at each
 //! horizon give conformal intervals (Vovk, Gammerman and Shafer, 2005), which assume nothing about the
 //! distribution; their coverage on the past is printed beside them. Accuracy is reported relative to
 //! repeating the last season, from the same dates.
+//!
+//! Counts that are often zero are forecast by their rate, with recent means and three methods for
+//! intermittent series (Croston, 1972; Syntetos and Boylan, 2005; Teunter, Syntetos and Babai, 2011),
+//! selected by squared errors: absolute ones would prefer to expect nothing (Kolassa, 2016).
 //!
 //! Short excursions far beyond the usual range, after which the series returned to its level, are not
 //! extrapolated: one outage moves no forecast. Lasting shifts are extrapolated, and so are events that
@@ -53,7 +59,7 @@ use present::Reporter;
 pub const FORECAST: Kind = Kind {
     name: "forecast",
     chapter: Some(Chapter::Outlook),
-    code_version: 6,
+    code_version: 7,
     summary: "Forecasts a metric with intervals tested on the past, and says when a limit is reached.",
     manual: include_str!("forecast.rs"),
     schema: || schemars::schema_for!(Params),
@@ -133,8 +139,9 @@ impl Params {
     }
 }
 
-const METHOD: &str = "Forecasters on the series without isolated outliers, chosen and weighted by \
-                      rolling-origin backtest (MASE; Hyndman and Koehler, 2006), conformal intervals \
+const METHOD: &str = "Forecasters on the series without isolated outliers, chosen by \
+                      rolling-origin backtest (MASE; Hyndman and Koehler, 2006) and averaged without the \
+                      extremes, conformal intervals \
                       (Vovk, Gammerman and Shafer, 2005)";
 
 /// Maximum number of groups that are forecast: the largest.

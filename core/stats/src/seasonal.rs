@@ -108,18 +108,40 @@ fn phase_medians(values: &[f64], level: &[f64], period: usize) -> Vec<f64> {
 /// Maximum size of a value for [`smooth`].
 const SMOOTH_MAX: f64 = 1e100;
 
+/// The change that [`smooth_with`] allows a season.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Smoothing {
+    /// None; outliers get little weight.
+    Periodic,
+    /// Slow change: each phase is smoothed over this many seasons.
+    Evolving(usize),
+}
+
 /// STL with robustness weights (Cleveland et al., 1990), in double precision; `None` if the series
 /// is shorter than two periods, or constant.
 pub fn smooth(values: &[f64], period: usize) -> Option<Decomposition> {
+    smooth_with(values, period, Smoothing::Periodic)
+}
+
+/// STL as in [`smooth`], with a season that may change.
+pub fn smooth_with(values: &[f64], period: usize, smoothing: Smoothing) -> Option<Decomposition> {
     // The library cannot compare NaN, and squares of the largest numbers overflow.
     let fits = |value: &f64| value.abs() <= SMOOTH_MAX;
     if period < 2 || values.len() < 2 * period || !values.iter().all(fits) {
         return None;
     }
     let mut params = augurs::mstl::stlrs::params();
-    params.robust(true);
-    let seasonal_length = (10 * values.len()) | 1;
-    params.seasonal_length(seasonal_length).seasonal_degree(0);
+    match smoothing {
+        Smoothing::Periodic => {
+            params.robust(true);
+            params.seasonal_length((10 * values.len()) | 1);
+            params.seasonal_degree(0);
+        }
+        Smoothing::Evolving(seasons) => {
+            params.seasonal_length(seasons | 1);
+            params.seasonal_degree(1);
+        }
+    }
     let (season, level, remainder, _) = params.fit(values, period).ok()?.into_parts();
     let finite = season.iter().chain(&level).all(|value| value.is_finite());
     finite.then_some(Decomposition {

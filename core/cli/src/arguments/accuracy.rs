@@ -1,4 +1,4 @@
-//! Arguments of `retrocast evaluate anomaly` and `drift`.
+//! Arguments of `retrocast evaluate anomaly`, `forecast` and `drift`.
 
 use clap::Args;
 use retrocast_stats::detector::Method;
@@ -24,6 +24,34 @@ pub struct AnomalyArguments {
     /// matrix-profile, kmeans, spectral-residual, isolation-forest, seasonal-residual, windowed-gaussian
     #[arg(long, value_name = "NAME", default_value = "router")]
     pub method: Method,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Series with what came after them.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  retrocast evaluate forecast --train Hourly-train.csv --test Hourly-test.csv --season 24,168 --horizon 48
+  retrocast evaluate forecast --train train.csv --test test.csv --season 52 --horizon 13 --json
+
+Layout of the M4 competition: one series a row, its name first, then its values; shorter rows may end with empty
+cells. The test file has the next values under the same names.")]
+pub struct ForecastArguments {
+    /// CSV file of the values that forecasts are made from
+    #[arg(long, value_name = "FILE")]
+    pub train: PathBuf,
+    /// CSV file of the values that came after them
+    #[arg(long, value_name = "FILE")]
+    pub test: PathBuf,
+    /// Season in steps, and a longer one: 24,168; 1 for none. The first is that of Naive2 and of the MASE
+    #[arg(long, value_name = "STEPS", value_delimiter = ',', default_value = "1",
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub season: Vec<u32>,
+    /// Steps ahead
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub horizon: u32,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -1,19 +1,21 @@
-//! `retrocast evaluate anomaly` and `drift`: methods measured on data with known answers.
+//! `retrocast evaluate anomaly`, `forecast` and `drift`: methods measured on data with known answers.
 
 use super::lake::table;
 use crate::{
     Exit,
-    arguments::{AnomalyArguments, DriftArguments},
+    arguments::{AnomalyArguments, DriftArguments, ForecastArguments},
     diagnose::WrongUsage,
     terminal::{print, print_json},
 };
 use retrocast_accuracy::{
     anomaly::{AnomalyEvaluation, evaluate_anomaly},
     drift::{self, Table, TableDrift},
+    forecasts::{self, ForecastScores},
 };
 use retrocast_domain::number;
 use retrocast_stats::drift::{Comparison, Measure};
 use retrocast_store::maintenance::Answer;
+use serde_json::Value;
 
 /// A measure with this many decimals; a dash where there is none.
 fn measure(value: Option<f64>, decimals: usize) -> String {
@@ -95,6 +97,97 @@ fn anomaly_text(found: &AnomalyEvaluation) -> String {
             "\nNot measured: {} that the labels do not name",
             number::plural(found.unlabelled.len() as u64, "file")
         ));
+    }
+    text
+}
+
+/// Measures forecasts of the default combination, beside simple ones.
+pub fn forecast(arguments: &ForecastArguments) -> anyhow::Result<Exit> {
+    let seasons: Vec<usize> = arguments
+        .season
+        .iter()
+        .map(|steps| *steps as usize)
+        .collect();
+    let horizon = arguments.horizon as usize;
+    let found = forecasts::evaluate(&arguments.train, &arguments.test, &seasons, horizon);
+    let found = found.map_err(|error| WrongUsage(error.to_string()))?;
+    if arguments.json {
+        print_json(&forecast_json(&found)?)?;
+    } else {
+        print(&forecast_text(&found))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// All scores, with those of the default method on top.
+fn forecast_json(found: &ForecastScores) -> anyhow::Result<Value> {
+    let mut all = serde_json::to_value(found)?;
+    if let (Some(default), Value::Object(all)) = (found.methods.first(), &mut all) {
+        let coverage = default.intervals.iter().map(|interval| {
+            let level = format!("{:.0}", 100.0 * interval.level);
+            (level, Value::from(interval.coverage))
+        });
+        all.insert("smape".to_string(), default.smape.into());
+        all.insert("mase".to_string(), default.mase.into());
+        all.insert("owa".to_string(), default.owa.into());
+        all.insert("coverage".to_string(), Value::Object(coverage.collect()));
+    }
+    Ok(all)
+}
+
+fn forecast_text(found: &ForecastScores) -> String {
+    let methods = found.methods.iter().map(|method| {
+        let mut row = vec![
+            method.method.to_string(),
+            number::fixed(method.smape, 3),
+            number::fixed(method.mase, 3),
+            measure(method.owa, 3),
+            number::percent(method.better),
+        ];
+        let coverage = method
+            .intervals
+            .iter()
+            .map(|interval| number::percent(interval.coverage));
+        row.extend(coverage);
+        row
+    });
+    let mut columns = vec![
+        "method",
+        "sMAPE",
+        "MASE",
+        "OWA",
+        "better than seasonal naive",
+    ];
+    let most = found
+        .methods
+        .iter()
+        .map(|method| method.intervals.len())
+        .max();
+    columns.extend(
+        ["80 % covers", "95 % covers"]
+            .iter()
+            .take(most.unwrap_or(0)),
+    );
+    let methods = methods.map(|mut row: Vec<String>| {
+        row.resize(columns.len(), "–".to_string());
+        row
+    });
+    let mut text = rows(&columns, methods.collect());
+    text.push_str(&format!(
+        "\n{} series, {} ahead. OWA: mean of sMAPE and MASE, each over that of Naive2.",
+        number::count(found.series as u64),
+        number::plural(found.horizon as u64, "step"),
+    ));
+    for (count, what) in [
+        (found.short, "too short for a backtest: Naive2 is used"),
+        (
+            found.unscaled,
+            "without change from season to season: not in MASE",
+        ),
+    ] {
+        if count > 0 {
+            text.push_str(&format!("\n{} series {what}", number::count(count as u64)));
+        }
     }
     text
 }

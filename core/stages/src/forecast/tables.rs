@@ -74,14 +74,15 @@ impl Reporter<'_> {
         let error = Self::error_heading(forecasts);
         let mut table = Table::new(
             "Backtest of the forecasters",
-            &["<forecaster", &error, ">weight"],
+            &["<forecaster", &error, ">share"],
         );
         if let Some(group) = forecasts.iter().max_by_key(|group| group.line.records) {
             let outlook = &group.outlook;
             table.caption = format!(
                 "Mean absolute errors{} on {} over {}; those whose recent errors are close to \
-                 the best are combined, with more weight for smaller errors; the error column counts all \
-                 dates alike.",
+                 the best are combined: of their forecasts for each date the middle half is averaged; the \
+                 share is a forecaster's part in these averages, and the error column counts all dates \
+                 alike.",
                 words::in_group(group.line),
                 number::plural(outlook.origins as u64, "past date"),
                 number::plural(outlook.mean.len() as u64, self.lines.period.noun())

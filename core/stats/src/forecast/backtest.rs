@@ -38,23 +38,6 @@ impl Backtest {
         self.mean_error() / scale
     }
 
-    /// The MASE with decaying weights: half the weight for each `half_life` steps earlier.
-    pub fn recent_mase(&self, scale: f64, origins: &[usize], half_life: usize) -> f64 {
-        let last = origins.last().copied().unwrap_or(0);
-        let (mut total, mut weights) = (0.0, 0.0);
-        for (row, origin) in self.errors.iter().zip(origins) {
-            let weight = 0.5f64.powf((last - origin) as f64 / half_life.max(1) as f64);
-            let mean = row.iter().map(|error| error.abs()).sum::<f64>() / row.len().max(1) as f64;
-            total += weight * mean;
-            weights += weight;
-        }
-        if weights > 0.0 {
-            total / weights / scale
-        } else {
-            f64::INFINITY
-        }
-    }
-
     /// Symmetric mean absolute percentage error between 0 and 2.
     pub fn smape(&self) -> f64 {
         let observed: Vec<f64> = self.observed.iter().flatten().copied().collect();
@@ -146,21 +129,38 @@ pub fn backtest(
     values: &[f64],
     horizon: usize,
 ) -> Option<Backtest> {
+    let histories: Vec<&[f64]> = histories.iter().map(AsRef::as_ref).collect();
+    let forecasts = forecaster.forecasts(&histories, horizon)?;
+    record(&forecasts, &histories, values)
+}
+
+/// Returns the backtest and the forecast from the end of the cleaned series, `now`.
+pub(super) fn continued(
+    forecaster: &dyn Forecaster,
+    histories: &[Vec<f64>],
+    now: &[f64],
+    values: &[f64],
+    horizon: usize,
+) -> Option<(Backtest, Vec<f64>)> {
+    let histories: Vec<&[f64]> = histories.iter().map(Vec::as_slice).chain([now]).collect();
+    let mut forecasts = forecaster.forecasts(&histories, horizon)?;
+    let point = forecasts.pop()?;
+    let record = record(&forecasts, &histories[..forecasts.len()], values)?;
+    Some((record, point))
+}
+
+fn record(forecasts: &[Vec<f64>], histories: &[&[f64]], values: &[f64]) -> Option<Backtest> {
     let sizes: Vec<f64> = values.iter().map(|value| value.abs()).collect();
     let rounding = ROUNDING * median(&sizes);
-    let mut errors = Vec::with_capacity(histories.len());
-    let mut origins = Vec::with_capacity(histories.len());
-    for history in histories {
-        let history = history.as_ref();
-        let forecast = forecaster.forecast(history, horizon)?;
-        let observed = &values[history.len()..history.len() + horizon];
-        let row = observed.iter().zip(&forecast).map(|(a, b)| a - b);
-        errors.push(
-            row.map(|error| if error.abs() > rounding { error } else { 0.0 })
-                .collect(),
-        );
-        origins.push(history.len());
-    }
+    let row = |(history, forecast): (&&[f64], &Vec<f64>)| -> Vec<f64> {
+        let observed = &values[history.len()..history.len() + forecast.len()];
+        let errors = observed.iter().zip(forecast).map(|(a, b)| a - b);
+        errors
+            .map(|error| if error.abs() > rounding { error } else { 0.0 })
+            .collect()
+    };
+    let errors: Vec<Vec<f64>> = histories.iter().zip(forecasts).map(row).collect();
+    let origins: Vec<usize> = histories.iter().map(|history| history.len()).collect();
     (!errors.is_empty()).then(|| Backtest::of(values, &origins, &errors))
 }
 

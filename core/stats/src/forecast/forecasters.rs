@@ -1,8 +1,6 @@
 //! The forecasters: simple ones that are hard to beat, and a few that sometimes do.
 
-use super::typical;
-use crate::seasonal::{is_seasonal, line, smooth};
-use augurs::{Fit, Predict, ets::AutoETS};
+use crate::seasonal::{is_seasonal, line};
 
 /// Extrapolates a series.
 pub trait Forecaster: Send + Sync {
@@ -11,22 +9,14 @@ pub trait Forecaster: Send + Sync {
 
     /// The next `horizon` values; `None` if the history is too short.
     fn forecast(&self, history: &[f64], horizon: usize) -> Option<Vec<f64>>;
-}
 
-/// The forecasters that [`super::forecast`] combines, for a season of this length.
-pub fn standard(period: usize) -> Vec<Box<dyn Forecaster>> {
-    let mut all: Vec<Box<dyn Forecaster>> = vec![
-        Box::new(Level { period }),
-        Box::new(Drift { period }),
-        Box::new(Theta { period }),
-        Box::new(Ets),
-    ];
-    if period > 1 {
-        all.push(Box::new(SeasonalNaive { period }));
-        all.push(Box::new(SeasonalMean { period }));
-        all.push(Box::new(MstlEts { period }));
+    /// Forecasts several histories, each the beginning of the next, so that costly choices may be
+    /// kept from one to the next. `None` if one of them has no forecast.
+    fn forecasts(&self, histories: &[&[f64]], horizon: usize) -> Option<Vec<Vec<f64>>> {
+        let each = histories.iter();
+        each.map(|history| self.forecast(history, horizon))
+            .collect()
     }
-    all
 }
 
 /// Repeats the last season.
@@ -119,134 +109,13 @@ impl Forecaster for Drift {
         }
         let (intercept, slope) = line(recent);
         let line = (0..horizon).map(|step| intercept + slope * (recent.len() + step) as f64);
-        Some(adjusted.put_back(line))
-    }
-}
-
-/// The standard Theta method: simple exponential smoothing plus half the slope of the straight line,
-/// on the season-adjusted series (Assimakopoulos and Nikolopoulos, 2000; Hyndman and Billah, 2003).
-#[derive(Debug, Clone, Copy)]
-pub struct Theta {
-    /// Length of the season.
-    pub period: usize,
-}
-
-impl Forecaster for Theta {
-    fn name(&self) -> &'static str {
-        "Theta"
-    }
-
-    fn forecast(&self, history: &[f64], horizon: usize) -> Option<Vec<f64>> {
-        if history.len() < 5 {
-            return None;
-        }
-        let adjusted = Adjusted::of(history, self.period);
-        let (alpha, level) = smoothing(&adjusted.values);
-        let (_, slope) = line(&adjusted.values);
-        let n = adjusted.values.len() as f64;
-        let start = (1.0 - (1.0 - alpha).powf(n)) / alpha;
-        let line = (0..horizon).map(|step| level + slope / 2.0 * (step as f64 + start));
-        Some(adjusted.put_back(line))
-    }
-}
-
-/// The smoothing weight with the smallest squared one-step error, by golden-section search, and the
-/// last level.
-fn smoothing(values: &[f64]) -> (f64, f64) {
-    let run = |alpha: f64| {
-        let mut level = values[0];
-        let mut squares = 0.0;
-        for value in &values[1..] {
-            let error = value - level;
-            squares += error * error;
-            level += alpha * error;
-        }
-        (squares, level)
-    };
-    let (mut low, mut high) = (0.001, 0.999);
-    let ratio = (5f64.sqrt() - 1.0) / 2.0;
-    for _ in 0..40 {
-        let (a, b) = (high - ratio * (high - low), low + ratio * (high - low));
-        if run(a).0 <= run(b).0 {
-            high = b;
-        } else {
-            low = a;
-        }
-    }
-    let alpha = f64::midpoint(low, high);
-    (alpha, run(alpha).1)
-}
-
-/// Exponential smoothing with error and trend chosen by the corrected Akaike criterion, without a
-/// season (Hyndman et al., 2008; `augurs`). Only its point forecast is used.
-#[derive(Debug, Clone, Copy)]
-pub struct Ets;
-
-/// Maximum number of values used: exponential smoothing forgets, and more only take time.
-const ETS_VALUES: usize = 126;
-
-impl Forecaster for Ets {
-    fn name(&self) -> &'static str {
-        "ETS"
-    }
-
-    fn forecast(&self, history: &[f64], horizon: usize) -> Option<Vec<f64>> {
-        let recent = &history[history.len().saturating_sub(ETS_VALUES)..];
-        let (low, high) = recent
-            .iter()
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |r, value| {
-                (r.0.min(*value), r.1.max(*value))
-            });
-        if recent.len() < 10 || !recent.iter().all(|value| value.abs() <= 1e100) {
-            return None;
-        }
-        if high - low <= 1e-12 * high.abs().max(1e-300) {
-            return Some(vec![recent[0]; horizon]);
-        }
-        let fitted = AutoETS::new(1, "ZZN").ok()?.fit(recent).ok()?;
-        let point = fitted.predict(horizon, None).ok()?.point;
-        // Rejects a diverging fit.
-        let limit = 10.0 * typical(recent, 7).max(high.abs().max(low.abs()));
-        point
-            .iter()
-            .all(|value| value.is_finite() && value.abs() <= limit)
-            .then_some(point)
-    }
-}
-
-/// Robust STL, exponential smoothing of the season-adjusted series, and the season restored (the
-/// recipe of MSTL; Bandara, Hyndman and Bergmeir, 2021).
-#[derive(Debug, Clone, Copy)]
-pub struct MstlEts {
-    /// Length of the season.
-    pub period: usize,
-}
-
-impl Forecaster for MstlEts {
-    fn name(&self) -> &'static str {
-        "MSTL + ETS"
-    }
-
-    fn forecast(&self, history: &[f64], horizon: usize) -> Option<Vec<f64>> {
-        let parts = smooth(history, self.period)?;
-        let adjusted: Vec<f64> = history
-            .iter()
-            .zip(&parts.season)
-            .map(|(value, season)| value - season)
-            .collect();
-        let mut point = Ets.forecast(&adjusted, horizon)?;
-        let last = &parts.season[history.len() - self.period..];
-        point
-            .iter_mut()
-            .enumerate()
-            .for_each(|(step, value)| *value += last[step % self.period]);
-        Some(point)
+        Some(adjusted.restore(line))
     }
 }
 
 /// A series without its season, and the pattern to restore it.
-struct Adjusted {
-    values: Vec<f64>,
+pub(super) struct Adjusted {
+    pub(super) values: Vec<f64>,
     /// Factors or offsets for the steps after the series.
     pattern: Vec<f64>,
     multiplicative: bool,
@@ -255,7 +124,7 @@ struct Adjusted {
 impl Adjusted {
     /// Classical decomposition by centred moving averages, multiplicative for positive values, if
     /// the series is seasonal at all.
-    fn of(history: &[f64], period: usize) -> Self {
+    pub(super) fn of(history: &[f64], period: usize) -> Self {
         if !is_seasonal(history, period) {
             return Self {
                 values: history.to_vec(),
@@ -298,7 +167,7 @@ impl Adjusted {
         }
     }
 
-    fn put_back(&self, values: impl Iterator<Item = f64>) -> Vec<f64> {
+    pub(super) fn restore(&self, values: impl Iterator<Item = f64>) -> Vec<f64> {
         values
             .enumerate()
             .map(|(step, value)| {
@@ -315,7 +184,7 @@ impl Adjusted {
 
 /// Centred moving average over one period; for an even one, the average of two neighbouring
 /// averages.
-fn centred_average(values: &[f64], period: usize) -> Vec<Option<f64>> {
+pub(super) fn centred_average(values: &[f64], period: usize) -> Vec<Option<f64>> {
     let half = period / 2;
     (0..values.len())
         .map(|i| {
@@ -333,12 +202,9 @@ fn centred_average(values: &[f64], period: usize) -> Vec<Option<f64>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::forecast::{mase, smape};
-
+pub(super) mod tests {
     /// Box and Jenkins' series G: airline passengers in thousands, 1949 to 1960.
-    const AIR: [f64; 144] = [
+    pub(crate) const AIR: [f64; 144] = [
         112., 118., 132., 129., 121., 135., 148., 148., 136., 119., 104., 118., 115., 126., 141.,
         135., 125., 149., 170., 170., 158., 133., 114., 140., 145., 150., 178., 163., 172., 178.,
         199., 199., 184., 162., 146., 166., 171., 180., 193., 181., 183., 218., 230., 242., 209.,
@@ -350,60 +216,4 @@ mod tests {
         360., 342., 406., 396., 420., 472., 548., 559., 463., 407., 362., 405., 417., 391., 419.,
         461., 472., 535., 622., 606., 508., 461., 390., 432.,
     ];
-
-    fn check(forecaster: &dyn Forecaster, horizon: usize, expected: f64, tolerance: f64) {
-        let (train, test) = AIR.split_at(144 - horizon);
-        let forecast = forecaster.forecast(train, horizon).unwrap();
-        let error = smape(test, &forecast);
-        let scaled = mase(train, 12, test, &forecast);
-        eprintln!(
-            "{}: sMAPE {error:.6}, MASE {scaled:.3} over {horizon}",
-            forecaster.name()
-        );
-        assert!(
-            (error - expected).abs() <= tolerance,
-            "{}: {error}",
-            forecaster.name()
-        );
-    }
-
-    /// sMAPE over the last 36 months as the sktime forecasting tutorial prints it: seasonal naive
-    /// 0.145428, Theta 0.086615.
-    #[test]
-    fn published_errors_on_airline_passengers() {
-        check(&SeasonalNaive { period: 12 }, 36, 0.145_428, 1e-6);
-        check(&Theta { period: 12 }, 36, 0.086_615, 2e-3);
-    }
-
-    #[test]
-    fn smoothing_with_season_beats_the_naive_one() {
-        let (train, test) = AIR.split_at(132);
-        let naive = SeasonalNaive { period: 12 }.forecast(train, 12).unwrap();
-        let mstl = MstlEts { period: 12 }.forecast(train, 12).unwrap();
-        assert!(smape(test, &mstl) < smape(test, &naive));
-    }
-
-    #[test]
-    fn every_forecaster_survives_odd_series() {
-        let zeros = vec![0.0; 60];
-        let spike: Vec<f64> = (0..60).map(|i| if i == 30 { 1e12 } else { 0.0 }).collect();
-        let sign = |i: usize| if i.is_multiple_of(3) { -1.0 } else { 1.0 };
-        let huge: Vec<f64> = (0..60).map(|i| 1e308 * sign(i)).collect();
-        let broken: Vec<f64> = (0..60)
-            .map(|i| if i == 9 { f64::NAN } else { 1.0 })
-            .collect();
-        for forecaster in standard(7) {
-            for series in [&zeros[..], &spike, &zeros[..1], &huge, &broken] {
-                // Overflow is detected later; nothing panics here.
-                let is_sane = series.iter().all(|value| value.abs() < 1e100);
-                if let Some(values) = forecaster.forecast(series, 10).filter(|_| is_sane) {
-                    assert!(
-                        values.iter().all(|value| value.is_finite()),
-                        "{}",
-                        forecaster.name()
-                    );
-                }
-            }
-        }
-    }
 }

@@ -1,30 +1,54 @@
-//! Forecasting with a backtest: forecasters are selected and weighted by their past errors, from
-//! which intervals are computed, too.
+//! Forecasting with a backtest: forecasters are selected by their past errors, from which intervals
+//! are computed, too.
 //!
 //! [`forecast`] runs every [`Forecaster`] from a number of earlier origins (rolling-origin backtest;
-//! Tashman, 2000), scores it by MASE (Hyndman and Koehler, 2006), and combines those close to the
-//! best with weights that fall with the squared error. The same combination's own errors at each
-//! horizon give split-conformal intervals with the finite-sample quantile (Vovk et al., 2005; Stankeviciute
-//! et al., 2021): no distribution is assumed, and coverage is measured and reported.
+//! Tashman, 2000), scores it by MASE (Hyndman and Koehler, 2006), and combines up to eight that are
+//! close to the best: at each step the mean of the middle half of their forecasts, a trimmed mean
+//! (Jose and Winkler, 2008). The same combination's own errors at each horizon give split-conformal
+//! intervals with the finite-sample quantile (Vovk et al., 2005; Stankeviciute et al., 2021): no
+//! distribution is assumed, and coverage is measured and reported.
+//!
+//! Counts that are often zero are forecast by their rate, with forecasters scored by squared errors,
+//! which are smallest at the mean; absolute ones would be smallest at zero (Kolassa, 2016).
 //!
 //! Forecasters see the series without its isolated outliers ([`clean`]), at every origin without
-//! those that were known then; their errors are relative to the original series. Intervals allow
+//! those that were known then; their errors are relative to the original series, and errors on
+//! outliers do not count in their scores. Intervals allow
 //! for outliers at the rate of the series, and are never narrower than the rounding of the values,
 //! unless all values are the same.
 
+mod arima;
 mod backtest;
+mod combination;
+mod decomposed;
+mod ets;
 mod forecasters;
+mod intermittent;
+mod intervals;
+pub mod m4;
+mod members;
+mod minimise;
 mod outliers;
+mod seasons;
 mod stretch;
+mod theta;
 
+pub use arima::Arima;
 pub use backtest::{Backtest, backtest, conformal_half_width, mase, origins, smape};
-pub use forecasters::{
-    Drift, Ets, Forecaster, Level, MstlEts, SeasonalMean, SeasonalNaive, Theta, standard,
-};
+pub use decomposed::{Decomposed, Rest};
+pub use ets::Ets;
+pub use forecasters::{Drift, Forecaster, Level, SeasonalMean, SeasonalNaive};
+pub use intermittent::{Croston, Tsb};
+pub use members::standard;
 pub use outliers::{Cleaned, clean};
+pub use seasons::seasons;
 pub use stretch::{CLEAR, Stretch, current_stretch};
+pub use theta::{DynamicTheta, Theta};
 
 use crate::describe::median;
+use backtest::continued;
+use combination::{Candidate, Criterion, Loss, chosen, combined, combined_errors};
+use intervals::{Allowance, Scaled, SumErrors, band, medians};
 
 /// Settings of a forecast.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +74,7 @@ pub struct Member {
     pub mase: f64,
     /// Symmetric mean absolute percentage error, 0 to 2.
     pub smape: f64,
-    /// Its weight in the combination; 0 if it is left out.
+    /// Its share in the combination, over all steps; 0 if it is left out.
     pub weight: f64,
 }
 
@@ -72,6 +96,9 @@ pub struct Band {
 pub struct Outlook {
     /// Expected value per step.
     pub mean: Vec<f64>,
+    /// Median per step, which has the smallest absolute error: the expected value, except for counts
+    /// that are often zero.
+    pub median: Vec<f64>,
     /// One band per level, in the requested order.
     pub bands: Vec<Band>,
     /// Expected sum over the first steps.
@@ -166,28 +193,51 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
         period: options.period,
     };
     let naive = backtest(&naive, &known, values, options.horizon).ok_or(ForecastError::None)?;
-    let mut candidates: Vec<(Box<dyn Forecaster>, Backtest)> = standard(options.period)
+    let is_rare = intermittent::is_intermittent(values, options.period);
+    let mut is_outlier = vec![false; values.len()];
+    for i in &cleaned.outliers {
+        is_outlier[*i] = true;
+    }
+    let criterion = Criterion {
+        origins: &origins,
+        is_outlier,
+        scale,
+        half_life: HALF_LIFE * options.period,
+        loss: if is_rare {
+            Loss::Squared
+        } else {
+            Loss::Absolute
+        },
+    };
+    let seasons = seasons(&cleaned.values, options.period);
+    let mut candidates: Vec<Candidate> = standard(options.period, &seasons, is_rare)
         .into_iter()
         .filter_map(|one| {
-            let record = backtest(one.as_ref(), &histories, values, options.horizon)?;
-            Some((one, record))
+            let (record, point) = continued(
+                one.as_ref(),
+                &histories,
+                &cleaned.values,
+                values,
+                options.horizon,
+            )?;
+            Some(Candidate {
+                name: one.name(),
+                score: criterion.score(&record),
+                record,
+                point,
+            })
         })
         .collect();
-    let recent =
-        |record: &Backtest| record.recent_mase(scale, &origins, HALF_LIFE * options.period);
-    candidates.sort_by(|(a, x), (b, y)| {
-        recent(x)
-            .total_cmp(&recent(y))
-            .then_with(|| a.name().cmp(b.name()))
+    candidates.sort_by(|a, b| {
+        let by_name = || a.name.cmp(b.name);
+        a.score.total_cmp(&b.score).then_with(by_name)
     });
-    let scores: Vec<f64> = candidates
-        .iter()
-        .map(|(_, record)| recent(record))
-        .collect();
-    let weights = weights(&scores);
-    let errors = combined_errors(&candidates, &weights);
-    let (mean, weights) =
-        combined_forecast(&cleaned.values, options.horizon, &candidates, weights)?;
+    let chosen = chosen(&candidates);
+    if chosen == 0 {
+        return Err(ForecastError::None);
+    }
+    let (mean, weights) = combined(&candidates[..chosen]);
+    let errors = combined_errors(&candidates[..chosen]);
     let floor = if values.iter().all(|value| *value >= 0.0) {
         0.0
     } else {
@@ -196,36 +246,40 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
     let mean: Vec<f64> = mean.into_iter().map(|value| value.max(floor)).collect();
     let total_steps = options.total.clamp(1, options.horizon);
     let total = mean[..total_steps].iter().sum();
-    let total_errors: Vec<f64> = errors
-        .iter()
-        .map(|row| row[..total_steps].iter().sum::<f64>().abs())
-        .collect();
+    let scaled = Scaled::of(&errors, &histories, &cleaned.values, options.period);
+    let sum_errors = SumErrors::of(&scaled, &origins, &criterion.is_outlier, total_steps);
     let record = Backtest::of(values, &origins, &errors);
     let allowance = Allowance::of(values, &cleaned);
+    let median = if is_rare {
+        medians(&mean, &scaled, &allowance, floor)
+    } else {
+        mean.clone()
+    };
     Ok(Outlook {
+        median,
         bands: options
             .levels
             .iter()
-            .map(|level| band(&mean, &errors, *level, &allowance, floor))
+            .map(|level| band(&mean, &scaled, *level, &allowance, floor))
             .collect(),
         total,
         total_intervals: options
             .levels
             .iter()
             .map(|level| {
-                let half = conformal_half_width(&total_errors, *level);
+                let half = sum_errors.half_width(*level);
                 let [down, up] = allowance.over(total_steps, *level);
                 [(total - half.max(down)).max(floor), total + half.max(up)]
             })
             .collect(),
         members: candidates
             .iter()
-            .zip(&weights)
-            .map(|((one, record), weight)| Member {
-                name: one.name(),
-                mase: record.mase(scale),
-                smape: record.smape(),
-                weight: *weight,
+            .zip(weights.into_iter().chain(std::iter::repeat(0.0)))
+            .map(|(candidate, weight)| Member {
+                name: candidate.name,
+                mase: candidate.record.mase(scale),
+                smape: candidate.record.smape(),
+                weight,
             })
             .collect(),
         mase: record.mase(scale),
@@ -241,196 +295,14 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
     })
 }
 
-/// Additional width of intervals, independent of the backtest: for outliers, and for the rounding
-/// of values.
-struct Allowance {
-    /// Observed values minus usual ones: zero except for outliers.
-    deviations: Vec<f64>,
-    /// Deviation of the outliers at the end, which may continue.
-    open: f64,
-    /// Rounding of the values; 0 if all are equal.
-    resolution: f64,
-}
-
-impl Allowance {
-    fn of(values: &[f64], cleaned: &Cleaned) -> Self {
-        Self {
-            deviations: values
-                .iter()
-                .zip(&cleaned.values)
-                .map(|(value, usual)| value - usual)
-                .collect(),
-            open: cleaned.open,
-            resolution: resolution(values),
-        }
-    }
-
-    /// Additional width below and above the expected sum over some steps.
-    fn over(&self, steps: usize, level: f64) -> [f64; 2] {
-        let sums: Vec<f64> = self
-            .deviations
-            .windows(steps)
-            .map(|window| window.iter().sum())
-            .collect();
-        [-1.0, 1.0].map(|side| {
-            let beyond: Vec<f64> = sums.iter().map(|sum| (sum * side).max(0.0)).collect();
-            conformal_half_width(&beyond, f64::midpoint(level, 1.0))
-                .max(self.open * side * steps as f64)
-                .max(self.resolution)
-        })
-    }
-}
+/// Number of seasons after which the weight of an origin's errors is halved: success before a
+/// change of regime may not continue after it.
+const HALF_LIFE: usize = 12;
 
 fn is_constant(values: &[f64]) -> bool {
     let first = values.first().copied().unwrap_or(0.0);
     let same = |value: &f64| (value - first).abs() <= 1e-12 * first.abs();
     values.iter().all(same)
-}
-
-/// The rounding of the values: a power of ten up to 1 or, if none fits, almost zero; 0 if all are
-/// equal.
-fn resolution(values: &[f64]) -> f64 {
-    if is_constant(values) {
-        return 0.0;
-    }
-    let fits = |scale: &f64| {
-        values.iter().all(|value| {
-            let scaled = value * scale;
-            (scaled - scaled.round()).abs() <= 1e-9 * scaled.abs()
-        })
-    };
-    let scale = (0..=6).map(|decimals| 10f64.powi(decimals)).find(fits);
-    let sizes: Vec<f64> = values.iter().map(|value| value.abs()).collect();
-    let least = (1e-4 * median(&sizes)).max(f64::MIN_POSITIVE);
-    scale.map_or(least, f64::recip)
-}
-
-/// Number of seasons after which the weight of an origin's errors is halved: success before a
-/// change of regime may not continue after it.
-const HALF_LIFE: usize = 12;
-
-/// Weights of the forecasters whose error is within 15 % of the smallest, at most four. Errors are
-/// ascending.
-fn weights(errors: &[f64]) -> Vec<f64> {
-    let Some(best) = errors.first().map(|error| error.max(1e-12)) else {
-        return Vec::new();
-    };
-    let mut weights: Vec<f64> = errors
-        .iter()
-        .enumerate()
-        .map(|(i, error)| {
-            let error = error.max(1e-12);
-            if i < 4 && error <= 1.15 * best {
-                (best / error).powi(2)
-            } else {
-                0.0
-            }
-        })
-        .collect();
-    let total: f64 = weights.iter().sum();
-    for weight in &mut weights {
-        *weight /= total;
-    }
-    weights
-}
-
-fn combined_errors(
-    candidates: &[(Box<dyn Forecaster>, Backtest)],
-    weights: &[f64],
-) -> Vec<Vec<f64>> {
-    let Some((_, first)) = candidates.first() else {
-        return Vec::new();
-    };
-    let mut errors = vec![vec![0.0; first.errors[0].len()]; first.errors.len()];
-    for ((_, record), weight) in candidates.iter().zip(weights) {
-        for (row, other) in errors.iter_mut().zip(&record.errors) {
-            row.iter_mut()
-                .zip(other)
-                .for_each(|(slot, error)| *slot += weight * error);
-        }
-    }
-    errors
-}
-
-/// The forecast of the combination. If a forecaster fails here, although it did not in the
-/// backtest, its weight goes to the others.
-fn combined_forecast(
-    values: &[f64],
-    horizon: usize,
-    candidates: &[(Box<dyn Forecaster>, Backtest)],
-    mut weights: Vec<f64>,
-) -> Result<(Vec<f64>, Vec<f64>), ForecastError> {
-    let mut mean = vec![0.0; horizon];
-    let mut total = 0.0;
-    for ((one, _), weight) in candidates.iter().zip(&mut weights) {
-        if *weight <= 0.0 {
-            continue;
-        }
-        match one.forecast(values, horizon) {
-            Some(forecast) => {
-                total += *weight;
-                mean.iter_mut()
-                    .zip(&forecast)
-                    .for_each(|(slot, value)| *slot += *weight * value);
-            }
-            None => *weight = 0.0,
-        }
-    }
-    if total <= 0.0 {
-        return Err(ForecastError::None);
-    }
-    for value in &mut mean {
-        *value /= total;
-    }
-    for weight in &mut weights {
-        *weight /= total;
-    }
-    Ok((mean, weights))
-}
-
-/// Conformal band: errors of neighbouring steps are pooled, and the width does not decrease with
-/// the horizon.
-fn band(mean: &[f64], errors: &[Vec<f64>], level: f64, allowance: &Allowance, floor: f64) -> Band {
-    let [down, up] = allowance.over(1, level);
-    let horizon = mean.len();
-    let pooled = |step: usize, without: Option<usize>| -> Vec<f64> {
-        let steps = step.saturating_sub(1)..(step + 2).min(horizon);
-        errors
-            .iter()
-            .enumerate()
-            .filter(|(origin, _)| Some(*origin) != without)
-            .flat_map(|(_, row)| row[steps.clone()].iter().map(|error| error.abs()))
-            .collect()
-    };
-    let mut widest = 0.0f64;
-    let half: Vec<f64> = (0..horizon)
-        .map(|step| {
-            widest = widest.max(conformal_half_width(&pooled(step, None), level));
-            widest
-        })
-        .collect();
-    let mut held = 0;
-    for (origin, row) in errors.iter().enumerate() {
-        let mut widest = 0.0f64;
-        for (step, error) in row.iter().enumerate() {
-            widest = widest.max(conformal_half_width(&pooled(step, Some(origin)), level));
-            held += usize::from(error.abs() <= widest.max(allowance.resolution));
-        }
-    }
-    Band {
-        level,
-        lower: mean
-            .iter()
-            .zip(&half)
-            .map(|(mean, half)| (mean - half.max(down)).max(floor))
-            .collect(),
-        upper: mean
-            .iter()
-            .zip(&half)
-            .map(|(mean, half)| mean + half.max(up))
-            .collect(),
-        coverage: held as f64 / (errors.len() * horizon).max(1) as f64,
-    }
 }
 
 /// The typical size of the last season's values, for limits on absurd forecasts.
@@ -593,6 +465,25 @@ mod tests {
     }
 
     #[test]
+    fn rare_counts_are_forecast_by_their_rate() {
+        let options = Options {
+            period: 7,
+            horizon: 28,
+            levels: vec![0.95],
+            total: 7,
+            origins: 24,
+        };
+        // One event in 31 days.
+        let values: Vec<f64> = (0..200)
+            .map(|i| f64::from(u8::from(i * 7919 % 31 == 3)))
+            .collect();
+        let outlook = forecast(&values, &options).unwrap();
+        assert!((outlook.total - 7.0 / 31.0).abs() < 0.1, "{outlook:?}");
+        assert!(outlook.mean.iter().all(|value| *value > 0.0));
+        assert!(outlook.median.iter().all(|value| *value == 0.0));
+    }
+
+    #[test]
     fn intervals_of_counts_with_outages_hold_what_they_promise() {
         let options = Options {
             period: 7,
@@ -638,7 +529,7 @@ mod tests {
             (&[std::f64::consts::PI, 3.0, 3.0], 3e-4),
         ];
         for (values, expected) in cases {
-            let got = resolution(values);
+            let got = intervals::resolution(values);
             assert!((got - expected).abs() < 1e-12, "{values:?}: {got}");
         }
     }

@@ -1,0 +1,400 @@
+//! Forecasts of many series, scored as in the M4 competition (Makridakis, Spiliotis and
+//! Assimakopoulos, 2020).
+//!
+//! Files have one series a row: its name, then its values; rows may have any length, and cells at the
+//! end may be empty. The default combination is compared with Naive2, naive and seasonal naive. Its
+//! medians are scored, which have the smallest absolute error (Gneiting, 2011). The test values of a
+//! series are read for its scores only.
+
+use crate::table::{Row, TableError, bytes, rows};
+use rayon::prelude::*;
+use retrocast_stats::forecast::{
+    Band, Options, forecast,
+    m4::{Benchmark, error_scale},
+    need, smape,
+};
+use serde::Serialize;
+use std::{collections::HashMap, path::Path};
+
+/// Name of the default combination.
+const DEFAULT: &str = "combination";
+/// Coverages of the intervals.
+const LEVELS: [f64; 2] = [0.8, 0.95];
+/// Origins of the backtest, as in reports.
+const ORIGINS: usize = 24;
+/// Largest size of a value.
+const VALUE_MAX: f64 = 1e100;
+
+/// The intervals of one level.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct IntervalScore {
+    /// Nominal coverage.
+    pub level: f64,
+    /// Share of test values inside.
+    pub coverage: f64,
+    /// Mean width over the scale of the series' errors (that of the MASE).
+    pub width: f64,
+}
+
+/// The scores of one method.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MethodScore {
+    /// Name of the method.
+    pub method: &'static str,
+    /// Mean symmetric absolute percentage error, 0 to 200.
+    pub smape: f64,
+    /// Mean absolute scaled error.
+    pub mase: f64,
+    /// Mean of both, each over that of Naive2; `None` where Naive2 is exact.
+    pub owa: Option<f64>,
+    /// Share of the series with a smaller error than that of seasonal naive.
+    pub better: f64,
+    /// Intervals of 80 and 95 %.
+    pub intervals: Vec<IntervalScore>,
+}
+
+/// The scores of all methods.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ForecastScores {
+    /// Number of series.
+    pub series: usize,
+    /// Steps ahead.
+    pub horizon: usize,
+    /// Seasons; the first is that of Naive2 and of the scale of errors.
+    pub seasons: Vec<usize>,
+    /// Series too short for a backtest, for which the combination is Naive2.
+    pub short: usize,
+    /// Series that repeat one season exactly, left out of MASE and widths.
+    pub unscaled: usize,
+    /// Scores of the combination, Naive2, naive and seasonal naive.
+    pub methods: Vec<MethodScore>,
+}
+
+/// A series and the values that came after it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Known values, at least one.
+    pub train: Vec<f64>,
+    /// The next values, as many as the horizon.
+    pub test: Vec<f64>,
+}
+
+/// Forecasts the series of one file and scores the forecasts with the values of another. `seasons`
+/// are lengths in steps: the first is that of the benchmarks (1 for none, as in M4's weekly series),
+/// the longest that a series is long enough for is that of the combination.
+pub fn evaluate(
+    train: &Path,
+    test: &Path,
+    seasons: &[usize],
+    horizon: usize,
+) -> Result<ForecastScores, TableError> {
+    let series = pair(
+        (train, &rows(train, &bytes(train)?)?),
+        (test, &rows(test, &bytes(test)?)?),
+        horizon.max(1),
+    )?;
+    Ok(score(&series, seasons, horizon.max(1)))
+}
+
+/// Pairs the rows of both files by name.
+fn pair(
+    (train, train_rows): (&Path, &[Row]),
+    (test, test_rows): (&Path, &[Row]),
+    horizon: usize,
+) -> Result<Vec<Series>, TableError> {
+    let mut tests: HashMap<&str, (u64, Vec<f64>)> = HashMap::new();
+    for row in without_header(test_rows) {
+        let (name, mut values) = parse(test, row)?;
+        if values.len() < horizon {
+            let have = values.len();
+            let reason = format!("series {name} has {have} values, the horizon is {horizon}");
+            let advice = "add the missing values or lower the horizon";
+            return Err(TableError::of(test, reason, advice).line(row.line));
+        }
+        values.truncate(horizon);
+        insert(&mut tests, test, row, name, values)?;
+    }
+    let mut trains = HashMap::new();
+    let mut all = Vec::new();
+    for row in without_header(train_rows) {
+        let (name, values) = parse(train, row)?;
+        if values.is_empty() {
+            let reason = format!("series {name} has no values");
+            return Err(TableError::of(train, reason, "remove the row").line(row.line));
+        }
+        let Some((_, test_values)) = tests.get(name) else {
+            let reason = format!("series {name} is not in {}", test.display());
+            let advice = "give both files the same names in the first column";
+            return Err(TableError::of(train, reason, advice)
+                .line(row.line)
+                .column(1));
+        };
+        insert(&mut trains, train, row, name, Vec::new())?;
+        all.push(Series {
+            train: values,
+            test: test_values.clone(),
+        });
+    }
+    if all.is_empty() {
+        let advice = "each row needs a name and numbers";
+        return Err(TableError::of(train, "there are no series", advice));
+    }
+    Ok(all)
+}
+
+fn insert<'a>(
+    names: &mut HashMap<&'a str, (u64, Vec<f64>)>,
+    file: &Path,
+    row: &Row,
+    name: &'a str,
+    values: Vec<f64>,
+) -> Result<(), TableError> {
+    if let Some((line, _)) = names.insert(name, (row.line, values)) {
+        let reason = format!("series {name} is also on line {line}");
+        let error = TableError::of(file, reason, "rename or remove one of them");
+        return Err(error.line(row.line).column(1));
+    }
+    Ok(())
+}
+
+/// The rows without a first one that has no number.
+fn without_header(rows: &[Row]) -> &[Row] {
+    let is_header = |row: &Row| {
+        let mut values = row.cells[1..].iter().filter(|cell| !cell.is_empty());
+        values.all(|cell| cell.parse::<f64>().is_err())
+    };
+    match rows.split_first() {
+        Some((first, rest)) if is_header(first) => rest,
+        _ => rows,
+    }
+}
+
+/// Name and values of a row.
+fn parse<'a>(file: &Path, row: &'a Row) -> Result<(&'a str, Vec<f64>), TableError> {
+    let (name, cells) = row
+        .cells
+        .split_first()
+        .map_or(("", &[][..]), |(n, c)| (n, c));
+    let last = cells.iter().rposition(|cell| !cell.is_empty());
+    let cells = &cells[..last.map_or(0, |last| last + 1)];
+    let values = cells.iter().enumerate().map(|(i, cell)| {
+        let value = cell.parse::<f64>().ok();
+        value
+            .filter(|value| value.abs() <= VALUE_MAX)
+            .ok_or_else(|| {
+                let (reason, advice) = if cell.is_empty() {
+                    let advice = "fill the gap: only cells after the last value may be empty";
+                    ("a value is missing".to_string(), advice)
+                } else {
+                    let shown: String = cell.chars().take(40).collect();
+                    let advice = "write numbers with a point, and none beyond 1e100";
+                    (format!("\"{shown}\" is not a number"), advice)
+                };
+                TableError::of(file, reason, advice)
+                    .line(row.line)
+                    .column(i + 2)
+            })
+    });
+    Ok((name, values.collect::<Result<_, _>>()?))
+}
+
+/// The scores of one method on one series.
+#[derive(Debug, Clone, Default)]
+struct Score {
+    error: f64,
+    smape: f64,
+    mase: Option<f64>,
+    coverage: Vec<f64>,
+    width: Vec<Option<f64>>,
+}
+
+impl Score {
+    fn of(series: &Series, scale: Option<f64>, mean: &[f64], bands: &[Band]) -> Self {
+        let n = series.test.len() as f64;
+        let errors = series.test.iter().zip(mean).map(|(a, b)| (a - b).abs());
+        let error = errors.sum::<f64>() / n;
+        let ends = |band: &Band| -> Vec<(f64, f64)> {
+            band.lower
+                .iter()
+                .copied()
+                .zip(band.upper.iter().copied())
+                .collect()
+        };
+        let coverage = bands.iter().map(|band| {
+            let held = series.test.iter().zip(ends(band));
+            held.filter(|(value, (low, high))| low <= value && *value <= high)
+                .count() as f64
+                / n
+        });
+        let width = bands.iter().map(|band| {
+            let widths = ends(band).into_iter().map(|(low, high)| high - low);
+            let mean = widths.sum::<f64>() / n;
+            scale.map(|scale| mean / scale)
+        });
+        Self {
+            error,
+            smape: 100.0 * smape(&series.test, mean),
+            mase: scale.map(|scale| error / scale),
+            coverage: coverage.collect(),
+            width: width.collect(),
+        }
+    }
+}
+
+/// The benchmarks, Naive2 first.
+const BENCHMARKS: [Benchmark; 3] = [
+    Benchmark::Naive2,
+    Benchmark::Naive,
+    Benchmark::SeasonalNaive,
+];
+
+/// The scores of the combination and of each benchmark on one series; false if it was too short for
+/// the combination.
+fn score_series(series: &Series, seasons: &[usize], horizon: usize) -> (Vec<Score>, bool) {
+    let main = seasons.first().copied().unwrap_or(1).max(1);
+    let scale = error_scale(&series.train, main);
+    let mut scores: Vec<Score> = BENCHMARKS
+        .iter()
+        .map(|benchmark| {
+            let (mean, bands) = benchmark.forecast(&series.train, main, horizon, &LEVELS);
+            Score::of(series, scale, &mean, &bands)
+        })
+        .collect();
+    let options = |period: usize| Options {
+        period,
+        horizon,
+        levels: LEVELS.to_vec(),
+        total: 1,
+        origins: ORIGINS,
+    };
+    let mut periods: Vec<usize> = seasons
+        .iter()
+        .copied()
+        .chain([1])
+        .map(|p| p.max(1))
+        .collect();
+    periods.sort_unstable_by(|a, b| b.cmp(a));
+    let fits = |period: &usize| need(&options(*period)) <= series.train.len();
+    let period = periods.into_iter().find(fits);
+    let outlook = period.and_then(|period| forecast(&series.train, &options(period)).ok());
+    let first = match &outlook {
+        Some(outlook) => Score::of(series, scale, &outlook.median, &outlook.bands),
+        None => scores[0].clone(),
+    };
+    scores.insert(0, first);
+    (scores, outlook.is_some())
+}
+
+/// Scores forecasts of series, see [`evaluate`].
+pub fn score(all: &[Series], seasons: &[usize], horizon: usize) -> ForecastScores {
+    let each: Vec<(Vec<Score>, bool)> = all
+        .par_iter()
+        .map(|series| score_series(series, seasons, horizon))
+        .collect();
+    let names = [DEFAULT].into_iter().chain(BENCHMARKS.map(Benchmark::name));
+    let mut methods: Vec<MethodScore> = names
+        .enumerate()
+        .map(|(i, method)| {
+            let scores = || each.iter().map(|(scores, _)| &scores[i]);
+            let interval = |(k, level): (usize, &f64)| IntervalScore {
+                level: *level,
+                coverage: mean(scores().map(|score| score.coverage[k])),
+                width: mean(scores().filter_map(|score| score.width[k])),
+            };
+            MethodScore {
+                method,
+                smape: mean(scores().map(|score| score.smape)),
+                mase: mean(scores().filter_map(|score| score.mase)),
+                owa: None,
+                better: mean(each.iter().map(|(scores, _)| {
+                    let seasonal_naive = &scores[scores.len() - 1];
+                    f64::from(u8::from(scores[i].error < seasonal_naive.error))
+                })),
+                intervals: LEVELS.iter().enumerate().map(interval).collect(),
+            }
+        })
+        .collect();
+    let (smape, mase) = (methods[1].smape, methods[1].mase);
+    for method in &mut methods {
+        let owa = f64::midpoint(method.smape / smape, method.mase / mase);
+        method.owa = owa.is_finite().then_some(owa);
+    }
+    ForecastScores {
+        series: all.len(),
+        horizon,
+        seasons: seasons.to_vec(),
+        short: each.iter().filter(|(_, long)| !long).count(),
+        unscaled: each.iter().filter(|(s, _)| s[1].mase.is_none()).count(),
+        methods,
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, n) = values.fold((0.0, 0.0), |(sum, n), value| (sum + value, n + 1.0));
+    sum / n
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(train: &str, test: &str, horizon: usize) -> Result<Vec<Series>, TableError> {
+        let (a, b) = (Path::new("train.csv"), Path::new("test.csv"));
+        let rows = |path, text: &str| rows(path, text.as_bytes());
+        pair((a, &rows(a, train)?), (b, &rows(b, test)?), horizon)
+    }
+
+    #[test]
+    fn rows_may_be_ragged_and_have_a_header() {
+        let train = "\"V1\",\"V2\",\"V3\",\"V4\"\n\"H1\",1,2.5,3\n\"H2\",4,5,\n";
+        let series = read(train, "H2,7,8\nH1,9,1,5\n", 2).unwrap();
+        assert_eq!(series[0].train, [1.0, 2.5, 3.0]);
+        assert_eq!(series[0].test, [9.0, 1.0]);
+        assert_eq!(
+            (&series[1].train[..], &series[1].test[..]),
+            (&[4.0, 5.0][..], &[7.0, 8.0][..])
+        );
+    }
+
+    #[test]
+    fn errors_name_the_place() {
+        let error = |train: &str, test: &str| read(train, test, 1).unwrap_err().to_string();
+        let gap = "train.csv:1, column 3: a value is missing";
+        assert!(error("a,1,,3\n", "a,1\n").starts_with(gap));
+        let text = error("a,1\nb,1,x\n", "a,1\nb,1\n");
+        assert!(
+            text.starts_with("train.csv:2, column 3: \"x\" is not a number"),
+            "{text}"
+        );
+        assert!(error("a,inf,1\n", "a,1\n").starts_with("train.csv:1, column 2"));
+        assert!(error("a,1\na,2\n", "a,1\n").contains("also on line 1"));
+        assert!(error("a,1\n", "b,1\n").contains("is not in test.csv"));
+        assert!(
+            error("a,1\n", "a,\n").contains("no series")
+                || error("a,1\n", "b,1\na,\n").contains("horizon")
+        );
+        assert!(error("", "").contains("no series"));
+    }
+
+    /// Scores of the naive methods by hand.
+    #[test]
+    fn scores_are_those_of_the_competition() {
+        let series = Series {
+            train: vec![2.0, 4.0, 3.0],
+            test: vec![5.0, 1.0],
+        };
+        let scores = score(&[series], &[1], 2);
+        let naive = &scores.methods[2];
+        assert_eq!((naive.method, scores.short), ("naive", 1));
+        assert!((naive.smape - 100.0 * (2.0 * 2.0 / 8.0 + 2.0 * 2.0 / 4.0) / 2.0).abs() < 1e-9);
+        assert!((naive.mase - 2.0 / 1.5).abs() < 1e-9);
+        assert_eq!(scores.methods[1].owa, Some(1.0));
+        let repeated = Series {
+            train: vec![1.0, 2.0, 1.0, 2.0],
+            test: vec![1.0, 2.0],
+        };
+        let scores = score(&[repeated], &[2], 2);
+        assert_eq!((scores.unscaled, scores.methods[3].smape), (1, 0.0));
+        assert!(scores.methods[0].owa.is_none());
+    }
+}

@@ -1,0 +1,536 @@
+//! Exponential smoothing in its state-space form with error, trend and season (Hyndman, Koehler, Ord
+//! and Snyder, 2008), the form chosen by the corrected Akaike criterion.
+//!
+//! Forms are those of R's `ets`: additive or multiplicative errors; no trend, an additive or a damped
+//! one; no season, an additive or a multiplicative one; no additive errors with a multiplicative
+//! season. Multiplicative parts need positive values. Limits: one season, of at most [`SEASON_MAX`]
+//! values; only point forecasts.
+
+use super::{Forecaster, minimise::minimise, typical};
+use crate::seasonal::line;
+
+/// Longest season of a model; longer ones have too many states to estimate.
+pub const SEASON_MAX: usize = 24;
+/// Maximum number of values used, if not exact: exponential smoothing forgets, and more only take time.
+const VALUES_MAX: usize = 126;
+/// Maximum number of likelihoods computed for the weights alone.
+const EVALUATIONS: usize = 160;
+/// Weights at which the search starts. The likelihood may have two peaks: one with a season that
+/// changes fast, and one with a stable season and a level that changes instead.
+const QUICK: [f64; 3] = [0.4, 0.05, 0.1];
+const STEADY: [f64; 3] = [0.7, 0.01, 0.01];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trend {
+    None,
+    Additive,
+    Damped,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Season {
+    None,
+    Additive,
+    Multiplicative,
+}
+
+/// Error, trend and season of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Form {
+    multiplicative_error: bool,
+    trend: Trend,
+    season: Season,
+}
+
+impl Form {
+    /// All forms that values permit.
+    fn all(positive: bool, seasonal: bool) -> Vec<Self> {
+        let seasons: &[Season] = match (seasonal, positive) {
+            (false, _) => &[Season::None],
+            (true, false) => &[Season::None, Season::Additive],
+            (true, true) => &[Season::None, Season::Additive, Season::Multiplicative],
+        };
+        let mut all = Vec::new();
+        for multiplicative_error in [false, true] {
+            for trend in [Trend::None, Trend::Additive, Trend::Damped] {
+                for season in seasons {
+                    let is_stable = multiplicative_error || *season != Season::Multiplicative;
+                    if is_stable && (positive || !multiplicative_error) {
+                        all.push(Self {
+                            multiplicative_error,
+                            trend,
+                            season: *season,
+                        });
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    /// Number of parameters: smoothing weights, damping, initial states (of a season one less than
+    /// its length) and the variance.
+    fn parameters(self, period: usize) -> usize {
+        let trend = match self.trend {
+            Trend::None => 0,
+            Trend::Additive => 2,
+            Trend::Damped => 3,
+        };
+        let season = if self.season == Season::None {
+            0
+        } else {
+            period
+        };
+        3 + trend + season
+    }
+}
+
+/// Smoothing weights and damping.
+#[derive(Debug, Clone, Copy)]
+struct Weights {
+    alpha: f64,
+    beta: f64,
+    gamma: f64,
+    phi: f64,
+}
+
+impl Weights {
+    /// The weights at a point of the search, in the order in which a form has them; `None` outside
+    /// the usual bounds (0 < β < α < 1, 0 < γ < 1 − α, 0.8 ≤ φ ≤ 0.98).
+    fn at(form: Form, x: &[f64]) -> Option<Self> {
+        let inside = |value: f64, low: f64, high: f64| (low..=high).contains(&value);
+        let mut rest = x.iter().copied();
+        let alpha = rest.next()?;
+        let beta = if form.trend == Trend::None {
+            0.0
+        } else {
+            rest.next()?
+        };
+        let gamma = if form.season == Season::None {
+            0.0
+        } else {
+            rest.next()?
+        };
+        let phi = if form.trend == Trend::Damped {
+            rest.next()?
+        } else {
+            1.0
+        };
+        let valid = inside(alpha, 1e-4, 0.9999)
+            && (form.trend == Trend::None || inside(beta, 1e-4, alpha))
+            && (form.season == Season::None || inside(gamma, 1e-4, 1.0 - alpha))
+            && (form.trend != Trend::Damped || inside(phi, 0.8, 0.98));
+        valid.then_some(Self {
+            alpha,
+            beta,
+            gamma,
+            phi,
+        })
+    }
+
+    /// Start and steps of the search: α, β and γ at the values given.
+    fn start(form: Form, [alpha, beta, gamma]: [f64; 3]) -> (Vec<f64>, Vec<f64>) {
+        let mut points = vec![(alpha, 0.2)];
+        if form.trend != Trend::None {
+            points.push((beta, 0.05));
+        }
+        if form.season != Season::None {
+            points.push((gamma, 0.1));
+        }
+        if form.trend == Trend::Damped {
+            points.push((0.95, -0.05));
+        }
+        points.into_iter().unzip()
+    }
+}
+
+/// Level, trend and season; the season's first value is that of the next step.
+#[derive(Debug, Clone)]
+struct States {
+    level: f64,
+    trend: f64,
+    season: Vec<f64>,
+}
+
+impl States {
+    /// Classical decomposition of the first seasons for the season, a line over the first values of
+    /// the adjusted series for level and trend.
+    fn initial(form: Form, values: &[f64], period: usize) -> Self {
+        let season = match form.season {
+            Season::None => Vec::new(),
+            kind => first_season(values, period, kind == Season::Multiplicative),
+        };
+        let first = &values[..values.len().min((2 * period).max(10))];
+        let adjusted: Vec<f64> = first
+            .iter()
+            .enumerate()
+            .map(|(i, value)| match form.season {
+                Season::None => *value,
+                Season::Additive => value - season[i % period],
+                Season::Multiplicative => value / season[i % period],
+            })
+            .collect();
+        let (intercept, slope) = line(&adjusted);
+        let mean = adjusted.iter().sum::<f64>() / adjusted.len() as f64;
+        let (level, trend) = match form.trend {
+            Trend::None => (mean, 0.0),
+            _ if form.multiplicative_error && intercept - slope <= 0.0 => (adjusted[0], 0.0),
+            _ => (intercept - slope, slope),
+        };
+        Self {
+            level,
+            trend,
+            season,
+        }
+    }
+}
+
+/// Mean deviation from the moving average, by phase, over the first five seasons.
+fn first_season(values: &[f64], period: usize, multiplicative: bool) -> Vec<f64> {
+    let few = &values[..values.len().min(5 * period)];
+    let level = super::forecasters::centred_average(few, period);
+    let apart = |a: f64, b: f64| if multiplicative { a / b } else { a - b };
+    let mut season: Vec<f64> = (0..period)
+        .map(|phase| {
+            let rest: Vec<f64> = (phase..few.len())
+                .step_by(period)
+                .filter_map(|i| level[i].map(|level| apart(few[i], level)))
+                .collect();
+            rest.iter().sum::<f64>() / rest.len().max(1) as f64
+        })
+        .collect();
+    let mean = season.iter().sum::<f64>() / period as f64;
+    for value in &mut season {
+        *value = apart(*value, mean);
+        if multiplicative {
+            *value = value.max(0.01);
+        }
+    }
+    season
+}
+
+/// Runs a model over values and returns minus twice its log-likelihood up to a constant; `states`
+/// become the last ones, with the season turned to the next step.
+fn run(form: Form, weights: Weights, states: &mut States, values: &[f64]) -> f64 {
+    let Weights {
+        alpha,
+        beta,
+        gamma,
+        phi,
+    } = weights;
+    let ratio = beta / alpha;
+    let (mut squares, mut sizes) = (0.0, 0.0);
+    let mut phase = 0;
+    let (mut level, mut trend) = (states.level, states.trend);
+    for value in values {
+        let base = level + phi * trend;
+        let season = states.season.get(phase).copied().unwrap_or(0.0);
+        let (expected, adjusted) = match form.season {
+            Season::None => (base, *value),
+            Season::Additive => (base + season, value - season),
+            Season::Multiplicative => (base * season, value / season),
+        };
+        if form.multiplicative_error {
+            if expected <= 0.0 {
+                return f64::INFINITY;
+            }
+            squares += ((value - expected) / expected).powi(2);
+            sizes += expected.ln();
+        } else {
+            squares += (value - expected).powi(2);
+        }
+        let next = base + alpha * (adjusted - base);
+        trend = phi * trend + ratio * (next - level - phi * trend);
+        level = next;
+        match form.season {
+            Season::None => {}
+            Season::Additive => states.season[phase] += gamma * (value - base - season),
+            Season::Multiplicative => states.season[phase] += gamma * (value / base - season),
+        }
+        phase += 1;
+        if phase == states.season.len() {
+            phase = 0;
+        }
+    }
+    states.level = level;
+    states.trend = trend;
+    if !states.season.is_empty() {
+        states.season.rotate_left(phase);
+    }
+    // A perfect fit has no largest likelihood.
+    values.len() as f64 * squares.max(1e-300).ln() + 2.0 * sizes
+}
+
+/// A fitted model at the end of its series.
+#[derive(Debug, Clone)]
+struct Fitted {
+    form: Form,
+    weights: Weights,
+    states: States,
+    criterion: f64,
+}
+
+impl Fitted {
+    /// Estimates weights, and with `refine` initial states too, by maximum likelihood.
+    fn of(form: Form, values: &[f64], period: usize, refine: bool) -> Option<Self> {
+        let initial = States::initial(form, values, period);
+        let (start, steps) = Weights::start(form, QUICK);
+        let few = start.len();
+        let likelihood = |x: &[f64]| match Weights::at(form, x) {
+            Some(weights) => run(form, weights, &mut initial.clone(), values),
+            None => f64::INFINITY,
+        };
+        let (mut x, mut value) = minimise(likelihood, &start, &steps, EVALUATIONS);
+        let mut states = initial.clone();
+        if refine {
+            let likelihood = |x: &[f64]| match Weights::at(form, &x[..few]) {
+                Some(weights) => run(form, weights, &mut initial.moved(form, &x[few..]), values),
+                None => f64::INFINITY,
+            };
+            for mut at in [x.clone(), Weights::start(form, STEADY).0] {
+                let mut sizes = steps.iter().map(|step| step / 4.0).collect();
+                initial.describe(form, &mut at, &mut sizes);
+                let mut reached = f64::INFINITY;
+                for _ in 0..6 {
+                    (at, reached) = minimise(likelihood, &at, &sizes, 1500);
+                    sizes.iter_mut().for_each(|size| *size *= 0.6);
+                }
+                if reached <= value {
+                    value = reached;
+                    states = initial.moved(form, &at[few..]);
+                    x = at;
+                }
+            }
+        }
+        let weights = Weights::at(form, &x[..few])?;
+        run(form, weights, &mut states, values);
+        let (n, k) = (values.len() as f64, form.parameters(period) as f64);
+        let correction = if n > k + 1.0 {
+            2.0 * k * (k + 1.0) / (n - k - 1.0)
+        } else {
+            f64::INFINITY
+        };
+        value.is_finite().then_some(Self {
+            form,
+            weights,
+            states,
+            criterion: value + 2.0 * k + correction,
+        })
+    }
+
+    fn forecast(&self, horizon: usize) -> Vec<f64> {
+        let mut damping = 0.0;
+        let mut factor = 1.0;
+        (0..horizon)
+            .map(|step| {
+                factor *= self.weights.phi;
+                damping += factor;
+                let base = self.states.level + damping * self.states.trend;
+                let season = || self.states.season[step % self.states.season.len()];
+                match self.form.season {
+                    Season::None => base,
+                    Season::Additive => base + season(),
+                    Season::Multiplicative => base * season(),
+                }
+            })
+            .collect()
+    }
+}
+
+impl States {
+    /// Adds the initial states to a point of the search: level and trend in units of the level's
+    /// size, seasonal values but the last as they are.
+    fn describe(&self, form: Form, x: &mut Vec<f64>, steps: &mut Vec<f64>) {
+        let size = self.level.abs().max(1e-9);
+        x.push(0.0);
+        steps.push(0.05 * size);
+        if form.trend != Trend::None {
+            x.push(0.0);
+            steps.push((self.trend.abs() / 2.0).max(1e-3 * size));
+        }
+        let spread = match form.season {
+            Season::None => return,
+            Season::Additive => self.season.iter().map(|s| s.abs()).fold(0.0, f64::max) / 10.0,
+            Season::Multiplicative => 0.03,
+        };
+        x.resize(x.len() + self.season.len() - 1, 0.0);
+        steps.resize(x.len(), spread.max(1e-9));
+    }
+
+    /// The states moved by these amounts; the last seasonal value balances the others.
+    fn moved(&self, form: Form, by: &[f64]) -> Self {
+        let mut states = self.clone();
+        states.level += by[0];
+        let mut rest = &by[1..];
+        if form.trend != Trend::None {
+            states.trend += rest[0];
+            rest = &rest[1..];
+        }
+        for (season, by) in states.season.iter_mut().zip(rest) {
+            *season += by;
+        }
+        if let Some(last) = states.season.last_mut() {
+            *last -= rest.iter().sum::<f64>();
+        }
+        states
+    }
+}
+
+/// Exponential smoothing with the form that the corrected Akaike criterion prefers.
+#[derive(Debug, Clone, Copy)]
+pub struct Ets {
+    /// Length of the season; 1 for none.
+    pub period: usize,
+    /// Estimate initial states by maximum likelihood and use the whole history, as R's `ets` does: a
+    /// hundred times slower, and rarely better.
+    pub exact: bool,
+}
+
+impl Ets {
+    /// Smoothing without a season.
+    pub const PLAIN: Self = Self {
+        period: 1,
+        exact: false,
+    };
+
+    fn has_season(&self, n: usize) -> bool {
+        (2..=SEASON_MAX).contains(&self.period) && n >= 3 * self.period
+    }
+
+    /// The part of a history that models are fitted to.
+    fn recent<'a>(&self, history: &'a [f64]) -> &'a [f64] {
+        let most = if self.exact {
+            history.len()
+        } else {
+            VALUES_MAX.max(6 * self.period.min(SEASON_MAX))
+        };
+        &history[history.len().saturating_sub(most)..]
+    }
+
+    fn fit(&self, values: &[f64], forms: &[Form]) -> Option<Fitted> {
+        let period = if self.has_season(values.len()) {
+            self.period
+        } else {
+            1
+        };
+        let fitted = forms
+            .iter()
+            .filter_map(|form| Fitted::of(*form, values, period, self.exact));
+        fitted.min_by(|a, b| a.criterion.total_cmp(&b.criterion))
+    }
+
+    fn forms(&self, values: &[f64]) -> Vec<Form> {
+        let positive = values.iter().all(|value| *value > 0.0);
+        Form::all(positive, self.has_season(values.len()))
+    }
+
+    /// Forecasts with the best of these forms and returns it too; `None` if the fit diverges.
+    fn continued(
+        &self,
+        history: &[f64],
+        horizon: usize,
+        forms: Option<&[Form]>,
+    ) -> Option<(Vec<f64>, Option<Form>)> {
+        let values = self.recent(history);
+        let (low, high) = values
+            .iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |r, value| {
+                (r.0.min(*value), r.1.max(*value))
+            });
+        if values.len() < 10 || !values.iter().all(|value| value.abs() <= 1e100) {
+            return None;
+        }
+        if high - low <= 1e-12 * high.abs().max(1e-300) {
+            return Some((vec![values[0]; horizon], None));
+        }
+        let all = self.forms(values);
+        let permitted = forms.filter(|forms| forms.iter().all(|form| all.contains(form)));
+        let fitted = self.fit(values, permitted.unwrap_or(&all))?;
+        let point = fitted.forecast(horizon);
+        // Rejects a diverging fit.
+        let limit = 10.0 * typical(values, 7).max(high.abs().max(low.abs()));
+        point
+            .iter()
+            .all(|value| value.is_finite() && value.abs() <= limit)
+            .then_some((point, Some(fitted.form)))
+    }
+}
+
+impl Forecaster for Ets {
+    fn name(&self) -> &'static str {
+        if self.period > 1 {
+            "seasonal ETS"
+        } else {
+            "ETS"
+        }
+    }
+
+    fn forecast(&self, history: &[f64], horizon: usize) -> Option<Vec<f64>> {
+        Some(self.continued(history, horizon, None)?.0)
+    }
+
+    /// Chooses the form for the first history, and again when its length has doubled; in between, only
+    /// weights are estimated.
+    fn forecasts(&self, histories: &[&[f64]], horizon: usize) -> Option<Vec<Vec<f64>>> {
+        let mut chosen: Option<(Form, usize)> = None;
+        histories
+            .iter()
+            .map(|history| {
+                let known = chosen.filter(|(_, n)| history.len() < 2 * n);
+                let forms = known.map(|(form, _)| [form]);
+                let forms = forms.as_ref().map(|forms| &forms[..]);
+                let (point, form) = self.continued(history, horizon, forms)?;
+                if known.is_none() {
+                    chosen = form.map(|form| (form, history.len()));
+                }
+                Some(point)
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forecast::forecasters::tests::AIR;
+
+    /// R's `forecast(ets(AirPassengers))`, the first months of 1961. R stops at ETS(M,Ad,M) with a
+    /// corrected criterion of 1400.64; ETS(M,A,M) fits better, and its forecasts are the same.
+    #[test]
+    fn published_forecasts_of_airline_passengers() {
+        let ets = Ets {
+            period: 12,
+            exact: true,
+        };
+        let fitted = ets.fit(&AIR, &ets.forms(&AIR)).unwrap();
+        assert_eq!(fitted.form.season, Season::Multiplicative);
+        assert!(fitted.criterion < 1400.64, "{fitted:?}");
+        let forecast = fitted.forecast(12);
+        eprintln!("{forecast:?}");
+        let published = [441.8018, 434.1186, 496.6300];
+        for (got, expected) in forecast.iter().zip(published) {
+            assert!((got / expected - 1.0).abs() < 0.01, "{got} {expected}");
+        }
+        let damped = Form {
+            multiplicative_error: true,
+            trend: Trend::Damped,
+            season: Season::Multiplicative,
+        };
+        let damped = ets.fit(&AIR, &[damped]).unwrap();
+        eprintln!("damped {:?} {:?}", damped.criterion, damped.forecast(3));
+        assert!(damped.criterion < 1401.0);
+    }
+
+    #[test]
+    fn forms_follow_the_values() {
+        let values: Vec<f64> = (0..60).map(|i| f64::from(i * 7919 % 13) - 6.0).collect();
+        let ets = Ets {
+            period: 12,
+            exact: false,
+        };
+        assert_eq!(ets.forms(&values).len(), 6);
+        assert_eq!(ets.forms(&AIR).len(), 15);
+        assert_eq!(ets.forms(&AIR[..30]).len(), 6);
+        assert!(ets.forecast(&values, 5).is_some());
+    }
+}
