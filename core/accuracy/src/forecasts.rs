@@ -6,7 +6,7 @@
 //! medians are scored, which have the smallest absolute error (Gneiting, 2011). The test values of a
 //! series are read for its scores only.
 
-use crate::table::{Row, TableError, bytes, rows};
+use crate::table::{Row, TableError, parse_rows, read_bytes};
 use rayon::prelude::*;
 use retrocast_stats::forecast::{
     Band, Options, forecast,
@@ -89,8 +89,8 @@ pub fn evaluate(
     horizon: usize,
 ) -> Result<ForecastScores, TableError> {
     let series = pair(
-        (train, &rows(train, &bytes(train)?)?),
-        (test, &rows(test, &bytes(test)?)?),
+        (train, &parse_rows(train, &read_bytes(train)?)?),
+        (test, &parse_rows(test, &read_bytes(test)?)?),
         horizon.max(1),
     )?;
     Ok(score(&series, seasons, horizon.max(1)))
@@ -109,7 +109,7 @@ fn pair(
             let have = values.len();
             let reason = format!("series {name} has {have} values, the horizon is {horizon}");
             let advice = "add the missing values or lower the horizon";
-            return Err(TableError::of(test, reason, advice).line(row.line));
+            return Err(TableError::new(test, reason, advice).with_line(row.line));
         }
         values.truncate(horizon);
         insert(&mut tests, test, row, name, values)?;
@@ -120,14 +120,14 @@ fn pair(
         let (name, values) = parse(train, row)?;
         if values.is_empty() {
             let reason = format!("series {name} has no values");
-            return Err(TableError::of(train, reason, "remove the row").line(row.line));
+            return Err(TableError::new(train, reason, "remove the row").with_line(row.line));
         }
         let Some((_, test_values)) = tests.get(name) else {
             let reason = format!("series {name} is not in {}", test.display());
             let advice = "give both files the same names in the first column";
-            return Err(TableError::of(train, reason, advice)
-                .line(row.line)
-                .column(1));
+            return Err(TableError::new(train, reason, advice)
+                .with_line(row.line)
+                .with_column(1));
         };
         insert(&mut trains, train, row, name, Vec::new())?;
         all.push(Series {
@@ -137,7 +137,7 @@ fn pair(
     }
     if all.is_empty() {
         let advice = "each row needs a name and numbers";
-        return Err(TableError::of(train, "there are no series", advice));
+        return Err(TableError::new(train, "there are no series", advice));
     }
     Ok(all)
 }
@@ -151,8 +151,8 @@ fn insert<'a>(
 ) -> Result<(), TableError> {
     if let Some((line, _)) = names.insert(name, (row.line, values)) {
         let reason = format!("series {name} is also on line {line}");
-        let error = TableError::of(file, reason, "rename or remove one of them");
-        return Err(error.line(row.line).column(1));
+        let error = TableError::new(file, reason, "rename or remove one of them");
+        return Err(error.with_line(row.line).with_column(1));
     }
     Ok(())
 }
@@ -190,9 +190,9 @@ fn parse<'a>(file: &Path, row: &'a Row) -> Result<(&'a str, Vec<f64>), TableErro
                     let advice = "write numbers with a point, and none beyond 1e100";
                     (format!("\"{shown}\" is not a number"), advice)
                 };
-                TableError::of(file, reason, advice)
-                    .line(row.line)
-                    .column(i + 2)
+                TableError::new(file, reason, advice)
+                    .with_line(row.line)
+                    .with_column(i + 2)
             })
     });
     Ok((name, values.collect::<Result<_, _>>()?))
@@ -340,7 +340,7 @@ mod tests {
 
     fn read(train: &str, test: &str, horizon: usize) -> Result<Vec<Series>, TableError> {
         let (a, b) = (Path::new("train.csv"), Path::new("test.csv"));
-        let rows = |path, text: &str| rows(path, text.as_bytes());
+        let rows = |path, text: &str| parse_rows(path, text.as_bytes());
         pair((a, &rows(a, train)?), (b, &rows(b, test)?), horizon)
     }
 
