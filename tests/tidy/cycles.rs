@@ -295,7 +295,7 @@ impl Module {
                 // The name of a crate follows.
                 "::" if path.is_empty() => return,
                 "::" => {}
-                "{" => return self.add_use(&path, &branch[index + 1..closing(branch, index)]),
+                "{" => return self.add_use(&path, &branch[index + 1..find_closing(branch, index)]),
                 "*" => return self.globs.push(path),
                 "as" => return self.imports.push((branch[index + 1].clone(), path)),
                 "self" if !path.is_empty() => {}
