@@ -223,7 +223,7 @@ Example:
 Runs each window that ends in the range. Finished windows are reused, so the same command resumes an
 interrupted backfill.")]
     Backfill {
-        /// Job: its name in the jobs folder, or the path of a .toml file
+        /// Name of the job in the jobs folder, or the path of a .toml file
         job: String,
         /// First day of the range
         #[arg(long, value_name = "DATE", value_parser = date)]
@@ -619,7 +619,7 @@ fn date(text: &str) -> Result<jiff::civil::Date, String> {
 /// A job and how to resolve it.
 #[derive(Debug, Clone, Args)]
 pub struct JobArguments {
-    /// Job: its name in the jobs folder, or the path of a .toml file
+    /// Name of the job in the jobs folder, or the path of a .toml file
     pub job: String,
     /// Date of the run; the window is the last complete one before it [default: today]. With --window
     /// it only dates the report, and must not be before the window's end

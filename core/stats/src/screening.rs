@@ -87,7 +87,7 @@ pub struct ChangeEffect {
     pub series: usize,
     /// Step of the level with its 95 % interval, in units of the series; not corrected for selection.
     pub effect: [f64; 3],
-    /// p-value of no step.
+    /// p-value for no step.
     pub p: f64,
     /// p-value corrected for all changes and series.
     pub adjusted: f64,
@@ -108,7 +108,7 @@ pub struct KindEffect {
     pub off: f64,
     /// Difference between on and off with its 95 % interval, in units of the series.
     pub effect: [f64; 3],
-    /// p-value of no difference.
+    /// p-value for no difference.
     pub p: f64,
     /// p-value corrected for all changes and series.
     pub adjusted: f64,

@@ -36,7 +36,7 @@ Example of a file:
 Adds missing improvements and updates the states of the others, so the same file can be imported again
 after each change.")]
     Import {
-        /// Job: its name
+        /// Name of the job
         job: String,
         /// TOML file
         file: std::path::PathBuf,
@@ -50,7 +50,7 @@ Examples:
   retrocast improvement recommended weekly-operations
   retrocast improvement accept weekly-operations more-memory --recommendation 5d41c07e9a12")]
     Recommended {
-        /// Job: its name
+        /// Name of the job
         job: String,
         /// Include those that were accepted or rejected, or that expired
         #[arg(long)]
@@ -105,7 +105,7 @@ A job measures the improvements of the register with two stages:
     },
     /// List improvements with their state
     List {
-        /// Job: its name
+        /// Name of the job
         job: String,
         /// Only improvements in this state
         #[arg(long, value_name = "STATE", value_parser =
@@ -117,7 +117,7 @@ A job measures the improvements of the register with two stages:
     },
     /// Show an improvement with all changes of its state
     Show {
-        /// Job: its name
+        /// Name of the job
         job: String,
         /// Improvement: its id
         id: String,
@@ -130,7 +130,7 @@ A job measures the improvements of the register with two stages:
 /// A change of an improvement's state.
 #[derive(Debug, Args)]
 pub struct ChangeArguments {
-    /// Job: its name
+    /// Name of the job
     pub job: String,
     /// Improvement: its id, of letters, digits, dots and dashes
     pub id: String,

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 pub enum LakeCommand {
     /// List the datasets of a job and their newest versions
     List {
-        /// Job: its name
+        /// Name of the job
         job: String,
         /// Print JSON
         #[arg(long)]
@@ -16,7 +16,7 @@ pub enum LakeCommand {
     /// Show the columns of a dataset and the inputs of its version
     #[command(after_help = "Example:\n  retrocast lake show weekly-operations tickets@3")]
     Show {
-        /// Job: its name
+        /// Name of the job
         job: String,
         /// Dataset, or DATASET@VERSION
         dataset: String,
@@ -26,7 +26,7 @@ pub enum LakeCommand {
     },
     /// List the versions of a dataset: time, run, and whether a report cites them
     Versions {
-        /// Job: its name
+        /// Name of the job
         job: String,
         /// Dataset
         dataset: String,
@@ -42,7 +42,7 @@ Examples:
 
 The newest version of each dataset and the versions cited by reports in the archive are kept.")]
     Gc {
-        /// Job: its name
+        /// Name of the job
         job: String,
         #[command(flatten)]
         sweep: SweepArguments,
@@ -52,17 +52,17 @@ The newest version of each dataset and the versions cited by reports in the arch
 Example:
   retrocast lake decide weekly-operations findings 3f9a1c20b7de dismissed --why 'load test' --who ann
 
-Decisions are never overwritten: a later decision on the same item replaces the earlier one, and
-ledger.decisions keeps both. A run sees decisions made before its date.")]
+Decisions are appended: the latest one on an item takes effect, and ledger.decisions keeps all of
+them. A run sees decisions made before its date.")]
     Decide {
-        /// Job: its name
+        /// Name of the job
         job: String,
         #[command(flatten)]
         decision: DecisionArguments,
     },
     /// List the decisions in force
     Decisions {
-        /// Job: its name
+        /// Name of the job
         job: String,
         /// Include decisions that were replaced by later ones
         #[arg(long)]
@@ -81,7 +81,7 @@ Examples:
   retrocast lake query weekly-operations 'select reason, line, raw from tickets__quarantine'
   retrocast lake query weekly-operations 'select name, records from tickets__manifest' --csv")]
     Query {
-        /// Job: its name
+        /// Name of the job
         job: String,
         /// SQL query
         sql: String,

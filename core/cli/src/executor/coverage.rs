@@ -10,8 +10,8 @@ pub fn outside_message(sources: &[SourceNote], window: &Window) -> Option<String
     (window.end <= first || window.start > last).then(|| message(window, first, last))
 }
 
-/// Returns a sentence if a window is before all records. After the last record there may have been
-/// nothing to record; stages decide that.
+/// Returns a sentence if a window is before all records. A window after the last record may be empty
+/// for a good reason, which the stages check.
 pub fn early_window_notice(sources: &[SourceNote], window: &Window) -> Option<String> {
     let (first, last) = record_period(sources, window)?;
     let sentence = || format!("{}.", capitalize(&message(window, first, last)));

@@ -66,7 +66,7 @@ pub(super) struct Span {
 /// The reason why reading a file stopped early.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// The listener requested it.
+    /// The receiver returned false.
     Requested,
     /// The file is broken.
     Broken(String),

@@ -28,8 +28,8 @@ pub(super) fn list_first(items: &[String], total: u64, noun: &str) -> String {
     )
 }
 
-/// Notices that affect trust in any figure: those of the stages, or, if no stage checks this, that
-/// the records end before the window does.
+/// Notices about the data behind all figures: those of the stages or, if there are none, one if the
+/// records end before the window does.
 pub(super) fn notices(cells: &[Cell], sources: &[SourceNote], window: &Window) -> Vec<String> {
     let mut notices: Vec<String> = Vec::new();
     for notice in cells.iter().flat_map(|cell| &cell.notices) {
@@ -60,7 +60,7 @@ fn end_of_records(sources: &[SourceNote], window: &Window) -> Option<String> {
     })
 }
 
-/// Sources with records dated after the report, whose clocks may be wrong.
+/// Notes on sources with records dated after the report; their clocks may be wrong.
 pub(super) fn later_records(sources: &[SourceNote], timezone: &str, date: Date) -> Vec<String> {
     let later = sources.iter().filter_map(|source| {
         let [_, last] = source.days(timezone);

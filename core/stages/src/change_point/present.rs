@@ -46,7 +46,7 @@ impl GroupShift<'_> {
         self.set.day(index)
     }
 
-    /// The change with its interval, proven by the search: relative if no value is negative, else
+    /// The change with its interval, significant since the search found it: relative if no value is negative, else
     /// in the unit of the values.
     pub(super) fn estimate(&self) -> Estimate<'_> {
         let shift = self.shift();
@@ -85,7 +85,7 @@ impl GroupShift<'_> {
             .all(|value| *value >= 0.0)
     }
 
-    /// Means before and after, with the digits from which their change follows.
+    /// Formats the means before and after with enough digits to show their difference.
     fn means(&self) -> [String; 2] {
         let shift = self.shift();
         let [_, low, high] = shift.difference;
@@ -154,7 +154,7 @@ impl GroupShift<'_> {
         present.iter().sum::<f64>() / present.len().max(1) as f64
     }
 
-    /// The date of the shift: "in January 2026", or "about January 2026" if it has an interval.
+    /// The date of the shift: "in January 2026", or "around January 2026" if it has an interval.
     fn when(&self) -> String {
         let (period, day) = (self.set.period, self.day(self.shift().position));
         if self.date_interval().is_empty() {

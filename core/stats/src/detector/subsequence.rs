@@ -36,7 +36,7 @@ pub(super) fn is_rhythmic(values: &[f64], length: usize) -> bool {
     length >= LENGTH_MIN && *peak > SIMILAR * whole && peak - least > SIMILAR * whole
 }
 
-/// Sums of the products of the first 20,000 values, centred, with the values at each lag.
+/// Autocovariances of the first 20,000 values, not normalised, one per lag.
 fn products(values: &[f64], lags: std::ops::Range<usize>) -> Vec<f64> {
     let values = &values[..values.len().min(VALUES_MAX)];
     let mean = crate::describe::mean(values);

@@ -10,8 +10,8 @@ const DEPTH_MAX: usize = 64;
 const COLUMNS_MAX: u64 = 10_000;
 /// Maximum size of a page, in bytes; writers make pages of about a megabyte.
 const PAGE_BYTES_MAX: u64 = 256 << 20;
-/// Maximum number of values of one column in one row group, for rows with lists: a whole row is in
-/// memory.
+/// Maximum number of values of a repeated column in one row group, because a row is in memory with all
+/// items of its lists.
 const VALUES_MAX: u64 = 1 << 26;
 
 /// Validates the metadata in the footer of a file.
@@ -71,7 +71,7 @@ fn check_tree(children: &[u64]) -> Result<(), ThriftError> {
     Ok(())
 }
 
-/// The pages of a column in a row group.
+/// A column of a row group, whose pages are validated.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chunk {
     pub compression: Compression,
@@ -90,7 +90,7 @@ struct Page {
     values: Option<i64>,
     nulls: i64,
     rows: i64,
-    /// Number of uncompressed bytes before the compressed ones.
+    /// Length of the levels in bytes, which are never compressed.
     uncompressed: i64,
     is_uncompressed: bool,
 }
