@@ -10,9 +10,10 @@
 //! distribution; their coverage on the past is printed beside them. Accuracy is reported relative to
 //! repeating the last season, from the same dates.
 //!
-//! Counts that are often zero are forecast by their rate, with recent means and three methods for
-//! intermittent series (Croston, 1972; Syntetos and Boylan, 2005; Teunter, Syntetos and Babai, 2011),
-//! selected by squared errors: absolute ones would prefer to expect nothing (Kolassa, 2016).
+//! Counts that are often zero are forecast by their rate, with recent means, the rates of weekdays or
+//! other phases, and three methods for intermittent series (Croston, 1972; Syntetos and Boylan, 2005;
+//! Teunter, Syntetos and Babai, 2011), of which the one with the smallest squared errors is used:
+//! absolute ones would prefer to expect nothing (Kolassa, 2016).
 //!
 //! Short excursions far beyond the usual range, after which the series returned to its level, are not
 //! extrapolated: one outage moves no forecast. Lasting shifts are extrapolated, and so are events that

@@ -78,11 +78,17 @@ impl Reporter<'_> {
         );
         if let Some(group) = forecasts.iter().max_by_key(|group| group.line.records) {
             let outlook = &group.outlook;
+            let used = outlook.members.iter().filter(|member| member.weight > 0.0);
+            let is_one = used.count() == 1;
+            let selection = if is_one {
+                "the forecaster with the smallest recent errors is used; the error column counts all dates alike"
+            } else {
+                "those whose recent errors are close to the best are combined: of their forecasts for each \
+                 date the middle half is averaged; the share is a forecaster's part in these averages, and the \
+                 error column counts all dates alike"
+            };
             table.caption = format!(
-                "Mean absolute errors{} on {} over {}; those whose recent errors are close to \
-                 the best are combined: of their forecasts for each date the middle half is averaged; the \
-                 share is a forecaster's part in these averages, and the error column counts all dates \
-                 alike.",
+                "Mean absolute errors{} on {} over {}; {selection}.",
                 words::in_group(group.line),
                 number::plural(outlook.origins as u64, "past date"),
                 number::plural(outlook.mean.len() as u64, self.lines.period.noun())
@@ -94,8 +100,10 @@ impl Reporter<'_> {
                     format!("{:.0}\u{a0}%", 100.0 * member.weight),
                 ]);
             }
-            let combined = relative_error(outlook, outlook.mase);
-            table.push(["combined".to_string(), combined, String::new()]);
+            if !is_one {
+                let combined = relative_error(outlook, outlook.mase);
+                table.push(["combined".to_string(), combined, String::new()]);
+            }
         }
         table
     }

@@ -118,6 +118,46 @@ impl Forecaster for Tsb {
     }
 }
 
+/// The rate of the last twelve seasons, distributed over the phases of the season as all of the history is. The
+/// factor of a phase is shrunk towards 1 as if [`PRIOR_EVENTS`] events of average rate had been seen.
+#[derive(Debug, Clone, Copy)]
+pub struct SeasonalRate {
+    /// Length of the season.
+    pub period: usize,
+}
+
+/// Weight of the prior of a phase, in events.
+const PRIOR_EVENTS: f64 = 3.0;
+/// Number of seasons that the rate is taken from.
+const RECENT_SEASONS: usize = 12;
+
+impl Forecaster for SeasonalRate {
+    fn name(&self) -> &'static str {
+        "seasonal rate"
+    }
+
+    fn forecast(&self, history: &[f64], horizon: usize) -> Option<Vec<f64>> {
+        size_and_share(history)?;
+        let n = history.len();
+        let rate = history.iter().sum::<f64>() / n as f64;
+        if n < 2 * self.period || rate == 0.0 {
+            return None;
+        }
+        let factors: Vec<f64> = (0..self.period)
+            .map(|phase| {
+                let values = history.iter().skip(phase).step_by(self.period);
+                let expected = values.len() as f64 * rate;
+                (values.sum::<f64>() + PRIOR_EVENTS) / (expected + PRIOR_EVENTS)
+            })
+            .collect();
+        let start = n.saturating_sub(RECENT_SEASONS * self.period);
+        let expected: f64 = (start..n).map(|i| factors[i % self.period]).sum();
+        let recent = history[start..].iter().sum::<f64>() / expected;
+        let step = |step: usize| recent * factors[(n + step) % self.period];
+        Some((0..horizon).map(step).collect())
+    }
+}
+
 /// The rate at the weight with the smallest squared error.
 fn best(weights: &[f64], run: impl Fn(f64) -> (f64, f64)) -> f64 {
     let runs = weights.iter().map(|weight| run(*weight));

@@ -2,7 +2,7 @@
 
 use super::{
     Arima, Croston, Decomposed, Drift, DynamicTheta, Ets, Forecaster, Level, Rest, SeasonalMean,
-    SeasonalNaive, Theta, Tsb, ets::SEASON_MAX,
+    SeasonalNaive, SeasonalRate, Theta, Tsb, ets::SEASON_MAX,
 };
 
 /// The forecasters that [`super::forecast`] selects from. Seasons ascend; `period` is the main one, and
@@ -14,6 +14,9 @@ pub fn standard(period: usize, seasons: &[usize], is_rare: bool) -> Vec<Box<dyn 
         all.push(Box::new(SeasonalMean { period }));
     }
     if is_rare {
+        if period > 1 {
+            all.push(Box::new(SeasonalRate { period }));
+        }
         all.push(Box::new(Croston { corrected: false }));
         all.push(Box::new(Croston { corrected: true }));
         all.push(Box::new(Tsb));

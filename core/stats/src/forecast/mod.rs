@@ -9,7 +9,8 @@
 //! distribution is assumed, and coverage is measured and reported.
 //!
 //! Counts that are often zero are forecast by their rate, with forecasters scored by squared errors,
-//! which are smallest at the mean; absolute ones would be smallest at zero (Kolassa, 2016).
+//! which are smallest at the mean; absolute ones would be smallest at zero (Kolassa, 2016). The best
+//! one is used alone.
 //!
 //! Forecasters see the series without its isolated outliers ([`clean`]), at every origin without
 //! those that were known then; their errors are relative to the original series, and errors on
@@ -38,7 +39,7 @@ pub use backtest::{Backtest, backtest, conformal_half_width, mase, origins, smap
 pub use decomposed::{Decomposed, Rest};
 pub use ets::Ets;
 pub use forecasters::{Drift, Forecaster, Level, SeasonalMean, SeasonalNaive};
-pub use intermittent::{Croston, Tsb};
+pub use intermittent::{Croston, SeasonalRate, Tsb};
 pub use members::standard;
 pub use outliers::{Cleaned, clean};
 pub use seasons::seasons;
@@ -232,9 +233,13 @@ pub fn forecast(values: &[f64], options: &Options) -> Result<Outlook, ForecastEr
         let by_name = || a.name.cmp(b.name);
         a.score.total_cmp(&b.score).then_with(by_name)
     });
-    let chosen = chosen(&candidates);
+    let mut chosen = chosen(&candidates);
     if chosen == 0 {
         return Err(ForecastError::None);
+    }
+    if is_rare {
+        // Rates that are the same for every step are nearly equal, and would outvote a season.
+        chosen = 1;
     }
     let (mean, weights) = combined(&candidates[..chosen]);
     let errors = combined_errors(&candidates[..chosen]);
@@ -481,6 +486,29 @@ mod tests {
         assert!((outlook.total - 7.0 / 31.0).abs() < 0.1, "{outlook:?}");
         assert!(outlook.mean.iter().all(|value| *value > 0.0));
         assert!(outlook.median.iter().all(|value| *value == 0.0));
+    }
+
+    #[test]
+    fn rare_counts_keep_their_weekdays() {
+        let options = Options {
+            period: 7,
+            horizon: 14,
+            levels: vec![0.95],
+            total: 7,
+            origins: 24,
+        };
+        // About one event on each working day, one in eight weekend days.
+        let values: Vec<f64> = (0..400_usize)
+            .map(|i| {
+                let chance = i.wrapping_mul(2_654_435_761) % 4093;
+                let limits: &[usize] = if i % 7 < 5 { &[1500, 2800] } else { &[3600] };
+                limits.iter().filter(|limit| chance >= **limit).count() as f64
+            })
+            .collect();
+        let outlook = forecast(&values, &options).unwrap();
+        // The forecast starts on the second day of a week.
+        let (working, weekend) = (outlook.mean[0], outlook.mean[4]);
+        assert!(working > 3.0 * weekend, "{working} {weekend}");
     }
 
     #[test]
