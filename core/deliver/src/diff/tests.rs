@@ -383,7 +383,7 @@ fn hostile_texts_are_escaped_and_unreadable_files_are_named() {
         text.len()
     );
     assert!(
-        text.contains("Left out\n") && text.contains("effects.json cannot"),
+        text.contains("Left out\n") && text.contains("effects.json is invalid"),
         "{text}"
     );
 

@@ -348,5 +348,10 @@ fn report_without_findings_charts_and_pdf_is_composed() {
     let message = message(&content);
     let parsed = parse(&message);
     assert_eq!(parsed.parts.len(), 3);
-    assert!(parsed.body_text(0).unwrap().contains("Nothing was found"));
+    assert!(
+        parsed
+            .body_text(0)
+            .unwrap()
+            .contains("Nothing is proven to differ")
+    );
 }
