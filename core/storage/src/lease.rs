@@ -194,6 +194,14 @@ impl Lease {
     }
 }
 
+impl Drop for Lease {
+    /// Unlocks the file. Closing it is not sufficient: while another thread starts a process, that process has a
+    /// copy of the open file, and with it the lock.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
 fn open(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false);
