@@ -3,6 +3,7 @@
 use super::{
     Ledger, LedgerTable, PublishedRun,
     schema::{POSITION, PUBLICATION, RUNS, TABLES},
+    view::write_error,
 };
 use crate::{
     dataset::{DeletedRows, Properties, Scan},
@@ -213,14 +214,6 @@ impl Ledger {
             values.extend(texts.iter().flatten().map(str::to_string));
         }
         Ok(values)
-    }
-}
-
-pub(super) fn write_error(error: &serde_json::Error) -> StoreError {
-    StoreError::Dataset {
-        name: RUNS.dataset(),
-        action: "written",
-        reason: error.to_string(),
     }
 }
 

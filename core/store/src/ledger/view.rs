@@ -1,9 +1,7 @@
 //! Runs in the ledger, and the selection of those that a run on a later window sees.
 
 use super::{
-    Improvement, Ledger, LedgerTable,
-    append::write_error,
-    register,
+    Improvement, Ledger, LedgerTable, register,
     schema::{IMPROVEMENTS, RUNS},
 };
 use crate::error::StoreError;
@@ -42,6 +40,14 @@ impl PublishedRun {
             Value::Object(columns) => Ok(columns),
             _ => Ok(Map::new()),
         }
+    }
+}
+
+pub(super) fn write_error(error: &serde_json::Error) -> StoreError {
+    StoreError::Dataset {
+        name: RUNS.dataset(),
+        action: "written",
+        reason: error.to_string(),
     }
 }
 
