@@ -345,13 +345,13 @@ fn line_width(text: &str, size: f64, bold: bool) -> f64 {
     text_width(text, size, bold) * TABULAR
 }
 
-/// Widths of columns: the widest share the space equally, but none is below its minimum; `None` if
-/// not even the minimums fit.
+/// Widths of columns: the widest share the space by the square roots of their natural widths, which keeps rows
+/// low, but none is below its minimum; `None` if not even the minimums fit.
 fn share_width(width: f64, natural: &[f64], minimums: &[f64]) -> Option<Vec<f64>> {
     let capped = |cap: f64| -> Vec<f64> {
         let columns = natural.iter().zip(minimums);
         columns
-            .map(|(natural, minimum)| natural.min(cap).max(*minimum))
+            .map(|(natural, minimum)| natural.min(cap * natural.sqrt()).max(*minimum))
             .collect()
     };
     let fits = |widths: &[f64]| widths.iter().sum::<f64>() <= width;
