@@ -129,12 +129,11 @@ const WEIGHT_MIN: f64 = 0.02;
 /// weighs the first days after the change far more than the others.
 const STEP_MEMORY_MAX: f64 = 0.65;
 /// Longest season with an effect for each of its steps; of longer ones the first waves are fitted.
-const PHASES_MAX: usize = 31;
+pub(crate) const PHASES_MAX: usize = 31;
 const WAVES: usize = 3;
 /// Prior standard deviations of the first wave of a long season, with prior weights; of wave `h` it is as many times
 /// smaller. The smallest one means that there is no such season.
-const WAVE_SDS: [(f64, f64); 2] = [(WAVE_SD, 0.5), (1e-3, 0.5)];
-const WAVE_SD: f64 = 1.0;
+const WAVE_SDS: [(f64, f64); 2] = [(1.0, 0.5), (1e-3, 0.5)];
 
 /// The grid, with prior weights for a series of `n` values, of which a year has `year`.
 fn grid(n: usize, year: f64) -> impl Iterator<Item = Model> {
@@ -498,13 +497,12 @@ pub fn forecast(
 /// Replaces the parts of a forecast from `values[..train]` by those of a step at `train`, where errors
 /// forget soon.
 ///
-/// A forecast weighs all steps after the change the same. Where the effect is the same on each, those
-/// that their neighbours tell less of count more (generalised least squares), and both sides tell the
-/// variance of the errors.
+/// A forecast gives all steps after the change the same weight. Where the effect is the same on each, those
+/// that their neighbours predict less have more weight (generalised least squares), and the variance of the
+/// errors is estimated from both sides.
 fn replace_by_step(
     models: &[Model],
     values: &[Option<f64>],
-    controls: &[&[f64]],
     period: usize,
     train: usize,
     parts: &mut [Part],
@@ -512,9 +510,7 @@ fn replace_by_step(
     let step: Vec<f64> = (0..values.len())
         .map(|i| f64::from(u8::from(i >= train)))
         .collect();
-    let mut with_step: Vec<&[f64]> = vec![&step];
-    with_step.extend(controls);
-    let rows = Rows::new(&with_step, period, values.len(), values.len());
+    let rows = Rows::new(&[&step], period, values.len(), values.len());
     let (at, sd) = (1 + season_size(period), scale(&step).1);
     let after: Vec<f64> = values[train..].iter().flatten().copied().collect();
     for (model, part) in models.iter().zip(parts) {

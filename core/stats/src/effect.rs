@@ -433,14 +433,7 @@ fn at<F: Family>(
     // A model that could not be fitted has no part.
     if is_step::<F>(design) && result.parts.len() == models.len() {
         let (values, train) = (&design.values[begin..end], change - begin);
-        family.refine(
-            models,
-            values,
-            &controls,
-            design.period,
-            train,
-            &mut result.parts,
-        );
+        family.refine(models, values, design.period, train, &mut result.parts);
     }
     Some(result)
 }

@@ -5,7 +5,7 @@
 //! [`crate::effect`] for all of them.
 
 use crate::{
-    counterfactual::{DAYS, Family, Line, Regression, season_size},
+    counterfactual::{DAYS, Family, Line, PHASES_MAX, Regression, season_size},
     distribution::t_quantile,
     effect::{Design, EffectError, Estimate, estimate_by},
     seasonal::{interpolate, is_seasonal},
@@ -128,7 +128,7 @@ impl SeriesMethod {
 pub struct SeriesEffect {
     /// The family of models.
     pub method: SeriesMethod,
-    /// Number of periods in the season found before the change; 1 for none.
+    /// Number of periods in the season of the models; 1 for none.
     pub season: usize,
     /// The effect: average per period, sum, ratio, with interval and p-value.
     pub estimate: Estimate,
@@ -183,8 +183,9 @@ pub enum InterventionError {
 
 /// Measures the effect over all periods after the change.
 ///
-/// A season is used if it shows in at least three cycles before the change. Placebo dates have at
-/// least half as many periods before them as the change has.
+/// A season is used if it shows in at least three cycles before the change. From two years of weeks on, models
+/// with and without a yearly season are averaged. Placebo dates have at least half as many periods before them
+/// as the change has.
 pub fn measure(
     intervention: &Intervention,
     method: SeriesMethod,
@@ -205,7 +206,7 @@ pub fn measure(
     let before = interpolate(&values[..change.min(need)]);
     let usual = cadence.season();
     let season = if is_seasonal(&before, usual)
-        || (usual > 31 && change >= 2 * usual && method != SeriesMethod::Structural)
+        || (usual > PHASES_MAX && change >= 2 * usual && method != SeriesMethod::Structural)
     {
         usual
     } else {

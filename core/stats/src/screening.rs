@@ -46,7 +46,7 @@ pub struct Change<'a> {
     pub step: usize,
     /// The only series that it can affect; `None` for any.
     pub series: Option<usize>,
-    /// What it switches on or off; `None` for a single change.
+    /// The switch that it turns on or off; `None` for a single change.
     pub switch: Option<Switch<'a>>,
 }
 

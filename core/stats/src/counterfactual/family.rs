@@ -15,13 +15,12 @@ pub(crate) trait Family {
     fn weigh(&self, values: &[Option<f64>], controls: &[&[f64]], period: usize)
     -> Vec<Self::Model>;
 
-    /// Replaces the parts of a forecast from `values[..train]` by better ones that also know the values
-    /// after it. A family that has none keeps them.
+    /// Replaces the parts of a forecast from `values[..train]`, without controls, by better ones that also know the
+    /// values after it. A family that has none keeps them.
     fn refine(
         &self,
         _models: &[Self::Model],
         _values: &[Option<f64>],
-        _controls: &[&[f64]],
         _period: usize,
         _train: usize,
         _parts: &mut [Part],
@@ -59,12 +58,11 @@ impl Family for Regression {
         &self,
         models: &[Model],
         values: &[Option<f64>],
-        controls: &[&[f64]],
         period: usize,
         train: usize,
         parts: &mut [Part],
     ) {
-        replace_by_step(models, values, controls, period, train, parts);
+        replace_by_step(models, values, period, train, parts);
     }
 
     fn forecast(
