@@ -369,7 +369,7 @@ fn failed_requests_do_not_change_the_lake() {
     check_lake_and_archive("lake in a storage that fails", true);
 }
 
-/// How often machines race for a window; `RETROCAST_ROUNDS` overrides it.
+/// Number of times that machines race for a window; `RETROCAST_ROUNDS` overrides it.
 fn rounds() -> u32 {
     let rounds = std::env::var("RETROCAST_ROUNDS").ok();
     rounds.map_or(3, |text| text.parse().unwrap())

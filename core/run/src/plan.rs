@@ -85,7 +85,7 @@ pub struct Node {
     /// Title given in the job file; empty for none.
     #[serde(default)]
     pub title: String,
-    /// What it does: the keys `kind` and `config` in a plan's file.
+    /// Its task: the keys `kind` and `config` in a plan's file.
     #[serde(flatten)]
     pub spec: NodeSpec,
     /// Full names of the nodes it reads.
@@ -155,7 +155,7 @@ pub fn short(name: &str) -> &str {
     name.split_once('.').map_or(name, |(_, short)| short)
 }
 
-/// What a node does, with references resolved, except those to secrets.
+/// The task of a node, with references resolved, except those to secrets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "KindAndConfig", into = "KindAndConfig")]
 pub enum NodeSpec {
