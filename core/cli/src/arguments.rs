@@ -1,12 +1,14 @@
 //! The command line: commands, options and their help.
 
 mod accuracy;
+mod archive;
 mod contract;
 mod effect;
 mod improvement;
 mod lake;
 
 pub use accuracy::{AnomalyArguments, DriftArguments, ForecastArguments};
+pub use archive::{ArchiveCommand, PruneArguments};
 pub use contract::{ContractCommand, FormatArguments, FormatName};
 pub use effect::{EffectArguments, MethodArgument};
 pub use improvement::{ChangeArguments, Details, ImprovementCommand};
@@ -93,6 +95,7 @@ impl Command {
                 | Self::List { .. }
                 | Self::Show { .. }
                 | Self::Diff { .. }
+                | Self::Archive { .. }
                 | Self::Evaluate { command: None, .. }
                 | Self::Lake {
                     command: LakeCommand::Gc { .. }
@@ -351,6 +354,13 @@ Examples:
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Maintain the archive: its pages, pinned runs, and the removal of old ones
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Archive {
+        /// Command to run.
+        #[command(subcommand)]
+        command: ArchiveCommand,
     },
     /// Simulate the records of a company, with planted facts to test reports against
     #[command(after_help = "\

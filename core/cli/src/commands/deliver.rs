@@ -22,7 +22,7 @@ pub fn deliver(
     report: Option<&str>,
     dry_run: Option<&Path>,
 ) -> anyhow::Result<Exit> {
-    let folder = archive::find(workspace, run)?;
+    let folder = archive::find_with_files(workspace, run)?;
     let mut reports = reports(workspace, &folder)?;
     if let Some(name) = report {
         let names: Vec<String> = reports.iter().map(|report| report.name.clone()).collect();
