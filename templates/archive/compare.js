@@ -98,7 +98,7 @@
   }
 
   function heading(title) { result.appendChild(make("h2", title)); }
-  function table(caption, heads, rows, numbers) {
+  function table(caption, heads, rows, numbers, wide) {
     var box = make("div", null, "scroll");
     box.tabIndex = 0;
     box.setAttribute("role", "region");
@@ -110,7 +110,7 @@
     rows.forEach(function (row) {
       var line = make("tr");
       row.forEach(function (text, at) {
-        var cell = make(at === 0 ? "th" : "td", null, numbers.indexOf(at) >= 0 ? "number" : "text");
+        var cell = make(at === 0 ? "th" : "td", null, numbers.indexOf(at) >= 0 ? "number" : wide ? "text" : "");
         if (at === 0) cell.scope = "row";
         if (text instanceof Node) cell.appendChild(text); else cell.textContent = shown(text);
         line.appendChild(cell);
@@ -175,7 +175,11 @@
       table("Key figures then and now, the most important change first",
         ["Figure", "Of", old.window, now.window, "Difference", "95 % intervals", "Notes"],
         aligned.figures.map(function (figure) {
-          var text = function (figure) { return !figure || !figure.text ? "–" : figure.text + (figure.interval_text ? " (" + figure.interval_text + ")" : ""); };
+          var text = function (figure) {
+            var cell = make("span", figure && figure.text ? figure.text : "–");
+            if (figure && figure.interval_text) cell.appendChild(make("span", figure.interval_text, "run-facts"));
+            return cell;
+          };
           var by = make("span", difference(figure), figure.beyondChance === true && figure.better !== null ? (figure.better ? "better" : "worse") : "");
           return [figure.name, figure.subject, text(figure.old), text(figure.now), by,
             figure.overlap === null ? "–" : figure.overlap ? "overlap" : "do not overlap", notes(figure, aligned.methods)];
@@ -201,7 +205,7 @@
       heading("Improvements");
       var words = function (effect) { return !effect ? "–" : effect.verdict_word + (effect.text ? ", " + effect.text + (effect.interval_text ? " (" + effect.interval_text + ")" : "") : ""); };
       table("Verdicts then and now", ["Improvement", "Metric", old.window, now.window],
-        aligned.effects.map(function (effect) { return [effect.title || effect.improvement, effect.metric, words(effect.old), words(effect.now)]; }), []);
+        aligned.effects.map(function (effect) { return [effect.title || effect.improvement, effect.metric, words(effect.old), words(effect.now)]; }), [], true);
     }
     setup(old, now, aligned);
     if (result.childNodes.length === 0) result.appendChild(make("p", "Nothing differs.", "empty"));
@@ -214,7 +218,7 @@
     config.removed.forEach(function (name) { rows.push([name, "node", "removed", "–"]); });
     if (rows.length > 0) {
       heading("Setup");
-      table("Changed params, settings and versions", ["Where", "Key", old.window, now.window], rows, []);
+      table("Changed params, settings and versions", ["Where", "Key", old.window, now.window], rows, [], true);
     } else if (config.textDiffers) {
       heading("Setup");
       result.appendChild(make("p", "The texts of the job files differ, but not what they mean."));
@@ -225,7 +229,7 @@
         aligned.states.map(function (item) {
           var text = function (node) { return node.state + (node.message ? ": " + node.message : ""); };
           return [short(item.node), text(item.old), text(item.now)];
-        }), []);
+        }), [], true);
     }
     if (aligned.records.length > 0) {
       heading("Records");

@@ -141,7 +141,6 @@ fn write_run(reports: &Path, job: u32, day: i64) -> std::io::Result<()> {
             "{{\"time\":\"{end}T09:01:00Z\",\"event\":\"run_finished\",\"status\":\"complete\"}}\n"
         ),
     )?;
-    fs::write(folder.join("report.json"), "{}")?;
     let (mut kpis, mut findings) = (String::new(), String::new());
     for n in 0..FIGURES {
         let value = 50.0 + f64::from(n) + 5.0 * random();
@@ -173,7 +172,7 @@ fn write_run(reports: &Path, job: u32, day: i64) -> std::io::Result<()> {
     }
     let cell = |stage: &str, kind: &str, findings: &str, kpis: &str| {
         format!(
-            r#"{{"stage":"{stage}","kind":"{kind}","title":"{stage}","status":"done","did":"","method":"","inputs":[],"output":null,"params":[],"query":null,"findings":[{findings}],"kpis":[{kpis}],"effects":[],"charts":[],"tables":[],"caveats":[],"records":100}}"#
+            r#"{{"stage":"{stage}","kind":"{kind}","title":"{stage}","status":{{"status":"done"}},"did":"","method":"","inputs":[],"output":null,"params":[],"query":null,"findings":[{findings}],"kpis":[{kpis}],"effects":[],"charts":[],"tables":[],"caveats":[],"records":100}}"#
         )
     };
     fs::write(

@@ -228,9 +228,18 @@ impl Digest {
                 .map(|(node, finding)| finding_digest(node, finding))
                 .collect(),
             effects,
-            unreadable: run.unreadable.iter().map(|text| clean(text, 300)).collect(),
+            unreadable: unreadable(run),
         }
     }
+}
+
+/// Messages on unreadable files, without the location of the archive, which may be moved.
+fn unreadable(run: &RunFolder) -> Vec<String> {
+    let folder = format!("{}/", run.folder.display());
+    let texts = run.unreadable.iter();
+    texts
+        .map(|text| clean(&text.replace(&folder, ""), 300))
+        .collect()
 }
 
 fn node_digest(run: &RunFolder, node: &Node) -> NodeDigest {
