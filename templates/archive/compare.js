@@ -173,7 +173,7 @@
     if (aligned.figures.length > 0) {
       heading("Key figures");
       table("Key figures then and now, the most important change first",
-        ["Figure", "Of", old.window, now.window, "Difference", "95 % intervals", "Notes"],
+        ["Figure", "Of", old.window, now.window, "Difference", "Notes"],
         aligned.figures.map(function (figure) {
           var text = function (figure) {
             var cell = make("span", figure && figure.text ? figure.text : "–");
@@ -181,8 +181,10 @@
             return cell;
           };
           var by = make("span", difference(figure), figure.beyondChance === true && figure.better !== null ? (figure.better ? "better" : "worse") : "");
-          return [figure.name, figure.subject, text(figure.old), text(figure.now), by,
-            figure.overlap === null ? "–" : figure.overlap ? "overlap" : "do not overlap", notes(figure, aligned.methods)];
+          var cell = make("span");
+          cell.appendChild(by);
+          if (figure.overlap !== null) cell.appendChild(make("span", figure.overlap ? "intervals overlap" : "intervals do not overlap", "run-facts"));
+          return [figure.name, figure.subject, text(figure.old), text(figure.now), cell, notes(figure, aligned.methods)];
         }), [2, 3, 4]);
     }
     var facts = function (finding) { return finding.severity + (finding.subject !== "all" ? ", " + finding.subject : "") + ", " + short(finding.node); };

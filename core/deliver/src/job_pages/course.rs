@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 
 /// Maximum number of rows of a table of reports; the chart and the series above it cover all.
 const ROWS_MAX: usize = 400;
+/// Maximum number of series of reports with a finding.
+const SPANS_MAX: usize = 100;
 /// Number of reports above which a figure's page also summarises them by year.
 const YEARS_FROM: usize = 60;
 
@@ -100,7 +102,7 @@ pub(super) fn finding_page(site: &Site, finding: &FindingHistory) -> Value {
         })
     });
     let rows: Vec<Value> = rows.collect();
-    let spans = finding.spans.iter().rev().map(|span| {
+    let spans = finding.spans.iter().rev().take(SPANS_MAX).map(|span| {
         json!({
             "from": link(span.from),
             "to": link(span.to),
@@ -128,6 +130,14 @@ pub(super) fn finding_page(site: &Site, finding: &FindingHistory) -> Value {
             level: None,
             points: &points,
         }),
+        "spans_caption": match finding.spans.len() {
+            n if n > SPANS_MAX => format!(
+                "Uninterrupted series of reports, newest first: {} of {}",
+                count(SPANS_MAX as u64),
+                count(n as u64)
+            ),
+            _ => "Uninterrupted series of reports, newest first".to_string(),
+        },
         "spans": spans.collect::<Vec<_>>(),
         "caption": caption("State in each report that looked for it", rows.len(), finding.points.len()),
         "rows": rows,
