@@ -98,7 +98,7 @@ fn write_run(reports: &Path, job: u32, day: i64) -> std::io::Result<()> {
         seed = seed
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        (seed >> 33) as f64 / f64::from(1 << 31)
+        (seed >> 33) as f64 / f64::from(1_u32 << 31)
     };
     let run = format!(
         "{:08x}",

@@ -109,6 +109,14 @@ pub(crate) struct MetricHistory<'a> {
     pub points: Vec<(usize, &'a EffectRow)>,
 }
 
+/// Kind of a run's window, and the day after its last.
+fn period_of(run: &RunEntry) -> (String, Option<Date>) {
+    match Window::parse(&run.names[1], "UTC") {
+        Ok(window) => (window.spec.to_string(), Some(window.end)),
+        Err(_) => (String::new(), run.summary.date),
+    }
+}
+
 /// All reports of a job and what they contain.
 #[derive(Debug)]
 pub(crate) struct History<'a> {
@@ -139,14 +147,12 @@ impl<'a> History<'a> {
             .filter(|run| !run.superseded && run.summary.status.has_reports())
             .filter_map(|run| {
                 let (year, row) = rows.get(&[run.names[1].as_str(), run.names[2].as_str()])?;
-                let window = Window::parse(&run.names[1], "UTC").ok();
+                let (spec, end) = period_of(run);
                 Some(Report {
                     run,
                     row,
-                    spec: window
-                        .as_ref()
-                        .map_or_else(String::new, |window| window.spec.to_string()),
-                    end: window.map(|window| window.end).or(run.summary.date),
+                    spec,
+                    end,
                     year: *year,
                 })
             })
@@ -194,16 +200,9 @@ impl<'a> History<'a> {
 
     /// The reports before and after a period of the same kind.
     pub(crate) fn neighbours(&self, run: &RunEntry) -> [Option<&Report<'a>>; 2] {
-        let window = Window::parse(&run.names[1], "UTC").ok();
-        let spec = window
-            .as_ref()
-            .map_or_else(String::new, |window| window.spec.to_string());
-        let key = (
-            window.map(|window| window.end).or(run.summary.date),
-            &run.names[1],
-        );
-        let of = |report: &Report| (report.end, report.run.names[1].clone());
-        let key = (key.0, key.1.clone());
+        let (spec, end) = period_of(run);
+        let key = (end, run.names[1].as_str());
+        let of = |report: &Report<'a>| (report.end, report.run.names[1].as_str());
         let after = self.reports.partition_point(|report| of(report) <= key);
         let before = self.reports.partition_point(|report| of(report) < key);
         let is_same_kind = |report: &&Report| report.spec == spec;

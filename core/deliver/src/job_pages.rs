@@ -356,9 +356,10 @@ impl Site<'_> {
                 if shown.title.is_empty() {
                     shown.title = self.title();
                 }
-                let digest = match run.is_active() {
-                    true => None,
-                    false => Digest::of(&run.folder, &run.key, run.tombstone.is_some())?,
+                let digest = if run.is_active() {
+                    None
+                } else {
+                    Digest::of(&run.folder, &run.key, run.tombstone.is_some())?
                 };
                 let up = "../../../";
                 let figures = digest

@@ -25,6 +25,7 @@ pub(crate) struct Link {
 }
 
 /// A run, with the field names of the templates.
+#[expect(clippy::struct_excessive_bools, reason = "templates test each of them")]
 #[derive(Debug, Serialize)]
 pub(crate) struct RunView {
     /// Relative link from the root of the archive, with a final slash.

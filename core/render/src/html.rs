@@ -147,18 +147,18 @@ fn figure(chart: &Chart, width: f64, number: u32) -> String {
         chart::svg(chart, &large),
         chart::svg(chart, &small)
     );
-    if let Some(table) = &chart.table {
+    if let Some(table) = chart::values(chart) {
         out.push_str(&data_table(&chart.title, table));
     }
     out
 }
 
 /// Maximum number of rows of a data table; the others are in `report.json`.
-const DATA_ROWS_MAX: usize = 400;
+const DATA_ROWS_MAX: usize = 120;
 
 /// The data of a chart as a table under its title.
-fn data_table(title: &str, table: &Table) -> String {
-    let table = table.clone().top(DATA_ROWS_MAX);
+fn data_table(title: &str, table: Table) -> String {
+    let table = table.top(DATA_ROWS_MAX);
     let mut out = String::from(
         "<details class=\"data\"><summary>Data</summary><div class=\"scroll\" tabindex=\"0\"><table>",
     );

@@ -246,9 +246,10 @@ pub(super) fn run_findings(site: &Site, at: Option<usize>, digest: &Digest) -> V
         let slug = finding_slug(finding);
         let state = at.and_then(|at| state_of(site, at, &slug));
         let (state, since, times) = state.unwrap_or(("found", String::new(), 1));
-        let href = match site.history.findings.contains_key(slug.as_str()) {
-            true => format!("{}findings/{slug}.html", site.href),
-            false => format!("{}index.html", site.href),
+        let href = if site.history.findings.contains_key(slug.as_str()) {
+            format!("{}findings/{slug}.html", site.href)
+        } else {
+            format!("{}index.html", site.href)
         };
         let facts = since_words(state, &since, times);
         finding_item(href, &finding.sentence, finding.severity, state, facts)
