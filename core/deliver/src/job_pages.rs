@@ -109,7 +109,7 @@ pub(crate) fn write(
         href: format!("{}/", encode(&job.folder_name)),
     };
     site.write_all(&mut writer, &years, &invalid)?;
-    new_state.pages = writer.finish()?;
+    new_state.pages = writer.finish();
     write_json(&state_path, &new_state)
 }
 

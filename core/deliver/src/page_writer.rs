@@ -61,7 +61,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Removes the pages of what is gone; returns the pages that exist.
-    pub(crate) fn finish(self) -> Result<BTreeMap<String, String>, Error> {
+    pub(crate) fn finish(self) -> BTreeMap<String, String> {
         for path in self.known.keys() {
             if !self.written.contains_key(path) {
                 let path = self.root.join(path);
@@ -70,7 +70,7 @@ impl<'a> Writer<'a> {
                 }
             }
         }
-        Ok(self.written)
+        self.written
     }
 }
 
