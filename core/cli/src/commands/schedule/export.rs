@@ -1,10 +1,9 @@
 //! `retrocast schedule export`: configuration for cron, systemd or Kubernetes.
 
-use super::{
-    print, run,
-    schedule::{self, Lookup, ScheduledJob},
+use super::{Lookup, ScheduledJob, find, none_scheduled, run, select_jobs, unscheduled};
+use crate::{
+    Exit, arguments::ExportTo, diagnose::WrongUsage, terminal::print, workspace::Workspace,
 };
-use crate::{Exit, arguments::ExportTo, diagnose::WrongUsage, workspace::Workspace};
 use anyhow::Context as _;
 use retrocast_engine::schedule::export::{ScheduledCommand, cron, kubernetes, systemd};
 use std::path::{Path, PathBuf};
@@ -69,11 +68,11 @@ pub fn export(
 /// Returns the named jobs, all of which must have schedules, or else all jobs that have one.
 fn scheduled_jobs(workspace: &Workspace, names: &[String]) -> anyhow::Result<Vec<ScheduledJob>> {
     let mut all = Vec::new();
-    for name in schedule::select_jobs(workspace, names) {
-        match schedule::find(workspace, &name)? {
+    for name in select_jobs(workspace, names) {
+        match find(workspace, &name)? {
             Lookup::Scheduled(scheduled) => all.push(*scheduled),
             Lookup::Unscheduled if names.is_empty() => {}
-            Lookup::Unscheduled => return Err(schedule::unscheduled(&name).into()),
+            Lookup::Unscheduled => return Err(unscheduled(&name).into()),
             Lookup::Invalid(..) => {
                 let message = format!("{name} cannot be used; `retrocast check {name}` shows why");
                 return Err(WrongUsage(message).into());
@@ -81,7 +80,7 @@ fn scheduled_jobs(workspace: &Workspace, names: &[String]) -> anyhow::Result<Vec
         }
     }
     if all.is_empty() {
-        return Err(schedule::none_scheduled(workspace).into());
+        return Err(none_scheduled(workspace).into());
     }
     Ok(all)
 }
