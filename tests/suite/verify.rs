@@ -189,8 +189,10 @@ fn a_report_of_another_build_or_archive_is_reported_as_such() {
     let other = contents.replace(build.as_str().unwrap(), "retrocast 0.0.9 (abcdef)");
     fs::write(run.join("report.json"), other).unwrap();
     // Other templates stand for another build, which renders other bytes.
-    let theme = fs::read_to_string(root().join("templates/theme.typ")).unwrap();
-    scratch.write("other/theme.typ", theme.replacen("pt", ".1pt", 1));
+    let skeleton = fs::read_to_string(root().join("templates/executive.typ.j2")).unwrap();
+    let changed = skeleton.replace("Everything in this report as data", "Contents");
+    assert_ne!(changed, skeleton);
+    scratch.write("other/executive.typ.j2", changed);
     let arguments = [
         "report",
         "render",

@@ -10,7 +10,7 @@ use retrocast_domain::{
     cell::DatasetRef,
     number::{count, plural},
 };
-use retrocast_render::{Layout, Templates, attachment::attachment};
+use retrocast_render::{Layout, Templates, attachment::attachment, html};
 use retrocast_run::{
     Plan, RecordedPlan,
     files::{PLAN, REPORT, read_json},
@@ -179,7 +179,7 @@ impl Verifier<'_> {
             );
             self.add("run", None, (Answer::No, reason));
             self.datasets(&contents.report);
-            let result = self.render(None, &Layout::ALL, &contents, &bytes);
+            let result = self.render_pdf(None, &Layout::ALL, &contents.report, &bytes);
             self.add("render", None, result);
             return Ok(None);
         };
@@ -192,7 +192,7 @@ impl Verifier<'_> {
         self.data(&folder, layout, &contents, None);
         self.checksums(&folder)?;
         self.datasets(&contents.report);
-        let result = self.render(Some(&folder), &[layout], &contents, &bytes);
+        let result = self.render_pdf(Some(&folder), &[layout], &contents.report, &bytes);
         self.add("render", None, result);
         Ok(Some(folder))
     }
@@ -217,8 +217,11 @@ impl Verifier<'_> {
             };
             if let Some(contents) = self.contents(&bytes, Some(&name)) {
                 self.data(folder, layout, &contents, Some(&name));
-                let result = self.render(Some(folder), &[layout], &contents, &bytes);
+                let report = &contents.report;
+                let result = self.render_pdf(Some(folder), &[layout], report, &bytes);
                 self.add("render", Some(&name), result);
+                let result = self.render_html(folder, layout, report);
+                self.add("render", Some(&format!("{}.html", layout.name())), result);
                 match &mut cited {
                     None => cited = Some(contents.report),
                     Some(all) => {
@@ -345,26 +348,53 @@ impl Verifier<'_> {
         Ok((Answer::No, names(&wrong)))
     }
 
-    /// Renders a report again and compares the bytes with those of the PDF.
-    fn render(
+    /// Renders a report again as PDF and compares the bytes with those of a file.
+    fn render_pdf(
         &self,
         folder: Option<&Path>,
         layouts: &[Layout],
-        contents: &Contents,
+        report: &Report,
         pdf: &[u8],
     ) -> (Answer, String) {
-        let report = &contents.report;
+        let again = |layout: &Layout| retrocast_render::pdf(report, *layout, &self.templates);
+        self.compare_rendered(folder, report, pdf, layouts.iter().map(again))
+    }
+
+    /// Renders a report again as HTML and compares the bytes with those of the run.
+    fn render_html(&self, folder: &Path, layout: Layout, report: &Report) -> (Answer, String) {
+        let path = folder.join(format!("{}.html", layout.name()));
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let reason = format!("cannot read {}: {error}", path.display());
+                return (Answer::NotPossible, reason);
+            }
+        };
+        let again = html::report_with(report, layout, &self.templates).map(String::into_bytes);
+        self.compare_rendered(Some(folder), report, &bytes, std::iter::once(again))
+    }
+
+    /// Compares a file with the results of rendering its report again; one must have its bytes.
+    fn compare_rendered(
+        &self,
+        folder: Option<&Path>,
+        report: &Report,
+        bytes: &[u8],
+        results: impl Iterator<Item = Result<Vec<u8>, retrocast_render::Error>>,
+    ) -> (Answer, String) {
         let mut difference = String::new();
-        for layout in layouts {
-            match retrocast_render::pdf(report, *layout, &self.templates) {
-                Ok(again) if again == pdf => {
-                    let bytes = count(pdf.len() as u64);
+        for result in results {
+            match result {
+                Ok(again) if again == bytes => {
+                    let size = count(bytes.len() as u64);
                     return (
                         Answer::Yes,
-                        format!("rendered again, the same {bytes} bytes"),
+                        format!("rendered again, the same {size} bytes"),
                     );
                 }
-                Ok(again) => difference = describe_difference(pdf, &again),
+                Ok(again) => {
+                    difference = format!("rendered again, {}", describe_difference(bytes, &again));
+                }
                 Err(error) => difference = format!("the report cannot be rendered: {error}"),
             }
         }
@@ -377,12 +407,10 @@ impl Verifier<'_> {
             return (Answer::NotPossible, reason);
         }
         if folder.is_some_and(|folder| self.have_templates_changed(folder)) {
-            let reason = "the templates have changed since the run; --templates names those of \
-                          the run"
-                .to_string();
-            return (Answer::NotPossible, reason);
+            let reason = "the templates have changed since the run; --templates names others";
+            return (Answer::NotPossible, reason.to_string());
         }
-        (Answer::No, format!("rendered again, {difference}"))
+        (Answer::No, difference)
     }
 
     /// Returns true if the run was made with other templates.

@@ -3,7 +3,7 @@
 //! Texts from records are data in it, too: in Markdown, every mark is escaped; in code, a text is a
 //! string literal.
 
-use retrocast_domain::{Cell, Report};
+use retrocast_domain::{Cell, Chart, ChartKind, Report};
 use retrocast_run::{RunFolder, files::chart_file};
 use serde_json::{Value, json};
 
@@ -76,8 +76,14 @@ fn stage(notebook: &mut Notebook, cell: &Cell, charts: &[(String, Vec<u8>)]) {
     notebook.markdown(&format!("### {title}\n\n{did}"));
     if let Some(dataset) = &cell.output {
         let name = literal(&dataset.name);
+        let is_line = |chart: &Chart| matches!(chart.kind, ChartKind::Line { .. });
+        let draw = if cell.charts.iter().any(is_line) {
+            "\ndraw(rows)"
+        } else {
+            ""
+        };
         notebook.code(&format!(
-            "rows = scan({name}).collect()\ndisplay(rows.head(10))\ndraw(rows)"
+            "rows = scan({name}).collect()\ndisplay(rows.head(10)){draw}"
         ));
     }
     for chart in &cell.charts {

@@ -23,7 +23,10 @@ const BLOCK: usize = 1 << 16;
 /// The files of a folder and their descriptions.
 pub struct Package {
     folder: PathBuf,
+    /// Tables. The standard has no other type of resource.
     resources: Vec<Value>,
+    /// All other files.
+    files: Vec<Value>,
 }
 
 /// A table as it is described.
@@ -41,6 +44,7 @@ impl Package {
         Self {
             folder: folder.to_path_buf(),
             resources: Vec::new(),
+            files: Vec::new(),
         }
     }
 
@@ -55,18 +59,18 @@ impl Package {
         write_whole(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Describes a file without columns.
+    /// Describes a file that is not a table.
     pub fn add_file(&mut self, file: &str, media_type: &str) -> anyhow::Result<()> {
-        let resource = self.resource(file, media_type)?;
-        self.resources.push(Value::Object(resource));
+        let described = self.describe(file, media_type)?;
+        self.files.push(Value::Object(described));
         Ok(())
     }
 
     /// Describes a JSON file and its schema, which is another file.
     pub fn add_json(&mut self, file: &str, schema: &str) -> anyhow::Result<()> {
-        let mut resource = self.resource(file, "application/json")?;
-        resource.insert("jsonSchema".to_string(), schema.into());
-        self.resources.push(Value::Object(resource));
+        let mut described = self.describe(file, "application/json")?;
+        described.insert("jsonSchema".to_string(), schema.into());
+        self.files.push(Value::Object(described));
         self.add_file(schema, "application/schema+json")
     }
 
@@ -78,7 +82,9 @@ impl Package {
         format: TableFormat,
     ) -> anyhow::Result<()> {
         let file = format!("{}.{}", table.name, format.name());
-        let mut resource = self.resource(&file, format.media_type())?;
+        let mut resource = self.describe(&file, format.media_type())?;
+        let name = file.replace('/', ".").to_lowercase();
+        resource.insert("name".to_string(), name.into());
         let fields = written.columns.iter().map(|(name, kind)| {
             let mut field = json!({ "name": name, "type": kind });
             let known = table.columns.iter().find(|column| column.name == name);
@@ -106,27 +112,23 @@ impl Package {
         Ok(())
     }
 
-    /// Name, path, size and hash of a file.
-    fn resource(&self, file: &str, media_type: &str) -> anyhow::Result<Map<String, Value>> {
+    /// Path, media type and hash of a file.
+    fn describe(&self, file: &str, media_type: &str) -> anyhow::Result<Map<String, Value>> {
         let path = self.path(file);
-        let (bytes, hash) =
-            hash(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let mut resource = Map::new();
-        let name = file.replace('/', ".").to_lowercase();
-        resource.insert("name".to_string(), name.into());
-        resource.insert("path".to_string(), file.into());
-        resource.insert("mediatype".to_string(), media_type.into());
-        resource.insert("encoding".to_string(), "utf-8".into());
-        resource.insert("bytes".to_string(), bytes.into());
-        resource.insert("hash".to_string(), format!("sha256:{hash}").into());
-        Ok(resource)
+        let hash = hash(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut described = Map::new();
+        described.insert("path".to_string(), file.into());
+        described.insert("mediatype".to_string(), media_type.into());
+        described.insert("hash".to_string(), format!("sha256:{hash}").into());
+        Ok(described)
     }
 
     /// Writes the descriptor and returns it. It names no licence: that is up to the owner of the
     /// data.
     pub fn finish(mut self, report: &Report) -> anyhow::Result<Value> {
-        self.resources
-            .sort_by(|a, b| a["path"].as_str().cmp(&b["path"].as_str()));
+        for all in [&mut self.resources, &mut self.files] {
+            all.sort_by(|a, b| a["path"].as_str().cmp(&b["path"].as_str()));
+        }
         let Provenance {
             run,
             build,
@@ -152,6 +154,7 @@ impl Package {
                 "build": build,
                 "command": command,
                 "datasets": datasets,
+                "files": self.files,
             },
             "resources": self.resources,
         });
@@ -174,25 +177,20 @@ fn package_name(parts: &[&str]) -> String {
         .collect()
 }
 
-/// Size and SHA-256 hash of a file, in hexadecimal.
-fn hash(path: &Path) -> std::io::Result<(u64, String)> {
+/// SHA-256 hash of a file, in hexadecimal.
+fn hash(path: &Path) -> std::io::Result<String> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
     let mut block = vec![0; BLOCK];
-    let mut size = 0;
     loop {
         let read = file.read(&mut block)?;
         if read == 0 {
             break;
         }
         hasher.update(&block[..read]);
-        size += read as u64;
     }
     let hash = hasher.finalize();
-    Ok((
-        size,
-        hash.iter().map(|byte| format!("{byte:02x}")).collect(),
-    ))
+    Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]
@@ -205,7 +203,7 @@ mod tests {
         let path = folder.path().join("a");
         std::fs::write(&path, "abc").unwrap();
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(hash(&path).unwrap(), (3, expected.to_string()));
+        assert_eq!(hash(&path).unwrap(), expected);
     }
 
     #[test]
