@@ -178,7 +178,7 @@ impl Verifier<'_> {
                 report.window
             );
             self.add("run", None, (Answer::No, reason));
-            self.datasets(&contents.report);
+            self.datasets(&report.job, &report.provenance.datasets);
             let result = self.render_pdf(None, &Layout::ALL, &contents.report, &bytes);
             self.add("render", None, result);
             return Ok(None);
@@ -191,7 +191,7 @@ impl Verifier<'_> {
         self.add("copy", None, result);
         self.data(&folder, layout, &contents, None);
         self.checksums(&folder)?;
-        self.datasets(&contents.report);
+        self.datasets(&report.job, &report.provenance.datasets);
         let result = self.render_pdf(Some(&folder), &[layout], &contents.report, &bytes);
         self.add("render", None, result);
         Ok(Some(folder))
@@ -201,48 +201,34 @@ impl Verifier<'_> {
     fn run(&mut self, folder: &Path) -> anyhow::Result<()> {
         let RecordedPlan { plan, .. } = RecordedPlan::read(folder)?;
         self.checksums(folder)?;
-        let mut cited: Option<Report> = None;
-        for layout in plan.nodes.iter().filter(|node| node.is_report()) {
-            let Some(layout) = Layout::from_name(layout.short()) else {
-                continue;
-            };
-            let name = format!("{}.pdf", layout.name());
-            let bytes = match fs::read(folder.join(&name)) {
+        let mut cited: Vec<DatasetRef> = Vec::new();
+        let reports = plan.nodes.iter().filter(|node| node.is_report());
+        for layout in reports.filter_map(|node| Layout::from_name(node.short())) {
+            let [pdf, html] = ["pdf", "html"].map(|end| format!("{}.{end}", layout.name()));
+            let bytes = match fs::read(folder.join(&pdf)) {
                 Ok(bytes) => bytes,
                 Err(error) => {
-                    let result = (Answer::NotPossible, error.to_string());
-                    self.add("contents", Some(&name), result);
+                    let reason = format!("cannot be read: {error}");
+                    self.add("contents", Some(&pdf), (Answer::NotPossible, reason));
                     continue;
                 }
             };
-            if let Some(contents) = self.contents(&bytes, Some(&name)) {
-                self.data(folder, layout, &contents, Some(&name));
-                let report = &contents.report;
-                let result = self.render_pdf(Some(folder), &[layout], report, &bytes);
-                self.add("render", Some(&name), result);
-                let result = self.render_html(folder, layout, report);
-                self.add("render", Some(&format!("{}.html", layout.name())), result);
-                match &mut cited {
-                    None => cited = Some(contents.report),
-                    Some(all) => {
-                        let more = contents.report.provenance.datasets;
-                        let known = &mut all.provenance.datasets;
-                        let new: Vec<DatasetRef> = more
-                            .into_iter()
-                            .filter(|one| !known.contains(one))
-                            .collect();
-                        known.extend(new);
-                    }
+            let Some(contents) = self.contents(&bytes, Some(&pdf)) else {
+                continue;
+            };
+            let report = &contents.report;
+            self.data(folder, layout, &contents, Some(&pdf));
+            let result = self.render_pdf(Some(folder), &[layout], report, &bytes);
+            self.add("render", Some(&pdf), result);
+            let result = self.render_html(folder, layout, report);
+            self.add("render", Some(&html), result);
+            for dataset in &report.provenance.datasets {
+                if !cited.contains(dataset) {
+                    cited.push(dataset.clone());
                 }
             }
         }
-        match cited {
-            Some(report) => self.datasets(&report),
-            None => {
-                let reason = "the run has no reports".to_string();
-                self.add("contents", None, (Answer::NotPossible, reason));
-            }
-        }
+        self.datasets(&plan.job, &cited);
         Ok(())
     }
 
@@ -301,27 +287,30 @@ impl Verifier<'_> {
     }
 
     /// Checks that every dataset version that a report cites is in the lake.
-    fn datasets(&mut self, report: &Report) {
+    fn datasets(&mut self, job: &str, cited: &[DatasetRef]) {
         let result = self
-            .cited_versions(report)
+            .cited_versions(job, cited)
             .unwrap_or_else(|error| (Answer::NotPossible, diagnose::in_one_line(&error)));
         self.add("datasets", None, result);
     }
 
-    fn cited_versions(&self, report: &Report) -> anyhow::Result<(Answer, String)> {
+    fn cited_versions(&self, job: &str, cited: &[DatasetRef]) -> anyhow::Result<(Answer, String)> {
+        if cited.is_empty() {
+            let reason = "there is no report that cites datasets".to_string();
+            return Ok((Answer::NotPossible, reason));
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .context("cannot start threads")?;
         let root = &self.workspace.lake_locations.root;
-        let lake = Lake::new(root, &report.job)?;
+        let lake = Lake::new(root, job)?;
         if runtime.block_on(lake.names())?.is_empty() {
-            let reason = format!("{root} has no datasets of {}", report.job);
+            let reason = format!("{root} has no datasets of {job}");
             return Ok((Answer::NotPossible, reason));
         }
         let mut wrong = Vec::new();
-        let cited = &report.provenance.datasets;
         for dataset in cited {
             let name = format!("{}@{}", dataset.name, dataset.version);
             match runtime.block_on(lake.find(&dataset.name, Some(dataset.version))) {
