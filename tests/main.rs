@@ -7,6 +7,7 @@ mod suite {
     mod catalogue;
     mod commands;
     mod demo;
+    mod exports;
     mod failures;
     mod incidents;
     mod lake;
@@ -21,6 +22,7 @@ mod suite {
     mod register;
     mod schedule;
     mod truth;
+    mod verify;
     mod watch;
     mod zones;
 }

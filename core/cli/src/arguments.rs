@@ -5,12 +5,14 @@ mod contract;
 mod effect;
 mod improvement;
 mod lake;
+mod report;
 
 pub use accuracy::{AnomalyArguments, DriftArguments, ForecastArguments};
 pub use contract::{ContractCommand, FormatArguments, FormatName};
 pub use effect::{EffectArguments, MethodArgument};
 pub use improvement::{ChangeArguments, Details, ImprovementCommand};
 pub use lake::{DecisionArguments, LakeCommand, SweepArguments};
+pub use report::ReportCommand;
 
 use clap::{Args, Parser, Subcommand};
 use retrocast_engine::job::size::{self, SIZE_HELP};
@@ -93,6 +95,9 @@ impl Command {
                 | Self::List { .. }
                 | Self::Show { .. }
                 | Self::Diff { .. }
+                | Self::Report { .. }
+                | Self::Verify { .. }
+                | Self::Export { .. }
                 | Self::Evaluate { command: None, .. }
                 | Self::Lake {
                     command: LakeCommand::Gc { .. }
@@ -352,6 +357,63 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+    /// Render the reports of a run again
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Report {
+        /// Command to run.
+        #[command(subcommand)]
+        command: ReportCommand,
+    },
+    /// Verify a report: its data, the run's checksums, the cited datasets, and its bytes
+    #[command(after_help = "\
+Examples:
+  retrocast verify weekly-operations-2026-W46-executive.pdf    a PDF from a mail or elsewhere
+  retrocast verify weekly-operations/2026-W46                  all reports of a run
+  retrocast verify latest --json
+
+Answers each check with yes, no or not possible, and the reason:
+  contents   the PDF has its data attached
+  run        the archive has the run that made it
+  copy       the archive's PDF has the same bytes
+  data       the archive has the same data
+  checksums  the files of the run are unchanged
+  datasets   every cited version of a dataset is in the lake
+  render     rendering it again gives the same bytes
+
+The exit code is 0 if all answers are yes, else 1.")]
+    Verify {
+        /// PDF file, or run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, an id, or a folder
+        #[arg(value_name = "FILE|RUN")]
+        target: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Export the results of a run as JSON, CSV, Parquet and a notebook
+    #[command(after_help = "\
+Examples:
+  retrocast export latest
+  retrocast export weekly-operations/2026-W46 --format csv --out figures
+  retrocast export latest --format ipynb --out notebook && jupyter lab notebook/notebook.ipynb
+
+Writes findings, key figures, effects, health, recommendations and the dataset of each stage as tables;
+as JSON also report.json and findings.json with their JSON Schemas. datapackage.json describes all files
+(Data Package, frictionlessdata.io). The notebook reads the cited dataset versions with pylance and
+polars. In CSV, text that a spreadsheet would read as a formula is preceded by an apostrophe. The exit
+code is 3 if a dataset version no longer exists.")]
+    Export {
+        /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, an id, or a folder
+        run: String,
+        /// Files to write
+        #[arg(long, value_enum, default_value_t = ExportFormat::All)]
+        format: ExportFormat,
+        /// Folder to write to [default: JOB-WINDOW-RUN]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Print the descriptor of all files as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Simulate the records of a company, with planted facts to test reports against
     #[command(after_help = "\
 Example:
@@ -409,8 +471,16 @@ Examples:
         /// Stage kind
         kind: Option<String>,
     },
-    /// Print the JSON Schema of job files, for editors
-    Schema,
+    /// Print the JSON Schema of job files, for editors, or of the files of a run
+    #[command(after_help = "\
+Examples:
+  retrocast schema > job.schema.json
+  retrocast schema report > report.schema.json")]
+    Schema {
+        /// File that the schema describes
+        #[arg(value_enum, default_value_t = SchemaOf::Job)]
+        of: SchemaOf,
+    },
     /// Write the data dictionary: the fields of every record type and result
     #[command(after_help = "\
 Examples:
@@ -432,6 +502,32 @@ Examples:
         /// Shell
         shell: clap_complete::Shell,
     },
+}
+
+/// Files of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportFormat {
+    /// Tables as JSON, report.json, findings.json and their schemas
+    Json,
+    /// Tables as CSV
+    Csv,
+    /// Tables as Parquet
+    Parquet,
+    /// A Jupyter notebook with the charts
+    Ipynb,
+    /// All of these
+    All,
+}
+
+/// A file with a JSON Schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SchemaOf {
+    /// A job file
+    Job,
+    /// report.json of a run
+    Report,
+    /// findings.json of a run
+    Findings,
 }
 
 /// Output format of a data dictionary.

@@ -8,8 +8,8 @@ mod stage;
 
 use stage::Stage;
 
-pub use kinds::Catalogue;
-pub use report::{is_full, templates};
+pub use kinds::{Catalogue, templates_version};
+pub use report::{build, drawings, is_full, rendered_files, templates};
 
 use crate::workspace::Workspace;
 use async_trait::async_trait;

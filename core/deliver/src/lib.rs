@@ -6,6 +6,8 @@
 
 pub mod archive;
 
+pub mod checksums;
+
 pub mod diff;
 
 mod earlier;
@@ -24,6 +26,7 @@ mod words;
 
 pub use alert::{Alert, AlertOutcome, alert, alert_without_run};
 pub use archive::{rebuild, rebuild_with};
+pub use checksums::{ChecksumResult, check_checksums};
 pub use diff::{Difference, diff};
 pub use earlier::earlier_report;
 pub use failure::failure_report;

@@ -29,6 +29,7 @@ pub mod cell;
 
 pub mod report;
 pub mod result;
+pub mod schema;
 
 pub mod canonical;
 mod mail;

@@ -10,7 +10,8 @@ use retrocast_domain::{
 };
 use retrocast_run::{
     RecordedPlan, RunStatus, RunSummary,
-    files::{FAILURE_TEXT, REPORT, chart_file},
+    files::{FAILURE_TEXT, chart_file},
+    folder::report_file,
 };
 use serde::Serialize;
 use std::{collections::BTreeSet, fs, path::Path};
@@ -145,7 +146,7 @@ impl Content {
         if !summary.status.has_reports() {
             return Self::read_failure(folder, report, summary);
         }
-        let path = folder.join(REPORT);
+        let path = report_file(folder, report);
         let bytes = read(&path)?;
         let report_file: Report = serde_json::from_slice(&bytes)
             .map_err(|source| retrocast_run::Error::Content { path, source })?;

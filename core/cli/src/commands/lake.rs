@@ -17,7 +17,8 @@ use retrocast_domain::{
     cell::DatasetRef,
     number::{count, fixed, plural},
 };
-use retrocast_run::folder::run_folders_of;
+use retrocast_records::write::csv_line;
+use retrocast_run::folder::{report_files, run_folders_of};
 use retrocast_store::{
     DataType, Lake, Limits, ResourcePool, Sql,
     ledger::SCHEMA,
@@ -328,8 +329,9 @@ fn versions(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow
 /// Versions that reports in the archive cite, by dataset.
 fn cited(reports: &Path, job: &str) -> BTreeMap<String, BTreeSet<u64>> {
     let mut cited: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
-    for folder in run_folders_of(reports, job) {
-        let text = fs::read(folder.join("report.json")).unwrap_or_default();
+    let folders = run_folders_of(reports, job);
+    for file in folders.iter().flat_map(|folder| report_files(folder)) {
+        let text = fs::read(file).unwrap_or_default();
         let report: Value = serde_json::from_slice(&text).unwrap_or_default();
         let datasets = report["provenance"]["datasets"].as_array();
         for dataset in datasets.into_iter().flatten() {
@@ -447,27 +449,6 @@ fn row_object(answer: &Answer, row: &[Option<String>]) -> Value {
     Value::Object(cells.collect())
 }
 
-/// Formats a line of CSV; text that a spreadsheet would read as a formula is escaped.
-fn csv_line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
-    let cells: Vec<String> = cells
-        .map(|cell| {
-            let is_formula = cell.starts_with(['=', '+', '@', '\t', '\r'])
-                || (cell.starts_with('-') && cell.parse::<f64>().is_err());
-            let cell = if is_formula {
-                format!("'{cell}")
-            } else {
-                cell.to_string()
-            };
-            if cell.contains([',', '"', '\n', '\r']) {
-                format!("\"{}\"", cell.replace('"', "\"\""))
-            } else {
-                cell
-            }
-        })
-        .collect();
-    format!("{}\n", cells.join(","))
-}
-
 /// Formats a table with columns as wide as their contents.
 pub(super) fn table(answer: &Answer) -> String {
     let truncate = |text: &str| terminal::truncate(text, CELL_WIDTH_MAX);
@@ -515,14 +496,5 @@ mod tests {
         for wrong in ["a\nb", &"x".repeat(TEXT_MAX + 1)] {
             assert!(check(wrong).unwrap_err().contains("one line"), "{wrong}");
         }
-    }
-
-    #[test]
-    fn csv_formulas_are_escaped() {
-        let check = |cells: &[&str], expected: &str| {
-            assert_eq!(csv_line(cells.iter().copied()), format!("{expected}\n"));
-        };
-        check(&["a", "b,c", "say \"x\""], "a,\"b,c\",\"say \"\"x\"\"\"");
-        check(&["=1+1", "-5", "-x", "@a"], "'=1+1,-5,'-x,'@a");
     }
 }

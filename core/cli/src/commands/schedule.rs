@@ -3,7 +3,10 @@
 //! The archive is the only state: every check reads which due times have been attempted. So any process
 //! can check, at any time and any number of times.
 
+mod export;
 mod notify;
+
+pub use export::export;
 
 use super::{job, run};
 use crate::{
