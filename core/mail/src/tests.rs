@@ -1,5 +1,6 @@
 //! Tests of whole messages and of sending to servers with injected faults.
 
+mod faults;
 mod fixture;
 mod http;
 mod message;
