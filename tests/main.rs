@@ -14,6 +14,7 @@ mod suite {
     mod ledger;
     mod mail;
     mod mistakes;
+    mod notifications;
     mod object_storage;
     mod pages;
     mod python_readers;

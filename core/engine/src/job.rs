@@ -13,7 +13,7 @@ pub mod references;
 
 pub mod retention;
 
-pub mod mail;
+pub mod delivery;
 
 pub mod schema;
 
@@ -32,9 +32,9 @@ pub mod check;
 pub mod render;
 
 use crate::kinds::Kinds;
+use delivery::{Notification, SendPolicy};
 use document::Item;
 use jiff::civil::Date;
-use mail::SendMail;
 use params::{Param, ParamSpec, Params};
 use retention::Retention;
 use retrocast_domain::suggest;
@@ -112,7 +112,9 @@ pub struct Job {
     /// The reports that may be removed on a full disk; `None` for none.
     pub retention: Option<Retention>,
     /// The runs whose reports are sent as mail.
-    pub send_mail: SendMail,
+    pub send_mail: SendPolicy,
+    /// Receivers of notifications, in the order of the file.
+    pub notifications: Vec<Notification>,
     /// The declared params.
     pub params: BTreeMap<String, ParamSpec>,
     /// Names of sources, in the order of the file.
