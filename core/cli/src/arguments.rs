@@ -1,6 +1,7 @@
 //! The command line: commands, options and their help.
 
 mod accuracy;
+mod archive;
 mod contract;
 mod effect;
 mod improvement;
@@ -8,6 +9,7 @@ mod lake;
 mod report;
 
 pub use accuracy::{AnomalyArguments, DriftArguments, ForecastArguments};
+pub use archive::{ArchiveCommand, PruneArguments};
 pub use contract::{ContractCommand, FormatArguments, FormatName};
 pub use effect::{EffectArguments, MethodArgument};
 pub use improvement::{ChangeArguments, Details, ImprovementCommand};
@@ -98,6 +100,7 @@ impl Command {
                 | Self::Report { .. }
                 | Self::Verify { .. }
                 | Self::Export { .. }
+                | Self::Archive { .. }
                 | Self::Evaluate { command: None, .. }
                 | Self::Lake {
                     command: LakeCommand::Gc { .. }
@@ -414,6 +417,13 @@ code is 3 if a dataset version no longer exists.")]
         /// Print the descriptor of all files as JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Maintain the archive: its pages, pinned runs, and the removal of old ones
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Archive {
+        /// Command to run.
+        #[command(subcommand)]
+        command: ArchiveCommand,
     },
     /// Simulate the records of a company, with planted facts to test reports against
     #[command(after_help = "\

@@ -19,6 +19,7 @@ mod plan;
 mod report;
 mod rerun;
 mod resolve;
+mod retention;
 mod run;
 mod schedule;
 mod status;
@@ -102,6 +103,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             let run = window.map_or_else(|| run.clone(), |window| format!("{run}/{window}"));
             archive::show(&workspace, &run, json)
         }
+        Command::Archive { command } => retention::archive(&workspace, command),
         Command::Diff { old, new, json } => diff::diff(&workspace, &old, &new, json),
         Command::Report {
             command:

@@ -39,6 +39,6 @@ pub use ledger::Ledger;
 pub use resources::{Limits, Reservation, ResourcePool};
 pub use retrocast_records::Contract;
 pub use retrocast_records::{Dialect, Format, Hashes, SourceError};
-pub use root::{LakeRoot, bytes_below};
+pub use root::LakeRoot;
 pub use source::{Days, ListingSummary};
 pub use sql::{Sql, SqlRows, SqlTable};

@@ -28,7 +28,7 @@ pub fn deliver(
     report: Option<&str>,
     dry_run: Option<&Path>,
 ) -> anyhow::Result<Exit> {
-    let folder = archive::find(workspace, run)?;
+    let folder = archive::find_with_files(workspace, run)?;
     let mut job = load_job(workspace, &folder)?;
     if let Some(name) = report {
         let names: Vec<String> = job.reports.iter().map(|one| one.name.clone()).collect();

@@ -95,7 +95,7 @@ pub fn run_and_print(
     }
     let started = Instant::now();
     let result = execute(workspace, planned, resources, configure)?;
-    let index = archive::rebuild(workspace)?;
+    let index = archive::update(workspace)?;
     report_failures(&result);
     // After rebuilding the archive, so that the links in a mail work.
     if resources.mail {

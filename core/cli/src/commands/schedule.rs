@@ -407,7 +407,7 @@ impl ProblemLog {
     }
 }
 
-fn arguments(name: &str) -> JobArguments {
+pub fn arguments(name: &str) -> JobArguments {
     JobArguments {
         job: name.to_string(),
         date: None,
