@@ -22,5 +22,6 @@ mod suite {
     mod schedule;
     mod truth;
     mod watch;
+    mod why;
     mod zones;
 }

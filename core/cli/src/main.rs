@@ -16,6 +16,7 @@ mod mail;
 mod progress;
 mod runs;
 mod signals;
+mod temporary_folder;
 mod terminal;
 mod workspace;
 

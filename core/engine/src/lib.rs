@@ -42,5 +42,5 @@ pub use ledger::{LedgerRun, LedgerView};
 pub use outcome_store::{OutcomeStore, Record};
 pub use plan::PlanOptions;
 pub use retrocast_storage::{Holder, LakeFiles, Lease, Mirror, SharedStore, lease};
-pub use run::{EngineError, Force, RecordedSources, RunOptions, RunResult, Runner};
+pub use run::{EngineError, Force, RecordedSources, RunOptions, RunResult, Runner, altered_files};
 pub use schedule::{Attempt, Calendar, ScheduleStatus, decide};

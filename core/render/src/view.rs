@@ -6,9 +6,11 @@
 mod cell;
 mod data;
 mod effect;
+mod figure;
 mod finding;
 mod glossary;
 mod kpi;
+mod printed;
 mod recommendation;
 
 use crate::words::shorten_to_sentence;
@@ -25,8 +27,10 @@ use crate::{
 use cell::{CellView, MethodView};
 use data::{PlanView, ProvenanceView, SourceView};
 use effect::EffectView;
+use figure::{FigureIds, TextFigures};
 use finding::FindingView;
 use kpi::KpiView;
+pub use printed::{PrintedFigure, printed};
 use recommendation::RecommendationsView;
 use retrocast_domain::{
     Cell, Chapter, Chart, ChartKind, Finding, Report, ReportStatus, Severity, Window,
@@ -117,6 +121,8 @@ pub struct View {
     provenance: ProvenanceView,
     /// Terms that occur in the report, with their meanings.
     glossary: Vec<[&'static str; 2]>,
+    /// IDs of figures that are plain texts; the others are in their views.
+    figures: TextFigures,
 }
 
 /// A view and its drawings by path.
@@ -134,6 +140,8 @@ struct AskView {
     /// Index of its headline, without which a page does not print it; `None` if it belongs to other
     /// pages.
     headline: Option<usize>,
+    /// ID of the figure.
+    figure: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -155,10 +163,13 @@ struct ChartView {
     rank: usize,
     /// The same drawing in full width, for the last chart of an odd number.
     wide_path: Option<String>,
+    /// ID of the figure; empty for parts of others.
+    figure: String,
 }
 
 /// Formats a report for print; `extra_notes` come before the report's own notes.
 pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedView {
+    let ids = FigureIds::new(report);
     let mut drawings = Drawings {
         draw,
         improvements: report
@@ -171,14 +182,17 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
     let effects: Vec<EffectView> = report
         .effects
         .iter()
-        .map(|e| effect::effect(e, 160))
+        .enumerate()
+        .map(|(i, e)| effect::effect(e, 160, ids.at(&format!("/effects/{i}"))))
         .collect();
     let ledger: Vec<EffectView> = report
         .effects
         .iter()
         .take(EFFECTS_MAX)
-        .map(|e| effect::effect(e, 60))
+        .enumerate()
+        .map(|(i, e)| effect::effect(e, 60, ids.at(&format!("/effects/{i}"))))
         .collect();
+    let figures = ids.texts(report, extra_notes.len());
     let mut notes = extra_notes;
     notes.extend(
         report
@@ -215,18 +229,22 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
         news: news(report, &resolved),
         gone: resolved
             .iter()
-            .map(|known| finding::resolved(known, earlier.map_or("", |earlier| &earlier.window)))
+            .map(|known| {
+                let window = earlier.map_or("", |earlier| &earlier.window);
+                finding::resolved(known, window, ids.resolved(report, known))
+            })
             .collect(),
         kpis: report
             .kpis
             .iter()
-            .map(|kpi| kpi::kpi(kpi, &mut drawings))
+            .enumerate()
+            .map(|(i, kpi)| kpi::kpi(kpi, &mut drawings, ids.at(&format!("/kpis/{i}"))))
             .collect(),
         headlines: report
             .headlines
             .iter()
             .take(printed_count(&report.headlines))
-            .map(|finding| finding::headline(finding, earlier))
+            .map(|finding| finding::headline(finding, earlier, ids.finding(report, finding)))
             .collect(),
         alarms: report
             .headlines
@@ -236,7 +254,9 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
         asks: report
             .asks
             .iter()
-            .map(|ask| AskView {
+            .enumerate()
+            .map(|(i, ask)| AskView {
+                figure: ids.at(&format!("/asks/{i}")),
                 text: shorten(ask, 220),
                 headline: report
                     .headlines
@@ -244,42 +264,56 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
                     .position(|f| ask_for(f).as_ref() == Some(ask)),
             })
             .collect(),
-        charts: drawings.add_pairs(performance_charts(&report.cells, &report.headlines)),
+        charts: drawings.add_pairs(
+            performance_charts(&report.cells, &report.headlines)
+                .into_iter()
+                .map(|(rank, chart)| (rank, chart, ids.chart(report, chart)))
+                .collect(),
+        ),
         forecasts: forecasts
             .iter()
             .take(FORECASTS_MAX)
-            .map(|finding| finding::headline(finding, earlier))
+            .map(|finding| finding::headline(finding, earlier, ids.finding(report, finding)))
             .collect(),
         forecasts_more: forecasts.len().saturating_sub(FORECASTS_MAX) as u64,
         notes,
         findings: all
             .iter()
             .take(FINDINGS_MAX)
-            .map(|f| finding::finding(f, &[], earlier))
+            .map(|f| finding::finding(f, &[], earlier, ids.finding(report, f)))
             .collect(),
         findings_more: all.len().saturating_sub(FINDINGS_MAX) as u64,
         map: stage_map::draw(&report.plan).map(|map| drawings.add_svg(map)),
-        plan: report.plan.iter().map(data::plan_node).collect(),
+        plan: report
+            .plan
+            .iter()
+            .map(|node| data::plan_node(node, ids.node(report, &node.name)))
+            .collect(),
         sources: report
             .sources
             .iter()
-            .map(|source| data::source(source, &report.timezone))
+            .enumerate()
+            .map(|(i, source)| {
+                data::source(source, &report.timezone, ids.at(&format!("/sources/{i}")))
+            })
             .collect(),
         cells: report
             .cells
             .iter()
-            .map(|cell| cell::cell(cell, &mut drawings))
+            .enumerate()
+            .map(|(i, cell)| cell::cell(cell, &mut drawings, &ids.cell(i)))
             .collect(),
         methods: cell::methods(&report.cells),
-        provenance: data::provenance(report),
+        provenance: data::provenance(report, ids.at("/provenance")),
         proof: first_improvement_chart(&report.cells)
             .filter(|_| ledger.len() <= PROOF_EFFECTS_MAX)
-            .map(|chart| drawings.add(chart, FULL_WIDTH, true)),
+            .map(|chart| drawings.add(chart, FULL_WIDTH, true, ids.chart(report, chart))),
         ledger,
         effects,
-        recommendations: recommendation::view(&report.cells),
+        recommendations: recommendation::view(report, &ids),
         measured: has_effects(report),
         glossary: Vec::new(),
+        figures,
     };
     let words = serde_json::to_value(&view).unwrap_or_default();
     let view = View {
@@ -301,7 +335,7 @@ struct Drawings<'a> {
 }
 
 impl Drawings<'_> {
-    fn add(&mut self, chart: &Chart, width: f64, wide: bool) -> ChartView {
+    fn add(&mut self, chart: &Chart, width: f64, wide: bool, figure: String) -> ChartView {
         let path = self.file((self.draw)(chart, width));
         let alt = if chart.alt.is_empty() {
             &chart.title
@@ -316,15 +350,17 @@ impl Drawings<'_> {
             wide,
             rank: 0,
             wide_path: None,
+            figure,
         }
     }
 
-    /// Adds charts that are printed in pairs, each also in full width for the last of an odd number.
-    fn add_pairs(&mut self, charts: Vec<(usize, &Chart)>) -> Vec<ChartView> {
-        let views = charts.into_iter().map(|(rank, chart)| ChartView {
+    /// Adds charts that are printed in pairs, each also in full width for the last of an odd number:
+    /// rank, chart and ID.
+    fn add_pairs(&mut self, charts: Vec<(usize, &Chart, String)>) -> Vec<ChartView> {
+        let views = charts.into_iter().map(|(rank, chart, figure)| ChartView {
             rank,
             wide_path: Some(self.file((self.draw)(chart, FULL_WIDTH))),
-            ..self.add(chart, HALF_WIDTH, false)
+            ..self.add(chart, HALF_WIDTH, false, figure)
         });
         views.collect()
     }
@@ -349,6 +385,7 @@ impl Drawings<'_> {
             wide: true,
             rank: 0,
             wide_path: None,
+            figure: String::new(),
         }
     }
 
@@ -617,7 +654,9 @@ mod tests {
             improvements: BTreeMap::new(),
             files: BTreeMap::new(),
         };
-        let charts = drawings.add_pairs(performance_charts(&report.cells, &[]));
+        let charts = performance_charts(&report.cells, &[]).into_iter();
+        let charts = charts.map(|(rank, chart)| (rank, chart, String::new()));
+        let charts = drawings.add_pairs(charts.collect());
         assert!(charts.len() > 1);
         for chart in charts {
             let wide = chart.wide_path.unwrap_or_default();

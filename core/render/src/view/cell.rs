@@ -4,6 +4,7 @@ use super::{
     ChartView, Drawings, FULL_WIDTH, HALF_WIDTH, POINTS_PER_MILLIMETRE, TABLE_ROWS_MAX,
     TABLE_ROWS_WHOLE,
     effect::{self, EffectView},
+    figure::CellIds,
     finding::{self, FindingView},
     kpi::{self, KpiView},
 };
@@ -40,6 +41,8 @@ pub(super) struct CellView {
     charts: Vec<ChartView>,
     tables: Vec<TableView>,
     caveats: Vec<String>,
+    /// ID of the stage.
+    figure: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -57,6 +60,8 @@ pub(super) struct TableView {
     more: String,
     /// True for a cell that may break across pages: a long one.
     breakable: bool,
+    /// ID of the figure.
+    figure: String,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -75,13 +80,14 @@ pub(super) struct MethodView {
     stages: String,
 }
 
-pub(super) fn cell(cell: &Cell, drawings: &mut Drawings) -> CellView {
+pub(super) fn cell(cell: &Cell, drawings: &mut Drawings, ids: &CellIds) -> CellView {
     let (status, status_words, message) = status(cell);
     // A single chart has the full width; of several, only those that need it.
     let is_single = cell.charts.len() == 1;
-    let charts = cell.charts.iter().map(|chart| {
+    let charts = cell.charts.iter().enumerate().map(|(i, chart)| {
         let wide = is_single || needs_width(&chart.kind);
-        drawings.add(chart, if wide { FULL_WIDTH } else { HALF_WIDTH }, wide)
+        let width = if wide { FULL_WIDTH } else { HALF_WIDTH };
+        drawings.add(chart, width, wide, ids.at("charts", i))
     });
     CellView {
         stage: cell.stage.clone(),
@@ -118,33 +124,41 @@ pub(super) fn cell(cell: &Cell, drawings: &mut Drawings) -> CellView {
             .findings
             .iter()
             .take(CELL_FINDINGS_MAX)
-            .map(|finding| finding::finding(finding, &cell.caveats, None))
+            .enumerate()
+            .map(|(i, finding)| {
+                finding::finding(finding, &cell.caveats, None, ids.at("findings", i))
+            })
             .collect(),
         findings_more: cell.findings.len().saturating_sub(CELL_FINDINGS_MAX) as u64,
         kpis: cell
             .kpis
             .iter()
-            .map(|kpi| kpi::kpi(kpi, drawings))
+            .enumerate()
+            .map(|(i, kpi)| kpi::kpi(kpi, drawings, ids.at("kpis", i)))
             .collect(),
         effects: cell
             .effects
             .iter()
-            .map(|e| effect::effect(e, 160))
+            .enumerate()
+            .map(|(i, e)| effect::effect(e, 160, ids.at("effects", i)))
             .collect(),
         tables: cell
             .tables
             .iter()
-            .filter(|table| cell.chapter == Chapter::Rows || !table.rows.is_empty())
-            .flat_map(|table| {
+            .enumerate()
+            .filter(|(_, table)| cell.chapter == Chapter::Rows || !table.rows.is_empty())
+            .flat_map(|(i, table)| {
                 let location = full_table_location(table, cell.output.as_ref());
-                split_wide(
-                    self::table(table, cell.chapter == Chapter::Rows, &location),
-                    &location,
-                )
+                let view = TableView {
+                    figure: ids.at("tables", i),
+                    ..self::table(table, cell.chapter == Chapter::Rows, &location)
+                };
+                split_wide(view, &location)
             })
             .map(fit_columns)
             .collect(),
         caveats: sentences(&cell.caveats),
+        figure: ids.of_cell(),
     }
 }
 
@@ -216,6 +230,7 @@ fn table(table: &Table, raw: bool, location: &str) -> TableView {
     };
     TableView {
         breakable: false,
+        figure: String::new(),
         caption: shorten(shown.caption.trim_end_matches('.'), 200),
         columns: shown
             .columns
@@ -403,6 +418,7 @@ fn transpose(table: TableView, location: &str) -> TableView {
     let columns = table.columns.iter().enumerate().skip(1);
     TableView {
         breakable: false,
+        figure: table.figure,
         rows: columns.take(TRANSPOSED_LINES_MAX).map(line).collect(),
         columns: std::iter::once(name).chain(names).collect(),
         more: with_hidden_columns(hidden, &table.more, location),
@@ -473,6 +489,7 @@ fn split_wide(table: TableView, location: &str) -> Vec<TableView> {
             };
             TableView {
                 breakable: false,
+                figure: table.figure.clone(),
                 caption: format!("{} ({which} of {n})", table.caption),
                 columns: columns
                     .iter()

@@ -16,10 +16,13 @@ pub mod manifest;
 mod note;
 mod quarantine;
 mod reader;
+mod recount;
 mod resolve;
 mod restore;
 mod streams;
 mod times;
+
+pub use recount::recount;
 
 use crate::{
     contract::Contract,

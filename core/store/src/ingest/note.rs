@@ -19,7 +19,7 @@ fn totals(objects: &[Object], counted: fn(&Object) -> &FieldCounts) -> FieldCoun
 }
 
 /// The sum of a count over all objects, by name, the most frequent first.
-fn totals_by_frequency(
+pub(super) fn totals_by_frequency(
     objects: &[Object],
     counted: fn(&Object) -> &FieldCounts,
 ) -> Vec<(String, u64)> {
