@@ -33,7 +33,9 @@ fn numerals(page: &str) -> Vec<Numeral> {
             assert_eq!(last, name, "elements are nested");
         } else if !VOID.contains(&name.as_str()) && !tag.ends_with('/') {
             let id = tag.split("data-figure=\"").nth(1);
-            let id = id.and_then(|rest| rest.split('"').next()).map(str::to_string);
+            let id = id
+                .and_then(|rest| rest.split('"').next())
+                .map(str::to_string);
             open.push((name, id));
         }
         let mut text = text.to_string();
@@ -158,7 +160,9 @@ fn an_answer_has_definition_versions_and_rows() {
     assert_eq!(Some(total), answer["definition"]["records"].as_u64());
     assert_eq!(answer["rows"]["first"].as_array().unwrap().len(), 3);
 
-    let text = why(scratch.path(), "weekly-operations#k1", &[]).expect(0).stdout;
+    let text = why(scratch.path(), "weekly-operations#k1", &[])
+        .expect(0)
+        .stdout;
     for words in [
         "k1  ",
         "computed by",
@@ -206,7 +210,11 @@ fn small_run(n: usize) -> (Scratch, std::path::PathBuf) {
     let scratch = workspace_of("review", JOB);
     let tickets = (0..56 * n).map(|i| {
         let day = i / n;
-        let (month, day) = if day < 30 { (9, day + 1) } else { (10, day - 29) };
+        let (month, day) = if day < 30 {
+            (9, day + 1)
+        } else {
+            (10, day - 29)
+        };
         json!({"id": i, "at": format!("2026-{month:02}-{day:02}T08:00:00Z")}).to_string()
     });
     let tickets: Vec<String> = tickets.collect();
@@ -224,7 +232,10 @@ fn a_changed_report_is_named() {
     assert!(text.contains("\"text\": \"21\u{a0}tickets\""), "{text}");
     fs::write(
         &file,
-        text.replace("\"text\": \"21\u{a0}tickets\"", "\"text\": \"12\u{a0}tickets\""),
+        text.replace(
+            "\"text\": \"21\u{a0}tickets\"",
+            "\"text\": \"12\u{a0}tickets\"",
+        ),
     )
     .unwrap();
     let result = retrocast_in(scratch.path(), &["why", "review#k1"]).expect(1);
@@ -233,7 +244,11 @@ fn a_changed_report_is_named() {
         "text: printed 12, recomputed 21",
         "because: report.json was changed after the run",
     ] {
-        assert!(result.stdout.contains(words), "{words:?}:\n{}", result.stdout);
+        assert!(
+            result.stdout.contains(words),
+            "{words:?}:\n{}",
+            result.stdout
+        );
     }
 }
 
@@ -243,7 +258,9 @@ fn a_changed_or_missing_dataset_version_is_named() {
     let (other, _) = small_run(2);
     let folder = |scratch: &Scratch| {
         let job = scratch.join("data/lake/review");
-        let tickets = fs::read_dir(job).unwrap().map(|entry| entry.unwrap().path());
+        let tickets = fs::read_dir(job)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
         let is_rows = |path: &std::path::PathBuf| {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             name.starts_with("tickets") && !name.contains("__")
@@ -253,17 +270,29 @@ fn a_changed_or_missing_dataset_version_is_named() {
     retrocast_in(scratch.path(), &["why", "review#k1"]).expect(0);
     // The same version with other rows.
     fs::remove_dir_all(folder(&scratch)).ok();
-    let target = scratch.join("data/lake/review").join(folder(&other).file_name().unwrap());
+    let target = scratch
+        .join("data/lake/review")
+        .join(folder(&other).file_name().unwrap());
     fs::rename(folder(&other), target).unwrap();
     let result = retrocast_in(scratch.path(), &["why", "review#k1", "--json"]).expect(1);
     let answer: Value = serde_json::from_str(&result.stdout).unwrap();
     assert_eq!(answer["recomputed"]["status"], "different");
     let reasons = answer["recomputed"]["reasons"].to_string();
-    assert!(reasons.contains("tickets@1 has 112 rows, and had 168 in the run"), "{reasons}");
+    assert!(
+        reasons.contains("tickets@1 has 112 rows, and had 168 in the run"),
+        "{reasons}"
+    );
     // No version at all.
     fs::remove_dir_all(folder(&scratch)).unwrap();
     let result = retrocast_in(scratch.path(), &["why", "review#k1"]).expect(1);
-    for words in ["cannot be computed again", "tickets@1 is no longer in the lake"] {
-        assert!(result.stdout.contains(words), "{words:?}:\n{}", result.stdout);
+    for words in [
+        "cannot be computed again",
+        "tickets@1 is no longer in the lake",
+    ] {
+        assert!(
+            result.stdout.contains(words),
+            "{words:?}:\n{}",
+            result.stdout
+        );
     }
 }

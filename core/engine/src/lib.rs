@@ -24,6 +24,8 @@ pub mod fingerprint;
 
 pub mod outcome_store;
 
+mod checksums;
+
 pub mod run;
 
 pub mod schedule;
@@ -31,6 +33,7 @@ pub mod schedule;
 #[cfg(test)]
 mod test_support;
 
+pub use checksums::altered_files;
 pub use executor::{
     Clock, Environment, Executor, Failure, FailureKind, NoProgress, Progress, RunContext,
     SystemClock,
@@ -42,5 +45,5 @@ pub use ledger::{LedgerRun, LedgerView};
 pub use outcome_store::{OutcomeStore, Record};
 pub use plan::PlanOptions;
 pub use retrocast_storage::{Holder, LakeFiles, Lease, Mirror, SharedStore, lease};
-pub use run::{EngineError, Force, RecordedSources, RunOptions, RunResult, Runner, altered_files};
+pub use run::{EngineError, Force, RecordedSources, RunOptions, RunResult, Runner};
 pub use schedule::{Attempt, Calendar, ScheduleStatus, decide};

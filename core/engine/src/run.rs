@@ -6,15 +6,12 @@ mod group_commit;
 
 mod cells;
 
-mod checksums;
-
 mod scheduler;
 
 mod up_to_date;
 
 mod recorded;
 
-pub use checksums::altered_files;
 pub use recorded::RecordedSources;
 
 use crate::{

@@ -30,7 +30,8 @@ pub use arrow_schema::{DataType, Schema};
 pub use dataset::{Lake, MADE_FROM, Properties, Scan, TimeLimit, VersionNote, check_name};
 pub use error::{Remedy, SqlError, StoreError};
 pub use ingest::{
-    Control, Ingestion, Progress, SourceSpec, ingest, listing_summary, recount, source_identity,
+    Control, Ingestion, Progress, SourceSpec, ingest, listing_summary, note::recount,
+    source_identity,
 };
 pub use ledger::Ledger;
 pub use resources::{Limits, Reservation, ResourcePool};

@@ -3,12 +3,12 @@
 use super::{
     EngineError, Identities, RunResult, Runner,
     cells::CellWriter,
-    checksums::checksums,
     group_commit::GroupCommit,
     node_task::{NodeTask, Recorder, RetryBudget, TaskResult},
     write_error,
 };
 use crate::{
+    checksums::checksums,
     executor::{Failure, FailureKind, RunContext},
     fingerprint::{Components, Decision, identity},
     lease::Lease,

@@ -30,25 +30,22 @@ pub fn printed(report: &Report) -> Result<Vec<PrintedFigure>, serde_json::Error>
     let mut texts: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     collect(&value, &rendered.drawings, &mut texts);
     plain_texts(&value, &mut texts);
-    let figures = figures_of(report).into_iter();
-    Ok(figures
-        .map(|figure| {
-            let texts = texts.remove(&figure.id).unwrap_or_default();
-            // Findings and tables beyond those that a section shows are in the data only.
-            let texts = match (texts.is_empty(), serde_json::to_value(report)) {
-                (true, Ok(all)) => {
-                    let at = figure.at.iter().filter_map(|pointer| all.pointer(pointer));
-                    at.cloned().collect()
-                }
-                _ => texts,
-            };
-            PrintedFigure {
-                sentence: sentence(figure.place, texts.first().unwrap_or(&Value::Null)),
-                figure,
-                texts,
-            }
-        })
-        .collect())
+    // Findings and tables beyond those that a section shows are in the data only.
+    let data = serde_json::to_value(report)?;
+    let in_data = |figure: &Figure| -> Vec<Value> {
+        let at = figure.at.iter();
+        at.filter_map(|pointer| data.pointer(pointer).cloned())
+            .collect()
+    };
+    let figures = figures_of(report).into_iter().map(|figure| {
+        let texts = texts.remove(&figure.id).unwrap_or_else(|| in_data(&figure));
+        PrintedFigure {
+            sentence: sentence(figure.place, texts.first().unwrap_or(&Value::Null)),
+            figure,
+            texts,
+        }
+    });
+    Ok(figures.collect())
 }
 
 /// Collects the objects with an ID, each without the objects in it that have their own.

@@ -13,16 +13,13 @@ mod changes;
 mod key_ranges;
 mod keys;
 pub mod manifest;
-mod note;
+pub(crate) mod note;
 mod quarantine;
 mod reader;
-mod recount;
 mod resolve;
 mod restore;
 mod streams;
 mod times;
-
-pub use recount::recount;
 
 use crate::{
     contract::Contract,

@@ -1,5 +1,9 @@
 //! Summarises the records of a source in counts and sentences.
 
+mod recount;
+
+pub use recount::recount;
+
 use super::{
     SourceSpec,
     changes::Changes,
@@ -19,7 +23,7 @@ fn totals(objects: &[Object], counted: fn(&Object) -> &FieldCounts) -> FieldCoun
 }
 
 /// The sum of a count over all objects, by name, the most frequent first.
-pub(super) fn totals_by_frequency(
+fn totals_by_frequency(
     objects: &[Object],
     counted: fn(&Object) -> &FieldCounts,
 ) -> Vec<(String, u64)> {

@@ -1,12 +1,14 @@
 //! The checksums of a run's folder: BLAKE3, in the format of `b3sum`.
 
-use super::cells::Hashes;
 use retrocast_run::files::{CHECKSUMS, JOURNAL, is_mail};
-use std::{fmt::Write as _, fs, io, path::Path};
+use std::{collections::BTreeMap, fmt::Write as _, fs, io, path::Path};
+
+/// Hashes of files by name, relative to the run's folder.
+pub type Hashes = BTreeMap<String, blake3::Hash>;
 
 /// BLAKE3 hashes of the files of a folder by name, in the format of `b3sum`. Files with known
 /// hashes are not read again.
-pub(super) fn checksums(folder: &Path, known: &Hashes) -> io::Result<String> {
+pub fn checksums(folder: &Path, known: &Hashes) -> io::Result<String> {
     let mut names = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(next) = folders.pop() {

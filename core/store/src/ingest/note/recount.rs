@@ -1,14 +1,14 @@
 //! Counts the records of a recorded version of a source again.
 
-use super::{
-    manifest::{self, Object, VersionDatasets},
-    note::totals_by_frequency,
-    times,
-};
+use super::totals_by_frequency;
 use crate::{
     contract::Contract,
     dataset::{DeletedRows, Lake, Scan},
     error::StoreError,
+    ingest::{
+        manifest::{self, Object, VersionDatasets},
+        times,
+    },
 };
 use retrocast_domain::{cell::DatasetRef, report::SourceNote};
 
