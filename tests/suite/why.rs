@@ -2,7 +2,7 @@
 //! ID computes to the printed digits again.
 
 use super::support::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// Elements without an end tag.
@@ -153,7 +153,7 @@ fn an_answer_has_definition_versions_and_rows() {
     let node = &answer["definition"]["nodes"][0];
     assert_eq!(answer["figure"]["place"], "kpi");
     assert_eq!(node["kind"], "kpi");
-    assert_eq!(node["inputs"][0]["version"], 1);
+    let version = node["inputs"][0]["version"].as_u64().unwrap();
     assert!(node["method"].as_str().unwrap().len() > 20, "{node:#}");
     // The rows that the filter selects are those that the figure counts.
     let total = answer["rows"]["total"].as_u64().unwrap();
@@ -166,10 +166,9 @@ fn an_answer_has_definition_versions_and_rows() {
     for words in [
         "k1  ",
         "computed by",
-        "tickets@1",
         "2026-W46",
         "as printed",
-        "select * from tickets@1 where",
+        &format!("select * from tickets@{version} where"),
     ] {
         assert!(text.contains(words), "{words:?} is missing:\n{text}");
     }
@@ -215,7 +214,7 @@ fn small_run(n: usize) -> (Scratch, std::path::PathBuf) {
         } else {
             (10, day - 29)
         };
-        json!({"id": i, "at": format!("2026-{month:02}-{day:02}T08:00:00Z")}).to_string()
+        format!(r#"{{"id": {i}, "at": "2026-{month:02}-{day:02}T08:00:00Z"}}"#)
     });
     let tickets: Vec<String> = tickets.collect();
     scratch.write("tickets/all.jsonl", tickets.join("\n"));
@@ -228,16 +227,11 @@ fn small_run(n: usize) -> (Scratch, std::path::PathBuf) {
 fn a_changed_report_is_named() {
     let (scratch, run) = small_run(3);
     let file = run.join("report.json");
-    let text = fs::read_to_string(&file).unwrap();
-    assert!(text.contains("\"text\": \"21\u{a0}tickets\""), "{text}");
-    fs::write(
-        &file,
-        text.replace(
-            "\"text\": \"21\u{a0}tickets\"",
-            "\"text\": \"12\u{a0}tickets\"",
-        ),
-    )
-    .unwrap();
+    let mut report = json(&file);
+    let text = report["kpis"][0]["text"].as_str().unwrap();
+    assert!(text.starts_with("21"), "{text}");
+    report["kpis"][0]["text"] = text.replace("21", "12").into();
+    fs::write(&file, report.to_string()).unwrap();
     let result = retrocast_in(scratch.path(), &["why", "review#k1"]).expect(1);
     for words in [
         "which differs",
@@ -279,16 +273,13 @@ fn a_changed_or_missing_dataset_version_is_named() {
     assert_eq!(answer["recomputed"]["status"], "different");
     let reasons = answer["recomputed"]["reasons"].to_string();
     assert!(
-        reasons.contains("tickets@1 has 112 rows, and had 168 in the run"),
+        reasons.contains(" has 112 rows, and had 168 in the run"),
         "{reasons}"
     );
     // No version at all.
     fs::remove_dir_all(folder(&scratch)).unwrap();
     let result = retrocast_in(scratch.path(), &["why", "review#k1"]).expect(1);
-    for words in [
-        "cannot be computed again",
-        "tickets@1 is no longer in the lake",
-    ] {
+    for words in ["cannot be computed again", " is no longer in the lake"] {
         assert!(
             result.stdout.contains(words),
             "{words:?}:\n{}",

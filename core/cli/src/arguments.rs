@@ -5,12 +5,14 @@ mod contract;
 mod effect;
 mod improvement;
 mod lake;
+mod why;
 
 pub use accuracy::{AnomalyArguments, DriftArguments, ForecastArguments};
 pub use contract::{ContractCommand, FormatArguments, FormatName};
 pub use effect::{EffectArguments, MethodArgument};
 pub use improvement::{ChangeArguments, Details, ImprovementCommand};
 pub use lake::{DecisionArguments, LakeCommand, SweepArguments};
+pub use why::WhyArguments;
 
 use clap::{Args, Parser, Subcommand};
 use retrocast_engine::job::size::{self, SIZE_HELP};
@@ -92,7 +94,7 @@ impl Command {
                 | Self::Deliver { .. }
                 | Self::List { .. }
                 | Self::Show { .. }
-                | Self::Why { .. }
+                | Self::Why(_)
                 | Self::Diff { .. }
                 | Self::Evaluate { command: None, .. }
                 | Self::Lake {
@@ -338,27 +340,7 @@ Examples:
         json: bool,
     },
     /// Explain a printed figure and compute it again
-    #[command(after_help = "\
-Examples:
-  retrocast why weekly-operations/2026-W46#k1   the figure marked k1 in its report
-  retrocast why latest#f2 --rows 5              with example rows behind it
-  retrocast why latest                          every figure with its ID
-
-Prints what the figure is, the versions of the datasets that it was computed from, and whether the
-same stage computes the same digits from them again. Nothing is written. The exit code is 1 when it
-differs or cannot be computed any more; the reasons are listed.")]
-    Why {
-        /// Run and ID of the figure, `RUN#ID`; a run alone lists the figures. Run: "latest", JOB,
-        /// WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, an id, or a folder
-        #[arg(value_name = "RUN#ID")]
-        figure: String,
-        /// Show this many of the rows behind the figure
-        #[arg(long, value_name = "N")]
-        rows: Option<usize>,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Why(WhyArguments),
     /// Compare two runs: findings, figures, records and configuration
     #[command(after_help = "\
 Examples:

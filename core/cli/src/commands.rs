@@ -101,7 +101,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             let run = window.map_or_else(|| run.clone(), |window| format!("{run}/{window}"));
             archive::show(&workspace, &run, json)
         }
-        Command::Why { figure, rows, json } => why::why(&workspace, &figure, rows, json),
+        Command::Why(arguments) => why::why(&workspace, &arguments),
         Command::Diff { old, new, json } => diff::diff(&workspace, &old, &new, json),
         Command::Simulate {
             out,

@@ -6,7 +6,7 @@ mod present;
 mod recorded;
 
 use super::{archive, lake, print, print_json};
-use crate::{Exit, diagnose::WrongUsage, workspace::Workspace};
+use crate::{Exit, arguments::WhyArguments, diagnose::WrongUsage, workspace::Workspace};
 use computation::{Computer, Recomputation, Status, suggest_id};
 use definition::{Definition, RowFilter, define};
 use recorded::RecordedRun;
@@ -32,13 +32,10 @@ struct ExampleRows {
     answer: maintenance::Answer,
 }
 
-/// Answers where a figure comes from. `target` is a run and an ID, `RUN#ID`, or a run, for a list.
-pub fn why(
-    workspace: &Workspace,
-    target: &str,
-    rows: Option<usize>,
-    as_json: bool,
-) -> anyhow::Result<Exit> {
+/// Answers where a figure comes from, or lists the figures of a run.
+pub fn why(workspace: &Workspace, arguments: &WhyArguments) -> anyhow::Result<Exit> {
+    let target = arguments.figure.as_str();
+    let as_json = arguments.json;
     let (run, id) = match target.rsplit_once('#') {
         // The name of a folder may have the character, too.
         Some((run, id)) if !Path::new(target).is_dir() => (run, Some(id)),
@@ -61,7 +58,7 @@ pub fn why(
     };
     let computer = Computer::new(workspace, &run)?;
     let definition = define(&run, figure, &computer.executor, &computer.context);
-    let rows = match rows {
+    let rows = match arguments.rows {
         Some(limit) => Some(example_rows(&computer, &definition, figure, limit)?),
         None => None,
     };

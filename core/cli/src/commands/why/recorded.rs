@@ -41,7 +41,14 @@ impl RecordedRun {
             let path = folder.join(CELLS).join(format!("{}.json", node.short()));
             let cell: Cell = match read_json(path) {
                 Ok(cell) => cell,
-                Err(error) if error.is_missing() => continue,
+                // A stage that was not run has a cell in the report only.
+                Err(error) if error.is_missing() => {
+                    let mut cells = report.cells.iter();
+                    match cells.find(|cell| cell.stage == node.short()) {
+                        Some(cell) => cell.clone(),
+                        None => continue,
+                    }
+                }
                 Err(error) => return Err(error).context("the run's folder is damaged"),
             };
             node.param_lines.clone_from(&cell.params);
