@@ -26,5 +26,6 @@ mod suite {
     mod truth;
     mod verify;
     mod watch;
+    mod why;
     mod zones;
 }

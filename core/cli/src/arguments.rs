@@ -7,6 +7,7 @@ mod effect;
 mod improvement;
 mod lake;
 mod report;
+mod why;
 
 pub use accuracy::{AnomalyArguments, DriftArguments, ForecastArguments};
 pub use archive::{ArchiveCommand, PruneArguments};
@@ -15,6 +16,7 @@ pub use effect::{EffectArguments, MethodArgument};
 pub use improvement::{ChangeArguments, Details, ImprovementCommand};
 pub use lake::{DecisionArguments, LakeCommand, SweepArguments};
 pub use report::ReportCommand;
+pub use why::WhyArguments;
 
 use clap::{Args, Parser, Subcommand};
 use retrocast_engine::job::size::{self, SIZE_HELP};
@@ -96,6 +98,7 @@ impl Command {
                 | Self::Deliver { .. }
                 | Self::List { .. }
                 | Self::Show { .. }
+                | Self::Why(_)
                 | Self::Diff { .. }
                 | Self::Report { .. }
                 | Self::Verify { .. }
@@ -345,6 +348,8 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+    /// Explain a printed figure and compute it again
+    Why(WhyArguments),
     /// Compare two runs: findings, figures, records and configuration
     #[command(after_help = "\
 Examples:

@@ -26,6 +26,7 @@ mod status;
 mod truth;
 mod verify;
 mod watch;
+mod why;
 
 use crate::{
     Exit,
@@ -104,6 +105,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             archive::show(&workspace, &run, json)
         }
         Command::Archive { command } => retention::archive(&workspace, command),
+        Command::Why(arguments) => why::why(&workspace, &arguments),
         Command::Diff { old, new, json } => diff::diff(&workspace, &old, &new, json),
         Command::Report {
             command:

@@ -18,6 +18,7 @@ mod notifications;
 mod progress;
 mod runs;
 mod signals;
+mod temporary_folder;
 mod terminal;
 mod workspace;
 

@@ -44,6 +44,8 @@ use retrocast_domain::{
 };
 use std::collections::BTreeMap;
 
+use retrocast_run::Plan;
+
 pub use check::check;
 pub use render::render;
 pub use schedule::{Missed, OnlyIf, Schedule};
@@ -128,6 +130,32 @@ pub struct Job {
 }
 
 impl Job {
+    /// The job of a recorded plan, for computing single nodes of it again: names and texts as
+    /// planned, no sections.
+    pub fn of_plan(plan: &Plan) -> Self {
+        Self {
+            name: plan.job.clone(),
+            file: String::new(),
+            text: String::new(),
+            title: plan.title.clone(),
+            owner: plan.owner.clone(),
+            window: plan.window.spec,
+            compare: plan.compare.clone(),
+            timezone: plan.window.timezone.clone(),
+            schedule: None,
+            retention: None,
+            send_mail: SendMail::Never,
+            params: BTreeMap::new(),
+            sources: Vec::new(),
+            stages: Vec::new(),
+            reports: Vec::new(),
+            document: Item {
+                span: 0..0,
+                node: document::Node::Table(Vec::new()),
+            },
+        }
+    }
+
     /// The window of a run: the explicit one, else the last complete one before the date.
     #[expect(clippy::result_large_err, reason = "called once per run")]
     pub fn window_for(&self, date: Date, explicit: Option<&str>) -> Result<Window, Diagnostic> {

@@ -33,7 +33,8 @@ pub use dataset::{Lake, MADE_FROM, Properties, Scan, TimeLimit, VersionNote, che
 pub use error::{Remedy, SqlError, StoreError};
 pub use export::{ExportedTable, TableFormat};
 pub use ingest::{
-    Control, Ingestion, Progress, SourceSpec, ingest, listing_summary, source_identity,
+    Control, Ingestion, Progress, SourceSpec, ingest, listing_summary, note::recount,
+    source_identity,
 };
 pub use ledger::Ledger;
 pub use resources::{Limits, Reservation, ResourcePool};

@@ -59,7 +59,7 @@ impl From<ResourceArguments> for RunResources {
 
 /// Default memory of a run: half of the free memory, which leaves the rest for uncounted allocations
 /// and other programs; 512 MiB if the free memory is unknown.
-fn default_memory() -> u64 {
+pub fn default_memory() -> u64 {
     const MINIMUM: u64 = 64 << 20;
     const ASSUMED_FREE: u64 = 1 << 30;
     let free = Machine::inspect(&[]).free_memory.unwrap_or(ASSUMED_FREE);
