@@ -8,12 +8,14 @@ mod suite {
     mod catalogue;
     mod commands;
     mod demo;
+    mod exports;
     mod failures;
     mod incidents;
     mod lake;
     mod ledger;
     mod mail;
     mod mistakes;
+    mod notifications;
     mod object_storage;
     mod pages;
     mod python_readers;
@@ -22,6 +24,8 @@ mod suite {
     mod register;
     mod schedule;
     mod truth;
+    mod verify;
     mod watch;
+    mod why;
     mod zones;
 }

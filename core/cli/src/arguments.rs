@@ -6,6 +6,8 @@ mod contract;
 mod effect;
 mod improvement;
 mod lake;
+mod report;
+mod why;
 
 pub use accuracy::{AnomalyArguments, DriftArguments, ForecastArguments};
 pub use archive::{ArchiveCommand, PruneArguments};
@@ -13,6 +15,8 @@ pub use contract::{ContractCommand, FormatArguments, FormatName};
 pub use effect::{EffectArguments, MethodArgument};
 pub use improvement::{ChangeArguments, Details, ImprovementCommand};
 pub use lake::{DecisionArguments, LakeCommand, SweepArguments};
+pub use report::ReportCommand;
+pub use why::WhyArguments;
 
 use clap::{Args, Parser, Subcommand};
 use retrocast_engine::job::size::{self, SIZE_HELP};
@@ -94,7 +98,11 @@ impl Command {
                 | Self::Deliver { .. }
                 | Self::List { .. }
                 | Self::Show { .. }
+                | Self::Why(_)
                 | Self::Diff { .. }
+                | Self::Report { .. }
+                | Self::Verify { .. }
+                | Self::Export { .. }
                 | Self::Archive { .. }
                 | Self::Evaluate { command: None, .. }
                 | Self::Lake {
@@ -286,23 +294,24 @@ job file is invalid. Without scheduled jobs, the exit code is 0, also with --che
         #[arg(long)]
         json: bool,
     },
-    /// Send the reports of a run as mail to the recipients in its job file
+    /// Send the reports and notifications of a run to the recipients in its job file
     #[command(after_help = "\
 Examples:
   retrocast deliver latest
   retrocast deliver weekly-operations/2026-W46 --report executive
-  retrocast deliver latest --dry-run mail       write the messages to a folder, send nothing
+  retrocast deliver latest --dry-run out        write the messages to a folder, send nothing
 
-mail.toml in the workspace names sender and server. Messages that a server accepted are not sent
-again; refused and given-up ones are tried once more. The exit code is 0 when a server accepted all,
+mail.toml in the workspace names sender and server of mail; [notify.NAME] in the job file names a
+webhook, Slack or Teams. Messages that a server accepted are not sent again; refused and given-up
+ones are tried once more. The exit code is 0 when a server accepted all,
 3 when some wait for another attempt, 1 when some were refused.")]
     Deliver {
         /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, its id, or a folder
         run: String,
-        /// Only this report: executive or technical
+        /// Only the mail of this report: executive or technical
         #[arg(long, value_name = "NAME")]
         report: Option<String>,
-        /// Write .eml files to this folder and send nothing
+        /// Write .eml and .json files to this folder and send nothing
         #[arg(long, value_name = "DIR")]
         dry_run: Option<PathBuf>,
     },
@@ -339,6 +348,8 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+    /// Explain a printed figure and compute it again
+    Why(WhyArguments),
     /// Compare two runs: findings, figures, records and configuration
     #[command(after_help = "\
 Examples:
@@ -352,6 +363,63 @@ Examples:
         #[arg(value_name = "RUN")]
         new: String,
         /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Render the reports of a run again
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Report {
+        /// Command to run.
+        #[command(subcommand)]
+        command: ReportCommand,
+    },
+    /// Verify a report: its data, the run's checksums, the cited datasets, and its bytes
+    #[command(after_help = "\
+Examples:
+  retrocast verify weekly-operations-2026-W46-executive.pdf    a PDF from a mail or elsewhere
+  retrocast verify weekly-operations/2026-W46                  all reports of a run
+  retrocast verify latest --json
+
+Answers each check with yes, no or not possible, and the reason:
+  contents   the PDF has its data attached
+  run        the archive has the run that made it
+  copy       the archive's PDF has the same bytes
+  data       the archive has the same data
+  checksums  the files of the run are unchanged
+  datasets   every cited version of a dataset is in the lake
+  render     rendering it again gives the same bytes
+
+The exit code is 0 if all answers are yes, else 1.")]
+    Verify {
+        /// PDF file, or run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, an id, or a folder
+        #[arg(value_name = "FILE|RUN")]
+        target: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Export the results of a run as JSON, CSV, Parquet and a notebook
+    #[command(after_help = "\
+Examples:
+  retrocast export latest
+  retrocast export weekly-operations/2026-W46 --format csv --out figures
+  retrocast export latest --format ipynb --out notebook && jupyter lab notebook/notebook.ipynb
+
+Writes findings, key figures, effects, health, recommendations and the dataset of each stage as tables;
+as JSON also report.json and findings.json with their JSON Schemas. datapackage.json describes all files
+(Data Package, frictionlessdata.io). The notebook reads the cited dataset versions with pylance and
+polars. In CSV, text that a spreadsheet would read as a formula is preceded by an apostrophe. The exit
+code is 3 if a dataset version no longer exists.")]
+    Export {
+        /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, an id, or a folder
+        run: String,
+        /// Files to write
+        #[arg(long, value_enum, default_value_t = ExportFormat::All)]
+        format: ExportFormat,
+        /// Folder to write to [default: JOB-WINDOW-RUN]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Print the descriptor of all files as JSON
         #[arg(long)]
         json: bool,
     },
@@ -419,8 +487,16 @@ Examples:
         /// Stage kind
         kind: Option<String>,
     },
-    /// Print the JSON Schema of job files, for editors
-    Schema,
+    /// Print the JSON Schema of job files, for editors, or of the files of a run
+    #[command(after_help = "\
+Examples:
+  retrocast schema > job.schema.json
+  retrocast schema report > report.schema.json")]
+    Schema {
+        /// File that the schema describes
+        #[arg(value_enum, default_value_t = SchemaOf::Job)]
+        of: SchemaOf,
+    },
     /// Write the data dictionary: the fields of every record type and result
     #[command(after_help = "\
 Examples:
@@ -442,6 +518,32 @@ Examples:
         /// Shell
         shell: clap_complete::Shell,
     },
+}
+
+/// Files of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportFormat {
+    /// Tables as JSON, report.json, findings.json and their schemas
+    Json,
+    /// Tables as CSV
+    Csv,
+    /// Tables as Parquet
+    Parquet,
+    /// A Jupyter notebook with the charts
+    Ipynb,
+    /// All of these
+    All,
+}
+
+/// A file with a JSON Schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SchemaOf {
+    /// A job file
+    Job,
+    /// report.json of a run
+    Report,
+    /// findings.json of a run
+    Findings,
 }
 
 /// Output format of a data dictionary.
@@ -547,7 +649,7 @@ pub struct ResourceArguments {
     /// Disk space for spilled queries, in the same units as --memory
     #[arg(long, value_name = "SIZE", default_value = "10 GiB", value_parser = size)]
     pub spill: u64,
-    /// Send no mail, even if the job says so
+    /// Send neither mail nor notifications, even if the job says so
     #[arg(long)]
     pub no_mail: bool,
 }

@@ -10,7 +10,9 @@ use retrocast_engine::Job;
 use retrocast_run::{LedgerRun, LedgerView, RunSummary, files::REPORT};
 use retrocast_store::{
     Lake, Ledger,
-    ledger::{Decision, Improvement, Publication, PublishedRun, newest_by_window, register},
+    ledger::{
+        Decision, Improvement, Publication, PublishedRun, TableRows, newest_by_window, register,
+    },
 };
 use std::{
     collections::BTreeSet,
@@ -47,8 +49,8 @@ impl JobLedger {
         let mut count = 0;
         for runs in missing.chunks(RUNS_AT_ONCE) {
             let publications = runs.iter().filter_map(|(folder, run)| {
-                let publication = rows::read(folder, run)
-                    .and_then(|rows| Ok(Publication::new(run.clone(), rows)?));
+                let publication =
+                    rows::read(folder).and_then(|rows| Ok(Publication::new(run.clone(), rows)?));
                 // An unreadable folder does not prevent the publication of the others.
                 publication
                     .inspect_err(|error| tracing::warn!("cannot publish a run: {error:#}"))
@@ -126,6 +128,11 @@ impl JobLedger {
             improvements,
         })
     }
+}
+
+/// The results of a run as rows of the ledger's tables.
+pub fn results(folder: &Path) -> anyhow::Result<TableRows> {
+    rows::read(folder)
 }
 
 /// Publishes the finished runs of a job before something reads its ledger. Only warns if the ledger

@@ -6,6 +6,8 @@
 
 pub mod archive;
 
+pub mod checksums;
+
 pub mod diff;
 
 pub mod retention;
@@ -33,6 +35,7 @@ mod year_index;
 
 pub use alert::{Alert, AlertOutcome, alert, alert_without_run};
 pub use archive::{ArchiveUpdate, rebuild, update};
+pub use checksums::{ChecksumResult, check_checksums};
 pub use diff::{Difference, diff};
 pub use earlier::earlier_report;
 pub use failure::failure_report;

@@ -9,10 +9,11 @@ use crate::{
     source::SourceNote,
     table::Table,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Status of a stage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "SerializedStatus", into = "SerializedStatus")]
 pub enum CellStatus {
     /// Completed.
@@ -42,7 +43,7 @@ impl CellStatus {
 }
 
 /// Status of a stage as serialised: a skipped stage is a failed one with a reason.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
 enum SerializedStatus {
     Done,
@@ -82,7 +83,7 @@ impl From<CellStatus> for SerializedStatus {
 }
 
 /// A dataset at a version, as a stage read it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DatasetRef {
     /// Name in the job.
     pub name: String,
@@ -93,7 +94,7 @@ pub struct DatasetRef {
 }
 
 /// A parameter with its value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ParamLine {
     /// Name in the job file.
     pub name: String,
@@ -104,7 +105,7 @@ pub struct ParamLine {
 }
 
 /// A key figure with its comparisons.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Kpi {
     /// Name: "Success rate".
     pub name: String,
@@ -183,7 +184,7 @@ impl Kpi {
 }
 
 /// The result of one stage.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cell {
     /// Name of the stage in the job file.
     pub stage: String,
@@ -276,7 +277,7 @@ impl Cell {
 }
 
 /// The result of a node, cached by fingerprint.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {
     /// The cell.
     pub cell: Cell,

@@ -1,10 +1,22 @@
 //! A finding: one claim as data, with its numbers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Chapter of a report, in reading order.
 #[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Chapter {
@@ -32,7 +44,7 @@ pub enum Chapter {
 }
 
 /// Direction of a change of the quantity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// The quantity rose, or is higher than its baseline.
@@ -44,7 +56,9 @@ pub enum Direction {
 }
 
 /// Importance, ascending.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// For information.
@@ -58,10 +72,11 @@ pub enum Severity {
 }
 
 /// A number with its unit and interval.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Magnitude {
     /// The estimate.
     #[serde(deserialize_with = "crate::null_as_nan::number")]
+    #[schemars(with = "Option<f64>")]
     pub value: f64,
     /// Lower bound of the interval.
     pub lower: Option<f64>,
@@ -98,7 +113,7 @@ impl Magnitude {
 }
 
 /// The source of a finding's numbers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     /// Name of the dataset.
     pub dataset: String,
@@ -109,7 +124,7 @@ pub struct Evidence {
 }
 
 /// A request to the reader of a finding: "Memory in use in db-2 is rising: name an owner."
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ask {
     /// Subject without the group: "memory in use".
     pub about: String,
@@ -136,7 +151,7 @@ impl Ask {
 }
 
 /// One claim.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// Stable identity: a hash of kind, subject and what.
     pub id: String,
@@ -174,6 +189,7 @@ pub struct Finding {
     pub severity: Severity,
     /// Confidence, 0 to 1.
     #[serde(deserialize_with = "crate::null_as_nan::number")]
+    #[schemars(with = "Option<f64>")]
     pub confidence: f64,
     /// Limitations of the claim.
     pub caveats: Vec<String>,

@@ -87,7 +87,8 @@ pub fn build(
     }
     let nodes = sort_topologically(nodes(job, kinds, &elaborated, options)?);
     drop(elaborated);
-    let nodes = select(nodes, options.select)?;
+    let mut nodes = select(nodes, options.select)?;
+    name_report_files(&mut nodes);
     let tables = nodes.iter().flat_map(|node| &node.ledger);
     let ledger = match tables.clone().next() {
         Some(_) => {
@@ -158,6 +159,21 @@ fn nodes(
     Ok(nodes)
 }
 
+/// Names a file for the contents of each report whose title or stages are not those of the first
+/// one: `report.json` holds one report.
+fn name_report_files(nodes: &mut [Node]) {
+    let mut first = None;
+    for node in nodes {
+        let NodeSpec::Report(spec) = &mut node.spec else {
+            continue;
+        };
+        let contents = (spec.title.clone(), node.inputs.clone());
+        if *first.get_or_insert_with(|| contents.clone()) != contents {
+            spec.file = Some(format!("{}.json", spec.report));
+        }
+    }
+}
+
 fn report(job: &Job, report: &ReportSection, kinds: &dyn Kinds, options: &PlanOptions<'_>) -> Node {
     let named: Option<BTreeSet<&String>> = report.stages.as_ref().map(|all| all.iter().collect());
     let is_included = |stage: &&String| named.as_ref().is_none_or(|all| all.contains(*stage));
@@ -178,6 +194,7 @@ fn report(job: &Job, report: &ReportSection, kinds: &dyn Kinds, options: &PlanOp
             stages: report.stages.clone(),
             notices: options.notices.to_vec(),
             earlier: options.earlier.cloned(),
+            file: None,
         }),
         inputs: sources.chain(stages).collect(),
         ledger: Vec::new(),

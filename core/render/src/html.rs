@@ -15,9 +15,14 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use minijinja::{
     AutoEscape, Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig, value::Serde,
 };
-use retrocast_domain::{Align, Chart, ChartKind, Report, Table, number::plural};
+use retrocast_domain::{Align, Chart, ChartKind, Report, Table, canonical, number::plural};
 use sha2::{Digest as _, Sha256};
-use std::{cell::Cell as Counter, collections::BTreeMap, fmt::Write as _};
+use std::{
+    cell::Cell as Counter,
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    sync::Mutex,
+};
 
 /// The built-in HTML templates and style sheet.
 pub(crate) const BUILT_IN: &[(&str, &str)] = &[
@@ -129,6 +134,12 @@ fn environment(templates: &Templates) -> Result<Environment<'static>, minijinja:
         let text = templates.text(name).unwrap_or_default();
         environment.add_template_owned(name.to_string(), text.to_string())?;
     }
+    // True for the first place of a figure in the page, which has its anchor.
+    let printed = Mutex::new(BTreeSet::new());
+    environment.add_function("is_first", move |id: String| {
+        let printed = printed.lock();
+        printed.is_ok_and(|mut printed| printed.insert(id))
+    });
     Ok(environment)
 }
 

@@ -1,6 +1,6 @@
 //! The plan: every source, stage and report of a job as a node of one graph.
 
-use crate::ledger::LedgerView;
+use crate::{files, ledger::LedgerView};
 use jiff::civil::Date;
 use retrocast_domain::{ParamLine, Window, report::EarlierReport, window::Comparison};
 use serde::{Deserialize, Serialize};
@@ -278,4 +278,15 @@ pub struct ReportSpec {
     /// The earlier report, which findings are compared with.
     #[serde(default)]
     pub earlier: Option<EarlierReport>,
+    /// File with its contents in the run's folder; `None` for `report.json`, which all reports with
+    /// the title and stages of the first one share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+}
+
+impl ReportSpec {
+    /// File with its contents in the run's folder.
+    pub fn file(&self) -> &str {
+        self.file.as_deref().unwrap_or(files::REPORT)
+    }
 }

@@ -16,6 +16,7 @@ mod recommendations;
 mod schema;
 mod view;
 
+pub(crate) use append::batch;
 pub use append::{Publication, TableRows};
 pub use decisions::{Decision, decisions_in_force};
 pub use improvements::{Improvement, ImprovementState, register};

@@ -8,9 +8,7 @@ use retrocast_run::{
     Plan, RecordedPlan, RunSummary,
     files::{CELLS, FINDINGS as FINDINGS_FILE, REPORT, read_json},
 };
-use retrocast_store::ledger::{
-    EFFECTS, FINDINGS, HEALTH, KPIS, PublishedRun, RECOMMENDATIONS, RUNS, TableRows,
-};
+use retrocast_store::ledger::{EFFECTS, FINDINGS, HEALTH, KPIS, RECOMMENDATIONS, RUNS, TableRows};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, path::Path};
@@ -30,7 +28,7 @@ pub fn window(folder: &Path) -> Option<Window> {
 }
 
 /// Reads the ledger rows of a finished run, by table.
-pub fn read(folder: &Path, run: &PublishedRun) -> anyhow::Result<TableRows> {
+pub fn read(folder: &Path) -> anyhow::Result<TableRows> {
     let RecordedPlan { plan, origin } = RecordedPlan::read(folder)?;
     let findings: Vec<Finding> = read_json(folder.join(FINDINGS_FILE))?;
     let EarlierField { earlier } = read_json(folder.join(REPORT))?;
@@ -66,7 +64,7 @@ pub fn read(folder: &Path, run: &PublishedRun) -> anyhow::Result<TableRows> {
     Ok(BTreeMap::from([
         (
             FINDINGS.name,
-            finding_rows(&run.window, &findings, earlier.as_ref(), &cells),
+            finding_rows(&plan.label, &findings, earlier.as_ref(), &cells),
         ),
         (KPIS.name, figures.collect()),
         (EFFECTS.name, effects.collect()),

@@ -379,6 +379,13 @@ impl LedgerTable {
         common.iter().chain(self.columns)
     }
 
+    /// The schema of its own columns.
+    pub(crate) fn own_schema(&self) -> SchemaRef {
+        Arc::new(Schema::new(
+            self.columns.iter().map(field).collect::<Vec<_>>(),
+        ))
+    }
+
     /// The schema of the visible columns.
     pub fn visible_schema(&self) -> SchemaRef {
         Arc::new(Schema::new(
