@@ -4,7 +4,7 @@
 use super::{archive, print, print_json, run::BUILD};
 use crate::{Exit, diagnose, executor, terminal, workspace::Workspace};
 use anyhow::Context as _;
-use retrocast_deliver::check_checksums;
+use retrocast_deliver::{check_checksums, retention::tombstone_of};
 use retrocast_domain::{
     Report,
     cell::DatasetRef,
@@ -264,7 +264,13 @@ impl Verifier<'_> {
     fn checksums(&mut self, folder: &Path) -> anyhow::Result<()> {
         let result = match check_checksums(folder)? {
             None => {
-                let reason = "the run has no checksums.b3: it has not finished".to_string();
+                let reason = match tombstone_of(folder) {
+                    Some(tombstone) => format!(
+                        "the files of the run were removed on {}: {}",
+                        tombstone.date, tombstone.why
+                    ),
+                    None => "the run has no checksums.b3: it has not finished".to_string(),
+                };
                 (Answer::NotPossible, reason)
             }
             Some(result) if result.changed.is_empty() && result.missing.is_empty() => {
