@@ -15,7 +15,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use minijinja::{
     AutoEscape, Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig, value::Serde,
 };
-use retrocast_domain::{Align, Chart, ChartKind, Report, Table, canonical, number::plural};
+use retrocast_domain::{Align, Chart, ChartKind, Report, Table, number::plural};
 use sha2::{Digest as _, Sha256};
 use std::{
     cell::Cell as Counter,

@@ -297,9 +297,9 @@ impl Scanner {
         }
         let law = self.law(up, from, hours);
         let mut bursts = Vec::new();
-        let mut free = vec![from..n];
-        while let Some(stretch) = free.pop() {
-            let Some((first, length, score)) = self.largest(up, stretch.clone()) else {
+        let mut free = vec![(from, n)];
+        while let Some((start, end)) = free.pop() {
+            let Some((first, length, score)) = self.largest(up, start..end) else {
                 continue;
             };
             let p = law.p(score);
@@ -313,7 +313,7 @@ impl Scanner {
                 expected,
                 p,
             });
-            free.extend([stretch.start..first, first + length..stretch.end]);
+            free.extend([(start, first), (first + length, end)]);
         }
         bursts.sort_by(|a, b| a.p.total_cmp(&b.p).then(a.first.cmp(&b.first)));
         bursts

@@ -254,20 +254,19 @@ fn retries_have_the_same_id_and_wait_as_requested() {
         let delivery = pass(folder.path(), server.port, minutes(minute));
         states.push((minute, delivery.state, delivery.attempts));
     }
-    use DeliveryState::{Accepted, InDoubt, Waiting};
     assert_eq!(
         states,
         [
-            (0, Waiting, 1),
-            (10, Waiting, 1),
-            (29, Waiting, 1),
-            (30, InDoubt, 2),
-            (40, Waiting, 3),
-            (60, Accepted, 4),
-            (61, Accepted, 4),
-            (90, Accepted, 4),
-            (200, Accepted, 4),
-            (300, Accepted, 4),
+            (0, DeliveryState::Waiting, 1),
+            (10, DeliveryState::Waiting, 1),
+            (29, DeliveryState::Waiting, 1),
+            (30, DeliveryState::InDoubt, 2),
+            (40, DeliveryState::Waiting, 3),
+            (60, DeliveryState::Accepted, 4),
+            (61, DeliveryState::Accepted, 4),
+            (90, DeliveryState::Accepted, 4),
+            (200, DeliveryState::Accepted, 4),
+            (300, DeliveryState::Accepted, 4),
         ]
     );
     let requests = server.requests();
