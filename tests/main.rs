@@ -3,6 +3,7 @@
 mod suite {
     pub mod support;
 
+    mod archive;
     mod bad_input;
     mod catalogue;
     mod commands;
@@ -14,6 +15,7 @@ mod suite {
     mod ledger;
     mod mail;
     mod mistakes;
+    mod notifications;
     mod object_storage;
     mod pages;
     mod python_readers;
@@ -24,5 +26,6 @@ mod suite {
     mod truth;
     mod verify;
     mod watch;
+    mod why;
     mod zones;
 }

@@ -1,20 +1,24 @@
 //! The command line: commands, options and their help.
 
 mod accuracy;
+mod archive;
 mod contract;
 mod effect;
 mod improvement;
 mod lake;
 mod report;
 mod schedule;
+mod why;
 
 pub use accuracy::{AnomalyArguments, DriftArguments, ForecastArguments};
+pub use archive::{ArchiveCommand, PruneArguments};
 pub use contract::{ContractCommand, FormatArguments, FormatName};
 pub use effect::{EffectArguments, MethodArgument};
 pub use improvement::{ChangeArguments, Details, ImprovementCommand};
 pub use lake::{DecisionArguments, LakeCommand, SweepArguments};
 pub use report::{ExportFormat, ReportCommand, SchemaOf};
 pub use schedule::{ExportTo, ScheduleCommand};
+pub use why::WhyArguments;
 
 use clap::{Args, Parser, Subcommand};
 use retrocast_engine::job::size::{self, SIZE_HELP};
@@ -96,10 +100,12 @@ impl Command {
                 | Self::Deliver { .. }
                 | Self::List { .. }
                 | Self::Show { .. }
+                | Self::Why(_)
                 | Self::Diff { .. }
                 | Self::Report { .. }
                 | Self::Verify { .. }
                 | Self::Export { .. }
+                | Self::Archive { .. }
                 | Self::Evaluate { command: None, .. }
                 | Self::Lake {
                     command: LakeCommand::Gc { .. }
@@ -290,23 +296,24 @@ job file is invalid. Without scheduled jobs, the exit code is 0, also with --che
         #[arg(long)]
         json: bool,
     },
-    /// Send the reports of a run as mail to the recipients in its job file
+    /// Send the reports and notifications of a run to the recipients in its job file
     #[command(after_help = "\
 Examples:
   retrocast deliver latest
   retrocast deliver weekly-operations/2026-W46 --report executive
-  retrocast deliver latest --dry-run mail       write the messages to a folder, send nothing
+  retrocast deliver latest --dry-run out        write the messages to a folder, send nothing
 
-mail.toml in the workspace names sender and server. Messages that a server accepted are not sent
-again; refused and given-up ones are tried once more. The exit code is 0 when a server accepted all,
+mail.toml in the workspace names sender and server of mail; [notify.NAME] in the job file names a
+webhook, Slack or Teams. Messages that a server accepted are not sent again; refused and given-up
+ones are tried once more. The exit code is 0 when a server accepted all,
 3 when some wait for another attempt, 1 when some were refused.")]
     Deliver {
         /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, its id, or a folder
         run: String,
-        /// Only this report: executive or technical
+        /// Only the mail of this report: executive or technical
         #[arg(long, value_name = "NAME")]
         report: Option<String>,
-        /// Write .eml files to this folder and send nothing
+        /// Write .eml and .json files to this folder and send nothing
         #[arg(long, value_name = "DIR")]
         dry_run: Option<PathBuf>,
     },
@@ -343,6 +350,8 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+    /// Explain a printed figure and compute it again
+    Why(WhyArguments),
     /// Compare two runs: findings, figures, records and configuration
     #[command(after_help = "\
 Examples:
@@ -415,6 +424,13 @@ code is 3 if a dataset version no longer exists.")]
         /// Print the descriptor of all files as JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Maintain the archive: its pages, pinned runs, and the removal of old ones
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Archive {
+        /// Command to run.
+        #[command(subcommand)]
+        command: ArchiveCommand,
     },
     /// Simulate the records of a company, with planted facts to test reports against
     #[command(after_help = "\
@@ -539,7 +555,7 @@ pub struct ResourceArguments {
     /// Disk space for spilled queries, in the same units as --memory
     #[arg(long, value_name = "SIZE", default_value = "10 GiB", value_parser = size)]
     pub spill: u64,
-    /// Send no mail, even if the job says so
+    /// Send neither mail nor notifications, even if the job says so
     #[arg(long)]
     pub no_mail: bool,
 }

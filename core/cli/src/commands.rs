@@ -19,12 +19,14 @@ mod plan;
 mod report;
 mod rerun;
 mod resolve;
+mod retention;
 mod run;
 mod schedule;
 mod status;
 mod truth;
 mod verify;
 mod watch;
+mod why;
 
 use crate::{
     Exit,
@@ -102,6 +104,8 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             let run = window.map_or_else(|| run.clone(), |window| format!("{run}/{window}"));
             archive::show(&workspace, &run, json)
         }
+        Command::Archive { command } => retention::archive(&workspace, command),
+        Command::Why(arguments) => why::why(&workspace, &arguments),
         Command::Diff { old, new, json } => diff::diff(&workspace, &old, &new, json),
         Command::Report {
             command:

@@ -124,6 +124,14 @@ pub struct Effect {
     pub days_before: u64,
     /// Days after the change that were used.
     pub days_after: u64,
+    /// Smallest difference, in the unit of absolute, that the test finds in four of five cases; before there is an
+    /// estimate, with all days after the change that it will use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detectable: Option<f64>,
+    /// Days after the change with which an effect of this size would be proven; absent for proven effects, and where
+    /// half a year would not be enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days_needed: Option<u64>,
     /// Series that served as controls; empty for an uncontrolled estimate.
     pub controls: Vec<String>,
     /// The verdict.

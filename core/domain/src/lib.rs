@@ -27,6 +27,8 @@ pub mod source;
 
 pub mod cell;
 
+pub mod figure;
+
 pub mod report;
 pub mod result;
 pub mod schema;
@@ -43,6 +45,7 @@ pub use chart::{Chart, ChartKind};
 pub use diagnostic::{Diagnostic, Level};
 pub use effect::{Effect, EffectTest, Verdict, Worth};
 pub use estimate::{Certainty, Estimate};
+pub use figure::{Figure, Place};
 pub use finding::{Ask, Chapter, Direction, Evidence, Finding, Magnitude, Severity};
 pub use health::{Health, HealthPart, HealthState};
 pub use mail::is_mail_address;

@@ -5,6 +5,7 @@ pub use crate::source::{Expectation, Silence, SourceNote};
 use crate::{
     cell::{Cell, CellStatus, DatasetRef, Kpi},
     effect::Effect,
+    figure::Figure,
     finding::{Finding, Severity},
 };
 use schemars::JsonSchema;
@@ -219,6 +220,9 @@ pub struct Report {
     pub plan: Vec<PlanNode>,
     /// Program and inputs of the report.
     pub provenance: Provenance,
+    /// IDs of all printed figures, in reading order; empty in reports of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<Figure>,
 }
 
 /// A node of the plan, for the stage map.

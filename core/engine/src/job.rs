@@ -13,7 +13,7 @@ pub mod references;
 
 pub mod retention;
 
-pub mod mail;
+pub mod delivery;
 
 pub mod schema;
 
@@ -32,9 +32,9 @@ pub mod check;
 pub mod render;
 
 use crate::kinds::Kinds;
+use delivery::{Notification, SendPolicy};
 use document::Item;
 use jiff::civil::Date;
-use mail::SendMail;
 use params::{Param, ParamSpec, Params};
 use retention::Retention;
 use retrocast_domain::suggest;
@@ -43,6 +43,8 @@ use retrocast_domain::{
     window::{Comparison, ONE_WINDOW_HELP},
 };
 use std::collections::BTreeMap;
+
+use retrocast_run::Plan;
 
 pub use check::check;
 pub use render::render;
@@ -112,7 +114,9 @@ pub struct Job {
     /// The reports that may be removed on a full disk; `None` for none.
     pub retention: Option<Retention>,
     /// The runs whose reports are sent as mail.
-    pub send_mail: SendMail,
+    pub send_mail: SendPolicy,
+    /// Receivers of notifications, in the order of the file.
+    pub notifications: Vec<Notification>,
     /// The declared params.
     pub params: BTreeMap<String, ParamSpec>,
     /// Names of sources, in the order of the file.
@@ -126,6 +130,32 @@ pub struct Job {
 }
 
 impl Job {
+    /// The job of a recorded plan, for computing single nodes of it again: names and texts as
+    /// planned, no sections.
+    pub fn of_plan(plan: &Plan) -> Self {
+        Self {
+            name: plan.job.clone(),
+            file: String::new(),
+            text: String::new(),
+            title: plan.title.clone(),
+            owner: plan.owner.clone(),
+            window: plan.window.spec,
+            compare: plan.compare.clone(),
+            timezone: plan.window.timezone.clone(),
+            schedule: None,
+            retention: None,
+            send_mail: SendMail::Never,
+            params: BTreeMap::new(),
+            sources: Vec::new(),
+            stages: Vec::new(),
+            reports: Vec::new(),
+            document: Item {
+                span: 0..0,
+                node: document::Node::Table(Vec::new()),
+            },
+        }
+    }
+
     /// The window of a run: the explicit one, else the last complete one before the date.
     #[expect(clippy::result_large_err, reason = "called once per run")]
     pub fn window_for(&self, date: Date, explicit: Option<&str>) -> Result<Window, Diagnostic> {

@@ -5,6 +5,7 @@
 //! the data alone, so the same run always gives the same text.
 
 mod asks;
+mod figures;
 mod headlines;
 mod notes;
 mod verdict;
@@ -13,6 +14,8 @@ mod verdict;
 mod tests;
 
 pub use asks::ask_for;
+pub use figures::figures;
+pub(crate) use figures::is_same;
 pub(crate) use headlines::uncovered_findings;
 pub use headlines::{printed_count, sort_by_importance};
 pub use notes::{without_name, without_prefix};
@@ -116,6 +119,7 @@ pub fn report(inputs: ReportInputs) -> Report {
         sources,
         plan,
         provenance,
+        figures: Vec::new(),
     }
 }
 

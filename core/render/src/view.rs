@@ -5,11 +5,15 @@
 
 mod cell;
 mod data;
+mod drawings;
 mod effect;
+mod figure;
 mod finding;
 mod glossary;
 mod kpi;
+mod printed;
 mod recommendation;
+mod table;
 
 use crate::words::shorten_to_sentence;
 pub use crate::words::{date_parts, shorten};
@@ -20,13 +24,16 @@ use crate::{
         uncovered_findings,
     },
     stage_map,
-    words::{capitalise, long_date},
+    words::long_date,
 };
 use cell::{CellView, MethodView};
 use data::{PlanView, ProvenanceView, SourceView};
+use drawings::{ChartView, Drawings};
 use effect::EffectView;
+use figure::{FigureIds, TextFigures};
 use finding::FindingView;
 use kpi::KpiView;
+pub use printed::{PrintedFigure, printed};
 use recommendation::RecommendationsView;
 use retrocast_domain::{
     Cell, Chapter, Chart, ChartKind, Finding, Report, ReportStatus, Severity, Window,
@@ -117,6 +124,8 @@ pub struct View {
     provenance: ProvenanceView,
     /// Terms that occur in the report, with their meanings.
     glossary: Vec<[&'static str; 2]>,
+    /// IDs of figures that are plain texts; the others are in their views.
+    figures: TextFigures,
 }
 
 /// A view and its drawings by path.
@@ -134,6 +143,8 @@ struct AskView {
     /// Index of its headline, without which a page does not print it; `None` if it belongs to other
     /// pages.
     headline: Option<usize>,
+    /// ID of the figure.
+    figure: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -143,42 +154,26 @@ struct Health {
     text: String,
 }
 
-#[derive(Debug, Clone, Serialize)]
-struct ChartView {
-    path: String,
-    title: String,
-    unit: String,
-    alt: String,
-    /// True if it needs the full width.
-    wide: bool,
-    /// Rank by importance, for a page without space for all charts.
-    rank: usize,
-    /// The same drawing in full width, for the last chart of an odd number.
-    wide_path: Option<String>,
-}
-
 /// Formats a report for print; `extra_notes` come before the report's own notes.
 pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedView {
-    let mut drawings = Drawings {
-        draw,
-        improvements: report
-            .effects
-            .iter()
-            .map(|effect| (effect.improvement.as_str(), effect.title.as_str()))
-            .collect(),
-        files: BTreeMap::new(),
-    };
+    let ids = FigureIds::new(report);
+    let improvements = report.effects.iter();
+    let improvements = improvements.map(|effect| (&*effect.improvement, &*effect.title));
+    let mut drawings = Drawings::new(draw, improvements.collect());
     let effects: Vec<EffectView> = report
         .effects
         .iter()
-        .map(|e| effect::effect(e, 160))
+        .enumerate()
+        .map(|(i, e)| effect::effect(e, 160, ids.at(&format!("/effects/{i}"))))
         .collect();
     let ledger: Vec<EffectView> = report
         .effects
         .iter()
         .take(EFFECTS_MAX)
-        .map(|e| effect::effect(e, 60))
+        .enumerate()
+        .map(|(i, e)| effect::effect(e, 60, ids.at(&format!("/effects/{i}"))))
         .collect();
+    let figures = ids.texts(report, extra_notes.len());
     let mut notes = extra_notes;
     notes.extend(
         report
@@ -215,18 +210,22 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
         news: news(report, &resolved),
         gone: resolved
             .iter()
-            .map(|known| finding::resolved(known, earlier.map_or("", |earlier| &earlier.window)))
+            .map(|known| {
+                let window = earlier.map_or("", |earlier| &earlier.window);
+                finding::resolved(known, window, ids.resolved(report, known))
+            })
             .collect(),
         kpis: report
             .kpis
             .iter()
-            .map(|kpi| kpi::kpi(kpi, &mut drawings))
+            .enumerate()
+            .map(|(i, kpi)| kpi::kpi(kpi, &mut drawings, ids.at(&format!("/kpis/{i}"))))
             .collect(),
         headlines: report
             .headlines
             .iter()
             .take(printed_count(&report.headlines))
-            .map(|finding| finding::headline(finding, earlier))
+            .map(|finding| finding::headline(finding, earlier, ids.finding(report, finding)))
             .collect(),
         alarms: report
             .headlines
@@ -236,7 +235,9 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
         asks: report
             .asks
             .iter()
-            .map(|ask| AskView {
+            .enumerate()
+            .map(|(i, ask)| AskView {
+                figure: ids.at(&format!("/asks/{i}")),
                 text: shorten(ask, 220),
                 headline: report
                     .headlines
@@ -244,42 +245,56 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
                     .position(|f| ask_for(f).as_ref() == Some(ask)),
             })
             .collect(),
-        charts: drawings.add_pairs(performance_charts(&report.cells, &report.headlines)),
+        charts: drawings.add_pairs(
+            performance_charts(&report.cells, &report.headlines)
+                .into_iter()
+                .map(|(rank, chart)| (rank, chart, ids.chart(report, chart)))
+                .collect(),
+        ),
         forecasts: forecasts
             .iter()
             .take(FORECASTS_MAX)
-            .map(|finding| finding::headline(finding, earlier))
+            .map(|finding| finding::headline(finding, earlier, ids.finding(report, finding)))
             .collect(),
         forecasts_more: forecasts.len().saturating_sub(FORECASTS_MAX) as u64,
         notes,
         findings: all
             .iter()
             .take(FINDINGS_MAX)
-            .map(|f| finding::finding(f, &[], earlier))
+            .map(|f| finding::finding(f, &[], earlier, ids.finding(report, f)))
             .collect(),
         findings_more: all.len().saturating_sub(FINDINGS_MAX) as u64,
         map: stage_map::draw(&report.plan).map(|map| drawings.add_svg(map)),
-        plan: report.plan.iter().map(data::plan_node).collect(),
+        plan: report
+            .plan
+            .iter()
+            .map(|node| data::plan_node(node, ids.node(report, &node.name)))
+            .collect(),
         sources: report
             .sources
             .iter()
-            .map(|source| data::source(source, &report.timezone))
+            .enumerate()
+            .map(|(i, source)| {
+                data::source(source, &report.timezone, ids.at(&format!("/sources/{i}")))
+            })
             .collect(),
         cells: report
             .cells
             .iter()
-            .map(|cell| cell::cell(cell, &mut drawings))
+            .enumerate()
+            .map(|(i, cell)| cell::cell(cell, &mut drawings, &ids.cell(i)))
             .collect(),
         methods: cell::methods(&report.cells),
-        provenance: data::provenance(report),
+        provenance: data::provenance(report, ids.at("/provenance")),
         proof: first_improvement_chart(&report.cells)
             .filter(|_| ledger.len() <= PROOF_EFFECTS_MAX)
-            .map(|chart| drawings.add(chart, FULL_WIDTH, true)),
+            .map(|chart| drawings.add(chart, FULL_WIDTH, true, ids.chart(report, chart))),
         ledger,
         effects,
-        recommendations: recommendation::view(&report.cells),
+        recommendations: recommendation::view(report, &ids),
         measured: has_effects(report),
         glossary: Vec::new(),
+        figures,
     };
     let words = serde_json::to_value(&view).unwrap_or_default();
     let view = View {
@@ -289,73 +304,6 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
     RenderedView {
         view,
         drawings: drawings.files,
-    }
-}
-
-/// SVG files, numbered in order of use, so that names from records never become paths.
-struct Drawings<'a> {
-    draw: &'a Draw<'a>,
-    /// Titles of improvements by id.
-    improvements: BTreeMap<&'a str, &'a str>,
-    files: BTreeMap<String, String>,
-}
-
-impl Drawings<'_> {
-    fn add(&mut self, chart: &Chart, width: f64, wide: bool) -> ChartView {
-        let path = self.file((self.draw)(chart, width));
-        let alt = if chart.alt.is_empty() {
-            &chart.title
-        } else {
-            &chart.alt
-        };
-        ChartView {
-            path,
-            title: capitalise(&shorten(&self.with_title(&chart.title), 180)),
-            unit: shorten(&chart.unit, 60),
-            alt: shorten(alt, 1500),
-            wide,
-            rank: 0,
-            wide_path: None,
-        }
-    }
-
-    /// Adds charts that are printed in pairs, each also in full width for the last of an odd number.
-    fn add_pairs(&mut self, charts: Vec<(usize, &Chart)>) -> Vec<ChartView> {
-        let views = charts.into_iter().map(|(rank, chart)| ChartView {
-            rank,
-            wide_path: Some(self.file((self.draw)(chart, FULL_WIDTH))),
-            ..self.add(chart, HALF_WIDTH, false)
-        });
-        views.collect()
-    }
-
-    /// Adds the title of an improvement to its id in a chart title such as "IMP-001: works".
-    fn with_title(&self, title: &str) -> String {
-        let parts = title.split_once(':');
-        let known = parts.and_then(|(id, rest)| Some((id, self.improvements.get(id)?, rest)));
-        match known {
-            Some((id, name, rest)) => format!("{} ({id}):{rest}", shorten(name, 60)),
-            None => title.to_string(),
-        }
-    }
-
-    fn add_svg(&mut self, map: stage_map::StageMap) -> ChartView {
-        let path = self.file(map.svg);
-        ChartView {
-            path,
-            title: String::new(),
-            unit: String::new(),
-            alt: map.alt,
-            wide: true,
-            rank: 0,
-            wide_path: None,
-        }
-    }
-
-    fn file(&mut self, svg: String) -> String {
-        let path = format!("/charts/{}.svg", self.files.len() + 1);
-        self.files.insert(path.clone(), svg);
-        path
     }
 }
 
@@ -607,36 +555,5 @@ mod tests {
             report.cells.push(cell.clone());
             assert_eq!(plain(&report).0, level);
         }
-    }
-
-    #[test]
-    fn every_paired_chart_has_a_full_width_drawing() {
-        let report = crate::sample::sample();
-        let mut drawings = Drawings {
-            draw: &|_: &Chart, width: f64| width.to_string(),
-            improvements: BTreeMap::new(),
-            files: BTreeMap::new(),
-        };
-        let charts = drawings.add_pairs(performance_charts(&report.cells, &[]));
-        assert!(charts.len() > 1);
-        for chart in charts {
-            let wide = chart.wide_path.unwrap_or_default();
-            assert_eq!(drawings.files[&wide], FULL_WIDTH.to_string());
-            assert_eq!(drawings.files[&chart.path], HALF_WIDTH.to_string());
-        }
-    }
-
-    #[test]
-    fn chart_titles_contain_the_title_of_the_improvement() {
-        let drawings = Drawings {
-            draw: &|_, _| String::new(),
-            improvements: [("IMP-001", "Retry with back-off")].into(),
-            files: BTreeMap::new(),
-        };
-        assert_eq!(
-            drawings.with_title("IMP-001: works (−34 %)"),
-            "Retry with back-off (IMP-001): works (−34 %)"
-        );
-        assert_eq!(drawings.with_title("Executions: low"), "Executions: low");
     }
 }

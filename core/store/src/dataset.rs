@@ -327,6 +327,13 @@ impl Lake {
         self.open(dataset).await.is_ok()
     }
 
+    /// Counts the rows of a version of a dataset.
+    pub async fn count_rows(&self, dataset: &DatasetRef) -> Result<u64, StoreError> {
+        let opened = self.open(dataset).await?;
+        let failed = |error: lance::Error| dataset_error(&dataset.name, "read", &error);
+        Ok(opened.count_rows(None).await.map_err(failed)? as u64)
+    }
+
     /// Schema of a dataset.
     pub async fn schema(&self, dataset: &DatasetRef) -> Result<SchemaRef, StoreError> {
         let schema: arrow_schema::Schema = self.open(dataset).await?.schema().into();

@@ -35,7 +35,7 @@ pub fn export(
     out: Option<&Path>,
     as_json: bool,
 ) -> anyhow::Result<Exit> {
-    let folder = archive::find(workspace, run)?;
+    let folder = archive::find_with_files(workspace, run)?;
     let report: Report = archive::read(&folder.join(REPORT))?;
     let out = output_folder(workspace, &folder, out)?;
     let mut exporter = Exporter {

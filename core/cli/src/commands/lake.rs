@@ -8,6 +8,7 @@ use crate::{
     arguments::{LakeCommand, SweepArguments},
     diagnose::WrongUsage,
     ledger::publish_finished,
+    temporary_folder::TemporaryFolder,
     terminal,
     workspace::Workspace,
 };
@@ -29,7 +30,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs,
-    path::{Path, PathBuf},
+    path::Path,
 };
 use tokio::runtime::Runtime;
 
@@ -86,7 +87,7 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
             json,
             ..
         } => {
-            let spill = SpillFolder::of_this_process();
+            let spill = TemporaryFolder::new("query");
             let query = Sql {
                 pool: ResourcePool::new(Limits {
                     memory: QUERY_BYTES,
@@ -104,23 +105,6 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
         }
     }
     Ok(Exit::Done)
-}
-
-/// Folder for the spill files of a query: outside the lake, which may be read-only. Created on first
-/// use and removed when dropped.
-struct SpillFolder(PathBuf);
-
-impl SpillFolder {
-    fn of_this_process() -> Self {
-        let name = format!("retrocast-query-{}", std::process::id());
-        Self(std::env::temp_dir().join(name))
-    }
-}
-
-impl Drop for SpillFolder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 fn open(runtime: &Runtime, workspace: &Workspace, job: &str) -> anyhow::Result<Lake> {
@@ -436,7 +420,8 @@ fn print_answer(answer: &Answer, csv: bool, as_json: bool) -> anyhow::Result<()>
     Ok(print(&text)?)
 }
 
-fn row_object(answer: &Answer, row: &[Option<String>]) -> Value {
+/// A row as an object by column.
+pub(super) fn row_object(answer: &Answer, row: &[Option<String>]) -> Value {
     let cells = answer.columns.iter().zip(&answer.numbers).zip(row);
     let cells = cells.map(|((name, is_number), cell)| {
         let value = match cell {

@@ -32,7 +32,7 @@ pub fn render(
     out: Option<&Path>,
     as_json: bool,
 ) -> anyhow::Result<Exit> {
-    let folder = archive::find(workspace, run)?;
+    let folder = archive::find_with_files(workspace, run)?;
     let layouts = layouts(&folder, report)?;
     let out = output_folder(workspace, &folder, out)?;
     let templates = executor::templates(workspace.templates.as_deref())?;

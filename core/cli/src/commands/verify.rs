@@ -83,7 +83,7 @@ pub fn verify(workspace: &Workspace, target: &str, as_json: bool) -> anyhow::Res
     let run = if Path::new(target).is_file() {
         verifier.file(Path::new(target))?
     } else {
-        let folder = archive::find(workspace, target)?;
+        let folder = archive::find_with_files(workspace, target)?;
         verifier.run(&folder)?;
         Some(folder)
     };

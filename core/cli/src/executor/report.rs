@@ -9,7 +9,7 @@ use retrocast_domain::{
 use retrocast_engine::{Failure, RunContext};
 use retrocast_render::{Layout, Templates, assemble, chart};
 use retrocast_run::{
-    Node, ReportSpec,
+    Node, Plan, ReportSpec,
     files::{chart_file, write_whole},
     plan,
 };
@@ -31,7 +31,14 @@ pub async fn render(
 ) -> Result<Outcome, Failure> {
     let layout = Layout::from_name(node.short())
         .ok_or_else(|| Failure::bug(format!("no layout {:?}", node.short())))?;
-    let report = assemble(node, spec, inputs, ctx);
+    let provenance = Provenance {
+        run: ctx.identity.clone(),
+        build: build(&ctx.build),
+        config_hash: ctx.plan.config_hash.clone(),
+        command: command(ctx),
+        datasets: Vec::new(),
+    };
+    let report = assemble(node, spec, inputs, &ctx.plan, provenance);
     // Versions that a report cites are tagged, so that no cleanup removes them.
     let lake = executor.lake(ctx)?;
     let cited = lake.cite(&report.provenance.datasets).await;
@@ -70,18 +77,21 @@ pub fn is_full(error: &std::io::Error) -> bool {
     matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
-fn assemble(
+/// Assembles the report of a plan from outcomes by short name of the node; the datasets of the
+/// provenance follow from them.
+pub fn assemble(
     node: &Node,
     spec: &ReportSpec,
     inputs: &BTreeMap<String, Arc<Outcome>>,
-    ctx: &RunContext,
+    plan: &Plan,
+    provenance: Provenance,
 ) -> Report {
     let mut cells = Vec::new();
     let mut sources = Vec::new();
     let mut datasets = Vec::new();
     let mut nodes = Vec::new();
     for name in &node.inputs {
-        let Some(planned) = ctx.plan.node(name) else {
+        let Some(planned) = plan.node(name) else {
             continue;
         };
         let Some(outcome) = inputs.get(planned.short()) else {
@@ -108,27 +118,25 @@ fn assemble(
         }
     }
     let mut report = assemble::report(assemble::ReportInputs {
-        job: ctx.job.name.clone(),
+        job: plan.job.clone(),
         title: spec.title.clone(),
-        owner: ctx.job.owner.clone(),
-        window: ctx.window.clone(),
-        date: ctx.date,
+        owner: plan.owner.clone(),
+        window: plan.window.clone(),
+        date: plan.date,
         cells,
         sources,
         plan: nodes,
         earlier: spec.earlier.clone(),
         provenance: Provenance {
-            run: ctx.identity.clone(),
-            build: build(&ctx.build),
-            config_hash: ctx.plan.config_hash.clone(),
-            command: command(ctx),
             datasets,
+            ..provenance
         },
     });
     report.notes.splice(0..0, spec.notices.iter().cloned());
     report
         .notices
-        .extend(coverage::early_window_notice(&report.sources, &ctx.window));
+        .extend(coverage::early_window_notice(&report.sources, &plan.window));
+    report.figures = assemble::figures(&report);
     report
 }
 

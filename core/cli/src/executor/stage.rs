@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, sync::Arc};
 /// Maximum number of rows of a query that its cell shows.
 const RESULT_ROWS_SHOWN: u64 = 1000;
 /// Maximum number of nested queries between a dataset and its source.
-const LINEAGE_MAX: usize = 16;
+pub const LINEAGE_MAX: usize = 16;
 /// Memory of an analysis, as a multiple of the rows that it keeps or of one batch.
 const WORKING_COPIES: u64 = 2;
 /// Maximum memory of an analysis that reads a dataset in batches, in bytes.
@@ -80,7 +80,6 @@ pub async fn query(
     inputs: &BTreeMap<String, Arc<Outcome>>,
     ctx: &RunContext,
 ) -> Result<Outcome, Failure> {
-    let lake = executor.lake(ctx)?;
     let mut tables = Vec::new();
     for (name, outcome) in inputs {
         let Some(dataset) = outcome.datasets.first() else {
@@ -100,13 +99,14 @@ pub async fn query(
         node.short().to_string(),
         text.to_string(),
     );
-    let target = lake.clone();
+    let (lake, output) = (executor.lake(ctx)?, executor.output_lake(ctx)?);
+    let target = output.clone();
     let reservation = executor
         .reserve(node, ctx, executor.pool.query_memory())
         .await?;
     // DataFusion computes on the threads that poll it, so it must not run on those of the engine.
     let query = executor.compute.spawn(async move {
-        sql.query_to_dataset(&target, &text, &tables, &name, &properties)
+        sql.query_to_dataset(&lake, &target, &text, &tables, &name, &properties)
             .await
     });
     let stop = query.abort_handle();
@@ -124,7 +124,7 @@ pub async fn query(
         limit: Some(RESULT_ROWS_SHOWN),
         ..Scan::default()
     };
-    let frame = lake
+    let frame = output
         .read_frame(&written, &first_rows)
         .await
         .map_err(failure)?;
@@ -179,7 +179,7 @@ pub async fn findings(
     stage.cells = inputs.values().map(|input| input.cell.clone()).collect();
     let params = params.clone();
     let analysis = run_blocking(ctx, move || (kind.run)(&stage, &params, &ledger_tables)).await?;
-    let datasets = write_rows(&lake, node, &analysis, ctx).await?;
+    let datasets = write_rows(&executor.output_lake(ctx)?, node, &analysis, ctx).await?;
     Ok(build_outcome(node, inputs, analysis.cell, datasets))
 }
 
@@ -338,7 +338,7 @@ pub async fn analyse(
         (kind.run)(&stage, &params, &tables)
     })
     .await?;
-    let datasets = write_rows(&lake, node, &analysis, ctx).await?;
+    let datasets = write_rows(&executor.output_lake(ctx)?, node, &analysis, ctx).await?;
     Ok(build_outcome(node, inputs, analysis.cell, datasets))
 }
 
@@ -430,7 +430,7 @@ fn contains_text(params: &Value, text: &str) -> bool {
 
 /// The expectations of the contract behind a dataset, and the dataset's time column. `None` unless the
 /// dataset is a source, or at most `steps` queries select single records of one.
-fn expectation(
+pub fn expectation(
     executor: &WorkspaceExecutor,
     name: &str,
     ctx: &RunContext,

@@ -7,8 +7,8 @@
 #![allow(dead_code)]
 
 use super::{
+    delivery::{NotificationKind, RunResultKind, SendPolicy},
     document::Item,
-    mail::SendMail,
     params::ParamKind,
     schedule::{DEFAULT_CATCH_UP_MAX, DEFAULT_RETRY, Missed},
 };
@@ -43,6 +43,8 @@ struct JobFile {
     retention: Option<RetentionFile>,
     /// Runs to send as mail; `mail.toml` of the workspace names the mail server.
     mail: Option<MailFile>,
+    /// Receivers of notifications, by name: a signed webhook, Slack or Microsoft Teams.
+    notify: Option<BTreeMap<String, NotificationFile>>,
     /// Parameters of the job, used as `${params.NAME}`.
     params: Option<BTreeMap<String, ParamFile>>,
     /// Sources of records, by name of the dataset.
@@ -128,7 +130,28 @@ struct RetentionFile {
 struct MailFile {
     /// Scheduled runs, all runs, or none.
     #[serde(default)]
-    send: SendMail,
+    send: SendPolicy,
+}
+
+/// A receiver of notifications about runs.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NotificationFile {
+    /// Service that receives them.
+    kind: NotificationKind,
+    /// Address, as a reference to a secret: "${secret.NAME}".
+    url: String,
+    /// Key of the signatures of a webhook, as a reference to a secret. The variable holds whsec_
+    /// and the key in base64.
+    secret: Option<String>,
+    /// Results of runs to notify; by default all.
+    #[schemars(length(min = 1))]
+    on: Option<Vec<RunResultKind>>,
+    /// Scheduled runs, all runs, or none.
+    #[serde(default)]
+    send: SendPolicy,
+    /// Base address of the archive for links; by default that of `mail.toml`.
+    link: Option<String>,
 }
 
 /// A parameter of the job.

@@ -112,6 +112,7 @@ pub fn report() -> Report {
             command: String::new(),
             datasets: Vec::new(),
         },
+        figures: Vec::new(),
     }
 }
 

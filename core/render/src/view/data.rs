@@ -16,6 +16,8 @@ pub(super) struct PlanView {
     inputs: String,
     rows: String,
     status: String,
+    /// ID of the source or stage.
+    figure: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -33,19 +35,22 @@ pub(super) struct SourceView {
     reasons: Vec<[String; 2]>,
     broken: Vec<[String; 2]>,
     unknown: Vec<[String; 2]>,
+    /// ID of the figure.
+    figure: String,
 }
 
-pub(super) fn plan_node(node: &PlanNode) -> PlanView {
+pub(super) fn plan_node(node: &PlanNode, figure: String) -> PlanView {
     PlanView {
         name: shorten(&node.name, 80),
         kind: shorten(&node.kind, 40),
         inputs: shorten(&node.inputs.join(", "), 160),
         rows: node.rows.map(count).unwrap_or_default(),
         status: node.status.clone(),
+        figure,
     }
 }
 
-pub(super) fn source(source: &SourceNote, timezone: &str) -> SourceView {
+pub(super) fn source(source: &SourceNote, timezone: &str, figure: String) -> SourceView {
     let share = source.accepted as f64 / source.records.max(1) as f64;
     let counted = |items: &[(String, u64)]| -> Vec<[String; 2]> {
         items
@@ -88,6 +93,7 @@ pub(super) fn source(source: &SourceNote, timezone: &str) -> SourceView {
             .map(|(file, reason)| [shorten(file, 160), shorten(reason, 200)])
             .collect(),
         unknown: counted(&source.unknown_fields),
+        figure,
     }
 }
 
@@ -100,9 +106,13 @@ pub(super) struct ProvenanceView {
     /// The command in lines that fit on a page.
     command_lines: String,
     datasets: Vec<[String; 3]>,
+    /// The command that explains a figure, up to its ID.
+    why: String,
+    /// ID of the figure.
+    figure: String,
 }
 
-pub(super) fn provenance(report: &Report) -> ProvenanceView {
+pub(super) fn provenance(report: &Report, figure: String) -> ProvenanceView {
     let provenance = &report.provenance;
     ProvenanceView {
         run: provenance.run.clone(),
@@ -121,6 +131,8 @@ pub(super) fn provenance(report: &Report) -> ProvenanceView {
                 ]
             })
             .collect(),
+        why: format!("retrocast why {}/{}#", report.job, report.window),
+        figure,
     }
 }
 

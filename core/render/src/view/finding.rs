@@ -18,6 +18,8 @@ pub(super) struct FindingView {
     meta: String,
     stage: String,
     caveats: Vec<String>,
+    /// ID of the figure.
+    figure: String,
 }
 
 /// The period of a finding; for findings on data, the days of the records.
@@ -51,6 +53,7 @@ pub(super) fn finding(
     finding: &Finding,
     shared_caveats: &[String],
     earlier: Option<&EarlierReport>,
+    figure: String,
 ) -> FindingView {
     let own_caveats = finding
         .caveats
@@ -67,12 +70,16 @@ pub(super) fn finding(
         sentence: shorten(&finding.sentence, LONG_SENTENCE),
         meta: parts.join(" · "),
         caveats: own_caveats.cloned().collect(),
-        ..headline(finding, None)
+        ..headline(finding, None, figure)
     }
 }
 
 /// A finding for decision makers: the sentence, the period, and whether it is new.
-pub(super) fn headline(finding: &Finding, earlier: Option<&EarlierReport>) -> FindingView {
+pub(super) fn headline(
+    finding: &Finding,
+    earlier: Option<&EarlierReport>,
+    figure: String,
+) -> FindingView {
     let (severity, severity_word) = severity(finding.severity);
     let mut meta: Vec<String> = novelty(finding, earlier).into_iter().collect();
     if !finding.period.is_empty() {
@@ -86,6 +93,7 @@ pub(super) fn headline(finding: &Finding, earlier: Option<&EarlierReport>) -> Fi
         meta: meta.join(" · "),
         stage: finding.stage.clone(),
         caveats: Vec::new(),
+        figure,
     }
 }
 
@@ -100,7 +108,7 @@ fn novelty(finding: &Finding, earlier: Option<&EarlierReport>) -> Option<String>
 }
 
 /// A resolved finding of the earlier report, with its wording there.
-pub(super) fn resolved(known: &EarlierFinding, window: &str) -> FindingView {
+pub(super) fn resolved(known: &EarlierFinding, window: &str, figure: String) -> FindingView {
     let (severity, severity_word) = severity(known.severity);
     let times = known.times;
     FindingView {
@@ -114,6 +122,7 @@ pub(super) fn resolved(known: &EarlierFinding, window: &str) -> FindingView {
         },
         stage: known.stage.clone(),
         caveats: Vec::new(),
+        figure,
     }
 }
 
@@ -212,11 +221,11 @@ mod tests {
     fn uncontrolled_effects_are_marked_on_the_first_page() {
         let mut finding = Finding::new("s", "effect", "all", "x");
         finding.caveats = vec!["Uncontrolled: no other component moved in step.".to_string()];
-        assert_eq!(headline(&finding, None).meta, "uncontrolled");
+        assert_eq!(headline(&finding, None, String::new()).meta, "uncontrolled");
         let shared = finding.caveats.clone();
         finding.caveats.push("Only here.".to_string());
         assert_eq!(
-            super::finding(&finding, &shared, None).caveats,
+            super::finding(&finding, &shared, None, String::new()).caveats,
             ["Only here."]
         );
     }
@@ -239,7 +248,7 @@ mod tests {
             "n = 421 files · among records of 9 to 15 Nov 2026"
         );
         assert_eq!(
-            plain(headline(&finding, None).meta),
+            plain(headline(&finding, None, String::new()).meta),
             "among records of 9 to 15 Nov 2026"
         );
     }

@@ -1,7 +1,8 @@
 //! Formats recommendations.
 
+use super::figure::FigureIds;
 use crate::words::{shorten, shorten_to_sentence};
-use retrocast_domain::{Cell, Recommendation, RecommendationState, number};
+use retrocast_domain::{Cell, Recommendation, RecommendationState, Report, number};
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
@@ -11,6 +12,8 @@ struct RecommendationView {
     evidence: String,
     /// Its expected effect, its effort and its risk.
     promise: String,
+    /// ID of the figure.
+    figure: String,
 }
 
 /// Maximum number of open recommendations on the improvements page.
@@ -24,13 +27,13 @@ pub(super) struct RecommendationsView {
     more: u64,
 }
 
-pub(super) fn view(cells: &[Cell]) -> RecommendationsView {
-    let open = open(cells);
+pub(super) fn view(report: &Report, ids: &FigureIds) -> RecommendationsView {
+    let open = open(&report.cells);
     RecommendationsView {
         shown: open
             .iter()
             .take(SHOWN_MAX)
-            .map(|one| recommendation(one))
+            .map(|one| recommendation(one, ids.recommendation(report, one)))
             .collect(),
         more: open.len().saturating_sub(SHOWN_MAX) as u64,
     }
@@ -46,7 +49,7 @@ pub(super) fn open(cells: &[Cell]) -> Vec<&Recommendation> {
     open
 }
 
-fn recommendation(one: &Recommendation) -> RecommendationView {
+fn recommendation(one: &Recommendation, figure: String) -> RecommendationView {
     let days = match one.effort_days {
         1.0 => "1 day".to_string(),
         days => format!("{} days", number::sensible(days)),
@@ -69,5 +72,6 @@ fn recommendation(one: &Recommendation) -> RecommendationView {
             ),
             200,
         ),
+        figure,
     }
 }

@@ -345,7 +345,7 @@ fn batch(objects: &[Object]) -> Result<RecordBatch, StoreError> {
     )?)
 }
 
-fn objects(batch: &RecordBatch) -> Vec<Object> {
+pub(super) fn objects(batch: &RecordBatch) -> Vec<Object> {
     let text = |column: usize, row: usize| {
         let texts = batch.column(column).as_string_opt::<i32>();
         texts.map_or("", |texts| texts.value(row)).to_string()
