@@ -7,6 +7,7 @@ mod effect;
 mod improvement;
 mod lake;
 mod report;
+mod schedule;
 mod why;
 
 pub use accuracy::{AnomalyArguments, DriftArguments, ForecastArguments};
@@ -15,7 +16,8 @@ pub use contract::{ContractCommand, FormatArguments, FormatName};
 pub use effect::{EffectArguments, MethodArgument};
 pub use improvement::{ChangeArguments, Details, ImprovementCommand};
 pub use lake::{DecisionArguments, LakeCommand, SweepArguments};
-pub use report::ReportCommand;
+pub use report::{ExportFormat, ReportCommand, SchemaOf};
+pub use schedule::{ExportTo, ScheduleCommand};
 pub use why::WhyArguments;
 
 use clap::{Args, Parser, Subcommand};
@@ -520,32 +522,6 @@ Examples:
     },
 }
 
-/// Files of an export.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum ExportFormat {
-    /// Tables as JSON, report.json, findings.json and their schemas
-    Json,
-    /// Tables as CSV
-    Csv,
-    /// Tables as Parquet
-    Parquet,
-    /// A Jupyter notebook with the charts
-    Ipynb,
-    /// All of these
-    All,
-}
-
-/// A file with a JSON Schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum SchemaOf {
-    /// A job file
-    Job,
-    /// report.json of a run
-    Report,
-    /// findings.json of a run
-    Findings,
-}
-
 /// Output format of a data dictionary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum DictionaryFormat {
@@ -555,81 +531,11 @@ pub enum DictionaryFormat {
     Markdown,
 }
 
-/// Subcommands of `retrocast schedule`.
-#[derive(Debug, Subcommand)]
-pub enum ScheduleCommand {
-    /// Run jobs when they are due, in the foreground, until Ctrl-C or SIGTERM
-    #[command(after_help = "\
-Examples:
-  retrocast schedule run                            every scheduled job
-  retrocast schedule run weekly-operations
-
-Runs jobs one after the other. Job files are read again before every check, and the archive is the only
-state, so the scheduler can be stopped, started and moved at any time. Without scheduled jobs it exits
-with code 2.")]
-    Run {
-        /// Jobs [default: every scheduled job]
-        job: Vec<String>,
-        #[command(flatten)]
-        resources: ResourceArguments,
-    },
-    /// Run the jobs that are due now, then exit; for cron, systemd and Kubernetes
-    #[command(after_help = "\
-Examples:
-  retrocast schedule tick                           every due job
-  retrocast schedule tick weekly-operations --again retry after giving up
-
-A later tick retries failures and catches up missed runs, as the job file declares. The exit code is
-the worst of all jobs. On a full disk, old reports are removed as [retention] allows; if that is not
-enough, nothing runs, the exit code is 1, and the administrator is mailed once.")]
-    Tick {
-        /// Jobs [default: every scheduled job]
-        job: Vec<String>,
-        /// Also run jobs that wait for a retry, were given up or were missed
-        #[arg(long)]
-        again: bool,
-        /// Print nothing about jobs that are not run, and exit with code 0 for them
-        #[arg(long)]
-        quiet: bool,
-        #[command(flatten)]
-        resources: ResourceArguments,
-    },
-    /// Print configuration for cron, systemd or Kubernetes that calls `schedule tick`
-    #[command(after_help = "\
-Examples:
-  retrocast schedule export cron >> crontab.txt
-  retrocast schedule export systemd --out /etc/systemd/system
-  retrocast schedule export kubernetes weekly-operations | kubectl apply -f -")]
-    Export {
-        /// Target
-        to: ExportTo,
-        /// Jobs [default: every scheduled job]
-        job: Vec<String>,
-        /// Write files to this folder instead of printing them
-        #[arg(long, value_name = "DIR")]
-        out: Option<PathBuf>,
-        /// Container image, for Kubernetes [default: retrocast:VERSION]
-        #[arg(long, value_name = "IMAGE")]
-        image: Option<String>,
-    },
-}
-
 /// Commands on the mail settings.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum MailCommand {
     /// Connect to the server and log in; nothing is sent
     Check,
-}
-
-/// Target of an exported schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum ExportTo {
-    /// Lines for a crontab
-    Cron,
-    /// A service and a timer per job
-    Systemd,
-    /// A volume, and a cron job per job
-    Kubernetes,
 }
 
 /// Resources of a run, and the form of its output.

@@ -71,10 +71,8 @@ fn stream_bytes<'a>(
 }
 
 fn decompress(dictionary: &Value<'_>, bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
-    match dictionary.get("Filter") {
-        None => return Ok(bytes.to_vec()),
-        Some(Value::Name(b"FlateDecode")) => {}
-        Some(_) => return Err("the attached file is compressed in another way than Deflate"),
+    if dictionary.get("Filter") != Some(&Value::Name(b"FlateDecode")) {
+        return Err("the attached file is not compressed with Deflate");
     }
     let mut out = Vec::new();
     let read = ZlibDecoder::new(bytes)

@@ -1,4 +1,4 @@
-//! Arguments of `retrocast report`.
+//! Arguments of commands on the contents of reports: `report`, `export` and `schema`.
 
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -28,4 +28,30 @@ in the archive is changed.")]
         #[arg(long)]
         json: bool,
     },
+}
+
+/// Files of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportFormat {
+    /// Tables as JSON, report.json, findings.json and their schemas
+    Json,
+    /// Tables as CSV
+    Csv,
+    /// Tables as Parquet
+    Parquet,
+    /// A Jupyter notebook with the charts
+    Ipynb,
+    /// All of these
+    All,
+}
+
+/// A file with a JSON Schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SchemaOf {
+    /// A job file
+    Job,
+    /// report.json of a run
+    Report,
+    /// findings.json of a run
+    Findings,
 }
