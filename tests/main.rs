@@ -8,6 +8,7 @@ mod suite {
     mod commands;
     mod demo;
     mod failures;
+    mod finding;
     mod incidents;
     mod lake;
     mod ledger;
@@ -19,6 +20,7 @@ mod suite {
     mod recommendations;
     mod recovery;
     mod register;
+    mod restated;
     mod schedule;
     mod truth;
     mod watch;

@@ -3,14 +3,16 @@
 mod accuracy;
 mod contract;
 mod effect;
+mod finding;
 mod improvement;
 mod lake;
 
 pub use accuracy::{AnomalyArguments, DriftArguments, ForecastArguments};
 pub use contract::{ContractCommand, FormatArguments, FormatName};
 pub use effect::{EffectArguments, MethodArgument};
+pub use finding::{DecisionArguments, FindingCommand};
 pub use improvement::{ChangeArguments, Details, ImprovementCommand};
-pub use lake::{DecisionArguments, LakeCommand, SweepArguments};
+pub use lake::{LakeCommand, SweepArguments};
 
 use clap::{Args, Parser, Subcommand};
 use retrocast_engine::job::size::{self, SIZE_HELP};
@@ -93,6 +95,7 @@ impl Command {
                 | Self::List { .. }
                 | Self::Show { .. }
                 | Self::Diff { .. }
+                | Self::Finding { .. }
                 | Self::Evaluate { command: None, .. }
                 | Self::Lake {
                     command: LakeCommand::Gc { .. }
@@ -348,6 +351,31 @@ Examples:
         /// Second run; new findings are those that only this run has
         #[arg(value_name = "RUN")]
         new: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Acknowledge or snooze a finding, mark it as wrong, or reopen it
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Finding {
+        /// Command to run.
+        #[command(subcommand)]
+        command: FindingCommand,
+    },
+    /// List figures of earlier windows that moved since they were published, and why
+    #[command(after_help = "\
+Examples:
+  retrocast restated weekly-operations
+  retrocast restated weekly-operations --since 2026-W40 --json
+
+Each run compares the figures of earlier windows with those that were published. The list comes from the
+ledger: the newest run of each window.")]
+    Restated {
+        /// Name of the job
+        job: String,
+        /// Only those that reports on this window or later ones list
+        #[arg(long, value_name = "WINDOW")]
+        since: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,

@@ -10,6 +10,7 @@ mod dictionary;
 mod diff;
 mod effect;
 mod export;
+mod finding;
 mod improvement;
 mod init;
 mod job;
@@ -18,6 +19,7 @@ mod manual;
 mod plan;
 mod rerun;
 mod resolve;
+mod restated;
 mod run;
 mod schedule;
 mod status;
@@ -101,6 +103,10 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             archive::show(&workspace, &run, json)
         }
         Command::Diff { old, new, json } => diff::diff(&workspace, &old, &new, json),
+        Command::Finding { command } => finding::finding(&workspace, command),
+        Command::Restated { job, since, json } => {
+            restated::restated(&workspace, &job, since.as_deref(), json)
+        }
         Command::Simulate {
             out,
             seed,

@@ -2,7 +2,9 @@
 
 pub mod coverage;
 mod kinds;
+mod lineage;
 mod report;
+mod restatement;
 mod rows;
 mod stage;
 

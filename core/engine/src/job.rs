@@ -85,6 +85,9 @@ pub struct ReportSection {
     pub stages: Option<Vec<String>>,
 }
 
+/// Default of the relative movement from which a restated figure is listed.
+const RESTATEMENT_CHANGE_MIN: f64 = 0.005;
+
 /// Supported years: windows stay clear of the limits of the calendar.
 const YEARS: std::ops::RangeInclusive<i16> = 1..=9998;
 
@@ -111,6 +114,8 @@ pub struct Job {
     pub schedule: Option<Schedule>,
     /// The reports that may be removed on a full disk; `None` for none.
     pub retention: Option<Retention>,
+    /// Relative movement from which a restated figure is listed.
+    pub restatement_change_min: f64,
     /// The runs whose reports are sent as mail.
     pub send_mail: SendMail,
     /// The declared params.

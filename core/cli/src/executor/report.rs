@@ -116,6 +116,7 @@ fn assemble(
         sources,
         plan: nodes,
         earlier: spec.earlier.clone(),
+        decisions: ctx.plan.decisions.clone(),
         provenance: Provenance {
             run: ctx.identity.clone(),
             build: build(&ctx.build, env!("RETROCAST_COMMIT")),
