@@ -10,6 +10,7 @@ mod suite {
     mod demo;
     mod exports;
     mod failures;
+    mod finding;
     mod incidents;
     mod lake;
     mod ledger;
@@ -22,6 +23,7 @@ mod suite {
     mod recommendations;
     mod recovery;
     mod register;
+    mod restated;
     mod schedule;
     mod truth;
     mod verify;

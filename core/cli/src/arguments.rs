@@ -4,6 +4,7 @@ mod accuracy;
 mod archive;
 mod contract;
 mod effect;
+mod finding;
 mod improvement;
 mod lake;
 mod report;
@@ -14,8 +15,9 @@ pub use accuracy::{AnomalyArguments, DriftArguments, ForecastArguments};
 pub use archive::{ArchiveCommand, PruneArguments};
 pub use contract::{ContractCommand, FormatArguments, FormatName};
 pub use effect::{EffectArguments, MethodArgument};
+pub use finding::{DecisionArguments, FindingCommand};
 pub use improvement::{ChangeArguments, Details, ImprovementCommand};
-pub use lake::{DecisionArguments, LakeCommand, SweepArguments};
+pub use lake::{LakeCommand, SweepArguments};
 pub use report::{ExportFormat, ReportCommand, SchemaOf};
 pub use schedule::{ExportTo, ScheduleCommand};
 pub use why::WhyArguments;
@@ -106,6 +108,7 @@ impl Command {
                 | Self::Verify { .. }
                 | Self::Export { .. }
                 | Self::Archive { .. }
+                | Self::Finding { .. }
                 | Self::Evaluate { command: None, .. }
                 | Self::Lake {
                     command: LakeCommand::Gc { .. }
@@ -396,6 +399,31 @@ The exit code is 0 if all answers are yes, else 1.")]
         /// PDF file, or run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, an id, or a folder
         #[arg(value_name = "FILE|RUN")]
         target: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Acknowledge or snooze a finding, mark it as wrong, or reopen it
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Finding {
+        /// Command to run.
+        #[command(subcommand)]
+        command: FindingCommand,
+    },
+    /// List figures of earlier windows that moved since they were published, and why
+    #[command(after_help = "\
+Examples:
+  retrocast restated weekly-operations
+  retrocast restated weekly-operations --since 2026-W40 --json
+
+Each run compares the figures of earlier windows with those that were published. The list comes from the
+ledger: the newest run of each window.")]
+    Restated {
+        /// Name of the job
+        job: String,
+        /// Only those that reports on this window or later ones list
+        #[arg(long, value_name = "WINDOW")]
+        since: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,

@@ -10,6 +10,7 @@ mod dictionary;
 mod diff;
 mod effect;
 mod export;
+mod finding;
 mod improvement;
 mod init;
 mod job;
@@ -19,6 +20,7 @@ mod plan;
 mod report;
 mod rerun;
 mod resolve;
+mod restated;
 mod retention;
 mod run;
 mod schedule;
@@ -123,6 +125,10 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             json,
         } => export::export(&workspace, &run, format, out.as_deref(), json),
         Command::Verify { target, json } => verify::verify(&workspace, &target, json),
+        Command::Finding { command } => finding::finding(&workspace, command),
+        Command::Restated { job, since, json } => {
+            restated::restated(&workspace, &job, since.as_deref(), json)
+        }
         Command::Simulate {
             out,
             seed,

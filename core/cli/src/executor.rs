@@ -2,8 +2,10 @@
 
 pub mod coverage;
 mod kinds;
+mod lineage;
 mod recompute;
 mod report;
+mod restatement;
 mod rows;
 mod stage;
 

@@ -6,6 +6,7 @@ use crate::{
     finding::{Chapter, Direction, Finding},
     health::Health,
     recommendation::Recommendation,
+    restatement::{Restatements, WindowValue},
     source::SourceNote,
     table::Table,
 };
@@ -141,6 +142,9 @@ pub struct Kpi {
     pub target_text: String,
     /// Recent values, one per window, oldest first.
     pub history: Vec<Option<f64>>,
+    /// Values of whole earlier windows, newest first, to compare with what was published.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<WindowValue>,
     /// Number of records behind the value.
     pub n: u64,
 }
@@ -233,6 +237,9 @@ pub struct Cell {
     /// Records of its inputs with a time in the window; `None` for stages that do not use times.
     #[serde(default)]
     pub records: Option<u64>,
+    /// Figures of earlier windows that moved; `None` if nothing was compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restated: Option<Restatements>,
 }
 
 impl Cell {
@@ -272,6 +279,7 @@ impl Cell {
             caveats: Vec::new(),
             notices: Vec::new(),
             records: None,
+            restated: None,
         }
     }
 }

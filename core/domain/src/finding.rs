@@ -1,5 +1,6 @@
 //! A finding: one claim as data, with its numbers.
 
+use crate::decision::FindingDecision;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -198,6 +199,9 @@ pub struct Finding {
     /// Request to the reader, for findings that are severe enough.
     #[serde(default)]
     pub ask: Option<Ask>,
+    /// The decision of a person that is in force for the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<FindingDecision>,
     /// Further numbers by name, for tests and for machines.
     #[serde(default)]
     pub numbers: std::collections::BTreeMap<String, serde_json::Value>,
@@ -240,6 +244,7 @@ impl Finding {
             caveats: Vec::new(),
             sentence: String::new(),
             ask: None,
+            decision: None,
             numbers: std::collections::BTreeMap::new(),
         }
     }
@@ -248,6 +253,21 @@ impl Finding {
     /// it is listed after findings on the report's subject.
     pub fn is_data_hint(&self) -> bool {
         self.chapter == Chapter::Data && self.severity < Severity::Warning
+    }
+
+    /// Returns true if a person marked it wrong or snoozed it: it is not on the first page.
+    pub fn is_set_aside(&self) -> bool {
+        self.decision
+            .as_ref()
+            .is_some_and(FindingDecision::sets_aside)
+    }
+
+    /// Adds the decision on it, if there is one.
+    pub fn decide(&mut self, decisions: &[FindingDecision]) {
+        let mut decisions = decisions.iter();
+        self.decision = decisions
+            .find(|decision| decision.finding == self.id)
+            .cloned();
     }
 
     /// Returns true for a row of a query, which has no test.

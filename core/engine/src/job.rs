@@ -87,6 +87,9 @@ pub struct ReportSection {
     pub stages: Option<Vec<String>>,
 }
 
+/// Default of the relative movement from which a restated figure is listed.
+const RESTATEMENT_CHANGE_MIN: f64 = 0.005;
+
 /// Supported years: windows stay clear of the limits of the calendar.
 const YEARS: std::ops::RangeInclusive<i16> = 1..=9998;
 
@@ -113,6 +116,8 @@ pub struct Job {
     pub schedule: Option<Schedule>,
     /// The reports that may be removed on a full disk; `None` for none.
     pub retention: Option<Retention>,
+    /// Relative movement from which a restated figure is listed.
+    pub restatement_change_min: f64,
     /// The runs whose reports are sent as mail.
     pub send_mail: SendPolicy,
     /// Receivers of notifications, in the order of the file.
@@ -144,6 +149,7 @@ impl Job {
             timezone: plan.window.timezone.clone(),
             schedule: None,
             retention: None,
+            restatement_change_min: RESTATEMENT_CHANGE_MIN,
             send_mail: SendPolicy::Never,
             notifications: Vec::new(),
             params: BTreeMap::new(),

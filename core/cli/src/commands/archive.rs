@@ -13,7 +13,7 @@ use retrocast_deliver::{ArchiveUpdate, retention::tombstone_of};
 use retrocast_domain::{Finding, Report, finding::by_importance};
 use retrocast_engine::RunResult;
 use retrocast_run::{
-    EventKind, Journal, RunStatus, RunSummary,
+    EventKind, Journal, RunFolder, RunStatus, RunSummary,
     files::{FINDINGS, PLAN, REPORT},
 };
 use std::{
@@ -157,6 +157,9 @@ pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<E
         print_json(&findings)?;
         return Ok(Exit::Done);
     }
+    let cells = RunFolder::read(&folder)
+        .map(|run| run.cells)
+        .unwrap_or_default();
     let summary = match RunSummary::read(&folder) {
         Ok(summary) => summary,
         Err(_) => summarise(&folder)?,
@@ -178,6 +181,19 @@ pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<E
         let line = format!(
             "  {severity:<9} {}",
             terminal::truncate(&finding.sentence, 600)
+        );
+        let _ = writeln!(text, "{}", terminal::wrap(&line, INDENT));
+        if let Some(decision) = &finding.decision {
+            let decision = terminal::truncate(&decision.sentence(), 300);
+            let line = format!("  {:<9} {decision}", finding.id);
+            let _ = writeln!(text, "{}", terminal::wrap(&line, INDENT));
+        }
+    }
+    let restated = cells.values().filter_map(|cell| cell.restated.as_ref());
+    for figure in restated.flat_map(|restated| &restated.figures) {
+        let line = format!(
+            "  restated  {}",
+            terminal::truncate(&figure.sentence(), 600)
         );
         let _ = writeln!(text, "{}", terminal::wrap(&line, INDENT));
     }

@@ -1,7 +1,5 @@
 //! `retrocast lake`: queries and maintains the datasets of a job.
 
-mod decisions;
-
 use super::{print, print_json, print_raw};
 use crate::{
     Exit,
@@ -60,12 +58,9 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
     | LakeCommand::Show { job, .. }
     | LakeCommand::Versions { job, .. }
     | LakeCommand::Gc { job, .. }
-    | LakeCommand::Decide { job, .. }
-    | LakeCommand::Decisions { job, .. }
     | LakeCommand::Query { job, .. }) = &command;
     let lake = open(&runtime, workspace, job)?;
     let reads_ledger = match &command {
-        LakeCommand::Decide { .. } | LakeCommand::Decisions { .. } => true,
         LakeCommand::Query { sql, .. } => sql.to_lowercase().contains(SCHEMA),
         _ => false,
     };
@@ -77,8 +72,6 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
         LakeCommand::Show { dataset, json, .. } => show(&runtime, &lake, &dataset, json)?,
         LakeCommand::Versions { dataset, json, .. } => versions(&runtime, &lake, &dataset, json)?,
         LakeCommand::Gc { job, sweep } => gc(&runtime, workspace, &job, &lake, &sweep)?,
-        LakeCommand::Decide { decision, .. } => decisions::decide(&runtime, &lake, &decision)?,
-        LakeCommand::Decisions { all, json, .. } => decisions::list(&runtime, &lake, all, json)?,
         LakeCommand::Query {
             sql,
             rows,

@@ -127,6 +127,7 @@ pub fn assemble(
         sources,
         plan: nodes,
         earlier: spec.earlier.clone(),
+        decisions: plan.decisions.clone(),
         provenance: Provenance {
             datasets,
             ..provenance

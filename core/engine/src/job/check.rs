@@ -1,7 +1,7 @@
 //! Checks a job file and reports all mistakes at once, each with its location.
 
 use super::{
-    CheckOptions, CheckedJob, Job, ReportSection,
+    CheckOptions, CheckedJob, Job, RESTATEMENT_CHANGE_MIN, ReportSection,
     checker::{Checker, entries, keys, parse_duration},
     delivery::send_mail,
     document::{Entry, Item},
@@ -69,6 +69,10 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> CheckedJob {
         timezone,
         schedule,
         retention,
+        restatement_change_min: document
+            .get_path(&["restatement", "change_min"])
+            .and_then(|item| item.json().as_f64())
+            .unwrap_or(RESTATEMENT_CHANGE_MIN),
         send_mail,
         notifications,
         params,

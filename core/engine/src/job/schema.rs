@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 use super::{
+    RESTATEMENT_CHANGE_MIN,
     delivery::{NotificationKind, RunResultKind, SendPolicy},
     document::Item,
     params::ParamKind,
@@ -41,6 +42,8 @@ struct JobFile {
     schedule: Option<ScheduleFile>,
     /// Reports that may be removed when the disk is full; by default none.
     retention: Option<RetentionFile>,
+    /// Figures of earlier windows that moved since they were published.
+    restatement: Option<RestatementFile>,
     /// Runs to send as mail; `mail.toml` of the workspace names the mail server.
     mail: Option<MailFile>,
     /// Receivers of notifications, by name: a signed webhook, Slack or Microsoft Teams.
@@ -122,6 +125,21 @@ struct RetentionFile {
     /// Number of newest windows that are always kept; by default 4.
     #[schemars(range(min = 1, max = 100_000))]
     at_least: Option<i64>,
+}
+
+/// Figures of earlier windows that moved since they were published.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RestatementFile {
+    /// Relative movement from which a figure is listed; smaller ones are counted. For shares, relative
+    /// to the smaller of the share and its complement.
+    #[serde(default = "default_restatement")]
+    #[schemars(range(min = 0.0, max = 10.0))]
+    change_min: f64,
+}
+
+fn default_restatement() -> f64 {
+    RESTATEMENT_CHANGE_MIN
 }
 
 /// Runs to send as mail to the recipients of the reports.
