@@ -18,7 +18,7 @@ struct Numeral {
 
 /// The texts with digits in the body of a page.
 fn numerals(page: &str) -> Vec<Numeral> {
-    let body = &page[page.find("<body").expect("a body")..];
+    let body = &page[page.find("<body").expect("a body")..page.find("</body>").expect("its end")];
     let mut open: Vec<(String, Option<String>)> = Vec::new();
     let mut found = Vec::new();
     for part in body.split('<').skip(1) {
@@ -272,6 +272,7 @@ fn a_changed_or_missing_dataset_version_is_named() {
     let answer: Value = serde_json::from_str(&result.stdout).unwrap();
     assert_eq!(answer["recomputed"]["status"], "different");
     let reasons = answer["recomputed"]["reasons"].to_string();
+    let reasons = reasons.replace('\u{a0}', " ");
     assert!(
         reasons.contains(" has 112 rows, and had 168 in the run"),
         "{reasons}"
