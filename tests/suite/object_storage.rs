@@ -301,7 +301,7 @@ fn check_lake_and_archive(test: &str, faults: bool) {
     assert!(!remote.join("data").exists() && !remote.join("reports").exists());
 
     // The results of a run are equal, except for files with times.
-    let with_times = ["journal.jsonl", "run.json", "index.html"];
+    let with_times = ["journal.jsonl", "run.json", "run.js", "index.html"];
     let results = |folder: &Path| {
         let mut files = files(&find_run(folder));
         files.retain(|(name, _)| !with_times.iter().any(|file| name.ends_with(file)));
