@@ -26,7 +26,7 @@ fn numerals(page: &str) -> Vec<Numeral> {
         let name: String = tag
             .trim_start_matches('/')
             .chars()
-            .take_while(|c| c.is_ascii_alphanumeric())
+            .take_while(char::is_ascii_alphanumeric)
             .collect();
         if tag.starts_with('/') {
             let (last, _) = open.pop().expect("an open element");

@@ -39,6 +39,7 @@ pub const MAY_SLEEP: &[&str] = &[
     "tests/suite/failures.rs",
     "tests/suite/recovery.rs",
     "tests/suite/ledger.rs",
+    "tests/suite/restated.rs",
     "tests/suite/schedule.rs",
     "tests/suite/watch.rs",
 ];

@@ -2,15 +2,19 @@
 
 pub mod coverage;
 mod kinds;
+mod lineage;
 mod recompute;
 mod report;
+mod restatement;
 mod rows;
 mod stage;
 
 use stage::Stage;
 
-pub use kinds::Catalogue;
-pub use report::{assemble as assemble_report, build, is_full, templates};
+pub use kinds::{Catalogue, templates_version};
+pub use report::{
+    assemble as assemble_report, build, drawings, is_full, rendered_files, templates,
+};
 
 use crate::workspace::Workspace;
 use async_trait::async_trait;

@@ -7,12 +7,14 @@
 mod allocator;
 mod arguments;
 mod commands;
+mod deliveries;
 mod diagnose;
 mod executor;
 mod folder_watcher;
 mod housekeeping;
 mod ledger;
 mod mail;
+mod notifications;
 mod progress;
 mod runs;
 mod signals;

@@ -1,9 +1,12 @@
 //! Printed figures: an ID for each, so that a reader can ask where it comes from.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The kind of place at which a report prints a figure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     /// The window and the date of the report.
@@ -87,7 +90,7 @@ impl Place {
 }
 
 /// A printed figure, or a sentence with figures.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Figure {
     /// ID within the report: the letter of its place and a number in the order of the report, such
     /// as `k1`. The same inputs give the same IDs.

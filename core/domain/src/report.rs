@@ -8,11 +8,12 @@ use crate::{
     figure::Figure,
     finding::{Finding, Severity},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// Completeness of the report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReportStatus {
     /// Every stage completed.
@@ -22,7 +23,7 @@ pub enum ReportStatus {
 }
 
 /// Program and inputs of the report.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Provenance {
     /// Run that made it.
     pub run: String,
@@ -37,7 +38,7 @@ pub struct Provenance {
 }
 
 /// The earlier report: the newest complete run of the job on the previous window.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EarlierReport {
     /// Label of its window, such as "2026-W45".
     pub window: String,
@@ -46,7 +47,7 @@ pub struct EarlierReport {
 }
 
 /// A finding of the earlier report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "SerializedFinding")]
 pub struct EarlierFinding {
     /// Its identity.
@@ -64,7 +65,7 @@ pub struct EarlierFinding {
 }
 
 /// The serialised forms: the current one, and an older one with the identity only.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum SerializedFinding {
     Identity(String),
@@ -173,7 +174,7 @@ impl EarlierReport {
 }
 
 /// The contents from which documents are laid out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// Version of this format.
     pub schema: u32,
@@ -225,7 +226,7 @@ pub struct Report {
 }
 
 /// A node of the plan, for the stage map.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanNode {
     /// Name, such as "stage.rhythm".
     pub name: String,

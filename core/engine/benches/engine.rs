@@ -123,6 +123,8 @@ fn build_plan(job: &Job) -> Result<Plan, Box<dyn Error>> {
         notices: &[],
         earlier: None,
         ledger: &|| Ok(LedgerView::default()),
+        published: None,
+        decisions: Vec::new(),
         environment: Arc::new(|_| None),
     };
     plan::build(job, &NoOpKinds, &options).map_err(|errors| format!("{errors:?}").into())

@@ -13,7 +13,7 @@ pub mod references;
 
 pub mod retention;
 
-pub mod mail;
+pub mod delivery;
 
 pub mod schema;
 
@@ -32,9 +32,9 @@ pub mod check;
 pub mod render;
 
 use crate::kinds::Kinds;
+use delivery::{Notification, SendPolicy};
 use document::Item;
 use jiff::civil::Date;
-use mail::SendMail;
 use params::{Param, ParamSpec, Params};
 use retention::Retention;
 use retrocast_domain::suggest;
@@ -87,6 +87,9 @@ pub struct ReportSection {
     pub stages: Option<Vec<String>>,
 }
 
+/// Default of the relative movement from which a restated figure is listed.
+const RESTATEMENT_CHANGE_MIN: f64 = 0.005;
+
 /// Supported years: windows stay clear of the limits of the calendar.
 const YEARS: std::ops::RangeInclusive<i16> = 1..=9998;
 
@@ -113,8 +116,12 @@ pub struct Job {
     pub schedule: Option<Schedule>,
     /// The reports that may be removed on a full disk; `None` for none.
     pub retention: Option<Retention>,
+    /// Relative movement from which a restated figure is listed.
+    pub restatement_change_min: f64,
     /// The runs whose reports are sent as mail.
-    pub send_mail: SendMail,
+    pub send_mail: SendPolicy,
+    /// Receivers of notifications, in the order of the file.
+    pub notifications: Vec<Notification>,
     /// The declared params.
     pub params: BTreeMap<String, ParamSpec>,
     /// Names of sources, in the order of the file.
@@ -142,7 +149,9 @@ impl Job {
             timezone: plan.window.timezone.clone(),
             schedule: None,
             retention: None,
-            send_mail: SendMail::Never,
+            restatement_change_min: RESTATEMENT_CHANGE_MIN,
+            send_mail: SendPolicy::Never,
+            notifications: Vec::new(),
             params: BTreeMap::new(),
             sources: Vec::new(),
             stages: Vec::new(),

@@ -27,9 +27,11 @@ use crate::{
 };
 use jiff::civil::Date;
 use order::sort_topologically;
-use retrocast_domain::{Diagnostic, Level, ParamLine, Window, report::EarlierReport};
+use retrocast_domain::{
+    Diagnostic, FindingDecision, Level, ParamLine, Window, report::EarlierReport,
+};
 use retrocast_run::{
-    Node, NodeSpec, Plan, ReportSpec, SourceSpec,
+    Node, NodeSpec, Plan, PublishedFigures, ReportSpec, SourceSpec,
     plan::{NodeIndex, REPORT, SOURCE},
 };
 use selection::{select, selected_names};
@@ -58,6 +60,10 @@ pub struct PlanOptions<'a> {
     pub earlier: Option<&'a EarlierReport>,
     /// Finds the part of the ledger that the run sees; called only if a stage reads the ledger.
     pub ledger: &'a dyn Fn() -> Result<LedgerView, Vec<Diagnostic>>,
+    /// The figures that earlier runs published.
+    pub published: Option<PublishedFigures>,
+    /// The decisions on findings that are in force.
+    pub decisions: Vec<FindingDecision>,
     /// The environment for `${env.X}` and `${secret.X}`.
     pub environment: Environment,
 }
@@ -87,7 +93,9 @@ pub fn build(
     }
     let nodes = sort_topologically(nodes(job, kinds, &elaborated, options)?);
     drop(elaborated);
-    let nodes = select(nodes, options.select)?;
+    let published = published(job, &nodes, options);
+    let mut nodes = select(nodes, options.select)?;
+    name_report_files(&mut nodes);
     let tables = nodes.iter().flat_map(|node| &node.ledger);
     let ledger = match tables.clone().next() {
         Some(_) => {
@@ -114,9 +122,40 @@ pub fn build(
             .collect(),
         config_hash: retrocast_domain::canonical::hash_list(configs),
         ledger,
+        published,
+        decisions: if nodes.iter().any(Node::is_report) {
+            options.decisions.clone()
+        } else {
+            Vec::new()
+        },
         nodes,
         index: NodeIndex::default(),
     })
+}
+
+/// The published figures of the stages whose present params give the figures of earlier windows, too:
+/// not those with a reference to the window in their config or that of a node that they read.
+fn published(job: &Job, nodes: &[Node], options: &PlanOptions<'_>) -> Option<PublishedFigures> {
+    let refers_to_window = |table: &str, name: &str| {
+        let item = job.document.get_path(&[table, name]);
+        item.is_some_and(|item| item.json().to_string().contains("${window."))
+    };
+    let mut dependent: BTreeSet<&str> = BTreeSet::new();
+    // Inputs come before the nodes that read them.
+    for node in nodes {
+        let (table, name) = node.name.split_once('.').unwrap_or_default();
+        let reads = |input: &String| dependent.contains(input.as_str());
+        if node.inputs.iter().any(reads) || refers_to_window(table, name) {
+            dependent.insert(&node.name);
+        }
+    }
+    let stages = nodes
+        .iter()
+        .filter(|node| !dependent.contains(node.name.as_str()));
+    let stages: BTreeSet<&str> = stages.map(Node::short).collect();
+    let published = options.published.clone()?;
+    let published = published.for_stages(|stage| stages.contains(stage));
+    (!published.windows.is_empty()).then_some(published)
 }
 
 /// Finds the full names of the nodes that patterns select and of all their dependents.
@@ -158,6 +197,21 @@ fn nodes(
     Ok(nodes)
 }
 
+/// Names a file for the contents of each report whose title or stages are not those of the first
+/// one: `report.json` holds one report.
+fn name_report_files(nodes: &mut [Node]) {
+    let mut first = None;
+    for node in nodes {
+        let NodeSpec::Report(spec) = &mut node.spec else {
+            continue;
+        };
+        let contents = (spec.title.clone(), node.inputs.clone());
+        if *first.get_or_insert_with(|| contents.clone()) != contents {
+            spec.file = Some(format!("{}.json", spec.report));
+        }
+    }
+}
+
 fn report(job: &Job, report: &ReportSection, kinds: &dyn Kinds, options: &PlanOptions<'_>) -> Node {
     let named: Option<BTreeSet<&String>> = report.stages.as_ref().map(|all| all.iter().collect());
     let is_included = |stage: &&String| named.as_ref().is_none_or(|all| all.contains(*stage));
@@ -178,6 +232,7 @@ fn report(job: &Job, report: &ReportSection, kinds: &dyn Kinds, options: &PlanOp
             stages: report.stages.clone(),
             notices: options.notices.to_vec(),
             earlier: options.earlier.cloned(),
+            file: None,
         }),
         inputs: sources.chain(stages).collect(),
         ledger: Vec::new(),

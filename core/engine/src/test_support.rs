@@ -249,6 +249,8 @@ pub fn plan_with_ledger(
         notices: &[],
         earlier: None,
         ledger: &|| Ok(view.clone()),
+        published: None,
+        decisions: Vec::new(),
         environment: Arc::new(|name| (name == "RECORDS").then(|| "/records".to_string())),
     };
     plan::build(&job, &TestKinds, &options)

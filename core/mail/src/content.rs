@@ -1,4 +1,5 @@
-//! The content of a mail, before templates format it: a report, or the failure to make one.
+//! The content of a mail or notification, before it is formatted: a report, or the failure to make
+//! one.
 
 use crate::{
     Error,
@@ -7,10 +8,12 @@ use crate::{
 };
 use retrocast_domain::{
     Cell, CellStatus, Chapter, Direction, Kpi, Report, ReportStatus, Severity, canonical,
+    number::NBSP,
 };
 use retrocast_run::{
     RecordedPlan, RunStatus, RunSummary,
-    files::{FAILURE_TEXT, REPORT, chart_file},
+    files::{FAILURE_TEXT, chart_file},
+    folder::report_file,
 };
 use serde::Serialize;
 use std::{collections::BTreeSet, fs, path::Path};
@@ -81,6 +84,10 @@ pub(crate) struct View {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct KpiView {
     pub name: String,
+    /// Value and 95 % interval in `unit`.
+    pub value: Option<f64>,
+    pub bounds: Option<[f64; 2]>,
+    pub unit: String,
     pub text: String,
     pub interval: String,
     pub change: String,
@@ -92,6 +99,9 @@ pub(crate) struct KpiView {
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct FindingView {
+    pub id: String,
+    pub kind: String,
+    pub subject: String,
     pub severity: &'static str,
     pub sentence: String,
 }
@@ -141,21 +151,34 @@ impl Content {
         fonts: &Fonts,
         attach_max: u64,
     ) -> Result<Self, Error> {
+        let (mut content, report_file) = Self::read_outline(folder, report)?;
+        if let Some(report_file) = report_file {
+            (content.view.charts, content.pictures) = charts(&report_file, folder, fonts);
+            let path = folder.join(format!("{report}.pdf"));
+            let size = fs::metadata(&path).map_or(0, |data| data.len());
+            if size > 0 && size <= attach_max {
+                content.pdf = Some(read(&path)?);
+            }
+        }
+        Ok(content)
+    }
+
+    /// Reads the content without charts and PDF.
+    pub fn outline(folder: &Path, report: &str) -> Result<Self, Error> {
+        Ok(Self::read_outline(folder, report)?.0)
+    }
+
+    fn read_outline(folder: &Path, report: &str) -> Result<(Self, Option<Report>), Error> {
         let summary = RunSummary::read(folder)?;
         if !summary.status.has_reports() {
-            return Self::read_failure(folder, report, summary);
+            return Ok((Self::read_failure(folder, report, summary)?, None));
         }
-        let path = folder.join(REPORT);
+        let path = report_file(folder, report);
         let bytes = read(&path)?;
         let report_file: Report = serde_json::from_slice(&bytes)
             .map_err(|source| retrocast_run::Error::Content { path, source })?;
-        let name = format!("{report}.pdf");
-        let size = fs::metadata(folder.join(&name)).map_or(0, |data| data.len());
-        let pdf = match size {
-            0 => None,
-            _ if size > attach_max => None,
-            _ => Some(read(&folder.join(&name))?),
-        };
+        let pdf = folder.join(format!("{report}.pdf"));
+        let size = fs::metadata(&pdf).map_or(0, |data| data.len());
         let is_partial =
             summary.status == RunStatus::Partial || report_file.status == ReportStatus::Partial;
         let kind = if is_partial {
@@ -166,19 +189,18 @@ impl Content {
         // Independent of the wording of templates and program, so that a new wording does not send the
         // report again.
         let hash = canonical::hash(&(kind, report, blake3::hash(&bytes).to_hex().as_str()));
-        let (charts, pictures) = charts(&report_file, folder, fonts);
         let mut view = view(&report_file, kind, &summary.run, report);
-        view.charts = charts;
         view.pdf = (size > 0).then(|| PdfView {
             name: file_name(&[&summary.job, &summary.window, report], "pdf"),
             size: format_size(size),
         });
-        Ok(Self {
+        let content = Self {
             view,
-            pictures,
-            pdf,
+            pictures: Vec::new(),
+            pdf: None,
             hash,
-        })
+        };
+        Ok((content, Some(report_file)))
     }
 
     fn read_failure(folder: &Path, report: &str, summary: RunSummary) -> Result<Self, Error> {
@@ -222,6 +244,11 @@ impl Content {
     /// The kind of the mail.
     pub fn kind(&self) -> Kind {
         self.view.kind
+    }
+
+    /// Run, report and hash, which identify its deliveries.
+    pub(crate) fn key(&self) -> [&str; 3] {
+        [&self.view.run, &self.view.report, &self.hash]
     }
 
     /// Id of the run.
@@ -300,6 +327,9 @@ fn view(report: &Report, kind: Kind, run: &str, name: &str) -> View {
             .iter()
             .take(FINDINGS_MAX)
             .map(|finding| FindingView {
+                id: one_line(&finding.id, NAME_MAX),
+                kind: one_line(&finding.kind, NAME_MAX),
+                subject: one_line(&finding.subject, NAME_MAX),
                 severity: severity_word(finding.severity),
                 sentence: sentence(&finding.sentence),
             })
@@ -329,6 +359,9 @@ fn kpi(kpi: &Kpi) -> KpiView {
     };
     KpiView {
         name: short(&name),
+        value: kpi.value,
+        bounds: kpi.interval,
+        unit: short(&kpi.unit),
         text: short(&kpi.text),
         interval: short(&kpi.interval_text),
         change: short(&kpi.delta_text),
@@ -396,7 +429,7 @@ fn file_name(parts: &[&str], extension: &str) -> String {
 /// Formats a size, such as "1.4 MB".
 fn format_size(bytes: u64) -> String {
     match bytes {
-        0..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
-        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+        0..1_000_000 => format!("{}{NBSP}kB", bytes.div_ceil(1000)),
+        _ => format!("{:.1}{NBSP}MB", bytes as f64 / 1e6),
     }
 }

@@ -10,6 +10,7 @@ mod effect;
 mod figure;
 mod finding;
 mod glossary;
+mod health;
 mod kpi;
 mod printed;
 mod recommendation;
@@ -19,26 +20,23 @@ use crate::words::shorten_to_sentence;
 pub use crate::words::{date_parts, shorten};
 
 use crate::{
-    assemble::{
-        POOR_SHARE, ask_for, findings, has_no_records, printed_count, sort_by_importance,
-        uncovered_findings,
-    },
+    assemble::{ask_for, findings, printed_count, sort_by_importance, uncovered_findings},
     stage_map,
     words::long_date,
 };
 use cell::{CellView, MethodView};
-use data::{PlanView, ProvenanceView, SourceView};
+use data::{PlanView, ProvenanceView, RestatementView, SourceView};
 use drawings::{ChartView, Drawings};
 use effect::EffectView;
 use figure::{FigureIds, TextFigures};
 use finding::FindingView;
+use health::{Health, health};
 use kpi::KpiView;
 pub use printed::{PrintedFigure, printed};
 use recommendation::RecommendationsView;
 use retrocast_domain::{
     Cell, Chapter, Chart, ChartKind, Finding, Report, ReportStatus, Severity, Window,
-    number::{percent, plural},
-    report::EarlierFinding,
+    number::plural, report::EarlierFinding,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -114,6 +112,10 @@ pub struct View {
     notes: Vec<String>,
     findings: Vec<FindingView>,
     findings_more: u64,
+    /// Findings that a person marked wrong or snoozed.
+    set_aside: Vec<FindingView>,
+    /// Figures of earlier windows that moved since they were published.
+    restated: Vec<RestatementView>,
     /// Findings of the earlier report that are resolved.
     gone: Vec<FindingView>,
     map: Option<ChartView>,
@@ -147,13 +149,6 @@ struct AskView {
     figure: String,
 }
 
-#[derive(Debug, Serialize)]
-struct Health {
-    /// `good`, `fair` or `poor`.
-    level: &'static str,
-    text: String,
-}
-
 /// Formats a report for print; `extra_notes` come before the report's own notes.
 pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedView {
     let ids = FigureIds::new(report);
@@ -185,6 +180,8 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
     let window = Window::parse(&report.window, &report.timezone).ok();
     let all = findings(&report.cells).into_iter().cloned().collect();
     let all = sort_by_importance(all, earlier, window.as_ref());
+    let (set_aside, all): (Vec<Finding>, Vec<Finding>) =
+        all.into_iter().partition(Finding::is_set_aside);
     let resolved = earlier.map_or_else(Vec::new, |earlier| earlier.no_longer_found(&report.cells));
     let forecasts: Vec<&Finding> = all.iter().filter(|finding| is_forecast(finding)).collect();
     let view = View {
@@ -207,6 +204,11 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
             .iter()
             .map(|notice| shorten_to_sentence(notice, SHORT_SENTENCE))
             .collect(),
+        set_aside: set_aside
+            .iter()
+            .map(|one| finding::finding(one, &[], earlier, ids.finding(report, one)))
+            .collect(),
+        restated: data::restated(&report.cells),
         news: news(report, &resolved),
         gone: resolved
             .iter()
@@ -404,60 +406,6 @@ fn news(report: &Report, resolved: &[&EarlierFinding]) -> String {
         }
     };
     [news, resolved].join(" ").trim().to_string()
-}
-
-fn health(report: &Report) -> Health {
-    let records: u64 = report.sources.iter().map(|source| source.records).sum();
-    let accepted: u64 = report.sources.iter().map(|source| source.accepted).sum();
-    let share = if records == 0 {
-        0.0
-    } else {
-        accepted as f64 / records as f64
-    };
-    let empty = report.sources.iter().any(|source| source.accepted == 0)
-        || has_no_records(&report.cells, &report.sources);
-    let data_cells = report
-        .cells
-        .iter()
-        .filter(|cell| cell.chapter == Chapter::Data);
-    let alarms = data_cells.flat_map(|cell| &cell.findings);
-    let alarms = alarms.filter(|finding| finding.severity >= Severity::Warning);
-    let is_critical = |finding: &Finding| finding.severity == Severity::Critical;
-    let level = if share < POOR_SHARE || empty || alarms.clone().any(is_critical) {
-        "poor"
-    } else if share < 0.99
-        || report.status == ReportStatus::Partial
-        || alarms.clone().next().is_some()
-        || !report.notices.is_empty()
-    {
-        "fair"
-    } else {
-        "good"
-    };
-    let text = if report.sources.is_empty() {
-        "no sources read".to_string()
-    } else {
-        let sources = plural(report.sources.len() as u64, "source");
-        // Explains a level below "good" if nearly all records are accepted.
-        let reason = match alarms.count() as u64 {
-            0 if report.notices.is_empty() => String::new(),
-            0 => "; some are missing".to_string(),
-            n => format!("; {} about the data", plural(n, "warning")),
-        };
-        format!(
-            "{} of {} accepted, {sources}{reason}",
-            percent(share),
-            plural(records, "record")
-        )
-    };
-    Health {
-        level: if report.sources.is_empty() {
-            "fair"
-        } else {
-            level
-        },
-        text,
-    }
 }
 
 #[cfg(test)]

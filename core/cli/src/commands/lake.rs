@@ -1,7 +1,5 @@
 //! `retrocast lake`: queries and maintains the datasets of a job.
 
-mod decisions;
-
 use super::{print, print_json, print_raw};
 use crate::{
     Exit,
@@ -18,7 +16,8 @@ use retrocast_domain::{
     cell::DatasetRef,
     number::{count, fixed, plural},
 };
-use retrocast_run::folder::run_folders_of;
+use retrocast_records::write::csv_line;
+use retrocast_run::folder::{report_files, run_folders_of};
 use retrocast_store::{
     DataType, Lake, Limits, ResourcePool, Sql,
     ledger::SCHEMA,
@@ -59,12 +58,9 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
     | LakeCommand::Show { job, .. }
     | LakeCommand::Versions { job, .. }
     | LakeCommand::Gc { job, .. }
-    | LakeCommand::Decide { job, .. }
-    | LakeCommand::Decisions { job, .. }
     | LakeCommand::Query { job, .. }) = &command;
     let lake = open(&runtime, workspace, job)?;
     let reads_ledger = match &command {
-        LakeCommand::Decide { .. } | LakeCommand::Decisions { .. } => true,
         LakeCommand::Query { sql, .. } => sql.to_lowercase().contains(SCHEMA),
         _ => false,
     };
@@ -76,8 +72,6 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
         LakeCommand::Show { dataset, json, .. } => show(&runtime, &lake, &dataset, json)?,
         LakeCommand::Versions { dataset, json, .. } => versions(&runtime, &lake, &dataset, json)?,
         LakeCommand::Gc { job, sweep } => gc(&runtime, workspace, &job, &lake, &sweep)?,
-        LakeCommand::Decide { decision, .. } => decisions::decide(&runtime, &lake, &decision)?,
-        LakeCommand::Decisions { all, json, .. } => decisions::list(&runtime, &lake, all, json)?,
         LakeCommand::Query {
             sql,
             rows,
@@ -312,8 +306,9 @@ fn versions(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow
 /// Versions that reports in the archive cite, by dataset.
 fn cited(reports: &Path, job: &str) -> BTreeMap<String, BTreeSet<u64>> {
     let mut cited: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
-    for folder in run_folders_of(reports, job) {
-        let text = fs::read(folder.join("report.json")).unwrap_or_default();
+    let folders = run_folders_of(reports, job);
+    for file in folders.iter().flat_map(|folder| report_files(folder)) {
+        let text = fs::read(file).unwrap_or_default();
         let report: Value = serde_json::from_slice(&text).unwrap_or_default();
         let datasets = report["provenance"]["datasets"].as_array();
         for dataset in datasets.into_iter().flatten() {
@@ -432,27 +427,6 @@ pub(super) fn row_object(answer: &Answer, row: &[Option<String>]) -> Value {
     Value::Object(cells.collect())
 }
 
-/// Formats a line of CSV; text that a spreadsheet would read as a formula is escaped.
-fn csv_line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
-    let cells: Vec<String> = cells
-        .map(|cell| {
-            let is_formula = cell.starts_with(['=', '+', '@', '\t', '\r'])
-                || (cell.starts_with('-') && cell.parse::<f64>().is_err());
-            let cell = if is_formula {
-                format!("'{cell}")
-            } else {
-                cell.to_string()
-            };
-            if cell.contains([',', '"', '\n', '\r']) {
-                format!("\"{}\"", cell.replace('"', "\"\""))
-            } else {
-                cell
-            }
-        })
-        .collect();
-    format!("{}\n", cells.join(","))
-}
-
 /// Formats a table with columns as wide as their contents.
 pub(super) fn table(answer: &Answer) -> String {
     let truncate = |text: &str| terminal::truncate(text, CELL_WIDTH_MAX);
@@ -500,14 +474,5 @@ mod tests {
         for wrong in ["a\nb", &"x".repeat(TEXT_MAX + 1)] {
             assert!(check(wrong).unwrap_err().contains("one line"), "{wrong}");
         }
-    }
-
-    #[test]
-    fn csv_formulas_are_escaped() {
-        let check = |cells: &[&str], expected: &str| {
-            assert_eq!(csv_line(cells.iter().copied()), format!("{expected}\n"));
-        };
-        check(&["a", "b,c", "say \"x\""], "a,\"b,c\",\"say \"\"x\"\"\"");
-        check(&["=1+1", "-5", "-x", "@a"], "'=1+1,-5,'-x,'@a");
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     Exit,
     arguments::{ForceArguments, JobArguments},
     diagnose::WrongUsage,
+    ledger::RunView,
     workspace::Workspace,
 };
 use anyhow::Context as _;
@@ -92,7 +93,11 @@ pub fn as_recorded(
     let mut loaded = job::load_text(workspace, &workspace.jobs, &path, text, &arguments)?;
     loaded.notices = notices(&recorded.plan);
     loaded.earlier = earlier(&recorded.plan);
-    loaded.ledger.recorded.clone_from(&recorded.plan.ledger);
+    loaded.ledger.recorded = Some(RunView {
+        rows: recorded.plan.ledger.clone().unwrap_or_default(),
+        published: recorded.plan.published.clone(),
+        decisions: recorded.plan.decisions.clone(),
+    });
     let Some(planned) = job::plan(loaded, &arguments, job::Output::of_lines(resources.json))?
     else {
         return Ok(job::invalid_exit());

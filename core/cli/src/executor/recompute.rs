@@ -50,7 +50,7 @@ impl WorkspaceExecutor {
 
     /// The time column of a source, or of a stage that selects single records of one.
     pub fn time_column(&self, dataset: &str, ctx: &RunContext) -> Result<Option<String>, Failure> {
-        let found = stage::expectation(self, dataset, ctx, stage::LINEAGE_MAX)?;
+        let found = stage::expectation(self, dataset, ctx, super::lineage::LINEAGE_MAX)?;
         Ok(found.map(|(_, time)| time))
     }
 

@@ -10,7 +10,7 @@ use retrocast_engine::{Failure, RunContext};
 use retrocast_render::{Layout, Templates, assemble, chart};
 use retrocast_run::{
     Node, Plan, ReportSpec,
-    files::{REPORT, chart_file, write_whole},
+    files::{chart_file, write_whole},
     plan,
 };
 use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc};
@@ -18,6 +18,8 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc};
 /// Width and text size of the drawings in `charts/`, in points.
 const CHART_WIDTH: f64 = 480.0;
 const CHART_FONT: f64 = 9.0;
+/// The commit that the program was built from; empty if unknown.
+const COMMIT: &str = env!("RETROCAST_COMMIT");
 
 /// Renders a report and writes its files.
 pub async fn render(
@@ -27,9 +29,7 @@ pub async fn render(
     inputs: &BTreeMap<String, Arc<Outcome>>,
     ctx: &RunContext,
 ) -> Result<Outcome, Failure> {
-    let layout = Layout::ALL
-        .into_iter()
-        .find(|layout| layout.name() == node.short())
+    let layout = Layout::from_name(node.short())
         .ok_or_else(|| Failure::bug(format!("no layout {:?}", node.short())))?;
     let provenance = Provenance {
         run: ctx.identity.clone(),
@@ -44,11 +44,12 @@ pub async fn render(
     let cited = lake.cite(&report.provenance.datasets).await;
     cited.map_err(super::failure)?;
     let templates = templates(executor.workspace.templates.as_deref())?;
-    let folder = ctx.folder.clone();
-    let files = tokio::task::spawn_blocking(move || write(&report, layout, &templates, &folder))
-        .await
-        .map_err(|error| Failure::bug(error.to_string()))?
-        .map_err(|error| write_failure(&error))?;
+    let (folder, contents) = (ctx.folder.clone(), spec.file().to_string());
+    let files =
+        tokio::task::spawn_blocking(move || write(&report, layout, &templates, &folder, contents))
+            .await
+            .map_err(|error| Failure::bug(error.to_string()))?
+            .map_err(|error| write_failure(&error))?;
     let cell = retrocast_domain::Cell::new(node.short(), plan::REPORT);
     Ok(Outcome {
         cell,
@@ -126,6 +127,7 @@ pub fn assemble(
         sources,
         plan: nodes,
         earlier: spec.earlier.clone(),
+        decisions: plan.decisions.clone(),
         provenance: Provenance {
             datasets,
             ..provenance
@@ -139,12 +141,12 @@ pub fn assemble(
     report
 }
 
-/// Name, version and commit of the program, from its name and version.
+/// The program with this name and version in the provenance of a report: with its commit, which
+/// distinguishes two builds of one version.
 pub fn build(version: &str) -> String {
-    with_commit(version, env!("RETROCAST_COMMIT"))
+    with_commit(version, COMMIT)
 }
 
-/// Adds the commit, which distinguishes two builds of one version.
 fn with_commit(version: &str, commit: &str) -> String {
     match commit {
         "" => version.to_string(),
@@ -211,20 +213,15 @@ pub fn templates(folder: Option<&Path>) -> Result<Templates, Failure> {
     Ok(templates)
 }
 
-/// Every chart of a report, in reading order.
-pub fn charts_of(report: &Report) -> impl Iterator<Item = &Chart> {
-    report.cells.iter().flat_map(|cell| &cell.charts)
-}
-
-fn write(
+/// The files of a report that are rendered from its contents: PDF, HTML and charts, by their names
+/// in the run's folder.
+pub fn rendered_files(
     report: &Report,
     layout: Layout,
     templates: &Templates,
-    folder: &Path,
-) -> anyhow::Result<Vec<String>> {
+) -> Result<Vec<(String, Vec<u8>)>, retrocast_render::Error> {
     let name = layout.name();
-    let mut files: Vec<(String, Vec<u8>)> = vec![
-        (REPORT.to_string(), retrocast_render::report_json(report)?),
+    let mut files = vec![
         (
             format!("{name}.pdf"),
             retrocast_render::pdf(report, layout, templates)?,
@@ -234,14 +231,36 @@ fn write(
             retrocast_render::html::report_with(report, layout, templates)?.into_bytes(),
         ),
     ];
+    files.extend(drawings(report));
+    Ok(files)
+}
+
+/// The charts of a report as SVG, by their names in the run's folder, in reading order.
+pub fn drawings(report: &Report) -> Vec<(String, Vec<u8>)> {
     let options = chart::Options::new(CHART_WIDTH, CHART_FONT);
-    for item in charts_of(report) {
-        files.push((
-            chart_file(&item.id),
-            chart::svg(item, &options).into_bytes(),
-        ));
-    }
-    // Two reports of one run may write `report.json` at the same time.
+    let charts = report.cells.iter().flat_map(|cell| &cell.charts);
+    let drawing = |chart: &Chart| {
+        let svg = chart::svg(chart, &options);
+        (chart_file(&chart.id), svg.into_bytes())
+    };
+    charts.map(drawing).collect()
+}
+
+/// Writes a report to a run's folder, with its contents in the file `contents`.
+fn write(
+    report: &Report,
+    layout: Layout,
+    templates: &Templates,
+    folder: &Path,
+    contents: String,
+) -> anyhow::Result<Vec<String>> {
+    let json = retrocast_render::report_json(report)?;
+    // Rendered from what is stored, so that rendering it again gives the same bytes: JSON has no
+    // NaN, for example.
+    let stored: Report = serde_json::from_slice(&json)?;
+    let mut files = rendered_files(&stored, layout, templates)?;
+    files.push((contents, json));
+    // Two reports of one run may write the same file at the same time.
     for (file, bytes) in &files {
         write_whole(&folder.join(file), bytes)
             .with_context(|| format!("cannot write {}", folder.join(file).display()))?;

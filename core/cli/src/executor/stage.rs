@@ -1,21 +1,27 @@
 //! Runs stages: reads datasets in batches, runs the analysis, writes its rows to the lake.
 
-use super::{WorkspaceExecutor, failure, properties, rows::LakeRows};
+use super::{
+    WorkspaceExecutor, failure,
+    lineage::{LINEAGE_MAX, selection, time_limit},
+    properties, restatement,
+    rows::LakeRows,
+};
 use retrocast_domain::{Outcome, cell::DatasetRef, number::count, report::Expectation};
 use retrocast_engine::{
     Failure, LedgerView, RunContext,
     ledger::{LEDGER, is_of_events},
 };
-use retrocast_run::{Node, NodeSpec};
-use retrocast_stages::{Analysis, Context, Input, Inputs, Kind, Reads, Rows, StageError, Stop};
-use retrocast_store::{Lake, Scan, SqlTable, TimeLimit, ledger, sql::Selection};
+use retrocast_run::Node;
+use retrocast_stages::{
+    Analysis, Context, Input, Inputs, Kind, Reads, Rows, StageError, Stop,
+    restatement::contains_text,
+};
+use retrocast_store::{Lake, Scan, SqlTable, ledger, sql::Selection};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Maximum number of rows of a query that its cell shows.
 const RESULT_ROWS_SHOWN: u64 = 1000;
-/// Maximum number of nested queries between a dataset and its source.
-pub const LINEAGE_MAX: usize = 16;
 /// Memory of an analysis, as a multiple of the rows that it keeps or of one batch.
 const WORKING_COPIES: u64 = 2;
 /// Maximum memory of an analysis that reads a dataset in batches, in bytes.
@@ -56,21 +62,6 @@ fn context(node: &Node, ctx: &RunContext) -> Context {
             Stop::when(move || cancel.is_cancelled())
         },
     }
-}
-
-/// The filter for rows of a source that a report on this window must not contain; `None` for other
-/// datasets.
-fn time_limit(
-    executor: &WorkspaceExecutor,
-    name: &str,
-    ctx: &RunContext,
-) -> Result<Option<TimeLimit>, Failure> {
-    let source = ctx.plan.node(&format!("source.{name}"));
-    let source = source.and_then(Node::source);
-    let limit = source
-        .map(|source| executor.time_limit(source, ctx))
-        .transpose()?;
-    Ok(limit.flatten())
 }
 
 /// Runs a query over its tables; the result becomes a dataset.
@@ -319,9 +310,9 @@ pub async fn analyse(
             Some(result.map(|expected| (name.clone(), expected)))
         })
         .collect::<Result<_, Failure>>()?;
-    let (stage, params) = (context(node, ctx), params.clone());
+    let (stage, stage_params) = (context(node, ctx), params.clone());
     let end = ctx.window.end.min(ctx.date).at(0, 0, 0, 0);
-    let analysis = run_blocking(ctx, move || {
+    let mut analysis = run_blocking(ctx, move || {
         // Memory is released when the analysis has ended, even if its result is no longer needed.
         let _reservation = reservation;
         for (name, (expectation, time)) in &expected {
@@ -335,24 +326,21 @@ pub async fn analyse(
                 input.complete_until = expectation.complete_until(last, end);
             }
         }
-        (kind.run)(&stage, &params, &tables)
+        (kind.run)(&stage, &stage_params, &tables)
     })
     .await?;
+    let compared = restatement::Stage {
+        executor,
+        node,
+        kind,
+        params,
+        context: &context(node, ctx),
+        inputs,
+        ctx,
+    };
+    compared.compare(&mut analysis.cell).await?;
     let datasets = write_rows(&executor.output_lake(ctx)?, node, &analysis, ctx).await?;
     Ok(build_outcome(node, inputs, analysis.cell, datasets))
-}
-
-/// The query of a dataset, if it only selects single records.
-fn selection(name: &str, ctx: &RunContext) -> Option<Selection> {
-    let node = ctx.plan.node(&format!("stage.{name}"))?;
-    let NodeSpec::Stage { kind, params } = &node.spec else {
-        return None;
-    };
-    let query = params["query"].as_str()?;
-    let is_query = |kind: &Kind| kind.reads == Reads::Query;
-    retrocast_stages::kind(kind)
-        .is_some_and(is_query)
-        .then(|| retrocast_store::sql::selection(query))?
 }
 
 /// The dataset with the same records, if `name` is the result of queries that select all of them.
@@ -416,16 +404,6 @@ async fn estimate_memory(
     } else {
         bytes.min(BATCH_MEMORY_MAX)
     })
-}
-
-/// Returns true if params contain a text as a value.
-fn contains_text(params: &Value, text: &str) -> bool {
-    match params {
-        Value::String(other) => other == text,
-        Value::Array(items) => items.iter().any(|item| contains_text(item, text)),
-        Value::Object(map) => map.values().any(|item| contains_text(item, text)),
-        _ => false,
-    }
 }
 
 /// The expectations of the contract behind a dataset, and the dataset's time column. `None` unless the

@@ -479,15 +479,18 @@ impl<'a> Scheduler<'a> {
     /// Writes all findings in the order of the plan, and the hash of every file except the journal,
     /// which is still being written.
     pub(super) async fn write_findings(self, result: &RunResult) -> Result<(), EngineError> {
-        let findings: Vec<&Finding> = self
+        let mut findings: Vec<Finding> = self
             .ctx
             .plan
             .nodes
             .iter()
             .filter(|node| !node.is_report())
             .filter_map(|node| result.outcomes.get(&node.name))
-            .flat_map(|outcome| &outcome.cell.findings)
+            .flat_map(|outcome| outcome.cell.findings.iter().cloned())
             .collect();
+        for finding in &mut findings {
+            finding.decide(&self.ctx.plan.decisions);
+        }
         let path = self.ctx.folder.join(FINDINGS);
         write_json(&path, &findings).map_err(write_error(&path))?;
         let hashes = self.cells.finish().await?;

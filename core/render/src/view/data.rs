@@ -3,7 +3,7 @@
 use super::TABLE_ROWS_MAX;
 use crate::words::{describe_violation, minute_in, shorten};
 use retrocast_domain::{
-    Report,
+    Cell, Report,
     number::{count, percent},
     report::{PlanNode, SourceNote},
 };
@@ -156,6 +156,36 @@ fn wrap_command(command: &str) -> String {
         }
     }
     lines.join(" \\\n  ")
+}
+
+/// A figure of an earlier window that moved.
+#[derive(Debug, Serialize)]
+pub(super) struct RestatementView {
+    window: String,
+    figure: String,
+    published: String,
+    now: String,
+    why: String,
+    run: String,
+}
+
+/// The restated figures of all stages.
+pub(super) fn restated(cells: &[Cell]) -> Vec<RestatementView> {
+    let restated = cells.iter().filter_map(|cell| cell.restated.as_ref());
+    let figures = restated.flat_map(|restated| &restated.figures);
+    figures
+        .map(|figure| {
+            let [published, now] = figure.texts.clone();
+            RestatementView {
+                window: figure.window.clone(),
+                figure: figure.metric.clone(),
+                published,
+                now,
+                why: figure.causes_in_words(),
+                run: figure.run.clone(),
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]

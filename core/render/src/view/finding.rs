@@ -10,6 +10,9 @@ use retrocast_domain::{
 };
 use serde::Serialize;
 
+/// Maximum length of a decision, in characters.
+const DECISION_MAX: usize = 240;
+
 #[derive(Debug, Serialize)]
 pub(super) struct FindingView {
     sentence: String,
@@ -65,6 +68,7 @@ pub(super) fn finding(
         earlier.filter(|_| finding.severity > Severity::Info),
     );
     let parts = novelty.into_iter().chain([finding_meta(finding)]);
+    let parts = parts.chain(decision(finding));
     let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
     FindingView {
         sentence: shorten(&finding.sentence, LONG_SENTENCE),
@@ -86,6 +90,7 @@ pub(super) fn headline(
         meta.push(period(finding));
     }
     meta.extend(uncontrolled_note(finding));
+    meta.extend(decision(finding));
     FindingView {
         sentence: shorten_to_sentence(&finding.sentence, SHORT_SENTENCE),
         severity,
@@ -95,6 +100,12 @@ pub(super) fn headline(
         caveats: Vec::new(),
         figure,
     }
+}
+
+/// The decision of a person on a finding.
+fn decision(finding: &Finding) -> Option<String> {
+    let decision = finding.decision.as_ref()?;
+    Some(shorten(&decision.sentence(), DECISION_MAX))
 }
 
 /// Describes a finding as new, or lists the earlier reports that have it; `None` without an earlier

@@ -4,6 +4,7 @@ use super::figure::FigureIds;
 use crate::words::{shorten, shorten_to_sentence};
 use retrocast_domain::{Cell, Recommendation, RecommendationState, Report, number};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 #[derive(Debug, Serialize)]
 struct RecommendationView {
@@ -39,11 +40,19 @@ pub(super) fn view(report: &Report, ids: &FigureIds) -> RecommendationsView {
     }
 }
 
-/// The open recommendations of all stages, the most promising first.
+/// The open recommendations of all stages, the most promising first; without those whose findings a
+/// person set aside.
 pub(super) fn open(cells: &[Cell]) -> Vec<&Recommendation> {
+    let findings = cells.iter().flat_map(|cell| &cell.findings);
+    let set_aside = findings.filter(|finding| finding.is_set_aside());
+    let set_aside: BTreeSet<&str> = set_aside.map(|finding| finding.id.as_str()).collect();
+    let is_void = |one: &Recommendation| {
+        let mut findings = one.findings.iter();
+        !one.findings.is_empty() && findings.all(|id| set_aside.contains(id.as_str()))
+    };
     let all = cells.iter().flat_map(|cell| &cell.recommendations);
     let mut open: Vec<&Recommendation> = all
-        .filter(|one| one.state == RecommendationState::Open)
+        .filter(|one| one.state == RecommendationState::Open && !is_void(one))
         .collect();
     open.sort_by(|a, b| b.priority().total_cmp(&a.priority()));
     open
