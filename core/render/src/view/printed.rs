@@ -40,7 +40,7 @@ pub fn printed(report: &Report) -> Result<Vec<PrintedFigure>, serde_json::Error>
     let figures = figures_of(report).into_iter().map(|figure| {
         let texts = texts.remove(&figure.id).unwrap_or_else(|| in_data(&figure));
         PrintedFigure {
-            sentence: sentence(figure.place, texts.first().unwrap_or(&Value::Null)),
+            sentence: sentence(figure.place, main_text(figure.place, &texts)),
             figure,
             texts,
         }
@@ -115,6 +115,13 @@ fn plain_texts(view: &Value, texts: &mut BTreeMap<String, Vec<Value>>) {
             add(id, json!({"text": text}));
         }
     }
+}
+
+/// The texts that say most: for a source its counts, not its row in the plan.
+fn main_text(place: Place, texts: &[Value]) -> &Value {
+    let has_counts = |text: &&Value| place == Place::Source && text["accepted"].is_string();
+    let main = texts.iter().find(has_counts).or(texts.first());
+    main.unwrap_or(&Value::Null)
 }
 
 /// What a figure says, from its texts.

@@ -6,7 +6,10 @@ use super::{
     definition::{Definition, Input, NodeDefinition, RowFilter},
 };
 use crate::{commands::lake, terminal};
-use retrocast_domain::number::{count, plural};
+use retrocast_domain::{
+    Place,
+    number::{count, plural},
+};
 use retrocast_render::view::PrintedFigure;
 use std::fmt::Write as _;
 
@@ -77,7 +80,11 @@ fn define(text: &mut String, figure: &PrintedFigure, definition: &Definition) {
     line(text, "group", &definition.group);
     line(text, "period", &definition.period);
     if let Some(records) = definition.records {
-        line(text, "records", &count(records));
+        let label = match figure.figure.place {
+            Place::Kpi => "records",
+            _ => "n",
+        };
+        line(text, label, &count(records));
     }
     if let Some(rows) = &definition.rows {
         line(text, "rows", &select(rows));
@@ -194,9 +201,7 @@ fn short(figure: &PrintedFigure, sentence: &str) -> String {
         .first()
         .map(|texts| texts["text"].as_str().unwrap_or_default());
     match (figure.figure.place, value) {
-        (retrocast_domain::Place::Kpi, Some(value)) if sentence == figure.sentence => {
-            value.to_string()
-        }
+        (Place::Kpi, Some(value)) if sentence == figure.sentence => value.to_string(),
         _ => terminal::truncate(sentence.trim_end_matches('.'), 300),
     }
 }
