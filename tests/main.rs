@@ -20,6 +20,7 @@ mod suite {
     mod recovery;
     mod register;
     mod schedule;
+    mod slices;
     mod truth;
     mod watch;
     mod zones;

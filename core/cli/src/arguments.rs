@@ -5,12 +5,14 @@ mod contract;
 mod effect;
 mod improvement;
 mod lake;
+mod templates;
 
 pub use accuracy::{AnomalyArguments, DriftArguments, ForecastArguments};
 pub use contract::{ContractCommand, FormatArguments, FormatName};
 pub use effect::{EffectArguments, MethodArgument};
 pub use improvement::{ChangeArguments, Details, ImprovementCommand};
 pub use lake::{DecisionArguments, LakeCommand, SweepArguments};
+pub use templates::TemplatesCommand;
 
 use clap::{Args, Parser, Subcommand};
 use retrocast_engine::job::size::{self, SIZE_HELP};
@@ -182,6 +184,7 @@ Examples:
   retrocast run weekly-operations --window 2026-W40 --select stage.rhythm
   retrocast run weekly-operations --window 2026-W40 --date 2026-10-12
                                                            a given window and date of the report
+  retrocast run weekly-operations --note 'Friday was a planned test.'
   retrocast run weekly-operations --memory 2GiB
   retrocast run weekly-operations --from stage.rhythm      this node and its dependents
   retrocast run github-incidents --set records=/srv/records/incidents --json")]
@@ -190,8 +193,16 @@ Examples:
         job: JobArguments,
         #[command(flatten)]
         force: ForceArguments,
+        /// Your own words on this run, printed in its reports as they are; an empty line starts a paragraph
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
         #[command(flatten)]
         resources: ResourceArguments,
+    },
+    /// Write and check the templates of reports
+    Templates {
+        #[command(subcommand)]
+        command: TemplatesCommand,
     },
     /// Repeat a run, as recorded or with the current job file and records
     #[command(after_help = "\

@@ -4,6 +4,7 @@ pub mod coverage;
 mod kinds;
 mod report;
 mod rows;
+mod slices;
 mod stage;
 
 use stage::Stage;

@@ -27,6 +27,7 @@ pub use archive::{rebuild, rebuild_with};
 pub use diff::{Difference, diff};
 pub use earlier::earlier_report;
 pub use failure::failure_report;
+pub use pages::{built_in_templates, check_templates};
 
 use retrocast_run::files::write_whole;
 use std::path::{Path, PathBuf};

@@ -133,6 +133,19 @@ const RECENT_RUNS: usize = 6;
 /// all.
 const EARLIER_RUNS: usize = 500;
 
+/// The built-in templates of the archive, by name.
+pub fn built_in_templates() -> impl Iterator<Item = (&'static str, &'static str)> {
+    DEFAULTS.into_iter()
+}
+
+/// Checks the templates of the archive below a templates folder by rendering empty pages.
+pub fn check_templates(templates: Option<&Path>) -> Result<(), Error> {
+    let pages = Pages::new(templates)?;
+    pages.front(&[], &[])?;
+    pages.feed(&[])?;
+    Ok(())
+}
+
 /// The parsed templates.
 pub(crate) struct Pages {
     environment: Environment<'static>,

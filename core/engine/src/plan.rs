@@ -56,6 +56,8 @@ pub struct PlanOptions<'a> {
     pub notices: &'a [String],
     /// The earlier report, which findings are compared with.
     pub earlier: Option<&'a EarlierReport>,
+    /// Words of the author of this run.
+    pub note: &'a str,
     /// Finds the part of the ledger that the run sees; called only if a stage reads the ledger.
     pub ledger: &'a dyn Fn() -> Result<LedgerView, Vec<Diagnostic>>,
     /// The environment for `${env.X}` and `${secret.X}`.
@@ -164,6 +166,14 @@ fn report(job: &Job, report: &ReportSection, kinds: &dyn Kinds, options: &PlanOp
     let sources = job.sources.iter().map(|name| format!("source.{name}"));
     let stages = job.stages.iter().filter(is_included);
     let stages = stages.map(|name| format!("stage.{name}"));
+    let mut inputs: Vec<String> = sources.chain(stages).collect();
+    let slices = report.slices.as_ref();
+    if let Some(recipients) = slices.and_then(|slices| slices.recipients.as_ref()) {
+        let stage = format!("stage.{}", recipients.dataset);
+        if job.stages.contains(&recipients.dataset) && !inputs.contains(&stage) {
+            inputs.push(stage);
+        }
+    }
     Node {
         name: format!("report.{}", report.name),
         title: report.title.clone(),
@@ -178,8 +188,12 @@ fn report(job: &Job, report: &ReportSection, kinds: &dyn Kinds, options: &PlanOp
             stages: report.stages.clone(),
             notices: options.notices.to_vec(),
             earlier: options.earlier.cloned(),
+            slices: report.slices.clone(),
+            language: report.language.clone(),
+            note: paragraphs(&report.note).collect(),
+            run_note: paragraphs(options.note).collect(),
         }),
-        inputs: sources.chain(stages).collect(),
+        inputs,
         ledger: Vec::new(),
         code_version: kinds.code_version(REPORT),
         optional: false,
@@ -188,6 +202,17 @@ fn report(job: &Job, report: &ReportSection, kinds: &dyn Kinds, options: &PlanOp
         param_lines: Vec::new(),
         contract_hash: String::new(),
     }
+}
+
+/// The paragraphs of a text, which empty lines separate.
+fn paragraphs(text: &str) -> impl Iterator<Item = String> {
+    let text = text.replace("\r\n", "\n");
+    let paragraphs: Vec<String> = text
+        .split("\n\n")
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|paragraph| !paragraph.is_empty())
+        .collect();
+    paragraphs.into_iter()
 }
 
 fn source(job: &Job, name: &str, item: &Item, kinds: &dyn Kinds) -> Result<Node, Vec<Diagnostic>> {

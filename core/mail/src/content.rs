@@ -11,9 +11,14 @@ use retrocast_domain::{
 use retrocast_run::{
     RecordedPlan, RunStatus, RunSummary,
     files::{FAILURE_TEXT, REPORT, chart_file},
+    slices::SLICES,
 };
 use serde::Serialize;
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Width of a picture in the page, in pixels: the page's 600 minus its margins.
 const CHART_WIDTH: u32 = 552;
@@ -61,8 +66,10 @@ pub(crate) struct View {
     pub window: String,
     pub period: String,
     pub run: String,
-    /// Name of the report: "executive".
+    /// Name of the report: "executive", or of a slice of it: "executive-billing".
     pub report: String,
+    /// True for a slice, whose recipients may not see the archive.
+    pub is_slice: bool,
     pub date: String,
     pub verdict: String,
     pub notices: Vec<String>,
@@ -145,16 +152,45 @@ impl Content {
         if !summary.status.has_reports() {
             return Self::read_failure(folder, report, summary);
         }
-        let path = folder.join(REPORT);
-        let bytes = read(&path)?;
-        let report_file: Report = serde_json::from_slice(&bytes)
-            .map_err(|source| retrocast_run::Error::Content { path, source })?;
-        let name = format!("{report}.pdf");
-        let size = fs::metadata(folder.join(&name)).map_or(0, |data| data.len());
+        let pdf = folder.join(format!("{report}.pdf"));
+        let paths = [&folder.join(REPORT), &pdf];
+        let (mut content, report_file) =
+            Self::read_report(&summary, report, paths.map(PathBuf::as_path), attach_max)?;
+        let (charts, pictures) = charts(&report_file, folder, fonts);
+        content.view.charts = charts;
+        content.pictures = pictures;
+        Ok(content)
+    }
+
+    /// Reads the content for a slice, such as "executive-billing", from the folder of a run with reports.
+    /// It has no link to the archive, which is about all records, and no pictures.
+    pub fn read_slice(folder: &Path, slice: &str, attach_max: u64) -> Result<Self, Error> {
+        let summary = RunSummary::read(folder)?;
+        let file = |extension: &str| folder.join(SLICES).join(format!("{slice}.{extension}"));
+        let (data, pdf) = (file("json"), file("pdf"));
+        let (mut content, _) = Self::read_report(&summary, slice, [&data, &pdf], attach_max)?;
+        content.view.is_slice = true;
+        Ok(content)
+    }
+
+    /// Reads a report from its data and its PDF, without pictures.
+    fn read_report(
+        summary: &RunSummary,
+        report: &str,
+        [data, pdf]: [&Path; 2],
+        attach_max: u64,
+    ) -> Result<(Self, Report), Error> {
+        let bytes = read(data)?;
+        let report_file: Report =
+            serde_json::from_slice(&bytes).map_err(|source| retrocast_run::Error::Content {
+                path: data.to_path_buf(),
+                source,
+            })?;
+        let size = fs::metadata(pdf).map_or(0, |data| data.len());
         let pdf = match size {
             0 => None,
             _ if size > attach_max => None,
-            _ => Some(read(&folder.join(&name))?),
+            _ => Some(read(pdf)?),
         };
         let is_partial =
             summary.status == RunStatus::Partial || report_file.status == ReportStatus::Partial;
@@ -166,19 +202,29 @@ impl Content {
         // Independent of the wording of templates and program, so that a new wording does not send the
         // report again.
         let hash = canonical::hash(&(kind, report, blake3::hash(&bytes).to_hex().as_str()));
-        let (charts, pictures) = charts(&report_file, folder, fonts);
         let mut view = view(&report_file, kind, &summary.run, report);
-        view.charts = charts;
         view.pdf = (size > 0).then(|| PdfView {
             name: file_name(&[&summary.job, &summary.window, report], "pdf"),
             size: format_size(size),
         });
-        Ok(Self {
+        let content = Self {
             view,
-            pictures,
+            pictures: Vec::new(),
             pdf,
             hash,
-        })
+        };
+        Ok((content, report_file))
+    }
+
+    /// Makes the content for a report without pictures and PDF.
+    pub fn of_report(report_file: &Report, report: &str) -> Self {
+        let run = &report_file.provenance.run;
+        Self {
+            view: view(report_file, Kind::Report, run, report),
+            pictures: Vec::new(),
+            pdf: None,
+            hash: canonical::hash(report_file),
+        }
     }
 
     fn read_failure(folder: &Path, report: &str, summary: RunSummary) -> Result<Self, Error> {
@@ -255,6 +301,7 @@ impl View {
             period: name(period),
             run: name(run),
             report: name(report),
+            is_slice: false,
             date: name(date),
             verdict: String::new(),
             notices: Vec::new(),

@@ -31,7 +31,7 @@ pub mod transport;
 pub use address::Address;
 pub use content::{Content, FailureNotice};
 pub use delivery::{Deliveries, Delivery, DeliveryState, Event, EventKind};
-pub use message::{Message, compose};
+pub use message::{Message, check, compose};
 pub use outbox::{EnqueueResult, Outbox, Selection};
 pub use picture::Fonts;
 pub use settings::{Secret, Settings};

@@ -34,7 +34,7 @@ use retrocast_domain::{
     report::EarlierFinding,
 };
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Points per millimetre.
 pub const POINTS_PER_MILLIMETRE: f64 = 72.0 / 25.4;
@@ -69,6 +69,10 @@ pub struct View {
     title: String,
     job: String,
     owner: String,
+    /// The value that a slice is about; empty for reports on all records.
+    slice: String,
+    /// The author's own words, by paragraph.
+    author_note: Vec<String>,
     window: String,
     /// The previous window in words, such as "the month before".
     before: String,
@@ -79,6 +83,8 @@ pub struct View {
     partial: bool,
     health: Health,
     verdict: String,
+    /// True for an English verdict in a report in another language.
+    verdict_english: bool,
     /// Notices that affect trust in any figure.
     notices: Vec<String>,
     kpis: Vec<KpiView>,
@@ -196,6 +202,11 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
         title: shorten(&report.title, 90),
         job: report.job.clone(),
         owner: shorten(&report.owner, 90),
+        slice: report
+            .slice
+            .as_ref()
+            .map_or_else(String::new, |slice| slice.value.clone()),
+        author_note: report.author_note.clone(),
         window: report.window.clone(),
         before: window
             .as_ref()
@@ -207,6 +218,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
         partial: report.status == ReportStatus::Partial,
         health: health(report),
         verdict: shorten(&report.verdict, 700),
+        verdict_english: false,
         notices: report
             .notices
             .iter()
@@ -290,6 +302,27 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
         view,
         drawings: drawings.files,
     }
+}
+
+/// Names of all fields that templates can use, for suggestions.
+pub fn field_names(report: &Report) -> BTreeSet<String> {
+    fn collect(value: &serde_json::Value, names: &mut BTreeSet<String>) {
+        match value {
+            serde_json::Value::Array(items) => items.iter().for_each(|item| collect(item, names)),
+            serde_json::Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+                names.insert(name.clone());
+                collect(value, names);
+            }),
+            _ => {}
+        }
+    }
+    let printed = view(report, Vec::new(), &|_: &Chart, _| String::new());
+    let mut names = BTreeSet::new();
+    collect(
+        &serde_json::to_value(&printed.view).unwrap_or_default(),
+        &mut names,
+    );
+    names
 }
 
 /// SVG files, numbered in order of use, so that names from records never become paths.
@@ -458,7 +491,20 @@ fn news(report: &Report, resolved: &[&EarlierFinding]) -> String {
     [news, resolved].join(" ").trim().to_string()
 }
 
+/// Health of a report's data: "good", "fair" or "poor".
+pub fn data_health(report: &Report) -> &'static str {
+    health(report).level
+}
+
 fn health(report: &Report) -> Health {
+    if let Some(slice) = &report.slice {
+        let levels = ["good", "fair", "poor"];
+        let level = levels.into_iter().find(|level| slice.health == *level);
+        return Health {
+            level: level.unwrap_or("fair"),
+            text: "of all records of this run".to_string(),
+        };
+    }
     let records: u64 = report.sources.iter().map(|source| source.records).sum();
     let accepted: u64 = report.sources.iter().map(|source| source.accepted).sum();
     let share = if records == 0 {

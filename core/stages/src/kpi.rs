@@ -143,7 +143,7 @@ fn twenty() -> usize {
 pub const KPI: Kind = Kind {
     name: "kpi",
     chapter: Some(Chapter::Figures),
-    code_version: 8,
+    code_version: 9,
     summary: "Key figures of the window with intervals, against the window before and a baseline.",
     manual: include_str!("kpi.rs"),
     schema: || schemars::schema_for!(Params),
@@ -302,6 +302,11 @@ fn run(
     cell.kpis = figures
         .iter()
         .filter(|figure| figure.label == ALL)
+        .map(|figure| kpi(&params, figure))
+        .collect();
+    cell.group_kpis = figures
+        .iter()
+        .filter(|figure| figure.subject != ALL)
         .map(|figure| kpi(&params, figure))
         .collect();
     cell.tables = tables(&params, &windows, &figures);

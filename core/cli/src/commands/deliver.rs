@@ -32,7 +32,7 @@ pub fn deliver(
             return Err(WrongUsage(format!("no report {name:?}; reports: {names}")).into());
         }
     }
-    if reports.iter().all(|report| report.to.is_empty()) {
+    if !reports.iter().any(ReportSection::has_recipients) {
         return Err(WrongUsage(
             "no recipient: add one to the job file, such as\n[report.executive]\n\
              to = [\"ada@example.org\"]"

@@ -1,13 +1,17 @@
 //! Report nodes: renders the cells of all stages as JSON, PDF, HTML and charts in the run's folder.
 
-use super::{FREE_DISK_SPACE, WorkspaceExecutor, coverage};
+use super::{FREE_DISK_SPACE, WorkspaceExecutor, coverage, slices};
 use anyhow::Context as _;
 use retrocast_domain::{
     CellStatus, Chapter, Chart, Outcome, Report,
     report::{PlanNode, Provenance},
 };
 use retrocast_engine::{Failure, RunContext};
-use retrocast_render::{Layout, Templates, assemble, chart};
+use retrocast_render::{
+    Layout, Templates,
+    assemble::{self, ReportInputs},
+    chart,
+};
 use retrocast_run::{
     Node, ReportSpec,
     files::{REPORT, chart_file, write_whole},
@@ -31,14 +35,39 @@ pub async fn render(
         .into_iter()
         .find(|layout| layout.name() == node.short())
         .ok_or_else(|| Failure::bug(format!("no layout {:?}", node.short())))?;
-    let report = assemble(node, spec, inputs, ctx);
+    let whole = report_inputs(node, spec, inputs, ctx);
+    let report = assemble(whole.clone(), spec, ctx);
     // Versions that a report cites are tagged, so that no cleanup removes them.
     let lake = executor.lake(ctx)?;
     let cited = lake.cite(&report.provenance.datasets).await;
     cited.map_err(super::failure)?;
     let templates = templates(executor.workspace.templates.as_deref())?;
-    let folder = ctx.folder.clone();
-    let files = tokio::task::spawn_blocking(move || write(&report, layout, &templates, &folder))
+    let slices = match &spec.slices {
+        Some(slices) => {
+            let values =
+                slices::read_values(executor, &lake, layout.name(), slices, inputs, ctx).await?;
+            Some((slices.clone(), values))
+        }
+        None => None,
+    };
+    let (folder, threads) = (ctx.folder.clone(), ctx.threads);
+    let write_all = move || -> anyhow::Result<Vec<String>> {
+        let mut files = write(&report, layout, &templates, &folder)?;
+        if let Some((spec, values)) = slices {
+            let task = slices::SliceTask {
+                layout,
+                spec: &spec,
+                whole: &whole,
+                report: &report,
+                templates: &templates,
+                threads,
+                folder: &folder,
+            };
+            files.extend(slices::write(&task, values)?);
+        }
+        Ok(files)
+    };
+    let files = tokio::task::spawn_blocking(write_all)
         .await
         .map_err(|error| Failure::bug(error.to_string()))?
         .map_err(|error| write_failure(&error))?;
@@ -69,12 +98,13 @@ pub fn is_full(error: &std::io::Error) -> bool {
     matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
-fn assemble(
+/// The inputs of the report of all records.
+fn report_inputs(
     node: &Node,
     spec: &ReportSpec,
     inputs: &BTreeMap<String, Arc<Outcome>>,
     ctx: &RunContext,
-) -> Report {
+) -> ReportInputs {
     let mut cells = Vec::new();
     let mut sources = Vec::new();
     let mut datasets = Vec::new();
@@ -101,12 +131,18 @@ fn assemble(
             .to_string(),
         });
         let chapter = retrocast_stages::kind(planned.kind()).and_then(|kind| kind.chapter);
-        if chapter.is_some() || outcome.cell.status.is_failed() {
+        // A stage may be read for the recipients of slices only.
+        let is_shown = planned.is_source()
+            || spec
+                .stages
+                .as_ref()
+                .is_none_or(|stages| stages.iter().any(|s| s == planned.short()));
+        if is_shown && (chapter.is_some() || outcome.cell.status.is_failed()) {
             let cell = outcome.cell.clone();
             cells.push(cell.in_chapter(chapter.unwrap_or(Chapter::Rows)));
         }
     }
-    let mut report = assemble::report(assemble::ReportInputs {
+    ReportInputs {
         job: ctx.job.name.clone(),
         title: spec.title.clone(),
         owner: ctx.job.owner.clone(),
@@ -123,7 +159,18 @@ fn assemble(
             command: command(ctx),
             datasets,
         },
-    });
+    }
+}
+
+fn assemble(mut inputs: ReportInputs, spec: &ReportSpec, ctx: &RunContext) -> Report {
+    // Only slices print the figures of single groups.
+    inputs
+        .cells
+        .iter_mut()
+        .for_each(|cell| cell.group_kpis.clear());
+    let mut report = assemble::report(inputs);
+    report.language.clone_from(&spec.language);
+    report.author_note = [spec.note.as_slice(), &spec.run_note].concat();
     report.notes.splice(0..0, spec.notices.iter().cloned());
     report
         .notices
@@ -195,7 +242,39 @@ pub fn templates(folder: Option<&Path>) -> Result<Templates, Failure> {
             }
         }
     }
-    Ok(templates)
+    let theme = templates
+        .theme()
+        .map_err(|error| Failure::data(error.to_string()))?;
+    match theme.logo.clone() {
+        Some(logo) => {
+            let bytes = read_picture(folder, &logo.file).map_err(|problem| {
+                let place = retrocast_render::theme::FILE;
+                Failure::data(format!("{place}: the picture {}: {problem}", logo.file))
+            })?;
+            Ok(templates.with_picture(&logo.file, bytes))
+        }
+        None => Ok(templates),
+    }
+}
+
+/// Maximum size of a picture, in bytes: every report holds it.
+const PICTURE_MAX: u64 = 1 << 20;
+
+/// Reads a picture in a folder; a link to a file elsewhere is an error.
+fn read_picture(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
+    let text = |error: std::io::Error| format!("cannot read it: {error}");
+    let folder = folder.canonicalize().map_err(text)?;
+    let path = folder.join(name).canonicalize().map_err(text)?;
+    if !path.starts_with(&folder) {
+        return Err(
+            "it is a link to a file outside of the templates folder: copy the file".to_string(),
+        );
+    }
+    let size = std::fs::metadata(&path).map_err(text)?.len();
+    if size > PICTURE_MAX {
+        return Err(format!("it has {size} bytes; the maximum is {PICTURE_MAX}"));
+    }
+    std::fs::read(path).map_err(text)
 }
 
 /// Every chart of a report, in reading order.

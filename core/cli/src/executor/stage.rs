@@ -60,7 +60,7 @@ fn context(node: &Node, ctx: &RunContext) -> Context {
 
 /// The filter for rows of a source that a report on this window must not contain; `None` for other
 /// datasets.
-fn time_limit(
+pub fn time_limit(
     executor: &WorkspaceExecutor,
     name: &str,
     ctx: &RunContext,
