@@ -373,7 +373,7 @@ fn notes_languages_and_themes_change_reports() {
     let wrong: Value = serde_json::from_str(&wrong.stdout).unwrap();
     let text = wrong["mistakes"].to_string();
     for words in [
-        "line 18",
+        "line 15",
         "did you mean verdict instead of verdct?",
         "did you mean html/executive.html.j2?",
     ] {

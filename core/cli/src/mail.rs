@@ -102,7 +102,7 @@ impl Mailer {
                 continue;
             }
             let limit = self.settings.attach_max_bytes();
-            // Recipients of slices are not told of failures, which are about all records.
+            // Failures are about all records, so recipients of slices are not notified.
             if status.has_reports() {
                 contents.extend(slices(folder, report, limit)?);
             }

@@ -284,11 +284,16 @@ impl Language {
             return phrase;
         }
         let words: Vec<&str> = text.split([' ', '\u{a0}']).collect();
-        if let [day, month, year] = words.as_slice()
-            && let (Ok(_), Some(month), Ok(_)) =
-                (day.parse::<u8>(), self.month(month), year.parse::<u16>())
+        if let [day, english, year] = words.as_slice()
+            && let (Ok(_), Some((n, month)), Ok(_)) =
+                (day.parse::<u8>(), self.month(english), year.parse::<u16>())
         {
-            return format!("{day}.\u{a0}{month}\u{a0}{year}");
+            // A short date has three letters of the month; in numbers it is as short.
+            return if english.len() == 3 {
+                format!("{day}.{n}.{year}")
+            } else {
+                format!("{day}.\u{a0}{month}\u{a0}{year}")
+            };
         }
         if !text.contains(|c: char| c.is_ascii_digit()) {
             return text.to_string();
@@ -313,12 +318,27 @@ impl Language {
         }
     }
 
-    fn month(&self, name: &str) -> Option<&String> {
+    /// The number and the name of a month, from its English name or the first three letters of that.
+    fn month(&self, name: &str) -> Option<(usize, &String)> {
+        const MONTHS: [&str; 12] = [
+            "january",
+            "february",
+            "march",
+            "april",
+            "may",
+            "june",
+            "july",
+            "august",
+            "september",
+            "october",
+            "november",
+            "december",
+        ];
         let name = name.to_lowercase();
-        let found = self.months.iter().find(|(english, _)| {
-            **english == name || (name.len() == 3 && english.starts_with(&name))
-        });
-        found.map(|(_, own)| own)
+        let is_month =
+            |english: &str| english == name || (name.len() == 3 && english.starts_with(&name));
+        let index = MONTHS.iter().position(|english| is_month(english))?;
+        Some((index + 1, self.months.get(MONTHS[index])?))
     }
 
     /// "15. November 2026".
@@ -329,7 +349,7 @@ impl Language {
 
     fn month_of(&self, date: Date) -> &str {
         let english = retrocast_domain::window::month_name(date);
-        self.month(english).map_or(english, String::as_str)
+        self.month(english).map_or(english, |(_, month)| month)
     }
 
     /// "9. bis 15. November 2026".
@@ -486,10 +506,10 @@ mod tests {
             ("96.8 to 97.6\u{a0}%", "96,8 bis 97,6\u{a0}%"),
             ("+0.4 percentage points", "+0,4 Prozentpunkte"),
             ("19 July 2026", "19.\u{a0}Juli\u{a0}2026"),
-            ("21\u{a0}Sep\u{a0}2026", "21.\u{a0}September\u{a0}2026"),
+            ("21\u{a0}Sep\u{a0}2026", "21.9.2026"),
             ("retrocast 0.1.0", "retrocast 0.1.0"),
             ("Monday", "Montag"),
-            ("not proven", "nicht nachgewiesen"),
+            ("not proven", "unbewiesen"),
             ("Against baseline", "Gegen Vergleich"),
             ("billing", "billing"),
             ("–", "–"),

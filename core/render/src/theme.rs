@@ -1,4 +1,4 @@
-//! The theme: paper, font, logo and colours of reports, in `theme.toml`.
+//! The theme: paper, logo and colours of reports, in `theme.toml`.
 
 use crate::Error;
 use serde::{Deserialize, Serialize};
@@ -43,17 +43,6 @@ pub enum Paper {
     Letter,
 }
 
-/// Text font of PDFs, one of the bundled families.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Font {
-    /// Inter.
-    #[default]
-    Inter,
-    /// Noto Sans.
-    #[serde(rename = "Noto Sans")]
-    NotoSans,
-}
-
 /// A picture at the top of reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,8 +58,6 @@ pub struct Logo {
 pub struct Theme {
     /// Paper of PDFs.
     pub paper: Paper,
-    /// Text font of PDFs.
-    pub font: Font,
     /// The logo, if there is one.
     pub logo: Option<Logo>,
     /// Colours by name, as "#rrggbb" in lower case.
@@ -82,7 +69,6 @@ pub struct Theme {
 #[serde(deny_unknown_fields, default)]
 struct ThemeFile {
     paper: Paper,
-    font: Font,
     logo: Option<Spanned<Logo>>,
     colours: BTreeMap<Spanned<String>, Spanned<String>>,
 }
@@ -132,7 +118,6 @@ impl Theme {
         }
         Ok(Self {
             paper: file.paper,
-            font: file.font,
             logo: file.logo.map(Spanned::into_inner),
             colours,
         })
@@ -153,7 +138,6 @@ impl Theme {
             .map(|logo| serde_json::json!({ "path": format!("/{}", logo.file), "alt": logo.alt }));
         serde_json::json!({
             "paper": self.paper,
-            "font": self.font,
             "logo": logo,
             "colours": self.colours,
         })
@@ -238,7 +222,7 @@ fn check_picture(file: &str, alt: &str) -> Result<(), String> {
     }
     if alt.trim().is_empty() {
         return Err(
-            "`alt` must say what the picture shows, such as the name of your company".to_string(),
+            "`alt` must describe the picture, such as the name of your company".to_string(),
         );
     }
     Ok(())

@@ -72,10 +72,10 @@ fn export(folder: &Path) -> anyhow::Result<Exit> {
         write().with_context(|| format!("cannot write {}", path.display()))?;
     }
     print(&format!(
-        "wrote {} to {}\nnext: remove the files that you do not change; after each change, run \
-         `retrocast templates check {0}`",
+        "wrote {} to {folder}\nnext: remove the files that you do not change; after each change, run \
+         `retrocast templates check {folder}`",
         plural(all.len() as u64, "template"),
-        folder.display()
+        folder = folder.display()
     ))?;
     Ok(Exit::Done)
 }

@@ -26,6 +26,8 @@ use std::{
     },
 };
 
+/// The kind of stages whose results are records, as those of sources.
+const SQL: &str = "sql";
 /// Maximum number of slices of a report.
 const SLICES_MAX: usize = 5_000;
 
@@ -50,7 +52,11 @@ pub async fn read_values(
     let mut known = BTreeSet::new();
     let mut columns = BTreeSet::new();
     for (name, outcome) in inputs {
-        let Some(dataset) = outcome.datasets.first() else {
+        // Results of analyses have columns of their own.
+        let nodes = [format!("source.{name}"), format!("stage.{name}")];
+        let node = nodes.iter().find_map(|node| ctx.plan.node(node));
+        let has_records = node.is_some_and(|node| node.is_source() || node.kind() == SQL);
+        let Some(dataset) = outcome.datasets.first().filter(|_| has_records) else {
             continue;
         };
         let is_recipients = recipients.is_some_and(|recipients| recipients.dataset == *name);
