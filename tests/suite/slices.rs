@@ -92,7 +92,7 @@ fn workspace(components: &[&str], report: &str) -> Scratch {
 }
 
 fn run(scratch: &Scratch, more: &[&str]) -> std::path::PathBuf {
-    let arguments = [&["run", "tickets", "--date", "2026-11-16"], more].concat();
+    let arguments = [&["run", "tickets", "--date", "2026-11-16"][..], more].concat();
     retrocast_in(scratch.path(), &arguments).expect(0);
     runs(&scratch.join("reports"), "tickets").pop().unwrap()
 }
@@ -192,7 +192,10 @@ fn slices_hold_only_their_own_component() {
     }
     // The report of all records is there, too, and the same inputs give the same bytes.
     assert!(folder.join("executive.pdf").is_file());
-    let again = run(&scratch, &["--force"]);
+    let again = run(
+        &scratch,
+        &["--from", "report.executive", "--from", "report.technical"],
+    );
     for name in &names {
         for extension in ["pdf", "html", "json"] {
             let file = format!("slices/{name}.{extension}");
@@ -318,7 +321,7 @@ fn notes_languages_and_themes_change_reports() {
     assert!(again.stdout.contains("is complete"), "{}", again.stdout);
 
     let templates = |arguments: &[&str], code| {
-        retrocast_in(scratch.path(), &[&["templates"], arguments].concat()).expect(code)
+        retrocast_in(scratch.path(), &[&["templates"][..], arguments].concat()).expect(code)
     };
     templates(&["export", "templates"], 0);
     let theme = fs::read_to_string(scratch.join("templates/theme.toml")).unwrap();

@@ -297,11 +297,11 @@ mod tests {
 
     #[test]
     fn subjects_have_columns_and_values() {
-        assert_eq!(group_values("all"), []);
+        assert!(group_values("all").is_empty());
         assert_eq!(group_values("kind = a / b = c"), [("kind", "a / b = c")]);
         let two = [("kind", "sync"), ("site", "x = y")];
         assert_eq!(group_values("kind / site = sync / x = y"), two);
-        assert_eq!(group_values("kind / site = a / b / c"), []);
+        assert!(group_values("kind / site = a / b / c").is_empty());
     }
 
     #[test]

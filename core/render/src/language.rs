@@ -574,10 +574,7 @@ mod tests {
             assert_eq!(one, pdf(&report, layout, &Templates::built_in()).unwrap());
         }
         let page = html::report(&report, Layout::Executive).unwrap();
-        assert!(
-            page.contains("Diese Woche braucht"),
-            "the verdict is German"
-        );
+        assert!(page.contains("Diese Woche"), "the verdict is German");
         // An unusual case keeps the sentence that explains it.
         report.verdict = "No record was accepted.".to_string();
         let page = html::report(&report, Layout::Executive).unwrap();
