@@ -3,25 +3,32 @@
 mod suite {
     pub mod support;
 
+    mod archive;
     mod bad_input;
     mod catalogue;
     mod commands;
     mod demo;
+    mod exports;
     mod failures;
+    mod finding;
     mod incidents;
     mod lake;
     mod ledger;
     mod mail;
     mod mistakes;
+    mod notifications;
     mod object_storage;
     mod pages;
     mod python_readers;
     mod recommendations;
     mod recovery;
     mod register;
+    mod restated;
     mod schedule;
     mod slices;
     mod truth;
+    mod verify;
     mod watch;
+    mod why;
     mod zones;
 }

@@ -249,12 +249,13 @@ fn old_reports_are_deleted_on_a_full_disk_if_the_job_allows_it() {
     let script = r#"
 retrocast="$RETROCAST --workspace $WORKSPACE --lake lake --reports reports"
 $retrocast backfill small --from 2026-08-03 --to 2026-11-09 > output || cat output
-before=$(ls reports/small | grep -c W)
+before=$(ls reports/small/*/*/report.json | wc -l)
 # Leave only a little space free.
 head -c 64M /dev/zero > ballast
 truncate -s -100K ballast
 $retrocast run small --date 2026-11-16; echo "code $?"
-after=$(ls reports/small | grep -c W)
+after=$(ls reports/small/*/*/report.json | wc -l)
+ls reports/small/*/*/removed.json | sed 's/^/tombstone /'
 echo "windows $before $after"
 $retrocast run small --window 2026-W45; echo "code $?"
 cat reports/small/2026-W45/*/report.json
@@ -275,6 +276,7 @@ $retrocast lake query small 'select count(*) as published from ledger.runs' --cs
         .map(|n| n.parse().unwrap())
         .collect();
     assert!(counts[0] == 14 && counts[1] <= 2, "{counts:?}");
+    assert!(out.matches("tombstone ").count() >= 13, "{out}");
     assert!(
         out.contains("as the job's retention (1 week) allows"),
         "{out}"

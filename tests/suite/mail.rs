@@ -179,3 +179,47 @@ fn a_scheduled_run_sends_its_report_once_and_reports_refusals() {
     assert_eq!(count(), 1, "{}", ended.stdout);
     assert_stderr(&ended, &["executive to ada@example.org: already accepted"]);
 }
+
+#[test]
+fn partial_and_failed_runs_are_delivered_as_such() {
+    let scratch = workspace();
+    let folder = scratch.path();
+    let (port, accepted) = server();
+    scratch.write("mail.toml", settings(port));
+    let broken = "[stage.broken]\nkind = \"sql\"\noptional = true\n\
+                  query = \"select cast(component as bigint) as n from tickets\"\n[report.executive]";
+    let job = JOB.replace("[report.executive]", broken);
+    scratch.write(
+        "jobs/tickets.toml",
+        job.replace(", \"refused@example.org\"", ""),
+    );
+    retrocast_in(folder, &["run", "tickets", "--date", "2026-01-06"]).expect(3);
+    retrocast_in(folder, &["deliver", "latest"]).expect(0);
+    std::fs::remove_file(scratch.join("tickets/all.jsonl")).unwrap();
+    retrocast_in(folder, &["run", "tickets", "--date", "2026-01-07"]).expect(1);
+    let sent = retrocast_in(folder, &["deliver", "latest"]).expect(0);
+    assert!(
+        sent.stdout.contains("to ada@example.org: accepted"),
+        "{}",
+        sent.stdout
+    );
+    let messages: Vec<String> = accepted
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(_, message)| message.replace("=\n", ""))
+        .collect();
+    assert_eq!(messages.len(), 2);
+    for (message, parts) in messages.iter().zip([
+        ["partial:", "This report is partial.", "broken"],
+        [
+            "failed:",
+            "The executive report could not be created",
+            "tickets",
+        ],
+    ]) {
+        for part in parts {
+            assert!(message.contains(part), "{part}: {message:.3000}");
+        }
+    }
+}

@@ -137,7 +137,8 @@ fn hostile_text_is_escaped() {
             "{hostile} is not in the HTML"
         );
     }
-    assert!(!html.contains("<script"), "the HTML contains a script tag");
+    let scripts = html.matches("<script").count();
+    assert_eq!(scripts, 1, "the HTML contains a script besides its own");
 }
 
 #[test]
@@ -154,7 +155,6 @@ fn html_loads_no_external_resources() {
             "href=\"http",
             "url(http",
             "@import",
-            "<link",
             "<iframe",
         ] {
             assert!(
@@ -163,8 +163,10 @@ fn html_loads_no_external_resources() {
                 path.display()
             );
         }
+        // Pages of the archive share a style sheet beside them.
+        let style = fs::read_to_string(path.with_file_name("style.css")).unwrap_or_default();
         assert!(
-            html.contains("prefers-color-scheme"),
+            format!("{html}{style}").contains("prefers-color-scheme"),
             "{} has no dark mode",
             path.display()
         );
@@ -200,6 +202,9 @@ fn pages_fit_a_phone() {
             path.display()
         );
         let frame = Scratch::new();
+        if let Ok(style) = fs::read(path.with_file_name("style.css")) {
+            frame.write("style.css", style);
+        }
         let page = frame.write("probe.html", probe);
         let profile = frame.join("profile");
         let dom = command(

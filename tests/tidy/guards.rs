@@ -19,8 +19,6 @@ pub const LONG: &[(&str, usize)] = &[
     ("core/records/src/infer/tests.rs", 813),
     ("core/records/src/read/parquet/tests.rs", 630),
     ("core/render/src/assemble/tests.rs", 583),
-    ("core/render/src/view.rs", 556),
-    ("core/render/src/view/cell.rs", 614),
     ("core/stages/src/kpi/tests.rs", 705),
     ("core/stages/src/temporal_pattern/rhythm/claims.rs", 515),
     ("core/stages/src/temporal_pattern/tests.rs", 718),
@@ -41,6 +39,7 @@ pub const MAY_SLEEP: &[&str] = &[
     "tests/suite/failures.rs",
     "tests/suite/recovery.rs",
     "tests/suite/ledger.rs",
+    "tests/suite/restated.rs",
     "tests/suite/schedule.rs",
     "tests/suite/watch.rs",
 ];

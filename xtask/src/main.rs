@@ -1,5 +1,6 @@
 //! `cargo xtask`: the project's build tasks, without dependencies except cargo and this crate.
 
+mod archive;
 mod effects;
 mod engine;
 mod figures;
@@ -28,6 +29,7 @@ Usage: cargo xtask <command>
   bench engine    scheduling overhead of no-op jobs, compared with other schedulers
   bench ingest    reading records: seconds, MB/s, peak memory, compared with other readers
   bench figures   the main job, compared with scripts in polars and pandas
+  bench archive   pages of 10 000 synthetic runs: seconds, files written when one is added, sizes
   bench effects   measuring changes, compared with CausalImpact packages
   bless           regenerate jobs/job.schema.json
   gallery         regenerate the sample reports in reports/ from real records
@@ -213,6 +215,7 @@ fn bench(arguments: &[String]) -> Result<(), String> {
         Some("engine") => return engine::bench(&arguments[1..]),
         Some("ingest") => return ingest::bench(&arguments[1..]),
         Some("figures") => return figures::bench(&arguments[1..]),
+        Some("archive") => return archive::bench(&arguments[1..]),
         Some("effects") => return effects::bench(&arguments[1..]),
         _ => {}
     }

@@ -66,6 +66,7 @@ fn analysis(criterion: &mut Criterion) {
                     period: 7,
                     pre_min: 28,
                     others: &[],
+                    year: 365.0,
                 };
                 effect::estimate(&design).is_ok()
             });

@@ -1,21 +1,32 @@
 //! The command line: commands, options and their help.
 
 mod accuracy;
+mod archive;
 mod contract;
 mod effect;
+mod finding;
 mod improvement;
 mod lake;
+mod report;
+mod resources;
+mod schedule;
 mod templates;
+mod why;
 
 pub use accuracy::{AnomalyArguments, DriftArguments, ForecastArguments};
+pub use archive::{ArchiveCommand, PruneArguments};
 pub use contract::{ContractCommand, FormatArguments, FormatName};
 pub use effect::{EffectArguments, MethodArgument};
+pub use finding::{DecisionArguments, FindingCommand};
 pub use improvement::{ChangeArguments, Details, ImprovementCommand};
-pub use lake::{DecisionArguments, LakeCommand, SweepArguments};
+pub use lake::{LakeCommand, SweepArguments};
+pub use report::{ExportFormat, ReportCommand, SchemaOf};
+pub use resources::{ForceArguments, ResourceArguments, WatchArguments};
+pub use schedule::{ExportTo, ScheduleCommand};
 pub use templates::TemplatesCommand;
+pub use why::WhyArguments;
 
 use clap::{Args, Parser, Subcommand};
-use retrocast_engine::job::size::{self, SIZE_HELP};
 use std::path::PathBuf;
 
 /// Weekly reports from operational records, with evidence for every claim.
@@ -94,7 +105,13 @@ impl Command {
                 | Self::Deliver { .. }
                 | Self::List { .. }
                 | Self::Show { .. }
+                | Self::Why(_)
                 | Self::Diff { .. }
+                | Self::Report { .. }
+                | Self::Verify { .. }
+                | Self::Export { .. }
+                | Self::Archive { .. }
+                | Self::Finding { .. }
                 | Self::Evaluate { command: None, .. }
                 | Self::Lake {
                     command: LakeCommand::Gc { .. }
@@ -294,23 +311,24 @@ job file is invalid. Without scheduled jobs, the exit code is 0, also with --che
         #[arg(long)]
         json: bool,
     },
-    /// Send the reports of a run as mail to the recipients in its job file
+    /// Send the reports and notifications of a run to the recipients in its job file
     #[command(after_help = "\
 Examples:
   retrocast deliver latest
   retrocast deliver weekly-operations/2026-W46 --report executive
-  retrocast deliver latest --dry-run mail       write the messages to a folder, send nothing
+  retrocast deliver latest --dry-run out        write the messages to a folder, send nothing
 
-mail.toml in the workspace names sender and server. Messages that a server accepted are not sent
-again; refused and given-up ones are tried once more. The exit code is 0 when a server accepted all,
+mail.toml in the workspace names sender and server of mail; [notify.NAME] in the job file names a
+webhook, Slack or Teams. Messages that a server accepted are not sent again; refused and given-up
+ones are tried once more. The exit code is 0 when a server accepted all,
 3 when some wait for another attempt, 1 when some were refused.")]
     Deliver {
         /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, its id, or a folder
         run: String,
-        /// Only this report: executive or technical
+        /// Only the mail of this report: executive or technical
         #[arg(long, value_name = "NAME")]
         report: Option<String>,
-        /// Write .eml files to this folder and send nothing
+        /// Write .eml and .json files to this folder and send nothing
         #[arg(long, value_name = "DIR")]
         dry_run: Option<PathBuf>,
     },
@@ -347,6 +365,8 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+    /// Explain a printed figure and compute it again
+    Why(WhyArguments),
     /// Compare two runs: findings, figures, records and configuration
     #[command(after_help = "\
 Examples:
@@ -362,6 +382,95 @@ Examples:
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Render the reports of a run again
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Report {
+        /// Command to run.
+        #[command(subcommand)]
+        command: ReportCommand,
+    },
+    /// Verify a report: its data, the run's checksums, the cited datasets, and its bytes
+    #[command(after_help = "\
+Examples:
+  retrocast verify weekly-operations-2026-W46-executive.pdf    a PDF from a mail or elsewhere
+  retrocast verify weekly-operations/2026-W46                  all reports of a run
+  retrocast verify latest --json
+
+Answers each check with yes, no or not possible, and the reason:
+  contents   the PDF has its data attached
+  run        the archive has the run that made it
+  copy       the archive's PDF has the same bytes
+  data       the archive has the same data
+  checksums  the files of the run are unchanged
+  datasets   every cited version of a dataset is in the lake
+  render     rendering it again gives the same bytes
+
+The exit code is 0 if all answers are yes, else 1.")]
+    Verify {
+        /// PDF file, or run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, an id, or a folder
+        #[arg(value_name = "FILE|RUN")]
+        target: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Acknowledge or snooze a finding, mark it as wrong, or reopen it
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Finding {
+        /// Command to run.
+        #[command(subcommand)]
+        command: FindingCommand,
+    },
+    /// List figures of earlier windows that moved since they were published, and why
+    #[command(after_help = "\
+Examples:
+  retrocast restated weekly-operations
+  retrocast restated weekly-operations --since 2026-W40 --json
+
+Each run compares the figures of earlier windows with those that were published. The list comes from the
+ledger: the newest run of each window.")]
+    Restated {
+        /// Name of the job
+        job: String,
+        /// Only those that reports on this window or later ones list
+        #[arg(long, value_name = "WINDOW")]
+        since: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Export the results of a run as JSON, CSV, Parquet and a notebook
+    #[command(after_help = "\
+Examples:
+  retrocast export latest
+  retrocast export weekly-operations/2026-W46 --format csv --out figures
+  retrocast export latest --format ipynb --out notebook && jupyter lab notebook/notebook.ipynb
+
+Writes findings, key figures, effects, health, recommendations and the dataset of each stage as tables;
+as JSON also report.json and findings.json with their JSON Schemas. datapackage.json describes all files
+(Data Package, frictionlessdata.io). The notebook reads the cited dataset versions with pylance and
+polars. In CSV, text that a spreadsheet would read as a formula is preceded by an apostrophe. The exit
+code is 3 if a dataset version no longer exists.")]
+    Export {
+        /// Run: "latest", JOB, WINDOW, JOB/WINDOW, JOB/WINDOW/RUN, an id, or a folder
+        run: String,
+        /// Files to write
+        #[arg(long, value_enum, default_value_t = ExportFormat::All)]
+        format: ExportFormat,
+        /// Folder to write to [default: JOB-WINDOW-RUN]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Print the descriptor of all files as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Maintain the archive: its pages, pinned runs, and the removal of old ones
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Archive {
+        /// Command to run.
+        #[command(subcommand)]
+        command: ArchiveCommand,
     },
     /// Simulate the records of a company, with planted facts to test reports against
     #[command(after_help = "\
@@ -420,8 +529,16 @@ Examples:
         /// Stage kind
         kind: Option<String>,
     },
-    /// Print the JSON Schema of job files, for editors
-    Schema,
+    /// Print the JSON Schema of job files, for editors, or of the files of a run
+    #[command(after_help = "\
+Examples:
+  retrocast schema > job.schema.json
+  retrocast schema report > report.schema.json")]
+    Schema {
+        /// File that the schema describes
+        #[arg(value_enum, default_value_t = SchemaOf::Job)]
+        of: SchemaOf,
+    },
     /// Write the data dictionary: the fields of every record type and result
     #[command(after_help = "\
 Examples:
@@ -454,144 +571,11 @@ pub enum DictionaryFormat {
     Markdown,
 }
 
-/// Subcommands of `retrocast schedule`.
-#[derive(Debug, Subcommand)]
-pub enum ScheduleCommand {
-    /// Run jobs when they are due, in the foreground, until Ctrl-C or SIGTERM
-    #[command(after_help = "\
-Examples:
-  retrocast schedule run                            every scheduled job
-  retrocast schedule run weekly-operations
-
-Runs jobs one after the other. Job files are read again before every check, and the archive is the only
-state, so the scheduler can be stopped, started and moved at any time. Without scheduled jobs it exits
-with code 2.")]
-    Run {
-        /// Jobs [default: every scheduled job]
-        job: Vec<String>,
-        #[command(flatten)]
-        resources: ResourceArguments,
-    },
-    /// Run the jobs that are due now, then exit; for cron, systemd and Kubernetes
-    #[command(after_help = "\
-Examples:
-  retrocast schedule tick                           every due job
-  retrocast schedule tick weekly-operations --again retry after giving up
-
-A later tick retries failures and catches up missed runs, as the job file declares. The exit code is
-the worst of all jobs. On a full disk, old reports are removed as [retention] allows; if that is not
-enough, nothing runs, the exit code is 1, and the administrator is mailed once.")]
-    Tick {
-        /// Jobs [default: every scheduled job]
-        job: Vec<String>,
-        /// Also run jobs that wait for a retry, were given up or were missed
-        #[arg(long)]
-        again: bool,
-        /// Print nothing about jobs that are not run, and exit with code 0 for them
-        #[arg(long)]
-        quiet: bool,
-        #[command(flatten)]
-        resources: ResourceArguments,
-    },
-    /// Print configuration for cron, systemd or Kubernetes that calls `schedule tick`
-    #[command(after_help = "\
-Examples:
-  retrocast schedule export cron >> crontab.txt
-  retrocast schedule export systemd --out /etc/systemd/system
-  retrocast schedule export kubernetes weekly-operations | kubectl apply -f -")]
-    Export {
-        /// Target
-        to: ExportTo,
-        /// Jobs [default: every scheduled job]
-        job: Vec<String>,
-        /// Write files to this folder instead of printing them
-        #[arg(long, value_name = "DIR")]
-        out: Option<PathBuf>,
-        /// Container image, for Kubernetes [default: retrocast:VERSION]
-        #[arg(long, value_name = "IMAGE")]
-        image: Option<String>,
-    },
-}
-
 /// Commands on the mail settings.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum MailCommand {
     /// Connect to the server and log in; nothing is sent
     Check,
-}
-
-/// Target of an exported schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum ExportTo {
-    /// Lines for a crontab
-    Cron,
-    /// A service and a timer per job
-    Systemd,
-    /// A volume, and a cron job per job
-    Kubernetes,
-}
-
-/// Resources of a run, and the form of its output.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct ResourceArguments {
-    /// Print events as JSON, one object per line, instead of progress
-    #[arg(long)]
-    pub json: bool,
-    /// Threads for analysis [default: one per core]
-    #[arg(long, value_name = "N", env = "RETROCAST_THREADS",
-          value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub threads: Option<u16>,
-    /// Memory shared by all nodes, such as "2 GiB", 2G, 512MiB or 2GB; a plain number is MiB. A query
-    /// uses up to half of it before it spills to disk [default: half of the free memory]
-    #[arg(long, value_name = "SIZE", value_parser = memory)]
-    pub memory: Option<u64>,
-    /// Disk space for spilled queries, in the same units as --memory
-    #[arg(long, value_name = "SIZE", default_value = "10 GiB", value_parser = size)]
-    pub spill: u64,
-    /// Send no mail, even if the job says so
-    #[arg(long)]
-    pub no_mail: bool,
-}
-
-/// Options of `retrocast watch`.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct WatchArguments {
-    /// Seconds between listings of the sources
-    #[arg(long, value_name = "SECONDS", default_value_t = 10,
-          value_parser = clap::value_parser!(u16).range(1..=3600))]
-    pub every: u16,
-    /// Stop after this many runs
-    #[arg(long, value_name = "N")]
-    pub rounds: Option<u32>,
-}
-
-/// Nodes to run even if nothing changed.
-#[derive(Debug, Args)]
-pub struct ForceArguments {
-    /// Run every node, even if nothing changed
-    #[arg(long, conflicts_with = "from")]
-    pub force: bool,
-    /// Run this node and its dependents, even if nothing changed
-    #[arg(long, value_name = "NODE")]
-    pub from: Vec<String>,
-}
-
-const MIB: u64 = 1 << 20;
-
-/// Parses a size into bytes; a plain number is MiB.
-fn size(text: &str) -> Result<u64, String> {
-    size::parse(text, MIB).ok_or_else(|| format!("{SIZE_HELP}; a number alone is MiB"))
-}
-
-/// Parses the memory of a run into bytes, within the supported range.
-fn memory(text: &str) -> Result<u64, String> {
-    let bytes = size(text)?;
-    let maximum = u64::from(u32::MAX) * MIB;
-    if (16 * MIB..=maximum).contains(&bytes) {
-        Ok(bytes)
-    } else {
-        Err("memory must be at least 16 MiB and less than 4096 TiB".to_string())
-    }
 }
 
 /// Evaluations of something other than a run.

@@ -10,24 +10,30 @@ mod dictionary;
 mod diff;
 mod effect;
 mod export;
+mod finding;
 mod improvement;
 mod init;
 mod job;
 mod lake;
 mod manual;
 mod plan;
+mod report;
 mod rerun;
 mod resolve;
+mod restated;
+mod retention;
 mod run;
 mod schedule;
 mod status;
 mod templates;
 mod truth;
+mod verify;
 mod watch;
+mod why;
 
 use crate::{
     Exit,
-    arguments::{Arguments, Command, EvaluateCommand, MailCommand, ScheduleCommand},
+    arguments::{Arguments, Command, EvaluateCommand, MailCommand, ReportCommand, ScheduleCommand},
     terminal::{print, print_json, print_raw},
     workspace::Workspace,
 };
@@ -109,7 +115,29 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             let run = window.map_or_else(|| run.clone(), |window| format!("{run}/{window}"));
             archive::show(&workspace, &run, json)
         }
+        Command::Archive { command } => retention::archive(&workspace, command),
+        Command::Why(arguments) => why::why(&workspace, &arguments),
         Command::Diff { old, new, json } => diff::diff(&workspace, &old, &new, json),
+        Command::Report {
+            command:
+                ReportCommand::Render {
+                    run,
+                    report,
+                    out,
+                    json,
+                },
+        } => report::render(&workspace, &run, report.as_deref(), out.as_deref(), json),
+        Command::Export {
+            run,
+            format,
+            out,
+            json,
+        } => export::export(&workspace, &run, format, out.as_deref(), json),
+        Command::Verify { target, json } => verify::verify(&workspace, &target, json),
+        Command::Finding { command } => finding::finding(&workspace, command),
+        Command::Restated { job, since, json } => {
+            restated::restated(&workspace, &job, since.as_deref(), json)
+        }
         Command::Simulate {
             out,
             seed,
@@ -141,7 +169,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             json,
         } => truth::evaluate(&workspace, &truth.unwrap_or_default(), &run, json),
         Command::Kinds { kind } => manual::kinds(kind.as_deref()),
-        Command::Schema => manual::schema(&workspace),
+        Command::Schema { of } => manual::schema(&workspace, of),
         Command::Dictionary { out, format } => {
             dictionary::dictionary(&workspace, out.as_deref(), format)
         }
@@ -183,6 +211,6 @@ fn run_schedule(workspace: &Workspace, command: ScheduleCommand) -> anyhow::Resu
             job,
             out,
             image,
-        } => export::export(workspace, to, &job, out.as_deref(), image),
+        } => schedule::export(workspace, to, &job, out.as_deref(), image),
     }
 }

@@ -2,15 +2,20 @@
 
 pub mod coverage;
 mod kinds;
+mod lineage;
+mod recompute;
 mod report;
+mod restatement;
 mod rows;
 mod slices;
 mod stage;
 
 use stage::Stage;
 
-pub use kinds::Catalogue;
-pub use report::{is_full, templates};
+pub use kinds::{Catalogue, templates_version};
+pub use report::{
+    assemble as assemble_report, build, drawings, is_full, rendered_files, templates,
+};
 
 use crate::workspace::Workspace;
 use async_trait::async_trait;
@@ -20,8 +25,8 @@ use retrocast_engine::{Executor, Failure, Progress, RunContext, job::retention::
 use retrocast_run::{Node, NodeSpec, SourceSpec, plan::SOURCE};
 use retrocast_stages::Reads;
 use retrocast_store::{
-    Contract, Control, Days, Dialect, Format, Hashes, Lake, Properties, Remedy, Reservation,
-    ResourcePool, Sql, StoreError, TimeLimit,
+    Contract, Control, Days, Dialect, Format, Hashes, Lake, LakeRoot, Properties, Remedy,
+    Reservation, ResourcePool, Sql, StoreError, TimeLimit,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -37,6 +42,8 @@ pub struct WorkspaceExecutor {
     compute: tokio::runtime::Handle,
     /// Hashes of files, each computed once.
     file_hashes: Hashes,
+    /// Where stages write their datasets, if that is not the lake that they read.
+    scratch: Option<LakeRoot>,
 }
 
 impl WorkspaceExecutor {
@@ -55,6 +62,23 @@ impl WorkspaceExecutor {
             progress,
             compute,
             file_hashes: Hashes::default(),
+            scratch: None,
+        }
+    }
+
+    /// Makes stages write their datasets to another lake, so that computing a stage again changes
+    /// nothing.
+    #[must_use]
+    pub fn writing_to(mut self, scratch: LakeRoot) -> Self {
+        self.scratch = Some(scratch);
+        self
+    }
+
+    /// The lake that stages write to.
+    fn output_lake(&self, ctx: &RunContext) -> Result<Lake, Failure> {
+        match &self.scratch {
+            Some(root) => Lake::new(root, &ctx.job.name).map_err(failure),
+            None => self.lake(ctx),
         }
     }
 

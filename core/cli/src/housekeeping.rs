@@ -1,5 +1,5 @@
-//! Frees space on a full disk: removes old reports as the job file allows, and adds a notice to the
-//! next report.
+//! Removes old reports: on a full disk as the job file allows, with a notice in the next report, and on
+//! request. A removed run leaves a tombstone; pinned runs stay.
 //!
 //! ```text
 //! lake/notices/<job>.json   notices for the next report of the job
@@ -8,17 +8,71 @@
 use crate::{ledger, terminal, workspace::Workspace};
 use anyhow::Context as _;
 use jiff::civil::Date;
+use retrocast_deliver::retention;
 use retrocast_domain::{Window, number::plural};
 use retrocast_engine::{Job, OutcomeStore, schedule::conditions::format_bytes};
 use retrocast_run::{Journal, Node, Plan, RecordedPlan, folder::run_folders_of};
-use retrocast_store::bytes_below;
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-/// A run folder that may be removed.
-struct RemovableRun {
-    window: Window,
-    run: String,
-    folder: PathBuf,
+/// A run whose files may be removed.
+pub struct RemovableRun {
+    /// Its window.
+    pub window: Window,
+    /// Its id.
+    pub run: String,
+    /// Its folder.
+    pub folder: PathBuf,
+}
+
+/// Reports on windows that ended by `limit` may be removed, except those of the `at_least` newest.
+pub struct RetentionRule {
+    /// The last day.
+    pub limit: Date,
+    /// Number of newest windows that are always kept.
+    pub at_least: u32,
+    /// The rule in words, for tombstones: "as the job's retention (26 weeks) allows".
+    pub why: String,
+}
+
+/// The runs of a job that a rule allows to be removed, oldest first. Pinned and active runs, and those
+/// that were removed already, are not among them.
+pub fn removable(workspace: &Workspace, job: &str, rule: &RetentionRule) -> Vec<RemovableRun> {
+    let mut runs = runs(workspace, job);
+    let ends: BTreeSet<Date> = runs.iter().map(|run| run.window.end).collect();
+    let oldest_required = match rule.at_least {
+        0 => Some(Date::MAX),
+        n => ends.iter().rev().nth(n as usize - 1).copied(),
+    };
+    let Some(oldest_required) = oldest_required else {
+        return Vec::new();
+    };
+    runs.retain(|run| {
+        run.window.end <= rule.limit
+            && run.window.end < oldest_required
+            && retention::pin_of(&run.folder).is_none()
+            && !Journal::is_being_written(&run.folder)
+            && retention::removable_files(&run.folder).is_ok_and(|(files, _)| !files.is_empty())
+    });
+    runs.sort_by_key(|run| (run.window.end, run.folder.clone()));
+    runs
+}
+
+/// Removes the files of runs and the cached reports that hold them, too, and leaves tombstones; returns
+/// the size of the files in bytes.
+pub fn remove(
+    workspace: &Workspace,
+    job: &str,
+    runs: &[RemovableRun],
+    today: Date,
+    why: &str,
+) -> anyhow::Result<u64> {
+    let mut freed = 0;
+    for run in runs {
+        freed += retention::remove(&run.folder, today, why)?;
+    }
+    let names: BTreeSet<String> = runs.iter().map(|run| run.run.clone()).collect();
+    OutcomeStore::of_lake(&workspace.lake_locations.files).forget(job, &names);
+    Ok(freed)
 }
 
 /// Reports the full disk and frees space as the job file allows; returns false, with advice, if
@@ -44,17 +98,12 @@ fn remove_old_reports(workspace: &Workspace, job: &Job) -> anyhow::Result<Option
         return Ok(None);
     };
     let today = jiff::Timestamp::now().in_tz(&job.timezone)?.date();
-    let mut runs = runs(workspace, &job.name);
-    let ends: BTreeSet<Date> = runs.iter().map(|run| run.window.end).collect();
-    let Some(oldest_required) = ends.iter().rev().nth(retention.at_least as usize - 1) else {
-        return Ok(None);
+    let rule = RetentionRule {
+        limit: retention.limit(today),
+        at_least: retention.at_least,
+        why: format!("as the job's retention ({}) allows", retention.keep),
     };
-    let limit = retention.limit(today);
-    runs.retain(|run| {
-        run.window.end <= limit
-            && run.window.end < *oldest_required
-            && !Journal::is_being_written(&run.folder)
-    });
+    let runs = removable(workspace, &job.name, &rule);
     let unpublished = unpublished(workspace, &job.name);
     let (unpublished_runs, published): (Vec<_>, Vec<_>) =
         (runs.into_iter()).partition(|run| unpublished.contains(&run.folder));
@@ -65,7 +114,6 @@ fn remove_old_reports(workspace: &Workspace, job: &Job) -> anyhow::Result<Option
     } else {
         published
     };
-    let names: BTreeSet<String> = runs.iter().map(|run| run.run.clone()).collect();
     let Some(last) = runs
         .iter()
         .map(|run| &run.window)
@@ -73,36 +121,29 @@ fn remove_old_reports(workspace: &Workspace, job: &Job) -> anyhow::Result<Option
     else {
         return Ok(None);
     };
-    let mut freed = 0;
-    for run in &runs {
-        freed += bytes_below(&run.folder);
-        fs::remove_dir_all(&run.folder)
-            .with_context(|| format!("cannot remove {}", run.folder.display()))?;
-        if let Some(window) = run.folder.parent() {
-            // Fails, as intended, if the window has another run.
-            let _ = fs::remove_dir(window);
-        }
-    }
-    OutcomeStore::of_lake(&workspace.lake_locations.files).forget(&job.name, &names);
+    let why = format!(
+        "the disk was full, and files of old runs are removed {}",
+        rule.why
+    );
+    let freed = remove(workspace, &job.name, &runs, today, &why)?;
     let warning = if loses_findings {
         " Their findings are not in the ledger."
     } else {
         ""
     };
     let notice = format!(
-        "The disk was full on {today}: removed {} on windows up to {}, {} in total, as the job's \
-         retention ({}) allows.{warning}",
+        "The disk was full on {today}: removed {} on windows up to {}, {} in total, {}.{warning}",
         plural(runs.len() as u64, "report"),
         last.label(),
         format_bytes(freed),
-        retention.keep,
+        rule.why,
     );
     add_notice(workspace, &job.name, &notice)?;
     Ok(Some(notice))
 }
 
 /// Folders of finished runs that the ledger lacks and cannot store now.
-fn unpublished(workspace: &Workspace, job: &str) -> BTreeSet<PathBuf> {
+pub fn unpublished(workspace: &Workspace, job: &str) -> BTreeSet<PathBuf> {
     let published = ledger::JobLedger::new(workspace, job).and_then(|ledger| {
         // On a full disk, some runs may not be published.
         if let Err(error) = ledger.publish(workspace, job) {

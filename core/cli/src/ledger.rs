@@ -1,16 +1,20 @@
 //! The ledger of a job: publishes finished runs, and selects the rows that a run sees.
 
+mod published;
 mod rows;
 
 use crate::{runs, terminal, workspace::Workspace};
 use anyhow::Context as _;
 use jiff::{Timestamp, civil::Date};
-use retrocast_domain::Window;
+use retrocast_domain::{FindingDecision, Window};
 use retrocast_engine::Job;
-use retrocast_run::{LedgerRun, LedgerView, RunSummary, files::REPORT};
+use retrocast_run::{LedgerRun, LedgerView, PublishedFigures, RunSummary, files::REPORT};
 use retrocast_store::{
     Lake, Ledger,
-    ledger::{Decision, Improvement, Publication, PublishedRun, newest_by_window, register},
+    ledger::{
+        Decision, Improvement, Publication, PublishedRestatement, PublishedRun, TableRows,
+        finding_decisions, newest_by_window, register,
+    },
 };
 use std::{
     collections::BTreeSet,
@@ -18,8 +22,21 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
+/// Number of windows whose runs are published before the restated figures are listed.
+const NEWEST_WINDOWS: usize = 2;
 /// Maximum number of runs whose rows are in memory at the same time.
 const RUNS_AT_ONCE: usize = 50;
+
+/// The part of the ledger that a run sees; its plan records it.
+#[derive(Debug, Clone, Default)]
+pub struct RunView {
+    /// The rows that stages see.
+    pub rows: LedgerView,
+    /// The figures that earlier runs published.
+    pub published: Option<PublishedFigures>,
+    /// The decisions on findings that are in force.
+    pub decisions: Vec<FindingDecision>,
+}
 
 /// The ledger of a job, with a runtime for its async calls.
 pub struct JobLedger {
@@ -47,8 +64,8 @@ impl JobLedger {
         let mut count = 0;
         for runs in missing.chunks(RUNS_AT_ONCE) {
             let publications = runs.iter().filter_map(|(folder, run)| {
-                let publication = rows::read(folder, run)
-                    .and_then(|rows| Ok(Publication::new(run.clone(), rows)?));
+                let publication =
+                    rows::read(folder).and_then(|rows| Ok(Publication::new(run.clone(), rows)?));
                 // An unreadable folder does not prevent the publication of the others.
                 publication
                     .inspect_err(|error| tracing::warn!("cannot publish a run: {error:#}"))
@@ -58,6 +75,46 @@ impl JobLedger {
             count += self.runtime.block_on(self.ledger.publish(&publications))?;
         }
         Ok(count)
+    }
+
+    /// The restated figures, after publishing new runs: those on the newest windows that the ledger
+    /// lacks. Older windows are not searched, so the time does not grow with the archive; a run
+    /// publishes all.
+    pub fn restatements(
+        &self,
+        workspace: &Workspace,
+        job: &str,
+    ) -> anyhow::Result<Vec<PublishedRestatement>> {
+        if self.lacks_newest(workspace, job)? {
+            publish_finished(workspace, job);
+        }
+        Ok(self.runtime.block_on(self.ledger.restatements())?)
+    }
+
+    /// Returns true if the ledger lacks a run on one of the newest windows in the archive.
+    fn lacks_newest(&self, workspace: &Workspace, job: &str) -> anyhow::Result<bool> {
+        let names = |folder: &Path| {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+            names.collect::<Vec<_>>()
+        };
+        let reports = workspace.reports.join(job);
+        let windows = names(&reports).into_iter();
+        let mut windows: Vec<(Date, String)> = windows
+            .filter_map(|name| Some((Window::parse(&name, "UTC").ok()?.end, name)))
+            .collect();
+        windows.sort();
+        let newest = windows.into_iter().rev().take(NEWEST_WINDOWS);
+        let newest: Vec<String> = newest.map(|(_, name)| name).collect();
+        let published = self.runtime.block_on(self.ledger.runs_on(&newest))?;
+        let is_published = |window: &str, name: &str| {
+            let mut published = published.iter();
+            published.any(|run| (run.window.as_str(), run.run.as_str()) == (window, name))
+        };
+        Ok(newest.iter().any(|window| {
+            let runs = names(&reports.join(window));
+            runs.iter().any(|run| !is_published(window, run))
+        }))
     }
 
     /// Finished runs of the archive that the ledger lacks, in the order in which they finished.
@@ -97,7 +154,7 @@ impl JobLedger {
 
     /// Selects the part of the ledger that a run on a window sees: the newest run of each of the job's
     /// windows that ended before it, and the decisions and improvements from before the run's date.
-    pub fn view(&self, job: &Job, window: &Window, date: Date) -> anyhow::Result<LedgerView> {
+    pub fn view(&self, job: &Job, window: &Window, date: Date) -> anyhow::Result<RunView> {
         let (kind, start) = (job.window.to_string(), window.start_instant());
         let runs = self.runtime.block_on(self.ledger.runs())?;
         let runs = newest_by_window(runs, |run| {
@@ -105,15 +162,18 @@ impl JobLedger {
         });
         let today = date.in_tz(&window.timezone)?.timestamp();
         let decisions = self.runtime.block_on(self.ledger.decisions())?;
-        let earlier = decisions.iter().filter(|decision| decision.time < today);
-        let mut decisions: Vec<String> = earlier.map(Decision::event).collect();
+        let earlier = || decisions.iter().filter(|decision| decision.time < today);
+        let zone = jiff::tz::TimeZone::get(&window.timezone)?;
+        let on_findings = finding_decisions(earlier(), date, &zone);
+        let mut decisions: Vec<String> = earlier().map(Decision::event).collect();
         decisions.sort();
         let changes = self.runtime.block_on(self.ledger.improvements())?;
         let changes = changes.iter().filter(|change| change.time < today);
         let latest = register(changes).into_values();
         let mut improvements: Vec<String> = latest.map(Improvement::event).collect();
         improvements.sort();
-        Ok(LedgerView {
+        let published = published::figures(self, &runs, job.restatement_change_min)?;
+        let rows = LedgerView {
             runs: runs
                 .into_iter()
                 .map(|run| LedgerRun {
@@ -124,8 +184,18 @@ impl JobLedger {
                 .collect(),
             decisions,
             improvements,
+        };
+        Ok(RunView {
+            rows,
+            published,
+            decisions: on_findings,
         })
     }
+}
+
+/// The results of a run as rows of the ledger's tables.
+pub fn results(folder: &Path) -> anyhow::Result<TableRows> {
+    rows::read(folder)
 }
 
 /// Publishes the finished runs of a job before something reads its ledger. Only warns if the ledger

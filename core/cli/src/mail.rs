@@ -1,26 +1,17 @@
-//! Mail of runs: the workspace's settings and templates, and operations on the outbox of a run.
-//!
-//! Mail never changes the result of a run: errors go to stderr and to the outbox, and the next
-//! check of a schedule or `retrocast deliver` tries again.
+//! Mail of runs: the workspace's settings and templates, and the mail in the outbox of a run.
 
 use crate::{diagnose::WrongUsage, signals, terminal, workspace::Workspace};
 use anyhow::Context as _;
 use jiff::Timestamp;
 use retrocast_domain::number::plural;
-use retrocast_engine::{
-    Job,
-    job::{ReportSection, mail::SendMail},
-};
+use retrocast_engine::job::ReportSection;
 use retrocast_mail::{
-    Address, Content, Deliveries, Delivery, EnqueueResult, Fonts, Message, Outbox, Selection,
-    Settings, Smtp, Templates, compose, outbox::events_path,
+    Address, Channel, Content, Delivery, EnqueueResult, Fonts, Message, Outbox, Selection,
+    Settings, Smtp, Templates, compose,
 };
 use retrocast_render::{theme::Theme, world::font_files};
-use retrocast_run::{RunOrigin, RunStatus, RunSummary, SliceIndex, folder::run_folders_of};
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use retrocast_run::{RunSummary, SliceIndex};
+use std::{io, path::Path};
 
 /// Name of the settings file in the workspace.
 pub const SETTINGS: &str = "mail.toml";
@@ -119,7 +110,7 @@ impl Mailer {
 
     /// Adds the mail of a run to its outbox. With `requeue`, existing deliveries that no server accepted
     /// become due again.
-    fn enqueue(
+    pub fn enqueue(
         &self,
         outbox: &mut Outbox,
         folder: &Path,
@@ -128,7 +119,7 @@ impl Mailer {
     ) -> anyhow::Result<()> {
         for (content, recipients) in self.contents(folder, reports)? {
             for to in recipients {
-                if !requeue && outbox.find(&content, &to).is_some() {
+                if !requeue && outbox.find(&content, Channel::Mail, &to.email).is_some() {
                     continue;
                 }
                 let (settings, templates) = (&self.settings, &self.templates);
@@ -136,7 +127,7 @@ impl Mailer {
                 let added = outbox.enqueue(settings, templates, &content, &to, now)?;
                 if requeue && added == EnqueueResult::Accepted {
                     let report = content.report();
-                    terminal::message!("{report} to {}: already accepted", to.email);
+                    terminal::message!("mail: {report} to {}: already accepted", to.email);
                 }
             }
         }
@@ -144,128 +135,38 @@ impl Mailer {
     }
 
     /// Sends the selected deliveries, and reports each attempt.
-    fn send(&self, outbox: &mut Outbox, selection: Selection) -> anyhow::Result<()> {
+    pub fn send(&self, outbox: &mut Outbox, selection: Selection) -> anyhow::Result<()> {
+        let is_open_mail = |delivery: &Delivery| {
+            delivery.queued.channel == Channel::Mail && delivery.state.is_open()
+        };
+        // Without mail to send, the login is not needed.
+        if !outbox.deliveries().iter().any(is_open_mail) {
+            return Ok(());
+        }
         let stop = signals::stop();
         let is_stopped = || stop.is_cancelled();
         let mut server = self.server()?;
-        let tried = outbox.send(
-            &self.settings,
-            &mut server,
-            selection,
-            &Timestamp::now,
-            &is_stopped,
-        )?;
-        for delivery in tried.iter().filter_map(|id| outbox.deliveries().get(id)) {
-            terminal::message!("mail: {}", format_delivery(delivery));
-        }
+        let tried = outbox.send(&mut server, selection, &Timestamp::now, &is_stopped)?;
+        report_attempts(outbox, &tried);
         Ok(())
     }
+}
 
-    /// Sends the mail of a run on request, including refused and given-up deliveries.
-    pub fn deliver(
-        &self,
-        workspace: &Workspace,
-        folder: &Path,
-        reports: &[ReportSection],
-    ) -> anyhow::Result<Deliveries> {
-        self.with_outbox(workspace, folder, |outbox| {
-            self.enqueue(outbox, folder, reports, true)?;
-            self.send(outbox, Selection::Open)
-        })
-    }
-
-    /// Runs an operation on the outbox of a run, then uploads the folder to the archive.
-    fn with_outbox(
-        &self,
-        workspace: &Workspace,
-        folder: &Path,
-        operation: impl FnOnce(&mut Outbox) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Deliveries> {
-        let mut outbox = Outbox::open(folder)?;
-        let result = operation(&mut outbox);
-        let deliveries = outbox.deliveries().clone();
-        drop(outbox);
-        workspace.send()?;
-        result.map(|()| deliveries)
+/// Reports attempts to stderr.
+pub fn report_attempts(outbox: &Outbox, tried: &[String]) {
+    for delivery in tried.iter().filter_map(|id| outbox.deliveries().get(id)) {
+        terminal::message!("{}", format_delivery(delivery));
     }
 }
 
-/// Sends the mail of a finished run, if its job file says so.
-pub fn send_after_run(workspace: &Workspace, job: &Job, folder: &Path, status: RunStatus) {
-    let is_wanted = match job.send_mail {
-        SendMail::Never => false,
-        SendMail::Always => true,
-        SendMail::Scheduled => RunOrigin::read(folder).is_ok_and(|origin| origin.due.is_some()),
-    };
-    if status.has_reports() && is_wanted {
-        send_new(workspace, job, folder);
-    }
-}
-
-/// Notifies the recipients of a job's reports, once, of a failure about which its administrator was
-/// alerted.
-pub fn notify_of_failure(workspace: &Workspace, job: &Job, folder: &Path) {
-    if job.send_mail != SendMail::Never {
-        send_new(workspace, job, folder);
-    }
-}
-
-fn send_new(workspace: &Workspace, job: &Job, folder: &Path) {
-    if !job.reports.iter().any(ReportSection::has_recipients) {
-        return;
-    }
-    let sent = || -> anyhow::Result<()> {
-        let Some(mailer) = Mailer::new(workspace)? else {
-            tracing::info!("no mail is sent: there is no {SETTINGS}");
-            return Ok(());
-        };
-        mailer.with_outbox(workspace, folder, |outbox| {
-            mailer.enqueue(outbox, folder, &job.reports, false)?;
-            mailer.send(outbox, Selection::Due)
-        })?;
-        Ok(())
-    };
-    report_error(sent());
-}
-
-/// Sends the deliveries of a job's runs that are due.
-pub fn retry(workspace: &Workspace, job: &str) {
-    let now = Timestamp::now();
-    let is_due = |folder: &PathBuf| {
-        events_path(folder).is_file()
-            && Outbox::read(folder)
-                .is_ok_and(|deliveries| deliveries.iter().any(|delivery| delivery.is_due(now)))
-    };
-    let folders = run_folders_of(&workspace.reports, job).into_iter();
-    let due: Vec<PathBuf> = folders.filter(is_due).collect();
-    if due.is_empty() {
-        return;
-    }
-    let sent = || -> anyhow::Result<()> {
-        let Some(mailer) = Mailer::new(workspace)? else {
-            return Ok(());
-        };
-        for folder in &due {
-            mailer.with_outbox(workspace, folder, |outbox| {
-                mailer.send(outbox, Selection::Due)
-            })?;
-        }
-        Ok(())
-    };
-    report_error(sent());
-}
-
-fn report_error(sent: anyhow::Result<()>) {
-    if let Err(error) = sent {
-        terminal::print_error(&error.context("mail was not sent"));
-    }
-}
-
-/// Formats a delivery in one line: "executive to ada@example.org: accepted since ...".
+/// Formats a delivery in one line: "mail: executive to ada@example.org: accepted since ...".
 pub fn format_delivery(delivery: &Delivery) -> String {
-    let (report, to) = (&delivery.queued.report, &delivery.queued.recipient);
+    let queued = &delivery.queued;
     format!(
-        "{report} to {to}: {}",
+        "{}: {} to {}: {}",
+        queued.channel.word(),
+        queued.report,
+        queued.recipient,
         terminal::truncate(&delivery.describe(), 300)
     )
 }
@@ -299,7 +200,8 @@ fn slices(
     Ok(contents)
 }
 
-fn settings(workspace: &Workspace) -> anyhow::Result<Option<Settings>> {
+/// Reads the settings of a workspace; `None` if it has none.
+pub fn settings(workspace: &Workspace) -> anyhow::Result<Option<Settings>> {
     let path = workspace.root.join(SETTINGS);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,

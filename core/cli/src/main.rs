@@ -7,15 +7,18 @@
 mod allocator;
 mod arguments;
 mod commands;
+mod deliveries;
 mod diagnose;
 mod executor;
 mod folder_watcher;
 mod housekeeping;
 mod ledger;
 mod mail;
+mod notifications;
 mod progress;
 mod runs;
 mod signals;
+mod temporary_folder;
 mod terminal;
 mod workspace;
 

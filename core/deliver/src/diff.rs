@@ -15,6 +15,7 @@ use config::Config;
 use figures::Figure;
 use findings::{Findings, ImprovementVerdicts};
 use inputs::Input;
+use retrocast_domain::{FindingDecision, Restatement};
 use retrocast_run::{NodeState, RunFolder, RunStatus};
 use serde::Serialize;
 use std::path::Path;
@@ -94,6 +95,10 @@ pub struct Difference {
     pub findings: Findings,
     /// The verdicts on improvements.
     pub effects: Vec<ImprovementVerdicts>,
+    /// Decisions on findings in force in only one of the runs.
+    pub decisions: Pair<Vec<FindingDecision>>,
+    /// Figures of earlier windows that each run restated.
+    pub restated: Pair<Vec<Restatement>>,
     /// Files that could not be read and are left out, one sentence each.
     pub unreadable: Vec<String>,
 }
@@ -111,6 +116,8 @@ pub fn diff(old: &Path, new: &Path) -> Result<Difference, Error> {
         inputs: inputs::compare(&runs),
         metrics: figures::compare(&runs),
         findings: findings::compare(&runs, &effects),
+        decisions: decisions(&runs),
+        restated: runs.map(restated),
         effects,
         unreadable: [runs.old.unreadable.clone(), runs.new.unreadable.clone()].concat(),
         runs: runs.map(side),
@@ -122,6 +129,28 @@ impl Difference {
     pub fn text(&self) -> String {
         text::text(self)
     }
+}
+
+/// The decisions in force in one run but not in the other.
+fn decisions(runs: &Pair<RunFolder>) -> Pair<Vec<FindingDecision>> {
+    let only = |run: &RunFolder, other: &RunFolder| {
+        let decisions = run.plan.decisions.iter();
+        let decisions = decisions.filter(|one| !other.plan.decisions.contains(one));
+        decisions.cloned().collect()
+    };
+    Pair {
+        old: only(&runs.old, &runs.new),
+        new: only(&runs.new, &runs.old),
+    }
+}
+
+/// The figures that a run restated.
+fn restated(run: &RunFolder) -> Vec<Restatement> {
+    let restated = run
+        .in_order()
+        .filter_map(|(_, cell)| cell.restated.as_ref());
+    let figures = restated.flat_map(|restated| restated.figures.iter().cloned());
+    figures.collect()
 }
 
 fn side(run: &RunFolder) -> Side {

@@ -1,9 +1,12 @@
 //! The entries of the archive: jobs with their runs, and folders that are not runs.
 
-use crate::words::{clean, encode};
+use crate::{
+    retention::{Pin, Tombstone},
+    words::{clean, encode},
+};
 use jiff::{Timestamp, civil::Date};
-use retrocast_run::RunSummary;
-use std::path::PathBuf;
+use retrocast_run::{RunStatus, RunSummary};
+use std::{collections::BTreeSet, path::PathBuf};
 
 /// A run in its folder.
 #[derive(Debug)]
@@ -12,6 +15,12 @@ pub(crate) struct RunEntry {
     pub names: [String; 3],
     pub folder: PathBuf,
     pub summary: RunSummary,
+    /// Hash of the summary.
+    pub key: String,
+    /// Set if its files are kept.
+    pub pin: Option<Pin>,
+    /// Set if its files were removed.
+    pub tombstone: Option<Tombstone>,
     /// True if a later run covers the same window.
     pub superseded: bool,
 }
@@ -39,6 +48,35 @@ impl RunEntry {
         parts.collect()
     }
 
+    /// Hash of everything that pages state about it, except its files.
+    pub(crate) fn identity(&self) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        let flags = [
+            self.superseded,
+            self.pin.is_some(),
+            self.tombstone.is_some(),
+        ];
+        for text in self.names.iter().chain([&self.key]) {
+            hasher.update(text.as_bytes()).update(&[0]);
+        }
+        hasher.update(&flags.map(u8::from));
+        hasher.finalize()
+    }
+
+    /// Returns true if it may still change.
+    pub(crate) fn is_active(&self) -> bool {
+        self.summary.status == RunStatus::Running
+    }
+
+    /// Year of its date, for paging; `undated` without a date.
+    pub(crate) fn year(&self) -> String {
+        let date = self.summary.date;
+        date.map_or_else(
+            || "undated".to_string(),
+            |date| date.strftime("%Y").to_string(),
+        )
+    }
+
     /// The headline, or the reason why there is none.
     pub(crate) fn headline(&self) -> String {
         match self.summary.headline.trim() {
@@ -56,12 +94,12 @@ impl JobEntry {
             (summary.date, summary.started, run.names.clone())
         };
         runs.sort_by_key(|run| std::cmp::Reverse(key(run)));
-        let mut windows_with_report: Vec<String> = Vec::new();
+        let mut windows_with_report: BTreeSet<String> = BTreeSet::new();
         for run in &mut runs {
             run.superseded = windows_with_report.contains(&run.names[1]);
             // A run without a report replaces no other.
-            if run.summary.status.has_reports() && !run.superseded {
-                windows_with_report.push(run.names[1].clone());
+            if run.summary.status.has_reports() {
+                windows_with_report.insert(run.names[1].clone());
             }
         }
         let run_title = runs
@@ -79,6 +117,25 @@ impl JobEntry {
     /// The title for a page.
     pub(crate) fn display_title(&self) -> String {
         clean(&self.title, 200)
+    }
+
+    /// The newest run with reports that were not removed.
+    pub(crate) fn latest(&self) -> Option<&RunEntry> {
+        self.runs.iter().find(|run| {
+            run.summary.status.has_reports() && !run.superseded && run.tombstone.is_none()
+        })
+    }
+
+    /// The runs by year, newest year first.
+    pub(crate) fn years(&self) -> Vec<(String, Vec<&RunEntry>)> {
+        let mut years: Vec<(String, Vec<&RunEntry>)> = Vec::new();
+        for run in &self.runs {
+            match years.last_mut().filter(|(name, _)| *name == run.year()) {
+                Some((_, runs)) => runs.push(run),
+                None => years.push((run.year(), vec![run])),
+            }
+        }
+        years
     }
 
     /// Date and start of the newest run.

@@ -6,7 +6,11 @@
 
 pub mod archive;
 
+pub mod checksums;
+
 pub mod diff;
+
+pub mod retention;
 
 mod earlier;
 
@@ -14,19 +18,28 @@ pub mod failure;
 
 pub mod alert;
 
+mod digest;
 mod entries;
 mod feed;
 mod folders;
+mod history;
+mod job_pages;
 mod journal;
 mod layout;
+mod page_writer;
 mod pages;
+mod search;
+mod trend;
 mod words;
+mod year_index;
 
 pub use alert::{Alert, AlertOutcome, alert, alert_without_run};
-pub use archive::{rebuild, rebuild_with};
+pub use archive::{ArchiveUpdate, rebuild, update};
+pub use checksums::{ChecksumResult, check_checksums};
 pub use diff::{Difference, diff};
 pub use earlier::earlier_report;
 pub use failure::failure_report;
+pub use page_writer::FileCount;
 pub use pages::{built_in_templates, check_templates};
 
 use retrocast_run::files::write_whole;

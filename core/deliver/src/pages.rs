@@ -1,10 +1,9 @@
-//! The pages of the archive, laid out by templates.
+//! The templates of the archive, and the texts that they are filled with.
 
 use crate::{
     Error,
     entries::{InvalidEntry, JobEntry, RunEntry},
     feed,
-    journal::nodes,
     words::{clean, encode, minute},
 };
 use minijinja::{
@@ -20,19 +19,20 @@ use std::path::Path;
 
 /// A link to an existing file.
 #[derive(Debug, Serialize)]
-struct Link {
+pub(crate) struct Link {
     href: String,
     label: &'static str,
 }
 
 /// A run, with the field names of the templates.
+#[expect(clippy::struct_excessive_bools, reason = "templates test each of them")]
 #[derive(Debug, Serialize)]
-struct RunView {
+pub(crate) struct RunView {
     /// Relative link from the root of the archive, with a final slash.
     href: String,
     run: String,
     job: String,
-    title: String,
+    pub title: String,
     window: String,
     period: String,
     date: String,
@@ -48,6 +48,8 @@ struct RunView {
     failure: &'static str,
     rerun: bool,
     superseded: bool,
+    pinned: bool,
+    removed: bool,
     files: Vec<Link>,
     #[serde(rename = "doors")]
     reports: Vec<ReportFiles>,
@@ -88,54 +90,47 @@ const SHORT_LINKS: [(&str, &str); 4] = [
     ("technical.html", "Technical page"),
 ];
 
-const DEFAULTS: [(&str, &str); 9] = [
-    (
-        "base.html.j2",
-        include_str!("../../../templates/archive/base.html.j2"),
-    ),
-    (
-        "parts.html.j2",
-        include_str!("../../../templates/archive/parts.html.j2"),
-    ),
-    (
-        "index.html.j2",
-        include_str!("../../../templates/archive/index.html.j2"),
-    ),
-    (
-        "job.html.j2",
-        include_str!("../../../templates/archive/job.html.j2"),
-    ),
-    (
-        "run.html.j2",
-        include_str!("../../../templates/archive/run.html.j2"),
-    ),
-    (
-        "failure.html.j2",
-        include_str!("../../../templates/archive/failure.html.j2"),
-    ),
-    (
-        "feed.xml.j2",
-        include_str!("../../../templates/archive/feed.xml.j2"),
-    ),
-    (
-        "style.css",
-        include_str!("../../../templates/archive/style.css"),
-    ),
-    (
-        "search.js",
-        include_str!("../../../templates/archive/search.js"),
-    ),
+macro_rules! built_in {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../../templates/archive/", $name)))),*]
+    };
+}
+
+/// The built-in templates, and the files that pages load.
+const DEFAULTS: &[(&str, &str)] = built_in![
+    "base.html.j2",
+    "parts.html.j2",
+    "index.html.j2",
+    "job.html.j2",
+    "year.html.j2",
+    "period.html.j2",
+    "run.html.j2",
+    "finding.html.j2",
+    "figure.html.j2",
+    "improvement.html.j2",
+    "latest.html.j2",
+    "search.html.j2",
+    "compare.html.j2",
+    "failure.html.j2",
+    "feed.xml.j2",
+    "style.css",
+    "search.js",
+    "align.js",
+    "compare.js",
 ];
 
+/// Maximum number of runs on the front page, over all jobs; each job has at least one.
+const FRONT_RUNS_MAX: usize = 120;
 /// Maximum number of runs of a job on the front page.
 const RECENT_RUNS: usize = 6;
-/// Maximum number of older runs of a job on the front page, for its search; the job's own page has
-/// all.
-const EARLIER_RUNS: usize = 500;
+/// Number of jobs above which the front page shows one short line for each.
+const BRIEF_JOBS: usize = 40;
+/// Version of the data that templates are filled with.
+const FORMAT: u32 = 1;
 
 /// The built-in templates of the archive, by name.
 pub fn built_in_templates() -> impl Iterator<Item = (&'static str, &'static str)> {
-    DEFAULTS.into_iter()
+    DEFAULTS.iter().copied()
 }
 
 /// Checks the templates of the archive below a templates folder by rendering empty pages.
@@ -149,8 +144,10 @@ pub fn check_templates(templates: Option<&Path>) -> Result<(), Error> {
 /// The parsed templates.
 pub(crate) struct Pages {
     environment: Environment<'static>,
-    style: String,
-    script: String,
+    /// Scripts and styles by name.
+    pub assets: Vec<(&'static str, String)>,
+    /// Hash of all templates and of the program's version.
+    pub version: String,
 }
 
 impl Pages {
@@ -158,12 +155,20 @@ impl Pages {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::Html);
+        // Drawings are made by this crate; any other text is escaped.
+        environment.add_filter("safe_svg", |text: String| {
+            if text.starts_with("<svg class=") {
+                Value::from_safe_string(text)
+            } else {
+                Value::from(text)
+            }
+        });
         let syntax = SyntaxConfig::builder()
             .trim_blocks(true)
             .lstrip_blocks(true)
             .build()?;
         environment.set_syntax(syntax);
-        let (mut style, mut script) = (String::new(), String::new());
+        let (mut assets, mut texts) = (Vec::new(), Vec::new());
         for (name, default) in DEFAULTS {
             let custom = templates.map(|folder| folder.join("archive").join(name));
             let text = match custom.filter(|path| path.is_file()) {
@@ -172,29 +177,36 @@ impl Pages {
                     path,
                     source,
                 })?,
-                None => default.to_string(),
+                None => (*default).to_string(),
             };
-            match name {
-                "style.css" => style = text,
-                "search.js" => script = text,
-                _ => environment.add_template_owned(name, text)?,
+            if name.ends_with(".j2") {
+                texts.push(text.clone());
+                environment.add_template_owned(*name, text)?;
+            } else {
+                assets.push((*name, text));
             }
         }
         Ok(Self {
             environment,
-            style,
-            script,
+            assets,
+            version: canonical::hash(&(FORMAT, env!("CARGO_PKG_VERSION"), texts)),
         })
     }
 
-    /// The front page: the newest runs of each job, and short entries for older ones.
+    /// The front page: the newest runs of each job.
     pub(crate) fn front(
         &self,
         jobs: &[JobEntry],
         invalid: &[InvalidEntry],
     ) -> Result<String, Error> {
         let runs: usize = jobs.iter().map(|job| job.runs.len()).sum();
-        let views: Vec<serde_json::Value> = jobs.iter().map(job_view).collect();
+        let brief = jobs.len() > BRIEF_JOBS;
+        let shown = match jobs.len() {
+            0 => 0,
+            jobs => (FRONT_RUNS_MAX / jobs).clamp(1, RECENT_RUNS),
+        };
+        let views: Vec<serde_json::Value> =
+            jobs.iter().map(|job| job_view(job, shown, brief)).collect();
         let summary = format!(
             "{} of {}, newest first.",
             plural(runs as u64, "run"),
@@ -203,6 +215,7 @@ impl Pages {
         let invalid = invalid_views(invalid.iter());
         self.render(
             "index.html.j2",
+            "",
             &serde_json::json!({ "jobs": views, "summary": summary, "odd": invalid }),
         )
     }
@@ -214,86 +227,73 @@ impl Pages {
         Ok(template.render(Value::from(Serde(&feed)))?)
     }
 
-    /// All runs of a job, by year.
-    pub(crate) fn job(&self, job: &JobEntry, invalid: &[&InvalidEntry]) -> Result<String, Error> {
-        let years = job.runs.chunk_by(|a, b| year(a) == year(b)).map(|runs| {
-            let views: Vec<RunView> = runs.iter().map(view).collect();
-            serde_json::json!({ "name": year(&runs[0]), "runs": views })
-        });
-        let data = serde_json::json!({
-            "job": {
-                "title": job.display_title(),
-                "summary": format!("{}, newest first.", plural(job.runs.len() as u64, "run")),
-                "years": years.collect::<Vec<_>>(),
-            },
-            "odd": invalid_views(invalid.iter().copied()),
-        });
-        self.render("job.html.j2", &data)
-    }
-
-    /// One run: its reports, stages and facts.
-    pub(crate) fn run(&self, run: &RunEntry, job_title: &str) -> Result<String, Error> {
-        let mut view = view(run);
-        if view.title.is_empty() {
-            view.title = clean(job_title, 200);
-        }
-        let nodes = nodes(&run.folder)?;
-        self.render(
-            "run.html.j2",
-            &serde_json::json!({ "run": view, "nodes": nodes }),
-        )
-    }
-
     /// The failure page of a run.
     pub(crate) fn failure(&self, failure: &serde_json::Value) -> Result<String, Error> {
-        self.render("failure.html.j2", failure)
+        self.render("failure.html.j2", "../../../", failure)
     }
 
-    fn render(&self, template: &str, data: &serde_json::Value) -> Result<String, Error> {
+    /// Fills a template; `up` is the relative path to the root of the archive.
+    pub(crate) fn render(
+        &self,
+        template: &str,
+        up: &str,
+        data: &serde_json::Value,
+    ) -> Result<String, Error> {
         let page = self.environment.get_template(template)?;
-        let shared = context! {
-            // A hash of all the data, so no record can contain it.
-            nonce => canonical::hash(data),
-            style => Value::from_safe_string(self.style.clone()),
-            script => Value::from_safe_string(self.script.clone()),
-        };
-        Ok(page.render(context! { ..shared, ..Value::from(Serde(data)) })?)
+        Ok(page.render(context! { up, ..Value::from(Serde(data)) })?)
     }
 }
 
-fn job_view(job: &JobEntry) -> serde_json::Value {
-    let (recent, earlier) = job.runs.split_at(job.runs.len().min(RECENT_RUNS));
-    let listed = &earlier[..earlier.len().min(EARLIER_RUNS)];
-    let more = earlier.len() - listed.len();
+impl RunView {
+    /// The period in words, or another text if it is unknown.
+    pub(crate) fn period_or(&self, other: &str) -> String {
+        match self.period.as_str() {
+            "" => other.to_string(),
+            period => period.to_string(),
+        }
+    }
+}
+
+fn job_view(job: &JobEntry, shown: usize, brief: bool) -> serde_json::Value {
+    let runs = job.runs.iter().take(shown);
     serde_json::json!({
         "title": job.display_title(),
         "href": format!("{}/", encode(&job.folder_name)),
-        "runs": recent.iter().map(view).collect::<Vec<_>>(),
-        "earlier": listed.iter().map(view).collect::<Vec<_>>(),
-        "earlier_title": plural(listed.len() as u64, "earlier run"),
-        "more": match more {
-            0 => String::new(),
-            n => format!("{} on the page of this job", plural(n as u64, "further run")),
-        },
+        "runs": runs.map(view).collect::<Vec<_>>(),
+        "brief": brief,
+        "latest": job.latest().is_some(),
+        "years": year_links(job),
     })
 }
 
-fn invalid_views<'a>(entries: impl Iterator<Item = &'a InvalidEntry>) -> Vec<serde_json::Value> {
+/// Links to the pages of a job's years, newest first.
+pub(crate) fn year_links(job: &JobEntry) -> Vec<serde_json::Value> {
+    let names = job.years().into_iter().map(|(name, _)| name);
+    names
+        .map(
+            |name| serde_json::json!({ "name": year_title(&name), "href": format!("{name}.html") }),
+        )
+        .collect()
+}
+
+/// Title of the page of a year.
+pub(crate) fn year_title(name: &str) -> String {
+    match name {
+        "undated" => "Without a date".to_string(),
+        year => year.to_string(),
+    }
+}
+
+pub(crate) fn invalid_views<'a>(
+    entries: impl Iterator<Item = &'a InvalidEntry>,
+) -> Vec<serde_json::Value> {
     entries.map(|entry| {
         serde_json::json!({ "path": clean(&entry.path, 200), "reason": clean(&entry.reason, 300) })
     })
     .collect()
 }
 
-fn year(run: &RunEntry) -> String {
-    let date = run.summary.date;
-    date.map_or_else(
-        || "Without a date".to_string(),
-        |date| date.strftime("%Y").to_string(),
-    )
-}
-
-fn view(run: &RunEntry) -> RunView {
+pub(crate) fn view(run: &RunEntry) -> RunView {
     let summary = &run.summary;
     let existing_links = |files: &[(&str, &'static str)]| -> Vec<Link> {
         let found = files
@@ -339,6 +339,8 @@ fn view(run: &RunEntry) -> RunView {
         },
         rerun: summary.parent.is_some(),
         superseded: run.superseded,
+        pinned: run.pin.is_some(),
+        removed: run.tombstone.is_some(),
         files: existing_links(&SHORT_LINKS),
         reports: reports.collect(),
     }

@@ -6,13 +6,15 @@ use crate::{
     finding::{Chapter, Direction, Finding},
     health::Health,
     recommendation::Recommendation,
+    restatement::{Restatements, WindowValue},
     source::SourceNote,
     table::Table,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Status of a stage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "SerializedStatus", into = "SerializedStatus")]
 pub enum CellStatus {
     /// Completed.
@@ -42,7 +44,7 @@ impl CellStatus {
 }
 
 /// Status of a stage as serialised: a skipped stage is a failed one with a reason.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
 enum SerializedStatus {
     Done,
@@ -82,7 +84,7 @@ impl From<CellStatus> for SerializedStatus {
 }
 
 /// A dataset at a version, as a stage read it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DatasetRef {
     /// Name in the job.
     pub name: String,
@@ -93,7 +95,7 @@ pub struct DatasetRef {
 }
 
 /// A parameter with its value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ParamLine {
     /// Name in the job file.
     pub name: String,
@@ -104,7 +106,7 @@ pub struct ParamLine {
 }
 
 /// A key figure with its comparisons.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Kpi {
     /// Name: "Success rate".
     pub name: String,
@@ -140,6 +142,9 @@ pub struct Kpi {
     pub target_text: String,
     /// Recent values, one per window, oldest first.
     pub history: Vec<Option<f64>>,
+    /// Values of whole earlier windows, newest first, to compare with what was published.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<WindowValue>,
     /// Number of records behind the value.
     pub n: u64,
 }
@@ -183,7 +188,7 @@ impl Kpi {
 }
 
 /// The result of one stage.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cell {
     /// Name of the stage in the job file.
     pub stage: String,
@@ -235,6 +240,9 @@ pub struct Cell {
     /// Records of its inputs with a time in the window; `None` for stages that do not use times.
     #[serde(default)]
     pub records: Option<u64>,
+    /// Figures of earlier windows that moved; `None` if nothing was compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restated: Option<Restatements>,
 }
 
 impl Cell {
@@ -275,12 +283,13 @@ impl Cell {
             caveats: Vec::new(),
             notices: Vec::new(),
             records: None,
+            restated: None,
         }
     }
 }
 
 /// The result of a node, cached by fingerprint.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {
     /// The cell.
     pub cell: Cell,

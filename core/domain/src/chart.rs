@@ -2,10 +2,11 @@
 
 use crate::table::Table;
 use jiff::civil::DateTime;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A chart: data, texts, and the same numbers as a table.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Chart {
     /// Unique in its report; also the file name of its drawing.
     pub id: String,
@@ -22,11 +23,12 @@ pub struct Chart {
 }
 
 /// A line over time; gaps are `None`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Series {
     /// Name, written at the line's end.
     pub name: String,
     /// Times, ascending (civil, in the job's time zone).
+    #[schemars(with = "Vec<String>")]
     pub times: Vec<DateTime>,
     /// Values, one per time.
     pub values: Vec<Option<f64>>,
@@ -35,7 +37,7 @@ pub struct Series {
 }
 
 /// The role of a series, which decides stroke and colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Observed values: solid, the accent colour.
@@ -47,24 +49,28 @@ pub enum Role {
 }
 
 /// An interval around a series of expected values.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Band {
     /// Name, such as "95 % interval".
     pub name: String,
     /// Times, ascending.
+    #[schemars(with = "Vec<String>")]
     pub times: Vec<DateTime>,
     /// Lower edge.
     #[serde(deserialize_with = "crate::null_as_nan::numbers")]
+    #[schemars(with = "Vec<Option<f64>>")]
     pub lower: Vec<f64>,
     /// Upper edge.
     #[serde(deserialize_with = "crate::null_as_nan::numbers")]
+    #[schemars(with = "Vec<Option<f64>>")]
     pub upper: Vec<f64>,
 }
 
 /// A marker at one time of a line chart.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Marker {
     /// Time.
+    #[schemars(with = "String")]
     pub time: DateTime,
     /// Value, or `None` for a vertical rule over the full height.
     pub value: Option<f64>,
@@ -73,12 +79,13 @@ pub struct Marker {
 }
 
 /// One bar.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Bar {
     /// Category.
     pub label: String,
     /// Value, drawn as the length.
     #[serde(deserialize_with = "crate::null_as_nan::number")]
+    #[schemars(with = "Option<f64>")]
     pub value: f64,
     /// Interval, if there is one.
     pub interval: Option<[f64; 2]>,
@@ -89,11 +96,12 @@ pub struct Bar {
 }
 
 /// One panel of a chart with shared scales.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Panel {
     /// Name of the panel.
     pub label: String,
     /// Times, ascending.
+    #[schemars(with = "Vec<String>")]
     pub times: Vec<DateTime>,
     /// Values.
     pub values: Vec<Option<f64>>,
@@ -104,7 +112,7 @@ pub struct Panel {
 }
 
 /// The kinds of charts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "form", rename_all = "snake_case")]
 pub enum ChartKind {
     /// Lines over time with bands and markers.
@@ -137,6 +145,7 @@ pub enum ChartKind {
     /// One day per square, a week per column.
     CalendarHeat {
         /// Days with values.
+        #[schemars(with = "Vec<(String, f64)>")]
         days: Vec<(jiff::civil::Date, f64)>,
     },
     /// Observed and counterfactual series, with the cumulative effect below.
@@ -148,6 +157,7 @@ pub enum ChartKind {
         /// Interval of the counterfactual.
         band: Band,
         /// Date of the change.
+        #[schemars(with = "String")]
         change: DateTime,
         /// Label of the change.
         change_label: String,
@@ -171,14 +181,17 @@ pub enum ChartKind {
 }
 
 /// A horizontal level between two times.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Level {
     /// Start.
+    #[schemars(with = "String")]
     pub start: DateTime,
     /// End.
+    #[schemars(with = "String")]
     pub end: DateTime,
     /// Value.
     #[serde(deserialize_with = "crate::null_as_nan::number")]
+    #[schemars(with = "Option<f64>")]
     pub value: f64,
     /// Label at its end.
     pub label: String,

@@ -1,10 +1,11 @@
 //! The effect of an improvement, compared with the counterfactual.
 
 use crate::estimate::Estimate;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Verdict on whether an improvement worked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The interval excludes zero in the intended direction, with p below 0.05.
@@ -45,7 +46,7 @@ impl Verdict {
 }
 
 /// Basis of the p-value of an effect.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EffectTest {
     /// A model of the noise, calibrated by the same estimate at earlier dates without a change.
@@ -74,7 +75,7 @@ impl EffectTest {
 }
 
 /// The measured effect of one improvement on one metric.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Effect {
     /// Identity of the improvement in the register.
     pub improvement: String,
@@ -90,23 +91,29 @@ pub struct Effect {
     pub lower_is_better: bool,
     /// Mean in the pre-period.
     #[serde(deserialize_with = "crate::null_as_nan::number")]
+    #[schemars(with = "Option<f64>")]
     pub before: f64,
     /// Mean in the post-period.
     #[serde(deserialize_with = "crate::null_as_nan::number")]
+    #[schemars(with = "Option<f64>")]
     pub after: f64,
     /// Mean of the counterfactual in the post-period; the mean before while it is too early.
     #[serde(deserialize_with = "crate::null_as_nan::number")]
+    #[schemars(with = "Option<f64>")]
     pub counterfactual: f64,
     /// after − counterfactual: estimate, lower and upper bound of the 95 % interval; zeros while it
     /// is too early. [`Effect::estimate`] is the form for reports.
     #[serde(deserialize_with = "crate::null_as_nan::three")]
+    #[schemars(with = "[Option<f64>; 3]")]
     pub absolute: [f64; 3],
     /// The same relative to the counterfactual (−0.3 = 30 % less); zeros if the counterfactual is
     /// not above zero, and while it is too early. [`Effect::estimate`] is the form for reports.
     #[serde(deserialize_with = "crate::null_as_nan::three")]
+    #[schemars(with = "[Option<f64>; 3]")]
     pub relative: [f64; 3],
     /// p-value of no effect.
     #[serde(deserialize_with = "crate::null_as_nan::number")]
+    #[schemars(with = "Option<f64>")]
     pub placebo_p: f64,
     /// Basis of the p-value.
     #[serde(default)]
@@ -117,6 +124,14 @@ pub struct Effect {
     pub days_before: u64,
     /// Days after the change that were used.
     pub days_after: u64,
+    /// Smallest difference, in the unit of absolute, that the test finds in four of five cases; before there is an
+    /// estimate, with all days after the change that it will use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detectable: Option<f64>,
+    /// Days after the change with which an effect of this size would be proven; absent for proven effects, and where
+    /// half a year would not be enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days_needed: Option<u64>,
     /// Series that served as controls; empty for an uncontrolled estimate.
     pub controls: Vec<String>,
     /// The verdict.
@@ -134,7 +149,7 @@ pub struct Effect {
 
 /// An effect in money. Amounts are gains, below zero for losses: estimate, lower and upper end of
 /// the 95 % interval.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Worth {
     /// Currency, such as EUR; empty for none.
     pub currency: String,

@@ -1,10 +1,23 @@
 //! A finding: one claim as data, with its numbers.
 
+use crate::decision::FindingDecision;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Chapter of a report, in reading order.
 #[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Chapter {
@@ -32,7 +45,7 @@ pub enum Chapter {
 }
 
 /// Direction of a change of the quantity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// The quantity rose, or is higher than its baseline.
@@ -44,7 +57,9 @@ pub enum Direction {
 }
 
 /// Importance, ascending.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// For information.
@@ -58,10 +73,11 @@ pub enum Severity {
 }
 
 /// A number with its unit and interval.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Magnitude {
     /// The estimate.
     #[serde(deserialize_with = "crate::null_as_nan::number")]
+    #[schemars(with = "Option<f64>")]
     pub value: f64,
     /// Lower bound of the interval.
     pub lower: Option<f64>,
@@ -98,7 +114,7 @@ impl Magnitude {
 }
 
 /// The source of a finding's numbers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     /// Name of the dataset.
     pub dataset: String,
@@ -109,7 +125,7 @@ pub struct Evidence {
 }
 
 /// A request to the reader of a finding: "Memory in use in db-2 is rising: name an owner."
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ask {
     /// Subject without the group: "memory in use".
     pub about: String,
@@ -136,7 +152,7 @@ impl Ask {
 }
 
 /// One claim.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// Stable identity: a hash of kind, subject and what.
     pub id: String,
@@ -174,6 +190,7 @@ pub struct Finding {
     pub severity: Severity,
     /// Confidence, 0 to 1.
     #[serde(deserialize_with = "crate::null_as_nan::number")]
+    #[schemars(with = "Option<f64>")]
     pub confidence: f64,
     /// Limitations of the claim.
     pub caveats: Vec<String>,
@@ -182,6 +199,9 @@ pub struct Finding {
     /// Request to the reader, for findings that are severe enough.
     #[serde(default)]
     pub ask: Option<Ask>,
+    /// The decision of a person that is in force for the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<FindingDecision>,
     /// Further numbers by name, for tests and for machines.
     #[serde(default)]
     pub numbers: std::collections::BTreeMap<String, serde_json::Value>,
@@ -242,6 +262,7 @@ impl Finding {
             caveats: Vec::new(),
             sentence: String::new(),
             ask: None,
+            decision: None,
             numbers: std::collections::BTreeMap::new(),
         }
     }
@@ -250,6 +271,21 @@ impl Finding {
     /// it is listed after findings on the report's subject.
     pub fn is_data_hint(&self) -> bool {
         self.chapter == Chapter::Data && self.severity < Severity::Warning
+    }
+
+    /// Returns true if a person marked it wrong or snoozed it: it is not on the first page.
+    pub fn is_set_aside(&self) -> bool {
+        self.decision
+            .as_ref()
+            .is_some_and(FindingDecision::sets_aside)
+    }
+
+    /// Adds the decision on it, if there is one.
+    pub fn decide(&mut self, decisions: &[FindingDecision]) {
+        let mut decisions = decisions.iter();
+        self.decision = decisions
+            .find(|decision| decision.finding == self.id)
+            .cloned();
     }
 
     /// Returns true for a row of a query, which has no test.

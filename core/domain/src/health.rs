@@ -1,9 +1,12 @@
 //! The health of a component: a score, how it is made up, and a state.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The state of a component, from the best.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum HealthState {
     /// 90 points or more.
@@ -44,7 +47,7 @@ impl HealthState {
 }
 
 /// Points deducted from a score for one reason.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HealthPart {
     /// Subject: "figures", "events", "changes", "outlook".
     pub name: String,
@@ -55,7 +58,7 @@ pub struct HealthPart {
 }
 
 /// The health of a component in a window.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
     /// Component; "all" for all records together, "overall" for the whole.
     pub component: String,

@@ -11,6 +11,8 @@ pub mod window;
 
 pub mod finding;
 
+pub mod decision;
+
 pub mod estimate;
 
 pub mod effect;
@@ -25,10 +27,15 @@ pub mod chart;
 
 pub mod source;
 
+pub mod restatement;
+
 pub mod cell;
+
+pub mod figure;
 
 pub mod report;
 pub mod result;
+pub mod schema;
 
 pub mod canonical;
 mod mail;
@@ -39,13 +46,16 @@ pub mod suggest;
 
 pub use cell::{Cell, CellStatus, DatasetRef, Kpi, Outcome, ParamLine};
 pub use chart::{Chart, ChartKind};
+pub use decision::{FindingDecision, FindingState};
 pub use diagnostic::{Diagnostic, Level};
 pub use effect::{Effect, EffectTest, Verdict, Worth};
 pub use estimate::{Certainty, Estimate};
+pub use figure::{Figure, Place};
 pub use finding::{Ask, Chapter, Direction, Evidence, Finding, Magnitude, Severity};
 pub use health::{Health, HealthPart, HealthState};
 pub use mail::is_mail_address;
 pub use recommendation::{PastSuccess, Recommendation, RecommendationState, Risk};
 pub use report::{Report, ReportStatus};
+pub use restatement::{Restatement, Restatements, WindowValue};
 pub use table::{Align, Column, Table};
 pub use window::{Window, WindowSpec};

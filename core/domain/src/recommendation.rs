@@ -1,10 +1,13 @@
 //! A recommendation: an action that answers findings, with its expected effect and its effort.
 
 use crate::{finding::Severity, number};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The risk of making a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Risk {
     /// It is easily undone.
@@ -27,7 +30,9 @@ impl Risk {
 }
 
 /// The state of a recommendation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum RecommendationState {
     /// Nobody has answered it yet.
@@ -67,7 +72,7 @@ impl RecommendationState {
 }
 
 /// Earlier improvements of a category whose last measurement had enough days for a verdict.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PastSuccess {
     /// Number of improvements that work.
     pub worked: u64,
@@ -83,7 +88,7 @@ impl PastSuccess {
 }
 
 /// An action that answers findings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Recommendation {
     /// Identity: equal in each run that makes it.
     pub id: String,

@@ -5,13 +5,15 @@ pub use crate::source::{Expectation, Silence, SourceNote};
 use crate::{
     cell::{Cell, CellStatus, DatasetRef, Kpi},
     effect::Effect,
+    figure::Figure,
     finding::{Finding, Severity},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// Completeness of the report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReportStatus {
     /// Every stage completed.
@@ -21,7 +23,7 @@ pub enum ReportStatus {
 }
 
 /// Program and inputs of the report.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Provenance {
     /// Run that made it.
     pub run: String,
@@ -36,7 +38,7 @@ pub struct Provenance {
 }
 
 /// The part of the records that a slice is about: those with one value of a column.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SliceNote {
     /// The column, such as "component".
     pub column: String,
@@ -47,7 +49,7 @@ pub struct SliceNote {
 }
 
 /// The earlier report: the newest complete run of the job on the previous window.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EarlierReport {
     /// Label of its window, such as "2026-W45".
     pub window: String,
@@ -56,7 +58,7 @@ pub struct EarlierReport {
 }
 
 /// A finding of the earlier report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "SerializedFinding")]
 pub struct EarlierFinding {
     /// Its identity.
@@ -74,7 +76,7 @@ pub struct EarlierFinding {
 }
 
 /// The serialised forms: the current one, and an older one with the identity only.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum SerializedFinding {
     Identity(String),
@@ -183,7 +185,7 @@ impl EarlierReport {
 }
 
 /// The contents from which documents are laid out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// Version of this format.
     pub schema: u32,
@@ -238,10 +240,13 @@ pub struct Report {
     pub plan: Vec<PlanNode>,
     /// Program and inputs of the report.
     pub provenance: Provenance,
+    /// IDs of all printed figures, in reading order; empty in reports of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<Figure>,
 }
 
 /// A node of the plan, for the stage map.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanNode {
     /// Name, such as "stage.rhythm".
     pub name: String,

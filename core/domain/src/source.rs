@@ -5,10 +5,11 @@ use jiff::{
     Timestamp,
     civil::{Date, DateTime},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Meaning of a period without records.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Silence {
     /// Either nothing happened or records are missing.
@@ -29,7 +30,7 @@ impl Silence {
 }
 
 /// A contract's expectations of its records as a whole.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Expectation {
     /// Maximum age of the newest record when the report is made, in hours.
     pub fresh_hours: Option<f64>,
@@ -64,7 +65,7 @@ impl Expectation {
 }
 
 /// Counts of the records of one source.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceNote {
     /// Name of the source in the job file.
     pub name: String,

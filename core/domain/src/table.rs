@@ -1,9 +1,10 @@
 //! A small table of formatted text.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Alignment of text in its column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Align {
     /// Text.
@@ -13,7 +14,7 @@ pub enum Align {
 }
 
 /// A column's heading.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Column {
     /// Heading, with the unit if there is one.
     pub title: String,
@@ -22,7 +23,7 @@ pub struct Column {
 }
 
 /// Rows of text under headings.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Table {
     /// Caption of the table.
     pub caption: String,

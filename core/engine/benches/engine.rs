@@ -124,6 +124,8 @@ fn build_plan(job: &Job) -> Result<Plan, Box<dyn Error>> {
         earlier: None,
         note: "",
         ledger: &|| Ok(LedgerView::default()),
+        published: None,
+        decisions: Vec::new(),
         environment: Arc::new(|_| None),
     };
     plan::build(job, &NoOpKinds, &options).map_err(|errors| format!("{errors:?}").into())

@@ -211,6 +211,32 @@ pub struct RunContext {
 }
 
 impl RunContext {
+    /// The context in which nodes of a recorded run are computed again, outside of any run. `folder`
+    /// is the folder of the recorded run.
+    pub fn of_recorded(plan: Arc<Plan>, folder: PathBuf, build: &str) -> Self {
+        Self {
+            job: Arc::new(Job::of_plan(&plan)),
+            window: plan.window.clone(),
+            compare: plan.compare.clone(),
+            timezone: plan.window.timezone.clone(),
+            date: plan.date,
+            seed: plan.seed,
+            params: plan.params.clone(),
+            plan,
+            fingerprint: String::new(),
+            forced: false,
+            run: String::new(),
+            identity: String::new(),
+            parent: None,
+            folder,
+            reports: PathBuf::new(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            build: build.to_string(),
+            cancel: CancellationToken::new(),
+            environment: process_environment(),
+        }
+    }
+
     /// The seed of a node, from the run's seed and the node's name.
     pub fn seed_of(&self, node: &Node) -> u64 {
         seed_from(&[&self.seed.to_string(), &self.job.name, &node.name])

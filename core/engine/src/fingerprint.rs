@@ -4,7 +4,7 @@
 //! components describe what changed.
 
 use retrocast_domain::{Outcome, canonical};
-use retrocast_run::{Fingerprint, Node, Plan};
+use retrocast_run::{Fingerprint, Node, Plan, PublishedWindow};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,7 +62,28 @@ impl Components {
             let view = plan.ledger.as_ref();
             add(table, json!(view.map(|view| view.keys(table))));
         }
+        let published = plan.published.as_ref();
+        let published = published.map(|published| (published, published.of_stage(node.short())));
+        if let Some((all, windows)) = published.filter(|(_, windows)| !windows.is_empty()) {
+            let windows: Vec<_> = windows
+                .iter()
+                .map(|(window, stage)| {
+                    let PublishedWindow {
+                        window,
+                        run,
+                        build,
+                        datasets,
+                        ..
+                    } = window;
+                    json!([window, run, build, datasets, stage])
+                })
+                .collect();
+            add("published", json!([all.change_min, windows]));
+        }
         if node.is_report() {
+            if !plan.decisions.is_empty() {
+                add("decisions", json!(plan.decisions));
+            }
             // Reports print the order of the inputs, and cells list them in it.
             let order: Vec<_> = inputs.iter().map(|(name, _)| name).collect();
             add("date", json!(plan.date));

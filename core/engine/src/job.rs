@@ -13,7 +13,7 @@ pub mod references;
 
 pub mod retention;
 
-pub mod mail;
+pub mod delivery;
 
 pub mod schema;
 
@@ -32,9 +32,9 @@ pub mod check;
 pub mod render;
 
 use crate::kinds::Kinds;
+use delivery::{Notification, SendPolicy};
 use document::Item;
 use jiff::civil::Date;
-use mail::SendMail;
 use params::{Param, ParamSpec, Params};
 use retention::Retention;
 use retrocast_domain::suggest;
@@ -44,6 +44,8 @@ use retrocast_domain::{
 };
 use retrocast_run::SliceSpec;
 use std::collections::BTreeMap;
+
+use retrocast_run::Plan;
 
 pub use check::check;
 pub use render::render;
@@ -100,6 +102,9 @@ impl ReportSection {
     }
 }
 
+/// Default of the relative movement from which a restated figure is listed.
+const RESTATEMENT_CHANGE_MIN: f64 = 0.005;
+
 /// Supported years: windows stay clear of the limits of the calendar.
 const YEARS: std::ops::RangeInclusive<i16> = 1..=9998;
 
@@ -126,8 +131,12 @@ pub struct Job {
     pub schedule: Option<Schedule>,
     /// The reports that may be removed on a full disk; `None` for none.
     pub retention: Option<Retention>,
+    /// Relative movement from which a restated figure is listed.
+    pub restatement_change_min: f64,
     /// The runs whose reports are sent as mail.
-    pub send_mail: SendMail,
+    pub send_mail: SendPolicy,
+    /// Receivers of notifications, in the order of the file.
+    pub notifications: Vec<Notification>,
     /// The declared params.
     pub params: BTreeMap<String, ParamSpec>,
     /// Names of sources, in the order of the file.
@@ -141,6 +150,34 @@ pub struct Job {
 }
 
 impl Job {
+    /// The job of a recorded plan, for computing single nodes of it again: names and texts as
+    /// planned, no sections.
+    pub fn of_plan(plan: &Plan) -> Self {
+        Self {
+            name: plan.job.clone(),
+            file: String::new(),
+            text: String::new(),
+            title: plan.title.clone(),
+            owner: plan.owner.clone(),
+            window: plan.window.spec,
+            compare: plan.compare.clone(),
+            timezone: plan.window.timezone.clone(),
+            schedule: None,
+            retention: None,
+            restatement_change_min: RESTATEMENT_CHANGE_MIN,
+            send_mail: SendPolicy::Never,
+            notifications: Vec::new(),
+            params: BTreeMap::new(),
+            sources: Vec::new(),
+            stages: Vec::new(),
+            reports: Vec::new(),
+            document: Item {
+                span: 0..0,
+                node: document::Node::Table(Vec::new()),
+            },
+        }
+    }
+
     /// The window of a run: the explicit one, else the last complete one before the date.
     #[expect(clippy::result_large_err, reason = "called once per run")]
     pub fn window_for(&self, date: Date, explicit: Option<&str>) -> Result<Window, Diagnostic> {

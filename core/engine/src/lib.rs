@@ -24,6 +24,8 @@ pub mod fingerprint;
 
 pub mod outcome_store;
 
+mod checksums;
+
 pub mod run;
 
 pub mod schedule;
@@ -31,6 +33,7 @@ pub mod schedule;
 #[cfg(test)]
 mod test_support;
 
+pub use checksums::altered_files;
 pub use executor::{
     Clock, Environment, Executor, Failure, FailureKind, NoProgress, Progress, RunContext,
     SystemClock,

@@ -10,13 +10,15 @@ mod selection;
 
 mod mermaid;
 
+mod report;
+
 pub use mermaid::mermaid;
 pub(crate) use order::{input_indices, readers};
 
 use crate::{
     executor::Environment,
     job::{
-        CheckOptions, Job, ReportSection,
+        CheckOptions, Job,
         checker::{entries, parse_duration},
         document::Item,
         elaborate::{Elaboration, elaborate},
@@ -27,10 +29,13 @@ use crate::{
 };
 use jiff::civil::Date;
 use order::sort_topologically;
-use retrocast_domain::{Diagnostic, Level, ParamLine, Window, report::EarlierReport};
+use report::{name_report_files, report};
+use retrocast_domain::{
+    Diagnostic, FindingDecision, Level, ParamLine, Window, report::EarlierReport,
+};
 use retrocast_run::{
-    Node, NodeSpec, Plan, ReportSpec, SourceSpec,
-    plan::{NodeIndex, REPORT, SOURCE},
+    Node, NodeSpec, Plan, PublishedFigures, SourceSpec,
+    plan::{NodeIndex, SOURCE},
 };
 use selection::{select, selected_names};
 use serde_json::{Map, Value};
@@ -60,6 +65,10 @@ pub struct PlanOptions<'a> {
     pub note: &'a str,
     /// Finds the part of the ledger that the run sees; called only if a stage reads the ledger.
     pub ledger: &'a dyn Fn() -> Result<LedgerView, Vec<Diagnostic>>,
+    /// The figures that earlier runs published.
+    pub published: Option<PublishedFigures>,
+    /// The decisions on findings that are in force.
+    pub decisions: Vec<FindingDecision>,
     /// The environment for `${env.X}` and `${secret.X}`.
     pub environment: Environment,
 }
@@ -89,7 +98,9 @@ pub fn build(
     }
     let nodes = sort_topologically(nodes(job, kinds, &elaborated, options)?);
     drop(elaborated);
-    let nodes = select(nodes, options.select)?;
+    let published = published(job, &nodes, options);
+    let mut nodes = select(nodes, options.select)?;
+    name_report_files(&mut nodes);
     let tables = nodes.iter().flat_map(|node| &node.ledger);
     let ledger = match tables.clone().next() {
         Some(_) => {
@@ -116,9 +127,40 @@ pub fn build(
             .collect(),
         config_hash: retrocast_domain::canonical::hash_list(configs),
         ledger,
+        published,
+        decisions: if nodes.iter().any(Node::is_report) {
+            options.decisions.clone()
+        } else {
+            Vec::new()
+        },
         nodes,
         index: NodeIndex::default(),
     })
+}
+
+/// The published figures of the stages whose present params give the figures of earlier windows, too:
+/// not those with a reference to the window in their config or that of a node that they read.
+fn published(job: &Job, nodes: &[Node], options: &PlanOptions<'_>) -> Option<PublishedFigures> {
+    let refers_to_window = |table: &str, name: &str| {
+        let item = job.document.get_path(&[table, name]);
+        item.is_some_and(|item| item.json().to_string().contains("${window."))
+    };
+    let mut dependent: BTreeSet<&str> = BTreeSet::new();
+    // Inputs come before the nodes that read them.
+    for node in nodes {
+        let (table, name) = node.name.split_once('.').unwrap_or_default();
+        let reads = |input: &String| dependent.contains(input.as_str());
+        if node.inputs.iter().any(reads) || refers_to_window(table, name) {
+            dependent.insert(&node.name);
+        }
+    }
+    let stages = nodes
+        .iter()
+        .filter(|node| !dependent.contains(node.name.as_str()));
+    let stages: BTreeSet<&str> = stages.map(Node::short).collect();
+    let published = options.published.clone()?;
+    let published = published.for_stages(|stage| stages.contains(stage));
+    (!published.windows.is_empty()).then_some(published)
 }
 
 /// Finds the full names of the nodes that patterns select and of all their dependents.
@@ -158,61 +200,6 @@ fn nodes(
             .map(|section| report(job, section, kinds, options)),
     );
     Ok(nodes)
-}
-
-fn report(job: &Job, report: &ReportSection, kinds: &dyn Kinds, options: &PlanOptions<'_>) -> Node {
-    let named: Option<BTreeSet<&String>> = report.stages.as_ref().map(|all| all.iter().collect());
-    let is_included = |stage: &&String| named.as_ref().is_none_or(|all| all.contains(*stage));
-    let sources = job.sources.iter().map(|name| format!("source.{name}"));
-    let stages = job.stages.iter().filter(is_included);
-    let stages = stages.map(|name| format!("stage.{name}"));
-    let mut inputs: Vec<String> = sources.chain(stages).collect();
-    let slices = report.slices.as_ref();
-    if let Some(recipients) = slices.and_then(|slices| slices.recipients.as_ref()) {
-        let stage = format!("stage.{}", recipients.dataset);
-        if job.stages.contains(&recipients.dataset) && !inputs.contains(&stage) {
-            inputs.push(stage);
-        }
-    }
-    Node {
-        name: format!("report.{}", report.name),
-        title: report.title.clone(),
-        spec: NodeSpec::Report(ReportSpec {
-            report: report.name.clone(),
-            title: if report.title.is_empty() {
-                job.title.clone()
-            } else {
-                report.title.clone()
-            },
-            owner: job.owner.clone(),
-            stages: report.stages.clone(),
-            notices: options.notices.to_vec(),
-            earlier: options.earlier.cloned(),
-            slices: report.slices.clone(),
-            language: report.language.clone(),
-            note: paragraphs(&report.note).collect(),
-            run_note: paragraphs(options.note).collect(),
-        }),
-        inputs,
-        ledger: Vec::new(),
-        code_version: kinds.code_version(REPORT),
-        optional: false,
-        timeout: None,
-        retries: None,
-        param_lines: Vec::new(),
-        contract_hash: String::new(),
-    }
-}
-
-/// The paragraphs of a text, which empty lines separate.
-fn paragraphs(text: &str) -> impl Iterator<Item = String> {
-    let text = text.replace("\r\n", "\n");
-    let paragraphs: Vec<String> = text
-        .split("\n\n")
-        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
-        .filter(|paragraph| !paragraph.is_empty())
-        .collect();
-    paragraphs.into_iter()
 }
 
 fn source(job: &Job, name: &str, item: &Item, kinds: &dyn Kinds) -> Result<Node, Vec<Diagnostic>> {

@@ -250,6 +250,8 @@ pub fn plan_with_ledger(
         earlier: None,
         note: "",
         ledger: &|| Ok(view.clone()),
+        published: None,
+        decisions: Vec::new(),
         environment: Arc::new(|name| (name == "RECORDS").then(|| "/records".to_string())),
     };
     plan::build(&job, &TestKinds, &options)

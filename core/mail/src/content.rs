@@ -1,4 +1,5 @@
-//! The content of a mail, before templates format it: a report, or the failure to make one.
+//! The content of a mail or notification, before it is formatted: a report, or the failure to make
+//! one.
 
 use crate::{
     Error,
@@ -7,10 +8,12 @@ use crate::{
 };
 use retrocast_domain::{
     Cell, CellStatus, Chapter, Direction, Kpi, Report, ReportStatus, Severity, canonical,
+    number::NBSP,
 };
 use retrocast_run::{
     RecordedPlan, RunStatus, RunSummary,
-    files::{FAILURE_TEXT, REPORT, chart_file},
+    files::{FAILURE_TEXT, chart_file},
+    folder::report_file,
     slices::SLICES,
 };
 use serde::Serialize;
@@ -88,6 +91,10 @@ pub(crate) struct View {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct KpiView {
     pub name: String,
+    /// Value and 95 % interval in `unit`.
+    pub value: Option<f64>,
+    pub bounds: Option<[f64; 2]>,
+    pub unit: String,
     pub text: String,
     pub interval: String,
     pub change: String,
@@ -99,6 +106,9 @@ pub(crate) struct KpiView {
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct FindingView {
+    pub id: String,
+    pub kind: String,
+    pub subject: String,
     pub severity: &'static str,
     pub sentence: String,
 }
@@ -148,37 +158,50 @@ impl Content {
         fonts: &Fonts,
         attach_max: u64,
     ) -> Result<Self, Error> {
+        let (mut content, report_file) = Self::read_outline(folder, report)?;
+        if let Some(report_file) = report_file {
+            (content.view.charts, content.pictures) = charts(&report_file, folder, fonts);
+            content.pdf = read_pdf(&pdf_path(folder, report), attach_max)?;
+        }
+        Ok(content)
+    }
+
+    /// Reads the content without charts and PDF.
+    pub fn outline(folder: &Path, report: &str) -> Result<Self, Error> {
+        Ok(Self::read_outline(folder, report)?.0)
+    }
+
+    fn read_outline(folder: &Path, report: &str) -> Result<(Self, Option<Report>), Error> {
         let summary = RunSummary::read(folder)?;
         if !summary.status.has_reports() {
-            return Self::read_failure(folder, report, summary);
+            return Ok((Self::read_failure(folder, report, summary)?, None));
         }
-        let pdf = folder.join(format!("{report}.pdf"));
-        let paths = [&folder.join(REPORT), &pdf];
-        let (mut content, report_file) =
-            Self::read_report(&summary, report, paths.map(PathBuf::as_path), attach_max)?;
-        let (charts, pictures) = charts(&report_file, folder, fonts);
-        content.view.charts = charts;
-        content.pictures = pictures;
-        Ok(content)
+        let data = report_file(folder, report);
+        let pdf = pdf_path(folder, report);
+        let (content, report_file) = Self::read_report(&summary, report, [&data, &pdf])?;
+        Ok((content, Some(report_file)))
     }
 
     /// Reads the content for a slice, such as "executive-billing", from the folder of a run with reports.
     /// It has no link to the archive, which is about all records, and no pictures.
     pub fn read_slice(folder: &Path, slice: &str, attach_max: u64) -> Result<Self, Error> {
         let summary = RunSummary::read(folder)?;
-        let file = |extension: &str| folder.join(SLICES).join(format!("{slice}.{extension}"));
-        let (data, pdf) = (file("json"), file("pdf"));
-        let (mut content, _) = Self::read_report(&summary, slice, [&data, &pdf], attach_max)?;
+        let folder = folder.join(SLICES);
+        let (data, pdf) = (
+            folder.join(format!("{slice}.json")),
+            pdf_path(&folder, slice),
+        );
+        let (mut content, _) = Self::read_report(&summary, slice, [&data, &pdf])?;
         content.view.is_slice = true;
+        content.pdf = read_pdf(&pdf, attach_max)?;
         Ok(content)
     }
 
-    /// Reads a report from its data and its PDF, without pictures.
+    /// Reads a report from its data and the size of its PDF, without pictures and PDF.
     fn read_report(
         summary: &RunSummary,
         report: &str,
         [data, pdf]: [&Path; 2],
-        attach_max: u64,
     ) -> Result<(Self, Report), Error> {
         let bytes = read(data)?;
         let report_file: Report =
@@ -187,11 +210,6 @@ impl Content {
                 source,
             })?;
         let size = fs::metadata(pdf).map_or(0, |data| data.len());
-        let pdf = match size {
-            0 => None,
-            _ if size > attach_max => None,
-            _ => Some(read(pdf)?),
-        };
         let is_partial =
             summary.status == RunStatus::Partial || report_file.status == ReportStatus::Partial;
         let kind = if is_partial {
@@ -210,7 +228,7 @@ impl Content {
         let content = Self {
             view,
             pictures: Vec::new(),
-            pdf,
+            pdf: None,
             hash,
         };
         Ok((content, report_file))
@@ -270,6 +288,11 @@ impl Content {
         self.view.kind
     }
 
+    /// Run, report and hash, which identify its deliveries.
+    pub(crate) fn key(&self) -> [&str; 3] {
+        [&self.view.run, &self.view.report, &self.hash]
+    }
+
     /// Id of the run.
     pub fn run(&self) -> &str {
         &self.view.run
@@ -284,6 +307,17 @@ impl Content {
     pub fn hash(&self) -> &str {
         &self.hash
     }
+}
+
+fn pdf_path(folder: &Path, report: &str) -> PathBuf {
+    folder.join(format!("{report}.pdf"))
+}
+
+/// Reads a PDF; `None` if it is missing, empty or larger than `attach_max` bytes.
+fn read_pdf(path: &Path, attach_max: u64) -> Result<Option<Vec<u8>>, Error> {
+    let size = fs::metadata(path).map_or(0, |data| data.len());
+    let is_attached = size > 0 && size <= attach_max;
+    is_attached.then(|| read(path)).transpose()
 }
 
 impl View {
@@ -347,6 +381,9 @@ fn view(report: &Report, kind: Kind, run: &str, name: &str) -> View {
             .iter()
             .take(FINDINGS_MAX)
             .map(|finding| FindingView {
+                id: one_line(&finding.id, NAME_MAX),
+                kind: one_line(&finding.kind, NAME_MAX),
+                subject: one_line(&finding.subject, NAME_MAX),
                 severity: severity_word(finding.severity),
                 sentence: sentence(&finding.sentence),
             })
@@ -376,6 +413,9 @@ fn kpi(kpi: &Kpi) -> KpiView {
     };
     KpiView {
         name: short(&name),
+        value: kpi.value,
+        bounds: kpi.interval,
+        unit: short(&kpi.unit),
         text: short(&kpi.text),
         interval: short(&kpi.interval_text),
         change: short(&kpi.delta_text),
@@ -443,7 +483,7 @@ fn file_name(parts: &[&str], extension: &str) -> String {
 /// Formats a size, such as "1.4 MB".
 fn format_size(bytes: u64) -> String {
     match bytes {
-        0..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
-        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+        0..1_000_000 => format!("{}{NBSP}kB", bytes.div_ceil(1000)),
+        _ => format!("{:.1}{NBSP}MB", bytes as f64 / 1e6),
     }
 }

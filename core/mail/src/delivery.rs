@@ -1,4 +1,4 @@
-//! Deliveries: the state of each message, as a fold over append-only events.
+//! Deliveries: the state of each mail and notification, as a fold over append-only events.
 //!
 //! Events are plain rows. An outbox writes them to a file in the run's folder; a ledger could store
 //! the same rows. The state follows from them alone.
@@ -45,17 +45,21 @@ pub enum EventKind {
         /// The server's reply.
         reply: String,
     },
-    /// A server refused it, temporarily (4xx) or permanently (5xx).
+    /// A server refused it: mail temporarily (4xx) or permanently (5xx), a notification permanently.
     Refused {
         /// Code of the reply.
         code: u16,
         /// The reply.
         reply: String,
     },
-    /// Not sent, for a reason that does not concern the message: no connection, no login.
+    /// Not accepted, for a reason that does not concern the message: no connection, no login, a
+    /// service that is overloaded.
     Deferred {
         /// The reason.
         reason: String,
+        /// Time before which the server wants no other attempt.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
     },
     /// It was sent, and the reply was lost.
     Unknown {
@@ -69,30 +73,77 @@ pub enum EventKind {
     },
 }
 
+/// The way of a message to its recipient.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// SMTP.
+    #[default]
+    Mail,
+    /// A signed event over HTTP.
+    Webhook,
+    /// Slack, over HTTP.
+    Slack,
+    /// Microsoft Teams, over HTTP.
+    Teams,
+}
+
+impl Channel {
+    /// Its name in messages.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Mail => "mail",
+            Self::Webhook => "webhook",
+            Self::Slack => "slack",
+            Self::Teams => "teams",
+        }
+    }
+
+    /// End of the names of files with its messages.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Mail => "eml",
+            Self::Webhook | Self::Slack | Self::Teams => "json",
+        }
+    }
+}
+
 /// A queued message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueuedMessage {
+    /// Channel; events of older versions are of mail.
+    #[serde(default)]
+    pub channel: Channel,
     /// Id of the run.
     pub run: String,
     /// The report, such as "executive".
     pub report: String,
-    /// Address of the recipient.
+    /// Mail address of the recipient, or name of a notification in the job file.
     pub recipient: String,
     /// Hash of its content.
     pub content: String,
-    /// The Message-ID, with angle brackets.
+    /// The Message-ID of a mail, with angle brackets; else the id of the event.
     pub message_id: String,
     /// Date of the message.
     pub date: Timestamp,
-    /// Subject.
+    /// Subject of a mail, or summary of a notification.
     pub subject: String,
     /// BLAKE3 hash of the message's bytes, as hex digits.
     pub message: String,
 }
 
 /// Identity of a delivery: 32 hex digits of the hash of run, report, recipient and content.
-pub fn identity(run: &str, report: &str, recipient: &str, content: &str) -> String {
-    canonical::hash(&(run, report, recipient, content))
+pub fn identity(channel: Channel, recipient: &str, [run, report, content]: [&str; 3]) -> String {
+    match channel {
+        Channel::Mail => canonical::hash(&(run, report, recipient, content)),
+        // No mail address contains a colon.
+        _ => canonical::hash(&(
+            run,
+            report,
+            format!("{}:{recipient}", channel.word()),
+            content,
+        )),
+    }
 }
 
 /// State of a delivery.
@@ -164,13 +215,17 @@ impl Delivery {
         self.state.is_open() && (self.attempts >= ATTEMPTS_MAX || is_old)
     }
 
-    /// Describes the state: "accepted since 2026-11-16 09:00 UTC, 1 attempt: 250 OK".
+    /// Describes the state: "accepted since 2026-11-16 09:00 UTC, 1 attempt: 250 OK", or "waiting
+    /// since 2026-11-16 09:00 UTC, 2 attempts, next 2026-11-16 09:05 UTC: 451 try later".
     pub fn describe(&self) -> String {
         let time = self.changed.strftime("%Y-%m-%d %H:%M UTC");
         let mut text = format!("{} since {time}", self.state.word());
         if self.attempts > 0 {
             let attempts = retrocast_domain::number::plural(self.attempts.into(), "attempt");
             text = format!("{text}, {attempts}");
+        }
+        if let Some(next) = self.next {
+            text = format!("{text}, next {}", next.strftime("%Y-%m-%d %H:%M UTC"));
         }
         if !self.reply.is_empty() {
             text = format!("{text}: {}", self.reply);
@@ -185,7 +240,7 @@ impl Delivery {
         self.changed = event.time;
         let reply = match &event.kind {
             EventKind::Accepted { reply } | EventKind::Refused { reply, .. } => reply,
-            EventKind::Deferred { reason }
+            EventKind::Deferred { reason, .. }
             | EventKind::Unknown { reason }
             | EventKind::GivenUp { reason } => reason,
             EventKind::Queued(_) | EventKind::Attempted => "",
@@ -209,10 +264,18 @@ impl Delivery {
                 self.next = next_attempt(event.time, self.attempts);
             }
             EventKind::Accepted { .. } => self.state = DeliveryState::Accepted,
-            EventKind::Refused { code, .. } if *code >= 500 => self.state = DeliveryState::Refused,
-            EventKind::Refused { .. } | EventKind::Deferred { .. } => {
+            EventKind::Refused { code, .. }
+                if *code >= 500 || self.queued.channel != Channel::Mail =>
+            {
+                self.state = DeliveryState::Refused;
+            }
+            EventKind::Refused { .. } => {
                 self.state = DeliveryState::Waiting;
                 self.next = next_attempt(event.time, self.attempts);
+            }
+            EventKind::Deferred { until, .. } => {
+                self.state = DeliveryState::Waiting;
+                self.next = next_attempt(event.time, self.attempts).max(*until);
             }
             EventKind::Unknown { .. } => {
                 self.state = DeliveryState::InDoubt;
@@ -302,6 +365,7 @@ mod tests {
 
     fn queued() -> EventKind {
         EventKind::Queued(QueuedMessage {
+            channel: Channel::Mail,
             run: "r".to_string(),
             report: "executive".to_string(),
             recipient: "ada@example.org".to_string(),
@@ -320,7 +384,10 @@ mod tests {
             queued(),
             EventKind::Attempted,
             EventKind::Unknown { reason: reason() },
-            EventKind::Deferred { reason: reason() },
+            EventKind::Deferred {
+                reason: reason(),
+                until: None,
+            },
             EventKind::GivenUp { reason: reason() },
             EventKind::Refused {
                 code: 550,

@@ -1,10 +1,11 @@
-//! Sends reports and failures as mail, each message once.
+//! Sends reports and failures as mail, and notifications about them to a webhook, Slack or Microsoft
+//! Teams, each message once.
 //!
 //! Modules are in the order in which a message passes them. [`settings`] names sender and server.
 //! [`content`] collects the content of a run, with charts drawn by [`picture`]; [`template`] formats
-//! it; [`message`] composes the bytes. [`delivery`] is the state machine over append-only events.
+//! it; [`message`] composes the bytes of a mail, and [`notification`] those of a notification. [`delivery`] is the state machine over append-only events.
 //! [`outbox`] stores them in the run's folder and sends due messages through a [`transport`] such as
-//! [`smtp`], with access [`token`]s for providers that require them.
+//! [`smtp`], with access [`token`]s for providers that require them, or [`http`].
 //!
 //! SMTP cannot guarantee exactly-once delivery: if the connection is lost after the last byte of a
 //! message, the message may have been accepted or not. It is sent again with the same bytes and the
@@ -18,20 +19,24 @@ pub mod settings;
 
 pub mod content;
 pub mod message;
+pub mod notification;
 pub mod picture;
 pub mod template;
 
 pub mod delivery;
 pub mod outbox;
 
+pub mod http;
 pub mod smtp;
 pub mod token;
 pub mod transport;
 
 pub use address::Address;
 pub use content::{Content, FailureNotice};
-pub use delivery::{Deliveries, Delivery, DeliveryState, Event, EventKind};
+pub use delivery::{Channel, Deliveries, Delivery, DeliveryState, Event, EventKind};
+pub use http::Http;
 pub use message::{Message, check, compose};
+pub use notification::Target;
 pub use outbox::{EnqueueResult, Outbox, Selection};
 pub use picture::Fonts;
 pub use settings::{Secret, Settings};
@@ -47,6 +52,14 @@ pub enum Error {
     /// The settings are invalid; the message names the key and the fix.
     #[error("mail settings: {0}")]
     Settings(String),
+    /// A notification of a job is invalid, or its secrets are; the message names the fix.
+    #[error("notification {name}: {reason}")]
+    Notification {
+        /// Its name in the job file.
+        name: String,
+        /// The reason.
+        reason: String,
+    },
     /// A template is invalid or uses an unknown value.
     #[error("mail template {name}, line {line}: {detail}")]
     Template {
@@ -76,8 +89,8 @@ pub enum Error {
         /// The cause.
         source: std::io::Error,
     },
-    /// Another process is sending the mail of this run.
-    #[error("another process is sending the mail of {}", .0.display())]
+    /// Another process is sending the deliveries of this run.
+    #[error("another process is sending the deliveries of {}", .0.display())]
     Busy(PathBuf),
 }
 

@@ -6,7 +6,7 @@
 use crate::{
     Address, Error, Settings, Templates,
     content::{Content, FailureNotice, Kind, View},
-    delivery::identity,
+    delivery::{Channel, identity},
     text::{one_line, plain_spaces},
 };
 use jiff::Timestamp;
@@ -27,17 +27,17 @@ const SUBJECT_MAX: usize = 120;
 /// A composed message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
+    /// Its channel.
+    pub channel: Channel,
     /// Identity of its delivery; see [`identity`].
     pub id: String,
-    /// Its Message-ID, with angle brackets.
+    /// The Message-ID of a mail, with angle brackets; else the id of the event.
     pub message_id: String,
-    /// Its subject.
+    /// Subject of a mail, or summary of a notification.
     pub subject: String,
-    /// Address of the sender.
-    pub from: String,
-    /// Address of the recipient.
+    /// Address of the recipient, or name of a notification.
     pub to: String,
-    /// Headers and body, in ASCII with CRLF.
+    /// Headers and body of a mail, in ASCII with CRLF; else JSON.
     pub bytes: Vec<u8>,
 }
 
@@ -82,7 +82,7 @@ pub fn compose(
     date: Timestamp,
 ) -> Result<Message, Error> {
     let view = &content.view;
-    let id = identity(&view.run, &view.report, &to.email, content.hash());
+    let id = identity(Channel::Mail, &to.email, content.key());
     let domain = settings.from.domain();
     let message_id = format!("<retrocast.{id}@{domain}>");
     let cids: Vec<String> = (1..=content.pictures.len())
@@ -117,7 +117,7 @@ pub fn compose(
         Kind::Failure => "failure",
         Kind::Report | Kind::Partial => "report",
     };
-    let text = templates.render(&format!("mail/{template}.txt.j2"), &values)?;
+    let text = plain_spaces(&templates.render(&format!("mail/{template}.txt.j2"), &values)?);
     let html = templates.render(&format!("mail/{template}.html.j2"), &values)?;
 
     let boundary = |part: &str| format!("=_{part}_{id}");
@@ -175,10 +175,10 @@ pub fn compose(
         .multipart(body)
         .map_err(compose_error)?;
     Ok(Message {
+        channel: Channel::Mail,
         id,
         message_id,
         subject,
-        from: settings.from.email.clone(),
         to: to.email.clone(),
         bytes: message.formatted(),
     })

@@ -9,11 +9,11 @@
 //! of another event causes at most one more attempt with the same bytes.
 
 use crate::{
-    Content, Deliveries, DeliveryState, Error, Event, EventKind, Outcome, Settings, Templates,
-    Transport,
+    Content, Deliveries, DeliveryState, Error, Event, EventKind, Message, Outcome, Settings,
+    Target, Templates, Transport,
     address::Address,
-    delivery::{Delivery, QueuedMessage, identity},
-    message::compose,
+    delivery::{Channel, Delivery, QueuedMessage, identity},
+    message, notification,
     text::one_line,
     transport::Envelope,
 };
@@ -135,13 +135,12 @@ impl Outbox {
     }
 
     /// The delivery of this content to a recipient, if it was queued.
-    pub fn find(&self, content: &Content, to: &Address) -> Option<&Delivery> {
-        let (run, report) = (content.run(), content.report());
-        let id = identity(run, report, &to.email, content.hash());
-        self.deliveries.get(&id)
+    pub fn find(&self, content: &Content, channel: Channel, recipient: &str) -> Option<&Delivery> {
+        self.deliveries
+            .get(&identity(channel, recipient, content.key()))
     }
 
-    /// Adds the message with this content for a recipient. An existing one becomes due with its
+    /// Adds the mail with this content for a recipient. An existing one becomes due with its
     /// original bytes, unless a server accepted it.
     pub fn enqueue(
         &mut self,
@@ -151,32 +150,56 @@ impl Outbox {
         to: &Address,
         now: Timestamp,
     ) -> Result<EnqueueResult, Error> {
-        let id = identity(content.run(), content.report(), &to.email, content.hash());
+        let compose = |date| message::compose(settings, templates, content, to, date);
+        self.add(content, Channel::Mail, &to.email, now, &compose)
+    }
+
+    /// Adds the notification with this content, in the same way.
+    pub fn enqueue_notification(
+        &mut self,
+        target: &Target,
+        content: &Content,
+        now: Timestamp,
+    ) -> Result<EnqueueResult, Error> {
+        let compose = |date| notification::compose(target, content, date);
+        self.add(content, target.channel, &target.name, now, &compose)
+    }
+
+    fn add(
+        &mut self,
+        content: &Content,
+        channel: Channel,
+        recipient: &str,
+        now: Timestamp,
+        compose: &dyn Fn(Timestamp) -> Result<Message, Error>,
+    ) -> Result<EnqueueResult, Error> {
+        let id = identity(channel, recipient, content.key());
         let existing = self.deliveries.get(&id).cloned();
         if let Some(existing) = existing {
             if existing.state == DeliveryState::Accepted {
                 return Ok(EnqueueResult::Accepted);
             }
             if self.message(&existing).is_err() {
-                let message = compose(settings, templates, content, to, existing.queued.date)?;
+                let message = compose(existing.queued.date)?;
                 if hash(&message.bytes) != existing.queued.message {
                     return Err(Error::Message(format!(
                         "the message for {} is missing from {}, and its wording has changed since",
-                        to.email,
+                        recipient,
                         self.folder.display()
                     )));
                 }
-                self.store_message(&id, &message.bytes)?;
+                self.store_message(&id, channel, &message.bytes)?;
             }
             self.append(now, &id, EventKind::Queued(existing.queued))?;
             return Ok(EnqueueResult::Again);
         }
-        let message = compose(settings, templates, content, to, now)?;
-        self.store_message(&id, &message.bytes)?;
+        let message = compose(now)?;
+        self.store_message(&id, channel, &message.bytes)?;
         let queued = QueuedMessage {
+            channel,
             run: content.run().to_string(),
             report: content.report().to_string(),
-            recipient: to.email.clone(),
+            recipient: recipient.to_string(),
             content: content.hash().to_string(),
             message_id: message.message_id,
             date: now,
@@ -187,12 +210,11 @@ impl Outbox {
         Ok(EnqueueResult::New)
     }
 
-    /// Tries each selected delivery once, in the order of queueing. Ends when `is_stopped` returns
-    /// true, when no server is available or accepts the login, or when connections break repeatedly;
+    /// Tries each selected delivery of a transport once, in the order of queueing. Ends when
+    /// `is_stopped` returns true, when no server is available or accepts the login, or when connections break repeatedly;
     /// the remaining deliveries are unchanged. Returns the identities of those tried.
     pub fn send(
         &mut self,
-        settings: &Settings,
         transport: &mut dyn Transport,
         selection: Selection,
         now: &dyn Fn() -> Timestamp,
@@ -209,31 +231,56 @@ impl Outbox {
             Selection::Due => delivery.is_due(start),
             Selection::Open => delivery.state.is_open(),
         };
-        let selected = self.deliveries.iter().filter(is_selected);
+        let carried = self.deliveries.iter();
+        let carried = carried.filter(|delivery| transport.carries(&delivery.queued));
+        let selected = carried.filter(is_selected);
         let selected: Vec<String> = selected.map(|delivery| delivery.id.clone()).collect();
         let mut tried = Vec::new();
         let mut interruptions = 0;
         for id in selected {
             if is_stopped() {
-                break;
+                return Ok(tried);
             }
             if interruptions < INTERRUPTIONS_MAX {
-                interruptions = match self.attempt(settings, transport, &id, now)? {
+                interruptions = match self.attempt(transport, &id, now)? {
                     Prospect::Good => 0,
                     Prospect::Fair => interruptions + 1,
                     Prospect::None => INTERRUPTIONS_MAX,
                 };
                 tried.push(id.clone());
             }
-            self.give_up(&id, now())?;
         }
+        self.give_up_exhausted(now(), &|queued| transport.carries(queued))?;
         Ok(tried)
+    }
+
+    /// Gives up selected deliveries that have reached the limit of attempts or age, such as those whose
+    /// recipient is no longer configured.
+    pub fn give_up_exhausted(
+        &mut self,
+        now: Timestamp,
+        is_selected: &dyn Fn(&QueuedMessage) -> bool,
+    ) -> Result<(), Error> {
+        let exhausted = self
+            .deliveries
+            .iter()
+            .filter(|delivery| delivery.is_exhausted(now));
+        let exhausted = exhausted.filter(|delivery| is_selected(&delivery.queued));
+        let exhausted: Vec<Delivery> = exhausted.cloned().collect();
+        for delivery in exhausted {
+            let reason = match delivery.reply.as_str() {
+                "" => "no server accepted it in time".to_string(),
+                last => format!("no server accepted it in time; last reply: {last}"),
+            };
+            let reason = one_line(&reason, REPLY_MAX);
+            self.append(now, &delivery.id, EventKind::GivenUp { reason })?;
+        }
+        Ok(())
     }
 
     /// Tries a delivery once; returns the prospect of the others.
     fn attempt(
         &mut self,
-        settings: &Settings,
         transport: &mut dyn Transport,
         id: &str,
         now: &dyn Fn() -> Timestamp,
@@ -248,10 +295,12 @@ impl Outbox {
                 return Ok(Prospect::Good);
             }
         };
-        self.append(now(), id, EventKind::Attempted)?;
+        let time = now();
+        self.append(time, id, EventKind::Attempted)?;
         let envelope = Envelope {
-            from: &settings.from.email,
             to: &delivery.queued.recipient,
+            id: &delivery.queued.message_id,
+            time,
         };
         let shorten = |text: String| one_line(&text, REPLY_MAX);
         let (kind, prospect) = match transport.send(envelope, &message) {
@@ -263,13 +312,13 @@ impl Outbox {
                 let reply = shorten(reply);
                 (EventKind::Refused { code, reply }, Prospect::Good)
             }
-            Outcome::Deferred { reason } => {
+            Outcome::Deferred { reason, until } => {
                 let reason = shorten(reason);
-                (EventKind::Deferred { reason }, Prospect::None)
+                (EventKind::Deferred { reason, until }, Prospect::None)
             }
             Outcome::Interrupted { reason } => {
-                let reason = shorten(reason);
-                (EventKind::Deferred { reason }, Prospect::Fair)
+                let (reason, until) = (shorten(reason), None);
+                (EventKind::Deferred { reason, until }, Prospect::Fair)
             }
             Outcome::Unknown { reason } => {
                 let reason = shorten(reason);
@@ -280,27 +329,14 @@ impl Outbox {
         self.append(now(), id, kind)?;
         if is_accepted {
             // No longer needed: the message can be composed again, and its hash is in the events.
-            let _ = fs::remove_file(self.message_path(id));
+            let _ = fs::remove_file(self.message_path(id, delivery.queued.channel));
         }
         Ok(prospect)
     }
 
-    fn give_up(&mut self, id: &str, now: Timestamp) -> Result<(), Error> {
-        let delivery = self.deliveries.get(id);
-        let Some(delivery) = delivery.filter(|delivery| delivery.is_exhausted(now)) else {
-            return Ok(());
-        };
-        let reason = match delivery.reply.as_str() {
-            "" => "no server accepted it in time".to_string(),
-            last => format!("no server accepted it in time; last reply: {last}"),
-        };
-        let reason = one_line(&reason, REPLY_MAX);
-        self.append(now, id, EventKind::GivenUp { reason })
-    }
-
     /// Reads the bytes of a message and checks their hash.
     fn message(&self, delivery: &Delivery) -> Result<Vec<u8>, String> {
-        let path = self.message_path(&delivery.id);
+        let path = self.message_path(&delivery.id, delivery.queued.channel);
         let bytes =
             fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         if hash(&bytes) == delivery.queued.message {
@@ -314,8 +350,8 @@ impl Outbox {
     }
 
     /// Stores the bytes of a message; its name is flushed before anything is sent.
-    fn store_message(&self, id: &str, bytes: &[u8]) -> Result<(), Error> {
-        let path = self.message_path(id);
+    fn store_message(&self, id: &str, channel: Channel, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.message_path(id, channel);
         let written = File::create(&path)
             .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
         written.map_err(|source| Error::File {
@@ -354,8 +390,9 @@ impl Outbox {
         Ok(())
     }
 
-    fn message_path(&self, id: &str) -> PathBuf {
-        self.folder.join(format!("{DELIVERIES}{id}.eml"))
+    fn message_path(&self, id: &str, channel: Channel) -> PathBuf {
+        let extension = channel.extension();
+        self.folder.join(format!("{DELIVERIES}{id}.{extension}"))
     }
 }
 

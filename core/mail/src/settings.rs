@@ -287,10 +287,15 @@ impl Settings {
 
     /// Address of a page of the archive, from the parts of its path.
     pub fn link_to(&self, parts: &[&str]) -> Option<String> {
-        let mut url = self.link.clone()?;
-        url.path_segments_mut().ok()?.pop_if_empty().extend(parts);
-        Some(url.to_string())
+        link_to(self.link.as_ref()?, parts)
     }
+}
+
+/// Address of a page of the archive at this base address, from the parts of its path.
+pub fn link_to(base: &Url, parts: &[&str]) -> Option<String> {
+    let mut url = base.clone();
+    url.path_segments_mut().ok()?.pop_if_empty().extend(parts);
+    Some(url.to_string())
 }
 
 /// Rejects addresses to which a client secret would be sent in plain text.

@@ -3,6 +3,7 @@
 
 use crate::{
     Error, Outcome, Transport,
+    delivery::{Channel, QueuedMessage},
     settings::{Auth, Secret, Settings, Tls},
     text::one_line,
     token::TokenSource,
@@ -43,6 +44,7 @@ impl Default for Timeouts {
 
 /// A mail server, with a connection that is reused between messages.
 pub struct Smtp {
+    from: String,
     host: String,
     port: u16,
     tls: Tls,
@@ -125,6 +127,7 @@ impl Smtp {
             Tls::Required | Tls::Starttls => Some(tls_parameters(settings)?),
         };
         Ok(Self {
+            from: settings.from.email.clone(),
             host: server.host.clone(),
             port: server.port(),
             tls: server.tls,
@@ -258,7 +261,7 @@ impl Smtp {
             let address = text.parse::<lettre::Address>();
             address.map_err(|error| Failure::Reply(501, format!("{text}: {error}")))
         };
-        let (from, to) = (address(envelope.from)?, address(envelope.to)?);
+        let (from, to) = (address(&self.from)?, address(envelope.to)?);
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.connect().map_err(Failure::NotConnected)?,
@@ -331,6 +334,10 @@ fn encode_data(message: &[u8]) -> String {
 }
 
 impl Transport for Smtp {
+    fn carries(&self, queued: &QueuedMessage) -> bool {
+        queued.channel == Channel::Mail
+    }
+
     fn send(&mut self, envelope: Envelope<'_>, message: &[u8]) -> Outcome {
         let was_open = self.connection.is_some();
         let mut result = self.attempt(envelope, message);
@@ -342,7 +349,10 @@ impl Transport for Smtp {
         match result {
             Ok(reply) => Outcome::Accepted { reply },
             Err(Failure::Reply(code, reply)) => Outcome::Refused { code, reply },
-            Err(Failure::NotConnected(reason)) => Outcome::Deferred { reason },
+            Err(Failure::NotConnected(reason)) => Outcome::Deferred {
+                reason,
+                until: None,
+            },
             Err(Failure::LostBefore(reason)) => Outcome::Interrupted {
                 reason: format!("the connection was lost before the message was sent: {reason}"),
             },

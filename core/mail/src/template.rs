@@ -122,6 +122,8 @@ impl Templates {
             text::one_line(&text, limit)
         });
         environment.add_filter("clause", |text: String| clause(&text));
+        environment.add_filter("first_clause", |text: String| split_clauses(&text).0);
+        environment.add_filter("other_clauses", |text: String| split_clauses(&text).1);
         for (name, text) in &self.files {
             environment.add_template(name, text)?;
         }
@@ -141,6 +143,18 @@ fn clause(text: &str) -> String {
     words.unwrap_or(first).to_string()
 }
 
+/// Splits a verdict into two sentences, the first clause and the others: "This week needs attention:
+/// two warnings." and "None of the five changed." The second may be empty.
+fn split_clauses(text: &str) -> (String, String) {
+    let Some((first, others)) = text.split_once("; ") else {
+        return (text.to_string(), String::new());
+    };
+    let mut chars = others.chars();
+    let initial = chars.next().map(char::to_uppercase);
+    let others = initial.into_iter().flatten().chain(chars).collect();
+    (format!("{first}."), others)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +170,26 @@ mod tests {
             ("Nothing.", "Nothing"),
         ] {
             assert_eq!(clause(text), expected);
+        }
+    }
+
+    #[test]
+    fn verdicts_are_split_into_two_sentences() {
+        for (text, expected) in [
+            (
+                "This week needs attention: two warnings; none changed; one works.",
+                [
+                    "This week needs attention: two warnings.",
+                    "None changed; one works.",
+                ],
+            ),
+            (
+                "This month cannot be judged.",
+                ["This month cannot be judged.", ""],
+            ),
+        ] {
+            let [first, others] = expected.map(str::to_string);
+            assert_eq!(split_clauses(text), (first, others));
         }
     }
 

@@ -1,7 +1,10 @@
 //! Tests of whole messages and of sending to servers with injected faults.
 
+mod faults;
 mod fixture;
+mod http;
 mod message;
+mod notification;
 mod outbox;
 mod picture;
 mod server;

@@ -1,12 +1,17 @@
 //! The interface for sending messages.
 
-/// Addresses of one message.
+use crate::delivery::QueuedMessage;
+use jiff::Timestamp;
+
+/// Address and identity of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Envelope<'a> {
-    /// The sender.
-    pub from: &'a str,
     /// The recipient. Each has its own message, so a refusal affects no other.
     pub to: &'a str,
+    /// The message's id, the same in every attempt.
+    pub id: &'a str,
+    /// Time of the attempt.
+    pub time: Timestamp,
 }
 
 /// The result of one attempt.
@@ -17,18 +22,21 @@ pub enum Outcome {
         /// The server's reply.
         reply: String,
     },
-    /// The server refused the message or its recipient, temporarily (4xx) or permanently (5xx).
+    /// A mail server refused the message or its recipient, temporarily (4xx) or permanently (5xx), or
+    /// the receiver of a notification refused it permanently.
     Refused {
         /// Code of the reply.
         code: u16,
         /// The reply.
         reply: String,
     },
-    /// No server was reached, or it rejected the login: the message was not sent, and others would
-    /// fail, too.
+    /// No server was reached, or it takes no messages now: the message was not accepted, and others
+    /// would fail, too.
     Deferred {
         /// The reason.
         reason: String,
+        /// Time before which the server wants no other attempt.
+        until: Option<Timestamp>,
     },
     /// The connection was lost before the message was sent; others may succeed.
     Interrupted {
@@ -45,6 +53,9 @@ pub enum Outcome {
 
 /// Sends messages.
 pub trait Transport {
+    /// Returns true if this transport sends a message.
+    fn carries(&self, queued: &QueuedMessage) -> bool;
+
     /// Tries to send a message once.
     fn send(&mut self, envelope: Envelope<'_>, message: &[u8]) -> Outcome;
 }

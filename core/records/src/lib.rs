@@ -13,6 +13,8 @@ pub mod source;
 
 pub mod read;
 
+pub mod write;
+
 pub mod check;
 pub mod dictionary;
 pub mod infer;

@@ -5,14 +5,18 @@
 //! the data alone, so the same run always gives the same text.
 
 mod asks;
+mod figures;
 mod headlines;
 mod notes;
+mod restated;
 mod verdict;
 
 #[cfg(test)]
 mod tests;
 
 pub use asks::ask_for;
+pub use figures::figures;
+pub(crate) use figures::is_same;
 pub(crate) use headlines::uncovered_findings;
 pub use headlines::{printed_count, sort_by_importance};
 pub use notes::{without_name, without_prefix};
@@ -20,7 +24,7 @@ pub use verdict::{POOR_SHARE, has_no_records};
 
 use jiff::civil::Date;
 use retrocast_domain::{
-    Cell, Chapter, Direction, Effect, Finding, Kpi, Report, ReportStatus, Window,
+    Cell, Chapter, Direction, Effect, Finding, FindingDecision, Kpi, Report, ReportStatus, Window,
     finding::by_importance,
     report::{EarlierReport, PlanNode, Provenance, SourceNote},
 };
@@ -52,6 +56,8 @@ pub struct ReportInputs {
     pub plan: Vec<PlanNode>,
     /// The earlier report, if there is one.
     pub earlier: Option<EarlierReport>,
+    /// The decisions on findings that are in force.
+    pub decisions: Vec<FindingDecision>,
     /// Program and inputs of the report.
     pub provenance: Provenance,
 }
@@ -68,8 +74,12 @@ pub fn report(inputs: ReportInputs) -> Report {
         sources,
         plan,
         earlier,
+        decisions,
         provenance,
     } = inputs;
+    for finding in cells.iter_mut().flat_map(|cell| &mut cell.findings) {
+        finding.decide(&decisions);
+    }
     cells.sort_by_key(|cell| cell.chapter);
     let status = status(&cells, &plan);
     headlines::demote_covered(&mut cells);
@@ -83,6 +93,7 @@ pub fn report(inputs: ReportInputs) -> Report {
     let notices = notes::notices(&cells, &sources, &window);
     let asks = asks::asks(&ordered[..printed_count(&headlines)], &effects, &notices);
     let mut notes = notes::notes(&cells, &sources, &plan, &window);
+    notes.extend(restated::note(&cells));
     notes.extend(notes::later_records(&sources, &window.timezone, date));
     let verdict_inputs = verdict::VerdictInputs {
         cells: &cells,
@@ -94,13 +105,16 @@ pub fn report(inputs: ReportInputs) -> Report {
         notices: &notices,
         timezone: &window.timezone,
     };
+    let verdict = verdict::verdict(window.spec, &verdict_inputs);
+    let mut notices = notices;
+    notices.extend(restated::notice(&cells, &kpis));
     Report {
         schema: SCHEMA,
         window: window.label(),
         period: window.words(),
         timezone: window.timezone.clone(),
         date: date.to_string(),
-        verdict: verdict::verdict(window.spec, &verdict_inputs),
+        verdict,
         headlines,
         notices,
         earlier,
@@ -119,6 +133,7 @@ pub fn report(inputs: ReportInputs) -> Report {
         sources,
         plan,
         provenance,
+        figures: Vec::new(),
     }
 }
 

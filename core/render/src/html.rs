@@ -1,4 +1,5 @@
-//! Renders a report as one self-contained HTML file: no script, no requests, light and dark.
+//! Renders a report as one self-contained HTML file: no requests, light and dark, and one small script that
+//! sorts tables.
 //!
 //! Wording and selection are those of the print reports (the same [`view`](crate::view)); only the
 //! layout differs. Each chart is drawn twice, for wide and for narrow screens, because a drawing
@@ -11,13 +12,20 @@ use crate::{
     sanitise, theme,
     view::{self, SPARKLINE_WIDTH},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use minijinja::{
     AutoEscape, Environment, UndefinedBehavior, Value, context,
     syntax::SyntaxConfig,
     value::{Kwargs, Serde},
 };
-use retrocast_domain::{Align, Chart, ChartKind, Report, Table, canonical, number::plural};
-use std::{cell::Cell as Counter, collections::BTreeMap, fmt::Write as _};
+use retrocast_domain::{Align, Chart, ChartKind, Report, Table, number::plural};
+use sha2::{Digest as _, Sha256};
+use std::{
+    cell::Cell as Counter,
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    sync::Mutex,
+};
 
 /// The built-in HTML templates and style sheet.
 pub(crate) const BUILT_IN: &[(&str, &str)] = &[
@@ -41,6 +49,10 @@ pub(crate) const BUILT_IN: &[(&str, &str)] = &[
         "html/style.css",
         include_str!("../../../templates/html/style.css"),
     ),
+    (
+        "html/sort.js",
+        include_str!("../../../templates/html/sort.js"),
+    ),
 ];
 
 /// Renders a report as one HTML file, with the built-in templates.
@@ -54,7 +66,6 @@ pub fn report_with(
     layout: Layout,
     templates: &Templates,
 ) -> Result<String, Error> {
-    let nonce = canonical::hash(report);
     // Browsers have some glyph for every character, so only invisible ones are removed.
     let (report, changes) = sanitise::report(report, &|_| true)?;
     let language = templates.language(&report.language)?;
@@ -76,12 +87,19 @@ pub fn report_with(
     let mut values = serde_json::to_value(&printed.view)?;
     language.localise(&mut values, &report);
     let style = format!(
-        "{}\n@media screen and (prefers-color-scheme: dark) {{\n{}}}\n{}",
+        "\n{}\n@media screen and (prefers-color-scheme: dark) {{\n{}}}\n{}",
         templates.text("html/style.css").unwrap_or_default(),
         chart::dark_css(),
         theme.css()
     );
-    let environment = templates.html(&report.language)?;
+    let mut environment = templates.html(&report.language)?.clone();
+    // True for the first place of a figure in the page, which has its anchor.
+    let anchored = Mutex::new(BTreeSet::new());
+    environment.add_function("is_first", move |id: String| {
+        let anchored = anchored.lock();
+        anchored.is_ok_and(|mut anchored| anchored.insert(id))
+    });
+    let script = templates.text("html/sort.js").unwrap_or_default();
     let page = || -> Result<String, minijinja::Error> {
         let page = environment.get_template(&format!("html/{}.html.j2", layout.name()))?;
         page.render(context! {
@@ -89,13 +107,21 @@ pub fn report_with(
             improvements => view::has_improvements(&report),
             drawings,
             logo,
-            nonce,
+            style_hash => Value::from_safe_string(source_hash(&style)),
             style => Value::from_safe_string(style),
+            script_hash => Value::from_safe_string(source_hash(script)),
+            script => Value::from_safe_string(script.to_string()),
         })
     };
     page().map_err(|error| Error::Template {
         message: with_location(&error),
     })
+}
+
+/// The hash with which a content security policy allows one inline script or style: nothing else in the
+/// page can run.
+fn source_hash(text: &str) -> String {
+    format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
 }
 
 /// Formats an error with its location: "template html/base.html.j2, line 7: undefined value".
@@ -170,18 +196,18 @@ fn figure(chart: &Chart, width: f64, number: u32, data: &str) -> String {
         chart::svg(chart, &large),
         chart::svg(chart, &small)
     );
-    if let Some(table) = &chart.table {
+    if let Some(table) = chart::values(chart) {
         out.push_str(&data_table(&chart.title, table, data));
     }
     out
 }
 
 /// Maximum number of rows of a data table; the others are in `report.json`.
-const DATA_ROWS_MAX: usize = 400;
+const DATA_ROWS_MAX: usize = 120;
 
 /// The data of a chart as a table under its title.
-fn data_table(title: &str, table: &Table, data: &str) -> String {
-    let table = table.clone().top(DATA_ROWS_MAX);
+fn data_table(title: &str, table: Table, data: &str) -> String {
+    let table = table.top(DATA_ROWS_MAX);
     let mut out = format!(
         "<details class=\"data\"><summary>{}</summary><div class=\"scroll\" tabindex=\"0\"><table>",
         chart::escape(data)
@@ -239,9 +265,10 @@ mod tests {
             assert_eq!(text, page(layout));
             assert!(text.starts_with("<!doctype html>"));
             assert!(text.contains("Content-Security-Policy"));
+            assert_eq!(text.matches("<script").count(), 1, "the script that sorts");
             for forbidden in [
-                "<script",
-                "src=",
+                "nonce",
+                " src=",
                 "@import",
                 "url(",
                 " style=",
@@ -251,6 +278,20 @@ mod tests {
                 assert!(!text.contains(forbidden), "{layout:?}: {forbidden}");
             }
         }
+    }
+
+    #[test]
+    fn the_policy_allows_exactly_the_style_and_the_script_of_the_page() {
+        let text = page(Layout::Executive);
+        for (tag, directive) in [("style", "style-src"), ("script", "script-src")] {
+            let inner = text.split(&format!("<{tag}>")).nth(1).unwrap();
+            let inner = inner.split(&format!("</{tag}>")).next().unwrap();
+            let allowed = format!("{directive} '{}'", source_hash(inner));
+            assert!(text.contains(&allowed), "{allowed}");
+        }
+        // The test vector of the standard.
+        let empty = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+        assert_eq!(source_hash(""), empty);
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod theme;
 pub mod view;
 mod words;
 
+pub mod attachment;
 pub mod html;
 pub mod pdf;
 pub mod skeleton;
@@ -51,6 +52,11 @@ impl Layout {
             Self::Executive => "executive",
             Self::Technical => "technical",
         }
+    }
+
+    /// The layout with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|layout| layout.name() == name)
     }
 
     /// Title for readers.
@@ -83,6 +89,14 @@ pub enum Error {
     Layout {
         /// One message per error, with file and line of the template if it has one.
         messages: Vec<String>,
+    },
+    /// A PDF has no such attachment, or is not as this crate writes PDFs.
+    #[error("{name} cannot be read from the PDF: {reason}")]
+    Attachment {
+        /// Name of the attached file.
+        name: String,
+        /// The first thing that is wrong.
+        reason: &'static str,
     },
     /// The report is not representable as JSON.
     #[error("the report could not be written as JSON: {0}")]

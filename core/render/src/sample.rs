@@ -40,6 +40,7 @@ pub fn sample() -> Report {
         cells: cells(),
         sources: sources(),
         plan: plan(),
+        decisions: Vec::new(),
         earlier: None,
         provenance: Provenance {
             run: "20261116T090000-7f3a9c".to_string(),

@@ -14,7 +14,7 @@ pub use names::Names;
 
 use crate::assemble::{self, ReportInputs};
 use retrocast_domain::{
-    Cell, CellStatus, Chapter, Chart, ChartKind, Finding, Report, Table,
+    Cell, CellStatus, Chapter, Chart, ChartKind, Finding, FindingDecision, Report, Table,
     finding::group_values,
     report::{EarlierReport, PlanNode, SliceNote, SourceNote},
 };
@@ -175,6 +175,11 @@ impl Part<'_> {
                 .earlier
                 .as_ref()
                 .map(|earlier| self.earlier(earlier, &cells)),
+            decisions: whole
+                .decisions
+                .iter()
+                .map(|one| self.decision(one))
+                .collect(),
             cells,
             sources,
             provenance,
@@ -199,6 +204,17 @@ impl Part<'_> {
             source.uri.clear();
         }
         source
+    }
+
+    /// A decision without a name or reason that names another value. The decision itself stays in force.
+    fn decision(&self, decision: &FindingDecision) -> FindingDecision {
+        let mut decision = decision.clone();
+        for text in [&mut decision.who, &mut decision.why] {
+            if self.names_other(text) {
+                *text = WITHHELD.to_string();
+            }
+        }
+        decision
     }
 
     /// The earlier findings that are about the value: those found again, and those whose sentence names

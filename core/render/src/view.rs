@@ -5,33 +5,39 @@
 
 mod cell;
 mod data;
+mod drawings;
 mod effect;
+mod figure;
 mod finding;
 mod glossary;
+mod health;
 mod kpi;
+mod printed;
 mod recommendation;
+mod table;
 
 use crate::words::shorten_to_sentence;
 pub use crate::words::{date_parts, shorten};
 
 use crate::{
-    assemble::{
-        POOR_SHARE, ask_for, findings, has_no_records, printed_count, sort_by_importance,
-        uncovered_findings,
-    },
+    assemble::{ask_for, findings, printed_count, sort_by_importance, uncovered_findings},
     stage_map,
-    words::{capitalise, long_date},
+    words::long_date,
 };
 use cell::{CellView, MethodView};
-use data::{PlanView, ProvenanceView, SourceView};
+use data::{PlanView, ProvenanceView, RestatementView, SourceView};
+use drawings::{ChartView, Drawings};
 use effect::EffectView;
+use figure::{FigureIds, TextFigures};
 use finding::FindingView;
+pub use health::data_health;
+use health::{Health, health};
 use kpi::KpiView;
+pub use printed::{PrintedFigure, printed};
 use recommendation::RecommendationsView;
 use retrocast_domain::{
     Cell, Chapter, Chart, ChartKind, Finding, Report, ReportStatus, Severity, Window,
-    number::{percent, plural},
-    report::EarlierFinding,
+    number::plural, report::EarlierFinding,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,6 +119,10 @@ pub struct View {
     notes: Vec<String>,
     findings: Vec<FindingView>,
     findings_more: u64,
+    /// Findings that a person marked wrong or snoozed.
+    set_aside: Vec<FindingView>,
+    /// Figures of earlier windows that moved since they were published.
+    restated: Vec<RestatementView>,
     /// Findings of the earlier report that are resolved.
     gone: Vec<FindingView>,
     map: Option<ChartView>,
@@ -123,6 +133,8 @@ pub struct View {
     provenance: ProvenanceView,
     /// Terms that occur in the report, with their meanings.
     glossary: Vec<[&'static str; 2]>,
+    /// IDs of figures that are plain texts; the others are in their views.
+    figures: TextFigures,
 }
 
 /// A view and its drawings by path.
@@ -140,51 +152,30 @@ struct AskView {
     /// Index of its headline, without which a page does not print it; `None` if it belongs to other
     /// pages.
     headline: Option<usize>,
-}
-
-#[derive(Debug, Serialize)]
-struct Health {
-    /// `good`, `fair` or `poor`.
-    level: &'static str,
-    text: String,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct ChartView {
-    path: String,
-    title: String,
-    unit: String,
-    alt: String,
-    /// True if it needs the full width.
-    wide: bool,
-    /// Rank by importance, for a page without space for all charts.
-    rank: usize,
-    /// The same drawing in full width, for the last chart of an odd number.
-    wide_path: Option<String>,
+    /// ID of the figure.
+    figure: String,
 }
 
 /// Formats a report for print; `extra_notes` come before the report's own notes.
 pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedView {
-    let mut drawings = Drawings {
-        draw,
-        improvements: report
-            .effects
-            .iter()
-            .map(|effect| (effect.improvement.as_str(), effect.title.as_str()))
-            .collect(),
-        files: BTreeMap::new(),
-    };
+    let ids = FigureIds::new(report);
+    let improvements = report.effects.iter();
+    let improvements = improvements.map(|effect| (&*effect.improvement, &*effect.title));
+    let mut drawings = Drawings::new(draw, improvements.collect());
     let effects: Vec<EffectView> = report
         .effects
         .iter()
-        .map(|e| effect::effect(e, 160))
+        .enumerate()
+        .map(|(i, e)| effect::effect(e, 160, ids.at(&format!("/effects/{i}"))))
         .collect();
     let ledger: Vec<EffectView> = report
         .effects
         .iter()
         .take(EFFECTS_MAX)
-        .map(|e| effect::effect(e, 60))
+        .enumerate()
+        .map(|(i, e)| effect::effect(e, 60, ids.at(&format!("/effects/{i}"))))
         .collect();
+    let figures = ids.texts(report, extra_notes.len());
     let mut notes = extra_notes;
     notes.extend(
         report
@@ -196,6 +187,8 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
     let window = Window::parse(&report.window, &report.timezone).ok();
     let all = findings(&report.cells).into_iter().cloned().collect();
     let all = sort_by_importance(all, earlier, window.as_ref());
+    let (set_aside, all): (Vec<Finding>, Vec<Finding>) =
+        all.into_iter().partition(Finding::is_set_aside);
     let resolved = earlier.map_or_else(Vec::new, |earlier| earlier.no_longer_found(&report.cells));
     let forecasts: Vec<&Finding> = all.iter().filter(|finding| is_forecast(finding)).collect();
     let view = View {
@@ -224,21 +217,30 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
             .iter()
             .map(|notice| shorten_to_sentence(notice, SHORT_SENTENCE))
             .collect(),
+        set_aside: set_aside
+            .iter()
+            .map(|one| finding::finding(one, &[], earlier, ids.finding(report, one)))
+            .collect(),
+        restated: data::restated(&report.cells),
         news: news(report, &resolved),
         gone: resolved
             .iter()
-            .map(|known| finding::resolved(known, earlier.map_or("", |earlier| &earlier.window)))
+            .map(|known| {
+                let window = earlier.map_or("", |earlier| &earlier.window);
+                finding::resolved(known, window, ids.resolved(report, known))
+            })
             .collect(),
         kpis: report
             .kpis
             .iter()
-            .map(|kpi| kpi::kpi(kpi, &mut drawings))
+            .enumerate()
+            .map(|(i, kpi)| kpi::kpi(kpi, &mut drawings, ids.at(&format!("/kpis/{i}"))))
             .collect(),
         headlines: report
             .headlines
             .iter()
             .take(printed_count(&report.headlines))
-            .map(|finding| finding::headline(finding, earlier))
+            .map(|finding| finding::headline(finding, earlier, ids.finding(report, finding)))
             .collect(),
         alarms: report
             .headlines
@@ -248,7 +250,9 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
         asks: report
             .asks
             .iter()
-            .map(|ask| AskView {
+            .enumerate()
+            .map(|(i, ask)| AskView {
+                figure: ids.at(&format!("/asks/{i}")),
                 text: shorten(ask, 220),
                 headline: report
                     .headlines
@@ -256,42 +260,56 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
                     .position(|f| ask_for(f).as_ref() == Some(ask)),
             })
             .collect(),
-        charts: drawings.add_pairs(performance_charts(&report.cells, &report.headlines)),
+        charts: drawings.add_pairs(
+            performance_charts(&report.cells, &report.headlines)
+                .into_iter()
+                .map(|(rank, chart)| (rank, chart, ids.chart(report, chart)))
+                .collect(),
+        ),
         forecasts: forecasts
             .iter()
             .take(FORECASTS_MAX)
-            .map(|finding| finding::headline(finding, earlier))
+            .map(|finding| finding::headline(finding, earlier, ids.finding(report, finding)))
             .collect(),
         forecasts_more: forecasts.len().saturating_sub(FORECASTS_MAX) as u64,
         notes,
         findings: all
             .iter()
             .take(FINDINGS_MAX)
-            .map(|f| finding::finding(f, &[], earlier))
+            .map(|f| finding::finding(f, &[], earlier, ids.finding(report, f)))
             .collect(),
         findings_more: all.len().saturating_sub(FINDINGS_MAX) as u64,
         map: stage_map::draw(&report.plan).map(|map| drawings.add_svg(map)),
-        plan: report.plan.iter().map(data::plan_node).collect(),
+        plan: report
+            .plan
+            .iter()
+            .map(|node| data::plan_node(node, ids.node(report, &node.name)))
+            .collect(),
         sources: report
             .sources
             .iter()
-            .map(|source| data::source(source, &report.timezone))
+            .enumerate()
+            .map(|(i, source)| {
+                data::source(source, &report.timezone, ids.at(&format!("/sources/{i}")))
+            })
             .collect(),
         cells: report
             .cells
             .iter()
-            .map(|cell| cell::cell(cell, &mut drawings))
+            .enumerate()
+            .map(|(i, cell)| cell::cell(cell, &mut drawings, &ids.cell(i)))
             .collect(),
         methods: cell::methods(&report.cells),
-        provenance: data::provenance(report),
+        provenance: data::provenance(report, ids.at("/provenance")),
         proof: first_improvement_chart(&report.cells)
             .filter(|_| ledger.len() <= PROOF_EFFECTS_MAX)
-            .map(|chart| drawings.add(chart, FULL_WIDTH, true)),
+            .map(|chart| drawings.add(chart, FULL_WIDTH, true, ids.chart(report, chart))),
         ledger,
         effects,
-        recommendations: recommendation::view(&report.cells),
+        recommendations: recommendation::view(report, &ids),
         measured: has_effects(report),
         glossary: Vec::new(),
+        figures,
     };
     let words = serde_json::to_value(&view).unwrap_or_default();
     let view = View {
@@ -323,73 +341,6 @@ pub fn field_names(report: &Report) -> BTreeSet<String> {
         &mut names,
     );
     names
-}
-
-/// SVG files, numbered in order of use, so that names from records never become paths.
-struct Drawings<'a> {
-    draw: &'a Draw<'a>,
-    /// Titles of improvements by id.
-    improvements: BTreeMap<&'a str, &'a str>,
-    files: BTreeMap<String, String>,
-}
-
-impl Drawings<'_> {
-    fn add(&mut self, chart: &Chart, width: f64, wide: bool) -> ChartView {
-        let path = self.file((self.draw)(chart, width));
-        let alt = if chart.alt.is_empty() {
-            &chart.title
-        } else {
-            &chart.alt
-        };
-        ChartView {
-            path,
-            title: capitalise(&shorten(&self.with_title(&chart.title), 180)),
-            unit: shorten(&chart.unit, 60),
-            alt: shorten(alt, 1500),
-            wide,
-            rank: 0,
-            wide_path: None,
-        }
-    }
-
-    /// Adds charts that are printed in pairs, each also in full width for the last of an odd number.
-    fn add_pairs(&mut self, charts: Vec<(usize, &Chart)>) -> Vec<ChartView> {
-        let views = charts.into_iter().map(|(rank, chart)| ChartView {
-            rank,
-            wide_path: Some(self.file((self.draw)(chart, FULL_WIDTH))),
-            ..self.add(chart, HALF_WIDTH, false)
-        });
-        views.collect()
-    }
-
-    /// Adds the title of an improvement to its id in a chart title such as "IMP-001: works".
-    fn with_title(&self, title: &str) -> String {
-        let parts = title.split_once(':');
-        let known = parts.and_then(|(id, rest)| Some((id, self.improvements.get(id)?, rest)));
-        match known {
-            Some((id, name, rest)) => format!("{} ({id}):{rest}", shorten(name, 60)),
-            None => title.to_string(),
-        }
-    }
-
-    fn add_svg(&mut self, map: stage_map::StageMap) -> ChartView {
-        let path = self.file(map.svg);
-        ChartView {
-            path,
-            title: String::new(),
-            unit: String::new(),
-            alt: map.alt,
-            wide: true,
-            rank: 0,
-            wide_path: None,
-        }
-    }
-
-    fn file(&mut self, svg: String) -> String {
-        let path = format!("/charts/{}.svg", self.files.len() + 1);
-        self.files.insert(path.clone(), svg);
-        path
-    }
 }
 
 /// The charts of the performance page in reading order, with their ranks: the first of each cell,
@@ -491,73 +442,6 @@ fn news(report: &Report, resolved: &[&EarlierFinding]) -> String {
     [news, resolved].join(" ").trim().to_string()
 }
 
-/// Health of a report's data: "good", "fair" or "poor".
-pub fn data_health(report: &Report) -> &'static str {
-    health(report).level
-}
-
-fn health(report: &Report) -> Health {
-    if let Some(slice) = &report.slice {
-        let levels = ["good", "fair", "poor"];
-        let level = levels.into_iter().find(|level| slice.health == *level);
-        return Health {
-            level: level.unwrap_or("fair"),
-            text: "of all records of this run".to_string(),
-        };
-    }
-    let records: u64 = report.sources.iter().map(|source| source.records).sum();
-    let accepted: u64 = report.sources.iter().map(|source| source.accepted).sum();
-    let share = if records == 0 {
-        0.0
-    } else {
-        accepted as f64 / records as f64
-    };
-    let empty = report.sources.iter().any(|source| source.accepted == 0)
-        || has_no_records(&report.cells, &report.sources);
-    let data_cells = report
-        .cells
-        .iter()
-        .filter(|cell| cell.chapter == Chapter::Data);
-    let alarms = data_cells.flat_map(|cell| &cell.findings);
-    let alarms = alarms.filter(|finding| finding.severity >= Severity::Warning);
-    let is_critical = |finding: &Finding| finding.severity == Severity::Critical;
-    let level = if share < POOR_SHARE || empty || alarms.clone().any(is_critical) {
-        "poor"
-    } else if share < 0.99
-        || report.status == ReportStatus::Partial
-        || alarms.clone().next().is_some()
-        || !report.notices.is_empty()
-    {
-        "fair"
-    } else {
-        "good"
-    };
-    let text = if report.sources.is_empty() {
-        "no sources read".to_string()
-    } else {
-        let sources = plural(report.sources.len() as u64, "source");
-        // Explains a level below "good" if nearly all records are accepted.
-        let reason = match alarms.count() as u64 {
-            0 if report.notices.is_empty() => String::new(),
-            0 => "; some are missing".to_string(),
-            n => format!("; {} about the data", plural(n, "warning")),
-        };
-        format!(
-            "{} of {} accepted, {sources}{reason}",
-            percent(share),
-            plural(records, "record")
-        )
-    };
-    Health {
-        level: if report.sources.is_empty() {
-            "fair"
-        } else {
-            level
-        },
-        text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -653,36 +537,5 @@ mod tests {
             report.cells.push(cell.clone());
             assert_eq!(plain(&report).0, level);
         }
-    }
-
-    #[test]
-    fn every_paired_chart_has_a_full_width_drawing() {
-        let report = crate::sample::sample();
-        let mut drawings = Drawings {
-            draw: &|_: &Chart, width: f64| width.to_string(),
-            improvements: BTreeMap::new(),
-            files: BTreeMap::new(),
-        };
-        let charts = drawings.add_pairs(performance_charts(&report.cells, &[]));
-        assert!(charts.len() > 1);
-        for chart in charts {
-            let wide = chart.wide_path.unwrap_or_default();
-            assert_eq!(drawings.files[&wide], FULL_WIDTH.to_string());
-            assert_eq!(drawings.files[&chart.path], HALF_WIDTH.to_string());
-        }
-    }
-
-    #[test]
-    fn chart_titles_contain_the_title_of_the_improvement() {
-        let drawings = Drawings {
-            draw: &|_, _| String::new(),
-            improvements: [("IMP-001", "Retry with back-off")].into(),
-            files: BTreeMap::new(),
-        };
-        assert_eq!(
-            drawings.with_title("IMP-001: works (−34 %)"),
-            "Retry with back-off (IMP-001): works (−34 %)"
-        );
-        assert_eq!(drawings.with_title("Executions: low"), "Executions: low");
     }
 }

@@ -27,6 +27,13 @@ pub const SUMMARY: &str = "run.json";
 pub const FAILURE_PAGE: &str = "failure.html";
 /// The failure report as text, for a mail.
 pub const FAILURE_TEXT: &str = "failure.txt";
+/// The results of the run as a script, which the archive's pages read. It stays when the run's other
+/// files are removed.
+pub const RESULTS: &str = "run.js";
+/// Marks a run whose files are kept, with the reason.
+pub const PIN: &str = "pin.json";
+/// The tombstone of a run whose files were removed: what was there, when and why it was removed.
+pub const TOMBSTONE: &str = "removed.json";
 /// Prefix of files that record sent alerts. They are not results of the run, and are kept when it
 /// is resumed, so that no alert is sent twice.
 pub const ALERT: &str = "alert.";
@@ -39,6 +46,12 @@ pub fn is_mail(name: &str) -> bool {
     [ALERT, DELIVERIES]
         .iter()
         .any(|prefix| name.starts_with(prefix))
+}
+
+/// Returns true for the pages of an archive, and the scripts and styles that they load, by path from
+/// the root of the archive: they follow from the runs' folders, `<job>/<window>/<run>/`.
+pub fn is_page(path: &str) -> bool {
+    path.split('/').count() < 4 || path.ends_with("/index.html")
 }
 
 /// Path of a chart's drawing in the run's folder, from its id. An id may contain names of groups

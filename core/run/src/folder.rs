@@ -1,12 +1,12 @@
 //! Reads the contents of a run's folder. Any file but the plan may be missing.
 
 use crate::{
-    Error, Plan, RecordedPlan, RunOrigin, RunStatus, RunSummary,
-    files::{CELLS, JOB, REPORT, read_json},
+    Error, Node, Plan, RecordedPlan, ReportSpec, RunOrigin, RunStatus, RunSummary,
+    files::{CELLS, JOB, PLAN, REPORT, read_json},
 };
 use retrocast_domain::{Cell, CellStatus, Finding, Report, report::SourceNote};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -115,6 +115,27 @@ impl RunFolder {
         self.in_order()
             .flat_map(|(node, cell)| cell.findings.iter().map(move |finding| (node, finding)))
     }
+}
+
+/// Path of the file with the contents of a report, such as "executive", in a run's folder.
+pub fn report_file(folder: &Path, report: &str) -> PathBuf {
+    let plan = read_json::<Plan>(folder.join(PLAN)).ok();
+    let node = plan
+        .as_ref()
+        .and_then(|plan| plan.node(&format!("report.{report}")));
+    let spec = node.and_then(Node::report);
+    folder.join(spec.map_or(REPORT, ReportSpec::file))
+}
+
+/// Paths of the files with the contents of a run's reports.
+pub fn report_files(folder: &Path) -> BTreeSet<PathBuf> {
+    let plan = read_json::<Plan>(folder.join(PLAN)).ok();
+    let nodes = plan.as_ref().map_or(&[][..], |plan| &plan.nodes);
+    let files = nodes.iter().filter_map(Node::report).map(ReportSpec::file);
+    files
+        .chain([REPORT])
+        .map(|file| folder.join(file))
+        .collect()
 }
 
 /// Folders of all runs of an archive, by job, window and run.

@@ -2,7 +2,7 @@
 //! readers.
 //!
 //! Modules are listed in the order in which a run proceeds: the [`plan`], the part of the
-//! [`ledger`] that it sees, its [`record`] in the run's folder, the [`fingerprint`] of each of its
+//! [`ledger`] that it sees, the [`published`] figures that it compares, its [`record`] in the run's folder, the [`fingerprint`] of each of its
 //! nodes, the [`journal`] of events, the [`status`] at the end, the [`summary`] for the archive. A
 //! [`folder`] contains all of them, as [`files`]. Data only: planning, execution and delivery are
 //! elsewhere.
@@ -10,6 +10,10 @@
 pub mod plan;
 
 pub mod ledger;
+
+pub mod published;
+
+mod lineage;
 
 pub mod record;
 
@@ -33,6 +37,7 @@ pub use folder::{NodeState, RunFolder};
 pub use journal::{Event, EventKind, Journal};
 pub use ledger::{LedgerRun, LedgerView};
 pub use plan::{Node, NodeSpec, Plan, Recipients, ReportSpec, SliceSpec, SourceSpec};
+pub use published::{Lineage, PublishedFigures, PublishedStage, PublishedWindow};
 pub use record::{RecordedPlan, RunOrigin, SourceRecords};
 pub use slices::{SliceFile, SliceIndex};
 pub use status::RunStatus;

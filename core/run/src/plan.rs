@@ -1,8 +1,10 @@
 //! The plan: every source, stage and report of a job as a node of one graph.
 
-use crate::ledger::LedgerView;
+use crate::{files, ledger::LedgerView, published::PublishedFigures};
 use jiff::civil::Date;
-use retrocast_domain::{ParamLine, Window, report::EarlierReport, window::Comparison};
+use retrocast_domain::{
+    FindingDecision, ParamLine, Window, report::EarlierReport, window::Comparison,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{borrow::Cow, collections::BTreeMap, sync::OnceLock, time::Duration};
@@ -42,6 +44,12 @@ pub struct Plan {
     /// The part of the ledger that stages see; `None` if no stage reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerView>,
+    /// The figures of earlier windows that its figures are compared with; `None` without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<PublishedFigures>,
+    /// The decisions on findings that are in force, from before its date.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<FindingDecision>,
     /// Nodes.
     pub nodes: Vec<Node>,
     /// Index of each node by name.
@@ -278,6 +286,10 @@ pub struct ReportSpec {
     /// The earlier report, which findings are compared with.
     #[serde(default)]
     pub earlier: Option<EarlierReport>,
+    /// File with its contents in the run's folder; `None` for `report.json`, which all reports with
+    /// the title and stages of the first one share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// The slices to make in addition; `None` for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slices: Option<SliceSpec>,
@@ -290,6 +302,13 @@ pub struct ReportSpec {
     /// Words of the author of this run, one text per paragraph.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub run_note: Vec<String>,
+}
+
+impl ReportSpec {
+    /// File with its contents in the run's folder.
+    pub fn file(&self) -> &str {
+        self.file.as_deref().unwrap_or(files::REPORT)
+    }
 }
 
 /// The slices of a report: one report for each value of a column.

@@ -13,6 +13,12 @@
 //! claim of the stage on pure noise, half of it for the window, half for the history that `look_back`
 //! adds. Neighbouring anomalous steps are one event.
 //!
+//! Counts of records with times of day are also scanned by the hour: any run of 1 to 24 hours in the window is
+//! compared with the level of the four weeks before it, the hours and the weekdays (a scan statistic: Naus, 1965).
+//! The largest scores of earlier weeks give the distribution of the largest score (Gumbel, 1958). So an outage of
+//! five hours is found that hardly shows in the total of its day. These runs have an `alpha` of their own. A run on
+//! a day that is itself reported in the same direction is not reported again.
+//!
 //! Without an event, the heading states how many steps are outside the band of 95 % of usual values, and
 //! how many are expected by chance, because steps that are not proven unusual are not proven usual.
 //!
@@ -42,24 +48,27 @@ use serde_json::Value;
 
 mod charts;
 mod detect;
+mod hours;
 mod present;
 mod result;
 #[cfg(test)]
 mod tests;
 
 use detect::score_groups;
+use hours::{collect_hours, find_bursts};
 use present::{Reporter, frame_of};
 
 /// The registered kind.
 pub const ANOMALY: Kind = Kind {
     name: "anomaly",
     chapter: Some(Chapter::Events),
-    code_version: 6,
+    code_version: 7,
     summary: "Finds days or hours that the usual rhythm does not explain.",
     manual: include_str!("anomaly.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
     reads: Reads::Batches,
+    earlier_values: false,
     ledger: &[],
     run,
 };
@@ -235,6 +244,16 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         name: &name,
         options,
     };
+    let hours = collect_hours(context, &params, input)?;
+    let bursts = hours.as_ref().map_or_else(Vec::new, |hours| {
+        find_bursts(context, &params, hours, &set, &scored)
+    });
+    let burst_findings = hours.iter().flat_map(|hours| {
+        bursts.iter().flat_map(|found| {
+            let of_burst = |burst| reporter.burst_finding(hours, found.group, burst);
+            found.bursts.iter().map(of_burst).collect::<Vec<_>>()
+        })
+    });
     let findings: Vec<Finding> = scored
         .iter()
         .flat_map(|group| {
@@ -243,9 +262,13 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
                 .iter()
                 .map(|event| reporter.finding(group, event))
         })
+        .chain(burst_findings)
         .collect();
     cell.did = reporter.summarise(&scored);
     cell.tables.extend(reporter.table(&scored));
+    if let Some(hours) = &hours {
+        cell.tables.extend(reporter.burst_table(hours, &bursts));
+    }
     cell.charts = reporter.charts(&scored);
     let frame = frame_of(&set, &scored)?;
     Ok(Analysis {

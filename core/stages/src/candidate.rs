@@ -55,6 +55,7 @@ pub const CANDIDATE: Kind = Kind {
     schema: || schemars::schema_for!(Params),
     result: Some(&RESULT),
     reads: Reads::Batches,
+    earlier_values: false,
     ledger: &[],
     run,
 };

@@ -33,7 +33,7 @@ use crate::{
     Analysis, Context, Inputs, Kind, Reads, StageError, input,
     series::{
         self, Aggregate, PartPeriods, Request,
-        period::{LongPeriod, Period},
+        period::{LongPeriod, Period, requested_or_found},
         words,
     },
     with_findings,
@@ -74,9 +74,9 @@ struct Params {
     /// Aggregate of the records of a period. Default: "mean" with a `value`, else "count".
     #[serde(default)]
     aggregate: Option<Aggregate>,
-    /// Length of a period.
-    #[serde(default = "default_period")]
-    period: LongPeriod,
+    /// Length of a period. Default: days, or weeks or months if the records come in these.
+    #[serde(default)]
+    period: Option<LongPeriod>,
     /// Name of the metric, such as "failures". Default: from the column or dataset.
     #[serde(default)]
     measure: Option<String>,
@@ -118,10 +118,6 @@ impl Params {
     }
 }
 
-fn default_period() -> LongPeriod {
-    LongPeriod::Day
-}
-
 fn default_lower_is_better() -> bool {
     true
 }
@@ -157,6 +153,7 @@ pub const CHANGE_POINT: Kind = Kind {
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
     reads: Reads::Batches,
+    earlier_values: false,
     ledger: &[],
     run,
 };
@@ -172,7 +169,7 @@ fn run(
 ) -> Result<Analysis, StageError> {
     let params: Params = serde_json::from_value(params.clone())?;
     let input = input(inputs, &params.input)?;
-    let period = Period::from(params.period);
+    let period = requested_or_found(params.period, context, input, params.time.as_deref())?;
     let request = Request {
         time: params.time.as_deref(),
         value: params.value.as_deref(),

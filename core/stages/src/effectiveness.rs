@@ -1,8 +1,8 @@
 //! Effects of improvements: the observed metric compared with its forecast without the improvement.
 //!
 //! # Method
-//! For each improvement in a register, the daily metric of its component is forecast from the days
-//! before the change, by regression on the weekday and on other components that correlated with
+//! For each improvement in a register, the daily, weekly or monthly metric of its component is forecast from the days
+//! before the change, by regression on the season (the weekday, or the time of the year where two years show it) and on other components that correlated with
 //! this one before the change. Errors may be autocorrelated: models that range from independent
 //! noise over autoregressions of order one to a random walk, with and without a slope, are averaged by
 //! how well they explain all history before the change (Hoeting et al., 1999). The effect is the observed
@@ -47,10 +47,19 @@
 //! effects are marked "uncontrolled". Two changes of one component within the same weeks cannot be
 //! separated. Days after the last record of a source count as zero only where its contract declares
 //! `silence = "zero"`.
+//!
+//! # Power
+//! Each effect states the smallest difference that its test finds in four of five cases, and an effect that is not
+//! proven the number of days after which one of its size would be: the standard error of the same estimator on a
+//! series that goes on as before, plus the effect. For improvements that are too recent, it is that of `post_days`
+//! days.
 
 use crate::{
     Analysis, Context, Inputs, Kind, Reads, StageError, input,
-    series::{self, Aggregate, PartPeriods, Request, period::Period},
+    series::{
+        self, Aggregate, PartPeriods, Request,
+        period::{LongPeriod, Period, requested_or_found},
+    },
     with_findings,
 };
 use retrocast_domain::{Cell, CellStatus, Chapter, Evidence};
@@ -61,6 +70,7 @@ use serde_json::Value;
 mod calibration;
 mod measure;
 mod onset;
+mod outlook;
 mod present;
 mod register;
 mod result;
@@ -79,12 +89,13 @@ use tables::frame_of;
 pub const EFFECTIVENESS: Kind = Kind {
     name: "effectiveness",
     chapter: Some(Chapter::Improvements),
-    code_version: 8,
+    code_version: 9,
     summary: "Measures the effects of improvements against a forecast without them.",
     manual: include_str!("effectiveness.rs"),
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
     reads: Reads::Batches,
+    earlier_values: false,
     ledger: &[],
     run,
 };
@@ -140,8 +151,11 @@ struct Params {
     /// Column of the value. Default: records are counted.
     #[schemars(extend("x-column" = "input"))]
     value: Option<String>,
-    /// Aggregate of the records of a day. Default: the sum of `value`, or the number of records.
+    /// Aggregate of the records of a period. Default: the sum of `value`, or the number of records.
     aggregate: Option<Aggregate>,
+    /// Length of a period. Default: days, or weeks or months if the records come in these. The period in which a
+    /// change falls counts neither as before nor as after, unless it begins with the change.
+    period: Option<LongPeriod>,
     /// Column that the register's `component` refers to.
     #[serde(default = "default_component")]
     #[schemars(extend("x-column" = "input"))]
@@ -186,22 +200,23 @@ struct Params {
 }
 
 /// The method in one line, by aggregate.
-fn method(aggregate: Aggregate) -> String {
-    let daily = match aggregate {
-        Aggregate::Count => "counts",
-        Aggregate::Sum => "sums",
-        Aggregate::Mean => "means",
-        Aggregate::Median => "medians",
-        Aggregate::Max => "maxima",
+fn method(aggregate: Aggregate, period: Period) -> String {
+    let values = match aggregate {
+        Aggregate::Count => "Counts",
+        Aggregate::Sum => "Sums",
+        Aggregate::Mean => "Means",
+        Aggregate::Median => "Medians",
+        Aggregate::Max => "Maxima",
     };
     format!(
-        "Daily {daily} on their own scale, without logarithms: regression with autocorrelated errors, \
-         averaged over models of these (Hoeting et al., 1999), with placebo in time"
+        "{values} per {} on their own scale, without logarithms: regression with autocorrelated errors, \
+         averaged over models of these (Hoeting et al., 1999), with placebo in time",
+        period.noun()
     )
 }
 
-/// Maximum number of days to analyse: the latest.
-const DAYS_MAX: usize = 1500;
+/// Maximum number of periods to analyse: the latest.
+const PERIODS_MAX: usize = 1500;
 /// Maximum number of components to analyse: the largest.
 const GROUPS_MAX: usize = 200;
 
@@ -224,9 +239,9 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         value: params.value.as_deref(),
         by: &by,
         aggregate: Aggregate::chosen(params.aggregate, params.value.as_deref(), Aggregate::Sum),
-        period: Period::Day,
+        period: requested_or_found(params.period, context, records, params.time.as_deref())?,
         part_periods: PartPeriods::LeaveOut,
-        periods_max: DAYS_MAX,
+        periods_max: PERIODS_MAX,
         groups_max: GROUPS_MAX,
         measure: params.measure.as_deref(),
     };
@@ -242,7 +257,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
     } else {
         context.title.clone()
     };
-    cell.method = method(request.aggregate);
+    cell.method = method(request.aggregate, set.period);
     cell.did = "Could not judge improvements.".to_string();
     if !set.describe(&mut cell) {
         return Ok(Analysis { cell, frame: None });
@@ -300,6 +315,7 @@ fn run(context: &Context, params: &Value, inputs: &Inputs) -> Result<Analysis, S
         .filter_map(|measurement| reporter.effect(measurement))
         .collect();
     cell.tables.push(reporter.table(&judged));
+    cell.tables.extend(reporter.sensitivity(&judged));
     cell.tables.extend(worth::table(&params, &cell.effects));
     if params.unit_value.is_some() && !set.adds_up && params.units_per_day.is_none() {
         cell.caveats.push(worth::NO_UNITS.to_string());

@@ -100,6 +100,7 @@ pub const FEATURES: Kind = Kind {
     schema: || schemars::schema_for!(Params),
     result: None,
     reads: Reads::All,
+    earlier_values: false,
     ledger: &[],
     run,
 };

@@ -66,6 +66,7 @@ pub const FORECAST: Kind = Kind {
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
     reads: Reads::Batches,
+    earlier_values: false,
     ledger: &[],
     run,
 };

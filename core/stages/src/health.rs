@@ -55,6 +55,7 @@ pub const HEALTH: Kind = Kind {
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
     reads: Reads::Findings,
+    earlier_values: false,
     ledger: &[history::TABLE],
     run,
 };

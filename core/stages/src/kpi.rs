@@ -71,6 +71,7 @@ use polars::prelude::*;
 use retrocast_domain::{
     Cell, CellStatus, Chapter,
     number::{self, plural},
+    restatement::WindowValue,
 };
 use retrocast_stats::test::benjamini_hochberg;
 use schemars::JsonSchema;
@@ -149,6 +150,7 @@ pub const KPI: Kind = Kind {
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
     reads: Reads::Batches,
+    earlier_values: true,
     ledger: &[],
     run,
 };
@@ -186,6 +188,8 @@ struct Figure<'a> {
     /// Value of the baseline, scaled to the length of the current window.
     baseline: Option<Measurement>,
     history: Vec<Option<f64>>,
+    /// Values of all records in whole earlier windows; empty for groups.
+    earlier: Vec<WindowValue>,
     /// Changes from the previous window and from the baseline.
     change: Option<Change>,
     baseline_change: Option<Change>,
@@ -265,7 +269,8 @@ fn run(
         times: &times,
         windows: &windows,
     };
-    let (samples, omitted) = reader.samples(&mut cell.caveats)?;
+    let samples = reader.samples(&mut cell.caveats)?;
+    let omitted = samples.omitted;
     if omitted > 0 {
         cell.caveats.push(format!(
             "Only the {} are shown; {omitted} smaller ones are not.",
@@ -273,9 +278,23 @@ fn run(
         ));
     }
     let mut figures = Vec::new();
-    for (metric, samples) in params.metrics.iter().zip(samples) {
+    // Days in UTC end before every window, so earlier runs compared the same part.
+    let same_part = times.grain == Grain::DayOfUtc && coverage.is_complete();
+    let whole = samples.whole.filter(|_| !same_part);
+    let is_comparable = same_part || times.grain != Grain::DayOfUtc || windows.part.is_none();
+    for (index, (metric, samples)) in params.metrics.iter().zip(samples.metrics).enumerate() {
         for (label, samples) in samples {
-            figures.push(compute_figure(&params, metric, label, &samples, &windows));
+            let is_all = label.is_none();
+            let mut figure = compute_figure(&params, metric, label, &samples, &windows);
+            if is_all && is_comparable {
+                figure.earlier = match &whole {
+                    Some(whole) => earlier_values(metric, &whole[index], &windows, |index| {
+                        f64::from(windows.windows[index].days())
+                    }),
+                    None => earlier_values(metric, &samples, &windows, |index| windows.days(index)),
+                };
+            }
+            figures.push(figure);
         }
     }
     judge(&params, &mut figures);
@@ -320,6 +339,23 @@ fn run(
 
 /// Label of the figures of all records.
 const ALL: &str = "all";
+
+/// The values of a figure in the earlier windows that records cover, newest first: those that a run
+/// on each of them would give.
+fn earlier_values(
+    metric: &Metric,
+    samples: &[Sample],
+    windows: &Windows,
+    days: impl Fn(usize) -> f64,
+) -> Vec<WindowValue> {
+    let covered = (1..windows.windows.len()).filter(|index| windows.covered[*index]);
+    covered
+        .map(|index| WindowValue {
+            window: windows.windows[index].label(),
+            value: Measurement::compute(metric, &samples[index], days(index), 1.0).value,
+        })
+        .collect()
+}
 
 /// Computes one figure of one group in all windows, and tests its change.
 fn compute_figure<'a>(
@@ -397,6 +433,7 @@ fn compute_figure<'a>(
         baseline_change: Change::compute(metric, current.value, value_of(&baseline)),
         baseline,
         current,
+        earlier: Vec::new(),
         p_adjusted: None,
         proven: false,
         significant: false,

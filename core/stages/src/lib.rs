@@ -35,6 +35,7 @@ pub mod kpi;
 pub mod noop;
 pub mod quality;
 pub mod recommendation;
+pub mod restatement;
 pub mod sql;
 pub mod temporal_pattern;
 pub mod trend;
@@ -203,6 +204,8 @@ pub struct Kind {
     pub result: Option<&'static ResultTable>,
     /// How it reads the rows of its inputs.
     pub reads: Reads,
+    /// True if its key figures have values of earlier windows, to compare with what was published.
+    pub earlier_values: bool,
     /// Tables of the ledger that it reads, such as `ledger.effects`: inputs of these names.
     pub ledger: &'static [&'static str],
     /// Runs a stage.

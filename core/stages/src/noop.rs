@@ -32,6 +32,7 @@ pub const NOOP: Kind = Kind {
     schema: || schemars::schema_for!(Params),
     result: None,
     reads: Reads::Nothing,
+    earlier_values: false,
     ledger: &[],
     run,
 };

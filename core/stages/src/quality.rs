@@ -175,6 +175,7 @@ pub const QUALITY: Kind = Kind {
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
     reads: Reads::Batches,
+    earlier_values: false,
     ledger: &[],
     run,
 };

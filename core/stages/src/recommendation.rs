@@ -66,6 +66,7 @@ pub const RECOMMENDATION: Kind = Kind {
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
     reads: Reads::Findings,
+    earlier_values: false,
     ledger: &[
         history::RECOMMENDATIONS,
         history::IMPROVEMENTS,

@@ -7,7 +7,7 @@
 //!
 //! Results of earlier runs of the job are in `ledger.findings`, `ledger.kpis`, `ledger.effects` and
 //! `ledger.runs`: the newest run of each window that ends by the start of this run's window.
-//! `ledger.decisions` has the decisions made before the run's date (`retrocast lake decide`). The run's
+//! `ledger.decisions` has the decisions made before the run's date (`retrocast finding`). The run's
 //! own findings are not included. `retrocast dictionary` lists the columns.
 //!
 //! Times without a zone are local times in the job's `timezone`. `TIMESTAMP '2026-03-29 00:00:00'` and
@@ -86,6 +86,7 @@ pub const SQL: Kind = Kind {
     schema: || schemars::schema_for!(Params),
     result: None,
     reads: Reads::Query,
+    earlier_values: false,
     ledger: &[],
     run,
 };

@@ -38,7 +38,7 @@ use crate::{
     Analysis, Context, Inputs, Kind, Reads, StageError, input,
     series::{
         self, Aggregate, PartPeriods, Request,
-        period::{LongPeriod, Period},
+        period::{LongPeriod, Period, requested_or_found},
         words::{series_of, share},
     },
     with_findings,
@@ -80,9 +80,9 @@ struct Params {
     /// Aggregate of the records of a period. Default: "mean" with a `value`, else "count".
     #[serde(default)]
     aggregate: Option<Aggregate>,
-    /// Length of a period.
-    #[serde(default = "day")]
-    period: LongPeriod,
+    /// Length of a period. Default: days, or weeks or months if the records come in these.
+    #[serde(default)]
+    period: Option<LongPeriod>,
     /// Name of the metric, such as "failures". Default: from the column or dataset.
     #[serde(default)]
     measure: Option<String>,
@@ -124,10 +124,6 @@ impl Params {
     }
 }
 
-fn day() -> LongPeriod {
-    LongPeriod::Day
-}
-
 fn yes() -> bool {
     true
 }
@@ -158,6 +154,7 @@ pub const TREND: Kind = Kind {
     schema: || schemars::schema_for!(Params),
     result: Some(&result::RESULT),
     reads: Reads::Batches,
+    earlier_values: false,
     ledger: &[],
     run,
 };
@@ -175,7 +172,7 @@ fn run(
     let params: Params = serde_json::from_value(params.clone())?;
     let input = input(inputs, &params.input)?;
     let aggregate = Aggregate::chosen(params.aggregate, params.value.as_deref(), Aggregate::Mean);
-    let period = Period::from(params.period);
+    let period = requested_or_found(params.period, context, input, params.time.as_deref())?;
     let request = Request {
         time: params.time.as_deref(),
         value: params.value.as_deref(),

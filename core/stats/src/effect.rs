@@ -19,12 +19,14 @@
 //! to compare with, and the test is combinatorial ([`constant_p`]).
 
 mod constant;
+mod outlook;
 
 pub use constant::constant_p;
+pub use outlook::Outlook;
 
 use crate::{
     count::CountLaw,
-    counterfactual::{DAYS, Family, Forecast, Part, Regression, forecast, season_size, weigh},
+    counterfactual::{Family, Forecast, Part, Regression, forecast, season_size, weigh},
     distribution::{normal_quantile, t_p, t_quantile},
 };
 use constant::Pattern;
@@ -50,6 +52,8 @@ pub struct Design<'a> {
     pub pre_min: usize,
     /// Steps of other changes; placebo periods do not include them.
     pub others: &'a [usize],
+    /// Number of steps in a year.
+    pub year: f64,
 }
 
 /// A measured effect.
@@ -76,6 +80,8 @@ pub struct Estimate {
     pub placebo_steps: usize,
     /// Correction of the standard error by placebos.
     pub calibration: Calibration,
+    /// What this test finds; `None` after a constant history, which has no noise.
+    pub outlook: Option<Outlook>,
     /// Number of known steps before the change.
     pub steps_before: usize,
     /// Number of known steps after the change.
@@ -201,7 +207,13 @@ pub enum EffectError {
 
 /// Measures the effect of a change.
 pub fn estimate(design: &Design) -> Result<Estimate, EffectError> {
-    estimate_by(&Regression { year: DAYS }, design)
+    estimate_by(&Regression { year: design.year }, design)
+}
+
+/// The smallest difference per step that a test at 5 % would find in four of five cases with `steps` steps after the
+/// change, from the steps before it.
+pub fn detectable(design: &Design, steps: usize) -> Result<f64, EffectError> {
+    outlook::detectable(&Regression { year: design.year }, design, steps)
 }
 
 /// The same with the expectation from another family of models.
@@ -250,29 +262,7 @@ pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Esti
         estimate.fill_constant(design, &pattern);
         return Ok(estimate);
     }
-    // Changes in between would look like autocorrelation.
-    let learn = if design
-        .others
-        .iter()
-        .any(|other| (design.history..design.begin).contains(other))
-    {
-        design.begin
-    } else {
-        design.history.min(design.begin)
-    };
-    let models = if is_step::<F>(design) {
-        let step: Vec<f64> = (learn..design.end)
-            .map(|i| f64::from(u8::from(i >= design.change)))
-            .collect();
-        family.weigh(&design.values[learn..design.end], &[&step], design.period)
-    } else {
-        let controls = cut(design.controls, learn, design.change);
-        family.weigh(
-            &design.values[learn..design.change],
-            &controls,
-            design.period,
-        )
-    };
+    let models = weigh_errors(family, design, is_step::<F>(design));
     let (begin, change, end) = (design.begin, design.change, design.end);
     let Some(mut result) = at(family, design, &models, begin, change, end, true) else {
         return Err(EffectError::Before {
@@ -280,7 +270,7 @@ pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Esti
             need: steps_before + 1,
         });
     };
-    let carried = carried_over(design, learn, &result);
+    let carried = carried_over(design, learn_from(design), &result);
     for part in &mut result.parts {
         part.learned += carried;
     }
@@ -290,6 +280,8 @@ pub(crate) fn estimate_by<F: Family>(family: &F, design: &Design) -> Result<Esti
     }
     let kind = Values::of(before.iter().chain(after).flatten().copied());
     estimate.fill(&result, kind);
+    let (calibration, difference) = (&estimate.calibration, estimate.absolute[0]);
+    estimate.outlook = outlook::outlook(family, design, &models, calibration, difference);
     let quantile = result.average(|part| {
         t_quantile(
             1.0 - ALPHA / 2.0,
@@ -404,6 +396,35 @@ impl Estimate {
 /// the effect grows or fades after the change.
 fn is_step<F: Family>(design: &Design) -> bool {
     F::HAS_STEP && design.controls.is_empty()
+}
+
+/// The first step from which the errors are learned: all history, but for earlier changes, which would look like
+/// autocorrelation.
+fn learn_from(design: &Design) -> usize {
+    let history = design.history.min(design.begin);
+    let is_between = |other: &usize| (design.history..design.begin).contains(other);
+    if design.others.iter().any(is_between) {
+        design.begin
+    } else {
+        history
+    }
+}
+
+/// The models of the errors with their weights, learned before the change, or on both sides of a step.
+fn weigh_errors<F: Family>(family: &F, design: &Design, with_step: bool) -> Vec<F::Model> {
+    let learn = learn_from(design);
+    if with_step {
+        let step: Vec<f64> = (learn..design.end)
+            .map(|i| f64::from(u8::from(i >= design.change)))
+            .collect();
+        return family.weigh(&design.values[learn..design.end], &[&step], design.period);
+    }
+    let controls = cut(design.controls, learn, design.change);
+    family.weigh(
+        &design.values[learn..design.change],
+        &controls,
+        design.period,
+    )
 }
 
 /// The forecast of `change..end` from `begin..change`.

@@ -5,9 +5,9 @@
 //! [`crate::effect`] for all of them.
 
 use crate::{
-    counterfactual::{DAYS, Family, Line, PHASES_MAX, Regression, season_size},
+    counterfactual::{DAYS, Family, Line, PHASES_MAX, season_size},
     distribution::t_quantile,
-    effect::{Design, EffectError, Estimate, estimate_by},
+    effect::{Design, EffectError, Estimate, estimate, estimate_by},
     seasonal::{interpolate, is_seasonal},
     structural::Structural,
 };
@@ -74,8 +74,21 @@ impl Cadence {
         }
     }
 
+    /// Number of periods of the season that shows in the values before a change; 1 for none. A season shows in at
+    /// least three cycles; a long one is also assumed from two cycles on, because models with and without it are
+    /// averaged.
+    pub fn season_in(self, before: &[f64]) -> usize {
+        let usual = self.season();
+        let is_long = usual > PHASES_MAX && before.len() >= 2 * usual;
+        if is_long || is_seasonal(before, usual) {
+            usual
+        } else {
+            1
+        }
+    }
+
     /// Number of periods in a year; that of days where the distance is not known.
-    fn year(self) -> f64 {
+    pub fn year(self) -> f64 {
         match self {
             Self::Day | Self::Other => DAYS,
             Self::Week => 52.0,
@@ -204,13 +217,12 @@ pub fn measure(
         }
     }
     let before = interpolate(&values[..change.min(need)]);
-    let usual = cadence.season();
-    let season = if is_seasonal(&before, usual)
-        || (usual > PHASES_MAX && change >= 2 * usual && method != SeriesMethod::Structural)
-    {
-        usual
-    } else {
-        1
+    // A structural model has a state for each step of its season.
+    let season = match cadence.season_in(&before) {
+        long if long > PHASES_MAX && method == SeriesMethod::Structural => {
+            if is_seasonal(&before, long) { long } else { 1 }
+        }
+        season => season,
     };
     let coefficients = season_size(season) + controls.len() + 5;
     let design = Design {
@@ -223,14 +235,10 @@ pub fn measure(
         period: season,
         pre_min: (change / 2).clamp(BEFORE_MIN, BEFORE_MAX).max(coefficients),
         others: &[],
+        year: cadence.year(),
     };
     let estimate = match method {
-        SeriesMethod::Regression => estimate_by(
-            &Regression {
-                year: cadence.year(),
-            },
-            &design,
-        ),
+        SeriesMethod::Regression => estimate(&design),
         SeriesMethod::Structural => estimate_by(&Structural, &design),
         SeriesMethod::Interrupted => estimate_by(&Line, &design),
     };

@@ -16,6 +16,7 @@ pub mod positive_line;
 pub mod trend;
 
 pub mod anomaly;
+pub mod burst;
 pub mod counterfactual;
 pub mod detector;
 pub mod effect;

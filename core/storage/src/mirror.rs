@@ -17,7 +17,7 @@
 use crate::shared_store::{ETag, Entry, SharedStore};
 use retrocast_run::{
     Journal,
-    files::{JOURNAL, SUMMARY, write_whole},
+    files::{JOURNAL, SUMMARY, is_page, write_whole},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -329,11 +329,6 @@ fn is_fetched(key: &str) -> bool {
         .split('/')
         .all(|part| !part.is_empty() && !part.starts_with('.'));
     is_inside && !is_page(key)
-}
-
-/// Returns true for pages about many runs, and for the page of a run.
-fn is_page(key: &str) -> bool {
-    key == "feed.xml" || key == "index.html" || key.ends_with("/index.html")
 }
 
 /// Rank of a file in the order of uploads.

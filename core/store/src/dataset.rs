@@ -74,8 +74,12 @@ pub(crate) struct PendingRows(Transaction);
 pub struct Scan {
     /// Columns in this order; if `None`, all except those for ingest only.
     pub columns: Option<Vec<String>>,
+    /// Excludes rows before a time, and rows without a time.
+    pub from: Option<TimeLimit>,
     /// Excludes later rows.
     pub before: Option<TimeLimit>,
+    /// Keeps rows with one of these texts in a column.
+    pub matching: Option<(String, Vec<String>)>,
     /// Maximum number of rows; all if `None`.
     pub limit: Option<u64>,
 }
@@ -94,16 +98,21 @@ pub struct TimeLimit {
 impl TimeLimit {
     /// The condition as an expression on a column of this type.
     pub(crate) fn expression(&self, data_type: &DataType) -> Option<Expr> {
-        let micros = self.end.as_microsecond();
-        let limit = match data_type {
-            DataType::Date32 => ScalarValue::Date32(Some(self.first_excluded_day()?)),
-            DataType::Timestamp(TimeUnit::Microsecond, zone) => {
-                ScalarValue::TimestampMicrosecond(Some(micros), zone.clone())
-            }
-            _ => return None,
-        };
+        let limit = self.limit(data_type)?;
         let column = ident(&self.column);
         Some(column.clone().lt(lit(limit)).or(column.is_null()))
+    }
+
+    /// The time as a value of this type; `None` for types without a time.
+    fn limit(&self, data_type: &DataType) -> Option<ScalarValue> {
+        let micros = self.end.as_microsecond();
+        match data_type {
+            DataType::Date32 => Some(ScalarValue::Date32(Some(self.first_excluded_day()?))),
+            DataType::Timestamp(TimeUnit::Microsecond, zone) => Some(
+                ScalarValue::TimestampMicrosecond(Some(micros), zone.clone()),
+            ),
+            _ => None,
+        }
     }
 
     /// The first excluded day, in days since 1970. A day counts as past once it has started in the
@@ -327,6 +336,13 @@ impl Lake {
         self.open(dataset).await.is_ok()
     }
 
+    /// Counts the rows of a version of a dataset.
+    pub async fn count_rows(&self, dataset: &DatasetRef) -> Result<u64, StoreError> {
+        let opened = self.open(dataset).await?;
+        let failed = |error: lance::Error| dataset_error(&dataset.name, "read", &error);
+        Ok(opened.count_rows(None).await.map_err(failed)? as u64)
+    }
+
     /// Schema of a dataset.
     pub async fn schema(&self, dataset: &DatasetRef) -> Result<SchemaRef, StoreError> {
         let schema: arrow_schema::Schema = self.open(dataset).await?.schema().into();
@@ -378,12 +394,23 @@ impl Lake {
             origin::visible_columns(&arrow_schema::Schema::from(opened.schema()))
         });
         scanner.project(&columns).map_err(failed)?;
+        let schema = arrow_schema::Schema::from(opened.schema());
+        let mut conditions = Vec::new();
         if let Some(before) = &scan.before {
-            let schema = arrow_schema::Schema::from(opened.schema());
             let field = schema.field_with_name(&before.column)?;
-            if let Some(condition) = before.expression(field.data_type()) {
-                scanner.filter_expr(condition);
-            }
+            conditions.extend(before.expression(field.data_type()));
+        }
+        if let Some(from) = &scan.from {
+            let field = schema.field_with_name(&from.column)?;
+            let limit = from.limit(field.data_type());
+            conditions.extend(limit.map(|limit| ident(&from.column).gt_eq(lit(limit))));
+        }
+        if let Some((column, texts)) = &scan.matching {
+            let texts = texts.iter().map(|text| lit(text.clone())).collect();
+            conditions.push(ident(column).in_list(texts, false));
+        }
+        if let Some(condition) = conditions.into_iter().reduce(Expr::and) {
+            scanner.filter_expr(condition);
         }
         if let Some(limit) = scan.limit {
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);

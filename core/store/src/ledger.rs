@@ -11,18 +11,21 @@
 
 mod append;
 mod decisions;
+mod figures;
 mod improvements;
 mod recommendations;
 mod schema;
 mod view;
 
+pub(crate) use append::batch;
 pub use append::{Publication, TableRows};
-pub use decisions::{Decision, decisions_in_force};
+pub use decisions::{Decision, decisions_in_force, finding_decisions};
+pub use figures::{PublishedFigure, PublishedInputs, PublishedRestatement};
 pub use improvements::{Improvement, ImprovementState, register};
 pub use recommendations::PublishedRecommendation;
 pub use schema::{
     COMMON, DECISIONS, EFFECTS, FINDINGS, HEALTH, IMPROVEMENTS, KPIS, LedgerTable, RECOMMENDATIONS,
-    RUNS, TABLES, data_dictionary, table,
+    RESTATEMENTS, RUNS, TABLES, data_dictionary, table,
 };
 pub use view::{PublishedRun, newest_by_window};
 
@@ -50,10 +53,19 @@ impl Ledger {
 
     /// All rows of a table, in the order of appending.
     async fn rows<T: DeserializeOwned>(&self, table: &LedgerTable) -> Result<Vec<T>, StoreError> {
+        self.rows_in(table, &Scan::default()).await
+    }
+
+    /// The rows of a scan of a table, in the order of appending.
+    async fn rows_in<T: DeserializeOwned>(
+        &self,
+        table: &LedgerTable,
+        scan: &Scan,
+    ) -> Result<Vec<T>, StoreError> {
         let Some(latest) = self.lake.latest(&table.dataset()).await? else {
             return Ok(Vec::new());
         };
-        let (_, batches) = self.lake.read(&latest, &Scan::default()).await?;
+        let (_, batches) = self.lake.read(&latest, scan).await?;
         let mut writer = arrow::json::ArrayWriter::new(Vec::new());
         writer.write_batches(&batches.iter().collect::<Vec<_>>())?;
         writer.finish()?;

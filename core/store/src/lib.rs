@@ -21,6 +21,8 @@ pub mod sql;
 
 pub mod ledger;
 
+pub mod export;
+
 pub mod error;
 mod origin;
 pub mod resources;
@@ -29,13 +31,15 @@ pub mod root;
 pub use arrow_schema::{DataType, Schema};
 pub use dataset::{Lake, MADE_FROM, Properties, Scan, TimeLimit, VersionNote, check_name};
 pub use error::{Remedy, SqlError, StoreError};
+pub use export::{ExportedTable, TableFormat};
 pub use ingest::{
-    Control, Ingestion, Progress, SourceSpec, ingest, listing_summary, source_identity,
+    Control, Ingestion, Progress, SourceSpec, ingest, listing_summary, note::recount,
+    source_identity,
 };
 pub use ledger::Ledger;
 pub use resources::{Limits, Reservation, ResourcePool};
 pub use retrocast_records::Contract;
 pub use retrocast_records::{Dialect, Format, Hashes, SourceError};
-pub use root::{LakeRoot, bytes_below};
+pub use root::LakeRoot;
 pub use source::{Days, ListingSummary};
 pub use sql::{Sql, SqlRows, SqlTable};

@@ -250,7 +250,7 @@ fn key(address: &Address) -> Key {
 }
 
 /// Size of all files below a folder, in bytes.
-pub fn bytes_below(folder: &Path) -> u64 {
+fn bytes_below(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .map(|entry| match entry.metadata() {

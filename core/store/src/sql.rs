@@ -186,10 +186,12 @@ impl Sql {
         Ok((schema, batches))
     }
 
-    /// Runs a query and writes its rows as a new version of a dataset.
+    /// Runs a query over tables of a lake and writes its rows as a new version of a dataset of the
+    /// lake `target`, which is usually the same.
     pub async fn query_to_dataset(
         &self,
         lake: &Lake,
+        target: &Lake,
         sql: &str,
         tables: &[SqlTable],
         name: &str,
@@ -209,7 +211,7 @@ impl Sql {
             })
         });
         let rows = Box::pin(RecordBatchStreamAdapter::new(schema, rows));
-        let written = lake.write(name, rows, properties).await;
+        let written = target.write(name, rows, properties).await;
         let failed = failure
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)

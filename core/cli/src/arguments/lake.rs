@@ -47,30 +47,6 @@ The newest version of each dataset and the versions cited by reports in the arch
         #[command(flatten)]
         sweep: SweepArguments,
     },
-    /// Record a decision on a finding, key figure or effect
-    #[command(after_help = "\
-Example:
-  retrocast lake decide weekly-operations findings 3f9a1c20b7de dismissed --why 'load test' --who ann
-
-Decisions are appended: the latest one on an item takes effect, and ledger.decisions keeps all of
-them. A run sees decisions made before its date.")]
-    Decide {
-        /// Name of the job
-        job: String,
-        #[command(flatten)]
-        decision: DecisionArguments,
-    },
-    /// List the decisions in force
-    Decisions {
-        /// Name of the job
-        job: String,
-        /// Include decisions that were replaced by later ones
-        #[arg(long)]
-        all: bool,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
     /// Query datasets with SQL; DATASET@VERSION is an earlier version
     #[command(after_help = "\
 Examples:
@@ -98,24 +74,6 @@ Examples:
         #[arg(long)]
         json: bool,
     },
-}
-
-/// A decision to record.
-#[derive(Debug, Args)]
-pub struct DecisionArguments {
-    /// Table of the item: findings, kpis or effects
-    #[arg(value_name = "TABLE")]
-    pub table: String,
-    /// Item: id of the finding, metric of the key figure, or id of the improvement
-    pub key: String,
-    /// Decision, such as accepted, dismissed or reopened
-    pub decision: String,
-    /// Reason
-    #[arg(long, value_name = "TEXT")]
-    pub why: String,
-    /// Person or team that decided [default: the current user]
-    #[arg(long, value_name = "NAME", env = "USER", hide_env = true)]
-    pub who: Option<String>,
 }
 
 /// Options of `retrocast lake gc`.

@@ -9,10 +9,11 @@ use crate::{
     workspace::Workspace,
 };
 use anyhow::Context as _;
+use retrocast_deliver::{ArchiveUpdate, retention::tombstone_of};
 use retrocast_domain::{Finding, Report, finding::by_importance};
 use retrocast_engine::RunResult;
 use retrocast_run::{
-    EventKind, Journal, RunStatus, RunSummary,
+    EventKind, Journal, RunFolder, RunStatus, RunSummary,
     files::{FINDINGS, PLAN, REPORT},
 };
 use std::{
@@ -35,14 +36,21 @@ pub fn write_failure(workspace: &Workspace, result: &RunResult) {
     }
 }
 
-/// Rebuilds the archive's pages, including runs of other machines.
-pub fn rebuild(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+/// Updates the archive's pages; returns the front page.
+pub fn update(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    Ok(write(workspace, retrocast_deliver::update)?.index)
+}
+
+/// Writes pages of the archive, including runs of other machines.
+pub fn write(
+    workspace: &Workspace,
+    write: impl Fn(&Path, Option<&Path>) -> Result<ArchiveUpdate, retrocast_deliver::Error>,
+) -> anyhow::Result<ArchiveUpdate> {
     workspace.fetch()?;
     reconcile(workspace);
-    let templates = workspace.templates.as_deref();
-    let index = retrocast_deliver::rebuild_with(&workspace.reports, templates)?;
+    let update = write(&workspace.reports, workspace.templates.as_deref())?;
     workspace.send()?;
-    Ok(index)
+    Ok(update)
 }
 
 pub fn list(workspace: &Workspace, job: Option<&str>, as_json: bool) -> anyhow::Result<Exit> {
@@ -106,6 +114,22 @@ pub fn find(workspace: &Workspace, run: &str) -> anyhow::Result<PathBuf> {
     Ok(folder.clone())
 }
 
+/// Like [`find`]; a run whose files were removed is an error.
+pub fn find_with_files(workspace: &Workspace, run: &str) -> anyhow::Result<PathBuf> {
+    let folder = find(workspace, run)?;
+    let Some(tombstone) = tombstone_of(&folder) else {
+        return Ok(folder);
+    };
+    let message = format!(
+        "the files of {} were removed on {}: {}; its page shows what is left, and `retrocast rerun {run}` \
+         repeats it",
+        folder.display(),
+        tombstone.date,
+        tombstone.why,
+    );
+    Err(WrongUsage(message).into())
+}
+
 /// Reads a file from a run's folder; only runs that made a report have it.
 pub fn read<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let text = std::fs::read(path)
@@ -117,7 +141,7 @@ pub fn read<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
 const INDENT: usize = 12;
 
 pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<Exit> {
-    let folder = find(workspace, run)?;
+    let folder = find_with_files(workspace, run)?;
     let status = RunSummary::read(&folder).map(|summary| summary.status);
     // An interrupted run has no findings yet.
     let is_unfinished = matches!(status, Ok(RunStatus::Interrupted))
@@ -133,6 +157,9 @@ pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<E
         print_json(&findings)?;
         return Ok(Exit::Done);
     }
+    let cells = RunFolder::read(&folder)
+        .map(|run| run.cells)
+        .unwrap_or_default();
     let summary = match RunSummary::read(&folder) {
         Ok(summary) => summary,
         Err(_) => summarise(&folder)?,
@@ -154,6 +181,19 @@ pub fn show(workspace: &Workspace, run: &str, as_json: bool) -> anyhow::Result<E
         let line = format!(
             "  {severity:<9} {}",
             terminal::truncate(&finding.sentence, 600)
+        );
+        let _ = writeln!(text, "{}", terminal::wrap(&line, INDENT));
+        if let Some(decision) = &finding.decision {
+            let decision = terminal::truncate(&decision.sentence(), 300);
+            let line = format!("  {:<9} {decision}", finding.id);
+            let _ = writeln!(text, "{}", terminal::wrap(&line, INDENT));
+        }
+    }
+    let restated = cells.values().filter_map(|cell| cell.restated.as_ref());
+    for figure in restated.flat_map(|restated| &restated.figures) {
+        let line = format!(
+            "  restated  {}",
+            terminal::truncate(&figure.sentence(), 600)
         );
         let _ = writeln!(text, "{}", terminal::wrap(&line, INDENT));
     }

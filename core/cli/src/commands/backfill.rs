@@ -129,7 +129,7 @@ pub fn backfill(
             break;
         }
     }
-    let index = archive::rebuild(workspace)?;
+    let index = archive::update(workspace)?;
     publish_finished(workspace, job);
     if !resources.json {
         let mut text = format!("\n{} of {job}\n", plural(outcomes.len() as u64, "window"));

@@ -4,10 +4,9 @@ use super::{
     job::{self, PlannedRun},
     print, print_json,
 };
-use crate::{Exit, arguments::JobArguments, workspace::Workspace};
+use crate::{Exit, arguments::JobArguments, ledger::RunView, workspace::Workspace};
 use anyhow::Context as _;
 use retrocast_domain::{Diagnostic, Level, number::plural};
-use retrocast_engine::LedgerView;
 use retrocast_store::{SourceError, StoreError};
 
 pub fn check(
@@ -18,7 +17,7 @@ pub fn check(
     let mut loaded = job::load(workspace, arguments)?;
     // A check does not wait for a network, and the contents of the ledger cannot make a job
     // invalid.
-    loaded.ledger.recorded = Some(LedgerView::default());
+    loaded.ledger.recorded = Some(RunView::default());
     let counts = loaded.checked.job.as_ref().map(|job| {
         format!(
             "{}: {}, {}, {}",

@@ -4,35 +4,45 @@ use super::{archive, job, print};
 use crate::{
     Exit,
     arguments::JobArguments,
+    deliveries::Senders,
     diagnose::WrongUsage,
     mail::{self, Mailer, SETTINGS},
+    notifications::Notifier,
+    terminal,
     workspace::Workspace,
 };
 use anyhow::Context as _;
-use retrocast_engine::job::ReportSection;
-use retrocast_mail::{Deliveries, DeliveryState};
+use retrocast_engine::{
+    Job,
+    job::{ReportSection, delivery::Notification},
+};
+use retrocast_mail::{Deliveries, DeliveryState, Message};
 use retrocast_run::{RunSummary, files::JOB};
 use std::{fmt::Write as _, path::Path};
 
-/// Sends the reports of a run, or one of them; with `dry_run`, writes the messages to that folder
-/// instead.
+/// Sends the reports and notifications of a run, or one of its reports; with `dry_run`, writes the
+/// messages to that folder instead.
 pub fn deliver(
     workspace: &Workspace,
     run: &str,
     report: Option<&str>,
     dry_run: Option<&Path>,
 ) -> anyhow::Result<Exit> {
-    let folder = archive::find(workspace, run)?;
-    let mut reports = reports(workspace, &folder)?;
+    let folder = archive::find_with_files(workspace, run)?;
+    let mut job = load_job(workspace, &folder)?;
     if let Some(name) = report {
-        let names: Vec<String> = reports.iter().map(|report| report.name.clone()).collect();
-        reports.retain(|report| report.name == name);
-        if reports.is_empty() {
+        let names: Vec<String> = job.reports.iter().map(|one| one.name.clone()).collect();
+        if !names.iter().any(|known| known == name) {
             let names = names.join(", ");
             return Err(WrongUsage(format!("no report {name:?}; reports: {names}")).into());
         }
+        // Notifications are about the whole run.
+        job.notifications.clear();
     }
-    if !reports.iter().any(ReportSection::has_recipients) {
+    let is_selected = |section: &&ReportSection| report.is_none_or(|name| section.name == name);
+    let reports: Vec<ReportSection> = job.reports.iter().filter(is_selected).cloned().collect();
+    let has_mail = reports.iter().any(ReportSection::has_recipients);
+    if !has_mail && job.notifications.is_empty() {
         return Err(WrongUsage(
             "no recipient: add one to the job file, such as\n[report.executive]\n\
              to = [\"ada@example.org\"]"
@@ -40,14 +50,38 @@ pub fn deliver(
         )
         .into());
     }
+    let notifications: Vec<&Notification> = job.notifications.iter().collect();
+    let notifier = Notifier::new(workspace, &job, &notifications)?;
     if let Some(out) = dry_run {
-        return write(&Mailer::for_preview(workspace)?, &folder, &reports, out);
+        let mut messages = Vec::new();
+        if has_mail {
+            messages = Mailer::for_preview(workspace)?.messages(&folder, &reports)?;
+        }
+        messages.extend(notifier.messages(&folder)?);
+        return write(&messages, out);
     }
-    let mailer = Mailer::new(workspace)?.ok_or_else(|| no_settings(workspace))?;
-    let deliveries = mailer.deliver(workspace, &folder, &reports)?;
+    let mailer = if has_mail {
+        Mailer::new(workspace)?
+    } else {
+        None
+    };
+    if has_mail && mailer.is_none() {
+        if notifications.is_empty() {
+            return Err(no_settings(workspace).into());
+        }
+        terminal::message!("no mail is sent: there is no {SETTINGS}");
+    }
+    let senders = Senders {
+        mail: mailer.map(|mailer| (mailer, &reports[..])),
+        notifications: Some(notifier),
+    };
+    let deliveries = senders.deliver(workspace, &folder)?;
     let mut text = String::new();
     for delivery in deliveries.iter() {
         let _ = writeln!(text, "{}", mail::format_delivery(delivery));
+    }
+    if text.is_empty() {
+        terminal::message!("nothing to deliver: no notification is for runs with this result");
     }
     print(&text)?;
     Ok(exit(&deliveries))
@@ -81,9 +115,9 @@ fn exit(deliveries: &Deliveries) -> Exit {
     exits.fold(Exit::Done, Exit::more_severe)
 }
 
-/// The report sections of a run's job: from the current job file, which may have corrected
-/// addresses, else from the recorded one.
-fn reports(workspace: &Workspace, folder: &Path) -> anyhow::Result<Vec<ReportSection>> {
+/// The job of a run: from the current job file, which may have corrected addresses, else from the
+/// recorded one.
+fn load_job(workspace: &Workspace, folder: &Path) -> anyhow::Result<Job> {
     let name = RunSummary::read(folder)?.job;
     let arguments = JobArguments {
         job: name.clone(),
@@ -95,7 +129,7 @@ fn reports(workspace: &Workspace, folder: &Path) -> anyhow::Result<Vec<ReportSec
     };
     let current = job::load(workspace, &arguments).ok();
     if let Some(job) = current.and_then(|loaded| loaded.checked.job) {
-        return Ok(job.reports);
+        return Ok(job);
     }
     let path = folder.join(JOB);
     let text = std::fs::read_to_string(&path);
@@ -107,19 +141,14 @@ fn reports(workspace: &Workspace, folder: &Path) -> anyhow::Result<Vec<ReportSec
             path.display()
         ))
     })?;
-    Ok(job.reports)
+    Ok(job)
 }
 
-/// Writes the messages of a run to a folder, one file each.
-fn write(
-    mailer: &Mailer,
-    folder: &Path,
-    reports: &[ReportSection],
-    out: &Path,
-) -> anyhow::Result<Exit> {
+/// Writes messages to a folder, one file each.
+fn write(messages: &[Message], out: &Path) -> anyhow::Result<Exit> {
     std::fs::create_dir_all(out).with_context(|| format!("cannot write {}", out.display()))?;
     let mut text = String::new();
-    for message in mailer.messages(folder, reports)? {
+    for message in messages {
         let safe = |c: char| {
             if c.is_ascii_alphanumeric() || c == '.' {
                 c
@@ -128,7 +157,8 @@ fn write(
             }
         };
         let name: String = message.to.chars().map(safe).collect();
-        let path = out.join(format!("{name}-{}.eml", &message.id[..8]));
+        let (id, extension) = (&message.id[..8], message.channel.extension());
+        let path = out.join(format!("{name}-{id}.{extension}"));
         std::fs::write(&path, &message.bytes)
             .with_context(|| format!("cannot write {}", path.display()))?;
         let _ = writeln!(

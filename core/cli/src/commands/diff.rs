@@ -5,8 +5,8 @@ use crate::{Exit, workspace::Workspace};
 
 pub fn diff(workspace: &Workspace, old: &str, new: &str, as_json: bool) -> anyhow::Result<Exit> {
     let [old, new] = [
-        archive::find(workspace, old)?,
-        archive::find(workspace, new)?,
+        archive::find_with_files(workspace, old)?,
+        archive::find_with_files(workspace, new)?,
     ];
     let difference = retrocast_deliver::diff(&old, &new)?;
     if as_json {

@@ -1,130 +1,237 @@
-//! `retrocast schedule export`: configuration for cron, systemd or Kubernetes.
+//! `retrocast export`: the results of a run as files for other programs.
 
-use super::{
-    print, run,
-    schedule::{self, Lookup, ScheduledJob},
-};
-use crate::{Exit, arguments::ExportTo, diagnose::WrongUsage, workspace::Workspace};
+mod notebook;
+mod package;
+
+use super::{archive, print, print_json, report::output_folder};
+use crate::{Exit, arguments::ExportFormat, executor, ledger, terminal, workspace::Workspace};
 use anyhow::Context as _;
-use retrocast_engine::schedule::export::{ScheduledCommand, cron, kubernetes, systemd};
-use std::path::{Path, PathBuf};
+use package::{Package, Table};
+use retrocast_domain::{Report, number::plural, result::ResultColumn, schema};
+use retrocast_run::{
+    RunFolder,
+    files::{FINDINGS, REPORT, json_text},
+};
+use retrocast_store::{
+    Lake, StoreError, TableFormat,
+    ledger::{EFFECTS, FINDINGS as FINDINGS_TABLE, HEALTH, KPIS, LedgerTable, RECOMMENDATIONS},
+};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 
-/// Prints the configuration, or writes it to a folder.
+/// The results of a run, by table of the ledger.
+const RESULTS: [&LedgerTable; 5] = [&FINDINGS_TABLE, &KPIS, &EFFECTS, &HEALTH, &RECOMMENDATIONS];
+
+const NOTEBOOK: &str = "notebook.ipynb";
+
+/// Writes the results of a run to a folder, with a descriptor of all files.
 pub fn export(
     workspace: &Workspace,
-    to: ExportTo,
-    names: &[String],
+    run: &str,
+    format: ExportFormat,
     out: Option<&Path>,
-    image: Option<String>,
+    as_json: bool,
 ) -> anyhow::Result<Exit> {
-    let jobs = scheduled_jobs(workspace, names)?;
-    let image = image.unwrap_or_else(|| run::BUILD.replace(' ', ":"));
-    let program = std::env::current_exe().context("cannot find this program's file")?;
-    let absolute = |path: &Path| {
-        std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))
+    let folder = archive::find_with_files(workspace, run)?;
+    let report: Report = archive::read(&folder.join(REPORT))?;
+    let out = output_folder(workspace, &folder, out)?;
+    let mut exporter = Exporter {
+        workspace,
+        run: RunFolder::read(&folder)?,
+        formats: table_formats(format),
+        package: Package::new(&out),
+        missing: Vec::new(),
+        lines: Vec::new(),
     };
-    let root = absolute(&workspace.root)?;
-    let folders = folder_options(workspace, &root)?;
-    let writes = vec![
-        root,
-        absolute(&workspace.lake)?,
-        absolute(&workspace.reports)?,
-    ];
-    let commands: Vec<ScheduledCommand<'_>> = jobs
-        .iter()
-        .map(|scheduled| ScheduledCommand {
-            job: &scheduled.job.name,
-            schedule: &scheduled.schedule,
-            calendar: &scheduled.calendar,
-            timezone: &scheduled.job.timezone,
-            program: program.clone(),
-            folders: folders.clone(),
-            writes: writes.clone(),
-            user: std::env::var("USER").ok().filter(|user| !user.is_empty()),
-            image: image.clone(),
-        })
-        .collect();
-    let files: Vec<(String, String)> = match to {
-        ExportTo::Cron => vec![("retrocast.crontab".to_string(), cron(&commands))],
-        ExportTo::Kubernetes => vec![("retrocast.yaml".to_string(), kubernetes(&commands))],
-        ExportTo::Systemd => commands
-            .iter()
-            .flat_map(systemd)
-            .map(|unit| (unit.name, unit.text))
-            .collect(),
-    };
-    let Some(out) = out else {
-        print(&join_files(to, &files))?;
-        return Ok(Exit::Done);
-    };
-    std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
-    for (name, text) in &files {
-        let path = out.join(name);
-        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        print(&path.display().to_string())?;
+    let is_all = format == ExportFormat::All;
+    if !exporter.formats.is_empty() {
+        exporter.results()?;
+        exporter.stages()?;
     }
-    Ok(Exit::Done)
+    if is_all || format == ExportFormat::Json {
+        exporter.contents()?;
+    }
+    if is_all || format == ExportFormat::Ipynb {
+        exporter.notebook(&report)?;
+    }
+    let descriptor = exporter.package.finish(&report)?;
+    if as_json {
+        print_json(&descriptor)?;
+    } else {
+        let mut text = format!("{}\n", out.display());
+        for line in &exporter.lines {
+            let _ = writeln!(text, "  {line}");
+        }
+        print(&text)?;
+    }
+    for missing in &exporter.missing {
+        terminal::message!("warning: {missing}");
+    }
+    Ok(if exporter.missing.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Partial
+    })
 }
 
-/// Returns the named jobs, all of which must have schedules, or else all jobs that have one.
-fn scheduled_jobs(workspace: &Workspace, names: &[String]) -> anyhow::Result<Vec<ScheduledJob>> {
-    let mut all = Vec::new();
-    for name in schedule::select_jobs(workspace, names) {
-        match schedule::find(workspace, &name)? {
-            Lookup::Scheduled(scheduled) => all.push(*scheduled),
-            Lookup::Unscheduled if names.is_empty() => {}
-            Lookup::Unscheduled => return Err(schedule::unscheduled(&name).into()),
-            Lookup::Invalid(..) => {
-                let message = format!("{name} cannot be used; `retrocast check {name}` shows why");
-                return Err(WrongUsage(message).into());
+fn table_formats(format: ExportFormat) -> Vec<TableFormat> {
+    match format {
+        ExportFormat::Json => vec![TableFormat::Json],
+        ExportFormat::Csv => vec![TableFormat::Csv],
+        ExportFormat::Parquet => vec![TableFormat::Parquet],
+        ExportFormat::Ipynb => Vec::new(),
+        ExportFormat::All => TableFormat::ALL.to_vec(),
+    }
+}
+
+struct Exporter<'a> {
+    workspace: &'a Workspace,
+    run: RunFolder,
+    formats: Vec<TableFormat>,
+    package: Package,
+    /// Datasets that no longer exist, one sentence each.
+    missing: Vec<String>,
+    /// Written files for people, one line each.
+    lines: Vec<String>,
+}
+
+impl Exporter<'_> {
+    /// Findings, key figures, effects, health and recommendations as tables.
+    fn results(&mut self) -> anyhow::Result<()> {
+        let rows = ledger::results(&self.run.folder)?;
+        for table in RESULTS {
+            let name = format!("tables/{}", table.name);
+            let rows = rows.get(table.name).map_or(&[][..], Vec::as_slice);
+            let written = table.export(rows, &self.files(&name))?;
+            let described = Table {
+                name,
+                title: table.title.to_string(),
+                description: table.description.to_string(),
+                columns: table.columns,
+            };
+            self.add(&described, &written)?;
+        }
+        Ok(())
+    }
+
+    /// The dataset of each stage at the version that the run wrote or reused.
+    fn stages(&mut self) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .context("cannot start threads")?;
+        let lake = Lake::new(&self.workspace.lake_locations.root, &self.run.plan.job)?;
+        let plan = self.run.plan.clone();
+        let stages = plan.nodes.iter().filter(|node| !node.is_source());
+        for node in stages {
+            let Some(cell) = self.run.cells.get(node.short()) else {
+                continue;
+            };
+            let Some(dataset) = cell.output.clone() else {
+                continue;
+            };
+            let columns: &[ResultColumn] = retrocast_stages::kind(&cell.kind)
+                .and_then(|kind| kind.result)
+                .map_or(&[], |result| result.columns);
+            let described = Table {
+                name: format!("stages/{}", dataset.name),
+                title: cell.title.clone(),
+                description: format!("{}@{}: {}", dataset.name, dataset.version, cell.did),
+                columns,
+            };
+            let files = self.files(&described.name);
+            match runtime.block_on(lake.export(&dataset, &files)) {
+                Ok(written) => self.add(&described, &written)?,
+                Err(error @ (StoreError::NoDataset { .. } | StoreError::NoVersion { .. })) => {
+                    self.missing.push(format!("{}: {error}", described.name));
+                }
+                Err(error) => return Err(error.into()),
             }
         }
+        Ok(())
     }
-    if all.is_empty() {
-        return Err(schedule::none_scheduled(workspace).into());
-    }
-    Ok(all)
-}
 
-/// Options for the workspace's folders as absolute paths, independent of the working directory.
-fn folder_options(workspace: &Workspace, root: &Path) -> anyhow::Result<Vec<String>> {
-    let mut options = vec!["--workspace".to_string(), root.display().to_string()];
-    let others: [(&str, Option<&PathBuf>, &str); 4] = [
-        ("--jobs", Some(&workspace.jobs), "jobs"),
-        ("--templates", workspace.templates.as_ref(), "templates"),
-        ("--lake", Some(&workspace.lake), "data/lake"),
-        ("--reports", Some(&workspace.reports), "reports"),
-    ];
-    for (option, folder, default) in others {
-        let [lake, reports] = &workspace.addresses;
-        let address = match option {
-            "--lake" => lake,
-            "--reports" => reports,
-            _ => &None,
+    /// The contents of the reports, with their JSON Schemas.
+    fn contents(&mut self) -> anyhow::Result<()> {
+        let schemas = [
+            (REPORT, "report.schema.json", schema::report()),
+            (FINDINGS, "findings.schema.json", schema::findings()),
+        ];
+        for (file, schema_file, schema) in schemas {
+            let bytes = self.read(file)?;
+            self.package.write(schema_file, &json_text(&schema)?)?;
+            self.package.write(file, &bytes)?;
+            self.package.add_json(file, schema_file)?;
+            self.lines
+                .push(format!("{file}, described by {schema_file}"));
+        }
+        Ok(())
+    }
+
+    fn read(&self, file: &str) -> anyhow::Result<Vec<u8>> {
+        let path = self.run.folder.join(file);
+        fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// The notebook, with the files that it reads.
+    fn notebook(&mut self, report: &Report) -> anyhow::Result<()> {
+        let lake = lake_address(self.workspace, &report.job)?;
+        let charts = executor::drawings(report);
+        let text = json_text(&notebook::notebook(report, &self.run, &lake, &charts))?;
+        for (file, drawing) in &charts {
+            self.package.write(file, drawing)?;
+            self.package.add_file(file, "image/svg+xml")?;
+        }
+        if !self.formats.contains(&TableFormat::Json) {
+            self.package.write(REPORT, &self.read(REPORT)?)?;
+            self.package.add_file(REPORT, "application/json")?;
+        }
+        self.package.write(NOTEBOOK, &text)?;
+        self.package
+            .add_file(NOTEBOOK, "application/x-ipynb+json")?;
+        let charts = plural(charts.len() as u64, "chart");
+        self.lines.push(format!("{NOTEBOOK}, with {charts}"));
+        Ok(())
+    }
+
+    /// The files of a table, one per format.
+    fn files(&self, name: &str) -> Vec<(TableFormat, PathBuf)> {
+        let formats = self.formats.iter();
+        let file = |format: &TableFormat| {
+            let path = self.package.path(&format!("{name}.{}", format.name()));
+            (*format, path)
         };
-        if let Some(address) = address {
-            options.extend([option.to_string(), address.clone()]);
-            continue;
-        }
-        let Some(folder) = folder else { continue };
-        let folder = std::path::absolute(folder)
-            .with_context(|| format!("cannot find {}", folder.display()))?;
-        if folder != root.join(default) {
-            options.push(option.to_string());
-            options.push(folder.display().to_string());
-        }
+        formats.map(file).collect()
     }
-    Ok(options)
+
+    fn add(
+        &mut self,
+        table: &Table,
+        written: &retrocast_store::ExportedTable,
+    ) -> anyhow::Result<()> {
+        let mut names = Vec::new();
+        for format in &self.formats {
+            self.package.add_table(table, written, *format)?;
+            names.push(format.name());
+        }
+        let rows = plural(written.rows, "row");
+        self.lines
+            .push(format!("{}.{{{}}}, {rows}", table.name, names.join(",")));
+        Ok(())
+    }
 }
 
-/// Joins several files into one text; systemd units are preceded by their paths.
-fn join_files(to: ExportTo, files: &[(String, String)]) -> String {
-    if to != ExportTo::Systemd {
-        return files.iter().map(|(_, text)| text.as_str()).collect();
+/// Address of a job's lake: an absolute path, or that of an object store.
+fn lake_address(workspace: &Workspace, job: &str) -> anyhow::Result<String> {
+    let [lake, _] = &workspace.addresses;
+    if let Some(address) = lake {
+        return Ok(format!("{}/{job}", address.trim_end_matches('/')));
     }
-    let texts: Vec<String> = files
-        .iter()
-        .map(|(name, text)| format!("# /etc/systemd/system/{name}\n{text}"))
-        .collect();
-    texts.join("\n")
+    let folder = std::path::absolute(workspace.lake.join(job))
+        .with_context(|| format!("cannot find {}", workspace.lake.display()))?;
+    Ok(folder.display().to_string())
 }

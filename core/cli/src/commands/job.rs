@@ -6,13 +6,15 @@ use crate::{
     arguments::{ForceArguments, JobArguments},
     diagnose::WrongUsage,
     executor::{self, Catalogue},
-    housekeeping, ledger, terminal,
+    housekeeping,
+    ledger::{self, RunView},
+    terminal,
     workspace::Workspace,
 };
 use jiff::civil::Date;
 use retrocast_domain::{Diagnostic, Window, report::EarlierReport};
 use retrocast_engine::{
-    CheckOptions, CheckedJob, Force, Job, LedgerView, PlanOptions,
+    CheckOptions, CheckedJob, Force, Job, PlanOptions,
     executor::{process_environment, reveal},
     plan, render,
 };
@@ -48,27 +50,27 @@ pub struct LoadedJob {
 pub struct LedgerSource {
     workspace: Workspace,
     /// The recorded part, for a rerun.
-    pub recorded: Option<LedgerView>,
+    pub recorded: Option<RunView>,
     /// True to first publish the finished runs that the ledger lacks, as for a run.
     pub publishes: bool,
 }
 
 impl LedgerSource {
-    fn view(&self, job: &Job, window: &Window, date: Date) -> Result<LedgerView, Vec<Diagnostic>> {
+    fn view(&self, job: &Job, window: &Window, date: Date) -> Result<RunView, Vec<Diagnostic>> {
         if let Some(recorded) = &self.recorded {
             return Ok(recorded.clone());
         }
+        if self.publishes {
+            ledger::publish_finished(&self.workspace, &job.name);
+        }
         let read = || {
             let ledger = ledger::JobLedger::new(&self.workspace, &job.name)?;
-            if self.publishes {
-                ledger.publish(&self.workspace, &job.name)?;
-            }
             ledger.view(job, window, date)
         };
         read().map_err(|error| {
             let message = format!("the ledger cannot be read: {error:#}");
-            let help =
-                "stages that read the ledger need it; run the job again when it is available";
+            let help = "figures are compared with those that earlier runs published; run the job again \
+                        when the ledger is available";
             vec![Diagnostic::error(&job.file, message).help(help)]
         })
     }
@@ -281,7 +283,13 @@ pub fn plan_with_warnings(
     let set = parse_params(arguments)?;
     let select = [arguments.select.clone(), arguments.until.clone()].concat();
     let earlier = earlier.report(&window);
-    let view = || ledger.view(&job, &window, date);
+    let view = match ledger.view(&job, &window, date) {
+        Ok(view) => view,
+        Err(diagnostics) => {
+            report(&diagnostics, &text)?;
+            return Ok(None);
+        }
+    };
     let options = PlanOptions {
         window: window.clone(),
         date,
@@ -291,7 +299,9 @@ pub fn plan_with_warnings(
         notices: &notices,
         note: &note,
         earlier: earlier.as_ref(),
-        ledger: &view,
+        ledger: &|| Ok(view.rows.clone()),
+        published: view.published.clone(),
+        decisions: view.decisions.clone(),
         environment: process_environment(),
     };
     match plan::build(&job, &*catalogue, &options) {

@@ -1,13 +1,12 @@
 //! `retrocast lake`: queries and maintains the datasets of a job.
 
-mod decisions;
-
 use super::{print, print_json, print_raw};
 use crate::{
     Exit,
     arguments::{LakeCommand, SweepArguments},
     diagnose::WrongUsage,
     ledger::publish_finished,
+    temporary_folder::TemporaryFolder,
     terminal,
     workspace::Workspace,
 };
@@ -17,7 +16,8 @@ use retrocast_domain::{
     cell::DatasetRef,
     number::{count, fixed, plural},
 };
-use retrocast_run::folder::run_folders_of;
+use retrocast_records::write::csv_line;
+use retrocast_run::folder::{report_files, run_folders_of};
 use retrocast_store::{
     DataType, Lake, Limits, ResourcePool, Sql,
     ledger::SCHEMA,
@@ -28,7 +28,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs,
-    path::{Path, PathBuf},
+    path::Path,
 };
 use tokio::runtime::Runtime;
 
@@ -58,12 +58,9 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
     | LakeCommand::Show { job, .. }
     | LakeCommand::Versions { job, .. }
     | LakeCommand::Gc { job, .. }
-    | LakeCommand::Decide { job, .. }
-    | LakeCommand::Decisions { job, .. }
     | LakeCommand::Query { job, .. }) = &command;
     let lake = open(&runtime, workspace, job)?;
     let reads_ledger = match &command {
-        LakeCommand::Decide { .. } | LakeCommand::Decisions { .. } => true,
         LakeCommand::Query { sql, .. } => sql.to_lowercase().contains(SCHEMA),
         _ => false,
     };
@@ -75,8 +72,6 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
         LakeCommand::Show { dataset, json, .. } => show(&runtime, &lake, &dataset, json)?,
         LakeCommand::Versions { dataset, json, .. } => versions(&runtime, &lake, &dataset, json)?,
         LakeCommand::Gc { job, sweep } => gc(&runtime, workspace, &job, &lake, &sweep)?,
-        LakeCommand::Decide { decision, .. } => decisions::decide(&runtime, &lake, &decision)?,
-        LakeCommand::Decisions { all, json, .. } => decisions::list(&runtime, &lake, all, json)?,
         LakeCommand::Query {
             sql,
             rows,
@@ -85,7 +80,7 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
             json,
             ..
         } => {
-            let spill = SpillFolder::of_this_process();
+            let spill = TemporaryFolder::new("query");
             let query = Sql {
                 pool: ResourcePool::new(Limits {
                     memory: QUERY_BYTES,
@@ -103,23 +98,6 @@ pub fn lake(workspace: &Workspace, command: LakeCommand) -> anyhow::Result<Exit>
         }
     }
     Ok(Exit::Done)
-}
-
-/// Folder for the spill files of a query: outside the lake, which may be read-only. Created on first
-/// use and removed when dropped.
-struct SpillFolder(PathBuf);
-
-impl SpillFolder {
-    fn of_this_process() -> Self {
-        let name = format!("retrocast-query-{}", std::process::id());
-        Self(std::env::temp_dir().join(name))
-    }
-}
-
-impl Drop for SpillFolder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 fn open(runtime: &Runtime, workspace: &Workspace, job: &str) -> anyhow::Result<Lake> {
@@ -328,8 +306,9 @@ fn versions(runtime: &Runtime, lake: &Lake, text: &str, as_json: bool) -> anyhow
 /// Versions that reports in the archive cite, by dataset.
 fn cited(reports: &Path, job: &str) -> BTreeMap<String, BTreeSet<u64>> {
     let mut cited: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
-    for folder in run_folders_of(reports, job) {
-        let text = fs::read(folder.join("report.json")).unwrap_or_default();
+    let folders = run_folders_of(reports, job);
+    for file in folders.iter().flat_map(|folder| report_files(folder)) {
+        let text = fs::read(file).unwrap_or_default();
         let report: Value = serde_json::from_slice(&text).unwrap_or_default();
         let datasets = report["provenance"]["datasets"].as_array();
         for dataset in datasets.into_iter().flatten() {
@@ -434,7 +413,8 @@ fn print_answer(answer: &Answer, csv: bool, as_json: bool) -> anyhow::Result<()>
     Ok(print(&text)?)
 }
 
-fn row_object(answer: &Answer, row: &[Option<String>]) -> Value {
+/// A row as an object by column.
+pub(super) fn row_object(answer: &Answer, row: &[Option<String>]) -> Value {
     let cells = answer.columns.iter().zip(&answer.numbers).zip(row);
     let cells = cells.map(|((name, is_number), cell)| {
         let value = match cell {
@@ -445,27 +425,6 @@ fn row_object(answer: &Answer, row: &[Option<String>]) -> Value {
         (name.clone(), value)
     });
     Value::Object(cells.collect())
-}
-
-/// Formats a line of CSV; text that a spreadsheet would read as a formula is escaped.
-fn csv_line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
-    let cells: Vec<String> = cells
-        .map(|cell| {
-            let is_formula = cell.starts_with(['=', '+', '@', '\t', '\r'])
-                || (cell.starts_with('-') && cell.parse::<f64>().is_err());
-            let cell = if is_formula {
-                format!("'{cell}")
-            } else {
-                cell.to_string()
-            };
-            if cell.contains([',', '"', '\n', '\r']) {
-                format!("\"{}\"", cell.replace('"', "\"\""))
-            } else {
-                cell
-            }
-        })
-        .collect();
-    format!("{}\n", cells.join(","))
 }
 
 /// Formats a table with columns as wide as their contents.
@@ -515,14 +474,5 @@ mod tests {
         for wrong in ["a\nb", &"x".repeat(TEXT_MAX + 1)] {
             assert!(check(wrong).unwrap_err().contains("one line"), "{wrong}");
         }
-    }
-
-    #[test]
-    fn csv_formulas_are_escaped() {
-        let check = |cells: &[&str], expected: &str| {
-            assert_eq!(csv_line(cells.iter().copied()), format!("{expected}\n"));
-        };
-        check(&["a", "b,c", "say \"x\""], "a,\"b,c\",\"say \"\"x\"\"\"");
-        check(&["=1+1", "-5", "-x", "@a"], "'=1+1,-5,'-x,'@a");
     }
 }

@@ -1,8 +1,9 @@
-//! `retrocast kinds` and `retrocast schema`: the reference of job files.
+//! `retrocast kinds` and `retrocast schema`: the reference of job files, and of the files of a run.
 
 use super::{print, print_json};
 use crate::{
     Exit,
+    arguments::SchemaOf,
     diagnose::WrongUsage,
     executor::{self, Catalogue},
     workspace::Workspace,
@@ -110,11 +111,17 @@ fn collect_fields<'a>(root: &'a Value, part: &'a Value, fields: &mut Vec<(&'a St
     subschemas(part).for_each(|part| collect_fields(root, part, fields));
 }
 
-/// Prints the JSON Schema of job files.
-pub fn schema(workspace: &Workspace) -> anyhow::Result<Exit> {
-    let templates = executor::templates(None)?;
-    let catalogue = Catalogue::new(&workspace.jobs, &templates);
-    let schema = retrocast_engine::job::job_schema(&catalogue);
+/// Prints the JSON Schema of job files, or of a file of a run.
+pub fn schema(workspace: &Workspace, of: SchemaOf) -> anyhow::Result<Exit> {
+    let schema = match of {
+        SchemaOf::Job => {
+            let templates = executor::templates(None)?;
+            let catalogue = Catalogue::new(&workspace.jobs, &templates);
+            retrocast_engine::job::job_schema(&catalogue)
+        }
+        SchemaOf::Report => retrocast_domain::schema::report().to_value(),
+        SchemaOf::Findings => retrocast_domain::schema::findings().to_value(),
+    };
     print_json(&schema)?;
     Ok(Exit::Done)
 }

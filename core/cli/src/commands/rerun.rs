@@ -8,6 +8,7 @@ use crate::{
     Exit,
     arguments::{ForceArguments, JobArguments},
     diagnose::WrongUsage,
+    ledger::RunView,
     workspace::Workspace,
 };
 use anyhow::Context as _;
@@ -99,7 +100,11 @@ pub fn as_recorded(
     loaded.notices = notices(&recorded.plan);
     loaded.note = note(&recorded.plan);
     loaded.earlier = earlier(&recorded.plan);
-    loaded.ledger.recorded.clone_from(&recorded.plan.ledger);
+    loaded.ledger.recorded = Some(RunView {
+        rows: recorded.plan.ledger.clone().unwrap_or_default(),
+        published: recorded.plan.published.clone(),
+        decisions: recorded.plan.decisions.clone(),
+    });
     let Some(planned) = job::plan(loaded, &arguments, job::Output::of_lines(resources.json))?
     else {
         return Ok(job::invalid_exit());

@@ -7,8 +7,9 @@ use super::{
 use crate::{
     Exit,
     arguments::{ForceArguments, JobArguments, ResourceArguments},
+    deliveries,
     executor::{self, WorkspaceExecutor, coverage},
-    housekeeping, mail, progress, signals, terminal,
+    housekeeping, progress, signals, terminal,
     workspace::Workspace,
 };
 use anyhow::Context as _;
@@ -40,7 +41,7 @@ pub struct RunResources {
     pub memory: u64,
     /// Disk space for spilled queries, in bytes.
     pub spill: u64,
-    /// True if reports are sent as mail when the job file says so.
+    /// True if reports and notifications are sent when the job file says so.
     pub mail: bool,
 }
 
@@ -58,7 +59,7 @@ impl From<ResourceArguments> for RunResources {
 
 /// Default memory of a run: half of the free memory, which leaves the rest for uncounted allocations
 /// and other programs; 512 MiB if the free memory is unknown.
-fn default_memory() -> u64 {
+pub fn default_memory() -> u64 {
     const MINIMUM: u64 = 64 << 20;
     const ASSUMED_FREE: u64 = 1 << 30;
     let free = Machine::inspect(&[]).free_memory.unwrap_or(ASSUMED_FREE);
@@ -95,11 +96,11 @@ pub fn run_and_print(
     }
     let started = Instant::now();
     let result = execute(workspace, planned, resources, configure)?;
-    let index = archive::rebuild(workspace)?;
+    let index = archive::update(workspace)?;
     report_failures(&result);
     // After rebuilding the archive, so that the links in a mail work.
     if resources.mail {
-        mail::send_after_run(workspace, &planned.job, &result.folder, result.status);
+        deliveries::send_after_run(workspace, &planned.job, &result.folder, result.status);
     }
     if !resources.json {
         if let Some(warning) = window_warning(&result, &planned.plan) {

@@ -3,15 +3,19 @@
 //! The archive is the only state: every check reads which due times have been attempted. So any process
 //! can check, at any time and any number of times.
 
+mod export;
 mod notify;
+
+pub use export::export;
 
 use super::{job, run};
 use crate::{
     Exit,
     arguments::JobArguments,
+    deliveries,
     diagnose::{self, WrongUsage},
     executor::is_full,
-    housekeeping, ledger, mail, signals, terminal,
+    housekeeping, ledger, signals, terminal,
     workspace::Workspace,
 };
 use anyhow::Context as _;
@@ -239,14 +243,14 @@ fn check_job(
     let (mut worst, mut tried) = (Exit::Done, BTreeSet::new());
     workspace.fetch()?;
     if options.resources.mail {
-        mail::retry(workspace, &scheduled.job.name);
+        deliveries::retry(workspace, &scheduled.job);
     }
     loop {
         let status = scheduled.status(workspace);
         for alert in &status.alerts {
             notify::send_failure_alert(&scheduled, &status, alert, problems);
             if options.resources.mail {
-                mail::notify_of_failure(workspace, &scheduled.job, &alert.attempt.folder);
+                deliveries::send_failure(workspace, &scheduled.job, &alert.attempt.folder);
             }
         }
         if !status.alerts.is_empty() {
@@ -403,7 +407,7 @@ impl ProblemLog {
     }
 }
 
-fn arguments(name: &str) -> JobArguments {
+pub fn arguments(name: &str) -> JobArguments {
     JobArguments {
         job: name.to_string(),
         date: None,

@@ -10,7 +10,7 @@ use retrocast_engine::schedule::{Health, attempts::last_manual_success, health};
 use retrocast_mail::{Delivery, Outbox, outbox::events_path};
 use retrocast_run::folder::run_folders_of;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::{cmp::Reverse, path::PathBuf};
 
 /// The status of a job.
 struct JobStatus {
@@ -20,8 +20,9 @@ struct JobStatus {
     word: &'static str,
     description: String,
     details: Value,
-    /// Deliveries of the newest run that has any.
-    mail: Vec<Delivery>,
+    /// Deliveries of the newest run that has any, and those of earlier runs that no server has
+    /// accepted yet.
+    deliveries: Vec<Delivery>,
 }
 
 /// Prints a line for each scheduled job, those that need attention first. With `check`, the exit
@@ -49,7 +50,7 @@ pub fn status(
                     "is": job.word,
                     "words": job.description,
                     "standing": job.details,
-                    "mail": job.mail,
+                    "deliveries": job.deliveries,
                 })
             })
             .collect();
@@ -65,8 +66,12 @@ pub fn status(
             .map(|job| {
                 let description = terminal::truncate(&job.description, 400);
                 let mut text = format!("{} {}: {description}", job.job, job.word);
-                for delivery in &job.mail {
-                    text.push_str(&format!("\n  mail: {}", mail::format_delivery(delivery)));
+                let newest = job.deliveries.first().map(|delivery| &delivery.queued.run);
+                for delivery in &job.deliveries {
+                    text.push_str(&format!("\n  {}", mail::format_delivery(delivery)));
+                    if newest != Some(&delivery.queued.run) {
+                        text.push_str(&format!(" (run {})", delivery.queued.run));
+                    }
                 }
                 text
             })
@@ -92,7 +97,7 @@ fn job_status(
         word: "unreadable",
         description,
         details: Value::Null,
-        mail: Vec::new(),
+        deliveries: Vec::new(),
     };
     let lookup = match schedule::find(workspace, name) {
         Ok(lookup) => lookup,
@@ -124,12 +129,13 @@ fn job_status(
         word: health.word(),
         description: scheduled.calendar.status_words(&status, manual.as_ref()),
         details,
-        mail: mail_of(workspace, &scheduled.job.name),
+        deliveries: deliveries_of(workspace, &scheduled.job.name),
     }))
 }
 
-/// The deliveries of the newest run of a job that has any; unreadable ones count as none.
-fn mail_of(workspace: &Workspace, job: &str) -> Vec<Delivery> {
+/// The deliveries of the newest run of a job that has any, then those of earlier runs that will be
+/// retried; unreadable ones count as none.
+fn deliveries_of(workspace: &Workspace, job: &str) -> Vec<Delivery> {
     let folders = run_folders_of(&workspace.reports, job).into_iter();
     let read_deliveries = |folder: PathBuf| {
         let written = std::fs::metadata(events_path(&folder))
@@ -139,8 +145,13 @@ fn mail_of(workspace: &Workspace, job: &str) -> Vec<Delivery> {
         let deliveries: Vec<Delivery> = Outbox::read(&folder).ok()?.iter().cloned().collect();
         (!deliveries.is_empty()).then_some((written, deliveries))
     };
-    let newest = folders
-        .filter_map(read_deliveries)
-        .max_by_key(|(written, _)| *written);
-    newest.map_or_else(Vec::new, |(_, deliveries)| deliveries)
+    let mut runs: Vec<_> = folders.filter_map(read_deliveries).collect();
+    runs.sort_by_key(|(written, _)| Reverse(*written));
+    let runs = runs.into_iter().enumerate();
+    let is_listed = |n: usize, delivery: &Delivery| n == 0 || delivery.state.is_open();
+    runs.flat_map(|(n, (_, deliveries))| {
+        let listed = deliveries.into_iter();
+        listed.filter(move |delivery| is_listed(n, delivery))
+    })
+    .collect()
 }

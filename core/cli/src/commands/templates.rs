@@ -248,7 +248,7 @@ fn help_for(message: &str, templates: &Templates, names: &BTreeSet<String>) -> S
     String::new()
 }
 
-/// The template and the line that an error names: "FILE:LINE:" or "template FILE, line LINE".
+/// The template and the line that an error names: `FILE:LINE:` or "template FILE, line LINE".
 fn location<'a>(message: &str, templates: &'a Templates) -> Option<(&'a str, usize)> {
     templates.names().find_map(|name| {
         let rest = message.split(name).nth(1)?;

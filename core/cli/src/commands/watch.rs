@@ -216,7 +216,7 @@ impl Watch<'_> {
         };
         self.has_run = true;
         run::report_failures(&result);
-        archive::rebuild(self.workspace)?;
+        archive::update(self.workspace)?;
         if result.status.has_reports() {
             self.report_findings(&result.run, &result.folder, started.elapsed(), true)?;
             return Ok(RoundResult::Done { is_new_run: true });

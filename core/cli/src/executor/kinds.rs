@@ -15,6 +15,11 @@ use std::{
 /// To be increased whenever the same records and contract could give different rows.
 const SOURCE_CODE_VERSION: u32 = 3;
 
+/// The code version of reports: a hash of their templates.
+pub fn templates_version(templates: &Templates) -> u32 {
+    u32::from_str_radix(&templates.hash()[..8], 16).unwrap_or(0)
+}
+
 /// Kinds of stage and contracts.
 pub struct Catalogue {
     contracts: PathBuf,
@@ -25,10 +30,9 @@ pub struct Catalogue {
 impl Catalogue {
     /// Makes a catalogue of the contracts in this jobs folder and of these templates.
     pub fn new(jobs: &Path, templates: &Templates) -> Self {
-        let templates_hash = u32::from_str_radix(&templates.hash()[..8], 16).unwrap_or(0);
         Self {
             contracts: jobs.join("contracts"),
-            templates_hash,
+            templates_hash: templates_version(templates),
         }
     }
 

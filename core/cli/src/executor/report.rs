@@ -13,8 +13,8 @@ use retrocast_render::{
     chart,
 };
 use retrocast_run::{
-    Node, ReportSpec,
-    files::{REPORT, chart_file, write_whole},
+    Node, Plan, ReportSpec,
+    files::{chart_file, write_whole},
     plan,
 };
 use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc};
@@ -22,6 +22,8 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc};
 /// Width and text size of the drawings in `charts/`, in points.
 const CHART_WIDTH: f64 = 480.0;
 const CHART_FONT: f64 = 9.0;
+/// The commit that the program was built from; empty if unknown.
+const COMMIT: &str = env!("RETROCAST_COMMIT");
 
 /// Renders a report and writes its files.
 pub async fn render(
@@ -31,12 +33,17 @@ pub async fn render(
     inputs: &BTreeMap<String, Arc<Outcome>>,
     ctx: &RunContext,
 ) -> Result<Outcome, Failure> {
-    let layout = Layout::ALL
-        .into_iter()
-        .find(|layout| layout.name() == node.short())
+    let layout = Layout::from_name(node.short())
         .ok_or_else(|| Failure::bug(format!("no layout {:?}", node.short())))?;
-    let whole = report_inputs(node, spec, inputs, ctx);
-    let report = assemble(whole.clone(), spec, ctx);
+    let provenance = Provenance {
+        run: ctx.identity.clone(),
+        build: build(&ctx.build),
+        config_hash: ctx.plan.config_hash.clone(),
+        command: command(ctx),
+        datasets: Vec::new(),
+    };
+    let whole = report_inputs(node, spec, inputs, &ctx.plan, provenance);
+    let report = assemble_inputs(whole.clone(), spec, &ctx.plan);
     // Versions that a report cites are tagged, so that no cleanup removes them.
     let lake = executor.lake(ctx)?;
     let cited = lake.cite(&report.provenance.datasets).await;
@@ -50,9 +57,10 @@ pub async fn render(
         }
         None => None,
     };
-    let (folder, threads) = (ctx.folder.clone(), ctx.threads);
+    let (folder, contents) = (ctx.folder.clone(), spec.file().to_string());
+    let threads = ctx.threads;
     let write_all = move || -> anyhow::Result<Vec<String>> {
-        let mut files = write(&report, layout, &templates, &folder)?;
+        let mut files = write(&report, layout, &templates, &folder, contents)?;
         if let Some((spec, values)) = slices {
             let task = slices::SliceTask {
                 layout,
@@ -98,19 +106,33 @@ pub fn is_full(error: &std::io::Error) -> bool {
     matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
+/// Assembles the report of a plan from outcomes by short name of the node; the datasets of the
+/// provenance follow from them.
+pub fn assemble(
+    node: &Node,
+    spec: &ReportSpec,
+    inputs: &BTreeMap<String, Arc<Outcome>>,
+    plan: &Plan,
+    provenance: Provenance,
+) -> Report {
+    let inputs = report_inputs(node, spec, inputs, plan, provenance);
+    assemble_inputs(inputs, spec, plan)
+}
+
 /// The inputs of the report of all records.
 fn report_inputs(
     node: &Node,
     spec: &ReportSpec,
     inputs: &BTreeMap<String, Arc<Outcome>>,
-    ctx: &RunContext,
+    plan: &Plan,
+    provenance: Provenance,
 ) -> ReportInputs {
     let mut cells = Vec::new();
     let mut sources = Vec::new();
     let mut datasets = Vec::new();
     let mut nodes = Vec::new();
     for name in &node.inputs {
-        let Some(planned) = ctx.plan.node(name) else {
+        let Some(planned) = plan.node(name) else {
             continue;
         };
         let Some(outcome) = inputs.get(planned.short()) else {
@@ -143,26 +165,24 @@ fn report_inputs(
         }
     }
     ReportInputs {
-        job: ctx.job.name.clone(),
+        job: plan.job.clone(),
         title: spec.title.clone(),
-        owner: ctx.job.owner.clone(),
-        window: ctx.window.clone(),
-        date: ctx.date,
+        owner: plan.owner.clone(),
+        window: plan.window.clone(),
+        date: plan.date,
         cells,
         sources,
         plan: nodes,
         earlier: spec.earlier.clone(),
+        decisions: plan.decisions.clone(),
         provenance: Provenance {
-            run: ctx.identity.clone(),
-            build: build(&ctx.build, env!("RETROCAST_COMMIT")),
-            config_hash: ctx.plan.config_hash.clone(),
-            command: command(ctx),
             datasets,
+            ..provenance
         },
     }
 }
 
-fn assemble(mut inputs: ReportInputs, spec: &ReportSpec, ctx: &RunContext) -> Report {
+fn assemble_inputs(mut inputs: ReportInputs, spec: &ReportSpec, plan: &Plan) -> Report {
     // Only slices print the figures of single groups.
     inputs
         .cells
@@ -174,12 +194,18 @@ fn assemble(mut inputs: ReportInputs, spec: &ReportSpec, ctx: &RunContext) -> Re
     report.notes.splice(0..0, spec.notices.iter().cloned());
     report
         .notices
-        .extend(coverage::early_window_notice(&report.sources, &ctx.window));
+        .extend(coverage::early_window_notice(&report.sources, &plan.window));
+    report.figures = assemble::figures(&report);
     report
 }
 
-/// Name, version and commit of the program; the commit distinguishes two builds of one version.
-fn build(version: &str, commit: &str) -> String {
+/// The program with this name and version in the provenance of a report: with its commit, which
+/// distinguishes two builds of one version.
+pub fn build(version: &str) -> String {
+    with_commit(version, COMMIT)
+}
+
+fn with_commit(version: &str, commit: &str) -> String {
     match commit {
         "" => version.to_string(),
         commit => format!("{version} ({commit})"),
@@ -277,20 +303,15 @@ fn read_picture(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(text)
 }
 
-/// Every chart of a report, in reading order.
-pub fn charts_of(report: &Report) -> impl Iterator<Item = &Chart> {
-    report.cells.iter().flat_map(|cell| &cell.charts)
-}
-
-fn write(
+/// The files of a report that are rendered from its contents: PDF, HTML and charts, by their names
+/// in the run's folder.
+pub fn rendered_files(
     report: &Report,
     layout: Layout,
     templates: &Templates,
-    folder: &Path,
-) -> anyhow::Result<Vec<String>> {
+) -> Result<Vec<(String, Vec<u8>)>, retrocast_render::Error> {
     let name = layout.name();
-    let mut files: Vec<(String, Vec<u8>)> = vec![
-        (REPORT.to_string(), retrocast_render::report_json(report)?),
+    let mut files = vec![
         (
             format!("{name}.pdf"),
             retrocast_render::pdf(report, layout, templates)?,
@@ -300,14 +321,36 @@ fn write(
             retrocast_render::html::report_with(report, layout, templates)?.into_bytes(),
         ),
     ];
+    files.extend(drawings(report));
+    Ok(files)
+}
+
+/// The charts of a report as SVG, by their names in the run's folder, in reading order.
+pub fn drawings(report: &Report) -> Vec<(String, Vec<u8>)> {
     let options = chart::Options::new(CHART_WIDTH, CHART_FONT);
-    for item in charts_of(report) {
-        files.push((
-            chart_file(&item.id),
-            chart::svg(item, &options).into_bytes(),
-        ));
-    }
-    // Two reports of one run may write `report.json` at the same time.
+    let charts = report.cells.iter().flat_map(|cell| &cell.charts);
+    let drawing = |chart: &Chart| {
+        let svg = chart::svg(chart, &options);
+        (chart_file(&chart.id), svg.into_bytes())
+    };
+    charts.map(drawing).collect()
+}
+
+/// Writes a report to a run's folder, with its contents in the file `contents`.
+fn write(
+    report: &Report,
+    layout: Layout,
+    templates: &Templates,
+    folder: &Path,
+    contents: String,
+) -> anyhow::Result<Vec<String>> {
+    let json = retrocast_render::report_json(report)?;
+    // Rendered from what is stored, so that rendering it again gives the same bytes: JSON has no
+    // NaN, for example.
+    let stored: Report = serde_json::from_slice(&json)?;
+    let mut files = rendered_files(&stored, layout, templates)?;
+    files.push((contents, json));
+    // Two reports of one run may write the same file at the same time.
     for (file, bytes) in &files {
         write_whole(&folder.join(file), bytes)
             .with_context(|| format!("cannot write {}", folder.join(file).display()))?;
@@ -321,9 +364,10 @@ mod tests {
 
     #[test]
     fn builds_of_one_version_differ_by_commit() {
-        let [first, second] = ["6c22f34", "f380d5b"].map(|commit| build("retrocast 0.1.0", commit));
+        let [first, second] =
+            ["6c22f34", "f380d5b"].map(|commit| with_commit("retrocast 0.1.0", commit));
         assert_eq!(first, "retrocast 0.1.0 (6c22f34)");
         assert_ne!(first, second);
-        assert_eq!(build("retrocast 0.1.0", ""), "retrocast 0.1.0");
+        assert_eq!(with_commit("retrocast 0.1.0", ""), "retrocast 0.1.0");
     }
 }

@@ -1,7 +1,7 @@
 //! The slices of a report: reads the values of the column and their recipients, and writes one report per
 //! value.
 
-use super::{WorkspaceExecutor, failure, stage::time_limit};
+use super::{WorkspaceExecutor, failure, lineage::time_limit};
 use futures::StreamExt as _;
 use retrocast_domain::{DatasetRef, Outcome, Report, is_mail_address};
 use retrocast_engine::{Failure, RunContext};
@@ -240,10 +240,13 @@ fn write_one(task: &SliceTask<'_>, slicer: &Slicer<'_>, slice: &SliceFile) -> an
     report.language.clone_from(&task.report.language);
     report.author_note.clone_from(&task.report.author_note);
     let (layout, templates) = (task.layout, task.templates);
+    let json = retrocast_render::report_json(&report)?;
+    // Rendered from what is stored, so that rendering it again gives the same bytes.
+    let report: Report = serde_json::from_slice(&json)?;
     let contents = [
         retrocast_render::pdf(&report, layout, templates)?,
         retrocast_render::html::report_with(&report, layout, templates)?.into_bytes(),
-        retrocast_render::report_json(&report)?,
+        json,
     ];
     for (path, bytes) in paths(&slice.name).iter().zip(contents) {
         write_whole(&task.folder.join(path), &bytes)?;

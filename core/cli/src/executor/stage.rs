@@ -1,21 +1,27 @@
 //! Runs stages: reads datasets in batches, runs the analysis, writes its rows to the lake.
 
-use super::{WorkspaceExecutor, failure, properties, rows::LakeRows};
+use super::{
+    WorkspaceExecutor, failure,
+    lineage::{LINEAGE_MAX, selection, time_limit},
+    properties, restatement,
+    rows::LakeRows,
+};
 use retrocast_domain::{Outcome, cell::DatasetRef, number::count, report::Expectation};
 use retrocast_engine::{
     Failure, LedgerView, RunContext,
     ledger::{LEDGER, is_of_events},
 };
-use retrocast_run::{Node, NodeSpec};
-use retrocast_stages::{Analysis, Context, Input, Inputs, Kind, Reads, Rows, StageError, Stop};
-use retrocast_store::{Lake, Scan, SqlTable, TimeLimit, ledger, sql::Selection};
+use retrocast_run::Node;
+use retrocast_stages::{
+    Analysis, Context, Input, Inputs, Kind, Reads, Rows, StageError, Stop,
+    restatement::contains_text,
+};
+use retrocast_store::{Lake, Scan, SqlTable, ledger, sql::Selection};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Maximum number of rows of a query that its cell shows.
 const RESULT_ROWS_SHOWN: u64 = 1000;
-/// Maximum number of nested queries between a dataset and its source.
-const LINEAGE_MAX: usize = 16;
 /// Memory of an analysis, as a multiple of the rows that it keeps or of one batch.
 const WORKING_COPIES: u64 = 2;
 /// Maximum memory of an analysis that reads a dataset in batches, in bytes.
@@ -58,21 +64,6 @@ fn context(node: &Node, ctx: &RunContext) -> Context {
     }
 }
 
-/// The filter for rows of a source that a report on this window must not contain; `None` for other
-/// datasets.
-pub fn time_limit(
-    executor: &WorkspaceExecutor,
-    name: &str,
-    ctx: &RunContext,
-) -> Result<Option<TimeLimit>, Failure> {
-    let source = ctx.plan.node(&format!("source.{name}"));
-    let source = source.and_then(Node::source);
-    let limit = source
-        .map(|source| executor.time_limit(source, ctx))
-        .transpose()?;
-    Ok(limit.flatten())
-}
-
 /// Runs a query over its tables; the result becomes a dataset.
 pub async fn query(
     executor: &WorkspaceExecutor,
@@ -80,7 +71,6 @@ pub async fn query(
     inputs: &BTreeMap<String, Arc<Outcome>>,
     ctx: &RunContext,
 ) -> Result<Outcome, Failure> {
-    let lake = executor.lake(ctx)?;
     let mut tables = Vec::new();
     for (name, outcome) in inputs {
         let Some(dataset) = outcome.datasets.first() else {
@@ -100,13 +90,14 @@ pub async fn query(
         node.short().to_string(),
         text.to_string(),
     );
-    let target = lake.clone();
+    let (lake, output) = (executor.lake(ctx)?, executor.output_lake(ctx)?);
+    let target = output.clone();
     let reservation = executor
         .reserve(node, ctx, executor.pool.query_memory())
         .await?;
     // DataFusion computes on the threads that poll it, so it must not run on those of the engine.
     let query = executor.compute.spawn(async move {
-        sql.query_to_dataset(&target, &text, &tables, &name, &properties)
+        sql.query_to_dataset(&lake, &target, &text, &tables, &name, &properties)
             .await
     });
     let stop = query.abort_handle();
@@ -124,7 +115,7 @@ pub async fn query(
         limit: Some(RESULT_ROWS_SHOWN),
         ..Scan::default()
     };
-    let frame = lake
+    let frame = output
         .read_frame(&written, &first_rows)
         .await
         .map_err(failure)?;
@@ -179,7 +170,7 @@ pub async fn findings(
     stage.cells = inputs.values().map(|input| input.cell.clone()).collect();
     let params = params.clone();
     let analysis = run_blocking(ctx, move || (kind.run)(&stage, &params, &ledger_tables)).await?;
-    let datasets = write_rows(&lake, node, &analysis, ctx).await?;
+    let datasets = write_rows(&executor.output_lake(ctx)?, node, &analysis, ctx).await?;
     Ok(build_outcome(node, inputs, analysis.cell, datasets))
 }
 
@@ -319,9 +310,9 @@ pub async fn analyse(
             Some(result.map(|expected| (name.clone(), expected)))
         })
         .collect::<Result<_, Failure>>()?;
-    let (stage, params) = (context(node, ctx), params.clone());
+    let (stage, stage_params) = (context(node, ctx), params.clone());
     let end = ctx.window.end.min(ctx.date).at(0, 0, 0, 0);
-    let analysis = run_blocking(ctx, move || {
+    let mut analysis = run_blocking(ctx, move || {
         // Memory is released when the analysis has ended, even if its result is no longer needed.
         let _reservation = reservation;
         for (name, (expectation, time)) in &expected {
@@ -335,24 +326,21 @@ pub async fn analyse(
                 input.complete_until = expectation.complete_until(last, end);
             }
         }
-        (kind.run)(&stage, &params, &tables)
+        (kind.run)(&stage, &stage_params, &tables)
     })
     .await?;
-    let datasets = write_rows(&lake, node, &analysis, ctx).await?;
-    Ok(build_outcome(node, inputs, analysis.cell, datasets))
-}
-
-/// The query of a dataset, if it only selects single records.
-fn selection(name: &str, ctx: &RunContext) -> Option<Selection> {
-    let node = ctx.plan.node(&format!("stage.{name}"))?;
-    let NodeSpec::Stage { kind, params } = &node.spec else {
-        return None;
+    let compared = restatement::Stage {
+        executor,
+        node,
+        kind,
+        params,
+        context: &context(node, ctx),
+        inputs,
+        ctx,
     };
-    let query = params["query"].as_str()?;
-    let is_query = |kind: &Kind| kind.reads == Reads::Query;
-    retrocast_stages::kind(kind)
-        .is_some_and(is_query)
-        .then(|| retrocast_store::sql::selection(query))?
+    compared.compare(&mut analysis.cell).await?;
+    let datasets = write_rows(&executor.output_lake(ctx)?, node, &analysis, ctx).await?;
+    Ok(build_outcome(node, inputs, analysis.cell, datasets))
 }
 
 /// The dataset with the same records, if `name` is the result of queries that select all of them.
@@ -418,19 +406,9 @@ async fn estimate_memory(
     })
 }
 
-/// Returns true if params contain a text as a value.
-fn contains_text(params: &Value, text: &str) -> bool {
-    match params {
-        Value::String(other) => other == text,
-        Value::Array(items) => items.iter().any(|item| contains_text(item, text)),
-        Value::Object(map) => map.values().any(|item| contains_text(item, text)),
-        _ => false,
-    }
-}
-
 /// The expectations of the contract behind a dataset, and the dataset's time column. `None` unless the
 /// dataset is a source, or at most `steps` queries select single records of one.
-fn expectation(
+pub fn expectation(
     executor: &WorkspaceExecutor,
     name: &str,
     ctx: &RunContext,

@@ -2,14 +2,15 @@
 
 use anyhow::Context as _;
 use retrocast_domain::{
-    Cell, Effect, Finding, Kpi, Recommendation, Verdict, Window, report::EarlierReport,
+    Cell, DatasetRef, Effect, Finding, Kpi, Recommendation, Restatement, Verdict, Window,
+    report::EarlierReport,
 };
 use retrocast_run::{
-    Plan, RecordedPlan, RunSummary,
+    Lineage, Plan, RecordedPlan, RunSummary,
     files::{CELLS, FINDINGS as FINDINGS_FILE, REPORT, read_json},
 };
 use retrocast_store::ledger::{
-    EFFECTS, FINDINGS, HEALTH, KPIS, PublishedRun, RECOMMENDATIONS, RUNS, TableRows,
+    EFFECTS, FINDINGS, HEALTH, KPIS, RECOMMENDATIONS, RESTATEMENTS, RUNS, TableRows,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -17,11 +18,19 @@ use std::{collections::BTreeMap, path::Path};
 
 type Row = Map<String, Value>;
 
-/// The part of a report file that contains the earlier report.
+/// The parts of a report file that the ledger needs.
 #[derive(Deserialize)]
-struct EarlierField {
+struct ReportFields {
     #[serde(default)]
     earlier: Option<EarlierReport>,
+    provenance: ProvenanceFields,
+}
+
+/// The datasets that a report cites.
+#[derive(Deserialize)]
+struct ProvenanceFields {
+    #[serde(default)]
+    datasets: Vec<DatasetRef>,
 }
 
 /// The window of a run, if its plan is readable.
@@ -30,14 +39,26 @@ pub fn window(folder: &Path) -> Option<Window> {
 }
 
 /// Reads the ledger rows of a finished run, by table.
-pub fn read(folder: &Path, run: &PublishedRun) -> anyhow::Result<TableRows> {
+pub fn read(folder: &Path) -> anyhow::Result<TableRows> {
     let RecordedPlan { plan, origin } = RecordedPlan::read(folder)?;
     let findings: Vec<Finding> = read_json(folder.join(FINDINGS_FILE))?;
-    let EarlierField { earlier } = read_json(folder.join(REPORT))?;
+    let ReportFields {
+        earlier,
+        provenance,
+    } = read_json(folder.join(REPORT))?;
     let cells = cells(folder, &plan)?;
     let figures = cells.iter().flat_map(|cell| {
+        let node = plan.node(&format!("stage.{}", cell.stage));
+        let kind = retrocast_stages::kind(&cell.kind);
+        let has_earlier_values = kind.is_some_and(|kind| kind.earlier_values);
+        let lineage = node.filter(|_| has_earlier_values);
+        let lineage = lineage.map(|node| plan.lineage(node));
         let figures = cell.kpis.iter();
-        figures.map(|figure| key_figure(&cell.stage, figure))
+        figures.map(move |figure| key_figure(&cell.stage, figure, lineage.as_ref()))
+    });
+    let restated = cells.iter().flat_map(|cell| {
+        let figures = cell.restated.iter().flat_map(|restated| &restated.figures);
+        figures.map(|figure| restatement(&cell.stage, figure))
     });
     let effects = cells.iter().flat_map(|cell| {
         let effects = cell.effects.iter();
@@ -60,18 +81,22 @@ pub fn read(folder: &Path, run: &PublishedRun) -> anyhow::Result<TableRows> {
         let recommended = cell.recommendations.iter();
         recommended.map(|one| recommendation(&cell.stage, one))
     });
+    let datasets = provenance.datasets.iter();
+    let datasets = datasets.map(|one| format!("{}@{}", one.name, one.version));
     let status = json!({
         "status": status_word(folder)?, "date": plan.date.to_string(), "build": origin.build,
+        "datasets": datasets.collect::<Vec<_>>().join(" "),
     });
     Ok(BTreeMap::from([
         (
             FINDINGS.name,
-            finding_rows(&run.window, &findings, earlier.as_ref(), &cells),
+            finding_rows(&plan.label, &findings, earlier.as_ref(), &cells),
         ),
         (KPIS.name, figures.collect()),
         (EFFECTS.name, effects.collect()),
         (HEALTH.name, health.collect()),
         (RECOMMENDATIONS.name, recommended.collect()),
+        (RESTATEMENTS.name, restated.collect()),
         (RUNS.name, vec![row(status)]),
     ]))
 }
@@ -155,7 +180,7 @@ fn finding_rows(
     rows
 }
 
-fn key_figure(stage: &str, kpi: &Kpi) -> Row {
+fn key_figure(stage: &str, kpi: &Kpi, lineage: Option<&Lineage>) -> Row {
     let state = Some(kpi.target_word()).filter(|word| !word.is_empty());
     row(json!({
         "stage": stage,
@@ -173,6 +198,10 @@ fn key_figure(stage: &str, kpi: &Kpi) -> Row {
         "target": kpi.target,
         "target_state": state,
         "n": kpi.n,
+        "definition": lineage.map(|lineage| &lineage.definition),
+        "input_definition": lineage.map(|lineage| &lineage.input_definition),
+        "code": lineage.map(|lineage| &lineage.code),
+        "input_code": lineage.map(|lineage| &lineage.input_code),
     }))
 }
 
@@ -213,6 +242,20 @@ fn effect(stage: &str, effect: &Effect) -> Row {
         "gain_per_day_lower": gain(1),
         "gain_per_day_upper": gain(2),
         "currency": effect.worth.as_ref().map(|worth| &worth.currency),
+    }))
+}
+
+fn restatement(stage: &str, one: &Restatement) -> Row {
+    row(json!({
+        "stage": stage,
+        "of_window": one.window,
+        "metric": one.metric,
+        "unit": one.unit,
+        "value_from": one.from,
+        "value_to": one.to,
+        "published_by": one.run,
+        "why": one.causes_in_words(),
+        "causes": json!(one.causes).to_string(),
     }))
 }
 

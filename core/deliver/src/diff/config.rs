@@ -324,7 +324,7 @@ impl References {
 }
 
 /// A node's config without the earlier report, which differs from run to run.
-fn job_config(node: &Node) -> Value {
+pub(crate) fn job_config(node: &Node) -> Value {
     let mut config = node.spec.config().into_owned();
     if let Some(config) = config.as_object_mut().filter(|_| node.is_report()) {
         config.remove("earlier");

@@ -125,6 +125,7 @@ fn kpi(name: &str, value: f64, previous: Option<f64>, significant: bool) -> Kpi 
         target: Some(120.0),
         target_text: "120".to_string(),
         history: Vec::new(),
+        earlier: Vec::new(),
         n: 1,
     }
 }

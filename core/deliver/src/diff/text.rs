@@ -12,7 +12,7 @@ use crate::{
     layout::{ENTRIES_MAX, Page, align},
     words::clean,
 };
-use retrocast_domain::Severity;
+use retrocast_domain::{FindingDecision, Restatement, Severity};
 
 /// Maximum width of lines, in columns.
 const WIDTH: usize = 100;
@@ -29,6 +29,8 @@ pub(super) fn text(difference: &Difference) -> String {
     changed(&mut page, &findings.changed);
     figures(&mut page, &difference.metrics, &difference.runs);
     improvements(&mut page, &difference.effects);
+    decisions(&mut page, &difference.decisions);
+    restated(&mut page, &difference.restated);
     setup::records(&mut page, &difference.inputs);
     setup::settings(&mut page, difference);
     setup::nodes(&mut page, difference);
@@ -182,6 +184,33 @@ fn notes(figure: &Figure) -> String {
         notes.push(format!("target {} {state}", clean(&figure.target, 30)));
     }
     notes.join(", ")
+}
+
+/// Decisions that only the second run knows, and those that no longer hold in it.
+fn decisions(page: &mut Page, decisions: &Pair<Vec<FindingDecision>>) {
+    let show = |decision: &FindingDecision| {
+        (
+            clean(&decision.finding, 20),
+            clean(&decision.sentence(), 400),
+        )
+    };
+    page.list("Decisions", &entries(decisions.new.iter(), show));
+    let ended = |decision: &&FindingDecision| {
+        let mut new = decisions.new.iter();
+        !new.any(|other| other.finding == decision.finding)
+    };
+    let ended = decisions.old.iter().filter(ended);
+    page.list("Decisions no longer in force", &entries(ended, show));
+}
+
+/// The figures that the second run restated.
+fn restated(page: &mut Page, restated: &Pair<Vec<Restatement>>) {
+    let figures = restated
+        .new
+        .iter()
+        .filter(|one| !restated.old.contains(one));
+    let show = |one: &Restatement| (clean(&one.window, 60), clean(&one.sentence(), 600));
+    page.list("Restated figures", &entries(figures, show));
 }
 
 fn improvements(page: &mut Page, effects: &[ImprovementVerdicts]) {

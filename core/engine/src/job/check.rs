@@ -1,16 +1,15 @@
 //! Checks a job file and reports all mistakes at once, each with its location.
 
 use super::{
-    CheckOptions, CheckedJob, Job, ReportSection,
+    CheckOptions, CheckedJob, Job, RESTATEMENT_CHANGE_MIN, ReportSection,
     checker::{Checker, entries, keys, parse_duration},
+    delivery::send_mail,
     document::{Entry, Item},
     elaborate::elaborate,
-    mail::send_mail,
     param_values,
     params::{ParamKind, ParamSpec},
     retention::parse_period,
 };
-use crate::ledger;
 use jiff::{civil::date, tz::TimeZone};
 use retrocast_domain::suggest;
 use retrocast_domain::{
@@ -34,6 +33,7 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> CheckedJob {
     let schedule = checker.parse_schedule(&document, &timezone);
     let retention = checker.parse_retention(&document);
     let send_mail = send_mail(&document);
+    let notifications = checker.parse_notifications(&document);
     let params = checker.parse_params(&document);
     checker.check_names(&document);
     let reports = checker.parse_reports(&document);
@@ -70,7 +70,12 @@ pub fn check(text: &str, options: &CheckOptions<'_>) -> CheckedJob {
         timezone,
         schedule,
         retention,
+        restatement_change_min: document
+            .get_path(&["restatement", "change_min"])
+            .and_then(|item| item.json().as_f64())
+            .unwrap_or(RESTATEMENT_CHANGE_MIN),
         send_mail,
+        notifications,
         params,
         sources: keys(&document, "source"),
         stages: keys(&document, "stage"),
@@ -247,29 +252,6 @@ impl Checker<'_> {
             params.insert(entry.key.clone(), spec);
         }
         params
-    }
-
-    /// Checks a name, which becomes a table in queries and a file on disk.
-    fn check_name(&mut self, entry: &Entry, what: &str) {
-        let name = &entry.key;
-        let is_valid = name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-            && name.starts_with(|c: char| c.is_ascii_lowercase())
-            && name.len() <= 64;
-        if !is_valid {
-            let message = format!("`{name}` cannot be the name of a {what}");
-            let help = "use lower-case letters, digits and _, beginning with a letter, at most 64 characters";
-            self.error(&entry.key_span, message, help);
-        }
-        if name.starts_with(ledger::DATASETS) {
-            let message = format!("`{name}` is the name of a dataset of the ledger");
-            let help = format!(
-                "names that begin with {} are reserved: rename it",
-                ledger::DATASETS
-            );
-            self.error(&entry.key_span, message, help);
-        }
     }
 
     fn check_names(&mut self, document: &Item) {

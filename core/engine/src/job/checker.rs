@@ -1,6 +1,7 @@
 //! Collects the diagnostics of a job file and visits its tables.
 
 use super::document::{Entry, Item, Span};
+use crate::ledger;
 use retrocast_domain::Diagnostic;
 
 /// The keys of a table, in the order of the file.
@@ -41,6 +42,29 @@ impl Checker<'_> {
             .warning()
             .help(help);
         self.diagnostics.push(diagnostic);
+    }
+
+    /// Checks a name, which becomes a table in queries and a file on disk.
+    pub(super) fn check_name(&mut self, entry: &Entry, what: &str) {
+        let name = &entry.key;
+        let is_valid = name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            && name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.len() <= 64;
+        if !is_valid {
+            let message = format!("`{name}` cannot be the name of a {what}");
+            let help = "use lower-case letters, digits and _, beginning with a letter, at most 64 characters";
+            self.error(&entry.key_span, message, help);
+        }
+        if name.starts_with(ledger::DATASETS) {
+            let message = format!("`{name}` is the name of a dataset of the ledger");
+            let help = format!(
+                "names that begin with {} are reserved: rename it",
+                ledger::DATASETS
+            );
+            self.error(&entry.key_span, message, help);
+        }
     }
 
     /// Reports a text that is not a mail address.

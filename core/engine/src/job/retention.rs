@@ -4,7 +4,7 @@ use super::{checker::Checker, document::Item};
 use jiff::{Span, civil::Date};
 
 /// Default number of newest windows that are always kept.
-const DEFAULT_AT_LEAST: u32 = 4;
+pub const DEFAULT_AT_LEAST: u32 = 4;
 
 /// The reports that may be removed when the disk is full.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,11 @@ pub fn subtract_period(day: Date, period: &str) -> Date {
     parse_period(period)
         .and_then(|period| day.checked_sub(period).ok())
         .unwrap_or(Date::MIN)
+}
+
+/// Returns true for a period of at least a day that [`subtract_period`] understands.
+pub fn is_period(text: &str) -> bool {
+    parse_period(text).is_some()
 }
 
 /// Parses a period of whole days, such as "26 weeks".

@@ -7,8 +7,9 @@
 #![allow(dead_code)]
 
 use super::{
+    RESTATEMENT_CHANGE_MIN,
+    delivery::{NotificationKind, RunResultKind, SendPolicy},
     document::Item,
-    mail::SendMail,
     params::ParamKind,
     schedule::{DEFAULT_CATCH_UP_MAX, DEFAULT_RETRY, Missed},
 };
@@ -41,8 +42,12 @@ struct JobFile {
     schedule: Option<ScheduleFile>,
     /// Reports that may be removed when the disk is full; by default none.
     retention: Option<RetentionFile>,
+    /// Figures of earlier windows that moved since they were published.
+    restatement: Option<RestatementFile>,
     /// Runs to send as mail; `mail.toml` of the workspace names the mail server.
     mail: Option<MailFile>,
+    /// Receivers of notifications, by name: a signed webhook, Slack or Microsoft Teams.
+    notify: Option<BTreeMap<String, NotificationFile>>,
     /// Parameters of the job, used as `${params.NAME}`.
     params: Option<BTreeMap<String, ParamFile>>,
     /// Sources of records, by name of the dataset.
@@ -122,13 +127,49 @@ struct RetentionFile {
     at_least: Option<i64>,
 }
 
+/// Figures of earlier windows that moved since they were published.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RestatementFile {
+    /// Relative movement from which a figure is listed; smaller ones are counted. For shares, relative
+    /// to the smaller of the share and its complement.
+    #[serde(default = "default_restatement")]
+    #[schemars(range(min = 0.0, max = 10.0))]
+    change_min: f64,
+}
+
+fn default_restatement() -> f64 {
+    RESTATEMENT_CHANGE_MIN
+}
+
 /// Runs to send as mail to the recipients of the reports.
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct MailFile {
     /// Scheduled runs, all runs, or none.
     #[serde(default)]
-    send: SendMail,
+    send: SendPolicy,
+}
+
+/// A receiver of notifications about runs.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NotificationFile {
+    /// Service that receives them.
+    kind: NotificationKind,
+    /// Address, as a reference to a secret: "${secret.NAME}".
+    url: String,
+    /// Key of the signatures of a webhook, as a reference to a secret. The variable holds whsec_
+    /// and the key in base64.
+    secret: Option<String>,
+    /// Results of runs to notify; by default all.
+    #[schemars(length(min = 1))]
+    on: Option<Vec<RunResultKind>>,
+    /// Scheduled runs, all runs, or none.
+    #[serde(default)]
+    send: SendPolicy,
+    /// Base address of the archive for links; by default that of `mail.toml`.
+    link: Option<String>,
 }
 
 /// A parameter of the job.

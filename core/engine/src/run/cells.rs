@@ -1,19 +1,15 @@
 //! Writes the cells of a run to its folder in the background.
 
 use super::{EngineError, write_error};
-use blake3::Hash;
+use crate::checksums::Hashes;
 use retrocast_domain::Outcome;
 use retrocast_run::files::{CELLS, json_text};
 use std::{
-    collections::BTreeMap,
     fs,
     path::Path,
     sync::{Arc, mpsc},
 };
 use tokio::task::{JoinHandle, spawn_blocking};
-
-/// Hashes of files by name, relative to the run's folder.
-pub(super) type Hashes = BTreeMap<String, Hash>;
 
 /// Writes queued cells one after another.
 pub(super) struct CellWriter {

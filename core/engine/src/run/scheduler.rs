@@ -2,12 +2,13 @@
 
 use super::{
     EngineError, Identities, RunResult, Runner,
-    cells::{CellWriter, Hashes},
+    cells::CellWriter,
     group_commit::GroupCommit,
     node_task::{NodeTask, Recorder, RetryBudget, TaskResult},
     write_error,
 };
 use crate::{
+    checksums::checksums,
     executor::{Failure, FailureKind, RunContext},
     fingerprint::{Components, Decision, identity},
     lease::Lease,
@@ -17,14 +18,11 @@ use crate::{
 use retrocast_domain::{Cell, CellStatus, Finding, Outcome, canonical, report::SourceNote};
 use retrocast_run::{
     EventKind, Fingerprint, Node, RunStatus,
-    files::{CHECKSUMS, FINDINGS, JOURNAL, is_mail, write_json, write_whole},
+    files::{CHECKSUMS, FINDINGS, write_json, write_whole},
 };
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
-    fmt::Write as _,
-    fs, io,
-    path::Path,
     sync::Arc,
 };
 use tokio::task::JoinSet;
@@ -481,15 +479,18 @@ impl<'a> Scheduler<'a> {
     /// Writes all findings in the order of the plan, and the hash of every file except the journal,
     /// which is still being written.
     pub(super) async fn write_findings(self, result: &RunResult) -> Result<(), EngineError> {
-        let findings: Vec<&Finding> = self
+        let mut findings: Vec<Finding> = self
             .ctx
             .plan
             .nodes
             .iter()
             .filter(|node| !node.is_report())
             .filter_map(|node| result.outcomes.get(&node.name))
-            .flat_map(|outcome| &outcome.cell.findings)
+            .flat_map(|outcome| outcome.cell.findings.iter().cloned())
             .collect();
+        for finding in &mut findings {
+            finding.decide(&self.ctx.plan.decisions);
+        }
         let path = self.ctx.folder.join(FINDINGS);
         write_json(&path, &findings).map_err(write_error(&path))?;
         let hashes = self.cells.finish().await?;
@@ -497,33 +498,4 @@ impl<'a> Scheduler<'a> {
         let path = self.ctx.folder.join(CHECKSUMS);
         write_whole(&path, sums.as_bytes()).map_err(write_error(&path))
     }
-}
-
-/// BLAKE3 hashes of the files of a folder by name, in the format of `b3sum`. Files with known
-/// hashes are not read again.
-fn checksums(folder: &Path, known: &Hashes) -> io::Result<String> {
-    let mut names = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(next)? {
-            let entry = entry?;
-            let path = entry.path();
-            if entry.file_type()?.is_dir() {
-                folders.push(path);
-            } else if let Ok(name) = path.strip_prefix(folder) {
-                names.push(name.to_string_lossy().into_owned());
-            }
-        }
-    }
-    names.sort();
-    let mut out = String::new();
-    let is_excluded = |name: &str| [JOURNAL, CHECKSUMS].contains(&name) || is_mail(name);
-    for name in names.iter().filter(|name| !is_excluded(name)) {
-        let hash = match known.get(name) {
-            Some(hash) => *hash,
-            None => blake3::hash(&fs::read(folder.join(name))?),
-        };
-        let _ = writeln!(out, "{}  {name}", hash.to_hex());
-    }
-    Ok(out)
 }

@@ -37,7 +37,8 @@ impl Runner {
         // change outcomes.
         let is_same = origin.build == self.options.build
             && (before.date, &before.compare) == (plan.date, &plan.compare)
-            && json!(before.nodes) == json!(plan.nodes);
+            && json!((&before.nodes, &before.published, &before.decisions))
+                == json!((&plan.nodes, &plan.published, &plan.decisions));
         let summary = RunSummary::of(&folder).ok()?;
         (is_same && summary.status == RunStatus::Complete).then_some((folder, summary))
     }

@@ -42,6 +42,7 @@ pub fn kpi(name: &str, lower_is_better: bool) -> Kpi {
         target: Some(0.95),
         target_text: "95.0\u{a0}%".to_string(),
         history: Vec::new(),
+        earlier: Vec::new(),
         n: 1927,
     }
 }
@@ -115,6 +116,7 @@ pub fn report() -> Report {
             command: String::new(),
             datasets: Vec::new(),
         },
+        figures: Vec::new(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A mail server and a token server in threads, which act as a test specifies.
+//! A mail server and an HTTP server in threads, which act as a test specifies.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivateKeyDer};
@@ -13,7 +13,7 @@ use std::{
 };
 
 /// A step of an SMTP session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     Connect,
     Auth,
@@ -284,63 +284,145 @@ pub fn authority(name: &str) -> (String, Arc<ServerConfig>) {
     (issuer.pem(), Arc::new(config))
 }
 
-/// A token server. A function of the request's number, from 1, returns status and body of each
+/// A request of an [`HttpServer`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Request line and headers, with names in lower case.
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// The value of a header; empty for none.
+    pub fn header(&self, name: &str) -> String {
+        let prefix = format!("{name}: ");
+        let line = self
+            .head
+            .lines()
+            .find_map(|line| line.strip_prefix(&prefix));
+        line.unwrap_or_default().to_string()
+    }
+}
+
+/// The action of an [`HttpServer`] after a request.
+#[derive(Debug, Clone)]
+pub enum Response {
+    /// Replies with this status, further header lines and body.
+    Reply(u16, &'static str, String),
+    /// Closes the connection.
+    Close,
+    /// Does not reply until the client closes the connection.
+    Hang,
+}
+
+impl From<(u16, String)> for Response {
+    fn from((status, body): (u16, String)) -> Self {
+        Self::Reply(status, "", body)
+    }
+}
+
+/// A server that records its requests. A function of the request's number, from 1, returns the
 /// response.
-pub struct TokenServer {
+pub struct HttpServer {
     pub port: u16,
-    pub bodies: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
     is_stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl TokenServer {
-    pub fn start(mut respond: impl FnMut(usize) -> (u16, String) + Send + 'static) -> Self {
+impl HttpServer {
+    pub fn start<R: Into<Response>>(respond: impl FnMut(usize) -> R + Send + 'static) -> Self {
+        Self::start_with(None, respond)
+    }
+
+    pub fn start_with<R: Into<Response>>(
+        tls: Option<Arc<ServerConfig>>,
+        mut respond: impl FnMut(usize) -> R + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let bodies: Arc<Mutex<Vec<String>>> = Arc::default();
+        let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
         let is_stopped = Arc::new(AtomicBool::new(false));
-        let (shared_bodies, stopped) = (bodies.clone(), is_stopped.clone());
+        let (shared, stopped) = (requests.clone(), is_stopped.clone());
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if stopped.load(Ordering::SeqCst) {
                     return;
                 }
-                let mut stream = BufReader::new(stream.unwrap());
-                let mut length = 0;
-                loop {
-                    let mut line = String::new();
-                    if stream.read_line(&mut line).unwrap_or(0) == 0 || line == "\r\n" {
-                        break;
+                let tcp = stream.unwrap();
+                let stream: Box<dyn Stream> = match &tls {
+                    Some(config) => secure(config, &tcp).unwrap(),
+                    None => Box::new(tcp),
+                };
+                let mut stream = BufReader::new(stream);
+                // Without a valid certificate there is no request.
+                let Ok(request) = read_request(&mut stream) else {
+                    continue;
+                };
+                let n = {
+                    let mut requests = shared.lock().unwrap();
+                    requests.push(request);
+                    requests.len()
+                };
+                match respond(n).into() {
+                    Response::Reply(status, headers, text) => {
+                        let reply = format!(
+                            "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\n{headers}\
+                             Location: http://127.0.0.1:1/\r\nConnection: close\r\n\
+                             Content-Length: {}\r\n\r\n{text}",
+                            text.len()
+                        );
+                        // Some tests do not wait for the reply.
+                        let _ = write_reply(&mut stream, &reply);
                     }
-                    let line = line.to_lowercase();
-                    if let Some(value) = line.strip_prefix("content-length:") {
-                        length = value.trim().parse().unwrap();
+                    Response::Close => {}
+                    Response::Hang => {
+                        let _ = stream.read_to_end(&mut Vec::new());
                     }
                 }
-                let mut body = vec![0; length];
-                stream.read_exact(&mut body).unwrap();
-                let mut bodies = shared_bodies.lock().unwrap();
-                bodies.push(String::from_utf8(body).unwrap());
-                let (status, text) = respond(bodies.len());
-                let _ = write!(
-                    stream.get_mut(),
-                    "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\n\
-                     Location: http://127.0.0.1:1/\r\nConnection: close\r\n\
-                     Content-Length: {}\r\n\r\n{text}",
-                    text.len()
-                );
             }
         });
         Self {
             port,
-            bodies,
+            requests,
             is_stopped,
             thread: Some(thread),
         }
     }
+
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
 }
 
-impl Drop for TokenServer {
+fn read_request(stream: &mut BufReader<Box<dyn Stream>>) -> std::io::Result<Request> {
+    let mut head = String::new();
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line)? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        if line == "\r\n" {
+            break;
+        }
+        // Signatures are base64, so only names are changed.
+        let (name, value) = line.split_once(':').unwrap_or((&line, ""));
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().unwrap();
+        }
+        head.push_str(&format!(
+            "{}: {}\n",
+            name.trim().to_lowercase(),
+            value.trim()
+        ));
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
+    Ok(Request { head, body })
+}
+
+impl Drop for HttpServer {
     fn drop(&mut self) {
         self.is_stopped.store(true, Ordering::SeqCst);
         let _ = TcpStream::connect(("127.0.0.1", self.port));

@@ -2,7 +2,7 @@
 
 use super::{
     fixture::{failure, settings},
-    server::{Action, Encryption, Server, Step, TokenServer, authority},
+    server::{Action, Encryption, HttpServer, Server, Step, authority},
 };
 use crate::{
     Outcome, Settings, Smtp, Templates, Transport, compose, smtp::Timeouts, transport::Envelope,
@@ -21,11 +21,17 @@ fn send(smtp: &mut Smtp, to: &str) -> Outcome {
         &failure("r1"),
         &to.parse().unwrap(),
         jiff::Timestamp::UNIX_EPOCH,
-    );
-    smtp.send(Envelope { from: FROM, to }, &message.unwrap().bytes)
+    )
+    .unwrap();
+    let envelope = Envelope {
+        to,
+        id: &message.message_id,
+        time: jiff::Timestamp::UNIX_EPOCH,
+    };
+    smtp.send(envelope, &message.bytes)
 }
 
-fn client(settings: &Settings) -> Smtp {
+pub fn client(settings: &Settings) -> Smtp {
     let environment = |name: &str| (name == "SECRET").then(|| "hunter2".to_string());
     Smtp::new(settings, &environment)
         .unwrap()
@@ -171,7 +177,7 @@ fn idle_connections_closed_by_the_server_are_reopened() {
 }
 
 /// Settings for an encrypted server, with the certificate authority of the test.
-fn encrypted_settings(
+pub fn encrypted_settings(
     folder: &std::path::Path,
     pem: &str,
     host: &str,
@@ -234,7 +240,7 @@ fn nothing_is_sent_without_a_valid_certificate() {
         let server = Server::start(encryption, "PLAIN", Box::new(|_, _| Action::Accept));
         let settings = encrypted_settings(folder.path(), &pem, "localhost", server.port, tls);
         let outcome = send(&mut client(&settings), "ada@example.org");
-        let Outcome::Deferred { reason } = &outcome else {
+        let Outcome::Deferred { reason, .. } = &outcome else {
             panic!("{outcome:?}");
         };
         assert!(reason.contains(expected), "{reason}");
@@ -271,7 +277,7 @@ fn refused_logins_are_deferred_without_showing_the_secret() {
     );
     let settings = encrypted_settings(folder.path(), &pem, "localhost", server.port, "required");
     let outcome = send(&mut client(&settings), "ada@example.org");
-    let Outcome::Deferred { reason } = &outcome else {
+    let Outcome::Deferred { reason, .. } = &outcome else {
         panic!("{outcome:?}");
     };
     assert!(
@@ -319,7 +325,7 @@ fn token_of(line: &str) -> String {
 
 #[test]
 fn tokens_are_cached_and_renewed_after_a_refusal() {
-    let tokens = TokenServer::start(|n| {
+    let tokens = HttpServer::start(|n| {
         (
             200,
             format!("{{\"access_token\":\"token-{n}\",\"expires_in\":3600}}"),
@@ -349,10 +355,10 @@ fn tokens_are_cached_and_renewed_after_a_refusal() {
     *valid.lock().unwrap() = "token-2";
     let outcome = send(&mut smtp, "bob@example.org");
     assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}");
-    let bodies = tokens.bodies.lock().unwrap().clone();
-    assert_eq!(bodies.len(), 2);
+    let requests = tokens.requests();
+    assert_eq!(requests.len(), 2);
     assert_eq!(
-        bodies[0],
+        String::from_utf8_lossy(&requests[0].body),
         "grant_type=client_credentials&client_id=app&client_secret=hunter2&scope=https%3A%2F%2Fmail.example.org%2F.default"
     );
     let lines = server.lines();
@@ -378,7 +384,7 @@ fn without_a_token_the_message_is_deferred_and_no_secret_is_shown() {
         (500, "<html>", "status 500"),
         (302, "", "status 302"),
     ] {
-        let tokens = TokenServer::start(move |_| (status, answer.to_string()));
+        let tokens = HttpServer::start(move |_| (status, answer.to_string()));
         let server = Server::start(
             Encryption::Plain,
             "XOAUTH2",
@@ -386,7 +392,7 @@ fn without_a_token_the_message_is_deferred_and_no_secret_is_shown() {
         );
         let mut smtp = client(&with_token(server.port, tokens.port));
         let outcome = send(&mut smtp, "ada@example.org");
-        let Outcome::Deferred { reason } = &outcome else {
+        let Outcome::Deferred { reason, .. } = &outcome else {
             panic!("{outcome:?}");
         };
         assert!(
@@ -394,10 +400,10 @@ fn without_a_token_the_message_is_deferred_and_no_secret_is_shown() {
             "{reason}"
         );
         assert!(server.received().is_empty());
-        assert_eq!(tokens.bodies.lock().unwrap().len(), 1, "{answer}");
+        assert_eq!(tokens.requests().len(), 1, "{answer}");
     }
     // If a new token is refused, no other is fetched.
-    let tokens = TokenServer::start(|n| (200, format!("{{\"access_token\":\"token-{n}\"}}")));
+    let tokens = HttpServer::start(|n| (200, format!("{{\"access_token\":\"token-{n}\"}}")));
     let refuse = |step, _: &str| match step {
         Step::Auth => Action::Reply("535 no".to_string()),
         _ => Action::Accept,
@@ -408,5 +414,5 @@ fn without_a_token_the_message_is_deferred_and_no_secret_is_shown() {
         "ada@example.org",
     );
     assert!(matches!(outcome, Outcome::Deferred { .. }));
-    assert_eq!(tokens.bodies.lock().unwrap().len(), 1);
+    assert_eq!(tokens.requests().len(), 1);
 }

@@ -12,7 +12,7 @@ const ASKS_MAX: usize = 5;
 const INCOMPLETE: &str =
     "Find out why records are missing: the figures cover only part of the period.";
 /// Maximum length of a title inside a request, in characters.
-const TITLE_MAX: usize = 60;
+pub(super) const TITLE_MAX: usize = 60;
 
 /// The group of a finding: "billing" for "component = billing"; `None` for all.
 fn group(finding: &Finding) -> Option<String> {

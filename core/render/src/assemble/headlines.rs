@@ -20,15 +20,19 @@ const PRINTED_MAX: usize = 5;
 /// Maximum number of groups named in one line; the others are counted.
 const NAMED_MAX: usize = 3;
 
-/// Orders findings with a sentence by importance, without covered ones and with equal ones of several
-/// groups merged.
+/// Orders findings with a sentence by importance, without covered ones and those that a person set
+/// aside, and with equal ones of several groups merged.
 pub(super) fn order_findings(
     cells: &[Cell],
     earlier: Option<&EarlierReport>,
     window: Option<&Window>,
 ) -> Vec<Finding> {
+    let considered = findings(cells).into_iter();
+    let considered = considered
+        .filter(|finding| !finding.is_set_aside())
+        .collect();
     sort_by_importance(
-        merge_groups(uncovered_findings(findings(cells))),
+        merge_groups(uncovered_findings(considered)),
         earlier,
         window,
     )
@@ -213,6 +217,7 @@ fn merge_groups(findings: Vec<&Finding>) -> Vec<Finding> {
                 == (&finding.stage, &finding.kind, &finding.what)
                 && (other.direction, other.severity) == (finding.direction, finding.severity)
                 && other.subject != finding.subject
+                && other.decision == finding.decision
                 && !matches!(
                     finding.chapter,
                     Chapter::Outlook | Chapter::Improvements | Chapter::Rows

@@ -209,6 +209,7 @@ fn the_verdict_mentions_many_refused_records_and_uncompared_figures() {
         target: None,
         target_text: String::new(),
         history: Vec::new(),
+        earlier: Vec::new(),
         n: 100,
     };
     let verdict_text = |refused, kpis: &[Kpi]| {
@@ -223,7 +224,6 @@ fn the_verdict_mentions_many_refused_records_and_uncompared_figures() {
             sources: &sources,
             kpis,
             effects: &[],
-            asks: 0,
             timezone: "UTC",
             ..VerdictInputs::default()
         };

@@ -44,6 +44,7 @@ pub(super) fn verdict(spec: WindowSpec, inputs: &VerdictInputs) -> String {
     }
     let count_of = |severity| {
         let all = findings(inputs.cells).into_iter();
+        let all = all.filter(|finding| !finding.is_set_aside());
         all.filter(|finding| finding.severity == severity).count() as u64
     };
     let (critical, warning) = (count_of(Severity::Critical), count_of(Severity::Warning));

@@ -16,9 +16,11 @@ mod sparkline;
 mod stroke;
 mod svg;
 pub(crate) mod text;
+mod values;
 
 pub use svg::dark_css;
 pub(crate) use text::escape;
+pub(crate) use values::values;
 
 use retrocast_domain::{Chart, ChartKind};
 

@@ -34,6 +34,8 @@ pub(super) fn effect(
         placebos: 96,
         days_before: 180,
         days_after: 42,
+        detectable: None,
+        days_needed: None,
         controls: vec!["failures of export".to_string()],
         verdict,
         category: String::new(),

@@ -125,6 +125,7 @@ pub(super) fn kpi(
         .find(|(words, _)| *words == target)
         .map(|(_, target)| *target),
         target_text: target.to_string(),
+        earlier: Vec::new(),
         history: (0..12)
             .map(|i| {
                 let wave = f64::from(i * 37 % 11) / 11.0 - 0.5;

@@ -271,6 +271,7 @@ fn inputs(seed: u64) -> ReportInputs {
         cells,
         sources,
         plan,
+        decisions: Vec::new(),
         earlier: Some(EarlierReport::new("2026-W45", &[all, gone].concat(), None)),
         provenance: Provenance {
             command: format!("retrocast run weekly --set only={}", VALUES[4]),

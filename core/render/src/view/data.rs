@@ -3,7 +3,7 @@
 use super::TABLE_ROWS_MAX;
 use crate::words::{describe_violation, minute_in, shorten};
 use retrocast_domain::{
-    Report,
+    Cell, Report,
     number::{count, percent},
     report::{PlanNode, SourceNote},
 };
@@ -16,6 +16,8 @@ pub(super) struct PlanView {
     inputs: String,
     rows: String,
     status: String,
+    /// ID of the source or stage.
+    figure: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -33,19 +35,22 @@ pub(super) struct SourceView {
     reasons: Vec<[String; 2]>,
     broken: Vec<[String; 2]>,
     unknown: Vec<[String; 2]>,
+    /// ID of the figure.
+    figure: String,
 }
 
-pub(super) fn plan_node(node: &PlanNode) -> PlanView {
+pub(super) fn plan_node(node: &PlanNode, figure: String) -> PlanView {
     PlanView {
         name: shorten(&node.name, 80),
         kind: shorten(&node.kind, 40),
         inputs: shorten(&node.inputs.join(", "), 160),
         rows: node.rows.map(count).unwrap_or_default(),
         status: node.status.clone(),
+        figure,
     }
 }
 
-pub(super) fn source(source: &SourceNote, timezone: &str) -> SourceView {
+pub(super) fn source(source: &SourceNote, timezone: &str, figure: String) -> SourceView {
     let share = source.accepted as f64 / source.records.max(1) as f64;
     let counted = |items: &[(String, u64)]| -> Vec<[String; 2]> {
         items
@@ -88,6 +93,7 @@ pub(super) fn source(source: &SourceNote, timezone: &str) -> SourceView {
             .map(|(file, reason)| [shorten(file, 160), shorten(reason, 200)])
             .collect(),
         unknown: counted(&source.unknown_fields),
+        figure,
     }
 }
 
@@ -100,9 +106,13 @@ pub(super) struct ProvenanceView {
     /// The command in lines that fit on a page.
     command_lines: String,
     datasets: Vec<[String; 3]>,
+    /// The command that explains a figure, up to its ID.
+    why: String,
+    /// ID of the figure.
+    figure: String,
 }
 
-pub(super) fn provenance(report: &Report) -> ProvenanceView {
+pub(super) fn provenance(report: &Report, figure: String) -> ProvenanceView {
     let provenance = &report.provenance;
     ProvenanceView {
         run: provenance.run.clone(),
@@ -121,6 +131,8 @@ pub(super) fn provenance(report: &Report) -> ProvenanceView {
                 ]
             })
             .collect(),
+        why: format!("retrocast why {}/{}#", report.job, report.window),
+        figure,
     }
 }
 
@@ -144,6 +156,36 @@ fn wrap_command(command: &str) -> String {
         }
     }
     lines.join(" \\\n  ")
+}
+
+/// A figure of an earlier window that moved.
+#[derive(Debug, Serialize)]
+pub(super) struct RestatementView {
+    window: String,
+    figure: String,
+    published: String,
+    now: String,
+    why: String,
+    run: String,
+}
+
+/// The restated figures of all stages.
+pub(super) fn restated(cells: &[Cell]) -> Vec<RestatementView> {
+    let restated = cells.iter().filter_map(|cell| cell.restated.as_ref());
+    let figures = restated.flat_map(|restated| &restated.figures);
+    figures
+        .map(|figure| {
+            let [published, now] = figure.texts.clone();
+            RestatementView {
+                window: figure.window.clone(),
+                figure: figure.metric.clone(),
+                published,
+                now,
+                why: figure.causes_in_words(),
+                run: figure.run.clone(),
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -33,9 +33,11 @@ pub(super) struct EffectView {
     verdict: &'static str,
     /// "good", "bad" or "steady".
     tone: &'static str,
+    /// ID of the figure.
+    figure: String,
 }
 
-pub(super) fn effect(effect: &Effect, limit: usize) -> EffectView {
+pub(super) fn effect(effect: &Effect, limit: usize, figure: String) -> EffectView {
     // Nothing is estimated yet, and a zero would look like an estimate.
     let early = effect.verdict == Verdict::TooEarly;
     let or_dash = move |text: String| if early { "–".to_string() } else { text };
@@ -93,6 +95,7 @@ pub(super) fn effect(effect: &Effect, limit: usize) -> EffectView {
             Verdict::Harmful => "bad",
             Verdict::Unclear | Verdict::TooEarly => "steady",
         },
+        figure,
     }
 }
 
@@ -116,7 +119,7 @@ mod tests {
     fn compared_levels_have_equal_decimals() {
         let mut one = crate::sample::sample().effects[0].clone();
         (one.before, one.after, one.counterfactual) = (18.31, 12.0, 18.0);
-        let view = effect(&one, 60);
+        let view = effect(&one, 60, String::new());
         let levels = [view.before, view.after, view.counterfactual];
         assert_eq!(levels, ["18.3", "12.0", "18.0"]);
     }

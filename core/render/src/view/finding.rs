@@ -10,6 +10,9 @@ use retrocast_domain::{
 };
 use serde::Serialize;
 
+/// Maximum length of a decision, in characters.
+const DECISION_MAX: usize = 240;
+
 #[derive(Debug, Serialize)]
 pub(super) struct FindingView {
     sentence: String,
@@ -18,6 +21,8 @@ pub(super) struct FindingView {
     meta: String,
     stage: String,
     caveats: Vec<String>,
+    /// ID of the figure.
+    figure: String,
 }
 
 /// The period of a finding; for findings on data, the days of the records.
@@ -51,6 +56,7 @@ pub(super) fn finding(
     finding: &Finding,
     shared_caveats: &[String],
     earlier: Option<&EarlierReport>,
+    figure: String,
 ) -> FindingView {
     let own_caveats = finding
         .caveats
@@ -62,23 +68,29 @@ pub(super) fn finding(
         earlier.filter(|_| finding.severity > Severity::Info),
     );
     let parts = novelty.into_iter().chain([finding_meta(finding)]);
+    let parts = parts.chain(decision(finding));
     let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
     FindingView {
         sentence: shorten(&finding.sentence, LONG_SENTENCE),
         meta: parts.join(" · "),
         caveats: own_caveats.cloned().collect(),
-        ..headline(finding, None)
+        ..headline(finding, None, figure)
     }
 }
 
 /// A finding for decision makers: the sentence, the period, and whether it is new.
-pub(super) fn headline(finding: &Finding, earlier: Option<&EarlierReport>) -> FindingView {
+pub(super) fn headline(
+    finding: &Finding,
+    earlier: Option<&EarlierReport>,
+    figure: String,
+) -> FindingView {
     let (severity, severity_word) = severity(finding.severity);
     let mut meta: Vec<String> = novelty(finding, earlier).into_iter().collect();
     if !finding.period.is_empty() {
         meta.push(period(finding));
     }
     meta.extend(uncontrolled_note(finding));
+    meta.extend(decision(finding));
     FindingView {
         sentence: shorten_to_sentence(&finding.sentence, SHORT_SENTENCE),
         severity,
@@ -86,7 +98,14 @@ pub(super) fn headline(finding: &Finding, earlier: Option<&EarlierReport>) -> Fi
         meta: meta.join(" · "),
         stage: finding.stage.clone(),
         caveats: Vec::new(),
+        figure,
     }
+}
+
+/// The decision of a person on a finding.
+fn decision(finding: &Finding) -> Option<String> {
+    let decision = finding.decision.as_ref()?;
+    Some(shorten(&decision.sentence(), DECISION_MAX))
 }
 
 /// Describes a finding as new, or lists the earlier reports that have it; `None` without an earlier
@@ -100,7 +119,7 @@ fn novelty(finding: &Finding, earlier: Option<&EarlierReport>) -> Option<String>
 }
 
 /// A resolved finding of the earlier report, with its wording there.
-pub(super) fn resolved(known: &EarlierFinding, window: &str) -> FindingView {
+pub(super) fn resolved(known: &EarlierFinding, window: &str, figure: String) -> FindingView {
     let (severity, severity_word) = severity(known.severity);
     let times = known.times;
     FindingView {
@@ -114,6 +133,7 @@ pub(super) fn resolved(known: &EarlierFinding, window: &str) -> FindingView {
         },
         stage: known.stage.clone(),
         caveats: Vec::new(),
+        figure,
     }
 }
 
@@ -212,11 +232,11 @@ mod tests {
     fn uncontrolled_effects_are_marked_on_the_first_page() {
         let mut finding = Finding::new("s", "effect", "all", "x");
         finding.caveats = vec!["Uncontrolled: no other component moved in step.".to_string()];
-        assert_eq!(headline(&finding, None).meta, "uncontrolled");
+        assert_eq!(headline(&finding, None, String::new()).meta, "uncontrolled");
         let shared = finding.caveats.clone();
         finding.caveats.push("Only here.".to_string());
         assert_eq!(
-            super::finding(&finding, &shared, None).caveats,
+            super::finding(&finding, &shared, None, String::new()).caveats,
             ["Only here."]
         );
     }
@@ -239,7 +259,7 @@ mod tests {
             "n = 421 files · among records of 9 to 15 Nov 2026"
         );
         assert_eq!(
-            plain(headline(&finding, None).meta),
+            plain(headline(&finding, None, String::new()).meta),
             "among records of 9 to 15 Nov 2026"
         );
     }

@@ -31,9 +31,11 @@ pub(super) struct KpiView {
     misses: bool,
     n: String,
     spark: Option<ChartView>,
+    /// ID of the figure.
+    figure: String,
 }
 
-pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
+pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings, figure: String) -> KpiView {
     let values = kpi.history.iter().flatten().count();
     let spark = (values >= 3).then(|| {
         let chart = Chart {
@@ -46,7 +48,7 @@ pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
             },
             table: None,
         };
-        drawings.add(&chart, SPARKLINE_WIDTH, false)
+        drawings.add(&chart, SPARKLINE_WIDTH, false, String::new())
     });
     let is_same = kpi.direction == Direction::None && kpi.value.is_some() && kpi.previous.is_some();
     // A change printed as "0 %" has no direction.
@@ -96,6 +98,7 @@ pub(super) fn kpi(kpi: &Kpi, drawings: &mut Drawings) -> KpiView {
         misses: kpi.misses_target() && kpi.is_target_proven(),
         n: count(kpi.n),
         spark,
+        figure,
     }
 }
 

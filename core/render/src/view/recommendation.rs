@@ -1,8 +1,10 @@
 //! Formats recommendations.
 
+use super::figure::FigureIds;
 use crate::words::{shorten, shorten_to_sentence};
-use retrocast_domain::{Cell, Recommendation, RecommendationState, number};
+use retrocast_domain::{Cell, Recommendation, RecommendationState, Report, number};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 #[derive(Debug, Serialize)]
 struct RecommendationView {
@@ -11,6 +13,8 @@ struct RecommendationView {
     evidence: String,
     /// Its expected effect, its effort and its risk.
     promise: String,
+    /// ID of the figure.
+    figure: String,
 }
 
 /// Maximum number of open recommendations on the improvements page.
@@ -24,29 +28,37 @@ pub(super) struct RecommendationsView {
     more: u64,
 }
 
-pub(super) fn view(cells: &[Cell]) -> RecommendationsView {
-    let open = open(cells);
+pub(super) fn view(report: &Report, ids: &FigureIds) -> RecommendationsView {
+    let open = open(&report.cells);
     RecommendationsView {
         shown: open
             .iter()
             .take(SHOWN_MAX)
-            .map(|one| recommendation(one))
+            .map(|one| recommendation(one, ids.recommendation(report, one)))
             .collect(),
         more: open.len().saturating_sub(SHOWN_MAX) as u64,
     }
 }
 
-/// The open recommendations of all stages, the most promising first.
+/// The open recommendations of all stages, the most promising first; without those whose findings a
+/// person set aside.
 pub(super) fn open(cells: &[Cell]) -> Vec<&Recommendation> {
+    let findings = cells.iter().flat_map(|cell| &cell.findings);
+    let set_aside = findings.filter(|finding| finding.is_set_aside());
+    let set_aside: BTreeSet<&str> = set_aside.map(|finding| finding.id.as_str()).collect();
+    let is_void = |one: &Recommendation| {
+        let mut findings = one.findings.iter();
+        !one.findings.is_empty() && findings.all(|id| set_aside.contains(id.as_str()))
+    };
     let all = cells.iter().flat_map(|cell| &cell.recommendations);
     let mut open: Vec<&Recommendation> = all
-        .filter(|one| one.state == RecommendationState::Open)
+        .filter(|one| one.state == RecommendationState::Open && !is_void(one))
         .collect();
     open.sort_by(|a, b| b.priority().total_cmp(&a.priority()));
     open
 }
 
-fn recommendation(one: &Recommendation) -> RecommendationView {
+fn recommendation(one: &Recommendation, figure: String) -> RecommendationView {
     let days = match one.effort_days {
         1.0 => "1 day".to_string(),
         days => format!("{} days", number::sensible(days)),
@@ -69,5 +81,6 @@ fn recommendation(one: &Recommendation) -> RecommendationView {
             ),
             200,
         ),
+        figure,
     }
 }

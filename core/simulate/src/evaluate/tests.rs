@@ -306,6 +306,8 @@ fn effect(fact: &Fact, verdict: Verdict, relative: [f64; 3]) -> Effect {
         placebos: 80,
         days_before: 120,
         days_after: 30,
+        detectable: None,
+        days_needed: None,
         controls: Vec::new(),
         verdict,
         category: String::new(),

@@ -3,17 +3,17 @@
 use super::{
     Controls, Params,
     calibration::Calibration,
-    onset::{Onset, find_onset},
+    onset::{BadSpell, Onset, find_bad_spell, find_onset},
     register::{ALL_RECORDS, Improvement},
 };
 use crate::{
     Context, frame,
-    series::{Group, SeriesSet, need::RECORDS_MIN},
+    series::{Group, SeriesSet, need::RECORDS_MIN, period::Period},
 };
 use rayon::prelude::*;
 use retrocast_domain::{Verdict, number, window::long};
 use retrocast_stats::{
-    effect::{Design, Estimate, Test, estimate},
+    effect::{Design, Estimate, Test, detectable, estimate},
     seasonal::{decompose, interpolate},
 };
 
@@ -28,9 +28,17 @@ pub(super) enum Outcome {
     /// An effect was estimated.
     Measured(Box<EffectMeasurement>),
     /// Too few days after the change, or none in the data.
-    TooEarly(String),
+    TooEarly(TooEarly),
     /// No estimate is possible.
     NotMeasured(String),
+}
+
+/// An improvement that is too recent to judge.
+pub(super) struct TooEarly {
+    /// How much data there is, and how much is needed.
+    pub(super) message: String,
+    /// Smallest difference that would be found in four of five cases after all days; `None` with too little history.
+    pub(super) detectable: Option<f64>,
 }
 
 /// An effect, with the indices of the days that it was estimated from.
@@ -44,10 +52,22 @@ pub(super) struct EffectMeasurement {
     pub(super) verdict: Verdict,
     /// Days before the change that already show the effect.
     pub(super) onset: Option<Onset>,
+    /// Periods before the change that were unusually bad.
+    pub(super) bad_spell: Option<BadSpell>,
 }
 
-/// Minimum number of days before a change, real or placebo.
-const PRE_MIN: usize = 42;
+/// Minimum number of periods before a change, real or placebo: six weeks of days, or a number of longer periods.
+fn pre_min(period: Period) -> usize {
+    match period {
+        Period::Hour | Period::Day => 42,
+        Period::Week | Period::Month => 15,
+    }
+}
+
+/// Number of periods of at least this many days.
+pub(super) fn periods_of(days: u32, period: Period) -> usize {
+    (days as usize).div_ceil(period.days())
+}
 
 /// The caveat of an effect whose test is unreliable.
 const FIRES_TOO_OFTEN: &str = "The test fires too often on dates without a change in this metric, so no effect on it is \
@@ -106,6 +126,7 @@ pub(super) fn measure(
         return Outcome::NotMeasured(reason);
     }
     let n = set.starts.len();
+    let noun = set.period.noun();
     let change = set.index_of(improvement.date);
     // Other improvements of the component limit the days before and after.
     let others: Vec<usize> = all
@@ -114,35 +135,56 @@ pub(super) fn measure(
         .map(|other| set.index_of(other.date))
         .collect();
     let mut caveats = Vec::new();
-    let end = bound_after(params, change, n, &others, &mut caveats);
-    let days_after = group.values[change..end].iter().flatten().count();
-    if days_after < params.min_post as usize {
-        return Outcome::TooEarly(format!(
-            "{} of data after the change, {} needed",
-            number::plural(days_after as u64, "day"),
-            params.min_post
-        ));
-    }
+    let end = bound_after(params, set.period, change, n, &others, &mut caveats);
+    let known_after = group.values[change..end].iter().flatten().count();
     let history = group.begin();
-    let begin = bound_before(params, change, history, &others, &mut caveats);
+    let begin = bound_before(params, set.period, change, history, &others, &mut caveats);
+    let values = without_mixed_period(set, group, change, improvement);
+    let pre_min = pre_min(set.period);
+    let season = set
+        .period
+        .cadence()
+        .season_in(&interpolate(&values[begin..change.max(begin)]));
+    let need = periods_of(params.min_post, set.period);
+    if known_after < need {
+        let planned = Design {
+            values: &values,
+            controls: &[],
+            change: change.min(n),
+            end: n,
+            begin,
+            history,
+            period: season,
+            pre_min,
+            others: &others,
+            year: set.period.cadence().year(),
+        };
+        return Outcome::TooEarly(TooEarly {
+            message: format!(
+                "{} of data after the change, {need} needed",
+                number::plural(known_after as u64, noun)
+            ),
+            detectable: detectable(&planned, periods_of(params.post_days, set.period)).ok(),
+        });
+    }
     let controls = match params.controls {
         Controls::None => Vec::new(),
-        Controls::OtherComponents => select_controls(set, group, all, begin, change, end),
+        Controls::OtherComponents => select_controls(set, group, all, [begin, change, end], season),
     };
     if controls.is_empty() {
         caveats.push(
             match params.controls {
                 Controls::None => {
                     "Uncontrolled: no control was requested, so an outside event in \
-                                   the same days cannot be distinguished from the improvement."
+                                   the same time cannot be distinguished from the improvement."
                 }
                 Controls::OtherComponents if set.groups.len() < 2 => {
                     "Uncontrolled: there is no other component to compare with, so an outside event in \
-                     the same days cannot be distinguished from the improvement."
+                     the same time cannot be distinguished from the improvement."
                 }
                 Controls::OtherComponents => {
                     "Uncontrolled: no other component moved in step with this one before the change, \
-                     so an outside event in the same days cannot be distinguished from the improvement."
+                     so an outside event in the same time cannot be distinguished from the improvement."
                 }
             }
             .to_string(),
@@ -154,22 +196,33 @@ pub(super) fn measure(
         .collect();
     let slices: Vec<&[f64]> = interpolated.iter().map(Vec::as_slice).collect();
     let design = Design {
-        values: &group.values,
+        values: &values,
         controls: &slices,
         change,
         end,
         begin,
         history,
-        period: 7,
-        pre_min: PRE_MIN,
+        period: season,
+        pre_min,
         others: &others,
+        year: set.period.cadence().year(),
     };
     match estimate(&design) {
         Ok(estimate) => {
             let mut measured = EffectMeasurement {
-                caveats: caveats.into_iter().chain(test_caveat(&estimate)).collect(),
+                caveats: caveats
+                    .into_iter()
+                    .chain(test_caveat(&estimate, noun))
+                    .collect(),
                 verdict: verdict(&estimate, improvement.lower_is_better),
-                onset: find_onset(&group.values, begin, change, end),
+                bad_spell: find_bad_spell(
+                    &values,
+                    season,
+                    begin,
+                    change,
+                    improvement.lower_is_better,
+                ),
+                onset: find_onset(&values, season, begin, change, end),
                 estimate,
                 begin,
                 change,
@@ -194,16 +247,34 @@ pub(super) fn find_group<'a>(set: &'a SeriesSet, component: &str) -> Option<&'a 
     set.groups.iter().find(|group| group.label == component)
 }
 
+/// The values of a group without the period in which the change falls, unless that begins with the change.
+fn without_mixed_period(
+    set: &SeriesSet,
+    group: &Group,
+    change: usize,
+    improvement: &Improvement,
+) -> Vec<Option<f64>> {
+    let mut values = group.values.clone();
+    let begins_later = set
+        .starts
+        .get(change)
+        .is_none_or(|start| start.date() > improvement.date);
+    if set.period != Period::Day && begins_later && change > 0 {
+        values[change - 1] = None;
+    }
+    values
+}
+
 /// The caveat for an unusual test.
-fn test_caveat(estimate: &Estimate) -> Option<String> {
-    let days = |days: usize| number::plural(days as u64, "day");
+fn test_caveat(estimate: &Estimate, noun: &str) -> Option<String> {
+    let periods = |periods: usize| number::plural(periods as u64, noun);
     match estimate.test {
         Test::Placebo => None,
         Test::Model if estimate.steps_of_history < estimate.placebo_steps => Some(format!(
             "The estimate could not be tried at earlier dates: there are {} before the change, need \
              {}. Its interval rests on a model of the noise alone.",
-            days(estimate.steps_of_history),
-            days(estimate.placebo_steps)
+            periods(estimate.steps_of_history),
+            periods(estimate.placebo_steps)
         )),
         Test::Model => Some(
             "The estimate could not be tried at earlier dates: other changes leave too few of them. \
@@ -213,7 +284,7 @@ fn test_caveat(estimate: &Estimate) -> Option<String> {
         Test::Constant => Some(format!(
             "The metric followed one pattern without exception on the {} before the change, so \
              chance is judged by how often it departed from it: never.",
-            days(estimate.steps_before)
+            periods(estimate.steps_before)
         )),
     }
 }
@@ -239,7 +310,7 @@ fn missing_data(set: &SeriesSet, group: &Group, improvement: &Improvement) -> Op
         .iter()
         .flatten()
         .count();
-    let name = &group.label;
+    let (name, noun, pre_min) = (&group.label, set.period.noun(), pre_min(set.period));
     if improvement.date <= group.first.date() || known == 0 {
         return Some(format!(
             "the records of {name} that can be used begin on {}, so there is nothing before the \
@@ -249,13 +320,13 @@ fn missing_data(set: &SeriesSet, group: &Group, improvement: &Improvement) -> Op
                     .get(begin)
                     .map_or(group.first.date(), |start| start.date())
             ),
-            number::plural(PRE_MIN as u64, "day")
+            number::plural(pre_min as u64, noun)
         ));
     }
-    if known < PRE_MIN {
+    if known < pre_min {
         return Some(format!(
-            "have {} of {name} before the change, need {PRE_MIN}",
-            number::plural(known as u64, "day")
+            "have {} of {name} before the change, need {pre_min}",
+            number::plural(known as u64, noun)
         ));
     }
     (group.records < RECORDS_MIN).then(|| {
@@ -270,29 +341,32 @@ fn missing_data(set: &SeriesSet, group: &Group, improvement: &Improvement) -> Op
 /// component's next improvement.
 fn bound_after(
     params: &Params,
+    period: Period,
     change: usize,
     n: usize,
     others: &[usize],
     caveats: &mut Vec<String>,
 ) -> usize {
-    let end = (change + params.post_days as usize).min(n).max(change);
+    let end = (change + periods_of(params.post_days, period))
+        .min(n)
+        .max(change);
     let next = others
         .iter()
         .copied()
         .filter(|other| (change..end).contains(other))
         .min();
     match next {
-        Some(next) if next - change >= params.min_post as usize => {
+        Some(next) if next - change >= periods_of(params.min_post, period) => {
             caveats.push(format!(
-                "Another improvement of the component followed after {}; only the days before it \
-                 count.",
-                number::plural((next - change) as u64, "day")
+                "Another improvement of the component followed after {}; only the time before it \
+                 counts.",
+                number::plural((next - change) as u64, period.noun())
             ));
             next
         }
         Some(_) => {
             caveats.push(
-                "Another improvement of the component came within the same days: their effects \
+                "Another improvement of the component came at nearly the same time: their effects \
                  cannot be separated."
                     .to_string(),
             );
@@ -306,24 +380,27 @@ fn bound_after(
 /// the component's last improvement if that leaves enough days.
 fn bound_before(
     params: &Params,
+    period: Period,
     change: usize,
     history: usize,
     others: &[usize],
     caveats: &mut Vec<String>,
 ) -> usize {
-    let begin = change.saturating_sub(params.pre_days as usize).max(history);
+    let begin = change
+        .saturating_sub(periods_of(params.pre_days, period))
+        .max(history);
     let previous = others
         .iter()
         .copied()
         .filter(|other| (begin..change).contains(other))
         .max();
     match previous {
-        Some(previous) if change - previous >= PRE_MIN => previous,
+        Some(previous) if change - previous >= pre_min(period) => previous,
         Some(previous) => {
             caveats.push(format!(
                 "Another improvement of the component came {} before; the expected values \
                  include its effect only in part.",
-                number::plural((change - previous) as u64, "day")
+                number::plural((change - previous) as u64, period.noun())
             ));
             begin
         }
@@ -337,9 +414,8 @@ fn select_controls<'a>(
     set: &'a SeriesSet,
     group: &Group,
     all: &[Improvement],
-    begin: usize,
-    change: usize,
-    end: usize,
+    [begin, change, end]: [usize; 3],
+    season: usize,
 ) -> Vec<&'a Group> {
     let is_changed = |label: &str| {
         all.iter().any(|other| {
@@ -348,10 +424,10 @@ fn select_controls<'a>(
     };
     let adjusted = |group: &Group| {
         let values = interpolate(&group.values[begin..change]);
-        if values.len() < PRE_MIN {
+        if values.len() < pre_min(set.period) {
             return Vec::new();
         }
-        let parts = decompose(&values, 7);
+        let parts = decompose(&values, season);
         values
             .iter()
             .zip(&parts.season)

@@ -27,6 +27,7 @@ const SHARE_MIN: f64 = 0.5;
 /// of the difference to the level after the change.
 pub(super) fn find_onset(
     values: &[Option<f64>],
+    season: usize,
     begin: usize,
     change: usize,
     end: usize,
@@ -39,7 +40,7 @@ pub(super) fn find_onset(
     if after.is_empty() || shortest > longest {
         return None;
     }
-    let season = decompose(&before, 7).season;
+    let season = decompose(&before, season).season;
     let level = mean(&season);
     let adjusted = before
         .iter()
@@ -94,6 +95,55 @@ pub(super) fn find_onset(
     })
 }
 
+/// Periods before a change that were unusually bad.
+#[derive(Debug, PartialEq)]
+pub(super) struct BadSpell {
+    /// Number of these periods.
+    pub(super) periods: usize,
+    /// Mean of these periods.
+    pub(super) mean: f64,
+    /// Mean of the periods before them.
+    pub(super) earlier: f64,
+}
+
+/// Number of periods of a spell without a season.
+const SPELL: usize = 4;
+
+/// Finds out whether the last season of periods before a change was worse than 19 of 20 earlier runs of as many
+/// periods. A change that answers a bad week is followed by better ones also if it does nothing (regression to the
+/// mean: Galton, 1886).
+pub(super) fn find_bad_spell(
+    values: &[Option<f64>],
+    season: usize,
+    begin: usize,
+    change: usize,
+    lower_is_better: bool,
+) -> Option<BadSpell> {
+    let periods = if (2..=31).contains(&season) {
+        season
+    } else {
+        SPELL
+    };
+    let before = interpolate(&values[begin..change]);
+    let n = before.len();
+    if n < 10 * periods {
+        return None;
+    }
+    let sign = if lower_is_better { 1.0 } else { -1.0 };
+    let badness = |end: usize| sign * mean(&before[end - periods..end]);
+    let last = badness(n);
+    let runs = periods..=n - periods;
+    let count = runs.clone().count();
+    let as_bad = runs.filter(|end| badness(*end) >= last).count();
+    let [spell, earlier] = [mean(&before[n - periods..]), mean(&before[..n - periods])];
+    let is_rare = ((1 + as_bad) as f64) < ALPHA_BEFORE * (1 + count) as f64;
+    is_rare.then_some(BadSpell {
+        periods,
+        mean: spell,
+        earlier,
+    })
+}
+
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
@@ -109,7 +159,7 @@ mod tests {
         let mean = |day: usize| means[usize::from(day + early >= 300)];
         let counts = (0..330).map(|day| Some(noise.poisson(mean(day)) as f64));
         let counts: Vec<_> = counts.collect();
-        find_onset(&counts, 0, 300, 330)
+        find_onset(&counts, 7, 0, 300, 330)
     }
 
     fn share(means: [f64; 2], early: usize) -> f64 {
@@ -132,9 +182,29 @@ mod tests {
     }
 
     #[test]
+    fn a_bad_week_before_a_change_is_found() {
+        let spell_of = |seed: u64, factor: f64| {
+            let mut noise = Noise(seed);
+            let mean = |day: usize| if day >= 293 { 10.0 * factor } else { 10.0 };
+            let counts: Vec<_> = (0..330)
+                .map(|day| Some(noise.poisson(mean(day)) as f64))
+                .collect();
+            find_bad_spell(&counts, 7, 0, 300, true)
+        };
+        let share = |factor: f64| {
+            let seeds = (1..=300).filter(|seed| spell_of(seed * 7919, factor).is_some());
+            seeds.count() as f64 / 300.0
+        };
+        let [usual, bad] = [share(1.0), share(1.6)];
+        assert!(usual < 0.08, "{usual}");
+        assert!(bad > 0.9, "{bad}");
+        assert_eq!(spell_of(1, 2.0).map(|spell| spell.periods), Some(7));
+    }
+
+    #[test]
     fn a_short_or_constant_history_has_no_onset() {
-        assert_eq!(find_onset(&vec![Some(3.0); 60], 0, 30, 60), None);
-        assert_eq!(find_onset(&vec![Some(0.0); 330], 0, 300, 330), None);
-        assert_eq!(find_onset(&vec![None; 330], 0, 300, 330), None);
+        assert_eq!(find_onset(&vec![Some(3.0); 60], 7, 0, 30, 60), None);
+        assert_eq!(find_onset(&vec![Some(0.0); 330], 7, 0, 300, 330), None);
+        assert_eq!(find_onset(&vec![None; 330], 7, 0, 300, 330), None);
     }
 }

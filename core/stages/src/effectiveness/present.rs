@@ -2,7 +2,7 @@
 
 use super::{
     Params,
-    measure::{EffectMeasurement, Measurement, Outcome},
+    measure::{EffectMeasurement, Measurement, Outcome, TooEarly},
     onset::Onset,
     register::{ALL_RECORDS, Improvement},
 };
@@ -89,7 +89,11 @@ impl Reporter<'_> {
         if self.params.unit.is_empty() && !self.set.adds_up {
             String::new()
         } else if self.params.unit.is_empty() {
-            format!("{} per day", self.measure(improvement))
+            format!(
+                "{} per {}",
+                self.measure(improvement),
+                self.noun_of_period()
+            )
         } else {
             self.params.unit.clone()
         }
@@ -97,8 +101,10 @@ impl Reporter<'_> {
 
     /// First and last day of a span: "2026-07-01 to 2026-10-06".
     pub(super) fn span(&self, from: usize, to: usize) -> String {
-        let day = |i: usize| self.set.starts[i].date();
-        format!("{} to {}", day(from), day(to.max(from + 1) - 1))
+        let last = self.set.starts[to.max(from + 1) - 1];
+        let end = self.set.period.after(last, 1).date();
+        let last = end.yesterday().unwrap_or(end);
+        format!("{} to {last}", self.set.starts[from].date())
     }
 
     pub(super) fn finding(&self, measurement: &Measurement) -> Finding {
@@ -125,7 +131,7 @@ impl Reporter<'_> {
         }
         match &measurement.outcome {
             Outcome::Measured(measured) => self.add_effect(finding, improvement, measured),
-            Outcome::TooEarly(message) => {
+            Outcome::TooEarly(TooEarly { message, .. }) => {
                 finding.sentence = fill(
                     "{title} ({component}, {date}): too recent to judge, {message}.",
                     &[
@@ -193,7 +199,14 @@ impl Reporter<'_> {
             0.5
         };
         finding.caveats.clone_from(&measured.caveats);
+        finding.caveats.extend(self.bad_spell_caveat(measured));
         finding.sentence = self.sentence(improvement, measured);
+        if let Some(detectable) = self.detectable(measured) {
+            finding = finding.number("detectable", detectable);
+        }
+        if let Some(days) = self.days_needed(measured) {
+            finding = finding.number("days_needed", days);
+        }
         let numbers = |values: [f64; 3]| values.map(Value::from).to_vec();
         finding
             .number("verdict", verdict.word())
@@ -207,8 +220,8 @@ impl Reporter<'_> {
             .number("test", effect_test(estimate.test).word())
             .number("placebos", estimate.calibration.placebos.len() as u64)
             .number("calibration", estimate.calibration.factor)
-            .number("days_before", estimate.steps_before as u64)
-            .number("days_after", estimate.steps_after as u64)
+            .number("days_before", self.days(estimate.steps_before))
+            .number("days_after", self.days(estimate.steps_after))
             .number("controls", measured.controls.clone())
     }
 
@@ -267,7 +280,7 @@ impl Reporter<'_> {
             }
             (_, false) => {
                 "{title}: {measure}{place} {are} {claim}: {after}{per}, {expected} expected, over \
-                 {days}.{onset}"
+                 {days}.{outlook}{onset}"
             }
             (Verdict::Works, true) => {
                 "{title} works: no {measure}{place} in {days} instead of about {total} expected \
@@ -279,7 +292,7 @@ impl Reporter<'_> {
             }
             (_, true) => {
                 "{title}: no {measure}{place} in {days}; about {total} would have been expected without \
-                 it, going by the {history} before. Its effect is not proven{range}.{onset}"
+                 it, going by the {history} before. Its effect is not proven{range}.{outlook}{onset}"
             }
         };
         fill(
@@ -292,14 +305,12 @@ impl Reporter<'_> {
                 ("claim", &claim.unwrap_or_default()),
                 ("range", &range),
                 ("after", &after),
-                ("per", self.per_day()),
+                ("per", &self.per_period()),
                 ("expected", &expected),
                 ("total", &total),
-                ("days", &number::plural(estimate.steps_after as u64, "day")),
-                (
-                    "history",
-                    &number::plural(estimate.steps_before as u64, "day"),
-                ),
+                ("days", &self.periods(estimate.steps_after)),
+                ("history", &self.periods(estimate.steps_before)),
+                ("outlook", &self.outlook_sentence(measured)),
                 (
                     "onset",
                     &measured.onset.as_ref().map_or_else(String::new, |onset| {
@@ -310,8 +321,45 @@ impl Reporter<'_> {
         )
     }
 
-    fn per_day(&self) -> &'static str {
-        if self.set.adds_up { " a day" } else { "" }
+    /// " a day" for counts and amounts; empty for other values.
+    pub(super) fn per_period(&self) -> String {
+        if self.set.adds_up {
+            format!(" a {}", self.noun_of_period())
+        } else {
+            String::new()
+        }
+    }
+
+    pub(super) fn noun_of_period(&self) -> &'static str {
+        self.set.period.noun()
+    }
+
+    /// "30 days".
+    pub(super) fn periods(&self, n: usize) -> String {
+        number::plural(n as u64, self.noun_of_period())
+    }
+
+    /// Number of days of a number of periods.
+    pub(super) fn days(&self, periods: usize) -> u64 {
+        (periods * self.set.period.days()) as u64
+    }
+
+    /// The caveat of a change that followed unusually bad days.
+    fn bad_spell_caveat(&self, measured: &EffectMeasurement) -> Option<String> {
+        let spell = measured.bad_spell.as_ref()?;
+        let [_, low, high] = measured.estimate.absolute;
+        let [mean, earlier] = levels(
+            [spell.mean, spell.earlier],
+            Some(high - low),
+            &self.params.unit,
+        );
+        let per = self.per_period();
+        Some(format!(
+            "The {} before the change were unusually bad ({mean}{per}, {earlier}{per} until then): after such \
+             days better ones follow even without a change. The expected values allow for it; a comparison with \
+             the time just before the change does not.",
+            self.periods(spell.periods)
+        ))
     }
 
     /// The sentence on an effect that shows before its change.
@@ -345,13 +393,10 @@ impl Reporter<'_> {
                 ("were", if is_plural { "were" } else { "was" }),
                 ("them", if is_plural { "them" } else { "it" }),
                 ("first", &long(self.set.starts[onset.first].date())),
-                (
-                    "days",
-                    &number::plural((measured.change - onset.first) as u64, "day"),
-                ),
+                ("days", &self.periods(measured.change - onset.first)),
                 ("mean", &mean),
                 ("earlier", &earlier),
-                ("per", self.per_day()),
+                ("per", &self.per_period()),
             ],
         )
     }

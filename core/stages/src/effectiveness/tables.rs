@@ -1,7 +1,7 @@
 //! Formats effects as data, tables, charts, and rows for later stages.
 
 use super::{
-    measure::{EffectMeasurement, Measurement, Outcome, find_group},
+    measure::{EffectMeasurement, Measurement, Outcome, find_group, periods_of},
     present::{Reporter, effect_test},
     register::Improvement,
 };
@@ -14,16 +14,17 @@ use retrocast_domain::{
     number,
 };
 
-/// Number of days before a change that a chart shows.
-const DAYS_IN_CHART: usize = 120;
+/// Number of periods before a change that a chart shows.
+const PERIODS_IN_CHART: usize = 120;
 
 impl Reporter<'_> {
     /// The effect of an improvement; `None` if it could not be measured.
     pub(super) fn effect(&self, measurement: &Measurement) -> Option<Effect> {
         match &measurement.outcome {
             Outcome::NotMeasured(_) => None,
-            Outcome::TooEarly(_) => {
+            Outcome::TooEarly(early) => {
                 let mut effect = self.effect_without_result(measurement.improvement);
+                effect.detectable = early.detectable;
                 self.add_observed_means(measurement.improvement, &mut effect);
                 Some(effect)
             }
@@ -50,8 +51,10 @@ impl Reporter<'_> {
             placebo_p: estimate.p,
             test: effect_test(estimate.test),
             placebos: estimate.calibration.placebos.len() as u64,
-            days_before: estimate.steps_before as u64,
-            days_after: estimate.steps_after as u64,
+            days_before: self.days(estimate.steps_before),
+            days_after: self.days(estimate.steps_after),
+            detectable: self.detectable(measured),
+            days_needed: self.days_needed(measured),
             controls: measured.controls.clone(),
             verdict: measured.verdict,
             worth: self.worth(improvement, measured),
@@ -79,6 +82,8 @@ impl Reporter<'_> {
             placebos: 0,
             days_before: 0,
             days_after: 0,
+            detectable: None,
+            days_needed: None,
             controls: Vec::new(),
             verdict: Verdict::TooEarly,
             category: improvement.category.clone(),
@@ -94,11 +99,11 @@ impl Reporter<'_> {
             return;
         };
         let change = self.set.index_of(improvement.date).min(group.values.len());
-        let begin = change.saturating_sub(self.params.pre_days as usize);
+        let begin = change.saturating_sub(periods_of(self.params.pre_days, self.set.period));
         let mean = |values: &[Option<f64>]| {
             let known: Vec<f64> = values.iter().flatten().copied().collect();
             let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
-            (mean, known.len() as u64)
+            (mean, self.days(known.len()))
         };
         (effect.before, effect.days_before) = mean(&group.values[begin..change]);
         (effect.after, effect.days_after) = mean(&group.values[change..]);
@@ -108,9 +113,12 @@ impl Reporter<'_> {
     pub(super) fn table(&self, judged: &[Measurement]) -> Table {
         let mut table = Table::new(
             if self.set.adds_up {
-                "Improvements and their effects; levels are per day."
+                format!(
+                    "Improvements and their effects; levels are per {}.",
+                    self.noun_of_period()
+                )
             } else {
-                "Improvements and their effects."
+                "Improvements and their effects.".to_string()
             },
             &[
                 "<improvement",
@@ -172,7 +180,7 @@ impl Reporter<'_> {
             begin, change, end, ..
         } = **measured;
         // The estimate uses all history; a chart needs only the last months.
-        let first = begin.max(change.saturating_sub(DAYS_IN_CHART));
+        let first = begin.max(change.saturating_sub(PERIODS_IN_CHART));
         let times = self.set.starts[first..end].to_vec();
         let measure = self.measure(improvement);
         let estimate = &measured.estimate;
@@ -184,7 +192,7 @@ impl Reporter<'_> {
         let found = self.effect_of(improvement, measured);
         let heading = match found.estimate() {
             Some(found) if self.fell_to_zero(measured) => {
-                let days = number::plural(estimate.steps_after as u64, "day");
+                let days = self.periods(estimate.steps_after);
                 let qualifier = if found.is_proven() {
                     ""
                 } else {
@@ -198,6 +206,7 @@ impl Reporter<'_> {
         let [_, low, high] = estimate.absolute;
         let amounts = [estimate.after, estimate.counterfactual];
         let [after, expected] = levels(amounts, Some(high - low), &self.params.unit);
+        let per = self.per_period();
         Some(Chart {
             id: format!(
                 "{}-{}",
@@ -205,7 +214,7 @@ impl Reporter<'_> {
                 Finding::identity("chart", &improvement.component, &improvement.id)
             ),
             alt: format!(
-                "{measure}{} from {}: {after} a day after the change on {}, {expected} expected without \
+                "{measure}{} from {}: {after}{per} after the change on {}, {expected} expected without \
                  it.",
                 Self::in_component(improvement),
                 self.span(first, end),

@@ -428,3 +428,93 @@ fn an_improvement_of_all_components_is_measured_on_their_sum() {
         assert!(effect.controls.is_empty());
     }
 }
+
+/// Weekly counts, one record each Monday, that fall by 40 % from the 90th of 104 weeks on.
+fn weekly_input(seed: u64) -> Input {
+    let mut noise = test_data::Noise(seed);
+    let first = Date::constant(2024, 11, 18);
+    let weeks: Vec<Date> = (0..104)
+        .map(|week: i64| first + (7 * week).days())
+        .collect();
+    let values: Vec<i64> = (0..104)
+        .map(|week| noise.poisson(if week >= 90 { 30.0 } else { 50.0 }) as i64)
+        .collect();
+    let days: Vec<i32> = weeks
+        .iter()
+        .map(|day| Date::constant(1970, 1, 1).until(*day).unwrap().get_days())
+        .collect();
+    let days = polars::prelude::Series::new("day".into(), days)
+        .cast(&DataType::Date)
+        .unwrap();
+    let frame = DataFrame::new_infer_height(vec![
+        days.into_column(),
+        Column::new("component".into(), vec!["billing"; 104]),
+        Column::new("failures".into(), values),
+    ])
+    .unwrap();
+    test_data::input("weekly_failures", frame)
+}
+
+#[test]
+fn weekly_records_are_not_filled_up_to_days() {
+    let params = json!({
+        "improvements": "improvements", "input": "weekly_failures", "time": "day",
+        "value": "failures", "post_days": 120,
+    });
+    // 2026-08-12 is a Wednesday: its week counts neither as before nor as after.
+    let inputs = Inputs::from([
+        ("weekly_failures".to_string(), weekly_input(7)),
+        (
+            "improvements".to_string(),
+            register(&[("IMP-001", "billing", "2026-08-12")]),
+        ),
+    ]);
+    let analysis = run(&test_data::context("2026-11-16"), &params, &inputs).unwrap();
+    let effect = &analysis.cell.effects[0];
+    assert_eq!(effect.verdict, Verdict::Works, "{effect:?}");
+    assert_eq!(effect.unit, "failures per week");
+    assert_eq!(
+        (effect.days_before, effect.days_after),
+        (52 * 7, 13 * 7),
+        "{effect:?}"
+    );
+    assert!((25.0..35.0).contains(&effect.after), "{effect:?}");
+    let sentence = &analysis.cell.findings[0].sentence;
+    assert!(sentence.contains(" a week instead of "), "{sentence}");
+    assert!(sentence.contains("over 13 weeks"), "{sentence}");
+}
+
+#[test]
+fn an_open_effect_says_how_long_a_decision_takes() {
+    let mut open = 0;
+    for seed in 0..12 {
+        let series = [("billing", counts(3 * seed + 1, 6.0, 0.85))];
+        let analysis = analyse(&series, &ROWS[..1]);
+        let (effect, finding) = (&analysis.cell.effects[0], &analysis.cell.findings[0]);
+        let sensitivity = &analysis.cell.tables[1];
+        assert_eq!(sensitivity.rows.len(), 1, "{sensitivity:?}");
+        let detectable = effect.detectable.expect("a smallest effect");
+        assert!((0.5..6.0).contains(&detectable), "{detectable}");
+        if effect.verdict == Verdict::Unclear {
+            open += 1;
+            let has_outlook = finding.sentence.contains("a decision needs about")
+                || finding
+                    .sentence
+                    .contains("Even half a year would not prove");
+            assert!(has_outlook, "{}", finding.sentence);
+            assert!(
+                effect
+                    .days_needed
+                    .is_none_or(|days| days > effect.days_after)
+            );
+        } else {
+            assert_eq!(effect.days_needed, None);
+            assert!(
+                !finding.sentence.contains("a decision needs"),
+                "{}",
+                finding.sentence
+            );
+        }
+    }
+    assert!(open >= 4, "{open}");
+}

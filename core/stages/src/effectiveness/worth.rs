@@ -18,7 +18,13 @@ impl Reporter<'_> {
             None if self.set.adds_up => 1.0,
             None => return None,
         };
-        let value = self.params.unit_value? * units;
+        // A number of units counts per period, the units behind a mean per day.
+        let days = if self.set.adds_up {
+            self.set.period.days() as f64
+        } else {
+            1.0
+        };
+        let value = self.params.unit_value? * units / days;
         let [effect, low, high] = measured.estimate.absolute;
         let per_day = if improvement.lower_is_better {
             [-effect, -high, -low]
@@ -26,7 +32,7 @@ impl Reporter<'_> {
             [effect, low, high]
         };
         let per_day = per_day.map(|gain| gain * value);
-        let days = measured.estimate.steps_after as f64;
+        let days = (measured.estimate.steps_after * self.set.period.days()) as f64;
         Some(Worth {
             currency: self.params.currency.clone(),
             cost: improvement.cost,

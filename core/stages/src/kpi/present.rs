@@ -80,6 +80,7 @@ pub(super) fn kpi(params: &Params, figure: &Figure<'_>) -> Kpi {
             .target
             .map_or_else(String::new, |target| metric.format(target, None)),
         history: figure.history.clone(),
+        earlier: figure.earlier.clone(),
         n: figure.current.n,
     }
 }

@@ -82,6 +82,14 @@ impl Windows {
         is_included.then_some((index, offset))
     }
 
+    /// The index of the window that contains a time, whether or not it is in the compared part.
+    fn whole(&self, time: DateTime) -> Option<usize> {
+        let day = time.date();
+        let index = self.windows.partition_point(|window| window.start > day);
+        let window = self.windows.get(index)?;
+        (day < window.end).then_some(index)
+    }
+
     /// Length of the compared part of a window, in days.
     pub(super) fn days(&self, index: usize) -> f64 {
         let window = &self.windows[index];
@@ -178,6 +186,15 @@ impl Sample {
 /// The samples of one metric: all records first, then each group, by window.
 pub(super) type Samples = Vec<(Option<String>, Vec<Sample>)>;
 
+/// The samples of all metrics.
+pub(super) struct AllSamples {
+    pub(super) metrics: Vec<Samples>,
+    /// The samples of all records in whole windows, by metric, if windows are compared in part.
+    pub(super) whole: Option<Vec<Vec<Sample>>>,
+    /// Number of groups left out.
+    pub(super) omitted: usize,
+}
+
 /// Reads the records of all metrics.
 pub(super) struct RecordReader<'a> {
     pub(super) context: &'a Context,
@@ -219,11 +236,8 @@ impl RecordReader<'_> {
         Ok((order.into_iter().map(|(_, label)| label).collect(), omitted))
     }
 
-    /// The records of each metric, and the number of groups left out.
-    pub(super) fn samples(
-        &self,
-        caveats: &mut Vec<String>,
-    ) -> Result<(Vec<Samples>, usize), StageError> {
+    /// The records of each metric.
+    pub(super) fn samples(&self, caveats: &mut Vec<String>) -> Result<AllSamples, StageError> {
         let params = self.params;
         params.metrics.iter().try_for_each(check_columns)?;
         let (labels, omitted) = self.groups()?;
@@ -231,6 +245,9 @@ impl RecordReader<'_> {
             .map(|index| Sample::with_days(self.windows.empty_days(index)))
             .collect();
         let mut all = vec![empty.clone(); params.metrics.len()];
+        let no_records = vec![Sample::default(); self.windows.windows.len()];
+        let mut whole =
+            (self.windows.part.as_ref()).map(|_| vec![no_records; params.metrics.len()]);
         let of_one_group = vec![empty; params.metrics.len()];
         let mut by_group: BTreeMap<String, Vec<Vec<Sample>>> = (labels.into_iter())
             .map(|label| (label, of_one_group.clone()))
@@ -240,9 +257,9 @@ impl RecordReader<'_> {
         self.input.each(&self.columns(), |piece| {
             self.context.stop.check();
             let group_indices = groups.of(piece)?;
-            let positions: Vec<Option<(usize, usize)>> = (self.times.of(piece, self.time)?)
-                .into_iter()
-                .map(|time| self.windows.position(time?))
+            let times = self.times.of(piece, self.time)?;
+            let positions: Vec<Option<(usize, usize)>> = (times.iter())
+                .map(|time| self.windows.position((*time)?))
                 .collect();
             let mut values: BTreeMap<&str, Vec<Option<f64>>> = BTreeMap::new();
             for name in params.metrics.iter().filter_map(Metric::value_column) {
@@ -256,7 +273,19 @@ impl RecordReader<'_> {
                 let in_numerator =
                     frame::matches(piece, metric.where_column.as_deref(), &metric.equals)?;
                 let values = metric.value_column().map(|name| &values[name]);
+                let add = |sample: &mut Sample, day: usize, row: usize| match values
+                    .map(|values| values[row])
+                {
+                    None => sample.add(day, in_numerator[row], None),
+                    Some(Some(value)) => sample.add(day, in_numerator[row], Some(value)),
+                    Some(None) => sample.without_value += 1,
+                };
                 for row in (0..group_indices.len()).filter(|row| is_selected[*row]) {
+                    let index = times[row].and_then(|time| self.windows.whole(time));
+                    let samples = whole.as_mut().map(|whole| &mut whole[metric_index]);
+                    if let Some((samples, index)) = samples.zip(index) {
+                        add(&mut samples[index], 0, row);
+                    }
                     let Some((window, day)) = positions[row] else {
                         continue;
                     };
@@ -267,11 +296,7 @@ impl RecordReader<'_> {
                         let Some(sample) = samples.get_mut(window) else {
                             continue;
                         };
-                        match values.map(|values| values[row]) {
-                            None => sample.add(day, in_numerator[row], None),
-                            Some(Some(value)) => sample.add(day, in_numerator[row], Some(value)),
-                            Some(None) => sample.without_value += 1,
-                        }
+                        add(sample, day, row);
                     }
                 }
             }
@@ -287,7 +312,11 @@ impl RecordReader<'_> {
             });
             std::iter::once((None, all)).chain(groups).collect()
         });
-        Ok((samples.collect(), omitted))
+        Ok(AllSamples {
+            metrics: samples.collect(),
+            whole,
+            omitted,
+        })
     }
 
     /// The columns that the metrics read.

@@ -341,6 +341,9 @@ fn a_window_without_its_last_days_is_compared_with_the_same_days() {
     for value in [builds.value, builds.previous, builds.baseline] {
         assert!((500.0..700.0).contains(&value.unwrap()), "{value:?}");
     }
+    // Whole earlier windows are those that earlier runs published.
+    assert_eq!(builds.earlier.len(), 10);
+    assert!(builds.earlier.iter().all(|one| one.value > Some(900.0)));
     for value in builds.history.iter().flatten() {
         assert!((500.0..700.0).contains(value), "{value}");
     }
@@ -572,6 +575,7 @@ fn figure_of(metric: &Metric, levels: [f64; 3], half: f64) -> Figure<'_> {
         previous: Some(value(before)),
         baseline: Some(value(baseline)),
         history: Vec::new(),
+        earlier: Vec::new(),
         change: Change::compute(metric, Some(now), Some(before)),
         baseline_change: Change::compute(metric, Some(now), Some(baseline)),
         p_adjusted: None,

@@ -36,6 +36,7 @@ pub(super) fn kpi(params: &Params, quality: &Quality) -> Kpi {
         target,
         target_text: target.map_or_else(String::new, number::sensible),
         history: Vec::new(),
+        earlier: Vec::new(),
         n: quality.records,
     }
 }

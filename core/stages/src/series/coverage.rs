@@ -192,6 +192,11 @@ impl Coverage {
         }
     }
 
+    /// Returns true if the records reach the latest possible end.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.end(Period::Day) == self.limit()
+    }
+
     /// The day after the last completely covered day.
     pub(crate) fn end_day(&self) -> Date {
         self.end(Period::Day).date()

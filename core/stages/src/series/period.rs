@@ -1,10 +1,12 @@
 //! Periods of time: hours, days, weeks, months.
 
+use crate::{Context, Input, StageError, frame, times::Times};
 use jiff::{
     ToSpan,
     civil::{Date, DateTime},
 };
 use retrocast_domain::window::{self, long, month_name};
+use retrocast_stats::intervention::Cadence;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +41,24 @@ impl From<LongPeriod> for Period {
     }
 }
 
+/// The requested period, or else the one in which the records come ([`Period::of_records`]).
+pub(crate) fn requested_or_found(
+    requested: Option<LongPeriod>,
+    context: &Context,
+    input: &Input,
+    time: Option<&str>,
+) -> Result<Period, StageError> {
+    if let Some(period) = requested {
+        return Ok(period.into());
+    }
+    let time = frame::time_column(input, time)?;
+    let times = input.times(time, &context.window.timezone)?;
+    Ok(Period::of_records(&times))
+}
+
+/// Minimum number of days with records to recognise weekly or monthly records.
+const DAYS_MIN: usize = 6;
+
 /// Length of a step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -60,6 +80,45 @@ impl From<Step> for Period {
 }
 
 impl Period {
+    /// The period in which records come: weeks or months if they are that far apart, else days. Weekly records
+    /// must not be filled up with six days of nothing.
+    pub(crate) fn of_records(times: &Times) -> Self {
+        let mut days: Vec<i64> = times
+            .counts()
+            .iter()
+            .map(|(time, _)| {
+                let since = Date::constant(1970, 1, 1).until(time.date());
+                since.map_or(0, |span| i64::from(span.get_days()))
+            })
+            .collect();
+        days.dedup();
+        match Cadence::of(&days) {
+            _ if days.len() < DAYS_MIN => Self::Day,
+            Cadence::Week => Self::Week,
+            Cadence::Month => Self::Month,
+            _ => Self::Day,
+        }
+    }
+
+    /// Usual length in days; 1 for hours.
+    pub(crate) fn days(self) -> usize {
+        match self {
+            Self::Hour | Self::Day => 1,
+            Self::Week => 7,
+            Self::Month => 30,
+        }
+    }
+
+    /// The distance between its periods, for models with seasons.
+    pub(crate) fn cadence(self) -> Cadence {
+        match self {
+            Self::Hour => Cadence::Other,
+            Self::Day => Cadence::Day,
+            Self::Week => Cadence::Week,
+            Self::Month => Cadence::Month,
+        }
+    }
+
     /// Start of the period that contains a time.
     pub(crate) fn floor(self, time: DateTime) -> DateTime {
         let day = time.date();

@@ -50,6 +50,7 @@ fn retrocast(split: &Split) -> Option<Verdict> {
             period: split.period,
             pre_min: 42.max(3 * split.period),
             others: &[],
+            year: 365.0,
         };
         estimate(&design).ok()?
     } else {

@@ -1,6 +1,7 @@
 //! Effects of known size are found, and the rates of false claims without an effect are kept.
 
 use super::*;
+use crate::counterfactual::DAYS;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -38,6 +39,7 @@ fn design<'a>(
         period,
         pre_min: 14,
         others: &[],
+        year: DAYS,
     }
 }
 
@@ -424,4 +426,73 @@ fn a_change_outside_of_the_series_is_no_panic() {
         design.end = end;
         assert!(estimate(&design).is_err(), "{begin} {change} {end}");
     }
+}
+
+/// A week's rhythm and errors with memory 0.5, with `effect` from step 120 on.
+fn weeks_with_memory(seed: u64, steps: usize, effect: f64) -> Vec<Option<f64>> {
+    let mut random = Random(ChaCha8Rng::seed_from_u64(seed));
+    let mut error = 0.0;
+    (0..120 + steps)
+        .map(|i| {
+            error = 0.5 * error + 8.66 * random.normal();
+            let season = [8.0, 4.0, 0.0, 0.0, -2.0, -4.0, -6.0][i % 7];
+            Some(100.0 + season + error + if i < 120 { 0.0 } else { effect })
+        })
+        .collect()
+}
+
+#[test]
+fn the_detectable_effect_is_found_in_four_of_five_cases() {
+    let (mut found, mut promised, mut planned) = (0.0, 0.0, 0.0);
+    let runs = 200;
+    for seed in 0..runs {
+        let quiet = weeks_with_memory(seed, 30, 0.0);
+        let before = Design {
+            end: 120,
+            ..design(&quiet, &[], 120, 7)
+        };
+        planned += detectable(&before, 30).unwrap();
+        let outlook = estimate(&design(&quiet, &[], 120, 7)).unwrap().outlook;
+        promised += outlook.unwrap().detectable;
+    }
+    let effect = promised / runs as f64;
+    for seed in 0..runs {
+        let moved = weeks_with_memory(1_000 + seed, 30, effect);
+        found += f64::from(u8::from(
+            estimate(&design(&moved, &[], 120, 7)).unwrap().p < 0.05,
+        ));
+    }
+    let (power, ratio) = (found / runs as f64, planned / promised);
+    eprintln!("detectable {effect:.2}: found {power:.3}, planned over promised {ratio:.2}");
+    assert!((0.72..0.9).contains(&power), "{power}");
+    assert!((0.85..1.2).contains(&ratio), "{ratio}");
+}
+
+#[test]
+fn an_undecided_effect_is_decided_after_the_steps_that_it_needs() {
+    // Of effects that are undecided after two weeks and are as large as estimated, about half are proven after the
+    // number of steps that the first estimate gives: the estimate of the longer series varies around it.
+    let (mut asked, mut decided, mut tried) = (0.0, 0.0, 0.0);
+    for seed in 0..150 {
+        let all = weeks_with_memory(seed, 200, -9.0);
+        let first = estimate(&design(&all[..134], &[], 120, 7)).unwrap();
+        let Some(steps) = first.outlook.and_then(|outlook| outlook.steps_needed) else {
+            continue;
+        };
+        // Only estimates near the truth: others would need another number of steps.
+        if first.p < 0.05 || (first.absolute[0] + 9.0).abs() > 2.0 || steps > 200 {
+            continue;
+        }
+        let later = estimate(&design(&all[..120 + steps], &[], 120, 7)).unwrap();
+        tried += 1.0;
+        asked += steps as f64;
+        decided += f64::from(u8::from(later.p < 0.05));
+    }
+    let share = decided / tried;
+    eprintln!(
+        "{tried} undecided, {share:.2} decided after {:.0} steps",
+        asked / tried
+    );
+    assert!(tried >= 20.0, "{tried}");
+    assert!((0.35..0.85).contains(&share), "{share}");
 }

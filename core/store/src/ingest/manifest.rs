@@ -239,6 +239,42 @@ pub(crate) async fn current_version(lake: &Lake, dataset: &str) -> Result<Option
     Ok(quarantine(source, &properties).map(|dataset| dataset.version))
 }
 
+impl Lake {
+    /// The path of each file of a version of a source, by its number in the rows; empty if the
+    /// manifest of that version was removed or the dataset is not from a source.
+    pub async fn paths_of_files(
+        &self,
+        rows: &DatasetRef,
+    ) -> Result<BTreeMap<u32, String>, StoreError> {
+        let properties = self.properties_with(rows, MANIFEST).await?;
+        let version = properties.and_then(|all| all.get(MANIFEST)?.parse().ok());
+        let Some(version) = version else {
+            return Ok(BTreeMap::new());
+        };
+        let manifest = DatasetRef {
+            name: manifest_name(&rows.name),
+            version,
+            rows: 0,
+        };
+        let scan = Scan {
+            columns: Some(["object", "path"].map(String::from).to_vec()),
+            ..Scan::default()
+        };
+        let Ok((_, batches)) = self.read(&manifest, &scan).await else {
+            return Ok(BTreeMap::new());
+        };
+        let paths = batches.iter().flat_map(|batch| {
+            let numbers = batch.column(0).as_primitive_opt::<UInt32Type>();
+            let paths = batch.column(1).as_string_opt::<i32>();
+            let both = numbers.zip(paths).into_iter();
+            both.flat_map(|(numbers, paths)| numbers.iter().zip(paths))
+        });
+        Ok(paths
+            .filter_map(|(number, path)| Some((number?, path?.to_string())))
+            .collect())
+    }
+}
+
 /// The properties of a version of the rows.
 pub fn properties(
     base: &Properties,
@@ -345,7 +381,7 @@ fn batch(objects: &[Object]) -> Result<RecordBatch, StoreError> {
     )?)
 }
 
-fn objects(batch: &RecordBatch) -> Vec<Object> {
+pub(super) fn objects(batch: &RecordBatch) -> Vec<Object> {
     let text = |column: usize, row: usize| {
         let texts = batch.column(column).as_string_opt::<i32>();
         texts.map_or("", |texts| texts.value(row)).to_string()

@@ -13,7 +13,7 @@ mod changes;
 mod key_ranges;
 mod keys;
 pub mod manifest;
-mod note;
+pub(crate) mod note;
 mod quarantine;
 mod reader;
 mod resolve;

@@ -1,5 +1,9 @@
 //! Summarises the records of a source in counts and sentences.
 
+mod recount;
+
+pub use recount::recount;
+
 use super::{
     SourceSpec,
     changes::Changes,

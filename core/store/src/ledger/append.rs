@@ -218,7 +218,10 @@ impl Ledger {
 }
 
 /// Converts rows to a batch; missing columns are null.
-fn batch(schema: &SchemaRef, rows: &[&Map<String, Value>]) -> Result<RecordBatch, StoreError> {
+pub(crate) fn batch(
+    schema: &SchemaRef,
+    rows: &[&Map<String, Value>],
+) -> Result<RecordBatch, StoreError> {
     let mut decoder = arrow::json::ReaderBuilder::new(Arc::clone(schema))
         .with_batch_size(rows.len().max(1))
         .with_strict_mode(true)

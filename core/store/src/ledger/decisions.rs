@@ -1,8 +1,12 @@
 //! Decisions of people as events, and the decisions in force.
 
-use super::{Ledger, schema::DECISIONS};
+use super::{
+    Ledger,
+    schema::{DECISIONS, FINDINGS},
+};
 use crate::error::StoreError;
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use retrocast_domain::{FindingDecision, FindingState};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -18,10 +22,16 @@ pub struct Decision {
     pub noun: String,
     /// Key of the item, such as the id of a finding.
     pub key: String,
-    /// The decision: `accepted`.
+    /// The decision: `acknowledged`.
     pub decision: String,
     /// The reason.
     pub why: String,
+    /// First day on which a snoozed finding is back on the first page.
+    #[serde(default)]
+    pub until: Option<Date>,
+    /// The run that the person read: "2026-W45/1a2b3c4d".
+    #[serde(default)]
+    pub run: Option<String>,
 }
 
 impl Decision {
@@ -42,7 +52,27 @@ impl Decision {
             hash.update(&(part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
         }
+        // Decisions without them keep the ids that older programs gave them.
+        let until = self.until.map(|day| day.to_string());
+        for part in [until, self.run.clone()].into_iter().flatten() {
+            hash.update(&(part.len() as u64).to_le_bytes());
+            hash.update(part.as_bytes());
+        }
         hash.finalize().to_hex()[..16].to_string()
+    }
+
+    /// The decision on a finding; `None` for decisions on other items, or in words of older
+    /// programs.
+    fn on_finding(&self, zone: &TimeZone) -> Option<FindingDecision> {
+        let state = FindingState::from_word(&self.decision)?;
+        (self.noun == FINDINGS.name).then(|| FindingDecision {
+            finding: self.key.clone(),
+            state,
+            who: self.who.clone(),
+            date: zone.to_datetime(self.time).date(),
+            why: self.why.clone(),
+            until: self.until,
+        })
     }
 
     fn columns(&self) -> Map<String, Value> {
@@ -55,8 +85,13 @@ impl Decision {
             ("decision", self.decision.clone()),
             ("why", self.why.clone()),
         ];
+        let optional = [
+            ("until", self.until.map(|day| day.to_string())),
+            ("run", self.run.clone()),
+        ];
         let columns = texts.map(|(name, text)| (name.to_string(), Value::from(text)));
-        columns.into_iter().collect()
+        let optional = optional.map(|(name, text)| (name.to_string(), Value::from(text)));
+        columns.into_iter().chain(optional).collect()
     }
 }
 
@@ -83,4 +118,88 @@ pub fn decisions_in_force(decisions: &[Decision]) -> BTreeMap<(&str, &str), &Dec
         state.insert((&*decision.noun, &*decision.key), decision);
     }
     state
+}
+
+/// The decisions on findings that are in force on a day, by finding. `decisions` are in order,
+/// oldest first: of several on a finding, the last one counts. A reopened finding has none, and a
+/// snoozed one has none from the day on which it is back.
+pub fn finding_decisions<'a>(
+    decisions: impl IntoIterator<Item = &'a Decision>,
+    day: Date,
+    zone: &TimeZone,
+) -> Vec<FindingDecision> {
+    let mut last: BTreeMap<String, FindingDecision> = BTreeMap::new();
+    for decision in decisions {
+        if let Some(decision) = decision.on_finding(zone) {
+            last.insert(decision.finding.clone(), decision);
+        }
+    }
+    let in_force = last.into_values().filter(|decision| match decision.state {
+        FindingState::Reopened => false,
+        FindingState::Snoozed => decision.until.is_none_or(|until| day < until),
+        FindingState::Acknowledged | FindingState::Wrong => true,
+    });
+    in_force.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    fn decision(key: &str, word: &str, time: &str, until: Option<Date>) -> Decision {
+        Decision {
+            time: time.parse().unwrap(),
+            who: "ann".to_string(),
+            noun: FINDINGS.name.to_string(),
+            key: key.to_string(),
+            decision: word.to_string(),
+            why: "a test".to_string(),
+            until,
+            run: None,
+        }
+    }
+
+    #[test]
+    fn the_last_decision_on_a_finding_is_in_force() {
+        let events = [
+            decision("a", "wrong", "2026-11-01T23:30:00Z", None),
+            decision(
+                "b",
+                "snoozed",
+                "2026-11-02T10:00:00Z",
+                Some(date(2026, 11, 10)),
+            ),
+            decision("c", "dismissed", "2026-11-02T10:00:00Z", None),
+            decision("a", "acknowledged", "2026-11-03T23:30:00Z", None),
+            decision("d", "wrong", "2026-11-03T10:00:00Z", None),
+            decision("d", "reopened", "2026-11-04T10:00:00Z", None),
+        ];
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let check = |count: usize, day: Date, expected: &[&str]| {
+            let found = finding_decisions(&events[..count], day, &zone);
+            let found = found.iter().map(|one| {
+                let (finding, state, date) = (&one.finding, one.state.word(), one.date);
+                format!("{finding} {state} {date}")
+            });
+            assert_eq!(found.collect::<Vec<_>>(), expected);
+        };
+        // The day is that of the job's time zone.
+        check(1, date(2026, 11, 2), &["a wrong 2026-11-02"]);
+        let snoozed = "b snoozed 2026-11-02";
+        let all = ["a acknowledged 2026-11-04", snoozed];
+        check(6, date(2026, 11, 9), &all);
+        check(6, date(2026, 11, 10), &all[..1]);
+    }
+
+    #[test]
+    fn events_without_new_columns_keep_their_ids() {
+        let mut one = decision("a", "wrong", "2026-11-01T23:30:00Z", None);
+        let id = one.event();
+        one.until = Some(date(2026, 11, 10));
+        assert_ne!(one.event(), id);
+        one.until = None;
+        one.run = Some("2026-W45/ab".to_string());
+        assert_ne!(one.event(), id);
+    }
 }

@@ -3,7 +3,7 @@
 
 mod answers;
 
-pub use answers::{DECISIONS, HEALTH, IMPROVEMENTS, RECOMMENDATIONS};
+pub use answers::{DECISIONS, HEALTH, IMPROVEMENTS, RECOMMENDATIONS, RESTATEMENTS};
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use retrocast_domain::result::{ResultColumn, ResultTable, column};
@@ -75,6 +75,12 @@ pub const RUNS: LedgerTable = LedgerTable {
         column("status", TEXT, "", "Status: complete or partial."),
         column("date", DAY, "", "Date of the run."),
         column("build", TEXT, "", "Version of the program."),
+        column(
+            "datasets",
+            TEXT,
+            "",
+            "Datasets that its reports cite, as NAME@VERSION, separated by spaces.",
+        ),
     ],
     published_by_runs: true,
     identity: None,
@@ -227,6 +233,25 @@ pub const KPIS: LedgerTable = LedgerTable {
             "met or missed, followed by 'but not clearly' if not proven; null without a target.",
         ),
         column("n", COUNT, "", "Number of records behind the value."),
+        column(
+            "definition",
+            TEXT,
+            "",
+            "Hash of the params of its stage; null for figures that are not compared with later runs, like all columns below.",
+        ),
+        column(
+            "input_definition",
+            TEXT,
+            "",
+            "Hash of the config of all nodes that its stage reads, and their contracts.",
+        ),
+        column("code", TEXT, "", "Hash of the version of its stage's code."),
+        column(
+            "input_code",
+            TEXT,
+            "",
+            "Hash of the versions of the code of all nodes that its stage reads.",
+        ),
     ],
     published_by_runs: true,
     identity: Some("metric"),
@@ -348,6 +373,7 @@ pub const TABLES: &[LedgerTable] = &[
     EFFECTS,
     HEALTH,
     RECOMMENDATIONS,
+    RESTATEMENTS,
     DECISIONS,
     IMPROVEMENTS,
     RUNS,
@@ -377,6 +403,13 @@ impl LedgerTable {
     pub fn visible_columns(&self) -> impl Iterator<Item = &'static ResultColumn> {
         let common = if self.published_by_runs { COMMON } else { &[] };
         common.iter().chain(self.columns)
+    }
+
+    /// The schema of its own columns.
+    pub(crate) fn own_schema(&self) -> SchemaRef {
+        Arc::new(Schema::new(
+            self.columns.iter().map(field).collect::<Vec<_>>(),
+        ))
     }
 
     /// The schema of the visible columns.

@@ -184,6 +184,8 @@ async fn the_last_decision_on_a_key_is_in_force() {
         key: key.to_string(),
         decision: decision.to_string(),
         why: "it's known".to_string(),
+        until: None,
+        run: None,
     };
     let recorded = [
         decision(2, "leak", "reopened"),

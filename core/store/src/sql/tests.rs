@@ -323,6 +323,7 @@ fn a_failing_query_writes_nothing() {
     let write = |query: &str| {
         bench.runtime.block_on(sql.query_to_dataset(
             &bench.lake,
+            &bench.lake,
             query,
             &bench.tables,
             "daily",

@@ -126,6 +126,47 @@ pub const RECOMMENDATIONS: LedgerTable = LedgerTable {
     identity: Some("id"),
 };
 
+/// Figures of earlier windows that moved since they were published.
+pub const RESTATEMENTS: LedgerTable = LedgerTable {
+    name: "restatements",
+    query_name: "ledger.restatements",
+    title: "Restated figures",
+    description: "Figures of earlier windows that moved by at least the size that the job states.",
+    columns: &[
+        column("stage", TEXT, "", "Stage of the figure."),
+        column("of_window", TEXT, "", "The earlier window."),
+        column("metric", TEXT, "", "The key figure."),
+        column("unit", TEXT, "", "Unit of the values."),
+        column(
+            "value_from",
+            NUMBER,
+            "as unit says",
+            "The published value; null without records.",
+        ),
+        column(
+            "value_to",
+            NUMBER,
+            "as unit says",
+            "The value that the run found; null without records.",
+        ),
+        column(
+            "published_by",
+            TEXT,
+            "",
+            "Window and id of the run that published the value.",
+        ),
+        column("why", TEXT, "", "Causes in words."),
+        column(
+            "causes",
+            TEXT,
+            "",
+            "Causes as JSON: kind, part of the change, and number of records.",
+        ),
+    ],
+    published_by_runs: true,
+    identity: None,
+};
+
 /// Decisions of people.
 pub const DECISIONS: LedgerTable = LedgerTable {
     name: "decisions",
@@ -139,21 +180,28 @@ pub const DECISIONS: LedgerTable = LedgerTable {
             "noun",
             TEXT,
             "",
-            "Table of the item: findings, kpis or effects.",
+            "Table of the item: findings; also kpis or effects in decisions by older programs.",
         ),
-        column(
-            "key",
-            TEXT,
-            "",
-            "Item: the id of a finding, the metric of a key figure, the improvement.",
-        ),
+        column("key", TEXT, "", "Item: the id of the finding."),
         column(
             "decision",
             TEXT,
             "",
-            "The decision, such as accepted or dismissed.",
+            "acknowledged, wrong, snoozed or reopened; older programs wrote other words.",
         ),
         column("why", TEXT, "", "Reason."),
+        column(
+            "until",
+            DAY,
+            "",
+            "First day on which a snoozed finding is back on the first page.",
+        ),
+        column(
+            "run",
+            TEXT,
+            "",
+            "Window and id of the run that the person read.",
+        ),
         column(EVENT, TEXT, "", "Identity of the event."),
     ],
     published_by_runs: false,

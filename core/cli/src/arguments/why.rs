@@ -1,0 +1,27 @@
+//! Arguments of `retrocast why`.
+
+use clap::Args;
+
+/// A printed figure, and what to show of it.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  retrocast why weekly-operations/2026-W46#k1   the figure marked k1 in its report
+  retrocast why latest#f2 --rows 5              with example rows behind it
+  retrocast why latest                          every figure with its ID
+
+Prints what the figure is, the versions of the datasets that it was computed from, and whether the same
+stage computes the same digits from them again. Nothing in the workspace is written. The exit code is 1
+when it differs or cannot be computed any more; the reasons are listed.")]
+pub struct WhyArguments {
+    /// Run and ID of the figure; a run alone lists its figures. Run: "latest", JOB, WINDOW, JOB/WINDOW,
+    /// JOB/WINDOW/RUN, an id, or a folder
+    #[arg(value_name = "RUN#ID")]
+    pub figure: String,
+    /// Show this many of the rows behind the figure
+    #[arg(long, value_name = "N")]
+    pub rows: Option<usize>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,76 @@
+//! `retrocast restated`: figures of earlier windows that moved since they were published.
+
+use super::{lake::table, print, print_json};
+use crate::{Exit, diagnose::WrongUsage, ledger::JobLedger, workspace::Workspace};
+use retrocast_domain::{Restatement, Window};
+use retrocast_store::{ledger::PublishedRestatement, maintenance::Answer};
+use serde_json::{Value, json};
+
+/// Lists the restated figures of a job from its ledger.
+pub fn restated(
+    workspace: &Workspace,
+    job: &str,
+    since: Option<&str>,
+    as_json: bool,
+) -> anyhow::Result<Exit> {
+    let since = since.map(parse_window).transpose()?;
+    if !workspace.job_names().iter().any(|known| known == job) {
+        let help = workspace.suggest_job(job);
+        return Err(WrongUsage(format!("no job {job:?}; {help}")).into());
+    }
+    let mut restated = JobLedger::new(workspace, job)?.restatements(workspace, job)?;
+    if let Some(since) = since {
+        restated.retain(|one| {
+            Window::parse(&one.window, "UTC").is_ok_and(|window| window.start >= since.start)
+        });
+    }
+    if as_json {
+        print_json(&restated.iter().map(as_value).collect::<Vec<_>>())?;
+        return Ok(Exit::Done);
+    }
+    if restated.is_empty() {
+        print(&format!("no figure of {job} was restated"))?;
+        return Ok(Exit::Done);
+    }
+    let rows = restated.iter().map(|one| {
+        let values = [one.value_from, one.value_to];
+        let [from, to] = Restatement::new("", "", &one.unit, values).texts;
+        let cells = [
+            one.window.clone(),
+            one.of_window.clone(),
+            one.metric.clone(),
+            from,
+            to,
+            one.why.clone(),
+            one.published_by.clone(),
+        ];
+        cells.map(Some).to_vec()
+    });
+    let columns = [
+        "report",
+        "window",
+        "figure",
+        "published",
+        "now",
+        "why",
+        "published by",
+    ];
+    let answer = Answer {
+        columns: columns.map(String::from).to_vec(),
+        numbers: [false, false, false, true, true, false, false].to_vec(),
+        rows: rows.collect(),
+        more: false,
+    };
+    print(&table(&answer))?;
+    Ok(Exit::Done)
+}
+
+fn parse_window(text: &str) -> Result<Window, WrongUsage> {
+    Window::parse(text, "UTC").map_err(|error| WrongUsage(format!("--since: {error}")))
+}
+
+fn as_value(one: &PublishedRestatement) -> Value {
+    let mut value = json!(one);
+    value["causes"] = serde_json::from_str(&one.causes).unwrap_or_default();
+    value
+}

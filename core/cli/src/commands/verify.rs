@@ -1,0 +1,504 @@
+//! `retrocast verify`: checks that a report is the one in the archive, that its data still exists,
+//! and that it can be rendered again.
+
+use super::{archive, print, print_json, run::BUILD};
+use crate::{Exit, diagnose, executor, terminal, workspace::Workspace};
+use anyhow::Context as _;
+use retrocast_deliver::{check_checksums, retention::tombstone_of};
+use retrocast_domain::{
+    Report,
+    cell::DatasetRef,
+    number::{count, plural},
+};
+use retrocast_render::{Layout, Templates, attachment::attachment, html};
+use retrocast_run::{
+    Plan, RecordedPlan,
+    files::{PLAN, REPORT, read_json},
+    folder::{report_file, report_files, run_folders_of},
+};
+use retrocast_store::{Lake, StoreError, check_name};
+use serde::Serialize;
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Maximum number of names in a reason.
+const NAMES_MAX: usize = 5;
+
+/// The answer of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    /// It holds.
+    Yes,
+    /// It does not hold.
+    No,
+    /// It cannot be checked here.
+    NotPossible,
+}
+
+impl Answer {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::NotPossible => "not possible",
+        }
+    }
+}
+
+/// A check with its answer.
+#[derive(Debug, Serialize)]
+struct Check {
+    /// Name: "contents", "run", "copy", "data", "checksums", "datasets" or "render".
+    check: &'static str,
+    /// The checked file, for checks of one file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    answer: Answer,
+    /// The evidence, or what is wrong.
+    reason: String,
+}
+
+/// The checks of a file or a run.
+#[derive(Debug, Serialize)]
+struct Verification {
+    target: String,
+    /// Folder of the run, if it is known.
+    run: Option<PathBuf>,
+    /// True if all checks hold.
+    verified: bool,
+    checks: Vec<Check>,
+}
+
+/// Verifies a PDF, or all reports of a run.
+pub fn verify(workspace: &Workspace, target: &str, as_json: bool) -> anyhow::Result<Exit> {
+    let mut verifier = Verifier {
+        workspace,
+        templates: executor::templates(workspace.templates.as_deref())?,
+        checks: Vec::new(),
+    };
+    let run = if Path::new(target).is_file() {
+        verifier.file(Path::new(target))?
+    } else {
+        let folder = archive::find_with_files(workspace, target)?;
+        verifier.run(&folder)?;
+        Some(folder)
+    };
+    let checks = verifier.checks;
+    let verification = Verification {
+        target: target.to_string(),
+        run,
+        verified: checks.iter().all(|check| check.answer == Answer::Yes),
+        checks,
+    };
+    if as_json {
+        print_json(&verification)?;
+    } else {
+        print(&text(&verification))?;
+    }
+    Ok(if verification.verified {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
+}
+
+fn text(verification: &Verification) -> String {
+    let mut text = format!("{}\n", verification.target);
+    for check in &verification.checks {
+        let file = check.file.as_ref();
+        let file = file.map_or_else(String::new, |file| format!(" {file}:"));
+        let line = format!(
+            "  {:<13} {:<10}{file} {}",
+            check.answer.word(),
+            check.check,
+            check.reason
+        );
+        let _ = writeln!(text, "{}", terminal::wrap(&line, 27));
+    }
+    let failed = verification.checks.iter();
+    let failed = failed.filter(|check| check.answer != Answer::Yes).count() as u64;
+    let _ = match failed {
+        0 => writeln!(text, "verified"),
+        1 => writeln!(text, "not verified: 1 check does not hold"),
+        n => writeln!(text, "not verified: {} do not hold", plural(n, "check")),
+    };
+    text
+}
+
+/// A report with the bytes that it was read from.
+struct Contents {
+    report: Report,
+    json: Vec<u8>,
+}
+
+struct Verifier<'a> {
+    workspace: &'a Workspace,
+    templates: Templates,
+    checks: Vec<Check>,
+}
+
+impl Verifier<'_> {
+    fn add(&mut self, check: &'static str, file: Option<&str>, result: (Answer, String)) {
+        let (answer, reason) = result;
+        self.checks.push(Check {
+            check,
+            file: file.map(str::to_string),
+            answer,
+            reason,
+        });
+    }
+
+    /// Checks a PDF from anywhere; returns the folder of its run.
+    fn file(&mut self, path: &Path) -> anyhow::Result<Option<PathBuf>> {
+        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let Some(contents) = self.contents(&bytes, None) else {
+            let result = |check| {
+                (
+                    check,
+                    (Answer::NotPossible, "the data is missing".to_string()),
+                )
+            };
+            for (check, result) in ["run", "data", "datasets", "render"].map(result) {
+                self.add(check, None, result);
+            }
+            return Ok(None);
+        };
+        let report = &contents.report;
+        let found = find_run(self.workspace, &contents);
+        let Some(folder) = found else {
+            let reason = format!(
+                "the file is not from this archive: {} has no run {} of {} on {}",
+                self.workspace.reports.display(),
+                report.provenance.run,
+                report.job,
+                report.window
+            );
+            self.add("run", None, (Answer::No, reason));
+            self.datasets(&report.job, &report.provenance.datasets);
+            let result = self.render_pdf(None, &Layout::ALL, &contents.report, &bytes);
+            self.add("render", None, result);
+            return Ok(None);
+        };
+        let found = folder.display().to_string();
+        self.add("run", None, (Answer::Yes, found));
+        let layout = nearest_layout(&folder, &bytes);
+        let stored = folder.join(format!("{}.pdf", layout.name()));
+        let result = compare_with_file(&bytes, &stored);
+        self.add("copy", None, result);
+        self.data(&folder, layout, &contents, None);
+        self.checksums(&folder)?;
+        self.datasets(&report.job, &report.provenance.datasets);
+        let result = self.render_pdf(Some(&folder), &[layout], &contents.report, &bytes);
+        self.add("render", None, result);
+        Ok(Some(folder))
+    }
+
+    /// Checks all reports of a run.
+    fn run(&mut self, folder: &Path) -> anyhow::Result<()> {
+        let RecordedPlan { plan, .. } = RecordedPlan::read(folder)?;
+        self.checksums(folder)?;
+        let mut cited: Vec<DatasetRef> = Vec::new();
+        let reports = plan.nodes.iter().filter(|node| node.is_report());
+        for layout in reports.filter_map(|node| Layout::from_name(node.short())) {
+            let [pdf, html] = ["pdf", "html"].map(|end| format!("{}.{end}", layout.name()));
+            let bytes = match fs::read(folder.join(&pdf)) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    let reason = format!("cannot be read: {error}");
+                    self.add("contents", Some(&pdf), (Answer::NotPossible, reason));
+                    continue;
+                }
+            };
+            let Some(contents) = self.contents(&bytes, Some(&pdf)) else {
+                continue;
+            };
+            let report = &contents.report;
+            self.data(folder, layout, &contents, Some(&pdf));
+            let result = self.render_pdf(Some(folder), &[layout], report, &bytes);
+            self.add("render", Some(&pdf), result);
+            let result = self.render_html(folder, layout, report);
+            self.add("render", Some(&html), result);
+            for dataset in &report.provenance.datasets {
+                if !cited.contains(dataset) {
+                    cited.push(dataset.clone());
+                }
+            }
+        }
+        self.datasets(&plan.job, &cited);
+        Ok(())
+    }
+
+    /// Reads the report that is attached to a PDF.
+    fn contents(&mut self, pdf: &[u8], file: Option<&str>) -> Option<Contents> {
+        let contents = attachment(pdf, REPORT)
+            .map_err(|error| error.to_string())
+            .and_then(|json| match serde_json::from_slice::<Report>(&json) {
+                Ok(report) => Ok(Contents { report, json }),
+                Err(error) => Err(format!("the attached {REPORT} is not a report: {error}")),
+            });
+        match contents {
+            Ok(contents) => {
+                let report = &contents.report;
+                let reason = format!("{} on {}, attached as {REPORT}", report.job, report.window);
+                self.add("contents", file, (Answer::Yes, reason));
+                Some(contents)
+            }
+            Err(reason) => {
+                self.add("contents", file, (Answer::No, reason));
+                None
+            }
+        }
+    }
+
+    /// Compares the attached data with the archive's.
+    fn data(&mut self, folder: &Path, layout: Layout, contents: &Contents, file: Option<&str>) {
+        let stored = report_file(folder, layout.name());
+        let result = compare_with_file(&contents.json, &stored);
+        self.add("data", file, result);
+    }
+
+    fn checksums(&mut self, folder: &Path) -> anyhow::Result<()> {
+        let result = match check_checksums(folder)? {
+            None => {
+                let reason = match tombstone_of(folder) {
+                    Some(tombstone) => format!(
+                        "the files of the run were removed on {}: {}",
+                        tombstone.date, tombstone.why
+                    ),
+                    None => "the run has no checksums.b3: it has not finished".to_string(),
+                };
+                (Answer::NotPossible, reason)
+            }
+            Some(result) if result.changed.is_empty() && result.missing.is_empty() => {
+                let files = plural(result.files as u64, "file");
+                (Answer::Yes, format!("{files} of the run are unchanged"))
+            }
+            Some(result) => {
+                let mut parts = Vec::new();
+                if !result.changed.is_empty() {
+                    parts.push(format!("changed since the run: {}", names(&result.changed)));
+                }
+                if !result.missing.is_empty() {
+                    parts.push(format!("missing: {}", names(&result.missing)));
+                }
+                (Answer::No, parts.join("; "))
+            }
+        };
+        self.add("checksums", None, result);
+        Ok(())
+    }
+
+    /// Checks that every dataset version that a report cites is in the lake.
+    fn datasets(&mut self, job: &str, cited: &[DatasetRef]) {
+        let result = self
+            .cited_versions(job, cited)
+            .unwrap_or_else(|error| (Answer::NotPossible, diagnose::in_one_line(&error)));
+        self.add("datasets", None, result);
+    }
+
+    fn cited_versions(&self, job: &str, cited: &[DatasetRef]) -> anyhow::Result<(Answer, String)> {
+        if cited.is_empty() {
+            let reason = "there is no report that cites datasets".to_string();
+            return Ok((Answer::NotPossible, reason));
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .context("cannot start threads")?;
+        let root = &self.workspace.lake_locations.root;
+        let lake = Lake::new(root, job)?;
+        if runtime.block_on(lake.names())?.is_empty() {
+            let reason = format!("{root} has no datasets of {job}");
+            return Ok((Answer::NotPossible, reason));
+        }
+        let mut wrong = Vec::new();
+        for dataset in cited {
+            let name = format!("{}@{}", dataset.name, dataset.version);
+            match runtime.block_on(lake.find(&dataset.name, Some(dataset.version))) {
+                Ok(found) if found.rows == dataset.rows => {}
+                Ok(found) => {
+                    let (has, cites) = (count(found.rows), count(dataset.rows));
+                    wrong.push(format!(
+                        "{name} has {has} rows, but the report cites {cites}"
+                    ));
+                }
+                Err(StoreError::NoVersion { .. }) => {
+                    wrong.push(format!("{name} was removed from the lake"));
+                }
+                Err(StoreError::NoDataset { .. } | StoreError::Name { .. }) => {
+                    wrong.push(format!("{name} does not exist"));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if wrong.is_empty() {
+            let versions = plural(cited.len() as u64, "version");
+            return Ok((Answer::Yes, format!("{versions} cited, all in the lake")));
+        }
+        Ok((Answer::No, names(&wrong)))
+    }
+
+    /// Renders a report again as PDF and compares the bytes with those of a file.
+    fn render_pdf(
+        &self,
+        folder: Option<&Path>,
+        layouts: &[Layout],
+        report: &Report,
+        pdf: &[u8],
+    ) -> (Answer, String) {
+        let again = |layout: &Layout| retrocast_render::pdf(report, *layout, &self.templates);
+        self.compare_rendered(folder, report, pdf, layouts.iter().map(again))
+    }
+
+    /// Renders a report again as HTML and compares the bytes with those of the run.
+    fn render_html(&self, folder: &Path, layout: Layout, report: &Report) -> (Answer, String) {
+        let path = folder.join(format!("{}.html", layout.name()));
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let reason = format!("cannot read {}: {error}", path.display());
+                return (Answer::NotPossible, reason);
+            }
+        };
+        let again = html::report_with(report, layout, &self.templates).map(String::into_bytes);
+        self.compare_rendered(Some(folder), report, &bytes, std::iter::once(again))
+    }
+
+    /// Compares a file with the results of rendering its report again; one must have its bytes.
+    fn compare_rendered(
+        &self,
+        folder: Option<&Path>,
+        report: &Report,
+        bytes: &[u8],
+        results: impl Iterator<Item = Result<Vec<u8>, retrocast_render::Error>>,
+    ) -> (Answer, String) {
+        let mut difference = String::new();
+        for result in results {
+            match result {
+                Ok(again) if again == bytes => {
+                    let size = count(bytes.len() as u64);
+                    return (
+                        Answer::Yes,
+                        format!("rendered again, the same {size} bytes"),
+                    );
+                }
+                Ok(again) => {
+                    difference = format!("rendered again, {}", describe_difference(bytes, &again));
+                }
+                Err(error) => difference = format!("the report cannot be rendered: {error}"),
+            }
+        }
+        let this = executor::build(BUILD);
+        let build = &report.provenance.build;
+        if *build != this {
+            let reason = format!(
+                "the report was made by {build}, and this is {this}, which renders other bytes"
+            );
+            return (Answer::NotPossible, reason);
+        }
+        if folder.is_some_and(|folder| self.have_templates_changed(folder)) {
+            let reason = "the templates have changed since the run; --templates names others";
+            return (Answer::NotPossible, reason.to_string());
+        }
+        (Answer::No, difference)
+    }
+
+    /// Returns true if the run was made with other templates.
+    fn have_templates_changed(&self, folder: &Path) -> bool {
+        let plan = read_json::<Plan>(folder.join(PLAN)).ok();
+        let nodes = plan.as_ref().map_or(&[][..], |plan| &plan.nodes);
+        let report = nodes.iter().find(|node| node.is_report());
+        report.is_some_and(|node| node.code_version != executor::templates_version(&self.templates))
+    }
+}
+
+/// Finds the run that made a report: one with the same data, else the one that the report names.
+fn find_run(workspace: &Workspace, contents: &Contents) -> Option<PathBuf> {
+    let report = &contents.report;
+    // The name comes from the file.
+    check_name(&report.job).ok()?;
+    let folders = run_folders_of(&workspace.reports, &report.job);
+    let of_window: Vec<PathBuf> = folders
+        .into_iter()
+        .filter(|folder| {
+            let window = folder.parent().and_then(Path::file_name);
+            window.is_some_and(|window| window.to_str() == Some(&report.window))
+        })
+        .collect();
+    let has_data = |folder: &&PathBuf| {
+        let mut files = report_files(folder).into_iter();
+        files.any(|file| fs::read(file).is_ok_and(|json| json == contents.json))
+    };
+    let is_named = |folder: &&PathBuf| {
+        let recorded = RecordedPlan::read(folder);
+        recorded.is_ok_and(|recorded| {
+            let origin = recorded.origin;
+            [origin.identity, origin.run].contains(&report.provenance.run)
+        })
+    };
+    let found = of_window.iter().find(has_data);
+    found.or_else(|| of_window.iter().find(is_named)).cloned()
+}
+
+/// The report of a run whose PDF has the most bytes in common with this one from the start.
+fn nearest_layout(folder: &Path, pdf: &[u8]) -> Layout {
+    let common = |layout: &Layout| {
+        let stored = fs::read(folder.join(format!("{}.pdf", layout.name()))).unwrap_or_default();
+        stored.iter().zip(pdf).take_while(|(a, b)| a == b).count()
+    };
+    let [first, second] = Layout::ALL;
+    if common(&second) > common(&first) {
+        second
+    } else {
+        first
+    }
+}
+
+/// Compares bytes with those of a file of the archive.
+fn compare_with_file(bytes: &[u8], stored: &Path) -> (Answer, String) {
+    let path = stored.display();
+    match fs::read(stored) {
+        Ok(expected) if expected == bytes => (Answer::Yes, format!("the same bytes as {path}")),
+        Ok(expected) => {
+            let difference = describe_difference(bytes, &expected);
+            (Answer::No, format!("compared with {path}, {difference}"))
+        }
+        Err(error) => (Answer::NotPossible, format!("cannot read {path}: {error}")),
+    }
+}
+
+/// Describes the first difference of two files.
+fn describe_difference(bytes: &[u8], expected: &[u8]) -> String {
+    let at = bytes
+        .iter()
+        .zip(expected)
+        .take_while(|(a, b)| a == b)
+        .count();
+    let [length, expected_length] = [bytes, expected].map(|all| count(all.len() as u64));
+    let sizes = if length == expected_length {
+        format!("of {length}")
+    } else {
+        format!("({length} bytes instead of {expected_length})")
+    };
+    format!(
+        "the first difference is at byte {} {sizes}",
+        count(at as u64 + 1)
+    )
+}
+
+/// Joins names; those beyond the first few are counted.
+fn names(all: &[String]) -> String {
+    let shown = all.iter().take(NAMES_MAX);
+    let shown: Vec<&str> = shown.map(String::as_str).collect();
+    let more = all.len().saturating_sub(NAMES_MAX);
+    let shown = shown.join(", ");
+    match more {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}

@@ -1,0 +1,202 @@
+//! Formats the answer to `retrocast why` as text.
+
+use super::{
+    Answer,
+    computation::{Recomputation, Status},
+    definition::{Definition, Input, NodeDefinition, RowFilter},
+};
+use crate::{commands::lake, terminal};
+use retrocast_domain::number::{count, plural};
+use retrocast_render::view::PrintedFigure;
+use std::fmt::Write as _;
+
+/// Width of the labels.
+const LABEL: usize = 12;
+/// Number of nodes that are described completely.
+const NODES_MAX: usize = 2;
+/// Maximum length of a text, in characters.
+const TEXT_MAX: usize = 600;
+
+/// One line per figure: ID, place and sentence.
+pub fn list(figures: &[PrintedFigure]) -> String {
+    let mut text = String::new();
+    for one in figures {
+        let line = format!(
+            "  {:<5} {:<16} {}",
+            one.figure.id,
+            one.figure.place.word(),
+            terminal::truncate(&one.sentence, 300)
+        );
+        let _ = writeln!(text, "{}", terminal::wrap(&line, 25));
+    }
+    text
+}
+
+/// The complete answer.
+pub fn answer(answer: &Answer<'_>) -> String {
+    let Answer {
+        figure,
+        definition,
+        recomputation,
+        rows,
+        ..
+    } = answer;
+    let mut text = String::new();
+    let head = format!("{}  {}", figure.figure.id, figure.sentence);
+    let _ = writeln!(text, "{}\n", terminal::wrap(&head, 4));
+    define(&mut text, figure, definition);
+    if let Some(rows) = rows {
+        let _ = writeln!(
+            text,
+            "\n{} of {}",
+            plural(rows.answer.rows.len() as u64, "row"),
+            count(rows.total)
+        );
+        text.push_str(&lake::table(&rows.answer));
+    }
+    text.push('\n');
+    recompute(&mut text, figure, recomputation);
+    text
+}
+
+fn line(text: &mut String, label: &str, value: &str) {
+    if value.is_empty() {
+        return;
+    }
+    let line = format!("  {label:<LABEL$}{}", terminal::truncate(value, TEXT_MAX));
+    let _ = writeln!(text, "{}", terminal::wrap(&line, LABEL + 2));
+}
+
+fn define(text: &mut String, figure: &PrintedFigure, definition: &Definition) {
+    line(text, "place", figure.figure.place.word());
+    line(
+        text,
+        "window",
+        &format!("{} ({})", definition.window, definition.timezone),
+    );
+    line(text, "group", &definition.group);
+    line(text, "period", &definition.period);
+    if let Some(records) = definition.records {
+        line(text, "records", &count(records));
+    }
+    if let Some(rows) = &definition.rows {
+        line(text, "rows", &select(rows));
+    }
+    if definition.nodes.len() > NODES_MAX {
+        let names: Vec<&str> = definition
+            .nodes
+            .iter()
+            .map(|node| node.node.as_str())
+            .collect();
+        line(text, "made from", &names.join(", "));
+        return;
+    }
+    for node in &definition.nodes {
+        define_node(text, node);
+    }
+}
+
+/// The rows as a query.
+fn select(rows: &RowFilter) -> String {
+    match rows.condition.as_str() {
+        "" => format!("select * from {}", rows.dataset),
+        condition => format!("select * from {} where {condition}", rows.dataset),
+    }
+}
+
+fn define_node(text: &mut String, node: &NodeDefinition) {
+    text.push('\n');
+    let name = match node.title.as_str() {
+        "" => format!("{}, kind {}", node.node, node.kind),
+        title => format!("{}, kind {}: {title}", node.node, node.kind),
+    };
+    line(text, "computed by", &name);
+    line(text, "method", &node.method);
+    let set = node.params.iter().filter(|param| param.set);
+    let set: Vec<String> = set
+        .map(|param| format!("{} = {}", param.name, param.value))
+        .collect();
+    line(text, "params", &set.join(" · "));
+    if let Some(query) = &node.query {
+        line(text, "query", &one_line(query));
+    }
+    for (i, input) in node.inputs.iter().enumerate() {
+        line(text, if i == 0 { "reads" } else { "" }, &describe(input));
+    }
+    line(text, "ledger", &node.ledger.join(", "));
+}
+
+fn describe(input: &Input) -> String {
+    let dataset = &input.dataset;
+    let arrow = if input.depth > 0 { "from " } else { "" };
+    let indent = "  ".repeat(input.depth);
+    let rows = plural(dataset.rows, "row");
+    let name = format!(
+        "{indent}{arrow}{}@{} ({rows})",
+        dataset.name, dataset.version
+    );
+    match (&input.records, &input.query) {
+        (Some([uri, contract]), _) => format!("{name}: {uri}, contract {contract}"),
+        (None, Some(query)) => format!("{name}: {}", one_line(query)),
+        (None, None) => name,
+    }
+}
+
+/// A query in one line.
+fn one_line(query: &str) -> String {
+    query.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn recompute(text: &mut String, figure: &PrintedFigure, result: &Recomputation) {
+    let seconds = format!("in {:.1} s", result.took.as_secs_f64());
+    match result.status {
+        Status::Same => {
+            let line = format!(
+                "recomputed: {}, as printed ({seconds})",
+                short(figure, &result.sentence)
+            );
+            let _ = writeln!(text, "{}", terminal::wrap(&line, 2));
+        }
+        Status::Different => {
+            let line = format!(
+                "recomputed: {}, which differs ({seconds})",
+                match result.sentence.as_str() {
+                    "" => "nothing".to_string(),
+                    sentence => short(figure, sentence),
+                }
+            );
+            let _ = writeln!(text, "{}", terminal::wrap(&line, 2));
+        }
+        Status::NotPossible => {
+            let _ = writeln!(text, "it cannot be computed again");
+        }
+    }
+    let none = "nothing".to_string();
+    for one in &result.differences {
+        let _ = writeln!(
+            text,
+            "  {}: printed {}, recomputed {}",
+            one.text,
+            terminal::truncate(one.printed.as_ref().unwrap_or(&none), 200),
+            terminal::truncate(one.recomputed.as_ref().unwrap_or(&none), 200)
+        );
+    }
+    for reason in &result.reasons {
+        let line = format!("  because: {}", terminal::truncate(reason, TEXT_MAX));
+        let _ = writeln!(text, "{}", terminal::wrap(&line, 4));
+    }
+}
+
+/// The computed figure in few words: its value if it has one, else its sentence.
+fn short(figure: &PrintedFigure, sentence: &str) -> String {
+    let value = figure
+        .texts
+        .first()
+        .map(|texts| texts["text"].as_str().unwrap_or_default());
+    match (figure.figure.place, value) {
+        (retrocast_domain::Place::Kpi, Some(value)) if sentence == figure.sentence => {
+            value.to_string()
+        }
+        _ => terminal::truncate(sentence.trim_end_matches('.'), 300),
+    }
+}

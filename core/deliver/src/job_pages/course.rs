@@ -1,0 +1,299 @@
+//! The pages of figures, findings and improvements over all reports of a job.
+
+use super::{
+    Site,
+    data::{newest_severity, run_link, severity_word, shown_name},
+};
+use crate::{
+    history::{FigureHistory, FindingHistory, FindingState, ImprovementHistory, MetricHistory},
+    trend::{Point, Trend, chart},
+    words::non_empty_or,
+    year_index::FindingRow,
+};
+use retrocast_domain::number::{count, interval, plural, range, with_unit};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Maximum number of rows of a table of reports; the chart and the series above it cover all.
+const ROWS_MAX: usize = 400;
+/// Maximum number of series of reports with a finding.
+const SPANS_MAX: usize = 100;
+/// Number of reports above which a figure's page also summarises them by year.
+const YEARS_FROM: usize = 60;
+
+/// The first parts of the path to a page of this job.
+fn trail(site: &Site, name: &str) -> Value {
+    json!([
+        [site.job.display_title(), format!("{}index.html", site.href)],
+        [name, ""]
+    ])
+}
+
+/// The caption of a table of reports, which may be limited.
+fn caption(what: &str, shown: usize, all: usize) -> String {
+    if shown < all {
+        format!("{what}, newest first: {}", of_reports(shown, all))
+    } else {
+        format!("{what}, newest first")
+    }
+}
+
+fn bounds(value: f64, bounds: Option<[f64; 2]>, unit: &str) -> String {
+    let Some([low, high]) = bounds else {
+        return String::new();
+    };
+    match unit {
+        "share" | "min" | "ratio" => range(&with_unit(low, unit), &with_unit(high, unit)),
+        _ if value.is_finite() => interval(low, high),
+        _ => String::new(),
+    }
+}
+
+pub(super) fn finding_page(site: &Site, finding: &FindingHistory) -> Value {
+    let reports = &site.history.reports;
+    let meta = finding.meta;
+    let link = |at: usize| run_link(reports[at].run);
+    let name = |at: usize| shown_name(reports[at].run);
+    let newest = finding
+        .points
+        .iter()
+        .rev()
+        .find(|point| point.row.is_some());
+    let newest = newest.map_or(0, |point| point.at);
+    let state = match (finding.points.last(), finding.spans.last()) {
+        (Some(last), _) if last.state == FindingState::Resolved => {
+            format!(
+                "Resolved in {}: looked for again and no longer found.",
+                name(last.at)
+            )
+        }
+        (Some(_), Some(span)) if span.times > 1 => format!(
+            "In every report that looked for it since {}: {}.",
+            name(span.from),
+            plural(span.times, "report")
+        ),
+        _ => "In one report so far.".to_string(),
+    };
+    let size = |row: &FindingRow| {
+        let (value, low, high) = row.size?;
+        Some((value, low.zip(high).map(|(low, high)| [low, high])))
+    };
+    let points: Vec<Point> = finding
+        .points
+        .iter()
+        .map(|point| {
+            let size = point.row.and_then(size);
+            Point {
+                name: name(point.at),
+                value: size.map(|(value, _)| value),
+                interval: size.and_then(|(_, interval)| interval),
+            }
+        })
+        .collect();
+    let rows = finding.points.iter().rev().take(ROWS_MAX).map(|point| {
+        let size = point.row.and_then(size);
+        json!({
+            "href": format!("{}index.html", reports[point.at].run.href()),
+            "name": name(point.at),
+            "state": point.state.word(),
+            "severity": point.row.map_or("", |row| severity_word(row.severity)),
+            "size": size.map_or("–".to_string(), |(value, _)| with_unit(value, &meta.unit)),
+            "interval": size.map_or(String::new(), |(value, interval)| bounds(value, interval, &meta.unit)),
+        })
+    });
+    let rows: Vec<Value> = rows.collect();
+    let spans = finding.spans.iter().rev().take(SPANS_MAX).map(|span| {
+        json!({
+            "from": link(span.from),
+            "to": link(span.to),
+            "times": count(span.times),
+            "resolved": span.resolved.map(link),
+        })
+    });
+    json!({
+        "title": site.job.display_title(),
+        "trail": trail(site, &meta.what),
+        "finding": {
+            "what": meta.what,
+            "sentence": meta.sentence,
+            "subject": non_empty_or(meta.subject.clone(), "all"),
+            "stage": retrocast_run::plan::short(&meta.node),
+            "kind": meta.kind.replace('_', " "),
+            "method": meta.method,
+            "severity": severity_word(newest_severity(finding)),
+            "state": state,
+            "newest": link(newest),
+        },
+        "chart": chart(&Trend {
+            title: &format!("Size of the finding: {}", meta.what),
+            unit: &meta.unit,
+            level: None,
+            points: &points,
+        }),
+        "spans_caption": match finding.spans.len() {
+            n if n > SPANS_MAX => format!(
+                "Uninterrupted series of reports, newest first: {} of {}",
+                count(SPANS_MAX as u64),
+                count(n as u64)
+            ),
+            _ => "Uninterrupted series of reports, newest first".to_string(),
+        },
+        "spans": spans.collect::<Vec<_>>(),
+        "caption": caption("State in each report that looked for it", rows.len(), finding.points.len()),
+        "rows": rows,
+    })
+}
+
+pub(super) fn figure_page(site: &Site, figure: &FigureHistory) -> Value {
+    let reports = &site.history.reports;
+    let meta = figure.meta;
+    let name = |at: usize| shown_name(reports[at].run);
+    let points: Vec<Point> = figure
+        .points
+        .iter()
+        .map(|(at, row)| Point {
+            name: name(*at),
+            value: row.value,
+            interval: row.interval,
+        })
+        .collect();
+    let rows = figure.points.iter().rev().take(ROWS_MAX).map(|(at, row)| {
+        json!({
+            "href": format!("{}index.html", reports[*at].run.href()),
+            "name": name(*at),
+            "text": row.text,
+            "interval": row.interval_text,
+        })
+    });
+    let rows: Vec<Value> = rows.collect();
+    let mut summary = format!(
+        "{}, measured by {}",
+        plural(figure.points.len() as u64, "report"),
+        meta.stage
+    );
+    if !meta.target_text.is_empty() {
+        summary = format!("{summary}; target {}", meta.target_text);
+    }
+    let title = match meta.subject.as_str() {
+        "" => meta.name.clone(),
+        subject => format!("{}, {subject}", meta.name),
+    };
+    let drawing = chart(&Trend {
+        title: &title,
+        unit: &meta.unit,
+        level: meta.target,
+        points: &points,
+    });
+    let years = if figure.points.len() > YEARS_FROM {
+        by_year(site, figure)
+    } else {
+        Vec::new()
+    };
+    json!({
+        "title": site.job.display_title(),
+        "trail": trail(site, &title),
+        "figure": { "name": meta.name, "subject": meta.subject },
+        "summary": format!("{summary}."),
+        "chart": drawing,
+        "caption": caption("Value in each report", rows.len(), figure.points.len()),
+        "rows": rows,
+        "years": years,
+    })
+}
+
+/// Lowest, middle and highest value of each year, newest first.
+fn by_year(site: &Site, figure: &FigureHistory) -> Vec<Value> {
+    let mut years: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for (at, row) in &figure.points {
+        let values = years
+            .entry(site.history.reports[*at].run.year())
+            .or_default();
+        values.extend(row.value);
+    }
+    let years = years.into_iter().rev().filter_map(|(name, mut values)| {
+        values.sort_by(f64::total_cmp);
+        let text = |value: &f64| with_unit(*value, &figure.meta.unit);
+        Some(json!({
+            "name": name,
+            "reports": count(values.len() as u64),
+            "low": text(values.first()?),
+            "median": text(values.get((values.len() - 1) / 2)?),
+            "high": text(values.last()?),
+        }))
+    });
+    years.collect()
+}
+
+pub(super) fn improvement_page(site: &Site, improvement: &ImprovementHistory) -> Value {
+    let newest = improvement
+        .metrics
+        .iter()
+        .max_by_key(|metric| metric.points.last().map(|(at, _)| *at));
+    let Some(newest) = newest else {
+        return Value::Null;
+    };
+    let title = non_empty_or(newest.meta.title.clone(), &newest.meta.id);
+    let metrics: Vec<Value> = improvement
+        .metrics
+        .iter()
+        .map(|metric| metric_view(site, metric))
+        .collect();
+    json!({
+        "title": site.job.display_title(),
+        "trail": trail(site, &title),
+        "improvement": {
+            "title": title,
+            "id": newest.meta.id,
+            "sentence": newest.meta.sentence,
+            "date": newest.meta.date,
+            "category": newest.meta.category,
+        },
+        "metrics": metrics,
+    })
+}
+
+fn metric_view(site: &Site, metric: &MetricHistory) -> Value {
+    let reports = &site.history.reports;
+    let name = |at: usize| shown_name(reports[at].run);
+    let is_known = |relative: &[f64; 3]| relative.iter().any(|value| *value != 0.0);
+    let points: Vec<Point> = metric
+        .points
+        .iter()
+        .map(|(at, row)| Point {
+            name: name(*at),
+            value: is_known(&row.relative).then_some(100.0 * row.relative[0]),
+            interval: is_known(&row.relative)
+                .then_some([100.0 * row.relative[1], 100.0 * row.relative[2]]),
+        })
+        .collect();
+    let mut rows = Vec::new();
+    for (n, (at, row)) in metric.points.iter().enumerate() {
+        let before = n.checked_sub(1).map(|n| metric.points[n].1.verdict);
+        rows.push(json!({
+            "href": format!("{}index.html", reports[*at].run.href()),
+            "name": name(*at),
+            "verdict": row.verdict.word(),
+            "changed": before.filter(|before| *before != row.verdict).map(|before| format!("was {}", before.word())),
+            "effect": non_empty_or(row.text.clone(), "–"),
+            "range": row.interval_text,
+        }));
+    }
+    rows.reverse();
+    rows.truncate(ROWS_MAX);
+    json!({
+        "name": metric.meta.metric,
+        "chart": chart(&Trend {
+            title: &format!("Effect on {}, in per cent", metric.meta.metric),
+            unit: "",
+            level: Some(0.0),
+            points: &points,
+        }),
+        "caption": caption("Verdict of each report", rows.len(), metric.points.len()),
+        "rows": rows,
+    })
+}
+
+/// "3 of 12 reports".
+fn of_reports(some: usize, all: usize) -> String {
+    format!("{} of {}", count(some as u64), plural(all as u64, "report"))
+}

@@ -1,0 +1,295 @@
+//! Gives every printed figure an ID, in reading order.
+//!
+//! An ID is the letter of the [`Place`] and a number: `k1` is the first key figure of the first page,
+//! `f2` the second headline. What the first page prints comes first, then the sections of the
+//! stages. A figure that is printed several times has one ID.
+
+use super::{
+    asks::{TITLE_MAX, ask_for},
+    title,
+};
+use crate::words::shorten;
+use retrocast_domain::{Cell, Chapter, Figure, Finding, Place, Report};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Lists the figures of a report. [`Report::figures`] is ignored.
+pub fn figures(report: &Report) -> Vec<Figure> {
+    let mut list = FigureList::default();
+    let nodes = Nodes { report };
+    let one = |pointer: &str| vec![pointer.to_string()];
+    list.add(Place::Window, "window", one("/period"), Vec::new());
+    list.add(Place::Verdict, "verdict", one("/verdict"), nodes.all());
+    list.add(Place::Health, "health", one("/sources"), nodes.of_data());
+    for (i, notice) in report.notices.iter().enumerate() {
+        let nodes = nodes.of_notice(notice);
+        list.add_in_order(Place::Note, "notice", format!("/notices/{i}"), nodes);
+    }
+    kpis(report, &mut list);
+    if report.earlier.is_some() {
+        list.add(Place::News, "news", one("/earlier"), nodes.all_stages());
+    }
+    findings(report, &mut list);
+    for (i, ask) in report.asks.iter().enumerate() {
+        let nodes = nodes.of_ask(ask);
+        list.add_in_order(Place::Ask, "ask", format!("/asks/{i}"), nodes);
+    }
+    cell_items(report, &mut list);
+    for (i, note) in report.notes.iter().enumerate() {
+        let nodes = nodes.of_note(note);
+        let key = nodes.join(" ");
+        list.add_in_order(Place::Note, &key, format!("/notes/{i}"), nodes);
+    }
+    for (i, source) in report.sources.iter().enumerate() {
+        let node = vec![format!("source.{}", source.name)];
+        let at = vec![format!("/sources/{i}")];
+        list.add(Place::Source, &source.name, at, node);
+    }
+    resolved(report, &mut list);
+    list.add(
+        Place::Provenance,
+        "provenance",
+        one("/provenance"),
+        Vec::new(),
+    );
+    list.figures
+}
+
+/// Full name of the node of a stage.
+fn stage_node(stage: &str) -> String {
+    format!("stage.{stage}")
+}
+
+#[derive(Default)]
+struct FigureList {
+    figures: Vec<Figure>,
+    /// Number of IDs by letter.
+    counts: BTreeMap<char, u32>,
+    keys: BTreeSet<(Place, String)>,
+}
+
+impl FigureList {
+    /// Adds a figure. A repeated key gets a number.
+    fn add(&mut self, place: Place, key: &str, at: Vec<String>, nodes: Vec<String>) {
+        let count = self.counts.entry(place.letter()).or_default();
+        *count += 1;
+        let id = format!("{}{count}", place.letter());
+        let mut unique = key.to_string();
+        let mut repeats = 1;
+        while !self.keys.insert((place, unique.clone())) {
+            repeats += 1;
+            unique = format!("{key} {repeats}");
+        }
+        self.figures.push(Figure {
+            id,
+            place,
+            at,
+            nodes,
+            key: unique,
+        });
+    }
+
+    /// Adds a text that only its order among the texts with this key identifies.
+    fn add_in_order(&mut self, place: Place, key: &str, at: String, nodes: Vec<String>) {
+        self.add(place, key, vec![at], nodes);
+    }
+}
+
+/// The key figures of the first page, then those of the stages.
+fn kpis(report: &Report, list: &mut FigureList) {
+    let mut in_cells: Vec<(usize, usize)> = Vec::new();
+    for (i, cell) in report.cells.iter().enumerate() {
+        in_cells.extend((0..cell.kpis.len()).map(|j| (i, j)));
+    }
+    let mut add = |(i, j): (usize, usize), first_page: Option<usize>| {
+        let (cell, kpi) = (&report.cells[i], &report.cells[i].kpis[j]);
+        let key = format!("{} {} {}", cell.stage, kpi.name, kpi.subject);
+        let first_page = first_page.map(|n| format!("/kpis/{n}"));
+        let at = first_page
+            .into_iter()
+            .chain([format!("/cells/{i}/kpis/{j}")]);
+        list.add(
+            Place::Kpi,
+            &key,
+            at.collect(),
+            vec![stage_node(&cell.stage)],
+        );
+    };
+    for (n, kpi) in report.kpis.iter().enumerate() {
+        let same = |(i, j): &(usize, usize)| report.cells[*i].kpis[*j] == *kpi;
+        if let Some(position) = in_cells.iter().position(same) {
+            add(in_cells.remove(position), Some(n));
+        }
+    }
+    for position in in_cells {
+        add(position, None);
+    }
+}
+
+/// The headlines, then the other findings of the stages.
+fn findings(report: &Report, list: &mut FigureList) {
+    let mut in_cells: Vec<(usize, usize)> = Vec::new();
+    for (i, cell) in report.cells.iter().enumerate() {
+        in_cells.extend((0..cell.findings.len()).map(|j| (i, j)));
+    }
+    let mut add = |(i, j): (usize, usize), headline: Option<usize>| {
+        let finding = &report.cells[i].findings[j];
+        let key = format!("{} {}", finding.stage, finding.id);
+        let headline = headline.map(|n| format!("/headlines/{n}"));
+        let at = headline
+            .into_iter()
+            .chain([format!("/cells/{i}/findings/{j}")]);
+        let node = vec![stage_node(&report.cells[i].stage)];
+        list.add(Place::Finding, &key, at.collect(), node);
+    };
+    for (n, headline) in report.headlines.iter().enumerate() {
+        let same = |(i, j): &(usize, usize)| is_same(&report.cells[*i].findings[*j], headline);
+        if let Some(position) = in_cells.iter().position(same) {
+            add(in_cells.remove(position), Some(n));
+        }
+    }
+    for position in in_cells {
+        add(position, None);
+    }
+}
+
+/// Returns true if a finding is the one that a headline, which may name further groups, starts
+/// with.
+pub(crate) fn is_same(finding: &Finding, headline: &Finding) -> bool {
+    (&finding.stage, &finding.id) == (&headline.stage, &headline.id)
+        && headline.sentence.starts_with(&finding.sentence)
+}
+
+/// Charts, effects, recommendations and tables of the stages, and the stages themselves.
+fn cell_items(report: &Report, list: &mut FigureList) {
+    let mut effects = 0;
+    for (i, cell) in report.cells.iter().enumerate() {
+        let stage = &cell.stage;
+        let node = || vec![stage_node(stage)];
+        for (j, chart) in cell.charts.iter().enumerate() {
+            let at = vec![format!("/cells/{i}/charts/{j}")];
+            let key = format!("{stage} {}", chart.id);
+            list.add(Place::Chart, &key, at, node());
+        }
+        for (j, effect) in cell.effects.iter().enumerate() {
+            let at = vec![
+                format!("/effects/{effects}"),
+                format!("/cells/{i}/effects/{j}"),
+            ];
+            effects += 1;
+            let key = format!("{stage} {} {}", effect.improvement, effect.metric);
+            list.add(Place::Effect, &key, at, node());
+        }
+        for (j, one) in cell.recommendations.iter().enumerate() {
+            let at = vec![format!("/cells/{i}/recommendations/{j}")];
+            list.add(
+                Place::Recommendation,
+                &format!("{stage} {}", one.id),
+                at,
+                node(),
+            );
+        }
+        for j in 0..cell.tables.len() {
+            let at = vec![format!("/cells/{i}/tables/{j}")];
+            list.add(Place::Table, &format!("{stage} table {j}"), at, node());
+        }
+        list.add(Place::Stage, stage, vec![format!("/cells/{i}")], node());
+    }
+}
+
+/// Findings of the earlier report that are no longer found.
+fn resolved(report: &Report, list: &mut FigureList) {
+    let Some(earlier) = &report.earlier else {
+        return;
+    };
+    for known in earlier.no_longer_found(&report.cells) {
+        let index = earlier.findings.iter().position(|other| other == known);
+        let at = vec![format!("/earlier/findings/{}", index.unwrap_or_default())];
+        let key = format!("{} {}", known.stage, known.id);
+        list.add(Place::Resolved, &key, at, vec![stage_node(&known.stage)]);
+    }
+}
+
+/// The nodes that texts of a report are computed from.
+struct Nodes<'a> {
+    report: &'a Report,
+}
+
+impl Nodes<'_> {
+    fn stages(&self, is_included: impl Fn(&Cell) -> bool) -> Vec<String> {
+        let cells = self.report.cells.iter().filter(|cell| is_included(cell));
+        cells.map(|cell| stage_node(&cell.stage)).collect()
+    }
+
+    fn sources(&self) -> Vec<String> {
+        let sources = self.report.sources.iter();
+        sources
+            .map(|source| format!("source.{}", source.name))
+            .collect()
+    }
+
+    /// Stages that print something to judge.
+    fn all_stages(&self) -> Vec<String> {
+        self.stages(|cell| {
+            !(cell.findings.is_empty() && cell.kpis.is_empty() && cell.effects.is_empty())
+        })
+    }
+
+    fn all(&self) -> Vec<String> {
+        [self.sources(), self.all_stages()].concat()
+    }
+
+    fn of_data(&self) -> Vec<String> {
+        let data = self.stages(|cell| cell.chapter == Chapter::Data);
+        [self.sources(), data].concat()
+    }
+
+    fn of_notice(&self, notice: &str) -> Vec<String> {
+        let has = |cell: &Cell| cell.notices.iter().any(|other| other == notice);
+        let stages = self.stages(has);
+        if stages.is_empty() {
+            self.sources()
+        } else {
+            stages
+        }
+    }
+
+    /// The source or the stage that a note starts with; otherwise all sources, and the stages
+    /// without records.
+    fn of_note(&self, note: &str) -> Vec<String> {
+        let is_about = |name: &str, separators: &[&str]| {
+            let rest = note.strip_prefix(name);
+            rest.is_some_and(|rest| separators.iter().any(|words| rest.starts_with(words)))
+        };
+        let mut sources = self.report.sources.iter();
+        if let Some(source) = sources.find(|source| is_about(&source.name, &[": "])) {
+            return vec![format!("source.{}", source.name)];
+        }
+        let words = [" had too little data", " failed: ", " was not run: "];
+        let mut cells = self.report.cells.iter();
+        if let Some(cell) = cells.find(|cell| is_about(&title(cell), &words)) {
+            return vec![stage_node(&cell.stage)];
+        }
+        let empty = self.stages(|cell| cell.records == Some(0));
+        [self.sources(), empty].concat()
+    }
+
+    /// The stage of the finding that a request is about; otherwise those with effects or notices.
+    fn of_ask(&self, ask: &str) -> Vec<String> {
+        let findings = self.report.cells.iter().flat_map(|cell| &cell.findings);
+        let mut asking = findings.filter(|finding| ask_for(finding).as_deref() == Some(ask));
+        if let Some(finding) = asking.next() {
+            return vec![stage_node(&finding.stage)];
+        }
+        let names_effect = |cell: &Cell| {
+            let mut titles = cell.effects.iter().map(|effect| &effect.title);
+            titles.any(|title| ask.contains(&format!("“{}”", shorten(title, TITLE_MAX))))
+        };
+        let stages = self.stages(names_effect);
+        if stages.is_empty() {
+            let notices = self.report.notices.iter();
+            let nodes: BTreeSet<String> = notices.flat_map(|text| self.of_notice(text)).collect();
+            return nodes.into_iter().collect();
+        }
+        stages
+    }
+}

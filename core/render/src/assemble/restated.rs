@@ -1,0 +1,110 @@
+//! Sentences on restated figures.
+
+use super::notes::list_first;
+use retrocast_domain::{
+    Cell, Kpi, Restatement, number::list, number::plural, restatement::CauseKind,
+};
+use std::collections::BTreeSet;
+
+/// The restated figures of all stages, with the stage of each.
+fn figures(cells: &[Cell]) -> impl Iterator<Item = (&Cell, &Restatement)> {
+    let restated = cells
+        .iter()
+        .filter_map(|cell| Some((cell, cell.restated.as_ref()?)));
+    restated.flat_map(|(cell, restated)| restated.figures.iter().map(move |one| (cell, one)))
+}
+
+/// One line on all restated figures, for the notes on data; `None` without such.
+pub(super) fn note(cells: &[Cell]) -> Option<String> {
+    let all: Vec<&Restatement> = figures(cells).map(|(_, figure)| figure).collect();
+    let smaller = smaller(cells);
+    if all.is_empty() {
+        return smaller;
+    }
+    let windows: BTreeSet<&str> = all.iter().map(|one| one.window.as_str()).collect();
+    let causes = all.iter().flat_map(|one| &one.causes);
+    let causes: BTreeSet<_> = causes.map(|cause| cause.kind).collect();
+    let causes: Vec<&str> = causes.into_iter().map(CauseKind::words).collect();
+    let figures = plural(all.len() as u64, "figure");
+    let verb = if all.len() == 1 { "has" } else { "have" };
+    let windows = list(&windows.into_iter().collect::<Vec<_>>());
+    let note = format!(
+        "{figures} of {windows} {verb} moved since publication: {}. The technical report lists them.",
+        list(&causes)
+    );
+    Some(match smaller {
+        Some(smaller) => format!("{note} {smaller}"),
+        None => note,
+    })
+}
+
+/// One line on figures that moved by less than the stated size.
+fn smaller(cells: &[Cell]) -> Option<String> {
+    let mut restated = cells.iter().filter_map(|cell| cell.restated.clone());
+    let mut all = restated.next()?;
+    for more in restated {
+        all.smaller += more.smaller;
+        all.figures.extend(more.figures);
+    }
+    all.smaller_in_words()
+}
+
+/// The notice for the first page: restated figures that are among its key figures.
+pub(super) fn notice(cells: &[Cell], kpis: &[Kpi]) -> Option<String> {
+    let is_printed =
+        |(_, one): &(&Cell, &Restatement)| kpis.iter().any(|kpi| kpi.name == one.metric);
+    let sentences = figures(cells).filter(is_printed);
+    let sentences: Vec<String> = sentences
+        .map(|(_, one)| {
+            let sentence = one.sentence();
+            sentence.trim_end_matches('.').to_string()
+        })
+        .collect();
+    let all = list_first(&sentences, sentences.len() as u64, "figure");
+    (!sentences.is_empty()).then(|| format!("Restated: {all}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use retrocast_domain::{
+        Restatements,
+        restatement::{Cause, CauseKind},
+    };
+
+    fn cell(metrics: &[&str], smaller: u64) -> Cell {
+        let figure = |metric: &&str| {
+            let mut one = Restatement::new("2026-W45", metric, "min", [Some(10.0), Some(12.0)]);
+            one.causes.push(Cause {
+                kind: CauseKind::LateRecords,
+                change: Some(2.0),
+                records: Some(3),
+            });
+            one
+        };
+        Cell {
+            restated: Some(Restatements {
+                change_min: 0.005,
+                windows: 1,
+                figures: metrics.iter().map(figure).collect(),
+                smaller,
+            }),
+            ..Cell::new("figures", "kpi")
+        }
+    }
+
+    #[test]
+    fn restated_figures_are_one_line() {
+        let plain = |text: Option<String>| text.map(|text| text.replace('\u{a0}', " "));
+        assert_eq!(note(&[Cell::new("a", "kpi")]), None);
+        let small = "2 figures of earlier windows moved by less than 0.5 %.";
+        assert_eq!(plain(note(&[cell(&[], 2)])).as_deref(), Some(small));
+        let both = "1 figure of 2026-W45 has moved since publication: late records. The technical \
+                    report lists them. 1 further figure of earlier windows moved by less than 0.5 %.";
+        assert_eq!(
+            plain(note(&[cell(&["Delay"], 0), cell(&[], 1)])).as_deref(),
+            Some(both)
+        );
+        assert_eq!(notice(&[cell(&["Delay"], 0)], &[]), None, "no key figure");
+    }
+}

@@ -1,0 +1,164 @@
+use super::*;
+use crate::{Layout, Templates, pdf, report_json, sample::sample};
+use flate2::{Compression, write::ZlibEncoder};
+use std::io::Write as _;
+
+/// A PDF with one attached file, as this crate writes them, and its cross-reference table.
+fn small(dictionary: &str, contents: &[u8]) -> Vec<u8> {
+    let mut out = b"%PDF-1.7\n".to_vec();
+    let mut offsets = Vec::new();
+    let mut object = |out: &mut Vec<u8>, body: &[u8]| {
+        offsets.push(out.len());
+        let number = offsets.len();
+        out.extend(format!("{number} 0 obj\n").bytes());
+        out.extend(body);
+        out.extend(b"\nendobj\n");
+    };
+    let catalog =
+        "<</Type/Catalog/Names<</EmbeddedFiles<</Names[(a\\)b)9 0 R(report.json)2 0 R]>>>>>>";
+    object(&mut out, catalog.as_bytes());
+    object(&mut out, b"<</F(report.json)/ID[<00><01>]/EF<</F 3 0 R>>>>");
+    let length = contents.len();
+    let mut stream = format!("<</Length {length}{dictionary}>>\nstream\n").into_bytes();
+    stream.extend(contents);
+    stream.extend(b"\nendstream");
+    object(&mut out, &stream);
+    let start = out.len();
+    out.extend(format!("xref\n0 {}\n0000000000 65535 f\r\n", offsets.len() + 1).bytes());
+    for offset in offsets {
+        out.extend(format!("{offset:010} 00000 n\r\n").bytes());
+    }
+    out.extend(format!("trailer\n<</Size 4/Root 1 0 R>>\nstartxref\n{start}\n%%EOF").bytes());
+    out
+}
+
+fn compressed(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Checks the message of an error.
+#[track_caller]
+fn check_error(pdf: &[u8], message: &str) {
+    let error = attachment(pdf, "report.json").unwrap_err().to_string();
+    assert!(error.contains(message), "{error}");
+}
+
+#[test]
+fn the_report_is_read_from_each_layout() {
+    let report = sample();
+    for layout in Layout::ALL {
+        let bytes = pdf(&report, layout, &Templates::built_in()).unwrap();
+        let attached = attachment(&bytes, "report.json").unwrap();
+        assert!(attached == report_json(&report).unwrap(), "{layout:?}");
+    }
+}
+
+#[test]
+fn errors_say_what_is_wrong() {
+    let filter = "/Filter/FlateDecode";
+    let whole = small(filter, &compressed(b"{}"));
+    assert_eq!(attachment(&whole, "report.json").unwrap(), b"{}");
+    let replaced = |old: &str, new: &str| {
+        assert_eq!(old.len(), new.len());
+        let at = whole
+            .windows(old.len())
+            .position(|part| part == old.as_bytes());
+        let at = at.unwrap_or_else(|| panic!("no {old}"));
+        let mut bytes = whole.clone();
+        bytes.splice(at..at + old.len(), new.bytes());
+        bytes
+    };
+    check_error(b"", "not a PDF");
+    check_error(&whole[1..], "not a PDF");
+    check_error(&whole[..whole.len() - 30], "cross-reference table");
+    check_error(&replaced("xref\n0 4", "xref\n0 9"), "cross-reference table");
+    check_error(
+        &replaced("(report.json)2", "(report.jsox)2"),
+        "no attached file",
+    );
+    check_error(
+        &replaced("/EmbeddedFiles", "/Dests________"),
+        "no attached files",
+    );
+    check_error(&replaced("1 0 obj", "7 0 obj"), "an object of the PDF");
+    check_error(&replaced("/EF<", "/XX<"), "no contents");
+    check_error(&small(&format!("0000{filter}"), b"{}"), "cut off");
+    for other in ["", "/Filter/LZWDecode"] {
+        check_error(&small(other, b"{}"), "not compressed with Deflate");
+    }
+    check_error(&small(filter, b"{}"), "cannot be decompressed");
+}
+
+#[test]
+fn large_files_are_refused() {
+    // 300 MiB of zeros, compressed to less than 1 MiB.
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+    let zeros = vec![0; 1 << 20];
+    for _ in 0..300 {
+        encoder.write_all(&zeros).unwrap();
+    }
+    let bomb = small("/Filter/FlateDecode", &encoder.finish().unwrap());
+    check_error(&bomb, "larger than 256 MiB");
+}
+
+#[test]
+fn deep_values_are_refused() {
+    for open in ["[", "<</A", "("] {
+        let deep = open.repeat(100_000).into_bytes();
+        assert_eq!(Parser::at(&deep, 0).value(), None, "{open}");
+    }
+    assert_eq!(Parser::at(b"", 7).value(), None);
+}
+
+/// Random numbers (`SplitMix64`).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % limit as u64) as usize
+    }
+}
+
+#[test]
+fn damaged_files_neither_panic_nor_give_other_contents_silently() {
+    let whole = small("/Filter/FlateDecode", &compressed(b"{\"schema\": 1}"));
+    let tokens: [&[u8]; 8] = [
+        b"<<",
+        b">>",
+        b"[",
+        b"(",
+        b"18446744073709551615",
+        b"0 R",
+        b"stream",
+        b"xref\n",
+    ];
+    let mut random = Random(1);
+    for _ in 0..20_000 {
+        let mut bytes = whole.clone();
+        for _ in 0..=random.below(4) {
+            let at = random.below(bytes.len());
+            match random.below(4) {
+                0 => bytes[at] = random.below(256) as u8,
+                1 => bytes.truncate(at.max(1)),
+                2 => drop(bytes.remove(at)),
+                _ => {
+                    let token = tokens[random.below(tokens.len())];
+                    bytes.splice(at..at, token.iter().copied());
+                }
+            }
+            if bytes.len() < 2 {
+                break;
+            }
+        }
+        // Deflate carries a checksum, so what is read is what was attached.
+        if let Ok(read) = attachment(&bytes, "report.json") {
+            assert_eq!(read, b"{\"schema\": 1}");
+        }
+    }
+}

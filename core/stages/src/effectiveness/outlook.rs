@@ -1,0 +1,95 @@
+//! What the test of an effect can find, and when a decision can be expected.
+
+use super::{
+    measure::{EffectMeasurement, Measurement, Outcome},
+    present::Reporter,
+};
+use retrocast_domain::{Table, Verdict, number};
+
+impl Reporter<'_> {
+    /// Smallest difference that the test finds in four of five cases.
+    pub(super) fn detectable(&self, measured: &EffectMeasurement) -> Option<f64> {
+        let outlook = measured.estimate.outlook?;
+        outlook.detectable.is_finite().then_some(outlook.detectable)
+    }
+
+    /// Days after the change with which an effect of this size would be proven; `None` for proven effects.
+    pub(super) fn days_needed(&self, measured: &EffectMeasurement) -> Option<u64> {
+        let outlook = measured.estimate.outlook?;
+        let is_open = measured.verdict == Verdict::Unclear && measured.estimate.p >= 0.05;
+        outlook
+            .steps_needed
+            .filter(|_| is_open)
+            .map(|steps| self.days(steps))
+    }
+
+    /// The sentence on when an effect that is not proven will be decided.
+    pub(super) fn outlook_sentence(&self, measured: &EffectMeasurement) -> String {
+        let estimate = &measured.estimate;
+        if measured.verdict != Verdict::Unclear || estimate.p < 0.05 || estimate.outlook.is_none() {
+            return String::new();
+        }
+        match self.days_needed(measured) {
+            Some(days) => {
+                let further = days.saturating_sub(self.days(estimate.steps_after));
+                let weeks = number::plural(further.div_ceil(7), "more week");
+                format!(" If it stays that large, a decision needs about {weeks}.")
+            }
+            None => " Even half a year would not prove an effect of this size.".to_string(),
+        }
+    }
+
+    /// The table of the smallest differences that tests find; `None` without any.
+    pub(super) fn sensitivity(&self, judged: &[Measurement]) -> Option<Table> {
+        let mut table = Table::new(
+            format!(
+                "Smallest effects that these tests find in four of five cases; amounts are per {}.",
+                self.noun_of_period()
+            ),
+            &[
+                "<improvement",
+                ">days after",
+                ">smallest effect found",
+                ">as share of expected",
+                ">effect expected by the team",
+                ">days for a decision",
+            ],
+        );
+        let dash = || "–".to_string();
+        for measurement in judged {
+            let improvement = measurement.improvement;
+            let (days, detectable, level, needed) = match &measurement.outcome {
+                Outcome::NotMeasured(_) => continue,
+                Outcome::TooEarly(early) => {
+                    let days = self.params.post_days;
+                    let detectable = early.detectable;
+                    (format!("{days} (planned)"), detectable, None, dash())
+                }
+                Outcome::Measured(measured) => (
+                    number::count(self.days(measured.estimate.steps_after)),
+                    self.detectable(measured),
+                    Some(measured.estimate.counterfactual).filter(|level| *level > 0.0),
+                    match (measured.verdict, self.days_needed(measured)) {
+                        (_, Some(days)) => format!("about {}", number::count(days)),
+                        (Verdict::Unclear, None) => "more than half a year".to_string(),
+                        _ => "decided".to_string(),
+                    },
+                ),
+            };
+            let Some(detectable) = detectable else {
+                continue;
+            };
+            table.push([
+                improvement.id.clone(),
+                days,
+                number::sensible(detectable),
+                level.map_or_else(dash, |level| number::percent(detectable / level)),
+                improvement
+                    .expected_relative
+                    .map_or_else(dash, number::percent),
+                needed,
+            ]);
+        }
+        (!table.rows.is_empty()).then(|| table.top(40))
+    }
+}
