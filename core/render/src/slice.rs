@@ -285,6 +285,8 @@ impl Part<'_> {
             .collect();
         let tables = cell.tables.iter();
         part.tables = tables.filter_map(|table| self.table(table, &by)).collect();
+        let restated = cell.restated.as_ref();
+        part.restated = restated.filter(|one| self.is_sharable(one)).cloned();
         part.status = self.status(&cell.status);
         part.findings = findings;
         let is_data = cell.chapter == Chapter::Data && !self.slicer.shared;

@@ -287,7 +287,7 @@ pub struct ReportSpec {
     #[serde(default)]
     pub earlier: Option<EarlierReport>,
     /// File with its contents in the run's folder; `None` for `report.json`, which all reports with
-    /// the title and stages of the first one share.
+    /// the contents of the first one share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// The slices to make in addition; `None` for none.

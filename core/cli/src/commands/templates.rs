@@ -235,8 +235,11 @@ fn help_for(message: &str, templates: &Templates, names: &BTreeSet<String>) -> S
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     for (at, _) in line.match_indices('.') {
         let name: String = line[at + 1..].chars().take_while(|c| is_name(*c)).collect();
-        let is_field = name.starts_with(|c: char| c.is_ascii_lowercase()) && !names.contains(&name);
-        // Only a name that resembles a field is a mistake: methods have dots, too.
+        let is_call = line[at + 1 + name.len()..].starts_with('(');
+        let is_field = name.starts_with(|c: char| c.is_ascii_lowercase())
+            && !is_call
+            && !names.contains(&name);
+        // Only a name that resembles a field is a mistake: files have dots, too.
         let nearest = suggest::nearest(&name, names.iter().map(String::as_str));
         if let Some(nearest) = nearest.filter(|_| is_field) {
             return format!(

@@ -8,8 +8,8 @@ use crate::{
 };
 use jiff::civil::date;
 use retrocast_domain::{
-    Align, Direction, Effect, Finding, Health, Kpi, ParamLine, Recommendation, Severity,
-    WindowSpec,
+    Align, Direction, Effect, Finding, FindingState, Health, Kpi, ParamLine, Recommendation,
+    Restatement, Restatements, Severity, WindowSpec,
     chart::{Bar, Panel, Role, Series},
     report::Provenance,
     table::Column,
@@ -97,6 +97,13 @@ fn cells(random: &mut Random) -> Vec<Cell> {
     figures.params = by("[\"component\"]");
     figures.did = format!("Measured {} groups with {TOTAL} records.", VALUES.len());
     figures.kpis = vec![kpi("all", 987_654)];
+    let values = [Some(987_654.0), Some(987_655.0)];
+    figures.restated = Some(Restatements {
+        change_min: 0.0,
+        windows: 1,
+        figures: vec![Restatement::new("2026-W45", "Tickets", "tickets", values)],
+        smaller: 0,
+    });
     let mut shifts = Cell::new("shifts", "change_point");
     shifts.params = by("[\"component\"]");
     let mut two = Cell::new("two", "trend");
@@ -254,6 +261,15 @@ fn inputs(seed: u64) -> ReportInputs {
     for finding in &mut gone {
         finding.id = format!("old{}", finding.id);
     }
+    let decision = |(i, finding): (usize, &Finding)| FindingDecision {
+        finding: finding.id.clone(),
+        state: FindingState::Acknowledged,
+        who: format!("Owner of {}", VALUES[(i + 2) % VALUES.len()]),
+        date: date(2026, 11, 10),
+        why: format!("Caused by {}", VALUES[(i + 1) % VALUES.len()]),
+        until: None,
+    };
+    let decisions = all.iter().enumerate().map(decision).collect();
     let mut plan = sample.plan.clone();
     plan.push(PlanNode {
         name: format!("stage.{}", VALUES[0]),
@@ -271,7 +287,7 @@ fn inputs(seed: u64) -> ReportInputs {
         cells,
         sources,
         plan,
-        decisions: Vec::new(),
+        decisions,
         earlier: Some(EarlierReport::new("2026-W45", &[all, gone].concat(), None)),
         provenance: Provenance {
             command: format!("retrocast run weekly --set only={}", VALUES[4]),
@@ -314,6 +330,10 @@ fn slices_hold_nothing_about_other_values() {
                 let unescaped: String = texts(&serde_json::to_value(&report).unwrap()).join("\n");
                 assert_eq!(foreign(&unescaped, value), [""; 0], "{value}: {data}");
                 assert!(shared || !data.contains(TOTAL), "{value}: {data}");
+                let findings = report.cells.iter().flat_map(|cell| &cell.findings);
+                assert!(findings.clone().any(|finding| finding.decision.is_some()));
+                let restated = report.cells.iter().any(|cell| cell.restated.is_some());
+                assert_eq!(restated, shared);
                 // The value itself is there, with its numbers.
                 let cell = |stage: &str| report.cells.iter().find(|cell| cell.stage == stage);
                 assert_eq!(cell("figures").unwrap().charts.len(), 1);
