@@ -25,6 +25,7 @@ mod suite {
     mod register;
     mod restated;
     mod schedule;
+    mod slices;
     mod truth;
     mod verify;
     mod watch;

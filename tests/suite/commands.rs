@@ -145,7 +145,9 @@ fn a_window_without_records_is_reported_and_is_not_the_latest() {
     }
     assert!(show("1850-W01").contains("1850-W01"));
     let old = scratch.join("reports/small/1850-W01");
-    let mut runs = fs::read_dir(old).unwrap().map(|entry| entry.unwrap().path());
+    let mut runs = fs::read_dir(old)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let old = runs.find(|path| path.is_dir()).expect("a run");
     let report = json(&old.join("report.json"));
     assert_eq!(report["date"], "1850-01-07");

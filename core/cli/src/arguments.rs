@@ -8,7 +8,9 @@ mod finding;
 mod improvement;
 mod lake;
 mod report;
+mod resources;
 mod schedule;
+mod templates;
 mod why;
 
 pub use accuracy::{AnomalyArguments, DriftArguments, ForecastArguments};
@@ -19,11 +21,12 @@ pub use finding::{DecisionArguments, FindingCommand};
 pub use improvement::{ChangeArguments, Details, ImprovementCommand};
 pub use lake::{LakeCommand, SweepArguments};
 pub use report::{ExportFormat, ReportCommand, SchemaOf};
+pub use resources::{ForceArguments, ResourceArguments, WatchArguments};
 pub use schedule::{ExportTo, ScheduleCommand};
+pub use templates::TemplatesCommand;
 pub use why::WhyArguments;
 
 use clap::{Args, Parser, Subcommand};
-use retrocast_engine::job::size::{self, SIZE_HELP};
 use std::path::PathBuf;
 
 /// Weekly reports from operational records, with evidence for every claim.
@@ -198,6 +201,7 @@ Examples:
   retrocast run weekly-operations --window 2026-W40 --select stage.rhythm
   retrocast run weekly-operations --window 2026-W40 --date 2026-10-12
                                                            a given window and date of the report
+  retrocast run weekly-operations --note 'Friday was a planned test.'
   retrocast run weekly-operations --memory 2GiB
   retrocast run weekly-operations --from stage.rhythm      this node and its dependents
   retrocast run github-incidents --set records=/srv/records/incidents --json")]
@@ -206,8 +210,16 @@ Examples:
         job: JobArguments,
         #[command(flatten)]
         force: ForceArguments,
+        /// Your own words on this run, printed in its reports as they are; an empty line starts a paragraph
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
         #[command(flatten)]
         resources: ResourceArguments,
+    },
+    /// Write and check the templates of reports
+    Templates {
+        #[command(subcommand)]
+        command: TemplatesCommand,
     },
     /// Repeat a run, as recorded or with the current job file and records
     #[command(after_help = "\
@@ -564,69 +576,6 @@ pub enum DictionaryFormat {
 pub enum MailCommand {
     /// Connect to the server and log in; nothing is sent
     Check,
-}
-
-/// Resources of a run, and the form of its output.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct ResourceArguments {
-    /// Print events as JSON, one object per line, instead of progress
-    #[arg(long)]
-    pub json: bool,
-    /// Threads for analysis [default: one per core]
-    #[arg(long, value_name = "N", env = "RETROCAST_THREADS",
-          value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub threads: Option<u16>,
-    /// Memory shared by all nodes, such as "2 GiB", 2G, 512MiB or 2GB; a plain number is MiB. A query
-    /// uses up to half of it before it spills to disk [default: half of the free memory]
-    #[arg(long, value_name = "SIZE", value_parser = memory)]
-    pub memory: Option<u64>,
-    /// Disk space for spilled queries, in the same units as --memory
-    #[arg(long, value_name = "SIZE", default_value = "10 GiB", value_parser = size)]
-    pub spill: u64,
-    /// Send neither mail nor notifications, even if the job says so
-    #[arg(long)]
-    pub no_mail: bool,
-}
-
-/// Options of `retrocast watch`.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct WatchArguments {
-    /// Seconds between listings of the sources
-    #[arg(long, value_name = "SECONDS", default_value_t = 10,
-          value_parser = clap::value_parser!(u16).range(1..=3600))]
-    pub every: u16,
-    /// Stop after this many runs
-    #[arg(long, value_name = "N")]
-    pub rounds: Option<u32>,
-}
-
-/// Nodes to run even if nothing changed.
-#[derive(Debug, Args)]
-pub struct ForceArguments {
-    /// Run every node, even if nothing changed
-    #[arg(long, conflicts_with = "from")]
-    pub force: bool,
-    /// Run this node and its dependents, even if nothing changed
-    #[arg(long, value_name = "NODE")]
-    pub from: Vec<String>,
-}
-
-const MIB: u64 = 1 << 20;
-
-/// Parses a size into bytes; a plain number is MiB.
-fn size(text: &str) -> Result<u64, String> {
-    size::parse(text, MIB).ok_or_else(|| format!("{SIZE_HELP}; a number alone is MiB"))
-}
-
-/// Parses the memory of a run into bytes, within the supported range.
-fn memory(text: &str) -> Result<u64, String> {
-    let bytes = size(text)?;
-    let maximum = u64::from(u32::MAX) * MIB;
-    if (16 * MIB..=maximum).contains(&bytes) {
-        Ok(bytes)
-    } else {
-        Err("memory must be at least 16 MiB and less than 4096 TiB".to_string())
-    }
 }
 
 /// Evaluations of something other than a run.

@@ -25,6 +25,7 @@ mod retention;
 mod run;
 mod schedule;
 mod status;
+mod templates;
 mod truth;
 mod verify;
 mod watch;
@@ -52,13 +53,21 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Contract { command } => contract::contract(&workspace, command),
         Command::Lake { command } => lake::lake(&workspace, command),
         Command::Improvement { command } => improvement::improvement(&workspace, command),
+        Command::Templates { command } => templates::templates(&workspace, command),
         Command::Plan { job, mermaid, json } => plan::plan(&workspace, &job, mermaid, json),
         Command::Explain { job, node, json } => plan::explain(&workspace, &job, &node, json),
         Command::Run {
             job,
             force,
+            note,
             resources,
-        } => run::run(&workspace, &job, &force, &resources.into()),
+        } => run::run(
+            &workspace,
+            &job,
+            &force,
+            &note.unwrap_or_default(),
+            &resources.into(),
+        ),
         Command::Rerun {
             run,
             as_recorded: _,

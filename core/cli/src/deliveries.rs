@@ -122,7 +122,7 @@ fn send_new(
     is_mail_wanted: &dyn Fn(SendPolicy) -> bool,
     is_notification_wanted: &dyn Fn(SendPolicy) -> bool,
 ) {
-    let has_recipients = job.reports.iter().any(|report| !report.to.is_empty());
+    let has_recipients = job.reports.iter().any(ReportSection::has_recipients);
     let notifications = job.notifications.iter();
     let notifications: Vec<&Notification> = notifications
         .filter(|notification| is_notification_wanted(notification.send))

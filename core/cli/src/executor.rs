@@ -7,6 +7,7 @@ mod recompute;
 mod report;
 mod restatement;
 mod rows;
+mod slices;
 mod stage;
 
 use stage::Stage;

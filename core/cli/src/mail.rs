@@ -3,13 +3,14 @@
 use crate::{diagnose::WrongUsage, signals, terminal, workspace::Workspace};
 use anyhow::Context as _;
 use jiff::Timestamp;
+use retrocast_domain::number::plural;
 use retrocast_engine::job::ReportSection;
 use retrocast_mail::{
     Address, Channel, Content, Delivery, EnqueueResult, Fonts, Message, Outbox, Selection,
     Settings, Smtp, Templates, compose,
 };
-use retrocast_render::world::font_files;
-use retrocast_run::RunSummary;
+use retrocast_render::{theme::Theme, world::font_files};
+use retrocast_run::{RunSummary, SliceIndex};
 use std::{io, path::Path};
 
 /// Name of the settings file in the workspace.
@@ -88,12 +89,19 @@ impl Mailer {
         for report in reports {
             // A run of selected nodes may have made only one of the reports.
             let page = folder.join(format!("{}.html", report.name));
-            if report.to.is_empty() || (status.has_reports() && !page.is_file()) {
+            if status.has_reports() && !page.is_file() {
+                continue;
+            }
+            let limit = self.settings.attach_max_bytes();
+            // Failures are about all records, so recipients of slices are not notified.
+            if status.has_reports() {
+                contents.extend(slices(folder, report, limit)?);
+            }
+            if report.to.is_empty() {
                 continue;
             }
             let recipients = report.to.iter().map(|text| text.parse::<Address>());
             let recipients = recipients.collect::<Result<_, _>>().map_err(WrongUsage)?;
-            let limit = self.settings.attach_max_bytes();
             let content = Content::read(folder, &report.name, &self.fonts, limit)?;
             contents.push((content, recipients));
         }
@@ -163,6 +171,35 @@ pub fn format_delivery(delivery: &Delivery) -> String {
     )
 }
 
+/// The content and recipients of the mail for each slice of a report.
+fn slices(
+    folder: &Path,
+    report: &ReportSection,
+    limit: u64,
+) -> anyhow::Result<Vec<(Content, Vec<Address>)>> {
+    let Some(index) = SliceIndex::read(folder, &report.name)? else {
+        return Ok(Vec::new());
+    };
+    let mut contents = Vec::new();
+    let mut without_address = 0;
+    for slice in index.slices {
+        without_address += slice.without_address;
+        let recipients = slice.to.iter().map(|text| text.parse::<Address>());
+        let recipients = recipients
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(WrongUsage)?;
+        if !recipients.is_empty() {
+            contents.push((Content::read_slice(folder, &slice.name, limit)?, recipients));
+        }
+    }
+    if without_address > 0 {
+        let rows = plural(without_address, "recipient");
+        let name = &report.name;
+        terminal::message!("warning: {rows} of slices of {name} without a valid mail address");
+    }
+    Ok(contents)
+}
+
 /// Reads the settings of a workspace; `None` if it has none.
 pub fn settings(workspace: &Workspace) -> anyhow::Result<Option<Settings>> {
     let path = workspace.root.join(SETTINGS);
@@ -177,7 +214,7 @@ pub fn settings(workspace: &Workspace) -> anyhow::Result<Option<Settings>> {
 }
 
 /// The built-in templates, replaced by those of the folder where it has them.
-fn templates(folder: Option<&Path>) -> anyhow::Result<Templates> {
+pub fn templates(folder: Option<&Path>) -> anyhow::Result<Templates> {
     let mut templates = Templates::built_in();
     let Some(folder) = folder else {
         return Ok(templates);
@@ -191,5 +228,12 @@ fn templates(folder: Option<&Path>) -> anyhow::Result<Templates> {
             Err(error) => return Err(error).context(format!("cannot read {}", path.display())),
         }
     }
-    Ok(templates)
+    let theme = retrocast_render::theme::FILE;
+    match std::fs::read_to_string(folder.join(theme)) {
+        Ok(text) => {
+            let theme = Theme::parse(&text).map_err(|error| WrongUsage(error.to_string()))?;
+            Ok(templates.with_accent(theme.accent()))
+        }
+        Err(_) => Ok(templates),
+    }
 }

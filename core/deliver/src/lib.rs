@@ -40,6 +40,7 @@ pub use diff::{Difference, diff};
 pub use earlier::earlier_report;
 pub use failure::failure_report;
 pub use page_writer::FileCount;
+pub use pages::{built_in_templates, check_templates};
 
 use retrocast_run::files::write_whole;
 use std::path::{Path, PathBuf};

@@ -128,6 +128,19 @@ const BRIEF_JOBS: usize = 40;
 /// Version of the data that templates are filled with.
 const FORMAT: u32 = 1;
 
+/// The built-in templates of the archive, by name.
+pub fn built_in_templates() -> impl Iterator<Item = (&'static str, &'static str)> {
+    DEFAULTS.iter().copied()
+}
+
+/// Checks the templates of the archive below a templates folder by rendering empty pages.
+pub fn check_templates(templates: Option<&Path>) -> Result<(), Error> {
+    let pages = Pages::new(templates)?;
+    pages.front(&[], &[])?;
+    pages.feed(&[])?;
+    Ok(())
+}
+
 /// The parsed templates.
 pub(crate) struct Pages {
     environment: Environment<'static>,

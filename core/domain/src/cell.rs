@@ -217,6 +217,9 @@ pub struct Cell {
     pub findings: Vec<Finding>,
     /// Key figures.
     pub kpis: Vec<Kpi>,
+    /// Key figures of single groups, with the group as subject. Only reports on one group print them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub group_kpis: Vec<Kpi>,
     /// Effects of improvements.
     pub effects: Vec<Effect>,
     /// Recommendations, the most promising first.
@@ -271,6 +274,7 @@ impl Cell {
             query: None,
             findings: Vec::new(),
             kpis: Vec::new(),
+            group_kpis: Vec::new(),
             effects: Vec::new(),
             recommendations: Vec::new(),
             health: Vec::new(),

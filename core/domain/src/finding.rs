@@ -207,6 +207,24 @@ pub struct Finding {
     pub numbers: std::collections::BTreeMap<String, serde_json::Value>,
 }
 
+/// The columns and the values of a group's subject: `[("component", "billing")]` of "component =
+/// billing"; empty for other subjects, and if a value itself contains the separator " / ".
+pub fn group_values(subject: &str) -> Vec<(&str, &str)> {
+    let Some((columns, label)) = subject.split_once(" = ") else {
+        return Vec::new();
+    };
+    let columns: Vec<&str> = columns.split(" / ").collect();
+    if let [column] = columns.as_slice() {
+        return vec![(column, label)];
+    }
+    let values: Vec<&str> = label.split(" / ").collect();
+    if columns.len() == values.len() {
+        columns.into_iter().zip(values).collect()
+    } else {
+        Vec::new()
+    }
+}
+
 /// The group of a subject: "billing" of "component = billing"; "all" for all.
 pub fn group_of(subject: &str) -> &str {
     subject
@@ -312,6 +330,15 @@ pub fn by_importance(a: &Finding, b: &Finding) -> std::cmp::Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn subjects_have_columns_and_values() {
+        assert!(group_values("all").is_empty());
+        assert_eq!(group_values("kind = a / b = c"), [("kind", "a / b = c")]);
+        let two = [("kind", "sync"), ("site", "x = y")];
+        assert_eq!(group_values("kind / site = sync / x = y"), two);
+        assert!(group_values("kind / site = a / b / c").is_empty());
+    }
 
     #[test]
     fn data_hints_come_after_other_findings() {

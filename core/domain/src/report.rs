@@ -37,6 +37,17 @@ pub struct Provenance {
     pub datasets: Vec<DatasetRef>,
 }
 
+/// The part of the records that a slice is about: those with one value of a column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SliceNote {
+    /// The column, such as "component".
+    pub column: String,
+    /// The value, such as "billing".
+    pub value: String,
+    /// Health of the data of the whole run: "good", "fair" or "poor".
+    pub health: String,
+}
+
 /// The earlier report: the newest complete run of the job on the previous window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EarlierReport {
@@ -192,6 +203,15 @@ pub struct Report {
     pub timezone: String,
     /// Date of the run, ISO 8601.
     pub date: String,
+    /// The part of the records that it is about; `None` for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice: Option<SliceNote>,
+    /// Language of headings and labels: "de"; empty for English.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub language: String,
+    /// The author's own words, one text per paragraph.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub author_note: Vec<String>,
     /// Completeness of the report.
     pub status: ReportStatus,
     /// The summary, as one sentence.

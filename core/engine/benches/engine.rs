@@ -122,6 +122,7 @@ fn build_plan(job: &Job) -> Result<Plan, Box<dyn Error>> {
         seed: 0,
         notices: &[],
         earlier: None,
+        note: "",
         ledger: &|| Ok(LedgerView::default()),
         published: None,
         decisions: Vec::new(),

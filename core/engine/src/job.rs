@@ -42,6 +42,7 @@ use retrocast_domain::{
     Diagnostic, Window, WindowSpec,
     window::{Comparison, ONE_WINDOW_HELP},
 };
+use retrocast_run::SliceSpec;
 use std::collections::BTreeMap;
 
 use retrocast_run::Plan;
@@ -85,6 +86,20 @@ pub struct ReportSection {
     pub to: Vec<String>,
     /// Stages in it; `None` for all.
     pub stages: Option<Vec<String>>,
+    /// The slices to make in addition.
+    pub slices: Option<SliceSpec>,
+    /// Language of headings and labels; empty for English.
+    pub language: String,
+    /// The author's own words; empty for none.
+    pub note: String,
+}
+
+impl ReportSection {
+    /// Returns true if the report, or slices of it, are sent to somebody.
+    pub fn has_recipients(&self) -> bool {
+        let slices = self.slices.as_ref();
+        !self.to.is_empty() || slices.is_some_and(|slices| slices.recipients.is_some())
+    }
 }
 
 /// Default of the relative movement from which a restated figure is listed.

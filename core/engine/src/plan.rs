@@ -10,13 +10,15 @@ mod selection;
 
 mod mermaid;
 
+mod report;
+
 pub use mermaid::mermaid;
 pub(crate) use order::{input_indices, readers};
 
 use crate::{
     executor::Environment,
     job::{
-        CheckOptions, Job, ReportSection,
+        CheckOptions, Job,
         checker::{entries, parse_duration},
         document::Item,
         elaborate::{Elaboration, elaborate},
@@ -27,12 +29,13 @@ use crate::{
 };
 use jiff::civil::Date;
 use order::sort_topologically;
+use report::{name_report_files, report};
 use retrocast_domain::{
     Diagnostic, FindingDecision, Level, ParamLine, Window, report::EarlierReport,
 };
 use retrocast_run::{
-    Node, NodeSpec, Plan, PublishedFigures, ReportSpec, SourceSpec,
-    plan::{NodeIndex, REPORT, SOURCE},
+    Node, NodeSpec, Plan, PublishedFigures, SourceSpec,
+    plan::{NodeIndex, SOURCE},
 };
 use selection::{select, selected_names};
 use serde_json::{Map, Value};
@@ -58,6 +61,8 @@ pub struct PlanOptions<'a> {
     pub notices: &'a [String],
     /// The earlier report, which findings are compared with.
     pub earlier: Option<&'a EarlierReport>,
+    /// Words of the author of this run.
+    pub note: &'a str,
     /// Finds the part of the ledger that the run sees; called only if a stage reads the ledger.
     pub ledger: &'a dyn Fn() -> Result<LedgerView, Vec<Diagnostic>>,
     /// The figures that earlier runs published.
@@ -195,54 +200,6 @@ fn nodes(
             .map(|section| report(job, section, kinds, options)),
     );
     Ok(nodes)
-}
-
-/// Names a file for the contents of each report whose title or stages are not those of the first
-/// one: `report.json` holds one report.
-fn name_report_files(nodes: &mut [Node]) {
-    let mut first = None;
-    for node in nodes {
-        let NodeSpec::Report(spec) = &mut node.spec else {
-            continue;
-        };
-        let contents = (spec.title.clone(), node.inputs.clone());
-        if *first.get_or_insert_with(|| contents.clone()) != contents {
-            spec.file = Some(format!("{}.json", spec.report));
-        }
-    }
-}
-
-fn report(job: &Job, report: &ReportSection, kinds: &dyn Kinds, options: &PlanOptions<'_>) -> Node {
-    let named: Option<BTreeSet<&String>> = report.stages.as_ref().map(|all| all.iter().collect());
-    let is_included = |stage: &&String| named.as_ref().is_none_or(|all| all.contains(*stage));
-    let sources = job.sources.iter().map(|name| format!("source.{name}"));
-    let stages = job.stages.iter().filter(is_included);
-    let stages = stages.map(|name| format!("stage.{name}"));
-    Node {
-        name: format!("report.{}", report.name),
-        title: report.title.clone(),
-        spec: NodeSpec::Report(ReportSpec {
-            report: report.name.clone(),
-            title: if report.title.is_empty() {
-                job.title.clone()
-            } else {
-                report.title.clone()
-            },
-            owner: job.owner.clone(),
-            stages: report.stages.clone(),
-            notices: options.notices.to_vec(),
-            earlier: options.earlier.cloned(),
-            file: None,
-        }),
-        inputs: sources.chain(stages).collect(),
-        ledger: Vec::new(),
-        code_version: kinds.code_version(REPORT),
-        optional: false,
-        timeout: None,
-        retries: None,
-        param_lines: Vec::new(),
-        contract_hash: String::new(),
-    }
 }
 
 fn source(job: &Job, name: &str, item: &Item, kinds: &dyn Kinds) -> Result<Node, Vec<Diagnostic>> {

@@ -248,6 +248,7 @@ pub fn plan_with_ledger(
         seed: 0,
         notices: &[],
         earlier: None,
+        note: "",
         ledger: &|| Ok(view.clone()),
         published: None,
         decisions: Vec::new(),

@@ -14,9 +14,14 @@ use retrocast_run::{
     RecordedPlan, RunStatus, RunSummary,
     files::{FAILURE_TEXT, chart_file},
     folder::report_file,
+    slices::SLICES,
 };
 use serde::Serialize;
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Width of a picture in the page, in pixels: the page's 600 minus its margins.
 const CHART_WIDTH: u32 = 552;
@@ -64,8 +69,10 @@ pub(crate) struct View {
     pub window: String,
     pub period: String,
     pub run: String,
-    /// Name of the report: "executive".
+    /// Name of the report: "executive", or of a slice of it: "executive-billing".
     pub report: String,
+    /// True for a slice, whose recipients may not see the archive.
+    pub is_slice: bool,
     pub date: String,
     pub verdict: String,
     pub notices: Vec<String>,
@@ -154,11 +161,7 @@ impl Content {
         let (mut content, report_file) = Self::read_outline(folder, report)?;
         if let Some(report_file) = report_file {
             (content.view.charts, content.pictures) = charts(&report_file, folder, fonts);
-            let path = folder.join(format!("{report}.pdf"));
-            let size = fs::metadata(&path).map_or(0, |data| data.len());
-            if size > 0 && size <= attach_max {
-                content.pdf = Some(read(&path)?);
-            }
+            content.pdf = read_pdf(&pdf_path(folder, report), attach_max)?;
         }
         Ok(content)
     }
@@ -173,12 +176,40 @@ impl Content {
         if !summary.status.has_reports() {
             return Ok((Self::read_failure(folder, report, summary)?, None));
         }
-        let path = report_file(folder, report);
-        let bytes = read(&path)?;
-        let report_file: Report = serde_json::from_slice(&bytes)
-            .map_err(|source| retrocast_run::Error::Content { path, source })?;
-        let pdf = folder.join(format!("{report}.pdf"));
-        let size = fs::metadata(&pdf).map_or(0, |data| data.len());
+        let data = report_file(folder, report);
+        let pdf = pdf_path(folder, report);
+        let (content, report_file) = Self::read_report(&summary, report, [&data, &pdf])?;
+        Ok((content, Some(report_file)))
+    }
+
+    /// Reads the content for a slice, such as "executive-billing", from the folder of a run with reports.
+    /// It has no link to the archive, which is about all records, and no pictures.
+    pub fn read_slice(folder: &Path, slice: &str, attach_max: u64) -> Result<Self, Error> {
+        let summary = RunSummary::read(folder)?;
+        let folder = folder.join(SLICES);
+        let (data, pdf) = (
+            folder.join(format!("{slice}.json")),
+            pdf_path(&folder, slice),
+        );
+        let (mut content, _) = Self::read_report(&summary, slice, [&data, &pdf])?;
+        content.view.is_slice = true;
+        content.pdf = read_pdf(&pdf, attach_max)?;
+        Ok(content)
+    }
+
+    /// Reads a report from its data and the size of its PDF, without pictures and PDF.
+    fn read_report(
+        summary: &RunSummary,
+        report: &str,
+        [data, pdf]: [&Path; 2],
+    ) -> Result<(Self, Report), Error> {
+        let bytes = read(data)?;
+        let report_file: Report =
+            serde_json::from_slice(&bytes).map_err(|source| retrocast_run::Error::Content {
+                path: data.to_path_buf(),
+                source,
+            })?;
+        let size = fs::metadata(pdf).map_or(0, |data| data.len());
         let is_partial =
             summary.status == RunStatus::Partial || report_file.status == ReportStatus::Partial;
         let kind = if is_partial {
@@ -200,7 +231,18 @@ impl Content {
             pdf: None,
             hash,
         };
-        Ok((content, Some(report_file)))
+        Ok((content, report_file))
+    }
+
+    /// Makes the content for a report without pictures and PDF.
+    pub fn of_report(report_file: &Report, report: &str) -> Self {
+        let run = &report_file.provenance.run;
+        Self {
+            view: view(report_file, Kind::Report, run, report),
+            pictures: Vec::new(),
+            pdf: None,
+            hash: canonical::hash(report_file),
+        }
     }
 
     fn read_failure(folder: &Path, report: &str, summary: RunSummary) -> Result<Self, Error> {
@@ -267,6 +309,17 @@ impl Content {
     }
 }
 
+fn pdf_path(folder: &Path, report: &str) -> PathBuf {
+    folder.join(format!("{report}.pdf"))
+}
+
+/// Reads a PDF; `None` if it is missing, empty or larger than `attach_max` bytes.
+fn read_pdf(path: &Path, attach_max: u64) -> Result<Option<Vec<u8>>, Error> {
+    let size = fs::metadata(path).map_or(0, |data| data.len());
+    let is_attached = size > 0 && size <= attach_max;
+    is_attached.then(|| read(path)).transpose()
+}
+
 impl View {
     fn new(
         kind: Kind,
@@ -282,6 +335,7 @@ impl View {
             period: name(period),
             run: name(run),
             report: name(report),
+            is_slice: false,
             date: name(date),
             verdict: String::new(),
             notices: Vec::new(),

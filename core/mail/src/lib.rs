@@ -35,7 +35,7 @@ pub use address::Address;
 pub use content::{Content, FailureNotice};
 pub use delivery::{Channel, Deliveries, Delivery, DeliveryState, Event, EventKind};
 pub use http::Http;
-pub use message::{Message, compose};
+pub use message::{Message, check, compose};
 pub use notification::Target;
 pub use outbox::{EnqueueResult, Outbox, Selection};
 pub use picture::Fonts;

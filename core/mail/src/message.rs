@@ -5,7 +5,7 @@
 
 use crate::{
     Address, Error, Settings, Templates,
-    content::{Content, Kind, View},
+    content::{Content, FailureNotice, Kind, View},
     delivery::{Channel, identity},
     text::{one_line, plain_spaces},
 };
@@ -17,7 +17,7 @@ use lettre::message::{
         HeaderValue,
     },
 };
-use retrocast_domain::canonical;
+use retrocast_domain::{Report, canonical};
 use serde::Serialize;
 use std::error::Error as StdError;
 
@@ -53,6 +53,26 @@ struct Values<'a> {
     cids: &'a [String],
 }
 
+/// Checks templates by composing the messages of a report and of a failure.
+pub fn check(templates: &Templates, report: &Report) -> Result<(), Error> {
+    const SETTINGS: &str = "from = \"reports@localhost\"\n[server]\nhost = \"localhost\"\n\
+                            tls = \"loopback-plaintext\"\n";
+    let settings = Settings::parse(SETTINGS)?;
+    let failure = FailureNotice {
+        job: report.job.clone(),
+        details: "details".to_string(),
+        ..FailureNotice::default()
+    };
+    let to = &settings.from;
+    for content in [
+        Content::of_report(report, "executive"),
+        Content::of_failure(&failure, "executive"),
+    ] {
+        compose(&settings, templates, &content, to, Timestamp::UNIX_EPOCH)?;
+    }
+    Ok(())
+}
+
 /// Composes the message for one recipient with this date.
 pub fn compose(
     settings: &Settings,
@@ -74,7 +94,8 @@ pub fn compose(
         .filter(|pdf| pdf.len() as u64 <= settings.attach_max_bytes());
     let link_to = |file: &str| {
         let file = format!("{}{file}", view.report);
-        settings.link_to(&[&view.job, &view.window, &view.run, &file])
+        let link = || settings.link_to(&[&view.job, &view.window, &view.run, &file]);
+        if view.is_slice { None } else { link() }
     };
     let mut values = Values {
         view,

@@ -40,7 +40,12 @@ const FUEL: u64 = 1_000_000;
 #[derive(Debug, Clone)]
 pub struct Templates {
     files: BTreeMap<String, String>,
+    /// Colour of links.
+    accent: String,
 }
+
+/// The built-in colour of links.
+const ACCENT: &str = "#0b5fa5";
 
 impl Templates {
     /// Returns the built-in templates.
@@ -48,7 +53,20 @@ impl Templates {
         let entry = |(name, text): &(&str, &str)| ((*name).to_string(), (*text).to_string());
         Self {
             files: BUILT_IN.iter().map(entry).collect(),
+            accent: ACCENT.to_string(),
         }
+    }
+
+    /// Replaces the colour of links, such as "#0b5fa5".
+    #[must_use]
+    pub fn with_accent(mut self, accent: &str) -> Self {
+        self.accent = accent.to_string();
+        self
+    }
+
+    /// The text of a file.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.files.get(name).map(String::as_str)
     }
 
     /// Replaces the file with this path below the templates folder.
@@ -96,6 +114,7 @@ impl Templates {
             .build()?;
         environment.set_syntax(syntax);
         environment.set_path_join_callback(|name, _| format!("mail/{name}").into());
+        environment.add_global("accent", self.accent.as_str());
         environment.add_filter("wrap", |text: String, width: usize, indent: usize| {
             text::wrap(&text, width, indent)
         });

@@ -8,12 +8,15 @@
 use crate::{
     Error, Layout, Templates,
     chart::{self, Options},
-    sanitise,
+    language::Language,
+    sanitise, theme,
     view::{self, SPARKLINE_WIDTH},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use minijinja::{
-    AutoEscape, Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig, value::Serde,
+    AutoEscape, Environment, UndefinedBehavior, Value, context,
+    syntax::SyntaxConfig,
+    value::{Kwargs, Serde},
 };
 use retrocast_domain::{Align, Chart, ChartKind, Report, Table, number::plural};
 use sha2::{Digest as _, Sha256};
@@ -65,10 +68,11 @@ pub fn report_with(
 ) -> Result<String, Error> {
     // Browsers have some glyph for every character, so only invisible ones are removed.
     let (report, changes) = sanitise::report(report, &|_| true)?;
+    let language = templates.language(&report.language)?;
     let drawing_count = Counter::new(0u32);
     let draw = |chart: &Chart, width: f64| {
         drawing_count.set(drawing_count.get() + 1);
-        figure(chart, width, drawing_count.get())
+        figure(chart, width, drawing_count.get(), &language.words["data"])
     };
     let printed = view::view(&report, changes.sentences(), &draw);
     let drawings: BTreeMap<String, Value> = printed
@@ -76,19 +80,33 @@ pub fn report_with(
         .into_iter()
         .map(|(path, drawing)| (path, Value::from_safe_string(drawing)))
         .collect();
+    let theme = templates.theme()?;
+    let logo = templates.logo()?.map(|(logo, bytes)| {
+        context! { uri => theme::data_uri(&logo.file, bytes), alt => logo.alt.as_str() }
+    });
+    let mut values = serde_json::to_value(&printed.view)?;
+    language.localise(&mut values, &report);
     let style = format!(
-        "\n{}\n@media screen and (prefers-color-scheme: dark) {{\n{}}}\n",
+        "\n{}\n@media screen and (prefers-color-scheme: dark) {{\n{}}}\n{}",
         templates.text("html/style.css").unwrap_or_default(),
-        chart::dark_css()
+        chart::dark_css(),
+        theme.css()
     );
+    let mut environment = templates.html(&report.language)?.clone();
+    // True for the first place of a figure in the page, which has its anchor.
+    let anchored = Mutex::new(BTreeSet::new());
+    environment.add_function("is_first", move |id: String| {
+        let anchored = anchored.lock();
+        anchored.is_ok_and(|mut anchored| anchored.insert(id))
+    });
     let script = templates.text("html/sort.js").unwrap_or_default();
     let page = || -> Result<String, minijinja::Error> {
-        let environment = environment(templates)?;
         let page = environment.get_template(&format!("html/{}.html.j2", layout.name()))?;
         page.render(context! {
-            report => Serde(&printed.view),
+            report => Serde(&values),
             improvements => view::has_improvements(&report),
             drawings,
+            logo,
             style_hash => Value::from_safe_string(source_hash(&style)),
             style => Value::from_safe_string(style),
             script_hash => Value::from_safe_string(source_hash(script)),
@@ -119,9 +137,25 @@ fn with_location(error: &minijinja::Error) -> String {
     }
 }
 
-fn environment(templates: &Templates) -> Result<Environment<'static>, minijinja::Error> {
+/// Parses the templates below `html/`, with the words of a language as `t`.
+pub(crate) fn environment(
+    templates: &Templates,
+    language: &Language,
+) -> Result<Environment<'static>, Error> {
+    let parsed = parse(templates, language);
+    parsed.map_err(|error| Error::Template {
+        message: with_location(&error),
+    })
+}
+
+fn parse(
+    templates: &Templates,
+    language: &Language,
+) -> Result<Environment<'static>, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.add_global("t", Value::from(Serde(&language.words)));
+    environment.add_filter("fill", fill);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     let syntax = SyntaxConfig::builder()
         .trim_blocks(true)
@@ -134,17 +168,21 @@ fn environment(templates: &Templates) -> Result<Environment<'static>, minijinja:
         let text = templates.text(name).unwrap_or_default();
         environment.add_template_owned(name.to_string(), text.to_string())?;
     }
-    // True for the first place of a figure in the page, which has its anchor.
-    let printed = Mutex::new(BTreeSet::new());
-    environment.add_function("is_first", move |id: String| {
-        let printed = printed.lock();
-        printed.is_ok_and(|mut printed| printed.insert(id))
-    });
     Ok(environment)
 }
 
-/// A chart as HTML: both drawings, and the data table, which is collapsed.
-fn figure(chart: &Chart, width: f64, number: u32) -> String {
+/// Replaces `{name}` in a text by the value of that name.
+fn fill(text: String, values: Kwargs) -> Result<String, minijinja::Error> {
+    let mut text = text;
+    for name in values.args() {
+        let value: Value = values.get(name)?;
+        text = text.replace(&format!("{{{name}}}"), &value.to_string());
+    }
+    Ok(text)
+}
+
+/// A chart as HTML: both drawings, and the data table, which is collapsed under the word `data`.
+fn figure(chart: &Chart, width: f64, number: u32, data: &str) -> String {
     if width <= SPARKLINE_WIDTH || matches!(chart.kind, ChartKind::Sparkline { .. }) {
         let suffix = format!("-{number}");
         return chart::svg(chart, &Options::new(92.0, 8.0).height(24.0).suffix(&suffix));
@@ -159,7 +197,7 @@ fn figure(chart: &Chart, width: f64, number: u32) -> String {
         chart::svg(chart, &small)
     );
     if let Some(table) = chart::values(chart) {
-        out.push_str(&data_table(&chart.title, table));
+        out.push_str(&data_table(&chart.title, table, data));
     }
     out
 }
@@ -168,10 +206,11 @@ fn figure(chart: &Chart, width: f64, number: u32) -> String {
 const DATA_ROWS_MAX: usize = 120;
 
 /// The data of a chart as a table under its title.
-fn data_table(title: &str, table: Table) -> String {
+fn data_table(title: &str, table: Table, data: &str) -> String {
     let table = table.top(DATA_ROWS_MAX);
-    let mut out = String::from(
-        "<details class=\"data\"><summary>Data</summary><div class=\"scroll\" tabindex=\"0\"><table>",
+    let mut out = format!(
+        "<details class=\"data\"><summary>{}</summary><div class=\"scroll\" tabindex=\"0\"><table>",
+        chart::escape(data)
     );
     if !title.is_empty() {
         let _ = write!(out, "<caption>{}</caption>", chart::escape(title));

@@ -1,17 +1,24 @@
 //! Builds a [`Report`] from cells, and renders it as PDF or HTML.
 //!
 //! [`assemble`] selects findings and writes texts, [`sanitise`] makes texts printable, [`view`]
-//! formats numbers, [`chart`] draws charts, [`skeleton`] orders the sections, and [`pdf`] lays out a
+//! formats numbers, [`slice`](mod@slice) makes reports on a part of the records, [`mod@language`] puts words into a language, [`chart`] draws charts, [`skeleton`] orders the sections, and [`pdf`] lays out a
 //! document in the closed [`world`].
 //! Text from records is always data, never part of a template.
 
+use language::Language;
+use minijinja::Environment;
 use retrocast_domain::Report;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::OnceLock};
+use theme::Theme;
+use typst::syntax::Source;
 
 pub mod assemble;
 pub mod chart;
+pub mod language;
 pub mod sanitise;
+pub mod slice;
 pub mod stage_map;
+pub mod theme;
 pub mod view;
 mod words;
 
@@ -96,10 +103,17 @@ pub enum Error {
     Json(#[from] serde_json::Error),
 }
 
-/// Templates by file name, as in the folder `templates`.
-#[derive(Debug, Clone)]
+/// Templates by file name, as in the folder `templates`. They are parsed once, at the first report.
+#[derive(Debug, Clone, Default)]
 pub struct Templates {
     files: BTreeMap<String, String>,
+    /// Pictures by path.
+    pictures: BTreeMap<String, Vec<u8>>,
+    theme: OnceLock<Theme>,
+    print: OnceLock<BTreeMap<String, Source>>,
+    languages: OnceLock<BTreeMap<String, Language>>,
+    /// The HTML templates by language.
+    html: OnceLock<BTreeMap<String, Environment<'static>>>,
 }
 
 /// The built-in print templates.
@@ -113,6 +127,7 @@ const BUILT_IN: &[(&str, &str)] = &[
         include_str!("../../../templates/technical.typ.j2"),
     ),
     ("theme.typ", include_str!("../../../templates/theme.typ")),
+    (theme::FILE, include_str!("../../../templates/theme.toml")),
     (
         "parts/executive.typ",
         include_str!("../../../templates/parts/executive.typ"),
@@ -135,8 +150,10 @@ impl Templates {
             files: BUILT_IN
                 .iter()
                 .chain(html::BUILT_IN)
+                .chain(&language::BUILT_IN)
                 .map(to_owned)
                 .collect(),
+            ..Self::default()
         }
     }
 
@@ -144,7 +161,46 @@ impl Templates {
     #[must_use]
     pub fn with(mut self, name: &str, text: impl Into<String>) -> Self {
         self.files.insert(name.to_string(), text.into());
+        Self {
+            files: self.files,
+            pictures: self.pictures,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a picture that the theme names, by its path below the templates folder.
+    #[must_use]
+    pub fn with_picture(mut self, name: &str, bytes: Vec<u8>) -> Self {
+        self.pictures.insert(name.to_string(), bytes);
         self
+    }
+
+    /// Paths of all pictures.
+    pub fn pictures(&self) -> impl Iterator<Item = &str> {
+        self.pictures.keys().map(String::as_str)
+    }
+
+    /// The theme; an error has line and column.
+    pub fn theme(&self) -> Result<&Theme, Error> {
+        if let Some(theme) = self.theme.get() {
+            return Ok(theme);
+        }
+        let theme = Theme::parse(self.text(theme::FILE).unwrap_or_default())?;
+        Ok(self.theme.get_or_init(|| theme))
+    }
+
+    /// The theme's logo: its path, alternative text and bytes.
+    fn logo(&self) -> Result<Option<(&theme::Logo, &[u8])>, Error> {
+        let Some(logo) = &self.theme()?.logo else {
+            return Ok(None);
+        };
+        let bytes = self
+            .pictures
+            .get(&logo.file)
+            .ok_or_else(|| Error::Template {
+                message: format!("{}: the picture {} does not exist", theme::FILE, logo.file),
+            })?;
+        Ok(Some((logo, bytes)))
     }
 
     /// Names of all files.
@@ -157,17 +213,82 @@ impl Templates {
         self.files.get(name).map(String::as_str)
     }
 
-    /// Hash of all texts, for the fingerprint of a report.
+    /// Hash of all texts and pictures, for the fingerprint of a report.
     pub fn hash(&self) -> String {
-        retrocast_domain::canonical::hash(&self.files)
+        retrocast_domain::canonical::hash(&(&self.files, &self.pictures))
     }
 
-    /// The Typst files by path in the world of a document.
-    fn parts(&self) -> BTreeMap<String, String> {
-        let parts = self.files.iter().filter(|(name, _)| name.ends_with(".typ"));
-        parts
-            .map(|(name, text)| (format!("/{name}"), text.clone()))
-            .collect()
+    /// The Typst files by path in the world of a document; `None` if a path is invalid.
+    fn parts(&self) -> Option<&BTreeMap<String, Source>> {
+        if self.print.get().is_none() {
+            let parts = self.files.iter().filter(|(name, _)| name.ends_with(".typ"));
+            let parts = parts.map(|(name, text)| {
+                let path = format!("/{name}");
+                let source = world::source(&path, text)?;
+                Some((path, source))
+            });
+            let _ = self.print.set(parts.collect::<Option<_>>()?);
+        }
+        self.print.get()
+    }
+
+    /// The words of a language by its code, such as "de"; "" is English. An error has line and column.
+    pub fn language(&self, code: &str) -> Result<&Language, Error> {
+        let languages = self.languages()?;
+        let code = if code.is_empty() {
+            language::ENGLISH
+        } else {
+            code
+        };
+        languages.get(code).ok_or_else(|| {
+            let known: Vec<&str> = languages.keys().map(String::as_str).collect();
+            Error::Template {
+                message: format!(
+                    "there is no language {code:?}; languages: {}",
+                    known.join(", ")
+                ),
+            }
+        })
+    }
+
+    fn languages(&self) -> Result<&BTreeMap<String, Language>, Error> {
+        if let Some(languages) = self.languages.get() {
+            return Ok(languages);
+        }
+        let code = |file: &str| {
+            file.trim_start_matches("language/")
+                .trim_end_matches(".toml")
+                .to_string()
+        };
+        let text = |file: &str| self.text(file).unwrap_or_default();
+        let [(english, reference), ..] = language::BUILT_IN;
+        let reference = Language::parse(english, reference, None)?;
+        let mut languages = BTreeMap::new();
+        for (file, _) in language::BUILT_IN {
+            let parsed = Language::parse(file, text(file), Some(&reference))?;
+            languages.insert(code(file), parsed);
+        }
+        Ok(self.languages.get_or_init(|| languages))
+    }
+
+    /// The HTML templates in a language, parsed.
+    fn html(&self, code: &str) -> Result<&Environment<'static>, Error> {
+        if self.html.get().is_none() {
+            let mut environments = BTreeMap::new();
+            for (code, language) in self.languages()? {
+                environments.insert(code.clone(), html::environment(self, language)?);
+            }
+            let _ = self.html.set(environments);
+        }
+        let code = if code.is_empty() {
+            language::ENGLISH
+        } else {
+            code
+        };
+        let environment = self.html.get().and_then(|all| all.get(code));
+        environment.ok_or_else(|| Error::Template {
+            message: format!("there is no language {code:?}"),
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     view::{self, POINTS_PER_MILLIMETRE},
     world,
 };
-use retrocast_domain::{Chart, ChartKind, Report};
+use retrocast_domain::{Chart, ChartKind, Report, canonical};
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicUsize, Ordering},
@@ -54,7 +54,10 @@ fn attempt(
     let _eviction = CacheEviction::when_dropped();
     let files = files(report, layout, templates, covered)?;
     let document = compile(&files)?;
-    let identity = format!("retrocast/{}/{}/{layout:?}", report.job, report.window);
+    let mut identity = format!("retrocast/{}/{}/{layout:?}", report.job, report.window);
+    if let Some(slice) = &report.slice {
+        identity = format!("{identity}/{}", canonical::hash(slice));
+    }
     export(&files, &document, &identity)
 }
 
@@ -66,27 +69,53 @@ fn files(
     covered: &dyn Fn(char) -> bool,
 ) -> Result<world::Files, Error> {
     let (printable, changes) = sanitise::report(report, covered)?;
+    let theme = templates.theme()?;
+    let draw = |chart: &Chart, width: f64| theme.recolour(draw(chart, width));
     let printed = view::view(&printable, changes.sentences(), &draw);
     let mut files: BTreeMap<String, Vec<u8>> = printed
         .drawings
         .into_iter()
         .map(|(path, svg)| (path, svg.into_bytes()))
         .collect();
-    files.insert("/view.json".to_string(), serde_json::to_vec(&printed.view)?);
-    files.insert("/report.json".to_string(), report_json(report)?);
-    let mut sources = templates.parts();
-    sources.insert(
-        "/main.typ".to_string(),
-        skeleton::render(report, layout, templates)?,
+    let language = templates.language(&report.language)?;
+    let mut view = serde_json::to_value(&printed.view)?;
+    language.localise(&mut view, &printable);
+    files.insert("/view.json".to_string(), serde_json::to_vec(&view)?);
+    files.insert(
+        "/words.json".to_string(),
+        serde_json::to_vec(&language.words)?,
     );
-    world::Files::new("/main.typ", sources, files).ok_or_else(|| Error::Template {
+    files.insert("/report.json".to_string(), report_json(report)?);
+    files.insert(
+        "/theme.json".to_string(),
+        serde_json::to_vec(&theme.json())?,
+    );
+    if let Some((logo, bytes)) = templates.logo()? {
+        files.insert(format!("/{}", logo.file), bytes.to_vec());
+    }
+    let main = skeleton::render(report, layout, templates)?;
+    let parsed = || {
+        let mut sources = templates.parts()?.clone();
+        sources.insert(MAIN.to_string(), world::source(MAIN, &main)?);
+        world::Files::new(MAIN, sources, files)
+    };
+    parsed().ok_or_else(|| Error::Template {
         message: "the name of a template is not a valid path".to_string(),
     })
 }
 
+/// Path of the main file.
+const MAIN: &str = "/main.typ";
+
+/// Keeps what reports have in common in Typst's cache while several are rendered; drop it after the last.
+pub fn batch() -> CacheEviction {
+    CacheEviction::when_dropped()
+}
+
 /// Evicts Typst's global cache when dropped, also after a failed export; otherwise it would grow with
 /// every report.
-struct CacheEviction;
+#[derive(Debug)]
+pub struct CacheEviction(());
 
 /// Number of reports being rendered.
 static ACTIVE: AtomicUsize = AtomicUsize::new(0);
@@ -97,7 +126,7 @@ const MAX_AGE: usize = 4;
 impl CacheEviction {
     fn when_dropped() -> Self {
         ACTIVE.fetch_add(1, Ordering::Relaxed);
-        Self
+        Self(())
     }
 }
 

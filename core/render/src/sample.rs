@@ -14,7 +14,7 @@ use jiff::civil::date;
 use retrocast_domain::{
     Ask, Cell, Chapter, DatasetRef, Direction, Evidence, Finding, Magnitude, ParamLine, Report,
     Severity, WindowSpec,
-    report::{PlanNode, Provenance, SourceNote},
+    report::{PlanNode, Provenance, SliceNote, SourceNote},
 };
 
 /// Texts in records that must never be interpreted as code or markup.
@@ -55,6 +55,29 @@ pub fn sample() -> Report {
             ],
         },
     })
+}
+
+/// Sample reports that use all parts of the templates: with and without findings, and of a slice.
+pub fn all() -> Vec<Report> {
+    let whole = sample();
+    let mut slice = whole.clone();
+    slice.slice = Some(SliceNote {
+        column: "component".to_string(),
+        value: "billing".to_string(),
+        health: "good".to_string(),
+    });
+    slice.author_note = vec!["Friday was a planned test.".to_string()];
+    slice.sources.clear();
+    let mut empty = whole.clone();
+    empty.headlines.clear();
+    empty.asks.clear();
+    empty.kpis.clear();
+    empty.effects.clear();
+    empty.cells.clear();
+    empty.notes.clear();
+    let mut german = whole.clone();
+    german.language = "de".to_string();
+    vec![whole, slice, empty, german]
 }
 
 fn dataset(name: &str, version: u64, rows: u64) -> DatasetRef {

@@ -30,6 +30,7 @@ use drawings::{ChartView, Drawings};
 use effect::EffectView;
 use figure::{FigureIds, TextFigures};
 use finding::FindingView;
+pub use health::data_health;
 use health::{Health, health};
 use kpi::KpiView;
 pub use printed::{PrintedFigure, printed};
@@ -39,7 +40,7 @@ use retrocast_domain::{
     number::plural, report::EarlierFinding,
 };
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Points per millimetre.
 pub const POINTS_PER_MILLIMETRE: f64 = 72.0 / 25.4;
@@ -74,6 +75,10 @@ pub struct View {
     title: String,
     job: String,
     owner: String,
+    /// The value that a slice is about; empty for reports on all records.
+    slice: String,
+    /// The author's own words, by paragraph.
+    author_note: Vec<String>,
     window: String,
     /// The previous window in words, such as "the month before".
     before: String,
@@ -84,6 +89,8 @@ pub struct View {
     partial: bool,
     health: Health,
     verdict: String,
+    /// True for an English verdict in a report in another language.
+    verdict_english: bool,
     /// Notices that affect trust in any figure.
     notices: Vec<String>,
     kpis: Vec<KpiView>,
@@ -188,6 +195,11 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
         title: shorten(&report.title, 90),
         job: report.job.clone(),
         owner: shorten(&report.owner, 90),
+        slice: report
+            .slice
+            .as_ref()
+            .map_or_else(String::new, |slice| slice.value.clone()),
+        author_note: report.author_note.clone(),
         window: report.window.clone(),
         before: window
             .as_ref()
@@ -199,6 +211,7 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
         partial: report.status == ReportStatus::Partial,
         health: health(report),
         verdict: shorten(&report.verdict, 700),
+        verdict_english: false,
         notices: report
             .notices
             .iter()
@@ -307,6 +320,27 @@ pub fn view(report: &Report, extra_notes: Vec<String>, draw: &Draw) -> RenderedV
         view,
         drawings: drawings.files,
     }
+}
+
+/// Names of all fields that templates can use, for suggestions.
+pub fn field_names(report: &Report) -> BTreeSet<String> {
+    fn collect(value: &serde_json::Value, names: &mut BTreeSet<String>) {
+        match value {
+            serde_json::Value::Array(items) => items.iter().for_each(|item| collect(item, names)),
+            serde_json::Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+                names.insert(name.clone());
+                collect(value, names);
+            }),
+            _ => {}
+        }
+    }
+    let printed = view(report, Vec::new(), &|_: &Chart, _| String::new());
+    let mut names = BTreeSet::new();
+    collect(
+        &serde_json::to_value(&printed.view).unwrap_or_default(),
+        &mut names,
+    );
+    names
 }
 
 /// The charts of the performance page in reading order, with their ranks: the first of each cell,

@@ -116,6 +116,11 @@ pub struct Files {
     others: BTreeMap<String, Bytes>,
 }
 
+/// Parses a Typst file; `None` if the path is invalid.
+pub(crate) fn source(path: &str, text: &str) -> Option<Source> {
+    Some(Source::new(file_id(path)?, text.to_string()))
+}
+
 /// The id of a path, the same in every world.
 fn file_id(path: &str) -> Option<FileId> {
     Some(RootedPath::new(VirtualRoot::Project, VirtualPath::new(path).ok()?).intern())
@@ -125,15 +130,12 @@ impl Files {
     /// Creates a world with the main file `main`; `None` if a path is invalid.
     pub fn new(
         main: &str,
-        sources: BTreeMap<String, String>,
+        sources: BTreeMap<String, Source>,
         files: BTreeMap<String, Vec<u8>>,
     ) -> Option<Self> {
-        let parsed = sources
-            .into_iter()
-            .map(|(path, text)| Some((path.clone(), Source::new(file_id(&path)?, text))));
         Some(Self {
             main: file_id(main)?,
-            sources: parsed.collect::<Option<_>>()?,
+            sources,
             others: files
                 .into_iter()
                 .map(|(path, bytes)| (path, Bytes::new(bytes)))

@@ -29,14 +29,17 @@ pub mod folder;
 
 pub mod files;
 
+pub mod slices;
+
 pub use files::Error;
 pub use fingerprint::Fingerprint;
 pub use folder::{NodeState, RunFolder};
 pub use journal::{Event, EventKind, Journal};
 pub use ledger::{LedgerRun, LedgerView};
-pub use plan::{Node, NodeSpec, Plan, ReportSpec, SourceSpec};
+pub use plan::{Node, NodeSpec, Plan, Recipients, ReportSpec, SliceSpec, SourceSpec};
 pub use published::{Lineage, PublishedFigures, PublishedStage, PublishedWindow};
 pub use record::{RecordedPlan, RunOrigin, SourceRecords};
+pub use slices::{SliceFile, SliceIndex};
 pub use status::RunStatus;
 pub use summary::RunSummary;
 

@@ -287,9 +287,21 @@ pub struct ReportSpec {
     #[serde(default)]
     pub earlier: Option<EarlierReport>,
     /// File with its contents in the run's folder; `None` for `report.json`, which all reports with
-    /// the title and stages of the first one share.
+    /// the contents of the first one share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// The slices to make in addition; `None` for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slices: Option<SliceSpec>,
+    /// Language of headings and labels; empty for English.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub language: String,
+    /// Words of the job's author, one text per paragraph.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub note: Vec<String>,
+    /// Words of the author of this run, one text per paragraph.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub run_note: Vec<String>,
 }
 
 impl ReportSpec {
@@ -297,4 +309,28 @@ impl ReportSpec {
     pub fn file(&self) -> &str {
         self.file.as_deref().unwrap_or(files::REPORT)
     }
+}
+
+/// The slices of a report: one report for each value of a column.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SliceSpec {
+    /// The column.
+    pub each: String,
+    /// The dataset with the values and their mail addresses; `None` for all values that occur.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipients: Option<Recipients>,
+    /// True if slices also hold what is about all records.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
+}
+
+/// A dataset with one recipient per row.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipients {
+    /// Name of the dataset.
+    pub dataset: String,
+    /// Column with the value whose slice the recipient gets.
+    pub key: String,
+    /// Column with the mail address.
+    pub to: String,
 }

@@ -51,7 +51,7 @@
 //! # Power
 //! Each effect states the smallest difference that its test finds in four of five cases, and an effect that is not
 //! proven the number of days after which one of its size would be: the standard error of the same estimator on a
-//! series that goes on as before, plus the effect. For improvements that are too recent, it is that of `post_days`
+//! series that continues as before, plus the effect. For improvements that are too recent, it is that of `post_days`
 //! days.
 
 use crate::{

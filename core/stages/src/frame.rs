@@ -104,6 +104,15 @@ pub fn texts(batch: &Batch<'_>, name: &str) -> Result<Vec<Option<String>>, Stage
     Ok(texts.map(|text| text.map(str::to_string)).collect())
 }
 
+/// Texts of a column as groups are named, with numbers and booleans formatted; `None` for missing and
+/// blank ones. Fails if the column does not exist or is nested.
+pub fn column_texts(frame: &DataFrame, name: &str) -> Result<Vec<Option<String>>, StageError> {
+    let texts = frame.column(name)?.cast(&DataType::String)?;
+    let texts = texts.str()?.iter();
+    let texts = texts.map(|text| text.filter(|text| !text.trim().is_empty()));
+    Ok(texts.map(|text| text.map(str::to_string)).collect())
+}
+
 /// Returns for each row true if the column has one of these texts; true for all rows without a column.
 pub fn matches(
     batch: &Batch<'_>,

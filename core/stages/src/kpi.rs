@@ -323,6 +323,11 @@ fn run(
         .filter(|figure| figure.label == ALL)
         .map(|figure| kpi(&params, figure))
         .collect();
+    cell.group_kpis = figures
+        .iter()
+        .filter(|figure| figure.subject != ALL)
+        .map(|figure| kpi(&params, figure))
+        .collect();
     cell.tables = tables(&params, &windows, &figures);
     cell.charts = charts(context, &params, &windows, &figures);
     let frame = frame_of(&figures)?;

@@ -40,6 +40,7 @@ pub mod sql;
 pub mod temporal_pattern;
 pub mod trend;
 
+pub use frame::column_texts;
 pub use rows::{RowSource, Rows};
 pub use stop::{Stop, Stopped};
 

@@ -1,6 +1,9 @@
 //! Tests of option values, and of the commands in the documentation.
 
-use super::*;
+use super::{
+    resources::{memory, size},
+    *,
+};
 
 #[test]
 fn sizes_have_units_and_plain_numbers_are_mib() {

@@ -92,7 +92,7 @@ pub fn backfill(
         arguments.date = Some(window.end);
         arguments.window = Some(window.label());
         let output = job::Output::of_lines(resources.json);
-        let Some(planned) = job::plan_run(workspace, &arguments, output)? else {
+        let Some(planned) = job::plan_run(workspace, &arguments, "", output)? else {
             return Ok(job::invalid_exit());
         };
         let window = planned.plan.label.clone();

@@ -41,7 +41,7 @@ pub fn deliver(
     }
     let is_selected = |section: &&ReportSection| report.is_none_or(|name| section.name == name);
     let reports: Vec<ReportSection> = job.reports.iter().filter(is_selected).cloned().collect();
-    let has_mail = reports.iter().any(|report| !report.to.is_empty());
+    let has_mail = reports.iter().any(ReportSection::has_recipients);
     if !has_mail && job.notifications.is_empty() {
         return Err(WrongUsage(
             "no recipient: add one to the job file, such as\n[report.executive]\n\

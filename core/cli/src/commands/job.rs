@@ -39,6 +39,8 @@ pub struct LoadedJob {
     pub checked: CheckedJob,
     /// Operational notices that the reports print.
     pub notices: Vec<String>,
+    /// Words of the author of the run, for its reports.
+    pub note: String,
     pub earlier: EarlierSource,
     pub ledger: LedgerSource,
     pub catalogue: Arc<Catalogue>,
@@ -175,6 +177,7 @@ fn load_as(
         text,
         checked,
         notices: housekeeping::notices(workspace, name),
+        note: String::new(),
         earlier: EarlierSource::Archive(workspace.reports.join(name)),
         ledger: LedgerSource {
             workspace: workspace.clone(),
@@ -198,9 +201,11 @@ pub fn load_and_plan(
 pub fn plan_run(
     workspace: &Workspace,
     arguments: &JobArguments,
+    note: &str,
     output: Output,
 ) -> anyhow::Result<Option<PlannedRun>> {
     let mut loaded = load(workspace, arguments)?;
+    loaded.note = note.to_string();
     loaded.ledger.publishes = true;
     plan(loaded, arguments, output)
 }
@@ -253,6 +258,7 @@ pub fn plan_with_warnings(
         text,
         checked,
         notices,
+        note,
         earlier,
         ledger,
         catalogue,
@@ -291,6 +297,7 @@ pub fn plan_with_warnings(
         select: &select,
         seed: SEED,
         notices: &notices,
+        note: &note,
         earlier: earlier.as_ref(),
         ledger: &|| Ok(view.rows.clone()),
         published: view.published.clone(),

@@ -78,6 +78,16 @@ pub fn plan(
         );
         let indent = width + 9;
         let _ = writeln!(text, "{}", terminal::wrap(&line, indent + 18));
+        if let Some(slices) = node.report().and_then(|report| report.slices.as_ref()) {
+            let to = slices
+                .recipients
+                .as_ref()
+                .map_or_else(String::new, |recipients| {
+                    format!(" in {}, sent to {}", recipients.dataset, recipients.to)
+                });
+            let line = format!("{:>7}{:<width$}  one slice per {}{to}", "", "", slices.each);
+            let _ = writeln!(text, "{}", terminal::wrap(&line, indent + 6));
+        }
         if !inputs.is_empty() && !node.is_report() {
             let line = format!("{:>7}{:<width$}  reads {}", "", "", inputs.join(", "));
             let _ = writeln!(text, "{}", terminal::wrap(&line, indent + 6));

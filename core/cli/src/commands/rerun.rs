@@ -34,6 +34,12 @@ fn notices(plan: &Plan) -> Vec<String> {
         .unwrap_or_default()
 }
 
+/// The words of the author of a run.
+fn note(plan: &Plan) -> String {
+    let report = plan.nodes.iter().find_map(Node::report);
+    report.map_or_else(String::new, |report| report.run_note.join("\n\n"))
+}
+
 /// The report that the reports of a plan were compared with.
 fn earlier(plan: &Plan) -> job::EarlierSource {
     let mut reports = plan.nodes.iter().filter_map(Node::report);
@@ -70,7 +76,7 @@ pub fn current(workspace: &Workspace, run: &str, resources: &RunResources) -> an
         force: false,
         from: Vec::new(),
     };
-    run::run(workspace, &arguments, &force, resources)
+    run::run(workspace, &arguments, &force, "", resources)
 }
 
 /// Repeats a run with the recorded job file and the recorded dataset versions.
@@ -92,6 +98,7 @@ pub fn as_recorded(
     let arguments = arguments(&recorded.plan);
     let mut loaded = job::load_text(workspace, &workspace.jobs, &path, text, &arguments)?;
     loaded.notices = notices(&recorded.plan);
+    loaded.note = note(&recorded.plan);
     loaded.earlier = earlier(&recorded.plan);
     loaded.ledger.recorded = Some(RunView {
         rows: recorded.plan.ledger.clone().unwrap_or_default(),

@@ -17,7 +17,7 @@ use retrocast_domain::{Report, number::plural};
 use retrocast_engine::{
     FailureKind, Progress, RunOptions, RunResult, Runner, SystemClock, schedule::Machine,
 };
-use retrocast_run::{Plan, RunStatus, RunSummary};
+use retrocast_run::{Plan, RunStatus, RunSummary, SliceIndex};
 use retrocast_store::{Limits, ResourcePool};
 use std::{
     fmt::Write as _,
@@ -70,10 +70,11 @@ pub fn run(
     workspace: &Workspace,
     arguments: &JobArguments,
     force_arguments: &ForceArguments,
+    note: &str,
     resources: &RunResources,
 ) -> anyhow::Result<Exit> {
     let output = job::Output::of_lines(resources.json);
-    let Some(planned) = job::plan_run(workspace, arguments, output)? else {
+    let Some(planned) = job::plan_run(workspace, arguments, note, output)? else {
         return Ok(job::invalid_exit());
     };
     let force = job::forced_nodes(&planned, force_arguments)?;
@@ -310,6 +311,18 @@ fn format_summary(
         let path: PathBuf = result.folder.join(format!("{name}.pdf"));
         if path.is_file() {
             let _ = writeln!(text, "  {:<10} {}", name, path.display());
+        }
+    }
+    for name in ["executive", "technical"] {
+        if let Ok(Some(index)) = SliceIndex::read(&result.folder, name) {
+            let slices = plural(index.slices.len() as u64, "slice");
+            let folder = result.folder.join(retrocast_run::slices::SLICES);
+            let _ = writeln!(
+                text,
+                "  {:<10} {slices} of {name} in {}",
+                "slices",
+                folder.display()
+            );
         }
     }
     let failure = result.folder.join(retrocast_run::files::FAILURE_PAGE);

@@ -326,7 +326,7 @@ fn run_due(
     arguments.date = Some(scheduled.calendar.date(due));
     let resources = &options.resources;
     let output = job::Output::of_lines(resources.json);
-    let Some(planned) = job::plan_run(workspace, &arguments, output)? else {
+    let Some(planned) = job::plan_run(workspace, &arguments, "", output)? else {
         return Ok(Some(job::invalid_exit()));
     };
     let reasons = reasons_to_wait(workspace, scheduled, &planned.plan, due);

@@ -15,6 +15,7 @@ use retrocast_run::{
     Plan, RecordedPlan,
     files::{PLAN, REPORT, read_json},
     folder::{report_file, report_files, run_folders_of},
+    slices::{SLICES, file_name},
 };
 use retrocast_store::{Lake, StoreError, check_name};
 use serde::Serialize;
@@ -185,13 +186,13 @@ impl Verifier<'_> {
         };
         let found = folder.display().to_string();
         self.add("run", None, (Answer::Yes, found));
-        let layout = nearest_layout(&folder, &bytes);
-        let stored = folder.join(format!("{}.pdf", layout.name()));
+        let layout = nearest_layout(&folder, report, &bytes);
+        let [stored, _] = stored_files(&folder, layout, report);
         let result = compare_with_file(&bytes, &stored);
         self.add("copy", None, result);
         self.data(&folder, layout, &contents, None);
         self.checksums(&folder)?;
-        self.datasets(&report.job, &report.provenance.datasets);
+        self.datasets(&report.job, &cited_datasets(&folder, layout, report));
         let result = self.render_pdf(Some(&folder), &[layout], &contents.report, &bytes);
         self.add("render", None, result);
         Ok(Some(folder))
@@ -256,7 +257,7 @@ impl Verifier<'_> {
 
     /// Compares the attached data with the archive's.
     fn data(&mut self, folder: &Path, layout: Layout, contents: &Contents, file: Option<&str>) {
-        let stored = report_file(folder, layout.name());
+        let [_, stored] = stored_files(folder, layout, &contents.report);
         let result = compare_with_file(&contents.json, &stored);
         self.add("data", file, result);
     }
@@ -446,9 +447,10 @@ fn find_run(workspace: &Workspace, contents: &Contents) -> Option<PathBuf> {
 }
 
 /// The report of a run whose PDF has the most bytes in common with this one from the start.
-fn nearest_layout(folder: &Path, pdf: &[u8]) -> Layout {
+fn nearest_layout(folder: &Path, report: &Report, pdf: &[u8]) -> Layout {
     let common = |layout: &Layout| {
-        let stored = fs::read(folder.join(format!("{}.pdf", layout.name()))).unwrap_or_default();
+        let [stored, _] = stored_files(folder, *layout, report);
+        let stored = fs::read(stored).unwrap_or_default();
         stored.iter().zip(pdf).take_while(|(a, b)| a == b).count()
     };
     let [first, second] = Layout::ALL;
@@ -457,6 +459,31 @@ fn nearest_layout(folder: &Path, pdf: &[u8]) -> Layout {
     } else {
         first
     }
+}
+
+/// The PDF and the data of a report, or of a slice of it, in the folder of its run.
+fn stored_files(folder: &Path, layout: Layout, report: &Report) -> [PathBuf; 2] {
+    match &report.slice {
+        Some(slice) => {
+            let name = file_name(layout.name(), &slice.value);
+            ["pdf", "json"].map(|end| folder.join(SLICES).join(format!("{name}.{end}")))
+        }
+        None => [
+            folder.join(format!("{}.pdf", layout.name())),
+            report_file(folder, layout.name()),
+        ],
+    }
+}
+
+/// The dataset versions behind a report. A slice may name none; they are those of the report of all
+/// records.
+fn cited_datasets(folder: &Path, layout: Layout, report: &Report) -> Vec<DatasetRef> {
+    let cited = report.provenance.datasets.clone();
+    if report.slice.is_none() || !cited.is_empty() {
+        return cited;
+    }
+    let whole = read_json::<Report>(report_file(folder, layout.name()));
+    whole.map_or(cited, |whole| whole.provenance.datasets)
 }
 
 /// Compares bytes with those of a file of the archive.

@@ -1,13 +1,17 @@
 //! Report nodes: renders the cells of all stages as JSON, PDF, HTML and charts in the run's folder.
 
-use super::{FREE_DISK_SPACE, WorkspaceExecutor, coverage};
+use super::{FREE_DISK_SPACE, WorkspaceExecutor, coverage, slices};
 use anyhow::Context as _;
 use retrocast_domain::{
     CellStatus, Chapter, Chart, Outcome, Report,
     report::{PlanNode, Provenance},
 };
 use retrocast_engine::{Failure, RunContext};
-use retrocast_render::{Layout, Templates, assemble, chart};
+use retrocast_render::{
+    Layout, Templates,
+    assemble::{self, ReportInputs},
+    chart,
+};
 use retrocast_run::{
     Node, Plan, ReportSpec,
     files::{chart_file, write_whole},
@@ -38,18 +42,43 @@ pub async fn render(
         command: command(ctx),
         datasets: Vec::new(),
     };
-    let report = assemble(node, spec, inputs, &ctx.plan, provenance);
+    let whole = report_inputs(node, spec, inputs, &ctx.plan, provenance);
+    let report = assemble_inputs(whole.clone(), spec, &ctx.plan);
     // Versions that a report cites are tagged, so that no cleanup removes them.
     let lake = executor.lake(ctx)?;
     let cited = lake.cite(&report.provenance.datasets).await;
     cited.map_err(super::failure)?;
     let templates = templates(executor.workspace.templates.as_deref())?;
+    let slices = match &spec.slices {
+        Some(slices) => {
+            let values =
+                slices::read_values(executor, &lake, layout.name(), slices, inputs, ctx).await?;
+            Some((slices.clone(), values))
+        }
+        None => None,
+    };
     let (folder, contents) = (ctx.folder.clone(), spec.file().to_string());
-    let files =
-        tokio::task::spawn_blocking(move || write(&report, layout, &templates, &folder, contents))
-            .await
-            .map_err(|error| Failure::bug(error.to_string()))?
-            .map_err(|error| write_failure(&error))?;
+    let threads = ctx.threads;
+    let write_all = move || -> anyhow::Result<Vec<String>> {
+        let mut files = write(&report, layout, &templates, &folder, contents)?;
+        if let Some((spec, values)) = slices {
+            let task = slices::SliceTask {
+                layout,
+                spec: &spec,
+                whole: &whole,
+                report: &report,
+                templates: &templates,
+                threads,
+                folder: &folder,
+            };
+            files.extend(slices::write(&task, values)?);
+        }
+        Ok(files)
+    };
+    let files = tokio::task::spawn_blocking(write_all)
+        .await
+        .map_err(|error| Failure::bug(error.to_string()))?
+        .map_err(|error| write_failure(&error))?;
     let cell = retrocast_domain::Cell::new(node.short(), plan::REPORT);
     Ok(Outcome {
         cell,
@@ -86,6 +115,18 @@ pub fn assemble(
     plan: &Plan,
     provenance: Provenance,
 ) -> Report {
+    let inputs = report_inputs(node, spec, inputs, plan, provenance);
+    assemble_inputs(inputs, spec, plan)
+}
+
+/// The inputs of the report of all records.
+fn report_inputs(
+    node: &Node,
+    spec: &ReportSpec,
+    inputs: &BTreeMap<String, Arc<Outcome>>,
+    plan: &Plan,
+    provenance: Provenance,
+) -> ReportInputs {
     let mut cells = Vec::new();
     let mut sources = Vec::new();
     let mut datasets = Vec::new();
@@ -112,12 +153,18 @@ pub fn assemble(
             .to_string(),
         });
         let chapter = retrocast_stages::kind(planned.kind()).and_then(|kind| kind.chapter);
-        if chapter.is_some() || outcome.cell.status.is_failed() {
+        // A stage may be read for the recipients of slices only.
+        let is_shown = planned.is_source()
+            || spec
+                .stages
+                .as_ref()
+                .is_none_or(|stages| stages.iter().any(|s| s == planned.short()));
+        if is_shown && (chapter.is_some() || outcome.cell.status.is_failed()) {
             let cell = outcome.cell.clone();
             cells.push(cell.in_chapter(chapter.unwrap_or(Chapter::Rows)));
         }
     }
-    let mut report = assemble::report(assemble::ReportInputs {
+    ReportInputs {
         job: plan.job.clone(),
         title: spec.title.clone(),
         owner: plan.owner.clone(),
@@ -132,7 +179,18 @@ pub fn assemble(
             datasets,
             ..provenance
         },
-    });
+    }
+}
+
+fn assemble_inputs(mut inputs: ReportInputs, spec: &ReportSpec, plan: &Plan) -> Report {
+    // Only slices print the figures of single groups.
+    inputs
+        .cells
+        .iter_mut()
+        .for_each(|cell| cell.group_kpis.clear());
+    let mut report = assemble::report(inputs);
+    report.language.clone_from(&spec.language);
+    report.author_note = [spec.note.as_slice(), &spec.run_note].concat();
     report.notes.splice(0..0, spec.notices.iter().cloned());
     report
         .notices
@@ -210,7 +268,39 @@ pub fn templates(folder: Option<&Path>) -> Result<Templates, Failure> {
             }
         }
     }
-    Ok(templates)
+    let theme = templates
+        .theme()
+        .map_err(|error| Failure::data(error.to_string()))?;
+    match theme.logo.clone() {
+        Some(logo) => {
+            let bytes = read_picture(folder, &logo.file).map_err(|problem| {
+                let place = retrocast_render::theme::FILE;
+                Failure::data(format!("{place}: the picture {}: {problem}", logo.file))
+            })?;
+            Ok(templates.with_picture(&logo.file, bytes))
+        }
+        None => Ok(templates),
+    }
+}
+
+/// Maximum size of a picture, in bytes: every report holds it.
+const PICTURE_MAX: u64 = 1 << 20;
+
+/// Reads a picture in a folder; a link to a file elsewhere is an error.
+fn read_picture(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
+    let text = |error: std::io::Error| format!("cannot read it: {error}");
+    let folder = folder.canonicalize().map_err(text)?;
+    let path = folder.join(name).canonicalize().map_err(text)?;
+    if !path.starts_with(&folder) {
+        return Err(
+            "it is a link to a file outside of the templates folder: copy the file".to_string(),
+        );
+    }
+    let size = std::fs::metadata(&path).map_err(text)?.len();
+    if size > PICTURE_MAX {
+        return Err(format!("it has {size} bytes; the maximum is {PICTURE_MAX}"));
+    }
+    std::fs::read(path).map_err(text)
 }
 
 /// The files of a report that are rendered from its contents: PDF, HTML and charts, by their names

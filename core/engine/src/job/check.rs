@@ -16,6 +16,7 @@ use retrocast_domain::{
     Diagnostic, Level, WindowSpec,
     window::{Comparison, WINDOW_HELP},
 };
+use retrocast_run::{Recipients, SliceSpec};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -343,16 +344,31 @@ impl Checker<'_> {
                         .collect()
                 })
             };
+            let text = |key: &str| {
+                let item = entry.item.get(key);
+                item.and_then(Item::text).unwrap_or_default().to_string()
+            };
+            for key in ["recipients", "shared"] {
+                if let Some(without) = entry.item.entry(key)
+                    && entry.item.get("each").is_none()
+                {
+                    let message = format!("`{key}` needs `each`");
+                    let help =
+                        "name the column with one report per value, such as each = \"component\"";
+                    self.error(&without.key_span, message, help);
+                }
+            }
             reports.push(ReportSection {
                 name: entry.key.clone(),
-                title: entry
-                    .item
-                    .get("title")
-                    .and_then(Item::text)
-                    .unwrap_or_default()
-                    .to_string(),
+                title: text("title"),
                 to: texts("to").unwrap_or_default(),
                 stages: texts("stages"),
+                slices: slices(&entry.item),
+                language: match text("language").as_str() {
+                    "en" => String::new(),
+                    other => other.to_string(),
+                },
+                note: text("note"),
             });
         }
         reports
@@ -370,6 +386,25 @@ impl Checker<'_> {
             }
         }
     }
+}
+
+/// The slices of a report section.
+fn slices(section: &Item) -> Option<SliceSpec> {
+    let text = |item: &Item, key| Some(item.get(key)?.text()?.to_string());
+    let each = text(section, "each")?;
+    let recipients = section.get("recipients").and_then(|item| {
+        Some(Recipients {
+            dataset: text(item, "dataset")?,
+            key: text(item, "key").unwrap_or_else(|| each.clone()),
+            to: text(item, "to")?,
+        })
+    });
+    let shared = section.get("shared").map(Item::json) == Some(Value::Bool(true));
+    Some(SliceSpec {
+        each,
+        recipients,
+        shared,
+    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Replaces the references of a job, validates it, and finds the datasets that each stage reads.
 
+mod slices;
 mod words;
 
 use super::{
@@ -86,6 +87,7 @@ pub(crate) fn elaborate(
     check.check_contracts();
     check.add_named_datasets(validation.datasets);
     check.check_columns(&validation.columns);
+    check.check_slices();
     check.add_ledger_tables_of_kinds();
     let tables: Vec<(&Query, BTreeSet<String>)> = queries
         .iter()
@@ -315,6 +317,12 @@ impl<'a> SemanticCheck<'a> {
                 );
             }
         }
+    }
+
+    /// The columns of a source; `None` for stages, whose columns are not known before a run.
+    fn columns_of(&self, dataset: &str) -> Option<Vec<String>> {
+        let contract = self.sources.get(dataset)?.get("contract")?.text()?;
+        self.kinds().contract_columns(contract)
     }
 
     /// Records the tables that a query reads; `None` if it does not parse.

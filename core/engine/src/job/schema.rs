@@ -288,6 +288,40 @@ struct ReportFile {
     title: Option<String>,
     /// Stages in the report; by default all.
     stages: Option<Vec<String>>,
+    /// Column such as "component": in addition, one report for each of its values, with nothing about the
+    /// others.
+    each: Option<String>,
+    /// Recipients of the reports that `each` makes; only values with a recipient get a report.
+    recipients: Option<RecipientsFile>,
+    /// True if reports that `each` makes also hold what is about all records; by default false.
+    shared: Option<bool>,
+    /// Language of headings, labels, numbers and dates.
+    language: Option<LanguageFile>,
+    /// Words of the author, printed as they are; an empty line starts a paragraph.
+    note: Option<String>,
+}
+
+/// A dataset with one recipient per row.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RecipientsFile {
+    /// Source or stage with the recipients.
+    dataset: String,
+    /// Column with the value of `each`; by default the column of that name.
+    key: Option<String>,
+    /// Column with the mail address.
+    to: String,
+}
+
+/// A language of reports.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum LanguageFile {
+    /// English.
+    En,
+    /// German.
+    De,
 }
 
 /// The JSON Schema of a job file, for these kinds of stage.

@@ -79,6 +79,9 @@ pub fn report() -> Report {
         period: "9 to 15 November 2026".to_string(),
         timezone: "UTC".to_string(),
         date: "2026-11-16".to_string(),
+        slice: None,
+        language: String::new(),
+        author_note: Vec::new(),
         status: ReportStatus::Complete,
         verdict: "This week needs attention: four warnings; none of the five key figures shows a \
                   proven change."

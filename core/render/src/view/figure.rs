@@ -44,9 +44,10 @@ impl CellIds<'_> {
     }
 }
 
-/// The figures of a report: those it lists, or for a report without a list, those it would.
+/// The figures of a report: those it lists, or for a report without a list, those it would. A slice has
+/// none, because an ID names a figure of the report of all records.
 pub(super) fn figures_of(report: &Report) -> Vec<Figure> {
-    if report.figures.is_empty() {
+    if report.figures.is_empty() && report.slice.is_none() {
         figures(report)
     } else {
         report.figures.clone()

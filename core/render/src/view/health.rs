@@ -15,8 +15,21 @@ pub(super) struct Health {
     pub(super) text: String,
 }
 
+/// Health of a report's data: "good", "fair" or "poor".
+pub fn data_health(report: &Report) -> &'static str {
+    health(report).level
+}
+
 /// Judges the data by the share of accepted records, the findings on them and the notices.
 pub(super) fn health(report: &Report) -> Health {
+    if let Some(slice) = &report.slice {
+        let levels = ["good", "fair", "poor"];
+        let level = levels.into_iter().find(|level| slice.health == *level);
+        return Health {
+            level: level.unwrap_or("fair"),
+            text: "of all records of this run".to_string(),
+        };
+    }
     let records: u64 = report.sources.iter().map(|source| source.records).sum();
     let accepted: u64 = report.sources.iter().map(|source| source.accepted).sum();
     let share = if records == 0 {

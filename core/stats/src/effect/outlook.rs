@@ -1,6 +1,6 @@
 //! The smallest effect that a test finds, and the number of steps after which a decision can be expected.
 //!
-//! The standard error for more steps is that of the same estimator on a series that goes on as it was before the
+//! The standard error for more steps is that of the same estimator on a series that continues as it was before the
 //! change, shifted by the effect. So it reflects season, memory and trend of the errors, not only the number of steps.
 
 use super::{ALPHA, Calibration, Design, EffectError, at, calibration, weigh_errors};

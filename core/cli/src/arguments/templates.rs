@@ -1,0 +1,35 @@
+//! Arguments of `retrocast templates`.
+
+use clap::Subcommand;
+use std::path::PathBuf;
+
+/// Commands on the templates of reports, pages and mail.
+#[derive(Debug, Subcommand)]
+pub enum TemplatesCommand {
+    /// Write the built-in templates to a folder, to change them
+    #[command(after_help = "\
+Examples:
+  retrocast templates export templates
+  retrocast templates check                 after each change
+
+A workspace uses the files of its templates folder, and the built-in ones for those that it lacks: keep only
+the files that you change.")]
+    Export {
+        /// Folder to write to; its files are kept unless they are the same
+        folder: PathBuf,
+    },
+    /// Check a folder of templates by rendering sample reports with them
+    #[command(after_help = "\
+Examples:
+  retrocast templates check
+  retrocast templates check drafts/templates --json
+
+Mistakes are printed with file, line and column. Exit codes: 0 no mistake, 2 a mistake.")]
+    Check {
+        /// Folder of templates [default: that of the workspace]
+        folder: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}

@@ -1,0 +1,162 @@
+//! Finds the values of a column in texts, so that a slice can leave out what names another value.
+
+use std::collections::{BTreeSet, HashMap};
+
+/// Length of the start of a long value that already identifies it, in characters: texts may shorten a
+/// name.
+const START: usize = 20;
+
+/// The values of a column, for lookups in texts.
+///
+/// A value occurs in a text as a whole word, without regard to case, and the longest value counts: a text
+/// about "billing-eu" does not name "billing". Of a long value its first 20 characters suffice. A value of
+/// digits only cannot be distinguished from a count, so it is not looked for.
+#[derive(Debug)]
+pub struct Names {
+    /// Values by normalised text; several values may differ in case only.
+    by_text: HashMap<String, Vec<Name>>,
+    /// Lengths of the normalised texts in bytes, the longest first.
+    lengths: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Name {
+    value: String,
+    /// True for the start of a longer value.
+    is_start: bool,
+}
+
+impl Names {
+    /// Prepares the lookup of these values.
+    pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut by_text: HashMap<String, Vec<Name>> = HashMap::new();
+        let values: BTreeSet<&str> = values.into_iter().collect();
+        for value in values {
+            let text = normalise(value);
+            if text.trim().is_empty() || text.chars().all(|c| !c.is_alphabetic()) {
+                continue;
+            }
+            let mut add = |text: String, is_start| {
+                by_text.entry(text).or_default().push(Name {
+                    value: value.to_string(),
+                    is_start,
+                });
+            };
+            if let Some((end, _)) = text.char_indices().nth(START) {
+                add(text[..end].to_string(), true);
+            }
+            add(text, false);
+        }
+        let lengths: BTreeSet<usize> = by_text.keys().map(String::len).collect();
+        Self {
+            by_text,
+            lengths: lengths.into_iter().rev().collect(),
+        }
+    }
+
+    /// Returns true if a text names a value other than `own`.
+    pub fn names_other(&self, text: &str, own: &str) -> bool {
+        let normal = normalise(text);
+        let mut from = 0;
+        while let Some(rest) = normal.get(from..).filter(|rest| !rest.is_empty()) {
+            match self.at(&normal, from) {
+                None => from += rest.chars().next().map_or(1, char::len_utf8),
+                Some((length, names)) => {
+                    let is_other = |name: &&Name| {
+                        // Values that differ in case only are told apart by the text itself.
+                        name.value != own && (names.len() == 1 || text.contains(&name.value))
+                    };
+                    let has_own = names.iter().any(|name| name.value == own);
+                    let is_ambiguous = !has_own && !names.is_empty();
+                    if is_ambiguous || names.iter().any(|name| is_other(&name)) {
+                        return true;
+                    }
+                    from += length;
+                }
+            }
+        }
+        false
+    }
+
+    /// The longest text of values at a position, with its length.
+    fn at(&self, text: &str, from: usize) -> Option<(usize, &[Name])> {
+        let before = text[..from].chars().next_back();
+        let first = text[from..].chars().next();
+        if is_letter(before) && is_letter(first) {
+            return None;
+        }
+        self.lengths.iter().find_map(|length| {
+            let found = text.get(from..from + length)?;
+            let names = self.by_text.get(found)?;
+            let last = found.chars().next_back();
+            let next = text[from + length..].chars().next();
+            let is_whole = !(is_letter(last) && is_letter(next));
+            let is_start = names.iter().any(|name| name.is_start);
+            (is_whole || is_start).then_some((*length, names.as_slice()))
+        })
+    }
+}
+
+/// Letters and digits of scripts with spaces between words.
+fn is_letter(c: Option<char>) -> bool {
+    c.is_some_and(|c| c.is_alphanumeric() && !('\u{2e80}'..'\u{ff00}').contains(&c))
+}
+
+/// Lower case, with plain spaces.
+fn normalise(text: &str) -> String {
+    let plain = |c: char| if c.is_whitespace() { ' ' } else { c };
+    text.chars()
+        .map(plain)
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_values_are_found_as_whole_words() {
+        let names = Names::new([
+            "billing",
+            "billing-eu",
+            "mail",
+            "mail, outbound",
+            "決済",
+            "API",
+            "api",
+            "42",
+            "a very long name of a component 1",
+            "a very long name of a component 2",
+            "</b>",
+        ]);
+        let check = |text: &str, own: &str, want: bool| {
+            assert_eq!(names.names_other(text, own), want, "{text:?} for {own:?}");
+        };
+        check("Tickets in billing rose.", "billing", false);
+        check("Tickets in Billing rose.", "mail", true);
+        check("Tickets in billing-eu rose.", "billing", true);
+        check("Tickets in billing-eu rose.", "billing-eu", false);
+        check("Billings rose by 42 in an email.", "api", false);
+        check("Failures in mail, outbound fell.", "mail, outbound", false);
+        check("Failures in mail,\u{a0}outbound fell.", "mail", true);
+        check("決済エラー", "mail", true);
+        check("決済エラー", "決済", false);
+        check("calls of API", "API", false);
+        check("calls of API", "api", true);
+        check("calls of Api", "api", false);
+        check("in a very long name of a comp…", "mail", true);
+        check(
+            "in a very long name of a component 1.",
+            "a very long name of a component 1",
+            false,
+        );
+        check(
+            "in a very long name of a component 1.",
+            "a very long name of a component 2",
+            true,
+        );
+        check("x</b>y", "mail", true);
+        check("", "mail", false);
+    }
+}
