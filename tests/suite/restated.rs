@@ -350,10 +350,14 @@ fn movements_below_the_stated_size_are_one_line() {
     write(&scratch, &files);
     run(&scratch, 4);
     assert_eq!(restated(&scratch, "2026-W02"), [Value::Null; 0]);
-    let folder = runs(&scratch.join("reports"), "small").pop().unwrap();
-    let report = fs::read_to_string(folder.join("report.json")).unwrap();
+    // The window has two runs: the published one and this one.
+    let reports = runs(&scratch.join("reports"), "small").into_iter();
+    let mut reports = reports.map(|run| fs::read_to_string(run.join("report.json")).unwrap());
     let line = "1\u{a0}figure of earlier windows moved by less than 90\u{a0}%.";
-    assert!(report.contains(line), "{report}");
+    assert!(
+        reports.any(|report| report.contains(line)),
+        "no report has the line"
+    );
     let text = retrocast_in(scratch.path(), &["restated", "small"])
         .expect(0)
         .stdout;

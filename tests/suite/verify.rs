@@ -190,7 +190,7 @@ fn a_report_of_another_build_or_archive_is_reported_as_such() {
     fs::write(run.join("report.json"), other).unwrap();
     // Other templates stand for another build, which renders other bytes.
     let skeleton = fs::read_to_string(root().join("templates/executive.typ.j2")).unwrap();
-    let changed = skeleton.replace("Everything in this report as data", "Contents");
+    let changed = skeleton.replace("t.attachment_description", "\"Contents\"");
     assert_ne!(changed, skeleton);
     scratch.write("other/executive.typ.j2", changed);
     let arguments = [

@@ -19,6 +19,15 @@ struct Numeral {
 /// The texts with digits in the body of a page.
 fn numerals(page: &str) -> Vec<Numeral> {
     let body = &page[page.find("<body").expect("a body")..page.find("</body>").expect("its end")];
+    // Scripts are not printed.
+    let body: String = body
+        .split("<script")
+        .enumerate()
+        .map(|(i, part)| match part.split_once("</script>") {
+            Some((_, rest)) if i > 0 => rest,
+            _ => part,
+        })
+        .collect();
     let mut open: Vec<(String, Option<String>)> = Vec::new();
     let mut found = Vec::new();
     for part in body.split('<').skip(1) {

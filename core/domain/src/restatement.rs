@@ -270,8 +270,7 @@ mod tests {
             cause(CauseKind::CorrectedRecords, Some(12), -0.021),
         ];
         let sentence = plain(&one);
-        let end =
-            "changed job (+1 percentage points) and 12 corrected records (−2.1 percentage points).";
+        let end = "changed job (+1.0 percentage points) and 12 corrected records (−2.1 percentage points).";
         let expected = format!("Figure of 2026-W45 is 96.1 %, published as 97.2 %: {end}");
         assert_eq!(sentence, expected);
         let texts = restatement("min", None, Some(12.0)).texts;

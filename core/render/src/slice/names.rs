@@ -63,7 +63,7 @@ impl Names {
                 None => from += rest.chars().next().map_or(1, char::len_utf8),
                 Some((length, names)) => {
                     let is_other = |name: &&Name| {
-                        // Values that differ in case only are told apart by the text itself.
+                        // Values that differ in case only are distinguished by the text itself.
                         name.value != own && (names.len() == 1 || text.contains(&name.value))
                     };
                     let has_own = names.iter().any(|name| name.value == own);
