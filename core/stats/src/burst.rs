@@ -4,7 +4,8 @@
 //! events expected from the level of the last four weeks, the weekday and the hour: a scan statistic (Naus, 1965;
 //! Kulldorff, 2001, for counts over time). The count of a run has a negative binomial distribution, whose extra
 //! variance is estimated for each length from the history. The hours around a run show whether its whole day is
-//! busier than usual.
+//! busier than usual. A run must also differ from the same hours of the last days, so that a rhythm that moved, as with
+//! the clocks, is not a burst.
 //!
 //! The largest score of many overlapping runs is large by chance alone, and the more so the more the rate wanders.
 //! So the largest scores of earlier stretches of the same length give its distribution: a Gumbel law (Gumbel, 1958),
@@ -12,7 +13,7 @@
 
 use crate::{
     anomaly::count_tails,
-    describe::{quantile_sorted, sorted, trimmed_mean},
+    describe::{median, quantile_sorted, sorted, trimmed_mean},
 };
 
 /// Longest run of hours.
@@ -28,8 +29,13 @@ const LEVEL_DAYS_MIN: usize = 14;
 const TRIM: f64 = 0.15;
 /// Events that the profile of all days is worth in that of weekdays and of weekends.
 const PROFILE_EVENTS: f64 = 200.0;
+/// Events that the profile of days is worth for an hour of the week.
+const HOUR_OF_WEEK_EVENTS: f64 = 20.0;
 /// Share of the largest residuals that is left out of the dispersion.
 const RESIDUALS_OUT: f64 = 0.02;
+/// Number of days whose same hours are compared, and how far back they may be.
+const RECENT_DAYS: usize = 5;
+const RECENT_BACK: usize = 21;
 /// Hours before and after a run that show the level of the day.
 const HOURS_AROUND: usize = 12;
 /// Shape of the gamma distribution of a level that does not vary.
@@ -132,7 +138,32 @@ fn expect(hours: &[Hour], from: usize) -> Option<Vec<Option<f64>>> {
             *slot = level.map(|level| (level * factor[day.weekday] * profile[hour.hour]).max(1e-3));
         }
     }
+    adjust_hours_of_week(hours, from, &mut expected);
     Some(expected)
+}
+
+/// Multiplies expected numbers by the ratio of observed and expected events in the same hour of other weeks before
+/// `from`: the hours of a Monday may differ from those of a Tuesday.
+fn adjust_hours_of_week(hours: &[Hour], from: usize, expected: &mut [Option<f64>]) {
+    let mut sums = [[(0.0, 0.0); HOURS_OF_DAY]; 7];
+    for (hour, expected) in hours[..from].iter().zip(expected.iter()) {
+        if let Some((observed, expected)) = hour.count.zip(*expected) {
+            let sum = &mut sums[hour.weekday][hour.hour];
+            *sum = (sum.0 + observed, sum.1 + expected);
+        }
+    }
+    for (i, (hour, slot)) in hours.iter().zip(expected).enumerate() {
+        let Some(expected) = slot else { continue };
+        let (observed_sum, expected_sum) = sums[hour.weekday][hour.hour];
+        // An hour of the history does not predict itself.
+        let own = match hour.count {
+            Some(count) if i < from => (count, *expected),
+            _ => (0.0, 0.0),
+        };
+        let ratio = (observed_sum - own.0 + HOUR_OF_WEEK_EVENTS)
+            / (expected_sum - own.1 + HOUR_OF_WEEK_EVENTS);
+        *expected *= ratio;
+    }
 }
 
 /// A day, as a range of hours.
@@ -178,6 +209,8 @@ struct Scanner {
     observed: Vec<f64>,
     expected: Vec<f64>,
     unknown: Vec<usize>,
+    /// True for hours of a weekend.
+    weekend: Vec<bool>,
     /// Variance beyond the mean over the squared mean, for runs of one hour, two hours and so on.
     dispersion: Vec<f64>,
     /// Shape of the gamma distribution of the level of days around the expected one.
@@ -190,6 +223,7 @@ impl Scanner {
             observed: vec![0.0],
             expected: vec![0.0],
             unknown: vec![0],
+            weekend: hours.iter().map(|hour| hour.weekday >= 5).collect(),
             dispersion: Vec::new(),
             day_shape: SHAPE_MAX,
         };
@@ -262,17 +296,30 @@ impl Scanner {
         let Some((observed, expected)) = self.run(first, length) else {
             return 0.0;
         };
-        let variance = expected + self.dispersion[length - 1] * expected * expected;
-        let deviation = if up {
-            observed - expected
-        } else {
-            expected - observed
-        };
-        if deviation < DEVIATIONS_MIN * variance.sqrt() {
-            return 0.0;
+        let dispersion = self.dispersion[length - 1];
+        let variance = expected + dispersion * expected * expected;
+        let score = score(up, observed, expected, variance);
+        if score == 0.0 {
+            return score;
         }
-        let (above, below) = count_tails(observed, expected, variance / expected);
-        -(if up { above } else { below }).max(1e-300).log10()
+        // The other expectation is the median of few counts, and so less certain.
+        self.recent(first, length).map_or(score, |recent| {
+            let recent = recent.max(0.5);
+            let variance = recent + dispersion * recent * recent + recent / RECENT_DAYS as f64;
+            score.min(self::score(up, observed, recent, variance))
+        })
+    }
+
+    /// Median number of events in the same hours of the last days of the same kind, weekdays or weekends; `None` with
+    /// too few of them.
+    fn recent(&self, first: usize, length: usize) -> Option<f64> {
+        let counts: Vec<f64> = (1..=RECENT_BACK)
+            .filter_map(|days| first.checked_sub(days * HOURS_OF_DAY))
+            .filter(|start| self.weekend[*start] == self.weekend[first])
+            .filter_map(|start| Some(self.run(start, length)?.0))
+            .take(RECENT_DAYS)
+            .collect();
+        (counts.len() == RECENT_DAYS).then(|| median(&counts))
     }
 
     /// The run with the largest score in a stretch, and that score.
@@ -333,6 +380,20 @@ impl Scanner {
             .collect();
         LargestScore::fit(&sorted(&largest), hours)
     }
+}
+
+/// Decimal logarithm of the probability of a count, negated; 0 for one that deviates the other way or little.
+fn score(up: bool, observed: f64, expected: f64, variance: f64) -> f64 {
+    let deviation = if up {
+        observed - expected
+    } else {
+        expected - observed
+    };
+    if deviation < DEVIATIONS_MIN * variance.sqrt() {
+        return 0.0;
+    }
+    let (above, below) = count_tails(observed, expected, variance / expected);
+    -(if up { above } else { below }).max(1e-300).log10()
 }
 
 /// The distribution of the largest score of a stretch: a Gumbel law, or a bound with too few earlier stretches.

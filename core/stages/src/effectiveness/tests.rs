@@ -391,7 +391,7 @@ fn the_method_names_the_scale_of_values() {
         .cell
         .method;
     assert!(
-        method.starts_with("Daily sums on their own scale, without logarithms"),
+        method.starts_with("Sums per day on their own scale, without logarithms"),
         "{method}"
     );
 }
@@ -479,7 +479,7 @@ fn weekly_records_are_not_filled_up_to_days() {
         "{effect:?}"
     );
     assert!((25.0..35.0).contains(&effect.after), "{effect:?}");
-    let sentence = &analysis.cell.findings[0].sentence;
+    let sentence = analysis.cell.findings[0].sentence.replace('\u{a0}', " ");
     assert!(sentence.contains(" a week instead of "), "{sentence}");
     assert!(sentence.contains("over 13 weeks"), "{sentence}");
 }
