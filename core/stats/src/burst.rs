@@ -522,10 +522,10 @@ mod tests {
     fn an_outage_of_five_hours_is_found() {
         // At a random time of the week: an outage on a quiet night has three events, which nobody can tell from chance.
         let cases = [
-            (20.0, 0.0, 0.55),
-            (40.0, 0.0, 0.8),
-            (40.0, 0.3, 0.7),
-            (200.0, 0.3, 0.95),
+            (20.0, 0.0, 0.5),
+            (40.0, 0.0, 0.75),
+            (40.0, 0.3, 0.6),
+            (200.0, 0.3, 0.9),
         ];
         for (per_day, wander, power) in cases {
             let found = share(100, per_day, wander, Some((5, 4.0)));
