@@ -84,11 +84,12 @@ impl JobLedger {
         &self,
         workspace: &Workspace,
         job: &str,
+        since: Option<Timestamp>,
     ) -> anyhow::Result<Vec<PublishedRestatement>> {
         if self.lacks_newest(workspace, job)? {
             publish_finished(workspace, job);
         }
-        Ok(self.runtime.block_on(self.ledger.restatements())?)
+        Ok(self.runtime.block_on(self.ledger.restatements(since))?)
     }
 
     /// Returns true if the ledger lacks a run on one of the newest windows in the archive.
@@ -99,13 +100,10 @@ impl JobLedger {
             names.collect::<Vec<_>>()
         };
         let reports = workspace.reports.join(job);
-        let windows = names(&reports).into_iter();
-        let mut windows: Vec<(Date, String)> = windows
-            .filter_map(|name| Some((Window::parse(&name, "UTC").ok()?.end, name)))
-            .collect();
-        windows.sort();
-        let newest = windows.into_iter().rev().take(NEWEST_WINDOWS);
-        let newest: Vec<String> = newest.map(|(_, name)| name).collect();
+        // Labels of windows of one kind sort by time.
+        let mut newest = names(&reports);
+        newest.sort_unstable_by(|a, b| b.cmp(a));
+        newest.truncate(NEWEST_WINDOWS);
         let published = self.runtime.block_on(self.ledger.runs_on(&newest))?;
         let is_published = |window: &str, name: &str| {
             let mut published = published.iter();

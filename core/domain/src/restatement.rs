@@ -112,7 +112,10 @@ impl Restatement {
         let [from, to] = values;
         let texts = match (from, to) {
             (Some(from), Some(to)) if unit != "min" || from.abs().max(to.abs()) < 120.0 => {
-                levels([from, to], Some((to - from).abs()), unit)
+                // Whole numbers are counts.
+                let is_whole = from.fract() == 0.0 && to.fract() == 0.0;
+                let width = (!is_whole).then(|| (to - from).abs());
+                levels([from, to], width, unit)
             }
             _ => values.map(|value| {
                 value.map_or_else(
@@ -265,6 +268,11 @@ mod tests {
         let plain = |one: &Restatement| one.sentence().replace('\u{a0}', " ");
         let expected = "Figure of 2026-W45 is 96.1 %, published as 97.2 %: 1 late record.";
         assert_eq!(plain(&one), expected);
+        let counts = restatement("records", Some(80.0), Some(77.0)).texts;
+        assert_eq!(
+            counts.map(|text| text.replace('\u{a0}', " ")),
+            ["80 records", "77 records"]
+        );
         one.causes = vec![
             cause(CauseKind::ChangedJob, None, 0.01),
             cause(CauseKind::CorrectedRecords, Some(12), -0.021),

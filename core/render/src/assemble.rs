@@ -8,7 +8,7 @@ mod asks;
 mod figures;
 mod headlines;
 mod notes;
-mod restated;
+pub(crate) mod restated;
 mod verdict;
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::{lake::table, print, print_json};
 use crate::{Exit, diagnose::WrongUsage, ledger::JobLedger, workspace::Workspace};
+use jiff::SignedDuration;
 use retrocast_domain::{Restatement, Window};
 use retrocast_store::{ledger::PublishedRestatement, maintenance::Answer};
 use serde_json::{Value, json};
@@ -18,7 +19,11 @@ pub fn restated(
         let help = workspace.suggest_job(job);
         return Err(WrongUsage(format!("no job {job:?}; {help}")).into());
     }
-    let mut restated = JobLedger::new(workspace, job)?.restatements(workspace, job)?;
+    // Windows start at most a day earlier in other time zones.
+    let from = since
+        .as_ref()
+        .map(|window| window.start_instant() - SignedDuration::from_hours(24));
+    let mut restated = JobLedger::new(workspace, job)?.restatements(workspace, job, from)?;
     if let Some(since) = since {
         restated.retain(|one| {
             Window::parse(&one.window, "UTC").is_ok_and(|window| window.start >= since.start)

@@ -50,14 +50,16 @@ fn smaller(cells: &[Cell]) -> Option<String> {
 }
 
 /// The notice for the first page: restated figures that are among its key figures.
-pub(super) fn notice(cells: &[Cell], kpis: &[Kpi]) -> Option<String> {
+pub(crate) fn notice(cells: &[Cell], kpis: &[Kpi]) -> Option<String> {
     let is_printed =
         |(_, one): &(&Cell, &Restatement)| kpis.iter().any(|kpi| kpi.name == one.metric);
     let sentences = figures(cells).filter(is_printed);
     let sentences: Vec<String> = sentences
         .map(|(_, one)| {
-            let sentence = one.sentence();
-            sentence.trim_end_matches('.').to_string()
+            let [from, to] = &one.texts;
+            let kinds: Vec<&str> = one.causes.iter().map(|cause| cause.kind.words()).collect();
+            let (metric, window, why) = (&one.metric, &one.window, list(&kinds));
+            format!("{metric} of {window} is {to} instead of {from} ({why})")
         })
         .collect();
     let all = list_first(&sentences, sentences.len() as u64, "figure");

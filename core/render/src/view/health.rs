@@ -1,6 +1,6 @@
 //! The quality of the data behind a report, in one word and one line.
 
-use crate::assemble::{POOR_SHARE, has_no_records};
+use crate::assemble::{POOR_SHARE, has_no_records, restated};
 use retrocast_domain::{
     Chapter, Finding, Report, ReportStatus, Severity,
     number::{percent, plural},
@@ -47,12 +47,16 @@ pub(super) fn health(report: &Report) -> Health {
     let alarms = alarms.filter(|finding| !finding.is_set_aside());
     let alarms = alarms.filter(|finding| finding.severity >= Severity::Warning);
     let is_critical = |finding: &Finding| finding.severity == Severity::Critical;
+    // A restated figure does not make the data of this window worse.
+    let restated = restated::notice(&report.cells, &report.kpis);
+    let mut notices = report.notices.iter();
+    let has_notices = notices.any(|notice| Some(notice) != restated.as_ref());
     let level = if share < POOR_SHARE || empty || alarms.clone().any(is_critical) {
         "poor"
     } else if share < 0.99
         || report.status == ReportStatus::Partial
         || alarms.clone().next().is_some()
-        || !report.notices.is_empty()
+        || has_notices
     {
         "fair"
     } else {
@@ -64,7 +68,7 @@ pub(super) fn health(report: &Report) -> Health {
         let sources = plural(report.sources.len() as u64, "source");
         // Explains a level below "good" if nearly all records are accepted.
         let reason = match alarms.count() as u64 {
-            0 if report.notices.is_empty() => String::new(),
+            0 if !has_notices => String::new(),
             0 => "; some are missing".to_string(),
             n => format!("; {} about the data", plural(n, "warning")),
         };

@@ -4,7 +4,10 @@ use super::{
     Ledger, LedgerTable, PublishedRun, newest_by_window,
     schema::{KPIS, PUBLICATION, RESTATEMENTS, RUNS},
 };
-use crate::{dataset::Scan, error::StoreError};
+use crate::{
+    dataset::{Scan, TimeLimit},
+    error::StoreError,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,9 +118,21 @@ impl Ledger {
         self.rows_with(&RUNS, "window", windows).await
     }
 
-    /// The restatements by the newest run of each window, the oldest window first.
-    pub async fn restatements(&self) -> Result<Vec<PublishedRestatement>, StoreError> {
-        let mut all: Vec<PublishedRestatement> = self.rows(&RESTATEMENTS).await?;
+    /// The restatements by the newest run of each window that starts at `since` or later, the oldest
+    /// window first.
+    pub async fn restatements(
+        &self,
+        since: Option<Timestamp>,
+    ) -> Result<Vec<PublishedRestatement>, StoreError> {
+        let scan = Scan {
+            from: since.map(|since| TimeLimit {
+                column: "window_start".to_string(),
+                end: since,
+                timezone: "UTC".to_string(),
+            }),
+            ..Scan::default()
+        };
+        let mut all: Vec<PublishedRestatement> = self.rows_in(&RESTATEMENTS, &scan).await?;
         if all.is_empty() {
             return Ok(all);
         }
