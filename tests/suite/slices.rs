@@ -241,7 +241,7 @@ fn recipients_get_the_slice_of_their_component() {
     let sent = retrocast_in(scratch.path(), &arguments).expect(0);
     assert_stderr(
         &sent,
-        &["1 recipient of slices of executive without a valid mail address"],
+        &["1\u{a0}recipient of slices of executive without a valid mail address"],
     );
     let files: Vec<_> = fs::read_dir(scratch.join("mail"))
         .unwrap()
@@ -347,7 +347,7 @@ fn notes_languages_and_themes_change_reports() {
 
     // A changed file is not overwritten, and mistakes are located.
     let kept = retrocast_in(scratch.path(), &["templates", "export", "templates"]).expect(2);
-    assert_stderr(&kept, &["1 changed file would be replaced", "theme.toml"]);
+    assert_stderr(&kept, &["1\u{a0}changed file would be replaced", "theme.toml"]);
     scratch.write("templates/theme.toml", logo.replace("#7a1fa2", "#ffcc00"));
     let pale = templates(&["check"], 2);
     assert!(
