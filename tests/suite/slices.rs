@@ -347,7 +347,10 @@ fn notes_languages_and_themes_change_reports() {
 
     // A changed file is not overwritten, and mistakes are located.
     let kept = retrocast_in(scratch.path(), &["templates", "export", "templates"]).expect(2);
-    assert_stderr(&kept, &["1\u{a0}changed file would be replaced", "theme.toml"]);
+    assert_stderr(
+        &kept,
+        &["1\u{a0}changed file would be replaced", "theme.toml"],
+    );
     scratch.write("templates/theme.toml", logo.replace("#7a1fa2", "#ffcc00"));
     let pale = templates(&["check"], 2);
     assert!(
