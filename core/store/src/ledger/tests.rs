@@ -276,7 +276,7 @@ async fn unknown_tables_are_reported_with_suggestions() {
         ),
         (
             "select * from ledger.x",
-            "findings, kpis, effects, health, recommendations, decisions, improvements, runs",
+            "findings, kpis, effects, health, recommendations, restatements, decisions, improvements, runs",
         ),
         ("select * from ledger.findings@3", "ledger__findings@3"),
         (
