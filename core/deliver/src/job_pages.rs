@@ -41,7 +41,7 @@ const BRIEF_RUNS: usize = 120;
 /// Number of earlier reports that a small drawing on a run's page shows.
 pub(crate) const COURSE: usize = 30;
 
-/// What the pages of a job were made from.
+/// Hashes of the inputs of a job's pages.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct JobState {
     /// Hash of all runs and templates.

@@ -27,7 +27,7 @@ pub struct Pin {
     pub why: String,
 }
 
-/// What is left of the files of a run.
+/// Record of the removal of a run's files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tombstone {
     /// Day on which they were removed.

@@ -15,7 +15,7 @@ pub(crate) struct Point {
     pub interval: Option<[f64; 2]>,
 }
 
-/// What a chart shows.
+/// Contents of a chart.
 #[derive(Debug)]
 pub(crate) struct Trend<'a> {
     pub title: &'a str,

@@ -32,7 +32,7 @@ pub struct PublishedWindow {
 /// The figures that a stage published.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PublishedStage {
-    /// What they were computed from, besides records.
+    /// Hashes of everything that they depend on, besides records.
     pub lineage: Lineage,
     /// Values by name.
     pub figures: BTreeMap<String, Option<f64>>,

@@ -471,7 +471,7 @@ mod tests {
         );
         // One file was deleted, and another one came.
         check(&[("a", 1, 5)], &[("b", 1, 6)], [1, 0, 1]);
-        // Of two equal lines, one was deleted.
+        // One of two equal lines was deleted.
         check(&[("a", 1, 5), ("a", 2, 5)], &[("a", 1, 5)], [0, 0, 1]);
         // A line was inserted before an edited one.
         check(&[("a", 1, 5)], &[("a", 2, 6)], [0, 1, 0]);

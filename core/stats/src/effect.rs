@@ -80,7 +80,7 @@ pub struct Estimate {
     pub placebo_steps: usize,
     /// Correction of the standard error by placebos.
     pub calibration: Calibration,
-    /// What this test finds; `None` after a constant history, which has no noise.
+    /// Power of this test; `None` after a constant history, which has no noise.
     pub outlook: Option<Outlook>,
     /// Number of known steps before the change.
     pub steps_before: usize,

@@ -85,7 +85,7 @@ fn export(folder: &Path) -> anyhow::Result<Exit> {
 struct Mistake {
     /// Where and what: "html/executive.html.j2:7:12: undefined value".
     message: String,
-    /// What to do; empty for none.
+    /// Advice on how to fix it; empty for none.
     help: String,
 }
 

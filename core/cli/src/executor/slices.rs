@@ -177,7 +177,7 @@ async fn distinct_rows(
     Ok(rows)
 }
 
-/// What all slices of a report have in common.
+/// Inputs that all slices of a report share.
 pub struct SliceTask<'a> {
     pub layout: Layout,
     pub spec: &'a SliceSpec,

@@ -1,4 +1,4 @@
-//! What the templates of a job's pages are filled with.
+//! Data for the templates of a job's pages.
 
 use super::{COURSE, Site};
 use crate::{

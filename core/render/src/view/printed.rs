@@ -6,13 +6,13 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// What a report prints for a figure.
+/// A figure with the texts that a report prints for it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PrintedFigure {
     /// The figure.
     #[serde(flatten)]
     pub figure: Figure,
-    /// What it says, as a sentence.
+    /// Summary of its texts in a sentence.
     pub sentence: String,
     /// Every text at each place where it is printed, and the hash of each drawing.
     pub texts: Vec<Value>,
@@ -124,7 +124,7 @@ fn main_text(place: Place, texts: &[Value]) -> &Value {
     main.unwrap_or(&Value::Null)
 }
 
-/// What a figure says, from its texts.
+/// Summarises the texts of a figure in a sentence.
 fn sentence(place: Place, texts: &Value) -> String {
     let text = |key: &str| texts[key].as_str().unwrap_or_default();
     let joined = |parts: &[String]| -> String {

@@ -1,4 +1,4 @@
-//! What the test of an effect can find, and when a decision can be expected.
+//! Smallest detectable effects, and the time until a decision can be expected.
 
 use super::{
     measure::{EffectMeasurement, Measurement, Outcome},

@@ -11,7 +11,7 @@ const POWER: f64 = 0.8;
 /// Maximum number of seasons after the change that are tried: half a year of weeks.
 const SEASONS_MAX: usize = 26;
 
-/// What a test can be expected to find.
+/// Power of a test, now and with more steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outlook {
     /// Smallest difference per step that the test at 5 % finds in four of five cases.

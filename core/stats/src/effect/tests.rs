@@ -470,7 +470,7 @@ fn the_detectable_effect_is_found_in_four_of_five_cases() {
 
 #[test]
 fn an_undecided_effect_is_decided_after_the_steps_that_it_needs() {
-    // Of effects that are undecided after two weeks and are as large as estimated, about half are proven after the
+    // About half of the effects that are undecided after two weeks and are as large as estimated are proven after the
     // number of steps that the first estimate gives: the estimate of the longer series varies around it.
     let (mut asked, mut decided, mut tried) = (0.0, 0.0, 0.0);
     for seed in 0..150 {

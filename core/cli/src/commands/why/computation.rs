@@ -55,9 +55,9 @@ pub struct Difference {
 pub struct Recomputation {
     /// The result.
     pub status: Status,
-    /// What the computed figure says; empty if there is none.
+    /// Sentence of the computed figure; empty if there is none.
     pub sentence: String,
-    /// What differs, at most [`DIFFERENCES_MAX`] texts.
+    /// Texts that differ, at most [`DIFFERENCES_MAX`].
     pub differences: Vec<Difference>,
     /// Why it differs, or could not be computed.
     pub reasons: Vec<String>,
@@ -200,7 +200,7 @@ impl<'a> Computer<'a> {
         Ok(result)
     }
 
-    /// What has changed since the run that may explain a difference.
+    /// Changes since the run that may explain a difference.
     fn causes(&self, figure: &PrintedFigure, nodes: &[&Node]) -> Vec<String> {
         let mut causes: Vec<String> = self
             .run

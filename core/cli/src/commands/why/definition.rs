@@ -1,4 +1,4 @@
-//! What a figure is: the stages that compute it, what they read, and which rows are behind it.
+//! The definition of a figure: the stages that compute it, their inputs, and the rows behind it.
 
 use super::recorded::RecordedRun;
 use crate::executor::WorkspaceExecutor;
@@ -61,7 +61,7 @@ pub struct RowFilter {
     pub condition: String,
 }
 
-/// What a figure is.
+/// Definition of a figure.
 #[derive(Debug, Serialize)]
 pub struct Definition {
     /// The window in words.

@@ -27,7 +27,7 @@ pub struct RecordedRun {
     pub origin: RunOrigin,
     /// Its report.
     pub report: Report,
-    /// What its sources and stages returned.
+    /// Outcomes of its sources and stages.
     pub outcomes: Outcomes,
 }
 
