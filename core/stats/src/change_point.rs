@@ -1,42 +1,14 @@
 //! Shifts of the mean of a series: dates and sizes.
 //!
-//! The largest difference of means over all possible dates is large in any series, and larger still
-//! if neighbours are correlated. So the statistic is compared with the result of the same search in
-//! simulated series without a shift, of the same length and autocorrelation. That autocorrelation
-//! is estimated after the best shift is removed, and corrected for bias by simulation, including
-//! its uncertainty: otherwise a shift would look like autocorrelation, or noise like a shift.
+//! The statistic is the largest difference of means over all possible dates; its p-value is that of
+//! the same search in series without a shift ([`search`](crate::search)).
 
-use crate::distribution::t_quantile;
-use crate::trend::{median_of, running_median};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-
-/// Settings of the search.
-#[derive(Debug, Clone)]
-pub struct Search {
-    /// Minimum number of positions on either side of a shift.
-    pub segment_min: usize,
-    /// Maximum number of shifts to report.
-    pub shifts_max: usize,
-    /// Probability of a false claim in a series without a shift.
-    pub alpha: f64,
-    /// Number of simulated series for a p-value.
-    pub simulations: usize,
-    /// Seed of the simulations.
-    pub seed: u64,
-}
-
-impl Default for Search {
-    fn default() -> Self {
-        Self {
-            segment_min: 7,
-            shifts_max: 3,
-            alpha: 0.05,
-            simulations: 999,
-            seed: 1,
-        }
-    }
-}
+use crate::{
+    bend::best_bend,
+    distribution::t_quantile,
+    search::{Candidate, RhoPosterior, Search, first_autocorrelation, simulated_p},
+    trend::{median_of, running_median},
+};
 
 /// A mean with its 95 % interval, which allows for autocorrelation.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,7 +55,7 @@ pub struct Shifts {
     pub best: usize,
     /// First-order autocorrelation of the residuals, corrected for bias.
     pub autocorrelation: f64,
-    /// True if the series varies, but a straight line describes it better than steps; then no shift
+    /// True if the series varies, but a line, straight or with a bend, describes it better than steps; then no shift
     /// is claimed.
     pub drifts: bool,
 }
@@ -105,8 +77,8 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
     }
     let clean = clip_outliers(adjusted, m);
     let whole = best_split(&clean, m)?;
-    let p = simulated_p(&clean, &whole, search);
-    let single = RhoPosterior::new(n, whole.rho, search).mean();
+    let p = simulated_p(best_split, &clean, &whole, search);
+    let single = RhoPosterior::new(best_split, n, whole.rho, search).mean();
     let mut positions = Vec::new();
     let mut drifts = false;
     split(&clean, 0, search.alpha, search, &mut positions, &mut drifts);
@@ -121,8 +93,10 @@ pub fn mean_shifts(values: &[f64], adjusted: &[f64], search: &Search) -> Option<
         .collect();
     // With one shift removed, the others would still look like autocorrelation.
     let autocorrelation = if positions.len() > 1 {
-        let observed = residual_autocorrelation(&clean, &edges);
-        RhoPosterior::new(n, observed, search).mean().min(single)
+        let observed = first_autocorrelation(&residuals(&clean, &edges));
+        RhoPosterior::new(best_split, n, observed, search)
+            .mean()
+            .min(single)
     } else {
         single
     };
@@ -157,19 +131,8 @@ pub fn fewest(segment_min: usize) -> usize {
     (4 * segment_min.max(2)).max(12)
 }
 
-/// The best single split of a segment.
-pub(crate) struct Split {
-    pub(crate) at: usize,
-    /// Largest standardised difference, in standard errors that allow for autocorrelation.
-    statistic: f64,
-    /// First-order autocorrelation of the residuals, not corrected for bias.
-    rho: f64,
-    /// Remaining sum of squares.
-    residual_squares: f64,
-}
-
 /// Finds the split with the smallest remaining sum of squares; `None` for a constant segment.
-pub(crate) fn best_split(values: &[f64], m: usize) -> Option<Split> {
+pub(crate) fn best_split(values: &[f64], m: usize) -> Option<Candidate> {
     let n = values.len();
     let mean = values.iter().sum::<f64>() / n as f64;
     let (mut sum, mut best, mut at) = (0.0, -1.0, 0);
@@ -184,19 +147,7 @@ pub(crate) fn best_split(values: &[f64], m: usize) -> Option<Split> {
         }
     }
     let total: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    let residual_squares = (total - best).max(0.0);
-    if total <= f64::EPSILON * mean.abs().max(1.0) {
-        return None;
-    }
-    let rho = residual_autocorrelation(values, &[0, at, n]);
-    let variance = residual_squares.max(total * 1e-9) / (n as f64 - 2.0);
-    let long_run = variance * (1.0 + rho.max(0.0)) / (1.0 - rho.max(0.0)).max(0.02);
-    Some(Split {
-        at,
-        statistic: (best / long_run).sqrt(),
-        rho,
-        residual_squares,
-    })
+    Candidate::new(at, best, total, mean, &residuals(values, &[0, at, n]))
 }
 
 /// Residuals of a series from its means between `edges`.
@@ -208,17 +159,6 @@ fn residuals(values: &[f64], edges: &[usize]) -> Vec<f64> {
         out.extend(part.iter().map(|v| v - mean));
     }
     out
-}
-
-fn residual_autocorrelation(values: &[f64], edges: &[usize]) -> f64 {
-    let residuals = residuals(values, edges);
-    let square: f64 = residuals.iter().map(|v| v * v).sum();
-    let product: f64 = residuals.windows(2).map(|w| w[0] * w[1]).sum();
-    if square > 0.0 {
-        (product / square).clamp(-0.98, 0.98)
-    } else {
-        0.0
-    }
 }
 
 /// Clips outliers. The reference is a running median over twice the smallest segment `m`. Values
@@ -254,106 +194,6 @@ pub(crate) fn clip_outliers(values: &[f64], m: usize) -> Vec<f64> {
     out
 }
 
-/// Grid of possible autocorrelations of the noise.
-const GRID: [f64; 11] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95];
-
-/// Simulated p-value of a split, among series without a shift whose residuals are as autocorrelated
-/// as the observed ones.
-///
-/// The true autocorrelation is unknown, so it is drawn from all values that are consistent with the
-/// estimate, and only simulated series with nearly the same estimate are used (approximate Bayesian
-/// computation): an estimate that is too low by chance goes together with a statistic that is too
-/// high for that reason. Simulation stops early once the p-value is known to be large (Besag and
-/// Clifford 1991).
-fn simulated_p(values: &[f64], observed: &Split, search: &Search) -> f64 {
-    const HIGHER_MAX: usize = 40;
-    let n = values.len();
-    let m = search.segment_min.max(2);
-    let posterior = RhoPosterior::new(n, observed.rho, search);
-    let plausible = posterior.plausible();
-    let mut noise = Noise::new(search.seed ^ 0x5eed);
-    let (mut higher, mut compared) = (0usize, 0usize);
-    for _ in 0..search.simulations * 8 {
-        let rho = plausible[(noise.uniform() * plausible.len() as f64) as usize];
-        let Some(split) = best_split(&noise.autoregressive(n, rho), m) else {
-            continue;
-        };
-        if (split.rho - posterior.observed).abs() > posterior.tolerance {
-            continue;
-        }
-        compared += 1;
-        higher += usize::from(split.statistic >= observed.statistic);
-        if higher == HIGHER_MAX {
-            return HIGHER_MAX as f64 / compared as f64;
-        }
-        if compared == search.simulations {
-            break;
-        }
-    }
-    (higher + 1) as f64 / (compared + 1) as f64
-}
-
-/// The distribution of the true autocorrelation given its estimate, for a length and a search.
-struct RhoPosterior {
-    /// The estimate; at least that of independent values.
-    observed: f64,
-    /// Estimates that are closer than this count as equal.
-    tolerance: f64,
-    /// Weight of each value of the grid given the estimate; they sum to 1.
-    weights: [f64; GRID.len()],
-}
-
-impl RhoPosterior {
-    fn new(n: usize, observed: f64, search: &Search) -> Self {
-        let m = search.segment_min.max(2);
-        let mut posterior = Self {
-            observed,
-            tolerance: f64::INFINITY,
-            weights: [0.0; GRID.len()],
-        };
-        for (weight, rho) in posterior.weights.iter_mut().zip(GRID) {
-            let mut noise = Noise::new(search.seed ^ 0xb1a5);
-            let estimates: Vec<f64> = (0..60)
-                .filter_map(|_| best_split(&noise.autoregressive(n, rho), m))
-                .map(|split| split.rho)
-                .collect();
-            let count = estimates.len().max(1) as f64;
-            let mean = estimates.iter().sum::<f64>() / count;
-            let deviation =
-                (estimates.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / count).sqrt();
-            // Negative autocorrelation is treated as independence, which is conservative.
-            if rho == 0.0 {
-                posterior.observed = observed.max(mean);
-            }
-            posterior.tolerance = posterior.tolerance.min(deviation / 2.0);
-            *weight = (-((posterior.observed - mean) / deviation).powi(2) / 2.0).exp() / deviation;
-        }
-        let total: f64 = posterior.weights.iter().sum();
-        if total > 0.0 {
-            posterior.weights = posterior.weights.map(|weight| weight / total);
-        } else {
-            posterior.weights[GRID.len() - 1] = 1.0;
-        }
-        posterior
-    }
-
-    /// Values of the grid with a non-negligible weight.
-    fn plausible(&self) -> Vec<f64> {
-        let best = self.weights.iter().copied().fold(0.0, f64::max);
-        let fits = |(weight, rho): (&f64, f64)| (*weight >= 0.01 * best).then_some(rho);
-        self.weights.iter().zip(GRID).filter_map(fits).collect()
-    }
-
-    /// The estimate, corrected for its bias.
-    fn mean(&self) -> f64 {
-        self.weights
-            .iter()
-            .zip(GRID)
-            .map(|(weight, rho)| weight * rho)
-            .sum()
-    }
-}
-
 /// Tests a segment and, if it has a shift, both sides of it with half of the error rate.
 fn split(
     values: &[f64],
@@ -370,10 +210,10 @@ fn split(
     let Some(best) = best_split(values, m) else {
         return;
     };
-    if simulated_p(values, &best, search) > alpha {
+    if simulated_p(best_split, values, &best, search) > alpha {
         return;
     }
-    if line_is_better(values, best.residual_squares, m) {
+    if is_gradual(values, best.residual_squares, m) {
         *drifts |= found.is_empty() && offset == 0;
         return;
     }
@@ -383,18 +223,20 @@ fn split(
     split(right, offset + best.at, alpha / 2.0, search, found, drifts);
 }
 
-/// Returns true if a straight line describes the segment better than one step, and than two (by
-/// BIC).
-fn line_is_better(values: &[f64], one_step: f64, m: usize) -> bool {
+/// Returns true if a straight line, or one with a bend, describes the segment better than one step,
+/// and than two (by BIC).
+fn is_gradual(values: &[f64], one_step: f64, m: usize) -> bool {
     let n = values.len() as f64;
     let criterion =
         |squares: f64, parameters: f64| n * (squares / n).max(1e-12).ln() + parameters * n.ln();
     let line = line_residual_squares(values);
-    if line >= one_step {
+    let bend = best_bend(values, m).map_or(f64::INFINITY, |bend| bend.residual_squares);
+    if line.min(bend) >= one_step {
         return false;
     }
-    // A step has a position in addition to its two levels, a line has two parameters.
-    criterion(two_steps_residual_squares(values, m), 5.0) >= criterion(line, 2.0)
+    // A line has two parameters, a bend has a position in addition, and so has each step.
+    let gradual = criterion(line, 2.0).min(criterion(bend, 3.0));
+    criterion(two_steps_residual_squares(values, m), 5.0) >= gradual
 }
 
 /// Sum of squares around the least-squares line.
@@ -446,7 +288,10 @@ fn refine(values: &[f64], positions: &mut Vec<usize>, search: &Search) -> Vec<(f
             let segment = &values[start..end];
             if let Some(best) = best_split(segment, m).filter(|_| segment.len() >= 2 * m) {
                 positions[i] = start + best.at;
-                tested.push((best.statistic, simulated_p(segment, &best, search)));
+                tested.push((
+                    best.statistic,
+                    simulated_p(best_split, segment, &best, search),
+                ));
             } else {
                 tested.push((0.0, 1.0));
             }
@@ -545,69 +390,10 @@ fn describe(
     }
 }
 
-/// Seeded noise for simulations, the same on every machine.
-pub(crate) struct Noise {
-    generator: ChaCha8Rng,
-    spare: Option<f64>,
-}
-
-impl Noise {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            generator: ChaCha8Rng::seed_from_u64(seed),
-            spare: None,
-        }
-    }
-
-    fn uniform(&mut self) -> f64 {
-        self.generator.random::<f64>()
-    }
-
-    /// Standard normal, by the polar method (Marsaglia and Bray 1964).
-    pub(crate) fn normal(&mut self) -> f64 {
-        if let Some(spare) = self.spare.take() {
-            return spare;
-        }
-        loop {
-            let (u, v) = (2.0 * self.uniform() - 1.0, 2.0 * self.uniform() - 1.0);
-            let s = u * u + v * v;
-            if s > 0.0 && s < 1.0 {
-                let factor = (-2.0 * s.ln() / s).sqrt();
-                self.spare = Some(v * factor);
-                return u * factor;
-            }
-        }
-    }
-
-    /// A stationary first-order autoregressive series with variance 1.
-    pub(crate) fn autoregressive(&mut self, n: usize, rho: f64) -> Vec<f64> {
-        let innovation = (1.0 - rho * rho).sqrt();
-        let mut last = self.normal();
-        (0..n)
-            .map(|_| {
-                let value = last;
-                last = rho * last + innovation * self.normal();
-                value
-            })
-            .collect()
-    }
-
-    /// A Poisson count, by multiplication; for means below 100.
-    #[cfg(test)]
-    pub(crate) fn poisson(&mut self, mean: f64) -> u32 {
-        let limit = (-mean.min(100.0)).exp();
-        let (mut count, mut product) = (0, self.uniform());
-        while product > limit {
-            count += 1;
-            product *= self.uniform();
-        }
-        count
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::search::Noise;
 
     /// Annual flow of the Nile at Aswan, 1871 to 1970.
     pub(crate) const NILE: [f64; 100] = [
@@ -740,7 +526,7 @@ pub(crate) mod tests {
         let mut noise = Noise::new(n as u64 * 17 + (rho * 100.0) as u64);
         let tries = 200u64;
         let mut claims = 0;
-        for seed in 0..tries {
+        for _ in 0..tries {
             let mut values = noise.autoregressive(n, rho);
             if let Some(mean) = poisson {
                 values.iter_mut().for_each(|e| {
@@ -748,7 +534,6 @@ pub(crate) mod tests {
                 });
             }
             let settings = Search {
-                seed,
                 simulations: 199,
                 ..Search::default()
             };
@@ -774,7 +559,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_bytes() {
+    fn the_same_values_give_the_same_bytes() {
         assert_eq!(
             format!("{:?}", search(&NILE, 7)),
             format!("{:?}", search(&NILE, 7))

@@ -11,8 +11,11 @@ pub mod test;
 pub mod threshold;
 pub mod window;
 
+pub mod bend;
 pub mod change_point;
 pub mod positive_line;
+pub mod search;
+pub mod shape;
 pub mod trend;
 
 pub mod anomaly;
@@ -26,5 +29,4 @@ pub mod isolation_forest;
 pub mod panel;
 pub mod screening;
 pub mod seasonal;
-pub mod shape;
 mod structural;

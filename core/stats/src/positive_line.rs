@@ -358,7 +358,7 @@ impl Fit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change_point::Noise;
+    use crate::search::Noise;
     use crate::trend::trend;
 
     fn some(values: &[f64]) -> Vec<Option<f64>> {

@@ -1,23 +1,67 @@
-//! Decides whether a series changed in a step or along a line.
+//! Decides how a series changed: in steps, along a line, or along a line that starts with a bend.
 
-use crate::change_point::{best_split, clip_outliers, fewest};
+use crate::{
+    bend::{best_bend, rise},
+    change_point::{best_split, clip_outliers, fewest},
+};
 
 /// The shape that describes a series better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// A step at this index; the first of several.
     Step(usize),
+    /// A gradual change.
+    Gradual(Form),
+    /// Neither is clearly better.
+    Open {
+        /// Index of the step.
+        step: usize,
+        /// The better gradual change.
+        form: Form,
+    },
+}
+
+impl Shape {
+    /// The same with every index replaced.
+    #[must_use]
+    pub fn map(self, index: impl Fn(usize) -> usize) -> Self {
+        let map_form = |form| match form {
+            Form::Line => Form::Line,
+            Form::Bend(at) => Form::Bend(index(at)),
+        };
+        match self {
+            Self::Step(at) => Self::Step(index(at)),
+            Self::Gradual(form) => Self::Gradual(map_form(form)),
+            Self::Open { step, form } => Self::Open {
+                step: index(step),
+                form: map_form(form),
+            },
+        }
+    }
+
+    /// The better gradual change, unless a step is clearly better.
+    pub fn form(self) -> Option<Form> {
+        match self {
+            Self::Step(_) => None,
+            Self::Gradual(form) | Self::Open { form, .. } => Some(form),
+        }
+    }
+}
+
+/// The form of a gradual change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
     /// A straight line.
     Line,
-    /// Neither is clearly better; the step is at this index.
-    Open(usize),
+    /// A level until this index, and a straight line from it on.
+    Bend(usize),
 }
 
 /// Minimum difference of Schwarz's criterion in favour of a model (Kass and Raftery 1995).
 const CLEAR: f64 = 2.0;
 
-/// Compares one step with a straight line by Schwarz's criterion (1978), both with first-order
-/// autoregressive errors. Outliers are clipped as in
+/// Compares one step with a straight line and a line with a bend by Schwarz's criterion (1978), all
+/// with first-order autoregressive errors. Outliers are clipped as in
 /// [`mean_shifts`](crate::change_point::mean_shifts).
 ///
 /// The variance of counts grows with their level, and a rise in them is seldom straight. So if no
@@ -25,54 +69,82 @@ const CLEAR: f64 = 2.0;
 ///
 /// `None` if the series is too short for a step, or constant.
 pub fn shape(values: &[f64], segment_min: usize) -> Option<Shape> {
-    let clipped = clip(values, segment_min)?;
-    let at = best_split(&clipped, segment_min.max(2))?.at;
-    Some(compare(&clipped, &[at]))
+    let m = segment_min.max(2);
+    let clipped = clip(values, m)?;
+    let at = best_split(&clipped, m)?.at;
+    compare(&clipped, &[at], m)
 }
 
 /// The same with steps at these indices, at least one.
 pub fn shape_of_steps(values: &[f64], positions: &[usize], segment_min: usize) -> Option<Shape> {
-    let clipped = clip(values, segment_min)?;
-    (!positions.is_empty()).then(|| compare(&clipped, positions))
+    let m = segment_min.max(2);
+    let clipped = clip(values, m)?;
+    if positions.is_empty() {
+        return None;
+    }
+    compare(&clipped, positions, m)
 }
 
-fn clip(values: &[f64], segment_min: usize) -> Option<Vec<f64>> {
-    let m = segment_min.max(2);
+fn clip(values: &[f64], m: usize) -> Option<Vec<f64>> {
     (values.len() >= fewest(m)).then(|| clip_outliers(values, m))
 }
 
-fn compare(clipped: &[f64], positions: &[usize]) -> Shape {
-    let gain = gain_of_steps(clipped, positions);
-    let gain_of_roots = if clipped.iter().all(|value| *value >= 0.0) {
+fn compare(clipped: &[f64], positions: &[usize], m: usize) -> Option<Shape> {
+    let criteria = Criteria::new(clipped, positions, m)?;
+    let of_roots = if clipped.iter().all(|value| *value >= 0.0) {
         let roots: Vec<f64> = clipped.iter().map(|value| value.sqrt()).collect();
-        gain_of_steps(&roots, positions)
+        Criteria::new(&roots, positions, m)?
     } else {
-        gain
+        criteria
     };
-    if gain.min(gain_of_roots) > CLEAR {
-        Shape::Step(positions[0])
-    } else if gain.max(gain_of_roots) < -CLEAR {
-        Shape::Line
+    let gains =
+        [criteria, of_roots].map(|criteria| criteria.line.min(criteria.bend.0) - criteria.steps);
+    let [low, high] = [f64::min, f64::max].map(|pick| pick(gains[0], gains[1]));
+    let form = if criteria.bend.0 < criteria.line {
+        Form::Bend(criteria.bend.1)
     } else {
-        Shape::Open(positions[0])
-    }
+        Form::Line
+    };
+    let step = positions[0];
+    Some(if low > CLEAR {
+        Shape::Step(step)
+    } else if high < -CLEAR {
+        Shape::Gradual(form)
+    } else {
+        Shape::Open { step, form }
+    })
 }
 
-/// Advantage of steps at these indices over a line.
-fn gain_of_steps(values: &[f64], positions: &[usize]) -> f64 {
-    let n = values.len();
-    let edges = [&[0], positions, &[n]].concat();
-    let mut levels = Vec::with_capacity(n);
-    for pair in edges.windows(2) {
-        let part = &values[pair[0]..pair[1]];
-        let mean = part.iter().sum::<f64>() / part.len().max(1) as f64;
-        levels.extend(part.iter().map(|_| mean));
+/// Schwarz's criterion of each shape, up to a constant; lower is better.
+#[derive(Debug, Clone, Copy)]
+struct Criteria {
+    steps: f64,
+    line: f64,
+    /// That of the best bend, with its index.
+    bend: (f64, usize),
+}
+
+impl Criteria {
+    fn new(values: &[f64], positions: &[usize], m: usize) -> Option<Self> {
+        let n = values.len();
+        let edges = [&[0], positions, &[n]].concat();
+        let mut levels = Vec::with_capacity(n);
+        for pair in edges.windows(2) {
+            let part = &values[pair[0]..pair[1]];
+            let mean = part.iter().sum::<f64>() / part.len().max(1) as f64;
+            levels.extend(part.iter().map(|_| mean));
+        }
+        let bend = best_bend(values, m)?.at;
+        // A step and a bend have a position in addition to a line's two parameters. Each further step
+        // adds a level and a position; the position counts twice because it was selected.
+        let penalty = (n as f64).ln();
+        let steps = (3 * positions.len() - 2) as f64 * penalty;
+        Some(Self {
+            steps: deviance(values, |i| levels[i]) + steps,
+            line: deviance(values, |i| i as f64),
+            bend: (deviance(values, |i| rise(bend, i)) + penalty, bend),
+        })
     }
-    let steps = deviance(values, |i| levels[i]);
-    let line = deviance(values, |i| i as f64);
-    // A step has a position in addition to its two levels. Each further step adds a level and a
-    // position; the position counts twice because it was selected.
-    line - steps - (3 * positions.len() - 2) as f64 * (n as f64).ln()
 }
 
 /// Minus twice the maximum log-likelihood of level and slope on `x`, up to a constant, over the
@@ -116,7 +188,7 @@ fn deviance(values: &[f64], x: impl Fn(usize) -> f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change_point::{Noise, tests::NILE};
+    use crate::{change_point::tests::NILE, search::Noise};
 
     /// Shapes of series of 104 values with autocorrelation 0.3 that rise by `size` standard
     /// deviations.
@@ -130,8 +202,8 @@ mod tests {
             }
             let index = match shape(&values, 5).expect("a shape") {
                 Shape::Step(_) => 0,
-                Shape::Line => 1,
-                Shape::Open(_) => 2,
+                Shape::Gradual(_) => 1,
+                Shape::Open { .. } => 2,
             };
             found[index] += 100.0 / count as f64;
         }
@@ -166,12 +238,15 @@ mod tests {
     fn the_nile_fell_in_a_step() {
         assert_eq!(shape(&NILE, 10), Some(Shape::Step(28)));
         let rounded: Vec<f64> = (0..60).map(|i| f64::from(i / 2)).collect();
-        assert_eq!(shape(&rounded, 7), Some(Shape::Line));
+        assert_eq!(shape(&rounded, 7), Some(Shape::Gradual(Form::Line)));
         assert_eq!(shape(&[2.0; 60], 7), None);
         assert_eq!(shape(&rounded[..20], 7), None);
         let stairs: Vec<f64> = (0..90).map(|i| f64::from(i / 30 * 9 + i * 7 % 5)).collect();
         let steps = shape_of_steps(&stairs, &[30, 60], 7);
         assert_eq!(steps, Some(Shape::Step(30)));
-        assert_eq!(shape_of_steps(&rounded, &[20, 40], 7), Some(Shape::Line));
+        assert_eq!(
+            shape_of_steps(&rounded, &[20, 40], 7),
+            Some(Shape::Gradual(Form::Line))
+        );
     }
 }

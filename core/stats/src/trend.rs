@@ -294,7 +294,7 @@ pub(crate) fn median_of(values: &mut [f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change_point::{Noise, tests::NILE};
+    use crate::{change_point::tests::NILE, search::Noise};
 
     fn trend_of(values: &[f64]) -> Trend {
         trend(&values.iter().copied().map(Some).collect::<Vec<_>>()).expect("a trend")
