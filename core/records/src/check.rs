@@ -1,5 +1,5 @@
-//! Tests records against a contract without ingesting them: which are accepted, which refused, and
-//! why.
+//! Tests records against a contract without ingesting them, and reports which are accepted, which
+//! are refused, and why.
 
 mod text;
 
@@ -358,8 +358,8 @@ impl Tally {
     }
 }
 
-/// Returns true if another example of a field is listed. A full list drops one of several examples
-/// of the same field, so that every field with errors is shown.
+/// Returns true if another example of a field can be listed. A full list drops one of several
+/// examples of the same field, so that every field with errors is shown.
 fn admits_example(examples: &mut Vec<Example>, field: &str) -> bool {
     if examples.len() < EXAMPLES {
         return true;
@@ -367,7 +367,7 @@ fn admits_example(examples: &mut Vec<Example>, field: &str) -> bool {
     let field = without_indices(field);
     let fields: Vec<String> = examples
         .iter()
-        .map(|one| without_indices(&one.field))
+        .map(|example| without_indices(&example.field))
         .collect();
     if fields.contains(&field) {
         return false;

@@ -9,7 +9,7 @@
 //! latest = "updated_at"      # which record is last; default: by order of files and lines
 //! time  = "created_at"       # when it happened: decides which windows it belongs to
 //! unknown = "count"          # fields not named here: "count" them, "keep" them, or "refuse" the record
-//! [expect]                   # of the records as a whole
+//! [expect]                   # expectations of the records as a whole
 //! fresh_hours = 26           # hours between the newest record and the moment of the report
 //! daily_records_min = 100
 //! silence = "zero"           # no records: nothing happened; by default, records may be missing
@@ -18,7 +18,7 @@
 //! max_length = 64
 //! [field.created_at]
 //! type = "timestamp"
-//! min = 1990-01-01           # of numbers, timestamps and dates
+//! min = 1990-01-01           # for numbers, timestamps and dates
 //! [field.component]
 //! type = "string"
 //! default = "other"          # used when a record lacks the field or has null
@@ -53,7 +53,7 @@
 //! null_words = ["NULL", "?"]  # texts that mean a missing value
 //! decimal    = ","            # decimal mark of numbers in text: "." or ","
 //! thousands  = "."            # between groups of three digits: ".", ",", " ", "'" or "_"
-//! zone       = "Europe/Berlin" # of times without an offset; default: UTC
+//! zone       = "Europe/Berlin" # zone of times without an offset; default: UTC
 //! [field.opened]
 //! type   = "timestamp"
 //! format = "%d/%m/%Y %H:%M"   # or a list, tried in order; or epoch_s, epoch_ms, epoch_us, epoch_ns
@@ -186,7 +186,7 @@ pub struct Field {
     pub table: String,
     /// Type of the values.
     pub kind: FieldKind,
-    /// True if a record without it is refused; always for fields of the key.
+    /// True if a record without it is refused; always true for fields of the key.
     pub required: bool,
     /// The meaning of the field.
     pub description: String,

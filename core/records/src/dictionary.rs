@@ -174,7 +174,7 @@ fn value_text(value: &serde_json::Value) -> String {
         .map_or_else(|| value.to_string(), str::to_string)
 }
 
-/// Expectations of the records as a whole, and the treatment of unlisted fields.
+/// Expectations of the records as a whole, and the treatment of unlisted fields, one sentence each.
 fn expectations(contract: &Contract) -> Vec<String> {
     let expect = &contract.expect;
     let mut out = Vec::new();
@@ -235,7 +235,7 @@ fn format_time_limit(micros: i64) -> String {
     }
 }
 
-/// Rules of a contract for its records as a whole, one sentence each.
+/// Rules of a contract for its records as a whole: a label and the fields, for each.
 fn rules(contract: &Contract) -> Vec<(&'static str, Vec<String>)> {
     let mut out = Vec::new();
     if !contract.key.is_empty() {

@@ -202,7 +202,7 @@ pub struct SkippedFile {
     pub reason: String,
 }
 
-/// How to handle an error.
+/// The action that resolves an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
     /// Retry later.
@@ -254,7 +254,7 @@ impl SourceError {
         }
     }
 
-    /// How to handle the error.
+    /// The action that resolves the error.
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Unreadable { reason, .. }

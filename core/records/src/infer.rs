@@ -1,6 +1,6 @@
 //! Infers a draft of a contract from records.
 //!
-//! Records are sampled evenly from all files of a source, with the reader of ingest, under a
+//! Records are sampled evenly from all files of a source, with the reader that ingest uses, under a
 //! contract that lists no field and keeps everything, so all readable records are described. The
 //! rules:
 //!

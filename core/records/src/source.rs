@@ -1,11 +1,11 @@
 //! Sources: the files of a URI, and the identity of their contents.
 //!
-//! The URI decides: a path or `file://` is on this machine, `s3://` and the like are object storage
-//! (see [`retrocast_storage`]), `git+file://` and `git+https://` are the history of a repository. In a
-//! pattern `*` and `?` match within one folder, `**` matches any number of folders, `[a-z]` and
-//! `[!a-z]` are sets of characters. Names that begin with a full stop are only matched by patterns
-//! that begin with one. `{year}`, `{month}`, `{day}` and `{date}` in a pattern match dates: of
-//! dated files and folders, only the requested days are listed (see [`Days`]).
+//! The URI determines the storage: a path or `file://` is on this machine, `s3://` and the like are
+//! object storage (see [`retrocast_storage`]), `git+file://` and `git+https://` are the history of a
+//! repository. In a pattern `*` and `?` match within one folder, `**` matches any number of folders,
+//! `[a-z]` and `[!a-z]` are sets of characters. Names that begin with a full stop are only matched
+//! by patterns that begin with one. `{year}`, `{month}`, `{day}` and `{date}` in a pattern match
+//! dates: of dated files and folders, only those of the requested days are listed (see [`Days`]).
 
 mod bucket;
 mod git;
@@ -192,8 +192,8 @@ impl Listing {
         }
     }
 
-    /// A hash of every file's path and content, equal exactly when the source has the same records.
-    /// Unreadable files are included, so that the source is read again when they are readable.
+    /// Hashes every file's path and content; equal exactly when the source has the same records.
+    /// Unreadable files are included, so that the source is read again once they are readable.
     pub async fn identity(&self, threads: usize, known: &Hashes) -> Result<String, SourceError> {
         let hashes = self.hashes(threads, known).await?;
         let mut all = blake3::Hasher::new();
@@ -274,7 +274,7 @@ impl Listing {
         });
         match read {
             Ok(()) => hasher.finalize(),
-            // With its path: two unreadable files need not be equal.
+            // The path is included, since two unreadable files need not be equal.
             Err(reason) => {
                 blake3::hash(format!("{} cannot be read: {reason}", file.path).as_bytes())
             }
@@ -311,7 +311,7 @@ impl FileState {
 }
 
 impl Hashes {
-    /// Stores the hash of a file, unless the file was written just now.
+    /// Stores the hash of a file, unless the file was just written.
     pub fn learn(&self, file: &SourceFile, hash: blake3::Hash) {
         if is_settled(file) {
             self.lock()
@@ -375,7 +375,7 @@ impl Read for StreamReader {
     }
 }
 
-/// Removes user and password from a URI.
+/// Removes the user and password from a URI.
 pub fn without_credentials(uri: &str) -> String {
     match uri.split_once("://") {
         Some((scheme, rest)) => {

@@ -31,7 +31,7 @@ impl TableFormat {
     /// All formats.
     pub const ALL: [Self; 3] = [Self::Csv, Self::Json, Self::Parquet];
 
-    /// Its name, also the extension of file names.
+    /// Its name, which is also the extension of file names.
     pub fn name(self) -> &'static str {
         match self {
             Self::Csv => "csv",
@@ -190,7 +190,7 @@ fn write_csv(out: &mut impl Write, batch: &RecordBatch) -> Result<(), ArrowError
             value.clear();
             column.encode(row, &mut value);
             match value.first() {
-                // Null, also of numbers that JSON does not have.
+                // Null, which also replaces numbers that JSON does not have.
                 Some(b'n') => {}
                 // Texts, dates and times.
                 Some(b'"') => {

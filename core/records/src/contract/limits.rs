@@ -192,7 +192,7 @@ impl ContractReader<'_> {
     }
 }
 
-/// Limits a record's time to plausible values, unless the contract does.
+/// Limits a record's time to plausible values, unless the contract limits it.
 pub(super) fn limit_to_plausible_times(field: &mut Field) {
     let (earliest, latest) = (field.earliest, field.latest);
     if earliest.is_none() && latest.is_none_or(|latest| latest >= PLAUSIBLE.start) {

@@ -351,7 +351,7 @@ fn holds_struct(kind: &FieldKind) -> bool {
     matches!(innermost(kind), FieldKind::Struct(_))
 }
 
-/// Returns true if the file has such a field, even an invalid one.
+/// Returns true if the file has a field with this name, even an invalid one.
 pub(super) fn is_declared(root: &DeTable, name: &str) -> bool {
     root.get("field")
         .and_then(|value| value.get_ref().as_table())

@@ -173,29 +173,28 @@ impl ContractReader<'_> {
             daily_records_max: self.amount(table, "daily_records_max", true),
             silence: self.choice(table, "silence", &SILENCES).unwrap_or_default(),
         };
-        let most = table.get("daily_records_max");
-        if let (Some(least), Some(limit), Some(most)) = (
+        let value = table.get("daily_records_max");
+        if let (Some(min), Some(max), Some(value)) = (
             expectation.daily_records_min,
             expectation.daily_records_max,
-            most,
-        ) && least > limit
+            value,
+        ) && min > max
         {
-            let message =
-                format!("`daily_records_max` {limit} is below `daily_records_min` {least}");
-            self.error(most.span(), message, None);
+            let message = format!("`daily_records_max` {max} is below `daily_records_min` {min}");
+            self.error(value.span(), message, None);
         }
         expectation
     }
 
-    /// Parses a number above zero; with `zero`, zero is allowed, too.
-    fn amount(&mut self, table: &DeTable, key: &str, zero: bool) -> Option<f64> {
+    /// Parses a number above zero; with `allows_zero`, zero is allowed, too.
+    fn amount(&mut self, table: &DeTable, key: &str, allows_zero: bool) -> Option<f64> {
         let number = self.number(table, key)?;
-        if number > 0.0 || (zero && number == 0.0) {
+        if number > 0.0 || (allows_zero && number == 0.0) {
             return Some(number);
         }
-        let least = if zero { "0 or more" } else { "above 0" };
+        let range = if allows_zero { "0 or more" } else { "above 0" };
         let span = table.get(key).map_or(0..0, toml::Spanned::span);
-        self.error(span, format!("`{key}` must be {least}"), None);
+        self.error(span, format!("`{key}` must be {range}"), None);
         None
     }
 

@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 /// Minimum number of occurrences per text, on average, for texts to be listed as allowed values.
 const MEAN_OCCURRENCES: u64 = 10;
-/// Minimum number of occurrences of each of them.
+/// Minimum number of occurrences of each allowed value.
 const MIN_OCCURRENCES: u64 = 2;
 /// Smallest limit of length, in characters.
 const SMALLEST_LIMIT: usize = 64;
@@ -23,7 +23,7 @@ const LENGTH_FACTOR: usize = 4;
 /// Column of comments.
 const COMMENT_COLUMN: usize = 30;
 
-/// The text of a contract that all records of the sample meet; `None` if no field can be named.
+/// Writes a contract to which all sampled records conform; `None` if no field can be named.
 pub(super) fn draft(name: &str, sample: &Sample) -> Option<String> {
     let mut out = DraftWriter {
         text: String::new(),
@@ -121,7 +121,7 @@ fn omission_reason(sample: &Sample, name: &str) -> &'static str {
     }
 }
 
-/// `incident_report` -> `Incident report`.
+/// Derives a title from a name: `incident_report` -> `Incident report`.
 fn title(name: &str) -> String {
     let text = hints::words(name).join(" ");
     let mut characters = text.chars();

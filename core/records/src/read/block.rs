@@ -109,7 +109,8 @@ struct BlockReader<'a, 'r> {
 }
 
 impl BlockReader<'_, '_> {
-    /// Fills the buffer with at least `least` bytes, or all remaining ones; false if there are none.
+    /// Fills the buffer with at least `least` bytes, or all remaining ones; returns false if no
+    /// others follow.
     ///
     /// A read error is reported after the data before it.
     fn fill(&mut self, least: usize) -> bool {

@@ -54,7 +54,7 @@ pub(super) fn decode<'a>(reader: Box<dyn Read + Send + 'a>, name: &str) -> io::R
     Ok(Text { head, rest })
 }
 
-/// Decompresses, by the first bytes or else by the name.
+/// Decompresses a file; its first bytes, or else its name, give the compression format.
 fn decompress<'a>(
     reader: Box<dyn Read + Send + 'a>,
     name: &str,

@@ -18,7 +18,8 @@ pub(super) struct FastPath {
 }
 
 impl FastPath {
-    /// Parses one line into a new row; otherwise leaves the columns unchanged.
+    /// Parses one line into a new row; returns false, and leaves the columns unchanged, if the line
+    /// needs the general parser.
     pub fn read_record(&mut self, line: &str, fields: &[Field], columns: &mut [Column]) -> bool {
         if self.attempts >= ATTEMPTS_MIN && self.successes < self.attempts / 2 {
             return false;

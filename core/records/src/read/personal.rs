@@ -18,7 +18,7 @@ use serde_json::Value;
 const HIDDEN: &str = "(personal data)";
 /// Placeholder for the value of a field that the contract does not list.
 const UNLISTED: &str = "(not in the contract)";
-/// Minimum length of a key without a warning, in bytes.
+/// Minimum length of a key, in bytes; a shorter one causes a warning.
 const KEY_BYTES: usize = 16;
 
 /// Returns true if a field of the contract, at any depth, is kept as a hash.
@@ -104,7 +104,7 @@ impl<'a> Redactor<'a> {
         })
     }
 
-    /// The start of a record that is a JSON object; a note for anything else.
+    /// Redacts a record that is a JSON object and returns its start; a note for anything else.
     pub fn redact_json(&self, raw: &[u8]) -> String {
         match serde_json::from_slice(raw) {
             Ok(mut record @ Value::Object(_)) => {
@@ -115,7 +115,7 @@ impl<'a> Redactor<'a> {
         }
     }
 
-    /// The start of a record of a CSV file.
+    /// Redacts a record of a CSV file and returns its start.
     pub fn redact_csv(&self, raw: &[u8], header: &Header) -> String {
         let redacted = std::str::from_utf8(raw).ok().and_then(|text| {
             header.rewrite(text, self.fields, &|field, cell| match field {

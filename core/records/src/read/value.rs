@@ -16,7 +16,7 @@ pub use super::time::{DAY_MICROS, date, time_text, timestamp};
 
 pub(super) type ValueResult = Result<(), Violation>;
 
-/// Days since 1970 of the years -9999 to 9999.
+/// The supported days, those of the years -9999 to 9999, as days since 1970.
 const DAYS: std::ops::RangeInclusive<i32> = -4_371_587..=2_932_896;
 /// Maximum length of a value in a message, in characters.
 const EXCERPT_CHARACTERS: usize = 40;
@@ -76,7 +76,7 @@ pub(super) fn push_integer(field: &Field, column: &mut Column, value: i64) -> Va
     Ok(())
 }
 
-/// Appends an integer that exceeds signed 64 bits.
+/// Appends an unsigned integer, which may exceed signed 64 bits.
 pub(super) fn push_unsigned(field: &Field, column: &mut Column, value: u64) -> ValueResult {
     match (i64::try_from(value), &field.kind) {
         (Ok(value), _) => push_integer(field, column, value),
@@ -112,7 +112,8 @@ pub(super) fn push_number(field: &Field, column: &mut Column, value: f64) -> Val
     }
 }
 
-/// A number as an integer, if that is exact: from 2^53 on, several integers have the same number.
+/// Converts a number to an integer if that is exact: from 2^53 on, several integers are represented
+/// by the same number.
 pub(super) fn exact_integer(value: f64) -> Option<i64> {
     let exact = value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0;
     exact.then_some(value as i64)

@@ -230,7 +230,7 @@ impl FilePattern {
         })
     }
 
-    /// Walks only into folders that the pattern can match.
+    /// Finds the files that match the pattern, and walks only into folders that it can match.
     fn find_matching(&self, source: &str) -> Result<MatchedFiles, SourceError> {
         let mut walk = WalkResult::default();
         let mut visited: BTreeSet<(String, usize)> = BTreeSet::new();
@@ -328,7 +328,7 @@ impl FilePattern {
         None
     }
 
-    /// A few names in the folder, for errors.
+    /// Describes the contents of the folder for an error: a few names.
     fn describe_contents(&self) -> String {
         let Ok(entries) = std::fs::read_dir(&self.folder) else {
             return String::new();
@@ -362,7 +362,7 @@ struct PendingFolder {
     on_disk: PathBuf,
     /// Path relative to the first folder.
     path: String,
-    /// Index of the segment for its entries.
+    /// Index of the pattern segment that its entries must match.
     at: usize,
     /// The containing folders, with links resolved.
     ancestors: Vec<PathBuf>,
@@ -380,7 +380,7 @@ impl WalkResult {
         self.skipped.insert(path.to_string(), reason);
     }
 
-    /// The step into a folder; `None` if a link points back to a containing folder.
+    /// Prepares the walk into a folder; `None` if a link points back to a containing folder.
     fn descend(
         &mut self,
         step: &PendingFolder,

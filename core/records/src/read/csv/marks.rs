@@ -160,8 +160,8 @@ fn unquote(text: &str, quote: u8) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let quote = char::from(quote);
-    let two: String = [quote, quote].iter().collect();
-    Cow::Owned(text.replace(&two, &quote.to_string()))
+    let doubled: String = [quote, quote].iter().collect();
+    Cow::Owned(text.replace(&doubled, &quote.to_string()))
 }
 
 #[cfg(test)]
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn records_end_where_the_reference_says() {
+    fn ends_of_records_match_the_reference() {
         // All texts of up to 8 of the structural characters.
         let alphabet = [b'"', b',', b'\n', b'x'];
         for length in 0..=8_u32 {

@@ -27,7 +27,7 @@ pub(super) fn check_footer(bytes: &[u8]) -> Result<(), ThriftError> {
     check_tree(&children)
 }
 
-/// Number of children that an element of the schema claims.
+/// Reads the number of children that an element of the schema claims.
 fn schema_element(reader: &mut ThriftReader<'_>, kind: u8) -> Result<u64, ThriftError> {
     if kind != STRUCT {
         return Err("its schema is invalid");
