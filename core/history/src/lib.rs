@@ -18,8 +18,8 @@
 //! - Replaced objects (`git replace`) and grafts are ignored, shallow clones are rejected, and
 //!   objects missing in a partial clone are an error: nothing is fetched into it.
 //!
-//! A repository is hostile input: the rules in `git` prevent it from running a program, and its
-//! owner may be anybody. Objects that it borrows (`objects/info/alternates`) are read.
+//! A repository is hostile input: the rules in `git` prevent it from running a program, no matter
+//! who owns it. Objects that it borrows (`objects/info/alternates`) are read.
 //!
 //! Text of records is UTF-8. Other bytes are written `\xHH` with two capital hexadecimal digits. In
 //! names, addresses and paths, a backslash that would read as such an escape is written `\x5C`, so

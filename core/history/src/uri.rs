@@ -28,7 +28,7 @@ impl RecordKind {
 pub(crate) enum Location {
     /// A local folder.
     Folder(PathBuf),
-    /// On a server.
+    /// A repository on a server.
     Server {
         /// Address without user and password.
         url: String,
@@ -45,7 +45,7 @@ pub(crate) struct Account {
     pub password: String,
 }
 
-/// A parsed URI: which records of which repository.
+/// A parsed URI: a repository, and the selection of its records.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RepositoryUri {
     location: Location,

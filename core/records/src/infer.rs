@@ -6,9 +6,9 @@
 //!
 //! - **Types**: the narrowest type of all values. Values of mixed types are `json`, or `string` in
 //!   CSV files, and a comment counts the types. Digits with leading zeros, or more than 15 of them,
-//!   are identifiers, not numbers, and so are ids in cells; integers beyond signed 64 bits are `json`,
-//!   which keeps all digits. Objects with many keys, each in few objects, are maps and kept as
-//!   JSON. Columns of the same name are a list.
+//!   are identifiers, not numbers, and so are ids in cells; integers beyond signed 64 bits are
+//!   `json`, which keeps all digits. Objects with many keys, each in few objects, are maps and kept
+//!   as JSON. Columns of the same name are a list.
 //! - **Notation of values**, each with the evidence, and only if all values agree. `format`:
 //!   `epoch_…` for numbers that are times of 2000 to 2049 in one unit, in a field named like a
 //!   time; numeric dates if some value shows whether the day or the month comes first. `null_words`

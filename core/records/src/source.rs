@@ -1,11 +1,12 @@
 //! Sources: the files of a URI, and the identity of their contents.
 //!
 //! The URI determines the storage: a path or `file://` is on this machine, `s3://` and the like are
-//! object storage (see [`retrocast_storage`]), `git+file://` and `git+https://` are the history of a
-//! repository. In a pattern `*` and `?` match within one folder, `**` matches any number of folders,
-//! `[a-z]` and `[!a-z]` are sets of characters. Names that begin with a full stop are only matched
-//! by patterns that begin with one. `{year}`, `{month}`, `{day}` and `{date}` in a pattern match
-//! dates: of dated files and folders, only those of the requested days are listed (see [`Days`]).
+//! object storage (see [`retrocast_storage`]), `git+file://` and `git+https://` are the history of
+//! a repository. In a pattern `*` and `?` match within one folder, `**` matches any number of
+//! folders, `[a-z]` and `[!a-z]` are sets of characters. Names that begin with a full stop are only
+//! matched by patterns that begin with one. `{year}`, `{month}`, `{day}` and `{date}` in a pattern
+//! match dates: of dated files and folders, only those of the requested days are listed (see
+//! [`Days`]).
 
 mod bucket;
 mod git;

@@ -34,7 +34,7 @@ use std::{
 /// The holder of a lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// Id of the run; empty while it has none yet.
+    /// Id of the run; empty while the holder has none.
     pub run: String,
     /// Process id.
     pub pid: u32,
@@ -64,7 +64,7 @@ pub struct LeasePath {
 }
 
 impl LeasePath {
-    /// `names` are the path components below the lake's lease folder.
+    /// Makes the path of a lease; `names` are its components below the lake's lease folder.
     fn new(lake: &LakeFiles, names: &[&str]) -> Self {
         let key = format!("leases/{}.lease", names.join("/"));
         Self {
@@ -195,8 +195,8 @@ impl Lease {
 }
 
 impl Drop for Lease {
-    /// Unlocks the file. Closing it is not sufficient: while another thread starts a process, that process has a
-    /// copy of the open file, and with it the lock.
+    /// Unlocks the file. Closing it is not sufficient: while another thread starts a process, that
+    /// process has a copy of the open file, and with it the lock.
     fn drop(&mut self) {
         let _ = self.file.unlock();
     }
@@ -220,7 +220,7 @@ fn read(file: &mut File) -> Option<Holder> {
     serde_json::from_str(&text).ok()
 }
 
-/// Reads the holder of a lease from its file. The holder may be writing it, so this retries.
+/// Reads the holder of a lease from its file, and retries, since the holder may be writing it.
 fn read_holder(path: &Path) -> Option<Holder> {
     for _ in 0..20 {
         let holder = File::open(path).ok().and_then(|mut file| read(&mut file));

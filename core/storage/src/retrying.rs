@@ -21,9 +21,9 @@ use object_store::{
 };
 use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
-/// Maximum number of attempts after an interrupted response, and the pause before the second, which
-/// doubles each time.
+/// Maximum number of attempts of an interrupted request.
 const ATTEMPTS: u32 = 6;
+/// Pause before the second attempt; it doubles for each further one.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// A store with reliable conditional puts and listings.
@@ -73,7 +73,7 @@ impl RetryingStore {
             let is_final = match self.read_back(location, &payload).await {
                 Ok(Some(result)) => return Ok(result),
                 Ok(None) => is_permanent(&error),
-                // Unknown: the next attempt decides.
+                // The outcome is unknown until the next attempt.
                 Err(_) => false,
             };
             attempt += 1;
@@ -194,7 +194,7 @@ mod tests {
     use object_store::memory::InMemory;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    /// Breaks the connection before a write, after it, or during a listing.
+    /// A store that breaks the connection before a write, after it, or during a listing.
     #[derive(Debug)]
     struct FaultyStore {
         inner: InMemory,

@@ -45,7 +45,7 @@ fn branches() -> Fixture {
 }
 
 #[test]
-fn oldest_first_and_parents_before_children() {
+fn records_are_oldest_first_with_parents_before_children() {
     let repo = branches();
     let expected = [
         "1 root",

@@ -23,7 +23,6 @@ pub const NOT_FOUND: usize = 3;
 pub const UNAVAILABLE: usize = 4;
 /// The server sends a pack with a wrong byte.
 pub const CORRUPT: usize = 5;
-
 /// The server requires the password s3cret of ann, and redirects requests below `elsewhere` and
 /// `file`.
 pub const REQUIRE_PASSWORD: usize = 6;

@@ -14,8 +14,8 @@ pub struct Notation {
     /// Decimal mark of numbers in text, `.` or `,`; `None` for the default, `.`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decimal: Option<char>,
-    /// Mark between groups of three digits; `None` for none or, with a decimal comma, for the common
-    /// ones.
+    /// Mark between groups of three digits; `None` for none or, with a decimal comma, for the
+    /// common ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thousands: Option<char>,
     /// Zone of times without an offset; `None` for UTC.

@@ -24,8 +24,8 @@ pub(super) enum KeyPart<'a> {
     Text(&'a [u8]),
 }
 
-/// Hashes the parts of a key unambiguously. Records may be hostile: an attacker who could construct a
-/// collision could make a record disappear. So this is `SipHash` with a random key per process,
+/// Hashes the parts of a key unambiguously. Records may be hostile: an attacker who could construct
+/// a collision could make a record disappear. So this is `SipHash` with a random key per process,
 /// twice with different prefixes for 128 bits. Hashes of different processes are not comparable.
 #[derive(Clone)]
 pub(super) struct KeyHasher([DefaultHasher; 2]);

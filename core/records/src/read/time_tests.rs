@@ -114,7 +114,7 @@ fn unambiguous_forms_are_read() {
             "2026-03-04T05:06:07.123456Z",
         ),
         ("1969-12-31 23:59:59,9999999", "1969-12-31T23:59:59.999999Z"),
-        // A leap second belongs to its day, midnight at the end to the next.
+        // A leap second belongs to its day; 24:00 is the start of the next day.
         ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z"),
         ("2026-03-04T24:00:00Z", "2026-03-05T00:00:00Z"),
         ("2026-03-04 24:00", "2026-03-05T00:00:00Z"),

@@ -1,7 +1,7 @@
 //! Paths with dates: those outside the requested days are neither listed nor read.
 //!
-//! `{year}`, `{month}`, `{day}` and `{date}` (`2026-11-09`) match digits in a pattern, in any of its
-//! segments. A folder is entered if the days it may hold overlap the requested days.
+//! `{year}`, `{month}`, `{day}` and `{date}` (`2026-11-09`) match digits in a pattern, in any of
+//! its segments. A folder is entered if the days it may hold overlap the requested days.
 
 use super::pattern::is_pattern;
 use jiff::civil::Date;

@@ -154,7 +154,7 @@ struct State {
     lost: bool,
 }
 
-/// Requests a lease; the result has `holder` with the fencing token.
+/// Requests a lease for `holder`, and sets its fencing token.
 pub(super) fn request(
     store: &Arc<dyn SharedStore>,
     key: &str,
@@ -306,7 +306,7 @@ pub fn active_runs(store: &dyn SharedStore) -> io::Result<BTreeSet<String>> {
         let Some((job, window)) = of_window(&entry.key) else {
             continue;
         };
-        // Not written for so long that it has expired, whatever its content.
+        // A lease that was not written for this long has expired, whatever its content.
         if now.duration_since(entry.modified) > recent {
             continue;
         }
@@ -320,7 +320,7 @@ pub fn active_runs(store: &dyn SharedStore) -> io::Result<BTreeSet<String>> {
     Ok(runs)
 }
 
-/// Job and window from a lease's name; `None` for leases on schedules and nodes.
+/// Parses the job and window in a lease's name; `None` for leases on schedules and nodes.
 fn of_window(key: &str) -> Option<(&str, &str)> {
     let (job, rest) = key.strip_prefix("leases/")?.split_once('/')?;
     let window = rest.strip_suffix(".lease")?;
