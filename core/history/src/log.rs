@@ -164,7 +164,7 @@ impl Fields<'_> {
                     Some(b'0'..=b'9' | b'-') if more => {
                         // The files appear a second time, in the same order, with their line
                         // counts.
-                        self.count(commit.files.get_mut(counted))?;
+                        self.read_line_counts(commit.files.get_mut(counted))?;
                         counted += 1;
                     }
                     _ => break,
@@ -234,7 +234,7 @@ impl Fields<'_> {
 
     /// Parses `12 TAB 3 TAB path`, with `-` for both numbers of a binary file; for a rename, both
     /// paths follow.
-    fn count(&mut self, file: Option<&mut FileChange>) -> Result<(), HistoryError> {
+    fn read_line_counts(&mut self, file: Option<&mut FileChange>) -> Result<(), HistoryError> {
         let mut parts = self.field.splitn(3, |byte| *byte == b'\t');
         let mut lines = || parts.next().and_then(number);
         let lines = lines().zip(lines());

@@ -82,7 +82,7 @@ pub(crate) struct InputFiles {
 
 /// The reason why reading stopped early.
 enum Halt {
-    Enough,
+    Requested,
     Failed(SourceError),
 }
 
@@ -114,11 +114,11 @@ impl InputFiles {
             if listener(event) {
                 Ok(())
             } else {
-                Err(Halt::Enough)
+                Err(Halt::Requested)
             }
         });
         match read {
-            Ok(()) | Err(Halt::Enough) => Ok(()),
+            Ok(()) | Err(Halt::Requested) => Ok(()),
             Err(Halt::Failed(error)) => Err(error),
         }
     }

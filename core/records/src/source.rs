@@ -179,15 +179,15 @@ impl Listing {
 
     /// Identifies the source without reading a file.
     pub fn summary(&self) -> ListingSummary {
-        let mut all = blake3::Hasher::new();
+        let mut hasher = blake3::Hasher::new();
         for file in &self.files {
-            all.update(&(file.path.as_ref().len() as u64).to_le_bytes());
-            all.update(file.path.as_ref().as_bytes());
-            all.update(&file.size.to_le_bytes());
-            all.update(&file.modified.as_nanosecond().to_le_bytes());
+            hasher.update(&(file.path.as_ref().len() as u64).to_le_bytes());
+            hasher.update(file.path.as_ref().as_bytes());
+            hasher.update(&file.size.to_le_bytes());
+            hasher.update(&file.modified.as_nanosecond().to_le_bytes());
         }
         ListingSummary {
-            hash: all.finalize().to_hex()[..32].to_string(),
+            hash: hasher.finalize().to_hex()[..32].to_string(),
             newest: self.files.iter().map(|file| file.modified).max(),
             folder: self.folder.clone(),
         }
@@ -197,17 +197,17 @@ impl Listing {
     /// Unreadable files are included, so that the source is read again once they are readable.
     pub async fn identity(&self, threads: usize, known: &Hashes) -> Result<String, SourceError> {
         let hashes = self.hashes(threads, known).await?;
-        let mut all = blake3::Hasher::new();
+        let mut hasher = blake3::Hasher::new();
         for (file, hash) in self.files.iter().zip(hashes) {
-            all.update(&(file.path.as_ref().len() as u64).to_le_bytes());
-            all.update(file.path.as_ref().as_bytes());
-            all.update(hash.as_bytes());
+            hasher.update(&(file.path.as_ref().len() as u64).to_le_bytes());
+            hasher.update(file.path.as_ref().as_bytes());
+            hasher.update(hash.as_bytes());
         }
         for skipped in &self.skipped {
-            all.update(&(skipped.name.len() as u64).to_le_bytes());
-            all.update(skipped.name.as_bytes());
+            hasher.update(&(skipped.name.len() as u64).to_le_bytes());
+            hasher.update(skipped.name.as_bytes());
         }
-        Ok(all.finalize().to_hex()[..32].to_string())
+        Ok(hasher.finalize().to_hex()[..32].to_string())
     }
 
     /// The hash of each file's content. Files with known hashes are not read; the hashes of the

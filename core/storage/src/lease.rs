@@ -251,7 +251,7 @@ mod tests {
         LakeFiles::from(&**folder)
     }
 
-    fn granted(lease_path: &LeasePath) -> Lease {
+    fn acquire(lease_path: &LeasePath) -> Lease {
         match Lease::request(lease_path, "1a", Timestamp::UNIX_EPOCH).unwrap() {
             LeaseResponse::Granted(lease) => lease,
             LeaseResponse::Held(holder) => panic!("held by {holder:?}"),
@@ -262,7 +262,7 @@ mod tests {
     fn a_held_lease_names_its_holder() {
         let folder = Folder::new();
         let lease_path = Lease::of_window(&files(&folder), "review", "2026-W46");
-        let mut lease = granted(&lease_path);
+        let mut lease = acquire(&lease_path);
         lease.set_run("1a2b3c4d").unwrap();
         let LeaseResponse::Held(Some(holder)) =
             Lease::request(&lease_path, "2", Timestamp::UNIX_EPOCH).unwrap()
@@ -280,8 +280,8 @@ mod tests {
     fn a_released_lease_is_granted_with_the_next_token() {
         let folder = Folder::new();
         let lease_path = Lease::of_node(&files(&folder), "review", "stage.rhythm");
-        drop(granted(&lease_path));
-        let second = granted(&lease_path);
+        drop(acquire(&lease_path));
+        let second = acquire(&lease_path);
         assert_eq!(second.token(), 2);
         assert!(second.is_held());
     }
@@ -290,10 +290,10 @@ mod tests {
     fn a_lease_whose_file_was_removed_is_not_held() {
         let folder = Folder::new();
         let lease_path = Lease::of_window(&files(&folder), "review", "2026-W46");
-        let first = granted(&lease_path);
+        let first = acquire(&lease_path);
         fs::remove_file(lease_path.path()).unwrap();
         assert!(!first.is_held(), "its file was removed");
-        let second = granted(&lease_path);
+        let second = acquire(&lease_path);
         assert!(!first.is_held() && second.is_held());
     }
 
@@ -303,7 +303,7 @@ mod tests {
         let lease_path = Lease::of_schedule(&files(&folder), "review");
         fs::create_dir_all(lease_path.path().parent().unwrap()).unwrap();
         fs::write(lease_path.path(), "{\"run\":").unwrap();
-        let lease = granted(&lease_path);
+        let lease = acquire(&lease_path);
         assert_eq!(lease.token(), 1);
         assert!(lease.is_held());
     }

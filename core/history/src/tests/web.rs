@@ -133,12 +133,12 @@ fn serve(
     let output = run(backend, root, &request)?;
     let end = output
         .windows(4)
-        .position(|four| four == b"\r\n\r\n")
+        .position(|window| window == b"\r\n\r\n")
         .unwrap();
     let (head, body) = (&output[..end], &output[end + 4..]);
     let head = String::from_utf8_lossy(head);
     let status = head.lines().find_map(|line| line.strip_prefix("Status: "));
-    let is_pack = body.windows(5).any(|five| five == b"\x01PACK");
+    let is_pack = body.windows(5).any(|window| window == b"\x01PACK");
     let length = body.len();
     write!(
         stream,

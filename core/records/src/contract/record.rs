@@ -43,8 +43,8 @@ impl ContractReader<'_> {
                 continue;
             };
             match unfit_for_key(field) {
-                Some(why) => {
-                    let message = format!("`{name}` cannot be part of the key: {why}");
+                Some(reason) => {
+                    let message = format!("`{name}` cannot be part of the key: {reason}");
                     self.error(item.span(), message, None);
                 }
                 None => {

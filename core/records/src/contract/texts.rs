@@ -26,17 +26,17 @@ impl ContractReader<'_> {
 
     /// Parses minimum and maximum length, in characters.
     pub(super) fn lengths(&mut self, table: &DeTable) -> (Option<usize>, Option<usize>) {
-        let (least, most) = (
+        let (min, max) = (
             self.length(table, "min_length"),
             self.length(table, "max_length"),
         );
-        if let (Some(shortest), Some(longest), Some(value)) = (least, most, table.get("max_length"))
+        if let (Some(shortest), Some(longest), Some(value)) = (min, max, table.get("max_length"))
             && shortest > longest
         {
             let message = format!("`max_length` {longest} is below `min_length` {shortest}");
             self.error(value.span(), message, None);
         }
-        (least, most)
+        (min, max)
     }
 
     pub(super) fn pattern(&mut self, table: &DeTable) -> Option<Pattern> {

@@ -60,11 +60,12 @@ fn write_contents(out: &mut String, contracts: &[Contract], results: &[ResultTab
         out.push_str("</ul>\n");
     };
     let records = contracts.iter();
-    let records = records.map(|one| (anchor("record", &one.name), one.title.as_str()));
+    let records =
+        records.map(|contract| (anchor("record", &contract.name), contract.title.as_str()));
     group("Records", records.collect());
     let tables = results
         .iter()
-        .map(|one| (anchor("result", one.name), one.title));
+        .map(|table| (anchor("result", table.name), table.title));
     group("Results", tables.collect());
     out.push_str("</nav>\n");
 }

@@ -349,10 +349,10 @@ fn parse_digits(text: &str) -> Option<f64> {
 }
 
 fn widen<T: PartialOrd + Copy>(range: &mut Option<(T, T)>, value: T) {
-    let (least, greatest) = range.unwrap_or((value, value));
+    let (min, max) = range.unwrap_or((value, value));
     *range = Some((
-        if value < least { value } else { least },
-        if value > greatest { value } else { greatest },
+        if value < min { value } else { min },
+        if value > max { value } else { max },
     ));
 }
 

@@ -92,7 +92,7 @@ pub(super) fn unit(name: &str, range: Option<(f64, f64)>) -> Option<String> {
     let known_unit = UNITS
         .iter()
         .find(|(names, _)| names.contains(&last.as_str()));
-    let is_share = range.is_some_and(|(least, greatest)| least >= 0.0 && greatest <= 1.0);
+    let is_share = range.is_some_and(|(min, max)| min >= 0.0 && max <= 1.0);
     if let Some((_, unit)) = known_unit {
         Some((*unit).to_string())
     } else if CURRENCIES.contains(&last.as_str()) {

@@ -254,11 +254,11 @@ impl DraftWriter {
         if let Some(unit) = &unit {
             self.write_line(&format!("unit = {}", toml_string(unit)), "");
         }
-        let Some((least, greatest)) = profile.range.filter(|_| !hidden) else {
+        let Some((min, max)) = profile.range.filter(|_| !hidden) else {
             return;
         };
-        let seen = format!("seen: {} to {}", number(least), number(greatest));
-        if least >= 0.0 && hints::is_non_negative(name, unit.as_deref()) {
+        let seen = format!("seen: {} to {}", number(min), number(max));
+        if min >= 0.0 && hints::is_non_negative(name, unit.as_deref()) {
             self.write_line("min = 0", &seen);
         } else {
             let _ = writeln!(self.text, "# {seen}");
@@ -332,8 +332,8 @@ fn times(n: u64) -> String {
 }
 
 fn number(value: f64) -> String {
-    let whole = value.fract() == 0.0 && value.abs() < 1e15;
-    if whole {
+    let is_whole = value.fract() == 0.0 && value.abs() < 1e15;
+    if is_whole {
         format!("{value:.0}")
     } else {
         serde_json::Value::from(value).to_string()

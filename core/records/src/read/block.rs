@@ -109,12 +109,12 @@ struct BlockReader<'a, 'r> {
 }
 
 impl BlockReader<'_, '_> {
-    /// Fills the buffer with at least `least` bytes, or all remaining ones; returns false if no
-    /// others follow.
+    /// Fills the buffer with at least `min_length` bytes, or all remaining ones; returns false if
+    /// no others follow.
     ///
     /// A read error is reported after the data before it.
-    fn fill(&mut self, least: usize) -> bool {
-        self.input.fill(least);
+    fn fill(&mut self, min_length: usize) -> bool {
+        self.input.fill(min_length);
         self.input.may_have_more()
     }
 

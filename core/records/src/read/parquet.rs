@@ -203,8 +203,8 @@ impl ParquetReader<'_> {
             remaining -= rows;
             // The size of pages is counted when they are read, but nulls and repeated values take
             // no space in them.
-            let least = rows * self.plan.leaves.len() as u64;
-            self.decompressed = self.decompressed.saturating_add(least);
+            let min_bytes = rows * self.plan.leaves.len() as u64;
+            self.decompressed = self.decompressed.saturating_add(min_bytes);
             self.emit_rows(&batch)?;
             if self.exceeds_limit() {
                 return Ok(());

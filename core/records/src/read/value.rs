@@ -234,7 +234,7 @@ pub(super) fn push_json(
 
 fn check_length(field: &Field, value: &str) -> ValueResult {
     // A text has at least as many bytes as characters, so most texts need no counting.
-    let may_be_long = field.max_length.is_some_and(|most| value.len() > most);
+    let may_be_long = field.max_length.is_some_and(|max| value.len() > max);
     if !may_be_long && field.min_length.is_none() {
         return Ok(());
     }
@@ -248,13 +248,13 @@ fn check_length(field: &Field, value: &str) -> ValueResult {
         format!("the text has {length} {characters}, {limit}")
     };
     match (field.min_length, field.max_length) {
-        (_, Some(most)) if length > most => Err(Violation::new(
+        (_, Some(max)) if length > max => Err(Violation::new(
             Reason::TooLong,
-            format!("{} are allowed", describe(most)),
+            format!("{} are allowed", describe(max)),
         )),
-        (Some(least), _) if length < least => Err(Violation::new(
+        (Some(min), _) if length < min => Err(Violation::new(
             Reason::TooShort,
-            format!("{} are needed", describe(least)),
+            format!("{} are needed", describe(min)),
         )),
         _ => Ok(()),
     }

@@ -203,11 +203,11 @@ impl BucketPattern<'_> {
     /// Converts the metadata of an object. The path is relative to the fixed part, as for folders,
     /// so that moving the records does not change it.
     fn file(&self, meta: &ObjectMeta) -> SourceFile {
-        let whole = meta.location.as_ref();
-        let below = whole.strip_prefix(&self.prefix).unwrap_or(whole);
+        let key = meta.location.as_ref();
+        let below = key.strip_prefix(&self.prefix).unwrap_or(key);
         let modified = meta.last_modified.timestamp_micros();
         SourceFile {
-            name: format!("{}/{whole}", self.root),
+            name: format!("{}/{key}", self.root),
             path: StorePath::from(below.trim_start_matches('/')),
             location: meta.location.clone(),
             size: meta.size,

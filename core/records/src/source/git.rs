@@ -36,7 +36,7 @@ pub(super) fn list(source: &str, uri: &str) -> Result<Listing, SourceError> {
     };
     let uri = RepositoryUri::parse(uri).map_err(failed)?;
     let not_cancelled = AtomicBool::new(false);
-    let repository = Repository::open(&uri, &cache(), &not_cancelled).map_err(failed)?;
+    let repository = Repository::open(&uri, &cache_folder(), &not_cancelled).map_err(failed)?;
     let file = SourceFile {
         name: uri.to_string(),
         path: StorePath::from(format!("{}.jsonl", uri.kind().name())),
@@ -58,7 +58,7 @@ pub(super) fn list(source: &str, uri: &str) -> Result<Listing, SourceError> {
 }
 
 /// Folder for mirrors of remote repositories.
-fn cache() -> PathBuf {
+fn cache_folder() -> PathBuf {
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     let folder = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let folder = folder.or_else(home).unwrap_or_else(std::env::temp_dir);
@@ -72,36 +72,37 @@ impl History {
         let repository = self.repository.clone();
         let cancel = Arc::new(AtomicBool::new(false));
         let stop = cancel.clone();
-        let thread = std::thread::Builder::new().name("history".to_string());
-        let writing = thread.spawn(move || {
+        let builder = std::thread::Builder::new().name("history".to_string());
+        let thread = builder.spawn(move || {
             let repository = repository.lock().unwrap_or_else(PoisonError::into_inner);
             let mut buffered = io::BufWriter::with_capacity(256 << 10, &mut writer);
             repository.write(&mut buffered, &stop).map(drop)
         })?;
-        Ok(Box::new(Records {
+        Ok(Box::new(RecordReader {
             reader,
             cancel,
-            writing: Some(writing),
+            thread: Some(thread),
         }))
     }
 }
 
 /// The reading end of a pipe with the records of a repository.
-struct Records {
+struct RecordReader {
     reader: io::PipeReader,
     cancel: Arc<AtomicBool>,
-    writing: Option<std::thread::JoinHandle<Result<(), HistoryError>>>,
+    /// The thread that writes the records.
+    thread: Option<std::thread::JoinHandle<Result<(), HistoryError>>>,
 }
 
-impl Read for Records {
+impl Read for RecordReader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(out)?;
         // The end of the pipe may mean that the writer failed.
         if read == 0
             && !out.is_empty()
-            && let Some(writing) = self.writing.take()
+            && let Some(thread) = self.thread.take()
         {
-            return match writing.join() {
+            return match thread.join() {
                 Ok(Ok(())) => Ok(0),
                 Ok(Err(error)) => Err(io::Error::other(error)),
                 Err(_) => Err(io::Error::other("reading the repository stopped")),
@@ -111,7 +112,7 @@ impl Read for Records {
     }
 }
 
-impl Drop for Records {
+impl Drop for RecordReader {
     fn drop(&mut self) {
         self.cancel.store(true, Ordering::Relaxed);
     }

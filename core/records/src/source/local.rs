@@ -68,8 +68,8 @@ impl FilePattern {
         if path.contains('\0') {
             return Err(uri_error("holds a NUL character; remove it"));
         }
-        let whole = base.join(path);
-        if whole.is_dir() {
+        let full_path = base.join(path);
+        if full_path.is_dir() {
             let suggestion = format!("{}/**/*.jsonl*", path.trim_end_matches('/'));
             return Err(SourceError::Folder {
                 name: source.to_string(),
@@ -79,7 +79,7 @@ impl FilePattern {
         }
         let segments: Vec<&str> = path.split('/').collect();
         let is_variable = |segment: &&str| is_pattern(segment) || is_dated(segment);
-        let is_literal = whole.exists() || !segments.iter().any(is_variable);
+        let is_literal = full_path.exists() || !segments.iter().any(is_variable);
         let fixed = if is_literal {
             segments.len() - 1
         } else {

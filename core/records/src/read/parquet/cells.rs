@@ -263,7 +263,7 @@ fn timestamps(array: &ArrayRef, unit: TimeUnit) -> (Int64Array, i64) {
 
 /// The ranges of the items of each list, and the items; `None` if they are not lists.
 fn lists(array: &ArrayRef) -> Option<(Vec<Range<usize>>, ArrayRef)> {
-    let ranges = |ends: Vec<usize>| ends.windows(2).map(|two| two[0]..two[1]).collect();
+    let ranges = |ends: Vec<usize>| ends.windows(2).map(|pair| pair[0]..pair[1]).collect();
     Some(match array.data_type() {
         DataType::List(_) => {
             let lists = array.as_list::<i32>();
