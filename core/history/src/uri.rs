@@ -264,7 +264,7 @@ fn parse_query(query: Option<&str>) -> Result<(Option<String>, Option<Timestamp>
             "since" => since.replace(parse_since(&value)?).is_some(),
             _ => {
                 return Err(format!(
-                    "has the unknown key `{key}`{}; there are `branch` and `since`",
+                    "has the unknown key `{key}`{}; known keys are `branch` and `since`",
                     did_you_mean(key, KEYS)
                 ));
             }

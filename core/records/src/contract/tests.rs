@@ -254,7 +254,7 @@ fn defaults_have_the_type_and_limits_of_their_field() {
     );
     wrong(
         "type = \"list<integer>\"\nmax = 3\ndefault = [1, 9]\n",
-        "5:11 `default` does not fit field `x` at [1]: 9 is above the greatest allowed, 3 | ",
+        "5:11 `default` does not fit field `x` at [1]: 9 is above the maximum, 3 | ",
     );
     wrong(
         "type = \"number\"\ndefault = inf\n",
@@ -321,7 +321,7 @@ fn patterns_and_lengths_are_checked() {
     );
     check(
         &field("type = \"string\"\nmin_length = 0\n"),
-        &["4:14 `min_length` must be a whole number from 1 | "],
+        &["4:14 `min_length` must be a whole number of at least 1 | "],
     );
 }
 
@@ -481,13 +481,13 @@ fn notation_is_checked() {
         "number",
         "thousands = \".\"",
         "4:13 `thousands` and `decimal` are both '.' | \
-         beside `thousands = \".\"`, write `decimal = \",\"`",
+         with `thousands = \".\"`, write `decimal = \",\"`",
     );
     wrong(
         "number",
         "decimal = \",\"\nthousands = \",\"",
         "5:13 `thousands` and `decimal` are both ',' | \
-         beside `thousands = \",\"`, write `decimal = \".\"`",
+         with `thousands = \",\"`, write `decimal = \".\"`",
     );
     wrong(
         "string",
@@ -577,7 +577,7 @@ fn notation_is_checked() {
     );
     assert_eq!(
         located("format = \"%d/%m/%Y %I:%M\""),
-        "4:10 `format` \"%d/%m/%Y %I:%M\" has hours of 12 without AM or PM"
+        "4:10 `format` \"%d/%m/%Y %I:%M\" has a 12-hour clock without AM or PM"
     );
     check(
         "title = \"T\"\nzone = \"Berlin\"\ndecimal = 1\n[field.x]\ntype = \"string\"\n",

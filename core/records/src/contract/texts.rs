@@ -20,7 +20,8 @@ impl ContractReader<'_> {
             return Some(length as usize);
         }
         let span = table.get(key).map_or(0..0, Spanned::span);
-        self.error(span, format!("`{key}` must be a whole number from 1"), None);
+        let message = format!("`{key}` must be a whole number of at least 1");
+        self.error(span, message, None);
         None
     }
 

@@ -38,7 +38,7 @@ pub(super) fn draft(name: &str, sample: &Sample) -> Option<String> {
     };
     let field_name = |name: &String| field_names.get(name.as_str()).cloned().unwrap_or_default();
     out.write_line(&format!("title = {}", toml_string(&title(name))), "");
-    out.write_line("description = \"\"", "decide: what such a record is");
+    out.write_line("description = \"\"", "decide: describe what a record is");
     let key = fields.key();
     if key.fields.is_empty() {
         let _ = writeln!(out.text, "# {}", key.reason);

@@ -45,7 +45,8 @@ pub fn warning(contract: &Contract, source: &str, key: Option<&[u8]>) -> Option<
         )),
         Some(key) if key.len() < KEY_BYTES => Some(format!(
             "Personal data in {hashed} of source {source:?} {are} hashed with a key of {} bytes, \
-             which can be guessed. Set RETROCAST_HASH_KEY to a random text of {KEY_BYTES} or more.",
+             which can be guessed. Set RETROCAST_HASH_KEY to a random text of {KEY_BYTES} bytes or \
+             more.",
             key.len()
         )),
         Some(_) => None,

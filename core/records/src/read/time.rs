@@ -171,7 +171,7 @@ pub(crate) fn check_format(format: &str, with_time: bool) -> Result<(), &'static
     }
     let time = parts.to_time().map_err(|_| "does not determine the hour")?;
     if time.hour() == 1 {
-        return Err("has hours of 12 without AM or PM");
+        return Err("has a 12-hour clock without AM or PM");
     }
     Ok(())
 }

@@ -350,7 +350,7 @@ fn formats_must_determine_a_time() {
         (
             "%d/%m/%Y %I:%M",
             true,
-            Err("has hours of 12 without AM or PM"),
+            Err("has a 12-hour clock without AM or PM"),
         ),
         ("%d/%m/%Y %I:%M", false, Ok(())),
     ] {

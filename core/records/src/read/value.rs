@@ -311,12 +311,8 @@ fn check_range(
         Err(Violation::new(Reason::OutOfRange, message))
     };
     match (field.min, field.max) {
-        (Some(min), _) if order(min) == Ordering::Less => {
-            violation("below the least allowed,", min)
-        }
-        (_, Some(max)) if order(max) == Ordering::Greater => {
-            violation("above the greatest allowed,", max)
-        }
+        (Some(min), _) if order(min) == Ordering::Less => violation("below the minimum,", min),
+        (_, Some(max)) if order(max) == Ordering::Greater => violation("above the maximum,", max),
         _ => Ok(()),
     }
 }

@@ -89,7 +89,7 @@ impl Partition {
             |segment: &&String| is_dated(segment) && is_pattern(&without_placeholders(segment));
         if let Some(segment) = segments.iter().find(mixed) {
             return Err(format!(
-                "has {segment:?}: beside a date a segment cannot have * or ? or [, since the \
+                "has {segment:?}: a segment with a date cannot contain *, ? or [, since the \
                  position of the date would be ambiguous"
             ));
         }

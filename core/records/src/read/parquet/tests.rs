@@ -152,7 +152,7 @@ fn numbers_of_every_width_are_read() {
     check(
         "n",
         Arc::new(Int64Array::from(vec![100])),
-        "1 n: 100 is above the greatest allowed, 99",
+        "1 n: 100 is above the maximum, 99",
     );
     check(
         "n",
@@ -410,9 +410,9 @@ fn rows_are_numbered_across_row_groups_and_unknown_columns_are_counted() {
                 read.refused,
                 [
                     "2 id: the value is null in {\"n\":1}",
-                    "3 n: 1000 is above the greatest allowed, 99 in {\"id\":\"b\",\"n\":1000}",
+                    "3 n: 1000 is above the maximum, 99 in {\"id\":\"b\",\"n\":1000}",
                     "5 id: the value is null in {\"n\":1}",
-                    "6 n: 1000 is above the greatest allowed, 99 in {\"id\":\"b\",\"n\":1000}",
+                    "6 n: 1000 is above the maximum, 99 in {\"id\":\"b\",\"n\":1000}",
                 ]
             );
             let unknown = [("extra".to_string(), 3), ("extra".to_string(), 3)];

@@ -111,11 +111,11 @@ fn records_are_accepted_or_refused_with_a_reason() {
         ),
         (
             r#"{"id":"a","n":-1}"#,
-            "out of range | n | -1 is below the least allowed, 0",
+            "out of range | n | -1 is below the minimum, 0",
         ),
         (
             r#"{"id":"a","x":2e6}"#,
-            "out of range | x | 2000000 min is above the greatest allowed, 1000000 min",
+            "out of range | x | 2000000 min is above the maximum, 1000000 min",
         ),
         (
             r#"{"id":"a","at":"soon"}"#,
