@@ -21,7 +21,7 @@ use std::{
 /// Major and minor version.
 pub type Version = (u32, u32);
 
-/// The oldest supported version: it knows all options and variables used here, of which
+/// The oldest supported version: it knows all options and variables required here, of which
 /// `GIT_CONFIG_GLOBAL` (2.32) is the newest, and is the version of the oldest systems in use.
 const OLDEST: Version = (2, 34);
 
@@ -213,7 +213,7 @@ fn last_message(mut stderr: impl Read) -> String {
 
 /// An empty temporary repository that borrows the objects of another. Git takes configuration,
 /// hooks, attributes, replaced objects and the list of shallow commits from the repository it is
-/// started in, so nothing of the other repository but its objects matters, not even its owner
+/// started in, so only the objects of the other repository matter, and its owner does not
 /// (`safe.directory`).
 pub struct ObjectReader {
     git_dir: tempfile::TempDir,

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-/// Starts the fields of a commit, and distinguishes them from those of its files.
+/// The start of the fields of a commit, which distinguishes them from those of its files.
 const START: &[u8] = b"commit ";
 
 /// Options for every setting that affects a figure, with the defaults of `git log`.
@@ -97,7 +97,8 @@ fn number(digits: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// Parses commits to the end of the output, and passes each on. A truncated commit is left out.
+/// Parses commits to the end of the output, and passes them to `each`. A truncated commit is left
+/// out.
 pub fn read(
     output: &mut dyn BufRead,
     each: impl FnMut(&Commit) -> Result<(), HistoryError>,

@@ -236,7 +236,7 @@ struct Mirror<'a> {
 }
 
 impl Mirror<'_> {
-    /// Waits until no other process uses the mirror. The kernel releases the lock when the last
+    /// Locks the mirror once no other process uses it. The kernel releases the lock when the last
     /// process that holds it ends.
     fn lock(&self) -> Result<File, HistoryError> {
         let mut path = self.folder.clone().into_os_string();

@@ -45,9 +45,9 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// Opens the repository of a URI. A local one is read in place; nothing is written to it. One
-    /// on a server is fetched into a mirror below the folder `cache`, which is updated each time;
-    /// concurrent calls for the same address wait for each other.
+    /// Opens the repository of a URI. A local repository is read in place; nothing is written to
+    /// it. A repository on a server is fetched into a mirror below the folder `cache`, which is
+    /// updated each time; concurrent calls for the same address wait for each other.
     pub fn open(
         uri: &RepositoryUri,
         cache: &Path,

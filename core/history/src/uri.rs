@@ -341,7 +341,7 @@ fn percent_decode(text: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Removes what may be a user and a password from a URI, however invalid it is.
+/// Removes a possible user and password from a URI, which may be invalid.
 fn redact_account(uri: &str) -> String {
     let is_folder = uri.starts_with("git+file://") || uri.starts_with("file://");
     match (uri.split_once("://"), uri.rsplit_once('@')) {

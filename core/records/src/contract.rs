@@ -5,14 +5,14 @@
 //!
 //! ```toml
 //! title = "Ticket"
-//! key   = ["id"]             # of several records with the same key, the last one counts
-//! latest = "updated_at"      # which record is last; default: by order of files and lines
-//! time  = "created_at"       # when it happened: decides which windows it belongs to
+//! key   = ["id"]             # among records with the same key, the last one counts
+//! latest = "updated_at"      # determines the last record; default: the order of files and lines
+//! time  = "created_at"       # time of the record, which determines its windows
 //! unknown = "count"          # fields not named here: "count" them, "keep" them, or "refuse" the record
 //! [expect]                   # expectations of the records as a whole
 //! fresh_hours = 26           # hours between the newest record and the moment of the report
 //! daily_records_min = 100
-//! silence = "zero"           # no records: nothing happened; by default, records may be missing
+//! silence = "zero"           # no records mean that nothing happened; default: they may be missing
 //! [field.id]
 //! type = "string"            # or integer, number, boolean, timestamp, date, json, struct, list<…>
 //! max_length = 64
@@ -42,9 +42,9 @@
 //! records alone do not show which. By default, days without records are excluded from analyses, and the
 //! quality stage warns. For records of rare events, such as incidents, `silence = "zero"` declares that
 //! nothing happened: until the end of the window (or, if it is not over, until the day of the run), or
-//! until `fresh_hours` after the last record, if that is given. `fresh_hours` of 1440 or more, 60 days,
-//! imply it: no delivery is that late. SQL stages that pass on the records of such a source one by one,
-//! with their time, inherit it; others do not.
+//! until `fresh_hours` after the last record, if that is given. `fresh_hours` of 1440 (60 days) or
+//! more imply it: no delivery is that late. SQL stages that pass on the records of such a source one
+//! by one, with their time, inherit it; others do not.
 //!
 //! **Notation of values.** Numbers, times and booleans are read as most programs write them; other
 //! notations are declared, for the whole contract or for a field:
@@ -52,7 +52,7 @@
 //! ```toml
 //! null_words = ["NULL", "?"]  # texts that mean a missing value
 //! decimal    = ","            # decimal mark of numbers in text: "." or ","
-//! thousands  = "."            # between groups of three digits: ".", ",", " ", "'" or "_"
+//! thousands  = "."            # mark between groups of three digits: ".", ",", " ", "'" or "_"
 //! zone       = "Europe/Berlin" # zone of times without an offset; default: UTC
 //! [field.opened]
 //! type   = "timestamp"
@@ -110,13 +110,14 @@ use toml::de::DeTable;
 /// A contract: the definition of a valid record.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Contract {
-    /// Name: the file's, without `.toml`.
+    /// Name of the file, without `.toml`.
     pub name: String,
     /// Title.
     pub title: String,
     /// The meaning of a record.
     pub description: String,
-    /// Fields that together identify a record; of several with the same key, the last one counts.
+    /// Fields that together identify a record; among records with the same key, the last one
+    /// counts.
     pub key: Vec<String>,
     /// Among records with the same key, the one with the greatest value of this field counts; among
     /// equal values, or without such a field, the last in the order of files and lines.
@@ -246,7 +247,7 @@ impl Field {
         self.from.as_deref().unwrap_or(&self.name)
     }
 
-    /// Returns true if records may have it within an object with this path.
+    /// Returns true if, in records, the field may be inside an object with this path.
     pub(crate) fn is_within(&self, path: &str) -> bool {
         let inner = self
             .from

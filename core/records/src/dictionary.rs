@@ -72,8 +72,8 @@ fn collect_entries(fields: &[Field], outer: &str, depth: usize, out: &mut Vec<En
     }
 }
 
-/// Lists the rules on a field's values and their notation. Rules on the items of a list are given
-/// at the list.
+/// Lists the rules on a field's values and their notation. The rules of a list include those on
+/// its items.
 fn field_rules(field: &Field) -> Vec<(&'static str, Vec<String>)> {
     let mut allowed = field.allowed.clone();
     allowed.extend(field.allowed_integers.iter().map(i64::to_string));
@@ -235,7 +235,7 @@ fn format_time_limit(micros: i64) -> String {
     }
 }
 
-/// Rules of a contract for its records as a whole: a label and the fields, for each.
+/// Rules of a contract for its records as a whole: labels with the fields they apply to.
 fn rules(contract: &Contract) -> Vec<(&'static str, Vec<String>)> {
     let mut out = Vec::new();
     if !contract.key.is_empty() {

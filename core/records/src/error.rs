@@ -229,7 +229,7 @@ const TRANSIENT: [&str; 12] = [
     "too much write contention",
 ];
 
-/// Phrases of a full disk: those of the system, which libraries pass on unchanged.
+/// Phrases of system errors for a full disk, which libraries pass on unchanged.
 const DISK_FULL: [&str; 2] = ["no space left on device", "disk quota exceeded"];
 
 /// Classifies an error by the message of the system or the storage.

@@ -26,7 +26,7 @@
 //!   first unique text without spaces, a time, or two or three of these together, possibly with
 //!   counting numbers such as `build_number`.
 //! - **The time**: of the times that every record has, the one with the most certain name.
-//! - **Personal data**: by name, and by texts of which half look like mail addresses, network
+//! - **Personal data**: by name, or if at least half of the texts look like mail addresses, network
 //!   addresses or telephone numbers.
 //!
 //! The draft is tested against its own records before it is returned. Fields with values that do

@@ -5,8 +5,7 @@
 //! a repository. In a pattern `*` and `?` match within one folder, `**` matches any number of
 //! folders, `[a-z]` and `[!a-z]` are sets of characters. Names that begin with a full stop are only
 //! matched by patterns that begin with one. `{year}`, `{month}`, `{day}` and `{date}` in a pattern
-//! match dates: of dated files and folders, only those of the requested days are listed (see
-//! [`Days`]).
+//! match dates: only the dated files and folders of the requested days are listed (see [`Days`]).
 
 mod bucket;
 mod git;
@@ -89,8 +88,8 @@ pub struct Listing {
 
 impl Listing {
     /// Lists the files of `uri`; a relative one is resolved against `base`. Unless `required`, a
-    /// missing folder or file gives an empty listing. Of dated folders and files, only those
-    /// of `days` are listed; all if `None`.
+    /// missing folder or file gives an empty listing. Only the dated folders and files of `days`
+    /// are listed; all if `None`.
     pub async fn find(
         source: &str,
         uri: &str,

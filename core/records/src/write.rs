@@ -1,7 +1,7 @@
 //! Writes rows as files for other programs: CSV, JSON and Parquet.
 //!
 //! In CSV, text that a spreadsheet would read as a formula is preceded by an apostrophe, as OWASP
-//! recommends; JSON and Parquet have it unchanged.
+//! recommends; JSON and Parquet contain it unchanged.
 
 use arrow::{
     array::RecordBatch,
@@ -50,7 +50,7 @@ impl TableFormat {
     }
 }
 
-/// The type of a column in a Table Schema of Data Packages.
+/// The type of a column in the Table Schema of a Data Package.
 pub fn table_schema_type(data_type: &DataType) -> &'static str {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Binary => "string",

@@ -3,9 +3,9 @@
 //! A lease is a file that the kernel locks for the process that holds it. The lock ends with the
 //! process, so nothing has to be unlocked by hand. The file names the holder, for messages, and
 //! contains a fencing token that counts the holders: before every commit the holder checks that the
-//! token is still its own, so that a holder that lost its lock (a network file system, a lake that
-//! was deleted and created again) commits nothing. A lake in object storage has the same leases as
-//! objects, for other machines (`remote`).
+//! token is still its own, so that a holder that lost its lock (on a network file system, or in a
+//! lake that was deleted and created again) commits nothing. A lake in object storage has the same
+//! leases as objects, for other machines (`remote`).
 //!
 //! ```text
 //! lake/leases/<job>/<window>.lease         one run at a time

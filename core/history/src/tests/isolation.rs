@@ -48,7 +48,8 @@ const HOOKS: [&str; 5] = [
     "pre-auto-gc",
 ];
 
-/// A repository whose configuration, hooks and attributes name programs that leave a file in `markers`.
+/// A repository whose configuration, hooks and attributes name programs that leave a file in
+/// `markers`.
 fn hostile_repository(markers: &Path) -> Fixture {
     let mut repo = Fixture::new();
     repo.write("a", "1\n")

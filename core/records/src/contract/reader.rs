@@ -62,7 +62,7 @@ const TYPES: [&str; 9] = [
     "struct",
     "list<string>",
 ];
-/// Names of our types in other systems.
+/// Names of types in other systems, with ours.
 const FOREIGN_TYPES: [(&str, &str); 14] = [
     ("int", "integer"),
     ("int64", "integer"),

@@ -28,7 +28,7 @@ pub(super) struct NumberMarks {
     pub thousands: Option<char>,
 }
 
-/// Notations of numbers; of equivalent ones the simplest first.
+/// Notations of numbers, with the simplest of equivalent ones first.
 pub(super) const MARKS: [NumberMarks; 4] = [
     NumberMarks {
         decimal: Some(','),
@@ -143,8 +143,8 @@ impl Evidence {
     fn add_numeral(&mut self, trimmed: &str, is_text: bool) {
         let digits = trimmed.strip_prefix('-').unwrap_or(trimmed);
         if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            // Long digits and digits with leading zeros are identifiers; others mean the same with
-            // all marks.
+            // Long numbers and numbers with leading zeros are identifiers; others mean the same
+            // with all marks.
             let is_identifier =
                 digits.len() > EXACT_DIGITS || (digits.len() > 1 && digits.starts_with('0'));
             self.not_numeric = self

@@ -63,7 +63,7 @@ fn permissive_contract() -> Contract {
     }
 }
 
-/// Samples about this many records; all if `limit` is `None`.
+/// Samples about `limit` records; all if it is `None`.
 pub(super) fn read_sample(input: &InputFiles, limit: Option<u64>) -> Result<Sample, SourceError> {
     let mut sample = Sample::default();
     let all = input.files.len();
@@ -218,7 +218,7 @@ fn hash(value: &Value) -> Option<u64> {
 }
 
 impl Sample {
-    /// Records that a name occurs in several columns.
+    /// Marks a name as that of several columns.
     fn repeat(&mut self, name: &str) {
         let values = |profile: &Profile| profile.seen - profile.evidence.null_count();
         let values = self.profiles.get(name).map_or(0, values);

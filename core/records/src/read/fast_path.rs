@@ -186,7 +186,7 @@ impl<'t> Line<'t> {
         (self.next_byte()? == byte).then_some(())
     }
 
-    /// The next byte that is not whitespace.
+    /// Reads the next byte that is not whitespace.
     fn next_byte(&mut self) -> Option<u8> {
         self.skip_blanks();
         let byte = self.text.as_bytes().get(self.at)?;

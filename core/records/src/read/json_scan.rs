@@ -50,7 +50,7 @@ pub(super) enum ScanStep {
     More,
     /// The value ends before this byte.
     End(usize),
-    /// The value is invalid, as of this byte.
+    /// The value is invalid from this byte on.
     Broken(usize),
 }
 

@@ -74,7 +74,7 @@ fn unsigned_zero(value: f64) -> f64 {
     if value == 0.0 { 0.0 } else { value }
 }
 
-/// Maps a number to an integer in the same order.
+/// Maps a number to an integer that sorts in the same order.
 pub(super) fn sortable_bits(value: f64) -> i64 {
     let bits = unsigned_zero(value).to_bits() as i64;
     if bits < 0 { bits ^ i64::MAX } else { bits }

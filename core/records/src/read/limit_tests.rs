@@ -126,7 +126,7 @@ fn blocks_never_split_records_of_several_lines() {
     );
 }
 
-/// Counts its read calls.
+/// A reader that counts its read calls.
 struct ReadCounter<R>(R, Arc<AtomicUsize>);
 
 impl<R: Read> Read for ReadCounter<R> {

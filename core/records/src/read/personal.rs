@@ -1,5 +1,5 @@
-//! Protects personal data: hashes or nulls replace it in datasets, and placeholders in messages and
-//! in the text of refused records.
+//! Protects personal data: it is replaced with hashes or nulls in datasets, and with placeholders
+//! in messages and in the text of refused records.
 //!
 //! Messages about refused records contain as little as possible: names of fields are kept, but
 //! values of protected fields are removed, and so are values of unlisted fields, one of which may
@@ -105,7 +105,7 @@ impl<'a> Redactor<'a> {
         })
     }
 
-    /// Redacts a record that is a JSON object and returns its start; a note for anything else.
+    /// Redacts a record that is a JSON object and returns its start, or a note for anything else.
     pub fn redact_json(&self, raw: &[u8]) -> String {
         match serde_json::from_slice(raw) {
             Ok(mut record @ Value::Object(_)) => {
@@ -152,8 +152,8 @@ impl<'a> Redactor<'a> {
 }
 
 /// Returns true if a path leads to or through a protected field, or to one that contains such
-/// fields. Names may look like parts of a path, so every interpretation counts. A path that leads
-/// nowhere counts, too.
+/// fields. Names may look like parts of a path, so every interpretation counts. A path that matches
+/// no field counts, too.
 fn may_be_personal(fields: &[Field], path: &str) -> bool {
     if path.is_empty() {
         return false;

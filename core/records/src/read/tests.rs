@@ -54,7 +54,7 @@ pub(super) fn collect_events(events: Vec<ReadEvent>) -> ReadOutput {
     read
 }
 
-/// Returns at most this many bytes per read.
+/// A reader that returns at most this many bytes per call.
 struct ChunkedReader<'a>(&'a [u8], usize);
 
 impl Read for ChunkedReader<'_> {

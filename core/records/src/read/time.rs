@@ -176,7 +176,7 @@ pub(crate) fn check_format(format: &str, with_time: bool) -> Result<(), &'static
     Ok(())
 }
 
-/// Exact microseconds since 1970 from a number of units since 1970, truncated toward the past;
+/// Converts a number of units since 1970 to microseconds exactly, truncated toward the past;
 /// saturates if out of range.
 pub(super) fn epoch(text: &str, unit: EpochUnit) -> Option<i64> {
     /// Number of decimals that are read; further ones only affect the truncation toward the past.

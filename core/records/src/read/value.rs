@@ -104,7 +104,7 @@ pub(super) fn push_number(field: &Field, column: &mut Column, value: f64) -> Val
         (FieldKind::Integer | FieldKind::Boolean, Some(value)) => {
             push_integer(field, column, value)
         }
-        // Up to 15 digits, the shortest digits of this number are those that were written.
+        // The shortest form of a number of up to 15 digits has the digits that were written.
         (FieldKind::Timestamp | FieldKind::Date, _) => {
             text::push_digits(&value.to_string(), field, column)
         }

@@ -1,8 +1,8 @@
 //! Parses a local URI into a folder and a pattern for the files below it, and lists them.
 //!
-//! Folders are walked here, not by the object store, whose listing of a folder fails completely for
-//! one invalid entry. Entries that cannot contain records (pipes, devices, sockets), symbolic link
-//! cycles and undecodable names are skipped and reported.
+//! Folders are walked here, not by the object store, whose listing of a folder fails completely if
+//! one entry is invalid. Entries that cannot contain records (pipes, devices, sockets), symbolic
+//! link cycles and undecodable names are skipped and reported.
 
 use super::{
     Listing, SkippedFile, SourceFile, SourceStore,

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 /// The buffered part of a file, and its unread rest.
 pub(super) struct InputBuffer<'r> {
     rest: Box<dyn Read + Send + 'r>,
-    /// Data that was read and not consumed.
+    /// Data that was read but not consumed.
     pub bytes: Vec<u8>,
     end: Option<Result<(), io::Error>>,
     /// True if lines end with a carriage return alone.

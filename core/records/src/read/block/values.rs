@@ -18,7 +18,7 @@ const INDENT_MAX: u64 = 4096;
 struct Cursor {
     /// Index of the next byte.
     at: usize,
-    /// Number of lines of the buffer passed.
+    /// Number of lines passed in the buffer.
     lines: u64,
     /// Length of the current line's part in blocks already passed on, in bytes.
     line_before: u64,

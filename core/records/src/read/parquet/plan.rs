@@ -22,7 +22,7 @@ pub(super) struct Plan {
     pub mask: ProjectionMask,
     /// Paths of the columns that the contract does not list.
     pub unknown: Vec<String>,
-    /// True if other columns are read, too.
+    /// True if the columns that the contract does not list are read, too.
     keep: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Keeps fields that a contract does not list as JSON.
+//! Keeps, as JSON, the fields that a contract does not list.
 
 use crate::{
     contract::{Field, UnknownFields},
