@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! URI -> uri: repository, branch, since -> mirror: git fetch, for a server -> repository: head
-//!     -> walk: git rev-list, ordered, oldest first -> log: git diff-tree, parsed -> records, JSON Lines
+//!     -> walk: git rev-list, ordered, oldest first -> log: git diff-tree, parsed
+//!     -> records, JSON Lines
 //! ```
 //!
 //! History is read by the program `git` (2.34 or newer), so the figures are those of `git log

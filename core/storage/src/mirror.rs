@@ -115,8 +115,8 @@ impl Mirror {
     }
 
     /// Fetches files that other machines added, and removes local files that they removed. Active
-    /// runs of others (`<job>/<window>/<run>` in `active_runs`) are skipped: an incomplete run would
-    /// look like one whose process died.
+    /// runs of others (`<job>/<window>/<run>` in `active_runs`) are skipped: an incomplete run
+    /// would look like one whose process died.
     pub fn fetch(&self, active_runs: &BTreeSet<String>) -> io::Result<TransferCount> {
         let _lock = self.lock()?;
         let mut synced = self.read_state();

@@ -116,8 +116,8 @@ impl Header {
         }
     }
 
-    /// Rewrites each cell of a record with `rewrite_cell` for its field; `None` if the number of cells
-    /// differs from the header's.
+    /// Rewrites each cell of a record with `rewrite_cell` for its field; `None` if the number of
+    /// cells differs from the header's.
     pub fn rewrite<'f>(
         &self,
         record: &str,

@@ -109,7 +109,8 @@ impl Marks {
         self.cells(record, 0, &mut Vec::new())
     }
 
-    /// Splits a record without its line break into at most `limit` cells; returns the number of all.
+    /// Splits a record into cells, without its line break; keeps at most `limit` cells, and returns
+    /// the number of all.
     pub fn cells<'t>(self, record: &'t str, limit: usize, cells: &mut Vec<Cow<'t, str>>) -> usize {
         let record = record.strip_suffix('\n').unwrap_or(record);
         let record = record.strip_suffix('\r').unwrap_or(record);
