@@ -92,7 +92,7 @@ pub async fn infer(input: &Input, base: &Path) -> Result<Draft, SourceError> {
 }
 
 /// Location and reason of the first unreadable file.
-fn first_damaged(files: &[(String, String)]) -> Option<String> {
+fn describe_damage(files: &[(String, String)]) -> Option<String> {
     let (file, reason) = files.first()?;
     Some(format!("{}: {reason}", excerpt(file)))
 }
@@ -140,7 +140,7 @@ fn draft(name: &str, files: &InputFiles, limit: Option<u64>) -> Result<Draft, So
         broken: sample.broken,
         first: sample
             .first_broken
-            .or_else(|| first_damaged(&sample.damaged)),
+            .or_else(|| describe_damage(&sample.damaged)),
     })
 }
 

@@ -42,7 +42,7 @@ impl ContractReader<'_> {
                 }
                 continue;
             };
-            match unfit_for_key(field) {
+            match key_violation(field) {
                 Some(reason) => {
                     let message = format!("`{name}` cannot be part of the key: {reason}");
                     self.error(item.span(), message, None);
@@ -228,7 +228,7 @@ impl ContractReader<'_> {
 }
 
 /// The reason why a field cannot be part of a key.
-fn unfit_for_key(field: &Field) -> Option<&'static str> {
+fn key_violation(field: &Field) -> Option<&'static str> {
     if matches!(field.kind, FieldKind::List(_) | FieldKind::Struct(_)) {
         Some("it holds several values")
     } else if field.personal == Personal::Drop {

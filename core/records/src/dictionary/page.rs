@@ -26,8 +26,8 @@ pub fn html(contracts: &[Contract], results: &[ResultTable]) -> String {
     out.push_str("<main id=\"content\">\n");
     if !contracts.is_empty() {
         out.push_str("<h2>Records</h2>\n<p class=\"intro\">The input. A record that violates its contract is \
-                      quarantined with the reason; the others are kept. Of several records with the same \
-                      key, the last one counts.</p>\n");
+                      quarantined with the reason; the others are kept. Among records with the \
+                      same key, the last one counts.</p>\n");
     }
     for contract in contracts {
         write_record(&mut out, contract);

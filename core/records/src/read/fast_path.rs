@@ -153,7 +153,7 @@ impl<'t> Line<'t> {
         // Eight bytes at a time; the lowest set bit gives the position of the first match.
         while let Some(eight) = bytes.get(at..at + 8) {
             let word = u64::from_le_bytes(eight.try_into().ok()?);
-            let matches = special(word);
+            let matches = special_bytes(word);
             if matches != 0 {
                 at += matches.trailing_zeros() as usize / 8;
                 return self.close(start, at);
@@ -204,7 +204,7 @@ impl<'t> Line<'t> {
 
 /// Sets the highest bit of the first byte that is a quote, a backslash or a control character.
 /// Higher bits may be wrong (Mycroft's test for zero bytes, which borrows upwards).
-fn special(word: u64) -> u64 {
+fn special_bytes(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;

@@ -1,8 +1,8 @@
 use super::*;
 use crate::contract::Zone;
 
-/// Formats the time that a text means in UTC; "-" if it is refused.
-fn parsed(text: &str) -> String {
+/// Parses a text, and formats the time in UTC; "-" if the text is refused.
+fn normalize(text: &str) -> String {
     timestamp(text)
         .and_then(time_text)
         .unwrap_or("-".to_string())
@@ -36,9 +36,9 @@ fn the_last_supported_times_are_formatted() {
         "9999-12-31T23:59:59Z",
         "9999-12-31T23:59:59.999999Z",
     ] {
-        assert_eq!(parsed(text), text);
+        assert_eq!(normalize(text), text);
     }
-    assert_eq!(parsed("9999-12-31T23:59:59-01:00"), "-");
+    assert_eq!(normalize("9999-12-31T23:59:59-01:00"), "-");
     assert_eq!(time_text(i64::MAX), None);
     assert_eq!(time_text(i64::MIN), None);
 }
@@ -127,7 +127,7 @@ fn unambiguous_forms_are_read() {
             "2026-03-04T04:06:07Z",
         ),
     ] {
-        assert_eq!(parsed(text), expected, "{text}");
+        assert_eq!(normalize(text), expected, "{text}");
     }
 }
 
@@ -155,14 +155,14 @@ fn ambiguous_texts_are_refused() {
         "1772600767",
         "05:06:07",
     ] {
-        assert_eq!(parsed(text), "-", "{text}");
+        assert_eq!(normalize(text), "-", "{text}");
     }
 }
 
 #[test]
 fn times_without_an_offset_are_in_the_zone() {
     let berlin = zone("Europe/Berlin");
-    let parsed = |text: &str| {
+    let normalize = |text: &str| {
         let micros = parse_unambiguous(text)
             .unwrap()
             .in_zone(Some(berlin.rules()));
@@ -177,7 +177,7 @@ fn times_without_an_offset_are_in_the_zone() {
         ("2026-10-25T02:30:00", "2026-10-25T00:30:00Z"),
         ("9999-12-31T23:59:59", "9999-12-31T22:59:59Z"),
     ] {
-        assert_eq!(parsed(text), expected, "{text}");
+        assert_eq!(normalize(text), expected, "{text}");
     }
     assert_eq!(Zone::find("Europe/Berlni"), None);
     assert_eq!(zone("europe/berlin").name(), "Europe/Berlin");

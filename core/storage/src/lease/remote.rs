@@ -303,7 +303,7 @@ pub fn active_runs(store: &dyn SharedStore) -> io::Result<BTreeSet<String>> {
     let recent = SignedDuration::try_from(LIFETIME * 3).unwrap_or(SignedDuration::MAX);
     let mut runs = BTreeSet::new();
     for entry in store.list("leases")? {
-        let Some((job, window)) = of_window(&entry.key) else {
+        let Some((job, window)) = parse_window(&entry.key) else {
             continue;
         };
         // A lease that was not written for this long has expired, whatever its content.
@@ -321,7 +321,7 @@ pub fn active_runs(store: &dyn SharedStore) -> io::Result<BTreeSet<String>> {
 }
 
 /// Parses the job and window in a lease's name; `None` for leases on schedules and nodes.
-fn of_window(key: &str) -> Option<(&str, &str)> {
+fn parse_window(key: &str) -> Option<(&str, &str)> {
     let (job, rest) = key.strip_prefix("leases/")?.split_once('/')?;
     let window = rest.strip_suffix(".lease")?;
     let is_window = !window.contains('/') && window != "schedule";
