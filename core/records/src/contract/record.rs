@@ -123,7 +123,7 @@ impl ContractReader<'_> {
                 violation.message
             );
             let help =
-                "times of records are within 1970 to 2099 unless `min` and `max` are declared";
+                "times of records are between 1970 and 2099 unless `min` and `max` are declared";
             self.error(span, message, Some(help.into()));
         }
         Some(name)
@@ -159,7 +159,7 @@ impl ContractReader<'_> {
         };
         self.report_unknown_keys(table, &EXPECT_KEYS, "`[expect]`");
         if !table.is_empty() && !root.contains_key("time") {
-            let help = "the age of records, and their number a day, follow from their time: \
+            let help = "the age of records, and their number per day, follow from their time: \
                         add `time`";
             self.error(
                 value.span(),

@@ -216,7 +216,7 @@ fn expectations_are_parsed_and_checked() {
         &format!("{}[expect]\nfresh_hours = \"soon\"\n", file("", FIELDS)),
         &[
             "8:1 `[expect]` without a `time` | \
-             the age of records, and their number a day, follow from their time: add `time`",
+             the age of records, and their number per day, follow from their time: add `time`",
             "9:15 `fresh_hours` must be a finite number, found string | ",
         ],
     );
@@ -281,7 +281,7 @@ fn defaults_have_the_type_and_limits_of_their_field() {
         &[
             "2:8 the default of the time field `at` does not fit: \"1900-01-01T00:00:00Z\" is before \
            the earliest allowed, 1970-01-01T00:00:00Z | \
-           times of records are within 1970 to 2099 unless `min` and `max` are declared",
+           times of records are between 1970 and 2099 unless `min` and `max` are declared",
         ],
     );
 }

@@ -114,9 +114,9 @@ impl ContractReader<'_> {
     pub(super) fn check_text_limits(&mut self, field: &Field, table: &DeTable) {
         let kind = innermost(&field.kind);
         let textual = matches!(kind, FieldKind::String | FieldKind::Json);
-        let mut report = |key: &str, what: &str, help: &str| {
+        let mut report = |key: &str, label: &str, help: &str| {
             if let Some(value) = table.get(key) {
-                let message = format!("`{what}` does not apply to field `{}`", field.name);
+                let message = format!("`{label}` does not apply to field `{}`", field.name);
                 self.error(value.span(), message, Some(help.to_string()));
             }
         };

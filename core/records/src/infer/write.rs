@@ -56,7 +56,8 @@ pub(super) fn draft(name: &str, sample: &Sample) -> Option<String> {
             out.write_line(&format!("time = {}", toml_string(&name)), &reason);
         }
         None => {
-            let none = "# no time: no timestamp or date that every record has, within 1970 to 2099";
+            let none =
+                "# no time: no timestamp or date between 1970 and 2099 that every record has";
             let _ = writeln!(out.text, "{none}");
         }
     }
