@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-/// The request is served.
+/// The server serves the request.
 pub const NORMAL: usize = 0;
 /// The server requires authentication.
 pub const UNAUTHORIZED: usize = 1;
@@ -23,8 +23,8 @@ pub const NOT_FOUND: usize = 3;
 pub const UNAVAILABLE: usize = 4;
 /// The server sends a pack with a wrong byte.
 pub const CORRUPT: usize = 5;
-/// The server requires the password s3cret of ann, and redirects requests below `elsewhere` and
-/// `file`.
+/// The server requires the user ann with the password s3cret, and redirects requests below
+/// `elsewhere` and `file`.
 pub const REQUIRE_PASSWORD: usize = 6;
 /// The server never answers.
 pub const STALL: usize = 7;

@@ -198,12 +198,12 @@ fn with_null_words(mut reading: Reading, profile: &Profile, nulls: u64) -> Readi
 
 fn as_boolean(name: &str, profile: &Profile, values: u64) -> Option<Reading> {
     let evidence = &profile.evidence;
-    let words = evidence
+    let has_words = evidence
         .boolean_words
         .keys()
         .any(|word| !word.starts_with(['0', '1']));
     let has_both = profile.booleans > 0
-        || (words && evidence.has_boolean(true) && evidence.has_boolean(false));
+        || (has_words && evidence.has_boolean(true) && evidence.has_boolean(false));
     let is_flag = hints::is_flag_name(name) && profile.flags + evidence.boolean_count() > 0;
     if profile.booleans + profile.flags + evidence.boolean_count() != values
         || !(has_both || is_flag)
