@@ -30,19 +30,19 @@ pub fn index(
     let mut list = reader.command();
     list.args(["ls-tree", "-r", "-z", "--full-tree", commit]);
     let listed = git::run(list, None, cancel, |output| {
-        let (mut found, mut line) = (Vec::new(), Vec::new());
+        let (mut entries, mut line) = (Vec::new(), Vec::new());
         for _ in 0..=MAX_FILES {
             line.clear();
             if output.read_until(0, &mut line)? == 0 {
-                return Ok(Some(found));
+                return Ok(Some(entries));
             }
             if is_valid(&line) {
-                found.extend_from_slice(&line);
+                entries.extend_from_slice(&line);
             }
         }
         Ok(None)
     })?;
-    let Some(found) = listed.value else {
+    let Some(entries) = listed.value else {
         return Ok(Attributes::TooManyFiles);
     };
     if !listed.success {
@@ -51,7 +51,7 @@ pub fn index(
     let index = reader.index()?;
     let mut update = index.command(reader);
     update.args(["update-index", "-z", "--index-info"]);
-    let updated = git::run(update, Some(&found), cancel, |_| Ok(()))?;
+    let updated = git::run(update, Some(&entries), cancel, |_| Ok(()))?;
     Ok(if updated.success {
         Attributes::Indexed(index)
     } else {

@@ -56,9 +56,9 @@ pub enum HistoryError {
     Branch {
         /// The repository.
         uri: String,
-        /// Its name in the URI.
+        /// Name of the branch in the URI.
         branch: String,
-        /// The existing branches; may be empty.
+        /// Advice, such as the existing branches; may be empty.
         hint: String,
     },
     /// Authentication failed or is required.

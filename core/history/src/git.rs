@@ -1,9 +1,9 @@
 //! Runs the program `git`: its version, environment and limits.
 //!
-//! Repositories are hostile input, and git runs programs that their configuration names. So no command
-//! reads the configuration of the machine, and objects are read through an [`ObjectReader`], which
-//! ignores the configuration of their repository. Only commands that talk to a server read the
-//! user's own configuration (see `mirror`).
+//! Repositories are hostile input, and git runs programs that their configuration names. So no
+//! command reads the configuration of the machine, and objects are read through an
+//! [`ObjectReader`], which ignores the configuration of their repository. Only commands that talk
+//! to a server read the user's own configuration (see `mirror`).
 
 use crate::HistoryError;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
@@ -21,7 +21,7 @@ use std::{
 /// Major and minor version.
 pub type Version = (u32, u32);
 
-/// The oldest supported version: it knows all options and variables used here, of which
+/// The oldest supported version: it knows all options and variables required here, of which
 /// `GIT_CONFIG_GLOBAL` (2.32) is the newest, and is the version of the oldest systems in use.
 const OLDEST: Version = (2, 34);
 
@@ -80,9 +80,9 @@ pub fn command(git_dir: &Path) -> Command {
     command
 }
 
-/// Runs a command and passes its standard output to `read`. `input` goes to standard input, and
-/// limits the command's memory to [`MEMORY_LIMIT`]. If `read` fails or `cancel` is set, the command and
-/// its children are killed.
+/// Runs a command and passes its standard output to `read`. If there is `input`, it is written to
+/// standard input, and the command's memory is limited to [`MEMORY_LIMIT`]. If `read` fails or
+/// `cancel` is set, the command and its children are killed.
 pub fn run<T>(
     mut command: Command,
     input: Option<&[u8]>,
@@ -213,7 +213,7 @@ fn last_message(mut stderr: impl Read) -> String {
 
 /// An empty temporary repository that borrows the objects of another. Git takes configuration,
 /// hooks, attributes, replaced objects and the list of shallow commits from the repository it is
-/// started in, so nothing of the other repository but its objects matters, not even its owner
+/// started in, so only the objects of the other repository matter, and its owner does not
 /// (`safe.directory`).
 pub struct ObjectReader {
     git_dir: tempfile::TempDir,

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-/// Starts the fields of a commit, and distinguishes them from those of its files.
+/// The start of the fields of a commit, which distinguishes them from those of its files.
 const START: &[u8] = b"commit ";
 
 /// Options for every setting that affects a figure, with the defaults of `git log`.
@@ -97,7 +97,8 @@ fn number(digits: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// Parses commits to the end of the output, and passes each on. A truncated commit is left out.
+/// Parses commits to the end of the output, and passes them to `each`. A truncated commit is left
+/// out.
 pub fn read(
     output: &mut dyn BufRead,
     each: impl FnMut(&Commit) -> Result<(), HistoryError>,
@@ -164,7 +165,7 @@ impl Fields<'_> {
                     Some(b'0'..=b'9' | b'-') if more => {
                         // The files appear a second time, in the same order, with their line
                         // counts.
-                        self.count(commit.files.get_mut(counted))?;
+                        self.read_line_counts(commit.files.get_mut(counted))?;
                         counted += 1;
                     }
                     _ => break,
@@ -234,7 +235,7 @@ impl Fields<'_> {
 
     /// Parses `12 TAB 3 TAB path`, with `-` for both numbers of a binary file; for a rename, both
     /// paths follow.
-    fn count(&mut self, file: Option<&mut FileChange>) -> Result<(), HistoryError> {
+    fn read_line_counts(&mut self, file: Option<&mut FileChange>) -> Result<(), HistoryError> {
         let mut parts = self.field.splitn(3, |byte| *byte == b'\t');
         let mut lines = || parts.next().and_then(number);
         let lines = lines().zip(lines());

@@ -1,17 +1,16 @@
 //! Mirrors repositories of servers: one folder per address, into which `git fetch` fetches branches
 //! as needed.
 //!
-//! A fetch may be interrupted at any time; the next one resumes. A mirror gets its name when it is
-//! complete as an empty repository, packs when they are complete, and branches when their packs
-//! exist. A damaged mirror is recreated. It contains neither user nor
-//! password.
+//! A fetch may be interrupted at any time; the next one resumes. A mirror gets its name once it is
+//! a complete empty repository, packs once they are complete, and branches once their packs exist.
+//! A damaged mirror is recreated. A mirror contains neither user nor password.
 //!
-//! Only for requests to a server does git read the configuration of the machine and the user:
-//! proxy, certificates and credential helpers are there, without which a private repository cannot
-//! be reached, and they are the user's own. A user and password in the URI replace the helpers, are
-//! sent to that host only, and reach git in the environment. The server has no influence: git uses
-//! only https (http if the address has it), stops when nothing arrives for two minutes, and never
-//! prompts.
+//! For requests to a server, and only for these, git reads the configuration of the machine and the
+//! user: it contains the user's proxy, certificates and credential helpers, without which a private
+//! repository cannot be reached. A user and password in the URI replace the helpers, are sent to
+//! that host only, and are passed to git in the environment. The server cannot change this: git
+//! uses only https (http if the address has it), stops when nothing arrives for two minutes, and
+//! never prompts.
 
 use crate::{
     HistoryError, git,
@@ -237,7 +236,7 @@ struct Mirror<'a> {
 }
 
 impl Mirror<'_> {
-    /// Waits until no other process uses the mirror. The kernel releases the lock when the last
+    /// Locks the mirror once no other process uses it. The kernel releases the lock when the last
     /// process that holds it ends.
     fn lock(&self) -> Result<File, HistoryError> {
         let mut path = self.folder.clone().into_os_string();
@@ -256,7 +255,7 @@ impl Mirror<'_> {
     }
 
     /// Prepares a mirror for fetching: keeps an existing one if its branches can be read, else
-    /// creates an empty one, moved to its path when complete.
+    /// creates an empty one, which is moved to its path when complete.
     fn prepare(&self, format: &str) -> Result<(), HistoryError> {
         if self.folder.exists() {
             remove_leftovers(&self.folder).map_err(|error| self.io_error("reading", &error))?;

@@ -8,7 +8,7 @@ use crate::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// Version of the fields and of how they are computed.
+/// Version of the fields and of their computation.
 pub const VERSION: u32 = 2;
 
 /// A commit; `jobs/contracts/commit.toml` describes the fields.

@@ -31,8 +31,9 @@ const BATCH_SIZE: usize = if cfg!(test) { 3 } else { 1000 };
 /// Maximum number of concurrent git processes.
 const MAX_WORKERS: usize = 8;
 
-/// Size of a worker's chunks in bytes, and their maximum number while it waits for its turn.
+/// Size of a worker's chunks, in bytes.
 const CHUNK_SIZE: usize = 128 << 10;
+/// Maximum number of pending chunks of a worker while it waits for its turn.
 const MAX_PENDING: usize = 32;
 
 /// A repository, opened at the head commit of the branch.
@@ -44,9 +45,9 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// Opens the repository of a URI. A local one is read in place; nothing is written to it. One
-    /// on a server is fetched into a mirror below the folder `cache`, which is updated each time;
-    /// concurrent calls for the same address wait for each other.
+    /// Opens the repository of a URI. A local repository is read in place; nothing is written to
+    /// it. A repository on a server is fetched into a mirror below the folder `cache`, which is
+    /// updated each time; concurrent calls for the same address wait for each other.
     pub fn open(
         uri: &RepositoryUri,
         cache: &Path,
@@ -110,8 +111,8 @@ impl Repository {
 
     /// Writes the records as JSON Lines, oldest first, and returns their number. Records of a
     /// parent come before those of its children; otherwise the order is by committer's time, then
-    /// id; files of a commit are ordered by path. Memory: per processor, the records of one commit
-    /// and a few MiB of others, and a few hundred bytes per commit of the history.
+    /// id; files of a commit are ordered by path. Memory use: per processor, the records of one
+    /// commit and a few MiB of others, and a few hundred bytes per commit of the history.
     pub fn write(&self, out: &mut dyn Write, cancel: &AtomicBool) -> Result<u64, HistoryError> {
         let mut list = self.reader.command();
         list.args(["rev-list", "--timestamp", "--parents", &self.head]);
@@ -283,7 +284,7 @@ fn reader(
     ObjectReader::new(Path::new(OsStr::from_bytes(objects)), &format)
 }
 
-/// The id of the first of these references that exists.
+/// Resolves the first of these references that exists to the id of its commit.
 fn resolve(
     uri: &RepositoryUri,
     git_dir: &Path,

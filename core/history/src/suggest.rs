@@ -1,6 +1,6 @@
 //! Suggests the name that a misspelt one was probably meant to be.
 
-/// The candidate nearest to `name`, if it is near enough to be a typing error.
+/// Finds the candidate nearest to `name`, if `name` may be a misspelling of it.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     candidates
@@ -16,7 +16,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// The sentence "Did you mean ...?" for an unknown name; empty without a suggestion.
+/// The phrase ", did you mean ...?" for an unknown name; empty without a suggestion.
 pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     nearest(name, candidates).map_or_else(String::new, |found| format!(", did you mean `{found}`?"))
 }

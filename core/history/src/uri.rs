@@ -28,7 +28,7 @@ impl RecordKind {
 pub(crate) enum Location {
     /// A local folder.
     Folder(PathBuf),
-    /// On a server.
+    /// A repository on a server.
     Server {
         /// Address without user and password.
         url: String,
@@ -45,7 +45,7 @@ pub(crate) struct Account {
     pub password: String,
 }
 
-/// A parsed URI: which records of which repository.
+/// A parsed URI: a repository, and the selection of its records.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RepositoryUri {
     location: Location,
@@ -264,7 +264,7 @@ fn parse_query(query: Option<&str>) -> Result<(Option<String>, Option<Timestamp>
             "since" => since.replace(parse_since(&value)?).is_some(),
             _ => {
                 return Err(format!(
-                    "has the unknown key `{key}`{}; there are `branch` and `since`",
+                    "has the unknown key `{key}`{}; known keys are `branch` and `since`",
                     did_you_mean(key, KEYS)
                 ));
             }
@@ -341,7 +341,7 @@ fn percent_decode(text: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Removes what may be a user and a password from a URI, however invalid it is.
+/// Removes a possible user and password from a URI, which may be invalid.
 fn redact_account(uri: &str) -> String {
     let is_folder = uri.starts_with("git+file://") || uri.starts_with("file://");
     match (uri.split_once("://"), uri.rsplit_once('@')) {

@@ -11,7 +11,7 @@ use std::{
 struct Node<'a> {
     id: &'a str,
     time: Timestamp,
-    /// Index of its first parent in `Graph::parents`; they end where the next node's begin.
+    /// Index of its first parent in `Graph::parents`; the parents of the next node follow its own.
     parents: usize,
 }
 
@@ -25,8 +25,8 @@ struct Graph<'a> {
 /// after `since`. `None` if a parent is not listed.
 ///
 /// Parents come before their children; among commits whose parents are all listed, the earliest
-/// committer's time comes first, then the smaller id. Every commit is visited, even those before
-/// one older than `since`: clocks may be wrong, so a newer commit may be an ancestor of an older
+/// committer's time comes first, then the smaller id. Every commit is visited, even the ancestors
+/// of one older than `since`: clocks may be wrong, so a newer commit may be an ancestor of an older
 /// one.
 pub fn order(list: &str, since: Option<Timestamp>) -> Option<Vec<&str>> {
     let graph = Graph::parse(list)?;
@@ -72,7 +72,7 @@ impl<'a> Graph<'a> {
         &self.parents[self.nodes[index].parents..end]
     }
 
-    /// Parents before children, then by time and id.
+    /// Orders the commits: parents before children, then by time and id.
     fn order(&self) -> Vec<usize> {
         let (starts, children) = self.children();
         let mut waiting: Vec<usize> = (0..self.nodes.len())
@@ -96,7 +96,7 @@ impl<'a> Graph<'a> {
         order
     }
 
-    /// The inverse of the parents: index of each commit's first child, and the children.
+    /// Inverts the parents; returns the index of each commit's first child, and the children.
     fn children(&self) -> (Vec<usize>, Vec<usize>) {
         let mut starts = vec![0; self.nodes.len() + 1];
         for parent in &self.parents {

@@ -1,5 +1,5 @@
-//! Tests records against a contract without ingesting them: which are accepted, which refused, and
-//! why.
+//! Tests records against a contract without ingesting them, and reports which are accepted, which
+//! are refused, and why.
 
 mod text;
 
@@ -239,8 +239,8 @@ impl Tally {
             return;
         };
         if let Some((first, last)) = time_range(column) {
-            let (least, greatest) = self.times.unwrap_or((first, last));
-            self.times = Some((least.min(first), greatest.max(last)));
+            let (earliest, latest) = self.times.unwrap_or((first, last));
+            self.times = Some((earliest.min(first), latest.max(last)));
         }
         let micros_type = DataType::Timestamp(TimeUnit::Microsecond, None);
         let Ok(times) = arrow::compute::cast(column, &micros_type) else {
@@ -334,9 +334,9 @@ impl Tally {
             let last = self.days.keys().next_back().copied().unwrap_or(0);
             (first..last).map(|day| (day, self.days.get(&day).copied().unwrap_or(0)))
         };
-        if let Some(least) = expect.daily_records_min {
-            let few = complete_days().filter(|(_, n)| (*n as f64) < least);
-            let what = format!("a day has at least {least} records");
+        if let Some(min) = expect.daily_records_min {
+            let few = complete_days().filter(|(_, n)| (*n as f64) < min);
+            let what = format!("a day has at least {min} records");
             out.push(daily_expectation(
                 what,
                 "fewer",
@@ -344,9 +344,9 @@ impl Tally {
                 complete_days().next().is_some(),
             ));
         }
-        if let Some(most) = expect.daily_records_max {
-            let many = complete_days().filter(|(_, n)| (*n as f64) > most);
-            let what = format!("a day has at most {most} records");
+        if let Some(max) = expect.daily_records_max {
+            let many = complete_days().filter(|(_, n)| (*n as f64) > max);
+            let what = format!("a day has at most {max} records");
             out.push(daily_expectation(
                 what,
                 "more",
@@ -358,8 +358,8 @@ impl Tally {
     }
 }
 
-/// Returns true if another example of a field is listed. A full list drops one of several examples
-/// of the same field, so that every field with errors is shown.
+/// Returns true if another example of a field can be listed. A full list drops one of several
+/// examples of the same field, so that every field with errors is shown.
 fn admits_example(examples: &mut Vec<Example>, field: &str) -> bool {
     if examples.len() < EXAMPLES {
         return true;
@@ -367,7 +367,7 @@ fn admits_example(examples: &mut Vec<Example>, field: &str) -> bool {
     let field = without_indices(field);
     let fields: Vec<String> = examples
         .iter()
-        .map(|one| without_indices(&one.field))
+        .map(|example| without_indices(&example.field))
         .collect();
     if fields.contains(&field) {
         return false;

@@ -5,20 +5,20 @@
 //!
 //! ```toml
 //! title = "Ticket"
-//! key   = ["id"]             # of several records with the same key, the last one counts
-//! latest = "updated_at"      # which record is last; default: by order of files and lines
-//! time  = "created_at"       # when it happened: decides which windows it belongs to
-//! unknown = "count"          # fields not named here: "count" them, "keep" them, or "refuse" the record
-//! [expect]                   # of the records as a whole
+//! key   = ["id"]             # among records with the same key, the last one counts
+//! latest = "updated_at"      # determines the last record; default: the order of files and lines
+//! time  = "created_at"       # time of the record, which determines its windows
+//! unknown = "count"          # other fields: "count" them, "keep" them, or "refuse" the record
+//! [expect]                   # expectations of the records as a whole
 //! fresh_hours = 26           # hours between the newest record and the moment of the report
 //! daily_records_min = 100
-//! silence = "zero"           # no records: nothing happened; by default, records may be missing
+//! silence = "zero"           # no records mean that nothing happened; default: they may be missing
 //! [field.id]
 //! type = "string"            # or integer, number, boolean, timestamp, date, json, struct, list<…>
 //! max_length = 64
 //! [field.created_at]
 //! type = "timestamp"
-//! min = 1990-01-01           # of numbers, timestamps and dates
+//! min = 1990-01-01           # for numbers, timestamps and dates
 //! [field.component]
 //! type = "string"
 //! default = "other"          # used when a record lacks the field or has null
@@ -29,22 +29,22 @@
 //! personal = "hash"          # or "drop": never stored in clear, not even in the quarantine
 //! ```
 //!
-//! **Fields that the contract does not name** are counted. With `unknown = "keep"` they are kept, too,
-//! as canonical JSON in the column `_rest`: an object of their paths, such as `customer.plan` or
-//! `updates[0].by`, and values. With `unknown = "refuse"` a record that has one is refused.
+//! **Fields that the contract does not name** are counted. With `unknown = "keep"` they are kept,
+//! too, as canonical JSON in the column `_rest`: an object of their paths, such as `customer.plan`
+//! or `updates[0].by`, and values. With `unknown = "refuse"` a record that has one is refused.
 //!
-//! **Personal data.** Values of a field with `personal = "hash"` are checked, and then replaced by a
-//! hash, so that equal values stay equal; those with `"drop"` are checked and discarded. Neither
+//! **Personal data.** Values of a field with `personal = "hash"` are checked, and then replaced by
+//! a hash, so that equal values stay equal; those with `"drop"` are checked and discarded. Neither
 //! reaches a dataset, a message, or the stored text of a refused record. Only *listed* fields are
 //! protected: `unknown = "keep"` stores the others unchanged.
 //!
-//! **Silence.** After the last record of a source, either nothing happened or records are missing: the
-//! records alone do not show which. By default, days without records are excluded from analyses, and the
-//! quality stage warns. For records of rare events, such as incidents, `silence = "zero"` declares that
-//! nothing happened: until the end of the window (or, if it is not over, until the day of the run), or
-//! until `fresh_hours` after the last record, if that is given. `fresh_hours` of 1440 or more, 60 days,
-//! imply it: no delivery is that late. SQL stages that pass on the records of such a source one by one,
-//! with their time, inherit it; others do not.
+//! **Silence.** After the last record of a source, either nothing happened or records are missing:
+//! the records alone do not show which. By default, days without records are excluded from
+//! analyses, and the quality stage warns. For records of rare events, such as incidents,
+//! `silence = "zero"` declares that nothing happened: until the end of the window (or, if it is not
+//! over, until the day of the run), or until `fresh_hours` after the last record, if that is given.
+//! `fresh_hours` of 1440 (60 days) or more imply it: no delivery is that late. SQL stages that pass
+//! on the records of such a source one by one, with their time, inherit it; others do not.
 //!
 //! **Notation of values.** Numbers, times and booleans are read as most programs write them; other
 //! notations are declared, for the whole contract or for a field:
@@ -52,11 +52,11 @@
 //! ```toml
 //! null_words = ["NULL", "?"]  # texts that mean a missing value
 //! decimal    = ","            # decimal mark of numbers in text: "." or ","
-//! thousands  = "."            # between groups of three digits: ".", ",", " ", "'" or "_"
-//! zone       = "Europe/Berlin" # of times without an offset; default: UTC
+//! thousands  = "."            # mark between groups of three digits: ".", ",", " ", "'" or "_"
+//! zone       = "Europe/Berlin" # zone of times without an offset; default: UTC
 //! [field.opened]
 //! type   = "timestamp"
-//! format = "%d/%m/%Y %H:%M"   # or a list, tried in order; or epoch_s, epoch_ms, epoch_us, epoch_ns
+//! format = "%d/%m/%Y %H:%M"   # or a list of formats; or epoch_s, epoch_ms, epoch_us, epoch_ns
 //! [field.urgent]
 //! type        = "boolean"
 //! true_words  = ["J"]
@@ -66,27 +66,29 @@
 //! from = "http.status"        # its name in records: a key with exactly this name, else a path
 //! ```
 //!
-//! - *Null words* are missing values in cells of CSV, and in texts of JSON and Parquet if the field is
-//!   not a string; surrounding spaces are ignored. Defaults are `NULL`, `\N`, `NA`, `N/A`, `NaN`,
-//!   `NaT`, `None`, `nil`, `-` and `#N/A`, ignoring case, but not in strings: a person may be called
-//!   Null. Declared words replace them, match exactly, and apply to strings of CSV, too. An empty cell
-//!   is always a missing value.
-//! - *Decimal and thousands marks* apply to cells of CSV, and make texts of JSON and Parquet numbers,
-//!   too; numbers of JSON are unaffected. With a decimal comma, points and spaces may separate
-//!   thousands. Groups have three digits, so that `1.29,99` is refused and not misread.
+//! - *Null words* are missing values in cells of CSV, and in texts of JSON and Parquet if the field
+//!   is not a string; surrounding spaces are ignored. Defaults are `NULL`, `\N`, `NA`, `N/A`,
+//!   `NaN`, `NaT`, `None`, `nil`, `-` and `#N/A`, ignoring case, but not in strings: a person may
+//!   be called Null. Declared words replace them, match exactly, and apply to strings of CSV, too.
+//!   An empty cell is always a missing value.
+//! - *Decimal and thousands marks* apply to cells of CSV, and make texts of JSON and Parquet
+//!   numbers, too; numbers of JSON are unaffected. With a decimal comma, points and spaces may
+//!   separate thousands. Groups have three digits, so that `1.29,99` is refused and not misread.
 //! - *Times* are by default read in every unambiguous form: ISO 8601 and its common variants, also
-//!   followed by a space and `UTC`, `GMT` or an offset, and RFC 2822. A declared `format` replaces these
-//!   forms. Its directives are those of strptime; without `%z`, `%:z` or `%Q` times are local to the
-//!   `zone`. Hours that clocks skip or repeat have the offset before the change, a leap second is read as
-//!   the second before it, and digits beyond microseconds are truncated, toward the past.
-//! - *Words for true and false* are by default true, t, yes, y, on, 1 and false, f, no, n, off, 0, in any
-//!   case; numbers 1 and 0 of JSON and Parquet are booleans, too. Declared words match exactly.
+//!   followed by a space and `UTC`, `GMT` or an offset, and RFC 2822. A declared `format` replaces
+//!   these forms. Its directives are those of strptime; without `%z`, `%:z` or `%Q` times are local
+//!   to the `zone`. Hours that clocks skip or repeat have the offset before the change, a leap
+//!   second is read as the second before it, and digits beyond microseconds are truncated, toward
+//!   the past.
+//! - *Words for true and false* are by default true, t, yes, y, on, 1 and false, f, no, n, off, 0,
+//!   in any case; numbers 1 and 0 of JSON and Parquet are booleans, too. Declared words match
+//!   exactly.
 //!
-//! **Plausible times.** A record whose time (`time`) is before 1970 or after 2099 is refused as out of
-//! range: such times mean "unknown" or "never", and one of them would stretch every series over
+//! **Plausible times.** A record whose time (`time`) is before 1970 or after 2099 is refused as out
+//! of range: such times mean "unknown" or "never", and one of them would stretch every series over
 //! centuries. `min` and `max` of the field replace these limits. Other timestamps and dates have no
-//! limits but their own `min` and `max`. A day as `max` includes the whole day; days and times without
-//! an offset are local to the field's `zone`, else UTC.
+//! limits but their own `min` and `max`. A day as `max` includes the whole day; days and times
+//! without an offset are local to the field's `zone`, else UTC.
 
 mod limits;
 mod notation;
@@ -110,13 +112,14 @@ use toml::de::DeTable;
 /// A contract: the definition of a valid record.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Contract {
-    /// Name: the file's, without `.toml`.
+    /// Name of the file, without `.toml`.
     pub name: String,
     /// Title.
     pub title: String,
     /// The meaning of a record.
     pub description: String,
-    /// Fields that together identify a record; of several with the same key, the last one counts.
+    /// Fields that together identify a record; among records with the same key, the last one
+    /// counts.
     pub key: Vec<String>,
     /// Among records with the same key, the one with the greatest value of this field counts; among
     /// equal values, or without such a field, the last in the order of files and lines.
@@ -186,7 +189,7 @@ pub struct Field {
     pub table: String,
     /// Type of the values.
     pub kind: FieldKind,
-    /// True if a record without it is refused; always for fields of the key.
+    /// True if a record without it is refused; always true for fields of the key.
     pub required: bool,
     /// The meaning of the field.
     pub description: String,
@@ -246,7 +249,7 @@ impl Field {
         self.from.as_deref().unwrap_or(&self.name)
     }
 
-    /// Returns true if records may have it within an object with this path.
+    /// Returns true if, in records, the field may be inside an object with this path.
     pub(crate) fn is_within(&self, path: &str) -> bool {
         let inner = self
             .from

@@ -72,8 +72,8 @@ fn collect_entries(fields: &[Field], outer: &str, depth: usize, out: &mut Vec<En
     }
 }
 
-/// Lists the rules on a field's values and their notation. Rules on the items of a list are given
-/// at the list.
+/// Lists the rules on a field's values and their notation. The rules of a list include those on
+/// its items.
 fn field_rules(field: &Field) -> Vec<(&'static str, Vec<String>)> {
     let mut allowed = field.allowed.clone();
     allowed.extend(field.allowed_integers.iter().map(i64::to_string));
@@ -157,12 +157,12 @@ fn limits(field: &Field) -> String {
 }
 
 fn length(field: &Field) -> Option<String> {
-    let [least, most] = [field.min_length, field.max_length]
+    let [min, max] = [field.min_length, field.max_length]
         .map(|length| length.map(|length| count(length as u64)));
-    match (least, most) {
-        (Some(least), Some(most)) => Some(format!("{least} to {most} characters")),
-        (Some(least), None) => Some(format!("at least {least} characters")),
-        (None, Some(most)) => Some(format!("at most {most} characters")),
+    match (min, max) {
+        (Some(min), Some(max)) => Some(format!("{min} to {max} characters")),
+        (Some(min), None) => Some(format!("at least {min} characters")),
+        (None, Some(max)) => Some(format!("at most {max} characters")),
         (None, None) => None,
     }
 }
@@ -174,7 +174,7 @@ fn value_text(value: &serde_json::Value) -> String {
         .map_or_else(|| value.to_string(), str::to_string)
 }
 
-/// Expectations of the records as a whole, and the treatment of unlisted fields.
+/// Expectations of the records as a whole, and the treatment of unlisted fields, one sentence each.
 fn expectations(contract: &Contract) -> Vec<String> {
     let expect = &contract.expect;
     let mut out = Vec::new();
@@ -205,18 +205,18 @@ fn expectations(contract: &Contract) -> Vec<String> {
     out
 }
 
-fn range(least: Option<String>, most: Option<String>) -> Option<String> {
-    match (least, most) {
-        (Some(least), Some(most)) => Some(format!("{least} to {most}")),
-        (Some(least), None) => Some(format!("{least} or more")),
-        (None, Some(most)) => Some(format!("{most} or less")),
+fn range(min: Option<String>, max: Option<String>) -> Option<String> {
+    match (min, max) {
+        (Some(min), Some(max)) => Some(format!("{min} to {max}")),
+        (Some(min), None) => Some(format!("{min} or more")),
+        (None, Some(max)) => Some(format!("{max} or less")),
         (None, None) => None,
     }
 }
 
 fn format_number(value: f64) -> String {
-    let whole = value.fract() == 0.0 && (0.0..1e15).contains(&value);
-    if whole {
+    let is_whole = value.fract() == 0.0 && (0.0..1e15).contains(&value);
+    if is_whole {
         count(value as u64)
     } else {
         value.to_string()
@@ -235,7 +235,7 @@ fn format_time_limit(micros: i64) -> String {
     }
 }
 
-/// Rules of a contract for its records as a whole, one sentence each.
+/// Rules of a contract for its records as a whole: labels with the fields they apply to.
 fn rules(contract: &Contract) -> Vec<(&'static str, Vec<String>)> {
     let mut out = Vec::new();
     if !contract.key.is_empty() {

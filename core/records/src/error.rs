@@ -202,7 +202,7 @@ pub struct SkippedFile {
     pub reason: String,
 }
 
-/// How to handle an error.
+/// The action that resolves an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
     /// Retry later.
@@ -229,7 +229,7 @@ const TRANSIENT: [&str; 12] = [
     "too much write contention",
 ];
 
-/// Phrases of a full disk: those of the system, which libraries pass on unchanged.
+/// Phrases of system errors for a full disk, which libraries pass on unchanged.
 const DISK_FULL: [&str; 2] = ["no space left on device", "disk quota exceeded"];
 
 /// Classifies an error by the message of the system or the storage.
@@ -254,7 +254,7 @@ impl SourceError {
         }
     }
 
-    /// How to handle the error.
+    /// The action that resolves the error.
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Unreadable { reason, .. }

@@ -1,14 +1,14 @@
 //! Infers a draft of a contract from records.
 //!
-//! Records are sampled evenly from all files of a source, with the reader of ingest, under a
+//! Records are sampled evenly from all files of a source, with the reader that ingest uses, under a
 //! contract that lists no field and keeps everything, so all readable records are described. The
 //! rules:
 //!
 //! - **Types**: the narrowest type of all values. Values of mixed types are `json`, or `string` in
 //!   CSV files, and a comment counts the types. Digits with leading zeros, or more than 15 of them,
-//!   are identifiers, not numbers, and so are ids in cells; integers beyond signed 64 bits are `json`,
-//!   which keeps all digits. Objects with many keys, each in few objects, are maps and kept as
-//!   JSON. Columns of the same name are a list.
+//!   are identifiers, not numbers, and so are ids in cells; integers beyond signed 64 bits are
+//!   `json`, which keeps all digits. Objects with many keys, each in few objects, are maps and kept
+//!   as JSON. Columns of the same name are a list.
 //! - **Notation of values**, each with the evidence, and only if all values agree. `format`:
 //!   `epoch_…` for numbers that are times of 2000 to 2049 in one unit, in a field named like a
 //!   time; numeric dates if some value shows whether the day or the month comes first. `null_words`
@@ -26,7 +26,7 @@
 //!   first unique text without spaces, a time, or two or three of these together, possibly with
 //!   counting numbers such as `build_number`.
 //! - **The time**: of the times that every record has, the one with the most certain name.
-//! - **Personal data**: by name, and by texts of which half look like mail addresses, network
+//! - **Personal data**: by name, or if at least half of the texts look like mail addresses, network
 //!   addresses or telephone numbers.
 //!
 //! The draft is tested against its own records before it is returned. Fields with values that do
@@ -92,7 +92,7 @@ pub async fn infer(input: &Input, base: &Path) -> Result<Draft, SourceError> {
 }
 
 /// Location and reason of the first unreadable file.
-fn first_damaged(files: &[(String, String)]) -> Option<String> {
+fn describe_damage(files: &[(String, String)]) -> Option<String> {
     let (file, reason) = files.first()?;
     Some(format!("{}: {reason}", excerpt(file)))
 }
@@ -140,7 +140,7 @@ fn draft(name: &str, files: &InputFiles, limit: Option<u64>) -> Result<Draft, So
         broken: sample.broken,
         first: sample
             .first_broken
-            .or_else(|| first_damaged(&sample.damaged)),
+            .or_else(|| describe_damage(&sample.damaged)),
     })
 }
 

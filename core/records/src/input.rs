@@ -11,14 +11,14 @@ use std::path::Path;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-/// Files to read, and the number of records.
+/// Files to read, their format, and the number of records to read.
 #[derive(Debug, Clone)]
 pub struct Input {
     /// Name of the dataset or contract.
     pub name: String,
     /// The files; see [`crate::source`].
     pub uri: String,
-    /// Format of the records; from each file's name if `None`.
+    /// Format of the records; derived from each file's name if `None`.
     pub format: Option<Format>,
     /// Dialect of CSV; the undeclared parts are detected.
     pub dialect: Dialect,
@@ -31,7 +31,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// Makes an input from the files of a URI, with formats from their names.
+    /// Makes an input from the files of a URI, whose names give their formats.
     pub fn new(name: &str, uri: &str) -> Self {
         Self {
             name: name.to_string(),
@@ -82,7 +82,7 @@ pub(crate) struct InputFiles {
 
 /// The reason why reading stopped early.
 enum Halt {
-    Enough,
+    Requested,
     Failed(SourceError),
 }
 
@@ -114,11 +114,11 @@ impl InputFiles {
             if listener(event) {
                 Ok(())
             } else {
-                Err(Halt::Enough)
+                Err(Halt::Requested)
             }
         });
         match read {
-            Ok(()) | Err(Halt::Enough) => Ok(()),
+            Ok(()) | Err(Halt::Requested) => Ok(()),
             Err(Halt::Failed(error)) => Err(error),
         }
     }

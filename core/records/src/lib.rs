@@ -5,7 +5,7 @@
 //! ```
 //!
 //! This crate does not know datasets: it passes records on in order, with bounded memory, and
-//! other crates store them. So formats, contracts and storage can be tested and fuzzed alone.
+//! other crates store them. So formats, contracts and storage can be tested and fuzzed separately.
 
 pub mod contract;
 mod format;

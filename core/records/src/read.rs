@@ -42,7 +42,7 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// The inputs of reading.
+/// Files to read under a contract, and the settings of the reader.
 pub struct Reading<'a> {
     /// Location of the files.
     pub listing: &'a Listing,

@@ -1,11 +1,11 @@
 //! Sources: the files of a URI, and the identity of their contents.
 //!
-//! The URI decides: a path or `file://` is on this machine, `s3://` and the like are object storage
-//! (see [`retrocast_storage`]), `git+file://` and `git+https://` are the history of a repository. In a
-//! pattern `*` and `?` match within one folder, `**` matches any number of folders, `[a-z]` and
-//! `[!a-z]` are sets of characters. Names that begin with a full stop are only matched by patterns
-//! that begin with one. `{year}`, `{month}`, `{day}` and `{date}` in a pattern match dates: of
-//! dated files and folders, only the requested days are listed (see [`Days`]).
+//! The URI determines the storage: a path or `file://` is on this machine, `s3://` and the like are
+//! object storage (see [`retrocast_storage`]), `git+file://` and `git+https://` are the history of
+//! a repository. In a pattern `*` and `?` match within one folder, `**` matches any number of
+//! folders, `[a-z]` and `[!a-z]` are sets of characters. Names that begin with a full stop are only
+//! matched by patterns that begin with one. `{year}`, `{month}`, `{day}` and `{date}` in a pattern
+//! match dates: only the dated files and folders of the requested days are listed (see [`Days`]).
 
 mod bucket;
 mod git;
@@ -88,8 +88,8 @@ pub struct Listing {
 
 impl Listing {
     /// Lists the files of `uri`; a relative one is resolved against `base`. Unless `required`, a
-    /// missing folder or file gives an empty listing. Of dated folders and files, only those
-    /// of `days` are listed; all if `None`.
+    /// missing folder or file gives an empty listing. Only the dated folders and files of `days`
+    /// are listed; all if `None`.
     pub async fn find(
         source: &str,
         uri: &str,
@@ -178,35 +178,35 @@ impl Listing {
 
     /// Identifies the source without reading a file.
     pub fn summary(&self) -> ListingSummary {
-        let mut all = blake3::Hasher::new();
+        let mut hasher = blake3::Hasher::new();
         for file in &self.files {
-            all.update(&(file.path.as_ref().len() as u64).to_le_bytes());
-            all.update(file.path.as_ref().as_bytes());
-            all.update(&file.size.to_le_bytes());
-            all.update(&file.modified.as_nanosecond().to_le_bytes());
+            hasher.update(&(file.path.as_ref().len() as u64).to_le_bytes());
+            hasher.update(file.path.as_ref().as_bytes());
+            hasher.update(&file.size.to_le_bytes());
+            hasher.update(&file.modified.as_nanosecond().to_le_bytes());
         }
         ListingSummary {
-            hash: all.finalize().to_hex()[..32].to_string(),
+            hash: hasher.finalize().to_hex()[..32].to_string(),
             newest: self.files.iter().map(|file| file.modified).max(),
             folder: self.folder.clone(),
         }
     }
 
-    /// A hash of every file's path and content, equal exactly when the source has the same records.
-    /// Unreadable files are included, so that the source is read again when they are readable.
+    /// Hashes every file's path and content; equal exactly when the source has the same records.
+    /// Unreadable files are included, so that the source is read again once they are readable.
     pub async fn identity(&self, threads: usize, known: &Hashes) -> Result<String, SourceError> {
         let hashes = self.hashes(threads, known).await?;
-        let mut all = blake3::Hasher::new();
+        let mut hasher = blake3::Hasher::new();
         for (file, hash) in self.files.iter().zip(hashes) {
-            all.update(&(file.path.as_ref().len() as u64).to_le_bytes());
-            all.update(file.path.as_ref().as_bytes());
-            all.update(hash.as_bytes());
+            hasher.update(&(file.path.as_ref().len() as u64).to_le_bytes());
+            hasher.update(file.path.as_ref().as_bytes());
+            hasher.update(hash.as_bytes());
         }
         for skipped in &self.skipped {
-            all.update(&(skipped.name.len() as u64).to_le_bytes());
-            all.update(skipped.name.as_bytes());
+            hasher.update(&(skipped.name.len() as u64).to_le_bytes());
+            hasher.update(skipped.name.as_bytes());
         }
-        Ok(all.finalize().to_hex()[..32].to_string())
+        Ok(hasher.finalize().to_hex()[..32].to_string())
     }
 
     /// The hash of each file's content. Files with known hashes are not read; the hashes of the
@@ -274,7 +274,7 @@ impl Listing {
         });
         match read {
             Ok(()) => hasher.finalize(),
-            // With its path: two unreadable files need not be equal.
+            // The path is included, since two unreadable files need not be equal.
             Err(reason) => {
                 blake3::hash(format!("{} cannot be read: {reason}", file.path).as_bytes())
             }
@@ -311,7 +311,7 @@ impl FileState {
 }
 
 impl Hashes {
-    /// Stores the hash of a file, unless the file was written just now.
+    /// Stores the hash of a file, unless the file was just written.
     pub fn learn(&self, file: &SourceFile, hash: blake3::Hash) {
         if is_settled(file) {
             self.lock()
@@ -375,7 +375,7 @@ impl Read for StreamReader {
     }
 }
 
-/// Removes user and password from a URI.
+/// Removes the user and password from a URI.
 pub fn without_credentials(uri: &str) -> String {
     match uri.split_once("://") {
         Some((scheme, rest)) => {

@@ -1,7 +1,7 @@
 //! Writes rows as files for other programs: CSV, JSON and Parquet.
 //!
 //! In CSV, text that a spreadsheet would read as a formula is preceded by an apostrophe, as OWASP
-//! recommends; JSON and Parquet have it unchanged.
+//! recommends; JSON and Parquet contain it unchanged.
 
 use arrow::{
     array::RecordBatch,
@@ -31,7 +31,7 @@ impl TableFormat {
     /// All formats.
     pub const ALL: [Self; 3] = [Self::Csv, Self::Json, Self::Parquet];
 
-    /// Its name, also the extension of file names.
+    /// Its name, which is also the extension of file names.
     pub fn name(self) -> &'static str {
         match self {
             Self::Csv => "csv",
@@ -50,7 +50,7 @@ impl TableFormat {
     }
 }
 
-/// The type of a column in a Table Schema of Data Packages.
+/// The type of a column in the Table Schema of a Data Package.
 pub fn table_schema_type(data_type: &DataType) -> &'static str {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Binary => "string",
@@ -190,7 +190,7 @@ fn write_csv(out: &mut impl Write, batch: &RecordBatch) -> Result<(), ArrowError
             value.clear();
             column.encode(row, &mut value);
             match value.first() {
-                // Null, also of numbers that JSON does not have.
+                // Null, which also replaces numbers that JSON does not have.
                 Some(b'n') => {}
                 // Texts, dates and times.
                 Some(b'"') => {

@@ -50,7 +50,7 @@ impl Bucket {
         Key::from(self.address.join(name).key)
     }
 
-    /// Runs a request on the threads for requests, and waits for it.
+    /// Runs a request on the threads of the storage runtime, and waits for it.
     fn wait<T: Send + 'static, F>(
         &self,
         work: impl FnOnce(Arc<dyn ObjectStore>) -> F,

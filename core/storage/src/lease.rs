@@ -3,9 +3,9 @@
 //! A lease is a file that the kernel locks for the process that holds it. The lock ends with the
 //! process, so nothing has to be unlocked by hand. The file names the holder, for messages, and
 //! contains a fencing token that counts the holders: before every commit the holder checks that the
-//! token is still its own, so that a holder that lost its lock (a network file system, a lake that
-//! was deleted and created again) commits nothing. A lake in object storage has the same leases as
-//! objects, for other machines (`remote`).
+//! token is still its own, so that a holder that lost its lock (on a network file system, or in a
+//! lake that was deleted and created again) commits nothing. A lake in object storage has the same
+//! leases as objects, for other machines (`remote`).
 //!
 //! ```text
 //! lake/leases/<job>/<window>.lease         one run at a time
@@ -34,7 +34,7 @@ use std::{
 /// The holder of a lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// Id of the run; empty while it has none yet.
+    /// Id of the run; empty while the holder has none.
     pub run: String,
     /// Process id.
     pub pid: u32,
@@ -64,7 +64,7 @@ pub struct LeasePath {
 }
 
 impl LeasePath {
-    /// `names` are the path components below the lake's lease folder.
+    /// Makes the path of a lease; `names` are its components below the lake's lease folder.
     fn new(lake: &LakeFiles, names: &[&str]) -> Self {
         let key = format!("leases/{}.lease", names.join("/"));
         Self {
@@ -195,8 +195,8 @@ impl Lease {
 }
 
 impl Drop for Lease {
-    /// Unlocks the file. Closing it is not sufficient: while another thread starts a process, that process has a
-    /// copy of the open file, and with it the lock.
+    /// Unlocks the file. Closing it is not sufficient: while another thread starts a process, that
+    /// process has a copy of the open file, and with it the lock.
     fn drop(&mut self) {
         let _ = self.file.unlock();
     }
@@ -220,7 +220,7 @@ fn read(file: &mut File) -> Option<Holder> {
     serde_json::from_str(&text).ok()
 }
 
-/// Reads the holder of a lease from its file. The holder may be writing it, so this retries.
+/// Reads the holder of a lease from its file, and retries, since the holder may be writing it.
 fn read_holder(path: &Path) -> Option<Holder> {
     for _ in 0..20 {
         let holder = File::open(path).ok().and_then(|mut file| read(&mut file));
@@ -251,7 +251,7 @@ mod tests {
         LakeFiles::from(&**folder)
     }
 
-    fn granted(lease_path: &LeasePath) -> Lease {
+    fn acquire(lease_path: &LeasePath) -> Lease {
         match Lease::request(lease_path, "1a", Timestamp::UNIX_EPOCH).unwrap() {
             LeaseResponse::Granted(lease) => lease,
             LeaseResponse::Held(holder) => panic!("held by {holder:?}"),
@@ -262,7 +262,7 @@ mod tests {
     fn a_held_lease_names_its_holder() {
         let folder = Folder::new();
         let lease_path = Lease::of_window(&files(&folder), "review", "2026-W46");
-        let mut lease = granted(&lease_path);
+        let mut lease = acquire(&lease_path);
         lease.set_run("1a2b3c4d").unwrap();
         let LeaseResponse::Held(Some(holder)) =
             Lease::request(&lease_path, "2", Timestamp::UNIX_EPOCH).unwrap()
@@ -280,8 +280,8 @@ mod tests {
     fn a_released_lease_is_granted_with_the_next_token() {
         let folder = Folder::new();
         let lease_path = Lease::of_node(&files(&folder), "review", "stage.rhythm");
-        drop(granted(&lease_path));
-        let second = granted(&lease_path);
+        drop(acquire(&lease_path));
+        let second = acquire(&lease_path);
         assert_eq!(second.token(), 2);
         assert!(second.is_held());
     }
@@ -290,10 +290,10 @@ mod tests {
     fn a_lease_whose_file_was_removed_is_not_held() {
         let folder = Folder::new();
         let lease_path = Lease::of_window(&files(&folder), "review", "2026-W46");
-        let first = granted(&lease_path);
+        let first = acquire(&lease_path);
         fs::remove_file(lease_path.path()).unwrap();
         assert!(!first.is_held(), "its file was removed");
-        let second = granted(&lease_path);
+        let second = acquire(&lease_path);
         assert!(!first.is_held() && second.is_held());
     }
 
@@ -303,7 +303,7 @@ mod tests {
         let lease_path = Lease::of_schedule(&files(&folder), "review");
         fs::create_dir_all(lease_path.path().parent().unwrap()).unwrap();
         fs::write(lease_path.path(), "{\"run\":").unwrap();
-        let lease = granted(&lease_path);
+        let lease = acquire(&lease_path);
         assert_eq!(lease.token(), 1);
         assert!(lease.is_held());
     }

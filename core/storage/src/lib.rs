@@ -1,12 +1,14 @@
 //! Storage that machines share: object storage by its address, and the leases and archive in it.
 //!
-//! `s3://bucket/…`, and `gs://` and `az://` in builds that have them. Settings that are not in the address
-//! come from the environment, as for other tools: for S3 `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
-//! `AWS_SESSION_TOKEN`, `AWS_REGION` and `AWS_ENDPOINT_URL` (any compatible server; buckets are part of the
-//! path unless `AWS_VIRTUAL_HOSTED_STYLE_REQUEST` is true), or the role of the machine.
+//! Addresses are `s3://bucket/…` and, in builds that support them, `gs://…` and `az://…`. Settings
+//! that are not in the address come from the environment, as for other tools: for S3
+//! `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION` and
+//! `AWS_ENDPOINT_URL` (any compatible server; buckets are part of the path unless
+//! `AWS_VIRTUAL_HOSTED_STYLE_REQUEST` is true), or the role of the machine.
 //!
-//! An [`Address`] is opened as a store of objects ([`open`]) whose requests are retried, or as a [`Bucket`],
-//! whose conditional puts carry the [`lease`]s. A [`mirror`] synchronises a folder and a bucket.
+//! An [`Address`] is opened as a store of objects ([`open`]) whose requests are retried, or as a
+//! [`Bucket`], whose conditional puts implement the [`lease`]s. A [`mirror`] synchronises a folder
+//! and a bucket.
 
 pub mod shared_store;
 
@@ -82,7 +84,7 @@ impl Address {
         })
     }
 
-    /// The address of a name below this one.
+    /// Appends a name to the address.
     #[must_use]
     pub fn join(&self, name: &str) -> Self {
         let key = match self.key.trim_end_matches('/') {
@@ -176,11 +178,11 @@ fn build(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
         retry_timeout: RETRY_TIMEOUT,
         ..object_store::RetryConfig::default()
     };
-    // Requests run on their own threads, whatever thread they come from.
+    // Requests run on their own threads, not on those of the caller.
     let connector = SpawnedReqwestConnector::new(runtime().clone());
     let client = object_store::ClientOptions::new()
         .with_connect_timeout(Duration::from_secs(10))
-        // A large object may take long, as long as data arrives.
+        // A large object may take any time, provided that data arrives.
         .with_timeout_disabled()
         .with_read_timeout(READ_TIMEOUT);
     match address.scheme.as_str() {

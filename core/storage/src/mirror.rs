@@ -109,14 +109,14 @@ impl Mirror {
         }
     }
 
-    /// The address for other machines.
+    /// The address of the shared store, for other machines.
     pub fn address(&self) -> String {
         self.shared_store.address()
     }
 
     /// Fetches files that other machines added, and removes local files that they removed. Active
-    /// runs of others (`<job>/<window>/<run>` in `active_runs`) are skipped: half a run would look like
-    /// a dead one.
+    /// runs of others (`<job>/<window>/<run>` in `active_runs`) are skipped: an incomplete run
+    /// would look like one whose process died.
     pub fn fetch(&self, active_runs: &BTreeSet<String>) -> io::Result<TransferCount> {
         let _lock = self.lock()?;
         let mut synced = self.read_state();
@@ -178,7 +178,8 @@ impl Mirror {
             })
             .collect();
         let mut count = TransferCount::default();
-        // Files that identify a complete run come after the files they refer to, and pages last.
+        // Files that show that a run is complete are uploaded after the files they refer to, and
+        // pages last.
         changed.sort_by_key(|key| (rank(key), (*key).clone()));
         for group in changed.chunk_by(|a, b| rank(a) == rank(b)) {
             for (key, file) in self
@@ -230,7 +231,7 @@ impl Mirror {
             return Ok(None);
         };
         let is_journal = path.file_name().is_some_and(|name| name == JOURNAL);
-        // The local one is newer and not uploaded yet.
+        // The local journal is newer and not uploaded yet.
         if is_journal && fs::metadata(&path).is_ok_and(|data| data.len() > bytes.len() as u64) {
             return Ok(None);
         }

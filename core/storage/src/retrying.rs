@@ -21,9 +21,9 @@ use object_store::{
 };
 use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
-/// Maximum number of attempts after an interrupted response, and the pause before the second, which
-/// doubles each time.
+/// Maximum number of attempts of an interrupted request.
 const ATTEMPTS: u32 = 6;
+/// Pause before the second attempt; it doubles for each further one.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// A store with reliable conditional puts and listings.
@@ -73,7 +73,7 @@ impl RetryingStore {
             let is_final = match self.read_back(location, &payload).await {
                 Ok(Some(result)) => return Ok(result),
                 Ok(None) => is_permanent(&error),
-                // Unknown: the next attempt decides.
+                // The outcome is unknown until the next attempt.
                 Err(_) => false,
             };
             attempt += 1;
@@ -194,7 +194,7 @@ mod tests {
     use object_store::memory::InMemory;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    /// Breaks the connection before a write, after it, or during a listing.
+    /// A store that breaks the connection before a write, after it, or during a listing.
     #[derive(Debug)]
     struct FaultyStore {
         inner: InMemory,
@@ -287,11 +287,11 @@ mod tests {
             .await
     }
 
-    fn faulty(before: u32, after: u32) -> RetryingStore {
-        faulty_over(InMemory::new(), before, after, 0)
+    fn faulty_store(before: u32, after: u32) -> RetryingStore {
+        faulty_store_over(InMemory::new(), before, after, 0)
     }
 
-    fn faulty_over(inner: InMemory, before: u32, after: u32, listings: u32) -> RetryingStore {
+    fn faulty_store_over(inner: InMemory, before: u32, after: u32, listings: u32) -> RetryingStore {
         RetryingStore::new(Arc::new(FaultyStore {
             inner,
             before: before.into(),
@@ -303,7 +303,7 @@ mod tests {
     #[tokio::test]
     async fn a_put_whose_response_was_lost_succeeds() {
         for (before, after) in [(0, 1), (1, 0), (2, 1), (3, 0)] {
-            let store = faulty(before, after);
+            let store = faulty_store(before, after);
             let created = create(&store, "ours").await.unwrap();
             let conflict = create(&store, "theirs").await.unwrap_err();
             assert!(
@@ -323,7 +323,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_put_of_another_writer_is_a_conflict() {
-        let store = faulty(0, 0);
+        let store = faulty_store(0, 0);
         create(&store, "theirs").await.unwrap();
         let error = create(&store, "our's!").await.unwrap_err();
         assert!(matches!(error, Error::AlreadyExists { .. }), "{error}");
@@ -342,7 +342,7 @@ mod tests {
         for name in ["d/a", "d/b", "d/c"] {
             inner.put(&Path::from(name), "x".into()).await?;
         }
-        let store = || faulty_over(inner.fork(), 0, 0, faults);
+        let store = || faulty_store_over(inner.fork(), 0, 0, faults);
         let (folder, first) = (Path::from("d"), Path::from("d/a"));
         let all = store().list(Some(&folder)).try_collect::<Vec<_>>().await?;
         let after = store().list_with_offset(Some(&folder), &first);
@@ -353,7 +353,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_permanently_broken_connection_is_reported() {
-        let error = create(&faulty(100, 0), "ours").await.unwrap_err();
+        let error = create(&faulty_store(100, 0), "ours").await.unwrap_err();
         assert!(error.to_string().contains("connection reset"), "{error}");
     }
 }

@@ -169,8 +169,8 @@ fn unusual_trees_are_read() {
         .collect();
     let entry =
         |mode: &str, name: &str| [format!("{mode} {name}\0").as_bytes(), &bytes[..]].concat();
-    // Old programs wrote group permissions; some write leading zeros, and names that lead
-    // elsewhere.
+    // Old programs wrote group permissions; some programs write leading zeros, and names that lead
+    // to other folders.
     let tree = [
         entry("100664", "a"),
         entry("100644", "a/../b"),
@@ -179,8 +179,9 @@ fn unusual_trees_are_read() {
     .concat();
     let tree = repo.object("tree", &tree);
     let parent = repo.git(&["rev-parse", "HEAD"]);
-    let who = "A <a@b> 1700000000 +0000";
-    let commit = format!("tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\nodd\n");
+    let person = "A <a@b> 1700000000 +0000";
+    let commit =
+        format!("tree {tree}\nparent {parent}\nauthor {person}\ncommitter {person}\n\nodd\n");
     let commit = repo.object("commit", commit.as_bytes());
     repo.git(&["update-ref", "refs/heads/main", &commit]);
     assert_eq!(repo.files(&commit), ["a/../b added +1 -0", "b added +1 -0"]);
@@ -200,15 +201,16 @@ fn exponentially_nested_trees_are_refused() {
         id = repo.object("tree", &entries.collect::<Vec<_>>().concat());
         mode = "40000";
     }
-    let who = "A <a@b> 1700000000 +0000";
-    let commit = format!("tree {id}\nauthor {who}\ncommitter {who}\n\nbomb\n");
+    let person = "A <a@b> 1700000000 +0000";
+    let commit = format!("tree {id}\nauthor {person}\ncommitter {person}\n\nbomb\n");
     let commit = repo.object("commit", commit.as_bytes());
     repo.git(&["update-ref", "refs/heads/main", &commit]);
     let reason = error(&repo.uri(""));
     assert!(reason.contains("has more than 20000 files"), "{reason}");
     // Again with the nested tree in the parent of the head commit.
     let tree = repo.object("tree", b"");
-    let head = format!("tree {tree}\nparent {commit}\nauthor {who}\ncommitter {who}\n\nnone\n");
+    let head =
+        format!("tree {tree}\nparent {commit}\nauthor {person}\ncommitter {person}\n\nnone\n");
     let head = repo.object("commit", head.as_bytes());
     repo.git(&["update-ref", "refs/heads/main", &head]);
     let reason = error(&repo.uri(""));

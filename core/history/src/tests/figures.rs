@@ -198,7 +198,7 @@ fn modes_links_and_submodules_are_read() {
 }
 
 #[test]
-fn files_become_folders_and_back() {
+fn files_and_folders_that_replace_each_other_are_read() {
     let mut repo = Fixture::new();
     repo.write("a", text(0, 10))
         .write("a.c", "1\n")

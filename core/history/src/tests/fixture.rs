@@ -14,7 +14,7 @@ use std::{
 /// A cancellation flag that is never set.
 pub static NOT_CANCELLED: AtomicBool = AtomicBool::new(false);
 
-/// `git`, independent of the configuration of this machine.
+/// Makes a `git` command that ignores the configuration of this machine.
 pub fn git(folder: &Path) -> Command {
     let mut command = Command::new("git");
     command
@@ -156,7 +156,7 @@ impl Fixture {
         records(&self.uri(suffix)).unwrap()
     }
 
-    /// Path, status, and lines added and deleted for every file of a commit.
+    /// The path, change, and lines added and deleted of every file of a commit.
     pub fn files(&self, commit: &str) -> Vec<String> {
         let all = self.records("#file_changes");
         let of_commit = all.iter().filter(|record| record["commit"] == commit);

@@ -48,8 +48,9 @@ const HOOKS: [&str; 5] = [
     "pre-auto-gc",
 ];
 
-/// A repository whose configuration, hooks and attributes name programs that leave a file in `markers`.
-fn hostile(markers: &Path) -> Fixture {
+/// A repository whose configuration, hooks and attributes name programs that leave a file in
+/// `markers`.
+fn hostile_repository(markers: &Path) -> Fixture {
     let mut repo = Fixture::new();
     repo.write("a", "1\n")
         .write(".gitattributes", "* diff=x filter=x\n");
@@ -104,7 +105,7 @@ fn markers(folder: &Path) -> Vec<String> {
 #[test]
 fn programs_named_by_a_repository_do_not_run() {
     let folder = tempfile::tempdir().unwrap();
-    let repo = hostile(folder.path());
+    let repo = hostile_repository(folder.path());
     fs::read_dir(folder.path())
         .unwrap()
         .flatten()
@@ -135,7 +136,7 @@ fn programs_named_by_a_repository_do_not_run() {
 #[test]
 fn a_partial_clone_fetches_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let repo = hostile(folder.path());
+    let repo = hostile_repository(folder.path());
     let blob = repo.git(&["rev-parse", "HEAD:a"]);
     let object = repo
         .path

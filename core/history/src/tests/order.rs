@@ -16,7 +16,7 @@ fn subjects(records: &[Value]) -> Vec<&str> {
 }
 
 /// Two branches whose clocks differ by an hour, and a commit from a clock that is days behind.
-fn branches() -> Fixture {
+fn repository_with_branches() -> Fixture {
     let mut repo = Fixture::new();
     repo.write("a", "1\n");
     let root = repo.commit("1 root");
@@ -45,8 +45,8 @@ fn branches() -> Fixture {
 }
 
 #[test]
-fn oldest_first_and_parents_before_children() {
-    let repo = branches();
+fn records_are_oldest_first_with_parents_before_children() {
+    let repo = repository_with_branches();
     let expected = [
         "1 root",
         "2 main",
@@ -74,7 +74,7 @@ fn oldest_first_and_parents_before_children() {
 
 #[test]
 fn since_includes_commits_on_both_sides_of_a_slow_clock() {
-    let repo = branches();
+    let repo = repository_with_branches();
     // "3 side" was committed at 2023-11-14T23:43:20Z.
     let recent = repo.records("?since=2023-11-14T23:43:20Z");
     let expected = [
@@ -102,7 +102,7 @@ fn since_includes_commits_on_both_sides_of_a_slow_clock() {
 
 #[test]
 fn branches_are_found_and_missing_ones_are_reported() {
-    let repo = branches();
+    let repo = repository_with_branches();
     let side = repo.records("?branch=side");
     assert_eq!(subjects(&side), ["1 root", "3 side", "5 side"]);
     assert_eq!(repo.records("?branch=refs/heads/side").len(), 3);
@@ -125,7 +125,7 @@ fn branches_are_found_and_missing_ones_are_reported() {
 
 #[test]
 fn the_identity_changes_with_the_records() {
-    let mut repo = branches();
+    let mut repo = repository_with_branches();
     let identity = |repo: &Fixture, suffix: &str| {
         let uri = RepositoryUri::parse(&repo.uri(suffix)).unwrap();
         Repository::open(&uri, Path::new("/nowhere"), &NOT_CANCELLED)
@@ -150,7 +150,7 @@ fn the_identity_changes_with_the_records() {
 
 #[test]
 fn nothing_is_written_into_the_repository() {
-    let repo = branches();
+    let repo = repository_with_branches();
     let list = || {
         let mut find = std::process::Command::new("find");
         let find = find.arg(&repo.path).args(["-printf", "%p %s %T@ %m\n"]);
@@ -163,7 +163,7 @@ fn nothing_is_written_into_the_repository() {
 
 #[test]
 fn bare_repositories_worktrees_and_packs_are_read_alike() {
-    let repo = branches();
+    let repo = repository_with_branches();
     let uri = RepositoryUri::parse(&repo.uri("")).unwrap();
     let actual =
         read_records(&Repository::open(&uri, Path::new("/nowhere"), &NOT_CANCELLED).unwrap())
@@ -195,7 +195,7 @@ fn bare_repositories_worktrees_and_packs_are_read_alike() {
 
 #[test]
 fn cancelling_stops_writing() {
-    let repo = branches();
+    let repo = repository_with_branches();
     let cancel = AtomicBool::new(false);
     let uri = RepositoryUri::parse(&repo.uri("")).unwrap();
     let repository = Repository::open(&uri, Path::new("/nowhere"), &cancel).unwrap();

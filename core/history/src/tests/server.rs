@@ -50,7 +50,7 @@ impl ServedRepository {
         self.open(suffix).err().expect("an error")
     }
 
-    /// Every file of the cache below the mirror's folder.
+    /// Lists all files in the cache.
     fn files(&self) -> Vec<String> {
         let mut names = Vec::new();
         let mut folders = vec![self.cache.path().to_path_buf()];

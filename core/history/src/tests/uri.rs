@@ -55,7 +55,7 @@ fn mistakes_are_reported_with_advice() {
         ),
         (
             "git+file:///r?depth=1",
-            "has the unknown key `depth`; there are `branch` and `since`",
+            "has the unknown key `depth`; known keys are `branch` and `since`",
         ),
         ("git+file:///r?branch", "write key=value"),
         ("git+file:///r?branch=", "has the invalid branch name"),

@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-/// The request is served.
+/// The server serves the request.
 pub const NORMAL: usize = 0;
 /// The server requires authentication.
 pub const UNAUTHORIZED: usize = 1;
@@ -23,9 +23,8 @@ pub const NOT_FOUND: usize = 3;
 pub const UNAVAILABLE: usize = 4;
 /// The server sends a pack with a wrong byte.
 pub const CORRUPT: usize = 5;
-
-/// The server requires the password s3cret of ann, and redirects requests below `elsewhere` and
-/// `file`.
+/// The server requires the user ann with the password s3cret, and redirects requests below
+/// `elsewhere` and `file`.
 pub const REQUIRE_PASSWORD: usize = 6;
 /// The server never answers.
 pub const STALL: usize = 7;
@@ -134,12 +133,12 @@ fn serve(
     let output = run(backend, root, &request)?;
     let end = output
         .windows(4)
-        .position(|four| four == b"\r\n\r\n")
+        .position(|window| window == b"\r\n\r\n")
         .unwrap();
     let (head, body) = (&output[..end], &output[end + 4..]);
     let head = String::from_utf8_lossy(head);
     let status = head.lines().find_map(|line| line.strip_prefix("Status: "));
-    let is_pack = body.windows(5).any(|five| five == b"\x01PACK");
+    let is_pack = body.windows(5).any(|window| window == b"\x01PACK");
     let length = body.len();
     write!(
         stream,

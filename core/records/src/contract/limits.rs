@@ -38,13 +38,13 @@ impl ContractReader<'_> {
         }
         let is_empty = min.zip(max).is_some_and(|(min, max)| min > max)
             || earliest.zip(latest).is_some_and(|(min, max)| min > max);
-        if let (true, Some(least), Some(most)) = (is_empty, table.get("min"), table.get("max")) {
+        if let (true, Some(min), Some(max)) = (is_empty, table.get("min"), table.get("max")) {
             let message = format!(
                 "`max` {} is below `min` {}",
-                limit_text(most),
-                limit_text(least)
+                limit_text(max),
+                limit_text(min)
             );
-            self.error(most.span(), message, None);
+            self.error(max.span(), message, None);
         }
         let (min_length, max_length) = self.lengths(table);
         Field {
@@ -192,7 +192,7 @@ impl ContractReader<'_> {
     }
 }
 
-/// Limits a record's time to plausible values, unless the contract does.
+/// Limits a record's time to plausible values, unless the contract limits it.
 pub(super) fn limit_to_plausible_times(field: &mut Field) {
     let (earliest, latest) = (field.earliest, field.latest);
     if earliest.is_none() && latest.is_none_or(|latest| latest >= PLAUSIBLE.start) {

@@ -14,8 +14,8 @@ pub struct Notation {
     /// Decimal mark of numbers in text, `.` or `,`; `None` for the default, `.`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decimal: Option<char>,
-    /// Mark between groups of three digits; `None` for none, or for the common ones with a decimal
-    /// comma.
+    /// Mark between groups of three digits. If `None`, there are no groups or, with a decimal
+    /// comma, points or spaces separate them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thousands: Option<char>,
     /// Zone of times without an offset; `None` for UTC.
@@ -181,7 +181,7 @@ impl Notation {
         }
     }
 
-    /// The texts that mean true, or false.
+    /// The texts that mean `truth`.
     pub fn words_for(&self, truth: bool) -> Vec<&str> {
         let (declared, defaults) = if truth {
             (&self.true_words, &TRUE_WORDS)

@@ -72,8 +72,8 @@ fn compile(text: &str) -> Result<Regex, Error> {
         .build()
 }
 
-/// The library marks the position with a caret below a copy of the pattern, and gives the reason in
-/// the last line.
+/// Converts an error of the library, which marks the position with a caret below a copy of the
+/// pattern and gives the reason in the last line.
 fn pattern_error(text: &str, error: &Error) -> PatternError {
     let Error::Syntax(report) = error else {
         return PatternError {

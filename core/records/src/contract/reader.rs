@@ -62,7 +62,7 @@ const TYPES: [&str; 9] = [
     "struct",
     "list<string>",
 ];
-/// Names of our types in other systems.
+/// Names of types in other systems, with ours.
 const FOREIGN_TYPES: [(&str, &str); 14] = [
     ("int", "integer"),
     ("int64", "integer"),
@@ -351,7 +351,7 @@ fn holds_struct(kind: &FieldKind) -> bool {
     matches!(innermost(kind), FieldKind::Struct(_))
 }
 
-/// Returns true if the file has such a field, even an invalid one.
+/// Returns true if the file has a field with this name, even an invalid one.
 pub(super) fn is_declared(root: &DeTable, name: &str) -> bool {
     root.get("field")
         .and_then(|value| value.get_ref().as_table())

@@ -42,9 +42,9 @@ impl ContractReader<'_> {
                 }
                 continue;
             };
-            match unfit_for_key(field) {
-                Some(why) => {
-                    let message = format!("`{name}` cannot be part of the key: {why}");
+            match key_violation(field) {
+                Some(reason) => {
+                    let message = format!("`{name}` cannot be part of the key: {reason}");
                     self.error(item.span(), message, None);
                 }
                 None => {
@@ -123,7 +123,7 @@ impl ContractReader<'_> {
                 violation.message
             );
             let help =
-                "times of records are within 1970 to 2099 unless `min` and `max` are declared";
+                "times of records are between 1970 and 2099 unless `min` and `max` are declared";
             self.error(span, message, Some(help.into()));
         }
         Some(name)
@@ -159,7 +159,7 @@ impl ContractReader<'_> {
         };
         self.report_unknown_keys(table, &EXPECT_KEYS, "`[expect]`");
         if !table.is_empty() && !root.contains_key("time") {
-            let help = "the age of records, and their number a day, follow from their time: \
+            let help = "the age of records, and their number per day, follow from their time: \
                         add `time`";
             self.error(
                 value.span(),
@@ -173,29 +173,28 @@ impl ContractReader<'_> {
             daily_records_max: self.amount(table, "daily_records_max", true),
             silence: self.choice(table, "silence", &SILENCES).unwrap_or_default(),
         };
-        let most = table.get("daily_records_max");
-        if let (Some(least), Some(limit), Some(most)) = (
+        let value = table.get("daily_records_max");
+        if let (Some(min), Some(max), Some(value)) = (
             expectation.daily_records_min,
             expectation.daily_records_max,
-            most,
-        ) && least > limit
+            value,
+        ) && min > max
         {
-            let message =
-                format!("`daily_records_max` {limit} is below `daily_records_min` {least}");
-            self.error(most.span(), message, None);
+            let message = format!("`daily_records_max` {max} is below `daily_records_min` {min}");
+            self.error(value.span(), message, None);
         }
         expectation
     }
 
-    /// Parses a number above zero; with `zero`, zero is allowed, too.
-    fn amount(&mut self, table: &DeTable, key: &str, zero: bool) -> Option<f64> {
+    /// Parses a number above zero; with `allows_zero`, zero is allowed, too.
+    fn amount(&mut self, table: &DeTable, key: &str, allows_zero: bool) -> Option<f64> {
         let number = self.number(table, key)?;
-        if number > 0.0 || (zero && number == 0.0) {
+        if number > 0.0 || (allows_zero && number == 0.0) {
             return Some(number);
         }
-        let least = if zero { "0 or more" } else { "above 0" };
+        let range = if allows_zero { "0 or more" } else { "above 0" };
         let span = table.get(key).map_or(0..0, toml::Spanned::span);
-        self.error(span, format!("`{key}` must be {least}"), None);
+        self.error(span, format!("`{key}` must be {range}"), None);
         None
     }
 
@@ -229,7 +228,7 @@ impl ContractReader<'_> {
 }
 
 /// The reason why a field cannot be part of a key.
-fn unfit_for_key(field: &Field) -> Option<&'static str> {
+fn key_violation(field: &Field) -> Option<&'static str> {
     if matches!(field.kind, FieldKind::List(_) | FieldKind::Struct(_)) {
         Some("it holds several values")
     } else if field.personal == Personal::Drop {

@@ -1,6 +1,6 @@
 use super::*;
 
-const GOOD: &str = r#"
+const VALID: &str = r#"
 title = "Ticket"
 description = "A support ticket."
 key = ["id"]
@@ -31,7 +31,7 @@ type = "list<string>"
 
 #[test]
 fn a_valid_contract_keeps_order_and_types() {
-    let contract = parse("ticket", "ticket.toml", GOOD).unwrap();
+    let contract = parse("ticket", "ticket.toml", VALID).unwrap();
     let names: Vec<_> = contract
         .fields
         .iter()
@@ -115,12 +115,12 @@ fn file(root: &str, fields: &str) -> String {
     format!("title = \"T\"\n{root}{fields}")
 }
 
-const THREE: &str = "[field.id]\ntype = \"string\"\n[field.at]\ntype = \"timestamp\"\n\
+const FIELDS: &str = "[field.id]\ntype = \"string\"\n[field.at]\ntype = \"timestamp\"\n\
                      [field.tags]\ntype = \"list<string>\"\n";
 
 #[test]
 fn latest_needs_a_field_with_ordered_values() {
-    let latest = |name: &str| file(&format!("key = [\"id\"]\nlatest = \"{name}\"\n"), THREE);
+    let latest = |name: &str| file(&format!("key = [\"id\"]\nlatest = \"{name}\"\n"), FIELDS);
     let contract = parse("x", "x.toml", &latest("at")).unwrap();
     assert_eq!(contract.latest.as_deref(), Some("at"));
     check(
@@ -133,18 +133,18 @@ fn latest_needs_a_field_with_ordered_values() {
         &["3:10 there is no field `att` | did you mean `at`?"],
     );
     check(
-        &file("latest = \"at\"\n", THREE),
+        &file("latest = \"at\"\n", FIELDS),
         &["2:10 `latest` without a `key` | \
            it decides which of several records with the same key counts: add `key`"],
     );
     check(
         &file(
             "key = [\"id\"]\nlatest = \"n\"\n",
-            &format!("{THREE}[field.n]\ntype = \"numbr\"\n"),
+            &format!("{FIELDS}[field.n]\ntype = \"numbr\"\n"),
         ),
         &["11:8 unknown type `numbr` | did you mean `number`?"],
     );
-    let dropped = format!("{THREE}[field.n]\ntype = \"number\"\npersonal = \"drop\"\n");
+    let dropped = format!("{FIELDS}[field.n]\ntype = \"number\"\npersonal = \"drop\"\n");
     check(
         &file("key = [\"id\"]\nlatest = \"n\"\n", &dropped),
         &["3:10 `n` cannot decide which record is the latest | \
@@ -154,9 +154,9 @@ fn latest_needs_a_field_with_ordered_values() {
 
 #[test]
 fn unknown_fields_are_counted_kept_or_refused() {
-    let unknown = |how: &str| file(&format!("unknown = \"{how}\"\n"), THREE);
+    let unknown = |how: &str| file(&format!("unknown = \"{how}\"\n"), FIELDS);
     let policy = |text: &str| parse("x", "x.toml", text).unwrap().unknown;
-    assert_eq!(policy(&file("", THREE)), UnknownFields::Count);
+    assert_eq!(policy(&file("", FIELDS)), UnknownFields::Count);
     assert_eq!(policy(&unknown("refuse")), UnknownFields::Refuse);
     let contract = parse("x", "x.toml", &unknown("keep")).unwrap();
     let schema = contract.schema();
@@ -171,7 +171,7 @@ fn unknown_fields_are_counted_kept_or_refused() {
         &["2:11 `unknown` cannot be \"kep\" | did you mean `keep`?"],
     );
     check(
-        &file("unknown = true\n", THREE),
+        &file("unknown = true\n", FIELDS),
         &["2:11 `unknown` must be a string, found boolean | "],
     );
     check(
@@ -185,7 +185,7 @@ fn unknown_fields_are_counted_kept_or_refused() {
 
 #[test]
 fn expectations_are_parsed_and_checked() {
-    let expect = |lines: &str| format!("{}[expect]\n{lines}", file("time = \"at\"\n", THREE));
+    let expect = |lines: &str| format!("{}[expect]\n{lines}", file("time = \"at\"\n", FIELDS));
     let text = expect(
         "fresh_hours = 26\ndaily_records_min = 0\ndaily_records_max = 1e4\nsilence = \"zero\"\n",
     );
@@ -213,10 +213,10 @@ fn expectations_are_parsed_and_checked() {
         &["11:21 `daily_records_max` 8 is below `daily_records_min` 9 | "],
     );
     check(
-        &format!("{}[expect]\nfresh_hours = \"soon\"\n", file("", THREE)),
+        &format!("{}[expect]\nfresh_hours = \"soon\"\n", file("", FIELDS)),
         &[
             "8:1 `[expect]` without a `time` | \
-             the age of records, and their number a day, follow from their time: add `time`",
+             the age of records, and their number per day, follow from their time: add `time`",
             "9:15 `fresh_hours` must be a finite number, found string | ",
         ],
     );
@@ -254,7 +254,7 @@ fn defaults_have_the_type_and_limits_of_their_field() {
     );
     wrong(
         "type = \"list<integer>\"\nmax = 3\ndefault = [1, 9]\n",
-        "5:11 `default` does not fit field `x` at [1]: 9 is above the greatest allowed, 3 | ",
+        "5:11 `default` does not fit field `x` at [1]: 9 is above the maximum, 3 | ",
     );
     wrong(
         "type = \"number\"\ndefault = inf\n",
@@ -281,7 +281,7 @@ fn defaults_have_the_type_and_limits_of_their_field() {
         &[
             "2:8 the default of the time field `at` does not fit: \"1900-01-01T00:00:00Z\" is before \
            the earliest allowed, 1970-01-01T00:00:00Z | \
-           times of records are within 1970 to 2099 unless `min` and `max` are declared",
+           times of records are between 1970 and 2099 unless `min` and `max` are declared",
         ],
     );
 }
@@ -321,7 +321,7 @@ fn patterns_and_lengths_are_checked() {
     );
     check(
         &field("type = \"string\"\nmin_length = 0\n"),
-        &["4:14 `min_length` must be a whole number from 1 | "],
+        &["4:14 `min_length` must be a whole number of at least 1 | "],
     );
 }
 
@@ -481,13 +481,13 @@ fn notation_is_checked() {
         "number",
         "thousands = \".\"",
         "4:13 `thousands` and `decimal` are both '.' | \
-         beside `thousands = \".\"`, write `decimal = \",\"`",
+         with `thousands = \".\"`, write `decimal = \",\"`",
     );
     wrong(
         "number",
         "decimal = \",\"\nthousands = \",\"",
         "5:13 `thousands` and `decimal` are both ',' | \
-         beside `thousands = \",\"`, write `decimal = \".\"`",
+         with `thousands = \",\"`, write `decimal = \".\"`",
     );
     wrong(
         "string",
@@ -577,7 +577,7 @@ fn notation_is_checked() {
     );
     assert_eq!(
         located("format = \"%d/%m/%Y %I:%M\""),
-        "4:10 `format` \"%d/%m/%Y %I:%M\" has hours of 12 without AM or PM"
+        "4:10 `format` \"%d/%m/%Y %I:%M\" has a 12-hour clock without AM or PM"
     );
     check(
         "title = \"T\"\nzone = \"Berlin\"\ndecimal = 1\n[field.x]\ntype = \"string\"\n",

@@ -20,23 +20,24 @@ impl ContractReader<'_> {
             return Some(length as usize);
         }
         let span = table.get(key).map_or(0..0, Spanned::span);
-        self.error(span, format!("`{key}` must be a whole number from 1"), None);
+        let message = format!("`{key}` must be a whole number of at least 1");
+        self.error(span, message, None);
         None
     }
 
     /// Parses minimum and maximum length, in characters.
     pub(super) fn lengths(&mut self, table: &DeTable) -> (Option<usize>, Option<usize>) {
-        let (least, most) = (
+        let (min, max) = (
             self.length(table, "min_length"),
             self.length(table, "max_length"),
         );
-        if let (Some(shortest), Some(longest), Some(value)) = (least, most, table.get("max_length"))
+        if let (Some(shortest), Some(longest), Some(value)) = (min, max, table.get("max_length"))
             && shortest > longest
         {
             let message = format!("`max_length` {longest} is below `min_length` {shortest}");
             self.error(value.span(), message, None);
         }
-        (least, most)
+        (min, max)
     }
 
     pub(super) fn pattern(&mut self, table: &DeTable) -> Option<Pattern> {
@@ -113,9 +114,9 @@ impl ContractReader<'_> {
     pub(super) fn check_text_limits(&mut self, field: &Field, table: &DeTable) {
         let kind = innermost(&field.kind);
         let textual = matches!(kind, FieldKind::String | FieldKind::Json);
-        let mut report = |key: &str, what: &str, help: &str| {
+        let mut report = |key: &str, label: &str, help: &str| {
             if let Some(value) = table.get(key) {
-                let message = format!("`{what}` does not apply to field `{}`", field.name);
+                let message = format!("`{label}` does not apply to field `{}`", field.name);
                 self.error(value.span(), message, Some(help.to_string()));
             }
         };

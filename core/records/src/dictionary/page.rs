@@ -26,8 +26,8 @@ pub fn html(contracts: &[Contract], results: &[ResultTable]) -> String {
     out.push_str("<main id=\"content\">\n");
     if !contracts.is_empty() {
         out.push_str("<h2>Records</h2>\n<p class=\"intro\">The input. A record that violates its contract is \
-                      quarantined with the reason; the others are kept. Of several records with the same \
-                      key, the last one counts.</p>\n");
+                      quarantined with the reason; the others are kept. Among records with the \
+                      same key, the last one counts.</p>\n");
     }
     for contract in contracts {
         write_record(&mut out, contract);
@@ -60,11 +60,12 @@ fn write_contents(out: &mut String, contracts: &[Contract], results: &[ResultTab
         out.push_str("</ul>\n");
     };
     let records = contracts.iter();
-    let records = records.map(|one| (anchor("record", &one.name), one.title.as_str()));
+    let records =
+        records.map(|contract| (anchor("record", &contract.name), contract.title.as_str()));
     group("Records", records.collect());
     let tables = results
         .iter()
-        .map(|one| (anchor("result", one.name), one.title));
+        .map(|table| (anchor("result", table.name), table.title));
     group("Results", tables.collect());
     out.push_str("</nav>\n");
 }

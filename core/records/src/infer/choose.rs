@@ -33,7 +33,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// Fields that together identify a record.
+    /// Chooses the fields that together identify a record.
     pub fn key(&self) -> Choice {
         let sample = self.sample;
         let seen = super::records(sample.records);
@@ -96,7 +96,7 @@ impl Fields<'_> {
         }
     }
 
-    /// Two or three fields that are unique together, preferably with a time.
+    /// Finds two or three fields that are unique together, preferably with a time.
     fn unique_together<'n>(&self, parts: &[&'n str], times: &[&'n str]) -> Option<Vec<&'n str>> {
         let with_time = |parts: &[&'n str]| -> Vec<Vec<&'n str>> {
             times
@@ -140,7 +140,7 @@ impl Fields<'_> {
         }
     }
 
-    /// The field with the time of a record; `None` without one.
+    /// Chooses the field with the time of a record; `None` without one.
     pub fn time(&self) -> Option<Choice> {
         let sample = self.sample;
         let candidate = |name: &&String| {

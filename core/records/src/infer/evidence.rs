@@ -28,7 +28,7 @@ pub(super) struct NumberMarks {
     pub thousands: Option<char>,
 }
 
-/// Notations of numbers; of equivalent ones the simplest first.
+/// Notations of numbers, with the simplest of equivalent ones first.
 pub(super) const MARKS: [NumberMarks; 4] = [
     NumberMarks {
         decimal: Some(','),
@@ -77,13 +77,13 @@ pub(super) struct Evidence {
     pub digits: u64,
     /// Smallest and largest of them.
     pub digit_range: Option<(f64, f64)>,
-    /// Number of texts that are numbers, by each of [`MARKS`].
+    /// Number of texts that are numbers, for each of [`MARKS`].
     numerals: [u64; 4],
-    /// True if some value is not a number, by each of [`MARKS`].
+    /// True if some value is not a number, for each of [`MARKS`].
     not_numeric: [bool; 4],
-    /// First text that is a number only with these marks, by each of [`MARKS`].
+    /// First text that is a number only with these marks, for each of [`MARKS`].
     pub marked_example: [Option<String>; 4],
-    /// True if some number has decimals, by each of [`MARKS`].
+    /// True if some number has decimals, for each of [`MARKS`].
     pub has_decimals: [bool; 4],
     /// Number of numbers with a point.
     pub points: u64,
@@ -99,9 +99,9 @@ pub(super) struct Evidence {
     formats: BTreeSet<String>,
     /// Number of texts that may have the year first instead, and the formats for that.
     year_first: (u64, BTreeSet<String>),
-    /// First text that is valid in one order only, by each of [`ORDERS`].
+    /// First text that is valid in one order only, for each of [`ORDERS`].
     order_proof: [Option<String>; 2],
-    /// Earliest and latest time in microseconds since 1970 UTC, by each of [`ORDERS`].
+    /// Earliest and latest time in microseconds since 1970 UTC, for each of [`ORDERS`].
     spans: [Option<(i64, i64)>; 2],
     /// True if some text has no known format.
     has_unknown_format: bool,
@@ -143,8 +143,8 @@ impl Evidence {
     fn add_numeral(&mut self, trimmed: &str, is_text: bool) {
         let digits = trimmed.strip_prefix('-').unwrap_or(trimmed);
         if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            // Long digits and digits with leading zeros are identifiers; others mean the same with
-            // all marks.
+            // Long numbers and numbers with leading zeros are identifiers; others mean the same
+            // with all marks.
             let is_identifier =
                 digits.len() > EXACT_DIGITS || (digits.len() > 1 && digits.starts_with('0'));
             self.not_numeric = self
@@ -349,10 +349,10 @@ fn parse_digits(text: &str) -> Option<f64> {
 }
 
 fn widen<T: PartialOrd + Copy>(range: &mut Option<(T, T)>, value: T) {
-    let (least, greatest) = range.unwrap_or((value, value));
+    let (min, max) = range.unwrap_or((value, value));
     *range = Some((
-        if value < least { value } else { least },
-        if value > greatest { value } else { greatest },
+        if value < min { value } else { min },
+        if value > max { value } else { max },
     ));
 }
 

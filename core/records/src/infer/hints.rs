@@ -55,7 +55,7 @@ const IMPERSONAL: [&str; 11] = [
     "agent", "type", "kind", "count", "counts", "role", "plan", "status", "version", "cpu", "mem",
 ];
 
-/// Splits a name into words: `startedAt`, `started_at` and `Started at` give the same.
+/// Splits a name into words: `startedAt`, `started_at` and `Started at` give the same words.
 pub(super) fn words(name: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
@@ -92,7 +92,7 @@ pub(super) fn unit(name: &str, range: Option<(f64, f64)>) -> Option<String> {
     let known_unit = UNITS
         .iter()
         .find(|(names, _)| names.contains(&last.as_str()));
-    let is_share = range.is_some_and(|(least, greatest)| least >= 0.0 && greatest <= 1.0);
+    let is_share = range.is_some_and(|(min, max)| min >= 0.0 && max <= 1.0);
     if let Some((_, unit)) = known_unit {
         Some((*unit).to_string())
     } else if CURRENCIES.contains(&last.as_str()) {
@@ -261,8 +261,8 @@ pub(super) fn is_flag_name(name: &str) -> bool {
     words.len() > 1 && words.first().is_some_and(begins)
 }
 
-/// Returns true for names of ordinals within something, such as the line number of an order; both
-/// together can identify a record.
+/// Returns true for names of ordinals, such as the line number in an order; together with what it
+/// counts within, such as the order, an ordinal can identify a record.
 pub(super) fn is_ordinal_name(name: &str) -> bool {
     const WORDS: [&str; 26] = [
         "attempt",

@@ -138,51 +138,50 @@ pub(super) fn combined_list(name: &str, profile: &Profile) -> Reading {
 
 /// Finds the type and notation of all values.
 pub(super) fn infer_reading(name: &str, profile: &Profile) -> Reading {
-    let p = profile;
-    if p.seen == 0 {
+    if profile.seen == 0 {
         return Reading::new(Kind::Json).with_reason("always null");
     }
-    let is_text = p.texts == p.seen || p.cells > 0;
+    let is_text = profile.texts == profile.seen || profile.cells > 0;
     let unchanged = Reading::new(if is_text { Kind::Text } else { Kind::Json });
-    if p.keep_unchanged {
+    if profile.keep_unchanged {
         return unchanged
             .with_reason("decide: kept unchanged, since some values do not fit another type");
     }
-    if p.objects == p.seen {
-        return as_object(p);
+    if profile.objects == profile.seen {
+        return as_object(profile);
     }
-    if p.arrays == p.seen {
-        return as_array(name, p);
+    if profile.arrays == profile.seen {
+        return as_array(name, profile);
     }
-    let nulls = p.evidence.null_count();
-    let values = p.seen.saturating_sub(nulls);
-    let reading = as_boolean(name, p, values)
-        .or_else(|| as_number(name, p, values))
-        .or_else(|| as_time(name, p, values))
-        .or_else(|| marked_number(p, values));
+    let nulls = profile.evidence.null_count();
+    let values = profile.seen.saturating_sub(nulls);
+    let reading = as_boolean(name, profile, values)
+        .or_else(|| as_number(name, profile, values))
+        .or_else(|| as_time(name, profile, values))
+        .or_else(|| marked_number(profile, values));
     match reading.filter(|_| values > 0) {
         // JSON keeps such words unchanged.
         Some(reading) if reading.kind == Kind::Json => reading,
-        Some(reading) => with_null_words(reading, p, nulls),
+        Some(reading) => with_null_words(reading, profile, nulls),
         None => {
             let mut reading = unchanged;
-            reading.reason = mixture(p);
-            if p.cells > 0 && nulls > 0 && values > 0 {
-                let words = words(&p.evidence.nulls);
+            reading.reason = mixture(profile);
+            if profile.cells > 0 && nulls > 0 && values > 0 {
+                let words = words(&profile.evidence.nulls);
                 let note =
                     format!("decide: if these mean a missing value, add null_words: {words}");
                 reading.notes.push(note);
             }
-            reading.notes.extend(alternatives(name, p, values));
+            reading.notes.extend(alternatives(name, profile, values));
             reading
         }
     }
 }
 
 /// Declares the null words.
-fn with_null_words(mut reading: Reading, p: &Profile, nulls: u64) -> Reading {
+fn with_null_words(mut reading: Reading, profile: &Profile, nulls: u64) -> Reading {
     reading.missing = nulls;
-    let null_counts: BTreeMap<_, _> = p
+    let null_counts: BTreeMap<_, _> = profile
         .evidence
         .nulls
         .iter()
@@ -193,38 +192,41 @@ fn with_null_words(mut reading: Reading, p: &Profile, nulls: u64) -> Reading {
     }
     let null_words: Vec<String> = null_counts.keys().map(|word| toml_string(word)).collect();
     let seen: u64 = null_counts.values().copied().sum();
-    let reason = format!("{seen} of {} values", p.seen);
+    let reason = format!("{seen} of {} values", profile.seen);
     reading.with_line(format!("null_words = [{}]", null_words.join(", ")), reason)
 }
 
-fn as_boolean(name: &str, p: &Profile, values: u64) -> Option<Reading> {
-    let e = &p.evidence;
-    let words = e
+fn as_boolean(name: &str, profile: &Profile, values: u64) -> Option<Reading> {
+    let evidence = &profile.evidence;
+    let has_words = evidence
         .boolean_words
         .keys()
         .any(|word| !word.starts_with(['0', '1']));
-    let has_both = p.booleans > 0 || (words && e.has_boolean(true) && e.has_boolean(false));
-    let is_flag = hints::is_flag_name(name) && p.flags + e.boolean_count() > 0;
-    if p.booleans + p.flags + e.boolean_count() != values || !(has_both || is_flag) {
+    let has_both = profile.booleans > 0
+        || (has_words && evidence.has_boolean(true) && evidence.has_boolean(false));
+    let is_flag = hints::is_flag_name(name) && profile.flags + evidence.boolean_count() > 0;
+    if profile.booleans + profile.flags + evidence.boolean_count() != values
+        || !(has_both || is_flag)
+    {
         return None;
     }
     let reading = Reading::new(Kind::Boolean);
-    Some(if e.boolean_words.is_empty() && p.flags == 0 {
+    Some(if evidence.boolean_words.is_empty() && profile.flags == 0 {
         reading
-    } else if e.boolean_words.is_empty() {
+    } else if evidence.boolean_words.is_empty() {
         reading.with_reason("0 is read as false, 1 as true")
     } else {
-        reading.with_reason(format!("seen: {}", self::words(&e.boolean_words)))
+        reading.with_reason(format!("seen: {}", self::words(&evidence.boolean_words)))
     })
 }
 
-fn as_number(name: &str, p: &Profile, values: u64) -> Option<Reading> {
-    let digits = p.evidence.digits;
-    if p.integers + p.numbers + digits != values {
+fn as_number(name: &str, profile: &Profile, values: u64) -> Option<Reading> {
+    let digits = profile.evidence.digits;
+    if profile.integers + profile.numbers + digits != values {
         return None;
     }
     let is_id = hints::key_rank(name).is_some();
-    let epoch = epoch(p).filter(|_| !is_id);
+    let epoch = epoch(profile).filter(|_| !is_id);
     if let Some((unit, span)) = epoch.filter(|_| hints::is_time_name(name)) {
         let reading = Reading {
             span: Some(span),
@@ -236,27 +238,27 @@ fn as_number(name: &str, p: &Profile, values: u64) -> Option<Reading> {
     if digits > 0 {
         return None;
     }
-    if is_id && p.cells == p.seen {
+    if is_id && profile.cells == profile.seen {
         return Some(Reading::new(Kind::Text).with_reason("an id, of digits"));
     }
-    if p.unsigned > 0 && p.unsigned == p.numbers {
+    if profile.unsigned > 0 && profile.unsigned == profile.numbers {
         let reason = "beyond the integers of 64 bits: kept as text, with all digits";
         return Some(Reading::new(Kind::Json).with_reason(reason));
     }
-    if is_id && p.integers < values {
+    if is_id && profile.integers < values {
         return Some(Reading::new(Kind::Json).with_reason("an id: kept unchanged, as text"));
     }
-    let whole = p.integers == values;
+    let whole = profile.integers == values;
     let mut reading = Reading::new(if whole { Kind::Integer } else { Kind::Number });
     reading
         .notes
         .extend(epoch.map(|(unit, _)| epoch_note(unit)));
-    if p.flags == values && p.range == Some((0.0, 1.0)) {
+    if profile.flags == values && profile.range == Some((0.0, 1.0)) {
         let note = "decide: 0 and 1 only; type \"boolean\" reads them as false and true";
         return Some(reading.with_note(note));
     }
-    let points = p.evidence.points;
-    if points > 0 && points == p.evidence.grouped {
+    let points = profile.evidence.points;
+    if points > 0 && points == profile.evidence.grouped {
         let note = "decide: three digits after every point: if the point separates thousands, add: \
                     decimal = \",\"";
         return Some(reading.with_note(note));
@@ -272,8 +274,10 @@ fn epoch_note(unit: EpochUnit) -> String {
 
 /// The unit in which all numbers count from 1970, and the earliest and latest time, in microseconds
 /// since 1970 UTC.
-fn epoch(p: &Profile) -> Option<(EpochUnit, (i64, i64))> {
-    let ranges = [p.range, p.evidence.digit_range].into_iter().flatten();
+fn epoch(profile: &Profile) -> Option<(EpochUnit, (i64, i64))> {
+    let ranges = [profile.range, profile.evidence.digit_range]
+        .into_iter()
+        .flatten();
     let range = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
     EpochUnit::ALL.into_iter().find_map(|unit| {
         let micros = |number: f64| number * 10_f64.powi(unit.micros_exponent());
@@ -283,27 +287,27 @@ fn epoch(p: &Profile) -> Option<(EpochUnit, (i64, i64))> {
     })
 }
 
-fn as_time(name: &str, p: &Profile, values: u64) -> Option<Reading> {
-    let e = &p.evidence;
-    let texts = p.texts.saturating_sub(e.null_count());
+fn as_time(name: &str, profile: &Profile, values: u64) -> Option<Reading> {
+    let evidence = &profile.evidence;
+    let texts = profile.texts.saturating_sub(evidence.null_count());
     if texts != values {
         return None;
     }
     let with_span = |kind: Kind| Reading {
-        span: p.span,
+        span: profile.span,
         ..Reading::new(kind)
     };
-    if p.times == values {
-        return Some(with_span(Kind::Timestamp).with_offset_note(e.local, values));
+    if profile.times == values {
+        return Some(with_span(Kind::Timestamp).with_offset_note(evidence.local, values));
     }
-    if p.dates == values {
+    if profile.dates == values {
         return Some(with_span(Kind::Date));
     }
     let Formats::Certain {
         formats,
         proof,
         span,
-    } = e.formats()
+    } = evidence.formats()
     else {
         return None;
     };
@@ -311,7 +315,7 @@ fn as_time(name: &str, p: &Profile, values: u64) -> Option<Reading> {
     let compact = formats.iter().any(|format| format.starts_with("%Y%m%d"));
     let is_unambiguous =
         (clocks == 0 || clocks == formats.len()) && (!compact || hints::is_time_name(name));
-    if e.formatted != values || !is_unambiguous {
+    if evidence.formatted != values || !is_unambiguous {
         return None;
     }
     let reason = match proof {
@@ -333,20 +337,23 @@ fn as_time(name: &str, p: &Profile, values: u64) -> Option<Reading> {
     Some(reading.with_offset_note(if is_local { values } else { 0 }, values))
 }
 
-fn marked_number(p: &Profile, values: u64) -> Option<Reading> {
-    let e = &p.evidence;
-    let texts = p.texts.saturating_sub(e.null_count());
-    if p.integers + p.numbers + texts != values || p.personal > 0 {
+fn marked_number(profile: &Profile, values: u64) -> Option<Reading> {
+    let evidence = &profile.evidence;
+    let texts = profile.texts.saturating_sub(evidence.null_count());
+    if profile.integers + profile.numbers + texts != values || profile.personal > 0 {
         return None;
     }
-    let [index] = e.possible_marks(texts)[..] else {
+    let [index] = evidence.possible_marks(texts)[..] else {
         return None;
     };
     let (marks, seen) = (
         &MARKS[index],
-        e.marked_example[index].as_deref().unwrap_or_default(),
+        evidence.marked_example[index]
+            .as_deref()
+            .unwrap_or_default(),
     );
-    let whole = !e.has_decimals[index] && (p.cells == p.seen || p.numbers == 0);
+    let whole =
+        !evidence.has_decimals[index] && (profile.cells == profile.seen || profile.numbers == 0);
     let reading = Reading {
         marked: true,
         ..Reading::new(if whole { Kind::Integer } else { Kind::Number })
@@ -360,19 +367,19 @@ fn marked_number(p: &Profile, values: u64) -> Option<Reading> {
 }
 
 /// Comments on texts with several possible readings.
-fn alternatives(name: &str, p: &Profile, values: u64) -> Vec<String> {
-    let e = &p.evidence;
-    let texts = p.texts.saturating_sub(e.null_count());
-    if p.integers + p.numbers + e.digits == values
-        && let Some((unit, _)) = epoch(p).filter(|_| hints::key_rank(name).is_none())
+fn alternatives(name: &str, profile: &Profile, values: u64) -> Vec<String> {
+    let evidence = &profile.evidence;
+    let texts = profile.texts.saturating_sub(evidence.null_count());
+    if profile.integers + profile.numbers + evidence.digits == values
+        && let Some((unit, _)) = epoch(profile).filter(|_| hints::key_rank(name).is_none())
     {
         return vec![epoch_note(unit)];
     }
     if texts == values
-        && e.formatted == values
-        && let Formats::Open(orders) = e.formats()
+        && evidence.formatted == values
+        && let Formats::Open(orders) = evidence.formats()
     {
-        let example = excerpt(e.example.as_deref().unwrap_or_default());
+        let example = excerpt(evidence.example.as_deref().unwrap_or_default());
         let heading = format!(
             "decide: {example} and all others fit several orders of day and month; one of:"
         );
@@ -383,14 +390,18 @@ fn alternatives(name: &str, p: &Profile, values: u64) -> Vec<String> {
         });
         return std::iter::once(heading).chain(lines).collect();
     }
-    if p.integers + p.numbers + texts != values || p.personal > 0 {
+    if profile.integers + profile.numbers + texts != values || profile.personal > 0 {
         return Vec::new();
     }
-    match e.possible_marks(texts)[..] {
+    match evidence.possible_marks(texts)[..] {
         [] | [_] => Vec::new(),
         [first, ..] => {
-            let example = excerpt(e.marked_example[first].as_deref().unwrap_or_default());
-            let marks = e.possible_marks(texts).into_iter().map(|index| {
+            let example = excerpt(
+                evidence.marked_example[first]
+                    .as_deref()
+                    .unwrap_or_default(),
+            );
+            let marks = evidence.possible_marks(texts).into_iter().map(|index| {
                 match (MARKS[index].decimal, MARKS[index].thousands) {
                     (Some(mark), _) => format!("decimal = \"{mark}\""),
                     (None, mark) => format!("thousands = \"{}\"", mark.unwrap_or(' ')),
@@ -427,39 +438,39 @@ fn words(words: &BTreeMap<String, u64>) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-fn as_object(p: &Profile) -> Reading {
-    if p.opaque {
+fn as_object(profile: &Profile) -> Reading {
+    if profile.opaque {
         let reading = Reading::new(Kind::Json);
-        return match p.cells {
+        return match profile.cells {
             0 => reading.with_reason("deep, or with many fields: kept as text"),
             _ => reading,
         };
     }
-    if super::field_names(p.fields.keys()).is_empty() {
+    if super::field_names(profile.fields.keys()).is_empty() {
         return Reading::new(Kind::Json).with_reason("objects without fields");
     }
     // A map has many keys, each of them in few objects.
-    let present: u64 = p
+    let present: u64 = profile
         .fields
         .values()
         .map(|field| field.seen + field.nulls)
         .sum();
-    let few = present * 2 < p.objects * p.fields.len() as u64;
-    if few && p.fields.len() > 12 {
+    let is_sparse = present * 2 < profile.objects * profile.fields.len() as u64;
+    if is_sparse && profile.fields.len() > 12 {
         let reason = format!(
             "a map: {} differ between objects; kept as text",
-            plural(p.fields.len() as u64, "key")
+            plural(profile.fields.len() as u64, "key")
         );
         return Reading::new(Kind::Json).with_reason(reason);
     }
     Reading::new(Kind::Struct)
 }
 
-fn as_array(name: &str, p: &Profile) -> Reading {
-    let Some(items) = p
+fn as_array(name: &str, profile: &Profile) -> Reading {
+    let Some(items) = profile
         .items
         .as_deref()
-        .filter(|items| items.seen > 0 && !p.opaque)
+        .filter(|items| items.seen > 0 && !profile.opaque)
     else {
         return Reading::new(Kind::Json).with_reason("lists without values");
     };
@@ -467,17 +478,17 @@ fn as_array(name: &str, p: &Profile) -> Reading {
 }
 
 /// Describes a mixture of types; `None` if there is only one.
-fn mixture(p: &Profile) -> Option<String> {
-    let texts = p.texts.saturating_sub(p.times + p.dates);
+fn mixture(profile: &Profile) -> Option<String> {
+    let texts = profile.texts.saturating_sub(profile.times + profile.dates);
     let parts: Vec<String> = [
-        (p.booleans, "boolean"),
-        (p.integers, "integer"),
-        (p.numbers, "number"),
-        (p.times, "timestamp"),
-        (p.dates, "date"),
+        (profile.booleans, "boolean"),
+        (profile.integers, "integer"),
+        (profile.numbers, "number"),
+        (profile.times, "timestamp"),
+        (profile.dates, "date"),
         (texts, "string"),
-        (p.arrays, "list"),
-        (p.objects, "object"),
+        (profile.arrays, "list"),
+        (profile.objects, "object"),
     ]
     .into_iter()
     .filter(|(n, _)| *n > 0)

@@ -103,8 +103,8 @@ impl Profile {
             self.numbers += 1;
         }
         if let Some(number) = number {
-            let (least, greatest) = self.range.unwrap_or((number, number));
-            self.range = Some((least.min(number), greatest.max(number)));
+            let (smallest, largest) = self.range.unwrap_or((number, number));
+            self.range = Some((smallest.min(number), largest.max(number)));
         }
     }
 

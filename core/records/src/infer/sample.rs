@@ -63,17 +63,17 @@ fn permissive_contract() -> Contract {
     }
 }
 
-/// Samples about this many records; all if `limit` is `None`.
-pub(super) fn read_sample(found: &InputFiles, limit: Option<u64>) -> Result<Sample, SourceError> {
+/// Samples about `limit` records; all if it is `None`.
+pub(super) fn read_sample(input: &InputFiles, limit: Option<u64>) -> Result<Sample, SourceError> {
     let mut sample = Sample::default();
-    let all = found.files.len();
+    let all = input.files.len();
     let files: Vec<usize> = if limit.is_none() || all <= FILES {
         (0..all).collect()
     } else {
         (0..FILES).map(|index| index * all / FILES).collect()
     };
     for (files_done, index) in files.iter().enumerate() {
-        let file = &found.files[*index];
+        let file = &input.files[*index];
         let files_left = (files.len() - files_done) as u64;
         let remaining = limit.map_or(u64::MAX, |limit| {
             limit.saturating_sub(sample.records).div_ceil(files_left)
@@ -89,7 +89,7 @@ pub(super) fn read_sample(found: &InputFiles, limit: Option<u64>) -> Result<Samp
             line: 0,
         };
         let mut damage = None;
-        found.read(
+        input.read(
             std::slice::from_ref(file),
             &permissive_contract(),
             &mut |event| match event {
@@ -218,7 +218,7 @@ fn hash(value: &Value) -> Option<u64> {
 }
 
 impl Sample {
-    /// Records that a name occurs in several columns.
+    /// Marks a name as that of several columns.
     fn repeat(&mut self, name: &str) {
         let values = |profile: &Profile| profile.seen - profile.evidence.null_count();
         let values = self.profiles.get(name).map_or(0, values);

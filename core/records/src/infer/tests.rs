@@ -172,7 +172,7 @@ type = "string""#;
     );
 }
 
-/// Checks the lines of the first field after the type, and all comments of the draft.
+/// Checks the lines of the field `x…`, except its maximum length, and comments of the draft.
 #[track_caller]
 fn check_field(file: &str, records: &str, lines: &[&str], comments: &[&str]) -> Draft {
     let draft = draft_of("a", file, records);
@@ -770,7 +770,7 @@ fn every_draft_is_valid_and_accepts_its_records() {
     assert!(unchanged < 10, "{unchanged}");
 }
 
-/// Drafts of real data accept all of it; each file with an independent count of its records.
+/// Checks that drafts of real data accept all of it; the counts are those of independent programs.
 #[test]
 fn drafts_of_real_data_accept_all_of_it() {
     let Some(data) = std::env::var_os("RETROCAST_REAL_DATA") else {

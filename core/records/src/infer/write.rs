@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 /// Minimum number of occurrences per text, on average, for texts to be listed as allowed values.
 const MEAN_OCCURRENCES: u64 = 10;
-/// Minimum number of occurrences of each of them.
+/// Minimum number of occurrences of each allowed value.
 const MIN_OCCURRENCES: u64 = 2;
 /// Smallest limit of length, in characters.
 const SMALLEST_LIMIT: usize = 64;
@@ -23,7 +23,7 @@ const LENGTH_FACTOR: usize = 4;
 /// Column of comments.
 const COMMENT_COLUMN: usize = 30;
 
-/// The text of a contract that all records of the sample meet; `None` if no field can be named.
+/// Writes a contract to which all sampled records conform; `None` if no field can be named.
 pub(super) fn draft(name: &str, sample: &Sample) -> Option<String> {
     let mut out = DraftWriter {
         text: String::new(),
@@ -38,7 +38,7 @@ pub(super) fn draft(name: &str, sample: &Sample) -> Option<String> {
     };
     let field_name = |name: &String| field_names.get(name.as_str()).cloned().unwrap_or_default();
     out.write_line(&format!("title = {}", toml_string(&title(name))), "");
-    out.write_line("description = \"\"", "decide: what such a record is");
+    out.write_line("description = \"\"", "decide: describe what a record is");
     let key = fields.key();
     if key.fields.is_empty() {
         let _ = writeln!(out.text, "# {}", key.reason);
@@ -56,7 +56,8 @@ pub(super) fn draft(name: &str, sample: &Sample) -> Option<String> {
             out.write_line(&format!("time = {}", toml_string(&name)), &reason);
         }
         None => {
-            let none = "# no time: no timestamp or date that every record has, within 1970 to 2099";
+            let none =
+                "# no time: no timestamp or date between 1970 and 2099 that every record has";
             let _ = writeln!(out.text, "{none}");
         }
     }
@@ -121,7 +122,7 @@ fn omission_reason(sample: &Sample, name: &str) -> &'static str {
     }
 }
 
-/// `incident_report` -> `Incident report`.
+/// Derives a title from a name: `incident_report` -> `Incident report`.
 fn title(name: &str) -> String {
     let text = hints::words(name).join(" ");
     let mut characters = text.chars();
@@ -254,11 +255,11 @@ impl DraftWriter {
         if let Some(unit) = &unit {
             self.write_line(&format!("unit = {}", toml_string(unit)), "");
         }
-        let Some((least, greatest)) = profile.range.filter(|_| !hidden) else {
+        let Some((min, max)) = profile.range.filter(|_| !hidden) else {
             return;
         };
-        let seen = format!("seen: {} to {}", number(least), number(greatest));
-        if least >= 0.0 && hints::is_non_negative(name, unit.as_deref()) {
+        let seen = format!("seen: {} to {}", number(min), number(max));
+        if min >= 0.0 && hints::is_non_negative(name, unit.as_deref()) {
             self.write_line("min = 0", &seen);
         } else {
             let _ = writeln!(self.text, "# {seen}");
@@ -332,8 +333,8 @@ fn times(n: u64) -> String {
 }
 
 fn number(value: f64) -> String {
-    let whole = value.fract() == 0.0 && value.abs() < 1e15;
-    if whole {
+    let is_whole = value.fract() == 0.0 && value.abs() < 1e15;
+    if is_whole {
         format!("{value:.0}")
     } else {
         serde_json::Value::from(value).to_string()

@@ -109,11 +109,12 @@ struct BlockReader<'a, 'r> {
 }
 
 impl BlockReader<'_, '_> {
-    /// Fills the buffer with at least `least` bytes, or all remaining ones; false if there are none.
+    /// Fills the buffer with at least `min_length` bytes, or all remaining ones; returns false if
+    /// no others follow.
     ///
-    /// A read error is reported after the data before it.
-    fn fill(&mut self, least: usize) -> bool {
-        self.input.fill(least);
+    /// A read error is reported after the data that precedes it.
+    fn fill(&mut self, min_length: usize) -> bool {
+        self.input.fill(min_length);
         self.input.may_have_more()
     }
 
@@ -151,7 +152,7 @@ impl BlockReader<'_, '_> {
             _ if lines <= BLOCK_RECORDS => return self.emit_lines(bytes, lines, content),
             Content::Lines => None,
             Content::Csv(header) => Some(header.marks),
-            // The lines of these were counted by the caller.
+            // The caller has limited the number of these records.
             _ => return self.emit_lines(bytes, lines, content),
         };
         let mut rest = bytes.as_slice();
@@ -167,7 +168,7 @@ impl BlockReader<'_, '_> {
         Ok(())
     }
 
-    /// Passes on whole records in this number of lines.
+    /// Passes on whole records that span this number of lines.
     fn emit_lines(&mut self, bytes: Vec<u8>, lines: usize, content: Content) -> Result<(), Stop> {
         let first_line = self.line;
         self.line += lines as u64;

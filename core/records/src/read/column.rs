@@ -32,7 +32,7 @@ enum Treatment {
     Drop,
 }
 
-/// The values, with a filler where a row is null.
+/// The values, with a filler for each null row.
 #[derive(Debug)]
 pub(super) enum ColumnValues {
     Boolean(Vec<bool>),
@@ -207,7 +207,7 @@ impl Column {
         part.into_iter().for_each(|part| hasher.add(part));
     }
 
-    /// The last value as an integer in the same order; null is the smallest.
+    /// Maps the last value to an integer that sorts in the same order; null is the smallest.
     pub fn order_of_last(&self) -> i64 {
         if !self.valid.last().copied().unwrap_or(false) {
             return i64::MIN;

@@ -23,7 +23,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// Maximum number of columns in a message.
 const COLUMNS_SHOWN: usize = 12;
 
-/// The header: which cells belong to which fields.
+/// The header, which assigns cells to fields.
 #[derive(Debug, Clone)]
 pub(super) struct Header {
     pub marks: Marks,
@@ -116,8 +116,8 @@ impl Header {
         }
     }
 
-    /// Rewrites each cell of a record with `rewrite_cell` for its field; `None` if the number of cells
-    /// differs from the header's.
+    /// Rewrites each cell of a record with `rewrite_cell` for its field; `None` if the number of
+    /// cells differs from the header's.
     pub fn rewrite<'f>(
         &self,
         record: &str,
@@ -133,8 +133,8 @@ impl Header {
         let cells = cells.iter().zip(&self.fields).map(|(cell, index)| {
             let cell = rewrite_cell(index.and_then(|index| fields.get(index)), cell);
             if cell.contains([delimiter, quote, '\n', '\r']) {
-                let two: String = [quote, quote].iter().collect();
-                format!("{quote}{}{quote}", cell.replace(quote, &two))
+                let doubled: String = [quote, quote].iter().collect();
+                format!("{quote}{}{quote}", cell.replace(quote, &doubled))
             } else {
                 cell
             }

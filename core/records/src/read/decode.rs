@@ -34,7 +34,7 @@ pub(super) struct Text<'a> {
     pub rest: Box<dyn Read + Send + 'a>,
 }
 
-/// Decodes a file to text, by its first bytes and its name.
+/// Decodes a file to text; its first bytes and its name give the compression and the encoding.
 pub(super) fn decode<'a>(reader: Box<dyn Read + Send + 'a>, name: &str) -> io::Result<Text<'a>> {
     let mut rest = decompress(reader, name)?;
     let mut head = Vec::new();
@@ -54,7 +54,7 @@ pub(super) fn decode<'a>(reader: Box<dyn Read + Send + 'a>, name: &str) -> io::R
     Ok(Text { head, rest })
 }
 
-/// Decompresses, by the first bytes or else by the name.
+/// Decompresses a file; its first bytes, or else its name, give the compression format.
 fn decompress<'a>(
     reader: Box<dyn Read + Send + 'a>,
     name: &str,

@@ -18,7 +18,8 @@ pub(super) struct FastPath {
 }
 
 impl FastPath {
-    /// Parses one line into a new row; otherwise leaves the columns unchanged.
+    /// Parses one line into a new row; returns false, and leaves the columns unchanged, if the line
+    /// needs the general parser.
     pub fn read_record(&mut self, line: &str, fields: &[Field], columns: &mut [Column]) -> bool {
         if self.attempts >= ATTEMPTS_MIN && self.successes < self.attempts / 2 {
             return false;
@@ -152,7 +153,7 @@ impl<'t> Line<'t> {
         // Eight bytes at a time; the lowest set bit gives the position of the first match.
         while let Some(eight) = bytes.get(at..at + 8) {
             let word = u64::from_le_bytes(eight.try_into().ok()?);
-            let matches = special(word);
+            let matches = special_bytes(word);
             if matches != 0 {
                 at += matches.trailing_zeros() as usize / 8;
                 return self.close(start, at);
@@ -185,7 +186,7 @@ impl<'t> Line<'t> {
         (self.next_byte()? == byte).then_some(())
     }
 
-    /// The next byte that is not whitespace.
+    /// Reads the next byte that is not whitespace.
     fn next_byte(&mut self) -> Option<u8> {
         self.skip_blanks();
         let byte = self.text.as_bytes().get(self.at)?;
@@ -203,7 +204,7 @@ impl<'t> Line<'t> {
 
 /// Sets the highest bit of the first byte that is a quote, a backslash or a control character.
 /// Higher bits may be wrong (Mycroft's test for zero bytes, which borrows upwards).
-fn special(word: u64) -> u64 {
+fn special_bytes(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;

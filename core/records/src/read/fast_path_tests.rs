@@ -194,7 +194,7 @@ fn the_first_special_byte_is_found() {
         let expected = bytes
             .iter()
             .position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
-        let found = special(u64::from_le_bytes(bytes));
+        let found = special_bytes(u64::from_le_bytes(bytes));
         let found = (found != 0).then(|| found.trailing_zeros() as usize / 8);
         assert_eq!(found, expected, "{bytes:?}");
     }

@@ -2,7 +2,7 @@
 //!
 //! A scan follows brackets and strings, across buffers. Invalid JSON is detected as soon as it
 //! affects the ends of records: a string with a line break, mismatched brackets, an object where a
-//! name is expected. So a broken record does not swallow those after it.
+//! name is expected. So a broken record does not affect those after it.
 
 /// The layout of the values in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(super) enum ScanStep {
     More,
     /// The value ends before this byte.
     End(usize),
-    /// The value is invalid, as of this byte.
+    /// The value is invalid from this byte on.
     Broken(usize),
 }
 

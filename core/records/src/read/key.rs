@@ -24,8 +24,8 @@ pub(super) enum KeyPart<'a> {
     Text(&'a [u8]),
 }
 
-/// Hashes the parts of a key unambiguously. Records may be hostile: an attacker who could construct a
-/// collision could make a record disappear. So this is `SipHash` with a random key per process,
+/// Hashes the parts of a key unambiguously. Records may be hostile: an attacker who could construct
+/// a collision could make a record disappear. So this is `SipHash` with a random key per process,
 /// twice with different prefixes for 128 bits. Hashes of different processes are not comparable.
 #[derive(Clone)]
 pub(super) struct KeyHasher([DefaultHasher; 2]);
@@ -74,7 +74,7 @@ fn unsigned_zero(value: f64) -> f64 {
     if value == 0.0 { 0.0 } else { value }
 }
 
-/// Maps a number to an integer in the same order.
+/// Maps a number to an integer that sorts in the same order.
 pub(super) fn sortable_bits(value: f64) -> i64 {
     let bits = unsigned_zero(value).to_bits() as i64;
     if bits < 0 { bits ^ i64::MAX } else { bits }

@@ -35,7 +35,7 @@ fn read_blocks(reader: impl Read + Send, format: Format) -> (usize, Vec<String>,
     (longest, refused, broken)
 }
 
-/// `head`, then this many bytes, then `tail`.
+/// A text of `head`, this many bytes, and `tail`.
 fn long_text<'a>(head: &'a str, byte: u8, bytes: u64, tail: &'a str) -> impl Read + Send + 'a {
     Cursor::new(head)
         .chain(io::repeat(byte).take(bytes))
@@ -101,7 +101,7 @@ fn blocks_of_tiny_records_are_limited() {
 
 #[test]
 fn blocks_never_split_records_of_several_lines() {
-    // Three lines a record, and one record of more lines than a block has records.
+    // Records of three lines, and one record with more lines than a block may have records.
     let tall = format!("\"{}\",1\n", "\n".repeat(200_000));
     let text = format!(
         "id,n\n{}{tall}{}",
@@ -126,7 +126,7 @@ fn blocks_never_split_records_of_several_lines() {
     );
 }
 
-/// Counts its read calls.
+/// A reader that counts its read calls.
 struct ReadCounter<R>(R, Arc<AtomicUsize>);
 
 impl<R: Read> Read for ReadCounter<R> {
@@ -160,8 +160,8 @@ fn blank_lines_and_comments_before_a_header_are_skipped_together() {
     let fields = &contract.fields;
     block::read_text(text, 0, Format::Csv, &dialect, fields, &mut emit).unwrap();
     assert_eq!(first_lines, [lines + 4]);
-    // Line by line, each line would need another read call, and the rest of the buffer would be
-    // moved.
+    // If lines were skipped one by one, each would need another read call and would move the rest
+    // of the buffer.
     let reads = reads.load(Ordering::Relaxed);
     assert!(reads < 1000, "{reads}");
 }
@@ -256,8 +256,8 @@ fn columns_are_limited() {
     assert_eq!(refused, ["2 the record has 1048577 cells, the header 2"]);
 }
 
-/// CPU time of this thread, independent of the load of the machine; zero where it is not
-/// reported.
+/// CPU time of this thread, independent of the load of the machine; zero if the system does not
+/// report it.
 fn cpu_time() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let first = text.split_whitespace().next();
@@ -266,15 +266,15 @@ fn cpu_time() -> Duration {
 
 #[test]
 fn unclosed_quotes_do_not_take_quadratic_time() {
-    // Each line opens a quoted cell, whether it begins in one or not: looking for the end of each would
-    // read the whole file once for every line.
+    // Each line opens a quoted cell, whether it begins in one or not: looking for the end of each
+    // would read the whole file once for every line.
     let lines = 300_000;
     let text = format!("id,n\n{}", "z\",\"\n".repeat(lines));
     let start = cpu_time();
     let (_, refused, broken) = read_blocks(text.as_bytes(), Format::Csv);
     assert_eq!((refused.len(), broken), (lines, None));
     assert!(cpu_time().saturating_sub(start) < Duration::from_secs(120));
-    // As many quotes in a comment.
+    // Many quotes in a comment.
     let dialect = Dialect {
         comment: Some(b'#'),
         ..Dialect::AS_FOUND

@@ -1,6 +1,6 @@
 //! Reads Apache Parquet: row by row group, and only the columns that the contract needs.
 //!
-//! Row groups are read one by one, [`BATCH_ROWS`] rows at a time, after their pages were validated.
+//! Row groups are read one by one, [`BATCH_ROWS`] rows at a time, once their pages are validated.
 //! A row group whose columns have more than [`GROUP_BYTES_MAX`] compressed bytes is not read. Rows
 //! are numbered from 1, instead of lines. A broken row group is reported, and later ones are read.
 //!
@@ -41,6 +41,7 @@ const GROUP_BYTES_MAX: u64 = 1 << 30;
 const FOOTER_BYTES_MAX: u64 = 32 << 20;
 /// Maximum ratio of decompression, as for compressed text.
 const RATIO_MAX: u64 = 200;
+/// Size to which any file may expand, in bytes.
 const ALLOWED_BYTES: u64 = 1 << 30;
 
 const MAGIC: &[u8] = b"PAR1";
@@ -102,16 +103,16 @@ pub(super) fn read_file(
 /// Reads the metadata in the footer of the file.
 fn metadata(ranges: &dyn RandomAccess) -> Result<ArrowReaderMetadata, String> {
     let size = ranges.size();
-    let no_parquet = "the file is not a Parquet file, or its end is missing";
+    let not_parquet = "the file is not a Parquet file, or its end is missing";
     if size < 12 {
-        return Err(no_parquet.to_string());
+        return Err(not_parquet.to_string());
     }
     let tail = ranges.read(size - 8..size)?;
     if tail.ends_with(MAGIC_ENCRYPTED) {
         return Err("the file is encrypted; only plain Parquet is read".to_string());
     }
     if tail.len() != 8 || !tail.ends_with(MAGIC) {
-        return Err(no_parquet.to_string());
+        return Err(not_parquet.to_string());
     }
     let length = u64::from((&tail[..4]).get_u32_le());
     if length > FOOTER_BYTES_MAX.min(size - 12) {
@@ -202,8 +203,8 @@ impl ParquetReader<'_> {
             remaining -= rows;
             // The size of pages is counted when they are read, but nulls and repeated values take
             // no space in them.
-            let least = rows * self.plan.leaves.len() as u64;
-            self.decompressed = self.decompressed.saturating_add(least);
+            let min_bytes = rows * self.plan.leaves.len() as u64;
+            self.decompressed = self.decompressed.saturating_add(min_bytes);
             self.emit_rows(&batch)?;
             if self.exceeds_limit() {
                 return Ok(());

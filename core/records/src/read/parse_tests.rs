@@ -29,7 +29,7 @@ fn column(parsed: &ParsedBlock, name: &str) -> Vec<String> {
 }
 
 /// Reason, field and message of each refused record.
-fn refused(parsed: &ParsedBlock) -> Vec<String> {
+fn refusals(parsed: &ParsedBlock) -> Vec<String> {
     let rows = parsed.refused.iter().map(|row| &row.violation);
     rows.map(|v| format!("{} | {} | {}", v.reason.text(), v.field, v.message))
         .collect()
@@ -57,7 +57,7 @@ fn defaults_replace_missing_and_null_values() {
     let records =
         "{\"id\":\"a\"}\n{\"id\":\"b\",\"n\":null,\"s\":{\"plan\":null}}\n{\"n\":1,\"s\":{}}\n";
     let parsed = read(WITH_DEFAULTS, None, records);
-    assert!(parsed.refused.is_empty(), "{:?}", refused(&parsed));
+    assert!(parsed.refused.is_empty(), "{:?}", refusals(&parsed));
     assert_eq!(column(&parsed, "n"), ["7", "7", "1"]);
     let batch = parsed.batch.as_ref().unwrap();
     let tags = batch.column_by_name("tags").unwrap().as_list::<i32>();
@@ -111,7 +111,7 @@ fn unknown_fields_are_kept_with_their_paths() {
     );
     assert_eq!(column(&parsed, "id"), ["a", "b", "-"]);
     assert_eq!(
-        refused(&parsed),
+        refusals(&parsed),
         [
             "broken JSON | z | the field occurs twice",
             "wrong type | s.a | expected an integer, found string \"wrong\""
@@ -136,7 +136,7 @@ fn unknown_columns_are_kept_too() {
             "-"
         ]
     );
-    assert!(parsed.refused.is_empty(), "{:?}", refused(&parsed));
+    assert!(parsed.refused.is_empty(), "{:?}", refusals(&parsed));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn records_with_unknown_fields_can_be_refused() {
     let reason = "the contract does not declare this field; declare it, or set `unknown` to \"count\" or \
                \"keep\"";
     assert_eq!(
-        refused(&parsed),
+        refusals(&parsed),
         [
             format!("unknown field | z | {reason}"),
             format!("unknown field | l[1].y | {reason}")
@@ -162,7 +162,7 @@ fn records_with_unknown_fields_can_be_refused() {
     assert_eq!(column(&parsed, "id"), ["a"]);
     let parsed = read(&contract, Some("id,z"), "1,\n2,x\n");
     assert_eq!(
-        refused(&parsed),
+        refusals(&parsed),
         vec![format!("unknown field | z | {reason}"); 2]
     );
     assert!(parsed.batch.is_none());
@@ -191,7 +191,7 @@ pattern = "[a-z]+"
         ),
     );
     assert_eq!(
-        refused(&parsed),
+        refusals(&parsed),
         [
             "not allowed | code | \"AB-12 \" does not match the pattern [A-Z]{2}-[0-9]+",
             "too short | word | the text has 1 character, 2 are needed",

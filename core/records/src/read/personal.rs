@@ -1,5 +1,5 @@
-//! Protects personal data: hashes or nulls replace it in datasets, and placeholders in messages and
-//! in the text of refused records.
+//! Protects personal data: it is replaced with hashes or nulls in datasets, and with placeholders
+//! in messages and in the text of refused records.
 //!
 //! Messages about refused records contain as little as possible: names of fields are kept, but
 //! values of protected fields are removed, and so are values of unlisted fields, one of which may
@@ -18,7 +18,7 @@ use serde_json::Value;
 const HIDDEN: &str = "(personal data)";
 /// Placeholder for the value of a field that the contract does not list.
 const UNLISTED: &str = "(not in the contract)";
-/// Minimum length of a key without a warning, in bytes.
+/// Minimum length of a key, in bytes; a shorter one causes a warning.
 const KEY_BYTES: usize = 16;
 
 /// Returns true if a field of the contract, at any depth, is kept as a hash.
@@ -45,7 +45,8 @@ pub fn warning(contract: &Contract, source: &str, key: Option<&[u8]>) -> Option<
         )),
         Some(key) if key.len() < KEY_BYTES => Some(format!(
             "Personal data in {hashed} of source {source:?} {are} hashed with a key of {} bytes, \
-             which can be guessed. Set RETROCAST_HASH_KEY to a random text of {KEY_BYTES} or more.",
+             which can be guessed. Set RETROCAST_HASH_KEY to a random text of {KEY_BYTES} bytes or \
+             more.",
             key.len()
         )),
         Some(_) => None,
@@ -104,7 +105,7 @@ impl<'a> Redactor<'a> {
         })
     }
 
-    /// The start of a record that is a JSON object; a note for anything else.
+    /// Redacts a record that is a JSON object and returns its start, or a note for anything else.
     pub fn redact_json(&self, raw: &[u8]) -> String {
         match serde_json::from_slice(raw) {
             Ok(mut record @ Value::Object(_)) => {
@@ -115,7 +116,7 @@ impl<'a> Redactor<'a> {
         }
     }
 
-    /// The start of a record of a CSV file.
+    /// Redacts a record of a CSV file and returns its start.
     pub fn redact_csv(&self, raw: &[u8], header: &Header) -> String {
         let redacted = std::str::from_utf8(raw).ok().and_then(|text| {
             header.rewrite(text, self.fields, &|field, cell| match field {
@@ -151,8 +152,8 @@ impl<'a> Redactor<'a> {
 }
 
 /// Returns true if a path leads to or through a protected field, or to one that contains such
-/// fields. Names may look like parts of a path, so every interpretation counts. A path that leads
-/// nowhere counts, too.
+/// fields. Names may look like parts of a path, so every interpretation counts. A path that matches
+/// no field counts, too.
 fn may_be_personal(fields: &[Field], path: &str) -> bool {
     if path.is_empty() {
         return false;

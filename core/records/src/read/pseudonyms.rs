@@ -1,4 +1,4 @@
-//! Replaces personal data by hashes.
+//! Replaces personal data with hashes.
 //!
 //! With a key, they are keyed BLAKE3 hashes: nobody can recover a value without the key, and equal
 //! values have the same hash in all datasets made with it. Without a key, they are BLAKE3 hashes in
@@ -10,7 +10,7 @@ use std::fmt;
 const KEY_CONTEXT: &str = "retrocast 2026-11 personal data";
 const KEY_ID_CONTEXT: &str = "retrocast 2026-11 identity of the key for personal data";
 
-/// Replaces values by hashes.
+/// Replaces values with hashes.
 #[derive(Clone)]
 pub(super) struct Pseudonyms {
     hasher: blake3::Hasher,

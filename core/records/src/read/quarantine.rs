@@ -18,11 +18,11 @@ pub const RAW_CHARACTERS: usize = 1000;
 pub enum Reason {
     /// Not JSON, or a JSON value that is not an object.
     BrokenJson,
-    /// Not CSV, or with another number of cells than the header.
+    /// Not CSV, or the number of cells differs from the header's.
     BrokenCsv,
     /// Bytes that are not UTF-8.
     InvalidUtf8,
-    /// A value of another type than the contract's.
+    /// A value whose type differs from the contract's.
     WrongType,
     /// A required field is missing or null.
     MissingRequired,
@@ -106,7 +106,7 @@ pub(super) fn too_long() -> Violation {
     Violation::new(Reason::TooLong, message)
 }
 
-/// A path with that of the containing value as a prefix.
+/// Prefixes a path with that of the containing value.
 pub(super) fn join_path(outer: &str, path: &str) -> String {
     let dot = if path.is_empty() || path.starts_with('[') {
         ""

@@ -1,4 +1,4 @@
-//! Whole files through the reader: accepted records, refused ones with their lines, broken files.
+//! Reads whole files: accepted records, refused records with their lines, and broken files.
 
 use super::*;
 use arrow::array::AsArray;
@@ -54,7 +54,7 @@ pub(super) fn collect_events(events: Vec<ReadEvent>) -> ReadOutput {
     read
 }
 
-/// Returns at most this many bytes per read.
+/// A reader that returns at most this many bytes per call.
 struct ChunkedReader<'a>(&'a [u8], usize);
 
 impl Read for ChunkedReader<'_> {
@@ -169,8 +169,8 @@ fn records_of_an_array_are_refused_with_their_position() {
 }
 
 #[test]
-fn a_broken_record_does_not_swallow_those_after_it() {
-    // A string without its end, a bracket of the wrong kind, a bracket missing.
+fn a_broken_record_does_not_affect_those_after_it() {
+    // An unclosed string, a mismatched bracket, a missing bracket.
     let text = "[\n{\"id\":\"1},\n{\"id\":\"2\"},\n{\"id\":\"3\",\"tags\":[\"x\"}},\n{\"id\":\"4\"},\n{\"id\":\"5\",\"tags\":[],\n{\"id\":\"6\"}\n]";
     check(
         text,
@@ -236,10 +236,10 @@ fn common_variants_of_csv_are_read() {
         ],
         None,
     );
-    // Line ends of old Macintoshes, and of Windows.
+    // Line ends of old Macintoshes and of Windows.
     check("id;n\r1;2\r3;4\r", Format::Csv, &[2, 3], &[], None);
     check("id;n\r\n1;2\r\n3;4", Format::Csv, &[2, 3], &[], None);
-    // Only blanks in between: empty cells of a table with tabs.
+    // A line of tabs alone is a record of empty cells.
     check(
         "id\tn\n1\t\n\t\n",
         Format::Csv,
@@ -249,7 +249,7 @@ fn common_variants_of_csv_are_read() {
     );
     check("", Format::Csv, &[], &[], None);
     check("id,n", Format::Csv, &[], &[], None);
-    // Joined files repeat the header; if it has one column, it may be a record.
+    // Joined files repeat the header; a header with one column may also be a record.
     let joined = "id,n\n1,2\nid,n\r\n3,4\n\u{feff}id,n\n5,n\n";
     let wrong = ["6 expected an integer, found text \"n\""];
     check(joined, Format::Csv, &[2, 4], &wrong, None);

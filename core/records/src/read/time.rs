@@ -150,8 +150,8 @@ fn require_four_digit_year(date: civil::Date) -> Option<civil::Date> {
     (date.year() >= 1000).then_some(date)
 }
 
-/// Checks that a format determines a day, and for a timestamp a time of that day; the error is the
-/// reason why not.
+/// Checks that a format determines a day, and for a timestamp a time of that day; the error gives
+/// the reason if it does not.
 pub(crate) fn check_format(format: &str, with_time: bool) -> Result<(), &'static str> {
     const UNREADABLE: &str = "cannot be read back";
     let afternoon = civil::date(2026, 11, 17).at(13, 5, 9, 123_456_789);
@@ -171,15 +171,15 @@ pub(crate) fn check_format(format: &str, with_time: bool) -> Result<(), &'static
     }
     let time = parts.to_time().map_err(|_| "does not determine the hour")?;
     if time.hour() == 1 {
-        return Err("has hours of 12 without AM or PM");
+        return Err("has a 12-hour clock without AM or PM");
     }
     Ok(())
 }
 
-/// Exact microseconds since 1970 from a number of units since 1970, truncated toward the past;
+/// Converts a number of units since 1970 to microseconds exactly, truncated toward the past;
 /// saturates if out of range.
 pub(super) fn epoch(text: &str, unit: EpochUnit) -> Option<i64> {
-    /// Number of decimals that are read; further ones only decide whether a number is an integer.
+    /// Number of decimals that are read; further ones only affect the truncation toward the past.
     const DECIMALS: usize = 18;
     let (negative, text) = match text.strip_prefix('-') {
         Some(text) => (true, text),
@@ -404,7 +404,7 @@ impl Scan<'_> {
             }
             let seconds = hours * 3600 + minutes * 60;
             if seconds == 0 {
-                // Go appends this.
+                // Go appends the name of the zone.
                 let _ = self.eat(b" UTC") || self.eat(b" GMT");
             }
             if is_positive { seconds } else { -seconds }

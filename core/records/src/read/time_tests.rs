@@ -1,8 +1,8 @@
 use super::*;
 use crate::contract::Zone;
 
-/// Formats the time that a text means in UTC; "-" if it is refused.
-fn parsed(text: &str) -> String {
+/// Parses a text, and formats the time in UTC; "-" if the text is refused.
+fn normalize(text: &str) -> String {
     timestamp(text)
         .and_then(time_text)
         .unwrap_or("-".to_string())
@@ -36,9 +36,9 @@ fn the_last_supported_times_are_formatted() {
         "9999-12-31T23:59:59Z",
         "9999-12-31T23:59:59.999999Z",
     ] {
-        assert_eq!(parsed(text), text);
+        assert_eq!(normalize(text), text);
     }
-    assert_eq!(parsed("9999-12-31T23:59:59-01:00"), "-");
+    assert_eq!(normalize("9999-12-31T23:59:59-01:00"), "-");
     assert_eq!(time_text(i64::MAX), None);
     assert_eq!(time_text(i64::MIN), None);
 }
@@ -114,7 +114,7 @@ fn unambiguous_forms_are_read() {
             "2026-03-04T05:06:07.123456Z",
         ),
         ("1969-12-31 23:59:59,9999999", "1969-12-31T23:59:59.999999Z"),
-        // A leap second belongs to its day, midnight at the end to the next.
+        // A leap second belongs to its day; 24:00 is the start of the next day.
         ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z"),
         ("2026-03-04T24:00:00Z", "2026-03-05T00:00:00Z"),
         ("2026-03-04 24:00", "2026-03-05T00:00:00Z"),
@@ -127,7 +127,7 @@ fn unambiguous_forms_are_read() {
             "2026-03-04T04:06:07Z",
         ),
     ] {
-        assert_eq!(parsed(text), expected, "{text}");
+        assert_eq!(normalize(text), expected, "{text}");
     }
 }
 
@@ -155,14 +155,14 @@ fn ambiguous_texts_are_refused() {
         "1772600767",
         "05:06:07",
     ] {
-        assert_eq!(parsed(text), "-", "{text}");
+        assert_eq!(normalize(text), "-", "{text}");
     }
 }
 
 #[test]
 fn times_without_an_offset_are_in_the_zone() {
     let berlin = zone("Europe/Berlin");
-    let parsed = |text: &str| {
+    let normalize = |text: &str| {
         let micros = parse_unambiguous(text)
             .unwrap()
             .in_zone(Some(berlin.rules()));
@@ -177,7 +177,7 @@ fn times_without_an_offset_are_in_the_zone() {
         ("2026-10-25T02:30:00", "2026-10-25T00:30:00Z"),
         ("9999-12-31T23:59:59", "9999-12-31T22:59:59Z"),
     ] {
-        assert_eq!(parsed(text), expected, "{text}");
+        assert_eq!(normalize(text), expected, "{text}");
     }
     assert_eq!(Zone::find("Europe/Berlni"), None);
     assert_eq!(zone("europe/berlin").name(), "Europe/Berlin");
@@ -350,7 +350,7 @@ fn formats_must_determine_a_time() {
         (
             "%d/%m/%Y %I:%M",
             true,
-            Err("has hours of 12 without AM or PM"),
+            Err("has a 12-hour clock without AM or PM"),
         ),
         ("%d/%m/%Y %I:%M", false, Ok(())),
     ] {

@@ -16,7 +16,7 @@ pub use super::time::{DAY_MICROS, date, time_text, timestamp};
 
 pub(super) type ValueResult = Result<(), Violation>;
 
-/// Days since 1970 of the years -9999 to 9999.
+/// The supported days, those of the years -9999 to 9999, as days since 1970.
 const DAYS: std::ops::RangeInclusive<i32> = -4_371_587..=2_932_896;
 /// Maximum length of a value in a message, in characters.
 const EXCERPT_CHARACTERS: usize = 40;
@@ -76,7 +76,7 @@ pub(super) fn push_integer(field: &Field, column: &mut Column, value: i64) -> Va
     Ok(())
 }
 
-/// Appends an integer that exceeds signed 64 bits.
+/// Appends an unsigned integer, which may exceed signed 64 bits.
 pub(super) fn push_unsigned(field: &Field, column: &mut Column, value: u64) -> ValueResult {
     match (i64::try_from(value), &field.kind) {
         (Ok(value), _) => push_integer(field, column, value),
@@ -104,7 +104,7 @@ pub(super) fn push_number(field: &Field, column: &mut Column, value: f64) -> Val
         (FieldKind::Integer | FieldKind::Boolean, Some(value)) => {
             push_integer(field, column, value)
         }
-        // Up to 15 digits, the shortest digits of this number are those that were written.
+        // The shortest form of a number of up to 15 digits has the digits that were written.
         (FieldKind::Timestamp | FieldKind::Date, _) => {
             text::push_digits(&value.to_string(), field, column)
         }
@@ -112,7 +112,8 @@ pub(super) fn push_number(field: &Field, column: &mut Column, value: f64) -> Val
     }
 }
 
-/// A number as an integer, if that is exact: from 2^53 on, several integers have the same number.
+/// Converts a number to an integer if that is exact: from 2^53 on, several integers are represented
+/// by the same number.
 pub(super) fn exact_integer(value: f64) -> Option<i64> {
     let exact = value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0;
     exact.then_some(value as i64)
@@ -233,7 +234,7 @@ pub(super) fn push_json(
 
 fn check_length(field: &Field, value: &str) -> ValueResult {
     // A text has at least as many bytes as characters, so most texts need no counting.
-    let may_be_long = field.max_length.is_some_and(|most| value.len() > most);
+    let may_be_long = field.max_length.is_some_and(|max| value.len() > max);
     if !may_be_long && field.min_length.is_none() {
         return Ok(());
     }
@@ -247,13 +248,13 @@ fn check_length(field: &Field, value: &str) -> ValueResult {
         format!("the text has {length} {characters}, {limit}")
     };
     match (field.min_length, field.max_length) {
-        (_, Some(most)) if length > most => Err(Violation::new(
+        (_, Some(max)) if length > max => Err(Violation::new(
             Reason::TooLong,
-            format!("{} are allowed", describe(most)),
+            format!("{} are allowed", describe(max)),
         )),
-        (Some(least), _) if length < least => Err(Violation::new(
+        (Some(min), _) if length < min => Err(Violation::new(
             Reason::TooShort,
-            format!("{} are needed", describe(least)),
+            format!("{} are needed", describe(min)),
         )),
         _ => Ok(()),
     }
@@ -310,12 +311,8 @@ fn check_range(
         Err(Violation::new(Reason::OutOfRange, message))
     };
     match (field.min, field.max) {
-        (Some(min), _) if order(min) == Ordering::Less => {
-            violation("below the least allowed,", min)
-        }
-        (_, Some(max)) if order(max) == Ordering::Greater => {
-            violation("above the greatest allowed,", max)
-        }
+        (Some(min), _) if order(min) == Ordering::Less => violation("below the minimum,", min),
+        (_, Some(max)) if order(max) == Ordering::Greater => violation("above the maximum,", max),
         _ => Ok(()),
     }
 }

@@ -85,7 +85,7 @@ impl BucketPattern<'_> {
         }
     }
 
-    /// The single object of an address without a pattern.
+    /// Finds the single object of an address without a pattern.
     async fn find_object(&self) -> Result<SourceFile, SourceError> {
         let slash = if self.prefix.is_empty() { "" } else { "/" };
         let key = format!("{}{slash}{}", self.prefix, self.pattern.join("/"));
@@ -101,7 +101,7 @@ impl BucketPattern<'_> {
         }
     }
 
-    /// The error for a missing object, which may be a folder.
+    /// Makes the error for a missing object; its key may be that of a folder.
     async fn missing_error(&self, key: &str) -> SourceError {
         let prefix = StorePath::from(key);
         let mut below = self.store.list(Some(&prefix));
@@ -160,7 +160,7 @@ impl BucketPattern<'_> {
         let Some(partition) = &self.partition else {
             return Ok(prefixes);
         };
-        // The last segment is that of objects.
+        // The last segment matches objects, not folders.
         let depth = partition.depth().min(self.pattern.len() - 1);
         for segment in &self.pattern[..depth] {
             let mut next = Vec::new();
@@ -200,13 +200,14 @@ impl BucketPattern<'_> {
         }
     }
 
-    /// Paths are relative to the fixed part, as for folders, so moving the records changes nothing.
+    /// Converts the metadata of an object. The path is relative to the fixed part, as for folders,
+    /// so that moving the records does not change it.
     fn file(&self, meta: &ObjectMeta) -> SourceFile {
-        let whole = meta.location.as_ref();
-        let below = whole.strip_prefix(&self.prefix).unwrap_or(whole);
+        let key = meta.location.as_ref();
+        let below = key.strip_prefix(&self.prefix).unwrap_or(key);
         let modified = meta.last_modified.timestamp_micros();
         SourceFile {
-            name: format!("{}/{whole}", self.root),
+            name: format!("{}/{key}", self.root),
             path: StorePath::from(below.trim_start_matches('/')),
             location: meta.location.clone(),
             size: meta.size,

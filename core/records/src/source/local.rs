@@ -1,8 +1,8 @@
 //! Parses a local URI into a folder and a pattern for the files below it, and lists them.
 //!
-//! Folders are walked here, not by the object store, whose listing of a folder fails completely for
-//! one invalid entry. Entries that cannot contain records (pipes, devices, sockets), symbolic link
-//! cycles and undecodable names are skipped and reported.
+//! Folders are walked here, not by the object store, whose listing of a folder fails completely if
+//! one entry is invalid. Entries that cannot contain records (pipes, devices, sockets), symbolic
+//! link cycles and undecodable names are skipped and reported.
 
 use super::{
     Listing, SkippedFile, SourceFile, SourceStore,
@@ -68,8 +68,8 @@ impl FilePattern {
         if path.contains('\0') {
             return Err(uri_error("holds a NUL character; remove it"));
         }
-        let whole = base.join(path);
-        if whole.is_dir() {
+        let full_path = base.join(path);
+        if full_path.is_dir() {
             let suggestion = format!("{}/**/*.jsonl*", path.trim_end_matches('/'));
             return Err(SourceError::Folder {
                 name: source.to_string(),
@@ -79,7 +79,7 @@ impl FilePattern {
         }
         let segments: Vec<&str> = path.split('/').collect();
         let is_variable = |segment: &&str| is_pattern(segment) || is_dated(segment);
-        let is_literal = whole.exists() || !segments.iter().any(is_variable);
+        let is_literal = full_path.exists() || !segments.iter().any(is_variable);
         let fixed = if is_literal {
             segments.len() - 1
         } else {
@@ -230,7 +230,7 @@ impl FilePattern {
         })
     }
 
-    /// Walks only into folders that the pattern can match.
+    /// Finds the files that match the pattern, and walks only into folders that it can match.
     fn find_matching(&self, source: &str) -> Result<MatchedFiles, SourceError> {
         let mut walk = WalkResult::default();
         let mut visited: BTreeSet<(String, usize)> = BTreeSet::new();
@@ -328,7 +328,7 @@ impl FilePattern {
         None
     }
 
-    /// A few names in the folder, for errors.
+    /// Describes the contents of the folder for an error: a few names.
     fn describe_contents(&self) -> String {
         let Ok(entries) = std::fs::read_dir(&self.folder) else {
             return String::new();
@@ -362,7 +362,7 @@ struct PendingFolder {
     on_disk: PathBuf,
     /// Path relative to the first folder.
     path: String,
-    /// Index of the segment for its entries.
+    /// Index of the pattern segment that its entries must match.
     at: usize,
     /// The containing folders, with links resolved.
     ancestors: Vec<PathBuf>,
@@ -380,7 +380,7 @@ impl WalkResult {
         self.skipped.insert(path.to_string(), reason);
     }
 
-    /// The step into a folder; `None` if a link points back to a containing folder.
+    /// Prepares the walk into a folder; `None` if a link points back to a containing folder.
     fn descend(
         &mut self,
         step: &PendingFolder,

@@ -1,7 +1,7 @@
 //! Paths with dates: those outside the requested days are neither listed nor read.
 //!
-//! `{year}`, `{month}`, `{day}` and `{date}` (`2026-11-09`) match digits in a pattern, in any of its
-//! segments. A folder is entered if the days it may hold overlap the requested days.
+//! `{year}`, `{month}`, `{day}` and `{date}` (`2026-11-09`) match digits in a pattern, in any of
+//! its segments. A folder is entered if the days it may hold overlap the requested days.
 
 use super::pattern::is_pattern;
 use jiff::civil::Date;
@@ -46,7 +46,7 @@ pub(super) fn is_dated(segment: &str) -> bool {
         .any(|(field, _)| segment.contains(field))
 }
 
-/// A segment with its date placeholders replaced by patterns.
+/// Replaces the date placeholders of a segment with patterns.
 pub(super) fn expand_dates(segment: &str) -> String {
     PLACEHOLDERS
         .iter()
@@ -56,8 +56,8 @@ pub(super) fn expand_dates(segment: &str) -> String {
 }
 
 impl Partition {
-    /// Parses the segments of a pattern after its fixed part; `None` without dates. The error describes
-    /// an invalid combination.
+    /// Parses the segments of a pattern after its fixed part; `None` if they contain no date. The
+    /// error describes an invalid combination.
     pub fn parse(pattern: &[String], days: Option<Days>) -> Result<Option<Self>, String> {
         let Some(last) = pattern.iter().rposition(|segment| is_dated(segment)) else {
             return Ok(None);
@@ -89,7 +89,7 @@ impl Partition {
             |segment: &&String| is_dated(segment) && is_pattern(&without_placeholders(segment));
         if let Some(segment) = segments.iter().find(mixed) {
             return Err(format!(
-                "has {segment:?}: beside a date a segment cannot have * or ? or [, since the \
+                "has {segment:?}: a segment with a date cannot contain *, ? or [, since the \
                  position of the date would be ambiguous"
             ));
         }
@@ -113,7 +113,7 @@ impl Partition {
             }
         }
         let Some((first, end)) = date.days() else {
-            // Digits that are not a date, such as a month 13.
+            // Digits that are not a date, such as month 13.
             return date.year.is_none();
         };
         self.days
@@ -121,7 +121,7 @@ impl Partition {
     }
 }
 
-/// A segment without its date placeholders.
+/// Removes the date placeholders from a segment.
 fn without_placeholders(segment: &str) -> String {
     PLACEHOLDERS
         .iter()
@@ -131,7 +131,7 @@ fn without_placeholders(segment: &str) -> String {
 }
 
 impl PathDate {
-    /// Reads the dates of a name; false if it does not match the segment.
+    /// Reads the date parts of a name; returns false if the name does not match the segment.
     fn read_name(&mut self, segment: &str, name: &str) -> bool {
         let (mut segment, mut name) = (segment, name);
         while let Some((at, field)) = next_placeholder(segment) {

@@ -51,7 +51,7 @@ pub(super) fn matches_path(pattern: &[String], path: &[&str]) -> bool {
     }
 }
 
-/// The next position in the pattern if its element at `p` matches the character.
+/// Returns the next position in the pattern if the element at `p` matches the character.
 fn match_element(pattern: &[char], p: usize, c: char) -> Option<usize> {
     match pattern.get(p)? {
         '?' => Some(p + 1),
@@ -63,7 +63,8 @@ fn match_element(pattern: &[char], p: usize, c: char) -> Option<usize> {
     }
 }
 
-/// Parses the set `[…]` at `p`: its end, and whether it contains `c`; `None` if it is not closed.
+/// Parses the set `[…]` at `p` and returns its end, and whether it contains `c`; `None` if the set
+/// is not closed.
 fn match_set(pattern: &[char], p: usize, c: char) -> Option<(usize, bool)> {
     let mut i = p + 1;
     let negated = matches!(pattern.get(i), Some('!' | '^'));

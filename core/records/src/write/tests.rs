@@ -35,7 +35,7 @@ fn batch() -> RecordBatch {
         .unwrap()
 }
 
-fn written(format: TableFormat, batches: &[RecordBatch]) -> Vec<u8> {
+fn write_table(format: TableFormat, batches: &[RecordBatch]) -> Vec<u8> {
     let schema = batch().schema();
     let mut out = Vec::new();
     let mut writer = TableWriter::new(format, &schema, &mut out).unwrap();
@@ -48,7 +48,7 @@ fn written(format: TableFormat, batches: &[RecordBatch]) -> Vec<u8> {
 
 #[test]
 fn csv_has_safe_texts_and_plain_numbers() {
-    let text = String::from_utf8(written(TableFormat::Csv, &[batch()])).unwrap();
+    let text = String::from_utf8(write_table(TableFormat::Csv, &[batch()])).unwrap();
     let expected = "text,whole,number,flag,day,at,list\n\
         \"'=1+1, \"\"a\"\"\",-3,-0.5,true,2024-10-04,1970-01-01T00:00:01.500Z,\"[1,null]\"\n\
         ,,,,,,\n";
@@ -58,7 +58,7 @@ fn csv_has_safe_texts_and_plain_numbers() {
 #[test]
 fn json_has_unchanged_texts_and_nulls() {
     let json: serde_json::Value =
-        serde_json::from_slice(&written(TableFormat::Json, &[batch(), batch()])).unwrap();
+        serde_json::from_slice(&write_table(TableFormat::Json, &[batch(), batch()])).unwrap();
     let first = serde_json::json!({
         "text": "=1+1, \"a\"", "whole": -3, "number": -0.5, "flag": true, "day": "2024-10-04",
         "at": "1970-01-01T00:00:01.500Z", "list": [1, null],
@@ -71,7 +71,7 @@ fn json_has_unchanged_texts_and_nulls() {
             .values()
             .all(serde_json::Value::is_null)
     );
-    let empty = written(TableFormat::Json, &[]);
+    let empty = write_table(TableFormat::Json, &[]);
     assert_eq!(
         serde_json::from_slice::<serde_json::Value>(&empty).unwrap(),
         serde_json::json!([])
@@ -81,8 +81,8 @@ fn json_has_unchanged_texts_and_nulls() {
 #[test]
 fn parquet_has_the_same_rows() {
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-    let bytes = written(TableFormat::Parquet, &[batch()]);
-    assert_eq!(bytes, written(TableFormat::Parquet, &[batch()]));
+    let bytes = write_table(TableFormat::Parquet, &[batch()]);
+    assert_eq!(bytes, write_table(TableFormat::Parquet, &[batch()]));
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes)).unwrap();
     let read: Vec<RecordBatch> = reader.build().unwrap().map(Result::unwrap).collect();
     assert_eq!(read[0].columns()[..2], batch().columns()[..2]);

@@ -154,7 +154,7 @@ struct State {
     lost: bool,
 }
 
-/// Requests a lease; the result has `holder` with the fencing token.
+/// Requests a lease for `holder`, and sets its fencing token.
 pub(super) fn request(
     store: &Arc<dyn SharedStore>,
     key: &str,
@@ -303,10 +303,10 @@ pub fn active_runs(store: &dyn SharedStore) -> io::Result<BTreeSet<String>> {
     let recent = SignedDuration::try_from(LIFETIME * 3).unwrap_or(SignedDuration::MAX);
     let mut runs = BTreeSet::new();
     for entry in store.list("leases")? {
-        let Some((job, window)) = of_window(&entry.key) else {
+        let Some((job, window)) = parse_window(&entry.key) else {
             continue;
         };
-        // Not written for so long that it has expired, whatever its content.
+        // A lease that was not written for this long has expired, whatever its content.
         if now.duration_since(entry.modified) > recent {
             continue;
         }
@@ -320,8 +320,8 @@ pub fn active_runs(store: &dyn SharedStore) -> io::Result<BTreeSet<String>> {
     Ok(runs)
 }
 
-/// Job and window from a lease's name; `None` for leases on schedules and nodes.
-fn of_window(key: &str) -> Option<(&str, &str)> {
+/// Parses the job and window in a lease's name; `None` for leases on schedules and nodes.
+fn parse_window(key: &str) -> Option<(&str, &str)> {
     let (job, rest) = key.strip_prefix("leases/")?.split_once('/')?;
     let window = rest.strip_suffix(".lease")?;
     let is_window = !window.contains('/') && window != "schedule";
@@ -343,7 +343,7 @@ mod tests {
         }
     }
 
-    fn granted(store: &Arc<dyn SharedStore>) -> RemoteLease {
+    fn acquire(store: &Arc<dyn SharedStore>) -> RemoteLease {
         match request(store, "leases/review/2026-W46.lease", holder(1)).unwrap() {
             RemoteResponse::Granted(lease) => lease,
             RemoteResponse::Held(holder) => panic!("held by {holder:?}"),
@@ -362,7 +362,7 @@ mod tests {
     #[test]
     fn a_held_lease_is_refused_and_the_next_one_has_the_next_token() {
         let store: Arc<dyn SharedStore> = Arc::new(Bucket::default());
-        let first = granted(&store);
+        let first = acquire(&store);
         first.set_run("1a2b").unwrap();
         let RemoteResponse::Held(Some(holder)) =
             request(&store, "leases/review/2026-W46.lease", holder(2)).unwrap()
@@ -371,7 +371,7 @@ mod tests {
         };
         assert_eq!(holder.run, "1a2b");
         drop(first);
-        let second = granted(&store);
+        let second = acquire(&store);
         assert_eq!(second.token(), 2);
         assert!(second.is_held());
     }
@@ -379,12 +379,12 @@ mod tests {
     #[test]
     fn an_expired_lease_is_granted_to_the_next_request() {
         let store: Arc<dyn SharedStore> = Arc::new(Bucket::default());
-        let first = granted(&store);
+        let first = acquire(&store);
         tamper(&store, |claim| {
             claim.renewed -= SignedDuration::from_secs(61);
             claim.process.table = "another machine".to_string();
         });
-        let second = granted(&store);
+        let second = acquire(&store);
         assert_eq!(second.token(), 2);
         assert!(second.is_held() && !first.is_held());
         assert!(first.set_run("1a2b").is_err());
@@ -395,9 +395,9 @@ mod tests {
     #[test]
     fn the_lease_of_a_dead_local_process_is_granted_at_once() {
         let store: Arc<dyn SharedStore> = Arc::new(Bucket::default());
-        let first = granted(&store);
+        let first = acquire(&store);
         tamper(&store, |claim| claim.process.born = "0".to_string());
-        assert_eq!(granted(&store).token(), 2);
+        assert_eq!(acquire(&store).token(), 2);
         drop(first);
     }
 
@@ -406,7 +406,7 @@ mod tests {
         let store = Arc::new(Bucket::default());
         store.lose_next_response();
         let shared: Arc<dyn SharedStore> = store.clone();
-        let lease = granted(&shared);
+        let lease = acquire(&shared);
         store.lose_next_response();
         lease.set_run("1a2b").unwrap();
         assert!(lease.is_held());
@@ -438,7 +438,7 @@ mod tests {
     #[test]
     fn active_runs_of_other_processes_are_listed() {
         let store: Arc<dyn SharedStore> = Arc::new(Bucket::default());
-        let lease = granted(&store);
+        let lease = acquire(&store);
         lease.set_run("1a2b").unwrap();
         assert!(
             active_runs(&*store).unwrap().is_empty(),

@@ -15,7 +15,7 @@ const DECIMALS: [char; 2] = ['.', ','];
 const THOUSANDS: [char; 5] = ['.', ',', ' ', '\'', '_'];
 /// Supported directives of time formats.
 const DIRECTIVES: &str = "%Y %y year; %m month; %b %B its name; %d %e day; %j day of the year; %a %A weekday; \
-    %H hour of 24; %I hour of 12 with %p AM or PM; %M minute; %S second; %f fraction, %.f with its point; \
+    %H hour 00-23; %I hour 01-12 with %p AM or PM; %M minute; %S second; %f fraction, %.f with its point; \
     %z offset +0100, %:z +01:00; %Q zone; %s seconds since 1970; %F %Y-%m-%d; %T %H:%M:%S; %% a percent sign";
 const EPOCHS: &str = "numbers since 1970 are epoch_s, epoch_ms, epoch_us or epoch_ns";
 
@@ -105,7 +105,7 @@ impl ContractReader<'_> {
         if let (true, Some(value)) = (notation.thousands == Some(mark), declaration) {
             let message = format!("`thousands` and `decimal` are both {mark:?}");
             let other = if mark == '.' { ',' } else { '.' };
-            let help = format!("beside `thousands = \"{mark}\"`, write `decimal = \"{other}\"`");
+            let help = format!("with `thousands = \"{mark}\"`, write `decimal = \"{other}\"`");
             self.error(value.span(), message, Some(help));
         }
     }

@@ -348,7 +348,7 @@ pub(super) const LISTS: &[ResultTable] = &[
     ResultTable {
         name: "quarantine",
         title: "Quarantined records",
-        description: "Records that violate their contract, stored beside the dataset of each source.",
+        description: "Records that violate their contract, stored next to the dataset of each source.",
         columns: &[
             column("source", "text", "", "Name of the source."),
             column("file", "text", "", "The file."),

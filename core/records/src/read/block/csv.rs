@@ -92,9 +92,9 @@ impl BlockReader<'_, '_> {
 
     /// Fills the buffer with the whole first record; returns its end.
     fn fill_record(&mut self, end: impl Fn(&[u8]) -> Option<usize>) -> Result<usize, Stop> {
-        let mut least = PROBE_BYTES;
+        let mut min_length = PROBE_BYTES;
         loop {
-            let more = self.fill(least);
+            let more = self.fill(min_length);
             let length = self.input.bytes.len();
             let end = end(&self.input.bytes).or((!more).then_some(length));
             if end.unwrap_or(length) > RECORD_BYTES_MAX {
@@ -103,7 +103,7 @@ impl BlockReader<'_, '_> {
             }
             match end {
                 Some(end) => return Ok(end),
-                None => least = 2 * length,
+                None => min_length = 2 * length,
             }
         }
     }

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 /// The buffered part of a file, and its unread rest.
 pub(super) struct InputBuffer<'r> {
     rest: Box<dyn Read + Send + 'r>,
-    /// Data that was read and not consumed.
+    /// Data that was read but not consumed.
     pub bytes: Vec<u8>,
     end: Option<Result<(), io::Error>>,
     /// True if lines end with a carriage return alone.
@@ -23,13 +23,13 @@ impl<'r> InputBuffer<'r> {
         }
     }
 
-    /// Reads until the buffer has at least `least` bytes, or the file ends.
-    pub fn fill(&mut self, least: usize) {
-        if self.end.is_some() || self.bytes.len() >= least {
+    /// Reads until the buffer has at least `min_length` bytes, or the file ends.
+    pub fn fill(&mut self, min_length: usize) {
+        if self.end.is_some() || self.bytes.len() >= min_length {
             return;
         }
         let length = self.bytes.len();
-        let missing = least - length;
+        let missing = min_length - length;
         // Reserved at once: growing would copy, and allocate memory that is never used.
         self.bytes.reserve_exact(missing);
         let read = (&mut self.rest)

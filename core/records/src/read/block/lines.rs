@@ -5,16 +5,16 @@ use crate::read::quarantine::{RECORD_BYTES_MAX, too_long};
 
 impl BlockReader<'_, '_> {
     pub(super) fn read_lines(&mut self) -> Result<(), Stop> {
-        let mut least = BLOCK_BYTES;
+        let mut min_length = BLOCK_BYTES;
         loop {
-            let more = self.fill(least);
+            let more = self.fill(min_length);
             let bytes = &self.input.bytes;
             // All lines except the first of a longer buffer begin within the last block read.
             let first = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
             if first > RECORD_BYTES_MAX {
                 self.refuse(first, too_long())?;
                 self.skip_line();
-                least = BLOCK_BYTES;
+                min_length = BLOCK_BYTES;
                 continue;
             }
             let last = memchr::memrchr(b'\n', bytes).map(|end| end + 1);
@@ -29,7 +29,7 @@ impl BlockReader<'_, '_> {
             if !more {
                 return self.check_read_error();
             }
-            least = self.input.bytes.len() + BLOCK_BYTES;
+            min_length = self.input.bytes.len() + BLOCK_BYTES;
         }
     }
 }

@@ -18,7 +18,7 @@ const INDENT_MAX: u64 = 4096;
 struct Cursor {
     /// Index of the next byte.
     at: usize,
-    /// Number of lines of the buffer passed.
+    /// Number of lines passed in the buffer.
     lines: u64,
     /// Length of the current line's part in blocks already passed on, in bytes.
     line_before: u64,
@@ -30,7 +30,7 @@ struct Cursor {
 }
 
 impl Cursor {
-    /// Byte in its line, from 1.
+    /// Position in the current line, in bytes, from 1.
     fn column(&self, at: usize) -> u64 {
         self.line_before + (at - self.line_start) as u64 + 1
     }
@@ -73,7 +73,7 @@ impl BlockReader<'_, '_> {
         Ok(())
     }
 
-    /// Passes on the values so far.
+    /// Passes on the values found so far.
     fn emit_values(&mut self, cursor: &mut Cursor) -> Result<(), Stop> {
         let spans = std::mem::take(&mut cursor.spans);
         cursor.line_before += (cursor.at - cursor.line_start) as u64;
@@ -134,8 +134,8 @@ impl BlockReader<'_, '_> {
                 ScanStep::Broken(_) => return self.emit_broken_value(cursor, start, end, indent),
                 ScanStep::More if self.fill(scanned + BLOCK_BYTES) => {}
                 ScanStep::More if self.input.bytes.len() > scanned => {}
-                // A truncated value at the end of the file is one record, but none if the file is
-                // broken there.
+                // A truncated value at the end of the file is a record, unless the file is broken
+                // there.
                 ScanStep::More => {
                     if self.input.error().is_none() {
                         self.add_span(cursor, start, end);

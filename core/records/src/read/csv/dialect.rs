@@ -1,4 +1,4 @@
-//! The dialect of a CSV file: declared keys, and detection of the others.
+//! The dialect of a CSV file: its declared parts, and the detection of the others.
 
 use super::marks::Marks;
 

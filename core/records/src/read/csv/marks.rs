@@ -109,7 +109,8 @@ impl Marks {
         self.cells(record, 0, &mut Vec::new())
     }
 
-    /// Splits a record without its line break into at most `limit` cells; returns the number of all.
+    /// Splits a record into cells, without its line break; keeps at most `limit` cells, and returns
+    /// the number of all.
     pub fn cells<'t>(self, record: &'t str, limit: usize, cells: &mut Vec<Cow<'t, str>>) -> usize {
         let record = record.strip_suffix('\n').unwrap_or(record);
         let record = record.strip_suffix('\r').unwrap_or(record);
@@ -160,8 +161,8 @@ fn unquote(text: &str, quote: u8) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let quote = char::from(quote);
-    let two: String = [quote, quote].iter().collect();
-    Cow::Owned(text.replace(&two, &quote.to_string()))
+    let doubled: String = [quote, quote].iter().collect();
+    Cow::Owned(text.replace(&doubled, &quote.to_string()))
 }
 
 #[cfg(test)]
@@ -248,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn records_end_where_the_reference_says() {
+    fn ends_of_records_match_the_reference() {
         // All texts of up to 8 of the structural characters.
         let alphabet = [b'"', b',', b'\n', b'x'];
         for length in 0..=8_u32 {

@@ -92,7 +92,7 @@ fn a_window_beyond_the_limit_is_refused() {
 
 #[test]
 fn expansion_is_limited() {
-    // 2 GiB of zeros are some 70 kB.
+    // Compressed, 2 GiB of zeros take about 70 kB.
     let bomb = zstd::stream::encode_all(io::repeat(0).take(2 << 30), 1).unwrap();
     let mut text = decode(Box::new(&bomb[..]), "x").unwrap();
     let mut chunk = vec![0; 1 << 20];

@@ -116,11 +116,11 @@ impl Cells {
                 value::push_number(field, column, number)
             }
             Kind::Decimal(values) => push_decimal(field, column, values.value(row)),
-            Kind::Instant(values, second) => {
-                push_time(field, column, values.value(row), *second, Time::Instant)
+            Kind::Instant(values, per_second) => {
+                push_time(field, column, values.value(row), *per_second, Time::Instant)
             }
-            Kind::Local(values, second) => {
-                push_time(field, column, values.value(row), *second, Time::Local)
+            Kind::Local(values, per_second) => {
+                push_time(field, column, values.value(row), *per_second, Time::Local)
             }
             Kind::Day(values) => value::push_days(field, column, values.value(row)),
             Kind::Text(values) => push_text(field, column, values.value(row), extra_fields),
@@ -160,7 +160,7 @@ impl Kind {
         let cast_to = |kind: &DataType| cast(array, kind).ok();
         let integers = |array: &ArrayRef| array.as_primitive::<Int64Type>().clone();
         Some(match array.data_type() {
-            // Only nulls.
+            // A column of nulls only.
             DataType::Null => Self::Other("nothing".to_string()),
             DataType::Boolean => Self::Boolean(array.as_boolean().clone()),
             DataType::Int8
@@ -181,10 +181,10 @@ impl Kind {
                 Self::Decimal(cast_to(&DataType::Utf8)?.as_string().clone())
             }
             DataType::Timestamp(unit, zone) => {
-                let (values, second) = timestamps(array, *unit);
+                let (values, per_second) = timestamps(array, *unit);
                 match zone {
-                    Some(_) => Self::Instant(values, second),
-                    None => Self::Local(values, second),
+                    Some(_) => Self::Instant(values, per_second),
+                    None => Self::Local(values, per_second),
                 }
             }
             DataType::Date32 => Self::Day(array.as_primitive().clone()),
@@ -263,7 +263,7 @@ fn timestamps(array: &ArrayRef, unit: TimeUnit) -> (Int64Array, i64) {
 
 /// The ranges of the items of each list, and the items; `None` if they are not lists.
 fn lists(array: &ArrayRef) -> Option<(Vec<Range<usize>>, ArrayRef)> {
-    let ranges = |ends: Vec<usize>| ends.windows(2).map(|two| two[0]..two[1]).collect();
+    let ranges = |ends: Vec<usize>| ends.windows(2).map(|pair| pair[0]..pair[1]).collect();
     Some(match array.data_type() {
         DataType::List(_) => {
             let lists = array.as_list::<i32>();
@@ -329,12 +329,12 @@ fn push_time(
     field: &Field,
     column: &mut Column,
     moment: i64,
-    second: i64,
+    per_second: i64,
     time: fn(i64) -> Time,
 ) -> Result<(), Violation> {
-    let micros = match second {
+    let micros = match per_second {
         1_000_000_000 => Some(moment.div_euclid(1000)),
-        second => moment.checked_mul(1_000_000 / second),
+        per_second => moment.checked_mul(1_000_000 / per_second),
     };
     match micros {
         Some(micros) => {

@@ -10,8 +10,8 @@ const DEPTH_MAX: usize = 64;
 const COLUMNS_MAX: u64 = 10_000;
 /// Maximum size of a page, in bytes; writers make pages of about a megabyte.
 const PAGE_BYTES_MAX: u64 = 256 << 20;
-/// Maximum number of values of a repeated column in one row group, because a row is in memory with all
-/// items of its lists.
+/// Maximum number of values of a repeated column in one row group, because a row is in memory with
+/// all items of its lists.
 const VALUES_MAX: u64 = 1 << 26;
 
 /// Validates the metadata in the footer of a file.
@@ -27,7 +27,7 @@ pub(super) fn check_footer(bytes: &[u8]) -> Result<(), ThriftError> {
     check_tree(&children)
 }
 
-/// Number of children that an element of the schema claims.
+/// Reads the number of children that an element of the schema claims.
 fn schema_element(reader: &mut ThriftReader<'_>, kind: u8) -> Result<u64, ThriftError> {
     if kind != STRUCT {
         return Err("its schema is invalid");

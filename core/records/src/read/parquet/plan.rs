@@ -22,7 +22,7 @@ pub(super) struct Plan {
     pub mask: ProjectionMask,
     /// Paths of the columns that the contract does not list.
     pub unknown: Vec<String>,
-    /// True if other columns are read, too.
+    /// True if the columns that the contract does not list are read, too.
     keep: bool,
 }
 
@@ -151,8 +151,8 @@ fn count_leaves(kind: &DataType) -> usize {
     }
 }
 
-/// The metadata with other types: texts as views, and times of 96 bits, which exceed the range of
-/// nanoseconds, as microseconds.
+/// Changes types in the metadata: texts become views, and times of 96 bits, which exceed the range
+/// of nanoseconds, become microseconds.
 pub(super) fn with_views(
     metadata: Arc<ParquetMetaData>,
 ) -> Result<ArrowReaderMetadata, ParquetError> {
@@ -196,9 +196,9 @@ fn column_with_views(column: &FieldRef, schema: &SchemaDescriptor, next: &mut us
         kind => {
             let leaf = *next;
             *next += 1;
-            let bits96 =
+            let is_int96 =
                 leaf < schema.num_columns() && schema.column(leaf).physical_type() == Type::INT96;
-            if bits96 {
+            if is_int96 {
                 DataType::Timestamp(TimeUnit::Microsecond, None)
             } else {
                 view_type(kind)

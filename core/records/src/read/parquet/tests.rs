@@ -108,8 +108,8 @@ fn ids(n: usize) -> ArrayRef {
     Arc::new(StringArray::from_iter_values((0..n).map(|n| n.to_string())))
 }
 
-/// Reads the values of one column next to an `id` as the contract's field: returns them as Arrow
-/// shows them, or the violation of the first refused one.
+/// Reads the values of one column next to an `id` as the contract's field; returns them as Arrow
+/// formats them, or the violation of the first refused one.
 fn column(name: &str, values: ArrayRef) -> String {
     let rows = values.len();
     let mut columns = vec![("id", ids(rows)), (name, values)];
@@ -128,7 +128,7 @@ fn column(name: &str, values: ArrayRef) -> String {
         .join(" | ")
 }
 
-/// A value as Arrow shows it.
+/// Formats a value as Arrow does.
 fn display(column: &ArrayRef, row: usize) -> String {
     let zoned = matches!(column.data_type(), DataType::Timestamp(..));
     let plain = DataType::Timestamp(TimeUnit::Microsecond, None);
@@ -138,7 +138,7 @@ fn display(column: &ArrayRef, row: usize) -> String {
 }
 
 #[test]
-fn numbers_of_every_width() {
+fn numbers_of_every_width_are_read() {
     let check = |name: &str, values: ArrayRef, expected: &str| {
         assert_eq!(column(name, values), expected);
     };
@@ -152,7 +152,7 @@ fn numbers_of_every_width() {
     check(
         "n",
         Arc::new(Int64Array::from(vec![100])),
-        "1 n: 100 is above the greatest allowed, 99",
+        "1 n: 100 is above the maximum, 99",
     );
     check(
         "n",
@@ -160,7 +160,7 @@ fn numbers_of_every_width() {
         "1 n: 18446744073709551615 does not fit an integer of 64 bits",
     );
     check("x", Arc::new(Int32Array::from(vec![3])), "3.0");
-    // As programs write integers with missing values.
+    // Some programs write integers with missing values as floating-point numbers.
     check("n", Arc::new(Float64Array::from(vec![5.0])), "5");
     check("x", Arc::new(Float32Array::from(vec![0.5])), "0.5");
     check(
@@ -209,7 +209,7 @@ fn numbers_of_every_width() {
 }
 
 #[test]
-fn times_of_every_unit_and_zone() {
+fn times_of_every_unit_and_zone_are_read() {
     let check = |name: &str, values: ArrayRef, expected: &str| {
         assert_eq!(column(name, values), expected);
     };
@@ -269,7 +269,7 @@ fn times_of_every_unit_and_zone() {
 }
 
 #[test]
-fn texts_lists_and_structs() {
+fn texts_lists_and_structs_are_read() {
     let check = |name: &str, values: ArrayRef, expected: &str| {
         assert_eq!(column(name, values), expected);
     };
@@ -359,8 +359,8 @@ fn times_of_96_bits_reach_beyond_nanoseconds() {
         .unwrap();
     column.close().unwrap();
     let mut column = group.next_column().unwrap().unwrap();
-    // Nanoseconds of the day, then the Julian day: 1970-01-01 is 2,440,588. The second is 2300-01-01,
-    // beyond what 64 bits of nanoseconds reach.
+    // Nanoseconds of the day, then the Julian day: 1970-01-01 is 2,440,588. The second time is
+    // 2300-01-01, beyond the range of nanoseconds in 64 bits.
     let mut times = [Int96::new(), Int96::new()];
     let noon = 43_200_000_000_000_u64;
     times[0].set_data(noon as u32, (noon >> 32) as u32, 2_440_588 + 20_513);
@@ -380,7 +380,7 @@ fn times_of_96_bits_reach_beyond_nanoseconds() {
 }
 
 #[test]
-fn rows_are_numbered_across_row_groups_and_unknown_columns_counted() {
+fn rows_are_numbered_across_row_groups_and_unknown_columns_are_counted() {
     let group = |first: i64| {
         batch(vec![
             (
@@ -410,9 +410,9 @@ fn rows_are_numbered_across_row_groups_and_unknown_columns_counted() {
                 read.refused,
                 [
                     "2 id: the value is null in {\"n\":1}",
-                    "3 n: 1000 is above the greatest allowed, 99 in {\"id\":\"b\",\"n\":1000}",
+                    "3 n: 1000 is above the maximum, 99 in {\"id\":\"b\",\"n\":1000}",
                     "5 id: the value is null in {\"n\":1}",
-                    "6 n: 1000 is above the greatest allowed, 99 in {\"id\":\"b\",\"n\":1000}",
+                    "6 n: 1000 is above the maximum, 99 in {\"id\":\"b\",\"n\":1000}",
                 ]
             );
             let unknown = [("extra".to_string(), 3), ("extra".to_string(), 3)];
@@ -487,7 +487,7 @@ fn contracts_apply_to_columns() {
 
 #[test]
 fn a_text_that_a_dictionary_repeats_is_not_multiplied_in_memory() {
-    // 1 MiB for each of 200 rows if it were written out for each.
+    // Repeated in full, it would take 1 MiB for each of 200 rows.
     let long = "x".repeat(1 << 20);
     let dictionary = StringArray::from(vec![long.as_str()]);
     let keys = Int32Array::from(vec![0; 200]);

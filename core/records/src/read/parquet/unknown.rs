@@ -1,4 +1,4 @@
-//! Keeps fields that a contract does not list as JSON.
+//! Keeps, as JSON, the fields that a contract does not list.
 
 use crate::{
     contract::{Field, UnknownFields},
@@ -56,8 +56,8 @@ pub(super) fn keep_values(rest: &[(String, ArrayRef)], row: usize, extra_fields:
     }
 }
 
-/// Converts a value to JSON; `None` if JSON has no such type. Goes through text: such values are
-/// rare.
+/// Converts a value to JSON; `None` if JSON has no such type. The conversion goes through text,
+/// since such values are rare.
 pub(super) fn json_value(values: &ArrayRef, row: usize) -> Option<serde_json::Value> {
     if values.is_null(row) {
         return Some(serde_json::Value::Null);

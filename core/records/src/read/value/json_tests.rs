@@ -35,7 +35,8 @@ required = true
 type = "boolean"
 "#;
 
-/// Reads lines one after the other: "ok", or reason, field and message of each.
+/// Reads lines one after the other, and checks the result of each: "ok", or the reason, field and
+/// message.
 fn check(lines: &[(&str, &str)]) {
     let contract = crate::contract::parse("t", "t.toml", CONTRACT).unwrap();
     let pseudonyms = Arc::new(Pseudonyms::new("t", None));
@@ -110,11 +111,11 @@ fn records_are_accepted_or_refused_with_a_reason() {
         ),
         (
             r#"{"id":"a","n":-1}"#,
-            "out of range | n | -1 is below the least allowed, 0",
+            "out of range | n | -1 is below the minimum, 0",
         ),
         (
             r#"{"id":"a","x":2e6}"#,
-            "out of range | x | 2000000 min is above the greatest allowed, 1000000 min",
+            "out of range | x | 2000000 min is above the maximum, 1000000 min",
         ),
         (
             r#"{"id":"a","at":"soon"}"#,
@@ -182,7 +183,8 @@ fn unknown_fields_are_counted_by_path() {
     assert_eq!(found, ["#read(\"x\")", "steps.who"]);
 }
 
-/// Reads lines under a contract whose fields have paths: returns rows, extra fields, refusals.
+/// Reads lines under a contract whose fields have paths; returns the rows, followed by the counts
+/// of unlisted fields, and the refusals.
 fn read_paths(unknown: &str, lines: &str) -> (Vec<String>, Vec<String>) {
     let text = format!(
         "title = \"T\"\nunknown = \"{unknown}\"\n[field.id]\ntype = \"string\"\n[field.status]\n\

@@ -259,7 +259,7 @@ fn number_advice(field: &Field, text: &str, table: &str) -> String {
         let thousands = thousands.unwrap_or_default();
         return format!("; the contract has decimal = \"{decimal}\"{thousands}");
     }
-    let is_read = |decimal, thousands| {
+    let is_number_with = |decimal, thousands| {
         let notation = Notation {
             decimal,
             thousands,
@@ -269,14 +269,14 @@ fn number_advice(field: &Field, text: &str, table: &str) -> String {
         number.is_some_and(f64::is_finite)
     };
     let mut lines = Vec::new();
-    if is_read(Some('.'), None) {
+    if is_number_with(Some('.'), None) {
         lines.push("`decimal = \".\"`".to_string());
     } else {
-        if is_read(Some(','), None) {
+        if is_number_with(Some(','), None) {
             lines.push("`decimal = \",\"`".to_string());
         }
         let marks = [',', ' ', '\'', '_'].into_iter();
-        let marks = marks.filter(|mark| is_read(None, Some(*mark)));
+        let marks = marks.filter(|mark| is_number_with(None, Some(*mark)));
         lines.extend(marks.map(|mark| format!("`thousands = \"{mark}\"`")));
     }
     match lines.as_slice() {

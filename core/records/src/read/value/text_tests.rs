@@ -1,4 +1,4 @@
-//! Texts as values, in every format that has them: the resulting row, or the reason of its refusal.
+//! Reads values that are texts, in CSV and JSON: the resulting row, or the reason for its refusal.
 
 use crate::{Format, contract, read::read_block};
 use arrow::array::{Array, AsArray};
