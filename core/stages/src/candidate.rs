@@ -124,8 +124,8 @@ fn default_fdr() -> f64 {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Params {
-    /// Dataset of changes: columns `id` and `time`, and optionally `title`, `component`, `switch` (a name of
-    /// what is turned on and off) and `on`.
+    /// Dataset of changes: columns `id` and `time`, and optionally `title`, `component`, `switch`
+    /// (the name of a setting that is turned on and off) and `on`.
     #[schemars(extend("x-dataset" = true))]
     changes: String,
     /// Dataset with the measure.
@@ -152,7 +152,7 @@ struct Params {
     /// Set to false if higher values are better.
     #[serde(default = "default_true")]
     lower_is_better: bool,
-    /// Maximum expected share of false ones among the reported effects.
+    /// Maximum expected share of false effects among those reported.
     #[serde(default = "default_fdr")]
     #[schemars(range(min = 0.001, max = 0.5))]
     fdr: f64,
