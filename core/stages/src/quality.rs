@@ -22,9 +22,9 @@
 //!
 //! The maximum age of the newest record is that of the contract (`fresh_hours`), or else follows
 //! from the source's own pattern over the last 53 weeks. A silence lasts from the newest record to
-//! the window's end. Its probability is the product of two factors: the probability that the rest
-//! of its first day has no record, and the probability of each whole day without records. The
-//! latter is the share of earlier days without records; the days of the silence are included, so
+//! the window's end. Its probability is that of no record on the rest of its first day, times
+//! that of no record on each whole day after it. For a whole day, this is
+//! the share of earlier days without records; the days of the silence are included, so
 //! that nothing is impossible and a short history proves little. Weekdays that usually have
 //! records, in numbers within a factor of two, are pooled; every other weekday is judged by itself.
 //! So a weekday source may be silent on any weekend, and a quiet Sunday is not compared with a busy

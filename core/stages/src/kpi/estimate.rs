@@ -35,7 +35,7 @@ pub(super) struct Measurement {
 }
 
 impl Measurement {
-    /// A measurement of which only the value and its interval are known.
+    /// Creates a measurement from a value and its interval alone.
     #[cfg(test)]
     pub(super) fn from_interval(value: f64, interval: Option<[f64; 2]>) -> Self {
         Self {

@@ -15,8 +15,8 @@ use jiff::{
 use retrocast_domain::{Window, window::Comparison};
 use std::collections::BTreeMap;
 
-/// The windows to compare: the current one first, then backwards. If the records end within the
-/// current one, all windows end at the same point.
+/// The windows to compare: the current one, then the earlier ones, newest first. If the records end
+/// within the current one, all windows end at the same point.
 pub(super) struct Windows {
     pub(super) windows: Vec<Window>,
     /// End of the compared part of each window.
@@ -236,7 +236,7 @@ impl RecordReader<'_> {
         Ok((order.into_iter().map(|(_, label)| label).collect(), omitted))
     }
 
-    /// The records of each metric.
+    /// Reads the samples of each metric.
     pub(super) fn samples(&self, caveats: &mut Vec<String>) -> Result<AllSamples, StageError> {
         let params = self.params;
         params.metrics.iter().try_for_each(check_columns)?;
