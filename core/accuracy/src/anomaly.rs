@@ -48,9 +48,9 @@ pub struct AnomalyEvaluation {
 pub struct NabResult {
     /// Profile `standard`, at the one threshold that is best for all series.
     pub standard: Option<f64>,
-    /// Profile `reward_low_FP_rate`, likewise.
+    /// Profile `reward_low_FP_rate`, at the one threshold that is best for all series.
     pub reward_low_fp: Option<f64>,
-    /// Profile `reward_low_FN_rate`, likewise.
+    /// Profile `reward_low_FN_rate`, at the one threshold that is best for all series.
     pub reward_low_fn: Option<f64>,
     /// The threshold of `standard`; missing if no alert at all is best.
     pub threshold: Option<f64>,

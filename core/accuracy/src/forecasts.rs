@@ -209,7 +209,7 @@ struct Score {
 }
 
 impl Score {
-    fn of(series: &Series, scale: Option<f64>, mean: &[f64], bands: &[Band]) -> Self {
+    fn new(series: &Series, scale: Option<f64>, mean: &[f64], bands: &[Band]) -> Self {
         let n = series.test.len() as f64;
         let errors = series.test.iter().zip(mean).map(|(a, b)| (a - b).abs());
         let error = errors.sum::<f64>() / n;
@@ -258,7 +258,7 @@ fn score_series(series: &Series, seasons: &[usize], horizon: usize) -> (Vec<Scor
         .iter()
         .map(|benchmark| {
             let (mean, bands) = benchmark.forecast(&series.train, main, horizon, &LEVELS);
-            Score::of(series, scale, &mean, &bands)
+            Score::new(series, scale, &mean, &bands)
         })
         .collect();
     let options = |period: usize| Options {
@@ -279,7 +279,7 @@ fn score_series(series: &Series, seasons: &[usize], horizon: usize) -> (Vec<Scor
     let period = periods.into_iter().find(fits);
     let outlook = period.and_then(|period| forecast(&series.train, &options(period)).ok());
     let first = match &outlook {
-        Some(outlook) => Score::of(series, scale, &outlook.median, &outlook.bands),
+        Some(outlook) => Score::new(series, scale, &outlook.median, &outlook.bands),
         None => scores[0].clone(),
     };
     scores.insert(0, first);

@@ -9,10 +9,11 @@
 //! ```
 //!
 //! # Method
-//! Every change is tested on every series that it could affect: the series of its `component` if that exists,
-//! else all. A test looks for a step of the level at the date of the change that lasts until the next actual
-//! step, in addition to the weekly season and autocorrelated noise. Changes of one `switch` that is turned on
-//! and off are measured together, as the difference between on and off.
+//! Every change is tested on every series that it could affect: the series of its `component` if
+//! that exists, otherwise all series. A test looks for a step of the level at the date of the
+//! change that lasts until the next actual step, in addition to the weekly season and
+//! autocorrelated noise. Changes of one `switch` that is turned on and off are measured together,
+//! as the difference between on and off.
 //!
 //! p-values are corrected for all changes and series (Benjamini and Hochberg, 1995), so that at most one in
 //! twenty of the reported effects is expected to be false (`fdr`). Changes too close to be separated are

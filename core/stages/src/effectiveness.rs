@@ -53,7 +53,7 @@
 //!
 //! # Power
 //! Each effect states the smallest difference that its test finds in four of five cases. An effect
-//! that is not proven also states the number of days after which an effect of its size would be.
+//! that is not proven also states the number of days that would prove an effect of its size.
 //! Both follow from the standard error of the same estimator on a series that continues as before,
 //! plus the effect. For improvements that are too recent, the difference is the one that
 //! `post_days` days would show.

@@ -30,7 +30,7 @@ pub fn wrong_type(input: &Input, name: &str, found: &DataType, needed: &str) -> 
     }
 }
 
-/// The time column named by a param, or else by the contract.
+/// The time column that a param names; by default, that of the contract.
 pub fn time_column<'a>(input: &'a Input, named: Option<&'a str>) -> Result<&'a str, StageError> {
     named.or(input.time.as_deref()).ok_or_else(|| {
         let name = &input.dataset.name;

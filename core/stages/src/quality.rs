@@ -22,16 +22,15 @@
 //!
 //! The maximum age of the newest record is that of the contract (`fresh_hours`), or else follows
 //! from the source's own pattern over the last 53 weeks. A silence lasts from the newest record to
-//! the window's end. Its probability is that of no record on the rest of its first day, times
-//! that of no record on each whole day after it. For a whole day, this is
-//! the share of earlier days without records; the days of the silence are included, so
-//! that nothing is impossible and a short history proves little. Weekdays that usually have
-//! records, in numbers within a factor of two, are pooled; every other weekday is judged by itself.
-//! So a weekday source may be silent on any weekend, and a quiet Sunday is not compared with a busy
-//! Monday. For a source with regular gaps of many days, the gap is tested by Student's t on the
-//! logarithms of earlier gaps. A source is reported as silent when that probability is below 0.5 %
-//! and no earlier silence at a week's end was as long. At least seven days with records, over at
-//! least two weeks, are needed.
+//! the window's end. Its probability is that of no record on the rest of its first day, times that
+//! of no record on each whole day after it. For a whole day, this is the share of earlier days
+//! without records; the days of the silence are included, so that nothing is impossible and a short
+//! history proves little. Weekdays that usually have records, in numbers within a factor of two,
+//! are pooled; every other weekday is judged by itself. So a weekday source may be silent on any
+//! weekend, and a quiet Sunday is not compared with a busy Monday. For a source with regular gaps
+//! of many days, the gap is tested by Student's t on the logarithms of earlier gaps. A source is
+//! reported as silent when that probability is below 0.5 % and no earlier silence at a week's end
+//! was as long. At least seven days with records, over at least two weeks, are needed.
 //!
 //! If the contract declares that days without records mean that nothing happened
 //! (`silence = "zero"`), only `fresh_hours` decides, and few records are not a defect.
@@ -254,7 +253,7 @@ fn no_records_caveat(
     quality: &Quality,
 ) -> Option<String> {
     let noun = params.noun();
-    let this = context.window.spec.noun();
+    let period = context.window.spec.noun();
     let window = context.window.words();
     let name = &input.dataset.name;
     match (quality.in_window, &quality.silence) {
@@ -266,10 +265,10 @@ fn no_records_caveat(
             retrocast_domain::window::long(silence.last.date())
         )),
         (Some(0), None) if quality.survey.records == 0 => Some(format!(
-            "{name} has no {noun} before the end of the {this}, {window}."
+            "{name} has no {noun} before the end of the {period}, {window}."
         )),
         (Some(0), None) => Some(format!(
-            "{name} has no {noun} with a time before the end of the {this}, {window}."
+            "{name} has no {noun} with a time before the end of the {period}, {window}."
         )),
     }
 }

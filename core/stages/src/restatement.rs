@@ -24,12 +24,12 @@ pub struct Version {
     pub all: Rows,
 }
 
-/// Identifies rows of both versions.
+/// The identity of the rows of both versions.
 #[derive(Debug, Clone)]
 pub enum Identity {
-    /// By these columns.
+    /// The columns of the key.
     Key(Vec<String>),
-    /// By file and line: the names of the columns with the number of the file and the line, and
+    /// File and line: the names of the columns with the number of the file and the line, and
     /// the path of each file by number, in the old and in the present version.
     Line {
         /// Column with the number of the file.

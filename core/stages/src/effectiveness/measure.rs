@@ -175,16 +175,16 @@ pub(super) fn measure(
         caveats.push(
             match params.controls {
                 Controls::None => {
-                    "Uncontrolled: no control was requested, so an outside event in \
+                    "Uncontrolled: no control was requested, so an outside event at \
                                    the same time cannot be distinguished from the improvement."
                 }
                 Controls::OtherComponents if set.groups.len() < 2 => {
-                    "Uncontrolled: there is no other component to compare with, so an outside event in \
+                    "Uncontrolled: there is no other component to compare with, so an outside event at \
                      the same time cannot be distinguished from the improvement."
                 }
                 Controls::OtherComponents => {
                     "Uncontrolled: no other component moved in step with this one before the change, \
-                     so an outside event in the same time cannot be distinguished from the improvement."
+                     so an outside event at the same time cannot be distinguished from the improvement."
                 }
             }
             .to_string(),

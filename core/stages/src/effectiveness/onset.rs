@@ -59,8 +59,8 @@ pub(super) fn find_onset(
         (shortest..=longest)
             .map(|days| {
                 let sum = sums[end_of_days] - sums[end_of_days - days];
-                let days_f = days as f64;
-                (side * (sum - days_f * reference) / days_f.sqrt(), days)
+                let count = days as f64;
+                (side * (sum - count * reference) / count.sqrt(), days)
             })
             .max_by(|a, b| a.0.total_cmp(&b.0))
     };

@@ -485,7 +485,7 @@ fn weekly_records_are_not_filled_up_to_days() {
 }
 
 #[test]
-fn an_open_effect_has_the_time_until_a_decision() {
+fn an_open_effect_reports_the_time_until_a_decision() {
     let mut open = 0;
     for seed in 0..12 {
         let series = [("billing", counts(3 * seed + 1, 6.0, 0.85))];

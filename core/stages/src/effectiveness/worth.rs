@@ -4,7 +4,7 @@ use super::{Params, measure::EffectMeasurement, present::Reporter, register::Imp
 use retrocast_domain::{Effect, Table, Worth, number};
 
 /// The caveat of an effect on a mean, which has no value in money.
-pub(super) const NO_UNITS: &str = "No effect is given in money: the metric is a mean, and `units_per_day` does not say of how many records.";
+pub(super) const NO_UNITS: &str = "No effect is given in money: the metric is a mean, and `units_per_day`, the number of records per day, is not set.";
 
 impl Reporter<'_> {
     /// The effect of an improvement in money, if a unit of the metric has a value.

@@ -248,9 +248,9 @@ impl RecordReader<'_> {
         let no_records = vec![Sample::default(); self.windows.windows.len()];
         let mut whole =
             (self.windows.part.as_ref()).map(|_| vec![no_records; params.metrics.len()]);
-        let of_one_group = vec![empty; params.metrics.len()];
+        let empty_samples = vec![empty; params.metrics.len()];
         let mut by_group: BTreeMap<String, Vec<Vec<Sample>>> = (labels.into_iter())
-            .map(|label| (label, of_one_group.clone()))
+            .map(|label| (label, empty_samples.clone()))
             .collect();
         let mut groups = Groups::new(&params.by);
         let mut unusable = Unusable::default();
