@@ -1,8 +1,8 @@
 //! Accuracy of anomaly detectors, by three measures.
 //!
 //! [`vus_pr`](crate::vus::vus_pr) and range F1 judge scores that may use the whole series; the score of
-//! the Numenta Anomaly Benchmark judges alerts in the order of time. So the default method is measured
-//! twice: as a vote over the whole series, and as a stream that uses earlier values only.
+//! the Numenta Anomaly Benchmark judges alerts that are raised in order of time. So the default method
+//! is measured twice: as a vote over the whole series, and as a stream that uses earlier values only.
 //!
 //! No method has settings per series. The rules of the router and the views of the stream were chosen on
 //! synthetic series with known deviations and on the benchmark itself, so its figures are somewhat
@@ -48,15 +48,15 @@ pub struct AnomalyEvaluation {
 pub struct NabResult {
     /// Profile `standard`, at the one threshold that is best for all series.
     pub standard: Option<f64>,
-    /// Profile `reward_low_FP_rate`, likewise.
+    /// Profile `reward_low_FP_rate`, at the one threshold that is best for all series.
     pub reward_low_fp: Option<f64>,
-    /// Profile `reward_low_FN_rate`, likewise.
+    /// Profile `reward_low_FN_rate`, at the one threshold that is best for all series.
     pub reward_low_fn: Option<f64>,
     /// The threshold of `standard`; missing if no alert at all is best.
     pub threshold: Option<f64>,
     /// Profile `standard` at the threshold 0.5, which was fixed without labels.
     pub standard_fixed: Option<f64>,
-    /// Windows that count.
+    /// Number of windows with rows after the probationary period.
     pub windows: usize,
     /// Windows with an alert at the threshold of `standard`.
     pub detected: usize,

@@ -14,8 +14,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Number of distinct texts that are always categories; more are categories only if they are at most
-/// half as many as the rows.
+/// Number of distinct texts up to which they are always categories; above it, they are categories
+/// only if they are at most half as many as the rows.
 const CATEGORIES_ALWAYS: usize = 50;
 /// Texts that denote a missing value, in lower case.
 const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "none"];
@@ -52,15 +52,15 @@ pub struct ColumnDrift {
 pub struct TableDrift {
     /// Rows of the reference and of the current table.
     pub rows: [usize; 2],
-    /// Columns of both, in the order of the reference.
+    /// Columns of both tables, in the order of the reference.
     pub columns: Vec<ColumnDrift>,
     /// Columns of the reference only.
     pub removed: Vec<String>,
     /// Columns of the current table only.
     pub added: Vec<String>,
-    /// Columns that were compared.
+    /// Number of columns that were compared.
     pub compared: usize,
-    /// Columns that have drifted.
+    /// Number of columns that have drifted.
     pub drifted_columns: usize,
     /// True if at least half of the compared columns have drifted.
     pub drifted: bool,
@@ -208,11 +208,11 @@ fn parse_numbers(cells: &[&str]) -> Vec<f64> {
 fn column_type(a: &[&str], b: &[&str]) -> ColumnType {
     let all = || a.iter().chain(b).copied();
     if all().all(|cell| parse_number(cell).is_some()) {
-        let is_count = |cells: &[&str]| {
+        let are_row_numbers = |cells: &[&str]| {
             let values = parse_numbers(cells);
             values.len() > 2 && values.windows(2).all(|pair| pair[1] - pair[0] == 1.0)
         };
-        return if is_count(a) && is_count(b) {
+        return if are_row_numbers(a) && are_row_numbers(b) {
             ColumnType::Identifier
         } else {
             ColumnType::Number
@@ -319,7 +319,7 @@ mod tests {
         );
     }
 
-    /// The tests of `retrocast_stats::drift` check the figures; this one reads them from files.
+    /// The tests of `retrocast_stats::drift` check the figures; this one checks reading a file.
     #[test]
     fn two_halves_of_the_taxi_rides_do_not_drift() {
         let Some(folder) = std::env::var_os("RETROCAST_REAL_DATA") else {

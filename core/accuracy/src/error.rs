@@ -1,8 +1,8 @@
-//! The error of every measurement: location, reason and remedy.
+//! The error type of all measurements: location, reason and remedy.
 
 use std::{fmt, path::PathBuf};
 
-/// Labelled data that cannot be read or scored.
+/// The error for labelled data that cannot be read or scored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {reason}; {remedy}", Location(self))]
 pub struct Error {
@@ -10,16 +10,16 @@ pub struct Error {
     pub path: PathBuf,
     /// Line in the file, from 1.
     pub line: Option<u64>,
-    /// Column in the line, from 1: of fields in CSV files, of characters in JSON files.
+    /// Column in the line, from 1: a field in CSV files, a character in JSON files.
     pub column: Option<u64>,
-    /// Why it cannot be used.
+    /// The reason why the data cannot be used.
     pub reason: String,
     /// The remedy.
     pub remedy: String,
 }
 
 impl Error {
-    /// An error of a whole file or folder.
+    /// Creates an error about a whole file or folder.
     pub fn new(
         path: impl Into<PathBuf>,
         reason: impl fmt::Display,
@@ -43,7 +43,7 @@ impl Error {
     }
 }
 
-/// `path:line:column`, as far as known.
+/// Displays an error's location as `path:line:column`, without unknown parts.
 struct Location<'a>(&'a Error);
 
 impl fmt::Display for Location<'_> {

@@ -1,10 +1,10 @@
 //! Forecasts of many series, scored as in the M4 competition (Makridakis, Spiliotis and
 //! Assimakopoulos, 2020).
 //!
-//! Files have one series a row: its name, then its values; rows may have any length, and cells at the
-//! end may be empty. The default combination is compared with Naive2, naive and seasonal naive. Its
-//! medians are scored, which have the smallest absolute error (Gneiting, 2011). The test values of a
-//! series are read for its scores only.
+//! Files have one series per row: its name, then its values; rows may have any length, and trailing
+//! cells may be empty. The default combination is compared with Naive2, naive and seasonal naive. Its
+//! medians are scored, because they minimise the expected absolute error (Gneiting, 2011). The test
+//! values of a series are used only to score its forecasts.
 
 use crate::table::{Row, TableError, parse_rows, read_bytes};
 use rayon::prelude::*;
@@ -22,7 +22,7 @@ const DEFAULT: &str = "combination";
 const LEVELS: [f64; 2] = [0.8, 0.95];
 /// Origins of the backtest, as in reports.
 const ORIGINS: usize = 24;
-/// Largest size of a value.
+/// Largest accepted absolute value.
 const VALUE_MAX: f64 = 1e100;
 
 /// The intervals of one level.
@@ -32,7 +32,7 @@ pub struct IntervalScore {
     pub level: f64,
     /// Share of test values inside.
     pub coverage: f64,
-    /// Mean width over the scale of the series' errors (that of the MASE).
+    /// Mean width divided by the scale of the series' errors, which is that of the MASE.
     pub width: f64,
 }
 
@@ -45,9 +45,9 @@ pub struct MethodScore {
     pub smape: f64,
     /// Mean absolute scaled error.
     pub mase: f64,
-    /// Mean of both, each over that of Naive2; `None` where Naive2 is exact.
+    /// Mean of both errors, each divided by that of Naive2; `None` if Naive2 is exact.
     pub owa: Option<f64>,
-    /// Share of the series with a smaller error than that of seasonal naive.
+    /// Share of the series for which its error is smaller than that of seasonal naive.
     pub better: f64,
     /// Intervals of 80 and 95 %.
     pub intervals: Vec<IntervalScore>,
@@ -70,7 +70,7 @@ pub struct ForecastScores {
     pub methods: Vec<MethodScore>,
 }
 
-/// A series and the values that came after it.
+/// A series and the values that follow it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
     /// Known values, at least one.
@@ -80,8 +80,8 @@ pub struct Series {
 }
 
 /// Forecasts the series of one file and scores the forecasts with the values of another. `seasons`
-/// are lengths in steps: the first is that of the benchmarks (1 for none, as in M4's weekly series),
-/// the longest that a series is long enough for is that of the combination.
+/// are lengths in steps: the benchmarks use the first (1 for none, as in M4's weekly series), the
+/// combination uses the longest for which a series has enough values.
 pub fn evaluate(
     train: &Path,
     test: &Path,
@@ -157,7 +157,7 @@ fn insert<'a>(
     Ok(())
 }
 
-/// The rows without a first one that has no number.
+/// Skips the first row if it contains no number.
 fn without_header(rows: &[Row]) -> &[Row] {
     let is_header = |row: &Row| {
         let mut values = row.cells[1..].iter().filter(|cell| !cell.is_empty());
@@ -209,7 +209,7 @@ struct Score {
 }
 
 impl Score {
-    fn of(series: &Series, scale: Option<f64>, mean: &[f64], bands: &[Band]) -> Self {
+    fn new(series: &Series, scale: Option<f64>, mean: &[f64], bands: &[Band]) -> Self {
         let n = series.test.len() as f64;
         let errors = series.test.iter().zip(mean).map(|(a, b)| (a - b).abs());
         let error = errors.sum::<f64>() / n;
@@ -221,8 +221,9 @@ impl Score {
                 .collect()
         };
         let coverage = bands.iter().map(|band| {
-            let held = series.test.iter().zip(ends(band));
-            held.filter(|(value, (low, high))| low <= value && *value <= high)
+            let pairs = series.test.iter().zip(ends(band));
+            pairs
+                .filter(|(value, (low, high))| low <= value && *value <= high)
                 .count() as f64
                 / n
         });
@@ -248,8 +249,8 @@ const BENCHMARKS: [Benchmark; 3] = [
     Benchmark::SeasonalNaive,
 ];
 
-/// The scores of the combination and of each benchmark on one series; false if it was too short for
-/// the combination.
+/// Scores the combination and each benchmark on one series; the flag is false if the series is too
+/// short for the combination.
 fn score_series(series: &Series, seasons: &[usize], horizon: usize) -> (Vec<Score>, bool) {
     let main = seasons.first().copied().unwrap_or(1).max(1);
     let scale = error_scale(&series.train, main);
@@ -257,7 +258,7 @@ fn score_series(series: &Series, seasons: &[usize], horizon: usize) -> (Vec<Scor
         .iter()
         .map(|benchmark| {
             let (mean, bands) = benchmark.forecast(&series.train, main, horizon, &LEVELS);
-            Score::of(series, scale, &mean, &bands)
+            Score::new(series, scale, &mean, &bands)
         })
         .collect();
     let options = |period: usize| Options {
@@ -278,7 +279,7 @@ fn score_series(series: &Series, seasons: &[usize], horizon: usize) -> (Vec<Scor
     let period = periods.into_iter().find(fits);
     let outlook = period.and_then(|period| forecast(&series.train, &options(period)).ok());
     let first = match &outlook {
-        Some(outlook) => Score::of(series, scale, &outlook.median, &outlook.bands),
+        Some(outlook) => Score::new(series, scale, &outlook.median, &outlook.bands),
         None => scores[0].clone(),
     };
     scores.insert(0, first);
@@ -357,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_place() {
+    fn errors_name_the_location() {
         let error = |train: &str, test: &str| read(train, test, 1).unwrap_err().to_string();
         let gap = "train.csv:1, column 3: a value is missing";
         assert!(error("a,1,,3\n", "a,1\n").starts_with(gap));
@@ -376,7 +377,7 @@ mod tests {
         assert!(error("", "").contains("no series"));
     }
 
-    /// Scores of the naive methods by hand.
+    /// Compares with scores that were computed by hand.
     #[test]
     fn scores_are_those_of_the_competition() {
         let series = Series {

@@ -29,7 +29,7 @@ fn line_suffix(line: Option<u64>) -> String {
 }
 
 impl TableError {
-    /// An error of a whole file.
+    /// Creates an error about a whole file.
     pub(crate) fn new(file: &Path, reason: impl ToString, advice: impl ToString) -> Self {
         Self {
             file: file.to_path_buf(),
@@ -51,14 +51,14 @@ impl TableError {
     }
 }
 
-/// A row with its line.
+/// A row with its line number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) line: u64,
     pub(crate) cells: Vec<String>,
 }
 
-/// Reads a file of acceptable size.
+/// Reads a file; fails if it is larger than [`BYTES_MAX`].
 pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, TableError> {
     let unreadable =
         |error: std::io::Error| TableError::new(path, error, "check the path and its permissions");

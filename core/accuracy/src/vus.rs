@@ -46,10 +46,10 @@ pub fn vus_pr(labels: &[bool], scores: &[f64], window: usize) -> Option<f64> {
 /// First and last row of each run of labels.
 pub(crate) fn events(labels: &[bool]) -> Vec<(usize, usize)> {
     let mut events: Vec<(usize, usize)> = Vec::new();
-    for (at, _) in labels.iter().enumerate().filter(|(_, label)| **label) {
+    for (row, _) in labels.iter().enumerate().filter(|(_, label)| **label) {
         match events.last_mut() {
-            Some((_, last)) if *last + 1 == at => *last = at,
-            _ => events.push((at, at)),
+            Some((_, last)) if *last + 1 == row => *last = row,
+            _ => events.push((row, row)),
         }
     }
     events
@@ -70,7 +70,7 @@ impl Ranks {
         let last = scores.len() - 1;
         let step = last as f64 / (THRESHOLDS - 1) as f64;
         let mut thresholds: Vec<f64> = (0..THRESHOLDS)
-            .map(|at| descending[((at as f64 * step) as usize).min(last)])
+            .map(|i| descending[((i as f64 * step) as usize).min(last)])
             .collect();
         // Rounding must not leave out the least score.
         thresholds[THRESHOLDS - 1] = descending[last];
@@ -121,7 +121,7 @@ fn gains(events: &[(usize, usize)], ranks: &Ranks, buffer: &mut [f64], width: us
 }
 
 /// Share of events with an alert in them or in their buffer, at each threshold. Events whose buffers
-/// touch are one.
+/// touch count as one.
 fn events_found(events: &[(usize, usize)], ranks: &Ranks, half: usize) -> Vec<f64> {
     let mut found = vec![0.0; THRESHOLDS];
     let (mut count, mut rank) = (0.0, usize::MAX);

@@ -1,5 +1,5 @@
-//! The default combination on generated series of the kinds that operations have: errors below those
-//! of seasonal naive, and intervals with their nominal coverage.
+//! Checks the default combination on generated series of the kinds that occur in operations: its
+//! errors are below those of seasonal naive, and its intervals have their nominal coverage.
 
 use retrocast_accuracy::forecasts::{ForecastScores, Series, score};
 
@@ -12,7 +12,7 @@ const KINDS: [&str; 5] = [
     "growth",
 ];
 
-/// Numbers from a seed (`SplitMix64`; Steele, Lea and Flood, 2014).
+/// A random number generator (`SplitMix64`; Steele, Lea and Flood, 2014).
 struct Random(u64);
 
 impl Random {
@@ -43,7 +43,7 @@ impl Random {
     }
 }
 
-/// A daily series of one kind, with a week of its own and autocorrelated noise.
+/// A daily series of one kind, with its own weekly pattern and autocorrelated noise.
 fn series(kind: usize, seed: u64) -> Series {
     let mut random = Random(seed);
     let n = [120, 200, 365][(random.uniform() * 3.0) as usize] + HORIZON;
@@ -114,7 +114,7 @@ fn mean(scores: &[ForecastScores], part: impl Fn(&ForecastScores) -> f64) -> f64
 fn check(each: u64, tolerance: f64) {
     let scores = scores(each);
     let coverage = [0, 1].map(|k| mean(&scores, |s| s.methods[0].intervals[k].coverage));
-    // If most values are zero, luck decides between the median and last week's values.
+    // If most values are zero, chance decides between the median and last week's values.
     let regular = [0, 1, 2, 4].map(|kind| scores[kind].clone());
     let better = mean(&regular, |s| s.methods[0].better);
     eprintln!("coverage {coverage:?}, better in {better:.3}");
@@ -128,13 +128,13 @@ fn check(each: u64, tolerance: f64) {
 }
 
 #[test]
-fn a_few_series_of_each_kind() {
+fn a_few_series_of_each_kind_are_forecast_well() {
     check(12, 0.06);
 }
 
-/// Takes some minutes.
+/// Takes several minutes.
 #[test]
 #[ignore = "a thousand series; run with --ignored"]
-fn a_thousand_series() {
+fn a_thousand_series_are_forecast_well() {
     check(200, 0.03);
 }

@@ -94,8 +94,8 @@ fn the_stream_scores_more_than_sixty() {
     assert!(fixed.unwrap() > 61.0, "{fixed:?}");
 }
 
-/// Series that are also part of the TSB-AD benchmark, there without their first row. It publishes the
-/// VUS-PR of its methods on each.
+/// Series that are also part of the TSB-AD benchmark, which omits their first row and publishes the
+/// VUS-PR of its methods on each of them.
 const SHARED: [&str; 14] = [
     "realKnownCause/ec2_request_latency_system_failure",
     "realTraffic/occupancy_6005",

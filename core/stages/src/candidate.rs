@@ -9,10 +9,11 @@
 //! ```
 //!
 //! # Method
-//! Every change is tested on every series that it could affect: the series of its `component` if that exists,
-//! else all. A test looks for a step of the level at the date of the change that lasts until the next actual
-//! step, in addition to the weekly season and autocorrelated noise. Changes of one `switch` that is turned on
-//! and off are measured together, as the difference between on and off.
+//! Every change is tested on every series that it could affect: the series of its `component` if
+//! that exists, otherwise all series. A test looks for a step of the level at the date of the
+//! change that lasts until the next actual step, in addition to the weekly season and
+//! autocorrelated noise. Changes of one `switch` that is turned on and off are measured together,
+//! as the difference between on and off.
 //!
 //! p-values are corrected for all changes and series (Benjamini and Hochberg, 1995), so that at most one in
 //! twenty of the reported effects is expected to be false (`fdr`). Changes too close to be separated are
@@ -124,8 +125,8 @@ fn default_fdr() -> f64 {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Params {
-    /// Dataset of changes: columns `id` and `time`, and optionally `title`, `component`, `switch` (a name of
-    /// what is turned on and off) and `on`.
+    /// Dataset of changes: columns `id` and `time`, and optionally `title`, `component`, `switch`
+    /// (the name of a setting that is turned on and off) and `on`.
     #[schemars(extend("x-dataset" = true))]
     changes: String,
     /// Dataset with the measure.
@@ -152,7 +153,7 @@ struct Params {
     /// Set to false if higher values are better.
     #[serde(default = "default_true")]
     lower_is_better: bool,
-    /// Maximum expected share of false ones among the reported effects.
+    /// Maximum expected share of false effects among those reported.
     #[serde(default = "default_fdr")]
     #[schemars(range(min = 0.001, max = 0.5))]
     fdr: f64,

@@ -1,15 +1,17 @@
 //! Effects of improvements: the observed metric compared with its forecast without the improvement.
 //!
 //! # Method
-//! For each improvement in a register, the daily, weekly or monthly metric of its component is forecast from the days
-//! before the change, by regression on the season (the weekday, or the time of the year where two years show it) and on other components that correlated with
-//! this one before the change. Errors may be autocorrelated: models that range from independent
-//! noise over autoregressions of order one to a random walk, with and without a slope, are averaged by
-//! how well they explain all history before the change (Hoeting et al., 1999). The effect is the observed
-//! minus the expected value over the days after, a counterfactual in the sense of Brodersen et al. (2015).
+//! For each improvement in a register, the daily, weekly or monthly metric of its component is
+//! forecast from the days before the change, by regression on the season (the weekday, or the time
+//! of the year if two years show it) and on other components that correlated with this one before
+//! the change. Errors may be autocorrelated: models that range from independent noise through
+//! autoregressions of order one to a random walk, with and without a slope, are averaged by how
+//! well they explain all history before the change (Hoeting et al., 1999). The effect is the
+//! observed minus the expected value over the days after the change, a counterfactual in the sense
+//! of Brodersen et al. (2015).
 //!
-//! Without controls, and where errors forget within days, the effect is a step that is estimated from both sides by
-//! generalised least squares.
+//! Without controls, and if the autocorrelation of errors fades within days, the effect is a step
+//! that is estimated from both sides by generalised least squares.
 //!
 //! The same estimator runs on earlier dates without a change (placebo in time). The spread of these
 //! estimates, in units of their standard errors, calibrates the standard error of the real one. This needs
@@ -25,15 +27,16 @@
 //! a negative binomial distribution. The interval of the ratio contains the values that the test does not
 //! reject.
 //!
-//! A metric that was constant on all `n` days before the change, or repeated its week exactly, has no
-//! noise to compare with. That no day deviated bounds the share of days that would (at 95 %, about `3/n`:
-//! Hanley and Lippman-Hand, 1983), which gives the interval. The p-value is the larger of two: the
-//! probability that all deviations come after the change by chance (Fisher), and, since a level may shift
-//! and stay, the probability that the first of them comes so soon, about `1/(n + 1)`.
+//! A metric that was constant on all `n` days before the change, or repeated its week exactly, has
+//! no noise to compare with. Since no day deviated, the share of days that would is bounded (at 95
+//! %, by about `3/n`: Hanley and Lippman-Hand, 1983), and this gives the interval. The p-value is
+//! the larger of two: the probability that all deviations come after the change by chance (Fisher),
+//! and, since a level may shift and stay, the probability that the first of them comes so soon,
+//! about `1/(n + 1)`.
 //!
-//! If the days before the change, at least half as many as were used after it, were already at the
-//! level after it, as far from the earlier level as fewer than one in twenty earlier runs of
-//! days, the report says so: something else may have moved the metric.
+//! The report says so if the last days before the change, at least half as many as were used after
+//! it, were already at the level after it, and farther from the earlier level than 19 of 20 earlier
+//! runs of days: something else may have moved the metric.
 //!
 //! With `unit_value`, the effect is given in money: gain per day = effect × value of a unit (× `units_per_day`
 //! where the metric is a mean or a share). Return on investment is that of the first year, if the effect
@@ -49,10 +52,11 @@
 //! `silence = "zero"`.
 //!
 //! # Power
-//! Each effect states the smallest difference that its test finds in four of five cases, and an effect that is not
-//! proven the number of days after which one of its size would be: the standard error of the same estimator on a
-//! series that continues as before, plus the effect. For improvements that are too recent, it is that of `post_days`
-//! days.
+//! Each effect states the smallest difference that its test finds in four of five cases. An effect
+//! that is not proven also states the number of days that would prove an effect of its size.
+//! Both follow from the standard error of the same estimator on a series that continues as before,
+//! plus the effect. For improvements that are too recent, the difference is the one that
+//! `post_days` days would show.
 
 use crate::{
     Analysis, Context, Inputs, Kind, Reads, StageError, input,

@@ -119,7 +119,7 @@ fn clean_series(series: &mut Series) {
     series.values.iter_mut().for_each(keep_finite);
 }
 
-/// Removes the times of a band at which an edge is missing.
+/// Removes the times of a band at which a bound is not finite.
 fn clean_band(band: &mut Band) {
     let is_known: Vec<bool> = band
         .lower

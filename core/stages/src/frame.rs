@@ -9,9 +9,9 @@ use polars::prelude::*;
 use serde::{Deserialize, Deserializer};
 use std::collections::HashMap;
 
-/// Maximum valid value: its fourth power fits into 64 bits, so variances cannot overflow.
+/// Maximum valid absolute value: its fourth power is a finite `f64`, so variances cannot overflow.
 const SIZE_MAX: f64 = 1e60;
-/// Smaller values are zero, so that nothing is divided by them.
+/// Smaller absolute values are read as zero, so that nothing is divided by them.
 const SIZE_MIN: f64 = 1e-60;
 
 /// The column with this name.
@@ -30,7 +30,7 @@ pub fn wrong_type(input: &Input, name: &str, found: &DataType, needed: &str) -> 
     }
 }
 
-/// The time column named by a param, or else by the contract.
+/// The time column that a param names; by default, that of the contract.
 pub fn time_column<'a>(input: &'a Input, named: Option<&'a str>) -> Result<&'a str, StageError> {
     named.or(input.time.as_deref()).ok_or_else(|| {
         let name = &input.dataset.name;
@@ -104,8 +104,8 @@ pub fn texts(batch: &Batch<'_>, name: &str) -> Result<Vec<Option<String>>, Stage
     Ok(texts.map(|text| text.map(str::to_string)).collect())
 }
 
-/// Texts of a column as groups are named, with numbers and booleans formatted; `None` for missing and
-/// blank ones. Fails if the column does not exist or is nested.
+/// Texts of a column as used for the names of groups, with numbers and booleans formatted; `None`
+/// for missing and blank ones. Fails if the column does not exist or is nested.
 pub fn column_texts(frame: &DataFrame, name: &str) -> Result<Vec<Option<String>>, StageError> {
     let texts = frame.column(name)?.cast(&DataType::String)?;
     let texts = texts.str()?.iter();
@@ -113,7 +113,8 @@ pub fn column_texts(frame: &DataFrame, name: &str) -> Result<Vec<Option<String>>
     Ok(texts.map(|text| text.map(str::to_string)).collect())
 }
 
-/// Returns for each row true if the column has one of these texts; true for all rows without a column.
+/// Returns a flag for each row: true if the column has one of these texts, or if no column is
+/// named.
 pub fn matches(
     batch: &Batch<'_>,
     name: Option<&str>,

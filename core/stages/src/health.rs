@@ -18,10 +18,10 @@
 //! | 50 to 74 | needs attention |
 //! | below 50 | critical |
 //!
-//! The overall score is halfway between the mean of the components and the worst of them. History comes from
-//! the ledger. A component that needs attention in `escalate_after` windows in a row becomes a warning, a
-//! critical one a critical finding. A score that fell in three windows in a row, and a forecast that needs
-//! attention, are early warnings.
+//! The overall score is halfway between the mean of the components and the worst of them. History
+//! comes from the ledger. A component that needs attention in `escalate_after` windows in a row is
+//! reported as a warning, a critical component as a critical finding. A score that fell in three
+//! windows in a row, and a forecast that needs attention, are early warnings.
 //!
 //! # Caveats
 //! Points are a convention: they rank components and show a direction, but measure nothing by themselves. A
@@ -259,7 +259,7 @@ fn with_history(
     }
 }
 
-/// The finding on a component that is critical, or has needed attention for long.
+/// The finding on a component that is critical, or has needed attention for a long time.
 fn finding(context: &Context, params: &Params, health: &Health) -> Option<Finding> {
     let is_long = health.poor_times >= params.escalate_after;
     let severity = match (health.state, is_long) {

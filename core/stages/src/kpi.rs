@@ -236,7 +236,7 @@ fn run(
         ));
     }
     cell.records = Some(times.in_window(&context.window));
-    cell.did = format!("Wanted to measure {names}.");
+    cell.did = format!("Could not measure {names}.");
     let reason = need::nothing(context, input, time, &times, coverage.as_ref());
     let coverage = match (coverage, reason) {
         (Some(coverage), None) => coverage,

@@ -1,7 +1,7 @@
 //! The kinds of analysis stages: each turns rows into an [`Analysis`].
 //!
-//! Each kind is one file in this folder: its documentation, its `Params`, its `run`, its tests. It
-//! is registered with one line in [`KINDS`]. Stages have no storage, clock or global randomness:
+//! Each kind is one module in this folder, with its documentation, `Params`, `run` and tests. It
+//! is registered with one line in [`KINDS`]. Stages use no storage, clock or global randomness:
 //! their only inputs are [`Context`] and [`Inputs`].
 
 /// Rows and schemas of inputs and results.
@@ -59,7 +59,7 @@ pub struct Context {
     pub seed: u64,
     /// Cells of the stages that params name, for kinds that read findings; empty for others.
     pub cells: Vec<Cell>,
-    /// Checked in long loops for cancellation.
+    /// Cancellation of the analysis, checked in long loops.
     pub stop: Stop,
 }
 
@@ -79,7 +79,7 @@ pub struct Input {
     /// Local time until which the absence of records means that nothing happened, if the contract of
     /// the source declares it; `None` if records may be missing.
     pub complete_until: Option<jiff::civil::DateTime>,
-    /// The records from which these were selected by other criteria than time, and their time
+    /// The records from which these were selected by criteria other than time, and their time
     /// column: they determine the covered period.
     pub picked_from: Option<(String, Box<Input>)>,
     /// Name of the dataset with the same records, if queries select all of them; reports use it.
@@ -168,7 +168,7 @@ pub enum StageError {
     Other(String),
 }
 
-/// How a kind reads the rows of its inputs.
+/// The way in which a kind reads the rows of its inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reads {
     /// In batches: memory does not grow with the number of rows.
@@ -202,9 +202,9 @@ pub struct Kind {
     pub schema: fn() -> schemars::Schema,
     /// The dataset that it writes; `None` if its columns depend on params.
     pub result: Option<&'static ResultTable>,
-    /// How it reads the rows of its inputs.
+    /// The way in which it reads the rows of its inputs.
     pub reads: Reads,
-    /// True if its key figures have values of earlier windows, to compare with what was published.
+    /// True if its key figures have values of earlier windows, to compare with published values.
     pub earlier_values: bool,
     /// Tables of the ledger that it reads, such as `ledger.effects`: inputs of these names.
     pub ledger: &'static [&'static str],
@@ -249,7 +249,7 @@ pub fn results() -> impl Iterator<Item = ResultTable> {
     KINDS.iter().filter_map(|kind| kind.result.copied())
 }
 
-/// The kind with this name.
+/// Finds the kind with this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name).copied()
 }

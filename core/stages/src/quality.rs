@@ -6,8 +6,8 @@
 //! |---|---|---|
 //! | validity | share of records that conform to the contract, times the share of files that could be read completely | 0.25 |
 //! | completeness | share of expected values that are present in the window: the mean over the fields that were filled before the window, each relative to its own usual share | 0.20 |
-//! | freshness | 1 while the newest record at the window's end is no older than the source allows; then the allowed age divided by the age | 0.20 |
-//! | volume | 1 while the window has as many records as expected; then their number divided by the expected number, or the inverse when the contract allows fewer | 0.15 |
+//! | freshness | 1 if the newest record at the window's end is no older than the source allows; otherwise the allowed age divided by the age | 0.20 |
+//! | volume | 1 if the window has as many records as expected; otherwise their number divided by the expected number, or the inverse when the contract allows fewer | 0.15 |
 //! | uniqueness | share of valid records whose key is not a duplicate | 0.10 |
 //! | shape | share of fields that match the contract, of those it lists and any others found | 0.10 |
 //!
@@ -20,16 +20,17 @@
 //!
 //! # Silent sources
 //!
-//! The maximum age of the newest record is that of the contract (`fresh_hours`), or else follows from the
-//! source's own pattern over the last 53 weeks. A silence lasts from the newest record to the window's end.
-//! Its probability is that of the rest of its first day without a record, times that of each whole day: the
-//! share of earlier days without records, with the days of the silence included, so that nothing is
-//! impossible and a short history proves little. Weekdays that usually have records, in numbers within a
-//! factor of two, are pooled; every other weekday is judged by itself. So a weekday source may be silent on
-//! any weekend, and a quiet Sunday is not compared with a busy Monday. For a source with regular gaps of many
-//! days, the gap is tested by Student's t on the logarithms of earlier gaps. A source is reported as silent
-//! when that probability is below 0.5 % and no earlier silence at a week's end was as long. At least seven
-//! days with records within two weeks or more are needed.
+//! The maximum age of the newest record is that of the contract (`fresh_hours`), or else follows
+//! from the source's own pattern over the last 53 weeks. A silence lasts from the newest record to
+//! the window's end. Its probability is that of no record on the rest of its first day, times that
+//! of no record on each whole day after it. For a whole day, this is the share of earlier days
+//! without records; the days of the silence are included, so that nothing is impossible and a short
+//! history proves little. Weekdays that usually have records, in numbers within a factor of two,
+//! are pooled; every other weekday is judged by itself. So a weekday source may be silent on any
+//! weekend, and a quiet Sunday is not compared with a busy Monday. For a source with regular gaps
+//! of many days, the gap is tested by Student's t on the logarithms of earlier gaps. A source is
+//! reported as silent when that probability is below 0.5 % and no earlier silence at a week's end
+//! was as long. At least seven days with records, over at least two weeks, are needed.
 //!
 //! If the contract declares that days without records mean that nothing happened
 //! (`silence = "zero"`), only `fresh_hours` decides, and few records are not a defect.
@@ -252,7 +253,7 @@ fn no_records_caveat(
     quality: &Quality,
 ) -> Option<String> {
     let noun = params.noun();
-    let this = context.window.spec.noun();
+    let period = context.window.spec.noun();
     let window = context.window.words();
     let name = &input.dataset.name;
     match (quality.in_window, &quality.silence) {
@@ -264,10 +265,10 @@ fn no_records_caveat(
             retrocast_domain::window::long(silence.last.date())
         )),
         (Some(0), None) if quality.survey.records == 0 => Some(format!(
-            "{name} has no {noun} before the end of the {this}, {window}."
+            "{name} has no {noun} before the end of the {period}, {window}."
         )),
         (Some(0), None) => Some(format!(
-            "{name} has no {noun} with a time before the end of the {this}, {window}."
+            "{name} has no {noun} with a time before the end of the {period}, {window}."
         )),
     }
 }

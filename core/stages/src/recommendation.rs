@@ -30,7 +30,7 @@
 //! A recommendation has the same id in each run that makes it. Its state is read from the register of
 //! improvements (`retrocast improvement propose ID --recommendation ID`): while it is proposed or accepted
 //! it is listed with that state; a rejected one returns only if its finding has become more severe or was
-//! absent in between; one without an answer expires.
+//! absent in between; one that nobody answers expires.
 //!
 //! The built-in rules cover configuration, resources, performance, scaling, alert thresholds, settings,
 //! workflow, quality, cost, message generation, enrichment, scraping and sync.

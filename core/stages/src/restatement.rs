@@ -1,5 +1,5 @@
-//! Explains why the figures of an earlier window moved: applies the changes of the records one after
-//! the other, and computes the figures after each step.
+//! Explains why the figures of an earlier window moved: applies the changes of the records one kind
+//! after another, and computes the figures after each step.
 
 use crate::{Context, Input, Inputs, Kind, Rows, StageError, times::Times};
 use polars::prelude::{AnyValue, DataFrame, IdxCa, IdxSize, NamedFrom as _};
@@ -24,12 +24,12 @@ pub struct Version {
     pub all: Rows,
 }
 
-/// Identifies rows of both versions.
+/// The identity of the rows of both versions.
 #[derive(Debug, Clone)]
 pub enum Identity {
-    /// By these columns.
+    /// The columns of the key.
     Key(Vec<String>),
-    /// By file and line: the names of the columns with the number of the file and the line, and
+    /// File and line: the names of the columns with the number of the file and the line, and
     /// the path of each file by number, in the old and in the present version.
     Line {
         /// Column with the number of the file.
@@ -348,67 +348,67 @@ fn hash_value(value: &AnyValue<'_>, hasher: &mut DefaultHasher) {
 
 fn changes_by_key(old: &[Row], new: &[Row]) -> Changes {
     let known: HashMap<u128, usize> = (old.iter().zip(0..))
-        .map(|(row, at)| (row.key, at))
+        .map(|(row, index)| (row.key, index))
         .collect();
     let present: HashSet<u128> = new.iter().map(|row| row.key).collect();
     let mut changes = Changes::default();
-    for (at, row) in new.iter().enumerate() {
+    for (index, row) in new.iter().enumerate() {
         match known.get(&row.key) {
-            None => changes.late.push(at),
+            None => changes.late.push(index),
             Some(before) if old[*before].content != row.content => {
                 changes.replaced.push(*before);
-                changes.replacing.push(at);
+                changes.replacing.push(index);
             }
             Some(_) => {}
         }
     }
     let is_gone = |(_, row): &(usize, &Row)| !present.contains(&row.key);
     let gone = old.iter().enumerate().filter(is_gone);
-    changes.deleted = gone.map(|(at, _)| at).collect();
+    changes.deleted = gone.map(|(index, _)| index).collect();
     changes
 }
 
-/// Rows without a key: equal rows cancel out; of the others in a file of the same path, those on the
-/// same line are the same record, and then the first old one and the first new one.
+/// Finds the changes of rows without a key. Equal rows cancel out. Of the other rows of a file, an
+/// old and a new one on the same line are one record; the rest are paired in the order of lines.
 fn changes_by_line(old: &Table, new: &Table) -> Changes {
     let mut equal: HashMap<u128, Vec<usize>> = HashMap::new();
-    for (at, row) in old.rows.iter().enumerate().rev() {
-        equal.entry(row.content).or_default().push(at);
+    for (index, row) in old.rows.iter().enumerate().rev() {
+        equal.entry(row.content).or_default().push(index);
     }
     let mut added: BTreeMap<(&str, u64), Vec<usize>> = BTreeMap::new();
-    for (at, row) in new.rows.iter().enumerate() {
+    for (index, row) in new.rows.iter().enumerate() {
         if equal.get_mut(&row.content).and_then(Vec::pop).is_none() {
-            let (path, line) = &new.origins[at];
-            added.entry((path, *line)).or_default().push(at);
+            let (path, line) = &new.origins[index];
+            added.entry((path, *line)).or_default().push(index);
         }
     }
     let mut removed: Vec<usize> = equal.into_values().flatten().collect();
-    removed.sort_by_key(|at| &old.origins[*at]);
+    removed.sort_by_key(|index| &old.origins[*index]);
     let mut changes = Changes::default();
     let mut unpaired = Vec::new();
-    for at in removed {
-        let (path, line) = &old.origins[at];
+    for index in removed {
+        let (path, line) = &old.origins[index];
         match added.get_mut(&(path.as_str(), *line)).and_then(Vec::pop) {
             Some(replacing) => {
-                changes.replaced.push(at);
+                changes.replaced.push(index);
                 changes.replacing.push(replacing);
             }
-            None => unpaired.push(at),
+            None => unpaired.push(index),
         }
     }
     added.retain(|_, rows| !rows.is_empty());
-    for at in unpaired {
-        let path = old.origins[at].0.as_str();
+    for index in unpaired {
+        let path = old.origins[index].0.as_str();
         let next = added.range_mut((path, 0)..=(path, u64::MAX)).next();
-        let Some((place, rows)) = next else {
-            changes.deleted.push(at);
+        let Some((origin, rows)) = next else {
+            changes.deleted.push(index);
             continue;
         };
-        let place = *place;
-        changes.replaced.push(at);
+        let origin = *origin;
+        changes.replaced.push(index);
         changes.replacing.extend(rows.pop());
         if rows.is_empty() {
-            added.remove(&place);
+            added.remove(&origin);
         }
     }
     changes.late = added.into_values().flatten().collect();
@@ -469,7 +469,7 @@ mod tests {
             &[("a", 1, 5), ("a", 2, 7), ("a", 3, 8)],
             [1, 1, 0],
         );
-        // One file was deleted, and another one came.
+        // One file was deleted, and another one was added.
         check(&[("a", 1, 5)], &[("b", 1, 6)], [1, 0, 1]);
         // One of two equal lines was deleted.
         check(&[("a", 1, 5), ("a", 2, 5)], &[("a", 1, 5)], [0, 0, 1]);

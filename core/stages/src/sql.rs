@@ -131,9 +131,9 @@ fn run(
     })
 }
 
-/// The rows that a query read of its tables with times.
+/// The rows that a query read from its tables with times.
 struct RowCoverage {
-    /// Sentences with numbers of rows that were hidden from it; empty if it read all.
+    /// Sentences on the rows that were hidden from the query; empty if it read all rows.
     unseen: String,
     /// Day of the first record that it read.
     first: Option<Date>,
@@ -173,7 +173,7 @@ fn last_day(context: &Context) -> Date {
     end.yesterday().unwrap_or(end)
 }
 
-/// Makes a finding of each of the first rows.
+/// Makes a finding from each of the first rows.
 fn sentences(
     context: &Context,
     batch: &Batch<'_>,
@@ -458,7 +458,7 @@ mod tests {
 
     #[test]
     fn times_are_local_to_the_zone_of_the_job() {
-        // 2026-06-28T22:00Z, which `date_trunc` gives in Berlin, and an hour and a half later.
+        // 2026-06-28T22:00Z, which `date_trunc` returns in Berlin, and an hour and a half later.
         let times = Series::new(
             "at".into(),
             [1_782_684_000_000_000i64, 1_782_689_400_000_000],

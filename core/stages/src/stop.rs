@@ -3,7 +3,7 @@
 
 use std::{fmt, panic, sync::Arc};
 
-/// Reports whether an analysis is cancelled.
+/// The cancellation of an analysis.
 #[derive(Clone, Default)]
 pub struct Stop(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
 
@@ -12,7 +12,7 @@ pub struct Stop(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
 pub struct Stopped;
 
 impl Stop {
-    /// Cancels as soon as this function returns true.
+    /// Creates a cancellation that takes effect as soon as this function returns true.
     pub fn when(is_stopped: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(is_stopped)))
     }

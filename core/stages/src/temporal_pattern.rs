@@ -1,10 +1,10 @@
 //! Effects of weekday, hour, month and year, and the volume above which events are more frequent.
 //!
 //! Rates are compared as ratios with 95 % intervals. Weekdays are compared with the mean of all
-//! seven days *and* with the mean of the working days (Monday to Friday); sentences say which. A
-//! quiet weekend makes every working day look busy relative to all days, so a working day is
-//! only reported when it differs from both. Days, hours or months that are not proven to differ less
-//! than the largest one are reported together with it.
+//! seven days *and* with the mean of the working days (Monday to Friday); sentences name the one
+//! they use. A quiet weekend makes every working day look busy relative to all days, so a working
+//! day is only reported when it differs from both. Days, hours or months that are not proven to
+//! differ less than the largest one are reported together with it.
 //!
 //! ```toml
 //! [stage.rhythm]
@@ -32,8 +32,8 @@
 //!
 //! Without `value`, records are counted per day. With `value`, its mean is used, or its sum with
 //! `aggregate = "sum"`. With `event_column`, only records whose value is one of `event_equals` are
-//! events; `exposure = "records"` (then the default) divides them by the number of records instead of
-//! days.
+//! events; `exposure = "records"` (the default for events) divides them by the number of records
+//! instead of days.
 //!
 //! # Method
 //!
@@ -101,7 +101,7 @@ struct Record {
     time: DateTime,
     /// True if it counts in the numerator of the rate.
     is_event: bool,
-    /// Value of `value`, if there is one.
+    /// Value in the `value` column, if any.
     value: Option<f64>,
     volume: Option<f64>,
     /// Index of its combination of the `volume_within` columns.
@@ -140,7 +140,7 @@ struct Data<'a> {
     end: Date,
     /// True if rates are per record, not per day.
     per_record: bool,
-    /// True if values are summed, not records counted.
+    /// True if values are aggregated, false if records are counted.
     amounts: bool,
     /// True if times have an hour.
     has_hours: bool,
@@ -397,7 +397,7 @@ fn includes_no_difference(finding: &Finding) -> bool {
     }
 }
 
-/// Severity of a difference: a notice if it is worse by at least half, else information.
+/// Severity of a difference: a notice if it is worse by at least half, otherwise information.
 fn severity(params: &Params, ratio: f64, direction: Direction) -> Severity {
     let is_worse = (direction == Direction::Up) == params.lower_is_better;
     let is_large = !(1.0 / 1.5..1.5).contains(&ratio);

@@ -7,8 +7,8 @@ use polars::prelude::*;
 use retrocast_domain::{CellStatus, Severity, Window};
 use serde_json::json;
 
-/// Numbers in a schema that have no limits on both sides, by their path.
-fn unlimited(schema: &Value, path: &str, found: &mut Vec<String>) {
+/// Collects the paths of the numbers in a schema that lack a lower or an upper limit.
+fn collect_unlimited(schema: &Value, path: &str, found: &mut Vec<String>) {
     let is_number = |schema: &Value| {
         let types = &schema["type"];
         let named = |name: &str| {
@@ -25,10 +25,12 @@ fn unlimited(schema: &Value, path: &str, found: &mut Vec<String>) {
     match schema {
         Value::Object(map) => {
             for (key, value) in map {
-                unlimited(value, &format!("{path}.{key}"), found);
+                collect_unlimited(value, &format!("{path}.{key}"), found);
             }
         }
-        Value::Array(items) => items.iter().for_each(|item| unlimited(item, path, found)),
+        Value::Array(items) => items
+            .iter()
+            .for_each(|item| collect_unlimited(item, path, found)),
         _ => {}
     }
 }
@@ -37,7 +39,7 @@ fn unlimited(schema: &Value, path: &str, found: &mut Vec<String>) {
 fn numbers_in_job_files_have_limits() {
     let mut found = Vec::new();
     for kind in KINDS {
-        unlimited(&(kind.schema)().to_value(), kind.name, &mut found);
+        collect_unlimited(&(kind.schema)().to_value(), kind.name, &mut found);
     }
     // Values in the metric's own unit can be anything.
     let free = ["target", "limit"];
@@ -142,7 +144,7 @@ fn texts_of(cell: &Cell) -> Vec<String> {
     texts
 }
 
-/// Finds texts that claim more than a missing proof allows, or have an unreadable number.
+/// Finds texts that claim more than is proven, or contain an unreadable number.
 fn unproven_claims(cell: &Cell) -> Vec<String> {
     const CLAIMS: [&str; 11] = [
         "within chance",

@@ -174,7 +174,7 @@ struct Counter {
     ends: Option<[i64; 2]>,
     /// Number of records without a time.
     without: u64,
-    /// True if all are midnight UTC.
+    /// True if all times are midnight UTC.
     is_day: bool,
 }
 

@@ -23,7 +23,7 @@ pub struct LabelledSeries {
 }
 
 impl LabelledSeries {
-    /// Returns for each row true if it is in a window.
+    /// Returns a label for each row: true if the row is in a window.
     pub fn labels(&self) -> Vec<bool> {
         let mut labels = vec![false; self.values.len()];
         for (first, last) in &self.windows {
@@ -32,7 +32,7 @@ impl LabelledSeries {
         labels
     }
 
-    /// Number of rows per day at the median distance between rows; `None` if less than two.
+    /// Number of rows per day at the median distance between rows; `None` if fewer than two.
     pub fn rows_per_day(&self) -> Option<usize> {
         let mut steps: Vec<i64> = self
             .times
@@ -97,7 +97,7 @@ pub fn read(data: &Path, labels: &Path) -> Result<Corpus, Error> {
             )));
         }
         let (times, values) = read_series(&path)?;
-        let windows = rows_of_windows(labels, &text, &name, &windows, &times)?;
+        let windows = find_window_rows(labels, &text, &name, &windows, &times)?;
         series.push(LabelledSeries {
             name,
             times,
@@ -173,8 +173,8 @@ fn read_series(path: &Path) -> Result<(Vec<DateTime>, Vec<f64>), Error> {
     const REMEDY: &str = "write a CSV file with the columns `timestamp` and `value`";
     let failed = |error: csv::Error| {
         let line = error.position().map(csv::Position::line);
-        let wrong = Error::new(path, error, REMEDY);
-        line.map_or(wrong.clone(), |line| wrong.with_position(line, None))
+        let error = Error::new(path, error, REMEDY);
+        line.map_or(error.clone(), |line| error.with_position(line, None))
     };
     let mut reader = csv::ReaderBuilder::new().from_path(path).map_err(failed)?;
     let headers = reader.headers().map_err(failed)?.clone();
@@ -230,8 +230,8 @@ fn parse_time(text: &str) -> Option<DateTime> {
     with_offset.or_else(|| text.parse().ok())
 }
 
-/// First and last row of each window of one file.
-fn rows_of_windows(
+/// Finds the first and last row of each window of one file.
+fn find_window_rows(
     path: &Path,
     text: &str,
     name: &str,
@@ -242,12 +242,12 @@ fn rows_of_windows(
     for [start, end] in windows {
         let time = |text_of_time: &String| {
             parse_time(text_of_time).ok_or_else(|| {
-                let wrong = Error::new(
+                let error = Error::new(
                     path,
                     format!("{text_of_time:?} is not a time"),
                     "write it as 2014-02-14 14:30:00",
                 );
-                locate(wrong, text, text_of_time)
+                locate(error, text, text_of_time)
             })
         };
         let (from, to) = (time(start)?, time(end)?);
@@ -256,24 +256,24 @@ fn rows_of_windows(
         match (first, last) {
             (Some(first), Some(last)) if from <= to && first <= last => rows.push((first, last)),
             _ => {
-                let wrong = Error::new(
+                let error = Error::new(
                     path,
                     format!("the window from {start:?} to {end:?} contains no row of {name:?}"),
                     "correct its times, or remove it",
                 );
-                return Err(locate(wrong, text, start));
+                return Err(locate(error, text, start));
             }
         }
     }
     rows.sort_unstable();
     if let Some(pair) = rows.windows(2).find(|pair| pair[0].1 >= pair[1].0) {
         let start = times[pair[1].0];
-        let wrong = Error::new(
+        let error = Error::new(
             path,
             format!("two windows of {name:?} overlap at {start}"),
             "join them into one",
         );
-        return Err(locate(wrong, text, name));
+        return Err(locate(error, text, name));
     }
     Ok(rows)
 }
@@ -299,7 +299,7 @@ mod tests {
     use super::*;
 
     /// Reads the series `a/x.csv` and its labels; errors are texts with relative paths.
-    fn check(csv: &str, labels: &str) -> Result<Corpus, String> {
+    fn read_corpus(csv: &str, labels: &str) -> Result<Corpus, String> {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         fs::create_dir_all(data.join("a")).unwrap();
@@ -318,7 +318,7 @@ mod tests {
     fn rows_and_windows_are_read() {
         let labels =
             r#"{"a/x.csv": [["2014-01-01 05:00:00.000000", "2014-01-01 12:00:00.000000"]]}"#;
-        let corpus = check(&format!("\u{feff}{ROWS}"), labels).unwrap();
+        let corpus = read_corpus(&format!("\u{feff}{ROWS}"), labels).unwrap();
         assert_eq!(corpus.unlabelled, ["y.csv"]);
         let series = &corpus.series[0];
         assert_eq!(series.values, [1.0, 2.0, 3.5, -40.0]);
@@ -397,7 +397,7 @@ mod tests {
                  one",
             ),
         ] {
-            assert_eq!(check(csv, labels).unwrap_err(), want);
+            assert_eq!(read_corpus(csv, labels).unwrap_err(), want);
         }
         for (csv, labels, starts) in [
             (
@@ -416,7 +416,7 @@ mod tests {
                 "labels.json:1:27: invalid length 1",
             ),
         ] {
-            let error = check(csv, labels).unwrap_err();
+            let error = read_corpus(csv, labels).unwrap_err();
             assert!(error.starts_with(starts), "{error}");
         }
     }

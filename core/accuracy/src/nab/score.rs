@@ -1,10 +1,11 @@
 //! The score of the Numenta Anomaly Benchmark.
 //!
-//! Each window counts once, by its first alert: `tp` weighted by a sigmoid of the alert's position, 1 at
-//! the start of the window and 0 at its end; a window without an alert costs `fn`. Every alert outside
-//! costs `fp`, weighted by the same sigmoid of its distance from the window before it. Rows of the
-//! probationary period do not count. The sum is scaled so that no alert at all gives 0 and a perfect
-//! detector 100.
+//! Each window counts once, by its first alert: it gains [`Profile::true_positive`], weighted by a
+//! sigmoid of the alert's position, which is 1 at the start of the window and 0 at its end. A window
+//! without an alert costs [`Profile::false_negative`]. Every alert outside of windows costs
+//! [`Profile::false_positive`], weighted by the same sigmoid of its distance from the window before
+//! it. Rows of the probationary period do not count. The sum is scaled so that a detector without
+//! any alert scores 0 and a perfect one 100.
 
 use super::LabelledSeries;
 use serde::Serialize;
@@ -65,7 +66,7 @@ pub struct Alerts {
 pub struct Optimum {
     /// Scores at or above it are alerts. Infinite if no alert at all is best.
     pub threshold: f64,
-    /// Its outcome, summed over all series.
+    /// Alerts at this threshold, summed over all series.
     pub alerts: Alerts,
 }
 
@@ -174,7 +175,7 @@ struct Sweep<'a> {
 }
 
 impl<'a> Sweep<'a> {
-    /// The state without an alert.
+    /// Creates the state without any alert.
     fn new(profile: &'a Profile, series: &[LabelledSeries]) -> Self {
         let scored = series.iter().flat_map(|series| {
             let start = probation(series.values.len());
@@ -223,7 +224,7 @@ impl<'a> Sweep<'a> {
 mod tests {
     use super::*;
 
-    /// Rows 0 to 99 with windows; row 15 is the first that counts.
+    /// A series of 100 rows with these windows; row 15 is the first that counts.
     fn series(windows: &[(usize, usize)]) -> LabelledSeries {
         LabelledSeries {
             name: "x.csv".to_string(),

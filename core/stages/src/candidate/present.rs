@@ -119,7 +119,7 @@ impl Reporter<'_> {
         Estimate::amount(value, Some([low, high]), &self.params.unit, true)
     }
 
-    /// "change 482 (Larger pool)".
+    /// Names a change: "change 482 (Larger pool)".
     fn name(&self, change: &Candidate) -> String {
         match change.title.trim() {
             "" => format!("change {}", change.id),

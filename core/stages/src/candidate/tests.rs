@@ -1,4 +1,4 @@
-//! Finds the change that moved a series among many that did not.
+//! Checks that the change that moved a series is found among many that did not.
 
 use super::*;
 use crate::series::test_data::{self, input, times};
@@ -19,7 +19,7 @@ fn counts(seed: u64, change: Option<(usize, f64)>) -> Vec<f64> {
         .collect()
 }
 
-/// A change every ten days, whose id has the days before the end.
+/// A change every ten days, whose id contains the number of days before the end.
 fn changes(component: &str) -> crate::Input {
     let end = date(2026, 11, 16).at(10, 0, 0, 0);
     let days: Vec<i64> = (3..40).map(|i| i * 10).collect();

@@ -5,12 +5,12 @@ use retrocast_stats::{distribution::t_quantile, effect::Estimate, test::binomial
 
 /// Level of the test.
 const ALPHA: f64 = 0.05;
-/// Share of placebo dates on which a test of that level may fire without being unreliable.
+/// Maximum share of placebo dates on which a reliable test of that level may fire.
 const TOLERATED: f64 = 0.07;
 /// Minimum number of independent placebo dates to report their share.
 const INDEPENDENT_MIN: f64 = 20.0;
 
-/// Placebo dates of the effects of a stage, and on how many of them the test fired.
+/// Numbers of placebo dates of the effects of a stage, and of those on which the test fired.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Calibration {
     dates: usize,

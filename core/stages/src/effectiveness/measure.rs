@@ -35,7 +35,7 @@ pub(super) enum Outcome {
 
 /// An improvement that is too recent to judge.
 pub(super) struct TooEarly {
-    /// How much data there is, and how much is needed.
+    /// The amounts of data that are present and needed, as a phrase.
     pub(super) message: String,
     /// Smallest difference that would be found in four of five cases after all days; `None` with too little history.
     pub(super) detectable: Option<f64>,
@@ -56,7 +56,7 @@ pub(super) struct EffectMeasurement {
     pub(super) bad_spell: Option<BadSpell>,
 }
 
-/// Minimum number of periods before a change, real or placebo: six weeks of days, or a number of longer periods.
+/// Minimum number of periods before a change, real or placebo: 42 days, or 15 longer periods.
 fn pre_min(period: Period) -> usize {
     match period {
         Period::Hour | Period::Day => 42,
@@ -64,7 +64,7 @@ fn pre_min(period: Period) -> usize {
     }
 }
 
-/// Number of periods of at least this many days.
+/// Number of periods that cover at least this many days.
 pub(super) fn periods_of(days: u32, period: Period) -> usize {
     (days as usize).div_ceil(period.days())
 }
@@ -175,16 +175,16 @@ pub(super) fn measure(
         caveats.push(
             match params.controls {
                 Controls::None => {
-                    "Uncontrolled: no control was requested, so an outside event in \
+                    "Uncontrolled: no control was requested, so an outside event at \
                                    the same time cannot be distinguished from the improvement."
                 }
                 Controls::OtherComponents if set.groups.len() < 2 => {
-                    "Uncontrolled: there is no other component to compare with, so an outside event in \
+                    "Uncontrolled: there is no other component to compare with, so an outside event at \
                      the same time cannot be distinguished from the improvement."
                 }
                 Controls::OtherComponents => {
                     "Uncontrolled: no other component moved in step with this one before the change, \
-                     so an outside event in the same time cannot be distinguished from the improvement."
+                     so an outside event at the same time cannot be distinguished from the improvement."
                 }
             }
             .to_string(),
@@ -247,7 +247,8 @@ pub(super) fn find_group<'a>(set: &'a SeriesSet, component: &str) -> Option<&'a 
     set.groups.iter().find(|group| group.label == component)
 }
 
-/// The values of a group without the period in which the change falls, unless that begins with the change.
+/// The values of a group without the period in which the change falls, unless that period begins
+/// with it.
 fn without_mixed_period(
     set: &SeriesSet,
     group: &Group,

@@ -19,12 +19,13 @@ pub(super) struct Onset {
 const ALPHA_BEFORE: f64 = 0.05;
 /// Significance level of the departure of the days after the change.
 const ALPHA_AFTER: f64 = 0.2;
-/// Minimum share of the difference between the levels before and after that these days show.
+/// Minimum share of the difference between the levels before and after the change that these days
+/// show.
 const SHARE_MIN: f64 = 0.5;
 
-/// Finds days before the `change`, at least half as many as follow it up to `end`, that depart from those
-/// since `begin` as far as fewer than one in twenty earlier runs of days do, and that show at least half
-/// of the difference to the level after the change.
+/// Finds the last days before the `change` if they depart from the days since `begin` farther than
+/// 19 of 20 earlier runs of days, and show at least half of the difference to the level after the
+/// change. They are at least half as many as the days from the change to `end`.
 pub(super) fn find_onset(
     values: &[Option<f64>],
     season: usize,
@@ -58,8 +59,8 @@ pub(super) fn find_onset(
         (shortest..=longest)
             .map(|days| {
                 let sum = sums[end_of_days] - sums[end_of_days - days];
-                let days_f = days as f64;
-                (side * (sum - days_f * reference) / days_f.sqrt(), days)
+                let count = days as f64;
+                (side * (sum - count * reference) / count.sqrt(), days)
             })
             .max_by(|a, b| a.0.total_cmp(&b.0))
     };
@@ -106,12 +107,12 @@ pub(super) struct BadSpell {
     pub(super) earlier: f64,
 }
 
-/// Number of periods of a spell without a season.
+/// Number of periods of a spell in a series without a season.
 const SPELL: usize = 4;
 
-/// Finds out whether the last season of periods before a change was worse than 19 of 20 earlier runs of as many
-/// periods. A change that answers a bad week is followed by better ones also if it does nothing (regression to the
-/// mean: Galton, 1886).
+/// Finds the last season of periods before a change if it was worse than 19 of 20 earlier runs of
+/// as many periods. A change in response to a bad week is followed by better weeks even if it has
+/// no effect (regression to the mean: Galton, 1886).
 pub(super) fn find_bad_spell(
     values: &[Option<f64>],
     season: usize,

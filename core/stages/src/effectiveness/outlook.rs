@@ -13,7 +13,8 @@ impl Reporter<'_> {
         outlook.detectable.is_finite().then_some(outlook.detectable)
     }
 
-    /// Days after the change with which an effect of this size would be proven; `None` for proven effects.
+    /// Number of days after the change that would prove an effect of this size; `None` for proven
+    /// effects.
     pub(super) fn days_needed(&self, measured: &EffectMeasurement) -> Option<u64> {
         let outlook = measured.estimate.outlook?;
         let is_open = measured.verdict == Verdict::Unclear && measured.estimate.p >= 0.05;

@@ -334,7 +334,7 @@ impl Reporter<'_> {
         self.set.period.noun()
     }
 
-    /// "30 days".
+    /// Formats a number of periods: "30 days".
     pub(super) fn periods(&self, n: usize) -> String {
         number::plural(n as u64, self.noun_of_period())
     }
@@ -402,7 +402,7 @@ impl Reporter<'_> {
     }
 }
 
-/// Converts the test to that of reports.
+/// Converts the test to the type that reports use.
 pub(super) fn effect_test(test: Test) -> EffectTest {
     match test {
         Test::Placebo => EffectTest::Placebo,

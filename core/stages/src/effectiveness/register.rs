@@ -23,7 +23,7 @@ pub(super) struct Improvement {
     pub(super) cost: Option<f64>,
 }
 
-/// Reads the improvements of the metric dated before the window's end, by date and id.
+/// Reads the improvements of the metric dated before the window's end, sorted by date and id.
 pub(super) fn read_register(
     context: &Context,
     params: &Params,

@@ -282,8 +282,8 @@ fn a_verdict_does_not_depend_on_the_rest_of_the_register() {
     // The line below the sentence has p.
     assert_eq!(among.findings[0].p, Some(among.effects[0].placebo_p));
     assert!(!among.findings[0].sentence.contains("p ="));
-    let caveat = |cell: &Cell| cell.caveats.iter().any(|c| c.contains("judged by itself"));
-    assert!(caveat(&among) && !caveat(&alone));
+    let has_caveat = |cell: &Cell| cell.caveats.iter().any(|c| c.contains("judged by itself"));
+    assert!(has_caveat(&among) && !has_caveat(&alone));
 }
 
 #[test]
@@ -485,7 +485,7 @@ fn weekly_records_are_not_filled_up_to_days() {
 }
 
 #[test]
-fn an_open_effect_says_how_long_a_decision_takes() {
+fn an_open_effect_reports_the_time_until_a_decision() {
     let mut open = 0;
     for seed in 0..12 {
         let series = [("billing", counts(3 * seed + 1, 6.0, 0.85))];

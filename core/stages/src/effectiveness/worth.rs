@@ -4,10 +4,10 @@ use super::{Params, measure::EffectMeasurement, present::Reporter, register::Imp
 use retrocast_domain::{Effect, Table, Worth, number};
 
 /// The caveat of an effect on a mean, which has no value in money.
-pub(super) const NO_UNITS: &str = "No effect is given in money: the metric is a mean, and `units_per_day` does not say of how many records.";
+pub(super) const NO_UNITS: &str = "No effect is given in money: the metric is a mean, and `units_per_day`, the number of records per day, is not set.";
 
 impl Reporter<'_> {
-    /// The effect of an improvement in money, where a unit of the metric has a value.
+    /// The effect of an improvement in money, if a unit of the metric has a value.
     pub(super) fn worth(
         &self,
         improvement: &Improvement,
@@ -18,7 +18,7 @@ impl Reporter<'_> {
             None if self.set.adds_up => 1.0,
             None => return None,
         };
-        // A number of units counts per period, the units behind a mean per day.
+        // A sum is a number of units per period, but `units_per_day` is per day.
         let days = if self.set.adds_up {
             self.set.period.days() as f64
         } else {

@@ -34,7 +34,7 @@ pub(super) struct Rows {
     pub(super) keys: Vec<i64>,
     /// The series' own columns.
     pub(super) values: Vec<(String, Vec<Option<f64>>)>,
-    /// Records with a time in the window.
+    /// Number of records with a time in the window.
     pub(super) in_window: u64,
     pub(super) zone: TimeZone,
     /// Values of the `by` columns of each series.
@@ -241,8 +241,8 @@ fn time_column(name: &str, keys: &[i64], has_days: bool) -> Column {
     column.cast(&dtype).unwrap_or(column)
 }
 
-/// Start of the history. It excludes isolated records long before all others, such as those of 1970, with
-/// which a regular series would begin.
+/// Start of the history. It excludes isolated records long before all others, such as those of
+/// 1970: otherwise a regular series would begin with them.
 fn history_start(
     context: &Context,
     params: &Params,

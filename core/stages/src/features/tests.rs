@@ -152,22 +152,22 @@ fn periods_without_records_are_filled_by_param() {
         assert_eq!(column(frame_of(&analysis), name), want, "{name}");
     };
     let some = |values: [f64; 4]| values.map(|v| v.is_finite().then_some(v));
-    let no = f64::NAN;
+    let nan = f64::NAN;
     check(json!({}), "tickets", &some([2.0, 0.0, 1.0, 1.0]));
     check(
         json!({"name": "n", "fill": "null"}),
         "n",
-        &some([2.0, no, 1.0, 1.0]),
+        &some([2.0, nan, 1.0, 1.0]),
     );
     let params_of = |aggregate: &str| json!({"values": ["minutes"], "aggregate": aggregate});
     check(params_of("sum"), "minutes", &some([12.0, 0.0, 0.0, 1.0]));
-    check(params_of("mean"), "minutes", &some([6.0, no, no, 1.0]));
-    check(params_of("min"), "minutes", &some([4.0, no, no, 1.0]));
-    check(params_of("max"), "minutes", &some([8.0, no, no, 1.0]));
-    check(params_of("last"), "minutes", &some([8.0, no, no, 1.0]));
-    check(params_of("p95"), "minutes", &some([7.8, no, no, 1.0]));
+    check(params_of("mean"), "minutes", &some([6.0, nan, nan, 1.0]));
+    check(params_of("min"), "minutes", &some([4.0, nan, nan, 1.0]));
+    check(params_of("max"), "minutes", &some([8.0, nan, nan, 1.0]));
+    check(params_of("last"), "minutes", &some([8.0, nan, nan, 1.0]));
+    check(params_of("p95"), "minutes", &some([7.8, nan, nan, 1.0]));
     let unchanged = json!({"values": ["minutes"], "every": "none", "lags": [1]});
-    check(unchanged, "minutes_lag_1", &some([no, 4.0, 8.0, no]));
+    check(unchanged, "minutes_lag_1", &some([nan, 4.0, 8.0, nan]));
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn days_since_and_until_dates_and_holidays_are_counted() {
         let want = want.map(|v| v.is_finite().then_some(v));
         assert_eq!(column(frame, name), want, "{name}");
     };
-    let no = f64::NAN;
+    let nan = f64::NAN;
     // Boxing Day 2026 is a Saturday; the Monday after is its substitute.
     check("is_holiday", [0.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0]);
     check("days_to_holiday", [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 3.0]);
@@ -194,8 +194,8 @@ fn days_since_and_until_dates_and_holidays_are_counted() {
         "days_since_holiday",
         [119.0 - 4.0 - 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0],
     );
-    check("days_since_release", [no, 0.0, 1.0, 2.0, 0.0, 1.0, 2.0]);
-    check("days_until_release", [1.0, 0.0, 2.0, 1.0, 0.0, no, no]);
+    check("days_since_release", [nan, 0.0, 1.0, 2.0, 0.0, 1.0, 2.0]);
+    check("days_until_release", [1.0, 0.0, 2.0, 1.0, 0.0, nan, nan]);
     let names: Vec<Option<&str>> = frame
         .column("holiday")
         .unwrap()

@@ -41,8 +41,8 @@ fn health_of<'a>(cell: &'a Cell, component: &str) -> &'a Health {
         .unwrap()
 }
 
-/// Rows of the ledger for the component "billing": window's end, score, poor windows in a row, falls in a
-/// row.
+/// Rows of the ledger for the component "billing": end of the window, score, number of successive
+/// poor windows, number of successive falls.
 fn earlier_scores(rows: &[(&str, f64, f64, f64)]) -> Input {
     let ends: Vec<DateTime> = rows.iter().map(|row| row.0.parse().unwrap()).collect();
     let starts: Vec<DateTime> = ends

@@ -35,7 +35,7 @@ pub(super) struct Measurement {
 }
 
 impl Measurement {
-    /// A measurement of which only the value and its interval are known.
+    /// Creates a measurement from a value and its interval alone.
     #[cfg(test)]
     pub(super) fn from_interval(value: f64, interval: Option<[f64; 2]>) -> Self {
         Self {
@@ -296,7 +296,8 @@ impl Change {
         lengths: [f64; 2],
         dispersion: Option<Dispersion>,
     ) -> Option<Self> {
-        let ([now, before], [of_now, of_before]) = (scaled.get(..2)?, samples.get(..2)?) else {
+        let ([now, before], [sample_now, sample_before]) = (scaled.get(..2)?, samples.get(..2)?)
+        else {
             return None;
         };
         let (now, before) = (now.as_ref()?, before.as_ref()?);
@@ -340,23 +341,27 @@ impl Change {
         };
         // The textbook test for independent records guards against small numbers.
         match metric.kind {
-            _ if is_count && (is_zero || of_now.records + of_before.records < EXACT_TEST_BELOW) => {
-                let [x, y] = [of_now, of_before].map(|sample| sample.records as f64 / factor);
+            _ if is_count
+                && (is_zero || sample_now.records + sample_before.records < EXACT_TEST_BELOW) =>
+            {
+                let [x, y] =
+                    [sample_now, sample_before].map(|sample| sample.records as f64 / factor);
                 let exact = poisson_rate_ratio_exact(x, lengths[0], y, lengths[1], 0.95);
                 let bounds = [exact.lower - 1.0, exact.upper - 1.0];
                 combine(exact.p, (change.scale == Scale::Relative).then_some(bounds));
             }
             MetricKind::Share => {
-                let [x, y] = [of_now, of_before].map(|s| (s.numerator as f64, s.records as f64));
+                let [x, y] =
+                    [sample_now, sample_before].map(|s| (s.numerator as f64, s.records as f64));
                 let score = newcombe(x.0, x.1, y.0, y.1, 0.95);
                 combine(score.p, Some([score.lower, score.upper]));
             }
             MetricKind::Mean => {
-                let test = welch(&of_now.values, &of_before.values, 0.95);
+                let test = welch(&sample_now.values, &sample_before.values, 0.95);
                 combine(test.map_or(1.0, |test| test.p), None);
             }
             MetricKind::Median => {
-                let test = mann_whitney(&of_now.values, &of_before.values);
+                let test = mann_whitney(&sample_now.values, &sample_before.values);
                 combine(test.map_or(1.0, |test| test.p), None);
             }
             _ => {}

@@ -50,7 +50,7 @@ pub(super) struct Metric {
     /// Unit, such as "min"; by default from the kind.
     #[serde(default)]
     pub(super) unit: Option<String>,
-    /// Whether lower values are better.
+    /// Set to true if lower values are better.
     #[serde(default)]
     pub(super) lower_is_better: bool,
     /// Target value.

@@ -15,8 +15,8 @@ use jiff::{
 use retrocast_domain::{Window, window::Comparison};
 use std::collections::BTreeMap;
 
-/// The windows to compare: the current one first, then backwards. If the records end within the
-/// current one, all windows end at the same point.
+/// The windows to compare: the current one, then the earlier ones, newest first. If the records end
+/// within the current one, all windows end at the same point.
 pub(super) struct Windows {
     pub(super) windows: Vec<Window>,
     /// End of the compared part of each window.
@@ -236,7 +236,7 @@ impl RecordReader<'_> {
         Ok((order.into_iter().map(|(_, label)| label).collect(), omitted))
     }
 
-    /// The records of each metric.
+    /// Reads the samples of each metric.
     pub(super) fn samples(&self, caveats: &mut Vec<String>) -> Result<AllSamples, StageError> {
         let params = self.params;
         params.metrics.iter().try_for_each(check_columns)?;
@@ -248,9 +248,9 @@ impl RecordReader<'_> {
         let no_records = vec![Sample::default(); self.windows.windows.len()];
         let mut whole =
             (self.windows.part.as_ref()).map(|_| vec![no_records; params.metrics.len()]);
-        let of_one_group = vec![empty; params.metrics.len()];
+        let empty_samples = vec![empty; params.metrics.len()];
         let mut by_group: BTreeMap<String, Vec<Vec<Sample>>> = (labels.into_iter())
-            .map(|label| (label, of_one_group.clone()))
+            .map(|label| (label, empty_samples.clone()))
             .collect();
         let mut groups = Groups::new(&params.by);
         let mut unusable = Unusable::default();

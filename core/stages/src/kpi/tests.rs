@@ -1,4 +1,4 @@
-//! Figures are correct, real changes are reported, and random ones are not.
+//! Checks that figures are correct, that real changes are reported, and that random ones are not.
 
 use super::*;
 use crate::series::test_data::Noise;
@@ -168,7 +168,7 @@ fn random_changes_are_rarely_reported() {
 }
 
 #[test]
-fn figures_of_a_known_week() {
+fn figures_of_a_known_week_are_correct() {
     let days = |micros: Vec<i64>| {
         let column = Column::new("at".into(), micros);
         column

@@ -111,7 +111,7 @@ impl Texts {
         Some(add_level(change, self.before.as_deref()))
     }
 
-    /// The same for the baseline.
+    /// The change from the baseline, in the same form.
     pub(super) fn baseline_delta(&self) -> Option<String> {
         let change = self.baseline_change.as_ref()?;
         Some(add_level(change, self.baseline.as_deref()))

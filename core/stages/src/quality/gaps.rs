@@ -82,7 +82,7 @@ impl Gaps {
     }
 }
 
-/// Recent gaps, as one finding.
+/// The finding on all recent gaps.
 pub(super) fn finding(
     context: &Context,
     params: &Params,

@@ -81,14 +81,14 @@ impl Assessment {
 /// The quality of one dataset.
 pub(super) struct Quality {
     pub(super) name: String,
-    /// Number of records read; for a dataset that is not a source, of rows.
+    /// Number of records read; number of rows if the dataset is not a source.
     pub(super) records: u64,
     /// Number of records in the window, if they have times.
     pub(super) in_window: Option<u64>,
     /// True if there is no record before the window's end.
     pub(super) is_empty: bool,
     components: [Assessment; 6],
-    /// The contents of its columns.
+    /// Statistics of its columns.
     pub(super) survey: Survey,
     /// Columns with more missing values than usual, the worst first.
     pub(super) emptier: Vec<EmptierColumn>,
@@ -326,7 +326,7 @@ mod tests {
     use jiff::civil::date;
 
     #[test]
-    fn an_age_of_weeks_is_in_days() {
+    fn an_age_of_weeks_is_formatted_in_days() {
         let window = Window::parse("2026-W42", "UTC").expect("a window");
         let basis = |last: Date, hours: f64, allowed: f64| {
             let silence = Silence {
@@ -351,7 +351,7 @@ mod tests {
         assert_eq!(basis(before, 776.0, 20_000.0), want);
         let want = "last record in the window 1 d 16 h before its end; the contract allows 4 d";
         assert_eq!(basis(within, 40.0, 96.0), want);
-        // Texts that would print the same are distinguished.
+        // Durations that would print the same in whole days are distinguished.
         let want = "last record in the window 4 d 2 h before its end; the contract allows 4 d";
         assert_eq!(basis(within, 98.0, 96.0), want);
     }

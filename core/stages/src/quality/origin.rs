@@ -1,8 +1,8 @@
 //! Origin of refused records: their share by the values of one column.
 //!
-//! A refused record is stored as raw text only, so the column is read from that: from JSON if it is
-//! complete, else after the key in the text. Other formats, such as a line of CSV, do not contain
-//! the key; such records are counted separately.
+//! A refused record is stored as raw text only, so the column is read from that text: complete JSON
+//! is parsed, truncated JSON is searched for the key. Other formats, such as a line of CSV, do not
+//! contain the key; such records are counted separately.
 
 use super::{Params, finding};
 use crate::{Context, Input, Inputs, StageError, frame};
@@ -13,7 +13,7 @@ use retrocast_domain::{
 use retrocast_stats::test::{benjamini_hochberg, poisson_rate_ratio, wilson};
 use std::collections::BTreeMap;
 
-/// Significance level, and minimum number of refused records and minimum ratio of a finding.
+/// Significance level, minimum number of refused records and minimum ratio for a finding.
 const ALPHA: f64 = 0.01;
 const REFUSED_MIN: u64 = 10;
 const RATIO_MIN: f64 = 1.5;

@@ -27,7 +27,7 @@ pub(super) fn share(source: &SourceNote, fields: usize) -> Option<f64> {
 }
 
 /// Counts the fields that no record has, but that may exist under another name. Only optional
-/// fields can be missing in all accepted records, and always being empty is allowed.
+/// fields can be missing from all accepted records, and an optional field may always be empty.
 fn possibly_renamed(source: &SourceNote) -> usize {
     source.missing_fields.len().min(source.unknown_fields.len())
 }

@@ -41,7 +41,7 @@ const DAY_HOURS: f64 = 24.0;
 /// The time since the last record.
 #[derive(Debug, Clone)]
 pub(super) struct Silence {
-    /// Time of the newest record; for days without a time, of the last of them.
+    /// Time of the newest record; if records have dates only, midnight of the newest date.
     pub(super) last: DateTime,
     /// True if records have a time of day.
     pub(super) has_hours: bool,
@@ -53,11 +53,11 @@ pub(super) struct Silence {
     pub(super) silence_is_zero: bool,
     /// Maximum age in hours, by the contract or by the pattern.
     pub(super) allowed_hours: Option<f64>,
-    /// True if the contract decides.
+    /// True if the maximum age is that of the contract.
     pub(super) by_contract: bool,
     /// Probability of such a silence under the source's own pattern.
     pub(super) p: Option<f64>,
-    /// Number of earlier ends of weeks, and of those with a silence at least as long.
+    /// Number of earlier weeks, and number of those that ended with a silence at least as long.
     pub(super) ends_before: [u64; 2],
     /// Number of days with records, on which the pattern is based.
     pub(super) active_days: u64,
@@ -164,8 +164,8 @@ fn hours_between(from: DateTime, to: DateTime) -> f64 {
     to.duration_since(from).as_secs_f64() / 3600.0
 }
 
-/// The times of a year and a week up to the newest before the window's end, ascending, with the
-/// number of records of each; `None` if there are none.
+/// The times in the 53 weeks up to the newest record before the window's end, ascending, with the
+/// number of records at each; `None` if there are none.
 fn recent_times<'a>(times: &'a Times, window: &Window) -> Option<&'a [(DateTime, u64)]> {
     let end = window.end.at(0, 0, 0, 0);
     let counts = times.counts();
@@ -274,7 +274,7 @@ impl DayEnds {
             }
             if p >= GAP_P || self.is_regular() {
                 self.gaps.pop();
-                // Shorter ones are not less probable.
+                // Shorter silences are not less probable.
                 break;
             }
         }
@@ -301,8 +301,8 @@ impl DayEnds {
         (self.last - self.first).get_days().max(0) as usize + 1
     }
 
-    /// Hours of silence at the ends of earlier weeks, as far as there is history. Weeks after the
-    /// newest record are left out: the current silence is not its own precedent.
+    /// Hours of silence at the ends of earlier weeks, as far as the history reaches. Weeks after
+    /// the newest record are left out: the current silence is not its own precedent.
     fn silences_before(&self, end: Date) -> Vec<f64> {
         let silence = |weeks: i64| {
             let window_end = end;
@@ -409,8 +409,8 @@ fn weekday_index(day: Date) -> usize {
 struct WeekdayPattern {
     /// True for weekdays that usually have records.
     usual: [bool; 7],
-    /// Number of each weekday, and of those with records. Days of the silence are added as it
-    /// continues.
+    /// Number of days of each weekday, and number of those with records. Days of the silence are
+    /// added as it continues.
     days: [f64; 7],
     active: [f64; 7],
     /// Mean number of records on each weekday.

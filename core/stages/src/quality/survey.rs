@@ -1,4 +1,4 @@
-//! Reads all columns of a dataset once: missing values and distinct texts of each.
+//! Reads all columns of a dataset once, and counts the missing values and distinct texts of each.
 
 use crate::{Context, Input, StageError, times::Times};
 use polars::prelude::DataType;
@@ -44,7 +44,7 @@ impl Column {
 pub(super) struct Survey {
     /// Number of records.
     pub(super) records: u64,
-    /// Number of records in the window, and before it; without times, all count as in the window.
+    /// Number of records in the window, and before it; without times, all records count as in it.
     pub(super) counts: [u64; 2],
     pub(super) columns: Vec<Column>,
 }

@@ -1,4 +1,4 @@
-//! Defects of records are reported, and nothing else is.
+//! Checks that defects of records are reported, and nothing else is.
 
 use super::*;
 use crate::series::test_data::{Noise, context, input, records};
@@ -181,7 +181,7 @@ fn components_below_their_limits_are_flagged_or_block_the_report() {
         &[],
         Some("its score is 97.5 of 100, below 99.5"),
     );
-    // No record at all passes no limit.
+    // A dataset without records fails every limit.
     let empty = || input("tickets", tickets(1, 105).head(Some(0)));
     let error =
         analyse_with(empty(), json!({"block_below": {"volume": 0.1}})).expect_err("blocked");

@@ -80,8 +80,8 @@ impl Volume {
         })
     }
 
-    /// Returns true if there are fewer records than expected. Fewer than in earlier windows only
-    /// counts if that means that some are missing.
+    /// Returns true if there are fewer records than expected. A number below that of earlier
+    /// windows counts only if it means that records are missing.
     pub(super) fn is_low(&self) -> bool {
         self.expected.is_some_and(|e| {
             let is_defect = e.basis == VolumeBasis::Contract || !self.silence_is_zero;
@@ -106,7 +106,7 @@ impl Volume {
         })
     }
 
-    /// Describes the basis.
+    /// Describes the basis of the component.
     pub(super) fn basis(&self) -> String {
         let records = retrocast_domain::number::with_unit(self.now as f64, &self.noun);
         let Some(expected) = self.expected else {

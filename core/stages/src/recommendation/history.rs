@@ -239,7 +239,8 @@ fn read_registered(input: &Input) -> Result<BTreeMap<String, RegisteredImproveme
     Ok(registered)
 }
 
-/// Collects the last measured effect of each improvement, of earlier runs and of this one, by category.
+/// Collects the last measured effect of each improvement, from earlier runs and this one, by
+/// category.
 fn collect_measured(
     context: &Context,
     input: Option<&Input>,

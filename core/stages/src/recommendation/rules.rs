@@ -94,7 +94,7 @@ pub(super) struct Rule {
     #[schemars(length(min = 1, max = 64))]
     pub(super) category: String,
     /// The action, without a full stop. `{what}` is what the finding is about, `{subject}` its group; `{in}`,
-    /// `{of}` and `{for}` are the group after that word, and nothing where there are no groups.
+    /// `{of}` and `{for}` are the group after that word, and empty without groups.
     #[schemars(length(min = 1, max = 200))]
     title: String,
     /// Steps, as sentences, with the same placeholders.

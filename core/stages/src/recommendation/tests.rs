@@ -1,4 +1,5 @@
-//! Recommendations over weeks: answered, rejected, expired, and ranked by effects of earlier ones.
+//! Checks recommendations over weeks: they are answered, rejected, expired, and ranked by the
+//! effects of earlier ones.
 
 use super::*;
 use crate::{

@@ -66,7 +66,7 @@ pub(super) struct Params {
     /// Unit of the values, such as "min"; empty for counts.
     #[serde(default)]
     pub(super) unit: String,
-    /// Whether lower values are better.
+    /// Set to false if higher values are better.
     #[serde(default = "yes")]
     pub(super) lower_is_better: bool,
     /// Probability of any false claim of the stage.

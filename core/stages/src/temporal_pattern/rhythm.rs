@@ -18,7 +18,7 @@ mod present;
 use claims::{best_candidate, weekday_candidates};
 use present::{calendar, chart_against_all, empty_table, push_rows};
 
-/// Maximum number of charts of one effect; the table has all.
+/// Maximum number of charts of one effect; the table has all groups.
 const CHARTS_MAX: usize = 4;
 
 /// Minimum number of events for an effect.

@@ -1,4 +1,4 @@
-//! Real patterns are reported, and no others.
+//! Checks that real patterns are reported, and no others.
 
 use super::*;
 use crate::series::test_data::Noise;
@@ -93,7 +93,7 @@ fn a_monday_effect_is_reported_once_with_its_size() {
     }
 }
 
-/// Replaces no-break spaces and minus signs by typed characters.
+/// Replaces no-break spaces and minus signs with ASCII characters.
 fn plain(text: &str) -> String {
     text.replace(['\u{a0}', '\u{202f}'], " ").replace('−', "-")
 }
@@ -713,7 +713,7 @@ fn rounded(value: &Value) -> Vec<f64> {
 }
 
 #[test]
-fn weekdays_of_real_incidents() {
+fn weekdays_of_real_incidents_match_published_figures() {
     let effects = json!(["weekday", "hour", "month", "year"]);
     let Some(cell) = real(json!({"effects": effects})) else {
         return;
@@ -760,7 +760,7 @@ fn weekdays_of_real_incidents() {
 }
 
 #[test]
-fn durations_of_real_incidents() {
+fn durations_of_real_incidents_match_published_figures() {
     let params = json!({
         "effects": [], "value": "duration_minutes", "unit": "min", "split": "2025-01-01"
     });

@@ -169,8 +169,8 @@ fn points<'a>(data: &Data<'_>, group: &'a Group) -> Vec<Point<'a>> {
         .collect()
 }
 
-/// Strata within which volumes are compared: days if they have enough records, else weeks, else
-/// months, else none.
+/// Strata within which volumes are compared: days, or weeks, or months, whichever is the first with
+/// enough records; otherwise none.
 fn strata(points: &[Point<'_>]) -> (Vec<usize>, &'static str) {
     type Key = (i16, i16, usize);
     let kinds: [(&'static str, fn(&Record) -> Key); 3] = [
@@ -482,7 +482,7 @@ fn bars_above(points: &[Point<'_>], cut: f64) -> Vec<String> {
     above.map(|class| class.label).collect()
 }
 
-fn chart(data: &Data<'_>, group: &Group, points: &[Point<'_>], cut: f64, at: usize) -> Chart {
+fn chart(data: &Data<'_>, group: &Group, points: &[Point<'_>], cut: f64, index: usize) -> Chart {
     let bars = classes(points, cut)
         .into_iter()
         .map(
@@ -515,7 +515,10 @@ fn chart(data: &Data<'_>, group: &Group, points: &[Point<'_>], cut: f64, at: usi
         capitalised(&data.measure),
         data.in_group(group)
     );
-    let id = chart_id(&data.context.stage, &format!("volume-{at}-{}", group.label));
+    let id = chart_id(
+        &data.context.stage,
+        &format!("volume-{index}-{}", group.label),
+    );
     words::bars(
         id,
         title,

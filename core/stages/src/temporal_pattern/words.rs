@@ -12,8 +12,8 @@ pub(super) fn ratio(ratio: &Comparison, proven: bool) -> Estimate<'static> {
     Estimate::relative(ratio.estimate - 1.0, interval, proven)
 }
 
-/// A ratio of the metric in words: records are more frequent, amounts are higher, shares are a
-/// number of times as high.
+/// A ratio of the metric as an estimate with its wording: records are more frequent, amounts are
+/// higher, shares are a number of times as high.
 pub(super) fn estimate(
     data: &Data<'_>,
     comparison: &Comparison,

@@ -1,4 +1,4 @@
-//! A source that stopped is reported soon, and one that is merely quiet is not.
+//! Checks that a stopped source is reported soon, and that a merely quiet one is not.
 
 use super::*;
 use crate::quality::silence::Silence;
@@ -116,7 +116,7 @@ fn false_alarms_are_rare_on_every_day_of_the_week() {
 
 #[test]
 fn stopped_sources_are_reported_soon() {
-    // Median days after the end of the last day with deliveries, with 52 weeks before.
+    // Maximum median delay in days after the last day with deliveries, with 52 weeks of history.
     let delays_max = [
         ("weekdays only", 1),
         ("weekdays with holidays", 2),

@@ -1,4 +1,4 @@
-//! Volumes compared with the contract and with earlier windows.
+//! Checks the comparison of volumes with the contract and with earlier windows.
 
 use super::*;
 

@@ -80,8 +80,8 @@ fn compare(fitted: &RhythmFit, categories: &[usize], others: &[usize]) -> Compar
     contrast.unwrap_or(NO_DIFFERENCE)
 }
 
-/// Adds the peers of a category that are not proven to differ less: naming one alone would deny the
-/// others. In calendar order.
+/// Adds the peers of a category that are not proven to differ less, because naming one alone would
+/// deny the others. The result is in calendar order.
 fn with_peers(
     data: &Data<'_>,
     fitted: &RhythmFit,
@@ -113,8 +113,8 @@ fn labels(rhythm: &Rhythm, categories: &[usize]) -> serde_json::Value {
     json!(labels.collect::<Vec<_>>())
 }
 
-/// ", 58 % on Tuesdays and 53 % on Wednesdays" if a few are named together; empty for one, or for
-/// many.
+/// Lists the size of each category if two or three are named together: ", 58 % on Tuesdays and 53 %
+/// on Wednesdays"; otherwise empty.
 fn list_each(
     data: &Data<'_>,
     rhythm: &Rhythm,
@@ -406,12 +406,12 @@ fn weekend_candidate(
     }
 }
 
-/// "on Mondays than on average over all days", for sentences.
+/// Formats a comparison for sentences: "on Mondays than on average over all days".
 fn than_average_over(when: &str, all: &str) -> String {
     format!("{when} than on average over {all}")
 }
 
-/// "on Mondays than on average", for titles.
+/// Formats a comparison for titles: "on Mondays than on average".
 fn than_mean(when: &str) -> String {
     format!("{when} than on average")
 }

@@ -133,7 +133,7 @@ pub(super) fn chart_against_all(
     bars(data, rhythm, group, index, all, &rhythm.baseline())
 }
 
-/// The same, compared with working days.
+/// The chart of an effect with this index, compared with working days.
 pub(super) fn chart_against_working(
     data: &Data<'_>,
     rhythm: &Rhythm,
