@@ -140,7 +140,7 @@ pub struct RunOptions {
     pub build: String,
     /// Nodes to run even if their outcome is cached.
     pub force: Force,
-    /// The sources of the repeated run, whose recorded state is used instead of the current one.
+    /// The recorded sources of the run to repeat, which are used instead of their current state.
     pub recorded: Option<RecordedSources>,
     /// Due time of a scheduled run.
     pub due: Option<jiff::Timestamp>,
@@ -252,13 +252,14 @@ impl Runner {
                 .collect();
             let (decision, outcome) = match (records.get(&node.name), inputs) {
                 (Some(Err(failure)), _) => {
-                    (run(node, vec![format!("cannot be read: {failure}")]), None)
+                    let reason = format!("cannot be read: {failure}");
+                    (run_decision(node, vec![reason]), None)
                 }
                 (_, None) => {
                     let is_missing = |name: &&String| !identities.contains_key(*name);
                     let missing = node.inputs.iter().filter(is_missing);
                     let is_new = last.get(&node.name).is_none();
-                    (run(node, input_reasons(is_new, missing)), None)
+                    (run_decision(node, input_reasons(is_new, missing)), None)
                 }
                 (records, Some(inputs)) => {
                     let records = records.and_then(|records| records.as_deref().ok());
@@ -288,31 +289,32 @@ impl Runner {
         last: &LastFingerprints,
     ) -> (Decision, Option<Record>) {
         if self.options.force.covers(&node.name) {
-            return (run(node, vec!["forced".to_string()]), None);
+            return (run_decision(node, vec!["forced".to_string()]), None);
         }
         if let Some(record) = self.store.get(fingerprint) {
             if self.executor.is_usable(node, &record.outcome, ctx).await {
-                return (reuse(node, "unchanged, reuse"), Some(record));
+                return (reuse_decision(node, "unchanged, reuse"), Some(record));
             }
-            return (run(node, vec!["its data is missing".to_string()]), None);
+            let reasons = vec!["its data is missing".to_string()];
+            return (run_decision(node, reasons), None);
         }
         if let Some(record) = self.recorded_outcome(node, ctx).await {
             let why = "recorded by the repeated run, reuse";
-            return (reuse(node, why), Some(record));
+            return (reuse_decision(node, why), Some(record));
         }
         let reason = match last.get(&node.name) {
             None => "new",
             Some(last) if last == fingerprint => "its cached outcome is missing",
             Some(last) => match self.store.get(last) {
                 Some(old) => {
-                    let mut decision = run(node, parts.changes(&old.components));
+                    let mut decision = run_decision(node, parts.changes(&old.components));
                     decision.changes = parts.differences(&old.components);
                     return (decision, None);
                 }
                 None => "changed; its previous outcome is missing",
             },
         };
-        (run(node, vec![reason.to_string()]), None)
+        (run_decision(node, vec![reason.to_string()]), None)
     }
 
     fn context(&self, job: &Arc<Job>, plan: &Arc<Plan>) -> RunContext {
@@ -576,7 +578,7 @@ fn reopen(folder: &Path, record: &mut RecordedPlan) -> io::Result<Option<Journal
     Ok(Some(journal))
 }
 
-/// The reasons to run a node whose inputs run.
+/// The reasons to run a node when some of its inputs run.
 fn input_reasons<'a>(is_new: bool, missing: impl Iterator<Item = &'a String>) -> Vec<String> {
     if is_new {
         return vec!["new".to_string()];
@@ -587,7 +589,7 @@ fn input_reasons<'a>(is_new: bool, missing: impl Iterator<Item = &'a String>) ->
 }
 
 /// The decision to reuse the cached outcome of a node.
-fn reuse(node: &Node, reason: &str) -> Decision {
+fn reuse_decision(node: &Node, reason: &str) -> Decision {
     Decision {
         node: node.name.clone(),
         reuse: true,
@@ -597,7 +599,7 @@ fn reuse(node: &Node, reason: &str) -> Decision {
 }
 
 /// The decision to run a node.
-fn run(node: &Node, reasons: Vec<String>) -> Decision {
+fn run_decision(node: &Node, reasons: Vec<String>) -> Decision {
     Decision {
         node: node.name.clone(),
         reuse: false,
