@@ -213,7 +213,7 @@ pub fn settings(workspace: &Workspace) -> anyhow::Result<Option<Settings>> {
     Ok(Some(settings.with_base_folder(&workspace.root)))
 }
 
-/// The built-in templates, replaced by those of the folder where it has them.
+/// The built-in templates, each replaced by the one in the folder if it exists.
 pub fn templates(folder: Option<&Path>) -> anyhow::Result<Templates> {
     let mut templates = Templates::built_in();
     let Some(folder) = folder else {

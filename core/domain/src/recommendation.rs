@@ -129,12 +129,12 @@ pub struct Recommendation {
     pub severity: Severity,
     /// Findings that it answers, the most severe first.
     pub findings: Vec<String>,
-    /// Sentence of the first of them.
+    /// Sentence of the first finding.
     pub evidence: String,
 }
 
 impl Recommendation {
-    /// The identity of what a rule recommends for a component.
+    /// The identity of a rule's recommendation for a component.
     pub fn identity(rule: &str, component: &str) -> String {
         let text = format!("recommendation\u{1f}{rule}\u{1f}{component}");
         blake3::hash(text.as_bytes()).to_hex()[..12].to_string()
