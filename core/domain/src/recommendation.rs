@@ -81,7 +81,8 @@ pub struct PastSuccess {
 }
 
 impl PastSuccess {
-    /// Mean of the Beta posterior of the share that works, after a uniform prior: 0.5 without any.
+    /// Mean of the Beta posterior of the share that works, after a uniform prior: 0.5 without
+    /// earlier improvements.
     pub fn share(self) -> f64 {
         (self.worked as f64 + 1.0) / (self.judged as f64 + 2.0)
     }

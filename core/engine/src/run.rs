@@ -252,14 +252,13 @@ impl Runner {
                 .collect();
             let (decision, outcome) = match (records.get(&node.name), inputs) {
                 (Some(Err(failure)), _) => {
-                    let reason = format!("cannot be read: {failure}");
-                    (run_decision(node, vec![reason]), None)
+                    (run(node, vec![format!("cannot be read: {failure}")]), None)
                 }
                 (_, None) => {
                     let is_missing = |name: &&String| !identities.contains_key(*name);
                     let missing = node.inputs.iter().filter(is_missing);
                     let is_new = last.get(&node.name).is_none();
-                    (run_decision(node, input_reasons(is_new, missing)), None)
+                    (run(node, input_reasons(is_new, missing)), None)
                 }
                 (records, Some(inputs)) => {
                     let records = records.and_then(|records| records.as_deref().ok());
@@ -289,32 +288,31 @@ impl Runner {
         last: &LastFingerprints,
     ) -> (Decision, Option<Record>) {
         if self.options.force.covers(&node.name) {
-            return (run_decision(node, vec!["forced".to_string()]), None);
+            return (run(node, vec!["forced".to_string()]), None);
         }
         if let Some(record) = self.store.get(fingerprint) {
             if self.executor.is_usable(node, &record.outcome, ctx).await {
-                return (reuse_decision(node, "unchanged, reuse"), Some(record));
+                return (reuse(node, "unchanged, reuse"), Some(record));
             }
-            let reasons = vec!["its data is missing".to_string()];
-            return (run_decision(node, reasons), None);
+            return (run(node, vec!["its data is missing".to_string()]), None);
         }
         if let Some(record) = self.recorded_outcome(node, ctx).await {
             let why = "recorded by the repeated run, reuse";
-            return (reuse_decision(node, why), Some(record));
+            return (reuse(node, why), Some(record));
         }
         let reason = match last.get(&node.name) {
             None => "new",
             Some(last) if last == fingerprint => "its cached outcome is missing",
             Some(last) => match self.store.get(last) {
                 Some(old) => {
-                    let mut decision = run_decision(node, parts.changes(&old.components));
+                    let mut decision = run(node, parts.changes(&old.components));
                     decision.changes = parts.differences(&old.components);
                     return (decision, None);
                 }
                 None => "changed; its previous outcome is missing",
             },
         };
-        (run_decision(node, vec![reason.to_string()]), None)
+        (run(node, vec![reason.to_string()]), None)
     }
 
     fn context(&self, job: &Arc<Job>, plan: &Arc<Plan>) -> RunContext {
@@ -589,7 +587,7 @@ fn input_reasons<'a>(is_new: bool, missing: impl Iterator<Item = &'a String>) ->
 }
 
 /// The decision to reuse the cached outcome of a node.
-fn reuse_decision(node: &Node, reason: &str) -> Decision {
+fn reuse(node: &Node, reason: &str) -> Decision {
     Decision {
         node: node.name.clone(),
         reuse: true,
@@ -599,7 +597,7 @@ fn reuse_decision(node: &Node, reason: &str) -> Decision {
 }
 
 /// The decision to run a node.
-fn run_decision(node: &Node, reasons: Vec<String>) -> Decision {
+fn run(node: &Node, reasons: Vec<String>) -> Decision {
     Decision {
         node: node.name.clone(),
         reuse: false,

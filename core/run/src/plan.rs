@@ -44,7 +44,7 @@ pub struct Plan {
     /// The part of the ledger that stages see; `None` if no stage reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerView>,
-    /// The figures of earlier windows that its figures are compared with; `None` without any.
+    /// The figures of earlier windows that its figures are compared with; `None` if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published: Option<PublishedFigures>,
     /// The decisions on findings that are in force, from before its date.

@@ -45,7 +45,7 @@ pub enum RunResultKind {
     Success,
     /// The reports lack an optional part.
     Partial,
-    /// There is no report.
+    /// No report was made.
     Failure,
 }
 
