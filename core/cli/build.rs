@@ -1,5 +1,5 @@
-//! Makes the program smaller: strips symbols, and packs relative relocations, which take 14 MB of
-//! memory otherwise. Embeds the commit it was built from.
+//! Makes the program smaller: strips symbols, and packs relative relocations, which would otherwise
+//! take 14 MB of memory. Embeds the commit that it is built from.
 
 use std::{env, path::Path, process::Command};
 
@@ -35,7 +35,7 @@ fn commit() -> String {
     commit
 }
 
-/// Returns true if the C library supports packed relocations: glibc does since 2.36.
+/// Returns true if the C library supports packed relocations, as glibc does since 2.36.
 fn supports_packed_relocations() -> bool {
     if env::var("HOST") != env::var("TARGET") {
         return false;

@@ -2,8 +2,8 @@
 #![allow(unsafe_code)]
 
 /// Limits the number of allocator arenas to the number of processors. glibc allows eight times as
-/// many, and an arena does not reuse memory freed in another: with ten million records that was a
-/// third of peak memory.
+/// many, and an arena does not reuse memory freed in another: with ten million records, this waste
+/// was a third of peak memory.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub fn limit_arenas() {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

@@ -210,7 +210,7 @@ Examples:
         job: JobArguments,
         #[command(flatten)]
         force: ForceArguments,
-        /// Your own words on this run, printed in its reports as they are; an empty line starts a paragraph
+        /// Your own note on this run, printed in its reports as written; an empty line starts a paragraph
         #[arg(long, value_name = "TEXT")]
         note: Option<String>,
         #[command(flatten)]

@@ -30,8 +30,8 @@ pub struct Senders<'a> {
 }
 
 impl Senders<'_> {
-    /// Sends the selected deliveries of a run's outbox. With `is_new`, adds what the outbox lacks
-    /// before. An error of mail does not prevent notifications.
+    /// Sends the selected deliveries of a run's outbox. With `is_new`, first adds those that it
+    /// lacks. A mail error does not prevent notifications.
     fn run(
         &self,
         outbox: &mut Outbox,
@@ -92,8 +92,8 @@ fn with_outbox(
     result.map(|()| deliveries)
 }
 
-/// Sends the reports and notifications of a finished run, if its job file says so. The failure of a
-/// scheduled run waits for [`send_failure`].
+/// Sends the reports and notifications of a finished run, if its job file requests them. The
+/// failure of a scheduled run is left to [`send_failure`].
 pub fn send_after_run(workspace: &Workspace, job: &Job, folder: &Path, status: RunStatus) {
     let is_scheduled = RunOrigin::read(folder).is_ok_and(|origin| origin.due.is_some());
     let is_wanted = |policy: SendPolicy| match policy {
@@ -108,8 +108,8 @@ pub fn send_after_run(workspace: &Workspace, job: &Job, folder: &Path, status: R
     }
 }
 
-/// Notifies the recipients of a scheduled job, once, of a failure about which its administrator was
-/// alerted.
+/// Notifies the recipients of a scheduled job, once, of a failure that its administrator was
+/// alerted to.
 pub fn send_failure(workspace: &Workspace, job: &Job, folder: &Path) {
     let is_wanted = |policy: SendPolicy| policy != SendPolicy::Never;
     send_new(workspace, job, folder, &is_wanted, &is_wanted);
@@ -131,7 +131,7 @@ fn send_new(
     if !sends_mail && notifications.is_empty() {
         return;
     }
-    let sent = || -> anyhow::Result<()> {
+    let send = || -> anyhow::Result<()> {
         let mailer = if sends_mail {
             Mailer::new(workspace)?
         } else {
@@ -154,7 +154,7 @@ fn send_new(
         }
         Ok(())
     };
-    report_error(sent());
+    report_error(send());
 }
 
 /// Sends the deliveries of a job's runs that are due.
@@ -170,7 +170,7 @@ pub fn retry(workspace: &Workspace, job: &Job) {
     if due.is_empty() {
         return;
     }
-    let sent = || -> anyhow::Result<()> {
+    let send = || -> anyhow::Result<()> {
         let all: Vec<&Notification> = job.notifications.iter().collect();
         let senders = Senders {
             mail: Mailer::new(workspace)?.map(|mailer| (mailer, &job.reports[..])),
@@ -183,11 +183,11 @@ pub fn retry(workspace: &Workspace, job: &Job) {
         }
         Ok(())
     };
-    report_error(sent());
+    report_error(send());
 }
 
-fn report_error(sent: anyhow::Result<()>) {
-    if let Err(error) = sent {
+fn report_error(result: anyhow::Result<()>) {
+    if let Err(error) = result {
         terminal::print_error(&error.context("not everything was delivered"));
     }
 }

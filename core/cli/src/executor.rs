@@ -36,13 +36,13 @@ pub struct WorkspaceExecutor {
     catalogue: Arc<Catalogue>,
     /// Memory and spill space for nodes.
     pool: ResourcePool,
-    /// The listener is shared, because ingest reports progress from other threads.
+    /// The listener, shared because ingest reports progress from other threads.
     progress: Arc<dyn Progress>,
     /// Runtime for queries.
     compute: tokio::runtime::Handle,
     /// Hashes of files, each computed once.
     file_hashes: Hashes,
-    /// Where stages write their datasets, if that is not the lake that they read.
+    /// The lake that stages write to, if it is not the one that they read.
     scratch: Option<LakeRoot>,
 }
 

@@ -24,9 +24,10 @@ pub struct RemovableRun {
     pub folder: PathBuf,
 }
 
-/// Reports on windows that ended by `limit` may be removed, except those of the `at_least` newest.
+/// A rule for removing reports: those on windows that ended by `limit`, except on the `at_least`
+/// newest windows.
 pub struct RetentionRule {
-    /// The last day.
+    /// Last day by which a window must have ended.
     pub limit: Date,
     /// Number of newest windows that are always kept.
     pub at_least: u32,
@@ -34,8 +35,8 @@ pub struct RetentionRule {
     pub why: String,
 }
 
-/// The runs of a job that a rule allows to be removed, oldest first. Pinned and active runs, and those
-/// that were removed already, are not among them.
+/// The runs of a job that a rule allows to be removed, oldest first, without pinned runs, active
+/// runs and those that were removed already.
 pub fn removable(workspace: &Workspace, job: &str, rule: &RetentionRule) -> Vec<RemovableRun> {
     let mut runs = runs(workspace, job);
     let ends: BTreeSet<Date> = runs.iter().map(|run| run.window.end).collect();
@@ -57,8 +58,8 @@ pub fn removable(workspace: &Workspace, job: &str, rule: &RetentionRule) -> Vec<
     runs
 }
 
-/// Removes the files of runs and the cached reports that hold them, too, and leaves tombstones; returns
-/// the size of the files in bytes.
+/// Removes the files of runs and the cached reports with the same files, and leaves tombstones;
+/// returns the size of the files in bytes.
 pub fn remove(
     workspace: &Workspace,
     job: &str,
@@ -83,8 +84,8 @@ pub fn free_space(workspace: &Workspace, job: &Job) -> anyhow::Result<bool> {
     match &notice {
         Some(notice) => terminal::message!("{notice} Trying once more."),
         None if job.retention.is_none() => terminal::message!(
-            "the job file does not allow reports to be removed; with [retention] keep = \"26 weeks\", \
-             older ones are"
+            "the job file does not allow reports to be removed; [retention] keep = \"26 weeks\" \
+             allows it for older ones"
         ),
         None => {}
     }

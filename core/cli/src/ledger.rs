@@ -77,9 +77,8 @@ impl JobLedger {
         Ok(count)
     }
 
-    /// The restated figures, after publishing new runs: those on the newest windows that the ledger
-    /// lacks. Older windows are not searched, so the time does not grow with the archive; a run
-    /// publishes all.
+    /// Returns the restated figures. First publishes new runs if the ledger lacks one on the newest
+    /// windows. Older windows are not searched, so that the time does not grow with the archive.
     pub fn restatements(
         &self,
         workspace: &Workspace,

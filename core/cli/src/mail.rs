@@ -16,7 +16,7 @@ use std::{io, path::Path};
 /// Name of the settings file in the workspace.
 pub const SETTINGS: &str = "mail.toml";
 
-/// Settings for a dry run in a workspace without any.
+/// Settings for a dry run in a workspace without mail settings.
 const SAMPLE_SETTINGS: &str = "from = \"retrocast@localhost\"\n[server]\nhost = \"localhost\"\n\
                       tls = \"loopback-plaintext\"\n";
 
@@ -28,7 +28,7 @@ pub struct Mailer {
 }
 
 impl Mailer {
-    /// Reads the settings; `None` in a workspace without any.
+    /// Reads the settings; `None` if the workspace has none.
     pub fn new(workspace: &Workspace) -> anyhow::Result<Option<Self>> {
         let settings = settings(workspace)?;
         let mailer = settings.map(|settings| Self::from_settings(workspace, settings));
@@ -213,7 +213,7 @@ pub fn settings(workspace: &Workspace) -> anyhow::Result<Option<Settings>> {
     Ok(Some(settings.with_base_folder(&workspace.root)))
 }
 
-/// The built-in templates, replaced by those of the folder where it has them.
+/// The built-in templates, each replaced by the one in the folder if it exists.
 pub fn templates(folder: Option<&Path>) -> anyhow::Result<Templates> {
     let mut templates = Templates::built_in();
     let Some(folder) = folder else {

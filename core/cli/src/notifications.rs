@@ -62,13 +62,13 @@ impl Notifier {
         })
     }
 
-    /// The targets that the result of a run is notified to, with its content; nothing for a run
-    /// without a report that did not fail.
+    /// The targets to notify of the result of a run, with its content; empty for a run that
+    /// succeeded without making a report.
     fn contents(&self, folder: &Path) -> anyhow::Result<Vec<(&Target, Content)>> {
         let status = RunSummary::read(folder)?.status;
-        let made = |name: &&String| folder.join(format!("{name}.html")).is_file();
+        let exists = |name: &&String| folder.join(format!("{name}.html")).is_file();
         let report = if status.has_reports() {
-            self.reports.iter().find(made)
+            self.reports.iter().find(exists)
         } else {
             self.reports.first()
         };
@@ -113,7 +113,7 @@ impl Notifier {
     }
 
     /// Sends the selected deliveries, and reports each attempt. A receiver without its secret does
-    /// not prevent the others.
+    /// not prevent deliveries to the others.
     pub fn send(&self, outbox: &mut Outbox, selection: Selection) -> anyhow::Result<()> {
         let stop = signals::stop();
         let is_stopped = || stop.is_cancelled();

@@ -29,7 +29,7 @@ pub fn init_tracing(verbose: u8) {
         .without_time();
     let filter = EnvFilter::try_from_default_env();
     let _ = match filter {
-        // A filter with directives takes memory, which runs without logs need not spend.
+        // A filter with directives takes memory that runs without logs do not need.
         Err(_) if verbose == 0 => subscriber.with_max_level(tracing::Level::ERROR).try_init(),
         filter => subscriber
             .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new(level)))

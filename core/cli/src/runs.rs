@@ -32,7 +32,7 @@ fn summary(folder: &Path) -> Option<RunSummary> {
 }
 
 /// The runs of one job with their current status, in no particular order; does not read the runs of
-/// others.
+/// other jobs.
 pub fn runs_of_job(workspace: &Workspace, job: &str) -> Vec<(PathBuf, RunSummary)> {
     let folders = run_folders_of(&workspace.reports, job);
     let runs = folders.into_iter().filter_map(|folder| {

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-/// A folder in the system's folder for temporary files; created on first use by its user, and
+/// A folder in the system's folder for temporary files. Its owner creates it on first use; it is
 /// removed when dropped.
 pub struct TemporaryFolder(pub PathBuf);
 

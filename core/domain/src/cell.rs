@@ -142,7 +142,7 @@ pub struct Kpi {
     pub target_text: String,
     /// Recent values, one per window, oldest first.
     pub history: Vec<Option<f64>>,
-    /// Values of whole earlier windows, newest first, to compare with what was published.
+    /// Values of whole earlier windows, newest first, to compare with the published ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<WindowValue>,
     /// Number of records behind the value.

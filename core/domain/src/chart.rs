@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// A chart: data, texts, and the same numbers as a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Chart {
-    /// Unique in its report; also the file name of its drawing.
+    /// Identifier, unique in its report; also the file name of its drawing.
     pub id: String,
     /// The message of the chart, as a sentence: "Failures peak on Mondays".
     pub title: String,

@@ -1,4 +1,4 @@
-//! A person's say on a finding.
+//! The decisions of users on findings.
 
 use jiff::civil::Date;
 use schemars::JsonSchema;
@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingState {
-    /// Known to the person; the finding stays where it is.
+    /// Known; the finding keeps its place in reports.
     Acknowledged,
-    /// Not true: listed apart.
+    /// Not true; listed apart from the other findings.
     Wrong,
-    /// Off the first page until a day.
+    /// Kept off the first page until a given day.
     Snoozed,
     /// Any earlier decision is revoked.
     Reopened,
@@ -72,7 +72,7 @@ impl FindingDecision {
     /// The decision in one sentence: "Acknowledged by Ann on 2026-11-16: a load test."
     pub fn sentence(&self) -> String {
         let Self { who, date, why, .. } = self;
-        let done = match (self.state, self.until) {
+        let action = match (self.state, self.until) {
             (FindingState::Acknowledged, _) => format!("Acknowledged by {who} on {date}"),
             (FindingState::Wrong, _) => format!("Marked wrong by {who} on {date}"),
             (FindingState::Snoozed, Some(until)) => {
@@ -86,7 +86,7 @@ impl FindingDecision {
         } else {
             "."
         };
-        format!("{done}: {why}{end}")
+        format!("{action}: {why}{end}")
     }
 }
 

@@ -124,12 +124,12 @@ pub struct Effect {
     pub days_before: u64,
     /// Days after the change that were used.
     pub days_after: u64,
-    /// Smallest difference, in the unit of absolute, that the test finds in four of five cases; before there is an
-    /// estimate, with all days after the change that it will use.
+    /// Smallest difference, in the unit of absolute, that the test finds in four of five cases;
+    /// before there is an estimate, with all days after the change that it will use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detectable: Option<f64>,
-    /// Days after the change with which an effect of this size would be proven; absent for proven effects, and where
-    /// half a year would not be enough.
+    /// Number of days after the change that would be needed to prove an effect of this size; absent
+    /// for proven effects, and if half a year would not be enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days_needed: Option<u64>,
     /// Series that served as controls; empty for an uncontrolled estimate.
@@ -142,7 +142,7 @@ pub struct Effect {
     /// The relative effect expected by its team.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_relative: Option<f64>,
-    /// The effect in money, where a unit of the metric has a value.
+    /// The effect in money, if a unit of the metric has a value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worth: Option<Worth>,
 }

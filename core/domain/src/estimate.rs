@@ -6,7 +6,7 @@
 
 use crate::number::{MINUS, NBSP, THIN, fixed, only_zeros, sensible, signed, with_noun};
 
-/// How well the data support a difference.
+/// The degree to which the data support a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certainty {
     /// The test rejects "no difference", and the interval excludes it.
@@ -43,7 +43,7 @@ pub struct Estimate<'a> {
     counts: bool,
 }
 
-/// From this factor on, a difference reads "3.4 times as high" instead of "240 % higher".
+/// Factor from which a difference reads "3.4 times as high" instead of "240 % higher".
 const TIMES_FROM: f64 = 3.0;
 /// Maximum number of decimals that levels get beyond those that their intervals support, so that
 /// their difference follows from them.
@@ -118,7 +118,7 @@ impl<'a> Estimate<'a> {
         self
     }
 
-    /// How well the data support the difference.
+    /// The degree to which the data support the difference.
     pub fn certainty(&self) -> Certainty {
         match self.interval {
             Some([low, high]) if low > 0.0 || high < 0.0 => {
@@ -386,8 +386,8 @@ impl<'a> Estimate<'a> {
     }
 }
 
-/// Decimals that an interval of this width supports: those that give the width two digits; none
-/// from a width of 10 on.
+/// Decimals that an interval of this width supports: those that give the width two digits; none for
+/// a width of 10 or more.
 fn decimals_of(width: f64) -> usize {
     if width <= 0.0 || !width.is_finite() {
         return 0;

@@ -66,7 +66,7 @@ impl Place {
         }
     }
 
-    /// Its name for people.
+    /// Its name for readers.
     pub fn word(self) -> &'static str {
         match self {
             Self::Window => "window",
@@ -97,7 +97,7 @@ pub struct Figure {
     pub id: String,
     /// Kind of place.
     pub place: Place,
-    /// Where it is in `report.json`, as JSON pointers.
+    /// Its locations in `report.json`, as JSON pointers.
     pub at: Vec<String>,
     /// Full names of the nodes that it is computed from: `stage.rhythm`, `source.tickets`.
     pub nodes: Vec<String>,

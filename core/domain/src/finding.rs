@@ -199,7 +199,7 @@ pub struct Finding {
     /// Request to the reader, for findings that are severe enough.
     #[serde(default)]
     pub ask: Option<Ask>,
-    /// The decision of a person that is in force for the report.
+    /// The decision of a user that is in force for the report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<FindingDecision>,
     /// Further numbers by name, for tests and for machines.
@@ -273,7 +273,7 @@ impl Finding {
         self.chapter == Chapter::Data && self.severity < Severity::Warning
     }
 
-    /// Returns true if a person marked it wrong or snoozed it: it is not on the first page.
+    /// Returns true if a user marked it wrong or snoozed it, so that it is not on the first page.
     pub fn is_set_aside(&self) -> bool {
         self.decision
             .as_ref()

@@ -1,9 +1,9 @@
-//! The health of a component: a score, how it is made up, and a state.
+//! The health of a component: a score, its parts, and a state.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The state of a component, from the best.
+/// The state of a component, from best to worst.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -68,7 +68,7 @@ pub struct Health {
     pub state: HealthState,
     /// Deductions from 100; empty for the whole.
     pub parts: Vec<HealthPart>,
-    /// Score in the window before.
+    /// Score in the previous window.
     pub previous: Option<f64>,
     /// Number of consecutive windows up to this one in which it needed attention or was critical.
     pub poor_times: u64,

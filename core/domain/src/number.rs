@@ -10,7 +10,7 @@ pub const THIN: char = '\u{202f}';
 /// The minus sign.
 pub const MINUS: char = '−';
 
-/// A whole number with thousands: `12 345`.
+/// A whole number with its thousands separated: `12 345`.
 pub fn integer(value: i64) -> String {
     let digits = value.unsigned_abs().to_string();
     let mut out = String::new();
@@ -31,8 +31,8 @@ pub fn count(value: u64) -> String {
     integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-/// A number with this many decimals, thousands and a minus sign; never "−0". From 10¹² on, as a
-/// power of ten.
+/// A number with this many decimals, separated thousands and a minus sign; never "−0". Numbers of
+/// 10¹² or more have a power of ten.
 pub fn fixed(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
         return "n/a".to_string();
@@ -76,7 +76,8 @@ fn round_half_up(size: f64, decimals: usize) -> String {
     digits
 }
 
-/// Numbers from `LARGE` on, and nonzero numbers below `SMALL`, are written with a power of ten.
+/// Limits of plain notation: numbers of at least `LARGE`, and nonzero numbers below `SMALL`, are
+/// written with a power of ten.
 const LARGE: f64 = 1e12;
 const SMALL: f64 = 1e-4;
 

@@ -81,7 +81,8 @@ pub struct PastSuccess {
 }
 
 impl PastSuccess {
-    /// Mean of the Beta posterior of the share that works, after a uniform prior: 0.5 without any.
+    /// Mean of the Beta posterior of the share that works, after a uniform prior: 0.5 without
+    /// earlier improvements.
     pub fn share(self) -> f64 {
         (self.worked as f64 + 1.0) / (self.judged as f64 + 2.0)
     }
@@ -129,12 +130,12 @@ pub struct Recommendation {
     pub severity: Severity,
     /// Findings that it answers, the most severe first.
     pub findings: Vec<String>,
-    /// Sentence of the first of them.
+    /// Sentence of the first finding.
     pub evidence: String,
 }
 
 impl Recommendation {
-    /// The identity of what a rule recommends for a component.
+    /// The identity of a rule's recommendation for a component.
     pub fn identity(rule: &str, component: &str) -> String {
         let text = format!("recommendation\u{1f}{rule}\u{1f}{component}");
         blake3::hash(text.as_bytes()).to_hex()[..12].to_string()

@@ -209,7 +209,7 @@ pub struct Report {
     /// Language of headings and labels: "de"; empty for English.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub language: String,
-    /// The author's own words, one text per paragraph.
+    /// Note of the author, one text per paragraph.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub author_note: Vec<String>,
     /// Completeness of the report.

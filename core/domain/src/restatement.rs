@@ -161,8 +161,8 @@ impl Restatement {
         }
     }
 
-    /// The causes in words: "12 late records"; of several, each with its part of the movement: "12 late
-    /// records (+3 min) and changed job (−1 min)".
+    /// The causes in words: "12 late records"; if there are several, each with its part of the
+    /// movement: "12 late records (+3 min) and changed job (−1 min)".
     pub fn causes_in_words(&self) -> String {
         let causes = self.causes.iter().map(|cause| match cause.change {
             Some(change) if self.causes.len() > 1 => {
@@ -203,7 +203,7 @@ pub struct Restatements {
 }
 
 impl Restatements {
-    /// One line on the figures that moved by less than the stated size; `None` without such.
+    /// One line on the figures that moved by less than the stated size; `None` if there are none.
     pub fn smaller_in_words(&self) -> Option<String> {
         let further = if self.figures.is_empty() {
             "figure"
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_records_is_no_movement() {
+    fn the_order_of_records_is_not_a_movement() {
         let is_movement = Restatement::is_movement;
         assert!(!is_movement(Some(0.1 + 0.2), Some(0.3)));
         assert!(!is_movement(None, None) && !is_movement(Some(0.0), Some(0.0)));

@@ -5,7 +5,7 @@
 pub struct ResultTable {
     /// Name of the list in its file, or of the stage kind that makes the dataset.
     pub name: &'static str,
-    /// Title for people.
+    /// Title for readers.
     pub title: &'static str,
     /// Meaning of a row, and location of the table.
     pub description: &'static str,

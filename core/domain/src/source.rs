@@ -44,7 +44,7 @@ pub struct Expectation {
 }
 
 impl Expectation {
-    /// From this value on (60 days), `fresh_hours` allows for rare events, not for late deliveries.
+    /// Value of `fresh_hours` (60 days) from which it allows for rare events, not late deliveries.
     const RARE_HOURS: f64 = 1440.0;
 
     /// The time up to which the absence of records after the `last` one means that nothing
@@ -128,9 +128,9 @@ impl SourceNote {
                 .iter()
                 .map(|(reason, n)| format!("{reason} {}", count(*n)))
                 .collect();
-            let were = if refused == 1 { "was" } else { "were" };
+            let verb = if refused == 1 { "was" } else { "were" };
             remarks.push(format!(
-                "{} {were} set aside: {}",
+                "{} {verb} set aside: {}",
                 plural(refused, "record"),
                 reasons.join(", ")
             ));

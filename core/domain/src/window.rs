@@ -12,7 +12,7 @@ use jiff::{
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// A job's window specification: the last complete one before the run's date is used.
+/// A job's window specification: a run uses the last complete window before its date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum WindowSpec {

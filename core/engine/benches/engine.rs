@@ -131,7 +131,7 @@ fn build_plan(job: &Job) -> Result<Plan, Box<dyn Error>> {
     plan::build(job, &NoOpKinds, &options).map_err(|errors| format!("{errors:?}").into())
 }
 
-fn timed<T>(phase: &str, nodes: usize, work: impl FnOnce() -> T) -> T {
+fn time<T>(phase: &str, nodes: usize, work: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let result = work();
     let milliseconds = start.elapsed().as_secs_f64() * 1e3;
@@ -153,8 +153,8 @@ fn peak_kib() -> u64 {
 
 fn measure(nodes: usize) -> Result<(), Box<dyn Error>> {
     let text = text(nodes);
-    let job = Arc::new(timed("check", nodes, || job(&text))?);
-    let plan = Arc::new(timed("plan", nodes, || build_plan(&job))?);
+    let job = Arc::new(time("check", nodes, || job(&text))?);
+    let plan = Arc::new(time("plan", nodes, || build_plan(&job))?);
     let folder = tempfile::tempdir()?;
     let options = RunOptions::new(
         folder.path().join("lake"),
@@ -171,14 +171,15 @@ fn measure(nodes: usize) -> Result<(), Box<dyn Error>> {
             Arc::new(NoProgress),
             options.clone(),
         );
-        timed(phase, nodes, || {
+        time(phase, nodes, || {
             runtime.block_on(runner.run(job.clone(), plan.clone()))
         })?;
     }
     Ok(())
 }
 
-/// With numbers as arguments: measures jobs of that many nodes, for profiling.
+/// Measures jobs with the numbers of nodes given as arguments, for profiling; by default, a series
+/// of sizes.
 fn main() -> Result<(), Box<dyn Error>> {
     let node_counts: Vec<usize> = std::env::args()
         .filter_map(|text| text.parse().ok())
@@ -191,7 +192,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         measure(1000)?;
     }
     let (nodes, text) = (100_000, text(100_000));
-    let job = timed("check", nodes, || job(&text))?;
-    timed("plan", nodes, || build_plan(&job))?;
+    let job = time("check", nodes, || job(&text))?;
+    time("plan", nodes, || build_plan(&job))?;
     Ok(())
 }

@@ -26,7 +26,7 @@ pub enum FailureKind {
     Data,
     /// The disk is full.
     Full,
-    /// A bug of the program.
+    /// A bug in the program.
     Bug,
     /// The run was cancelled.
     Cancelled,
@@ -116,8 +116,8 @@ pub trait Executor: Send + Sync {
         progress: &dyn Progress,
     ) -> Result<Outcome, Failure>;
 
-    /// Called when a source's cached outcome is reused: makes its version the current one of the
-    /// source's dataset, as if the source had run. No node depends on that, so it cannot fail.
+    /// Makes the version of a reused outcome of a source the current one of its dataset, as if the
+    /// source had run. No node depends on this, so it cannot fail.
     async fn publish(&self, _node: &Node, _outcome: &Outcome, _ctx: &RunContext) {}
 
     /// Returns true if the data of a cached outcome still exists. If not, the node runs again.
@@ -147,7 +147,7 @@ impl Progress for NoProgress {
 pub trait Clock: Send + Sync {
     /// The current time.
     fn now(&self) -> Timestamp;
-    /// Waits for this time.
+    /// Waits for this duration.
     async fn sleep(&self, duration: Duration);
 }
 

@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Increased when the computation of fingerprints changes, so that no old fingerprint matches.
+/// Version of the computation of fingerprints, increased with each change to it, so that no old
+/// fingerprint matches.
 const VERSION: u32 = 1;
 
-/// The components that an outcome depends on: name and canonical JSON.
+/// The components that an outcome depends on: canonical JSON by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Components(BTreeMap<String, String>);
@@ -50,7 +51,7 @@ impl Components {
             add("window", json!(plan.window));
             add("compare", json!(plan.compare));
             add("seed", json!(plan.seed));
-            // In a window that is not over, stages see records up to the day of the run.
+            // In an unfinished window, stages see records up to the day of the run.
             if plan.date < plan.window.end && !node.is_report() {
                 add("date", json!(plan.date));
             }
@@ -84,7 +85,7 @@ impl Components {
             if !plan.decisions.is_empty() {
                 add("decisions", json!(plan.decisions));
             }
-            // Reports print the order of the inputs, and cells list them in it.
+            // Reports list their inputs in this order.
             let order: Vec<_> = inputs.iter().map(|(name, _)| name).collect();
             add("date", json!(plan.date));
             add("params", json!(plan.params));

@@ -52,7 +52,7 @@ pub use render::render;
 pub use schedule::{Missed, OnlyIf, Schedule};
 pub use schema::{common_stage_schema, job_schema};
 
-/// Options of checking a job file.
+/// Options for checking a job file.
 pub struct CheckOptions<'a> {
     /// Name of the job: the file's name without `.toml`.
     pub name: &'a str,
@@ -84,25 +84,25 @@ pub struct ReportSection {
     pub title: String,
     /// Mail addresses.
     pub to: Vec<String>,
-    /// Stages in it; `None` for all.
+    /// Stages in the report; `None` for all.
     pub stages: Option<Vec<String>>,
     /// The slices to make in addition.
     pub slices: Option<SliceSpec>,
     /// Language of headings and labels; empty for English.
     pub language: String,
-    /// The author's own words; empty for none.
+    /// Text of the author; empty for none.
     pub note: String,
 }
 
 impl ReportSection {
-    /// Returns true if the report, or slices of it, are sent to somebody.
+    /// Returns true if the report or its slices have recipients.
     pub fn has_recipients(&self) -> bool {
         let slices = self.slices.as_ref();
         !self.to.is_empty() || slices.is_some_and(|slices| slices.recipients.is_some())
     }
 }
 
-/// Default of the relative movement from which a restated figure is listed.
+/// Default minimum relative movement for a restated figure to be listed.
 const RESTATEMENT_CHANGE_MIN: f64 = 0.005;
 
 /// Supported years: windows stay clear of the limits of the calendar.
@@ -131,7 +131,7 @@ pub struct Job {
     pub schedule: Option<Schedule>,
     /// The reports that may be removed on a full disk; `None` for none.
     pub retention: Option<Retention>,
-    /// Relative movement from which a restated figure is listed.
+    /// Minimum relative movement for a restated figure to be listed.
     pub restatement_change_min: f64,
     /// The runs whose reports are sent as mail.
     pub send_mail: SendPolicy,
@@ -150,8 +150,8 @@ pub struct Job {
 }
 
 impl Job {
-    /// The job of a recorded plan, for computing single nodes of it again: names and texts as
-    /// planned, no sections.
+    /// The job of a recorded plan, for recomputing single nodes. It has the names and texts of the
+    /// plan, and no sections.
     pub fn of_plan(plan: &Plan) -> Self {
         Self {
             name: plan.job.clone(),

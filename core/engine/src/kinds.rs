@@ -29,15 +29,15 @@ pub trait Kinds: Send + Sync {
     /// Kinds of stage, in the order of the manual.
     fn names(&self) -> Vec<String>;
     /// JSON Schema of a kind's params. A property with `"x-dataset": true` names input datasets;
-    /// one with `"x-column": "<property>"` names a column of the dataset the other property names.
+    /// one with `"x-column": "<property>"` names a column of the dataset that `<property>` names.
     fn schema(&self, kind: &str) -> Option<Value>;
     /// Version of a kind's code, increased whenever the same inputs could give a different result.
     /// Also called with `source` and `report`, the kinds of nodes that are not stages.
     fn code_version(&self, kind: &str) -> u32;
     /// Tables that a query reads, in lower case unless quoted.
     fn sql_tables(&self, query: &str) -> Result<BTreeSet<String>, SqlError>;
-    /// Returns the columns of a query's result over these tables, or the unknown names; `None` if
-    /// the columns are not known before a run.
+    /// Returns the columns of a query's result over these tables, or an error that describes the
+    /// unknown names; `None` if the columns are not known before a run.
     fn sql_schema(
         &self,
         _query: &str,
@@ -60,7 +60,7 @@ pub trait Kinds: Send + Sync {
     fn contract_names(&self) -> Vec<String>;
     /// Hash of a contract, which changes whenever the contract does.
     fn contract_hash(&self, name: &str) -> String;
-    /// All errors of an existing contract, in the text of its file.
+    /// All errors of an existing contract, with spans in the text of its file.
     fn contract_errors(&self, _name: &str) -> Vec<Diagnostic> {
         Vec::new()
     }

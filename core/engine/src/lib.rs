@@ -1,8 +1,8 @@
 //! The engine: checks, plans, executes and records runs of a job.
 //!
 //! It orders and runs nodes without knowing their work. [`Kinds`] provides the stage kinds and
-//! their params, [`Executor`] executes nodes, [`Clock`] gives the time. So the engine is tested
-//! without storage, data frames or fonts.
+//! their params, [`Executor`] executes nodes, [`Clock`] gives the time. The engine can therefore be
+//! tested without storage, data frames or fonts.
 //!
 //! Modules are listed in the order in which a job becomes a run: the [`executor`] of nodes, the
 //! [`job`] file, the visible part of the [`ledger`], the [`plan`], [`fingerprint`]s that decide what can be

@@ -184,8 +184,8 @@ impl OutcomeStore {
         }
     }
 
-    /// Stores a record with its files from the run's folder; the record is written last, in the
-    /// shared store, too.
+    /// Stores a record with its files from the run's folder, also in the shared store; the record
+    /// is written last in both.
     pub fn put(&self, record: &Record, run_folder: &Path) -> io::Result<()> {
         self.put_local(record, run_folder)?;
         let Some(shared_store) = &self.shared_store else {

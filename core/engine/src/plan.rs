@@ -61,7 +61,7 @@ pub struct PlanOptions<'a> {
     pub notices: &'a [String],
     /// The earlier report, which findings are compared with.
     pub earlier: Option<&'a EarlierReport>,
-    /// Words of the author of this run.
+    /// Text of the author of this run.
     pub note: &'a str,
     /// Finds the part of the ledger that the run sees; called only if a stage reads the ledger.
     pub ledger: &'a dyn Fn() -> Result<LedgerView, Vec<Diagnostic>>,
@@ -138,8 +138,9 @@ pub fn build(
     })
 }
 
-/// The published figures of the stages whose present params give the figures of earlier windows, too:
-/// not those with a reference to the window in their config or that of a node that they read.
+/// The published figures of the stages whose current params also give the figures of earlier
+/// windows. A stage is left out if its config, or that of a node it depends on, refers to the
+/// window.
 fn published(job: &Job, nodes: &[Node], options: &PlanOptions<'_>) -> Option<PublishedFigures> {
     let refers_to_window = |table: &str, name: &str| {
         let item = job.document.get_path(&[table, name]);

@@ -140,7 +140,7 @@ pub struct RunOptions {
     pub build: String,
     /// Nodes to run even if their outcome is cached.
     pub force: Force,
-    /// The sources of the repeated run, whose recorded state is used instead of the current one.
+    /// The recorded sources of the run to repeat, which are used instead of their current state.
     pub recorded: Option<RecordedSources>,
     /// Due time of a scheduled run.
     pub due: Option<jiff::Timestamp>,
@@ -576,7 +576,7 @@ fn reopen(folder: &Path, record: &mut RecordedPlan) -> io::Result<Option<Journal
     Ok(Some(journal))
 }
 
-/// The reasons to run a node whose inputs run.
+/// The reasons to run a node when some of its inputs run.
 fn input_reasons<'a>(is_new: bool, missing: impl Iterator<Item = &'a String>) -> Vec<String> {
     if is_new {
         return vec!["new".to_string()];

@@ -30,7 +30,7 @@ pub const FAILURE_TEXT: &str = "failure.txt";
 /// The results of the run as a script, which the archive's pages read. It stays when the run's other
 /// files are removed.
 pub const RESULTS: &str = "run.js";
-/// Marks a run whose files are kept, with the reason.
+/// The pin of a run whose files are kept, with the reason.
 pub const PIN: &str = "pin.json";
 /// The tombstone of a run whose files were removed: what was there, when and why it was removed.
 pub const TOMBSTONE: &str = "removed.json";
@@ -49,7 +49,7 @@ pub fn is_mail(name: &str) -> bool {
 }
 
 /// Returns true for the pages of an archive, and the scripts and styles that they load, by path from
-/// the root of the archive: they follow from the runs' folders, `<job>/<window>/<run>/`.
+/// the root of the archive: they are derived from the runs' folders, `<job>/<window>/<run>/`.
 pub fn is_page(path: &str) -> bool {
     path.split('/').count() < 4 || path.ends_with("/index.html")
 }

@@ -22,7 +22,7 @@ pub enum NodeState {
     Failed(String),
     /// Skipped; with the reason.
     NotRun(String),
-    /// Not reached, or not yet.
+    /// Never started, or not started yet.
     NotReached,
     /// Not in the plan.
     Absent,

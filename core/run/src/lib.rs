@@ -2,10 +2,10 @@
 //! readers.
 //!
 //! Modules are listed in the order in which a run proceeds: the [`plan`], the part of the
-//! [`ledger`] that it sees, the [`published`] figures that it compares, its [`record`] in the run's folder, the [`fingerprint`] of each of its
-//! nodes, the [`journal`] of events, the [`status`] at the end, the [`summary`] for the archive. A
-//! [`folder`] contains all of them, as [`files`]. Data only: planning, execution and delivery are
-//! elsewhere.
+//! [`ledger`] that it sees, the [`published`] figures that it compares, its [`record`] in the run's
+//! folder, the [`fingerprint`] of each of its nodes, the [`journal`] of events, the [`status`] at
+//! the end, and the [`summary`] for the archive. A [`folder`] contains all of them, as [`files`].
+//! The crate holds only data: planning, execution and delivery are elsewhere.
 
 pub mod plan;
 

@@ -44,7 +44,7 @@ pub struct Plan {
     /// The part of the ledger that stages see; `None` if no stage reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerView>,
-    /// The figures of earlier windows that its figures are compared with; `None` without any.
+    /// The figures of earlier windows that its figures are compared with; `None` if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published: Option<PublishedFigures>,
     /// The decisions on findings that are in force, from before its date.
@@ -131,7 +131,7 @@ impl Node {
         self.spec.kind()
     }
 
-    /// The node's source, if it is one.
+    /// The specification of the source, if the node is a source.
     pub fn source(&self) -> Option<&SourceSpec> {
         match &self.spec {
             NodeSpec::Source(source) => Some(source),
@@ -139,7 +139,7 @@ impl Node {
         }
     }
 
-    /// The node's report, if it is one.
+    /// The specification of the report, if the node is a report.
     pub fn report(&self) -> Option<&ReportSpec> {
         match &self.spec {
             NodeSpec::Report(report) => Some(report),
@@ -296,10 +296,10 @@ pub struct ReportSpec {
     /// Language of headings and labels; empty for English.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub language: String,
-    /// Words of the job's author, one text per paragraph.
+    /// Note of the job's author, one text per paragraph.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub note: Vec<String>,
-    /// Words of the author of this run, one text per paragraph.
+    /// Note of the author of this run, one text per paragraph.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub run_note: Vec<String>,
 }
@@ -319,7 +319,7 @@ pub struct SliceSpec {
     /// The dataset with the values and their mail addresses; `None` for all values that occur.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipients: Option<Recipients>,
-    /// True if slices also hold what is about all records.
+    /// True if slices also contain results about all records.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shared: bool,
 }

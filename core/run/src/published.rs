@@ -1,5 +1,5 @@
-//! The figures that earlier runs published, recorded in the plan: a run compares them with what its
-//! records give, and a rerun compares with the same.
+//! The figures that earlier runs published, recorded in the plan. A run compares its own figures
+//! with them, and a rerun compares with the same ones.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 /// The figures that earlier runs published.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PublishedFigures {
-    /// Relative movement from which a figure is listed as restated.
+    /// Minimum relative movement for a figure to be listed as restated.
     pub change_min: f64,
-    /// The figures of the newest earlier windows, the newest window first. Several entries on one
-    /// window if runs on later windows restated some of its figures.
+    /// The figures of the newest earlier windows, the newest window first. A window has several
+    /// entries if runs on later windows restated some of its figures.
     pub windows: Vec<PublishedWindow>,
 }
 
@@ -19,7 +19,7 @@ pub struct PublishedFigures {
 pub struct PublishedWindow {
     /// Label of the window.
     pub window: String,
-    /// The run: "2026-W45/1a2b3c4d". On a later window if it restated the figures.
+    /// The run: "2026-W45/1a2b3c4d". It is on a later window if it restated the figures.
     pub run: String,
     /// Version of the program.
     pub build: String,

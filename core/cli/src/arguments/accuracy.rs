@@ -29,7 +29,7 @@ pub struct AnomalyArguments {
     pub json: bool,
 }
 
-/// Series with what came after them.
+/// Series, and the values that came after them.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
@@ -45,7 +45,7 @@ pub struct ForecastArguments {
     /// CSV file of the values that came after them
     #[arg(long, value_name = "FILE")]
     pub test: PathBuf,
-    /// Season in steps, and a longer one: 24,168; 1 for none. The first is that of Naive2 and of the MASE
+    /// Season in steps, and a longer one: 24,168; 1 for none. Naive2 and the MASE use the first
     #[arg(long, value_name = "STEPS", value_delimiter = ',', default_value = "1",
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub season: Vec<u32>,
@@ -64,13 +64,13 @@ Examples:
   retrocast evaluate drift last_month.csv this_month.csv
   retrocast evaluate drift reference.csv current.csv --json
 
-Up to 1,000 rows of the reference a column drifts when a test says so at 0.05 (Kolmogorov-Smirnov for numbers,
-chi-square for categories, z for shares); with more, when its distance reaches 0.1 (Wasserstein over the standard
-deviation for numbers, Jensen-Shannon for categories). The table drifts when half of its columns do.")]
+With up to 1,000 reference rows, a column drifts when a test rejects equality at 0.05 (Kolmogorov-Smirnov for
+numbers, chi-square for categories, z for shares); with more, when its distance reaches 0.1 (Wasserstein over
+the standard deviation for numbers, Jensen-Shannon for categories). The table drifts when half of its columns do.")]
 pub struct DriftArguments {
     /// CSV file with a header: the reference
     pub reference: PathBuf,
-    /// CSV file with a header: what is compared with it
+    /// CSV file with a header: the table to compare with it
     pub current: PathBuf,
     /// Print JSON
     #[arg(long)]

@@ -1,4 +1,4 @@
-//! Arguments on how a run uses the machine, and on which nodes it repeats.
+//! Arguments for the resources of a run, and for the nodes that it repeats.
 
 use clap::Args;
 use retrocast_engine::job::size::{self, SIZE_HELP};
@@ -20,7 +20,7 @@ pub struct ResourceArguments {
     /// Disk space for spilled queries, in the same units as --memory
     #[arg(long, value_name = "SIZE", default_value = "10 GiB", value_parser = size)]
     pub spill: u64,
-    /// Send neither mail nor notifications, even if the job says so
+    /// Send neither mail nor notifications, even if the job file requests them
     #[arg(long)]
     pub no_mail: bool,
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-/// A printed figure, and what to show of it.
+/// A printed figure, and the details to show.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:

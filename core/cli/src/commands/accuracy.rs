@@ -1,4 +1,5 @@
-//! `retrocast evaluate anomaly`, `forecast` and `drift`: methods measured on data with known answers.
+//! `retrocast evaluate anomaly`, `forecast` and `drift`: measures methods on data with known
+//! answers.
 
 use super::lake::table;
 use crate::{
@@ -17,13 +18,13 @@ use retrocast_stats::drift::{Comparison, Measure};
 use retrocast_store::maintenance::Answer;
 use serde_json::Value;
 
-/// A measure with this many decimals; a dash where there is none.
+/// Formats a measure with this many decimals; a dash if there is none.
 fn measure(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| "–".to_string(), |value| number::fixed(value, decimals))
 }
 
-/// A table of texts, of which the first column is aligned left.
-fn rows(columns: &[&str], rows: Vec<Vec<String>>) -> String {
+/// Formats a table of texts; the first column is aligned left, the others right.
+fn format_table(columns: &[&str], rows: Vec<Vec<String>>) -> String {
     table(&Answer {
         columns: columns.iter().map(ToString::to_string).collect(),
         numbers: (0..columns.len()).map(|column| column > 0).collect(),
@@ -69,7 +70,7 @@ fn anomaly_text(found: &AnomalyEvaluation) -> String {
         "range F1",
     ];
     let nab = &found.nab;
-    let mut text = rows(&columns, files.collect());
+    let mut text = format_table(&columns, files.collect());
     text.push_str(&format!(
         "\nMethod      {}\nVUS-PR      {} (mean of {} series)\nRange F1    {} (mean of {} series, best threshold of each)\n\
          NAB score   {} standard, {} reward low FP, {} reward low FN (one best threshold for all; {})\n\
@@ -101,7 +102,7 @@ fn anomaly_text(found: &AnomalyEvaluation) -> String {
     text
 }
 
-/// Measures forecasts of the default combination, beside simple ones.
+/// Measures the forecasts of the default combination, and those of simple methods for comparison.
 pub fn forecast(arguments: &ForecastArguments) -> anyhow::Result<Exit> {
     let seasons: Vec<usize> = arguments
         .season
@@ -158,7 +159,7 @@ fn forecast_text(found: &ForecastScores) -> String {
         "OWA",
         "better than seasonal naive",
     ];
-    let most = found
+    let max_levels = found
         .methods
         .iter()
         .map(|method| method.intervals.len())
@@ -166,13 +167,13 @@ fn forecast_text(found: &ForecastScores) -> String {
     columns.extend(
         ["80 % covers", "95 % covers"]
             .iter()
-            .take(most.unwrap_or(0)),
+            .take(max_levels.unwrap_or(0)),
     );
     let methods = methods.map(|mut row: Vec<String>| {
         row.resize(columns.len(), "–".to_string());
         row
     });
-    let mut text = rows(&columns, methods.collect());
+    let mut text = format_table(&columns, methods.collect());
     text.push_str(&format!(
         "\n{} series, {} ahead. OWA: mean of sMAPE and MASE, each over that of Naive2.",
         number::count(found.series as u64),
@@ -221,7 +222,7 @@ fn drift_text(found: &TableDrift) -> String {
             verdict.to_string(),
             compared.map_or_else(
                 || "–".to_string(),
-                |comparison| decided(comparison.measure).to_string(),
+                |comparison| measure_name(comparison.measure).to_string(),
             ),
             compared.map_or_else(
                 || "–".to_string(),
@@ -248,7 +249,7 @@ fn drift_text(found: &TableDrift) -> String {
         "Jensen-Shannon",
         "Hellinger",
     ];
-    let mut text = rows(&heads, columns.collect());
+    let mut text = format_table(&heads, columns.collect());
     let [before, after] = found.rows.map(|rows| number::plural(rows as u64, "row"));
     text.push_str(&format!(
         "\n{}: {} of {} have drifted ({before}, then {after})",
@@ -268,7 +269,7 @@ fn drift_text(found: &TableDrift) -> String {
     text
 }
 
-fn decided(measure: Measure) -> &'static str {
+fn measure_name(measure: Measure) -> &'static str {
     match measure {
         Measure::KolmogorovSmirnov => "Kolmogorov-Smirnov test",
         Measure::ChiSquare => "chi-square test",

@@ -29,7 +29,7 @@ pub struct Range {
     pub limit: usize,
 }
 
-/// The result of a window.
+/// The result of the run on a window.
 struct WindowOutcome {
     window: String,
     run: String,

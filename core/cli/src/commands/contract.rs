@@ -47,7 +47,7 @@ pub fn contract(workspace: &Workspace, command: ContractCommand) -> anyhow::Resu
     }
 }
 
-/// Prints or writes a draft.
+/// Infers a contract, and prints it or writes it to a file as a draft.
 fn draft(
     workspace: &Workspace,
     uri: &str,
@@ -67,7 +67,7 @@ fn draft(
         .unwrap_or_else(|| name_of(uri));
     let input = input(&name, uri, Some(records), format);
     let drafted = runtime()?.block_on(infer::infer(&input, &workspace.root));
-    let drafted = drafted.map_err(failed)?;
+    let drafted = drafted.map_err(into_error)?;
     let Some(out) = out else {
         print(&drafted.text)?;
         return Ok(Exit::Done);
@@ -123,12 +123,12 @@ fn check_records(
             );
             return Ok(job::invalid_exit());
         }
-        Err(error) => return Err(failed(error)),
+        Err(error) => return Err(into_error(error)),
     };
     let input = input(&contract.name, uri, records, format);
     let now = jiff::Timestamp::now();
     let checking = check::check(&input, &workspace.root, &contract, now);
-    let checked = runtime()?.block_on(checking).map_err(failed)?;
+    let checked = runtime()?.block_on(checking).map_err(into_error)?;
     if as_json {
         print_json(&checked)?;
     } else {
@@ -233,7 +233,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 /// Converts an error: usage errors get exit code 2, transient errors code 1.
-fn failed(error: SourceError) -> anyhow::Error {
+fn into_error(error: SourceError) -> anyhow::Error {
     match error.remedy() {
         Remedy::Change => WrongUsage(error.to_string()).into(),
         _ => error.into(),

@@ -94,7 +94,7 @@ struct Exporter<'a> {
     package: Package,
     /// Datasets that no longer exist, one sentence each.
     missing: Vec<String>,
-    /// Written files for people, one line each.
+    /// Lines that list the written files on the terminal.
     lines: Vec<String>,
 }
 

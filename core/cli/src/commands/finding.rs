@@ -1,4 +1,4 @@
-//! `retrocast finding`: decisions of people on findings, stored in the ledger.
+//! `retrocast finding`: the decisions of users on findings, stored in the ledger.
 
 use super::{
     archive::{find, read},
@@ -102,7 +102,7 @@ fn decide(
     Ok(print(&text)?)
 }
 
-/// Finds a finding by its id or the first characters of it.
+/// Looks up a finding by its id or the first characters of the id.
 fn find_finding<'a>(findings: &'a [Finding], id: &str) -> Result<&'a Finding, WrongUsage> {
     if let Some(finding) = findings.iter().find(|finding| finding.id == id) {
         return Ok(finding);

@@ -225,7 +225,7 @@ impl Register {
         self.record(improvement, request, time_of(request, None)?)
     }
 
-    /// A recommendation of an earlier run.
+    /// Finds a recommendation of an earlier run by id.
     fn recommendation(&self, job: &str, id: &str) -> anyhow::Result<PublishedRecommendation> {
         let all = self.runtime.block_on(self.ledger.recommendations())?;
         let ids: Vec<String> = all.iter().map(|one| one.id.clone()).collect();

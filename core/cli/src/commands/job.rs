@@ -39,7 +39,7 @@ pub struct LoadedJob {
     pub checked: CheckedJob,
     /// Operational notices that the reports print.
     pub notices: Vec<String>,
-    /// Words of the author of the run, for its reports.
+    /// Note of the author of the run, for its reports.
     pub note: String,
     pub earlier: EarlierSource,
     pub ledger: LedgerSource,
@@ -352,13 +352,13 @@ pub async fn listing_summary(
 }
 
 /// The date of a run on a given window: the day after it, as for a scheduled run, or today if the
-/// window is not over. So a run on an old window does not become the newest of the archive, and does
-/// not depend on the day on which it is requested.
+/// window is not over. A run on an old window therefore does not become the newest in the archive,
+/// and does not depend on the day on which it is requested.
 fn report_date(window: &Window, today: Date) -> Date {
     window.end.min(today)
 }
 
-/// Rejects a date before the end of a given window: the date only dates the report then.
+/// Rejects a date before the end of a given window, because it would then only date the report.
 pub fn check_date(arguments: &JobArguments) -> Result<(), WrongUsage> {
     let (Some(date), Some(text)) = (arguments.date, &arguments.window) else {
         return Ok(());
@@ -383,7 +383,7 @@ pub fn today(timezone: &str) -> anyhow::Result<Date> {
     Ok(jiff::Timestamp::now().in_tz(timezone)?.date())
 }
 
-/// Parses the params that `--set` gives.
+/// Parses the params given with `--set`.
 fn parse_params(arguments: &JobArguments) -> Result<Vec<(String, String)>, WrongUsage> {
     arguments
         .set

@@ -108,7 +108,7 @@ pub fn plan(
     Ok(Exit::Done)
 }
 
-/// `retrocast explain`: why a node would run, back to the first change.
+/// Prints why a node would run, back to the first change.
 pub fn explain(
     workspace: &Workspace,
     arguments: &JobArguments,

@@ -34,7 +34,7 @@ fn notices(plan: &Plan) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// The words of the author of a run.
+/// The note of the author of a run.
 fn note(plan: &Plan) -> String {
     let report = plan.nodes.iter().find_map(Node::report);
     report.map_or_else(String::new, |report| report.run_note.join("\n\n"))

@@ -200,7 +200,7 @@ fn rule(
     }))
 }
 
-/// The job of a job file that still exists. An invalid file is an error if its rule is needed.
+/// Reads a job, if its job file still exists. An invalid file is an error if its rule is needed.
 fn read_job(workspace: &Workspace, name: &str, is_needed: bool) -> anyhow::Result<Option<Job>> {
     if !workspace.jobs.join(format!("{name}.toml")).is_file() {
         return Ok(None);

@@ -41,7 +41,7 @@ pub struct RunResources {
     pub memory: u64,
     /// Disk space for spilled queries, in bytes.
     pub spill: u64,
-    /// True if reports and notifications are sent when the job file says so.
+    /// True if reports and notifications are sent when the job file requests them.
     pub mail: bool,
 }
 

@@ -1,7 +1,7 @@
 //! `retrocast schedule tick` and `run`: run the jobs that are due.
 //!
-//! The archive is the only state: every check reads which due times have been attempted. So any process
-//! can check, at any time and any number of times.
+//! The archive is the only state: every check reads which due times have been attempted. Therefore
+//! any process can check, at any time and any number of times.
 
 mod export;
 mod notify;
@@ -38,7 +38,7 @@ use std::{
     time::Duration,
 };
 
-/// Maximum sleep between checks: job files may be edited, and clocks set.
+/// Maximum sleep between checks, because job files may be edited and clocks may be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// Minimum sleep between checks.
 const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
@@ -381,7 +381,7 @@ fn inputs(workspace: &Workspace, plan: &Plan) -> anyhow::Result<Vec<Input>> {
     sources.map(input).collect()
 }
 
-/// Prints the problems of jobs, each again only after it changed.
+/// Prints the problems of jobs; repeats a problem only if it has changed.
 #[derive(Default)]
 struct ProblemLog {
     printed: BTreeMap<(String, &'static str), String>,

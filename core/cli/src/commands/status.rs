@@ -26,7 +26,7 @@ struct JobStatus {
 }
 
 /// Prints a line for each scheduled job, those that need attention first. With `check`, the exit
-/// code is 1 if there are any.
+/// code is 1 if any job needs attention.
 pub fn status(
     workspace: &Workspace,
     job: Option<&str>,

@@ -83,7 +83,7 @@ fn export(folder: &Path) -> anyhow::Result<Exit> {
 /// A mistake in a template.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 struct Mistake {
-    /// Where and what: "html/executive.html.j2:7:12: undefined value".
+    /// Location and problem: "html/executive.html.j2:7:12: undefined value".
     message: String,
     /// Advice on how to fix it; empty for none.
     help: String,
@@ -166,7 +166,7 @@ fn check(folder: Option<&Path>, as_json: bool) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// A file that no report uses.
+/// The mistake for a file that no report uses.
 fn unknown_file(name: &str, known: &BTreeMap<String, String>) -> Mistake {
     let help = suggest::nearest(name, known.keys().map(String::as_str)).map_or_else(
         || "remove it; `retrocast templates export` lists the templates".to_string(),
@@ -239,7 +239,7 @@ fn help_for(message: &str, templates: &Templates, names: &BTreeSet<String>) -> S
         let is_field = name.starts_with(|c: char| c.is_ascii_lowercase())
             && !is_call
             && !names.contains(&name);
-        // Only a name that resembles a field is a mistake: files have dots, too.
+        // Only a name that resembles a field is a mistake: names of files have dots, too.
         let nearest = suggest::nearest(&name, names.iter().map(String::as_str));
         if let Some(nearest) = nearest.filter(|_| is_field) {
             return format!(

@@ -32,11 +32,11 @@ const NAMES_MAX: usize = 5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Answer {
-    /// It holds.
+    /// The check holds.
     Yes,
-    /// It does not hold.
+    /// The check does not hold.
     No,
-    /// It cannot be checked here.
+    /// The check is not possible here.
     NotPossible,
 }
 
@@ -59,7 +59,7 @@ struct Check {
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
     answer: Answer,
-    /// The evidence, or what is wrong.
+    /// The evidence, or the problem.
     reason: String,
 }
 
@@ -370,7 +370,8 @@ impl Verifier<'_> {
         self.compare_rendered(Some(folder), report, &bytes, std::iter::once(again))
     }
 
-    /// Compares a file with the results of rendering its report again; one must have its bytes.
+    /// Compares a file with the results of rendering its report again; one of them must have the
+    /// same bytes.
     fn compare_rendered(
         &self,
         folder: Option<&Path>,
@@ -421,7 +422,7 @@ impl Verifier<'_> {
 /// Finds the run that made a report: one with the same data, else the one that the report names.
 fn find_run(workspace: &Workspace, contents: &Contents) -> Option<PathBuf> {
     let report = &contents.report;
-    // The name comes from the file.
+    // The name comes from the PDF, which is not trusted.
     check_name(&report.job).ok()?;
     let folders = run_folders_of(&workspace.reports, &report.job);
     let of_window: Vec<PathBuf> = folders
@@ -446,7 +447,7 @@ fn find_run(workspace: &Workspace, contents: &Contents) -> Option<PathBuf> {
     found.or_else(|| of_window.iter().find(is_named)).cloned()
 }
 
-/// The report of a run whose PDF has the most bytes in common with this one from the start.
+/// The layout whose PDF in the folder shares the longest prefix with this PDF.
 fn nearest_layout(folder: &Path, report: &Report, pdf: &[u8]) -> Layout {
     let common = |layout: &Layout| {
         let [stored, _] = stored_files(folder, *layout, report);
@@ -475,7 +476,7 @@ fn stored_files(folder: &Path, layout: Layout, report: &Report) -> [PathBuf; 2] 
     }
 }
 
-/// The dataset versions behind a report. A slice may name none; they are those of the report of all
+/// The dataset versions behind a report. If a slice names none, they are those of the report of all
 /// records.
 fn cited_datasets(folder: &Path, layout: Layout, report: &Report) -> Vec<DatasetRef> {
     let cited = report.provenance.datasets.clone();

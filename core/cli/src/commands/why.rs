@@ -1,4 +1,4 @@
-//! `retrocast why`: where a printed figure comes from, and whether it computes to the same again.
+//! `retrocast why`: explains a printed figure, and computes it again.
 
 mod computation;
 mod definition;
@@ -15,7 +15,7 @@ use retrocast_store::maintenance;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// The answer to where a figure comes from.
+/// The explanation of a figure.
 struct Answer<'a> {
     run: &'a RecordedRun,
     figure: &'a PrintedFigure,
@@ -28,16 +28,16 @@ struct Answer<'a> {
 struct ExampleRows {
     /// Number of all rows behind it.
     total: u64,
-    /// The first of them.
+    /// The first rows.
     answer: maintenance::Answer,
 }
 
-/// Answers where a figure comes from, or lists the figures of a run.
+/// Explains a figure, or lists the figures of a run.
 pub fn why(workspace: &Workspace, arguments: &WhyArguments) -> anyhow::Result<Exit> {
     let target = arguments.figure.as_str();
     let as_json = arguments.json;
     let (run, id) = match target.rsplit_once('#') {
-        // The name of a folder may have the character, too.
+        // The name of a folder may contain the character, too.
         Some((run, id)) if !Path::new(target).is_dir() => (run, Some(id)),
         _ => (target, None),
     };

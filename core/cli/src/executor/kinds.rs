@@ -12,7 +12,8 @@ use std::{
     sync::Arc,
 };
 
-/// To be increased whenever the same records and contract could give different rows.
+/// Code version of sources; increase it whenever the same records and contract could give different
+/// rows.
 const SOURCE_CODE_VERSION: u32 = 3;
 
 /// The code version of reports: a hash of their templates.

@@ -35,7 +35,7 @@ impl WorkspaceExecutor {
         let computed = self.execute(node, inputs, ctx, &NoProgress).await;
         let mut outcome = match computed {
             Err(failure) if recorded.cell.status.is_failed() => {
-                return Ok(failed(node, recorded, &failure));
+                return Ok(failed_outcome(node, recorded, &failure));
             }
             computed => computed?,
         };
@@ -96,7 +96,7 @@ impl WorkspaceExecutor {
 }
 
 /// The outcome of a stage that fails as it did in the run.
-fn failed(node: &Node, recorded: &Outcome, failure: &Failure) -> Outcome {
+fn failed_outcome(node: &Node, recorded: &Outcome, failure: &Failure) -> Outcome {
     let mut cell = Cell::new(node.short(), node.kind());
     cell.title.clone_from(&node.title);
     cell.params.clone_from(&node.param_lines);

@@ -88,7 +88,7 @@ pub async fn render(
     })
 }
 
-/// The failure of writing a report.
+/// The failure to write a report.
 fn write_failure(error: &anyhow::Error) -> Failure {
     let is_disk_full = error
         .chain()
@@ -199,7 +199,7 @@ fn assemble_inputs(mut inputs: ReportInputs, spec: &ReportSpec, plan: &Plan) -> 
     report
 }
 
-/// The program with this name and version in the provenance of a report: with its commit, which
+/// The build in the provenance of a report: name and version of the program with its commit, which
 /// distinguishes two builds of one version.
 pub fn build(version: &str) -> String {
     with_commit(version, COMMIT)
@@ -248,7 +248,7 @@ fn shell_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// The built-in templates, replaced by those of the folder where it has them.
+/// The built-in templates, each replaced by the one in the folder if it exists.
 pub fn templates(folder: Option<&Path>) -> Result<Templates, Failure> {
     let mut templates = Templates::built_in();
     let Some(folder) = folder else {
@@ -274,8 +274,8 @@ pub fn templates(folder: Option<&Path>) -> Result<Templates, Failure> {
     match theme.logo.clone() {
         Some(logo) => {
             let bytes = read_picture(folder, &logo.file).map_err(|problem| {
-                let place = retrocast_render::theme::FILE;
-                Failure::data(format!("{place}: the picture {}: {problem}", logo.file))
+                let theme_file = retrocast_render::theme::FILE;
+                Failure::data(format!("{theme_file}: the picture {}: {problem}", logo.file))
             })?;
             Ok(templates.with_picture(&logo.file, bytes))
         }
@@ -283,7 +283,7 @@ pub fn templates(folder: Option<&Path>) -> Result<Templates, Failure> {
     }
 }
 
-/// Maximum size of a picture, in bytes: every report holds it.
+/// Maximum size of a picture, in bytes: every report embeds it.
 const PICTURE_MAX: u64 = 1 << 20;
 
 /// Reads a picture in a folder; a link to a file elsewhere is an error.

@@ -30,7 +30,7 @@ pub struct Stage<'a> {
     pub node: &'a Node,
     pub kind: &'static Kind,
     pub params: &'a Value,
-    /// Its context on the window of the run.
+    /// Its context for the window of the run.
     pub context: &'a Context,
     /// Its input datasets, with their times.
     pub inputs: &'a BTreeMap<String, Arc<Outcome>>,
@@ -38,7 +38,7 @@ pub struct Stage<'a> {
 }
 
 /// The figures of a window that moved, with the run that published them.
-struct Moved<'a> {
+struct MovedFigures<'a> {
     published: &'a PublishedWindow,
     lineage: &'a Lineage,
     figures: Vec<Restatement>,
@@ -68,7 +68,7 @@ impl Stage<'_> {
         };
         let mut compared = std::collections::BTreeSet::new();
         for (window, stage) in windows {
-            let mut moved = Moved {
+            let mut moved = MovedFigures {
                 published: window,
                 lineage: &stage.lineage,
                 figures: Vec::new(),
@@ -118,7 +118,7 @@ impl Stage<'_> {
     /// Adds the causes to moved figures.
     async fn explain(
         &self,
-        moved: Moved<'_>,
+        moved: MovedFigures<'_>,
         name: &str,
         key: &[String],
     ) -> Result<Vec<Restatement>, Failure> {
@@ -177,7 +177,8 @@ impl Stage<'_> {
         let Some(time) = time.or_else(|| contract_time.clone()) else {
             return Ok(None);
         };
-        // Times may be days of another zone: a day more at either end, selected exactly later.
+        // Times may be days of another zone, so the scan has one more day at either end; the exact
+        // selection follows later.
         let at = |day: Result<jiff::civil::Date, jiff::Error>| {
             let day = day.ok()?.in_tz(&window.timezone).ok()?;
             Some(TimeLimit {
@@ -237,7 +238,7 @@ impl Stage<'_> {
         });
         match compared.await {
             Ok(Ok(steps)) => Ok(Some(steps)),
-            // Columns that only one version has, or with another type.
+            // A column is missing in one version, or has another type there.
             Ok(Err(error)) => {
                 tracing::info!("{}: {}: {error}", self.node.name, published.window);
                 Ok(None)
@@ -248,8 +249,8 @@ impl Stage<'_> {
     }
 }
 
-/// The causes of a movement: what the present job and program give for the old records, and the
-/// effect of each kind of change of the records after that. Without an effect, it is no cause.
+/// The causes of a movement: the effect of the current job and program on the old records, then the
+/// effect of each kind of change of the records. A change without an effect is not a cause.
 fn causes(
     figure: &Restatement,
     steps: &Steps,
@@ -257,7 +258,7 @@ fn causes(
     new: &Lineage,
     build_differs: bool,
 ) -> Vec<Cause> {
-    // Without any record there are no figures: nothing but the next step changes that.
+    // Without any record there are no figures; the value stays that of the previous step.
     let value = |figures: &Figures, before: Option<f64>| {
         figures.get(&figure.metric).copied().unwrap_or(before)
     };
@@ -269,7 +270,7 @@ fn causes(
     } else if old.code != new.code || build_differs {
         CauseKind::ChangedBuild
     } else {
-        // The window was not over when the figure was published, so it was computed from a part.
+        // The window was not over when the figure was published, so some records were missing.
         CauseKind::LateRecords
     };
     let input_cause = if old.input_definition == new.input_definition {
@@ -277,7 +278,7 @@ fn causes(
     } else {
         CauseKind::ChangedJob
     };
-    // With other queries, sources or contracts, all records are others.
+    // If queries, sources or contracts changed, so did all records.
     let of_records = |kind: CauseKind| if inputs_changed { input_cause } else { kind };
     let old_value = value(&steps.old, figure.from);
     let late_value = value(&steps.late, old_value);
@@ -388,7 +389,7 @@ mod tests {
             false,
             &[("changed job", 5.0), (corrected, 5.0)],
         );
-        // A changed job without an effect on the figure is no cause.
+        // A changed job without an effect on the figure is not a cause.
         check(&job, [10.0, 20.0, 20.0], false, &[(late, 10.0)]);
         check(
             &lineage("a", "b", "x"),

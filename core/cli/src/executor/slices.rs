@@ -26,7 +26,7 @@ use std::{
     },
 };
 
-/// The kind of stages whose results are records, as those of sources.
+/// The kind of stage whose results are records, like those of sources.
 const SQL: &str = "sql";
 /// Maximum number of slices of a report.
 const SLICES_MAX: usize = 5_000;
@@ -127,7 +127,7 @@ fn slice(report: &str, value: &str) -> SliceFile {
     }
 }
 
-/// Adds a row with a value and an address.
+/// Adds the recipient of a row, which consists of a value and an address.
 fn add_recipient(slices: &mut BTreeMap<String, SliceFile>, report: &str, row: Row) {
     let mut row = row.into_iter();
     let (Some(value), address) = (row.next().flatten(), row.next().flatten()) else {

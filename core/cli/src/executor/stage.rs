@@ -43,7 +43,7 @@ impl<'a> Stage<'a> {
         Ok(Self { node, kind, params })
     }
 
-    /// How the stage reads rows.
+    /// The way in which the stage reads rows.
     pub fn reads(self) -> Reads {
         self.kind.reads
     }
@@ -301,8 +301,7 @@ pub async fn analyse(
     }
     let reservation = executor.reserve(node, ctx, bytes).await?;
     // End of the period in which the absence of records means that nothing happened, if the
-    // contract of the source declares it; for a window that is not over, at most the day of the
-    // run.
+    // contract of the source declares it; for an unfinished window, at most the day of the run.
     let expected: BTreeMap<String, (Expectation, String)> = inputs
         .keys()
         .filter_map(|name| {

@@ -7,11 +7,11 @@ use retrocast_store::ledger::{
 };
 use std::collections::BTreeMap;
 
-/// Maximum number of windows to compare, the newest.
+/// Maximum number of windows to compare; the newest are used.
 const WINDOWS_MAX: usize = 16;
 
-/// Reads the last published value of each figure of the newest windows, with its run: of these runs,
-/// the newest of each window, the one on the window, or a later one that restated the figure.
+/// Reads the last published value of each figure of the newest windows, with the run that published
+/// it: the newest run on the window, or a later run that restated the figure.
 pub(super) fn figures(
     ledger: &JobLedger,
     runs: &[PublishedRun],
@@ -73,7 +73,7 @@ fn last_published(
     for figure in figures {
         if let Some(at) = index(&|run| run.publication == figure.publication) {
             let key = (at, figure.stage.clone(), figure.metric.clone());
-            // Several figures of one name are those of groups.
+            // Further figures with the same name are those of groups.
             last.entry(key).or_insert((at, figure.value));
         }
     }

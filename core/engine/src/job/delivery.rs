@@ -1,5 +1,5 @@
 //! Parses the sections of a job file on deliveries: `[mail]`, and `[notify.NAME]` for each receiver
-//! of notifications. Neither contains secrets: mail has settings of the workspace, and addresses
+//! of notifications. Neither contains secrets: the workspace holds the mail settings, and addresses
 //! of notifications are references to secrets.
 
 use super::{
@@ -37,7 +37,7 @@ pub enum NotificationKind {
     Teams,
 }
 
-/// Result of a run that is notified.
+/// Result of a run, to select notifications by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunResultKind {
@@ -45,7 +45,7 @@ pub enum RunResultKind {
     Success,
     /// The reports lack an optional part.
     Partial,
-    /// There is no report.
+    /// No report was made.
     Failure,
 }
 
@@ -60,9 +60,9 @@ pub struct Notification {
     pub url: String,
     /// Environment variable with the key of signatures; only for [`NotificationKind::Webhook`].
     pub secret: Option<String>,
-    /// The results that are notified.
+    /// The results to send notifications about.
     pub on: Vec<RunResultKind>,
-    /// The runs that are notified.
+    /// The runs to send notifications about.
     pub send: SendPolicy,
     /// Base address of the archive for links; by default that of `mail.toml`.
     pub link: Option<String>,
@@ -73,7 +73,7 @@ fn read<T: DeserializeOwned>(table: &Item, key: &str) -> Option<T> {
     serde_json::from_value(table.get(key)?.json()).ok()
 }
 
-/// Reads the runs that are sent as mail.
+/// Reads which runs are sent as mail.
 pub(super) fn send_mail(document: &Item) -> SendPolicy {
     let table = document.get("mail");
     table

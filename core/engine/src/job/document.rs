@@ -233,8 +233,8 @@ fn item(
 #[derive(Debug)]
 pub struct StringMap {
     span: Span,
-    /// Offset in the file of each byte of the value, and of its end; `None` if the raw text could
-    /// not be followed.
+    /// Offset in the file of each byte of the value, and of its end; `None` if the raw text does
+    /// not match the value.
     offsets: Option<Vec<usize>>,
 }
 

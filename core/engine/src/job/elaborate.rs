@@ -34,7 +34,7 @@ pub(crate) struct Elaboration {
     pub inputs: BTreeMap<String, Vec<(String, Span)>>,
     /// Tables of the ledger that stages read.
     pub ledger: BTreeMap<String, BTreeSet<String>>,
-    /// Params that are referred to.
+    /// Names of the referenced params.
     pub used: BTreeSet<String>,
     /// The diagnostics.
     pub diagnostics: Vec<Diagnostic>,
@@ -215,7 +215,7 @@ impl ReferenceReplacer<'_> {
     }
 }
 
-/// The entries of a table by key: a job may have a hundred thousand of them.
+/// Indexes the entries of a table by key, because a job may have a hundred thousand of them.
 fn by_name<'a>(document: &'a Item, table: &str) -> BTreeMap<&'a str, &'a Item> {
     let entries = entries(document, table).iter();
     entries
@@ -331,7 +331,7 @@ impl<'a> SemanticCheck<'a> {
         let tables = match self.kinds().sql_tables(sql) {
             Ok(tables) => tables,
             Err(mut error) => {
-                // Only parser errors need help that explains their subject.
+                // Errors without help come from the parser and do not mention SQL themselves.
                 if error.help.is_empty() {
                     error.message = format!("not SQL: {}", error.message.trim());
                 }
@@ -412,7 +412,7 @@ impl<'a> SemanticCheck<'a> {
             })
             .collect();
         schemas.extend(self.kinds().ledger_tables());
-        // Unknown tables of each query, and the queries that wait for each table.
+        // Number of unknown tables of each query, and the queries that wait for each table.
         let mut unknown = Vec::with_capacity(queries.len());
         let mut readers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (i, (_, tables)) in queries.iter().enumerate() {
@@ -470,7 +470,8 @@ impl<'a> SemanticCheck<'a> {
         cycles.iter().for_each(|members| self.report_cycle(members));
     }
 
-    /// Reports one cycle among stages that all reach each other: the shortest through the first.
+    /// Reports one cycle among stages that all reach each other: the shortest through the first
+    /// stage in the file.
     fn report_cycle(&mut self, members: &BTreeSet<String>) {
         let order = keys(self.document, "stage");
         let Some(first) = order.iter().find(|name| members.contains(*name)) else {

@@ -24,7 +24,7 @@ pub struct Values<'a> {
     pub window: &'a Window,
     /// Looks up variables of the environment.
     pub environment: &'a dyn Fn(&str) -> Option<String>,
-    /// Params that are referred to.
+    /// Names of the referenced params.
     pub used: RefCell<BTreeSet<String>>,
 }
 
@@ -56,7 +56,7 @@ struct Segment {
 }
 
 impl Resolution {
-    /// The byte range in the original string of a byte range of the resolved one.
+    /// Maps a byte range of the resolved string to one of the original string.
     pub fn original_range(&self, range: Span) -> Span {
         let translate = |offset: usize, is_end: bool| {
             let segment = self.segments.iter().find(|segment| {
@@ -270,7 +270,7 @@ pub fn resolve_query(text: &str, values: &Values<'_>) -> Result<Resolution, Vec<
         match context {
             Context::StringLiteral => quoted("quotes"),
             Context::QuotedName => quoted("a quoted name"),
-            // Comments get no values: one with a line break would end the comment.
+            // Comments get no values: a line break in a value would end the comment.
             Context::LineComment | Context::BlockComment => Ok(Some("?".to_string())),
             Context::Code => sql_literal(replacement),
         }
@@ -313,7 +313,7 @@ enum Context {
 }
 
 impl Context {
-    /// The context after a text that follows.
+    /// The context after this text.
     fn after_text(mut self, text: &str) -> Self {
         let mut chars = text.chars().peekable();
         while let Some(next) = chars.next() {

@@ -6,7 +6,7 @@ use jiff::{Span, civil::Date};
 /// Default number of newest windows that are always kept.
 pub const DEFAULT_AT_LEAST: u32 = 4;
 
-/// The reports that may be removed when the disk is full.
+/// The retention policy: which reports may be removed when the disk is full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
     /// Maximum age of a window's reports before they may be removed, as in the job file.
@@ -16,7 +16,8 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Reports on windows that ended on this day or before may be removed.
+    /// The limit of the period kept: reports on windows that ended on or before this day may be
+    /// removed.
     pub fn limit(&self, today: Date) -> Date {
         subtract_period(today, &self.keep)
     }
@@ -37,7 +38,7 @@ pub fn is_period(text: &str) -> bool {
 /// Parses a period of whole days, such as "26 weeks".
 pub(super) fn parse_period(text: &str) -> Option<Span> {
     let period: Span = text.parse().ok()?;
-    // Only whole days: a report may be removed from a certain day on.
+    // Only whole days, because the limit of retention is a day.
     let day = jiff::civil::date(2000, 1, 1);
     let is_at_least_a_day = day.checked_sub(period).is_ok_and(|before| before < day);
     (is_at_least_a_day && period.is_positive()).then_some(period)

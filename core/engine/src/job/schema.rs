@@ -30,10 +30,11 @@ struct JobFile {
     title: String,
     /// Owner of the reports, such as a mail address.
     owner: Option<String>,
-    /// Period to report on: "day", "week", "month", "quarter" or such as "14 days". A run reports on the
-    /// last complete one before its date.
+    /// Period to report on: "day", "week", "month", "quarter" or a number of days, such as
+    /// "14 days". A run reports on the last complete one before its date.
     window: String,
-    /// Periods to compare the window with: "previous", or such as "4 weeks".
+    /// Periods to compare the window with: "previous", or a number of earlier ones, such as
+    /// "4 weeks".
     compare: Option<Vec<String>>,
     /// IANA name of the time zone in which days begin, such as "Europe/London".
     #[serde(default = "default_timezone")]
@@ -131,8 +132,8 @@ struct RetentionFile {
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RestatementFile {
-    /// Relative movement from which a figure is listed; smaller ones are counted. For shares, relative
-    /// to the smaller of the share and its complement.
+    /// Minimum relative movement for a figure to be listed; smaller movements are only counted. For
+    /// shares, relative to the smaller of the share and its complement.
     #[serde(default = "default_restatement")]
     #[schemars(range(min = 0.0, max = 10.0))]
     change_min: f64,
@@ -162,7 +163,7 @@ struct NotificationFile {
     /// Key of the signatures of a webhook, as a reference to a secret. The variable holds whsec_
     /// and the key in base64.
     secret: Option<String>,
-    /// Results of runs to notify; by default all.
+    /// Results of runs to send notifications about; by default all.
     #[schemars(length(min = 1))]
     on: Option<Vec<RunResultKind>>,
     /// Scheduled runs, all runs, or none.
@@ -293,11 +294,11 @@ struct ReportFile {
     each: Option<String>,
     /// Recipients of the reports that `each` makes; only values with a recipient get a report.
     recipients: Option<RecipientsFile>,
-    /// True if reports that `each` makes also hold what is about all records; by default false.
+    /// True if reports that `each` makes also contain results about all records; by default false.
     shared: Option<bool>,
     /// Language of headings, labels, numbers and dates.
     language: Option<LanguageFile>,
-    /// Words of the author, printed as they are; an empty line starts a paragraph.
+    /// Text of the author, printed as written; an empty line starts a paragraph.
     note: Option<String>,
 }
 

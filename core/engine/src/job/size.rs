@@ -4,10 +4,10 @@
 pub const SIZE_HELP: &str = "use a size such as \"500 MB\", \"2 GiB\" or \"2G\" (K, M, G and T are KiB, MiB, GiB \
                              and TiB)";
 
-/// Maximum size, in bytes; sums of sizes cannot overflow.
+/// Upper limit of sizes in bytes, low enough that sums of sizes cannot overflow.
 const MAX: f64 = 1e18;
 
-/// Parses a size into bytes; a number without a unit counts units of `unit` bytes.
+/// Parses a size into bytes; a number without a unit is multiplied by `unit`.
 ///
 /// Units are those of SI ("MB" is 1,000,000 bytes) and of IEC ("MiB" is 1,048,576 bytes). A single
 /// letter is the IEC unit, as for `systemd` and `docker`. Case does not matter.

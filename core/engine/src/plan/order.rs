@@ -19,7 +19,7 @@ pub(super) fn sort_topologically(nodes: Vec<Node>) -> Vec<Node> {
         .collect();
     let mut waiting: Vec<Option<Node>> = nodes.into_iter().map(Some).collect();
     let mut ordered = Vec::with_capacity(waiting.len());
-    // Cycles were rejected before; nodes of one would come last.
+    // Cycles were rejected earlier; the nodes of a cycle would come last.
     while let Some(Reverse(index)) = ready.pop() {
         ordered.extend(waiting[index].take());
         for reader in &readers[index] {

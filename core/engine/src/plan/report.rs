@@ -9,8 +9,8 @@ use retrocast_domain::canonical;
 use retrocast_run::{Node, NodeSpec, ReportSpec, plan::REPORT};
 use std::collections::BTreeSet;
 
-/// Names a file for the contents of each report whose contents are not those of the first one:
-/// `report.json` holds one report.
+/// Names a separate file for the contents of each report that differs from the first one, because
+/// `report.json` holds only one report.
 pub(super) fn name_report_files(nodes: &mut [Node]) {
     let mut first = None;
     for node in nodes {
@@ -21,7 +21,7 @@ pub(super) fn name_report_files(nodes: &mut [Node]) {
         let contents = (
             canonical::hash(&own),
             node.inputs.clone(),
-            shown(spec, &node.inputs),
+            shown_stages(spec, &node.inputs),
         );
         if *first.get_or_insert_with(|| contents.clone()) != contents {
             spec.file = Some(format!("{}.json", spec.report));
@@ -30,7 +30,7 @@ pub(super) fn name_report_files(nodes: &mut [Node]) {
 }
 
 /// The stages whose results a report shows; it may read another one for the recipients of slices.
-fn shown(spec: &ReportSpec, inputs: &[String]) -> Vec<String> {
+fn shown_stages(spec: &ReportSpec, inputs: &[String]) -> Vec<String> {
     let stages = inputs.iter().filter_map(|name| name.strip_prefix("stage."));
     let named = spec.stages.as_ref();
     stages
@@ -90,7 +90,7 @@ pub(super) fn report(
     }
 }
 
-/// The paragraphs of a text, which empty lines separate.
+/// The paragraphs of a text, separated by empty lines.
 fn paragraphs(text: &str) -> impl Iterator<Item = String> {
     let text = text.replace("\r\n", "\n");
     let paragraphs: Vec<String> = text

@@ -73,7 +73,7 @@ pub(super) fn selected_names(
     }
 }
 
-/// Matches a name against a pattern; `*` is any text and `?` any character.
+/// Matches a name against a pattern; `*` matches any text and `?` any character.
 fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), name.chars().collect());

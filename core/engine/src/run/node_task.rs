@@ -153,7 +153,8 @@ impl RetryLoop<'_> {
         }
     }
 
-    /// Half of the doubled wait, plus a random part of up to the same length.
+    /// The wait before a retry: half of the doubled wait, plus a random part of up to the same
+    /// length.
     fn wait(&self, attempt: u32) -> Duration {
         let full = self.options.backoff.saturating_mul(1 << attempt.min(16));
         let full = full.min(MAX_WAIT);

@@ -212,8 +212,8 @@ impl<'a> Scheduler<'a> {
         Ok(())
     }
 
-    /// The reason why a node whose inputs are settled is skipped, and whether reports are made all
-    /// the same.
+    /// The reason why a node whose inputs are settled is skipped, and whether reports are made
+    /// without it.
     fn skip_reason(&self, index: usize) -> Option<(String, bool)> {
         if self.runner.options.cancel.is_cancelled() {
             return Some(("the run was cancelled".to_string(), false));

@@ -7,8 +7,8 @@ use serde_json::json;
 use std::{path::PathBuf, sync::Arc};
 
 impl Runner {
-    /// The newest run of this plan on these records, if it is complete and no node would run;
-    /// another run would be equal. Writes nothing.
+    /// Finds the newest run of this plan on these records, if it is complete and no node would run,
+    /// so that another run would give the same result. Writes nothing.
     pub async fn up_to_date(
         &self,
         job: &Arc<Job>,

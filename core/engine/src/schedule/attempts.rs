@@ -7,7 +7,8 @@ use retrocast_run::{
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// One attempt to run for a due time. A run that was interrupted and resumed is several attempts.
+/// One attempt to run for a due time. A run that was interrupted and resumed counts as several
+/// attempts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Attempt {
     /// Its due time.
@@ -156,7 +157,7 @@ mod tests {
     }
 
     impl Setup {
-        /// Runs the job; false if the run hangs and is abandoned, which releases its locks.
+        /// Runs the job; returns false if the run hangs and is abandoned, which releases its locks.
         async fn run(&self, action: Option<(&'static str, Action)>, due: Option<&str>) -> bool {
             let lake = self.folder.join("lake");
             let mut options = RunOptions::new(lake, self.archive(), "0.1.0");

@@ -5,8 +5,8 @@
 //! - A local time that clocks skip is due as long after midnight as on other days (RFC 5545,
 //!   3.3.5): when clocks change from 2:00 to 3:00, 2:30 is due at 3:30. Two times that coincide are
 //!   due once.
-//! - A local time that occurs twice is due the first time. Only if the expression names every hour,
-//!   the repeated hour is due twice: a job due every fifteen minutes does not pause for an hour.
+//! - A local time that occurs twice is due the first time. The repeated hour is due twice only if
+//!   the expression names every hour: a job due every fifteen minutes does not pause for an hour.
 
 use super::cron::explain;
 use croner::{Cron, Direction};
@@ -232,7 +232,7 @@ thread_local! {
 mod tests {
     use super::*;
 
-    /// Compares a search by days with a search for one due time after the other.
+    /// Compares the search by days with a separate search for each due time.
     #[test]
     fn searching_by_days_finds_the_same_due_times() {
         let crons = [

@@ -1,6 +1,6 @@
 //! Checks the conditions of a run before it starts.
 //!
-//! A due time with unmet conditions waits: that is not an attempt, and the next check decides
+//! A due time with unmet conditions waits; waiting is not an attempt, and the next check decides
 //! again. Inputs are fresh if, at the due time, the newest file of every required source is at most
 //! as old as the job file allows; files written after the due time are fresh, too.
 

@@ -2,16 +2,16 @@
 //!
 //! - A due time is **fulfilled** by a complete or partial run that was started for it.
 //! - **Missed runs.** `none` and `latest` run the newest due time since the last fulfilled one,
-//!   `none` only within [`TOLERANCE`] of it; older ones are skipped, attempted or not. `all` runs
-//!   every due time since then, oldest first, and retries older failed ones, but only the newest
-//!   `most` of all these. A job without attempts has missed nothing: only its newest due time is
-//!   considered.
-//! - **Retries.** The next attempt follows a failed one after the next of the job's waits, counted
-//!   from the end of the failed one. If the attempt after the last wait fails, the due time is
-//!   given up. An interrupted run failed at its last event.
-//! - **Cancelled** runs start again at once: a machine that was stopped resumes its work. From
-//!   [`MAX_CANCELLATIONS`] cancellations on, the cause is not a person, and each further one counts
-//!   as a failure.
+//!   `none` only within [`TOLERANCE`] of it; older ones are skipped, whether attempted or not.
+//!   `all` runs every due time since then, oldest first, and retries older failed ones, but only
+//!   the newest `most` of all these. A job without attempts has missed nothing: only its newest due
+//!   time is considered.
+//! - **Retries.** A failed attempt is retried after the next of the job's waits, which begins at
+//!   the end of the attempt. If the attempt after the last wait fails, the due time is given up. An
+//!   interrupted run counts as failed at its last event.
+//! - **Cancelled** runs start again at once: a machine that was stopped resumes its work. After
+//!   [`MAX_CANCELLATIONS`] cancellations, the cause is unlikely to be a person, and each further
+//!   one counts as a failure.
 //! - **Clocks that are set back.** Attempts with times later than now count: nothing runs twice. A
 //!   due time later than now does not affect earlier ones, so a clock that was wrong for a minute
 //!   does not stop a job for years.
@@ -29,7 +29,7 @@ pub const TOLERANCE: SignedDuration = SignedDuration::from_hours(1);
 pub const GRACE: SignedDuration = SignedDuration::from_hours(1);
 /// Number of cancellations of a due time before they count as failures.
 pub const MAX_CANCELLATIONS: usize = 2;
-/// Period in which a failure is reported even if the job has succeeded since.
+/// Period after a failure in which it is reported even if the job has succeeded since.
 const ALERT_PERIOD: SignedDuration = SignedDuration::from_hours(24);
 /// Maximum number of missed runs that are counted.
 const MAX_COUNTED: usize = 10_000;
@@ -139,8 +139,8 @@ pub fn decide(
     let last = attempts.iter().max_by_key(|attempt| attempt.started);
     let streak = streak(&attempts_by_due, success);
     let next_due = calendar.next_after(now);
-    // The oldest due time counts, run or skipped: otherwise a job whose due times are closer than
-    // the grace period would never be overdue.
+    // The oldest due time counts, whether skipped or not: otherwise a job whose due times are
+    // closer than the grace period would never be overdue.
     let running = open.iter().any(|open| open.state == State::Running);
     let overdue = oldest.filter(|oldest| !running && now.duration_since(*oldest) > GRACE);
     let check_times = open.iter().filter_map(|due| match due.state {
@@ -230,7 +230,7 @@ fn considered_due_times(
     // A due time with attempts counts, even if the calendar has changed since.
     let all = schedule.missed == Missed::All;
     let attempted = attempts_by_due.range(..=now).filter(|(due, attempts)| {
-        let given_up = failed(attempts).len() >= schedule.max_attempts() as usize;
+        let given_up = failed_attempts(attempts).len() >= schedule.max_attempts() as usize;
         !is_fulfilled(attempts) && (is_since_last(due) || (all && !given_up))
     });
     open.extend(attempted.map(|(due, _)| *due));
@@ -247,7 +247,7 @@ fn considered_due_times(
 }
 
 /// The failed attempts on one due time.
-fn failed<'a>(attempts: &[&'a Attempt]) -> Vec<&'a Attempt> {
+fn failed_attempts<'a>(attempts: &[&'a Attempt]) -> Vec<&'a Attempt> {
     let mut cancelled = 0;
     let attempts = attempts.iter().copied();
     let failed = attempts.filter(|attempt| match attempt.status {
@@ -268,7 +268,7 @@ fn streak<'a>(
 ) -> Vec<&'a Attempt> {
     let all = attempts_by_due
         .values()
-        .flat_map(|attempts| failed(attempts));
+        .flat_map(|attempts| failed_attempts(attempts));
     let mut streak: Vec<&Attempt> = all
         .filter(|attempt| success.is_none_or(|success| attempt.started > success.started))
         .collect();
@@ -277,8 +277,8 @@ fn streak<'a>(
 }
 
 /// The alerts to send: due times with as many failed attempts as the job file allows, and the due
-/// time at which that many had failed in a row. The second rule is for jobs that are due again
-/// before their waits are over: they never fail that often on one due time.
+/// time at which that many attempts in a row had failed. The second rule is for jobs that are due
+/// again before their waits are over: they never fail that often on one due time.
 fn alerts(
     schedule: &Schedule,
     attempts_by_due: &BTreeMap<Timestamp, Vec<&Attempt>>,
@@ -290,7 +290,7 @@ fn alerts(
     let nth = (schedule.alert_after as usize).saturating_sub(1);
     let in_a_row = streak.get(nth).copied();
     let alerts = attempts_by_due.range(..=now).filter_map(|(due, attempts)| {
-        let failed = failed(attempts);
+        let failed = failed_attempts(attempts);
         let last = failed.last()?;
         let recent = now.duration_since(last.ended.unwrap_or(last.started)) < ALERT_PERIOD;
         let current = fulfilled.is_none_or(|fulfilled| *due > fulfilled) || (all && recent);
@@ -310,7 +310,7 @@ fn due_time(schedule: &Schedule, due: Timestamp, attempts: &[&Attempt], now: Tim
     let running = attempts
         .iter()
         .any(|attempt| attempt.status == RunStatus::Running);
-    let failed = failed(attempts);
+    let failed = failed_attempts(attempts);
     let last = failed.last();
     let wait = last.map(|last| (last, schedule.retry.get(failed.len() - 1)));
     let state = match wait {

@@ -15,8 +15,8 @@ use jiff::{
 use retrocast_run::RunStatus;
 use std::{path::PathBuf, time::Duration};
 
-/// Clocks change in Europe on 29 March and 25 October, in New York on 8 March and 1 November, and
-/// on Lord Howe Island, by half an hour, on 5 April and 4 October.
+/// Time zones with clock changes: in Europe on 29 March and 25 October, in New York on 8 March and
+/// 1 November, and on Lord Howe Island, by half an hour, on 5 April and 4 October.
 const ZONES: [&str; 3] = ["Europe/London", "America/New_York", "Australia/Lord_Howe"];
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
@@ -205,7 +205,7 @@ impl Simulation {
         }
     }
 
-    /// Checks at every possible change, and runs what is due.
+    /// Checks the schedule at every possible change, and runs what is due.
     fn advance_to(&mut self, end: Timestamp) {
         loop {
             match self.tick().next_check {
@@ -244,7 +244,7 @@ const CHANGES: [(&str, &str); 2] = [
     ("2026-10-01T00:00:00Z", "2026-11-04T00:00:00Z"),
 ];
 
-/// Due times after the first one from `start` on, up to `end`.
+/// Due times from `start` up to `end`, without the first one.
 fn later_due_times(due: &[Timestamp], start: Timestamp, end: Timestamp) -> Vec<Timestamp> {
     let due_times = due.iter().copied().filter(|due| (start..end).contains(due));
     due_times.skip(1).collect()

@@ -159,8 +159,8 @@ fn separator(bytes: &[u8]) -> u8 {
 /// Parses a finite number with a decimal point or a decimal comma.
 fn number(cell: &str) -> Option<f64> {
     let parsed = cell.parse().or_else(|_| match cell.split_once(',') {
-        // The comma in 1,234 may group thousands; with other than three digits after it, it is
-        // decimal.
+        // The comma in 1,234 may group thousands; unless three digits follow, it is a decimal
+        // comma.
         Some((_, decimals)) if decimals.len() != 3 => cell.replacen(',', ".", 1).parse(),
         _ => cell.parse(),
     });

@@ -1,7 +1,7 @@
 //! A Jupyter notebook (nbformat 4.5) that reads the datasets of a report and shows its results.
 //!
-//! Texts from records are data in it, too: in Markdown, every mark is escaped; in code, a text is a
-//! string literal.
+//! Texts from records cannot become markup or code: in Markdown, every mark is escaped; in code, a
+//! text is a string literal.
 
 use retrocast_domain::{Cell, Chart, ChartKind, Report};
 use retrocast_run::{RunFolder, files::chart_file};
@@ -38,12 +38,12 @@ pub fn notebook(
          .venv/bin/jupyter lab notebook.ipynb\n```\n\n\
          The datasets are expected in {}; the environment variable `RETROCAST_LAKE` names another \
          place.",
-        escaped(&report.title),
-        escaped(&report.period),
-        escaped(&run.origin.run),
-        escaped(&report.job),
-        escaped(&report.window),
-        escaped(lake),
+        escape(&report.title),
+        escape(&report.period),
+        escape(&run.origin.run),
+        escape(&report.job),
+        escape(&report.window),
+        escape(lake),
     ));
     notebook.code(&SETUP.replace("\"LAKE\"", &literal(lake)));
     notebook.markdown("## Datasets\n\nEach dataset at the version that the report cites.");
@@ -57,13 +57,13 @@ pub fn notebook(
     notebook.markdown("## Stages\n\nThe first rows of each dataset, and its charts.");
     notebook.code(DRAW);
     for cell in &report.cells {
-        stage(&mut notebook, cell, charts);
+        add_stage(&mut notebook, cell, charts);
     }
     notebook.finish()
 }
 
-/// A stage: its heading, its rows and its charts.
-fn stage(notebook: &mut Notebook, cell: &Cell, charts: &[(String, Vec<u8>)]) {
+/// Adds a stage: its heading, its rows and its charts.
+fn add_stage(notebook: &mut Notebook, cell: &Cell, charts: &[(String, Vec<u8>)]) {
     if cell.output.is_none() && cell.charts.is_empty() {
         return;
     }
@@ -72,7 +72,7 @@ fn stage(notebook: &mut Notebook, cell: &Cell, charts: &[(String, Vec<u8>)]) {
     } else {
         &cell.title
     };
-    let (title, did) = (escaped(title), escaped(&cell.did));
+    let (title, did) = (escape(title), escape(&cell.did));
     notebook.markdown(&format!("### {title}\n\n{did}"));
     if let Some(dataset) = &cell.output {
         let name = literal(&dataset.name);
@@ -169,8 +169,8 @@ fn literal(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// A text in which no character is a mark of Markdown or HTML, in one line.
-fn escaped(text: &str) -> String {
+/// Escapes the marks of Markdown and HTML in a text, and joins its lines.
+fn escape(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn texts_from_records_are_data() {
-        assert_eq!(escaped("a*b <script>\n# $x$"), r"a\*b \<script\> \# \$x\$");
+        assert_eq!(escape("a*b <script>\n# $x$"), r"a\*b \<script\> \# \$x\$");
         assert_eq!(literal("a\"\\\n\u{7}"), r#""a\"\\\n\u0007""#);
         let mut notebook = Notebook::default();
         notebook.markdown("# a\n\nb\n");

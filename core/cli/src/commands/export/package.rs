@@ -29,13 +29,13 @@ pub struct Package {
     files: Vec<Value>,
 }
 
-/// A table as it is described.
+/// The description of a table.
 pub struct Table {
     /// Path of its files without extension.
     pub name: String,
     pub title: String,
     pub description: String,
-    /// Columns with their meaning, as far as it is known.
+    /// Known columns, with their meaning.
     pub columns: &'static [ResultColumn],
 }
 

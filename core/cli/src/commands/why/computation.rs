@@ -39,7 +39,7 @@ pub enum Status {
     NotPossible,
 }
 
-/// A text that is not as printed.
+/// A text that differs from the printed one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
     /// Name of the text in the report's view, such as `text`.
@@ -59,7 +59,7 @@ pub struct Recomputation {
     pub sentence: String,
     /// Texts that differ, at most [`DIFFERENCES_MAX`].
     pub differences: Vec<Difference>,
-    /// Why it differs, or could not be computed.
+    /// Reasons why it differs, or could not be computed.
     pub reasons: Vec<String>,
     /// Nodes that were computed.
     pub nodes: Vec<String>,
@@ -260,7 +260,7 @@ impl<'a> Computer<'a> {
     }
 }
 
-/// Advice for an unknown ID: those that are near.
+/// Advice for an unknown ID: similar ones.
 pub fn suggest_id(id: &str, figures: &[PrintedFigure]) -> String {
     let ids: Vec<&str> = figures.iter().map(|one| one.figure.id.as_str()).collect();
     let lower = id.to_lowercase();
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_ids_get_the_near_ones() {
+    fn similar_ids_are_suggested_for_unknown_ones() {
         let figure = |id: &str| PrintedFigure {
             figure: Figure {
                 id: id.to_string(),

@@ -22,7 +22,7 @@ pub struct Input {
     /// Address of the records and name of their contract, for a source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub records: Option<[String; 2]>,
-    /// The query, for a stage that is one.
+    /// The query, for a stage that runs one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
     /// Number of nodes between the stage and this dataset.
@@ -42,7 +42,7 @@ pub struct NodeDefinition {
     pub method: String,
     /// Params.
     pub params: Vec<ParamLine>,
-    /// The query, for a stage that is one.
+    /// The query, for a stage that runs one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
     /// The datasets that it read, each followed by those that it derives from.
@@ -222,7 +222,7 @@ fn input(run: &RecordedRun, name: &str, depth: usize) -> Option<Input> {
     })
 }
 
-/// The rows of a key figure: those of the window, of its group, that its metric counts.
+/// The rows of a key figure: those of the window and of its group that its metric counts.
 fn rows_of_kpi(
     run: &RecordedRun,
     node: &Node,
@@ -319,7 +319,7 @@ fn quoted_text(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// Rows of a period such as "2026-11-09 to 2026-11-15", by local days.
+/// The condition for rows of a period such as "2026-11-09 to 2026-11-15", by local days.
 fn period_condition(time: &str, period: &str) -> Option<String> {
     let (first, last) = period.split_once(" to ").unwrap_or((period, period));
     let [first, last] = [first, last].map(|day| day.parse::<jiff::civil::Date>().ok());
@@ -328,7 +328,8 @@ fn period_condition(time: &str, period: &str) -> Option<String> {
     Some(format!("{time} >= '{first}' and {time} < '{end}'"))
 }
 
-/// Rows of a group such as "component = billing"; of several columns, "a / b = x / y".
+/// The condition for rows of a group such as "component = billing", or "a / b = x / y" for several
+/// columns.
 fn group_condition(by: &[String], subject: &str) -> Option<String> {
     let (names, label) = subject.split_once(" = ")?;
     if by.is_empty() || names != by.join(" / ") {
@@ -352,7 +353,7 @@ fn group_condition(by: &[String], subject: &str) -> Option<String> {
     Some(conditions.collect::<Vec<_>>().join(" and "))
 }
 
-/// Rows that `filter_column` and `filter_equals` keep.
+/// The condition for rows that `filter_column` and `filter_equals` keep.
 fn value_condition(params: &Value) -> Option<String> {
     let column = quoted_name(params["filter_column"].as_str()?);
     let values: Vec<String> = params["filter_equals"]

@@ -20,7 +20,7 @@ const NODES_MAX: usize = 2;
 /// Maximum length of a text, in characters.
 const TEXT_MAX: usize = 600;
 
-/// One line per figure: ID, place and sentence.
+/// Formats one line per figure: ID, place and sentence.
 pub fn list(figures: &[PrintedFigure]) -> String {
     let mut text = String::new();
     for one in figures {
@@ -35,7 +35,7 @@ pub fn list(figures: &[PrintedFigure]) -> String {
     text
 }
 
-/// The complete answer.
+/// Formats the complete answer.
 pub fn answer(answer: &Answer<'_>) -> String {
     let Answer {
         figure,
@@ -135,11 +135,11 @@ fn define_node(text: &mut String, node: &NodeDefinition) {
 
 fn describe(input: &Input) -> String {
     let dataset = &input.dataset;
-    let arrow = if input.depth > 0 { "from " } else { "" };
+    let prefix = if input.depth > 0 { "from " } else { "" };
     let indent = "  ".repeat(input.depth);
     let rows = plural(dataset.rows, "row");
     let name = format!(
-        "{indent}{arrow}{}@{} ({rows})",
+        "{indent}{prefix}{}@{} ({rows})",
         dataset.name, dataset.version
     );
     match (&input.records, &input.query) {
@@ -194,7 +194,7 @@ fn recompute(text: &mut String, figure: &PrintedFigure, result: &Recomputation) 
     }
 }
 
-/// The computed figure in few words: its value if it has one, else its sentence.
+/// The computed figure in a few words: its value if it has one, else its sentence.
 fn short(figure: &PrintedFigure, sentence: &str) -> String {
     let value = figure
         .texts

@@ -1,4 +1,4 @@
-//! A recorded run, as far as computing its figures again needs it.
+//! The parts of a recorded run that are needed to compute its figures again.
 
 use super::super::archive;
 use crate::executor;
@@ -64,7 +64,7 @@ impl RecordedRun {
         })
     }
 
-    /// The node that made the report: of several, the one with the nodes that the report lists.
+    /// The node that made the report; if there are several, the one whose inputs the report lists.
     fn report_node(&self) -> Option<(&Node, &ReportSpec)> {
         let nodes = self.plan.nodes.iter();
         let reports = nodes.filter_map(|node| Some((node, node.report()?)));

@@ -1,4 +1,4 @@
-//! Checks of slices: the column exists, and the dataset of recipients has its columns.
+//! Checks slices: the column exists, and the dataset of recipients has the named columns.
 
 use super::SemanticCheck;
 use crate::job::{checker::entries, document::Item};

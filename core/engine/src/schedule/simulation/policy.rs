@@ -3,7 +3,7 @@
 use super::*;
 use crate::schedule::{State, calendar::SEARCHES};
 
-/// Simulates an outage from one time to another, and returns the runs after it.
+/// Simulates an outage from `off` to `on`, and checks the runs after it.
 #[track_caller]
 fn outage(cron: &str, missed: Missed, off: &str, on: &str, expected: &[&str]) {
     let mut simulation = Simulation::new(cron, "Europe/London", "2026-02-28T12:00:00Z");
