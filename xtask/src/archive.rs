@@ -1,4 +1,5 @@
-//! `cargo xtask bench archive`: pages of an archive of synthetic runs: seconds, files written, sizes.
+//! `cargo xtask bench archive`: pages of an archive of synthetic runs: seconds, files written,
+//! sizes.
 
 use crate::{program, run};
 use std::{
@@ -17,7 +18,8 @@ const FIGURES: u32 = 12;
 /// The day after the last window, in days since 1970-01-01: 16 November 2026.
 const LAST_DAY: i64 = 20_773;
 
-/// Writes an archive of `--runs` runs (10 000), makes its pages, adds a run, and prints what it took.
+/// Writes an archive of `--runs` runs (10 000), makes its pages, adds a run, and prints what it
+/// took.
 pub fn bench(arguments: &[String]) -> Result<(), String> {
     let option = |name: &str| {
         let at = arguments.iter().position(|argument| argument == name)?;

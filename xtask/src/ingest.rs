@@ -1,5 +1,5 @@
-//! Benchmarks ingest with whole processes: the same files with Retrocast and with other readers, and
-//! the cost of one more week.
+//! Benchmarks ingest with whole processes: the same files with Retrocast and with other readers,
+//! and the cost of one more week.
 
 mod peers;
 mod records;

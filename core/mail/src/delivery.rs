@@ -9,8 +9,8 @@ use retrocast_domain::canonical;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Waits between attempts, in minutes, about two days in total: they cover a server's maintenance over
-/// a weekend, and a weekly report is stale after that.
+/// Waits between attempts, in minutes, about two days in total: they cover a server's maintenance
+/// over a weekend, and a weekly report is stale after that.
 const RETRY_MINUTES: [i64; 9] = [1, 5, 15, 60, 180, 360, 720, 720, 720];
 
 /// Maximum number of attempts.
@@ -45,7 +45,8 @@ pub enum EventKind {
         /// The server's reply.
         reply: String,
     },
-    /// A server refused it: mail temporarily (4xx) or permanently (5xx), a notification permanently.
+    /// A server refused it: mail temporarily (4xx) or permanently (5xx), a notification
+    /// permanently.
     Refused {
         /// Code of the reply.
         code: u16,

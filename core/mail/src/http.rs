@@ -1,7 +1,7 @@
 //! Sends notifications over HTTP: one request per attempt, with TLS to every host but this machine.
 //!
-//! A webhook's requests are signed by the scheme of Standard Webhooks. The address of a notification
-//! is a secret, so no message or reply that is stored contains it.
+//! A webhook's requests are signed by the scheme of Standard Webhooks. The address of a
+//! notification is a secret, so no message or reply that is stored contains it.
 
 use crate::{
     Error, Outcome, Secret, Target, Transport,
@@ -229,8 +229,8 @@ impl Transport for Http {
     }
 }
 
-/// Parses the keys of signatures, separated by spaces: "whsec_" and base64, as in Standard Webhooks.
-/// Errors do not contain them.
+/// Parses the keys of signatures, separated by spaces: "whsec_" and base64, as in Standard
+/// Webhooks. Errors do not contain them.
 fn parse_keys(secret: &Secret) -> Result<Vec<hmac::Key>, String> {
     let parse = |text: &str| {
         let bytes = BASE64_STANDARD

@@ -211,8 +211,9 @@ impl Outbox {
     }
 
     /// Tries each selected delivery of a transport once, in the order of queueing. Ends when
-    /// `is_stopped` returns true, when no server is available or accepts the login, or when connections break repeatedly;
-    /// the remaining deliveries are unchanged. Returns the identities of those tried.
+    /// `is_stopped` returns true, when no server is available or accepts the login, or when
+    /// connections break repeatedly; the remaining deliveries are unchanged. Returns the identities
+    /// of those tried.
     pub fn send(
         &mut self,
         transport: &mut dyn Transport,
@@ -254,8 +255,8 @@ impl Outbox {
         Ok(tried)
     }
 
-    /// Gives up selected deliveries that have reached the limit of attempts or age, such as those whose
-    /// recipient is no longer configured.
+    /// Gives up selected deliveries that have reached the limit of attempts or age, such as those
+    /// whose recipient is no longer configured.
     pub fn give_up_exhausted(
         &mut self,
         now: Timestamp,

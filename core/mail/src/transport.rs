@@ -22,8 +22,8 @@ pub enum Outcome {
         /// The server's reply.
         reply: String,
     },
-    /// A mail server refused the message or its recipient, temporarily (4xx) or permanently (5xx), or
-    /// the receiver of a notification refused it permanently.
+    /// A mail server refused the message or its recipient, temporarily (4xx) or permanently (5xx),
+    /// or the receiver of a notification refused it permanently.
     Refused {
         /// Code of the reply.
         code: u16,

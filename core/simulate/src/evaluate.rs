@@ -20,8 +20,8 @@
 //! 4. **False claim.** Its kind claims an effect, and no planted fact supports it.
 //! 5. **Unjudged.** Its kind is unknown here.
 //!
-//! Improvements are judged by their verdicts. An improvement that works must have that verdict, with
-//! an estimate that matches; one without effect must be called neither working nor harmful.
+//! Improvements are judged by their verdicts. An improvement that works must have that verdict,
+//! with an estimate that matches; one without effect must be called neither working nor harmful.
 
 use crate::truth::{Fact, FactKind, Truth};
 use claim::Claim;

@@ -134,8 +134,8 @@ fn value_length(text: &str) -> usize {
     bytes.len()
 }
 
-/// Writes a day's share of flawed lines; `flaws_so_far` makes the flaws alternate. With `every_flaw`,
-/// each of them occurs once more. `write_valid` writes a new valid line.
+/// Writes a day's share of flawed lines; `flaws_so_far` makes the flaws alternate. With
+/// `every_flaw`, each of them occurs once more. `write_valid` writes a new valid line.
 pub(crate) fn write_flawed_records(
     feed: &mut Feed,
     random: &mut Random,

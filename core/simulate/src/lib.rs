@@ -5,8 +5,8 @@
 //! improvements to a folder, including hostile records, and the [`truth::Truth`] about them: the
 //! planted facts with their sizes, and the exact number of invalid records by reason. The other
 //! record types of the catalogue follow from those: steps of the executions, alerts, incidents,
-//! tasks and more. [`evaluate`] compares findings with that truth: which facts were found, and which
-//! claims are false.
+//! tasks and more. [`evaluate`] compares findings with that truth: which facts were found, and
+//! which claims are false.
 //!
 //! The seed determines everything. Records are streamed: one day is in memory at a time.
 
@@ -71,8 +71,8 @@ pub struct Config {
     pub out: PathBuf,
     /// True if older files are compressed.
     pub compress: bool,
-    /// Number of improvements on the register: 3 (one works, one does nothing, one is too recent), or 6
-    /// (two work, two do nothing, one does harm, one is too recent).
+    /// Number of improvements on the register: 3 (one works, one does nothing, one is too recent),
+    /// or 6 (two work, two do nothing, one does harm, one is too recent).
     pub improvements: u32,
 }
 

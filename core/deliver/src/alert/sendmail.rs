@@ -104,8 +104,8 @@ pub(super) fn send(
     }
 }
 
-/// Starts threads that write to a program and read from it: one that reads nothing, or prints a lot,
-/// must not block the caller.
+/// Starts threads that write to a program and read from it, so that a program that reads nothing or
+/// prints a lot does not block the caller.
 fn start_io(child: &mut Child, message: &str) -> (mpsc::Receiver<bool>, mpsc::Receiver<String>) {
     let (written_sender, written) = mpsc::channel();
     let (stderr_sender, stderr) = mpsc::channel();
@@ -157,7 +157,7 @@ fn describe_exit(status: ExitStatus) -> String {
     }
 }
 
-/// The program's output after a colon; advice if it printed nothing.
+/// Formats the output of the program after a colon; advice if it printed nothing.
 fn describe_stderr(stderr: &str) -> String {
     match clean(stderr, 400).as_str() {
         "" => " without an error message; see the log of the mail system".to_string(),

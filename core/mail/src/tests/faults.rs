@@ -110,8 +110,8 @@ impl Transport for MortalTransport<'_> {
     }
 }
 
-/// Leaves what a killed process or a power failure leaves: an event that is not flushed may be lost,
-/// and the last line may be incomplete.
+/// Leaves what a killed process or a power failure leaves: an event that is not flushed may be
+/// lost, and the last line may be incomplete.
 fn crash(folder: &Path, random: &mut ChaCha8Rng) {
     let path = events_path(folder);
     let events = Outbox::events(folder).unwrap();

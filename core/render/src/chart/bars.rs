@@ -72,7 +72,7 @@ fn drawn_values(parts: Parts) -> impl Iterator<Item = f64> {
     })
 }
 
-/// The accent marks the subject of the title; if nothing is proven, no bar has it.
+/// The accent colour marks the subject of the title; if nothing is proven, no bar has it.
 fn ink(bar: &Bar) -> Ink {
     if bar.highlight {
         Ink::Accent
@@ -136,7 +136,7 @@ fn draw_horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         canvas.rect(start, end, ink(bar), 0.0);
         let (mut least, mut most) = (value.min(parts.baseline), value.max(parts.baseline));
         if let Some([a, b]) = finite_interval(bar) {
-            whisker(&mut canvas, (x(a), middle), (x(b), middle), font * 0.28);
+            draw_whisker(&mut canvas, (x(a), middle), (x(b), middle), font * 0.28);
             (least, most) = (least.min(a), most.max(b));
         }
         let text = shorten(&bar.text, texts + font * 0.2, font, bar.highlight);
@@ -164,7 +164,7 @@ fn finite_interval(bar: &Bar) -> Option<[f64; 2]> {
 }
 
 /// Draws an interval as a thin line with end strokes.
-fn whisker(canvas: &mut Canvas, a: (f64, f64), b: (f64, f64), cap: f64) {
+fn draw_whisker(canvas: &mut Canvas, a: (f64, f64), b: (f64, f64), cap: f64) {
     let flat = (a.1 - b.1).abs() < 1e-9;
     let width = canvas.font * 0.12;
     for (ink, extra) in [(Ink::Paper, width * 1.6), (Ink::Text, 0.0)] {
@@ -257,7 +257,7 @@ fn draw_vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
         areas.add(Rect::between(from, to));
         if let Some([a, b]) = finite_interval(bar) {
             let cap = (bar_width * 0.2).min(font * 0.28);
-            whisker(&mut canvas, (middle, y(a)), (middle, y(b)), cap);
+            draw_whisker(&mut canvas, (middle, y(a)), (middle, y(b)), cap);
             areas.add(Rect::between((middle - cap, y(a)), (middle + cap, y(b))));
         }
     }

@@ -160,7 +160,7 @@ fn copied_text_equals_the_original() {
 }
 
 #[test]
-fn the_first_page_says_if_no_decision_is_needed() {
+fn the_first_page_states_that_no_decision_is_needed() {
     let mut report = sample();
     let all = |report: &Report| texts(report, Layout::Executive).concat().concat();
     assert!(!report.asks.is_empty());
@@ -300,14 +300,14 @@ fn crowded(words: &str) -> Report {
         for chart in &mut cell.charts {
             chart.title.clone_from(&long);
         }
-        let risks: Vec<_> = cell
+        let repeated: Vec<_> = cell
             .findings
             .iter()
             .cycle()
             .take(cell.findings.len() * 9)
             .cloned()
             .collect();
-        cell.findings = risks;
+        cell.findings = repeated;
         for finding in &mut cell.findings {
             finding.sentence.clone_from(&long);
         }
@@ -371,7 +371,7 @@ fn every_covered_character_can_be_printed() {
     assert_eq!(message, "");
 }
 
-/// Writes the reports for visual review, to the folder that is set.
+/// Writes sample reports for visual review to the folder `RETROCAST_GALLERY`.
 #[test]
 fn gallery() {
     let Some(folder) = std::env::var_os("RETROCAST_GALLERY").map(std::path::PathBuf::from) else {
