@@ -1,7 +1,7 @@
 //! Deliveries: the state of each mail and notification, as a fold over append-only events.
 //!
 //! Events are plain rows. An outbox writes them to a file in the run's folder; a ledger could store
-//! the same rows. The state follows from them alone.
+//! the same rows. The state depends only on them.
 
 use crate::text::plain_spaces;
 use jiff::{SignedDuration, Timestamp};
@@ -58,7 +58,7 @@ pub enum EventKind {
     Deferred {
         /// The reason.
         reason: String,
-        /// Time before which the server wants no other attempt.
+        /// Earliest time at which the server accepts another attempt.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
     },
@@ -74,7 +74,7 @@ pub enum EventKind {
     },
 }
 
-/// The way of a message to its recipient.
+/// The channel by which a message reaches its recipient.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
@@ -100,7 +100,7 @@ impl Channel {
         }
     }
 
-    /// End of the names of files with its messages.
+    /// Extension of the files with its messages.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Mail => "eml",
@@ -112,7 +112,7 @@ impl Channel {
 /// A queued message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueuedMessage {
-    /// Channel; events of older versions are of mail.
+    /// The channel; events of older versions, which lack it, are about mail.
     #[serde(default)]
     pub channel: Channel,
     /// Id of the run.

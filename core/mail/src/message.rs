@@ -1,7 +1,7 @@
 //! Composes messages: the same content, recipient and date give the same bytes.
 //!
-//! Nothing is random and no clock is read. The Message-ID follows from run, report, recipient and
-//! content, the MIME boundaries from the Message-ID, and the Date is that of queueing.
+//! Nothing is random and no clock is read. The Message-ID is derived from run, report, recipient
+//! and content, the MIME boundaries from the Message-ID, and the Date is that of queueing.
 
 use crate::{
     Address, Error, Settings, Templates,

@@ -413,7 +413,7 @@ fn hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 
-/// Flushes the names of new files, where the file system supports that.
+/// Flushes the names of new files, if the file system supports that.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder)?.sync_all() {
         Err(error) if error.kind() != io::ErrorKind::InvalidInput => Err(error),
