@@ -25,7 +25,7 @@ const PEERS: [(&str, &[&str], &str); 2] = [
     ),
 ];
 
-/// `cargo xtask bench figures`.
+/// Runs `cargo xtask bench figures`.
 pub fn bench(arguments: &[String]) -> Result<(), String> {
     let (mut records, mut with_peers) = (200_000, true);
     let mut rest = arguments.iter();

@@ -15,7 +15,7 @@ const COMPARED_DAYS: i64 = 35;
 pub(super) struct Claim<'a> {
     pub finding: &'a Finding,
     pub kind: &'a str,
-    /// Sources that it may be about; one if that is unambiguous.
+    /// Sources that it may be about; only one if it is unambiguous.
     pub sources: Vec<&'static str>,
     /// Names of components, services and the like in its subject.
     pub names: Vec<String>,
