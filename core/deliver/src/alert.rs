@@ -83,8 +83,8 @@ pub struct Sent {
 /// Writes the alert into a run's folder as [`MESSAGE`] and sends it once per combination of
 /// recipients, job, window and due time. Stops waiting as soon as `stopped` returns true.
 ///
-/// The program is `RETROCAST_SENDMAIL`, else `sendmail`. The sender is the address in
-/// `RETROCAST_MAIL_FROM`, else the current user on this machine.
+/// The program is `RETROCAST_SENDMAIL`, or else `sendmail`. The sender is the address in
+/// `RETROCAST_MAIL_FROM`, or else the current user on this machine.
 pub fn alert(
     folder: &Path,
     alert: &Alert,

@@ -134,7 +134,7 @@ pub(crate) struct EffectDigest {
     /// The effect formatted; empty while it is too early.
     pub text: String,
     pub interval_text: String,
-    /// The finding's sentence, else the title.
+    /// The finding's sentence or, if there is none, the title.
     pub sentence: String,
 }
 

@@ -151,7 +151,8 @@ pub struct FailureNotice {
 
 impl Content {
     /// Reads the content for one of a run's reports, such as "executive", from its folder: the
-    /// report if there is one, else the failure. A PDF larger than `attach_max` bytes is not read.
+    /// report if there is one, otherwise the failure. A PDF larger than `attach_max` bytes is not
+    /// read.
     pub fn read(
         folder: &Path,
         report: &str,

@@ -53,8 +53,8 @@ pub enum EventKind {
         /// The reply.
         reply: String,
     },
-    /// Not accepted, for a reason that does not concern the message: no connection, no login, a
-    /// service that is overloaded.
+    /// The message was not accepted, for a reason that does not concern it: no connection, no
+    /// login, a service that is overloaded.
     Deferred {
         /// The reason.
         reason: String,
@@ -123,7 +123,7 @@ pub struct QueuedMessage {
     pub recipient: String,
     /// Hash of its content.
     pub content: String,
-    /// The Message-ID of a mail, with angle brackets; else the id of the event.
+    /// The Message-ID of a mail, with angle brackets; otherwise the id of the event.
     pub message_id: String,
     /// Date of the message.
     pub date: Timestamp,

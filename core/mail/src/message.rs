@@ -31,13 +31,13 @@ pub struct Message {
     pub channel: Channel,
     /// Identity of its delivery; see [`identity`].
     pub id: String,
-    /// The Message-ID of a mail, with angle brackets; else the id of the event.
+    /// The Message-ID of a mail, with angle brackets; otherwise the id of the event.
     pub message_id: String,
     /// Subject of a mail, or summary of a notification.
     pub subject: String,
     /// Address of the recipient, or name of a notification.
     pub to: String,
-    /// Headers and body of a mail, in ASCII with CRLF; else JSON.
+    /// Headers and body of a mail, in ASCII with CRLF; otherwise JSON.
     pub bytes: Vec<u8>,
 }
 

@@ -391,7 +391,7 @@ fn tls_parameters(settings: &Settings) -> Result<TlsParameters, Error> {
         .map_err(|error| Error::Settings(format!("TLS cannot be used: {error}")))
 }
 
-/// The name of this machine in the SMTP greeting: from the settings, else its host name, else an
+/// The name of this machine in the SMTP greeting: from the settings, or else its host name or an
 /// address (RFC 5321, 4.1.4).
 fn greeting_name(name: Option<&str>) -> ClientId {
     let host_name = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();

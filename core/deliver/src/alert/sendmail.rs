@@ -20,7 +20,7 @@ const USUAL_PATHS: [&str; 2] = ["/usr/sbin/sendmail", "/usr/lib/sendmail"];
 /// Maximum length of the program's output that is read, in bytes.
 const STDERR_MAX: u64 = 4096;
 
-/// Finds the program: the configured one, else the first in the search path, else in the usual
+/// Finds the program: the configured one, or else the first in the search path or in the usual
 /// locations.
 pub(super) fn find(configured: Option<&OsStr>, search_path: &OsStr) -> Result<PathBuf, String> {
     find_in(configured, search_path, &USUAL_PATHS)

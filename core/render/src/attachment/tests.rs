@@ -156,7 +156,7 @@ fn damaged_files_neither_panic_nor_give_other_contents_silently() {
                 break;
             }
         }
-        // Deflate carries a checksum, so what is read is what was attached.
+        // Deflate carries a checksum, so the contents that are read equal those that were attached.
         if let Ok(read) = attachment(&bytes, "report.json") {
             assert_eq!(read, b"{\"schema\": 1}");
         }

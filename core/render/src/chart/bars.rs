@@ -90,14 +90,22 @@ fn draw_horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
             .map(|t| text_width(&shorten(t, 1e4, font, bold), font, bold))
             .fold(0.0, f64::max)
     };
-    let names = widest(&mut shown.iter().map(|b| b.label.as_str()), true).min(canvas.width * 0.36);
-    let texts = widest(&mut shown.iter().map(|b| b.text.as_str()), true).min(canvas.width * 0.26);
+    let names_width =
+        widest(&mut shown.iter().map(|b| b.label.as_str()), true).min(canvas.width * 0.36);
+    let texts_width =
+        widest(&mut shown.iter().map(|b| b.text.as_str()), true).min(canvas.width * 0.26);
     let (low, high) = super::scale::extent(drawn_values(parts)).unwrap_or((0.0, 1.0));
     let span = if high > low { high - low } else { 1.0 };
     // Labels of bars that point left are to the left of them, and need space there.
     let leftward = shown.iter().any(|bar| bar.value < parts.baseline);
-    let left = names + font * 0.9 + if leftward { texts + font * 0.6 } else { 0.0 };
-    let right = canvas.width - texts - font * 0.8;
+    let left = names_width
+        + font * 0.9
+        + if leftward {
+            texts_width + font * 0.6
+        } else {
+            0.0
+        };
+    let right = canvas.width - texts_width - font * 0.8;
     let x = |value: f64| left + (value - low) / span * (right - left).max(1.0);
 
     let mut top = unit_line(&mut canvas, unit, 0.0);
@@ -115,7 +123,13 @@ fn draw_horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         let mut style = Style::new(font, Ink::Text, Anchor::Start);
         style.bold = bar.highlight;
         let all = shown.iter().map(|bar| bar.label.as_str());
-        let name = shorten_distinct(&bar.label, all, names + font * 0.2, font, bar.highlight);
+        let name = shorten_distinct(
+            &bar.label,
+            all,
+            names_width + font * 0.2,
+            font,
+            bar.highlight,
+        );
         canvas.text(0.0, middle + font * 0.35, style, &name);
         let Some(value) = drawable(Some(bar.value)) else {
             canvas.text(
@@ -139,7 +153,7 @@ fn draw_horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
             draw_whisker(&mut canvas, (x(a), middle), (x(b), middle), font * 0.28);
             (least, most) = (least.min(a), most.max(b));
         }
-        let text = shorten(&bar.text, texts + font * 0.2, font, bar.highlight);
+        let text = shorten(&bar.text, texts_width + font * 0.2, font, bar.highlight);
         let (at, anchor) = if value < parts.baseline {
             (x(least) - font * 0.5, Anchor::End)
         } else {

@@ -118,8 +118,8 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     (canvas, bottom)
 }
 
-/// Returns true if names at the ends of lines would have to be moved so far that it is unclear to
-/// which line each belongs.
+/// Returns true if names at the ends of lines must be moved so far that it is unclear to which line
+/// each belongs.
 fn ends_collide(parts: Parts, axis: Axis, font: f64, height: f64) -> bool {
     let (_, to) = time_extent(times(parts));
     let plot_height = (height - font * 7.0).max(font * 8.0);

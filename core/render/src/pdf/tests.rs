@@ -32,7 +32,7 @@ fn both_layouts_render_deterministically() {
     }
 }
 
-/// The texts of each page as they are laid out, one for each run of glyphs.
+/// Returns the texts of each page of the layout, one for each run of glyphs.
 fn texts(report: &Report, layout: Layout) -> Vec<Vec<String>> {
     fn collect(frame: &Frame, out: &mut Vec<String>) {
         for (_, item) in frame.items() {
@@ -69,7 +69,7 @@ fn empty() -> Report {
     }
 }
 
-/// A report whose every stage failed.
+/// A report in which every stage failed.
 fn all_failed() -> Report {
     let mut report = empty();
     report.status = retrocast_domain::ReportStatus::Partial;

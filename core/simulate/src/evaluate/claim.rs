@@ -118,7 +118,8 @@ const SOURCE_WORDS: [(&str, &str); 14] = [
     ("files", "pipelines"),
 ];
 
-/// The sources of a finding: by its datasets and stage, else by its words, else all.
+/// The sources of a finding: those named by its datasets and stage, or else by its words; otherwise
+/// all.
 fn find_sources(finding: &Finding) -> Vec<&'static str> {
     let texts = [
         describe_data(finding).to_lowercase(),
