@@ -1,4 +1,5 @@
-//! `cargo xtask bench archive`: pages of an archive of synthetic runs: seconds, files written, sizes.
+//! `cargo xtask bench archive`: measures the pages of an archive of synthetic runs: seconds, files
+//! written, sizes.
 
 use crate::{program, run};
 use std::{
@@ -11,13 +12,15 @@ use std::{
 
 /// Number of jobs among which the runs are divided.
 const JOBS: u32 = 5;
-/// Findings and figures of each run.
+/// Number of findings of each run.
 const FINDINGS: u32 = 15;
+/// Number of figures of each run.
 const FIGURES: u32 = 12;
 /// The day after the last window, in days since 1970-01-01: 16 November 2026.
 const LAST_DAY: i64 = 20_773;
 
-/// Writes an archive of `--runs` runs (10 000), makes its pages, adds a run, and prints what it took.
+/// Writes an archive of `--runs` runs (by default 10 000), renders its pages, adds a run, and
+/// prints times and sizes.
 pub fn bench(arguments: &[String]) -> Result<(), String> {
     let option = |name: &str| {
         let at = arguments.iter().position(|argument| argument == name)?;
@@ -66,7 +69,7 @@ pub fn bench(arguments: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// Makes pages, and prints seconds and files.
+/// Renders the pages, and prints seconds and files.
 fn update(folder: &Path, title: &str, options: &[&str]) -> Result<(), String> {
     let started = Instant::now();
     let mut command = Command::new(program());

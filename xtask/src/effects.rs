@@ -14,13 +14,14 @@ const PEERS: [&[&str]; 2] = [
     &["tfcausalimpact==0.0.19", "tf-keras"],
 ];
 const SCRIPT: &str = include_str!("effects/causalimpact.py.txt");
-/// Number of days of a series, and of those before the change.
+/// Number of days of a series.
 const DAYS: i64 = 150;
+/// Number of days before the change.
 const DAYS_BEFORE: i64 = 120;
 /// Number of improvements in the job.
 const IMPROVEMENTS: usize = 200;
 
-/// `cargo xtask bench effects`.
+/// Runs `cargo xtask bench effects`.
 pub fn bench(arguments: &[String]) -> Result<(), String> {
     let (mut series, mut with_peers) = (20, true);
     let mut rest = arguments.iter();
@@ -74,7 +75,7 @@ fn day(number: i64) -> String {
 }
 
 /// A series and its control: a weekly season and autocorrelated noise, half of which is shared; the
-/// series is 10 less after the change.
+/// series is lower by 10 after the change.
 fn values(seed: u64, days: i64, change: i64) -> Vec<(f64, f64)> {
     let mut random = Random(seed);
     let (mut shared, mut own) = (0.0, 0.0);
@@ -176,7 +177,7 @@ fn measure_each(folder: &Path, series: usize, with_peers: bool) -> Result<(), St
     Ok(())
 }
 
-/// A job with an improvement in each of 200 components.
+/// Measures a job with an improvement in each of 200 components.
 fn measure_job(folder: &Path) -> Result<(), String> {
     let days = 400;
     let write = |name: &str, text: &str| {

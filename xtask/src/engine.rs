@@ -22,7 +22,7 @@ const PLANNED: usize = 100_000;
 /// Number of repetitions of each measurement.
 const TIMES: usize = 7;
 
-/// `cargo xtask bench engine`.
+/// Runs `cargo xtask bench engine`.
 pub fn bench(arguments: &[String]) -> Result<(), String> {
     let with_peers = match arguments {
         [] => true,
@@ -74,7 +74,7 @@ fn print_row(name: &str, series: &Series) {
     );
 }
 
-/// First runs, each in its own workspace, and reruns of the last of them.
+/// Measures first runs, each in its own workspace, and reruns of the last of them.
 fn measure_runs(folder: &Path, nodes: usize, times: usize) -> Result<(Series, Series), String> {
     let mut workspaces = (0..times)
         .map(|i| Workspace::new(folder.join(format!("{nodes}-{i}")), nodes))

@@ -1,8 +1,8 @@
 //! Benchmarks the main job as a whole process, compared with the same figures from data frames in
 //! Python.
 //!
-//! The scripts read the same files and compute the figures that the stages start from. They do less:
-//! no tests, forecasts or reports, and they store nothing.
+//! The scripts read the same files and compute the figures that the stages start from. They do
+//! less: no tests, forecasts or reports, and they store nothing.
 
 use crate::{
     measure::{self, Measurement},
@@ -25,7 +25,7 @@ const PEERS: [(&str, &[&str], &str); 2] = [
     ),
 ];
 
-/// `cargo xtask bench figures`.
+/// Runs `cargo xtask bench figures`.
 pub fn bench(arguments: &[String]) -> Result<(), String> {
     let (mut records, mut with_peers) = (200_000, true);
     let mut rest = arguments.iter();

@@ -57,7 +57,7 @@ fn write_sample(data: &Path, workspace: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// The only folder in a folder.
+/// Returns the only folder in a folder.
 fn only_folder(folder: &Path) -> Result<PathBuf, String> {
     let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut folders = entries

@@ -1,5 +1,5 @@
-//! Benchmarks ingest with whole processes: the same files with Retrocast and with other readers, and
-//! the cost of one more week.
+//! Benchmarks ingest with whole processes: the same files with Retrocast and with other readers,
+//! and the cost of one more week.
 
 mod peers;
 mod records;
@@ -68,7 +68,7 @@ impl Options {
     }
 }
 
-/// `cargo xtask bench ingest`.
+/// Runs `cargo xtask bench ingest`.
 pub fn bench(arguments: &[String]) -> Result<(), String> {
     let options = Options::parse(arguments)?;
     let folder = target().join(format!("bench-ingest-{}", std::process::id()));
@@ -124,7 +124,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Writes the files of all weeks; false if no writer is available.
+    /// Writes the files of all weeks; returns false if no writer is available.
     fn write(&self, form: &str, records: u64) -> Result<bool, String> {
         let is_parquet = form == "parquet";
         let duckdb = self.peers.iter().find(|peer| peer.name.contains("DuckDB"));
@@ -255,8 +255,8 @@ impl Bench {
         }
     }
 
-    /// Ingests all weeks but the last, then the last one, then nothing new; and the last one into
-    /// an empty lake.
+    /// Ingests all weeks except the last, then the last one, then nothing new; and the last one
+    /// into an empty lake.
     fn measure_increment(&self, form: &str) -> Result<(), String> {
         let (files, threads) = (self.files(form), self.options.threads);
         let workspace = Workspace::new(&self.folder.join("work"))?;

@@ -147,7 +147,8 @@ fn retrocast(arguments: &[String]) -> Result<(), String> {
     run(Command::new(program()).args(arguments).current_dir(root()))
 }
 
-/// Simulates records and runs the weekly job; the date is fixed, so that the bytes are reproducible.
+/// Simulates records and runs the weekly job; the date is fixed, so that the bytes are
+/// reproducible.
 fn demo(arguments: &[String]) -> Result<(), String> {
     build()?;
     let seed = arguments

@@ -55,7 +55,8 @@ pub fn once(command: &mut Command, log: &Path) -> Result<Measurement, String> {
     })
 }
 
-/// Samples the peak resident memory of a process, in KiB, and the bytes it read, until it has ended.
+/// Samples the peak resident memory of a process, in KiB, and the bytes it read, until it has
+/// ended.
 fn sample_until(process: u32, ended: &AtomicBool) -> (u64, u64) {
     let (mut peak, mut read) = (0, 0);
     while !ended.load(Ordering::Relaxed) {

@@ -1,11 +1,12 @@
-//! `cargo xtask package`: binary packages: an archive, a Debian package, and the folder for the
-//! container image.
+//! `cargo xtask package`: builds binary packages: an archive, a Debian package, and the folder for
+//! the container image.
 
 use crate::{build, gallery::copy, program, root, run, target};
 use std::{fs, path::Path, process::Command};
 
-/// Files and folders that are packaged with the program.
+/// Files that are packaged with the program.
 const PAGES: [&str; 3] = ["README.md", "LICENSE-APACHE", "LICENSE-MIT"];
+/// Folders that are packaged with the program, with their names in the package.
 const FOLDERS: [(&str, &str); 2] = [("core/docs", "docs"), ("jobs", "jobs")];
 
 /// Writes `target/package/retrocast-VERSION-ARCH.tar.gz` and, if `dpkg-deb` exists, the same as

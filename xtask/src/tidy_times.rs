@@ -1,8 +1,8 @@
 //! Gives the files of the local `protobuf-src` crate a fixed modification time.
 //!
-//! Cargo rebuilds a local crate if the modification times of its files change, as in every clone. All
-//! of Lance depends on this crate and would be compiled again. With fixed times a shared target
-//! folder can be reused.
+//! Cargo rebuilds a local crate if the modification times of its files change, which happens in
+//! every clone. All of Lance depends on this crate and would be compiled again. With fixed times a
+//! shared target folder can be reused.
 
 use std::{
     fs::{self, File},

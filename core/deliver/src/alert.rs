@@ -1,12 +1,12 @@
-//! Sends one mail to the owner of a job when a run that was due failed or could not start.
+//! Sends one mail to the owner of a job when a due run fails or cannot start.
 //!
 //! The message is written to the run's folder before it is sent, so nothing is lost on a machine
 //! without mail. It is passed to the machine's own `sendmail`: relay and password are settings of
 //! the machine, not of job files.
 //!
-//! On a full disk the message is sent without being stored. An empty file, which needs no space,
-//! records by its name that it was sent. If that cannot be created either, every check sends the
-//! message again under the same message id, so that mail systems recognise duplicates.
+//! On a full disk the message is sent without being stored. The name of an empty file, which needs
+//! no space, then records that it was sent. If this file cannot be created either, every check
+//! sends the message again with the same message id, so that mail systems recognise duplicates.
 
 mod message;
 mod sendmail;
@@ -61,7 +61,7 @@ pub struct Alert {
 /// The result of sending an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AlertOutcome {
-    /// The mail program accepted it.
+    /// The mail program accepted the message.
     Sent(Sent),
     /// It had been sent before and was not sent again.
     AlreadySent(Sent),
@@ -83,8 +83,8 @@ pub struct Sent {
 /// Writes the alert into a run's folder as [`MESSAGE`] and sends it once per combination of
 /// recipients, job, window and due time. Stops waiting as soon as `stopped` returns true.
 ///
-/// The program is `RETROCAST_SENDMAIL`, else `sendmail`. The sender is the address in
-/// `RETROCAST_MAIL_FROM`, else the current user on this machine.
+/// The program is `RETROCAST_SENDMAIL`, or else `sendmail`. The sender is the address in
+/// `RETROCAST_MAIL_FROM`, or else the current user on this machine.
 pub fn alert(
     folder: &Path,
     alert: &Alert,
@@ -241,7 +241,7 @@ fn marker_on_full_disk(folder: &Path, alert: &str) -> PathBuf {
     folder.join(format!("alert.{alert}.sent"))
 }
 
-/// Reads the record that this alert was sent before; an unreadable record counts as none.
+/// Reads the record that this alert was sent before; an unreadable record counts as missing.
 fn read_sent_record(folder: &Path, now: &Sent) -> Option<Sent> {
     let marker = std::fs::metadata(marker_on_full_disk(folder, &now.alert));
     if let Ok(modified) = marker.and_then(|data| data.modified()) {

@@ -1,19 +1,19 @@
 //! The archive: static pages over `reports/<job>/<window>/<run>/`.
 //!
-//! Only pages and the scripts that they load are written; results of runs are never changed. Folders
-//! that are not runs, and unreadable summaries, are listed as such, so that nothing in the archive is
-//! hidden.
+//! Only pages and the scripts that they load are written; results of runs are never changed.
+//! Folders that are not runs, and unreadable summaries, are listed as such, so that nothing in the
+//! archive is hidden.
 //!
 //! ```text
 //! index.html, feed.xml, search.html, compare.html    all jobs
-//! style.css, jobs.js, search.js, align.js, compare.js what they load
+//! style.css, jobs.js, search.js, align.js, compare.js loaded by these pages
 //! <job>/index.html, <job>/<year>.html                one job: figures, findings, runs
 //! <job>/latest/index.html, <job>/latest.json         its newest report
-//! <job>/index-<year>.js                              what the search finds
+//! <job>/index-<year>.js                              search index of a year
 //! <job>/{figures,findings,improvements}/<name>.html  each over all reports
 //! <job>/<window>/index.html                          the runs of a period
 //! <job>/<window>/<run>/index.html, run.js            one run, and its results as a script
-//! .archive/<job>/                                    what the pages were made from; may be removed
+//! .archive/<job>/                                    cached state of the pages; may be removed
 //! ```
 
 use crate::{
@@ -57,7 +57,7 @@ pub fn update(root: &Path, templates: Option<&Path>) -> Result<ArchiveUpdate, Er
     write(root, templates, false)
 }
 
-/// Like [`update`], but makes every page again, whatever was written before.
+/// Like [`update`], but writes every page again, even if nothing has changed.
 pub fn rebuild(root: &Path, templates: Option<&Path>) -> Result<ArchiveUpdate, Error> {
     write(root, templates, true)
 }
@@ -68,11 +68,11 @@ fn write(root: &Path, templates: Option<&Path>, full: bool) -> Result<ArchiveUpd
     let (jobs, invalid) = scan(root)?;
     let mut files = FileCount::default();
     for job in &jobs {
-        let of_job: Vec<&InvalidEntry> = invalid
+        let invalid_of_job: Vec<&InvalidEntry> = invalid
             .iter()
             .filter(|entry| entry.job == job.folder_name)
             .collect();
-        job_pages::write(root, &pages, job, &of_job, full, &mut files)?;
+        job_pages::write(root, &pages, job, &invalid_of_job, full, &mut files)?;
     }
     job_pages::remove_gone(root, &jobs, &mut files);
     let nothing = serde_json::json!({});

@@ -54,7 +54,7 @@ pub fn check_checksums(folder: &Path) -> Result<Option<ChecksumResult>, Error> {
     Ok(Some(result))
 }
 
-/// Returns true if the path of a file leads to a place in its folder.
+/// Returns true if a path stays inside the folder.
 fn is_inside(name: &str) -> bool {
     let mut parts = Path::new(name).components();
     !name.is_empty() && parts.all(|part| matches!(part, Component::Normal(_)))

@@ -134,7 +134,7 @@ pub(crate) struct EffectDigest {
     /// The effect formatted; empty while it is too early.
     pub text: String,
     pub interval_text: String,
-    /// The finding's sentence, else the title.
+    /// The finding's sentence or, if there is none, the title.
     pub sentence: String,
 }
 
@@ -145,8 +145,9 @@ pub(crate) fn summary_key(folder: &Path) -> std::io::Result<String> {
 }
 
 impl Digest {
-    /// The results of a run with this summary key: from its script, else from its folder, whose
-    /// script is then written. `None` if the folder has neither a script nor a readable plan.
+    /// Reads the results of a run with this summary key from its script or, if that is outdated,
+    /// from its folder, and writes the script again. `None` if the folder has neither a script nor
+    /// a readable plan.
     pub(crate) fn of(folder: &Path, key: &str, is_removed: bool) -> Result<Option<Self>, Error> {
         let stored = Self::read(folder);
         if stored
@@ -162,7 +163,7 @@ impl Digest {
         Ok(digest)
     }
 
-    /// The results in the other files of a run's folder; `None` without a readable plan.
+    /// Reads the results from the other files of a run's folder; `None` without a readable plan.
     pub(crate) fn from_results(folder: &Path, key: &str) -> Option<Self> {
         let run = RunFolder::read(folder).ok()?;
         Some(Self::new(&run, key))

@@ -9,7 +9,7 @@ use retrocast_run::{
 use serde::Deserialize;
 use std::path::Path;
 
-/// The earlier report in a report file.
+/// The part of a report file that holds the earlier report.
 #[derive(Deserialize)]
 struct EarlierRef {
     #[serde(default)]

@@ -1,5 +1,5 @@
-//! The failure report of a run: a page and a text on what failed, what is missing as a result, what
-//! is finished, and how to continue.
+//! The failure report of a run: a page and a text that describe the failed, missing and finished
+//! nodes, and the next step.
 //!
 //! Both are derived from the run's folder and its neighbours, so they can be rebuilt at any time.
 

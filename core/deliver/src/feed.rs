@@ -91,7 +91,7 @@ fn entry((time, job, run): (Timestamp, &JobEntry, &RunEntry)) -> EntryView {
     }
 }
 
-/// End time of a run, else its start or its date; 1970 if none is known.
+/// End time of a run or, if it is unknown, its start or its date; 1970 if none is known.
 fn updated(run: &RunEntry) -> Timestamp {
     let summary = &run.summary;
     let run_date = || Some(summary.date?.to_zoned(TimeZone::UTC).ok()?.timestamp());

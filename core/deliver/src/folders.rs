@@ -3,7 +3,8 @@
 use crate::Error;
 use std::path::{Path, PathBuf};
 
-/// The subfolders of a folder, sorted by name; links and names that start with a dot are left out.
+/// Lists the subfolders of a folder, sorted by name; links and names that start with a dot are left
+/// out.
 pub(crate) fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     let error = |source| Error::File {
         what: "list",

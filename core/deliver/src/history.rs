@@ -1,8 +1,8 @@
-//! The course of figures, findings and verdicts over the reports of a job.
+//! The history of figures, findings and verdicts over the reports of a job.
 //!
-//! A report is the newest run of a period that made one. Findings are followed from each report to
-//! the next one on a window of the same kind, as reports and `retrocast diff` do: a finding is resolved
-//! when its stage completed without it.
+//! The report of a period is its newest run that created one. Findings are followed from each
+//! report to the next one on a window of the same kind, as reports and `retrocast diff` do: a
+//! finding is resolved when its stage completed without it.
 
 use crate::{
     entries::{JobEntry, RunEntry},
@@ -21,7 +21,7 @@ pub(crate) struct Report<'a> {
     pub row: &'a Row,
     /// Kind of its window; reports of one kind follow each other.
     pub spec: String,
-    /// Day after the window's last.
+    /// The day after the last day of the window.
     pub end: Option<Date>,
     year: usize,
 }
@@ -47,7 +47,7 @@ impl FindingState {
     }
 }
 
-/// The values of a figure: positions of reports, oldest first.
+/// The values of a figure with the positions of their reports, oldest first.
 #[derive(Debug)]
 pub(crate) struct FigureHistory<'a> {
     pub meta: &'a FigureMeta,
@@ -109,7 +109,7 @@ pub(crate) struct MetricHistory<'a> {
     pub points: Vec<(usize, &'a EffectRow)>,
 }
 
-/// Kind of a run's window, and the day after its last.
+/// Kind of a run's window, and the day after its last day.
 fn period_of(run: &RunEntry) -> (String, Option<Date>) {
     match Window::parse(&run.names[1], "UTC") {
         Ok(window) => (window.spec.to_string(), Some(window.end)),
@@ -120,7 +120,7 @@ fn period_of(run: &RunEntry) -> (String, Option<Date>) {
 /// All reports of a job and what they contain.
 #[derive(Debug)]
 pub(crate) struct History<'a> {
-    /// Reports in the order of their periods' ends.
+    /// Reports, ordered by the end of their periods.
     pub reports: Vec<Report<'a>>,
     /// Figures by the name of their page.
     pub figures: BTreeMap<&'a str, FigureHistory<'a>>,
@@ -187,7 +187,7 @@ impl<'a> History<'a> {
         &self.years[self.reports[at].year].figures[row.of as usize]
     }
 
-    /// The finding of a row of a report, as that year words it.
+    /// The finding of a row of a report, worded as in that year.
     pub(crate) fn finding_of(&self, at: usize, row: &FindingRow) -> &'a FindingMeta {
         &self.years[self.reports[at].year].findings[row.of as usize]
     }
@@ -202,9 +202,9 @@ impl<'a> History<'a> {
     pub(crate) fn neighbours(&self, run: &RunEntry) -> [Option<&Report<'a>>; 2] {
         let (spec, end) = period_of(run);
         let key = (end, run.names[1].as_str());
-        let of = |report: &Report<'a>| (report.end, report.run.names[1].as_str());
-        let after = self.reports.partition_point(|report| of(report) <= key);
-        let before = self.reports.partition_point(|report| of(report) < key);
+        let key_of = |report: &Report<'a>| (report.end, report.run.names[1].as_str());
+        let after = self.reports.partition_point(|report| key_of(report) <= key);
+        let before = self.reports.partition_point(|report| key_of(report) < key);
         let is_same_kind = |report: &&Report| report.spec == spec;
         [
             self.reports[..before].iter().rev().find(is_same_kind),
@@ -328,7 +328,7 @@ impl<'a> History<'a> {
         for finding in self.findings.values_mut() {
             finding.points.sort_by_key(|point| point.at);
             finding.spans.sort_by_key(|span| (span.from, span.to));
-            // The newest wording, also where kinds of windows alternate.
+            // Uses the newest wording, even if kinds of windows alternate.
             let newest = finding.points.iter().rev().find_map(|point| {
                 let (report, row) = (&self.reports[point.at], point.row?);
                 Some(&years[report.year].findings[row.of as usize])

@@ -1,7 +1,7 @@
 //! The pages of one job: its runs, periods, years, figures, findings and improvements.
 //!
-//! A page is written only if what it shows has changed. The state beside the archive records a hash
-//! of that for each page, so a new run rewrites the pages that name it, and no others.
+//! A page is written only if its contents have changed. The state of the archive records a hash of
+//! the contents of each page, so a new run rewrites only the pages that name it.
 
 mod course;
 mod data;
@@ -36,7 +36,7 @@ use std::{
 pub(crate) const STATE: &str = ".archive";
 /// Number of newest runs on the page of a job.
 const JOB_RUNS: usize = 12;
-/// Number of runs of a year above which each is one short line.
+/// Number of runs of a year above which each run is one short line.
 const BRIEF_RUNS: usize = 120;
 /// Number of earlier reports that a small drawing on a run's page shows.
 pub(crate) const COURSE: usize = 30;
@@ -48,7 +48,7 @@ struct JobState {
     key: String,
     /// Hash of the runs of each year.
     years: BTreeMap<String, String>,
-    /// Hash of what each page shows, by path from the root of the archive.
+    /// Hash of the contents of each page, by path from the root of the archive.
     pages: BTreeMap<String, String>,
 }
 
@@ -121,7 +121,7 @@ fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
     write_atomically(path, &serde_json::to_string(value).unwrap_or_default())
 }
 
-/// Hash of the runs of a year: the index follows from them.
+/// Hash of the runs of a year, on which alone the index depends.
 fn year_key(runs: &[&RunEntry]) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
@@ -131,7 +131,7 @@ fn year_key(runs: &[&RunEntry]) -> String {
     hasher.finalize().to_hex()[..32].to_string()
 }
 
-/// The results of the runs of a year, newest first, as an index, oldest first.
+/// Builds the index of a year, oldest first, from its runs, newest first.
 fn year_index(runs: &[&RunEntry]) -> Result<YearIndex, Error> {
     let mut digests = Vec::new();
     for run in runs.iter().rev() {
@@ -188,7 +188,7 @@ impl Site<'_> {
         hasher
     }
 
-    /// Adds a report to a hash: everything that pages show of it.
+    /// Adds everything that pages show of a report to a hash.
     fn add_report(&self, hasher: &mut blake3::Hasher, at: usize) {
         hasher.update(self.history.reports[at].run.identity().as_bytes());
     }
@@ -441,7 +441,7 @@ impl Site<'_> {
     }
 }
 
-/// "November 2026", for the headings of a year's page.
+/// Formats a month, such as "November 2026", for the headings of a year's page.
 fn month(run: &RunEntry) -> String {
     let date = run.summary.date;
     date.map_or_else(
@@ -450,7 +450,7 @@ fn month(run: &RunEntry) -> String {
     )
 }
 
-/// Removes the state and the pages of jobs that have no runs any more.
+/// Removes the state and the pages of jobs that no longer have runs.
 pub(crate) fn remove_gone(root: &Path, jobs: &[JobEntry], total: &mut FileCount) {
     let Ok(states) = crate::folders::folders(&root.join(STATE)) else {
         return;

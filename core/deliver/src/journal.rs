@@ -79,7 +79,7 @@ fn outcome(event: EventKind) -> Option<&'static str> {
     })
 }
 
-/// "12 ms", "1.2 s", "1 min 1 s".
+/// Formats a duration: "12 ms", "1.2 s", "1 min 1 s".
 fn duration(ms: u64) -> String {
     let ms = ms as f64;
     if ms < 1000.0 {

@@ -1,4 +1,4 @@
-//! Writes pages whose contents have changed, and removes those of what is gone.
+//! Writes pages whose contents have changed, and removes pages whose subject no longer exists.
 
 use crate::{Error, pages::Pages, write_atomically};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, path::Path};
 pub struct FileCount {
     /// Files that were written.
     pub written: u64,
-    /// Pages that were removed, because what they showed is gone.
+    /// Pages that were removed, because their subject no longer exists.
     pub removed: u64,
 }
 
@@ -39,7 +39,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes a file whose content follows from what `key` hashes.
+    /// Writes a file whose content depends only on the data hashed in `key`.
     pub(crate) fn file(
         &mut self,
         path: String,
@@ -60,7 +60,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Removes the pages of what is gone; returns the pages that exist.
+    /// Removes the pages that were not written again; returns the keys of the others by path.
     pub(crate) fn finish(self) -> BTreeMap<String, String> {
         for path in self.known.keys() {
             if !self.written.contains_key(path) {

@@ -155,7 +155,7 @@ impl Pages {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::Html);
-        // Drawings are made by this crate; any other text is escaped.
+        // This crate writes the drawings; any other text is escaped.
         environment.add_filter("safe_svg", |text: String| {
             if text.starts_with("<svg class=") {
                 Value::from_safe_string(text)

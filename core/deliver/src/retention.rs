@@ -41,8 +41,8 @@ pub struct Tombstone {
     pub bytes: u64,
 }
 
-/// Files that stay when a run is removed: its summary, setup and journal, its results for the
-/// history, and the records of mail, so that nothing is sent twice.
+/// Returns true for files that are kept when a run is removed: its summary, setup and journal, its
+/// results for the history, and the records of mail, so that nothing is sent twice.
 fn is_kept(name: &str) -> bool {
     [SUMMARY, PLAN, JOB, JOURNAL, RESULTS, PIN, TOMBSTONE].contains(&name)
         || name == "index.html"
@@ -54,7 +54,7 @@ fn file_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Erro
     move |source| Error::File { what, path, source }
 }
 
-/// The pin of a run; `None` if it is not pinned. A pin that cannot be read still pins.
+/// The pin of a run; `None` if it is not pinned. An unreadable pin still counts.
 pub fn pin_of(run: &Path) -> Option<Pin> {
     let path = run.join(PIN);
     let unreadable = || Pin {
@@ -113,9 +113,9 @@ fn size_of(path: &Path) -> u64 {
     }
 }
 
-/// Removes the files of a run and leaves a tombstone; returns the size of the removed files in bytes.
-/// The tombstone is written first, so that a removal that breaks off is completed by the next one; on
-/// a full disk it is written when there is space for it.
+/// Removes the files of a run and leaves a tombstone; returns the size of the removed files in
+/// bytes. The tombstone is written first, so that an interrupted removal is completed by the next
+/// one; on a full disk, it is written after the files are removed.
 pub fn remove(run: &Path, date: Date, why: &str) -> Result<u64, Error> {
     let (files, bytes) = removable_files(run)?;
     let mut tombstone = Tombstone {
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(tombstone.files, ["cells", "executive.pdf"]);
         assert_eq!((tombstone.bytes, tombstone.date), (10, day));
         assert!(!run.join("cells").exists() && run.join("deliveries.jsonl").exists());
-        // A second removal changes nothing that the tombstone says.
+        // A second removal does not change the tombstone.
         assert_eq!(remove(run, day, "older than 90d").unwrap(), 0);
         assert_eq!(tombstone_of(run).unwrap(), tombstone);
     }

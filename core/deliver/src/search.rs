@@ -1,7 +1,7 @@
 //! The index of the search: one script per job and year, which the search loads from disk.
 //!
-//! It has the headline of each run, each wording of a finding once per year with its newest
-//! figures, stages and improvements.
+//! It contains the headline of each run, each wording of a finding once per year with its newest
+//! figures, the stages, and the improvements.
 
 use crate::{
     entries::{JobEntry, RunEntry},
@@ -79,7 +79,8 @@ pub(crate) fn script(job: &JobEntry, year: &str, runs: &[&RunEntry], index: &Yea
     )
 }
 
-/// The script with the list of jobs and their years, which the search and the comparison load first.
+/// The script with the list of jobs and their years, which the search and the comparison load
+/// first.
 pub(crate) fn jobs_script(jobs: &[JobEntry]) -> String {
     let jobs = jobs.iter().map(|job| {
         let years = job.years().into_iter().map(|(name, _)| name);

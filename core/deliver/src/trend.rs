@@ -31,7 +31,7 @@ const LEFT: f64 = 92.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 34.0;
-/// Maximum number of points of a drawing; of more, the extremes of each part are drawn.
+/// Maximum number of points of a drawing; a longer series is reduced to the extremes of its parts.
 const POINTS_MAX: usize = 240;
 
 /// Formats a coordinate with one decimal.
@@ -85,7 +85,7 @@ pub(crate) fn chart(trend: &Trend) -> String {
             coordinate(WIDTH - RIGHT)
         );
     }
-    let shown = selected(trend.points);
+    let shown = select_points(trend.points);
     for at in &shown {
         if let Some([low, high]) = trend.points[*at]
             .interval
@@ -139,7 +139,7 @@ pub(crate) fn chart(trend: &Trend) -> String {
     )
 }
 
-/// The course in words, for readers who do not see the drawing.
+/// Describes the trend in words, for readers who do not see the drawing.
 fn description(trend: &Trend) -> String {
     let mut known = trend
         .points
@@ -165,8 +165,9 @@ fn label(value: f64, unit: &str) -> String {
     }
 }
 
-/// Positions of the points to draw: all, or of a long course the extremes of each part.
-fn selected(points: &[Point]) -> Vec<usize> {
+/// Selects the positions of the points to draw: all or, for a long series, the extremes of each
+/// part.
+fn select_points(points: &[Point]) -> Vec<usize> {
     if points.len() <= POINTS_MAX {
         return (0..points.len()).collect();
     }
@@ -187,7 +188,7 @@ fn selected(points: &[Point]) -> Vec<usize> {
     out
 }
 
-/// A line through the known values; it is interrupted where a value is missing.
+/// Draws a line through the known values, interrupted at missing values.
 fn line(
     shown: &[usize],
     points: &[Point],
@@ -290,12 +291,12 @@ mod tests {
     }
 
     #[test]
-    fn a_long_course_keeps_its_extremes() {
+    fn a_long_series_keeps_its_extremes() {
         let values: Vec<Option<f64>> = (0..10_000)
             .map(|n| Some(if n == 5_432 { 99.0 } else { f64::from(n % 7) }))
             .collect();
         let points = points(&values);
-        let shown = selected(&points);
+        let shown = select_points(&points);
         assert!(shown.len() <= POINTS_MAX && shown.contains(&5_432));
         assert!(draw(&values).len() < 40_000);
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use retrocast_domain::number::plural;
 use std::fmt::Write as _;
 
-/// "2026-11-16 09:00", in UTC.
+/// Formats a time as "2026-11-16 09:00", in UTC.
 pub(crate) fn minute(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M").to_string()
 }
@@ -68,7 +68,7 @@ pub(crate) fn encode(name: &str) -> String {
     out
 }
 
-/// The text, or another if it is empty.
+/// Returns the text, or another if it is empty.
 pub(crate) fn non_empty_or(text: String, other: &str) -> String {
     if text.is_empty() {
         clean(other, 200)

@@ -1,7 +1,7 @@
 //! The results of a job's runs in one year, in a compact form.
 //!
-//! It follows from the runs' results scripts alone and is cached, so that a new run reads the
-//! scripts of its own year only.
+//! It depends only on the results scripts of the runs and is cached, so a new run requires reading
+//! only the scripts of its own year.
 
 use crate::digest::{Digest, FigureDigest, FindingDigest};
 use retrocast_domain::{Finding, Severity, Verdict, finding::group_of};
@@ -117,7 +117,8 @@ pub(crate) struct Wording {
     pub names: [String; 2],
 }
 
-/// A name for a page: short names of ASCII letters, digits, `-` and `_` as they are, others hashed.
+/// Converts a name to the name of a page: short names of ASCII letters, digits, `-` and `_` are
+/// kept, others are hashed.
 pub(crate) fn slug(name: &str) -> String {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
     if !name.is_empty() && name.len() <= 60 && name.bytes().all(is_plain) {
@@ -138,7 +139,7 @@ pub(crate) fn finding_slug(finding: &FindingDigest) -> String {
     format!("{}-{}", slug(short(&finding.node)), slug(&finding.id))
 }
 
-/// Positions of keys, in the order in which they were added.
+/// Items with unique keys, in the order in which they were added.
 struct Table<T> {
     positions: BTreeMap<String, u32>,
     items: Vec<T>,

@@ -1,5 +1,5 @@
-//! The content of a mail or notification, before it is formatted: a report, or the failure to make
-//! one.
+//! The content of a mail or notification, before it is formatted: a report, or the failure to
+//! create one.
 
 use crate::{
     Error,
@@ -44,7 +44,7 @@ pub enum Kind {
     Report,
     /// A report that lacks an optional part.
     Partial,
-    /// A report that could not be made.
+    /// A report that could not be created.
     Failure,
 }
 
@@ -128,7 +128,7 @@ pub(crate) struct PdfView {
     pub size: String,
 }
 
-/// A report that could not be made.
+/// A report that could not be created.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FailureNotice {
     /// Name of the job.
@@ -151,7 +151,8 @@ pub struct FailureNotice {
 
 impl Content {
     /// Reads the content for one of a run's reports, such as "executive", from its folder: the
-    /// report if there is one, else the failure. A PDF larger than `attach_max` bytes is not read.
+    /// report if there is one, otherwise the failure. A PDF larger than `attach_max` bytes is not
+    /// read.
     pub fn read(
         folder: &Path,
         report: &str,
@@ -182,8 +183,8 @@ impl Content {
         Ok((content, Some(report_file)))
     }
 
-    /// Reads the content for a slice, such as "executive-billing", from the folder of a run with reports.
-    /// It has no link to the archive, which is about all records, and no pictures.
+    /// Reads the content for a slice, such as "executive-billing", from the folder of a run with
+    /// reports. It has no link to the archive, which is about all records, and no pictures.
     pub fn read_slice(folder: &Path, slice: &str, attach_max: u64) -> Result<Self, Error> {
         let summary = RunSummary::read(folder)?;
         let folder = folder.join(SLICES);
@@ -217,8 +218,8 @@ impl Content {
         } else {
             Kind::Report
         };
-        // Independent of the wording of templates and program, so that a new wording does not send the
-        // report again.
+        // Independent of the wording of templates and program, so that a new wording does not send
+        // the report again.
         let hash = canonical::hash(&(kind, report, blake3::hash(&bytes).to_hex().as_str()));
         let mut view = view(&report_file, kind, &summary.run, report);
         view.pdf = (size > 0).then(|| PdfView {
@@ -234,7 +235,7 @@ impl Content {
         Ok((content, report_file))
     }
 
-    /// Makes the content for a report without pictures and PDF.
+    /// Builds the content for a report without pictures and PDF.
     pub fn of_report(report_file: &Report, report: &str) -> Self {
         let run = &report_file.provenance.run;
         Self {
@@ -263,7 +264,7 @@ impl Content {
         Ok(Self::of_failure(&notice, report))
     }
 
-    /// Makes the content for a report that could not be made.
+    /// Builds the content for a report that could not be created.
     pub fn of_failure(notice: &FailureNotice, report: &str) -> Self {
         let view = View {
             verdict: one_line(&notice.error, SENTENCE_MAX),
@@ -437,8 +438,8 @@ fn severity_word(severity: Severity) -> &'static str {
 }
 
 /// Draws the first chart of each stage with a headline, in the order of headlines; charts on data
-/// quality come last. A chart that cannot be drawn is omitted: its figures are in the sentences, and a
-/// picture must not delay a report.
+/// quality come last. A chart that cannot be drawn is omitted: its figures are in the sentences,
+/// and a picture must not delay a report.
 fn charts(report: &Report, folder: &Path, fonts: &Fonts) -> (Vec<ChartView>, Vec<Picture>) {
     let mut unique = BTreeSet::new();
     let stages = report.headlines.iter().map(|finding| &finding.stage);

@@ -1,7 +1,7 @@
 //! Deliveries: the state of each mail and notification, as a fold over append-only events.
 //!
 //! Events are plain rows. An outbox writes them to a file in the run's folder; a ledger could store
-//! the same rows. The state follows from them alone.
+//! the same rows. The state depends only on them.
 
 use crate::text::plain_spaces;
 use jiff::{SignedDuration, Timestamp};
@@ -9,8 +9,8 @@ use retrocast_domain::canonical;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Waits between attempts, in minutes, about two days in total: they cover a server's maintenance over
-/// a weekend, and a weekly report is stale after that.
+/// Waits between attempts, in minutes, about two days in total: they cover a server's maintenance
+/// over a weekend, and a weekly report is stale after that.
 const RETRY_MINUTES: [i64; 9] = [1, 5, 15, 60, 180, 360, 720, 720, 720];
 
 /// Maximum number of attempts.
@@ -45,19 +45,20 @@ pub enum EventKind {
         /// The server's reply.
         reply: String,
     },
-    /// A server refused it: mail temporarily (4xx) or permanently (5xx), a notification permanently.
+    /// A server refused it: mail temporarily (4xx) or permanently (5xx), a notification
+    /// permanently.
     Refused {
         /// Code of the reply.
         code: u16,
         /// The reply.
         reply: String,
     },
-    /// Not accepted, for a reason that does not concern the message: no connection, no login, a
-    /// service that is overloaded.
+    /// The message was not accepted, for a reason that does not concern it: no connection, no
+    /// login, a service that is overloaded.
     Deferred {
         /// The reason.
         reason: String,
-        /// Time before which the server wants no other attempt.
+        /// Earliest time at which the server accepts another attempt.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
     },
@@ -73,7 +74,7 @@ pub enum EventKind {
     },
 }
 
-/// The way of a message to its recipient.
+/// The channel by which a message reaches its recipient.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
@@ -99,7 +100,7 @@ impl Channel {
         }
     }
 
-    /// End of the names of files with its messages.
+    /// Extension of the files with its messages.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Mail => "eml",
@@ -111,7 +112,7 @@ impl Channel {
 /// A queued message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueuedMessage {
-    /// Channel; events of older versions are of mail.
+    /// The channel; events of older versions, which lack it, are about mail.
     #[serde(default)]
     pub channel: Channel,
     /// Id of the run.
@@ -122,7 +123,7 @@ pub struct QueuedMessage {
     pub recipient: String,
     /// Hash of its content.
     pub content: String,
-    /// The Message-ID of a mail, with angle brackets; else the id of the event.
+    /// The Message-ID of a mail, with angle brackets; otherwise the id of the event.
     pub message_id: String,
     /// Date of the message.
     pub date: Timestamp,

@@ -1,7 +1,8 @@
-//! Sends notifications over HTTP: one request per attempt, with TLS to every host but this machine.
+//! Sends notifications over HTTP: one request per attempt, with TLS to every host except this
+//! machine.
 //!
-//! A webhook's requests are signed by the scheme of Standard Webhooks. The address of a notification
-//! is a secret, so no message or reply that is stored contains it.
+//! A webhook's requests are signed by the scheme of Standard Webhooks. The address of a
+//! notification is a secret, so no message or reply that is stored contains it.
 
 use crate::{
     Error, Outcome, Secret, Target, Transport,
@@ -29,11 +30,11 @@ use url::Url;
 const RESPONSE_MAX: u64 = 2000;
 /// Maximum length of a reply, in characters.
 const REPLY_MAX: usize = 200;
-/// Start of a key of signatures.
+/// Prefix of signing keys.
 const KEY_PREFIX: &str = "whsec_";
 /// Minimum length of a key, in bytes.
 const KEY_MIN: usize = 24;
-/// Minimum length of a part of an address to be removed from replies.
+/// Minimum length of the parts of an address that are removed from replies.
 const SECRET_PART_MIN: usize = 6;
 
 /// Timeouts of a request.
@@ -59,7 +60,7 @@ pub struct Http {
     name: String,
     channel: Channel,
     url: Secret,
-    /// Keys of signatures; several while receivers change from one to another.
+    /// Signing keys; several while receivers rotate them.
     keys: Vec<hmac::Key>,
     agent: Agent,
 }
@@ -80,7 +81,7 @@ impl Http {
         Self::with_roots(target, environment, roots, Timeouts::default())
     }
 
-    /// Reads the secrets of a target, which is trusted with these certificates.
+    /// Reads the secrets of a target, whose server is verified with these root certificates.
     pub(crate) fn with_roots(
         target: &Target,
         environment: &dyn Fn(&str) -> Option<String>,
@@ -229,8 +230,8 @@ impl Transport for Http {
     }
 }
 
-/// Parses the keys of signatures, separated by spaces: "whsec_" and base64, as in Standard Webhooks.
-/// Errors do not contain them.
+/// Parses signing keys, separated by spaces: "whsec_" and base64, as in Standard Webhooks. Errors
+/// do not contain them.
 fn parse_keys(secret: &Secret) -> Result<Vec<hmac::Key>, String> {
     let parse = |text: &str| {
         let bytes = BASE64_STANDARD
@@ -271,7 +272,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
     }
 }
 
-/// Returns true if an error occurred before anything of the message was sent.
+/// Returns true if an error occurred before any part of the message was sent.
 fn is_before_sending(error: &ureq::Error) -> bool {
     use ureq::Error as E;
     match error {

@@ -1,16 +1,17 @@
-//! Sends reports and failures as mail, and notifications about them to a webhook, Slack or Microsoft
-//! Teams, each message once.
+//! Sends reports and failures as mail, and notifications about them to a webhook, Slack or
+//! Microsoft Teams, each message once.
 //!
-//! Modules are in the order in which a message passes them. [`settings`] names sender and server.
-//! [`content`] collects the content of a run, with charts drawn by [`picture`]; [`template`] formats
-//! it; [`message`] composes the bytes of a mail, and [`notification`] those of a notification. [`delivery`] is the state machine over append-only events.
-//! [`outbox`] stores them in the run's folder and sends due messages through a [`transport`] such as
-//! [`smtp`], with access [`token`]s for providers that require them, or [`http`].
+//! The modules are listed in the order in which a message passes through them. [`settings`] names
+//! sender and server. [`content`] collects the content of a run, with charts drawn by [`picture`];
+//! [`template`] formats it; [`message`] composes the bytes of a mail, and [`notification`] those of
+//! a notification. [`delivery`] is the state machine over append-only events. [`outbox`] stores
+//! them in the run's folder and sends due messages through a [`transport`] such as [`smtp`], with
+//! access [`token`]s for providers that require them, or [`http`].
 //!
 //! SMTP cannot guarantee exactly-once delivery: if the connection is lost after the last byte of a
 //! message, the message may have been accepted or not. It is sent again with the same bytes and the
-//! same Message-ID, by which mail systems recognise the duplicate. After an accepted reply nothing
-//! is sent again.
+//! same Message-ID, by which mail systems recognise the duplicate. A message that a server has
+//! accepted is never sent again.
 
 pub mod text;
 

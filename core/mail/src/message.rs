@@ -1,7 +1,7 @@
 //! Composes messages: the same content, recipient and date give the same bytes.
 //!
-//! Nothing is random and no clock is read. The Message-ID follows from run, report, recipient and
-//! content, the MIME boundaries from the Message-ID, and the Date is that of queueing.
+//! Nothing is random and no clock is read. The Message-ID is derived from run, report, recipient
+//! and content, the MIME boundaries from the Message-ID, and the Date is that of queueing.
 
 use crate::{
     Address, Error, Settings, Templates,
@@ -31,13 +31,13 @@ pub struct Message {
     pub channel: Channel,
     /// Identity of its delivery; see [`identity`].
     pub id: String,
-    /// The Message-ID of a mail, with angle brackets; else the id of the event.
+    /// The Message-ID of a mail, with angle brackets; otherwise the id of the event.
     pub message_id: String,
     /// Subject of a mail, or summary of a notification.
     pub subject: String,
     /// Address of the recipient, or name of a notification.
     pub to: String,
-    /// Headers and body of a mail, in ASCII with CRLF; else JSON.
+    /// Headers and body of a mail, in ASCII with CRLF; otherwise JSON.
     pub bytes: Vec<u8>,
 }
 

@@ -1,7 +1,7 @@
 //! Composes notifications: the same content, target and date give the same bytes.
 //!
-//! [`webhook`] makes an event for programs, [`slack`] and [`teams`] a message for people. Texts are
-//! never markup: both services have elements for literal text, and only those are used.
+//! [`webhook`] builds an event for programs, [`slack`] and [`teams`] build messages for people.
+//! Texts are never markup: both services have elements for literal text, and only those are used.
 
 mod slack;
 mod teams;
@@ -30,11 +30,11 @@ const SENTENCE_LIMITS: [usize; 4] = [400, 200, 100, 40];
 pub struct Target {
     /// Its name in the job file.
     pub name: String,
-    /// The service: any channel but mail.
+    /// The service: any channel except mail.
     pub channel: Channel,
     /// Location of the address, which is a secret.
     pub url: SecretLocation,
-    /// Location of the key of signatures, for a webhook.
+    /// Location of the signing key, for a webhook.
     pub secret: Option<SecretLocation>,
     /// Base address of the archive for links.
     pub link: Option<Url>,
@@ -188,8 +188,8 @@ fn finding(finding: &FindingView, limit: usize) -> Line {
     }
 }
 
-/// "Success rate: 95.1 % (93.4 to 96.3 %); −0.7 percentage points against the previous period,
-/// worse; target 95.0 %: met".
+/// Formats a key figure: "Success rate: 95.1 % (93.4 to 96.3 %); −0.7 percentage points against the
+/// previous period, worse; target 95.0 %: met".
 fn key_figure(kpi: &KpiView, limit: usize) -> Line {
     let mut after = match kpi.interval.as_str() {
         "" => String::new(),
@@ -217,7 +217,7 @@ fn key_figure(kpi: &KpiView, limit: usize) -> Line {
     }
 }
 
-/// "And 3 more in the report."; `None` for none.
+/// Formats "And 3 more in the report."; `None` if there are none.
 fn more_findings(view: &View) -> Option<String> {
     (view.findings_more > 0).then(|| format!("And {} more in the report.", view.findings_more))
 }
@@ -229,7 +229,7 @@ fn footer(view: &View) -> String {
     )
 }
 
-/// A sentence about a report without a part; empty for other kinds.
+/// States that a report is partial; empty for other kinds.
 fn status_sentence(view: &View) -> &'static str {
     match view.kind {
         Kind::Partial => "This report is partial.",

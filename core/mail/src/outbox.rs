@@ -211,8 +211,9 @@ impl Outbox {
     }
 
     /// Tries each selected delivery of a transport once, in the order of queueing. Ends when
-    /// `is_stopped` returns true, when no server is available or accepts the login, or when connections break repeatedly;
-    /// the remaining deliveries are unchanged. Returns the identities of those tried.
+    /// `is_stopped` returns true, when no server is available or accepts the login, or when
+    /// connections break repeatedly; the remaining deliveries are unchanged. Returns the identities
+    /// of those tried.
     pub fn send(
         &mut self,
         transport: &mut dyn Transport,
@@ -254,8 +255,8 @@ impl Outbox {
         Ok(tried)
     }
 
-    /// Gives up selected deliveries that have reached the limit of attempts or age, such as those whose
-    /// recipient is no longer configured.
+    /// Gives up selected deliveries that have reached the limit of attempts or age, such as those
+    /// whose recipient is no longer configured.
     pub fn give_up_exhausted(
         &mut self,
         now: Timestamp,
@@ -412,7 +413,7 @@ fn hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 
-/// Flushes the names of new files, where the file system supports that.
+/// Flushes the names of new files, if the file system supports that.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder)?.sync_all() {
         Err(error) if error.kind() != io::ErrorKind::InvalidInput => Err(error),

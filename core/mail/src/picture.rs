@@ -14,7 +14,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 const SCALE: f32 = 2.0;
 /// Maximum height of a picture, in pixels of the page.
 const HEIGHT_MAX: f32 = 1600.0;
-/// Maximum size of an SVG file, in bytes; a chart has some ten thousand.
+/// Maximum size of an SVG file, in bytes; a chart has about ten thousand.
 const SVG_MAX: usize = 8 << 20;
 
 /// The fonts for texts in charts. System fonts are not used, so a picture is the same on every

@@ -72,7 +72,8 @@ impl Server {
     }
 }
 
-/// Encryption of a connection. There is no opportunistic mode, because an attacker could disable it.
+/// Encryption of a connection. There is no opportunistic mode, because an attacker could disable
+/// it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tls {

@@ -323,9 +323,9 @@ fn transfer(
     Ok(format!("{} {}", reply.code(), text.join(" ")))
 }
 
-/// Encodes a message for transmission: dots at the start of a line are doubled, and a single dot
-/// ends it (RFC 5321, 4.5.2). The final dot is not written separately: it would wait for the
-/// acknowledgement of the bytes before it.
+/// Encodes a message for transmission: dots at the start of a line are doubled, and a line with a
+/// single dot ends the message (RFC 5321, 4.5.2). The final dot is not written separately: it would
+/// wait for the acknowledgement of the bytes before it.
 fn encode_data(message: &[u8]) -> String {
     let text = String::from_utf8_lossy(message);
     let dot = if text.starts_with('.') { "." } else { "" };
@@ -391,7 +391,7 @@ fn tls_parameters(settings: &Settings) -> Result<TlsParameters, Error> {
         .map_err(|error| Error::Settings(format!("TLS cannot be used: {error}")))
 }
 
-/// The name of this machine in the SMTP greeting: from the settings, else its host name, else an
+/// The name of this machine in the SMTP greeting: from the settings, or else its host name or an
 /// address (RFC 5321, 4.1.4).
 fn greeting_name(name: Option<&str>) -> ClientId {
     let host_name = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();

@@ -143,8 +143,8 @@ fn clause(text: &str) -> String {
     words.unwrap_or(first).to_string()
 }
 
-/// Splits a verdict into two sentences, the first clause and the others: "This week needs attention:
-/// two warnings." and "None of the five changed." The second may be empty.
+/// Splits a verdict into two sentences, the first clause and the others: "This week needs
+/// attention: two warnings." and "None of the five changed." The second may be empty.
 fn split_clauses(text: &str) -> (String, String) {
     let Some((first, others)) = text.split_once("; ") else {
         return (text.to_string(), String::new());

@@ -49,7 +49,7 @@ struct TokenResponse {
 }
 
 impl TokenSource {
-    /// Makes a source; nothing is fetched yet.
+    /// Creates a source; nothing is fetched yet.
     pub fn new(url: Url, client_id: String, client_secret: Secret, scope: Option<String>) -> Self {
         let tls = TlsConfig::builder()
             .root_certs(RootCerts::PlatformVerifier)

@@ -22,20 +22,20 @@ pub enum Outcome {
         /// The server's reply.
         reply: String,
     },
-    /// A mail server refused the message or its recipient, temporarily (4xx) or permanently (5xx), or
-    /// the receiver of a notification refused it permanently.
+    /// A mail server refused the message or its recipient, temporarily (4xx) or permanently (5xx),
+    /// or the receiver of a notification refused it permanently.
     Refused {
         /// Code of the reply.
         code: u16,
         /// The reply.
         reply: String,
     },
-    /// No server was reached, or it takes no messages now: the message was not accepted, and others
-    /// would fail, too.
+    /// No server was reached, or it accepts no messages now: the message was not accepted, and
+    /// others would fail, too.
     Deferred {
         /// The reason.
         reason: String,
-        /// Time before which the server wants no other attempt.
+        /// Earliest time at which the server accepts another attempt.
         until: Option<Timestamp>,
     },
     /// The connection was lost before the message was sent; others may succeed.

@@ -137,7 +137,8 @@ pub fn report(inputs: ReportInputs) -> Report {
     }
 }
 
-/// Bad records and broken files are counted and reported, but do not make a report partial.
+/// The status of a report. Bad records and broken files are counted and reported, but do not make
+/// it partial.
 fn status(cells: &[Cell], plan: &[PlanNode]) -> ReportStatus {
     let failed = cells.iter().any(|cell| cell.status.is_failed())
         || plan.iter().any(|node| node.status == "failed");
@@ -155,8 +156,8 @@ pub fn findings(cells: &[Cell]) -> Vec<&Finding> {
     findings
 }
 
-/// Key figures: those of all records first, then those of single groups. Scores of data quality are
-/// not figures of the operations, so they are only shown if there is nothing else.
+/// Collects the key figures: those of all records first, then those of single groups. Scores of
+/// data quality do not measure operations, so they are shown only if there is nothing else.
 fn key_figures(cells: &[Cell]) -> Vec<Kpi> {
     let kpis_of = |is_quality: bool| {
         let cells = cells.iter();
@@ -177,8 +178,8 @@ fn key_figures(cells: &[Cell]) -> Vec<Kpi> {
         .collect()
 }
 
-/// True if the change of a key figure is an improvement, false if it is a deterioration; `None` if
-/// it is insignificant.
+/// Returns true if the change of a key figure is an improvement, false if it is a deterioration;
+/// `None` if it is insignificant.
 pub fn is_improvement(kpi: &Kpi) -> Option<bool> {
     match kpi.direction {
         _ if !kpi.significant => None,

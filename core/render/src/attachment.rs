@@ -1,8 +1,9 @@
 //! Reads a file that is attached to a PDF.
 //!
-//! Only PDFs as this crate writes them are understood: one cross-reference table, and objects that
-//! are not compressed. Anything else is an error. A hostile file costs little: every offset is
-//! checked, values nest to a limited depth, and a limited number of bytes is decompressed.
+//! The reader supports only PDFs that this crate writes: they have one cross-reference table, and
+//! objects that are not compressed. Anything else is an error. To limit the cost of hostile files,
+//! every offset is checked, and the depth of nested values and the number of decompressed bytes are
+//! limited.
 
 mod syntax;
 

@@ -1,5 +1,5 @@
-//! Renders a report as one self-contained HTML file: no requests, light and dark, and one small script that
-//! sorts tables.
+//! Renders a report as one self-contained HTML file: no requests, light and dark, and one small
+//! script that sorts tables.
 //!
 //! Wording and selection are those of the print reports (the same [`view`](crate::view)); only the
 //! layout differs. Each chart is drawn twice, for wide and for narrow screens, because a drawing
@@ -66,7 +66,7 @@ pub fn report_with(
     layout: Layout,
     templates: &Templates,
 ) -> Result<String, Error> {
-    // Browsers have some glyph for every character, so only invisible ones are removed.
+    // Browsers have a glyph for every character, so only invisible characters are removed.
     let (report, changes) = sanitise::report(report, &|_| true)?;
     let language = templates.language(&report.language)?;
     let drawing_count = Counter::new(0u32);
@@ -93,7 +93,7 @@ pub fn report_with(
         theme.css()
     );
     let mut environment = templates.html(&report.language)?.clone();
-    // True for the first place of a figure in the page, which has its anchor.
+    // Returns true at the first place of a figure in the page, which gets its anchor.
     let anchored = Mutex::new(BTreeSet::new());
     environment.add_function("is_first", move |id: String| {
         let anchored = anchored.lock();
@@ -118,8 +118,8 @@ pub fn report_with(
     })
 }
 
-/// The hash with which a content security policy allows one inline script or style: nothing else in the
-/// page can run.
+/// The hash with which a content security policy allows one inline script or style: nothing else in
+/// the page can run.
 fn source_hash(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
 }

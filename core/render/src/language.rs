@@ -1,8 +1,8 @@
 //! The language of a report: headings, labels, fixed words, numbers and dates.
 //!
-//! Sentences of findings are made by the analyses, in English. A report in another language keeps them
-//! whole, and its templates mark them as English for screen readers. The files `language/<code>.toml`
-//! hold the words; every language has the words of English.
+//! The analyses write the sentences of findings in English. A report in another language keeps
+//! them, and its templates mark them as English for screen readers. The files
+//! `language/<code>.toml` hold the words; every language has the words of English.
 
 mod verdict;
 
@@ -42,7 +42,7 @@ pub struct Language {
     /// Terms of the glossary by their English name: name and meaning.
     #[serde(default)]
     glossary: BTreeMap<String, [String; 2]>,
-    /// Clauses of the verdict by key; without them it stays English.
+    /// Clauses of the verdict by key; without them, the verdict stays English.
     #[serde(default)]
     verdict: BTreeMap<String, String>,
 }
@@ -119,7 +119,8 @@ impl Language {
         self.words.get("lang").is_none_or(|lang| lang == ENGLISH)
     }
 
-    /// Puts the fixed words, numbers and dates of a view into this language. Sentences stay as they are.
+    /// Puts the fixed words, numbers and dates of a view into this language. Sentences are not
+    /// translated.
     pub(crate) fn localise(&self, view: &mut Value, report: &Report) {
         if self.is_english() {
             return;
@@ -227,7 +228,8 @@ impl Language {
             .for_each(|effect| self.fields(effect, &fields));
     }
 
-    /// Translates headings, and the cells that hold figures or fixed words. Names from records stay.
+    /// Translates headings, and the cells that hold figures or fixed words. Names from records are
+    /// kept.
     fn table(&self, table: &mut Value) {
         const FIXED: [&str; 8] = [
             "verdict", "trend", "state", "severity", "risk", "weekday", "month", "when",
@@ -266,7 +268,7 @@ impl Language {
         }
     }
 
-    /// The translation of a fixed text, with the same first letter case.
+    /// Translates a fixed text; the case of its first letter is kept.
     fn phrase(&self, text: &str) -> Option<String> {
         let plain = text.replace('\u{a0}', " ");
         if let Some(found) = self.phrases.get(&plain) {
@@ -283,7 +285,7 @@ impl Language {
         })
     }
 
-    /// A figure, date or fixed word in this language; other texts stay.
+    /// Translates a figure, date or fixed word; other texts are returned unchanged.
     fn short(&self, text: &str) -> String {
         if let Some(phrase) = self.phrase(text) {
             return phrase;
@@ -293,7 +295,7 @@ impl Language {
             && let (Ok(_), Some((n, month)), Ok(_)) =
                 (day.parse::<u8>(), self.month(english), year.parse::<u16>())
         {
-            // A short date has three letters of the month; in numbers it is as short.
+            // A short date has the first three letters of the month; a date in numbers is as short.
             return if english.len() == 3 {
                 format!("{day}.{n}.{year}")
             } else {
@@ -311,7 +313,7 @@ impl Language {
         numbers(&out)
     }
 
-    /// Replaces the unit at the end of a figure.
+    /// Translates the unit at the end of a figure.
     fn units(&self, text: &str) -> String {
         let at = text.find(|c: char| c.is_alphabetic()).filter(|at| *at > 0);
         let Some((figure, unit)) = at.map(|at| text.split_at(at)) else {
@@ -323,7 +325,7 @@ impl Language {
         }
     }
 
-    /// The number and the name of a month, from its English name or the first three letters of that.
+    /// The number and the name of a month, from its English name or the first three letters of it.
     fn month(&self, name: &str) -> Option<(usize, &String)> {
         const MONTHS: [&str; 12] = [
             "january",
@@ -346,7 +348,7 @@ impl Language {
         Some((index + 1, self.months.get(MONTHS[index])?))
     }
 
-    /// "15. November 2026".
+    /// Formats a date: "15. November 2026".
     fn date(&self, date: Date) -> String {
         let day = date.day();
         format!("{day}. {}\u{a0}{}", self.month_of(date), date.year())
@@ -357,7 +359,7 @@ impl Language {
         self.month(english).map_or(english, |(_, month)| month)
     }
 
-    /// "9. bis 15. November 2026".
+    /// Formats a period: "9. bis 15. November 2026".
     fn period(&self, first: Date, last: Date) -> String {
         let to = self.words.get("to").map_or("–", String::as_str);
         let last_words = self.date(last);
@@ -382,7 +384,7 @@ fn items(value: &mut Value) -> &mut [Value] {
     value.as_array_mut().map_or(&mut [], Vec::as_mut_slice)
 }
 
-/// The names in braces of a text, with their braces.
+/// The names in braces in a text, with their braces.
 fn names_in(text: &str) -> Vec<String> {
     let parts = text.split('{').skip(1);
     parts
@@ -390,8 +392,8 @@ fn names_in(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Decimal commas and points between thousands: "1.234,5". A text with two points in one number, such as
-/// a version, stays.
+/// Writes decimal commas, and points between thousands: "1.234,5". A text with two points in one
+/// number, such as a version, is returned unchanged.
 fn numbers(text: &str) -> String {
     let letters: Vec<char> = text.chars().collect();
     let is_digit = |at: Option<usize>| {

@@ -1,9 +1,10 @@
 //! Builds a [`Report`] from cells, and renders it as PDF or HTML.
 //!
 //! [`assemble`] selects findings and writes texts, [`sanitise`] makes texts printable, [`view`]
-//! formats numbers, [`slice`](mod@slice) makes reports on a part of the records, [`mod@language`] puts words into a language, [`chart`] draws charts, [`skeleton`] orders the sections, and [`pdf`] lays out a
-//! document in the closed [`world`].
-//! Text from records is always data, never part of a template.
+//! formats numbers, [`slice`](mod@slice) builds reports on a part of the records, [`mod@language`]
+//! translates fixed words, [`chart`] draws charts, [`skeleton`] orders the sections, and [`pdf`]
+//! lays out a document in the closed [`world`]. Text from records is always data, never part of a
+//! template.
 
 use language::Language;
 use minijinja::Environment;
@@ -46,7 +47,7 @@ impl Layout {
     /// All layouts.
     pub const ALL: [Self; 2] = [Self::Executive, Self::Technical];
 
-    /// Name in file names: `executive.pdf`.
+    /// The name in file names, as in `executive.pdf`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Executive => "executive",
@@ -90,12 +91,12 @@ pub enum Error {
         /// One message per error, with file and line of the template if it has one.
         messages: Vec<String>,
     },
-    /// A PDF has no such attachment, or is not as this crate writes PDFs.
+    /// A PDF has no such attachment, or this crate did not write it.
     #[error("{name} cannot be read from the PDF: {reason}")]
     Attachment {
         /// Name of the attached file.
         name: String,
-        /// The first thing that is wrong.
+        /// The first problem found.
         reason: &'static str,
     },
     /// The report is not representable as JSON.
@@ -103,7 +104,8 @@ pub enum Error {
     Json(#[from] serde_json::Error),
 }
 
-/// Templates by file name, as in the folder `templates`. They are parsed once, at the first report.
+/// Templates by file name, as in the folder `templates`. They are parsed once, for the first
+/// report.
 #[derive(Debug, Clone, Default)]
 pub struct Templates {
     files: BTreeMap<String, String>,
@@ -180,7 +182,7 @@ impl Templates {
         self.pictures.keys().map(String::as_str)
     }
 
-    /// The theme; an error has line and column.
+    /// Returns the parsed theme; an error names the line and column.
     pub fn theme(&self) -> Result<&Theme, Error> {
         if let Some(theme) = self.theme.get() {
             return Ok(theme);
@@ -232,7 +234,8 @@ impl Templates {
         self.print.get()
     }
 
-    /// The words of a language by its code, such as "de"; "" is English. An error has line and column.
+    /// Returns the words of a language by its code, such as "de"; "" is English. An error names the
+    /// line and column.
     pub fn language(&self, code: &str) -> Result<&Language, Error> {
         let languages = self.languages()?;
         let code = if code.is_empty() {
@@ -292,7 +295,7 @@ impl Templates {
     }
 }
 
-/// The bytes of `report.json`: in the run folder, and attached to every PDF.
+/// The bytes of `report.json`, which is in the run folder and attached to every PDF.
 pub fn report_json(report: &Report) -> Result<Vec<u8>, Error> {
     let mut bytes = serde_json::to_vec_pretty(report)?;
     bytes.push(b'\n');

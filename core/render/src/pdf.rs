@@ -107,13 +107,14 @@ fn files(
 /// Path of the main file.
 const MAIN: &str = "/main.typ";
 
-/// Keeps what reports have in common in Typst's cache while several are rendered; drop it after the last.
+/// Keeps the parts that reports share in Typst's cache while several reports are rendered; drop the
+/// guard after the last one.
 pub fn batch() -> CacheEviction {
     CacheEviction::when_dropped()
 }
 
-/// Evicts Typst's global cache when dropped, also after a failed export; otherwise it would grow with
-/// every report.
+/// Evicts Typst's global cache when dropped, also after a failed export; otherwise the cache would
+/// grow with every report.
 #[derive(Debug)]
 pub struct CacheEviction(());
 

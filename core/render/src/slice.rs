@@ -1,10 +1,10 @@
 //! Slices: reports on the records with one value of a column, from the analysis of all records.
 //!
-//! A slice is assembled from the parts of the cells that are about its value, as the report of all records
-//! is from all of them, so its verdict, headlines and notes follow from these parts alone. A part is taken
-//! if its subject, its group column, or its panel is the value ([`Slicer::inputs`]); of those, the ones
-//! that name another value ([`Names`]) are left out and counted. What is about all records (counts of
-//! sources, dataset versions, quality, totals) is left out unless slices share it.
+//! A slice is assembled only from the parts of the cells that are about its value, so its verdict,
+//! headlines and notes follow from these parts alone. A part is included if its subject, its group
+//! or its panel is the value; a part that also names another value ([`Names`]) is left out and
+//! counted. Contents about all records (counts of sources, dataset versions, quality, totals) are
+//! left out unless the slices share them.
 
 mod names;
 #[cfg(test)]
@@ -24,27 +24,27 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-/// Makes the slices of a run.
+/// Builds the slices of a run.
 pub struct Slicer<'a> {
     /// The inputs of the report of all records.
     pub whole: &'a ReportInputs,
-    /// The column.
+    /// The column whose values have slices.
     pub column: &'a str,
-    /// Its values, and those of its recipients.
+    /// The values of the column, and those of the recipients.
     pub names: &'a Names,
     /// Values of the column that occur in the records.
     pub known: &'a BTreeSet<String>,
-    /// True if slices also hold what is about all records.
+    /// True if slices also include contents about all records.
     pub shared: bool,
     /// Health of the data of all records: "good", "fair" or "poor".
     pub health: &'a str,
 }
 
-/// Replaces texts that name another value.
+/// The replacement of texts that name another value.
 const WITHHELD: &str = "described in the report of all records";
 
 impl Slicer<'_> {
-    /// The report on one value.
+    /// Builds the report on one value.
     pub fn report(&self, value: &str) -> Report {
         let part = Part {
             slicer: self,
@@ -94,7 +94,7 @@ impl Slicer<'_> {
     }
 }
 
-/// One slice in the making.
+/// A slice under construction.
 struct Part<'a> {
     slicer: &'a Slicer<'a>,
     value: &'a str,
@@ -117,7 +117,7 @@ impl Part<'_> {
         is_clean
     }
 
-    /// Like [`Part::is_clean`] for what is about all records, which is not counted.
+    /// Like [`Part::is_clean`] for an item about all records, which is not counted.
     fn is_sharable<T: Serialize>(&self, item: &T) -> bool {
         let item = serde_json::to_value(item).unwrap_or_default();
         self.slicer.shared && !any_text(&item, &|text| self.names_other(text))
@@ -206,7 +206,8 @@ impl Part<'_> {
         source
     }
 
-    /// A decision without a name or reason that names another value. The decision itself stays in force.
+    /// A decision without a name or reason that names another value. The decision itself stays in
+    /// force.
     fn decision(&self, decision: &FindingDecision) -> FindingDecision {
         let mut decision = decision.clone();
         for text in [&mut decision.who, &mut decision.why] {
@@ -217,8 +218,8 @@ impl Part<'_> {
         decision
     }
 
-    /// The earlier findings that are about the value: those found again, and those whose sentence names
-    /// it and no other.
+    /// The earlier findings that are about the value: those found again, and those whose sentence
+    /// names it and no other.
     fn earlier(&self, earlier: &EarlierReport, cells: &[Cell]) -> EarlierReport {
         let findings = cells.iter().flat_map(|cell| &cell.findings);
         let ids: BTreeSet<&str> = findings.map(|finding| finding.id.as_str()).collect();
@@ -298,7 +299,7 @@ impl Part<'_> {
         Some(part)
     }
 
-    /// Adds method, parameters and limits, as far as they name no other value.
+    /// Adds the method, parameters and limits that name no other value.
     fn describe(&self, cell: &Cell, part: &mut Cell) {
         let clean = |text: &str| if self.names_other(text) { "" } else { text }.to_string();
         part.chapter = cell.chapter;
@@ -325,8 +326,8 @@ impl Part<'_> {
         };
     }
 
-    /// A finding on the value, without the limits and numbers that name another; `None` if its sentence
-    /// does.
+    /// A finding on the value, without the limits and numbers that name another; `None` if its
+    /// sentence names one.
     fn finding(&self, finding: &Finding) -> Option<Finding> {
         let mut finding = finding.clone();
         finding.caveats.retain(|caveat| !self.names_other(caveat));
@@ -437,7 +438,7 @@ impl Part<'_> {
             .any(|text| contains_name(text, self.value))
     }
 
-    /// The rows of a table with the value in the column of groups.
+    /// The rows of a table with the value in the group column.
     fn table(&self, table: &Table, by: &[String]) -> Option<Table> {
         let title = |index: usize| table.columns[index].title.to_lowercase();
         let column = self.slicer.column.to_lowercase();

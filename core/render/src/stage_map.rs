@@ -16,8 +16,11 @@ pub struct StageMap {
     pub alt: String,
 }
 
+/// Width of the drawing, in points.
 const WIDTH: f64 = 482.0;
+/// Height of a row with a box, in points.
 const ROW: f64 = 30.0;
+/// Height of a box, in points.
 const BOX: f64 = 21.0;
 /// Height of a lane, in points.
 const LANE: f64 = 9.0;
@@ -124,11 +127,11 @@ pub fn draw(plan: &[PlanNode]) -> Option<StageMap> {
     })
 }
 
-/// Assigns nodes to columns by longest path from a node without inputs, and adds the lanes that pass
-/// them.
+/// Assigns nodes to columns by longest path from a node without inputs, and adds the lanes of edges
+/// that pass a column.
 fn columns(plan: &[PlanNode]) -> Vec<Vec<Slot<'_>>> {
     let mut depths: BTreeMap<&str, usize> = plan.iter().map(|n| (n.name.as_str(), 0)).collect();
-    // As many rounds as nodes suffice for every acyclic plan.
+    // One round per node suffices for every acyclic plan.
     for _ in 0..plan.len() {
         for node in plan {
             let inputs = node
@@ -187,8 +190,8 @@ fn columns(plan: &[PlanNode]) -> Vec<Vec<Slot<'_>>> {
     columns
 }
 
-/// A line from a box through lanes to another box; `stops` are the heights, one per column from
-/// `from` on.
+/// A line from a box through lanes to another box; `stops` are the vertical positions, one per
+/// column, starting at column `from`.
 fn edge(from: usize, stops: &[f64], step: f64, width: f64) -> String {
     let right_edge = |column: usize| (from + column) as f64 * step + width;
     let mut path = format!("M{:.1} {:.1}", right_edge(0), stops[0]);

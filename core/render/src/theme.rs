@@ -15,7 +15,7 @@ pub const FILE: &str = "theme.toml";
 const CONTRAST_MIN: f64 = 4.5;
 /// Background of the dark mode of pages.
 const DARK_PAPER: &str = "#10171d";
-/// Names of the colours, with the built-in ones.
+/// Names of the colours, with their built-in values.
 const COLOURS: [(&str, &str); 6] = [
     ("accent", "#0b5fa5"),
     ("ink", "#1b242c"),
@@ -24,7 +24,7 @@ const COLOURS: [(&str, &str); 6] = [
     ("bad", "#b3261e"),
     ("warn", "#8a5a00"),
 ];
-/// Types of pictures by the ends of their names.
+/// Media types of pictures by file extension.
 const PICTURES: [(&str, &str); 4] = [
     ("svg", "image/svg+xml"),
     ("png", "image/png"),
@@ -64,7 +64,7 @@ pub struct Theme {
     pub colours: BTreeMap<String, String>,
 }
 
-/// The file's form.
+/// The contents of the file.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct ThemeFile {
@@ -77,7 +77,7 @@ impl Theme {
     /// Parses and checks the text of a theme; errors have line and column.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let file: ThemeFile = toml::from_str(text).map_err(|error| {
-            located(
+            error_at(
                 text,
                 error.span().map_or(0, |span| span.start),
                 error.message().trim(),
@@ -93,11 +93,11 @@ impl Theme {
                 let names = COLOURS.iter().map(|(name, _)| *name);
                 let help = retrocast_domain::suggest::help(name.get_ref(), names, "colours");
                 let message = format!("unknown colour {}; {help}", name.get_ref());
-                return Err(located(text, name.span().start, &message));
+                return Err(error_at(text, name.span().start, &message));
             }
             let Some(rgb) = parse_colour(&colour) else {
                 let message = format!("{colour:?} is not a colour: write it as \"#0b5fa5\"");
-                return Err(located(text, value.span().start, &message));
+                return Err(error_at(text, value.span().start, &message));
             };
             let contrast = contrast(rgb, [255; 3]);
             if contrast < CONTRAST_MIN {
@@ -105,16 +105,16 @@ impl Theme {
                     "{} has a contrast of {contrast:.1} to 1 on white, and text needs {CONTRAST_MIN} to 1: \
                      choose a darker colour, such as \"{}\"",
                     name.get_ref(),
-                    format_colour(until_readable(rgb, [255; 3], [0; 3]))
+                    format_colour(make_readable(rgb, [255; 3], [0; 3]))
                 );
-                return Err(located(text, value.span().start, &message));
+                return Err(error_at(text, value.span().start, &message));
             }
             colours.insert(name.get_ref().clone(), colour);
         }
         if let Some(logo) = &file.logo
             && let Err(message) = check_picture(&logo.get_ref().file, &logo.get_ref().alt)
         {
-            return Err(located(text, logo.span().start, &message));
+            return Err(error_at(text, logo.span().start, &message));
         }
         Ok(Self {
             paper: file.paper,
@@ -143,7 +143,7 @@ impl Theme {
         })
     }
 
-    /// Rules with the colours that differ from the built-in ones, for both modes.
+    /// Style rules for the colours that differ from the built-in ones, in light and dark mode.
     pub(crate) fn css(&self) -> String {
         let (mut light, mut dark) = (String::new(), String::new());
         for (name, built_in) in COLOURS {
@@ -153,7 +153,7 @@ impl Theme {
             let Some((rgb, paper)) = parse_colour(colour).zip(parse_colour(DARK_PAPER)) else {
                 continue;
             };
-            let lighter = format_colour(until_readable(rgb, paper, [255; 3]));
+            let lighter = format_colour(make_readable(rgb, paper, [255; 3]));
             let _ = write!(light, "--{name}:{colour};");
             let _ = write!(dark, "--{name}:{lighter};");
             if name == "accent" {
@@ -168,8 +168,8 @@ impl Theme {
         )
     }
 
-    /// A drawing with the accent of the theme. Texts in a drawing are escaped, so they cannot look like
-    /// an attribute.
+    /// Recolours a drawing with the accent colour of the theme. Texts in a drawing are escaped, so
+    /// they cannot look like an attribute.
     pub(crate) fn recolour(&self, svg: String) -> String {
         let built_in = COLOURS[0].1;
         if self.accent() == built_in {
@@ -182,8 +182,8 @@ impl Theme {
     }
 }
 
-/// An error in the theme with line and column.
-fn located(text: &str, start: usize, message: &str) -> Error {
+/// Builds an error with its line and column in the theme.
+fn error_at(text: &str, start: usize, message: &str) -> Error {
     let before = text.get(..start).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
     let column = before
@@ -256,8 +256,8 @@ fn contrast(a: [u8; 3], b: [u8; 3]) -> f64 {
     (a.max(b) + 0.05) / (a.min(b) + 0.05)
 }
 
-/// Mixes a colour with another, as little as makes it readable on a background.
-fn until_readable(colour: [u8; 3], background: [u8; 3], with: [u8; 3]) -> [u8; 3] {
+/// Mixes a colour with as little of another as makes it readable on a background.
+fn make_readable(colour: [u8; 3], background: [u8; 3], with: [u8; 3]) -> [u8; 3] {
     let mixes = (0..=20).map(|step| {
         let share = f64::from(step) / 20.0;
         let mix =
@@ -268,7 +268,7 @@ fn until_readable(colour: [u8; 3], background: [u8; 3], with: [u8; 3]) -> [u8; 3
     readable.next().unwrap_or(with)
 }
 
-/// A picture as an address that contains it.
+/// Encodes a picture as a data URI.
 pub(crate) fn data_uri(file: &str, bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut uri = format!("data:{};base64,", media_type(file).unwrap_or_default());

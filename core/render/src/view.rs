@@ -54,10 +54,10 @@ pub const SPARKLINE_WIDTH: f64 = 20.0;
 const CHARTS_MAX: usize = 6;
 const FORECASTS_MAX: usize = 3;
 const EFFECTS_MAX: usize = 8;
-/// With more rows than these, the page has no space for a drawing.
+/// Maximum number of effects that leave space for a drawing on the page.
 const PROOF_EFFECTS_MAX: usize = 5;
 const TABLE_ROWS_MAX: usize = 10;
-/// Maximum number of rows of a table that is shown completely: hours of a day, months of a year.
+/// Maximum number of rows of a table that is shown completely, such as one of hours or months.
 const TABLE_ROWS_WHOLE: usize = 24;
 const FINDINGS_MAX: usize = 24;
 
@@ -77,7 +77,7 @@ pub struct View {
     owner: String,
     /// The value that a slice is about; empty for reports on all records.
     slice: String,
-    /// The author's own words, by paragraph.
+    /// The author's note, by paragraph.
     author_note: Vec<String>,
     window: String,
     /// The previous window in words, such as "the month before".
@@ -91,7 +91,7 @@ pub struct View {
     verdict: String,
     /// True for an English verdict in a report in another language.
     verdict_english: bool,
-    /// Notices that affect trust in any figure.
+    /// Notices that affect the trust in all figures.
     notices: Vec<String>,
     kpis: Vec<KpiView>,
     /// Headlines on the first page.
@@ -149,8 +149,8 @@ pub struct RenderedView {
 #[derive(Debug, Serialize)]
 struct AskView {
     text: String,
-    /// Index of its headline, without which a page does not print it; `None` if it belongs to other
-    /// pages.
+    /// Index of its headline; a page prints the request only with that headline. `None` if the
+    /// request belongs to other pages.
     headline: Option<usize>,
     /// ID of the figure.
     figure: String,
@@ -343,10 +343,10 @@ pub fn field_names(report: &Report) -> BTreeSet<String> {
     names
 }
 
-/// The charts of the performance page in reading order, with their ranks: the first of each cell,
-/// in the order of the headlines and then of the report, followed by the second of each. Charts of
-/// single improvements, of data quality, and of movements that another stage covers are only in the
-/// technical report.
+/// Selects the charts of the performance page, in reading order, with their ranks. The first charts
+/// of all cells rank before the second ones; cells rank in the order of the headlines, then of the
+/// report. Charts of single improvements, of data quality, and of movements that another stage
+/// covers are only in the technical report.
 fn performance_charts<'a>(cells: &'a [Cell], headlines: &[Finding]) -> Vec<(usize, &'a Chart)> {
     let is_eligible = |chart: &&Chart| {
         !matches!(
@@ -462,14 +462,14 @@ mod tests {
                 (stage(first.1), stage(best.1))
             })
         };
-        let (read_first, kept_first) = first(&[]);
-        assert_eq!(read_first, kept_first);
+        let (first_shown, top_ranked) = first(&[]);
+        assert_eq!(first_shown, top_ranked);
         let other = report
             .headlines
             .iter()
             .find(|finding| finding.stage == "outlook");
         let other = other.cloned().unwrap_or_else(|| panic!("an outlook"));
-        assert_eq!(first(&[other]), (read_first, "outlook".to_string()));
+        assert_eq!(first(&[other]), (first_shown, "outlook".to_string()));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(crate) fn visible_name(name: &str) -> String {
     }
 }
 
-/// The text with an initial capital, unless it starts with a name or a symbol.
+/// Capitalises a text, unless it starts with a name or a symbol.
 pub(crate) fn capitalise(text: &str) -> String {
     let word = text.split(' ').next().unwrap_or_default();
     let plain = word.len() > 1 && word.bytes().all(|b| b.is_ascii_lowercase());
@@ -42,7 +42,7 @@ pub(crate) fn capitalise(text: &str) -> String {
     }
 }
 
-/// Formats ISO dates in a text; two of them with "to" between become one period.
+/// Formats ISO dates in a text; two dates joined by "to" become one period.
 pub(crate) fn dates_in_words(text: &str) -> String {
     let date = |word: &str| -> Option<Date> {
         let date = word.trim_end_matches([',', ';', '.', ')']);
@@ -125,7 +125,7 @@ pub(crate) fn short_date(date: &str) -> String {
         .map_or_else(|_| shorten(date, 20), |date: Date| format_short_date(date))
 }
 
-/// The first `limit` characters, cut at a word boundary if one is near, with an ellipsis.
+/// Shortens a text to `limit` characters, cut at a word boundary if one is near, with an ellipsis.
 pub fn shorten(text: &str, limit: usize) -> String {
     let Some((end, _)) = text.char_indices().nth(limit) else {
         return text.to_string();

@@ -1,7 +1,7 @@
 //! The closed world of a Typst document: bundled fonts and the given files.
 //!
-//! Implementing `World::file` is the sandbox: without disk, network, packages or clock, a template
-//! can neither read other files nor give another result tomorrow.
+//! This implementation of `World` is the sandbox: without disk, network, packages and clock, a
+//! template can neither read other files nor render differently on another day.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::LazyLock};
 use typst::{
@@ -43,7 +43,7 @@ pub fn font_files() -> impl Iterator<Item = &'static [u8]> {
     FONT_FILES.iter().copied()
 }
 
-/// A set of characters as bits, because a lookup in a font's own table reads it from the start.
+/// A set of characters as bits, because a lookup in the table of a font scans it from the start.
 struct Characters(Vec<u64>);
 
 impl Characters {

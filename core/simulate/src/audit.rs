@@ -32,7 +32,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Reads a file up to the first error; returns true as well if there was none.
+/// Reads a file up to the first error; also returns true if there was none.
 pub(crate) fn content(path: &Path) -> (Vec<u8>, bool) {
     let bytes = std::fs::read(path).unwrap();
     let mut out = Vec::new();
@@ -175,7 +175,7 @@ fn check_time(record: &Value, contract: &Table) -> Result<(), &'static str> {
     }
 }
 
-/// Checks that a record conforms to its fields; the error is the first reason why not.
+/// Checks that a record conforms to its fields; the error is the first violation.
 pub(crate) fn check_fields(record: &Value, fields: &Table) -> Result<(), &'static str> {
     let names: BTreeSet<&String> = fields.keys().collect();
     for name in names {

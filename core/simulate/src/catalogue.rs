@@ -1,6 +1,6 @@
-//! The other record types of the catalogue: about as many bytes as the first five, in fewer records.
-//! They follow from the first five: steps and resources from executions, alerts from metrics,
-//! failures and incidents, component logs from decisions.
+//! The other record types of the catalogue. They have about as many bytes as the first five, in
+//! fewer records, and are derived from them: steps and resources from executions, alerts from
+//! metrics, failures and incidents, component logs from decisions.
 //!
 //! Each table has its own random stream, so that the first five stay byte for byte the same.
 

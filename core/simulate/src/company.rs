@@ -111,7 +111,7 @@ pub(crate) struct Improvement {
     pub effect: f64,
 }
 
-/// Improvements on the register: id, title, owner and the relative effect that the owner expects.
+/// Improvements in the register: id, title, owner and the relative effect that the owner expects.
 /// Two texts are hostile.
 const REGISTER: [(&str, &str, &str, f64); 6] = [
     (

@@ -21,8 +21,9 @@ const SUMMARIES: [&str; 5] = [
     "Merged two records of one customer",
     "Antwort auf Rückfrage entworfen",
 ];
-/// Share of accepted decisions with a hostile summary and an unlisted field.
+/// Share of accepted decisions with a hostile summary.
 const HOSTILE_SUMMARY_SHARE: f64 = 0.003;
+/// Share of accepted decisions with an unlisted field.
 const TRACE_SHARE: f64 = 0.01;
 /// Share of decisions with their inputs.
 const PAYLOAD_SHARE: f64 = 0.05;

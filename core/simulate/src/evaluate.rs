@@ -4,24 +4,24 @@
 //!
 //! 1. **Found.** Kind, source, subject, direction, date and size match a planted fact.
 //! 2. **Implied.** It is another consequence of a planted fact, or of a pattern allowed by design:
-//!    - the Monday effect lowers the other weekdays relative to the mean of all days, and appears in
-//!      each component and, diluted, in all tickets together;
+//!    - the Monday effect lowers the other weekdays relative to the mean of all days, and appears
+//!      in each component and, diluted, in all tickets together;
 //!    - a shift of one component appears as change point, trend, month and year effect of that
 //!      component and of all components together, and as anomalies until detectors have adapted;
 //!    - an improvement that works is such a shift downwards;
-//!    - an outage appears as an anomaly in each part of the source, and in key figures whose window or
-//!      baseline includes the day;
-//!    - a drifting metric appears as trend, change point, anomaly, month effect, key figure, forecast
-//!      and capacity finding of its service, and of all services together;
+//!    - an outage appears as an anomaly in each part of the source, and in key figures whose window
+//!      or baseline includes the day;
+//!    - a drifting metric appears as trend, change point, anomaly, month effect, key figure,
+//!      forecast and capacity finding of its service, and of all services together;
 //!    - the threshold appears in each pipeline;
 //!    - the weekend appears as weekday effect of pipelines and decisions.
 //! 3. **Informational.** It claims no effect: data quality, a forecast within its limits, the level
 //!    of a key figure, an improvement with an unclear effect.
 //! 4. **False claim.** Its kind claims an effect, and no planted fact supports it.
-//! 5. **Unjudged.** Its kind is unknown here.
+//! 5. **Unjudged.** None of the rules knows its kind.
 //!
-//! Improvements are judged by their verdicts. An improvement that works must have that verdict, with
-//! an estimate that matches; one without effect must be called neither working nor harmful.
+//! Improvements are judged by their verdicts. An improvement that works must have that verdict,
+//! with an estimate that matches; one without effect must be called neither working nor harmful.
 
 use crate::truth::{Fact, FactKind, Truth};
 use claim::Claim;
@@ -77,7 +77,7 @@ pub struct MissedFact {
     pub fact: String,
     /// The fact as a sentence.
     pub what: String,
-    /// The nearest finding, and why it does not count.
+    /// The nearest finding, and the reason why it does not count.
     pub hint: String,
 }
 
@@ -94,7 +94,7 @@ pub struct FalseClaim {
     pub subject: String,
     /// The claim as a sentence.
     pub sentence: String,
-    /// Why it does not count, if it is near a fact.
+    /// The reason why it does not count, if it is near a fact.
     pub why: String,
 }
 

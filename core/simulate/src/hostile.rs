@@ -3,7 +3,8 @@
 
 use crate::{Error, output::Feed, random::Random, truth::reason};
 
-/// Texts that are code, markup or control characters somewhere, and must be plain text in a report.
+/// Texts that some programs interpret as code, markup or control characters, and that must be plain
+/// text in a report.
 pub(crate) const TEXTS: [&str; 18] = [
     "#read(\"secret.txt\")",
     "</script><script>alert(1)</script>",
@@ -25,7 +26,7 @@ pub(crate) const TEXTS: [&str; 18] = [
     "<img src=x onerror=alert(1)>",
 ];
 
-/// How a line of JSON violates its contract.
+/// A way in which a line of JSON violates its contract.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Flaw {
     /// The second half of the line is missing.
@@ -46,7 +47,7 @@ pub(crate) enum Flaw {
     LongText(&'static str),
 }
 
-/// More than the 128 levels at which JSON parsers stop.
+/// Depth of nesting, above the 128 levels at which JSON parsers stop.
 const DEPTH: usize = 200;
 
 impl Flaw {
@@ -134,8 +135,8 @@ fn value_length(text: &str) -> usize {
     bytes.len()
 }
 
-/// Writes a day's share of flawed lines; `flaws_so_far` makes the flaws alternate. With `every_flaw`,
-/// each of them occurs once more. `write_valid` writes a new valid line.
+/// Writes a day's share of flawed lines; `flaws_so_far` makes the flaws alternate. With
+/// `every_flaw`, each flaw occurs once more. `write_valid` writes a new valid line.
 pub(crate) fn write_flawed_records(
     feed: &mut Feed,
     random: &mut Random,

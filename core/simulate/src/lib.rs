@@ -4,9 +4,9 @@
 //! [`simulate`] writes tickets, AI decisions, system metrics, pipeline executions and a register of
 //! improvements to a folder, including hostile records, and the [`truth::Truth`] about them: the
 //! planted facts with their sizes, and the exact number of invalid records by reason. The other
-//! record types of the catalogue follow from those: steps of the executions, alerts, incidents,
-//! tasks and more. [`evaluate`] compares findings with that truth: which facts were found, and which
-//! claims are false.
+//! record types of the catalogue are derived from those: steps of the executions, alerts,
+//! incidents, tasks and more. [`evaluate`] compares findings with that truth: which facts were
+//! found, and which claims are false.
 //!
 //! The seed determines everything. Records are streamed: one day is in memory at a time.
 
@@ -54,16 +54,17 @@ const PER_DAY_MAX: f64 = 1e7;
 pub struct Config {
     /// Seed of all randomness.
     pub seed: u64,
-    /// Number of weeks. Some facts need more history: they are planted from 10, 16 and 26 weeks on.
+    /// Number of weeks. Some facts need more history: they are planted only in simulations of at
+    /// least 10, 16 or 26 weeks.
     pub weeks: u32,
     /// Average number of tickets, decisions, pipeline executions and metrics per day. The planted
-    /// facts are detectable from 1,000 on. The other record types are additional, about half as
-    /// many.
+    /// facts are detectable with 1,000 or more. The other record types are additional, about half
+    /// as many.
     pub records_per_day: f64,
     /// Day after the last day.
     pub until: Date,
     /// Total number of those records, instead of `records_per_day`; met within about one percent
-    /// over a year, three over a month.
+    /// over a year, three percent over a month.
     pub records: Option<u64>,
     /// IANA name of the time zone of days.
     pub timezone: String,
@@ -71,8 +72,8 @@ pub struct Config {
     pub out: PathBuf,
     /// True if older files are compressed.
     pub compress: bool,
-    /// Number of improvements on the register: 3 (one works, one does nothing, one is too recent), or 6
-    /// (two work, two do nothing, one does harm, one is too recent).
+    /// Number of improvements in the register: 3 (one works, one does nothing, one is too recent),
+    /// or 6 (two work, two do nothing, one does harm, one is too recent).
     pub improvements: u32,
 }
 

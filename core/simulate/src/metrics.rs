@@ -17,7 +17,7 @@ const HEADER: &str = "service,time,cpu_percent,memory_percent,latency_ms,error_r
 /// Correlation of samples that are an hour apart.
 const HOURLY_CORRELATION: f64 = 0.6;
 
-/// Column, replacement text, and the reason for quarantine.
+/// Flaws: column, replacement text, and the reason for quarantine.
 const FLAWS: [(usize, &str, &str); 8] = [
     (2, "140.5", reason::OUT_OF_RANGE),
     (2, "warm", reason::WRONG_TYPE),

@@ -65,7 +65,7 @@ impl Sink {
     }
 }
 
-/// How often a source starts a new file.
+/// The frequency at which a source starts a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
     Daily,
@@ -191,7 +191,8 @@ impl Feed {
         }
     }
 
-    /// Starts a day: opens a new file if one begins, and writes the lines delayed until it.
+    /// Starts a day: opens a new file if the day begins one, and writes the lines delayed until
+    /// this day.
     pub(crate) fn open(
         &mut self,
         day: &Day,

@@ -9,13 +9,13 @@ use std::{
 /// File with the list of the simulation's files, one per line.
 const LIST: &str = ".simulated";
 
-/// Lists the existing files as those of the simulation.
+/// Records the existing files as those of the simulation.
 pub fn record_files(root: &Path) -> io::Result<()> {
     let names: Vec<String> = files(root)?.into_iter().collect();
     fs::write(root.join(LIST), names.join("\n") + "\n")
 }
 
-/// Files that are not on the list; empty without a list.
+/// Returns the files that are not in the list; none without a list.
 pub fn foreign_files(root: &Path) -> io::Result<Vec<String>> {
     let listed = match fs::read_to_string(root.join(LIST)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

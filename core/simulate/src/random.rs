@@ -23,17 +23,17 @@ impl Random {
         }
     }
 
-    /// Uniform over [0, 1).
+    /// Draws a uniform number in [0, 1).
     pub(crate) fn unit(&mut self) -> f64 {
         self.generator.random()
     }
 
-    /// Uniform over [low, high).
+    /// Draws a uniform number in [low, high).
     pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.unit()
     }
 
-    /// Uniform over the integers 0..n; 0 if n is 0.
+    /// Draws a uniform integer in 0..n; returns 0 if n is 0.
     pub(crate) fn below(&mut self, n: usize) -> usize {
         if n == 0 {
             0
@@ -42,7 +42,7 @@ impl Random {
         }
     }
 
-    /// True with probability `p`.
+    /// Returns true with probability `p`.
     pub(crate) fn chance(&mut self, p: f64) -> bool {
         self.unit() < p
     }
@@ -59,7 +59,7 @@ impl Random {
         }
     }
 
-    /// Standard normal (polar method of Marsaglia).
+    /// Draws a standard normal number (polar method of Marsaglia).
     pub(crate) fn normal(&mut self) -> f64 {
         if let Some(spare) = self.spare.take() {
             return spare;
@@ -75,12 +75,12 @@ impl Random {
         }
     }
 
-    /// Log-normal with this median and standard deviation of the logarithm.
+    /// Draws a log-normal number with this median and standard deviation of the logarithm.
     pub(crate) fn log_normal(&mut self, median: f64, sigma: f64) -> f64 {
         median * (sigma * self.normal()).exp()
     }
 
-    /// Gamma with this shape (at least 1) and mean 1 (Marsaglia and Tsang 2000).
+    /// Draws a gamma number with this shape (at least 1) and mean 1 (Marsaglia and Tsang 2000).
     pub(crate) fn gamma_mean_one(&mut self, shape: f64) -> f64 {
         let d = shape - 1.0 / 3.0;
         let c = 1.0 / (9.0 * d).sqrt();
@@ -93,8 +93,8 @@ impl Random {
         }
     }
 
-    /// Poisson (multiplication for small means; the transformed rejection PTRS of Hörmann 1993
-    /// for means from 10).
+    /// Draws a Poisson number (multiplication for small means; the transformed rejection PTRS of
+    /// Hörmann 1993 for means from 10).
     pub(crate) fn poisson(&mut self, mean: f64) -> u64 {
         if mean <= 0.0 {
             return 0;
@@ -130,15 +130,15 @@ impl Random {
         }
     }
 
-    /// A count whose mean varies from day to day: gamma-Poisson with variance
-    /// mean + mean² / `shape`.
+    /// Draws a count whose mean varies from day to day: gamma-Poisson with variance mean + mean² /
+    /// `shape`.
     pub(crate) fn overdispersed(&mut self, mean: f64, shape: f64) -> u64 {
         let factor = self.gamma_mean_one(shape);
         self.poisson(mean * factor)
     }
 }
 
-/// ln k! by Stirling's series; exact to 1e-10 from k = 10, summed below.
+/// Computes ln k! by Stirling's series, exact to 1e-10 from k = 10; smaller values are summed.
 fn ln_factorial(k: f64) -> f64 {
     if k < 10.0 {
         return (2..=k as u64).map(|i| (i as f64).ln()).sum();

@@ -2,7 +2,7 @@ use super::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Every table with its contract; the first five first.
+/// All tables with their contracts, the first five tables first.
 const CONTRACTS: [(&str, &str); 18] = [
     ("tickets", "ticket"),
     ("decisions", "decision"),
@@ -35,7 +35,7 @@ fn config(folder: &Path, seed: u64, weeks: u32) -> Config {
     }
 }
 
-/// Every file's name below a folder with its bytes.
+/// Reads all files below a folder, by relative path.
 fn bytes(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     audit::files(folder)
         .into_iter()
@@ -67,7 +67,7 @@ fn same_seed_gives_same_bytes() {
 }
 
 /// CRC-32 of names and contents. Files are decompressed first, so that a new version of the
-/// compression changes nothing.
+/// compression library does not change the checksum.
 fn checksum(folder: &Path, source: &str) -> u32 {
     let mut sum = flate2::Crc::new();
     for path in audit::files(&folder.join(source)) {
@@ -101,7 +101,7 @@ fn the_first_five_tables_do_not_change() {
     assert_eq!(sums, pinned);
 }
 
-/// The files match the truth, according to a reader that shares no code with the writers.
+/// Checks that the files match the truth, with a reader that shares no code with the writers.
 fn check_counts(seed: u64, compress: bool) {
     let folder = tempfile::tempdir().unwrap();
     let config = Config {

@@ -62,7 +62,7 @@ const FLAWS: [Flaw; 15] = [
     Flaw::LongText("body"),
 ];
 
-/// One ticket in this many may lead to a task.
+/// Every ticket whose number is a multiple of this may lead to a task.
 const TASK_TICKET_EVERY: u64 = 20;
 
 /// A ticket that may lead to a task: time of opening in seconds since 1970, and number.

@@ -107,7 +107,7 @@ pub fn week_path(folder: &Path, number: u64, extension: &str) -> PathBuf {
     folder.join(format!("week-{number:02}.{extension}"))
 }
 
-/// Writes the records of one week, of which the first has the number `first`; returns their size in
+/// Writes the records of one week, whose first record has the number `first`; returns their size in
 /// bytes.
 pub fn write(
     path: &Path,

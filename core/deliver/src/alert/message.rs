@@ -64,7 +64,7 @@ impl Message<'_> {
     }
 }
 
-/// The sender of alerts: the configured address, else the current user on this machine.
+/// The sender of alerts: the configured address, or else the current user on this machine.
 pub(super) fn sender() -> String {
     let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
     variable(SENDER).unwrap_or_else(|| {
@@ -138,8 +138,8 @@ fn strip_quotes(name: &str) -> &str {
     inner.unwrap_or(name)
 }
 
-/// Formats the text of a header: unchanged if it is short and plain, else as encoded words (RFC
-/// 2047).
+/// Formats the text of a header: unchanged if it is short and plain, otherwise as encoded words
+/// (RFC 2047).
 fn header_text(text: &str, indent: usize) -> String {
     let text = clean(text, 400);
     let plain = text.chars().all(|c| c == ' ' || c.is_ascii_graphic());

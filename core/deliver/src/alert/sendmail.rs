@@ -20,7 +20,7 @@ const USUAL_PATHS: [&str; 2] = ["/usr/sbin/sendmail", "/usr/lib/sendmail"];
 /// Maximum length of the program's output that is read, in bytes.
 const STDERR_MAX: u64 = 4096;
 
-/// Finds the program: the configured one, else the first in the search path, else in the usual
+/// Finds the program: the configured one, or else the first in the search path or in the usual
 /// locations.
 pub(super) fn find(configured: Option<&OsStr>, search_path: &OsStr) -> Result<PathBuf, String> {
     find_in(configured, search_path, &USUAL_PATHS)
@@ -104,8 +104,8 @@ pub(super) fn send(
     }
 }
 
-/// Starts threads that write to a program and read from it: one that reads nothing, or prints a lot,
-/// must not block the caller.
+/// Starts threads that write to a program and read from it, so that a program that reads nothing or
+/// prints a lot does not block the caller.
 fn start_io(child: &mut Child, message: &str) -> (mpsc::Receiver<bool>, mpsc::Receiver<String>) {
     let (written_sender, written) = mpsc::channel();
     let (stderr_sender, stderr) = mpsc::channel();
@@ -157,7 +157,7 @@ fn describe_exit(status: ExitStatus) -> String {
     }
 }
 
-/// The program's output after a colon; advice if it printed nothing.
+/// Formats the output of the program after a colon; advice if it printed nothing.
 fn describe_stderr(stderr: &str) -> String {
     match clean(stderr, 400).as_str() {
         "" => " without an error message; see the log of the mail system".to_string(),

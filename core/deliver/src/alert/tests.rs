@@ -357,8 +357,7 @@ fn hostile_texts_cannot_add_headers_or_end_the_message() {
         )],
         next: ".\n\n.".to_string(),
     };
-    // "Größe" alone is not an address: a name with a comma has to be quoted, otherwise it is
-    // split.
+    // A name with a comma must be quoted; otherwise, it is split, and "Größe" is not an address.
     let error = machine
         .send(&hostile, LONG_TIMEOUT)
         .unwrap_err()

@@ -2,7 +2,7 @@ use super::*;
 use retrocast_run::RunStatus;
 
 /// Updates the archive; returns the front page.
-fn updated(root: &Path) -> Result<PathBuf, Error> {
+fn update_archive(root: &Path) -> Result<PathBuf, Error> {
     Ok(update(root, None)?.index)
 }
 
@@ -77,7 +77,7 @@ fn decode(link: &str) -> String {
 #[test]
 fn an_archive_without_runs_has_a_front_page() {
     let root = tempfile::tempdir().unwrap();
-    let front = updated(&root.path().join("new")).unwrap();
+    let front = update_archive(&root.path().join("new")).unwrap();
     assert!(read(front).contains("No runs yet"));
 }
 
@@ -111,7 +111,7 @@ fn runs_are_listed_newest_first_with_working_links() {
         "[1,2]",
     ];
     std::fs::write(folder.join("journal.jsonl"), journal.join("\n")).unwrap();
-    let front = updated(root).unwrap();
+    let front = update_archive(root).unwrap();
     let text = read(&front);
     let position = |wanted: &str| {
         text.find(wanted)
@@ -147,10 +147,10 @@ fn a_rebuild_without_changes_writes_nothing() {
         root.path(),
         &summary("r1", "weekly", "2026-W45", "2026-11-09", RunStatus::Partial),
     );
-    updated(root.path()).unwrap();
+    update_archive(root.path()).unwrap();
     let page = folder.join("index.html");
     let before = std::fs::metadata(&page).unwrap().modified().unwrap();
-    updated(root.path()).unwrap();
+    update_archive(root.path()).unwrap();
     assert_eq!(
         std::fs::metadata(&page).unwrap().modified().unwrap(),
         before
@@ -180,7 +180,7 @@ fn a_rerun_supersedes_the_earlier_run() {
     rerun.started = "2026-11-12T10:00:00Z".parse().ok();
     rerun.parent = Some("r1".to_string());
     write_run(root.path(), &rerun);
-    let text = read(updated(root.path()).unwrap());
+    let text = read(update_archive(root.path()).unwrap());
     assert_eq!(text.matches("superseded").count(), 1);
     assert!(text.find("rerun").unwrap() < text.find("superseded").unwrap());
 }
@@ -205,7 +205,7 @@ fn hostile_texts_are_escaped_and_invalid_folders_are_listed() {
         .unwrap();
     std::fs::create_dir_all(root.join("weekly/2026-W45/half")).unwrap();
     std::fs::create_dir_all(root.join("empty")).unwrap();
-    let front = updated(root).unwrap();
+    let front = update_archive(root).unwrap();
     let text = read(&front);
     assert!(text.contains("run.json is broken") && text.contains("has no run.json"));
     assert!(text.contains("contains no runs"));
@@ -266,7 +266,7 @@ fn the_feed_lists_finished_runs_with_stable_ids() {
         .replace(r#""date": """#, r#""date": "soon""#)
         .replace(r#""started": """#, r#""started": "once""#);
     std::fs::write(undated, text).unwrap();
-    updated(root).unwrap();
+    update_archive(root).unwrap();
     let feed = read(root.join("feed.xml"));
     check_xml(&feed);
     check_links(&root.join("feed.xml"));
@@ -281,7 +281,7 @@ fn the_feed_lists_finished_runs_with_stable_ids() {
     // The same archive copied elsewhere, after another run: the ids are unchanged.
     let elsewhere = tempfile::tempdir().unwrap();
     write_run(elsewhere.path(), &newest);
-    updated(elsewhere.path()).unwrap();
+    update_archive(elsewhere.path()).unwrap();
     let other = ids(&read(elsewhere.path().join("feed.xml")));
     assert_eq!(other[..], ids(&feed)[..2]);
 }

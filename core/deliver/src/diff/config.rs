@@ -22,7 +22,7 @@ pub struct Setting {
     pub place: String,
     /// Key, with dots for nested keys.
     pub key: String,
-    /// Values; `None` where the key is not set.
+    /// Values; `None` if the key is not set.
     pub value: Pair<Option<Value>>,
 }
 

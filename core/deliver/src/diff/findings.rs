@@ -43,7 +43,7 @@ pub struct PersistingFinding {
     pub unit: String,
     /// The sentence of the first run.
     pub before: String,
-    /// The outdated part of that sentence: its figure if it has one, else its words.
+    /// The outdated part of that sentence: its figure if it has one, otherwise its words.
     pub was: String,
     /// True if any figure differs.
     pub other_figures: bool,
@@ -264,7 +264,7 @@ fn has_changed(old: &Finding, new: &Finding) -> bool {
 }
 
 /// The outdated part of the old sentence: the figure, if both sentences print it in the same form,
-/// else the words from the first to the last difference.
+/// otherwise the words from the first to the last difference.
 fn outdated_part(old: &Finding, new: &Finding) -> String {
     if let (Some(a), Some(b)) = (&old.magnitude, &new.magnitude)
         && a.unit == b.unit
@@ -344,7 +344,7 @@ pub(super) fn improvement_verdicts(runs: &Pair<RunFolder>) -> Vec<ImprovementVer
     out
 }
 
-/// The finding's sentence on an effect, else the effect's title.
+/// The finding's sentence on an effect, or else the effect's title.
 fn sentence(run: &RunFolder, node: &str, effect: &Effect) -> String {
     run.findings()
         .find(|(from, finding)| {

@@ -5,7 +5,7 @@ use retrocast_domain::{
 use serde_json::{Value, json};
 use std::fs;
 
-/// The folder of a run that is being written.
+/// A run under construction, with its folder.
 struct Run {
     folder: tempfile::TempDir,
     plan: Value,
@@ -350,7 +350,7 @@ fn differing_settings_are_listed_once() {
 }
 
 #[test]
-fn a_comparison_of_two_jobs_says_so() {
+fn comparing_runs_of_two_jobs_prints_a_note() {
     let (old, mut new) = (Run::new("r1", 45), Run::new("r2", 45));
     new.plan["job"] = json!("monthly");
     let text = plain_text(&compare_runs(&old, &new));

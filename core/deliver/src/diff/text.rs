@@ -42,7 +42,7 @@ pub(super) fn text(difference: &Difference) -> String {
     page.text
 }
 
-/// The two runs, one per line, after the job if it is the same.
+/// Adds the two runs, one per line, after the job if it is the same.
 fn run_headings(page: &mut Page, runs: &Pair<Side>) {
     let same_job = runs.old.job == runs.new.job;
     if same_job {
@@ -186,7 +186,7 @@ fn notes(figure: &Figure) -> String {
     notes.join(", ")
 }
 
-/// Decisions that only the second run knows, and those that no longer hold in it.
+/// Adds the decisions that only the second run has, and those that are no longer in force in it.
 fn decisions(page: &mut Page, decisions: &Pair<Vec<FindingDecision>>) {
     let show = |decision: &FindingDecision| {
         (
@@ -203,7 +203,7 @@ fn decisions(page: &mut Page, decisions: &Pair<Vec<FindingDecision>>) {
     page.list("Decisions no longer in force", &entries(ended, show));
 }
 
-/// The figures that the second run restated.
+/// Adds the figures that only the second run restated.
 fn restated(page: &mut Page, restated: &Pair<Vec<Restatement>>) {
     let figures = restated
         .new

@@ -29,12 +29,12 @@ impl Zone {
         time.to_zoned(self.zone.clone())
     }
 
-    /// "09:01:07".
+    /// Formats a time of day: "09:01:07".
     pub(super) fn time_of_day(&self, time: Timestamp) -> String {
         self.local(time).strftime("%H:%M:%S").to_string()
     }
 
-    /// "on 16 November 2026 at 09:01 (Europe/London)".
+    /// Formats a date and time: "on 16 November 2026 at 09:01 (Europe/London)".
     pub(super) fn date_and_time(&self, time: Timestamp) -> String {
         let time = self.local(time);
         format!(

@@ -23,8 +23,8 @@ pub(super) struct EarlierRun {
     pub same_window: bool,
 }
 
-/// Finds the job's last run with reports before a run began, and the last one on the run's window if
-/// that is another.
+/// Finds the job's last run with reports before a run began, and the last one on the run's window
+/// if it is a different run.
 pub(super) fn find(
     folder: &Path,
     [_, window, run]: &[String; 3],

@@ -15,9 +15,9 @@ use serde::Serialize;
 use std::{collections::BTreeMap, path::Path};
 
 /// Maximum number of journal lines shown, from the end.
-const EVENTS: usize = 20;
+const EVENTS_MAX: usize = 20;
 /// Maximum number of parts of a message on their own lines.
-const PARTS: usize = 6;
+const PARTS_MAX: usize = 6;
 /// Files of a run to link to.
 const FILES: [&str; 3] = ["journal.jsonl", "plan.json", "job.toml"];
 
@@ -163,7 +163,7 @@ fn shell_quoted(word: &str) -> String {
     format!("'{}'", clean(word, 300).replace('\'', r"'\''"))
 }
 
-/// The last event of each node that ends it.
+/// Finds the last event that ended each node.
 fn final_events(events: &[Event]) -> BTreeMap<&str, &Event> {
     let final_kinds = [
         EventKind::NodeFinished,
@@ -189,7 +189,7 @@ fn failed_node(
     let event = final_events.get(node.name.as_str());
     let message = event.map(|event| message_of(event)).unwrap_or_default();
     let mut parts = message
-        .splitn(PARTS, "; ")
+        .splitn(PARTS_MAX, "; ")
         .map(|part| capitalise(&clean(part, 1200)));
     let message = parts.next().filter(|text| !text.is_empty());
     let is_retry = |event: &&Event| {
@@ -278,7 +278,7 @@ fn end_text(events: &[Event], zone: &Zone) -> String {
 
 /// The last lines of the journal.
 fn last_lines(events: &[Event], zone: &Zone) -> Vec<JournalLine> {
-    let lines = events[events.len().saturating_sub(EVENTS)..].iter();
+    let lines = events[events.len().saturating_sub(EVENTS_MAX)..].iter();
     lines
         .map(|event| JournalLine {
             time: zone.time_of_day(event.time),

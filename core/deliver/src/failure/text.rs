@@ -7,7 +7,7 @@ use retrocast_domain::number::{NBSP, THIN, list};
 /// Maximum width of lines, in columns.
 const WIDTH: usize = 76;
 /// Maximum number of journal lines, from the end; the page has more.
-const EVENTS: usize = 8;
+const EVENTS_MAX: usize = 8;
 
 pub(super) fn text(failure: &Failure) -> String {
     let mut page = Page::new(WIDTH);
@@ -61,7 +61,7 @@ pub(super) fn text(failure: &Failure) -> String {
         let heading = failure.finished_text.trim_end_matches('.');
         page.paragraph(&format!("{heading}: {}.", list(&failure.finished)));
     }
-    let events = &failure.events[failure.events.len().saturating_sub(EVENTS)..];
+    let events = &failure.events[failure.events.len().saturating_sub(EVENTS_MAX)..];
     let lines = events.iter().map(|event| {
         let message = match (event.node.as_str(), event.message.as_str()) {
             (node, "") => node.to_string(),
@@ -70,7 +70,7 @@ pub(super) fn text(failure: &Failure) -> String {
         (format!("{}  {}", event.time, event.event), message)
     });
     page.list("The end of the journal", &lines.collect::<Vec<_>>());
-    // Narrow and no-break spaces gain nothing in a mail's font.
+    // Plain spaces are enough in a mail.
     page.text.replace([NBSP, THIN], " ")
 }
 

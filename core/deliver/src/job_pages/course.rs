@@ -16,12 +16,12 @@ use std::collections::BTreeMap;
 
 /// Maximum number of rows of a table of reports; the chart and the series above it cover all.
 const ROWS_MAX: usize = 400;
-/// Maximum number of series of reports with a finding.
+/// Maximum number of listed series of reports with a finding.
 const SPANS_MAX: usize = 100;
 /// Number of reports above which a figure's page also summarises them by year.
 const YEARS_FROM: usize = 60;
 
-/// The first parts of the path to a page of this job.
+/// The breadcrumb trail of a page of this job.
 fn trail(site: &Site, name: &str) -> Value {
     json!([
         [site.job.display_title(), format!("{}index.html", site.href)],
@@ -29,7 +29,7 @@ fn trail(site: &Site, name: &str) -> Value {
     ])
 }
 
-/// The caption of a table of reports, which may be limited.
+/// The caption of a table of reports, which may be truncated.
 fn caption(what: &str, shown: usize, all: usize) -> String {
     if shown < all {
         format!("{what}, newest first: {}", of_reports(shown, all))
@@ -293,7 +293,7 @@ fn metric_view(site: &Site, metric: &MetricHistory) -> Value {
     })
 }
 
-/// "3 of 12 reports".
+/// Formats a part of the reports: "3 of 12 reports".
 fn of_reports(some: usize, all: usize) -> String {
     format!("{} of {}", count(some as u64), plural(all as u64, "report"))
 }

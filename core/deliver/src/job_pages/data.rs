@@ -36,7 +36,7 @@ pub(super) fn period_link(run: &RunEntry) -> Value {
     json!({ "href": format!("{job}/{window}/index.html"), "name": shown_name(run) })
 }
 
-/// The fragment with which the comparison shows two runs.
+/// The URL fragment with which the comparison page shows two runs.
 pub(super) fn compare_link(old: &RunEntry, new: &RunEntry) -> String {
     let path = |run: &RunEntry| run.href().trim_end_matches('/').to_string();
     format!("old={}&new={}", path(old), path(new))
@@ -103,7 +103,7 @@ pub(super) fn pinned_view(run: &RunEntry) -> Value {
     })
 }
 
-/// A text as a sentence; empty for none.
+/// Formats a text as a sentence; empty if the text is empty.
 fn sentence(text: &str) -> String {
     let text = clean(text, 400);
     let mut chars = text.chars();
@@ -138,14 +138,14 @@ pub(super) fn figure_rows(site: &Site, at: usize, base: &str) -> Vec<Value> {
             "subject": non_empty_or(meta.subject.clone(), "all"),
             "text": row.text,
             "interval": row.interval_text,
-            "spark": course(site, Some(at), &meta.slug),
+            "spark": sparkline(site, Some(at), &meta.slug),
         })
     });
     rows.collect()
 }
 
-/// The last values of a figure up to a report, as a small drawing.
-fn course(site: &Site, at: Option<usize>, slug: &str) -> String {
+/// Draws the last values of a figure up to a report.
+fn sparkline(site: &Site, at: Option<usize>, slug: &str) -> String {
     let (Some(at), Some(figure)) = (at, site.history.figures.get(slug)) else {
         return String::new();
     };
@@ -159,7 +159,7 @@ fn course(site: &Site, at: Option<usize>, slug: &str) -> String {
     spark(&shown.map(|(_, row)| row.value).collect::<Vec<_>>())
 }
 
-/// Figures of any run, also of one that a later run replaces.
+/// Figures of any run, even of one that a later run replaced.
 pub(super) fn run_figures(site: &Site, at: Option<usize>, digest: &Digest) -> Vec<Value> {
     let mut seen = BTreeSet::new();
     let figures = digest.figures.iter().filter_map(|figure| {
@@ -175,14 +175,14 @@ pub(super) fn run_figures(site: &Site, at: Option<usize>, digest: &Digest) -> Ve
             "subject": group.map_or(figure.subject.as_str(), |(_, group)| group),
             "text": figure.text,
             "interval": figure.interval_text,
-            "spark": course(site, at, &slug),
+            "spark": sparkline(site, at, &slug),
         }))
     });
     figures.collect()
 }
 
-/// State of a finding in a report: word, first report of the uninterrupted series, and number of its
-/// reports until this one.
+/// State of a finding in a report: word, first report of the uninterrupted series, and number of
+/// its reports up to this one.
 pub(super) fn finding_state(
     site: &Site,
     at: usize,

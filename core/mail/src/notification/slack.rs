@@ -1,6 +1,6 @@
 //! Messages of Slack in Block Kit, for incoming webhooks.
 //!
-//! Texts are in `rich_text` blocks, whose text elements Slack shows as they are, without mrkdwn,
+//! Texts are in `rich_text` blocks, whose text elements Slack shows literally, without mrkdwn,
 //! mentions or links. Only the header and the text of the preview are escaped.
 
 use super::{Line, Links, Part, footer, headline, more_findings, parts, status_sentence, verdict};
@@ -18,7 +18,7 @@ const HEADER_MAX: usize = 150;
 /// Maximum length of a text.
 const TEXT_MAX: usize = 3000;
 
-/// Makes a message; sentences are cut to `limit` characters.
+/// Builds a message; sentences are cut to `limit` characters.
 pub(super) fn message(view: &View, links: &Links, limit: usize) -> Value {
     let mut blocks = vec![json!({
         "type": "header",
@@ -93,7 +93,7 @@ fn section(elements: &[Value]) -> Value {
     json!({"type": "rich_text_section", "elements": elements})
 }
 
-/// A literal text. Slack refuses empty ones.
+/// A literal text. Slack rejects empty texts.
 fn text(text: &str, is_strong: bool) -> Value {
     let text = if text.is_empty() { " " } else { text };
     if is_strong {

@@ -14,7 +14,7 @@ pub(super) const SIZE_MAX: usize = 27_000;
 /// Maximum length of the details of a failure, in characters.
 const DETAILS_MAX: usize = 6000;
 
-/// Makes a message; sentences are cut to `limit` characters.
+/// Builds a message; sentences are cut to `limit` characters.
 pub(super) fn message(view: &View, links: &Links, limit: usize) -> Value {
     let mut body = vec![
         block(&[run(

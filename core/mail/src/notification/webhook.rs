@@ -38,7 +38,7 @@ struct Data<'a> {
     missing: &'a [String],
     key_figures: Vec<KeyFigure<'a>>,
     findings: Vec<Finding<'a>>,
-    /// Number of findings that the report has in addition.
+    /// Number of further findings in the report.
     more_findings: usize,
     actions: &'a [String],
     /// Details of a failure, as lines.
@@ -69,7 +69,7 @@ struct Finding<'a> {
     sentence: &'a str,
 }
 
-/// Makes the event of a run.
+/// Builds the event of a run.
 pub(super) fn event<'a>(
     view: &'a View,
     links: &'a Links,
@@ -133,7 +133,7 @@ pub(super) fn event<'a>(
     }
 }
 
-/// Encodes a segment of a URI (RFC 3986, 3.3): all characters but the unreserved ones.
+/// Encodes a segment of a URI (RFC 3986, 3.3): all characters except the unreserved ones.
 fn encode_segment(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {

@@ -1,5 +1,5 @@
-//! A thousand messages through a server with random faults, by a process that is killed again and
-//! again: no message is lost, and none is sent twice unless its reply was lost.
+//! Sends a thousand messages through a server with random faults, by a process that is killed
+//! repeatedly: no message is lost, and none is sent twice unless its reply was lost.
 
 use super::{
     fixture::settings,
@@ -28,10 +28,10 @@ use std::{
 use tempfile::TempDir;
 
 /// Faults by step and number in the list of [`fault`].
-type Drawn = Arc<Mutex<BTreeSet<(Step, usize)>>>;
+type DrawnFaults = Arc<Mutex<BTreeSet<(Step, usize)>>>;
 
 /// Draws a fault for a step of a session; most steps have none.
-fn fault(random: &mut ChaCha8Rng, step: Step, drawn: &Drawn) -> Action {
+fn fault(random: &mut ChaCha8Rng, step: Step, drawn: &DrawnFaults) -> Action {
     let reply = |text: &str| Action::Reply(text.to_string());
     // Chances in percent.
     let faults = match step {
@@ -81,7 +81,7 @@ struct Killed;
 struct MortalTransport<'a> {
     smtp: Smtp,
     random: &'a mut ChaCha8Rng,
-    /// Acceptances that the process did not live to record, by Message-ID.
+    /// Acceptances that the process did not record before it died, by Message-ID.
     unrecorded: &'a mut BTreeMap<String, usize>,
     /// Numbers of deaths before and after.
     deaths: &'a mut [usize; 2],
@@ -110,8 +110,8 @@ impl Transport for MortalTransport<'_> {
     }
 }
 
-/// Leaves what a killed process or a power failure leaves: an event that is not flushed may be lost,
-/// and the last line may be incomplete.
+/// Simulates a killed process or a power failure: an event that is not flushed may be lost, and the
+/// last line may be incomplete.
 fn crash(folder: &Path, random: &mut ChaCha8Rng) {
     let path = events_path(folder);
     let events = Outbox::events(folder).unwrap();
@@ -148,21 +148,21 @@ fn content(run: &str, report: &str) -> Content {
     Content::of_failure(&notice, report)
 }
 
-/// A folder in memory where there is one: the test is about order, not about the disk.
+/// A folder in memory, if available: the test is about order, not about the disk.
 fn scratch() -> TempDir {
     tempfile::tempdir_in("/dev/shm")
         .or_else(|_| tempfile::tempdir())
         .unwrap()
 }
 
-/// Sends two reports of each run to the recipients, and checks what arrived.
+/// Sends two reports of each run to the recipients, and checks the received messages.
 fn deliver_despite_faults(
     seed: u64,
     [runs, recipients]: [usize; 2],
     encryption: Encryption,
     settings: impl Fn(u16) -> Settings,
 ) -> (BTreeSet<(Step, usize)>, [usize; 2]) {
-    let drawn = Drawn::default();
+    let drawn = DrawnFaults::default();
     let auth = if matches!(encryption, Encryption::Plain) {
         ""
     } else {
@@ -185,7 +185,7 @@ fn deliver_despite_faults(
         let contents = ["executive", "technical"].map(|report| content(&format!("r{run}"), report));
         let addresses = (0..recipients).map(|n| format!("r{n}@example.org").parse().unwrap());
         let addresses: Vec<crate::Address> = addresses.collect();
-        // Each pass is a process: it queues what is missing, and sends until it dies or ends.
+        // Each pass is a process: it queues the missing messages, and sends until it dies or ends.
         loop {
             minute += 1;
             assert!(minute < 100_000, "deliveries stay open");
@@ -203,7 +203,7 @@ fn deliver_despite_faults(
                     continue;
                 }
                 if n == dies_at {
-                    // It died while it wrote the message, before the event.
+                    // It dies while it writes the message, before the event.
                     let id = identity(Channel::Mail, &to.email, content.key());
                     let path = folder.path().join(format!("deliveries.{id}.eml"));
                     fs::write(path, "From: Rep").unwrap();
@@ -280,7 +280,7 @@ fn deliver_despite_faults(
             "{id}"
         );
         match delivery.state {
-            // Once, or again with the same bytes for each acceptance that was not learnt.
+            // Once, or again with the same bytes for each acceptance that was not recorded.
             DeliveryState::Accepted => assert_eq!(replied, 1 + unrecorded, "{id}"),
             // The sender knows that it was not accepted, and why.
             DeliveryState::Refused => {

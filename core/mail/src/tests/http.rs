@@ -83,7 +83,7 @@ fn requests_are_signed_events() {
     assert_eq!(request.header("webhook-id"), event["id"]);
     let time = request.header("webhook-timestamp");
     assert_eq!(time, start().as_second().to_string());
-    // As a receiver checks it.
+    // Checks the signature like a receiver.
     let mut signed = format!("{}.{time}.", request.header("webhook-id")).into_bytes();
     signed.extend(&request.body);
     let signature = request.header("webhook-signature");
@@ -157,7 +157,7 @@ fn responses_are_classified() {
             "redirects and errors are not followed"
         );
     }
-    // Nobody listens.
+    // No server listens on this port.
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -223,7 +223,7 @@ fn addresses_need_tls_and_are_not_printed() {
     assert_eq!(error.to_string(), expected);
 }
 
-/// Sends what is due at a time, by a new process.
+/// Sends the due notification at a time, like a new process.
 fn pass(folder: &std::path::Path, port: u16, now: Timestamp) -> crate::Delivery {
     let mut outbox = Outbox::open(folder).unwrap();
     let content = content_of(&report(), "complete");
@@ -307,7 +307,7 @@ fn refused_notifications_are_not_retried() {
 }
 
 #[test]
-fn notifications_that_nobody_carries_are_given_up() {
+fn notifications_without_a_transport_are_given_up() {
     let folder = tempfile::tempdir().unwrap();
     let mut outbox = Outbox::open(folder.path()).unwrap();
     let content = failure("r1");

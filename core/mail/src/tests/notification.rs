@@ -151,7 +151,7 @@ fn slack_messages_are_within_the_limits() {
 }
 
 #[test]
-fn slack_shows_hostile_texts_as_they_are() {
+fn slack_shows_hostile_texts_literally() {
     let mut report = longest(HOSTILE);
     report.title = HOSTILE.to_string();
     let (_, message) = payload(Channel::Slack, &content_of(&report, "complete"));

@@ -1,4 +1,4 @@
-//! The outbox sends each message once, despite failures.
+//! Tests that the outbox sends each message once, despite failures.
 
 use super::{
     fixture::{failure, settings},
@@ -242,8 +242,7 @@ fn after_a_crash_the_same_bytes_are_sent_again() {
     enqueue(&mut outbox, &ada(), start());
     send_due(&mut outbox, &mut transport, start());
     drop(outbox);
-    // The process died while it wrote that the message was accepted, and the message file still
-    // existed.
+    // The process died while it recorded the acceptance, and the message file still existed.
     let path = events_path(folder.path());
     let mut bytes = fs::read(&path).unwrap();
     bytes.truncate(bytes.len() - 10);

@@ -262,8 +262,8 @@ fn read_data(stream: &mut BufReader<Box<dyn Stream>>) -> std::io::Result<Vec<u8>
     }
 }
 
-/// Creates a certificate authority: returns its PEM text, and the TLS configuration of a server with
-/// this name.
+/// Creates a certificate authority: returns its PEM text, and the TLS configuration of a server
+/// with this name.
 pub fn authority(name: &str) -> (String, Arc<ServerConfig>) {
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

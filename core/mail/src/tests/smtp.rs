@@ -265,7 +265,7 @@ fn plain_text_is_only_sent_to_this_machine() {
 fn refused_logins_are_deferred_without_showing_the_secret() {
     let folder = tempfile::tempdir().unwrap();
     let (pem, config) = authority("localhost");
-    // A server that repeats what it was sent.
+    // A server that repeats the login command.
     let echo = |step, line: &str| match step {
         Step::Auth => Action::Reply(format!("535 5.7.8 cannot let in hunter2 {line}")),
         _ => Action::Accept,

@@ -21,7 +21,7 @@ fn group(finding: &Finding) -> Option<String> {
         .then(|| shorten(&visible_name(group_of(subject)), TITLE_MAX))
 }
 
-/// Formats a request, event and action: "Memory in db-2 is rising: name an owner."
+/// Formats the request of a finding as event and action: "Memory in db-2 is rising: name an owner."
 pub fn ask_for(finding: &Finding) -> Option<String> {
     let ask = finding.ask.as_ref()?;
     let group = group(finding).map_or_else(String::new, |group| format!(" in {group}"));

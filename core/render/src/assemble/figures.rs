@@ -1,7 +1,7 @@
 //! Gives every printed figure an ID, in reading order.
 //!
-//! An ID is the letter of the [`Place`] and a number: `k1` is the first key figure of the first page,
-//! `f2` the second headline. What the first page prints comes first, then the sections of the
+//! An ID is the letter of the [`Place`] and a number: `k1` is the first key figure of the first
+//! page, `f2` the second headline. The figures of the first page come first, then those of the
 //! stages. A figure that is printed several times has one ID.
 
 use super::{
@@ -88,13 +88,13 @@ impl FigureList {
         });
     }
 
-    /// Adds a text that only its order among the texts with this key identifies.
+    /// Adds a text that is identified only by its order among the texts with this key.
     fn add_in_order(&mut self, place: Place, key: &str, at: String, nodes: Vec<String>) {
         self.add(place, key, vec![at], nodes);
     }
 }
 
-/// The key figures of the first page, then those of the stages.
+/// Adds the key figures of the first page, then those of the stages.
 fn kpis(report: &Report, list: &mut FigureList) {
     let mut in_cells: Vec<(usize, usize)> = Vec::new();
     for (i, cell) in report.cells.iter().enumerate() {
@@ -125,7 +125,7 @@ fn kpis(report: &Report, list: &mut FigureList) {
     }
 }
 
-/// The headlines, then the other findings of the stages.
+/// Adds the headlines, then the other findings of the stages.
 fn findings(report: &Report, list: &mut FigureList) {
     let mut in_cells: Vec<(usize, usize)> = Vec::new();
     for (i, cell) in report.cells.iter().enumerate() {
@@ -152,14 +152,13 @@ fn findings(report: &Report, list: &mut FigureList) {
     }
 }
 
-/// Returns true if a finding is the one that a headline, which may name further groups, starts
-/// with.
+/// Returns true if a headline, which may name further groups, is about this finding.
 pub(crate) fn is_same(finding: &Finding, headline: &Finding) -> bool {
     (&finding.stage, &finding.id) == (&headline.stage, &headline.id)
         && headline.sentence.starts_with(&finding.sentence)
 }
 
-/// Charts, effects, recommendations and tables of the stages, and the stages themselves.
+/// Adds the charts, effects, recommendations and tables of the stages, and the stages themselves.
 fn cell_items(report: &Report, list: &mut FigureList) {
     let mut effects = 0;
     for (i, cell) in report.cells.iter().enumerate() {
@@ -196,7 +195,7 @@ fn cell_items(report: &Report, list: &mut FigureList) {
     }
 }
 
-/// Findings of the earlier report that are no longer found.
+/// Adds the findings of the earlier report that are no longer found.
 fn resolved(report: &Report, list: &mut FigureList) {
     let Some(earlier) = &report.earlier else {
         return;
@@ -227,7 +226,7 @@ impl Nodes<'_> {
             .collect()
     }
 
-    /// Stages that print something to judge.
+    /// Stages with findings, key figures or effects.
     fn all_stages(&self) -> Vec<String> {
         self.stages(|cell| {
             !(cell.findings.is_empty() && cell.kpis.is_empty() && cell.effects.is_empty())

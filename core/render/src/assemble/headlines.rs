@@ -20,8 +20,8 @@ const PRINTED_MAX: usize = 5;
 /// Maximum number of groups named in one line; the others are counted.
 const NAMED_MAX: usize = 3;
 
-/// Orders findings with a sentence by importance, without covered ones and those that a person set
-/// aside, and with equal ones of several groups merged.
+/// Orders the findings that have a sentence by importance. Removes covered findings and those that
+/// a person set aside, and merges equal findings of several groups.
 pub(super) fn order_findings(
     cells: &[Cell],
     earlier: Option<&EarlierReport>,
@@ -40,8 +40,8 @@ pub(super) fn order_findings(
 
 /// Orders findings by importance: alarms before notices, the report's subject before hints on data
 /// quality, new findings before known ones, findings within the window before those that only touch
-/// it, and figures that people notice before lasting changes of level, and those before other signs of
-/// trouble. Among equals, the first of each stage and kind comes first, so that a noisy stage
+/// it, and figures that people notice before lasting changes of level, and those before other signs
+/// of trouble. Among equals, the first of each stage and kind comes first, so that a noisy stage
 /// cannot fill the page. Rows of queries, which have no test, come last among informational
 /// findings.
 pub fn sort_by_importance(
@@ -86,7 +86,7 @@ fn is_within(finding: &Finding, window: &Window) -> bool {
     })
 }
 
-/// Lowers findings that another one covers to notices.
+/// Lowers the severity of findings that another one covers to a notice.
 pub(super) fn demote_covered(cells: &mut [Cell]) {
     let uncovered: BTreeSet<(String, String)> = uncovered_findings(findings(cells))
         .into_iter()
@@ -100,9 +100,9 @@ pub(super) fn demote_covered(cells: &mut [Cell]) {
     }
 }
 
-/// Removes findings that another one covers: a rise, if a finding states that the series will reach
-/// its limit, or when it stepped up. A trend and a step of one series describe the same movement, and
-/// each mentions the other; the more severe one is kept.
+/// Removes findings that another one covers: a forecast that a series will reach its limit covers
+/// the rise of this series. A trend and a step of one series describe the same movement, and each
+/// mentions the other, so only the more severe one is kept.
 pub(crate) fn uncovered_findings(findings: Vec<&Finding>) -> Vec<&Finding> {
     let is_covered = |i: usize, finding: &Finding| {
         let Some((rank, series)) = movement(finding) else {

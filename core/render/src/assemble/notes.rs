@@ -78,6 +78,7 @@ pub(super) fn later_records(sources: &[SourceNote], timezone: &str, date: Date) 
     later.map(note).collect()
 }
 
+/// Notes on the sources, on missing records, and on stages without a result.
 pub(super) fn notes(
     cells: &[Cell],
     sources: &[SourceNote],
@@ -120,8 +121,8 @@ fn collect_inputs<'a>(plan: &'a [PlanNode], name: &str, seen: &mut BTreeSet<&'a 
     }
 }
 
-/// Notes on sources without a record in the window, and on stages that found none for another reason,
-/// such as a filter.
+/// Notes on sources without a record in the window, and on stages that found none for another
+/// reason, such as a filter.
 fn missing_record_notes(
     cells: &[Cell],
     sources: &[SourceNote],
@@ -167,7 +168,7 @@ fn missing_record_notes(
     notes
 }
 
-/// Removes the prefix of "not enough: have 9 days" that the surrounding sentence already contains.
+/// Removes the prefix "not enough: ", which the surrounding sentence already expresses.
 pub fn without_prefix(message: &str) -> &str {
     message.strip_prefix("not enough: ").unwrap_or(message)
 }

@@ -14,7 +14,7 @@ fn figures(cells: &[Cell]) -> impl Iterator<Item = (&Cell, &Restatement)> {
     restated.flat_map(|(cell, restated)| restated.figures.iter().map(move |one| (cell, one)))
 }
 
-/// One line on all restated figures, for the notes on data; `None` without such.
+/// One line on all restated figures, for the notes on data; `None` if there are none.
 pub(super) fn note(cells: &[Cell]) -> Option<String> {
     let all: Vec<&Restatement> = figures(cells).map(|(_, figure)| figure).collect();
     let smaller = smaller(cells);

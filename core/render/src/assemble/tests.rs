@@ -77,7 +77,7 @@ fn one_noisy_stage_cannot_fill_the_page() {
     );
 }
 
-/// Severities of the headlines of one stage each.
+/// Returns the severities of the headlines of stages with one finding each.
 fn severities(severities: &[Severity]) -> Vec<Severity> {
     let cells: Vec<Cell> = severities
         .iter()
@@ -268,7 +268,7 @@ fn the_verdict_mentions_many_refused_records_and_uncompared_figures() {
         verdict(WindowSpec::Week, &short),
         "As far as the records of this week go, nothing was found that needs a decision."
     );
-    // A target is missed where the whole interval misses it.
+    // A target is missed if the whole interval misses it.
     let against = |interval| Kpi {
         target: Some(98.0),
         interval: Some(interval),

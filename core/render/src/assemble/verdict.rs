@@ -18,8 +18,9 @@ pub const POOR_SHARE: f64 = 0.95;
 pub(super) struct VerdictInputs<'a> {
     pub cells: &'a [Cell],
     pub sources: &'a [SourceNote],
-    /// The printed key figures, and whether there are more.
+    /// The printed key figures.
     pub kpis: &'a [Kpi],
+    /// True if the report has more key figures than it prints.
     pub has_more_kpis: bool,
     pub effects: &'a [Effect],
     /// Number of requests to the reader.
@@ -65,8 +66,8 @@ pub(super) fn verdict(spec: WindowSpec, inputs: &VerdictInputs) -> String {
     }
 }
 
-/// Returns true if no stage found a record in the window, unless silence means that nothing
-/// happened.
+/// Returns true if no stage found a record in the window, unless the absence of records means that
+/// nothing happened.
 pub fn has_no_records(cells: &[Cell], sources: &[SourceNote]) -> bool {
     let mut counts = cells.iter().filter_map(|cell| cell.records).peekable();
     let is_silence_zero = sources.iter().any(counts_silence_as_zero);
@@ -97,8 +98,8 @@ fn period_of_records(sources: &[SourceNote], timezone: &str) -> String {
     }
 }
 
-/// The start of the verdict without alarms. The absence of findings proves nothing, so it only states
-/// that nothing was found, and only if stages had enough data.
+/// The start of the verdict without alarms. The absence of findings proves nothing, so it only
+/// states that nothing was found, and only if stages had enough data.
 fn lead_without_alarms(noun: &str, inputs: &VerdictInputs) -> String {
     let cells = inputs.cells;
     let has_failed = |cell: &Cell| cell.status.is_failed();
@@ -137,7 +138,7 @@ fn be(n: u64) -> &'static str {
     if n == 1 { "is" } else { "are" }
 }
 
-/// "one warning", "three warnings".
+/// Formats a count, such as "one warning" or "three warnings".
 fn count_in_words(n: u64, noun: &str) -> String {
     format!(
         "{} {}",
@@ -218,7 +219,7 @@ fn kpi_clause(inputs: &VerdictInputs, noun: &str) -> Option<String> {
     Some(text)
 }
 
-/// The share of refused records, on which no figure is based.
+/// States the share of refused records, on which no figure is based.
 fn refused_clause(sources: &[SourceNote]) -> Option<String> {
     let records: u64 = sources.iter().map(|source| source.records).sum();
     let refused = sources.iter().flat_map(|source| &source.quarantined);

@@ -56,7 +56,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Reads values from a position on.
+/// Reads values, starting at a position.
 pub(super) struct Parser<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -89,17 +89,17 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Skips a mark if it is next, without spaces before it.
-    fn skip(&mut self, mark: &[u8]) -> bool {
+    /// Skips these bytes and returns true if they are next, without spaces before them.
+    fn skip(&mut self, expected: &[u8]) -> bool {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let is_next = rest.starts_with(mark);
+        let is_next = rest.starts_with(expected);
         if is_next {
-            self.at += mark.len();
+            self.at += expected.len();
         }
         is_next
     }
 
-    /// Skips a keyword if it is next.
+    /// Skips a keyword and returns true if it is next.
     pub(super) fn keyword(&mut self, word: &[u8]) -> bool {
         let start = self.at;
         self.skip_spaces();
@@ -185,8 +185,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Reads a text in parentheses. Escapes other than those of single characters are kept as they
-    /// are: names of attached files have none.
+    /// Reads a text in parentheses. Escapes other than those of single characters are kept
+    /// unchanged: names of attached files have none.
     fn literal(&mut self) -> Option<Value<'a>> {
         let (mut text, mut open) = (Vec::new(), 0u32);
         loop {
@@ -216,7 +216,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Skips a text of hexadecimal digits, in which nothing that is read here is written.
+    /// Skips a text of hexadecimal digits; none of the texts that are read here has this form.
     fn hexadecimal(&mut self) -> Option<Value<'a>> {
         let rest = self.bytes.get(self.at..)?;
         self.at += rest.iter().position(|byte| *byte == b'>')? + 1;

@@ -3,8 +3,8 @@ use crate::{Layout, Templates, pdf, report_json, sample::sample};
 use flate2::{Compression, write::ZlibEncoder};
 use std::io::Write as _;
 
-/// A PDF with one attached file, as this crate writes them, and its cross-reference table.
-fn small(dictionary: &str, contents: &[u8]) -> Vec<u8> {
+/// Builds a PDF with one attached file, in the form in which this crate writes PDFs.
+fn small_pdf(dictionary: &str, contents: &[u8]) -> Vec<u8> {
     let mut out = b"%PDF-1.7\n".to_vec();
     let mut offsets = Vec::new();
     let mut object = |out: &mut Vec<u8>, body: &[u8]| {
@@ -56,9 +56,9 @@ fn the_report_is_read_from_each_layout() {
 }
 
 #[test]
-fn errors_say_what_is_wrong() {
+fn errors_describe_the_problem() {
     let filter = "/Filter/FlateDecode";
-    let whole = small(filter, &compressed(b"{}"));
+    let whole = small_pdf(filter, &compressed(b"{}"));
     assert_eq!(attachment(&whole, "report.json").unwrap(), b"{}");
     let replaced = |old: &str, new: &str| {
         assert_eq!(old.len(), new.len());
@@ -84,11 +84,11 @@ fn errors_say_what_is_wrong() {
     );
     check_error(&replaced("1 0 obj", "7 0 obj"), "an object of the PDF");
     check_error(&replaced("/EF<", "/XX<"), "no contents");
-    check_error(&small(&format!("0000{filter}"), b"{}"), "cut off");
+    check_error(&small_pdf(&format!("0000{filter}"), b"{}"), "cut off");
     for other in ["", "/Filter/LZWDecode"] {
-        check_error(&small(other, b"{}"), "not compressed with Deflate");
+        check_error(&small_pdf(other, b"{}"), "not compressed with Deflate");
     }
-    check_error(&small(filter, b"{}"), "cannot be decompressed");
+    check_error(&small_pdf(filter, b"{}"), "cannot be decompressed");
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn large_files_are_refused() {
     for _ in 0..300 {
         encoder.write_all(&zeros).unwrap();
     }
-    let bomb = small("/Filter/FlateDecode", &encoder.finish().unwrap());
+    let bomb = small_pdf("/Filter/FlateDecode", &encoder.finish().unwrap());
     check_error(&bomb, "larger than 256 MiB");
 }
 
@@ -127,7 +127,7 @@ impl Random {
 
 #[test]
 fn damaged_files_neither_panic_nor_give_other_contents_silently() {
-    let whole = small("/Filter/FlateDecode", &compressed(b"{\"schema\": 1}"));
+    let whole = small_pdf("/Filter/FlateDecode", &compressed(b"{\"schema\": 1}"));
     let tokens: [&[u8]; 8] = [
         b"<<",
         b">>",
@@ -156,7 +156,7 @@ fn damaged_files_neither_panic_nor_give_other_contents_silently() {
                 break;
             }
         }
-        // Deflate carries a checksum, so what is read is what was attached.
+        // Deflate carries a checksum, so the contents that are read equal those that were attached.
         if let Ok(read) = attachment(&bytes, "report.json") {
             assert_eq!(read, b"{\"schema\": 1}");
         }

@@ -72,7 +72,7 @@ fn drawn_values(parts: Parts) -> impl Iterator<Item = f64> {
     })
 }
 
-/// The accent marks the subject of the title; if nothing is proven, no bar has it.
+/// The accent colour marks the subject of the title; if nothing is proven, no bar has it.
 fn ink(bar: &Bar) -> Ink {
     if bar.highlight {
         Ink::Accent
@@ -90,14 +90,22 @@ fn draw_horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
             .map(|t| text_width(&shorten(t, 1e4, font, bold), font, bold))
             .fold(0.0, f64::max)
     };
-    let names = widest(&mut shown.iter().map(|b| b.label.as_str()), true).min(canvas.width * 0.36);
-    let texts = widest(&mut shown.iter().map(|b| b.text.as_str()), true).min(canvas.width * 0.26);
+    let names_width =
+        widest(&mut shown.iter().map(|b| b.label.as_str()), true).min(canvas.width * 0.36);
+    let texts_width =
+        widest(&mut shown.iter().map(|b| b.text.as_str()), true).min(canvas.width * 0.26);
     let (low, high) = super::scale::extent(drawn_values(parts)).unwrap_or((0.0, 1.0));
     let span = if high > low { high - low } else { 1.0 };
     // Labels of bars that point left are to the left of them, and need space there.
     let leftward = shown.iter().any(|bar| bar.value < parts.baseline);
-    let left = names + font * 0.9 + if leftward { texts + font * 0.6 } else { 0.0 };
-    let right = canvas.width - texts - font * 0.8;
+    let left = names_width
+        + font * 0.9
+        + if leftward {
+            texts_width + font * 0.6
+        } else {
+            0.0
+        };
+    let right = canvas.width - texts_width - font * 0.8;
     let x = |value: f64| left + (value - low) / span * (right - left).max(1.0);
 
     let mut top = unit_line(&mut canvas, unit, 0.0);
@@ -115,7 +123,13 @@ fn draw_horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         let mut style = Style::new(font, Ink::Text, Anchor::Start);
         style.bold = bar.highlight;
         let all = shown.iter().map(|bar| bar.label.as_str());
-        let name = shorten_distinct(&bar.label, all, names + font * 0.2, font, bar.highlight);
+        let name = shorten_distinct(
+            &bar.label,
+            all,
+            names_width + font * 0.2,
+            font,
+            bar.highlight,
+        );
         canvas.text(0.0, middle + font * 0.35, style, &name);
         let Some(value) = drawable(Some(bar.value)) else {
             canvas.text(
@@ -136,10 +150,10 @@ fn draw_horizontal(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
         canvas.rect(start, end, ink(bar), 0.0);
         let (mut least, mut most) = (value.min(parts.baseline), value.max(parts.baseline));
         if let Some([a, b]) = finite_interval(bar) {
-            whisker(&mut canvas, (x(a), middle), (x(b), middle), font * 0.28);
+            draw_whisker(&mut canvas, (x(a), middle), (x(b), middle), font * 0.28);
             (least, most) = (least.min(a), most.max(b));
         }
-        let text = shorten(&bar.text, texts + font * 0.2, font, bar.highlight);
+        let text = shorten(&bar.text, texts_width + font * 0.2, font, bar.highlight);
         let (at, anchor) = if value < parts.baseline {
             (x(least) - font * 0.5, Anchor::End)
         } else {
@@ -164,7 +178,7 @@ fn finite_interval(bar: &Bar) -> Option<[f64; 2]> {
 }
 
 /// Draws an interval as a thin line with end strokes.
-fn whisker(canvas: &mut Canvas, a: (f64, f64), b: (f64, f64), cap: f64) {
+fn draw_whisker(canvas: &mut Canvas, a: (f64, f64), b: (f64, f64), cap: f64) {
     let flat = (a.1 - b.1).abs() < 1e-9;
     let width = canvas.font * 0.12;
     for (ink, extra) in [(Ink::Paper, width * 1.6), (Ink::Text, 0.0)] {
@@ -257,7 +271,7 @@ fn draw_vertical(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64) {
         areas.add(Rect::between(from, to));
         if let Some([a, b]) = finite_interval(bar) {
             let cap = (bar_width * 0.2).min(font * 0.28);
-            whisker(&mut canvas, (middle, y(a)), (middle, y(b)), cap);
+            draw_whisker(&mut canvas, (middle, y(a)), (middle, y(b)), cap);
             areas.add(Rect::between((middle - cap, y(a)), (middle + cap, y(b))));
         }
     }

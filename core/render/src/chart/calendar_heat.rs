@@ -38,7 +38,7 @@ pub(crate) fn draw(unit: &str, days: &[(Date, f64)], options: &Options) -> (Canv
     let mut week = first_week;
     while week <= last_week {
         let until = (week + grid.weeks as i64 - 1).min(last_week);
-        block(
+        draw_block(
             &mut canvas,
             &grid,
             y,
@@ -50,7 +50,7 @@ pub(crate) fn draw(unit: &str, days: &[(Date, f64)], options: &Options) -> (Canv
         y += grid.block_height(font);
         week = until + 1;
     }
-    let height = legend(&mut canvas, y, &classes);
+    let height = draw_legend(&mut canvas, y, &classes);
     (canvas, height)
 }
 
@@ -99,7 +99,7 @@ impl Grid {
     }
 }
 
-fn block(
+fn draw_block(
     canvas: &mut Canvas,
     grid: &Grid,
     top: f64,
@@ -158,8 +158,8 @@ fn block(
     }
 }
 
-/// Label of the week that contains the first day of a month, up to the last day drawn; with the
-/// year in January and at the start.
+/// Labels a week with the month that begins in it, up to the last day drawn, and with the year in
+/// January. The first week always has a label with the year.
 fn month_label(week: i64, start: bool, last: i64) -> Option<String> {
     let monday = day_of(week * 7)?;
     let sunday = day_of((week * 7 + 6).min(last))?;
@@ -212,10 +212,10 @@ impl Classes {
             range[1] = *value;
         }
         // Values between two classes belong to the lower one.
-        let counts = sorted.iter().all(|value| value.fract() == 0.0);
+        let are_counts = sorted.iter().all(|value| value.fract() == 0.0);
         let starts: Vec<f64> = classes.ranges.values().map(|[least, _]| *least).collect();
         for (range, next) in classes.ranges.values_mut().zip(&starts[1..]) {
-            range[1] = if counts { next - 1.0 } else { *next };
+            range[1] = if are_counts { next - 1.0 } else { *next };
         }
         classes
     }
@@ -228,7 +228,7 @@ impl Classes {
     }
 }
 
-fn legend(canvas: &mut Canvas, top: f64, classes: &Classes) -> f64 {
+fn draw_legend(canvas: &mut Canvas, top: f64, classes: &Classes) -> f64 {
     let font = canvas.font;
     let style = Style::new(font * 0.92, Ink::Muted, Anchor::Start);
     let mut baseline = top + font;

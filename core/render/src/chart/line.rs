@@ -118,8 +118,8 @@ pub(crate) fn draw(unit: &str, parts: Parts, options: &Options) -> (Canvas, f64)
     (canvas, bottom)
 }
 
-/// Returns true if names at the ends of lines would have to be moved so far that it is unclear to
-/// which line each belongs.
+/// Returns true if names at the ends of lines must be moved so far that it is unclear to which line
+/// each belongs.
 fn ends_collide(parts: Parts, axis: Axis, font: f64, height: f64) -> bool {
     let (_, to) = time_extent(times(parts));
     let plot_height = (height - font * 7.0).max(font * 8.0);
@@ -250,7 +250,7 @@ fn runs(plot: &Plot, times: &[DateTime], values: &[Option<f64>]) -> Vec<Vec<(f64
     out
 }
 
-/// Reduces a line to at most four points per point of width: first, lowest, highest and last.
+/// Reduces a line to at most four positions per point of width: first, lowest, highest and last.
 fn reduce_points(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let span = points.last().map_or(0.0, |p| p.0) - points[0].0;
     if (points.len() as f64) < (span * 2.0).max(64.0) {
@@ -501,7 +501,7 @@ fn line_labels(
             .rev()
             .find(|(_, (a, b))| a.is_finite() && b.is_finite());
         if let Some((_, (upper, lower))) = last {
-            // Near the edge that is farther from the line, where most of the band is.
+            // The label is near the edge that is farther from the line, where most of the band is.
             let y = (plot.y(*upper) * 3.0 + plot.y(*lower)) / 4.0;
             labels.push(EndLabel {
                 text: band.name.clone(),

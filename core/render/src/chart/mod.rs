@@ -50,7 +50,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Makes options with a width and a font size, in points.
+    /// Creates options with a width and a font size, in points.
     pub fn new(width_pt: f64, font_pt: f64) -> Self {
         Self {
             width_pt,

@@ -48,8 +48,8 @@ pub(crate) fn draw(unit: &str, panels: &[Panel], options: &Options) -> (Canvas, 
             to,
             axis,
         };
-        heading(&mut canvas, panel, shown, &plot, head + font * 1.2);
-        grid(&mut canvas, &plot, format, column == 0);
+        draw_heading(&mut canvas, panel, shown, &plot, head + font * 1.2);
+        draw_grid(&mut canvas, &plot, format, column == 0);
         let stroke = Stroke::for_role(
             if panel.highlight || none_highlighted(shown) {
                 Role::Observed
@@ -111,7 +111,7 @@ fn columns(width: f64, font: f64, panels: usize) -> usize {
     panels.max(1).div_ceil(panels.max(1).div_ceil(most))
 }
 
-fn heading(canvas: &mut Canvas, panel: &Panel, all: &[Panel], plot: &Plot, baseline: f64) {
+fn draw_heading(canvas: &mut Canvas, panel: &Panel, all: &[Panel], plot: &Plot, baseline: f64) {
     let font = canvas.font;
     let plot_width = plot.right - plot.left;
     // A short name leaves more space for the note.
@@ -151,7 +151,7 @@ fn heading(canvas: &mut Canvas, panel: &Panel, all: &[Panel], plot: &Plot, basel
     );
 }
 
-fn grid(canvas: &mut Canvas, plot: &Plot, format: Format, numbers: bool) {
+fn draw_grid(canvas: &mut Canvas, plot: &Plot, format: Format, numbers: bool) {
     if numbers {
         plot.value_axis(canvas, format);
         return;

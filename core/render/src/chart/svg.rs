@@ -86,7 +86,7 @@ pub fn dark_css() -> String {
     css
 }
 
-/// The part of a text that is at its position.
+/// The part of a text that is placed at its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Anchor {
     Start,
@@ -352,7 +352,7 @@ impl Canvas {
         rect
     }
 
-    /// The finished file.
+    /// Returns the finished file.
     pub(crate) fn finish(self, height: f64, id: &str, title: &str, description: &str) -> String {
         let (width, height) = (num(self.width), num(height));
         let cut = |text: &str| escape(&text.chars().take(2000).collect::<String>());

@@ -8,8 +8,8 @@ use retrocast_domain::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The table of a chart, else one of the values that it draws; the newest times are first. `None` for
-/// a sparkline, whose value is beside it.
+/// Returns the table of a chart or, if it has none, a table of the values that it draws, with the
+/// newest times first. `None` for a sparkline, whose value is beside it.
 pub(crate) fn values(chart: &Chart) -> Option<Table> {
     if chart.table.is_some() {
         return chart.table.clone();
@@ -25,7 +25,7 @@ pub(crate) fn values(chart: &Chart) -> Option<Table> {
             let notes = markers.iter().filter(|marker| !marker.label.is_empty());
             let notes = notes.map(|marker| (marker.time, marker.label.clone()));
             let series: Vec<&Series> = series.iter().collect();
-            Some(course(unit, &series, bands, notes.collect()))
+            Some(table_by_time(unit, &series, bands, notes.collect()))
         }
         ChartKind::BeforeAfter {
             observed,
@@ -36,7 +36,12 @@ pub(crate) fn values(chart: &Chart) -> Option<Table> {
         } => {
             let notes = BTreeMap::from([(*change, change_label.clone())]);
             let band = std::slice::from_ref(band);
-            Some(course(unit, &[observed, counterfactual], band, notes))
+            Some(table_by_time(
+                unit,
+                &[observed, counterfactual],
+                band,
+                notes,
+            ))
         }
         ChartKind::Bars { bars, .. } => {
             let has_intervals = bars.iter().any(|bar| bar.interval.is_some());
@@ -68,14 +73,14 @@ pub(crate) fn values(chart: &Chart) -> Option<Table> {
             );
             for panel in panels {
                 let known: Vec<f64> = panel.values.iter().flatten().copied().collect();
-                let of =
+                let text_or_dash =
                     |value: Option<f64>| value.map_or("–".to_string(), |value| text(value, unit));
                 table.rows.push(vec![
                     panel.label.clone(),
-                    of(known.first().copied()),
-                    of(known.last().copied()),
-                    of(known.iter().copied().reduce(f64::min)),
-                    of(known.iter().copied().reduce(f64::max)),
+                    text_or_dash(known.first().copied()),
+                    text_or_dash(known.last().copied()),
+                    text_or_dash(known.iter().copied().reduce(f64::min)),
+                    text_or_dash(known.iter().copied().reduce(f64::max)),
                     panel.note.clone(),
                 ]);
             }
@@ -103,7 +108,7 @@ pub(crate) fn values(chart: &Chart) -> Option<Table> {
 }
 
 /// Values of series and bands by time, the newest first.
-fn course(
+fn table_by_time(
     unit: &str,
     series: &[&Series],
     bands: &[Band],

@@ -1,10 +1,11 @@
-//! The verdict of a report in words of its language.
+//! The verdict of a report in the words of its language.
 
 use super::Language;
 use retrocast_domain::{Direction, Report, Severity, Verdict, Window};
 
 impl Language {
-    /// The verdict from counts of findings, key figures and effects; `None` for cases without words.
+    /// Builds the verdict from counts of findings, key figures and effects; `None` for cases that
+    /// the language has no words for.
     pub(super) fn verdict(&self, report: &Report) -> Option<String> {
         let words = |key: &str| self.verdict.get(key).map(String::as_str);
         let count = |key: &str, n: usize| {
@@ -25,13 +26,13 @@ impl Language {
             return None;
         }
         let window = Window::parse(&report.window, &report.timezone).ok()?;
-        let of = |severity| {
+        let count_of = |severity| {
             let findings = report.cells.iter().flat_map(|cell| &cell.findings);
             findings
                 .filter(|finding| finding.severity == severity && !finding.is_set_aside())
                 .count()
         };
-        let (critical, warnings) = (of(Severity::Critical), of(Severity::Warning));
+        let (critical, warnings) = (count_of(Severity::Critical), count_of(Severity::Warning));
         let lead = match (critical, warnings) {
             (1.., _) => "now",
             (0, 1..) => "attention",

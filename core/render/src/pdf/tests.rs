@@ -32,7 +32,7 @@ fn both_layouts_render_deterministically() {
     }
 }
 
-/// The texts of each page as they are laid out, one for each run of glyphs.
+/// Returns the texts of each page of the layout, one for each run of glyphs.
 fn texts(report: &Report, layout: Layout) -> Vec<Vec<String>> {
     fn collect(frame: &Frame, out: &mut Vec<String>) {
         for (_, item) in frame.items() {
@@ -69,7 +69,7 @@ fn empty() -> Report {
     }
 }
 
-/// A report whose every stage failed.
+/// A report in which every stage failed.
 fn all_failed() -> Report {
     let mut report = empty();
     report.status = retrocast_domain::ReportStatus::Partial;
@@ -160,7 +160,7 @@ fn copied_text_equals_the_original() {
 }
 
 #[test]
-fn the_first_page_says_if_no_decision_is_needed() {
+fn the_first_page_states_that_no_decision_is_needed() {
     let mut report = sample();
     let all = |report: &Report| texts(report, Layout::Executive).concat().concat();
     assert!(!report.asks.is_empty());
@@ -300,14 +300,14 @@ fn crowded(words: &str) -> Report {
         for chart in &mut cell.charts {
             chart.title.clone_from(&long);
         }
-        let risks: Vec<_> = cell
+        let repeated: Vec<_> = cell
             .findings
             .iter()
             .cycle()
             .take(cell.findings.len() * 9)
             .cloned()
             .collect();
-        cell.findings = risks;
+        cell.findings = repeated;
         for finding in &mut cell.findings {
             finding.sentence.clone_from(&long);
         }
@@ -371,7 +371,7 @@ fn every_covered_character_can_be_printed() {
     assert_eq!(message, "");
 }
 
-/// Writes the reports for visual review, to the folder that is set.
+/// Writes sample reports for visual review to the folder `RETROCAST_GALLERY`.
 #[test]
 fn gallery() {
     let Some(folder) = std::env::var_os("RETROCAST_GALLERY").map(std::path::PathBuf::from) else {

@@ -1,16 +1,17 @@
-//! Finds the values of a column in texts, so that a slice can leave out what names another value.
+//! Finds the values of a column in texts, so that a slice can leave out items that name another
+//! value.
 
 use std::collections::{BTreeSet, HashMap};
 
-/// Length of the start of a long value that already identifies it, in characters: texts may shorten a
-/// name.
+/// Number of characters at the start of a long value that identify it, because texts may shorten
+/// names.
 const START: usize = 20;
 
 /// The values of a column, for lookups in texts.
 ///
-/// A value occurs in a text as a whole word, without regard to case, and the longest value counts: a text
-/// about "billing-eu" does not name "billing". Of a long value its first 20 characters suffice. A value of
-/// digits only cannot be distinguished from a count, so it is not looked for.
+/// Values are matched as whole words, ignoring case, and the longest match wins: a text about
+/// "billing-eu" does not name "billing". The first 20 characters of a long value suffice. A value
+/// of digits only cannot be distinguished from a count, so it never matches.
 #[derive(Debug)]
 pub struct Names {
     /// Values by normalised text; several values may differ in case only.
@@ -59,7 +60,7 @@ impl Names {
         let normal = normalise(text);
         let mut from = 0;
         while let Some(rest) = normal.get(from..).filter(|rest| !rest.is_empty()) {
-            match self.at(&normal, from) {
+            match self.longest_at(&normal, from) {
                 None => from += rest.chars().next().map_or(1, char::len_utf8),
                 Some((length, names)) => {
                     let is_other = |name: &&Name| {
@@ -78,8 +79,9 @@ impl Names {
         false
     }
 
-    /// The longest text of values at a position, with its length.
-    fn at(&self, text: &str, from: usize) -> Option<(usize, &[Name])> {
+    /// Finds the longest text of values that starts at a position; returns its length and the
+    /// values.
+    fn longest_at(&self, text: &str, from: usize) -> Option<(usize, &[Name])> {
         let before = text[..from].chars().next_back();
         let first = text[from..].chars().next();
         if is_letter(before) && is_letter(first) {
@@ -97,12 +99,12 @@ impl Names {
     }
 }
 
-/// Letters and digits of scripts with spaces between words.
+/// Returns true for letters and digits of scripts with spaces between words.
 fn is_letter(c: Option<char>) -> bool {
     c.is_some_and(|c| c.is_alphanumeric() && !('\u{2e80}'..'\u{ff00}').contains(&c))
 }
 
-/// Lower case, with plain spaces.
+/// Converts a text to lower case, with plain spaces.
 fn normalise(text: &str) -> String {
     let plain = |c: char| if c.is_whitespace() { ' ' } else { c };
     text.chars()

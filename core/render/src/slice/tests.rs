@@ -1,4 +1,4 @@
-//! No slice contains another slice's names, rows or counts.
+//! Tests that no slice contains another slice's names, rows or counts.
 
 use super::*;
 use crate::{
@@ -91,7 +91,7 @@ fn by(columns: &str) -> Vec<ParamLine> {
 /// A count that only the report of all records may print.
 const TOTAL: &str = "987654";
 
-/// Cells whose items name their own value, and some of which name another.
+/// Builds cells whose items name their own value; some also name another.
 fn cells(random: &mut Random) -> Vec<Cell> {
     let mut figures = Cell::new("figures", "kpi");
     figures.params = by("[\"component\"]");
@@ -297,7 +297,7 @@ fn inputs(seed: u64) -> ReportInputs {
 }
 
 /// The other values that a text contains, apart from those within occurrences of `own`.
-fn foreign(text: &str, own: &str) -> Vec<&'static str> {
+fn foreign_values(text: &str, own: &str) -> Vec<&'static str> {
     let without = text.replace(own, "\u{1}");
     let others = VALUES.iter().copied();
     let others = others.filter(|other| *other != own && !own.contains(other));
@@ -310,7 +310,7 @@ fn foreign(text: &str, own: &str) -> Vec<&'static str> {
 }
 
 #[test]
-fn slices_hold_nothing_about_other_values() {
+fn slices_contain_nothing_about_other_values() {
     let known: BTreeSet<String> = VALUES.iter().map(ToString::to_string).collect();
     let names = Names::new(VALUES);
     for seed in 0..24 {
@@ -328,13 +328,17 @@ fn slices_hold_nothing_about_other_values() {
                 let report = slicer.report(value);
                 let data = serde_json::to_string(&report).unwrap();
                 let unescaped: String = texts(&serde_json::to_value(&report).unwrap()).join("\n");
-                assert_eq!(foreign(&unescaped, value), [""; 0], "{value}: {data}");
+                assert_eq!(
+                    foreign_values(&unescaped, value),
+                    [""; 0],
+                    "{value}: {data}"
+                );
                 assert!(shared || !data.contains(TOTAL), "{value}: {data}");
                 let findings = report.cells.iter().flat_map(|cell| &cell.findings);
                 assert!(findings.clone().any(|finding| finding.decision.is_some()));
                 let restated = report.cells.iter().any(|cell| cell.restated.is_some());
                 assert_eq!(restated, shared);
-                // The value itself is there, with its numbers.
+                // The slice contains the value itself, with its numbers.
                 let cell = |stage: &str| report.cells.iter().find(|cell| cell.stage == stage);
                 assert_eq!(cell("figures").unwrap().charts.len(), 1);
                 assert!(report.kpis.iter().any(|kpi| kpi.subject == value));
@@ -342,7 +346,7 @@ fn slices_hold_nothing_about_other_values() {
                 assert!(rows.len() == 1 && rows[0][0] == value, "{rows:?}");
                 for layout in Layout::ALL {
                     let page = html::report(&report, layout).unwrap();
-                    assert_eq!(foreign(&page, value), [""; 0], "{value}");
+                    assert_eq!(foreign_values(&page, value), [""; 0], "{value}");
                     assert!(shared || !page.contains(TOTAL) && !page.contains("987\u{202f}654"));
                 }
             }

@@ -58,7 +58,7 @@ pub(super) struct MethodView {
 
 pub(super) fn cell(cell: &Cell, drawings: &mut Drawings, ids: &CellIds) -> CellView {
     let (status, status_words, message) = status(cell);
-    // A single chart has the full width; of several, only those that need it.
+    // A single chart has the full width; of several charts, only those that need it.
     let is_single = cell.charts.len() == 1;
     let charts = cell.charts.iter().enumerate().map(|(i, chart)| {
         let wide = is_single || needs_width(&chart.kind);

@@ -21,7 +21,7 @@ pub(super) struct ChartView {
     rank: usize,
     /// The same drawing in full width, for the last chart of an odd number.
     wide_path: Option<String>,
-    /// ID of the figure; empty for parts of others.
+    /// ID of the figure; empty for parts of other figures.
     figure: String,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Drawings<'a> {
 }
 
 impl<'a> Drawings<'a> {
-    /// No drawings yet; `improvements` are titles by id.
+    /// Starts without drawings; `improvements` are titles by id.
     pub fn new(draw: &'a Draw<'a>, improvements: BTreeMap<&'a str, &'a str>) -> Self {
         Self {
             draw,
@@ -46,7 +46,7 @@ impl<'a> Drawings<'a> {
 
     /// Adds a chart with a width in millimetres; `figure` is its ID.
     pub fn add(&mut self, chart: &Chart, width: f64, wide: bool, figure: String) -> ChartView {
-        let path = self.file((self.draw)(chart, width));
+        let path = self.add_file((self.draw)(chart, width));
         let alt = if chart.alt.is_empty() {
             &chart.title
         } else {
@@ -64,12 +64,12 @@ impl<'a> Drawings<'a> {
         }
     }
 
-    /// Adds charts that are printed in pairs, each also in full width for the last of an odd number:
-    /// rank, chart and ID.
+    /// Adds charts, given as rank, chart and ID, that are printed in pairs. Each is also drawn in
+    /// full width, for the last chart of an odd number.
     pub fn add_pairs(&mut self, charts: Vec<(usize, &Chart, String)>) -> Vec<ChartView> {
         let views = charts.into_iter().map(|(rank, chart, figure)| ChartView {
             rank,
-            wide_path: Some(self.file((self.draw)(chart, FULL_WIDTH))),
+            wide_path: Some(self.add_file((self.draw)(chart, FULL_WIDTH))),
             ..self.add(chart, HALF_WIDTH, false, figure)
         });
         views.collect()
@@ -87,7 +87,7 @@ impl<'a> Drawings<'a> {
 
     /// Adds a drawing.
     pub fn add_svg(&mut self, map: stage_map::StageMap) -> ChartView {
-        let path = self.file(map.svg);
+        let path = self.add_file(map.svg);
         ChartView {
             path,
             title: String::new(),
@@ -100,7 +100,7 @@ impl<'a> Drawings<'a> {
         }
     }
 
-    fn file(&mut self, svg: String) -> String {
+    fn add_file(&mut self, svg: String) -> String {
         let path = format!("/charts/{}.svg", self.files.len() + 1);
         self.files.insert(path.clone(), svg);
         path

@@ -51,7 +51,8 @@ pub(super) fn effect(effect: &Effect, limit: usize, figure: String) -> EffectVie
         effect.verdict.is_proven(),
     );
     let width = Some(upper - lower).filter(|_| !early);
-    // The effect is relative to the counterfactual: the level before need not differ from it.
+    // The level before is formatted on its own, because the effect is relative to the
+    // counterfactual.
     let [before] = levels([effect.before], width, unit).map(or_dash);
     let [after, counterfactual] =
         levels([effect.after, effect.counterfactual], width, unit).map(or_dash);

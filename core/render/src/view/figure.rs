@@ -7,7 +7,7 @@ use retrocast_domain::{
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// IDs by the places of a report, as JSON pointers.
+/// IDs of the figures of a report by JSON pointer.
 pub(super) struct FigureIds {
     by_pointer: BTreeMap<String, String>,
     provenance: String,
@@ -44,8 +44,8 @@ impl CellIds<'_> {
     }
 }
 
-/// The figures of a report: those it lists, or for a report without a list, those it would. A slice has
-/// none, because an ID names a figure of the report of all records.
+/// The figures of a report: those that it lists or, if it has no list, those computed from it. A
+/// slice has none, because an ID names a figure of the report of all records.
 pub(super) fn figures_of(report: &Report) -> Vec<Figure> {
     if report.figures.is_empty() && report.slice.is_none() {
         figures(report)
@@ -70,7 +70,7 @@ impl FigureIds {
         }
     }
 
-    /// The ID of the figure at a place; empty for none.
+    /// The ID of the figure at a JSON pointer; empty if there is none.
     pub fn at(&self, pointer: &str) -> String {
         self.by_pointer.get(pointer).cloned().unwrap_or_default()
     }
@@ -101,7 +101,7 @@ impl FigureIds {
         }
     }
 
-    /// The ID of an item of the cells, the first that matches.
+    /// The ID of the first item of the cells that matches.
     fn find<T>(
         &self,
         report: &Report,

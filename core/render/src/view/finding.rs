@@ -34,7 +34,8 @@ fn period(finding: &Finding) -> String {
     days
 }
 
-/// "uncontrolled" for an effect without controls, where its caveats are not printed.
+/// Returns "uncontrolled" for an effect without controls, for places where its caveats are not
+/// printed.
 fn uncontrolled_note(finding: &Finding) -> Option<String> {
     let mut caveats = finding.caveats.iter();
     let is_uncontrolled = caveats.any(|caveat| caveat.starts_with("Uncontrolled"));
@@ -62,7 +63,7 @@ pub(super) fn finding(
         .caveats
         .iter()
         .filter(|caveat| !shared_caveats.contains(caveat));
-    // A repeated forecast is not new.
+    // Informational findings are not marked as new: a repeated forecast is not new.
     let novelty = novelty(
         finding,
         earlier.filter(|_| finding.severity > Severity::Info),
@@ -148,8 +149,8 @@ fn describe_earlier(known: &EarlierFinding, window: &str) -> String {
     }
 }
 
-/// Details: "1.73× (95 % interval 1.50 to 2.00) · adjusted p < 0.001 · n = 1 234 · period, against
-/// baseline".
+/// Formats the details: "1.73× (95 % interval 1.50 to 2.00) · adjusted p < 0.001 · n = 1 234 ·
+/// period, against baseline".
 fn finding_meta(finding: &Finding) -> String {
     let mut parts = Vec::new();
     parts.extend(magnitude(finding));
@@ -178,8 +179,8 @@ fn finding_meta(finding: &Finding) -> String {
     shorten(&parts.join(" · "), 260)
 }
 
-/// The size, "−188 executions per day (95 % interval −239 to −138)", unless the sentence has an
-/// interval: the same numbers rounded in another unit would seem contradictory.
+/// Formats the size, "−188 executions per day (95 % interval −239 to −138)", unless the sentence
+/// has an interval: the same numbers rounded in another unit would seem contradictory.
 fn magnitude(finding: &Finding) -> Option<String> {
     let phrases = ["% interval", "not proven", "not yet proven"];
     if phrases.iter().any(|words| finding.sentence.contains(words)) {

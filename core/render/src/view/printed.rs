@@ -48,7 +48,7 @@ pub fn printed(report: &Report) -> Result<Vec<PrintedFigure>, serde_json::Error>
     Ok(figures.collect())
 }
 
-/// Collects the objects with an ID, each without the objects in it that have their own.
+/// Collects the objects with an ID, each without the nested objects that have their own.
 fn collect(
     value: &Value,
     drawings: &BTreeMap<String, String>,
@@ -117,7 +117,7 @@ fn plain_texts(view: &Value, texts: &mut BTreeMap<String, Vec<Value>>) {
     }
 }
 
-/// The texts that say most: for a source its counts, not its row in the plan.
+/// The most informative texts: for a source, its counts instead of its row in the plan.
 fn main_text(place: Place, texts: &[Value]) -> &Value {
     let has_counts = |text: &&Value| place == Place::Source && text["accepted"].is_string();
     let main = texts.iter().find(has_counts).or(texts.first());

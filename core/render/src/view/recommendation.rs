@@ -24,7 +24,7 @@ const SHOWN_MAX: usize = 3;
 #[derive(Debug, Serialize)]
 pub(super) struct RecommendationsView {
     shown: Vec<RecommendationView>,
-    /// Number of further ones.
+    /// Number of further recommendations.
     more: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Formats tables: columns that fit on a page, and tables that are too wide for one.
+//! Formats tables: fits columns to the page, and splits tables that are too wide for one.
 
 use super::{FULL_WIDTH, POINTS_PER_MILLIMETRE, TABLE_ROWS_MAX, TABLE_ROWS_WHOLE};
 use crate::chart::text::text_width;
@@ -12,7 +12,7 @@ pub(super) struct TableView {
     columns: Vec<ColumnView>,
     rows: Vec<Vec<String>>,
     more: String,
-    /// True for a cell that may break across pages: a long one.
+    /// True for a long table, which may break across pages.
     breakable: bool,
     /// ID of the figure.
     figure: String,
@@ -27,8 +27,8 @@ pub(super) struct ColumnView {
     width: Option<f64>,
 }
 
-/// Formats a table of a stage, in parts if it is wider than a page. With `raw`, headings are names of
-/// columns, and values are unchanged. All parts have the ID of the figure.
+/// Formats a table of a stage, in parts if it is wider than a page. With `raw`, headings are names
+/// of columns, and values are unchanged. All parts have the ID of the figure.
 pub(super) fn tables(
     table: &Table,
     raw: bool,
@@ -140,8 +140,8 @@ const BREAKABLE_LETTERS: usize = 16;
 /// Maximum number of rows of a table that stays in one piece.
 const WHOLE_ROWS_MAX: usize = 8;
 
-/// Fits the widths of columns: their natural widths if all fit, else the widest shrink, but not
-/// below their longest word.
+/// Sets the widths of columns: the natural widths if they all fit; otherwise, the widest columns
+/// shrink, but not below their longest word.
 fn fit_columns(mut table: TableView) -> TableView {
     table.breakable = table.rows.len() > WHOLE_ROWS_MAX;
     let width = FULL_WIDTH * POINTS_PER_MILLIMETRE;
@@ -162,7 +162,7 @@ fn fit_columns(mut table: TableView) -> TableView {
     let mut minimums = widths(&table, &widest_word);
     let mut shares = share_width(width, &natural, &minimums);
     while shares.is_none() {
-        // Allows figures to break, too, the widest first.
+        // Figures may break, too, those of the widest column first.
         let is_whole = |i: &usize| table.rows.iter().any(|row| row[*i].contains('\u{a0}'));
         let columns = (0..minimums.len()).filter(is_whole);
         let Some(widest) = columns.max_by(|a, b| minimums[*a].total_cmp(&minimums[*b])) else {
@@ -200,8 +200,9 @@ fn line_width(text: &str, size: f64, bold: bool) -> f64 {
     text_width(text, size, bold) * TABULAR
 }
 
-/// Widths of columns: the widest share the space by the square roots of their natural widths, which keeps rows
-/// low, but none is below its minimum; `None` if not even the minimums fit.
+/// Computes the widths of columns. The widest columns share the space in proportion to the square
+/// roots of their natural widths, which keeps rows low, but none is below its minimum; `None` if
+/// not even the minimums fit.
 fn share_width(width: f64, natural: &[f64], minimums: &[f64]) -> Option<Vec<f64>> {
     let capped = |cap: f64| -> Vec<f64> {
         let columns = natural.iter().zip(minimums);
@@ -225,14 +226,15 @@ fn share_width(width: f64, natural: &[f64], minimums: &[f64]) -> Option<Vec<f64>
     Some(capped(low))
 }
 
-/// Number of letters that fit side by side on a printed page; and in the space between two columns.
+/// Number of letters that fit side by side on a printed page.
 const LETTERS_MAX: usize = 112;
+/// Space between two columns, in letters.
 const LETTERS_BETWEEN: usize = 3;
 /// Number of letters from which a column's texts are set in several lines.
 const LETTERS_OF_COLUMN: usize = 28;
 /// Number of columns that always fit side by side, with texts in several lines.
 const COLUMNS_MAX: usize = 10;
-/// Maximum number of parts of a table; columns beyond are counted.
+/// Maximum number of parts of a table; further columns are counted.
 const PARTS_MAX: usize = 4;
 
 /// Maximum number of rows of a wide table that is transposed.
@@ -277,8 +279,8 @@ fn with_hidden_columns(hidden: usize, more: &str, location: &str) -> String {
         .to_string()
 }
 
-/// Splits a table that is wider than a page: transposed if it has few rows, else in parts below
-/// each other, each with the first column.
+/// Splits a table that is wider than a page into parts, each with the first column; a table with
+/// few rows is transposed instead.
 fn split_wide(table: TableView, location: &str) -> Vec<TableView> {
     let width = |column: usize| {
         let longest = |text: &String| text.chars().count();

@@ -173,7 +173,7 @@ fn triggers<'a>(
             all.push((second, Trigger::Incident(incident, service)));
         }
     }
-    // Stable: events of the same second keep their order.
+    // The sort is stable, so events of the same second keep their order.
     all.sort_by_key(|(second, _)| *second);
     all
 }

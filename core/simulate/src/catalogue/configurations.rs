@@ -1,4 +1,4 @@
-//! Configurations of the pipelines: one on the first day, and a new version now and then.
+//! Configurations of the pipelines: one on the first day, and a new version from time to time.
 
 use super::{
     row::{RecordFormat, Row},

@@ -15,7 +15,7 @@ use crate::{
 };
 use std::path::Path;
 
-/// One decision in this many is logged by its component.
+/// Every decision whose number is a multiple of this is logged by its component.
 const LOGGED_EVERY: u64 = 4;
 const NAMES: [&str; 4] = [
     "Mara Voss",
@@ -173,7 +173,7 @@ impl Decision {
     }
 }
 
-/// Draws the customer of a message or an enrichment, as JSON; returns true as well if a name is
+/// Draws the customer of a message or an enrichment, as JSON; also returns true if a name is
 /// hostile.
 fn draw_customer(random: &mut Random) -> (String, bool) {
     let (name, company) = (*random.pick(&NAMES), *random.pick(&COMPANIES));

@@ -121,7 +121,7 @@ impl Row {
         cells.collect()
     }
 
-    /// Formats the record with a flaw, and returns the reason for quarantine as well.
+    /// Formats the record with a flaw; also returns the reason for quarantine.
     pub(crate) fn flawed_line(&self, format: RecordFormat, flaw: Flaw) -> (Vec<u8>, &'static str) {
         let delimiter = match format {
             RecordFormat::Json => return flaw.apply(&String::from_utf8_lossy(&self.json())),

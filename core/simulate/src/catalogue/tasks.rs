@@ -222,7 +222,7 @@ impl TaskTables<'_> {
 
     fn draw(&mut self, created: i64, is_blocked: bool) -> Task {
         let number = self.number;
-        // The last incident before the task, if it is of the last three days.
+        // The last incident before the task, if it is less than three days old.
         let before = self
             .incidents
             .partition_point(|incident| incident.second <= created);
@@ -237,13 +237,13 @@ impl TaskTables<'_> {
         let hostile = random.chance(HOSTILE_TITLE_SHARE);
         let title = *random.pick(if hostile { &TEXTS[..] } else { &TITLES[..] });
         let estimated = (random.log_normal(180.0, 0.7) / 15.0).ceil() * 15.0;
-        let mut starts = created + random.log_normal(86_400.0, 0.8) as i64;
+        let mut started = created + random.log_normal(86_400.0, 0.8) as i64;
         let is_postponed = is_blocked || random.chance(POSTPONED_SHARE);
         self.postponed.push(is_postponed);
         if is_postponed {
-            starts += 90 * 86_400;
+            started += 90 * 86_400;
         }
-        let ends = starts + (estimated * 60.0 * random.log_normal(1.1, 0.4)) as i64;
+        let ended = started + (estimated * 60.0 * random.log_normal(1.1, 0.4)) as i64;
         let from_incident = cause.filter(|_| random.chance(0.4));
         let from_ticket = (!tickets.is_empty() && random.chance(0.3)).then(|| random.pick(tickets));
         let (source, source_id) = match (from_incident, from_ticket) {
@@ -275,8 +275,8 @@ impl TaskTables<'_> {
         Task {
             id: format!("TASK-{number:06}"),
             created,
-            started: starts,
-            ended: ends,
+            started,
+            ended,
             attempts: 1 + usize::from(random.chance(0.25)) + usize::from(random.chance(0.1)),
             cancelled: random.chance(0.05),
             exported_early: random.chance(EARLY_EXPORT_SHARE),
@@ -348,7 +348,7 @@ impl TaskTables<'_> {
         Ok(())
     }
 
-    /// Links some tasks to an earlier one; returns true if the task has to wait for it.
+    /// Links some tasks to an earlier one; returns true if the task must wait for it.
     fn link(&mut self, day: &Day, second: i64) -> Result<bool, Error> {
         let random = &mut self.dependencies.random;
         if self.number < 2 || !random.chance(LINKED_SHARE) {

@@ -15,7 +15,7 @@ const COMPARED_DAYS: i64 = 35;
 pub(super) struct Claim<'a> {
     pub finding: &'a Finding,
     pub kind: &'a str,
-    /// Sources that it may be about; one if that is unambiguous.
+    /// Sources that it may be about; only one if it is unambiguous.
     pub sources: Vec<&'static str>,
     /// Names of components, services and the like in its subject.
     pub names: Vec<String>,
@@ -118,7 +118,8 @@ const SOURCE_WORDS: [(&str, &str); 14] = [
     ("files", "pipelines"),
 ];
 
-/// The sources of a finding: by its datasets and stage, else by its words, else all.
+/// The sources of a finding: those named by its datasets and stage, or else by its words; otherwise
+/// all.
 fn find_sources(finding: &Finding) -> Vec<&'static str> {
     let texts = [
         describe_data(finding).to_lowercase(),

@@ -6,7 +6,7 @@ use jiff::{ToSpan, civil::Date};
 use retrocast_domain::{Direction, Effect};
 use serde_json::Value;
 
-/// Number of days after a lasting shift in which detectors may still report anomalies.
+/// Number of days after a lasting shift during which detectors may still report anomalies.
 const ADAPTATION_DAYS: i64 = 42;
 
 pub(super) enum Judgement<'a> {

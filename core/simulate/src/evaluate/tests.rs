@@ -1,4 +1,4 @@
-//! Evaluates hand-made findings of a drawn company.
+//! Tests the evaluation with hand-written findings about a drawn company.
 
 use super::{
     claim::Claim,
@@ -73,7 +73,7 @@ fn check(truth: &Truth, finding: &Finding, expected: &str) {
 }
 
 #[test]
-fn weekday_effects() {
+fn weekday_effects_are_judged() {
     let truth = truth();
     let monday = truth.fact("monday").unwrap();
     let all = monday.numbers["ratio_all_days"];
@@ -131,7 +131,7 @@ fn weekday_effects() {
 }
 
 #[test]
-fn thresholds() {
+fn thresholds_are_judged() {
     let truth = truth();
     let fact = truth.fact("threshold").unwrap();
     let cut = |subject: &str, cut: f64| {
@@ -151,7 +151,7 @@ fn thresholds() {
 }
 
 #[test]
-fn shifts_of_a_component() {
+fn shifts_of_a_component_are_judged() {
     let truth = truth();
     let shift = truth.fact("shift").unwrap();
     let date = shift.date.unwrap();
@@ -209,7 +209,7 @@ fn shifts_of_a_component() {
 }
 
 #[test]
-fn outages_and_drift() {
+fn outages_and_drift_are_judged() {
     let truth = truth();
     let outage = truth.fact("outage-pipelines").unwrap().date.unwrap();
     let dip = truth.fact("dip-pipelines").unwrap().date.unwrap();
@@ -316,8 +316,8 @@ fn effect(fact: &Fact, verdict: Verdict, relative: [f64; 3]) -> Effect {
     }
 }
 
-/// Checks whether these verdicts count as correct: on the improvement that works, with its estimate,
-/// and on the ineffective one.
+/// Checks whether these verdicts count as correct: on the improvement that works, with its
+/// estimate, and on the ineffective one.
 fn check_verdicts(works: (Verdict, f64), ineffective: Verdict, expected: [bool; 2]) {
     let truth = truth();
     let estimate = works.1;
@@ -340,7 +340,7 @@ fn check_verdicts(works: (Verdict, f64), ineffective: Verdict, expected: [bool; 
 }
 
 #[test]
-fn verdicts_on_improvements() {
+fn verdicts_on_improvements_are_judged() {
     check_verdicts((Verdict::Works, -0.33), Verdict::Unclear, [true, true]);
     check_verdicts((Verdict::Works, -0.80), Verdict::TooEarly, [false, true]);
     check_verdicts((Verdict::Unclear, -0.33), Verdict::Works, [false, false]);
@@ -378,7 +378,7 @@ fn record_counts_are_compared() {
 }
 
 #[test]
-fn table_lists_found_missed_and_false() {
+fn the_table_lists_facts_and_false_claims() {
     let truth = truth();
     let monday = truth.fact("monday").unwrap();
     let shown = finding(

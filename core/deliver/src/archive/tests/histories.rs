@@ -7,7 +7,7 @@ use retrocast_domain::{
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Writes a whole run of a weekly job: a figure, the given findings, and an effect.
+/// Writes a complete run of a weekly job: a figure, the given findings, and an effect.
 fn write_report(root: &Path, week: u32, run: &str, findings: &[(&str, f64)]) -> PathBuf {
     let label = format!("2026-W{week:02}");
     let window = Window::parse(&label, "UTC").unwrap();
@@ -87,7 +87,7 @@ fn effect(verdict: Verdict) -> Effect {
     serde_json::from_value(text).unwrap()
 }
 
-/// All files of an archive but its state, by path.
+/// All files of an archive except its state, by path.
 fn files(root: &Path) -> BTreeMap<String, String> {
     let (mut files, mut folders) = (BTreeMap::new(), vec![root.to_path_buf()]);
     while let Some(folder) = folders.pop() {
@@ -107,7 +107,7 @@ fn files(root: &Path) -> BTreeMap<String, String> {
     files
 }
 
-/// Pages of an archive, each with links that lead somewhere.
+/// Checks that all links of the pages of an archive lead to a file.
 fn check_all_links(root: &Path) {
     for name in files(root).keys().filter(|name| name.ends_with(".html")) {
         check_links(&root.join(name));
@@ -125,7 +125,7 @@ fn findings_figures_and_improvements_have_pages_with_their_history() {
     write_report(root, 45, "r2", &[MONDAYS, FRIDAYS]);
     write_report(root, 46, "r3", &[("Mondays", 7.0)]);
     write_report(root, 47, "r4", &[FRIDAYS]);
-    updated(root).unwrap();
+    update_archive(root).unwrap();
     check_all_links(root);
     let page = |kind: &str, what: &str| {
         let all = files(root);
@@ -186,16 +186,16 @@ fn added_runs_give_the_bytes_of_a_whole_rebuild() {
     };
     for (week, run) in all {
         write_report(grown.path(), week, run, &findings(week));
-        updated(grown.path()).unwrap();
+        update_archive(grown.path()).unwrap();
         write_report(whole.path(), week, run, &findings(week));
     }
     crate::rebuild(whole.path(), None).unwrap();
     assert_eq!(files(grown.path()), files(whole.path()));
-    // A removed run and its pages, too.
+    // The pages of a removed run are removed, too.
     for root in [grown.path(), whole.path()] {
         std::fs::remove_dir_all(root.join("weekly/2026-W48")).unwrap();
     }
-    updated(grown.path()).unwrap();
+    update_archive(grown.path()).unwrap();
     crate::rebuild(whole.path(), None).unwrap();
     assert_eq!(files(grown.path()), files(whole.path()));
 }
@@ -207,7 +207,7 @@ fn a_new_run_rewrites_only_pages_that_name_it() {
     for week in 1..=40 {
         write_report(root, week, "r", &[MONDAYS]);
     }
-    updated(root).unwrap();
+    update_archive(root).unwrap();
     let before = files(root);
     write_report(root, 41, "r", &[MONDAYS]);
     let update = crate::update(root, None).unwrap();
@@ -239,19 +239,19 @@ fn lost_pages_and_states_are_written_again() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
     write_report(root, 45, "r", &[MONDAYS]);
-    updated(root).unwrap();
+    update_archive(root).unwrap();
     let before = files(root);
     std::fs::remove_file(root.join("weekly/2026.html")).unwrap();
     std::fs::write(root.join("weekly/2026-W45/r/index.html"), "edited").unwrap();
     crate::rebuild(root, None).unwrap();
     assert_eq!(files(root), before);
     std::fs::remove_dir_all(root.join(".archive")).unwrap();
-    updated(root).unwrap();
+    update_archive(root).unwrap();
     assert_eq!(files(root), before);
 }
 
 #[test]
-fn removed_runs_keep_their_history_and_say_what_is_gone() {
+fn removed_runs_keep_their_history_and_list_removed_files() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
     let old = write_report(root, 44, "r1", &[MONDAYS]);
@@ -261,7 +261,7 @@ fn removed_runs_keep_their_history_and_say_what_is_gone() {
         why: "asked for by <legal>".to_string(),
     };
     crate::retention::pin(&new, &pin).unwrap();
-    updated(root).unwrap();
+    update_archive(root).unwrap();
     let finding = |root: &Path| {
         let all = files(root);
         all.into_iter()
@@ -271,7 +271,7 @@ fn removed_runs_keep_their_history_and_say_what_is_gone() {
     };
     let before = finding(root);
     crate::retention::remove(&old, jiff::civil::date(2026, 11, 20), "older than 90d").unwrap();
-    updated(root).unwrap();
+    update_archive(root).unwrap();
     check_all_links(root);
     assert!(!old.join("executive.pdf").exists() && old.join("run.json").exists());
     let page = read(old.join("index.html"));
@@ -288,7 +288,7 @@ fn removed_runs_keep_their_history_and_say_what_is_gone() {
     assert_eq!(finding(root), before, "the history has no gap");
     let page = read(new.join("index.html"));
     assert!(page.contains("Asked for by &lt;legal&gt;."), "{page}");
-    // All from the results that are left.
+    // A rebuild uses only the results that are left.
     crate::rebuild(root, None).unwrap();
     assert_eq!(finding(root), before);
 }
@@ -299,7 +299,7 @@ fn the_search_index_has_runs_wordings_stages_and_improvements() {
     let root = root.path();
     write_report(root, 44, "r1", &[("</script>", 5.0)]);
     write_report(root, 45, "r2", &[("</script>", 6.0)]);
-    updated(root).unwrap();
+    update_archive(root).unwrap();
     let script = read(root.join("weekly/index-2026.js"));
     let json = script
         .strip_prefix("retrocast.index(\"weekly\", \"2026\", ")
@@ -339,12 +339,12 @@ fn the_front_page_is_small_with_many_jobs_and_runs() {
             );
         }
     }
-    let front = read(updated(root).unwrap());
+    let front = read(update_archive(root).unwrap());
     assert!(front.len() < 300_000, "{}", front.len());
     assert_eq!(front.matches("<li class=\"run").count(), 200);
 }
 
-/// Colours of a custom property in the light and the dark part of the style sheet.
+/// Colours of the custom properties in the light and the dark part of the style sheet.
 fn colours(style: &str) -> [BTreeMap<String, String>; 2] {
     let (light, dark) = style.split_once("prefers-color-scheme: dark").unwrap();
     let read = |part: &str| {
