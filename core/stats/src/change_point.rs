@@ -508,7 +508,7 @@ fn level(
     )
 }
 
-/// All numbers of one shift between `edges` (start, position, end).
+/// Describes the shift between `edges` (start, position, end).
 fn describe(
     values: &[f64],
     searched: &[f64],

@@ -9,7 +9,7 @@ pub enum Shape {
     Step(usize),
     /// A straight line.
     Line,
-    /// Neither is clearly better; the step is at this index.
+    /// Neither is clearly better; the best step is at this index.
     Open(usize),
 }
 
@@ -30,7 +30,7 @@ pub fn shape(values: &[f64], segment_min: usize) -> Option<Shape> {
     Some(compare(&clipped, &[at]))
 }
 
-/// The same with steps at these indices, at least one.
+/// Compares steps at these indices, at least one, with a straight line, as in [`shape`].
 pub fn shape_of_steps(values: &[f64], positions: &[usize], segment_min: usize) -> Option<Shape> {
     let clipped = clip(values, segment_min)?;
     (!positions.is_empty()).then(|| compare(&clipped, positions))

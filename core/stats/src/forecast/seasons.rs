@@ -8,7 +8,7 @@ const SEASONS_MAX: usize = 2;
 /// Maximum length of a season that is searched for.
 const SEASON_MAX: usize = 1_000;
 /// Minimum correlation of a season's patterns in the first and in the second half.
-const RECURS: f64 = 0.6;
+const PATTERN_CORRELATION_MIN: f64 = 0.6;
 
 /// Finds the seasons in a series, ascending: `period`, unless it is 1, and others.
 ///
@@ -99,7 +99,7 @@ fn recurs(values: &[f64], period: usize) -> bool {
     let a = pattern(&detrended[..middle], period, 0);
     let b = pattern(&detrended[middle..], period, middle);
     let product = |x: &[f64], y: &[f64]| -> f64 { x.iter().zip(y).map(|(x, y)| x * y).sum() };
-    product(&a, &b) >= RECURS * (product(&a, &a) * product(&b, &b)).sqrt()
+    product(&a, &b) >= PATTERN_CORRELATION_MIN * (product(&a, &a) * product(&b, &b)).sqrt()
 }
 
 fn without_season(values: &[f64], period: usize) -> Vec<f64> {

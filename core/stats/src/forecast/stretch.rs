@@ -3,7 +3,7 @@
 //! A backtest cannot answer that question for a drift that began some weeks ago, because it did not
 //! exist at earlier dates. So a line with one bend is fitted to the last half year, for every week
 //! in which the bend may have been and for no bend at all, and the fits are averaged by Schwarz's
-//! criterion. So the interval includes the uncertainty of the bend. Standard errors allow for the
+//! criterion. The interval thus includes the uncertainty of the bend. Standard errors allow for the
 //! residual's autocorrelation (AR(1), with Kendall's correction for the bias of its estimate). A
 //! line must not be extrapolated for longer than it has lasted.
 
